@@ -1,0 +1,33 @@
+import { Router } from "express";
+import { sendJson } from "../http/answers.ts";
+import { onlyMethods } from "../http/methods.ts";
+
+/** What the admin pages need to know of the threads. */
+export interface ThreadBooks {
+  totals(): { readonly running: number; readonly started: number; readonly finished: number };
+  threads(): readonly {
+    readonly id: number;
+    readonly pool: string;
+    readonly running: number;
+    readonly started: number;
+    readonly finished: number;
+    readonly heartbeatAgeMs: number;
+  }[];
+  replaced(): ReadonlyMap<string, number>;
+  ordersInFlight(): number;
+}
+
+/** `GET /debug/threads`: the shared-memory books as they are, not what the main thread believes. */
+export function threadRoutes(books: ThreadBooks): Router {
+  const router = Router();
+  router
+    .route("/debug/threads")
+    .get((_request, response) => {
+      const { running, started, finished } = books.totals();
+      const replaced = [...books.replaced().values()].reduce((sum, count) => sum + count, 0);
+      const threads = books.threads().map(({ heartbeatAgeMs, ...thread }) => ({ ...thread, heartbeat_age_ms: heartbeatAgeMs }));
+      sendJson(response, 200, JSON.stringify({ running, started, finished, orders_in_flight: books.ordersInFlight(), replaced, threads }));
+    })
+    .all(onlyMethods("GET", "HEAD"));
+  return router;
+}

@@ -1,0 +1,140 @@
+import { type CancelCause, Canceled } from "./cancel-cause.ts";
+import { CancelScope, type Unsubscribe } from "./cancel-scope.ts";
+
+/** How one task of a group ended. */
+export type TaskOutcome<T> =
+  | { readonly status: "ok"; readonly value: T }
+  | { readonly status: "failed"; readonly error: unknown }
+  | { readonly status: "canceled"; readonly cause: CancelCause };
+
+/** What `join` gives: every outcome in the order of spawning, and the first failure in time. */
+export interface GroupResult<T> {
+  readonly outcomes: readonly TaskOutcome<T>[];
+  /** Index into `outcomes` of the task whose failure came first; undefined when none failed. */
+  readonly firstFailure: number | undefined;
+  /** Why the group was canceled; undefined when it was not. */
+  readonly cause: CancelCause | undefined;
+}
+
+export interface TaskGroupOptions<T> {
+  /** Canceling this cancels the group, with the same cause. */
+  readonly parent?: CancelScope | AbortSignal;
+  /** Cancels the group with cause `deadline` after so many milliseconds, 0 to 2^31-1. */
+  readonly timeoutMs?: number;
+  /**
+   * Tells a returned value that is a failure, for tasks whose failures are data (an outcome that
+   * crossed a thread boundary is). Such a task is kept as `ok` with its value, and cancels its siblings.
+   */
+  readonly isFailure?: (value: T) => boolean;
+}
+
+/**
+ * Owns the tasks spawned in it and ends after the last of them (errgroup's Group, Trio's nursery).
+ * The first failure cancels the others with `sibling_failed`; every outcome is kept, the first
+ * failure is named. `Promise.all` is no substitute: it returns at the first rejection with the
+ * siblings still running.
+ *
+ * One thread, one use: `spawn` after `join` throws. With `await using`, leaving the block early
+ * cancels what still runs and waits for it, so no task outlives its block.
+ */
+export class TaskGroup<T> implements AsyncDisposable {
+  readonly scope = new CancelScope();
+  readonly #outcomes: (TaskOutcome<T> | undefined)[] = [];
+  readonly #isFailure: ((value: T) => boolean) | undefined;
+  readonly #leaveParent: Unsubscribe | undefined;
+  readonly #stopTimer: Unsubscribe | undefined;
+  #running = 0;
+  #firstFailure: number | undefined;
+  #joined: Promise<GroupResult<T>> | undefined;
+  #allEnded: (() => void) | undefined;
+
+  constructor(options: TaskGroupOptions<T> = {}) {
+    this.#isFailure = options.isFailure;
+    if (options.parent !== undefined) this.#leaveParent = this.scope.follow(options.parent);
+    if (options.timeoutMs !== undefined && this.scope.cause === undefined) this.#stopTimer = this.scope.cancelAfter(options.timeoutMs);
+  }
+
+  /** Tasks that have been spawned and have not ended. */
+  get running(): number {
+    return this.#running;
+  }
+
+  /**
+   * Starts a task at once. It gets the group's scope and should end soon after that is canceled.
+   * It ends `ok` with its value, `canceled` when it throws the group's `Canceled`, else `failed`.
+   * A task spawned into a canceled group does not start. Throws after `join`.
+   */
+  spawn(task: (scope: CancelScope) => Promise<T>): void {
+    if (this.#joined !== undefined) throw new Error("spawn after join: a task group is used once");
+    const index = this.#outcomes.length;
+    if (this.scope.cause !== undefined) {
+      this.#outcomes.push({ status: "canceled", cause: this.scope.cause });
+      return;
+    }
+    this.#outcomes.push(undefined);
+    this.#running++;
+    let promise: Promise<T>;
+    try {
+      promise = task(this.scope);
+    } catch (error) {
+      // A task that throws before it returns its promise fails like one that rejects.
+      this.#fail(index, error);
+      return;
+    }
+    promise.then(
+      (value) => this.#succeed(index, value),
+      (error: unknown) => this.#fail(index, error),
+    );
+  }
+
+  /** Waits until every task has ended. Never rejects. A second call gives the same result. */
+  join(): Promise<GroupResult<T>> {
+    this.#joined ??= this.#waitForAll();
+    return this.#joined;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    // After a join nothing runs; without one the block was left early, by a throw or a return.
+    if (this.#running > 0) this.scope.cancel("sibling_failed");
+    await this.join();
+  }
+
+  async #waitForAll(): Promise<GroupResult<T>> {
+    if (this.#running > 0) await new Promise<void>((resolve) => (this.#allEnded = resolve));
+    this.#stopTimer?.();
+    this.#leaveParent?.();
+    return {
+      outcomes: this.#outcomes as TaskOutcome<T>[],
+      firstFailure: this.#firstFailure,
+      cause: this.scope.cause,
+    };
+  }
+
+  #succeed(index: number, value: T): void {
+    this.#outcomes[index] = { status: "ok", value };
+    if (this.#isFailure?.(value) === true) this.#noteFailure(index);
+    this.#ended();
+  }
+
+  #fail(index: number, error: unknown): void {
+    // A `Canceled` counts as a cancel only when this group was canceled: one thrown by itself
+    // (from some inner scope) would otherwise let a task end without a result and without a failure.
+    if (error instanceof Canceled && this.scope.cause !== undefined) {
+      this.#outcomes[index] = { status: "canceled", cause: error.causedBy };
+    } else {
+      this.#outcomes[index] = { status: "failed", error };
+      this.#noteFailure(index);
+    }
+    this.#ended();
+  }
+
+  #noteFailure(index: number): void {
+    this.#firstFailure ??= index;
+    this.scope.cancel("sibling_failed");
+  }
+
+  #ended(): void {
+    this.#running--;
+    if (this.#running === 0) this.#allEnded?.();
+  }
+}

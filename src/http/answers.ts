@@ -1,0 +1,15 @@
+import type { Response } from "express";
+import type { ErrorKind } from "../orders/error-kind.ts";
+import { headersOf, STATUS } from "./status.ts";
+
+/** Sends a body that is JSON text already. Does nothing when the client is gone. */
+export function sendJson(response: Response, status: number, json: string, headers: Readonly<Record<string, string>> = {}): void {
+  if (response.headersSent || response.destroyed) return;
+  response.writeHead(status, { ...headers, "Content-Type": "application/json; charset=utf-8", "Content-Length": Buffer.byteLength(json) });
+  response.end(json);
+}
+
+/** Sends the answer of something that was refused before any step of an order ran. */
+export function sendError(response: Response, kind: ErrorKind, message: string, headers: Readonly<Record<string, string>> = {}): void {
+  sendJson(response, STATUS[kind], JSON.stringify({ status: "error", error: { kind, message } }), { ...headersOf(kind), ...headers });
+}

@@ -1,0 +1,27 @@
+import type { ErrorRequestHandler, RequestHandler } from "express";
+import type { Logger } from "pino";
+import { sendError } from "./answers.ts";
+import { BadRequest } from "./bad-request.ts";
+
+/** The answer where no route matched. */
+export const noSuchRoute: RequestHandler = (request, response) =>
+  sendError(response, "not_found", `no route ${request.method} ${request.path}`);
+
+/**
+ * The answer to whatever a handler threw. What the client sent wrong is named; of everything else it learns only
+ * that it happened, and the log gets the rest.
+ */
+export function errorAnswers(log: Logger): ErrorRequestHandler {
+  return (error: unknown, _request, response, _next) => {
+    if (error instanceof BadRequest) return sendError(response, "bad_request", error.message);
+    const { type, status } = error as { type?: string; status?: number };
+    // The client hung up while it was still sending: there is nobody to answer.
+    if (type === "request.aborted") return;
+    if (type === "entity.too.large") return sendError(response, "payload_too_large", "body: must be at most 16 KiB");
+    if (type === "encoding.unsupported")
+      return sendError(response, "bad_request", "Content-Encoding: must be identity, gzip, deflate or br");
+    if (status !== undefined && status >= 400 && status < 500) return sendError(response, "bad_request", "the request is malformed");
+    log.error({ err: error }, "request failed");
+    sendError(response, "internal", "internal error");
+  };
+}

@@ -1,0 +1,23 @@
+import { Router } from "express";
+import { sendJson } from "./answers.ts";
+import { onlyMethods } from "./methods.ts";
+
+/** What `GET /readyz` says: 200 for `ready`, 503 for anything else. */
+export type Readiness = "starting" | "ready" | "draining";
+
+/** `GET /healthz` (the process lives) and `GET /readyz` (it takes orders). */
+export function healthRoutes(readiness: () => Readiness): Router {
+  const router = Router();
+  router
+    .route("/healthz")
+    .get((_request, response) => sendJson(response, 200, '{"status":"ok"}'))
+    .all(onlyMethods("GET", "HEAD"));
+  router
+    .route("/readyz")
+    .get((_request, response) => {
+      const status = readiness();
+      sendJson(response, status === "ready" ? 200 : 503, JSON.stringify({ status }));
+    })
+    .all(onlyMethods("GET", "HEAD"));
+  return router;
+}

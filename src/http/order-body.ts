@@ -1,0 +1,90 @@
+import { isUtf8 } from "node:buffer";
+import { z } from "zod";
+import type { Order } from "../orders/order.ts";
+import { STEPS, type StepName } from "../orders/step.ts";
+import { BadRequest } from "./bad-request.ts";
+
+const MAX_MS = 600_000;
+const MAX_ID_LENGTH = 128;
+
+const STEP_LIST = "payment, vendor or courier";
+const ID_RULE = `must be a string of 1 to ${MAX_ID_LENGTH} characters without control characters`;
+const AMOUNT_RULE = `must be a whole number from 1 to ${Number.MAX_SAFE_INTEGER}, in minor units`;
+const MS_RULE = `must be a whole number of milliseconds from 0 to ${MAX_MS}`;
+
+const milliseconds = z.int(MS_RULE).min(0, MS_RULE).max(MAX_MS, MS_RULE).optional();
+const perStep = z.strictObject(
+  { payment: milliseconds, vendor: milliseconds, courier: milliseconds },
+  { error: (issue) => (issue.code === "invalid_type" ? `must be an object with keys ${STEP_LIST}` : undefined) },
+);
+
+const ORDER = z.strictObject({
+  // A lone surrogate cannot be written as UTF-8, so two different ids would become one in storage and on the wire.
+  order_id: z
+    .string(ID_RULE)
+    .refine((id) => id.length > 0 && [...id].length <= MAX_ID_LENGTH && !/\p{Cc}/u.test(id) && id.isWellFormed(), ID_RULE),
+  amount: z.int(AMOUNT_RULE).min(1, AMOUNT_RULE),
+  fail_step: z.enum(STEPS, `must be ${STEP_LIST}`).optional(),
+  delay_ms: perStep.optional(),
+  cpu_ms: perStep.optional(),
+});
+
+/** Reads and checks the body of `POST /order`. Throws `BadRequest` naming field and rule. */
+export function readOrder(body: Buffer): Order {
+  const value = readJson(body);
+  const result = ORDER.safeParse(value);
+  if (!result.success) throw new BadRequest(explain(result.error));
+  const { order_id, amount, fail_step, delay_ms, cpu_ms } = result.data;
+  if (fail_step === undefined && delay_ms === undefined && cpu_ms === undefined) return { orderId: order_id, amount };
+  const simulation = {
+    ...(fail_step !== undefined && { failStep: fail_step }),
+    ...(delay_ms !== undefined && { delayMs: delay_ms as Partial<Record<StepName, number>> }),
+    ...(cpu_ms !== undefined && { cpuMs: cpu_ms as Partial<Record<StepName, number>> }),
+  };
+  return { orderId: order_id, amount, simulation };
+}
+
+function readJson(body: Buffer): unknown {
+  if (body.length === 0) throw new BadRequest("body: must be one JSON object, but it is empty");
+  if (!isUtf8(body)) throw new BadRequest("body: must be JSON in UTF-8");
+  const text = body.toString("utf8");
+  let value: unknown;
+  try {
+    // Parsing rounds 9007199254740990.9 to a whole number. Only text with a fraction or an exponent can fool it
+    // like that, so only then is every number compared with its source.
+    value = /\d[.eE]/.test(text) ? JSON.parse(text, exactNumbers) : JSON.parse(text);
+  } catch (error) {
+    if (error instanceof BadRequest) throw error;
+    throw new BadRequest("body: must be exactly one JSON object and nothing after it");
+  }
+  if (typeof value !== "object" || value === null || Array.isArray(value)) throw new BadRequest("body: must be a JSON object");
+  return value;
+}
+
+function exactNumbers(_key: string, value: unknown, context?: { source?: string }): unknown {
+  if (typeof value !== "number" || context?.source === undefined) return value;
+  // NaN fails every rule for a number, so the message names the field and its rule.
+  return Number.isInteger(value) && !isWhole(context.source) ? Number.NaN : value;
+}
+
+/** Whether a JSON number, read as the decimal that is written there, has no fraction: 1.0 and 1e3 have none. */
+function isWhole(source: string): boolean {
+  const [mantissa = "", exponent = "0"] = source.toLowerCase().split("e");
+  const [whole = "", fraction = ""] = mantissa.split(".");
+  const digits = whole + fraction;
+  const significant = digits.replace(/0+$/, "");
+  if (significant === "" || significant === "-") return true;
+  return Number(exponent) - fraction.length + (digits.length - significant.length) >= 0;
+}
+
+function explain(error: z.ZodError): string {
+  const issue = error.issues[0];
+  if (issue === undefined) return "body: is not a valid order";
+  const path = issue.path.join(".");
+  if (issue.code === "unrecognized_keys") {
+    const field = [...issue.path, issue.keys[0]].join(".");
+    const known = issue.path.length === 0 ? "order_id, amount, fail_step, delay_ms and cpu_ms" : STEP_LIST;
+    return `${field}: is not a known field; known are ${known}`;
+  }
+  return `${path}: ${issue.message}`;
+}

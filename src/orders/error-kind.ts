@@ -1,0 +1,28 @@
+/** Every way in which the service says no. The strings are those of the wire format; the list is closed. */
+export const ERROR_KINDS = [
+  "bad_request",
+  "payment_declined",
+  "unauthorized",
+  "not_found",
+  "method_not_allowed",
+  "canceled",
+  "order_conflict",
+  "payload_too_large",
+  "idempotency_mismatch",
+  "rate_limited",
+  "internal",
+  "vendor_unavailable",
+  "payment_unavailable",
+  "no_courier",
+  "overloaded",
+  "shutting_down",
+  "timeout",
+] as const;
+
+export type ErrorKind = (typeof ERROR_KINDS)[number];
+
+/** The kinds that a step itself may fail with; anything else it throws is `internal`. */
+export type StepErrorKind = Extract<
+  ErrorKind,
+  "payment_declined" | "payment_unavailable" | "vendor_unavailable" | "no_courier" | "internal"
+>;

@@ -1,0 +1,42 @@
+import type { CancelCause } from "../concurrency/cancel-cause.ts";
+import type { ErrorKind } from "./error-kind.ts";
+import type { StepName, StepOutcome } from "./step.ts";
+
+/** How one step of an order ended and how long it took. */
+export interface StepReport {
+  readonly name: StepName;
+  readonly outcome: StepOutcome;
+  readonly durationMs: number;
+  /** On the clock of `monotonicMs`. Undoing goes from the last to the first. */
+  readonly endedAtMs: number;
+}
+
+/** How an order ended. `error` is absent for a placed order. */
+export interface OrderOutcome {
+  readonly steps: readonly StepReport[];
+  readonly error?: ErrorKind;
+}
+
+/**
+ * The kind of a failed order. The first failure decides, and a cancel from outside that came before any failure counts
+ * as the first: what steps do after it is only how they stop. Every step ok means the order is placed, whatever the
+ * scope says: a cancel is not retroactive.
+ */
+export function errorOf(
+  outcomes: readonly StepOutcome[],
+  firstFailure: number | undefined,
+  cause: CancelCause | undefined,
+): ErrorKind | undefined {
+  if (outcomes.every((outcome) => outcome.status === "ok")) return undefined;
+  switch (cause) {
+    case "deadline":
+      return "timeout";
+    case "client_disconnected":
+    case "shutdown":
+      return "canceled";
+    default: {
+      const first = firstFailure === undefined ? undefined : outcomes[firstFailure];
+      return first?.status === "failed" ? first.kind : "internal";
+    }
+  }
+}

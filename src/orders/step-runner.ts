@@ -1,0 +1,28 @@
+import type { CancelScope } from "../concurrency/cancel-scope.ts";
+import type { EndedStep, StepInput } from "./step.ts";
+
+/** What the pipeline needs from whatever runs its steps. `threads` implements it; tests have their own. */
+export interface StepRunner {
+  /** Opens a run: steps that are canceled together, by `scope`. Close it when all of them have ended. */
+  open(scope: CancelScope): StepRun;
+}
+
+export interface StepRun {
+  /**
+   * Runs one step to its end. Never rejects: every fault is an outcome. A run that is canceled before
+   * the step began gives `canceled` with effect `none`, and the step never runs.
+   */
+  run(step: StepSpec, input: StepInput): Promise<EndedStep>;
+  /** Throws while a step of this run has not ended. */
+  close(): void;
+}
+
+export interface StepSpec {
+  readonly name: string;
+  /** `undo` takes back what `do` did under the same order, attempt and step. */
+  readonly action: "do" | "undo";
+  /** Computes instead of waiting, so it gets a thread of its own. */
+  readonly computes: boolean;
+  /** May be run again when its thread is lost under it. */
+  readonly repeatable: boolean;
+}

@@ -1,0 +1,46 @@
+import type { CancelCause } from "../concurrency/cancel-cause.ts";
+import type { StepErrorKind } from "./error-kind.ts";
+
+/** The steps of an order, in the order in which an answer lists them. */
+export const STEPS = ["payment", "vendor", "courier"] as const;
+
+export type StepName = (typeof STEPS)[number];
+
+/** What the steps of one attempt at an order work on. One object for all three: a thread that gets several of them gets it once. */
+export interface StepInput {
+  readonly orderId: string;
+  /** Minor units, 1 to 2^53-1. */
+  readonly amount: number;
+  /** 1 for the first attempt at this order id; part of every idempotency key. */
+  readonly attempt: number;
+  readonly traceparent?: string;
+  readonly simulation?: Simulation;
+}
+
+/** How the simulated providers behave for one order. Times in milliseconds, 0 to 600000. */
+export interface Simulation {
+  readonly failStep?: StepName;
+  readonly delayMs?: Partial<Record<StepName, number>>;
+  readonly cpuMs?: Partial<Record<StepName, number>>;
+}
+
+/**
+ * How a step ended. Data, not errors: an error that crosses a thread boundary loses its class and fields.
+ * "Canceled" is what the step did, not what the board says afterwards: one that had finished before it noticed is ok.
+ *
+ * `effect` says what a step that did not end ok has left at its provider: `none` (surely nothing) or
+ * `unknown` (a call was under way), which has to be undone like a finished one.
+ */
+export type StepOutcome =
+  | { readonly status: "ok" }
+  | { readonly status: "failed"; readonly kind: StepErrorKind; readonly effect: Effect }
+  | { readonly status: "canceled"; readonly cause: CancelCause; readonly effect: Effect }
+  | { readonly status: "lost"; readonly reason: string; readonly effect: "unknown" };
+
+export type Effect = "none" | "unknown";
+
+/** An outcome and when the step ended, on the clock of `monotonicMs`. */
+export interface EndedStep {
+  readonly outcome: StepOutcome;
+  readonly endedAtMs: number;
+}

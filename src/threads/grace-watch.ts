@@ -1,0 +1,94 @@
+import type { Unsubscribe } from "../concurrency/cancel-scope.ts";
+import type { DispatchedStep } from "./dispatched-step.ts";
+import type { Layout } from "./layout.ts";
+import type { PoolThread } from "./pool-thread.ts";
+
+interface Watched {
+  dueMs: number;
+  steps: readonly DispatchedStep[];
+  extensions: number;
+  readonly head: number;
+}
+
+// A thread that beats but has not come to the doorbell yet is overloaded, not stuck. It gets the grace again,
+// so often; a live thread that needs more than this to look at the doorbell is no good to anyone.
+const MAX_EXTENSIONS = 7;
+const ALIVE_MS = 200;
+
+/**
+ * Ask, wait, kill: steps that have not stopped `graceMs` after their cancel have their thread replaced. Main thread
+ * only. One queue and one timer for all orders: the grace is the same for all, so the queue is in order of time.
+ */
+export class GraceWatch {
+  readonly #graceMs: number;
+  readonly #layout: Layout;
+  readonly #kill: (thread: PoolThread) => void;
+  // In order of time, as a Set keeps the order of insertion; a run that ends leaves it at once.
+  readonly #watched = new Set<Watched>();
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(graceMs: number, layout: Layout, kill: (thread: PoolThread) => void) {
+    this.#graceMs = graceMs;
+    this.#layout = layout;
+    this.#kill = kill;
+  }
+
+  /** How many canceled runs are being watched: the leak tests demand zero. */
+  get size(): number {
+    return this.#watched.size;
+  }
+
+  /** The run of these steps has just been canceled. Returns how to end the watch, for when all of them have settled. */
+  watch(steps: readonly DispatchedStep[]): Unsubscribe {
+    const watched: Watched = { dueMs: performance.now() + this.#graceMs, head: this.#layout.head(), steps, extensions: 0 };
+    this.#watched.add(watched);
+    this.#timer ??= setTimeout(() => this.#due(), this.#graceMs);
+    return () => {
+      this.#watched.delete(watched);
+      if (this.#watched.size === 0) this.#stopTimer();
+    };
+  }
+
+  /** Forgets everything and stops the timer. */
+  close(): void {
+    this.#watched.clear();
+    this.#stopTimer();
+  }
+
+  #stopTimer(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+  }
+
+  #due(): void {
+    // If this thread was held up, outcomes that came in time may still be waiting to be read. Timers run before
+    // messages, so judge only after the messages of a whole turn have been handled.
+    setImmediate(() => setImmediate(() => this.#judge()));
+  }
+
+  #judge(): void {
+    this.#timer = undefined;
+    const now = performance.now();
+    for (const watched of this.#watched) {
+      if (watched.dueMs > now) break;
+      this.#watched.delete(watched);
+      const late = watched.steps.filter((step) => !step.settled && step.thread !== undefined);
+      if (late.length === 0) continue;
+      if (watched.extensions < MAX_EXTENSIONS && late.every((step) => this.#isOnlyOverloaded(step.thread, watched.head))) {
+        watched.dueMs = now + this.#graceMs;
+        watched.steps = late;
+        watched.extensions++;
+        this.#watched.add(watched);
+      } else {
+        for (const step of late) if (step.thread !== undefined) this.#kill(step.thread);
+      }
+    }
+    const [next] = this.#watched;
+    if (next !== undefined) this.#timer = setTimeout(() => this.#due(), Math.max(1, next.dueMs - now));
+  }
+
+  #isOnlyOverloaded(thread: PoolThread | undefined, head: number): boolean {
+    if (thread?.row === undefined) return false;
+    return !this.#layout.hasSeen(thread.row, head) && this.#layout.readRow(thread.row).heartbeatAgeMs < ALIVE_MS;
+  }
+}

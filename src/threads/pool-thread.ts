@@ -1,0 +1,29 @@
+import type { Worker } from "node:worker_threads";
+import type { DispatchedStep } from "./dispatched-step.ts";
+
+/** Why a thread was replaced. */
+export type ReplaceReason = "grace" | "heartbeat" | "chaos" | "exit" | "uncaught" | "out_of_memory";
+
+/** What the main thread knows of one of a pool's threads. */
+export class PoolThread {
+  readonly worker: Worker;
+  /** Kept here because a `Worker` forgets its id when it exits. */
+  readonly id: number;
+  readonly inFlight = new Map<number, DispatchedStep>();
+  /** Its tracker row, once it has loaded its worker file and claimed one. */
+  row: number | undefined;
+  /** Piscina counts it among the threads it gives tasks to. The first threads of a pool are so before they run, later ones after. */
+  listed = false;
+  /** Set when its end is known or ordered; it gets no more steps. */
+  leaving: ReplaceReason | undefined;
+
+  constructor(worker: Worker) {
+    this.worker = worker;
+    this.id = worker.threadId;
+  }
+
+  /** Takes steps: a batch sent earlier would end up in Piscina's queue. */
+  get ready(): boolean {
+    return this.listed && this.row !== undefined;
+  }
+}

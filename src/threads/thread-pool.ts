@@ -1,0 +1,273 @@
+import type { Worker } from "node:worker_threads";
+import { Piscina } from "piscina";
+import type { DispatchedStep } from "./dispatched-step.ts";
+import type { Layout } from "./layout.ts";
+import { PoolThread, type ReplaceReason } from "./pool-thread.ts";
+import type { Batch, LogMessage, OutcomeEntry, StepMessage, ThreadMessage, ThreadSetup } from "./protocol.ts";
+import type { Tracker } from "./tracker.ts";
+
+export interface ThreadPoolOptions {
+  readonly name: "shared" | "exclusive";
+  readonly threads: number;
+  readonly workerFile: string;
+  readonly setup: ThreadSetup;
+  readonly layout: Layout;
+  readonly tracker: Tracker;
+  readonly onMessage: (message: LogMessage) => void;
+  readonly onReplaced: (pool: ThreadPool, thread: PoolThread, reason: ReplaceReason) => void;
+  readonly onFault: (message: string, error: unknown) => void;
+  /** Megabytes of old-generation heap a thread may use before it dies as out of memory. */
+  readonly heapLimitMb: number;
+}
+
+// Enough for a step declared repeatable to survive an accident, too few for one that kills its thread to kill many.
+const MAX_REPEATS = 2;
+const RESTART_PAUSE_MS = 100;
+const MAX_RESTART_PAUSE_MS = 5_000;
+
+/**
+ * One Piscina pool. Steps of one event-loop turn go out as one Piscina task per thread; a task lasts until its
+ * last step has ended, so Piscina's own view of what is busy is true. Main thread only.
+ *
+ * `shared` puts any number of waiting steps on a thread, `exclusive` one computing step at a time.
+ *
+ * Piscina's queue is never used: a task in it could not be taken back without an `AbortSignal`, and with one it may
+ * not share a thread. So a batch is handed over only when the thread it is meant for is ready, and what has no
+ * thread yet waits here, where a cancel finds it.
+ */
+export class ThreadPool {
+  readonly name: "shared" | "exclusive";
+  readonly #options: ThreadPoolOptions;
+  readonly #piscina: Piscina<Batch, OutcomeEntry[]>;
+  readonly #threads = new Map<Worker, PoolThread>();
+  readonly #steps = new Map<number, DispatchedStep>();
+  #waiting: DispatchedStep[] = [];
+  #flushScheduled = false;
+  #target = 0;
+  #failedStarts = 0;
+  #restartTimer: NodeJS.Timeout | undefined;
+  #closing = false;
+  #threadReady: (() => void) | undefined;
+
+  constructor(options: ThreadPoolOptions) {
+    this.name = options.name;
+    this.#options = options;
+    this.#piscina = new Piscina({
+      filename: options.workerFile,
+      minThreads: options.threads,
+      maxThreads: options.threads,
+      idleTimeout: Number.POSITIVE_INFINITY,
+      concurrentTasksPerWorker: options.name === "shared" ? 1_000_000 : 1,
+      // `sync` would freeze an idle thread in `Atomics.wait`: no heartbeat, no doorbell, no keep-alive sockets.
+      atomics: "disabled",
+      recordTiming: false,
+      resourceLimits: { maxOldGenerationSizeMb: options.heapLimitMb },
+      workerData: options.setup,
+      // Sees ids only, not the payload, and is asked inside `run`: whoever calls `run` says before whom it means.
+      loadBalancer: (_task, workers) => workers.find((worker) => worker.id === this.#target) ?? null,
+    });
+    this.#piscina.on("workerCreate", ({ id }: { id: number }) => this.#update(id, (thread) => (thread.listed = true)));
+    this.#piscina.on("message", (message: ThreadMessage) => this.#receive(message));
+    this.#piscina.on("error", (error: unknown) => options.onFault("a thread failed between two steps", error));
+    this.#watchNewWorkers();
+  }
+
+  /** Live threads that take steps. */
+  get threads(): readonly PoolThread[] {
+    return [...this.#threads.values()].filter((thread) => thread.ready);
+  }
+
+  /** How many threads this pool is meant to have. */
+  get size(): number {
+    return this.#options.threads;
+  }
+
+  /** Steps handed to this pool that have not settled. */
+  get unsettled(): number {
+    return this.#steps.size;
+  }
+
+  /** Resolves when every thread has loaded and claimed its row. */
+  async ready(): Promise<void> {
+    while (this.threads.length < this.#options.threads) await new Promise<void>((resolve) => (this.#threadReady = resolve));
+  }
+
+  /** Takes a step into the next batch. Its outcome comes through `step.settle`. */
+  enqueue(step: DispatchedStep): void {
+    this.#steps.set(step.message.id, step);
+    this.#waiting.push(step);
+    this.#scheduleFlush();
+  }
+
+  /** To be called when a step settled, however. */
+  forget(step: DispatchedStep): void {
+    this.#steps.delete(step.message.id);
+    // The exclusive pool may have a step waiting for this thread.
+    if (this.#waiting.length > 0) this.#scheduleFlush();
+  }
+
+  /** A run was canceled: steps of it that still wait here must not. */
+  canceled(): void {
+    if (this.#waiting.length > 0) this.#scheduleFlush();
+  }
+
+  /**
+   * Terminates a thread; its `exit` settles what it had. Piscina starts a new one. Only a ready thread may be
+   * killed: one killed while it starts makes Piscina give up on replacing any.
+   */
+  kill(thread: PoolThread, reason: ReplaceReason): boolean {
+    if (!thread.ready || thread.leaving !== undefined) return false;
+    thread.leaving = reason;
+    void thread.worker.terminate();
+    return true;
+  }
+
+  /** Ends all threads. Steps that have not settled are lost. */
+  async close(): Promise<void> {
+    this.#closing = true;
+    clearTimeout(this.#restartTimer);
+    const gone = [...this.#threads.keys()].map((worker) => new Promise<void>((resolve) => worker.once("exit", () => resolve())));
+    await this.#piscina.destroy();
+    await Promise.all(gone);
+  }
+
+  #scheduleFlush(): void {
+    if (this.#flushScheduled) return;
+    this.#flushScheduled = true;
+    setImmediate(() => this.#flush());
+  }
+
+  #flush(): void {
+    this.#flushScheduled = false;
+    const { layout } = this.#options;
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    const batches = new Map<PoolThread, StepMessage[]>();
+    for (const step of waiting) {
+      const cause = layout.causeOf(step.message.slot);
+      if (cause !== undefined) {
+        step.settle({ status: "canceled", cause, effect: "none" });
+        continue;
+      }
+      const thread = this.#leastBusy();
+      if (thread === undefined) {
+        this.#waiting.push(step);
+        continue;
+      }
+      step.thread = thread;
+      thread.inFlight.set(step.message.id, step);
+      const batch = batches.get(thread);
+      if (batch === undefined) batches.set(thread, [step.message]);
+      else batch.push(step.message);
+    }
+    for (const [thread, batch] of batches) this.#send(thread, batch);
+  }
+
+  #leastBusy(): PoolThread | undefined {
+    let best: PoolThread | undefined;
+    for (const thread of this.#threads.values()) {
+      if (!thread.ready || thread.leaving !== undefined) continue;
+      if (this.name === "exclusive" && thread.inFlight.size > 0) continue;
+      if (best === undefined || thread.inFlight.size < best.inFlight.size) best = thread;
+    }
+    return best;
+  }
+
+  #send(thread: PoolThread, batch: Batch): void {
+    this.#target = thread.id;
+    this.#piscina.run(batch).then(this.#settleAll, (error: unknown) => {
+      // A thread that is dying rejects before its `exit`; only that event says that nothing of it runs any more.
+      // A rejection for any other reason leaves steps in an unknown state, which ends the same way.
+      if (this.#threads.has(thread.worker) && thread.leaving === undefined && !this.#closing) {
+        this.#options.onFault("a batch was rejected", error);
+        this.kill(thread, "uncaught");
+      }
+    });
+  }
+
+  #receive(message: ThreadMessage): void {
+    if (message.type === "outcomes") this.#settleAll(message.entries);
+    else if (message.type === "ready") this.#update(message.threadId, (thread) => (thread.row = message.row));
+    else this.#options.onMessage(message);
+  }
+
+  readonly #settleAll = (entries: readonly OutcomeEntry[]): void => {
+    for (const [id, endedAtMs, outcome] of entries) this.#steps.get(id)?.settle(outcome ?? { status: "ok" }, endedAtMs);
+  };
+
+  /** Piscina has no event for a thread that dies while it starts, so every worker is watched from the moment it is listed. */
+  #watchNewWorkers(): void {
+    for (const worker of this.#piscina.threads) {
+      if (this.#threads.has(worker)) continue;
+      const thread = new PoolThread(worker);
+      this.#threads.set(worker, thread);
+      worker.once("error", (error: NodeJS.ErrnoException) => {
+        thread.leaving ??= error.code === "ERR_WORKER_OUT_OF_MEMORY" ? "out_of_memory" : "uncaught";
+      });
+      // Node delivers everything the thread had posted before it reports the exit, so no outcome is overlooked.
+      worker.once("exit", () => this.#exited(thread));
+    }
+  }
+
+  #update(threadId: number, change: (thread: PoolThread) => void): void {
+    this.#watchNewWorkers();
+    for (const thread of this.#threads.values()) {
+      if (thread.id !== threadId) continue;
+      change(thread);
+      if (!thread.ready) continue;
+      this.#failedStarts = 0;
+      this.#threadReady?.();
+      if (this.#waiting.length > 0) this.#scheduleFlush();
+    }
+  }
+
+  #exited(thread: PoolThread): void {
+    this.#threads.delete(thread.worker);
+    // It may have claimed a row and died before its message said so.
+    const row = thread.row ?? this.#options.layout.rowOf(thread.id);
+    if (row !== undefined) this.#options.tracker.settle(row);
+    const reason = thread.leaving ?? "exit";
+    thread.leaving = reason;
+    const { layout } = this.#options;
+    for (const step of [...thread.inFlight.values()]) {
+      const cause = layout.causeOf(step.message.slot);
+      if (cause !== undefined) step.settle({ status: "canceled", cause, effect: "unknown" });
+      else if (step.repeatable && step.repeats < MAX_REPEATS && !this.#closing) this.#repeat(step);
+      else step.settle({ status: "lost", reason: `thread ended: ${reason}`, effect: "unknown" });
+    }
+    if (this.#closing) {
+      for (const step of this.#waiting.splice(0)) step.settle({ status: "canceled", cause: "shutdown", effect: "none" });
+      return;
+    }
+    this.#options.onReplaced(this, thread, reason);
+    this.#watchNewWorkers();
+    this.#ensureThreads(thread.ready);
+  }
+
+  #repeat(step: DispatchedStep): void {
+    step.thread?.inFlight.delete(step.message.id);
+    step.thread = undefined;
+    step.repeats++;
+    this.#waiting.push(step);
+    this.#scheduleFlush();
+  }
+
+  /**
+   * Piscina replaces a thread that dies, but once one died while it was starting it never does so again. A task
+   * that it can give to nobody makes it start a thread all the same; aborted in the same breath it never runs.
+   */
+  #ensureThreads(wasReady: boolean): void {
+    if (this.#piscina.threads.length >= this.#options.threads || this.#restartTimer !== undefined) return;
+    if (!wasReady) this.#failedStarts++;
+    const pause = wasReady ? 0 : Math.min(RESTART_PAUSE_MS * 2 ** (this.#failedStarts - 1), MAX_RESTART_PAUSE_MS);
+    this.#restartTimer = setTimeout(() => {
+      this.#restartTimer = undefined;
+      this.#target = -1;
+      const abort = new AbortController();
+      this.#piscina.run([], { signal: abort.signal }).catch(() => {});
+      abort.abort();
+      this.#watchNewWorkers();
+      this.#ensureThreads(true);
+    }, pause);
+  }
+}

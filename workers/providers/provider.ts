@@ -1,0 +1,13 @@
+import type { StepInput, StepName } from "../../src/orders/step.ts";
+import type { StepContext } from "../runtime/step-context.ts";
+
+/**
+ * What a step asks of the world outside. Both ways of providing it (simulated, over HTTP) keep one contract:
+ * `perform` returns when the provider has done its part, throws `StepFailed` when it said no or could not be
+ * reached, and lets `Canceled` pass; `undo` returns only when what `perform` did is undone and, should it still
+ * be on its way, will be refused.
+ */
+export interface Provider {
+  perform(step: StepName, input: StepInput, context: StepContext): Promise<void>;
+  undo(step: StepName, input: StepInput, context: StepContext): Promise<void>;
+}

@@ -1,0 +1,54 @@
+import type { Layout } from "../../src/threads/layout.ts";
+import type { StepContext } from "./step-context.ts";
+
+/**
+ * This thread's ear on the doorbell: one `waitAsync` for the whole thread (a waiter that is never woken
+ * cannot be withdrawn, so one a step would pile up).
+ *
+ * A step registers first and looks at its word afterwards. A cancel before the registration is seen by that
+ * look, a later one by the log: there is no moment in which it could be missed.
+ */
+export class CancelWatch {
+  readonly #layout: Layout;
+  readonly #row: number;
+  readonly #contexts = new Map<number, Set<StepContext>>();
+  #seen: number;
+
+  constructor(layout: Layout, row: number) {
+    this.#layout = layout;
+    this.#row = row;
+    this.#seen = layout.head();
+    layout.acknowledge(row, this.#seen);
+  }
+
+  add(slot: number, context: StepContext): void {
+    const others = this.#contexts.get(slot);
+    if (others === undefined) this.#contexts.set(slot, new Set([context]));
+    else others.add(context);
+    context.stopIfCanceled();
+  }
+
+  remove(slot: number, context: StepContext): void {
+    const contexts = this.#contexts.get(slot);
+    contexts?.delete(context);
+    if (contexts?.size === 0) this.#contexts.delete(slot);
+  }
+
+  /** Listens for as long as the thread lives. `waitAsync` alone does not keep it alive; the port to Piscina does. */
+  async listen(): Promise<never> {
+    for (;;) {
+      await this.#layout.headMoved(this.#seen);
+      this.#seen = this.#layout.readLog(this.#seen, this.#look, this.#lookAtAll);
+      this.#layout.acknowledge(this.#row, this.#seen);
+    }
+  }
+
+  readonly #look = (slot: number): void => {
+    const contexts = this.#contexts.get(slot);
+    if (contexts !== undefined) for (const context of contexts) context.stopIfCanceled();
+  };
+
+  readonly #lookAtAll = (): void => {
+    for (const slot of this.#contexts.keys()) this.#look(slot);
+  };
+}

@@ -1,0 +1,82 @@
+import { Canceled } from "../../src/concurrency/cancel-cause.ts";
+import { CancelScope } from "../../src/concurrency/cancel-scope.ts";
+import type { Layout } from "../../src/threads/layout.ts";
+import type { LogLevel } from "../../src/threads/protocol.ts";
+import type { ThreadLog } from "./thread-log.ts";
+
+/**
+ * A step's view of its order: three ways to notice the cancel (`signal`, `sleep`, `checkpoint`) and a log.
+ * Lives on the step's thread. All three throw or abort with the same `Canceled`.
+ */
+export class StepContext {
+  readonly #scope = new CancelScope();
+  readonly #layout: Layout;
+  readonly #row: number;
+  readonly #slot: number;
+  readonly #log: ThreadLog;
+  #callUnderWay = false;
+
+  constructor(layout: Layout, row: number, slot: number, log: ThreadLog) {
+    this.#layout = layout;
+    this.#row = row;
+    this.#slot = slot;
+    this.#log = log;
+  }
+
+  /** An `AbortSignal` for `fetch` and whatever else takes one. Made on first use. Does not fire in a loop that never awaits. */
+  get signal(): AbortSignal {
+    return this.#scope.signal;
+  }
+
+  /** Resolves after `ms` (0 to 2^31-1) or throws `Canceled` as soon as the order is canceled. */
+  async sleep(ms: number): Promise<void> {
+    this.checkpoint();
+    if (ms <= 0) return;
+    await new Promise<void>((resolve, reject) => {
+      const timer = setTimeout(() => {
+        unsubscribe();
+        resolve();
+      }, ms);
+      const unsubscribe = this.#scope.onCancel((cause) => {
+        clearTimeout(timer);
+        reject(new Canceled(cause));
+      });
+    });
+  }
+
+  /**
+   * Throws `Canceled` when the order has been canceled. For loops that compute: call it at least every
+   * millisecond. It reads shared memory, because no message and no event reaches a loop that never awaits, and
+   * it is also what tells the supervisor that the loop is alive.
+   */
+  checkpoint(): void {
+    this.#layout.beat(this.#row);
+    const cause = this.#layout.causeOf(this.#slot);
+    if (cause !== undefined) throw new Canceled(cause);
+  }
+
+  /** Marks that from here on the provider may act, whatever becomes of this step: unless it ends ok, it has to be undone. */
+  callStarts(): void {
+    this.#callUnderWay = true;
+  }
+
+  /** The provider has surely not acted on the call, so there is nothing to undo. */
+  callHadNoEffect(): void {
+    this.#callUnderWay = false;
+  }
+
+  get callUnderWay(): boolean {
+    return this.#callUnderWay;
+  }
+
+  /** Writes a line to the process's log, with the thread's number. */
+  log(level: LogLevel, message: string, fields: Readonly<Record<string, unknown>> = {}): void {
+    this.#log(level, message, fields);
+  }
+
+  /** For the thread's cancel watch. */
+  stopIfCanceled(): void {
+    const cause = this.#layout.causeOf(this.#slot);
+    if (cause !== undefined) this.#scope.cancel(cause);
+  }
+}

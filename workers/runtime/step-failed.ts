@@ -1,0 +1,20 @@
+import type { StepErrorKind } from "../../src/orders/error-kind.ts";
+import type { Effect } from "../../src/orders/step.ts";
+
+/** Thrown by a step that failed in a way its callers know. Crosses the thread boundary as data, never as this object. */
+export class StepFailed extends Error {
+  readonly kind: StepErrorKind;
+  readonly effect: Effect;
+
+  /** `effect`: `unknown` where the provider may have done its part all the same. */
+  constructor(kind: StepErrorKind, effect: Effect, message: string, cause?: unknown) {
+    const limit = Error.stackTraceLimit;
+    // An expected failure is not a bug, so nobody reads its stack.
+    Error.stackTraceLimit = 0;
+    super(message, cause === undefined ? undefined : { cause });
+    Error.stackTraceLimit = limit;
+    this.name = "StepFailed";
+    this.kind = kind;
+    this.effect = effect;
+  }
+}

@@ -1,0 +1,4 @@
+/** What the composition root tells every thread: `ThreadSetup.settings` of `workers/main.ts`. Plain data and shared memory only. */
+export interface WorkerSettings {
+  readonly stickBegun: SharedArrayBuffer;
+}

@@ -1,0 +1,18 @@
+import type { Step } from "../runtime/step.ts";
+
+/**
+ * The misbehaving step of `POST /chaos/stick-thread`: computes for so many milliseconds and ignores everything,
+ * so that its thread has to be replaced. It reaches no provider. The time travels as the order's amount.
+ * `begun` (one shared Int32) counts its starts: it is canceled only once it really runs, or it never would.
+ */
+export function stick(begun: SharedArrayBuffer): Step {
+  const starts = new Int32Array(begun);
+  return {
+    async run(input) {
+      Atomics.add(starts, 0, 1);
+      Atomics.notify(starts, 0);
+      const end = performance.now() + input.amount;
+      while (performance.now() < end);
+    },
+  };
+}
