@@ -109,6 +109,10 @@ export async function start(config: Config, log: Logger, workerFile: string = WO
   };
 }
 
+// A Ctrl-C reaches this process from the terminal and once more from npm, which passes on what it got itself.
+// What a person or a supervisor sends to say "now" comes later than that.
+const SAME_SIGNAL_MS = 300;
+
 const USAGE = `order-pipeline: an order service whose steps run on OS threads
 
 usage: npm start [-- --help]
@@ -129,14 +133,15 @@ async function main(): Promise<void> {
   const service = await start(config, log);
   welcome(service);
 
-  let stopping = false;
+  let stoppingSinceMs: number | undefined;
   const onSignal = (signal: NodeJS.Signals) => {
-    if (stopping) {
+    if (stoppingSinceMs !== undefined) {
+      if (performance.now() - stoppingSinceMs < SAME_SIGNAL_MS) return;
       log.warn({ signal }, "canceling the orders still in flight");
       service.cancelAll();
       return;
     }
-    stopping = true;
+    stoppingSinceMs = performance.now();
     log.info({ signal, orders_in_flight: service.desk.inFlight }, "draining");
     void service.stop().then(
       () => {
