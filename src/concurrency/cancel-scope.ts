@@ -39,8 +39,14 @@ export class CancelScope {
     if (this.#cause !== undefined) return false;
     this.#cause = cause;
     const listeners = this.#listeners;
-    this.#listeners = undefined;
-    if (listeners !== undefined) for (const listener of listeners) listener(cause);
+    if (listeners !== undefined) {
+      // The set stays in reach: a listener may take a later one off (a release in here grants a waiter of this scope).
+      for (const listener of listeners) {
+        listeners.delete(listener);
+        listener(cause);
+      }
+      this.#listeners = undefined;
+    }
     this.#controller?.abort(new Canceled(cause));
     return true;
   }

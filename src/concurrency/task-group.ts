@@ -61,7 +61,7 @@ export class TaskGroup<T> implements AsyncDisposable {
 
   /**
    * Starts a task at once. It gets the group's scope and should end soon after that is canceled.
-   * It ends `ok` with its value, `canceled` when it throws the group's `Canceled`, else `failed`.
+   * It ends `ok` with its value, `canceled` when it throws a `Canceled` after the group was canceled, else `failed`.
    * A task spawned into a canceled group does not start. Throws after `join`.
    */
   spawn(task: (scope: CancelScope) => Promise<T>): void {
@@ -111,8 +111,15 @@ export class TaskGroup<T> implements AsyncDisposable {
   }
 
   #succeed(index: number, value: T): void {
+    let failed: boolean;
+    try {
+      failed = this.#isFailure?.(value) === true;
+    } catch (error) {
+      this.#fail(index, error);
+      return;
+    }
     this.#outcomes[index] = { status: "ok", value };
-    if (this.#isFailure?.(value) === true) this.#noteFailure(index);
+    if (failed) this.#noteFailure(index);
     this.#ended();
   }
 

@@ -1,0 +1,248 @@
+import { getEventListeners } from "node:events";
+import { describe, expect, test } from "vitest";
+import { CANCEL_CAUSES, type CancelCause, Canceled } from "../../src/concurrency/cancel-cause.ts";
+import { CancelScope } from "../../src/concurrency/cancel-scope.ts";
+
+const activeTimeouts = () => process.getActiveResourcesInfo().filter((kind) => kind === "Timeout").length;
+
+describe("causes", () => {
+  test("keep their order, which is their number in shared memory", () => {
+    expect(CANCEL_CAUSES).toEqual(["sibling_failed", "deadline", "client_disconnected", "shutdown"]);
+  });
+
+  test("Canceled carries its cause and no stack, and leaves other errors theirs", () => {
+    const limit = Error.stackTraceLimit;
+    const canceled = new Canceled("deadline");
+    expect(canceled).toBeInstanceOf(Error);
+    expect(canceled.causedBy).toBe("deadline");
+    expect(canceled.name).toBe("Canceled");
+    expect(canceled.message).toBe("canceled: deadline");
+    expect(canceled.stack).not.toMatch(/\n\s+at /);
+    expect(Error.stackTraceLimit).toBe(limit);
+    expect(new Error("plain").stack).toMatch(/\n\s+at /);
+  });
+});
+
+describe("cancel", () => {
+  test.each(CANCEL_CAUSES)("%s wins when it is first, and stays", (first) => {
+    const scope = new CancelScope();
+    expect(scope.cause).toBeUndefined();
+    expect(() => scope.throwIfCanceled()).not.toThrow();
+    expect(scope.cancel(first)).toBe(true);
+    for (const later of CANCEL_CAUSES) expect(scope.cancel(later)).toBe(false);
+    expect(scope.cause).toBe(first);
+    expect(() => scope.throwIfCanceled()).toThrow(expect.objectContaining({ name: "Canceled", causedBy: first }));
+  });
+
+  test("tells the listeners before it returns, in order, each once", () => {
+    const scope = new CancelScope();
+    const heard: string[] = [];
+    for (const name of ["a", "b", "c"]) scope.onCancel((cause) => void heard.push(`${name} ${cause}`));
+    expect(scope.listenerCount).toBe(3);
+    scope.cancel("shutdown");
+    expect(heard).toEqual(["a shutdown", "b shutdown", "c shutdown"]);
+    scope.cancel("deadline");
+    expect(heard).toHaveLength(3);
+    expect(scope.listenerCount).toBe(0);
+  });
+
+  test("from inside a listener is a later cause, and the cause is visible there", () => {
+    const scope = new CancelScope();
+    const heard: unknown[] = [];
+    scope.onCancel(() => heard.push(scope.cause, scope.cancel("shutdown")));
+    scope.onCancel((cause) => heard.push(cause));
+    scope.cancel("deadline");
+    expect(heard).toEqual(["deadline", false, "deadline"]);
+  });
+});
+
+describe("onCancel", () => {
+  test("after the cancel calls at once and keeps nothing", () => {
+    const scope = new CancelScope();
+    scope.cancel("client_disconnected");
+    const heard: CancelCause[] = [];
+    const unsubscribe = scope.onCancel((cause) => void heard.push(cause));
+    expect(heard).toEqual(["client_disconnected"]);
+    expect(scope.listenerCount).toBe(0);
+    unsubscribe();
+    expect(heard).toHaveLength(1);
+  });
+
+  test("from inside a listener is called at once too", () => {
+    const scope = new CancelScope();
+    const heard: string[] = [];
+    scope.onCancel(() => {
+      scope.onCancel((cause) => void heard.push(`inner ${cause}`));
+      heard.push("outer");
+    });
+    scope.cancel("deadline");
+    expect(heard).toEqual(["inner deadline", "outer"]);
+    expect(scope.listenerCount).toBe(0);
+  });
+
+  test("an unsubscribed listener is not called; unsubscribing twice takes nobody else off", () => {
+    const scope = new CancelScope();
+    const heard: string[] = [];
+    const unsubscribe = scope.onCancel(() => void heard.push("gone"));
+    scope.onCancel(() => void heard.push("stays"));
+    unsubscribe();
+    unsubscribe();
+    expect(scope.listenerCount).toBe(1);
+    scope.cancel("shutdown");
+    unsubscribe();
+    expect(heard).toEqual(["stays"]);
+  });
+
+  test("the same function subscribed twice is two subscriptions", () => {
+    const scope = new CancelScope();
+    let calls = 0;
+    const listener = () => void calls++;
+    const unsubscribe = scope.onCancel(listener);
+    scope.onCancel(listener);
+    expect(scope.listenerCount).toBe(2);
+    unsubscribe();
+    expect(scope.listenerCount).toBe(1);
+    scope.cancel("shutdown");
+    expect(calls).toBe(1);
+  });
+
+  test("a listener taken off by an earlier one during the cancel is not called", () => {
+    const scope = new CancelScope();
+    const heard: string[] = [];
+    scope.onCancel(() => {
+      heard.push("first");
+      takeOff();
+    });
+    const takeOff = scope.onCancel(() => void heard.push("taken off"));
+    scope.onCancel(() => void heard.push("last"));
+    scope.cancel("shutdown");
+    expect(heard).toEqual(["first", "last"]);
+  });
+});
+
+describe("signal", () => {
+  test("made before the cancel aborts with a Canceled, after the listeners", () => {
+    const scope = new CancelScope();
+    const signal = scope.signal;
+    expect(scope.signal).toBe(signal);
+    const abortedInListener: boolean[] = [];
+    scope.onCancel(() => abortedInListener.push(signal.aborted));
+    let events = 0;
+    signal.addEventListener("abort", () => events++);
+    scope.cancel("sibling_failed");
+    expect(abortedInListener).toEqual([false]);
+    expect(events).toBe(1);
+    expect(signal.reason).toBeInstanceOf(Canceled);
+    expect(signal.reason).toMatchObject({ causedBy: "sibling_failed" });
+  });
+
+  test("made after the cancel is aborted from the start", () => {
+    const scope = new CancelScope();
+    scope.cancel("deadline");
+    expect(scope.signal.aborted).toBe(true);
+    expect(scope.signal.reason).toMatchObject({ name: "Canceled", causedBy: "deadline" });
+  });
+});
+
+describe("follow a scope", () => {
+  test.each(CANCEL_CAUSES)("takes over %s", (cause) => {
+    const parent = new CancelScope();
+    const child = new CancelScope();
+    child.follow(parent);
+    expect(parent.listenerCount).toBe(1);
+    parent.cancel(cause);
+    expect(child.cause).toBe(cause);
+    expect(parent.listenerCount).toBe(0);
+  });
+
+  test("that is canceled already cancels at once", () => {
+    const parent = new CancelScope();
+    parent.cancel("shutdown");
+    const child = new CancelScope();
+    child.follow(parent);
+    expect(child.cause).toBe("shutdown");
+  });
+
+  test("and let go of it: no listener stays and its cancel is not heard", () => {
+    const parent = new CancelScope();
+    const child = new CancelScope();
+    const letGo = child.follow(parent);
+    letGo();
+    letGo();
+    expect(parent.listenerCount).toBe(0);
+    parent.cancel("shutdown");
+    expect(child.cause).toBeUndefined();
+  });
+
+  test("a child's cancel does not reach its parent", () => {
+    const parent = new CancelScope();
+    const child = new CancelScope();
+    child.follow(parent);
+    child.cancel("deadline");
+    expect(parent.cause).toBeUndefined();
+    parent.cancel("shutdown");
+    expect(child.cause).toBe("deadline");
+  });
+});
+
+describe("follow an AbortSignal", () => {
+  const reasons: readonly [string, unknown, CancelCause | undefined, CancelCause][] = [
+    ["a Canceled", new Canceled("sibling_failed"), undefined, "sibling_failed"],
+    ["a TimeoutError", new DOMException("late", "TimeoutError"), undefined, "deadline"],
+    ["an AbortError", new DOMException("stop", "AbortError"), undefined, "client_disconnected"],
+    ["an Error that only says TimeoutError", Object.assign(new Error("x"), { name: "TimeoutError" }), undefined, "client_disconnected"],
+    ["a string", "because", "shutdown", "shutdown"],
+    ["a Canceled, whatever the foreign cause", new Canceled("deadline"), "shutdown", "deadline"],
+  ];
+
+  test.each(reasons)("reason %s", (_name, reason, foreign, expected) => {
+    const before = new CancelScope();
+    const after = new CancelScope();
+    const controller = new AbortController();
+    before.follow(controller.signal, foreign);
+    expect(getEventListeners(controller.signal, "abort")).toHaveLength(1);
+    controller.abort(reason);
+    after.follow(controller.signal, foreign);
+    expect(before.cause).toBe(expected);
+    expect(after.cause).toBe(expected);
+    expect(getEventListeners(controller.signal, "abort")).toHaveLength(0);
+  });
+
+  test("and let go of it: no listener stays and its abort is not heard", () => {
+    const controller = new AbortController();
+    const child = new CancelScope();
+    const letGo = child.follow(controller.signal);
+    letGo();
+    expect(getEventListeners(controller.signal, "abort")).toHaveLength(0);
+    controller.abort();
+    expect(child.cause).toBeUndefined();
+  });
+
+  test("another scope's own signal hands its cause on", () => {
+    const parent = new CancelScope();
+    const child = new CancelScope();
+    child.follow(parent.signal);
+    parent.cancel("shutdown");
+    expect(child.cause).toBe("shutdown");
+  });
+});
+
+describe("cancelAfter", () => {
+  test("cancels with deadline", async () => {
+    const scope = new CancelScope();
+    const canceled = new Promise<CancelCause>((resolve) => scope.onCancel(resolve));
+    scope.cancelAfter(0);
+    expect(scope.cause).toBeUndefined();
+    expect(await canceled).toBe("deadline");
+  });
+
+  test("stopped leaves no timer behind", () => {
+    const scope = new CancelScope();
+    const before = activeTimeouts();
+    const stop = scope.cancelAfter(2 ** 31 - 1);
+    expect(activeTimeouts()).toBe(before + 1);
+    stop();
+    stop();
+    expect(activeTimeouts()).toBe(before);
+  });
+});

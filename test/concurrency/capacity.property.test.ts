@@ -1,0 +1,189 @@
+import { setImmediate as drainMicrotasks } from "node:timers/promises";
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { CANCEL_CAUSES, type CancelCause, Canceled } from "../../src/concurrency/cancel-cause.ts";
+import { CancelScope, type Unsubscribe } from "../../src/concurrency/cancel-scope.ts";
+import { Capacity, type Permit } from "../../src/concurrency/capacity.ts";
+import { type Ask, type AskState, CapacityModel, type ModelScope } from "./capacity-model.ts";
+
+/** `pick` chooses among whatever fits when the command runs, so that shrinking keeps commands meaningful. */
+type Action =
+  | { readonly do: "acquire"; readonly scope: "none" | "own" | "shared"; readonly pick: number; readonly eager: boolean }
+  | { readonly do: "tryAcquire" }
+  | { readonly do: "release" | "releaseAgain"; readonly pick: number }
+  | { readonly do: "cancel"; readonly whose: AskState; readonly pick: number; readonly cause: CancelCause };
+type Command = Action | { readonly do: "turn" } | { readonly do: "drain" };
+
+const pick = fc.nat(1_000);
+const command: fc.Arbitrary<Command> = fc.oneof(
+  {
+    weight: 6,
+    arbitrary: fc.record({ do: fc.constant("acquire"), scope: fc.constantFrom("none", "own", "shared"), pick, eager: fc.boolean() }),
+  },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant("tryAcquire") }) },
+  { weight: 4, arbitrary: fc.record({ do: fc.constant("release"), pick }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant("releaseAgain"), pick }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      do: fc.constant("cancel"),
+      // A grant is due only until the next turn: asked for no oftener than the rest, it would rarely be met.
+      whose: fc.constantFrom("queued", "granted", "granted", "accepted", "held"),
+      pick,
+      cause: fc.constantFrom(...CANCEL_CAUSES),
+    }),
+  },
+  { weight: 4, arbitrary: fc.record({ do: fc.constant("turn") }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant("drain") }) },
+);
+
+/** What the caller of one `acquire` or `tryAcquire` has seen. */
+interface Seen {
+  permit: Permit | undefined;
+  failure: unknown;
+  unsubscribe: Unsubscribe | undefined;
+}
+
+class Run {
+  readonly model: CapacityModel;
+  readonly #real: Capacity;
+  readonly #seen = new Map<Ask, Seen>();
+  readonly #scopes = new Map<ModelScope, CancelScope>();
+
+  constructor(limit: number, met: Set<string>) {
+    this.model = new CapacityModel(limit, met);
+    this.#real = new Capacity(limit);
+  }
+
+  apply(command: Action): void {
+    switch (command.do) {
+      case "acquire":
+        this.#acquire(this.#scopeFor(command.scope, command.pick), command.eager);
+        return;
+      case "tryAcquire": {
+        const permit = this.#real.tryAcquire();
+        expect(permit !== undefined).toBe(this.model.tryAcquire());
+        const ask = this.model.asks.at(-1);
+        if (permit !== undefined && ask !== undefined) this.#seen.set(ask, { permit, failure: undefined, unsubscribe: undefined });
+        return;
+      }
+      case "release": {
+        const ask = choose(this.model.inState("held"), command.pick);
+        if (ask !== undefined) this.release(ask);
+        return;
+      }
+      case "releaseAgain": {
+        const ask = choose(this.model.inState("released"), command.pick);
+        if (ask !== undefined) expect(() => this.#seenBy(ask).permit?.release()).toThrow("permit released twice");
+        return;
+      }
+      case "cancel": {
+        const scope = choose(this.model.inState(command.whose), command.pick)?.scope;
+        if (scope === undefined) return;
+        const first = scope.cause === undefined;
+        this.model.cancel(scope, command.cause);
+        expect(this.#scopes.get(scope)?.cancel(command.cause)).toBe(first);
+      }
+    }
+  }
+
+  release(ask: Ask): void {
+    const seen = this.#seenBy(ask);
+    this.model.release(ask);
+    seen.unsubscribe?.();
+    seen.permit?.release();
+  }
+
+  check(): void {
+    const { limit, inUse, waiting } = this.#real;
+    expect({ limit, inUse, waiting }).toEqual({ limit: this.model.limit, inUse: this.model.inUse, waiting: this.model.queue.length });
+    expect(inUse).toBeLessThanOrEqual(limit);
+    for (const [ask, { permit }] of this.#seen) expect(permit !== undefined).toBe(ask.state === "held" || ask.state === "released");
+    for (const [scope, real] of this.#scopes) expect(real.listenerCount).toBe(this.model.listenersOn(scope));
+  }
+
+  checkEnd(): void {
+    expect({ inUse: this.#real.inUse, waiting: this.#real.waiting }).toEqual({ inUse: 0, waiting: 0 });
+    for (const [ask, { failure }] of this.#seen) {
+      expect(failure instanceof Canceled ? failure.causedBy : failure).toBe(ask.failure);
+      expect(ask.state).toBe(ask.failure === undefined ? "released" : "failed");
+    }
+    for (const real of this.#scopes.values()) expect(real.listenerCount).toBe(0);
+  }
+
+  #acquire(scope: ModelScope | undefined, eager: boolean): void {
+    const real = scope && this.#scopes.get(scope);
+    const seen: Seen = { permit: undefined, failure: undefined, unsubscribe: undefined };
+    this.#real.acquire(real).then(
+      (permit) => {
+        seen.permit = permit;
+        if (eager) seen.unsubscribe = real?.onCancel(() => permit.release());
+      },
+      (error: unknown) => (seen.failure = error),
+    );
+    this.model.acquire(scope, eager && real !== undefined);
+    const ask = this.model.asks.at(-1);
+    if (ask !== undefined) this.#seen.set(ask, seen);
+  }
+
+  #scopeFor(which: "none" | "own" | "shared", pick: number): ModelScope | undefined {
+    if (which === "none") return undefined;
+    const shared = which === "shared" ? choose([...this.#scopes.keys()], pick) : undefined;
+    if (shared !== undefined) return shared;
+    const own: ModelScope = { cause: undefined, listeners: [] };
+    this.#scopes.set(own, new CancelScope());
+    return own;
+  }
+
+  #seenBy(ask: Ask): Seen {
+    const seen = this.#seen.get(ask);
+    if (seen === undefined) throw new Error("an ask of the model without one of the capacity");
+    return seen;
+  }
+}
+
+function choose<T>(from: readonly T[], pick: number): T | undefined {
+  return from[pick % from.length];
+}
+
+test("a capacity does what the model does under every interleaving", async () => {
+  const met = new Set<string>();
+  const property = fc.asyncProperty(
+    fc.integer({ min: 1, max: 3 }),
+    fc.array(command, { maxLength: 50, size: "max" }),
+    async (limit, commands) => {
+      const run = new Run(limit, met);
+      const drain = async () => {
+        await drainMicrotasks();
+        while (run.model.hasDue) run.model.turn();
+      };
+      for (const command of commands) {
+        if (command.do === "drain") await drain();
+        else if (command.do === "turn") {
+          // Exactly one turn of the microtask queue: what was due runs, what that makes due does not.
+          await null;
+          run.model.turn();
+        } else run.apply(command);
+        run.check();
+      }
+      await drain();
+      for (let held = run.model.inState("held"); held.length > 0; held = run.model.inState("held")) {
+        for (const ask of held) run.release(ask);
+        await drain();
+        run.check();
+      }
+      run.checkEnd();
+    },
+  );
+  await fc.assert(property, { numRuns: 700 });
+  const expected = [
+    "canceled before",
+    "canceled before, permit free",
+    "tryAcquire refused",
+    "granted after a wait",
+    "handed on",
+    "handed back",
+  ];
+  const states = ["queued", "granted", "accepted", "held"].map((state) => `canceled while ${state}`);
+  expect([...met]).toEqual(expect.arrayContaining([...expected, ...states]));
+});

@@ -1,0 +1,253 @@
+import { setImmediate as drainMicrotasks } from "node:timers/promises";
+import { describe, expect, test } from "vitest";
+import { CANCEL_CAUSES } from "../../src/concurrency/cancel-cause.ts";
+import { CancelScope } from "../../src/concurrency/cancel-scope.ts";
+import { Capacity, type Permit } from "../../src/concurrency/capacity.ts";
+
+/** A plain copy: the private fields behind the getters cannot be read through the wrapper that a failed match prints. */
+const counts = ({ limit, inUse, waiting }: Capacity) => ({ limit, inUse, waiting });
+const canceledBy = (cause: string) => expect.objectContaining({ name: "Canceled", causedBy: cause });
+
+/** A scope, its wait and how that ended so far; the rejection is taken at once so that it is never unhandled. */
+function ask(capacity: Capacity, scope = new CancelScope()) {
+  const seen: { scope: CancelScope; permit?: Permit; error?: unknown } = { scope };
+  capacity.acquire(scope).then(
+    (permit) => (seen.permit = permit),
+    (error: unknown) => (seen.error = error),
+  );
+  return seen;
+}
+
+describe("limit", () => {
+  test.each([0, -1, 1.5, Number.NaN, Number.POSITIVE_INFINITY, 2 ** 53])("%d is refused", (limit) => {
+    expect(() => new Capacity(limit)).toThrow(RangeError);
+  });
+
+  test("1 is the smallest, and nothing is in use at first", () => {
+    expect(counts(new Capacity(1))).toMatchObject({ limit: 1, inUse: 0, waiting: 0 });
+  });
+
+  test("rule 1: is never exceeded, by tryAcquire or acquire", async () => {
+    const capacity = new Capacity(3);
+    const permits = [await capacity.acquire(), capacity.tryAcquire(), await capacity.acquire(new CancelScope())];
+    expect(counts(capacity)).toMatchObject({ limit: 3, inUse: 3, waiting: 0 });
+    expect(capacity.tryAcquire()).toBeUndefined();
+    const fourth = ask(capacity);
+    await drainMicrotasks();
+    expect(fourth.permit).toBeUndefined();
+    expect(counts(capacity)).toMatchObject({ limit: 3, inUse: 3, waiting: 1 });
+    for (const permit of permits) permit?.release();
+    await drainMicrotasks();
+    fourth.permit?.release();
+    expect(counts(capacity)).toMatchObject({ limit: 3, inUse: 0, waiting: 0 });
+  });
+});
+
+describe("order", () => {
+  test("waiters are served first come first served, one for each release", async () => {
+    const capacity = new Capacity(1);
+    let held = await capacity.acquire();
+    const waiters = [ask(capacity), ask(capacity), ask(capacity)];
+    for (const [index, waiter] of waiters.entries()) {
+      expect(capacity.waiting).toBe(3 - index);
+      held.release();
+      await drainMicrotasks();
+      expect(waiters.map((each) => each.permit !== undefined)).toEqual([index >= 0, index >= 1, index >= 2]);
+      if (waiter.permit === undefined) throw new Error("no permit");
+      held = waiter.permit;
+    }
+    held.release();
+    expect(counts(capacity)).toMatchObject({ inUse: 0, waiting: 0 });
+  });
+
+  test("rule 2: a newcomer overtakes neither a waiter nor a grant that has not been seen yet", async () => {
+    const capacity = new Capacity(1);
+    const held = await capacity.acquire();
+    const first = ask(capacity);
+    const second = ask(capacity);
+    held.release();
+    expect(counts(capacity)).toMatchObject({ inUse: 1, waiting: 1 });
+    expect(capacity.tryAcquire()).toBeUndefined();
+    const late = ask(capacity);
+    await drainMicrotasks();
+    first.permit?.release();
+    await drainMicrotasks();
+    expect(second.permit).toBeDefined();
+    expect(late.permit).toBeUndefined();
+  });
+});
+
+describe("cancel", () => {
+  test.each(CANCEL_CAUSES)("rule 3: %s before the wait fails it although a permit is free", async (cause) => {
+    const capacity = new Capacity(1);
+    const scope = new CancelScope();
+    scope.cancel(cause);
+    await expect(capacity.acquire(scope)).rejects.toEqual(canceledBy(cause));
+    expect(counts(capacity)).toMatchObject({ inUse: 0, waiting: 0 });
+    expect(scope.listenerCount).toBe(0);
+  });
+
+  test("rule 3: canceled and then released in the same turn, the wait fails and the permit is free", async () => {
+    const capacity = new Capacity(1);
+    const held = await capacity.acquire();
+    const waiter = ask(capacity);
+    waiter.scope.cancel("deadline");
+    expect(counts(capacity)).toMatchObject({ inUse: 1, waiting: 0 });
+    held.release();
+    expect(counts(capacity)).toMatchObject({ inUse: 0, waiting: 0 });
+    await drainMicrotasks();
+    expect(waiter.error).toEqual(canceledBy("deadline"));
+    expect(waiter.permit).toBeUndefined();
+  });
+
+  test.each([0, 1, 2])("waiter %i of three leaves the queue and the others keep their order", async (gone) => {
+    const capacity = new Capacity(1);
+    const held = await capacity.acquire();
+    const waiters = [ask(capacity), ask(capacity), ask(capacity)];
+    const stay = waiters.filter((_, index) => index !== gone);
+    waiters[gone]?.scope.cancel("client_disconnected");
+    // A newcomer after it: a queue whose last link was cut wrongly would lose this one.
+    stay.push(ask(capacity));
+    expect(capacity.waiting).toBe(3);
+    held.release();
+    for (const waiter of stay) {
+      await drainMicrotasks();
+      expect(stay.filter((each) => each.permit !== undefined).at(-1)).toBe(waiter);
+      waiter.permit?.release();
+    }
+    expect(waiters[gone]).toMatchObject({ error: canceledBy("client_disconnected") });
+    expect(counts(capacity)).toMatchObject({ inUse: 0, waiting: 0 });
+  });
+
+  test("rule 4: granted, then canceled before the waiter ran: the permit goes to the next one", async () => {
+    const capacity = new Capacity(1);
+    const held = await capacity.acquire();
+    const first = ask(capacity);
+    const second = ask(capacity);
+    held.release();
+    first.scope.cancel("shutdown");
+    await drainMicrotasks();
+    expect(first.permit).toBeUndefined();
+    expect(first.error).toEqual(canceledBy("shutdown"));
+    expect(second.permit).toBeDefined();
+    expect(counts(capacity)).toMatchObject({ inUse: 1, waiting: 0 });
+    second.permit?.release();
+    expect(capacity.inUse).toBe(0);
+  });
+
+  test("rule 4: with nobody behind, the permit is free again", async () => {
+    const capacity = new Capacity(1);
+    const held = await capacity.acquire();
+    const only = ask(capacity);
+    held.release();
+    only.scope.cancel("deadline");
+    await drainMicrotasks();
+    expect(only.error).toEqual(canceledBy("deadline"));
+    expect(counts(capacity)).toMatchObject({ inUse: 0, waiting: 0 });
+  });
+
+  test("rule 4: a whole queue granted and canceled hands the permit to the one that stayed", async () => {
+    const capacity = new Capacity(1);
+    const held = await capacity.acquire();
+    const shared = new CancelScope();
+    const leaving = [ask(capacity, shared), ask(capacity, shared), ask(capacity, shared)];
+    const stays = ask(capacity);
+    held.release();
+    shared.cancel("sibling_failed");
+    await drainMicrotasks();
+    for (const each of leaving) expect(each.error).toEqual(canceledBy("sibling_failed"));
+    expect(stays.permit).toBeDefined();
+    expect(counts(capacity)).toMatchObject({ inUse: 1, waiting: 0 });
+  });
+
+  test("of a holder takes nothing from it", async () => {
+    const capacity = new Capacity(1);
+    const holder = ask(capacity);
+    await drainMicrotasks();
+    holder.scope.cancel("deadline");
+    await drainMicrotasks();
+    expect(capacity.inUse).toBe(1);
+    holder.permit?.release();
+    expect(capacity.inUse).toBe(0);
+  });
+
+  test("a holder that releases in its cancel listener, before waiters of the same scope hear of the cancel", async () => {
+    const capacity = new Capacity(1);
+    const scope = new CancelScope();
+    const held = await capacity.acquire(scope);
+    scope.onCancel(() => held.release());
+    const same = ask(capacity, scope);
+    const stays = ask(capacity);
+    scope.cancel("shutdown");
+    expect(counts(capacity)).toMatchObject({ inUse: 1, waiting: 1 });
+    await drainMicrotasks();
+    expect(same.error).toEqual(canceledBy("shutdown"));
+    expect(counts(capacity)).toMatchObject({ inUse: 1, waiting: 0 });
+    stays.permit?.release();
+    expect(counts(capacity)).toMatchObject({ inUse: 0, waiting: 0 });
+  });
+
+  test("holders that all release in their cancel listeners lose no permit", async () => {
+    const capacity = new Capacity(2);
+    const scope = new CancelScope();
+    for (const held of [await capacity.acquire(scope), await capacity.acquire(scope)]) scope.onCancel(() => held.release());
+    ask(capacity, scope);
+    const stay = [ask(capacity), ask(capacity)];
+    scope.cancel("shutdown");
+    await drainMicrotasks();
+    for (const { permit } of stay) permit?.release();
+    expect(counts(capacity)).toMatchObject({ inUse: 0, waiting: 0 });
+  });
+
+  test("leaves no listener on a scope: granted, canceled, or never waited", async () => {
+    const capacity = new Capacity(1);
+    const shared = new CancelScope();
+    const first = ask(capacity, shared);
+    expect(shared.listenerCount).toBe(0);
+    const second = ask(capacity, shared);
+    const other = ask(capacity);
+    expect([shared.listenerCount, other.scope.listenerCount]).toEqual([1, 1]);
+    await drainMicrotasks();
+    first.permit?.release();
+    expect(shared.listenerCount).toBe(0);
+    other.scope.cancel("deadline");
+    expect(other.scope.listenerCount).toBe(0);
+    await drainMicrotasks();
+    second.permit?.release();
+    expect(counts(capacity)).toMatchObject({ inUse: 0, waiting: 0 });
+  });
+});
+
+describe("permit", () => {
+  test("rule 5: released twice throws and gives nothing back a second time", async () => {
+    const capacity = new Capacity(2);
+    const permit = await capacity.acquire();
+    const other = await capacity.acquire();
+    permit.release();
+    expect(() => permit.release()).toThrow("permit released twice");
+    expect(capacity.inUse).toBe(1);
+    other.release();
+    expect(capacity.inUse).toBe(0);
+  });
+
+  test("using releases it, also when the block throws", async () => {
+    const capacity = new Capacity(1);
+    const leave = async () => {
+      using _permit = await capacity.acquire();
+      expect(capacity.inUse).toBe(1);
+      throw new Error("left");
+    };
+    await expect(leave()).rejects.toThrow("left");
+    expect(capacity.inUse).toBe(0);
+  });
+
+  test("using after a release by hand throws", () => {
+    const capacity = new Capacity(1);
+    const both = () => {
+      using permit = capacity.tryAcquire();
+      permit?.release();
+    };
+    expect(both).toThrow("permit released twice");
+    expect(capacity.inUse).toBe(0);
+  });
+});

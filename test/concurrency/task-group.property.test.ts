@@ -1,0 +1,177 @@
+import { getEventListeners } from "node:events";
+import { setImmediate as drainMicrotasks } from "node:timers/promises";
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { CANCEL_CAUSES, type CancelCause, Canceled } from "../../src/concurrency/cancel-cause.ts";
+import { CancelScope } from "../../src/concurrency/cancel-scope.ts";
+import { type GroupResult, TaskGroup } from "../../src/concurrency/task-group.ts";
+import { type End, type Reply, TaskGroupModel } from "./task-group-model.ts";
+
+/** `pick` chooses among the tasks that can still end when the command runs, so that shrinking keeps commands meaningful. */
+type Action =
+  | { readonly do: "spawn"; readonly obeys: boolean; readonly throws: boolean }
+  | { readonly do: "end"; readonly pick: number; readonly how: "finish" | "throw" | "data" }
+  | { readonly do: "cancelParent" | "cancelGroup"; readonly cause: CancelCause }
+  | { readonly do: "join" };
+type Command = Action | { readonly do: "turn" } | { readonly do: "drain" };
+
+const pick = fc.nat(1_000);
+const cause = fc.constantFrom(...CANCEL_CAUSES);
+// Mostly calm: were every failure as likely as a finish, few groups would live long enough to have more than one task.
+const how = fc.constantFrom("finish", "finish", "finish", "throw", "data");
+const throws = fc.integer({ min: 0, max: 15 }).map((n) => n === 15);
+const command: fc.Arbitrary<Command> = fc.oneof(
+  { weight: 8, arbitrary: fc.record({ do: fc.constant("spawn"), obeys: fc.boolean(), throws }) },
+  { weight: 8, arbitrary: fc.record({ do: fc.constant("end"), pick, how }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constantFrom("cancelParent", "cancelGroup"), cause }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant("join") }) },
+  { weight: 6, arbitrary: fc.record({ do: fc.constant("turn") }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant("drain") }) },
+);
+
+/** Both kinds of parent behind one face. */
+class Parent {
+  readonly source: CancelScope | AbortSignal;
+  readonly cancel: (cause: CancelCause) => void;
+  readonly listeners: () => number;
+  canceled = false;
+
+  constructor(kind: "scope" | "signal") {
+    const scope = new CancelScope();
+    const controller = new AbortController();
+    this.source = kind === "scope" ? scope : controller.signal;
+    this.listeners = () => (kind === "scope" ? scope.listenerCount : getEventListeners(controller.signal, "abort").length);
+    this.cancel = (cause) => {
+      this.canceled = true;
+      if (kind === "scope") scope.cancel(cause);
+      else controller.abort(new Canceled(cause));
+    };
+  }
+}
+
+class Run {
+  readonly model: TaskGroupModel;
+  readonly #parent: Parent;
+  readonly #group: TaskGroup<Reply>;
+  readonly #started: number[] = [];
+  readonly #shouldStart: number[] = [];
+  readonly #gates = new Map<number, (end: End) => void>();
+  #join: Promise<GroupResult<Reply>> | undefined;
+
+  constructor(kind: "scope" | "signal", canceledBefore: CancelCause | undefined, met: Set<string>) {
+    this.#parent = new Parent(kind);
+    if (canceledBefore !== undefined) this.#parent.cancel(canceledBefore);
+    this.model = new TaskGroupModel(canceledBefore, met);
+    this.#group = new TaskGroup({ parent: this.#parent.source, isFailure: (reply) => reply.bad });
+  }
+
+  apply(command: Action): void {
+    switch (command.do) {
+      case "spawn":
+        this.#spawn(command.obeys, command.throws);
+        return;
+      case "end": {
+        const open = this.model.open;
+        const index = open[command.pick % open.length];
+        if (index !== undefined) this.#end(index, command.how);
+        return;
+      }
+      case "cancelParent":
+        if (!this.#parent.canceled && this.model.result === undefined) this.model.cancel(command.cause);
+        this.#parent.cancel(command.cause);
+        return;
+      case "cancelGroup":
+        expect(this.#group.scope.cancel(command.cause)).toBe(this.model.cancel(command.cause));
+        return;
+      case "join": {
+        const join = this.#group.join();
+        this.#join ??= join;
+        expect(join).toBe(this.#join);
+        this.model.join();
+      }
+    }
+  }
+
+  check(): void {
+    const { running, scope } = this.#group;
+    const { cause, listeners } = this.model;
+    expect({ running, cause: scope.cause, listeners: scope.listenerCount }).toEqual({ running: this.model.running, cause, listeners });
+    expect(this.#parent.listeners()).toBe(this.#parent.canceled || this.model.result !== undefined ? 0 : 1);
+    expect(this.#started).toEqual(this.#shouldStart);
+  }
+
+  /** Ends what still runs, the way of a task that has not heard of any cancel. */
+  finishAll(): void {
+    for (const index of this.model.open) this.#end(index, "finish");
+    this.apply({ do: "join" });
+  }
+
+  async checkEnd(): Promise<void> {
+    const result = await this.#join;
+    expect(this.model.result).toBeDefined();
+    expect(result).toEqual(this.model.result);
+    expect([this.#group.running, this.#group.scope.listenerCount, this.#parent.listeners()]).toEqual([0, 0, 0]);
+  }
+
+  #spawn(obeys: boolean, throws: boolean): void {
+    const index = this.model.tasks.length;
+    const thrown = throws ? new Error(`task ${index} threw at once`) : undefined;
+    const spawn = () => this.#group.spawn((scope) => this.#task(index, scope, obeys, thrown));
+    if (this.model.joined) {
+      expect(spawn).toThrow("spawn after join");
+      return;
+    }
+    if (this.model.spawn(obeys, thrown)) this.#shouldStart.push(index);
+    spawn();
+  }
+
+  #task(index: number, scope: CancelScope, obeys: boolean, thrown: Error | undefined): Promise<Reply> {
+    this.#started.push(index);
+    if (thrown !== undefined) throw thrown;
+    const { promise, resolve, reject } = Promise.withResolvers<Reply>();
+    const unsubscribe = obeys ? scope.onCancel((cause) => reject(new Canceled(cause))) : undefined;
+    this.#gates.set(index, (end) => {
+      unsubscribe?.();
+      if ("value" in end) resolve(end.value);
+      else if ("error" in end) reject(end.error);
+    });
+    return promise;
+  }
+
+  #end(index: number, how: "finish" | "throw" | "data"): void {
+    const end: End = how === "throw" ? { error: new Error(`task ${index} threw`) } : { value: { from: index, bad: how === "data" } };
+    this.model.settle(index, end);
+    this.#gates.get(index)?.(end);
+  }
+}
+
+test("a group does what the model does under every interleaving", async () => {
+  const met = new Set<string>();
+  const before = fc.oneof({ weight: 15, arbitrary: fc.constant(undefined) }, { weight: 1, arbitrary: cause });
+  const commands = fc.array(command, { maxLength: 40, size: "max" });
+  const property = fc.asyncProperty(fc.constantFrom("scope", "signal"), before, commands, async (parent, canceledBefore, commands) => {
+    const run = new Run(parent, canceledBefore, met);
+    const drain = async () => {
+      await drainMicrotasks();
+      while (run.model.hasDue) run.model.turn();
+    };
+    for (const command of commands) {
+      if (command.do === "drain") await drain();
+      else if (command.do === "turn") {
+        // Exactly one turn of the microtask queue: what was due runs, what that makes due does not.
+        await null;
+        run.model.turn();
+      } else run.apply(command);
+      run.check();
+    }
+    run.finishAll();
+    await drain();
+    run.check();
+    await run.checkEnd();
+  });
+  await fc.assert(property, { numRuns: 800 });
+  const ends = ["thrown", "data"].flatMap((how) => [`first failure ${how}`, `later failure ${how}`]);
+  const causes = CANCEL_CAUSES.map((cause) => `canceled by ${cause}`);
+  const rest = ["canceled before start", "ok after the cancel", "first failure after the cancel"];
+  expect([...met]).toEqual(expect.arrayContaining([...ends, ...causes, ...rest]));
+});

@@ -1,0 +1,336 @@
+import { getEventListeners } from "node:events";
+import { setImmediate as drainMicrotasks } from "node:timers/promises";
+import { describe, expect, test } from "vitest";
+import { CANCEL_CAUSES, Canceled } from "../../src/concurrency/cancel-cause.ts";
+import { CancelScope } from "../../src/concurrency/cancel-scope.ts";
+import { TaskGroup } from "../../src/concurrency/task-group.ts";
+
+const activeTimeouts = () => process.getActiveResourcesInfo().filter((kind) => kind === "Timeout").length;
+
+/** A task that ends `canceled` as soon as its scope is canceled, and never otherwise. */
+const untilCanceled = (scope: CancelScope) => new Promise<never>((_, reject) => scope.onCancel((cause) => reject(new Canceled(cause))));
+
+describe("outcomes", () => {
+  test("of no task at all", async () => {
+    expect(await new TaskGroup().join()).toEqual({ outcomes: [], firstFailure: undefined, cause: undefined });
+  });
+
+  test("are in the order of spawning, whatever the order of ending", async () => {
+    const group = new TaskGroup<string>();
+    const gates = [Promise.withResolvers<string>(), Promise.withResolvers<string>(), Promise.withResolvers<string>()];
+    for (const gate of gates) group.spawn(() => gate.promise);
+    expect(group.running).toBe(3);
+    for (const index of [2, 0, 1]) {
+      gates[index]?.resolve(`task ${index}`);
+      await drainMicrotasks();
+    }
+    expect(group.running).toBe(0);
+    const outcomes = [0, 1, 2].map((index) => ({ status: "ok", value: `task ${index}` }));
+    expect(await group.join()).toEqual({ outcomes, firstFailure: undefined, cause: undefined });
+  });
+
+  test("the first failure cancels the siblings; later failures are kept and do not replace it", async () => {
+    const group = new TaskGroup<string>();
+    const gates = [Promise.withResolvers<string>(), Promise.withResolvers<string>(), Promise.withResolvers<string>()];
+    group.spawn(untilCanceled);
+    for (const gate of gates) group.spawn(() => gate.promise);
+    const [early, late] = [new Error("early"), new Error("late")];
+    gates[2]?.reject(early);
+    await drainMicrotasks();
+    expect(group.scope.cause).toBe("sibling_failed");
+    gates[0]?.reject(late);
+    gates[1]?.resolve("done all the same");
+    const { outcomes, firstFailure, cause } = await group.join();
+    expect(outcomes).toEqual([
+      { status: "canceled", cause: "sibling_failed" },
+      { status: "failed", error: late },
+      { status: "ok", value: "done all the same" },
+      { status: "failed", error: early },
+    ]);
+    expect({ firstFailure, cause }).toEqual({ firstFailure: 3, cause: "sibling_failed" });
+  });
+
+  test("a task gets the group's scope and is started at once", () => {
+    const group = new TaskGroup<void>();
+    let got: CancelScope | undefined;
+    group.spawn(async (scope) => {
+      got = scope;
+    });
+    expect(got).toBe(group.scope);
+  });
+
+  test("a task that throws before it returns a promise fails, and the next one does not start", async () => {
+    const group = new TaskGroup<string>();
+    const error = new Error("at once");
+    group.spawn(() => {
+      throw error;
+    });
+    expect(group.running).toBe(0);
+    let started = false;
+    group.spawn(async () => {
+      started = true;
+      return "never";
+    });
+    expect(await group.join()).toEqual({
+      outcomes: [
+        { status: "failed", error },
+        { status: "canceled", cause: "sibling_failed" },
+      ],
+      firstFailure: 0,
+      cause: "sibling_failed",
+    });
+    expect(started).toBe(false);
+  });
+
+  test.each([undefined, null, "text"])("a task that throws %s fails with it", async (thrown) => {
+    const group = new TaskGroup<string>();
+    group.spawn(() => Promise.reject(thrown));
+    expect((await group.join()).outcomes).toEqual([{ status: "failed", error: thrown }]);
+  });
+
+  test("a Canceled thrown in a group that is not canceled is a failure", async () => {
+    const group = new TaskGroup<string>();
+    const inner = new Canceled("deadline");
+    group.spawn(() => Promise.reject(inner));
+    const { outcomes, firstFailure, cause } = await group.join();
+    expect(outcomes[0]).toEqual({ status: "failed", error: inner });
+    expect({ firstFailure, cause }).toEqual({ firstFailure: 0, cause: "sibling_failed" });
+  });
+});
+
+describe("failures that are data", () => {
+  const isFailure = (value: string) => value.startsWith("bad");
+
+  test("stay ok with their value, are the first failure and cancel the siblings", async () => {
+    const group = new TaskGroup<string>({ isFailure });
+    group.spawn(untilCanceled);
+    group.spawn(async () => "good");
+    group.spawn(async () => "bad first");
+    group.spawn(async () => "bad second");
+    expect(await group.join()).toEqual({
+      outcomes: [
+        { status: "canceled", cause: "sibling_failed" },
+        { status: "ok", value: "good" },
+        { status: "ok", value: "bad first" },
+        { status: "ok", value: "bad second" },
+      ],
+      firstFailure: 2,
+      cause: "sibling_failed",
+    });
+  });
+
+  test("an isFailure that throws makes its task fail", async () => {
+    const error = new Error("isFailure");
+    const group = new TaskGroup<number>({
+      isFailure: () => {
+        throw error;
+      },
+    });
+    group.spawn(async () => 1);
+    expect(await group.join()).toMatchObject({ outcomes: [{ status: "failed", error }], firstFailure: 0 });
+  });
+
+  test("without isFailure no value is one", async () => {
+    const group = new TaskGroup<string>();
+    group.spawn(async () => "bad first");
+    expect(await group.join()).toMatchObject({ firstFailure: undefined, cause: undefined });
+  });
+});
+
+describe("join", () => {
+  test("waits for the last task, also one that ignores the cancel", async () => {
+    const group = new TaskGroup<string>();
+    const gate = Promise.withResolvers<string>();
+    group.spawn(() => gate.promise);
+    group.spawn(untilCanceled);
+    let joined = false;
+    const join = group.join().then((result) => {
+      joined = true;
+      return result;
+    });
+    group.scope.cancel("shutdown");
+    await drainMicrotasks();
+    expect([group.running, joined]).toEqual([1, false]);
+    gate.resolve("late");
+    expect((await join).outcomes).toEqual([
+      { status: "ok", value: "late" },
+      { status: "canceled", cause: "shutdown" },
+    ]);
+  });
+
+  test("twice gives the same result, and spawn after it throws without starting the task", async () => {
+    const group = new TaskGroup<string>();
+    group.spawn(async () => "once");
+    const join = group.join();
+    expect(group.join()).toBe(join);
+    let started = false;
+    const spawn = () =>
+      group.spawn(async () => {
+        started = true;
+        return "late";
+      });
+    expect(spawn).toThrow("spawn after join");
+    const result = await join;
+    expect(spawn).toThrow("spawn after join");
+    expect(started).toBe(false);
+    expect(result.outcomes).toHaveLength(1);
+  });
+});
+
+describe("await using", () => {
+  test("left by a throw cancels what runs and waits for it", async () => {
+    const gate = Promise.withResolvers<string>();
+    const group = new TaskGroup<string>();
+    let left = false;
+    const block = async () => {
+      await using owned = group;
+      owned.spawn(untilCanceled);
+      owned.spawn(() => gate.promise);
+      throw new Error("left early");
+    };
+    const leaving = block().finally(() => (left = true));
+    leaving.catch(() => {});
+    await drainMicrotasks();
+    expect(group.scope.cause).toBe("sibling_failed");
+    expect([group.running, left]).toEqual([1, false]);
+    gate.resolve("cleaned up");
+    await expect(leaving).rejects.toThrow("left early");
+    expect(group.running).toBe(0);
+    expect((await group.join()).outcomes).toEqual([
+      { status: "canceled", cause: "sibling_failed" },
+      { status: "ok", value: "cleaned up" },
+    ]);
+  });
+
+  test("after a join cancels nothing", async () => {
+    const parent = new CancelScope();
+    const group = new TaskGroup<string>({ parent, timeoutMs: 2 ** 31 - 1 });
+    const timeouts = activeTimeouts();
+    {
+      await using owned = group;
+      owned.spawn(async () => "done");
+      await owned.join();
+    }
+    expect(group.scope.cause).toBeUndefined();
+    expect(parent.listenerCount).toBe(0);
+    expect(activeTimeouts()).toBe(timeouts - 1);
+  });
+
+  test("left early with nothing running still lets go of parent and timer", async () => {
+    const parent = new CancelScope();
+    const before = activeTimeouts();
+    {
+      await using _owned = new TaskGroup<string>({ parent, timeoutMs: 2 ** 31 - 1 });
+      expect([parent.listenerCount, activeTimeouts()]).toEqual([1, before + 1]);
+    }
+    expect([parent.listenerCount, activeTimeouts()]).toEqual([0, before]);
+  });
+});
+
+describe("parent", () => {
+  test.each(CANCEL_CAUSES)("scope canceled by %s cancels the group with it", async (cause) => {
+    const parent = new CancelScope();
+    const group = new TaskGroup<string>({ parent });
+    group.spawn(untilCanceled);
+    expect([parent.listenerCount, group.scope.listenerCount]).toEqual([1, 1]);
+    parent.cancel(cause);
+    expect(await group.join()).toEqual({ outcomes: [{ status: "canceled", cause }], firstFailure: undefined, cause });
+    expect([parent.listenerCount, group.scope.listenerCount]).toEqual([0, 0]);
+  });
+
+  test.each([
+    [new Canceled("shutdown"), "shutdown"],
+    [new DOMException("late", "TimeoutError"), "deadline"],
+    [undefined, "client_disconnected"],
+  ] as const)("signal aborted with %s cancels the group", async (reason, cause) => {
+    const parent = new AbortController();
+    const group = new TaskGroup<string>({ parent: parent.signal });
+    group.spawn(untilCanceled);
+    expect(getEventListeners(parent.signal, "abort")).toHaveLength(1);
+    parent.abort(reason);
+    expect(await group.join()).toEqual({ outcomes: [{ status: "canceled", cause }], firstFailure: undefined, cause });
+    expect(getEventListeners(parent.signal, "abort")).toHaveLength(0);
+  });
+
+  test("scope that is never canceled keeps no listener after the join, and its later cancel changes nothing", async () => {
+    const parent = new CancelScope();
+    const group = new TaskGroup<string>({ parent });
+    group.spawn(async () => "done");
+    expect(await group.join()).toMatchObject({ cause: undefined });
+    expect(parent.listenerCount).toBe(0);
+    parent.cancel("shutdown");
+    expect(group.scope.cause).toBeUndefined();
+  });
+
+  test("signal that is never aborted keeps no listener after the join, and its later abort changes nothing", async () => {
+    const parent = new AbortController();
+    const group = new TaskGroup<string>({ parent: parent.signal });
+    group.spawn(async () => "done");
+    expect(await group.join()).toMatchObject({ cause: undefined });
+    expect(getEventListeners(parent.signal, "abort")).toHaveLength(0);
+    parent.abort();
+    expect(group.scope.cause).toBeUndefined();
+  });
+
+  test("keeps no listener after a failure either, and is not canceled by it", async () => {
+    const parent = new CancelScope();
+    const group = new TaskGroup<string>({ parent });
+    group.spawn(() => Promise.reject(new Error("boom")));
+    await group.join();
+    expect([parent.cause, parent.listenerCount]).toEqual([undefined, 0]);
+  });
+
+  test("canceled before the group exists: no task starts and no timer is made", async () => {
+    const parent = new CancelScope();
+    parent.cancel("client_disconnected");
+    const before = activeTimeouts();
+    const group = new TaskGroup<string>({ parent, timeoutMs: 2 ** 31 - 1 });
+    expect(activeTimeouts()).toBe(before);
+    let started = false;
+    group.spawn(async () => {
+      started = true;
+      return "never";
+    });
+    expect([group.running, started]).toEqual([0, false]);
+    expect(await group.join()).toEqual({
+      outcomes: [{ status: "canceled", cause: "client_disconnected" }],
+      firstFailure: undefined,
+      cause: "client_disconnected",
+    });
+  });
+});
+
+describe("deadline", () => {
+  test("cancels the tasks with deadline", async () => {
+    const group = new TaskGroup<string>({ timeoutMs: 0 });
+    group.spawn(untilCanceled);
+    expect(await group.join()).toEqual({
+      outcomes: [{ status: "canceled", cause: "deadline" }],
+      firstFailure: undefined,
+      cause: "deadline",
+    });
+  });
+
+  test("its timer runs until the join, which clears it", async () => {
+    const before = activeTimeouts();
+    const group = new TaskGroup<string>({ timeoutMs: 2 ** 31 - 1 });
+    const gate = Promise.withResolvers<string>();
+    group.spawn(() => gate.promise);
+    const join = group.join();
+    await drainMicrotasks();
+    expect(activeTimeouts()).toBe(before + 1);
+    gate.resolve("done");
+    expect(await join).toMatchObject({ cause: undefined });
+    expect(activeTimeouts()).toBe(before);
+  });
+
+  test.each(["a failure", "a cancel"])("its timer is cleared after %s too", async (ending) => {
+    const before = activeTimeouts();
+    const group = new TaskGroup<string>({ timeoutMs: 2 ** 31 - 1 });
+    group.spawn(untilCanceled);
+    if (ending === "a failure") group.spawn(() => Promise.reject(new Error("boom")));
+    else group.scope.cancel("shutdown");
+    await group.join();
+    expect(activeTimeouts()).toBe(before);
+  });
+});
