@@ -29,12 +29,19 @@ const ORDER = z.strictObject({
   cpu_ms: perStep.optional(),
 });
 
-/** Reads and checks the body of `POST /order`. Throws `BadRequest` naming field and rule. */
-export function readOrder(body: Buffer): Order {
+/**
+ * Reads and checks the body of `POST /order`. Throws `BadRequest` naming field and rule. With real providers
+ * (`simulated` false) the simulation fields are refused.
+ */
+export function readOrder(body: Buffer, simulated = true): Order {
   const value = readJson(body);
   const result = ORDER.safeParse(value);
   if (!result.success) throw new BadRequest(explain(result.error));
   const { order_id, amount, fail_step, delay_ms, cpu_ms } = result.data;
+  if (!simulated) {
+    const field = fail_step !== undefined ? "fail_step" : delay_ms !== undefined ? "delay_ms" : cpu_ms !== undefined ? "cpu_ms" : undefined;
+    if (field !== undefined) throw new BadRequest(`${field}: is for simulated providers only, and real ones are configured`);
+  }
   if (fail_step === undefined && delay_ms === undefined && cpu_ms === undefined) return { orderId: order_id, amount };
   const simulation = {
     ...(fail_step !== undefined && { failStep: fail_step }),

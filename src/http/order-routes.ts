@@ -1,34 +1,68 @@
 import { type Request, type Response, Router, raw } from "express";
-import { type OrderDesk, Refused } from "../orders/order-desk.ts";
+import type { OrderDesk, Placement, PlaceRequest } from "../orders/order-desk.ts";
+import { JournalUnavailable, type OrderJournal } from "../orders/order-journal.ts";
+import { viewOf } from "../orders/order-view.ts";
+import { Refused } from "../orders/refused.ts";
 import { sendError, sendJson } from "./answers.ts";
+import { readIdempotencyKey } from "./idempotency-key.ts";
 import { onlyMethods } from "./methods.ts";
 import { readOrder } from "./order-body.ts";
 import { STATUS } from "./status.ts";
+import { traceparentOf } from "./trace-context.ts";
+
+export interface OrderParts {
+  readonly desk: OrderDesk;
+  readonly journal: Pick<OrderJournal, "find">;
+  /** All providers are simulated: the simulation fields are allowed, and nobody reads a trace context. */
+  readonly simulated: boolean;
+}
 
 const MAX_BODY_BYTES = 16 * 1024;
+// Until clients are told apart, all keys are of one client.
+const ANYONE = "";
 
-/** `POST /order`. */
-export function orderRoutes(desk: OrderDesk): Router {
+/** `POST /order` and `GET /order/{order_id}`. */
+export function orderRoutes({ desk, journal, simulated }: OrderParts): Router {
   const router = Router();
   // Read as JSON whatever the Content-Type says: plain `curl -d` calls it a form.
   const body = raw({ type: () => true, limit: MAX_BODY_BYTES });
   router.route("/order").post(body, placeOrder).all(onlyMethods("POST"));
+  router.route("/order/:order_id").get(showOrder).all(onlyMethods("GET", "HEAD"));
   return router;
 
   async function placeOrder(request: Request, response: Response): Promise<void> {
-    // No body at all leaves none behind.
-    const order = readOrder(request.body instanceof Buffer ? request.body : Buffer.alloc(0));
-    let placement: ReturnType<OrderDesk["place"]>;
+    let placement: Placement | undefined;
+    // Fires after every answer too; leaving an order that has ended does nothing.
+    response.once("close", () => placement?.leave());
     try {
-      placement = desk.place(order);
+      placement = await desk.place(readRequest(request));
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
       sendError(response, error.kind, error.message);
       return;
     }
-    // Fires after every answer too; leaving an order that has ended does nothing.
-    response.once("close", placement.leave);
-    const answer = await placement.answer;
-    sendJson(response, answer.error === undefined ? 200 : STATUS[answer.error.kind], JSON.stringify(answer));
+    // The client may have hung up while the order was being written down.
+    if (response.closed) placement.leave();
+    const { error, json } = await placement.answer;
+    sendJson(response, error === undefined ? 200 : STATUS[error], json, placement.replayed ? { "Idempotent-Replayed": "true" } : {});
+  }
+
+  function readRequest({ body, headers }: Request): PlaceRequest {
+    // No body at all leaves none behind.
+    const order = readOrder(body instanceof Buffer ? body : Buffer.alloc(0), simulated);
+    const key = readIdempotencyKey(headers["idempotency-key"], order, ANYONE, Date.now());
+    return { order, ...(key !== undefined && { key }), ...(!simulated && { traceparent: traceparentOf(headers.traceparent) }) };
+  }
+
+  async function showOrder(request: Request, response: Response): Promise<void> {
+    const orderId = String(request.params.order_id);
+    try {
+      const record = await journal.find(orderId);
+      if (record === undefined) sendError(response, "not_found", "no such order");
+      else sendJson(response, 200, JSON.stringify(viewOf(record)));
+    } catch (error) {
+      if (!(error instanceof JournalUnavailable)) throw error;
+      sendError(response, "internal", "the order could not be looked up");
+    }
   }
 }

@@ -1,83 +1,228 @@
 import type { CancelCause } from "../concurrency/cancel-cause.ts";
 import { CancelScope } from "../concurrency/cancel-scope.ts";
-import { type AnswerBody, answerTo } from "./answer.ts";
-import type { ErrorKind } from "./error-kind.ts";
+import { answerTo } from "./answer.ts";
 import type { Order } from "./order.ts";
+import { type FinishRequest, type IdempotencyKey, JournalUnavailable, type OrderJournal, type StoredAnswer } from "./order-journal.ts";
+import { OrderRun } from "./order-run.ts";
+import { type OrderOutcome, stepsToUndo } from "./outcome.ts";
 import type { Pipeline } from "./pipeline.ts";
+import { Refused } from "./refused.ts";
+import type { StepInput } from "./step.ts";
+import type { Undoing, UndoRun } from "./undoing.ts";
 
 export interface OrderDeskOptions {
   readonly pipeline: Pipeline;
+  readonly journal: OrderJournal;
+  readonly undoing: Undoing;
   readonly orderTimeoutMs: number;
   readonly maxInFlight: number;
+  /** An attempt and its events have been stored. */
+  readonly onStored?: () => void;
+  readonly onFault?: (message: string, error: unknown) => void;
 }
 
-/** Refused before any step ran. */
-export class Refused extends Error {
-  readonly kind: ErrorKind;
-
-  constructor(kind: ErrorKind, message: string) {
-    super(message);
-    this.kind = kind;
-  }
+/** An order and who asks for it. */
+export interface PlaceRequest {
+  readonly order: Order;
+  readonly key?: IdempotencyKey;
+  readonly traceparent?: string;
 }
 
-/** An order that was taken in. */
+/** What a client that placed an order waits for. */
 export interface Placement {
-  /** When the order has ended. */
-  readonly answer: Promise<AnswerBody>;
+  readonly answer: Promise<StoredAnswer>;
+  /** The answer was stored by an earlier request. */
+  readonly replayed: boolean;
   /** The client is gone. The order is canceled when nobody waits for it any more. */
   leave(): void;
 }
 
-/** Where orders come in: admission, the scope of each order, and the drain at the end. Main thread only. */
+// How long an answer waits for undoing, which mostly takes one call; a provider that is down is not waited for.
+const WAIT_FOR_UNDO_MS = 500;
+const STORE_AGAIN_MS = 500;
+
+/** Where orders come in: admission, identity, the scope of each order, and the drain at the end. Main thread only. */
 export class OrderDesk {
   readonly #options: OrderDeskOptions;
-  readonly #scopes = new Set<CancelScope>();
-  #draining = false;
+  readonly #runs = new Map<string, OrderRun>();
+  readonly #stop = new CancelScope();
+  #state: "starting" | "open" | "draining" = "starting";
+  #admitted = 0;
   #drained: (() => void) | undefined;
 
   constructor(options: OrderDeskOptions) {
     this.#options = options;
   }
 
+  /** Orders admitted and not ended. */
   get inFlight(): number {
-    return this.#scopes.size;
+    return this.#admitted;
   }
 
-  get draining(): boolean {
-    return this.#draining;
+  /** From now on orders are taken in; recovery is over. */
+  open(): void {
+    if (this.#state === "starting") this.#state = "open";
   }
 
-  /** Starts an order. Throws `Refused` with `overloaded` or `shutting_down` when it cannot be taken in. */
-  place(order: Order): Placement {
-    if (this.#draining) throw new Refused("shutting_down", "the server is shutting down");
-    if (this.#scopes.size >= this.#options.maxInFlight) throw new Refused("overloaded", "too many orders in flight");
-    const scope = new CancelScope();
-    this.#scopes.add(scope);
-    return { answer: this.#run(order, scope), leave: () => void scope.cancel("client_disconnected") };
+  /**
+   * Takes in an order, joins the attempt that runs, or finds its stored answer. Throws `Refused` with `overloaded`,
+   * `shutting_down`, `order_conflict`, `idempotency_mismatch`, or `internal` when it cannot be written down; then
+   * nothing has run.
+   */
+  async place(request: PlaceRequest): Promise<Placement> {
+    // Before recovery has closed what a crash left open, the journal would take a dead attempt for a running one.
+    if (this.#state === "starting") throw new Refused("overloaded", "the server is starting");
+    if (this.#state === "draining") throw new Refused("shutting_down", "the server is shutting down");
+    if (this.#admitted >= this.#options.maxInFlight) throw new Refused("overloaded", "too many orders in flight");
+    this.#admitted++;
+    let started = false;
+    try {
+      for (;;) {
+        const { orderId, amount } = request.order;
+        const { key } = request;
+        const accepted = await this.#options.journal.accept({ orderId, amount, nowMs: Date.now(), ...(key !== undefined && { key }) });
+        switch (accepted.type) {
+          case "accepted":
+            started = true;
+            return this.#start(inputOf(request, accepted.attempt));
+          case "replayed":
+            return { answer: Promise.resolve(accepted.answer), replayed: true, leave() {} };
+          case "conflict":
+            throw new Refused("order_conflict", "order_id: this order is already placed with another amount");
+          case "mismatch":
+            throw new Refused("idempotency_mismatch", "Idempotency-Key: this key was used with another body");
+          case "running": {
+            const run = this.#runs.get(accepted.orderId);
+            // It may have ended between the journal's look and this one: ask again.
+            if (run !== undefined) return { answer: run.answer, replayed: false, leave: run.join() };
+          }
+        }
+      }
+    } catch (error) {
+      if (!(error instanceof JournalUnavailable)) throw error;
+      this.#options.onFault?.("order refused: it could not be written down", error);
+      throw new Refused("internal", "the order could not be written down");
+    } finally {
+      if (!started) this.#ended();
+    }
   }
 
   /** Takes no more orders and resolves when those in flight have been answered. */
   async drain(): Promise<void> {
-    this.#draining = true;
-    if (this.#scopes.size > 0) await new Promise<void>((resolve) => (this.#drained = resolve));
+    this.#state = "draining";
+    if (this.#admitted > 0) await new Promise<void>((resolve) => (this.#drained = resolve));
   }
 
-  /** Cancels every order in flight. */
+  /** Cancels every order in flight, and gives up on storing what the journal cannot take: the next start undoes it. */
   cancelAll(cause: CancelCause): void {
-    for (const scope of [...this.#scopes]) scope.cancel(cause);
+    for (const run of this.#runs.values()) run.scope.cancel(cause);
+    this.#stop.cancel(cause);
   }
 
-  async #run(order: Order, scope: CancelScope): Promise<AnswerBody> {
+  #start(input: StepInput): Placement {
+    const run = new OrderRun(input, (self) => this.#run(self));
+    this.#runs.set(input.orderId, run);
+    return { answer: run.answer, replayed: false, leave: run.join() };
+  }
+
+  async #run(run: OrderRun): Promise<StoredAnswer> {
+    const { input, scope } = run;
+    // An order that was being written down when everything was canceled has missed that.
+    if (this.#stop.cause !== undefined) scope.cancel(this.#stop.cause);
     const stopTimer = scope.cancelAfter(this.#options.orderTimeoutMs);
+    const outcome = await this.#options.pipeline.run(input, scope);
+    stopTimer();
+    const undo = outcome.error === undefined ? undefined : await this.#undo(input, outcome);
+    const finish = finishOf(input, outcome, undo);
     try {
-      const { orderId, amount, simulation } = order;
-      const input = { orderId, amount, attempt: 1, ...(simulation === undefined ? {} : { simulation }) };
-      return answerTo(orderId, await this.#options.pipeline.run(input, scope));
-    } finally {
-      stopTimer();
-      this.#scopes.delete(scope);
-      if (this.#draining && this.#scopes.size === 0) this.#drained?.();
+      const stored = await this.#options.journal.finish(finish);
+      undo?.stored(finish.undos);
+      this.#close(run);
+      return stored;
+    } catch (error) {
+      if (!(error instanceof JournalUnavailable)) throw error;
+      this.#options.onFault?.("an outcome could not be stored; its order fails and is undone", error);
+      return this.#failUnstored(run, outcome, undo);
     }
   }
+
+  /** Undoes what a failed order did. Waits for the first tries, but not for long. */
+  async #undo(input: StepInput, { steps }: OrderOutcome): Promise<UndoRun | undefined> {
+    const toUndo = stepsToUndo(steps);
+    if (toUndo.length === 0) return undefined;
+    const undo = this.#options.undoing.begin(input, toUndo);
+    await atMost(undo.firstTries, WAIT_FOR_UNDO_MS);
+    return undo;
+  }
+
+  /**
+   * An outcome that is not stored must not be told, or a restart would tell another. So the order fails as `internal`,
+   * what it did is undone, and that is stored as soon as the journal can; if the process ends before, its next start
+   * does the same.
+   */
+  async #failUnstored(run: OrderRun, outcome: OrderOutcome, begun: UndoRun | undefined): Promise<StoredAnswer> {
+    const failed: OrderOutcome = { steps: outcome.steps, error: "internal" };
+    const undo = begun ?? (await this.#undo(run.input, failed));
+    const finish = finishOf(run.input, failed, undo);
+    void this.#storeLater(run, finish, undo);
+    return finish.answer;
+  }
+
+  async #storeLater(run: OrderRun, finish: FinishRequest, undo: UndoRun | undefined): Promise<void> {
+    while (this.#stop.cause === undefined) {
+      await pause(STORE_AGAIN_MS, this.#stop);
+      try {
+        await this.#options.journal.finish(finish);
+        undo?.stored(finish.undos);
+        break;
+      } catch (error) {
+        if (!(error instanceof JournalUnavailable)) throw error;
+      }
+    }
+    this.#close(run);
+  }
+
+  #close(run: OrderRun): void {
+    this.#runs.delete(run.input.orderId);
+    this.#options.onStored?.();
+    this.#ended();
+  }
+
+  #ended(): void {
+    this.#admitted--;
+    if (this.#state === "draining" && this.#admitted === 0) this.#drained?.();
+  }
+}
+
+function inputOf({ order, traceparent }: PlaceRequest, attempt: number): StepInput {
+  const { orderId, amount, simulation } = order;
+  return { orderId, amount, attempt, ...(traceparent !== undefined && { traceparent }), ...(simulation !== undefined && { simulation }) };
+}
+
+function finishOf({ orderId, attempt }: StepInput, outcome: OrderOutcome, undo: UndoRun | undefined): FinishRequest {
+  const undos = undo?.states() ?? [];
+  const json = JSON.stringify(answerTo(orderId, outcome, undos));
+  const answer = outcome.error === undefined ? { json } : { error: outcome.error, json };
+  return { orderId, attempt, answer, undos, nowMs: Date.now() };
+}
+
+async function atMost(work: Promise<void>, ms: number): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const limit = new Promise<void>((resolve) => (timer = setTimeout(resolve, ms)));
+  await Promise.race([work, limit]);
+  clearTimeout(timer);
+}
+
+/** Waits so long, or until the scope is canceled. Does not throw. */
+async function pause(ms: number, scope: CancelScope): Promise<void> {
+  await new Promise<void>((resolve) => {
+    const unsubscribe = scope.onCancel(() => {
+      clearTimeout(timer);
+      resolve();
+    });
+    const timer = setTimeout(() => {
+      unsubscribe();
+      resolve();
+    }, ms);
+  });
 }

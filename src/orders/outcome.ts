@@ -40,3 +40,14 @@ export function errorOf(
     }
   }
 }
+
+/**
+ * The steps of a failed order that have to be undone, last ended first: those that finished, and those of which nobody
+ * knows because a call was under way.
+ */
+export function stepsToUndo(steps: readonly StepReport[]): StepName[] {
+  return steps
+    .filter(({ outcome }) => outcome.status === "ok" || outcome.effect === "unknown")
+    .sort((a, b) => b.endedAtMs - a.endedAtMs)
+    .map(({ name }) => name);
+}

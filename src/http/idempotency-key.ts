@@ -1,0 +1,38 @@
+import { createHash } from "node:crypto";
+import type { Order } from "../orders/order.ts";
+import type { IdempotencyKey } from "../orders/order-journal.ts";
+import { STEPS } from "../orders/step.ts";
+import { BadRequest } from "./bad-request.ts";
+
+const KEPT_MS = 24 * 60 * 60 * 1000;
+const RULE = "must be 1 to 255 visible ASCII characters";
+
+/**
+ * Reads the `Idempotency-Key` header; undefined where there is none. With or without the quotes of the IETF draft it
+ * is the same key. Throws `BadRequest`.
+ */
+export function readIdempotencyKey(
+  header: string | string[] | undefined,
+  order: Order,
+  client: string,
+  nowMs: number,
+): IdempotencyKey | undefined {
+  if (header === undefined) return undefined;
+  // Node joins a repeated header with a comma and a space, which the rule refuses too.
+  const text = String(header);
+  const key = text.length >= 2 && text.startsWith('"') && text.endsWith('"') ? text.slice(1, -1) : text;
+  if (!/^[\x21-\x7e]{1,255}$/.test(key)) throw new BadRequest(`Idempotency-Key: ${RULE}`);
+  return { client, key, bodyHash: hashOf(order), expiresMs: nowMs + KEPT_MS };
+}
+
+/** Of the checked content in one fixed order, so that spacing and the order of fields make no other body. */
+function hashOf({ orderId, amount, simulation }: Order): string {
+  const content = [
+    orderId,
+    amount,
+    simulation?.failStep ?? null,
+    STEPS.map((step) => simulation?.delayMs?.[step] ?? null),
+    STEPS.map((step) => simulation?.cpuMs?.[step] ?? null),
+  ];
+  return createHash("sha256").update(JSON.stringify(content)).digest("base64url");
+}
