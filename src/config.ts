@@ -31,6 +31,18 @@ function setting<T>(rule: z.ZodType<T>, fallback: string, meaning: string): Sett
   return { rule, fallback, meaning };
 }
 
+/** A setting without a default: undefined where it is not given. */
+function optional<T>(rule: z.ZodType<T>, meaning: string): Setting & { rule: z.ZodType<T | undefined> } {
+  return { rule: rule.optional(), fallback: undefined, meaning };
+}
+
+const httpUrl = z.string().refine(isHttpUrl, "must be an http or https URL without query or fragment");
+
+function isHttpUrl(text: string): boolean {
+  const url = URL.parse(text);
+  return url !== null && /^https?:$/.test(url.protocol) && url.search === "" && url.hash === "";
+}
+
 const CPUS = String(availableParallelism());
 
 /** Every setting with its rule, default and meaning: the one place that `--help`, the checks and the types come from. */
@@ -47,9 +59,19 @@ const SETTINGS = {
   VENDOR_CAPACITY: setting(whole(1, 1_000_000), "1000", "vendor steps at one time"),
   COURIER_CAPACITY: setting(whole(1, 128), "5", "couriers"),
   MAX_IN_FLIGHT: setting(whole(1, 1_000_000), "10000", "orders at one time; past it `overloaded`"),
+  JOURNAL: setting(z.string(), "data/orders.db", "SQLite file of the journal; `memory` keeps nothing"),
+  PAYMENT_URL: optional(httpUrl, "payment provider over HTTP; simulated when absent"),
+  VENDOR_URL: optional(httpUrl, "vendor over HTTP; simulated when absent"),
+  COURIER_URL: optional(httpUrl, "courier service over HTTP; simulated when absent"),
+  WEBHOOK_URL: optional(httpUrl, "where order events are delivered; needs WEBHOOK_SECRET_FILE"),
+  WEBHOOK_SECRET_FILE: optional(z.string(), "file with the secrets that events are signed with, one `whsec_...` a line"),
   SHUTDOWN_TIMEOUT_MS: setting(whole(0, MAX_TIMER_MS), "10000", "how long draining may take"),
   LOG_LEVEL: setting(level, "info", "fatal, error, warn, info, debug, trace or silent"),
 } as const;
+
+// Named in the contract and not built yet. To ignore one that somebody relies on (keys, a limit) would be worse than to stop.
+const NOT_YET = ["RATE_LIMIT", "API_KEYS_FILE", "ENGINE", "RESTATE_INGRESS_URL", "RESTATE_ADMIN_URL", "OTEL_EXPORTER_OTLP_ENDPOINT"];
+const HARMLESS: Readonly<Record<string, string>> = { RATE_LIMIT: "off", ENGINE: "embedded" };
 
 type SettingName = keyof typeof SETTINGS;
 
@@ -68,12 +90,27 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     if (!result.success) throw new ConfigError(`${name}=${JSON.stringify(text)}: ${result.error.issues[0]?.message}`);
     return [name, result.data];
   });
-  return Object.freeze(Object.fromEntries(values)) as Config;
+  for (const name of NOT_YET) {
+    const given = environment[name];
+    if (given !== undefined && given !== "" && given !== HARMLESS[name]) {
+      throw new ConfigError(`${name}=${JSON.stringify(given)}: is not supported by this version`);
+    }
+  }
+  const config = Object.fromEntries(values) as Config;
+  requireTogether(config, "WEBHOOK_URL", "WEBHOOK_SECRET_FILE");
+  requireTogether(config, "WEBHOOK_SECRET_FILE", "WEBHOOK_URL");
+  return Object.freeze(config);
+}
+
+function requireTogether(config: Config, given: SettingName, needed: SettingName): void {
+  if (config[given] !== undefined && config[needed] === undefined) {
+    throw new ConfigError(`${given}=${JSON.stringify(config[given])}: needs ${needed} as well`);
+  }
 }
 
 /** The settings as lines for `--help`. */
 export function describeSettings(): string {
   return Object.entries(SETTINGS)
-    .map(([name, { fallback, meaning }]) => `  ${name.padEnd(21)} ${String(fallback).padEnd(10)} ${meaning}`)
+    .map(([name, { fallback, meaning }]) => `  ${name.padEnd(21)} ${(fallback ?? "none").padEnd(14)} ${meaning}`)
     .join("\n");
 }

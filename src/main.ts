@@ -9,13 +9,21 @@ import { type Config, ConfigError, describeSettings, readConfig } from "./config
 import type { Readiness } from "./http/health-routes.ts";
 import { ListenError, type Listener, listen } from "./http/listener.ts";
 import { publicApp } from "./http/public-app.ts";
+import { JournalOpenError } from "./journal/journal-open-error.ts";
+import { SqliteJournal } from "./journal/sqlite-journal.ts";
 import { OrderDesk } from "./orders/order-desk.ts";
 import { Pipeline } from "./orders/pipeline.ts";
+import { recover } from "./orders/recovery.ts";
+import { UNDO_CAPACITY, Undoing } from "./orders/undoing.ts";
 import { ThreadRuntime } from "./threads/thread-runtime.ts";
+import { WebhookDelivery } from "./webhooks/delivery.ts";
+import { readWebhookSecrets, WebhookSecretError } from "./webhooks/secret.ts";
 
 const WORKER_FILE = fileURLToPath(new URL("../workers/main.ts", import.meta.url));
-// Room on the cancel board for runs that are no client's order, like those of the chaos routes.
-const EXTRA_RUNS = 64;
+// Room on the cancel board for runs that are no client's order: those of undoing and of the chaos routes.
+const EXTRA_RUNS = UNDO_CAPACITY + 64;
+const EXPIRE_KEYS_EVERY_MS = 60_000;
+const EXPIRED_KEYS_A_BATCH = 500;
 
 /** The running service, for whoever started it. */
 export interface Service {
@@ -23,6 +31,8 @@ export interface Service {
   readonly adminListener: Listener;
   readonly desk: OrderDesk;
   readonly runtime: ThreadRuntime;
+  readonly journal: SqliteJournal;
+  readonly undoing: Undoing;
   readonly capacities: Readonly<Record<"payment" | "vendor" | "courier", Capacity>>;
   /** Takes no more orders, lets those in flight end (cancels them after the shutdown timeout), stops. */
   stop(): Promise<void>;
@@ -32,18 +42,47 @@ export interface Service {
 
 /** Puts the concrete pieces together. The one file that knows them all. `workerFile` is for tests with steps of their own. */
 export async function start(config: Config, log: Logger, workerFile: string = WORKER_FILE): Promise<Service> {
+  // What was started is stopped in reverse, at the end or when a later piece cannot be had.
+  await using starting = new AsyncDisposableStack();
+  const onFault = (message: string, error: unknown) => log.error({ err: error }, message);
+
+  const secrets = config.WEBHOOK_SECRET_FILE === undefined ? [] : await readWebhookSecrets(config.WEBHOOK_SECRET_FILE);
+  const journal = await SqliteJournal.open(config.JOURNAL, {
+    events: config.WEBHOOK_URL !== undefined,
+    onHealth: (healthy, reason) =>
+      healthy ? log.info({ reason }, "journal works again") : log.error({ reason }, "journal cannot be written"),
+    onThreadDeath: () => log.warn("journal thread replaced"),
+  });
+  starting.defer(() => journal.close());
+
   const stickBegun = new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT);
+  const providerUrls = {
+    ...(config.PAYMENT_URL !== undefined && { payment: config.PAYMENT_URL }),
+    ...(config.VENDOR_URL !== undefined && { vendor: config.VENDOR_URL }),
+    ...(config.COURIER_URL !== undefined && { courier: config.COURIER_URL }),
+  };
+  const simulated = Object.keys(providerUrls).length === 0;
   const runtime = await ThreadRuntime.start({
     workerFile,
     threads: config.THREADS,
     cpuThreads: config.CPU_THREADS,
     cancelGraceMs: config.CANCEL_GRACE_MS,
     maxRuns: config.MAX_IN_FLIGHT + EXTRA_RUNS,
-    settings: { stickBegun } satisfies WorkerSettings,
+    settings: { stickBegun, providerUrls } satisfies WorkerSettings,
     onLog: ({ level, message, fields }) => log[level](fields, message),
-    onFault: (message, error) => log.error({ err: error }, message),
+    onFault,
     onReplaced: (pool, thread, reason) => log.warn({ pool, thread, reason }, "thread replaced"),
   });
+  starting.defer(() => runtime.close());
+
+  const webhooks =
+    config.WEBHOOK_URL === undefined ? undefined : new WebhookDelivery({ outbox: journal, url: config.WEBHOOK_URL, secrets, log });
+  if (webhooks !== undefined) starting.defer(() => webhooks.stop());
+  const onStored = () => webhooks?.notify();
+
+  const undoing = new Undoing({ runner: runtime, journal, onStored, onFault });
+  starting.defer(() => undoing.stop());
+
   const capacities = {
     payment: new Capacity(config.PAYMENT_CAPACITY),
     vendor: new Capacity(config.VENDOR_CAPACITY),
@@ -51,11 +90,18 @@ export async function start(config: Config, log: Logger, workerFile: string = WO
   };
   const desk = new OrderDesk({
     pipeline: new Pipeline(runtime, capacities),
+    journal,
+    undoing,
     orderTimeoutMs: config.ORDER_TIMEOUT_MS,
     maxInFlight: config.MAX_IN_FLIGHT,
+    onStored,
+    onFault,
   });
-  let readiness: Readiness = "starting";
 
+  let state: Readiness = "starting";
+  const readiness = () => (state === "ready" && !journal.healthy ? "journal_unavailable" : state);
+  const publicListener = await listen("PORT", config.HOST, config.PORT, publicApp({ desk, journal, simulated }, readiness, log));
+  starting.defer(() => publicListener.close());
   const admin = adminApp({
     books: {
       totals: () => runtime.totals(),
@@ -63,50 +109,54 @@ export async function start(config: Config, log: Logger, workerFile: string = WO
       replaced: () => runtime.replaced(),
       ordersInFlight: () => desk.inFlight,
     },
-    chaos: {
-      killThread: () => runtime.killThread(),
-      stickThread: (ms) => stickThread(runtime, stickBegun, ms),
-      crash: () => process.kill(process.pid, "SIGKILL"),
-    },
+    ...(simulated && {
+      chaos: {
+        killThread: () => runtime.killThread(),
+        stickThread: (ms: number) => stickThread(runtime, stickBegun, ms),
+        crash: () => process.kill(process.pid, "SIGKILL"),
+      },
+    }),
     log,
   });
+  const adminListener = await listen("ADMIN_PORT", config.ADMIN_HOST, config.ADMIN_PORT, admin);
+  starting.defer(() => adminListener.close());
 
-  const opened: Listener[] = [];
-  try {
-    opened.push(
-      await listen(
-        "PORT",
-        config.HOST,
-        config.PORT,
-        publicApp(desk, () => readiness, log),
-      ),
-    );
-    opened.push(await listen("ADMIN_PORT", config.ADMIN_HOST, config.ADMIN_PORT, admin));
-  } catch (error) {
-    await Promise.all(opened.map((listener) => listener.close()));
-    await runtime.close();
-    throw error;
-  }
-  const [publicListener, adminListener] = opened as [Listener, Listener];
-  readiness = "ready";
+  const interrupted = await recover(journal, undoing);
+  if (interrupted > 0) log.warn({ orders: interrupted }, "closed orders that the last run left open; they are being undone");
+  webhooks?.start();
+  const expiry = setInterval(() => void expireKeys(journal, onFault), EXPIRE_KEYS_EVERY_MS);
+  starting.defer(() => clearInterval(expiry));
+  desk.open();
+  state = "ready";
 
+  const running = starting.move();
   return {
     publicListener,
     adminListener,
     desk,
     runtime,
+    journal,
+    undoing,
     capacities,
     cancelAll: () => desk.cancelAll("shutdown"),
     async stop() {
       // The listener stays open while orders end: a balancer reads 503 from `readyz`, and late clients a clear answer.
-      readiness = "draining";
+      state = "draining";
       const timer = setTimeout(() => desk.cancelAll("shutdown"), config.SHUTDOWN_TIMEOUT_MS);
       await desk.drain();
       clearTimeout(timer);
-      await Promise.all([publicListener.close(), adminListener.close()]);
-      await runtime.close();
+      await running.disposeAsync();
     },
   };
+}
+
+async function expireKeys(journal: SqliteJournal, onFault: (message: string, error: unknown) => void): Promise<void> {
+  try {
+    // Small batches: an order that comes in meanwhile waits for one of them, not for all.
+    while ((await journal.expireKeys(Date.now(), EXPIRED_KEYS_A_BATCH)) === EXPIRED_KEYS_A_BATCH);
+  } catch (error) {
+    onFault("expired idempotency keys could not be deleted", error);
+  }
 }
 
 // A Ctrl-C reaches this process from the terminal and once more from npm, which passes on what it got itself.
@@ -119,7 +169,7 @@ usage: npm start [-- --help]
 
 Settings are environment variables:
 
-  NAME                  DEFAULT    MEANING
+  NAME                  DEFAULT        MEANING
 ${describeSettings()}`;
 
 async function main(): Promise<void> {
@@ -172,7 +222,8 @@ if (import.meta.main) {
   main().catch((error: unknown) => {
     // What the operator can mend is one line; anything else is a bug and shows where.
     const expected =
-      error instanceof ConfigError || error instanceof ListenError || (error as NodeJS.ErrnoException).code?.startsWith("ERR_PARSE_ARGS");
+      [ConfigError, ListenError, JournalOpenError, WebhookSecretError].some((kind) => error instanceof kind) ||
+      (error as NodeJS.ErrnoException).code?.startsWith("ERR_PARSE_ARGS");
     process.stderr.write(`order-pipeline: ${expected ? (error as Error).message : (error as Error).stack}\n`);
     process.exit(1);
   });

@@ -1,4 +1,7 @@
+import type { ProviderUrls } from "./providers/provider-urls.ts";
+
 /** What the composition root tells every thread: `ThreadSetup.settings` of `workers/main.ts`. Plain data and shared memory only. */
 export interface WorkerSettings {
   readonly stickBegun: SharedArrayBuffer;
+  readonly providerUrls?: ProviderUrls;
 }

@@ -28,6 +28,8 @@ export class DispatchedStep {
     if (settle === undefined) return;
     this.#settle = undefined;
     this.thread?.inFlight.delete(this.message.id);
-    settle({ outcome, endedAtMs });
+    // An earlier run that was lost with its thread may have had its effect, whatever the last one says of itself.
+    const known = this.repeats > 0 && outcome.status !== "ok" ? { ...outcome, effect: "unknown" as const } : outcome;
+    settle({ outcome: known, endedAtMs });
   }
 }

@@ -14,6 +14,9 @@ interface Watched {
 // so often; a live thread that needs more than this to look at the doorbell is no good to anyone.
 const MAX_EXTENSIONS = 7;
 const ALIVE_MS = 200;
+// A judgment that comes later than this says that this process was held up, stopped perhaps and its threads with it:
+// they may not have had their grace, so they get it again. Timers of an idle process are late by a millisecond or two.
+const LATE_MS = 10;
 
 /**
  * Ask, wait, kill: steps that have not stopped `graceMs` after their cancel have their thread replaced. Main thread
@@ -67,14 +70,16 @@ export class GraceWatch {
   }
 
   #judge(): void {
-    this.#timer = undefined;
+    // A watch that began since the timer fired may have set another.
+    this.#stopTimer();
     const now = performance.now();
     for (const watched of this.#watched) {
       if (watched.dueMs > now) break;
       this.#watched.delete(watched);
       const late = watched.steps.filter((step) => !step.settled && step.thread !== undefined);
       if (late.length === 0) continue;
-      if (watched.extensions < MAX_EXTENSIONS && late.every((step) => this.#isOnlyOverloaded(step.thread, watched.head))) {
+      const heldUp = now - watched.dueMs > LATE_MS;
+      if (watched.extensions < MAX_EXTENSIONS && (heldUp || late.every((step) => this.#isOnlyOverloaded(step.thread, watched.head)))) {
         watched.dueMs = now + this.#graceMs;
         watched.steps = late;
         watched.extensions++;

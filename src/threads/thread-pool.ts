@@ -175,14 +175,18 @@ export class ThreadPool {
 
   #send(thread: PoolThread, batch: Batch): void {
     this.#target = thread.id;
-    this.#piscina.run(batch).then(this.#settleAll, (error: unknown) => {
-      // A thread that is dying rejects before its `exit`; only that event says that nothing of it runs any more.
-      // A rejection for any other reason leaves steps in an unknown state, which ends the same way.
-      if (this.#threads.has(thread.worker) && thread.leaving === undefined && !this.#closing) {
-        this.#options.onFault("a batch was rejected", error);
-        this.kill(thread, "uncaught");
-      }
-    });
+    // Piscina takes a thread that died of `throw null` for one that gave null as its result; `exit` settles it.
+    this.#piscina.run(batch).then(
+      (entries: OutcomeEntry[] | null) => this.#settleAll(entries ?? []),
+      (error: unknown) => {
+        // A thread that is dying rejects before its `exit`; only that event says that nothing of it runs any more.
+        // A rejection for any other reason leaves steps in an unknown state, which ends the same way.
+        if (this.#threads.has(thread.worker) && thread.leaving === undefined && !this.#closing) {
+          this.#options.onFault("a batch was rejected", error);
+          this.kill(thread, "uncaught");
+        }
+      },
+    );
   }
 
   #receive(message: ThreadMessage): void {
@@ -201,10 +205,12 @@ export class ThreadPool {
       if (this.#threads.has(worker)) continue;
       const thread = new PoolThread(worker);
       this.#threads.set(worker, thread);
-      worker.once("error", (error: NodeJS.ErrnoException) => {
-        thread.leaving ??= error.code === "ERR_WORKER_OUT_OF_MEMORY" ? "out_of_memory" : "uncaught";
+      // Anything can be thrown, null included.
+      worker.once("error", (error: NodeJS.ErrnoException | null | undefined) => {
+        thread.leaving ??= error?.code === "ERR_WORKER_OUT_OF_MEMORY" ? "out_of_memory" : "uncaught";
       });
-      // Node delivers everything the thread had posted before it reports the exit, so no outcome is overlooked.
+      // What the thread had posted to us arrives before its exit does. The result of its last batch travels on Piscina's own
+      // port and may be dropped: then a step that had just ended counts as lost, with unknown effect, which is safe.
       worker.once("exit", () => this.#exited(thread));
     }
   }

@@ -1,3 +1,4 @@
+import { inspect } from "node:util";
 import { parentPort, threadId, workerData } from "node:worker_threads";
 import { Canceled } from "../../src/concurrency/cancel-cause.ts";
 import { monotonicMs } from "../../src/concurrency/clock.ts";
@@ -71,7 +72,7 @@ export function serve(makeSteps: (settings: never) => StepRegistry): (batch: Bat
     threadLog("error", "step threw something unclassified", {
       step: message.name,
       order_id: message.input.orderId,
-      error: error instanceof Error ? (error.stack ?? error.message) : String(error),
+      error: error instanceof Error ? (error.stack ?? error.message) : inspect(error),
     });
     return { status: "failed", kind: "internal", effect };
   }

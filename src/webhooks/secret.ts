@@ -1,0 +1,44 @@
+import { createSecretKey, type KeyObject } from "node:crypto";
+import { readFile } from "node:fs/promises";
+
+/** One line that names the file, the line where there is one, and the rule; never anything the file holds. */
+export class WebhookSecretError extends Error {}
+
+const PREFIX = "whsec_";
+const MIN_BYTES = 24;
+const MAX_BYTES = 64;
+const RULE = `must be ${PREFIX} followed by the base64 of ${MIN_BYTES} to ${MAX_BYTES} bytes`;
+
+/**
+ * Reads the secrets that deliveries are signed with, one a line; blank lines and lines that begin with # are skipped.
+ * Several secrets are a rotation under way: each signs every delivery. Throws `WebhookSecretError`.
+ */
+export async function readWebhookSecrets(file: string): Promise<KeyObject[]> {
+  let text: string;
+  try {
+    text = await readFile(file, "utf8");
+  } catch (error) {
+    throw new WebhookSecretError(`WEBHOOK_SECRET_FILE=${file}: cannot be read: ${(error as NodeJS.ErrnoException).code}`);
+  }
+  const secrets: KeyObject[] = [];
+  for (const [index, raw] of text.split("\n").entries()) {
+    const line = raw.trim();
+    if (line === "" || line.startsWith("#")) continue;
+    const secret = parseWebhookSecret(line);
+    if (secret === undefined) throw new WebhookSecretError(`WEBHOOK_SECRET_FILE=${file}: line ${index + 1}: ${RULE}`);
+    secrets.push(secret);
+  }
+  if (secrets.length === 0) throw new WebhookSecretError(`WEBHOOK_SECRET_FILE=${file}: holds no secret: a line ${RULE}`);
+  return secrets;
+}
+
+/** A secret as Standard Webhooks writes it, or undefined. A `KeyObject`, because that prints nothing of itself in a log. */
+export function parseWebhookSecret(text: string): KeyObject | undefined {
+  if (!text.startsWith(PREFIX)) return undefined;
+  const base64 = text.slice(PREFIX.length);
+  const bytes = Buffer.from(base64, "base64");
+  // Node skips what is not base64, so a mistyped secret would become another secret without a word.
+  if (bytes.toString("base64") !== base64) return undefined;
+  if (bytes.length < MIN_BYTES || bytes.length > MAX_BYTES) return undefined;
+  return createSecretKey(bytes);
+}

@@ -1,0 +1,21 @@
+import { createHmac, type KeyObject } from "node:crypto";
+
+/** The three headers of Standard Webhooks. */
+export interface SignatureHeaders {
+  readonly "webhook-id": string;
+  readonly "webhook-timestamp": string;
+  readonly "webhook-signature": string;
+}
+
+/**
+ * Signs one try. `body` are the bytes that are sent, `nowMs` the wall clock of the try: receivers refuse old
+ * timestamps, so a signature is never kept for a later try. One signature a secret, in the order of the secrets.
+ */
+export function signatureHeaders(id: string, body: Uint8Array, secrets: readonly KeyObject[], nowMs: number): SignatureHeaders {
+  const timestamp = String(Math.floor(nowMs / 1000));
+  const signatures = secrets.map((secret) => {
+    const digest = createHmac("sha256", secret).update(`${id}.${timestamp}.`).update(body).digest("base64");
+    return `v1,${digest}`;
+  });
+  return { "webhook-id": id, "webhook-timestamp": timestamp, "webhook-signature": signatures.join(" ") };
+}

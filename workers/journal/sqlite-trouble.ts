@@ -1,0 +1,24 @@
+/** SQLite's result codes that say something about the file or the machine, not about one statement, and their meaning in words. */
+const TROUBLE: ReadonlyMap<number, string> = new Map([
+  [3, "access is denied"],
+  [5, "another process has it open"],
+  [6, "another process has it open"],
+  [7, "out of memory"],
+  [8, "it is read-only"],
+  [9, "interrupted"],
+  [10, "the disk reports an error"],
+  [11, "it is damaged"],
+  [13, "the disk is full"],
+  [14, "it or its directory cannot be opened for writing"],
+  [15, "another process has it open"],
+  [26, "it is not a journal: not a SQLite database"],
+]);
+
+/** What is wrong with the database as a whole, in words; undefined when the error concerns a single statement or is a bug. */
+export function troubleOf(error: unknown): string | undefined {
+  const { errcode, errstr } = error as { errcode?: number; errstr?: string };
+  if (errcode === undefined) return undefined;
+  // The low byte is the primary code; the rest tells more about the same.
+  const words = TROUBLE.get(errcode & 0xff);
+  return words === undefined ? undefined : `${words} (SQLite ${errcode}: ${errstr ?? "?"})`;
+}

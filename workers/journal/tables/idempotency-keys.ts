@@ -1,0 +1,38 @@
+import type { DatabaseSync, StatementSync } from "node:sqlite";
+import { rows } from "./rows.ts";
+
+export type KnownKey = [bodyHash: string, orderId: string, attempt: number];
+
+/** Which attempt a client's key belongs to. */
+export class IdempotencyKeys {
+  readonly #get: StatementSync;
+  readonly #put: StatementSync;
+  readonly #expire: StatementSync;
+
+  constructor(db: DatabaseSync) {
+    this.#get = rows(db, "SELECT body_hash, order_id, attempt FROM idempotency_keys WHERE key = ? AND client = ? AND expires_ms > ?");
+    this.#put = db.prepare(`
+      INSERT INTO idempotency_keys (client, key, body_hash, order_id, attempt, expires_ms) VALUES (?, ?, ?, ?, ?, ?)
+      ON CONFLICT (key, client) DO UPDATE SET
+        body_hash = excluded.body_hash, order_id = excluded.order_id, attempt = excluded.attempt, expires_ms = excluded.expires_ms
+    `);
+    this.#expire = db.prepare(`
+      DELETE FROM idempotency_keys WHERE id IN (SELECT id FROM idempotency_keys WHERE expires_ms <= ? ORDER BY expires_ms LIMIT ?)
+    `);
+  }
+
+  /** Undefined also for a key that has expired. */
+  get(client: string, key: string, nowMs: number): KnownKey | undefined {
+    return this.#get.get(key, client, nowMs) as unknown as KnownKey | undefined;
+  }
+
+  /** Takes the place of what the key, now expired, belonged to. */
+  put(client: string, key: string, bodyHash: string, expiresMs: number, orderId: string, attempt: number): void {
+    this.#put.run(client, key, bodyHash, orderId, attempt, expiresMs);
+  }
+
+  /** Returns how many it deleted. */
+  expire(nowMs: number, limit: number): number {
+    return Number(this.#expire.run(nowMs, limit).changes);
+  }
+}

@@ -1,0 +1,36 @@
+import type { DatabaseSync, StatementSync } from "node:sqlite";
+import { rows } from "./rows.ts";
+
+export type OpenAttempt = [attempt: number, amount: number, acceptedMs: number, requestId: number];
+
+/** Attempts that run, one an order. Small: what ends is taken out. */
+export class OpenAttempts {
+  readonly #get: StatementSync;
+  readonly #add: StatementSync;
+  readonly #remove: StatementSync;
+  readonly #some: StatementSync;
+
+  constructor(db: DatabaseSync) {
+    this.#get = rows(db, "SELECT attempt, amount, accepted_ms, request_id FROM open_attempts WHERE order_id = ?");
+    this.#add = db.prepare("INSERT INTO open_attempts (order_id, attempt, amount, accepted_ms, request_id) VALUES (?, ?, ?, ?, ?)");
+    this.#remove = db.prepare("DELETE FROM open_attempts WHERE order_id = ?");
+    this.#some = rows(db, "SELECT order_id FROM open_attempts LIMIT ?");
+  }
+
+  get(orderId: string): OpenAttempt | undefined {
+    return this.#get.get(orderId) as unknown as OpenAttempt | undefined;
+  }
+
+  add(orderId: string, attempt: number, amount: number, acceptedMs: number, requestId: number): void {
+    this.#add.run(orderId, attempt, amount, acceptedMs, requestId);
+  }
+
+  remove(orderId: string): void {
+    this.#remove.run(orderId);
+  }
+
+  /** The order ids of up to `limit` open attempts. */
+  some(limit: number): string[] {
+    return (this.#some.all(limit) as unknown as [string][]).map(([orderId]) => orderId);
+  }
+}

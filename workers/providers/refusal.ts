@@ -1,0 +1,33 @@
+import type { StepErrorKind } from "../../src/orders/error-kind.ts";
+import type { Effect, StepName } from "../../src/orders/step.ts";
+
+/** What an answer, or the lack of one, makes of a step that did not succeed. */
+export interface Refusal {
+  readonly kind: StepErrorKind;
+  readonly effect: Effect;
+}
+
+/** A status outside 2xx, read as the contract's table of providers has it. */
+export function refusalOf(step: StepName, status: number): Refusal {
+  const isClientError = status >= 400 && status < 500;
+  // A 4xx is a definite no. A redirect is not: 303 is also what follows a request that was carried out.
+  const effect: Effect = isClientError ? "none" : "unknown";
+  switch (step) {
+    case "payment":
+      if (status === 402) return { kind: "payment_declined", effect };
+      return { kind: status >= 500 ? "payment_unavailable" : "internal", effect };
+    case "vendor":
+      return { kind: "vendor_unavailable", effect };
+    case "courier":
+      // Here the contract makes 503 a definite no as well: there is no courier.
+      if (status === 404 || status === 409 || status === 503) return { kind: "no_courier", effect: "none" };
+      return { kind: "internal", effect };
+  }
+}
+
+/** No answer came: the connection was refused or broke. */
+export const UNREACHABLE: Readonly<Record<StepName, StepErrorKind>> = {
+  payment: "payment_unavailable",
+  vendor: "vendor_unavailable",
+  courier: "internal",
+};
