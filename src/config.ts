@@ -36,11 +36,15 @@ function optional<T>(rule: z.ZodType<T>, meaning: string): Setting & { rule: z.Z
   return { rule: rule.optional(), fallback: undefined, meaning };
 }
 
-const httpUrl = z.string().refine(isHttpUrl, "must be an http or https URL without query or fragment");
+// `fetch` refuses user and password in a URL, so every call would fail; a provider's path is appended, so a query cannot stay.
+const providerUrl = z
+  .string()
+  .refine((text) => isHttpUrl(text) && !/[?#]/.test(text), "must be an http or https URL without user, query or fragment");
+const receiverUrl = z.string().refine(isHttpUrl, "must be an http or https URL without user or fragment");
 
 function isHttpUrl(text: string): boolean {
   const url = URL.parse(text);
-  return url !== null && /^https?:$/.test(url.protocol) && url.search === "" && url.hash === "";
+  return url !== null && /^https?:$/.test(url.protocol) && url.username === "" && url.password === "" && url.hash === "";
 }
 
 const CPUS = String(availableParallelism());
@@ -60,10 +64,10 @@ const SETTINGS = {
   COURIER_CAPACITY: setting(whole(1, 128), "5", "couriers"),
   MAX_IN_FLIGHT: setting(whole(1, 1_000_000), "10000", "orders at one time; past it `overloaded`"),
   JOURNAL: setting(z.string(), "data/orders.db", "SQLite file of the journal; `memory` keeps nothing"),
-  PAYMENT_URL: optional(httpUrl, "payment provider over HTTP; simulated when absent"),
-  VENDOR_URL: optional(httpUrl, "vendor over HTTP; simulated when absent"),
-  COURIER_URL: optional(httpUrl, "courier service over HTTP; simulated when absent"),
-  WEBHOOK_URL: optional(httpUrl, "where order events are delivered; needs WEBHOOK_SECRET_FILE"),
+  PAYMENT_URL: optional(providerUrl, "payment provider over HTTP; simulated when absent"),
+  VENDOR_URL: optional(providerUrl, "vendor over HTTP; simulated when absent"),
+  COURIER_URL: optional(providerUrl, "courier service over HTTP; simulated when absent"),
+  WEBHOOK_URL: optional(receiverUrl, "where order events are delivered; needs WEBHOOK_SECRET_FILE"),
   WEBHOOK_SECRET_FILE: optional(z.string(), "file with the secrets that events are signed with, one `whsec_...` a line"),
   SHUTDOWN_TIMEOUT_MS: setting(whole(0, MAX_TIMER_MS), "10000", "how long draining may take"),
   LOG_LEVEL: setting(level, "info", "fatal, error, warn, info, debug, trace or silent"),

@@ -7,6 +7,7 @@ const WORKER_FILE = fileURLToPath(new URL("../../workers/journal/main.ts", impor
 
 const REOPEN_PAUSE_MS = 50;
 const MAX_REOPEN_PAUSE_MS = 1_000;
+const DEATHS_AT_START = 5;
 // A batch that takes its thread with it this often would do so for ever.
 const MAX_DEATHS = 5;
 
@@ -125,15 +126,16 @@ export class JournalThread {
   }
 
   async #reopen(): Promise<void> {
-    for (let pauseMs = REOPEN_PAUSE_MS; ; pauseMs = Math.min(2 * pauseMs, MAX_REOPEN_PAUSE_MS)) {
+    for (let failures = 1; ; failures++) {
       // Piscina's own replacement would do, except for a thread that died while it was starting: it gets none.
       await this.#pool.destroy();
       if (this.#closing) return;
       [this.#pool, this.#died] = this.#startPool();
-      const failure = await this.#open().catch((error: Error) => error.message);
+      // A thread that dies while it starts says nothing about the journal, unless it always does.
+      const failure = await this.#open().catch((error: Error) => (failures < DEATHS_AT_START ? "" : error.message));
       if (failure === undefined) return;
-      this.#events.onDown(failure);
-      await sleep(pauseMs);
+      if (failure !== "") this.#events.onDown(failure);
+      await sleep(Math.min(failures * REOPEN_PAUSE_MS, MAX_REOPEN_PAUSE_MS));
     }
   }
 }

@@ -118,13 +118,14 @@ export class Undoing {
   async #try(task: Task): Promise<void> {
     using _permit = this.#capacity.tryAcquire() ?? (await this.#capacity.acquire());
     if (this.#stop.cause !== undefined) return;
-    task.tries++;
     try {
       task.done = await this.#call(task);
     } catch (error) {
       // A bug; but a task that is dropped for it would leave a customer charged.
       this.#options.onFault?.("an undo could not be tried", error);
     }
+    // Together with `done` and not before the call: a state taken while it runs must differ from the one after it.
+    task.tries++;
     this.#options.onTried?.(task.step, task.done);
   }
 

@@ -7,11 +7,13 @@ interface Watched {
   dueMs: number;
   steps: readonly DispatchedStep[];
   extensions: number;
+  /** Steps that each of their threads had finished when they were last looked at. */
+  finished: ReadonlyMap<PoolThread, number>;
   readonly head: number;
 }
 
-// A thread that beats but has not come to the doorbell yet is overloaded, not stuck. It gets the grace again,
-// so often; a live thread that needs more than this to look at the doorbell is no good to anyone.
+// A thread that beats or finishes steps, but is not through with the doorbell yet, is overloaded, not stuck. It gets the
+// grace again, so often; a live thread that needs more than this is no good to anyone.
 const MAX_EXTENSIONS = 7;
 const ALIVE_MS = 200;
 // A judgment that comes later than this says that this process was held up, stopped perhaps and its threads with it:
@@ -43,7 +45,13 @@ export class GraceWatch {
 
   /** The run of these steps has just been canceled. Returns how to end the watch, for when all of them have settled. */
   watch(steps: readonly DispatchedStep[]): Unsubscribe {
-    const watched: Watched = { dueMs: performance.now() + this.#graceMs, head: this.#layout.head(), steps, extensions: 0 };
+    const watched: Watched = {
+      dueMs: performance.now() + this.#graceMs,
+      head: this.#layout.head(),
+      steps,
+      extensions: 0,
+      finished: this.#finishedBy(steps),
+    };
     this.#watched.add(watched);
     this.#timer ??= setTimeout(() => this.#due(), this.#graceMs);
     return () => {
@@ -79,10 +87,11 @@ export class GraceWatch {
       const late = watched.steps.filter((step) => !step.settled && step.thread !== undefined);
       if (late.length === 0) continue;
       const heldUp = now - watched.dueMs > LATE_MS;
-      if (watched.extensions < MAX_EXTENSIONS && (heldUp || late.every((step) => this.#isOnlyOverloaded(step.thread, watched.head)))) {
+      if (watched.extensions < MAX_EXTENSIONS && (heldUp || late.every((step) => this.#isOnlyOverloaded(step.thread, watched)))) {
         watched.dueMs = now + this.#graceMs;
         watched.steps = late;
         watched.extensions++;
+        watched.finished = this.#finishedBy(late);
         this.#watched.add(watched);
       } else {
         for (const step of late) if (step.thread !== undefined) this.#kill(step.thread);
@@ -92,8 +101,15 @@ export class GraceWatch {
     if (next !== undefined) this.#timer = setTimeout(() => this.#due(), Math.max(1, next.dueMs - now));
   }
 
-  #isOnlyOverloaded(thread: PoolThread | undefined, head: number): boolean {
-    if (thread?.row === undefined) return false;
-    return !this.#layout.hasSeen(thread.row, head) && this.#layout.readRow(thread.row).heartbeatAgeMs < ALIVE_MS;
+  #isOnlyOverloaded(thread: PoolThread | undefined, { head, finished }: Watched): boolean {
+    if (thread?.row === undefined || this.#layout.hasSeen(thread.row, head)) return false;
+    const row = this.#layout.readRow(thread.row);
+    return row.heartbeatAgeMs < ALIVE_MS || row.finished !== finished.get(thread);
+  }
+
+  #finishedBy(steps: readonly DispatchedStep[]): ReadonlyMap<PoolThread, number> {
+    const finished = new Map<PoolThread, number>();
+    for (const { thread } of steps) if (thread?.row !== undefined) finished.set(thread, this.#layout.readRow(thread.row).finished);
+    return finished;
   }
 }

@@ -19,13 +19,12 @@ const CHECKPOINT_PAGES = 8_000;
  * open it until this one ends. Throws `OpenFailed` where the operator can mend the reason.
  */
 export function openDatabase({ file, maxPages }: JournalSettings): DatabaseSync {
-  const inMemory = file.startsWith("file:") || file === ":memory:";
+  const inMemory = file.startsWith("file:");
   if (!inMemory) makeDirectoryOf(file);
   let db: DatabaseSync | undefined;
   try {
     db = new DatabaseSync(file, { timeout: BUSY_TIMEOUT_MS, enableForeignKeyConstraints: true });
     // Before the first access: then the index of the log is kept in this process's memory and there is no file to share it by.
-    db.exec(`PRAGMA page_size=${process.env.PS ?? 4096}`);
     db.exec("PRAGMA locking_mode = EXCLUSIVE");
     const mode = db.prepare("PRAGMA journal_mode = WAL").get();
     if (mode?.journal_mode !== "wal" && !inMemory) throw new OpenFailed("its file system cannot hold a write-ahead log");
@@ -33,7 +32,7 @@ export function openDatabase({ file, maxPages }: JournalSettings): DatabaseSync 
       PRAGMA synchronous = FULL;
       PRAGMA cache_size = -${CACHE_KIB};
       PRAGMA temp_store = MEMORY;
-      PRAGMA wal_autocheckpoint = ${process.env.CP ?? CHECKPOINT_PAGES};
+      PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES};
     `);
     if (maxPages !== undefined) db.exec(`PRAGMA max_page_count = ${maxPages}`);
     migrate(db);

@@ -39,8 +39,16 @@ export class CancelWatch {
     for (;;) {
       await this.#layout.headMoved(this.#seen);
       this.#seen = this.#layout.readLog(this.#seen, this.#look, this.#lookAtAll);
-      this.#layout.acknowledge(this.#row, this.#seen);
+      this.#acknowledgeOnceStopped(this.#seen);
     }
+  }
+
+  /**
+   * Steps stop in the microtasks that follow, and their outcomes go out in this turn's check phase. Only after that may
+   * the main thread conclude that a step which has not ended ignores its cancel.
+   */
+  #acknowledgeOnceStopped(head: number): void {
+    setImmediate(() => setImmediate(() => this.#layout.acknowledge(this.#row, head)));
   }
 
   readonly #look = (slot: number): void => {

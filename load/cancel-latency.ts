@@ -1,0 +1,65 @@
+import { availableParallelism } from "node:os";
+import type { OrderOutcome } from "../src/orders/outcome.ts";
+import type { Simulation } from "../src/orders/step.ts";
+import { PipelineInProcess } from "./pipeline-in-process.ts";
+import { quantile } from "./quantile.ts";
+import { runBench } from "./run-bench.ts";
+import { table } from "./table.ts";
+import { atMost, type Target } from "./target.ts";
+
+const P50_LIMIT_MS = 0.2;
+const P99_LIMIT_MS = 2;
+const WARM_UP = 200;
+const SIBLING_MS = 800;
+// Long enough for the siblings to have begun on their threads, short enough for thousands of orders.
+const FAILS_AFTER_MS = 3;
+
+interface Case {
+  readonly name: string;
+  readonly orders: number;
+  readonly simulation: Simulation;
+}
+
+const CASES: readonly Case[] = [
+  {
+    name: "sleeping siblings",
+    orders: 3_000,
+    simulation: { failStep: "payment", delayMs: { payment: FAILS_AFTER_MS, vendor: SIBLING_MS, courier: SIBLING_MS } },
+  },
+  {
+    name: "computing sibling",
+    orders: 1_000,
+    // One only: more computing threads than processors would measure the scheduler of the operating system.
+    simulation: { failStep: "payment", delayMs: { payment: FAILS_AFTER_MS, courier: 0 }, cpuMs: { vendor: SIBLING_MS } },
+  },
+];
+
+/** From the moment the payment failed on its thread until each canceled sibling had stopped on its own. */
+function latenciesOf({ steps }: OrderOutcome): number[] {
+  const failed = steps.find(({ outcome }) => outcome.status === "failed");
+  const canceled = steps.filter(({ outcome }) => outcome.status === "canceled");
+  if (failed === undefined || canceled.length === 0) throw new Error("the order did not fail as it should have");
+  return canceled.map(({ endedAtMs }) => endedAtMs - failed.endedAtMs);
+}
+
+async function measure(pipeline: PipelineInProcess, { orders, simulation }: Case): Promise<number[]> {
+  for (let n = 0; n < WARM_UP; n++) await pipeline.run(simulation);
+  const latencies: number[] = [];
+  for (let n = 0; n < orders; n++) latencies.push(...latenciesOf(await pipeline.run(simulation)));
+  return latencies;
+}
+
+runBench(async () => {
+  await using pipeline = await PipelineInProcess.start({ threads: availableParallelism(), cpuThreads: availableParallelism(), orders: 1 });
+  const rows: string[][] = [];
+  const targets: Target[] = [];
+  for (const example of CASES) {
+    const latencies = await measure(pipeline, example);
+    const [p50, p90, p99, max] = [0.5, 0.9, 0.99, 1].map((q) => quantile(latencies, q)) as [number, number, number, number];
+    rows.push([example.name, String(latencies.length), ...[p50, p90, p99, max].map((ms) => ms.toFixed(3))]);
+    targets.push(atMost(`${example.name}, p50`, p50, P50_LIMIT_MS, " ms"), atMost(`${example.name}, p99`, p99, P99_LIMIT_MS, " ms"));
+  }
+  process.stdout.write(table(["from the failure to the sibling's stop", "cancels", "p50 ms", "p90 ms", "p99 ms", "max ms"], rows));
+  targets.push(atMost("threads replaced", pipeline.threadsReplaced, 0));
+  return targets;
+});

@@ -1,0 +1,75 @@
+import autocannon from "autocannon";
+import { orderIds } from "./order-ids.ts";
+
+export interface Drive {
+  readonly url: string;
+  readonly connections: number;
+  readonly seconds: number;
+  /** The order without its id; each request gets one of its own. */
+  readonly order: Readonly<Record<string, unknown>>;
+  /** A piece of text that every answer must contain. */
+  readonly answerHas: string;
+  /** Ends the run early. */
+  readonly signal?: AbortSignal;
+  readonly onAnswer?: () => void;
+}
+
+export interface DriveResult {
+  readonly answers: number;
+  readonly perSecond: number;
+  readonly latencyMs: { readonly p50: number; readonly p90: number; readonly p99: number; readonly max: number };
+  readonly statuses: ReadonlyMap<number, number>;
+  readonly wrongBodies: number;
+  /** Broken connections; timeouts are counted apart. */
+  readonly socketErrors: number;
+  readonly timeouts: number;
+}
+
+// A server that is gone would otherwise be called again, as fast as possible, until the time is over.
+const GIVE_UP_AFTER_ERRORS = 1_000;
+
+const nextId = orderIds();
+
+/** Sends orders from so many connections, one after the other on each, for so long. */
+export async function drive({ url, connections, seconds, order, answerHas, signal, onAnswer }: Drive): Promise<DriveResult> {
+  const { promise, resolve, reject } = Promise.withResolvers<autocannon.Result>();
+  const instance = autocannon(
+    {
+      url,
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      connections,
+      duration: seconds,
+      bailout: GIVE_UP_AFTER_ERRORS,
+      requests: [
+        {
+          setupRequest: (request) => {
+            request.body = JSON.stringify({ order_id: nextId(), ...order });
+            return request;
+          },
+        },
+      ],
+      verifyBody: (body) => String(body).includes(answerHas),
+    },
+    (error, result) => (error ? reject(error) : resolve(result)),
+  );
+  if (onAnswer !== undefined) instance.on("response", onAnswer);
+  const stop = (): void => instance.stop();
+  signal?.addEventListener("abort", stop);
+  if (signal?.aborted) stop();
+  const result = await promise;
+  signal?.removeEventListener("abort", stop);
+
+  const statuses = new Map(Object.entries(result.statusCodeStats ?? {}).map(([status, { count }]) => [Number(status), count ?? 0]));
+  const answers = [...statuses.values()].reduce((sum, count) => sum + count, 0);
+  const { p50, p90, p99, max } = result.latency;
+  return {
+    answers,
+    perSecond: answers / result.duration,
+    latencyMs: { p50, p90, p99, max },
+    statuses,
+    wrongBodies: result.mismatches,
+    socketErrors: result.errors - result.timeouts,
+    timeouts: result.timeouts,
+  };
+}

@@ -1,0 +1,45 @@
+import { fileURLToPath } from "node:url";
+import { Child } from "./child-process.ts";
+import { type DriveResult, drive } from "./drive.ts";
+import { median } from "./quantile.ts";
+import { runBench } from "./run-bench.ts";
+import { ServerProcess } from "./server-process.ts";
+import { table } from "./table.ts";
+import { atLeast } from "./target.ts";
+
+const BARE_EXPRESS = fileURLToPath(new URL("./baseline/bare-express.ts", import.meta.url));
+const CONNECTIONS = 64;
+const WARM_UP_SECONDS = 3;
+const SECONDS = 3;
+const ROUNDS = 5;
+const MIN_RATIO = 0.6;
+
+const ORDER = { amount: 1200, delay_ms: { payment: 0, vendor: 0, courier: 0 } };
+
+async function round(url: string, seconds: number): Promise<DriveResult> {
+  const result = await drive({ url, connections: CONNECTIONS, seconds, order: ORDER, answerHas: '"status":"ok"' });
+  const wrong = result.answers - (result.statuses.get(200) ?? 0) + result.wrongBodies + result.socketErrors + result.timeouts;
+  if (wrong > 0 || result.answers === 0) throw new Error(`${wrong} of ${result.answers} answers of ${url} were wrong or missing`);
+  return result;
+}
+
+runBench(async () => {
+  await using service = await ServerProcess.start({ COURIER_CAPACITY: "128" });
+  await using bare = await Child.start({ args: [BARE_EXPRESS], env: {}, up: /bare Express on (\d+)/ });
+  const bareUrl = `http://127.0.0.1:${bare.groups[0]}/order`;
+
+  await round(bareUrl, WARM_UP_SECONDS);
+  await round(service.orderUrl, WARM_UP_SECONDS);
+  const rows: string[][] = [];
+  const rates = { bare: [] as number[], service: [] as number[] };
+  const note = (who: string, { perSecond, latencyMs }: DriveResult, into: number[]): void => {
+    into.push(perSecond);
+    rows.push([who, perSecond.toFixed(0), latencyMs.p50.toFixed(0), latencyMs.p99.toFixed(0), latencyMs.max.toFixed(0)]);
+  };
+  for (let n = 0; n < ROUNDS; n++) {
+    note("bare Express", await round(bareUrl, SECONDS), rates.bare);
+    note("this service", await round(service.orderUrl, SECONDS), rates.service);
+  }
+  process.stdout.write(table([`${CONNECTIONS} connections, zero delays`, "orders/s", "p50 ms", "p99 ms", "max ms"], rows));
+  return [atLeast("orders/s over those of bare Express, medians", median(rates.service) / median(rates.bare), MIN_RATIO)];
+});

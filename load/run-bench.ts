@@ -1,0 +1,20 @@
+import type { Target } from "./target.ts";
+import { targetLine } from "./target.ts";
+
+/** Runs a benchmark and ends the process: with 1 when it misses one of the targets that it gives or cannot be run. */
+export function runBench(bench: () => Promise<readonly Target[]>): void {
+  // Leaving by `exit` is what ends child processes; the default of these signals would orphan them.
+  process.once("SIGHUP", () => process.exit(129));
+  process.once("SIGINT", () => process.exit(130));
+  process.once("SIGTERM", () => process.exit(143));
+  bench().then(
+    (targets) => {
+      process.stdout.write(`\n${targets.map(targetLine).join("")}`);
+      process.exit(targets.every(({ met }) => met) ? 0 : 1);
+    },
+    (error: unknown) => {
+      process.stderr.write(`${(error as Error).stack}\n`);
+      process.exit(1);
+    },
+  );
+}

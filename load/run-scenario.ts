@@ -1,0 +1,57 @@
+import { type DriveResult, drive } from "./drive.ts";
+import { Progress } from "./progress.ts";
+import type { Scenario } from "./scenarios.ts";
+import { ServerProcess } from "./server-process.ts";
+import { leaksOf, settledBooks, type ThreadBooks } from "./thread-books.ts";
+
+export interface ScenarioResult {
+  readonly scenario: Scenario;
+  readonly load: DriveResult;
+  /** Absent where the server could not be asked any more. */
+  readonly books: ThreadBooks | undefined;
+  /** Everything that was not as it must be, in words. */
+  readonly faults: readonly string[];
+}
+
+/** One scenario against a server of its own, from its start to its clean end. */
+export async function runScenario(scenario: Scenario, connections: number, seconds: number, signal: AbortSignal): Promise<ScenarioResult> {
+  const inFlight = String(2 * connections); // The orders that a client hangs up on overlap with those of the next one.
+  await using server = await ServerProcess.start({
+    PAYMENT_CAPACITY: inFlight,
+    VENDOR_CAPACITY: inFlight,
+    MAX_IN_FLIGHT: inFlight,
+    ...scenario.settings,
+  });
+  const load = await driveWithProgress(scenario, server.orderUrl, connections, seconds, signal);
+  const books = await settledBooks(server.adminUrl).catch(() => undefined);
+  const ended = await server.stop();
+  return { scenario, load, books, faults: [...faultsOf(scenario, load), ...threadFaults(books), ...endFaults(ended)] };
+}
+
+async function driveWithProgress(scenario: Scenario, url: string, connections: number, seconds: number, signal: AbortSignal) {
+  using progress = new Progress(scenario.name, seconds);
+  const { order, answerHas } = scenario;
+  return await drive({ url, connections, seconds, order, answerHas, signal, onAnswer: progress.count });
+}
+
+function faultsOf({ status, answerHas }: Scenario, load: DriveResult): string[] {
+  const faults: string[] = [];
+  if (load.answers === 0) faults.push("no answer at all");
+  for (const [other, count] of load.statuses) {
+    if (other !== status) faults.push(`${count} answers with status ${other} instead of ${status}`);
+  }
+  if (load.wrongBodies > 0) faults.push(`${load.wrongBodies} answers without ${answerHas}`);
+  if (load.socketErrors > 0) faults.push(`${load.socketErrors} broken connections`);
+  if (load.timeouts > 0) faults.push(`${load.timeouts} requests without an answer in time`);
+  return faults;
+}
+
+function threadFaults(books: ThreadBooks | undefined): string[] {
+  if (books === undefined) return ["the server did not answer GET /debug/threads"];
+  // No step of any scenario ignores its cancel, so there is no reason to replace a thread.
+  return books.replaced === 0 ? leaksOf(books) : [...leaksOf(books), `${books.replaced} threads replaced`];
+}
+
+function endFaults(ended: string): string[] {
+  return ended === "code 0" ? [] : [`the server ended with ${ended} after SIGTERM`];
+}

@@ -1,0 +1,48 @@
+import { fileURLToPath } from "node:url";
+import { Child } from "./child-process.ts";
+
+const SCRIPT = fileURLToPath(new URL("../src/main.ts", import.meta.url));
+const UP = /API\s+http:\/\/127\.0\.0\.1:(\d+)[\s\S]*?admin\s+http:\/\/127\.0\.0\.1:(\d+)/;
+
+/** The service in a process of its own, on free ports of 127.0.0.1. */
+export class ServerProcess implements AsyncDisposable {
+  readonly orderUrl: string;
+  readonly adminUrl: string;
+  readonly port: number;
+  readonly #child: Child;
+
+  private constructor(child: Child) {
+    const [port, adminPort] = child.groups;
+    this.#child = child;
+    this.port = Number(port);
+    this.orderUrl = `http://127.0.0.1:${port}/order`;
+    this.adminUrl = `http://127.0.0.1:${adminPort}`;
+  }
+
+  /** `settings`: environment variables of the service, over those that every load run has. */
+  static async start(settings: Readonly<Record<string, string>> = {}): Promise<ServerProcess> {
+    const env = {
+      HOST: "127.0.0.1",
+      PORT: "0",
+      ADMIN_HOST: "127.0.0.1",
+      ADMIN_PORT: "0",
+      JOURNAL: "memory",
+      LOG_LEVEL: "warn",
+      ...settings,
+    };
+    return new ServerProcess(await Child.start({ args: [SCRIPT], env, up: UP }));
+  }
+
+  get pid(): number {
+    return this.#child.pid;
+  }
+
+  /** Has it drain by SIGTERM. Gives "code 0" when all is well. */
+  stop(): Promise<string> {
+    return this.#child.stop();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#child[Symbol.asyncDispose]();
+  }
+}

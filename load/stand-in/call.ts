@@ -1,0 +1,59 @@
+import type { IncomingHttpHeaders } from "node:http";
+import type { StepName } from "../../src/orders/step.ts";
+
+export type Action = "do" | "undo";
+
+/** One request as it reached the stand-in. */
+export interface Call {
+  readonly step: StepName;
+  readonly action: Action;
+  readonly path: string;
+  readonly headers: IncomingHttpHeaders;
+  /** Its `Idempotency-Key`. */
+  readonly key: string;
+  readonly body: CallBody;
+  /** 1 for the first request with this key. */
+  readonly nth: number;
+}
+
+export interface CallBody {
+  readonly order_id: string;
+  readonly amount?: number;
+  /** Undos only: the key of the call to be undone. */
+  readonly undoes?: string;
+}
+
+const ENDPOINTS: Readonly<Record<string, { step: StepName; action: Action; fields: readonly string[] }>> = {
+  payments: { step: "payment", action: "do", fields: ["order_id", "amount"] },
+  refunds: { step: "payment", action: "undo", fields: ["order_id", "amount", "undoes"] },
+  orders: { step: "vendor", action: "do", fields: ["order_id", "amount"] },
+  cancellations: { step: "vendor", action: "undo", fields: ["order_id", "undoes"] },
+  assignments: { step: "courier", action: "do", fields: ["order_id"] },
+  releases: { step: "courier", action: "undo", fields: ["order_id", "undoes"] },
+};
+
+const KEY = /^[!-~]+:[1-9]\d*:(payment|vendor|courier)$/;
+
+/** Reads a request as strictly as the contract is written. Returns what is wrong with it as text. */
+export function readCall(path: string, headers: IncomingHttpHeaders, text: string): Omit<Call, "nth"> | string {
+  const endpoint = ENDPOINTS[path.slice(path.lastIndexOf("/") + 1)];
+  if (endpoint === undefined) return `no such path: ${path}`;
+  const { step, action, fields } = endpoint;
+  if (headers["content-type"] !== "application/json") return `content-type is ${headers["content-type"]}`;
+  const key = headers["idempotency-key"];
+  if (typeof key !== "string") return "no idempotency-key";
+  let body: CallBody;
+  try {
+    body = JSON.parse(text) as CallBody;
+  } catch {
+    return "the body is not JSON";
+  }
+  if (typeof body !== "object" || body === null) return "the body is not an object";
+  if (Object.keys(body).sort().join() !== [...fields].sort().join()) return `fields are ${Object.keys(body)}, not ${fields}`;
+  if (typeof body.order_id !== "string") return "order_id is not a string";
+  if (body.amount !== undefined && !Number.isSafeInteger(body.amount)) return "amount is not a whole number";
+  const callKey = action === "do" ? key : body.undoes;
+  if (typeof callKey !== "string" || KEY.exec(callKey)?.[1] !== step) return `${callKey} is no key of a ${step} call`;
+  if (action === "undo" && key !== `${callKey}:undo`) return `${key} does not undo ${callKey}`;
+  return { step, action, path, headers, key, body };
+}

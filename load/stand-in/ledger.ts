@@ -1,0 +1,139 @@
+import type { StepName } from "../../src/orders/step.ts";
+import type { CallBody } from "./call.ts";
+
+/** What the stand-in did under one call's key. Numbers in lists are positions in the order of everything it ever did. */
+export interface LedgerEntry {
+  readonly key: string;
+  readonly step: StepName;
+  readonly orderId: string;
+  amount?: number;
+  /** Requests that were answered from the books, calls and undos. A request that broke before is in neither. */
+  calls: number;
+  undoCalls: number;
+  /** When it charged, accepted or assigned. A correct provider does so once at most. */
+  readonly acted: number[];
+  /** When it refunded, canceled or released what it had done. */
+  readonly undone: number[];
+  /** When the first undo came; from then on the call is refused. */
+  tombstoneAt?: number;
+  /** It said no, and says so again to the same key. */
+  refusedWith?: number;
+  /** Calls that came after the tombstone and were refused. */
+  tooLate: number;
+  /** Requests that used the key for something else. */
+  mismatches: number;
+}
+
+/** The whole ledger as data, to be read, sent and balanced. */
+export interface LedgerSnapshot {
+  readonly entries: readonly LedgerEntry[];
+  /** Requests that broke the contract's form, with the reason. */
+  readonly malformed: readonly string[];
+  /** Things it has yet to do. Balance a ledger only when this is 0. */
+  readonly pending: number;
+  readonly counts: LedgerCounts;
+}
+
+export type LedgerCounts = Readonly<
+  Record<"charges" | "refunds" | "acceptances" | "cancellations" | "assignments" | "releases" | "tooLate", number>
+>;
+
+const CONFLICT = 409;
+const MISMATCH = 422;
+
+/** The books of a correct, idempotent provider: one entry for each key, undos are tombstones. */
+export class Ledger {
+  readonly #entries = new Map<string, LedgerEntry>();
+  readonly #malformed: string[] = [];
+  #now = 0;
+  #pending = 0;
+
+  /** Carries out a call, or repeats what was said to its key before. Returns the status to answer. `refuseWith`: say no, if it is new. */
+  perform(step: StepName, key: string, { order_id: orderId, amount }: CallBody, refuseWith?: number): number {
+    const entry = this.#entry(step, key, orderId);
+    entry.calls++;
+    if (entry.orderId !== orderId || (entry.amount !== undefined && entry.amount !== amount)) {
+      entry.mismatches++;
+      return MISMATCH;
+    }
+    if (entry.tombstoneAt !== undefined) {
+      entry.tooLate++;
+      return CONFLICT;
+    }
+    if (entry.acted.length > 0) return 200;
+    if (entry.refusedWith !== undefined) return entry.refusedWith;
+    if (amount !== undefined) entry.amount = amount;
+    if (refuseWith !== undefined) {
+      entry.refusedWith = refuseWith;
+      return refuseWith;
+    }
+    entry.acted.push(++this.#now);
+    return 200;
+  }
+
+  /** Undoes what the call `undoes` did, once, and refuses it from now on. Returns the status to answer. */
+  undo(step: StepName, { order_id: orderId, amount, undoes = "" }: CallBody): number {
+    const entry = this.#entry(step, undoes, orderId);
+    entry.undoCalls++;
+    const otherAmount = amount !== undefined && entry.amount !== undefined && entry.amount !== amount;
+    if (entry.orderId !== orderId || otherAmount) {
+      entry.mismatches++;
+      return MISMATCH;
+    }
+    if (entry.tombstoneAt !== undefined) return 200;
+    if (amount !== undefined) entry.amount = amount;
+    entry.tombstoneAt = ++this.#now;
+    if (entry.acted.length > 0) entry.undone.push(this.#now);
+    return 200;
+  }
+
+  /** A request that is not of the contract's form. */
+  malformed(reason: string): void {
+    this.#malformed.push(reason);
+  }
+
+  /** Something will be done later. Returns how to say that it has been. */
+  willAct(): () => void {
+    this.#pending++;
+    return () => void this.#pending--;
+  }
+
+  /** How many things are yet to be done. */
+  get pending(): number {
+    return this.#pending;
+  }
+
+  /** What was done under a call's key, undefined when neither the call nor its undo ever came. */
+  find(step: StepName, key: string): LedgerEntry | undefined {
+    return this.#entries.get(`${step} ${key}`);
+  }
+
+  snapshot(): LedgerSnapshot {
+    const entries = [...this.#entries.values()];
+    return { entries, malformed: this.#malformed, pending: this.#pending, counts: count(entries) };
+  }
+
+  #entry(step: StepName, key: string, orderId: string): LedgerEntry {
+    const id = `${step} ${key}`;
+    let entry = this.#entries.get(id);
+    if (entry === undefined) {
+      entry = { key, step, orderId, calls: 0, undoCalls: 0, acted: [], undone: [], tooLate: 0, mismatches: 0 };
+      this.#entries.set(id, entry);
+    }
+    return entry;
+  }
+}
+
+function count(entries: readonly LedgerEntry[]): LedgerCounts {
+  const sum = (step: StepName, list: "acted" | "undone") =>
+    entries.reduce((total, entry) => total + (entry.step === step ? entry[list].length : 0), 0);
+  return {
+    charges: sum("payment", "acted"),
+    refunds: sum("payment", "undone"),
+    acceptances: sum("vendor", "acted"),
+    cancellations: sum("vendor", "undone"),
+    assignments: sum("courier", "acted"),
+    releases: sum("courier", "undone"),
+    tooLate: entries.reduce((total, { tooLate }) => total + tooLate, 0),
+  };
+}

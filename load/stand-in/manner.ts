@@ -1,0 +1,29 @@
+import type { Call } from "./call.ts";
+import { randomFrom } from "./random.ts";
+import { MANNERS, type Rates } from "./rates.ts";
+
+/** How the stand-in treats one request. */
+export interface Manner {
+  readonly type: (typeof MANNERS)[number] | "answer";
+  /** What it answers instead of the usual status, where it answers. */
+  readonly status?: number;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Before anything else. */
+  readonly slowMs?: number;
+  readonly lateMs?: number;
+  readonly downMs?: number;
+}
+
+/** Draws a manner. The same seed, key and repetition always draw the same one. */
+export function drawManner(rates: Rates, seed: string, { key, nth }: Pick<Call, "key" | "nth">): Manner {
+  const random = randomFrom(`${seed} ${nth} ${key}`);
+  const within = ([least, most]: readonly [number, number]) => Math.round(least + random() * (most - least));
+  const times = { lateMs: within(rates.lateMs), downMs: within(rates.downMs) };
+  const slow = random() < rates.slow ? { slowMs: within(rates.slowMs) } : {};
+  let left = random();
+  for (const type of MANNERS) {
+    left -= rates[type];
+    if (left < 0) return { type, ...times, ...slow };
+  }
+  return { type: "answer", ...slow };
+}

@@ -1,0 +1,64 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { createInterface } from "node:readline";
+import { setTimeout as sleep } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import type { DownMode } from "./door.ts";
+import type { LedgerSnapshot } from "./ledger.ts";
+import type { RateSettings } from "./rates.ts";
+
+const MAIN = fileURLToPath(new URL("./main.ts", import.meta.url));
+
+/** A stand-in in a process of its own: its ledger outlives the order service. */
+export interface SpawnedStandIn {
+  /** For `PAYMENT_URL`, `VENDOR_URL` and `COURIER_URL`. */
+  readonly url: string;
+  readonly controlUrl: string;
+  readonly process: ChildProcess;
+  ledger(): Promise<LedgerSnapshot>;
+  setRates(rates: RateSettings): Promise<void>;
+  /** Goes down for so long, starting now. */
+  down(ms: number, mode?: DownMode): Promise<void>;
+  /** Waits until nothing is left that it would do later, and returns the ledger. */
+  quiet(): Promise<LedgerSnapshot>;
+  close(): Promise<void>;
+}
+
+/** Starts one and waits until it listens. It ends with `close`, or with this process, however that ends. */
+export async function spawnStandIn(options: { seed?: string; rates?: RateSettings; port?: number } = {}): Promise<SpawnedStandIn> {
+  const { seed = "1", rates = {}, port = 0 } = options;
+  const args = [MAIN, "--until-stdin-ends", "--port", String(port), "--seed", seed, "--rates", JSON.stringify(rates)];
+  const child = spawn(process.execPath, args, { stdio: ["pipe", "pipe", "inherit"] });
+  const exited = once(child, "exit");
+  const [line] = (await Promise.race([
+    once(createInterface(child.stdout), "line"),
+    exited.then(([code]) => Promise.reject(new Error(`the stand-in ended with ${code} before it listened`))),
+  ])) as [string];
+  const { url, controlUrl } = JSON.parse(line) as { url: string; controlUrl: string };
+
+  const ask = async (path: string, body?: object): Promise<unknown> => {
+    const response = await fetch(`${controlUrl}${path}`, body === undefined ? {} : { method: "POST", body: JSON.stringify(body) });
+    if (!response.ok) throw new Error(`${path}: ${response.status} ${await response.text()}`);
+    return response.json();
+  };
+  const ledger = () => ask("/ledger") as Promise<LedgerSnapshot>;
+  return {
+    url,
+    controlUrl,
+    process: child,
+    ledger,
+    setRates: async (next) => void (await ask("/control", next)),
+    down: async (ms, mode = "refuse") => void (await ask("/control/down", { ms, mode })),
+    async quiet() {
+      for (;;) {
+        const snapshot = await ledger();
+        if (snapshot.pending === 0) return snapshot;
+        await sleep(20);
+      }
+    },
+    async close() {
+      child.kill("SIGTERM");
+      await exited;
+    },
+  };
+}

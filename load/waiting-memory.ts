@@ -1,0 +1,111 @@
+import { setTimeout as pause } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { type CancelCost, cancelCosts } from "./cancel-cost.ts";
+import { Child } from "./child-process.ts";
+import { drive } from "./drive.ts";
+import { HeldOrders } from "./held-orders.ts";
+import { openFileLimit } from "./open-files.ts";
+import { residentKiB } from "./resident-memory.ts";
+import { runBench } from "./run-bench.ts";
+import { ServerProcess } from "./server-process.ts";
+import { table } from "./table.ts";
+import { atMost } from "./target.ts";
+import { leaksOf, readBooks, settledBooks } from "./thread-books.ts";
+import { until } from "./until.ts";
+
+const ORDERS = 10_000;
+const FEW_ORDERS = 10;
+const THREADS = 2;
+const LIMIT_BYTES_AN_ORDER = 20_000;
+const LIMIT_COST_RATIO = 2;
+const SPARE_FILES = 200;
+const LONG_MS = 600_000;
+// Idle memory is that of a server that has worked: code compiled, heaps of all threads grown to what a small load
+// (64 at a time) needs. Otherwise the orders would be charged for that too.
+const WARM_UP = {
+  connections: 64,
+  seconds: 4,
+  order: { amount: 1200, delay_ms: { payment: 0, vendor: 0, courier: 0 } },
+  answerHas: '"status":"ok"',
+};
+const REST_MS = 3_000;
+
+const WAITING_ORDER = { amount: 1200, delay_ms: { payment: LONG_MS, vendor: LONG_MS, courier: LONG_MS } };
+
+interface Held {
+  readonly who: string;
+  readonly idleKiB: number;
+  readonly waitingKiB: number;
+}
+
+async function hold(who: string, pid: number, port: number, inFlight: () => Promise<number>): Promise<Held> {
+  await drive({ url: `http://127.0.0.1:${port}/order`, ...WARM_UP });
+  await until(`${who} is idle`, async () => (await inFlight()) === 0);
+  await pause(REST_MS);
+  const idleKiB = residentKiB(pid);
+  using orders = await HeldOrders.send(port, ORDERS, WAITING_ORDER);
+  await until(`${ORDERS} orders wait at ${who}`, async () => (await inFlight()) === ORDERS || orders.answered > 0);
+  await pause(REST_MS);
+  const waitingKiB = residentKiB(pid);
+  if (orders.answered > 0) throw new Error(`${orders.answered} orders were answered instead of waiting at ${who}`);
+  return { who, idleKiB, waitingKiB };
+}
+
+/** Besides: how many threads it cost that all clients hung up at one moment. */
+async function holdAtService(): Promise<Held & { readonly threadsReplaced: number }> {
+  await using service = await ServerProcess.start({
+    THREADS: String(THREADS),
+    PAYMENT_CAPACITY: String(ORDERS),
+    VENDOR_CAPACITY: String(ORDERS),
+    COURIER_CAPACITY: "128",
+    MAX_IN_FLIGHT: String(ORDERS),
+    ORDER_TIMEOUT_MS: String(LONG_MS),
+  });
+  const held = await hold("this service", service.pid, service.port, async () => (await readBooks(service.adminUrl)).orders_in_flight);
+  const books = await settledBooks(service.adminUrl);
+  const leaks = leaksOf(books);
+  const ended = await service.stop();
+  if (ended !== "code 0") leaks.push(`the server ended with ${ended} after SIGTERM`);
+  if (leaks.length > 0) throw new Error(`after all clients hung up: ${leaks.join("; ")}`);
+  return { ...held, threadsReplaced: books.replaced };
+}
+
+async function holdAtBareExpress(): Promise<Held> {
+  const script = fileURLToPath(new URL("./baseline/holding-express.ts", import.meta.url));
+  await using bare = await Child.start({ script, env: {}, up: /holding Express on (\d+)/ });
+  const port = Number(bare.groups[0]);
+  return await hold("bare Express", bare.pid, port, async () => Number(await (await fetch(`http://127.0.0.1:${port}/held`)).text()));
+}
+
+function memoryRow(held: Held): string[] {
+  const mib = (kib: number): string => (kib / 1024).toFixed(0);
+  return [held.who, mib(held.idleKiB), mib(held.waitingKiB), bytesAnOrder(held).toFixed(0)];
+}
+
+function bytesAnOrder({ idleKiB, waitingKiB }: Held): number {
+  return ((waitingKiB - idleKiB) * 1024) / ORDERS;
+}
+
+function costRow({ inFlight, callMs, stopMs }: CancelCost): string[] {
+  return [`${inFlight} in flight`, ...[callMs.p50, callMs.p99, stopMs.p50, stopMs.p99].map((ms) => ms.toFixed(3))];
+}
+
+runBench(async () => {
+  const needed = ORDERS + SPARE_FILES;
+  if (openFileLimit() < needed)
+    throw new Error(`${needed} open files are needed, the limit is ${openFileLimit()}: raise it with ulimit -n`);
+  const service = await holdAtService();
+  const bare = await holdAtBareExpress();
+  process.stdout.write(table([`${ORDERS} orders waiting`, "idle MiB", "waiting MiB", "bytes an order"], [service, bare].map(memoryRow)));
+
+  const { few, many } = await cancelCosts({ threads: THREADS, few: FEW_ORDERS, many: ORDERS });
+  process.stdout.write(
+    `\n${table(["one cancel", "call p50 ms", "call p99 ms", "stopped p50 ms", "stopped p99 ms"], [few, many].map(costRow))}`,
+  );
+  return [
+    atMost("resident memory of one waiting order", bytesAnOrder(service), LIMIT_BYTES_AN_ORDER, " bytes"),
+    atMost(`call of a cancel, p50, ${ORDERS} over ${FEW_ORDERS} in flight`, many.callMs.p50 / few.callMs.p50, LIMIT_COST_RATIO),
+    atMost(`until its steps have stopped, p50, ${ORDERS} over ${FEW_ORDERS}`, many.stopMs.p50 / few.stopMs.p50, LIMIT_COST_RATIO),
+    atMost("threads replaced when all clients hung up at one moment", service.threadsReplaced, 0),
+  ];
+});

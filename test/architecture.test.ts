@@ -1,0 +1,198 @@
+import { globSync, readFileSync } from "node:fs";
+import { posix } from "node:path";
+import { fileURLToPath } from "node:url";
+import { describe, expect, test } from "vitest";
+
+const PROJECT = fileURLToPath(new URL("..", import.meta.url));
+
+/** What the files of each room of `src` may import of the other rooms, besides their own. */
+const ARROWS: Readonly<Record<string, readonly string[]>> = {
+  "config.ts": [],
+  concurrency: [],
+  orders: ["concurrency"],
+  threads: ["orders", "concurrency"],
+  journal: ["orders", "concurrency"],
+  webhooks: ["orders", "concurrency"],
+  engines: ["orders", "concurrency"],
+  http: ["orders", "concurrency"],
+  admin: ["http", "orders", "concurrency"],
+};
+
+/** Packages that belong to some rooms only; `main.ts` alone may have them all. */
+const PACKAGES: Readonly<Record<string, readonly string[]>> = {
+  express: ["http", "admin"],
+  piscina: ["threads", "journal"],
+};
+
+const CLOSED_TO_WORKERS = ["http", "admin", "journal"];
+const RUN_BY_WORKERS = /^src\/(concurrency\/.+|threads\/(layout|protocol)\.ts)$/;
+const ROOT = "src/main.ts";
+
+interface Import {
+  /** Path from the project's root, or the name of a package. */
+  readonly target: string;
+  /** Gone when the types are stripped; `import { type X }` is not, its file is still loaded. */
+  readonly typeOnly: boolean;
+}
+
+function importsOf(path: string, text: string): Import[] {
+  const statements = text.matchAll(/^(?:import|export)\s+(type\b(?!\s*(?:,|from\b)))?(?:[^"';]*?\bfrom\s*)?["']([^"']+)["']/gm);
+  const calls = text.matchAll(/\b(?:import|require)\s*\(\s*["'`]([^"'`]+)["'`]/g);
+  const found = [
+    ...[...statements].map(([, type, specifier = ""]) => ({ specifier, typeOnly: type !== undefined })),
+    ...[...calls].map(([, specifier = ""]) => ({ specifier, typeOnly: false })),
+  ];
+  return found.map(({ specifier, typeOnly }) => ({
+    target: specifier.startsWith(".") ? posix.join(posix.dirname(path), specifier) : specifier,
+    typeOnly,
+  }));
+}
+
+/** Every import that goes against an arrow, as `file -> target`. `files`: text by path from the project's root. */
+function offences(files: ReadonlyMap<string, string>): string[] {
+  return [...files].flatMap(([path, text]) =>
+    importsOf(path, text)
+      .filter((imported) => !isAllowed(path, imported))
+      .map(({ target }) => `${path} -> ${target}`),
+  );
+}
+
+function isAllowed(path: string, imported: Import): boolean {
+  if (path === ROOT) return true;
+  if (imported.target === ROOT) return false;
+  if (path.startsWith("workers/")) return mayWorkersImport(imported);
+  return mayRoomImport(roomOf(path), imported);
+}
+
+function mayRoomImport(room: string, { target, typeOnly }: Import): boolean {
+  // A room that nobody has drawn arrows for has none.
+  if (target.startsWith("src/")) return roomOf(target) === room || (ARROWS[room]?.includes(roomOf(target)) ?? false);
+  // The words in which a room speaks to a thread of its own stand on the thread's side.
+  if (target.startsWith(`workers/${room}/`)) return typeOnly;
+  return isPackage(target) && (PACKAGES[packageOf(target)]?.includes(room) ?? true);
+}
+
+function mayWorkersImport({ target, typeOnly }: Import): boolean {
+  if (target.startsWith("workers/")) return true;
+  if (!target.startsWith("src/")) return isPackage(target) && PACKAGES[packageOf(target)] === undefined;
+  return typeOnly ? !CLOSED_TO_WORKERS.includes(roomOf(target)) : RUN_BY_WORKERS.test(target);
+}
+
+/** `src/http/x.ts` is in `http`; a file directly in `src` is a room of its own. */
+function roomOf(path: string): string {
+  return path.split("/")[1] ?? "";
+}
+
+/** Anything else leads into another part of the project. */
+function isPackage(target: string): boolean {
+  return /^(node:|@?[a-z])/.test(target) && !/^(src|workers|test|load)\//.test(target);
+}
+
+function packageOf(target: string): string {
+  return target.split("/")[0] ?? "";
+}
+
+const projectFiles = new Map(
+  globSync(["src/**/*.ts", "workers/**/*.ts"], { cwd: PROJECT }).map((name) => {
+    const path = name.replaceAll("\\", "/");
+    return [path, readFileSync(posix.join(PROJECT, path), "utf8")] as const;
+  }),
+);
+
+describe("the arrows between the rooms", () => {
+  test("are kept by every file of src and workers", () => {
+    expect(offences(projectFiles)).toEqual([]);
+  });
+
+  test("are read from the real files", () => {
+    const seen = [...projectFiles].flatMap(([path, text]) => importsOf(path, text).map(({ target }) => `${path} -> ${target}`));
+    expect(seen).toEqual(
+      expect.arrayContaining([
+        "src/main.ts -> src/threads/thread-runtime.ts",
+        "src/main.ts -> workers/settings.ts",
+        "src/threads/thread-pool.ts -> piscina",
+        "src/orders/pipeline.ts -> src/concurrency/capacity.ts",
+        "workers/runtime/serve.ts -> src/threads/layout.ts",
+      ]),
+    );
+    // Every import statement has been understood: no file has more of them than were found.
+    for (const [path, text] of projectFiles) {
+      expect([path, importsOf(path, text).length]).toEqual([
+        path,
+        text.match(/\bfrom "[^"]+";$|^import "[^"]+";$|\bimport\("/gm)?.length ?? 0,
+      ]);
+    }
+  });
+});
+
+describe("an import against an arrow is found", () => {
+  test.each([
+    ["src/concurrency/x.ts", 'import { a } from "../orders/order.ts";'],
+    ["src/concurrency/x.ts", 'import type { A } from "../orders/order.ts";'],
+    ["src/concurrency/x.ts", 'import { a } from "../config.ts";'],
+    ["src/orders/x.ts", 'import { a } from "../http/status.ts";'],
+    ["src/orders/x.ts", 'import { a } from "../threads/layout.ts";'],
+    ["src/orders/x.ts", 'import type { Request } from "express";'],
+    ["src/orders/x.ts", 'import { Piscina } from "piscina";'],
+    ["src/orders/deep/x.ts", 'import { a } from "../../admin/admin-app.ts";'],
+    ["src/threads/x.ts", 'import { a } from "../http/status.ts";'],
+    ["src/threads/x.ts", 'import { a } from "../config.ts";'],
+    ["src/threads/x.ts", 'import { a } from "../../workers/main.ts";'],
+    ["src/threads/x.ts", 'import express from "express";'],
+    ["src/http/x.ts", 'import { a } from "../threads/thread-runtime.ts";'],
+    ["src/http/x.ts", 'import type { A } from "../threads/thread-runtime.ts";'],
+    ["src/http/x.ts", 'import { a } from "../admin/admin-app.ts";'],
+    ["src/http/x.ts", 'import { Piscina } from "piscina";'],
+    ["src/admin/x.ts", 'import { a } from "../threads/thread-runtime.ts";'],
+    ["src/admin/x.ts", 'import { a } from "../journal/journal.ts";'],
+    ["src/config.ts", 'import { a } from "./orders/order.ts";'],
+    ["src/http/x.ts", 'import { start } from "../main.ts";'],
+    ["src/journal/x.ts", 'import { a } from "../../workers/journal/protocol.ts";'],
+    ["src/journal/x.ts", 'import type { A } from "../../workers/settings.ts";'],
+    ["src/journal/x.ts", 'import { a } from "../threads/thread-pool.ts";'],
+    ["src/webhooks/x.ts", 'import { a } from "../http/status.ts";'],
+    ["src/unheard-of/x.ts", 'import { a } from "../orders/order.ts";'],
+    ["src/orders/x.ts", 'import { a } from "../../test/support/service.ts";'],
+    ["workers/steps/x.ts", 'import { a } from "../../src/http/status.ts";'],
+    ["workers/steps/x.ts", 'import type { A } from "../../src/http/status.ts";'],
+    ["workers/steps/x.ts", 'import type { A } from "../../src/journal/journal.ts";'],
+    ["workers/steps/x.ts", 'import type { A } from "../../src/admin/admin-app.ts";'],
+    ["workers/steps/x.ts", 'import { STEPS } from "../../src/orders/step.ts";'],
+    ["workers/steps/x.ts", 'import { type StepName } from "../../src/orders/step.ts";'],
+    ["workers/steps/x.ts", 'import { a } from "../../src/threads/thread-runtime.ts";'],
+    ["workers/main.ts", 'import type { Service } from "../src/main.ts";'],
+    ["workers/main.ts", 'import { Piscina } from "piscina";'],
+    ["src/orders/x.ts", 'import {\n  type A,\n  b,\n} from "../http/status.ts";'],
+    ["src/orders/x.ts", 'export { a } from "../http/status.ts";'],
+    ["src/orders/x.ts", 'export * from "../http/status.ts";'],
+    ["src/orders/x.ts", 'export type { A } from "../http/status.ts";'],
+    ["src/orders/x.ts", 'import "../http/status.ts";'],
+    ["src/orders/x.ts", 'const a = await import("../http/status.ts");'],
+    ["src/orders/x.ts", "import a from '../http/status.ts';"],
+    ["src/orders/x.ts", 'import type from "../http/status.ts";'],
+    ["src/orders/x.ts", 'import * as a from "../http/status.ts"'],
+  ])("%s: %s", (path, text) => {
+    const harmless = 'import { join } from "node:path";\n\nexport const from = "../http/status.ts";\n';
+    expect(offences(new Map([[path, `${harmless}${text}\n${harmless}`]]))).toHaveLength(1);
+  });
+
+  test.each([
+    [
+      "src/main.ts",
+      'import { Piscina } from "piscina";\nimport { a } from "./threads/layout.ts";\nimport type { B } from "../workers/settings.ts";',
+    ],
+    ["src/orders/x.ts", 'import { a } from "../concurrency/capacity.ts";\nimport { b } from "./order.ts";\nimport { c } from "node:path";'],
+    ["src/threads/x.ts", 'import { Piscina } from "piscina";\nimport type { A } from "../orders/step.ts";'],
+    ["src/http/x.ts", 'import express from "express";\nimport { a } from "../orders/order-desk.ts";'],
+    ["src/journal/x.ts", 'import type { A } from "../../workers/journal/protocol.ts";\nimport { Piscina } from "piscina";'],
+    ["src/admin/x.ts", 'import { a } from "../http/answers.ts";\nimport { Router } from "express";'],
+    [
+      "workers/steps/x.ts",
+      'import type { A } from "../../src/orders/step.ts";\nimport { b } from "../../src/concurrency/cancel-cause.ts";',
+    ],
+    ["workers/runtime/x.ts", 'import { Layout } from "../../src/threads/layout.ts";\nimport { c } from "../steps/payment.ts";'],
+    ["src/orders/x.ts", '/**\n * import { a } from "../http/status.ts";\n */\n// import { a } from "../http/status.ts";'],
+  ])("and nothing else is: %s: %s", (path, text) => {
+    expect(offences(new Map([[path, text]]))).toEqual([]);
+  });
+});

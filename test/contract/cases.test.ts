@@ -1,0 +1,76 @@
+import { existsSync, readFileSync } from "node:fs";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { z } from "zod";
+import { send, threadsPage } from "../support/http-client.ts";
+import { startService, type TestService } from "../support/service.ts";
+
+const COPY = new URL("cases.json", import.meta.url);
+const ORIGINAL = new URL("../../../shared/contract/cases.json", import.meta.url);
+
+// Strict, so that a word of the file that this test does not understand fails instead of being skipped over.
+const CASE = z.strictObject({
+  name: z.string(),
+  method: z.string().default("POST"),
+  path: z.string().default("/order"),
+  headers: z.record(z.string(), z.string()).default({}),
+  body: z.unknown().optional(),
+  raw: z.string().optional(),
+  body_of_bytes: z.int().optional(),
+  expect: z.strictObject({
+    status: z.int(),
+    headers: z.record(z.string(), z.string()).default({}),
+    body: z.record(z.string(), z.unknown()).default({}),
+    steps: z.array(z.string()).optional(),
+    detail: z.array(z.string()).optional(),
+    message_has: z.string().optional(),
+    at_least_ms: z.number().default(0),
+    within_ms: z.number().optional(),
+  }),
+});
+const FILE = z.strictObject({ note: z.string(), cases: z.array(CASE).min(30) });
+const STEPS = ["payment", "vendor", "courier"];
+
+const { cases } = FILE.parse(JSON.parse(readFileSync(COPY, "utf8")));
+
+describe("the contract's cases", () => {
+  let server: TestService;
+  beforeAll(async () => {
+    server = await startService();
+  });
+  afterAll(() => server.stop());
+
+  test.each(cases)("$name", async ({ method, path, headers, body, raw, body_of_bytes, expect: expected }) => {
+    const answer = await send(server.port, { method, path, headers, body: body ?? raw ?? paddedOrder(body_of_bytes) });
+
+    expect({ status: answer.status, body: answer.json }).toMatchObject({ status: expected.status, body: expected.body });
+    expect(answer.headers).toMatchObject({ "content-type": expect.stringMatching(/^application\/json\b/), ...expected.headers });
+    expect(answer.headers["x-request-id"]).toMatch(/./);
+    expect(answer.text).not.toMatch(/:null\b/);
+    const { steps, error } = answer.json;
+    if (expected.steps !== undefined) {
+      expect(steps.map((step: { name: string }) => step.name)).toEqual(STEPS);
+      expect(steps.map((step: { status: string }) => step.status)).toEqual(expected.steps);
+      for (const step of steps) expect(step.duration_ms).toSatisfy((ms: number) => Number.isInteger(ms) && ms >= 0);
+    }
+    if (expected.detail !== undefined) expect(steps.map((step: { detail?: string }) => step.detail)).toEqual(expected.detail);
+    if (expected.message_has !== undefined) expect(error.message).toContain(expected.message_has);
+    expect(answer.elapsedMs).toBeGreaterThanOrEqual(expected.at_least_ms);
+    if (expected.within_ms !== undefined) expect(answer.elapsedMs).toBeLessThanOrEqual(expected.within_ms);
+  });
+
+  test("leave nothing running", async () => {
+    const page = await threadsPage(server.adminPort);
+    expect(page).toMatchObject({ running: 0, orders_in_flight: 0, replaced: 0 });
+    expect(page.started).toBeGreaterThan(0);
+    expect(page.finished).toBe(page.started);
+  });
+});
+
+test.skipIf(!existsSync(ORIGINAL))("the copy of the cases says what the original says", () => {
+  expect(JSON.parse(readFileSync(COPY, "utf8"))).toEqual(JSON.parse(readFileSync(ORIGINAL, "utf8")));
+});
+
+/** An order that breaks no rule but that of the size. */
+function paddedOrder(bytes: number | undefined): string | undefined {
+  return bytes === undefined ? undefined : JSON.stringify({ order_id: "padded", amount: 1 }).padEnd(bytes);
+}

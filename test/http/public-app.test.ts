@@ -1,0 +1,383 @@
+import { randomBytes } from "node:crypto";
+import { Agent } from "node:http";
+import { brotliCompressSync, deflateSync, gzipSync } from "node:zlib";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { eventually } from "../support/eventually.ts";
+import { newId, orderOf, postOrder, send, threadsPage } from "../support/http-client.ts";
+import { RawConnection } from "../support/raw-connection.ts";
+import { startService, type TestService } from "../support/service.ts";
+
+const LIMIT = 16 * 1024;
+// Far longer than any test waits: an order that is gone was canceled, it did not just end.
+const FOR_EVER_MS = 300_000;
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
+let server: TestService;
+beforeAll(async () => {
+  server = await startService({ ORDER_TIMEOUT_MS: String(FOR_EVER_MS) });
+});
+afterAll(() => server.stop());
+
+const books = () => threadsPage(server.adminPort);
+const nothingRuns = () =>
+  eventually("nothing running", books, ({ running, started, finished, orders_in_flight }) => {
+    return running === 0 && started === finished && orders_in_flight === 0;
+  });
+const openSockets = () => process.getActiveResourcesInfo().filter((kind) => kind === "TCPSocketWrap").length;
+const asPost = (headers: string, body = "") => `POST /order HTTP/1.1\r\nHost: x\r\n${headers}\r\n${body}`;
+const withLength = (body: string) => asPost(`Content-Length: ${Buffer.byteLength(body)}\r\n`, body);
+
+describe("routes", () => {
+  const notFound = { status: 404, kind: "not_found" };
+  test.each([
+    ["GET", "/"],
+    ["POST", "/"],
+    ["POST", "/orders"],
+    ["GET", "/order/a/b"],
+    ["DELETE", "/nowhere"],
+    ["GET", "/healthz/x"],
+    ["GET", "//healthz"],
+    ["OPTIONS", "*"],
+    ["GET", "/debug/threads"],
+    ["GET", "/metrics"],
+  ])("%s %s is none", async (method, path) => {
+    const answer = await send(server.port, { method, path });
+    expect({ status: answer.status, kind: answer.json.error.kind }).toEqual(notFound);
+    expect(answer.json).toEqual({ status: "error", error: { kind: "not_found", message: `no route ${method} ${path}` } });
+  });
+
+  test.each(["/%", "/%zz", "/order/%zz", "/order/%c3%28", "/healthz%00", "/%2e%2e/%2e%2e/etc/passwd", "/../package.json"])(
+    "%s, whatever it means, is the client's mistake",
+    async (path) => {
+      const answer = await send(server.port, { path });
+      expect([400, 404]).toContain(answer.status);
+      expect(["bad_request", "not_found"]).toContain(answer.json.error.kind);
+    },
+  );
+
+  test.each([
+    ...["GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"].map((method) => [method, "/order", "POST"] as const),
+    ...["POST", "PUT", "DELETE", "OPTIONS"].flatMap((method) => [
+      [method, "/healthz", "GET, HEAD"] as const,
+      [method, "/readyz", "GET, HEAD"] as const,
+    ]),
+  ])("%s %s is not allowed, and the answer says what is", async (method, path, allow) => {
+    const answer = await send(server.port, { method, path });
+    expect(answer.status).toBe(405);
+    expect(answer.headers.allow).toBe(allow);
+    if (method === "HEAD") return expect(answer.text).toBe("");
+    expect(answer.json).toMatchObject({ status: "error", error: { kind: "method_not_allowed" } });
+  });
+
+  test("a query string changes nothing", async () => {
+    expect((await send(server.port, { path: "/healthz?a=%zz&a=1" })).status).toBe(200);
+    expect((await send(server.port, { path: "/order?x" })).status).toBe(405);
+  });
+
+  test.each([
+    ["/healthz", "ok"],
+    ["/readyz", "ready"],
+  ])("GET and HEAD %s", async (path, status) => {
+    const got = await send(server.port, { path });
+    expect(got).toMatchObject({ status: 200, json: { status } });
+    const head = await send(server.port, { method: "HEAD", path });
+    expect(head).toMatchObject({ status: 200, text: "" });
+    expect(head.headers["content-length"]).toBe(got.headers["content-length"]);
+  });
+
+  test("nothing tells what the server is made of", async () => {
+    for (const answer of [await send(server.port, { path: "/healthz" }), await send(server.port, { path: "/nowhere" })]) {
+      expect(Object.keys(answer.headers)).not.toContain("x-powered-by");
+      expect(Object.keys(answer.headers)).not.toContain("server");
+    }
+  });
+});
+
+describe("X-Request-Id", () => {
+  const idFor = async (given: string | undefined, path = "/healthz") =>
+    (await send(server.port, { path, headers: given === undefined ? {} : { "x-request-id": given } })).headers["x-request-id"];
+
+  test.each(["a", "req-1", "!~{}\"'", "x".repeat(128)])("%s comes back", async (id) => {
+    expect(await idFor(id)).toBe(id);
+    expect(await idFor(id, "/nowhere")).toBe(id);
+    expect((await postOrder(server.port, "no JSON", { headers: { "x-request-id": id } })).headers["x-request-id"]).toBe(id);
+    expect((await postOrder(server.port, orderOf(newId("id"), 0), { headers: { "x-request-id": id } })).headers["x-request-id"]).toBe(id);
+  });
+
+  test.each(["x".repeat(129), "two words", "tab\there", "caf\u00e9", ""])("%j is replaced", async (id) => {
+    expect(await idFor(id)).toMatch(UUID);
+  });
+
+  test("is a new one for each request without", async () => {
+    const ids = [await idFor(undefined), await idFor(undefined), await idFor(undefined, "/nowhere")];
+    for (const id of ids) expect(id).toMatch(UUID);
+    expect(new Set(ids).size).toBe(3);
+  });
+
+  test("given twice is replaced", async () => {
+    using connection = await RawConnection.open(server.port);
+    await connection.write("GET /healthz HTTP/1.1\r\nHost: x\r\nX-Request-Id: a\r\nX-Request-Id: b\r\n\r\n");
+    const text = await connection.until(/\r\n\r\n\{.*\}/);
+    expect(/^X-Request-Id: (.*)\r$/im.exec(text)?.[1]).toMatch(UUID);
+  });
+});
+
+describe("bodies", () => {
+  const padded = (bytes: number) => JSON.stringify(orderOf("padded", 0)).padEnd(bytes);
+
+  test("of the limit are taken, of one byte more are not", async () => {
+    expect((await postOrder(server.port, padded(LIMIT))).status).toBe(200);
+    const answer = await postOrder(server.port, padded(LIMIT + 1));
+    expect(answer).toMatchObject({ status: 413, json: { status: "error", error: { kind: "payload_too_large" } } });
+  });
+
+  test("too large in chunks, whose size nobody declared, are refused too", async () => {
+    using connection = await RawConnection.open(server.port);
+    const chunk = `400\r\n${" ".repeat(0x400)}\r\n`;
+    await connection.write(asPost("Transfer-Encoding: chunked\r\n", `${chunk.repeat(17)}0\r\n\r\n`));
+    expect(await connection.until(/\r\n\r\n\{.*\}/)).toMatch(/^HTTP\/1\.1 413 .*payload_too_large/s);
+  });
+
+  test("in chunks are put together", async () => {
+    using connection = await RawConnection.open(server.port);
+    await connection.write(asPost("Transfer-Encoding: chunked\r\n"));
+    for (const byte of Buffer.from(JSON.stringify(orderOf("chünked", 0)))) {
+      await connection.write(Buffer.concat([Buffer.from("1\r\n"), Buffer.of(byte), Buffer.from("\r\n")]));
+    }
+    await connection.write("0\r\n\r\n");
+    expect(await connection.until(/\r\n\r\n\{.*\}/)).toMatch(/^HTTP\/1\.1 200 /);
+  });
+
+  test("of no chunks at all are empty", async () => {
+    using connection = await RawConnection.open(server.port);
+    await connection.write(asPost("Transfer-Encoding: chunked\r\n", "0\r\n\r\n"));
+    expect(await connection.until(/\r\n\r\n\{.*\}/)).toMatch(/^HTTP\/1\.1 400 .*it is empty/s);
+  });
+
+  test.each([
+    ["gzip", gzipSync],
+    ["deflate", deflateSync],
+    ["br", brotliCompressSync],
+  ] as const)("compressed with %s are read", async (encoding, compress) => {
+    const answer = await postOrder(server.port, compress(JSON.stringify(orderOf(encoding, 0))), {
+      headers: { "content-encoding": encoding },
+    });
+    expect(answer).toMatchObject({ status: 200, json: { status: "ok", order_id: encoding } });
+  });
+
+  test("are measured as they are once decompressed", async () => {
+    const headers = { "content-encoding": "gzip" };
+    const bomb = gzipSync(Buffer.alloc(50_000_000, " "));
+    expect(bomb.length).toBeLessThan(100_000);
+    expect(await postOrder(server.port, gzipSync(padded(LIMIT + 1)), { headers })).toMatchObject({ status: 413 });
+    expect(await postOrder(server.port, bomb, { headers })).toMatchObject({ status: 413 });
+  });
+
+  test.each([
+    ["no gzip at all", "gzip", randomBytes(64)],
+    ["cut short", "gzip", gzipSync(JSON.stringify(orderOf("cut", 0))).subarray(0, -12)],
+    ["of an unknown kind", "compress", Buffer.from("{}")],
+    ["of two kinds", "gzip, gzip", gzipSync(gzipSync("{}"))],
+  ])("%s are the client's mistake", async (_what, encoding, body) => {
+    const answer = await postOrder(server.port, body, { headers: { "content-encoding": encoding } });
+    expect(answer).toMatchObject({ status: 400, json: { status: "error", error: { kind: "bad_request" } } });
+  });
+
+  test.each(["application/json", "application/x-www-form-urlencoded", "text/plain; charset=latin1", "multipart/form-data", "rubbish"])(
+    "are JSON whatever the Content-Type says: %s",
+    async (type) => {
+      const id = newId("tüp");
+      const answer = await postOrder(server.port, JSON.stringify(orderOf(id, 0)), { headers: { "content-type": type } });
+      expect(answer).toMatchObject({ status: 200, json: { order_id: id } });
+    },
+  );
+
+  test("that break a rule reach no step", async () => {
+    const before = await books();
+    for (const body of ["", "{}", "null", JSON.stringify({ ...orderOf("x", 0), amount: 1.5 })]) {
+      expect((await postOrder(server.port, body)).status).toBe(400);
+    }
+    expect((await books()).started).toBe(before.started);
+  });
+});
+
+describe("connections", () => {
+  test("are kept and used again, after refusals too", async () => {
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+    try {
+      const first = await postOrder(server.port, orderOf("k1", 0), { agent });
+      expect(first).toMatchObject({ status: 200, reused: false });
+      for (const [body, status] of [
+        [" ".repeat(LIMIT + 1), 413],
+        ["{}", 400],
+        [orderOf("k2", 0), 200],
+      ] as const) {
+        expect(await postOrder(server.port, body, { agent })).toMatchObject({ status, reused: true });
+      }
+    } finally {
+      agent.destroy();
+    }
+  });
+
+  test("two orders at one time", async () => {
+    const before = await books();
+    const both = [postOrder(server.port, orderOf("two-1", 400)), postOrder(server.port, orderOf("two-2", 400))];
+    const seen = await eventually("both in flight", books, (page) => page.orders_in_flight === 2 && page.running === 6);
+    expect(seen.started - seen.finished).toBe(6);
+    for (const [index, answer] of (await Promise.all(both)).entries()) {
+      expect(answer).toMatchObject({ status: 200, json: { status: "ok", order_id: `two-${index + 1}` } });
+    }
+    expect(await books()).toMatchObject({
+      running: 0,
+      orders_in_flight: 0,
+      started: before.started + 6,
+      finished: before.finished + 6,
+    });
+  });
+
+  test.each([
+    ["an unknown method", "BREW /order HTTP/1.1\r\nHost: x\r\n\r\n", 400],
+    ["a length that is no number", asPost("Content-Length: many\r\n"), 400],
+    ["two lengths", asPost("Content-Length: 1\r\nContent-Length: 2\r\n", "xx"), 400],
+    ["a length and chunks", asPost("Content-Length: 5\r\nTransfer-Encoding: chunked\r\n", "0\r\n\r\n"), 400],
+    ["no Host", "GET /healthz HTTP/1.1\r\n\r\n", 400],
+    ["a header of 20 kB", `GET /healthz HTTP/1.1\r\nHost: x\r\nX: ${"a".repeat(20_000)}\r\n\r\n`, 431],
+    ["no HTTP at all", "\x16\x03\x01\x02\x00\x01", 400],
+  ])("that bring %s are refused and closed", async (_what, bytes, status) => {
+    using connection = await RawConnection.open(server.port);
+    await connection.write(bytes);
+    expect(await connection.until(/^HTTP\/1\.1 \d+ /)).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `));
+    await eventually("the end of the connection", () => connection.closed);
+    expect((await send(server.port, { path: "/healthz" })).status).toBe(200);
+  });
+});
+
+describe("a client that hangs up", () => {
+  test("in the middle of its body leaves nothing behind", async () => {
+    const before = await books();
+    await eventually("no socket open", () => openSockets() === 0);
+    using connections = new DisposableStack();
+    const opened: RawConnection[] = [];
+    for (const headers of [
+      "Content-Length: 100\r\n",
+      "Transfer-Encoding: chunked\r\n",
+      "Content-Encoding: gzip\r\nContent-Length: 100\r\n",
+    ]) {
+      const connection = connections.use(await RawConnection.open(server.port));
+      opened.push(connection);
+      await connection.write(asPost(`Expect: 100-continue\r\n${headers}`));
+      // The server says so when it has begun to read the body.
+      await connection.until(/100 Continue/);
+      await connection.write(headers.includes("gzip") ? gzipSync("{}").subarray(0, 8) : '5\r\n{"ord');
+    }
+    // Both ends are in this process.
+    expect(openSockets()).toBe(6);
+    opened[0]?.socket.destroy();
+    opened[1]?.socket.resetAndDestroy();
+    opened[2]?.socket.end();
+    await eventually("no socket open", () => openSockets() === 0);
+
+    expect(await books()).toMatchObject({ started: before.started, running: 0, orders_in_flight: 0 });
+    expect((await postOrder(server.port, orderOf(newId("after"), 0))).status).toBe(200);
+  });
+
+  test.each(["destroy", "resetAndDestroy", "end"] as const)("in the middle of its order (%s) cancels it", async (how) => {
+    const before = await nothingRuns();
+    using connection = await RawConnection.open(server.port);
+    await connection.write(withLength(JSON.stringify(orderOf(`gone-${how}`, FOR_EVER_MS))));
+    const during = await eventually("three steps running", books, (page) => page.running === 3);
+    expect(during).toMatchObject({ orders_in_flight: 1, started: before.started + 3, finished: before.finished });
+
+    connection.socket[how]();
+    expect(await nothingRuns()).toMatchObject({ started: before.started + 3, finished: before.finished + 3, replaced: 0 });
+    expect(connection.received).toBe("");
+    expect((await postOrder(server.port, orderOf(newId("after"), 0))).status).toBe(200);
+  });
+
+  test("cancels every order it had sent on one connection", async () => {
+    await nothingRuns();
+    using connection = await RawConnection.open(server.port);
+    await connection.write([1, 2, 3].map((n) => withLength(JSON.stringify(orderOf(`pipelined-${n}`, FOR_EVER_MS)))).join(""));
+    await eventually("three orders in flight", books, (page) => page.orders_in_flight === 3 && page.running === 9);
+    connection.socket.destroy();
+    await nothingRuns();
+  });
+
+  test("cancels its order and nobody else's", async () => {
+    await nothingRuns();
+    using leaving = await RawConnection.open(server.port);
+    await leaving.write(withLength(JSON.stringify(orderOf("leaving", FOR_EVER_MS))));
+    const staying = postOrder(server.port, orderOf("staying", 500));
+    await eventually("both in flight", books, (page) => page.orders_in_flight === 2);
+    leaving.socket.destroy();
+    expect(await staying).toMatchObject({ status: 200, json: { status: "ok", order_id: "staying" } });
+    await nothingRuns();
+  });
+
+  test("while it waits for a courier cancels its order too", async () => {
+    await using busy = await startService({ COURIER_CAPACITY: "1", ORDER_TIMEOUT_MS: String(FOR_EVER_MS) });
+    using first = await RawConnection.open(busy.port);
+    using second = await RawConnection.open(busy.port);
+    await first.write(withLength(JSON.stringify(orderOf("has-the-courier", FOR_EVER_MS))));
+    await eventually("the courier taken", () => busy.service.capacities.courier.inUse === 1);
+    await second.write(withLength(JSON.stringify(orderOf("waits", FOR_EVER_MS))));
+    await eventually("an order waiting", () => busy.service.capacities.courier.waiting === 1);
+    second.socket.destroy();
+    await eventually("nobody waiting", () => busy.service.capacities.courier.waiting === 0);
+    await eventually("one order left", () => busy.service.desk.inFlight === 1);
+    expect(busy.service.capacities.courier.inUse).toBe(1);
+    first.socket.destroy();
+    await eventually("no order left", () => busy.service.desk.inFlight === 0);
+    expect(busy.service.capacities.courier.inUse).toBe(0);
+  });
+
+  test("while its body is being decompressed has no order", async () => {
+    // Couriers enough that orders which should not be there keep nobody waiting.
+    await using roomy = await startService({ COURIER_CAPACITY: "128", ORDER_TIMEOUT_MS: String(FOR_EVER_MS) });
+    for (let n = 0; n < 20; n++) {
+      // Padding that takes its time to decompress, so that the hang-up is noticed first.
+      const body = gzipSync(JSON.stringify(orderOf(newId("never"), FOR_EVER_MS)).padEnd(LIMIT));
+      using connection = await RawConnection.open(roomy.port);
+      await connection.write(Buffer.concat([Buffer.from(asPost(`Content-Encoding: gzip\r\nContent-Length: ${body.length}\r\n`)), body]));
+    }
+    // Decompressed after all of those, so that they have had their chance to begin.
+    const later = await postOrder(roomy.port, gzipSync(JSON.stringify(orderOf("later", 0))), { headers: { "content-encoding": "gzip" } });
+    expect(later.status).toBe(200);
+    await eventually(
+      "no order in flight",
+      async () => (await threadsPage(roomy.adminPort)).orders_in_flight,
+      (count) => count === 0,
+    );
+    expect(await threadsPage(roomy.adminPort)).toMatchObject({ running: 0 });
+  });
+
+  test("is no error of the server's", () => {
+    expect(server.logged.filter(({ level }) => level >= 40)).toEqual([]);
+  });
+});
+
+describe("too many orders", () => {
+  test("are refused at once with Retry-After, and taken again when there is room", async () => {
+    await using small = await startService({ MAX_IN_FLIGHT: "1", ORDER_TIMEOUT_MS: String(FOR_EVER_MS) });
+    using first = await RawConnection.open(small.port);
+    await first.write(withLength(JSON.stringify(orderOf("first", FOR_EVER_MS))));
+    const during = await eventually(
+      "the first running",
+      () => threadsPage(small.adminPort),
+      ({ running }) => running === 3,
+    );
+
+    const refused = await postOrder(small.port, orderOf("second", 0));
+    expect(refused).toMatchObject({ status: 503, json: { status: "error", error: { kind: "overloaded" } } });
+    expect(refused.headers["retry-after"]).toMatch(/^[1-9]\d*$/);
+    expect(Object.keys(refused.json)).toEqual(["status", "error"]);
+    // A body that breaks a rule is told so even then: trying again later would not help.
+    expect(await postOrder(small.port, "{}")).toMatchObject({ status: 400 });
+    expect(await threadsPage(small.adminPort)).toMatchObject({ running: 3, started: during.started, orders_in_flight: 1 });
+    expect((await send(small.port, { path: "/readyz" })).status).toBe(200);
+
+    first.socket.destroy();
+    await eventually("room again", () => small.service.desk.inFlight === 0);
+    expect(await postOrder(small.port, orderOf("third", 0))).toMatchObject({ status: 200, json: { order_id: "third" } });
+  });
+});

@@ -1,0 +1,58 @@
+import { describe, expect, test } from "vitest";
+import { JournalUnavailable } from "../../src/orders/order-journal.ts";
+import { eventually } from "../support/eventually.ts";
+import { answerTo, JournalFixture, keyOf, NOW } from "./journal-fixture.ts";
+
+const SMALL = { maxPages: 120, probeMs: 20 };
+
+/** Accepts orders until there is no room for more. Returns those that were accepted. */
+async function fill(at: JournalFixture): Promise<string[]> {
+  const accepted: string[] = [];
+  for (let n = 0; ; n++) {
+    const orderId = `o${n}`;
+    try {
+      await at.accept(orderId, 1, keyOf(`${orderId}-${"k".repeat(200)}`, "body", NOW));
+      accepted.push(orderId);
+    } catch (error) {
+      expect(error).toBeInstanceOf(JournalUnavailable);
+      expect((error as Error).message).toMatch(/^the disk is full/);
+      return accepted;
+    }
+  }
+}
+
+describe("a full disk", () => {
+  test("refuses what cannot be written and keeps what was; there is room again: healthy again", async () => {
+    const health: [boolean, string][] = [];
+    await using at = await JournalFixture.open("file", { ...SMALL, onHealth: (...change) => health.push(change) });
+    expect(at.journal.healthy).toBe(true);
+    const accepted = await fill(at);
+    expect(accepted.length).toBeGreaterThan(50);
+    expect(at.journal.healthy).toBe(false);
+    expect(health).toEqual([[false, expect.stringMatching(/^the disk is full/)]]);
+
+    expect(await at.journal.find(`o${accepted.length}`)).toBeUndefined();
+    expect(await at.journal.find("o0")).toMatchObject({ orderId: "o0" });
+    // Reads get their answer even from a batch whose writes fail.
+    const [read, write] = await Promise.allSettled([at.journal.find("o1"), at.accept("x".repeat(5_000))]);
+    expect(read).toMatchObject({ status: "fulfilled", value: { orderId: "o1" } });
+    expect(write).toMatchObject({ status: "rejected", reason: expect.any(JournalUnavailable) });
+
+    // Several tries later it still knows.
+    await new Promise((resolve) => setTimeout(resolve, 5 * SMALL.probeMs));
+    expect(at.journal.healthy).toBe(false);
+
+    expect(await at.journal.expireKeys(NOW, 1_000)).toBe(accepted.length);
+    await eventually("healthy again", () => at.journal.healthy);
+    expect(await at.accept("after")).toEqual({ type: "accepted", attempt: 1 });
+    expect(await at.finish("o0")).toEqual(answerTo("o0"));
+    expect(health.at(-1)).toEqual([true, "it can be written again"]);
+  });
+
+  test("everything that was acknowledged is there after a restart", async () => {
+    await using at = await JournalFixture.open("file", SMALL);
+    const accepted = await fill(at);
+    await at.restart({});
+    expect(await at.journal.closeInterrupted(10_000, NOW)).toBe(accepted.length);
+  });
+});

@@ -1,0 +1,61 @@
+import { readdirSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { expect } from "vitest";
+import type { Capacity } from "../../src/concurrency/capacity.ts";
+import type { StepName } from "../../src/orders/step.ts";
+import type { ThreadRuntime } from "../../src/threads/thread-runtime.ts";
+import { timers } from "./timers.ts";
+
+export type Capacities = Readonly<Record<StepName, Capacity>>;
+
+/** Everything that an order could leave behind in this process. */
+export interface Counts {
+  /** Undefined where the system does not tell. */
+  readonly osThreads: number | undefined;
+  readonly threads: number;
+  readonly running: number;
+  /** Steps ever started and not finished, by the threads' own books. */
+  readonly unfinished: number;
+  readonly slots: number;
+  readonly unsettled: number;
+  readonly exclusivePermits: number;
+  readonly exclusiveWaiting: number;
+  readonly graceWatched: number;
+  readonly permits: number;
+  readonly waiting: number;
+  readonly timers: number;
+}
+
+export function countOf(runtime: ThreadRuntime, capacities: Capacities): Counts {
+  const { running, started, finished } = runtime.totals();
+  const all = Object.values(capacities);
+  return {
+    osThreads: osThreads(),
+    threads: runtime.threads().length,
+    running,
+    unfinished: started - finished,
+    ...runtime.books(),
+    permits: all.reduce((sum, { inUse }) => sum + inUse, 0),
+    waiting: all.reduce((sum, { waiting }) => sum + waiting, 0),
+    timers: timers(),
+  };
+}
+
+/** What is counted before anything runs, which is what must be counted after. */
+export async function countAtRest(runtime: ThreadRuntime, capacities: Capacities): Promise<Counts> {
+  await settleProcess();
+  const counts = countOf(runtime, capacities);
+  const { osThreads: _osThreads, threads, timers: _timers, ...zeros } = counts;
+  expect(threads).toBeGreaterThan(0);
+  for (const count of Object.values(zeros)) expect(count).toBe(0);
+  return counts;
+}
+
+export function osThreads(): number | undefined {
+  return process.platform === "linux" ? readdirSync("/proc/self/task").length : undefined;
+}
+
+/** Opens the pool of threads for files, which is made at its first use and stays. */
+export async function settleProcess(): Promise<void> {
+  await Promise.all([1, 2, 3, 4].map(() => readFile(import.meta.filename)));
+}

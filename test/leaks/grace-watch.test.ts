@@ -1,0 +1,44 @@
+import { setImmediate as turn } from "node:timers/promises";
+import { expect, test } from "vitest";
+import { DispatchedStep } from "../../src/threads/dispatched-step.ts";
+import { GraceWatch } from "../../src/threads/grace-watch.ts";
+import { Layout } from "../../src/threads/layout.ts";
+import { timers } from "./timers.ts";
+
+const GRACE_MS = 20;
+
+function newStep(): DispatchedStep {
+  const input = { orderId: "o-1", amount: 1, attempt: 1 };
+  return new DispatchedStep({ id: 1, slot: 0, name: "vendor", action: "do", input }, false, () => {});
+}
+
+test("one timer for any number of watched runs, none for none", async () => {
+  const watch = new GraceWatch(GRACE_MS, Layout.allocate(1, 1), () => {});
+  const rest = timers();
+  const ends = [watch.watch([newStep()]), watch.watch([newStep()]), watch.watch([newStep()])];
+  expect([watch.size, timers()]).toEqual([3, rest + 1]);
+  for (const end of ends) end();
+  expect([watch.size, timers()]).toEqual([0, rest]);
+  watch.watch([newStep()]);
+  expect([watch.size, timers()]).toEqual([1, rest + 1]);
+  watch.close();
+  expect([watch.size, timers()]).toEqual([0, rest]);
+});
+
+test("a run that ends, and one that is canceled, between the timer and its judgment leave no timer behind", async () => {
+  const watch = new GraceWatch(GRACE_MS, Layout.allocate(1, 1), () => {});
+  const rest = timers();
+  const endFirst = watch.watch([newStep()]);
+  // Made right after the watch's own timer and as long, so that it fires right after it, ahead of the judgment.
+  const endSecond = await new Promise<() => void>((resolve) => {
+    setTimeout(() => {
+      endFirst();
+      resolve(watch.watch([newStep()]));
+    }, GRACE_MS);
+  });
+  expect([watch.size, timers()]).toEqual([1, rest + 1]);
+  for (let n = 0; n < 4; n++) await turn();
+  expect([watch.size, timers()]).toEqual([1, rest + 1]);
+  endSecond();
+  expect([watch.size, timers()]).toEqual([0, rest]);
+});

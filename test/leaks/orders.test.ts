@@ -1,0 +1,232 @@
+import { getEventListeners } from "node:events";
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { CANCEL_CAUSES, Canceled } from "../../src/concurrency/cancel-cause.ts";
+import { CancelScope } from "../../src/concurrency/cancel-scope.ts";
+import { Capacity } from "../../src/concurrency/capacity.ts";
+import { TaskGroup } from "../../src/concurrency/task-group.ts";
+import { Pipeline } from "../../src/orders/pipeline.ts";
+import { type EndedStep, STEPS, type StepName } from "../../src/orders/step.ts";
+import { eventually } from "../support/eventually.ts";
+import type { Act, ActName } from "../threads/act.ts";
+import { inputFor, Rig } from "../threads/rig.ts";
+import { type Capacities, type Counts, countAtRest, countOf } from "./counts.ts";
+
+let rig: Rig;
+let capacities: Capacities;
+let pipeline: Pipeline;
+let rest: Counts;
+
+beforeAll(async () => {
+  rig = await Rig.start({ threads: 2, cpuThreads: 2, cancelGraceMs: 5_000 });
+  // The first order makes what stays for good: compiled code, buffers, the threads' own modules.
+  await Promise.all([rig.lone("succeed").ended, rig.lone("succeed", { computes: true }).ended]);
+});
+
+afterAll(() => rig.runtime.close());
+
+beforeEach(async () => {
+  capacities = { payment: new Capacity(5), vendor: new Capacity(5), courier: new Capacity(5) };
+  pipeline = new Pipeline(rig.runtime, capacities);
+  rest = await countAtRest(rig.runtime, capacities);
+});
+
+/** An order whose three steps do what is asked of them, with its deadline, its client and whatever listens to both. */
+function place(acts: Readonly<Record<StepName, ActName>>, timeoutMs = 60_000) {
+  const plan = { payment: rig.act(acts.payment), vendor: rig.act(acts.vendor), courier: rig.act(acts.courier) };
+  const scope = new CancelScope();
+  const client = new AbortController();
+  const leave = scope.follow(client.signal);
+  const stopTimer = scope.cancelAfter(timeoutMs);
+  const computing = STEPS.filter((name) => acts[name] === "compute").map((name) => [name, 1]);
+  const input = { ...inputFor(plan), simulation: { cpuMs: Object.fromEntries(computing) } };
+  const outcome = pipeline.run(input, scope).finally(() => {
+    stopTimer();
+    leave();
+  });
+  return { plan, scope, client, outcome, listeners: () => [scope.listenerCount, getEventListeners(client.signal, "abort").length] };
+}
+
+const starts = (acts: readonly Act[]) => Promise.all(acts.map(({ runs }) => rig.cells.reached(runs)));
+
+interface Ending {
+  readonly acts: Readonly<Record<StepName, ActName>>;
+  readonly error: string | undefined;
+  readonly timeoutMs?: number;
+  readonly end: (order: ReturnType<typeof place>) => void;
+}
+
+const WAIT = { payment: "wait", vendor: "wait", courier: "wait" } as const;
+const openAll = ({ plan }: ReturnType<typeof place>) => STEPS.forEach((name) => void rig.open({ act: plan[name] }));
+
+const ENDINGS: Readonly<Record<string, Ending>> = {
+  success: { acts: WAIT, error: undefined, end: openAll },
+  "success of computing steps": { acts: { ...WAIT, payment: "compute", courier: "compute" }, error: undefined, end: openAll },
+  "a failed payment": {
+    acts: { payment: "wait_then_fail", vendor: "sleep", courier: "compute" },
+    error: "payment_declined",
+    end: ({ plan }) => rig.open({ act: plan.payment }),
+  },
+  "a failed vendor": {
+    acts: { payment: "wait", vendor: "wait_then_fail", courier: "sleep" },
+    error: "vendor_unavailable",
+    end: ({ plan }) => rig.open({ act: plan.vendor }),
+  },
+  "a failed courier": {
+    acts: { payment: "sleep", vendor: "compute", courier: "wait_then_fail" },
+    error: "no_courier",
+    end: ({ plan }) => rig.open({ act: plan.courier }),
+  },
+  "the deadline": { acts: { ...WAIT, courier: "sleep" }, error: "timeout", timeoutMs: 400, end: () => {} },
+  "the client's hang-up": { acts: { ...WAIT, vendor: "compute" }, error: "canceled", end: ({ client }) => client.abort() },
+  "a shutdown": { acts: WAIT, error: "canceled", end: ({ scope }) => void scope.cancel("shutdown") },
+  "a cancel that comes too late": {
+    acts: { payment: "wait_deaf", vendor: "wait_deaf", courier: "wait_deaf" },
+    error: undefined,
+    end: (order) => {
+      order.scope.cancel("client_disconnected");
+      expect(countOf(rig.runtime, capacities)).toMatchObject({ graceWatched: 1, timers: rest.timers + 2 });
+      openAll(order);
+    },
+  },
+};
+
+describe("an order leaves nothing behind", () => {
+  test.each(Object.keys(ENDINGS))("after %s", async (name) => {
+    const { acts, error, end, timeoutMs } = ENDINGS[name] as Ending;
+    const order = place(acts, timeoutMs);
+    // With a deadline, time must not decide whether the count is seen: its steps start long before it comes.
+    await starts(Object.values(order.plan));
+    const computing = Object.values(acts).filter((act) => act === "compute").length;
+    const { osThreads: _osThreads, ...during } = countOf(rig.runtime, capacities);
+    expect(during).toEqual({
+      threads: rest.threads,
+      running: 3,
+      unfinished: 3,
+      slots: 1,
+      unsettled: 3,
+      exclusivePermits: computing,
+      exclusiveWaiting: 0,
+      graceWatched: 0,
+      permits: 3,
+      waiting: 0,
+      timers: rest.timers + 1,
+    });
+    expect(order.listeners()).toEqual([1, 1]);
+
+    end(order);
+    const outcome = await order.outcome;
+    // At once, not after a while.
+    expect(countOf(rig.runtime, capacities)).toEqual(rest);
+    expect(order.listeners()).toEqual([0, 0]);
+    expect(outcome.error).toBe(error);
+    expect(rig.replacements).toEqual([]);
+  });
+
+  test("after waiting for capacity and for an exclusive thread in vain", async () => {
+    capacities = { ...capacities, courier: new Capacity(1) };
+    pipeline = new Pipeline(rig.runtime, capacities);
+    const acts = { payment: "compute", vendor: "compute", courier: "wait" } as const;
+    const first = place(acts);
+    await starts(Object.values(first.plan));
+    const second = place(acts);
+    const third = place(acts);
+    expect(countOf(rig.runtime, capacities)).toMatchObject({ exclusivePermits: 2, exclusiveWaiting: 4, permits: 7, waiting: 2, slots: 3 });
+    second.scope.cancel("deadline");
+    third.client.abort();
+    expect((await second.outcome).error).toBe("timeout");
+    expect((await third.outcome).error).toBe("canceled");
+    expect(countOf(rig.runtime, capacities)).toMatchObject({ exclusivePermits: 2, exclusiveWaiting: 0, permits: 3, waiting: 0, slots: 1 });
+    openAll(first);
+    expect((await first.outcome).error).toBeUndefined();
+    expect(countOf(rig.runtime, capacities)).toEqual(rest);
+    for (const { plan } of [second, third]) for (const { runs } of Object.values(plan)) expect(rig.cells.read(runs)).toBe(0);
+    for (const { listeners } of [first, second, third]) expect(listeners()).toEqual([0, 0]);
+  });
+});
+
+describe("a parent that outlives its orders is left by all of them", () => {
+  test("a scope", async () => {
+    const parent = new CancelScope();
+    const gates: Act[] = [];
+    const orders = Array.from({ length: 5 }, () => {
+      const plan = { payment: rig.act("wait"), vendor: rig.act("succeed"), courier: rig.act("sleep", { ms: 1 }) };
+      gates.push(plan.payment);
+      return pipeline.run(inputFor(plan), parent);
+    });
+    expect(parent.listenerCount).toBe(5);
+    await starts(gates);
+    for (const [n, act] of gates.entries()) {
+      rig.open({ act });
+      await orders[n];
+      expect(parent.listenerCount).toBe(4 - n);
+    }
+    expect(countOf(rig.runtime, capacities)).toEqual(rest);
+  });
+
+  test.each(CANCEL_CAUSES)("an AbortSignal, also when it cancels them: %s", async (cause) => {
+    const parent = new AbortController();
+    const listeners = () => getEventListeners(parent.signal, "abort").length;
+    const run = async (act: Act) => {
+      await using group = new TaskGroup<EndedStep>({ parent: parent.signal, timeoutMs: 60_000 });
+      const own = rig.runtime.open(group.scope);
+      group.spawn(() => rig.step(own, act).ended);
+      const result = await group.join();
+      own.close();
+      return result.outcomes[0];
+    };
+    const [ends, stops] = [rig.act("wait"), rig.act("sleep")];
+    const [ending, stopping] = [run(ends), run(stops)];
+    await starts([ends, stops]);
+    expect(listeners()).toBe(2);
+    expect(countOf(rig.runtime, capacities)).toMatchObject({ running: 2, slots: 2, timers: rest.timers + 2 });
+    rig.open({ act: ends });
+    expect(await ending).toMatchObject({ value: { outcome: { status: "ok" } } });
+    expect(listeners()).toBe(1);
+    parent.abort(new Canceled(cause));
+    expect(await stopping).toMatchObject({ value: { outcome: { status: "canceled", cause } } });
+    expect(listeners()).toBe(0);
+    expect(countOf(rig.runtime, capacities)).toEqual(rest);
+  });
+});
+
+test("a lost thread leaves nothing behind either", async () => {
+  await using own = await Rig.start({ threads: 1, cpuThreads: 1 });
+  const before = await countAtRest(own.runtime, capacities);
+  for (const round of [1, 2, 3]) {
+    const plan = { payment: own.act("wait_then_exit"), vendor: own.act("wait_deaf"), courier: own.act("wait") };
+    const scope = new CancelScope();
+    const outcome = new Pipeline(own.runtime, capacities).run(inputFor(plan), scope);
+    await Promise.all(Object.values(plan).map(({ runs }) => own.cells.reached(runs)));
+    expect(countOf(own.runtime, capacities)).toMatchObject({ running: 3, unfinished: 3, slots: 1, unsettled: 3, permits: 3 });
+    own.open({ act: plan.payment });
+    expect((await outcome).error).toBe("internal");
+    const { osThreads: _osThreads, threads: _threads, timers: _timers, ...books } = countOf(own.runtime, capacities);
+    const { osThreads: _before, threads: _threadsBefore, timers: _timersBefore, ...zeros } = before;
+    expect(books).toEqual(zeros);
+    expect(scope.listenerCount).toBe(0);
+    // The replacement takes its time to start, and the system its time to forget the old one.
+    await own.allThreadsUp();
+    await eventually("the threads to be as many as before", () => countOf(own.runtime, capacities).osThreads === before.osThreads);
+    expect(countOf(own.runtime, capacities)).toEqual(before);
+    expect(own.replacements).toHaveLength(round);
+  }
+});
+
+test("nothing is left on the thread of a canceled step: no timer, no step's context", async () => {
+  await using own = await Rig.start({ threads: 1, cpuThreads: 1 });
+  const census = async () => {
+    const cell = own.cells.take();
+    const act = own.act("census", { ms: cell });
+    expect(await own.lone(act).outcome).toEqual({ status: "ok" });
+    return { timers: own.cells.read(act.gate), contexts: own.cells.read(cell) };
+  };
+  expect(await census()).toEqual({ timers: 0, contexts: 0 });
+  const acts: ActName[] = ["sleep", "sleep", "wait", "wait_then_fail"];
+  const steps = await Promise.all(acts.map((act) => own.running(act)));
+  expect(await census()).toEqual({ timers: 2, contexts: 4 });
+  for (const step of steps) step.scope.cancel("deadline");
+  for (const step of steps) expect(await step.outcome).toMatchObject({ status: "canceled" });
+  await own.lone(own.act("sleep", { ms: 1 })).ended;
+  await own.lone("throw_in_step").ended;
+  expect(await census()).toEqual({ timers: 0, contexts: 0 });
+});

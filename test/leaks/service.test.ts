@@ -1,0 +1,209 @@
+import { request } from "node:http";
+import { expect, test } from "vitest";
+import type { Service } from "../../src/main.ts";
+import type { AnswerBody } from "../../src/orders/answer.ts";
+import type { Order } from "../../src/orders/order.ts";
+import { STEPS, type StepName } from "../../src/orders/step.ts";
+import { eventually } from "../support/eventually.ts";
+import { startService } from "../support/service.ts";
+import { randomFrom, seedOf } from "../threads/seeded.ts";
+import { type Counts, countAtRest, countOf, osThreads, settleProcess } from "./counts.ts";
+import { timers } from "./timers.ts";
+
+const SEED = seedOf("STORM_SEED");
+const LONG = 60_000;
+
+const count = ({ runtime, capacities }: Service): Counts => countOf(runtime, capacities);
+
+/** Places orders and waits for all, so that whatever stays for good after the first ones is there. */
+async function warmUp({ desk }: Service): Promise<void> {
+  const simulation = { delayMs: { payment: 0, vendor: 0, courier: 0 }, cpuMs: { payment: 1 } };
+  for (let n = 0; n < 5; n++) await (await desk.place({ order: { orderId: `warm-${n}`, amount: 1, simulation } })).answer;
+}
+
+/** The largest of each count that was ever seen. */
+class Peaks {
+  readonly #peaks: Record<string, number> = {};
+
+  note(counts: Counts): void {
+    for (const [name, value] of Object.entries(counts)) this.#peaks[name] = Math.max(this.#peaks[name] ?? 0, value ?? 0);
+  }
+
+  /** Nothing is worth a zero afterwards that was not above it before. */
+  expectAbove(rest: Counts): void {
+    const { osThreads: _osThreads, threads: _threads, ...moving } = rest;
+    for (const [name, value] of Object.entries(moving))
+      expect([name, this.#peaks[name]]).toEqual([name, expect.toSatisfy((n) => n > value)]);
+  }
+}
+
+test("clients that hang up leave nothing behind", async () => {
+  await using running = await startService({ THREADS: "2", CPU_THREADS: "1", ORDER_TIMEOUT_MS: "60000", COURIER_CAPACITY: "8" });
+  const { service, port } = running;
+  await warmUp(service);
+  const rest = await countAtRest(service.runtime, service.capacities);
+  const started = service.runtime.totals().started;
+  const clients = Array.from({ length: 12 }, (_, n) => {
+    // Every third one computes; with one exclusive thread, all but one of those wait for it. Eight have a courier, four wait.
+    const cpu = n % 3 === 0 ? { cpu_ms: { payment: LONG } } : {};
+    const body = JSON.stringify({ order_id: `h-${n}`, amount: 1, delay_ms: { payment: LONG, vendor: LONG, courier: LONG }, ...cpu });
+    const client = request({ port, host: "127.0.0.1", method: "POST", path: "/order", agent: false });
+    client.on("error", () => {});
+    client.end(body);
+    return client;
+  });
+  await eventually("all orders to run", () => service.runtime.totals().running === 8 + 1 + 12 + 8);
+  expect(count(service)).toMatchObject({
+    slots: 12,
+    unfinished: 29,
+    exclusivePermits: 1,
+    exclusiveWaiting: 3,
+    permits: 12 + 12 + 8,
+    waiting: 4,
+    timers: rest.timers + 12,
+  });
+  for (const client of clients) client.destroy();
+  // A client that is gone gets no answer to wait for; the desk knows when its order has ended.
+  await eventually("the orders to end", () => service.desk.inFlight === 0);
+  expect(count(service)).toEqual(rest);
+  // Those that waited never ran.
+  expect(service.runtime.totals().started).toBe(started + 29);
+  expect(running.logged.filter(({ level }) => level >= 40)).toEqual([]);
+});
+
+interface Planned {
+  readonly order: Order;
+  /** The client leaves so many milliseconds after it asked. */
+  readonly leaveMs?: number;
+}
+
+/** One order of the storm. Short ones, failing ones, ones that only the deadline ends, abandoned ones, computing ones. */
+function planned(n: number, random: () => number): Planned {
+  const one = (): StepName => STEPS[Math.floor(random() * STEPS.length)] as StepName;
+  const all = (ms: () => number) => ({ payment: ms(), vendor: ms(), courier: ms() });
+  const short = () => Math.floor(random() * 6);
+  const order = (simulation: NonNullable<Order["simulation"]>): Order => ({ orderId: `s-${n}`, amount: 1, simulation });
+  const dice = random();
+  if (dice < 0.3) return { order: order({ delayMs: all(short) }) };
+  if (dice < 0.6) {
+    const failing = one();
+    const slow = { ...all(() => LONG), [failing]: short() };
+    return { order: order({ delayMs: slow, failStep: failing }) };
+  }
+  if (dice < 0.65) return { order: order({ delayMs: { ...all(short), [one()]: LONG } }) };
+  if (dice < 0.75) return { order: order({ delayMs: all(short), cpuMs: { [one()]: 1 + Math.floor(random() * 3) } }) };
+  const leaveMs = Math.floor(random() * 8);
+  if (dice < 0.95) return { order: order({ delayMs: all(() => Math.floor(random() * 10)) }), leaveMs };
+  return { order: order({ delayMs: all(short), cpuMs: { [one()]: LONG } }), leaveMs };
+}
+
+/** Keeps 64 orders in flight until `orders` have been answered. Gives how many answers there were of each kind. */
+async function storm({ desk }: Service, orders: number, onMoment: (n: number) => void): Promise<Map<string, number>> {
+  const random = randomFrom(SEED);
+  const kinds = new Map<string, number>();
+  let next = 0;
+  const client = async () => {
+    while (next < orders) {
+      const n = next++;
+      const { order, leaveMs } = planned(n, random);
+      const placement = await desk.place({ order });
+      onMoment(n);
+      const leaving =
+        leaveMs === undefined
+          ? undefined
+          : setTimeout(() => {
+              placement.leave();
+              onMoment(n);
+            }, leaveMs);
+      const answer: AnswerBody = JSON.parse((await placement.answer).json);
+      clearTimeout(leaving);
+      const kind = answer.error?.kind ?? answer.status;
+      kinds.set(kind, (kinds.get(kind) ?? 0) + 1);
+      expect(answer.steps).toHaveLength(3);
+      if (kind === "payment_declined" || kind === "vendor_unavailable" || kind === "no_courier") {
+        expect(FAILURES[order.simulation?.failStep ?? "none"]).toBe(kind);
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: 64 }, client));
+  return kinds;
+}
+
+const FAILURES: Readonly<Record<string, string>> = {
+  payment: "payment_declined",
+  vendor: "vendor_unavailable",
+  courier: "no_courier",
+};
+
+const OVERLAY = { THREADS: "2", CPU_THREADS: "2", ORDER_TIMEOUT_MS: "250", COURIER_CAPACITY: "40" };
+
+test(`a storm of 2000 mixed orders leaves nothing behind (seed ${SEED})`, async () => {
+  // No thread may be lost here, however slow the machine is.
+  await using running = await startService({ ...OVERLAY, CANCEL_GRACE_MS: "5000" });
+  const { service } = running;
+  await warmUp(service);
+  const rest = await countAtRest(service.runtime, service.capacities);
+  const peaks = new Peaks();
+  const kinds = await storm(service, 2_000, (n) => n % 3 === 0 && peaks.note(count(service)));
+  expect(count(service)).toEqual(rest);
+  peaks.expectAbove(rest);
+  expect([...kinds.keys()].sort()).toEqual(["canceled", "no_courier", "ok", "payment_declined", "timeout", "vendor_unavailable"]);
+  expect([...kinds.values()].reduce((sum, n) => sum + n, 0)).toBe(2_000);
+  expect(service.runtime.replaced().size).toBe(0);
+  expect(running.logged.filter(({ level }) => level >= 40)).toEqual([]);
+});
+
+test(`a storm in which threads are killed leaves nothing behind (seed ${SEED})`, async () => {
+  await using running = await startService({ ...OVERLAY, CANCEL_GRACE_MS: "5000" });
+  const { service } = running;
+  await warmUp(service);
+  const rest = await countAtRest(service.runtime, service.capacities);
+  let kills = 0;
+  const kinds = await storm(service, 1_000, (n) => {
+    if (n % 100 === 50 && service.runtime.killThread() !== undefined) kills++;
+  });
+  // An undo that was lost with its thread is tried again after a pause.
+  await eventually("everything to be undone", () => service.undoing.pending === 0);
+  const { osThreads: _osThreads, threads: _threads, timers: _timers, ...books } = count(service);
+  const { osThreads: _before, threads: _threadsBefore, timers: _timersBefore, ...zeros } = rest;
+  expect(books).toEqual(zeros);
+  expect(kills).toBeGreaterThan(5);
+  expect(kinds.get("internal")).toBeGreaterThan(0);
+  expect(kinds.get("ok")).toBeGreaterThan(0);
+  // Replacements take their time to start.
+  await eventually("all threads to be up again", () => count(service).threads === rest.threads && osThreads() === rest.osThreads);
+  expect(count(service)).toEqual(rest);
+  expect(Object.fromEntries(service.runtime.replaced())).toEqual({ chaos: kills });
+});
+
+test("a shutdown in the middle leaves nothing behind, the service itself included", async () => {
+  await settleProcess();
+  const before = { osThreads: osThreads(), timers: timers() };
+  const { service, logged } = await startService({ THREADS: "2", CPU_THREADS: "1", ORDER_TIMEOUT_MS: "60000", SHUTDOWN_TIMEOUT_MS: "50" });
+  expect(timers()).toBeGreaterThan(before.timers);
+  const places = Array.from({ length: 20 }, (_, n) => {
+    const delayMs = { payment: LONG, vendor: LONG, courier: LONG };
+    const simulation = n % 4 === 0 ? { delayMs, cpuMs: { vendor: LONG } } : { delayMs };
+    return service.desk.place({ order: { orderId: `d-${n}`, amount: 1, simulation } });
+  });
+  const placements = await Promise.all(places);
+  await eventually("all orders to run", () => service.runtime.totals().running === 20 + 15 + 1 + 5);
+  expect(count(service)).toMatchObject({ slots: 20, unsettled: 41, permits: 45, waiting: 15, exclusivePermits: 1, exclusiveWaiting: 4 });
+
+  const stopped = service.stop();
+  let last: Counts | undefined;
+  const answers = await Promise.all(placements.map(({ answer }) => answer.finally(() => (last = count(service)))));
+  for (const { error, json } of answers) {
+    expect(error).toBe("canceled");
+    const { steps }: AnswerBody = JSON.parse(json);
+    expect(steps.map(({ status, detail }) => [status, detail])).toEqual(STEPS.map(() => ["canceled", "shutdown"]));
+  }
+  expect(last).toMatchObject({ running: 0, unfinished: 0, slots: 0, unsettled: 0, permits: 0, waiting: 0, exclusivePermits: 0 });
+  await stopped;
+  expect(service.runtime.threads()).toEqual([]);
+  expect(service.runtime.totals()).toEqual({ running: 0, started: 41, finished: 41 });
+  expect(count(service)).toMatchObject({ slots: 0, unsettled: 0, permits: 0, waiting: 0, graceWatched: 0, threads: 0 });
+  expect(timers()).toBe(before.timers);
+  await eventually("the threads to be gone", () => osThreads() === before.osThreads);
+  expect(logged.filter(({ level }) => level >= 40)).toEqual([]);
+});

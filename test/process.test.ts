@@ -1,0 +1,220 @@
+import { spawnSync } from "node:child_process";
+import { Agent } from "node:http";
+import { createServer } from "node:net";
+import { describe, expect, test } from "vitest";
+import { readConfig } from "../src/config.ts";
+import { ChildServer } from "./support/child-server.ts";
+import { eventually } from "./support/eventually.ts";
+import { orderOf, postOrder, send, threadsPage } from "./support/http-client.ts";
+import { RawConnection } from "./support/raw-connection.ts";
+
+// Far longer than any test waits.
+const FOR_EVER_MS = 300_000;
+const PATIENT = { ORDER_TIMEOUT_MS: String(FOR_EVER_MS), SHUTDOWN_TIMEOUT_MS: String(FOR_EVER_MS) };
+const CANCELED = ["payment", "vendor", "courier"].map((name) => ({ name, status: "canceled", detail: "shutdown" }));
+const onWindows = process.platform === "win32";
+
+const readiness = async (port: number) => (await send(port, { path: "/readyz" })).status;
+const running = (adminPort: number, steps: number) =>
+  eventually(
+    `${steps} steps running`,
+    () => threadsPage(adminPort),
+    (page) => page.running === steps,
+  );
+
+describe("node src/main.ts", () => {
+  test("says where it listens and what to try, and that works", async () => {
+    await using server = new ChildServer();
+    const { port, adminPort } = await server.ports();
+    const [api, admin, attempt] = ["API", "admin", "try"].map((word) => new RegExp(`^ *${word} +(.+)$`, "m").exec(server.stdout)?.[1]);
+    expect(api).toBe(`http://127.0.0.1:${port}`);
+    expect(admin).toMatch(new RegExp(`^http://127\\.0\\.0\\.1:${adminPort}/`));
+    expect((await fetch(admin ?? "")).status).toBe(200);
+    expect(await readiness(port)).toBe(200);
+
+    const [, url, body] = /^curl -s (\S+) -d '(.+)'$/.exec(attempt ?? "") ?? [];
+    // As curl sends it.
+    const answer = await fetch(url ?? "", {
+      method: "POST",
+      body: body ?? "",
+      headers: { "content-type": "application/x-www-form-urlencoded" },
+    });
+    expect({ status: answer.status, body: await answer.json() }).toMatchObject({ status: 200, body: { status: "ok" } });
+
+    server.signal("SIGTERM");
+    expect(await server.exited).toEqual({ code: 0, signal: null });
+    expect(server.stderr).toBe("");
+  });
+
+  test("lists every setting for --help, and starts nothing", async () => {
+    await using server = new ChildServer({}, [process.execPath, "src/main.ts", "--help"]);
+    expect(await server.exited).toEqual({ code: 0, signal: null });
+    expect(server.stderr).toBe("");
+    expect(server.stdout).not.toContain("http://");
+    const implemented = Object.keys(readConfig({}));
+    expect(implemented.length).toBeGreaterThanOrEqual(14);
+    for (const name of implemented) expect(server.stdout).toMatch(new RegExp(`^ +${name} +\\S+ +\\w.*$`, "m"));
+    expect(server.stdout).toMatch(/^ +PORT +8080 /m);
+  });
+
+  test.each([
+    ["a bad setting", { THREADS: "many" }, [], 'THREADS="many": must be a whole number from 1 to 256'],
+    ["a setting with a line break", { PORT: "1\n2" }, [], 'PORT="1\\n2": must be a whole number from 0 to 65535'],
+    ["an address that is not its own", { HOST: "192.0.2.1" }, [], "192.0.2.1 is not an address of this machine"],
+    ["an option it does not know", {}, ["--nonsense"], "--nonsense"],
+    ["an argument it does not know", {}, ["nonsense"], "nonsense"],
+  ])("refuses %s with one line", async (_what, settings, args, named) => {
+    await using server = new ChildServer(settings as Record<string, string>, [process.execPath, "src/main.ts", ...args]);
+    expect(await server.exited).toEqual({ code: 1, signal: null });
+    expect(server.stdout).toBe("");
+    expect(server.stderr).toMatch(/^order-pipeline: [^\n]+\n$/);
+    expect(server.stderr).toContain(named);
+  });
+
+  test.each(["PORT", "ADMIN_PORT"])("refuses a %s in use with one line", async (name) => {
+    const holder = createServer();
+    try {
+      await new Promise<void>((resolve) => holder.listen(0, "127.0.0.1", resolve));
+      const { port } = holder.address() as { port: number };
+      await using server = new ChildServer({ [name]: String(port) });
+      expect(await server.exited).toEqual({ code: 1, signal: null });
+      expect(server.stdout).toBe("");
+      expect(server.stderr).toBe(`order-pipeline: ${name}: 127.0.0.1:${port} is already in use\n`);
+    } finally {
+      holder.close();
+    }
+  });
+
+  test("dies as from kill -9 at POST /chaos/crash, orders in flight or not", async () => {
+    await using server = new ChildServer(PATIENT);
+    const { port, adminPort } = await server.ports();
+    const cutOff = expect(postOrder(port, orderOf("cut-off", FOR_EVER_MS))).rejects.toThrow();
+    await running(adminPort, 3);
+    // The answer may or may not make it out.
+    await send(adminPort, { method: "POST", path: "/chaos/crash" }).catch(() => {});
+    expect(await server.exited).toEqual({ code: null, signal: "SIGKILL" });
+    await cutOff;
+  });
+});
+
+describe.skipIf(onWindows)("a signal", () => {
+  test.each(["SIGTERM", "SIGINT"] as const)("%s drains: no new orders, those in flight are answered, exit 0", async (signal) => {
+    await using server = new ChildServer(PATIENT);
+    const { port, adminPort } = await server.ports();
+    const agent = new Agent({ keepAlive: true });
+    const inFlight = postOrder(port, orderOf("in-flight", 1_500), { agent });
+    await running(adminPort, 3);
+
+    server.signal(signal);
+    await eventually(
+      "readyz says no",
+      () => readiness(port),
+      (status) => status === 503,
+    );
+    expect((await send(port, { path: "/healthz" })).status).toBe(200);
+    using late = await RawConnection.open(port);
+    const body = JSON.stringify(orderOf("late", 0));
+    await late.write(`POST /order HTTP/1.1\r\nHost: x\r\nContent-Length: ${body.length}\r\n\r\n${body}`);
+    const refusal = await late.until(/\r\n\r\n\{.*\}/);
+    expect(refusal).toMatch(/^HTTP\/1\.1 503 /);
+    expect(refusal).toMatch(/^Retry-After: [1-9]\d*\r$/im);
+    expect(refusal).toMatch(/^Connection: close\r$/im);
+    expect(JSON.parse(/\{.*\}/.exec(refusal)?.[0] ?? "")).toMatchObject({ status: "error", error: { kind: "shutting_down" } });
+    await eventually("the end of that connection", () => late.closed);
+
+    expect(await inFlight).toMatchObject({ status: 200, json: { status: "ok", order_id: "in-flight" } });
+    expect(await server.exited).toEqual({ code: 0, signal: null });
+    expect(server.stderr).toBe("");
+    agent.destroy();
+  });
+
+  test("stops a server that is idle but for open connections", async () => {
+    await using server = new ChildServer(PATIENT);
+    const { port } = await server.ports();
+    const agent = new Agent({ keepAlive: true });
+    await send(port, { path: "/healthz", agent });
+    using _silent = await RawConnection.open(port);
+    server.signal("SIGTERM");
+    expect(await server.exited).toEqual({ code: 0, signal: null });
+    agent.destroy();
+  });
+
+  test("sent again cancels what is left: 408, canceled, shutdown, exit 0", async () => {
+    await using server = new ChildServer(PATIENT);
+    const { port, adminPort } = await server.ports();
+    const orders = [1, 2].map((n) => postOrder(port, orderOf(`left-${n}`, FOR_EVER_MS)));
+    await running(adminPort, 6);
+    server.signal("SIGTERM");
+    await eventually(
+      "readyz says no",
+      () => readiness(port),
+      (status) => status === 503,
+    );
+
+    let answered = 0;
+    for (const order of orders) void order.then(() => answered++);
+    // Signals soon after the first count as the same one, so it takes as many as it takes.
+    const insist = () => {
+      if (answered < 2) server.signal("SIGTERM");
+      return answered === 2;
+    };
+    await eventually("the orders answered", insist);
+    for (const answer of await Promise.all(orders)) {
+      expect(answer).toMatchObject({
+        status: 408,
+        json: { status: "error", steps: CANCELED, error: { kind: "canceled", message: "order failed" } },
+      });
+    }
+    expect(await server.exited).toEqual({ code: 0, signal: null });
+  });
+
+  test("that arrives twice at once, as Ctrl-C under npm does, is one signal", async () => {
+    await using server = new ChildServer(PATIENT);
+    const { port, adminPort } = await server.ports();
+    const inFlight = postOrder(port, orderOf("in-flight", 1_000));
+    await running(adminPort, 3);
+    // Two of a name might reach the process as one.
+    server.signal("SIGINT");
+    server.signal("SIGTERM");
+    expect(await inFlight).toMatchObject({ status: 200, json: { status: "ok" } });
+    expect(await server.exited).toEqual({ code: 0, signal: null });
+  });
+
+  test("is enough where SHUTDOWN_TIMEOUT_MS is over before the orders are", async () => {
+    await using server = new ChildServer({ ...PATIENT, SHUTDOWN_TIMEOUT_MS: "50" });
+    const { port, adminPort } = await server.ports();
+    const inFlight = postOrder(port, { ...orderOf("too-long", FOR_EVER_MS), cpu_ms: { payment: FOR_EVER_MS } });
+    await running(adminPort, 3);
+    server.signal("SIGTERM");
+    expect(await inFlight).toMatchObject({ status: 408, json: { steps: CANCELED, error: { kind: "canceled" } } });
+    expect(await server.exited).toEqual({ code: 0, signal: null });
+  });
+
+  test.each([
+    ["headers", "POST /order HTTP/1.1\r\nHo"],
+    ["body", "POST /order HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 100\r\n\r\n"],
+  ])("stops a server that waits for the rest of a client's %s", async (part, begun) => {
+    await using server = new ChildServer({ ...PATIENT, SHUTDOWN_TIMEOUT_MS: "50" });
+    const { port } = await server.ports();
+    using slow = await RawConnection.open(port);
+    await slow.write(begun);
+    if (part === "body") await slow.until(/100 Continue/);
+    // Requests on connections accepted later are read later, so by now the half one has been.
+    expect(await readiness(port)).toBe(200);
+    server.signal("SIGTERM");
+    expect(await server.exited).toEqual({ code: 0, signal: null });
+  });
+});
+
+const npm = spawnSync("npm", ["--version"], { encoding: "utf8" });
+
+test.skipIf(onWindows || npm.status !== 0)("npm start passes a signal on: the order in flight is answered, exit 0", async () => {
+  await using server = new ChildServer(PATIENT, ["npm", "start"]);
+  const { port, adminPort } = await server.ports();
+  const inFlight = postOrder(port, orderOf("in-flight", 1_000));
+  await running(adminPort, 3);
+  server.signal("SIGTERM");
+  expect(await inFlight).toMatchObject({ status: 200, json: { status: "ok" } });
+  expect(await server.exited).toEqual({ code: 0, signal: null });
+  await expect(readiness(port)).rejects.toThrow(/ECONNREFUSED/);
+});

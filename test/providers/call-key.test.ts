@@ -1,0 +1,59 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { STEPS } from "../../src/orders/step.ts";
+import { callKey, undoKey } from "../../workers/providers/call-key.ts";
+
+test("is the id, the attempt and the step", () => {
+  expect(callKey("order-1", 1, "payment")).toBe("order-1:1:payment");
+  expect(undoKey("order-1", 12, "courier")).toBe("order-1:12:courier:undo");
+});
+
+test.each([
+  ["é", "%C3%A9:1:payment"],
+  ["%C3%A9", "%25C3%25A9:1:payment"],
+  ["a b", "a%20b:1:payment"],
+  ["a%20b", "a%2520b:1:payment"],
+  ["a:1:payment", "a:1:payment:1:payment"],
+  ["\ud83d\ude80", "%F0%9F%9A%80:1:payment"],
+  ["\ud83d", "%ED%A0%BD:1:payment"],
+  ["\ufffd", "%EF%BF%BD:1:payment"],
+  ["\u007f\u0080", "%7F%C2%80:1:payment"],
+  ["!~", "!~:1:payment"],
+])("of %j is %s", (id, key) => {
+  expect(callKey(id, 1, "payment")).toBe(key);
+});
+
+// Units rather than characters, so that lone surrogates come up; few of them, so that near misses do.
+const orderId = fc
+  .array(fc.constantFrom("a", "%", ":", "1", "2", "5", "C", "3", " ", "é", "\ud83d", "\ude80", "\ufffd", "payment", ":1:payment"), {
+    minLength: 1,
+    maxLength: 8,
+  })
+  .map((parts) => parts.join(""));
+const call = fc.record({ id: orderId, attempt: fc.integer({ min: 1, max: 12 }), step: fc.constantFrom(...STEPS), undo: fc.boolean() });
+
+test("is legal in a header, and different calls have different keys", () => {
+  const keyOf = ({ id, attempt, step, undo }: typeof call extends fc.Arbitrary<infer T> ? T : never) =>
+    undo ? undoKey(id, attempt, step) : callKey(id, attempt, step);
+  const calls = new Map<string, string>();
+  fc.assert(
+    fc.property(call, (one) => {
+      const key = keyOf(one);
+      expect(key).toMatch(/^[!-~]+$/);
+      expect(new Headers({ "idempotency-key": key }).get("idempotency-key")).toBe(key);
+      const same = JSON.stringify([one.id, one.attempt, one.step, one.undo]);
+      expect(calls.get(key) ?? same).toBe(same);
+      calls.set(key, same);
+    }),
+    { numRuns: 20_000 },
+  );
+});
+
+test("of plain UTF-16 text decodes back to it", () => {
+  fc.assert(
+    fc.property(fc.string({ unit: "grapheme", minLength: 1 }), (id) => {
+      const key = callKey(id, 3, "vendor");
+      expect(decodeURIComponent(key.slice(0, -":3:vendor".length))).toBe(id);
+    }),
+  );
+});

@@ -1,0 +1,140 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import type { Call } from "../../load/stand-in/call.ts";
+import type { Manner } from "../../load/stand-in/manner.ts";
+import { startStandIn } from "../../load/stand-in/stand-in.ts";
+import { CANCEL_CAUSES } from "../../src/concurrency/cancel-cause.ts";
+import { CancelScope } from "../../src/concurrency/cancel-scope.ts";
+import { STEPS, type StepInput, type StepName } from "../../src/orders/step.ts";
+import type { ThreadRuntime } from "../../src/threads/thread-runtime.ts";
+import { NOTHING_LEFT, runStep, startThreads } from "./threads.ts";
+
+/** A provider of one kind behind real threads, and how to have it treat an order in a certain way. */
+interface Subject {
+  readonly runtime: ThreadRuntime;
+  order(orderId: string, treatment?: { failStep?: StepName; delayMs?: number }): StepInput;
+  close(): Promise<void>;
+}
+
+async function simulated(): Promise<Subject> {
+  const runtime = await startThreads(undefined);
+  return {
+    runtime,
+    order: (orderId, { failStep, delayMs = 0 } = {}) => ({
+      orderId,
+      amount: 1200,
+      attempt: 1,
+      simulation: {
+        delayMs: { payment: delayMs, vendor: delayMs, courier: delayMs },
+        ...(failStep === undefined ? {} : { failStep }),
+      },
+    }),
+    close: () => runtime.close(),
+  };
+}
+
+async function overHttp(): Promise<Subject> {
+  const treatments = new Map<string, { failStep?: StepName; delayMs?: number }>();
+  const mannerOf = ({ body, step, action }: Call): Manner => {
+    const { failStep, delayMs } = treatments.get(body.order_id) ?? {};
+    const slow = delayMs === undefined ? {} : { slowMs: delayMs };
+    return { type: action === "do" && failStep === step ? "refuse" : "answer", ...slow };
+  };
+  const standIn = await startStandIn({ mannerOf });
+  const runtime = await startThreads({ payment: standIn.url, vendor: standIn.url, courier: standIn.url });
+  return {
+    runtime,
+    order(orderId, treatment = {}) {
+      treatments.set(orderId, treatment);
+      return { orderId, amount: 1200, attempt: 1 };
+    },
+    async close() {
+      await runtime.close();
+      await standIn.close();
+    },
+  };
+}
+
+const FAILURE: Record<StepName, string> = { payment: "payment_declined", vendor: "vendor_unavailable", courier: "no_courier" };
+
+describe.each([
+  ["simulated", simulated],
+  ["over HTTP", overHttp],
+])("a provider, %s", (_name, start) => {
+  let subject: Subject;
+  beforeAll(async () => {
+    subject = await start();
+  });
+  afterEach(() => {
+    expect(subject.runtime.books()).toEqual(NOTHING_LEFT);
+    expect(subject.runtime.totals().running).toBe(0);
+    expect([...subject.runtime.replaced()]).toEqual([]);
+  });
+  afterAll(() => subject.close());
+
+  describe.each(STEPS)("%s", (step) => {
+    test("does its part", async () => {
+      expect(await runStep(subject.runtime, step, "do", subject.order(`ok-${step}`))).toEqual({ status: "ok" });
+    });
+
+    test("takes the time it takes", async () => {
+      const startedAt = performance.now();
+      const outcome = await runStep(subject.runtime, step, "do", subject.order(`slow-${step}`, { delayMs: 120 }));
+      expect(outcome).toEqual({ status: "ok" });
+      // A timer may fire a millisecond early.
+      expect(performance.now() - startedAt).toBeGreaterThanOrEqual(119);
+    });
+
+    test("says no with the kind of its step", async () => {
+      const outcome = await runStep(subject.runtime, step, "do", subject.order(`no-${step}`, { failStep: step }));
+      expect(outcome).toMatchObject({ status: "failed", kind: FAILURE[step] });
+    });
+
+    test.each(CANCEL_CAUSES)("stops at once when canceled for %s", async (cause) => {
+      const scope = new CancelScope();
+      const running = runStep(subject.runtime, step, "do", subject.order(`stop-${step}-${cause}`, { delayMs: 10_000 }), scope);
+      await sleep(50);
+      const canceledAt = performance.now();
+      scope.cancel(cause);
+      expect(await running).toMatchObject({ status: "canceled", cause });
+      expect(performance.now() - canceledAt).toBeLessThan(100);
+    });
+
+    test("never begins when canceled before", async () => {
+      const scope = new CancelScope();
+      scope.cancel("shutdown");
+      const outcome = await runStep(subject.runtime, step, "do", subject.order(`never-${step}`), scope);
+      expect(outcome).toEqual({ status: "canceled", cause: "shutdown", effect: "none" });
+    });
+
+    test("undoes what was done, as often as asked", async () => {
+      const order = subject.order(`undo-${step}`);
+      expect(await runStep(subject.runtime, step, "do", order)).toEqual({ status: "ok" });
+      for (let n = 0; n < 3; n++) expect(await runStep(subject.runtime, step, "undo", order)).toEqual({ status: "ok" });
+    });
+
+    test("undoes what never arrived", async () => {
+      expect(await runStep(subject.runtime, step, "undo", subject.order(`undo-nothing-${step}`))).toEqual({ status: "ok" });
+    });
+
+    test("does not undo in a run that was canceled before", async () => {
+      const scope = new CancelScope();
+      scope.cancel("deadline");
+      const outcome = await runStep(subject.runtime, step, "undo", subject.order(`undo-late-${step}`), scope);
+      expect(outcome).toEqual({ status: "canceled", cause: "deadline", effect: "none" });
+    });
+  });
+
+  test("takes any order id", async () => {
+    for (const id of ["é", "%C3%A9", "a b", "a:1:payment", "日本".repeat(64), "\ud83d\ude80", "\ud800", "/../?#&", '"\\', " ", "."]) {
+      expect(await runStep(subject.runtime, "payment", "do", subject.order(id)), id).toEqual({ status: "ok" });
+      expect(await runStep(subject.runtime, "payment", "undo", subject.order(id)), id).toEqual({ status: "ok" });
+    }
+  });
+
+  test("takes many orders at one time", async () => {
+    const orders = Array.from({ length: 300 }, (_, n) => subject.order(`many-${n}`, { delayMs: 30 }));
+    const outcomes = await Promise.all(orders.flatMap((order) => STEPS.map((step) => runStep(subject.runtime, step, "do", order))));
+    expect(outcomes.filter(({ status }) => status !== "ok")).toEqual([]);
+  });
+});

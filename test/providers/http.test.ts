@@ -1,0 +1,475 @@
+import { createServer, type Server, type Socket } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import type { Call } from "../../load/stand-in/call.ts";
+import type { Manner } from "../../load/stand-in/manner.ts";
+import { type StandIn, startStandIn } from "../../load/stand-in/stand-in.ts";
+import { CancelScope } from "../../src/concurrency/cancel-scope.ts";
+import { STEPS, type StepInput, type StepName } from "../../src/orders/step.ts";
+import { Layout } from "../../src/threads/layout.ts";
+import type { LogMessage } from "../../src/threads/protocol.ts";
+import type { ThreadRuntime } from "../../src/threads/thread-runtime.ts";
+import { httpProvider } from "../../workers/providers/http.ts";
+import { StepContext } from "../../workers/runtime/step-context.ts";
+import { NOTHING_LEFT, runStep, startThreads } from "./threads.ts";
+import { until } from "./until.ts";
+
+const CHARGED = { acted: 1, undone: 0 };
+let manner: (call: Call) => Manner | undefined = () => undefined;
+let calls: Call[] = [];
+let gone: Call[] = [];
+const logs: LogMessage[] = [];
+let standIn: StandIn;
+let runtime: ThreadRuntime;
+let nextOrder = 1;
+
+beforeAll(async () => {
+  standIn = await startStandIn({
+    mannerOf(call) {
+      calls.push(call);
+      return manner(call);
+    },
+    onGone: (call) => void gone.push(call),
+  });
+  // One thread, so that connections can be counted.
+  runtime = await startThreads({ payment: `${standIn.url}/`, vendor: `${standIn.url}/shop/v1`, courier: `${standIn.url}/a/b/` }, logs, 1);
+});
+beforeEach(() => {
+  manner = () => undefined;
+  calls = [];
+  gone = [];
+  logs.length = 0;
+});
+afterEach(() => {
+  expect(runtime.books()).toEqual(NOTHING_LEFT);
+  expect(runtime.totals().running).toBe(0);
+  expect([...runtime.replaced()]).toEqual([]);
+  expect(standIn.ledger.snapshot().malformed).toEqual([]);
+});
+afterAll(async () => {
+  await runtime.close();
+  await until("the threads' connections are closed", () => standIn.connections.open === 0);
+  await standIn.close();
+});
+
+function newOrder(more: Partial<StepInput> = {}): StepInput {
+  return { orderId: `http-${nextOrder++}`, amount: 4200, attempt: 1, ...more };
+}
+
+function booked(step: StepName, { orderId, attempt }: StepInput): { acted: number; undone: number } | undefined {
+  const entry = standIn.ledger.find(step, `${orderId}:${attempt}:${step}`);
+  return entry && { acted: entry.acted.length, undone: entry.undone.length };
+}
+
+describe("calls", () => {
+  test.each([
+    ["payment", "do", "/payments", { amount: 4200 }],
+    ["payment", "undo", "/refunds", { amount: 4200, undoes: true }],
+    ["vendor", "do", "/shop/v1/orders", { amount: 4200 }],
+    ["vendor", "undo", "/shop/v1/cancellations", { undoes: true }],
+    ["courier", "do", "/a/b/assignments", {}],
+    ["courier", "undo", "/a/b/releases", { undoes: true }],
+  ] as const)(
+    "%s %s goes to %s with the contract's body and headers",
+    async (step, action, path, { undoes, ...body }: Record<string, unknown>) => {
+      const traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+      const order = newOrder({ attempt: 7, traceparent });
+      expect(await runStep(runtime, step, action, order)).toEqual({ status: "ok" });
+      const key = `${order.orderId}:7:${step}`;
+      expect(calls).toHaveLength(1);
+      expect(calls[0]).toMatchObject({ path, key: action === "do" ? key : `${key}:undo` });
+      expect(calls[0]?.body).toEqual({ order_id: order.orderId, ...body, ...(undoes === true ? { undoes: key } : {}) });
+      expect(calls[0]?.headers).toMatchObject({ "content-type": "application/json", traceparent });
+    },
+  );
+
+  test("carry no traceparent where the order has none", async () => {
+    await runStep(runtime, "payment", "do", newOrder());
+    expect(calls[0]?.headers).not.toHaveProperty("traceparent");
+  });
+
+  test("carry the largest amount exactly", async () => {
+    await runStep(runtime, "payment", "do", newOrder({ amount: Number.MAX_SAFE_INTEGER }));
+    expect(calls[0]?.body.amount).toBe(9007199254740991);
+  });
+
+  test("of ids that look alike have keys of their own, and each is charged", async () => {
+    const ids = ["é", "%C3%A9", "e\u0301", "a b", "a%20b", "a+b", "a:1:payment", "a", "\ud800", "\udbff", "\ufffd", "\0"];
+    for (const orderId of ids) {
+      expect(await runStep(runtime, "payment", "do", newOrder({ orderId })), orderId).toEqual({ status: "ok" });
+    }
+    const keys = calls.map(({ key }) => key);
+    expect(new Set(keys).size).toBe(ids.length);
+    for (const key of keys) expect(standIn.ledger.find("payment", key)?.acted).toHaveLength(1);
+    expect(calls.map(({ body }) => body.order_id)).toEqual(ids);
+  });
+
+  test("of another attempt are other calls", async () => {
+    const order = newOrder();
+    for (const attempt of [1, 2]) await runStep(runtime, "payment", "do", { ...order, attempt });
+    expect(booked("payment", { ...order, attempt: 1 })).toEqual(CHARGED);
+    expect(booked("payment", { ...order, attempt: 2 })).toEqual(CHARGED);
+  });
+});
+
+// Every status that the table of the contract tells apart, and their neighbours.
+const OK = "ok";
+const ANSWERS: Record<StepName, ReadonlyArray<[statuses: readonly number[], kind: string, effect?: "none" | "unknown"]>> = {
+  payment: [
+    [[200, 201, 202, 204, 299], OK],
+    [[300, 301, 302, 303, 307, 308, 399], "internal", "unknown"],
+    [[402], "payment_declined", "none"],
+    [[400, 401, 403, 404, 408, 409, 422, 429, 499], "internal", "none"],
+    [[500, 502, 503, 504, 599], "payment_unavailable", "unknown"],
+  ],
+  vendor: [
+    [[200, 201, 204], OK],
+    [[301, 303, 307], "vendor_unavailable", "unknown"],
+    [[400, 402, 404, 409, 429], "vendor_unavailable", "none"],
+    [[500, 502, 503, 504], "vendor_unavailable", "unknown"],
+  ],
+  courier: [
+    [[200, 201, 204], OK],
+    [[301, 303, 307], "internal", "unknown"],
+    [[404, 409, 503], "no_courier", "none"],
+    [[400, 402, 403, 408, 410, 429], "internal", "none"],
+    [[500, 502, 504], "internal", "unknown"],
+  ],
+};
+
+describe.each(STEPS)("%s answers", (step) => {
+  const rows = ANSWERS[step].flatMap(([statuses, kind, effect]) => statuses.map((status) => ({ status, kind, effect })));
+
+  test.each(rows)("$status is $kind", async ({ status, kind, effect }) => {
+    manner = () => ({ type: "failBefore", status, headers: { location: `${standIn.url}/elsewhere` } });
+    const order = newOrder();
+    const outcome = await runStep(runtime, step, "do", order);
+    expect(outcome).toEqual(kind === OK ? { status: "ok" } : { status: "failed", kind, effect });
+    // No redirect was followed, nothing was tried again.
+    expect(calls).toHaveLength(1);
+    if (kind !== "internal") return;
+    // A log line and an outcome may come in either order.
+    await until("it is in the log", () => logs.some(({ fields }) => fields.order_id === order.orderId));
+    expect(logs.at(-1)).toMatchObject({ level: "warn", message: `${step} provider answered ${status}` });
+  });
+
+  test.each([300, 307, 400, 402, 404, 409, 410, 500, 503])("an undo answered with %i is not done", async (status) => {
+    manner = () => ({ type: "failBefore", status, headers: { location: `${standIn.url}/elsewhere` } });
+    expect(await runStep(runtime, step, "undo", newOrder())).toEqual({ status: "failed", kind: "internal", effect: "unknown" });
+    expect(calls).toHaveLength(1);
+  });
+});
+
+const UNREACHABLE: Record<StepName, string> = { payment: "payment_unavailable", vendor: "vendor_unavailable", courier: "internal" };
+
+describe.each(STEPS)("%s connection", (step) => {
+  test.each([
+    ["reset before it acted", "hangUpBefore", 0],
+    ["closed after it acted", "hangUpAfter", 1],
+  ] as const)("%s has an unknown effect, and the undo settles it", async (_what, type, acted) => {
+    const order = newOrder();
+    manner = ({ action }) => (action === "do" ? { type } : undefined);
+    expect(await runStep(runtime, step, "do", order)).toEqual({ status: "failed", kind: UNREACHABLE[step], effect: "unknown" });
+    expect(booked(step, order) ?? { acted: 0, undone: 0 }).toEqual({ acted, undone: 0 });
+    expect(await runStep(runtime, step, "undo", order)).toEqual({ status: "ok" });
+    expect(booked(step, order)).toEqual({ acted, undone: acted });
+  });
+
+  test("closed halfway through the body of a 200 is an answer all the same", async () => {
+    const order = newOrder();
+    manner = () => ({ type: "hangUpHalfway" });
+    expect(await runStep(runtime, step, "do", order)).toEqual({ status: "ok" });
+    expect(booked(step, order)).toEqual(CHARGED);
+  });
+
+  test("refused has surely had no effect", async () => {
+    const order = newOrder();
+    const up = standIn.down(50, "refuse");
+    await until("its connections are gone", () => standIn.connections.open === 0);
+    expect(await runStep(runtime, step, "do", order)).toEqual({ status: "failed", kind: UNREACHABLE[step], effect: "none" });
+    expect(await runStep(runtime, step, "undo", order)).toEqual({ status: "failed", kind: "internal", effect: "unknown" });
+    await up;
+    expect(booked(step, order)).toBeUndefined();
+    expect(await runStep(runtime, step, "do", order)).toEqual({ status: "ok" });
+  });
+
+  test("reset as soon as it is made has failed, and nothing has arrived", async () => {
+    const up = standIn.down(50, "reset");
+    const outcome = await runStep(runtime, step, "do", newOrder());
+    await up;
+    // Whether the system reports it to the connecting or to the writing of the request is a race.
+    expect(outcome).toMatchObject({ status: "failed", kind: UNREACHABLE[step] });
+    expect(calls).toEqual([]);
+  });
+});
+
+describe("undo", () => {
+  test.each(STEPS)("of a %s that arrives late: the tombstone refuses it", async (step) => {
+    const order = newOrder();
+    manner = ({ action }) => (action === "do" ? { type: "late", lateMs: 150 } : undefined);
+    const scope = new CancelScope();
+    const running = runStep(runtime, step, "do", order, scope);
+    await until("the call has arrived", () => calls.length === 1);
+    scope.cancel("deadline");
+    expect(await running).toEqual({ status: "canceled", cause: "deadline", effect: "unknown" });
+    expect(await runStep(runtime, step, "undo", order)).toEqual({ status: "ok" });
+    await standIn.quiet();
+    expect(booked(step, order)).toEqual({ acted: 0, undone: 0 });
+    expect(standIn.ledger.find(step, `${order.orderId}:1:${step}`)?.tooLate).toBe(1);
+  });
+
+  test("of a call that acted after its client had gone takes it back", async () => {
+    const order = newOrder();
+    manner = ({ action }) => (action === "do" ? { type: "late", lateMs: 50 } : undefined);
+    const scope = new CancelScope();
+    const running = runStep(runtime, "payment", "do", order, scope);
+    await until("the call has arrived", () => calls.length === 1);
+    scope.cancel("sibling_failed");
+    expect(await running).toEqual({ status: "canceled", cause: "sibling_failed", effect: "unknown" });
+    await standIn.quiet();
+    expect(booked("payment", order)).toEqual(CHARGED);
+    expect(await runStep(runtime, "payment", "undo", order)).toEqual({ status: "ok" });
+    expect(booked("payment", order)).toEqual({ acted: 1, undone: 1 });
+  });
+
+  test.each(["failBefore", "failAfter", "hangUpBefore", "hangUpAfter", "refuse"] as const)(
+    "that met %s is done when tried again",
+    async (type) => {
+      const order = newOrder();
+      await runStep(runtime, "payment", "do", order);
+      manner = ({ nth }) => (nth === 1 ? { type } : undefined);
+      expect(await runStep(runtime, "payment", "undo", order)).toEqual({ status: "failed", kind: "internal", effect: "unknown" });
+      expect(await runStep(runtime, "payment", "undo", order)).toEqual({ status: "ok" });
+      expect(booked("payment", order)).toEqual({ acted: 1, undone: 1 });
+    },
+  );
+
+  test("stops with its own run", async () => {
+    manner = () => ({ type: "answer", slowMs: 10_000 });
+    const scope = new CancelScope();
+    const undoing = runStep(runtime, "payment", "undo", newOrder(), scope);
+    await until("it has arrived", () => calls.length === 1);
+    scope.cancel("deadline");
+    expect(await undoing).toMatchObject({ status: "canceled", cause: "deadline" });
+    await until("its socket is closed", () => gone.length === 1);
+  });
+});
+
+describe("bodies", () => {
+  test.each(["do", "undo"] as const)("that never end hold neither the step nor its connection (%s)", async (action) => {
+    manner = () => ({ type: "endless" });
+    const startedAt = performance.now();
+    for (let n = 0; n < 5; n++) expect(await runStep(runtime, "payment", action, newOrder())).toEqual({ status: "ok" });
+    expect(performance.now() - startedAt).toBeLessThan(1000);
+    await until("all five were closed by the client", () => gone.length === 5);
+  });
+
+  test("of refusals are bounded too", async () => {
+    const { url, sockets, close } = await rawServer((socket) => {
+      socket.write("HTTP/1.1 402 No\r\ntransfer-encoding: chunked\r\n\r\n");
+      const timer = setInterval(() => socket.write("1\r\nx\r\n"), 5);
+      socket.on("close", () => clearInterval(timer));
+    });
+    const threads = await startThreads({ payment: url }, [], 1);
+    const startedAt = performance.now();
+    const outcome = await runStep(threads, "payment", "do", newOrder());
+    expect(outcome).toEqual({ status: "failed", kind: "payment_declined", effect: "none" });
+    expect(performance.now() - startedAt).toBeLessThan(1000);
+    await until("it was closed by the client", () => sockets.size === 0);
+    await threads.close();
+    await close();
+  });
+
+  test("are not looked at: no JSON, no type, not even a body", async () => {
+    for (const response of [
+      "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n",
+      "HTTP/1.1 204 No Content\r\n\r\n",
+      "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 5\r\n\r\n{{{{{",
+      "HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: 5\r\n\r\nplain",
+      "HTTP/1.0 200 OK\r\n\r\nuntil the connection closes",
+    ]) {
+      const { url, close } = await rawServer((socket) => void socket.end(response));
+      const threads = await startThreads({ payment: url }, [], 1);
+      expect(await runStep(threads, "payment", "do", newOrder()), response).toEqual({ status: "ok" });
+      await threads.close();
+      await close();
+    }
+  });
+});
+
+describe("answers that are none", () => {
+  test.each([
+    ["nonsense", "hello\r\n\r\n"],
+    ["half a head", "HTTP/1.1 200 OK\r\ncontent-le"],
+    ["a head without end", `HTTP/1.1 200 OK\r\nx: ${"x".repeat(100_000)}`],
+    ["a switch of protocols", "HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n"],
+    ["nothing", ""],
+  ])("%s: the effect is unknown", async (_what, response) => {
+    const { url, close } = await rawServer((socket) => void socket.end(response));
+    const threads = await startThreads({ payment: url, vendor: url, courier: url }, [], 1);
+    for (const step of STEPS) {
+      expect(await runStep(threads, step, "do", newOrder())).toEqual({ status: "failed", kind: UNREACHABLE[step], effect: "unknown" });
+    }
+    await threads.close();
+    await close();
+  });
+
+  test("a name that does not resolve has surely had no effect", async () => {
+    const threads = await startThreads({ payment: "http://nowhere.invalid" }, [], 1);
+    expect(await runStep(threads, "payment", "do", newOrder())).toEqual({ status: "failed", kind: "payment_unavailable", effect: "none" });
+    await threads.close();
+  });
+
+  test("a name with two addresses that both refuse has surely had no effect", async () => {
+    const { url, close } = await rawServer(() => {});
+    await close();
+    const threads = await startThreads({ payment: url.replace("127.0.0.1", "localhost") }, [], 1);
+    expect(await runStep(threads, "payment", "do", newOrder())).toEqual({ status: "failed", kind: "payment_unavailable", effect: "none" });
+    await threads.close();
+  });
+});
+
+describe("cancel", () => {
+  test("closes the socket at once", async () => {
+    manner = () => ({ type: "answer", slowMs: 10_000 });
+    const scope = new CancelScope();
+    const running = Promise.all(STEPS.map((step) => runStep(runtime, step, "do", newOrder(), scope)));
+    await until("all calls have arrived", () => calls.length === 3);
+    const canceledAt = performance.now();
+    scope.cancel("client_disconnected");
+    for (const outcome of await running) expect(outcome).toEqual({ status: "canceled", cause: "client_disconnected", effect: "unknown" });
+    await until("all sockets are closed", () => gone.length === 3);
+    expect(performance.now() - canceledAt).toBeLessThan(100);
+    expect(standIn.ledger.pending).toBe(0);
+  });
+
+  test("before it was sent never sends it", async () => {
+    const scope = new CancelScope();
+    const running = Promise.all(STEPS.map((step) => runStep(runtime, step, "do", newOrder(), scope)));
+    scope.cancel("sibling_failed");
+    for (const outcome of await running) expect(outcome).toEqual({ status: "canceled", cause: "sibling_failed", effect: "none" });
+    await sleep(20);
+    expect(calls).toEqual([]);
+  });
+
+  test.each(["perform", "undo"] as const)("that the signal has not heard of yet sends nothing (%s)", async (action) => {
+    const layout = Layout.allocate(1, 1);
+    const context = new StepContext(layout, 0, 0, () => {});
+    layout.cancel(0, "deadline");
+    const provider = httpProvider({ payment: standIn.url });
+    await expect(provider[action]("payment", newOrder(), context)).rejects.toMatchObject({ name: "Canceled", causedBy: "deadline" });
+    expect(context.callUnderWay).toBe(false);
+    expect(calls).toEqual([]);
+  });
+
+  test("while the connection is being made ends the step at once", async () => {
+    // It takes the connection and answers no TLS greeting.
+    const { url, sockets, close } = await rawServer(() => {});
+    const threads = await startThreads({ payment: url.replace("http:", "https:") }, [], 1);
+    const scope = new CancelScope();
+    const running = runStep(threads, "payment", "do", newOrder(), scope);
+    await until("the connection has begun", () => sockets.size === 1);
+    const canceledAt = performance.now();
+    scope.cancel("deadline");
+    expect(await running).toMatchObject({ status: "canceled", cause: "deadline" });
+    expect(performance.now() - canceledAt).toBeLessThan(100);
+    await threads.close();
+    await close();
+  });
+
+  test("swept over a call's whole way: whoever says there was no effect is right, and undoing settles the rest", async () => {
+    manner = ({ action }) => (action === "do" ? { type: "late", lateMs: 8 } : undefined);
+    let none = 0;
+    let unknown = 0;
+    for (let n = 0; n < 240; n++) {
+      const order = newOrder();
+      const scope = new CancelScope();
+      const running = runStep(runtime, "payment", "do", order, scope);
+      const spinUntil = performance.now() + (n % 80) / 5;
+      if (n % 80 < 20) await Promise.resolve();
+      else await sleep(0);
+      while (performance.now() < spinUntil) await new Promise(setImmediate);
+      scope.cancel("sibling_failed");
+      const outcome = await running;
+      if (outcome.status === "ok") continue;
+      await standIn.quiet();
+      if (outcome.effect === "none") {
+        none++;
+        expect(booked("payment", order)).toBeUndefined();
+      } else {
+        unknown++;
+        await runStep(runtime, "payment", "undo", order);
+        const { acted, undone } = booked("payment", order) ?? { acted: 0, undone: 0 };
+        expect(undone).toBe(acted);
+      }
+    }
+    expect(none).toBeGreaterThan(0);
+    expect(unknown).toBeGreaterThan(0);
+  });
+});
+
+describe("connections", () => {
+  test("are used again, after refusals and failures too", async () => {
+    await runStep(runtime, "payment", "do", newOrder());
+    const before = standIn.connections.accepted;
+    const statuses = [200, 402, 404, 500, 503, 307, 204];
+    manner = ({ nth }) => ({ type: "failBefore", status: statuses[(calls.length + nth) % statuses.length] ?? 200 });
+    for (let n = 0; n < 100; n++) await runStep(runtime, STEPS[n % 3] as StepName, n % 2 === 0 ? "do" : "undo", newOrder());
+    expect(calls).toHaveLength(101);
+    expect(standIn.connections.accepted).toBe(before);
+  });
+
+  test("are no more than calls at one time, and all idle or closed afterwards", async () => {
+    const before = standIn.connections.accepted;
+    const idle = standIn.connections.open;
+    const width = 50;
+    manner = () => ({ type: "answer", slowMs: 20 });
+    for (let round = 0; round < 4; round++) {
+      await Promise.all(Array.from({ length: width }, () => runStep(runtime, "payment", "do", newOrder())));
+    }
+    expect(calls).toHaveLength(4 * width);
+    expect(standIn.connections.accepted - before).toBeLessThanOrEqual(width - Math.min(idle, width) + 1);
+    expect(standIn.connections.open).toBeLessThanOrEqual(idle + width);
+  });
+
+  test("die with their thread", async () => {
+    const threads = await startThreads({ payment: standIn.url }, [], 1);
+    manner = () => ({ type: "answer", slowMs: 10_000 });
+    const running = runStep(threads, "payment", "do", newOrder());
+    await until("the call has arrived", () => calls.length === 1);
+    threads.killThread();
+    expect(await running).toMatchObject({ status: "lost", effect: "unknown" });
+    await until("its socket is closed", () => gone.length === 1);
+    await threads.close();
+  });
+});
+
+test("a step without a URL is simulated", async () => {
+  const threads = await startThreads({ vendor: standIn.url }, [], 1);
+  for (const step of STEPS) expect(await runStep(threads, step, "do", newOrder())).toEqual({ status: "ok" });
+  expect(calls.map(({ step }) => step)).toEqual(["vendor"]);
+  await threads.close();
+});
+
+/** A server that speaks no HTTP by itself: `respond` gets every connection once a request has come in on it. */
+async function rawServer(respond: (socket: Socket) => void): Promise<{ url: string; sockets: Set<Socket>; close(): Promise<void> }> {
+  const sockets = new Set<Socket>();
+  const server: Server = createServer((socket) => {
+    sockets.add(socket);
+    socket.on("error", () => {});
+    socket.on("close", () => sockets.delete(socket));
+    socket.once("data", () => respond(socket));
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const address = server.address();
+  if (address === null || typeof address === "string") throw new Error("no port");
+  return {
+    url: `http://127.0.0.1:${address.port}`,
+    sockets,
+    close: () =>
+      new Promise((resolve) => {
+        for (const socket of sockets) socket.destroy();
+        server.close(() => resolve());
+      }),
+  };
+}

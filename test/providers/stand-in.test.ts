@@ -1,0 +1,298 @@
+import { afterEach, describe, expect, test } from "vitest";
+import type { CallBody } from "../../load/stand-in/call.ts";
+import { Ledger } from "../../load/stand-in/ledger.ts";
+import { drawManner } from "../../load/stand-in/manner.ts";
+import { CALM, checkRates, MANNERS, ratesFor } from "../../load/stand-in/rates.ts";
+import { type SpawnedStandIn, spawnStandIn } from "../../load/stand-in/spawn.ts";
+import { type StandIn, type StandInOptions, startStandIn } from "../../load/stand-in/stand-in.ts";
+import { until } from "./until.ts";
+
+const opened: Array<StandIn | SpawnedStandIn> = [];
+afterEach(async () => {
+  await Promise.all(opened.splice(0).map((standIn) => standIn.close()));
+});
+
+async function open(options: StandInOptions = {}): Promise<StandIn> {
+  const standIn = await startStandIn(options);
+  opened.push(standIn);
+  return standIn;
+}
+
+function send(url: string, path: string, key: string, body: object, signal?: AbortSignal): Promise<Response> {
+  return fetch(`${url}/${path}`, {
+    method: "POST",
+    headers: { "content-type": "application/json", "idempotency-key": key },
+    body: JSON.stringify(body),
+    ...(signal === undefined ? {} : { signal }),
+  });
+}
+
+const pay = (url: string, id: string, signal?: AbortSignal) =>
+  send(url, "payments", `${id}:1:payment`, { order_id: id, amount: 5 }, signal);
+const refund = (url: string, id: string) =>
+  send(url, "refunds", `${id}:1:payment:undo`, { order_id: id, amount: 5, undoes: `${id}:1:payment` });
+
+describe("the ledger", () => {
+  const body: CallBody = { order_id: "a", amount: 5 };
+  const undo: CallBody = { ...body, undoes: "a:1:payment" };
+
+  test("acts once and says the same to the same key", () => {
+    const ledger = new Ledger();
+    for (let n = 0; n < 3; n++) expect(ledger.perform("payment", "a:1:payment", body)).toBe(200);
+    // Even where it would have refused a new call.
+    expect(ledger.perform("payment", "a:1:payment", body, 402)).toBe(200);
+    expect(ledger.snapshot().counts).toMatchObject({ charges: 1, refunds: 0 });
+    expect(ledger.find("payment", "a:1:payment")).toMatchObject({ calls: 4, acted: [1] });
+  });
+
+  test("says no again to the same key", () => {
+    const ledger = new Ledger();
+    expect(ledger.perform("payment", "a:1:payment", body, 402)).toBe(402);
+    expect(ledger.perform("payment", "a:1:payment", body)).toBe(402);
+    expect(ledger.snapshot().counts.charges).toBe(0);
+  });
+
+  test("undoes once, and refuses the call from then on", () => {
+    const ledger = new Ledger();
+    ledger.perform("payment", "a:1:payment", body);
+    for (let n = 0; n < 3; n++) expect(ledger.undo("payment", undo)).toBe(200);
+    expect(ledger.perform("payment", "a:1:payment", body)).toBe(409);
+    expect(ledger.snapshot().counts).toMatchObject({ charges: 1, refunds: 1, tooLate: 1 });
+  });
+
+  test("keeps a tombstone for a call that has not come", () => {
+    const ledger = new Ledger();
+    expect(ledger.undo("payment", undo)).toBe(200);
+    expect(ledger.perform("payment", "a:1:payment", body)).toBe(409);
+    expect(ledger.undo("payment", undo)).toBe(200);
+    expect(ledger.snapshot().counts).toMatchObject({ charges: 0, refunds: 0, tooLate: 1 });
+  });
+
+  test("keeps keys apart, and steps", () => {
+    const ledger = new Ledger();
+    ledger.perform("payment", "a:1:payment", body);
+    ledger.perform("payment", "a:2:payment", body);
+    ledger.perform("vendor", "a:1:vendor", body);
+    ledger.perform("courier", "a:1:courier", { order_id: "a" });
+    ledger.undo("vendor", { order_id: "a", undoes: "a:1:vendor" });
+    ledger.undo("courier", { order_id: "a", undoes: "a:1:courier" });
+    expect(ledger.snapshot().counts).toEqual({
+      charges: 2,
+      refunds: 0,
+      acceptances: 1,
+      cancellations: 1,
+      assignments: 1,
+      releases: 1,
+      tooLate: 0,
+    });
+  });
+
+  test("takes a key for one content only", () => {
+    const ledger = new Ledger();
+    ledger.perform("payment", "a:1:payment", body);
+    expect(ledger.perform("payment", "a:1:payment", { ...body, amount: 6 })).toBe(422);
+    expect(ledger.perform("payment", "a:1:payment", { ...body, order_id: "b" })).toBe(422);
+    expect(ledger.undo("payment", { ...undo, amount: 6 })).toBe(422);
+    expect(ledger.find("payment", "a:1:payment")).toMatchObject({ mismatches: 3, acted: [1], undone: [] });
+  });
+});
+
+describe("rates", () => {
+  test("are drawn in their shares, and the same for the same seed, key and repetition", () => {
+    const rates = ratesFor(Object.fromEntries(MANNERS.map((manner) => [manner, 0.1])), "payment", "do");
+    const draw = (seed: string) =>
+      Array.from({ length: 5000 }, (_, n) => drawManner(rates, seed, { key: `o-${n}:1:payment`, nth: 1 }).type);
+    const drawn = draw("7");
+    for (const type of [...MANNERS, "answer"]) {
+      const share = drawn.filter((other) => other === type).length / drawn.length;
+      expect(share, type).toBeGreaterThan(0.08);
+      expect(share, type).toBeLessThan(0.12);
+    }
+    expect(draw("7")).toEqual(drawn);
+    expect(draw("8")).not.toEqual(drawn);
+    expect(drawManner(rates, "7", { key: "o-1:1:payment", nth: 2 })).not.toEqual(drawManner(rates, "7", { key: "o-1:1:payment", nth: 1 }));
+  });
+
+  test("of a step go before those of all, and those of undos before both", () => {
+    const settings = { refuse: 0.1, slow: 0.5, payment: { refuse: 0.2 }, undo: { refuse: 0 } };
+    expect(ratesFor(settings, "vendor", "do")).toMatchObject({ ...CALM, refuse: 0.1, slow: 0.5 });
+    expect(ratesFor(settings, "payment", "do").refuse).toBe(0.2);
+    expect(ratesFor(settings, "payment", "undo").refuse).toBe(0);
+  });
+
+  test.each([
+    [{ refused: 1 }, "refused is not a rate"],
+    [{ refuse: 1.1 }, "refuse must be 0 to 1"],
+    [{ refuse: "1" }, "refuse must be 0 to 1"],
+    [{ refuse: 0.6, late: 0.6 }, "add up to"],
+    [{ lateMs: 5 }, "lateMs must be"],
+    [{ lateMs: [5, 1] }, "lateMs must be"],
+    [{ payment: { hangup: 1 } }, "payment.hangup is not a rate"],
+    [{ payment: { payment: {} } }, "payment.payment is not a rate"],
+    [{ toString: 1 }, "toString is not a rate"],
+    [[], "rates must be an object"],
+  ])("%j are refused", (rates, message) => {
+    expect(() => checkRates(rates)).toThrow(message);
+  });
+});
+
+describe("the manners over HTTP", () => {
+  const only = (type: (typeof MANNERS)[number], more: object = {}) => open({ rates: { [type]: 1, ...more } });
+  const charged = (standIn: StandIn) => standIn.ledger.snapshot().counts.charges;
+
+  test("none: it acts, answers, undoes", async () => {
+    const standIn = await open();
+    expect((await pay(standIn.url, "a")).status).toBe(200);
+    expect((await send(`${standIn.url}/prefix`, "orders", "a:1:vendor", { order_id: "a", amount: 5 })).status).toBe(200);
+    expect((await send(standIn.url, "assignments", "a:1:courier", { order_id: "a" })).status).toBe(200);
+    expect((await refund(standIn.url, "a")).status).toBe(200);
+    expect((await send(standIn.url, "cancellations", "a:1:vendor:undo", { order_id: "a", undoes: "a:1:vendor" })).status).toBe(200);
+    expect((await send(standIn.url, "releases", "a:1:courier:undo", { order_id: "a", undoes: "a:1:courier" })).status).toBe(200);
+    const { counts, malformed } = standIn.ledger.snapshot();
+    expect(counts).toEqual({ charges: 1, refunds: 1, acceptances: 1, cancellations: 1, assignments: 1, releases: 1, tooLate: 0 });
+    expect(malformed).toEqual([]);
+  });
+
+  test("refuse", async () => {
+    const standIn = await only("refuse");
+    expect((await pay(standIn.url, "a")).status).toBe(402);
+    expect((await send(standIn.url, "orders", "a:1:vendor", { order_id: "a", amount: 5 })).status).toBe(503);
+    expect((await refund(standIn.url, "a")).status).toBe(503);
+    expect(standIn.ledger.find("payment", "a:1:payment")?.tombstoneAt).toBeUndefined();
+  });
+
+  test.each([
+    ["failBefore", 0],
+    ["failAfter", 1],
+  ] as const)("%s", async (type, charges) => {
+    const standIn = await only(type);
+    expect((await pay(standIn.url, "a")).status).toBe(500);
+    expect(charged(standIn)).toBe(charges);
+  });
+
+  test.each([
+    ["hangUpBefore", 0],
+    ["hangUpAfter", 1],
+  ] as const)("%s", async (type, charges) => {
+    const standIn = await only(type);
+    await expect(pay(standIn.url, "a")).rejects.toThrow("fetch failed");
+    expect(charged(standIn)).toBe(charges);
+  });
+
+  test("hangUpHalfway", async () => {
+    const standIn = await only("hangUpHalfway");
+    const response = await pay(standIn.url, "a");
+    expect(response.status).toBe(200);
+    await expect(response.text()).rejects.toThrow("terminated");
+    expect(charged(standIn)).toBe(1);
+  });
+
+  test("late: acts though the client has gone, unless an undo came first", async () => {
+    const gone: string[] = [];
+    const standIn = await open({ rates: { late: 1, lateMs: [500, 500], undo: { late: 0 } }, onGone: ({ key }) => void gone.push(key) });
+    const clients = new AbortController();
+    const answers = ["a", "b"].map((id) => pay(standIn.url, id, clients.signal));
+    await until("both have arrived", () => standIn.ledger.pending === 2);
+    clients.abort();
+    for (const answer of answers) await expect(answer).rejects.toThrow();
+    await until("both clients have gone", () => gone.length === 2);
+    expect(charged(standIn)).toBe(0);
+    expect((await refund(standIn.url, "b")).status).toBe(200);
+    await standIn.quiet();
+    expect(standIn.ledger.snapshot().counts).toMatchObject({ charges: 1, refunds: 0, tooLate: 1 });
+  });
+
+  test("slow: does nothing when the client leaves meanwhile", async () => {
+    const gone: string[] = [];
+    const standIn = await open({ rates: { slow: 1, slowMs: [300, 300] }, onGone: ({ key }) => void gone.push(key) });
+    await expect(pay(standIn.url, "a", AbortSignal.timeout(100))).rejects.toThrow();
+    expect((await pay(standIn.url, "b")).status).toBe(200);
+    expect(charged(standIn)).toBe(1);
+    expect(standIn.ledger.find("payment", "a:1:payment")).toBeUndefined();
+    expect(gone).toContain("a:1:payment");
+  });
+
+  test("endless", async () => {
+    const standIn = await only("endless");
+    const response = await pay(standIn.url, "a");
+    const reader = response.body?.getReader();
+    for (let n = 0; n < 20; n++) expect((await reader?.read())?.done).toBe(false);
+    await reader?.cancel();
+    await until("the connection is closed", () => standIn.connections.open === 0);
+    expect(charged(standIn)).toBe(1);
+  });
+
+  test("down: for a while, with its ledger kept", async () => {
+    const standIn = await open({ rates: { down: 1, downMs: [80, 80], undo: { down: 0 } } });
+    await expect(pay(standIn.url, "a")).rejects.toThrow("fetch failed");
+    await expect(refund(standIn.url, "a")).rejects.toMatchObject({ cause: { code: "ECONNREFUSED" } });
+    await until("it is up again", () => !standIn.isDown);
+    expect((await refund(standIn.url, "a")).status).toBe(200);
+    expect(charged(standIn)).toBe(0);
+  });
+
+  test.each(["refuse", "reset"] as const)("told to be down (%s)", async (mode) => {
+    const standIn = await open();
+    await pay(standIn.url, "a");
+    const up = standIn.down(50, mode);
+    await expect(pay(standIn.url, "b")).rejects.toThrow("fetch failed");
+    await up;
+    expect((await pay(standIn.url, "a")).status).toBe(200);
+    expect(charged(standIn)).toBe(1);
+  });
+});
+
+test.each([
+  ["payments", "a:1:vendor", { order_id: "a", amount: 5 }],
+  ["payments", "a:payment", { order_id: "a", amount: 5 }],
+  ["payments", "a:0:payment", { order_id: "a", amount: 5 }],
+  ["payments", "a:1:payment:undo", { order_id: "a", amount: 5 }],
+  ["payments", "a:1:payment", { order_id: "a" }],
+  ["payments", "a:1:payment", { order_id: "a", amount: "5" }],
+  ["assignments", "a:1:courier", { order_id: "a", amount: 5 }],
+  ["refunds", "a:1:payment:undo", { order_id: "a", amount: 5 }],
+  ["refunds", "a:1:payment:undo", { order_id: "a", amount: 5, undoes: "a:2:payment" }],
+  ["refunds", "a:1:payment:undo", { order_id: "a", amount: 5, undoes: "a:1:vendor" }],
+  ["refunds", "a:1:payment", { order_id: "a", amount: 5, undoes: "a:1:payment" }],
+  ["elsewhere", "a:1:payment", { order_id: "a", amount: 5 }],
+])("malformed requests are refused and remembered: %s %s %j", async (path, key, body) => {
+  const standIn = await open();
+  expect((await send(standIn.url, path, key, body)).status).toBe(400);
+  const { malformed, entries } = standIn.ledger.snapshot();
+  expect(malformed).toHaveLength(1);
+  expect(entries).toEqual([]);
+});
+
+describe("in a process of its own", () => {
+  async function spawned(options: Parameters<typeof spawnStandIn>[0] = {}): Promise<SpawnedStandIn> {
+    const standIn = await spawnStandIn(options);
+    opened.push(standIn);
+    return standIn;
+  }
+
+  test("takes rates, goes down and up, and shows its ledger meanwhile", async () => {
+    const standIn = await spawned({ seed: "9", rates: { refuse: 1 } });
+    expect((await pay(standIn.url, "a")).status).toBe(402);
+    await standIn.setRates({});
+    expect((await pay(standIn.url, "b")).status).toBe(200);
+    await standIn.down(100);
+    await expect(pay(standIn.url, "c")).rejects.toThrow("fetch failed");
+    expect((await standIn.ledger()).counts.charges).toBe(1);
+    await expect.poll(() => pay(standIn.url, "c").then(({ status }) => status, String)).toBe(200);
+    expect((await standIn.quiet()).counts.charges).toBe(2);
+  });
+
+  test("refuses settings it does not know", async () => {
+    const standIn = await spawned();
+    await expect(standIn.setRates({ fail: 1 } as never)).rejects.toThrow("fail is not a rate");
+    await expect(standIn.down(-1)).rejects.toThrow("ms must be");
+    await expect(spawnStandIn({ rates: { fail: 1 } as never })).rejects.toThrow("ended with 1");
+  });
+
+  test("ends when its stdin does, so it does not outlive a killed test", async () => {
+    const standIn = await spawned();
+    standIn.process.stdin?.end();
+    await until("it has ended", () => standIn.process.exitCode !== null);
+    expect(standIn.process.exitCode).toBe(0);
+  });
+});

@@ -1,0 +1,42 @@
+import { fileURLToPath } from "node:url";
+import { CancelScope } from "../../src/concurrency/cancel-scope.ts";
+import type { StepInput, StepName, StepOutcome } from "../../src/orders/step.ts";
+import type { LogMessage } from "../../src/threads/protocol.ts";
+import { ThreadRuntime } from "../../src/threads/thread-runtime.ts";
+import type { ProviderUrls } from "../../workers/providers/provider-urls.ts";
+import type { WorkerSettings } from "../../workers/settings.ts";
+
+const WORKER_FILE = fileURLToPath(new URL("../../workers/main.ts", import.meta.url));
+
+/** Real threads with the steps of the service. `logs` collects what they say. */
+export function startThreads(providerUrls: ProviderUrls | undefined, logs: LogMessage[] = [], threads = 2): Promise<ThreadRuntime> {
+  return ThreadRuntime.start({
+    workerFile: WORKER_FILE,
+    threads,
+    cpuThreads: 1,
+    cancelGraceMs: 1000,
+    maxRuns: 5000,
+    settings: {
+      stickBegun: new SharedArrayBuffer(4),
+      ...(providerUrls === undefined ? {} : { providerUrls }),
+    } satisfies WorkerSettings,
+    onLog: (message) => void logs.push(message),
+  });
+}
+
+/** Runs one step in a run of its own, to its end. */
+export async function runStep(
+  runtime: ThreadRuntime,
+  name: StepName,
+  action: "do" | "undo",
+  input: StepInput,
+  scope: CancelScope = new CancelScope(),
+): Promise<StepOutcome> {
+  const run = runtime.open(scope);
+  const { outcome } = await run.run({ name, action, computes: false, repeatable: action === "undo" }, input);
+  run.close();
+  return outcome;
+}
+
+/** What a runtime's books say when nothing runs and nothing was left behind. */
+export const NOTHING_LEFT = { slots: 0, unsettled: 0, exclusivePermits: 0, exclusiveWaiting: 0, graceWatched: 0 };

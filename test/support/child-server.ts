@@ -1,0 +1,78 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import { eventually } from "./eventually.ts";
+
+const PROJECT = fileURLToPath(new URL("../..", import.meta.url));
+
+export interface Exit {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+}
+
+/** The server as a process of its own, in a process group of its own that `await using` leaves nothing of. */
+export class ChildServer implements AsyncDisposable {
+  readonly process: ChildProcess;
+  readonly exited: Promise<Exit>;
+  #stdout = "";
+  #stderr = "";
+
+  /** `command` stands for `node src/main.ts`. Of the environment it sees only `settings` and what a command needs to be found. */
+  constructor(settings: Readonly<Record<string, string>> = {}, command: readonly string[] = [process.execPath, "src/main.ts"]) {
+    const { PATH = "", HOME = "" } = process.env;
+    const [file = "", ...args] = command;
+    this.process = spawn(file, args, {
+      cwd: PROJECT,
+      env: { PATH, HOME, PORT: "0", ADMIN_PORT: "0", JOURNAL: "memory", ...settings },
+      stdio: ["ignore", "pipe", "pipe"],
+      detached: true,
+    });
+    this.process.stdout?.setEncoding("utf8").on("data", (text) => (this.#stdout += text));
+    this.process.stderr?.setEncoding("utf8").on("data", (text) => (this.#stderr += text));
+    // `close`, not `exit`: by then everything it wrote has been read.
+    this.exited = new Promise((resolve, reject) => {
+      this.process.once("error", reject);
+      this.process.once("close", (code, signal) => resolve({ code, signal }));
+    });
+  }
+
+  get stdout(): string {
+    return this.#stdout;
+  }
+
+  get stderr(): string {
+    return this.#stderr;
+  }
+
+  /** Waits for the start-up text and returns the ports it names. */
+  async ports(): Promise<{ port: number; adminPort: number }> {
+    const text = await eventually(
+      "the start-up text",
+      () => this.#stdout + this.#stderr,
+      (seen) => /try .*\n/.test(seen) || this.#gone,
+      20_000,
+    );
+    const port = /API\s+http:\/\/127\.0\.0\.1:(\d+)/.exec(text)?.[1];
+    const adminPort = /admin\s+http:\/\/127\.0\.0\.1:(\d+)/.exec(text)?.[1];
+    if (port === undefined || adminPort === undefined) throw new Error(`no ports in the start-up text: ${text}`);
+    return { port: Number(port), adminPort: Number(adminPort) };
+  }
+
+  signal(name: NodeJS.Signals): void {
+    this.process.kill(name);
+  }
+
+  get #gone(): boolean {
+    return this.process.exitCode !== null || this.process.signalCode !== null;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const { pid } = this.process;
+    if (pid === undefined) return;
+    try {
+      process.kill(-pid, "SIGKILL");
+    } catch {
+      // The whole group has ended.
+    }
+    await this.exited;
+  }
+}

@@ -1,0 +1,22 @@
+import { setTimeout as pause } from "node:timers/promises";
+
+const LOOK_EVERY_MS = 5;
+
+/**
+ * Looks until `holds` says yes and returns what it saw then. For states that are promised to come, but not when:
+ * `timeoutMs` is only how long a broken promise is waited for.
+ */
+export async function eventually<T>(
+  what: string,
+  look: () => T | Promise<T>,
+  holds: (seen: T) => boolean = Boolean,
+  timeoutMs = 8_000,
+): Promise<T> {
+  const end = performance.now() + timeoutMs;
+  for (;;) {
+    const seen = await look();
+    if (holds(seen)) return seen;
+    if (performance.now() > end) throw new Error(`never came: ${what}; last seen: ${JSON.stringify(seen)}`);
+    await pause(LOOK_EVERY_MS);
+  }
+}

@@ -1,0 +1,80 @@
+import type { StepErrorKind } from "../../src/orders/error-kind.ts";
+import type { StepName } from "../../src/orders/step.ts";
+
+/** What a step of `steps.ts` does when it runs. Numbers called cells are those of `Cells`. */
+export interface Act {
+  readonly do: ActName;
+  /** Cell that counts the starts of this step. */
+  readonly runs: number;
+  /** Cell that counts its ends, the last thing a step does. One that dies with its thread does not get there. */
+  readonly ends: number;
+  /** Cell that it waits at until it is 1 or more; its meaning is told at each `ActName`. */
+  readonly gate: number;
+  /** A time, or however else the act measures. */
+  readonly ms?: number;
+  /** Its provider may have acted from its start on. */
+  readonly calls?: boolean;
+}
+
+export type ActName =
+  | "succeed"
+  /** Waits at the gate, canceled by its signal, then succeeds or fails. */
+  | "wait"
+  | "wait_then_fail"
+  /** Waits at the gate whatever happens, then returns as if nothing had. */
+  | "wait_deaf"
+  /** Holds the whole thread at the gate, in `Atomics.wait`. */
+  | "hold_thread"
+  | "sleep"
+  /** A request to the server of the settings, which never answers. */
+  | "fetch"
+  /** Computes with checkpoints until the gate opens. */
+  | "compute"
+  /** Computes with checkpoints for `ms`. */
+  | "compute_ms"
+  /** Computes for ever and looks at nothing. */
+  | "spin"
+  /** Awaits all the time, but never asks whether it was canceled. */
+  | "ignore_cancel"
+  /** A native call that nothing interrupts, of roughly `ms`. */
+  | "native_call"
+  | "throw_in_step"
+  | "throw_odd_value"
+  | "throw_later"
+  | "throw_in_microtask"
+  | "throw_null_later"
+  | "reject_unhandled"
+  | "exit"
+  /** Waits at the gate, then ends the thread. */
+  | "wait_then_exit"
+  /** Succeeds, and ends the thread in the same breath. */
+  | "succeed_then_exit"
+  | "out_of_memory"
+  /** Ends the thread at its first run and succeeds at the second. */
+  | "exit_once"
+  /** Writes what is left on the thread: timers into the gate, step contexts that were not freed into `ms`. */
+  | "census";
+
+/** An order's acts by step. Travels as the order's id, the one field of a step's input that is free text. */
+export type Plan = Readonly<Partial<Record<StepName, Act>>>;
+
+export const FAILURE: Readonly<Record<StepName, StepErrorKind>> = {
+  payment: "payment_declined",
+  vendor: "vendor_unavailable",
+  courier: "no_courier",
+};
+
+/** How a thread of `steps.ts` starts; indexed by how many have started before. Missing means: well. */
+export type StartFault = "exit" | "throw" | "exit_before_ready" | "exit_after_ready" | "wait_at_gate" | undefined;
+
+/** The worker file's settings. */
+export interface StepSettings {
+  readonly cells: SharedArrayBuffer;
+  /** Where "fetch" goes. */
+  readonly url: string;
+  /** Cell that counts the threads that have begun to start. */
+  readonly starts: number;
+  /** Cell that "wait_at_gate" waits at, the whole thread blocked. */
+  readonly startGate: number;
+  readonly startFaults: readonly StartFault[];
+}

@@ -1,0 +1,364 @@
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { setImmediate as turn } from "node:timers/promises";
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { CANCEL_CAUSES, type CancelCause } from "../../src/concurrency/cancel-cause.ts";
+import { CancelScope } from "../../src/concurrency/cancel-scope.ts";
+import { Capacity } from "../../src/concurrency/capacity.ts";
+import type { OrderOutcome } from "../../src/orders/outcome.ts";
+import { Pipeline } from "../../src/orders/pipeline.ts";
+import type { StepName, StepOutcome } from "../../src/orders/step.ts";
+import { eventually } from "../support/eventually.ts";
+import type { Act, Plan } from "./act.ts";
+import { type LoneStep, Rig } from "./rig.ts";
+import { randomFrom, seedOf } from "./seeded.ts";
+
+const SEED = seedOf("SWEEP_SEED");
+
+let rig: Rig;
+/** Never answers; knows which of its requests are still open. */
+let server: Server;
+let requests = 0;
+let openRequests = 0;
+
+beforeAll(async () => {
+  server = createServer((_request, response) => {
+    requests++;
+    openRequests++;
+    response.once("close", () => openRequests--);
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  // One thread of each kind, so that a busy one is the one that a step has to wait for.
+  rig = await Rig.start({ threads: 1, cpuThreads: 1, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/` });
+});
+
+afterAll(async () => {
+  await rig.runtime.close();
+  server.closeAllConnections();
+  server.close();
+});
+
+afterEach(() => {
+  rig.expectIdle();
+  expect(rig.replacements).toEqual([]);
+  expect(rig.faults).toEqual([]);
+});
+
+const never = (cause: CancelCause): StepOutcome => ({ status: "canceled", cause, effect: "none" });
+const stopped = (cause: CancelCause, effect: "none" | "unknown" = "none"): StepOutcome => ({ status: "canceled", cause, effect });
+const OK: StepOutcome = { status: "ok" };
+
+/** What the threads have counted must say the same as the steps' own counts. */
+async function expectStarts(count: number, body: () => Promise<void>): Promise<void> {
+  const before = rig.runtime.totals().started;
+  await body();
+  expect(rig.runtime.totals().started - before).toBe(count);
+}
+
+describe.each(CANCEL_CAUSES)("one step canceled by %s", (cause) => {
+  test("before its run is opened", () =>
+    expectStarts(0, async () => {
+      const scope = new CancelScope();
+      scope.cancel(cause);
+      const step = rig.lone("succeed", { scope });
+      expect(await step.outcome).toEqual(never(cause));
+      expect(rig.runsOf(step)).toBe(0);
+    }));
+
+  test("before it is dispatched", () =>
+    expectStarts(0, async () => {
+      const scope = new CancelScope();
+      const run = rig.runtime.open(scope);
+      expect(rig.runtime.books().slots).toBe(1);
+      scope.cancel(cause);
+      for (const computes of [false, true]) {
+        const step = rig.step(run, rig.act("succeed"), { computes });
+        expect(await step.outcome).toEqual(never(cause));
+        expect(rig.runsOf(step)).toBe(0);
+      }
+      run.close();
+    }));
+
+  describe.each([
+    ["shared", false],
+    ["exclusive", true],
+  ])("on the %s pool", (_pool, computes) => {
+    test("in the batch", () =>
+      expectStarts(0, async () => {
+        const step = rig.lone("succeed", { computes });
+        expect(rig.runtime.books()).toMatchObject({ slots: 1, unsettled: 1, exclusivePermits: computes ? 1 : 0 });
+        step.scope.cancel(cause);
+        expect(await step.outcome).toEqual(never(cause));
+        expect(rig.runsOf(step)).toBe(0);
+      }));
+
+    test("in the batch, in the last moment before it goes out", () =>
+      expectStarts(0, async () => {
+        const scope = new CancelScope();
+        // Queued before the flush, so it runs in the same phase of the event loop, just ahead of it.
+        setImmediate(() => scope.cancel(cause));
+        const step = rig.lone("succeed", { computes, scope });
+        expect(await step.outcome).toEqual(never(cause));
+        expect(rig.runsOf(step)).toBe(0);
+      }));
+
+    test("computing with checkpoints", () =>
+      expectStarts(1, async () => {
+        const step = await rig.running("compute", { computes });
+        expect(rig.runtime.totals().running).toBe(1);
+        step.scope.cancel(cause);
+        expect(await step.outcome).toEqual(stopped(cause));
+        expect(rig.runsOf(step)).toBe(1);
+      }));
+
+    test("sleeping", () =>
+      expectStarts(1, async () => {
+        const step = await rig.running("sleep", { computes });
+        expect(rig.runtime.totals().running).toBe(1);
+        step.scope.cancel(cause);
+        expect(await step.outcome).toEqual(stopped(cause));
+        expect(rig.cells.read(step.act.ends)).toBe(1);
+      }));
+
+    test("waiting on its signal, with its call under way", () =>
+      expectStarts(1, async () => {
+        const step = await rig.running(rig.act("wait", { calls: true }), { computes });
+        step.scope.cancel(cause);
+        expect(await step.outcome).toEqual(stopped(cause, "unknown"));
+      }));
+
+    test("in fetch: the server sees the socket close", () =>
+      expectStarts(1, async () => {
+        const before = requests;
+        const step = rig.lone(rig.act("fetch", { calls: true }), { computes });
+        await eventually("the request to arrive", () => requests === before + 1);
+        expect(openRequests).toBe(1);
+        step.scope.cancel(cause);
+        expect(await step.outcome).toEqual(stopped(cause, "unknown"));
+        await eventually("the socket to close", () => openRequests === 0);
+      }));
+
+    test("at return: it does not look any more and ends ok", () =>
+      expectStarts(1, async () => {
+        const step = await rig.running("wait_deaf", { computes });
+        step.scope.cancel(cause);
+        expect(rig.runtime.books()).toMatchObject({ slots: 1, unsettled: 1, graceWatched: 1 });
+        rig.open(step);
+        expect(await step.outcome).toEqual(OK);
+      }));
+
+    test("after return, its outcome still on the way", () =>
+      expectStarts(1, async () => {
+        const step = await rig.running("wait", { computes });
+        rig.open(step);
+        // Blocks this thread, so it cannot learn of the end before it cancels.
+        rig.cells.block(step.act.ends);
+        step.scope.cancel(cause);
+        expect(await step.outcome).toEqual(OK);
+      }));
+
+    test("after return, its run still open", () =>
+      expectStarts(1, async () => {
+        const scope = new CancelScope();
+        const run = rig.runtime.open(scope);
+        const step = rig.step(run, rig.act("succeed"), { computes });
+        expect(await step.outcome).toEqual(OK);
+        scope.cancel(cause);
+        expect(await step.outcome).toEqual(OK);
+        expect(rig.runtime.books()).toMatchObject({ slots: 1, unsettled: 0, graceWatched: 0 });
+        run.close();
+      }));
+
+    test("after its run was closed: the next run on the same slot does not hear of it", () =>
+      expectStarts(2, async () => {
+        const first = rig.lone("succeed", { computes });
+        expect(await first.outcome).toEqual(OK);
+        const second = await rig.running("wait", { computes });
+        first.scope.cancel(cause);
+        const third = rig.lone("succeed", { computes, scope: first.scope });
+        expect(await third.outcome).toEqual(never(cause));
+        rig.open(second);
+        expect(await second.outcome).toEqual(OK);
+      }));
+  });
+
+  // On the shared pool only: an exclusive thread is given one step at a time, so none of its steps is kept from starting.
+  test("dispatched and not started, its thread being busy", () =>
+    expectStarts(1, async () => {
+      const holder = await rig.running("hold_thread");
+      const step = rig.lone("succeed");
+      // The batch goes out in the check phase; two turns later it has been posted for sure.
+      await turn();
+      await turn();
+      step.scope.cancel(cause);
+      await turn();
+      expect(rig.runtime.books()).toMatchObject({ slots: 2, unsettled: 2, graceWatched: 1 });
+      rig.open(holder);
+      expect(await step.outcome).toEqual(never(cause));
+      expect(await holder.outcome).toEqual(OK);
+      expect(rig.runsOf(step)).toBe(0);
+    }));
+
+  test("waiting for an exclusive thread", () =>
+    expectStarts(2, async () => {
+      const holder = await rig.running("compute", { computes: true });
+      const step = rig.lone("succeed", { computes: true });
+      const later = rig.lone("succeed", { computes: true });
+      expect(rig.runtime.books()).toMatchObject({ slots: 3, exclusivePermits: 1, exclusiveWaiting: 2 });
+      step.scope.cancel(cause);
+      expect(await step.outcome).toEqual(never(cause));
+      expect(rig.runtime.books()).toMatchObject({ slots: 2, exclusivePermits: 1, exclusiveWaiting: 1 });
+      rig.open(holder);
+      expect(await holder.outcome).toEqual(OK);
+      expect(await later.outcome).toEqual(OK);
+      expect(rig.runsOf(step)).toBe(0);
+    }));
+
+  test.each([0, 1, 2, 3, 4, 5, 6, 7, 8])("granted an exclusive thread %i microtasks before", (microtasks) =>
+    expectStarts(2, async () => {
+      const holder = await rig.running("compute", { computes: true });
+      const step = rig.lone("succeed", { computes: true });
+      const later = rig.lone("succeed", { computes: true });
+      rig.open(holder);
+      void holder.ended.then(async () => {
+        for (let n = 0; n < microtasks; n++) await undefined;
+        step.scope.cancel(cause);
+      });
+      // Whether it was granted or not, it has not gone out yet, so it never runs and the permit goes on.
+      expect(await step.outcome).toEqual(never(cause));
+      expect(await later.outcome).toEqual(OK);
+      expect(rig.runsOf(step)).toBe(0);
+    }),
+  );
+
+  test(`at any moment around its end (seed ${SEED})`, async () => {
+    const random = randomFrom(SEED);
+    const seen = new Set<string>();
+    const rounds = 150;
+    let started = 0;
+    const before = rig.runtime.totals().started;
+    for (let n = 0; n < rounds; n++) {
+      const computes = random() < 0.5;
+      const step = rig.lone(rig.act("compute_ms", { ms: random() * 0.4 }), { computes });
+      if (random() < 0.7) await rig.cells.reached(step.act.runs);
+      const end = performance.now() + random() * 0.4;
+      while (performance.now() < end);
+      step.scope.cancel(cause);
+      const outcome = await step.outcome;
+      // Ran to its end, was stopped, or was found in time: nothing else, and never half of each.
+      if (outcome.status !== "ok") expect(outcome).toEqual(never(cause));
+      seen.add(outcome.status);
+      started += rig.runsOf(step);
+      expect(rig.cells.read(step.act.ends)).toBe(rig.runsOf(step));
+      if (outcome.status === "ok") expect(rig.runsOf(step)).toBe(1);
+      rig.expectIdle();
+    }
+    expect(rig.runtime.totals().started - before).toBe(started);
+    expect([...seen].sort()).toEqual(["canceled", "ok"]);
+  });
+});
+
+/** Each cause brought about by what brings it about in the service. */
+const SOURCES: Readonly<Record<CancelCause, (order: Order) => void>> = {
+  sibling_failed: ({ failing }) => rig.open({ act: failing }),
+  deadline: ({ scope }) => void scope.cancelAfter(1),
+  client_disconnected: ({ client }) => client.abort(),
+  shutdown: ({ scope }) => void scope.cancel("shutdown"),
+};
+
+const KIND = { sibling_failed: "payment_declined", deadline: "timeout", client_disconnected: "canceled", shutdown: "canceled" } as const;
+
+interface Order {
+  readonly failing: Act;
+  readonly ending: Act;
+  readonly scope: CancelScope;
+  readonly client: AbortController;
+  readonly outcome: Promise<OrderOutcome>;
+}
+
+const capacities: Record<StepName, Capacity> = { payment: new Capacity(10), vendor: new Capacity(10), courier: new Capacity(1) };
+
+/** An order whose payment fails when it is told to, whose vendor has ended, and whose courier does as the test says. */
+function place(courier: Act, computes: boolean): Order {
+  const [failing, ending] = [rig.act("wait_then_fail"), rig.act("succeed")];
+  const plan: Plan = { payment: failing, vendor: ending, courier };
+  const scope = new CancelScope();
+  const client = new AbortController();
+  const leave = scope.follow(client.signal);
+  const input = { orderId: JSON.stringify(plan), amount: 1, attempt: 1, simulation: { cpuMs: { courier: computes ? 1 : 0 } } };
+  const outcome = new Pipeline(rig.runtime, capacities).run(input, scope).finally(leave);
+  return { failing, ending, scope, client, outcome };
+}
+
+interface Position {
+  readonly act: () => Act;
+  readonly computes?: boolean;
+  readonly runs: 0 | 1;
+  readonly effect?: "unknown";
+  /** Fills what the courier has to wait for; gives back how to free it. */
+  readonly before?: () => Promise<() => Promise<void>>;
+  readonly reached: (courier: Act) => Promise<unknown>;
+}
+
+const running = (act: Act) => rig.cells.reached(act.runs);
+
+const POSITIONS: Readonly<Record<string, Position>> = {
+  "waiting for courier capacity": {
+    act: () => rig.act("succeed"),
+    runs: 0,
+    async before() {
+      const permit = await capacities.courier.acquire();
+      return async () => permit.release();
+    },
+    reached: () => eventually("the courier to wait", () => capacities.courier.waiting === 1),
+  },
+  "waiting for an exclusive thread": {
+    act: () => rig.act("succeed"),
+    computes: true,
+    runs: 0,
+    async before() {
+      const holder: LoneStep = await rig.running("compute", { computes: true });
+      return async () => {
+        rig.open(holder);
+        await holder.ended;
+      };
+    },
+    reached: () => eventually("the courier to wait", () => rig.runtime.books().exclusiveWaiting === 1),
+  },
+  sleeping: { act: () => rig.act("sleep"), runs: 1, reached: running },
+  "in fetch": {
+    act: () => rig.act("fetch", { calls: true }),
+    runs: 1,
+    effect: "unknown",
+    reached: () => eventually("the request to arrive", () => openRequests === 1),
+  },
+  computing: { act: () => rig.act("compute"), computes: true, runs: 1, reached: running },
+};
+
+describe.each(CANCEL_CAUSES)("an order canceled by %s while its courier is", (cause) => {
+  test.each(Object.keys(POSITIONS))("%s", async (name) => {
+    const { act, computes = false, runs, effect = "none", before, reached } = POSITIONS[name] as Position;
+    const free = await before?.();
+    const courier = act();
+    const order = place(courier, computes);
+    await Promise.all([reached(courier), rig.cells.reached(order.failing.runs), rig.cells.reached(order.ending.ends)]);
+    expect(rig.runtime.totals().running).toBeGreaterThan(0);
+    expect(capacities.payment.inUse).toBe(1);
+
+    SOURCES[cause](order);
+    const { steps, error } = await order.outcome;
+
+    expect(error).toBe(KIND[cause]);
+    const [payment, vendor, last] = steps.map(({ outcome }) => outcome);
+    const declined = { status: "failed", kind: "payment_declined", effect: "none" };
+    expect(payment).toEqual(cause === "sibling_failed" ? declined : stopped(cause));
+    expect(vendor).toEqual(OK);
+    expect(last).toEqual(stopped(cause, effect));
+    expect(rig.cells.read(courier.runs)).toBe(runs);
+    await free?.();
+    // At once: nothing of the order is left when its outcome is there.
+    for (const capacity of Object.values(capacities)) expect([capacity.inUse, capacity.waiting]).toEqual([0, 0]);
+    expect(order.scope.listenerCount).toBe(0);
+    await eventually("the sockets to close", () => openRequests === 0);
+  });
+});

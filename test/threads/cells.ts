@@ -1,0 +1,75 @@
+// Long past anything a healthy run takes, and well inside the test timeout, so that the message says what was missing.
+const PATIENCE_MS = 15_000;
+
+/**
+ * Shared Int32 words through which a test and its steps meet: gates that a step waits at, and counts of what
+ * happened on a thread. They survive the thread, which is how a test proves that a step did or did not run.
+ */
+export class Cells {
+  readonly buffer: SharedArrayBuffer;
+  readonly #words: Int32Array<SharedArrayBuffer>;
+  #taken = 0;
+
+  constructor(buffer = new SharedArrayBuffer(8192 * Int32Array.BYTES_PER_ELEMENT)) {
+    this.buffer = buffer;
+    this.#words = new Int32Array(buffer);
+  }
+
+  /** The test's side: a cell of its own, at 0. */
+  take(): number {
+    if (this.#taken === this.#words.length) throw new Error("no free cell left");
+    return this.#taken++;
+  }
+
+  read(cell: number): number {
+    return Atomics.load(this.#words, cell);
+  }
+
+  write(cell: number, value: number): void {
+    Atomics.store(this.#words, cell, value);
+    Atomics.notify(this.#words, cell);
+  }
+
+  /** Counts one more, or opens a gate; wakes whoever waits for that. Returns the new value. */
+  add(cell: number): number {
+    const value = Atomics.add(this.#words, cell, 1) + 1;
+    Atomics.notify(this.#words, cell);
+    return value;
+  }
+
+  /** Resolves when the cell holds at least `least`. Any thread. */
+  async reached(cell: number, least = 1, signal?: AbortSignal): Promise<void> {
+    const canceled = signal === undefined ? undefined : rejection(signal);
+    const giveUpMs = performance.now() + PATIENCE_MS;
+    for (;;) {
+      signal?.throwIfAborted();
+      const value = this.read(cell);
+      if (value >= least) return;
+      const left = giveUpMs - performance.now();
+      if (left <= 0) throw new Error(`cell ${cell} is still ${value}, not ${least}`);
+      const wait = Atomics.waitAsync(this.#words, cell, value, left);
+      if (wait.async) await (canceled === undefined ? wait.value : Promise.race([wait.value, canceled]));
+    }
+  }
+
+  /** Blocks the whole thread, main thread included, until the cell holds at least `least`. */
+  block(cell: number, least = 1): void {
+    const giveUpMs = performance.now() + PATIENCE_MS;
+    for (;;) {
+      const value = this.read(cell);
+      if (value >= least) return;
+      if (Atomics.wait(this.#words, cell, value, giveUpMs - performance.now()) === "timed-out") {
+        throw new Error(`cell ${cell} is still ${value}, not ${least}`);
+      }
+    }
+  }
+}
+
+function rejection(signal: AbortSignal): Promise<never> {
+  const canceled = new Promise<never>((_resolve, reject) => {
+    signal.addEventListener("abort", () => reject(signal.reason), { once: true });
+  });
+  // The gate may have been left by then; nobody is interested any more.
+  canceled.catch(() => {});
+  return canceled;
+}

@@ -1,0 +1,74 @@
+import type { CancelScope } from "../../src/concurrency/cancel-scope.ts";
+import { monotonicMs } from "../../src/concurrency/clock.ts";
+import { type EndedStep, STEPS, type StepInput, type StepName, type StepOutcome } from "../../src/orders/step.ts";
+import type { StepRun, StepRunner, StepSpec } from "../../src/orders/step-runner.ts";
+
+/** A step that a fake runner has been asked for. */
+export interface FakeStep {
+  readonly spec: StepSpec;
+  readonly input: StepInput;
+  /** Ends it. A second end does nothing: the test and a cancel may both try. */
+  end(outcome: StepOutcome): void;
+  /** Makes the promise of `run` reject, which no runner may do. */
+  break(error: unknown): void;
+}
+
+/** Runs steps in memory: each goes on until the test ends it or, unless it is deaf, until its order is canceled. */
+export class FakeRunner implements StepRunner {
+  /** In the order in which they were asked for. */
+  readonly started: FakeStep[] = [];
+  readonly deaf = new Set<StepName>();
+  opened = 0;
+  closed = 0;
+  running = 0;
+
+  open(scope: CancelScope): StepRun {
+    this.opened++;
+    return {
+      run: (spec, input) => this.#run(scope, spec, input),
+      close: () => {
+        if (this.running > 0) throw new Error(`closed with ${this.running} steps running`);
+        this.closed++;
+      },
+    };
+  }
+
+  step(name: StepName): FakeStep {
+    const found = this.started.find(({ spec }) => spec.name === name);
+    if (found === undefined) throw new Error(`${name} was not started`);
+    return found;
+  }
+
+  names(): string[] {
+    return this.started.map(({ spec }) => spec.name);
+  }
+
+  /** Ends all that still run. */
+  endAll(outcome: StepOutcome = { status: "ok" }): void {
+    for (const name of STEPS) this.started.find(({ spec }) => spec.name === name)?.end(outcome);
+  }
+
+  #run(scope: CancelScope, spec: StepSpec, input: StepInput): Promise<EndedStep> {
+    return new Promise((resolve, reject) => {
+      this.running++;
+      let ended = false;
+      const end = (settle: () => void) => {
+        if (ended) return;
+        ended = true;
+        this.running--;
+        unsubscribe();
+        settle();
+      };
+      const step: FakeStep = {
+        spec,
+        input,
+        end: (outcome) => end(() => resolve({ outcome, endedAtMs: monotonicMs() })),
+        break: (error) => end(() => reject(error)),
+      };
+      let unsubscribe = () => {};
+      this.started.push(step);
+      if (this.deaf.has(spec.name as StepName)) return;
+      unsubscribe = scope.onCancel((cause) => step.end({ status: "canceled", cause, effect: "unknown" }));
+    });
+  }
+}

@@ -1,0 +1,34 @@
+import { workerData } from "node:worker_threads";
+import { CANCEL_CAUSES, Canceled } from "../../src/concurrency/cancel-cause.ts";
+import { Layout, type LayoutHandle } from "../../src/threads/layout.ts";
+import { CancelWatch } from "../../workers/runtime/cancel-watch.ts";
+import { StepContext } from "../../workers/runtime/step-context.ts";
+
+/** What the test gives this thread. */
+export interface ReaderSetup {
+  readonly layout: LayoutHandle;
+  /** One word a slot: 1 + index of the cause that the step of this slot was told, 0 while it knows of none. */
+  readonly told: SharedArrayBuffer;
+  /** One word: 1 when this thread listens. */
+  readonly listening: SharedArrayBuffer;
+}
+
+// A thread with one step on every slot of the board, listening as a thread of the pool does, at full speed.
+const setup = workerData as ReaderSetup;
+const layout = new Layout(setup.layout);
+const told = new Int32Array(setup.told);
+const row = layout.claimRow(1);
+const watch = new CancelWatch(layout, row);
+for (let slot = 0; slot < setup.layout.slots; slot++) {
+  const context = new StepContext(layout, row, slot, () => {});
+  watch.add(slot, context);
+  context.signal.addEventListener("abort", () => {
+    const reason: unknown = context.signal.reason;
+    Atomics.store(told, slot, reason instanceof Canceled ? 1 + CANCEL_CAUSES.indexOf(reason.causedBy) : -1);
+  });
+}
+void watch.listen();
+// The doorbell alone keeps no thread alive; in a pool its port does.
+setInterval(() => {}, 1 << 30);
+Atomics.store(new Int32Array(setup.listening), 0, 1);
+Atomics.notify(new Int32Array(setup.listening), 0);

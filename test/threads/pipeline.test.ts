@@ -1,0 +1,281 @@
+import { setImmediate as turn } from "node:timers/promises";
+import { beforeEach, describe, expect, test } from "vitest";
+import { CANCEL_CAUSES, type CancelCause } from "../../src/concurrency/cancel-cause.ts";
+import { CancelScope } from "../../src/concurrency/cancel-scope.ts";
+import { Capacity } from "../../src/concurrency/capacity.ts";
+import { type AnswerBody, answerTo } from "../../src/orders/answer.ts";
+import type { StepErrorKind } from "../../src/orders/error-kind.ts";
+import { errorOf } from "../../src/orders/outcome.ts";
+import { Pipeline } from "../../src/orders/pipeline.ts";
+import { STEPS, type StepInput, type StepName, type StepOutcome } from "../../src/orders/step.ts";
+import { FakeRunner } from "./fake-runner.ts";
+
+const OK: StepOutcome = { status: "ok" };
+const failed = (kind: StepErrorKind, effect: "none" | "unknown" = "none"): StepOutcome => ({ status: "failed", kind, effect });
+const canceled = (cause: CancelCause, effect: "none" | "unknown" = "unknown"): StepOutcome => ({ status: "canceled", cause, effect });
+const LOST: StepOutcome = { status: "lost", reason: "thread ended: exit", effect: "unknown" };
+const INPUT: StepInput = { orderId: "o-1", amount: 1200, attempt: 1 };
+
+let runner: FakeRunner;
+let capacities: Record<StepName, Capacity>;
+let pipeline: Pipeline;
+let scope: CancelScope;
+
+beforeEach(() => {
+  runner = new FakeRunner();
+  capacities = { payment: new Capacity(10), vendor: new Capacity(10), courier: new Capacity(1) };
+  pipeline = new Pipeline(runner, capacities);
+  scope = new CancelScope();
+});
+
+/** Nothing of an order is left: no step, no permit, no listener, no open run. */
+function expectNothingLeft(): void {
+  expect(runner.running).toBe(0);
+  expect([runner.opened, runner.closed]).toEqual([1, 1]);
+  expect(scope.listenerCount).toBe(0);
+  for (const capacity of Object.values(capacities)) expect([capacity.inUse, capacity.waiting]).toEqual([0, 0]);
+}
+
+const outcomes = async (order: ReturnType<Pipeline["run"]>) => (await order).steps.map(({ outcome }) => outcome);
+
+describe("an order whose steps all end ok", () => {
+  test("is placed; the steps ran side by side, each with one permit, in the answer's order", async () => {
+    const order = pipeline.run(INPUT, scope);
+    expect(runner.names()).toEqual(["payment", "vendor", "courier"]);
+    expect(Object.values(capacities).map(({ inUse }) => inUse)).toEqual([1, 1, 1]);
+    expect(scope.listenerCount).toBe(1);
+    for (const name of ["courier", "payment", "vendor"] as const) runner.step(name).end(OK);
+    const result = await order;
+    expect(result).not.toHaveProperty("error");
+    expect(result.steps.map(({ name }) => name)).toEqual(["payment", "vendor", "courier"]);
+    expect(result.steps.every(({ durationMs }) => Number.isInteger(durationMs) && durationMs >= 0)).toBe(true);
+    expectNothingLeft();
+  });
+
+  test("hands the runner the order's input and says which steps compute", async () => {
+    const input: StepInput = { ...INPUT, simulation: { cpuMs: { vendor: 3, courier: 0 } } };
+    const order = pipeline.run(input, scope);
+    expect(runner.started.map(({ spec }) => spec)).toEqual([
+      { name: "payment", action: "do", computes: false, repeatable: false },
+      { name: "vendor", action: "do", computes: true, repeatable: false },
+      { name: "courier", action: "do", computes: false, repeatable: false },
+    ]);
+    // The same object: a batch then carries it once.
+    expect(runner.started.every((step) => step.input === input)).toBe(true);
+    runner.endAll();
+    await order;
+  });
+
+  test("lasts as long as its slowest step", async () => {
+    let ended = false;
+    const order = pipeline.run(INPUT, scope).finally(() => (ended = true));
+    runner.step("payment").end(OK);
+    runner.step("vendor").end(OK);
+    await turn();
+    expect(ended).toBe(false);
+    expect(runner.closed).toBe(0);
+    expect(Object.values(capacities).map(({ inUse }) => inUse)).toEqual([0, 0, 1]);
+    runner.step("courier").end(OK);
+    await order;
+    expectNothingLeft();
+  });
+
+  test.each(CANCEL_CAUSES)("stays placed when %s comes too late to stop any", async (cause) => {
+    for (const name of STEPS) runner.deaf.add(name);
+    const order = pipeline.run(INPUT, scope);
+    runner.step("payment").end(OK);
+    scope.cancel(cause);
+    runner.endAll();
+    expect(await order).not.toHaveProperty("error");
+    expectNothingLeft();
+  });
+});
+
+describe("the first failure decides", () => {
+  test.each<[StepName, StepErrorKind]>([
+    ["payment", "payment_declined"],
+    ["payment", "payment_unavailable"],
+    ["vendor", "vendor_unavailable"],
+    ["courier", "no_courier"],
+    ["courier", "internal"],
+  ])("%s fails as %s: the order does, and its siblings are canceled", async (name, kind) => {
+    const order = pipeline.run(INPUT, scope);
+    runner.step(name).end(failed(kind));
+    const { error, steps } = await order;
+    expect(error).toBe(kind);
+    for (const step of steps) expect(step.outcome).toEqual(step.name === name ? failed(kind) : canceled("sibling_failed"));
+    // The order's own scope is not the group's: what happens inside does not reach out.
+    expect(scope.cause).toBeUndefined();
+    expectNothingLeft();
+  });
+
+  test("a later failure does not change it, even one of a step that stands first in the answer", async () => {
+    for (const name of STEPS) runner.deaf.add(name);
+    const order = pipeline.run(INPUT, scope);
+    runner.step("courier").end(failed("no_courier"));
+    await turn();
+    runner.step("payment").end(failed("payment_declined"));
+    runner.step("vendor").end(failed("vendor_unavailable"));
+    expect((await order).error).toBe("no_courier");
+    expectNothingLeft();
+  });
+
+  test("a cancel from outside after it does not change it", async () => {
+    for (const name of STEPS) runner.deaf.add(name);
+    const order = pipeline.run(INPUT, scope);
+    runner.step("vendor").end(failed("vendor_unavailable"));
+    await turn();
+    scope.cancel("deadline");
+    runner.endAll();
+    expect((await order).error).toBe("vendor_unavailable");
+    expectNothingLeft();
+  });
+
+  test("a step that ended before it stays ok: a cancel is not retroactive", async () => {
+    const order = pipeline.run(INPUT, scope);
+    runner.step("vendor").end(OK);
+    await turn();
+    runner.step("payment").end(failed("payment_declined"));
+    expect(await outcomes(order)).toEqual([failed("payment_declined"), OK, canceled("sibling_failed")]);
+  });
+
+  test("a step that ends ok after it is ok too", async () => {
+    runner.deaf.add("courier");
+    const order = pipeline.run(INPUT, scope);
+    runner.step("payment").end(failed("payment_declined"));
+    await turn();
+    expect(capacities.courier.inUse).toBe(1);
+    runner.step("courier").end(OK);
+    expect(await outcomes(order)).toEqual([failed("payment_declined"), canceled("sibling_failed"), OK]);
+    expectNothingLeft();
+  });
+
+  test("a lost step is a failure of kind internal", async () => {
+    const order = pipeline.run(INPUT, scope);
+    runner.step("courier").end(LOST);
+    const { error, steps } = await order;
+    expect(error).toBe("internal");
+    expect(steps.map(({ outcome }) => outcome)).toEqual([canceled("sibling_failed"), canceled("sibling_failed"), LOST]);
+    expectNothingLeft();
+  });
+
+  test("a runner that breaks its promise and rejects is a lost step, not a rejected order", async () => {
+    const order = pipeline.run(INPUT, scope);
+    runner.step("vendor").break(new Error("bug"));
+    const { error, steps } = await order;
+    expect(error).toBe("internal");
+    expect(steps[1]?.outcome).toEqual({ status: "lost", reason: "Error: bug", effect: "unknown" });
+    expectNothingLeft();
+  });
+});
+
+describe("a cancel from outside", () => {
+  test.each<[CancelCause, string]>([
+    ["deadline", "timeout"],
+    ["client_disconnected", "canceled"],
+    ["shutdown", "canceled"],
+  ])("%s ends the order as %s", async (cause, kind) => {
+    const order = pipeline.run(INPUT, scope);
+    runner.step("payment").end(OK);
+    await turn();
+    scope.cancel(cause);
+    const { error, steps } = await order;
+    expect(error).toBe(kind);
+    expect(steps.map(({ outcome }) => outcome)).toEqual([OK, canceled(cause), canceled(cause)]);
+    expectNothingLeft();
+  });
+
+  test("counts as the first failure: a step that fails while it stops does not change the kind", async () => {
+    runner.deaf.add("vendor");
+    const order = pipeline.run(INPUT, scope);
+    scope.cancel("deadline");
+    runner.step("vendor").end(failed("vendor_unavailable", "unknown"));
+    expect((await order).error).toBe("timeout");
+  });
+
+  test("before the order began: no step is started", async () => {
+    scope.cancel("shutdown");
+    const { error, steps } = await pipeline.run(INPUT, scope);
+    expect(error).toBe("canceled");
+    expect(steps.map(({ outcome }) => outcome)).toEqual(STEPS.map(() => canceled("shutdown", "none")));
+    expect(runner.started).toEqual([]);
+    expectNothingLeft();
+  });
+});
+
+describe("capacity", () => {
+  test("a step that waits for it until the deadline is canceled by the deadline, the order times out, the step never starts", async () => {
+    const taken = capacities.courier.tryAcquire();
+    const stopTimer = scope.cancelAfter(20);
+    const order = pipeline.run(INPUT, scope);
+    runner.step("payment").end(OK);
+    runner.step("vendor").end(OK);
+    expect(capacities.courier.waiting).toBe(1);
+    const { error, steps } = await order;
+    stopTimer();
+    expect(error).toBe("timeout");
+    expect(steps.map(({ outcome }) => outcome)).toEqual([OK, OK, canceled("deadline", "none")]);
+    expect(steps[2]?.durationMs).toBeGreaterThanOrEqual(19);
+    expect(runner.names()).toEqual(["payment", "vendor"]);
+    expect([capacities.courier.inUse, capacities.courier.waiting]).toEqual([1, 0]);
+    taken?.release();
+    expectNothingLeft();
+  });
+
+  test("a step that waits for it is canceled by a sibling's failure", async () => {
+    const taken = capacities.courier.tryAcquire();
+    const order = pipeline.run(INPUT, scope);
+    runner.step("payment").end(failed("payment_declined"));
+    expect((await outcomes(order))[2]).toEqual(canceled("sibling_failed", "none"));
+    expect(runner.names()).toEqual(["payment", "vendor"]);
+    taken?.release();
+    expectNothingLeft();
+  });
+
+  test("is handed on in order of arrival, and held until the step has really ended", async () => {
+    const first = pipeline.run({ ...INPUT, orderId: "first" }, scope);
+    const second = pipeline.run({ ...INPUT, orderId: "second" }, scope);
+    const third = pipeline.run({ ...INPUT, orderId: "third" }, scope);
+    const couriers = () => runner.started.filter(({ spec }) => spec.name === "courier");
+    for (const expected of [["first"], ["first", "second"], ["first", "second", "third"]]) {
+      expect(couriers().map(({ input }) => input.orderId)).toEqual(expected);
+      expect([capacities.courier.inUse, capacities.courier.waiting]).toEqual([1, 3 - expected.length]);
+      couriers().at(-1)?.end(OK);
+      await turn();
+    }
+    for (const { end } of runner.started) end(OK);
+    for (const { error } of await Promise.all([first, second, third])) expect(error).toBeUndefined();
+    expect(capacities.courier.inUse).toBe(0);
+  });
+});
+
+describe("errorOf", () => {
+  test.each<[string, StepOutcome[], number | undefined, CancelCause | undefined, string | undefined]>([
+    ["all ok", [OK, OK], undefined, undefined, undefined],
+    ["all ok in spite of a cancel", [OK, OK], undefined, "deadline", undefined],
+    ["the first in time, not in place", [failed("payment_declined"), failed("no_courier")], 1, "sibling_failed", "no_courier"],
+    ["the deadline came first", [failed("payment_declined"), OK], 0, "deadline", "timeout"],
+    ["nobody failed and nobody canceled, but a step is not ok", [canceled("shutdown"), OK], undefined, undefined, "internal"],
+  ])("%s", (_what, given, firstFailure, cause, kind) => {
+    expect(errorOf(given, firstFailure, cause)).toBe(kind);
+  });
+});
+
+test("an answer spells every outcome as the contract does", async () => {
+  runner.deaf.add("vendor");
+  const order = pipeline.run(INPUT, scope);
+  runner.step("courier").end(failed("no_courier"));
+  runner.step("vendor").end(LOST);
+  const answer: AnswerBody = answerTo("o-1", await order, []);
+  expect(answer).toMatchObject({
+    status: "error",
+    order_id: "o-1",
+    steps: [
+      { name: "payment", status: "canceled", detail: "sibling_failed" },
+      { name: "vendor", status: "error", detail: "internal" },
+      { name: "courier", status: "error", detail: "no_courier" },
+    ],
+    error: { kind: "no_courier", message: "order failed" },
+  });
+  for (const step of answer.steps) expect(Object.keys(step).sort()).toEqual(["detail", "duration_ms", "name", "status"]);
+});

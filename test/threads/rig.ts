@@ -1,0 +1,156 @@
+import { fileURLToPath } from "node:url";
+import { expect } from "vitest";
+import { CancelScope } from "../../src/concurrency/cancel-scope.ts";
+import type { EndedStep, StepInput, StepName, StepOutcome } from "../../src/orders/step.ts";
+import type { StepRun } from "../../src/orders/step-runner.ts";
+import type { ReplaceReason } from "../../src/threads/pool-thread.ts";
+import { ThreadRuntime, type ThreadRuntimeOptions } from "../../src/threads/thread-runtime.ts";
+import { eventually } from "../support/eventually.ts";
+import type { Act, ActName, Plan, StartFault, StepSettings } from "./act.ts";
+import { Cells } from "./cells.ts";
+
+const WORKER_FILE = fileURLToPath(new URL("./steps.ts", import.meta.url));
+
+export interface RigOptions extends Partial<Omit<ThreadRuntimeOptions, "workerFile" | "settings">> {
+  readonly url?: string;
+  readonly startFaults?: readonly StartFault[];
+}
+
+export interface Replacement {
+  readonly pool: string;
+  readonly threadId: number;
+  readonly reason: ReplaceReason;
+}
+
+/** One step that a test watches. */
+export interface WatchedStep {
+  readonly act: Act;
+  readonly ended: Promise<EndedStep>;
+  /** Only `outcome` of `ended`. */
+  readonly outcome: Promise<StepOutcome>;
+}
+
+/** A step in a run of its own, which is closed as soon as the step has ended. */
+export interface LoneStep extends WatchedStep {
+  readonly scope: CancelScope;
+}
+
+/** A runtime on the steps of `steps.ts`, with everything that a test wants to see of it. */
+export class Rig implements AsyncDisposable {
+  readonly runtime: ThreadRuntime;
+  readonly cells: Cells;
+  /** Cell that counts the threads that have begun to start, and the one that "wait_at_gate" waits at. */
+  readonly starts: number;
+  readonly startGate: number;
+  readonly replacements: Replacement[];
+  readonly faults: string[];
+  readonly #size: number;
+
+  private constructor(
+    runtime: ThreadRuntime,
+    { starts, startGate }: StepSettings,
+    cells: Cells,
+    replacements: Replacement[],
+    faults: string[],
+    size: number,
+  ) {
+    this.runtime = runtime;
+    this.starts = starts;
+    this.startGate = startGate;
+    this.cells = cells;
+    this.replacements = replacements;
+    this.faults = faults;
+    this.#size = size;
+  }
+
+  static async start({ url = "", startFaults = [], ...options }: RigOptions = {}): Promise<Rig> {
+    const cells = new Cells();
+    const starts = cells.take();
+    const startGate = cells.take();
+    const settings: StepSettings = { cells: cells.buffer, url, starts, startGate, startFaults };
+    const replacements: Replacement[] = [];
+    const faults: string[] = [];
+    const { threads = 2, cpuThreads = 1 } = options;
+    const runtime = await ThreadRuntime.start({
+      workerFile: WORKER_FILE,
+      threads,
+      cpuThreads,
+      // Out of the way unless a test is about it.
+      cancelGraceMs: 10_000,
+      maxRuns: 64,
+      ...options,
+      settings,
+      onFault: (message, error) => faults.push(`${message}: ${error}`),
+      onReplaced: (pool, threadId, reason) => replacements.push({ pool, threadId, reason }),
+    });
+    return new Rig(runtime, settings, cells, replacements, faults, threads + cpuThreads);
+  }
+
+  act(name: ActName, more: Partial<Act> = {}): Act {
+    const { cells } = this;
+    return { do: name, runs: cells.take(), ends: cells.take(), gate: cells.take(), ...more };
+  }
+
+  /** Starts one step of `run`. */
+  step(run: StepRun, act: Act, { computes = false, repeatable = false, name = "vendor" as StepName } = {}): WatchedStep {
+    const ended = run.run({ name, action: "do", computes, repeatable }, inputFor({ [name]: act }));
+    return { act, ended, outcome: ended.then(({ outcome }) => outcome) };
+  }
+
+  /** Starts one step in a run of its own. */
+  lone(name: ActName | Act, { scope = new CancelScope(), ...options }: { scope?: CancelScope } & StepOptions = {}): LoneStep {
+    const run = this.runtime.open(scope);
+    const watched = this.step(run, typeof name === "string" ? this.act(name) : name, options);
+    const ended = watched.ended.then((end) => {
+      run.close();
+      return end;
+    });
+    return { act: watched.act, scope, ended, outcome: ended.then(({ outcome }) => outcome) };
+  }
+
+  /** Starts one step alone and waits until its thread has counted its start. */
+  async running(name: ActName | Act, options: { scope?: CancelScope } & StepOptions = {}): Promise<LoneStep> {
+    const step = this.lone(name, options);
+    await this.cells.reached(step.act.runs);
+    return step;
+  }
+
+  runsOf({ act }: { readonly act: Act }): number {
+    return this.cells.read(act.runs);
+  }
+
+  open({ act }: { readonly act: Act }): void {
+    this.cells.add(act.gate);
+  }
+
+  /** Everything that has to be zero when nothing is in flight is so, now. */
+  expectIdle(): void {
+    expect(this.runtime.books()).toEqual({ slots: 0, unsettled: 0, exclusivePermits: 0, exclusiveWaiting: 0, graceWatched: 0 });
+    const { running, started, finished } = this.runtime.totals();
+    expect({ running, finished }).toEqual({ running: 0, finished: started });
+    for (const thread of this.runtime.threads()) expect(thread.running).toBe(0);
+  }
+
+  /** Resolves when as many threads are up as there should be. A replacement takes its time; everything else is exact at once. */
+  async allThreadsUp(): Promise<void> {
+    await eventually(`${this.#size} threads up`, () => this.runtime.threads().length === this.#size);
+  }
+
+  reasons(): ReplaceReason[] {
+    return this.replacements.map(({ reason }) => reason);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.runtime.close();
+  }
+}
+
+interface StepOptions {
+  computes?: boolean;
+  repeatable?: boolean;
+  name?: StepName;
+}
+
+export function inputFor(plan: Plan): StepInput {
+  return { orderId: JSON.stringify(plan), amount: 1, attempt: 1 };
+}

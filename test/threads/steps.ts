@@ -1,0 +1,155 @@
+import { pbkdf2Sync } from "node:crypto";
+import { setImmediate as turn } from "node:timers/promises";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
+import { parentPort } from "node:worker_threads";
+import { STEPS, type StepInput, type StepName } from "../../src/orders/step.ts";
+import { serve } from "../../workers/runtime/serve.ts";
+import type { Step } from "../../workers/runtime/step.ts";
+import type { StepContext } from "../../workers/runtime/step-context.ts";
+import { StepFailed } from "../../workers/runtime/step-failed.ts";
+import { type Act, FAILURE, type Plan, type StartFault, type StepSettings } from "./act.ts";
+import { Cells } from "./cells.ts";
+
+// About what one core of an ordinary machine does; only its order of magnitude matters.
+const PBKDF2_ROUNDS_A_MS = 1_500;
+
+const contexts = new Set<WeakRef<StepContext>>();
+let startFault: StartFault;
+
+export default serve((settings: StepSettings) => {
+  const cells = new Cells(settings.cells);
+  startFault = settings.startFaults[cells.add(settings.starts) - 1];
+  if (startFault === "exit") process.exit(3);
+  if (startFault === "throw") throw new Error("this thread does not start");
+  // The first thing it posts says which row it has claimed, so the pool never hears of that.
+  if (startFault === "exit_before_ready" && parentPort !== null) parentPort.postMessage = () => process.exit(9);
+  if (startFault === "wait_at_gate") cells.block(settings.startGate);
+  return Object.fromEntries(STEPS.map((name) => [name, step(name, cells, settings.url)]));
+});
+
+// The row is claimed and the message that says so is out, but the pool cannot have read it.
+if (startFault === "exit_after_ready") process.exit(4);
+
+function step(name: StepName, cells: Cells, url: string): Step {
+  return {
+    async run(input, context) {
+      const act = actOf(name, input);
+      contexts.add(new WeakRef(context));
+      if (act.calls === true) context.callStarts();
+      const run = cells.add(act.runs);
+      try {
+        await perform(name, act, run, cells, url, context);
+      } finally {
+        cells.add(act.ends);
+      }
+    },
+  };
+}
+
+function actOf(name: StepName, input: StepInput): Act {
+  const act = (JSON.parse(input.orderId) as Plan)[name];
+  if (act === undefined) throw new Error(`no act for step ${name}`);
+  return act;
+}
+
+async function perform(name: StepName, act: Act, run: number, cells: Cells, url: string, context: StepContext): Promise<void> {
+  switch (act.do) {
+    case "succeed":
+      return;
+    case "wait":
+      return await cells.reached(act.gate, 1, context.signal);
+    case "wait_then_fail":
+      await cells.reached(act.gate, 1, context.signal);
+      throw new StepFailed(FAILURE[name], "none", "as planned");
+    case "wait_deaf":
+      return await cells.reached(act.gate);
+    case "hold_thread":
+      return cells.block(act.gate);
+    case "sleep":
+      return await context.sleep(act.ms ?? 600_000);
+    case "fetch":
+      await fetch(url, { signal: context.signal });
+      return;
+    case "compute":
+      while (cells.read(act.gate) === 0) context.checkpoint();
+      return;
+    case "compute_ms": {
+      const end = performance.now() + (act.ms ?? 0);
+      while (performance.now() < end) context.checkpoint();
+      return;
+    }
+    case "spin":
+      for (;;);
+    case "ignore_cancel":
+      for (;;) await new Promise((resolve) => setTimeout(resolve, 1));
+    case "native_call":
+      pbkdf2Sync("password", "salt", PBKDF2_ROUNDS_A_MS * (act.ms ?? 1), 64, "sha512");
+      return;
+    case "throw_in_step":
+      throw new TypeError("a bug in a step");
+    case "throw_odd_value":
+      throw Object.create(null);
+    case "throw_later":
+      setImmediate(() => {
+        throw new Error("nobody catches this");
+      });
+      return await forEver();
+    case "throw_in_microtask":
+      queueMicrotask(() => {
+        throw new Error("nobody catches this");
+      });
+      return await forEver();
+    case "throw_null_later":
+      setImmediate(() => {
+        throw null;
+      });
+      return await forEver();
+    case "reject_unhandled":
+      void Promise.reject(new Error("nobody handles this"));
+      return await forEver();
+    case "exit":
+      return process.exit(5);
+    case "wait_then_exit":
+      await cells.reached(act.gate);
+      return process.exit(8);
+    case "succeed_then_exit":
+      setImmediate(() => process.exit(6));
+      return;
+    case "out_of_memory": {
+      const hoard: number[][] = [];
+      for (;;) {
+        hoard.push(Array.from({ length: 10_000 }, (_, n) => n * 1.5));
+        // Else it would be the heartbeat that ends it on a slow machine.
+        context.checkpoint();
+      }
+    }
+    case "exit_once":
+      if (run === 1) process.exit(7);
+      return;
+    case "census":
+      return await census(act, cells, context);
+  }
+}
+
+async function census(act: Act, cells: Cells, own: StepContext): Promise<void> {
+  setFlagsFromString("--expose-gc");
+  const collect = runInNewContext("gc") as () => void;
+  // What was looked at through a WeakRef, and what a promise just handed over, stays alive until its turn ends.
+  for (let n = 0; n < 3; n++) {
+    await turn();
+    collect();
+  }
+  let left = 0;
+  for (const reference of contexts) {
+    const context = reference.deref();
+    if (context === undefined) contexts.delete(reference);
+    else if (context !== own) left++;
+  }
+  cells.write(act.gate, process.getActiveResourcesInfo().filter((kind) => kind === "Timeout").length);
+  cells.write(act.ms ?? act.gate, left);
+}
+
+function forEver(): Promise<never> {
+  return new Promise(() => {});
+}

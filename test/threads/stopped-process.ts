@@ -1,0 +1,37 @@
+import { fileURLToPath } from "node:url";
+import { CancelScope } from "../../src/concurrency/cancel-scope.ts";
+import { ThreadRuntime } from "../../src/threads/thread-runtime.ts";
+import type { StepSettings } from "./act.ts";
+import { Cells } from "./cells.ts";
+
+// A program of its own, as it stops itself: cancels a step and is stopped before the thread can act on it. Whoever
+// started it wakes it up when the grace is long over.
+const STOPS = 20;
+const cells = new Cells();
+const settings: StepSettings = { cells: cells.buffer, url: "", starts: cells.take(), startGate: cells.take(), startFaults: [] };
+const runtime = await ThreadRuntime.start({
+  workerFile: fileURLToPath(new URL("./steps.ts", import.meta.url)),
+  threads: 1,
+  cpuThreads: 1,
+  cancelGraceMs: 50,
+  maxRuns: 10,
+  settings,
+});
+let canceled = 0;
+for (let n = 0; n < STOPS; n++) {
+  const act = { do: "sleep", runs: cells.take(), ends: cells.take(), gate: cells.take() };
+  const scope = new CancelScope();
+  const run = runtime.open(scope);
+  const input = { orderId: JSON.stringify({ vendor: act }), amount: 1, attempt: 1 };
+  const ended = run.run({ name: "vendor", action: "do", computes: false, repeatable: false }, input);
+  await cells.reached(act.runs);
+  scope.cancel("deadline");
+  process.kill(process.pid, "SIGSTOP");
+  if ((await ended).outcome.status === "canceled") canceled++;
+  run.close();
+}
+// A thread that was condemned may still be on its way out.
+await new Promise((resolve) => setTimeout(resolve, 100));
+const replaced = [...runtime.replaced().values()].reduce((sum, count) => sum + count, 0);
+process.stdout.write(`stopped ${STOPS} times, canceled ${canceled} steps, replaced ${replaced} threads\n`);
+await runtime.close();

@@ -1,0 +1,44 @@
+import { execFile } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { expect, test } from "vitest";
+import { CancelScope } from "../../src/concurrency/cancel-scope.ts";
+import { Rig } from "./rig.ts";
+
+const STOPPED_MIDWAY = fileURLToPath(new URL("stopped-midway.ts", import.meta.url));
+
+test("stop leaves no timer, socket or handle, and a process that has nothing else to do ends", async () => {
+  // Exits by itself, or is killed by the timeout and fails here.
+  const { stdout } = await promisify(execFile)(process.execPath, [STOPPED_MIDWAY], { timeout: 20_000 });
+  const { before, during, after } = JSON.parse(stdout);
+  expect(during).toContain("Timeout");
+  expect(during).toContain("TCPSocketWrap");
+  expect(after).toEqual(before);
+});
+
+test("requests leave nothing behind on the scope they follow", async () => {
+  await using rig = await Rig.open();
+  for (let index = 0; index < 500; index++) rig.add(`order ${index % 100}`);
+  const original = CancelScope.prototype.onCancel;
+  let subscribed = 0;
+  let most = 0;
+  CancelScope.prototype.onCancel = function (this: CancelScope, listener) {
+    const leave = original.call(this, listener);
+    let left = false;
+    most = Math.max(most, ++subscribed);
+    return () => {
+      if (!left) subscribed--;
+      left = true;
+      leave();
+    };
+  };
+  try {
+    rig.delivery.start();
+    await rig.delivered();
+    await rig.untilAtOnce(() => rig.delivery.state().tracked === 0);
+  } finally {
+    CancelScope.prototype.onCancel = original;
+  }
+  expect(most).toBeGreaterThan(0);
+  expect(subscribed).toBe(0);
+});

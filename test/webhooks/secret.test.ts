@@ -1,0 +1,73 @@
+import { randomBytes } from "node:crypto";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { inspect } from "node:util";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { readWebhookSecrets, WebhookSecretError } from "../../src/webhooks/secret.ts";
+
+let folder: string;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "secrets-"));
+});
+afterAll(() => rm(folder, { recursive: true }));
+
+async function read(text: string) {
+  const file = join(folder, "secrets");
+  await writeFile(file, text);
+  return readWebhookSecrets(file);
+}
+
+const RULE = "must be whsec_ followed by the base64 of 24 to 64 bytes";
+const secretOf = (bytes: Uint8Array) => `whsec_${Buffer.from(bytes).toString("base64")}`;
+
+test.each([24, 25, 26, 32, 64])("%d bytes are a secret", async (length) => {
+  const bytes = randomBytes(length);
+  const [secret] = await read(`${secretOf(bytes)}\n`);
+  expect(secret?.export()).toEqual(bytes);
+});
+
+test("several lines, blank ones, comments and Windows line ends", async () => {
+  const [first, second] = [randomBytes(24), randomBytes(32)];
+  const secrets = await read(`# new\r\n${secretOf(first)}\r\n\r\n  # until May\n  ${secretOf(second)}  \n`);
+  expect(secrets.map((secret) => secret.export())).toEqual([first, second]);
+});
+
+test("a secret shows nothing of itself when it is printed", async () => {
+  const bytes = randomBytes(24);
+  const [secret] = await read(secretOf(bytes));
+  expect(inspect(secret) + JSON.stringify(secret)).not.toContain(bytes.toString("base64"));
+});
+
+describe("refused", () => {
+  const good = secretOf(randomBytes(32));
+  test.each([
+    ["too short", secretOf(randomBytes(23))],
+    ["too long", secretOf(randomBytes(65))],
+    ["without the prefix", good.slice("whsec_".length)],
+    ["another prefix", good.replace("whsec_", "whpk_")],
+    ["without its padding", good.replace(/=+$/, "")],
+    ["not base64", `${good.slice(0, 12)}*${good.slice(13)}`],
+    ["base64url", secretOf(Buffer.alloc(32, 0xff)).replaceAll("/", "_")],
+    ["two on a line", `${good} ${good}`],
+    ["the prefix alone", "whsec_"],
+  ])("%s", async (_name, line) => {
+    const error: Error = await read(`# one\n\n${line}\n${good}\n`).then(
+      () => expect.unreachable(),
+      (reason: Error) => reason,
+    );
+    expect(error).toBeInstanceOf(WebhookSecretError);
+    expect(error.message).toBe(`WEBHOOK_SECRET_FILE=${join(folder, "secrets")}: line 3: ${RULE}`);
+  });
+
+  test("a file without a secret", async () => {
+    await expect(read("# nothing yet\n\n")).rejects.toThrow(
+      `WEBHOOK_SECRET_FILE=${join(folder, "secrets")}: holds no secret: a line ${RULE}`,
+    );
+  });
+
+  test("no such file", async () => {
+    const file = join(folder, "none");
+    await expect(readWebhookSecrets(file)).rejects.toThrow(new WebhookSecretError(`WEBHOOK_SECRET_FILE=${file}: cannot be read: ENOENT`));
+  });
+});
