@@ -72,7 +72,7 @@ async function holdAtService(): Promise<Held & { readonly threadsReplaced: numbe
 
 async function holdAtBareExpress(): Promise<Held> {
   const script = fileURLToPath(new URL("./baseline/holding-express.ts", import.meta.url));
-  await using bare = await Child.start({ script, env: {}, up: /holding Express on (\d+)/ });
+  await using bare = await Child.start({ args: [script], env: {}, up: /holding Express on (\d+)/ });
   const port = Number(bare.groups[0]);
   return await hold("bare Express", bare.pid, port, async () => Number(await (await fetch(`http://127.0.0.1:${port}/held`)).text()));
 }

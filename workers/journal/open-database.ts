@@ -1,6 +1,7 @@
 import { mkdirSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
+import { identify } from "./identify.ts";
 import { migrate } from "./migrate.ts";
 import { OpenFailed } from "./open-failed.ts";
 import type { JournalSettings } from "./protocol.ts";
@@ -26,6 +27,8 @@ export function openDatabase({ file, maxPages }: JournalSettings): DatabaseSync 
     db = new DatabaseSync(file, { timeout: BUSY_TIMEOUT_MS, enableForeignKeyConstraints: true });
     // Before the first access: then the index of the log is kept in this process's memory and there is no file to share it by.
     db.exec("PRAGMA locking_mode = EXCLUSIVE");
+    // And before anything is changed in a file that may be somebody else's.
+    const version = identify(db);
     const mode = db.prepare("PRAGMA journal_mode = WAL").get();
     if (mode?.journal_mode !== "wal" && !inMemory) throw new OpenFailed("its file system cannot hold a write-ahead log");
     db.exec(`
@@ -35,7 +38,7 @@ export function openDatabase({ file, maxPages }: JournalSettings): DatabaseSync 
       PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES};
     `);
     if (maxPages !== undefined) db.exec(`PRAGMA max_page_count = ${maxPages}`);
-    migrate(db);
+    migrate(db, version);
     return db;
   } catch (error) {
     db?.close();
