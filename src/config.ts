@@ -47,7 +47,8 @@ function isHttpUrl(text: string): boolean {
   return url !== null && /^https?:$/.test(url.protocol) && url.username === "" && url.password === "" && url.hash === "";
 }
 
-const CPUS = String(availableParallelism());
+const MAX_THREADS = 256;
+const CPUS = String(Math.min(MAX_THREADS, availableParallelism()));
 
 /** Every setting with its rule, default and meaning: the one place that `--help`, the checks and the types come from. */
 const SETTINGS = {
@@ -56,8 +57,8 @@ const SETTINGS = {
   ADMIN_HOST: setting(host, "127.0.0.1", "admin listener, address"),
   ADMIN_PORT: setting(port, "9090", "admin listener, port (0: any free one)"),
   ORDER_TIMEOUT_MS: setting(whole(1, MAX_TIMER_MS), "2000", "deadline of one order"),
-  THREADS: setting(whole(1, 256), CPUS, "OS threads of the shared pool (each carries many waiting steps)"),
-  CPU_THREADS: setting(whole(1, 256), CPUS, "OS threads of the exclusive pool (one computing step each)"),
+  THREADS: setting(whole(1, MAX_THREADS), CPUS, "OS threads of the shared pool (each carries many waiting steps)"),
+  CPU_THREADS: setting(whole(1, MAX_THREADS), CPUS, "OS threads of the exclusive pool (one computing step each)"),
   CANCEL_GRACE_MS: setting(whole(1, MAX_TIMER_MS), "250", "how long a canceled step may take to stop before its thread is replaced"),
   PAYMENT_CAPACITY: setting(whole(1, 1_000_000), "1000", "payment steps at one time"),
   VENDOR_CAPACITY: setting(whole(1, 1_000_000), "1000", "vendor steps at one time"),

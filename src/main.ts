@@ -3,7 +3,7 @@ import { parseArgs } from "node:util";
 import { type Logger, pino } from "pino";
 import type { WorkerSettings } from "../workers/settings.ts";
 import { adminApp } from "./admin/admin-app.ts";
-import { stickThread } from "./admin/stick-thread.ts";
+import { StuckThreads } from "./admin/stuck-threads.ts";
 import { Capacity } from "./concurrency/capacity.ts";
 import { type Config, ConfigError, describeSettings, readConfig } from "./config.ts";
 import type { Readiness } from "./http/health-routes.ts";
@@ -98,6 +98,8 @@ export async function start(config: Config, log: Logger, workerFile: string = WO
     onFault,
   });
 
+  const sticking = new StuckThreads(runtime, stickBegun);
+
   let state: Readiness = "starting";
   const readiness = () => (state === "ready" && !journal.healthy ? "journal_unavailable" : state);
   const publicListener = await listen("PORT", config.HOST, config.PORT, publicApp({ desk, journal, simulated }, readiness, log));
@@ -112,7 +114,7 @@ export async function start(config: Config, log: Logger, workerFile: string = WO
     ...(simulated && {
       chaos: {
         killThread: () => runtime.killThread(),
-        stickThread: (ms: number) => stickThread(runtime, stickBegun, ms),
+        stickThread: (ms: number) => sticking.stick(ms),
         crash: () => process.kill(process.pid, "SIGKILL"),
       },
     }),
@@ -210,10 +212,11 @@ async function main(): Promise<void> {
 }
 
 function welcome({ publicListener, adminListener }: Service): void {
-  const api = `http://${publicListener.host}:${publicListener.port}`;
+  const urlOf = ({ host, port }: Listener) => `http://${host.includes(":") ? `[${host}]` : host}:${port}`;
+  const api = urlOf(publicListener);
   process.stdout.write(`order pipeline is up
   API    ${api}
-  admin  http://${adminListener.host}:${adminListener.port}/debug/threads
+  admin  ${urlOf(adminListener)}/debug/threads
   try    curl -s ${api}/order -d '{"order_id":"first","amount":1200}'
 `);
 }

@@ -8,8 +8,8 @@ import { onlyMethods } from "../http/methods.ts";
 export interface Chaos {
   /** Terminates one busy thread, or an idle one; its id, undefined when none is up. */
   killThread(): number | undefined;
-  /** Makes a thread compute for `ms` and ignore everything. Resolves when it does. */
-  stickThread(ms: number): Promise<void>;
+  /** Makes a thread compute for `ms` and ignore everything. Resolves when it does, with false when none could be had. */
+  stickThread(ms: number): Promise<boolean>;
   /** Kills the process as `kill -9` does. */
   crash(): void;
 }
@@ -19,7 +19,7 @@ const STICK = z.strictObject({ ms: z.int(MS_RULE).min(1, MS_RULE).max(600_000, M
 
 /** `POST /chaos/...`: real faults, for demonstrations and tests. Only while all providers are simulated. */
 export function chaosRoutes(chaos: Chaos): Router {
-  const router = Router();
+  const router = Router({ caseSensitive: true, strict: true });
   const body = raw({ type: () => true, limit: 1024 });
 
   router
@@ -35,8 +35,8 @@ export function chaosRoutes(chaos: Chaos): Router {
     .route("/chaos/stick-thread")
     .post(body, async (request: Request, response: Response) => {
       const { ms } = readStick(request.body);
-      await chaos.stickThread(ms);
-      sendJson(response, 200, JSON.stringify({ status: "ok", stuck_ms: ms }));
+      if (!(await chaos.stickThread(ms))) sendError(response, "overloaded", "every thread that computes is busy");
+      else sendJson(response, 200, JSON.stringify({ status: "ok", stuck_ms: ms }));
     })
     .all(onlyMethods("POST"));
 

@@ -19,7 +19,7 @@ export interface ThreadBooks {
 
 /** `GET /debug/threads`: the shared-memory books as they are, not what the main thread believes. */
 export function threadRoutes(books: ThreadBooks): Router {
-  const router = Router();
+  const router = Router({ caseSensitive: true, strict: true });
   router
     .route("/debug/threads")
     .get((_request, response) => {

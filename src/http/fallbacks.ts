@@ -14,10 +14,10 @@ export const noSuchRoute: RequestHandler = (request, response) =>
 export function errorAnswers(log: Logger): ErrorRequestHandler {
   return (error: unknown, _request, response, _next) => {
     if (error instanceof BadRequest) return sendError(response, "bad_request", error.message);
-    const { type, status } = error as { type?: string; status?: number };
+    const { type, status, limit } = error as { type?: string; status?: number; limit?: number };
     // The client hung up while it was still sending: there is nobody to answer.
     if (type === "request.aborted") return;
-    if (type === "entity.too.large") return sendError(response, "payload_too_large", "body: must be at most 16 KiB");
+    if (type === "entity.too.large") return sendError(response, "payload_too_large", `body: must be at most ${limit} bytes`);
     if (type === "encoding.unsupported")
       return sendError(response, "bad_request", "Content-Encoding: must be identity, gzip, deflate or br");
     if (status !== undefined && status >= 400 && status < 500) return sendError(response, "bad_request", "the request is malformed");

@@ -7,7 +7,7 @@ export type Readiness = "starting" | "ready" | "journal_unavailable" | "draining
 
 /** `GET /healthz` (the process lives) and `GET /readyz` (it takes orders). */
 export function healthRoutes(readiness: () => Readiness): Router {
-  const router = Router();
+  const router = Router({ caseSensitive: true, strict: true });
   router
     .route("/healthz")
     .get((_request, response) => sendJson(response, 200, '{"status":"ok"}'))

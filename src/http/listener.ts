@@ -5,7 +5,7 @@ import type { AddressInfo } from "node:net";
 export interface Listener {
   readonly host: string;
   readonly port: number;
-  /** Stops accepting, ends idle connections and resolves when the last request has been answered. */
+  /** Stops accepting, ends idle connections at once and the others a second later, and resolves when all are closed. */
   close(): Promise<void>;
 }
 
@@ -29,9 +29,17 @@ function explain(name: string, host: string, port: number, { code, message }: No
   return `${name}: cannot listen on ${host}:${port}: ${message}`;
 }
 
+// Answers are ready when a listener is closed; this is for them to go out.
+const CLOSE_GRACE_MS = 1_000;
+
 function close(server: Server): Promise<void> {
   return new Promise((resolve) => {
-    server.close(() => resolve());
+    // A client that never sends the rest of its request would keep the server for ever.
+    const timer = setTimeout(() => server.closeAllConnections(), CLOSE_GRACE_MS);
+    server.close(() => {
+      clearTimeout(timer);
+      resolve();
+    });
     server.closeIdleConnections();
   });
 }

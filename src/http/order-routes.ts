@@ -23,7 +23,7 @@ const ANYONE = "";
 
 /** `POST /order` and `GET /order/{order_id}`. */
 export function orderRoutes({ desk, journal, simulated }: OrderParts): Router {
-  const router = Router();
+  const router = Router({ caseSensitive: true, strict: true });
   // Read as JSON whatever the Content-Type says: plain `curl -d` calls it a form.
   const body = raw({ type: () => true, limit: MAX_BODY_BYTES });
   router.route("/order").post(body, placeOrder).all(onlyMethods("POST"));

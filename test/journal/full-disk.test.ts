@@ -1,3 +1,8 @@
+import { spawn, spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
 import { describe, expect, test } from "vitest";
 import { JournalUnavailable } from "../../src/orders/order-journal.ts";
 import { eventually } from "../support/eventually.ts";
@@ -55,4 +60,25 @@ describe("a full disk", () => {
     await at.restart({});
     expect(await at.journal.closeInterrupted(10_000, NOW)).toBe(accepted.length);
   });
+});
+
+const CAN_LIMIT = spawnSync("prlimit", ["--version"]).status === 0;
+
+test.skipIf(!CAN_LIMIT)("writes that the system refuses, and later no more: nothing that was acknowledged is lost", async () => {
+  const directory = mkdtempSync(join(tmpdir(), "journal-limit-"));
+  const script = join(import.meta.dirname, "limited-child.ts");
+  // The limit holds for every file of the process; the log reaches it first.
+  const args = ["--fsize=1000000:unlimited", process.execPath, script, join(directory, "orders.db")];
+  const child = spawn("prlimit", args, { stdio: ["ignore", "pipe", "inherit"] });
+  try {
+    const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+    const failed = JSON.parse((await lines.next()).value ?? "null");
+    expect(failed).toMatchObject({ reason: expect.stringMatching(/^the disk (reports an error|is full)/), healthy: false });
+    spawnSync("prlimit", [`--pid=${child.pid}`, "--fsize=unlimited"]);
+    const healed = JSON.parse((await lines.next()).value ?? "null");
+    expect(healed).toEqual({ type: "accepted", closed: failed.accepted + 1 });
+  } finally {
+    child.kill("SIGKILL");
+    rmSync(directory, { recursive: true, force: true });
+  }
 });
