@@ -26,9 +26,11 @@ export class Child implements AsyncDisposable {
   /** The groups of the `up` pattern. */
   readonly groups: readonly string[];
   readonly #process: ChildProcess;
+  readonly #printed: () => string;
   readonly #ended: Promise<string>;
 
-  private constructor(child: ChildProcess, pid: number, groups: readonly string[], ended: Promise<string>) {
+  private constructor(child: ChildProcess, pid: number, groups: readonly string[], ended: Promise<string>, printed: () => string) {
+    this.#printed = printed;
     this.#process = child;
     this.pid = pid;
     this.groups = groups;
@@ -70,7 +72,12 @@ export class Child implements AsyncDisposable {
       child.kill("SIGKILL");
       throw new Error(`${[program, ...args].join(" ")} did not come up (${first}):\n${output}`);
     }
-    return new Child(child, child.pid, first.slice(1), ended);
+    return new Child(child, child.pid, first.slice(1), ended, () => output);
+  }
+
+  /** The last of what it printed. */
+  get output(): string {
+    return this.#printed();
   }
 
   /** Sends SIGTERM and says how the process ended: "code 0" when all is well. Kills it when it does not end in time. */

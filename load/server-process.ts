@@ -37,6 +37,11 @@ export class ServerProcess implements AsyncDisposable {
     return this.#child.pid;
   }
 
+  /** The last of what it printed. */
+  get output(): string {
+    return this.#child.output;
+  }
+
   /** Has it drain by SIGTERM. Gives "code 0" when all is well. */
   stop(): Promise<string> {
     return this.#child.stop();

@@ -197,7 +197,7 @@ async function main(): Promise<void> {
     log.info({ signal, orders_in_flight: service.desk.inFlight }, "draining");
     void service.stop().then(
       () => {
-        log.info("stopped");
+        log.info({ commit_sizes: service.journal.commitSizes }, "stopped");
         // Whatever a library may have left open must not keep a stopped server alive.
         log.flush(() => process.exit(0));
       },
