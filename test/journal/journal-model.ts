@@ -2,7 +2,8 @@ import type { ErrorKind } from "../../src/orders/error-kind.ts";
 import type { AcceptRequest, AcceptResult, AttemptRecord, OrderRecord, UndoState } from "../../src/orders/order-journal.ts";
 import { answerTo } from "./journal-fixture.ts";
 
-interface Attempt {
+/** `ended` is absent while it runs. */
+export interface Attempt {
   readonly orderId: string;
   readonly attempt: number;
   readonly amount: number;
@@ -19,7 +20,7 @@ interface Key {
 
 /** What a journal should do, written the obvious way: everything in memory, nothing deleted, every question a search. */
 export class JournalModel {
-  readonly #attempts: Attempt[] = [];
+  readonly attempts: Attempt[] = [];
   readonly #keys = new Map<string, Key>();
   readonly events: [type: string, orderId: string, attempt: number][] = [];
 
@@ -37,11 +38,6 @@ export class JournalModel {
     return isTaken ? this.#stateOf(attempt) : { type: "accepted", attempt: attempt.attempt };
   }
 
-  /** The attempts that run. */
-  open(): { orderId: string; attempt: number }[] {
-    return this.#attempts.filter(({ ended }) => ended === undefined);
-  }
-
   /** Ends an attempt, unless it has ended. Returns how it has. */
   finish(orderId: string, number: number, error: ErrorKind | undefined, undos: readonly UndoState[], nowMs: number): ErrorKind | undefined {
     const attempt = this.#one(orderId, number);
@@ -50,14 +46,14 @@ export class JournalModel {
   }
 
   closeInterrupted(nowMs: number): number {
-    const open = this.#attempts.filter(({ ended }) => ended === undefined);
+    const open = this.attempts.filter(({ ended }) => ended === undefined);
     const undos = (["courier", "vendor", "payment"] as const).map((step) => ({ step, done: false, tries: 0 }));
     for (const attempt of open) this.#end(attempt, "internal", undos, nowMs, true);
     return open.length;
   }
 
   pendingUndos(): { orderId: string; attempt: number; amount: number; step: string; tries: number }[] {
-    return this.#attempts.flatMap(({ orderId, attempt, amount, undos }) =>
+    return this.attempts.flatMap(({ orderId, attempt, amount, undos }) =>
       undos.filter(({ done }) => !done).map(({ step, tries }) => ({ orderId, attempt, amount, step, tries })),
     );
   }
@@ -101,12 +97,12 @@ export class JournalModel {
 
   #add(orderId: string, attempt: number, amount: number, acceptedMs: number): Attempt {
     const added: Attempt = { orderId, attempt, amount, acceptedMs, ended: undefined, undos: [] };
-    this.#attempts.push(added);
+    this.attempts.push(added);
     return added;
   }
 
   #of(orderId: string): Attempt[] {
-    return this.#attempts.filter((attempt) => attempt.orderId === orderId);
+    return this.attempts.filter((attempt) => attempt.orderId === orderId);
   }
 
   #one(orderId: string, number: number): Attempt {

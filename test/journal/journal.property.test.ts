@@ -6,7 +6,7 @@ import { JournalFixture, keyOf, NOW } from "./journal-fixture.ts";
 import { JournalModel } from "./journal-model.ts";
 
 const SEED = Number(process.env.SEED ?? Math.floor(Math.random() * 2 ** 31));
-const RUNS = 150;
+const RUNS = 100;
 const KEY_LIFE_MS = 100;
 
 const which = fc.nat(1_000);
@@ -44,10 +44,10 @@ const request = fc.oneof(
 const turn = fc.record({
   passMs: fc.oneof({ weight: 4, arbitrary: fc.constant(0) }, { weight: 1, arbitrary: fc.nat(2 * KEY_LIFE_MS) }),
   before: fc.oneof(
-    { weight: 40, arbitrary: fc.constant("nothing" as const) },
+    { weight: 30, arbitrary: fc.constant("nothing" as const) },
     { weight: 1, arbitrary: fc.constant("restart" as const) },
     { weight: 2, arbitrary: fc.constant("crash" as const) },
-    { weight: 1, arbitrary: fc.constant("killThread" as const) },
+    { weight: 2, arbitrary: fc.constant("killThread" as const) },
   ),
   requests: fc.array(request, { minLength: 1, maxLength: 8 }),
 });
@@ -80,8 +80,9 @@ function send(request: Request, model: JournalModel, run: number): (() => Promis
       return async () => expect(await answer).toEqual(expected);
     }
     case "finish": {
-      const open = model.open();
-      const chosen = open[request.which % open.length];
+      // Sometimes one that has ended: it must stay as it is.
+      const candidates = request.which % 5 === 0 ? model.attempts : model.attempts.filter(({ ended }) => ended === undefined);
+      const chosen = candidates[request.which % candidates.length];
       if (chosen === undefined) return undefined;
       const { orderId, attempt } = chosen;
       const undone = request.error === undefined ? [] : request.undos;
@@ -129,7 +130,7 @@ test(`random requests, time, restarts and dying threads: the journal says what t
   timeout: 180_000,
 }, async () => {
   await fc.assert(
-    fc.asyncProperty(fc.array(turn, { maxLength: 25 }), async (turns) => {
+    fc.asyncProperty(fc.array(turn, { maxLength: 20, size: "max" }), async (turns) => {
       const run = runs++;
       const model = new JournalModel();
       nowMs += 10 * KEY_LIFE_MS;

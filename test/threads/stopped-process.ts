@@ -1,3 +1,4 @@
+import { writeSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { CancelScope } from "../../src/concurrency/cancel-scope.ts";
 import { ThreadRuntime } from "../../src/threads/thread-runtime.ts";
@@ -5,13 +6,14 @@ import type { StepSettings } from "./act.ts";
 import { Cells } from "./cells.ts";
 
 // A program of its own, as it stops itself: cancels a step and is stopped before the thread can act on it. Whoever
-// started it wakes it up when the grace is long over.
-const STOPS = 20;
+// started it wakes it up after the time that it names: long past the grace, and past the age at which a beat is old.
+const STOPS = 10;
+const STOP_MS = 350;
 const cells = new Cells();
 const settings: StepSettings = { cells: cells.buffer, url: "", starts: cells.take(), startGate: cells.take(), startFaults: [] };
 const runtime = await ThreadRuntime.start({
   workerFile: fileURLToPath(new URL("./steps.ts", import.meta.url)),
-  threads: 1,
+  threads: 4,
   cpuThreads: 1,
   cancelGraceMs: 50,
   maxRuns: 10,
@@ -26,6 +28,7 @@ for (let n = 0; n < STOPS; n++) {
   const ended = run.run({ name: "vendor", action: "do", computes: false, repeatable: false }, input);
   await cells.reached(act.runs);
   scope.cancel("deadline");
+  writeSync(1, `stopping for ${STOP_MS}\n`);
   process.kill(process.pid, "SIGSTOP");
   if ((await ended).outcome.status === "canceled") canceled++;
   run.close();

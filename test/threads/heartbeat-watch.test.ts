@@ -1,0 +1,92 @@
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { monotonicMs } from "../../src/concurrency/clock.ts";
+import { HeartbeatWatch } from "../../src/threads/heartbeat-watch.ts";
+import { Layout } from "../../src/threads/layout.ts";
+import type { PoolThread } from "../../src/threads/pool-thread.ts";
+import type { ThreadPool } from "../../src/threads/thread-pool.ts";
+
+const LOOK_MS = 500;
+
+let layout: Layout;
+let threads: { row: number | undefined }[];
+let killed: (readonly [row: number | undefined, reason: string])[];
+let watch: HeartbeatWatch;
+
+beforeEach(() => {
+  vi.useFakeTimers({ toFake: ["setInterval", "clearInterval"] });
+  layout = Layout.allocate(1, 2);
+  threads = [{ row: layout.claimRow(1) }, { row: layout.claimRow(2) }];
+  killed = [];
+  const kill = (thread: PoolThread, reason: string) => {
+    killed.push([thread.row, reason]);
+    threads = threads.filter((other) => other !== thread);
+    return true;
+  };
+  watch = new HeartbeatWatch(layout, [
+    {
+      get threads() {
+        return threads;
+      },
+      kill,
+    } as unknown as ThreadPool,
+  ]);
+});
+
+afterEach(() => {
+  watch.close();
+  vi.useRealTimers();
+});
+
+/** A beat of the row's thread as it would be written at that time after the start. */
+function beatAt(row: number, ms: number): void {
+  new Layout({ ...layout.handle, epochMs: monotonicMs() - ms }).beat(row);
+}
+
+function looks(count: number, between = (_look: number) => {}): void {
+  for (let look = 1; look <= count; look++) {
+    vi.advanceTimersByTime(LOOK_MS);
+    between(look);
+  }
+}
+
+test("a thread that does not beat between five looks is replaced, once; one that does is not", () => {
+  looks(4, (look) => beatAt(0, look * LOOK_MS));
+  expect(killed).toEqual([]);
+  looks(1);
+  expect(killed).toEqual([[1, "heartbeat"]]);
+  beatAt(0, 9_999);
+  looks(4);
+  expect(killed).toEqual([[1, "heartbeat"]]);
+  looks(1);
+  expect(killed).toEqual([
+    [1, "heartbeat"],
+    [0, "heartbeat"],
+  ]);
+});
+
+test("old beats are no reason: after a stop of the whole process all of them are", () => {
+  beatAt(0, -60_000);
+  beatAt(1, -60_000);
+  looks(3);
+  expect(killed).toEqual([]);
+  // The threads woke up as this one did, only a little later.
+  beatAt(0, 1);
+  beatAt(1, 1);
+  looks(4);
+  expect(killed).toEqual([]);
+});
+
+test("a single beat within the limit is enough, again and again", () => {
+  looks(40, (look) => {
+    if (look % 4 === 0) for (const row of [0, 1]) beatAt(row, look);
+  });
+  expect(killed).toEqual([]);
+});
+
+test("a thread that has not claimed its row yet is left alone, and closing ends the looks", () => {
+  threads = [{ row: undefined }];
+  looks(10);
+  expect(killed).toEqual([]);
+  watch.close();
+  expect(vi.getTimerCount()).toBe(0);
+});
