@@ -22,6 +22,8 @@ export interface ThreadPoolOptions {
 
 // Enough for a step declared repeatable to survive an accident, too few for one that kills its thread to kill many.
 const MAX_REPEATS = 2;
+// A worker file that cannot be loaded fails every time; an accident does not happen to so many threads in a row.
+const HOPELESS_STARTS = 5;
 const RESTART_PAUSE_MS = 100;
 const MAX_RESTART_PAUSE_MS = 5_000;
 
@@ -47,7 +49,8 @@ export class ThreadPool {
   #failedStarts = 0;
   #restartTimer: NodeJS.Timeout | undefined;
   #closing = false;
-  #threadReady: (() => void) | undefined;
+  #startedOrFailed: (() => void) | undefined;
+  #startFault: unknown;
 
   constructor(options: ThreadPoolOptions) {
     this.name = options.name;
@@ -87,9 +90,12 @@ export class ThreadPool {
     return this.#steps.size;
   }
 
-  /** Resolves when every thread has loaded and claimed its row. */
+  /** Resolves when every thread has loaded and claimed its row. Rejects when one after the other dies before it has. */
   async ready(): Promise<void> {
-    while (this.threads.length < this.#options.threads) await new Promise<void>((resolve) => (this.#threadReady = resolve));
+    while (this.threads.length < this.#options.threads) {
+      if (this.#failedStarts >= HOPELESS_STARTS) throw new Error(`the threads of the ${this.name} pool do not start: ${this.#startFault}`);
+      await new Promise<void>((resolve) => (this.#startedOrFailed = resolve));
+    }
   }
 
   /** Takes a step into the next batch. Its outcome comes through `step.settle`. */
@@ -207,6 +213,7 @@ export class ThreadPool {
       this.#threads.set(worker, thread);
       // Anything can be thrown, null included.
       worker.once("error", (error: NodeJS.ErrnoException | null | undefined) => {
+        if (!thread.ready) this.#startFault = error;
         thread.leaving ??= error?.code === "ERR_WORKER_OUT_OF_MEMORY" ? "out_of_memory" : "uncaught";
       });
       // What the thread had posted to us arrives before its exit does. The result of its last batch travels on Piscina's own
@@ -222,7 +229,7 @@ export class ThreadPool {
       change(thread);
       if (!thread.ready) continue;
       this.#failedStarts = 0;
-      this.#threadReady?.();
+      this.#startedOrFailed?.();
       if (this.#waiting.length > 0) this.#scheduleFlush();
     }
   }
@@ -246,6 +253,10 @@ export class ThreadPool {
       return;
     }
     this.#options.onReplaced(this, thread, reason);
+    if (!thread.ready) {
+      this.#failedStarts++;
+      this.#startedOrFailed?.();
+    }
     this.#watchNewWorkers();
     this.#ensureThreads(thread.ready);
   }
@@ -264,7 +275,6 @@ export class ThreadPool {
    */
   #ensureThreads(wasReady: boolean): void {
     if (this.#piscina.threads.length >= this.#options.threads || this.#restartTimer !== undefined) return;
-    if (!wasReady) this.#failedStarts++;
     const pause = wasReady ? 0 : Math.min(RESTART_PAUSE_MS * 2 ** (this.#failedStarts - 1), MAX_RESTART_PAUSE_MS);
     this.#restartTimer = setTimeout(() => {
       this.#restartTimer = undefined;

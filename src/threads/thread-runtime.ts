@@ -85,11 +85,16 @@ export class ThreadRuntime implements StepRunner {
     this.#heartbeat = new HeartbeatWatch(this.#layout, [this.#shared, this.#exclusive]);
   }
 
-  /** Starts the threads and resolves when all of them are up. */
+  /** Starts the threads and resolves when all of them are up. Rejects when they cannot be started, with none left. */
   static async start(options: ThreadRuntimeOptions): Promise<ThreadRuntime> {
     const runtime = new ThreadRuntime(options);
-    await Promise.all([runtime.#shared.ready(), runtime.#exclusive.ready()]);
-    return runtime;
+    try {
+      await Promise.all([runtime.#shared.ready(), runtime.#exclusive.ready()]);
+      return runtime;
+    } catch (error) {
+      await runtime.close();
+      throw error;
+    }
   }
 
   open(scope: CancelScope): StepRun {

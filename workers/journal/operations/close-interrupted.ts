@@ -2,7 +2,8 @@ import type { AnswerBody } from "../../../src/orders/answer.ts";
 import type { StepName } from "../../../src/orders/step.ts";
 import type { Tables } from "../tables/tables.ts";
 
-const STEPS: readonly StepName[] = ["payment", "vendor", "courier"];
+// Written so that the compiler misses a step that is forgotten here: it would never be undone.
+const STEPS = Object.keys({ payment: true, vendor: true, courier: true } satisfies Record<StepName, true>) as StepName[];
 // Nobody knows which of them had begun, let alone in which order they ended.
 const UNDOING = STEPS.toReversed();
 

@@ -1,0 +1,1 @@
+throw new Error("this worker file cannot be loaded");

@@ -1,0 +1,93 @@
+import type { Worker } from "node:worker_threads";
+import { beforeEach, expect, test } from "vitest";
+import { DispatchedStep } from "../../src/threads/dispatched-step.ts";
+import { GraceWatch } from "../../src/threads/grace-watch.ts";
+import { Layout } from "../../src/threads/layout.ts";
+import { PoolThread } from "../../src/threads/pool-thread.ts";
+import { eventually } from "../support/eventually.ts";
+
+const GRACE_MS = 30;
+
+let layout: Layout;
+let thread: PoolThread;
+let killed: PoolThread[];
+let watch: GraceWatch;
+
+beforeEach(() => {
+  layout = Layout.allocate(1, 1);
+  thread = new PoolThread({ threadId: 1 } as Worker);
+  thread.row = layout.claimRow(1);
+  killed = [];
+  watch = new GraceWatch(GRACE_MS, layout, (victim) => killed.push(victim));
+});
+
+function stepOn(on: PoolThread | undefined): DispatchedStep {
+  const input = { orderId: "o-1", amount: 1, attempt: 1 };
+  const step = new DispatchedStep({ id: 1, slot: 0, name: "vendor", action: "do", input }, false, () => {});
+  step.thread = on;
+  return step;
+}
+
+/** Cancels the run and has the thread come to the doorbell or not. */
+function cancel(heard: boolean): void {
+  layout.cancel(0, "deadline");
+  if (heard) layout.acknowledge(0, layout.head());
+}
+
+const past = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+
+function stall(ms: number): void {
+  const end = performance.now() + ms;
+  while (performance.now() < end);
+}
+
+test("a judgment that comes late gives the grace again, and then is carried out", async () => {
+  cancel(true);
+  watch.watch([stepOn(thread)]);
+  stall(2 * GRACE_MS);
+  // The late timer fires before this one, which was not set yet when it was due, and is judged within two turns.
+  await past(1);
+  await new Promise(setImmediate);
+  await new Promise(setImmediate);
+  expect([killed, watch.size]).toEqual([[], 1]);
+  await eventually("the second judgment", () => killed.length > 0);
+  expect([killed, watch.size]).toEqual([[thread], 0]);
+});
+
+test("stalls are no excuse for ever", async () => {
+  cancel(true);
+  watch.watch([stepOn(thread)]);
+  let stalls = 0;
+  for (; killed.length === 0 && stalls < 50; stalls++) {
+    stall(2 * GRACE_MS);
+    await past(1);
+    await new Promise(setImmediate);
+    await new Promise(setImmediate);
+  }
+  expect(killed).toEqual([thread]);
+  expect(stalls).toBeGreaterThan(1);
+});
+
+test("a step that settled, or was never sent, condemns nobody", async () => {
+  cancel(true);
+  const settled = stepOn(thread);
+  watch.watch([settled, stepOn(undefined)]);
+  settled.settle({ status: "ok" });
+  await eventually("the judgment", () => watch.size === 0);
+  expect(killed).toEqual([]);
+});
+
+test("a thread that beats but did not come to the doorbell is spared until it does", async () => {
+  cancel(false);
+  watch.watch([stepOn(thread)]);
+  const beats = setInterval(() => layout.beat(0), 5);
+  try {
+    await past(3 * GRACE_MS);
+    expect([killed, watch.size]).toEqual([[], 1]);
+    layout.acknowledge(0, layout.head());
+    await eventually("the judgment", () => killed.length > 0);
+    expect([killed, watch.size]).toEqual([[thread], 0]);
+  } finally {
+    clearInterval(beats);
+  }
+});
