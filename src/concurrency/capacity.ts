@@ -45,22 +45,15 @@ export class Capacity {
   }
 
   /** Waits for a permit, in order of arrival. Throws `Canceled` when the scope is canceled first. */
-  async acquire(scope?: CancelScope): Promise<Permit> {
-    scope?.throwIfCanceled();
+  acquire(scope?: CancelScope): Promise<Permit> {
+    if (scope?.cause !== undefined) return Promise.reject(new Canceled(scope.cause));
     const free = this.tryAcquire();
-    if (free !== undefined) return free;
-    const permit = await this.#enqueue(scope);
-    // Between the grant and this line the scope may have been canceled (rule 4).
-    if (scope?.cause !== undefined) {
-      permit.release();
-      throw new Canceled(scope.cause);
-    }
-    return permit;
+    return free === undefined ? this.#enqueue(scope) : Promise.resolve(free);
   }
 
   #enqueue(scope: CancelScope | undefined): Promise<Permit> {
     return new Promise((resolve, reject) => {
-      const waiter: Waiter = { grant: resolve, previous: this.#tail, next: undefined, unsubscribe: undefined };
+      const waiter: Waiter = { resolve, reject, scope, previous: this.#tail, next: undefined, unsubscribe: undefined };
       if (this.#tail === undefined) this.#head = waiter;
       else this.#tail.next = waiter;
       this.#tail = waiter;
@@ -89,12 +82,28 @@ export class Capacity {
     // The permit changes hands without becoming free in between, so nobody can overtake.
     this.#unlink(next);
     next.unsubscribe?.();
-    next.grant(new Permit(this.#release));
+    void GRANTED.then(() => this.#accept(next));
   };
+
+  #accept({ resolve, reject, scope }: Waiter): void {
+    const permit = new Permit(this.#release);
+    // Between the grant and this turn the scope may have been canceled (rule 4).
+    if (scope?.cause === undefined) {
+      resolve(permit);
+    } else {
+      permit.release();
+      reject(new Canceled(scope.cause));
+    }
+  }
 }
 
+// A turn of the microtask queue between the grant and its acceptance. Made at the grant, so that a waiter holds one promise only.
+const GRANTED = Promise.resolve();
+
 interface Waiter {
-  readonly grant: (permit: Permit) => void;
+  readonly resolve: (permit: Permit) => void;
+  readonly reject: (error: Canceled) => void;
+  readonly scope: CancelScope | undefined;
   previous: Waiter | undefined;
   next: Waiter | undefined;
   unsubscribe: Unsubscribe | undefined;

@@ -39,14 +39,16 @@ export interface TaskGroupOptions<T> {
  */
 export class TaskGroup<T> implements AsyncDisposable {
   readonly scope = new CancelScope();
-  readonly #outcomes: (TaskOutcome<T> | undefined)[] = [];
+  // Filled as tasks end, so that a group whose tasks all wait holds nothing in it.
+  readonly #outcomes: TaskOutcome<T>[] = [];
   readonly #isFailure: ((value: T) => boolean) | undefined;
   readonly #leaveParent: Unsubscribe | undefined;
   readonly #stopTimer: Unsubscribe | undefined;
+  #spawned = 0;
   #running = 0;
   #firstFailure: number | undefined;
   #joined: Promise<GroupResult<T>> | undefined;
-  #allEnded: (() => void) | undefined;
+  #allEnded: ((result: GroupResult<T>) => void) | undefined;
 
   constructor(options: TaskGroupOptions<T> = {}) {
     this.#isFailure = options.isFailure;
@@ -66,12 +68,11 @@ export class TaskGroup<T> implements AsyncDisposable {
    */
   spawn(task: (scope: CancelScope) => Promise<T>): void {
     if (this.#joined !== undefined) throw new Error("spawn after join: a task group is used once");
-    const index = this.#outcomes.length;
+    const index = this.#spawned++;
     if (this.scope.cause !== undefined) {
-      this.#outcomes.push({ status: "canceled", cause: this.scope.cause });
+      this.#outcomes[index] = { status: "canceled", cause: this.scope.cause };
       return;
     }
-    this.#outcomes.push(undefined);
     this.#running++;
     let promise: Promise<T>;
     try {
@@ -89,7 +90,7 @@ export class TaskGroup<T> implements AsyncDisposable {
 
   /** Waits until every task has ended. Never rejects. A second call gives the same result. */
   join(): Promise<GroupResult<T>> {
-    this.#joined ??= this.#waitForAll();
+    this.#joined ??= this.#running === 0 ? Promise.resolve(this.#end()) : new Promise((resolve) => (this.#allEnded = resolve));
     return this.#joined;
   }
 
@@ -99,15 +100,10 @@ export class TaskGroup<T> implements AsyncDisposable {
     await this.join();
   }
 
-  async #waitForAll(): Promise<GroupResult<T>> {
-    if (this.#running > 0) await new Promise<void>((resolve) => (this.#allEnded = resolve));
+  #end(): GroupResult<T> {
     this.#stopTimer?.();
     this.#leaveParent?.();
-    return {
-      outcomes: this.#outcomes as TaskOutcome<T>[],
-      firstFailure: this.#firstFailure,
-      cause: this.scope.cause,
-    };
+    return { outcomes: this.#outcomes, firstFailure: this.#firstFailure, cause: this.scope.cause };
   }
 
   #succeed(index: number, value: T): void {
@@ -142,6 +138,6 @@ export class TaskGroup<T> implements AsyncDisposable {
 
   #ended(): void {
     this.#running--;
-    if (this.#running === 0) this.#allEnded?.();
+    if (this.#running === 0) this.#allEnded?.(this.#end());
   }
 }

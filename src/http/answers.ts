@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import type { Response } from "express";
 import type { ErrorKind } from "../orders/error-kind.ts";
 import { headersOf, STATUS } from "./status.ts";
@@ -5,7 +6,13 @@ import { headersOf, STATUS } from "./status.ts";
 /** Sends a body that is JSON text already. Does nothing when the client is gone. */
 export function sendJson(response: Response, status: number, json: string, headers: Readonly<Record<string, string>> = {}): void {
   if (response.headersSent || response.destroyed) return;
-  response.writeHead(status, { ...headers, "Content-Type": "application/json; charset=utf-8", "Content-Length": Buffer.byteLength(json) });
+  const id: string | null | undefined = response.locals.requestId;
+  response.writeHead(status, {
+    ...(id !== undefined && { "X-Request-Id": id ?? randomUUID() }),
+    ...headers,
+    "Content-Type": "application/json; charset=utf-8",
+    "Content-Length": Buffer.byteLength(json),
+  });
   response.end(json);
 }
 

@@ -1,4 +1,4 @@
-import type { ErrorRequestHandler, RequestHandler } from "express";
+import type { ErrorRequestHandler, RequestHandler, Response } from "express";
 import type { Logger } from "pino";
 import { sendError } from "./answers.ts";
 import { BadRequest } from "./bad-request.ts";
@@ -7,11 +7,9 @@ import { BadRequest } from "./bad-request.ts";
 export const noSuchRoute: RequestHandler = (request, response) =>
   sendError(response, "not_found", `no route ${request.method} ${request.path}`);
 
-/**
- * The answer to whatever a handler threw. What the client sent wrong is named; of everything else it learns only
- * that it happened, and the log gets the rest.
- */
+/** The answer to whatever a handler threw. What the client sent wrong is named; all else is a fault of ours. */
 export function errorAnswers(log: Logger): ErrorRequestHandler {
+  const fail = faultAnswer(log);
   return (error: unknown, _request, response, _next) => {
     if (error instanceof BadRequest) return sendError(response, "bad_request", error.message);
     const { type, status, limit } = error as { type?: string; status?: number; limit?: number };
@@ -21,6 +19,13 @@ export function errorAnswers(log: Logger): ErrorRequestHandler {
     if (type === "encoding.unsupported")
       return sendError(response, "bad_request", "Content-Encoding: must be identity, gzip, deflate or br");
     if (status !== undefined && status >= 400 && status < 500) return sendError(response, "bad_request", "the request is malformed");
+    fail(error, response);
+  };
+}
+
+/** The answer to a fault of ours: the client learns only that it happened, and the log gets the rest. */
+export function faultAnswer(log: Logger): (error: unknown, response: Response) => void {
+  return (error, response) => {
     log.error({ err: error }, "request failed");
     sendError(response, "internal", "internal error");
   };

@@ -1,9 +1,10 @@
-import { type Request, type Response, Router, raw } from "express";
+import { type NextFunction, type Request, type Response, Router, raw } from "express";
 import type { OrderDesk, Placement, PlaceRequest } from "../orders/order-desk.ts";
 import { JournalUnavailable, type OrderJournal } from "../orders/order-journal.ts";
 import { viewOf } from "../orders/order-view.ts";
 import { Refused } from "../orders/refused.ts";
 import { sendError, sendJson } from "./answers.ts";
+import { forgetRequest } from "./forget-request.ts";
 import { readIdempotencyKey } from "./idempotency-key.ts";
 import { onlyMethods } from "./methods.ts";
 import { readOrder } from "./order-body.ts";
@@ -20,31 +21,46 @@ export interface OrderParts {
 const MAX_BODY_BYTES = 16 * 1024;
 // Until clients are told apart, all keys are of one client.
 const ANYONE = "";
+const REPLAYED = { "Idempotent-Replayed": "true" };
 
+<<<<<<< HEAD
 /** `POST /order` and `GET /order/{order_id}`. */
 export function orderRoutes({ desk, journal, simulated }: OrderParts): Router {
   const router = Router({ caseSensitive: true, strict: true });
+=======
+/** `POST /order` and `GET /order/{order_id}`. `fail` answers what went wrong after an order was taken in. */
+export function orderRoutes({ desk, journal, simulated }: OrderParts, fail: (error: unknown, response: Response) => void): Router {
+  const router = Router();
+>>>>>>> memory
   // Read as JSON whatever the Content-Type says: plain `curl -d` calls it a form.
   const body = raw({ type: () => true, limit: MAX_BODY_BYTES });
   router.route("/order").post(body, placeOrder).all(onlyMethods("POST"));
   router.route("/order/:order_id").get(showOrder).all(onlyMethods("GET", "HEAD"));
   return router;
 
-  async function placeOrder(request: Request, response: Response): Promise<void> {
-    let placement: Placement | undefined;
-    // Fires after every answer too; leaving an order that has ended does nothing.
-    response.once("close", () => placement?.leave());
-    try {
-      placement = await desk.place(readRequest(request));
-    } catch (error) {
-      if (!(error instanceof Refused)) throw error;
-      sendError(response, error.kind, error.message);
-      return;
-    }
+  // Gives Express no promise and keeps no `next`: from either hangs all that its routers have made for this request.
+  function placeOrder(request: Request, response: Response, next: NextFunction): void {
+    desk.place(readRequest(request)).then(
+      (placement) => {
+        forgetRequest(request);
+        answerWhenEnded(placement, response);
+      },
+      (error: unknown) => {
+        if (error instanceof Refused) sendError(response, error.kind, error.message);
+        else next(error);
+      },
+    );
+  }
+
+  function answerWhenEnded({ answer, replayed, leave }: Placement, response: Response): void {
     // The client may have hung up while the order was being written down.
-    if (response.closed) placement.leave();
-    const { error, json } = await placement.answer;
-    sendJson(response, error === undefined ? 200 : STATUS[error], json, placement.replayed ? { "Idempotent-Replayed": "true" } : {});
+    if (response.closed) leave();
+    // Fires after every answer too; leaving an order that has ended does nothing.
+    else response.on("close", leave);
+    answer.then(
+      ({ error, json }) => sendJson(response, error === undefined ? 200 : STATUS[error], json, replayed ? REPLAYED : {}),
+      (error: unknown) => fail(error, response),
+    );
   }
 
   function readRequest({ body, headers }: Request): PlaceRequest {

@@ -1,6 +1,6 @@
 import express, { type Express } from "express";
 import type { Logger } from "pino";
-import { errorAnswers, noSuchRoute } from "./fallbacks.ts";
+import { errorAnswers, faultAnswer, noSuchRoute } from "./fallbacks.ts";
 import { healthRoutes, type Readiness } from "./health-routes.ts";
 import { type OrderParts, orderRoutes } from "./order-routes.ts";
 import { requestId } from "./request-id.ts";
@@ -10,7 +10,7 @@ export function publicApp(orders: OrderParts, readiness: () => Readiness, log: L
   const app = express();
   app.disable("x-powered-by");
   app.use(requestId);
-  app.use(orderRoutes(orders));
+  app.use(orderRoutes(orders, faultAnswer(log)));
   app.use(healthRoutes(readiness));
   app.use(noSuchRoute);
   app.use(errorAnswers(log));

@@ -1,12 +1,14 @@
-import { randomUUID } from "node:crypto";
 import type { RequestHandler } from "express";
 
 // What is echoed goes into logs: visible ASCII of a sane length, or it is replaced.
 const ACCEPTABLE = /^[\x21-\x7e]{1,128}$/;
 
-/** Echoes `X-Request-Id`, or makes one. */
+/**
+ * Has the answer carry the `X-Request-Id` of its request; null in `locals` has it make one. Not set as a header at once,
+ * nor made: an order may wait for minutes, and Node makes an id of 16 strings that it only joins when it is written.
+ */
 export const requestId: RequestHandler = (request, response, next) => {
   const given = request.headers["x-request-id"];
-  response.setHeader("X-Request-Id", typeof given === "string" && ACCEPTABLE.test(given) ? given : randomUUID());
+  response.locals.requestId = typeof given === "string" && ACCEPTABLE.test(given) ? given : null;
   next();
 };

@@ -82,9 +82,11 @@ export class OrderDesk {
         const { key } = request;
         const accepted = await this.#options.journal.accept({ orderId, amount, nowMs: Date.now(), ...(key !== undefined && { key }) });
         switch (accepted.type) {
-          case "accepted":
+          case "accepted": {
+            const placement = this.#start(inputOf(request, accepted.attempt));
             started = true;
-            return this.#start(inputOf(request, accepted.attempt));
+            return placement;
+          }
           case "replayed":
             return { answer: Promise.resolve(accepted.answer), replayed: true, leave() {} };
           case "conflict":
@@ -125,13 +127,20 @@ export class OrderDesk {
     return { answer: run.answer, replayed: false, leave: run.join() };
   }
 
-  async #run(run: OrderRun): Promise<StoredAnswer> {
+  #run(run: OrderRun): Promise<StoredAnswer> {
     const { input, scope } = run;
     // An order that was being written down when everything was canceled has missed that.
     if (this.#stop.cause !== undefined) scope.cancel(this.#stop.cause);
     const stopTimer = scope.cancelAfter(this.#options.orderTimeoutMs);
-    const outcome = await this.#options.pipeline.run(input, scope);
-    stopTimer();
+    return this.#options.pipeline.run(input, scope).then((outcome) => {
+      stopTimer();
+      return this.#finish(run, outcome);
+    });
+  }
+
+  /** All steps have ended: undoes what has to be undone and stores how the order ended. */
+  async #finish(run: OrderRun, outcome: OrderOutcome): Promise<StoredAnswer> {
+    const { input } = run;
     const undo = outcome.error === undefined ? undefined : await this.#undo(input, outcome);
     const finish = finishOf(input, outcome, undo);
     try {

@@ -1,10 +1,13 @@
 import type { CancelScope } from "../concurrency/cancel-scope.ts";
-import type { Capacity } from "../concurrency/capacity.ts";
+import type { Capacity, Permit } from "../concurrency/capacity.ts";
 import { monotonicMs } from "../concurrency/clock.ts";
-import { TaskGroup, type TaskOutcome } from "../concurrency/task-group.ts";
+import { type GroupResult, TaskGroup, type TaskOutcome } from "../concurrency/task-group.ts";
 import { errorOf, type OrderOutcome } from "./outcome.ts";
 import { type EndedStep, STEPS, type StepInput, type StepName } from "./step.ts";
-import type { StepRun, StepRunner } from "./step-runner.ts";
+import type { StepRun, StepRunner, StepSpec } from "./step-runner.ts";
+
+const WAITING = specs(false);
+const COMPUTING = specs(true);
 
 /** Runs the three steps of an order in parallel: the first failure, or the order's scope, cancels the rest. */
 export class Pipeline {
@@ -18,35 +21,63 @@ export class Pipeline {
 
   /**
    * Resolves when every step has ended, so nothing of the order runs afterwards. `scope` carries the deadline, the
-   * client's hang-up and the shutdown. Does not reject for anything that a step, a thread or a client does.
+   * client's hang-up and the shutdown. Throws when the runner has no room; does not reject for anything that a step, a
+   * thread or a client does.
+   *
+   * Promises are passed on as they are, from here to the dispatched step: an order may wait for minutes, ten thousand of
+   * them at once, and each `await` on its way would keep half a kilobyte for that long.
    */
-  async run(input: StepInput, scope: CancelScope): Promise<OrderOutcome> {
+  run(input: StepInput, scope: CancelScope): Promise<OrderOutcome> {
     const startedAtMs = monotonicMs();
-    await using group = new TaskGroup<EndedStep>({ parent: scope, isFailure });
+    const group = new TaskGroup<EndedStep>({ parent: scope, isFailure });
     const run = this.#runner.open(group.scope);
     for (const name of STEPS) group.spawn((groupScope) => this.#step(name, input, run, groupScope));
-    const { outcomes, firstFailure, cause } = await group.join();
-    run.close();
-    const ended = outcomes.map(endOf);
-    const steps = STEPS.map((name, index) => {
-      const { outcome, endedAtMs } = ended[index] as EndedStep;
-      return { name, outcome, endedAtMs, durationMs: Math.max(0, Math.round(endedAtMs - startedAtMs)) };
+    return group.join().then((result) => {
+      run.close();
+      return outcomeOf(result, startedAtMs);
     });
-    const error = errorOf(
-      ended.map(({ outcome }) => outcome),
-      firstFailure,
-      cause,
-    );
-    return error === undefined ? { steps } : { steps, error };
   }
 
-  async #step(name: StepName, input: StepInput, run: StepRun, scope: CancelScope): Promise<EndedStep> {
+  #step(name: StepName, input: StepInput, run: StepRun, scope: CancelScope): Promise<EndedStep> {
     const capacity = this.#capacities[name];
-    // Held until the step has really ended, which for a step on a lost thread is that thread's exit.
-    using _permit = capacity.tryAcquire() ?? (await capacity.acquire(scope));
-    const computes = (input.simulation?.cpuMs?.[name] ?? 0) > 0;
-    return await run.run({ name, action: "do", computes, repeatable: false }, input);
+    const permit = capacity.tryAcquire();
+    if (permit === undefined) return capacity.acquire(scope).then((late) => runHolding(late, name, input, run));
+    return runHolding(permit, name, input, run);
   }
+}
+
+/** Holds the permit until the step has really ended, which for a step on a lost thread is that thread's exit. */
+function runHolding(permit: Permit, name: StepName, input: StepInput, run: StepRun): Promise<EndedStep> {
+  const spec = (input.simulation?.cpuMs?.[name] ?? 0) > 0 ? COMPUTING[name] : WAITING[name];
+  return run.run(spec, input).then(
+    (ended) => {
+      permit.release();
+      return ended;
+    },
+    (error: unknown) => {
+      permit.release();
+      throw error;
+    },
+  );
+}
+
+function specs(computes: boolean): Record<StepName, StepSpec> {
+  const spec = (name: StepName): StepSpec => ({ name, action: "do", computes, repeatable: false });
+  return { payment: spec("payment"), vendor: spec("vendor"), courier: spec("courier") };
+}
+
+function outcomeOf({ outcomes, firstFailure, cause }: GroupResult<EndedStep>, startedAtMs: number): OrderOutcome {
+  const ended = outcomes.map(endOf);
+  const steps = STEPS.map((name, index) => {
+    const { outcome, endedAtMs } = ended[index] as EndedStep;
+    return { name, outcome, endedAtMs, durationMs: Math.max(0, Math.round(endedAtMs - startedAtMs)) };
+  });
+  const error = errorOf(
+    ended.map(({ outcome }) => outcome),
+    firstFailure,
+    cause,
+  );
+  return error === undefined ? { steps } : { steps, error };
 }
 
 function isFailure({ outcome }: EndedStep): boolean {

@@ -1,35 +1,64 @@
 import { monotonicMs } from "../concurrency/clock.ts";
-import type { EndedStep, StepOutcome } from "../orders/step.ts";
+import type { EndedStep, StepInput, StepOutcome } from "../orders/step.ts";
+import type { StepSpec } from "../orders/step-runner.ts";
 import type { PoolThread } from "./pool-thread.ts";
 import type { StepMessage } from "./protocol.ts";
 
+/** Who dispatched a step and keeps count of it. */
+export interface StepOwner {
+  /** Called once, before anybody learns the outcome. */
+  stepSettled(step: DispatchedStep): void;
+}
+
 /** One step from the moment the runtime takes it until it has settled. Main thread. */
 export class DispatchedStep {
-  readonly message: StepMessage;
-  readonly repeatable: boolean;
+  /** Unique while the process lives. */
+  readonly id: number;
+  readonly slot: number;
+  readonly spec: StepSpec;
+  readonly input: StepInput;
   /** The thread it was sent to; undefined while it waits in the next batch. */
   thread: PoolThread | undefined;
   repeats = 0;
-  #settle: ((ended: EndedStep) => void) | undefined;
+  /** The one before it in the same run. */
+  older: DispatchedStep | undefined;
+  readonly #owner: StepOwner;
+  #resolve: ((ended: EndedStep) => void) | undefined;
 
-  constructor(message: StepMessage, repeatable: boolean, settle: (ended: EndedStep) => void) {
-    this.message = message;
-    this.repeatable = repeatable;
-    this.#settle = settle;
+  constructor(id: number, slot: number, spec: StepSpec, input: StepInput, owner: StepOwner, resolve: (ended: EndedStep) => void) {
+    this.id = id;
+    this.slot = slot;
+    this.spec = spec;
+    this.input = input;
+    this.#owner = owner;
+    this.#resolve = resolve;
   }
 
   get settled(): boolean {
-    return this.#settle === undefined;
+    return this.#resolve === undefined;
+  }
+
+  /** Made for each sending and not kept. */
+  message(): StepMessage {
+    return { id: this.id, slot: this.slot, name: this.spec.name, action: this.spec.action, input: this.input };
+  }
+
+  /** It goes to this thread, or back to where it waits for one. */
+  moveTo(thread: PoolThread | undefined): void {
+    if (this.thread !== undefined) this.thread.inFlight--;
+    if (thread !== undefined) thread.inFlight++;
+    this.thread = thread;
   }
 
   /** Ends the step. Only the first call counts: an outcome that was on its way when the thread died may come too late. */
   settle(outcome: StepOutcome, endedAtMs: number = monotonicMs()): void {
-    const settle = this.#settle;
-    if (settle === undefined) return;
-    this.#settle = undefined;
-    this.thread?.inFlight.delete(this.message.id);
+    const resolve = this.#resolve;
+    if (resolve === undefined) return;
+    this.#resolve = undefined;
+    if (this.thread !== undefined) this.thread.inFlight--;
     // An earlier run that was lost with its thread may have had its effect, whatever the last one says of itself.
     const known = this.repeats > 0 && outcome.status !== "ok" ? { ...outcome, effect: "unknown" as const } : outcome;
-    settle({ outcome: known, endedAtMs });
+    this.#owner.stepSettled(this);
+    resolve({ outcome: known, endedAtMs });
   }
 }

@@ -1,5 +1,4 @@
 import type { Worker } from "node:worker_threads";
-import type { DispatchedStep } from "./dispatched-step.ts";
 
 /** Why a thread was replaced. */
 export type ReplaceReason = "grace" | "heartbeat" | "chaos" | "exit" | "uncaught" | "out_of_memory";
@@ -9,7 +8,8 @@ export class PoolThread {
   readonly worker: Worker;
   /** Kept here because a `Worker` forgets its id when it exits. */
   readonly id: number;
-  readonly inFlight = new Map<number, DispatchedStep>();
+  /** Steps that were sent to it and have not settled; each of them keeps the count. */
+  inFlight = 0;
   /** Its tracker row, once it has loaded its worker file and claimed one. */
   row: number | undefined;
   /** Piscina counts it among the threads it gives tasks to. The first threads of a pool are so before they run, later ones after. */

@@ -21,8 +21,8 @@ export interface StepMessage {
   readonly input: StepInput;
 }
 
-/** The payload of one Piscina task: all steps of one event-loop turn for one thread. */
-export type Batch = readonly StepMessage[];
+/** The payload of one Piscina task: all steps of one event-loop turn for one thread. Each side empties its own array once it is through. */
+export type Batch = StepMessage[];
 
 /** Step id, when it ended (`monotonicMs`), and how; null stands for ok, the outcome of almost all. */
 export type OutcomeEntry = readonly [id: number, endedAtMs: number, outcome: Exclude<StepOutcome, { status: "ok" }> | null];

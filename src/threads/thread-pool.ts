@@ -100,14 +100,14 @@ export class ThreadPool {
 
   /** Takes a step into the next batch. Its outcome comes through `step.settle`. */
   enqueue(step: DispatchedStep): void {
-    this.#steps.set(step.message.id, step);
+    this.#steps.set(step.id, step);
     this.#waiting.push(step);
     this.#scheduleFlush();
   }
 
   /** To be called when a step settled, however. */
   forget(step: DispatchedStep): void {
-    this.#steps.delete(step.message.id);
+    this.#steps.delete(step.id);
     // The exclusive pool may have a step waiting for this thread.
     if (this.#waiting.length > 0) this.#scheduleFlush();
   }
@@ -150,7 +150,7 @@ export class ThreadPool {
     this.#waiting = [];
     const batches = new Map<PoolThread, StepMessage[]>();
     for (const step of waiting) {
-      const cause = layout.causeOf(step.message.slot);
+      const cause = layout.causeOf(step.slot);
       if (cause !== undefined) {
         step.settle({ status: "canceled", cause, effect: "none" });
         continue;
@@ -160,11 +160,10 @@ export class ThreadPool {
         this.#waiting.push(step);
         continue;
       }
-      step.thread = thread;
-      thread.inFlight.set(step.message.id, step);
+      step.moveTo(thread);
       const batch = batches.get(thread);
-      if (batch === undefined) batches.set(thread, [step.message]);
-      else batch.push(step.message);
+      if (batch === undefined) batches.set(thread, [step.message()]);
+      else batch.push(step.message());
     }
     for (const [thread, batch] of batches) this.#send(thread, batch);
   }
@@ -173,16 +172,19 @@ export class ThreadPool {
     let best: PoolThread | undefined;
     for (const thread of this.#threads.values()) {
       if (!thread.ready || thread.leaving !== undefined) continue;
-      if (this.name === "exclusive" && thread.inFlight.size > 0) continue;
-      if (best === undefined || thread.inFlight.size < best.inFlight.size) best = thread;
+      if (this.name === "exclusive" && thread.inFlight > 0) continue;
+      if (best === undefined || thread.inFlight < best.inFlight) best = thread;
     }
     return best;
   }
 
-  #send(thread: PoolThread, batch: Batch): void {
+  #send(thread: PoolThread, batch: StepMessage[]): void {
     this.#target = thread.id;
+    const sent = this.#piscina.run(batch);
+    // The thread has its copy. Piscina keeps this one until the last step has ended, which may take minutes.
+    batch.length = 0;
     // Piscina takes a thread that died of `throw null` for one that gave null as its result; `exit` settles it.
-    this.#piscina.run(batch).then(
+    sent.then(
       (entries: OutcomeEntry[] | null) => this.#settleAll(entries ?? []),
       (error: unknown) => {
         // A thread that is dying rejects before its `exit`; only that event says that nothing of it runs any more.
@@ -242,10 +244,11 @@ export class ThreadPool {
     const reason = thread.leaving ?? "exit";
     thread.leaving = reason;
     const { layout } = this.#options;
-    for (const step of [...thread.inFlight.values()]) {
-      const cause = layout.causeOf(step.message.slot);
+    for (const step of [...this.#steps.values()]) {
+      if (step.thread !== thread) continue;
+      const cause = layout.causeOf(step.slot);
       if (cause !== undefined) step.settle({ status: "canceled", cause, effect: "unknown" });
-      else if (step.repeatable && step.repeats < MAX_REPEATS && !this.#closing) this.#repeat(step);
+      else if (step.spec.repeatable && step.repeats < MAX_REPEATS && !this.#closing) this.#repeat(step);
       else step.settle({ status: "lost", reason: `thread ended: ${reason}`, effect: "unknown" });
     }
     if (this.#closing) {
@@ -262,8 +265,7 @@ export class ThreadPool {
   }
 
   #repeat(step: DispatchedStep): void {
-    step.thread?.inFlight.delete(step.message.id);
-    step.thread = undefined;
+    step.moveTo(undefined);
     step.repeats++;
     this.#waiting.push(step);
     this.#scheduleFlush();

@@ -1,17 +1,14 @@
-import type { CancelCause } from "../concurrency/cancel-cause.ts";
-import type { CancelScope, Unsubscribe } from "../concurrency/cancel-scope.ts";
+import type { CancelScope } from "../concurrency/cancel-scope.ts";
 import { Capacity } from "../concurrency/capacity.ts";
-import { monotonicMs } from "../concurrency/clock.ts";
-import type { EndedStep, StepInput } from "../orders/step.ts";
-import type { StepRun, StepRunner, StepSpec } from "../orders/step-runner.ts";
+import type { StepRun, StepRunner } from "../orders/step-runner.ts";
 import { CancelBoard } from "./cancel-board.ts";
-import { DispatchedStep } from "./dispatched-step.ts";
 import { GraceWatch } from "./grace-watch.ts";
 import { HeartbeatWatch } from "./heartbeat-watch.ts";
 import { Layout } from "./layout.ts";
 import type { PoolThread, ReplaceReason } from "./pool-thread.ts";
 import type { LogMessage } from "./protocol.ts";
 import { ThreadPool } from "./thread-pool.ts";
+import { type RunParts, ThreadRun } from "./thread-run.ts";
 import { type Totals, Tracker } from "./tracker.ts";
 
 export interface ThreadRuntimeOptions {
@@ -54,10 +51,10 @@ export class ThreadRuntime implements StepRunner {
   readonly #shared: ThreadPool;
   readonly #exclusive: ThreadPool;
   readonly #exclusiveCapacity: Capacity;
+  readonly #parts: RunParts;
   readonly #grace: GraceWatch;
   readonly #heartbeat: HeartbeatWatch;
   readonly #replaced = new Map<ReplaceReason, number>();
-  #nextId = 1;
 
   private constructor(options: ThreadRuntimeOptions) {
     // Twice as many rows as threads: a replacement claims its row while the dead thread's is still being settled.
@@ -82,6 +79,13 @@ export class ThreadRuntime implements StepRunner {
     this.#exclusiveCapacity = new Capacity(options.cpuThreads);
     const kill = (thread: PoolThread) => void (this.#shared.kill(thread, "grace") || this.#exclusive.kill(thread, "grace"));
     this.#grace = new GraceWatch(options.cancelGraceMs, this.#layout, kill);
+    this.#parts = {
+      board: this.#board,
+      grace: this.#grace,
+      shared: this.#shared,
+      exclusive: this.#exclusive,
+      exclusiveCapacity: this.#exclusiveCapacity,
+    };
     this.#heartbeat = new HeartbeatWatch(this.#layout, [this.#shared, this.#exclusive]);
   }
 
@@ -98,7 +102,7 @@ export class ThreadRuntime implements StepRunner {
   }
 
   open(scope: CancelScope): StepRun {
-    return new ThreadRun(this.#board, this.#grace, scope, (spec, input, slot, run) => this.#dispatch(spec, input, slot, run, scope));
+    return new ThreadRun(this.#parts, scope);
   }
 
   /** What runs and ever ran, from the threads' own books. */
@@ -136,7 +140,7 @@ export class ThreadRuntime implements StepRunner {
     const busiest = this.#pools()
       .flatMap((pool) => pool.threads.map((thread) => ({ pool, thread })))
       .filter(({ thread }) => thread.leaving === undefined)
-      .sort((a, b) => b.thread.inFlight.size - a.thread.inFlight.size)[0];
+      .sort((a, b) => b.thread.inFlight - a.thread.inFlight)[0];
     if (busiest === undefined) return undefined;
     busiest.pool.kill(busiest.thread, "chaos");
     return busiest.thread.id;
@@ -152,84 +156,4 @@ export class ThreadRuntime implements StepRunner {
   #pools(): readonly ThreadPool[] {
     return [this.#shared, this.#exclusive];
   }
-
-  async #dispatch(spec: StepSpec, input: StepInput, slot: number, run: ThreadRun, scope: CancelScope): Promise<EndedStep> {
-    if (!spec.computes) return this.#send(this.#shared, spec, input, slot, run);
-    // Waits here, not in a queue of the pool: a canceled wait ends at once and its step never runs.
-    const permit = this.#exclusiveCapacity.tryAcquire() ?? (await this.#exclusiveCapacity.acquire(scope));
-    try {
-      return await this.#send(this.#exclusive, spec, input, slot, run);
-    } finally {
-      permit.release();
-    }
-  }
-
-  #send(pool: ThreadPool, spec: StepSpec, input: StepInput, slot: number, run: ThreadRun): Promise<EndedStep> {
-    return new Promise((resolve) => {
-      const message = { id: this.#nextId++, slot, name: spec.name, action: spec.action, input };
-      const step = new DispatchedStep(message, spec.repeatable, (ended) => {
-        run.steps.delete(step);
-        pool.forget(step);
-        resolve(ended);
-      });
-      run.steps.set(step, pool);
-      pool.enqueue(step);
-    });
-  }
-}
-
-type Dispatch = (spec: StepSpec, input: StepInput, slot: number, run: ThreadRun) => Promise<EndedStep>;
-
-/** One run's slot on the board and its dispatched steps. */
-class ThreadRun implements StepRun {
-  readonly steps = new Map<DispatchedStep, ThreadPool>();
-  readonly #board: CancelBoard;
-  readonly #scope: CancelScope;
-  readonly #slot: number;
-  readonly #unsubscribe: Unsubscribe;
-  readonly #dispatch: Dispatch;
-  #endWatch: Unsubscribe | undefined;
-  #open = 0;
-  #closed = false;
-
-  constructor(board: CancelBoard, grace: GraceWatch, scope: CancelScope, dispatch: Dispatch) {
-    this.#board = board;
-    this.#scope = scope;
-    this.#slot = board.take();
-    this.#dispatch = dispatch;
-    this.#unsubscribe = scope.onCancel((cause) => {
-      board.cancel(this.#slot, cause);
-      if (this.steps.size === 0) return;
-      for (const pool of new Set(this.steps.values())) pool.canceled();
-      this.#endWatch = grace.watch([...this.steps.keys()]);
-    });
-  }
-
-  async run(spec: StepSpec, input: StepInput): Promise<EndedStep> {
-    if (this.#closed) throw new Error("step started in a run that is closed");
-    if (this.#scope.cause !== undefined) return neverRan(this.#scope.cause);
-    this.#open++;
-    try {
-      return await this.#dispatch(spec, input, this.#slot, this);
-    } catch (error) {
-      // The only throw in there is the wait for an exclusive thread that was canceled.
-      if (this.#scope.cause !== undefined) return neverRan(this.#scope.cause);
-      throw error;
-    } finally {
-      this.#open--;
-    }
-  }
-
-  close(): void {
-    if (this.#closed) throw new Error("run closed twice");
-    if (this.#open > 0) throw new Error(`run closed with ${this.#open} of its steps still running`);
-    this.#closed = true;
-    this.#unsubscribe();
-    this.#endWatch?.();
-    this.#board.giveBack(this.#slot);
-  }
-}
-
-function neverRan(cause: CancelCause): EndedStep {
-  return { outcome: { status: "canceled", cause, effect: "none" }, endedAtMs: monotonicMs() };
 }

@@ -23,7 +23,7 @@ export class TaskGroupModel {
   joined = false;
   readonly tasks: ModelTask[] = [];
   readonly #met: Set<string>;
-  #due: (ModelTask | "leave")[] = [];
+  #due: ModelTask[] = [];
   #firstFailure: number | undefined;
 
   constructor(canceled: CancelCause | undefined, met: Set<string>) {
@@ -86,10 +86,7 @@ export class TaskGroupModel {
   turn(): void {
     const due = this.#due;
     this.#due = [];
-    for (const each of due) {
-      if (each === "leave") this.#leave();
-      else if (each.end !== undefined) this.#finish(each, each.end);
-    }
+    for (const task of due) if (task.end !== undefined) this.#finish(task, task.end);
   }
 
   #finish(task: ModelTask, end: End): void {
@@ -100,7 +97,7 @@ export class TaskGroupModel {
     if ("error" in end) this.#fail(index, "thrown");
     else if ("value" in end && end.value.bad) this.#fail(index, "data");
     else if ("value" in end && this.cause !== undefined) this.#met.add("ok after the cancel");
-    if (this.joined && this.running === 0) this.#due.push("leave");
+    if (this.joined && this.running === 0) this.#leave();
   }
 
   #fail(index: number, how: string): void {

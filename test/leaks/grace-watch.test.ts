@@ -9,7 +9,8 @@ const GRACE_MS = 20;
 
 function newStep(): DispatchedStep {
   const input = { orderId: "o-1", amount: 1, attempt: 1 };
-  return new DispatchedStep({ id: 1, slot: 0, name: "vendor", action: "do", input }, false, () => {});
+  const spec = { name: "vendor", action: "do", computes: false, repeatable: false } as const;
+  return new DispatchedStep(1, 0, spec, input, { stepSettled() {} }, () => {});
 }
 
 test("one timer for any number of watched runs, none for none", async () => {

@@ -21,7 +21,7 @@ const row = layout.claimRow(1);
 const watch = new CancelWatch(layout, row);
 for (let slot = 0; slot < setup.layout.slots; slot++) {
   const context = new StepContext(layout, row, slot, () => {});
-  watch.add(slot, context);
+  watch.add(context);
   context.signal.addEventListener("abort", () => {
     const reason: unknown = context.signal.reason;
     Atomics.store(told, slot, reason instanceof Canceled ? 1 + CANCEL_CAUSES.indexOf(reason.causedBy) : -1);

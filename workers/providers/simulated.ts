@@ -17,16 +17,30 @@ const FAILURE: Record<StepName, StepErrorKind> = {
  * at its very end, so a step that was canceled before has surely had no effect and there is nothing to undo.
  */
 export const simulatedProvider: Provider = {
-  async perform(step, input, context) {
-    compute(input.simulation?.cpuMs?.[step] ?? 0, context);
-    await context.sleep(delayOf(step, input));
-    if (input.simulation?.failStep === step) throw new StepFailed(FAILURE[step], "none", `simulated ${step} failed`);
+  perform(step, input, context) {
+    const cpuMs = input.simulation?.cpuMs?.[step] ?? 0;
+    if (cpuMs > 0) return computeAndWait(cpuMs, step, input, context);
+    return wait(step, input, context);
   },
 
   async undo(_step, _input, context) {
     context.checkpoint();
   },
 };
+
+async function computeAndWait(cpuMs: number, step: StepName, input: StepInput, context: StepContext): Promise<void> {
+  compute(cpuMs, context);
+  await wait(step, input, context);
+}
+
+/** Keeps nothing of the order while it waits: a load test may have ten thousand of them wait for minutes. */
+function wait(step: StepName, input: StepInput, context: StepContext): Promise<void> {
+  const slept = context.sleep(delayOf(step, input));
+  if (input.simulation?.failStep !== step) return slept;
+  return slept.then(() => {
+    throw new StepFailed(FAILURE[step], "none", `simulated ${step} failed`);
+  });
+}
 
 function delayOf(step: StepName, input: StepInput): number {
   const { simulation } = input;
@@ -36,7 +50,6 @@ function delayOf(step: StepName, input: StepInput): number {
 }
 
 function compute(ms: number, context: StepContext): void {
-  if (ms === 0) return;
   const end = performance.now() + ms;
   let x = 1;
   while (performance.now() < end) {

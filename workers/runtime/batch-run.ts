@@ -1,4 +1,5 @@
 import { parentPort } from "node:worker_threads";
+import { monotonicMs } from "../../src/concurrency/clock.ts";
 import type { OutcomeEntry, ThreadMessage } from "../../src/threads/protocol.ts";
 
 /**
@@ -21,8 +22,9 @@ export class BatchRun {
     if (steps === 0) this.#finish([]);
   }
 
-  ended(entry: OutcomeEntry): void {
-    this.#entries.push(entry);
+  /** The step with this id has ended just now. */
+  ended(id: number, outcome: OutcomeEntry[2]): void {
+    this.#entries.push([id, monotonicMs(), outcome]);
     this.#open--;
     if (this.#open === 0) {
       BatchRun.#withOutcomes.delete(this);

@@ -11,7 +11,8 @@ import type { StepContext } from "./step-context.ts";
 export class CancelWatch {
   readonly #layout: Layout;
   readonly #row: number;
-  readonly #contexts = new Map<number, Set<StepContext>>();
+  // By slot: the context that came last, with the others of its run hanging on it.
+  readonly #contexts = new Map<number, StepContext>();
   #seen: number;
 
   constructor(layout: Layout, row: number) {
@@ -21,17 +22,23 @@ export class CancelWatch {
     layout.acknowledge(row, this.#seen);
   }
 
-  add(slot: number, context: StepContext): void {
-    const others = this.#contexts.get(slot);
-    if (others === undefined) this.#contexts.set(slot, new Set([context]));
-    else others.add(context);
+  add(context: StepContext): void {
+    context.older = this.#contexts.get(context.slot);
+    this.#contexts.set(context.slot, context);
     context.stopIfCanceled();
   }
 
-  remove(slot: number, context: StepContext): void {
-    const contexts = this.#contexts.get(slot);
-    contexts?.delete(context);
-    if (contexts?.size === 0) this.#contexts.delete(slot);
+  /** Once for each `add`. */
+  remove(context: StepContext): void {
+    const newest = this.#contexts.get(context.slot);
+    if (newest === context) {
+      if (context.older === undefined) this.#contexts.delete(context.slot);
+      else this.#contexts.set(context.slot, context.older);
+      return;
+    }
+    let newer = newest;
+    while (newer !== undefined && newer.older !== context) newer = newer.older;
+    if (newer !== undefined) newer.older = context.older;
   }
 
   /** Listens for as long as the thread lives. `waitAsync` alone does not keep it alive; the port to Piscina does. */
@@ -52,8 +59,7 @@ export class CancelWatch {
   }
 
   readonly #look = (slot: number): void => {
-    const contexts = this.#contexts.get(slot);
-    if (contexts !== undefined) for (const context of contexts) context.stopIfCanceled();
+    for (let context = this.#contexts.get(slot); context !== undefined; context = context.older) context.stopIfCanceled();
   };
 
   readonly #lookAtAll = (): void => {

@@ -1,7 +1,6 @@
 import { inspect } from "node:util";
 import { parentPort, threadId, workerData } from "node:worker_threads";
 import { Canceled } from "../../src/concurrency/cancel-cause.ts";
-import { monotonicMs } from "../../src/concurrency/clock.ts";
 import { Layout } from "../../src/threads/layout.ts";
 import type { Batch, OutcomeEntry, ReadyMessage, StepMessage, ThreadSetup } from "../../src/threads/protocol.ts";
 import { BatchRun } from "./batch-run.ts";
@@ -31,47 +30,55 @@ export function serve(makeSteps: (settings: never) => StepRegistry): (batch: Bat
 
   return (batch) => {
     const run = new BatchRun(batch.length);
-    for (const message of batch) {
-      void runStep(message).then((outcome) => run.ended([message.id, monotonicMs(), outcome]));
-    }
+    // Emptied, because Piscina holds on to it until the last step has ended, which may take minutes.
+    for (const message of batch.splice(0)) startStep(message, run);
     return run.result;
   };
 
-  async function runStep(message: StepMessage): Promise<OutcomeEntry[2]> {
-    const cause = layout.causeOf(message.slot);
-    // Canceled on its way here: it never runs.
-    if (cause !== undefined) return { status: "canceled", cause, effect: "none" };
-    const step = steps[message.name];
-    const body = message.action === "do" ? step?.run : step?.undo;
-    if (step === undefined || body === undefined) {
-      threadLog("error", "no such step", { step: message.name, action: message.action });
-      return { status: "failed", kind: "internal", effect: "none" };
+  function startStep({ id, slot, name, action, input }: StepMessage, run: BatchRun): void {
+    const cause = layout.causeOf(slot);
+    if (cause !== undefined) {
+      // Canceled on its way here: it never runs.
+      run.ended(id, { status: "canceled", cause, effect: "none" });
+      return;
     }
-    const context = new StepContext(layout, row, message.slot, threadLog);
-    layout.countStart(row);
-    watch.add(message.slot, context);
-    try {
-      await body.call(step, message.input, context);
-      return null;
-    } catch (error) {
-      return outcomeOf(error, message, context);
-    } finally {
-      watch.remove(message.slot, context);
+    const step = steps[name];
+    const body = action === "do" ? step?.run : step?.undo;
+    if (step === undefined || body === undefined) {
+      threadLog("error", "no such step", { step: name, action });
+      run.ended(id, { status: "failed", kind: "internal", effect: "none" });
+      return;
+    }
+    const { orderId } = input;
+    const context = new StepContext(layout, row, slot, threadLog);
+    const end = (outcome: OutcomeEntry[2]): void => {
+      watch.remove(context);
       layout.countEnd(row);
+      run.ended(id, outcome);
+    };
+    const fail = (error: unknown): void => end(outcomeOf(error, name, orderId, context));
+    layout.countStart(row);
+    watch.add(context);
+    try {
+      // Two callbacks and no `await`: a step may wait for minutes among ten thousand others, and an async frame keeps
+      // its message for that long. A step that needs its input keeps it itself.
+      body.call(step, input, context).then(() => end(null), fail);
+    } catch (error) {
+      fail(error);
     }
   }
 
-  function outcomeOf(error: unknown, message: StepMessage, context: StepContext): OutcomeEntry[2] {
+  function outcomeOf(error: unknown, name: string, orderId: string, context: StepContext): OutcomeEntry[2] {
     const effect = context.callUnderWay ? "unknown" : "none";
     if (error instanceof StepFailed) return { status: "failed", kind: error.kind, effect: error.effect };
-    const cause = layout.causeOf(message.slot);
+    const cause = layout.causeOf(context.slot);
     // Only a step of a canceled order can be canceled; and an aborted API may wrap the reason in an error of its own.
     if (cause !== undefined && (error instanceof Canceled || (error instanceof Error && error.name === "AbortError"))) {
       return { status: "canceled", cause, effect };
     }
     threadLog("error", "step threw something unclassified", {
-      step: message.name,
-      order_id: message.input.orderId,
+      step: name,
+      order_id: orderId,
       error: error instanceof Error ? (error.stack ?? error.message) : inspect(error),
     });
     return { status: "failed", kind: "internal", effect };

@@ -12,14 +12,16 @@ export class StepContext {
   readonly #scope = new CancelScope();
   readonly #layout: Layout;
   readonly #row: number;
-  readonly #slot: number;
+  readonly slot: number;
   readonly #log: ThreadLog;
+  /** For the thread's cancel watch: the step of the same run that came to this thread before. */
+  older: StepContext | undefined;
   #callUnderWay = false;
 
   constructor(layout: Layout, row: number, slot: number, log: ThreadLog) {
     this.#layout = layout;
     this.#row = row;
-    this.#slot = slot;
+    this.slot = slot;
     this.#log = log;
   }
 
@@ -29,17 +31,19 @@ export class StepContext {
   }
 
   /** Resolves after `ms` (0 to 2^31-1) or throws `Canceled` as soon as the order is canceled. */
-  async sleep(ms: number): Promise<void> {
-    this.checkpoint();
-    if (ms <= 0) return;
-    await new Promise<void>((resolve, reject) => {
+  sleep(ms: number): Promise<void> {
+    this.#layout.beat(this.#row);
+    const cause = this.#layout.causeOf(this.slot);
+    if (cause !== undefined) return Promise.reject(new Canceled(cause));
+    if (ms <= 0) return Promise.resolve();
+    return new Promise<void>((resolve, reject) => {
       const timer = setTimeout(() => {
         unsubscribe();
         resolve();
       }, ms);
-      const unsubscribe = this.#scope.onCancel((cause) => {
+      const unsubscribe = this.#scope.onCancel((canceledFor) => {
         clearTimeout(timer);
-        reject(new Canceled(cause));
+        reject(new Canceled(canceledFor));
       });
     });
   }
@@ -51,7 +55,7 @@ export class StepContext {
    */
   checkpoint(): void {
     this.#layout.beat(this.#row);
-    const cause = this.#layout.causeOf(this.#slot);
+    const cause = this.#layout.causeOf(this.slot);
     if (cause !== undefined) throw new Canceled(cause);
   }
 
@@ -76,7 +80,7 @@ export class StepContext {
 
   /** For the thread's cancel watch. */
   stopIfCanceled(): void {
-    const cause = this.#layout.causeOf(this.#slot);
+    const cause = this.#layout.causeOf(this.slot);
     if (cause !== undefined) this.#scope.cancel(cause);
   }
 }

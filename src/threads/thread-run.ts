@@ -1,0 +1,110 @@
+import type { CancelCause } from "../concurrency/cancel-cause.ts";
+import type { CancelScope, Unsubscribe } from "../concurrency/cancel-scope.ts";
+import type { Capacity } from "../concurrency/capacity.ts";
+import { monotonicMs } from "../concurrency/clock.ts";
+import type { EndedStep, StepInput } from "../orders/step.ts";
+import type { StepRun, StepSpec } from "../orders/step-runner.ts";
+import type { CancelBoard } from "./cancel-board.ts";
+import { DispatchedStep, type StepOwner } from "./dispatched-step.ts";
+import type { GraceWatch } from "./grace-watch.ts";
+import type { ThreadPool } from "./thread-pool.ts";
+
+/** What all runs of a runtime share. */
+export interface RunParts {
+  readonly board: CancelBoard;
+  readonly grace: GraceWatch;
+  readonly shared: ThreadPool;
+  readonly exclusive: ThreadPool;
+  /** One permit a thread of the exclusive pool. */
+  readonly exclusiveCapacity: Capacity;
+}
+
+// Unique over all runs: a late outcome of one must not be taken for another's.
+let nextId = 1;
+
+/** One run's slot on the board and its dispatched steps. Main thread only. */
+export class ThreadRun implements StepRun, StepOwner {
+  readonly #parts: RunParts;
+  readonly #scope: CancelScope;
+  readonly #slot: number;
+  readonly #unsubscribe: Unsubscribe;
+  /** The step dispatched last; the others hang on it. */
+  #newest: DispatchedStep | undefined;
+  #endWatch: Unsubscribe | undefined;
+  #open = 0;
+  #closed = false;
+
+  constructor(parts: RunParts, scope: CancelScope) {
+    this.#parts = parts;
+    this.#scope = scope;
+    this.#slot = parts.board.take();
+    this.#unsubscribe = scope.onCancel((cause) => this.#cancel(cause));
+  }
+
+  run(spec: StepSpec, input: StepInput): Promise<EndedStep> {
+    if (this.#closed) return Promise.reject(new Error("step started in a run that is closed"));
+    if (this.#scope.cause !== undefined) return Promise.resolve(neverRan(this.#scope.cause));
+    this.#open++;
+    return spec.computes ? this.#runExclusively(spec, input) : this.#dispatch(spec, input);
+  }
+
+  close(): void {
+    if (this.#closed) throw new Error("run closed twice");
+    if (this.#open > 0) throw new Error(`run closed with ${this.#open} of its steps still running`);
+    this.#closed = true;
+    this.#unsubscribe();
+    this.#endWatch?.();
+    this.#parts.board.giveBack(this.#slot);
+  }
+
+  async #runExclusively(spec: StepSpec, input: StepInput): Promise<EndedStep> {
+    const { exclusiveCapacity } = this.#parts;
+    try {
+      // Waits here, not in a queue of the pool: a canceled wait ends at once and its step never runs.
+      using _permit = exclusiveCapacity.tryAcquire() ?? (await exclusiveCapacity.acquire(this.#scope));
+      return await this.#dispatch(spec, input);
+    } catch (error) {
+      this.#open--;
+      // The only throw in there is the wait for an exclusive thread that was canceled.
+      if (this.#scope.cause !== undefined) return neverRan(this.#scope.cause);
+      throw error;
+    }
+  }
+
+  #dispatch(spec: StepSpec, input: StepInput): Promise<EndedStep> {
+    return new Promise((resolve) => {
+      const step = new DispatchedStep(nextId++, this.#slot, spec, input, this, resolve);
+      step.older = this.#newest;
+      this.#newest = step;
+      this.#poolOf(spec).enqueue(step);
+    });
+  }
+
+  stepSettled(step: DispatchedStep): void {
+    this.#open--;
+    this.#poolOf(step.spec).forget(step);
+  }
+
+  #poolOf({ computes }: StepSpec): ThreadPool {
+    return computes ? this.#parts.exclusive : this.#parts.shared;
+  }
+
+  #cancel(cause: CancelCause): void {
+    const { board, grace } = this.#parts;
+    board.cancel(this.#slot, cause);
+    const steps = this.#unsettled();
+    if (steps.length === 0) return;
+    for (const pool of new Set(steps.map(({ spec }) => this.#poolOf(spec)))) pool.canceled();
+    this.#endWatch = grace.watch(steps);
+  }
+
+  #unsettled(): DispatchedStep[] {
+    const steps: DispatchedStep[] = [];
+    for (let step = this.#newest; step !== undefined; step = step.older) if (!step.settled) steps.push(step);
+    return steps.reverse();
+  }
+}
+
+function neverRan(cause: CancelCause): EndedStep {
+  return { outcome: { status: "canceled", cause, effect: "none" }, endedAtMs: monotonicMs() };
+}
