@@ -1,4 +1,5 @@
 import { type CancelCause, Canceled } from "./cancel-cause.ts";
+import { monotonicMs } from "./clock.ts";
 
 /** Takes a listener off its scope again. Calling it twice, or after the cancel, does nothing. */
 export type Unsubscribe = () => void;
@@ -22,6 +23,12 @@ export class CancelScope {
   #first: Subscription | undefined;
   #last: Subscription | undefined;
   #controller: AbortController | undefined;
+  #deadlineMs: number | undefined;
+
+  /** When it will be canceled for its deadline or for that of a scope it follows, on the clock of `monotonicMs`; undefined without one. */
+  get deadlineMs(): number | undefined {
+    return this.#deadlineMs;
+  }
 
   /** The cause once canceled, else undefined. */
   get cause(): CancelCause | undefined {
@@ -95,7 +102,10 @@ export class CancelScope {
    * counts as `foreignCause`. Returns how to let go of the parent, which a long-lived parent needs.
    */
   follow(parent: CancelScope | AbortSignal, foreignCause: CancelCause = "client_disconnected"): Unsubscribe {
-    if (parent instanceof CancelScope) return parent.onCancel((cause) => void this.cancel(cause));
+    if (parent instanceof CancelScope) {
+      if (parent.#deadlineMs !== undefined) this.#noteDeadline(parent.#deadlineMs);
+      return parent.onCancel((cause) => void this.cancel(cause));
+    }
     const fire = () => void this.cancel(causeOf(parent.reason, foreignCause));
     if (parent.aborted) {
       fire();
@@ -107,8 +117,13 @@ export class CancelScope {
 
   /** Cancels with `deadline` after `timeoutMs` (0 to 2^31-1). Returns how to stop the timer. */
   cancelAfter(timeoutMs: number): Unsubscribe {
+    this.#noteDeadline(monotonicMs() + timeoutMs);
     const timer = setTimeout(() => void this.cancel("deadline"), timeoutMs);
     return () => clearTimeout(timer);
+  }
+
+  #noteDeadline(deadlineMs: number): void {
+    this.#deadlineMs = this.#deadlineMs === undefined ? deadlineMs : Math.min(this.#deadlineMs, deadlineMs);
   }
 }
 

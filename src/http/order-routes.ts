@@ -23,15 +23,9 @@ const MAX_BODY_BYTES = 16 * 1024;
 const ANYONE = "";
 const REPLAYED = { "Idempotent-Replayed": "true" };
 
-<<<<<<< HEAD
-/** `POST /order` and `GET /order/{order_id}`. */
-export function orderRoutes({ desk, journal, simulated }: OrderParts): Router {
-  const router = Router({ caseSensitive: true, strict: true });
-=======
 /** `POST /order` and `GET /order/{order_id}`. `fail` answers what went wrong after an order was taken in. */
 export function orderRoutes({ desk, journal, simulated }: OrderParts, fail: (error: unknown, response: Response) => void): Router {
-  const router = Router();
->>>>>>> memory
+  const router = Router({ caseSensitive: true, strict: true });
   // Read as JSON whatever the Content-Type says: plain `curl -d` calls it a form.
   const body = raw({ type: () => true, limit: MAX_BODY_BYTES });
   router.route("/order").post(body, placeOrder).all(onlyMethods("POST"));

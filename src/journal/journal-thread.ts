@@ -2,6 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { Piscina } from "piscina";
 import type { JournalSettings, OpenReply, Operation, Reply } from "../../workers/journal/protocol.ts";
+import { ThreadDeath } from "./thread-death.ts";
 
 const WORKER_FILE = fileURLToPath(new URL("../../workers/journal/main.ts", import.meta.url));
 
@@ -32,7 +33,7 @@ export class JournalThread {
   readonly #settings: JournalSettings;
   readonly #events: JournalThreadEvents;
   #pool: Piscina;
-  #died: Promise<never>;
+  #death: ThreadDeath;
   /** Set while there is no open journal: settles when there is again, or never will be. */
   #reopening: Promise<void> | undefined;
   #closing = false;
@@ -40,7 +41,7 @@ export class JournalThread {
   private constructor(settings: JournalSettings, events: JournalThreadEvents) {
     this.#settings = settings;
     this.#events = events;
-    [this.#pool, this.#died] = this.#startPool();
+    [this.#pool, this.#death] = this.#startPool();
   }
 
   /** Starts the thread and opens the journal on it. A string is the reason why that cannot be. */
@@ -71,11 +72,11 @@ export class JournalThread {
       while (this.#reopening !== undefined) await this.#reopening;
       if (this.#closing) throw new ThreadGone("the journal is closed");
       try {
-        return await Promise.race([this.#pool.run(batch), this.#died]);
+        return await this.#death.orElse(this.#pool.run(batch));
       } catch (error) {
         if ((error as Error).name === "DataCloneError") throw error;
         if (deaths === MAX_DEATHS) throw new ThreadGone(`the journal's thread died ${deaths + 1} times over the same batch`);
-        this.#replace(this.#died);
+        this.#replace(this.#death);
       }
     }
   }
@@ -89,11 +90,11 @@ export class JournalThread {
   async close(): Promise<void> {
     this.#closing = true;
     await this.#reopening;
-    await Promise.race([this.#pool.run(undefined, { name: "close" }), this.#died]).catch(() => {});
+    await this.#death.orElse(this.#pool.run(undefined, { name: "close" })).catch(() => {});
     await this.#pool.destroy();
   }
 
-  #startPool(): [Piscina, Promise<never>] {
+  #startPool(): [Piscina, ThreadDeath] {
     const pool = new Piscina({
       filename: WORKER_FILE,
       minThreads: 1,
@@ -106,18 +107,21 @@ export class JournalThread {
     });
     // Piscina tells of a dead thread in three ways, depending on what it was doing; `exit` is the one that always comes.
     pool.on("error", () => {});
-    const died = new Promise<never>((_, reject) => pool.threads[0]?.once("exit", () => reject(new Error("the journal's thread ended"))));
-    died.catch(() => this.#replace(died));
-    return [pool, died];
+    const death = new ThreadDeath();
+    pool.threads[0]?.once("exit", () => {
+      death.happen();
+      this.#replace(death);
+    });
+    return [pool, death];
   }
 
   async #open(): Promise<string | undefined> {
-    const { failure } = (await Promise.race([this.#pool.run(undefined, { name: "open" }), this.#died])) as OpenReply;
+    const { failure } = (await this.#death.orElse(this.#pool.run(undefined, { name: "open" }))) as OpenReply;
     return failure;
   }
 
-  #replace(died: Promise<never>): void {
-    if (this.#closing || this.#reopening !== undefined || died !== this.#died) return;
+  #replace(death: ThreadDeath): void {
+    if (this.#closing || this.#reopening !== undefined || death !== this.#death) return;
     this.#events.onDeath();
     this.#reopening = this.#reopen().then(() => {
       this.#reopening = undefined;
@@ -130,7 +134,7 @@ export class JournalThread {
       // Piscina's own replacement would do, except for a thread that died while it was starting: it gets none.
       await this.#pool.destroy();
       if (this.#closing) return;
-      [this.#pool, this.#died] = this.#startPool();
+      [this.#pool, this.#death] = this.#startPool();
       // A thread that dies while it starts says nothing about the journal, unless it always does.
       const failure = await this.#open().catch((error: Error) => (failures < DEATHS_AT_START ? "" : error.message));
       if (failure === undefined) return;

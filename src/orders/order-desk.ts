@@ -40,6 +40,8 @@ export interface Placement {
 // How long an answer waits for undoing, which mostly takes one call; a provider that is down is not waited for.
 const WAIT_FOR_UNDO_MS = 500;
 const STORE_AGAIN_MS = 500;
+// The journal is asked again where an attempt ended in between, which cannot happen many times in a row.
+const MAX_LOOKS = 20;
 
 /** Where orders come in: admission, identity, the scope of each order, and the drain at the end. Main thread only. */
 export class OrderDesk {
@@ -77,7 +79,7 @@ export class OrderDesk {
     this.#admitted++;
     let started = false;
     try {
-      for (;;) {
+      for (let looks = 0; looks < MAX_LOOKS; looks++) {
         const { orderId, amount } = request.order;
         const { key } = request;
         const accepted = await this.#options.journal.accept({ orderId, amount, nowMs: Date.now(), ...(key !== undefined && { key }) });
@@ -100,6 +102,8 @@ export class OrderDesk {
           }
         }
       }
+      // A bug has taken the run away and left the attempt open; the next start closes it.
+      throw new Refused("internal", "the order cannot be looked up");
     } catch (error) {
       if (!(error instanceof JournalUnavailable)) throw error;
       this.#options.onFault?.("order refused: it could not be written down", error);

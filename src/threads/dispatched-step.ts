@@ -6,6 +6,7 @@ import type { StepMessage } from "./protocol.ts";
 
 /** Who dispatched a step and keeps count of it. */
 export interface StepOwner {
+  readonly deadlineMs: number | undefined;
   /** Called once, before anybody learns the outcome. */
   stepSettled(step: DispatchedStep): void;
 }
@@ -40,7 +41,8 @@ export class DispatchedStep {
 
   /** Made for each sending and not kept. */
   message(): StepMessage {
-    return { id: this.id, slot: this.slot, name: this.spec.name, action: this.spec.action, input: this.input };
+    const { name, action } = this.spec;
+    return { id: this.id, slot: this.slot, name, action, deadlineMs: this.#owner.deadlineMs, input: this.input };
   }
 
   /** It goes to this thread, or back to where it waits for one. */

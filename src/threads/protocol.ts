@@ -18,6 +18,8 @@ export interface StepMessage {
   readonly slot: number;
   readonly name: string;
   readonly action: "do" | "undo";
+  /** On the clock of `monotonicMs`. For the step to know: it is the main thread that cancels. */
+  readonly deadlineMs: number | undefined;
   readonly input: StepInput;
 }
 

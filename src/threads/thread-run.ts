@@ -41,6 +41,10 @@ export class ThreadRun implements StepRun, StepOwner {
     this.#unsubscribe = scope.onCancel((cause) => this.#cancel(cause));
   }
 
+  get deadlineMs(): number | undefined {
+    return this.#scope.deadlineMs;
+  }
+
   run(spec: StepSpec, input: StepInput): Promise<EndedStep> {
     if (this.#closed) return Promise.reject(new Error("step started in a run that is closed"));
     if (this.#scope.cause !== undefined) return Promise.resolve(neverRan(this.#scope.cause));

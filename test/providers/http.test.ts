@@ -354,7 +354,7 @@ describe("cancel", () => {
 
   test.each(["perform", "undo"] as const)("that the signal has not heard of yet sends nothing (%s)", async (action) => {
     const layout = Layout.allocate(1, 1);
-    const context = new StepContext(layout, 0, 0, () => {});
+    const context = new StepContext(layout, 0, 0, undefined, () => {});
     layout.cancel(0, "deadline");
     const provider = httpProvider({ payment: standIn.url });
     await expect(provider[action]("payment", newOrder(), context)).rejects.toMatchObject({ name: "Canceled", causedBy: "deadline" });

@@ -23,7 +23,8 @@ beforeEach(() => {
 
 function stepOn(on: PoolThread | undefined): DispatchedStep {
   const input = { orderId: "o-1", amount: 1, attempt: 1 };
-  const step = new DispatchedStep({ id: 1, slot: 0, name: "vendor", action: "do", input }, false, () => {});
+  const spec = { name: "vendor", action: "do", computes: false, repeatable: false } as const;
+  const step = new DispatchedStep(1, 0, spec, input, { deadlineMs: undefined, stepSettled() {} }, () => {});
   step.thread = on;
   return step;
 }

@@ -68,7 +68,7 @@ class Reader {
   }
 
   start(slot: number): void {
-    const context = new StepContext(this.#layout, this.#row, slot, () => {});
+    const context = new StepContext(this.#layout, this.#row, slot, undefined, () => {});
     this.held.set(slot, context);
     context.stopIfCanceled();
   }

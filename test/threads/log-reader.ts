@@ -20,7 +20,7 @@ const told = new Int32Array(setup.told);
 const row = layout.claimRow(1);
 const watch = new CancelWatch(layout, row);
 for (let slot = 0; slot < setup.layout.slots; slot++) {
-  const context = new StepContext(layout, row, slot, () => {});
+  const context = new StepContext(layout, row, slot, undefined, () => {});
   watch.add(context);
   context.signal.addEventListener("abort", () => {
     const reason: unknown = context.signal.reason;

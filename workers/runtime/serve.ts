@@ -35,7 +35,7 @@ export function serve(makeSteps: (settings: never) => StepRegistry): (batch: Bat
     return run.result;
   };
 
-  function startStep({ id, slot, name, action, input }: StepMessage, run: BatchRun): void {
+  function startStep({ id, slot, name, action, deadlineMs, input }: StepMessage, run: BatchRun): void {
     const cause = layout.causeOf(slot);
     if (cause !== undefined) {
       // Canceled on its way here: it never runs.
@@ -50,7 +50,7 @@ export function serve(makeSteps: (settings: never) => StepRegistry): (batch: Bat
       return;
     }
     const { orderId } = input;
-    const context = new StepContext(layout, row, slot, threadLog);
+    const context = new StepContext(layout, row, slot, deadlineMs, threadLog);
     const end = (outcome: OutcomeEntry[2]): void => {
       watch.remove(context);
       layout.countEnd(row);

@@ -13,15 +13,18 @@ export class StepContext {
   readonly #layout: Layout;
   readonly #row: number;
   readonly slot: number;
+  /** When the order will be canceled for its deadline, on the clock of `monotonicMs`; undefined without one. */
+  readonly deadlineMs: number | undefined;
   readonly #log: ThreadLog;
   /** For the thread's cancel watch: the step of the same run that came to this thread before. */
   older: StepContext | undefined;
   #callUnderWay = false;
 
-  constructor(layout: Layout, row: number, slot: number, log: ThreadLog) {
+  constructor(layout: Layout, row: number, slot: number, deadlineMs: number | undefined, log: ThreadLog) {
     this.#layout = layout;
     this.#row = row;
     this.slot = slot;
+    this.deadlineMs = deadlineMs;
     this.#log = log;
   }
 
