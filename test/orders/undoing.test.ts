@@ -92,7 +92,7 @@ test("the answer does not wait for a provider that is down: pending, and done on
 
 test("an undo that never answers has a deadline of its own and does not hold up the answer", async () => {
   const { mannerOf } = watchUndos(({ step, action, nth }) => {
-    if (action === "undo") return nth === 1 ? { type: "answer", slowMs: 60_000 } : undefined;
+    if (action === "undo") return nth === 1 && step === "vendor" ? { type: "answer", slowMs: 60_000 } : undefined;
     return step === "vendor" ? { type: "refuse", slowMs: 100 } : undefined;
   });
   await using rig = await startWithProviders({ ORDER_TIMEOUT_MS: "1000" }, { mannerOf });
