@@ -234,6 +234,8 @@ describe("a canceled step that does not stop", () => {
     // With one step on each thread the pool takes the first one, which `elsewhere` has; the next is the other's.
     const filler = await rig.running("wait");
     const beside = rig.lone("wait");
+    // Sent at the end of this turn or the next; before that the filler must not end, or the threads would be even again.
+    for (let turns = 0; turns < 2; turns++) await new Promise((resolve) => setImmediate(resolve));
     rig.open(filler);
     await filler.ended;
     return beside;
