@@ -20,6 +20,9 @@ export interface ThreadPoolOptions {
   readonly heapLimitMb: number;
 }
 
+// Three semi-spaces of 2 MB. Steps that wait survive any young generation, so a larger one only stays resident: with the
+// default, each thread grew it to 8 to 13 MB under 10 000 waiting orders. Orders/s and CPU an order were the same with both.
+const YOUNG_GENERATION_MB = 6;
 // Enough for a step declared repeatable to survive an accident, too few for one that kills its thread to kill many.
 const MAX_REPEATS = 2;
 // A worker file that cannot be loaded fails every time; an accident does not happen to so many threads in a row.
@@ -64,7 +67,7 @@ export class ThreadPool {
       // `sync` would freeze an idle thread in `Atomics.wait`: no heartbeat, no doorbell, no keep-alive sockets.
       atomics: "disabled",
       recordTiming: false,
-      resourceLimits: { maxOldGenerationSizeMb: options.heapLimitMb },
+      resourceLimits: { maxOldGenerationSizeMb: options.heapLimitMb, maxYoungGenerationSizeMb: YOUNG_GENERATION_MB },
       workerData: options.setup,
       // Sees ids only, not the payload, and is asked inside `run`: whoever calls `run` says before whom it means.
       loadBalancer: (_task, workers) => workers.find((worker) => worker.id === this.#target) ?? null,
