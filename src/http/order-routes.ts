@@ -1,4 +1,4 @@
-import { type NextFunction, type Request, type Response, Router, raw } from "express";
+import { type IRouter, type NextFunction, type Request, type Response, raw } from "express";
 import type { OrderDesk, Placement, PlaceRequest } from "../orders/order-desk.ts";
 import { JournalUnavailable, type OrderJournal } from "../orders/order-journal.ts";
 import { viewOf } from "../orders/order-view.ts";
@@ -23,14 +23,19 @@ const MAX_BODY_BYTES = 16 * 1024;
 const ANYONE = "";
 const REPLAYED = { "Idempotent-Replayed": "true" };
 
-/** `POST /order` and `GET /order/{order_id}`. `fail` answers what went wrong after an order was taken in. */
-export function orderRoutes({ desk, journal, simulated }: OrderParts, fail: (error: unknown, response: Response) => void): Router {
-  const router = Router({ caseSensitive: true, strict: true });
+/**
+ * Adds `POST /order` and `GET /order/{order_id}` to the application itself: a router within it costs every order a walk of
+ * its own. `fail` answers what went wrong after an order was taken in.
+ */
+export function addOrderRoutes(
+  router: IRouter,
+  { desk, journal, simulated }: OrderParts,
+  fail: (error: unknown, response: Response) => void,
+): void {
   // Read as JSON whatever the Content-Type says: plain `curl -d` calls it a form.
   const body = raw({ type: () => true, limit: MAX_BODY_BYTES });
   router.route("/order").post(body, placeOrder).all(onlyMethods("POST"));
   router.route("/order/:order_id").get(showOrder).all(onlyMethods("GET", "HEAD"));
-  return router;
 
   // Gives Express no promise and keeps no `next`: from either hangs all that its routers have made for this request.
   function placeOrder(request: Request, response: Response, next: NextFunction): void {
