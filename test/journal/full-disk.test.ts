@@ -1,9 +1,12 @@
 import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { DatabaseSync } from "node:sqlite";
 import { describe, expect, test } from "vitest";
+import { SqliteJournal } from "../../src/journal/sqlite-journal.ts";
 import { JournalUnavailable } from "../../src/orders/order-journal.ts";
 import { eventually } from "../support/eventually.ts";
 import { answerTo, JournalFixture, keyOf, NOW } from "./journal-fixture.ts";
@@ -11,10 +14,10 @@ import { answerTo, JournalFixture, keyOf, NOW } from "./journal-fixture.ts";
 const SMALL = { maxPages: 120, probeMs: 20 };
 
 /** Accepts orders until there is no room for more. Returns those that were accepted. */
-async function fill(at: JournalFixture): Promise<string[]> {
+async function fill(at: JournalFixture, prefix = "o"): Promise<string[]> {
   const accepted: string[] = [];
   for (let n = 0; ; n++) {
-    const orderId = `o${n}`;
+    const orderId = `${prefix}${n}`;
     try {
       await at.accept(orderId, 1, keyOf(`${orderId}-${"k".repeat(200)}`, "body", NOW));
       accepted.push(orderId);
@@ -52,6 +55,14 @@ describe("a full disk", () => {
     expect(await at.accept("after")).toEqual({ type: "accepted", attempt: 1 });
     expect(await at.finish("o0")).toEqual(answerTo("o0"));
     expect(health.at(-1)).toEqual([true, "it can be written again"]);
+
+    // The second time it heals like the first: no try has left anything behind that spoils a later one.
+    const again = await fill(at, "p");
+    expect(again.length).toBeGreaterThan(0);
+    expect(at.journal.healthy).toBe(false);
+    expect(await at.journal.expireKeys(NOW, 1_000)).toBe(again.length);
+    await eventually("healthy once more", () => at.journal.healthy);
+    expect(health.map(([healthy]) => healthy)).toEqual([false, true, false, true]);
   });
 
   test("everything that was acknowledged is there after a restart", async () => {
@@ -66,9 +77,19 @@ const CAN_LIMIT = spawnSync("prlimit", ["--version"]).status === 0;
 
 test.skipIf(!CAN_LIMIT)("writes that the system refuses, and later no more: nothing that was acknowledged is lost", async () => {
   const directory = mkdtempSync(join(tmpdir(), "journal-limit-"));
+  const file = join(directory, "orders.db");
+  await (await SqliteJournal.open(file)).close();
+  const withFile = (sql: string) => {
+    const db = new DatabaseSync(file);
+    const row = db.prepare(sql).get();
+    db.close();
+    return row;
+  };
+  // A process that died between the two halves of a try has left the first: it must not make later tries idle.
+  withFile("INSERT INTO probes (id, filler) VALUES (1, x'00')");
   const script = join(import.meta.dirname, "limited-child.ts");
   // The limit holds for every file of the process; the log reaches it first.
-  const args = ["--fsize=1000000:unlimited", process.execPath, script, join(directory, "orders.db")];
+  const args = ["--fsize=1000000:unlimited", process.execPath, script, file];
   const child = spawn("prlimit", args, { stdio: ["ignore", "pipe", "inherit"] });
   try {
     const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
@@ -77,6 +98,8 @@ test.skipIf(!CAN_LIMIT)("writes that the system refuses, and later no more: noth
     spawnSync("prlimit", [`--pid=${child.pid}`, "--fsize=unlimited"]);
     const healed = JSON.parse((await lines.next()).value ?? "null");
     expect(healed).toEqual({ type: "accepted", closed: failed.accepted + 1 });
+    await once(child, "close");
+    expect(withFile("SELECT count(*) AS left FROM probes")).toEqual({ left: 0 });
   } finally {
     child.kill("SIGKILL");
     rmSync(directory, { recursive: true, force: true });

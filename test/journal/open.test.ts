@@ -8,6 +8,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { JournalOpenError } from "../../src/journal/journal-open-error.ts";
 import { SqliteJournal, type SqliteJournalOptions } from "../../src/journal/sqlite-journal.ts";
 import { MIGRATIONS } from "../../workers/journal/migrations.ts";
+import { openDatabase } from "../../workers/journal/open-database.ts";
 import { answerTo, JournalFixture, NOW } from "./journal-fixture.ts";
 
 let directory: string;
@@ -57,6 +58,13 @@ describe("the file", () => {
     await filled();
     expect(statSync(`${file}-wal`, { throwIfNoEntry: false })).toBeUndefined();
     expect(statSync(`${file}-shm`, { throwIfNoEntry: false })).toBeUndefined();
+  });
+
+  test("is open for this process alone, and a commit is on the disk before it is one", () => {
+    const db = openDatabase({ file, events: false });
+    const settings = ["journal_mode", "locking_mode", "synchronous", "foreign_keys"].map((name) => db.prepare(`PRAGMA ${name}`).get());
+    expect(settings).toEqual([{ journal_mode: "wal" }, { locking_mode: "exclusive" }, { synchronous: 2 }, { foreign_keys: 1 }]);
+    db.close();
   });
 
   test("that is a directory, or is to be in what is none, is refused", async () => {

@@ -9,7 +9,8 @@ export class Probes {
   readonly #clear: StatementSync;
 
   constructor(db: DatabaseSync) {
-    this.#fill = db.prepare(`INSERT INTO probes (id, filler) VALUES (1, zeroblob(${PROBE_BYTES})) ON CONFLICT (id) DO NOTHING`);
+    // What a crash between the two has left must not make the next one a write of nothing.
+    this.#fill = db.prepare(`INSERT OR REPLACE INTO probes (id, filler) VALUES (1, zeroblob(${PROBE_BYTES}))`);
     this.#clear = db.prepare("DELETE FROM probes");
   }
 
