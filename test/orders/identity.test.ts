@@ -75,17 +75,14 @@ describe("an order's id", () => {
   });
 
   test("a hang-up cancels it only when nobody who waits for it is left", async () => {
+    const before = stepsStarted();
     const [one, two] = [new AbortController(), new AbortController()];
     const gone = (controller: AbortController) =>
       postOrder(port, orderOf("shared", 60_000), { signal: controller.signal }).catch(() => "gone");
     const waiting = [gone(one), gone(two)];
     const running = async () => (await send(port, { path: "/order/shared" })).json?.status === "running";
     await eventually("the order to run", running);
-    const joined = await eventually(
-      "both to wait",
-      () => stepsStarted(),
-      () => true,
-    );
+    await eventually("its three steps to run", stepsStarted, (count) => count === before + 3);
     one.abort();
     expect(await waiting[0]).toBe("gone");
     // The other one is still there: after a third has come and gone the order runs on.
@@ -94,7 +91,7 @@ describe("an order's id", () => {
     three.abort();
     await third;
     expect(await running()).toBe(true);
-    expect(stepsStarted()).toBe(joined);
+    expect(stepsStarted()).toBe(before + 3);
     two.abort();
     await waiting[1];
     const view = await eventually(
