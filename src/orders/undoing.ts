@@ -1,5 +1,6 @@
 import { CancelScope } from "../concurrency/cancel-scope.ts";
 import { Capacity } from "../concurrency/capacity.ts";
+import { type Growth, growingPauseMs } from "../concurrency/growing-pause.ts";
 import { JournalUnavailable, type OrderJournal, type UndoState } from "./order-journal.ts";
 import type { StepInput, StepName } from "./step.ts";
 import type { StepRunner } from "./step-runner.ts";
@@ -10,8 +11,7 @@ export const UNDO_CAPACITY = 500;
 // An undo has a deadline of its own: the order's has often passed already. Longer than an order's, since a provider
 // that is slow to refund is still better than one that is asked again.
 const UNDO_TIMEOUT_MS = 5_000;
-const FIRST_PAUSE_MS = 200;
-const LONGEST_PAUSE_MS = 60_000;
+const PAUSE: Growth = { baseMs: 200, capMs: 60_000 };
 const PAGE = 500;
 
 export interface UndoingOptions {
@@ -96,7 +96,7 @@ export class Undoing {
       const before = stored.find(({ step }) => step === task.step);
       if (before?.done === true) continue;
       if (task.tries !== before?.tries) await this.#record(task);
-      if (!task.done) this.#schedule(task, this.#pauseAfter(task.tries));
+      if (!task.done) this.#schedule(task, growingPauseMs(task.tries, PAUSE, this.#options.random ?? Math.random));
     }
   }
 
@@ -109,7 +109,7 @@ export class Undoing {
         // Cut off by the stop: the row says that it is not done, and the next start goes on with it.
         if (this.#stop.cause !== undefined && !task.done) return;
         await this.#record(task);
-        if (!task.done) this.#schedule(task, this.#pauseAfter(task.tries));
+        if (!task.done) this.#schedule(task, growingPauseMs(task.tries, PAUSE, this.#options.random ?? Math.random));
       });
     }, pauseMs);
     this.#timers.add(timer);
@@ -152,12 +152,6 @@ export class Undoing {
       task.done = false;
       this.#options.onFault?.("an undo is not written down yet", error);
     }
-  }
-
-  #pauseAfter(tries: number): number {
-    const longest = Math.min(FIRST_PAUSE_MS * 2 ** Math.max(0, tries - 1), LONGEST_PAUSE_MS);
-    // Half fixed, half random: orders that failed together must not come back together.
-    return longest / 2 + (this.#options.random ?? Math.random)() * (longest / 2);
   }
 
   #keep(work: () => Promise<void>): Promise<void> {

@@ -1,10 +1,10 @@
 import { Canceled } from "../concurrency/cancel-cause.ts";
 import type { CancelScope } from "../concurrency/cancel-scope.ts";
+import { type Growth, growingPauseMs } from "../concurrency/growing-pause.ts";
 import type { EventOutbox, OrderEvent } from "../orders/order-event.ts";
 import { JournalUnavailable } from "../orders/order-journal.ts";
 import type { DeliveryClock } from "./delivery-clock.ts";
 import type { DeliveryLog } from "./delivery-log.ts";
-import { type Growth, growingPauseMs } from "./growing-pause.ts";
 
 export interface PatientOutboxOptions {
   readonly outbox: EventOutbox;

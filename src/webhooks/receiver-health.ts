@@ -1,6 +1,6 @@
 import type { Unsubscribe } from "../concurrency/cancel-scope.ts";
+import { type Growth, growingPauseMs } from "../concurrency/growing-pause.ts";
 import type { DeliveryClock } from "./delivery-clock.ts";
-import { type Growth, growingPauseMs } from "./growing-pause.ts";
 
 export interface ReceiverHealthOptions {
   readonly maxRequests: number;

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { growingPauseMs } from "../../src/webhooks/growing-pause.ts";
+import { growingPauseMs } from "../../src/concurrency/growing-pause.ts";
 
 const GROWTH = { baseMs: 1_000, capMs: 60_000 };
 
