@@ -102,7 +102,7 @@ export async function start(config: Config, log: Logger, workerFile: string = WO
 
   let state: Readiness = "starting";
   const readiness = () => (state === "ready" && !journal.healthy ? "journal_unavailable" : state);
-  const publicListener = await listen("PORT", config.HOST, config.PORT, publicApp({ desk, journal, simulated }, readiness, log));
+  const publicListener = await listen("PORT", config.HOST, config.PORT, publicApp({ desk, journal, simulated }, readiness, log), onFault);
   starting.defer(() => publicListener.close());
   const admin = adminApp({
     books: {
@@ -120,7 +120,7 @@ export async function start(config: Config, log: Logger, workerFile: string = WO
     }),
     log,
   });
-  const adminListener = await listen("ADMIN_PORT", config.ADMIN_HOST, config.ADMIN_PORT, admin);
+  const adminListener = await listen("ADMIN_PORT", config.ADMIN_HOST, config.ADMIN_PORT, admin, onFault);
   starting.defer(() => adminListener.close());
 
   const interrupted = await recover(journal, undoing);
@@ -131,6 +131,11 @@ export async function start(config: Config, log: Logger, workerFile: string = WO
   desk.open();
   state = "ready";
 
+  // What waits for a journal that has lost its thread and gets no other must not outlast the wait for orders.
+  const cancelAll = () => {
+    desk.cancelAll("shutdown");
+    journal.hurry();
+  };
   const running = starting.move();
   return {
     publicListener,
@@ -140,13 +145,14 @@ export async function start(config: Config, log: Logger, workerFile: string = WO
     journal,
     undoing,
     capacities,
-    cancelAll: () => desk.cancelAll("shutdown"),
+    cancelAll,
     async stop() {
       // The listener stays open while orders end: a balancer reads 503 from `readyz`, and late clients a clear answer.
       state = "draining";
-      const timer = setTimeout(() => desk.cancelAll("shutdown"), config.SHUTDOWN_TIMEOUT_MS);
+      const timer = setTimeout(cancelAll, config.SHUTDOWN_TIMEOUT_MS);
       await desk.drain();
       clearTimeout(timer);
+      journal.hurry();
       await running.disposeAsync();
     },
   };

@@ -9,13 +9,21 @@ export interface Listener {
   close(): Promise<void>;
 }
 
-/** Listens, or throws one line that names what could not be had. */
-export async function listen(name: string, host: string, port: number, handler: RequestListener): Promise<Listener> {
+/** Listens, or throws one line that names what could not be had. `onFault` gets what goes wrong later on. */
+export async function listen(
+  name: string,
+  host: string,
+  port: number,
+  handler: RequestListener,
+  onFault: (message: string, error: unknown) => void,
+): Promise<Listener> {
   const server = createServer(handler);
   await new Promise<void>((resolve, reject) => {
     server.once("error", (error: NodeJS.ErrnoException) => reject(new ListenError(explain(name, host, port, error))));
     server.listen(port, host, resolve);
   });
+  // Such as a process that has no file descriptor left for one more connection: no reason to end those it has.
+  server.on("error", (error) => onFault(`${name}: a connection could not be accepted`, error));
   return { host, port: (server.address() as AddressInfo).port, close: () => close(server) };
 }
 

@@ -1,6 +1,6 @@
 import { type IRouter, type NextFunction, type Request, type Response, raw } from "express";
 import type { OrderDesk, Placement, PlaceRequest } from "../orders/order-desk.ts";
-import { JournalUnavailable, type OrderJournal } from "../orders/order-journal.ts";
+import { JournalUnavailable, type OrderJournal, OutcomeUnknown } from "../orders/order-journal.ts";
 import { viewOf } from "../orders/order-view.ts";
 import { Refused } from "../orders/refused.ts";
 import { sendError, sendJson } from "./answers.ts";
@@ -58,7 +58,11 @@ export function addOrderRoutes(
     else response.on("close", leave);
     answer.then(
       ({ error, json }) => sendJson(response, error === undefined ? 200 : STATUS[error], json, replayed ? REPLAYED : {}),
-      (error: unknown) => fail(error, response),
+      (error: unknown) => {
+        // Whatever were answered, the next start might say otherwise. A broken connection says what is true: nobody knows.
+        if (error instanceof OutcomeUnknown) response.destroy();
+        else fail(error, response);
+      },
     );
   }
 

@@ -1,5 +1,5 @@
 import type { Operation, OperationName, Reply, Result, Results } from "../../workers/journal/protocol.ts";
-import { JournalUnavailable } from "../orders/order-journal.ts";
+import { JournalUnavailable, OutcomeUnknown } from "../orders/order-journal.ts";
 
 // Enough that a commit's price no longer shows in an order's, few enough that a batch takes some milliseconds.
 const MAX_BATCH = 1_024;
@@ -10,7 +10,7 @@ interface Request {
 }
 
 export interface GroupCommitOptions {
-  /** Carries out a batch as one transaction. A rejection is a batch of which nobody knows what became. */
+  /** Carries out a batch as one transaction. Rejects with `JournalUnavailable` when it surely was not; after any other rejection nobody knows. */
   readonly send: (batch: readonly Operation[]) => Promise<Reply>;
   /** After every batch: what came of it. */
   readonly onReply: (reply: Reply, requests: number) => void;
@@ -41,7 +41,7 @@ export class GroupCommit {
     return this.#requests.length;
   }
 
-  /** Resolves with what the operation answers once it is durable. Rejects with `JournalUnavailable`, or with the operation's own fault. */
+  /** Resolves with what the operation answers once it is durable. Rejects with `OutcomeUnknown`, `JournalUnavailable` or the operation's own fault; after the latter two it has had no effect. */
   request<Name extends OperationName>(operation: Operation & readonly [Name, ...unknown[]]): Promise<Results[Name]> {
     return new Promise((resolve, reject) => {
       if (this.#refusal !== undefined) {
@@ -79,7 +79,8 @@ export class GroupCommit {
         this.#options.onReply(reply, requests.length);
         settle(requests, reply);
       } catch (error) {
-        for (const { reject } of requests) reject(new JournalUnavailable((error as Error).message));
+        const reason = error instanceof JournalUnavailable ? error : new OutcomeUnknown((error as Error).message);
+        for (const { reject } of requests) reject(reason);
       }
     }
     this.#busy = false;
@@ -87,12 +88,12 @@ export class GroupCommit {
   }
 }
 
-function settle(requests: readonly Request[], { results, unavailable, faults = [] }: Reply): void {
+function settle(requests: readonly Request[], { results, unavailable, unsure, faults = [] }: Reply): void {
   for (const [index, message] of faults) requests[index]?.reject(new Error(message));
   for (const [index, { resolve, reject }] of requests.entries()) {
     const result = results[index];
     // After a fault this changes nothing any more.
-    if (result === undefined) reject(new JournalUnavailable(unavailable));
+    if (result === undefined) reject(unsure ? new OutcomeUnknown(unavailable) : new JournalUnavailable(unavailable));
     else resolve(result);
   }
 }

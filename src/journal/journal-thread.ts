@@ -2,7 +2,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { Piscina } from "piscina";
 import type { JournalSettings, OpenReply, Operation, Reply } from "../../workers/journal/protocol.ts";
-import { ThreadDeath } from "./thread-death.ts";
+import { JournalUnavailable, OutcomeUnknown } from "../orders/order-journal.ts";
+import { Interruption } from "./interruption.ts";
 
 const WORKER_FILE = fileURLToPath(new URL("../../workers/journal/main.ts", import.meta.url));
 
@@ -11,9 +12,6 @@ const MAX_REOPEN_PAUSE_MS = 1_000;
 const DEATHS_AT_START = 5;
 // A batch that takes its thread with it this often would do so for ever.
 const MAX_DEATHS = 5;
-
-/** The journal's thread is gone for good: it was closed, or a batch ends it again and again. */
-export class ThreadGone extends Error {}
 
 export interface JournalThreadEvents {
   /** The thread ended by accident; another one takes over. */
@@ -33,9 +31,10 @@ export class JournalThread {
   readonly #settings: JournalSettings;
   readonly #events: JournalThreadEvents;
   #pool: Piscina;
-  #death: ThreadDeath;
+  #death: Interruption;
   /** Set while there is no open journal: settles when there is again, or never will be. */
   #reopening: Promise<void> | undefined;
+  readonly #hurry = new Interruption("the journal is being closed and its thread is gone");
   #closing = false;
 
   private constructor(settings: JournalSettings, events: JournalThreadEvents) {
@@ -58,27 +57,34 @@ export class JournalThread {
     }
   }
 
-  /** Whether there is no thread with an open journal at this moment. */
-  get isDown(): boolean {
-    return this.#reopening !== undefined;
-  }
-
   /**
-   * Carries out a batch, on as many threads as it takes. One at a time. Rejects with `ThreadGone`, then nobody knows what
-   * became of the batch, and with what Piscina says when the batch cannot be sent.
+   * Carries out a batch, on as many threads as it takes. One at a time. Rejects with `JournalUnavailable` when no thread
+   * has got the batch, and with `OutcomeUnknown` when one had it and died.
    */
   async run(batch: readonly Operation[]): Promise<Reply> {
     for (let deaths = 0; ; deaths++) {
-      while (this.#reopening !== undefined) await this.#reopening;
-      if (this.#closing) throw new ThreadGone("the journal is closed");
+      const Unavailable = deaths === 0 ? JournalUnavailable : OutcomeUnknown;
       try {
-        return await this.#death.orElse(this.#pool.run(batch));
+        while (this.#reopening !== undefined) await this.#hurry.orElse(this.#reopening);
       } catch (error) {
-        if ((error as Error).name === "DataCloneError") throw error;
-        if (deaths === MAX_DEATHS) throw new ThreadGone(`the journal's thread died ${deaths + 1} times over the same batch`);
+        throw new Unavailable((error as Error).message);
+      }
+      if (this.#closing) throw new Unavailable("the journal is closed");
+      try {
+        const reply = await this.#death.orElse(this.#pool.run(batch));
+        // Refused this time; but the thread that died may have carried it out.
+        return deaths > 0 && reply.unavailable !== undefined ? { ...reply, unsure: true } : reply;
+      } catch (error) {
+        if ((error as Error).name === "DataCloneError") throw new Unavailable((error as Error).message);
+        if (deaths === MAX_DEATHS) throw new OutcomeUnknown(`the journal's thread died ${deaths + 1} times over the same batch`);
         this.#replace(this.#death);
       }
     }
+  }
+
+  /** From now on nothing waits for a thread that is to take a dead one's place. For the end of the process. */
+  hurry(): void {
+    this.#hurry.happen();
   }
 
   /** Ends the thread as an accident would. For tests and chaos. */
@@ -94,7 +100,7 @@ export class JournalThread {
     await this.#pool.destroy();
   }
 
-  #startPool(): [Piscina, ThreadDeath] {
+  #startPool(): [Piscina, Interruption] {
     const pool = new Piscina({
       filename: WORKER_FILE,
       minThreads: 1,
@@ -107,7 +113,7 @@ export class JournalThread {
     });
     // Piscina tells of a dead thread in three ways, depending on what it was doing; `exit` is the one that always comes.
     pool.on("error", () => {});
-    const death = new ThreadDeath();
+    const death = new Interruption("the journal's thread ended");
     pool.threads[0]?.once("exit", () => {
       death.happen();
       this.#replace(death);
@@ -120,25 +126,29 @@ export class JournalThread {
     return failure;
   }
 
-  #replace(death: ThreadDeath): void {
+  #replace(death: Interruption): void {
     if (this.#closing || this.#reopening !== undefined || death !== this.#death) return;
     this.#events.onDeath();
     this.#reopening = this.#reopen().then(() => {
       this.#reopening = undefined;
-      this.#events.onUp();
+      if (!this.#closing) this.#events.onUp();
     });
   }
 
   async #reopen(): Promise<void> {
     for (let failures = 1; ; failures++) {
-      // Piscina's own replacement would do, except for a thread that died while it was starting: it gets none.
-      await this.#pool.destroy();
-      if (this.#closing) return;
-      [this.#pool, this.#death] = this.#startPool();
-      // A thread that dies while it starts says nothing about the journal, unless it always does.
-      const failure = await this.#open().catch((error: Error) => (failures < DEATHS_AT_START ? "" : error.message));
-      if (failure === undefined) return;
-      if (failure !== "") this.#events.onDown(failure);
+      try {
+        // Piscina's own replacement would do, except for a thread that died while it was starting: it gets none.
+        await this.#pool.destroy();
+        if (this.#closing) return;
+        [this.#pool, this.#death] = this.#startPool();
+        const failure = await this.#open();
+        if (failure === undefined) return;
+        this.#events.onDown(failure);
+      } catch (error) {
+        // A thread that dies while it starts says nothing about the journal, unless it always does.
+        if (failures >= DEATHS_AT_START) this.#events.onDown((error as Error).message);
+      }
       await sleep(Math.min(failures * REOPEN_PAUSE_MS, MAX_REOPEN_PAUSE_MS));
     }
   }

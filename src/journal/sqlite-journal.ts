@@ -80,6 +80,7 @@ export class SqliteJournal implements OrderJournal, EventOutbox {
     };
     const events: JournalThreadEvents = {
       onDeath: () => options.onThreadDeath?.(),
+      // Neither comes before `journal` is set: a thread that dies earlier is not replaced but fails the start.
       onDown: (reason) => journal.#onDown(reason),
       onUp: () => journal.#onUp(),
     };
@@ -156,6 +157,14 @@ export class SqliteJournal implements OrderJournal, EventOutbox {
     await this.#commits.request(["giveUp", seq, reason, nowMs]);
   }
 
+  /**
+   * The process is about to end: what waits because the journal's thread died and none could take its place ends now, as
+   * unavailable or unknown, and so does whatever would begin to. A thread that works goes on.
+   */
+  hurry(): void {
+    this.#thread.hurry();
+  }
+
   /** Lets requests that are under way or wait end, refuses later ones, closes the file and ends the thread. */
   close(): Promise<void> {
     this.#closed ??= this.#close();
@@ -164,7 +173,8 @@ export class SqliteJournal implements OrderJournal, EventOutbox {
 
   async #close(): Promise<void> {
     clearInterval(this.#probeTimer);
-    if (!this.#thread.isDown) await this.#commits.idle();
+    this.hurry();
+    await this.#commits.idle();
     this.#commits.refuse("the journal is closed");
     await this.#thread.close();
     this.#anchor?.close();

@@ -2,12 +2,20 @@ import type { CancelCause } from "../concurrency/cancel-cause.ts";
 import { CancelScope } from "../concurrency/cancel-scope.ts";
 import { answerTo } from "./answer.ts";
 import type { Order } from "./order.ts";
-import { type FinishRequest, type IdempotencyKey, JournalUnavailable, type OrderJournal, type StoredAnswer } from "./order-journal.ts";
+import {
+  type FinishRequest,
+  type IdempotencyKey,
+  JournalUnavailable,
+  type OrderJournal,
+  OutcomeUnknown,
+  type StoredAnswer,
+} from "./order-journal.ts";
 import { OrderRun } from "./order-run.ts";
-import { type OrderOutcome, stepsToUndo } from "./outcome.ts";
+import { failedByFault, type OrderOutcome, stepsToUndo } from "./outcome.ts";
+import { OutcomeStore } from "./outcome-store.ts";
 import type { Pipeline } from "./pipeline.ts";
 import { Refused } from "./refused.ts";
-import type { StepInput } from "./step.ts";
+import type { Effect, StepInput } from "./step.ts";
 import type { Undoing, UndoRun } from "./undoing.ts";
 
 export interface OrderDeskOptions {
@@ -30,6 +38,7 @@ export interface PlaceRequest {
 
 /** What a client that placed an order waits for. */
 export interface Placement {
+  /** Rejects with `OutcomeUnknown` when the server is stopped before the journal can say how the order ended. */
   readonly answer: Promise<StoredAnswer>;
   /** The answer was stored by an earlier request. */
   readonly replayed: boolean;
@@ -39,7 +48,6 @@ export interface Placement {
 
 // How long an answer waits for undoing, which mostly takes one call; a provider that is down is not waited for.
 const WAIT_FOR_UNDO_MS = 500;
-const STORE_AGAIN_MS = 500;
 // The journal is asked again where an attempt ended in between, which cannot happen many times in a row.
 const MAX_LOOKS = 20;
 
@@ -48,12 +56,15 @@ export class OrderDesk {
   readonly #options: OrderDeskOptions;
   readonly #runs = new Map<string, OrderRun>();
   readonly #stop = new CancelScope();
+  readonly #store: OutcomeStore;
   #state: "starting" | "open" | "draining" = "starting";
   #admitted = 0;
   #drained: (() => void) | undefined;
 
   constructor(options: OrderDeskOptions) {
     this.#options = options;
+    const { journal, onFault } = options;
+    this.#store = new OutcomeStore({ journal, stop: this.#stop, ...(onFault !== undefined && { onFault }) });
   }
 
   /** Orders admitted and not ended. */
@@ -107,6 +118,7 @@ export class OrderDesk {
     } catch (error) {
       if (!(error instanceof JournalUnavailable)) throw error;
       this.#options.onFault?.("order refused: it could not be written down", error);
+      if (error instanceof OutcomeUnknown) void this.#closeUnstarted(request.order.orderId);
       throw new Refused("internal", "the order could not be written down");
     } finally {
       if (!started) this.#ended();
@@ -117,9 +129,10 @@ export class OrderDesk {
   async drain(): Promise<void> {
     this.#state = "draining";
     if (this.#admitted > 0) await new Promise<void>((resolve) => (this.#drained = resolve));
+    this.#stop.cancel("shutdown");
   }
 
-  /** Cancels every order in flight, and gives up on storing what the journal cannot take: the next start undoes it. */
+  /** Cancels every order in flight, and gives up on storing what the journal cannot take: the next start settles it. */
   cancelAll(cause: CancelCause): void {
     for (const run of this.#runs.values()) run.scope.cancel(cause);
     this.#stop.cancel(cause);
@@ -136,10 +149,19 @@ export class OrderDesk {
     // An order that was being written down when everything was canceled has missed that.
     if (this.#stop.cause !== undefined) scope.cancel(this.#stop.cause);
     const stopTimer = scope.cancelAfter(this.#options.orderTimeoutMs);
-    return this.#options.pipeline.run(input, scope).then((outcome) => {
+    const finish = (outcome: OrderOutcome) => {
       stopTimer();
       return this.#finish(run, outcome);
-    });
+    };
+    const fail = (error: unknown, effect: Effect) => {
+      this.#options.onFault?.("an order could not be run to its end", error);
+      return finish(failedByFault(effect));
+    };
+    try {
+      return this.#options.pipeline.run(input, scope).then(finish, (error: unknown) => fail(error, "unknown"));
+    } catch (error) {
+      return fail(error, "none");
+    }
   }
 
   /** All steps have ended: undoes what has to be undone and stores how the order ended. */
@@ -147,16 +169,20 @@ export class OrderDesk {
     const { input } = run;
     const undo = outcome.error === undefined ? undefined : await this.#undo(input, outcome);
     const finish = finishOf(input, outcome, undo);
+    let stored: StoredAnswer;
     try {
-      const stored = await this.#options.journal.finish(finish);
-      undo?.stored(finish.undos);
-      this.#close(run);
-      return stored;
+      stored = await this.#store.store(finish);
     } catch (error) {
-      if (!(error instanceof JournalUnavailable)) throw error;
+      if (error instanceof OutcomeUnknown) {
+        this.#close(run);
+        throw error;
+      }
       this.#options.onFault?.("an outcome could not be stored; its order fails and is undone", error);
       return this.#failUnstored(run, outcome, undo);
     }
+    undo?.stored(finish.undos);
+    this.#close(run);
+    return stored;
   }
 
   /** Undoes what a failed order did. Waits for the first tries, but not for long. */
@@ -182,17 +208,18 @@ export class OrderDesk {
   }
 
   async #storeLater(run: OrderRun, finish: FinishRequest, undo: UndoRun | undefined): Promise<void> {
-    while (this.#stop.cause === undefined) {
-      await pause(STORE_AGAIN_MS, this.#stop);
-      try {
-        await this.#options.journal.finish(finish);
-        undo?.stored(finish.undos);
-        break;
-      } catch (error) {
-        if (!(error instanceof JournalUnavailable)) throw error;
-      }
-    }
+    if (await this.#store.storeLater(finish)) undo?.stored(finish.undos);
     this.#close(run);
+  }
+
+  /** Nothing of it has run, and nothing will. */
+  async #closeUnstarted(orderId: string): Promise<void> {
+    await this.#store.closeUnstarted(
+      orderId,
+      (id) => this.#runs.has(id),
+      (attempt) => finishOf({ orderId, attempt }, failedByFault("none"), undefined),
+    );
+    this.#options.onStored?.();
   }
 
   #close(run: OrderRun): void {
@@ -212,7 +239,11 @@ function inputOf({ order, traceparent }: PlaceRequest, attempt: number): StepInp
   return { orderId, amount, attempt, ...(traceparent !== undefined && { traceparent }), ...(simulation !== undefined && { simulation }) };
 }
 
-function finishOf({ orderId, attempt }: StepInput, outcome: OrderOutcome, undo: UndoRun | undefined): FinishRequest {
+function finishOf(
+  { orderId, attempt }: Pick<StepInput, "orderId" | "attempt">,
+  outcome: OrderOutcome,
+  undo: UndoRun | undefined,
+): FinishRequest {
   const undos = undo?.states() ?? [];
   const json = JSON.stringify(answerTo(orderId, outcome, undos));
   const answer = outcome.error === undefined ? { json } : { error: outcome.error, json };
@@ -224,18 +255,4 @@ async function atMost(work: Promise<void>, ms: number): Promise<void> {
   const limit = new Promise<void>((resolve) => (timer = setTimeout(resolve, ms)));
   await Promise.race([work, limit]);
   clearTimeout(timer);
-}
-
-/** Waits so long, or until the scope is canceled. Does not throw. */
-async function pause(ms: number, scope: CancelScope): Promise<void> {
-  await new Promise<void>((resolve) => {
-    const unsubscribe = scope.onCancel(() => {
-      clearTimeout(timer);
-      resolve();
-    });
-    const timer = setTimeout(() => {
-      unsubscribe();
-      resolve();
-    }, ms);
-  });
 }

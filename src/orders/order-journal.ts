@@ -4,7 +4,8 @@ import type { StepName } from "./step.ts";
 
 /**
  * What the domain needs written down before it is believed. `journal` implements it on SQLite; every method resolves
- * when its effect is durable and rejects with `JournalUnavailable` when it surely has had none.
+ * when its effect is durable. It rejects with `OutcomeUnknown` when nobody knows whether there is one, and with any other
+ * error, mostly `JournalUnavailable`, when there surely is none. Repeating a `finish` tells.
  */
 export interface OrderJournal {
   /** Takes an order in, or says what is known of its id or key already. One transaction. */
@@ -31,6 +32,12 @@ export interface OrderJournal {
 
 /** The journal could not be written and the request has had no effect: disk full, file broken, locked or closed. */
 export class JournalUnavailable extends Error {}
+
+/**
+ * The journal cannot be used at this moment, and what it was doing for the request may or may not be durable: its thread
+ * died before it answered, or the disk failed in the very commit.
+ */
+export class OutcomeUnknown extends JournalUnavailable {}
 
 export interface AcceptRequest {
   readonly orderId: string;

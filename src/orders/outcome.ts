@@ -1,6 +1,7 @@
 import type { CancelCause } from "../concurrency/cancel-cause.ts";
+import { monotonicMs } from "../concurrency/clock.ts";
 import type { ErrorKind } from "./error-kind.ts";
-import type { StepName, StepOutcome } from "./step.ts";
+import { type Effect, STEPS, type StepName, type StepOutcome } from "./step.ts";
 
 /** How one step of an order ended and how long it took. */
 export interface StepReport {
@@ -39,6 +40,13 @@ export function errorOf(
       return first?.status === "failed" ? first.kind : "internal";
     }
   }
+}
+
+/** The outcome of an order whose steps left no outcomes, by a fault of ours: not one began, or nobody knows which did. */
+export function failedByFault(effect: Effect): OrderOutcome {
+  const endedAtMs = monotonicMs();
+  const outcome = { status: "failed", kind: "internal", effect } as const;
+  return { steps: STEPS.map((name) => ({ name, outcome, durationMs: 0, endedAtMs })), error: "internal" };
 }
 
 /**

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { CommitSizes } from "../../src/journal/commit-sizes.ts";
 import { GroupCommit } from "../../src/journal/group-commit.ts";
-import { JournalUnavailable } from "../../src/orders/order-journal.ts";
+import { JournalUnavailable, OutcomeUnknown } from "../../src/orders/order-journal.ts";
 import type { Operation, Reply } from "../../workers/journal/protocol.ts";
 import { JournalFixture } from "./journal-fixture.ts";
 
@@ -82,18 +82,30 @@ describe("the group", () => {
     batches[1]?.answer({ results: [undefined], unavailable: "the disk is full" });
     await expect(failed).rejects.toThrow(new JournalUnavailable("the disk is full"));
     await expect(failed).rejects.toBeInstanceOf(JournalUnavailable);
+    await expect(failed).rejects.not.toBeInstanceOf(OutcomeUnknown);
+    const unsure = [5, 6].map((n) => commits.request(find(n)));
+    await turn();
+    batches[2]?.answer({ results: [undefined, null], unavailable: "the disk reports an error", unsure: true });
+    await expect(unsure[0]).rejects.toBeInstanceOf(OutcomeUnknown);
+    expect(await unsure[1]).toBeNull();
   });
 
-  test("a batch that is lost fails alone; the next one goes", async () => {
+  test("a batch that is lost fails alone, and nobody knows what it did; the next one goes", async () => {
     const { commits, batches } = gated();
     const lost = commits.request(find(1));
     await turn();
     const next = commits.request(find(2));
     batches[0]?.break(new Error("gone"));
-    await expect(lost).rejects.toThrow(new JournalUnavailable("gone"));
+    await expect(lost).rejects.toThrow(new OutcomeUnknown("gone"));
+    await expect(lost).rejects.toBeInstanceOf(OutcomeUnknown);
     await turn();
-    batches[1]?.answer();
-    expect(await next).toBeNull();
+    batches[1]?.break(new JournalUnavailable("closed"));
+    await expect(next).rejects.toThrow("closed");
+    await expect(next).rejects.not.toBeInstanceOf(OutcomeUnknown);
+    const last = commits.request(find(3));
+    await turn();
+    batches[2]?.answer();
+    expect(await last).toBeNull();
   });
 
   test("refusing fails what waits and what comes, not what is under way; idle waits for that", async () => {

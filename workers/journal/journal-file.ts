@@ -2,7 +2,7 @@ import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { openDatabase } from "./open-database.ts";
 import { carryOut, isRead } from "./operations/carry-out.ts";
 import type { JournalSettings, Operation, Reply, Result } from "./protocol.ts";
-import { troubleOf } from "./sqlite-trouble.ts";
+import { mayBeCommitted, troubleOf } from "./sqlite-trouble.ts";
 import { rows } from "./tables/rows.ts";
 import { type Tables, tablesOf } from "./tables/tables.ts";
 
@@ -13,6 +13,7 @@ export class JournalFile {
   readonly #begin: StatementSync;
   readonly #commit: StatementSync;
   readonly #changes: StatementSync;
+  #committing = false;
 
   /** Throws `OpenFailed` where the operator can mend the reason. */
   constructor(settings: JournalSettings) {
@@ -30,8 +31,7 @@ export class JournalFile {
       return this.#transaction(operations, carryOut);
     } catch (error) {
       if (this.#db.isTransaction) this.#db.exec("ROLLBACK");
-      const trouble = troubleOf(error);
-      if (trouble !== undefined) return this.#unavailable(operations, trouble);
+      if (troubleOf(error) !== undefined) return this.#unavailable(operations, error);
     }
     // One operation is at fault, through no fault of its neighbours: once more, each fenced off from the others.
     return this.#fenced(operations);
@@ -45,11 +45,13 @@ export class JournalFile {
     operations: readonly Operation[],
     perform: (tables: Tables, operation: Operation, index: number) => Result | undefined,
   ): Reply {
+    this.#committing = false;
     const startMs = performance.now();
     const changesBefore = this.#totalChanges();
     this.#begin.run();
     const results: (Result | undefined)[] = [];
     for (const [index, operation] of operations.entries()) results.push(perform(this.#tables, operation, index));
+    this.#committing = true;
     this.#commit.run();
     if (this.#totalChanges() === changesBefore) return { results };
     return { results, commitMs: performance.now() - startMs };
@@ -74,7 +76,7 @@ export class JournalFile {
       return { ...reply, faults };
     } catch (error) {
       if (this.#db.isTransaction) this.#db.exec("ROLLBACK");
-      return this.#unavailable(operations, troubleOf(error) ?? (error as Error).message);
+      return this.#unavailable(operations, error);
     }
   }
 
@@ -87,10 +89,14 @@ export class JournalFile {
   }
 
   /** What cannot be written can still be read. */
-  #unavailable(operations: readonly Operation[], reason: string): Reply {
+  #unavailable(operations: readonly Operation[], error: unknown): Reply {
     const { results } = this.#read(operations.filter(isRead));
     let next = 0;
-    return { results: operations.map((operation) => (isRead(operation) ? results[next++] : undefined)), unavailable: reason };
+    return {
+      results: operations.map((operation) => (isRead(operation) ? results[next++] : undefined)),
+      unavailable: troubleOf(error) ?? (error as Error).message,
+      ...(this.#committing && mayBeCommitted(error) && { unsure: true }),
+    };
   }
 
   #totalChanges(): number {

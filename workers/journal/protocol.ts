@@ -102,8 +102,10 @@ export interface Reply {
   readonly results: readonly (Result | undefined)[];
   /** How long the transaction took until it was durable, milliseconds. Absent when nothing was written. */
   readonly commitMs?: number;
-  /** Why nothing of the batch was written. */
+  /** Why the batch could not be written. */
   readonly unavailable?: string;
+  /** With `unavailable`: it may have been written all the same, and nobody knows before a later write works. */
+  readonly unsure?: boolean;
   /** Operations that could not be carried out for a reason of their own: index and message. Their neighbours were. */
   readonly faults?: readonly (readonly [index: number, message: string])[];
 }

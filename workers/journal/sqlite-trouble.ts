@@ -14,6 +14,17 @@ const TROUBLE: ReadonlyMap<number, string> = new Map([
   [26, "it is not a journal: not a SQLite database"],
 ]);
 
+const IO_ERROR = 10;
+
+/**
+ * Whether a commit that ended with this error may turn out to be durable: its last page had been handed to the disk when
+ * the disk reported an error, as a failed `fsync` does, and a restart would find it in the log. One that found no
+ * room was not written to its end.
+ */
+export function mayBeCommitted(error: unknown): boolean {
+  return ((error as { errcode?: number }).errcode ?? 0) % 0x100 === IO_ERROR;
+}
+
 /** What is wrong with the database as a whole, in words; undefined when the error concerns a single statement or is a bug. */
 export function troubleOf(error: unknown): string | undefined {
   const { errcode, errstr } = error as { errcode?: number; errstr?: string };

@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
-import { ThreadDeath } from "../../src/journal/thread-death.ts";
+import { Interruption } from "../../src/journal/interruption.ts";
 
-test("what ended before the thread leaves nothing behind, what did not rejects with its end", async () => {
-  const death = new ThreadDeath();
+test("what ends first leaves nothing behind, what does not is interrupted", async () => {
+  const death = new Interruption("thread ended");
   const ended = death.orElse(Promise.resolve("done"));
   const failed = death.orElse(Promise.reject(new Error("no")));
   const open = death.orElse(new Promise(() => {}));
