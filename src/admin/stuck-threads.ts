@@ -24,7 +24,7 @@ export class StuckThreads {
   stick(ms: number): Promise<boolean> {
     // One after another: the count does not say whose start it counts.
     const sticking = this.#last.then(() => this.#stick(ms));
-    this.#last = sticking;
+    this.#last = sticking.catch(() => {});
     return sticking;
   }
 

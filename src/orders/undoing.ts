@@ -4,6 +4,7 @@ import { type Growth, growingPauseMs } from "../concurrency/growing-pause.ts";
 import { JournalUnavailable, type OrderJournal, type UndoState } from "./order-journal.ts";
 import type { StepInput, StepName } from "./step.ts";
 import type { StepRunner } from "./step-runner.ts";
+import { newTraceparent } from "./traceparent.ts";
 
 /** How many undo calls may be under way at one time; the thread runtime needs room for as many runs. */
 export const UNDO_CAPACITY = 500;
@@ -73,7 +74,9 @@ export class Undoing {
     for (let afterId = 0; ; ) {
       const tasks = await this.#options.journal.pendingUndos(afterId, PAGE);
       for (const { orderId, amount, attempt, step, tries } of tasks) {
-        this.#schedule({ input: { orderId, amount, attempt }, step, tries, done: false }, 0);
+        // The order's own trace ended with the process that ran it.
+        const input = { orderId, amount, attempt, traceparent: newTraceparent() };
+        this.#schedule({ input, step, tries, done: false }, 0);
       }
       const last = tasks.at(-1);
       if (last === undefined) return;
@@ -131,9 +134,9 @@ export class Undoing {
 
   async #call({ step, input }: Task): Promise<boolean> {
     const scope = new CancelScope();
+    const run = this.#options.runner.open(scope);
     const stopTimer = scope.cancelAfter(UNDO_TIMEOUT_MS);
     const leave = scope.follow(this.#stop);
-    const run = this.#options.runner.open(scope);
     const { outcome } = await run.run({ name: step, action: "undo", computes: false, repeatable: true }, input);
     run.close();
     stopTimer();
@@ -141,15 +144,17 @@ export class Undoing {
     return outcome.status === "ok";
   }
 
-  /** A task whose end could not be written down counts as not done: undoing twice is harmless, forgetting is not. */
+  /**
+   * A task whose end the journal cannot take now counts as not done: undoing twice is harmless, forgetting is not. One whose
+   * end it will never take (its attempt was not stored, by a bug) is left to the next start.
+   */
   async #record(task: Task): Promise<void> {
     const { orderId, attempt } = task.input;
     try {
       await this.#options.journal.undoTried({ orderId, attempt, step: task.step, done: task.done, nowMs: Date.now() });
       if (task.done) this.#options.onStored?.();
     } catch (error) {
-      if (!(error instanceof JournalUnavailable)) throw error;
-      task.done = false;
+      if (error instanceof JournalUnavailable) task.done = false;
       this.#options.onFault?.("an undo is not written down yet", error);
     }
   }

@@ -11,6 +11,7 @@ import { startService } from "../support/service.ts";
 import { startWithProviders } from "./providers.ts";
 
 const ORDER = { order_id: "undone", amount: 1200 };
+const TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
 /** Notes the undos in the order of their arrival, and treats calls as told. */
 function watchUndos(mannerOf: (call: Call) => Manner | undefined) {
@@ -110,15 +111,22 @@ test("an undo that never answers has a deadline of its own and does not hold up 
 test("undoing goes on after a restart", async () => {
   const directory = mkdtempSync(join(tmpdir(), "undoing-"));
   let up = false;
+  const traces: (string | string[] | undefined)[] = [];
   const standIn = await startStandIn({
-    mannerOf: ({ step, action }) =>
-      action === "undo" ? (up ? undefined : { type: "failBefore" }) : step === "vendor" ? { type: "refuse", slowMs: 100 } : undefined,
+    mannerOf({ step, action, headers }) {
+      traces.push(headers.traceparent);
+      if (action === "undo") return up ? undefined : { type: "failBefore" };
+      return step === "vendor" ? { type: "refuse", slowMs: 100 } : undefined;
+    },
   });
   const settings = { JOURNAL: join(directory, "orders.db"), PAYMENT_URL: standIn.url, VENDOR_URL: standIn.url, COURIER_URL: standIn.url };
   try {
     const first = await startService(settings);
-    await postOrder(first.port, ORDER);
+    await send(first.port, { method: "POST", path: "/order", headers: { traceparent: TRACE }, body: JSON.stringify(ORDER) });
     await first.stop();
+    expect(traces.length).toBeGreaterThan(3);
+    expect(new Set(traces)).toEqual(new Set([TRACE]));
+    traces.length = 0;
     expect(standIn.ledger.snapshot().counts).toMatchObject({ charges: 1, refunds: 0 });
     up = true;
     await using second = await startService(settings);
@@ -128,6 +136,8 @@ test("undoing goes on after a restart", async () => {
       (all) => all.every(({ status }: { status: string }) => status === "done"),
     );
     expect(standIn.ledger.snapshot().counts).toMatchObject({ charges: 1, refunds: 1, assignments: 1, releases: 1 });
+    // The order's own trace ended with its process; every call is part of some trace all the same.
+    for (const trace of traces) expect(trace).toMatch(/^00-[\da-f]{32}-[\da-f]{16}-01$/);
   } finally {
     await standIn.close();
     rmSync(directory, { recursive: true, force: true });

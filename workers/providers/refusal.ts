@@ -10,7 +10,8 @@ export interface Refusal {
 /** A status outside 2xx, read as the contract's table of providers has it. */
 export function refusalOf(step: StepName, status: number): Refusal {
   const isClientError = status >= 400 && status < 500;
-  // A 4xx is a definite no. A redirect is not: 303 is also what follows a request that was carried out.
+  // A 4xx is a definite no. A redirect is not: 303 is also what follows a request that was carried out. Nor is a 5xx: a
+  // proxy answers 502 to 504 also when the connection to the provider broke after the request had gone out.
   const effect: Effect = isClientError ? "none" : "unknown";
   switch (step) {
     case "payment":
@@ -19,9 +20,7 @@ export function refusalOf(step: StepName, status: number): Refusal {
     case "vendor":
       return { kind: "vendor_unavailable", effect };
     case "courier":
-      // Here the contract makes 503 a definite no as well: there is no courier.
-      if (status === 404 || status === 409 || status === 503) return { kind: "no_courier", effect: "none" };
-      return { kind: "internal", effect };
+      return { kind: status === 404 || status === 409 || status === 503 ? "no_courier" : "internal", effect };
   }
 }
 
