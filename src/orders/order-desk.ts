@@ -113,7 +113,7 @@ export class OrderDesk {
           }
         }
       }
-      // A bug has taken the run away and left the attempt open; the next start closes it.
+      // It is open in the journal and nobody runs it: what an accept that was refused may have left, for a moment.
       throw new Refused("internal", "the order cannot be looked up");
     } catch (error) {
       if (!(error instanceof JournalUnavailable)) throw error;
@@ -182,7 +182,14 @@ export class OrderDesk {
     }
     undo?.stored(finish.undos);
     this.#close(run);
+    if (outcome.error === undefined && stored.error !== undefined) this.#undoOverruled(run, outcome);
     return stored;
+  }
+
+  /** A bug has closed the attempt as failed while it ran; the answer stands, so what it did must not. */
+  #undoOverruled({ input }: OrderRun, { steps }: OrderOutcome): void {
+    this.#options.onFault?.("a placed order had been closed as failed; it is undone", new Error(`order ${JSON.stringify(input.orderId)}`));
+    this.#options.undoing.begin(input, stepsToUndo(steps)).stored([]);
   }
 
   /** Undoes what a failed order did. Waits for the first tries, but not for long. */
@@ -197,12 +204,11 @@ export class OrderDesk {
   /**
    * An outcome that is not stored must not be told, or a restart would tell another. So the order fails as `internal`,
    * what it did is undone, and that is stored as soon as the journal can; if the process ends before, its next start
-   * does the same.
+   * does the same, and writes the same answer, in which no step has an end of its own.
    */
   async #failUnstored(run: OrderRun, outcome: OrderOutcome, begun: UndoRun | undefined): Promise<StoredAnswer> {
-    const failed: OrderOutcome = { steps: outcome.steps, error: "internal" };
-    const undo = begun ?? (await this.#undo(run.input, failed));
-    const finish = finishOf(run.input, failed, undo);
+    const undo = begun ?? (await this.#undo(run.input, outcome));
+    const finish = finishOf(run.input, failedByFault("unknown"), undo);
     void this.#storeLater(run, finish, undo);
     return finish.answer;
   }
@@ -212,7 +218,6 @@ export class OrderDesk {
     this.#close(run);
   }
 
-  /** Nothing of it has run, and nothing will. */
   async #closeUnstarted(orderId: string): Promise<void> {
     await this.#store.closeUnstarted(
       orderId,
@@ -223,7 +228,8 @@ export class OrderDesk {
   }
 
   #close(run: OrderRun): void {
-    this.#runs.delete(run.input.orderId);
+    // A repeat of an order that failed may have been accepted in the same commit, and be running by now.
+    if (this.#runs.get(run.input.orderId) === run) this.#runs.delete(run.input.orderId);
     this.#options.onStored?.();
     this.#ended();
   }

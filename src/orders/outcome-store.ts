@@ -50,7 +50,8 @@ export class OutcomeStore {
 
   /**
    * After an accept that was refused and of which nobody knows whether it is stored: closes, with what `finishOf` makes
-   * of it, the attempt that it may have left open. Otherwise the id would count as running until the next start.
+   * of it, the attempt that it may have left open and that never ran. Otherwise the id would count as running until the
+   * next start.
    */
   async closeUnstarted(
     orderId: string,
@@ -60,14 +61,17 @@ export class OutcomeStore {
     await this.#untilItWorks("an order that was refused may stay open until the next start", async () => {
       const latest = (await this.#options.journal.find(orderId))?.attempts.at(-1);
       if (latest === undefined || latest.ended !== undefined || isRunning(orderId)) return;
+      // From the stop on, an attempt that does not run may have run all the same.
+      if (this.#options.stop.cause !== undefined) return;
       await this.#options.journal.finish(finishOf(latest.attempt));
     });
   }
 
   /** Until it works or fails for good, which is logged: true. Until the stop: false. */
   async #untilItWorks(fault: string, work: () => Promise<unknown>): Promise<boolean> {
-    while (this.#options.stop.cause === undefined) {
+    for (;;) {
       await this.#pause();
+      if (this.#options.stop.cause !== undefined) return false;
       try {
         await work();
         return true;
@@ -77,7 +81,6 @@ export class OutcomeStore {
         return true;
       }
     }
-    return false;
   }
 
   /** Or until the stop. With jitter: requests that shared a batch which ends the journal's thread must not meet in one again. */

@@ -8,6 +8,7 @@ import {
   type OrderJournal,
   type OrderRecord,
   OutcomeUnknown,
+  type StoredAnswer,
 } from "../../src/orders/order-journal.ts";
 import { Pipeline } from "../../src/orders/pipeline.ts";
 import type { StepRun, StepRunner } from "../../src/orders/step-runner.ts";
@@ -23,6 +24,9 @@ function rig() {
     finishErrors: [] as Error[],
     record: undefined as OrderRecord | undefined,
     finds: 0,
+    onFind: () => {},
+    /** What a later `finish` finds stored already. */
+    overrule: undefined as StoredAnswer | undefined,
     hasRoom: true,
   };
   const ran: string[] = [];
@@ -39,11 +43,12 @@ function rig() {
       const error = state.finishErrors.shift();
       if (error !== undefined) throw error;
       finished.push(request);
-      return request.answer;
+      return state.overrule ?? request.answer;
     },
     undoTried: () => write(undefined),
     find: () => {
       state.finds++;
+      state.onFind();
       return Promise.resolve(state.record);
     },
     closeInterrupted: () => write(0),
@@ -57,6 +62,7 @@ function rig() {
     },
   };
   const openRun = (): StepRun => ({
+    cause: undefined,
     async run({ name, action }) {
       ran.push(`${action} ${name}`);
       return { outcome: { status: "ok" }, endedAtMs: monotonicMs() };
@@ -95,7 +101,9 @@ test("an outcome that cannot be stored is not told: the order fails, is undone, 
   state.full = true;
   const { error, json } = await answer;
   expect(error).toBe("internal");
-  expect(JSON.parse(json)).toMatchObject({ status: "error", error: { kind: "internal" } });
+  // Word for word what the next start would write of it.
+  const steps = ["payment", "vendor", "courier"].map((name) => ({ name, status: "error", duration_ms: 0, detail: "internal" }));
+  expect(json).toBe(JSON.stringify({ status: "error", order_id: "o", steps, error: { kind: "internal", message: "order failed" } }));
   expect(undone()).toEqual(ALL_UNDONE);
   // Until it is stored the attempt is open in the journal, so the order counts as in flight.
   expect(finished).toEqual([]);
@@ -216,4 +224,33 @@ test("an order for which the threads have no room fails, is stored as failed and
   expect(faults).toEqual(["an order could not be run to its end"]);
   expect(desk.inFlight).toBe(0);
   expect(timers()).toBe(before);
+});
+
+test("an order that was closed as failed while it ran is undone: the stored answer counts", async () => {
+  const { state, undone, faults, desk, undoing } = rig();
+  state.overrule = { error: "internal", json: "{}" };
+  const { answer } = await desk.place(ORDER);
+  expect(await answer).toEqual({ error: "internal", json: "{}" });
+  await eventually("the undos", () => undone().length === 3);
+  expect(undone()).toEqual(ALL_UNDONE);
+  expect(faults).toEqual(["a placed order had been closed as failed; it is undone"]);
+  await undoing.stop();
+});
+
+test("a stop ends the closing of what an accept may have left open: the next start does it", async () => {
+  const { state, finished, desk } = rig();
+  state.acceptErrors = [new OutcomeUnknown("thread died")];
+  state.record = { orderId: "o", amount: 1, attempts: [{ attempt: 1, amount: 1, acceptedMs: 0, undos: [] }] };
+  await expect(desk.place(ORDER)).rejects.toMatchObject({ kind: "internal" });
+  state.onFind = () => desk.cancelAll("shutdown");
+  await eventually("a look", () => state.finds === 1);
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(finished).toEqual([]);
+
+  const other = rig();
+  other.state.acceptErrors = [new OutcomeUnknown("thread died")];
+  await expect(other.desk.place(ORDER)).rejects.toMatchObject({ kind: "internal" });
+  other.desk.cancelAll("shutdown");
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(other.state.finds).toBe(0);
 });

@@ -14,15 +14,17 @@ const TROUBLE: ReadonlyMap<number, string> = new Map([
   [26, "it is not a journal: not a SQLite database"],
 ]);
 
-const IO_ERROR = 10;
+const BUSY = 5;
+const FULL = 13;
 
 /**
- * Whether a commit that ended with this error may turn out to be durable: its last page had been handed to the disk when
- * the disk reported an error, as a failed `fsync` does, and a restart would find it in the log. One that found no
- * room was not written to its end.
+ * Whether a commit that ended with this error may turn out to be durable: its last page may have been handed to the disk
+ * before the error, as with a failed `fsync`, and a restart would find it in the log. Only one that was not let in or
+ * found no room was surely not written to its end.
  */
 export function mayBeCommitted(error: unknown): boolean {
-  return ((error as { errcode?: number }).errcode ?? 0) % 0x100 === IO_ERROR;
+  const code = ((error as { errcode?: number }).errcode ?? 0) & 0xff;
+  return code !== BUSY && code !== FULL;
 }
 
 /** What is wrong with the database as a whole, in words; undefined when the error concerns a single statement or is a bug. */

@@ -1,0 +1,41 @@
+import { expect, test } from "vitest";
+import { Capacity } from "../../src/concurrency/capacity.ts";
+import { SqliteJournal } from "../../src/journal/sqlite-journal.ts";
+import { OrderDesk } from "../../src/orders/order-desk.ts";
+import { Pipeline } from "../../src/orders/pipeline.ts";
+import { Undoing } from "../../src/orders/undoing.ts";
+import { eventually } from "../support/eventually.ts";
+import { FakeRunner } from "../threads/fake-runner.ts";
+
+const ORDER = { order: { orderId: "o", amount: 1 } };
+
+test("a repeat that is accepted in the very commit that stores the failure before it can be joined and canceled", async () => {
+  const commits: number[] = [];
+  const journal = await SqliteJournal.open("memory", { onCommit: (requests) => commits.push(requests) });
+  const runner = new FakeRunner();
+  const capacities = { payment: new Capacity(9), vendor: new Capacity(9), courier: new Capacity(9) };
+  const undoing = new Undoing({ runner, journal });
+  const desk = new OrderDesk({ pipeline: new Pipeline(runner, capacities), journal, undoing, orderTimeoutMs: 60_000, maxInFlight: 9 });
+  desk.open();
+  try {
+    const first = await desk.place(ORDER);
+    runner.step("vendor").end({ status: "failed", kind: "vendor_unavailable", effect: "none" });
+    runner.endAll({ status: "canceled", cause: "sibling_failed", effect: "none" });
+    // In the same turn of the event loop, so both share a commit; the outcome first, for that is only some promises away.
+    for (let n = 0; n < 20; n++) await Promise.resolve();
+    const repeat = desk.place(ORDER);
+    expect((await first.answer).error).toBe("vendor_unavailable");
+    const second = await repeat;
+    expect(commits).toEqual([1, 2]);
+    await eventually("its steps", () => runner.running === 3);
+    const third = await desk.place(ORDER);
+    expect(desk.inFlight).toBe(1);
+    desk.cancelAll("shutdown");
+    expect((await second.answer).error).toBe("canceled");
+    expect(await third.answer).toEqual(await second.answer);
+    expect(runner.started.filter(({ spec }) => spec.action === "do")).toHaveLength(6);
+  } finally {
+    await undoing.stop();
+    await journal.close();
+  }
+});
