@@ -1,3 +1,4 @@
+import type { CancelCause } from "../concurrency/cancel-cause.ts";
 import type { CancelScope } from "../concurrency/cancel-scope.ts";
 import type { Capacity, Permit } from "../concurrency/capacity.ts";
 import { monotonicMs } from "../concurrency/clock.ts";
@@ -33,8 +34,9 @@ export class Pipeline {
     const run = this.#runner.open(group.scope);
     for (const name of STEPS) group.spawn((groupScope) => this.#step(name, input, run, groupScope));
     return group.join().then((result) => {
+      const cause = run.cause ?? result.cause;
       run.close();
-      return outcomeOf(result, startedAtMs);
+      return outcomeOf({ ...result, cause }, startedAtMs);
     });
   }
 
@@ -67,7 +69,7 @@ function specs(computes: boolean): Record<StepName, StepSpec> {
 }
 
 function outcomeOf({ outcomes, firstFailure, cause }: GroupResult<EndedStep>, startedAtMs: number): OrderOutcome {
-  const ended = outcomes.map(endOf);
+  const ended = outcomes.map((outcome) => withCause(endOf(outcome), cause));
   const steps = STEPS.map((name, index) => {
     const { outcome, endedAtMs } = ended[index] as EndedStep;
     return { name, outcome, endedAtMs, durationMs: Math.max(0, Math.round(endedAtMs - startedAtMs)) };
@@ -78,6 +80,13 @@ function outcomeOf({ outcomes, firstFailure, cause }: GroupResult<EndedStep>, st
     cause,
   );
   return error === undefined ? { steps } : { steps, error };
+}
+
+/** One order was canceled for one cause, though a step that was not dispatched yet may have heard of a later one. */
+function withCause(ended: EndedStep, cause: CancelCause | undefined): EndedStep {
+  const { outcome } = ended;
+  if (outcome.status !== "canceled" || cause === undefined || outcome.cause === cause) return ended;
+  return { ...ended, outcome: { ...outcome, cause } };
 }
 
 function isFailure({ outcome }: EndedStep): boolean {

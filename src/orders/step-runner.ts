@@ -1,13 +1,22 @@
+import type { CancelCause } from "../concurrency/cancel-cause.ts";
 import type { CancelScope } from "../concurrency/cancel-scope.ts";
 import type { EndedStep, StepInput } from "./step.ts";
 
 /** What the pipeline needs from whatever runs its steps. `threads` implements it; tests have their own. */
 export interface StepRunner {
-  /** Opens a run: steps that are canceled together, by `scope`. Close it when all of them have ended. */
+  /**
+   * Opens a run: steps that are canceled together, by `scope` or by the first of them that fails. The runner may tell the
+   * others of a failure before the scope hears of it. Close the run when all of them have ended.
+   */
   open(scope: CancelScope): StepRun;
 }
 
 export interface StepRun {
+  /**
+   * Why the run was canceled, as its steps were told; undefined while it was not. A failure on a thread may have come before
+   * the cause that the scope has.
+   */
+  readonly cause: CancelCause | undefined;
   /**
    * Runs one step to its end. Never rejects: every fault is an outcome. A run that is canceled before
    * the step began gives `canceled` with effect `none`, and the step never runs.

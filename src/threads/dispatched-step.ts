@@ -1,3 +1,4 @@
+import type { CancelCause } from "../concurrency/cancel-cause.ts";
 import { monotonicMs } from "../concurrency/clock.ts";
 import type { EndedStep, StepInput, StepOutcome } from "../orders/step.ts";
 import type { StepSpec } from "../orders/step-runner.ts";
@@ -7,6 +8,7 @@ import type { StepMessage } from "./protocol.ts";
 /** Who dispatched a step and keeps count of it. */
 export interface StepOwner {
   readonly deadlineMs: number | undefined;
+  readonly scopeCause: CancelCause | undefined;
   /** Called once, before anybody learns the outcome. */
   stepSettled(step: DispatchedStep): void;
 }
@@ -33,6 +35,11 @@ export class DispatchedStep {
     this.input = input;
     this.#owner = owner;
     this.#resolve = resolve;
+  }
+
+  /** Whether the run was canceled as far as the main thread knows. */
+  get canceledHere(): boolean {
+    return this.#owner.scopeCause !== undefined;
   }
 
   get settled(): boolean {

@@ -6,9 +6,9 @@ import { monotonicMs } from "../concurrency/clock.ts";
  *
  * | words                  | field     | writer            | readers       | values                                  | reset                         |
  * |------------------------|-----------|-------------------|---------------|-----------------------------------------|-------------------------------|
- * | 0                      | head      | main              | workers       | cancels ever logged, wraps at 2^32      | never                         |
- * | 16 .. +LOG_SIZE        | log       | main              | workers       | slot of cancel n at n mod LOG_SIZE      | overwritten a ring later      |
- * | then `slots` words     | word      | main, once a run  | workers       | 0 running, else 1 + index of the cause  | by main when the run is over  |
+ * | 0                      | head      | anyone            | workers       | cancels ever logged, wraps at 2^32      | never                         |
+ * | 16 .. +LOG_SIZE        | log       | anyone            | workers       | slot and lap of cancel n at n mod LOG_SIZE | overwritten a lap later    |
+ * | then `slots` words     | word      | anyone, once a run | workers, main | 0 running, else 1 + index of the cause  | by main when the run is over  |
  * | then `rows` x 16 words | row       | see below         | anyone        | one thread's books, one cache line      | by main when the thread died  |
  *
  * A row:
@@ -23,17 +23,26 @@ import { monotonicMs } from "../concurrency/clock.ts";
  * | 5    | seen      | its thread                      | the `head` up to which it has acted on the log            |
  *
  * Invariants:
- * 1. A word leaves 0 once a run, by compareExchange: the first cause wins.
- * 2. A slot is given back only when every step of its run has settled, so no word is read for a wrong run.
- * 3. Written in this order: word, log entry, head, then the wake-up. Whoever sees the head sees the other two.
- * 4. Entry n is overwritten before head reaches n + LOG_SIZE + 1, so a reader that is LOG_SIZE or more behind
- *    must not believe the log and looks at all its own steps instead.
+ * 1. A word leaves 0 once a run, by compareExchange: the first cause wins, whichever thread writes it.
+ * 2. A slot is given back only when every step of its run has settled, and a step cancels its run before its own outcome
+ *    is posted: so no word is read or written for a wrong run.
+ * 3. Written in this order: word, head, log entry, then the wake-up. Whoever sees the head sees the words of all cancels
+ *    below it, but not always their entries: their writers may be about to write them, or have died before they could.
+ * 4. An entry carries the lap of its cancel: how often the log had been full. A reader that finds another lap, because the entry
+ *    is not written yet or was overwritten already, does not believe the log and looks at all its own steps instead.
  * 5. started = running + finished, in every row, whenever its thread is between two steps.
  * 6. `running` falls and `finished` rises before the outcome is posted: an answered step is never counted as running.
  * 7. While its thread lives only the thread writes words 1 to 5 of a row; afterwards only main does.
  */
-export const LOG_SIZE = 4096; // A power of two. 16 KiB; a burst of 4096 cancels in one turn is rarer than a stall that makes a full look cheaper anyway.
+const LOG_BITS = 12;
+export const LOG_SIZE = 2 ** LOG_BITS; // 16 KiB; a burst of 4096 cancels in one turn is rarer than a stall that makes a full look cheaper anyway.
 const LOG_MASK = LOG_SIZE - 1;
+// Two laps must differ that a reader could take for each other: neighbours do, and one that is further behind does not
+// look at entries at all.
+const LAP_BITS = 8;
+const LAP_MASK = 2 ** LAP_BITS - 1;
+/** What is left of an entry's 32 bits. */
+const MAX_SLOTS = 2 ** (32 - LAP_BITS);
 const WORDS_A_LINE = 16; // 64 bytes: rows of two threads never share a cache line.
 const HEAD = 0;
 const LOG_START = WORDS_A_LINE;
@@ -71,9 +80,12 @@ export class Layout {
 
   /** Main thread. `slots`: runs at one time; `rows`: threads at one time, dying ones included. `head` is for tests of its wrap. */
   static allocate(slots: number, rows: number, head = 0): Layout {
+    if (slots > MAX_SLOTS) throw new RangeError(`${slots} slots do not fit into a log entry, which has room for ${MAX_SLOTS}`);
     const buffer = new SharedArrayBuffer(totalWords(slots, rows) * Int32Array.BYTES_PER_ELEMENT);
     const layout = new Layout({ buffer, slots, rows, epochMs: monotonicMs() });
     Atomics.store(layout.#words, HEAD, head | 0);
+    // As if left from the lap before: zeros would pass for entries of the first.
+    layout.#words.fill(entryOf(0, head - LOG_SIZE), LOG_START, BOARD_START);
     return layout;
   }
 
@@ -83,20 +95,29 @@ export class Layout {
   }
 
   /**
-   * Main thread: cancels a slot for a cause, unless it already is. Returns whether this was the first cause.
+   * Cancels a slot for a cause, unless it already is. Returns whether this was the first cause. Main thread, or the thread
+   * of a step of that run that has not posted its outcome.
    */
   cancel(slot: number, cause: CancelCause): boolean {
     const at = this.#wordAt(slot);
     if (Atomics.compareExchange(this.#words, at, 0, CANCEL_CAUSES.indexOf(cause) + 1) !== 0) return false;
-    const head = Atomics.load(this.#words, HEAD);
-    // The word is in place. The entry must be there before the head says so: swapped, a reader could
-    // take a ring-old slot for this one, find its word 0, and sleep through the cancel.
-    Atomics.store(this.#words, LOG_START + (head & LOG_MASK), slot);
-    Atomics.store(this.#words, HEAD, (head + 1) | 0);
+    this.ring(slot);
+    return true;
+  }
+
+  /**
+   * Logs a slot whose word is set and wakes every thread. A part of `cancel`; by itself for the main thread, where the thread
+   * that set the word may have died before it came to this.
+   */
+  ring(slot: number): void {
+    // Claims a place of its own among writers on other threads. The word is in place: a reader that sees this head
+    // before the entry below finds the lap before in it, looks at all its words, and this one is among them. Swapped,
+    // two writers would need the same place.
+    const n = Atomics.add(this.#words, HEAD, 1);
+    Atomics.store(this.#words, LOG_START + (n & LOG_MASK), entryOf(slot, n));
     // A thread that read the old head either waits already, and is woken here, or will ask to wait for
     // a head that is no longer so, and `waitAsync` returns at once. No wake-up can be lost in between.
     Atomics.notify(this.#words, HEAD);
-    return true;
   }
 
   /** The cause that a slot was canceled for, undefined while it runs. Any thread that has a step of that run. */
@@ -112,17 +133,23 @@ export class Layout {
 
   /**
    * Worker: reads the log from `seen` and calls `look` for each slot in it, or `lookAtAll` when it is too far
-   * behind. Returns the head it has acted on; pass it as `seen` next time.
+   * behind or meets an entry that is not there. Returns the head it has acted on; pass it as `seen` next time.
    */
   readLog(seen: number, look: (slot: number) => void, lookAtAll: () => void): number {
     const head = Atomics.load(this.#words, HEAD);
-    const behind = (head - seen) | 0;
-    if (behind < LOG_SIZE) {
-      for (let n = 0; n < behind; n++) look(Atomics.load(this.#words, LOG_START + ((seen + n) & LOG_MASK)));
-      // Entries may have been overwritten while they were read; only the head afterwards can tell.
-      if (((Atomics.load(this.#words, HEAD) - seen) | 0) < LOG_SIZE) return head;
+    const behind = (head - seen) >>> 0;
+    if (behind > LOG_SIZE) {
+      lookAtAll();
+      return head;
     }
-    lookAtAll();
+    for (let n = 0; n < behind; n++) {
+      const entry = Atomics.load(this.#words, LOG_START + ((seen + n) & LOG_MASK));
+      if ((entry & LAP_MASK) !== lapOf(seen + n)) {
+        lookAtAll();
+        return head;
+      }
+      look(entry >>> LAP_BITS);
+    }
     return head;
   }
 
@@ -223,6 +250,14 @@ export interface RowCounts {
   readonly started: number;
   readonly finished: number;
   readonly heartbeatAgeMs: number;
+}
+
+function lapOf(n: number): number {
+  return (n >> LOG_BITS) & LAP_MASK;
+}
+
+function entryOf(slot: number, n: number): number {
+  return (slot << LAP_BITS) | lapOf(n);
 }
 
 function rowsStart(slots: number): number {

@@ -250,8 +250,11 @@ export class ThreadPool {
     for (const step of [...this.#steps.values()]) {
       if (step.thread !== thread) continue;
       const cause = layout.causeOf(step.slot);
-      if (cause !== undefined) step.settle({ status: "canceled", cause, effect: "unknown" });
-      else if (step.spec.repeatable && step.repeats < MAX_REPEATS && !this.#closing) this.#repeat(step);
+      // It may have been this thread that canceled, and it may have died before it rang.
+      if (cause !== undefined) layout.ring(step.slot);
+      // A cancel of which nothing was heard here comes from a step that failed, and whose outcome may have died with the thread.
+      if (cause !== undefined && step.canceledHere) step.settle({ status: "canceled", cause, effect: "unknown" });
+      else if (cause === undefined && step.spec.repeatable && step.repeats < MAX_REPEATS && !this.#closing) this.#repeat(step);
       else step.settle({ status: "lost", reason: `thread ended: ${reason}`, effect: "unknown" });
     }
     if (this.#closing) {

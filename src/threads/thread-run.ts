@@ -41,6 +41,15 @@ export class ThreadRun implements StepRun, StepOwner {
     this.#unsubscribe = scope.onCancel((cause) => this.#cancel(cause));
   }
 
+  get cause(): CancelCause | undefined {
+    return this.#parts.board.causeOf(this.#slot);
+  }
+
+  /** What this thread knows of a cancel, which may be less than the board. */
+  get scopeCause(): CancelCause | undefined {
+    return this.#scope.cause;
+  }
+
   get deadlineMs(): number | undefined {
     return this.#scope.deadlineMs;
   }

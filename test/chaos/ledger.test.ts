@@ -51,6 +51,7 @@ test(`the ledger balances after ${ORDERS} orders on a bad day (SEED=${SEED})`, {
     while (next < ORDERS) {
       const n = next++;
       if (n % 500 === 250 && service.runtime.killThread() !== undefined) counts.killed++;
+      if (n % 500 === 499) service.journal.killThread();
       await one(n);
     }
   };
@@ -80,6 +81,7 @@ test(`the ledger balances after ${ORDERS} orders on a bad day (SEED=${SEED})`, {
   expect(counts.broken).toBe(0);
   for (const count of [counts.repeated, counts.hungUp]) expect(count).toBeGreaterThan(ORDERS / 50);
   expect(counts.killed).toBeGreaterThan(4);
+  expect(running.logged.filter(({ msg }) => msg === "journal thread replaced").length).toBeGreaterThan(4);
   expect(placed.size).toBeGreaterThan(ORDERS / 5);
   expect(endings.length - placed.size).toBeGreaterThan(ORDERS / 10);
   expect(service.runtime.books()).toEqual({ slots: 0, unsettled: 0, exclusivePermits: 0, exclusiveWaiting: 0, graceWatched: 0 });

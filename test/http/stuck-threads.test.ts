@@ -9,6 +9,7 @@ test("a thread that cannot be stuck now does not spoil later tries", async () =>
     open() {
       if (full) throw new Error("the board is full");
       return {
+        cause: undefined,
         async run() {
           Atomics.add(new Int32Array(begun), 0, 1);
           Atomics.notify(new Int32Array(begun), 0);

@@ -21,6 +21,10 @@ export type ActName =
   /** Waits at the gate, canceled by its signal, then succeeds or fails. */
   | "wait"
   | "wait_then_fail"
+  /** Waits at the gate whatever happens, then fails. */
+  | "wait_deaf_then_fail"
+  /** Waits at the gate and fails, but its thread dies as soon as it has written its cancel down, before it can tell anybody. */
+  | "wait_then_fail_and_die"
   /** Waits at the gate whatever happens, then returns as if nothing had. */
   | "wait_deaf"
   /** Holds the whole thread at the gate, in `Atomics.wait`. */

@@ -8,6 +8,7 @@ import { CancelBoard } from "../../src/threads/cancel-board.ts";
 import { Layout, LOG_SIZE } from "../../src/threads/layout.ts";
 import { StepContext } from "../../workers/runtime/step-context.ts";
 import type { ReaderSetup } from "./log-reader.ts";
+import type { WriterSetup } from "./log-writer.ts";
 import { randomFrom, seedOf } from "./seeded.ts";
 
 const SEED = seedOf("LAYOUT_SEED");
@@ -218,8 +219,9 @@ class Run {
       interrupted = true;
       this.#storm(cancels);
     });
-    // Whoever is a ring behind, before or while it reads, must not have believed the log.
-    const overrun = behind >= LOG_SIZE || (interrupted && behind + cancels >= LOG_SIZE);
+    // Whoever is more than a ring behind must not have believed the log, nor one who meets an entry of the next lap.
+    const unread = behind - (after + 1);
+    const overrun = behind > LOG_SIZE || (interrupted && unread > 0 && unread + cancels > LOG_SIZE);
     expect(looks).toBe(overrun ? undefined : behind);
     expect(at.hasSeen(headBefore)).toBe(true);
     expect(at.hasSeen(this.#layout.head())).toBe(!interrupted || cancels === 0);
@@ -243,6 +245,16 @@ class Run {
   #choose(slots: readonly number[], pick: number): number | undefined {
     return slots[pick % Math.max(1, slots.length)];
   }
+}
+
+/** From now on the thread dies right after its first use of this function. */
+function dieAfter(name: string) {
+  const atomics = Atomics as unknown as Record<string, (...values: unknown[]) => unknown>;
+  const real = atomics[name];
+  return vi.spyOn(atomics, name).mockImplementation((...values) => {
+    real?.apply(Atomics, values);
+    throw new Error("died");
+  });
 }
 
 describe("the cancel board and its log", () => {
@@ -275,13 +287,18 @@ describe("the cancel board and its log", () => {
 
   test.each([
     [LOG_SIZE - 1, 0, "log"],
-    [LOG_SIZE, 0, "all"],
+    [LOG_SIZE, 0, "log"],
     [LOG_SIZE + 1, 0, "all"],
-    [1, LOG_SIZE - 2, "log"],
-    // The writer may be overwriting the reader's oldest entry by now, before the head says so.
-    [1, LOG_SIZE - 1, "all"],
-    [LOG_SIZE - 1, 1, "all"],
-    [LOG_SIZE - 1, LOG_SIZE, "all"],
+    [2 * LOG_SIZE, 0, "all"],
+    [257 * LOG_SIZE, 0, "all"],
+    // The first look has read the oldest entry already, so it may be overwritten; the second may not.
+    [2, LOG_SIZE - 1, "log"],
+    [2, LOG_SIZE, "all"],
+    [LOG_SIZE, 1, "log"],
+    [LOG_SIZE, 2, "all"],
+    [LOG_SIZE, LOG_SIZE, "all"],
+    // What the reader has acted on already may be overwritten as often as one likes.
+    [1, 3 * LOG_SIZE, "log"],
   ])("%i cancels behind and %i more while it reads: it looks at the %s", (behind, more, expected) => {
     const layout = Layout.allocate(2, 1, -LOG_SIZE);
     const at = new Reader(layout, 1);
@@ -305,7 +322,7 @@ describe("the cancel board and its log", () => {
     for (let slot = 0; slot < SLOTS; slot++) at.start(slot);
     // Any of its functions, as the types of all of them together say nothing.
     const atomics = Atomics as unknown as Record<string, (...values: unknown[]) => unknown>;
-    const writes = ["compareExchange", "store", "notify"].map((name) => {
+    const writes = ["compareExchange", "add", "store", "notify"].map((name) => {
       const real = atomics[name];
       return vi.spyOn(atomics, name).mockImplementation((...values) => {
         const result = real?.apply(Atomics, values);
@@ -331,6 +348,53 @@ describe("the cancel board and its log", () => {
     }
   });
 
+  test("a writer that is held up, or dies, between any two writes of a cancel hides no other's and no own", () => {
+    for (const stopAfter of ["compareExchange", "add", "store"]) {
+      for (const startHead of [0, 2 ** 31 - 2, -2, LOG_SIZE - 1]) {
+        const layout = Layout.allocate(3, 1, startHead);
+        const at = new Reader(layout, 1);
+        for (let slot = 0; slot < 3; slot++) at.start(slot);
+        const spy = dieAfter(stopAfter);
+        expect(() => layout.cancel(1, "sibling_failed")).toThrow("died");
+        spy.mockRestore();
+        layout.cancel(2, "deadline");
+        at.read(() => {});
+        expect(at.told(0)).toBeUndefined();
+        expect(at.told(2)).toBe("deadline");
+        // Nobody may have been told of it before its writer came to the head; the ring that follows its death says it then.
+        layout.ring(1);
+        at.read(() => {});
+        expect(at.told(1)).toBe("sibling_failed");
+        expect(at.hasSeen(layout.head())).toBe(true);
+        expect(at.read(() => {})).toBe(0);
+      }
+    }
+  });
+
+  test("a writer that overwrites the entry of a later lap with its own hides nothing", () => {
+    const layout = Layout.allocate(3, 1);
+    const at = new Reader(layout, 1);
+    for (let slot = 0; slot < 3; slot++) at.start(slot);
+    const store = Atomics.store.bind(Atomics) as (array: Int32Array, index: number, value: number) => number;
+    // The first writer has its place and is held up for a whole lap before it writes its entry.
+    let heldUp: (() => void) | undefined;
+    const spy = vi.spyOn(Atomics, "store").mockImplementation(((array: Int32Array, index: number, value: number) => {
+      if (heldUp === undefined) heldUp = () => void store(array, index, value);
+      else store(array, index, value);
+      return value;
+    }) as typeof Atomics.store);
+    layout.cancel(0, "deadline");
+    for (let n = 0; n < LOG_SIZE - 1; n++) layout.ring(0);
+    at.read(() => {});
+    expect(at.told(0)).toBe("deadline");
+    layout.cancel(1, "shutdown");
+    heldUp?.();
+    spy.mockRestore();
+    expect(at.read(() => {})).toBeUndefined();
+    expect(at.told(1)).toBe("shutdown");
+    expect(at.told(2)).toBeUndefined();
+  });
+
   test("a full board, a slot off the board and a block of the wrong size are refused", () => {
     const board = new CancelBoard(Layout.allocate(2, 1));
     board.take();
@@ -340,6 +404,7 @@ describe("the cancel board and its log", () => {
     expect(() => layout.causeOf(2)).toThrow(RangeError);
     expect(() => layout.cancel(-1, "deadline")).toThrow(RangeError);
     expect(() => new Layout({ ...layout.handle, slots: 100 })).toThrow(RangeError);
+    expect(() => Layout.allocate(2 ** 24 + 1, 1)).toThrow(RangeError);
     layout.claimRow(7);
     expect(() => layout.claimRow(8)).toThrow("no free tracker row for thread 8: all 1 are taken");
   });
@@ -384,6 +449,30 @@ describe("a reader on a thread of its own", () => {
       }
     } finally {
       await reader.stop();
+    }
+  });
+
+  test(`nothing is lost where several threads cancel at one time (seed ${SEED})`, async () => {
+    const slots = 60_000;
+    const writers = 3;
+    const reader = await startReader(slots, 2 ** 31 - 20_000);
+    const gate = new Int32Array(new SharedArrayBuffer(4));
+    const threads = Array.from({ length: writers }, (_, first) => {
+      const workerData: WriterSetup = { layout: reader.layout.handle, first, step: writers, seed: SEED, gate: gate.buffer };
+      return new Worker(fileURLToPath(new URL("./log-writer.ts", import.meta.url)), { workerData });
+    });
+    try {
+      const ended = Promise.all(threads.map((thread) => once(thread, "exit")));
+      while (Atomics.load(gate, 0) < writers) await new Promise((resolve) => setTimeout(resolve, 1));
+      Atomics.store(gate, 0, -1);
+      await ended;
+      untilSeen(reader.layout);
+      expect(reader.layout.head()).toBe((2 ** 31 - 20_000 + slots) | 0);
+      for (const [slot, cause] of reader.told.entries()) {
+        if (cause !== 1 + (slot % CANCEL_CAUSES.length)) expect([slot, cause]).toEqual([slot, 1 + (slot % CANCEL_CAUSES.length)]);
+      }
+    } finally {
+      await Promise.all([reader.stop(), ...threads.map((thread) => thread.terminate())]);
     }
   });
 

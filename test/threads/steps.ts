@@ -62,6 +62,20 @@ async function perform(name: StepName, act: Act, run: number, cells: Cells, url:
     case "wait_then_fail":
       await cells.reached(act.gate, 1, context.signal);
       throw new StepFailed(FAILURE[name], "none", "as planned");
+    case "wait_deaf_then_fail":
+      await cells.reached(act.gate);
+      throw new StepFailed(FAILURE[name], "none", "as planned");
+    case "wait_then_fail_and_die": {
+      await cells.reached(act.gate);
+      const { compareExchange } = Atomics;
+      Object.assign(Atomics, {
+        compareExchange(...values: Parameters<typeof compareExchange>) {
+          compareExchange.apply(Atomics, values);
+          process.exit(10);
+        },
+      });
+      throw new StepFailed(FAILURE[name], "none", "as planned");
+    }
     case "wait_deaf":
       return await cells.reached(act.gate);
     case "hold_thread":

@@ -1,5 +1,4 @@
 import { parentPort } from "node:worker_threads";
-import { monotonicMs } from "../../src/concurrency/clock.ts";
 import type { OutcomeEntry, ThreadMessage } from "../../src/threads/protocol.ts";
 
 /**
@@ -22,9 +21,9 @@ export class BatchRun {
     if (steps === 0) this.#finish([]);
   }
 
-  /** The step with this id has ended just now. */
-  ended(id: number, outcome: OutcomeEntry[2]): void {
-    this.#entries.push([id, monotonicMs(), outcome]);
+  /** The step with this id has ended, at `endedAtMs` on the clock of `monotonicMs`. Posts nothing before the caller is through with its turn. */
+  ended(id: number, endedAtMs: number, outcome: OutcomeEntry[2]): void {
+    this.#entries.push([id, endedAtMs, outcome]);
     this.#open--;
     if (this.#open === 0) {
       BatchRun.#withOutcomes.delete(this);

@@ -45,7 +45,7 @@ export class CancelWatch {
   async listen(): Promise<never> {
     for (;;) {
       await this.#layout.headMoved(this.#seen);
-      this.#seen = this.#layout.readLog(this.#seen, this.#look, this.#lookAtAll);
+      this.#seen = this.#layout.readLog(this.#seen, this.look, this.#lookAtAll);
       this.#acknowledgeOnceStopped(this.#seen);
     }
   }
@@ -58,11 +58,12 @@ export class CancelWatch {
     setImmediate(() => setImmediate(() => this.#layout.acknowledge(this.#row, head)));
   }
 
-  readonly #look = (slot: number): void => {
+  /** Has the steps on this thread whose run has this slot stop if it is canceled. */
+  readonly look = (slot: number): void => {
     for (let context = this.#contexts.get(slot); context !== undefined; context = context.older) context.stopIfCanceled();
   };
 
   readonly #lookAtAll = (): void => {
-    for (const slot of this.#contexts.keys()) this.#look(slot);
+    for (const slot of this.#contexts.keys()) this.look(slot);
   };
 }

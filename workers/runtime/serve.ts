@@ -1,6 +1,7 @@
 import { inspect } from "node:util";
 import { parentPort, threadId, workerData } from "node:worker_threads";
 import { Canceled } from "../../src/concurrency/cancel-cause.ts";
+import { monotonicMs } from "../../src/concurrency/clock.ts";
 import { Layout } from "../../src/threads/layout.ts";
 import type { Batch, OutcomeEntry, ReadyMessage, StepMessage, ThreadSetup } from "../../src/threads/protocol.ts";
 import { BatchRun } from "./batch-run.ts";
@@ -39,22 +40,24 @@ export function serve(makeSteps: (settings: never) => StepRegistry): (batch: Bat
     const cause = layout.causeOf(slot);
     if (cause !== undefined) {
       // Canceled on its way here: it never runs.
-      run.ended(id, { status: "canceled", cause, effect: "none" });
+      run.ended(id, monotonicMs(), { status: "canceled", cause, effect: "none" });
       return;
     }
     const step = steps[name];
     const body = action === "do" ? step?.run : step?.undo;
     if (step === undefined || body === undefined) {
       threadLog("error", "no such step", { step: name, action });
-      run.ended(id, { status: "failed", kind: "internal", effect: "none" });
+      run.ended(id, monotonicMs(), { status: "failed", kind: "internal", effect: "none" });
       return;
     }
     const { orderId } = input;
     const context = new StepContext(layout, row, slot, deadlineMs, threadLog);
     const end = (outcome: OutcomeEntry[2]): void => {
+      const endedAtMs = monotonicMs();
       watch.remove(context);
+      if (outcome?.status === "failed") cancelSiblings(slot);
       layout.countEnd(row);
-      run.ended(id, outcome);
+      run.ended(id, endedAtMs, outcome);
     };
     const fail = (error: unknown): void => end(outcomeOf(error, name, orderId, context));
     layout.countStart(row);
@@ -66,6 +69,14 @@ export function serve(makeSteps: (settings: never) => StepRegistry): (batch: Bat
     } catch (error) {
       fail(error);
     }
+  }
+
+  /**
+   * The main thread would do the same when it gets the outcome, but two threads would have to wake up one after the other
+   * until a sibling hears of it, each some 0.1 ms. Before the outcome is posted: afterwards the slot may be another run's.
+   */
+  function cancelSiblings(slot: number): void {
+    if (layout.cancel(slot, "sibling_failed")) watch.look(slot);
   }
 
   function outcomeOf(error: unknown, name: string, orderId: string, context: StepContext): OutcomeEntry[2] {
