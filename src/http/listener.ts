@@ -1,5 +1,7 @@
-import { createServer, type RequestListener, type Server } from "node:http";
+import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
+import type { Express } from "express";
+import { messageClasses } from "./message-classes.ts";
 
 /** A listening HTTP server. */
 export interface Listener {
@@ -14,10 +16,10 @@ export async function listen(
   name: string,
   host: string,
   port: number,
-  handler: RequestListener,
+  app: Express,
   onFault: (message: string, error: unknown) => void,
 ): Promise<Listener> {
-  const server = createServer(handler);
+  const server = createServer(messageClasses(app), app);
   await new Promise<void>((resolve, reject) => {
     server.once("error", (error: NodeJS.ErrnoException) => reject(new ListenError(explain(name, host, port, error))));
     server.listen(port, host, resolve);

@@ -76,10 +76,23 @@ function outcomeOf({ outcomes, firstFailure, cause }: GroupResult<EndedStep>, st
   });
   const error = errorOf(
     ended.map(({ outcome }) => outcome),
-    firstFailure,
+    earliestFailure(ended, firstFailure),
     cause,
   );
   return error === undefined ? { steps } : { steps, error };
+}
+
+/**
+ * The failure that came first on the threads' common clock, which need not be the one that was heard of first: a sibling that
+ * fails because of the cancel may have its outcome here sooner.
+ */
+function earliestFailure(ended: readonly EndedStep[], heardFirst: number | undefined): number | undefined {
+  let earliest = heardFirst;
+  for (const [index, step] of ended.entries()) {
+    const best = earliest === undefined ? undefined : ended[earliest];
+    if (isFailure(step) && (best === undefined || step.endedAtMs < best.endedAtMs)) earliest = index;
+  }
+  return earliest;
 }
 
 /** One order was canceled for one cause, though a step that was not dispatched yet may have heard of a later one. */

@@ -29,6 +29,11 @@ export class CancelBoard {
     return this.#layout.cancel(slot, cause);
   }
 
+  /** Wakes every thread for a slot that some other thread has canceled, and may not have rung for yet. */
+  ring(slot: number): void {
+    this.#layout.ring(slot);
+  }
+
   causeOf(slot: number): CancelCause | undefined {
     return this.#layout.causeOf(slot);
   }

@@ -37,9 +37,9 @@ export class DispatchedStep {
     this.#resolve = resolve;
   }
 
-  /** Whether the run was canceled as far as the main thread knows. */
-  get canceledHere(): boolean {
-    return this.#owner.scopeCause !== undefined;
+  /** Why the run was canceled as far as the main thread knows. */
+  get scopeCause(): CancelCause | undefined {
+    return this.#owner.scopeCause;
   }
 
   get settled(): boolean {

@@ -6,7 +6,7 @@ import { monotonicMs } from "../concurrency/clock.ts";
  *
  * | words                  | field     | writer            | readers       | values                                  | reset                         |
  * |------------------------|-----------|-------------------|---------------|-----------------------------------------|-------------------------------|
- * | 0                      | head      | anyone            | workers       | cancels ever logged, wraps at 2^32      | never                         |
+ * | 0                      | head      | anyone            | anyone        | cancels ever logged, wraps at 2^32      | never                         |
  * | 16 .. +LOG_SIZE        | log       | anyone            | workers       | slot and lap of cancel n at n mod LOG_SIZE | overwritten a lap later    |
  * | then `slots` words     | word      | anyone, once a run | workers, main | 0 running, else 1 + index of the cause  | by main when the run is over  |
  * | then `rows` x 16 words | row       | see below         | anyone        | one thread's books, one cache line      | by main when the thread died  |

@@ -251,9 +251,9 @@ export class ThreadPool {
       if (step.thread !== thread) continue;
       const cause = layout.causeOf(step.slot);
       // It may have been this thread that canceled, and it may have died before it rang.
-      if (cause !== undefined) layout.ring(step.slot);
-      // A cancel of which nothing was heard here comes from a step that failed, and whose outcome may have died with the thread.
-      if (cause !== undefined && step.canceledHere) step.settle({ status: "canceled", cause, effect: "unknown" });
+      if (cause === "sibling_failed") layout.ring(step.slot);
+      // A cancel that this thread has not heard of comes from a step that failed, perhaps on the thread that died.
+      if (cause !== undefined && step.scopeCause === cause) step.settle({ status: "canceled", cause, effect: "unknown" });
       else if (cause === undefined && step.spec.repeatable && step.repeats < MAX_REPEATS && !this.#closing) this.#repeat(step);
       else step.settle({ status: "lost", reason: `thread ended: ${reason}`, effect: "unknown" });
     }

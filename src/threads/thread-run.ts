@@ -104,7 +104,8 @@ export class ThreadRun implements StepRun, StepOwner {
 
   #cancel(cause: CancelCause): void {
     const { board, grace } = this.#parts;
-    board.cancel(this.#slot, cause);
+    // A failure on a thread was first. Its thread may not have come to the wake-up yet, and the grace begins here.
+    if (!board.cancel(this.#slot, cause) && cause !== "sibling_failed") board.ring(this.#slot);
     const steps = this.#unsettled();
     if (steps.length === 0) return;
     for (const pool of new Set(steps.map(({ spec }) => this.#poolOf(spec)))) pool.canceled();

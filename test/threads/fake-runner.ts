@@ -8,7 +8,7 @@ export interface FakeStep {
   readonly spec: StepSpec;
   readonly input: StepInput;
   /** Ends it. A second end does nothing: the test and a cancel may both try. */
-  end(outcome: StepOutcome): void;
+  end(outcome: StepOutcome, endedAtMs?: number): void;
   /** Makes the promise of `run` reject, which no runner may do. */
   break(error: unknown): void;
 }
@@ -68,7 +68,7 @@ export class FakeRunner implements StepRunner {
       const step: FakeStep = {
         spec,
         input,
-        end: (outcome) => end(() => resolve({ outcome, endedAtMs: monotonicMs() })),
+        end: (outcome, endedAtMs = monotonicMs()) => end(() => resolve({ outcome, endedAtMs })),
         break: (error) => end(() => reject(error)),
       };
       let unsubscribe = () => {};

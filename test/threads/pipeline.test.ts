@@ -3,6 +3,7 @@ import { beforeEach, describe, expect, test } from "vitest";
 import { CANCEL_CAUSES, type CancelCause } from "../../src/concurrency/cancel-cause.ts";
 import { CancelScope } from "../../src/concurrency/cancel-scope.ts";
 import { Capacity } from "../../src/concurrency/capacity.ts";
+import { monotonicMs } from "../../src/concurrency/clock.ts";
 import { type AnswerBody, answerTo } from "../../src/orders/answer.ts";
 import type { StepErrorKind } from "../../src/orders/error-kind.ts";
 import { errorOf } from "../../src/orders/outcome.ts";
@@ -117,6 +118,18 @@ describe("the first failure decides", () => {
     runner.step("payment").end(failed("payment_declined"));
     runner.step("vendor").end(failed("vendor_unavailable"));
     expect((await order).error).toBe("no_courier");
+    expectNothingLeft();
+  });
+
+  test("the earliest on the threads' clock, though another one was heard of before", async () => {
+    for (const name of STEPS) runner.deaf.add(name);
+    const order = pipeline.run(INPUT, scope);
+    const nowMs = monotonicMs();
+    runner.step("vendor").end(failed("vendor_unavailable"), nowMs);
+    await turn();
+    runner.step("payment").end(failed("payment_declined"), nowMs - 1);
+    runner.endAll();
+    expect((await order).error).toBe("payment_declined");
     expectNothingLeft();
   });
 

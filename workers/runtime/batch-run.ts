@@ -21,7 +21,7 @@ export class BatchRun {
     if (steps === 0) this.#finish([]);
   }
 
-  /** The step with this id has ended, at `endedAtMs` on the clock of `monotonicMs`. Posts nothing before the caller is through with its turn. */
+  /** The step with this id has ended, at `endedAtMs` on the clock of `monotonicMs`. Posts nothing before the synchronous caller is through. */
   ended(id: number, endedAtMs: number, outcome: OutcomeEntry[2]): void {
     this.#entries.push([id, endedAtMs, outcome]);
     this.#open--;

@@ -1,0 +1,22 @@
+import { IncomingMessage, type ServerOptions, ServerResponse } from "node:http";
+import type { Express } from "express";
+
+/**
+ * Classes for `createServer` whose objects have the prototypes of this application from the start. Express sets them on every
+ * request and response otherwise, which makes the engine move each object to another shape: a tenth of the main thread's
+ * time for a small order.
+ */
+export function messageClasses(app: Express): ServerOptions {
+  return {
+    IncomingMessage: subclass(IncomingMessage, app.request),
+    ServerResponse: subclass(ServerResponse, app.response),
+  };
+}
+
+function subclass<Base extends typeof IncomingMessage | typeof ServerResponse>(base: Base, prototype: object): Base {
+  function Message(...args: unknown[]): object {
+    return Reflect.construct(base, args, Message);
+  }
+  Message.prototype = prototype;
+  return Message as unknown as Base;
+}
