@@ -12,10 +12,6 @@ export class Interruption {
     this.#reason = reason;
   }
 
-  get happened(): boolean {
-    return this.#happened;
-  }
-
   happen(): void {
     this.#happened = true;
     for (const listener of this.#listeners) listener();

@@ -99,8 +99,12 @@ export class Undoing {
       const before = stored.find(({ step }) => step === task.step);
       if (before?.done === true) continue;
       if (task.tries !== before?.tries) await this.#record(task);
-      if (!task.done) this.#schedule(task, growingPauseMs(task.tries, PAUSE, this.#options.random ?? Math.random));
+      this.#scheduleNextTry(task);
     }
+  }
+
+  #scheduleNextTry(task: Task): void {
+    if (!task.done) this.#schedule(task, growingPauseMs(task.tries, PAUSE, this.#options.random ?? Math.random));
   }
 
   #schedule(task: Task, pauseMs: number): void {
@@ -112,7 +116,7 @@ export class Undoing {
         // Cut off by the stop: the row says that it is not done, and the next start goes on with it.
         if (this.#stop.cause !== undefined && !task.done) return;
         await this.#record(task);
-        if (!task.done) this.#schedule(task, growingPauseMs(task.tries, PAUSE, this.#options.random ?? Math.random));
+        this.#scheduleNextTry(task);
       });
     }, pauseMs);
     this.#timers.add(timer);

@@ -18,18 +18,15 @@ export class FakeRunner implements StepRunner {
   /** In the order in which they were asked for. */
   readonly started: FakeStep[] = [];
   readonly deaf = new Set<StepName>();
-  /** Says of its runs that a failure canceled them, whatever the scope has heard. */
-  failedFirst = false;
   opened = 0;
   closed = 0;
   running = 0;
 
   open(scope: CancelScope): StepRun {
     this.opened++;
-    const failedFirst = () => this.failedFirst;
     return {
       get cause() {
-        return failedFirst() ? "sibling_failed" : scope.cause;
+        return scope.cause;
       },
       run: (spec, input) => this.#run(scope, spec, input),
       close: () => {
