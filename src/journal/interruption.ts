@@ -5,7 +5,8 @@
  */
 export class Interruption {
   readonly #reason: string;
-  readonly #listeners = new Set<() => void>();
+  // A few at most, so looking through them costs nothing; no `Set`, for the reason that `StepTable` gives.
+  #listeners: (() => void)[] = [];
   #happened = false;
 
   constructor(reason: string) {
@@ -14,8 +15,7 @@ export class Interruption {
 
   happen(): void {
     this.#happened = true;
-    for (const listener of this.#listeners) listener();
-    this.#listeners.clear();
+    for (const listener of this.#listeners.splice(0)) listener();
   }
 
   /** Settles as `work` does, or rejects with the reason when this happens first or has happened. */
@@ -23,13 +23,18 @@ export class Interruption {
     return new Promise((resolve, reject) => {
       const end = () => reject(new Error(this.#reason));
       if (this.#happened) end();
-      else this.#listeners.add(end);
-      work.then(resolve, reject).finally(() => this.#listeners.delete(end));
+      else this.#listeners.push(end);
+      work.then(resolve, reject).finally(() => this.#remove(end));
     });
   }
 
   /** How many waits it would end: the leak tests demand zero. */
   get waiting(): number {
-    return this.#listeners.size;
+    return this.#listeners.length;
+  }
+
+  #remove(end: () => void): void {
+    const index = this.#listeners.indexOf(end);
+    if (index >= 0) this.#listeners.splice(index, 1);
   }
 }

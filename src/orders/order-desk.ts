@@ -11,6 +11,7 @@ import {
   type StoredAnswer,
 } from "./order-journal.ts";
 import { OrderRun } from "./order-run.ts";
+import { OrderRuns } from "./order-runs.ts";
 import { failedByFault, type OrderOutcome, stepsToUndo } from "./outcome.ts";
 import { OutcomeStore } from "./outcome-store.ts";
 import type { Pipeline } from "./pipeline.ts";
@@ -54,7 +55,7 @@ const MAX_LOOKS = 20;
 /** Where orders come in: admission, identity, the scope of each order, and the drain at the end. Main thread only. */
 export class OrderDesk {
   readonly #options: OrderDeskOptions;
-  readonly #runs = new Map<string, OrderRun>();
+  readonly #runs: OrderRuns;
   readonly #stop = new CancelScope();
   readonly #store: OutcomeStore;
   #state: "starting" | "open" | "draining" = "starting";
@@ -63,7 +64,8 @@ export class OrderDesk {
 
   constructor(options: OrderDeskOptions) {
     this.#options = options;
-    const { journal, onFault } = options;
+    const { journal, onFault, maxInFlight } = options;
+    this.#runs = new OrderRuns(maxInFlight);
     this.#store = new OutcomeStore({ journal, stop: this.#stop, ...(onFault !== undefined && { onFault }) });
   }
 
@@ -134,13 +136,13 @@ export class OrderDesk {
 
   /** Cancels every order in flight, and gives up on storing what the journal cannot take: the next start settles it. */
   cancelAll(cause: CancelCause): void {
-    for (const run of this.#runs.values()) run.scope.cancel(cause);
+    for (const run of this.#runs.all()) run.scope.cancel(cause);
     this.#stop.cancel(cause);
   }
 
   #start(input: StepInput): Placement {
     const run = new OrderRun(input, (self) => this.#run(self));
-    this.#runs.set(input.orderId, run);
+    this.#runs.add(run);
     return { answer: run.answer, replayed: false, leave: run.join() };
   }
 
@@ -221,15 +223,15 @@ export class OrderDesk {
   async #closeUnstarted(orderId: string): Promise<void> {
     await this.#store.closeUnstarted(
       orderId,
-      (id) => this.#runs.has(id),
+      (id) => this.#runs.get(id) !== undefined,
       (attempt) => finishOf({ orderId, attempt }, failedByFault("none"), undefined),
     );
     this.#options.onStored?.();
   }
 
   #close(run: OrderRun): void {
-    // A repeat of an order that failed may have been accepted in the same commit, and be running by now.
-    if (this.#runs.get(run.input.orderId) === run) this.#runs.delete(run.input.orderId);
+    // This very run: a repeat of an order that failed may have been accepted in the same commit, and be running by now.
+    this.#runs.remove(run);
     this.#options.onStored?.();
     this.#ended();
   }

@@ -7,6 +7,8 @@ export class OrderRun {
   readonly scope = new CancelScope();
   readonly input: StepInput;
   readonly answer: Promise<StoredAnswer>;
+  /** For `OrderRuns`. */
+  nextInBucket: OrderRun | undefined;
   #waiters = 0;
 
   constructor(input: StepInput, work: (run: OrderRun) => Promise<StoredAnswer>) {

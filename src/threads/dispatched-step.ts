@@ -15,8 +15,8 @@ export interface StepOwner {
 
 /** One step from the moment the runtime takes it until it has settled. Main thread. */
 export class DispatchedStep {
-  /** Unique while the process lives. */
-  readonly id: number;
+  /** Given by the table of its pool. */
+  id = 0;
   readonly slot: number;
   readonly spec: StepSpec;
   readonly input: StepInput;
@@ -28,8 +28,7 @@ export class DispatchedStep {
   readonly #owner: StepOwner;
   #resolve: ((ended: EndedStep) => void) | undefined;
 
-  constructor(id: number, slot: number, spec: StepSpec, input: StepInput, owner: StepOwner, resolve: (ended: EndedStep) => void) {
-    this.id = id;
+  constructor(slot: number, spec: StepSpec, input: StepInput, owner: StepOwner, resolve: (ended: EndedStep) => void) {
     this.slot = slot;
     this.spec = spec;
     this.input = input;

@@ -13,7 +13,7 @@ export interface ThreadSetup {
  * writes it once a batch and a back reference for the others.
  */
 export interface StepMessage {
-  /** Unique while the process lives. */
+  /** Unique in its pool while the process lives. */
   readonly id: number;
   readonly slot: number;
   readonly name: string;

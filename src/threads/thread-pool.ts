@@ -4,6 +4,7 @@ import type { DispatchedStep } from "./dispatched-step.ts";
 import type { Layout } from "./layout.ts";
 import { PoolThread, type ReplaceReason } from "./pool-thread.ts";
 import type { Batch, LogMessage, OutcomeEntry, StepMessage, ThreadMessage, ThreadSetup } from "./protocol.ts";
+import { StepTable } from "./step-table.ts";
 import type { Tracker } from "./tracker.ts";
 
 export interface ThreadPoolOptions {
@@ -45,7 +46,7 @@ export class ThreadPool {
   readonly #options: ThreadPoolOptions;
   readonly #piscina: Piscina<Batch, OutcomeEntry[]>;
   readonly #threads = new Map<Worker, PoolThread>();
-  readonly #steps = new Map<number, DispatchedStep>();
+  readonly #steps = new StepTable();
   #waiting: DispatchedStep[] = [];
   #flushScheduled = false;
   #target = 0;
@@ -103,14 +104,14 @@ export class ThreadPool {
 
   /** Takes a step into the next batch. Its outcome comes through `step.settle`. */
   enqueue(step: DispatchedStep): void {
-    this.#steps.set(step.id, step);
+    this.#steps.add(step);
     this.#waiting.push(step);
     this.#scheduleFlush();
   }
 
   /** To be called when a step settled, however. */
   forget(step: DispatchedStep): void {
-    this.#steps.delete(step.id);
+    this.#steps.remove(step);
     // The exclusive pool may have a step waiting for this thread.
     if (this.#waiting.length > 0) this.#scheduleFlush();
   }
@@ -247,7 +248,7 @@ export class ThreadPool {
     const reason = thread.leaving ?? "exit";
     thread.leaving = reason;
     const { layout } = this.#options;
-    for (const step of [...this.#steps.values()]) {
+    for (const step of this.#steps.all()) {
       if (step.thread !== thread) continue;
       const cause = layout.causeOf(step.slot);
       // It may have been this thread that canceled, and it may have died before it rang.

@@ -19,9 +19,6 @@ export interface RunParts {
   readonly exclusiveCapacity: Capacity;
 }
 
-// Unique over all runs: a late outcome of one must not be taken for another's.
-let nextId = 1;
-
 /** One run's slot on the board and its dispatched steps. Main thread only. */
 export class ThreadRun implements StepRun, StepOwner {
   readonly #parts: RunParts;
@@ -86,7 +83,7 @@ export class ThreadRun implements StepRun, StepOwner {
 
   #dispatch(spec: StepSpec, input: StepInput): Promise<EndedStep> {
     return new Promise((resolve) => {
-      const step = new DispatchedStep(nextId++, this.#slot, spec, input, this, resolve);
+      const step = new DispatchedStep(this.#slot, spec, input, this, resolve);
       step.older = this.#newest;
       this.#newest = step;
       this.#poolOf(spec).enqueue(step);

@@ -10,7 +10,7 @@ const GRACE_MS = 20;
 function newStep(): DispatchedStep {
   const input = { orderId: "o-1", amount: 1, attempt: 1 };
   const spec = { name: "vendor", action: "do", computes: false, repeatable: false } as const;
-  return new DispatchedStep(1, 0, spec, input, { deadlineMs: undefined, scopeCause: undefined, stepSettled() {} }, () => {});
+  return new DispatchedStep(0, spec, input, { deadlineMs: undefined, scopeCause: undefined, stepSettled() {} }, () => {});
 }
 
 test("one timer for any number of watched runs, none for none", async () => {

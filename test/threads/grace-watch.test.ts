@@ -24,7 +24,7 @@ beforeEach(() => {
 function stepOn(on: PoolThread | undefined): DispatchedStep {
   const input = { orderId: "o-1", amount: 1, attempt: 1 };
   const spec = { name: "vendor", action: "do", computes: false, repeatable: false } as const;
-  const step = new DispatchedStep(1, 0, spec, input, { deadlineMs: undefined, scopeCause: undefined, stepSettled() {} }, () => {});
+  const step = new DispatchedStep(0, spec, input, { deadlineMs: undefined, scopeCause: undefined, stepSettled() {} }, () => {});
   step.thread = on;
   return step;
 }

@@ -7,13 +7,15 @@ import type { OutcomeEntry, ThreadMessage } from "../../src/threads/protocol.ts"
  * Each outcome travels exactly once, and the main thread must not mind which way comes first.
  */
 export class BatchRun {
-  static readonly #withOutcomes = new Set<BatchRun>();
+  static #withOutcomes: BatchRun[] = [];
   static #flushScheduled = false;
 
   readonly result: Promise<OutcomeEntry[]>;
   #finish!: (entries: OutcomeEntry[]) => void;
   #entries: OutcomeEntry[] = [];
   #open: number;
+  /** It is among those with outcomes to be sent. */
+  #listed = false;
 
   constructor(steps: number) {
     this.#open = steps;
@@ -26,25 +28,32 @@ export class BatchRun {
     this.#entries.push([id, endedAtMs, outcome]);
     this.#open--;
     if (this.#open === 0) {
-      BatchRun.#withOutcomes.delete(this);
-      this.#finish(this.#entries);
+      this.#finish(this.#takeEntries());
       return;
     }
-    BatchRun.#withOutcomes.add(this);
+    if (this.#listed) return;
+    this.#listed = true;
+    BatchRun.#withOutcomes.push(this);
     if (BatchRun.#flushScheduled) return;
     BatchRun.#flushScheduled = true;
     // The check phase of this same turn: everything that a turn's timers, sockets and wake-ups ended goes as one message.
     setImmediate(BatchRun.#flush);
   }
 
+  #takeEntries(): OutcomeEntry[] {
+    const entries = this.#entries;
+    this.#entries = [];
+    return entries;
+  }
+
   static #flush(): void {
     BatchRun.#flushScheduled = false;
     const entries: OutcomeEntry[] = [];
     for (const batch of BatchRun.#withOutcomes) {
-      for (const entry of batch.#entries) entries.push(entry);
-      batch.#entries = [];
+      batch.#listed = false;
+      for (const entry of batch.#takeEntries()) entries.push(entry);
     }
-    BatchRun.#withOutcomes.clear();
+    BatchRun.#withOutcomes = [];
     if (entries.length > 0) parentPort?.postMessage({ type: "outcomes", entries } satisfies ThreadMessage);
   }
 }

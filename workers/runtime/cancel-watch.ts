@@ -11,32 +11,31 @@ import type { StepContext } from "./step-context.ts";
 export class CancelWatch {
   readonly #layout: Layout;
   readonly #row: number;
-  // By slot: the context that came last, with the others of its run hanging on it.
-  readonly #contexts = new Map<number, StepContext>();
+  // By slot: the context that came last, with the others of its run hanging on it. No `Map`, for the reason that `StepTable` gives.
+  readonly #newest: (StepContext | undefined)[];
   #seen: number;
 
   constructor(layout: Layout, row: number) {
     this.#layout = layout;
     this.#row = row;
+    this.#newest = new Array<StepContext | undefined>(layout.handle.slots).fill(undefined);
     this.#seen = layout.head();
     layout.acknowledge(row, this.#seen);
   }
 
   add(context: StepContext): void {
-    context.older = this.#contexts.get(context.slot);
-    this.#contexts.set(context.slot, context);
+    context.older = this.#newest[context.slot];
+    this.#newest[context.slot] = context;
     context.stopIfCanceled();
   }
 
   /** Once for each `add`. */
   remove(context: StepContext): void {
-    const newest = this.#contexts.get(context.slot);
-    if (newest === context) {
-      if (context.older === undefined) this.#contexts.delete(context.slot);
-      else this.#contexts.set(context.slot, context.older);
+    let newer = this.#newest[context.slot];
+    if (newer === context) {
+      this.#newest[context.slot] = context.older;
       return;
     }
-    let newer = newest;
     while (newer !== undefined && newer.older !== context) newer = newer.older;
     if (newer !== undefined) newer.older = context.older;
   }
@@ -60,10 +59,10 @@ export class CancelWatch {
 
   /** Has the steps on this thread whose run has this slot stop if it is canceled. */
   readonly look = (slot: number): void => {
-    for (let context = this.#contexts.get(slot); context !== undefined; context = context.older) context.stopIfCanceled();
+    for (let context = this.#newest[slot]; context !== undefined; context = context.older) context.stopIfCanceled();
   };
 
   readonly #lookAtAll = (): void => {
-    for (const slot of this.#contexts.keys()) this.look(slot);
+    for (let slot = 0; slot < this.#newest.length; slot++) this.look(slot);
   };
 }

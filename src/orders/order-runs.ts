@@ -1,0 +1,60 @@
+import type { OrderRun } from "./order-run.ts";
+
+/**
+ * The runs in flight, by order id. Main thread only.
+ *
+ * Lists in buckets instead of a `Map`, whose tables, copied whenever many entries have come and gone, hang together in V8 so that
+ * dead ones keep whole generations of orders in memory (`StepTable` has the same reason and tells more).
+ */
+export class OrderRuns {
+  readonly #buckets: (OrderRun | undefined)[];
+
+  /** `expected`: how many there may be. More only make a look-up longer. */
+  constructor(expected: number) {
+    this.#buckets = new Array<OrderRun | undefined>(2 ** Math.ceil(Math.log2(Math.max(1, expected)))).fill(undefined);
+  }
+
+  /** Two runs of one id may be here for a moment: one that has ended and its repeat. The later one is found. */
+  add(run: OrderRun): void {
+    const bucket = this.#bucketOf(run.input.orderId);
+    run.nextInBucket = this.#buckets[bucket];
+    this.#buckets[bucket] = run;
+  }
+
+  get(orderId: string): OrderRun | undefined {
+    let run = this.#buckets[this.#bucketOf(orderId)];
+    while (run !== undefined && run.input.orderId !== orderId) run = run.nextInBucket;
+    return run;
+  }
+
+  /** Takes out this very run. Does nothing when it is not here. */
+  remove(run: OrderRun): void {
+    const bucket = this.#bucketOf(run.input.orderId);
+    let before: OrderRun | undefined;
+    let each = this.#buckets[bucket];
+    while (each !== undefined && each !== run) {
+      before = each;
+      each = each.nextInBucket;
+    }
+    if (each === undefined) return;
+    if (before === undefined) this.#buckets[bucket] = run.nextInBucket;
+    else before.nextInBucket = run.nextInBucket;
+    // What is dead must not hold what lives.
+    run.nextInBucket = undefined;
+  }
+
+  /** All of them, in no particular order. */
+  all(): OrderRun[] {
+    const runs: OrderRun[] = [];
+    for (let run of this.#buckets) for (; run !== undefined; run = run.nextInBucket) runs.push(run);
+    return runs;
+  }
+
+  // FNV-1a over UTF-16 units. Ids chosen to collide make a list of what is in flight, no more.
+  #bucketOf(orderId: string): number {
+    let hash = 0x811c9dc5;
+    for (let index = 0; index < orderId.length; index++) hash = Math.imul(hash ^ orderId.charCodeAt(index), 0x01000193);
+    // The last step leaves the lowest bits the least mixed.
+    return (hash ^ (hash >>> 15)) & (this.#buckets.length - 1);
+  }
+}
