@@ -8,6 +8,7 @@ import { DatabaseSync } from "node:sqlite";
 import { describe, expect, test } from "vitest";
 import { SqliteJournal } from "../../src/journal/sqlite-journal.ts";
 import { JournalUnavailable } from "../../src/orders/order-journal.ts";
+import { JournalFile } from "../../workers/journal/journal-file.ts";
 import { eventually } from "../support/eventually.ts";
 import { answerTo, JournalFixture, keyOf, NOW } from "./journal-fixture.ts";
 
@@ -71,6 +72,25 @@ describe("a full disk", () => {
     await at.restart({});
     expect(await at.journal.closeInterrupted(10_000, NOW)).toBe(accepted.length);
   });
+});
+
+test("a write that comes between a probe and its end has the room that the probe took", () => {
+  const directory = mkdtempSync(join(tmpdir(), "journal-probe-"));
+  const path = join(directory, "orders.db");
+  try {
+    new JournalFile({ file: path, events: false }).close();
+    const database = new DatabaseSync(path);
+    const { page_count: pages } = database.prepare("PRAGMA page_count").get() as { page_count: number };
+    database.close();
+    // Room for a probe, or for an order as large, not for both.
+    const file = new JournalFile({ file: path, events: false, maxPages: pages + 20 });
+    expect(file.run([["probe", true]])).toMatchObject({ results: [null] });
+    expect(file.run([["accept", 1, "x".repeat(60_000), 1, NOW]])).toMatchObject({ results: [1] });
+    expect(file.run([["probe", true]]).unavailable).toMatch(/full/);
+    file.close();
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
 });
 
 const CAN_LIMIT = spawnSync("prlimit", ["--version"]).status === 0;

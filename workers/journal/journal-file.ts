@@ -49,6 +49,7 @@ export class JournalFile {
     const startMs = performance.now();
     const changesBefore = this.#totalChanges();
     this.#begin.run();
+    this.#tables.probes.makeRoom();
     const results: (Result | undefined)[] = [];
     for (const [index, operation] of operations.entries()) results.push(perform(this.#tables, operation, index));
     this.#committing = true;

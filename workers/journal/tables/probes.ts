@@ -7,6 +7,7 @@ const PROBE_BYTES = 65_536;
 export class Probes {
   readonly #fill: StatementSync;
   readonly #clear: StatementSync;
+  #filled = false;
 
   constructor(db: DatabaseSync) {
     // What a crash between the two has left must not make the next one a write of nothing.
@@ -16,9 +17,16 @@ export class Probes {
 
   fill(): void {
     this.#fill.run();
+    this.#filled = true;
   }
 
   clear(): void {
     this.#clear.run();
+    this.#filled = false;
+  }
+
+  /** Takes back what the last probe has filled, for a transaction that comes before its `clear`: that may need the room. */
+  makeRoom(): void {
+    if (this.#filled) this.#clear.run();
   }
 }
