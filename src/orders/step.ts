@@ -6,7 +6,7 @@ export const STEPS = ["payment", "vendor", "courier"] as const;
 
 export type StepName = (typeof STEPS)[number];
 
-/** What the steps of one attempt at an order work on. One object for all three: a thread that gets several of them gets it once. */
+/** What the steps of one attempt at an order work on. Nothing that JSON cannot carry. */
 export interface StepInput {
   readonly orderId: string;
   /** Minor units, 1 to 2^53-1. */

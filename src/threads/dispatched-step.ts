@@ -48,7 +48,7 @@ export class DispatchedStep {
   /** Made for each sending and not kept. */
   message(): StepMessage {
     const { name, action } = this.spec;
-    return { id: this.id, slot: this.slot, name, action, deadlineMs: this.#owner.deadlineMs, input: this.input };
+    return [this.id, this.slot, name, action, this.#owner.deadlineMs ?? null, this.input];
   }
 
   /** It goes to this thread, or back to where it waits for one. */

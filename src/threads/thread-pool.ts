@@ -182,11 +182,12 @@ export class ThreadPool {
     return best;
   }
 
-  #send(thread: PoolThread, batch: StepMessage[]): void {
+  #send(thread: PoolThread, steps: StepMessage[]): void {
     this.#target = thread.id;
+    const batch = { json: JSON.stringify(steps) };
     const sent = this.#piscina.run(batch);
-    // The thread has its copy. Piscina keeps this one until the last step has ended, which may take minutes.
-    batch.length = 0;
+    // The thread has its copy.
+    batch.json = "";
     // Piscina takes a thread that died of `throw null` for one that gave null as its result; `exit` settles it.
     sent.then(
       (entries: OutcomeEntry[] | null) => this.#settleAll(entries ?? []),
@@ -289,7 +290,7 @@ export class ThreadPool {
       this.#restartTimer = undefined;
       this.#target = -1;
       const abort = new AbortController();
-      this.#piscina.run([], { signal: abort.signal }).catch(() => {});
+      this.#piscina.run({ json: "[]" }, { signal: abort.signal }).catch(() => {});
       abort.abort();
       this.#watchNewWorkers();
       this.#ensureThreads(true);

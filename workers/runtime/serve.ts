@@ -30,13 +30,14 @@ export function serve(makeSteps: (settings: never) => StepRegistry): (batch: Bat
   parentPort?.postMessage({ type: "ready", threadId, row } satisfies ReadyMessage);
 
   return (batch) => {
-    const run = new BatchRun(batch.length);
-    // Emptied, because Piscina holds on to it until the last step has ended, which may take minutes.
-    for (const message of batch.splice(0)) startStep(message, run);
+    const steps: StepMessage[] = JSON.parse(batch.json);
+    batch.json = "";
+    const run = new BatchRun(steps.length);
+    for (const step of steps) startStep(step, run);
     return run.result;
   };
 
-  function startStep({ id, slot, name, action, deadlineMs, input }: StepMessage, run: BatchRun): void {
+  function startStep([id, slot, name, action, deadlineMs, input]: StepMessage, run: BatchRun): void {
     const cause = layout.causeOf(slot);
     if (cause !== undefined) {
       // Canceled on its way here: it never runs.
@@ -51,7 +52,7 @@ export function serve(makeSteps: (settings: never) => StepRegistry): (batch: Bat
       return;
     }
     const { orderId } = input;
-    const context = new StepContext(layout, row, slot, deadlineMs, threadLog);
+    const context = new StepContext(layout, row, slot, deadlineMs ?? undefined, threadLog);
     const end = (outcome: OutcomeEntry[2]): void => {
       const endedAtMs = monotonicMs();
       watch.remove(context);
