@@ -1,4 +1,4 @@
-import { type IRouter, type NextFunction, type Request, type Response, raw } from "express";
+import type { IRouter, NextFunction, Request, Response } from "express";
 import type { OrderDesk, Placement, PlaceRequest } from "../orders/order-desk.ts";
 import { JournalUnavailable, type OrderJournal, OutcomeUnknown } from "../orders/order-journal.ts";
 import { viewOf } from "../orders/order-view.ts";
@@ -8,6 +8,8 @@ import { forgetRequest } from "./forget-request.ts";
 import { readIdempotencyKey } from "./idempotency-key.ts";
 import { onlyMethods } from "./methods.ts";
 import { readOrder } from "./order-body.ts";
+import { readBody } from "./read-body.ts";
+import { requestId } from "./request-id.ts";
 import { STATUS } from "./status.ts";
 import { traceparentOf } from "./trace-context.ts";
 
@@ -24,18 +26,16 @@ const ANYONE = "";
 const REPLAYED = { "Idempotent-Replayed": "true" };
 
 /**
- * Adds `POST /order` and `GET /order/{order_id}` to the application itself: a router within it costs every order a walk of
- * its own. `fail` answers what went wrong after an order was taken in.
+ * Adds `POST /order` and `GET /order/{order_id}` to the application itself, before any middleware: a router within it, or
+ * a layer in front, costs every order a walk of its own. `fail` answers what went wrong after an order was taken in.
  */
 export function addOrderRoutes(
   router: IRouter,
   { desk, journal, simulated }: OrderParts,
   fail: (error: unknown, response: Response) => void,
 ): void {
-  // Read as JSON whatever the Content-Type says: plain `curl -d` calls it a form.
-  const body = raw({ type: () => true, limit: MAX_BODY_BYTES });
-  router.route("/order").post(body, placeOrder).all(onlyMethods("POST"));
-  router.route("/order/:order_id").get(showOrder).all(onlyMethods("GET", "HEAD"));
+  router.route("/order").all(requestId).post(readBody(MAX_BODY_BYTES), placeOrder).all(onlyMethods("POST"));
+  router.route("/order/:order_id").all(requestId).get(showOrder).all(onlyMethods("GET", "HEAD"));
 
   // Gives Express no promise and keeps no `next`: from either hangs all that its routers have made for this request.
   function placeOrder(request: Request, response: Response, next: NextFunction): void {

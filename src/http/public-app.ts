@@ -11,8 +11,8 @@ export function publicApp(orders: OrderParts, readiness: () => Readiness, log: L
   app.disable("x-powered-by");
   app.enable("case sensitive routing");
   app.enable("strict routing");
-  app.use(requestId);
   addOrderRoutes(app, orders, faultAnswer(log));
+  app.use(requestId);
   app.use(healthRoutes(readiness));
   app.use(noSuchRoute);
   app.use(errorAnswers(log));
