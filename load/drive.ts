@@ -1,5 +1,6 @@
 import autocannon from "autocannon";
 import { orderIds } from "./order-ids.ts";
+import { writeOrders } from "./request-writer.ts";
 
 export interface Drive {
   readonly url: string;
@@ -36,19 +37,10 @@ export async function drive({ url, connections, seconds, order, answerHas, signa
   const instance = autocannon(
     {
       url,
-      method: "POST",
-      headers: { "content-type": "application/json" },
       connections,
       duration: seconds,
       bailout: GIVE_UP_AFTER_ERRORS,
-      requests: [
-        {
-          setupRequest: (request) => {
-            request.body = JSON.stringify({ order_id: nextId(), ...order });
-            return request;
-          },
-        },
-      ],
+      setupClient: writeOrders(url, order, nextId),
       verifyBody: (body) => String(body).includes(answerHas),
     },
     (error, result) => (error ? reject(error) : resolve(result)),

@@ -1,0 +1,29 @@
+import type autocannon from "autocannon";
+
+/** Takes the place of autocannon's own way to put a request together, which its types do not name. */
+interface Client extends autocannon.Client {
+  getRequestBuffer: () => Buffer;
+}
+
+/**
+ * For autocannon's `setupClient`: has a client send orders that differ in their id only. autocannon itself makes such a request
+ * from all its parts again each time, which is a quarter of what a request costs it; with two cores for client and
+ * server that quarter is missing where the measuring is done.
+ */
+export function writeOrders(
+  url: string,
+  order: Readonly<Record<string, unknown>>,
+  nextId: () => string,
+): (client: autocannon.Client) => void {
+  const { host, pathname } = new URL(url);
+  const head = `POST ${pathname} HTTP/1.1\r\nHost: ${host}\r\nConnection: keep-alive\r\nContent-Type: application/json\r\nContent-Length: `;
+  const rest = JSON.stringify(order).slice(1);
+  return (client) => {
+    const { getRequestBuffer } = client as Client;
+    if (typeof getRequestBuffer !== "function") throw new Error("this autocannon makes its requests in another way");
+    (client as Client).getRequestBuffer = () => {
+      const body = `{"order_id":${JSON.stringify(nextId())}${rest === "}" ? "" : ","}${rest}`;
+      return Buffer.from(`${head}${Buffer.byteLength(body)}\r\n\r\n${body}`);
+    };
+  };
+}
