@@ -1,12 +1,18 @@
 import { type CancelCause, Canceled } from "./cancel-cause.ts";
 import { monotonicMs } from "./clock.ts";
 
-/** Takes a listener off its scope again. Calling it twice, or after the cancel, does nothing. */
-export type Unsubscribe = () => void;
+/** Somebody who listens for a cancel, from `onCancel` or `follow`. */
+export interface Subscription {
+  /** Listens no more. Doing it twice, or after the cancel, does nothing. */
+  leave(): void;
+}
 
 type Listener = (cause: CancelCause) => void;
 
-const NOTHING: Unsubscribe = () => {};
+const OVER: Subscription = { leave() {} };
+
+// A listening leaves its scope's list, which is nobody else's business.
+let remove: (scope: CancelScope, own: Listening) => void;
 
 /**
  * One place to cancel from and to be told of it: the first cause wins and stays (Go's
@@ -20,10 +26,14 @@ const NOTHING: Unsubscribe = () => {};
 export class CancelScope {
   #cause: CancelCause | undefined;
   // A list linked through its entries: most scopes have one or two listeners, and the table of a Set costs four times an entry.
-  #first: Subscription | undefined;
-  #last: Subscription | undefined;
+  #first: Listening | undefined;
+  #last: Listening | undefined;
   #controller: AbortController | undefined;
   #deadlineMs: number | undefined;
+
+  static {
+    remove = (scope, own) => scope.#remove(own);
+  }
 
   /** When it will be canceled for its deadline or for that of a scope it follows, on the clock of `monotonicMs`; undefined without one. */
   get deadlineMs(): number | undefined {
@@ -51,7 +61,7 @@ export class CancelScope {
     this.#cause = cause;
     // From the list itself: a listener may take a later one off (a release in here grants a waiter of this scope).
     for (let next = this.#first; next !== undefined; next = this.#first) {
-      this.#remove(next);
+      next.leave();
       next.listener(cause);
     }
     this.#controller?.abort(new Canceled(cause));
@@ -62,21 +72,19 @@ export class CancelScope {
    * Calls `listener` once with the cause: at the cancel, or at once when that has already happened.
    * A listener must not throw: it would keep its later siblings from hearing of the cancel.
    */
-  onCancel(listener: Listener): Unsubscribe {
+  onCancel(listener: Listener): Subscription {
     if (this.#cause !== undefined) {
       listener(this.#cause);
-      return NOTHING;
+      return OVER;
     }
-    const own: Subscription = { listener, previous: this.#last, next: undefined, over: false };
+    const own = new Listening(this, listener, this.#last);
     if (this.#last === undefined) this.#first = own;
     else this.#last.next = own;
     this.#last = own;
-    return () => this.#remove(own);
+    return own;
   }
 
-  #remove(own: Subscription): void {
-    if (own.over) return;
-    own.over = true;
+  #remove(own: Listening): void {
     if (own.previous === undefined) this.#first = own.next;
     else own.previous.next = own.next;
     if (own.next === undefined) this.#last = own.previous;
@@ -101,7 +109,7 @@ export class CancelScope {
    * Cancels this scope with the parent's cause. A plain `AbortSignal` whose reason names no cause
    * counts as `foreignCause`. Returns how to let go of the parent, which a long-lived parent needs.
    */
-  follow(parent: CancelScope | AbortSignal, foreignCause: CancelCause = "client_disconnected"): Unsubscribe {
+  follow(parent: CancelScope | AbortSignal, foreignCause: CancelCause = "client_disconnected"): Subscription {
     if (parent instanceof CancelScope) {
       if (parent.#deadlineMs !== undefined) this.#noteDeadline(parent.#deadlineMs);
       return parent.onCancel((cause) => void this.cancel(cause));
@@ -109,14 +117,14 @@ export class CancelScope {
     const fire = () => void this.cancel(causeOf(parent.reason, foreignCause));
     if (parent.aborted) {
       fire();
-      return NOTHING;
+      return OVER;
     }
     parent.addEventListener("abort", fire, { once: true });
-    return () => parent.removeEventListener("abort", fire);
+    return { leave: () => parent.removeEventListener("abort", fire) };
   }
 
   /** Cancels with `deadline` after `timeoutMs` (0 to 2^31-1). Returns how to stop the timer. */
-  cancelAfter(timeoutMs: number): Unsubscribe {
+  cancelAfter(timeoutMs: number): () => void {
     this.#noteDeadline(monotonicMs() + timeoutMs);
     const timer = setTimeout(() => void this.cancel("deadline"), timeoutMs);
     return () => clearTimeout(timer);
@@ -127,11 +135,25 @@ export class CancelScope {
   }
 }
 
-interface Subscription {
+/** An entry of a scope's list, and what its listener has to leave with: one object, where a closure would cost two more. */
+class Listening implements Subscription {
   readonly listener: Listener;
-  previous: Subscription | undefined;
-  next: Subscription | undefined;
-  over: boolean;
+  previous: Listening | undefined;
+  next: Listening | undefined;
+  #scope: CancelScope | undefined;
+
+  constructor(scope: CancelScope, listener: Listener, previous: Listening | undefined) {
+    this.#scope = scope;
+    this.listener = listener;
+    this.previous = previous;
+  }
+
+  leave(): void {
+    const scope = this.#scope;
+    if (scope === undefined) return;
+    this.#scope = undefined;
+    remove(scope, this);
+  }
 }
 
 function causeOf(reason: unknown, foreign: CancelCause): CancelCause {

@@ -1,5 +1,5 @@
 import { Canceled } from "./cancel-cause.ts";
-import type { CancelScope, Unsubscribe } from "./cancel-scope.ts";
+import type { CancelScope, Subscription } from "./cancel-scope.ts";
 
 /**
  * A bounded number of permits, granted first come first served, whose waiters can be canceled
@@ -53,12 +53,12 @@ export class Capacity {
 
   #enqueue(scope: CancelScope | undefined): Promise<Permit> {
     return new Promise((resolve, reject) => {
-      const waiter: Waiter = { resolve, reject, scope, previous: this.#tail, next: undefined, unsubscribe: undefined };
+      const waiter: Waiter = { resolve, reject, scope, previous: this.#tail, next: undefined, subscription: undefined };
       if (this.#tail === undefined) this.#head = waiter;
       else this.#tail.next = waiter;
       this.#tail = waiter;
       this.#waiting++;
-      waiter.unsubscribe = scope?.onCancel((cause) => {
+      waiter.subscription = scope?.onCancel((cause) => {
         this.#unlink(waiter);
         reject(new Canceled(cause));
       });
@@ -81,7 +81,7 @@ export class Capacity {
     }
     // The permit changes hands without becoming free in between, so nobody can overtake.
     this.#unlink(next);
-    next.unsubscribe?.();
+    next.subscription?.leave();
     void GRANTED.then(() => this.#accept(next));
   };
 
@@ -106,7 +106,7 @@ interface Waiter {
   readonly scope: CancelScope | undefined;
   previous: Waiter | undefined;
   next: Waiter | undefined;
-  unsubscribe: Unsubscribe | undefined;
+  subscription: Subscription | undefined;
 }
 
 /** One unit of a `Capacity`. Give it back with `using` or `release()`; doing both, or twice, throws. */

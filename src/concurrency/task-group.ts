@@ -1,5 +1,5 @@
 import { type CancelCause, Canceled } from "./cancel-cause.ts";
-import { CancelScope, type Unsubscribe } from "./cancel-scope.ts";
+import { CancelScope, type Subscription } from "./cancel-scope.ts";
 
 /** How one task of a group ended. */
 export type TaskOutcome<T> =
@@ -42,8 +42,8 @@ export class TaskGroup<T> implements AsyncDisposable {
   // Filled as tasks end, so that a group whose tasks all wait holds nothing in it.
   readonly #outcomes: TaskOutcome<T>[] = [];
   readonly #isFailure: ((value: T) => boolean) | undefined;
-  readonly #leaveParent: Unsubscribe | undefined;
-  readonly #stopTimer: Unsubscribe | undefined;
+  readonly #parent: Subscription | undefined;
+  readonly #stopTimer: (() => void) | undefined;
   #spawned = 0;
   #running = 0;
   #firstFailure: number | undefined;
@@ -52,7 +52,7 @@ export class TaskGroup<T> implements AsyncDisposable {
 
   constructor(options: TaskGroupOptions<T> = {}) {
     this.#isFailure = options.isFailure;
-    if (options.parent !== undefined) this.#leaveParent = this.scope.follow(options.parent);
+    if (options.parent !== undefined) this.#parent = this.scope.follow(options.parent);
     if (options.timeoutMs !== undefined && this.scope.cause === undefined) this.#stopTimer = this.scope.cancelAfter(options.timeoutMs);
   }
 
@@ -102,7 +102,7 @@ export class TaskGroup<T> implements AsyncDisposable {
 
   #end(): GroupResult<T> {
     this.#stopTimer?.();
-    this.#leaveParent?.();
+    this.#parent?.leave();
     return { outcomes: this.#outcomes, firstFailure: this.#firstFailure, cause: this.scope.cause };
   }
 

@@ -88,10 +88,10 @@ export class OutcomeStore {
     const ms = STORE_AGAIN_MS * (0.5 + Math.random());
     return new Promise((resolve) => {
       const timer = setTimeout(() => {
-        unsubscribe();
+        subscription.leave();
         resolve();
       }, ms);
-      const unsubscribe = this.#options.stop.onCancel(() => {
+      const subscription = this.#options.stop.onCancel(() => {
         clearTimeout(timer);
         resolve();
       });

@@ -140,11 +140,11 @@ export class Undoing {
     const scope = new CancelScope();
     const run = this.#options.runner.open(scope);
     const stopTimer = scope.cancelAfter(UNDO_TIMEOUT_MS);
-    const leave = scope.follow(this.#stop);
+    const following = scope.follow(this.#stop);
     const { outcome } = await run.run({ name: step, action: "undo", computes: false, repeatable: true }, input);
     run.close();
     stopTimer();
-    leave();
+    following.leave();
     return outcome.status === "ok";
   }
 

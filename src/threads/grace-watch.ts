@@ -1,4 +1,3 @@
-import type { Unsubscribe } from "../concurrency/cancel-scope.ts";
 import type { DispatchedStep } from "./dispatched-step.ts";
 import type { Layout } from "./layout.ts";
 import type { PoolThread } from "./pool-thread.ts";
@@ -44,7 +43,7 @@ export class GraceWatch {
   }
 
   /** The run of these steps has just been canceled. Returns how to end the watch, for when all of them have settled. */
-  watch(steps: readonly DispatchedStep[]): Unsubscribe {
+  watch(steps: readonly DispatchedStep[]): () => void {
     const watched: Watched = {
       dueMs: performance.now() + this.#graceMs,
       head: this.#layout.head(),

@@ -1,5 +1,5 @@
 import type { CancelCause } from "../concurrency/cancel-cause.ts";
-import type { CancelScope, Unsubscribe } from "../concurrency/cancel-scope.ts";
+import type { CancelScope, Subscription } from "../concurrency/cancel-scope.ts";
 import type { Capacity } from "../concurrency/capacity.ts";
 import { monotonicMs } from "../concurrency/clock.ts";
 import type { EndedStep, StepInput } from "../orders/step.ts";
@@ -24,10 +24,10 @@ export class ThreadRun implements StepRun, StepOwner {
   readonly #parts: RunParts;
   readonly #scope: CancelScope;
   readonly #slot: number;
-  readonly #unsubscribe: Unsubscribe;
+  readonly #subscription: Subscription;
   /** The step dispatched last; the others hang on it. */
   #newest: DispatchedStep | undefined;
-  #endWatch: Unsubscribe | undefined;
+  #endWatch: (() => void) | undefined;
   #open = 0;
   #closed = false;
 
@@ -35,7 +35,7 @@ export class ThreadRun implements StepRun, StepOwner {
     this.#parts = parts;
     this.#scope = scope;
     this.#slot = parts.board.take();
-    this.#unsubscribe = scope.onCancel((cause) => this.#cancel(cause));
+    this.#subscription = scope.onCancel((cause) => this.#cancel(cause));
   }
 
   get cause(): CancelCause | undefined {
@@ -62,7 +62,7 @@ export class ThreadRun implements StepRun, StepOwner {
     if (this.#closed) throw new Error("run closed twice");
     if (this.#open > 0) throw new Error(`run closed with ${this.#open} of its steps still running`);
     this.#closed = true;
-    this.#unsubscribe();
+    this.#subscription.leave();
     this.#endWatch?.();
     this.#parts.board.giveBack(this.#slot);
   }

@@ -1,6 +1,6 @@
 import type { KeyObject } from "node:crypto";
 import { Canceled } from "../concurrency/cancel-cause.ts";
-import { CancelScope, type Unsubscribe } from "../concurrency/cancel-scope.ts";
+import { CancelScope } from "../concurrency/cancel-scope.ts";
 import { Capacity } from "../concurrency/capacity.ts";
 import { type Growth, growingPauseMs } from "../concurrency/growing-pause.ts";
 import type { EventOutbox, OrderEvent } from "../orders/order-event.ts";
@@ -78,7 +78,7 @@ export class WebhookDelivery {
   readonly #health: ReceiverHealth;
   readonly #lanes = new OrderLanes();
   readonly #giveUps = new Capacity(GIVE_UPS_AT_ONCE);
-  readonly #wakeUps = new Map<Lane, Unsubscribe>();
+  readonly #wakeUps = new Map<Lane, () => void>();
   readonly #tasks = new Set<Promise<void>>();
   #phase: "new" | "running" | "disabled" | "stopped" = "new";
   #startedMs = 0;
@@ -239,13 +239,13 @@ export class WebhookDelivery {
   async #post(event: OrderEvent): Promise<PostResult> {
     const { clock } = this.#options;
     const scope = new CancelScope();
-    const leave = scope.follow(this.#scope);
+    const following = scope.follow(this.#scope);
     const stopTimer = clock.after(REQUEST_TIMEOUT_MS, () => void scope.cancel("deadline"));
     try {
       return await postEvent(event, this.#options, scope, clock.nowMs());
     } finally {
       stopTimer();
-      leave();
+      following.leave();
     }
   }
 

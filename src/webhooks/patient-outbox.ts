@@ -111,10 +111,10 @@ export class PatientOutbox {
     const { scope, clock } = this.#options;
     return new Promise((resolve, reject) => {
       const stop = clock.after(pauseMs, () => {
-        leave();
+        subscription.leave();
         resolve();
       });
-      const leave = scope.onCancel((cause) => {
+      const subscription = scope.onCancel((cause) => {
         stop();
         reject(new Canceled(cause));
       });

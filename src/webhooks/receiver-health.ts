@@ -1,4 +1,3 @@
-import type { Unsubscribe } from "../concurrency/cancel-scope.ts";
 import { type Growth, growingPauseMs } from "../concurrency/growing-pause.ts";
 import type { DeliveryClock } from "./delivery-clock.ts";
 
@@ -30,7 +29,7 @@ const DOWN_PAUSE: Growth = { baseMs: 5_000, capMs: 60_000 };
  */
 export class ReceiverHealth {
   readonly #options: ReceiverHealthOptions;
-  readonly #pauses = new Set<Unsubscribe>();
+  readonly #pauses = new Set<() => void>();
   #inFlight = 0;
   #allowance: number;
   #failuresInRow = 0;

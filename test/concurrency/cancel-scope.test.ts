@@ -61,10 +61,10 @@ describe("onCancel", () => {
     const scope = new CancelScope();
     scope.cancel("client_disconnected");
     const heard: CancelCause[] = [];
-    const unsubscribe = scope.onCancel((cause) => void heard.push(cause));
+    const subscription = scope.onCancel((cause) => void heard.push(cause));
     expect(heard).toEqual(["client_disconnected"]);
     expect(scope.listenerCount).toBe(0);
-    unsubscribe();
+    subscription.leave();
     expect(heard).toHaveLength(1);
   });
 
@@ -80,16 +80,16 @@ describe("onCancel", () => {
     expect(scope.listenerCount).toBe(0);
   });
 
-  test("an unsubscribed listener is not called; unsubscribing twice takes nobody else off", () => {
+  test("a listener that has left is not called; leaving twice takes nobody else off", () => {
     const scope = new CancelScope();
     const heard: string[] = [];
-    const unsubscribe = scope.onCancel(() => void heard.push("gone"));
+    const subscription = scope.onCancel(() => void heard.push("gone"));
     scope.onCancel(() => void heard.push("stays"));
-    unsubscribe();
-    unsubscribe();
+    subscription.leave();
+    subscription.leave();
     expect(scope.listenerCount).toBe(1);
     scope.cancel("shutdown");
-    unsubscribe();
+    subscription.leave();
     expect(heard).toEqual(["stays"]);
   });
 
@@ -97,10 +97,10 @@ describe("onCancel", () => {
     const scope = new CancelScope();
     let calls = 0;
     const listener = () => void calls++;
-    const unsubscribe = scope.onCancel(listener);
+    const subscription = scope.onCancel(listener);
     scope.onCancel(listener);
     expect(scope.listenerCount).toBe(2);
-    unsubscribe();
+    subscription.leave();
     expect(scope.listenerCount).toBe(1);
     scope.cancel("shutdown");
     expect(calls).toBe(1);
@@ -111,9 +111,9 @@ describe("onCancel", () => {
     const heard: string[] = [];
     scope.onCancel(() => {
       heard.push("first");
-      takeOff();
+      later.leave();
     });
-    const takeOff = scope.onCancel(() => void heard.push("taken off"));
+    const later = scope.onCancel(() => void heard.push("taken off"));
     scope.onCancel(() => void heard.push("last"));
     scope.cancel("shutdown");
     expect(heard).toEqual(["first", "last"]);
@@ -166,9 +166,9 @@ describe("follow a scope", () => {
   test("and let go of it: no listener stays and its cancel is not heard", () => {
     const parent = new CancelScope();
     const child = new CancelScope();
-    const letGo = child.follow(parent);
-    letGo();
-    letGo();
+    const following = child.follow(parent);
+    following.leave();
+    following.leave();
     expect(parent.listenerCount).toBe(0);
     parent.cancel("shutdown");
     expect(child.cause).toBeUndefined();
@@ -211,8 +211,8 @@ describe("follow an AbortSignal", () => {
   test("and let go of it: no listener stays and its abort is not heard", () => {
     const controller = new AbortController();
     const child = new CancelScope();
-    const letGo = child.follow(controller.signal);
-    letGo();
+    const following = child.follow(controller.signal);
+    following.leave();
     expect(getEventListeners(controller.signal, "abort")).toHaveLength(0);
     controller.abort();
     expect(child.cause).toBeUndefined();

@@ -2,7 +2,7 @@ import { setImmediate as drainMicrotasks } from "node:timers/promises";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { CANCEL_CAUSES, type CancelCause, Canceled } from "../../src/concurrency/cancel-cause.ts";
-import { CancelScope, type Unsubscribe } from "../../src/concurrency/cancel-scope.ts";
+import { CancelScope, type Subscription } from "../../src/concurrency/cancel-scope.ts";
 import { Capacity, type Permit } from "../../src/concurrency/capacity.ts";
 import { type Ask, type AskState, CapacityModel, type ModelScope } from "./capacity-model.ts";
 
@@ -41,7 +41,7 @@ const command: fc.Arbitrary<Command> = fc.oneof(
 interface Seen {
   permit: Permit | undefined;
   failure: unknown;
-  unsubscribe: Unsubscribe | undefined;
+  subscription: Subscription | undefined;
 }
 
 class Run {
@@ -64,7 +64,7 @@ class Run {
         const permit = this.#real.tryAcquire();
         expect(permit !== undefined).toBe(this.model.tryAcquire());
         const ask = this.model.asks.at(-1);
-        if (permit !== undefined && ask !== undefined) this.#seen.set(ask, { permit, failure: undefined, unsubscribe: undefined });
+        if (permit !== undefined && ask !== undefined) this.#seen.set(ask, { permit, failure: undefined, subscription: undefined });
         return;
       }
       case "release": {
@@ -90,7 +90,7 @@ class Run {
   release(ask: Ask): void {
     const seen = this.#seenBy(ask);
     this.model.release(ask);
-    seen.unsubscribe?.();
+    seen.subscription?.leave();
     seen.permit?.release();
   }
 
@@ -113,11 +113,11 @@ class Run {
 
   #acquire(scope: ModelScope | undefined, eager: boolean): void {
     const real = scope && this.#scopes.get(scope);
-    const seen: Seen = { permit: undefined, failure: undefined, unsubscribe: undefined };
+    const seen: Seen = { permit: undefined, failure: undefined, subscription: undefined };
     this.#real.acquire(real).then(
       (permit) => {
         seen.permit = permit;
-        if (eager) seen.unsubscribe = real?.onCancel(() => permit.release());
+        if (eager) seen.subscription = real?.onCancel(() => permit.release());
       },
       (error: unknown) => (seen.failure = error),
     );

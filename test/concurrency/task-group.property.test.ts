@@ -129,9 +129,9 @@ class Run {
     this.#started.push(index);
     if (thrown !== undefined) throw thrown;
     const { promise, resolve, reject } = Promise.withResolvers<Reply>();
-    const unsubscribe = obeys ? scope.onCancel((cause) => reject(new Canceled(cause))) : undefined;
+    const subscription = obeys ? scope.onCancel((cause) => reject(new Canceled(cause))) : undefined;
     this.#gates.set(index, (end) => {
-      unsubscribe?.();
+      subscription?.leave();
       if ("value" in end) resolve(end.value);
       else if ("error" in end) reject(end.error);
     });

@@ -35,13 +35,13 @@ function place(acts: Readonly<Record<StepName, ActName>>, timeoutMs = 60_000) {
   const plan = { payment: rig.act(acts.payment), vendor: rig.act(acts.vendor), courier: rig.act(acts.courier) };
   const scope = new CancelScope();
   const client = new AbortController();
-  const leave = scope.follow(client.signal);
+  const following = scope.follow(client.signal);
   const stopTimer = scope.cancelAfter(timeoutMs);
   const computing = STEPS.filter((name) => acts[name] === "compute").map((name) => [name, 1]);
   const input = { ...inputFor(plan), simulation: { cpuMs: Object.fromEntries(computing) } };
   const outcome = pipeline.run(input, scope).finally(() => {
     stopTimer();
-    leave();
+    following.leave();
   });
   return { plan, scope, client, outcome, listeners: () => [scope.listenerCount, getEventListeners(client.signal, "abort").length] };
 }

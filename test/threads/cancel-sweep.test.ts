@@ -284,9 +284,9 @@ function place(courier: Act, computes: boolean): Order {
   const plan: Plan = { payment: failing, vendor: ending, courier };
   const scope = new CancelScope();
   const client = new AbortController();
-  const leave = scope.follow(client.signal);
+  const following = scope.follow(client.signal);
   const input = { orderId: JSON.stringify(plan), amount: 1, attempt: 1, simulation: { cpuMs: { courier: computes ? 1 : 0 } } };
-  const outcome = new Pipeline(rig.runtime, capacities).run(input, scope).finally(leave);
+  const outcome = new Pipeline(rig.runtime, capacities).run(input, scope).finally(() => following.leave());
   return { failing, ending, scope, client, outcome };
 }
 

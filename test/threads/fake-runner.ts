@@ -1,4 +1,4 @@
-import type { CancelScope } from "../../src/concurrency/cancel-scope.ts";
+import type { CancelScope, Subscription } from "../../src/concurrency/cancel-scope.ts";
 import { monotonicMs } from "../../src/concurrency/clock.ts";
 import { type EndedStep, STEPS, type StepInput, type StepName, type StepOutcome } from "../../src/orders/step.ts";
 import type { StepRun, StepRunner, StepSpec } from "../../src/orders/step-runner.ts";
@@ -59,7 +59,7 @@ export class FakeRunner implements StepRunner {
         if (ended) return;
         ended = true;
         this.running--;
-        unsubscribe();
+        subscription?.leave();
         settle();
       };
       const step: FakeStep = {
@@ -68,10 +68,10 @@ export class FakeRunner implements StepRunner {
         end: (outcome, endedAtMs = monotonicMs()) => end(() => resolve({ outcome, endedAtMs })),
         break: (error) => end(() => reject(error)),
       };
-      let unsubscribe = () => {};
+      let subscription: Subscription | undefined;
       this.started.push(step);
       if (this.deaf.has(spec.name as StepName)) return;
-      unsubscribe = scope.onCancel((cause) => step.end({ status: "canceled", cause, effect: "unknown" }));
+      subscription = scope.onCancel((cause) => step.end({ status: "canceled", cause, effect: "unknown" }));
     });
   }
 }

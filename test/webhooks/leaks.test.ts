@@ -23,14 +23,15 @@ test("requests leave nothing behind on the scope they follow", async () => {
   let subscribed = 0;
   let most = 0;
   CancelScope.prototype.onCancel = function (this: CancelScope, listener) {
-    const leave = original.call(this, listener);
+    const subscription = original.call(this, listener);
     let left = false;
     most = Math.max(most, ++subscribed);
-    return () => {
+    const leave = () => {
       if (!left) subscribed--;
       left = true;
-      leave();
+      subscription.leave();
     };
+    return { leave };
   };
   try {
     rig.delivery.start();

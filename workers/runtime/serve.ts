@@ -51,25 +51,35 @@ export function serve(makeSteps: (settings: never) => StepRegistry): (batch: Bat
       run.ended(id, monotonicMs(), { status: "failed", kind: "internal", effect: "none" });
       return;
     }
-    const { orderId } = input;
     const context = new StepContext(layout, row, slot, deadlineMs ?? undefined, threadLog);
-    const end = (outcome: OutcomeEntry[2]): void => {
-      const endedAtMs = monotonicMs();
-      watch.remove(context);
-      if (outcome?.status === "failed") cancelSiblings(slot);
-      layout.countEnd(row);
-      run.ended(id, endedAtMs, outcome);
-    };
-    const fail = (error: unknown): void => end(outcomeOf(error, name, orderId, context));
     layout.countStart(row);
     watch.add(context);
+    let running: Promise<void>;
     try {
-      // Two callbacks and no `await`: a step may wait for minutes among ten thousand others, and an async frame keeps
-      // its message for that long. A step that needs its input keeps it itself.
-      body.call(step, input, context).then(() => end(null), fail);
+      running = body.call(step, input, context);
     } catch (error) {
-      fail(error);
+      running = Promise.reject(error);
     }
+    whenEnded(running, id, name, input.orderId, context, run);
+  }
+
+  /**
+   * Two callbacks and no `await`, and nothing of the message within their reach: a step may wait for minutes among ten
+   * thousand others, and one that needs its input keeps it itself.
+   */
+  function whenEnded(running: Promise<void>, id: number, name: string, orderId: string, context: StepContext, run: BatchRun): void {
+    running.then(
+      () => end(id, null, context, run),
+      (error: unknown) => end(id, outcomeOf(error, name, orderId, context), context, run),
+    );
+  }
+
+  function end(id: number, outcome: OutcomeEntry[2], context: StepContext, run: BatchRun): void {
+    const endedAtMs = monotonicMs();
+    watch.remove(context);
+    if (outcome?.status === "failed") cancelSiblings(context.slot);
+    layout.countEnd(row);
+    run.ended(id, endedAtMs, outcome);
   }
 
   /**

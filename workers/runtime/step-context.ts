@@ -41,10 +41,10 @@ export class StepContext {
     if (ms <= 0) return Promise.resolve();
     return new Promise<void>((resolve, reject) => {
       const timer = setTimeout(() => {
-        unsubscribe();
+        subscription.leave();
         resolve();
       }, ms);
-      const unsubscribe = this.#scope.onCancel((canceledFor) => {
+      const subscription = this.#scope.onCancel((canceledFor) => {
         clearTimeout(timer);
         reject(new Canceled(canceledFor));
       });
