@@ -3,7 +3,7 @@ import type { Logger } from "pino";
 import { errorAnswers, faultAnswer, noSuchRoute } from "./fallbacks.ts";
 import { healthRoutes, type Readiness } from "./health-routes.ts";
 import { addOrderRoutes, type OrderParts } from "./order-routes.ts";
-import { requestId } from "./request-id.ts";
+import { requestId, requestIdOfError } from "./request-id.ts";
 
 /** The public listener's routes. */
 export function publicApp(orders: OrderParts, readiness: () => Readiness, log: Logger): Express {
@@ -15,6 +15,7 @@ export function publicApp(orders: OrderParts, readiness: () => Readiness, log: L
   app.use(requestId);
   app.use(healthRoutes(readiness));
   app.use(noSuchRoute);
+  app.use(requestIdOfError);
   app.use(errorAnswers(log));
   return app;
 }

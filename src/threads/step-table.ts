@@ -27,7 +27,7 @@ export class StepTable {
 
   /** Takes the step in and gives it its id. */
   add(step: DispatchedStep): void {
-    // At most half full, so that a free place is near.
+    // At most half full, so that the ids that are skipped are fewer than those that are given.
     if (this.#size * 2 >= this.#places.length) this.#grow();
     let id = this.#lastId + 1;
     while (this.#places[this.#placeOf(id)] !== undefined) id++;

@@ -101,6 +101,7 @@ describe("X-Request-Id", () => {
     expect(await idFor(id)).toBe(id);
     expect(await idFor(id, "/nowhere")).toBe(id);
     expect((await postOrder(server.port, "no JSON", { headers: { "x-request-id": id } })).headers["x-request-id"]).toBe(id);
+    for (const path of ["/order", "/order/%zz", "/order/unknown", "/nowhere"]) expect(await idFor(id, path)).toBe(id);
     expect((await postOrder(server.port, orderOf(newId("id"), 0), { headers: { "x-request-id": id } })).headers["x-request-id"]).toBe(id);
   });
 

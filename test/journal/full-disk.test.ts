@@ -74,7 +74,7 @@ describe("a full disk", () => {
   });
 });
 
-test("a write that comes between a probe and its end has the room that the probe took", () => {
+test("a probe takes no other write's room, whether that comes after it or with it", () => {
   const directory = mkdtempSync(join(tmpdir(), "journal-probe-"));
   const path = join(directory, "orders.db");
   try {
@@ -85,9 +85,28 @@ test("a write that comes between a probe and its end has the room that the probe
     // Room for a probe, or for an order as large, not for both.
     const file = new JournalFile({ file: path, events: false, maxPages: pages + 20 });
     expect(file.run([["probe", true]])).toMatchObject({ results: [null] });
-    expect(file.run([["accept", 1, "x".repeat(60_000), 1, NOW]])).toMatchObject({ results: [1] });
-    expect(file.run([["probe", true]]).unavailable).toMatch(/full/);
+    // One that has no room all the same leaves the probe where it was, and the next one must not find it in its way.
+    expect(
+      file.run([
+        ["probe", false],
+        ["accept", 1, "y".repeat(200_000), 1, NOW],
+      ]).unavailable,
+    ).toMatch(/full/);
     file.close();
+    // As after a crash: the probe is there, and nobody remembers it.
+    const later = new JournalFile({ file: path, events: false, maxPages: pages + 20 });
+    expect(later.run([["probe", true]])).toMatchObject({ results: [null] });
+    expect(later.run([["accept", 2, "x".repeat(60_000), 1, NOW]])).toMatchObject({ results: [1] });
+    expect(later.run([["probe", true]]).unavailable).toMatch(/full/);
+    // In one batch with a probe that finds no room, a small write is stored all the same.
+    expect(
+      later.run([
+        ["probe", true],
+        ["accept", 3, "small", 1, NOW],
+      ]),
+    ).toMatchObject({ results: [null, 1] });
+    expect(later.run([["find", "small"]]).results).toMatchObject([{ orderId: "small" }]);
+    later.close();
   } finally {
     rmSync(directory, { recursive: true });
   }

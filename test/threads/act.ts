@@ -18,6 +18,8 @@ export interface Act {
 
 export type ActName =
   | "succeed"
+  /** Is no async function: returns nothing, at once. */
+  | "return_nothing"
   /** Waits at the gate, canceled by its signal, then succeeds or fails. */
   | "wait"
   | "wait_then_fail"

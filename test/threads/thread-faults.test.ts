@@ -87,6 +87,15 @@ test("a thread that dies takes the other steps on it along, each with the outcom
   await expectRecovered(rig, "exit");
 });
 
+test("a step that is no async function ends when it returns, and the steps in its batch notice nothing", async () => {
+  await using rig = await Rig.start({ threads: 1, cpuThreads: 1 });
+  const capacities = { payment: new Capacity(1), vendor: new Capacity(1), courier: new Capacity(1) };
+  const acts = { payment: rig.act("succeed"), vendor: rig.act("return_nothing"), courier: rig.act("succeed") };
+  const { steps } = await new Pipeline(rig.runtime, capacities).run(inputFor(acts), new CancelScope());
+  expect(steps.map(({ outcome }) => outcome)).toEqual([OK, OK, OK]);
+  expect(rig.replacements).toEqual([]);
+});
+
 test("the order on a lost thread ends as internal with its capacity given back; the one beside it is placed", async () => {
   await using rig = await Rig.start({ threads: 1, cpuThreads: 1 });
   const capacities = { payment: new Capacity(2), vendor: new Capacity(2), courier: new Capacity(2) };

@@ -31,7 +31,12 @@ export class JournalFile {
       return this.#transaction(operations, carryOut);
     } catch (error) {
       if (this.#db.isTransaction) this.#db.exec("ROLLBACK");
-      if (troubleOf(error) !== undefined) return this.#unavailable(operations, error);
+      if (troubleOf(error) !== undefined) {
+        // A probe that finds no room says nothing about smaller writes, and must not take them along.
+        const others = withoutProbe(operations);
+        if (others !== undefined && !this.#committing) return this.run(others);
+        return this.#unavailable(operations, error);
+      }
     }
     // One operation is at fault, through no fault of its neighbours: once more, each fenced off from the others.
     return this.#fenced(operations);
@@ -54,6 +59,7 @@ export class JournalFile {
     for (const [index, operation] of operations.entries()) results.push(perform(this.#tables, operation, index));
     this.#committing = true;
     this.#commit.run();
+    this.#tables.probes.committed();
     if (this.#totalChanges() === changesBefore) return { results };
     return { results, commitMs: performance.now() - startMs };
   }
@@ -103,4 +109,11 @@ export class JournalFile {
   #totalChanges(): number {
     return (this.#changes.get() as unknown as [number])[0];
   }
+}
+
+/** The same batch with a probe that fills nothing; undefined where that changes nothing, or leaves nothing to write. */
+function withoutProbe(operations: readonly Operation[]): readonly Operation[] | undefined {
+  const fills = ([name, fill]: Operation): boolean => name === "probe" && fill === true;
+  if (!operations.some(fills) || operations.every((operation) => isRead(operation) || operation[0] === "probe")) return undefined;
+  return operations.map((operation) => (fills(operation) ? (["probe", false] as const) : operation));
 }

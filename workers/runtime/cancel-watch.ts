@@ -12,18 +12,19 @@ export class CancelWatch {
   readonly #layout: Layout;
   readonly #row: number;
   // By slot: the context that came last, with the others of its run hanging on it. No `Map`, for the reason that `StepTable` gives.
-  readonly #newest: (StepContext | undefined)[];
+  readonly #newest: (StepContext | undefined)[] = [];
   #seen: number;
 
   constructor(layout: Layout, row: number) {
     this.#layout = layout;
     this.#row = row;
-    this.#newest = new Array<StepContext | undefined>(layout.handle.slots).fill(undefined);
     this.#seen = layout.head();
     layout.acknowledge(row, this.#seen);
   }
 
   add(context: StepContext): void {
+    // As long as the board is in use, which hands out its first slots first.
+    while (this.#newest.length <= context.slot) this.#newest.push(undefined);
     context.older = this.#newest[context.slot];
     this.#newest[context.slot] = context;
     context.stopIfCanceled();

@@ -56,7 +56,8 @@ export function serve(makeSteps: (settings: never) => StepRegistry): (batch: Bat
     watch.add(context);
     let running: Promise<void>;
     try {
-      running = body.call(step, input, context);
+      // A step may be no async function after all.
+      running = Promise.resolve(body.call(step, input, context));
     } catch (error) {
       running = Promise.reject(error);
     }
@@ -64,8 +65,8 @@ export function serve(makeSteps: (settings: never) => StepRegistry): (batch: Bat
   }
 
   /**
-   * Two callbacks and no `await`, and nothing of the message within their reach: a step may wait for minutes among ten
-   * thousand others, and one that needs its input keeps it itself.
+   * Two callbacks and no `await`, and neither message nor input within their reach: a step may wait for minutes among
+   * ten thousand others, and one that needs its input keeps it itself.
    */
   function whenEnded(running: Promise<void>, id: number, name: string, orderId: string, context: StepContext, run: BatchRun): void {
     running.then(

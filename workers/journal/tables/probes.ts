@@ -7,7 +7,9 @@ const PROBE_BYTES = 65_536;
 export class Probes {
   readonly #fill: StatementSync;
   readonly #clear: StatementSync;
-  #filled = false;
+  // At first because a crash, or the death of the thread, may have come between the two.
+  #filled = true;
+  #fillsAgain = false;
 
   constructor(db: DatabaseSync) {
     // What a crash between the two has left must not make the next one a write of nothing.
@@ -17,16 +19,21 @@ export class Probes {
 
   fill(): void {
     this.#fill.run();
-    this.#filled = true;
+    this.#fillsAgain = true;
   }
 
   clear(): void {
     this.#clear.run();
-    this.#filled = false;
   }
 
-  /** Takes back what the last probe has filled, for a transaction that comes before its `clear`: that may need the room. */
+  /** At the beginning of each transaction: takes back what the last probe has filled, for its own `clear` may come too late. */
   makeRoom(): void {
+    this.#fillsAgain = false;
     if (this.#filled) this.#clear.run();
+  }
+
+  /** After each commit. Until one, what was filled is there. */
+  committed(): void {
+    this.#filled = this.#fillsAgain;
   }
 }
