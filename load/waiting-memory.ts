@@ -5,6 +5,7 @@ import { Child } from "./child-process.ts";
 import { drive } from "./drive.ts";
 import { HeldOrders } from "./held-orders.ts";
 import { openFileLimit } from "./open-files.ts";
+import { median } from "./quantile.ts";
 import { residentKiB } from "./resident-memory.ts";
 import { runBench } from "./run-bench.ts";
 import { ServerProcess } from "./server-process.ts";
@@ -18,6 +19,8 @@ const FEW_ORDERS = 10;
 const THREADS = 2;
 const LIMIT_BYTES_AN_ORDER = 20_000;
 const LIMIT_COST_RATIO = 2;
+// How much of its heap an idle process has in memory differs by a KB an order from one process to the next.
+const PROCESSES = 3;
 const SPARE_FILES = 200;
 const LONG_MS = 600_000;
 // Idle memory is that of a server that has worked: code compiled, heaps of all threads grown to what a small load
@@ -94,18 +97,25 @@ runBench(async () => {
   const needed = ORDERS + SPARE_FILES;
   if (openFileLimit() < needed)
     throw new Error(`${needed} open files are needed, the limit is ${openFileLimit()}: raise it with ulimit -n`);
-  const service = await holdAtService();
+  const services = [];
+  for (let n = 0; n < PROCESSES; n++) services.push(await holdAtService());
   const bare = await holdAtBareExpress();
-  process.stdout.write(table([`${ORDERS} orders waiting`, "idle MiB", "waiting MiB", "bytes an order"], [service, bare].map(memoryRow)));
+  process.stdout.write(
+    table([`${ORDERS} orders waiting`, "idle MiB", "waiting MiB", "bytes an order"], [...services, bare].map(memoryRow)),
+  );
 
   const { few, many } = await cancelCosts({ threads: THREADS, few: FEW_ORDERS, many: ORDERS });
   process.stdout.write(
     `\n${table(["one cancel", "call p50 ms", "call p99 ms", "stopped p50 ms", "stopped p99 ms"], [few, many].map(costRow))}`,
   );
   return [
-    atMost("resident memory of one waiting order", bytesAnOrder(service), LIMIT_BYTES_AN_ORDER, " bytes"),
+    atMost("resident memory of one waiting order, median", median(services.map(bytesAnOrder)), LIMIT_BYTES_AN_ORDER, " bytes"),
     atMost(`call of a cancel, p50, ${ORDERS} over ${FEW_ORDERS} in flight`, many.callMs.p50 / few.callMs.p50, LIMIT_COST_RATIO),
     atMost(`until its steps have stopped, p50, ${ORDERS} over ${FEW_ORDERS}`, many.stopMs.p50 / few.stopMs.p50, LIMIT_COST_RATIO),
-    atMost("threads replaced when all clients hung up at one moment", service.threadsReplaced, 0),
+    atMost(
+      "threads replaced when all clients hung up at one moment",
+      Math.max(...services.map(({ threadsReplaced }) => threadsReplaced)),
+      0,
+    ),
   ];
 });
