@@ -8,9 +8,8 @@ import { table } from "./table.ts";
 import { atLeast } from "./target.ts";
 
 const BARE_EXPRESS = fileURLToPath(new URL("./baseline/bare-express.ts", import.meta.url));
-// As many orders at one time as have a courier each.
-const COURIERS = 128;
-const CONNECTIONS = COURIERS;
+// As many orders at one time as there are couriers.
+const CONNECTIONS = 128;
 // Until the compiler is through with the five threads of the service, which share two cores with the client.
 const WARM_UP_SECONDS = 20;
 // Short and by turns: what else the machine has to do changes within seconds, and both of a pair should have the same of it.
@@ -32,7 +31,7 @@ async function round(url: string, seconds: number): Promise<DriveResult> {
 runBench(async () => {
   await using bare = await Child.start({ args: [BARE_EXPRESS], env: {}, up: /bare Express on (\d+)/ });
   const bareUrl = `http://127.0.0.1:${bare.groups[0]}/order`;
-  process.stdout.write(`warming up, ${WARM_UP_SECONDS} s for each of ${PROCESSES + 1} processes\n`);
+  process.stdout.write(`bare Express: warming up for ${WARM_UP_SECONDS} s\n`);
   await round(bareUrl, WARM_UP_SECONDS);
 
   const rows: string[][] = [];
@@ -41,7 +40,8 @@ runBench(async () => {
     rows.push([who, perSecond.toFixed(0), latencyMs.p50.toFixed(0), latencyMs.p99.toFixed(0), latencyMs.max.toFixed(0)]);
   };
   for (let n = 1; n <= PROCESSES; n++) {
-    await using service = await ServerProcess.start({ COURIER_CAPACITY: String(COURIERS) });
+    await using service = await ServerProcess.start({ COURIER_CAPACITY: String(CONNECTIONS) });
+    process.stdout.write(`process ${n} of ${PROCESSES}: warming up for ${WARM_UP_SECONDS} s, then ${PAIRS} pairs of ${SECONDS} s\n`);
     await round(service.orderUrl, WARM_UP_SECONDS);
     for (let pair = 0; pair < PAIRS; pair++) {
       const baseline = await round(bareUrl, SECONDS);

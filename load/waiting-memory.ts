@@ -98,7 +98,10 @@ runBench(async () => {
   if (openFileLimit() < needed)
     throw new Error(`${needed} open files are needed, the limit is ${openFileLimit()}: raise it with ulimit -n`);
   const services = [];
-  for (let n = 0; n < PROCESSES; n++) services.push(await holdAtService());
+  for (let n = 1; n <= PROCESSES; n++) {
+    process.stdout.write(`process ${n} of ${PROCESSES}\n`);
+    services.push(await holdAtService());
+  }
   const bare = await holdAtBareExpress();
   process.stdout.write(
     table([`${ORDERS} orders waiting`, "idle MiB", "waiting MiB", "bytes an order"], [...services, bare].map(memoryRow)),

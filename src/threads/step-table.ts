@@ -8,7 +8,7 @@ const FIRST_PLACES = 1_024;
  *
  * Not a `Map`: one whose entries come and go is copied into a new table every few hundred steps, and V8 links the old table
  * to the new one. Once an old table has reached the old generation, dead or not, it keeps all its successors and
- * every step in them alive until the next full collection: that was a third of the CPU of a small order.
+ * every step in them alive until the next full collection: that was a quarter of the CPU of a small order.
  */
 export class StepTable {
   // The place of an id is its low bits. An id whose place is taken is skipped, so no two steps meet in one.

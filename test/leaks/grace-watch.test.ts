@@ -1,17 +1,11 @@
 import { setImmediate as turn } from "node:timers/promises";
 import { expect, test } from "vitest";
-import { DispatchedStep } from "../../src/threads/dispatched-step.ts";
 import { GraceWatch } from "../../src/threads/grace-watch.ts";
 import { Layout } from "../../src/threads/layout.ts";
+import { newStep } from "../threads/new-step.ts";
 import { timers } from "./timers.ts";
 
 const GRACE_MS = 20;
-
-function newStep(): DispatchedStep {
-  const input = { orderId: "o-1", amount: 1, attempt: 1 };
-  const spec = { name: "vendor", action: "do", computes: false, repeatable: false } as const;
-  return new DispatchedStep(0, spec, input, { deadlineMs: undefined, scopeCause: undefined, stepSettled() {} }, () => {});
-}
 
 test("one timer for any number of watched runs, none for none", async () => {
   const watch = new GraceWatch(GRACE_MS, Layout.allocate(1, 1), () => {});

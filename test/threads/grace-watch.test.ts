@@ -1,10 +1,11 @@
 import type { Worker } from "node:worker_threads";
 import { beforeEach, expect, test } from "vitest";
-import { DispatchedStep } from "../../src/threads/dispatched-step.ts";
+import type { DispatchedStep } from "../../src/threads/dispatched-step.ts";
 import { GraceWatch } from "../../src/threads/grace-watch.ts";
 import { Layout } from "../../src/threads/layout.ts";
 import { PoolThread } from "../../src/threads/pool-thread.ts";
 import { eventually } from "../support/eventually.ts";
+import { newStep } from "./new-step.ts";
 
 const GRACE_MS = 30;
 
@@ -22,9 +23,7 @@ beforeEach(() => {
 });
 
 function stepOn(on: PoolThread | undefined): DispatchedStep {
-  const input = { orderId: "o-1", amount: 1, attempt: 1 };
-  const spec = { name: "vendor", action: "do", computes: false, repeatable: false } as const;
-  const step = new DispatchedStep(0, spec, input, { deadlineMs: undefined, scopeCause: undefined, stepSettled() {} }, () => {});
+  const step = newStep();
   step.thread = on;
   return step;
 }

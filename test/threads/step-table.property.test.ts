@@ -1,14 +1,8 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { DispatchedStep } from "../../src/threads/dispatched-step.ts";
+import type { DispatchedStep } from "../../src/threads/dispatched-step.ts";
 import { StepTable } from "../../src/threads/step-table.ts";
-
-const input = { orderId: "o-1", amount: 1, attempt: 1 };
-const spec = { name: "vendor", action: "do", computes: false, repeatable: false } as const;
-
-function newStep(): DispatchedStep {
-  return new DispatchedStep(0, spec, input, { deadlineMs: undefined, scopeCause: undefined, stepSettled() {} }, () => {});
-}
+import { newStep } from "./new-step.ts";
 
 const pick = fc.nat(100_000);
 const command = fc.oneof(

@@ -54,12 +54,12 @@ export class JournalFile {
     const startMs = performance.now();
     const changesBefore = this.#totalChanges();
     this.#begin.run();
-    this.#tables.probes.makeRoom();
+    // What a probe has filled, or one before a crash, is in the way of whatever comes before it is cleared.
+    this.#tables.probes.clear();
     const results: (Result | undefined)[] = [];
     for (const [index, operation] of operations.entries()) results.push(perform(this.#tables, operation, index));
     this.#committing = true;
     this.#commit.run();
-    this.#tables.probes.committed();
     if (this.#totalChanges() === changesBefore) return { results };
     return { results, commitMs: performance.now() - startMs };
   }

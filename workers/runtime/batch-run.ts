@@ -14,8 +14,6 @@ export class BatchRun {
   #finish!: (entries: OutcomeEntry[]) => void;
   #entries: OutcomeEntry[] = [];
   #open: number;
-  /** It is among those with outcomes to be sent. */
-  #listed = false;
 
   constructor(steps: number) {
     this.#open = steps;
@@ -25,14 +23,14 @@ export class BatchRun {
 
   /** The step with this id has ended, at `endedAtMs` on the clock of `monotonicMs`. Posts nothing before the synchronous caller is through. */
   ended(id: number, endedAtMs: number, outcome: OutcomeEntry[2]): void {
+    const listed = this.#entries.length > 0;
     this.#entries.push([id, endedAtMs, outcome]);
     this.#open--;
     if (this.#open === 0) {
       this.#finish(this.#takeEntries());
       return;
     }
-    if (this.#listed) return;
-    this.#listed = true;
+    if (listed) return;
     BatchRun.#withOutcomes.push(this);
     if (BatchRun.#flushScheduled) return;
     BatchRun.#flushScheduled = true;
@@ -50,7 +48,6 @@ export class BatchRun {
     BatchRun.#flushScheduled = false;
     const entries: OutcomeEntry[] = [];
     for (const batch of BatchRun.#withOutcomes) {
-      batch.#listed = false;
       for (const entry of batch.#takeEntries()) entries.push(entry);
     }
     BatchRun.#withOutcomes = [];
