@@ -1,7 +1,9 @@
+import type { ProviderKeys } from "../src/provider-keys.ts";
 import type { ProviderUrls } from "./providers/provider-urls.ts";
 
 /** What the composition root tells every thread: `ThreadSetup.settings` of `workers/main.ts`. Plain data and shared memory only. */
 export interface WorkerSettings {
   readonly stickBegun: SharedArrayBuffer;
   readonly providerUrls?: ProviderUrls;
+  readonly providerKeys?: ProviderKeys;
 }

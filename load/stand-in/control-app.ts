@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type Server } from "node:http";
 import { text } from "node:stream/consumers";
+import { STEPS, type StepName } from "../../src/orders/step.ts";
 import type { DownMode } from "./door.ts";
 import type { Ledger } from "./ledger.ts";
 import { checkRates, type RateSettings } from "./rates.ts";
@@ -7,14 +8,20 @@ import { checkRates, type RateSettings } from "./rates.ts";
 export interface ControlAppOptions {
   readonly ledger: Ledger;
   readonly setRates: (rates: RateSettings) => void;
-  readonly goDown: (ms: number, mode: DownMode) => void;
+  readonly goDown: (ms: number | undefined, mode: DownMode, step: StepName | undefined) => void;
+  readonly comeUp: (step: StepName | undefined) => Promise<void>;
 }
 
-/**
- * `GET /ledger`, `POST /control` (rates, replacing all that were set before) and `POST /control/down`
- * (`{"ms": 500, "mode": "refuse" | "reset"}`). On a listener of its own, so that it answers while the provider is down.
- */
-export function controlApp({ ledger, setRates, goDown }: ControlAppOptions): Server {
+/** What the control listener understands, for `--help`. */
+export const CONTROL_ROUTES = `GET  /ledger         everything it ever did, by key
+GET  /counts         how often it charged, refunded and so on; cheap, however long the ledger
+POST /control        rates, replacing all that were set before: {"vendor":{"hang":1}}, {} for a calm day
+POST /control/down   {"ms":500,"mode":"refuse"|"reset","step":"vendor"}: without ms until it is told to come up, without
+                     step at the address that all three share
+POST /control/up     {"step":"vendor"}`;
+
+/** The routes above. On a listener of its own, so that it answers while a provider is down. */
+export function controlApp({ ledger, setRates, goDown, comeUp }: ControlAppOptions): Server {
   return createServer((request, response) => {
     handle(request).then(
       (body) => response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify(body)),
@@ -26,18 +33,33 @@ export function controlApp({ ledger, setRates, goDown }: ControlAppOptions): Ser
     switch (`${request.method} ${request.url}`) {
       case "GET /ledger":
         return ledger.snapshot();
+      case "GET /counts":
+        return { ...ledger.counts, pending: ledger.pending };
       case "POST /control":
         setRates(checkRates(JSON.parse(await text(request))));
         return {};
       case "POST /control/down": {
-        const { ms, mode = "refuse" } = JSON.parse((await text(request)) || "{}") as { ms?: unknown; mode?: unknown };
-        if (typeof ms !== "number" || !(ms >= 0)) throw new RangeError("ms must be a number of milliseconds");
+        const { ms, mode = "refuse", step } = await bodyOf(request);
+        if (ms !== undefined && !(typeof ms === "number" && ms >= 0)) throw new RangeError("ms must be a number of milliseconds");
         if (mode !== "refuse" && mode !== "reset") throw new RangeError("mode must be refuse or reset");
-        goDown(ms, mode);
+        goDown(ms, mode, stepOf(step));
         return {};
       }
+      case "POST /control/up":
+        await comeUp(stepOf((await bodyOf(request)).step));
+        return {};
       default:
         throw new RangeError(`no such route: ${request.method} ${request.url}`);
     }
   }
+}
+
+async function bodyOf(request: IncomingMessage): Promise<{ ms?: unknown; mode?: unknown; step?: unknown }> {
+  return JSON.parse((await text(request)) || "{}");
+}
+
+function stepOf(name: unknown): StepName | undefined {
+  const step = STEPS.find((one) => one === name);
+  if (step === undefined && name !== undefined) throw new RangeError(`step must be one of ${STEPS}`);
+  return step;
 }

@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import type { Server } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -16,6 +17,7 @@ export class Door {
   #host = "";
   #resetting = false;
   #down: Promise<void> | undefined;
+  #hurry = new AbortController();
   #closed = false;
   #accepted = 0;
 
@@ -52,29 +54,39 @@ export class Door {
     return `http://${host}:${this.#port}`;
   }
 
-  /** Breaks every connection and takes none for `ms`. Resolves when it is up again. A door that is down stays so. */
-  down(ms: number, mode: DownMode): Promise<void> {
+  /**
+   * Breaks every connection and takes none for `ms`, or until `up` where that is undefined. Resolves when it is up again.
+   * A door that is down stays so.
+   */
+  down(ms: number | undefined, mode: DownMode): Promise<void> {
     this.#down ??= this.#shutFor(ms, mode).finally(() => (this.#down = undefined));
     return this.#down;
   }
 
+  /** Ends what `down` began. Resolves when it is up. */
+  async up(): Promise<void> {
+    this.#hurry.abort();
+    await this.#down;
+  }
+
   async close(): Promise<void> {
     this.#closed = true;
-    await this.#down;
+    await this.up();
     await this.#shut();
   }
 
-  async #shutFor(ms: number, mode: DownMode): Promise<void> {
+  async #shutFor(ms: number | undefined, mode: DownMode): Promise<void> {
     if (this.#closed) return;
+    this.#hurry = new AbortController();
     if (mode === "reset") {
       this.#resetting = true;
       for (const socket of this.#sockets) socket.resetAndDestroy();
-      await sleep(ms);
+      await this.#timeOrUp(ms);
       this.#resetting = false;
       return;
     }
     await this.#shut();
-    await sleep(ms);
+    await this.#timeOrUp(ms);
     while (!this.#closed) {
       try {
         await this.#listen();
@@ -84,6 +96,12 @@ export class Door {
         await sleep(PORT_TAKEN_PAUSE_MS);
       }
     }
+  }
+
+  async #timeOrUp(ms: number | undefined): Promise<void> {
+    const { signal } = this.#hurry;
+    if (ms === undefined) await (signal.aborted || once(signal, "abort"));
+    else await sleep(ms, undefined, { signal }).catch(() => {});
   }
 
   #listen(): Promise<void> {

@@ -11,11 +11,13 @@ export interface LedgerEntry {
   calls: number;
   undoCalls: number;
   /** When it charged, accepted or assigned. A correct provider does so once at most. */
-  readonly acted: number[];
+  acted: readonly number[];
   /** When it refunded, canceled or released what it had done. */
-  readonly undone: number[];
+  undone: readonly number[];
   /** When the first undo came; from then on the call is refused. */
   tombstoneAt?: number;
+  /** The same on the wall clock, in milliseconds since 1970. */
+  tombstoneAtMs?: number;
   /** It said no, and says so again to the same key. */
   refusedWith?: number;
   /** Calls that came after the tombstone and were refused. */
@@ -34,9 +36,14 @@ export interface LedgerSnapshot {
   readonly counts: LedgerCounts;
 }
 
-export type LedgerCounts = Readonly<
-  Record<"charges" | "refunds" | "acceptances" | "cancellations" | "assignments" | "releases" | "tooLate", number>
->;
+export type LedgerCounts = Readonly<Record<CountName, number>>;
+
+type CountName = "charges" | "refunds" | "acceptances" | "cancellations" | "assignments" | "releases" | "tooLate";
+
+const ACTED = { payment: "charges", vendor: "acceptances", courier: "assignments" } as const;
+const UNDONE = { payment: "refunds", vendor: "cancellations", courier: "releases" } as const;
+// Shared by a million entries that have nothing to list.
+const NEVER: readonly number[] = Object.freeze([]);
 
 const CONFLICT = 409;
 const MISMATCH = 422;
@@ -45,6 +52,15 @@ const MISMATCH = 422;
 export class Ledger {
   readonly #entries = new Map<string, LedgerEntry>();
   readonly #malformed: string[] = [];
+  readonly #counts: Record<CountName, number> = {
+    charges: 0,
+    refunds: 0,
+    acceptances: 0,
+    cancellations: 0,
+    assignments: 0,
+    releases: 0,
+    tooLate: 0,
+  };
   #now = 0;
   #pending = 0;
 
@@ -58,6 +74,7 @@ export class Ledger {
     }
     if (entry.tombstoneAt !== undefined) {
       entry.tooLate++;
+      this.#counts.tooLate++;
       return CONFLICT;
     }
     if (entry.acted.length > 0) return 200;
@@ -67,7 +84,8 @@ export class Ledger {
       entry.refusedWith = refuseWith;
       return refuseWith;
     }
-    entry.acted.push(++this.#now);
+    entry.acted = [++this.#now];
+    this.#counts[ACTED[step]]++;
     return 200;
   }
 
@@ -83,7 +101,11 @@ export class Ledger {
     if (entry.tombstoneAt !== undefined) return 200;
     if (amount !== undefined) entry.amount = amount;
     entry.tombstoneAt = ++this.#now;
-    if (entry.acted.length > 0) entry.undone.push(this.#now);
+    entry.tombstoneAtMs = Date.now();
+    if (entry.acted.length > 0) {
+      entry.undone = [this.#now];
+      this.#counts[UNDONE[step]]++;
+    }
     return 200;
   }
 
@@ -103,37 +125,28 @@ export class Ledger {
     return this.#pending;
   }
 
+  /** How often it has done what, so far. Costs nothing, however long the ledger is. */
+  get counts(): LedgerCounts {
+    return { ...this.#counts };
+  }
+
   /** What was done under a call's key, undefined when neither the call nor its undo ever came. */
   find(step: StepName, key: string): LedgerEntry | undefined {
-    return this.#entries.get(`${step} ${key}`);
+    const entry = this.#entries.get(key);
+    return entry?.step === step ? entry : undefined;
   }
 
   snapshot(): LedgerSnapshot {
-    const entries = [...this.#entries.values()];
-    return { entries, malformed: this.#malformed, pending: this.#pending, counts: count(entries) };
+    return { entries: [...this.#entries.values()], malformed: this.#malformed, pending: this.#pending, counts: this.counts };
   }
 
+  /** By the key alone: a call's key ends in its step. */
   #entry(step: StepName, key: string, orderId: string): LedgerEntry {
-    const id = `${step} ${key}`;
-    let entry = this.#entries.get(id);
+    let entry = this.#entries.get(key);
     if (entry === undefined) {
-      entry = { key, step, orderId, calls: 0, undoCalls: 0, acted: [], undone: [], tooLate: 0, mismatches: 0 };
-      this.#entries.set(id, entry);
+      entry = { key, step, orderId, calls: 0, undoCalls: 0, acted: NEVER, undone: NEVER, tooLate: 0, mismatches: 0 };
+      this.#entries.set(key, entry);
     }
     return entry;
   }
-}
-
-function count(entries: readonly LedgerEntry[]): LedgerCounts {
-  const sum = (step: StepName, list: "acted" | "undone") =>
-    entries.reduce((total, entry) => total + (entry.step === step ? entry[list].length : 0), 0);
-  return {
-    charges: sum("payment", "acted"),
-    refunds: sum("payment", "undone"),
-    acceptances: sum("vendor", "acted"),
-    cancellations: sum("vendor", "undone"),
-    assignments: sum("courier", "acted"),
-    releases: sum("courier", "undone"),
-    tooLate: entries.reduce((total, { tooLate }) => total + tooLate, 0),
-  };
 }

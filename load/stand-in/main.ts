@@ -1,29 +1,62 @@
 import { parseArgs } from "node:util";
-import { checkRates } from "./rates.ts";
+import { CONTROL_ROUTES } from "./control-app.ts";
+import { CALM, checkRates } from "./rates.ts";
 import { startStandIn } from "./stand-in.ts";
 
-const { values } = parseArgs({
-  options: {
-    port: { type: "string", default: "0" },
-    "control-port": { type: "string", default: "0" },
-    seed: { type: "string", default: "1" },
-    rates: { type: "string", default: "{}" },
-    "until-stdin-ends": { type: "boolean", default: false },
-  },
-});
+const CALM_TEXT = JSON.stringify(CALM)
+  .slice(1, -1)
+  .replaceAll(/,(?=")/g, ", ")
+  .replace('"late"', '\n  "late"');
+
+const USAGE = `providers: stands in for the payment provider, the vendor and the courier service
+
+usage: npm run providers -- [options]
+
+  --port N            where all three listen, for PAYMENT_URL, VENDOR_URL and COURIER_URL (default: any free port);
+                      each listens on a port of its own as well
+  --control-port N    where it is controlled (default: any free port)
+  --rates JSON        which share of the requests it treats badly, and how (default: {})
+  --seed TEXT         the same seed treats the same requests alike (default: 1)
+  --until-stdin-ends  end with the process that started it
+
+It prints its URLs as one line of JSON. Rates are those of all requests, and may hold others for a step, for undos and for a
+step's undos: {"slow":0.3,"vendor":{"hang":1,"undo":{"hang":0}},"undo":{"failBefore":0.1}}. They are, with their defaults:
+
+  ${CALM_TEXT}
+
+failAfter acts and answers failStatus all the same; hang never answers; late acts whether or not the client is still there.
+
+The control URL has
+
+  ${CONTROL_ROUTES.replaceAll("\n", "\n  ")}
+`;
 
 try {
-  const { url, controlUrl } = await startStandIn({
-    port: Number(values.port),
-    controlPort: Number(values["control-port"]),
-    seed: values.seed,
-    rates: checkRates(JSON.parse(values.rates)),
+  const { values } = parseArgs({
+    options: {
+      port: { type: "string", default: "0" },
+      "control-port": { type: "string", default: "0" },
+      seed: { type: "string", default: "1" },
+      rates: { type: "string", default: "{}" },
+      "until-stdin-ends": { type: "boolean", default: false },
+      help: { type: "boolean", short: "h", default: false },
+    },
   });
-  // One line of JSON, for whoever started it.
-  process.stdout.write(`${JSON.stringify({ url, controlUrl })}\n`);
+  if (values.help) {
+    process.stdout.write(USAGE);
+  } else {
+    const { url, urls, controlUrl } = await startStandIn({
+      port: Number(values.port),
+      controlPort: Number(values["control-port"]),
+      seed: values.seed,
+      rates: checkRates(JSON.parse(values.rates)),
+    });
+    // One line of JSON, for whoever started it.
+    process.stdout.write(`${JSON.stringify({ url, urls, controlUrl })}\n`);
+    // Stdin ends when whoever started it has died, however it died: nobody will read the ledger any more.
+    if (values["until-stdin-ends"]) process.stdin.on("end", () => process.exit(0)).resume();
+  }
 } catch (error) {
-  process.stderr.write(`stand-in: ${error instanceof Error ? error.message : error}\n`);
+  process.stderr.write(`providers: ${error instanceof Error ? error.message : error}\n`);
   process.exit(1);
 }
-// Stdin ends when whoever started it has died, however it died: nobody will read the ledger any more.
-if (values["until-stdin-ends"]) process.stdin.on("end", () => process.exit(0)).resume();

@@ -23,7 +23,7 @@ export function drawManner(rates: Rates, seed: string, { key, nth }: Pick<Call, 
   let left = random();
   for (const type of MANNERS) {
     left -= rates[type];
-    if (left < 0) return { type, ...times, ...slow };
+    if (left < 0) return { type, ...times, ...slow, ...(type.startsWith("fail") && { status: rates.failStatus }) };
   }
   return { type: "answer", ...slow };
 }

@@ -3,9 +3,11 @@ import type { Action } from "./call.ts";
 
 /** Shares of requests, 0 to 1, that are treated in each of these ways; together 1 at most. The rest is done and answered. */
 export interface Rates {
+  /** Takes the request and never answers; does nothing. Before all others: 1 means all, whatever else is set. */
+  readonly hang: number;
   /** Says no: 402 to a payment, 503 to the others. An undo gets 503 and is not done. */
   readonly refuse: number;
-  /** 500 without having acted, or having acted. */
+  /** `failStatus` without having acted, or having acted. */
   readonly failBefore: number;
   readonly failAfter: number;
   /** The connection is reset without having acted, closed without an answer having acted, or closed in the middle of the answer. */
@@ -20,16 +22,21 @@ export interface Rates {
   readonly down: number;
   /** Beside the above: first takes `slowMs`, and does nothing if the client leaves meanwhile. */
   readonly slow: number;
+  /** 300 to 599. */
+  readonly failStatus: number;
   /** Milliseconds, least and most. */
   readonly slowMs: readonly [number, number];
   readonly lateMs: readonly [number, number];
   readonly downMs: readonly [number, number];
 }
 
-/** Rates for all requests, for one step's and for undos. The later of these goes before the earlier. */
-export type RateSettings = Partial<Rates> & { readonly [part in StepName | "undo"]?: Partial<Rates> };
+type RatesAndUndo = Partial<Rates> & { readonly undo?: Partial<Rates> };
+
+/** Rates for all requests, for one step's, for all undos and for one step's undos. The later of these goes before the earlier. */
+export type RateSettings = RatesAndUndo & { readonly [step in StepName]?: RatesAndUndo };
 
 export const CALM: Rates = {
+  hang: 0,
   refuse: 0,
   failBefore: 0,
   failAfter: 0,
@@ -40,12 +47,14 @@ export const CALM: Rates = {
   endless: 0,
   down: 0,
   slow: 0,
+  failStatus: 500,
   slowMs: [50, 50],
   lateMs: [50, 300],
   downMs: [100, 500],
 };
 
 export const MANNERS = [
+  "hang",
   "refuse",
   "failBefore",
   "failAfter",
@@ -59,7 +68,13 @@ export const MANNERS = [
 
 /** The rates for one kind of request. */
 export function ratesFor(settings: RateSettings, step: StepName, action: Action): Rates {
-  return { ...CALM, ...settings, ...settings[step], ...(action === "undo" ? settings.undo : {}) };
+  const undo = action === "undo" ? { ...settings.undo, ...settings[step]?.undo } : {};
+  return { ...CALM, ...settings, ...settings[step], ...undo };
+}
+
+/** Nothing out of the ordinary can come of them. */
+export function isCalm(rates: Rates): boolean {
+  return rates.slow === 0 && MANNERS.every((manner) => rates[manner] === 0);
 }
 
 /** Throws with the field's name when `value` is not a setting of rates. A misspelt rate would make a chaos run a calm one. */
@@ -68,10 +83,12 @@ export function checkRates(value: unknown, part = ""): RateSettings {
   let sum = 0;
   for (const [name, setting] of Object.entries(value)) {
     const path = part === "" ? name : `${part}.${name}`;
-    if (part === "" && (name === "undo" || STEPS.some((step) => step === name))) {
-      checkRates(setting, name);
+    if (isPart(name, part)) {
+      checkRates(setting, path);
     } else if (name === "slowMs" || name === "lateMs" || name === "downMs") {
       if (!isSpan(setting)) throw new RangeError(`${path} must be [least, most] in milliseconds`);
+    } else if (name === "failStatus") {
+      if (!Number.isInteger(setting) || setting < 300 || setting > 599) throw new RangeError(`${path} must be 300 to 599`);
     } else if (Object.hasOwn(CALM, name)) {
       if (typeof setting !== "number" || !(setting >= 0 && setting <= 1)) throw new RangeError(`${path} must be 0 to 1`);
       if (name !== "slow") sum += setting;
@@ -81,6 +98,15 @@ export function checkRates(value: unknown, part = ""): RateSettings {
   }
   if (sum > 1 + Number.EPSILON * MANNERS.length) throw new RangeError(`${part || "all"} rates add up to ${sum}, more than 1`);
   return value as RateSettings;
+}
+
+function isPart(name: string, within: string): boolean {
+  if (name === "undo") return within === "" || isStep(within);
+  return within === "" && isStep(name);
+}
+
+function isStep(name: string): boolean {
+  return STEPS.some((step) => step === name);
 }
 
 function isSpan(value: unknown): boolean {

@@ -3,22 +3,28 @@ import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import type { StepName } from "../../src/orders/step.ts";
 import type { DownMode } from "./door.ts";
-import type { LedgerSnapshot } from "./ledger.ts";
+import type { LedgerCounts, LedgerSnapshot } from "./ledger.ts";
 import type { RateSettings } from "./rates.ts";
 
 const MAIN = fileURLToPath(new URL("./main.ts", import.meta.url));
 
 /** A stand-in in a process of its own: its ledger outlives the order service. */
 export interface SpawnedStandIn {
-  /** For `PAYMENT_URL`, `VENDOR_URL` and `COURIER_URL`. */
+  /** For `PAYMENT_URL`, `VENDOR_URL` and `COURIER_URL`: one address for all three, or one for each. */
   readonly url: string;
+  readonly urls: Readonly<Record<StepName, string>>;
   readonly controlUrl: string;
   readonly process: ChildProcess;
   ledger(): Promise<LedgerSnapshot>;
+  /** Cheap, however long the ledger. */
+  counts(): Promise<LedgerCounts & { readonly pending: number }>;
   setRates(rates: RateSettings): Promise<void>;
-  /** Goes down for so long, starting now. */
-  down(ms: number, mode?: DownMode): Promise<void>;
+  /** Goes down for so long (undefined: until `up`) at `url`, or at the address of one step alone. Resolves when it has begun. */
+  down(ms: number | undefined, mode?: DownMode, step?: StepName): Promise<void>;
+  /** Resolves when it is up. */
+  up(step?: StepName): Promise<void>;
   /** Waits until nothing is left that it would do later, and returns the ledger. */
   quiet(): Promise<LedgerSnapshot>;
   close(): Promise<void>;
@@ -34,7 +40,7 @@ export async function spawnStandIn(options: { seed?: string; rates?: RateSetting
     once(createInterface(child.stdout), "line"),
     exited.then(([code]) => Promise.reject(new Error(`the stand-in ended with ${code} before it listened`))),
   ])) as [string];
-  const { url, controlUrl } = JSON.parse(line) as { url: string; controlUrl: string };
+  const { url, urls, controlUrl } = JSON.parse(line) as Pick<SpawnedStandIn, "url" | "urls" | "controlUrl">;
 
   const ask = async (path: string, body?: object): Promise<unknown> => {
     const response = await fetch(`${controlUrl}${path}`, body === undefined ? {} : { method: "POST", body: JSON.stringify(body) });
@@ -44,11 +50,14 @@ export async function spawnStandIn(options: { seed?: string; rates?: RateSetting
   const ledger = () => ask("/ledger") as Promise<LedgerSnapshot>;
   return {
     url,
+    urls,
     controlUrl,
     process: child,
     ledger,
+    counts: () => ask("/counts") as ReturnType<SpawnedStandIn["counts"]>,
     setRates: async (next) => void (await ask("/control", next)),
-    down: async (ms, mode = "refuse") => void (await ask("/control/down", { ms, mode })),
+    down: async (ms, mode = "refuse", step) => void (await ask("/control/down", { ms, mode, step })),
+    up: async (step) => void (await ask("/control/up", { step })),
     async quiet() {
       for (;;) {
         const snapshot = await ledger();

@@ -1,11 +1,13 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import type { StepName } from "../../src/orders/step.ts";
 import type { Call } from "./call.ts";
 import { controlApp } from "./control-app.ts";
 import { Door, type DownMode } from "./door.ts";
 import { Ledger } from "./ledger.ts";
-import { drawManner, type Manner } from "./manner.ts";
+import type { Manner } from "./manner.ts";
 import { providerApp } from "./provider-app.ts";
-import { checkRates, type RateSettings, ratesFor } from "./rates.ts";
+import { RateTable } from "./rate-table.ts";
+import type { RateSettings } from "./rates.ts";
 
 export interface StandInOptions {
   readonly host?: string;
@@ -22,15 +24,19 @@ export interface StandInOptions {
 
 /** Stands in for all three providers: a correct, idempotent one, with as unreliable a network and as bad a day as it is told to have. */
 export interface StandIn {
-  /** For `PAYMENT_URL`, `VENDOR_URL` and `COURIER_URL`. */
+  /** For `PAYMENT_URL`, `VENDOR_URL` and `COURIER_URL`: one address for all three, or one for each. */
   readonly url: string;
+  readonly urls: Readonly<Record<StepName, string>>;
   readonly controlUrl: string;
   readonly ledger: Ledger;
+  /** Those of `url`. */
   readonly connections: { readonly accepted: number; readonly open: number };
   readonly isDown: boolean;
   setRates(rates: RateSettings): void;
-  /** Resolves when it is up again. */
-  down(ms: number, mode?: DownMode): Promise<void>;
+  /** Goes down for `ms` (undefined: until `up`) at `url`, or at the address of one step alone. Resolves when it is up again. */
+  down(ms: number | undefined, mode?: DownMode, step?: StepName): Promise<void>;
+  /** Resolves when it is up. */
+  up(step?: StepName): Promise<void>;
   /** Resolves when nothing is left that it would do later. */
   quiet(): Promise<void>;
   close(): Promise<void>;
@@ -39,35 +45,49 @@ export interface StandIn {
 /** Starts a stand-in inside this process. `spawnStandIn` starts one that outlives whatever happens here. */
 export async function startStandIn(options: StandInOptions = {}): Promise<StandIn> {
   const { host = "127.0.0.1", seed = "1" } = options;
-  let rates = checkRates(options.rates ?? {});
+  const rates = new RateTable(options.rates);
   const ledger = new Ledger();
-  const server = providerApp({
-    ledger,
-    mannerOf: (call) => options.mannerOf?.(call) ?? drawManner(ratesFor(rates, call.step, call.action), seed, call),
-    goDown: (ms) => void door.down(ms, "refuse"),
-    onGone: options.onGone,
-  });
-  const door = new Door(server);
-  const setRates = (next: RateSettings) => {
-    rates = checkRates(next);
+  const counts = new Map<string, number>();
+  const seen = (key: string) => {
+    const nth = (counts.get(key) ?? 0) + 1;
+    counts.set(key, nth);
+    return nth;
   };
-  const control = controlApp({ ledger, setRates, goDown: (ms, mode) => void door.down(ms, mode) });
-  const controlDoor = new Door(control);
+  const mannerOf = (call: Call) => options.mannerOf?.(call) ?? rates.draw(seed, call);
+  const newDoor = (): Door => {
+    const goDown = (ms: number) => void door.down(ms, "refuse");
+    const door = new Door(providerApp({ ledger, seen, mannerOf, goDown, onGone: options.onGone }));
+    return door;
+  };
+  const shared = newDoor();
+  const own = { payment: newDoor(), vendor: newDoor(), courier: newDoor() };
+  const doorOf = (step: StepName | undefined) => (step === undefined ? shared : own[step]);
+  const setRates = (next: RateSettings) => rates.set(next);
+  const down = (ms: number | undefined, mode: DownMode = "refuse", step?: StepName) => doorOf(step).down(ms, mode);
+  const up = (step?: StepName) => doorOf(step).up();
+  const goDown = (ms: number | undefined, mode: DownMode, step: StepName | undefined) => void down(ms, mode, step);
+  const controlDoor = new Door(controlApp({ ledger, setRates, goDown, comeUp: up }));
   return {
-    url: await door.listen(host, options.port ?? 0),
+    url: await shared.listen(host, options.port ?? 0),
+    urls: {
+      payment: await own.payment.listen(host, 0),
+      vendor: await own.vendor.listen(host, 0),
+      courier: await own.courier.listen(host, 0),
+    },
     controlUrl: await controlDoor.listen(host, options.controlPort ?? 0),
     ledger,
-    connections: door,
+    connections: shared,
     get isDown() {
-      return door.isDown;
+      return shared.isDown;
     },
     setRates,
-    down: (ms, mode = "refuse") => door.down(ms, mode),
+    down,
+    up,
     async quiet() {
       while (ledger.pending > 0) await sleep(10);
     },
     async close() {
-      await Promise.all([door.close(), controlDoor.close()]);
+      await Promise.all([shared, ...Object.values(own), controlDoor].map((door) => door.close()));
     },
   };
 }

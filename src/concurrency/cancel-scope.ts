@@ -91,7 +91,7 @@ export class CancelScope {
     else own.next.previous = own.previous;
   }
 
-  /** A real `AbortSignal` with a `Canceled` as reason, for `fetch` and whatever else takes one. */
+  /** A real `AbortSignal` with a `Canceled` as reason, for whatever takes one. */
   get signal(): AbortSignal {
     if (this.#controller === undefined) {
       this.#controller = new AbortController();

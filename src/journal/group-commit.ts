@@ -1,5 +1,5 @@
-import type { Operation, OperationName, Reply, Result, Results } from "../../workers/journal/protocol.ts";
-import { JournalUnavailable, OutcomeUnknown } from "../orders/order-journal.ts";
+import type { Committed, Operation, OperationName, Refusal, Reply, Result, Results } from "../../workers/journal/protocol.ts";
+import { JournalUnavailable } from "../orders/order-journal.ts";
 
 // Enough that a commit's price no longer shows in an order's, few enough that a batch takes some milliseconds.
 const MAX_BATCH = 1_024;
@@ -10,9 +10,9 @@ interface Request {
 }
 
 export interface GroupCommitOptions {
-  /** Carries out a batch as one transaction. Rejects with `JournalUnavailable` when it surely was not; after any other rejection nobody knows. */
+  /** Carries out a batch as one transaction. Rejects when it surely was not; where nobody knows it never settles. */
   readonly send: (batch: readonly Operation[]) => Promise<Reply>;
-  /** After every batch: what came of it. */
+  /** After every batch: what came of it. A fatal reply is the last. */
   readonly onReply: (reply: Reply, requests: number) => void;
   readonly maxBatch?: number;
 }
@@ -28,26 +28,22 @@ export class GroupCommit {
   #operations: Operation[] = [];
   #requests: Request[] = [];
   #busy = false;
+  #state: "open" | "closed" | "abandoned" = "open";
   #idle: (() => void) | undefined;
-  #refusal: string | undefined;
 
   constructor(options: GroupCommitOptions) {
     this.#options = options;
     this.#maxBatch = options.maxBatch ?? MAX_BATCH;
   }
 
-  /** Requests that have not been answered and are not under way. */
-  get waiting(): number {
-    return this.#requests.length;
-  }
-
-  /** Resolves with what the operation answers once it is durable. Rejects with `OutcomeUnknown`, `JournalUnavailable` or the operation's own fault; after the latter two it has had no effect. */
+  /** Resolves with what the operation answers once it is durable. Rejects with `JournalUnavailable` or the operation's own fault, after which it has had no effect. */
   request<Name extends OperationName>(operation: Operation & readonly [Name, ...unknown[]]): Promise<Results[Name]> {
     return new Promise((resolve, reject) => {
-      if (this.#refusal !== undefined) {
-        reject(new JournalUnavailable(this.#refusal));
+      if (this.#state === "closed") {
+        reject(new JournalUnavailable("the journal is closed"));
         return;
       }
+      if (this.#state === "abandoned") return;
       this.#operations.push(operation);
       this.#requests.push({ resolve: resolve as (result: Result) => void, reject });
       if (this.#busy) return;
@@ -57,43 +53,59 @@ export class GroupCommit {
     });
   }
 
-  /** From now on every request is refused for this reason, those that wait too; undefined lets them in again. */
-  refuse(reason: string | undefined): void {
-    this.#refusal = reason;
-    if (reason === undefined) return;
-    this.#operations = [];
-    for (const { reject } of this.#requests.splice(0)) reject(new JournalUnavailable(reason));
+  /** Refuses later requests and resolves when nothing waits and nothing is under way, at once after `abandon`. */
+  async close(): Promise<void> {
+    if (this.#state === "abandoned") return;
+    this.#state = "closed";
+    if (this.#busy) await new Promise<void>((resolve) => (this.#idle = resolve));
   }
 
-  /** Resolves when nothing waits and nothing is under way. */
-  async idle(): Promise<void> {
-    if (this.#busy) await new Promise<void>((resolve) => (this.#idle = resolve));
+  /** Nothing settles from now on, whether it is under way, waits or is still to be asked for. */
+  abandon(): void {
+    this.#state = "abandoned";
+    this.#operations = [];
+    this.#requests = [];
+    this.#idle?.();
   }
 
   async #work(): Promise<void> {
     while (this.#requests.length > 0) {
       const operations = this.#operations.splice(0, this.#maxBatch);
       const requests = this.#requests.splice(0, this.#maxBatch);
-      try {
-        const reply = await this.#options.send(operations);
-        this.#options.onReply(reply, requests.length);
-        settle(requests, reply);
-      } catch (error) {
-        const reason = error instanceof JournalUnavailable ? error : new OutcomeUnknown((error as Error).message);
-        for (const { reject } of requests) reject(reason);
+      const reply = await this.#send(operations);
+      if (this.#state === "abandoned") return;
+      if (reply instanceof JournalUnavailable) {
+        for (const { reject } of requests) reject(reply);
+        continue;
       }
+      // Nobody may act on an outcome that nobody knows: these requests never settle, nor do those behind them.
+      if (reply.type === "fatal") this.abandon();
+      // Not inside a `try`: a fault of whoever listens must not make a batch that is durable look refused.
+      this.#options.onReply(reply, requests.length);
+      if (reply.type === "fatal") return;
+      settle(requests, reply);
     }
     this.#busy = false;
     this.#idle?.();
   }
+
+  async #send(batch: readonly Operation[]): Promise<Reply | JournalUnavailable> {
+    try {
+      return await this.#options.send(batch);
+    } catch (error) {
+      return new JournalUnavailable((error as Error).message);
+    }
+  }
 }
 
-function settle(requests: readonly Request[], { results, unavailable, unsure, faults = [] }: Reply): void {
-  for (const [index, message] of faults) requests[index]?.reject(new Error(message));
-  for (const [index, { resolve, reject }] of requests.entries()) {
-    const result = results[index];
-    // After a fault this changes nothing any more.
-    if (result === undefined) reject(unsure ? new OutcomeUnknown(unavailable) : new JournalUnavailable(unavailable));
-    else resolve(result);
+function settle(requests: readonly Request[], reply: Committed | Refusal): void {
+  if (reply.type === "refused") {
+    for (const { reject } of requests) reject(new JournalUnavailable(reply.reason));
+    return;
+  }
+  for (const [index, message] of reply.faults ?? []) requests[index]?.reject(new Error(message));
+  for (const [index, { resolve }] of requests.entries()) {
+    const result = reply.results[index];
+    if (result !== undefined) resolve(result);
   }
 }

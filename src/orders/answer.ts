@@ -1,5 +1,5 @@
 import type { ErrorKind } from "./error-kind.ts";
-import type { UndoState } from "./order-journal.ts";
+import type { FirstTry } from "./order-journal.ts";
 import type { OrderOutcome, StepReport } from "./outcome.ts";
 
 /** Whether what a finished step of a failed order did has been taken back. */
@@ -21,19 +21,19 @@ export interface StepAnswer {
   readonly compensation?: Compensation;
 }
 
-/** The answer to an order that has run. `undos` says how far its undoing is. */
-export function answerTo(orderId: string, { steps, error }: OrderOutcome, undos: readonly UndoState[]): AnswerBody {
-  const base = { order_id: orderId, steps: steps.map((step) => stepAnswer(step, undos)) };
+/** The answer to an order that has run. `compensations` say how far it is undone. */
+export function answerTo(orderId: string, { steps, error }: OrderOutcome, compensations: readonly FirstTry[]): AnswerBody {
+  const base = { order_id: orderId, steps: steps.map((step) => stepAnswer(step, compensations)) };
   // Says no more than this on purpose: a provider's own words may hold what a client must not see.
   return error === undefined ? { status: "ok", ...base } : { status: "error", ...base, error: { kind: error, message: "order failed" } };
 }
 
-function stepAnswer({ name, outcome, durationMs }: StepReport, undos: readonly UndoState[]): StepAnswer {
+function stepAnswer({ name, outcome, durationMs }: StepReport, compensations: readonly FirstTry[]): StepAnswer {
   switch (outcome.status) {
     case "ok": {
-      const undo = undos.find(({ step }) => step === name);
-      if (undo === undefined) return { name, status: "ok", duration_ms: durationMs };
-      return { name, status: "ok", duration_ms: durationMs, compensation: undo.done ? "done" : "pending" };
+      const first = compensations.find(({ step }) => step === name);
+      if (first === undefined) return { name, status: "ok", duration_ms: durationMs };
+      return { name, status: "ok", duration_ms: durationMs, compensation: first.nextTryMs === undefined ? "done" : "pending" };
     }
     case "canceled":
       return { name, status: "canceled", duration_ms: durationMs, detail: outcome.cause };

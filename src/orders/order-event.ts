@@ -1,3 +1,5 @@
+import type { DuePage } from "../retries/due-page.ts";
+
 /** A row of the outbox on its way to the webhook receiver. */
 export interface OrderEvent {
   /** Grows with every event, so it is also the order in which events of one order are delivered. */
@@ -8,16 +10,27 @@ export interface OrderEvent {
   /** The body as it is signed and sent: `{"type","timestamp","data"}` after Standard Webhooks. */
   readonly payload: string;
   readonly createdMs: number;
+  /** From then on (wall clock) a failed try is the last one. */
+  readonly expiresMs: number;
+  /** Failed tries so far. */
+  readonly tries: number;
 }
 
 export type OrderEventType = "order.placed" | "order.failed" | "order.compensated";
 
-/** What delivery needs from the journal. Resolves when durable, rejects with `JournalUnavailable`. */
+/**
+ * What delivery needs from the journal. Resolves when durable, rejects with `JournalUnavailable`. A `seq` that is not in the
+ * outbox (any more) is no error: nothing happens.
+ */
 export interface EventOutbox {
-  /** Undelivered events with a `seq` above this one, lowest first. */
-  undelivered(afterSeq: number, limit: number): Promise<OrderEvent[]>;
-  /** Delivered: takes them out. */
-  delivered(seqs: readonly number[]): Promise<void>;
-  /** Gives up on an event: it moves to the dead letters with the reason of its last failure. */
-  giveUp(seq: number, reason: string, nowMs: number): Promise<void>;
+  /** The first undelivered event of each order where its next try is due. */
+  dueEvents(nowMs: number, limit: number): Promise<DuePage<OrderEvent>>;
+  /** Takes it out; the next event of its order, if any, is due from now on. */
+  eventDelivered(seq: number, nowMs: number): Promise<void>;
+  /** Counts the try and puts the next one off. */
+  eventFailed(seq: number, nextTryMs: number): Promise<void>;
+  /** Moves it to the dead letters; the next event of its order is due from now on. */
+  giveUpEvent(seq: number, reason: string, nowMs: number): Promise<void>;
+  /** The same for up to `limit` of the oldest events with `expiresMs` <= `expiredMs`. Returns how many. */
+  giveUpExpired(expiredMs: number, reason: string, nowMs: number, limit: number): Promise<number>;
 }

@@ -1,43 +1,42 @@
+import type { DuePage } from "../retries/due-page.ts";
 import type { AnswerBody } from "./answer.ts";
 import type { ErrorKind } from "./error-kind.ts";
 import type { StepName } from "./step.ts";
 
 /**
- * What the domain needs written down before it is believed. `journal` implements it on SQLite; every method resolves
- * when its effect is durable. It rejects with `OutcomeUnknown` when nobody knows whether there is one, and with any other
- * error, mostly `JournalUnavailable`, when there surely is none. Repeating a `finish` tells.
+ * What the domain needs written down before it is believed. `journal` implements it on SQLite; every write resolves
+ * when its effect is durable and rejects, mostly with `JournalUnavailable`, when it surely has none. Where nobody could know
+ * (the disk failed in the very commit, the journal's thread died) neither happens: the process ends and the next start reads.
  */
 export interface OrderJournal {
   /** Takes an order in, or says what is known of its id or key already. One transaction. */
   accept(request: AcceptRequest): Promise<AcceptResult>;
+  /** Stores how an attempt ended, its compensations and its events, and closes it. One transaction. */
+  finish(request: FinishRequest): Promise<void>;
+  /** Counts a try of a compensation and moves its next one, or marks it done; the last one done writes `order.compensated`. */
+  compensationTried(tried: CompensationTried): Promise<void>;
+  /** Compensations of a step whose next try is due. */
+  dueCompensations(step: StepName, nowMs: number, limit: number): Promise<DuePage<Compensation>>;
   /**
-   * Stores how an attempt ended, its undo tasks and its events, and closes it. One transaction. Storing the same
-   * attempt twice keeps the first and gives it back.
+   * What is known of an order: its newest attempts, those before the attempt `before` where that is given, at most
+   * `ATTEMPTS_SHOWN`. Undefined when nothing is.
    */
-  finish(request: FinishRequest): Promise<StoredAnswer>;
-  /** Counts a failed try of an undo task, or marks the task done; the last one done writes `order.compensated`. */
-  undoTried(request: UndoTried): Promise<void>;
-  /** Everything known of an order, undefined when nothing is. */
-  find(orderId: string): Promise<OrderRecord | undefined>;
+  find(orderId: string, before?: number): Promise<OrderRecord | undefined>;
   /**
    * At start: closes up to `limit` attempts that a crash left open, each as failed (`internal`, interrupted) with all its
    * steps to be undone. Returns how many it closed; 0 means none is left.
    */
   closeInterrupted(limit: number, nowMs: number): Promise<number>;
-  /** Undo tasks that are not done, in the order they were written, after the task `afterId` (0: from the first). */
-  pendingUndos(afterId: number, limit: number): Promise<UndoTask[]>;
-  /** Deletes up to `limit` idempotency keys that expired before `nowMs`. Returns how many. */
-  expireKeys(nowMs: number, limit: number): Promise<number>;
 }
 
-/** The journal could not be written and the request has had no effect: disk full, file broken, locked or closed. */
+/** The journal could not be written and the request has had no effect: disk full, file read-only, locked or closed. */
 export class JournalUnavailable extends Error {}
 
-/**
- * The journal cannot be used at this moment, and what it was doing for the request may or may not be durable: its thread
- * died before it answered, or the disk failed in the very commit.
- */
-export class OutcomeUnknown extends JournalUnavailable {}
+/** Too many reads wait already. */
+export class JournalBusy extends JournalUnavailable {}
+
+/** How many attempts at an order one look-up shows. */
+export const ATTEMPTS_SHOWN = 20;
 
 export interface AcceptRequest {
   readonly orderId: string;
@@ -79,19 +78,23 @@ export interface FinishRequest {
   readonly orderId: string;
   readonly attempt: number;
   readonly answer: StoredAnswer;
-  readonly undos: readonly UndoState[];
+  readonly compensations: readonly FirstTry[];
   readonly nowMs: number;
 }
 
-/** A step of a failed attempt that had to be undone, in the order of undoing. */
-export interface UndoState {
+/** A step of a failed attempt that has to be undone, and what has been tried until its attempt was stored. */
+export interface FirstTry {
   readonly step: StepName;
-  readonly done: boolean;
-  /** How often it has been tried. */
-  readonly tries: number;
+  /** How often it has been tried: not at all, or once. */
+  readonly tries: 0 | 1;
+  /** When it is to be tried next, wall clock; absent once it is done. */
+  readonly nextTryMs?: number;
+  /** What the provider said to the last try, in a word or two. */
+  readonly lastAnswer?: string;
 }
 
-export interface UndoTask {
+/** A compensation that is not done, as the journal has it. */
+export interface Compensation {
   readonly id: number;
   readonly orderId: string;
   readonly attempt: number;
@@ -100,18 +103,23 @@ export interface UndoTask {
   readonly tries: number;
 }
 
-export interface UndoTried {
+export interface CompensationTried {
   readonly orderId: string;
   readonly attempt: number;
   readonly step: StepName;
-  readonly done: boolean;
+  /** When it is to be tried again, wall clock; absent when it is done. */
+  readonly nextTryMs?: number;
+  readonly lastAnswer?: string;
   readonly nowMs: number;
 }
 
 export interface OrderRecord {
   readonly orderId: string;
   readonly amount: number;
-  /** Oldest first; never empty. */
+  /** How many attempts there have been. */
+  readonly attemptsTotal: number;
+  readonly latest: AttemptRecord;
+  /** Oldest first. Empty where all are at or after the attempt that was asked for. */
   readonly attempts: readonly AttemptRecord[];
 }
 
@@ -121,5 +129,14 @@ export interface AttemptRecord {
   readonly acceptedMs: number;
   /** Absent while it runs. */
   readonly ended?: { readonly atMs: number; readonly answer: AnswerBody; readonly interrupted: boolean };
-  readonly undos: readonly UndoState[];
+  readonly compensations: readonly CompensationState[];
 }
+
+export interface CompensationState {
+  readonly step: StepName;
+  readonly tries: number;
+  readonly status: CompensationStatus;
+}
+
+/** `settled`: an operator said that it is dealt with. */
+export type CompensationStatus = "pending" | "done" | "settled";

@@ -9,11 +9,40 @@ export class OrderRun {
   readonly answer: Promise<StoredAnswer>;
   /** For `OrderRuns`. */
   nextInBucket: OrderRun | undefined;
+  readonly #requestId: string | undefined;
   #waiters = 0;
+  #isClosed = false;
+  #closed: PromiseWithResolvers<void> | undefined;
 
-  constructor(input: StepInput, work: (run: OrderRun) => Promise<StoredAnswer>) {
+  constructor(input: StepInput, requestId: string | undefined, work: (run: OrderRun) => Promise<StoredAnswer>) {
     this.input = input;
+    this.#requestId = requestId;
     this.answer = work(this);
+  }
+
+  /** Canceled by its clients or by a shutdown: nobody may join it, for its answer is nobody's. */
+  get canceledFromOutside(): boolean {
+    return this.scope.cause === "client_disconnected" || this.scope.cause === "shutdown";
+  }
+
+  /** What a log line about it says. */
+  get fields(): Readonly<Record<string, unknown>> {
+    return { order_id: this.input.orderId, attempt: this.input.attempt, request_id: this.#requestId };
+  }
+
+  /**
+   * Resolves when it is closed in the journal, or will not be while this process lives, which may be some time after its answer:
+   * until then the order cannot be tried again. Made only when somebody asks.
+   */
+  get closed(): Promise<void> {
+    if (this.#isClosed) return Promise.resolve();
+    this.#closed ??= Promise.withResolvers();
+    return this.#closed.promise;
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    this.#closed?.resolve();
   }
 
   /** Somebody waits for the answer from now on. Returns how to leave; when the last one has left, the order is canceled. */

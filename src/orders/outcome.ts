@@ -8,7 +8,7 @@ export interface StepReport {
   readonly name: StepName;
   readonly outcome: StepOutcome;
   readonly durationMs: number;
-  /** On the clock of `monotonicMs`. Undoing goes from the last to the first. */
+  /** On the clock of `monotonicMs`. */
   readonly endedAtMs: number;
 }
 
@@ -49,13 +49,7 @@ export function failedByFault(effect: Effect): OrderOutcome {
   return { steps: STEPS.map((name) => ({ name, outcome, durationMs: 0, endedAtMs })), error: "internal" };
 }
 
-/**
- * The steps of a failed order that have to be undone, last ended first: those that finished, and those of which nobody
- * knows because a call was under way.
- */
+/** The steps of a failed order that have to be undone: those that finished, and those of which nobody knows because a call was under way. */
 export function stepsToUndo(steps: readonly StepReport[]): StepName[] {
-  return steps
-    .filter(({ outcome }) => outcome.status === "ok" || outcome.effect === "unknown")
-    .sort((a, b) => b.endedAtMs - a.endedAtMs)
-    .map(({ name }) => name);
+  return steps.filter(({ outcome }) => outcome.status === "ok" || outcome.effect === "unknown").map(({ name }) => name);
 }

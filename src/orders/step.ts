@@ -29,11 +29,12 @@ export interface Simulation {
  * "Canceled" is what the step did, not what the board says afterwards: one that had finished before it noticed is ok.
  *
  * `effect` says what a step that did not end ok has left at its provider: `none` (surely nothing) or
- * `unknown` (a call was under way), which has to be undone like a finished one.
+ * `unknown` (a call was under way), which has to be undone like a finished one. `answer` is what the provider answered to
+ * an undo that failed, for operators: "HTTP 503", "ECONNREFUSED"; one line of at most 200 characters.
  */
 export type StepOutcome =
   | { readonly status: "ok" }
-  | { readonly status: "failed"; readonly kind: StepErrorKind; readonly effect: Effect }
+  | { readonly status: "failed"; readonly kind: StepErrorKind; readonly effect: Effect; readonly answer?: string }
   | { readonly status: "canceled"; readonly cause: CancelCause; readonly effect: Effect }
   | { readonly status: "lost"; readonly reason: string; readonly effect: "unknown" };
 

@@ -1,358 +1,268 @@
 import type { KeyObject } from "node:crypto";
 import { Canceled } from "../concurrency/cancel-cause.ts";
 import { CancelScope } from "../concurrency/cancel-scope.ts";
-import { Capacity } from "../concurrency/capacity.ts";
-import { type Growth, growingPauseMs } from "../concurrency/growing-pause.ts";
 import type { EventOutbox, OrderEvent } from "../orders/order-event.ts";
-import { type DeliveryClock, SYSTEM_CLOCK } from "./delivery-clock.ts";
+import { JournalUnavailable } from "../orders/order-journal.ts";
+import type { Post } from "../outgoing/post.ts";
+import { backoffMs, EVENT_BACKOFF } from "../retries/backoff.ts";
+import { type Clock, SYSTEM_CLOCK } from "../retries/clock.ts";
+import { EndpointHealth, type EndpointOutcome } from "../retries/endpoint-health.ts";
+import { JournalRetry } from "../retries/journal-retry.ts";
+import { RetryQueue } from "../retries/retry-queue.ts";
 import type { DeliveryLog } from "./delivery-log.ts";
-import { type Entry, type Lane, OrderLanes } from "./order-lanes.ts";
-import { PatientOutbox } from "./patient-outbox.ts";
-import { type PostFailure, type PostResult, postEvent } from "./post-event.ts";
-import { type ReceiverFailure, ReceiverHealth } from "./receiver-health.ts";
+import { type PostFailure, type PostResult, postEvent, postToReceiver } from "./post-event.ts";
 
 export interface WebhookDeliveryOptions {
   readonly outbox: EventOutbox;
-  /** Absolute, http or https, without user and password (`fetch` refuses those). */
+  /** Absolute, http or https, without user and password. */
   readonly url: string;
   /** Every one of them signs every delivery. */
   readonly secrets: readonly KeyObject[];
   readonly log: DeliveryLog;
   /** Requests at one time, each for another order. */
   readonly maxRequests?: number;
-  /** Events whose payload may be in memory. */
-  readonly maxHeld?: number;
-  /** Events that may be known without their payload: how many can fail each for itself before other orders wait for them. */
-  readonly maxTracked?: number;
-  readonly pageSize?: number;
   /** How long after `start` nothing is given up. */
   readonly startGraceMs?: number;
-  readonly clock?: DeliveryClock;
+  readonly clock?: Clock;
   /** 0 to 1, for the jitter of pauses. */
   readonly random?: () => number;
-  readonly fetch?: typeof fetch;
+  /** Instead of a POST to `url`. */
+  readonly post?: Post;
 }
 
-/** What delivery is doing, for metrics. */
+/** What delivery is doing, for metrics and operators. */
 export interface DeliveryState {
-  /** `disabled` after a 410, until a restart. */
+  /** `disabled` after a 410, until `resume` or a restart. */
   readonly receiver: "up" | "down" | "disabled";
+  /** Requests under way. */
   readonly inFlight: number;
-  /** Events known here; the outbox may hold more. */
-  readonly tracked: number;
-  /** Those of them whose payload is in memory. */
-  readonly held: number;
 }
 
 // Enough that a receiver 100 ms away gets 160 events a second, few enough for a small one.
 const MAX_REQUESTS = 16;
-// A payload is below 20 kB, so 20 MB at the very worst, in practice well below one.
-const MAX_HELD = 1024;
-// Some 200 bytes each.
-const MAX_TRACKED = 65_536;
-const PAGE_SIZE = 256;
 // The lower end of what Standard Webhooks recommends: a receiver should note the event and work later.
 const REQUEST_TIMEOUT_MS = 15_000;
-const GIVE_UP_AFTER_MS = 24 * 3_600_000;
-// A deploy or a lock passes within seconds; what lasts for hours is found within ten minutes of its repair, for about
-// 150 tries before an event is given up.
-const EVENT_PAUSE: Growth = { baseMs: 1_000, capMs: 600_000 };
-// After a long stop everything may be older than that at the first try, and the receiver be starting too.
+// After a long stop everything may have expired before its first try, and the receiver be starting too.
 const START_GRACE_MS = 60_000;
-// Many give-ups share one commit of the journal, and leave it room for orders.
+// Keeps the transaction, and with it what orders wait for in the journal, short.
 const GIVE_UPS_AT_ONCE = 64;
+// How often a receiver that wants nothing has events expire: nobody waits for that.
+const EXPIRE_EVERY_MS = 60_000;
 
 /**
- * Delivers order events at least once, the events of one order strictly one after another. An event goes only when the
- * one before it is marked in the outbox, durably: even after a crash a receiver never gets an old event behind a newer one.
- *
- * Everything runs from `#pump`, which starts whatever may start now; whatever changes that calls it again. No `TaskGroup`:
- * that keeps the outcome of every task until its end, and this one ends with the process.
+ * Delivers order events at least once, the events of one order strictly one after another: only the first of an order is ever
+ * due, and it leaves the outbox, durably, before the next one goes. So even after a crash a receiver never gets an old event
+ * behind a newer one. A try keeps its place among `maxRequests` until its outcome is written down: without the outbox nothing
+ * can be marked as delivered, and whatever were sent then would be sent again. Main thread only.
  */
 export class WebhookDelivery {
   readonly #options: Required<WebhookDeliveryOptions>;
   /** For logs: the rest of the URL may hold a token. */
   readonly #receiver: string;
   readonly #scope = new CancelScope();
-  readonly #outbox: PatientOutbox;
-  readonly #health: ReceiverHealth;
-  readonly #lanes = new OrderLanes();
-  readonly #giveUps = new Capacity(GIVE_UPS_AT_ONCE);
-  readonly #wakeUps = new Map<Lane, () => void>();
-  readonly #tasks = new Set<Promise<void>>();
-  #phase: "new" | "running" | "disabled" | "stopped" = "new";
-  #startedMs = 0;
-  #readUpTo = 0;
-  #reading = false;
-  #more = true;
-  /** The last failed try while the receiver is down. It holds for every event that is waiting for the receiver. */
-  #outage: { readonly reason: string; readonly atMs: number } | undefined;
-  #stopped: Promise<void> | undefined;
+  readonly #health: EndpointHealth;
+  readonly #journal: JournalRetry;
+  readonly #queue: RetryQueue<OrderEvent>;
+  #graceEndMs = 0;
+  #disabled = false;
+  #stopExpiryTimer: (() => void) | undefined;
+  #expiring: Promise<void> | undefined;
 
   constructor(options: WebhookDeliveryOptions) {
     this.#options = {
       maxRequests: MAX_REQUESTS,
-      maxHeld: MAX_HELD,
-      maxTracked: MAX_TRACKED,
-      pageSize: PAGE_SIZE,
       startGraceMs: START_GRACE_MS,
       clock: SYSTEM_CLOCK,
       random: Math.random,
-      fetch: globalThis.fetch,
+      post: postToReceiver(options.url),
       ...options,
     };
-    const { outbox, url, log, clock, random, maxRequests, maxHeld, maxTracked, pageSize } = this.#options;
-    if (pageSize > Math.min(maxHeld, maxTracked)) throw new RangeError("a page must fit into what may be held and tracked");
+    const { outbox, url, log, clock, random, maxRequests } = this.#options;
     this.#receiver = new URL(url).origin;
-    const onResume = () => this.#pump();
-    this.#outbox = new PatientOutbox({ outbox, scope: this.#scope, log, clock, random, onResume });
-    this.#health = new ReceiverHealth({ maxRequests, clock, random, onResume });
+    this.#health = new EndpointHealth({ maxInFlight: maxRequests, clock, random, onDown: (down) => this.#noteReceiver(down) });
+    this.#journal = new JournalRetry({
+      scope: this.#scope,
+      clock,
+      random,
+      onStalled: (error) => this.#noteOutbox(error),
+      onWorking: () => log.info({}, "the outbox can be used again"),
+    });
+    this.#queue = new RetryQueue({
+      idOf: ({ seq }) => seq,
+      due: (_nowMs, limit) => this.#journal.run(() => outbox.dueEvents(clock.nowMs(), limit)),
+      attempt: (event) => this.#attempt(event),
+      health: this.#health,
+      maxInFlight: maxRequests,
+      clock,
+      random,
+      onFault: (message, error) => log.error({ err: error }, `webhook delivery: ${message}`),
+    });
   }
 
-  /** Begins with the oldest undelivered event of the outbox. Once. */
+  /** Begins with the events that have been due for the longest. Once. */
   start(): void {
-    if (this.#phase !== "new") throw new Error("webhook delivery was started before");
-    this.#phase = "running";
-    this.#startedMs = this.#options.clock.nowMs();
-    this.#pump();
+    this.#graceEndMs = this.#options.clock.nowMs() + this.#options.startGraceMs;
+    this.#queue.start();
   }
 
   /** New events were committed. Cheap, and may be called at any time. */
   notify(): void {
-    this.#more = true;
-    this.#pump();
+    this.#queue.notify();
+  }
+
+  /** Goes on after a 410. Does nothing otherwise. */
+  resume(): void {
+    if (!this.#disabled || this.#scope.cause !== undefined) return;
+    this.#disabled = false;
+    this.#stopExpiryTimer?.();
+    this.#options.log.info({ receiver: this.#receiver }, "webhook delivery goes on");
+    this.#queue.resume();
   }
 
   /**
    * Ends: aborts the requests under way, whose events stay and are delivered again after the next start, and resolves when
    * nothing runs any more. The outbox must work until then.
    */
-  stop(): Promise<void> {
-    this.#stopped ??= this.#stop();
-    return this.#stopped;
+  async stop(): Promise<void> {
+    this.#scope.cancel("shutdown");
+    this.#stopExpiryTimer?.();
+    this.#health.close();
+    await Promise.all([this.#queue.stop(), this.#expiring]);
   }
 
   state(): DeliveryState {
-    const receiver = this.#phase === "disabled" ? "disabled" : this.#health.down ? "down" : "up";
-    return { receiver, inFlight: this.#health.inFlight, tracked: this.#lanes.tracked, held: this.#lanes.held };
+    return { receiver: this.#disabled ? "disabled" : this.#health.down ? "down" : "up", inFlight: this.#health.inFlight };
   }
 
-  async #stop(): Promise<void> {
-    this.#phase = "stopped";
-    this.#scope.cancel("shutdown");
-    this.#dropTimers();
-    while (this.#tasks.size > 0) await Promise.all(this.#tasks);
-  }
-
-  #pump(): void {
-    if (this.#phase !== "running") return;
-    // Without the outbox nothing can be marked as delivered: whatever were sent now would be sent again.
-    while (this.#health.mayStart && !this.#outbox.stalled) {
-      const lane = this.#lanes.take(this.#health.down);
-      if (lane === undefined) break;
-      this.#spawn(this.#deliver(lane));
-    }
-    if (this.#more && !this.#reading && this.#hasRoom()) this.#spawn(this.#read());
-  }
-
-  #hasRoom(): boolean {
-    const { maxHeld, maxTracked, pageSize } = this.#options;
-    return this.#lanes.held + pageSize <= maxHeld && this.#lanes.tracked + pageSize <= maxTracked;
-  }
-
-  #spawn(task: Promise<void>): void {
-    const settled = task
-      .catch((error: unknown) => {
-        // A wait that `stop` ended is no fault. Anything else is a bug: its order stands still until a restart, the others go on.
-        if (error instanceof Canceled) return;
-        this.#options.log.error({ err: error }, "webhook delivery failed unexpectedly");
-      })
-      .then(() => {
-        this.#tasks.delete(settled);
-        this.#pump();
-      });
-    this.#tasks.add(settled);
-  }
-
-  async #read(): Promise<void> {
-    this.#reading = true;
-    // Before the read: a `notify` that comes while it runs is about rows it may not see.
-    this.#more = false;
+  async #attempt(event: OrderEvent): Promise<void> {
+    const result = await this.#send(event);
     try {
-      const { pageSize } = this.#options;
-      const page = await this.#outbox.undelivered(this.#readUpTo, pageSize);
-      for (const event of page) this.#lanes.add(event);
-      this.#readUpTo = page.at(-1)?.seq ?? this.#readUpTo;
-      if (page.length === pageSize) this.#more = true;
-    } finally {
-      this.#reading = false;
-    }
-    this.#giveUpExpired();
-  }
-
-  async #deliver(lane: Lane): Promise<void> {
-    const result = await this.#try(lane);
-    switch (result?.type) {
-      case undefined:
-        return this.#next(lane);
-      case "delivered":
-        this.#lanes.drop(lane);
-        // The place of this request is free while the mark is on its way.
-        this.#pump();
-        await this.#outbox.delivered(lane.entries[0].seq);
-        return this.#next(lane);
-      case "failed":
-        return this.#afterFailure(lane, result);
-      case "gone":
-        return this.#disable();
-      case "aborted":
-        return;
+      if (result.type === "delivered") await this.#delivered(event);
+      if (result.type === "failed") await this.#failed(event, result);
+      if (result.type === "gone") this.#disable();
+    } catch (error) {
+      // The event stays as it was and is sent again after the next start.
+      if (!(error instanceof Canceled)) throw error;
     }
   }
 
-  /** One request. Undefined when the event is in the outbox no more. */
-  async #try(lane: Lane): Promise<PostResult | undefined> {
-    const epoch = this.#health.begin();
-    let outcome: "ok" | ReceiverFailure | undefined;
-    try {
-      const event = await this.#payload(lane.entries[0]);
-      if (event === undefined) return undefined;
-      const result = await this.#post(event);
-      if (result.type === "delivered") outcome = "ok";
-      if (result.type === "failed") outcome = this.#judge(lane, result);
-      return result;
-    } finally {
-      const wasDown = this.#health.down;
-      this.#health.end(epoch, outcome);
-      this.#noteReceiver(wasDown);
-    }
-  }
-
-  async #payload(entry: Entry): Promise<OrderEvent | undefined> {
-    if (entry.event !== undefined) return entry.event;
-    const [event] = await this.#outbox.undelivered(entry.seq - 1, 1);
-    if (event?.seq !== entry.seq) return undefined;
-    this.#lanes.hold(entry, event);
-    return event;
-  }
-
-  async #post(event: OrderEvent): Promise<PostResult> {
+  async #send(event: OrderEvent): Promise<PostResult> {
     const { clock } = this.#options;
+    const epoch = this.#health.begin();
     const scope = new CancelScope();
     const following = scope.follow(this.#scope);
     const stopTimer = clock.after(REQUEST_TIMEOUT_MS, () => void scope.cancel("deadline"));
+    let outcome: EndpointOutcome;
     try {
-      return await postEvent(event, this.#options, scope, clock.nowMs());
+      const result = await postEvent(event, this.#options, scope, clock.nowMs());
+      outcome = this.#judge(event, result);
+      return result;
     } finally {
       stopTimer();
       following.leave();
+      this.#health.end(epoch, outcome);
     }
   }
 
-  #judge(lane: Lane, { kind, retryAfterMs = 0 }: PostFailure): ReceiverFailure {
+  #judge({ tries }: OrderEvent, result: PostResult): EndpointOutcome {
+    if (result.type === "delivered") return "ok";
+    if (result.type !== "failed") return undefined;
+    const { kind, retryAfterMs = 0 } = result;
+    const overloaded = kind === "overloaded";
     return {
       // An event that was refused before and is again says nothing new: a few that a receiver never takes must not stop all others.
-      counts: kind !== "refused" || lane.failures === 0 || this.#health.down,
-      overloaded: kind === "overloaded",
-      pauseMs: kind === "overloaded" ? retryAfterMs : 0,
+      counts: kind !== "refused" || tries === 0 || this.#health.down,
+      overloaded,
+      pauseMs: overloaded ? retryAfterMs : 0,
     };
   }
 
-  #noteReceiver(wasDown: boolean): void {
-    const { log } = this.#options;
-    const receiver = this.#receiver;
-    if (!wasDown && this.#health.down) log.warn({ receiver }, "the webhook receiver is down: probing it with one request at a time");
-    if (wasDown && !this.#health.down) {
-      this.#outage = undefined;
-      log.info({ receiver }, "the webhook receiver is up again");
-    }
+  async #delivered({ seq }: OrderEvent): Promise<void> {
+    const { outbox, clock } = this.#options;
+    await this.#journal.run(() => outbox.eventDelivered(seq, clock.nowMs()));
+    // The next one of its order is due.
+    this.#queue.notify();
   }
 
-  #afterFailure(lane: Lane, { reason, kind, retryAfterMs = 0 }: PostFailure): void {
-    const { log, clock, random } = this.#options;
-    const entry = lane.entries[0];
-    const fields = { order_id: lane.orderId, seq: entry.seq, reason };
-    lane.failures++;
-    if (lane.failures === 1) log.warn(fields, "an order event was not delivered and will be tried again");
-    else log.debug({ ...fields, failures: lane.failures }, "an order event was not delivered again");
-    if (this.#phase !== "running") return;
-
+  async #failed(event: OrderEvent, failure: PostFailure): Promise<void> {
+    const { outbox, log, clock } = this.#options;
+    const { seq, tries } = event;
+    const { reason } = failure;
     const nowMs = clock.nowMs();
-    const leftMs = this.#expiresMs(entry) - nowMs;
+    const leftMs = Math.max(event.expiresMs, this.#graceEndMs) - nowMs;
+    const fields = { order_id: event.orderId, seq, reason };
     if (leftMs <= 0) {
-      this.#spawn(this.#giveUp(lane, reason));
-    } else if (this.#health.down || (kind === "overloaded" && retryAfterMs > 0)) {
-      // The receiver's pause is the event's pause: with one of its own it would come late to a receiver that is back.
-      this.#ready(lane);
+      await this.#journal.run(() => outbox.giveUpEvent(seq, reason, clock.nowMs()));
+      log.error(fields, "an order event could not be delivered and is now a dead letter");
+      this.#queue.notify();
     } else {
-      const pauseMs = Math.max(retryAfterMs, growingPauseMs(lane.failures, EVENT_PAUSE, random));
-      this.#rest(lane, Math.min(pauseMs, leftMs));
+      if (tries === 0) log.warn(fields, "an order event was not delivered and will be tried again");
+      else log.debug({ ...fields, failures: tries + 1 }, "an order event was not delivered again");
+      const nextTryMs = nowMs + Math.min(leftMs, this.#pauseMs(tries + 1, failure));
+      await this.#journal.run(() => outbox.eventFailed(seq, nextTryMs));
     }
-    if (!this.#health.down) return;
-    this.#outage = { reason, atMs: nowMs };
-    this.#giveUpExpired();
+    // A receiver that is down is asked with one event on behalf of all. None is given up while it is under way or being marked.
+    if (this.#health.down && this.#queue.inFlight === 1) await this.#giveUpExpired(nowMs, `receiver down: ${reason}`);
   }
 
-  #rest(lane: Lane, pauseMs: number): void {
-    this.#lanes.rest(lane);
-    const stop = this.#options.clock.after(pauseMs, () => {
-      this.#wakeUps.delete(lane);
-      this.#ready(lane);
-      this.#pump();
-    });
-    this.#wakeUps.set(lane, stop);
+  #pauseMs(failures: number, { kind, retryAfterMs = 0 }: PostFailure): number {
+    // The receiver's pause is the event's: with one of its own it would come late to a receiver that is back. Due at once it is
+    // behind all that wait already, so the next probe tries another event.
+    if (this.#health.down || (kind === "overloaded" && retryAfterMs > 0)) return retryAfterMs;
+    return Math.max(retryAfterMs, backoffMs(failures, EVENT_BACKOFF, this.#options.random));
   }
 
-  #next(lane: Lane): void {
-    if (this.#lanes.finish(lane)) this.#ready(lane);
-  }
-
-  #ready(lane: Lane): void {
-    this.#lanes.ready(lane);
-    if (this.#isExpired(lane)) this.#giveUpExpired();
-  }
-
-  #expiresMs({ createdMs }: Entry): number {
-    return Math.max(createdMs + GIVE_UP_AFTER_MS, this.#startedMs + this.#options.startGraceMs);
-  }
-
-  /**
-   * Whether the receiver failed after the time of a lane's first event was over: no event is given up without that. A
-   * receiver that is down is asked with one event on behalf of all.
-   */
-  #isExpired(lane: Lane): boolean {
-    return this.#outage !== undefined && this.#expiresMs(lane.entries[0]) <= this.#outage.atMs;
-  }
-
-  #giveUpExpired(): void {
-    if (this.#outage === undefined || this.#phase !== "running") return;
-    const { reason } = this.#outage;
-    for (const lane of this.#lanes.takeWhere((each) => this.#isExpired(each))) this.#spawn(this.#giveUp(lane, `receiver down: ${reason}`));
-  }
-
-  async #giveUp(lane: Lane, reason: string): Promise<void> {
-    const { log, clock } = this.#options;
-    this.#lanes.drop(lane);
-    using _permit = await this.#giveUps.acquire(this.#scope);
-    const { seq } = lane.entries[0];
-    await this.#outbox.giveUp(seq, reason, clock.nowMs());
-    log.error({ order_id: lane.orderId, seq, reason }, "an order event could not be delivered and is now a dead letter");
-    this.#next(lane);
+  async #giveUpExpired(expiredMs: number, reason: string): Promise<void> {
+    const { outbox, log, clock } = this.#options;
+    if (expiredMs < this.#graceEndMs) return;
+    let events = 0;
+    for (let batch = GIVE_UPS_AT_ONCE; batch === GIVE_UPS_AT_ONCE && this.state().receiver !== "up"; events += batch) {
+      batch = await this.#journal.run(() => outbox.giveUpExpired(expiredMs, reason, clock.nowMs(), GIVE_UPS_AT_ONCE));
+    }
+    if (events === 0) return;
+    log.error({ events, reason }, "order events could not be delivered and are now dead letters");
+    this.#queue.notify();
   }
 
   #disable(): void {
-    if (this.#phase !== "running") return;
-    this.#phase = "disabled";
-    this.#dropTimers();
+    if (this.#disabled || this.#scope.cause !== undefined) return;
+    this.#disabled = true;
+    this.#queue.pause();
+    this.#expireLater();
     this.#options.log.error(
       { receiver: this.#receiver },
-      "the webhook receiver answered 410 Gone: nothing is delivered until a restart; events are kept",
+      "the webhook receiver answered 410 Gone: nothing is delivered until a resume or a restart; events are kept for their 24 hours",
     );
   }
 
-  #dropTimers(): void {
-    this.#health.close();
-    for (const stop of this.#wakeUps.values()) stop();
-    this.#wakeUps.clear();
+  /** While nothing is delivered the outbox must not grow for ever. */
+  #expireLater(): void {
+    this.#stopExpiryTimer?.();
+    this.#stopExpiryTimer = this.#options.clock.after(EXPIRE_EVERY_MS, () => {
+      this.#expiring = this.#expire();
+    });
+  }
+
+  async #expire(): Promise<void> {
+    try {
+      if (this.#queue.inFlight === 0) await this.#giveUpExpired(this.#options.clock.nowMs(), "the receiver answered 410 Gone");
+    } catch (error) {
+      if (!(error instanceof Canceled)) this.#options.log.error({ err: error }, "expired order events could not be given up");
+    }
+    if (this.#disabled && this.#scope.cause === undefined) this.#expireLater();
+  }
+
+  #noteReceiver(down: boolean): void {
+    const { log } = this.#options;
+    const receiver = this.#receiver;
+    if (down) log.warn({ receiver }, "the webhook receiver is down: probing it with one request at a time");
+    else log.info({ receiver }, "the webhook receiver is up again");
+  }
+
+  #noteOutbox(error: unknown): void {
+    const { log } = this.#options;
+    const message = "the outbox cannot be used: webhook delivery waits for it";
+    if (error instanceof JournalUnavailable) log.warn({ reason: error.message }, message);
+    else log.error({ err: error }, message);
   }
 }

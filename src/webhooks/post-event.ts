@@ -1,6 +1,7 @@
 import type { KeyObject } from "node:crypto";
 import type { CancelScope } from "../concurrency/cancel-scope.ts";
 import type { OrderEvent } from "../orders/order-event.ts";
+import { type Post, type PostAnswer, postTo } from "../outgoing/post.ts";
 import { retryAfterMs } from "./retry-after.ts";
 import { signatureHeaders } from "./sign.ts";
 
@@ -23,71 +24,52 @@ export interface PostFailure {
 }
 
 export interface PostTarget {
-  readonly url: string;
   readonly secrets: readonly KeyObject[];
-  readonly fetch: typeof fetch;
+  readonly post: Post;
 }
 
 const OVERLOADED = new Set([429, 502, 503, 504]);
-// Read to its end, a body leaves the connection usable for the next event; a longer one costs more than a new connection.
-const MAX_BODY_BYTES = 16_384;
+// Read to its end, a body leaves the connection usable for the next event; a longer one costs more than a new connection. It may
+// take as long as its try: a receiver that answers first and works then would find its request broken off.
+const BODY_LIMITS = { maxBytes: 16_384 };
 const MAX_REASON_CHARS = 200;
+
+/** How to POST to a receiver's `url`, absolute, http or https. */
+export function postToReceiver(url: string): Post {
+  return postTo(new URL(url), BODY_LIMITS);
+}
 
 /** Sends an event once, signed for `nowMs`. Never rejects. A scope canceled with `deadline` is a failure. */
 export async function postEvent(event: OrderEvent, target: PostTarget, scope: CancelScope, nowMs: number): Promise<PostResult> {
-  let response: Response;
+  let answer: PostAnswer;
   try {
     const body = Buffer.from(event.payload);
-    response = await target.fetch(target.url, {
-      method: "POST",
-      headers: {
-        "content-type": "application/json",
-        "user-agent": "order-pipeline",
-        ...signatureHeaders(event.id, body, target.secrets, nowMs),
-      },
-      body,
-      // A redirect is a failure by the standard: followed, a signed body would go where nobody configured it to go.
-      redirect: "manual",
-      signal: scope.signal,
-    });
+    const headers = {
+      "content-type": "application/json",
+      "user-agent": "order-pipeline",
+      ...signatureHeaders(event.id, body, target.secrets, nowMs),
+    };
+    answer = await target.post({ headers, body, cancelable: scope });
   } catch (error) {
     if (scope.cause === "deadline") return { type: "failed", kind: "unreachable", reason: "no answer in time" };
     if (scope.cause !== undefined) return { type: "aborted" };
     return { type: "failed", kind: "unreachable", reason: connectionFault(error) };
   }
-  await drain(response);
+  const { status, retryAfter } = answer;
   // The status alone decides: a receiver that breaks off after it said 2xx has said it.
-  if (response.ok) return { type: "delivered" };
-  if (response.status === 410) return { type: "gone" };
-  const wait = retryAfterMs(response.headers.get("retry-after"), nowMs);
+  if (status >= 200 && status < 300) return { type: "delivered" };
+  if (status === 410) return { type: "gone" };
+  const wait = retryAfterMs(retryAfter, nowMs);
   return {
     type: "failed",
-    kind: OVERLOADED.has(response.status) ? "overloaded" : "refused",
-    reason: `HTTP ${response.status}`,
+    kind: OVERLOADED.has(status) ? "overloaded" : "refused",
+    reason: `HTTP ${status}`,
     ...(wait === undefined ? {} : { retryAfterMs: wait }),
   };
 }
 
-async function drain(response: Response): Promise<void> {
-  if (response.body === null) return;
-  const reader = response.body.getReader();
-  try {
-    let bytes = 0;
-    for (;;) {
-      const { done, value } = await reader.read();
-      if (done) return;
-      bytes += value.byteLength;
-      if (bytes > MAX_BODY_BYTES) return await reader.cancel();
-    }
-  } catch {
-    // Broken off, by the receiver or by the scope: nothing of the body is needed.
-  }
-}
-
 function connectionFault(error: unknown): string {
-  // `fetch` says "fetch failed" and keeps what happened in `cause`.
-  const fault = error instanceof Error && error.cause instanceof Error ? error.cause : error;
-  const { code, message } = fault as { code?: unknown; message?: unknown };
-  const text = typeof code === "string" ? code : String(message ?? fault);
+  const { code, message } = error as { code?: unknown; message?: unknown };
+  const text = typeof code === "string" ? code : String(message ?? error);
   return text.replace(/\s+/g, " ").slice(0, MAX_REASON_CHARS);
 }

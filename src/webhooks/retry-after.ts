@@ -3,7 +3,7 @@
 const CAP_MS = 3_600_000;
 
 /** How long a `Retry-After` header (whole seconds or an HTTP date) asks to wait, an hour at most; undefined when it says nothing usable. */
-export function retryAfterMs(header: string | null, nowMs: number): number | undefined {
+export function retryAfterMs(header: string | undefined, nowMs: number): number | undefined {
   const text = header?.trim() ?? "";
   if (/^\d+$/.test(text)) return Math.min(CAP_MS, Number(text) * 1000);
   // `Date.parse` takes almost anything for a date; HTTP dates of all three forms begin with the name of a day.

@@ -1,7 +1,7 @@
 import { createSecretKey, type KeyObject } from "node:crypto";
 import { readFile } from "node:fs/promises";
 
-/** One line that names the file, the line where there is one, and the rule; never anything the file holds. */
+/** One line that names the file if there is one, the line where there is one, and the rule; never anything the file holds. */
 export class WebhookSecretError extends Error {}
 
 const PREFIX = "whsec_";
@@ -18,7 +18,8 @@ export async function readWebhookSecrets(file: string): Promise<KeyObject[]> {
   try {
     text = await readFile(file, "utf8");
   } catch (error) {
-    throw new WebhookSecretError(`WEBHOOK_SECRET_FILE=${file}: cannot be read: ${(error as NodeJS.ErrnoException).code}`);
+    // What is no file is often the secret itself, so it is not shown.
+    throw new WebhookSecretError(`WEBHOOK_SECRET_FILE: its file cannot be read (${(error as NodeJS.ErrnoException).code})`);
   }
   const secrets: KeyObject[] = [];
   for (const [index, raw] of text.split("\n").entries()) {

@@ -90,6 +90,31 @@ describe.each(["file", "memory"] as const)("accept, journal in a %s", (kind) => 
       expect(await at.accept("c", 1, keyOf("k", "another"))).toEqual({ type: "accepted", attempt: 1 });
     });
 
+    test.each([1, 2])("an attempt that was canceled from outside holds no key, for whatever body comes next (%i)", async (which) => {
+      await using at = await JournalFixture.open(kind);
+      await at.accept("a", 100, keyOf("k", "body 1"));
+      expect(await at.accept("a", 100, keyOf("k", "body 2"))).toEqual({ type: "mismatch" });
+      await at.finish("a", { error: "canceled" });
+      const again = keyOf("k", `body ${which}`);
+      expect(await at.accept("a", 100, again)).toEqual({ type: "accepted", attempt: 2 });
+      expect(await at.accept("a", 100, again)).toEqual({ type: "running", orderId: "a", attempt: 2 });
+      await at.finish("a", { attempt: 2, error: "timeout" });
+      expect(await at.accept("a", 100, again)).toEqual({ type: "replayed", answer: answerTo("a", "timeout") });
+      expect(await at.accept("a", 100, keyOf("k", "body 3"))).toEqual({ type: "mismatch" });
+    });
+
+    test("a key of a canceled attempt finds the order as it is by now: placed under another key, or running", async () => {
+      await using at = await JournalFixture.open(kind);
+      await at.accept("a", 100, keyOf("k"));
+      await at.finish("a", { error: "canceled" });
+      await at.accept("a", 100, keyOf("other"));
+      expect(await at.accept("a", 100, keyOf("k"))).toEqual({ type: "running", orderId: "a", attempt: 2 });
+      await at.finish("a", { attempt: 2 });
+      expect(await at.accept("a", 100, keyOf("k"))).toEqual({ type: "replayed", answer: answerTo("a") });
+      // The key is that attempt's from then on.
+      expect(await at.accept("a", 100, keyOf("k", "changed"))).toEqual({ type: "mismatch" });
+    });
+
     test("belongs to its client", async () => {
       await using at = await JournalFixture.open(kind);
       await at.accept("a", 100, keyOf("k", "x", undefined, "alice"));

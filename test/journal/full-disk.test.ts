@@ -8,7 +8,7 @@ import { DatabaseSync } from "node:sqlite";
 import { describe, expect, test } from "vitest";
 import { SqliteJournal } from "../../src/journal/sqlite-journal.ts";
 import { JournalUnavailable } from "../../src/orders/order-journal.ts";
-import { JournalFile } from "../../workers/journal/journal-file.ts";
+import { Writer } from "../../workers/journal/writer.ts";
 import { eventually } from "../support/eventually.ts";
 import { answerTo, JournalFixture, keyOf, NOW } from "./journal-fixture.ts";
 
@@ -42,7 +42,7 @@ describe("a full disk", () => {
 
     expect(await at.journal.find(`o${accepted.length}`)).toBeUndefined();
     expect(await at.journal.find("o0")).toMatchObject({ orderId: "o0" });
-    // Reads get their answer even from a batch whose writes fail.
+    // Reads go on.
     const [read, write] = await Promise.allSettled([at.journal.find("o1"), at.accept("x".repeat(5_000))]);
     expect(read).toMatchObject({ status: "fulfilled", value: { orderId: "o1" } });
     expect(write).toMatchObject({ status: "rejected", reason: expect.any(JournalUnavailable) });
@@ -54,7 +54,8 @@ describe("a full disk", () => {
     expect(await at.journal.expireKeys(NOW, 1_000)).toBe(accepted.length);
     await eventually("healthy again", () => at.journal.healthy);
     expect(await at.accept("after")).toEqual({ type: "accepted", attempt: 1 });
-    expect(await at.finish("o0")).toEqual(answerTo("o0"));
+    await at.finish("o0");
+    expect(await at.accept("o0", 1)).toEqual({ type: "replayed", answer: answerTo("o0") });
     expect(health.at(-1)).toEqual([true, "it can be written again"]);
 
     // The second time it heals like the first: no try has left anything behind that spoils a later one.
@@ -70,43 +71,44 @@ describe("a full disk", () => {
     await using at = await JournalFixture.open("file", SMALL);
     const accepted = await fill(at);
     await at.restart({});
+    for (const orderId of accepted) expect(await at.accept(orderId, 1)).toEqual({ type: "running", orderId, attempt: 1 });
     expect(await at.journal.closeInterrupted(10_000, NOW)).toBe(accepted.length);
   });
 });
 
-test("a probe takes no other write's room, whether that comes after it or with it", () => {
+test("a probe takes no other write's room, also one that a crash has left", () => {
   const directory = mkdtempSync(join(tmpdir(), "journal-probe-"));
-  const path = join(directory, "orders.db");
+  const file = join(directory, "orders.db");
+  const settings = { file, role: "writer", events: false } as const;
+  const withFile = <T>(work: (db: DatabaseSync) => T): T => {
+    const db = new DatabaseSync(file);
+    try {
+      return work(db);
+    } finally {
+      db.close();
+    }
+  };
   try {
-    new JournalFile({ file: path, events: false }).close();
-    const database = new DatabaseSync(path);
-    const { page_count: pages } = database.prepare("PRAGMA page_count").get() as { page_count: number };
-    database.close();
+    new Writer(settings).close();
+    const pages = withFile((db) => Number(Object.values(db.prepare("PRAGMA page_count").get() ?? {})[0]));
     // Room for a probe, or for an order as large, not for both.
-    const file = new JournalFile({ file: path, events: false, maxPages: pages + 20 });
-    expect(file.run([["probe", true]])).toMatchObject({ results: [null] });
-    // One that has no room all the same leaves the probe where it was, and the next one must not find it in its way.
-    expect(
-      file.run([
-        ["probe", false],
-        ["accept", 1, "y".repeat(200_000), 1, NOW],
-      ]).unavailable,
-    ).toMatch(/full/);
-    file.close();
-    // As after a crash: the probe is there, and nobody remembers it.
-    const later = new JournalFile({ file: path, events: false, maxPages: pages + 20 });
-    expect(later.run([["probe", true]])).toMatchObject({ results: [null] });
-    expect(later.run([["accept", 2, "x".repeat(60_000), 1, NOW]])).toMatchObject({ results: [1] });
-    expect(later.run([["probe", true]]).unavailable).toMatch(/full/);
-    // In one batch with a probe that finds no room, a small write is stored all the same.
-    expect(
-      later.run([
-        ["probe", true],
-        ["accept", 3, "small", 1, NOW],
-      ]),
-    ).toMatchObject({ results: [null, 1] });
-    expect(later.run([["find", "small"]]).results).toMatchObject([{ orderId: "small" }]);
+    const small = { ...settings, maxPages: pages + 20 };
+    const writer = new Writer(small);
+    expect(writer.probe()).toMatchObject({ type: "committed", commitMs: expect.any(Number) });
+    expect(writer.run([["accept", "x".repeat(60_000), 1, NOW]])).toMatchObject({ results: [1] });
+    expect(writer.probe()).toMatchObject({ type: "refused", reason: expect.stringMatching(/^the disk is full/) });
+    // A small write has room all the same.
+    expect(writer.run([["accept", "small", 1, NOW]])).toMatchObject({ results: [1] });
+    writer.close();
+
+    // A process that died between the two halves of a probe has left the first. The next probe may find no room beside it, but takes it away.
+    withFile((db) => db.exec("DELETE FROM open_attempts; INSERT INTO probes (id, filler) VALUES (1, zeroblob(65536))"));
+    const later = new Writer(small);
+    later.probe();
+    expect(later.probe()).toMatchObject({ type: "committed", commitMs: expect.any(Number) });
+    expect(later.run([["accept", "y".repeat(60_000), 1, NOW]])).toMatchObject({ results: [1] });
     later.close();
+    expect(withFile((db) => db.prepare("SELECT count(*) AS n FROM probes").get())).toEqual({ n: 0 });
   } finally {
     rmSync(directory, { recursive: true });
   }
@@ -114,31 +116,27 @@ test("a probe takes no other write's room, whether that comes after it or with i
 
 const CAN_LIMIT = spawnSync("prlimit", ["--version"]).status === 0;
 
-test.skipIf(!CAN_LIMIT)("writes that the system refuses, and later no more: nothing that was acknowledged is lost", async () => {
+test.skipIf(!CAN_LIMIT)("a write that the system cuts short in a commit is fatal, and nothing that was acknowledged is lost", async () => {
   const directory = mkdtempSync(join(tmpdir(), "journal-limit-"));
   const file = join(directory, "orders.db");
   await (await SqliteJournal.open(file)).close();
-  const withFile = (sql: string) => {
-    const db = new DatabaseSync(file);
-    const row = db.prepare(sql).get();
-    db.close();
-    return row;
-  };
-  // A process that died between the two halves of a try has left the first: it must not make later tries idle.
-  withFile("INSERT INTO probes (id, filler) VALUES (1, x'00')");
-  const script = join(import.meta.dirname, "limited-child.ts");
   // The limit holds for every file of the process; the log reaches it first.
-  const args = ["--fsize=1000000:unlimited", process.execPath, script, file];
-  const child = spawn("prlimit", args, { stdio: ["ignore", "pipe", "inherit"] });
+  const script = join(import.meta.dirname, "limited-child.ts");
+  const child = spawn("prlimit", ["--fsize=1000000:unlimited", process.execPath, script, file], { stdio: ["ignore", "pipe", "inherit"] });
   try {
     const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
-    const failed = JSON.parse((await lines.next()).value ?? "null");
-    expect(failed).toMatchObject({ reason: expect.stringMatching(/^the disk (reports an error|is full)/), healthy: false });
-    spawnSync("prlimit", [`--pid=${child.pid}`, "--fsize=unlimited"]);
-    const healed = JSON.parse((await lines.next()).value ?? "null");
-    expect(healed).toEqual({ type: "accepted", closed: failed.accepted + 1 });
-    await once(child, "close");
-    expect(withFile("SELECT count(*) AS left FROM probes")).toEqual({ left: 0 });
+    const { fatal, accepted } = JSON.parse((await lines.next()).value ?? "null");
+    expect(fatal).toMatch(/^the disk reports an error/);
+    expect(accepted).toBeGreaterThan(50);
+    expect(await once(child, "close")).toEqual([1, null]);
+    const journal = await SqliteJournal.open(file);
+    for (let n = 0; n < accepted; n++) {
+      expect(await journal.accept({ orderId: `o${n}`, amount: 1, nowMs: NOW })).toEqual({ type: "running", orderId: `o${n}`, attempt: 1 });
+    }
+    const closed = await journal.closeInterrupted(1_000_000, NOW);
+    // The one under way when it happened may have been stored or not.
+    expect([accepted, accepted + 1]).toContain(closed);
+    await journal.close();
   } finally {
     child.kill("SIGKILL");
     rmSync(directory, { recursive: true, force: true });

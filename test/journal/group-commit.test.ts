@@ -1,24 +1,40 @@
 import { describe, expect, test } from "vitest";
 import { CommitSizes } from "../../src/journal/commit-sizes.ts";
 import { GroupCommit } from "../../src/journal/group-commit.ts";
-import { JournalUnavailable, OutcomeUnknown } from "../../src/orders/order-journal.ts";
-import type { Operation, Reply } from "../../workers/journal/protocol.ts";
+import { JournalUnavailable } from "../../src/orders/order-journal.ts";
+import type { Committed, Operation, Reply } from "../../workers/journal/protocol.ts";
 import { JournalFixture } from "./journal-fixture.ts";
 
 const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
-const find = (n: number) => ["find", String(n)] as const;
+const write = (n: number) => ["eventDelivered", n, 0] as const;
+/** What a promise has come to by the end of this turn. */
+const stateOf = (promise: Promise<unknown>) =>
+  Promise.race([
+    promise.then(
+      () => "resolved",
+      () => "rejected",
+    ),
+    turn().then(() => "open"),
+  ]);
 
 /** A journal's thread that answers when it is told to. */
 function gated(maxBatch?: number) {
-  const batches: { names: string[]; answer: (reply?: Partial<Reply>) => void; break: (error: Error) => void }[] = [];
-  const replies: number[] = [];
+  const batches: {
+    names: unknown[];
+    answer: (reply?: Partial<Committed>) => void;
+    say: (reply: Reply) => void;
+    break: (error: Error) => void;
+  }[] = [];
+  const replies: [type: string, requests: number][] = [];
   const commits = new GroupCommit({
     send: (batch: readonly Operation[]) =>
-      new Promise((resolve, reject) => {
-        const answer = (reply: Partial<Reply> = {}) => resolve({ results: batch.map(() => null), ...reply });
-        batches.push({ names: batch.map(([, name]) => String(name)), answer, break: reject });
+      new Promise<Reply>((resolve, reject) => {
+        const answer = (reply: Partial<Committed> = {}) => resolve({ type: "committed", results: batch.map(() => null), ...reply });
+        batches.push({ names: batch.map(([, name]) => name), answer, say: resolve, break: reject });
       }),
-    onReply: (_reply, requests) => replies.push(requests),
+    onReply(reply, requests) {
+      replies.push([reply.type, requests]);
+    },
     ...(maxBatch !== undefined && { maxBatch }),
   });
   return { commits, batches, replies };
@@ -27,37 +43,39 @@ function gated(maxBatch?: number) {
 describe("the group", () => {
   test("what one turn of the event loop asks for goes as one batch, at the end of that turn", async () => {
     const { commits, batches } = gated();
-    const answers = [1, 2].map((n) => commits.request(find(n)));
-    await Promise.resolve().then(() => answers.push(commits.request(find(3))));
+    const answers = [1, 2].map((n) => commits.request(write(n)));
+    await Promise.resolve().then(() => answers.push(commits.request(write(3))));
     expect(batches).toEqual([]);
     await turn();
-    expect(batches.map(({ names }) => names)).toEqual([["1", "2", "3"]]);
+    expect(batches.map(({ names }) => names)).toEqual([[1, 2, 3]]);
     batches[0]?.answer();
     expect(await Promise.all(answers)).toEqual([null, null, null]);
   });
 
   test("what arrives while a batch is under way, over however many turns, goes together and in order into the next", async () => {
     const { commits, batches, replies } = gated();
-    const answers = [commits.request(find(0))];
+    const answers = [commits.request(write(0))];
     await turn();
     for (let n = 1; n <= 5; n++) {
-      answers.push(commits.request(find(n)));
+      answers.push(commits.request(write(n)));
       await turn();
     }
     expect(batches).toHaveLength(1);
-    expect(commits.waiting).toBe(5);
     batches[0]?.answer();
     await answers[0];
     await turn();
-    expect(batches[1]?.names).toEqual(["1", "2", "3", "4", "5"]);
+    expect(batches[1]?.names).toEqual([1, 2, 3, 4, 5]);
     batches[1]?.answer();
     await Promise.all(answers);
-    expect(replies).toEqual([1, 5]);
+    expect(replies).toEqual([
+      ["committed", 1],
+      ["committed", 5],
+    ]);
   });
 
   test("a batch has its limit; the rest waits for the next", async () => {
     const { commits, batches } = gated(3);
-    const answers = Array.from({ length: 8 }, (_, n) => commits.request(find(n)));
+    const answers = Array.from({ length: 8 }, (_, n) => commits.request(write(n)));
     for (let n = 0; n < 3; n++) {
       await turn();
       batches[n]?.answer();
@@ -68,66 +86,110 @@ describe("the group", () => {
 
   test("each request gets its own result, its own fault, or the batch's trouble", async () => {
     const { commits, batches } = gated();
-    const mixed = [1, 2, 3].map((n) => commits.request(find(n)));
+    const mixed = [1, 2, 3].map((n) => commits.request(write(n)));
     await turn();
-    const found = { orderId: "3", amount: 1, attempts: [] };
-    batches[0]?.answer({ results: [null, undefined, found], faults: [[1, "wrong"]] });
+    batches[0]?.answer({ results: [null, undefined, null], faults: [[1, "wrong"]] });
     expect(await Promise.allSettled(mixed)).toEqual([
       { status: "fulfilled", value: null },
       { status: "rejected", reason: new Error("wrong") },
-      { status: "fulfilled", value: found },
+      { status: "fulfilled", value: null },
     ]);
-    const failed = commits.request(find(4));
+    const failed = [4, 5].map((n) => commits.request(write(n)));
     await turn();
-    batches[1]?.answer({ results: [undefined], unavailable: "the disk is full" });
-    await expect(failed).rejects.toThrow(new JournalUnavailable("the disk is full"));
-    await expect(failed).rejects.toBeInstanceOf(JournalUnavailable);
-    await expect(failed).rejects.not.toBeInstanceOf(OutcomeUnknown);
-    const unsure = [5, 6].map((n) => commits.request(find(n)));
-    await turn();
-    batches[2]?.answer({ results: [undefined, null], unavailable: "the disk reports an error", unsure: true });
-    await expect(unsure[0]).rejects.toBeInstanceOf(OutcomeUnknown);
-    expect(await unsure[1]).toBeNull();
-  });
-
-  test("a batch that is lost fails alone, and nobody knows what it did; the next one goes", async () => {
-    const { commits, batches } = gated();
-    const lost = commits.request(find(1));
-    await turn();
-    const next = commits.request(find(2));
-    batches[0]?.break(new Error("gone"));
-    await expect(lost).rejects.toThrow(new OutcomeUnknown("gone"));
-    await expect(lost).rejects.toBeInstanceOf(OutcomeUnknown);
-    await turn();
-    batches[1]?.break(new JournalUnavailable("closed"));
-    await expect(next).rejects.toThrow("closed");
-    await expect(next).rejects.not.toBeInstanceOf(OutcomeUnknown);
-    const last = commits.request(find(3));
+    batches[1]?.say({ type: "refused", reason: "the disk is full" });
+    for (const each of failed) {
+      await expect(each).rejects.toThrow(new JournalUnavailable("the disk is full"));
+      await expect(each).rejects.toBeInstanceOf(JournalUnavailable);
+    }
+    const next = commits.request(write(6));
     await turn();
     batches[2]?.answer();
-    expect(await last).toBeNull();
+    expect(await next).toBeNull();
   });
 
-  test("refusing fails what waits and what comes, not what is under way; idle waits for that", async () => {
+  test("a batch that never left fails alone; the next one goes", async () => {
     const { commits, batches } = gated();
-    const underWay = commits.request(find(1));
+    const lost = commits.request(write(1));
     await turn();
-    const waits = commits.request(find(2));
-    commits.refuse("closed");
-    await expect(waits).rejects.toThrow(new JournalUnavailable("closed"));
-    await expect(commits.request(find(3))).rejects.toThrow(new JournalUnavailable("closed"));
-    let idle = false;
-    const settled = commits.idle().then(() => (idle = true));
-    await turn();
-    expect(idle).toBe(false);
-    batches[0]?.answer();
-    await settled;
-    expect(await underWay).toBeNull();
-    commits.refuse(undefined);
-    const again = commits.request(find(4));
+    const next = commits.request(write(2));
+    batches[0]?.break(new Error("it could not be cloned"));
+    await expect(lost).rejects.toThrow(new JournalUnavailable("it could not be cloned"));
     await turn();
     batches[1]?.answer();
-    expect(await again).toBeNull();
+    expect(await next).toBeNull();
+  });
+
+  test("after a fatal reply nothing settles: not the batch, not what waits, not what comes; and a close waits for none of it", async () => {
+    const { commits, batches, replies } = gated();
+    const asked = [commits.request(write(1))];
+    await turn();
+    asked.push(commits.request(write(2)));
+    batches[0]?.say({ type: "fatal", reason: "the disk reports an error" });
+    await turn();
+    asked.push(commits.request(write(3)));
+    for (const each of asked) expect(await stateOf(each)).toBe("open");
+    expect(batches).toHaveLength(1);
+    expect(replies).toEqual([["fatal", 1]]);
+    await commits.close();
+    for (const each of asked) expect(await stateOf(each)).toBe("open");
+  });
+
+  test("abandoned while a batch is under way: its answer comes too late, and a close that waits for it ends", async () => {
+    const { commits, batches, replies } = gated();
+    const underWay = commits.request(write(1));
+    await turn();
+    const waits = commits.request(write(2));
+    const closed = commits.close();
+    commits.abandon();
+    await closed;
+    batches[0]?.answer();
+    expect(await stateOf(underWay)).toBe("open");
+    expect(await stateOf(waits)).toBe("open");
+    expect(batches).toHaveLength(1);
+    expect(replies).toEqual([]);
+    // Idle when it was abandoned.
+    const idle = gated();
+    idle.commits.abandon();
+    expect(await stateOf(idle.commits.request(write(1)))).toBe("open");
+    await turn();
+    expect(idle.batches).toEqual([]);
+  });
+
+  test("a close lets everything end that was asked for before, and refuses what comes", async () => {
+    const { commits, batches } = gated(1);
+    const underWay = commits.request(write(1));
+    await turn();
+    const waits = commits.request(write(2));
+    let closed = false;
+    const closing = commits.close().then(() => (closed = true));
+    await expect(commits.request(write(3))).rejects.toThrow(new JournalUnavailable("the journal is closed"));
+    batches[0]?.answer();
+    expect(await underWay).toBeNull();
+    await turn();
+    expect(closed).toBe(false);
+    batches[1]?.answer();
+    expect(await waits).toBeNull();
+    await closing;
+  });
+
+  test("a listener's fault does not make a durable batch look refused", async () => {
+    const seen = Promise.withResolvers<unknown>();
+    const others = process.listeners("unhandledRejection");
+    process.removeAllListeners("unhandledRejection");
+    process.once("unhandledRejection", seen.resolve);
+    try {
+      const commits = new GroupCommit({
+        send: async () => ({ type: "committed", results: [null] }),
+        onReply() {
+          throw new Error("a bug of a listener");
+        },
+      });
+      const request = commits.request(write(1));
+      expect(await seen.promise).toEqual(new Error("a bug of a listener"));
+      expect(await stateOf(request)).toBe("open");
+    } finally {
+      for (const listener of others) process.on("unhandledRejection", listener);
+    }
   });
 });
 
@@ -155,8 +217,14 @@ describe("on the journal", () => {
     await at.accept("a");
     await at.finish("a");
     expect(commits).toBe(2);
-    await Promise.all([at.journal.find("a"), at.journal.pendingUndos(0, 1), at.journal.undelivered(0, 1), at.journal.find("b")]);
+    await Promise.all([
+      at.journal.find("a"),
+      at.journal.dueCompensations("payment", 0, 1),
+      at.journal.dueEvents(0, 1),
+      at.journal.backlog(),
+    ]);
     await Promise.all([at.accept("a"), at.accept("a", 5), at.journal.expireKeys(0, 10), at.journal.closeInterrupted(10, 0)]);
+    await Promise.all([at.journal.eventDelivered(1, 0), at.journal.redeliver(1, 0), at.journal.retire(0, [], 10), at.journal.shrink(10)]);
     expect(commits).toBe(2);
   });
 
@@ -166,6 +234,8 @@ describe("on the journal", () => {
     const closed = at.journal.close();
     expect(await last).toEqual({ type: "accepted", attempt: 1 });
     await expect(at.accept("b")).rejects.toThrow(new JournalUnavailable("the journal is closed"));
+    await expect(at.journal.find("a")).rejects.toThrow(new JournalUnavailable("the journal is closed"));
+    await expect(at.journal.backup(`${at.file}.copy`)).rejects.toThrow(new JournalUnavailable("the journal is closed"));
     await closed;
     await at.journal.close();
   });

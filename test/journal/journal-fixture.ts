@@ -1,14 +1,19 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { SqliteJournal, type SqliteJournalOptions } from "../../src/journal/sqlite-journal.ts";
 import type { AnswerBody } from "../../src/orders/answer.ts";
 import type { ErrorKind } from "../../src/orders/error-kind.ts";
-import type { AcceptResult, FinishRequest, IdempotencyKey, StoredAnswer, UndoState } from "../../src/orders/order-journal.ts";
+import type { OrderEvent } from "../../src/orders/order-event.ts";
+import type { AcceptResult, FirstTry, IdempotencyKey, StoredAnswer } from "../../src/orders/order-journal.ts";
+import type { StepName } from "../../src/orders/step.ts";
 
 export const DAY_MS = 86_400_000;
 /** A moment for tests whose time stands still. */
 export const NOW = Date.UTC(2026, 10, 21);
+/** Later than anything that a test writes. */
+export const FAR = NOW + 1_000 * DAY_MS;
 
 /** A journal in a directory of its own, or in memory; `await using` closes the one and deletes the other. */
 export class JournalFixture implements AsyncDisposable {
@@ -43,14 +48,43 @@ export class JournalFixture implements AsyncDisposable {
     return this.#journal.accept({ orderId, amount, nowMs, ...(key !== undefined && { key }) });
   }
 
-  finish(orderId: string, { attempt = 1, error, undos = [], nowMs = NOW }: Ending = {}): Promise<StoredAnswer> {
-    return this.#journal.finish({ orderId, attempt, answer: answerTo(orderId, error), undos, nowMs });
+  finish(orderId: string, { attempt = 1, error, compensations = [], nowMs = NOW }: Ending = {}): Promise<void> {
+    return this.#journal.finish({ orderId, attempt, answer: answerTo(orderId, error), compensations, nowMs });
   }
 
-  /** The outbox as its receiver would read it. */
+  /** Accepts an order and ends it. */
+  async run(orderId: string, ending: Ending = {}): Promise<void> {
+    const { nowMs = NOW } = ending;
+    const accepted = await this.accept(orderId, 100, undefined, nowMs);
+    if (accepted.type !== "accepted") throw new Error(`${orderId} was ${accepted.type}`);
+    await this.finish(orderId, { ...ending, attempt: accepted.attempt });
+  }
+
+  /** Delivers everything in the outbox to a receiver that takes it all. Returns what it got, in the order in which it was written. */
+  async deliverAll(): Promise<OrderEvent[]> {
+    const delivered: OrderEvent[] = [];
+    for (;;) {
+      const { items } = await this.#journal.dueEvents(FAR, 10_000);
+      if (items.length === 0) return delivered.sort((one, other) => one.seq - other.seq);
+      await Promise.all(items.map(({ seq }) => this.#journal.eventDelivered(seq, NOW)));
+      delivered.push(...items);
+    }
+  }
+
+  /** The same, as the receiver reads it. */
   // biome-ignore lint/suspicious/noExplicitAny: tests look into payloads whose shape is what they test.
-  async events(): Promise<any[]> {
-    return (await this.#journal.undelivered(0, 10_000)).map(({ payload }) => JSON.parse(payload));
+  async payloads(): Promise<any[]> {
+    return (await this.deliverAll()).map(({ payload }) => JSON.parse(payload));
+  }
+
+  /** What another process reads of the file while the journal runs. */
+  query(sql: string): Record<string, unknown>[] {
+    const db = new DatabaseSync(this.file, { readOnly: true });
+    try {
+      return db.prepare(sql).all();
+    } finally {
+      db.close();
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -62,7 +96,7 @@ export class JournalFixture implements AsyncDisposable {
 export interface Ending {
   readonly attempt?: number;
   readonly error?: ErrorKind;
-  readonly undos?: FinishRequest["undos"];
+  readonly compensations?: readonly FirstTry[];
   readonly nowMs?: number;
 }
 
@@ -81,6 +115,11 @@ export function keyOf(key: string, bodyHash = "body", expiresMs = NOW + DAY_MS, 
   return { client, key, bodyHash, expiresMs };
 }
 
-export function undo(step: UndoState["step"], done: boolean, tries = done ? 1 : 0): UndoState {
-  return { step, done, tries };
+/** Undone at the first try, before the attempt was stored. */
+export function done(step: StepName): FirstTry {
+  return { step, tries: 1 };
+}
+
+export function pending(step: StepName, nextTryMs = NOW, tries: 0 | 1 = 0): FirstTry {
+  return { step, tries, nextTryMs };
 }

@@ -1,14 +1,16 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { JournalOpenError } from "../../src/journal/journal-open-error.ts";
 import { SqliteJournal, type SqliteJournalOptions } from "../../src/journal/sqlite-journal.ts";
+import { JournalUnavailable } from "../../src/orders/order-journal.ts";
 import { MIGRATIONS } from "../../workers/journal/migrations.ts";
-import { openDatabase } from "../../workers/journal/open-database.ts";
+import { openForReading, openForWriting } from "../../workers/journal/open-database.ts";
+import { eventually } from "../support/eventually.ts";
 import { answerTo, JournalFixture, NOW } from "./journal-fixture.ts";
 
 let directory: string;
@@ -41,7 +43,9 @@ async function filled(): Promise<void> {
   const journal = await SqliteJournal.open(file);
   const orderIds = Array.from({ length: 200 }, (_, n) => `o${n}`);
   await Promise.all(orderIds.map((orderId) => journal.accept({ orderId, amount: 1, nowMs: NOW })));
-  await Promise.all(orderIds.map((orderId) => journal.finish({ orderId, attempt: 1, answer: answerTo(orderId), undos: [], nowMs: NOW })));
+  await Promise.all(
+    orderIds.map((orderId) => journal.finish({ orderId, attempt: 1, answer: answerTo(orderId), compensations: [], nowMs: NOW })),
+  );
   await journal.close();
 }
 
@@ -60,11 +64,42 @@ describe("the file", () => {
     expect(statSync(`${file}-shm`, { throwIfNoEntry: false })).toBeUndefined();
   });
 
-  test("is open for this process alone, and a commit is on the disk before it is one", () => {
-    const db = openDatabase({ file, events: false });
-    const settings = ["journal_mode", "locking_mode", "synchronous", "foreign_keys"].map((name) => db.prepare(`PRAGMA ${name}`).get());
-    expect(settings).toEqual([{ journal_mode: "wal" }, { locking_mode: "exclusive" }, { synchronous: 2 }, { foreign_keys: 1 }]);
+  test("holds a commit on the disk before it is one, and gives pages back", () => {
+    const { db, lock } = openForWriting({ file, role: "writer", events: false });
+    const settings = ["journal_mode", "synchronous", "foreign_keys", "wal_autocheckpoint", "auto_vacuum"].map((name) =>
+      Object.values(db.prepare(`PRAGMA ${name}`).get() ?? {}).at(0),
+    );
+    expect(settings).toEqual(["wal", 2, 1, 0, 2]);
     db.close();
+    lock?.close();
+  });
+
+  test("is read by a connection that cannot write", () => {
+    const { db, lock } = openForWriting({ file, role: "writer", events: false });
+    const reader = openForReading(file);
+    expect(() => reader.exec("DELETE FROM attempts")).toThrow("readonly");
+    reader.close();
+    db.close();
+    lock?.close();
+  });
+
+  test("has what a crash left in its log in the database, and on the disk, before anything is added to it", () => {
+    const settings = { file, role: "writer", events: false } as const;
+    const first = openForWriting(settings);
+    first.db.exec("INSERT INTO open_attempts (order_id, attempt, amount, accepted_ms) VALUES ('a', 1, 1, 1)");
+    // As after a crash: a database and its log of which only the kernel knows whether they are on the disk.
+    const crashed = join(directory, "crashed.db");
+    for (const suffix of ["", "-wal"]) copyFileSync(`${file}${suffix}`, `${crashed}${suffix}`);
+    first.db.close();
+    first.lock?.close();
+    expect(readFileSync(crashed).includes("open_attemptsopen_attempts")).toBe(false);
+    const frames = statSync(`${crashed}-wal`).size;
+    const second = openForWriting({ ...settings, file: crashed });
+    expect(statSync(`${crashed}-wal`).size).toBeLessThan(frames);
+    expect(readFileSync(crashed).includes("open_attemptsopen_attempts")).toBe(true);
+    expect(second.db.prepare("SELECT order_id FROM open_attempts").all()).toEqual([{ order_id: "a" }]);
+    second.db.close();
+    second.lock?.close();
   });
 
   test("that is a directory, or is to be in what is none, is refused", async () => {
@@ -73,6 +108,21 @@ describe("the file", () => {
     const plain = join(directory, "plain");
     writeFileSync(plain, "x");
     expect(await refusal(join(plain, "orders.db"))).toMatch(/^its directory cannot be made \(E(EXIST|NOTDIR)\)$/);
+  });
+
+  test.skipIf(process.platform !== "linux")(
+    "whose directory cannot be made is refused at once, also where nothing can be made at all",
+    async () => {
+      expect(await refusal("/proc/x/y.db")).toBe("its directory cannot be made (ENOENT)");
+      expect(await refusal("/proc/x/y/z.db")).toBe("its directory cannot be made (ENOENT)");
+      expect(await refusal("/dev/null/orders.db")).toMatch(/^its directory cannot be made \(E(EXIST|NOTDIR)\)$/);
+    },
+  );
+
+  test("whose name is a link in a circle is refused", async () => {
+    symlinkSync(file, `${file}.other`);
+    symlinkSync(`${file}.other`, file);
+    expect(await refusal(file)).toBe("its name leads nowhere (ELOOP)");
   });
 
   test.skipIf(process.getuid?.() === 0)("that may not be written is refused", async () => {
@@ -108,34 +158,6 @@ describe("a damaged file", () => {
 });
 
 describe("the schema's number", () => {
-  /** A journal as a version wrote it whose newest migration was number `version`. */
-  function writtenBy(version: number): DatabaseSync {
-    const db = new DatabaseSync(file);
-    for (const step of MIGRATIONS.slice(0, version)) db.exec(step);
-    db.exec(`PRAGMA application_id = 0x4f52444a; PRAGMA user_version = ${version}`);
-    return db;
-  }
-
-  test.each(MIGRATIONS.map((_, index) => index + 1))("%i opens and works, with what it holds", async (version) => {
-    const db = writtenBy(version);
-    db.exec(`
-      INSERT INTO attempts (order_id, attempt, amount, accepted_ms, ended_ms, error, interrupted, answer)
-      VALUES ('old', 1, 100, ${NOW}, ${NOW}, NULL, 0, '${answerTo("old").json}');
-      INSERT INTO open_attempts (order_id, attempt, amount, accepted_ms, request_id) VALUES ('open', 1, 5, ${NOW}, 1);
-      INSERT INTO idempotency_keys (client, key, body_hash, order_id, attempt, expires_ms) VALUES ('', 'k', 'h', 'old', 1, ${NOW + 9});
-    `);
-    db.close();
-    const journal = await SqliteJournal.open(file, { events: true });
-    const key = { client: "", key: "k", bodyHash: "h", expiresMs: NOW + 9 };
-    expect(await journal.accept({ orderId: "old", amount: 100, nowMs: NOW, key })).toEqual({ type: "replayed", answer: answerTo("old") });
-    expect(await journal.closeInterrupted(10, NOW)).toBe(1);
-    expect(await journal.undelivered(0, 10)).toMatchObject([{ orderId: "open" }]);
-    await journal.close();
-    const after = new DatabaseSync(file);
-    expect(after.prepare("PRAGMA user_version").get()).toEqual({ user_version: MIGRATIONS.length });
-    after.close();
-  });
-
   test("of a newer version is refused, and the file stays as it is", async () => {
     await filled();
     const db = new DatabaseSync(file);
@@ -155,18 +177,6 @@ describe("the schema's number", () => {
     const before = readFileSync(file);
     expect(await refusal(file)).toBe("it is not a journal: a SQLite database of something else");
     expect(readFileSync(file)).toEqual(before);
-  });
-
-  test("a migration that fails leaves nothing behind", async () => {
-    const db = writtenBy(1);
-    // In the way of the second step.
-    db.exec("CREATE TABLE dead_letters (x)");
-    db.close();
-    await expect(SqliteJournal.open(file)).rejects.toThrow("table dead_letters already exists");
-    const after = new DatabaseSync(file);
-    expect(after.prepare("SELECT count(*) AS n FROM sqlite_schema WHERE name = 'outbox'").get()).toEqual({ n: 0 });
-    expect(after.prepare("PRAGMA user_version").get()).toEqual({ user_version: 1 });
-    after.close();
   });
 });
 
@@ -201,5 +211,55 @@ describe("a second process", () => {
   test("of the same process is refused too", async () => {
     await using at = await JournalFixture.open("file");
     expect(await refusal(at.file)).toMatch(/^another process has it open/);
+  });
+
+  test.each([
+    ["a link to its directory", "link/orders.db", [["link", "."]]],
+    ["a link to the file", "a.db", [["a.db", "orders.db"]]],
+    [
+      "a link to a link",
+      "a.db",
+      [
+        ["a.db", "b.db"],
+        ["b.db", "orders.db"],
+      ],
+    ],
+  ])("that knows it under another name, %s, is refused", async (_what, name, links) => {
+    for (const [link = "", target = ""] of links) symlinkSync(target, join(directory, link));
+    const child = await holder();
+    try {
+      expect(await refusal(join(directory, name))).toBe("another process has it open");
+    } finally {
+      child.kill("SIGKILL");
+      await once(child, "exit");
+    }
+    // The name that does not lead anywhere yet is the same lock too.
+    rmSync(file);
+    const first = await SqliteJournal.open(join(directory, name));
+    expect(await refusal(file)).toBe("another process has it open");
+    await first.close();
+    expect(statSync(file).size).toBeGreaterThan(0);
+  });
+
+  test("that writes by hand for a moment delays a write, for longer refuses it, and the journal is well again afterwards", async () => {
+    await using at = await JournalFixture.open("file", { probeMs: 20 });
+    const person = new DatabaseSync(at.file);
+    try {
+      person.exec("BEGIN IMMEDIATE");
+      const delayed = at.accept("a");
+      setTimeout(() => person.exec("COMMIT"), 100);
+      expect(await delayed).toEqual({ type: "accepted", attempt: 1 });
+      person.exec("BEGIN IMMEDIATE");
+      const refused = at.accept("b");
+      await expect(refused).rejects.toBeInstanceOf(JournalUnavailable);
+      await expect(refused).rejects.toThrow(/^another process has it open/);
+      expect(at.journal.healthy).toBe(false);
+      expect(await at.journal.find("a")).toMatchObject({ orderId: "a" });
+      person.exec("COMMIT");
+      await eventually("healthy again", () => at.journal.healthy);
+      expect(await at.accept("b")).toEqual({ type: "accepted", attempt: 1 });
+    } finally {
+      person.close();
+    }
   });
 });

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { SqliteJournal } from "../../src/journal/sqlite-journal.ts";
-import { answerTo, keyOf, NOW } from "./journal-fixture.ts";
+import { answerTo, DAY_MS, keyOf, NOW } from "./journal-fixture.ts";
 
 let directory: string;
 let file: string;
@@ -65,7 +65,7 @@ async function stateOf(journal: SqliteJournal, orderId: string, amount: number):
   if (attempt?.ended === undefined) return "accepted";
   expect(attempt.ended.answer.order_id).toBe(orderId);
   if (attempt.ended.answer.status === "ok") return "placed";
-  return attempt.undos.every(({ done }) => done) ? "compensated" : "failed";
+  return attempt.compensations.every(({ status }) => status === "done") ? "compensated" : "failed";
 }
 
 const EVENTS: Readonly<Record<string, readonly string[]>> = {
@@ -75,28 +75,27 @@ const EVENTS: Readonly<Record<string, readonly string[]>> = {
   compensated: ["order.failed", "order.compensated"],
 };
 
-async function eventsByOrder(journal: SqliteJournal): Promise<Map<string, string[]>> {
-  const events = new Map<string, string[]>();
-  for (let after = 0; ; ) {
-    const page = await journal.undelivered(after, 1_000);
-    if (page.length === 0) return events;
-    for (const { seq, orderId, payload } of page) {
-      events.set(orderId, [...(events.get(orderId) ?? []), JSON.parse(payload).type]);
-      after = seq;
-    }
+/** Adds the types of what is delivered to those before, by order. */
+async function deliverAll(journal: SqliteJournal, events: Map<string, string[]>): Promise<void> {
+  for (;;) {
+    const { items } = await journal.dueEvents(Date.now() + DAY_MS, 10_000);
+    if (items.length === 0) return;
+    for (const { orderId, payload } of items) events.set(orderId, [...(events.get(orderId) ?? []), JSON.parse(payload).type]);
+    await Promise.all(items.map(({ seq }) => journal.eventDelivered(seq, NOW)));
   }
 }
 
 describe("a process that is killed while it writes", () => {
   test("leaves everything that it had acknowledged, kill after kill, with torn ends of the log too", { timeout: 120_000 }, async () => {
     const all = new Map<string, Promised>();
+    const events = new Map<string, string[]>();
     let torn = 0;
     for (let kill = 0; kill < 8; kill++) {
       const clients = [1, 8, 64, 300][kill % 4] ?? 1;
       for (const [orderId, promised] of await writeAndKill(`k${kill}`, clients, 30 * kill)) all.set(orderId, promised);
       if (kill % 2 === 1) torn += tearLog() ? 1 : 0;
       const journal = await SqliteJournal.open(file, { events: true });
-      const events = await eventsByOrder(journal);
+      await deliverAll(journal, events);
       for (const [orderId, { amount, state }] of all) {
         const found = await stateOf(journal, orderId, amount);
         expect(LATER[state], `${orderId} was ${state}`).toContain(found);
@@ -125,7 +124,7 @@ describe("a log that ends early", () => {
   async function images(): Promise<{ lengthBefore: number; length: number; database: string; log: string }> {
     const journal = await SqliteJournal.open(file);
     await journal.accept({ orderId: "first", amount: 1, nowMs: NOW, key: keyOf("k1") });
-    await journal.finish({ orderId: "first", attempt: 1, answer: answerTo("first"), undos: [], nowMs: NOW });
+    await journal.finish({ orderId: "first", attempt: 1, answer: answerTo("first"), compensations: [], nowMs: NOW });
     const lengthBefore = statSync(`${file}-wal`).size;
     await journal.accept({ orderId: "second", amount: 2, nowMs: NOW, key: keyOf("k2") });
     const length = statSync(`${file}-wal`).size;

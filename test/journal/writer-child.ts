@@ -1,6 +1,6 @@
 import { openSync, writeSync } from "node:fs";
 import { SqliteJournal } from "../../src/journal/sqlite-journal.ts";
-import { answerTo, keyOf, undo } from "./journal-fixture.ts";
+import { answerTo, done, keyOf, pending } from "./journal-fixture.ts";
 
 /**
  * Writes orders into the journal it is given until it is killed, and notes in a file what has been acknowledged, a line
@@ -21,13 +21,13 @@ async function client(): Promise<never> {
     const { type } = await journal.accept({ orderId, amount: n + 1, nowMs, key: keyOf(orderId, "body", nowMs * 2) });
     note("accepted", orderId, n + 1, type);
     if (n % 3 === 0) {
-      await journal.finish({ orderId, attempt: 1, answer: answerTo(orderId), undos: [], nowMs });
+      await journal.finish({ orderId, attempt: 1, answer: answerTo(orderId), compensations: [], nowMs });
       note("placed", orderId);
     } else if (n % 3 === 1) {
-      const undos = [undo("vendor", true), undo("payment", false)];
-      await journal.finish({ orderId, attempt: 1, answer: answerTo(orderId, "no_courier"), undos, nowMs });
+      const compensations = [done("vendor"), pending("payment", nowMs)];
+      await journal.finish({ orderId, attempt: 1, answer: answerTo(orderId, "no_courier"), compensations, nowMs });
       note("failed", orderId);
-      await journal.undoTried({ orderId, attempt: 1, step: "payment", done: true, nowMs });
+      await journal.compensationTried({ orderId, attempt: 1, step: "payment", nowMs });
       note("compensated", orderId);
     }
   }

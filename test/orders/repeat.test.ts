@@ -1,9 +1,9 @@
 import { expect, test } from "vitest";
 import { Capacity } from "../../src/concurrency/capacity.ts";
 import { SqliteJournal } from "../../src/journal/sqlite-journal.ts";
+import { Compensator } from "../../src/orders/compensator.ts";
 import { OrderDesk } from "../../src/orders/order-desk.ts";
 import { Pipeline } from "../../src/orders/pipeline.ts";
-import { Undoing } from "../../src/orders/undoing.ts";
 import { eventually } from "../support/eventually.ts";
 import { FakeRunner } from "../threads/fake-runner.ts";
 
@@ -14,8 +14,8 @@ test("a repeat that is accepted in the very commit that stores the failure befor
   const journal = await SqliteJournal.open("memory", { onCommit: (requests) => commits.push(requests) });
   const runner = new FakeRunner();
   const capacities = { payment: new Capacity(9), vendor: new Capacity(9), courier: new Capacity(9) };
-  const undoing = new Undoing({ runner, journal });
-  const desk = new OrderDesk({ pipeline: new Pipeline(runner, capacities), journal, undoing, orderTimeoutMs: 60_000, maxInFlight: 9 });
+  const compensator = new Compensator({ runner, journal, timeoutMs: 60_000 });
+  const desk = new OrderDesk({ pipeline: new Pipeline(runner, capacities), journal, compensator, orderTimeoutMs: 60_000, maxInFlight: 9 });
   desk.open();
   try {
     const first = await desk.place(ORDER);
@@ -29,13 +29,15 @@ test("a repeat that is accepted in the very commit that stores the failure befor
     expect(commits).toEqual([1, 2]);
     await eventually("its steps", () => runner.running === 3);
     const third = await desk.place(ORDER);
-    expect(desk.inFlight).toBe(1);
+    expect(desk.inFlight).toBe(2);
+    runner.onStart = (step) => step.end({ status: "ok" });
     desk.cancelAll("shutdown");
     expect((await second.answer).error).toBe("canceled");
     expect(await third.answer).toEqual(await second.answer);
+    expect(desk.inFlight).toBe(0);
     expect(runner.started.filter(({ spec }) => spec.action === "do")).toHaveLength(6);
   } finally {
-    await undoing.stop();
+    await compensator.stop();
     await journal.close();
   }
 });

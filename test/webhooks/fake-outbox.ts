@@ -1,21 +1,34 @@
 import { setImmediate as turn } from "node:timers/promises";
 import type { EventOutbox, OrderEvent } from "../../src/orders/order-event.ts";
 import { JournalUnavailable } from "../../src/orders/order-journal.ts";
+import type { DuePage } from "../../src/retries/due-page.ts";
+import { KEPT_MS } from "../../workers/journal/tables/outbox.ts";
+
+interface Row extends OrderEvent {
+  tries: number;
+  nextTryMs: number;
+}
 
 /** An outbox in memory that outlives the deliveries that read it. Answers a turn of the event loop later, like a thread would. */
 export class FakeOutbox implements EventOutbox {
   readonly events: OrderEvent[] = [];
   readonly dead = new Map<number, { reason: string; atMs: number }>();
-  readonly deliveredCalls: number[][] = [];
+  readonly delivered: number[] = [];
   /** Says no to every call while it is set. */
   unavailable = false;
   /** Calls under way. */
   busy = 0;
   reads = 0;
-  /** The most events that were handed out and neither delivered nor given up. */
+  mostAsked = 0;
+  mostGivenUpAtOnce = 0;
+  /** The most events that were handed out and that nothing was said of since. */
   mostOutstanding = 0;
   #outstanding = new Set<number>();
-  #waiting = new Set<number>();
+  /** By `seq`, which is also their age. */
+  readonly #rows = new Map<number, Row>();
+  readonly #ofOrder = new Map<string, Row[]>();
+  /** The first of each order, by the time of its next try. */
+  readonly #heads: Row[] = [];
 
   add(orderId: string, createdMs: number): OrderEvent {
     const seq = this.events.length + 1;
@@ -24,14 +37,22 @@ export class FakeOutbox implements EventOutbox {
       timestamp: new Date(createdMs).toISOString(),
       data: { order_id: orderId, seq },
     });
-    const event: OrderEvent = { seq, id: `evt_${seq}`, orderId, payload, createdMs };
-    this.events.push(event);
-    this.#waiting.add(seq);
-    return event;
+    const expiresMs = createdMs + KEPT_MS;
+    const row: Row = { seq, id: `evt_${seq}`, orderId, payload, createdMs, expiresMs, tries: 0, nextTryMs: createdMs };
+    this.events.push(row);
+    this.#rows.set(seq, row);
+    const ofOrder = this.#ofOrder.get(orderId);
+    if (ofOrder !== undefined) {
+      ofOrder.push(row);
+    } else {
+      this.#ofOrder.set(orderId, [row]);
+      this.#addHead(row);
+    }
+    return row;
   }
 
   get size(): number {
-    return this.#waiting.size;
+    return this.#rows.size;
   }
 
   /** As after a crash: nothing is handed out. */
@@ -39,39 +60,97 @@ export class FakeOutbox implements EventOutbox {
     this.#outstanding.clear();
   }
 
-  undelivered(afterSeq: number, limit: number): Promise<OrderEvent[]> {
+  dueEvents(nowMs: number, limit: number): Promise<DuePage<OrderEvent>> {
     return this.#answer(() => {
       this.reads++;
-      const page: OrderEvent[] = [];
-      // Sequence numbers begin at 1 and have no holes, so the event after `afterSeq` is at that index.
-      for (let index = afterSeq; index < this.events.length && page.length < limit; index++) {
-        const event = this.events[index];
-        if (event === undefined || !this.#waiting.has(event.seq)) continue;
-        page.push({ ...event });
-        this.#outstanding.add(event.seq);
-      }
+      this.mostAsked = Math.max(this.mostAsked, limit);
+      const due = this.#headIndex(nowMs, Number.POSITIVE_INFINITY);
+      const items = this.#heads.slice(0, Math.min(due, limit)).map(({ nextTryMs: _, ...event }) => event);
+      for (const { seq } of items) this.#outstanding.add(seq);
       this.mostOutstanding = Math.max(this.mostOutstanding, this.#outstanding.size);
-      return page;
+      const next = this.#heads[due];
+      return { items, ...(next !== undefined && { nextDueMs: next.nextTryMs }) };
     });
   }
 
-  delivered(seqs: readonly number[]): Promise<void> {
+  eventDelivered(seq: number, nowMs: number): Promise<void> {
     return this.#answer(() => {
-      this.deliveredCalls.push([...seqs]);
-      for (const seq of seqs) this.#takeOut(seq);
+      this.delivered.push(seq);
+      this.#takeOut(seq, nowMs);
     });
   }
 
-  giveUp(seq: number, reason: string, nowMs: number): Promise<void> {
+  eventFailed(seq: number, nextTryMs: number): Promise<void> {
     return this.#answer(() => {
-      this.#takeOut(seq);
-      this.dead.set(seq, { reason, atMs: nowMs });
+      this.#outstanding.delete(seq);
+      const row = this.#rows.get(seq);
+      if (row === undefined) return;
+      this.#removeHead(row);
+      row.tries++;
+      row.nextTryMs = nextTryMs;
+      this.#addHead(row);
     });
   }
 
-  #takeOut(seq: number): void {
-    if (!this.#waiting.delete(seq)) throw new Error(`event ${seq} is not in the outbox`);
+  giveUpEvent(seq: number, reason: string, nowMs: number): Promise<void> {
+    return this.#answer(() => this.#giveUp(seq, reason, nowMs));
+  }
+
+  giveUpExpired(expiredMs: number, reason: string, nowMs: number, limit: number): Promise<number> {
+    return this.#answer(() => {
+      const expired = this.#rows
+        .values()
+        .filter(({ expiresMs }) => expiresMs <= expiredMs)
+        .take(limit)
+        .toArray();
+      for (const { seq } of expired) this.#giveUp(seq, reason, nowMs);
+      this.mostGivenUpAtOnce = Math.max(this.mostGivenUpAtOnce, expired.length);
+      return expired.length;
+    });
+  }
+
+  #giveUp(seq: number, reason: string, nowMs: number): void {
+    if (this.#takeOut(seq, nowMs)) this.dead.set(seq, { reason, atMs: nowMs });
+  }
+
+  #takeOut(seq: number, nowMs: number): boolean {
     this.#outstanding.delete(seq);
+    const row = this.#rows.get(seq);
+    if (row === undefined) return false;
+    const ofOrder = this.#ofOrder.get(row.orderId) ?? [];
+    if (ofOrder[0] !== row) throw new Error(`event ${seq} is not the first of its order`);
+    this.#rows.delete(seq);
+    this.#removeHead(row);
+    ofOrder.shift();
+    const [next] = ofOrder;
+    if (next === undefined) {
+      this.#ofOrder.delete(row.orderId);
+    } else {
+      next.nextTryMs = nowMs;
+      this.#addHead(next);
+    }
+    return true;
+  }
+
+  #addHead(row: Row): void {
+    this.#heads.splice(this.#headIndex(row.nextTryMs, row.seq), 0, row);
+  }
+
+  #removeHead(row: Row): void {
+    const [removed] = this.#heads.splice(this.#headIndex(row.nextTryMs, row.seq - 1), 1);
+    if (removed !== row) throw new Error(`event ${row.seq} is not where it should be`);
+  }
+
+  /** How many of the first events are not behind that time and `seq`. */
+  #headIndex(nextTryMs: number, seq: number): number {
+    let low = 0;
+    for (let high = this.#heads.length; low < high; ) {
+      const middle = (low + high) >> 1;
+      const row = this.#heads[middle] as Row;
+      if (row.nextTryMs < nextTryMs || (row.nextTryMs === nextTryMs && row.seq <= seq)) low = middle + 1;
+      else high = middle;
+    }
+    return low;
   }
 
   async #answer<T>(act: () => T): Promise<T> {

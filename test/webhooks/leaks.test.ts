@@ -36,7 +36,7 @@ test("requests leave nothing behind on the scope they follow", async () => {
   try {
     rig.delivery.start();
     await rig.delivered();
-    await rig.untilAtOnce(() => rig.delivery.state().tracked === 0);
+    await rig.quiet();
   } finally {
     CancelScope.prototype.onCancel = original;
   }

@@ -5,7 +5,7 @@ const NOW_MS = Date.UTC(2026, 10, 6, 8, 49, 37);
 const HOUR_MS = 3_600_000;
 
 test.each([
-  [null, undefined],
+  [undefined, undefined],
   ["", undefined],
   ["soon", undefined],
   ["-1", undefined],

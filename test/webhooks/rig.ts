@@ -3,8 +3,9 @@ import { setImmediate as turn } from "node:timers/promises";
 import { expect } from "vitest";
 import { WebhookDelivery, type WebhookDeliveryOptions } from "../../src/webhooks/delivery.ts";
 import type { DeliveryLog } from "../../src/webhooks/delivery-log.ts";
+import { postToReceiver } from "../../src/webhooks/post-event.ts";
 import { parseWebhookSecret } from "../../src/webhooks/secret.ts";
-import { FakeClock } from "./fake-clock.ts";
+import { FakeClock } from "../retries/fake-clock.ts";
 import { FakeOutbox } from "./fake-outbox.ts";
 import { Receiver } from "./receiver.ts";
 
@@ -87,7 +88,8 @@ export class Rig {
   }
 
   async delivered(): Promise<void> {
-    await this.until(() => this.outbox.size === 0 && this.delivery.state().tracked === 0);
+    // An outbox that is empty has yet to tell who emptied it.
+    await this.until(() => this.outbox.size === 0 && this.outbox.busy === 0 && this.delivery.state().inFlight === 0);
   }
 
   /** Every event arrived, none with a fault, and none of an order before the one before it was done. */
@@ -122,6 +124,7 @@ export class Rig {
       (level: keyof DeliveryLog) =>
       (fields: object, message: string): void =>
         void this.logged.push({ level, fields, message });
+    const { post = postToReceiver(this.receiver.url) } = this.#options;
     return new WebhookDelivery({
       outbox: this.outbox,
       url: this.receiver.url,
@@ -129,10 +132,10 @@ export class Rig {
       log: { debug: note("debug"), info: note("info"), warn: note("warn"), error: note("error") },
       clock: this.clock,
       ...this.#options,
-      fetch: async (...request) => {
+      post: async (request) => {
         this.#requests++;
         try {
-          return await (this.#options.fetch ?? fetch)(...request);
+          return await post(request);
         } finally {
           this.#requests--;
         }

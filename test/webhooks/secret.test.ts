@@ -66,8 +66,8 @@ describe("refused", () => {
     );
   });
 
-  test("no such file", async () => {
-    const file = join(folder, "none");
-    await expect(readWebhookSecrets(file)).rejects.toThrow(new WebhookSecretError(`WEBHOOK_SECRET_FILE=${file}: cannot be read: ENOENT`));
+  test.each(["none", good])("no such file, whose name may be the secret itself: %s", async (name) => {
+    const expected = new WebhookSecretError("WEBHOOK_SECRET_FILE: its file cannot be read (ENOENT)");
+    await expect(readWebhookSecrets(join(folder, name.replaceAll("/", "_")))).rejects.toThrow(expected);
   });
 });

@@ -1,16 +1,28 @@
+import { flushCompileCache } from "node:module";
 import { workerData } from "node:worker_threads";
-import { JournalFile } from "./journal-file.ts";
+import { backUp } from "./backup.ts";
+import { openForReading } from "./open-database.ts";
 import { OpenFailed } from "./open-failed.ts";
-import type { JournalSettings, OpenReply, Operation, Reply } from "./protocol.ts";
+import type { BackupReply, JournalSettings, OpenReply, Operation, Query, QueryReply, Reply } from "./protocol.ts";
+import { Queries } from "./queries.ts";
+import { Writer } from "./writer.ts";
 
-/** The file that Piscina loads on the journal's own thread, the only one that touches the disk. */
+/**
+ * The file that Piscina loads on the journal's own threads, the only ones that touch the disk: one that writes, and one that reads, so
+ * that no order waits for a look-up. A journal in memory has one thread for both.
+ */
 
-let file: JournalFile | undefined;
+const settings = workerData as JournalSettings;
+let writer: Writer | undefined;
+let queries: Queries | undefined;
 
-/** To be called once, before the first batch. Returns the reason when the operator can mend it, throws on a bug. */
+/** To be called once, before anything else. Returns the reason when the operator can mend it, throws on a bug. */
 export function open(): OpenReply {
   try {
-    file = new JournalFile(workerData as JournalSettings);
+    if (settings.role === "writer") writer = new Writer(settings);
+    queries = new Queries(settings, writer?.db ?? openForReading(settings.file));
+    // By itself a thread writes what it has compiled at its end, which a killed process does not come to.
+    flushCompileCache();
     return {};
   } catch (error) {
     if (error instanceof OpenFailed) return { failure: error.message };
@@ -18,14 +30,30 @@ export function open(): OpenReply {
   }
 }
 
-/** One batch: one transaction. */
-export default function runBatch(operations: readonly Operation[]): Reply {
-  if (file === undefined) throw new Error("the journal is not open");
-  return file.run(operations);
+/** One batch of writes: one transaction. */
+export default function write(operations: readonly Operation[]): Reply {
+  return opened(writer).run(operations);
 }
 
-/** Closes the file in order: the log is emptied into the database and removed. */
+export function probe(): Reply {
+  return opened(writer).probe();
+}
+
+export function read(query: Query): QueryReply | Promise<QueryReply> {
+  return opened(queries).run(query);
+}
+
+/** Copies the journal to `file` while it runs. */
+export function backup(file: string): Promise<BackupReply> {
+  return backUp(settings.file, file);
+}
+
 export function close(): void {
-  file?.close();
-  file = undefined;
+  if (writer === undefined) queries?.close();
+  writer?.close();
+}
+
+function opened<T>(part: T | undefined): T {
+  if (part === undefined) throw new Error("the journal is not open");
+  return part;
 }

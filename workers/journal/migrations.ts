@@ -2,7 +2,7 @@
  * The schema, as the steps that led to it. Step N takes a database from number N-1 to N (`PRAGMA user_version`). A step
  * that has been released is never edited; a change is a new step.
  *
- * Finished orders are only ever appended: their rows and their undo tasks go to the end of their tables, and what is
+ * Orders that end are appended: their rows and their compensations go to the end of their tables, and what is
  * written at random places is one small index entry. What still runs is in a table of its own, so that looking
  * for it at start does not depend on how many orders have finished.
  */
@@ -75,5 +75,48 @@ export const MIGRATIONS: readonly string[] = [
     given_up_ms INTEGER NOT NULL,
     reason TEXT NOT NULL
   ) STRICT;
+  `,
+  `
+  ALTER TABLE open_attempts DROP COLUMN request_id;
+
+  -- What has to be undone is a queue in itself: next_try_ms is when a row is due, NULL once it is done or settled.
+  CREATE TABLE compensations (
+    -- An id is never given again: an operator may settle by one that a list has shown days ago.
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    attempt_id INTEGER NOT NULL REFERENCES attempts (id),
+    step TEXT NOT NULL,
+    tries INTEGER NOT NULL,
+    next_try_ms INTEGER,
+    last_answer TEXT,
+    ended_ms INTEGER,
+    note TEXT
+  ) STRICT;
+  INSERT INTO compensations (id, attempt_id, step, tries, next_try_ms, ended_ms)
+    SELECT id, attempt_id, step, tries, CASE WHEN done_ms IS NULL THEN 0 END, done_ms FROM undo_tasks;
+  DROP TABLE undo_tasks;
+  CREATE UNIQUE INDEX compensations_by_attempt ON compensations (attempt_id, step);
+  CREATE INDEX compensations_due ON compensations (step, next_try_ms) WHERE next_try_ms IS NOT NULL;
+  CREATE INDEX compensations_pending ON compensations (step, id) WHERE next_try_ms IS NOT NULL;
+  CREATE INDEX compensations_settled ON compensations (id) WHERE note IS NOT NULL;
+
+  -- Of each order only the first event has a next_try_ms, so that the events of an order go one after another.
+  ALTER TABLE outbox ADD COLUMN expires_ms INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE outbox ADD COLUMN tries INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE outbox ADD COLUMN next_try_ms INTEGER;
+  UPDATE outbox SET expires_ms = created_ms + 86400000;
+  UPDATE outbox SET next_try_ms = 0 WHERE seq IN (SELECT min(seq) FROM outbox GROUP BY order_id);
+  CREATE INDEX outbox_by_order ON outbox (order_id, seq);
+  CREATE INDEX outbox_due ON outbox (next_try_ms) WHERE next_try_ms IS NOT NULL;
+  -- Without their payloads they are quick to count.
+  CREATE INDEX dead_letters_by_end ON dead_letters (given_up_ms);
+
+  CREATE INDEX attempts_by_end ON attempts (ended_ms);
+  CREATE INDEX attempts_failed ON attempts (ended_ms) WHERE error IS NOT NULL;
+
+  -- Of an order whose last failed attempt was deleted: its number, because providers may still know the keys of its calls.
+  CREATE TABLE retired_orders (
+    order_id TEXT PRIMARY KEY,
+    attempt INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
   `,
 ];

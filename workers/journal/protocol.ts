@@ -1,10 +1,15 @@
+import type { Backlog, CompensationRow, Cursor, DeadLetter, OrderStatus, OrderSummary, Page } from "../../src/orders/operator-journal.ts";
 import type { OrderEvent } from "../../src/orders/order-event.ts";
-import type { AcceptResult, StoredAnswer, UndoState, UndoTask } from "../../src/orders/order-journal.ts";
+import type { AcceptResult, Compensation, CompensationState, CompensationStatus, FirstTry } from "../../src/orders/order-journal.ts";
+import type { StepName } from "../../src/orders/step.ts";
+import type { DuePage } from "../../src/retries/due-page.ts";
 
-/** What the journal's thread is told when it starts. Plain data. */
+/** What a thread of the journal is told when it starts. Plain data. */
 export interface JournalSettings {
-  /** Absolute path, or the URI of an in-memory database that the main thread keeps alive. */
+  /** Absolute path, or `:memory:`. */
   readonly file: string;
+  /** The writer makes, locks and migrates the file; a reader finds all that done. */
+  readonly role: "writer" | "reader";
   /** Whether outcomes leave events in the outbox. */
   readonly events: boolean;
   /** How large the database may grow, in pages; absent: as large as the disk lets it. */
@@ -17,25 +22,26 @@ export interface OpenReply {
 }
 
 /**
- * One request as it crosses to the journal's thread. Tuples, because a clone of them is half the price of a clone of
- * objects, whose every field name travels too. Each can be carried out a second time without a second effect: when a
- * thread dies with a batch under way, nobody knows whether it was committed, and the batch is simply sent again.
+ * A write as it crosses to the journal's thread. Tuples, because a clone of them is half the price of a clone of
+ * objects, whose every field name travels too.
  */
 export type Operation =
   | AcceptOperation
   | FinishOperation
-  | UndoTriedOperation
-  | readonly ["find", orderId: string]
+  | CompensationTriedOperation
   | readonly ["closeInterrupted", limit: number, nowMs: number]
-  | readonly ["pendingUndos", afterId: number, limit: number]
+  | readonly ["settleCompensation", id: number, note: string, nowMs: number]
+  | readonly ["eventDelivered", seq: number, nowMs: number]
+  | readonly ["eventFailed", seq: number, nextTryMs: number]
+  | readonly ["giveUpEvent", seq: number, reason: string, nowMs: number]
+  | readonly ["giveUpExpired", expiredMs: number, reason: string, nowMs: number, limit: number]
+  | readonly ["redeliver", seq: number, nowMs: number]
   | readonly ["expireKeys", nowMs: number, limit: number]
-  | readonly ["undelivered", afterSeq: number, limit: number]
-  | readonly ["delivered", ...seqs: number[]]
-  | readonly ["giveUp", seq: number, reason: string, nowMs: number]
-  | readonly ["probe", fill: boolean];
+  | readonly ["retire", endedBeforeMs: number, after: Cursor, limit: number]
+  | readonly ["expireDeadLetters", givenUpBeforeMs: number, limit: number]
+  | readonly ["shrink", pages: number];
 
-/** `requestId` stays in the open attempt: an accept that is sent again finds its own row by it. */
-export type AcceptOperation = readonly ["accept", requestId: number, orderId: string, amount: number, nowMs: number, ...key: KeyFields];
+export type AcceptOperation = readonly ["accept", orderId: string, amount: number, nowMs: number, ...key: KeyFields];
 
 export type KeyFields = readonly [] | readonly [client: string, key: string, bodyHash: string, expiresMs: number];
 
@@ -46,45 +52,74 @@ export type FinishOperation = readonly [
   error: string | null,
   json: string,
   nowMs: number,
-  undos: readonly UndoState[] | null,
+  compensations: readonly FirstTry[] | null,
 ];
 
-/** `requestId` stays in the task, so that a try is counted once. */
-export type UndoTriedOperation = readonly [
-  "undoTried",
-  requestId: number,
+export type CompensationTriedOperation = readonly [
+  "compensationTried",
   orderId: string,
   attempt: number,
   step: string,
-  done: boolean,
+  nextTryMs: number | null,
+  lastAnswer: string | null,
   nowMs: number,
 ];
 
 export type OperationName = Operation[0];
 
-/** What each operation answers. The answers of the two that every order needs are the smallest. */
+/** What each write answers. The answers of the two that every order needs are the smallest. */
 export interface Results {
   /** A number: accepted, as this attempt. */
   readonly accept: number | Exclude<AcceptResult, { type: "accepted" }>;
-  /** null: stored as given. Otherwise the answer that was stored before. */
-  readonly finish: StoredAnswer | null;
-  readonly undoTried: null;
-  readonly find: FoundOrder | null;
+  readonly finish: null;
+  readonly compensationTried: null;
   readonly closeInterrupted: number;
-  readonly pendingUndos: UndoTask[];
+  readonly settleCompensation: CompensationRow | null;
+  readonly eventDelivered: null;
+  readonly eventFailed: null;
+  readonly giveUpEvent: null;
+  readonly giveUpExpired: number;
+  readonly redeliver: boolean;
   readonly expireKeys: number;
-  readonly undelivered: OrderEvent[];
-  readonly delivered: null;
-  readonly giveUp: null;
-  readonly probe: null;
+  /** Where to go on; null at the end. */
+  readonly retire: Cursor | null;
+  readonly expireDeadLetters: number;
+  /** How many free pages are left in the file. */
+  readonly shrink: number;
 }
 
 export type Result = Results[OperationName];
 
+/** A read. None writes; each looks at a bounded number of rows. */
+export type Query =
+  | readonly ["find", orderId: string, before: number | null, limit: number]
+  | readonly ["dueCompensations", step: StepName, nowMs: number, limit: number]
+  | readonly ["dueEvents", nowMs: number, limit: number]
+  | readonly ["orders", status: OrderStatus | null, sinceMs: number, untilMs: number, cursor: Cursor | null, limit: number]
+  | readonly ["compensations", status: CompensationStatus, cursor: Cursor | null, limit: number]
+  | readonly ["compensation", id: number]
+  | readonly ["deadLetters", cursor: Cursor | null, limit: number]
+  | readonly ["backlog"];
+
+export type QueryName = Query[0];
+
+export interface Answers {
+  readonly find: FoundOrder | null;
+  readonly dueCompensations: DuePage<Compensation>;
+  readonly dueEvents: DuePage<OrderEvent>;
+  readonly orders: Page<OrderSummary>;
+  readonly compensations: Page<CompensationRow>;
+  readonly compensation: CompensationRow | null;
+  readonly deadLetters: Page<DeadLetter>;
+  readonly backlog: Backlog;
+}
+
 /** An order as its rows tell it; the answers are still text, for the main thread parses faster than a clone travels. */
 export interface FoundOrder {
   readonly orderId: string;
-  readonly amount: number;
+  readonly attemptsTotal: number;
+  readonly latest: FoundAttempt;
+  /** Oldest first. */
   readonly attempts: readonly FoundAttempt[];
 }
 
@@ -93,19 +128,47 @@ export interface FoundAttempt {
   readonly amount: number;
   readonly acceptedMs: number;
   readonly ended?: { readonly atMs: number; readonly json: string; readonly interrupted: boolean };
-  readonly undos: readonly UndoState[];
+  readonly compensations: readonly CompensationState[];
 }
 
-/** The answer to a batch. */
-export interface Reply {
-  /** One an operation, in order. Where `unavailable` is set only the reads have theirs. */
+/** The answer to a batch of writes. */
+export type Reply = Committed | Refusal | Fatal;
+
+export interface Committed {
+  readonly type: "committed";
+  /** One an operation, in order; undefined for those in `faults`. */
   readonly results: readonly (Result | undefined)[];
   /** How long the transaction took until it was durable, milliseconds. Absent when nothing was written. */
   readonly commitMs?: number;
-  /** Why the batch could not be written. */
-  readonly unavailable?: string;
-  /** With `unavailable`: it may have been written all the same, and nobody knows before a later write works. */
-  readonly unsure?: boolean;
   /** Operations that could not be carried out for a reason of their own: index and message. Their neighbours were. */
   readonly faults?: readonly (readonly [index: number, message: string])[];
+}
+
+/** The batch could not be written and surely has had no effect. */
+export interface Refusal {
+  readonly type: "refused";
+  readonly reason: string;
+}
+
+/** Nobody knows whether the batch is durable, nor what else that the disk once took is: the process must end. */
+export interface Fatal {
+  readonly type: "fatal";
+  readonly reason: string;
+}
+
+export interface QueryReply {
+  readonly answer?: Answers[QueryName];
+  /** Why it could not be read. */
+  readonly unavailable?: string;
+  /** A bug, in its own words. */
+  readonly fault?: string;
+}
+
+/** How a backup ended. */
+export interface BackupReply {
+  readonly bytes?: number;
+  /** Why there is none, in words for one line. */
+  readonly failure?: string;
+  /** The file was there before. */
+  readonly exists?: boolean;
 }

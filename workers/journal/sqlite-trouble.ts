@@ -15,16 +15,16 @@ const TROUBLE: ReadonlyMap<number, string> = new Map([
 ]);
 
 const BUSY = 5;
+const READ_ONLY = 8;
 const FULL = 13;
 
 /**
- * Whether a commit that ended with this error may turn out to be durable: its last page may have been handed to the disk
- * before the error, as with a failed `fsync`, and a restart would find it in the log. Only one that was not let in or
- * found no room was surely not written to its end.
+ * Whether a commit or checkpoint that ended with this error leaves open what the disk holds: its last page may have been handed to
+ * the disk before the error, and after a failed `fsync` the kernel may have dropped pages that it took before. Only one that was
+ * not let in or found no room surely changed nothing.
  */
-export function mayBeCommitted(error: unknown): boolean {
-  const code = ((error as { errcode?: number }).errcode ?? 0) & 0xff;
-  return code !== BUSY && code !== FULL;
+export function leavesDiskInDoubt(error: unknown): boolean {
+  return ![BUSY, READ_ONLY, FULL].includes(((error as { errcode?: number }).errcode ?? 0) & 0xff);
 }
 
 /** What is wrong with the database as a whole, in words; undefined when the error concerns a single statement or is a bug. */

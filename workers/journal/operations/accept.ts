@@ -1,16 +1,16 @@
+import type { ErrorKind } from "../../../src/orders/error-kind.ts";
+import type { StoredAnswer } from "../../../src/orders/order-journal.ts";
 import type { AcceptOperation, KeyFields, Results } from "../protocol.ts";
+import type { EndedAttempt } from "../tables/attempts.ts";
 import type { Tables } from "../tables/tables.ts";
-import { storedAnswer } from "./stored-answer.ts";
 
 /** Takes an order in, or says what is known of its id or key already. */
-export function accept(tables: Tables, [, requestId, orderId, amount, nowMs, ...key]: AcceptOperation): Results["accept"] {
-  const open = tables.open.get(orderId);
-  // Sent again after its thread died: this row is its own.
-  if (open !== undefined && open[3] === requestId) return open[0];
+export function accept(tables: Tables, [, orderId, amount, nowMs, ...key]: AcceptOperation): Results["accept"] {
   if (key.length > 0) {
     const answer = byKey(tables, key, nowMs);
     if (answer !== undefined) return answer;
   }
+  const open = tables.open.get(orderId);
   if (open !== undefined) {
     const [attempt, openAmount] = open;
     if (openAmount !== amount) return { type: "conflict" };
@@ -24,8 +24,9 @@ export function accept(tables: Tables, [, requestId, orderId, amount, nowMs, ...
     bind(tables, key, orderId, attempt);
     return { type: "replayed", answer: storedAnswer(latest) };
   }
-  const attempt = latest === undefined ? 1 : latest[1] + 1;
-  tables.open.add(orderId, attempt, amount, nowMs, requestId);
+  // The one that was deleted may be the later: an older one stays while something of it is not undone.
+  const attempt = 1 + Math.max(latest?.[1] ?? 0, tables.retired.lastAttempt(orderId));
+  tables.open.add(orderId, attempt, amount, nowMs);
   bind(tables, key, orderId, attempt);
   return attempt;
 }
@@ -34,13 +35,24 @@ function byKey(tables: Tables, [client = "", key = "", bodyHash]: KeyFields, now
   const known = tables.keys.get(client, key, nowMs);
   if (known === undefined) return undefined;
   const [knownHash, orderId, attempt] = known;
-  if (knownHash !== bodyHash) return { type: "mismatch" };
   const ended = tables.attempts.one(orderId, attempt);
-  return ended === undefined ? { type: "running", orderId, attempt } : { type: "replayed", answer: storedAnswer(ended) };
+  if (ended !== undefined && nobodyGotTheAnswerOf(ended)) return undefined;
+  if (knownHash !== bodyHash) return { type: "mismatch" };
+  if (ended !== undefined) return { type: "replayed", answer: storedAnswer(ended) };
+  return tables.open.get(orderId)?.[0] === attempt ? { type: "running", orderId, attempt } : undefined;
+}
+
+/** Canceled from outside, or interrupted by a crash: such an attempt holds no key. */
+function nobodyGotTheAnswerOf([, , , , , error, interrupted]: EndedAttempt): boolean {
+  return interrupted === 1 || error === ("canceled" satisfies ErrorKind);
 }
 
 function bind(tables: Tables, key: KeyFields, orderId: string, attempt: number): void {
   if (key.length === 0) return;
   const [client, name, bodyHash, expiresMs] = key;
   tables.keys.put(client, name, bodyHash, expiresMs, orderId, attempt);
+}
+
+function storedAnswer([, , , , , error, , json]: EndedAttempt): StoredAnswer {
+  return error === null ? { json } : { error: error as ErrorKind, json };
 }

@@ -12,19 +12,29 @@ export type EndedAttempt = [
   json: string,
 ];
 
+export type FailedAttempt = [id: number, orderId: string, attempt: number, endedMs: number];
+
 const COLUMNS = "id, attempt, amount, accepted_ms, ended_ms, error, interrupted, answer";
 
-/** Attempts that have ended. Appended to, never changed. */
+/** Attempts that have ended. Appended to, never changed; failed ones are deleted when they are old. */
 export class Attempts {
   readonly #one: StatementSync;
   readonly #latest: StatementSync;
-  readonly #all: StatementSync;
+  readonly #before: StatementSync;
   readonly #add: StatementSync;
+  readonly #failedBefore: StatementSync;
+  readonly #remove: StatementSync;
 
   constructor(db: DatabaseSync) {
     this.#one = rows(db, `SELECT ${COLUMNS} FROM attempts WHERE order_id = ? AND attempt = ?`);
     this.#latest = rows(db, `SELECT ${COLUMNS} FROM attempts WHERE order_id = ? ORDER BY attempt DESC LIMIT 1`);
-    this.#all = rows(db, `SELECT ${COLUMNS} FROM attempts WHERE order_id = ? ORDER BY attempt`);
+    this.#before = rows(db, `SELECT ${COLUMNS} FROM attempts WHERE order_id = ? AND attempt < ? ORDER BY attempt DESC LIMIT ?`);
+    this.#failedBefore = rows(
+      db,
+      `SELECT id, order_id, attempt, ended_ms FROM attempts INDEXED BY attempts_failed
+       WHERE error IS NOT NULL AND ended_ms < ? AND (ended_ms, id) > (?, ?) ORDER BY ended_ms, id LIMIT ?`,
+    );
+    this.#remove = db.prepare("DELETE FROM attempts WHERE id = ?");
     this.#add = db.prepare(
       "INSERT INTO attempts (order_id, attempt, amount, accepted_ms, ended_ms, error, interrupted, answer) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
     );
@@ -38,9 +48,9 @@ export class Attempts {
     return this.#latest.get(orderId) as unknown as EndedAttempt | undefined;
   }
 
-  /** Oldest first. */
-  all(orderId: string): EndedAttempt[] {
-    return this.#all.all(orderId) as unknown as EndedAttempt[];
+  /** The newest of those before an attempt, newest first. */
+  before(orderId: string, attempt: number, limit: number): EndedAttempt[] {
+    return this.#before.all(orderId, attempt, limit) as unknown as EndedAttempt[];
   }
 
   /** Returns the row's id. */
@@ -56,5 +66,14 @@ export class Attempts {
   ): number {
     const { lastInsertRowid } = this.#add.run(orderId, attempt, amount, acceptedMs, endedMs, error, interrupted ? 1 : 0, json);
     return Number(lastInsertRowid);
+  }
+
+  /** Failed attempts that ended before a time and come after one of them, oldest first. */
+  failedBefore(endedBeforeMs: number, afterEndedMs: number, afterId: number, limit: number): FailedAttempt[] {
+    return this.#failedBefore.all(endedBeforeMs, afterEndedMs, afterId, limit) as unknown as FailedAttempt[];
+  }
+
+  remove(id: number): void {
+    this.#remove.run(id);
   }
 }

@@ -1,7 +1,7 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { rows } from "./rows.ts";
 
-export type OpenAttempt = [attempt: number, amount: number, acceptedMs: number, requestId: number];
+export type OpenAttempt = [attempt: number, amount: number, acceptedMs: number];
 
 /** Attempts that run, one an order. Small: what ends is taken out. */
 export class OpenAttempts {
@@ -11,26 +11,26 @@ export class OpenAttempts {
   readonly #some: StatementSync;
 
   constructor(db: DatabaseSync) {
-    this.#get = rows(db, "SELECT attempt, amount, accepted_ms, request_id FROM open_attempts WHERE order_id = ?");
-    this.#add = db.prepare("INSERT INTO open_attempts (order_id, attempt, amount, accepted_ms, request_id) VALUES (?, ?, ?, ?, ?)");
+    this.#get = rows(db, "SELECT attempt, amount, accepted_ms FROM open_attempts WHERE order_id = ?");
+    this.#add = db.prepare("INSERT INTO open_attempts (order_id, attempt, amount, accepted_ms) VALUES (?, ?, ?, ?)");
     this.#remove = db.prepare("DELETE FROM open_attempts WHERE order_id = ?");
-    this.#some = rows(db, "SELECT order_id FROM open_attempts LIMIT ?");
+    this.#some = rows(db, "SELECT order_id, attempt, amount, accepted_ms FROM open_attempts LIMIT ?");
   }
 
   get(orderId: string): OpenAttempt | undefined {
     return this.#get.get(orderId) as unknown as OpenAttempt | undefined;
   }
 
-  add(orderId: string, attempt: number, amount: number, acceptedMs: number, requestId: number): void {
-    this.#add.run(orderId, attempt, amount, acceptedMs, requestId);
+  add(orderId: string, attempt: number, amount: number, acceptedMs: number): void {
+    this.#add.run(orderId, attempt, amount, acceptedMs);
   }
 
   remove(orderId: string): void {
     this.#remove.run(orderId);
   }
 
-  /** The order ids of up to `limit` open attempts. */
-  some(limit: number): string[] {
-    return (this.#some.all(limit) as unknown as [string][]).map(([orderId]) => orderId);
+  /** Up to `limit` of them. */
+  some(limit: number): [orderId: string, ...OpenAttempt][] {
+    return this.#some.all(limit) as unknown as [string, ...OpenAttempt][];
   }
 }

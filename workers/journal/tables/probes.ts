@@ -11,8 +11,7 @@ export class Probes {
   constructor(db: DatabaseSync) {
     // What a crash between the two has left must not make the next one a write of nothing.
     this.#fill = db.prepare(`INSERT OR REPLACE INTO probes (id, filler) VALUES (1, zeroblob(${PROBE_BYTES}))`);
-    // Without its `WHERE` it would write a page even where there is nothing to delete.
-    this.#clear = db.prepare("DELETE FROM probes WHERE id = 1");
+    this.#clear = db.prepare("DELETE FROM probes");
   }
 
   fill(): void {

@@ -1,28 +1,31 @@
 import type { DatabaseSync } from "node:sqlite";
 import { Attempts } from "./attempts.ts";
+import { Compensations } from "./compensations.ts";
+import { FreePages } from "./free-pages.ts";
 import { IdempotencyKeys } from "./idempotency-keys.ts";
 import { OpenAttempts } from "./open-attempts.ts";
 import { Outbox } from "./outbox.ts";
-import { Probes } from "./probes.ts";
-import { UndoTasks } from "./undo-tasks.ts";
+import { RetiredOrders } from "./retired-orders.ts";
 
 /** Every table with its statements, prepared once for the life of the thread. */
 export interface Tables {
   readonly open: OpenAttempts;
   readonly attempts: Attempts;
+  readonly retired: RetiredOrders;
   readonly keys: IdempotencyKeys;
-  readonly undos: UndoTasks;
+  readonly compensations: Compensations;
   readonly outbox: Outbox;
-  readonly probes: Probes;
+  readonly freePages: FreePages;
 }
 
 export function tablesOf(db: DatabaseSync, events: boolean): Tables {
   return {
     open: new OpenAttempts(db),
     attempts: new Attempts(db),
+    retired: new RetiredOrders(db),
     keys: new IdempotencyKeys(db),
-    undos: new UndoTasks(db),
+    compensations: new Compensations(db),
     outbox: new Outbox(db, events),
-    probes: new Probes(db),
+    freePages: new FreePages(db),
   };
 }

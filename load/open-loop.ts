@@ -1,0 +1,62 @@
+import { Agent, request } from "node:http";
+import { setTimeout as sleep } from "node:timers/promises";
+
+export interface OpenLoop {
+  readonly port: number;
+  readonly perSecond: number;
+  readonly seconds: number;
+  /** The body of the n-th order, 0 first. */
+  readonly order: (n: number) => object;
+  /** What is called with each answer. */
+  readonly onAnswer?: (n: number, status: number, body: string) => void;
+}
+
+export interface OpenLoopResult {
+  /** From the moment an order should have been sent to its answer; so a server that is slow is not asked less often. */
+  readonly latenciesMs: readonly number[];
+  readonly statuses: ReadonlyMap<number, number>;
+  readonly broken: number;
+}
+
+/** Sends orders at a constant rate, whatever becomes of those before, and waits for all their answers. */
+export async function openLoop({ port, perSecond, seconds, order, onAnswer }: OpenLoop): Promise<OpenLoopResult> {
+  const agent = new Agent({ keepAlive: true, maxSockets: Number.POSITIVE_INFINITY });
+  const latenciesMs: number[] = [];
+  const statuses = new Map<number, number>();
+  let broken = 0;
+  const startMs = performance.now();
+  const sent: Promise<void>[] = [];
+  const total = perSecond * seconds;
+  for (let n = 0; n < total; n++) {
+    const dueMs = startMs + (n * 1_000) / perSecond;
+    const early = dueMs - performance.now();
+    if (early > 1) await sleep(early);
+    sent.push(
+      post(agent, port, JSON.stringify(order(n))).then(
+        ([status, body]) => {
+          latenciesMs.push(performance.now() - dueMs);
+          statuses.set(status, (statuses.get(status) ?? 0) + 1);
+          onAnswer?.(n, status, body);
+        },
+        () => void broken++,
+      ),
+    );
+  }
+  await Promise.all(sent);
+  agent.destroy();
+  return { latenciesMs, statuses, broken };
+}
+
+function post(agent: Agent, port: number, body: string): Promise<[status: number, body: string]> {
+  return new Promise((resolve, reject) => {
+    const headers = { "content-type": "application/json", "content-length": Buffer.byteLength(body) };
+    const outgoing = request({ agent, host: "127.0.0.1", port, method: "POST", path: "/order", headers }, (response) => {
+      let text = "";
+      response.setEncoding("utf8").on("data", (chunk: string) => {
+        text += chunk;
+      });
+      response.on("end", () => resolve([response.statusCode ?? 0, text])).on("error", reject);
+    });
+    outgoing.on("error", reject).end(body);
+  });
+}

@@ -1,0 +1,30 @@
+import { CancelScope } from "./cancel-scope.ts";
+import { pause } from "./pause.ts";
+
+/** Does something every so often, one time after the other, until it is stopped. Main thread only. */
+export class Periodic {
+  readonly #everyMs: number;
+  readonly #work: (stop: CancelScope) => Promise<void>;
+  readonly #stop = new CancelScope();
+  #running: Promise<void> | undefined;
+
+  /** `work` must not reject; it ends early when `stop` is canceled. The first time is after the first pause. */
+  constructor(everyMs: number, work: (stop: CancelScope) => Promise<void>) {
+    this.#everyMs = everyMs;
+    this.#work = work;
+  }
+
+  start(): void {
+    this.#running ??= this.#run();
+  }
+
+  /** Resolves when nothing is under way any more. */
+  async stop(): Promise<void> {
+    this.#stop.cancel("shutdown");
+    await this.#running;
+  }
+
+  async #run(): Promise<void> {
+    while (await pause(this.#everyMs, this.#stop)) await this.#work(this.#stop);
+  }
+}

@@ -1,0 +1,48 @@
+import type { CancelScope } from "../concurrency/cancel-scope.ts";
+import { pause } from "../concurrency/pause.ts";
+import { Periodic } from "../concurrency/periodic.ts";
+import type { OnFault } from "../orders/faults.ts";
+import type { Cursor } from "../orders/operator-journal.ts";
+import type { SqliteJournal } from "./sqlite-journal.ts";
+
+export interface HousekeepingOptions {
+  readonly journal: Pick<SqliteJournal, "expireKeys" | "retire" | "expireDeadLetters" | "shrink">;
+  /** Absent: everything is kept but expired idempotency keys. */
+  readonly retentionDays?: number;
+  readonly onFault: OnFault;
+  readonly everyMs?: number;
+}
+
+const DAY_MS = 24 * 60 * 60 * 1000;
+const EVERY_MS = 60_000;
+// Small batches with pauses between them: an order that comes in meanwhile waits for one of them, some milliseconds, not for all.
+const ROWS_A_BATCH = 200;
+const PAGES_A_BATCH = 100;
+const PAUSE_MS = 40;
+
+/** Deletes from the journal, once a minute, what nobody needs any more, and gives the room back. Not started yet. */
+export function housekeeping(options: HousekeepingOptions): Periodic {
+  return new Periodic(options.everyMs ?? EVERY_MS, async (stop) => {
+    try {
+      await cleanUp(options, Date.now(), stop);
+    } catch (error) {
+      options.onFault("old rows of the journal could not be deleted", error);
+    }
+  });
+}
+
+async function cleanUp({ journal, retentionDays }: HousekeepingOptions, nowMs: number, stop: CancelScope): Promise<void> {
+  const whileMore = async (batch: () => Promise<boolean>) => {
+    while (stop.cause === undefined && (await batch())) await pause(PAUSE_MS, stop);
+  };
+  await whileMore(async () => (await journal.expireKeys(nowMs, ROWS_A_BATCH)) === ROWS_A_BATCH);
+  if (retentionDays === undefined) return;
+  const oldMs = nowMs - retentionDays * DAY_MS;
+  let next: Cursor | null = [];
+  await whileMore(async () => {
+    next = await journal.retire(oldMs, next ?? [], ROWS_A_BATCH);
+    return next !== null;
+  });
+  await whileMore(async () => (await journal.expireDeadLetters(oldMs, ROWS_A_BATCH)) === ROWS_A_BATCH);
+  await whileMore(async () => (await journal.shrink(PAGES_A_BATCH)) > 0);
+}

@@ -1,0 +1,125 @@
+import { CancelScope } from "../concurrency/cancel-scope.ts";
+import { pause } from "../concurrency/pause.ts";
+import { backoffMs, PROBE_BACKOFF } from "../retries/backoff.ts";
+import { answerTo } from "./answer.ts";
+import type { Compensating } from "./compensating.ts";
+import type { Compensator } from "./compensator.ts";
+import type { OnFault } from "./faults.ts";
+import { type FinishRequest, JournalUnavailable, type OrderJournal, type StoredAnswer } from "./order-journal.ts";
+import type { OrderRun } from "./order-run.ts";
+import { failedByFault, type OrderOutcome, stepsToUndo } from "./outcome.ts";
+import type { Pipeline } from "./pipeline.ts";
+import type { Effect, StepInput } from "./step.ts";
+
+export interface AttemptRunnerOptions {
+  readonly pipeline: Pipeline;
+  readonly journal: Pick<OrderJournal, "finish">;
+  readonly compensator: Compensator;
+  readonly orderTimeoutMs: number;
+  /** The attempt is closed in the journal, or will not be while this process lives. Once for each. */
+  readonly onClosed: (run: OrderRun) => void;
+  readonly onFault?: OnFault;
+}
+
+// How long an answer waits for compensations, which mostly take one call each; a provider that is down is not waited for.
+const WAIT_FOR_COMPENSATION_MS = 500;
+
+/** Runs an accepted attempt: its steps, then what has to be undone, then its outcome to the journal, then its answer. Main thread only. */
+export class AttemptRunner {
+  readonly #options: AttemptRunnerOptions;
+  readonly #stop = new CancelScope();
+
+  constructor(options: AttemptRunnerOptions) {
+    this.#options = options;
+  }
+
+  /** Resolves with what may be told. Never rejects. */
+  run(run: OrderRun): Promise<StoredAnswer> {
+    const { input, scope } = run;
+    // An order that was being written down when everything was canceled has missed that.
+    if (this.#stop.cause !== undefined) scope.cancel(this.#stop.cause);
+    const stopTimer = scope.cancelAfter(this.#options.orderTimeoutMs);
+    const finish = (outcome: OrderOutcome) => {
+      stopTimer();
+      return this.#finish(run, outcome);
+    };
+    const fail = (error: unknown, effect: Effect) => {
+      this.#options.onFault?.("an order could not be run to its end", error, run.fields);
+      return finish(failedByFault(effect));
+    };
+    try {
+      return this.#options.pipeline.run(input, scope).then(finish, (error: unknown) => fail(error, "unknown"));
+    } catch (error) {
+      return fail(error, "none");
+    }
+  }
+
+  /** From now on nothing waits for a journal that cannot be written: the next start closes what is not stored. */
+  stop(): void {
+    this.#stop.cancel("shutdown");
+  }
+
+  async #finish(run: OrderRun, outcome: OrderOutcome): Promise<StoredAnswer> {
+    const compensating = outcome.error === undefined ? undefined : await this.#compensate(run.input, outcome);
+    const finish = finishOf(run.input, outcome, compensating);
+    try {
+      await this.#options.journal.finish(finish);
+    } catch (error) {
+      this.#options.onFault?.("an outcome could not be stored; its order fails and is undone", error, run.fields);
+      return this.#failUnstored(run, outcome, compensating);
+    }
+    compensating?.stored();
+    this.#options.onClosed(run);
+    return finish.answer;
+  }
+
+  /** Undoes what a failed order did. Waits for the first tries, but not for long. */
+  async #compensate(input: StepInput, { steps }: OrderOutcome): Promise<Compensating | undefined> {
+    const toUndo = stepsToUndo(steps);
+    if (toUndo.length === 0) return undefined;
+    const compensating = this.#options.compensator.begin(input, toUndo);
+    await atMost(compensating.firstTries, WAIT_FOR_COMPENSATION_MS);
+    return compensating;
+  }
+
+  /**
+   * An outcome that is not stored must not be told, or a restart would tell another. So the order fails as `internal`,
+   * what it did is undone, and that is stored as soon as the journal can; if the process ends before, its next start
+   * does the same, and writes the same answer, in which no step has an end of its own.
+   */
+  async #failUnstored(run: OrderRun, outcome: OrderOutcome, begun: Compensating | undefined): Promise<StoredAnswer> {
+    const compensating = begun ?? (await this.#compensate(run.input, outcome));
+    void this.#storeLater(run, compensating);
+    return finishOf(run.input, failedByFault("unknown"), compensating).answer;
+  }
+
+  async #storeLater(run: OrderRun, compensating: Compensating | undefined): Promise<void> {
+    for (let failures = 1; await pause(backoffMs(failures, PROBE_BACKOFF, Math.random), this.#stop); failures++) {
+      try {
+        await this.#options.journal.finish(finishOf(run.input, failedByFault("unknown"), compensating));
+        compensating?.stored();
+        break;
+      } catch (error) {
+        if (error instanceof JournalUnavailable) continue;
+        this.#options.onFault?.("an outcome can never be stored; the next start closes its order", error, run.fields);
+        break;
+      }
+    }
+    this.#options.onClosed(run);
+  }
+}
+
+function finishOf({ orderId, attempt }: StepInput, outcome: OrderOutcome, compensating: Compensating | undefined): FinishRequest {
+  const nowMs = Date.now();
+  const compensations = compensating?.describe(nowMs) ?? [];
+  const json = JSON.stringify(answerTo(orderId, outcome, compensations));
+  const answer = outcome.error === undefined ? { json } : { error: outcome.error, json };
+  return { orderId, attempt, answer, compensations, nowMs };
+}
+
+async function atMost(work: Promise<void>, ms: number): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const limit = new Promise<void>((resolve) => (timer = setTimeout(resolve, ms)));
+  await Promise.race([work, limit]);
+  clearTimeout(timer);
+}

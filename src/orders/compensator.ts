@@ -1,0 +1,236 @@
+import { Canceled } from "../concurrency/cancel-cause.ts";
+import { CancelScope } from "../concurrency/cancel-scope.ts";
+import { Capacity } from "../concurrency/capacity.ts";
+import { pause } from "../concurrency/pause.ts";
+import { backoffMs, COMPENSATION_BACKOFF, PROBE_BACKOFF } from "../retries/backoff.ts";
+import { type Clock, SYSTEM_CLOCK } from "../retries/clock.ts";
+import { EndpointHealth, type EndpointOutcome } from "../retries/endpoint-health.ts";
+import { Pace } from "../retries/pace.ts";
+import { RetryQueue } from "../retries/retry-queue.ts";
+import { Compensating, type Tried } from "./compensating.ts";
+import type { OnFault } from "./faults.ts";
+import { type Compensation, JournalUnavailable, type OrderJournal } from "./order-journal.ts";
+import { STEPS, type StepInput, type StepName, type StepOutcome } from "./step.ts";
+import type { StepRunner } from "./step-runner.ts";
+import { newTraceparent } from "./traceparent.ts";
+
+// A provider's bulkhead: how many of its compensations may be under way at one time, of orders that fail now and of the backlog.
+// Apart from each other, so that neither keeps the other waiting, and some dozens, which is enough for 2000 a second at 10 ms a call.
+const FIRST_TRIES = 64;
+const RETRIES = 32;
+/** How many compensations may be under way at one time; the step runner needs room for as many runs. */
+export const MAX_COMPENSATING = STEPS.length * (FIRST_TRIES + RETRIES);
+// Of all providers together, so that a backlog leaves orders their share of the machine: a million takes some six minutes.
+const RETRIES_A_SECOND = 2_500;
+// How long a first try may wait for its bulkhead; the answer to the client does not wait for longer either. After that its row is due.
+const LINE_MS = 500;
+
+export interface CompensatorOptions {
+  readonly runner: StepRunner;
+  readonly journal: Pick<OrderJournal, "compensationTried" | "dueCompensations">;
+  /** Deadline of one call. The order's has often passed already. */
+  readonly timeoutMs: number;
+  /** A try that has ended. */
+  readonly onTried?: (step: StepName, done: boolean) => void;
+  /** Progress has been stored, perhaps with an event. */
+  readonly onStored?: () => void;
+  /** A provider does not take compensations any more, or does again. */
+  readonly onDown?: (step: StepName, down: boolean) => void;
+  /** Something that will be tried again, for the log. */
+  readonly onFault?: OnFault;
+  /** From 0 to 1, for the jitter. */
+  readonly random?: () => number;
+  readonly clock?: Clock;
+}
+
+/** What one provider's compensations share with each other and with no other provider's. */
+interface Bulkhead {
+  readonly firstTries: Capacity;
+  readonly health: EndpointHealth;
+  readonly queue: RetryQueue<Compensation>;
+}
+
+/**
+ * Takes back what failed orders did (the compensations of a saga), outside their cancel scopes: a cancel that stopped
+ * the order must not stop its refund. Each is tried at once, all steps of an order side by side; what is not done then is a row of the
+ * journal, tried when it is due until it is done, across restarts. A provider that hangs keeps no other's waiting. Main thread only.
+ */
+export class Compensator {
+  readonly #options: CompensatorOptions;
+  readonly #clock: Clock;
+  readonly #pace: Pace;
+  readonly #bulkheads: Readonly<Record<StepName, Bulkhead>>;
+  readonly #stop = new CancelScope();
+  readonly #active = new Set<Promise<void>>();
+
+  constructor(options: CompensatorOptions) {
+    this.#options = options;
+    this.#clock = options.clock ?? SYSTEM_CLOCK;
+    this.#pace = new Pace(RETRIES_A_SECOND, this.#clock);
+    this.#bulkheads = { payment: this.#bulkhead("payment"), vendor: this.#bulkhead("vendor"), courier: this.#bulkhead("courier") };
+  }
+
+  /** Goes on with whatever the journal has as not done. Once. */
+  start(): void {
+    for (const step of STEPS) this.#bulkheads[step].queue.start();
+  }
+
+  /** Calls under way. */
+  get inFlight(): number {
+    return STEPS.reduce((sum, step) => sum + this.#bulkheads[step].health.inFlight, 0);
+  }
+
+  /** Tries each of these steps of a failed attempt once. */
+  begin(input: StepInput, steps: readonly StepName[]): Compensating {
+    const compensating = new Compensating(steps, {
+      timeoutMs: this.#options.timeoutMs,
+      random: this.#options.random ?? Math.random,
+      firstTry: (step, begins) => this.#firstTry(step, input, begins),
+      record: (step, tried) => void this.#keep(this.#recordFirst(step, input, tried)),
+      due: (step) => this.#bulkheads[step].queue.notify(),
+    });
+    void this.#keep(compensating.firstTries);
+    return compensating;
+  }
+
+  /** An operator's retry: now, whatever the provider's health. Resolves when the try has ended and is written down. Rejects after `stop`. */
+  tryNow(compensation: Compensation): Promise<void> {
+    return this.#bulkheads[compensation.step].queue.attemptNow(compensation);
+  }
+
+  /** Somebody else has dealt with it: it is not tried any more, unless a try is under way. */
+  forget({ step, id }: Pick<Compensation, "id" | "step">): void {
+    this.#bulkheads[step].queue.forget(id);
+  }
+
+  /** Stops trying; what is not done stays in the journal. Resolves when no call is under way any more. */
+  async stop(): Promise<void> {
+    this.#stop.cancel("shutdown");
+    this.#pace.close();
+    for (const step of STEPS) this.#bulkheads[step].health.close();
+    await Promise.all(STEPS.map((step) => this.#bulkheads[step].queue.stop()));
+    while (this.#active.size > 0) await Promise.all(this.#active);
+  }
+
+  #bulkhead(step: StepName): Bulkhead {
+    const { journal, onDown, onFault, random } = this.#options;
+    const common = { clock: this.#clock, ...(random !== undefined && { random }) };
+    const health = new EndpointHealth({ ...common, maxInFlight: FIRST_TRIES + RETRIES, onDown: (down) => onDown?.(step, down) });
+    const queue = new RetryQueue<Compensation>({
+      ...common,
+      idOf: ({ id }) => id,
+      due: (nowMs, limit) => journal.dueCompensations(step, nowMs, limit),
+      attempt: (compensation) => this.#retry(compensation),
+      health,
+      maxInFlight: RETRIES,
+      pace: this.#pace,
+      ...(onFault !== undefined && { onFault }),
+    });
+    return { firstTries: new Capacity(FIRST_TRIES), health, queue };
+  }
+
+  /** Undefined when it came to no call: the provider is down, its bulkhead full for too long, or the process stops. */
+  async #firstTry(step: StepName, input: StepInput, begins: () => boolean): Promise<Tried | undefined> {
+    const { firstTries, health } = this.#bulkheads[step];
+    if (health.down) return undefined;
+    const line = new CancelScope();
+    const leaveLine = line.cancelAfter(LINE_MS);
+    try {
+      using _permit = await firstTries.acquire(line);
+      if (this.#stop.cause !== undefined || !begins()) return undefined;
+      return await this.#call(step, input, 0);
+    } catch (error) {
+      if (!(error instanceof Canceled)) this.#options.onFault?.("a compensation could not be tried", error, { order_id: input.orderId });
+      return undefined;
+    } finally {
+      leaveLine();
+    }
+  }
+
+  /** A queue sees by itself what becomes of its own tries, but not of this one, which it has not made. */
+  async #recordFirst(step: StepName, { orderId, attempt }: StepInput, tried: Tried): Promise<void> {
+    await this.#record({ orderId, attempt, step, tries: 0 }, tried);
+    if (!tried.done) this.#bulkheads[step].queue.notify();
+  }
+
+  async #retry(compensation: Compensation): Promise<void> {
+    const { orderId, amount, attempt, step, tries } = compensation;
+    // The order's own trace ended with the process that ran it, or long ago.
+    const tried = await this.#call(step, { orderId, amount, attempt, traceparent: newTraceparent() }, tries);
+    if (tried !== undefined) await this.#record(compensation, tried);
+  }
+
+  /** Undefined when a stop has cut it off. Throws when the runner has no room. */
+  async #call(step: StepName, input: StepInput, triesBefore: number): Promise<Tried | undefined> {
+    const { health } = this.#bulkheads[step];
+    const { timeoutMs, runner, onTried } = this.#options;
+    const epoch = health.begin();
+    let verdict: EndpointOutcome;
+    try {
+      const scope = new CancelScope();
+      const run = runner.open(scope);
+      const stopTimer = scope.cancelAfter(timeoutMs);
+      const following = scope.follow(this.#stop);
+      const { outcome } = await run.run({ name: step, action: "undo", computes: false, repeatable: true }, input);
+      run.close();
+      stopTimer();
+      following.leave();
+      verdict = verdictOn(outcome, triesBefore);
+      const tried = triedOf(outcome, timeoutMs);
+      if (tried !== undefined) onTried?.(step, tried.done);
+      return tried;
+    } finally {
+      health.end(epoch, verdict);
+    }
+  }
+
+  /** Until it is stored, or the process stops: the next start tries it again then, which is harmless, and forgetting it is not. */
+  async #record({ orderId, attempt, step, tries }: Omit<Compensation, "id" | "amount">, { done, lastAnswer }: Tried): Promise<void> {
+    const { journal, onStored, onFault, random = Math.random } = this.#options;
+    for (let failures = 0; ; failures++) {
+      const nowMs = this.#clock.nowMs();
+      const nextTry = done ? {} : { nextTryMs: nowMs + backoffMs(tries + 1, COMPENSATION_BACKOFF, random) };
+      try {
+        await journal.compensationTried({ orderId, attempt, step, ...nextTry, ...(lastAnswer !== undefined && { lastAnswer }), nowMs });
+        if (done) onStored?.();
+        return;
+      } catch (error) {
+        if (!(error instanceof JournalUnavailable)) throw error;
+        if (failures === 0) onFault?.("a compensation is not written down yet", error, { order_id: orderId, step });
+      }
+      if (!(await pause(backoffMs(failures + 1, PROBE_BACKOFF, random), this.#stop))) return;
+    }
+  }
+
+  #keep(work: Promise<void>): Promise<void> {
+    const kept = work
+      .catch((error: unknown) => this.#options.onFault?.("compensating failed unexpectedly", error))
+      .finally(() => this.#active.delete(kept));
+    this.#active.add(kept);
+    return kept;
+  }
+}
+
+function triedOf(outcome: StepOutcome, timeoutMs: number): Tried | undefined {
+  switch (outcome.status) {
+    case "ok":
+      return { done: true };
+    case "failed":
+      return { done: false, lastAnswer: outcome.answer ?? outcome.kind };
+    case "lost":
+      return { done: false, lastAnswer: "its thread was lost" };
+    case "canceled":
+      return outcome.cause === "deadline" ? { done: false, lastAnswer: `no answer in ${timeoutMs} ms` } : undefined;
+  }
+}
+
+/** What a try says about its provider. */
+function verdictOn(outcome: StepOutcome, triesBefore: number): EndpointOutcome {
+  if (outcome.status === "ok") return "ok";
+  if (outcome.status === "lost" || (outcome.status === "canceled" && outcome.cause !== "deadline")) return undefined;
+  const answer = outcome.status === "failed" ? outcome.answer : undefined;
+  const overloaded = answer === "HTTP 429";
+  // Refused before and again: a few that a provider never takes must not make it look down.
+  if (triesBefore > 0 && !overloaded && answer?.startsWith("HTTP 4")) return undefined;
+  return { counts: true, overloaded, pauseMs: 0 };
+}

@@ -1,0 +1,110 @@
+import type { ErrorKind } from "./error-kind.ts";
+import type { CompensationStatus } from "./order-journal.ts";
+import type { StepName } from "./step.ts";
+
+/** Where the next page goes on: what the page before gave. Means something to the journal only, and only for the same list. */
+export type Cursor = readonly (number | string)[];
+
+/** `next` is absent on the last page. A page may have fewer items than asked for, even none, and still have a next one. */
+export interface Page<Item> {
+  readonly items: readonly Item[];
+  readonly next?: Cursor;
+}
+
+/** What operators ask of the journal, and what they may change. Writes resolve when durable. */
+export interface OperatorJournal {
+  /**
+   * Orders by their latest attempt, newest first: those that run, then by when they ended. Times are wall clock, `until` excluded. None is
+   * left out that was there when the first page was read; one that changes while pages are read may come a second time.
+   */
+  orders(filter: OrderFilter, cursor: Cursor | undefined, limit: number): Promise<Page<OrderSummary>>;
+  /** Oldest first. */
+  compensations(status: CompensationStatus, cursor: Cursor | undefined, limit: number): Promise<Page<CompensationRow>>;
+  compensation(id: number): Promise<CompensationRow | undefined>;
+  /** Dealt with by hand: it is not tried again. Returns its row, undefined where there is none, and leaves one that is not pending as it is. */
+  settleCompensation(id: number, note: string, nowMs: number): Promise<CompensationRow | undefined>;
+  /** Events that were given up, oldest first. */
+  deadLetters(cursor: Cursor | undefined, limit: number): Promise<Page<DeadLetter>>;
+  /** Puts an event back into the outbox, behind all others of its order, with its whole time before it. False where there is no such. */
+  redeliver(seq: number, nowMs: number): Promise<boolean>;
+  /** What waits, and for how long. */
+  backlog(): Promise<Backlog>;
+  /**
+   * Copies the journal as it is at this moment to a new file, while it runs. Rejects with `BackupExists`, and with `JournalUnavailable` when it
+   * cannot be written; then nothing is left of it.
+   */
+  backup(file: string): Promise<BackupDone>;
+}
+
+/** A file of that name is there already. */
+export class BackupExists extends Error {}
+
+export interface OrderFilter {
+  readonly status?: OrderStatus;
+  /** Ended, or while it runs accepted, at this moment or later. */
+  readonly sinceMs?: number;
+  readonly untilMs?: number;
+}
+
+/** `compensating`: failed, and something of it is not undone yet. */
+export const ORDER_STATUSES = ["running", "ok", "error", "compensating"] as const;
+
+export type OrderStatus = (typeof ORDER_STATUSES)[number];
+
+export interface OrderSummary {
+  readonly orderId: string;
+  readonly attempt: number;
+  readonly amount: number;
+  readonly status: OrderStatus;
+  readonly error?: ErrorKind;
+  readonly acceptedMs: number;
+  readonly endedMs?: number;
+}
+
+export interface CompensationRow {
+  readonly id: number;
+  readonly orderId: string;
+  readonly attempt: number;
+  readonly step: StepName;
+  readonly amount: number;
+  readonly status: CompensationStatus;
+  /** When its attempt failed. */
+  readonly sinceMs: number;
+  readonly tries: number;
+  /** While it is pending. */
+  readonly nextTryMs?: number;
+  readonly lastAnswer?: string;
+  /** When it was done or settled. */
+  readonly endedMs?: number;
+  readonly note?: string;
+}
+
+export interface DeadLetter {
+  readonly seq: number;
+  readonly id: string;
+  readonly orderId: string;
+  readonly payload: string;
+  readonly createdMs: number;
+  readonly givenUpMs: number;
+  readonly reason: string;
+}
+
+/** What waits in the journal. Times are wall clock, of the oldest; absent where nothing waits. */
+export interface Backlog {
+  readonly compensations: Readonly<Record<StepName, Waiting>>;
+  readonly events: Waiting;
+  readonly deadLetters: number;
+  /** Size of the database and its log, bytes. */
+  readonly bytes: number;
+}
+
+export interface Waiting {
+  readonly count: number;
+  readonly sinceMs?: number;
+}
+
+export interface BackupDone {
+  readonly file: string;
+  readonly bytes: number;
+  readonly durationMs: number;
+}

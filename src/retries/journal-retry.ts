@@ -1,0 +1,61 @@
+import { Canceled } from "../concurrency/cancel-cause.ts";
+import type { CancelScope } from "../concurrency/cancel-scope.ts";
+import { backoffMs, PROBE_BACKOFF } from "./backoff.ts";
+import type { Clock } from "./clock.ts";
+
+export interface JournalRetryOptions {
+  /** Ends every wait. */
+  readonly scope: CancelScope;
+  readonly clock: Clock;
+  /** 0 to 1, for the jitter of pauses. */
+  readonly random?: () => number;
+  /** Calls have begun to fail: once until `onWorking`. */
+  readonly onStalled: (error: unknown) => void;
+  /** None of them fails any more. */
+  readonly onWorking: () => void;
+}
+
+/**
+ * Repeats calls of the journal until they work, for who must not go on without: what a call to the outside has come to is
+ * known to nobody but the try that waits here. Main thread only.
+ */
+export class JournalRetry {
+  readonly #options: JournalRetryOptions;
+  #stalled = 0;
+
+  constructor(options: JournalRetryOptions) {
+    this.#options = options;
+  }
+
+  /** Resolves with what the call came to. Rejects with `Canceled` once the scope is canceled; even then the call is tried once. */
+  async run<T>(call: () => Promise<T>): Promise<T> {
+    const { scope, random = Math.random, onStalled, onWorking } = this.#options;
+    for (let failures = 0; ; ) {
+      try {
+        const value = await call();
+        if (failures > 0 && --this.#stalled === 0) onWorking();
+        return value;
+      } catch (error) {
+        failures++;
+        if (failures === 1 && ++this.#stalled === 1) onStalled(error);
+        await this.#pause(backoffMs(failures, PROBE_BACKOFF, random));
+        if (scope.cause !== undefined) throw new Canceled(scope.cause);
+      }
+    }
+  }
+
+  /** Ends early with the scope. */
+  #pause(pauseMs: number): Promise<void> {
+    const { scope, clock } = this.#options;
+    return new Promise((resolve) => {
+      const stopTimer = clock.after(pauseMs, () => {
+        subscription.leave();
+        resolve();
+      });
+      const subscription = scope.onCancel(() => {
+        stopTimer();
+        resolve();
+      });
+    });
+  }
+}

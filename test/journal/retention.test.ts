@@ -1,0 +1,195 @@
+import { statSync } from "node:fs";
+import { DatabaseSync } from "node:sqlite";
+import { describe, expect, test } from "vitest";
+import { housekeeping } from "../../src/journal/housekeeping.ts";
+import type { Cursor } from "../../src/orders/operator-journal.ts";
+import { JournalUnavailable } from "../../src/orders/order-journal.ts";
+import { eventually } from "../support/eventually.ts";
+import { answerTo, DAY_MS, done, JournalFixture, keyOf, NOW, pending } from "./journal-fixture.ts";
+
+const LATER = NOW + 1_000;
+
+async function retireAll(at: JournalFixture, beforeMs: number, limit = 100): Promise<number> {
+  let batches = 0;
+  for (let next: Cursor | null = []; next !== null; batches++) next = await at.journal.retire(beforeMs, next, limit);
+  return batches;
+}
+
+describe.each(["file", "memory"] as const)("retention, journal in a %s", (kind) => {
+  test("a placed order stays a placed order, with its answer, for good", async () => {
+    await using at = await JournalFixture.open(kind);
+    await at.run("a", { error: "timeout", compensations: [done("payment")] });
+    await at.run("a");
+    await retireAll(at, LATER);
+    expect(await at.accept("a")).toEqual({ type: "replayed", answer: answerTo("a") });
+    expect(await at.accept("a", 101)).toEqual({ type: "conflict" });
+    expect(await at.journal.find("a")).toMatchObject({ attemptsTotal: 2, latest: { attempt: 2 }, attempts: [{ attempt: 2 }] });
+  });
+
+  test("a failed one goes with its compensations, its number is not given again", async () => {
+    await using at = await JournalFixture.open(kind);
+    await at.run("a", { error: "timeout", compensations: [done("payment")] });
+    await at.run("a", { error: "timeout" });
+    await retireAll(at, LATER);
+    expect(await at.journal.find("a")).toBeUndefined();
+    expect(await at.journal.compensations("done", undefined, 10)).toEqual({ items: [] });
+    expect(await at.accept("a", 7)).toEqual({ type: "accepted", attempt: 3 });
+    await at.finish("a", { attempt: 3, error: "timeout" });
+    await retireAll(at, LATER);
+    expect(await at.accept("a", 7)).toEqual({ type: "accepted", attempt: 4 });
+  });
+
+  test("one that ended at the time or later stays, as does one that runs", async () => {
+    await using at = await JournalFixture.open(kind);
+    await at.run("old", { error: "timeout", nowMs: NOW });
+    await at.run("young", { error: "timeout", nowMs: NOW + 1 });
+    await at.accept("runs", 1, undefined, NOW - 5);
+    await retireAll(at, NOW + 1);
+    expect(await at.journal.find("old")).toBeUndefined();
+    expect(await at.journal.find("young")).toBeDefined();
+    expect(await at.accept("runs", 1)).toEqual({ type: "running", orderId: "runs", attempt: 1 });
+  });
+
+  test("one of which something is not undone stays until it is, and later attempts keep their numbers meanwhile", async () => {
+    await using at = await JournalFixture.open(kind);
+    await at.run("a", { error: "timeout", compensations: [done("vendor"), pending("payment")] });
+    await at.run("a", { error: "timeout", compensations: [done("payment")] });
+    await at.run("a", { error: "timeout" });
+    await retireAll(at, LATER);
+    expect(await at.journal.find("a")).toMatchObject({ attemptsTotal: 3, latest: { attempt: 1 }, attempts: [{ attempt: 1 }] });
+    expect(await at.journal.dueCompensations("payment", NOW, 10)).toMatchObject({ items: [{ orderId: "a", attempt: 1 }] });
+
+    // A provider would answer a second attempt 2 with what it did for the first.
+    expect(await at.accept("a")).toEqual({ type: "accepted", attempt: 4 });
+    await at.finish("a", { attempt: 4, error: "timeout", nowMs: LATER });
+    await at.journal.compensationTried({ orderId: "a", attempt: 1, step: "payment", nowMs: NOW });
+    await retireAll(at, LATER);
+    expect(await at.journal.find("a")).toMatchObject({ attemptsTotal: 4, attempts: [{ attempt: 4 }] });
+    await retireAll(at, LATER + 1);
+    expect(await at.journal.find("a")).toBeUndefined();
+    expect(await at.accept("a")).toEqual({ type: "accepted", attempt: 5 });
+  });
+
+  test("the number of a later attempt outlives that of an older one that goes after it", async () => {
+    await using at = await JournalFixture.open(kind);
+    await at.run("a", { error: "timeout", compensations: [pending("payment")] });
+    await at.run("a", { error: "timeout" });
+    await retireAll(at, LATER);
+    await at.journal.compensationTried({ orderId: "a", attempt: 1, step: "payment", nowMs: NOW });
+    await retireAll(at, LATER);
+    expect(await at.journal.find("a")).toBeUndefined();
+    expect(await at.accept("a")).toEqual({ type: "accepted", attempt: 3 });
+  });
+
+  test("an attempt that runs while those before it go is the last one all the same, after a crash too", async () => {
+    await using at = await JournalFixture.open(kind);
+    await at.run("a", { error: "timeout" });
+    await at.accept("a");
+    await retireAll(at, LATER);
+    expect(await at.journal.closeInterrupted(10, NOW)).toBe(1);
+    expect(await at.accept("a")).toEqual({ type: "accepted", attempt: 3 });
+  });
+
+  test("goes in batches that look at so many attempts each, those that stay included", async () => {
+    await using at = await JournalFixture.open(kind);
+    const ids = Array.from({ length: 25 }, (_, n) => `o${n}`);
+    // All of one millisecond.
+    await Promise.all(ids.map((id, n) => at.run(id, { error: "timeout", compensations: n % 2 === 0 ? [pending("payment")] : [] })));
+    expect(await retireAll(at, LATER, 10)).toBe(3);
+    const found = await Promise.all(ids.map(async (id) => (await at.journal.find(id)) !== undefined));
+    expect(found).toEqual(ids.map((_, n) => n % 2 === 0));
+    expect(await retireAll(at, LATER, 10)).toBe(2);
+  });
+
+  test("dead letters go by when they were given up, in batches", async () => {
+    await using at = await JournalFixture.open(kind, { events: true });
+    for (let n = 0; n < 5; n++) await at.run(`o${n}`);
+    for (const [n, { seq }] of (await at.journal.dueEvents(NOW, 10)).items.entries()) await at.journal.giveUpEvent(seq, "410", NOW + n);
+    expect(await at.journal.expireDeadLetters(NOW, 10)).toBe(0);
+    expect(await at.journal.expireDeadLetters(NOW + 3, 2)).toBe(2);
+    expect(await at.journal.expireDeadLetters(NOW + 3, 2)).toBe(1);
+    expect(await at.journal.expireDeadLetters(NOW + 3, 2)).toBe(0);
+    expect((await at.journal.deadLetters(undefined, 10)).items.map(({ orderId }) => orderId)).toEqual(["o3", "o4"]);
+  });
+});
+
+test("the file becomes shorter while it is open and nothing else is written", async () => {
+  await using at = await JournalFixture.open("file");
+  await at.journal.close();
+  const db = new DatabaseSync(at.file);
+  // Ten thousand pages and more: what is given back has to lead to a checkpoint, or all of it stays in the log.
+  db.exec(`
+    WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 6000)
+    INSERT INTO attempts (order_id, attempt, amount, accepted_ms, ended_ms, error, interrupted, answer)
+    SELECT 'o' || i, 1, 1, ${NOW}, ${NOW}, 'timeout', 0, hex(zeroblob(3500)) FROM n
+  `);
+  db.close();
+  await at.restart();
+  const before = statSync(at.file).size;
+  expect(before).toBeGreaterThan(40_000_000);
+  await retireAll(at, LATER, 500);
+  expect(at.query("SELECT count(*) AS n FROM attempts")).toEqual([{ n: 0 }]);
+  expect(statSync(at.file).size).toBeGreaterThanOrEqual(before);
+  while ((await at.journal.shrink(500)) > 0);
+  expect(at.query("PRAGMA freelist_count")).toEqual([{ freelist_count: 0 }]);
+  expect(statSync(at.file).size).toBeLessThan(before / 2);
+  expect(await at.journal.shrink(500)).toBe(0);
+});
+
+describe("housekeeping", () => {
+  const failed = { error: "timeout", compensations: [done("payment")] } as const;
+
+  test.each([2, undefined])("with RETENTION_DAYS=%s", async (retentionDays) => {
+    await using at = await JournalFixture.open("file");
+    const nowMs = Date.now();
+    const oldMs = nowMs - 3 * DAY_MS;
+    await Promise.all(Array.from({ length: 900 }, (_, n) => at.run(`o${n}`, { ...failed, nowMs: oldMs })));
+    await at.run("placed", { nowMs: oldMs });
+    await at.run("young", { ...failed, nowMs: nowMs - DAY_MS });
+    await Promise.all(Array.from({ length: 450 }, (_, n) => at.accept("runs", 1, keyOf(`k${n}`, "body", nowMs - 1), oldMs)));
+    await at.accept("runs", 1, keyOf("fresh", "body", nowMs + DAY_MS), oldMs);
+    const faults: unknown[] = [];
+    const keeping = housekeeping({
+      journal: at.journal,
+      everyMs: 1,
+      onFault: (message, error) => faults.push(message, error),
+      ...(retentionDays !== undefined && { retentionDays }),
+    });
+    keeping.start();
+    const count = (table: string) => at.query(`SELECT count(*) AS n FROM ${table}`)[0]?.n;
+    await eventually("a round", () => count("idempotency_keys") === 1 && (retentionDays === undefined || count("attempts") === 2));
+    await keeping.stop();
+    expect(faults).toEqual([]);
+    expect(count("attempts")).toBe(retentionDays === undefined ? 902 : 2);
+    expect(await at.journal.find("placed")).toBeDefined();
+    expect(await at.journal.find("young")).toBeDefined();
+  });
+
+  test("stops between two batches, and goes on after one that could not be written", async () => {
+    let calls = 0;
+    const seen: string[] = [];
+    const stopping = Promise.withResolvers<Promise<void>>();
+    const journal = {
+      async expireKeys() {
+        calls++;
+        if (calls === 1) throw new JournalUnavailable("the disk is full");
+        // In the middle of a round, of which this batch is not the last.
+        if (calls === 3) stopping.resolve(keeping.stop());
+        return 200;
+      },
+      retire: () => Promise.reject(new Error("not any more")),
+      expireDeadLetters: () => Promise.reject(new Error("not any more")),
+      shrink: () => Promise.reject(new Error("not any more")),
+    };
+    const keeping = housekeeping({
+      journal,
+      retentionDays: 1,
+      everyMs: 1,
+      onFault: (_message, error) => seen.push((error as Error).message),
+    });
+    keeping.start();
+    await await stopping.promise;
+    expect(calls).toBe(3);
+    expect(seen).toEqual(["the disk is full"]);
+  });
+});

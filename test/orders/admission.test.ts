@@ -1,0 +1,94 @@
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { eventually } from "../support/eventually.ts";
+import { orderOf, postOrder } from "../support/http-client.ts";
+import { RawConnection } from "../support/raw-connection.ts";
+import { startService, type TestService } from "../support/service.ts";
+
+const LIMIT = 5;
+const FOR_EVER_MS = 300_000;
+const HOT = orderOf("hot", FOR_EVER_MS);
+// Half of the requests come pipelined on one connection, half on connections of their own.
+const HALF = 115;
+
+let running: TestService;
+
+beforeEach(async () => {
+  running = await startService({ MAX_IN_FLIGHT: String(LIMIT), ORDER_TIMEOUT_MS: String(FOR_EVER_MS) });
+});
+afterEach(() => running.stop());
+
+const inFlight = () => running.service.desk.inFlight;
+const stepsStarted = () => running.service.runtime.totals().started;
+
+function pipelined(order: object, count: number): string {
+  const body = JSON.stringify(order);
+  return `POST /order HTTP/1.1\r\nHost: localhost\r\nContent-Length: ${body.length}\r\n\r\n${body}`.repeat(count);
+}
+
+/** So many requests that stay until they are told to go. */
+function clients(count: number) {
+  const gone = new AbortController();
+  const answers = Array.from({ length: count }, () => postOrder(running.port, HOT, { signal: gone.signal }).catch(() => undefined));
+  return { answers, hangUp: () => gone.abort() };
+}
+
+/** Everything that the requests held is free again, exactly. */
+async function expectAllPlacesBack(): Promise<void> {
+  await eventually("the places back", () => inFlight() === 0);
+  const answers = await Promise.all(
+    Array.from({ length: LIMIT }, (_, n) => postOrder(running.port, orderOf(`after-${stepsStarted()}-${n}`, 0))),
+  );
+  expect(answers.map(({ status }) => status)).toEqual(Array(LIMIT).fill(200));
+  expect(inFlight()).toBe(0);
+  const { running: steps, started, finished } = running.service.runtime.totals();
+  expect([steps, started - finished]).toEqual([0, 0]);
+  expect(running.service.runtime.books()).toMatchObject({ slots: 0, unsettled: 0 });
+}
+
+test("requests that wait for another's answer count: 230 for one id and a limit of 5, the first ones pipelined", async () => {
+  using pipe = await RawConnection.open(running.port);
+  await pipe.write(pipelined(HOT, HALF));
+  await eventually("the limit", () => inFlight() === LIMIT);
+  const { answers } = clients(HALF);
+  for (const answer of await Promise.all(answers)) {
+    expect(answer).toMatchObject({ status: 503, json: { error: { kind: "overloaded" } } });
+    expect(answer?.headers["retry-after"]).toMatch(/^[1-9]/);
+  }
+  expect(inFlight()).toBe(LIMIT);
+  await eventually("its steps", () => stepsStarted() === 3);
+  pipe.socket.destroy();
+  await expectAllPlacesBack();
+});
+
+test("requests that wait for another's answer count: 230 for one id and a limit of 5, the last ones pipelined", async () => {
+  const { answers, hangUp } = clients(HALF);
+  const refused: number[] = [];
+  for (const answer of answers) void answer.then((received) => received !== undefined && refused.push(received.status));
+  await eventually("the refusals", () => refused.length === HALF - LIMIT);
+  using pipe = await RawConnection.open(running.port);
+  await pipe.write(pipelined(HOT, HALF));
+  const text = await eventually(
+    "all answers",
+    () => pipe.received,
+    (received) => received.split('"overloaded"').length > HALF,
+  );
+  expect(text.match(/HTTP\/1\.1 503 /g)).toHaveLength(HALF);
+  expect(refused).toEqual(Array(HALF - LIMIT).fill(503));
+  expect(inFlight()).toBe(LIMIT);
+  expect(stepsStarted()).toBe(3);
+  hangUp();
+  await expectAllPlacesBack();
+});
+
+test("a place of one that waits is free as soon as it has left, and the order runs on for the others", async () => {
+  const first = clients(1);
+  await eventually("the order to run", () => stepsStarted() === 3);
+  const others = clients(LIMIT - 1);
+  await eventually("the limit", () => inFlight() === LIMIT);
+  others.hangUp();
+  await eventually("their places back", () => inFlight() === 1);
+  expect(await postOrder(running.port, orderOf("another", 0))).toMatchObject({ status: 200 });
+  expect(running.service.runtime.totals().running).toBe(3);
+  first.hangUp();
+  await expectAllPlacesBack();
+});

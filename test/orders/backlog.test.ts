@@ -1,0 +1,109 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { fillJournal } from "../../load/long-run/filled-journal.ts";
+import { startStandIn } from "../../load/stand-in/stand-in.ts";
+import { SqliteJournal } from "../../src/journal/sqlite-journal.ts";
+import { STEPS } from "../../src/orders/step.ts";
+import { timers } from "../leaks/timers.ts";
+import { eventually } from "../support/eventually.ts";
+import { orderOf, postOrder, send } from "../support/http-client.ts";
+import { startService } from "../support/service.ts";
+
+const ORDERS = 6_700;
+const EVENTS = 5_000;
+// Rows tried at one time, for each provider and for events.
+const RETRIES = 32;
+const DELIVERIES = 16;
+// Far less than the backlog, and more than any page has to be.
+const PAGE = 512;
+
+let directory: string;
+let receiver: Server;
+let deliver: (() => boolean) | undefined;
+const delivered = new Set<string>();
+const pages: number[] = [];
+
+beforeEach(async () => {
+  directory = mkdtempSync(join(tmpdir(), "backlog-"));
+  await fillJournal(join(directory, "orders.db"), { pendingOrders: ORDERS, events: EVENTS });
+  writeFileSync(join(directory, "secret"), `whsec_${Buffer.alloc(32, 7).toString("base64")}\n`);
+  receiver = createServer((request, response) => {
+    if (deliver?.() === false) return;
+    delivered.add(String(request.headers["webhook-id"]));
+    request.resume().on("end", () => response.writeHead(204).end());
+  });
+  await new Promise<void>((resolve) => receiver.listen(0, "127.0.0.1", resolve));
+  delivered.clear();
+  pages.length = 0;
+  for (const read of ["dueCompensations", "dueEvents"] as const) {
+    const original = SqliteJournal.prototype[read] as (...args: unknown[]) => Promise<{ items: readonly unknown[] }>;
+    vi.spyOn(SqliteJournal.prototype, read).mockImplementation(async function (this: SqliteJournal, ...args: unknown[]) {
+      const page = await original.apply(this, args);
+      pages.push(page.items.length);
+      return page as never;
+    });
+  }
+});
+
+afterEach(async () => {
+  vi.restoreAllMocks();
+  receiver.closeAllConnections();
+  await new Promise((resolve) => receiver.close(resolve));
+  rmSync(directory, { recursive: true, force: true });
+});
+
+const settings = () => ({
+  JOURNAL: join(directory, "orders.db"),
+  WEBHOOK_URL: `http://127.0.0.1:${(receiver.address() as AddressInfo).port}/`,
+  WEBHOOK_SECRET_FILE: join(directory, "secret"),
+});
+
+test("a start with 20 000 compensations and 5000 events that nobody takes: ready at once, and nothing in memory for what waits", async () => {
+  deliver = () => false;
+  const standIn = await startStandIn({ rates: { undo: { hang: 1 } } });
+  const timersBefore = timers();
+  const urls = { PAYMENT_URL: standIn.url, VENDOR_URL: standIn.url, COURIER_URL: standIn.url };
+  const running = await startService({ ...settings(), ...urls, COMPENSATION_TIMEOUT_MS: "300000" });
+  try {
+    expect(await send(running.port, { path: "/readyz" })).toMatchObject({ status: 200 });
+    const { service } = running;
+    await eventually("as many tries as there may be", () => service.compensator.inFlight === STEPS.length * RETRIES);
+    expect(await postOrder(running.port, { order_id: "new", amount: 1 })).toMatchObject({ status: 200 });
+    const { compensations, events } = await service.journal.backlog();
+    expect(STEPS.map((step) => compensations[step].count)).toEqual(STEPS.map(() => ORDERS));
+    expect(events.count).toBe(EVENTS + 1);
+    // A deadline for each try, and a few of the service's own.
+    expect(timers() - timersBefore).toBeLessThan(2 * (STEPS.length * RETRIES + DELIVERIES) + 50);
+    expect(Math.max(...pages)).toBeLessThanOrEqual(PAGE);
+    expect(pages.reduce((sum, rows) => sum + rows, 0)).toBeLessThan((STEPS.length + 1) * 2 * PAGE);
+    expect(service.runtime.books().slots).toBe(STEPS.length * RETRIES);
+  } finally {
+    await running.stop();
+    await standIn.close();
+  }
+});
+
+test("a start with 20 000 compensations and 5000 events works all of it off, in small pages, while orders run", async () => {
+  deliver = undefined;
+  await using running = await startService(settings());
+  expect(await send(running.port, { path: "/readyz" })).toMatchObject({ status: 200 });
+  const { journal, compensator, runtime } = running.service;
+  let placed = 0;
+  const waiting = async () => {
+    const { compensations, events } = await journal.backlog();
+    return { compensations: STEPS.reduce((sum, step) => sum + compensations[step].count, 0), events: events.count };
+  };
+  while ((await waiting()).compensations > 0) {
+    expect(await postOrder(running.port, orderOf(`new-${placed++}`, 1))).toMatchObject({ status: 200 });
+  }
+  expect(placed).toBeGreaterThan(0);
+  await eventually("the events", waiting, ({ events }) => events === 0, 100_000);
+  // Those that waited, one for each order that is compensated now, and one for each that was placed meanwhile.
+  expect(delivered.size).toBe(EVENTS + ORDERS + placed);
+  expect(Math.max(...pages)).toBeLessThanOrEqual(PAGE);
+  expect([compensator.inFlight, runtime.books().slots]).toEqual([0, 0]);
+}, 120_000);

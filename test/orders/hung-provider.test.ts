@@ -1,0 +1,72 @@
+import { expect, test } from "vitest";
+import { balance } from "../../load/stand-in/balance.ts";
+import { eventually } from "../support/eventually.ts";
+import { postOrder, type Received } from "../support/http-client.ts";
+import { startWithProviders } from "./providers.ts";
+
+const FOR_EVER_MS = 300_000;
+const ORDERS = 160;
+const AT_A_TIME = 40;
+// Calls of one provider's compensations at one time: first tries and retries.
+const BULKHEAD = 64 + 32;
+
+test.each([
+  ["none of its calls ever ends", 120_000],
+  ["its calls time out, so it counts as down", 300],
+])(
+  "refunds do not starve behind a vendor that hangs: %s",
+  async (_, compensationTimeoutMs) => {
+    let hangs = true;
+    await using rig = await startWithProviders(
+      { ORDER_TIMEOUT_MS: "1000", COMPENSATION_TIMEOUT_MS: String(compensationTimeoutMs), COURIER_CAPACITY: "128" },
+      { mannerOf: ({ step }) => (hangs && step === "vendor" ? { type: "answer", slowMs: FOR_EVER_MS } : undefined) },
+    );
+    const { compensator, journal, runtime } = rig.running.service;
+    const counts = () => rig.standIn.ledger.snapshot().counts;
+    let peak = 0;
+
+    const answers: Received[] = [];
+    let next = 0;
+    const client = async () => {
+      while (next < ORDERS) {
+        answers.push(await postOrder(rig.port, { order_id: `o-${next++}`, amount: 5 }));
+        peak = Math.max(peak, compensator.inFlight);
+      }
+    };
+    await Promise.all(Array.from({ length: AT_A_TIME }, client));
+    const atTheEnd = counts();
+
+    // While it lasted, refunds kept up with the orders that failed: most were done before the answer, and at most the last ones are missing.
+    expect(answers.map(({ status }) => status)).toEqual(Array(ORDERS).fill(504));
+    const paid = answers.map(({ json }) => json.steps[0]).filter(({ status }) => status === "ok");
+    expect(paid.length).toBeGreaterThan(ORDERS / 2);
+    expect(paid.filter(({ compensation }) => compensation === "done").length).toBeGreaterThan(0.5 * paid.length);
+    expect(atTheEnd.refunds).toBeGreaterThan(0.75 * atTheEnd.charges);
+    expect(atTheEnd.cancellations).toBe(0);
+    await eventually("the rest of the refunds", () => counts().refunds === counts().charges && counts().releases === counts().assignments);
+
+    // The vendor's wait in the journal and not in memory.
+    await eventually("all that wait to be rows", async () => {
+      const { compensations } = await journal.backlog();
+      return compensations.vendor.count === ORDERS && compensations.payment.count === 0 && compensations.courier.count === 0;
+    });
+    expect(peak).toBeGreaterThan(0);
+    expect(peak).toBeLessThanOrEqual(3 * BULKHEAD);
+    expect(compensator.inFlight).toBeLessThanOrEqual(BULKHEAD);
+    expect(runtime.books().slots).toBe(compensator.inFlight);
+
+    // It is back: whoever waits for an answer is told that there will be none.
+    hangs = false;
+    await rig.standIn.down(50, "reset");
+    await eventually(
+      "all of it to be undone",
+      async () => (await journal.backlog()).compensations.vendor.count,
+      (count) => count === 0,
+      25_000,
+    );
+    await eventually("the last call to end", () => compensator.inFlight === 0);
+    expect(runtime.books().slots).toBe(0);
+    expect(balance(rig.standIn.ledger.snapshot(), [])).toEqual([]);
+  },
+  60_000,
+);

@@ -1,0 +1,80 @@
+import { setImmediate as turn } from "node:timers/promises";
+import { expect, test } from "vitest";
+import { CancelScope } from "../../src/concurrency/cancel-scope.ts";
+import { JournalRetry } from "../../src/retries/journal-retry.ts";
+import { FakeClock } from "./fake-clock.ts";
+
+function open() {
+  const clock = new FakeClock();
+  const scope = new CancelScope();
+  const told: string[] = [];
+  const journal = new JournalRetry({
+    scope,
+    clock,
+    random: () => 1,
+    onStalled: (error) => told.push(`stalled: ${(error as Error).message}`),
+    onWorking: () => told.push("working"),
+  });
+  const state = { works: false, calls: 0 };
+  const call = async () => {
+    state.calls++;
+    await turn();
+    if (!state.works) throw new Error("disk full");
+    return "written";
+  };
+  return { clock, scope, told, journal, state, call };
+}
+
+async function settle(): Promise<void> {
+  for (let turns = 0; turns < 5; turns++) await turn();
+}
+
+test("a call is repeated with growing pauses until it works", async () => {
+  const { clock, scope, told, journal, state, call } = open();
+  const written = journal.run(call);
+  for (const pauseMs of [500, 1_000, 2_000, 4_000, 8_000, 10_000]) {
+    await settle();
+    const { calls } = state;
+    clock.advance(pauseMs - 1);
+    await settle();
+    expect(state.calls).toBe(calls);
+    clock.advance(1);
+    expect(state.calls).toBe(calls);
+    await settle();
+    expect(state.calls).toBe(calls + 1);
+  }
+  state.works = true;
+  clock.advance(10_000);
+  expect(await written).toBe("written");
+  expect(told).toEqual(["stalled: disk full", "working"]);
+  expect(scope.listenerCount).toBe(0);
+});
+
+test("many calls that fail are one fault, over when the last of them works", async () => {
+  const { clock, told, journal, state, call } = open();
+  const early = [journal.run(call), journal.run(call)];
+  await settle();
+  clock.advance(400);
+  const late = journal.run(call);
+  await settle();
+  state.works = true;
+  clock.advance(100);
+  await Promise.all(early);
+  expect(told).toEqual(["stalled: disk full"]);
+  clock.advance(400);
+  await late;
+  expect(told).toEqual(["stalled: disk full", "working"]);
+});
+
+test("a cancel ends the wait; even after it a call is tried once", async () => {
+  const { clock, scope, journal, state, call } = open();
+  const waiting = journal.run(call);
+  await settle();
+  scope.cancel("shutdown");
+  await expect(waiting).rejects.toThrow("shutdown");
+  await expect(journal.run(call)).rejects.toThrow("shutdown");
+  state.works = true;
+  expect(await journal.run(call)).toBe("written");
+  expect(state.calls).toBe(3);
+  expect(clock.timers).toBe(0);
+});

@@ -1,0 +1,50 @@
+import { open, rename, rm, stat } from "node:fs/promises";
+import { dirname } from "node:path";
+import { backup, type DatabaseSync } from "node:sqlite";
+import { markBackup } from "./backup-mark.ts";
+import { openForReading } from "./open-database.ts";
+import type { BackupReply } from "./protocol.ts";
+import { troubleOf } from "./sqlite-trouble.ts";
+
+// Some milliseconds of a helper thread's time each; between two of them this thread answers reads.
+const PAGES_A_STEP = 500;
+
+/**
+ * Copies the journal to a file that does not exist yet, as it is at this moment, while orders go on. The file has its name only
+ * once it is whole and on the disk.
+ */
+export async function backUp(journal: string, file: string): Promise<BackupReply> {
+  if (journal === ":memory:") return { failure: "a journal in memory has no backup" };
+  const partial = `${file}.partial`;
+  let source: DatabaseSync | undefined;
+  try {
+    if ((await stat(file).catch(() => undefined)) !== undefined) return { exists: true };
+    // From a backup that was cut off; what is there would be taken for a part of this one.
+    await remove(partial);
+    source = openForReading(journal);
+    // Holds one moment of the journal. Without it every commit of the writer would make the backup begin again.
+    source.exec("BEGIN; SELECT 1 FROM sqlite_schema");
+    await backup(source, partial, { rate: PAGES_A_STEP });
+    source.exec("COMMIT");
+    markBackup(partial);
+    await toDisk(partial);
+    await rename(partial, file);
+    await toDisk(dirname(file));
+    return { bytes: (await stat(file)).size };
+  } catch (error) {
+    await remove(partial).catch(() => {});
+    const { code, message } = error as NodeJS.ErrnoException;
+    return { failure: troubleOf(error) ?? code ?? message };
+  } finally {
+    source?.close();
+  }
+}
+
+async function remove(partial: string): Promise<void> {
+  for (const suffix of ["", "-wal", "-shm", "-journal"]) await rm(`${partial}${suffix}`, { force: true });
+}
+
+async function toDisk(path: string): Promise<void> {
+  await using handle = await open(path, "r");
+  await handle.sync();
+}

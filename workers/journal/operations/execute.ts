@@ -1,0 +1,44 @@
+import type { Operation, Result } from "../protocol.ts";
+import type { Tables } from "../tables/tables.ts";
+import { accept } from "./accept.ts";
+import { closeInterrupted } from "./close-interrupted.ts";
+import { compensationTried, settleCompensation } from "./compensate.ts";
+import { finish } from "./finish.ts";
+import { retire } from "./retire.ts";
+
+/** Executes one write, inside a transaction. Throws what the database throws, and on misuse. */
+export function execute(tables: Tables, operation: Operation): Result {
+  switch (operation[0]) {
+    case "accept":
+      return accept(tables, operation);
+    case "finish":
+      return finish(tables, operation);
+    case "compensationTried":
+      return compensationTried(tables, operation);
+    case "closeInterrupted":
+      return closeInterrupted(tables, operation[1], operation[2]);
+    case "settleCompensation":
+      return settleCompensation(tables, operation[1], operation[2], operation[3]);
+    case "eventDelivered":
+      tables.outbox.remove(operation[1], operation[2]);
+      return null;
+    case "eventFailed":
+      tables.outbox.failed(operation[1], operation[2]);
+      return null;
+    case "giveUpEvent":
+      tables.outbox.giveUp(operation[1], operation[2], operation[3]);
+      return null;
+    case "giveUpExpired":
+      return tables.outbox.giveUpExpired(operation[1], operation[2], operation[3], operation[4]);
+    case "redeliver":
+      return tables.outbox.redeliver(operation[1], operation[2]);
+    case "expireKeys":
+      return tables.keys.expire(operation[1], operation[2]);
+    case "retire":
+      return retire(tables, operation[1], operation[2], operation[3]);
+    case "expireDeadLetters":
+      return tables.outbox.expireDeadLetters(operation[1], operation[2]);
+    case "shrink":
+      return tables.freePages.giveBack(operation[1]);
+  }
+}

@@ -1,0 +1,82 @@
+import { statSync } from "node:fs";
+import type { DatabaseSync, StatementSync } from "node:sqlite";
+import type { Answers, JournalSettings, Query, QueryName, QueryReply } from "./protocol.ts";
+import { Backlogs } from "./queries/backlog.ts";
+import { CompensationList } from "./queries/compensation-list.ts";
+import { DeadLetterList } from "./queries/dead-letter-list.ts";
+import { find } from "./queries/find.ts";
+import { OrderList } from "./queries/order-list.ts";
+import { troubleOf } from "./sqlite-trouble.ts";
+import { type Tables, tablesOf } from "./tables/tables.ts";
+
+/** Everything that is only read. Each query looks at a bounded number of rows, so none is long in the way of the next. */
+export class Queries {
+  readonly #db: DatabaseSync;
+  readonly #begin: StatementSync;
+  readonly #end: StatementSync;
+  readonly #tables: Tables;
+  readonly #orders: OrderList;
+  readonly #compensations: CompensationList;
+  readonly #deadLetters: DeadLetterList;
+  readonly #backlogs: Backlogs;
+
+  constructor({ file }: JournalSettings, db: DatabaseSync) {
+    this.#db = db;
+    this.#begin = db.prepare("BEGIN");
+    // Nothing was written, and unlike COMMIT it is let in whatever the query came to.
+    this.#end = db.prepare("ROLLBACK");
+    this.#tables = tablesOf(db, false);
+    this.#orders = new OrderList(db);
+    this.#compensations = new CompensationList(db, this.#tables.compensations);
+    this.#deadLetters = new DeadLetterList(db);
+    this.#backlogs = new Backlogs(db, () => sizeOf(file));
+  }
+
+  /** Throws nothing: a fault of one query must not end the thread that all others use. */
+  run(query: Query): QueryReply | Promise<QueryReply> {
+    // The one that takes long, so it lets others go between; its own statements do not need one moment.
+    if (query[0] === "backlog") return this.#backlogs.read().then((answer) => ({ answer }), replyTo);
+    try {
+      // One moment for all statements of a query: the writer commits between any two of them.
+      this.#begin.run();
+      return { answer: this.#answer(query) };
+    } catch (error) {
+      return replyTo(error);
+    } finally {
+      // Some errors have ended the transaction already.
+      if (this.#db.isTransaction) this.#end.run();
+    }
+  }
+
+  close(): void {
+    this.#db.close();
+  }
+
+  #answer(query: Exclude<Query, readonly ["backlog"]>): Answers[QueryName] {
+    switch (query[0]) {
+      case "find":
+        return find(this.#tables, query[1], query[2], query[3]);
+      case "dueCompensations":
+        return this.#tables.compensations.due(query[1], query[2], query[3]);
+      case "dueEvents":
+        return this.#tables.outbox.due(query[1], query[2]);
+      case "orders":
+        return this.#orders.page(query[1], query[2], query[3], query[4], query[5]);
+      case "compensations":
+        return this.#compensations.page(query[1], query[2], query[3]);
+      case "compensation":
+        return this.#tables.compensations.row(query[1]);
+      case "deadLetters":
+        return this.#deadLetters.page(query[1], query[2]);
+    }
+  }
+}
+
+function replyTo(error: unknown): QueryReply {
+  const unavailable = troubleOf(error);
+  return unavailable === undefined ? { fault: (error as Error).message } : { unavailable };
+}
+
+function sizeOf(file: string): number {
+  return [file, `${file}-wal`].reduce((sum, name) => sum + (statSync(name, { throwIfNoEntry: false })?.size ?? 0), 0);
+}

@@ -1,0 +1,57 @@
+import type { DatabaseSync, StatementSync } from "node:sqlite";
+import type { Backlog, Waiting } from "../../../src/orders/operator-journal.ts";
+import type { StepName } from "../../../src/orders/step.ts";
+import { KEPT_MS } from "../tables/outbox.ts";
+import { rows } from "../tables/rows.ts";
+import { RowCount } from "./row-count.ts";
+
+/** Counts and ages of what waits. */
+export class Backlogs {
+  readonly #sizeOf: () => number;
+  readonly #compensations: RowCount;
+  readonly #oldestCompensation: StatementSync;
+  readonly #events: RowCount;
+  readonly #oldestEvent: StatementSync;
+  readonly #deadLetters: RowCount;
+
+  constructor(db: DatabaseSync, sizeOf: () => number) {
+    this.#sizeOf = sizeOf;
+    const pending = "next_try_ms IS NOT NULL AND step = ?";
+    this.#compensations = new RowCount(db, "compensations INDEXED BY compensations_pending", pending, ["id"]);
+    this.#oldestCompensation = rows(
+      db,
+      `SELECT ended_ms FROM attempts WHERE id = (
+         SELECT attempt_id FROM compensations INDEXED BY compensations_pending WHERE ${pending} ORDER BY id LIMIT 1)`,
+    );
+    this.#events = new RowCount(db, "outbox INDEXED BY outbox_by_order", "true", ["order_id", "seq"]);
+    // One that was put back after it had been given up waits since then.
+    this.#oldestEvent = rows(db, `SELECT expires_ms - ${KEPT_MS} FROM outbox ORDER BY seq LIMIT 1`);
+    this.#deadLetters = new RowCount(db, "dead_letters INDEXED BY dead_letters_by_end", "true", ["given_up_ms", "seq"]);
+  }
+
+  /** Other queries may run meanwhile. Rejects with what the database throws. */
+  async read(): Promise<Backlog> {
+    const compensations = async (step: StepName) =>
+      waiting(await this.#compensations.read([step], [0]), () => first(this.#oldestCompensation, step));
+    return {
+      compensations: {
+        payment: await compensations("payment"),
+        vendor: await compensations("vendor"),
+        courier: await compensations("courier"),
+      },
+      events: waiting(await this.#events.read([], ["", 0]), () => first(this.#oldestEvent)),
+      deadLetters: await this.#deadLetters.read([], [0, 0]),
+      bytes: this.#sizeOf(),
+    };
+  }
+}
+
+function waiting(count: number, oldest: () => number | undefined): Waiting {
+  const sinceMs = count === 0 ? undefined : oldest();
+  // The last one may have gone since it was counted.
+  return sinceMs === undefined ? { count: 0 } : { count, sinceMs };
+}
+
+function first(statement: StatementSync, ...parameters: string[]): number | undefined {
+  return (statement.get(...parameters) as unknown as [number] | undefined)?.[0];
+}

@@ -1,0 +1,143 @@
+import type { DatabaseSync, StatementSync } from "node:sqlite";
+import type { ErrorKind } from "../../../src/orders/error-kind.ts";
+import type { Cursor, OrderStatus, OrderSummary, Page } from "../../../src/orders/operator-journal.ts";
+import { rows } from "../tables/rows.ts";
+import { pendingById } from "./pending.ts";
+
+// Rows that one page may look at to find what it shows, where most are of another status or not an order's latest attempt: up to
+// twenty milliseconds. The next page goes on from there.
+const MAX_LOOKS = 2_000;
+// Attempts have their ids in the order in which they ended, but for what a step of the clock mixes up.
+const CLOCK_STEP_MS = 60 * 60 * 1000;
+// Which part of the list a cursor is in.
+const RUNNING = 0;
+const ENDED = 1;
+const FIRST = Number.MAX_SAFE_INTEGER;
+
+type Running = [orderId: string, attempt: number, amount: number, acceptedMs: number];
+type Ended = [id: number, orderId: string, attempt: number, amount: number, acceptedMs: number, endedMs: number, error: ErrorKind | null];
+type Standing = [isSuperseded: number, isPending: number];
+
+interface Filter {
+  readonly status: OrderStatus | null;
+  readonly sinceMs: number;
+  readonly untilMs: number;
+  /**
+   * When the first page was read. An attempt that was accepted since then does not take the place of the order's one before: it
+   * stands at the head of the list, where the pages have passed already, so the order would be on none of them.
+   */
+  readonly beganMs: number;
+}
+
+/** Orders by their latest attempt, newest first: those that run, then by when they ended. */
+export class OrderList {
+  readonly #running: StatementSync;
+  readonly #all: StatementSync;
+  readonly #failed: StatementSync;
+  readonly #pending: StatementSync;
+  readonly #attempt: StatementSync;
+  readonly #standing: StatementSync;
+
+  constructor(db: DatabaseSync) {
+    // The table of what runs is small, so it is sorted as a whole.
+    this.#running = rows(
+      db,
+      `SELECT order_id, attempt, amount, accepted_ms FROM open_attempts
+       WHERE accepted_ms >= ?1 AND accepted_ms < ?2 AND (accepted_ms < ?3 OR (accepted_ms = ?3 AND order_id > ?4))
+       ORDER BY accepted_ms DESC, order_id LIMIT ?5`,
+    );
+    const columns = "id, order_id, attempt, amount, accepted_ms, ended_ms, error";
+    // The cursor is the only upper bound: beside a second one the index would be read from that.
+    const ended = (index: string, where: string) =>
+      rows(
+        db,
+        `SELECT ${columns} FROM attempts INDEXED BY ${index} WHERE ${where} ended_ms >= ?1 AND (ended_ms, id) < (?2, ?3)
+         ORDER BY ended_ms DESC, id DESC LIMIT ${MAX_LOOKS}`,
+      );
+    this.#all = ended("attempts_by_end", "");
+    this.#failed = ended("attempts_failed", "error IS NOT NULL AND");
+    this.#pending = rows(db, pendingById("id, attempt_id", "falling"));
+    this.#attempt = rows(db, `SELECT ${columns} FROM attempts WHERE id = ?`);
+    this.#standing = rows(
+      db,
+      `SELECT
+         EXISTS (SELECT 1 FROM attempts WHERE order_id = ?1 AND attempt > ?2 AND accepted_ms < ?3)
+           OR EXISTS (SELECT 1 FROM open_attempts WHERE order_id = ?1 AND accepted_ms < ?3),
+         EXISTS (SELECT 1 FROM compensations WHERE attempt_id = ?4 AND next_try_ms IS NOT NULL)`,
+    );
+  }
+
+  page(status: OrderStatus | null, sinceMs: number, untilMs: number, cursor: Cursor | null, limit: number): Page<OrderSummary> {
+    const [part = RUNNING, beganMs = FIRST, ...from] = (cursor ?? []) as readonly number[];
+    const filter = { status, sinceMs, untilMs, beganMs };
+    // Nothing changes while one page is read.
+    const beganForNextMs = cursor === null ? Date.now() : beganMs;
+    const items: OrderSummary[] = [];
+    if (part === RUNNING && (status === null || status === "running")) {
+      const [acceptedMs = FIRST, orderId = ""] = from;
+      const found = this.#running.all(sinceMs, untilMs, acceptedMs, orderId, limit) as unknown as Running[];
+      items.push(...found.map(running));
+      const last = found.at(-1);
+      if (last !== undefined && found.length === limit) return { items, next: [RUNNING, beganForNextMs, last[3], last[0]] };
+    }
+    if (status === "running") return { items };
+    const [first, id] = part === ENDED ? from : [];
+    const ended = status === "compensating" ? this.#fromPending(filter, first, id) : this.#fromAttempts(filter, first, id);
+    for (const { order, next } of ended) {
+      if (order !== undefined) items.push(order);
+      if (order === undefined || items.length === limit) return { items, next: [ENDED, beganForNextMs, ...next] };
+    }
+    return { items };
+  }
+
+  /** Next: the attempt's end and id. */
+  *#fromAttempts(filter: Filter, first = FIRST, id = FIRST): Iterable<Look> {
+    const { status, sinceMs, untilMs } = filter;
+    const start = first < untilMs ? [first, id] : [untilMs, 0];
+    const statement = status === "error" ? this.#failed : this.#all;
+    let looks = 0;
+    for (const row of statement.iterate(sinceMs, ...start) as Iterable<unknown> as Iterable<Ended>) {
+      const next = [row[5], row[0]];
+      const order = this.#show(row, filter);
+      looks++;
+      if (order !== undefined) yield { order, next };
+      if (looks === MAX_LOOKS) yield { next };
+    }
+  }
+
+  /** Next: the compensation's id and that of its attempt. The compensations of an attempt lie side by side. */
+  *#fromPending(filter: Filter, first = FIRST, lastAttempt = 0): Iterable<Look> {
+    let attemptBefore = lastAttempt;
+    let looks = 0;
+    for (const [id, attemptId] of this.#pending.iterate(first, MAX_LOOKS) as Iterable<unknown> as Iterable<[number, number]>) {
+      const next = [id, attemptId];
+      looks++;
+      const row = attemptId === attemptBefore ? undefined : (this.#attempt.get(attemptId) as unknown as Ended | undefined);
+      attemptBefore = attemptId;
+      if (row !== undefined && row[5] < filter.sinceMs - CLOCK_STEP_MS) return;
+      const order = row === undefined || row[5] < filter.sinceMs || row[5] >= filter.untilMs ? undefined : this.#show(row, filter);
+      if (order !== undefined) yield { order, next };
+      if (looks === MAX_LOOKS) yield { next };
+    }
+  }
+
+  /** Undefined for what the list leaves out. */
+  #show([id, orderId, attempt, amount, acceptedMs, endedMs, error]: Ended, { status, beganMs }: Filter): OrderSummary | undefined {
+    if (status !== null && (status === "ok") !== (error === null)) return undefined;
+    const [isSuperseded, isPending] = this.#standing.get(orderId, attempt, beganMs, id) as unknown as Standing;
+    if (isSuperseded === 1) return undefined;
+    if (error === null) return { orderId, attempt, amount, status: "ok", acceptedMs, endedMs };
+    // An order that is not compensated yet has failed too.
+    return { orderId, attempt, amount, status: isPending === 1 ? "compensating" : "error", acceptedMs, endedMs, error };
+  }
+}
+
+/** An order and where the list goes on after it; without an order when that is enough for one page. */
+interface Look {
+  readonly order?: OrderSummary;
+  readonly next: Cursor;
+}
+
+function running([orderId, attempt, amount, acceptedMs]: Running): OrderSummary {
+  return { orderId, attempt, amount, status: "running", acceptedMs };
+}

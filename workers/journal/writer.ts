@@ -1,0 +1,143 @@
+import type { DatabaseSync, StatementSync } from "node:sqlite";
+import { Checkpoints } from "./checkpoints.ts";
+import { openForWriting } from "./open-database.ts";
+import { OpenFiles } from "./open-files.ts";
+import { execute } from "./operations/execute.ts";
+import type { Committed, JournalSettings, Operation, Reply, Result } from "./protocol.ts";
+import { leavesDiskInDoubt, troubleOf } from "./sqlite-trouble.ts";
+import { Probes } from "./tables/probes.ts";
+import { rows } from "./tables/rows.ts";
+import { type Tables, tablesOf } from "./tables/tables.ts";
+
+/** The connection that writes, the only one. A batch of operations is one transaction. */
+export class Writer {
+  readonly db: DatabaseSync;
+  readonly #lock: DatabaseSync | undefined;
+  /** Absent for a journal in memory. */
+  readonly #files: OpenFiles | undefined;
+  readonly #tables: Tables;
+  readonly #probes: Probes;
+  readonly #checkpoints: Checkpoints;
+  readonly #begin: StatementSync;
+  readonly #commit: StatementSync;
+  readonly #changes: StatementSync;
+  #committing = false;
+
+  /** Throws `OpenFailed` where the operator can mend the reason. */
+  constructor(settings: JournalSettings) {
+    const { db, lock } = openForWriting(settings);
+    this.db = db;
+    this.#lock = lock;
+    const [file, lockFile] = [db.location(), lock?.location()];
+    this.#files = file && lockFile ? new OpenFiles(file, lockFile) : undefined;
+    this.#tables = tablesOf(db, settings.events);
+    this.#probes = new Probes(db);
+    this.#checkpoints = new Checkpoints(db);
+    this.#begin = db.prepare("BEGIN IMMEDIATE");
+    this.#commit = db.prepare("COMMIT");
+    this.#changes = rows(db, "SELECT total_changes()");
+  }
+
+  /** Executes all operations, in order, and returns when they are durable. Does not throw for anything the database says. */
+  run(operations: readonly Operation[]): Reply {
+    const reply = this.#run(operations);
+    // Looked at after the commit: what is answered from here on is in a file that the next start finds.
+    const lost = this.#files?.lost();
+    return lost === undefined ? reply : this.#giveUp(lost);
+  }
+
+  #run(operations: readonly Operation[]): Reply {
+    try {
+      return this.#transaction(() => operations.map((operation) => execute(this.#tables, operation)));
+    } catch (error) {
+      // An operation that is at fault must not take its neighbors along: once more, each fenced off from the others.
+      return this.#failed(error) ?? this.#fenced(operations);
+    }
+  }
+
+  /** Writes something that means nothing and takes it back, to see whether the disk takes a write. */
+  probe(): Reply {
+    const write = (work: () => void): Reply =>
+      this.#replyTo(() => {
+        work();
+        return [];
+      });
+    const filled = write(() => this.#probes.fill());
+    if (filled.type === "fatal") return filled;
+    // Where there was no room either: what a crash has left of an earlier probe takes some.
+    const cleared = write(() => this.#probes.clear());
+    return filled.type === "committed" ? cleared : filled;
+  }
+
+  /** The log is emptied into the database and removed. */
+  close(): void {
+    this.db.close();
+    this.#lock?.close();
+  }
+
+  /** `work` returns what its operations answer. Throws what it throws, and what the database does. */
+  #transaction(work: () => Committed["results"]): Committed {
+    this.#committing = false;
+    const startMs = performance.now();
+    const changesBefore = this.#totalChanges();
+    this.#begin.run();
+    const results = work();
+    this.#committing = true;
+    this.#commit.run();
+    const changes = this.#totalChanges() - changesBefore;
+    if (changes === 0) return { type: "committed", results };
+    const commitMs = performance.now() - startMs;
+    this.#checkpoints.afterCommit(changes);
+    return { type: "committed", results, commitMs };
+  }
+
+  #replyTo(work: () => Committed["results"]): Reply {
+    try {
+      return this.#transaction(work);
+    } catch (error) {
+      return this.#failed(error) ?? { type: "refused", reason: (error as Error).message };
+    }
+  }
+
+  #fenced(operations: readonly Operation[]): Reply {
+    const faults: [number, string][] = [];
+    const fenced = (operation: Operation, index: number): Result | undefined => {
+      this.db.exec("SAVEPOINT operation");
+      try {
+        return execute(this.#tables, operation);
+      } catch (error) {
+        if (troubleOf(error) !== undefined) throw error;
+        faults.push([index, (error as Error).message]);
+        this.db.exec("ROLLBACK TO operation");
+        return undefined;
+      } finally {
+        if (this.db.isTransaction) this.db.exec("RELEASE operation");
+      }
+    };
+    const reply = this.#replyTo(() => operations.map(fenced));
+    return reply.type === "committed" ? { ...reply, faults } : reply;
+  }
+
+  /** Ends the transaction and says what its error means for the batch; undefined where the error is about one operation. */
+  #failed(error: unknown): Reply | undefined {
+    const reason = troubleOf(error);
+    if (this.#committing && leavesDiskInDoubt(error)) return { type: "fatal", reason: reason ?? (error as Error).message };
+    // A full disk has ended the transaction already.
+    if (this.db.isTransaction) this.db.exec("ROLLBACK");
+    return reason === undefined ? undefined : { type: "refused", reason };
+  }
+
+  /** Where only the log was removed, this connection is the last one that knows what was in it. */
+  #giveUp(lost: string): Reply {
+    try {
+      this.db.exec("PRAGMA wal_checkpoint(PASSIVE)");
+    } catch {
+      // Whatever it says, there is nothing more that can be saved.
+    }
+    return { type: "fatal", reason: `${lost} was removed or replaced` };
+  }
+
+  #totalChanges(): number {
+    return (this.#changes.get() as unknown as [number])[0] + this.#tables.freePages.moved;
+  }
+}
