@@ -1,7 +1,7 @@
 import { availableParallelism } from "node:os";
 import { z } from "zod";
 
-/** A setting whose value breaks its rule; the message is one line that names it, its value and the rule. */
+/** A setting whose value breaks its rule; the message is one line that names it, its value (unless that may hold a secret) and the rule. */
 export class ConfigError extends Error {}
 
 const MAX_TIMER_MS = 2_147_483_647; // A Node timer holds a signed 32-bit number of milliseconds.
@@ -15,8 +15,20 @@ function whole(minimum: number, maximum: number): z.ZodType<number> {
     .refine((value) => value >= minimum && value <= maximum, rule);
 }
 
+/** `off` gives undefined. */
+function unlessOff<T>(rule: z.ZodType<T>): z.ZodType<T | undefined> {
+  return z.preprocess((text) => (text === "off" ? undefined : text), rule.optional());
+}
+
 const host = z.string().regex(/^[\w.:%-]+$/, "must be a host name or an address");
 const port = whole(0, 65_535);
+// Longer than any client should be waited for, and short enough for the second that Node adds to be harmless.
+const clientMs = whole(1, 24 * 60 * 60 * 1000);
+const HOST_NAME = /^[\w-]+(\.[\w-]+)*$/;
+const hostNames = z
+  .string()
+  .transform((text) => Object.freeze(text.split(",").map((name) => name.trim().toLowerCase())))
+  .refine((names) => names.every((name) => HOST_NAME.test(name)), "must be host names without ports, separated by commas");
 const level = z.enum(["fatal", "error", "warn", "info", "debug", "trace", "silent"], {
   error: "must be fatal, error, warn, info, debug, trace or silent",
 });
@@ -36,7 +48,7 @@ function optional<T>(rule: z.ZodType<T>, meaning: string): Setting & { rule: z.Z
   return { rule: rule.optional(), fallback: undefined, meaning };
 }
 
-// `fetch` refuses user and password in a URL, so every call would fail; a provider's path is appended, so a query cannot stay.
+// Secrets have files of their own, so no URL has user and password; a provider's path is appended, so a query cannot stay.
 const providerUrl = z
   .string()
   .refine((text) => isHttpUrl(text) && !/[?#]/.test(text), "must be an http or https URL without user, query or fragment");
@@ -57,17 +69,32 @@ const SETTINGS = {
   ADMIN_HOST: setting(host, "127.0.0.1", "admin listener, address"),
   ADMIN_PORT: setting(port, "9090", "admin listener, port (0: any free one)"),
   ORDER_TIMEOUT_MS: setting(whole(1, MAX_TIMER_MS), "2000", "deadline of one order"),
+  COMPENSATION_TIMEOUT_MS: setting(whole(1, MAX_TIMER_MS), "5000", "deadline of one call that undoes"),
   THREADS: setting(whole(1, MAX_THREADS), CPUS, "OS threads of the shared pool (each carries many waiting steps)"),
   CPU_THREADS: setting(whole(1, MAX_THREADS), CPUS, "OS threads of the exclusive pool (one computing step each)"),
   CANCEL_GRACE_MS: setting(whole(1, MAX_TIMER_MS), "250", "how long a canceled step may take to stop before its thread is replaced"),
   PAYMENT_CAPACITY: setting(whole(1, 1_000_000), "1000", "payment steps at one time"),
   VENDOR_CAPACITY: setting(whole(1, 1_000_000), "1000", "vendor steps at one time"),
   COURIER_CAPACITY: setting(whole(1, 128), "5", "couriers"),
-  MAX_IN_FLIGHT: setting(whole(1, 1_000_000), "10000", "orders at one time; past it `overloaded`"),
-  JOURNAL: setting(z.string(), "data/orders.db", "SQLite file of the journal; `memory` keeps nothing"),
+  MAX_IN_FLIGHT: setting(whole(1, 1_000_000), "10000", "requests that run or wait for an order at one time; past it `overloaded`"),
+  MAX_CONNECTIONS: setting(whole(1, 1_000_000), "10000", "public connections at one time; a further one is closed at once"),
+  KEEP_ALIVE_TIMEOUT_MS: setting(clientMs, "65000", "how long an idle connection stays open: longer than a usual balancer's 60 s"),
+  HEADERS_TIMEOUT_MS: setting(clientMs, "10000", "how long a client may take to send headers"),
+  REQUEST_TIMEOUT_MS: setting(clientMs, "15000", "how long a client may take to send a whole request"),
+  ALLOWED_HOSTS: optional(hostNames, "further names for the check of `Host`, separated by commas"),
+  ADMIN_KEYS_FILE: optional(
+    z.string(),
+    "file with the keys of the admin listener, one a line, or its SHA-256 as `sha256:HEX`; read again on SIGHUP",
+  ),
+  JOURNAL: setting(z.string(), "data/orders.db", "SQLite file of the journal; `memory` keeps nothing, simulated providers only"),
+  RETENTION_DAYS: setting(unlessOff(whole(1, 36_500)), "off", "failed attempts older than that are deleted; placed orders stay"),
+  BACKUP_DIR: optional(z.string(), "where POST /backup may write"),
   PAYMENT_URL: optional(providerUrl, "payment provider over HTTP; simulated when absent"),
   VENDOR_URL: optional(providerUrl, "vendor over HTTP; simulated when absent"),
   COURIER_URL: optional(providerUrl, "courier service over HTTP; simulated when absent"),
+  PAYMENT_KEY_FILE: optional(z.string(), "file with the key sent to PAYMENT_URL as `Authorization: Bearer`"),
+  VENDOR_KEY_FILE: optional(z.string(), "file with the key sent to VENDOR_URL as `Authorization: Bearer`"),
+  COURIER_KEY_FILE: optional(z.string(), "file with the key sent to COURIER_URL as `Authorization: Bearer`"),
   WEBHOOK_URL: optional(receiverUrl, "where order events are delivered; needs WEBHOOK_SECRET_FILE"),
   WEBHOOK_SECRET_FILE: optional(z.string(), "file with the secrets that events are signed with, one `whsec_...` a line"),
   SHUTDOWN_TIMEOUT_MS: setting(whole(0, MAX_TIMER_MS), "10000", "how long draining may take"),
@@ -77,6 +104,8 @@ const SETTINGS = {
 // Named in the contract and not built yet. To ignore one that somebody relies on (keys, a limit) would be worse than to stop.
 const NOT_YET = ["RATE_LIMIT", "API_KEYS_FILE", "ENGINE", "RESTATE_INGRESS_URL", "RESTATE_ADMIN_URL", "OTEL_EXPORTER_OTLP_ENDPOINT"];
 const HARMLESS: Readonly<Record<string, string>> = { RATE_LIMIT: "off", ENGINE: "embedded" };
+
+const PROVIDERS = ["PAYMENT", "VENDOR", "COURIER"] as const;
 
 type SettingName = keyof typeof SETTINGS;
 
@@ -92,30 +121,48 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     const given = environment[name];
     const text = given === undefined || given === "" ? fallback : given;
     const result = rule.safeParse(text);
-    if (!result.success) throw new ConfigError(`${name}=${JSON.stringify(text)}: ${result.error.issues[0]?.message}`);
+    if (!result.success) throw new ConfigError(`${withValue(name, text)}: ${result.error.issues[0]?.message}`);
     return [name, result.data];
   });
   for (const name of NOT_YET) {
     const given = environment[name];
     if (given !== undefined && given !== "" && given !== HARMLESS[name]) {
-      throw new ConfigError(`${name}=${JSON.stringify(given)}: is not supported by this version`);
+      throw new ConfigError(`${withValue(name, given)}: is not supported by this version`);
     }
   }
   const config = Object.fromEntries(values) as Config;
   requireTogether(config, "WEBHOOK_URL", "WEBHOOK_SECRET_FILE");
   requireTogether(config, "WEBHOOK_SECRET_FILE", "WEBHOOK_URL");
+  for (const provider of PROVIDERS) {
+    requireTogether(config, `${provider}_KEY_FILE`, `${provider}_URL`);
+    if (config.JOURNAL === "memory" && config[`${provider}_URL`] !== undefined) {
+      throw new ConfigError(
+        `${withValue("JOURNAL", "memory")}: must be a file where ${provider}_URL is set, for a crash would forget what to undo`,
+      );
+    }
+  }
   return Object.freeze(config);
 }
 
+/** The value is no part of this rule, so it is not shown. */
 function requireTogether(config: Config, given: SettingName, needed: SettingName): void {
-  if (config[given] !== undefined && config[needed] === undefined) {
-    throw new ConfigError(`${given}=${JSON.stringify(config[given])}: needs ${needed} as well`);
-  }
+  if (config[given] !== undefined && config[needed] === undefined) throw new ConfigError(`${given}: needs ${needed} as well`);
+}
+
+/**
+ * A setting as an error line names it. A URL may hold a password or a token, also in its path, and instead of a secret's
+ * file people give the secret: of a URL no more is shown than scheme and host, and of what may be anything else nothing.
+ */
+function withValue(name: string, text: string | undefined): string {
+  if (!/_(URL|ENDPOINT|FILE)$/.test(name)) return `${name}=${JSON.stringify(text)}`;
+  const [origin] = /^[a-z][a-z0-9+.-]*:\/\/[\w.:[\]-]+(?=$|\/[^@?#]*$)/i.exec(text ?? "") ?? [];
+  if (origin === undefined || name.endsWith("_FILE")) return `${name} (its value is not shown, for it may hold a secret)`;
+  return `${name}=${JSON.stringify(origin === text ? text : `${origin}/...`)}`;
 }
 
 /** The settings as lines for `--help`. */
 export function describeSettings(): string {
   return Object.entries(SETTINGS)
-    .map(([name, { fallback, meaning }]) => `  ${name.padEnd(21)} ${(fallback ?? "none").padEnd(14)} ${meaning}`)
+    .map(([name, { fallback, meaning }]) => `  ${name.padEnd(23)} ${(fallback ?? "none").padEnd(14)} ${meaning}`)
     .join("\n");
 }

@@ -8,25 +8,36 @@ const PROJECT = fileURLToPath(new URL("..", import.meta.url));
 /** What the files of each room of `src` may import of the other rooms, besides their own. */
 const ARROWS: Readonly<Record<string, readonly string[]>> = {
   "config.ts": [],
+  "provider-keys.ts": ["config.ts", "orders"],
+  "fault-log.ts": [],
   concurrency: [],
-  orders: ["concurrency"],
+  outgoing: [],
+  retries: ["concurrency"],
+  orders: ["retries", "concurrency"],
   threads: ["orders", "concurrency"],
-  journal: ["orders", "concurrency"],
-  webhooks: ["orders", "concurrency"],
+  journal: ["orders", "retries", "concurrency"],
+  webhooks: ["orders", "outgoing", "retries", "concurrency"],
   engines: ["orders", "concurrency"],
   http: ["orders", "concurrency"],
   admin: ["http", "orders", "concurrency"],
 };
 
-/** Packages that belong to some rooms only; `main.ts` alone may have them all. */
+/** Packages that belong to some rooms only; `service.ts` alone may have them all. */
 const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   express: ["http", "admin"],
   piscina: ["threads", "journal"],
+  "prom-client": ["admin"],
 };
 
+/** Rooms that import no package but those of Node itself. */
+const WITHOUT_PACKAGES = ["outgoing"];
+
 const CLOSED_TO_WORKERS = ["http", "admin", "journal"];
-const RUN_BY_WORKERS = /^src\/(concurrency\/.+|threads\/(layout|protocol)\.ts)$/;
-const ROOT = "src/main.ts";
+const RUN_BY_WORKERS = /^src\/((concurrency|outgoing)\/.+|threads\/(layout|protocol)\.ts)$/;
+/** It puts everything together. */
+const ROOT = "src/service.ts";
+/** The process around it: from the rooms it has what its one line at a failed start needs. */
+const PROCESS = "src/main.ts";
 
 interface Import {
   /** Path from the project's root, or the name of a package. */
@@ -58,10 +69,15 @@ function offences(files: ReadonlyMap<string, string>): string[] {
 }
 
 function isAllowed(path: string, imported: Import): boolean {
-  if (path === ROOT) return true;
-  if (imported.target === ROOT) return false;
+  if (path === ROOT) return imported.target !== PROCESS;
+  if (path === PROCESS) return isPackage(imported.target) ? PACKAGES[packageOf(imported.target)] === undefined : isInSrc(imported);
+  if (imported.target === ROOT || imported.target === PROCESS) return false;
   if (path.startsWith("workers/")) return mayWorkersImport(imported);
   return mayRoomImport(roomOf(path), imported);
+}
+
+function isInSrc({ target }: Import): boolean {
+  return target.startsWith("src/");
 }
 
 function mayRoomImport(room: string, { target, typeOnly }: Import): boolean {
@@ -69,6 +85,7 @@ function mayRoomImport(room: string, { target, typeOnly }: Import): boolean {
   if (target.startsWith("src/")) return roomOf(target) === room || (ARROWS[room]?.includes(roomOf(target)) ?? false);
   // The words in which a room speaks to a thread of its own stand on the thread's side.
   if (target.startsWith(`workers/${room}/`)) return typeOnly;
+  if (WITHOUT_PACKAGES.includes(room)) return target.startsWith("node:");
   return isPackage(target) && (PACKAGES[packageOf(target)]?.includes(room) ?? true);
 }
 
@@ -108,8 +125,9 @@ describe("the arrows between the rooms", () => {
     const seen = [...projectFiles].flatMap(([path, text]) => importsOf(path, text).map(({ target }) => `${path} -> ${target}`));
     expect(seen).toEqual(
       expect.arrayContaining([
-        "src/main.ts -> src/threads/thread-runtime.ts",
-        "src/main.ts -> workers/settings.ts",
+        "src/main.ts -> src/service.ts",
+        "src/service.ts -> src/threads/thread-runtime.ts",
+        "src/service.ts -> workers/settings.ts",
         "src/threads/thread-pool.ts -> piscina",
         "src/orders/pipeline.ts -> src/concurrency/capacity.ts",
         "workers/runtime/serve.ts -> src/threads/layout.ts",
@@ -146,11 +164,25 @@ describe("an import against an arrow is found", () => {
     ["src/admin/x.ts", 'import { a } from "../threads/thread-runtime.ts";'],
     ["src/admin/x.ts", 'import { a } from "../journal/journal.ts";'],
     ["src/config.ts", 'import { a } from "./orders/order.ts";'],
-    ["src/http/x.ts", 'import { start } from "../main.ts";'],
+    ["src/http/x.ts", 'import { start } from "../service.ts";'],
+    ["src/service.ts", 'import { a } from "./main.ts";'],
+    ["src/main.ts", 'import { Piscina } from "piscina";'],
+    ["src/main.ts", 'import type { A } from "../workers/settings.ts";'],
+    ["src/retries/x.ts", 'import { a } from "../orders/order.ts";'],
+    ["src/threads/x.ts", 'import { a } from "../retries/backoff.ts";'],
     ["src/journal/x.ts", 'import { a } from "../../workers/journal/protocol.ts";'],
     ["src/journal/x.ts", 'import type { A } from "../../workers/settings.ts";'],
     ["src/journal/x.ts", 'import { a } from "../threads/thread-pool.ts";'],
     ["src/webhooks/x.ts", 'import { a } from "../http/status.ts";'],
+    ["src/retries/x.ts", 'import type { A } from "../orders/order-event.ts";'],
+    ["src/threads/x.ts", 'import { a } from "../retries/retry-queue.ts";'],
+    ["src/outgoing/x.ts", 'import type { A } from "../concurrency/cancel-scope.ts";'],
+    ["src/outgoing/x.ts", 'import type { A } from "../orders/order-event.ts";'],
+    ["src/outgoing/x.ts", 'import pino from "pino";'],
+    ["src/orders/x.ts", 'import { a } from "../outgoing/post.ts";'],
+    ["src/retries/x.ts", 'import type { A } from "../outgoing/post.ts";'],
+    ["src/http/x.ts", 'import { a } from "../outgoing/post.ts";'],
+    ["src/threads/x.ts", 'import { a } from "../outgoing/post.ts";'],
     ["src/unheard-of/x.ts", 'import { a } from "../orders/order.ts";'],
     ["src/orders/x.ts", 'import { a } from "../../test/support/service.ts";'],
     ["workers/steps/x.ts", 'import { a } from "../../src/http/status.ts";'],
@@ -160,7 +192,7 @@ describe("an import against an arrow is found", () => {
     ["workers/steps/x.ts", 'import { STEPS } from "../../src/orders/step.ts";'],
     ["workers/steps/x.ts", 'import { type StepName } from "../../src/orders/step.ts";'],
     ["workers/steps/x.ts", 'import { a } from "../../src/threads/thread-runtime.ts";'],
-    ["workers/main.ts", 'import type { Service } from "../src/main.ts";'],
+    ["workers/main.ts", 'import type { Service } from "../src/service.ts";'],
     ["workers/main.ts", 'import { Piscina } from "piscina";'],
     ["src/orders/x.ts", 'import {\n  type A,\n  b,\n} from "../http/status.ts";'],
     ["src/orders/x.ts", 'export { a } from "../http/status.ts";'],
@@ -178,9 +210,17 @@ describe("an import against an arrow is found", () => {
 
   test.each([
     [
-      "src/main.ts",
+      "src/service.ts",
       'import { Piscina } from "piscina";\nimport { a } from "./threads/layout.ts";\nimport type { B } from "../workers/settings.ts";',
     ],
+    [
+      "src/main.ts",
+      'import { pino } from "pino";\nimport { start } from "./service.ts";\nimport { ListenError } from "./http/listener.ts";',
+    ],
+    ["src/webhooks/x.ts", 'import { a } from "../retries/retry-queue.ts";\nimport type { B } from "../orders/order-event.ts";'],
+    ["src/webhooks/x.ts", 'import { a } from "../outgoing/post.ts";'],
+    ["src/outgoing/x.ts", 'import { Agent } from "node:http";\nimport { a } from "./discard-body.ts";'],
+    ["workers/providers/x.ts", 'import { a } from "../../src/outgoing/post.ts";'],
     ["src/orders/x.ts", 'import { a } from "../concurrency/capacity.ts";\nimport { b } from "./order.ts";\nimport { c } from "node:path";'],
     ["src/threads/x.ts", 'import { Piscina } from "piscina";\nimport type { A } from "../orders/step.ts";'],
     ["src/http/x.ts", 'import express from "express";\nimport { a } from "../orders/order-desk.ts";'],

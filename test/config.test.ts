@@ -8,6 +8,7 @@ const WHOLE = [
   { name: "PORT", minimum: 0, maximum: 65_535 },
   { name: "ADMIN_PORT", minimum: 0, maximum: 65_535 },
   { name: "ORDER_TIMEOUT_MS", minimum: 1, maximum: MAX_TIMER_MS },
+  { name: "COMPENSATION_TIMEOUT_MS", minimum: 1, maximum: MAX_TIMER_MS },
   { name: "THREADS", minimum: 1, maximum: 256 },
   { name: "CPU_THREADS", minimum: 1, maximum: 256 },
   { name: "CANCEL_GRACE_MS", minimum: 1, maximum: MAX_TIMER_MS },
@@ -15,6 +16,10 @@ const WHOLE = [
   { name: "VENDOR_CAPACITY", minimum: 1, maximum: 1_000_000 },
   { name: "COURIER_CAPACITY", minimum: 1, maximum: 128 },
   { name: "MAX_IN_FLIGHT", minimum: 1, maximum: 1_000_000 },
+  { name: "MAX_CONNECTIONS", minimum: 1, maximum: 1_000_000 },
+  { name: "KEEP_ALIVE_TIMEOUT_MS", minimum: 1, maximum: 86_400_000 },
+  { name: "HEADERS_TIMEOUT_MS", minimum: 1, maximum: 86_400_000 },
+  { name: "REQUEST_TIMEOUT_MS", minimum: 1, maximum: 86_400_000 },
   { name: "SHUTDOWN_TIMEOUT_MS", minimum: 0, maximum: MAX_TIMER_MS },
 ] as const;
 
@@ -37,6 +42,7 @@ test("the defaults are the contract's", () => {
     ADMIN_HOST: "127.0.0.1",
     ADMIN_PORT: 9090,
     ORDER_TIMEOUT_MS: 2000,
+    COMPENSATION_TIMEOUT_MS: 5000,
     THREADS: availableParallelism(),
     CPU_THREADS: availableParallelism(),
     CANCEL_GRACE_MS: 250,
@@ -44,6 +50,12 @@ test("the defaults are the contract's", () => {
     VENDOR_CAPACITY: 1000,
     COURIER_CAPACITY: 5,
     MAX_IN_FLIGHT: 10_000,
+    MAX_CONNECTIONS: 10_000,
+    KEEP_ALIVE_TIMEOUT_MS: 65_000,
+    HEADERS_TIMEOUT_MS: 10_000,
+    REQUEST_TIMEOUT_MS: 15_000,
+    ALLOWED_HOSTS: undefined,
+    ADMIN_KEYS_FILE: undefined,
     SHUTDOWN_TIMEOUT_MS: 10_000,
     LOG_LEVEL: "info",
   });
@@ -110,6 +122,19 @@ describe.each(["HOST", "ADMIN_HOST"] as const)("%s", (name) => {
   });
 });
 
+describe("ALLOWED_HOSTS", () => {
+  test("takes names separated by commas, in any case", () => {
+    expect(readConfig({ ALLOWED_HOSTS: "orders.example.com" }).ALLOWED_HOSTS).toEqual(["orders.example.com"]);
+    expect(readConfig({ ALLOWED_HOSTS: "a.example, B_1-c.example ,d" }).ALLOWED_HOSTS).toEqual(["a.example", "b_1-c.example", "d"]);
+  });
+
+  test.each([",", "a,", "a,,b", "a b", "a:80", "http://a", "*.example", "a.", ".a", "[::1]", " "])("refuses %j", (value) => {
+    expect(refusalOf({ ALLOWED_HOSTS: value })).toBe(
+      `ALLOWED_HOSTS=${JSON.stringify(value)}: must be host names without ports, separated by commas`,
+    );
+  });
+});
+
 describe("LOG_LEVEL", () => {
   test.each(LEVELS)("takes %s", (level) => {
     expect(readConfig({ LOG_LEVEL: level }).LOG_LEVEL).toBe(level);
@@ -118,6 +143,55 @@ describe("LOG_LEVEL", () => {
   test.each(["INFO", "verbose", "30", " info", "__proto__"])("refuses %j", (value) => {
     const rule = "must be fatal, error, warn, info, debug, trace or silent";
     expect(refusalOf({ LOG_LEVEL: value })).toBe(`LOG_LEVEL=${JSON.stringify(value)}: ${rule}`);
+  });
+});
+
+describe.each(["PAYMENT", "VENDOR", "COURIER"])("a real %s", (provider) => {
+  const url = { [`${provider}_URL`]: "http://127.0.0.1:1/x" };
+
+  test("needs a journal that outlives the process", () => {
+    expect(refusalOf({ ...url, JOURNAL: "memory" })).toBe(
+      `JOURNAL="memory": must be a file where ${provider}_URL is set, for a crash would forget what to undo`,
+    );
+    expect(readConfig({ ...url, JOURNAL: "memory.db" }).JOURNAL).toBe("memory.db");
+  });
+
+  test("may have a key, which needs it", () => {
+    const file = { [`${provider}_KEY_FILE`]: "/run/secrets/key" };
+    expect(readConfig({ ...url, ...file })).toMatchObject(file);
+    expect(refusalOf(file)).toBe(`${provider}_KEY_FILE: needs ${provider}_URL as well`);
+  });
+});
+
+describe("what may hold a secret is not shown", () => {
+  const providerRule = "must be an http or https URL without user, query or fragment";
+  const receiverRule = "must be an http or https URL without user or fragment";
+  const HIDDEN = "its value is not shown, for it may hold a secret";
+
+  test.each([
+    ["PAYMENT_URL", "https://shop:hunter2@pay.example/v1", `PAYMENT_URL (${HIDDEN}): ${providerRule}`],
+    ["PAYMENT_URL", "https://hunter2@pay.example", `PAYMENT_URL (${HIDDEN}): ${providerRule}`],
+    ["PAYMENT_URL", "shop:hunter2@pay.example", `PAYMENT_URL (${HIDDEN}): ${providerRule}`],
+    ["PAYMENT_URL", "ftp://pay.example/a/p@hunter2", `PAYMENT_URL (${HIDDEN}): ${providerRule}`],
+    ["VENDOR_URL", "https://vendor.example/?token=hunter2", `VENDOR_URL (${HIDDEN}): ${providerRule}`],
+    ["COURIER_URL", "https://courier.example#hunter2", `COURIER_URL (${HIDDEN}): ${providerRule}`],
+    ["COURIER_URL", "sk_live_hunter2", `COURIER_URL (${HIDDEN}): ${providerRule}`],
+    ["WEBHOOK_URL", "https://shop:hunter2@events.example/in", `WEBHOOK_URL (${HIDDEN}): ${receiverRule}`],
+    ["WEBHOOK_URL", "htps://events.example/in/hunter2", `WEBHOOK_URL="htps://events.example/...": ${receiverRule}`],
+    ["WEBHOOK_URL", "https://events.example/in/hunter2?token=hunter2", "WEBHOOK_URL: needs WEBHOOK_SECRET_FILE as well"],
+    ["WEBHOOK_SECRET_FILE", "whsec_hunter2", "WEBHOOK_SECRET_FILE: needs WEBHOOK_URL as well"],
+    ["API_KEYS_FILE", "hunter2", `API_KEYS_FILE (${HIDDEN}): is not supported by this version`],
+    [
+      "OTEL_EXPORTER_OTLP_ENDPOINT",
+      "http://a:hunter2@otel.example",
+      `OTEL_EXPORTER_OTLP_ENDPOINT (${HIDDEN}): is not supported by this version`,
+    ],
+  ])("%s=%s", (name, value, expected) => {
+    expect(refusalOf({ [name]: value })).toBe(expected);
+  });
+
+  test.each(["ftp://pay.example", "ws://127.0.0.1:8080", "x://[::1]:80"])("but %s is", (value) => {
+    expect(refusalOf({ PAYMENT_URL: value })).toBe(`PAYMENT_URL="${value}": ${providerRule}`);
   });
 });
 

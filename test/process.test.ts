@@ -1,7 +1,12 @@
 import { spawnSync } from "node:child_process";
+import { closeSync, constants, existsSync, mkdtempSync, openSync, readdirSync, readlinkSync, rmSync } from "node:fs";
 import { Agent } from "node:http";
 import { createServer } from "node:net";
-import { describe, expect, test } from "vitest";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { fileURLToPath } from "node:url";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { readConfig } from "../src/config.ts";
 import { ChildServer } from "./support/child-server.ts";
 import { eventually } from "./support/eventually.ts";
@@ -21,6 +26,14 @@ const running = (adminPort: number, steps: number) =>
     () => threadsPage(adminPort),
     (page) => page.running === steps,
   );
+
+/** Starts a server and says how long an order has to take so that what a test does meanwhile is done before it ends. */
+async function startAndTime(server: ChildServer): Promise<{ port: number; adminPort: number; orderMs: number }> {
+  const startedMs = performance.now();
+  const ports = await server.ports();
+  // A start is more work than some requests are, on any machine.
+  return { ...ports, orderMs: 1_000 + Math.round(2 * (performance.now() - startedMs)) };
+}
 
 describe("node src/main.ts", () => {
   test("says where it listens and what to try, and that works", async () => {
@@ -100,9 +113,9 @@ describe("node src/main.ts", () => {
 describe.skipIf(onWindows)("a signal", () => {
   test.each(["SIGTERM", "SIGINT"] as const)("%s drains: no new orders, those in flight are answered, exit 0", async (signal) => {
     await using server = new ChildServer(PATIENT);
-    const { port, adminPort } = await server.ports();
+    const { port, adminPort, orderMs } = await startAndTime(server);
     const agent = new Agent({ keepAlive: true });
-    const inFlight = postOrder(port, orderOf("in-flight", 1_500), { agent });
+    const inFlight = postOrder(port, orderOf("in-flight", orderMs), { agent });
     await running(adminPort, 3);
 
     server.signal(signal);
@@ -114,7 +127,7 @@ describe.skipIf(onWindows)("a signal", () => {
     expect((await send(port, { path: "/healthz" })).status).toBe(200);
     using late = await RawConnection.open(port);
     const body = JSON.stringify(orderOf("late", 0));
-    await late.write(`POST /order HTTP/1.1\r\nHost: x\r\nContent-Length: ${body.length}\r\n\r\n${body}`);
+    await late.write(`POST /order HTTP/1.1\r\nHost: localhost\r\nContent-Length: ${body.length}\r\n\r\n${body}`);
     const refusal = await late.until(/\r\n\r\n\{.*\}/);
     expect(refusal).toMatch(/^HTTP\/1\.1 503 /);
     expect(refusal).toMatch(/^Retry-After: [1-9]\d*\r$/im);
@@ -170,8 +183,8 @@ describe.skipIf(onWindows)("a signal", () => {
 
   test("that arrives twice at once, as Ctrl-C under npm does, is one signal", async () => {
     await using server = new ChildServer(PATIENT);
-    const { port, adminPort } = await server.ports();
-    const inFlight = postOrder(port, orderOf("in-flight", 1_000));
+    const { port, adminPort, orderMs } = await startAndTime(server);
+    const inFlight = postOrder(port, orderOf("in-flight", orderMs));
     await running(adminPort, 3);
     // Two of a name might reach the process as one.
     server.signal("SIGINT");
@@ -192,7 +205,7 @@ describe.skipIf(onWindows)("a signal", () => {
 
   test.each([
     ["headers", "POST /order HTTP/1.1\r\nHo"],
-    ["body", "POST /order HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 100\r\n\r\n"],
+    ["body", "POST /order HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: 100\r\n\r\n"],
   ])("stops a server that waits for the rest of a client's %s", async (part, begun) => {
     await using server = new ChildServer({ ...PATIENT, SHUTDOWN_TIMEOUT_MS: "50" });
     const { port } = await server.ports();
@@ -205,6 +218,110 @@ describe.skipIf(onWindows)("a signal", () => {
     expect(await server.exited).toEqual({ code: 0, signal: null });
   });
 });
+
+const logLines = ({ stdout }: ChildServer): { level: number; msg: string }[] =>
+  stdout
+    .split("\n")
+    .filter((line) => line.startsWith("{"))
+    .map((line) => JSON.parse(line));
+
+describe.skipIf(onWindows)("a start that does not come to its end", () => {
+  let directory: string;
+  beforeEach(() => {
+    directory = mkdtempSync(join(tmpdir(), "slow-start-"));
+  });
+  afterEach(() => rmSync(directory, { recursive: true, force: true }));
+
+  test.skipIf(!existsSync("/proc/self/fd"))("for another process has the journal: SIGTERM ends it with 0", async () => {
+    const lock = join(directory, "orders.db.lock");
+    const holder = new DatabaseSync(lock);
+    try {
+      holder.exec("BEGIN EXCLUSIVE");
+      await using server = new ChildServer({ JOURNAL: join(directory, "orders.db") });
+      await eventually("it to wait for the lock", () => hasOpen(server.process.pid, lock), Boolean, 20_000);
+      server.signal("SIGTERM");
+      expect(await server.exited).toEqual({ code: 0, signal: null });
+      expect(server.stderr).toBe("");
+      expect(logLines(server)).toMatchObject([{ level: 30, msg: "stopped before the start was over" }]);
+    } finally {
+      holder.close();
+    }
+  });
+
+  test("for a file that is never read to its end: SIGTERM is heard, and a second one ends it", async () => {
+    const keys = join(directory, "keys");
+    expect(spawnSync("mkfifo", [keys]).status).toBe(0);
+    await using server = new ChildServer({ ADMIN_KEYS_FILE: keys });
+    const pipe = await eventually(
+      "it to read the file",
+      () => openToWrite(keys),
+      (fd) => fd !== undefined,
+      20_000,
+    );
+    try {
+      server.signal("SIGTERM");
+      await eventually("it to hear the signal", () => logLines(server).length === 1);
+      // Node may or may not get around the thread that reads.
+      server.signal("SIGTERM");
+      expect([0, null]).toContain((await server.exited).code);
+    } finally {
+      closeSync(pipe as number);
+    }
+  });
+});
+
+function hasOpen(pid: number | undefined, file: string): boolean {
+  try {
+    const directory = `/proc/${pid}/fd`;
+    return readdirSync(directory).some((fd) => readlinkSync(join(directory, fd)) === file);
+  } catch {
+    // A file that was closed meanwhile.
+    return false;
+  }
+}
+
+/** Opens a named pipe, undefined while nobody reads it. */
+function openToWrite(pipe: string): number | undefined {
+  try {
+    return openSync(pipe, constants.O_WRONLY | constants.O_NONBLOCK);
+  } catch {
+    return undefined;
+  }
+}
+
+test.skipIf(onWindows)(
+  "a journal whose thread dies ends the process with 1 and one fatal line; the next start closes what it left open",
+  async () => {
+    const directory = mkdtempSync(join(tmpdir(), "lost-journal-"));
+    const settings = { ...PATIENT, JOURNAL: join(directory, "orders.db") };
+    const preload = fileURLToPath(new URL("support/first-thread-dies.ts", import.meta.url));
+    try {
+      {
+        await using server = new ChildServer(settings, [process.execPath, "--import", preload, "src/main.ts"]);
+        const { port, adminPort } = await server.ports();
+        const cutOff = expect(postOrder(port, orderOf("cut-off", FOR_EVER_MS))).rejects.toThrow();
+        await running(adminPort, 3);
+        server.signal("SIGUSR2");
+        expect(await server.exited).toEqual({ code: 1, signal: null });
+        expect(server.stderr).toBe("");
+        const fatal = logLines(server).filter(({ level }) => level >= 50);
+        expect(fatal).toMatchObject([
+          { level: 60, msg: expect.stringContaining("journal is lost"), reason: expect.stringContaining("thread") },
+        ]);
+        await cutOff;
+      }
+      await using server = new ChildServer(settings);
+      const { port } = await server.ports();
+      expect((await send(port, { path: "/order/cut-off" })).json).toMatchObject({
+        status: "error",
+        error: { kind: "internal" },
+        attempts: [{ cause: "interrupted" }],
+      });
+    } finally {
+      rmSync(directory, { recursive: true, force: true });
+    }
+  },
+);
 
 const npm = spawnSync("npm", ["--version"], { encoding: "utf8" });
 

@@ -8,7 +8,7 @@ import { vendor } from "./steps/vendor.ts";
 
 /** The file that Piscina loads on each of its threads, and where a new step is added. */
 export default serve((settings: WorkerSettings) => {
-  const provider = providerFor(settings.providerUrls);
+  const provider = providerFor(settings.providerUrls, settings.providerKeys);
   return {
     payment: payment(provider),
     vendor: vendor(provider),

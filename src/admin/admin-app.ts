@@ -1,23 +1,68 @@
 import express, { type Express } from "express";
-import type { Logger } from "pino";
+import type { AccessKeys } from "../http/access-keys.ts";
 import { errorAnswers, noSuchRoute } from "../http/fallbacks.ts";
+import type { OnFault } from "../orders/faults.ts";
+import type { CompensationRow, OperatorJournal } from "../orders/operator-journal.ts";
+import { needsKey } from "./admin-keys.ts";
+import { backupRoutes } from "./backup-routes.ts";
 import { type Chaos, chaosRoutes } from "./chaos-routes.ts";
+import { type CompensationParts, compensationRoutes } from "./compensation-routes.ts";
+import { deadLetterRoutes } from "./dead-letter-routes.ts";
+import { journalAnswers } from "./journal-answers.ts";
+import type { Metrics } from "./metrics.ts";
+import { metricsRoutes } from "./metrics-routes.ts";
+import { orderListRoutes } from "./order-list-routes.ts";
+import { RecentBacklog } from "./recent-backlog.ts";
 import { type ThreadBooks, threadRoutes } from "./thread-routes.ts";
+import { type WebhookControl, webhookRoutes } from "./webhook-routes.ts";
 
 export interface AdminParts {
+  /** Every route needs one of these; absent: none does. */
+  readonly keys?: AccessKeys;
   readonly books: ThreadBooks;
+  readonly metrics: Metrics;
+  readonly operators: OperatorParts;
   /** Absent with real providers: then the chaos routes do not exist. */
   readonly chaos?: Chaos;
-  readonly log: Logger;
+  readonly report: OnFault;
 }
 
-/** The admin listener's routes. It is on loopback unless told otherwise, and never part of the public listener. */
-export function adminApp({ books, chaos, log }: AdminParts): Express {
+/** What operators look at and steer. */
+export interface OperatorParts {
+  readonly journal: OperatorJournal;
+  readonly compensator: CompensationParts["compensator"];
+  /** Absent where no receiver is configured. */
+  readonly webhooks?: WebhookControl;
+  readonly backups: { readonly directory?: string; readonly inMemory: boolean };
+  /** A compensation was settled by hand. */
+  readonly onSettled: (row: CompensationRow) => void;
+  /** An event waits in the outbox again. */
+  readonly onRedelivered: () => void;
+}
+
+/** The admin listener's routes, behind its front door. It is on loopback unless told otherwise, and never part of the public listener. */
+export function adminApp({ keys, books, metrics, operators, chaos, report }: AdminParts): Express {
+  const { journal, backups, webhooks } = operators;
   const app = express();
   app.disable("x-powered-by");
+  if (keys !== undefined) app.use(needsKey(keys));
   app.use(threadRoutes(books));
+  const recent = new RecentBacklog(journal);
+  app.use(
+    metricsRoutes(metrics, {
+      backlog: () => recent.get(),
+      ordersInFlight: books.ordersInFlight,
+      ...(webhooks !== undefined && { webhooks }),
+    }),
+  );
+  app.use(orderListRoutes(journal));
+  app.use(compensationRoutes(operators));
+  app.use(deadLetterRoutes(operators));
+  app.use(webhookRoutes(operators));
+  app.use(backupRoutes({ journal, ...backups }));
   if (chaos !== undefined) app.use(chaosRoutes(chaos));
   app.use(noSuchRoute);
-  app.use(errorAnswers(log));
+  app.use(journalAnswers);
+  app.use(errorAnswers(report));
   return app;
 }

@@ -1,8 +1,9 @@
-import { type Request, type Response, Router, raw } from "express";
+import { type Request, type Response, Router } from "express";
 import { z } from "zod";
 import { sendError, sendJson } from "../http/answers.ts";
-import { BadRequest } from "../http/bad-request.ts";
 import { onlyMethods } from "../http/methods.ts";
+import { readBody } from "../http/read-body.ts";
+import { readJson } from "./strict-input.ts";
 
 /** The faults that can be caused on purpose. */
 export interface Chaos {
@@ -14,13 +15,13 @@ export interface Chaos {
   crash(): void;
 }
 
+const MAX_BODY_BYTES = 1024;
 const MS_RULE = "must be a whole number of milliseconds from 1 to 600000";
 const STICK = z.strictObject({ ms: z.int(MS_RULE).min(1, MS_RULE).max(600_000, MS_RULE).default(5000) });
 
 /** `POST /chaos/...`: real faults, for demonstrations and tests. Only while all providers are simulated. */
 export function chaosRoutes(chaos: Chaos): Router {
   const router = Router({ caseSensitive: true, strict: true });
-  const body = raw({ type: () => true, limit: 1024 });
 
   router
     .route("/chaos/kill-thread")
@@ -33,8 +34,8 @@ export function chaosRoutes(chaos: Chaos): Router {
 
   router
     .route("/chaos/stick-thread")
-    .post(body, async (request: Request, response: Response) => {
-      const { ms } = readStick(request.body);
+    .post(readBody(MAX_BODY_BYTES), async (request: Request, response: Response) => {
+      const { ms } = readJson(request, STICK);
       if (!(await chaos.stickThread(ms))) sendError(response, "overloaded", "every thread that computes is busy");
       else sendJson(response, 200, JSON.stringify({ status: "ok", stuck_ms: ms }));
     })
@@ -49,17 +50,4 @@ export function chaosRoutes(chaos: Chaos): Router {
     .all(onlyMethods("POST"));
 
   return router;
-}
-
-function readStick(body: unknown): { ms: number } {
-  let value: unknown = {};
-  try {
-    if (body instanceof Buffer && body.length > 0) value = JSON.parse(body.toString("utf8"));
-  } catch {
-    throw new BadRequest("body: must be one JSON object");
-  }
-  const result = STICK.safeParse(value);
-  if (result.success) return result.data;
-  const issue = result.error.issues[0];
-  throw new BadRequest(`${issue?.code === "unrecognized_keys" ? issue.keys[0] : issue?.path.join(".") || "body"}: ${issue?.message}`);
 }

@@ -1,4 +1,3 @@
-import { randomUUID } from "node:crypto";
 import type { Response } from "express";
 import type { ErrorKind } from "../orders/error-kind.ts";
 import { headersOf, STATUS } from "./status.ts";
@@ -6,9 +5,8 @@ import { headersOf, STATUS } from "./status.ts";
 /** Sends a body that is JSON text already. Does nothing when the client is gone. */
 export function sendJson(response: Response, status: number, json: string, headers: Readonly<Record<string, string>> = {}): void {
   if (response.headersSent || response.destroyed) return;
-  const id: string | null | undefined = response.locals.requestId;
   response.writeHead(status, {
-    ...(id !== undefined && { "X-Request-Id": id ?? randomUUID() }),
+    "X-Request-Id": response.locals.requestId,
     ...headers,
     "Content-Type": "application/json; charset=utf-8",
     "Content-Length": Buffer.byteLength(json),
@@ -18,5 +16,10 @@ export function sendJson(response: Response, status: number, json: string, heade
 
 /** Sends the answer of something that was refused before any step of an order ran. */
 export function sendError(response: Response, kind: ErrorKind, message: string, headers: Readonly<Record<string, string>> = {}): void {
-  sendJson(response, STATUS[kind], JSON.stringify({ status: "error", error: { kind, message } }), { ...headersOf(kind), ...headers });
+  sendJson(response, STATUS[kind], errorJson(kind, message), { ...headersOf(kind), ...headers });
+}
+
+/** The body of such an answer. */
+export function errorJson(kind: ErrorKind, message: string): string {
+  return JSON.stringify({ status: "error", error: { kind, message } });
 }

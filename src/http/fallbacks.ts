@@ -1,5 +1,5 @@
 import type { ErrorRequestHandler, RequestHandler, Response } from "express";
-import type { Logger } from "pino";
+import type { OnFault } from "../orders/faults.ts";
 import { sendError } from "./answers.ts";
 import { BadRequest } from "./bad-request.ts";
 
@@ -8,25 +8,22 @@ export const noSuchRoute: RequestHandler = (request, response) =>
   sendError(response, "not_found", `no route ${request.method} ${request.path}`);
 
 /** The answer to whatever a handler threw. What the client sent wrong is named; all else is a fault of ours. */
-export function errorAnswers(log: Logger): ErrorRequestHandler {
-  const fail = faultAnswer(log);
+export function errorAnswers(report: OnFault): ErrorRequestHandler {
+  const fail = faultAnswer(report);
   return (error: unknown, _request, response, _next) => {
     if (error instanceof BadRequest) return sendError(response, "bad_request", error.message);
-    const { type, status, limit } = error as { type?: string; status?: number; limit?: number };
-    // The client hung up while it was still sending: there is nobody to answer.
-    if (type === "request.aborted") return;
-    if (type === "entity.too.large") return sendError(response, "payload_too_large", `body: must be at most ${limit} bytes`);
-    if (type === "encoding.unsupported")
-      return sendError(response, "bad_request", "Content-Encoding: must be identity, gzip, deflate or br");
+    // Express's own, such as a path that cannot be decoded.
+    const { status } = error as { status?: number };
     if (status !== undefined && status >= 400 && status < 500) return sendError(response, "bad_request", "the request is malformed");
     fail(error, response);
   };
 }
 
 /** The answer to a fault of ours: the client learns only that it happened, and the log gets the rest. */
-export function faultAnswer(log: Logger): (error: unknown, response: Response) => void {
+export function faultAnswer(report: OnFault): (error: unknown, response: Response) => void {
   return (error, response) => {
-    log.error({ err: error }, "request failed");
+    const { requestId, orderId } = response.locals;
+    report("request failed", error, { request_id: requestId, ...(orderId !== undefined && { order_id: orderId }) });
     sendError(response, "internal", "internal error");
   };
 }

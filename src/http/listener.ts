@@ -1,7 +1,12 @@
-import { createServer, type Server } from "node:http";
+import { createServer, type IncomingMessage, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
-import type { Express } from "express";
+import type { Express, Response } from "express";
+import type { OnFault } from "../orders/faults.ts";
+import { frontDoor, isWelcome } from "./front-door.ts";
+import { KnownHosts } from "./known-hosts.ts";
+import { isOnLoopback } from "./loopback.ts";
 import { messageClasses } from "./message-classes.ts";
+import { answerForParser } from "./parser-answers.ts";
 
 /** A listening HTTP server. */
 export interface Listener {
@@ -11,15 +16,44 @@ export interface Listener {
   close(): Promise<void>;
 }
 
-/** Listens, or throws one line that names what could not be had. `onFault` gets what goes wrong later on. */
-export async function listen(
-  name: string,
-  host: string,
-  port: number,
-  app: Express,
-  onFault: (message: string, error: unknown) => void,
-): Promise<Listener> {
-  const server = createServer(messageClasses(app), app);
+export interface ListenOptions {
+  /** Of the setting that gives the port, for messages. */
+  readonly name: string;
+  /** An address, or a name of one. */
+  readonly host: string;
+  /** 0: any free one. */
+  readonly port: number;
+  readonly app: Express;
+  /** Names that a `Host` may hold, besides `localhost` on loopback. */
+  readonly allowedHosts: readonly string[];
+  /** Where it is not on loopback and `allowedHosts` is empty, a `Host` may hold any name. */
+  readonly anyNameFromOutside: boolean;
+  /** How long a connection stays open after an answer. Clients are told so, and Node waits a second longer. */
+  readonly keepAliveTimeoutMs: number;
+  /** How long a client may take to send headers, and a whole request. */
+  readonly headersTimeoutMs: number;
+  readonly requestTimeoutMs: number;
+  /** Connections at one time; a further one is closed at once. Unlimited when absent. */
+  readonly maxConnections?: number;
+  /** Gets what goes wrong later on. */
+  readonly onFault: OnFault;
+}
+
+/** The address cannot be listened on. */
+export class ListenError extends Error {}
+
+/** More clients than there may be, of which one was turned away. */
+export class TooManyConnections extends Error {}
+
+// How late a client that is too slow may be noticed. Looking costs a walk over the connections that are sending a request.
+const LOOK_FOR_SLOW_EVERY_MS = 1_000;
+
+/** Listens, or throws `ListenError`: one line that names what could not be had. */
+export async function listen(options: ListenOptions): Promise<Listener> {
+  const { name, host, port, allowedHosts, anyNameFromOutside, onFault } = options;
+  const loopback = await isOnLoopback(host);
+  const hosts = new KnownHosts({ loopback, names: allowedHosts, anyName: anyNameFromOutside && !loopback && allowedHosts.length === 0 });
+  const server = serverFor(options, hosts);
   await new Promise<void>((resolve, reject) => {
     server.once("error", (error: NodeJS.ErrnoException) => reject(new ListenError(explain(name, host, port, error))));
     server.listen(port, host, resolve);
@@ -29,8 +63,33 @@ export async function listen(
   return { host, port: (server.address() as AddressInfo).port, close: () => close(server) };
 }
 
-/** The address cannot be listened on. */
-export class ListenError extends Error {}
+function serverFor(options: ListenOptions, hosts: KnownHosts): Server {
+  const { name, app, keepAliveTimeoutMs, requestTimeoutMs, maxConnections, onFault } = options;
+  // Node insists on this; sending the headers is a part of sending the request.
+  const headersTimeoutMs = Math.min(options.headersTimeoutMs, requestTimeoutMs);
+  const door = frontDoor(app, hosts);
+  const server = createServer(
+    {
+      ...messageClasses(app),
+      keepAliveTimeout: keepAliveTimeoutMs,
+      headersTimeout: headersTimeoutMs,
+      requestTimeout: requestTimeoutMs,
+      connectionsCheckingInterval: Math.min(LOOK_FOR_SLOW_EVERY_MS, headersTimeoutMs),
+      // The front door does it, with an answer that has a body.
+      requireHostHeader: false,
+    },
+    door,
+  );
+  // Whoever reads the body says that it may come: a body that is refused need not be sent at all.
+  server.on("checkContinue", door);
+  answerForParser(server, (request: IncomingMessage, response: Response) => isWelcome(request, response, hosts));
+  if (maxConnections !== undefined) {
+    server.maxConnections = maxConnections;
+    const full = new TooManyConnections(`${maxConnections} are open`);
+    server.on("drop", () => onFault(`${name}: a connection was closed at once`, full));
+  }
+  return server;
+}
 
 function explain(name: string, host: string, port: number, { code, message }: NodeJS.ErrnoException): string {
   if (code === "EADDRINUSE") return `${name}: ${host}:${port} is already in use`;

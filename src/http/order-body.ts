@@ -3,12 +3,11 @@ import { z } from "zod";
 import type { Order } from "../orders/order.ts";
 import { STEPS, type StepName } from "../orders/step.ts";
 import { BadRequest } from "./bad-request.ts";
+import { isOrderId, ORDER_ID_RULE } from "./order-id.ts";
 
 const MAX_MS = 600_000;
-const MAX_ID_LENGTH = 128;
 
 const STEP_LIST = "payment, vendor or courier";
-const ID_RULE = `must be a string of 1 to ${MAX_ID_LENGTH} characters without control characters`;
 const AMOUNT_RULE = `must be a whole number from 1 to ${Number.MAX_SAFE_INTEGER}, in minor units`;
 const MS_RULE = `must be a whole number of milliseconds from 0 to ${MAX_MS}`;
 
@@ -19,8 +18,7 @@ const perStep = z.strictObject(
 );
 
 const ORDER = z.strictObject({
-  // A lone surrogate cannot be written as UTF-8, so two different ids would become one in storage and on the wire.
-  order_id: z.string(ID_RULE).refine((id) => id.length > 0 && isShort(id) && !/\p{Cc}/u.test(id) && id.isWellFormed(), ID_RULE),
+  order_id: z.string(ORDER_ID_RULE).refine(isOrderId, ORDER_ID_RULE),
   amount: z.int(AMOUNT_RULE).min(1, AMOUNT_RULE),
   fail_step: z.enum(STEPS, `must be ${STEP_LIST}`).optional(),
   delay_ms: perStep.optional(),
@@ -47,11 +45,6 @@ export function readOrder(body: Buffer, simulated = true): Order {
     ...(cpu_ms !== undefined && { cpuMs: cpu_ms as Partial<Record<StepName, number>> }),
   };
   return { orderId: order_id, amount, simulation };
-}
-
-/** Characters are counted as people see code points, of which a string has at most as many as code units. */
-function isShort(id: string): boolean {
-  return id.length <= MAX_ID_LENGTH || [...id].length <= MAX_ID_LENGTH;
 }
 
 function readJson(body: Buffer): unknown {

@@ -1,15 +1,16 @@
 import type { IRouter, NextFunction, Request, Response } from "express";
 import type { OrderDesk, Placement, PlaceRequest } from "../orders/order-desk.ts";
-import { JournalUnavailable, type OrderJournal, OutcomeUnknown } from "../orders/order-journal.ts";
+import { JournalBusy, JournalUnavailable, type OrderJournal } from "../orders/order-journal.ts";
 import { viewOf } from "../orders/order-view.ts";
 import { Refused } from "../orders/refused.ts";
 import { sendError, sendJson } from "./answers.ts";
+import { BadRequest } from "./bad-request.ts";
 import { forgetRequest } from "./forget-request.ts";
 import { readIdempotencyKey } from "./idempotency-key.ts";
 import { onlyMethods } from "./methods.ts";
 import { readOrder } from "./order-body.ts";
+import { isOrderId } from "./order-id.ts";
 import { readBody } from "./read-body.ts";
-import { requestId } from "./request-id.ts";
 import { STATUS } from "./status.ts";
 import { traceparentOf } from "./trace-context.ts";
 
@@ -34,19 +35,21 @@ export function addOrderRoutes(
   { desk, journal, simulated }: OrderParts,
   fail: (error: unknown, response: Response) => void,
 ): void {
-  router.route("/order").all(requestId).post(readBody(MAX_BODY_BYTES), placeOrder).all(onlyMethods("POST"));
-  router.route("/order/:order_id").all(requestId).get(showOrder).all(onlyMethods("GET", "HEAD"));
+  router.route("/order").post(readBody(MAX_BODY_BYTES), placeOrder).all(onlyMethods("POST"));
+  router.route("/order/:order_id").get(checkOrderId, showOrder).all(onlyMethods("GET", "HEAD"));
 
-  // Gives Express no promise and keeps no `next`: from either hangs all that its routers have made for this request.
-  function placeOrder(request: Request, response: Response, next: NextFunction): void {
-    desk.place(readRequest(request)).then(
+  // Gives Express no promise and takes no `next`: from either hangs all that its routers have made for this request.
+  function placeOrder(request: Request, response: Response): void {
+    const placing = readRequest(request, response.locals.requestId);
+    response.locals.orderId = placing.order.orderId;
+    desk.place(placing).then(
       (placement) => {
         forgetRequest(request);
         answerWhenEnded(placement, response);
       },
       (error: unknown) => {
         if (error instanceof Refused) sendError(response, error.kind, error.message);
-        else next(error);
+        else fail(error, response);
       },
     );
   }
@@ -58,30 +61,51 @@ export function addOrderRoutes(
     else response.on("close", leave);
     answer.then(
       ({ error, json }) => sendJson(response, error === undefined ? 200 : STATUS[error], json, replayed ? REPLAYED : {}),
-      (error: unknown) => {
-        // Whatever were answered, the next start might say otherwise. A broken connection says what is true: nobody knows.
-        if (error instanceof OutcomeUnknown) response.destroy();
-        else fail(error, response);
-      },
+      (error: unknown) => fail(error, response),
     );
   }
 
-  function readRequest({ body, headers }: Request): PlaceRequest {
+  function readRequest({ body, headers }: Request, requestId: string): PlaceRequest {
     // No body at all leaves none behind.
     const order = readOrder(body instanceof Buffer ? body : Buffer.alloc(0), simulated);
     const key = readIdempotencyKey(headers["idempotency-key"], order, ANYONE, Date.now());
-    return { order, ...(key !== undefined && { key }), ...(!simulated && { traceparent: traceparentOf(headers.traceparent) }) };
+    return {
+      order,
+      requestId,
+      ...(key !== undefined && { key }),
+      ...(!simulated && { traceparent: traceparentOf(headers.traceparent) }),
+    };
+  }
+
+  /** No order has an id that breaks the rule, so there is no need to look. */
+  function checkOrderId(request: Request, response: Response, next: NextFunction): void {
+    const orderId = String(request.params.order_id);
+    if (!isOrderId(orderId)) {
+      sendError(response, "not_found", "no such order");
+      return;
+    }
+    response.locals.orderId = orderId;
+    next();
   }
 
   async function showOrder(request: Request, response: Response): Promise<void> {
     const orderId = String(request.params.order_id);
+    const before = readBefore(request.query.before);
     try {
-      const record = await journal.find(orderId);
+      const record = await journal.find(orderId, before);
       if (record === undefined) sendError(response, "not_found", "no such order");
       else sendJson(response, 200, JSON.stringify(viewOf(record)));
     } catch (error) {
-      if (!(error instanceof JournalUnavailable)) throw error;
-      sendError(response, "internal", "the order could not be looked up");
+      if (error instanceof JournalBusy) sendError(response, "overloaded", "too many orders are being looked up");
+      else if (error instanceof JournalUnavailable) sendError(response, "internal", "the order could not be looked up");
+      else throw error;
     }
   }
+}
+
+function readBefore(value: unknown): number | undefined {
+  if (value === undefined) return undefined;
+  if (typeof value !== "string" || !/^[1-9]\d{0,14}$/.test(value))
+    throw new BadRequest("before: must be the number of an attempt, 1 or more");
+  return Number(value);
 }

@@ -1,24 +1,25 @@
-import type { ErrorRequestHandler, Request, RequestHandler, Response } from "express";
+import { randomFillSync } from "node:crypto";
 
 // What is echoed goes into logs: visible ASCII of a sane length, or it is replaced.
 const ACCEPTABLE = /^[\x21-\x7e]{1,128}$/;
 
-/**
- * Has the answer carry the `X-Request-Id` of its request; null in `locals` has it make one. Not set as a header at once,
- * nor made: an order may wait for minutes, and Node makes an id of 16 strings that it only joins when it is written.
- */
-export const requestId: RequestHandler = (request, response, next) => {
-  noteRequestId(request, response);
-  next();
-};
+const ID_BYTES = 16;
+// Random bytes for many ids at once: most of the cost of asking for some is in the asking.
+const pool = Buffer.allocUnsafeSlow(ID_BYTES * 256);
+let used = pool.length;
 
-/** The same for an error that came up while a route was looked for, such as a path that cannot be decoded. */
-export const requestIdOfError: ErrorRequestHandler = (error: unknown, request, response, next) => {
-  if (response.locals.requestId === undefined) noteRequestId(request, response);
-  next(error);
-};
+/** The id of a request: the `X-Request-Id` that it brought, or a new one where that is missing or unfit for a log. */
+export function requestIdOf(header: string | string[] | undefined): string {
+  return typeof header === "string" && ACCEPTABLE.test(header) ? header : newRequestId();
+}
 
-function noteRequestId(request: Request, response: Response): void {
-  const given = request.headers["x-request-id"];
-  response.locals.requestId = typeof given === "string" && ACCEPTABLE.test(given) ? given : null;
+/** 32 hexadecimal digits, random. One flat string, because an order that waits for minutes keeps it. */
+export function newRequestId(): string {
+  if (used === pool.length) {
+    randomFillSync(pool);
+    used = 0;
+  }
+  const start = used;
+  used += ID_BYTES;
+  return pool.toString("hex", start, used);
 }

@@ -22,10 +22,14 @@ const messageFor = (body: string | Uint8Array): string => {
   throw new Error(`was taken: ${String(body).slice(0, 200)}`);
 };
 
-const idOf = (unit: fc.Arbitrary<string>, minLength: number, maxLength: number) =>
-  fc.array(unit, { minLength, maxLength, size: "max" }).map((units) => units.join(""));
-const isControl = (unit: string) => /\p{Cc}/u.test(unit);
-const idUnit = fc.string({ unit: "binary", minLength: 1, maxLength: 1 }).filter((unit) => !isControl(unit));
+const isInvisible = (unit: string) => /[\p{Cc}\p{Cf}]/u.test(unit);
+const idUnit = fc.string({ unit: "binary", minLength: 1, maxLength: 1 }).filter((unit) => !isInvisible(unit));
+/** Characters of all kinds, put together as NFC has them, which may make them fewer. */
+const idOf = (minLength: number, maxLength: number) =>
+  fc
+    .array(idUnit, { minLength, maxLength, size: "max" })
+    .map((units) => units.join("").normalize("NFC"))
+    .filter((id) => id === id.trim() && id !== "" && id !== "." && id !== "..");
 
 describe("what is taken", () => {
   const perStep = fc.record(
@@ -34,7 +38,7 @@ describe("what is taken", () => {
   );
   const order = fc.record(
     {
-      order_id: idOf(idUnit, 1, 128),
+      order_id: idOf(1, 128).filter((id) => [...id].length <= 128),
       amount: fc.integer({ min: 1, max: MAX_AMOUNT }),
       fail_step: fc.constantFrom(...STEPS),
       delay_ms: perStep,
@@ -201,7 +205,7 @@ describe("order_id", () => {
 
   test("may hold any mixture of characters, up to its length", () => {
     fc.assert(
-      fc.property(idOf(idUnit, 120, 136), (id) => {
+      fc.property(idOf(120, 136), (id) => {
         const body = withFields({ order_id: JSON.stringify(id) });
         if ([...id].length <= 128) expect(read(body).orderId).toBe(id);
         else expect(messageFor(body)).toContain(RULE);
@@ -215,19 +219,53 @@ describe("order_id", () => {
     for (const code of controls) {
       const escaped = `\\u${code.toString(16).padStart(4, "0")}`;
       for (const id of [escaped, `a${escaped}`, `${escaped}a`, `a${escaped}b`]) {
-        expect(messageFor(withFields({ order_id: `"${id}"` }))).toContain("without control characters");
+        expect(messageFor(withFields({ order_id: `"${id}"` }))).toContain("without control or format characters");
       }
       // JSON itself has no unescaped C0 in strings, so there it is the body that is wrong.
       expect(messageFor(withFields({ order_id: `"a${String.fromCharCode(code)}b"` }))).toMatch(code < 0x20 ? /^body: / : /^order_id: /);
     }
   });
 
-  test.each(["\u00a0", "\u200b", "\u2028", "\ufeff", "\ue000", "\uffff", "\u{10ffff}"])(
-    "may hold %j, which is no control character",
-    (id) => {
-      expect(read(withFields({ order_id: JSON.stringify(id) })).orderId).toBe(id);
-    },
-  );
+  test.each([
+    ["a soft hyphen", "\u00ad"],
+    ["an Arabic letter mark", "\u061c"],
+    ["a zero width space", "\u200b"],
+    ["a zero width joiner", "\u200d"],
+    ["a right-to-left override", "\u202e"],
+    ["a word joiner", "\u2060"],
+    ["a byte order mark", "\ufeff"],
+    ["a tag", "\u{e0041}"],
+  ])("never holds %s, which nobody sees", (_what, character) => {
+    for (const id of [character, `a${character}`, `${character}a`, `a${character}b`]) {
+      expect(messageFor(withFields({ order_id: JSON.stringify(id) }))).toContain("without control or format characters");
+    }
+  });
+
+  test.each([" ", "\u00a0", "\u1680", "\u2003", "\u2028", "\u202f", "\u3000"])("has no %j at either end, but in the middle", (space) => {
+    for (const id of [space, `${space}a`, `a${space}`, `${space}a${space}`]) {
+      expect(messageFor(withFields({ order_id: JSON.stringify(id) }))).toContain("without white space at either end");
+    }
+    const inside = `a${space}b`;
+    if (inside === inside.normalize("NFC")) expect(read(withFields({ order_id: JSON.stringify(inside) })).orderId).toBe(inside);
+  });
+
+  test.each([
+    ["e and an accent", "e\u0301", "\u00e9"],
+    ["a Hangul syllable in parts", "\u1112\u1161\u11ab", "\ud55c"],
+    ["the Angstrom sign", "\u212b", "\u00c5"],
+    ["two accents in the wrong order", "q\u0307\u0323", "q\u0323\u0307"],
+  ])("is in NFC: not %s", (_what, decomposed, composed) => {
+    expect(messageFor(withFields({ order_id: JSON.stringify(`a${decomposed}`) }))).toContain("in Unicode NFC");
+    expect(read(withFields({ order_id: JSON.stringify(`a${composed}`) })).orderId).toBe(`a${composed}`);
+  });
+
+  test.each([".", ".."])("is not %s, which paths resolve away", (id) => {
+    expect(messageFor(withFields({ order_id: JSON.stringify(id) }))).toContain("not . or ..");
+  });
+
+  test.each(["...", ".a", "a.", "-", "%2e", "../a", "a b", "\ue000", "\uffff", "\u{10ffff}"])("may be %j", (id) => {
+    expect(read(withFields({ order_id: JSON.stringify(id) })).orderId).toBe(id);
+  });
 
   test("never holds half a surrogate pair, which has no UTF-8", () => {
     for (const half of ["\\ud800", "\\udbff", "\\udc00", "\\udfff"]) {

@@ -1,12 +1,13 @@
 import type { StepName } from "../../src/orders/step.ts";
+import type { ProviderKeys } from "../../src/provider-keys.ts";
 import { httpProvider } from "./http.ts";
 import type { Provider } from "./provider.ts";
 import type { ProviderUrls } from "./provider-urls.ts";
 import { simulatedProvider } from "./simulated.ts";
 
 /** One provider for all steps: over HTTP where a step has a URL, simulated where it has none. */
-export function providerFor(urls: ProviderUrls = {}): Provider {
-  const http = httpProvider(urls);
+export function providerFor(urls: ProviderUrls = {}, keys: ProviderKeys = {}): Provider {
+  const http = httpProvider(urls, keys);
   const of = (step: StepName) => (urls[step] === undefined ? simulatedProvider : http);
   return {
     perform: (step, input, context) => of(step).perform(step, input, context),

@@ -1,11 +1,12 @@
 import type { StepInput, StepName } from "../../src/orders/step.ts";
+import type { ProviderKeys } from "../../src/provider-keys.ts";
 import type { StepContext } from "../runtime/step-context.ts";
 import { StepFailed } from "../runtime/step-failed.ts";
 import { callKey, undoKey } from "./call-key.ts";
-import { discardBody } from "./discard-body.ts";
+import { Endpoint } from "./endpoint.ts";
 import { neverSent } from "./never-sent.ts";
 import type { Provider } from "./provider.ts";
-import { type ProviderUrls, providerEndpoint } from "./provider-urls.ts";
+import type { ProviderUrls } from "./provider-urls.ts";
 import { type Refusal, refusalOf, UNREACHABLE } from "./refusal.ts";
 
 const PERFORM_PATH: Readonly<Record<StepName, string>> = { payment: "payments", vendor: "orders", courier: "assignments" };
@@ -15,20 +16,23 @@ const UNDO_PATH: Readonly<Record<StepName, string>> = { payment: "refunds", vend
  * Real providers over HTTP. A call stops with its order: the socket is closed. The answer's status line decides, its
  * body is never looked at. Not retried in here: what may have been carried out is undone, not sent again.
  */
-export function httpProvider(urls: ProviderUrls): Provider {
+export function httpProvider(urls: ProviderUrls, keys: ProviderKeys = {}): Provider {
+  const performing = endpoints(PERFORM_PATH, urls, keys);
+  const undoing = endpoints(UNDO_PATH, urls, keys);
   return {
     async perform(step, input, context) {
-      const { orderId, amount, attempt } = input;
-      const url = providerEndpoint(urls, step, PERFORM_PATH[step]);
+      const { orderId, amount, attempt, traceparent } = input;
+      const endpoint = performing(step);
+      const key = callKey(orderId, attempt, step);
       const body = step === "courier" ? { order_id: orderId } : { order_id: orderId, amount };
-      // The signal may be a turn behind the cancel word, and what is not sent need not be undone.
+      // The context may hear of a cancel a turn after its word is set, and what is not sent need not be undone.
       context.checkpoint();
       context.callStarts();
       let status: number;
       try {
-        status = await post(url, callKey(orderId, attempt, step), body, input, context);
+        ({ status } = await endpoint.post({ key, body, traceparent, cancelable: context }));
       } catch (error) {
-        context.signal.throwIfAborted();
+        context.throwIfCanceled();
         const refusal = { kind: UNREACHABLE[step], effect: neverSent(error) ? "none" : "unknown" } as const;
         throw failure(step, refusal, `${step} provider could not be reached: ${reasonOf(error)}`, input, context);
       }
@@ -36,41 +40,37 @@ export function httpProvider(urls: ProviderUrls): Provider {
     },
 
     async undo(step, input, context) {
-      const { orderId, amount, attempt } = input;
-      const url = providerEndpoint(urls, step, UNDO_PATH[step]);
+      const { orderId, amount, attempt, traceparent } = input;
+      const endpoint = undoing(step);
+      const key = undoKey(orderId, attempt, step);
       const undoes = callKey(orderId, attempt, step);
       const body = step === "payment" ? { order_id: orderId, amount, undoes } : { order_id: orderId, undoes };
       context.checkpoint();
       context.callStarts();
       let status: number;
       try {
-        status = await post(url, undoKey(orderId, attempt, step), body, input, context);
+        ({ status } = await endpoint.post({ key, body, traceparent, cancelable: context }));
       } catch (error) {
-        context.signal.throwIfAborted();
-        throw new StepFailed("internal", "unknown", `${step} provider could not be reached to undo: ${reasonOf(error)}`);
+        context.throwIfCanceled();
+        throw notUndone(step, reasonOf(error));
       }
       // No 409 or 404 means "nothing to undo" here: only 2xx promises that a call still under way will be refused.
-      if (!isSuccess(status)) throw new StepFailed("internal", "unknown", `${step} provider answered ${status} to an undo`);
+      if (!isSuccess(status)) throw notUndone(step, `HTTP ${status}`);
     },
   };
 }
 
-/** Sends one call and returns the status of its answer. Throws what `fetch` throws. */
-async function post(url: URL, key: string, body: object, { traceparent }: StepInput, { signal }: StepContext): Promise<number> {
-  const response = await fetch(url, {
-    method: "POST",
-    headers: {
-      "content-type": "application/json",
-      "idempotency-key": key,
-      ...(traceparent === undefined ? {} : { traceparent }),
-    },
-    body: JSON.stringify(body),
-    // Following would send an order's call, key and all, to wherever an answer points.
-    redirect: "manual",
-    signal,
-  });
-  await discardBody(response.body);
-  return response.status;
+/** The providers' addresses for one kind of call. To ask for that of a step without a URL is a bug, and throws. */
+function endpoints(paths: Readonly<Record<StepName, string>>, urls: ProviderUrls, keys: ProviderKeys): (step: StepName) => Endpoint {
+  const made = new Map<StepName, Endpoint>();
+  for (const [step, base] of Object.entries(urls) as Array<[StepName, string | undefined]>) {
+    if (base !== undefined) made.set(step, new Endpoint(base, paths[step], keys[step]));
+  }
+  return (step) => {
+    const endpoint = made.get(step);
+    if (endpoint === undefined) throw new Error(`the ${step} provider has no URL`);
+    return endpoint;
+  };
 }
 
 function failure(step: StepName, { kind, effect }: Refusal, message: string, { orderId }: StepInput, context: StepContext): StepFailed {
@@ -80,9 +80,14 @@ function failure(step: StepName, { kind, effect }: Refusal, message: string, { o
   return new StepFailed(kind, effect, message);
 }
 
+function notUndone(step: StepName, answer: string): StepFailed {
+  return new StepFailed("internal", "unknown", `${step} provider has not undone a call: ${answer}`, answer);
+}
+
+/** A code such as ECONNREFUSED, or the class of what was thrown. Not its message, which may quote what was sent or received. */
 function reasonOf(error: unknown): string {
-  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
-  return String((cause as NodeJS.ErrnoException).code ?? cause);
+  const { code, name } = error as { code?: unknown; name?: unknown };
+  return String(code ?? name);
 }
 
 function isSuccess(status: number): boolean {

@@ -7,20 +7,27 @@ export interface Refusal {
   readonly effect: Effect;
 }
 
+/**
+ * Answers that a provider gives before it acts. 408, 409 and 425 are not among them: a gateway says "key in use" or "too slow"
+ * of a call that the provider behind it has carried out. Nor is a redirect (303 is also what follows success), nor a 5xx: a
+ * proxy answers 502 to 504 also when its connection broke after the request had gone out.
+ */
+const DEFINITE: ReadonlySet<number> = new Set([400, 401, 402, 403, 404, 405, 410, 413, 415, 422, 429]);
+
 /** A status outside 2xx, read as the contract's table of providers has it. */
 export function refusalOf(step: StepName, status: number): Refusal {
-  const isClientError = status >= 400 && status < 500;
-  // A 4xx is a definite no. A redirect is not: 303 is also what follows a request that was carried out. Nor is a 5xx: a
-  // proxy answers 502 to 504 also when the connection to the provider broke after the request had gone out.
-  const effect: Effect = isClientError ? "none" : "unknown";
+  return { kind: kindOf(step, status), effect: DEFINITE.has(status) ? "none" : "unknown" };
+}
+
+function kindOf(step: StepName, status: number): StepErrorKind {
   switch (step) {
     case "payment":
-      if (status === 402) return { kind: "payment_declined", effect };
-      return { kind: status >= 500 ? "payment_unavailable" : "internal", effect };
+      if (status === 402) return "payment_declined";
+      return DEFINITE.has(status) ? "internal" : "payment_unavailable";
     case "vendor":
-      return { kind: "vendor_unavailable", effect };
+      return "vendor_unavailable";
     case "courier":
-      return { kind: status === 404 || status === 409 || status === 503 ? "no_courier" : "internal", effect };
+      return status === 404 || status === 409 || status === 503 ? "no_courier" : "internal";
   }
 }
 

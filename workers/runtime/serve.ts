@@ -1,3 +1,4 @@
+import { flushCompileCache } from "node:module";
 import { inspect } from "node:util";
 import { parentPort, threadId, workerData } from "node:worker_threads";
 import { Canceled } from "../../src/concurrency/cancel-cause.ts";
@@ -27,6 +28,9 @@ export function serve(makeSteps: (settings: never) => StepRegistry): (batch: Bat
   void watch.listen();
   setInterval(() => layout.beat(row), HEARTBEAT_MS).unref();
 
+  // By itself a thread writes what it has compiled at its end, which a killed process does not come to. Before it is ready: nobody ends
+  // a thread that is starting, and a thread that is ended in the midst of this takes the process with it.
+  flushCompileCache();
   parentPort?.postMessage({ type: "ready", threadId, row } satisfies ReadyMessage);
 
   return (batch) => {
@@ -92,8 +96,11 @@ export function serve(makeSteps: (settings: never) => StepRegistry): (batch: Bat
   }
 
   function outcomeOf(error: unknown, name: string, orderId: string, context: StepContext): OutcomeEntry[2] {
+    if (error instanceof StepFailed) {
+      const { kind, effect, answer } = error;
+      return answer === undefined ? { status: "failed", kind, effect } : { status: "failed", kind, effect, answer };
+    }
     const effect = context.callUnderWay ? "unknown" : "none";
-    if (error instanceof StepFailed) return { status: "failed", kind: error.kind, effect: error.effect };
     const cause = layout.causeOf(context.slot);
     // Only a step of a canceled order can be canceled; and an aborted API may wrap the reason in an error of its own.
     if (cause !== undefined && (error instanceof Canceled || (error instanceof Error && error.name === "AbortError"))) {

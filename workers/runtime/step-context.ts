@@ -1,12 +1,12 @@
-import { Canceled } from "../../src/concurrency/cancel-cause.ts";
-import { CancelScope } from "../../src/concurrency/cancel-scope.ts";
+import { type CancelCause, Canceled } from "../../src/concurrency/cancel-cause.ts";
+import { CancelScope, type Subscription } from "../../src/concurrency/cancel-scope.ts";
 import type { Layout } from "../../src/threads/layout.ts";
 import type { LogLevel } from "../../src/threads/protocol.ts";
 import type { ThreadLog } from "./thread-log.ts";
 
 /**
- * A step's view of its order: three ways to notice the cancel (`signal`, `sleep`, `checkpoint`) and a log.
- * Lives on the step's thread. All three throw or abort with the same `Canceled`.
+ * A step's view of its order: ways to notice the cancel (`signal`, `onCancel`, `sleep`, `checkpoint`) and a log.
+ * Lives on the step's thread. Whatever throws or aborts does so with the same `Canceled`.
  */
 export class StepContext {
   readonly #scope = new CancelScope();
@@ -31,6 +31,16 @@ export class StepContext {
   /** An `AbortSignal` for `fetch` and whatever else takes one. Made on first use. Does not fire in a loop that never awaits. */
   get signal(): AbortSignal {
     return this.#scope.signal;
+  }
+
+  /** Calls `listener`, which must not throw, once: at the cancel, or at once when that was heard of before. Cheaper than `signal`. */
+  onCancel(listener: (cause: CancelCause) => void): Subscription {
+    return this.#scope.onCancel(listener);
+  }
+
+  /** Throws `Canceled` once listeners have been called: what fails then failed because of the cancel. */
+  throwIfCanceled(): void {
+    this.#scope.throwIfCanceled();
   }
 
   /** Resolves after `ms` (0 to 2^31-1) or throws `Canceled` as soon as the order is canceled. */

@@ -5,16 +5,21 @@ import type { Effect } from "../../src/orders/step.ts";
 export class StepFailed extends Error {
   readonly kind: StepErrorKind;
   readonly effect: Effect;
+  readonly answer: string | undefined;
 
-  /** `effect`: `unknown` where the provider may have done its part all the same. */
-  constructor(kind: StepErrorKind, effect: Effect, message: string, cause?: unknown) {
+  /**
+   * `effect`: `unknown` where the provider may have done its part all the same. `answer`: what it answered, for operators:
+   * one line of at most 200 characters, never a provider's own text, a URL or a key.
+   */
+  constructor(kind: StepErrorKind, effect: Effect, message: string, answer?: string) {
     const limit = Error.stackTraceLimit;
     // An expected failure is not a bug, so nobody reads its stack.
     Error.stackTraceLimit = 0;
-    super(message, cause === undefined ? undefined : { cause });
+    super(message);
     Error.stackTraceLimit = limit;
     this.name = "StepFailed";
     this.kind = kind;
     this.effect = effect;
+    this.answer = answer;
   }
 }

@@ -1,0 +1,53 @@
+import { join } from "node:path";
+import { type Request, type Response, Router } from "express";
+import { z } from "zod";
+import { sendJson } from "../http/answers.ts";
+import { BadRequest } from "../http/bad-request.ts";
+import { onlyMethods } from "../http/methods.ts";
+import { readBody } from "../http/read-body.ts";
+import { BackupExists, type OperatorJournal } from "../orders/operator-journal.ts";
+import { NOTHING, readJson, readQuery } from "./strict-input.ts";
+
+export interface BackupParts {
+  readonly journal: Pick<OperatorJournal, "backup">;
+  /** Absolute; absent where no place for backups is configured. */
+  readonly directory?: string;
+  /** A journal in memory has no backup. */
+  readonly inMemory: boolean;
+}
+
+// A backup that grows is called NAME.partial, and SQLite reads files with the other endings as parts of the database beside them.
+const NAME_RULE =
+  "must be 1 to 100 letters, digits, dots, underscores and hyphens, beginning with a letter or digit and not ending in .partial, .lock, -wal, -shm or -journal";
+const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/;
+const OF_ANOTHER_FILE = /(\.partial|\.lock|-wal|-shm|-journal)$/;
+const BODY = z.strictObject({
+  name: z.string(NAME_RULE).refine((name) => NAME.test(name) && !OF_ANOTHER_FILE.test(name), NAME_RULE),
+});
+const MAX_BODY_BYTES = 1024;
+
+/** `POST /backup`: a consistent copy of the journal, while it runs. */
+export function backupRoutes({ journal, directory, inMemory }: BackupParts): Router {
+  const router = Router({ caseSensitive: true, strict: true });
+  router
+    .route("/backup")
+    .post(readBody(MAX_BODY_BYTES), async (request: Request, response: Response) => {
+      readQuery(request, NOTHING);
+      const { name } = readJson(request, BODY);
+      if (inMemory) throw new BadRequest("backup: a journal in memory has none; set JOURNAL to a file");
+      if (directory === undefined) throw new BadRequest("backup: there is no place for it; set BACKUP_DIR to a directory");
+      const { bytes, durationMs } = await written(join(directory, name), name);
+      sendJson(response, 200, JSON.stringify({ status: "ok", name, bytes, duration_ms: Math.round(durationMs) }));
+    })
+    .all(onlyMethods("POST"));
+  return router;
+
+  async function written(file: string, name: string) {
+    try {
+      return await journal.backup(file);
+    } catch (error) {
+      if (error instanceof BackupExists) throw new BadRequest(`name: ${name} exists already in BACKUP_DIR`);
+      throw error;
+    }
+  }
+}

@@ -1,0 +1,145 @@
+import { type Request, type Response, Router } from "express";
+import { z } from "zod";
+import { sendError, sendJson } from "../http/answers.ts";
+import { BadRequest } from "../http/bad-request.ts";
+import { onlyMethods } from "../http/methods.ts";
+import { readBody } from "../http/read-body.ts";
+import type { CompensationRow, OperatorJournal } from "../orders/operator-journal.ts";
+import type { Compensation, CompensationStatus } from "../orders/order-journal.ts";
+import { PAGE, pageJson, readCursor } from "./pages.ts";
+import { rowIdOf } from "./row-id.ts";
+import { NOTHING, readJson, readQuery } from "./strict-input.ts";
+import { ageSeconds, isoTime } from "./times.ts";
+
+export interface CompensationParts {
+  readonly journal: Pick<OperatorJournal, "compensations" | "compensation" | "settleCompensation">;
+  readonly compensator: {
+    /** Resolves when a try has ended and is written down. */
+    tryNow(compensation: Compensation): Promise<void>;
+    /** Somebody else has dealt with it. */
+    forget(compensation: Pick<Compensation, "id" | "step">): void;
+  };
+  readonly onSettled: (row: CompensationRow) => void;
+}
+
+const STATES = ["pending", "done", "settled"] as const satisfies readonly CompensationStatus[];
+const STATE_RULE = `must be one of ${STATES.join(", ")}`;
+const LIST = z.strictObject({ state: z.enum(STATES, STATE_RULE).default("pending"), ...PAGE });
+
+const MAX_NOTE = 1_000;
+const NOTE_RULE = `must be a string of 1 to ${MAX_NOTE} characters that is not blank`;
+const SETTLE = z.strictObject({ note: z.string(NOTE_RULE).refine(isNote, NOTE_RULE) });
+// Retries by hand go past the provider's bulkhead; behind a provider that hangs they must not take the room of orders.
+const MAX_RETRYING = 32;
+// Room for a note of which every character is escaped twice over.
+const MAX_BODY_BYTES = 16 * 1024;
+
+/** What has to be undone, and what an operator can do about what is not: try it now, or mark it as settled by hand. */
+export function compensationRoutes({ journal, compensator, onSettled }: CompensationParts): Router {
+  const router = Router({ caseSensitive: true, strict: true });
+  let retrying = 0;
+
+  router
+    .route("/compensations")
+    .get(async (request: Request, response: Response) => {
+      const { state, limit, cursor } = readQuery(request, LIST);
+      const list = `compensations ${state}`;
+      const page = await journal.compensations(state, readCursor(list, cursor), limit);
+      sendJson(response, 200, pageJson("compensations", list, page, show));
+    })
+    .all(onlyMethods("GET", "HEAD"));
+
+  router
+    .route("/compensations/:id/retry")
+    .post(readBody(MAX_BODY_BYTES), async (request: Request, response: Response) => {
+      readQuery(request, NOTHING);
+      readJson(request, NOTHING);
+      const row = await rowOf(request);
+      if (row === undefined) return notFound(response);
+      if (row.status !== "pending") throw notPending(row, "tried");
+      if (retrying >= MAX_RETRYING) {
+        sendError(response, "overloaded", `${MAX_RETRYING} compensations are being retried already`);
+        return;
+      }
+      retrying++;
+      try {
+        await compensator.tryNow(row);
+      } finally {
+        retrying--;
+      }
+      // A retention time of days does not delete what was pending just now.
+      sendRow(response, (await journal.compensation(row.id)) ?? row);
+    })
+    .all(onlyMethods("POST"));
+
+  router
+    .route("/compensations/:id/settle")
+    .post(readBody(MAX_BODY_BYTES), async (request: Request, response: Response) => {
+      readQuery(request, NOTHING);
+      const { note } = readJson(request, SETTLE);
+      const id = rowIdOf(request);
+      const row = id === undefined ? undefined : await journal.settleCompensation(id, note, Date.now());
+      if (row === undefined) return notFound(response);
+      // Whoever sends it a second time, because no answer came, has settled it all the same.
+      if (row.status !== "settled" || row.note !== note) throw notPending(row, "settled");
+      // The provider must not be asked again for what was paid back by other means; a try that is under way cannot be taken back.
+      compensator.forget(row);
+      onSettled(row);
+      sendRow(response, row);
+    })
+    .all(onlyMethods("POST"));
+
+  return router;
+
+  async function rowOf(request: Request): Promise<CompensationRow | undefined> {
+    const id = rowIdOf(request);
+    return id === undefined ? undefined : await journal.compensation(id);
+  }
+}
+
+function isNote(text: string): boolean {
+  return text.trim() !== "" && text.isWellFormed() && [...text].length <= MAX_NOTE;
+}
+
+function notFound(response: Response): void {
+  sendError(response, "not_found", "no such compensation");
+}
+
+function notPending({ id, status }: CompensationRow, what: string): BadRequest {
+  return new BadRequest(`id: compensation ${id} is ${status} already; only a pending one can be ${what}`);
+}
+
+function sendRow(response: Response, row: CompensationRow): void {
+  sendJson(response, 200, JSON.stringify(show(row)));
+}
+
+function show({
+  id,
+  orderId,
+  attempt,
+  step,
+  amount,
+  status,
+  sinceMs,
+  tries,
+  nextTryMs,
+  lastAnswer,
+  note,
+  endedMs,
+}: CompensationRow): object {
+  return {
+    id,
+    order_id: orderId,
+    attempt,
+    step,
+    amount,
+    state: status,
+    // How long it has waited, or did until it ended.
+    age_seconds: ageSeconds(sinceMs, endedMs),
+    tries,
+    ...(nextTryMs !== undefined && { next_try_at: isoTime(nextTryMs) }),
+    ...(lastAnswer !== undefined && { last_answer: lastAnswer }),
+    ...(note !== undefined && { note }),
+    ...(endedMs !== undefined && { ended_at: isoTime(endedMs) }),
+  };
+}

@@ -1,0 +1,63 @@
+import { type Request, type Response, Router } from "express";
+import { z } from "zod";
+import { sendError, sendJson } from "../http/answers.ts";
+import { onlyMethods } from "../http/methods.ts";
+import { readBody } from "../http/read-body.ts";
+import type { DeadLetter, OperatorJournal } from "../orders/operator-journal.ts";
+import { PAGE, pageJson, readCursor } from "./pages.ts";
+import { rowIdOf } from "./row-id.ts";
+import { NOTHING, readJson, readQuery } from "./strict-input.ts";
+import { isoTime } from "./times.ts";
+
+export interface DeadLetterParts {
+  readonly journal: Pick<OperatorJournal, "deadLetters" | "redeliver">;
+  /** An event waits in the outbox again. */
+  readonly onRedelivered: () => void;
+}
+
+const LIST = z.strictObject(PAGE);
+const NAME = "dead_letters";
+const MAX_BODY_BYTES = 1024;
+
+/** Events that were given up, and a way to have one delivered after all. */
+export function deadLetterRoutes({ journal, onRedelivered }: DeadLetterParts): Router {
+  const router = Router({ caseSensitive: true, strict: true });
+
+  router
+    .route("/dead-letters")
+    .get(async (request: Request, response: Response) => {
+      const { limit, cursor } = readQuery(request, LIST);
+      const page = await journal.deadLetters(readCursor(NAME, cursor), limit);
+      sendJson(response, 200, pageJson(NAME, NAME, page, show));
+    })
+    .all(onlyMethods("GET", "HEAD"));
+
+  router
+    .route("/dead-letters/:id/redeliver")
+    .post(readBody(MAX_BODY_BYTES), async (request: Request, response: Response) => {
+      readQuery(request, NOTHING);
+      readJson(request, NOTHING);
+      const id = rowIdOf(request);
+      if (id === undefined || !(await journal.redeliver(id, Date.now()))) {
+        sendError(response, "not_found", "no such dead letter");
+        return;
+      }
+      onRedelivered();
+      sendJson(response, 200, JSON.stringify({ status: "ok", id }));
+    })
+    .all(onlyMethods("POST"));
+
+  return router;
+}
+
+function show({ seq, id, orderId, payload, createdMs, givenUpMs, reason }: DeadLetter): object {
+  return {
+    id: seq,
+    webhook_id: id,
+    order_id: orderId,
+    type: (JSON.parse(payload) as { type: string }).type,
+    created_at: isoTime(createdMs),
+    given_up_at: isoTime(givenUpMs),
+    reason,
+  };
+}

@@ -1,0 +1,54 @@
+import { type Request, type Response, Router } from "express";
+import { z } from "zod";
+import { sendJson } from "../http/answers.ts";
+import { onlyMethods } from "../http/methods.ts";
+import { type OperatorJournal, ORDER_STATUSES, type OrderSummary } from "../orders/operator-journal.ts";
+import { PAGE, pageJson, readCursor } from "./pages.ts";
+import { readQuery } from "./strict-input.ts";
+import { isoTime } from "./times.ts";
+
+const STATUS_RULE = `must be one of ${ORDER_STATUSES.join(", ")}`;
+// In a query a plus sign stands for a space.
+const TIME_RULE = "must be a date or a time in ISO 8601 with Z or an offset (its + written %2B), or milliseconds since 1970";
+const MILLISECONDS = /^\d{1,15}$/;
+const isoText = z.union([z.iso.datetime({ offset: true }), z.iso.date()]);
+
+const time = z
+  .string(TIME_RULE)
+  .refine((text) => MILLISECONDS.test(text) || isoText.safeParse(text).success, TIME_RULE)
+  .transform((text) => (MILLISECONDS.test(text) ? Number(text) : Date.parse(text)))
+  .optional();
+
+const QUERY = z.strictObject({ status: z.enum(ORDER_STATUSES, STATUS_RULE).optional(), since: time, until: time, ...PAGE });
+
+/** `GET /orders`: orders by their latest attempt, newest first. */
+export function orderListRoutes(journal: Pick<OperatorJournal, "orders">): Router {
+  const router = Router({ caseSensitive: true, strict: true });
+  router
+    .route("/orders")
+    .get(async (request: Request, response: Response) => {
+      const { status, since, until, limit, cursor } = readQuery(request, QUERY);
+      const list = `orders ${status ?? ""}`;
+      const filter = {
+        ...(status !== undefined && { status }),
+        ...(since !== undefined && { sinceMs: since }),
+        ...(until !== undefined && { untilMs: until }),
+      };
+      const page = await journal.orders(filter, readCursor(list, cursor), limit);
+      sendJson(response, 200, pageJson("orders", list, page, show));
+    })
+    .all(onlyMethods("GET", "HEAD"));
+  return router;
+}
+
+function show({ orderId, attempt, amount, status, error, acceptedMs, endedMs }: OrderSummary): object {
+  return {
+    order_id: orderId,
+    attempt,
+    amount,
+    status,
+    ...(error !== undefined && { error }),
+    accepted_at: isoTime(acceptedMs),
+    ...(endedMs !== undefined && { ended_at: isoTime(endedMs) }),
+  };
+}

@@ -1,0 +1,42 @@
+import type { Request } from "express";
+import { z } from "zod";
+import { BadRequest } from "../http/bad-request.ts";
+
+/** The parameters after the question mark, as `schema` has them. Throws `BadRequest` for one that breaks its rule or that nobody knows. */
+export function readQuery<Shape extends z.ZodRawShape>(request: Request, schema: z.ZodObject<Shape>): z.infer<z.ZodObject<Shape>> {
+  return checked(schema, request.query, "parameter");
+}
+
+/** The JSON body that `readBody` has left; none counts as an empty object. Throws `BadRequest`. */
+export function readJson<Shape extends z.ZodRawShape>(request: Request, schema: z.ZodObject<Shape>): z.infer<z.ZodObject<Shape>> {
+  return checked(schema, parse(request.body), "field");
+}
+
+/** For what takes no parameters or fields. */
+export const NOTHING = z.strictObject({});
+
+function parse(body: unknown): unknown {
+  if (!(body instanceof Buffer) || body.length === 0) return {};
+  try {
+    const value: unknown = JSON.parse(body.toString("utf8"));
+    if (typeof value === "object" && value !== null && !Array.isArray(value)) return value;
+  } catch {
+    // Said below.
+  }
+  throw new BadRequest("body: must be one JSON object");
+}
+
+function checked<Shape extends z.ZodRawShape>(
+  schema: z.ZodObject<Shape>,
+  value: unknown,
+  what: "parameter" | "field",
+): z.infer<z.ZodObject<Shape>> {
+  const result = schema.safeParse(value);
+  if (result.success) return result.data;
+  const issue = result.error.issues[0];
+  if (issue?.code !== "unrecognized_keys") throw new BadRequest(`${issue?.path.join(".")}: ${issue?.message}`);
+  const known = Object.keys(schema.shape);
+  throw new BadRequest(
+    `${issue.keys[0]}: is not a known ${what}; ${known.length === 0 ? `there is none here` : `known are ${known.join(", ")}`}`,
+  );
+}

@@ -1,0 +1,43 @@
+import { Periodic } from "../concurrency/periodic.ts";
+import type { Backlog, OperatorJournal, Waiting } from "../orders/operator-journal.ts";
+import { JournalUnavailable } from "../orders/order-journal.ts";
+import { STEPS } from "../orders/step.ts";
+import { ageSeconds } from "./times.ts";
+
+export interface StuckWarningOptions {
+  readonly journal: Pick<OperatorJournal, "backlog">;
+  readonly warn: (fields: Readonly<Record<string, unknown>>, message: string) => void;
+  readonly onFault: (message: string, error: unknown) => void;
+  readonly everyMs?: number;
+  /** Wall clock. */
+  readonly nowMs?: () => number;
+}
+
+// Longer than a provider's or a receiver's deploy takes.
+const STUCK_AFTER_MS = 5 * 60_000;
+const EVERY_MS = 60_000;
+
+/** Says so in the log, once a minute, while a compensation or an event waits for longer than it should. Not started yet. */
+export function stuckWarning({ journal, warn, onFault, everyMs = EVERY_MS, nowMs = Date.now }: StuckWarningOptions): Periodic {
+  return new Periodic(everyMs, async () => {
+    try {
+      const fields = stuck(await journal.backlog(), nowMs());
+      if (fields !== undefined) warn(fields, "compensations or events have waited for more than 5 minutes");
+    } catch (error) {
+      // Whether the journal works has a log line of its own.
+      if (!(error instanceof JournalUnavailable)) onFault("what is stuck could not be counted", error);
+    }
+  });
+}
+
+/** What the warning says; undefined where nothing is stuck. */
+function stuck({ compensations, events, deadLetters }: Backlog, nowMs: number): Record<string, unknown> | undefined {
+  const isStuck = ({ sinceMs }: Waiting) => sinceMs !== undefined && nowMs - sinceMs > STUCK_AFTER_MS;
+  if (![...Object.values(compensations), events].some(isStuck)) return undefined;
+  const show = ({ count, sinceMs }: Waiting) => ({
+    pending: count,
+    ...(sinceMs !== undefined && { oldest_seconds: ageSeconds(sinceMs, nowMs) }),
+  });
+  const waiting = STEPS.filter((step) => compensations[step].count > 0).map((step) => [step, show(compensations[step])]);
+  return { compensations: Object.fromEntries(waiting), events: show(events), dead_letters: deadLetters };
+}

@@ -1,0 +1,64 @@
+import { type Request, type Response, Router } from "express";
+import { sendJson } from "../http/answers.ts";
+import { BadRequest } from "../http/bad-request.ts";
+import { onlyMethods } from "../http/methods.ts";
+import { readBody } from "../http/read-body.ts";
+import type { OperatorJournal } from "../orders/operator-journal.ts";
+import { NOTHING, readJson, readQuery } from "./strict-input.ts";
+import { ageSeconds } from "./times.ts";
+
+/** The delivery of events, as far as an operator can look at it and steer it. */
+export interface WebhookControl {
+  /** Of the receiver's URL, whose path may hold a token. */
+  readonly origin: string;
+  state(): { readonly receiver: "up" | "down" | "disabled"; readonly inFlight: number };
+  /** Goes on after a 410. */
+  resume(): void;
+}
+
+export interface WebhookParts {
+  readonly journal: Pick<OperatorJournal, "backlog">;
+  /** Absent where no receiver is configured. */
+  readonly webhooks?: WebhookControl;
+}
+
+const MAX_BODY_BYTES = 1024;
+
+export function webhookRoutes({ journal, webhooks }: WebhookParts): Router {
+  const router = Router({ caseSensitive: true, strict: true });
+
+  router
+    .route("/webhooks")
+    .get(async (request: Request, response: Response) => {
+      readQuery(request, NOTHING);
+      await sendState(response);
+    })
+    .all(onlyMethods("GET", "HEAD"));
+
+  router
+    .route("/webhooks/resume")
+    .post(readBody(MAX_BODY_BYTES), async (request: Request, response: Response) => {
+      readQuery(request, NOTHING);
+      readJson(request, NOTHING);
+      if (webhooks === undefined) throw new BadRequest("webhooks: there is no receiver; WEBHOOK_URL is not set");
+      webhooks.resume();
+      await sendState(response);
+    })
+    .all(onlyMethods("POST"));
+
+  return router;
+
+  async function sendState(response: Response): Promise<void> {
+    const { events, deadLetters } = await journal.backlog();
+    const { receiver, inFlight } = webhooks?.state() ?? { receiver: "none", inFlight: 0 };
+    const state = {
+      receiver,
+      ...(webhooks !== undefined && { origin: webhooks.origin }),
+      pending: events.count,
+      ...(events.sinceMs !== undefined && { oldest_age_seconds: ageSeconds(events.sinceMs) }),
+      in_flight: inFlight,
+      dead_letters: deadLetters,
+    };
+    sendJson(response, 200, JSON.stringify(state));
+  }
+}

@@ -1,0 +1,63 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Express, Request, Response } from "express";
+import { sendError } from "./answers.ts";
+import { isClosing } from "./gentle-close.ts";
+import type { KnownHosts } from "./known-hosts.ts";
+import { requestIdOf } from "./request-id.ts";
+
+/** What every request carries in `response.locals` from its start. */
+export interface RequestNotes {
+  readonly requestId: string;
+  /** Where it is known which order the request is about. */
+  orderId: string | undefined;
+}
+
+/**
+ * What a request passes before it reaches the application: it gets its id, and a page of another site that sent it through
+ * somebody's browser is turned away. Not a layer of Express, because every order comes by here.
+ */
+export function frontDoor(app: Express, hosts: KnownHosts): (request: IncomingMessage, response: ServerResponse) => void {
+  return (request, response) => {
+    // Its client has been told that the connection ends, so it does not count on an answer; an order in it must not run.
+    if (isClosing(request.socket)) return;
+    if (isWelcome(request, response as Response, hosts)) app(request as Request, response as Response);
+  };
+}
+
+/** Gives a request its notes and answers it where it may not come in; then false. */
+export function isWelcome(request: IncomingMessage, response: Response, hosts: KnownHosts): boolean {
+  const { headers } = request;
+  const notes: RequestNotes = { requestId: requestIdOf(headers["x-request-id"]), orderId: undefined };
+  response.locals = notes;
+
+  const { host, origin } = headers;
+  if (host === undefined) {
+    // HTTP/1.0 knows no Host. No browser speaks it, so nobody can be led here by it; health checks do.
+    if (request.httpVersionMinor > 0) {
+      sendError(response, "bad_request", "Host: is missing", { Connection: "close" });
+      return false;
+    }
+  } else if (!hosts.has(host) && !isHealthCheck(request.url)) {
+    sendError(response, "forbidden", "Host: is not a name of this server; ALLOWED_HOSTS can hold more names");
+    return false;
+  }
+  const site = headers["sec-fetch-site"];
+  if (site === "cross-site" || site === "same-site" || (origin !== undefined && !isOwnOrigin(origin, host))) {
+    sendError(response, "forbidden", "requests from pages of another site are not taken");
+    return false;
+  }
+  return true;
+}
+
+/** Balancers ask by an address or by a name of their own choice, and the answer is no secret. */
+function isHealthCheck(url: string | undefined): boolean {
+  return url === "/healthz" || url === "/readyz" || /^\/(healthz|readyz)\?/.test(url ?? "");
+}
+
+/** TLS may end in front of this server, so either scheme is its own. */
+function isOwnOrigin(origin: string, host: string | undefined): boolean {
+  if (host === undefined) return false;
+  const authority = host.toLowerCase();
+  const text = origin.toLowerCase();
+  return text === `http://${authority}` || text === `https://${authority}`;
+}

@@ -1,0 +1,102 @@
+import { type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from "node:http";
+import type { Socket } from "node:net";
+import type { Response } from "express";
+import type { ErrorKind } from "../orders/error-kind.ts";
+import { errorJson, sendError, sendJson } from "./answers.ts";
+import { closeGently, discarded, isClosing } from "./gentle-close.ts";
+import { newRequestId } from "./request-id.ts";
+import { STATUS } from "./status.ts";
+
+/** What Node hangs on a server's socket: the response whose turn it is, and the request that is, or was last, read. */
+interface HttpSocket extends Socket {
+  readonly _httpMessage?: Response | null;
+  readonly parser?: { readonly incoming?: IncomingMessage | null } | null;
+}
+
+interface Fault {
+  readonly kind: ErrorKind;
+  readonly message: string;
+}
+
+const FAULTS: Readonly<Record<string, Fault>> = {
+  HPE_HEADER_OVERFLOW: { kind: "headers_too_large", message: "the headers are too large" },
+  HPE_CHUNK_EXTENSIONS_OVERFLOW: { kind: "payload_too_large", message: "body: the chunk extensions are too large" },
+  HPE_INVALID_EOF_STATE: { kind: "bad_request", message: "the request ends in the middle" },
+  ERR_HTTP_REQUEST_TIMEOUT: { kind: "request_timeout", message: "the request came too slowly" },
+};
+const MALFORMED: Fault = { kind: "bad_request", message: "the request is not well-formed HTTP" };
+
+/** Gives what Node's HTTP layer answers by itself the form of all answers. `isWelcome` as for every other request. */
+export function answerForParser(server: Server, isWelcome: (request: IncomingMessage, response: Response) => boolean): void {
+  server.on("clientError", (error: NodeJS.ErrnoException, socket: Socket) => {
+    if (isClosing(socket)) {
+      // A parser that has failed once does so again for everything that comes after. The end is one of these, too.
+      if (error.code === "HPE_INVALID_EOF_STATE" || !error.code?.startsWith("HPE_")) socket.destroy();
+      else discarded(socket);
+      return;
+    }
+    const fault = faultOf(error.code);
+    if (fault === undefined) socket.destroy();
+    else refuse(socket, fault);
+  });
+  server.on("checkExpectation", (request: IncomingMessage, response: ServerResponse) => {
+    const expressed = response as Response;
+    if (isClosing(request.socket) || !isWelcome(request, expressed)) return;
+    // Whether the body comes all the same is up to the client, so there is no telling where its next request begins.
+    closeGently(request.socket);
+    sendJson(expressed, 417, errorJson("bad_request", "Expect: must be 100-continue"), { Connection: "close" });
+  });
+}
+
+/** Undefined where the connection itself is broken, so that there is nobody to answer. */
+function faultOf(code = ""): Fault | undefined {
+  return FAULTS[code] ?? (code.startsWith("HPE_") ? MALFORMED : undefined);
+}
+
+/** Tells a client what is wrong with its request, after the answers to those before it, and ends the connection. */
+function refuse(socket: HttpSocket, fault: Fault): void {
+  const current = socket._httpMessage ?? undefined;
+  // A client that ends its side has hung up on the orders that it waits for.
+  if (fault === FAULTS.HPE_INVALID_EOF_STATE && current?.req.complete) {
+    socket.destroy();
+    return;
+  }
+  closeGently(socket);
+  answerInTurn(socket, fault);
+}
+
+function answerInTurn(socket: HttpSocket, fault: Fault): void {
+  if (!socket.writable) {
+    socket.destroy();
+    return;
+  }
+  const current = socket._httpMessage ?? undefined;
+  const reading = socket.parser?.incoming;
+  // One without notes came after the fault and is not dealt with.
+  if (current !== undefined && current.locals !== undefined) {
+    if (!current.req.complete && !current.headersSent) sendError(current, fault.kind, fault.message, { Connection: "close" });
+    else current.once("close", () => answerInTurn(socket, fault));
+  } else if (current === undefined && reading && !reading.complete) {
+    // It has its answer, and the fault is in a body that nobody waited for: a second answer would be taken for another's.
+    socket.destroySoon();
+  } else {
+    socket.write(rawAnswer(fault));
+    socket.destroySoon();
+  }
+}
+
+/** An answer for which Node has made no response, because it could read no request. */
+function rawAnswer({ kind, message }: Fault): string {
+  const json = errorJson(kind, message);
+  const status = STATUS[kind];
+  return [
+    `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
+    `X-Request-Id: ${newRequestId()}`,
+    "Content-Type: application/json; charset=utf-8",
+    `Content-Length: ${Buffer.byteLength(json)}`,
+    `Date: ${new Date().toUTCString()}`,
+    "Connection: close",
+    "",
+    json,
+  ].join("\r\n");
+}

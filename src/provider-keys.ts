@@ -1,0 +1,37 @@
+import { readFile } from "node:fs/promises";
+import { type Config, ConfigError } from "./config.ts";
+import type { StepName } from "./orders/step.ts";
+
+const SETTING = { payment: "PAYMENT_KEY_FILE", vendor: "VENDOR_KEY_FILE", courier: "COURIER_KEY_FILE" } as const;
+// A header that a server need take: Node's own limit for all of a request's headers is 16 KiB.
+const MAX_CHARS = 8_192;
+const RULE = `must hold one line of 1 to ${MAX_CHARS} visible ASCII characters`;
+
+/** What each real provider knows this service by, sent as `Authorization: Bearer`. Visible ASCII. A secret: to no log and no error. */
+export type ProviderKeys = { readonly [step in StepName]?: string };
+
+/**
+ * Reads the key files at start; a provider without one has no key. White space around a key is dropped. Throws `ConfigError`, whose one line names the setting
+ * and the rule, and the file where there is one; never what it holds.
+ */
+export async function readProviderKeys(config: Pick<Config, (typeof SETTING)[StepName]>): Promise<ProviderKeys> {
+  const keys: { [step in StepName]?: string } = {};
+  for (const [step, setting] of Object.entries(SETTING) as Array<[StepName, (typeof SETTING)[StepName]]>) {
+    const file = config[setting];
+    if (file !== undefined) keys[step] = await readKey(setting, file);
+  }
+  return keys;
+}
+
+async function readKey(setting: string, file: string): Promise<string> {
+  let text: string;
+  try {
+    text = await readFile(file, "latin1");
+  } catch (error) {
+    // What is no file is often the key itself, so it is not shown.
+    throw new ConfigError(`${setting}: its file cannot be read (${(error as NodeJS.ErrnoException).code})`);
+  }
+  const key = text.trim();
+  if (!/^[!-~]+$/.test(key) || key.length > MAX_CHARS) throw new ConfigError(`${setting}=${JSON.stringify(file)}: ${RULE}`);
+  return key;
+}

@@ -1,0 +1,275 @@
+import { stat } from "node:fs/promises";
+import { resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import type { Logger } from "pino";
+import type { WorkerSettings } from "../workers/settings.ts";
+import { adminApp } from "./admin/admin-app.ts";
+import { Metrics } from "./admin/metrics.ts";
+import { StuckThreads } from "./admin/stuck-threads.ts";
+import { stuckWarning } from "./admin/stuck-warning.ts";
+import { Capacity } from "./concurrency/capacity.ts";
+import { type Config, ConfigError } from "./config.ts";
+import { FaultLog } from "./fault-log.ts";
+import { AccessKeyError, AccessKeys } from "./http/access-keys.ts";
+import type { Readiness } from "./http/health-routes.ts";
+import { type Listener, listen, TooManyConnections } from "./http/listener.ts";
+import { isOnLoopback } from "./http/loopback.ts";
+import { publicApp } from "./http/public-app.ts";
+import { housekeeping } from "./journal/housekeeping.ts";
+import { JournalOpenError } from "./journal/journal-open-error.ts";
+import { SqliteJournal } from "./journal/sqlite-journal.ts";
+import { Compensator, MAX_COMPENSATING } from "./orders/compensator.ts";
+import { OrderDesk } from "./orders/order-desk.ts";
+import { JournalUnavailable } from "./orders/order-journal.ts";
+import { Pipeline } from "./orders/pipeline.ts";
+import { recover } from "./orders/recovery.ts";
+import { readProviderKeys } from "./provider-keys.ts";
+import { ThreadRuntime } from "./threads/thread-runtime.ts";
+import { WebhookDelivery } from "./webhooks/delivery.ts";
+import { readWebhookSecrets } from "./webhooks/secret.ts";
+
+const WORKER_FILE = fileURLToPath(new URL("../workers/main.ts", import.meta.url));
+// Room on the cancel board for runs that are no client's order: those of compensations, of retries by hand and of the chaos routes.
+const EXTRA_RUNS = MAX_COMPENSATING + 64;
+
+/** The running service, for whoever started it. */
+export interface Service {
+  readonly publicListener: Listener;
+  readonly adminListener: Listener;
+  readonly desk: OrderDesk;
+  readonly runtime: ThreadRuntime;
+  readonly journal: SqliteJournal;
+  readonly compensator: Compensator;
+  readonly capacities: Readonly<Record<"payment" | "vendor" | "courier", Capacity>>;
+  /** Takes no more orders, lets those in flight end (cancels them after the shutdown timeout), stops. */
+  stop(): Promise<void>;
+  /** Cancels the orders in flight that a `stop` is waiting for. */
+  cancelAll(): void;
+  /** Reads the file of the admin keys again; a bad one changes nothing but the log. Absent where there is none. */
+  reloadKeys?(): Promise<void>;
+}
+
+export interface StartOptions {
+  /** For tests with steps of their own. */
+  readonly workerFile?: string;
+  /** What the start does next, for an operator who wonders why it takes long. */
+  readonly onPhase?: (phase: string) => void;
+  /** Nobody knows any more what the journal holds; the process has to end. */
+  readonly onFatal: (reason: string) => void;
+}
+
+/** Puts the concrete pieces together. The one file that knows them all. */
+export async function start(config: Config, log: Logger, options: StartOptions): Promise<Service> {
+  // What was started is stopped in reverse, at the end or when a later piece cannot be had.
+  await using starting = new AsyncDisposableStack();
+  const faults = new FaultLog({ log, expected: [JournalUnavailable, TooManyConnections] });
+  starting.defer(() => faults.close());
+  const onFault = faults.report.bind(faults);
+
+  const adminKeys = config.ADMIN_KEYS_FILE === undefined ? undefined : await AccessKeys.read("ADMIN_KEYS_FILE", config.ADMIN_KEYS_FILE);
+  if (adminKeys === undefined && !(await isOnLoopback(config.ADMIN_HOST))) {
+    throw new ConfigError(`ADMIN_HOST=${JSON.stringify(config.ADMIN_HOST)}: is not on loopback, so it needs ADMIN_KEYS_FILE`);
+  }
+  const secrets = config.WEBHOOK_SECRET_FILE === undefined ? [] : await readWebhookSecrets(config.WEBHOOK_SECRET_FILE);
+  const providerKeys = await readProviderKeys(config);
+  const backupDirectory = config.BACKUP_DIR === undefined ? undefined : await existingDirectory("BACKUP_DIR", config.BACKUP_DIR);
+  const metrics = new Metrics();
+  const phase = (name: string) => options.onPhase?.(name);
+  phase(`opening the journal ${config.JOURNAL}`);
+  const journal = await SqliteJournal.open(config.JOURNAL, {
+    events: config.WEBHOOK_URL !== undefined,
+    onFatal: options.onFatal,
+    onCommit: (_requests, milliseconds) => metrics.committed(milliseconds),
+    onHealth: (healthy, reason) =>
+      healthy ? log.info({ reason }, "journal works again") : log.error({ reason }, "journal cannot be written"),
+  });
+  starting.defer(() => journal.close());
+
+  const stickBegun = new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT);
+  const providerUrls = {
+    ...(config.PAYMENT_URL !== undefined && { payment: config.PAYMENT_URL }),
+    ...(config.VENDOR_URL !== undefined && { vendor: config.VENDOR_URL }),
+    ...(config.COURIER_URL !== undefined && { courier: config.COURIER_URL }),
+  };
+  const simulated = Object.keys(providerUrls).length === 0;
+  let orderFields: (orderId: unknown) => object = () => ({});
+  phase("starting the step threads");
+  const runtime = await ThreadRuntime.start({
+    workerFile: options.workerFile ?? WORKER_FILE,
+    threads: config.THREADS,
+    cpuThreads: config.CPU_THREADS,
+    cancelGraceMs: config.CANCEL_GRACE_MS,
+    maxRuns: config.MAX_IN_FLIGHT + EXTRA_RUNS,
+    settings: { stickBegun, providerUrls, providerKeys } satisfies WorkerSettings,
+    // A step knows its order but not the request that asked for it.
+    onLog: ({ level, message, fields }) => faults.line(level, message, { ...fields, ...orderFields(fields.order_id) }),
+    onFault,
+    onReplaced: (pool, thread, reason) => log.warn({ pool, thread, reason }, "thread replaced"),
+  });
+  starting.defer(() => runtime.close());
+
+  const webhooks =
+    config.WEBHOOK_URL === undefined ? undefined : new WebhookDelivery({ outbox: journal, url: config.WEBHOOK_URL, secrets, log });
+  if (webhooks !== undefined) starting.defer(() => webhooks.stop());
+  const onStored = () => webhooks?.notify();
+
+  const compensator = new Compensator({
+    runner: runtime,
+    journal,
+    timeoutMs: config.COMPENSATION_TIMEOUT_MS,
+    onTried: (step, done) => metrics.compensationTried(step, done),
+    onStored,
+    onDown: (step, down) =>
+      down
+        ? log.warn({ step }, "the provider takes no compensations: probing it with one at a time")
+        : log.info({ step }, "the provider takes compensations again"),
+    onFault,
+  });
+  starting.defer(() => compensator.stop());
+
+  const capacities = {
+    payment: new Capacity(config.PAYMENT_CAPACITY),
+    vendor: new Capacity(config.VENDOR_CAPACITY),
+    courier: new Capacity(config.COURIER_CAPACITY),
+  };
+  const desk = new OrderDesk({
+    pipeline: new Pipeline(runtime, capacities),
+    journal,
+    compensator,
+    orderTimeoutMs: config.ORDER_TIMEOUT_MS,
+    maxInFlight: config.MAX_IN_FLIGHT,
+    onStored,
+    onFault,
+  });
+
+  orderFields = (orderId) => desk.fieldsOf(orderId);
+
+  const sticking = new StuckThreads(runtime, stickBegun);
+
+  let state: Readiness = "starting";
+  const readiness = () => (state === "ready" && !journal.healthy ? "journal_unavailable" : state);
+  const listening = {
+    allowedHosts: config.ALLOWED_HOSTS ?? [],
+    keepAliveTimeoutMs: config.KEEP_ALIVE_TIMEOUT_MS,
+    headersTimeoutMs: config.HEADERS_TIMEOUT_MS,
+    requestTimeoutMs: config.REQUEST_TIMEOUT_MS,
+    onFault,
+  };
+  const publicListener = await listen({
+    ...listening,
+    name: "PORT",
+    host: config.HOST,
+    port: config.PORT,
+    app: publicApp({ desk, journal, simulated }, readiness, onFault),
+    anyNameFromOutside: true,
+    maxConnections: config.MAX_CONNECTIONS,
+  });
+  starting.defer(() => publicListener.close());
+  const admin = adminApp({
+    ...(adminKeys !== undefined && { keys: adminKeys }),
+    books: {
+      totals: () => runtime.totals(),
+      threads: () => runtime.threads(),
+      replaced: () => runtime.replaced(),
+      ordersInFlight: () => desk.inFlight,
+    },
+    metrics,
+    operators: {
+      journal,
+      compensator,
+      ...(webhooks !== undefined &&
+        config.WEBHOOK_URL !== undefined && {
+          webhooks: {
+            origin: new URL(config.WEBHOOK_URL).origin,
+            state: () => webhooks.state(),
+            resume: () => webhooks.resume(),
+          },
+        }),
+      backups: { ...(backupDirectory !== undefined && { directory: backupDirectory }), inMemory: config.JOURNAL === "memory" },
+      onSettled: ({ id, orderId, attempt, step, note }) => {
+        log.warn({ compensation: id, order_id: orderId, attempt, step, note }, "a compensation was settled by hand");
+        onStored();
+      },
+      onRedelivered: onStored,
+    },
+    ...(simulated && {
+      chaos: {
+        killThread: () => runtime.killThread(),
+        stickThread: (ms: number) => sticking.stick(ms),
+        crash: () => process.kill(process.pid, "SIGKILL"),
+      },
+    }),
+    report: onFault,
+  });
+  const adminListener = await listen({
+    ...listening,
+    name: "ADMIN_PORT",
+    host: config.ADMIN_HOST,
+    port: config.ADMIN_PORT,
+    app: admin,
+    anyNameFromOutside: false,
+  });
+  starting.defer(() => adminListener.close());
+
+  phase("closing the orders that the last run left open");
+  const interrupted = await recover(journal).catch((error: unknown) => {
+    throw error instanceof JournalUnavailable ? new JournalOpenError(config.JOURNAL, error.message) : error;
+  });
+  if (interrupted > 0) log.warn({ orders: interrupted }, "closed orders that the last run left open; they are being undone");
+  compensator.start();
+  webhooks?.start();
+  const keeping = housekeeping({
+    journal,
+    ...(config.RETENTION_DAYS !== undefined && { retentionDays: config.RETENTION_DAYS }),
+    onFault,
+  });
+  starting.defer(() => keeping.stop());
+  keeping.start();
+  const warning = stuckWarning({ journal, warn: (fields, message) => log.warn(fields, message), onFault });
+  starting.defer(() => warning.stop());
+  warning.start();
+  desk.open();
+  state = "ready";
+
+  const cancelAll = () => desk.cancelAll("shutdown");
+  const running = starting.move();
+  return {
+    publicListener,
+    adminListener,
+    desk,
+    runtime,
+    journal,
+    compensator,
+    capacities,
+    cancelAll,
+    ...(adminKeys !== undefined && { reloadKeys: () => reloadKeys(adminKeys, log) }),
+    async stop() {
+      // The listener stays open while orders end: a balancer reads 503 from `readyz`, and late clients a clear answer.
+      state = "draining";
+      const timer = setTimeout(cancelAll, config.SHUTDOWN_TIMEOUT_MS);
+      await desk.drain();
+      clearTimeout(timer);
+      await running.disposeAsync();
+    },
+  };
+}
+
+/** Its absolute path. A backup that cannot be written is better known now than on the day when it is needed. */
+async function existingDirectory(name: string, path: string): Promise<string> {
+  const isDirectory = await stat(path).then(
+    (found) => found.isDirectory(),
+    () => false,
+  );
+  if (!isDirectory) throw new ConfigError(`${name}=${JSON.stringify(path)}: must be a directory that exists`);
+  return resolve(path);
+}
+
+async function reloadKeys(keys: AccessKeys, log: Logger): Promise<void> {
+  try {
+    await keys.readAgain();
+    log.info({ keys: keys.count }, "admin keys read again");
+  } catch (error) {
+    if (!(error instanceof AccessKeyError)) throw error;
+    log.error({ reason: error.message }, "admin keys stay as they were");
+  }
+}

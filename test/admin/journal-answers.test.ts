@@ -1,0 +1,98 @@
+import { afterEach, expect, test } from "vitest";
+import { adminApp } from "../../src/admin/admin-app.ts";
+import { Metrics } from "../../src/admin/metrics.ts";
+import { type Listener, listen } from "../../src/http/listener.ts";
+import type { OperatorJournal } from "../../src/orders/operator-journal.ts";
+import { JournalBusy, JournalUnavailable } from "../../src/orders/order-journal.ts";
+import { send } from "../support/http-client.ts";
+
+const ROUTES: readonly (readonly [method: string, path: string, body?: object])[] = [
+  ["GET", "/orders"],
+  ["GET", "/compensations"],
+  ["POST", "/compensations/1/retry"],
+  ["POST", "/compensations/1/settle", { note: "by hand" }],
+  ["GET", "/dead-letters"],
+  ["POST", "/dead-letters/1/redeliver"],
+  ["GET", "/webhooks"],
+  ["POST", "/backup", { name: "a.db" }],
+];
+
+let listener: Listener | undefined;
+afterEach(() => listener?.close());
+
+/** The admin listener over a journal that answers everything with this error. */
+async function startWith(error: Error, faults: unknown[]): Promise<number> {
+  const fails = () => Promise.reject(error);
+  const journal: OperatorJournal = {
+    orders: fails,
+    compensations: fails,
+    compensation: fails,
+    settleCompensation: fails,
+    deadLetters: fails,
+    redeliver: fails,
+    backlog: fails,
+    backup: fails,
+  };
+  const app = adminApp({
+    books: {
+      totals: () => ({ running: 0, started: 0, finished: 0 }),
+      threads: () => [],
+      replaced: () => new Map(),
+      ordersInFlight: () => 0,
+    },
+    metrics: new Metrics(),
+    operators: {
+      journal,
+      compensator: { tryNow: async () => {}, forget: () => {} },
+      backups: { directory: "/nowhere", inMemory: false },
+      onSettled: () => {},
+      onRedelivered: () => {},
+    },
+    report: (_message, fault) => faults.push(fault),
+  });
+  const times = { keepAliveTimeoutMs: 5_000, headersTimeoutMs: 5_000, requestTimeoutMs: 5_000 };
+  listener = await listen({
+    name: "ADMIN_PORT",
+    host: "127.0.0.1",
+    port: 0,
+    app,
+    anyNameFromOutside: false,
+    allowedHosts: [],
+    onFault: () => {},
+    ...times,
+  });
+  return listener.port;
+}
+
+test("a journal with too many reads is overloaded, and says when to come again", async () => {
+  const faults: unknown[] = [];
+  const port = await startWith(new JournalBusy("256 reads wait already"), faults);
+  for (const [method, path, body] of ROUTES) {
+    const { status, headers, json } = await send(port, { method, path, body });
+    expect([path, status, json.error]).toEqual([path, 503, { kind: "overloaded", message: "the journal is busy: 256 reads wait already" }]);
+    expect(headers["retry-after"]).toMatch(/^[1-9]\d*$/);
+  }
+  expect(faults).toEqual([]);
+  expect((await send(port, { path: "/metrics" })).status).toBe(200);
+});
+
+test("a journal that cannot be used says why", async () => {
+  const faults: unknown[] = [];
+  const port = await startWith(new JournalUnavailable("the disk is full (SQLite 13: database or disk is full)"), faults);
+  for (const [method, path, body] of ROUTES) {
+    const { status, json } = await send(port, { method, path, body });
+    const message = "the journal could not do that: the disk is full (SQLite 13: database or disk is full)";
+    expect([path, status, json.error]).toEqual([path, 500, { kind: "internal", message }]);
+  }
+  expect(faults).toEqual([]);
+});
+
+test("a bug is told to the log, and to the operator only that it was one", async () => {
+  const faults: unknown[] = [];
+  const port = await startWith(new TypeError("x is undefined"), faults);
+  for (const [method, path, body] of ROUTES) {
+    const { status, json } = await send(port, { method, path, body });
+    expect([path, status, json.error]).toEqual([path, 500, { kind: "internal", message: "internal error" }]);
+  }
+  expect(faults).toHaveLength(ROUTES.length);
+});

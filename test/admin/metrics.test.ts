@@ -1,0 +1,183 @@
+import { describe, expect, test } from "vitest";
+import { startStandIn } from "../../load/stand-in/stand-in.ts";
+import { Metrics } from "../../src/admin/metrics.ts";
+import { RecentBacklog } from "../../src/admin/recent-backlog.ts";
+import type { Backlog } from "../../src/orders/operator-journal.ts";
+import { JournalUnavailable } from "../../src/orders/order-journal.ts";
+import { eventually } from "../support/eventually.ts";
+import { newId, orderOf, postOrder } from "../support/http-client.ts";
+import { fail, type OnFile, Receiver, startOnFile } from "./fixture.ts";
+
+const NOTHING = { count: 0 };
+const BACKLOG: Backlog = {
+  compensations: { payment: NOTHING, vendor: NOTHING, courier: NOTHING },
+  events: NOTHING,
+  deadLetters: 0,
+  bytes: 4096,
+};
+const OF_THE_JOURNAL = [
+  "compensations_pending",
+  "compensation_oldest_seconds",
+  "events_pending",
+  "event_oldest_seconds",
+  "dead_letters",
+  "journal_bytes",
+];
+
+/** The samples of an exposition by their name with labels. */
+function samplesIn(exposition: string): Map<string, number> {
+  const lines = exposition.split("\n").filter((line) => line !== "" && !line.startsWith("#"));
+  return new Map(lines.map((line) => [line.slice(0, line.lastIndexOf(" ")), Number(line.slice(line.lastIndexOf(" ") + 1))]));
+}
+
+const scrape = async (server: OnFile) => samplesIn((await server.get("/metrics")).text);
+
+describe("GET /metrics", () => {
+  test("says what has happened and what is stuck, under the names of the contract", async () => {
+    let undoCalls = 0;
+    await using standIn = disposable(
+      await startStandIn({
+        rates: { undo: { refuse: 1 } },
+        mannerOf({ action }) {
+          if (action === "undo") undoCalls++;
+          return undefined;
+        },
+      }),
+    );
+    await using receiver = await Receiver.start();
+    receiver.status = 410;
+    await using server = await startOnFile({ PAYMENT_URL: standIn.url, WEBHOOK_URL: receiver.url, ORDER_TIMEOUT_MS: "60000" });
+    const { journal } = server.running.service;
+    const pastMs = Date.now() - 600_000;
+    await fail(journal, newId("charged"), ["payment"], pastMs);
+    await fail(journal, newId("charged"), ["payment", "courier"]);
+    // Only what comes through the service wakes the delivery of events.
+    await postOrder(server.running.port, { order_id: newId("placed"), amount: 1 });
+    const [payment] = (await server.get("/compensations")).json.compensations;
+    await server.post(`/compensations/${payment.id}/retry`);
+    await eventually("the receiver to be disabled", async () => (await server.get("/webhooks")).json.receiver === "disabled");
+    const { items } = await journal.dueEvents(Date.now(), 1);
+    for (const { seq } of items) await journal.giveUpEvent(seq, "HTTP 500", Date.now());
+    const hangUp = new AbortController();
+    standIn.setRates({ slow: 1, slowMs: [60_000, 60_000] });
+    const running = postOrder(server.running.port, { order_id: newId("running"), amount: 1 }, { signal: hangUp.signal });
+
+    const samples = await eventually(
+      "an order that runs, and counts that are not of a second ago",
+      () => scrape(server),
+      (found) => found.get("orders_in_flight") === 1 && found.get("dead_letters") === 1,
+    );
+    const { pending } = (await server.get("/webhooks")).json;
+    const expected: Record<string, unknown> = {
+      'compensations_pending{step="payment"}': 2,
+      'compensations_pending{step="vendor"}': 0,
+      'compensations_pending{step="courier"}': 1,
+      'compensation_oldest_seconds{step="vendor"}': 0,
+      events_pending: pending,
+      dead_letters: 1,
+      webhook_receiver_up: 0,
+      orders_in_flight: 1,
+      'compensations_total{step="payment",status="done"}': 0,
+      'compensations_total{step="courier",status="failed"}': 0,
+    };
+    for (const [name, value] of Object.entries(expected)) expect([name, samples.get(name)]).toEqual([name, value]);
+    // What an operator has tried is soon due again.
+    const failed = samples.get('compensations_total{step="payment",status="failed"}');
+    expect(failed).toBeGreaterThanOrEqual(1);
+    expect(failed).toBeLessThanOrEqual(undoCalls);
+    expect(samples.get('compensation_oldest_seconds{step="payment"}')).toBeGreaterThanOrEqual(600);
+    expect(samples.get('compensation_oldest_seconds{step="courier"}')).toBeLessThan(600);
+    expect(samples.get("event_oldest_seconds")).toBeGreaterThan(0);
+    expect(samples.get("journal_bytes")).toBeGreaterThan(4096);
+    expect(samples.get("journal_commit_seconds_count")).toBeGreaterThan(5);
+    expect(samples.get("journal_commit_seconds_sum")).toBeGreaterThan(0);
+    expect(samples.get('journal_commit_seconds_bucket{le="+Inf"}')).toBe(samples.get("journal_commit_seconds_count"));
+    // Node's own.
+    for (const name of ["process_cpu_seconds_total", "process_resident_memory_bytes", "nodejs_heap_size_used_bytes"]) {
+      expect([name, samples.has(name)]).toEqual([name, true]);
+    }
+    hangUp.abort();
+    await expect(running).rejects.toThrow();
+  });
+
+  test("is text as Prometheus reads it: each series once, with help and type", async () => {
+    await using server = await startOnFile();
+    await server.get("/metrics");
+    const { status, headers, text } = await server.get("/metrics");
+    expect(status).toBe(200);
+    expect(headers["content-type"]).toBe("text/plain; version=0.0.4; charset=utf-8");
+    expect(headers["x-request-id"]).toMatch(/^[\da-f]{32}$/);
+    const names = text
+      .split("\n")
+      .filter((line) => line !== "" && !line.startsWith("#"))
+      .map((line) => line.slice(0, line.lastIndexOf(" ")));
+    expect(new Set(names).size).toBe(names.length);
+    for (const name of names) {
+      const family = name.replace(/\{.*/, "").replace(/_(bucket|sum|count)$/, "");
+      expect([name, new RegExp(`^# TYPE ${family}(_count|_sum)? \\w+$`, "m").test(text)]).toEqual([name, true]);
+    }
+    expect(samplesIn(text).has("webhook_receiver_up")).toBe(false);
+    expect((await server.post("/metrics")).headers.allow).toBe("GET, HEAD");
+  });
+
+  test("two services of one process count apart", async () => {
+    await using one = await startOnFile();
+    await using other = await startOnFile();
+    for (let n = 0; n < 3; n++) await postOrder(one.running.port, orderOf(newId("placed"), 0));
+    const commitsOf = async (server: OnFile) => (await scrape(server)).get("journal_commit_seconds_count") ?? 0;
+    expect(await commitsOf(one)).toBeGreaterThanOrEqual(6);
+    expect(await commitsOf(other)).toBeLessThan(3);
+  });
+});
+
+describe("metrics while the journal cannot be read", () => {
+  test("come without the series that it is asked for, and with them again afterwards", async () => {
+    const metrics = new Metrics();
+    metrics.committed(3);
+    let backlog = async () => BACKLOG;
+    const text = async () =>
+      samplesIn(
+        await metrics.text({
+          backlog: () => backlog(),
+          ordersInFlight: () => 7,
+          webhooks: { state: () => ({ receiver: "up", inFlight: 0 }) },
+        }),
+      );
+    const ofJournal = (samples: ReadonlyMap<string, number>) =>
+      [...samples.keys()].filter((name) => OF_THE_JOURNAL.includes(name.replace(/\{.*/, "")));
+    expect(ofJournal(await text())).toHaveLength(10);
+
+    backlog = () => Promise.reject(new JournalUnavailable("the disk reports an error"));
+    const without = await text();
+    expect(ofJournal(without)).toEqual([]);
+    expect([without.get("orders_in_flight"), without.get("webhook_receiver_up"), without.get("journal_commit_seconds_count")]).toEqual([
+      7, 1, 1,
+    ]);
+
+    backlog = async () => ({ ...BACKLOG, deadLetters: 3 });
+    const again = await text();
+    expect([ofJournal(again).length, again.get("dead_letters"), again.get("journal_bytes")]).toEqual([10, 3, 4096]);
+  });
+
+  test("a bug is not taken for that", async () => {
+    await expect(new Metrics().text({ backlog: () => Promise.reject(new TypeError("bug")), ordersInFlight: () => 0 })).rejects.toThrow(
+      "bug",
+    );
+  });
+});
+
+test("what waits is counted at most once a second, however often it is asked for", async () => {
+  let reads = 0;
+  let nowMs = 5_000;
+  const recent = new RecentBacklog({ backlog: async () => ({ ...BACKLOG, deadLetters: ++reads }) }, () => nowMs);
+  const asked = await Promise.all(Array.from({ length: 100 }, () => recent.get()));
+  expect(new Set(asked.map(({ deadLetters }) => deadLetters))).toEqual(new Set([1]));
+  nowMs += 999;
+  expect((await recent.get()).deadLetters).toBe(1);
+  nowMs += 1;
+  expect((await recent.get()).deadLetters).toBe(2);
+});
+
+function disposable<T extends { close(): Promise<void> }>(thing: T): T & AsyncDisposable {
+  return Object.assign(thing, { [Symbol.asyncDispose]: () => thing.close() });
+}

@@ -1,0 +1,121 @@
+import { expect, test } from "vitest";
+import { stuckWarning } from "../../src/admin/stuck-warning.ts";
+import { SqliteJournal } from "../../src/journal/sqlite-journal.ts";
+import { JournalUnavailable } from "../../src/orders/order-journal.ts";
+import { eventually } from "../support/eventually.ts";
+import { attempt, fail } from "./fixture.ts";
+
+const EVERY_MS = 5;
+const MINUTES = 60_000;
+
+test("one line a look says what has waited for more than five minutes, and none says that nothing has", async () => {
+  const journal = await SqliteJournal.open("memory", { events: true });
+  const startMs = Date.now();
+  let nowMs = startMs;
+  let looks = 0;
+  const lines: { fields: object; message: string }[] = [];
+  const faults: unknown[] = [];
+  const warning = stuckWarning({
+    journal: {
+      async backlog() {
+        looks++;
+        // A journal that cannot be read is told of elsewhere.
+        if (looks % 3 === 0) throw new JournalUnavailable("the disk is full");
+        return await journal.backlog();
+      },
+    },
+    warn: (fields, message) => lines.push({ fields, message }),
+    onFault: (_message, error) => faults.push(error),
+    everyMs: EVERY_MS,
+    nowMs: () => nowMs,
+  });
+  const looksMore = async () => {
+    const before = looks;
+    await eventually("some more looks", () => looks >= before + 4);
+  };
+  warning.start();
+  try {
+    await fail(journal, "first", ["payment"], startMs);
+    await fail(journal, "second", ["payment", "courier"], startMs + MINUTES);
+    nowMs = startMs + 5 * MINUTES;
+    await looksMore();
+    expect(lines).toEqual([]);
+
+    nowMs = startMs + 5.5 * MINUTES;
+    await eventually("a warning", () => lines.length > 0);
+    expect(lines[0]).toEqual({
+      message: "compensations or events have waited for more than 5 minutes",
+      fields: {
+        compensations: { payment: { pending: 2, oldest_seconds: 330 }, courier: { pending: 1, oldest_seconds: 270 } },
+        events: { pending: 2, oldest_seconds: 330 },
+        dead_letters: 0,
+      },
+    });
+
+    // The compensations are settled, the events given up: what nobody waits for any more is no reason for a warning.
+    const { items } = await journal.compensations("pending", undefined, 10);
+    for (const { id } of items) await journal.settleCompensation(id, "by hand", nowMs);
+    const seqs = (await journal.dueEvents(nowMs + MINUTES, 10)).items.map(({ seq }) => seq);
+    for (const seq of seqs) await journal.giveUpEvent(seq, "HTTP 500", nowMs);
+    await eventually("no more events than those of the settling", async () => (await journal.backlog()).events.count === 2);
+    await looksMore();
+    lines.length = 0;
+    await looksMore();
+    expect(lines).toEqual([]);
+
+    // An event that is put back waits from then on, however old it is.
+    nowMs += 60 * MINUTES;
+    for (const { seq } of (await journal.dueEvents(nowMs, 10)).items) await journal.eventDelivered(seq, nowMs);
+    const [seq = 0] = seqs;
+    await journal.redeliver(seq, nowMs);
+    await looksMore();
+    lines.length = 0;
+    await looksMore();
+    expect(lines).toEqual([]);
+    nowMs += 5 * MINUTES + 1;
+    await eventually("a warning about the event", () => lines.length > 0);
+    expect(lines[0]?.fields).toEqual({ compensations: {}, events: { pending: 1, oldest_seconds: 300 }, dead_letters: 1 });
+    expect(faults).toEqual([]);
+  } finally {
+    await warning.stop();
+    await journal.close();
+  }
+});
+
+test("stops with no look under way, and a bug is told of", async () => {
+  const faults: unknown[] = [];
+  const warning = stuckWarning({
+    journal: { backlog: () => Promise.reject(new TypeError("bug")) },
+    warn: () => {},
+    onFault: (message, error) => faults.push([message, String(error)]),
+    everyMs: EVERY_MS,
+  });
+  warning.start();
+  await eventually("a fault", () => faults.length > 0);
+  await warning.stop();
+  expect(faults[0]).toEqual(["what is stuck could not be counted", "TypeError: bug"]);
+});
+
+test("nothing is said where nothing waits", async () => {
+  const journal = await SqliteJournal.open("memory", { events: true });
+  await attempt(journal, "done at once", [{ step: "payment", tries: 1 }]);
+  for (let events = 2; events > 0; events--) {
+    for (const { seq } of (await journal.dueEvents(Date.now(), 10)).items) await journal.eventDelivered(seq, Date.now());
+  }
+  let looks = 0;
+  const lines: object[] = [];
+  const counted = { backlog: () => journal.backlog().finally(() => looks++) };
+  const inAnHour = () => Date.now() + 60 * MINUTES;
+  const warning = stuckWarning({
+    journal: counted,
+    warn: (fields) => lines.push(fields),
+    onFault: () => {},
+    everyMs: EVERY_MS,
+    nowMs: inAnHour,
+  });
+  warning.start();
+  await eventually("some looks", () => looks > 3);
+  await warning.stop();
+  await journal.close();
+  expect(lines).toEqual([]);
+});

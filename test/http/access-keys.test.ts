@@ -1,0 +1,232 @@
+import { spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { closeSync, constants, mkdtempSync, openSync, rmSync, writeFileSync, writeSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, describe, expect, test } from "vitest";
+import { AccessKeyError, AccessKeys } from "../../src/http/access-keys.ts";
+import { ChildServer } from "../support/child-server.ts";
+import { eventually } from "../support/eventually.ts";
+import { send } from "../support/http-client.ts";
+import { startService } from "../support/service.ts";
+
+const directory = mkdtempSync(join(tmpdir(), "keys-"));
+afterAll(() => rmSync(directory, { recursive: true }));
+
+let files = 0;
+const fileWith = (text: string): string => {
+  const file = join(directory, `keys-${files++}`);
+  writeFileSync(file, text);
+  return file;
+};
+const hashed = (key: string) => `sha256:${createHash("sha256").update(key).digest("hex")}`;
+const keysOf = (text: string) => AccessKeys.read("ADMIN_KEYS_FILE", fileWith(text));
+const refusalOf = async (reading: Promise<unknown>): Promise<string> => {
+  const error = await reading.then(
+    () => undefined,
+    (reason: unknown) => reason,
+  );
+  if (error instanceof AccessKeyError) return error.message;
+  throw new Error("was taken");
+};
+const basic = (user: string, password: string) => `Basic ${Buffer.from(`${user}:${password}`).toString("base64")}`;
+
+describe("a key file", () => {
+  test("has keys as they are, keys as their hash, blank lines and comments", async () => {
+    const keys = await keysOf(
+      `# of the operators\r\n\r\nfirst-key\r\n   \n  second-key  \n${hashed("third:key")}\n${hashed("fourth").toUpperCase().replace("SHA256", "sha256")}`,
+    );
+    expect(keys.count).toBe(4);
+    for (const key of ["first-key", "second-key", "third:key", "fourth"]) {
+      expect(keys.accept(`Bearer ${key}`)).toBe(true);
+      expect(keys.accept(basic("", key))).toBe(true);
+      expect(keys.accept(basic("admin", key))).toBe(true);
+    }
+    for (const key of ["first-ke", "first-key2", "FIRST-KEY", "", "#", "# of the operators", hashed("third:key"), "key"]) {
+      expect(keys.accept(`Bearer ${key}`)).toBe(false);
+      expect(keys.accept(basic("admin", key))).toBe(false);
+    }
+  });
+
+  test.each([
+    undefined,
+    "",
+    "first-key",
+    "Bearer",
+    "Bearer ",
+    "Bearer first-key second-key",
+    "Bearerfirst-key",
+    "Digest first-key",
+    "Basic first-key",
+    `Basic ${Buffer.from("first-key").toString("base64")}`,
+    `Basic ${Buffer.from("first-key:").toString("base64")}`,
+    "Basic %%%",
+  ])("is not opened by %j", async (header) => {
+    expect((await keysOf("first-key")).accept(header)).toBe(false);
+  });
+
+  test.each(["bearer", "BEARER", "Bearer  "])("is opened whatever the case of the scheme: %s", async (scheme) => {
+    expect((await keysOf("first-key")).accept(`${scheme} first-key`)).toBe(true);
+  });
+
+  test.each([
+    ["two words", "good\nbad key", 2],
+    ["a character that no header holds", "schlüssel", 1],
+    ["a hash that is too short", "sha256:abc", 1],
+    ["a hash that is none", `sha256:${"g".repeat(64)}`, 1],
+  ])("with %s is refused in one line, and nothing of it is shown", async (_what, text, line) => {
+    const message = await refusalOf(keysOf(text));
+    expect(message).toMatch(new RegExp(`^ADMIN_KEYS_FILE: line ${line} of its file must be a key.*$`));
+    for (const word of ["good", "bad key", "schlüssel", "abc", "ggg"]) expect(message).not.toContain(word);
+  });
+
+  test.each(["", "\n\n", "# only a comment"])("without a key (%j) is refused", async (text) => {
+    expect(await refusalOf(keysOf(text))).toMatch(/^ADMIN_KEYS_FILE: its file holds no key: .*$/);
+  });
+
+  test("that is not there is refused, and its name, which may be a key given by mistake, is not shown", async () => {
+    const message = await refusalOf(AccessKeys.read("ADMIN_KEYS_FILE", "my-secret-key"));
+    expect(message).toBe("ADMIN_KEYS_FILE: the file that it names cannot be read: ENOENT");
+  });
+
+  test("is read again, and a bad one changes nothing", async () => {
+    const file = fileWith("old-key");
+    const keys = await AccessKeys.read("ADMIN_KEYS_FILE", file);
+    writeFileSync(file, "bad key");
+    expect(await refusalOf(keys.readAgain())).toMatch(/line 1/);
+    expect(keys.accept("Bearer old-key")).toBe(true);
+    writeFileSync(file, "new-key");
+    await keys.readAgain();
+    expect(keys.accept("Bearer old-key")).toBe(false);
+    expect(keys.accept("Bearer new-key")).toBe(true);
+  });
+});
+
+describe("with ADMIN_KEYS_FILE", () => {
+  test("every admin route needs a key, and no public one does", async () => {
+    await using server = await startService({ ADMIN_KEYS_FILE: fileWith(`plain-key\n${hashed("hashed-key")}`) });
+    const routes = [
+      ["GET", "/debug/threads", 200],
+      ["POST", "/debug/threads", 405],
+      ["POST", "/chaos/kill-thread", 200],
+      ["POST", "/chaos/stick-thread", 400],
+      ["GET", "/chaos/crash", 405],
+      ["GET", "/nowhere", 404],
+      ["GET", "/%zz", 404],
+    ] as const;
+    for (const [method, path, status] of routes) {
+      for (const authorization of [undefined, "Bearer wrong", basic("plain-key", "wrong")]) {
+        const headers: Record<string, string> = authorization === undefined ? {} : { authorization };
+        const answer = await send(server.adminPort, { method, path, headers });
+        expect(answer).toMatchObject({ status: 401, json: { status: "error", error: { kind: "unauthorized" } } });
+        expect(answer.headers["www-authenticate"]).toMatch(/^Basic realm="[^"]+"/);
+        expect(answer.headers["x-request-id"]).toMatch(/./);
+        expect(answer.text).not.toContain("-key");
+      }
+      for (const authorization of ["Bearer plain-key", basic("anyone", "hashed-key")]) {
+        const body = path === "/chaos/stick-thread" ? "rubbish" : undefined;
+        expect((await send(server.adminPort, { method, path, body, headers: { authorization } })).status).toBe(status);
+      }
+    }
+    expect((await send(server.port, { path: "/readyz" })).status).toBe(200);
+    expect((await send(server.port, { path: "/order/nobody" })).status).toBe(404);
+  });
+
+  test("an admin listener that is not on loopback may start", async () => {
+    await using server = await startService({ ADMIN_HOST: "0.0.0.0", ADMIN_KEYS_FILE: fileWith("key") });
+    expect((await send(server.adminPort, { path: "/debug/threads" })).status).toBe(401);
+    expect((await send(server.adminPort, { path: "/debug/threads", headers: { authorization: "Bearer key" } })).status).toBe(200);
+  });
+
+  test.each(["0.0.0.0", "::", "::ffff:0.0.0.0"])("and not without: %s", async (host) => {
+    await expect(startService({ ADMIN_HOST: host })).rejects.toThrow(
+      `ADMIN_HOST="${host}": is not on loopback, so it needs ADMIN_KEYS_FILE`,
+    );
+  });
+
+  test("reading it again lets new keys in and old ones out; a bad file changes nothing and is logged", async () => {
+    const file = fileWith("old-key");
+    await using server = await startService({ ADMIN_KEYS_FILE: file });
+    const status = async (key: string) =>
+      (await send(server.adminPort, { path: "/debug/threads", headers: { authorization: `Bearer ${key}` } })).status;
+    writeFileSync(file, "new-key\nbad line");
+    await server.service.reloadKeys?.();
+    expect([await status("old-key"), await status("new-key")]).toEqual([200, 401]);
+    expect(server.logged.at(-1)).toMatchObject({ level: 50, msg: "admin keys stay as they were", reason: expect.stringMatching(/line 2/) });
+    writeFileSync(file, "new-key");
+    await server.service.reloadKeys?.();
+    expect([await status("old-key"), await status("new-key")]).toEqual([401, 200]);
+    expect(JSON.stringify(server.logged)).not.toContain("-key");
+  });
+});
+
+describe("the process", () => {
+  test.each([
+    [
+      "an admin listener that is not on loopback, without a key file",
+      { ADMIN_HOST: "0.0.0.0" },
+      /^order-pipeline: ADMIN_HOST="0\.0\.0\.0": .*ADMIN_KEYS_FILE\n$/,
+    ],
+    ["a key in the place of its file", { ADMIN_KEYS_FILE: "my-secret-key" }, /^order-pipeline: ADMIN_KEYS_FILE: (?!.*my-secret).*\n$/],
+    [
+      "API_KEYS_FILE, which it does not have yet",
+      { API_KEYS_FILE: "keys" },
+      /^order-pipeline: API_KEYS_FILE .*is not supported by this version\n$/,
+    ],
+  ])("refuses %s in one line", async (_what, settings, line) => {
+    await using server = new ChildServer(settings as Record<string, string>);
+    expect(await server.exited).toEqual({ code: 1, signal: null });
+    expect(server.stdout).toBe("");
+    expect(server.stderr).toMatch(line);
+  });
+
+  test.skipIf(process.platform === "win32")("reads its keys again on SIGHUP", async () => {
+    const file = fileWith("old-key");
+    await using server = new ChildServer({ ADMIN_KEYS_FILE: file });
+    const { adminPort } = await server.ports();
+    const status = async (key: string) =>
+      (await send(adminPort, { path: "/debug/threads", headers: { authorization: `Bearer ${key}` } })).status;
+    expect([await status("old-key"), await status("new-key")]).toEqual([200, 401]);
+    writeFileSync(file, "bad key");
+    server.signal("SIGHUP");
+    await eventually("the refusal in the log", () => /admin keys stay as they were/.test(server.stdout));
+    expect([await status("old-key"), await status("new-key")]).toEqual([200, 401]);
+    writeFileSync(file, "new-key");
+    server.signal("SIGHUP");
+    await eventually(
+      "the new key",
+      () => status("new-key"),
+      (code) => code === 200,
+    );
+    expect(await status("old-key")).toBe(401);
+    server.signal("SIGTERM");
+    expect(await server.exited).toEqual({ code: 0, signal: null });
+  });
+
+  test.skipIf(process.platform === "win32")("a SIGHUP that comes before the start is over is heard when it is", async () => {
+    const pipe = join(directory, "pipe");
+    expect(spawnSync("mkfifo", [pipe]).status).toBe(0);
+    // Works as soon as the server reads.
+    const writeToReader = async (text: string, beforeEnd = () => {}) => {
+      const fd = await eventually("a reader", () => {
+        try {
+          return openSync(pipe, constants.O_WRONLY | constants.O_NONBLOCK);
+        } catch {
+          return undefined;
+        }
+      });
+      writeSync(fd as number, text);
+      beforeEnd();
+      closeSync(fd as number);
+    };
+    await using server = new ChildServer({ ADMIN_KEYS_FILE: pipe });
+    await writeToReader("old-key\n", () => server.signal("SIGHUP"));
+    const { adminPort } = await server.ports();
+    await writeToReader("new-key\n");
+    await eventually(
+      "the new key",
+      () => send(adminPort, { path: "/debug/threads", headers: { authorization: "Bearer new-key" } }),
+      ({ status }) => status === 200,
+    );
+  });
+});

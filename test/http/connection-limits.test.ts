@@ -1,0 +1,140 @@
+import { Agent } from "node:http";
+import { afterEach, describe, expect, test } from "vitest";
+import { eventually } from "../support/eventually.ts";
+import { newId, orderOf, postOrder, send } from "../support/http-client.ts";
+import { RawConnection } from "../support/raw-connection.ts";
+import { startService, type TestService } from "../support/service.ts";
+
+const FOR_EVER_MS = "80000000";
+const ORDER = "POST /order HTTP/1.1\r\nHost: localhost\r\n";
+const asOrder = (order: object) => {
+  const body = JSON.stringify(order);
+  return `${ORDER}Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`;
+};
+
+let server: TestService;
+afterEach(() => server.stop());
+
+describe("HEADERS_TIMEOUT_MS", () => {
+  test.each([
+    ["nothing", ""],
+    ["half a line", "POST /ord"],
+    ["half its headers", `${ORDER}Content-Le`],
+  ])("ends a connection that sends %s, with 408", async (_what, begun) => {
+    server = await startService({ HEADERS_TIMEOUT_MS: "100", REQUEST_TIMEOUT_MS: FOR_EVER_MS });
+    for (const port of [server.port, server.adminPort]) {
+      using slow = await RawConnection.open(port);
+      if (begun !== "") await slow.write(begun);
+      const answers = await slow.answersToTheEnd();
+      expect(answers).toMatchObject([{ status: 408, headers: { connection: "close", "x-request-id": expect.stringMatching(/./) } }]);
+      expect(JSON.parse(answers[0]?.body ?? "")).toMatchObject({ status: "error", error: { kind: "request_timeout" } });
+    }
+    expect(server.logged.filter(({ level }) => level >= 40)).toEqual([]);
+  });
+
+  test("leaves alone who is slow with the body, and who waits for an answer", async () => {
+    server = await startService({ ORDER_TIMEOUT_MS: FOR_EVER_MS, HEADERS_TIMEOUT_MS: "2000", REQUEST_TIMEOUT_MS: FOR_EVER_MS });
+    using patient = await RawConnection.open(server.port);
+    await patient.write(asOrder(orderOf(newId("waits"), 4_000)));
+    using slow = await RawConnection.open(server.port);
+    const body = JSON.stringify(orderOf(newId("slow"), 0));
+    await slow.write(`${ORDER}Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body.slice(0, 5)}`);
+    using silent = await RawConnection.open(server.port);
+    // By then the others have been looked at, too.
+    await silent.answersToTheEnd();
+    await slow.write(body.slice(5));
+    expect(await slow.until(/\}$/)).toMatch(/^HTTP\/1\.1 200 /);
+    expect(await patient.until(/\}$/)).toMatch(/^HTTP\/1\.1 200 /);
+  });
+});
+
+describe("REQUEST_TIMEOUT_MS", () => {
+  test.each([
+    ["with a length", "Content-Length: 100\r\nX-Request-Id: slow\r\n\r\n{"],
+    ["in chunks", "Transfer-Encoding: chunked\r\nX-Request-Id: slow\r\n\r\n1\r\n{\r\n"],
+    ["that was asked for", "Content-Length: 100\r\nExpect: 100-continue\r\nX-Request-Id: slow\r\n\r\n"],
+  ])("ends a body %s that does not come, with 408", async (_what, begun) => {
+    server = await startService({ REQUEST_TIMEOUT_MS: "1000" });
+    using slow = await RawConnection.open(server.port);
+    await slow.write(ORDER + begun);
+    await eventually("the end", () => slow.closed, Boolean, 20_000);
+    expect(slow.received.replace("HTTP/1.1 100 Continue\r\n\r\n", "")).toMatch(
+      /^HTTP\/1\.1 408 [\s\S]*X-Request-Id: slow\r\n[\s\S]*"kind":"request_timeout"/,
+    );
+    expect(server.service.desk.inFlight).toBe(0);
+  });
+
+  test("is no limit for the answer, and a second request that is slow waits for the first one's", async () => {
+    server = await startService({ ORDER_TIMEOUT_MS: FOR_EVER_MS, REQUEST_TIMEOUT_MS: "1000" });
+    const id = newId("long");
+    using connection = await RawConnection.open(server.port);
+    await connection.write(`${asOrder(orderOf(id, 3_000))}${ORDER}Content-Length: 5\r\n`);
+    const [first, second, ...more] = await connection.answersToTheEnd();
+    expect(first).toMatchObject({ status: 200 });
+    expect(JSON.parse(first?.body ?? "")).toMatchObject({ status: "ok", order_id: id });
+    expect(second).toMatchObject({ status: 408 });
+    expect(more).toEqual([]);
+  });
+
+  test("ends a connection whose client goes on with a body after its answer, without a second one", async () => {
+    server = await startService({ REQUEST_TIMEOUT_MS: "1000" });
+    using connection = await RawConnection.open(server.port);
+    await connection.write("POST /nowhere HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{");
+    expect((await connection.answersToTheEnd()).map(({ status }) => status)).toEqual([404]);
+  });
+});
+
+describe("KEEP_ALIVE_TIMEOUT_MS", () => {
+  test("is how long an idle connection stays open, and what clients are told", async () => {
+    server = await startService({ KEEP_ALIVE_TIMEOUT_MS: "1000" });
+    using idle = await RawConnection.open(server.port);
+    await idle.write("GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    expect(await idle.until(/\}$/)).toMatch(/^Keep-Alive: timeout=1\r$/m);
+    const sinceMs = performance.now();
+    expect((await idle.answersToTheEnd()).map(({ status }) => status)).toEqual([200]);
+    expect(performance.now() - sinceMs).toBeGreaterThan(990);
+  });
+
+  test("is longer than the 60 seconds of a balancer unless told otherwise", async () => {
+    server = await startService();
+    for (const port of [server.port, server.adminPort]) {
+      const agent = new Agent({ keepAlive: true });
+      expect((await send(port, { path: "/nowhere", agent })).headers["keep-alive"]).toBe("timeout=65");
+      agent.destroy();
+    }
+  });
+});
+
+describe("MAX_CONNECTIONS", () => {
+  test("closes a further connection at once, and only on the public listener", async () => {
+    server = await startService({ MAX_CONNECTIONS: "2" });
+    using first = await RawConnection.open(server.port);
+    await first.write("GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    await first.until(/\}$/);
+    using second = await RawConnection.open(server.port);
+    await second.write("GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    await second.until(/\}$/);
+    for (let n = 0; n < 3; n++) {
+      using further = await RawConnection.open(server.port);
+      await eventually("the further one closed", () => further.closed);
+      expect(further.received).toBe("");
+    }
+    const others = await Promise.all([1, 2, 3].map(() => RawConnection.open(server.adminPort)));
+    expect((await send(server.adminPort, { path: "/debug/threads" })).status).toBe(200);
+    for (const other of others) other.socket.destroy();
+
+    first.socket.destroy();
+    await eventually(
+      "room again",
+      () => postOrder(server.port, orderOf(newId("room"), 0)).catch(() => undefined),
+      (answer) => answer?.status === 200,
+    );
+    await server.stop();
+    const told = server.logged.filter(({ level }) => level >= 50);
+    expect(told.length).toBeGreaterThan(0);
+    for (const line of told) {
+      expect(line).toMatchObject({ msg: "PORT: a connection was closed at once", reason: "2 are open" });
+      expect(line).not.toHaveProperty("err");
+    }
+  });
+});

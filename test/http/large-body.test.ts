@@ -1,0 +1,138 @@
+import { Agent } from "node:http";
+import { gzipSync } from "node:zlib";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { eventually } from "../support/eventually.ts";
+import { newId, orderOf, postOrder, send } from "../support/http-client.ts";
+import { type RawAnswer, RawConnection } from "../support/raw-connection.ts";
+import { startService, type TestService } from "../support/service.ts";
+
+const LIMIT = 16 * 1024;
+// Far more than the buffers of a connection hold on both sides, and what the server reads after its answer.
+const GIGABYTES = 4 * 1024 ** 3;
+
+let server: TestService;
+beforeAll(async () => {
+  server = await startService();
+});
+afterAll(() => server.stop());
+
+const head = (headers: string) => `POST /order HTTP/1.1\r\nHost: localhost\r\n${headers}\r\n`;
+const asOrder = (order: object) => {
+  const body = JSON.stringify(order);
+  return head(`Content-Length: ${Buffer.byteLength(body)}\r\n`) + body;
+};
+const expectTooLarge = (answer: RawAnswer | undefined) => {
+  expect(answer).toMatchObject({ status: 413, headers: { connection: "close", "content-type": expect.stringMatching(/json/) } });
+  expect(answer?.headers["x-request-id"]).toMatch(/./);
+  expect(JSON.parse(answer?.body ?? "")).toMatchObject({
+    error: { kind: "payload_too_large", message: expect.stringContaining(`${LIMIT} bytes`) },
+  });
+};
+const openSockets = () => process.getActiveResourcesInfo().filter((kind) => kind === "TCPSocketWrap").length;
+
+describe("a body that is too large", () => {
+  test.each([
+    ["declared", `Content-Length: ${LIMIT + 1}\r\n`],
+    ["declared, compressed", `Content-Encoding: gzip\r\nContent-Length: ${LIMIT + 1}\r\n`],
+    ["declared, and it waits to be asked for", `Expect: 100-continue\r\nContent-Length: ${LIMIT + 1}\r\n`],
+    ["declared, gigabytes", `Content-Length: ${GIGABYTES}\r\n`],
+  ])("is refused before a byte of it has come: %s", async (_what, headers) => {
+    using connection = await RawConnection.open(server.port);
+    await connection.write(head(headers));
+    const [answer, ...more] = await connection.answersToTheEnd();
+    expectTooLarge(answer);
+    expect(more).toEqual([]);
+    expect(connection.received).not.toContain("100 Continue");
+  });
+
+  test.each([
+    ["", ""],
+    ["compressed", "Content-Encoding: gzip\r\n"],
+  ])("in chunks is refused as soon as it is: %s", async (_what, headers) => {
+    using connection = await RawConnection.open(server.port);
+    await connection.write(head(`${headers}Transfer-Encoding: chunked\r\n`));
+    await connection.write(`${LIMIT.toString(16)}\r\n${" ".repeat(LIMIT)}\r\n`);
+    await connection.write("1\r\n \r\n");
+    // The chunk of no bytes, which would be its end, never comes.
+    const [answer, ...more] = await connection.answersToTheEnd();
+    expectTooLarge(answer);
+    expect(more).toEqual([]);
+  });
+
+  test("does not reset the connection under a client that sends it all before it reads", async () => {
+    for (const kilobytes of [100, 1_000, 4_000]) {
+      using connection = await RawConnection.open(server.port);
+      connection.socket.pause();
+      const bytes = kilobytes * 1024;
+      await connection.write(head(`Content-Length: ${bytes}\r\n`));
+      await connection.write(Buffer.alloc(bytes, " "));
+      connection.socket.resume();
+      expectTooLarge((await connection.answersToTheEnd())[0]);
+    }
+  });
+
+  test("is not read for ever", async () => {
+    using connection = await RawConnection.open(server.port);
+    await connection.write(head(`Content-Length: ${GIGABYTES}\r\n`));
+    const megabyte = Buffer.alloc(1024 * 1024);
+    let sent = 0;
+    while (!connection.closed && sent < GIGABYTES) {
+      await connection.write(megabyte);
+      sent += megabyte.length;
+    }
+    expect(connection.received).toMatch(/^HTTP\/1\.1 413 /);
+    expect(sent).toBeLessThan(GIGABYTES / 8);
+  });
+
+  test("takes no order with it that comes behind", async () => {
+    const before = server.service.runtime.totals().started;
+    using connection = await RawConnection.open(server.port);
+    const late = newId("late");
+    await connection.write(head(`Content-Length: ${LIMIT + 1}\r\n`) + " ".repeat(LIMIT + 1) + asOrder(orderOf(late, 0)));
+    const answers = await connection.answersToTheEnd();
+    expect(answers.map(({ status }) => status)).toEqual([413]);
+    expect((await send(server.port, { path: `/order/${late}` })).status).toBe(404);
+    expect(server.service.runtime.totals().started).toBe(before);
+  });
+
+  test("leaves the order before it its answer", async () => {
+    const id = newId("before");
+    using connection = await RawConnection.open(server.port);
+    await connection.write(asOrder(orderOf(id, 300)) + head(`Content-Length: ${LIMIT + 1}\r\n`));
+    const [order, refusal, ...more] = await connection.answersToTheEnd();
+    expect(order).toMatchObject({ status: 200 });
+    expect(JSON.parse(order?.body ?? "")).toMatchObject({ order_id: id });
+    expectTooLarge(refusal);
+    expect(more).toEqual([]);
+  });
+
+  test("on the admin listener is refused the same way", async () => {
+    using connection = await RawConnection.open(server.adminPort);
+    await connection.write("POST /chaos/stick-thread HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1025\r\n\r\n");
+    expect((await connection.answersToTheEnd()).map(({ status }) => status)).toEqual([413]);
+  });
+
+  test("once decompressed is refused on a connection that stays", async () => {
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+    const headers = { "content-encoding": "gzip" };
+    try {
+      expect(await postOrder(server.port, gzipSync(" ".repeat(LIMIT + 1)), { agent, headers })).toMatchObject({ status: 413 });
+      expect(await postOrder(server.port, gzipSync(JSON.stringify(orderOf(newId("next"), 0))), { agent, headers })).toMatchObject({
+        status: 200,
+        reused: true,
+      });
+    } finally {
+      agent.destroy();
+    }
+  });
+
+  test("leaves no connection open behind it, whatever its client does", async () => {
+    await eventually("no socket open", () => openSockets() === 0);
+    // One that neither reads nor ends its side.
+    using silent = await RawConnection.open(server.port);
+    await silent.write(head(`Content-Length: ${LIMIT + 1}\r\n`));
+    silent.socket.pause();
+    silent.socket.allowHalfOpen = true;
+    await eventually("the server's side closed", () => openSockets() === 1);
+  });
+});

@@ -1,0 +1,99 @@
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { closeSync, constants, mkdtempSync, openSync, readSync, rmSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect, onTestFinished, test } from "vitest";
+import { LogOutput } from "../src/log-output.ts";
+import { eventually } from "./support/eventually.ts";
+import { orderOf, postOrder, send } from "./support/http-client.ts";
+
+const LINE = `${"x".repeat(1_000)}\n`;
+
+/** A pipe that nobody waits for: written to when it is full it says so. */
+function pipe(): { fd: number; read: () => string } {
+  const directory = mkdtempSync(join(tmpdir(), "log-output-"));
+  const file = join(directory, "pipe");
+  spawnSync("mkfifo", [file]);
+  const fd = openSync(file, constants.O_RDWR | constants.O_NONBLOCK);
+  onTestFinished(() => {
+    closeSync(fd);
+    rmSync(directory, { recursive: true });
+  });
+  const buffer = Buffer.alloc(1 << 20);
+  return {
+    fd,
+    read() {
+      let text = "";
+      for (;;) {
+        try {
+          text += buffer.toString("utf8", 0, readSync(fd, buffer));
+        } catch {
+          return text;
+        }
+      }
+    },
+  };
+}
+
+test.skipIf(process.platform === "win32")("lines that cannot be written wait, those too many are counted, and none is cut", async () => {
+  const { fd, read } = pipe();
+  const lost: number[] = [];
+  const output = new LogOutput({ fd, onLost: (lines) => lost.push(lines) });
+  const numbered = (n: number) => `${n} ${LINE}`;
+  for (let n = 0; n < 1_000; n++) output.write(numbered(n));
+  let text = "";
+  // What has waited comes by itself.
+  await eventually(
+    "the lines that waited",
+    () => (text += read()),
+    () => lost.length === 1,
+  );
+  text += read();
+  const kept = text.split("\n").length - 1;
+  expect(kept + (lost[0] ?? 0)).toBe(1_000);
+  expect(text).toBe(Array.from({ length: kept }, (_, n) => numbered(n)).join(""));
+  output.write("after\n");
+  expect(read()).toBe("after\n");
+});
+
+test.skipIf(process.platform !== "linux")("a full disk under the log stops neither orders nor the end of the process", async () => {
+  const [port = 0, adminPort = 0] = await freePorts();
+  const full = openSync("/dev/full", "w");
+  const { PATH = "" } = process.env;
+  const server = spawn(process.execPath, ["src/main.ts"], {
+    env: { PATH, JOURNAL: "memory", PORT: String(port), ADMIN_PORT: String(adminPort) },
+    stdio: ["ignore", full, "inherit"],
+  });
+  onTestFinished(() => void server.kill("SIGKILL"));
+  closeSync(full);
+  const exited = once(server, "exit");
+  await eventually(
+    "a server that is ready",
+    () => send(port, { path: "/readyz" }).catch(() => undefined),
+    (answer) => answer?.status === 200,
+  );
+  // Each leaves a line in the log.
+  for (let lines = 0; lines < 3; lines++) {
+    await eventually(
+      "a thread that is up, to be killed",
+      () => send(adminPort, { method: "POST", path: "/chaos/kill-thread" }),
+      ({ status }) => status === 200,
+    );
+  }
+  expect((await postOrder(port, orderOf("first", 0))).status).toBe(200);
+  server.kill("SIGTERM");
+  expect(await exited).toEqual([0, null]);
+});
+
+async function freePorts(): Promise<number[]> {
+  const servers = [createServer(), createServer()];
+  const ports = servers.map(async (server) => {
+    await once(server.listen(0, "127.0.0.1"), "listening");
+    return (server.address() as { port: number }).port;
+  });
+  const found = await Promise.all(ports);
+  for (const server of servers) await once(server.close(), "close");
+  return found;
+}
