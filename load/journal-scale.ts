@@ -54,7 +54,7 @@ function answerTo(orderId: string, failed: boolean) {
   return { error: "vendor_unavailable", json: JSON.stringify({ status: "error", order_id: orderId, steps, error }) } as const;
 }
 
-const UNDOS = (["payment", "courier"] as const).map((step) => ({ step, done: true, tries: 1 }));
+const UNDONE = (["payment", "courier"] as const).map((step) => ({ step, tries: 1 as const }));
 
 async function fill(file: string, orders: number, keys: boolean): Promise<Filled> {
   const journal = await SqliteJournal.open(file);
@@ -71,7 +71,7 @@ async function fill(file: string, orders: number, keys: boolean): Promise<Filled
       const key = { client: "", key: randomUUID(), bodyHash: randomUUID(), expiresMs: nowMs + DAY_MS };
       const accepted = await journal.accept({ orderId, amount: AMOUNT, nowMs, ...(keys && { key }) });
       if (accepted.type !== "accepted") throw new Error(`${orderId}: ${accepted.type}`);
-      await journal.finish({ orderId, attempt: 1, answer: answerTo(orderId, failed), undos: failed ? UNDOS : [], nowMs });
+      await journal.finish({ orderId, attempt: 1, answer: answerTo(orderId, failed), compensations: failed ? UNDONE : [], nowMs });
     }
   };
   await Promise.all(Array.from({ length: AT_ONCE }, client));
@@ -85,10 +85,9 @@ async function measure({ file, sample }: Filled): Promise<Measured> {
   const startMs = performance.now();
   const journal = await SqliteJournal.open(file);
   const interrupted = await journal.closeInterrupted(1_000, Date.now());
-  const pending = await journal.pendingUndos(0, 1_000);
-  const events = await journal.undelivered(0, 1_000);
+  const { compensations, events } = await journal.backlog();
   const openMs = performance.now() - startMs;
-  if (interrupted + pending.length + events.length > 0) throw new Error("something was left to recover");
+  if (interrupted + compensations.payment.count + events.count > 0) throw new Error("something was left to recover");
 
   const duplicates: number[] = [];
   const finds: number[] = [];

@@ -20,6 +20,7 @@ export async function runScenario(scenario: Scenario, connections: number, secon
     PAYMENT_CAPACITY: inFlight,
     VENDOR_CAPACITY: inFlight,
     MAX_IN_FLIGHT: inFlight,
+    MAX_CONNECTIONS: inFlight,
     ...scenario.settings,
   });
   const load = await driveWithProgress(scenario, server.orderUrl, connections, seconds, signal);

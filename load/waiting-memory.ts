@@ -62,6 +62,7 @@ async function holdAtService(): Promise<Held & { readonly threadsReplaced: numbe
     VENDOR_CAPACITY: String(ORDERS),
     COURIER_CAPACITY: "128",
     MAX_IN_FLIGHT: String(ORDERS),
+    MAX_CONNECTIONS: String(2 * ORDERS),
     ORDER_TIMEOUT_MS: String(LONG_MS),
   });
   const held = await hold("this service", service.pid, service.port, async () => (await readBooks(service.adminUrl)).orders_in_flight);

@@ -76,7 +76,7 @@ const ENDINGS: Readonly<Record<string, Ending>> = {
     error: "no_courier",
     end: ({ plan }) => rig.open({ act: plan.courier }),
   },
-  "the deadline": { acts: { ...WAIT, courier: "sleep" }, error: "timeout", timeoutMs: 400, end: () => {} },
+  "the deadline": { acts: { ...WAIT, courier: "sleep" }, error: "timeout", timeoutMs: 1500, end: () => {} },
   "the client's hang-up": { acts: { ...WAIT, vendor: "compute" }, error: "canceled", end: ({ client }) => client.abort() },
   "a shutdown": { acts: WAIT, error: "canceled", end: ({ scope }) => void scope.cancel("shutdown") },
   "a cancel that comes too late": {

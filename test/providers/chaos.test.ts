@@ -2,31 +2,42 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { type AttemptEnding, balance } from "../../load/stand-in/balance.ts";
 import { randomFrom } from "../../load/stand-in/random.ts";
+import type { RateSettings } from "../../load/stand-in/rates.ts";
 import { spawnStandIn } from "../../load/stand-in/spawn.ts";
 import { CancelScope } from "../../src/concurrency/cancel-scope.ts";
 import { STEPS, type StepInput, type StepName, type StepOutcome } from "../../src/orders/step.ts";
 import type { ThreadRuntime } from "../../src/threads/thread-runtime.ts";
+import { measurePace } from "../support/pace.ts";
+import { runUntilSeen } from "../support/until-seen.ts";
 import { NOTHING_LEFT, runStep, startThreads } from "./threads.ts";
 
 const SEED = process.env.SEED ?? String(Date.now());
 const ORDERS = 1500;
-const AT_ONE_TIME = 100;
+// More than an undo ever takes that its provider answers.
+const UNDO_TIMEOUT_MS = 5000;
+const LIMIT_MS = 300_000;
+// Every kind of outcome that a step can have.
+const KINDS = ["ok", "canceled", "lost", "payment_declined", "payment_unavailable", "vendor_unavailable", "no_courier", "internal"];
 
-const RATES = {
-  refuse: 0.03,
-  failBefore: 0.03,
-  failAfter: 0.03,
-  hangUpBefore: 0.03,
-  hangUpAfter: 0.03,
-  hangUpHalfway: 0.03,
-  late: 0.05,
-  endless: 0.01,
-  down: 0.001,
-  slow: 0.3,
-  slowMs: [1, 60],
-  lateMs: [20, 200],
-  downMs: [20, 100],
-} as const;
+/** How late and how slow are shares of a quiet order's time, so that calls come after their undo on a slow machine too. */
+function rates(orderMs: number): RateSettings {
+  const times = (least: number, most: number) => [Math.ceil(orderMs * least), Math.ceil(orderMs * most)] as const;
+  return {
+    refuse: 0.03,
+    failBefore: 0.03,
+    failAfter: 0.03,
+    hangUpBefore: 0.03,
+    hangUpAfter: 0.03,
+    hangUpHalfway: 0.03,
+    late: 0.05,
+    endless: 0.01,
+    down: 0.001,
+    slow: 0.3,
+    slowMs: times(0, 1),
+    lateMs: times(0.3, 3),
+    downMs: [20, 100],
+  };
+}
 
 interface Ended {
   readonly order: StepInput;
@@ -34,9 +45,9 @@ interface Ended {
 }
 
 /** An order as the pipeline runs it: three steps, the first failure cancels the others, and so does a client now and then. */
-async function place(runtime: ThreadRuntime, order: StepInput, random: () => number): Promise<Ended> {
+async function place(runtime: ThreadRuntime, order: StepInput, deadlineMs: number): Promise<Ended> {
   const scope = new CancelScope();
-  const stop = random() < 0.2 ? scope.cancelAfter(random() * 60) : scope.cancelAfter(2000);
+  const stop = scope.cancelAfter(deadlineMs);
   const outcomes = await Promise.all(
     STEPS.map(async (step) => {
       const outcome = await runStep(runtime, step, "do", order, scope);
@@ -63,7 +74,7 @@ function stepsToUndo(ended: Ended): StepName[] {
 async function undoUntilDone(runtime: ThreadRuntime, step: StepName, order: StepInput): Promise<void> {
   for (;;) {
     const scope = new CancelScope();
-    const stop = scope.cancelAfter(1000);
+    const stop = scope.cancelAfter(UNDO_TIMEOUT_MS);
     const outcome = await runStep(runtime, step, "undo", order, scope);
     stop();
     if (outcome.status === "ok") return;
@@ -72,64 +83,66 @@ async function undoUntilDone(runtime: ThreadRuntime, step: StepName, order: Step
 }
 
 test(`what is said to have had no effect has had none, and undoing the rest balances the ledger (SEED=${SEED})`, {
-  timeout: 120_000,
+  timeout: 2 * LIMIT_MS,
 }, async () => {
-  const standIn = await spawnStandIn({ seed: SEED, rates: RATES });
+  const standIn = await spawnStandIn({ seed: SEED });
   const runtime = await startThreads({ payment: standIn.url, vendor: standIn.url, courier: standIn.url });
   const random = randomFrom(SEED);
   const ended: Ended[] = [];
   const undoLater: Ended[] = [];
-  let next = 0;
+  const kinds = new Set<string>();
+  let quiet = 0;
   let killed = 0;
-  const client = async () => {
-    while (next < ORDERS) {
-      const order = { orderId: `chaos ${next++}`, amount: 1 + Math.floor(random() * 10_000), attempt: 1 };
-      if (next % 300 === 0 && runtime.killThread() !== undefined) killed++;
-      const one = await place(runtime, order, random);
-      ended.push(one);
-      // Half of them at once, so that an undo overtakes a call that is still on its way.
-      if (next % 2 === 0) for (const step of stepsToUndo(one)) await undoUntilDone(runtime, step, order);
-      else undoLater.push(one);
-    }
+  let placed = 0;
+
+  const { clients, orderMs } = await measurePace(100, async () => {
+    const one = await place(runtime, { orderId: `quiet ${quiet++}`, amount: 1, attempt: 1 }, LIMIT_MS);
+    expect(isPlaced(one)).toBe(true);
+    ended.push(one);
+  });
+  await standIn.setRates(rates(orderMs));
+
+  const one = async (n: number) => {
+    const order = { orderId: `chaos ${n}`, amount: 1 + Math.floor(random() * 10_000), attempt: 1 };
+    if (n % 300 === 299 && runtime.killThread() !== undefined) killed++;
+    // A client hangs up now and then.
+    const one = await place(runtime, order, random() < 0.2 ? random() * orderMs : 20 * orderMs);
+    ended.push(one);
+    if (isPlaced(one)) placed++;
+    for (const outcome of one.outcomes) kinds.add(outcome.status === "failed" ? outcome.kind : outcome.status);
+    // Half of them at once, so that an undo overtakes a call that is still on its way.
+    if (n % 2 === 0) for (const step of stepsToUndo(one)) await undoUntilDone(runtime, step, order);
+    else undoLater.push(one);
   };
-  await Promise.all(Array.from({ length: AT_ONE_TIME }, client));
+  const sights = [
+    { what: "orders", atLeast: ORDERS, seen: () => ended.length - quiet },
+    { what: "placed", atLeast: ORDERS / 10 + 1, seen: () => placed },
+    { what: "killed threads", atLeast: 1, seen: () => killed },
+    ...KINDS.map((kind) => ({ what: kind, atLeast: 1, seen: () => Number(kinds.has(kind)) })),
+    { what: "refunds", atLeast: 1, seen: async () => (await standIn.ledger()).counts.refunds },
+    { what: "calls after their undo", atLeast: 1, seen: async () => (await standIn.ledger()).counts.tooLate },
+  ];
+  await runUntilSeen({ clients, sights, limitMs: LIMIT_MS }, one);
   const endings: AttemptEnding[] = ended.map((one) => ({ ...one.order, ok: isPlaced(one) }));
 
   // The rule must be able to fail: with nothing undone yet there is much to find.
   expect(balance(await standIn.quiet(), endings).length).toBeGreaterThan(ORDERS / 20);
 
-  await Promise.all(
-    undoLater.map(async (one) => {
-      for (const step of stepsToUndo(one)) await undoUntilDone(runtime, step, one.order);
-    }),
-  );
+  // With bounded concurrency: all at once, a slow machine would meet no deadline.
+  const left = undoLater.values();
+  const undoer = async () => {
+    for (const one of left) for (const step of stepsToUndo(one)) await undoUntilDone(runtime, step, one.order);
+  };
+  await Promise.all(Array.from({ length: clients }, undoer));
 
   const ledger = await standIn.quiet();
   expect(balance(ledger, endings)).toEqual([]);
-  const placed = endings.filter(({ ok }) => ok).length;
-  const kinds = new Set(
-    ended.flatMap(({ outcomes }) => outcomes.map((outcome) => (outcome.status === "failed" ? outcome.kind : outcome.status))),
-  );
-  for (const kind of [
-    "ok",
-    "canceled",
-    "lost",
-    "payment_declined",
-    "payment_unavailable",
-    "vendor_unavailable",
-    "no_courier",
-    "internal",
-  ]) {
-    expect(kinds, kind).toContain(kind);
-  }
-  expect(placed).toBeGreaterThan(ORDERS / 10);
-  expect(ledger.counts.refunds).toBeGreaterThan(0);
-  expect(ledger.counts.tooLate).toBeGreaterThan(0);
-  expect(killed).toBeGreaterThan(0);
   expect(runtime.books()).toEqual(NOTHING_LEFT);
-  expect(runtime.totals()).toMatchObject({ running: 0 });
+  const { running, started, finished } = runtime.totals();
+  expect(started).toBeGreaterThan(ORDERS);
+  expect({ running, open: started - finished }).toEqual({ running: 0, open: 0 });
   console.info(
-    `SEED=${SEED} orders=${ORDERS} placed=${placed} undone=${ended.flatMap(stepsToUndo).length} threads killed=${killed}`,
+    `SEED=${SEED} clients=${clients} quiet order=${Math.round(orderMs)} ms orders=${ended.length} placed=${placed} killed=${killed}`,
     ledger.counts,
   );
   await runtime.close();

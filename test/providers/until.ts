@@ -1,10 +1,12 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
-/** Waits until `holds`, a millisecond at a time; throws after five seconds. */
+const PATIENCE_MS = 60_000;
+
+/** Waits until `holds`, a millisecond at a time; throws after a minute. */
 export async function until(what: string, holds: () => boolean): Promise<void> {
-  const giveUpAt = performance.now() + 5000;
+  const giveUpAt = performance.now() + PATIENCE_MS;
   while (!holds()) {
-    if (performance.now() > giveUpAt) throw new Error(`still not so after 5 s: ${what}`);
+    if (performance.now() > giveUpAt) throw new Error(`still not so after ${PATIENCE_MS / 1000} s: ${what}`);
     await sleep(1);
   }
 }

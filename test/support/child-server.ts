@@ -49,7 +49,6 @@ export class ChildServer implements AsyncDisposable {
       "the start-up text",
       () => this.#stdout + this.#stderr,
       (seen) => /try .*\n/.test(seen) || this.#gone,
-      20_000,
     );
     const port = /API\s+http:\/\/127\.0\.0\.1:(\d+)/.exec(text)?.[1];
     const adminPort = /admin\s+http:\/\/127\.0\.0\.1:(\d+)/.exec(text)?.[1];

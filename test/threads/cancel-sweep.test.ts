@@ -235,9 +235,10 @@ describe.each(CANCEL_CAUSES)("one step canceled by %s", (cause) => {
     const random = randomFrom(SEED);
     const seen = new Set<string>();
     const rounds = 150;
+    const maxRounds = 100 * rounds;
     let started = 0;
     const before = rig.runtime.totals().started;
-    for (let n = 0; n < rounds; n++) {
+    for (let n = 0; n < rounds || (seen.size < 2 && n < maxRounds); n++) {
       const computes = random() < 0.5;
       const step = rig.lone(rig.act("compute_ms", { ms: random() * 0.4 }), { computes });
       if (random() < 0.7) await rig.cells.reached(step.act.runs);

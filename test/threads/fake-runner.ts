@@ -18,19 +18,28 @@ export class FakeRunner implements StepRunner {
   /** In the order in which they were asked for. */
   readonly started: FakeStep[] = [];
   readonly deaf = new Set<StepName>();
+  /** Calls back with every step that is asked for. */
+  onStart: ((step: FakeStep) => void) | undefined;
+  /** Runs at one time; past it `open` throws. */
+  room = Number.POSITIVE_INFINITY;
   opened = 0;
   closed = 0;
   running = 0;
 
   open(scope: CancelScope): StepRun {
+    if (this.opened - this.closed >= this.room) throw new Error("no room for one more run");
     this.opened++;
+    let running = 0;
     return {
       get cause() {
         return scope.cause;
       },
-      run: (spec, input) => this.#run(scope, spec, input),
+      run: (spec, input) => {
+        running++;
+        return this.#run(scope, spec, input, () => running--);
+      },
       close: () => {
-        if (this.running > 0) throw new Error(`closed with ${this.running} steps running`);
+        if (running > 0) throw new Error(`closed with ${running} steps running`);
         this.closed++;
       },
     };
@@ -51,7 +60,7 @@ export class FakeRunner implements StepRunner {
     for (const name of STEPS) this.started.find(({ spec }) => spec.name === name)?.end(outcome);
   }
 
-  #run(scope: CancelScope, spec: StepSpec, input: StepInput): Promise<EndedStep> {
+  #run(scope: CancelScope, spec: StepSpec, input: StepInput, onEnd: () => void): Promise<EndedStep> {
     return new Promise((resolve, reject) => {
       this.running++;
       let ended = false;
@@ -59,6 +68,7 @@ export class FakeRunner implements StepRunner {
         if (ended) return;
         ended = true;
         this.running--;
+        onEnd();
         subscription?.leave();
         settle();
       };
@@ -70,7 +80,8 @@ export class FakeRunner implements StepRunner {
       };
       let subscription: Subscription | undefined;
       this.started.push(step);
-      if (this.deaf.has(spec.name as StepName)) return;
+      this.onStart?.(step);
+      if (ended || this.deaf.has(spec.name as StepName)) return;
       subscription = scope.onCancel((cause) => step.end({ status: "canceled", cause, effect: "unknown" }));
     });
   }

@@ -1,0 +1,23 @@
+import { parseArgs } from "node:util";
+
+/** Options of a benchmark that are all whole numbers, 1 or more. Undefined when only help was asked for, which is printed. Throws on others. */
+export function readNumbers<Name extends string>(
+  usage: string,
+  defaults: Readonly<Record<Name, number>>,
+): Record<Name, number> | undefined {
+  const names = Object.keys(defaults) as Name[];
+  const numbers = Object.fromEntries(names.map((name) => [name, { type: "string" as const }]));
+  const values: Record<string, unknown> = parseArgs({ options: { help: { type: "boolean", short: "h" }, ...numbers } }).values;
+  if (values.help === true) {
+    process.stdout.write(usage);
+    return undefined;
+  }
+  return Object.fromEntries(names.map((name) => [name, wholeNumber(name, values[name], defaults[name])])) as Record<Name, number>;
+}
+
+function wholeNumber(name: string, text: unknown, fallback: number): number {
+  if (text === undefined) return fallback;
+  if (typeof text !== "string" || !/^[1-9]\d{0,8}$/.test(text))
+    throw new RangeError(`--${name} ${text}: must be a whole number, 1 or more`);
+  return Number(text);
+}
