@@ -98,6 +98,8 @@ export async function start(config: Config, log: Logger, options: StartOptions):
     workerFile: options.workerFile ?? WORKER_FILE,
     threads: config.THREADS,
     cpuThreads: config.CPU_THREADS,
+    // No step of a real provider computes.
+    cpuThreadsOnDemand: !simulated,
     cancelGraceMs: config.CANCEL_GRACE_MS,
     maxRuns: config.MAX_IN_FLIGHT + EXTRA_RUNS,
     settings: { stickBegun, providerUrls, providerKeys } satisfies WorkerSettings,

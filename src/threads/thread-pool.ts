@@ -10,6 +10,8 @@ import type { Tracker } from "./tracker.ts";
 export interface ThreadPoolOptions {
   readonly name: "shared" | "exclusive";
   readonly threads: number;
+  /** Whether they start with the first step that needs one: a thread holds about 12 MB. */
+  readonly onDemand: boolean;
   readonly workerFile: string;
   readonly setup: ThreadSetup;
   readonly layout: Layout;
@@ -44,7 +46,8 @@ const MAX_RESTART_PAUSE_MS = 5_000;
 export class ThreadPool {
   readonly name: "shared" | "exclusive";
   readonly #options: ThreadPoolOptions;
-  readonly #piscina: Piscina<Batch, OutcomeEntry[]>;
+  /** Undefined until a step needs it, where that is how it starts. */
+  #piscina: Piscina<Batch, OutcomeEntry[]> | undefined;
   readonly #threads = new Map<Worker, PoolThread>();
   readonly #steps = new StepTable();
   #waiting: DispatchedStep[] = [];
@@ -59,24 +62,7 @@ export class ThreadPool {
   constructor(options: ThreadPoolOptions) {
     this.name = options.name;
     this.#options = options;
-    this.#piscina = new Piscina({
-      filename: options.workerFile,
-      minThreads: options.threads,
-      maxThreads: options.threads,
-      idleTimeout: Number.POSITIVE_INFINITY,
-      concurrentTasksPerWorker: options.name === "shared" ? 1_000_000 : 1,
-      // `sync` would freeze an idle thread in `Atomics.wait`: no heartbeat, no doorbell, no keep-alive sockets.
-      atomics: "disabled",
-      recordTiming: false,
-      resourceLimits: { maxOldGenerationSizeMb: options.heapLimitMb, maxYoungGenerationSizeMb: YOUNG_GENERATION_MB },
-      workerData: options.setup,
-      // Sees ids only, not the payload, and is asked inside `run`: whoever calls `run` says before whom it means.
-      loadBalancer: (_task, workers) => workers.find((worker) => worker.id === this.#target) ?? null,
-    });
-    this.#piscina.on("workerCreate", ({ id }: { id: number }) => this.#update(id, (thread) => (thread.listed = true)));
-    this.#piscina.on("message", (message: ThreadMessage) => this.#receive(message));
-    this.#piscina.on("error", (error: unknown) => options.onFault("a thread failed between two steps", error));
-    this.#watchNewWorkers();
+    if (!options.onDemand) this.#start();
   }
 
   /** Live threads that take steps. */
@@ -104,6 +90,7 @@ export class ThreadPool {
 
   /** Takes a step into the next batch. Its outcome comes through `step.settle`. */
   enqueue(step: DispatchedStep): void {
+    this.#start();
     this.#steps.add(step);
     this.#waiting.push(step);
     this.#scheduleFlush();
@@ -137,8 +124,32 @@ export class ThreadPool {
     this.#closing = true;
     clearTimeout(this.#restartTimer);
     const gone = [...this.#threads.keys()].map((worker) => new Promise<void>((resolve) => worker.once("exit", () => resolve())));
-    await this.#piscina.destroy();
+    await this.#piscina?.destroy();
     await Promise.all(gone);
+  }
+
+  /** Does nothing where it was called before. Throws what Piscina does. */
+  #start(): void {
+    if (this.#piscina !== undefined || this.#closing) return;
+    const options = this.#options;
+    this.#piscina = new Piscina({
+      filename: options.workerFile,
+      minThreads: options.threads,
+      maxThreads: options.threads,
+      idleTimeout: Number.POSITIVE_INFINITY,
+      concurrentTasksPerWorker: options.name === "shared" ? 1_000_000 : 1,
+      // `sync` would freeze an idle thread in `Atomics.wait`: no heartbeat, no doorbell, no keep-alive sockets.
+      atomics: "disabled",
+      recordTiming: false,
+      resourceLimits: { maxOldGenerationSizeMb: options.heapLimitMb, maxYoungGenerationSizeMb: YOUNG_GENERATION_MB },
+      workerData: options.setup,
+      // Sees ids only, not the payload, and is asked inside `run`: whoever calls `run` says before whom it means.
+      loadBalancer: (_task, workers) => workers.find((worker) => worker.id === this.#target) ?? null,
+    });
+    this.#piscina.on("workerCreate", ({ id }: { id: number }) => this.#update(id, (thread) => (thread.listed = true)));
+    this.#piscina.on("message", (message: ThreadMessage) => this.#receive(message));
+    this.#piscina.on("error", (error: unknown) => options.onFault("a thread failed between two steps", error));
+    this.#watchNewWorkers();
   }
 
   #scheduleFlush(): void {
@@ -185,7 +196,7 @@ export class ThreadPool {
   #send(thread: PoolThread, steps: StepMessage[]): void {
     this.#target = thread.id;
     const batch = { json: JSON.stringify(steps) };
-    const sent = this.#piscina.run(batch);
+    const sent = (this.#piscina as Piscina<Batch, OutcomeEntry[]>).run(batch);
     // The thread has its copy.
     batch.json = "";
     // Piscina takes a thread that died of `throw null` for one that gave null as its result; `exit` settles it.
@@ -214,7 +225,7 @@ export class ThreadPool {
 
   /** Piscina has no event for a thread that dies while it starts, so every worker is watched from the moment it is listed. */
   #watchNewWorkers(): void {
-    for (const worker of this.#piscina.threads) {
+    for (const worker of this.#piscina?.threads ?? []) {
       if (this.#threads.has(worker)) continue;
       const thread = new PoolThread(worker);
       this.#threads.set(worker, thread);
@@ -284,13 +295,14 @@ export class ThreadPool {
    * that it can give to nobody makes it start a thread all the same; aborted in the same breath it never runs.
    */
   #ensureThreads(wasReady: boolean): void {
-    if (this.#piscina.threads.length >= this.#options.threads || this.#restartTimer !== undefined) return;
+    const piscina = this.#piscina;
+    if (piscina === undefined || piscina.threads.length >= this.#options.threads || this.#restartTimer !== undefined) return;
     const pause = wasReady ? 0 : Math.min(RESTART_PAUSE_MS * 2 ** (this.#failedStarts - 1), MAX_RESTART_PAUSE_MS);
     this.#restartTimer = setTimeout(() => {
       this.#restartTimer = undefined;
       this.#target = -1;
       const abort = new AbortController();
-      this.#piscina.run({ json: "[]" }, { signal: abort.signal }).catch(() => {});
+      piscina.run({ json: "[]" }, { signal: abort.signal }).catch(() => {});
       abort.abort();
       this.#watchNewWorkers();
       this.#ensureThreads(true);

@@ -18,6 +18,8 @@ export interface ThreadRuntimeOptions {
   readonly threads: number;
   /** Threads of the exclusive pool, 1 or more. */
   readonly cpuThreads: number;
+  /** Whether the exclusive pool starts with the first step that computes, for a service where perhaps none ever does. */
+  readonly cpuThreadsOnDemand?: boolean;
   readonly cancelGraceMs: number;
   /** Runs that may be open at one time. */
   readonly maxRuns: number;
@@ -74,8 +76,9 @@ export class ThreadRuntime implements StepRunner {
         options.onReplaced?.(pool.name, thread.id, reason);
       },
     };
-    this.#shared = new ThreadPool({ ...common, name: "shared", threads: options.threads });
-    this.#exclusive = new ThreadPool({ ...common, name: "exclusive", threads: options.cpuThreads });
+    this.#shared = new ThreadPool({ ...common, name: "shared", threads: options.threads, onDemand: false });
+    const onDemand = options.cpuThreadsOnDemand ?? false;
+    this.#exclusive = new ThreadPool({ ...common, name: "exclusive", threads: options.cpuThreads, onDemand });
     this.#exclusiveCapacity = new Capacity(options.cpuThreads);
     const kill = (thread: PoolThread) => void (this.#shared.kill(thread, "grace") || this.#exclusive.kill(thread, "grace"));
     this.#grace = new GraceWatch(options.cancelGraceMs, this.#layout, kill);
@@ -89,11 +92,11 @@ export class ThreadRuntime implements StepRunner {
     this.#heartbeat = new HeartbeatWatch(this.#layout, [this.#shared, this.#exclusive]);
   }
 
-  /** Starts the threads and resolves when all of them are up. Rejects when they cannot be started, with none left. */
+  /** Starts the threads and resolves when all that are not on demand are up. Rejects when they cannot be started, with none left. */
   static async start(options: ThreadRuntimeOptions): Promise<ThreadRuntime> {
     const runtime = new ThreadRuntime(options);
     try {
-      await Promise.all([runtime.#shared.ready(), runtime.#exclusive.ready()]);
+      await Promise.all([runtime.#shared.ready(), options.cpuThreadsOnDemand || runtime.#exclusive.ready()]);
       return runtime;
     } catch (error) {
       await runtime.close();

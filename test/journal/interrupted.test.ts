@@ -18,7 +18,7 @@ test("attempts that a crash left open are closed as failed, with every step to b
 
   const steps = STEPS.map((name) => ({ name, status: "error", duration_ms: 0, detail: "internal" }));
   const answer = { status: "error", order_id: "a", steps, error: { kind: "internal", message: "order failed" } };
-  const compensations = STEPS.toReversed().map((step) => ({ step, tries: 0, status: "pending" }));
+  const compensations = STEPS.map((step) => ({ step, tries: 0, status: "pending" }));
   const closed = { attempt: 1, amount: 9, acceptedMs: NOW, ended: { atMs: NOW + 60, answer, interrupted: true }, compensations };
   expect(await at.journal.find("a")).toEqual({ orderId: "a", amount: 9, attemptsTotal: 1, latest: closed, attempts: [closed] });
   for (const step of STEPS) {

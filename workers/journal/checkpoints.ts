@@ -5,9 +5,10 @@ import { rows } from "./tables/rows.ts";
 // In pages of the log. A page that is written many times between two checkpoints goes to the database file once. Reading a log
 // of this length (32 MB) at start takes about 0.1 s.
 const AFTER_PAGES = 8_000;
-// What a commit writes besides the rows themselves: the pages of the indexes it touches. A guess; the log's true length costs a
-// checkpoint to ask for.
-const PAGES_A_COMMIT = 6;
+// Of a commit, until the first checkpoint has said how long the log really was: its rows, and the pages of the indexes they are in.
+const PAGES_A_CHANGE = 1.5;
+// An order alone in its commit.
+const MOST_PAGES_A_CHANGE = 8;
 
 /**
  * Brings the log into the database file now and then. SQLite would do it by itself but keep quiet about a disk that fails
@@ -15,7 +16,10 @@ const PAGES_A_COMMIT = 6;
  */
 export class Checkpoints {
   readonly #checkpoint: StatementSync;
-  #pages = 0;
+  #pagesAChange = PAGES_A_CHANGE;
+  #changes = 0;
+  /** Whether the log was empty when the changes began. */
+  #isWhole = true;
 
   constructor(db: DatabaseSync) {
     this.#checkpoint = rows(db, "PRAGMA wal_checkpoint(PASSIVE)");
@@ -26,13 +30,17 @@ export class Checkpoints {
    * disk: what was committed is safe in the log, and the next checkpoint begins again.
    */
   afterCommit(changes: number): void {
-    this.#pages += PAGES_A_COMMIT + changes;
-    if (this.#pages < AFTER_PAGES) return;
-    this.#pages = 0;
+    this.#changes += changes;
+    if (this.#changes * this.#pagesAChange < AFTER_PAGES) return;
     try {
-      this.#checkpoint.get();
+      const [, logPages, donePages] = this.#checkpoint.get() as unknown as [busy: number, logPages: number, donePages: number];
+      // Where all of it was done the log begins anew with the next commit, and the next length is of these changes alone.
+      if (this.#isWhole) this.#pagesAChange = Math.min(MOST_PAGES_A_CHANGE, logPages / this.#changes);
+      this.#isWhole = logPages === donePages;
     } catch (error) {
       if (leavesDiskInDoubt(error)) throw error;
+    } finally {
+      this.#changes = 0;
     }
   }
 }

@@ -10,13 +10,6 @@ export function accept(tables: Tables, [, orderId, amount, nowMs, ...key]: Accep
     const answer = byKey(tables, key, nowMs);
     if (answer !== undefined) return answer;
   }
-  const open = tables.open.get(orderId);
-  if (open !== undefined) {
-    const [attempt, openAmount] = open;
-    if (openAmount !== amount) return { type: "conflict" };
-    bind(tables, key, orderId, attempt);
-    return { type: "running", orderId, attempt };
-  }
   const latest = tables.attempts.latest(orderId);
   if (latest !== undefined && latest[5] === null) {
     const [, attempt, placedAmount] = latest;
@@ -25,10 +18,12 @@ export function accept(tables: Tables, [, orderId, amount, nowMs, ...key]: Accep
     return { type: "replayed", answer: storedAnswer(latest) };
   }
   // The one that was deleted may be the later: an older one stays while something of it is not undone.
-  const attempt = 1 + Math.max(latest?.[1] ?? 0, tables.retired.lastAttempt(orderId));
-  tables.open.add(orderId, attempt, amount, nowMs);
-  bind(tables, key, orderId, attempt);
-  return attempt;
+  const attempt = 1 + Math.max(latest?.[1] ?? 0, tables.retired.isEmpty ? 0 : tables.retired.lastAttempt(orderId));
+  const isNew = tables.open.add(orderId, attempt, amount, nowMs);
+  const open = isNew ? undefined : tables.open.get(orderId);
+  if (open !== undefined && open[1] !== amount) return { type: "conflict" };
+  bind(tables, key, orderId, open?.[0] ?? attempt);
+  return open === undefined ? attempt : { type: "running", orderId, attempt: open[0] };
 }
 
 function byKey(tables: Tables, [client = "", key = "", bodyHash]: KeyFields, nowMs: number): Results["accept"] | undefined {

@@ -7,8 +7,8 @@ export function closeInterrupted(tables: Tables, limit: number, nowMs: number): 
   const open = tables.open.some(limit);
   for (const [orderId, attempt, amount, acceptedMs] of open) {
     const id = tables.attempts.add(orderId, attempt, amount, acceptedMs, nowMs, "internal", true, JSON.stringify(answerOf(orderId)));
-    tables.open.remove(orderId);
-    for (const step of STEPS.toReversed()) tables.compensations.add(id, step, 0, nowMs, null, nowMs);
+    tables.open.take(orderId);
+    for (const step of STEPS) tables.compensations.add(id, step, 0, nowMs, null, nowMs);
     tables.outbox.add("order.failed", orderId, amount, attempt, "internal", nowMs);
   }
   return open.length;

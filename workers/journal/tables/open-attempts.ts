@@ -7,13 +7,13 @@ export type OpenAttempt = [attempt: number, amount: number, acceptedMs: number];
 export class OpenAttempts {
   readonly #get: StatementSync;
   readonly #add: StatementSync;
-  readonly #remove: StatementSync;
+  readonly #take: StatementSync;
   readonly #some: StatementSync;
 
   constructor(db: DatabaseSync) {
     this.#get = rows(db, "SELECT attempt, amount, accepted_ms FROM open_attempts WHERE order_id = ?");
-    this.#add = db.prepare("INSERT INTO open_attempts (order_id, attempt, amount, accepted_ms) VALUES (?, ?, ?, ?)");
-    this.#remove = db.prepare("DELETE FROM open_attempts WHERE order_id = ?");
+    this.#add = db.prepare("INSERT INTO open_attempts (order_id, attempt, amount, accepted_ms) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING");
+    this.#take = rows(db, "DELETE FROM open_attempts WHERE order_id = ? RETURNING attempt, amount, accepted_ms");
     this.#some = rows(db, "SELECT order_id, attempt, amount, accepted_ms FROM open_attempts LIMIT ?");
   }
 
@@ -21,12 +21,14 @@ export class OpenAttempts {
     return this.#get.get(orderId) as unknown as OpenAttempt | undefined;
   }
 
-  add(orderId: string, attempt: number, amount: number, acceptedMs: number): void {
-    this.#add.run(orderId, attempt, amount, acceptedMs);
+  /** Returns whether it was added: false where the order has one. */
+  add(orderId: string, attempt: number, amount: number, acceptedMs: number): boolean {
+    return this.#add.run(orderId, attempt, amount, acceptedMs).changes === 1;
   }
 
-  remove(orderId: string): void {
-    this.#remove.run(orderId);
+  /** Removes and returns it. */
+  take(orderId: string): OpenAttempt | undefined {
+    return this.#take.get(orderId) as unknown as OpenAttempt | undefined;
   }
 
   /** Up to `limit` of them. */

@@ -9,11 +9,19 @@ export class RetiredOrders {
   readonly #get: StatementSync;
   readonly #put: StatementSync;
 
+  #isEmpty: boolean;
+
   constructor(db: DatabaseSync) {
+    this.#isEmpty = db.prepare("SELECT 1 FROM retired_orders LIMIT 1").get() === undefined;
     this.#get = rows(db, "SELECT attempt FROM retired_orders WHERE order_id = ?");
     this.#put = db.prepare(`
       INSERT INTO retired_orders (order_id, attempt) VALUES (?, ?) ON CONFLICT DO UPDATE SET attempt = max(attempt, excluded.attempt)
     `);
+  }
+
+  /** Known without a look into the table, to the connection that writes: every order asks. */
+  get isEmpty(): boolean {
+    return this.#isEmpty;
   }
 
   /** The last attempt, 0 for an order that was never retired. */
@@ -23,6 +31,7 @@ export class RetiredOrders {
 
   /** A later number that is there stays. */
   put(orderId: string, attempt: number): void {
+    this.#isEmpty = false;
     this.#put.run(orderId, attempt);
   }
 }
