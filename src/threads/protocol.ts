@@ -31,8 +31,13 @@ export interface Batch {
   json: string;
 }
 
-/** Step id, when it ended (`monotonicMs`), and how; null stands for ok, the outcome of almost all. */
-export type OutcomeEntry = readonly [id: number, endedAtMs: number, outcome: Exclude<StepOutcome, { status: "ok" }> | null];
+/** Step id, when it began and ended (`monotonicMs`), and how; null stands for ok, the outcome of almost all. */
+export type OutcomeEntry = readonly [
+  id: number,
+  startedAtMs: number,
+  endedAtMs: number,
+  outcome: Exclude<StepOutcome, { status: "ok" }> | null,
+];
 
 /** What a thread posts beside the results of its tasks; comes out of the pool as its `message` event. */
 export type ThreadMessage = OutcomesMessage | ReadyMessage | LogMessage;

@@ -220,7 +220,9 @@ export class ThreadPool {
   }
 
   readonly #settleAll = (entries: readonly OutcomeEntry[]): void => {
-    for (const [id, endedAtMs, outcome] of entries) this.#steps.get(id)?.settle(outcome ?? { status: "ok" }, endedAtMs);
+    for (const [id, startedAtMs, endedAtMs, outcome] of entries) {
+      this.#steps.get(id)?.settle(outcome ?? { status: "ok" }, endedAtMs, startedAtMs);
+    }
   };
 
   /** Piscina has no event for a thread that dies while it starts, so every worker is watched from the moment it is listed. */

@@ -21,10 +21,10 @@ export class BatchRun {
     if (steps === 0) this.#finish([]);
   }
 
-  /** The step with this id has ended, at `endedAtMs` on the clock of `monotonicMs`. Posts nothing before the synchronous caller is through. */
-  ended(id: number, endedAtMs: number, outcome: OutcomeEntry[2]): void {
+  /** The step with this id has ended; times are on the clock of `monotonicMs`. Posts nothing before the synchronous caller is through. */
+  ended(...entry: OutcomeEntry): void {
     const listed = this.#entries.length > 0;
-    this.#entries.push([id, endedAtMs, outcome]);
+    this.#entries.push(entry);
     this.#open--;
     if (this.#open === 0) {
       this.#finish(this.#takeEntries());

@@ -45,14 +45,16 @@ export function serve(makeSteps: (settings: never) => StepRegistry): (batch: Bat
     const cause = layout.causeOf(slot);
     if (cause !== undefined) {
       // Canceled on its way here: it never runs.
-      run.ended(id, monotonicMs(), { status: "canceled", cause, effect: "none" });
+      const nowMs = monotonicMs();
+      run.ended(id, nowMs, nowMs, { status: "canceled", cause, effect: "none" });
       return;
     }
     const step = steps[name];
     const body = action === "do" ? step?.run : step?.undo;
     if (step === undefined || body === undefined) {
       threadLog("error", "no such step", { step: name, action });
-      run.ended(id, monotonicMs(), { status: "failed", kind: "internal", effect: "none" });
+      const nowMs = monotonicMs();
+      run.ended(id, nowMs, nowMs, { status: "failed", kind: "internal", effect: "none" });
       return;
     }
     const context = new StepContext(layout, row, slot, deadlineMs ?? undefined, threadLog);
@@ -79,12 +81,12 @@ export function serve(makeSteps: (settings: never) => StepRegistry): (batch: Bat
     );
   }
 
-  function end(id: number, outcome: OutcomeEntry[2], context: StepContext, run: BatchRun): void {
+  function end(id: number, outcome: OutcomeEntry[3], context: StepContext, run: BatchRun): void {
     const endedAtMs = monotonicMs();
     watch.remove(context);
     if (outcome?.status === "failed") cancelSiblings(context.slot);
     layout.countEnd(row);
-    run.ended(id, endedAtMs, outcome);
+    run.ended(id, context.startedAtMs, endedAtMs, outcome);
   }
 
   /**
@@ -95,7 +97,7 @@ export function serve(makeSteps: (settings: never) => StepRegistry): (batch: Bat
     if (layout.cancel(slot, "sibling_failed")) watch.look(slot);
   }
 
-  function outcomeOf(error: unknown, name: string, orderId: string, context: StepContext): OutcomeEntry[2] {
+  function outcomeOf(error: unknown, name: string, orderId: string, context: StepContext): OutcomeEntry[3] {
     if (error instanceof StepFailed) {
       const { kind, effect, answer } = error;
       return answer === undefined ? { status: "failed", kind, effect } : { status: "failed", kind, effect, answer };
