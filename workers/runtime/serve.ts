@@ -94,7 +94,10 @@ export function serve(makeSteps: (settings: never) => StepRegistry): (task: Stan
    * until a sibling hears of it, each some 0.1 ms. Before the outcome is posted: afterwards the slot may be another run's.
    */
   function cancelSiblings(slot: number): void {
-    if (layout.cancel(slot, "sibling_failed")) watch.look(slot);
+    // A sibling on another thread may have been first and have lost its processor before it rang: without this the third one
+    // would hear of it only when that goes on.
+    if (!layout.cancel(slot, "sibling_failed")) layout.ring(slot);
+    watch.look(slot);
   }
 
   function outcomeOf(error: unknown, name: string, orderId: string, context: StepContext): OutcomeEntry[3] {
