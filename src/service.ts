@@ -4,9 +4,12 @@ import { fileURLToPath } from "node:url";
 import type { Logger } from "pino";
 import type { WorkerSettings } from "../workers/settings.ts";
 import { adminApp } from "./admin/admin-app.ts";
+import { LiveFeed } from "./admin/live/live-feed.ts";
 import { Metrics } from "./admin/metrics.ts";
+import { RecentBacklog } from "./admin/recent-backlog.ts";
 import { StuckThreads } from "./admin/stuck-threads.ts";
 import { stuckWarning } from "./admin/stuck-warning.ts";
+import type { ThreadBooks } from "./admin/thread-routes.ts";
 import { Capacity } from "./concurrency/capacity.ts";
 import { type Config, ConfigError } from "./config.ts";
 import { FaultLog } from "./fault-log.ts";
@@ -74,24 +77,49 @@ export async function start(config: Config, log: Logger, options: StartOptions):
   const providerKeys = await readProviderKeys(config);
   const backupDirectory = config.BACKUP_DIR === undefined ? undefined : await existingDirectory("BACKUP_DIR", config.BACKUP_DIR);
   const metrics = new Metrics();
-  const phase = (name: string) => options.onPhase?.(name);
-  phase(`opening the journal ${config.JOURNAL}`);
-  const journal = await SqliteJournal.open(config.JOURNAL, {
-    events: config.WEBHOOK_URL !== undefined,
-    onFatal: options.onFatal,
-    onCommit: (_requests, milliseconds) => metrics.committed(milliseconds),
-    onHealth: (healthy, reason) =>
-      healthy ? log.info({ reason }, "journal works again") : log.error({ reason }, "journal cannot be written"),
-  });
-  starting.defer(() => journal.close());
-
-  const stickBegun = new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT);
   const providerUrls = {
     ...(config.PAYMENT_URL !== undefined && { payment: config.PAYMENT_URL }),
     ...(config.VENDOR_URL !== undefined && { vendor: config.VENDOR_URL }),
     ...(config.COURIER_URL !== undefined && { courier: config.COURIER_URL }),
   };
   const simulated = Object.keys(providerUrls).length === 0;
+  const capacities = {
+    payment: new Capacity(config.PAYMENT_CAPACITY),
+    vendor: new Capacity(config.VENDOR_CAPACITY),
+    courier: new Capacity(config.COURIER_CAPACITY),
+  };
+  const phase = (name: string) => options.onPhase?.(name);
+  phase(`opening the journal ${config.JOURNAL}`);
+  const journal = await SqliteJournal.open(config.JOURNAL, {
+    events: config.WEBHOOK_URL !== undefined,
+    onFatal: options.onFatal,
+    onCommit: (requests, milliseconds) => {
+      metrics.committed(milliseconds);
+      live.committed(requests, milliseconds);
+    },
+    onHealth: (healthy, reason) =>
+      healthy ? log.info({ reason }, "journal works again") : log.error({ reason }, "journal cannot be written"),
+  });
+  starting.defer(() => journal.close());
+
+  const books: ThreadBooks = {
+    totals: () => runtime.totals(),
+    threads: () => runtime.threads(),
+    replaced: () => runtime.replaced(),
+    ordersInFlight: () => desk.inFlight,
+  };
+  const recent = new RecentBacklog(journal);
+  const live = new LiveFeed({
+    books,
+    capacities,
+    circuit: () => "closed",
+    backlog: () => recent.get(),
+    receiver: () => webhooks?.state().receiver ?? "none",
+    simulated,
+    onFault,
+  });
+
+  const stickBegun = new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT);
   let orderFields: (orderId: unknown) => object = () => ({});
   phase("starting the step threads");
   const runtime = await ThreadRuntime.start({
@@ -106,7 +134,10 @@ export async function start(config: Config, log: Logger, options: StartOptions):
     // A step knows its order but not the request that asked for it.
     onLog: ({ level, message, fields }) => faults.line(level, message, { ...fields, ...orderFields(fields.order_id) }),
     onFault,
-    onReplaced: (pool, thread, reason) => log.warn({ pool, thread, reason }, "thread replaced"),
+    onReplaced: (pool, thread, reason) => {
+      log.warn({ pool, thread, reason }, "thread replaced");
+      live.threadReplaced(pool, thread, reason);
+    },
   });
   starting.defer(() => runtime.close());
 
@@ -129,11 +160,6 @@ export async function start(config: Config, log: Logger, options: StartOptions):
   });
   starting.defer(() => compensator.stop());
 
-  const capacities = {
-    payment: new Capacity(config.PAYMENT_CAPACITY),
-    vendor: new Capacity(config.VENDOR_CAPACITY),
-    courier: new Capacity(config.COURIER_CAPACITY),
-  };
   const desk = new OrderDesk({
     pipeline: new Pipeline(runtime, capacities),
     journal,
@@ -141,6 +167,7 @@ export async function start(config: Config, log: Logger, options: StartOptions):
     orderTimeoutMs: config.ORDER_TIMEOUT_MS,
     maxInFlight: config.MAX_IN_FLIGHT,
     onStored,
+    onEnded: (order) => live.orderEnded(order),
     onFault,
   });
 
@@ -169,13 +196,9 @@ export async function start(config: Config, log: Logger, options: StartOptions):
   starting.defer(() => publicListener.close());
   const admin = adminApp({
     ...(adminKeys !== undefined && { keys: adminKeys }),
-    books: {
-      totals: () => runtime.totals(),
-      threads: () => runtime.threads(),
-      replaced: () => runtime.replaced(),
-      ordersInFlight: () => desk.inFlight,
-    },
+    books,
     metrics,
+    live,
     operators: {
       journal,
       compensator,
@@ -198,6 +221,7 @@ export async function start(config: Config, log: Logger, options: StartOptions):
       chaos: {
         killThread: () => runtime.killThread(),
         stickThread: (ms: number) => sticking.stick(ms),
+        desk,
         crash: () => process.kill(process.pid, "SIGKILL"),
       },
     }),
@@ -212,6 +236,7 @@ export async function start(config: Config, log: Logger, options: StartOptions):
     anyNameFromOutside: false,
   });
   starting.defer(() => adminListener.close());
+  starting.defer(() => live.close());
 
   phase("closing the orders that the last run left open");
   const interrupted = await recover(journal).catch((error: unknown) => {

@@ -3,12 +3,16 @@ import type { AccessKeys } from "../http/access-keys.ts";
 import { errorAnswers, noSuchRoute } from "../http/fallbacks.ts";
 import type { OnFault } from "../orders/faults.ts";
 import type { CompensationRow, OperatorJournal } from "../orders/operator-journal.ts";
+import type { OrderDesk } from "../orders/order-desk.ts";
 import { needsKey } from "./admin-keys.ts";
 import { backupRoutes } from "./backup-routes.ts";
 import { type Chaos, chaosRoutes } from "./chaos-routes.ts";
 import { type CompensationParts, compensationRoutes } from "./compensation-routes.ts";
 import { deadLetterRoutes } from "./dead-letter-routes.ts";
 import { journalAnswers } from "./journal-answers.ts";
+import { demoOrderRoutes } from "./live/demo-orders.ts";
+import type { LiveFeed } from "./live/live-feed.ts";
+import { liveRoutes } from "./live/live-routes.ts";
 import type { Metrics } from "./metrics.ts";
 import { metricsRoutes } from "./metrics-routes.ts";
 import { orderListRoutes } from "./order-list-routes.ts";
@@ -21,9 +25,10 @@ export interface AdminParts {
   readonly keys?: AccessKeys;
   readonly books: ThreadBooks;
   readonly metrics: Metrics;
+  readonly live: LiveFeed;
   readonly operators: OperatorParts;
-  /** Absent with real providers: then the chaos routes do not exist. */
-  readonly chaos?: Chaos;
+  /** Absent with real providers: then the routes that cause trouble do not exist. */
+  readonly chaos?: Chaos & { readonly desk: Pick<OrderDesk, "place"> };
   readonly report: OnFault;
 }
 
@@ -41,12 +46,13 @@ export interface OperatorParts {
 }
 
 /** The admin listener's routes, behind its front door. It is on loopback unless told otherwise, and never part of the public listener. */
-export function adminApp({ keys, books, metrics, operators, chaos, report }: AdminParts): Express {
+export function adminApp({ keys, books, metrics, live, operators, chaos, report }: AdminParts): Express {
   const { journal, backups, webhooks } = operators;
   const app = express();
   app.disable("x-powered-by");
   if (keys !== undefined) app.use(needsKey(keys));
   app.use(threadRoutes(books));
+  app.use(liveRoutes(live));
   const recent = new RecentBacklog(journal);
   app.use(
     metricsRoutes(metrics, {
@@ -60,7 +66,7 @@ export function adminApp({ keys, books, metrics, operators, chaos, report }: Adm
   app.use(deadLetterRoutes(operators));
   app.use(webhookRoutes(operators));
   app.use(backupRoutes({ journal, ...backups }));
-  if (chaos !== undefined) app.use(chaosRoutes(chaos));
+  if (chaos !== undefined) app.use(chaosRoutes(chaos), demoOrderRoutes(chaos.desk));
   app.use(noSuchRoute);
   app.use(journalAnswers);
   app.use(errorAnswers(report));

@@ -1,5 +1,6 @@
 import { afterEach, expect, test } from "vitest";
 import { adminApp } from "../../src/admin/admin-app.ts";
+import { LiveFeed } from "../../src/admin/live/live-feed.ts";
 import { Metrics } from "../../src/admin/metrics.ts";
 import { type Listener, listen } from "../../src/http/listener.ts";
 import type { OperatorJournal } from "../../src/orders/operator-journal.ts";
@@ -33,13 +34,23 @@ async function startWith(error: Error, faults: unknown[]): Promise<number> {
     backlog: fails,
     backup: fails,
   };
+  const books = {
+    totals: () => ({ running: 0, started: 0, finished: 0 }),
+    threads: () => [],
+    replaced: () => new Map(),
+    ordersInFlight: () => 0,
+  };
+  const capacity = { limit: 1, inUse: 0, waiting: 0 };
   const app = adminApp({
-    books: {
-      totals: () => ({ running: 0, started: 0, finished: 0 }),
-      threads: () => [],
-      replaced: () => new Map(),
-      ordersInFlight: () => 0,
-    },
+    books,
+    live: new LiveFeed({
+      books,
+      capacities: { payment: capacity, vendor: capacity, courier: capacity },
+      circuit: () => "closed",
+      backlog: fails,
+      simulated: false,
+      onFault: () => {},
+    }),
     metrics: new Metrics(),
     operators: {
       journal,
