@@ -201,6 +201,7 @@ export async function start(config: Config, log: Logger, options: StartOptions):
     live,
     operators: {
       journal,
+      lookup: journal,
       compensator,
       ...(webhooks !== undefined &&
         config.WEBHOOK_URL !== undefined && {

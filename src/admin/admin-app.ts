@@ -4,6 +4,7 @@ import { errorAnswers, noSuchRoute } from "../http/fallbacks.ts";
 import type { OnFault } from "../orders/faults.ts";
 import type { CompensationRow, OperatorJournal } from "../orders/operator-journal.ts";
 import type { OrderDesk } from "../orders/order-desk.ts";
+import type { OrderJournal } from "../orders/order-journal.ts";
 import { needsKey } from "./admin-keys.ts";
 import { backupRoutes } from "./backup-routes.ts";
 import { type Chaos, chaosRoutes } from "./chaos-routes.ts";
@@ -13,9 +14,11 @@ import { journalAnswers } from "./journal-answers.ts";
 import { demoOrderRoutes } from "./live/demo-orders.ts";
 import type { LiveFeed } from "./live/live-feed.ts";
 import { liveRoutes } from "./live/live-routes.ts";
+import { pageRoutes } from "./live/page-routes.ts";
 import type { Metrics } from "./metrics.ts";
 import { metricsRoutes } from "./metrics-routes.ts";
 import { orderListRoutes } from "./order-list-routes.ts";
+import { orderLookupRoutes } from "./order-lookup-routes.ts";
 import { RecentBacklog } from "./recent-backlog.ts";
 import { type ThreadBooks, threadRoutes } from "./thread-routes.ts";
 import { type WebhookControl, webhookRoutes } from "./webhook-routes.ts";
@@ -35,6 +38,7 @@ export interface AdminParts {
 /** What operators look at and steer. */
 export interface OperatorParts {
   readonly journal: OperatorJournal;
+  readonly lookup: Pick<OrderJournal, "find">;
   readonly compensator: CompensationParts["compensator"];
   /** Absent where no receiver is configured. */
   readonly webhooks?: WebhookControl;
@@ -52,6 +56,7 @@ export function adminApp({ keys, books, metrics, live, operators, chaos, report 
   app.disable("x-powered-by");
   if (keys !== undefined) app.use(needsKey(keys));
   app.use(threadRoutes(books));
+  app.use(pageRoutes());
   app.use(liveRoutes(live));
   const recent = new RecentBacklog(journal);
   app.use(
@@ -62,6 +67,7 @@ export function adminApp({ keys, books, metrics, live, operators, chaos, report 
     }),
   );
   app.use(orderListRoutes(journal));
+  app.use(orderLookupRoutes(operators.lookup));
   app.use(compensationRoutes(operators));
   app.use(deadLetterRoutes(operators));
   app.use(webhookRoutes(operators));

@@ -73,7 +73,7 @@ export class AttemptRunner {
     }
     compensating?.stored();
     this.#options.onClosed(run);
-    this.#tell(run, outcome);
+    this.#tell(run, outcome, finish);
     return finish.answer;
   }
 
@@ -95,12 +95,13 @@ export class AttemptRunner {
     const compensating = begun ?? (await this.#compensate(run.input, outcome));
     void this.#storeLater(run, compensating);
     const told = failedByFault("unknown");
-    this.#tell(run, told);
-    return finishOf(run.input, told, compensating).answer;
+    const finish = finishOf(run.input, told, compensating);
+    this.#tell(run, told, finish);
+    return finish.answer;
   }
 
-  #tell({ input, requestId }: OrderRun, outcome: OrderOutcome): void {
-    this.#options.onEnded?.({ input, requestId, outcome, storedAtMs: monotonicMs() });
+  #tell({ input, requestId }: OrderRun, outcome: OrderOutcome, { compensations }: FinishRequest): void {
+    this.#options.onEnded?.({ input, requestId, outcome, compensations, storedAtMs: monotonicMs() });
   }
 
   async #storeLater(run: OrderRun, compensating: Compensating | undefined): Promise<void> {

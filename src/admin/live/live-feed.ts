@@ -9,6 +9,7 @@ import { JournalUnavailable } from "../../orders/order-journal.ts";
 import { STEPS, type StepName } from "../../orders/step.ts";
 import type { ThreadBooks } from "../thread-routes.ts";
 import { EventStream } from "./event-stream.ts";
+import type { Circuit, Hello, LiveBacklog, ReplacedThread, Tick } from "./messages.ts";
 import { OrderSample } from "./order-sample.ts";
 
 /** What the page shows besides the orders that have ended. */
@@ -16,11 +17,11 @@ export interface LiveSources {
   readonly books: ThreadBooks;
   readonly capacities: Readonly<Record<StepName, Pick<Capacity, "limit" | "inUse" | "waiting">>>;
   /** Of a provider's circuit breaker. */
-  readonly circuit: (step: StepName) => "closed" | "half_open" | "open";
+  readonly circuit: (step: StepName) => Circuit;
   /** Rejects while the journal cannot be read. */
   readonly backlog: () => Promise<Backlog>;
-  /** Absent where no receiver is configured. */
-  readonly receiver?: () => string;
+  /** Of events: `none`, `up`, `down` or `disabled`. */
+  readonly receiver: () => string;
   /** Whether the providers are simulated, so that trouble can be made. */
   readonly simulated: boolean;
   readonly onFault: OnFault;
@@ -40,8 +41,8 @@ export class LiveFeed {
   #timer: NodeJS.Timeout | undefined;
   #loopDelay: ReturnType<typeof monitorEventLoopDelay> | undefined;
   #loopUse = performance.eventLoopUtilization();
-  #commits = { count: 0, requests: 0, maxMs: 0 };
-  #replaced: { id: number; pool: string; reason: string }[] = [];
+  #commits = { count: 0, requests: 0, max_ms: 0 };
+  #replaced: ReplacedThread[] = [];
   #backlog: Backlog | undefined;
   #ticks = 0;
 
@@ -63,25 +64,25 @@ export class LiveFeed {
     if (this.#sample === undefined) return;
     this.#commits.count++;
     this.#commits.requests += requests;
-    this.#commits.maxMs = Math.max(this.#commits.maxMs, milliseconds);
+    this.#commits.max_ms = Math.max(this.#commits.max_ms, Math.round(milliseconds * 100) / 100);
   }
 
   threadReplaced(pool: string, id: number, reason: string): void {
-    if (this.#sample !== undefined) this.#replaced.push({ id, pool, reason });
+    if (this.#sample !== undefined) this.#replaced.push({ id, pool, reason, at: monotonicMs() });
   }
 
   /** Makes a response a stream of events. Returns false when there are too many. */
   open(response: Response): boolean {
     const { simulated, capacities } = this.#sources;
-    const limits = Object.fromEntries(STEPS.map((step) => [step, capacities[step].limit]));
     return this.#stream.add(response, "hello", {
       pid: process.pid,
+      now: monotonicMs(),
+      now_since_1970_ms: Date.now(),
+      every_ms: TICK_MS,
       simulated,
       steps: STEPS,
-      limits,
-      now: monotonicMs(),
-      every_ms: TICK_MS,
-    });
+      limits: ofEach((step) => capacities[step].limit),
+    } satisfies Hello);
   }
 
   /** Ends every stream. */
@@ -104,7 +105,7 @@ export class LiveFeed {
     this.#loopDelay?.disable();
     this.#sample = undefined;
     this.#replaced = [];
-    this.#commits = { count: 0, requests: 0, maxMs: 0 };
+    this.#commits = { count: 0, requests: 0, max_ms: 0 };
   }
 
   #tick(): void {
@@ -126,18 +127,24 @@ export class LiveFeed {
         .map(({ id, pool, running: steps, started: ever, heartbeatAgeMs }) => [id, pool, steps, ever, heartbeatAgeMs]),
       replaced_total: [...books.replaced().values()].reduce((sum, count) => sum + count, 0),
       replaced: this.#replaced,
-      in_use: Object.fromEntries(STEPS.map((step) => [step, capacities[step].inUse])),
-      waiting: Object.fromEntries(STEPS.map((step) => [step, capacities[step].waiting])),
-      circuits: Object.fromEntries(STEPS.map((step) => [step, circuit(step)])),
-      loop: { utilization: Math.round(utilization * 1_000) / 1_000, delay_ms: Math.round((this.#loopDelay?.max ?? 0) / 1e4) / 100 },
+      in_use: ofEach((step) => capacities[step].inUse),
+      waiting: ofEach((step) => capacities[step].waiting),
+      circuits: ofEach(circuit),
+      loop: { utilization: Math.round(utilization * 1_000) / 1_000, delay_ms: this.#loopDelayMs() },
       commits: this.#commits,
-      ...(receiver !== undefined && { receiver: receiver() }),
+      receiver: receiver(),
       backlog: this.#backlog === undefined ? null : shown(this.#backlog),
       ...this.#sample.take(),
-    });
+    } satisfies Tick);
     this.#loopDelay?.reset();
     this.#replaced = [];
-    this.#commits = { count: 0, requests: 0, maxMs: 0 };
+    this.#commits = { count: 0, requests: 0, max_ms: 0 };
+  }
+
+  /** The monitor sets a timer again and again and notes how long each took, so what is late is what goes beyond that. */
+  #loopDelayMs(): number {
+    const longestMs = (this.#loopDelay?.max ?? 0) / 1e6;
+    return Math.max(0, Math.round((longestMs - LOOP_RESOLUTION_MS) * 100) / 100);
   }
 
   async #readBacklog(): Promise<void> {
@@ -150,14 +157,18 @@ export class LiveFeed {
   }
 }
 
-function shown({ compensations, events, deadLetters, bytes }: Backlog) {
+function ofEach<Value>(value: (step: StepName) => Value): Record<StepName, Value> {
+  return { payment: value("payment"), vendor: value("vendor"), courier: value("courier") };
+}
+
+function shown({ compensations, events, deadLetters, bytes }: Backlog): LiveBacklog {
   const nowMs = Date.now();
   const waiting = ({ count, sinceMs }: { count: number; sinceMs?: number }) => ({
     count,
     oldest_s: sinceMs === undefined ? 0 : Math.max(0, Math.round((nowMs - sinceMs) / 1_000)),
   });
   return {
-    compensations: Object.fromEntries(STEPS.map((step) => [step, waiting(compensations[step])])),
+    compensations: ofEach((step) => waiting(compensations[step])),
     events: waiting(events),
     dead_letters: deadLetters,
     journal_bytes: bytes,

@@ -1,24 +1,7 @@
-import type { CancelCause } from "../../concurrency/cancel-cause.ts";
 import type { EndedOrder } from "../../orders/ended-order.ts";
-import type { ErrorKind } from "../../orders/error-kind.ts";
-import type { StepOutcome } from "../../orders/step.ts";
+import type { EndedAs, Quantiles, SampledOrder, SampledStep } from "./messages.ts";
 
-/** One step as the page draws it: how it ended, on which thread, from when to when (`monotonicMs`). */
-export type SampledStep = readonly [status: StepOutcome["status"], thread: number | null, startedAtMs: number | null, endedAtMs: number];
-
-/** One order as the page draws it. */
-export interface SampledOrder {
-  readonly id: string;
-  readonly attempt: number;
-  readonly kind: ErrorKind | "ok";
-  readonly started: number;
-  readonly stored: number;
-  readonly canceled?: readonly [cause: CancelCause, atMs: number];
-  /** In the order of `STEPS`. */
-  readonly steps: readonly SampledStep[];
-}
-
-// What a page can draw and somebody can look at: eighty bars every quarter of a second. Failures are rarer and say more.
+// What a page can draw and somebody can look at: some eighty bars every quarter of a second. Failures are rarer and say more.
 const MAX_OK = 20;
 const MAX_FAILED = 20;
 // Enough for a p99 of a quarter of a second; where more ended than this, it is that of the first ones.
@@ -26,69 +9,107 @@ const MAX_TIMES = 4_096;
 
 /** What ended since the page was last told: all of it counted, some of it shown. Main thread only. */
 export class OrderSample {
-  #counts: Partial<Record<ErrorKind | "ok", number>> = {};
-  #orders: SampledOrder[] = [];
-  #ok = 0;
-  #left = 0;
-  readonly #orderMs = new Float64Array(MAX_TIMES);
-  #timed = 0;
-  #cancelMs: number[] = [];
+  readonly #random: () => number;
+  #counts: Partial<Record<EndedAs, number>> = {};
+  #ok = new Reservoir<EndedOrder>(MAX_OK);
+  #failed = new Reservoir<EndedOrder>(MAX_FAILED);
+  readonly #orderMs = new Times();
+  readonly #cancelMs = new Times();
 
-  add({ input, outcome, storedAtMs }: EndedOrder): void {
-    const kind = outcome.error ?? "ok";
+  /** `random`: from 0 up to 1. */
+  constructor(random: () => number = Math.random) {
+    this.#random = random;
+  }
+
+  add(order: EndedOrder): void {
+    const { outcome, storedAtMs } = order;
+    const { error, canceled } = outcome;
+    const kind = error ?? "ok";
     this.#counts[kind] = (this.#counts[kind] ?? 0) + 1;
-    if (this.#timed < MAX_TIMES) this.#orderMs[this.#timed++] = storedAtMs - outcome.startedAtMs;
-    const { canceled } = outcome;
-    if (canceled !== undefined && this.#cancelMs.length < MAX_TIMES) {
+    this.#orderMs.add(storedAtMs - outcome.startedAtMs);
+    if (canceled !== undefined) {
       for (const { outcome: how, endedAtMs, startedAtMs } of outcome.steps) {
-        if (how.status === "canceled" && startedAtMs !== undefined) this.#cancelMs.push(Math.max(0, endedAtMs - canceled.atMs));
+        if (how.status === "canceled" && startedAtMs !== undefined) this.#cancelMs.add(Math.max(0, endedAtMs - canceled.atMs));
       }
     }
-    const isOk = kind === "ok";
-    const shown = isOk ? this.#ok : this.#orders.length - this.#ok;
-    if (shown >= (isOk ? MAX_OK : MAX_FAILED)) {
-      this.#left++;
-      return;
-    }
-    if (isOk) this.#ok++;
-    this.#orders.push({
-      id: input.orderId,
-      attempt: input.attempt,
-      kind,
-      started: round(outcome.startedAtMs),
-      stored: round(storedAtMs),
-      ...(canceled !== undefined && { canceled: [canceled.cause, round(canceled.atMs)] as const }),
-      steps: outcome.steps.map(({ outcome: how, threadId, startedAtMs, endedAtMs }) => [
-        how.status,
-        threadId ?? null,
-        startedAtMs === undefined ? null : round(startedAtMs),
-        round(endedAtMs),
-      ]),
-    });
+    (error === undefined ? this.#ok : this.#failed).offer(order, this.#random);
   }
 
   /** What there is, and begins anew. `left` orders are counted but not among `orders`. */
   take() {
+    const shown = [...this.#failed.kept, ...this.#ok.kept].sort((a, b) => a.storedAtMs - b.storedAtMs);
     const taken = {
       ended: this.#counts,
-      orders: this.#orders,
-      left: this.#left,
-      order_ms: quantiles(this.#orderMs.subarray(0, this.#timed)),
-      cancel_ms: quantiles(Float64Array.from(this.#cancelMs)),
+      orders: shown.map(sampled),
+      left: this.#ok.offered + this.#failed.offered - shown.length,
+      order_ms: this.#orderMs.take(),
+      cancel_ms: this.#cancelMs.take(),
     };
     this.#counts = {};
-    this.#orders = [];
-    this.#ok = this.#left = this.#timed = 0;
-    this.#cancelMs = [];
+    this.#ok = new Reservoir(MAX_OK);
+    this.#failed = new Reservoir(MAX_FAILED);
     return taken;
   }
 }
 
-function quantiles(values: Float64Array): { readonly p50: number; readonly p99: number } | null {
-  if (values.length === 0) return null;
-  const sorted = values.toSorted();
-  const at = (q: number) => round(sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * q))] as number);
-  return { p50: at(0.5), p99: at(0.99) };
+/** Keeps so many of however many come, each with the same chance (Vitter's algorithm R): the first ones alone would all be of one moment. */
+class Reservoir<Item> {
+  readonly kept: Item[] = [];
+  offered = 0;
+  readonly #size: number;
+
+  constructor(size: number) {
+    this.#size = size;
+  }
+
+  offer(item: Item, random: () => number): void {
+    this.offered++;
+    if (this.kept.length < this.#size) {
+      this.kept.push(item);
+      return;
+    }
+    const place = Math.floor(random() * this.offered);
+    if (place < this.#size) this.kept[place] = item;
+  }
+}
+
+class Times {
+  readonly #ms = new Float64Array(MAX_TIMES);
+  #count = 0;
+
+  add(ms: number): void {
+    if (this.#count < MAX_TIMES) this.#ms[this.#count++] = ms;
+  }
+
+  take(): Quantiles | null {
+    if (this.#count === 0) return null;
+    const sorted = this.#ms.subarray(0, this.#count).toSorted();
+    const at = (q: number) => round(sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * q))] as number);
+    this.#count = 0;
+    return { p50: at(0.5), p99: at(0.99) };
+  }
+}
+
+function sampled({ input, outcome, storedAtMs, compensations }: EndedOrder): SampledOrder {
+  const { canceled } = outcome;
+  return {
+    id: input.orderId,
+    attempt: input.attempt,
+    kind: outcome.error ?? "ok",
+    started: round(outcome.startedAtMs),
+    stored: round(storedAtMs),
+    ...(canceled !== undefined && { canceled: [canceled.cause, round(canceled.atMs)] as const }),
+    steps: outcome.steps.map(({ name, outcome: how, threadId, startedAtMs, endedAtMs }): SampledStep => {
+      const undo = compensations.find(({ step }) => step === name);
+      return [
+        how.status,
+        threadId ?? null,
+        startedAtMs === undefined ? null : round(startedAtMs),
+        round(endedAtMs),
+        undo === undefined ? null : undo.nextTryMs === undefined ? "done" : "pending",
+      ];
+    }),
+  };
 }
 
 /** To a microsecond, which is what the clock is worth. */

@@ -1,0 +1,159 @@
+import { ask, Refused } from "./admin-api.js";
+import { element } from "./elements.js";
+import { short, spoken } from "./words.js";
+
+/**
+ * @typedef {object} Trouble
+ * @property {string} name
+ * @property {string} watch
+ * @property {string} go
+ * @property {(say: (text: string) => void) => Promise<string>} make
+ */
+
+const FIVE_SECONDS = 5_000;
+// Long enough that the orders placed before are under way.
+const UNDER_WAY_MS = 400;
+
+/** @type {readonly Trouble[]} */
+const TROUBLES = [
+  {
+    name: "Place an order",
+    watch: "Three bars begin together, on threads that are free.",
+    go: "errgroup with three goroutines; the runtime spreads them.",
+    make: () => place({}),
+  },
+  {
+    name: "Fail a payment",
+    watch: "A line from payment to the vendor it stops; the courier, who was found, is released.",
+    go: "ctx is canceled; a goroutine stops where it looks at ctx.Done().",
+    make: () => place({ order: { fail_step: "payment" } }),
+  },
+  {
+    name: "Fail a vendor late",
+    watch: "Payment is through, then the vendor fails: the courier stops, the refund shows violet.",
+    go: "The same: ctx undoes nothing; the refund is yours to write.",
+    make: () => place({ order: { fail_step: "vendor", delay_ms: { vendor: 600, courier: 1_500 } } }),
+  },
+  {
+    name: "Time out",
+    watch: "At the deadline of two seconds the line comes from the main thread.",
+    go: "context.WithTimeout: its timer closes ctx.Done().",
+    make: () => place({ order: { delay_ms: { vendor: 60_000 } } }),
+  },
+  {
+    name: "Hang up",
+    watch: "The client leaves after 300 ms: its steps stop, and nothing is charged for nobody.",
+    go: "r.Context() of net/http is canceled.",
+    make: () => place({ order: { delay_ms: { vendor: 1_500, courier: 1_500 } }, hang_up_ms: 300 }),
+  },
+  {
+    name: "200 orders at once",
+    watch: "Figures: couriers, of whom there are few, are waited for, and no thread is held by it.",
+    go: "200 goroutines wait at a semaphore, some kilobytes each.",
+    make: () => place({ count: 200, order: { delay_ms: { payment: 60, vendor: 80, courier: 30 } } }),
+  },
+  {
+    name: "Storm: 2000 fail",
+    watch: "Every payment fails; thousands of steps stop, in Figures mostly within a millisecond. No thread is lost.",
+    go: "About as fast: see README. Killing a thread a task, as pools do: a hundredth.",
+    make: () => place({ count: 2_000, order: { fail_step: "payment", delay_ms: { payment: 40, vendor: 800, courier: 800 } } }),
+  },
+  {
+    name: "Compute",
+    watch: "Two solid bars on threads of their own; the event loop's lane stays low.",
+    go: "Goroutines that compute are preempted; GOMAXPROCS of them run.",
+    make: () => place({ order: { cpu_ms: { payment: 1_200, vendor: 1_200 } } }),
+  },
+  {
+    name: "Kill a thread",
+    watch: "Twelve orders run, then a thread dies: its orders get an answer and are undone, a new thread takes the lane.",
+    go: "No goroutine can be killed; a crash of one ends the process.",
+    async make(say) {
+      const orders = place({ count: 12, order: { delay_ms: { payment: 1_200, vendor: 1_400, courier: 50 } } });
+      await new Promise((resolve) => setTimeout(resolve, UNDER_WAY_MS));
+      const { killed } = await ask("/chaos/kill-thread", {});
+      say(`killed thread #${killed}`);
+      return `killed thread #${killed}; ${await orders}`;
+    },
+  },
+  {
+    name: "Stick a thread",
+    watch: "It ignores its cancel for five seconds; after the grace it is replaced, others notice nothing.",
+    go: "A loop that ignores ctx runs on, for ever.",
+    async make() {
+      await ask("/chaos/stick-thread", { ms: FIVE_SECONDS });
+      return "a thread is stuck";
+    },
+  },
+  {
+    name: "Crash the process",
+    watch: "kill -9. Start it again (npm start): this page comes back by itself, and no answered order is lost.",
+    go: "The same, if you wrote a journal.",
+    async make() {
+      await ask("/chaos/crash", {});
+      return "the process is gone; start it again";
+    },
+  },
+];
+
+/**
+ * The buttons, while providers are simulated.
+ *
+ * @param {HTMLElement} place
+ * @param {(text: string) => void} announce
+ * @returns {(simulated: boolean) => void}
+ */
+export function trouble(place, announce) {
+  /** @type {boolean | undefined} */
+  let before;
+  return (simulated) => {
+    if (simulated === before) return;
+    before = simulated;
+    place.closest("section")?.classList.toggle("none", !simulated);
+    if (simulated) place.replaceChildren(element("ul", { class: "troubles" }, ...TROUBLES.map((one) => item(one, announce))));
+    else place.replaceChildren(element("p", { class: "hint" }, "A provider is real, so no trouble is made here."));
+  };
+}
+
+/** @param {Trouble} trouble @param {(text: string) => void} announce */
+function item({ name, watch, go, make }, announce) {
+  const id = `trouble-${name.toLowerCase().replaceAll(/[^a-z0-9]+/g, "-")}`;
+  const button = element("button", { type: "button", id, "aria-describedby": `${id}-watch ${id}-go` }, name);
+  const says = element("output", { class: "says", for: id });
+  let running = 0;
+  const say = (/** @type {string} */ text) => {
+    says.textContent = text;
+  };
+  button.addEventListener("click", async () => {
+    running++;
+    button.classList.add("running");
+    say("under way");
+    try {
+      const text = await make(say);
+      say(text);
+      announce(`${name}: ${text}`);
+    } catch (error) {
+      if (!(error instanceof Refused)) throw error;
+      say(error.message);
+      announce(`${name}: ${error.message}`);
+    } finally {
+      if (--running === 0) button.classList.remove("running");
+    }
+  });
+  return element(
+    "li",
+    {},
+    element("div", { class: "do" }, button, says),
+    element("p", { id: `${id}-watch`, class: "watch" }, watch),
+    element("p", { id: `${id}-go`, class: "go" }, element("b", {}, "Go "), go),
+  );
+}
+
+/** @param {unknown} request */
+async function place(request) {
+  const { orders, ended } = await ask("/chaos/orders", request);
+  if (orders === 1) return spoken(Object.keys(ended)[0] ?? "");
+  return Object.entries(ended)
+    .map(([kind, count]) => `${short(/** @type {number} */ (count))} ${spoken(kind)}`)
+    .join(", ");
+}
