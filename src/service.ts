@@ -22,8 +22,10 @@ import { Compensator, MAX_COMPENSATING } from "./orders/compensator.ts";
 import { OrderDesk } from "./orders/order-desk.ts";
 import { JournalUnavailable } from "./orders/order-journal.ts";
 import { Pipeline } from "./orders/pipeline.ts";
+import { circuitStates, ProviderHealth, type ProviderHealthOptions } from "./orders/provider-health.ts";
 import { recover } from "./orders/recovery.ts";
 import { readProviderKeys } from "./provider-keys.ts";
+import type { CircuitState } from "./retries/circuit-breaker.ts";
 import { ThreadRuntime } from "./threads/thread-runtime.ts";
 import { WebhookDelivery } from "./webhooks/delivery.ts";
 import { readWebhookSecrets } from "./webhooks/secret.ts";
@@ -54,6 +56,8 @@ export interface StartOptions {
   readonly workerFile?: string;
   /** What the start does next, for an operator who wonders why it takes long. */
   readonly onPhase?: (phase: string) => void;
+  /** For tests and benchmarks that compare. */
+  readonly providerHealth?: Pick<ProviderHealthOptions, "opensAfter" | "maxTries">;
   /** Nobody knows any more what the journal holds; the process has to end. */
   readonly onFatal: (reason: string) => void;
 }
@@ -115,9 +119,17 @@ export async function start(config: Config, log: Logger, options: StartOptions):
   if (webhooks !== undefined) starting.defer(() => webhooks.stop());
   const onStored = () => webhooks?.notify();
 
+  const providers = Object.fromEntries(
+    (Object.keys(providerUrls) as (keyof typeof providerUrls)[]).map((step) => {
+      const onChange = (state: CircuitState, reason: string) =>
+        state === "open" ? log.warn({ step, reason }, "circuit opened") : log.info({ step, reason }, `circuit ${state}`);
+      return [step, new ProviderHealth({ ...options.providerHealth, onChange })];
+    }),
+  );
   const compensator = new Compensator({
     runner: runtime,
     journal,
+    providers,
     timeoutMs: config.COMPENSATION_TIMEOUT_MS,
     onTried: (step, done) => metrics.compensationTried(step, done),
     onStored,
@@ -135,7 +147,7 @@ export async function start(config: Config, log: Logger, options: StartOptions):
     courier: new Capacity(config.COURIER_CAPACITY),
   };
   const desk = new OrderDesk({
-    pipeline: new Pipeline(runtime, capacities),
+    pipeline: new Pipeline(runtime, capacities, providers),
     journal,
     compensator,
     orderTimeoutMs: config.ORDER_TIMEOUT_MS,
@@ -176,6 +188,7 @@ export async function start(config: Config, log: Logger, options: StartOptions):
       ordersInFlight: () => desk.inFlight,
     },
     metrics,
+    circuits: () => circuitStates(providers),
     operators: {
       journal,
       compensator,

@@ -4,7 +4,10 @@ import type { Capacity, Permit } from "../concurrency/capacity.ts";
 import { monotonicMs } from "../concurrency/clock.ts";
 import { type GroupResult, TaskGroup, type TaskOutcome } from "../concurrency/task-group.ts";
 import { errorOf, type OrderOutcome } from "./outcome.ts";
-import { type EndedStep, STEPS, type StepInput, type StepName } from "./step.ts";
+import { Probes } from "./probes.ts";
+import { CIRCUIT_OPEN, ProviderCall } from "./provider-call.ts";
+import type { ProviderHealths } from "./provider-health.ts";
+import { type EndedStep, STEPS, type StepInput, type StepName, type StepOutcome } from "./step.ts";
 import type { StepRun, StepRunner, StepSpec } from "./step-runner.ts";
 
 const WAITING = specs(false);
@@ -14,15 +17,18 @@ const COMPUTING = specs(true);
 export class Pipeline {
   readonly #runner: StepRunner;
   readonly #capacities: Readonly<Record<StepName, Capacity>>;
+  readonly #providers: ProviderHealths | undefined;
 
-  constructor(runner: StepRunner, capacities: Readonly<Record<StepName, Capacity>>) {
+  constructor(runner: StepRunner, capacities: Readonly<Record<StepName, Capacity>>, providers: ProviderHealths = {}) {
     this.#runner = runner;
     this.#capacities = capacities;
+    // Looked at once an order: where all are simulated, an order costs what it did without any of this.
+    this.#providers = STEPS.some((name) => providers[name] !== undefined) ? providers : undefined;
   }
 
   /**
    * Resolves when every step has ended, so nothing of the order runs afterwards. `scope` carries the deadline, the
-   * client's hang-up and the shutdown. Throws when the runner has no room; does not reject for anything that a step, a
+   * client's hang-up and the shutdown. An order that a provider's circuit refuses makes no call at all. Throws when the runner has no room; does not reject for anything that a step, a
    * thread or a client does.
    *
    * Promises are passed on as they are, from here to the dispatched step: an order may wait for minutes, ten thousand of
@@ -30,9 +36,15 @@ export class Pipeline {
    */
   run(input: StepInput, scope: CancelScope): Promise<OrderOutcome> {
     const startedAtMs = monotonicMs();
+    const refusing = this.#providers === undefined || scope.cause !== undefined ? undefined : circuitThatRefuses(this.#providers);
+    if (refusing !== undefined) return Promise.resolve(refusedBy(refusing, startedAtMs));
     const group = new TaskGroup<EndedStep>({ parent: scope, isFailure });
     const run = this.#runner.open(group.scope);
-    for (const name of STEPS) group.spawn((groupScope) => this.#step(name, input, run, groupScope));
+    const probes = this.#providers === undefined ? undefined : Probes.needed(this.#providers);
+    for (const name of STEPS) {
+      if (probes === undefined) group.spawn((groupScope) => this.#step(name, input, run, groupScope));
+      else group.spawn((groupScope) => probes.spawn(name, groupScope, () => this.#step(name, input, run, groupScope)));
+    }
     return group.join().then((result) => {
       const cause = run.cause ?? result.cause;
       run.close();
@@ -43,24 +55,44 @@ export class Pipeline {
   #step(name: StepName, input: StepInput, run: StepRun, scope: CancelScope): Promise<EndedStep> {
     const capacity = this.#capacities[name];
     const permit = capacity.tryAcquire();
-    if (permit === undefined) return capacity.acquire(scope).then((late) => runHolding(late, name, input, run));
-    return runHolding(permit, name, input, run);
+    if (permit === undefined) return capacity.acquire(scope).then((late) => this.#runHolding(late, name, input, run, scope));
+    return this.#runHolding(permit, name, input, run, scope);
+  }
+
+  /** Holds the permit until the step has really ended, which for a step on a lost thread is that thread's exit. */
+  #runHolding(permit: Permit, name: StepName, input: StepInput, run: StepRun, scope: CancelScope): Promise<EndedStep> {
+    const spec = (input.simulation?.cpuMs?.[name] ?? 0) > 0 ? COMPUTING[name] : WAITING[name];
+    const health = this.#providers?.[name];
+    const running = health === undefined ? run.run(spec, input) : new ProviderCall({ name, health, spec, input, run, scope }).begin();
+    return running.then(
+      (ended) => {
+        permit.release();
+        return ended;
+      },
+      (error: unknown) => {
+        permit.release();
+        throw error;
+      },
+    );
   }
 }
 
-/** Holds the permit until the step has really ended, which for a step on a lost thread is that thread's exit. */
-function runHolding(permit: Permit, name: StepName, input: StepInput, run: StepRun): Promise<EndedStep> {
-  const spec = (input.simulation?.cpuMs?.[name] ?? 0) > 0 ? COMPUTING[name] : WAITING[name];
-  return run.run(spec, input).then(
-    (ended) => {
-      permit.release();
-      return ended;
-    },
-    (error: unknown) => {
-      permit.release();
-      throw error;
-    },
-  );
+/** A step whose provider takes no call now. In no particular order of importance: each of them fails the order. */
+function circuitThatRefuses(providers: ProviderHealths): StepName | undefined {
+  for (const name of STEPS) if (providers[name]?.circuit.admits === false) return name;
+  return undefined;
+}
+
+function refusedBy(refusing: StepName, startedAtMs: number): OrderOutcome {
+  const endedAtMs = monotonicMs();
+  const kind = CIRCUIT_OPEN[refusing];
+  const durationMs = Math.max(0, Math.round(endedAtMs - startedAtMs));
+  const steps = STEPS.map((name) => {
+    const outcome: StepOutcome =
+      name === refusing ? { status: "failed", kind, effect: "none" } : { status: "canceled", cause: "sibling_failed", effect: "none" };
+    return { name, outcome, endedAtMs, durationMs };
+  });
+  return { steps, error: kind };
 }
 
 function specs(computes: boolean): Record<StepName, StepSpec> {

@@ -41,6 +41,7 @@ async function startWith(error: Error, faults: unknown[]): Promise<number> {
       ordersInFlight: () => 0,
     },
     metrics: new Metrics(),
+    circuits: () => ({ payment: 0, vendor: 0, courier: 0 }),
     operators: {
       journal,
       compensator: { tryNow: async () => {}, forget: () => {} },

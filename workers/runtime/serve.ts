@@ -82,7 +82,8 @@ export function serve(makeSteps: (settings: never) => StepRegistry): (batch: Bat
   function end(id: number, outcome: OutcomeEntry[2], context: StepContext, run: BatchRun): void {
     const endedAtMs = monotonicMs();
     watch.remove(context);
-    if (outcome?.status === "failed") cancelSiblings(context.slot);
+    // Where the provider is ill the step may be tried again: the main thread decides whether it has failed.
+    if (outcome?.status === "failed" && outcome.ill === undefined) cancelSiblings(context.slot);
     layout.countEnd(row);
     run.ended(id, endedAtMs, outcome);
   }
@@ -97,8 +98,8 @@ export function serve(makeSteps: (settings: never) => StepRegistry): (batch: Bat
 
   function outcomeOf(error: unknown, name: string, orderId: string, context: StepContext): OutcomeEntry[2] {
     if (error instanceof StepFailed) {
-      const { kind, effect, answer } = error;
-      return answer === undefined ? { status: "failed", kind, effect } : { status: "failed", kind, effect, answer };
+      const { kind, effect, answer, ill } = error;
+      return { status: "failed", kind, effect, ...(answer !== undefined && { answer }), ...(ill !== undefined && { ill }) };
     }
     const effect = context.callUnderWay ? "unknown" : "none";
     const cause = layout.causeOf(context.slot);
