@@ -25,6 +25,7 @@ let remove: (scope: CancelScope, own: Listening) => void;
  */
 export class CancelScope {
   #cause: CancelCause | undefined;
+  #canceledAtMs: number | undefined;
   // A list linked through its entries: most scopes have one or two listeners, and the table of a Set costs four times an entry.
   #first: Listening | undefined;
   #last: Listening | undefined;
@@ -45,6 +46,11 @@ export class CancelScope {
     return this.#cause;
   }
 
+  /** When it was canceled, on the clock of `monotonicMs`; undefined while it is not. */
+  get canceledAtMs(): number | undefined {
+    return this.#canceledAtMs;
+  }
+
   /** How many listeners are subscribed: the leak tests demand exactly zero after an order. */
   get listenerCount(): number {
     let count = 0;
@@ -59,6 +65,7 @@ export class CancelScope {
   cancel(cause: CancelCause): boolean {
     if (this.#cause !== undefined) return false;
     this.#cause = cause;
+    this.#canceledAtMs = monotonicMs();
     // From the list itself: a listener may take a later one off (a release in here grants a waiter of this scope).
     for (let next = this.#first; next !== undefined; next = this.#first) {
       next.leave();

@@ -1,9 +1,11 @@
 import { CancelScope } from "../concurrency/cancel-scope.ts";
+import { monotonicMs } from "../concurrency/clock.ts";
 import { pause } from "../concurrency/pause.ts";
 import { backoffMs, PROBE_BACKOFF } from "../retries/backoff.ts";
 import { answerTo } from "./answer.ts";
 import type { Compensating } from "./compensating.ts";
 import type { Compensator } from "./compensator.ts";
+import type { OnOrderEnded } from "./ended-order.ts";
 import type { OnFault } from "./faults.ts";
 import { type FinishRequest, JournalUnavailable, type OrderJournal, type StoredAnswer } from "./order-journal.ts";
 import type { OrderRun } from "./order-run.ts";
@@ -18,6 +20,7 @@ export interface AttemptRunnerOptions {
   readonly orderTimeoutMs: number;
   /** The attempt is closed in the journal, or will not be while this process lives. Once for each. */
   readonly onClosed: (run: OrderRun) => void;
+  readonly onEnded?: OnOrderEnded;
   readonly onFault?: OnFault;
 }
 
@@ -70,6 +73,7 @@ export class AttemptRunner {
     }
     compensating?.stored();
     this.#options.onClosed(run);
+    this.#tell(run, outcome);
     return finish.answer;
   }
 
@@ -90,7 +94,13 @@ export class AttemptRunner {
   async #failUnstored(run: OrderRun, outcome: OrderOutcome, begun: Compensating | undefined): Promise<StoredAnswer> {
     const compensating = begun ?? (await this.#compensate(run.input, outcome));
     void this.#storeLater(run, compensating);
-    return finishOf(run.input, failedByFault("unknown"), compensating).answer;
+    const told = failedByFault("unknown");
+    this.#tell(run, told);
+    return finishOf(run.input, told, compensating).answer;
+  }
+
+  #tell({ input, requestId }: OrderRun, outcome: OrderOutcome): void {
+    this.#options.onEnded?.({ input, requestId, outcome, storedAtMs: monotonicMs() });
   }
 
   async #storeLater(run: OrderRun, compensating: Compensating | undefined): Promise<void> {

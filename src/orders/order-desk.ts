@@ -1,6 +1,7 @@
 import type { CancelCause } from "../concurrency/cancel-cause.ts";
 import { AttemptRunner } from "./attempt-runner.ts";
 import type { Compensator } from "./compensator.ts";
+import type { OnOrderEnded } from "./ended-order.ts";
 import type { OnFault } from "./faults.ts";
 import type { Order } from "./order.ts";
 import { type IdempotencyKey, JournalUnavailable, type OrderJournal, type StoredAnswer } from "./order-journal.ts";
@@ -18,6 +19,7 @@ export interface OrderDeskOptions {
   readonly maxInFlight: number;
   /** An attempt and its events have been stored. */
   readonly onStored?: () => void;
+  readonly onEnded?: OnOrderEnded;
   readonly onFault?: OnFault;
 }
 

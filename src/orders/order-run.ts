@@ -9,14 +9,14 @@ export class OrderRun {
   readonly answer: Promise<StoredAnswer>;
   /** For `OrderRuns`. */
   nextInBucket: OrderRun | undefined;
-  readonly #requestId: string | undefined;
+  readonly requestId: string | undefined;
   #waiters = 0;
   #isClosed = false;
   #closed: PromiseWithResolvers<void> | undefined;
 
   constructor(input: StepInput, requestId: string | undefined, work: (run: OrderRun) => Promise<StoredAnswer>) {
     this.input = input;
-    this.#requestId = requestId;
+    this.requestId = requestId;
     this.answer = work(this);
   }
 
@@ -27,7 +27,7 @@ export class OrderRun {
 
   /** What a log line about it says. */
   get fields(): Readonly<Record<string, unknown>> {
-    return { order_id: this.input.orderId, attempt: this.input.attempt, request_id: this.#requestId };
+    return { order_id: this.input.orderId, attempt: this.input.attempt, request_id: this.requestId };
   }
 
   /**

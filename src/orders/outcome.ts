@@ -1,21 +1,23 @@
 import type { CancelCause } from "../concurrency/cancel-cause.ts";
 import { monotonicMs } from "../concurrency/clock.ts";
 import type { ErrorKind } from "./error-kind.ts";
-import { type Effect, STEPS, type StepName, type StepOutcome } from "./step.ts";
+import { type Effect, type EndedStep, STEPS, type StepName, type StepOutcome } from "./step.ts";
 
-/** How one step of an order ended and how long it took. */
-export interface StepReport {
+/** How one step of an order ended, where, and how long it took since the order began. */
+export interface StepReport extends EndedStep {
   readonly name: StepName;
-  readonly outcome: StepOutcome;
   readonly durationMs: number;
-  /** On the clock of `monotonicMs`. */
-  readonly endedAtMs: number;
 }
 
-/** How an order ended. `error` is absent for a placed order. */
+/** How an order ended. Times are on the clock of `monotonicMs`. */
 export interface OrderOutcome {
   readonly steps: readonly StepReport[];
+  /** When its steps were asked for. */
+  readonly startedAtMs: number;
+  /** Absent for a placed order. */
   readonly error?: ErrorKind;
+  /** Why steps were canceled, and since when; absent where none was. */
+  readonly canceled?: { readonly cause: CancelCause; readonly atMs: number };
 }
 
 /**
@@ -46,7 +48,7 @@ export function errorOf(
 export function failedByFault(effect: Effect): OrderOutcome {
   const endedAtMs = monotonicMs();
   const outcome = { status: "failed", kind: "internal", effect } as const;
-  return { steps: STEPS.map((name) => ({ name, outcome, durationMs: 0, endedAtMs })), error: "internal" };
+  return { steps: STEPS.map((name) => ({ name, outcome, durationMs: 0, endedAtMs })), startedAtMs: endedAtMs, error: "internal" };
 }
 
 /** The steps of a failed order that have to be undone: those that finished, and those of which nobody knows because a call was under way. */

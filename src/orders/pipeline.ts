@@ -48,7 +48,7 @@ export class Pipeline {
     return group.join().then((result) => {
       const cause = run.cause ?? result.cause;
       run.close();
-      return outcomeOf({ ...result, cause }, startedAtMs);
+      return outcomeOf({ ...result, cause }, startedAtMs, group.scope.canceledAtMs);
     });
   }
 
@@ -100,18 +100,28 @@ function specs(computes: boolean): Record<StepName, StepSpec> {
   return { payment: spec("payment"), vendor: spec("vendor"), courier: spec("courier") };
 }
 
-function outcomeOf({ outcomes, firstFailure, cause }: GroupResult<EndedStep>, startedAtMs: number): OrderOutcome {
+function outcomeOf(
+  { outcomes, firstFailure, cause }: GroupResult<EndedStep>,
+  startedAtMs: number,
+  canceledAtMs: number | undefined,
+): OrderOutcome {
   const ended = outcomes.map((outcome) => withCause(endOf(outcome), cause));
   const steps = STEPS.map((name, index) => {
-    const { outcome, endedAtMs } = ended[index] as EndedStep;
-    return { name, outcome, endedAtMs, durationMs: Math.max(0, Math.round(endedAtMs - startedAtMs)) };
+    const { outcome, endedAtMs, startedAtMs: beganAtMs, threadId } = ended[index] as EndedStep;
+    const durationMs = Math.max(0, Math.round(endedAtMs - startedAtMs));
+    return { name, outcome, durationMs, startedAtMs: beganAtMs, endedAtMs, threadId };
   });
+  const failure = earliestFailure(ended, firstFailure);
   const error = errorOf(
     ended.map(({ outcome }) => outcome),
-    earliestFailure(ended, firstFailure),
+    failure,
     cause,
   );
-  return error === undefined ? { steps } : { steps, error };
+  if (error === undefined) return { steps, startedAtMs };
+  // A sibling's failure cancels from its own thread, before this one hears of it.
+  const atMs = cause === "sibling_failed" && failure !== undefined ? ended[failure]?.endedAtMs : canceledAtMs;
+  if (cause === undefined || atMs === undefined) return { steps, startedAtMs, error };
+  return { steps, startedAtMs, error, canceled: { cause, atMs } };
 }
 
 /**

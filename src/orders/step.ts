@@ -47,8 +47,12 @@ export interface Illness {
 
 export type Effect = "none" | "unknown";
 
-/** An outcome and when the step ended, on the clock of `monotonicMs`. */
+/** An outcome, and when and where it came about. Times are on the clock of `monotonicMs`. */
 export interface EndedStep {
   readonly outcome: StepOutcome;
   readonly endedAtMs: number;
+  /** Unknown where it never came to a thread, or its thread is lost. */
+  readonly startedAtMs?: number | undefined;
+  /** The OS thread it was sent to. */
+  readonly threadId?: number | undefined;
 }

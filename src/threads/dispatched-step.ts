@@ -59,7 +59,7 @@ export class DispatchedStep {
   }
 
   /** Ends the step. Only the first call counts: an outcome that was on its way when the thread died may come too late. */
-  settle(outcome: StepOutcome, endedAtMs: number = monotonicMs()): void {
+  settle(outcome: StepOutcome, endedAtMs: number = monotonicMs(), startedAtMs?: number): void {
     const resolve = this.#resolve;
     if (resolve === undefined) return;
     this.#resolve = undefined;
@@ -67,6 +67,6 @@ export class DispatchedStep {
     // An earlier run that was lost with its thread may have had its effect, whatever the last one says of itself.
     const known = this.repeats > 0 && outcome.status !== "ok" ? { ...outcome, effect: "unknown" as const } : outcome;
     this.#owner.stepSettled(this);
-    resolve({ outcome: known, endedAtMs });
+    resolve({ outcome: known, endedAtMs, startedAtMs, threadId: this.thread?.id });
   }
 }

@@ -21,18 +21,21 @@ import { monotonicMs } from "../concurrency/clock.ts";
  * | 3    | finished  | its thread                      | steps ever ended, however                                 |
  * | 4    | heartbeat | its thread                      | milliseconds since `epochMs`, wraps after 24 days         |
  * | 5    | seen      | its thread                      | the `head` up to which it has acted on the log            |
+ * | 6    | bell      | anyone                          | counts the times it was rung, wraps                       |
  *
  * Invariants:
  * 1. A word leaves 0 once a run, by compareExchange: the first cause wins, whichever thread writes it.
  * 2. A slot is given back only when every step of its run has settled, and a step cancels its run before its own outcome
  *    is posted: so no word is read or written for a wrong run.
- * 3. Written in this order: word, head, log entry, then the wake-up. Whoever sees the head sees the words of all cancels
+ * 3. Written in this order: word, head, log entry, then the bells. Whoever sees the head sees the words of all cancels
  *    below it, but not always their entries: their writers may be about to write them, or have died before they could.
  * 4. An entry carries the lap of its cancel: how often the log had been full. A reader that finds another lap, because the entry
  *    is not written yet or was overwritten already, does not believe the log and looks at all its own steps instead.
  * 5. started = running + finished, in every row, whenever its thread is between two steps.
  * 6. `running` falls and `finished` rises before the outcome is posted: an answered step is never counted as running.
  * 7. While its thread lives only the thread writes words 1 to 5 of a row; afterwards only main does.
+ * 8. A canceler writes the word and then reads `running`; a thread that starts a step counts it and then reads the word. One of
+ *    the two sees the other, so the bell of a thread that runs nothing need not be rung.
  */
 const LOG_BITS = 12;
 export const LOG_SIZE = 2 ** LOG_BITS; // 16 KiB; a burst of 4096 cancels in one turn is rarer than a stall that makes a full look cheaper anyway.
@@ -54,6 +57,7 @@ const STARTED = 2;
 const FINISHED = 3;
 const HEARTBEAT = 4;
 const SEEN = 5;
+const BELL = 6;
 
 /** What a thread needs to see the block; travels as `workerData`. */
 export interface LayoutHandle {
@@ -106,8 +110,8 @@ export class Layout {
   }
 
   /**
-   * Logs a slot whose word is set and wakes every thread. A part of `cancel`; by itself for the main thread, where the thread
-   * that set the word may have died before it came to this.
+   * Logs a slot whose word is set and wakes every thread that runs a step. A part of `cancel`; by itself for who finds the word set
+   * by another thread, which may have died or lost its processor before it came to this.
    */
   ring(slot: number): void {
     // Claims a place of its own among writers on other threads. The word is in place: a reader that sees this head
@@ -115,9 +119,14 @@ export class Layout {
     // two writers would need the same place.
     const n = Atomics.add(this.#words, HEAD, 1);
     Atomics.store(this.#words, LOG_START + (n & LOG_MASK), entryOf(slot, n));
-    // A thread that read the old head either waits already, and is woken here, or will ask to wait for
-    // a head that is no longer so, and `waitAsync` returns at once. No wake-up can be lost in between.
-    Atomics.notify(this.#words, HEAD);
+    for (let row = 0; row < this.handle.rows; row++) {
+      // After the word (invariant 8). Waking a thread costs 5 to 8 us of processor time, whether or not it has anything to do.
+      if (Atomics.load(this.#words, this.#at(row, RUNNING)) === 0) continue;
+      // A thread that has read the old bell either waits already, and is woken here, or will ask to wait for a bell that is no longer
+      // so, and `waitAsync` returns at once. No wake-up can be lost in between.
+      Atomics.add(this.#words, this.#at(row, BELL), 1);
+      Atomics.notify(this.#words, this.#at(row, BELL));
+    }
   }
 
   /** The cause that a slot was canceled for, undefined while it runs. Any thread that has a step of that run. */
@@ -153,9 +162,14 @@ export class Layout {
     return head;
   }
 
-  /** Worker: resolves when the head is no longer `seen`; at once if that is already so. */
-  async headMoved(seen: number): Promise<void> {
-    const wait = Atomics.waitAsync(this.#words, HEAD, seen);
+  /** Worker: its bell, to be read before the log is. */
+  bell(row: number): number {
+    return Atomics.load(this.#words, this.#at(row, BELL));
+  }
+
+  /** Worker: resolves when its bell is no longer as it was; at once if that is already so. */
+  async rung(row: number, bell: number): Promise<void> {
+    const wait = Atomics.waitAsync(this.#words, this.#at(row, BELL), bell);
     if (wait.async) await wait.value;
   }
 
@@ -224,7 +238,7 @@ export class Layout {
   /** Main thread, after the row's thread is gone (its `exit` event): empties the row and says how many steps it had ever started. */
   settleRow(row: number): number {
     const started = Atomics.load(this.#words, this.#at(row, STARTED));
-    for (let field = SEEN; field >= OWNER; field--) Atomics.store(this.#words, this.#at(row, field), 0);
+    for (let field = BELL; field >= OWNER; field--) Atomics.store(this.#words, this.#at(row, field), 0);
     return started;
   }
 

@@ -1,4 +1,5 @@
 import type { Worker } from "node:worker_threads";
+import type { Lane } from "./lane.ts";
 
 /** Why a thread was replaced. */
 export type ReplaceReason = "grace" | "heartbeat" | "chaos" | "exit" | "uncaught" | "out_of_memory";
@@ -22,8 +23,10 @@ export class PoolThread {
     this.id = worker.threadId;
   }
 
-  /** Takes steps: a batch sent earlier would end up in Piscina's queue. */
+  /** Steps go to it from here on: it is listed, has a row, and was given the standing task. */
+  lane: Lane | undefined;
+
   get ready(): boolean {
-    return this.listed && this.row !== undefined;
+    return this.lane !== undefined;
   }
 }

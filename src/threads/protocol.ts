@@ -1,3 +1,4 @@
+import type { MessagePort } from "node:worker_threads";
 import type { StepInput, StepOutcome } from "../orders/step.ts";
 import type { LayoutHandle } from "./layout.ts";
 
@@ -22,25 +23,23 @@ export type StepMessage = readonly [
 ];
 
 /**
- * The payload of one Piscina task: all steps of one event-loop turn for one thread. As JSON text, because V8 writes and parses
- * a text in two thirds of the time it takes to clone the same arrays. Each side empties its own copy once it is through, for
- * Piscina holds on to both until the last step has ended, which may take minutes.
+ * The one Piscina task of a thread, which lasts as long as the thread: through the port come `StepMessage[]` as JSON text, and
+ * `OutcomeEntry[]` go back the same way.
  */
-export interface Batch {
-  /** Of `StepMessage[]`. */
-  json: string;
+export interface StandingTask {
+  readonly port: MessagePort;
 }
 
-/** Step id, when it ended (`monotonicMs`), and how; null stands for ok, the outcome of almost all. */
-export type OutcomeEntry = readonly [id: number, endedAtMs: number, outcome: Exclude<StepOutcome, { status: "ok" }> | null];
+/** Step id, when it began and ended (`monotonicMs`), and how; null stands for ok, the outcome of almost all. */
+export type OutcomeEntry = readonly [
+  id: number,
+  startedAtMs: number,
+  endedAtMs: number,
+  outcome: Exclude<StepOutcome, { status: "ok" }> | null,
+];
 
-/** What a thread posts beside the results of its tasks; comes out of the pool as its `message` event. */
-export type ThreadMessage = OutcomesMessage | ReadyMessage | LogMessage;
-
-export interface OutcomesMessage {
-  readonly type: "outcomes";
-  readonly entries: readonly OutcomeEntry[];
-}
+/** What a thread posts beside its outcomes; comes out of the pool as its `message` event. */
+export type ThreadMessage = ReadyMessage | LogMessage;
 
 /** The thread's first message: it has claimed this tracker row. */
 export interface ReadyMessage {

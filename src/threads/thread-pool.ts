@@ -1,9 +1,10 @@
 import type { Worker } from "node:worker_threads";
 import { Piscina } from "piscina";
 import type { DispatchedStep } from "./dispatched-step.ts";
+import { Lane } from "./lane.ts";
 import type { Layout } from "./layout.ts";
 import { PoolThread, type ReplaceReason } from "./pool-thread.ts";
-import type { Batch, LogMessage, OutcomeEntry, StepMessage, ThreadMessage, ThreadSetup } from "./protocol.ts";
+import type { LogMessage, OutcomeEntry, StandingTask, StepMessage, ThreadMessage, ThreadSetup } from "./protocol.ts";
 import { StepTable } from "./step-table.ts";
 import type { Tracker } from "./tracker.ts";
 
@@ -34,20 +35,20 @@ const RESTART_PAUSE_MS = 100;
 const MAX_RESTART_PAUSE_MS = 5_000;
 
 /**
- * One Piscina pool. Steps of one event-loop turn go out as one Piscina task per thread; a task lasts until its
- * last step has ended, so Piscina's own view of what is busy is true. Main thread only.
+ * One Piscina pool. Each thread has one standing task, its lane; the steps of one event-loop turn go through it as one message a
+ * thread. Main thread only.
  *
  * `shared` puts any number of waiting steps on a thread, `exclusive` one computing step at a time.
  *
  * Piscina's queue is never used: a task in it could not be taken back without an `AbortSignal`, and with one it may
- * not share a thread. So a batch is handed over only when the thread it is meant for is ready, and what has no
+ * not share a thread. So the standing task is handed over only when its thread is ready, and a step that has no
  * thread yet waits here, where a cancel finds it.
  */
 export class ThreadPool {
   readonly name: "shared" | "exclusive";
   readonly #options: ThreadPoolOptions;
   /** Undefined until a step needs it, where that is how it starts. */
-  #piscina: Piscina<Batch, OutcomeEntry[]> | undefined;
+  #piscina: Piscina<StandingTask, never> | undefined;
   readonly #threads = new Map<Worker, PoolThread>();
   readonly #steps = new StepTable();
   #waiting: DispatchedStep[] = [];
@@ -137,7 +138,6 @@ export class ThreadPool {
       minThreads: options.threads,
       maxThreads: options.threads,
       idleTimeout: Number.POSITIVE_INFINITY,
-      concurrentTasksPerWorker: options.name === "shared" ? 1_000_000 : 1,
       // `sync` would freeze an idle thread in `Atomics.wait`: no heartbeat, no doorbell, no keep-alive sockets.
       atomics: "disabled",
       recordTiming: false,
@@ -180,7 +180,7 @@ export class ThreadPool {
       if (batch === undefined) batches.set(thread, [step.message()]);
       else batch.push(step.message());
     }
-    for (const [thread, batch] of batches) this.#send(thread, batch);
+    for (const [thread, batch] of batches) thread.lane?.send(batch);
   }
 
   #leastBusy(): PoolThread | undefined {
@@ -193,34 +193,30 @@ export class ThreadPool {
     return best;
   }
 
-  #send(thread: PoolThread, steps: StepMessage[]): void {
+  #openLane(thread: PoolThread): void {
+    if (thread.lane !== undefined) return;
+    const lane = new Lane(this.#settleAll);
+    thread.lane = lane;
     this.#target = thread.id;
-    const batch = { json: JSON.stringify(steps) };
-    const sent = (this.#piscina as Piscina<Batch, OutcomeEntry[]>).run(batch);
-    // The thread has its copy.
-    batch.json = "";
-    // Piscina takes a thread that died of `throw null` for one that gave null as its result; `exit` settles it.
-    sent.then(
-      (entries: OutcomeEntry[] | null) => this.#settleAll(entries ?? []),
-      (error: unknown) => {
-        // A thread that is dying rejects before its `exit`; only that event says that nothing of it runs any more.
-        // A rejection for any other reason leaves steps in an unknown state, which ends the same way.
-        if (this.#threads.has(thread.worker) && thread.leaving === undefined && !this.#closing) {
-          this.#options.onFault("a batch was rejected", error);
-          this.kill(thread, "uncaught");
-        }
-      },
-    );
+    const standing = (this.#piscina as Piscina<StandingTask, never>).run({ port: lane.farEnd }, { transferList: [lane.farEnd] as never });
+    // Ends only with its thread, which is told by the `exit` event: whoever dies may reject before that, or resolve (of `throw null`).
+    const ended = (error: unknown): void => {
+      if (!this.#threads.has(thread.worker) || thread.leaving !== undefined || this.#closing) return;
+      this.#options.onFault("a thread's standing task ended", error);
+      this.kill(thread, "uncaught");
+    };
+    standing.then(ended, ended);
   }
 
   #receive(message: ThreadMessage): void {
-    if (message.type === "outcomes") this.#settleAll(message.entries);
-    else if (message.type === "ready") this.#update(message.threadId, (thread) => (thread.row = message.row));
+    if (message.type === "ready") this.#update(message.threadId, (thread) => (thread.row = message.row));
     else this.#options.onMessage(message);
   }
 
   readonly #settleAll = (entries: readonly OutcomeEntry[]): void => {
-    for (const [id, endedAtMs, outcome] of entries) this.#steps.get(id)?.settle(outcome ?? { status: "ok" }, endedAtMs);
+    for (const [id, startedAtMs, endedAtMs, outcome] of entries) {
+      this.#steps.get(id)?.settle(outcome ?? { status: "ok" }, endedAtMs, startedAtMs);
+    }
   };
 
   /** Piscina has no event for a thread that dies while it starts, so every worker is watched from the moment it is listed. */
@@ -234,8 +230,6 @@ export class ThreadPool {
         if (!thread.ready) this.#startFault = error;
         thread.leaving ??= error?.code === "ERR_WORKER_OUT_OF_MEMORY" ? "out_of_memory" : "uncaught";
       });
-      // What the thread had posted to us arrives before its exit does. The result of its last batch travels on Piscina's own
-      // port and may be dropped: then a step that had just ended counts as lost, with unknown effect, which is safe.
       worker.once("exit", () => this.#exited(thread));
     }
   }
@@ -245,7 +239,8 @@ export class ThreadPool {
     for (const thread of this.#threads.values()) {
       if (thread.id !== threadId) continue;
       change(thread);
-      if (!thread.ready) continue;
+      if (!thread.listed || thread.row === undefined || thread.leaving !== undefined) continue;
+      this.#openLane(thread);
       this.#failedStarts = 0;
       this.#startedOrFailed?.();
       if (this.#waiting.length > 0) this.#scheduleFlush();
@@ -254,6 +249,7 @@ export class ThreadPool {
 
   #exited(thread: PoolThread): void {
     this.#threads.delete(thread.worker);
+    thread.lane?.close();
     // It may have claimed a row and died before its message said so.
     const row = thread.row ?? this.#options.layout.rowOf(thread.id);
     if (row !== undefined) this.#options.tracker.settle(row);
@@ -302,7 +298,7 @@ export class ThreadPool {
       this.#restartTimer = undefined;
       this.#target = -1;
       const abort = new AbortController();
-      piscina.run({ json: "[]" }, { signal: abort.signal }).catch(() => {});
+      piscina.run({} as never, { signal: abort.signal }).catch(() => {});
       abort.abort();
       this.#watchNewWorkers();
       this.#ensureThreads(true);

@@ -12,6 +12,9 @@ export interface Act {
   readonly gate: number;
   /** A time, or however else the act measures. */
   readonly ms?: number;
+  /** Cells: counts that its thread is held up, and lets it go on. */
+  readonly stalled?: number;
+  readonly stall?: number;
   /** Its provider may have acted from its start on. */
   readonly calls?: boolean;
 }
@@ -27,6 +30,8 @@ export type ActName =
   | "wait_deaf_then_fail"
   /** Waits at the gate and fails, but its thread dies as soon as it has written its cancel down, before it can tell anybody. */
   | "wait_then_fail_and_die"
+  /** Waits at the gate and fails, but its thread is held up at the stall as soon as it has written its cancel down. */
+  | "wait_then_fail_and_stall"
   /** Waits at the gate whatever happens, then returns as if nothing had. */
   | "wait_deaf"
   /** Holds the whole thread at the gate, in `Atomics.wait`. */

@@ -71,6 +71,7 @@ class Reader {
   start(slot: number): void {
     const context = new StepContext(this.#layout, this.#row, slot, undefined, () => {});
     this.held.set(slot, context);
+    this.#layout.countStart(this.#row);
     context.stopIfCanceled();
   }
 
@@ -394,6 +395,17 @@ describe("the cancel board and its log", () => {
     expect(at.read(() => {})).toBeUndefined();
     expect(at.told(1)).toBe("shutdown");
     expect(at.told(2)).toBeUndefined();
+  });
+
+  test("rings only the threads that run a step", () => {
+    const layout = Layout.allocate(2, 3);
+    const [busy, idle] = [layout.claimRow(1), layout.claimRow(2)];
+    layout.countStart(busy);
+    layout.cancel(0, "deadline");
+    expect([layout.bell(busy), layout.bell(idle)]).toEqual([1, 0]);
+    layout.countEnd(busy);
+    layout.cancel(1, "deadline");
+    expect([layout.bell(busy), layout.bell(idle)]).toEqual([1, 0]);
   });
 
   test("a full board, a slot off the board and a block of the wrong size are refused", () => {

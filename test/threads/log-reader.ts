@@ -21,6 +21,7 @@ const row = layout.claimRow(1);
 const watch = new CancelWatch(layout, row);
 for (let slot = 0; slot < setup.layout.slots; slot++) {
   const context = new StepContext(layout, row, slot, undefined, () => {});
+  layout.countStart(row);
   watch.add(context);
   context.signal.addEventListener("abort", () => {
     const reason: unknown = context.signal.reason;

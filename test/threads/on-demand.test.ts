@@ -6,7 +6,7 @@ test("threads on demand start with the first step that computes, and are kept", 
   const pools = () => rig.runtime.threads().map(({ pool }) => pool);
   expect(pools()).toEqual(["shared"]);
 
-  const first = await rig.running("wait_at_gate", { computes: true });
+  const first = await rig.running("wait", { computes: true });
   expect(pools()).toContain("exclusive");
   rig.open(first);
   expect(await first.outcome).toEqual({ status: "ok" });

@@ -106,6 +106,25 @@ describe("a step that fails cancels its siblings from its own thread", () => {
     expect(rig.reasons()).toEqual(["exit"]);
   });
 
+  test("that loses its processor before it rings does not keep a sibling from hearing of another's failure", async () => {
+    await using rig = await Rig.start({ threads: 3, cancelGraceMs: 600_000 });
+    const run = rig.runtime.open(new CancelScope());
+    const [stalled, stall] = [rig.cells.take(), rig.cells.take()];
+    const first = rig.step(run, rig.act("wait_then_fail_and_stall", { stalled, stall }), { name: "payment" });
+    const second = rig.step(run, rig.act("wait_then_fail"));
+    const third = rig.step(run, rig.act("sleep"), { name: "courier" });
+    for (const { act } of [first, second, third]) await rig.cells.reached(act.runs);
+    rig.open(first);
+    await rig.cells.reached(stalled);
+    rig.open(second);
+    expect(await third.outcome).toEqual(CANCELED);
+    rig.cells.add(stall);
+    for (const { outcome } of [first, second]) expect((await outcome).status).toBe("failed");
+    run.close();
+    rig.expectIdle();
+    expect(rig.replacements).toEqual([]);
+  });
+
   test("the same with a deadline that comes before the exit: lost, and the siblings are woken at once", async () => {
     await using rig = await Rig.start({ threads: 2 });
     const scope = new CancelScope();

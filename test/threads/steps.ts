@@ -81,6 +81,20 @@ async function perform(name: StepName, act: Act, run: number, cells: Cells, url:
       });
       throw new StepFailed(FAILURE[name], "none", "as planned");
     }
+    case "wait_then_fail_and_stall": {
+      await cells.reached(act.gate);
+      const { compareExchange } = Atomics;
+      Object.assign(Atomics, {
+        compareExchange(...values: Parameters<typeof compareExchange>) {
+          const before = compareExchange.apply(Atomics, values);
+          Object.assign(Atomics, { compareExchange });
+          cells.add(act.stalled ?? act.ends);
+          cells.block(act.stall ?? act.gate);
+          return before;
+        },
+      });
+      throw new StepFailed(FAILURE[name], "none", "as planned");
+    }
     case "wait_deaf":
       return await cells.reached(act.gate);
     case "hold_thread":

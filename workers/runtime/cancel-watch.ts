@@ -2,7 +2,7 @@ import type { Layout } from "../../src/threads/layout.ts";
 import type { StepContext } from "./step-context.ts";
 
 /**
- * This thread's ear on the doorbell: one `waitAsync` for the whole thread (a waiter that is never woken
+ * This thread's ear on its bell: one `waitAsync` for the whole thread (a waiter that is never woken
  * cannot be withdrawn, so one a step would pile up).
  *
  * A step registers first and looks at its word afterwards. A cancel before the registration is seen by that
@@ -43,8 +43,10 @@ export class CancelWatch {
 
   /** Listens for as long as the thread lives. `waitAsync` alone does not keep it alive; the port to Piscina does. */
   async listen(): Promise<never> {
-    for (;;) {
-      await this.#layout.headMoved(this.#seen);
+    for (let bell = this.#layout.bell(this.#row); ; ) {
+      await this.#layout.rung(this.#row, bell);
+      // Before the log: a ring that comes while it is read has the next wait end at once.
+      bell = this.#layout.bell(this.#row);
       this.#seen = this.#layout.readLog(this.#seen, this.look, this.#lookAtAll);
       this.#acknowledgeOnceStopped(this.#seen);
     }

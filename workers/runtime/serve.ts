@@ -4,9 +4,9 @@ import { parentPort, threadId, workerData } from "node:worker_threads";
 import { Canceled } from "../../src/concurrency/cancel-cause.ts";
 import { monotonicMs } from "../../src/concurrency/clock.ts";
 import { Layout } from "../../src/threads/layout.ts";
-import type { Batch, OutcomeEntry, ReadyMessage, StepMessage, ThreadSetup } from "../../src/threads/protocol.ts";
-import { BatchRun } from "./batch-run.ts";
+import type { OutcomeEntry, ReadyMessage, StandingTask, StepMessage, ThreadSetup } from "../../src/threads/protocol.ts";
 import { CancelWatch } from "./cancel-watch.ts";
+import { Outcomes } from "./outcomes.ts";
 import type { StepRegistry } from "./step.ts";
 import { StepContext } from "./step-context.ts";
 import { StepFailed } from "./step-failed.ts";
@@ -16,10 +16,10 @@ import { threadLog } from "./thread-log.ts";
 const HEARTBEAT_MS = 100;
 
 /**
- * Makes this thread serve batches of steps: claims its tracker row, listens to the doorbell, beats. Called once
- * by a worker file at its top level; what it returns is the file's default export, the function Piscina calls.
+ * Makes this thread serve steps: claims its tracker row, listens to the doorbell, beats. Called once by a worker file at its
+ * top level; what it returns is the file's default export, which Piscina calls once: that task never ends.
  */
-export function serve(makeSteps: (settings: never) => StepRegistry): (batch: Batch) => Promise<OutcomeEntry[]> {
+export function serve(makeSteps: (settings: never) => StepRegistry): (task: StandingTask) => Promise<never> {
   const setup = workerData as ThreadSetup;
   const steps = makeSteps(setup.settings as never);
   const layout = new Layout(setup.layout);
@@ -33,26 +33,28 @@ export function serve(makeSteps: (settings: never) => StepRegistry): (batch: Bat
   flushCompileCache();
   parentPort?.postMessage({ type: "ready", threadId, row } satisfies ReadyMessage);
 
-  return (batch) => {
-    const steps: StepMessage[] = JSON.parse(batch.json);
-    batch.json = "";
-    const run = new BatchRun(steps.length);
-    for (const step of steps) startStep(step, run);
-    return run.result;
+  return ({ port }) => {
+    const outcomes = new Outcomes(port);
+    port.on("message", (json: string) => {
+      for (const step of JSON.parse(json) as StepMessage[]) startStep(step, outcomes);
+    });
+    return new Promise(() => {});
   };
 
-  function startStep([id, slot, name, action, deadlineMs, input]: StepMessage, run: BatchRun): void {
+  function startStep([id, slot, name, action, deadlineMs, input]: StepMessage, outcomes: Outcomes): void {
     const cause = layout.causeOf(slot);
     if (cause !== undefined) {
       // Canceled on its way here: it never runs.
-      run.ended(id, monotonicMs(), { status: "canceled", cause, effect: "none" });
+      const nowMs = monotonicMs();
+      outcomes.add(id, nowMs, nowMs, { status: "canceled", cause, effect: "none" });
       return;
     }
     const step = steps[name];
     const body = action === "do" ? step?.run : step?.undo;
     if (step === undefined || body === undefined) {
       threadLog("error", "no such step", { step: name, action });
-      run.ended(id, monotonicMs(), { status: "failed", kind: "internal", effect: "none" });
+      const nowMs = monotonicMs();
+      outcomes.add(id, nowMs, nowMs, { status: "failed", kind: "internal", effect: "none" });
       return;
     }
     const context = new StepContext(layout, row, slot, deadlineMs ?? undefined, threadLog);
@@ -65,27 +67,27 @@ export function serve(makeSteps: (settings: never) => StepRegistry): (batch: Bat
     } catch (error) {
       running = Promise.reject(error);
     }
-    whenEnded(running, id, name, input.orderId, context, run);
+    whenEnded(running, id, name, input.orderId, context, outcomes);
   }
 
   /**
    * Two callbacks and no `await`, and neither message nor input within their reach: a step may wait for minutes among
    * ten thousand others, and one that needs its input keeps it itself.
    */
-  function whenEnded(running: Promise<void>, id: number, name: string, orderId: string, context: StepContext, run: BatchRun): void {
+  function whenEnded(running: Promise<void>, id: number, name: string, orderId: string, context: StepContext, outcomes: Outcomes): void {
     running.then(
-      () => end(id, null, context, run),
-      (error: unknown) => end(id, outcomeOf(error, name, orderId, context), context, run),
+      () => end(id, null, context, outcomes),
+      (error: unknown) => end(id, outcomeOf(error, name, orderId, context), context, outcomes),
     );
   }
 
-  function end(id: number, outcome: OutcomeEntry[2], context: StepContext, run: BatchRun): void {
+  function end(id: number, outcome: OutcomeEntry[3], context: StepContext, outcomes: Outcomes): void {
     const endedAtMs = monotonicMs();
     watch.remove(context);
     // Where the provider is ill the step may be tried again: the main thread decides whether it has failed.
     if (outcome?.status === "failed" && outcome.ill === undefined) cancelSiblings(context.slot);
     layout.countEnd(row);
-    run.ended(id, endedAtMs, outcome);
+    outcomes.add(id, context.startedAtMs, endedAtMs, outcome);
   }
 
   /**
@@ -93,10 +95,13 @@ export function serve(makeSteps: (settings: never) => StepRegistry): (batch: Bat
    * until a sibling hears of it, each some 0.1 ms. Before the outcome is posted: afterwards the slot may be another run's.
    */
   function cancelSiblings(slot: number): void {
-    if (layout.cancel(slot, "sibling_failed")) watch.look(slot);
+    // A sibling on another thread may have been first and have lost its processor before it rang: without this the third one
+    // would hear of it only when that goes on.
+    if (!layout.cancel(slot, "sibling_failed")) layout.ring(slot);
+    watch.look(slot);
   }
 
-  function outcomeOf(error: unknown, name: string, orderId: string, context: StepContext): OutcomeEntry[2] {
+  function outcomeOf(error: unknown, name: string, orderId: string, context: StepContext): OutcomeEntry[3] {
     if (error instanceof StepFailed) {
       const { kind, effect, answer, ill } = error;
       return { status: "failed", kind, effect, ...(answer !== undefined && { answer }), ...(ill !== undefined && { ill }) };

@@ -1,5 +1,6 @@
 import { type CancelCause, Canceled } from "../../src/concurrency/cancel-cause.ts";
 import { CancelScope, type Subscription } from "../../src/concurrency/cancel-scope.ts";
+import { monotonicMs } from "../../src/concurrency/clock.ts";
 import type { Layout } from "../../src/threads/layout.ts";
 import type { LogLevel } from "../../src/threads/protocol.ts";
 import type { ThreadLog } from "./thread-log.ts";
@@ -15,6 +16,8 @@ export class StepContext {
   readonly slot: number;
   /** When the order will be canceled for its deadline, on the clock of `monotonicMs`; undefined without one. */
   readonly deadlineMs: number | undefined;
+  /** On the same clock. */
+  readonly startedAtMs = monotonicMs();
   readonly #log: ThreadLog;
   /** For the thread's cancel watch: the step of the same run that came to this thread before. */
   older: StepContext | undefined;

@@ -1,0 +1,24 @@
+import type { MessagePort } from "node:worker_threads";
+import type { OutcomeEntry } from "../../src/threads/protocol.ts";
+
+/** Collects what ends in one turn of this thread's event loop and posts it as one message. */
+export class Outcomes {
+  readonly #port: MessagePort;
+  #entries: OutcomeEntry[] = [];
+
+  constructor(port: MessagePort) {
+    this.#port = port;
+  }
+
+  /** A step has ended. Posts nothing before the synchronous caller is through. */
+  add(...entry: OutcomeEntry): void {
+    this.#entries.push(entry);
+    // The check phase of this same turn: everything that its timers, sockets and wake-ups ended goes together.
+    if (this.#entries.length === 1) setImmediate(this.#post);
+  }
+
+  readonly #post = (): void => {
+    this.#port.postMessage(JSON.stringify(this.#entries));
+    this.#entries = [];
+  };
+}
