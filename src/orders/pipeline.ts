@@ -28,8 +28,8 @@ export class Pipeline {
 
   /**
    * Resolves when every step has ended, so nothing of the order runs afterwards. `scope` carries the deadline, the
-   * client's hang-up and the shutdown. An order that a provider's circuit refuses makes no call at all. Throws when the runner has no room; does not reject for anything that a step, a
-   * thread or a client does.
+   * client's hang-up and the shutdown. An order that a provider's circuit refuses makes no call at all. Throws when the runner
+   * has no room; does not reject for anything that a step, a thread or a client does.
    *
    * Promises are passed on as they are, from here to the dispatched step: an order may wait for minutes, ten thousand of
    * them at once, and each `await` on its way would keep half a kilobyte for that long.
@@ -77,7 +77,7 @@ export class Pipeline {
   }
 }
 
-/** A step whose provider takes no call now. In no particular order of importance: each of them fails the order. */
+/** The first step whose provider takes no call now. */
 function circuitThatRefuses(providers: ProviderHealths): StepName | undefined {
   for (const name of STEPS) if (providers[name]?.circuit.admits === false) return name;
   return undefined;
@@ -92,7 +92,7 @@ function refusedBy(refusing: StepName, startedAtMs: number): OrderOutcome {
       name === refusing ? { status: "failed", kind, effect: "none" } : { status: "canceled", cause: "sibling_failed", effect: "none" };
     return { name, outcome, endedAtMs, durationMs };
   });
-  return { steps, error: kind };
+  return { steps, startedAtMs, error: kind, canceled: { cause: "sibling_failed", atMs: endedAtMs } };
 }
 
 function specs(computes: boolean): Record<StepName, StepSpec> {

@@ -60,10 +60,9 @@ export class ProviderCall {
   #try(pass: number): Promise<EndedStep> {
     const { health, run, spec, input, scope } = this.#parts;
     this.#tries++;
-    const startedAtMs = monotonicMs();
     return run.run(spec, input).then(
       (ended) => {
-        health.ended(pass, startedAtMs, scope.deadlineMs, ended);
+        health.ended(pass, scope.deadlineMs, ended);
         return this.#retryOrEnd(ended);
       },
       (error: unknown) => {
@@ -82,15 +81,18 @@ export class ProviderCall {
     // The order of these matters: a retry that is not made takes nothing from the budget.
     if (health.surelyMisses(scope.deadlineMs, waitMs) || !health.retryBudget.withdraw()) return this.#withDoubt(ended);
     this.#inDoubt ||= outcome.effect === "unknown";
-    return this.#retry(waitMs, outcome);
+    return this.#retry(waitMs, ended);
   }
 
-  async #retry(waitMs: number, before: StepOutcome): Promise<EndedStep> {
+  async #retry(waitMs: number, before: EndedStep): Promise<EndedStep> {
     const { health, scope } = this.#parts;
     await pause(waitMs, scope);
-    if (scope.cause !== undefined) return this.#withDoubt(endedNow({ status: "canceled", cause: scope.cause, effect: "none" }));
+    const endedAtMs = monotonicMs();
+    if (scope.cause !== undefined) {
+      return this.#withDoubt({ ...before, endedAtMs, outcome: { status: "canceled", cause: scope.cause, effect: "none" } });
+    }
     const pass = health.surelyMisses(scope.deadlineMs) ? undefined : health.circuit.tryEnter();
-    return pass === undefined ? this.#withDoubt(endedNow(before)) : this.#try(pass);
+    return pass === undefined ? this.#withDoubt({ ...before, endedAtMs }) : this.#try(pass);
   }
 
   #waitMs(retryAfterMs: number | undefined): number {

@@ -39,11 +39,12 @@ export class ProviderHealth {
     return nowMs + waitMs + this.#times.fastestMs(nowMs) > deadlineMs;
   }
 
-  /** A call that began with `pass` at `startedAtMs` has ended. */
-  ended(pass: number, startedAtMs: number, deadlineMs: number | undefined, { outcome, endedAtMs }: EndedStep): void {
-    const tookMs = endedAtMs - startedAtMs;
+  /** A call that began with `pass` has ended. */
+  ended(pass: number, deadlineMs: number | undefined, { outcome, startedAtMs, endedAtMs }: EndedStep): void {
+    // One that never came to a thread took no time, and says nothing.
+    const tookMs = endedAtMs - (startedAtMs ?? endedAtMs);
     const verdict = this.#verdictOn(outcome, tookMs, deadlineMs !== undefined && endedAtMs >= deadlineMs - EARLY_MS, endedAtMs);
-    if (outcome.status === "ok") this.#times.note(tookMs, endedAtMs);
+    if (outcome.status === "ok" && startedAtMs !== undefined) this.#times.note(tookMs, endedAtMs);
     this.circuit.leave(pass, verdict, outcome.status === "failed" ? outcome.ill?.retryAfterMs : undefined);
   }
 
