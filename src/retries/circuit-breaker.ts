@@ -30,13 +30,15 @@ const PROBE_EVERY_MS = 400;
 // Two round trips: one probe, then three at a time.
 const CLOSES_AFTER = 4;
 const ROOM_PER_SUCCESS = 2;
+// Half-open: a provider that fails half its calls, or has just begun to recover, is given more than one chance.
+const REOPENS_AFTER = 3;
 /** The longest hold, in milliseconds: a provider's mistake (a date of next year) must not stop orders until somebody notices. */
 export const MAX_HOLD_MS = 60_000;
 
 /**
  * The circuit breaker of one provider, for calls that cannot wait. Closed, it counts failures in a row. Open, it lets one call
  * through in each interval, a probe. Half-open, after a probe that went well, it lets a few through at a time, and is closed after
- * some successes or open again after one failure. It has no timer: time is looked at when somebody calls. Main thread only.
+ * some successes or open again after some failures in a row. It has no timer: time is looked at when somebody calls. Main thread only.
  *
  * A count in a row and not a share over a window: a window still holds the successes from before the outage, and how it opens
  * would depend on the rate of orders.
@@ -50,6 +52,8 @@ export class CircuitBreaker {
   #state: CircuitState = "closed";
   /** Weighted, since the last success. */
   #failures = 0;
+  /** Of calls that did not ask here, since the last success of anybody. */
+  #failuresElsewhere = 0;
   /** Whether calls that asked here are among them, not only those reported by `noteElsewhere`. */
   #failedHere = false;
   // Calls that began before the last change tell of the time before it: they change nothing.
@@ -118,8 +122,12 @@ export class CircuitBreaker {
   noteElsewhere(verdict: CallVerdict): void {
     if (verdict === undefined) return;
     if (verdict !== "ok") {
-      if (this.#state === "closed") this.#countFailure(verdict);
-    } else if (this.#state !== "closed" && this.#nowMs() >= this.#heldUntilMs) {
+      if (this.#state !== "closed") return;
+      this.#failuresElsewhere += WEIGHT[verdict];
+      this.#openAt(this.#opensAfter);
+    } else if (this.#state === "closed") {
+      this.#failuresElsewhere = 0;
+    } else if (this.#nowMs() >= this.#heldUntilMs) {
       if (this.#failedHere) this.#probeAtMs = this.#nowMs();
       else this.#close();
     }
@@ -138,10 +146,11 @@ export class CircuitBreaker {
   #leaveClosed(verdict: CallVerdict): void {
     if (verdict === "ok") {
       this.#failures = 0;
+      this.#failuresElsewhere = 0;
       this.#failedHere = false;
     } else if (verdict !== undefined) {
       this.#failedHere = true;
-      this.#countFailure(verdict);
+      this.#countFailure(verdict, this.#opensAfter);
     }
   }
 
@@ -151,17 +160,24 @@ export class CircuitBreaker {
     if (verdict === undefined) this.#probeAtMs = this.#nowMs();
     else if (verdict !== "ok") {
       this.#failedHere = true;
-      if (this.#state === "half_open") this.#open("a call failed while it was tried");
+      if (this.#state === "half_open") this.#countFailure(verdict, REOPENS_AFTER);
     } else if (this.#state === "open") {
       // Probes that are still under way began before this one went well, and may hang.
       this.#change("half_open", "a probe went well");
       this.#successes = 1;
-    } else if (++this.#successes >= CLOSES_AFTER) this.#close();
+    } else {
+      this.#failures = 0;
+      if (++this.#successes >= CLOSES_AFTER) this.#close();
+    }
   }
 
-  #countFailure(verdict: "ill" | "hung"): void {
+  #countFailure(verdict: "ill" | "hung", limit: number): void {
     this.#failures += WEIGHT[verdict];
-    if (this.#failures >= this.#opensAfter) this.#open("too many failures in a row");
+    this.#openAt(limit);
+  }
+
+  #openAt(limit: number): void {
+    if (this.#failures + this.#failuresElsewhere >= limit) this.#open("too many failures in a row");
   }
 
   #open(reason: string): void {
@@ -170,7 +186,6 @@ export class CircuitBreaker {
   }
 
   #close(): void {
-    this.#failures = 0;
     this.#failedHere = false;
     this.#change("closed", "the provider works again");
   }
@@ -181,6 +196,8 @@ export class CircuitBreaker {
     this.#epoch++;
     this.#inFlight = 0;
     this.#successes = 0;
+    this.#failures = 0;
+    this.#failuresElsewhere = 0;
     if (changes) for (const listener of this.#listeners) listener(state, reason);
   }
 

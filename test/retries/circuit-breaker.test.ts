@@ -124,8 +124,19 @@ describe("half-open", () => {
     expect(circuit.state).toBe("closed");
   });
 
-  test("one failure opens it again", () => {
+  test("three failures in a row open it again, or two calls that hang; a provider that fails half its calls gets through", () => {
+    const patient = halfOpen();
+    for (const verdict of ["ill", "ok", "ill", "ill", "ok", "ill", "ok"] as const) {
+      expect(patient.circuit.state).toBe("half_open");
+      call(patient.circuit, verdict);
+    }
+    expect(patient.circuit.state).toBe("closed");
+    const hung = halfOpen();
+    call(hung.circuit, "hung", 2);
+    expect(hung.circuit.state).toBe("open");
     const { circuit, seen } = halfOpen();
+    call(circuit, "ill", 2);
+    expect(circuit.state).toBe("half_open");
     call(circuit, "ill");
     expect([circuit.state, circuit.admits, seen.changes]).toEqual(["open", false, ["open", "half_open", "open"]]);
   });
@@ -210,6 +221,17 @@ describe("calls that did not ask here", () => {
     expect(circuit.admits).toBe(false);
     circuit.noteElsewhere("ok");
     expect([circuit.state, circuit.admits, seen.changes]).toEqual(["open", true, ["open"]]);
+  });
+
+  test("failures of both add up, and a success of either excuses its own", () => {
+    const { circuit } = make();
+    call(circuit, "ill", 10);
+    for (let n = 0; n < 9; n++) circuit.noteElsewhere("ill");
+    circuit.noteElsewhere("ok");
+    for (let n = 0; n < 9; n++) circuit.noteElsewhere("ill");
+    expect(circuit.state).toBe("closed");
+    circuit.noteElsewhere("ill");
+    expect(circuit.state).toBe("open");
   });
 
   test("a success of those that asked is one for all: the count begins again", () => {
