@@ -115,9 +115,9 @@ export class CircuitBreaker {
   }
 
   /**
-   * A call that did not ask here has ended, perhaps to another of the provider's addresses. Its failures count like any, for the
-   * provider may be dead. Its success closes the circuit only if no call that asked here has failed: one address may hang while
-   * another answers, so otherwise it only brings the next probe forward.
+   * A call that did not ask here has ended, perhaps to another of the provider's addresses. Its failures count, for the provider may
+   * be dead. Its success closes the circuit if no call that asked here has failed. If one has, it may be that one address hangs while
+   * another answers: then a success counts for something only while nobody makes use of the next probe.
    */
   noteElsewhere(verdict: CallVerdict): void {
     if (verdict === undefined) return;
@@ -128,8 +128,8 @@ export class CircuitBreaker {
     } else if (this.#state === "closed") {
       this.#failuresElsewhere = 0;
     } else if (this.#nowMs() >= this.#heldUntilMs) {
-      if (this.#failedHere) this.#probeAtMs = this.#nowMs();
-      else this.#close();
+      if (!this.#failedHere) this.#close();
+      else if (this.#state === "open" && this.admits) this.#change("half_open", "a compensation went well");
     }
   }
 

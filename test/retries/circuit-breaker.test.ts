@@ -210,17 +210,25 @@ describe("calls that did not ask here", () => {
     expect([circuit.state, seen.changes]).toEqual(["closed", ["open", "closed"]]);
   });
 
-  test("their successes are no excuse for the failures of those that asked, and only bring the next probe forward", () => {
+  test("their successes are no excuse for the failures of those that asked, and give nobody a probe", () => {
     const { circuit, seen } = make();
     for (let n = 0; n < 20; n++) {
       call(circuit, "ill");
       circuit.noteElsewhere("ok");
     }
-    expect([circuit.state, circuit.admits]).toEqual(["open", true]);
-    enter(circuit);
-    expect(circuit.admits).toBe(false);
+    for (let n = 0; n < 100; n++) circuit.noteElsewhere("ok");
+    expect([circuit.state, circuit.admits]).toEqual(["open", false]);
+    // Nobody has asked for some time: they are all that is known.
+    seen.nowMs += PROBE_EVERY_MS;
     circuit.noteElsewhere("ok");
-    expect([circuit.state, circuit.admits, seen.changes]).toEqual(["open", true, ["open"]]);
+    expect(circuit.state).toBe("half_open");
+    enter(circuit);
+    circuit.noteElsewhere("ok");
+    seen.nowMs += PROBE_EVERY_MS - 1;
+    expect(circuit.tryEnter()).toBeUndefined();
+    seen.nowMs += 1;
+    call(circuit, "ok", 4);
+    expect(seen.changes).toEqual(["open", "half_open", "closed"]);
   });
 
   test("failures of both add up, and a success of either excuses its own", () => {
