@@ -12,7 +12,7 @@ const FOR_EVER_MS = 300_000;
 const RECOVERY_MS = 2_000;
 
 /** Sends orders at a constant rate, whatever becomes of those before, until told to stop. */
-class Customers {
+class Customers implements AsyncDisposable {
   readonly answers: Received[] = [];
   readonly #open = new Set<Promise<void>>();
   readonly #port: number;
@@ -24,9 +24,14 @@ class Customers {
     void this.#send(everyMs);
   }
 
+  /** Resolves when the last one has its answer. */
   async stop(): Promise<void> {
     this.#stopped = true;
     await Promise.all(this.#open);
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop();
   }
 
   async #send(everyMs: number): Promise<void> {
@@ -43,12 +48,12 @@ class Customers {
 
 test("a vendor that hangs: orders fail at once, it gets probes only, payments are refunded, and it is found again by itself", async () => {
   let hangs = false;
-  const vendorCalls: number[] = [];
+  let vendorCalls = 0;
   await using rig = await startWithProviders(
     { ORDER_TIMEOUT_MS: String(DEADLINE_MS), COURIER_CAPACITY: "128" },
     {
       mannerOf({ step, action }) {
-        if (step === "vendor" && action === "do") vendorCalls.push(performance.now());
+        if (step === "vendor" && action === "do") vendorCalls++;
         return hangs && step === "vendor" ? { type: "hang" } : undefined;
       },
     },
@@ -59,7 +64,7 @@ test("a vendor that hangs: orders fail at once, it gets probes only, payments ar
     Number(/^circuit_state\{step="vendor"\} (\d)$/m.exec((await send(running.adminPort, { path: "/metrics" })).text)?.[1]);
   const logged = (text: string) => running.logged.filter(({ msg, step }) => msg === text && step === "vendor");
 
-  const customers = new Customers(rig.port, 10);
+  await using customers = new Customers(rig.port, 10);
   const placed = () => customers.answers.filter(({ status }) => status === 200).length;
   await eventually("orders that are placed", () => placed() > 20);
   expect(await circuit()).toBe(0);
@@ -69,26 +74,24 @@ test("a vendor that hangs: orders fail at once, it gets probes only, payments ar
 
   // From now on orders fail at once, and before any of them makes a payment.
   const answersBefore = customers.answers.length;
-  const chargesBefore = counts().charges;
-  const openedAt = performance.now();
-  const refused = () =>
-    customers.answers.slice(answersBefore).filter(({ status, elapsedMs }) => status === 503 && elapsedMs < DEADLINE_MS / 4);
-  await eventually("orders that are refused", () => refused().length > 100);
+  // Those that were under way wait for their deadline, and get 504.
+  const refused = () => customers.answers.slice(answersBefore).filter(({ status }) => status === 503);
+  await eventually("orders that are refused", () => refused().length > 20);
+  const [fromMs, callsBefore] = [performance.now(), vendorCalls];
+  await eventually("more of them", () => refused().length > 120);
+  const elapsedMs = performance.now() - fromMs;
+  // Two probes are sent at least 200 ms apart; the first ones may have been on their way.
+  expect(vendorCalls).toBeGreaterThan(callsBefore);
+  expect(vendorCalls - callsBefore).toBeLessThan(5 + elapsedMs / 200);
+  // A wait that is in the code shows in every one of them; one that a busy machine adds does not.
+  expect(Math.min(...refused().map(({ elapsedMs }) => elapsedMs))).toBeLessThan(DEADLINE_MS / 50);
   for (const { json } of refused()) {
     expect(json).toMatchObject({
       error: { kind: "vendor_unavailable" },
       steps: [{ status: "canceled", detail: "sibling_failed" }, {}, {}],
     });
+    expect(standIn.ledger.find("payment", `${json.order_id}:1:payment`)).toBeUndefined();
   }
-  const median = refused()
-    .map(({ elapsedMs }) => elapsedMs)
-    .sort((a, b) => a - b)[refused().length >> 1];
-  expect(median).toBeLessThan(DEADLINE_MS / 20);
-  expect(counts().charges).toBe(chargesBefore);
-  const probes = vendorCalls.filter((atMs) => atMs > openedAt).length;
-  expect(probes).toBeGreaterThan(0);
-  // Two of them are at least 200 ms apart.
-  expect(probes).toBeLessThanOrEqual(1 + (performance.now() - openedAt) / 200);
   await eventually("all payments to be refunded", () => counts().refunds === counts().charges - placed());
   expect(await circuit()).toBe(2);
 
