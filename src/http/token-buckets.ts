@@ -21,7 +21,7 @@ const CAPACITY = 65_536;
 // Buckets among which one that is needed is looked for; with so many a table that is half full hardly ever has to throw one out.
 const WAYS = 8;
 // What sums of milliseconds may be wrong by, in tokens.
-const ROUNDING = 1e-3;
+const ROUNDING = 1e-4;
 
 /**
  * A token bucket for each client, in a table of fixed size. A bucket is one number, the time when it will be full again (the generic cell
