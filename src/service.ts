@@ -15,6 +15,7 @@ import type { Readiness } from "./http/health-routes.ts";
 import { type Listener, listen, TooManyConnections } from "./http/listener.ts";
 import { isOnLoopback } from "./http/loopback.ts";
 import { publicApp } from "./http/public-app.ts";
+import { TokenBuckets } from "./http/token-buckets.ts";
 import { housekeeping } from "./journal/housekeeping.ts";
 import { JournalOpenError } from "./journal/journal-open-error.ts";
 import { SqliteJournal } from "./journal/sqlite-journal.ts";
@@ -47,13 +48,15 @@ export interface Service {
   stop(): Promise<void>;
   /** Cancels the orders in flight that a `stop` is waiting for. */
   cancelAll(): void;
-  /** Reads the file of the admin keys again; a bad one changes nothing but the log. Absent where there is none. */
+  /** Reads the files of the admin keys and the API keys again; a bad one changes nothing but the log. Absent where there is none. */
   reloadKeys?(): Promise<void>;
 }
 
 export interface StartOptions {
   /** For tests with steps of their own. */
   readonly workerFile?: string;
+  /** For tests that let time pass: the clock of the rate limit, milliseconds. */
+  readonly rateClock?: () => number;
   /** What the start does next, for an operator who wonders why it takes long. */
   readonly onPhase?: (phase: string) => void;
   /** For tests and benchmarks that compare. */
@@ -74,6 +77,7 @@ export async function start(config: Config, log: Logger, options: StartOptions):
   if (adminKeys === undefined && !(await isOnLoopback(config.ADMIN_HOST))) {
     throw new ConfigError(`ADMIN_HOST=${JSON.stringify(config.ADMIN_HOST)}: is not on loopback, so it needs ADMIN_KEYS_FILE`);
   }
+  const apiKeys = config.API_KEYS_FILE === undefined ? undefined : await AccessKeys.read("API_KEYS_FILE", config.API_KEYS_FILE);
   const secrets = config.WEBHOOK_SECRET_FILE === undefined ? [] : await readWebhookSecrets(config.WEBHOOK_SECRET_FILE);
   const providerKeys = await readProviderKeys(config);
   const backupDirectory = config.BACKUP_DIR === undefined ? undefined : await existingDirectory("BACKUP_DIR", config.BACKUP_DIR);
@@ -174,7 +178,19 @@ export async function start(config: Config, log: Logger, options: StartOptions):
     name: "PORT",
     host: config.HOST,
     port: config.PORT,
-    app: publicApp({ desk, journal, simulated }, readiness, onFault),
+    app: publicApp(
+      {
+        desk,
+        journal,
+        simulated,
+        ...(apiKeys !== undefined && { keys: apiKeys }),
+        ...(config.RATE_LIMIT !== undefined && {
+          buckets: new TokenBuckets(config.RATE_LIMIT, { ...(options.rateClock !== undefined && { nowMs: options.rateClock }) }),
+        }),
+      },
+      readiness,
+      onFault,
+    ),
     anyNameFromOutside: true,
     maxConnections: config.MAX_CONNECTIONS,
   });
@@ -257,7 +273,11 @@ export async function start(config: Config, log: Logger, options: StartOptions):
     compensator,
     capacities,
     cancelAll,
-    ...(adminKeys !== undefined && { reloadKeys: () => reloadKeys(adminKeys, log) }),
+    ...((adminKeys !== undefined || apiKeys !== undefined) && {
+      reloadKeys: async () => {
+        await Promise.all([reloadKeys("admin keys", adminKeys, log), reloadKeys("API keys", apiKeys, log)]);
+      },
+    }),
     async stop() {
       // The listener stays open while orders end: a balancer reads 503 from `readyz`, and late clients a clear answer.
       state = "draining";
@@ -279,12 +299,13 @@ async function existingDirectory(name: string, path: string): Promise<string> {
   return resolve(path);
 }
 
-async function reloadKeys(keys: AccessKeys, log: Logger): Promise<void> {
+async function reloadKeys(what: string, keys: AccessKeys | undefined, log: Logger): Promise<void> {
+  if (keys === undefined) return;
   try {
     await keys.readAgain();
-    log.info({ keys: keys.count }, "admin keys read again");
+    log.info({ keys: keys.count }, `${what} read again`);
   } catch (error) {
     if (!(error instanceof AccessKeyError)) throw error;
-    log.error({ reason: error.message }, "admin keys stay as they were");
+    log.error({ reason: error.message }, `${what} stay as they were`);
   }
 }

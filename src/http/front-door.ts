@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Express, Request, Response } from "express";
 import { sendError } from "./answers.ts";
+import type { Client } from "./client.ts";
 import { isClosing } from "./gentle-close.ts";
 import type { KnownHosts } from "./known-hosts.ts";
 import { requestIdOf } from "./request-id.ts";
@@ -10,6 +11,8 @@ export interface RequestNotes {
   readonly requestId: string;
   /** Where it is known which order the request is about. */
   orderId: string | undefined;
+  /** Whose API key it brought; undefined where none is needed. */
+  client: Client | undefined;
 }
 
 /**
@@ -27,7 +30,7 @@ export function frontDoor(app: Express, hosts: KnownHosts): (request: IncomingMe
 /** Gives a request its notes and answers it where it may not come in; then false. */
 export function isWelcome(request: IncomingMessage, response: Response, hosts: KnownHosts): boolean {
   const { headers } = request;
-  const notes: RequestNotes = { requestId: requestIdOf(headers["x-request-id"]), orderId: undefined };
+  const notes: RequestNotes = { requestId: requestIdOf(headers["x-request-id"]), orderId: undefined, client: undefined };
   response.locals = notes;
 
   const { host, origin } = headers;

@@ -89,7 +89,7 @@ export class ThreadRuntime implements StepRunner {
       exclusive: this.#exclusive,
       exclusiveCapacity: this.#exclusiveCapacity,
     };
-    this.#heartbeat = new HeartbeatWatch(this.#layout, [this.#shared, this.#exclusive]);
+    this.#heartbeat = new HeartbeatWatch(this.#layout, [this.#shared, this.#exclusive], () => void this.#tracker.totals());
   }
 
   /** Starts the threads and resolves when all that are not on demand are up. Rejects when they cannot be started, with none left. */
@@ -117,7 +117,7 @@ export class ThreadRuntime implements StepRunner {
     return this.#pools().flatMap((pool) =>
       pool.threads.flatMap((thread) => {
         if (thread.row === undefined) return [];
-        return [{ id: thread.id, pool: pool.name, ...this.#layout.readRow(thread.row) }];
+        return [{ id: thread.id, pool: pool.name, ...this.#tracker.read(thread.row) }];
       }),
     );
   }
