@@ -1,12 +1,14 @@
 import type { CancelCause } from "../concurrency/cancel-cause.ts";
+import { DEFAULT_URGENCY } from "../concurrency/urgency.ts";
+import type { AdmissionGate } from "./admission-gate.ts";
 import { AttemptRunner } from "./attempt-runner.ts";
 import type { Compensator } from "./compensator.ts";
 import type { OnFault } from "./faults.ts";
 import type { Order } from "./order.ts";
-import { type IdempotencyKey, JournalUnavailable, type OrderJournal, type StoredAnswer } from "./order-journal.ts";
+import { type AcceptResult, type IdempotencyKey, JournalUnavailable, type OrderJournal, type StoredAnswer } from "./order-journal.ts";
 import { OrderRun } from "./order-run.ts";
 import { OrderRuns } from "./order-runs.ts";
-import type { Pipeline } from "./pipeline.ts";
+import { computingSteps, type Pipeline } from "./pipeline.ts";
 import { Refused } from "./refused.ts";
 import type { StepInput } from "./step.ts";
 
@@ -16,6 +18,8 @@ export interface OrderDeskOptions {
   readonly compensator: Compensator;
   readonly orderTimeoutMs: number;
   readonly maxInFlight: number;
+  /** Absent: `maxInFlight` is the only limit. */
+  readonly gate?: AdmissionGate;
   /** An attempt and its events have been stored. */
   readonly onStored?: () => void;
   readonly onFault?: OnFault;
@@ -25,6 +29,8 @@ export interface OrderDeskOptions {
 export interface PlaceRequest {
   readonly order: Order;
   readonly key?: IdempotencyKey;
+  /** 0 (most) to 7; 3 where nothing is said. */
+  readonly urgency?: number;
   readonly traceparent?: string;
   /** Of the HTTP request, for the log. */
   readonly requestId?: string;
@@ -79,11 +85,15 @@ export class OrderDesk {
    */
   async place(request: PlaceRequest): Promise<Placement> {
     this.#refuseUnlessOpen();
-    if (this.#admitted >= this.#options.maxInFlight) throw new Refused("overloaded", "too many orders in flight");
+    const { gate, maxInFlight } = this.#options;
+    if (this.#admitted >= maxInFlight) throw this.#full();
+    // A request for an order that runs starts no work. Whether any other is a repeat of one that is placed only the journal could
+    // tell, which is what must not be asked now.
+    const arriving = gate !== undefined && this.#runs.get(request.order.orderId) === undefined ? this.#admit(gate, request) : undefined;
     this.#admitted++;
     let keepsPlace = false;
     try {
-      const placement = await this.#place(request);
+      const placement = await this.#place(request, arriving);
       keepsPlace = !placement.replayed;
       return placement;
     } catch (error) {
@@ -109,11 +119,28 @@ export class OrderDesk {
     this.#runner.stop();
   }
 
-  async #place(request: PlaceRequest): Promise<Placement> {
+  #full(): Refused {
+    return new Refused("overloaded", "too many orders in flight", this.#options.gate?.full());
+  }
+
+  #admit(gate: AdmissionGate, { order, urgency = DEFAULT_URGENCY }: PlaceRequest): number {
+    const computing = computingSteps(order);
+    const overload = gate.admit(urgency, computing);
+    if (overload !== undefined) throw new Refused("overloaded", overload.message, overload.retryAfterSeconds);
+    return computing;
+  }
+
+  async #place(request: PlaceRequest, arriving: number | undefined): Promise<Placement> {
     const { key } = request;
     const { orderId, amount } = request.order;
     for (let looks = 0; looks < MAX_LOOKS; looks++) {
-      const accepted = await this.#options.journal.accept({ orderId, amount, nowMs: Date.now(), ...(key !== undefined && { key }) });
+      let accepted: AcceptResult;
+      try {
+        accepted = await this.#options.journal.accept({ orderId, amount, nowMs: Date.now(), ...(key !== undefined && { key }) });
+      } finally {
+        // In one turn with the start of its steps, so that a look at the lines finds the order either here or there.
+        if (looks === 0 && arriving !== undefined) this.#options.gate?.arrived(arriving);
+      }
       switch (accepted.type) {
         case "accepted":
           return this.#start(request, accepted.attempt);
@@ -138,7 +165,8 @@ export class OrderDesk {
   }
 
   #start(request: PlaceRequest, attempt: number): Placement {
-    const run = new OrderRun(inputOf(request, attempt), request.requestId, (self) => this.#runner.run(self));
+    const work = (run: OrderRun) => this.#runner.run(run);
+    const run = new OrderRun(inputOf(request, attempt), request.requestId, work, request.urgency);
     this.#runs.add(run);
     return { answer: run.answer, replayed: false, leave: run.join() };
   }

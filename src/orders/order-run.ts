@@ -1,4 +1,5 @@
 import { CancelScope } from "../concurrency/cancel-scope.ts";
+import { DEFAULT_URGENCY } from "../concurrency/urgency.ts";
 import type { StoredAnswer } from "./order-journal.ts";
 import type { StepInput } from "./step.ts";
 
@@ -6,6 +7,8 @@ import type { StepInput } from "./step.ts";
 export class OrderRun {
   readonly scope = new CancelScope();
   readonly input: StepInput;
+  /** 0 (most) to 7. */
+  readonly urgency: number;
   readonly answer: Promise<StoredAnswer>;
   /** For `OrderRuns`. */
   nextInBucket: OrderRun | undefined;
@@ -14,8 +17,14 @@ export class OrderRun {
   #isClosed = false;
   #closed: PromiseWithResolvers<void> | undefined;
 
-  constructor(input: StepInput, requestId: string | undefined, work: (run: OrderRun) => Promise<StoredAnswer>) {
+  constructor(
+    input: StepInput,
+    requestId: string | undefined,
+    work: (run: OrderRun) => Promise<StoredAnswer>,
+    urgency: number = DEFAULT_URGENCY,
+  ) {
     this.input = input;
+    this.urgency = urgency;
     this.#requestId = requestId;
     this.answer = work(this);
   }

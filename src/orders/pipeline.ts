@@ -3,6 +3,7 @@ import type { CancelScope } from "../concurrency/cancel-scope.ts";
 import type { Capacity, Permit } from "../concurrency/capacity.ts";
 import { monotonicMs } from "../concurrency/clock.ts";
 import { type GroupResult, TaskGroup, type TaskOutcome } from "../concurrency/task-group.ts";
+import { DEFAULT_URGENCY } from "../concurrency/urgency.ts";
 import { errorOf, type OrderOutcome } from "./outcome.ts";
 import { type EndedStep, STEPS, type StepInput, type StepName } from "./step.ts";
 import type { StepRun, StepRunner, StepSpec } from "./step-runner.ts";
@@ -14,25 +15,31 @@ const COMPUTING = specs(true);
 export class Pipeline {
   readonly #runner: StepRunner;
   readonly #capacities: Readonly<Record<StepName, Capacity>>;
+  #computingBehind = 0;
 
   constructor(runner: StepRunner, capacities: Readonly<Record<StepName, Capacity>>) {
     this.#runner = runner;
     this.#capacities = capacities;
   }
 
+  /** Steps that wait for a capacity and will want a thread of their own once they have it. */
+  get computingBehind(): number {
+    return this.#computingBehind;
+  }
+
   /**
    * Resolves when every step has ended, so nothing of the order runs afterwards. `scope` carries the deadline, the
-   * client's hang-up and the shutdown. Throws when the runner has no room; does not reject for anything that a step, a
+   * client's hang-up and the shutdown; `urgency`, 0 (most) to 7, counts where a step waits. Throws when the runner has no room; does not reject for anything that a step, a
    * thread or a client does.
    *
    * Promises are passed on as they are, from here to the dispatched step: an order may wait for minutes, ten thousand of
    * them at once, and each `await` on its way would keep half a kilobyte for that long.
    */
-  run(input: StepInput, scope: CancelScope): Promise<OrderOutcome> {
+  run(input: StepInput, scope: CancelScope, urgency: number = DEFAULT_URGENCY): Promise<OrderOutcome> {
     const startedAtMs = monotonicMs();
     const group = new TaskGroup<EndedStep>({ parent: scope, isFailure });
-    const run = this.#runner.open(group.scope);
-    for (const name of STEPS) group.spawn((groupScope) => this.#step(name, input, run, groupScope));
+    const run = this.#runner.open(group.scope, urgency);
+    for (const name of STEPS) group.spawn((groupScope) => this.#step(name, input, run, groupScope, urgency));
     return group.join().then((result) => {
       const cause = run.cause ?? result.cause;
       run.close();
@@ -40,17 +47,28 @@ export class Pipeline {
     });
   }
 
-  #step(name: StepName, input: StepInput, run: StepRun, scope: CancelScope): Promise<EndedStep> {
+  #step(name: StepName, input: StepInput, run: StepRun, scope: CancelScope, urgency: number): Promise<EndedStep> {
     const capacity = this.#capacities[name];
     const permit = capacity.tryAcquire();
-    if (permit === undefined) return capacity.acquire(scope).then((late) => runHolding(late, name, input, run));
-    return runHolding(permit, name, input, run);
+    if (permit !== undefined) return runHolding(permit, name, input, run);
+    const late = capacity.acquire(scope, urgency);
+    const start = (granted: Permit) => runHolding(granted, name, input, run);
+    return computes(name, input) ? this.#countBehind(late).then(start) : late.then(start);
+  }
+
+  async #countBehind(late: Promise<Permit>): Promise<Permit> {
+    this.#computingBehind++;
+    try {
+      return await late;
+    } finally {
+      this.#computingBehind--;
+    }
   }
 }
 
 /** Holds the permit until the step has really ended, which for a step on a lost thread is that thread's exit. */
 function runHolding(permit: Permit, name: StepName, input: StepInput, run: StepRun): Promise<EndedStep> {
-  const spec = (input.simulation?.cpuMs?.[name] ?? 0) > 0 ? COMPUTING[name] : WAITING[name];
+  const spec = computes(name, input) ? COMPUTING[name] : WAITING[name];
   return run.run(spec, input).then(
     (ended) => {
       permit.release();
@@ -61,6 +79,18 @@ function runHolding(permit: Permit, name: StepName, input: StepInput, run: StepR
       throw error;
     },
   );
+}
+
+function computes(name: StepName, input: Pick<StepInput, "simulation">): boolean {
+  return (input.simulation?.cpuMs?.[name] ?? 0) > 0;
+}
+
+/** How many steps of an order will want a thread of their own. */
+export function computingSteps(input: Pick<StepInput, "simulation">): number {
+  if (input.simulation?.cpuMs === undefined) return 0;
+  let count = 0;
+  for (const name of STEPS) if (computes(name, input)) count++;
+  return count;
 }
 
 function specs(computes: boolean): Record<StepName, StepSpec> {
