@@ -7,7 +7,7 @@ import type { OnFault } from "./faults.ts";
 import type { Order } from "./order.ts";
 import { type AcceptResult, type IdempotencyKey, JournalUnavailable, type OrderJournal, type StoredAnswer } from "./order-journal.ts";
 import { OrderRun } from "./order-run.ts";
-import { OrderRuns } from "./order-runs.ts";
+import { type ByOrderId, OrderRuns } from "./order-runs.ts";
 import { computingSteps, type Pipeline } from "./pipeline.ts";
 import { Refused } from "./refused.ts";
 import type { StepInput } from "./step.ts";
@@ -48,10 +48,19 @@ export interface Placement {
 // The journal is asked again where an attempt ended in between, which cannot happen many times in a row.
 const MAX_LOOKS = 20;
 
+// As many as are written down at a time in a busy second; more only make a look-up longer.
+const ARRIVING = 1_024;
+
+/** An order that was admitted and is being written down. */
+interface Arriving extends ByOrderId {
+  readonly computing: number;
+}
+
 /** Where orders come in: admission, identity, who waits for which attempt, and the drain at the end. Main thread only. */
 export class OrderDesk {
   readonly #options: OrderDeskOptions;
   readonly #runs: OrderRuns;
+  readonly #arriving = new OrderRuns<Arriving>(ARRIVING);
   readonly #runner: AttemptRunner;
   #state: "starting" | "open" | "draining" = "starting";
   #admitted = 0;
@@ -87,9 +96,7 @@ export class OrderDesk {
     this.#refuseUnlessOpen();
     const { gate, maxInFlight } = this.#options;
     if (this.#admitted >= maxInFlight) throw this.#full();
-    // A request for an order that runs starts no work. Whether any other is a repeat of one that is placed only the journal could
-    // tell, which is what must not be asked now.
-    const arriving = gate !== undefined && this.#runs.get(request.order.orderId) === undefined ? this.#admit(gate, request) : undefined;
+    const arriving = gate === undefined || this.#isHere(request.order.orderId) ? undefined : this.#admit(gate, request);
     this.#admitted++;
     let keepsPlace = false;
     try {
@@ -123,14 +130,30 @@ export class OrderDesk {
     return new Refused("overloaded", "too many orders in flight", this.#options.gate?.full());
   }
 
-  #admit(gate: AdmissionGate, { order, urgency = DEFAULT_URGENCY }: PlaceRequest): number {
+  /**
+   * A request for an order that runs, or is about to, starts no work. Whether any other is a repeat of one that is placed only the
+   * journal could tell, which must not be asked under overload.
+   */
+  #isHere(orderId: string): boolean {
+    return this.#runs.get(orderId) !== undefined || this.#arriving.get(orderId) !== undefined;
+  }
+
+  #admit(gate: AdmissionGate, { order, urgency = DEFAULT_URGENCY }: PlaceRequest): Arriving {
     const computing = computingSteps(order);
     const overload = gate.admit(urgency, computing);
     if (overload !== undefined) throw new Refused("overloaded", overload.message, overload.retryAfterSeconds);
-    return computing;
+    const arriving = { orderId: order.orderId, computing, nextInBucket: undefined };
+    this.#arriving.add(arriving);
+    return arriving;
   }
 
-  async #place(request: PlaceRequest, arriving: number | undefined): Promise<Placement> {
+  /** In one turn with the start of its steps, so that a look at the lines finds the order either here or there. */
+  #arrived(arriving: Arriving): void {
+    this.#arriving.remove(arriving);
+    this.#options.gate?.arrived(arriving.computing);
+  }
+
+  async #place(request: PlaceRequest, arriving: Arriving | undefined): Promise<Placement> {
     const { key } = request;
     const { orderId, amount } = request.order;
     for (let looks = 0; looks < MAX_LOOKS; looks++) {
@@ -138,8 +161,7 @@ export class OrderDesk {
       try {
         accepted = await this.#options.journal.accept({ orderId, amount, nowMs: Date.now(), ...(key !== undefined && { key }) });
       } finally {
-        // In one turn with the start of its steps, so that a look at the lines finds the order either here or there.
-        if (looks === 0 && arriving !== undefined) this.#options.gate?.arrived(arriving);
+        if (looks === 0 && arriving !== undefined) this.#arrived(arriving);
       }
       switch (accepted.type) {
         case "accepted":
