@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Express, Request, Response } from "express";
 import { sendError } from "./answers.ts";
+import type { Connections } from "./connection-drain.ts";
 import { isClosing } from "./gentle-close.ts";
 import type { KnownHosts } from "./known-hosts.ts";
 import { requestIdOf } from "./request-id.ts";
@@ -8,6 +9,7 @@ import { requestIdOf } from "./request-id.ts";
 /** What every request carries in `response.locals` from its start. */
 export interface RequestNotes {
   readonly requestId: string;
+  readonly connections: Connections;
   /** Where it is known which order the request is about. */
   orderId: string | undefined;
 }
@@ -16,18 +18,22 @@ export interface RequestNotes {
  * What a request passes before it reaches the application: it gets its id, and a page of another site that sent it through
  * somebody's browser is turned away. Not a layer of Express, because every order comes by here.
  */
-export function frontDoor(app: Express, hosts: KnownHosts): (request: IncomingMessage, response: ServerResponse) => void {
+export function frontDoor(
+  app: Express,
+  hosts: KnownHosts,
+  connections: Connections,
+): (request: IncomingMessage, response: ServerResponse) => void {
   return (request, response) => {
     // Its client has been told that the connection ends, so it does not count on an answer; an order in it must not run.
     if (isClosing(request.socket)) return;
-    if (isWelcome(request, response as Response, hosts)) app(request as Request, response as Response);
+    if (isWelcome(request, response as Response, hosts, connections)) app(request as Request, response as Response);
   };
 }
 
 /** Gives a request its notes and answers it where it may not come in; then false. */
-export function isWelcome(request: IncomingMessage, response: Response, hosts: KnownHosts): boolean {
+export function isWelcome(request: IncomingMessage, response: Response, hosts: KnownHosts, connections: Connections): boolean {
   const { headers } = request;
-  const notes: RequestNotes = { requestId: requestIdOf(headers["x-request-id"]), orderId: undefined };
+  const notes: RequestNotes = { requestId: requestIdOf(headers["x-request-id"]), connections, orderId: undefined };
   response.locals = notes;
 
   const { host, origin } = headers;
