@@ -13,9 +13,10 @@ COPY LICENSE ./
 COPY src ./src
 COPY workers ./workers
 # The first start writes the compile cache, for the user that will read it. Without it each thread loads a compiler of 10 MB.
+COPY deploy/first-start.ts /tmp/
 RUN install -d -o 10001 -g 10001 node_modules/.cache
 USER 10001:10001
-RUN JOURNAL=memory PORT=0 ADMIN_PORT=0 timeout --preserve-status --signal=TERM 10 node_modules/.bin/node src/main.ts
+RUN node_modules/.bin/node /tmp/first-start.ts
 
 FROM debian:bookworm-slim
 RUN apt-get update && apt-get install -y --no-install-recommends libatomic1 libstdc++6 && rm -rf /var/lib/apt/lists/*
