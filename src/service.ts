@@ -280,7 +280,11 @@ export async function start(config: Config, log: Logger, options: StartOptions):
   desk.open();
   state = "ready";
 
-  const cancelAll = () => desk.cancelAll("shutdown");
+  const hurry = new AbortController();
+  const cancelAll = () => {
+    desk.cancelAll("shutdown");
+    hurry.abort();
+  };
   const running = starting.move();
   return {
     publicListener,
@@ -301,7 +305,7 @@ export async function start(config: Config, log: Logger, options: StartOptions):
       // The listener stays open while orders end: a balancer reads 503 from `readyz`, and late clients a clear answer.
       state = "draining";
       const timer = setTimeout(cancelAll, config.SHUTDOWN_TIMEOUT_MS);
-      await desk.drain();
+      await Promise.all([desk.drain(), publicListener.endConnections(hurry.signal)]);
       clearTimeout(timer);
       await running.disposeAsync();
     },

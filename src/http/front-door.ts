@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Express, Request, Response } from "express";
 import { sendError } from "./answers.ts";
 import type { Client } from "./client.ts";
+import type { Connections } from "./connection-drain.ts";
 import { isClosing } from "./gentle-close.ts";
 import type { KnownHosts } from "./known-hosts.ts";
 import { requestIdOf } from "./request-id.ts";
@@ -9,6 +10,7 @@ import { requestIdOf } from "./request-id.ts";
 /** What every request carries in `response.locals` from its start. */
 export interface RequestNotes {
   readonly requestId: string;
+  readonly connections: Connections;
   /** Where it is known which order the request is about. */
   orderId: string | undefined;
   /** Whose API key it brought; undefined where none is needed. */
@@ -19,18 +21,23 @@ export interface RequestNotes {
  * What a request passes before it reaches the application: it gets its id, and a page of another site that sent it through
  * somebody's browser is turned away. Not a layer of Express, because every order comes by here.
  */
-export function frontDoor(app: Express, hosts: KnownHosts): (request: IncomingMessage, response: ServerResponse) => void {
+export function frontDoor(
+  app: Express,
+  hosts: KnownHosts,
+  connections: Connections,
+): (request: IncomingMessage, response: ServerResponse) => void {
   return (request, response) => {
     // Its client has been told that the connection ends, so it does not count on an answer; an order in it must not run.
     if (isClosing(request.socket)) return;
-    if (isWelcome(request, response as Response, hosts)) app(request as Request, response as Response);
+    if (isWelcome(request, response as Response, hosts, connections)) app(request as Request, response as Response);
   };
 }
 
 /** Gives a request its notes and answers it where it may not come in; then false. */
-export function isWelcome(request: IncomingMessage, response: Response, hosts: KnownHosts): boolean {
+export function isWelcome(request: IncomingMessage, response: Response, hosts: KnownHosts, connections: Connections): boolean {
   const { headers } = request;
-  const notes: RequestNotes = { requestId: requestIdOf(headers["x-request-id"]), orderId: undefined, client: undefined };
+  const requestId = requestIdOf(headers["x-request-id"]);
+  const notes: RequestNotes = { requestId, connections, orderId: undefined, client: undefined };
   response.locals = notes;
 
   const { host, origin } = headers;
