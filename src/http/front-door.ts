@@ -20,9 +20,14 @@ export function frontDoor(app: Express, hosts: KnownHosts): (request: IncomingMe
   return (request, response) => {
     // Its client has been told that the connection ends, so it does not count on an answer; an order in it must not run.
     if (isClosing(request.socket)) return;
-    if (isWelcome(request, response as Response, hosts)) app(request as Request, response as Response);
+    if (!isWelcome(request, response as Response, hosts)) return;
+    if (request.url?.startsWith("/")) app(request as Request, response as Response);
+    else app(request as Request, response as Response, () => sendError(response as Response, "bad_request", NO_PATH));
   };
 }
+
+// Such as `http://`. Express's routers turn it away before they come to any answer of ours, and its own is a page of HTML.
+const NO_PATH = "the request target must have a path";
 
 /** Gives a request its notes and answers it where it may not come in; then false. */
 export function isWelcome(request: IncomingMessage, response: Response, hosts: KnownHosts): boolean {
