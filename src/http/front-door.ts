@@ -42,7 +42,7 @@ export function isWelcome(request: IncomingMessage, response: Response, hosts: K
       sendError(response, "bad_request", "Host: is missing", { Connection: "close" });
       return false;
     }
-  } else if (!hosts.has(host) && !isHealthCheck(request.url)) {
+  } else if (!(hosts.has(host) && hosts.has(hostInTarget(request.url) ?? host)) && !isHealthCheck(request.url)) {
     sendError(response, "forbidden", "Host: is not a name of this server; ALLOWED_HOSTS can hold more names");
     return false;
   }
@@ -52,6 +52,11 @@ export function isWelcome(request: IncomingMessage, response: Response, hosts: K
     return false;
   }
   return true;
+}
+
+/** A target that is a whole URL has a host of its own, which counts as much as the header. */
+function hostInTarget(url = "/"): string | undefined {
+  return url.startsWith("/") ? undefined : /^https?:\/\/([^/?#]*)/i.exec(url)?.[1];
 }
 
 /** Balancers ask by an address or by a name of their own choice, and the answer is no secret. */
