@@ -1,8 +1,9 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Express, Request, Response } from "express";
 import { sendError } from "./answers.ts";
-import { isClosing } from "./gentle-close.ts";
+import { closeGently, ignored, isClosing } from "./gentle-close.ts";
 import type { KnownHosts } from "./known-hosts.ts";
+import { hasRoomInLine, isInLine } from "./pipelining.ts";
 import { requestIdOf } from "./request-id.ts";
 
 /** What every request carries in `response.locals` from its start. */
@@ -19,7 +20,15 @@ export interface RequestNotes {
 export function frontDoor(app: Express, hosts: KnownHosts): (request: IncomingMessage, response: ServerResponse) => void {
   return (request, response) => {
     // Its client has been told that the connection ends, so it does not count on an answer; an order in it must not run.
-    if (isClosing(request.socket)) return;
+    const { socket } = request;
+    if (isClosing(socket)) {
+      ignored(socket);
+      return;
+    }
+    if (isInLine(response, socket) && !hasRoomInLine(response, socket)) {
+      refuseInLine(request, response as Response);
+      return;
+    }
     if (!isWelcome(request, response as Response, hosts)) return;
     if (request.url?.startsWith("/")) app(request as Request, response as Response);
     else app(request as Request, response as Response, () => sendError(response as Response, "bad_request", NO_PATH));
@@ -28,6 +37,18 @@ export function frontDoor(app: Express, hosts: KnownHosts): (request: IncomingMe
 
 // Such as `http://`. Express's routers turn it away before they come to any answer of ours, and its own is a page of HTML.
 const NO_PATH = "the request target must have a path";
+
+/** A client that reads learns why; one that does not would keep the answers before this one in memory for ever. */
+function refuseInLine({ headers, socket }: IncomingMessage, response: Response): void {
+  const isRead = !socket.writableNeedDrain;
+  closeGently(socket);
+  if (!isRead) {
+    socket.destroy();
+    return;
+  }
+  response.locals = { requestId: requestIdOf(headers["x-request-id"]), orderId: undefined } satisfies RequestNotes;
+  sendError(response, "overloaded", "too many requests at once on one connection", { Connection: "close" });
+}
 
 /** Gives a request its notes and answers it where it may not come in; then false. */
 export function isWelcome(request: IncomingMessage, response: Response, hosts: KnownHosts): boolean {
