@@ -53,8 +53,12 @@ function order(random: Random, id: string): FuzzRequest {
     if (random.chance(0.2)) body = Buffer.concat([body.subarray(0, random.below(body.length + 1)), body.subarray(0, 3)]);
     return framed(random, id, headers, body, [...ANY_ORDER, 403, 413, 431], false);
   }
-  const tooLarge = body.length > 16 * 1024;
-  return framed(random, id, headers, body, tooLarge ? [413] : good && plain ? GOOD : [...ANY_ORDER, 403, 431], tooLarge);
+  if (body.length > 16 * 1024) {
+    const { bytes: large } = framed(random, id, headers, body, [], true);
+    // A header may have it refused before its body is looked at, on a connection that stays.
+    return { bytes: large, ...(plain && { statuses: [413] }), closes: plain };
+  }
+  return framed(random, id, headers, body, good && plain ? GOOD : [...ANY_ORDER, 403, 431], false);
 }
 
 const COMPRESSIONS: readonly (readonly [string, (bytes: Buffer) => Buffer])[] = [
