@@ -162,6 +162,28 @@ describe("CONNECT, which Node takes for the end of HTTP on a connection,", () =>
   });
 });
 
+describe("HTTP/1.0", () => {
+  test("is answered, and the connection ends unless the client wants it to stay", async () => {
+    for (const [header, count] of [
+      ["", 1],
+      ["Connection: keep-alive\r\n", 2],
+    ] as const) {
+      const body = JSON.stringify(orderOf(newId("old"), 0));
+      using connection = await RawConnection.open(server.port);
+      await connection.write(`POST /order HTTP/1.0\r\n${header}Content-Length: ${body.length}\r\n\r\n${body}GET /healthz HTTP/1.0\r\n\r\n`);
+      const answers = await connection.answersToTheEnd();
+      expect(answers.map(({ status }) => status)).toEqual(Array(count).fill(200));
+      expect(JSON.parse(answers[0]?.body ?? "")).toMatchObject({ status: "ok" });
+    }
+  });
+
+  test("knows no Expect and gets no 100", async () => {
+    using connection = await RawConnection.open(server.port);
+    await connection.write("POST /order HTTP/1.0\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n{}");
+    expect((await connection.answersToTheEnd()).map(({ status }) => status)).toEqual([400]);
+  });
+});
+
 describe("an upgrade that is asked for", () => {
   test.each(["websocket", "h2c", "TLS/1.0"])(
     "to %s is not made: the answer is the usual one, and the connection stays",
