@@ -95,6 +95,9 @@ function serverFor(options: ListenOptions, hosts: KnownHosts, connections: Conne
       connectionsCheckingInterval: Math.min(LOOK_FOR_SLOW_EVERY_MS, headersTimeoutMs),
       // The front door does it, with an answer that has a body.
       requireHostHeader: false,
+      // Otherwise Node drops all but the first `Host` or `Authorization`, and another server may go by the last. Joined
+      // they are none that is known.
+      joinDuplicateHeaders: true,
     },
     door,
   );
