@@ -9,6 +9,8 @@ import { StuckThreads } from "./admin/stuck-threads.ts";
 import { stuckWarning } from "./admin/stuck-warning.ts";
 import { Capacity } from "./concurrency/capacity.ts";
 import { type Config, ConfigError } from "./config.ts";
+import { ThreadInspector } from "./diagnosis/thread-inspector.ts";
+import { TraceRecorder } from "./diagnosis/trace-recorder.ts";
 import { FaultLog } from "./fault-log.ts";
 import { AccessKeyError, AccessKeys } from "./http/access-keys.ts";
 import type { Readiness } from "./http/health-routes.ts";
@@ -19,6 +21,7 @@ import { housekeeping } from "./journal/housekeeping.ts";
 import { JournalOpenError } from "./journal/journal-open-error.ts";
 import { SqliteJournal } from "./journal/sqlite-journal.ts";
 import { Compensator, MAX_COMPENSATING } from "./orders/compensator.ts";
+import type { OnOrderEnded } from "./orders/ended-order.ts";
 import { OrderDesk } from "./orders/order-desk.ts";
 import { JournalUnavailable } from "./orders/order-journal.ts";
 import { Pipeline } from "./orders/pipeline.ts";
@@ -40,6 +43,8 @@ export interface Service {
   readonly runtime: ThreadRuntime;
   readonly journal: SqliteJournal;
   readonly compensator: Compensator;
+  readonly traces: TraceRecorder;
+  readonly inspector: ThreadInspector;
   readonly capacities: Readonly<Record<"payment" | "vendor" | "courier", Capacity>>;
   /** Takes no more orders, lets those in flight end (cancels them after the shutdown timeout), stops. */
   stop(): Promise<void>;
@@ -93,6 +98,7 @@ export async function start(config: Config, log: Logger, options: StartOptions):
   };
   const simulated = Object.keys(providerUrls).length === 0;
   let orderFields: (orderId: unknown) => object = () => ({});
+  const traces = new TraceRecorder(() => runtime.threads());
   phase("starting the step threads");
   const runtime = await ThreadRuntime.start({
     workerFile: options.workerFile ?? WORKER_FILE,
@@ -106,7 +112,10 @@ export async function start(config: Config, log: Logger, options: StartOptions):
     // A step knows its order but not the request that asked for it.
     onLog: ({ level, message, fields }) => faults.line(level, message, { ...fields, ...orderFields(fields.order_id) }),
     onFault,
-    onReplaced: (pool, thread, reason) => log.warn({ pool, thread, reason }, "thread replaced"),
+    onReplaced: (pool, thread, reason) => {
+      log.warn({ pool, thread, reason }, "thread replaced");
+      traces.replaced({ id: thread, pool }, reason);
+    },
   });
   starting.defer(() => runtime.close());
 
@@ -134,6 +143,7 @@ export async function start(config: Config, log: Logger, options: StartOptions):
     vendor: new Capacity(config.VENDOR_CAPACITY),
     courier: new Capacity(config.COURIER_CAPACITY),
   };
+  const onEnded: readonly OnOrderEnded[] = [traces.ended];
   const desk = new OrderDesk({
     pipeline: new Pipeline(runtime, capacities),
     journal,
@@ -141,6 +151,9 @@ export async function start(config: Config, log: Logger, options: StartOptions):
     orderTimeoutMs: config.ORDER_TIMEOUT_MS,
     maxInFlight: config.MAX_IN_FLIGHT,
     onStored,
+    onEnded: (order) => {
+      for (const observe of onEnded) observe(order);
+    },
     onFault,
   });
 
@@ -167,6 +180,7 @@ export async function start(config: Config, log: Logger, options: StartOptions):
     maxConnections: config.MAX_CONNECTIONS,
   });
   starting.defer(() => publicListener.close());
+  const inspector = new ThreadInspector(runtime);
   const admin = adminApp({
     ...(adminKeys !== undefined && { keys: adminKeys }),
     books: {
@@ -176,6 +190,7 @@ export async function start(config: Config, log: Logger, options: StartOptions):
       ordersInFlight: () => desk.inFlight,
     },
     metrics,
+    diagnosis: { traces, inspector },
     operators: {
       journal,
       compensator,
@@ -212,6 +227,8 @@ export async function start(config: Config, log: Logger, options: StartOptions):
     anyNameFromOutside: false,
   });
   starting.defer(() => adminListener.close());
+  // Before the listener, which waits for answers that are under way.
+  starting.defer(() => traces.close());
 
   phase("closing the orders that the last run left open");
   const interrupted = await recover(journal).catch((error: unknown) => {
@@ -242,6 +259,8 @@ export async function start(config: Config, log: Logger, options: StartOptions):
     runtime,
     journal,
     compensator,
+    traces,
+    inspector,
     capacities,
     cancelAll,
     ...(adminKeys !== undefined && { reloadKeys: () => reloadKeys(adminKeys, log) }),

@@ -86,10 +86,12 @@ export class GraceWatch {
       const late = watched.steps.filter((step) => !step.settled && step.thread !== undefined);
       if (late.length === 0) continue;
       const heldUp = now - watched.dueMs > LATE_MS;
-      if (watched.extensions < MAX_EXTENSIONS && (heldUp || late.every((step) => this.#isOnlyOverloaded(step.thread, watched)))) {
+      const standsStill = late.some(({ thread }) => thread?.standsStill);
+      const mayExtend = watched.extensions < MAX_EXTENSIONS;
+      if (standsStill || (mayExtend && (heldUp || late.every((step) => this.#isOnlyOverloaded(step.thread, watched))))) {
         watched.dueMs = now + this.#graceMs;
         watched.steps = late;
-        watched.extensions++;
+        if (!standsStill) watched.extensions++;
         watched.finished = this.#finishedBy(late);
         this.#watched.add(watched);
       } else {

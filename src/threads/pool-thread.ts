@@ -1,4 +1,5 @@
 import type { Worker } from "node:worker_threads";
+import type { SnapshotState } from "./snapshot-state.ts";
 
 /** Why a thread was replaced. */
 export type ReplaceReason = "grace" | "heartbeat" | "chaos" | "exit" | "uncaught" | "out_of_memory";
@@ -16,6 +17,8 @@ export class PoolThread {
   listed = false;
   /** Set when its end is known or ordered; it gets no more steps. */
   leaving: ReplaceReason | undefined;
+  /** The heap snapshot that is asked of it. */
+  snapshot: SnapshotState | undefined;
 
   constructor(worker: Worker) {
     this.worker = worker;
@@ -25,5 +28,10 @@ export class PoolThread {
   /** Takes steps: a batch sent earlier would end up in Piscina's queue. */
   get ready(): boolean {
     return this.listed && this.row !== undefined;
+  }
+
+  /** It stands still for a heap snapshot, through no fault of its steps. */
+  get standsStill(): boolean {
+    return this.snapshot?.standsStill ?? false;
   }
 }

@@ -7,6 +7,7 @@ import { Layout } from "../../src/threads/layout.ts";
 import type { Batch, OutcomeEntry, ReadyMessage, StepMessage, ThreadSetup } from "../../src/threads/protocol.ts";
 import { BatchRun } from "./batch-run.ts";
 import { CancelWatch } from "./cancel-watch.ts";
+import { giveHeapSnapshots } from "./heap-snapshots.ts";
 import type { StepRegistry } from "./step.ts";
 import { StepContext } from "./step-context.ts";
 import { StepFailed } from "./step-failed.ts";
@@ -27,6 +28,7 @@ export function serve(makeSteps: (settings: never) => StepRegistry): (batch: Bat
   const watch = new CancelWatch(layout, row);
   void watch.listen();
   setInterval(() => layout.beat(row), HEARTBEAT_MS).unref();
+  giveHeapSnapshots(() => layout.beat(row));
 
   // By itself a thread writes what it has compiled at its end, which a killed process does not come to. Before it is ready: nobody ends
   // a thread that is starting, and a thread that is ended in the midst of this takes the process with it.
