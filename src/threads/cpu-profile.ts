@@ -3,7 +3,7 @@ import { pause } from "../concurrency/pause.ts";
 import type { PoolThread } from "./pool-thread.ts";
 import { ThreadEnd } from "./thread-end.ts";
 
-/** What `ThreadRuntime.cpuProfile` says. Node reaches the thread by an interrupt, so also one that never returns to its event loop. */
+/** What `InspectableThreads.cpuProfile` says. Node reaches the thread by an interrupt, so also one that never returns to its event loop. */
 export async function cpuProfileOf(thread: PoolThread, ms: number, stop: CancelScope): Promise<string> {
   const over = new CancelScope();
   using end = new ThreadEnd(thread, () => over.cancel("shutdown"));

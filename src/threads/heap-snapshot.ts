@@ -9,12 +9,12 @@ import { ThreadEnd } from "./thread-end.ts";
 const TAKE_MESSAGE_MS = 10_000;
 
 /**
- * What `ThreadRuntime.heapSnapshot` says. `goesOn` is called when the thread has stood still and does not any more.
+ * What `InspectableThreads.heapSnapshot` says. `goesOn` is called when the thread has stood still and does not any more.
  *
  * Rejected: `worker.getHeapSnapshot()`, which reads the heap of the thread from this one. It ends the process with a segmentation
  * fault when the thread ends before everything is read (seen on Node 26.10), and holds up the main thread while it writes.
  */
-export async function* heapSnapshotOf(thread: PoolThread, goesOn: () => void): AsyncGenerator<Uint8Array> {
+export async function* heapSnapshotOf(thread: PoolThread, goesOn: () => void, takeMessageMs = TAKE_MESSAGE_MS): AsyncGenerator<Uint8Array> {
   using end = new ThreadEnd(thread);
   const { port1, port2 } = new MessageChannel();
   const state = new SnapshotState();
@@ -22,7 +22,7 @@ export async function* heapSnapshotOf(thread: PoolThread, goesOn: () => void): A
   // Before it is asked: it may stand still before it is known here that the message has come.
   thread.snapshot = state;
   try {
-    await end.orBefore(ask(thread, port2, state));
+    await end.orBefore(ask(thread, port2, state, takeMessageMs));
     for (let piece = await pieces.next(); piece !== null; piece = await pieces.next()) {
       if (thread.snapshot !== undefined) {
         thread.snapshot = undefined;
@@ -39,10 +39,10 @@ export async function* heapSnapshotOf(thread: PoolThread, goesOn: () => void): A
   }
 }
 
-async function ask({ id }: PoolThread, port: MessagePort, state: SnapshotState): Promise<void> {
+async function ask({ id }: PoolThread, port: MessagePort, state: SnapshotState, takeMessageMs: number): Promise<void> {
   const request: SnapshotRequest = { type: "heap_snapshot", port, state: state.buffer };
   try {
-    await postMessageToThread(id, request, [port], TAKE_MESSAGE_MS);
+    await postMessageToThread(id, request, [port], takeMessageMs);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === "ERR_WORKER_MESSAGING_FAILED") throw new ThreadUnavailable("ended", `thread ${id} has ended meanwhile`);

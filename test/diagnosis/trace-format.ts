@@ -26,7 +26,7 @@ export function offencesIn(trace: Unchecked): string[] {
     fieldOffences(event).map((offence) => `event ${index} ${JSON.stringify(event)}: ${offence}`),
   );
   if (fields.length > 0) return fields;
-  return [...nameOffences(events), ...nestingOffences(events), ...pairOffences(events), ...flowOffences(events)];
+  return [...nameOffences(events), ...draw(events).offences, ...pairOffences(events), ...flowOffences(events)];
 }
 
 const isTime = (value: unknown) => Number.isSafeInteger(value) && (value as number) >= 0;
@@ -70,24 +70,44 @@ function nameOffences(events: readonly CheckedEvent[]): string[] {
   return offences;
 }
 
-/** In the order in which they are drawn: by time, and of two that begin at one time the longer one first. */
-function slicesByTrack(events: readonly CheckedEvent[]): Map<string, CheckedEvent[]> {
-  const slices = events.filter(({ ph }) => ph === "X").sort((a, b) => a.ts - b.ts || b.dur - a.dur);
-  return Map.groupBy(slices, trackOf);
+/** What Perfetto makes of slices, moments and arrows: which slice each end of an arrow is bound to, and what it cannot place. */
+export interface Drawn {
+  readonly offences: readonly string[];
+  readonly boundTo: ReadonlyMap<CheckedEvent, CheckedEvent>;
 }
 
-function nestingOffences(events: readonly CheckedEvent[]): string[] {
+/**
+ * As Perfetto's importer does it: all events by time, those of one time as they stand in the file; a stack of open slices for each track,
+ * which only the next slice closes. A slice that overlaps an open one without being nested is dropped. A moment is a slice without length. An
+ * end of an arrow is bound to the slice that is on top.
+ */
+export function draw(events: readonly CheckedEvent[]): Drawn {
   const offences: string[] = [];
-  for (const [track, slices] of slicesByTrack(events)) {
-    const open: CheckedEvent[] = [];
-    for (const slice of slices) {
-      while (open.length > 0 && endOf(open.at(-1)) <= slice.ts) open.pop();
-      if (open.length > 0 && endOf(open.at(-1)) < endOf(slice))
-        offences.push(`track ${track}: ${JSON.stringify(slice)} overlaps ${JSON.stringify(open.at(-1))}`);
-      open.push(slice);
+  const boundTo = new Map<CheckedEvent, CheckedEvent>();
+  const stacks = new Map<string, CheckedEvent[]>();
+  for (const event of events.filter(({ ph }) => "Xisf".includes(ph)).sort(byTime)) {
+    const track = trackOf(event);
+    const stack = stacks.get(track) ?? [];
+    stacks.set(track, stack);
+    if (event.ph === "s" || event.ph === "f") {
+      const top = stack.at(-1);
+      // One that is over by then would be a coincidence of this order.
+      if (top === undefined || endOf(top) < event.ts)
+        offences.push(`flow ${event.cat}/${event.name}/${event.id}: ${event.ph} is in no slice`);
+      else boundTo.set(event, top);
+      continue;
     }
+    while (stack.length > 0 && isClosedBy(stack.at(-1) as CheckedEvent, event)) stack.pop();
+    const open = stack.at(-1);
+    if (open !== undefined && endOf(open) < endOf(event))
+      offences.push(`track ${track}: ${JSON.stringify(event)} overlaps ${JSON.stringify(open)}`);
+    else stack.push(event);
   }
-  return offences;
+  return { offences, boundTo };
+}
+
+function isClosedBy(open: CheckedEvent, next: CheckedEvent): boolean {
+  return endOf(open) < next.ts || (endOf(open) === next.ts && !(lengthOf(open) === 0 && lengthOf(next) === 0));
 }
 
 function pairOffences(events: readonly CheckedEvent[]): string[] {
@@ -106,15 +126,6 @@ function pairOffences(events: readonly CheckedEvent[]): string[] {
 }
 
 function flowOffences(events: readonly CheckedEvent[]): string[] {
-  const slices = slicesByTrack(events);
-  const moments = Map.groupBy(
-    events.filter(({ ph }) => ph === "i"),
-    trackOf,
-  );
-  // A moment is a slice of no length, to which an arrow can be bound as well.
-  const isBound = (event: CheckedEvent) =>
-    (slices.get(trackOf(event)) ?? []).some((slice) => slice.ts <= event.ts && (event.ts < endOf(slice) || event.ts === slice.ts)) ||
-    (moments.get(trackOf(event)) ?? []).some(({ ts }) => ts === event.ts);
   const ends = Map.groupBy(
     events.filter(({ ph }) => ph === "s" || ph === "f"),
     ({ cat, name, id }) => `${cat}/${name}/${id}`,
@@ -122,8 +133,7 @@ function flowOffences(events: readonly CheckedEvent[]): string[] {
   return [...ends].flatMap(([key, flow]) => {
     const [from, to] = [flow.find(({ ph }) => ph === "s"), flow.find(({ ph }) => ph === "f")];
     if (flow.length !== 2 || from === undefined || to === undefined) return [`flow ${key}: must have one begin and one end`];
-    const unbound = [from, to].filter((event) => !isBound(event)).map((event) => `flow ${key}: ${event.ph} is in no slice`);
-    return to.ts < from.ts ? [...unbound, `flow ${key}: ends before it begins`] : unbound;
+    return to.ts < from.ts ? [`flow ${key}: ends before it begins`] : [];
   });
 }
 
@@ -131,8 +141,12 @@ function trackOf({ pid, tid }: CheckedEvent): string {
   return `${pid}/${tid}`;
 }
 
-function endOf(slice: CheckedEvent | undefined): number {
-  return (slice?.ts ?? 0) + (slice?.dur ?? 0);
+function lengthOf({ ph, dur }: CheckedEvent): number {
+  return ph === "X" ? dur : 0;
+}
+
+function endOf(slice: CheckedEvent): number {
+  return slice.ts + lengthOf(slice);
 }
 
 function byTime(a: CheckedEvent, b: CheckedEvent): number {

@@ -6,7 +6,7 @@ import { eventually } from "../support/eventually.ts";
 import { newId, orderOf, postOrder, send } from "../support/http-client.ts";
 import { startService, type TestService } from "../support/service.ts";
 import { checked, traceOf } from "./recording.ts";
-import type { CheckedEvent } from "./trace-format.ts";
+import { type CheckedEvent, draw } from "./trace-format.ts";
 
 const LONG = 60_000;
 const SETTINGS = { THREADS: "2", CPU_THREADS: "2", ORDER_TIMEOUT_MS: "60000", CANCEL_GRACE_MS: "20000" };
@@ -30,9 +30,13 @@ async function placeUntilHangUp(
 const named = (events: readonly CheckedEvent[], ph: CheckedEvent["ph"], name: string | RegExp) =>
   events.filter((event) => event.ph === ph && (typeof name === "string" ? event.name === name : name.test(event.name)));
 
-/** What an arrow that begins or ends at this moment is bound to: the slice around it on its track. */
-function sliceAround(events: readonly CheckedEvent[], { tid, ts }: CheckedEvent): CheckedEvent | undefined {
-  return events.find((event) => event.ph === "X" && event.tid === tid && event.ts <= ts && ts <= event.ts + event.dur);
+/** The step's slice around the moment that Perfetto binds this end of an arrow to. */
+function sliceAround(events: readonly CheckedEvent[], end: CheckedEvent): CheckedEvent | undefined {
+  const moment = draw(events).boundTo.get(end);
+  expect([moment?.ph, moment?.cat]).toEqual(["i", "cancel"]);
+  return events.find(
+    (event) => event.ph === "X" && event.tid === moment?.tid && event.ts <= moment.ts && moment.ts <= event.ts + event.dur,
+  );
 }
 
 test("two orders that compute run on two OS threads at one time", async () => {
