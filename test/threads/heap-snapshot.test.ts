@@ -49,6 +49,25 @@ test("steps of a thread that stands still are canceled late, and it is not repla
   rig.expectIdle();
 });
 
+test("steps go to other threads while one stands still", async () => {
+  await using rig = await Rig.start({ threads: 2 });
+  // Of two that are idle it is this one that a step goes to.
+  const succeed = rig.act("succeed");
+  const { threadId: still = -1 } = await rig.lone(succeed).ended;
+  const pieces = rig.runtime.heapSnapshot(still);
+  let isTaken = false;
+  const first = pieces.next().finally(() => (isTaken = true));
+  const others = new Set<number | undefined>();
+  while (!isTaken) {
+    const { threadId } = await rig.lone(succeed).ended;
+    if (!isTaken && threadId !== still) others.add(threadId);
+  }
+  expect((await first).done).toBe(false);
+  expect(others.size).toBe(1);
+  await pieces.return(undefined);
+  expect((await rig.lone(succeed).ended).threadId).toBe(still);
+});
+
 const BUSY = `
   const { parentPort, workerData } = require("node:worker_threads");
   process.on("workerMessage", ({ state }) => setImmediate(() => parentPort.postMessage(new Int32Array(state)[0])));
