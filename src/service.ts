@@ -10,6 +10,8 @@ import { stuckWarning } from "./admin/stuck-warning.ts";
 import { Admission } from "./admission/admission.ts";
 import { Capacity } from "./concurrency/capacity.ts";
 import { type Config, ConfigError } from "./config.ts";
+import { ThreadInspector } from "./diagnosis/thread-inspector.ts";
+import { TraceRecorder } from "./diagnosis/trace-recorder.ts";
 import { FaultLog } from "./fault-log.ts";
 import { AccessKeyError, AccessKeys } from "./http/access-keys.ts";
 import type { Readiness } from "./http/health-routes.ts";
@@ -21,6 +23,7 @@ import { housekeeping } from "./journal/housekeeping.ts";
 import { JournalOpenError } from "./journal/journal-open-error.ts";
 import { SqliteJournal } from "./journal/sqlite-journal.ts";
 import { Compensator, MAX_COMPENSATING } from "./orders/compensator.ts";
+import type { OnOrderEnded } from "./orders/ended-order.ts";
 import { OrderDesk } from "./orders/order-desk.ts";
 import { JournalUnavailable } from "./orders/order-journal.ts";
 import { Pipeline } from "./orders/pipeline.ts";
@@ -47,6 +50,8 @@ export interface Service {
   readonly journal: SqliteJournal;
   readonly compensator: Compensator;
   readonly admission: Admission;
+  readonly traces: TraceRecorder;
+  readonly inspector: ThreadInspector;
   readonly capacities: Readonly<Record<"payment" | "vendor" | "courier", Capacity>>;
   /** Takes no more orders, lets those in flight end (cancels them after the shutdown timeout), stops. */
   stop(): Promise<void>;
@@ -106,6 +111,7 @@ export async function start(config: Config, log: Logger, options: StartOptions):
   const simulated = Object.keys(providerUrls).length === 0;
   let orderFields: (orderId: unknown) => object = () => ({});
   const waiting = { agingMs: config.ORDER_TIMEOUT_MS * AGING_SHARE, endsHopelessWaits: true };
+  const traces = new TraceRecorder(() => runtime.threads());
   phase("starting the step threads");
   const runtime = await ThreadRuntime.start({
     workerFile: options.workerFile ?? WORKER_FILE,
@@ -120,7 +126,10 @@ export async function start(config: Config, log: Logger, options: StartOptions):
     // A step knows its order but not the request that asked for it.
     onLog: ({ level, message, fields }) => faults.line(level, message, { ...fields, ...orderFields(fields.order_id) }),
     onFault,
-    onReplaced: (pool, thread, reason) => log.warn({ pool, thread, reason }, "thread replaced"),
+    onReplaced: (pool, thread, reason) => {
+      log.warn({ pool, thread, reason }, "thread replaced");
+      traces.replaced({ id: thread, pool }, reason);
+    },
   });
   starting.defer(() => runtime.close());
 
@@ -166,6 +175,7 @@ export async function start(config: Config, log: Logger, options: StartOptions):
     orderTimeoutMs: config.ORDER_TIMEOUT_MS,
   });
   starting.defer(() => admission.stop());
+  const onEnded: readonly OnOrderEnded[] = [traces.ended];
   const desk: OrderDesk = new OrderDesk({
     pipeline,
     gate: admission,
@@ -174,6 +184,9 @@ export async function start(config: Config, log: Logger, options: StartOptions):
     orderTimeoutMs: config.ORDER_TIMEOUT_MS,
     maxInFlight: config.MAX_IN_FLIGHT,
     onStored,
+    onEnded: (order) => {
+      for (const observe of onEnded) observe(order);
+    },
     onFault,
   });
 
@@ -212,6 +225,7 @@ export async function start(config: Config, log: Logger, options: StartOptions):
     maxConnections: config.MAX_CONNECTIONS,
   });
   starting.defer(() => publicListener.close());
+  const inspector = new ThreadInspector(runtime);
   const admin = adminApp({
     ...(adminKeys !== undefined && { keys: adminKeys }),
     books: {
@@ -222,6 +236,7 @@ export async function start(config: Config, log: Logger, options: StartOptions):
     },
     metrics,
     circuits: () => circuitStates(providers),
+    diagnosis: { traces, inspector },
     operators: {
       journal,
       compensator,
@@ -258,6 +273,8 @@ export async function start(config: Config, log: Logger, options: StartOptions):
     anyNameFromOutside: false,
   });
   starting.defer(() => adminListener.close());
+  // Before the listener, which waits for answers that are under way.
+  starting.defer(() => traces.close());
 
   phase("closing the orders that the last run left open");
   const interrupted = await recover(journal).catch((error: unknown) => {
@@ -294,6 +311,8 @@ export async function start(config: Config, log: Logger, options: StartOptions):
     journal,
     compensator,
     admission,
+    traces,
+    inspector,
     capacities,
     cancelAll,
     ...((adminKeys !== undefined || apiKeys !== undefined) && {

@@ -14,13 +14,14 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   outgoing: [],
   retries: ["concurrency"],
   orders: ["retries", "concurrency"],
-  threads: ["orders", "concurrency"],
+  threads: ["orders", "diagnosis", "concurrency"],
   journal: ["orders", "retries", "concurrency"],
   webhooks: ["orders", "outgoing", "retries", "concurrency"],
   admission: ["orders", "concurrency"],
   engines: ["orders", "concurrency"],
   http: ["orders", "concurrency"],
-  admin: ["http", "orders", "concurrency"],
+  diagnosis: ["orders", "concurrency"],
+  admin: ["http", "diagnosis", "orders", "concurrency"],
 };
 
 /** Packages that belong to some rooms only; `service.ts` alone may have them all. */
@@ -34,7 +35,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
 const WITHOUT_PACKAGES = ["outgoing"];
 
 const CLOSED_TO_WORKERS = ["http", "admin", "journal"];
-const RUN_BY_WORKERS = /^src\/((concurrency|outgoing)\/.+|threads\/(layout|protocol)\.ts)$/;
+const RUN_BY_WORKERS = /^src\/((concurrency|outgoing)\/.+|threads\/(layout|protocol|snapshot-state)\.ts)$/;
 /** It puts everything together. */
 const ROOT = "src/service.ts";
 /** The process around it: from the rooms it has what its one line at a failed start needs. */

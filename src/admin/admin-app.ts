@@ -8,6 +8,7 @@ import { backupRoutes } from "./backup-routes.ts";
 import { type Chaos, chaosRoutes } from "./chaos-routes.ts";
 import { type CompensationParts, compensationRoutes } from "./compensation-routes.ts";
 import { deadLetterRoutes } from "./dead-letter-routes.ts";
+import { type Diagnosis, diagnosisRoutes } from "./diagnosis-routes.ts";
 import { journalAnswers } from "./journal-answers.ts";
 import type { MetricSources, Metrics } from "./metrics.ts";
 import { metricsRoutes } from "./metrics-routes.ts";
@@ -23,6 +24,7 @@ export interface AdminParts {
   readonly metrics: Metrics;
   /** Each provider's: 0 closed, 1 half-open, 2 open. */
   readonly circuits: MetricSources["circuits"];
+  readonly diagnosis: Diagnosis;
   readonly operators: OperatorParts;
   /** Absent with real providers: then the chaos routes do not exist. */
   readonly chaos?: Chaos;
@@ -43,12 +45,13 @@ export interface OperatorParts {
 }
 
 /** The admin listener's routes, behind its front door. It is on loopback unless told otherwise, and never part of the public listener. */
-export function adminApp({ keys, books, metrics, circuits, operators, chaos, report }: AdminParts): Express {
+export function adminApp({ keys, books, metrics, circuits, diagnosis, operators, chaos, report }: AdminParts): Express {
   const { journal, backups, webhooks } = operators;
   const app = express();
   app.disable("x-powered-by");
   if (keys !== undefined) app.use(needsKey(keys));
   app.use(threadRoutes(books));
+  app.use(diagnosisRoutes(diagnosis));
   const recent = new RecentBacklog(journal);
   app.use(
     metricsRoutes(metrics, {

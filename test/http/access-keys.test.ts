@@ -113,6 +113,9 @@ describe("with ADMIN_KEYS_FILE", () => {
     const routes = [
       ["GET", "/debug/threads", 200],
       ["POST", "/debug/threads", 405],
+      ["GET", "/debug/trace?seconds=1", 200],
+      ["GET", "/debug/profile?seconds=0", 400],
+      ["GET", "/debug/heap?thread=4711", 404],
       ["POST", "/chaos/kill-thread", 200],
       ["POST", "/chaos/stick-thread", 400],
       ["GET", "/chaos/crash", 405],

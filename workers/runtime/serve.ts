@@ -6,6 +6,7 @@ import { monotonicMs } from "../../src/concurrency/clock.ts";
 import { Layout } from "../../src/threads/layout.ts";
 import type { OutcomeEntry, ReadyMessage, StandingTask, StepMessage, ThreadSetup } from "../../src/threads/protocol.ts";
 import { CancelWatch } from "./cancel-watch.ts";
+import { giveHeapSnapshots } from "./heap-snapshots.ts";
 import { Outcomes } from "./outcomes.ts";
 import type { StepRegistry } from "./step.ts";
 import { StepContext } from "./step-context.ts";
@@ -27,6 +28,7 @@ export function serve(makeSteps: (settings: never) => StepRegistry): (task: Stan
   const watch = new CancelWatch(layout, row);
   void watch.listen();
   setInterval(() => layout.beat(row), HEARTBEAT_MS).unref();
+  giveHeapSnapshots(() => layout.beat(row));
 
   // By itself a thread writes what it has compiled at its end, which a killed process does not come to. Before it is ready: nobody ends
   // a thread that is starting, and a thread that is ended in the midst of this takes the process with it.
