@@ -4,7 +4,7 @@ import { JournalBusy, JournalUnavailable, type OrderJournal } from "../orders/or
 import { viewOf } from "../orders/order-view.ts";
 import { Refused } from "../orders/refused.ts";
 import { sendError, sendJson } from "./answers.ts";
-import { BadRequest } from "./bad-request.ts";
+import { readBefore } from "./attempt-number.ts";
 import { forgetRequest } from "./forget-request.ts";
 import { readIdempotencyKey } from "./idempotency-key.ts";
 import { onlyMethods } from "./methods.ts";
@@ -21,7 +21,8 @@ export interface OrderParts {
   readonly simulated: boolean;
 }
 
-const MAX_BODY_BYTES = 16 * 1024;
+/** Of an order, once it is decompressed. */
+export const MAX_BODY_BYTES = 16 * 1024;
 // Until clients are told apart, all keys are of one client.
 const ANYONE = "";
 const REPLAYED = { "Idempotent-Replayed": "true" };
@@ -101,11 +102,4 @@ export function addOrderRoutes(
       else throw error;
     }
   }
-}
-
-function readBefore(value: unknown): number | undefined {
-  if (value === undefined) return undefined;
-  if (typeof value !== "string" || !/^[1-9]\d{0,14}$/.test(value))
-    throw new BadRequest("before: must be the number of an attempt, 1 or more");
-  return Number(value);
 }
