@@ -28,7 +28,10 @@ const SIMULATION = {
 
 const ORDER = z.strictObject({
   order_id: ORDER_ID,
-  amount: z.int(AMOUNT_RULE).min(1, AMOUNT_RULE).meta({ description: "In minor units (cents)." }),
+  amount: z
+    .int(AMOUNT_RULE)
+    .min(1, AMOUNT_RULE)
+    .meta({ description: `A whole number from 1 to ${Number.MAX_SAFE_INTEGER}, in minor units (cents).` }),
   ...SIMULATION,
 });
 
