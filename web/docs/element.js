@@ -58,3 +58,12 @@ export function methodBadge(method) {
 export function statusBadge(status) {
   return element("span", { class: `status s${String(status).slice(0, 1)}` }, String(status));
 }
+
+/**
+ * A name that may go on in the next line after a slash or an underscore.
+ * @param {string} name
+ * @returns {(Node | string)[]}
+ */
+export function breakable(name) {
+  return name.split(/(?<=[/_])/).flatMap((part, index) => (index === 0 ? [part] : [document.createElement("wbr"), part]));
+}

@@ -1,4 +1,4 @@
-import { codeBlock, element, methodBadge, prose, statusBadge } from "./element.js";
+import { breakable, codeBlock, element, methodBadge, prose, statusBadge } from "./element.js";
 import { nameOf, propertyList, row, schemaLink, typeOf } from "./schema-view.js";
 import { trial } from "./trial.js";
 
@@ -65,23 +65,14 @@ export function operationView(document, method, path, operation) {
     element("h3", { id: `${operationId}-title` }, methodBadge(method), " ", element("code", { class: "path" }, ...breakable(path))),
     element("p", { class: "summary" }, summary),
     ...prose(description),
+    trial(document, method, path, operation),
     parameters.length > 0 && element("h4", {}, "Parameters"),
     parameters.length > 0 && parameterList(parameters),
     bodySchema !== undefined && element("h4", {}, "Body"),
     bodySchema !== undefined && propertyList(bodySchema),
     element("h4", {}, "Answers"),
     element("div", { class: "answers" }, ...Object.entries(responses).map(([status, reply]) => replyView(document, status, reply))),
-    trial(document, method, path, operation),
   );
-}
-
-/**
- * A path that may go on in the next line after a slash.
- * @param {string} path
- * @returns {(Node | string)[]}
- */
-export function breakable(path) {
-  return path.split(/(?<=\/)/).flatMap((part) => [part, document.createElement("wbr")]);
 }
 
 /** @param {readonly Parameter[]} parameters */

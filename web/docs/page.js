@@ -1,5 +1,5 @@
-import { element, inline, methodBadge, prose, statusBadge } from "./element.js";
-import { breakable, operationView, schemaView } from "./operation-view.js";
+import { breakable, element, inline, methodBadge, prose, statusBadge } from "./element.js";
+import { operationView, schemaView } from "./operation-view.js";
 
 /** @typedef {import("./operation-view.js").Documented} Documented */
 /** @typedef {{ method: string, path: string, operation: import("./operation-view.js").Operation }} Entry */
@@ -53,7 +53,7 @@ function errorKinds(doc) {
     element(
       "tr",
       {},
-      element("td", {}, element("code", {}, kind)),
+      element("td", {}, element("code", {}, ...breakable(kind))),
       element("td", {}, statusBadge(status)),
       element("td", {}, ...inline(when)),
     ),

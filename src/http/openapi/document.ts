@@ -1,5 +1,4 @@
 import { readFileSync } from "node:fs";
-import type { BrowserFile } from "../browser-files.ts";
 import { ERROR_ANSWERS } from "../status.ts";
 import { paths } from "./paths.ts";
 import { ANSWER_HEADERS, SHARED_RESPONSES, sharedResponse } from "./responses.ts";
@@ -10,8 +9,8 @@ const { version } = JSON.parse(readFileSync(new URL("../../../package.json", imp
 export interface DocumentOptions {
   /** The providers are: orders may say how they behave. */
   readonly simulated: boolean;
-  /** What `/docs` loads. */
-  readonly files: readonly BrowserFile[];
+  /** Names of what `/docs` loads. */
+  readonly files: readonly string[];
 }
 
 const TEXT = `Runs the three steps of an order in parallel on OS threads. The first failure, the deadline or a client that hangs up cancels the rest; what had already happened is undone.
@@ -33,7 +32,7 @@ export function openApiDocument({ simulated, files }: DocumentOptions): Json {
     },
     servers: [{ url: "/", description: "The server that this document comes from." }],
     tags: [
-      { name: "orders", description: "Orders: place them, look them up." },
+      { name: "orders", description: "Place them, look them up." },
       { name: "health", description: "For supervisors and balancers." },
       { name: "documents", description: "What you are reading." },
     ],

@@ -1,6 +1,5 @@
 import type { ErrorKind } from "../../orders/error-kind.ts";
 import { BEFORE } from "../attempt-number.ts";
-import type { BrowserFile } from "../browser-files.ts";
 import { IDEMPOTENCY_KEY } from "../idempotency-key.ts";
 import { lookUpExamples, orderExamples } from "./examples.ts";
 import { type AnswerHeader, errorResponses, headerRefs, isOrderErrorKind, jsonResponse, sharedResponse } from "./responses.ts";
@@ -13,8 +12,8 @@ const RATES: readonly AnswerHeader[] = ["RateLimit-Policy", "RateLimit"];
 // Given before it is looked who sends the request.
 const WITHOUT_RATES: readonly ErrorKind[] = ["unauthorized", "forbidden", "request_timeout", "headers_too_large"];
 
-/** `paths` of the document: every route of the public listener. `files`: what `/docs` loads. */
-export function paths(simulated: boolean, files: readonly BrowserFile[]): Json {
+/** `paths` of the document: every route of the public listener. `files`: names of what `/docs` loads. */
+export function paths(simulated: boolean, files: readonly string[]): Json {
   return {
     "/order": withOtherMethods({ post: placeOrder(simulated) }),
     "/order/{order_id}": withOtherMethods({ get: showOrder(simulated) }),
@@ -22,7 +21,7 @@ export function paths(simulated: boolean, files: readonly BrowserFile[]): Json {
     "/readyz": withOtherMethods({ get: readyz }),
     "/openapi.json": withOtherMethods({ get: openApiJson }),
     "/docs": withOtherMethods({ get: docs }),
-    ...Object.fromEntries(files.map((file) => [`/docs/${file.name}`, withOtherMethods({ get: docsFile(file) })])),
+    "/docs/{file}": withOtherMethods({ get: docsFile(files) }),
   };
 }
 
@@ -194,14 +193,14 @@ const docs = {
   responses: { ...content("text/html", { type: "string" }), ...errorResponses({ kinds: [] }) },
 };
 
-function docsFile({ name, type }: BrowserFile): Json {
+function docsFile(files: readonly string[]): Json {
   return {
     tags: ["documents"],
-    operationId: `docsFile_${name.replace(/\W/g, "_")}`,
+    operationId: "docsFile",
     summary: "A part of that page",
     security: [],
-    parameters: [ifNoneMatch()],
-    responses: { ...content(type, { type: "string" }), ...errorResponses({ kinds: [] }) },
+    parameters: [{ name: "file", in: "path", required: true, schema: { type: "string", enum: files } }, ifNoneMatch()],
+    responses: { ...content("*/*", { type: "string" }), ...errorResponses({ kinds: ["not_found"] }) },
   };
 }
 
