@@ -93,7 +93,7 @@ describe("the schema of an order", () => {
     const perStep = fc.dictionary(fc.constantFrom("payment", "vendor", "courier", "shipping"), number, { noNullPrototype: true });
     const order = fc.record(
       {
-        order_id: fc.oneof(fc.string({ minLength: 1, unit: "binary" }), fc.constantFrom("", ".", "..", "a", "a\u200b", " a", 5, null)),
+        order_id: fc.constantFrom("", ".", "..", "a", "a\u200b", " a", "\ud800", "x".repeat(129), 5, null),
         amount: number,
         fail_step: fc.constantFrom("payment", "vendor", "courier", "shipping", null),
         delay_ms: fc.oneof(perStep, fc.constantFrom([], null, 5)),
@@ -113,8 +113,6 @@ describe("the schema of an order", () => {
     const seen = { taken: 0, refused: 0 };
     fc.assert(
       fc.property(mostlyRight, (body) => {
-        // JSON Schema has no word for NFC.
-        fc.pre(typeof body.order_id !== "string" || body.order_id === body.order_id.normalize("NFC"));
         const taken = takes(body);
         expect(schema(body)).toBe(taken);
         expect(real(body)).toBe(takes(body, false));
