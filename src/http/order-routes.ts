@@ -6,7 +6,7 @@ import { Refused } from "../orders/refused.ts";
 import type { AccessKeys } from "./access-keys.ts";
 import { sendError, sendJson } from "./answers.ts";
 import { needsApiKey } from "./api-keys.ts";
-import { BadRequest } from "./bad-request.ts";
+import { readBefore } from "./attempt-number.ts";
 import { ANYONE, type Client } from "./client.ts";
 import { forgetRequest } from "./forget-request.ts";
 import { readIdempotencyKey } from "./idempotency-key.ts";
@@ -31,7 +31,8 @@ export interface OrderParts {
   readonly buckets?: TokenBuckets;
 }
 
-const MAX_BODY_BYTES = 16 * 1024;
+/** Of an order, once it is decompressed. */
+export const MAX_BODY_BYTES = 16 * 1024;
 const REPLAYED = { "Idempotent-Replayed": "true" };
 
 /**
@@ -125,11 +126,4 @@ export function addOrderRoutes(
 
 function retryAfter({ retryAfterSeconds }: Refused): Readonly<Record<string, string>> {
   return retryAfterSeconds === undefined ? {} : { "Retry-After": String(retryAfterSeconds) };
-}
-
-function readBefore(value: unknown): number | undefined {
-  if (value === undefined) return undefined;
-  if (typeof value !== "string" || !/^[1-9]\d{0,14}$/.test(value))
-    throw new BadRequest("before: must be the number of an attempt, 1 or more");
-  return Number(value);
 }
