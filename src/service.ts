@@ -7,6 +7,7 @@ import { adminApp } from "./admin/admin-app.ts";
 import { Metrics } from "./admin/metrics.ts";
 import { StuckThreads } from "./admin/stuck-threads.ts";
 import { stuckWarning } from "./admin/stuck-warning.ts";
+import { Admission } from "./admission/admission.ts";
 import { Capacity } from "./concurrency/capacity.ts";
 import { type Config, ConfigError } from "./config.ts";
 import { FaultLog } from "./fault-log.ts";
@@ -34,6 +35,8 @@ import { readWebhookSecrets } from "./webhooks/secret.ts";
 const WORKER_FILE = fileURLToPath(new URL("../workers/main.ts", import.meta.url));
 // Room on the cancel board for runs that are no client's order: those of compensations, of retries by hand and of the chaos routes.
 const EXTRA_RUNS = MAX_COMPENSATING + 64;
+// Seven levels of urgency then come to less than a fifth of the deadline, which is what admission leaves for being overtaken.
+const AGING_SHARE = 1 / 40;
 
 /** The running service, for whoever started it. */
 export interface Service {
@@ -43,6 +46,7 @@ export interface Service {
   readonly runtime: ThreadRuntime;
   readonly journal: SqliteJournal;
   readonly compensator: Compensator;
+  readonly admission: Admission;
   readonly capacities: Readonly<Record<"payment" | "vendor" | "courier", Capacity>>;
   /** Takes no more orders, lets those in flight end (cancels them after the shutdown timeout), stops. */
   stop(): Promise<void>;
@@ -101,6 +105,7 @@ export async function start(config: Config, log: Logger, options: StartOptions):
   };
   const simulated = Object.keys(providerUrls).length === 0;
   let orderFields: (orderId: unknown) => object = () => ({});
+  const waiting = { agingMs: config.ORDER_TIMEOUT_MS * AGING_SHARE, endsHopelessWaits: true };
   phase("starting the step threads");
   const runtime = await ThreadRuntime.start({
     workerFile: options.workerFile ?? WORKER_FILE,
@@ -108,6 +113,7 @@ export async function start(config: Config, log: Logger, options: StartOptions):
     cpuThreads: config.CPU_THREADS,
     // No step of a real provider computes.
     cpuThreadsOnDemand: !simulated,
+    waiting,
     cancelGraceMs: config.CANCEL_GRACE_MS,
     maxRuns: config.MAX_IN_FLIGHT + EXTRA_RUNS,
     settings: { stickBegun, providerUrls, providerKeys } satisfies WorkerSettings,
@@ -146,12 +152,23 @@ export async function start(config: Config, log: Logger, options: StartOptions):
   starting.defer(() => compensator.stop());
 
   const capacities = {
-    payment: new Capacity(config.PAYMENT_CAPACITY),
-    vendor: new Capacity(config.VENDOR_CAPACITY),
-    courier: new Capacity(config.COURIER_CAPACITY),
+    payment: new Capacity(config.PAYMENT_CAPACITY, waiting),
+    vendor: new Capacity(config.VENDOR_CAPACITY, waiting),
+    courier: new Capacity(config.COURIER_CAPACITY, waiting),
   };
-  const desk = new OrderDesk({
-    pipeline: new Pipeline(runtime, capacities, providers),
+  const pipeline = new Pipeline(runtime, capacities, providers);
+  const admission = new Admission({
+    capacities: Object.values(capacities),
+    exclusive: runtime.exclusive,
+    computingBehind: () => pipeline.computingBehind,
+    inFlight: () => desk.inFlight,
+    maxInFlight: config.MAX_IN_FLIGHT,
+    orderTimeoutMs: config.ORDER_TIMEOUT_MS,
+  });
+  starting.defer(() => admission.stop());
+  const desk: OrderDesk = new OrderDesk({
+    pipeline,
+    gate: admission,
     journal,
     compensator,
     orderTimeoutMs: config.ORDER_TIMEOUT_MS,
@@ -259,10 +276,15 @@ export async function start(config: Config, log: Logger, options: StartOptions):
   const warning = stuckWarning({ journal, warn: (fields, message) => log.warn(fields, message), onFault });
   starting.defer(() => warning.stop());
   warning.start();
+  admission.start();
   desk.open();
   state = "ready";
 
-  const cancelAll = () => desk.cancelAll("shutdown");
+  const hurry = new AbortController();
+  const cancelAll = () => {
+    desk.cancelAll("shutdown");
+    hurry.abort();
+  };
   const running = starting.move();
   return {
     publicListener,
@@ -271,6 +293,7 @@ export async function start(config: Config, log: Logger, options: StartOptions):
     runtime,
     journal,
     compensator,
+    admission,
     capacities,
     cancelAll,
     ...((adminKeys !== undefined || apiKeys !== undefined) && {
@@ -282,7 +305,7 @@ export async function start(config: Config, log: Logger, options: StartOptions):
       // The listener stays open while orders end: a balancer reads 503 from `readyz`, and late clients a clear answer.
       state = "draining";
       const timer = setTimeout(cancelAll, config.SHUTDOWN_TIMEOUT_MS);
-      await desk.drain();
+      await Promise.all([desk.drain(), publicListener.endConnections(hurry.signal)]);
       clearTimeout(timer);
       await running.disposeAsync();
     },

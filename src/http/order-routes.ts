@@ -13,6 +13,7 @@ import { readIdempotencyKey } from "./idempotency-key.ts";
 import { onlyMethods } from "./methods.ts";
 import { readOrder } from "./order-body.ts";
 import { isOrderId } from "./order-id.ts";
+import { readUrgency } from "./priority.ts";
 import { limitRate } from "./rate-limit.ts";
 import { readBody } from "./read-body.ts";
 import { STATUS } from "./status.ts";
@@ -65,7 +66,7 @@ export function addOrderRoutes(
         answerWhenEnded(placement, response);
       },
       (error: unknown) => {
-        if (error instanceof Refused) sendError(response, error.kind, error.message);
+        if (error instanceof Refused) sendError(response, error.kind, error.message, retryAfter(error));
         else fail(error, response);
       },
     );
@@ -86,9 +87,11 @@ export function addOrderRoutes(
     // No body at all leaves none behind.
     const order = readOrder(body instanceof Buffer ? body : Buffer.alloc(0), simulated);
     const key = readIdempotencyKey(headers["idempotency-key"], order, client?.name ?? ANYONE, Date.now());
+    const urgency = readUrgency(headers.priority);
     return {
       order,
       requestId,
+      urgency,
       ...(key !== undefined && { key }),
       ...(!simulated && { traceparent: traceparentOf(headers.traceparent) }),
     };
@@ -118,6 +121,10 @@ export function addOrderRoutes(
       else throw error;
     }
   }
+}
+
+function retryAfter({ retryAfterSeconds }: Refused): Readonly<Record<string, string>> {
+  return retryAfterSeconds === undefined ? {} : { "Retry-After": String(retryAfterSeconds) };
 }
 
 function readBefore(value: unknown): number | undefined {

@@ -1,5 +1,6 @@
 import type { CancelScope } from "../concurrency/cancel-scope.ts";
-import { Capacity } from "../concurrency/capacity.ts";
+import { Capacity, type CapacityOptions, type CapacityView } from "../concurrency/capacity.ts";
+import { DEFAULT_URGENCY } from "../concurrency/urgency.ts";
 import type { StepRun, StepRunner } from "../orders/step-runner.ts";
 import { CancelBoard } from "./cancel-board.ts";
 import { GraceWatch } from "./grace-watch.ts";
@@ -20,6 +21,8 @@ export interface ThreadRuntimeOptions {
   readonly cpuThreads: number;
   /** Whether the exclusive pool starts with the first step that computes, for a service where perhaps none ever does. */
   readonly cpuThreadsOnDemand?: boolean;
+  /** Of the lines in front of the exclusive pool's threads. */
+  readonly waiting?: CapacityOptions;
   readonly cancelGraceMs: number;
   /** Runs that may be open at one time. */
   readonly maxRuns: number;
@@ -79,7 +82,7 @@ export class ThreadRuntime implements StepRunner {
     this.#shared = new ThreadPool({ ...common, name: "shared", threads: options.threads, onDemand: false });
     const onDemand = options.cpuThreadsOnDemand ?? false;
     this.#exclusive = new ThreadPool({ ...common, name: "exclusive", threads: options.cpuThreads, onDemand });
-    this.#exclusiveCapacity = new Capacity(options.cpuThreads);
+    this.#exclusiveCapacity = new Capacity(options.cpuThreads, options.waiting);
     const kill = (thread: PoolThread) => void (this.#shared.kill(thread, "grace") || this.#exclusive.kill(thread, "grace"));
     this.#grace = new GraceWatch(options.cancelGraceMs, this.#layout, kill);
     this.#parts = {
@@ -104,8 +107,13 @@ export class ThreadRuntime implements StepRunner {
     }
   }
 
-  open(scope: CancelScope): StepRun {
-    return new ThreadRun(this.#parts, scope);
+  open(scope: CancelScope, urgency: number = DEFAULT_URGENCY): StepRun {
+    return new ThreadRun(this.#parts, scope, urgency);
+  }
+
+  /** The exclusive pool's threads as a capacity: steps that compute hold one each, or wait for one. */
+  get exclusive(): CapacityView {
+    return this.#exclusiveCapacity;
   }
 
   /** What runs and ever ran, from the threads' own books. */
