@@ -14,7 +14,6 @@ const NOT_BUILT_YET = {
   routes: ["GET /", "GET /debug/trace", "GET /docs", "GET /events", "GET /openapi.json"],
   metrics: [
     "capacity_in_use",
-    "circuit_state",
     "order_duration_seconds",
     "orders_total",
     "step_cancel_seconds",
