@@ -10,12 +10,13 @@ import { backupRoutes } from "./backup-routes.ts";
 import { type Chaos, chaosRoutes } from "./chaos-routes.ts";
 import { type CompensationParts, compensationRoutes } from "./compensation-routes.ts";
 import { deadLetterRoutes } from "./dead-letter-routes.ts";
+import { type Diagnosis, diagnosisRoutes } from "./diagnosis-routes.ts";
 import { journalAnswers } from "./journal-answers.ts";
 import { demoOrderRoutes } from "./live/demo-orders.ts";
 import type { LiveFeed } from "./live/live-feed.ts";
 import { liveRoutes } from "./live/live-routes.ts";
 import { pageRoutes } from "./live/page-routes.ts";
-import type { Metrics } from "./metrics.ts";
+import type { MetricSources, Metrics } from "./metrics.ts";
 import { metricsRoutes } from "./metrics-routes.ts";
 import { orderListRoutes } from "./order-list-routes.ts";
 import { orderLookupRoutes } from "./order-lookup-routes.ts";
@@ -29,6 +30,9 @@ export interface AdminParts {
   readonly books: ThreadBooks;
   readonly metrics: Metrics;
   readonly live: LiveFeed;
+  /** Each provider's: 0 closed, 1 half-open, 2 open. */
+  readonly circuits: MetricSources["circuits"];
+  readonly diagnosis: Diagnosis;
   readonly operators: OperatorParts;
   /** Absent with real providers: then the routes that cause trouble do not exist. */
   readonly chaos?: Chaos & { readonly desk: Pick<OrderDesk, "place"> };
@@ -50,7 +54,7 @@ export interface OperatorParts {
 }
 
 /** The admin listener's routes, behind its front door. It is on loopback unless told otherwise, and never part of the public listener. */
-export function adminApp({ keys, books, metrics, live, operators, chaos, report }: AdminParts): Express {
+export function adminApp({ keys, books, metrics, circuits, diagnosis, live, operators, chaos, report }: AdminParts): Express {
   const { journal, backups, webhooks } = operators;
   const app = express();
   app.disable("x-powered-by");
@@ -58,11 +62,13 @@ export function adminApp({ keys, books, metrics, live, operators, chaos, report 
   app.use(threadRoutes(books));
   app.use(pageRoutes());
   app.use(liveRoutes(live));
+  app.use(diagnosisRoutes(diagnosis));
   const recent = new RecentBacklog(journal);
   app.use(
     metricsRoutes(metrics, {
       backlog: () => recent.get(),
       ordersInFlight: books.ordersInFlight,
+      circuits,
       ...(webhooks !== undefined && { webhooks }),
     }),
   );

@@ -3,7 +3,9 @@ import { sendJson } from "./answers.ts";
 import { onlyMethods } from "./methods.ts";
 
 /** What `GET /readyz` says: 200 for `ready`, 503 for anything else. */
-export type Readiness = "starting" | "ready" | "journal_unavailable" | "draining";
+export const READINESS = ["ready", "starting", "journal_unavailable", "draining"] as const;
+
+export type Readiness = (typeof READINESS)[number];
 
 /** `GET /healthz` (the process lives) and `GET /readyz` (it takes orders). */
 export function healthRoutes(readiness: () => Readiness): Router {

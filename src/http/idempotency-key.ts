@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { z } from "zod";
 import type { Order } from "../orders/order.ts";
 import type { IdempotencyKey } from "../orders/order-journal.ts";
 import { STEPS } from "../orders/step.ts";
@@ -6,6 +7,11 @@ import { BadRequest } from "./bad-request.ts";
 
 const KEPT_MS = 24 * 60 * 60 * 1000;
 const RULE = "must be 1 to 255 visible ASCII characters";
+// With or without quotes around it; two quotes with nothing between them are no key.
+const SPELLING = /^(?!""$)(?:"[!-~]{1,255}"|[!-~]{1,255})$/;
+
+/** The header, for documents; `readIdempotencyKey` checks it by the same pattern. */
+export const IDEMPOTENCY_KEY = z.string().regex(SPELLING, RULE);
 
 /**
  * Reads the `Idempotency-Key` header; undefined where there is none. With or without the quotes of the IETF draft it
@@ -20,8 +26,8 @@ export function readIdempotencyKey(
   if (header === undefined) return undefined;
   // Node joins a repeated header with a comma and a space, which the rule refuses too.
   const text = String(header);
+  if (!SPELLING.test(text)) throw new BadRequest(`Idempotency-Key: ${RULE}`);
   const key = text.length >= 2 && text.startsWith('"') && text.endsWith('"') ? text.slice(1, -1) : text;
-  if (!/^[\x21-\x7e]{1,255}$/.test(key)) throw new BadRequest(`Idempotency-Key: ${RULE}`);
   return { client, key, bodyHash: hashOf(order), expiresMs: nowMs + KEPT_MS };
 }
 

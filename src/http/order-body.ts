@@ -3,7 +3,7 @@ import { z } from "zod";
 import type { Order } from "../orders/order.ts";
 import { STEPS, type StepName } from "../orders/step.ts";
 import { BadRequest } from "./bad-request.ts";
-import { isOrderId, ORDER_ID_RULE } from "./order-id.ts";
+import { ORDER_ID } from "./order-id.ts";
 
 const MAX_MS = 600_000;
 
@@ -17,13 +17,30 @@ const perStep = z.strictObject(
   { error: (issue) => (issue.code === "invalid_type" ? `must be an object with keys ${STEP_LIST}` : undefined) },
 );
 
+/** The fields that steer simulated providers. Descriptions are for documents, as in all schemas here. */
+const SIMULATION = {
+  fail_step: z.enum(STEPS, `must be ${STEP_LIST}`).optional().meta({ description: "The step that fails, when its time has passed." }),
+  delay_ms: perStep.optional().meta({ description: "How long the provider of a step takes to answer, in milliseconds." }),
+  cpu_ms: perStep
+    .optional()
+    .meta({ description: "How long a step computes, in milliseconds, on a thread of its own, instead of waiting for its provider." }),
+};
+
 const ORDER = z.strictObject({
-  order_id: z.string(ORDER_ID_RULE).refine(isOrderId, ORDER_ID_RULE),
-  amount: z.int(AMOUNT_RULE).min(1, AMOUNT_RULE),
-  fail_step: z.enum(STEPS, `must be ${STEP_LIST}`).optional(),
-  delay_ms: perStep.optional(),
-  cpu_ms: perStep.optional(),
+  order_id: ORDER_ID,
+  amount: z
+    .int(AMOUNT_RULE)
+    .min(1, AMOUNT_RULE)
+    .meta({ description: `A whole number from 1 to ${Number.MAX_SAFE_INTEGER}, in minor units (cents).` }),
+  ...SIMULATION,
 });
+
+const REAL_ORDER = ORDER.omit({ fail_step: true, delay_ms: true, cpu_ms: true });
+
+/** The body of `POST /order`, for documents: with real providers the simulation fields are no part of it. */
+export function orderSchema(simulated: boolean): z.ZodType {
+  return simulated ? ORDER : REAL_ORDER;
+}
 
 /**
  * Reads and checks the body of `POST /order`. Throws `BadRequest` naming field and rule. With real providers

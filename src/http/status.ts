@@ -1,28 +1,39 @@
 import type { ErrorKind } from "../orders/error-kind.ts";
 
-/** The one table from error kinds to HTTP statuses. */
-export const STATUS: Readonly<Record<ErrorKind, number>> = {
-  bad_request: 400,
-  payment_declined: 400,
-  unauthorized: 401,
-  forbidden: 403,
-  not_found: 404,
-  method_not_allowed: 405,
-  canceled: 408,
-  request_timeout: 408,
-  order_conflict: 409,
-  payload_too_large: 413,
-  idempotency_mismatch: 422,
-  rate_limited: 429,
-  headers_too_large: 431,
-  internal: 500,
-  vendor_unavailable: 503,
-  payment_unavailable: 503,
-  no_courier: 503,
-  overloaded: 503,
-  shutting_down: 503,
-  timeout: 504,
+/** What a client is told of an error kind: its status, and when it comes (a phrase for documents, code in backticks). */
+export interface ErrorAnswer {
+  readonly status: number;
+  readonly when: string;
+}
+
+/** The one table of error kinds: statuses, the OpenAPI document and the README's table come from it. */
+export const ERROR_ANSWERS: Readonly<Record<ErrorKind, ErrorAnswer>> = {
+  bad_request: { status: 400, when: "the body or a header breaks a rule; the message names field and rule" },
+  payment_declined: { status: 400, when: "the payment provider said no" },
+  unauthorized: { status: 401, when: "API keys, or keys of the admin listener, are configured and none of them was sent" },
+  forbidden: { status: 403, when: "the `Host` is not one of this server's, or a browser sent the request from another site" },
+  not_found: { status: 404, when: "no such route or order" },
+  method_not_allowed: { status: 405, when: "with an `Allow` header" },
+  canceled: { status: 408, when: "the order was canceled from outside (client gone, shutdown)" },
+  request_timeout: { status: 408, when: "headers or body came too slowly; with `Connection: close`" },
+  order_conflict: { status: 409, when: "the id is placed, or being placed, with another amount" },
+  payload_too_large: { status: 413, when: "body over 16 KiB; answered as soon as its declared length says so, with `Connection: close`" },
+  idempotency_mismatch: { status: 422, when: "the key was used with another body" },
+  rate_limited: { status: 429, when: "this client sends more orders than `RATE_LIMIT` lets it; with `Retry-After`" },
+  headers_too_large: { status: 431, when: "more than 16 KiB of headers" },
+  internal: { status: 500, when: "anything unclassified: a lost thread, an order that could not be written down" },
+  vendor_unavailable: { status: 503, when: "the vendor failed" },
+  payment_unavailable: { status: 503, when: "the payment provider could not be reached (not a decline)" },
+  no_courier: { status: 503, when: "no courier can be assigned" },
+  overloaded: { status: 503, when: "too many orders in flight, or the server is starting; with `Retry-After`" },
+  shutting_down: { status: 503, when: "the server is draining; with `Retry-After` and `Connection: close`" },
+  timeout: { status: 504, when: "the order's deadline passed" },
 };
+
+/** The HTTP status of each error kind. */
+export const STATUS = Object.fromEntries(Object.entries(ERROR_ANSWERS).map(([kind, { status }]) => [kind, status])) as Readonly<
+  Record<ErrorKind, number>
+>;
 
 // A guess to be replaced by a measured one once admission measures: long enough not to hammer, short enough for a client to wait.
 const RETRY_AFTER_SECONDS = "1";

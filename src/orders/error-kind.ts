@@ -25,7 +25,17 @@ export const ERROR_KINDS = [
 export type ErrorKind = (typeof ERROR_KINDS)[number];
 
 /** The kinds that a step itself may fail with; anything else it throws is `internal`. */
-export type StepErrorKind = Extract<
-  ErrorKind,
-  "payment_declined" | "payment_unavailable" | "vendor_unavailable" | "no_courier" | "internal"
->;
+export const STEP_ERROR_KINDS = [
+  "payment_declined",
+  "payment_unavailable",
+  "vendor_unavailable",
+  "no_courier",
+  "internal",
+] as const satisfies readonly ErrorKind[];
+
+export type StepErrorKind = (typeof STEP_ERROR_KINDS)[number];
+
+/** The kinds of an order that ran and failed; whatever is refused before has another one, or `internal`. */
+export const ORDER_ERROR_KINDS = [...STEP_ERROR_KINDS, "timeout", "canceled"] as const satisfies readonly ErrorKind[];
+
+export type OrderErrorKind = (typeof ORDER_ERROR_KINDS)[number];

@@ -1,6 +1,6 @@
 import type { CancelCause } from "../concurrency/cancel-cause.ts";
 import { monotonicMs } from "../concurrency/clock.ts";
-import type { ErrorKind } from "./error-kind.ts";
+import type { OrderErrorKind } from "./error-kind.ts";
 import { type Effect, type EndedStep, STEPS, type StepName, type StepOutcome } from "./step.ts";
 
 /** How one step of an order ended, where, and how long it took since the order began. */
@@ -15,7 +15,7 @@ export interface OrderOutcome {
   /** When its steps were asked for. */
   readonly startedAtMs: number;
   /** Absent for a placed order. */
-  readonly error?: ErrorKind;
+  readonly error?: OrderErrorKind;
   /** Why steps were canceled, and since when; absent where none was. */
   readonly canceled?: { readonly cause: CancelCause; readonly atMs: number };
 }
@@ -29,7 +29,7 @@ export function errorOf(
   outcomes: readonly StepOutcome[],
   firstFailure: number | undefined,
   cause: CancelCause | undefined,
-): ErrorKind | undefined {
+): OrderErrorKind | undefined {
   if (outcomes.every((outcome) => outcome.status === "ok")) return undefined;
   switch (cause) {
     case "deadline":

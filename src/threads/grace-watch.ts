@@ -86,17 +86,20 @@ export class GraceWatch {
       this.#watched.delete(watched);
       const isHeldUp = firedMs - watched.dueMs > LATE_SHARE * this.#graceMs;
       const spared: DispatchedStep[] = [];
+      let mayBeStuck = false;
       for (const step of watched.steps) {
         if (step.settled || step.thread === undefined) continue;
-        const isExcused = isHeldUp || this.#isOnlyOverloaded(step.thread, watched);
+        const { standsStill } = step.thread;
+        mayBeStuck ||= !standsStill;
+        const isExcused = watched.extensions < MAX_EXTENSIONS && (isHeldUp || this.#isOnlyOverloaded(step.thread, watched));
         // Each step for itself: one that is stuck is no reason to end a thread that another one of its order is on.
-        if (isExcused && watched.extensions < MAX_EXTENSIONS) spared.push(step);
+        if (standsStill || isExcused) spared.push(step);
         else this.#kill(step.thread);
       }
       if (spared.length === 0) continue;
       watched.dueMs = performance.now() + this.#graceMs;
       watched.steps = spared;
-      watched.extensions++;
+      if (mayBeStuck) watched.extensions++;
       watched.finished = this.#finishedBy(spared);
       this.#watched.add(watched);
     }

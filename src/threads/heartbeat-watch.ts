@@ -32,7 +32,7 @@ export class HeartbeatWatch {
     const missed = new Map<PoolThread, { beat: number; looks: number }>();
     for (const pool of this.#pools) {
       for (const thread of pool.threads) {
-        if (thread.row === undefined) continue;
+        if (thread.row === undefined || thread.standsStill) continue;
         const beat = this.#layout.lastBeat(thread.row);
         const before = this.#missed.get(thread);
         const looks = before?.beat === beat ? before.looks + 1 : 0;

@@ -4,6 +4,7 @@ import type { DispatchedStep } from "../../src/threads/dispatched-step.ts";
 import { GraceWatch } from "../../src/threads/grace-watch.ts";
 import { Layout } from "../../src/threads/layout.ts";
 import { PoolThread } from "../../src/threads/pool-thread.ts";
+import { SnapshotState } from "../../src/threads/snapshot-state.ts";
 import { eventually } from "../support/eventually.ts";
 import { newStep } from "./new-step.ts";
 
@@ -127,4 +128,18 @@ test("a stuck step does not take the living thread of another step of its order 
   } finally {
     clearInterval(beats);
   }
+});
+
+test("a thread that stands still for a heap snapshot is spared however long that takes, and judged by a whole grace afterwards", async () => {
+  cancel(true);
+  const snapshot = new SnapshotState();
+  thread.snapshot = snapshot;
+  snapshot.begin();
+  watch.watch([stepOn(thread)]);
+  // More often than an overloaded thread would be.
+  await past(12 * GRACE_MS);
+  expect([killed, watch.size]).toEqual([[], 1]);
+  snapshot.taken();
+  await eventually("the judgment", () => killed.length > 0);
+  expect([killed, watch.size]).toEqual([[thread], 0]);
 });

@@ -9,15 +9,15 @@ import { JournalUnavailable } from "../../orders/order-journal.ts";
 import { STEPS, type StepName } from "../../orders/step.ts";
 import type { ThreadBooks } from "../thread-routes.ts";
 import { EventStream } from "./event-stream.ts";
-import type { Circuit, Hello, LiveBacklog, ReplacedThread, Tick } from "./messages.ts";
+import type { Hello, LiveBacklog, ReplacedThread, Tick } from "./messages.ts";
 import { OrderSample } from "./order-sample.ts";
 
 /** What the page shows besides the orders that have ended. */
 export interface LiveSources {
   readonly books: ThreadBooks;
   readonly capacities: Readonly<Record<StepName, Pick<Capacity, "limit" | "inUse" | "waiting">>>;
-  /** Of a provider's circuit breaker. */
-  readonly circuit: (step: StepName) => Circuit;
+  /** Each provider's: 0 closed, 1 half-open, 2 open. */
+  readonly circuits: () => Readonly<Record<StepName, number>>;
   /** Rejects while the journal cannot be read. */
   readonly backlog: () => Promise<Backlog>;
   /** Of events: `none`, `up`, `down` or `disabled`. */
@@ -111,7 +111,7 @@ export class LiveFeed {
   #tick(): void {
     if (this.#sample === undefined) return;
     if (this.#ticks++ % BACKLOG_EVERY_TICKS === 0) void this.#readBacklog();
-    const { books, capacities, circuit, receiver } = this.#sources;
+    const { books, capacities, circuits, receiver } = this.#sources;
     const use = performance.eventLoopUtilization();
     const { utilization } = performance.eventLoopUtilization(use, this.#loopUse);
     this.#loopUse = use;
@@ -129,7 +129,7 @@ export class LiveFeed {
       replaced: this.#replaced,
       in_use: ofEach((step) => capacities[step].inUse),
       waiting: ofEach((step) => capacities[step].waiting),
-      circuits: ofEach(circuit),
+      circuits: circuits(),
       loop: { utilization: Math.round(utilization * 1_000) / 1_000, delay_ms: this.#loopDelayMs() },
       commits: this.#commits,
       receiver: receiver(),

@@ -31,7 +31,8 @@ export interface Tick {
   readonly replaced: readonly ReplacedThread[];
   readonly in_use: Readonly<Record<StepName, number>>;
   readonly waiting: Readonly<Record<StepName, number>>;
-  readonly circuits: Readonly<Record<StepName, Circuit>>;
+  /** 0 closed, 1 half-open, 2 open. */
+  readonly circuits: Readonly<Record<StepName, number>>;
   /** The main thread: busy from 0 to 1, and the longest time a timer was late. */
   readonly loop: { readonly utilization: number; readonly delay_ms: number };
   readonly commits: { readonly count: number; readonly requests: number; readonly max_ms: number };
@@ -49,7 +50,6 @@ export interface Tick {
 }
 
 export type EndedAs = ErrorKind | "ok";
-export type Circuit = "closed" | "half_open" | "open";
 export type LiveThread = readonly [id: number, pool: string, running: number, started: number, heartbeatAgeMs: number];
 
 export interface ReplacedThread {

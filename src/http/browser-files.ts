@@ -1,0 +1,74 @@
+import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { extname } from "node:path";
+import type { Request, Response } from "express";
+
+/** A file for browsers, in memory. */
+export interface BrowserFile {
+  /** Without its folder. */
+  readonly name: string;
+  /** Media type, without parameters. */
+  readonly type: string;
+  readonly body: Buffer;
+  /** As the header has it, with its quotes. */
+  readonly etag: string;
+}
+
+const TYPES: Readonly<Record<string, string>> = {
+  ".html": "text/html",
+  ".css": "text/css",
+  ".js": "text/javascript",
+  ".svg": "image/svg+xml",
+};
+
+// A page may have what this server sends as files, and nothing else from anywhere; nobody may put it into a frame.
+const CONTENT_SECURITY_POLICY = [
+  "default-src 'none'",
+  "script-src 'self'",
+  "style-src 'self'",
+  "img-src 'self'",
+  "connect-src 'self'",
+  "base-uri 'none'",
+  "form-action 'none'",
+  "frame-ancestors 'none'",
+  "require-trusted-types-for 'script'",
+].join("; ");
+
+const OF_PAGES = {
+  "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+  "Referrer-Policy": "no-referrer",
+  "Cross-Origin-Opener-Policy": "same-origin",
+  // For browsers that do not know frame-ancestors.
+  "X-Frame-Options": "DENY",
+};
+
+/** Reads a file of the package. Its type goes by its name's end; throws where that is not one that browsers get. */
+export function readBrowserFile(folder: URL, name: string): BrowserFile {
+  const type = TYPES[extname(name)];
+  if (type === undefined) throw new Error(`${name}: no file for browsers`);
+  return browserFile(name, type, readFileSync(new URL(name, folder)));
+}
+
+/** A file that is made and not read. */
+export function browserFile(name: string, type: string, body: Buffer): BrowserFile {
+  return { name, type, body, etag: `"${createHash("sha256").update(body).digest("base64url")}"` };
+}
+
+/** Sends a file, or 304 where the browser has it. Browsers keep it and ask each time, so a new version is seen at once. */
+export function sendBrowserFile(request: Request, response: Response, { type, body, etag }: BrowserFile): void {
+  response.set({
+    "X-Request-Id": response.locals.requestId,
+    ETag: etag,
+    "Cache-Control": "no-cache",
+    "X-Content-Type-Options": "nosniff",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    ...(type === "text/html" && OF_PAGES),
+  });
+  if (request.fresh) {
+    response.writeHead(304).end();
+    return;
+  }
+  response.writeHead(200, { "Content-Type": `${type}; charset=utf-8`, "Content-Length": body.length });
+  // To HEAD Node sends no body, whatever it is given.
+  response.end(body);
+}

@@ -1,0 +1,226 @@
+import type { ErrorKind } from "../../orders/error-kind.ts";
+import { BEFORE } from "../attempt-number.ts";
+import { IDEMPOTENCY_KEY } from "../idempotency-key.ts";
+import { lookUpExamples, orderExamples } from "./examples.ts";
+import { type AnswerHeader, errorResponses, headerRefs, isOrderErrorKind, jsonResponse, sharedResponse } from "./responses.ts";
+import { type Json, parameterSchema, refTo } from "./schemas.ts";
+
+// A key is needed only where keys are configured.
+const MAYBE_KEYED = [{}, { apiKey: [] }];
+const REPLAYED: readonly AnswerHeader[] = ["Idempotent-Replayed"];
+const RATES: readonly AnswerHeader[] = ["RateLimit-Policy", "RateLimit"];
+// Given before it is looked who sends the request.
+const WITHOUT_RATES: readonly ErrorKind[] = ["unauthorized", "forbidden", "request_timeout", "headers_too_large"];
+
+/** `paths` of the document: every route of the public listener. `files`: names of what `/docs` loads. */
+export function paths(simulated: boolean, files: readonly string[]): Json {
+  return {
+    "/order": withOtherMethods({ post: placeOrder(simulated) }),
+    "/order/{order_id}": withOtherMethods({ get: showOrder(simulated) }),
+    "/healthz": withOtherMethods({ get: healthz }),
+    "/readyz": withOtherMethods({ get: readyz }),
+    "/openapi.json": withOtherMethods({ get: openApiJson }),
+    "/docs": withOtherMethods({ get: docs }),
+    "/docs/{file}": withOtherMethods({ get: docsFile(files) }),
+  };
+}
+
+function withOtherMethods(item: Json): Json {
+  return { ...item, "x-other-methods": sharedResponse("method_not_allowed") };
+}
+
+function placeOrder(simulated: boolean): Json {
+  const examples = orderExamples(simulated);
+  return {
+    tags: ["orders"],
+    operationId: "placeOrder",
+    summary: "Place an order",
+    description: [
+      "Runs the steps payment, vendor and courier in parallel. The first that fails, the deadline, or the client hanging up cancels the others, and what had happened is undone. The answer comes when every step has ended.",
+      "An `order_id` that ended `ok` is placed for good: sent again with the same amount it gets the stored answer (`Idempotent-Replayed: true`) and runs nothing. One that failed may be sent again, which is a new attempt.",
+      "The body is read as JSON whatever `Content-Type` says, and may be compressed (`gzip`, `deflate`, `br`). It has at most 16 KiB.",
+    ].join("\n\n"),
+    security: MAYBE_KEYED,
+    parameters: [
+      header("Idempotency-Key", {
+        description:
+          "Makes the request repeatable, failures included, for 24 hours: with the same body it gets the stored answer. 1 to 255 visible ASCII characters, with or without double quotes around them.",
+        schema: parameterSchema(IDEMPOTENCY_KEY),
+        ...headerExamples("Idempotency-Key", simulated),
+      }),
+      header("X-Request-Id", {
+        description: "Comes back in the answer. 1 to 128 visible ASCII characters; anything else is replaced.",
+        schema: { type: "string" },
+        ...headerExamples("X-Request-Id", simulated),
+      }),
+      header("traceparent", {
+        description: "W3C trace context: calls to real providers continue that trace. One that is not valid is ignored.",
+        schema: { type: "string" },
+        ...headerExamples("traceparent", simulated),
+      }),
+      header("Priority", {
+        description:
+          "Urgency as in RFC 9218, `u=0` (most) to `u=7`, 3 where there is none: who goes first where steps wait. One that is not valid is ignored.",
+        schema: { type: "string" },
+        ...headerExamples("Priority", simulated),
+      }),
+    ],
+    requestBody: {
+      required: true,
+      content: {
+        "application/json": {
+          schema: refTo("Order"),
+          examples: Object.fromEntries(examples.map(({ name, summary, body }) => [name, { summary, value: body }])),
+        },
+      },
+    },
+    responses: {
+      200: jsonResponse(
+        "The order is placed.",
+        ["PlacedOrder"],
+        [...REPLAYED, ...RATES],
+        examples.filter(({ answer }) => answer.status === 200),
+      ),
+      ...errorResponses({
+        kinds: [
+          "bad_request",
+          "payment_declined",
+          "unauthorized",
+          "canceled",
+          "order_conflict",
+          "payload_too_large",
+          "idempotency_mismatch",
+          "rate_limited",
+          "internal",
+          "vendor_unavailable",
+          "payment_unavailable",
+          "no_courier",
+          "overloaded",
+          "shutting_down",
+          "timeout",
+        ],
+        runsOrders: true,
+        examples,
+        headersOf: (kind) => [
+          ...(kind === "unauthorized" ? (["WWW-Authenticate"] as const) : []),
+          ...(isOrderErrorKind(kind) ? REPLAYED : []),
+          ...(WITHOUT_RATES.includes(kind) ? [] : RATES),
+        ],
+      }),
+    },
+  };
+}
+
+function showOrder(simulated: boolean): Json {
+  const examples = lookUpExamples(simulated);
+  return {
+    tags: ["orders"],
+    operationId: "showOrder",
+    summary: "Look an order up",
+    description: "What is known of an order: its status and steps, what has been undone, and its attempts, the newest of them.",
+    security: MAYBE_KEYED,
+    parameters: [
+      {
+        name: "order_id",
+        in: "path",
+        required: true,
+        description: "Percent-encoded where it is not ASCII.",
+        schema: refTo("OrderId"),
+        examples: Object.fromEntries(examples.map(({ name, summary, order_id }) => [name, { summary, value: order_id }])),
+      },
+      {
+        name: "before",
+        in: "query",
+        description: "Shows attempts before this one. Without it, the newest.",
+        schema: parameterSchema(BEFORE),
+        examples: Object.fromEntries(
+          examples.flatMap(({ name, summary, before }) => (before === undefined ? [] : [[name, { summary, value: before }]])),
+        ),
+      },
+    ],
+    responses: {
+      200: jsonResponse(
+        "The order is known.",
+        ["OrderView"],
+        [],
+        examples.filter(({ answer }) => answer.status === 200),
+      ),
+      ...errorResponses({
+        kinds: ["bad_request", "unauthorized", "not_found", "internal", "overloaded"],
+        examples,
+        headersOf: (kind) => (kind === "unauthorized" ? ["WWW-Authenticate"] : []),
+      }),
+    },
+  };
+}
+
+const healthz = {
+  tags: ["health"],
+  operationId: "isAlive",
+  summary: "Does the process live?",
+  description: "Answers for any `Host`, as does `/readyz`: balancers ask by names of their own.",
+  security: [],
+  responses: { 200: jsonResponse("It does.", ["Alive"]), ...errorResponses({ kinds: [] }) },
+};
+
+const readyz = {
+  tags: ["health"],
+  operationId: "isReady",
+  summary: "Does it take orders?",
+  security: [],
+  responses: {
+    200: jsonResponse("It does.", ["Ready"]),
+    503: jsonResponse("It starts, it drains, or its journal cannot be written.", ["NotReady"]),
+    ...errorResponses({ kinds: [] }),
+  },
+};
+
+const openApiJson = {
+  tags: ["documents"],
+  operationId: "openApiDocument",
+  summary: "This document",
+  security: [],
+  parameters: [ifNoneMatch()],
+  responses: { ...content("application/json", { type: "object" }), ...errorResponses({ kinds: [] }) },
+};
+
+const docs = {
+  tags: ["documents"],
+  operationId: "docs",
+  summary: "This document as a page",
+  security: [],
+  parameters: [ifNoneMatch()],
+  responses: { ...content("text/html", { type: "string" }), ...errorResponses({ kinds: [] }) },
+};
+
+function docsFile(files: readonly string[]): Json {
+  return {
+    tags: ["documents"],
+    operationId: "docsFile",
+    summary: "A part of that page",
+    security: [],
+    parameters: [{ name: "file", in: "path", required: true, schema: { type: "string", enum: files } }, ifNoneMatch()],
+    responses: { ...content("*/*", { type: "string" }), ...errorResponses({ kinds: ["not_found"] }) },
+  };
+}
+
+function content(type: string, schema: Json): Json {
+  const headers = headerRefs(["ETag", "Cache-Control"]);
+  return {
+    200: { description: "The content.", headers, content: { [type]: { schema } } },
+    304: { description: "It is what the client has.", headers },
+  };
+}
+
+function ifNoneMatch(): Json {
+  return header("If-None-Match", { description: "The `ETag` that the client has.", schema: { type: "string" } });
+}
+
+function header(name: string, rest: Json): Json {
+  return { name, in: "header", ...rest };
+}
+
+function headerExamples(header: string, simulated: boolean): Json {
+  const shown = orderExamples(simulated).filter(({ headers }) => headers?.[header] !== undefined);
+  return { examples: Object.fromEntries(shown.map(({ name, summary, headers }) => [name, { summary, value: headers?.[header] }])) };
+}

@@ -1,0 +1,200 @@
+import { readFileSync } from "node:fs";
+import { Validator } from "@seriousme/openapi-schema-validator";
+import type { Express, IRouter } from "express";
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { BadRequest } from "../../src/http/bad-request.ts";
+import { readIdempotencyKey } from "../../src/http/idempotency-key.ts";
+import { openApiDocument } from "../../src/http/openapi/document.ts";
+import { readOrder } from "../../src/http/order-body.ts";
+import { isOrderId } from "../../src/http/order-id.ts";
+import type { OrderParts } from "../../src/http/order-routes.ts";
+import { publicApp } from "../../src/http/public-app.ts";
+import { ERROR_ANSWERS } from "../../src/http/status.ts";
+import { ERROR_KINDS } from "../../src/orders/error-kind.ts";
+import { Documented } from "./documented.ts";
+
+const README = readFileSync(new URL("../../README.md", import.meta.url), "utf8");
+const documented = (simulated: boolean) => new Documented(JSON.parse(JSON.stringify(openApiDocument({ simulated, files: ["a.js"] }))));
+
+describe.each([true, false])("the document, with providers simulated: %s", (simulated) => {
+  const { document, operations } = documented(simulated);
+
+  test("is OpenAPI 3.1", async () => {
+    const validator = new Validator();
+    expect(await validator.validate(structuredClone(document))).toEqual({ valid: true });
+    expect(validator.version).toBe("3.1");
+    // That one could fail.
+    const broken = structuredClone(document);
+    broken.paths["/order"].post.responses = "none";
+    expect(await new Validator().validate(broken)).toMatchObject({ valid: false });
+  });
+
+  test("refers to nothing that is not there, and leaves nothing unused", () => {
+    const references = [...JSON.stringify(document).matchAll(/"\$ref":"#\/([^"]+)"/g)].map(([, path = ""]) => path);
+    const there = Object.entries<object>(document.components)
+      .filter(([kind]) => kind !== "securitySchemes")
+      .flatMap(([kind, parts]) => Object.keys(parts).map((name) => `components/${kind}/${name}`));
+    expect([...new Set(references)].sort()).toEqual(there.sort());
+  });
+
+  test("names each operation, says what it is, and lists each status once", () => {
+    const names = operations.map(({ operation }) => operation.operationId);
+    expect(new Set(names).size).toBe(names.length);
+    for (const { operation } of operations) {
+      expect(operation.summary).toMatch(/./);
+      expect(document.tags.map(({ name }: { name: string }) => name)).toContain(operation.tags[0]);
+    }
+  });
+
+  test("has the routes of the public listener and no others", () => {
+    const app = publicApp(
+      { simulated } as OrderParts,
+      () => "ready",
+      () => {},
+    );
+    const routes = routesOf(app).map(({ path, methods }) => [path.replace(/:(\w+)/g, "{$1}"), methods]);
+    const known = operations.map(({ path, method }) => [path, [method.toLowerCase()]]);
+    expect(routes.sort()).toEqual(known.sort());
+    expect(routes.length).toBeGreaterThan(5);
+  });
+
+  test("has every kind of the table at its status, and in an answer", () => {
+    expect(document["x-error-kinds"]).toEqual(ERROR_KINDS.map((kind) => ({ kind, ...ERROR_ANSWERS[kind] })));
+    const answers = JSON.stringify([document.paths, document.components.responses]);
+    for (const kind of ERROR_KINDS) expect(answers).toMatch(new RegExp(`"x-error-kinds":\\[[^\\]]*"${kind}"`));
+  });
+});
+
+test("the README's table of error kinds says what the code says", () => {
+  const [, table = ""] = /## Error kinds\n[\s\S]*?\|---\|---\|---\|\n((?:\|.*\n)+)/.exec(README) ?? [];
+  const rows = table
+    .trim()
+    .split("\n")
+    .map((line) => line.slice(2, -2).split(" | "));
+  expect(rows).toEqual(ERROR_KINDS.map((kind) => [`\`${kind}\``, String(ERROR_ANSWERS[kind].status), ERROR_ANSWERS[kind].when]));
+});
+
+describe("the schema of an order", () => {
+  const schema = documented(true).validator(["components", "schemas", "Order"]);
+  const real = documented(false).validator(["components", "schemas", "Order"]);
+  const takes = (body: unknown, simulated = true) => {
+    try {
+      readOrder(Buffer.from(JSON.stringify(body)), simulated);
+      return true;
+    } catch (error) {
+      if (error instanceof BadRequest) return false;
+      throw error;
+    }
+  };
+
+  test("takes what the server takes, and refuses what it refuses", () => {
+    const number = fc.oneof(fc.integer({ min: -2, max: 3 }), fc.constantFrom(600_000, 600_001, 2 ** 53 - 1, 2 ** 53, 1.5, "1", null));
+    const perStep = fc.dictionary(fc.constantFrom("payment", "vendor", "courier", "shipping"), number, { noNullPrototype: true });
+    const order = fc.record(
+      {
+        order_id: fc.constantFrom("", ".", "..", "a", "a\u200b", " a", "\ud800", "x".repeat(129), 5, null),
+        amount: number,
+        fail_step: fc.constantFrom("payment", "vendor", "courier", "shipping", null),
+        delay_ms: fc.oneof(perStep, fc.constantFrom([], null, 5)),
+        cpu_ms: perStep,
+        note: fc.constant(1),
+      },
+      { requiredKeys: [], noNullPrototype: true },
+    );
+    // Mostly right, or almost all would be refused for one of many reasons.
+    const mostlyRight = fc
+      .tuple(order, fc.subarray(["order_id", "amount", "fail_step", "delay_ms", "cpu_ms", "note"]))
+      .map(([fields, wild]) => ({
+        order_id: "a",
+        amount: 1,
+        ...Object.fromEntries(Object.entries(fields).filter(([name]) => wild.slice(0, 2).includes(name))),
+      }));
+    const seen = { taken: 0, refused: 0 };
+    fc.assert(
+      fc.property(mostlyRight, (body) => {
+        const taken = takes(body);
+        expect(schema(body)).toBe(taken);
+        expect(real(body)).toBe(takes(body, false));
+        seen[taken ? "taken" : "refused"]++;
+      }),
+      { numRuns: 300 },
+    );
+    expect(Math.min(seen.taken, seen.refused)).toBeGreaterThan(20);
+  });
+
+  test("has the very rules of an order_id, but for NFC", () => {
+    const id = documented(true).validator(["components", "schemas", "OrderId"]);
+    const parts = fc.constantFrom(
+      "a",
+      "é",
+      "漢",
+      "😀",
+      " ",
+      "\u00a0",
+      "\u200b",
+      "\ud800",
+      "\udc00",
+      "\u0000",
+      ".",
+      "..",
+      "x".repeat(126),
+      "😀".repeat(126),
+    );
+    fc.assert(
+      fc.property(fc.array(parts, { maxLength: 4 }), (given) => {
+        const text = given.join("").normalize("NFC");
+        expect(id(text)).toBe(isOrderId(text));
+      }),
+      { numRuns: 2_000 },
+    );
+    for (const right of ["a", "é", "x".repeat(128), "😀".repeat(128), "a b"])
+      expect([right, isOrderId(right), id(right)]).toEqual([right, true, true]);
+    for (const wrong of ["", ".", "..", " a", "a ", "\u200b", "x".repeat(129)])
+      expect([wrong, isOrderId(wrong), id(wrong)]).toEqual([wrong, false, false]);
+    expect([isOrderId("e\u0301"), id("e\u0301")]).toEqual([false, true]);
+  });
+});
+
+test("the schema of an Idempotency-Key takes what the server takes", () => {
+  const [parameter] = documented(true).find("POST", "/order").parameters;
+  expect(parameter.name).toBe("Idempotency-Key");
+  const pattern = new RegExp(parameter.schema.pattern, "u");
+  const key = (text: string) => {
+    try {
+      return readIdempotencyKey(text, { orderId: "a", amount: 1 }, "", 0)?.key;
+    } catch (error) {
+      if (error instanceof BadRequest) return undefined;
+      throw error;
+    }
+  };
+  const long = "k".repeat(255);
+  const taken = { k: "k", '"k"': "k", '"': '"', '"k': '"k', 'k"': 'k"', [long]: long, [`"${long}"`]: long, '"""': '"' };
+  for (const [text, expected] of Object.entries(taken)) expect([text, key(text), pattern.test(text)]).toEqual([text, expected, true]);
+  const refused = ["", '""', "a b", "é", "\u007f", `${long}k`, `"${long}k"`, `"${long}k`];
+  for (const text of refused) expect([text, key(text), pattern.test(text)]).toEqual([text, undefined, false]);
+});
+
+interface Route {
+  readonly path: string;
+  readonly methods: string[];
+}
+
+interface Layer {
+  readonly route?: { readonly path: string; readonly methods: Readonly<Record<string, boolean>> };
+  readonly handle: { readonly stack?: readonly Layer[] };
+}
+
+/** The routes of an application and of the routers within it, each with the methods that it has handlers for. */
+function routesOf(router: Express | IRouter): Route[] {
+  const stack = "router" in router ? (router.router as unknown as { stack: Layer[] }).stack : [];
+  return routesIn(stack);
+}
+
+function routesIn(stack: readonly Layer[]): Route[] {
+  return stack.flatMap(({ route, handle }) => {
+    if (route === undefined) return routesIn(handle.stack ?? []);
+    // `_all` is the refusal of other methods.
+    return [{ path: route.path, methods: Object.keys(route.methods).filter((method) => method !== "_all") }];
+  });
+}

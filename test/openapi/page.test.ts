@@ -1,0 +1,157 @@
+import type { Browser, Page } from "playwright-core";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { ERROR_KINDS } from "../../src/orders/error-kind.ts";
+import { CHROMIUM, launchBrowser } from "../support/browser.ts";
+import { send } from "../support/http-client.ts";
+import { startService, type TestService } from "../support/service.ts";
+import { Documented } from "./documented.ts";
+
+const SKIPPED = CHROMIUM === undefined ? " (skipped: no Chromium was found; CHROME_PATH can name one)" : "";
+
+describe.skipIf(CHROMIUM === undefined)(`the page of the API docs${SKIPPED}`, () => {
+  let server: TestService;
+  let browser: Browser;
+  beforeAll(async () => {
+    server = await startService();
+    browser = await launchBrowser();
+  });
+  afterAll(async () => {
+    await browser?.close();
+    await server?.stop();
+  });
+
+  /** Opens the page. `seen` collects what it asks for and what the browser complains about. */
+  async function open(options: { width?: number; dark?: boolean; port?: number } = {}) {
+    const { width = 1280, dark = false, port = server.port } = options;
+    const context = await browser.newContext({ viewport: { width, height: 900 }, colorScheme: dark ? "dark" : "light" });
+    const page = await context.newPage();
+    const seen = { urls: [] as string[], complaints: [] as string[] };
+    page.on("request", (request) => seen.urls.push(request.url()));
+    page.on("pageerror", (error) => seen.complaints.push(error.message));
+    page.on("console", (message) => {
+      // An answer that is an error is what some examples are for.
+      if (message.type() !== "log" && !/the server responded with a status of/.test(message.text())) seen.complaints.push(message.text());
+    });
+    await page.goto(`http://127.0.0.1:${port}/docs`);
+    await page.waitForSelector("main[aria-busy=false]");
+    return { page, seen, [Symbol.asyncDispose]: () => context.close() };
+  }
+
+  /** Sends what is in the form of an operation and waits for what came of it. */
+  async function sendForm(page: Page, operation: string): Promise<string> {
+    const form = page.locator(`#${operation} .trial`);
+    const answered = page.waitForResponse((response) => response.request().resourceType() === "fetch");
+    await form.getByRole("button", { name: "Send" }).click();
+    await answered;
+    await form.locator(".result .status").waitFor();
+    return await form.locator(".result").innerText();
+  }
+
+  test("shows the whole document, and asks nobody but its own server", async () => {
+    await using opened = await open();
+    const { page, seen } = opened;
+    const { operations, document } = await Documented.of(server.port);
+    for (const { operation, method, path } of operations) {
+      expect(await page.locator(`#${operation.operationId} h3`).innerText()).toBe(`${method} ${path}`);
+      const statuses = await page.locator(`#${operation.operationId} .answers > details > summary .status`).allInnerTexts();
+      expect(statuses).toEqual(Object.keys(operation.responses));
+    }
+    expect(await page.locator("#error-kinds tbody td:first-child").allInnerTexts()).toEqual([...ERROR_KINDS]);
+    expect(await page.locator("#schemas h3").allInnerTexts()).toEqual(Object.keys(document.components.schemas));
+    // Every link within the page leads somewhere.
+    const links = await page
+      .locator('main a[href^="#"], nav a[href^="#"]')
+      .evaluateAll((all) => all.map((link) => link.getAttribute("href")));
+    expect(links.length).toBeGreaterThan(10);
+    for (const link of new Set(links)) expect([link, await page.locator(String(link)).count()]).toEqual([link, 1]);
+
+    expect(new Set(seen.urls.map((url) => new URL(url).origin))).toEqual(new Set([`http://127.0.0.1:${server.port}`]));
+    expect(seen.urls.length).toBeGreaterThan(5);
+    expect(seen.complaints).toEqual([]);
+  });
+
+  test("sends its examples and shows what comes back", async () => {
+    await using opened = await open();
+    const { page, seen } = opened;
+    await page.selectOption("#placeOrder-example", "vendor_fails");
+    expect(await sendForm(page, "placeOrder")).toMatch(/^503 after \d+ ms[\s\S]*"vendor_unavailable"/);
+
+    await page.selectOption("#placeOrder-example", "placed");
+    const body = JSON.parse(await page.inputValue("#placeOrder-body"));
+    expect(body.order_id).toMatch(/^first-\w+$/);
+    expect(await sendForm(page, "placeOrder")).toMatch(/^200 after/);
+    expect(await sendForm(page, "placeOrder")).toContain("idempotent-replayed: true");
+    expect((await send(server.port, { path: `/order/${body.order_id}` })).json.status).toBe("ok");
+    await page.selectOption("#placeOrder-example", "other_amount");
+    expect(await sendForm(page, "placeOrder")).toMatch(/^409 after[\s\S]*order_conflict/);
+
+    expect(await sendForm(page, "showOrder")).toMatch(/^200 after[\s\S]*"attempts_total": 1/);
+    await page.getByRole("button", { name: "New ids" }).first().click();
+    expect(JSON.parse(await page.inputValue("#placeOrder-body")).order_id).not.toBe(body.order_id);
+    expect(await sendForm(page, "showOrder")).toMatch(/^404 after/);
+    expect(await sendForm(page, "isReady")).toMatch(/^200 after[\s\S]*"ready"/);
+    expect(seen.complaints).toEqual([]);
+  });
+
+  test("shows HTML in an order's id as text", async () => {
+    await using opened = await open();
+    const { page, seen } = opened;
+    const id = `<img src="x" onerror="document.title='run'"><b>a</b>'`;
+    await page.fill("#placeOrder-body", JSON.stringify({ order_id: id, amount: 1 }));
+    expect(await page.locator("#placeOrder .command").innerText()).toContain(`<b>a</b>'\\''`);
+    expect(await sendForm(page, "placeOrder")).toContain(`"order_id": ${JSON.stringify(id)}`);
+    expect(await page.locator("main img, main b").count()).toBe(0);
+    await page.fill("#placeOrder-body", `{"order_id":"a","amount":1,"<img src=x>":1}`);
+    expect(await sendForm(page, "placeOrder")).toMatch(/^400 after[\s\S]*<img src=x>: is not a known field/);
+    expect([await page.title(), await page.locator("main img").count(), seen.complaints]).toEqual(["API docs · Order Pipeline", 0, []]);
+  });
+
+  test("can be used with the keyboard alone", async () => {
+    await using opened = await open();
+    const { page } = opened;
+    await page.keyboard.press("Tab");
+    expect(await page.evaluate("document.activeElement.textContent")).toBe("Skip to the operations");
+    await page.keyboard.press("Enter");
+    const reached: string[] = [];
+    for (let steps = 0; steps < 30 && !reached.includes("Send"); steps++) {
+      await page.keyboard.press("Tab");
+      reached.push(await page.evaluate<string>("document.activeElement.id || document.activeElement.textContent"));
+    }
+    expect(reached).toEqual(expect.arrayContaining(["placeOrder-example", "placeOrder-body", "Headers", "Send"]));
+    await page.keyboard.press("Enter");
+    await page.locator("#placeOrder .result .status").waitFor();
+    expect(await page.evaluate("document.activeElement.textContent")).toBe("Send");
+  });
+
+  test.each([390, 1280])("fits a window of %i pixels, in light and dark", async (width) => {
+    const backgrounds: string[] = [];
+    for (const dark of [false, true]) {
+      await using opened = await open({ width, dark });
+      const { page } = opened;
+      await page.evaluate(`for (const details of document.querySelectorAll("details")) details.open = true`);
+      expect(await page.evaluate("document.documentElement.scrollWidth")).toBe(width);
+      backgrounds.push(await page.evaluate<string>("getComputedStyle(document.body).backgroundColor"));
+    }
+    expect(new Set(backgrounds).size).toBe(2);
+  });
+
+  test("places no real order without being told that it is paid for", async () => {
+    await using real = await startService({ PAYMENT_URL: "http://127.0.0.1:1" });
+    await using opened = await open({ port: real.port });
+    const { page, seen } = opened;
+    await page.locator("#placeOrder button[type=submit]").click();
+    expect(await page.locator("#placeOrder form:invalid").count()).toBe(1);
+    await page.locator("#placeOrder input[type=checkbox]").check();
+    expect(await sendForm(page, "placeOrder")).toMatch(/^503 after/);
+    expect(seen.urls.filter((url) => url.endsWith("/order"))).toHaveLength(1);
+  });
+
+  test("says so where the document cannot be read", async () => {
+    const context = await browser.newContext();
+    const page = await context.newPage();
+    await page.route("**/openapi.json", (route) => route.fulfill({ status: 503, body: "" }));
+    await page.goto(`http://127.0.0.1:${server.port}/docs`);
+    expect(await page.getByRole("alert").innerText()).toBe("openapi.json could not be read: the server answered 503");
+    await context.close();
+  });
+});

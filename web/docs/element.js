@@ -1,0 +1,69 @@
+/** @typedef {Node | string | undefined | false} Child what may stand in an element; text stays text, whatever is in it */
+
+/**
+ * Makes an element. Attributes that are undefined or false are left out; true ones are empty.
+ * @template {keyof HTMLElementTagNameMap} Tag
+ * @param {Tag} tag
+ * @param {Readonly<Record<string, string | number | boolean | undefined>>} [attributes]
+ * @param {readonly Child[]} children
+ * @returns {HTMLElementTagNameMap[Tag]}
+ */
+export function element(tag, attributes = {}, ...children) {
+  const made = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value !== undefined && value !== false) made.setAttribute(name, value === true ? "" : String(value));
+  }
+  made.append(...children.filter((child) => child !== undefined && child !== false));
+  return made;
+}
+
+/**
+ * A description as elements: paragraphs and lists of the little Markdown that the document has, code in backticks.
+ * @param {string | undefined} text
+ * @returns {HTMLElement[]}
+ */
+export function prose(text = "") {
+  return text
+    .split("\n\n")
+    .filter((block) => block !== "")
+    .map((block) => {
+      if (!block.startsWith("* ")) return element("p", {}, ...inline(block));
+      return element("ul", {}, ...block.split("\n").map((line) => element("li", {}, ...inline(line.slice(2)))));
+    });
+}
+
+/**
+ * @param {string} text
+ * @returns {(HTMLElement | string)[]}
+ */
+export function inline(text) {
+  return text.split("`").map((part, index) => (index % 2 === 0 ? part : element("code", {}, part)));
+}
+
+/**
+ * A block of JSON or text that can be scrolled, by keyboard too.
+ * @param {string} text
+ * @param {string} label
+ */
+export function codeBlock(text, label) {
+  return element("pre", { tabindex: 0, "aria-label": label }, element("code", {}, text));
+}
+
+/** @param {string} method */
+export function methodBadge(method) {
+  return element("span", { class: `method ${method}` }, method.toUpperCase());
+}
+
+/** @param {string | number} status */
+export function statusBadge(status) {
+  return element("span", { class: `status s${String(status).slice(0, 1)}` }, String(status));
+}
+
+/**
+ * A name that may go on in the next line after a slash or an underscore.
+ * @param {string} name
+ * @returns {(Node | string)[]}
+ */
+export function breakable(name) {
+  return name.split(/(?<=[/_])/).flatMap((part, index) => (index === 0 ? [part] : [document.createElement("wbr"), part]));
+}
