@@ -3,8 +3,9 @@
 import { element, table } from "./elements.js";
 import { drawWhileVisible } from "./frames.js";
 import { History, SECONDS } from "./history.js";
+
 import { drawPlot } from "./plot.js";
-import { bytes, short, spoken } from "./words.js";
+import { age, bytes, short, spoken } from "./words.js";
 
 /**
  * @typedef {object} Figure
@@ -14,6 +15,9 @@ import { bytes, short, spoken } from "./words.js";
  * @property {number} [least]
  * @property {readonly Series[]} series
  */
+
+// A page that has just been opened shows a minute; the rest comes with time.
+const LEAST_SPAN = 60;
 
 /** @type {readonly Figure[]} */
 const FIGURES = [
@@ -33,7 +37,7 @@ const FIGURES = [
   },
   {
     title: "Time to answer",
-    unit: "ms, logarithmic",
+    unit: "ms, log",
     shape: "log",
     least: 100,
     series: [
@@ -43,7 +47,7 @@ const FIGURES = [
   },
   {
     title: "Cancel to stop",
-    unit: "ms, logarithmic",
+    unit: "ms, log",
     shape: "log",
     least: 1,
     series: [
@@ -62,7 +66,7 @@ const FIGURES = [
   },
   {
     title: "Waiting for capacity",
-    unit: "steps; no thread is held",
+    unit: "steps",
     least: 10,
     series: [
       { name: "waiting payment", label: "payment", color: "payment" },
@@ -71,8 +75,19 @@ const FIGURES = [
     ],
   },
   {
-    title: "Event loop late by",
-    unit: "ms at most; busy %",
+    title: "Capacity in use",
+    unit: "steps, log",
+    shape: "log",
+    least: 10,
+    series: [
+      { name: "in use payment", label: "payment", color: "payment" },
+      { name: "in use vendor", label: "vendor", color: "vendor" },
+      { name: "in use courier", label: "courier", color: "courier" },
+    ],
+  },
+  {
+    title: "Event loop",
+    unit: "",
     least: 100,
     series: [
       { name: "loop delay", label: "late ms", color: "warn" },
@@ -98,8 +113,18 @@ const FIGURES = [
     ],
   },
   {
+    title: "A commit",
+    unit: "log",
+    shape: "log",
+    least: 10,
+    series: [
+      { name: "commit size", label: "requests", color: "undone" },
+      { name: "commit ms", label: "ms", color: "soft", dashed: true },
+    ],
+  },
+  {
     title: "Circuits",
-    unit: "0 closed, 1 half open, 2 open",
+    unit: "",
     least: 2,
     series: [
       { name: "circuit payment", label: "payment", color: "payment" },
@@ -109,7 +134,7 @@ const FIGURES = [
   },
   {
     title: "Still to do",
-    unit: "rows of the journal",
+    unit: "rows",
     least: 5,
     series: [
       { name: "undos", label: "undos", color: "undone" },
@@ -123,14 +148,16 @@ const FIGURES = [
  * The plots, and a table of the same.
  *
  * @param {HTMLElement} place
+ * @param {HTMLElement} hint
  * @param {HTMLDetailsElement} details
  * @param {HTMLElement} tablePlace
  */
-export function figures(place, details, tablePlace) {
+export function figures(place, hint, details, tablePlace) {
   const history = new History();
   let version = 0;
-  /** @type {number | undefined} */
+  /** Seconds before the latest one, of the point that somebody looks at. @type {number | undefined} */
   let pointed;
+  const span = () => Math.max(LEAST_SPAN, history.length);
   /** @type {Tick | undefined} */
   let latest;
   const cards = FIGURES.map((figure) => card(figure));
@@ -144,11 +171,17 @@ export function figures(place, details, tablePlace) {
       version++;
       if (version % 4 === 0) {
         for (const { read } of cards) read();
+        sayWhen();
         if (details.open) showTable();
       }
     },
     restarted: () => history.restarted(),
   };
+
+  function sayWhen() {
+    const text = pointed === undefined ? `the last ${age(span())}, a point a second` : `${pointed + 1} s ago`;
+    if (hint.textContent !== text) hint.textContent = text;
+  }
 
   /** @param {Figure} figure */
   function card({ title, unit, shape = "lines", least = 1, series }) {
@@ -166,14 +199,14 @@ export function figures(place, details, tablePlace) {
       canvas,
     );
     canvas.addEventListener("pointermove", (event) => {
-      pointed = Math.max(0, Math.min(SECONDS - 1, Math.round((event.offsetX / canvas.clientWidth) * (SECONDS - 1))));
+      pointed = Math.max(0, Math.min(span() - 1, Math.round((1 - event.offsetX / canvas.clientWidth) * (span() - 1))));
       for (const one of cards) one.read();
-      version++;
+      sayWhen();
     });
     canvas.addEventListener("pointerleave", () => {
       pointed = undefined;
       for (const one of cards) one.read();
-      version++;
+      sayWhen();
     });
     let drawn = "";
     drawWhileVisible(canvas, () => {
@@ -181,16 +214,19 @@ export function figures(place, details, tablePlace) {
       const now = `${Math.floor(version / 4)} ${pointed} ${canvas.clientWidth} ${matchMedia("(prefers-color-scheme: dark)").matches}`;
       if (now === drawn) return;
       drawn = now;
-      const lines = series.map(({ name, color, dashed }) => ({ color, dashed, values: history.of(name) }));
-      drawPlot(canvas, lines, { shape, least, pointed });
+      const lines = series.map(({ name, color, dashed }) => ({ color, dashed, values: history.of(name).subarray(-span()) }));
+      drawPlot(canvas, lines, { shape, least, pointed: pointed === undefined ? undefined : span() - 1 - pointed });
     });
     return {
       root,
       read() {
         for (const [index, { name }] of series.entries()) {
-          const text = wordOf(name, history.of(name)[pointed ?? SECONDS - 1]);
-          const { value } = /** @type {typeof values[number]} */ (values[index]);
+          const past = history.of(name);
+          const text = wordOf(name, past[SECONDS - 1 - (pointed ?? 0)]);
+          const { value, root: key } = /** @type {typeof values[number]} */ (values[index]);
           if (value.textContent !== text) value.textContent = text;
+          // Of many kinds only those that there are.
+          if (series.length > 3) key.hidden = index > 0 && !past.some((count) => count > 0);
         }
       },
     };

@@ -13,6 +13,12 @@ export class History {
   /** The second that is being filled; -1 before the first tick. */
   #head = -1;
   #replacedBefore = -1;
+  #first = -1;
+
+  /** For how many seconds something has been known, up to all. */
+  get length() {
+    return this.#first < 0 ? 0 : Math.min(SECONDS, this.#head - this.#first);
+  }
 
   /** @param {Tick} tick */
   add(tick) {
@@ -23,6 +29,10 @@ export class History {
     this.#sum("ended other", others);
     this.#sum("commits", tick.commits.count);
     this.#sum("requests", tick.commits.requests);
+    if (tick.commits.count > 0) {
+      this.#max("commit size", tick.commits.requests / tick.commits.count);
+      this.#max("commit ms", tick.commits.max_ms);
+    }
     this.#max("order p50", tick.order_ms?.p50);
     this.#max("order p99", tick.order_ms?.p99);
     this.#max("cancel p50", tick.cancel_ms?.p50);
@@ -38,6 +48,7 @@ export class History {
     let undos = 0;
     for (const step of STEPS) {
       this.#max(`waiting ${step}`, tick.waiting[step]);
+      this.#max(`in use ${step}`, tick.in_use[step]);
       this.#max(`circuit ${step}`, tick.circuits[step]);
       undos += tick.backlog?.compensations[step].count ?? 0;
     }
@@ -75,6 +86,7 @@ export class History {
     if (second === this.#head) return;
     const from = second < this.#head || second - this.#head > SECONDS ? second - SECONDS : this.#head + 1;
     for (const ring of this.#series.values()) for (let at = from; at <= second; at++) ring[ringIndex(at)] = Number.NaN;
+    if (this.#first < 0 || second < this.#head) this.#first = second;
     this.#head = second;
   }
 

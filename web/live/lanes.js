@@ -12,9 +12,11 @@ const AXIS_PX = 16;
 const GAP_PX = 5;
 const NARROW_PX = 560;
 // Lines across more than a thousand bars would say no more than a few dozen.
-const MAX_LINES = 48;
+const MAX_LINES = 24;
 const MAX_LABELS = 3;
 const LABEL_EVERY_PX = 120;
+const LABEL_PX = 18;
+const LATE_MS = 30;
 const REASONS = /** @type {Record<string, string>} */ ({
   chaos: "killed",
   grace: "did not stop: replaced",
@@ -63,7 +65,8 @@ export class Lanes {
     context.clearRect(0, 0, width, height);
     context.font = `11px ${getComputedStyle(this.#canvas).fontFamily}`;
     context.textBaseline = "middle";
-    const view = { context, x, gutter, width, height, edge, colors };
+    /** @type {View} */
+    const view = { context, x, gutter, width, height, edge, colors, labels: [] };
 
     for (const one of placed) drawGround(view, one);
     context.save();
@@ -148,7 +151,8 @@ export class Lanes {
       else context.fillRect(left, top + height - 1.5, right - left, 1.5);
       if (bar.status === "failed" || bar.status === "lost") {
         context.fillStyle = colors.failed;
-        context.fillRect(right - 3, top - 1, 3, height + 2);
+        const cap = right - left < 14 ? 2 : 3;
+        context.fillRect(right - cap, top - 1, cap, height + 2);
       } else if (bar.status === "canceled") {
         context.fillStyle = colors.ink;
         context.fillRect(right - 1.5, top, 1.5, height);
@@ -165,7 +169,8 @@ export class Lanes {
    * @param {View} view
    * @param {readonly Placed[]} placed
    */
-  #drawCancels({ context, x, gutter, width, colors }, placed) {
+  #drawCancels(view, placed) {
+    const { context, x, gutter, width, colors } = view;
     const byLane = new Map(placed.map((one) => [one.lane, one]));
     const nowMs = performance.now();
     const main = placed[0];
@@ -183,24 +188,24 @@ export class Lanes {
         const to = middleOf(byLane, stopped);
         if (to === undefined) continue;
         const end = x(stopped.to);
-        context.globalAlpha = 0.45 + 0.55 * fresh;
+        context.globalAlpha = 0.4 + 0.6 * fresh;
         context.lineWidth = 1 + 1.5 * fresh;
         context.beginPath();
         context.moveTo(at, from.y);
         context.lineTo(end, to.y);
         context.stroke();
         context.beginPath();
-        context.arc(end, to.y, 2 + 5 * fresh, 0, 2 * Math.PI);
+        context.arc(end, to.y, 1.5 + 5 * fresh, 0, 2 * Math.PI);
         context.globalAlpha = 0.6 + 0.2 * fresh;
         context.fill();
       }
       context.beginPath();
       context.globalAlpha = 0.8;
-      context.arc(at, from.y, 3 + 9 * fresh, 0, 2 * Math.PI);
+      context.arc(at, from.y, 2.5 + 9 * fresh, 0, 2 * Math.PI);
       context.fill();
       context.globalAlpha = 1;
       if (labels < MAX_LABELS && Math.abs(labelX - at) > LABEL_EVERY_PX) {
-        drawLabel(context, colors, labelOf(cancel), at, from.y, gutter, width);
+        drawLabel(view, labelOf(cancel), at, from.y);
         labels++;
         labelX = at;
       }
@@ -217,6 +222,7 @@ export class Lanes {
  * @property {number} height
  * @property {number} edge
  * @property {import("./palette.js").Palette} colors
+ * @property {{ left: number, right: number, y: number }[]} labels that are drawn already
  */
 
 /** @param {Cancel} cancel */
@@ -268,7 +274,7 @@ function drawLoop({ context, x, colors }, { lane, top, height }) {
   });
   context.fillStyle = colors.warn;
   eachSample(lane, (sample, from) => {
-    if (sample.other >= 20) context.fillRect(x(from), top, x(sample.at) - x(from), Math.min(height, 2 + sample.other / 20));
+    if (sample.other >= LATE_MS) context.fillRect(x(from), top, x(sample.at) - x(from), Math.min(height, 2 + sample.other / 20));
   });
 }
 
@@ -316,7 +322,7 @@ function eachSample({ samples }, draw) {
 
 /** @param {View} view @param {Placed} placed */
 function drawDeaths(view, { lane, top, height }) {
-  const { context, x, gutter, width, colors } = view;
+  const { context, x, width, colors } = view;
   for (const [index, thread] of lane.threads.entries()) {
     const next = lane.threads[index + 1];
     if (thread.to === undefined) continue;
@@ -335,12 +341,13 @@ function drawDeaths(view, { lane, top, height }) {
     }
     if (thread.reason === "process ended") continue;
     const words = `#${thread.id} ${REASONS[thread.reason ?? ""] ?? "gone"}${next === undefined ? "" : ` → #${next.id}`}`;
-    drawLabel(context, colors, words, from, top + height / 2, gutter, width);
+    drawLabel(view, words, from, top + height / 2);
   }
 }
 
 /** @param {View} view @param {readonly { from: number, to: number | undefined, text: string }[]} gaps */
-function drawGaps({ context, x, gutter, width, height, colors }, gaps) {
+function drawGaps(view, gaps) {
+  const { context, x, gutter, width, height, colors } = view;
   for (const { from, to, text } of gaps) {
     const left = Math.max(gutter, x(from));
     const right = to === undefined ? width : x(to);
@@ -350,7 +357,7 @@ function drawGaps({ context, x, gutter, width, height, colors }, gaps) {
     context.fillRect(left, 0, Math.max(2, right - left), height - AXIS_PX);
     context.globalAlpha = 1;
     hatch(context, left, 0, Math.max(2, right - left), height - AXIS_PX, colors.warn);
-    if (to !== undefined) drawLabel(context, colors, `${text} (${duration(to - from)})`, right, height / 2, gutter, width);
+    if (to !== undefined) drawLabel(view, `${text} (${duration(to - from)})`, right, height / 2);
   }
 }
 
@@ -398,17 +405,23 @@ function drawAxis({ context, x, edge, height, width, colors, gutter }) {
 }
 
 /**
- * @param {CanvasRenderingContext2D} context
- * @param {import("./palette.js").Palette} colors
+ * Words beside a place, a little above or below where others stand already; left out where there is no room.
+ *
+ * @param {View} view
  * @param {string} text
  * @param {number} x
- * @param {number} y
- * @param {number} gutter
- * @param {number} width
+ * @param {number} wantedY
  */
-function drawLabel(context, colors, text, x, y, gutter, width) {
+function drawLabel({ context, colors, gutter, width, height, labels }, text, x, wantedY) {
   const wide = context.measureText(text).width + 10;
-  const left = Math.max(gutter + 2, Math.min(x + 8, width - 10 - wide));
+  const left = Math.max(gutter + 2, Math.min(x + 8, width - 12 - wide));
+  const isFree = (/** @type {number} */ y) =>
+    y > 9 &&
+    y < height - AXIS_PX - 9 &&
+    labels.every((other) => Math.abs(other.y - y) >= LABEL_PX || other.left > left + wide || other.right < left);
+  const y = [0, 1, -1, 2, -2, 3, -3].map((steps) => wantedY + steps * LABEL_PX).find(isFree);
+  if (y === undefined) return;
+  labels.push({ left, right: left + wide, y });
   context.globalAlpha = 0.93;
   context.fillStyle = colors.panel;
   context.fillRect(left, y - 8, wide, 16);

@@ -16,7 +16,12 @@ const canvas = byId("lanes", HTMLCanvasElement);
 const lanes = new Lanes(canvas, clock);
 const announcement = byId("announce", HTMLElement);
 const openOrder = orderDialog();
-const figuresPanel = figures(byId("plots", HTMLElement), byId("figures-details", HTMLDetailsElement), byId("figures-table", HTMLElement));
+const figuresPanel = figures(
+  byId("plots", HTMLElement),
+  byId("figures-hint", HTMLElement),
+  byId("figures-details", HTMLDetailsElement),
+  byId("figures-table", HTMLElement),
+);
 const ordersPanel = orders(clock, openOrder);
 const stuckPanel = stuck(announce, openOrder);
 const showTrouble = trouble(byId("trouble-body", HTMLElement), announce);
@@ -121,7 +126,8 @@ function showLegend({ steps }) {
     key("computes", "solid: computes, on a thread of its own"),
     key("failure", "failed; a line to each step it stopped"),
     key("undo", "was undone"),
-    key("load", "carried, not told yet"),
+    key("load", "in hand; of main and journal how busy"),
+    key("late", "a timer came late"),
   );
 }
 

@@ -4,9 +4,9 @@ import { ask, Refused } from "./admin-api.js";
 import { byId, element, svgElement } from "./elements.js";
 import { duration, short, spoken, timeOfDay } from "./words.js";
 
-const ROWS = 24;
+const ROWS = 14;
 // More new rows at one time nobody can read.
-const NEW_ROWS = 6;
+const NEW_ROWS = 5;
 const LINE_WIDTH = 180;
 const ROW_HEIGHT = 5;
 const PAGE = 50;

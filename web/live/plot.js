@@ -1,6 +1,5 @@
 /** @import { Palette } from "./palette.js" */
 import { fitted } from "./frames.js";
-import { SECONDS } from "./history.js";
 import { palette } from "./palette.js";
 import { short } from "./words.js";
 
@@ -16,7 +15,7 @@ const TOP_PX = 12;
 const BOTTOM_PX = 2;
 
 /**
- * Draws five minutes of some series.
+ * Draws some series of equal length, a point a second.
  *
  * @param {HTMLCanvasElement} canvas
  * @param {readonly { readonly color: keyof Palette, readonly dashed?: boolean | undefined, readonly values: Float64Array }[]} series
@@ -35,12 +34,13 @@ export function drawPlot(canvas, series, { shape, least, pointed }) {
   most = niceAbove(most);
   const bottom = height - BOTTOM_PX;
   const tall = bottom - TOP_PX;
-  const x = (/** @type {number} */ index) => (index / (SECONDS - 1)) * width;
+  const points = drawn[0]?.values.length ?? 0;
+  const x = (/** @type {number} */ index) => (index / (points - 1)) * (width - 2) + 1;
   const y = (/** @type {number} */ value) =>
     bottom - tall * (shape === "log" ? Math.log10(1 + 10 * Math.max(0, value)) / Math.log10(1 + 10 * most) : value / most);
 
   context.fillStyle = colors.line;
-  for (let minute = 1; minute < 5; minute++) context.fillRect(Math.round(x(SECONDS - 60 * minute)), TOP_PX, 1, tall);
+  for (let minute = 1; points - 60 * minute > 0; minute++) context.fillRect(Math.round(x(points - 1 - 60 * minute)), TOP_PX, 1, tall);
   context.fillRect(0, bottom, width, 1);
   context.fillRect(0, TOP_PX, width, 1);
   for (const { values, from, color, dashed } of drawn.toReversed()) {
@@ -48,25 +48,15 @@ export function drawPlot(canvas, series, { shape, least, pointed }) {
     context.fillStyle = colors[color];
     context.lineWidth = 1.5;
     context.setLineDash(dashed === true ? [3, 3] : []);
-    context.beginPath();
-    let isOpen = false;
-    for (const [index, value] of values.entries()) {
-      if (Number.isNaN(value)) isOpen = false;
-      else if (isOpen) context.lineTo(x(index), y(value));
-      else {
-        // A point alone between gaps is a dot.
-        context.moveTo(x(index) - 1, y(value));
-        context.lineTo(x(index), y(value));
-        isOpen = true;
+    if (from === undefined) drawLine(context, values, x, y);
+    else {
+      context.globalAlpha = 0.75;
+      for (const [index, value] of values.entries()) {
+        const floor = from[index] ?? 0;
+        if (value > floor) context.fillRect(x(index - 0.5), y(value), width / points + 0.5, y(floor) - y(value));
       }
+      context.globalAlpha = 1;
     }
-    context.stroke();
-    if (from === undefined) continue;
-    context.globalAlpha = 0.5;
-    for (const [index, value] of values.entries()) {
-      if (value > (from[index] ?? 0)) context.fillRect(x(index) - 0.2, y(value), width / SECONDS + 0.4, y(from[index] ?? 0) - y(value));
-    }
-    context.globalAlpha = 1;
   }
   context.setLineDash([]);
   if (pointed !== undefined) {
@@ -81,12 +71,31 @@ export function drawPlot(canvas, series, { shape, least, pointed }) {
 }
 
 /**
+ * @param {CanvasRenderingContext2D} context
+ * @param {Float64Array} values
+ * @param {(index: number) => number} x
+ * @param {(value: number) => number} y
+ */
+function drawLine(context, values, x, y) {
+  const isKnown = (/** @type {number} */ index) => !Number.isNaN(values[index] ?? Number.NaN);
+  context.beginPath();
+  for (const [index, value] of values.entries()) {
+    if (!isKnown(index)) continue;
+    if (isKnown(index - 1)) context.lineTo(x(index), y(value));
+    else context.moveTo(x(index), y(value));
+    // A point alone between gaps is a dot.
+    if (!isKnown(index - 1) && !isKnown(index + 1)) context.fillRect(x(index) - 1.5, y(value) - 1.5, 3, 3);
+  }
+  context.stroke();
+}
+
+/**
  * Each upon the ones before.
  *
  * @param {readonly { readonly color: keyof Palette, readonly dashed?: boolean | undefined, readonly values: Float64Array }[]} series
  */
 function stacked(series) {
-  let below = new Float64Array(SECONDS);
+  let below = new Float64Array(series[0]?.values.length ?? 0);
   return series.map(({ color, values }) => {
     const from = below;
     below = values.map((value, index) => value + (Number.isNaN(from[index]) ? 0 : (from[index] ?? 0)));

@@ -18,56 +18,57 @@ const UNDER_WAY_MS = 400;
 const TROUBLES = [
   {
     name: "Place an order",
-    watch: "Three bars begin together, on threads that are free.",
-    go: "errgroup with three goroutines; the runtime spreads them.",
+    watch: "three bars that begin at once, on any threads",
+    go: "three goroutines in an errgroup",
     make: () => place({}),
   },
   {
     name: "Fail a payment",
-    watch: "A line from payment to the vendor it stops; the courier, who was found, is released.",
-    go: "ctx is canceled; a goroutine stops where it looks at ctx.Done().",
+    watch: "a line from payment to the vendor it stops",
+    go: "ctx is canceled; a goroutine stops where it looks",
     make: () => place({ order: { fail_step: "payment" } }),
   },
   {
     name: "Fail a vendor late",
-    watch: "Payment is through, then the vendor fails: the courier stops, the refund shows violet.",
-    go: "The same: ctx undoes nothing; the refund is yours to write.",
+    watch: "the courier stops, the payment is refunded",
+    go: "the same; the refund is yours to write",
     make: () => place({ order: { fail_step: "vendor", delay_ms: { vendor: 600, courier: 1_500 } } }),
   },
   {
     name: "Time out",
-    watch: "At the deadline of two seconds the line comes from the main thread.",
-    go: "context.WithTimeout: its timer closes ctx.Done().",
+    watch: "at the deadline a line from the main thread",
+    go: "context.WithTimeout closes ctx.Done()",
     make: () => place({ order: { delay_ms: { vendor: 60_000 } } }),
   },
   {
     name: "Hang up",
-    watch: "The client leaves after 300 ms: its steps stop, and nothing is charged for nobody.",
-    go: "r.Context() of net/http is canceled.",
+    watch: "its client leaves, and its steps stop",
+    go: "net/http cancels r.Context()",
     make: () => place({ order: { delay_ms: { vendor: 1_500, courier: 1_500 } }, hang_up_ms: 300 }),
   },
   {
     name: "200 orders at once",
-    watch: "Figures: couriers, of whom there are few, are waited for, and no thread is held by it.",
-    go: "200 goroutines wait at a semaphore, some kilobytes each.",
+    watch: "few couriers: some wait, the hopeless are refused",
+    go: "200 goroutines wait at a semaphore",
     make: () => place({ count: 200, order: { delay_ms: { payment: 60, vendor: 80, courier: 30 } } }),
   },
   {
     name: "Storm: 2000 fail",
-    watch: "Every payment fails; thousands of steps stop, in Figures mostly within a millisecond. No thread is lost.",
-    go: "About as fast: see README. Killing a thread a task, as pools do: a hundredth.",
-    make: () => place({ count: 2_000, order: { fail_step: "payment", delay_ms: { payment: 40, vendor: 800, courier: 800 } } }),
+    watch: "thousands of steps stop, and no thread is lost",
+    go: "about as fast (README has the figures)",
+    make: () =>
+      place({ count: 2_000, at_once: 100, order: { fail_step: "payment", delay_ms: { payment: 60, vendor: 800, courier: 800 } } }),
   },
   {
     name: "Compute",
-    watch: "Two solid bars on threads of their own; the event loop's lane stays low.",
-    go: "Goroutines that compute are preempted; GOMAXPROCS of them run.",
+    watch: "solid bars; main, the event loop, stays calm",
+    go: "preempts goroutines; GOMAXPROCS of them run",
     make: () => place({ order: { cpu_ms: { payment: 1_200, vendor: 1_200 } } }),
   },
   {
     name: "Kill a thread",
-    watch: "Twelve orders run, then a thread dies: its orders get an answer and are undone, a new thread takes the lane.",
-    go: "No goroutine can be killed; a crash of one ends the process.",
+    watch: "its orders are answered, a new thread comes",
+    go: "a panic in one goroutine ends the process",
     async make(say) {
       const orders = place({ count: 12, order: { delay_ms: { payment: 1_200, vendor: 1_400, courier: 50 } } });
       await new Promise((resolve) => setTimeout(resolve, UNDER_WAY_MS));
@@ -78,8 +79,8 @@ const TROUBLES = [
   },
   {
     name: "Stick a thread",
-    watch: "It ignores its cancel for five seconds; after the grace it is replaced, others notice nothing.",
-    go: "A loop that ignores ctx runs on, for ever.",
+    watch: "it ignores its cancel: replaced after a grace",
+    go: "a loop that ignores ctx runs on",
     async make() {
       await ask("/chaos/stick-thread", { ms: FIVE_SECONDS });
       return "a thread is stuck";
@@ -87,8 +88,8 @@ const TROUBLES = [
   },
   {
     name: "Crash the process",
-    watch: "kill -9. Start it again (npm start): this page comes back by itself, and no answered order is lost.",
-    go: "The same, if you wrote a journal.",
+    watch: "start it again: the page is back, nothing lost",
+    go: "the same, once you have written a journal",
     async make() {
       await ask("/chaos/crash", {});
       return "the process is gone; start it again";
@@ -144,7 +145,7 @@ function item({ name, watch, go, make }, announce) {
     "li",
     {},
     element("div", { class: "do" }, button, says),
-    element("p", { id: `${id}-watch`, class: "watch" }, watch),
+    element("p", { id: `${id}-watch`, class: "watch" }, element("b", {}, "Watch "), watch),
     element("p", { id: `${id}-go`, class: "go" }, element("b", {}, "Go "), go),
   );
 }

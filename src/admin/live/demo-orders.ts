@@ -19,12 +19,13 @@ const OBJECT_RULE = "must be an object with the simulation fields of an order";
 
 const DEMO = z.strictObject({
   count: z.int(COUNT_RULE).min(1, COUNT_RULE).max(MAX_ORDERS, COUNT_RULE).default(1),
+  at_once: z.int(COUNT_RULE).min(1, COUNT_RULE).max(MAX_ORDERS, COUNT_RULE).optional(),
   order: z.record(z.string(), z.unknown(), OBJECT_RULE).default({}),
   hang_up_ms: z.int(MS_RULE).min(0, MS_RULE).max(60_000, MS_RULE).optional(),
 });
 
 /**
- * `POST /chaos/orders`: places orders as so many clients would at once, and answers what became of them. The page cannot send them to
+ * `POST /chaos/orders`: places orders as so many clients would, all at once or `at_once` at a time, and answers what became of them. The page cannot send them to
  * the public listener, which takes nothing from a page of another origin. Only while all providers are simulated.
  */
 export function demoOrderRoutes(desk: Pick<OrderDesk, "place">): Router {
@@ -32,18 +33,21 @@ export function demoOrderRoutes(desk: Pick<OrderDesk, "place">): Router {
   router
     .route("/chaos/orders")
     .post(readBody(MAX_BODY_BYTES), async (request: Request, response: Response) => {
-      const { count, order, hang_up_ms } = readJson(request, DEMO);
+      const { count, at_once = count, order, hang_up_ms } = readJson(request, DEMO);
       const prefix = `demo-${randomBytes(4).toString("hex")}`;
       const orders = Array.from({ length: count }, (_, n) =>
         readOrder(Buffer.from(JSON.stringify({ amount: 1_000, ...order, order_id: count === 1 ? prefix : `${prefix}-${n + 1}` }))),
       );
       const ended: Partial<Record<ErrorKind | "ok", number>> = {};
-      await Promise.all(
-        orders.map(async (one) => {
+      const left = orders.values();
+      // They share one iterator: each takes the next order that nobody has.
+      const client = async () => {
+        for (const one of left) {
           const kind = await place(one);
           ended[kind] = (ended[kind] ?? 0) + 1;
-        }),
-      );
+        }
+      };
+      await Promise.all(Array.from({ length: Math.min(at_once, count) }, client));
       sendJson(response, 200, JSON.stringify({ status: "ok", first_order_id: orders[0]?.orderId, orders: count, ended }));
 
       async function place(one: (typeof orders)[number]): Promise<ErrorKind | "ok"> {
