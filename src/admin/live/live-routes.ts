@@ -8,6 +8,8 @@ export function liveRoutes(feed: LiveFeed): Router {
   const router = Router({ caseSensitive: true, strict: true });
   router
     .route("/events")
+    // Express would open a stream for it.
+    .head(onlyMethods("GET"))
     .get((_request: Request, response: Response) => {
       if (!feed.open(response)) sendError(response, "overloaded", "too many pages are open already, or the service ends");
     })
