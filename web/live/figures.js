@@ -162,6 +162,7 @@ export function figures(place, hint, details, tablePlace) {
   let latest;
   const cards = FIGURES.map((figure) => card(figure));
   place.append(...cards.map(({ root }) => root));
+  details.addEventListener("toggle", showTable);
 
   return {
     /** @param {Tick} tick */

@@ -31,6 +31,8 @@ const threadsDetails = byId("threads-details", HTMLDetailsElement);
 
 /** @type {number | undefined} */
 let pid;
+/** @type {Tick | undefined} */
+let latest;
 let ticks = 0;
 let lostMs = 0;
 
@@ -51,6 +53,7 @@ listen({
     figuresPanel.add(tick);
     ordersPanel.add(tick);
     stuckPanel.add(tick);
+    latest = tick;
     if (ticks++ % 4 !== 0) return;
     glance(tick);
     showSampling();
@@ -72,6 +75,9 @@ listen({
   },
 });
 
+threadsDetails.addEventListener("toggle", () => {
+  if (latest !== undefined) showThreads(latest);
+});
 drawWhileVisible(canvas, () => lanes.draw());
 pointAtBars();
 // Whoever has no pointer scrolls with the keys.

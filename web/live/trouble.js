@@ -110,9 +110,10 @@ export function trouble(place, announce) {
   return (simulated) => {
     if (simulated === before) return;
     before = simulated;
-    place.closest("section")?.classList.toggle("none", !simulated);
+    // With real providers there is no such route, and the others have the room.
+    document.body.classList.toggle("real", !simulated);
     if (simulated) place.replaceChildren(element("ul", { class: "troubles" }, ...TROUBLES.map((one) => item(one, announce))));
-    else place.replaceChildren(element("p", { class: "hint" }, "A provider is real, so no trouble is made here."));
+    else place.replaceChildren();
   };
 }
 
