@@ -115,7 +115,7 @@ function showSampling() {
   const { shown, ended } = lanes.model.shares();
   const text =
     ended === 0
-      ? "nothing ran in the last ten seconds"
+      ? "nothing ran in the last ten seconds: place an order"
       : shown === ended
         ? `all ${short(ended)} orders drawn`
         : `sampled: ${short(shown)} of ${short(ended)} orders drawn`;

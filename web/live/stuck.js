@@ -6,6 +6,7 @@ import { age, counted } from "./words.js";
 // While the panel shows something, what it shows is read again so often.
 const READ_EVERY_MS = 3_000;
 const PAGE = 20;
+const COMPENSATION = ["Order", "Step", "Amount", "Waits for", "Tries", "Last answer", "Next try", "What to do"];
 
 /**
  * What an operator at night looks for: what is not undone, what was not delivered, and the buttons to mend it.
@@ -25,7 +26,7 @@ export function stuck(announce, openOrder) {
     "Next try",
     "",
   ]);
-  const letters = listOf("Dead letters", "dead-letters", ["Order", "Event", "Given up", "Why", ""]);
+  const letters = listOf("Dead letters", "dead-letters", ["Order", "Event", "Given up", "Why", "What to do"]);
   const receiver = element("p", { id: "receiver" });
   const receiverSays = output();
   const backup = backupForm();
@@ -173,7 +174,7 @@ export function stuck(announce, openOrder) {
 
   /** @param {any} first */
   function compensationRow(first) {
-    const cells = Array.from({ length: 6 }, () => element("td"));
+    const cells = COMPENSATION.slice(1, -1).map((label) => element("td", { "data-label": label }));
     const says = output();
     const retry = element("button", { type: "button" }, "Retry");
     const note = element("input", {

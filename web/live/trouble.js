@@ -48,7 +48,7 @@ const TROUBLES = [
   },
   {
     name: "200 orders at once",
-    watch: "few couriers: some wait, the hopeless are refused",
+    watch: "few couriers: some wait, some are refused",
     go: "200 goroutines wait at a semaphore",
     make: () => place({ count: 200, order: { delay_ms: { payment: 60, vendor: 80, courier: 30 } } }),
   },
@@ -56,8 +56,7 @@ const TROUBLES = [
     name: "Storm: 2000 fail",
     watch: "thousands of steps stop, and no thread is lost",
     go: "about as fast (README has the figures)",
-    make: () =>
-      place({ count: 2_000, at_once: 100, order: { fail_step: "payment", delay_ms: { payment: 60, vendor: 800, courier: 800 } } }),
+    make: () => place({ count: 2_000, at_once: 60, order: { fail_step: "payment", delay_ms: { payment: 60, vendor: 800, courier: 800 } } }),
   },
   {
     name: "Compute",

@@ -13,6 +13,9 @@ import { readJson } from "../strict-input.ts";
 
 const MAX_BODY_BYTES = 4 * 1024;
 const MAX_ORDERS = 5_000;
+// So long that what orders before them taught the admission is forgotten by then.
+const COME_AGAIN_MS = 50;
+const MAX_TRIES = 200;
 const COUNT_RULE = `must be a whole number from 1 to ${MAX_ORDERS}`;
 const MS_RULE = "must be a whole number of milliseconds from 0 to 60000";
 const OBJECT_RULE = "must be an object with the simulation fields of an order";
@@ -25,7 +28,8 @@ const DEMO = z.strictObject({
 });
 
 /**
- * `POST /chaos/orders`: places orders as so many clients would, all at once or `at_once` at a time, and answers what became of them. The page cannot send them to
+ * `POST /chaos/orders`: places orders as so many clients would, all at once or `at_once` at a time, and answers what became of
+ * them. Those who wait for each other come again when they are told `overloaded`, as clients should. The page cannot send them to
  * the public listener, which takes nothing from a page of another origin. Only while all providers are simulated.
  */
 export function demoOrderRoutes(desk: Pick<OrderDesk, "place">): Router {
@@ -43,7 +47,11 @@ export function demoOrderRoutes(desk: Pick<OrderDesk, "place">): Router {
       // They share one iterator: each takes the next order that nobody has.
       const client = async () => {
         for (const one of left) {
-          const kind = await place(one);
+          let kind = await place(one);
+          for (let tries = 1; kind === "overloaded" && at_once < count && tries < MAX_TRIES; tries++) {
+            await sleep(COME_AGAIN_MS);
+            kind = await place(one);
+          }
           ended[kind] = (ended[kind] ?? 0) + 1;
         }
       };

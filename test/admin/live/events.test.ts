@@ -111,6 +111,13 @@ describe("POST /chaos/orders", () => {
     expect((await send(server.port, { path: `/order/${json.first_order_id}` })).json).toMatchObject({ status: "ok", amount: 1000 });
   });
 
+  test("comes again after a refusal where so many share the orders", async () => {
+    await using small = await startService({ THREADS: "1", CPU_THREADS: "1", MAX_IN_FLIGHT: "2" });
+    const order = { delay_ms: { payment: 1, vendor: 1, courier: 1 } };
+    expect((await demo({ count: 12, order }, small)).json.ended).toMatchObject({ overloaded: 10 });
+    expect((await demo({ count: 12, at_once: 6, order }, small)).json.ended).toEqual({ ok: 12 });
+  });
+
   test("hangs up for a client that does not wait", async () => {
     const { json } = await demo({ order: { delay_ms: { vendor: 60_000 } }, hang_up_ms: 30 });
     expect(json.ended).toEqual({ canceled: 1 });
