@@ -151,7 +151,7 @@ function welcomeTo({ publicListener, adminListener }: Service): string {
   const api = urlOf(publicListener);
   return `order pipeline is up
   API    ${api}
-  admin  ${urlOf(adminListener)}/debug/threads
+  admin  ${urlOf(adminListener)}/
   try    curl -s ${api}/order -d '{"order_id":"first","amount":1200}'
 `;
 }

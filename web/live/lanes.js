@@ -14,6 +14,8 @@ const NARROW_PX = 560;
 // Lines across more than a thousand bars would say no more than a few dozen.
 const MAX_LINES = 24;
 const MAX_LABELS = 3;
+// In a storm a flash for each would hide what it points at.
+const MAX_FLASHES = 4;
 const LABEL_EVERY_PX = 120;
 const LABEL_PX = 18;
 const LATE_MS = 30;
@@ -151,11 +153,11 @@ export class Lanes {
       else context.fillRect(left, top + height - 1.5, right - left, 1.5);
       if (bar.status === "failed" || bar.status === "lost") {
         context.fillStyle = colors.failed;
-        const cap = right - left < 14 ? 2 : 3;
+        const cap = Math.max(1, Math.min(3, (right - left) / 4));
         context.fillRect(right - cap, top - 1, cap, height + 2);
       } else if (bar.status === "canceled") {
         context.fillStyle = colors.ink;
-        context.fillRect(right - 1.5, top, 1.5, height);
+        context.fillRect(right - Math.min(1.5, (right - left) / 4), top, 1.5, height);
       }
       if (bar.undone !== null && right - left > 5) {
         context.fillStyle = colors.undone;
@@ -176,12 +178,12 @@ export class Lanes {
     const main = placed[0];
     let labels = 0;
     let labelX = Number.POSITIVE_INFINITY;
-    for (const cancel of this.model.cancels.slice(-MAX_LINES).reverse()) {
+    for (const [index, cancel] of this.model.cancels.slice(-MAX_LINES).reverse().entries()) {
       const from = cancel.cause === undefined ? main && { y: main.top + main.height / 2 } : middleOf(byLane, cancel.cause);
       if (from === undefined) continue;
       const at = x(cancel.at);
       if (at < gutter || at > width) continue;
-      const fresh = isStill() ? 0 : Math.max(0, 1 - (nowMs - cancel.seenMs) / FLASH_MS);
+      const fresh = isStill() || index >= MAX_FLASHES ? 0 : Math.max(0, 1 - (nowMs - cancel.seenMs) / FLASH_MS);
       context.strokeStyle = colors.failed;
       context.fillStyle = colors.failed;
       for (const stopped of cancel.stopped) {
