@@ -19,11 +19,15 @@ import { housekeeping } from "./journal/housekeeping.ts";
 import { JournalOpenError } from "./journal/journal-open-error.ts";
 import { SqliteJournal } from "./journal/sqlite-journal.ts";
 import { Compensator, MAX_COMPENSATING } from "./orders/compensator.ts";
+import type { OnOrderEnded } from "./orders/ended-order.ts";
 import { OrderDesk } from "./orders/order-desk.ts";
 import { JournalUnavailable } from "./orders/order-journal.ts";
 import { Pipeline } from "./orders/pipeline.ts";
 import { recover } from "./orders/recovery.ts";
 import { readProviderKeys } from "./provider-keys.ts";
+import { orderLog } from "./telemetry/order-log.ts";
+import { startTracing } from "./telemetry/tracing.ts";
+import { REPLACE_REASONS } from "./threads/pool-thread.ts";
 import { ThreadRuntime } from "./threads/thread-runtime.ts";
 import { WebhookDelivery } from "./webhooks/delivery.ts";
 import { readWebhookSecrets } from "./webhooks/secret.ts";
@@ -74,6 +78,9 @@ export async function start(config: Config, log: Logger, options: StartOptions):
   const providerKeys = await readProviderKeys(config);
   const backupDirectory = config.BACKUP_DIR === undefined ? undefined : await existingDirectory("BACKUP_DIR", config.BACKUP_DIR);
   const metrics = new Metrics();
+  const tracing =
+    config.OTEL_EXPORTER_OTLP_ENDPOINT === undefined ? undefined : await startTracing(config.OTEL_EXPORTER_OTLP_ENDPOINT, log);
+  if (tracing !== undefined) starting.defer(() => tracing.close());
   const phase = (name: string) => options.onPhase?.(name);
   phase(`opening the journal ${config.JOURNAL}`);
   const journal = await SqliteJournal.open(config.JOURNAL, {
@@ -105,6 +112,7 @@ export async function start(config: Config, log: Logger, options: StartOptions):
     settings: { stickBegun, providerUrls, providerKeys } satisfies WorkerSettings,
     // A step knows its order but not the request that asked for it.
     onLog: ({ level, message, fields }) => faults.line(level, message, { ...fields, ...orderFields(fields.order_id) }),
+    ...(tracing !== undefined && { onSpans: tracing.spansEnded }),
     onFault,
     onReplaced: (pool, thread, reason) => log.warn({ pool, thread, reason }, "thread replaced"),
   });
@@ -120,6 +128,7 @@ export async function start(config: Config, log: Logger, options: StartOptions):
     journal,
     timeoutMs: config.COMPENSATION_TIMEOUT_MS,
     onTried: (step, done) => metrics.compensationTried(step, done),
+    ...(tracing !== undefined && { onRetried: tracing.compensationRetried }),
     onStored,
     onDown: (step, down) =>
       down
@@ -134,6 +143,12 @@ export async function start(config: Config, log: Logger, options: StartOptions):
     vendor: new Capacity(config.VENDOR_CAPACITY),
     courier: new Capacity(config.COURIER_CAPACITY),
   };
+  const observers: OnOrderEnded[] = [(order) => metrics.orderEnded(order)];
+  if (log.isLevelEnabled("info")) observers.push(orderLog(log));
+  if (tracing !== undefined) observers.push(tracing.orderEnded);
+  const onEnded: OnOrderEnded = (order) => {
+    for (const observe of observers) observe(order);
+  };
   const desk = new OrderDesk({
     pipeline: new Pipeline(runtime, capacities),
     journal,
@@ -141,11 +156,13 @@ export async function start(config: Config, log: Logger, options: StartOptions):
     orderTimeoutMs: config.ORDER_TIMEOUT_MS,
     maxInFlight: config.MAX_IN_FLIGHT,
     onStored,
+    onEnded,
     onFault,
   });
 
   orderFields = (orderId) => desk.fieldsOf(orderId);
 
+  const traces = tracing !== undefined ? "spans" : simulated ? "log" : "calls";
   const sticking = new StuckThreads(runtime, stickBegun);
 
   let state: Readiness = "starting";
@@ -162,7 +179,7 @@ export async function start(config: Config, log: Logger, options: StartOptions):
     name: "PORT",
     host: config.HOST,
     port: config.PORT,
-    app: publicApp({ desk, journal, simulated }, readiness, onFault),
+    app: publicApp({ desk, journal, simulated, traces, onRefused: (kind) => metrics.orderRefused(kind) }, readiness, onFault),
     anyNameFromOutside: true,
     maxConnections: config.MAX_CONNECTIONS,
   });
@@ -176,6 +193,15 @@ export async function start(config: Config, log: Logger, options: StartOptions):
       ordersInFlight: () => desk.inFlight,
     },
     metrics,
+    watched: {
+      stepsRunning: () => runtime.totals().running,
+      threadsReplaced: () => new Map(REPLACE_REASONS.map((reason) => [reason, runtime.replaced().get(reason) ?? 0])),
+      capacities,
+      // The one place where a circuit breaker becomes a metric.
+      circuitState: () => 0,
+      journalHealthy: () => journal.healthy,
+      ...(tracing !== undefined && { spansDropped: tracing.dropped }),
+    },
     operators: {
       journal,
       compensator,

@@ -9,7 +9,7 @@ import { type Chaos, chaosRoutes } from "./chaos-routes.ts";
 import { type CompensationParts, compensationRoutes } from "./compensation-routes.ts";
 import { deadLetterRoutes } from "./dead-letter-routes.ts";
 import { journalAnswers } from "./journal-answers.ts";
-import type { Metrics } from "./metrics.ts";
+import type { MetricSources, Metrics } from "./metrics.ts";
 import { metricsRoutes } from "./metrics-routes.ts";
 import { orderListRoutes } from "./order-list-routes.ts";
 import { RecentBacklog } from "./recent-backlog.ts";
@@ -21,6 +21,8 @@ export interface AdminParts {
   readonly keys?: AccessKeys;
   readonly books: ThreadBooks;
   readonly metrics: Metrics;
+  /** What `/metrics` asks besides. */
+  readonly watched: Omit<MetricSources, "backlog" | "webhooks" | "ordersInFlight" | "threads">;
   readonly operators: OperatorParts;
   /** Absent with real providers: then the chaos routes do not exist. */
   readonly chaos?: Chaos;
@@ -41,7 +43,7 @@ export interface OperatorParts {
 }
 
 /** The admin listener's routes, behind its front door. It is on loopback unless told otherwise, and never part of the public listener. */
-export function adminApp({ keys, books, metrics, operators, chaos, report }: AdminParts): Express {
+export function adminApp({ keys, books, metrics, watched, operators, chaos, report }: AdminParts): Express {
   const { journal, backups, webhooks } = operators;
   const app = express();
   app.disable("x-powered-by");
@@ -50,6 +52,8 @@ export function adminApp({ keys, books, metrics, operators, chaos, report }: Adm
   const recent = new RecentBacklog(journal);
   app.use(
     metricsRoutes(metrics, {
+      ...watched,
+      threads: books.threads,
       backlog: () => recent.get(),
       ordersInFlight: books.ordersInFlight,
       ...(webhooks !== undefined && { webhooks }),

@@ -1,4 +1,6 @@
 import type { IRouter, NextFunction, Request, Response } from "express";
+import { monotonicMs } from "../concurrency/clock.ts";
+import type { ErrorKind } from "../orders/error-kind.ts";
 import type { OrderDesk, Placement, PlaceRequest } from "../orders/order-desk.ts";
 import { JournalBusy, JournalUnavailable, type OrderJournal } from "../orders/order-journal.ts";
 import { viewOf } from "../orders/order-view.ts";
@@ -12,13 +14,16 @@ import { readOrder } from "./order-body.ts";
 import { isOrderId } from "./order-id.ts";
 import { readBody } from "./read-body.ts";
 import { STATUS } from "./status.ts";
-import { traceparentOf } from "./trace-context.ts";
+import { type TraceUse, traceOf } from "./trace-context.ts";
 
 export interface OrderParts {
   readonly desk: OrderDesk;
   readonly journal: Pick<OrderJournal, "find">;
-  /** All providers are simulated: the simulation fields are allowed, and nobody reads a trace context. */
+  /** All providers are simulated: the simulation fields are allowed. */
   readonly simulated: boolean;
+  readonly traces: TraceUse;
+  /** An order was refused before any of its steps began. */
+  readonly onRefused?: (kind: ErrorKind) => void;
 }
 
 const MAX_BODY_BYTES = 16 * 1024;
@@ -32,7 +37,7 @@ const REPLAYED = { "Idempotent-Replayed": "true" };
  */
 export function addOrderRoutes(
   router: IRouter,
-  { desk, journal, simulated }: OrderParts,
+  { desk, journal, simulated, traces, onRefused }: OrderParts,
   fail: (error: unknown, response: Response) => void,
 ): void {
   router.route("/order").post(readBody(MAX_BODY_BYTES), placeOrder).all(onlyMethods("POST"));
@@ -48,8 +53,10 @@ export function addOrderRoutes(
         answerWhenEnded(placement, response);
       },
       (error: unknown) => {
-        if (error instanceof Refused) sendError(response, error.kind, error.message);
-        else fail(error, response);
+        if (error instanceof Refused) {
+          onRefused?.(error.kind);
+          sendError(response, error.kind, error.message);
+        } else fail(error, response);
       },
     );
   }
@@ -72,8 +79,9 @@ export function addOrderRoutes(
     return {
       order,
       requestId,
+      receivedAtMs: monotonicMs(),
       ...(key !== undefined && { key }),
-      ...(!simulated && { traceparent: traceparentOf(headers.traceparent) }),
+      ...traceOf(headers.traceparent, traces),
     };
   }
 

@@ -5,7 +5,7 @@ import type { OnOrderEnded } from "./ended-order.ts";
 import type { OnFault } from "./faults.ts";
 import type { Order } from "./order.ts";
 import { type IdempotencyKey, JournalUnavailable, type OrderJournal, type StoredAnswer } from "./order-journal.ts";
-import { OrderRun } from "./order-run.ts";
+import { type OrderOrigin, OrderRun } from "./order-run.ts";
 import { OrderRuns } from "./order-runs.ts";
 import type { Pipeline } from "./pipeline.ts";
 import { Refused } from "./refused.ts";
@@ -24,12 +24,11 @@ export interface OrderDeskOptions {
 }
 
 /** An order and who asks for it. */
-export interface PlaceRequest {
+export interface PlaceRequest extends OrderOrigin {
   readonly order: Order;
   readonly key?: IdempotencyKey;
+  /** What the calls of its steps carry; where the order has a span of its own, it names that. */
   readonly traceparent?: string;
-  /** Of the HTTP request, for the log. */
-  readonly requestId?: string;
 }
 
 /** What a client that placed an order waits for. */
@@ -140,7 +139,7 @@ export class OrderDesk {
   }
 
   #start(request: PlaceRequest, attempt: number): Placement {
-    const run = new OrderRun(inputOf(request, attempt), request.requestId, (self) => this.#runner.run(self));
+    const run = new OrderRun(inputOf(request, attempt), request, (self) => this.#runner.run(self));
     this.#runs.add(run);
     return { answer: run.answer, replayed: false, leave: run.join() };
   }

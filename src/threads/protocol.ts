@@ -1,3 +1,4 @@
+import type { SpanData } from "../orders/span-data.ts";
 import type { StepInput, StepOutcome } from "../orders/step.ts";
 import type { LayoutHandle } from "./layout.ts";
 
@@ -6,6 +7,8 @@ export interface ThreadSetup {
   readonly layout: LayoutHandle;
   /** Whatever the worker file's steps need to know, e.g. where the providers are. Plain data. */
   readonly settings: unknown;
+  /** Whether steps have spans where their order is sampled. */
+  readonly tracing: boolean;
 }
 
 /**
@@ -40,7 +43,7 @@ export type OutcomeEntry = readonly [
 ];
 
 /** What a thread posts beside the results of its tasks; comes out of the pool as its `message` event. */
-export type ThreadMessage = OutcomesMessage | ReadyMessage | LogMessage;
+export type ThreadMessage = OutcomesMessage | ReadyMessage | LogMessage | SpansMessage;
 
 export interface OutcomesMessage {
   readonly type: "outcomes";
@@ -52,6 +55,11 @@ export interface ReadyMessage {
   readonly type: "ready";
   readonly threadId: number;
   readonly row: number;
+}
+
+export interface SpansMessage {
+  readonly type: "spans";
+  readonly spans: readonly SpanData[];
 }
 
 export interface LogMessage {

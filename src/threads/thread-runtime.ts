@@ -1,12 +1,13 @@
 import type { CancelScope } from "../concurrency/cancel-scope.ts";
 import { Capacity } from "../concurrency/capacity.ts";
+import type { SpanData } from "../orders/span-data.ts";
 import type { StepRun, StepRunner } from "../orders/step-runner.ts";
 import { CancelBoard } from "./cancel-board.ts";
 import { GraceWatch } from "./grace-watch.ts";
 import { HeartbeatWatch } from "./heartbeat-watch.ts";
 import { Layout } from "./layout.ts";
 import type { PoolThread, ReplaceReason } from "./pool-thread.ts";
-import type { LogMessage } from "./protocol.ts";
+import type { LogMessage, SpansMessage } from "./protocol.ts";
 import { ThreadPool } from "./thread-pool.ts";
 import { type RunParts, ThreadRun } from "./thread-run.ts";
 import { type Totals, Tracker } from "./tracker.ts";
@@ -27,6 +28,8 @@ export interface ThreadRuntimeOptions {
   readonly settings?: unknown;
   readonly heapLimitMb?: number;
   readonly onLog?: (message: LogMessage) => void;
+  /** Spans of steps that have ended, of orders that are sampled; without it none are made. */
+  readonly onSpans?: (spans: readonly SpanData[]) => void;
   readonly onFault?: (message: string, error: unknown) => void;
   readonly onReplaced?: (pool: string, threadId: number, reason: ReplaceReason) => void;
 }
@@ -65,11 +68,12 @@ export class ThreadRuntime implements StepRunner {
     this.#tracker = new Tracker(this.#layout);
     const common = {
       workerFile: options.workerFile,
-      setup: { layout: this.#layout.handle, settings: options.settings ?? {} },
+      setup: { layout: this.#layout.handle, settings: options.settings ?? {}, tracing: options.onSpans !== undefined },
       layout: this.#layout,
       tracker: this.#tracker,
       heapLimitMb: options.heapLimitMb ?? HEAP_LIMIT_MB,
-      onMessage: (message: LogMessage) => options.onLog?.(message),
+      onMessage: (message: LogMessage | SpansMessage) =>
+        message.type === "log" ? options.onLog?.(message) : options.onSpans?.(message.spans),
       onFault: (message: string, error: unknown) => options.onFault?.(message, error),
       onReplaced: (pool: ThreadPool, thread: PoolThread, reason: ReplaceReason) => {
         this.#replaced.set(reason, (this.#replaced.get(reason) ?? 0) + 1);

@@ -5,6 +5,7 @@ import { type Listener, listen } from "../../src/http/listener.ts";
 import type { OperatorJournal } from "../../src/orders/operator-journal.ts";
 import { JournalBusy, JournalUnavailable } from "../../src/orders/order-journal.ts";
 import { send } from "../support/http-client.ts";
+import { QUIET } from "./quiet-sources.ts";
 
 const ROUTES: readonly (readonly [method: string, path: string, body?: object])[] = [
   ["GET", "/orders"],
@@ -41,6 +42,7 @@ async function startWith(error: Error, faults: unknown[]): Promise<number> {
       ordersInFlight: () => 0,
     },
     metrics: new Metrics(),
+    watched: QUIET,
     operators: {
       journal,
       compensator: { tryNow: async () => {}, forget: () => {} },

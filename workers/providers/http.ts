@@ -30,7 +30,7 @@ export function httpProvider(urls: ProviderUrls, keys: ProviderKeys = {}): Provi
       context.callStarts();
       let status: number;
       try {
-        ({ status } = await endpoint.post({ key, body, traceparent, cancelable: context }));
+        ({ status } = await endpoint.post({ key, body, traceparent, span: context.span, cancelable: context }));
       } catch (error) {
         context.throwIfCanceled();
         const refusal = { kind: UNREACHABLE[step], effect: neverSent(error) ? "none" : "unknown" } as const;
@@ -49,7 +49,7 @@ export function httpProvider(urls: ProviderUrls, keys: ProviderKeys = {}): Provi
       context.callStarts();
       let status: number;
       try {
-        ({ status } = await endpoint.post({ key, body, traceparent, cancelable: context }));
+        ({ status } = await endpoint.post({ key, body, traceparent, span: context.span, cancelable: context }));
       } catch (error) {
         context.throwIfCanceled();
         throw notUndone(step, reasonOf(error));

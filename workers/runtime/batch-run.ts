@@ -1,5 +1,6 @@
 import { parentPort } from "node:worker_threads";
 import type { OutcomeEntry, ThreadMessage } from "../../src/threads/protocol.ts";
+import { postSpans } from "./step-span.ts";
 
 /**
  * Collects the outcomes of one batch. What is still here when the last step ends becomes the result of the
@@ -27,6 +28,7 @@ export class BatchRun {
     this.#entries.push(entry);
     this.#open--;
     if (this.#open === 0) {
+      postSpans();
       this.#finish(this.#takeEntries());
       return;
     }
@@ -51,6 +53,7 @@ export class BatchRun {
       for (const entry of batch.#takeEntries()) entries.push(entry);
     }
     BatchRun.#withOutcomes = [];
+    postSpans();
     if (entries.length > 0) parentPort?.postMessage({ type: "outcomes", entries } satisfies ThreadMessage);
   }
 }

@@ -10,6 +10,7 @@ import { CancelWatch } from "./cancel-watch.ts";
 import type { StepRegistry } from "./step.ts";
 import { StepContext } from "./step-context.ts";
 import { StepFailed } from "./step-failed.ts";
+import { StepSpan } from "./step-span.ts";
 import { threadLog } from "./thread-log.ts";
 
 // Ten beats a second: the supervisor's limit is two seconds, so a thread may miss many before it is suspected.
@@ -46,7 +47,9 @@ export function serve(makeSteps: (settings: never) => StepRegistry): (batch: Bat
     if (cause !== undefined) {
       // Canceled on its way here: it never runs.
       const nowMs = monotonicMs();
-      run.ended(id, nowMs, nowMs, { status: "canceled", cause, effect: "none" });
+      const outcome = { status: "canceled", cause, effect: "none" } as const;
+      if (setup.tracing) StepSpan.begin(name, action, input, nowMs)?.end(outcome, nowMs);
+      run.ended(id, nowMs, nowMs, outcome);
       return;
     }
     const step = steps[name];
@@ -58,6 +61,7 @@ export function serve(makeSteps: (settings: never) => StepRegistry): (batch: Bat
       return;
     }
     const context = new StepContext(layout, row, slot, deadlineMs ?? undefined, threadLog);
+    if (setup.tracing) context.span = StepSpan.begin(name, action, input, context.startedAtMs);
     layout.countStart(row);
     watch.add(context);
     let running: Promise<void>;
@@ -85,6 +89,7 @@ export function serve(makeSteps: (settings: never) => StepRegistry): (batch: Bat
     const endedAtMs = monotonicMs();
     watch.remove(context);
     if (outcome?.status === "failed") cancelSiblings(context.slot);
+    context.span?.end(outcome, endedAtMs);
     layout.countEnd(row);
     run.ended(id, context.startedAtMs, endedAtMs, outcome);
   }
