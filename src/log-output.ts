@@ -9,7 +9,9 @@ export interface LogOutputOptions {
 
 // What waits for a log that cannot be written: half a second of the most orders there are, a line of some 400 bytes each.
 const MAX_WAITING_BYTES = 4 * 1024 * 1024;
-// A turn of the event loop that writes more than that writes it in parts: more text at one time only holds more memory.
+// Lines that come within that time are one write. A write wakes the reader of a pipe or socket, which costs more than to make the lines.
+const GATHER_MS = 10;
+// More text than that does not wait for the time to be over.
 const MAX_TEXT_LENGTH = 65_536;
 // For a reader that is slow at the moment: a pipe holds 64 KiB, and full ones every 5 ms are more than any log is.
 const READER_IS_SLOW_MS = 5;
@@ -19,13 +21,13 @@ const DISK_IS_BAD_MS = 100;
 const LAST_CHANCE_MS = 1_000;
 
 /**
- * Where log lines go: those of one turn of the event loop in one write at its end. A full disk under the log, or a reader that is gone
+ * Where log lines go: those of some milliseconds in one write. A full disk under the log, or a reader that is gone
  * or slow, must not stop the service, so nothing here throws, and nothing waits: pino's own destination throws where nobody catches it,
  * and then holds up the end of the process for as long as the disk is full. Whoever ends the process calls `flushSync`. Main thread only.
  */
 export class LogOutput {
   readonly #options: LogOutputOptions;
-  /** Lines of this turn. */
+  /** Lines that are not handed on yet. */
   #text = "";
   /** What could not be written, or not yet. */
   #waiting: Buffer[] = [];
@@ -38,7 +40,7 @@ export class LogOutput {
     this.#options = options;
   }
 
-  /** Text of whole lines. It is written before this turn of the event loop ends, unless there is trouble. */
+  /** Text of whole lines. It is written within 10 ms, unless there is trouble. */
   write(text: string): void {
     // A character has one byte or more, so this takes no more than there may be, or a little.
     if (this.#waitingBytes + this.#text.length + text.length > MAX_WAITING_BYTES) {
@@ -49,7 +51,7 @@ export class LogOutput {
     if (this.#text.length > MAX_TEXT_LENGTH) this.#flush();
     else if (!this.#writesLater) {
       this.#writesLater = true;
-      setImmediate(this.#writeOfThisTurn);
+      setTimeout(this.#writeGathered, GATHER_MS).unref();
     }
   }
 
@@ -76,7 +78,7 @@ export class LogOutput {
     done?.();
   }
 
-  readonly #writeOfThisTurn = (): void => {
+  readonly #writeGathered = (): void => {
     this.#writesLater = false;
     if (this.#text !== "") this.#flush();
   };
