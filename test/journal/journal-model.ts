@@ -154,7 +154,11 @@ export class JournalModel {
   }
 
   expireDeadLetters(beforeMs: number, limit: number): number {
-    const expired = this.deadLetters.slice(0, limit).filter(({ givenUpMs = 0 }) => givenUpMs < beforeMs);
+    // Those that were given up first, which need not be the events that came first.
+    const expired = this.deadLetters
+      .filter(({ givenUpMs = 0 }) => givenUpMs < beforeMs)
+      .sort((one, other) => (one.givenUpMs ?? 0) - (other.givenUpMs ?? 0) || one.seq - other.seq)
+      .slice(0, limit);
     this.deadLetters = this.deadLetters.filter((letter) => !expired.includes(letter));
     return expired.length;
   }

@@ -1,5 +1,5 @@
 import type { Worker } from "node:worker_threads";
-import { beforeEach, expect, test } from "vitest";
+import { afterEach, beforeEach, expect, test } from "vitest";
 import type { DispatchedStep } from "../../src/threads/dispatched-step.ts";
 import { GraceWatch } from "../../src/threads/grace-watch.ts";
 import { Layout } from "../../src/threads/layout.ts";
@@ -22,6 +22,8 @@ beforeEach(() => {
   killed = [];
   watch = new GraceWatch(GRACE_MS, layout, (victim) => killed.push(victim));
 });
+
+afterEach(() => watch.close());
 
 function stepOn(on: PoolThread | undefined): DispatchedStep {
   const step = newStep();
