@@ -7,8 +7,8 @@ export interface OpenLoop {
   readonly seconds: number;
   /** The body of the n-th order, 0 first. */
   readonly order: (n: number) => object;
-  /** What is called with each answer. */
-  readonly onAnswer?: (n: number, status: number, body: string) => void;
+  /** What is called with each answer; its latency is that of `latenciesMs`. */
+  readonly onAnswer?: (n: number, status: number, body: string, latencyMs: number) => void;
 }
 
 export interface OpenLoopResult {
@@ -26,7 +26,7 @@ export async function openLoop({ port, perSecond, seconds, order, onAnswer }: Op
   let broken = 0;
   const startMs = performance.now();
   const sent: Promise<void>[] = [];
-  const total = perSecond * seconds;
+  const total = Math.round(perSecond * seconds);
   for (let n = 0; n < total; n++) {
     const dueMs = startMs + (n * 1_000) / perSecond;
     const early = dueMs - performance.now();
@@ -34,9 +34,10 @@ export async function openLoop({ port, perSecond, seconds, order, onAnswer }: Op
     sent.push(
       post(agent, port, JSON.stringify(order(n))).then(
         ([status, body]) => {
-          latenciesMs.push(performance.now() - dueMs);
+          const latencyMs = performance.now() - dueMs;
+          latenciesMs.push(latencyMs);
           statuses.set(status, (statuses.get(status) ?? 0) + 1);
-          onAnswer?.(n, status, body);
+          onAnswer?.(n, status, body, latencyMs);
         },
         () => void broken++,
       ),
@@ -47,7 +48,8 @@ export async function openLoop({ port, perSecond, seconds, order, onAnswer }: Op
   return { latenciesMs, statuses, broken };
 }
 
-function post(agent: Agent, port: number, body: string): Promise<[status: number, body: string]> {
+/** `POST /order` with this body. Resolves with status and body of the answer. */
+export function post(agent: Agent, port: number, body: string): Promise<[status: number, body: string]> {
   return new Promise((resolve, reject) => {
     const headers = { "content-type": "application/json", "content-length": Buffer.byteLength(body) };
     const outgoing = request({ agent, host: "127.0.0.1", port, method: "POST", path: "/order", headers }, (response) => {

@@ -20,6 +20,20 @@ function unlessOff<T>(rule: z.ZodType<T>): z.ZodType<T | undefined> {
   return z.preprocess((text) => (text === "off" ? undefined : text), rule.optional());
 }
 
+const MAX_RATE = 1_000_000;
+
+/** `N` or `N/burst`; a burst that is not given is what comes in a second. */
+const rate = z
+  .string()
+  .transform((text) => {
+    const [, perSecond = "0", burst = perSecond] = /^(\d{1,7})(?:\/(\d{1,7}))?$/.exec(text) ?? [];
+    return Object.freeze({ perSecond: Number(perSecond), burst: Number(burst) });
+  })
+  .refine(
+    ({ perSecond, burst }) => Math.min(perSecond, burst) >= 1 && Math.max(perSecond, burst) <= MAX_RATE,
+    `must be off, N or N/burst, each a whole number from 1 to ${MAX_RATE}`,
+  );
+
 const host = z.string().regex(/^[\w.:%-]+$/, "must be a host name or an address");
 const port = whole(0, 65_535);
 // Longer than any client should be waited for, and short enough for the second that Node adds to be harmless.
@@ -81,6 +95,11 @@ const SETTINGS = {
   KEEP_ALIVE_TIMEOUT_MS: setting(clientMs, "65000", "how long an idle connection stays open: longer than a usual balancer's 60 s"),
   HEADERS_TIMEOUT_MS: setting(clientMs, "10000", "how long a client may take to send headers"),
   REQUEST_TIMEOUT_MS: setting(clientMs, "15000", "how long a client may take to send a whole request"),
+  RATE_LIMIT: setting(unlessOff(rate), "off", "orders a second for one client, `N` or `N/burst`; past it `rate_limited`"),
+  API_KEYS_FILE: optional(
+    z.string(),
+    "file with the keys of clients that may send orders, one a line, or its SHA-256 as `sha256:HEX`; read again on SIGHUP",
+  ),
   ALLOWED_HOSTS: optional(hostNames, "further names for the check of `Host`, separated by commas"),
   ADMIN_KEYS_FILE: optional(
     z.string(),
@@ -101,9 +120,9 @@ const SETTINGS = {
   LOG_LEVEL: setting(level, "info", "fatal, error, warn, info, debug, trace or silent"),
 } as const;
 
-// Named in the contract and not built yet. To ignore one that somebody relies on (keys, a limit) would be worse than to stop.
-const NOT_YET = ["RATE_LIMIT", "API_KEYS_FILE", "ENGINE", "RESTATE_INGRESS_URL", "RESTATE_ADMIN_URL", "OTEL_EXPORTER_OTLP_ENDPOINT"];
-const HARMLESS: Readonly<Record<string, string>> = { RATE_LIMIT: "off", ENGINE: "embedded" };
+// Named in the contract and not built yet. To ignore one that somebody relies on would be worse than to stop.
+const NOT_YET = ["ENGINE", "RESTATE_INGRESS_URL", "RESTATE_ADMIN_URL", "OTEL_EXPORTER_OTLP_ENDPOINT"];
+const HARMLESS: Readonly<Record<string, string>> = { ENGINE: "embedded" };
 
 const PROVIDERS = ["PAYMENT", "VENDOR", "COURIER"] as const;
 

@@ -42,7 +42,7 @@ async function main(): Promise<void> {
   });
   const log = pino({ level: config.LOG_LEVEL }, output);
   // Before anything is started: a start may take long, and whoever wants it to end must not have to kill it.
-  const signals = new Signals(log, { reloads: config.ADMIN_KEYS_FILE !== undefined });
+  const signals = new Signals(log, { reloads: config.ADMIN_KEYS_FILE !== undefined || config.API_KEYS_FILE !== undefined });
   const progress = new StartProgress(log);
   const service = await start(config, log, {
     onPhase: (phase) => progress.begin(phase),

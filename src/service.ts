@@ -7,23 +7,30 @@ import { adminApp } from "./admin/admin-app.ts";
 import { Metrics } from "./admin/metrics.ts";
 import { StuckThreads } from "./admin/stuck-threads.ts";
 import { stuckWarning } from "./admin/stuck-warning.ts";
+import { Admission } from "./admission/admission.ts";
 import { Capacity } from "./concurrency/capacity.ts";
 import { type Config, ConfigError } from "./config.ts";
+import { ThreadInspector } from "./diagnosis/thread-inspector.ts";
+import { TraceRecorder } from "./diagnosis/trace-recorder.ts";
 import { FaultLog } from "./fault-log.ts";
 import { AccessKeyError, AccessKeys } from "./http/access-keys.ts";
 import type { Readiness } from "./http/health-routes.ts";
 import { type Listener, listen, TooManyConnections } from "./http/listener.ts";
 import { isOnLoopback } from "./http/loopback.ts";
 import { publicApp } from "./http/public-app.ts";
+import { TokenBuckets } from "./http/token-buckets.ts";
 import { housekeeping } from "./journal/housekeeping.ts";
 import { JournalOpenError } from "./journal/journal-open-error.ts";
 import { SqliteJournal } from "./journal/sqlite-journal.ts";
 import { Compensator, MAX_COMPENSATING } from "./orders/compensator.ts";
+import type { OnOrderEnded } from "./orders/ended-order.ts";
 import { OrderDesk } from "./orders/order-desk.ts";
 import { JournalUnavailable } from "./orders/order-journal.ts";
 import { Pipeline } from "./orders/pipeline.ts";
+import { circuitStates, ProviderHealth, type ProviderHealthOptions } from "./orders/provider-health.ts";
 import { recover } from "./orders/recovery.ts";
 import { readProviderKeys } from "./provider-keys.ts";
+import type { CircuitState } from "./retries/circuit-breaker.ts";
 import { ThreadRuntime } from "./threads/thread-runtime.ts";
 import { WebhookDelivery } from "./webhooks/delivery.ts";
 import { readWebhookSecrets } from "./webhooks/secret.ts";
@@ -31,6 +38,8 @@ import { readWebhookSecrets } from "./webhooks/secret.ts";
 const WORKER_FILE = fileURLToPath(new URL("../workers/main.ts", import.meta.url));
 // Room on the cancel board for runs that are no client's order: those of compensations, of retries by hand and of the chaos routes.
 const EXTRA_RUNS = MAX_COMPENSATING + 64;
+// Seven levels of urgency then come to less than a fifth of the deadline, which is what admission leaves for being overtaken.
+const AGING_SHARE = 1 / 40;
 
 /** The running service, for whoever started it. */
 export interface Service {
@@ -40,20 +49,27 @@ export interface Service {
   readonly runtime: ThreadRuntime;
   readonly journal: SqliteJournal;
   readonly compensator: Compensator;
+  readonly admission: Admission;
+  readonly traces: TraceRecorder;
+  readonly inspector: ThreadInspector;
   readonly capacities: Readonly<Record<"payment" | "vendor" | "courier", Capacity>>;
   /** Takes no more orders, lets those in flight end (cancels them after the shutdown timeout), stops. */
   stop(): Promise<void>;
   /** Cancels the orders in flight that a `stop` is waiting for. */
   cancelAll(): void;
-  /** Reads the file of the admin keys again; a bad one changes nothing but the log. Absent where there is none. */
+  /** Reads the files of the admin keys and the API keys again; a bad one changes nothing but the log. Absent where there is none. */
   reloadKeys?(): Promise<void>;
 }
 
 export interface StartOptions {
   /** For tests with steps of their own. */
   readonly workerFile?: string;
+  /** For tests that let time pass: the clock of the rate limit, milliseconds. */
+  readonly rateClock?: () => number;
   /** What the start does next, for an operator who wonders why it takes long. */
   readonly onPhase?: (phase: string) => void;
+  /** For tests and benchmarks that compare. */
+  readonly providerHealth?: Pick<ProviderHealthOptions, "opensAfter" | "maxTries">;
   /** Nobody knows any more what the journal holds; the process has to end. */
   readonly onFatal: (reason: string) => void;
 }
@@ -70,6 +86,7 @@ export async function start(config: Config, log: Logger, options: StartOptions):
   if (adminKeys === undefined && !(await isOnLoopback(config.ADMIN_HOST))) {
     throw new ConfigError(`ADMIN_HOST=${JSON.stringify(config.ADMIN_HOST)}: is not on loopback, so it needs ADMIN_KEYS_FILE`);
   }
+  const apiKeys = config.API_KEYS_FILE === undefined ? undefined : await AccessKeys.read("API_KEYS_FILE", config.API_KEYS_FILE);
   const secrets = config.WEBHOOK_SECRET_FILE === undefined ? [] : await readWebhookSecrets(config.WEBHOOK_SECRET_FILE);
   const providerKeys = await readProviderKeys(config);
   const backupDirectory = config.BACKUP_DIR === undefined ? undefined : await existingDirectory("BACKUP_DIR", config.BACKUP_DIR);
@@ -93,6 +110,8 @@ export async function start(config: Config, log: Logger, options: StartOptions):
   };
   const simulated = Object.keys(providerUrls).length === 0;
   let orderFields: (orderId: unknown) => object = () => ({});
+  const waiting = { agingMs: config.ORDER_TIMEOUT_MS * AGING_SHARE, endsHopelessWaits: true };
+  const traces = new TraceRecorder(() => runtime.threads());
   phase("starting the step threads");
   const runtime = await ThreadRuntime.start({
     workerFile: options.workerFile ?? WORKER_FILE,
@@ -100,13 +119,17 @@ export async function start(config: Config, log: Logger, options: StartOptions):
     cpuThreads: config.CPU_THREADS,
     // No step of a real provider computes.
     cpuThreadsOnDemand: !simulated,
+    waiting,
     cancelGraceMs: config.CANCEL_GRACE_MS,
     maxRuns: config.MAX_IN_FLIGHT + EXTRA_RUNS,
     settings: { stickBegun, providerUrls, providerKeys } satisfies WorkerSettings,
     // A step knows its order but not the request that asked for it.
     onLog: ({ level, message, fields }) => faults.line(level, message, { ...fields, ...orderFields(fields.order_id) }),
     onFault,
-    onReplaced: (pool, thread, reason) => log.warn({ pool, thread, reason }, "thread replaced"),
+    onReplaced: (pool, thread, reason) => {
+      log.warn({ pool, thread, reason }, "thread replaced");
+      traces.replaced({ id: thread, pool }, reason);
+    },
   });
   starting.defer(() => runtime.close());
 
@@ -115,9 +138,17 @@ export async function start(config: Config, log: Logger, options: StartOptions):
   if (webhooks !== undefined) starting.defer(() => webhooks.stop());
   const onStored = () => webhooks?.notify();
 
+  const providers = Object.fromEntries(
+    (Object.keys(providerUrls) as (keyof typeof providerUrls)[]).map((step) => {
+      const onChange = (state: CircuitState, reason: string) =>
+        state === "open" ? log.warn({ step, reason }, "circuit opened") : log.info({ step, reason }, `circuit ${state}`);
+      return [step, new ProviderHealth({ ...options.providerHealth, onChange })];
+    }),
+  );
   const compensator = new Compensator({
     runner: runtime,
     journal,
+    providers,
     timeoutMs: config.COMPENSATION_TIMEOUT_MS,
     onTried: (step, done) => metrics.compensationTried(step, done),
     onStored,
@@ -130,17 +161,32 @@ export async function start(config: Config, log: Logger, options: StartOptions):
   starting.defer(() => compensator.stop());
 
   const capacities = {
-    payment: new Capacity(config.PAYMENT_CAPACITY),
-    vendor: new Capacity(config.VENDOR_CAPACITY),
-    courier: new Capacity(config.COURIER_CAPACITY),
+    payment: new Capacity(config.PAYMENT_CAPACITY, waiting),
+    vendor: new Capacity(config.VENDOR_CAPACITY, waiting),
+    courier: new Capacity(config.COURIER_CAPACITY, waiting),
   };
-  const desk = new OrderDesk({
-    pipeline: new Pipeline(runtime, capacities),
+  const pipeline = new Pipeline(runtime, capacities, providers);
+  const admission = new Admission({
+    capacities: Object.values(capacities),
+    exclusive: runtime.exclusive,
+    computingBehind: () => pipeline.computingBehind,
+    inFlight: () => desk.inFlight,
+    maxInFlight: config.MAX_IN_FLIGHT,
+    orderTimeoutMs: config.ORDER_TIMEOUT_MS,
+  });
+  starting.defer(() => admission.stop());
+  const onEnded: readonly OnOrderEnded[] = [traces.ended];
+  const desk: OrderDesk = new OrderDesk({
+    pipeline,
+    gate: admission,
     journal,
     compensator,
     orderTimeoutMs: config.ORDER_TIMEOUT_MS,
     maxInFlight: config.MAX_IN_FLIGHT,
     onStored,
+    onEnded: (order) => {
+      for (const observe of onEnded) observe(order);
+    },
     onFault,
   });
 
@@ -162,11 +208,24 @@ export async function start(config: Config, log: Logger, options: StartOptions):
     name: "PORT",
     host: config.HOST,
     port: config.PORT,
-    app: publicApp({ desk, journal, simulated }, readiness, onFault),
+    app: publicApp(
+      {
+        desk,
+        journal,
+        simulated,
+        ...(apiKeys !== undefined && { keys: apiKeys }),
+        ...(config.RATE_LIMIT !== undefined && {
+          buckets: new TokenBuckets(config.RATE_LIMIT, { ...(options.rateClock !== undefined && { nowMs: options.rateClock }) }),
+        }),
+      },
+      readiness,
+      onFault,
+    ),
     anyNameFromOutside: true,
     maxConnections: config.MAX_CONNECTIONS,
   });
   starting.defer(() => publicListener.close());
+  const inspector = new ThreadInspector(runtime);
   const admin = adminApp({
     ...(adminKeys !== undefined && { keys: adminKeys }),
     books: {
@@ -176,6 +235,8 @@ export async function start(config: Config, log: Logger, options: StartOptions):
       ordersInFlight: () => desk.inFlight,
     },
     metrics,
+    circuits: () => circuitStates(providers),
+    diagnosis: { traces, inspector },
     operators: {
       journal,
       compensator,
@@ -212,6 +273,8 @@ export async function start(config: Config, log: Logger, options: StartOptions):
     anyNameFromOutside: false,
   });
   starting.defer(() => adminListener.close());
+  // Before the listener, which waits for answers that are under way.
+  starting.defer(() => traces.close());
 
   phase("closing the orders that the last run left open");
   const interrupted = await recover(journal).catch((error: unknown) => {
@@ -230,10 +293,15 @@ export async function start(config: Config, log: Logger, options: StartOptions):
   const warning = stuckWarning({ journal, warn: (fields, message) => log.warn(fields, message), onFault });
   starting.defer(() => warning.stop());
   warning.start();
+  admission.start();
   desk.open();
   state = "ready";
 
-  const cancelAll = () => desk.cancelAll("shutdown");
+  const hurry = new AbortController();
+  const cancelAll = () => {
+    desk.cancelAll("shutdown");
+    hurry.abort();
+  };
   const running = starting.move();
   return {
     publicListener,
@@ -242,14 +310,21 @@ export async function start(config: Config, log: Logger, options: StartOptions):
     runtime,
     journal,
     compensator,
+    admission,
+    traces,
+    inspector,
     capacities,
     cancelAll,
-    ...(adminKeys !== undefined && { reloadKeys: () => reloadKeys(adminKeys, log) }),
+    ...((adminKeys !== undefined || apiKeys !== undefined) && {
+      reloadKeys: async () => {
+        await Promise.all([reloadKeys("admin keys", adminKeys, log), reloadKeys("API keys", apiKeys, log)]);
+      },
+    }),
     async stop() {
       // The listener stays open while orders end: a balancer reads 503 from `readyz`, and late clients a clear answer.
       state = "draining";
       const timer = setTimeout(cancelAll, config.SHUTDOWN_TIMEOUT_MS);
-      await desk.drain();
+      await Promise.all([desk.drain(), publicListener.endConnections(hurry.signal)]);
       clearTimeout(timer);
       await running.disposeAsync();
     },
@@ -266,12 +341,13 @@ async function existingDirectory(name: string, path: string): Promise<string> {
   return resolve(path);
 }
 
-async function reloadKeys(keys: AccessKeys, log: Logger): Promise<void> {
+async function reloadKeys(what: string, keys: AccessKeys | undefined, log: Logger): Promise<void> {
+  if (keys === undefined) return;
   try {
     await keys.readAgain();
-    log.info({ keys: keys.count }, "admin keys read again");
+    log.info({ keys: keys.count }, `${what} read again`);
   } catch (error) {
     if (!(error instanceof AccessKeyError)) throw error;
-    log.error({ reason: error.message }, "admin keys stay as they were");
+    log.error({ reason: error.message }, `${what} stay as they were`);
   }
 }

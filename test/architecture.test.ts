@@ -14,12 +14,14 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   outgoing: [],
   retries: ["concurrency"],
   orders: ["retries", "concurrency"],
-  threads: ["orders", "concurrency"],
+  threads: ["orders", "diagnosis", "concurrency"],
   journal: ["orders", "retries", "concurrency"],
   webhooks: ["orders", "outgoing", "retries", "concurrency"],
+  admission: ["orders", "concurrency"],
   engines: ["orders", "concurrency"],
   http: ["orders", "concurrency"],
-  admin: ["http", "orders", "concurrency"],
+  diagnosis: ["orders", "concurrency"],
+  admin: ["http", "diagnosis", "orders", "concurrency"],
 };
 
 /** Packages that belong to some rooms only; `service.ts` alone may have them all. */
@@ -33,7 +35,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
 const WITHOUT_PACKAGES = ["outgoing"];
 
 const CLOSED_TO_WORKERS = ["http", "admin", "journal"];
-const RUN_BY_WORKERS = /^src\/((concurrency|outgoing)\/.+|threads\/(layout|protocol)\.ts)$/;
+const RUN_BY_WORKERS = /^src\/((concurrency|outgoing)\/.+|threads\/(layout|protocol|snapshot-state)\.ts)$/;
 /** It puts everything together. */
 const ROOT = "src/service.ts";
 /** The process around it: from the rooms it has what its one line at a failed start needs. */
@@ -163,6 +165,9 @@ describe("an import against an arrow is found", () => {
     ["src/http/x.ts", 'import { Piscina } from "piscina";'],
     ["src/admin/x.ts", 'import { a } from "../threads/thread-runtime.ts";'],
     ["src/admin/x.ts", 'import { a } from "../journal/journal.ts";'],
+    ["src/orders/x.ts", 'import { a } from "../admission/admission.ts";'],
+    ["src/admission/x.ts", 'import { a } from "../threads/thread-runtime.ts";'],
+    ["src/admission/x.ts", 'import { a } from "../http/status.ts";'],
     ["src/config.ts", 'import { a } from "./orders/order.ts";'],
     ["src/http/x.ts", 'import { start } from "../service.ts";'],
     ["src/service.ts", 'import { a } from "./main.ts";'],
@@ -224,6 +229,7 @@ describe("an import against an arrow is found", () => {
     ["src/orders/x.ts", 'import { a } from "../concurrency/capacity.ts";\nimport { b } from "./order.ts";\nimport { c } from "node:path";'],
     ["src/threads/x.ts", 'import { Piscina } from "piscina";\nimport type { A } from "../orders/step.ts";'],
     ["src/http/x.ts", 'import express from "express";\nimport { a } from "../orders/order-desk.ts";'],
+    ["src/admission/x.ts", 'import { a } from "../concurrency/clock.ts";\nimport type { B } from "../orders/admission-gate.ts";'],
     ["src/journal/x.ts", 'import type { A } from "../../workers/journal/protocol.ts";\nimport { Piscina } from "piscina";'],
     ["src/admin/x.ts", 'import { a } from "../http/answers.ts";\nimport { Router } from "express";'],
     [

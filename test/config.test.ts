@@ -49,6 +49,8 @@ test("the defaults are the contract's", () => {
     PAYMENT_CAPACITY: 1000,
     VENDOR_CAPACITY: 1000,
     COURIER_CAPACITY: 5,
+    RATE_LIMIT: undefined,
+    API_KEYS_FILE: undefined,
     MAX_IN_FLIGHT: 10_000,
     MAX_CONNECTIONS: 10_000,
     KEEP_ALIVE_TIMEOUT_MS: 65_000,
@@ -135,6 +137,30 @@ describe("ALLOWED_HOSTS", () => {
   });
 });
 
+describe("RATE_LIMIT", () => {
+  test.each([
+    ["1", 1, 1],
+    ["100", 100, 100],
+    ["100/250", 100, 250],
+    ["100/1", 100, 1],
+    ["1000000/1000000", 1_000_000, 1_000_000],
+  ])("takes %s", (value, perSecond, burst) => {
+    expect(readConfig({ RATE_LIMIT: value }).RATE_LIMIT).toEqual({ perSecond, burst });
+  });
+
+  test.each(["", "off"])("%j is no limit", (value) => {
+    expect(readConfig({ RATE_LIMIT: value }).RATE_LIMIT).toBeUndefined();
+  });
+
+  test.each(["0", "-1", "1.5", "1e3", " 1", "1/", "/1", "1/0", "0/1", "1/2/3", "1 / 2", "1000001", "1/1000001", "99999999", "OFF", "10/s"])(
+    "refuses %j",
+    (value) => {
+      const rule = "must be off, N or N/burst, each a whole number from 1 to 1000000";
+      expect(refusalOf({ RATE_LIMIT: value })).toBe(`RATE_LIMIT=${JSON.stringify(value)}: ${rule}`);
+    },
+  );
+});
+
 describe("LOG_LEVEL", () => {
   test.each(LEVELS)("takes %s", (level) => {
     expect(readConfig({ LOG_LEVEL: level }).LOG_LEVEL).toBe(level);
@@ -180,7 +206,6 @@ describe("what may hold a secret is not shown", () => {
     ["WEBHOOK_URL", "htps://events.example/in/hunter2", `WEBHOOK_URL="htps://events.example/...": ${receiverRule}`],
     ["WEBHOOK_URL", "https://events.example/in/hunter2?token=hunter2", "WEBHOOK_URL: needs WEBHOOK_SECRET_FILE as well"],
     ["WEBHOOK_SECRET_FILE", "whsec_hunter2", "WEBHOOK_SECRET_FILE: needs WEBHOOK_URL as well"],
-    ["API_KEYS_FILE", "hunter2", `API_KEYS_FILE (${HIDDEN}): is not supported by this version`],
     [
       "OTEL_EXPORTER_OTLP_ENDPOINT",
       "http://a:hunter2@otel.example",

@@ -8,8 +8,9 @@ import { backupRoutes } from "./backup-routes.ts";
 import { type Chaos, chaosRoutes } from "./chaos-routes.ts";
 import { type CompensationParts, compensationRoutes } from "./compensation-routes.ts";
 import { deadLetterRoutes } from "./dead-letter-routes.ts";
+import { type Diagnosis, diagnosisRoutes } from "./diagnosis-routes.ts";
 import { journalAnswers } from "./journal-answers.ts";
-import type { Metrics } from "./metrics.ts";
+import type { MetricSources, Metrics } from "./metrics.ts";
 import { metricsRoutes } from "./metrics-routes.ts";
 import { orderListRoutes } from "./order-list-routes.ts";
 import { RecentBacklog } from "./recent-backlog.ts";
@@ -21,6 +22,9 @@ export interface AdminParts {
   readonly keys?: AccessKeys;
   readonly books: ThreadBooks;
   readonly metrics: Metrics;
+  /** Each provider's: 0 closed, 1 half-open, 2 open. */
+  readonly circuits: MetricSources["circuits"];
+  readonly diagnosis: Diagnosis;
   readonly operators: OperatorParts;
   /** Absent with real providers: then the chaos routes do not exist. */
   readonly chaos?: Chaos;
@@ -41,17 +45,19 @@ export interface OperatorParts {
 }
 
 /** The admin listener's routes, behind its front door. It is on loopback unless told otherwise, and never part of the public listener. */
-export function adminApp({ keys, books, metrics, operators, chaos, report }: AdminParts): Express {
+export function adminApp({ keys, books, metrics, circuits, diagnosis, operators, chaos, report }: AdminParts): Express {
   const { journal, backups, webhooks } = operators;
   const app = express();
   app.disable("x-powered-by");
   if (keys !== undefined) app.use(needsKey(keys));
   app.use(threadRoutes(books));
+  app.use(diagnosisRoutes(diagnosis));
   const recent = new RecentBacklog(journal);
   app.use(
     metricsRoutes(metrics, {
       backlog: () => recent.get(),
       ordersInFlight: books.ordersInFlight,
+      circuits,
       ...(webhooks !== undefined && { webhooks }),
     }),
   );

@@ -1,5 +1,5 @@
 import type { RequestHandler } from "express";
-import type { AccessKeys } from "../http/access-keys.ts";
+import { type AccessKeys, basicPassword, bearerToken } from "../http/access-keys.ts";
 import { sendError } from "../http/answers.ts";
 
 // A browser asks its user for name and password; the name does not matter.
@@ -8,7 +8,9 @@ const ASK = { "WWW-Authenticate": 'Basic realm="order-pipeline admin", charset="
 /** Lets nobody pass who does not show one of the keys. */
 export function needsKey(keys: AccessKeys): RequestHandler {
   return (request, response, next) => {
-    if (keys.accept(request.headers.authorization)) next();
+    const { authorization } = request.headers;
+    const shown = bearerToken(authorization) ?? basicPassword(authorization);
+    if (shown !== undefined && keys.find(shown) !== undefined) next();
     else sendError(response, "unauthorized", "Authorization: must be Bearer KEY, or Basic with KEY as the password", ASK);
   };
 }

@@ -8,6 +8,8 @@ import type { WebhookControl } from "./webhook-routes.ts";
 export interface MetricSources {
   readonly backlog: () => Promise<Backlog>;
   readonly ordersInFlight: () => number;
+  /** 0 closed, 1 half-open, 2 open. */
+  readonly circuits: () => Readonly<Record<StepName, number>>;
   /** Absent where no receiver is configured. */
   readonly webhooks?: Pick<WebhookControl, "state">;
 }
@@ -28,6 +30,7 @@ export class Metrics {
   readonly #journalBytes: Gauge;
   readonly #receiverUp: Gauge;
   readonly #ordersInFlight: Gauge;
+  readonly #circuitState: Gauge<"step">;
   readonly #commitSeconds: Histogram;
 
   constructor() {
@@ -35,6 +38,7 @@ export class Metrics {
     const gauge = (name: string, help: string) => new Gauge({ name, help, registers });
     const stepGauge = (name: string, help: string) => new Gauge({ name, help, labelNames: ["step"], registers });
     this.#ordersInFlight = gauge("orders_in_flight", "Orders that run, and requests that wait for the answer of one.");
+    this.#circuitState = stepGauge("circuit_state", "The provider's circuit breaker: 0 closed, 1 half-open, 2 open.");
     this.#compensationsPending = stepGauge("compensations_pending", "Steps of failed orders that are not undone yet.");
     this.#compensationOldest = stepGauge("compensation_oldest_seconds", "How long the oldest of them has waited; 0 where none waits.");
     this.#compensationsTried = new Counter({
@@ -74,8 +78,10 @@ export class Metrics {
    * The exposition format. While the journal cannot be read the series that come from it are left out, for a stale or invented number
    * would hide that from whoever looks at it.
    */
-  async text({ backlog, ordersInFlight, webhooks }: MetricSources): Promise<string> {
+  async text({ backlog, ordersInFlight, circuits, webhooks }: MetricSources): Promise<string> {
     this.#ordersInFlight.set(ordersInFlight());
+    const states = circuits();
+    for (const step of STEPS) this.#circuitState.set({ step }, states[step]);
     if (webhooks !== undefined) this.#receiverUp.set(webhooks.state().receiver === "up" ? 1 : 0);
     else this.#receiverUp.remove();
     this.#showBacklog(await orUnavailable(backlog));

@@ -5,6 +5,7 @@ import { headersOf, STATUS } from "./status.ts";
 /** Sends a body that is JSON text already. Does nothing when the client is gone. */
 export function sendJson(response: Response, status: number, json: string, headers: Readonly<Record<string, string>> = {}): void {
   if (response.headersSent || response.destroyed) return;
+  if (response.locals.connections.ending) response.shouldKeepAlive = false;
   response.writeHead(status, {
     "X-Request-Id": response.locals.requestId,
     ...headers,

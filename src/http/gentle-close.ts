@@ -8,8 +8,14 @@ const READ_UP_TO = Symbol("read up to");
 // before; one that sends everything first may have a few megabytes on their way.
 const MAX_DISCARDED_BYTES = 8 * 1024 * 1024;
 const MAX_LINGER_MS = 2_000;
+// Node keeps all requests of a connection until it is closed, and takes the square of their number to let go of them: some
+// hundred thousand of them, two seconds' worth, hold up the process for a minute.
+const MAX_IGNORED_REQUESTS = 100;
 
-type ClosingSocket = Socket & { [READ_UP_TO]?: number };
+/** On a connection that ends with its last answer: how many requests have come that nobody looks at. */
+const IGNORED = Symbol("ignored");
+
+type ClosingSocket = Socket & { [READ_UP_TO]?: number; [IGNORED]?: number };
 
 /**
  * From now on the connection takes no more requests. With its last answer, which has to say `Connection: close`, this side
@@ -34,4 +40,12 @@ export function isClosing(socket: Socket): boolean {
 export function discarded(socket: Socket): void {
   const upTo = (socket as ClosingSocket)[READ_UP_TO];
   if (upTo !== undefined && socket.bytesRead > upTo) socket.destroy();
+}
+
+/** To be called for each request that came on a closing connection: ends one on which that are too many. */
+export function ignored(socket: Socket): void {
+  const closing = socket as ClosingSocket;
+  closing[IGNORED] = (closing[IGNORED] ?? 0) + 1;
+  if (closing[IGNORED] > MAX_IGNORED_REQUESTS) socket.destroy();
+  else discarded(socket);
 }

@@ -32,7 +32,9 @@ export class KnownHosts {
 
   /** `host`: the header as it was sent. */
   has(host: string): boolean {
-    if (host === this.#last || this.#anyName) return true;
+    if (host === this.#last) return true;
+    // Several in one, which is what becomes of a repeated header, are none.
+    if (this.#anyName) return !host.includes(",");
     if (!this.#seen.has(host)) {
       if (!this.#isKnown(host)) return false;
       if (this.#seen.size < MAX_SEEN) this.#seen.add(host);

@@ -2,6 +2,7 @@ import { createServer, type IncomingMessage, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { Express, Response } from "express";
 import type { OnFault } from "../orders/faults.ts";
+import { acceptWaiting, type Connections, untilUnused } from "./connection-drain.ts";
 import { frontDoor, isWelcome } from "./front-door.ts";
 import { KnownHosts } from "./known-hosts.ts";
 import { isOnLoopback } from "./loopback.ts";
@@ -12,6 +13,11 @@ import { answerForParser } from "./parser-answers.ts";
 export interface Listener {
   readonly host: string;
   readonly port: number;
+  /**
+   * From now on every answer ends its connection. Resolves when none is open, at the latest after half a second or when `hurry` is aborted:
+   * a client that uses its connections is told on each of them, so that no request is on its way on one that is closed.
+   */
+  endConnections(hurry: AbortSignal): Promise<void>;
   /** Stops accepting, ends idle connections at once and the others a second later, and resolves when all are closed. */
   close(): Promise<void>;
 }
@@ -53,21 +59,33 @@ export async function listen(options: ListenOptions): Promise<Listener> {
   const { name, host, port, allowedHosts, anyNameFromOutside, onFault } = options;
   const loopback = await isOnLoopback(host);
   const hosts = new KnownHosts({ loopback, names: allowedHosts, anyName: anyNameFromOutside && !loopback && allowedHosts.length === 0 });
-  const server = serverFor(options, hosts);
+  const connections: Connections = { ending: false };
+  const server = serverFor(options, hosts, connections);
   await new Promise<void>((resolve, reject) => {
     server.once("error", (error: NodeJS.ErrnoException) => reject(new ListenError(explain(name, host, port, error))));
     server.listen(port, host, resolve);
   });
   // Such as a process that has no file descriptor left for one more connection: no reason to end those it has.
   server.on("error", (error) => onFault(`${name}: a connection could not be accepted`, error));
-  return { host, port: (server.address() as AddressInfo).port, close: () => close(server) };
+  return {
+    host,
+    port: (server.address() as AddressInfo).port,
+    endConnections(hurry) {
+      connections.ending = true;
+      return untilUnused(server, hurry);
+    },
+    close() {
+      connections.ending = true;
+      return close(server);
+    },
+  };
 }
 
-function serverFor(options: ListenOptions, hosts: KnownHosts): Server {
+function serverFor(options: ListenOptions, hosts: KnownHosts, connections: Connections): Server {
   const { name, app, keepAliveTimeoutMs, requestTimeoutMs, maxConnections, onFault } = options;
   // Node insists on this; sending the headers is a part of sending the request.
   const headersTimeoutMs = Math.min(options.headersTimeoutMs, requestTimeoutMs);
-  const door = frontDoor(app, hosts);
+  const door = frontDoor(app, hosts, connections);
   const server = createServer(
     {
       ...messageClasses(app),
@@ -77,12 +95,15 @@ function serverFor(options: ListenOptions, hosts: KnownHosts): Server {
       connectionsCheckingInterval: Math.min(LOOK_FOR_SLOW_EVERY_MS, headersTimeoutMs),
       // The front door does it, with an answer that has a body.
       requireHostHeader: false,
+      // Otherwise Node drops all but the first `Host` or `Authorization`, and another server may go by the last. Joined
+      // they are none that is known.
+      joinDuplicateHeaders: true,
     },
     door,
   );
   // Whoever reads the body says that it may come: a body that is refused need not be sent at all.
   server.on("checkContinue", door);
-  answerForParser(server, (request: IncomingMessage, response: Response) => isWelcome(request, response, hosts));
+  answerForParser(server, (request: IncomingMessage, response: Response) => isWelcome(request, response, hosts, connections));
   if (maxConnections !== undefined) {
     server.maxConnections = maxConnections;
     const full = new TooManyConnections(`${maxConnections} are open`);
@@ -101,7 +122,8 @@ function explain(name: string, host: string, port: number, { code, message }: No
 // Answers are ready when a listener is closed; this is for them to go out.
 const CLOSE_GRACE_MS = 1_000;
 
-function close(server: Server): Promise<void> {
+async function close(server: Server): Promise<void> {
+  await acceptWaiting(server);
   return new Promise((resolve) => {
     // A client that never sends the rest of its request would keep the server for ever.
     const timer = setTimeout(() => server.closeAllConnections(), CLOSE_GRACE_MS);

@@ -1,17 +1,23 @@
-import type { IRouter, NextFunction, Request, Response } from "express";
+import type { IRouter, NextFunction, Request, RequestHandler, Response } from "express";
 import type { OrderDesk, Placement, PlaceRequest } from "../orders/order-desk.ts";
 import { JournalBusy, JournalUnavailable, type OrderJournal } from "../orders/order-journal.ts";
 import { viewOf } from "../orders/order-view.ts";
 import { Refused } from "../orders/refused.ts";
+import type { AccessKeys } from "./access-keys.ts";
 import { sendError, sendJson } from "./answers.ts";
+import { needsApiKey } from "./api-keys.ts";
 import { readBefore } from "./attempt-number.ts";
+import { ANYONE, type Client } from "./client.ts";
 import { forgetRequest } from "./forget-request.ts";
 import { readIdempotencyKey } from "./idempotency-key.ts";
 import { onlyMethods } from "./methods.ts";
 import { readOrder } from "./order-body.ts";
 import { isOrderId } from "./order-id.ts";
+import { readUrgency } from "./priority.ts";
+import { limitRate } from "./rate-limit.ts";
 import { readBody } from "./read-body.ts";
 import { STATUS } from "./status.ts";
+import type { TokenBuckets } from "./token-buckets.ts";
 import { traceparentOf } from "./trace-context.ts";
 
 export interface OrderParts {
@@ -19,12 +25,14 @@ export interface OrderParts {
   readonly journal: Pick<OrderJournal, "find">;
   /** All providers are simulated: the simulation fields are allowed, and nobody reads a trace context. */
   readonly simulated: boolean;
+  /** Every request needs one of these; absent: none does. */
+  readonly keys?: AccessKeys;
+  /** How many orders a client may send; absent: as many as it likes. */
+  readonly buckets?: TokenBuckets;
 }
 
 /** Of an order, once it is decompressed. */
 export const MAX_BODY_BYTES = 16 * 1024;
-// Until clients are told apart, all keys are of one client.
-const ANYONE = "";
 const REPLAYED = { "Idempotent-Replayed": "true" };
 
 /**
@@ -33,15 +41,25 @@ const REPLAYED = { "Idempotent-Replayed": "true" };
  */
 export function addOrderRoutes(
   router: IRouter,
-  { desk, journal, simulated }: OrderParts,
+  { desk, journal, simulated, keys, buckets }: OrderParts,
   fail: (error: unknown, response: Response) => void,
 ): void {
-  router.route("/order").post(readBody(MAX_BODY_BYTES), placeOrder).all(onlyMethods("POST"));
-  router.route("/order/:order_id").get(checkOrderId, showOrder).all(onlyMethods("GET", "HEAD"));
+  const identified: RequestHandler[] = keys === undefined ? [] : [needsApiKey(keys)];
+  const limited: RequestHandler[] = buckets === undefined ? [] : [limitRate(buckets)];
+  // Whoever may not come in has its body neither read nor asked for.
+  router
+    .route("/order")
+    .post(...identified, ...limited, readBody(MAX_BODY_BYTES), placeOrder)
+    .all(onlyMethods("POST"));
+  router
+    .route("/order/:order_id")
+    .get(...identified, checkOrderId, showOrder)
+    .all(onlyMethods("GET", "HEAD"));
 
   // Gives Express no promise and takes no `next`: from either hangs all that its routers have made for this request.
   function placeOrder(request: Request, response: Response): void {
-    const placing = readRequest(request, response.locals.requestId);
+    const { requestId, client } = response.locals;
+    const placing = readRequest(request, requestId, client);
     response.locals.orderId = placing.order.orderId;
     desk.place(placing).then(
       (placement) => {
@@ -49,7 +67,7 @@ export function addOrderRoutes(
         answerWhenEnded(placement, response);
       },
       (error: unknown) => {
-        if (error instanceof Refused) sendError(response, error.kind, error.message);
+        if (error instanceof Refused) sendError(response, error.kind, error.message, retryAfter(error));
         else fail(error, response);
       },
     );
@@ -66,13 +84,15 @@ export function addOrderRoutes(
     );
   }
 
-  function readRequest({ body, headers }: Request, requestId: string): PlaceRequest {
+  function readRequest({ body, headers }: Request, requestId: string, client: Client | undefined): PlaceRequest {
     // No body at all leaves none behind.
     const order = readOrder(body instanceof Buffer ? body : Buffer.alloc(0), simulated);
-    const key = readIdempotencyKey(headers["idempotency-key"], order, ANYONE, Date.now());
+    const key = readIdempotencyKey(headers["idempotency-key"], order, client?.name ?? ANYONE, Date.now());
+    const urgency = readUrgency(headers.priority);
     return {
       order,
       requestId,
+      urgency,
       ...(key !== undefined && { key }),
       ...(!simulated && { traceparent: traceparentOf(headers.traceparent) }),
     };
@@ -102,4 +122,8 @@ export function addOrderRoutes(
       else throw error;
     }
   }
+}
+
+function retryAfter({ retryAfterSeconds }: Refused): Readonly<Record<string, string>> {
+  return retryAfterSeconds === undefined ? {} : { "Retry-After": String(retryAfterSeconds) };
 }

@@ -4,7 +4,7 @@ import type { Response } from "express";
 import type { ErrorKind } from "../orders/error-kind.ts";
 import { errorJson, sendError, sendJson } from "./answers.ts";
 import { closeGently, discarded, isClosing } from "./gentle-close.ts";
-import { newRequestId } from "./request-id.ts";
+import { newRequestId, requestIdOf } from "./request-id.ts";
 import { STATUS } from "./status.ts";
 
 /** What Node hangs on a server's socket: the response whose turn it is, and the request that is, or was last, read. */
@@ -16,6 +16,8 @@ interface HttpSocket extends Socket {
 interface Fault {
   readonly kind: ErrorKind;
   readonly message: string;
+  /** A header line that goes with it. */
+  readonly header?: string;
 }
 
 const FAULTS: Readonly<Record<string, Fault>> = {
@@ -25,6 +27,8 @@ const FAULTS: Readonly<Record<string, Fault>> = {
   ERR_HTTP_REQUEST_TIMEOUT: { kind: "request_timeout", message: "the request came too slowly" },
 };
 const MALFORMED: Fault = { kind: "bad_request", message: "the request is not well-formed HTTP" };
+
+const NO_TUNNEL: Fault = { kind: "method_not_allowed", message: "CONNECT is not allowed here", header: "Allow: GET, HEAD, POST" };
 
 /** Gives what Node's HTTP layer answers by itself the form of all answers. `isWelcome` as for every other request. */
 export function answerForParser(server: Server, isWelcome: (request: IncomingMessage, response: Response) => boolean): void {
@@ -38,6 +42,16 @@ export function answerForParser(server: Server, isWelcome: (request: IncomingMes
     const fault = faultOf(error.code);
     if (fault === undefined) socket.destroy();
     else refuse(socket, fault);
+  });
+  server.on("connect", (request: IncomingMessage, socket: Socket) => {
+    // From here on Node has nothing to do with the socket any more: its errors and what it reads are ours. Orders that wait
+    // behind another one for their turn do not hear of a hang-up then, and run to their end.
+    socket.on("error", () => socket.destroy());
+    if (!isClosing(socket)) {
+      closeGently(socket);
+      answerInTurn(socket, NO_TUNNEL, requestIdOf(request.headers["x-request-id"]));
+    }
+    socket.on("data", () => discarded(socket));
   });
   server.on("checkExpectation", (request: IncomingMessage, response: ServerResponse) => {
     const expressed = response as Response;
@@ -65,7 +79,7 @@ function refuse(socket: HttpSocket, fault: Fault): void {
   answerInTurn(socket, fault);
 }
 
-function answerInTurn(socket: HttpSocket, fault: Fault): void {
+function answerInTurn(socket: HttpSocket, fault: Fault, requestId = newRequestId()): void {
   if (!socket.writable) {
     socket.destroy();
     return;
@@ -75,23 +89,24 @@ function answerInTurn(socket: HttpSocket, fault: Fault): void {
   // One without notes came after the fault and is not dealt with.
   if (current !== undefined && current.locals !== undefined) {
     if (!current.req.complete && !current.headersSent) sendError(current, fault.kind, fault.message, { Connection: "close" });
-    else current.once("close", () => answerInTurn(socket, fault));
+    else current.once("close", () => answerInTurn(socket, fault, requestId));
   } else if (current === undefined && reading && !reading.complete) {
     // It has its answer, and the fault is in a body that nobody waited for: a second answer would be taken for another's.
     socket.destroySoon();
   } else {
-    socket.write(rawAnswer(fault));
+    socket.write(rawAnswer(fault, requestId));
     socket.destroySoon();
   }
 }
 
 /** An answer for which Node has made no response, because it could read no request. */
-function rawAnswer({ kind, message }: Fault): string {
+function rawAnswer({ kind, message, header }: Fault, requestId: string): string {
   const json = errorJson(kind, message);
   const status = STATUS[kind];
   return [
     `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
-    `X-Request-Id: ${newRequestId()}`,
+    `X-Request-Id: ${requestId}`,
+    ...(header === undefined ? [] : [header]),
     "Content-Type: application/json; charset=utf-8",
     `Content-Length: ${Buffer.byteLength(json)}`,
     `Date: ${new Date().toUTCString()}`,

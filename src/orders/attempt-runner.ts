@@ -51,7 +51,7 @@ export class AttemptRunner {
       return finish(failedByFault(effect));
     };
     try {
-      return this.#options.pipeline.run(input, scope).then(finish, (error: unknown) => fail(error, "unknown"));
+      return this.#options.pipeline.run(input, scope, run.urgency).then(finish, (error: unknown) => fail(error, "unknown"));
     } catch (error) {
       return fail(error, "none");
     }

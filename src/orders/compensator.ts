@@ -3,6 +3,7 @@ import { CancelScope } from "../concurrency/cancel-scope.ts";
 import { Capacity } from "../concurrency/capacity.ts";
 import { pause } from "../concurrency/pause.ts";
 import { backoffMs, COMPENSATION_BACKOFF, PROBE_BACKOFF } from "../retries/backoff.ts";
+import { type CallVerdict, MAX_HOLD_MS } from "../retries/circuit-breaker.ts";
 import { type Clock, SYSTEM_CLOCK } from "../retries/clock.ts";
 import { EndpointHealth, type EndpointOutcome } from "../retries/endpoint-health.ts";
 import { Pace } from "../retries/pace.ts";
@@ -10,6 +11,7 @@ import { RetryQueue } from "../retries/retry-queue.ts";
 import { Compensating, type Tried } from "./compensating.ts";
 import type { OnFault } from "./faults.ts";
 import { type Compensation, JournalUnavailable, type OrderJournal } from "./order-journal.ts";
+import type { ProviderHealths } from "./provider-health.ts";
 import { STEPS, type StepInput, type StepName, type StepOutcome } from "./step.ts";
 import type { StepRunner } from "./step-runner.ts";
 import { newTraceparent } from "./traceparent.ts";
@@ -30,6 +32,8 @@ export interface CompensatorOptions {
   readonly journal: Pick<OrderJournal, "compensationTried" | "dueCompensations">;
   /** Deadline of one call. The order's has often passed already. */
   readonly timeoutMs: number;
+  /** Shared with the orders' calls: what one side learns of a provider the other knows. */
+  readonly providers?: ProviderHealths;
   /** A try that has ended. */
   readonly onTried?: (step: StepName, done: boolean) => void;
   /** Progress has been stored, perhaps with an event. */
@@ -113,7 +117,7 @@ export class Compensator {
   }
 
   #bulkhead(step: StepName): Bulkhead {
-    const { journal, onDown, onFault, random } = this.#options;
+    const { journal, providers, onDown, onFault, random } = this.#options;
     const common = { clock: this.#clock, ...(random !== undefined && { random }) };
     const health = new EndpointHealth({ ...common, maxInFlight: FIRST_TRIES + RETRIES, onDown: (down) => onDown?.(step, down) });
     const queue = new RetryQueue<Compensation>({
@@ -126,6 +130,10 @@ export class Compensator {
       pace: this.#pace,
       ...(onFault !== undefined && { onFault }),
     });
+    // Two states and not one: an undo can wait for its turn, an order cannot, and the address that undoes may be ill alone.
+    const circuit = providers?.[step]?.circuit;
+    circuit?.onChange((state) => (state === "open" ? health.takeDown() : health.answered()));
+    circuit?.onHold((ms) => health.pause(ms));
     return { firstTries: new Capacity(FIRST_TRIES), health, queue };
   }
 
@@ -163,7 +171,7 @@ export class Compensator {
   /** Undefined when a stop has cut it off. Throws when the runner has no room. */
   async #call(step: StepName, input: StepInput, triesBefore: number): Promise<Tried | undefined> {
     const { health } = this.#bulkheads[step];
-    const { timeoutMs, runner, onTried } = this.#options;
+    const { timeoutMs, runner, providers, onTried } = this.#options;
     const epoch = health.begin();
     let verdict: EndpointOutcome;
     try {
@@ -176,6 +184,7 @@ export class Compensator {
       stopTimer();
       following.leave();
       verdict = verdictOn(outcome, triesBefore);
+      providers?.[step]?.compensationEnded(circuitVerdictOn(outcome), holdMsOf(outcome));
       const tried = triedOf(outcome, timeoutMs);
       if (tried !== undefined) onTried?.(step, tried.done);
       return tried;
@@ -232,5 +241,23 @@ function verdictOn(outcome: StepOutcome, triesBefore: number): EndpointOutcome {
   const overloaded = answer === "HTTP 429";
   // Refused before and again: a few that a provider never takes must not make it look down.
   if (triesBefore > 0 && !overloaded && answer?.startsWith("HTTP 4")) return undefined;
-  return { counts: true, overloaded, pauseMs: 0 };
+  return { counts: true, overloaded, pauseMs: holdMsOf(outcome) };
+}
+
+/** What it says to orders that are about to call the same provider: whatever it answered, if it was not ill, it lives. */
+function circuitVerdictOn(outcome: StepOutcome): CallVerdict {
+  switch (outcome.status) {
+    case "ok":
+      return "ok";
+    case "failed":
+      return outcome.ill === undefined ? "ok" : "ill";
+    case "lost":
+      return undefined;
+    case "canceled":
+      return outcome.cause === "deadline" && outcome.effect === "unknown" ? "hung" : undefined;
+  }
+}
+
+function holdMsOf(outcome: StepOutcome): number {
+  return outcome.status === "failed" ? Math.min(MAX_HOLD_MS, outcome.ill?.retryAfterMs ?? 0) : 0;
 }

@@ -1,13 +1,15 @@
 import type { CancelCause } from "../concurrency/cancel-cause.ts";
+import { DEFAULT_URGENCY } from "../concurrency/urgency.ts";
+import type { AdmissionGate } from "./admission-gate.ts";
 import { AttemptRunner } from "./attempt-runner.ts";
 import type { Compensator } from "./compensator.ts";
 import type { OnOrderEnded } from "./ended-order.ts";
 import type { OnFault } from "./faults.ts";
 import type { Order } from "./order.ts";
-import { type IdempotencyKey, JournalUnavailable, type OrderJournal, type StoredAnswer } from "./order-journal.ts";
+import { type AcceptResult, type IdempotencyKey, JournalUnavailable, type OrderJournal, type StoredAnswer } from "./order-journal.ts";
 import { OrderRun } from "./order-run.ts";
-import { OrderRuns } from "./order-runs.ts";
-import type { Pipeline } from "./pipeline.ts";
+import { type ByOrderId, OrderRuns } from "./order-runs.ts";
+import { computingSteps, type Pipeline } from "./pipeline.ts";
 import { Refused } from "./refused.ts";
 import type { StepInput } from "./step.ts";
 
@@ -17,6 +19,8 @@ export interface OrderDeskOptions {
   readonly compensator: Compensator;
   readonly orderTimeoutMs: number;
   readonly maxInFlight: number;
+  /** Absent: `maxInFlight` is the only limit. */
+  readonly gate?: AdmissionGate;
   /** An attempt and its events have been stored. */
   readonly onStored?: () => void;
   readonly onEnded?: OnOrderEnded;
@@ -27,6 +31,8 @@ export interface OrderDeskOptions {
 export interface PlaceRequest {
   readonly order: Order;
   readonly key?: IdempotencyKey;
+  /** 0 (most) to 7; 3 where nothing is said. */
+  readonly urgency?: number;
   readonly traceparent?: string;
   /** Of the HTTP request, for the log. */
   readonly requestId?: string;
@@ -44,10 +50,19 @@ export interface Placement {
 // The journal is asked again where an attempt ended in between, which cannot happen many times in a row.
 const MAX_LOOKS = 20;
 
+// As many as are written down at a time in a busy second; more only make a look-up longer.
+const ARRIVING = 1_024;
+
+/** An order that was admitted and is being written down. */
+interface Arriving extends ByOrderId {
+  readonly computing: number;
+}
+
 /** Where orders come in: admission, identity, who waits for which attempt, and the drain at the end. Main thread only. */
 export class OrderDesk {
   readonly #options: OrderDeskOptions;
   readonly #runs: OrderRuns;
+  readonly #arriving = new OrderRuns<Arriving>(ARRIVING);
   readonly #runner: AttemptRunner;
   #state: "starting" | "open" | "draining" = "starting";
   #admitted = 0;
@@ -81,11 +96,13 @@ export class OrderDesk {
    */
   async place(request: PlaceRequest): Promise<Placement> {
     this.#refuseUnlessOpen();
-    if (this.#admitted >= this.#options.maxInFlight) throw new Refused("overloaded", "too many orders in flight");
+    const { gate, maxInFlight } = this.#options;
+    if (this.#admitted >= maxInFlight) throw this.#full();
+    const arriving = gate === undefined || this.#isHere(request.order.orderId) ? undefined : this.#admit(gate, request);
     this.#admitted++;
     let keepsPlace = false;
     try {
-      const placement = await this.#place(request);
+      const placement = await this.#place(request, arriving);
       keepsPlace = !placement.replayed;
       return placement;
     } catch (error) {
@@ -111,11 +128,43 @@ export class OrderDesk {
     this.#runner.stop();
   }
 
-  async #place(request: PlaceRequest): Promise<Placement> {
+  #full(): Refused {
+    return new Refused("overloaded", "too many orders in flight", this.#options.gate?.full());
+  }
+
+  /**
+   * A request for an order that runs, or is about to, starts no work. Whether any other is a repeat of one that is placed only the
+   * journal could tell, which must not be asked under overload.
+   */
+  #isHere(orderId: string): boolean {
+    return this.#runs.get(orderId) !== undefined || this.#arriving.get(orderId) !== undefined;
+  }
+
+  #admit(gate: AdmissionGate, { order, urgency = DEFAULT_URGENCY }: PlaceRequest): Arriving {
+    const computing = computingSteps(order);
+    const overload = gate.admit(urgency, computing);
+    if (overload !== undefined) throw new Refused("overloaded", overload.message, overload.retryAfterSeconds);
+    const arriving = { orderId: order.orderId, computing, nextInBucket: undefined };
+    this.#arriving.add(arriving);
+    return arriving;
+  }
+
+  /** In one turn with the start of its steps, so that a look at the lines finds the order either here or there. */
+  #arrived(arriving: Arriving): void {
+    this.#arriving.remove(arriving);
+    this.#options.gate?.arrived(arriving.computing);
+  }
+
+  async #place(request: PlaceRequest, arriving: Arriving | undefined): Promise<Placement> {
     const { key } = request;
     const { orderId, amount } = request.order;
     for (let looks = 0; looks < MAX_LOOKS; looks++) {
-      const accepted = await this.#options.journal.accept({ orderId, amount, nowMs: Date.now(), ...(key !== undefined && { key }) });
+      let accepted: AcceptResult;
+      try {
+        accepted = await this.#options.journal.accept({ orderId, amount, nowMs: Date.now(), ...(key !== undefined && { key }) });
+      } finally {
+        if (looks === 0 && arriving !== undefined) this.#arrived(arriving);
+      }
       switch (accepted.type) {
         case "accepted":
           return this.#start(request, accepted.attempt);
@@ -140,7 +189,8 @@ export class OrderDesk {
   }
 
   #start(request: PlaceRequest, attempt: number): Placement {
-    const run = new OrderRun(inputOf(request, attempt), request.requestId, (self) => this.#runner.run(self));
+    const work = (run: OrderRun) => this.#runner.run(run);
+    const run = new OrderRun(inputOf(request, attempt), request.requestId, work, request.urgency);
     this.#runs.add(run);
     return { answer: run.answer, replayed: false, leave: run.join() };
   }

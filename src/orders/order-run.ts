@@ -1,23 +1,37 @@
 import { CancelScope } from "../concurrency/cancel-scope.ts";
+import { DEFAULT_URGENCY } from "../concurrency/urgency.ts";
 import type { StoredAnswer } from "./order-journal.ts";
+import type { ByOrderId } from "./order-runs.ts";
 import type { StepInput } from "./step.ts";
 
 /** One attempt at an order in flight, and who waits for it. */
-export class OrderRun {
+export class OrderRun implements ByOrderId {
   readonly scope = new CancelScope();
   readonly input: StepInput;
+  /** 0 (most) to 7. */
+  readonly urgency: number;
   readonly answer: Promise<StoredAnswer>;
   /** For `OrderRuns`. */
-  nextInBucket: OrderRun | undefined;
+  nextInBucket: ByOrderId | undefined;
   readonly requestId: string | undefined;
   #waiters = 0;
   #isClosed = false;
   #closed: PromiseWithResolvers<void> | undefined;
 
-  constructor(input: StepInput, requestId: string | undefined, work: (run: OrderRun) => Promise<StoredAnswer>) {
+  constructor(
+    input: StepInput,
+    requestId: string | undefined,
+    work: (run: OrderRun) => Promise<StoredAnswer>,
+    urgency: number = DEFAULT_URGENCY,
+  ) {
     this.input = input;
+    this.urgency = urgency;
     this.requestId = requestId;
     this.answer = work(this);
+  }
+
+  get orderId(): string {
+    return this.input.orderId;
   }
 
   /** Canceled by its clients or by a shutdown: nobody may join it, for its answer is nobody's. */

@@ -1,52 +1,59 @@
 import type { OrderRun } from "./order-run.ts";
 
+/** What can be looked up by its order. */
+export interface ByOrderId {
+  readonly orderId: string;
+  /** For `OrderRuns`. */
+  nextInBucket: ByOrderId | undefined;
+}
+
 /**
- * The runs in flight, by order id. Main thread only.
+ * The runs in flight, or whatever else there is one of for an order, by order id. Main thread only.
  *
  * Lists in buckets instead of a `Map`, whose tables, copied whenever many entries have come and gone, hang together in V8 so that
  * dead ones keep whole generations of orders in memory (`StepTable` has the same reason and tells more).
  */
-export class OrderRuns {
-  readonly #buckets: (OrderRun | undefined)[];
+export class OrderRuns<Run extends ByOrderId = OrderRun> {
+  readonly #buckets: (Run | undefined)[];
 
   /** `expected`: how many there may be. More only make a look-up longer. */
   constructor(expected: number) {
-    this.#buckets = new Array<OrderRun | undefined>(2 ** Math.ceil(Math.log2(Math.max(1, expected)))).fill(undefined);
+    this.#buckets = new Array<Run | undefined>(2 ** Math.ceil(Math.log2(Math.max(1, expected)))).fill(undefined);
   }
 
   /** Two runs of one id may be here for a moment: one that has ended and its repeat. The later one is found. */
-  add(run: OrderRun): void {
-    const bucket = this.#bucketOf(run.input.orderId);
+  add(run: Run): void {
+    const bucket = this.#bucketOf(run.orderId);
     run.nextInBucket = this.#buckets[bucket];
     this.#buckets[bucket] = run;
   }
 
-  get(orderId: string): OrderRun | undefined {
+  get(orderId: string): Run | undefined {
     let run = this.#buckets[this.#bucketOf(orderId)];
-    while (run !== undefined && run.input.orderId !== orderId) run = run.nextInBucket;
+    while (run !== undefined && run.orderId !== orderId) run = run.nextInBucket as Run | undefined;
     return run;
   }
 
   /** Takes out this very run. Does nothing when it is not here. */
-  remove(run: OrderRun): void {
-    const bucket = this.#bucketOf(run.input.orderId);
-    let before: OrderRun | undefined;
-    let each = this.#buckets[bucket];
+  remove(run: Run): void {
+    const bucket = this.#bucketOf(run.orderId);
+    let before: ByOrderId | undefined;
+    let each: ByOrderId | undefined = this.#buckets[bucket];
     while (each !== undefined && each !== run) {
       before = each;
       each = each.nextInBucket;
     }
     if (each === undefined) return;
-    if (before === undefined) this.#buckets[bucket] = run.nextInBucket;
+    if (before === undefined) this.#buckets[bucket] = run.nextInBucket as Run | undefined;
     else before.nextInBucket = run.nextInBucket;
     // What is dead must not hold what lives.
     run.nextInBucket = undefined;
   }
 
   /** All of them, in no particular order. */
-  all(): OrderRun[] {
-    const runs: OrderRun[] = [];
-    for (let run of this.#buckets) for (; run !== undefined; run = run.nextInBucket) runs.push(run);
+  all(): Run[] {
+    const runs: Run[] = [];
+    for (let run of this.#buckets) for (; run !== undefined; run = run.nextInBucket as Run | undefined) runs.push(run);
     return runs;
   }
 

@@ -3,8 +3,12 @@ import type { CancelScope } from "../concurrency/cancel-scope.ts";
 import type { Capacity, Permit } from "../concurrency/capacity.ts";
 import { monotonicMs } from "../concurrency/clock.ts";
 import { type GroupResult, TaskGroup, type TaskOutcome } from "../concurrency/task-group.ts";
+import { DEFAULT_URGENCY } from "../concurrency/urgency.ts";
 import { errorOf, type OrderOutcome } from "./outcome.ts";
-import { type EndedStep, STEPS, type StepInput, type StepName } from "./step.ts";
+import { Probes } from "./probes.ts";
+import { CIRCUIT_OPEN, ProviderCall } from "./provider-call.ts";
+import type { ProviderHealths } from "./provider-health.ts";
+import { type EndedStep, STEPS, type StepInput, type StepName, type StepOutcome } from "./step.ts";
 import type { StepRun, StepRunner, StepSpec } from "./step-runner.ts";
 
 const WAITING = specs(false);
@@ -14,25 +18,41 @@ const COMPUTING = specs(true);
 export class Pipeline {
   readonly #runner: StepRunner;
   readonly #capacities: Readonly<Record<StepName, Capacity>>;
+  readonly #providers: ProviderHealths | undefined;
+  #computingBehind = 0;
 
-  constructor(runner: StepRunner, capacities: Readonly<Record<StepName, Capacity>>) {
+  constructor(runner: StepRunner, capacities: Readonly<Record<StepName, Capacity>>, providers: ProviderHealths = {}) {
     this.#runner = runner;
     this.#capacities = capacities;
+    // Looked at once an order: where all are simulated, an order costs what it did without any of this.
+    this.#providers = STEPS.some((name) => providers[name] !== undefined) ? providers : undefined;
+  }
+
+  /** Steps that wait for a capacity and will want a thread of their own once they have it. */
+  get computingBehind(): number {
+    return this.#computingBehind;
   }
 
   /**
    * Resolves when every step has ended, so nothing of the order runs afterwards. `scope` carries the deadline, the
-   * client's hang-up and the shutdown. Throws when the runner has no room; does not reject for anything that a step, a
-   * thread or a client does.
+   * client's hang-up and the shutdown; `urgency`, 0 (most) to 7, counts where a step waits. An order that a provider's circuit
+   * refuses makes no call at all. Throws when the runner has no room; does not reject for anything that a step, a thread or a
+   * client does.
    *
    * Promises are passed on as they are, from here to the dispatched step: an order may wait for minutes, ten thousand of
    * them at once, and each `await` on its way would keep half a kilobyte for that long.
    */
-  run(input: StepInput, scope: CancelScope): Promise<OrderOutcome> {
+  run(input: StepInput, scope: CancelScope, urgency: number = DEFAULT_URGENCY): Promise<OrderOutcome> {
     const startedAtMs = monotonicMs();
+    const refusing = this.#providers === undefined || scope.cause !== undefined ? undefined : circuitThatRefuses(this.#providers);
+    if (refusing !== undefined) return Promise.resolve(refusedBy(refusing, startedAtMs));
     const group = new TaskGroup<EndedStep>({ parent: scope, isFailure });
-    const run = this.#runner.open(group.scope);
-    for (const name of STEPS) group.spawn((groupScope) => this.#step(name, input, run, groupScope));
+    const run = this.#runner.open(group.scope, urgency);
+    const probes = this.#providers === undefined ? undefined : Probes.needed(this.#providers);
+    for (const name of STEPS) {
+      if (probes === undefined) group.spawn((groupScope) => this.#step(name, input, run, groupScope, urgency));
+      else group.spawn((groupScope) => probes.spawn(name, groupScope, () => this.#step(name, input, run, groupScope, urgency)));
+    }
     return group.join().then((result) => {
       const cause = run.cause ?? result.cause;
       run.close();
@@ -40,27 +60,70 @@ export class Pipeline {
     });
   }
 
-  #step(name: StepName, input: StepInput, run: StepRun, scope: CancelScope): Promise<EndedStep> {
+  #step(name: StepName, input: StepInput, run: StepRun, scope: CancelScope, urgency: number): Promise<EndedStep> {
     const capacity = this.#capacities[name];
     const permit = capacity.tryAcquire();
-    if (permit === undefined) return capacity.acquire(scope).then((late) => runHolding(late, name, input, run));
-    return runHolding(permit, name, input, run);
+    if (permit !== undefined) return this.#runHolding(permit, name, input, run, scope);
+    const late = capacity.acquire(scope, urgency);
+    const start = (granted: Permit) => this.#runHolding(granted, name, input, run, scope);
+    return computes(name, input) ? this.#countBehind(late).then(start) : late.then(start);
+  }
+
+  async #countBehind(late: Promise<Permit>): Promise<Permit> {
+    this.#computingBehind++;
+    try {
+      return await late;
+    } finally {
+      this.#computingBehind--;
+    }
+  }
+
+  /** Holds the permit until the step has really ended, which for a step on a lost thread is that thread's exit. */
+  #runHolding(permit: Permit, name: StepName, input: StepInput, run: StepRun, scope: CancelScope): Promise<EndedStep> {
+    const spec = computes(name, input) ? COMPUTING[name] : WAITING[name];
+    const health = this.#providers?.[name];
+    const running = health === undefined ? run.run(spec, input) : new ProviderCall({ name, health, spec, input, run, scope }).begin();
+    return running.then(
+      (ended) => {
+        permit.release();
+        return ended;
+      },
+      (error: unknown) => {
+        permit.release();
+        throw error;
+      },
+    );
   }
 }
 
-/** Holds the permit until the step has really ended, which for a step on a lost thread is that thread's exit. */
-function runHolding(permit: Permit, name: StepName, input: StepInput, run: StepRun): Promise<EndedStep> {
-  const spec = (input.simulation?.cpuMs?.[name] ?? 0) > 0 ? COMPUTING[name] : WAITING[name];
-  return run.run(spec, input).then(
-    (ended) => {
-      permit.release();
-      return ended;
-    },
-    (error: unknown) => {
-      permit.release();
-      throw error;
-    },
-  );
+/** The first step whose provider takes no call now. */
+function circuitThatRefuses(providers: ProviderHealths): StepName | undefined {
+  for (const name of STEPS) if (providers[name]?.circuit.admits === false) return name;
+  return undefined;
+}
+
+function refusedBy(refusing: StepName, startedAtMs: number): OrderOutcome {
+  const endedAtMs = monotonicMs();
+  const kind = CIRCUIT_OPEN[refusing];
+  const durationMs = Math.max(0, Math.round(endedAtMs - startedAtMs));
+  const steps = STEPS.map((name) => {
+    const outcome: StepOutcome =
+      name === refusing ? { status: "failed", kind, effect: "none" } : { status: "canceled", cause: "sibling_failed", effect: "none" };
+    return { name, outcome, endedAtMs, durationMs };
+  });
+  return { steps, startedAtMs, error: kind, canceled: { cause: "sibling_failed", atMs: endedAtMs } };
+}
+
+function computes(name: StepName, input: Pick<StepInput, "simulation">): boolean {
+  return (input.simulation?.cpuMs?.[name] ?? 0) > 0;
+}
+
+/** How many steps of an order will want a thread of their own. */
+export function computingSteps(input: Pick<StepInput, "simulation">): number {
+  if (input.simulation?.cpuMs === undefined) return 0;
+  let count = 0;
+  for (const name of STEPS) if (computes(name, input)) count++;
+  return count;
 }
 
 function specs(computes: boolean): Record<StepName, StepSpec> {

@@ -30,13 +30,20 @@ export interface Simulation {
  *
  * `effect` says what a step that did not end ok has left at its provider: `none` (surely nothing) or
  * `unknown` (a call was under way), which has to be undone like a finished one. `answer` is what the provider answered to
- * an undo that failed, for operators: "HTTP 503", "ECONNREFUSED"; one line of at most 200 characters.
+ * an undo that failed, for operators: "HTTP 503", "ECONNREFUSED"; one line of at most 200 characters. `ill` is there when it is
+ * the provider that cannot work now, and not this order that it refuses: the same call may go well later.
  */
 export type StepOutcome =
   | { readonly status: "ok" }
-  | { readonly status: "failed"; readonly kind: StepErrorKind; readonly effect: Effect; readonly answer?: string }
+  | { readonly status: "failed"; readonly kind: StepErrorKind; readonly effect: Effect; readonly answer?: string; readonly ill?: Illness }
   | { readonly status: "canceled"; readonly cause: CancelCause; readonly effect: Effect }
   | { readonly status: "lost"; readonly reason: string; readonly effect: "unknown" };
+
+/** A provider that could not be reached, or that says it cannot work now. */
+export interface Illness {
+  /** How long it asks to be left alone. */
+  readonly retryAfterMs?: number;
+}
 
 export type Effect = "none" | "unknown";
 

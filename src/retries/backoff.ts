@@ -28,3 +28,11 @@ export function backoffMs(failures: number, { baseMs, capMs }: BackoffPolicy, ra
   const fullMs = Math.min(capMs, baseMs * 2 ** (failures - 1));
   return Math.round(fullMs * (0.5 + random() / 2));
 }
+
+/**
+ * As `backoffMs`, but all of it jitter. Within an order there is no time to waste, and of many calls that failed together the next
+ * tries should be spread as widely as they can be.
+ */
+export function fullJitterMs(failures: number, { baseMs, capMs }: BackoffPolicy, random: () => number): number {
+  return random() * Math.min(capMs, baseMs * 2 ** (failures - 1));
+}

@@ -44,6 +44,8 @@ export class EndpointHealth {
   #limit: number;
   #failuresInRow = 0;
   #failedProbes = 0;
+  /** By `takeDown`, and no call has failed since. */
+  #takenDown = false;
   // Calls that were under way when a pause began tell of the time before it: they must not lengthen it or end it.
   #epoch = 0;
   #closed = false;
@@ -101,6 +103,30 @@ export class EndpointHealth {
     this.#tellIfMayStart();
   }
 
+  /** Somebody else has found it dead: down, as after failures of its own. */
+  takeDown(): void {
+    if (this.down) return;
+    this.#failuresInRow = DOWN_AFTER;
+    this.#limit = 1;
+    this.#failedProbes = 1;
+    this.#takenDown = true;
+    this.#pauseUntilProbe();
+    this.#options.onDown?.(true);
+  }
+
+  /** Somebody else has had an answer from it: the next probe need not wait. One that no call of its own has found dead is up again. */
+  answered(): void {
+    if (!this.down) return;
+    if (this.#takenDown) this.#succeeded();
+    else this.#endProbePause();
+    this.#tellIfMayStart();
+  }
+
+  /** It wants no call for so many milliseconds. */
+  pause(pauseMs: number): void {
+    this.#pauseAsAsked(pauseMs);
+  }
+
   /** Takes the timers down, for good. */
   close(): void {
     this.#closed = true;
@@ -114,6 +140,7 @@ export class EndpointHealth {
     const wasDown = this.down;
     this.#failuresInRow = 0;
     this.#failedProbes = 0;
+    this.#takenDown = false;
     this.#limit = Math.min(this.#options.maxInFlight, this.#limit + 1);
     // A call that did not ask `mayStart` was quicker than the next probe.
     this.#endProbePause();
@@ -125,6 +152,7 @@ export class EndpointHealth {
     if (this.#stopProbePause !== undefined) return;
     const wasDown = this.down;
     this.#failuresInRow++;
+    this.#takenDown = false;
     if (!this.down) return;
     this.#limit = 1;
     this.#failedProbes++;

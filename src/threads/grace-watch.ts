@@ -15,9 +15,9 @@ interface Watched {
 // grace again, so often; a live thread that needs more than this is no good to anyone.
 const MAX_EXTENSIONS = 7;
 const ALIVE_MS = 200;
-// A judgment that comes later than this says that this process was held up, stopped perhaps and its threads with it:
-// they may not have had their grace, so they get it again. Timers of an idle process are late by a millisecond or two.
-const LATE_MS = 10;
+// A timer that fires later than this part of the grace says that the whole process was held up, stopped perhaps: its threads may not have
+// had their grace and get it again. A busy event loop is late by its turns, which are far shorter, and that says nothing of the threads.
+const LATE_SHARE = 0.5;
 
 /**
  * Ask, wait, kill: steps that have not stopped `graceMs` after their cancel have their thread replaced. Main thread
@@ -71,33 +71,40 @@ export class GraceWatch {
   }
 
   #due(): void {
+    const firedMs = performance.now();
     // If this thread was held up, outcomes that came in time may still be waiting to be read. Timers run before
     // messages, so judge only after the messages of a whole turn have been handled.
-    setImmediate(() => setImmediate(() => this.#judge()));
+    setImmediate(() => setImmediate(() => this.#judge(firedMs)));
   }
 
-  #judge(): void {
+  /** What was due when the timer fired. The time since then is this thread's own, and nobody's excuse. */
+  #judge(firedMs: number): void {
     // A watch that began since the timer fired may have set another.
     this.#stopTimer();
-    const now = performance.now();
     for (const watched of this.#watched) {
-      if (watched.dueMs > now) break;
+      if (watched.dueMs > firedMs) break;
       this.#watched.delete(watched);
-      const late = watched.steps.filter((step) => !step.settled && step.thread !== undefined);
-      if (late.length === 0) continue;
-      const heldUp = now - watched.dueMs > LATE_MS;
-      if (watched.extensions < MAX_EXTENSIONS && (heldUp || late.every((step) => this.#isOnlyOverloaded(step.thread, watched)))) {
-        watched.dueMs = now + this.#graceMs;
-        watched.steps = late;
-        watched.extensions++;
-        watched.finished = this.#finishedBy(late);
-        this.#watched.add(watched);
-      } else {
-        for (const step of late) if (step.thread !== undefined) this.#kill(step.thread);
+      const isHeldUp = firedMs - watched.dueMs > LATE_SHARE * this.#graceMs;
+      const spared: DispatchedStep[] = [];
+      let mayBeStuck = false;
+      for (const step of watched.steps) {
+        if (step.settled || step.thread === undefined) continue;
+        const { standsStill } = step.thread;
+        mayBeStuck ||= !standsStill;
+        const isExcused = watched.extensions < MAX_EXTENSIONS && (isHeldUp || this.#isOnlyOverloaded(step.thread, watched));
+        // Each step for itself: one that is stuck is no reason to end a thread that another one of its order is on.
+        if (standsStill || isExcused) spared.push(step);
+        else this.#kill(step.thread);
       }
+      if (spared.length === 0) continue;
+      watched.dueMs = performance.now() + this.#graceMs;
+      watched.steps = spared;
+      if (mayBeStuck) watched.extensions++;
+      watched.finished = this.#finishedBy(spared);
+      this.#watched.add(watched);
     }
     const [next] = this.#watched;
-    if (next !== undefined) this.#timer = setTimeout(() => this.#due(), Math.max(1, next.dueMs - now));
+    if (next !== undefined) this.#timer = setTimeout(() => this.#due(), Math.max(1, next.dueMs - performance.now()));
   }
 
   #isOnlyOverloaded(thread: PoolThread | undefined, { head, finished }: Watched): boolean {

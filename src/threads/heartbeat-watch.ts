@@ -11,10 +11,13 @@ const LOOKS_WITHOUT_A_BEAT = 4;
 export class HeartbeatWatch {
   readonly #layout: Layout;
   readonly #pools: readonly ThreadPool[];
+  readonly #onLook: () => void;
   readonly #timer: NodeJS.Timeout;
   #missed = new Map<PoolThread, { beat: number; looks: number }>();
 
-  constructor(layout: Layout, pools: readonly ThreadPool[]) {
+  /** `onLook`: whatever else wants to be done often enough. */
+  constructor(layout: Layout, pools: readonly ThreadPool[], onLook: () => void = () => {}) {
+    this.#onLook = onLook;
     this.#layout = layout;
     this.#pools = pools;
     this.#timer = setInterval(() => this.#look(), CHECK_EVERY_MS).unref();
@@ -25,10 +28,11 @@ export class HeartbeatWatch {
   }
 
   #look(): void {
+    this.#onLook();
     const missed = new Map<PoolThread, { beat: number; looks: number }>();
     for (const pool of this.#pools) {
       for (const thread of pool.threads) {
-        if (thread.row === undefined) continue;
+        if (thread.row === undefined || thread.standsStill) continue;
         const beat = this.#layout.lastBeat(thread.row);
         const before = this.#missed.get(thread);
         const looks = before?.beat === beat ? before.looks + 1 : 0;

@@ -17,8 +17,8 @@ import { monotonicMs } from "../concurrency/clock.ts";
  * |------|-----------|---------------------------------|-----------------------------------------------------------|
  * | 0    | owner     | worker claims, main frees       | 0 free, else the thread's id                              |
  * | 1    | running   | its thread                      | steps started and not ended                               |
- * | 2    | started   | its thread                      | steps ever started                                        |
- * | 3    | finished  | its thread                      | steps ever ended, however                                 |
+ * | 2    | started   | its thread                      | steps ever started, wraps (`Tracker` has what is lost)    |
+ * | 3    | finished  | its thread                      | steps ever ended, however, wraps                          |
  * | 4    | heartbeat | its thread                      | milliseconds since `epochMs`, wraps after 24 days         |
  * | 5    | seen      | its thread                      | the `head` up to which it has acted on the log            |
  * | 6    | bell      | anyone                          | counts the times it was rung, wraps                       |
@@ -224,7 +224,7 @@ export class Layout {
     return ((Atomics.load(this.#words, this.#at(row, SEEN)) - head) | 0) >= 0;
   }
 
-  /** Any thread: a row's books. `heartbeatAgeMs` is at least 0. */
+  /** Any thread: a row's books as they stand in its words. `heartbeatAgeMs` is at least 0. */
   readRow(row: number): RowCounts {
     const now = (monotonicMs() - this.handle.epochMs) | 0;
     return {
@@ -235,11 +235,9 @@ export class Layout {
     };
   }
 
-  /** Main thread, after the row's thread is gone (its `exit` event): empties the row and says how many steps it had ever started. */
-  settleRow(row: number): number {
-    const started = Atomics.load(this.#words, this.#at(row, STARTED));
+  /** Main thread, after the row's thread is gone (its `exit` event): empties the row, whose owner goes last. */
+  settleRow(row: number): void {
     for (let field = BELL; field >= OWNER; field--) Atomics.store(this.#words, this.#at(row, field), 0);
-    return started;
   }
 
   /** Main thread: rows that a living or dying thread has claimed. */

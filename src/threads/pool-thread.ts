@@ -1,5 +1,6 @@
 import type { Worker } from "node:worker_threads";
 import type { Lane } from "./lane.ts";
+import type { SnapshotState } from "./snapshot-state.ts";
 
 /** Why a thread was replaced. */
 export type ReplaceReason = "grace" | "heartbeat" | "chaos" | "exit" | "uncaught" | "out_of_memory";
@@ -17,6 +18,8 @@ export class PoolThread {
   listed = false;
   /** Set when its end is known or ordered; it gets no more steps. */
   leaving: ReplaceReason | undefined;
+  /** The heap snapshot that is asked of it. */
+  snapshot: SnapshotState | undefined;
 
   constructor(worker: Worker) {
     this.worker = worker;
@@ -28,5 +31,10 @@ export class PoolThread {
 
   get ready(): boolean {
     return this.lane !== undefined;
+  }
+
+  /** It stands still for a heap snapshot, through no fault of its steps. */
+  get standsStill(): boolean {
+    return this.snapshot?.standsStill ?? false;
   }
 }

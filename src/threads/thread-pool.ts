@@ -104,6 +104,11 @@ export class ThreadPool {
     if (this.#waiting.length > 0) this.#scheduleFlush();
   }
 
+  /** A thread that stood still takes steps again. */
+  goesOn(): void {
+    if (this.#waiting.length > 0) this.#scheduleFlush();
+  }
+
   /** A run was canceled: steps of it that still wait here must not. */
   canceled(): void {
     if (this.#waiting.length > 0) this.#scheduleFlush();
@@ -186,7 +191,7 @@ export class ThreadPool {
   #leastBusy(): PoolThread | undefined {
     let best: PoolThread | undefined;
     for (const thread of this.#threads.values()) {
-      if (!thread.ready || thread.leaving !== undefined) continue;
+      if (!thread.ready || thread.leaving !== undefined || thread.standsStill) continue;
       if (this.name === "exclusive" && thread.inFlight > 0) continue;
       if (best === undefined || thread.inFlight < best.inFlight) best = thread;
     }

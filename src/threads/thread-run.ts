@@ -23,6 +23,7 @@ export interface RunParts {
 export class ThreadRun implements StepRun, StepOwner {
   readonly #parts: RunParts;
   readonly #scope: CancelScope;
+  readonly #urgency: number;
   readonly #slot: number;
   readonly #subscription: Subscription;
   /** The step dispatched last; the others hang on it. */
@@ -31,9 +32,10 @@ export class ThreadRun implements StepRun, StepOwner {
   #open = 0;
   #closed = false;
 
-  constructor(parts: RunParts, scope: CancelScope) {
+  constructor(parts: RunParts, scope: CancelScope, urgency: number) {
     this.#parts = parts;
     this.#scope = scope;
+    this.#urgency = urgency;
     this.#slot = parts.board.take();
     this.#subscription = scope.onCancel((cause) => this.#cancel(cause));
   }
@@ -71,7 +73,7 @@ export class ThreadRun implements StepRun, StepOwner {
     const { exclusiveCapacity } = this.#parts;
     try {
       // Waits here, not in a queue of the pool: a canceled wait ends at once and its step never runs.
-      using _permit = exclusiveCapacity.tryAcquire() ?? (await exclusiveCapacity.acquire(this.#scope));
+      using _permit = exclusiveCapacity.tryAcquire() ?? (await exclusiveCapacity.acquire(this.#scope, this.#urgency));
       return await this.#dispatch(spec, input);
     } catch (error) {
       this.#open--;

@@ -1,8 +1,13 @@
 import type { CancelScope } from "../concurrency/cancel-scope.ts";
-import { Capacity } from "../concurrency/capacity.ts";
+import { Capacity, type CapacityOptions, type CapacityView } from "../concurrency/capacity.ts";
+import { DEFAULT_URGENCY } from "../concurrency/urgency.ts";
+import type { InspectableThreads } from "../diagnosis/thread-inspector.ts";
+import { ThreadUnavailable } from "../diagnosis/thread-unavailable.ts";
 import type { StepRun, StepRunner } from "../orders/step-runner.ts";
 import { CancelBoard } from "./cancel-board.ts";
+import { cpuProfileOf } from "./cpu-profile.ts";
 import { GraceWatch } from "./grace-watch.ts";
+import { heapSnapshotOf } from "./heap-snapshot.ts";
 import { HeartbeatWatch } from "./heartbeat-watch.ts";
 import { Layout } from "./layout.ts";
 import type { PoolThread, ReplaceReason } from "./pool-thread.ts";
@@ -20,6 +25,8 @@ export interface ThreadRuntimeOptions {
   readonly cpuThreads: number;
   /** Whether the exclusive pool starts with the first step that computes, for a service where perhaps none ever does. */
   readonly cpuThreadsOnDemand?: boolean;
+  /** Of the lines in front of the exclusive pool's threads. */
+  readonly waiting?: CapacityOptions;
   readonly cancelGraceMs: number;
   /** Runs that may be open at one time. */
   readonly maxRuns: number;
@@ -46,7 +53,7 @@ export interface ThreadView {
 const HEAP_LIMIT_MB = 512;
 
 /** The threads: both pools, the shared memory and the watchers over them. The step runner of the running service. Main thread only. */
-export class ThreadRuntime implements StepRunner {
+export class ThreadRuntime implements StepRunner, InspectableThreads {
   readonly #layout: Layout;
   readonly #board: CancelBoard;
   readonly #tracker: Tracker;
@@ -79,7 +86,7 @@ export class ThreadRuntime implements StepRunner {
     this.#shared = new ThreadPool({ ...common, name: "shared", threads: options.threads, onDemand: false });
     const onDemand = options.cpuThreadsOnDemand ?? false;
     this.#exclusive = new ThreadPool({ ...common, name: "exclusive", threads: options.cpuThreads, onDemand });
-    this.#exclusiveCapacity = new Capacity(options.cpuThreads);
+    this.#exclusiveCapacity = new Capacity(options.cpuThreads, options.waiting);
     const kill = (thread: PoolThread) => void (this.#shared.kill(thread, "grace") || this.#exclusive.kill(thread, "grace"));
     this.#grace = new GraceWatch(options.cancelGraceMs, this.#layout, kill);
     this.#parts = {
@@ -89,7 +96,7 @@ export class ThreadRuntime implements StepRunner {
       exclusive: this.#exclusive,
       exclusiveCapacity: this.#exclusiveCapacity,
     };
-    this.#heartbeat = new HeartbeatWatch(this.#layout, [this.#shared, this.#exclusive]);
+    this.#heartbeat = new HeartbeatWatch(this.#layout, [this.#shared, this.#exclusive], () => void this.#tracker.totals());
   }
 
   /** Starts the threads and resolves when all that are not on demand are up. Rejects when they cannot be started, with none left. */
@@ -104,8 +111,13 @@ export class ThreadRuntime implements StepRunner {
     }
   }
 
-  open(scope: CancelScope): StepRun {
-    return new ThreadRun(this.#parts, scope);
+  open(scope: CancelScope, urgency: number = DEFAULT_URGENCY): StepRun {
+    return new ThreadRun(this.#parts, scope, urgency);
+  }
+
+  /** The exclusive pool's threads as a capacity: steps that compute hold one each, or wait for one. */
+  get exclusive(): CapacityView {
+    return this.#exclusiveCapacity;
   }
 
   /** What runs and ever ran, from the threads' own books. */
@@ -117,7 +129,7 @@ export class ThreadRuntime implements StepRunner {
     return this.#pools().flatMap((pool) =>
       pool.threads.flatMap((thread) => {
         if (thread.row === undefined) return [];
-        return [{ id: thread.id, pool: pool.name, ...this.#layout.readRow(thread.row) }];
+        return [{ id: thread.id, pool: pool.name, ...this.#tracker.read(thread.row) }];
       }),
     );
   }
@@ -149,11 +161,28 @@ export class ThreadRuntime implements StepRunner {
     return busiest.thread.id;
   }
 
+  async cpuProfile(threadId: number, ms: number, stop: CancelScope): Promise<string> {
+    return cpuProfileOf(this.#thread(threadId).thread, ms, stop);
+  }
+
+  async *heapSnapshot(threadId: number): AsyncGenerator<Uint8Array> {
+    const { thread, pool } = this.#thread(threadId);
+    yield* heapSnapshotOf(thread, () => pool.goesOn());
+  }
+
   /** Ends all threads; steps still running are lost. Drain first. */
   async close(): Promise<void> {
     this.#heartbeat.close();
     this.#grace.close();
     await Promise.all(this.#pools().map((pool) => pool.close()));
+  }
+
+  #thread(threadId: number): { readonly thread: PoolThread; readonly pool: ThreadPool } {
+    for (const pool of this.#pools()) {
+      const thread = pool.threads.find(({ id, leaving }) => id === threadId && leaving === undefined);
+      if (thread !== undefined) return { thread, pool };
+    }
+    throw new ThreadUnavailable("unknown", `no thread of the pools has the id ${threadId}`);
   }
 
   #pools(): readonly ThreadPool[] {

@@ -2,7 +2,7 @@ import type { KeyObject } from "node:crypto";
 import type { CancelScope } from "../concurrency/cancel-scope.ts";
 import type { OrderEvent } from "../orders/order-event.ts";
 import { type Post, type PostAnswer, postTo } from "../outgoing/post.ts";
-import { retryAfterMs } from "./retry-after.ts";
+import { retryAfterMs } from "../outgoing/retry-after.ts";
 import { signatureHeaders } from "./sign.ts";
 
 /** How one try ended. */

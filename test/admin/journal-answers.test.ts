@@ -1,6 +1,8 @@
 import { afterEach, expect, test } from "vitest";
 import { adminApp } from "../../src/admin/admin-app.ts";
 import { Metrics } from "../../src/admin/metrics.ts";
+import { ThreadInspector } from "../../src/diagnosis/thread-inspector.ts";
+import { TraceRecorder } from "../../src/diagnosis/trace-recorder.ts";
 import { type Listener, listen } from "../../src/http/listener.ts";
 import type { OperatorJournal } from "../../src/orders/operator-journal.ts";
 import { JournalBusy, JournalUnavailable } from "../../src/orders/order-journal.ts";
@@ -41,6 +43,11 @@ async function startWith(error: Error, faults: unknown[]): Promise<number> {
       ordersInFlight: () => 0,
     },
     metrics: new Metrics(),
+    circuits: () => ({ payment: 0, vendor: 0, courier: 0 }),
+    diagnosis: {
+      traces: new TraceRecorder(() => []),
+      inspector: new ThreadInspector({ cpuProfile: fails, heapSnapshot: async function* () {} }),
+    },
     operators: {
       journal,
       compensator: { tryNow: async () => {}, forget: () => {} },

@@ -77,6 +77,9 @@ describe("GET /metrics", () => {
       dead_letters: 1,
       webhook_receiver_up: 0,
       orders_in_flight: 1,
+      'circuit_state{step="payment"}': 0,
+      'circuit_state{step="vendor"}': 0,
+      'circuit_state{step="courier"}': 0,
       'compensations_total{step="payment",status="done"}': 0,
       'compensations_total{step="courier",status="failed"}': 0,
     };
@@ -140,6 +143,7 @@ describe("metrics while the journal cannot be read", () => {
         await metrics.text({
           backlog: () => backlog(),
           ordersInFlight: () => 7,
+          circuits: () => ({ payment: 0, vendor: 1, courier: 2 }),
           webhooks: { state: () => ({ receiver: "up", inFlight: 0 }) },
         }),
       );
@@ -150,6 +154,7 @@ describe("metrics while the journal cannot be read", () => {
     backlog = () => Promise.reject(new JournalUnavailable("the disk reports an error"));
     const without = await text();
     expect(ofJournal(without)).toEqual([]);
+    expect(["payment", "vendor", "courier"].map((step) => without.get(`circuit_state{step="${step}"}`))).toEqual([0, 1, 2]);
     expect([without.get("orders_in_flight"), without.get("webhook_receiver_up"), without.get("journal_commit_seconds_count")]).toEqual([
       7, 1, 1,
     ]);
@@ -160,9 +165,9 @@ describe("metrics while the journal cannot be read", () => {
   });
 
   test("a bug is not taken for that", async () => {
-    await expect(new Metrics().text({ backlog: () => Promise.reject(new TypeError("bug")), ordersInFlight: () => 0 })).rejects.toThrow(
-      "bug",
-    );
+    const circuits = () => ({ payment: 0, vendor: 0, courier: 0 });
+    const text = new Metrics().text({ backlog: () => Promise.reject(new TypeError("bug")), ordersInFlight: () => 0, circuits });
+    await expect(text).rejects.toThrow("bug");
   });
 });
 

@@ -4,12 +4,20 @@ import { expect, test } from "vitest";
 import { CANCEL_CAUSES, type CancelCause, Canceled } from "../../src/concurrency/cancel-cause.ts";
 import { CancelScope, type Subscription } from "../../src/concurrency/cancel-scope.ts";
 import { Capacity, type Permit } from "../../src/concurrency/capacity.ts";
+import { monotonicMs } from "../../src/concurrency/clock.ts";
 import { type Ask, type AskState, CapacityModel, type ModelScope } from "./capacity-model.ts";
 
 /** `pick` chooses among whatever fits when the command runs, so that shrinking keeps commands meaningful. */
 type Action =
-  | { readonly do: "acquire"; readonly scope: "none" | "own" | "shared"; readonly pick: number; readonly eager: boolean }
+  | {
+      readonly do: "acquire";
+      readonly scope: "none" | "own" | "shared";
+      readonly pick: number;
+      readonly eager: boolean;
+      readonly urgency: number;
+    }
   | { readonly do: "tryAcquire" }
+  | { readonly do: "pass"; readonly units: number }
   | { readonly do: "release" | "releaseAgain"; readonly pick: number }
   | { readonly do: "cancel"; readonly whose: AskState; readonly pick: number; readonly cause: CancelCause };
 type Command = Action | { readonly do: "turn" } | { readonly do: "drain" };
@@ -18,9 +26,16 @@ const pick = fc.nat(1_000);
 const command: fc.Arbitrary<Command> = fc.oneof(
   {
     weight: 6,
-    arbitrary: fc.record({ do: fc.constant("acquire"), scope: fc.constantFrom("none", "own", "shared"), pick, eager: fc.boolean() }),
+    arbitrary: fc.record({
+      do: fc.constant("acquire"),
+      scope: fc.constantFrom("none", "own", "shared"),
+      pick,
+      eager: fc.boolean(),
+      urgency: fc.constantFrom(0, 3, 3, 3, 5, 7),
+    }),
   },
   { weight: 1, arbitrary: fc.record({ do: fc.constant("tryAcquire") }) },
+  { weight: 3, arbitrary: fc.record({ do: fc.constant("pass"), units: fc.integer({ min: 1, max: 4 }) }) },
   { weight: 4, arbitrary: fc.record({ do: fc.constant("release"), pick }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant("releaseAgain"), pick }) },
   {
@@ -37,6 +52,10 @@ const command: fc.Arbitrary<Command> = fc.oneof(
   { weight: 1, arbitrary: fc.record({ do: fc.constant("drain") }) },
 );
 
+// So long that no deadline comes by itself and the time that the test takes does not count.
+const UNIT_MS = 1_000_000;
+const STARTED_MS = Math.ceil(monotonicMs());
+
 /** What the caller of one `acquire` or `tryAcquire` has seen. */
 interface Seen {
   permit: Permit | undefined;
@@ -49,16 +68,24 @@ class Run {
   readonly #real: Capacity;
   readonly #seen = new Map<Ask, Seen>();
   readonly #scopes = new Map<ModelScope, CancelScope>();
+  readonly #timers: (() => void)[] = [];
 
   constructor(limit: number, met: Set<string>) {
     this.model = new CapacityModel(limit, met);
-    this.#real = new Capacity(limit);
+    this.#real = new Capacity(limit, {
+      agingMs: UNIT_MS,
+      endsHopelessWaits: true,
+      nowMs: () => STARTED_MS + this.model.now * UNIT_MS,
+    });
   }
 
   apply(command: Action): void {
     switch (command.do) {
       case "acquire":
-        this.#acquire(this.#scopeFor(command.scope, command.pick), command.eager);
+        this.#acquire(this.#scopeFor(command.scope, command.pick), command.eager, command.urgency);
+        return;
+      case "pass":
+        this.model.now += command.units;
         return;
       case "tryAcquire": {
         const permit = this.#real.tryAcquire();
@@ -111,17 +138,22 @@ class Run {
     for (const real of this.#scopes.values()) expect(real.listenerCount).toBe(0);
   }
 
-  #acquire(scope: ModelScope | undefined, eager: boolean): void {
+  /** Nothing fires after the test. */
+  stopTimers(): void {
+    for (const stop of this.#timers) stop();
+  }
+
+  #acquire(scope: ModelScope | undefined, eager: boolean, urgency: number): void {
     const real = scope && this.#scopes.get(scope);
     const seen: Seen = { permit: undefined, failure: undefined, subscription: undefined };
-    this.#real.acquire(real).then(
+    this.#real.acquire(real, urgency).then(
       (permit) => {
         seen.permit = permit;
         if (eager) seen.subscription = real?.onCancel(() => permit.release());
       },
       (error: unknown) => (seen.failure = error),
     );
-    this.model.acquire(scope, eager && real !== undefined);
+    this.model.acquire(scope, eager && real !== undefined, urgency);
     const ask = this.model.asks.at(-1);
     if (ask !== undefined) this.#seen.set(ask, seen);
   }
@@ -130,8 +162,13 @@ class Run {
     if (which === "none") return undefined;
     const shared = which === "shared" ? choose([...this.#scopes.keys()], pick) : undefined;
     if (shared !== undefined) return shared;
-    const own: ModelScope = { cause: undefined, listeners: [] };
-    this.#scopes.set(own, new CancelScope());
+    const real = new CancelScope();
+    // Every other one has a deadline, between two units so that no rounding decides.
+    const units = pick % 2 === 0 ? (pick % 13) + 0.5 : undefined;
+    if (units !== undefined) this.#timers.push(real.cancelAfter(STARTED_MS - monotonicMs() + (this.model.now + units) * UNIT_MS));
+    const deadline = units === undefined ? undefined : this.model.now + units;
+    const own: ModelScope = { deadline, cause: undefined, listeners: [] };
+    this.#scopes.set(own, real);
     return own;
   }
 
@@ -168,11 +205,13 @@ test("a capacity does what the model does under every interleaving", async () =>
       }
       await drain();
       for (let held = run.model.inState("held"); held.length > 0; held = run.model.inState("held")) {
-        for (const ask of held) run.release(ask);
+        // A release may end a hopeless wait, and with it its scope, whose eager holders release by themselves.
+        for (const ask of held) if (ask.state === "held") run.release(ask);
         await drain();
         run.check();
       }
       run.checkEnd();
+      run.stopTimers();
     },
   );
   await fc.assert(property, { numRuns: 700 });
@@ -183,6 +222,9 @@ test("a capacity does what the model does under every interleaving", async () =>
     "granted after a wait",
     "handed on",
     "handed back",
+    "overtaken",
+    "aged",
+    "hopeless",
   ];
   const states = ["queued", "granted", "accepted", "held"].map((state) => `canceled while ${state}`);
   expect([...met]).toEqual(expect.arrayContaining([...expected, ...states]));

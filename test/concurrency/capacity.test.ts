@@ -3,15 +3,16 @@ import { describe, expect, test } from "vitest";
 import { CANCEL_CAUSES } from "../../src/concurrency/cancel-cause.ts";
 import { CancelScope } from "../../src/concurrency/cancel-scope.ts";
 import { Capacity, type Permit } from "../../src/concurrency/capacity.ts";
+import { monotonicMs } from "../../src/concurrency/clock.ts";
 
 /** A plain copy: the private fields behind the getters cannot be read through the wrapper that a failed match prints. */
 const counts = ({ limit, inUse, waiting }: Capacity) => ({ limit, inUse, waiting });
 const canceledBy = (cause: string) => expect.objectContaining({ name: "Canceled", causedBy: cause });
 
 /** A scope, its wait and how that ended so far; the rejection is taken at once so that it is never unhandled. */
-function ask(capacity: Capacity, scope = new CancelScope()) {
+function ask(capacity: Capacity, scope = new CancelScope(), urgency?: number) {
   const seen: { scope: CancelScope; permit?: Permit; error?: unknown } = { scope };
-  capacity.acquire(scope).then(
+  capacity.acquire(scope, urgency).then(
     (permit) => (seen.permit = permit),
     (error: unknown) => (seen.error = error),
   );
@@ -74,6 +75,155 @@ describe("order", () => {
     await drainMicrotasks();
     expect(second.permit).toBeDefined();
     expect(late.permit).toBeUndefined();
+  });
+});
+
+/** Who holds a permit of the waiters that were asked for, one grant after the other; each gives it back at once. */
+async function grantsOf(held: Permit, waiters: ReturnType<typeof ask>[]): Promise<number[]> {
+  const order: number[] = [];
+  held.release();
+  while (order.length < waiters.length) {
+    await drainMicrotasks();
+    const next = waiters.findIndex((each, index) => each.permit !== undefined && !order.includes(index));
+    if (next < 0) throw new Error("nobody was granted the permit");
+    order.push(next);
+    waiters[next]?.permit?.release();
+  }
+  return order;
+}
+
+describe("urgency", () => {
+  test("the urgent go first, and within one urgency who came first", async () => {
+    const capacity = new Capacity(1, { nowMs: () => 0 });
+    const held = await capacity.acquire();
+    const waiters = [3, 3, 0, 7, 0, 3].map((urgency) => ask(capacity, new CancelScope(), urgency));
+    expect(await grantsOf(held, waiters)).toEqual([2, 4, 0, 1, 5, 3]);
+  });
+
+  test("one level is worth agingMs of waiting", async () => {
+    let nowMs = 0;
+    const capacity = new Capacity(1, { agingMs: 50, nowMs: () => nowMs });
+    const held = await capacity.acquire();
+    const waiters = [ask(capacity, new CancelScope(), 7)];
+    nowMs = 349;
+    waiters.push(ask(capacity, new CancelScope(), 0));
+    nowMs = 350;
+    waiters.push(ask(capacity, new CancelScope(), 0));
+    nowMs = 351;
+    waiters.push(ask(capacity, new CancelScope(), 0));
+    expect(await grantsOf(held, waiters)).toEqual([1, 2, 0, 3]);
+  });
+
+  test("nobody starves: under an endless flood of the most urgent the least urgent waits for 7 times agingMs", async () => {
+    let nowMs = 0;
+    const capacity = new Capacity(1, { agingMs: 50, nowMs: () => nowMs });
+    let held = await capacity.acquire();
+    const least = ask(capacity, new CancelScope(), 7);
+    const most: ReturnType<typeof ask>[] = [];
+    const given = new Set<Permit>();
+    // Two come for each permit that comes back, so without aging the line of the urgent would never be empty.
+    while (least.permit === undefined) {
+      expect(nowMs).toBeLessThan(2_000);
+      most.push(ask(capacity, new CancelScope(), 0), ask(capacity, new CancelScope(), 0));
+      nowMs += 10;
+      held.release();
+      await drainMicrotasks();
+      held = most.find((each) => each.permit !== undefined && !given.has(each.permit))?.permit ?? held;
+      given.add(held);
+    }
+    // It is overtaken by those that came within 350 ms of it, two every 10 ms, each of which takes 10 ms.
+    expect(nowMs).toBe((2 * 36 + 1) * 10);
+    least.permit.release();
+  });
+
+  test.each([-1, 8, 1.5])("%d is refused", async (urgency) => {
+    const capacity = new Capacity(1);
+    using _held = await capacity.acquire();
+    await expect(capacity.acquire(undefined, urgency)).rejects.toThrow(RangeError);
+    expect(capacity.waiting).toBe(0);
+  });
+});
+
+describe("holds", () => {
+  test("their average is known from the first that was measured, and follows a change", async () => {
+    let nowMs = 0;
+    const capacity = new Capacity(1, { nowMs: () => nowMs });
+    expect(capacity.holdMs).toBeUndefined();
+    const hold = async (ms: number) => {
+      const permit = await capacity.acquire();
+      nowMs += ms;
+      permit.release();
+    };
+    await hold(100);
+    expect(capacity.holdMs).toBe(100);
+    for (let n = 0; n < 400; n++) await hold(300);
+    expect(capacity.holdMs).toBeGreaterThan(295);
+  });
+
+  test("of permits that somebody waited for are measured, but not of a grant that met a cancel", async () => {
+    let nowMs = 0;
+    const capacity = new Capacity(1, { nowMs: () => nowMs });
+    const held = await capacity.acquire();
+    const [canceled, stays] = [ask(capacity), ask(capacity)];
+    nowMs = 100;
+    held.release();
+    canceled.scope.cancel("shutdown");
+    await drainMicrotasks();
+    nowMs = 200;
+    stays.permit?.release();
+    expect(capacity.holdMs).toBe(100);
+  });
+});
+
+describe("rule 6: a wait that has become hopeless", () => {
+  /** One permit, of which it is known that it is held for 1 s. */
+  async function slow(endsHopelessWaits: boolean) {
+    let nowMs = monotonicMs();
+    const capacity = new Capacity(1, { endsHopelessWaits, nowMs: () => nowMs });
+    const first = await capacity.acquire();
+    nowMs += 1_000;
+    first.release();
+    const held = await capacity.acquire();
+    const late = ask(capacity, new CancelScope());
+    const stopTimer = late.scope.cancelAfter(60_000);
+    return { capacity, held, late, stopTimer, pass: (ms: number) => (nowMs += ms) };
+  }
+
+  test("gets no permit: its scope is canceled, and the next one is granted", async () => {
+    const { capacity, held, late, stopTimer, pass } = await slow(true);
+    const next = ask(capacity);
+    pass(59_500);
+    held.release();
+    expect(late.scope.cause).toBe("deadline");
+    await drainMicrotasks();
+    expect(late.error).toEqual(canceledBy("deadline"));
+    expect(next.permit).toBeDefined();
+    next.permit?.release();
+    expect(counts(capacity)).toMatchObject({ inUse: 0, waiting: 0 });
+    stopTimer();
+  });
+
+  test("with nobody behind it, the permit is free", async () => {
+    const { capacity, held, late, stopTimer, pass } = await slow(true);
+    pass(59_500);
+    held.release();
+    await drainMicrotasks();
+    expect(late.error).toEqual(canceledBy("deadline"));
+    expect(counts(capacity)).toMatchObject({ inUse: 0, waiting: 0 });
+    stopTimer();
+  });
+
+  test.each([
+    ["that can still be done in time", true, 58_000],
+    ["of a capacity whose holders go on after the deadline", false, 59_500],
+  ])("and one %s does", async (_what, endsHopelessWaits, ms) => {
+    const { held, late, stopTimer, pass } = await slow(endsHopelessWaits);
+    pass(ms);
+    held.release();
+    await drainMicrotasks();
+    expect(late.permit).toBeDefined();
+    expect(late.scope.cause).toBeUndefined();
+    stopTimer();
   });
 });
 

@@ -80,6 +80,41 @@ describe("a Host", () => {
     expect(await old.until(/\}$/)).toMatch(/^HTTP\/1\.1 200 /);
   });
 
+  test.each([
+    ["behind a known one", "Host: localhost\r\nHost: evil.example\r\n"],
+    ["before a known one", "Host: evil.example\r\nhost: localhost\r\n"],
+    ["as itself", "Host: localhost\r\nHost: localhost\r\n"],
+  ])("may not come a second time: %s", async (_what, hosts) => {
+    await using open = await startService({ HOST: "0.0.0.0" });
+    for (const port of [server.port, server.adminPort, open.port]) {
+      using connection = await RawConnection.open(port);
+      await connection.write(`GET /orders HTTP/1.1\r\n${hosts}\r\n`);
+      expect(await connection.until(/\}$/)).toMatch(/^HTTP\/1\.1 403 [\s\S]*"kind":"forbidden"/);
+    }
+  });
+
+  test.each([
+    ["GET http://evil.example/order/a", 403, "forbidden"],
+    ["GET HTTPS://evil.example/order/a", 403, "forbidden"],
+    ["GET http://localhost@evil.example/order/a", 403, "forbidden"],
+    ["GET http://localhost:80/order/a", 404, "not_found"],
+    ["GET http://127.0.0.1/order", 405, "method_not_allowed"],
+    // Express has no route and no answer of ours for what has no path.
+    ["GET http://", 403, "forbidden"],
+    ["GET ftp://", 400, "bad_request"],
+    ["POST x://", 400, "bad_request"],
+    ["OPTIONS *", 404, "not_found"],
+  ])("counts in the target, too: %s", async (start, status, kind) => {
+    for (const port of [server.port, server.adminPort]) {
+      using connection = await RawConnection.open(port);
+      await connection.write(`${start} HTTP/1.1\r\nHost: localhost\r\nX-Request-Id: mine\r\nContent-Length: 0\r\n\r\n`);
+      const answer = await connection.until(/\}$/);
+      expect(answer).toMatch(/X-Request-Id: mine\r\n/);
+      // The admin listener has no route for orders.
+      if (port === server.port || status < 404) expect(answer).toMatch(new RegExp(`^HTTP/1\\.1 ${status} [\\s\\S]*"kind":"${kind}"`));
+    }
+  });
+
   test("may be a name of ALLOWED_HOSTS, on both listeners", async () => {
     await using named = await startService({ ALLOWED_HOSTS: "orders.example.com, Orders.Internal" });
     for (const host of ["orders.example.com", "ORDERS.example.com:443", "orders.internal", "localhost", "127.0.0.1"]) {

@@ -127,6 +127,83 @@ describe("rubbish behind a good request", () => {
   });
 });
 
+describe("CONNECT, which Node takes for the end of HTTP on a connection,", () => {
+  const TUNNEL = "CONNECT localhost:80 HTTP/1.1\r\nHost: localhost\r\nX-Request-Id: tunnel\r\n\r\n";
+
+  test("is not allowed, and what comes behind it is not looked at", async () => {
+    const started = server.service.runtime.totals().started;
+    for (const port of [server.port, server.adminPort]) {
+      using connection = await RawConnection.open(port);
+      await connection.write(TUNNEL + asOrder(orderOf(newId("tunneled"), 0)));
+      await connection.write(asOrder(orderOf(newId("tunneled"), 0)));
+      const [answer, ...more] = await connection.answersToTheEnd();
+      expect(answer && errorOf(answer)).toEqual({ status: 405, kind: "method_not_allowed" });
+      expect(answer?.headers).toMatchObject({ "x-request-id": "tunnel", allow: "GET, HEAD, POST" });
+      expect(more).toEqual([]);
+    }
+    expect(server.service.runtime.totals().started).toBe(started);
+  });
+
+  test("is answered after the orders before it", async () => {
+    const ids = [newId("before"), newId("before")];
+    using connection = await RawConnection.open(server.port);
+    await connection.write(asOrder(orderOf(ids[0] ?? "", 300)) + asOrder(orderOf(ids[1] ?? "", 0)) + TUNNEL);
+    const answers = await connection.answersToTheEnd();
+    expect(answers.map(({ status }) => status)).toEqual([200, 200, 405]);
+    expect(answers.slice(0, 2).map(({ body }) => JSON.parse(body).order_id)).toEqual(ids);
+  });
+
+  test("does not hide that the client is gone, and a reset is no fault of ours", async () => {
+    using connection = await RawConnection.open(server.port);
+    await connection.write(asOrder(orderOf(newId("left"), FOR_EVER_MS)) + TUNNEL);
+    await eventually("the order running", async () => (await threadsPage(server.adminPort)).running === 3);
+    connection.socket.resetAndDestroy();
+    await eventually("the order canceled", () => server.service.desk.inFlight === 0);
+  });
+});
+
+describe("HTTP/1.0", () => {
+  test("is answered, and the connection ends unless the client wants it to stay", async () => {
+    for (const [header, count] of [
+      ["", 1],
+      ["Connection: keep-alive\r\n", 2],
+    ] as const) {
+      const body = JSON.stringify(orderOf(newId("old"), 0));
+      using connection = await RawConnection.open(server.port);
+      await connection.write(`POST /order HTTP/1.0\r\n${header}Content-Length: ${body.length}\r\n\r\n${body}GET /healthz HTTP/1.0\r\n\r\n`);
+      const answers = await connection.answersToTheEnd();
+      expect(answers.map(({ status }) => status)).toEqual(Array(count).fill(200));
+      expect(JSON.parse(answers[0]?.body ?? "")).toMatchObject({ status: "ok" });
+    }
+  });
+
+  test("knows no Expect and gets no 100", async () => {
+    using connection = await RawConnection.open(server.port);
+    await connection.write("POST /order HTTP/1.0\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n{}");
+    expect((await connection.answersToTheEnd()).map(({ status }) => status)).toEqual([400]);
+  });
+});
+
+describe("an upgrade that is asked for", () => {
+  test.each(["websocket", "h2c", "TLS/1.0"])(
+    "to %s is not made: the answer is the usual one, and the connection stays",
+    async (protocol) => {
+      using connection = await RawConnection.open(server.port);
+      const body = JSON.stringify(orderOf(newId("upgrade"), 0));
+      await connection.write(asPost(`Connection: Upgrade\r\nUpgrade: ${protocol}\r\nContent-Length: ${body.length}\r\n`, body));
+      expect(await connection.until(/\}$/)).toMatch(/^HTTP\/1\.1 200 /);
+      await connection.write("GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+      expect((await connection.answersToTheEnd()).map(({ status }) => status)).toEqual([200, 200]);
+    },
+  );
+
+  test("by who knows that this is HTTP/2 is refused", async () => {
+    using connection = await RawConnection.open(server.port);
+    await connection.write("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0");
+    expect((await connection.answersToTheEnd()).map(errorOf)).toEqual([{ status: 400, kind: "bad_request" }]);
+  });
+});
+
 test("no answer of these is an error of the server's", () => {
   expect(server.logged.filter(({ level }) => level >= 40)).toEqual([]);
 });

@@ -1,7 +1,10 @@
 import { request } from "node:http";
+import { setTimeout as pause } from "node:timers/promises";
 import { expect, test } from "vitest";
 import type { AnswerBody } from "../../src/orders/answer.ts";
 import type { Order } from "../../src/orders/order.ts";
+import type { OrderDesk, Placement } from "../../src/orders/order-desk.ts";
+import { Refused } from "../../src/orders/refused.ts";
 import { STEPS, type StepName } from "../../src/orders/step.ts";
 import type { Service } from "../../src/service.ts";
 import { eventually } from "../support/eventually.ts";
@@ -128,6 +131,18 @@ interface Storm {
   readonly onMoment: (n: number) => void;
 }
 
+/** As a client does that is told to come again. */
+async function placeOnceAdmitted(desk: OrderDesk, order: Order): Promise<Placement> {
+  for (;;) {
+    try {
+      return await desk.place({ order });
+    } catch (error) {
+      if (!(error instanceof Refused) || error.kind !== "overloaded") throw error;
+      await pause(1);
+    }
+  }
+}
+
 /** Keeps 64 orders in flight until so many have been answered and everything has been seen. Gives the kinds of answers. */
 async function storm({ desk }: Service, { orders, kinds, more = [], onMoment }: Storm): Promise<Set<string>> {
   const random = randomFrom(SEED);
@@ -140,7 +155,7 @@ async function storm({ desk }: Service, { orders, kinds, more = [], onMoment }: 
   ];
   const placed = await runUntilSeen({ clients: 64, sights, limitMs: STORM_LIMIT_MS }, async (n) => {
     const { order, leaveMs } = planned(n, random);
-    const placement = await desk.place({ order });
+    const placement = await placeOnceAdmitted(desk, order);
     onMoment(n);
     const leaving =
       leaveMs === undefined

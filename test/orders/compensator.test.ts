@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { CancelScope } from "../../src/concurrency/cancel-scope.ts";
 import { Compensator, MAX_COMPENSATING } from "../../src/orders/compensator.ts";
 import type { FirstTry } from "../../src/orders/order-journal.ts";
+import { ProviderHealth } from "../../src/orders/provider-health.ts";
 import { STEPS, type StepInput, type StepName, type StepOutcome } from "../../src/orders/step.ts";
 import { timers } from "../leaks/timers.ts";
 import { FakeClock } from "../retries/fake-clock.ts";
@@ -24,6 +25,7 @@ let compensator: Compensator;
 let faults: string[];
 let down: string[];
 let timersBefore: number;
+let vendor: ProviderHealth;
 
 beforeEach(() => {
   timersBefore = timers();
@@ -32,12 +34,14 @@ beforeEach(() => {
   clock = new FakeClock();
   faults = [];
   down = [];
+  vendor = new ProviderHealth({ random: () => 1 });
   compensator = new Compensator({
     runner,
     journal,
     clock,
     timeoutMs: TIMEOUT_MS,
     random: () => 1,
+    providers: { vendor },
     onDown: (step, isDown) => void down.push(`${step} ${isDown ? "down" : "up"}`),
     onFault: (message) => void faults.push(message),
   });
@@ -455,5 +459,83 @@ describe("a stop", () => {
     await compensating.firstTries;
     expect(runner.started).toEqual([]);
     expect(await store("o", compensating)).toEqual(STEPS.map((step) => ({ step, tries: 0, nextTryMs: clock.nowMs() })));
+  });
+});
+
+describe("a provider whose circuit orders and compensations share", () => {
+  const ILL: StepOutcome = { ...NO, ill: {} };
+  const tryOne = async (orderId: string, outcome: StepOutcome) => {
+    const before = calls("vendor").length;
+    const compensating = compensator.begin(inputOf(orderId), ["vendor"]);
+    await settle();
+    if (calls("vendor").length > before) calls("vendor").at(-1)?.end(outcome);
+    await compensating.firstTries;
+    return compensating;
+  };
+  /** From now on the vendor's calls end like this. */
+  const answerWith = (outcome: StepOutcome) => {
+    runner.onStart = (step) => setImmediate(() => step.end(outcome));
+  };
+  const row = (id: number) => ({ id, orderId: `o-${id}`, amount: 7, attempt: 1, step: "vendor", tries: 0 }) as const;
+  const openByOrders = () => {
+    for (let n = 0; n < 20; n++) vendor.circuit.leave(vendor.circuit.tryEnter() as number, "ill");
+    expect(vendor.circuit.state).toBe("open");
+  };
+
+  test("orders that fail there stop compensations but for probes, and one that went well goes on with both", async () => {
+    compensator.start();
+    openByOrders();
+    expect(down).toEqual(["vendor down"]);
+    const waits = await tryOne("waits", OK);
+    expect(calls("vendor")).toHaveLength(0);
+    await store("waits", waits);
+    await settle();
+    expect(calls("vendor")).toHaveLength(0);
+    clock.advance(500);
+    await settle();
+    expect(calls("vendor")).toHaveLength(1);
+    calls("vendor")[0]?.end(OK);
+    await settle();
+    expect(down).toEqual(["vendor down", "vendor up"]);
+  });
+
+  test("an order that had an answer there lets compensations go on before their next probe is due", async () => {
+    compensator.start();
+    openByOrders();
+    await store("waits", await tryOne("waits", OK));
+    await settle();
+    expect(calls("vendor")).toHaveLength(0);
+    await eventually("an order's probe", () => vendor.circuit.admits);
+    vendor.circuit.leave(vendor.circuit.tryEnter() as number, "ok");
+    await settle();
+    expect([down, calls("vendor").length]).toEqual([["vendor down", "vendor up"], 1]);
+    calls("vendor")[0]?.end(OK);
+    await settle();
+  });
+
+  test("compensations that fail there while no order goes well open it for orders, and one that is done closes it", async () => {
+    compensator.start();
+    answerWith(ILL);
+    for (let id = 1; vendor.circuit.state === "closed"; id++) {
+      expect(id).toBeLessThanOrEqual(20);
+      await compensator.tryNow(row(id));
+    }
+    expect([vendor.circuit.tryEnter(), calls("vendor").length]).toEqual([undefined, 20]);
+    answerWith(OK);
+    await compensator.tryNow(row(99));
+    expect(vendor.circuit.state).toBe("closed");
+  });
+
+  test("answers to this one undo are no sign that the provider is ill", async () => {
+    compensator.start();
+    answerWith(NO);
+    for (let id = 1; id <= 30; id++) await compensator.tryNow(row(id));
+    expect([vendor.circuit.state, calls("vendor").length]).toEqual(["closed", 30]);
+  });
+
+  test("one that asks a compensation to wait gets no order either", async () => {
+    compensator.start();
+    await tryOne("o", { ...NO, answer: "HTTP 429", ill: { retryAfterMs: 7_000 } });
+    expect([vendor.circuit.state, vendor.circuit.admits]).toEqual(["open", false]);
   });
 });

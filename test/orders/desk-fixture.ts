@@ -1,4 +1,5 @@
 import { Capacity } from "../../src/concurrency/capacity.ts";
+import type { AdmissionGate } from "../../src/orders/admission-gate.ts";
 import { Compensator } from "../../src/orders/compensator.ts";
 import { OrderDesk } from "../../src/orders/order-desk.ts";
 import { Pipeline } from "../../src/orders/pipeline.ts";
@@ -10,6 +11,7 @@ export interface DeskFixtureOptions {
   readonly maxInFlight?: number;
   /** What each call that undoes ends with at once; by default they go on until a test ends them. */
   readonly undo?: StepOutcome;
+  readonly gate?: AdmissionGate;
 }
 
 /** A desk, open, with everything around it in memory: a runner and a journal that do as the test says. */
@@ -20,7 +22,7 @@ export class DeskFixture implements AsyncDisposable {
   readonly compensator: Compensator;
   readonly desk: OrderDesk;
 
-  constructor({ maxInFlight = 10, undo }: DeskFixtureOptions = {}) {
+  constructor({ maxInFlight = 10, undo, gate }: DeskFixtureOptions = {}) {
     const onFault = (message: string) => void this.faults.push(message);
     const { runner, journal } = this;
     if (undo !== undefined) runner.onStart = (step) => step.spec.action === "undo" && step.end(undo);
@@ -32,6 +34,7 @@ export class DeskFixture implements AsyncDisposable {
       compensator: this.compensator,
       orderTimeoutMs: 60_000,
       maxInFlight,
+      ...(gate !== undefined && { gate }),
       onFault,
     });
     this.compensator.start();

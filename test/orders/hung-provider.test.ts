@@ -20,6 +20,8 @@ test.each([
     await using rig = await startWithProviders(
       { ORDER_TIMEOUT_MS: "1000", COMPENSATION_TIMEOUT_MS: String(compensationTimeoutMs), COURIER_CAPACITY: "128" },
       { mannerOf: ({ step }) => (hangs && step === "vendor" ? { type: "answer", slowMs: FOR_EVER_MS } : undefined) },
+      // Otherwise the vendor's circuit would open, and hardly an order would leave anything to undo.
+      { providerHealth: { opensAfter: Number.POSITIVE_INFINITY } },
     );
     const { compensator, journal, runtime } = rig.running.service;
     const counts = () => rig.standIn.ledger.snapshot().counts;

@@ -1,4 +1,5 @@
 import { type StandIn, type StandInOptions, startStandIn } from "../../load/stand-in/stand-in.ts";
+import type { StartOptions } from "../../src/service.ts";
 import { startService, type TestService } from "../support/service.ts";
 
 export interface Rig extends AsyncDisposable {
@@ -8,9 +9,14 @@ export interface Rig extends AsyncDisposable {
 }
 
 /** A service on real HTTP providers that are in this process. */
-export async function startWithProviders(overlay: Readonly<Record<string, string>> = {}, options: StandInOptions = {}): Promise<Rig> {
+export async function startWithProviders(
+  overlay: Readonly<Record<string, string>> = {},
+  options: StandInOptions = {},
+  startOptions: Partial<StartOptions> = {},
+): Promise<Rig> {
   const standIn = await startStandIn(options);
-  const running = await startService({ PAYMENT_URL: standIn.url, VENDOR_URL: standIn.url, COURIER_URL: standIn.url, ...overlay });
+  const urls = { PAYMENT_URL: standIn.url, VENDOR_URL: standIn.url, COURIER_URL: standIn.url };
+  const running = await startService({ ...urls, ...overlay }, startOptions);
   return {
     standIn,
     running,

@@ -126,6 +126,9 @@ describe("calls", () => {
 const OK = "ok";
 /** After these surely nothing happened. */
 const DEFINITE = [400, 401, 402, 403, 404, 405, 410, 413, 415, 422, 429];
+/** These say that the provider itself cannot work now. To a courier service 503 means that it has no courier. */
+const ILL = [408, 429, 500, 502, 503, 504, 599];
+const saysIll = (step: StepName, status: number) => (ILL.includes(status) && (step !== "courier" || status !== 503) ? { ill: {} } : {});
 const ANSWERS: Record<StepName, ReadonlyArray<[statuses: readonly number[], kind: string, effect?: "none" | "unknown"]>> = {
   payment: [
     [[200, 201, 202, 204, 299], OK],
@@ -156,8 +159,8 @@ describe.each(STEPS)("%s answers", (step) => {
     manner = () => ({ type: "failBefore", status, headers: { location: `${standIn.url}/elsewhere` } });
     const order = newOrder();
     const outcome = await runStep(runtime, step, "do", order);
-    expect(outcome).toEqual(kind === OK ? { status: "ok" } : { status: "failed", kind, effect });
-    // No redirect was followed, nothing was tried again.
+    expect(outcome).toEqual(kind === OK ? { status: "ok" } : { status: "failed", kind, effect, ...saysIll(step, status) });
+    // No redirect was followed, nothing was tried again in here.
     expect(calls).toHaveLength(1);
     if (kind !== "internal") return;
     // A log line and an outcome may come in either order.
@@ -167,12 +170,36 @@ describe.each(STEPS)("%s answers", (step) => {
 
   test.each([300, 307, 400, 402, 404, 409, 410, 500, 503])("an undo answered with %i is not done", async (status) => {
     manner = () => ({ type: "failBefore", status, headers: { location: `${standIn.url}/elsewhere` } });
-    expect(await runStep(runtime, step, "undo", newOrder())).toEqual({ ...NOT_UNDONE, answer: `HTTP ${status}` });
+    expect(await runStep(runtime, step, "undo", newOrder())).toEqual({
+      ...NOT_UNDONE,
+      answer: `HTTP ${status}`,
+      ...(status >= 500 && { ill: {} }),
+    });
     expect(calls).toHaveLength(1);
   });
 });
 
 const UNREACHABLE: Record<StepName, string> = { payment: "payment_unavailable", vendor: "vendor_unavailable", courier: "internal" };
+
+describe.each(STEPS)("%s says when to ask again", (step) => {
+  const retryAfter = (status: number, value: string): Manner => ({ type: "failBefore", status, headers: { "retry-after": value } });
+
+  test.each([429, 503])("with %i, which is an illness at the courier's too", async (status) => {
+    manner = () => retryAfter(status, "7");
+    for (const action of ["do", "undo"] as const) {
+      expect(await runStep(runtime, step, action, newOrder())).toMatchObject({ status: "failed", ill: { retryAfterMs: 7_000 } });
+    }
+  });
+
+  test("with no other status, and not in words", async () => {
+    manner = () => retryAfter(500, "7");
+    expect(await runStep(runtime, step, "do", newOrder())).toHaveProperty("ill", {});
+    manner = () => retryAfter(409, "7");
+    expect(await runStep(runtime, step, "do", newOrder())).not.toHaveProperty("ill");
+    manner = () => retryAfter(429, "soon");
+    expect(await runStep(runtime, step, "do", newOrder())).toHaveProperty("ill", {});
+  });
+});
 
 describe.each(STEPS)("%s connection", (step) => {
   test.each([
@@ -181,7 +208,7 @@ describe.each(STEPS)("%s connection", (step) => {
   ] as const)("%s has an unknown effect, and the undo settles it", async (_what, type, acted) => {
     const order = newOrder();
     manner = ({ action }) => (action === "do" ? { type } : undefined);
-    expect(await runStep(runtime, step, "do", order)).toEqual({ status: "failed", kind: UNREACHABLE[step], effect: "unknown" });
+    expect(await runStep(runtime, step, "do", order)).toEqual({ status: "failed", kind: UNREACHABLE[step], effect: "unknown", ill: {} });
     expect(booked(step, order) ?? { acted: 0, undone: 0 }).toEqual({ acted, undone: 0 });
     expect(await runStep(runtime, step, "undo", order)).toEqual({ status: "ok" });
     expect(booked(step, order)).toEqual({ acted, undone: acted });
@@ -198,8 +225,8 @@ describe.each(STEPS)("%s connection", (step) => {
     const order = newOrder();
     const up = standIn.down(await longerThanCalls(step), "refuse");
     await until("its connections are gone", () => standIn.connections.open === 0);
-    expect(await runStep(runtime, step, "do", order)).toEqual({ status: "failed", kind: UNREACHABLE[step], effect: "none" });
-    expect(await runStep(runtime, step, "undo", order)).toEqual({ ...NOT_UNDONE, answer: "ECONNREFUSED" });
+    expect(await runStep(runtime, step, "do", order)).toEqual({ status: "failed", kind: UNREACHABLE[step], effect: "none", ill: {} });
+    expect(await runStep(runtime, step, "undo", order)).toEqual({ ...NOT_UNDONE, answer: "ECONNREFUSED", ill: {} });
     await up;
     expect(booked(step, order)).toBeUndefined();
     expect(await runStep(runtime, step, "do", order)).toEqual({ status: "ok" });
@@ -254,7 +281,7 @@ describe("undo", () => {
       manner = ({ nth }) => (nth === 1 ? { type } : undefined);
       // A reset may show itself in the reading or in the writing, a closing as the HTTP client's own code.
       const answer = expect.stringMatching(/^(HTTP 50[03]|[A-Z_]+)$/);
-      expect(await runStep(runtime, "payment", "undo", order)).toEqual({ ...NOT_UNDONE, answer });
+      expect(await runStep(runtime, "payment", "undo", order)).toEqual({ ...NOT_UNDONE, answer, ill: {} });
       expect(await runStep(runtime, "payment", "undo", order)).toEqual({ status: "ok" });
       expect(booked("payment", order)).toEqual({ acted: 1, undone: 1 });
     },
@@ -328,7 +355,12 @@ describe("answers that are none", () => {
     const { url, close } = await rawServer((socket) => void socket.end(response));
     const threads = await startThreads({ payment: url, vendor: url, courier: url }, [], 1);
     for (const step of STEPS) {
-      expect(await runStep(threads, step, "do", newOrder())).toEqual({ status: "failed", kind: UNREACHABLE[step], effect: "unknown" });
+      expect(await runStep(threads, step, "do", newOrder())).toEqual({
+        status: "failed",
+        kind: UNREACHABLE[step],
+        effect: "unknown",
+        ill: {},
+      });
     }
     await threads.close();
     await close();
@@ -336,7 +368,12 @@ describe("answers that are none", () => {
 
   test("a name that does not resolve has surely had no effect", async () => {
     const threads = await startThreads({ payment: "http://nowhere.invalid" }, [], 1);
-    expect(await runStep(threads, "payment", "do", newOrder())).toEqual({ status: "failed", kind: "payment_unavailable", effect: "none" });
+    expect(await runStep(threads, "payment", "do", newOrder())).toEqual({
+      status: "failed",
+      kind: "payment_unavailable",
+      effect: "none",
+      ill: {},
+    });
     await threads.close();
   });
 
@@ -344,7 +381,12 @@ describe("answers that are none", () => {
     const { url, close } = await rawServer(() => {});
     await close();
     const threads = await startThreads({ payment: url.replace("127.0.0.1", "localhost") }, [], 1);
-    expect(await runStep(threads, "payment", "do", newOrder())).toEqual({ status: "failed", kind: "payment_unavailable", effect: "none" });
+    expect(await runStep(threads, "payment", "do", newOrder())).toEqual({
+      status: "failed",
+      kind: "payment_unavailable",
+      effect: "none",
+      ill: {},
+    });
     await threads.close();
   });
 });

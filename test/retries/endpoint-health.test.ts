@@ -151,3 +151,45 @@ test("a limit that others used up tells every listener when there is room again,
   fail(health);
   expect(told).toEqual([2, 1]);
 });
+
+test("taken down by somebody else it is as after failures of its own, and up again as soon as somebody has an answer", () => {
+  const opened = open();
+  const { clock, health, seen } = opened;
+  health.takeDown();
+  health.takeDown();
+  expect(health).toMatchObject({ down: true, paused: true, limit: 1 });
+  expect(clock.asked).toEqual([500]);
+  countResumes(opened);
+  health.answered();
+  expect(health).toMatchObject({ down: false, mayStart: true });
+  expect([clock.timers, seen.resumed, seen.down]).toEqual([0, 1, [true, false]]);
+});
+
+test("where its own calls fail, somebody else's answer only brings the next probe forward", () => {
+  const { clock, health, seen } = open();
+  takeDown(health);
+  health.answered();
+  expect(health).toMatchObject({ down: true, mayStart: true, limit: 1 });
+  fail(health);
+  expect(clock.asked).toEqual([500, 1_000]);
+  expect(seen.down).toEqual([true]);
+  // Taken down, and then a probe of its own failed: the same.
+  const other = open();
+  other.health.takeDown();
+  other.clock.advance(500);
+  fail(other.health);
+  other.health.answered();
+  expect(other.health.down).toBe(true);
+});
+
+test("somebody else's answer is nothing to one that is up, and does not end a pause that the endpoint asked for", () => {
+  const { clock, health, seen } = open();
+  health.answered();
+  health.pause(3_000);
+  health.takeDown();
+  health.answered();
+  expect(health).toMatchObject({ down: false, paused: true, mayStart: false });
+  clock.advance(3_000);
+  expect(health.mayStart).toBe(true);
+  expect(seen.down).toEqual([true, false]);
+});

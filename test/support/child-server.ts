@@ -4,6 +4,13 @@ import { eventually } from "./eventually.ts";
 
 const PROJECT = fileURLToPath(new URL("../..", import.meta.url));
 
+/** Where and as whom it runs, where that is not here and as the caller. */
+export interface Place {
+  readonly cwd?: string;
+  readonly uid?: number;
+  readonly gid?: number;
+}
+
 export interface Exit {
   readonly code: number | null;
   readonly signal: NodeJS.Signals | null;
@@ -17,7 +24,11 @@ export class ChildServer implements AsyncDisposable {
   #stderr = "";
 
   /** `command` stands for `node src/main.ts`. Of the environment it sees only `settings` and what a command needs to be found. */
-  constructor(settings: Readonly<Record<string, string>> = {}, command: readonly string[] = [process.execPath, "src/main.ts"]) {
+  constructor(
+    settings: Readonly<Record<string, string>> = {},
+    command: readonly string[] = [process.execPath, "src/main.ts"],
+    place: Place = {},
+  ) {
     const { PATH = "", HOME = "" } = process.env;
     const [file = "", ...args] = command;
     this.process = spawn(file, args, {
@@ -25,6 +36,7 @@ export class ChildServer implements AsyncDisposable {
       env: { PATH, HOME, PORT: "0", ADMIN_PORT: "0", JOURNAL: "memory", ...settings },
       stdio: ["ignore", "pipe", "pipe"],
       detached: true,
+      ...place,
     });
     this.process.stdout?.setEncoding("utf8").on("data", (text) => (this.#stdout += text));
     this.process.stderr?.setEncoding("utf8").on("data", (text) => (this.#stderr += text));

@@ -8,7 +8,7 @@ export interface FakeStep {
   readonly spec: StepSpec;
   readonly input: StepInput;
   /** Ends it. A second end does nothing: the test and a cancel may both try. */
-  end(outcome: StepOutcome, endedAtMs?: number): void;
+  end(outcome: StepOutcome, endedAtMs?: number, startedAtMs?: number): void;
   /** Makes the promise of `run` reject, which no runner may do. */
   break(error: unknown): void;
 }
@@ -75,7 +75,7 @@ export class FakeRunner implements StepRunner {
       const step: FakeStep = {
         spec,
         input,
-        end: (outcome, endedAtMs = monotonicMs()) => end(() => resolve({ outcome, endedAtMs })),
+        end: (outcome, endedAtMs = monotonicMs(), startedAtMs = undefined) => end(() => resolve({ outcome, endedAtMs, startedAtMs })),
         break: (error) => end(() => reject(error)),
       };
       let subscription: Subscription | undefined;

@@ -4,6 +4,7 @@ import type { DispatchedStep } from "../../src/threads/dispatched-step.ts";
 import { GraceWatch } from "../../src/threads/grace-watch.ts";
 import { Layout } from "../../src/threads/layout.ts";
 import { PoolThread } from "../../src/threads/pool-thread.ts";
+import { SnapshotState } from "../../src/threads/snapshot-state.ts";
 import { eventually } from "../support/eventually.ts";
 import { newStep } from "./new-step.ts";
 
@@ -90,4 +91,55 @@ test("a thread that beats but did not come to the doorbell is spared until it do
   } finally {
     clearInterval(beats);
   }
+});
+
+test("a busy event loop, whose turns are far shorter than the grace, gives no second one", async () => {
+  const GRACE = 400;
+  watch = new GraceWatch(GRACE, layout, (victim) => killed.push(victim));
+  cancel(true);
+  watch.watch([stepOn(thread)]);
+  let turns = 0;
+  // By turns and not by the clock: the timer comes late by one of them, whatever the machine makes of it.
+  for (; killed.length === 0 && turns < 200; turns++) {
+    stall(GRACE / 20);
+    await past(1);
+  }
+  expect(killed).toEqual([thread]);
+  expect(turns).toBeLessThan(1.5 * 20);
+});
+
+test("a stuck step does not take the living thread of another step of its order along", async () => {
+  layout = Layout.allocate(1, 2);
+  const [stuck, living] = [1, 2].map((id) => {
+    const one = new PoolThread({ threadId: id } as Worker);
+    one.row = layout.claimRow(id);
+    return one;
+  }) as [PoolThread, PoolThread];
+  watch = new GraceWatch(GRACE_MS, layout, (victim) => killed.push(victim));
+  layout.cancel(0, "deadline");
+  // The one has come to the bell and ignores it, the other has not come yet but beats.
+  layout.acknowledge(0, layout.head());
+  const beats = setInterval(() => layout.beat(1), 5);
+  try {
+    watch.watch([stepOn(stuck), stepOn(living)]);
+    await eventually("the first judgment", () => killed.length > 0);
+    await past(3 * GRACE_MS);
+    expect([killed, watch.size]).toEqual([[stuck], 1]);
+  } finally {
+    clearInterval(beats);
+  }
+});
+
+test("a thread that stands still for a heap snapshot is spared however long that takes, and judged by a whole grace afterwards", async () => {
+  cancel(true);
+  const snapshot = new SnapshotState();
+  thread.snapshot = snapshot;
+  snapshot.begin();
+  watch.watch([stepOn(thread)]);
+  // More often than an overloaded thread would be.
+  await past(12 * GRACE_MS);
+  expect([killed, watch.size]).toEqual([[], 1]);
+  snapshot.taken();
+  await eventually("the judgment", () => killed.length > 0);
+  expect([killed, watch.size]).toEqual([[thread], 0]);
 });

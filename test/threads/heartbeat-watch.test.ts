@@ -8,7 +8,7 @@ import type { ThreadPool } from "../../src/threads/thread-pool.ts";
 const LOOK_MS = 500;
 
 let layout: Layout;
-let threads: { row: number | undefined }[];
+let threads: { row: number | undefined; standsStill?: boolean }[];
 let killed: (readonly [row: number | undefined, reason: string])[];
 let watch: HeartbeatWatch;
 
@@ -89,4 +89,16 @@ test("a thread that has not claimed its row yet is left alone, and closing ends 
   expect(killed).toEqual([]);
   watch.close();
   expect(vi.getTimerCount()).toBe(0);
+});
+
+test("a thread that stands still for a heap snapshot is left alone, and has all its time afterwards", () => {
+  const still = { row: 0, standsStill: true };
+  threads = [still];
+  looks(10);
+  expect(killed).toEqual([]);
+  still.standsStill = false;
+  looks(4);
+  expect(killed).toEqual([]);
+  looks(1);
+  expect(killed).toEqual([[0, "heartbeat"]]);
 });

@@ -1,9 +1,11 @@
-import type { StepInput, StepName } from "../../src/orders/step.ts";
+import type { Illness, StepInput, StepName } from "../../src/orders/step.ts";
+import type { PostAnswer } from "../../src/outgoing/post.ts";
 import type { ProviderKeys } from "../../src/provider-keys.ts";
 import type { StepContext } from "../runtime/step-context.ts";
 import { StepFailed } from "../runtime/step-failed.ts";
 import { callKey, undoKey } from "./call-key.ts";
 import { Endpoint } from "./endpoint.ts";
+import { illnessOf } from "./illness.ts";
 import { neverSent } from "./never-sent.ts";
 import type { Provider } from "./provider.ts";
 import type { ProviderUrls } from "./provider-urls.ts";
@@ -14,7 +16,8 @@ const UNDO_PATH: Readonly<Record<StepName, string>> = { payment: "refunds", vend
 
 /**
  * Real providers over HTTP. A call stops with its order: the socket is closed. The answer's status line decides, its
- * body is never looked at. Not retried in here: what may have been carried out is undone, not sent again.
+ * body is never looked at. Not retried in here: whether a call may be made again is decided where it is known how ill the
+ * provider is, for the whole process.
  */
 export function httpProvider(urls: ProviderUrls, keys: ProviderKeys = {}): Provider {
   const performing = endpoints(PERFORM_PATH, urls, keys);
@@ -28,15 +31,19 @@ export function httpProvider(urls: ProviderUrls, keys: ProviderKeys = {}): Provi
       // The context may hear of a cancel a turn after its word is set, and what is not sent need not be undone.
       context.checkpoint();
       context.callStarts();
-      let status: number;
+      let answer: PostAnswer;
       try {
-        ({ status } = await endpoint.post({ key, body, traceparent, cancelable: context }));
+        answer = await endpoint.post({ key, body, traceparent, cancelable: context });
       } catch (error) {
         context.throwIfCanceled();
         const refusal = { kind: UNREACHABLE[step], effect: neverSent(error) ? "none" : "unknown" } as const;
-        throw failure(step, refusal, `${step} provider could not be reached: ${reasonOf(error)}`, input, context);
+        throw failure(step, refusal, `${step} provider could not be reached: ${reasonOf(error)}`, {}, input, context);
       }
-      if (!isSuccess(status)) throw failure(step, refusalOf(step, status), `${step} provider answered ${status}`, input, context);
+      const { status } = answer;
+      if (isSuccess(status)) return;
+      // A courier service says by 503 that it has no courier, unless it says when it can be asked again.
+      const ill = illnessOf(answer, step === "courier" ? 503 : undefined);
+      throw failure(step, refusalOf(step, status), `${step} provider answered ${status}`, ill, input, context);
     },
 
     async undo(step, input, context) {
@@ -47,15 +54,15 @@ export function httpProvider(urls: ProviderUrls, keys: ProviderKeys = {}): Provi
       const body = step === "payment" ? { order_id: orderId, amount, undoes } : { order_id: orderId, undoes };
       context.checkpoint();
       context.callStarts();
-      let status: number;
+      let answer: PostAnswer;
       try {
-        ({ status } = await endpoint.post({ key, body, traceparent, cancelable: context }));
+        answer = await endpoint.post({ key, body, traceparent, cancelable: context });
       } catch (error) {
         context.throwIfCanceled();
-        throw notUndone(step, reasonOf(error));
+        throw notUndone(step, reasonOf(error), {});
       }
       // No 409 or 404 means "nothing to undo" here: only 2xx promises that a call still under way will be refused.
-      if (!isSuccess(status)) throw notUndone(step, `HTTP ${status}`);
+      if (!isSuccess(answer.status)) throw notUndone(step, `HTTP ${answer.status}`, illnessOf(answer));
     },
   };
 }
@@ -73,15 +80,22 @@ function endpoints(paths: Readonly<Record<StepName, string>>, urls: ProviderUrls
   };
 }
 
-function failure(step: StepName, { kind, effect }: Refusal, message: string, { orderId }: StepInput, context: StepContext): StepFailed {
+function failure(
+  step: StepName,
+  { kind, effect }: Refusal,
+  message: string,
+  ill: Illness | undefined,
+  { orderId }: StepInput,
+  context: StepContext,
+): StepFailed {
   if (effect === "none") context.callHadNoEffect();
   // A client is told no more than "internal", so this line is the only trace of what went wrong.
   if (kind === "internal") context.log("warn", message, { step, order_id: orderId });
-  return new StepFailed(kind, effect, message);
+  return new StepFailed(kind, effect, message, { ill });
 }
 
-function notUndone(step: StepName, answer: string): StepFailed {
-  return new StepFailed("internal", "unknown", `${step} provider has not undone a call: ${answer}`, answer);
+function notUndone(step: StepName, answer: string, ill: Illness | undefined): StepFailed {
+  return new StepFailed("internal", "unknown", `${step} provider has not undone a call: ${answer}`, { answer, ill });
 }
 
 /** A code such as ECONNREFUSED, or the class of what was thrown. Not its message, which may quote what was sent or received. */

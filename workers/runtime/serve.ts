@@ -6,6 +6,7 @@ import { monotonicMs } from "../../src/concurrency/clock.ts";
 import { Layout } from "../../src/threads/layout.ts";
 import type { OutcomeEntry, ReadyMessage, StandingTask, StepMessage, ThreadSetup } from "../../src/threads/protocol.ts";
 import { CancelWatch } from "./cancel-watch.ts";
+import { giveHeapSnapshots } from "./heap-snapshots.ts";
 import { Outcomes } from "./outcomes.ts";
 import type { StepRegistry } from "./step.ts";
 import { StepContext } from "./step-context.ts";
@@ -27,6 +28,7 @@ export function serve(makeSteps: (settings: never) => StepRegistry): (task: Stan
   const watch = new CancelWatch(layout, row);
   void watch.listen();
   setInterval(() => layout.beat(row), HEARTBEAT_MS).unref();
+  giveHeapSnapshots(() => layout.beat(row));
 
   // By itself a thread writes what it has compiled at its end, which a killed process does not come to. Before it is ready: nobody ends
   // a thread that is starting, and a thread that is ended in the midst of this takes the process with it.
@@ -84,7 +86,8 @@ export function serve(makeSteps: (settings: never) => StepRegistry): (task: Stan
   function end(id: number, outcome: OutcomeEntry[3], context: StepContext, outcomes: Outcomes): void {
     const endedAtMs = monotonicMs();
     watch.remove(context);
-    if (outcome?.status === "failed") cancelSiblings(context.slot);
+    // Where the provider is ill the step may be tried again: the main thread decides whether it has failed.
+    if (outcome?.status === "failed" && outcome.ill === undefined) cancelSiblings(context.slot);
     layout.countEnd(row);
     outcomes.add(id, context.startedAtMs, endedAtMs, outcome);
   }
@@ -102,8 +105,8 @@ export function serve(makeSteps: (settings: never) => StepRegistry): (task: Stan
 
   function outcomeOf(error: unknown, name: string, orderId: string, context: StepContext): OutcomeEntry[3] {
     if (error instanceof StepFailed) {
-      const { kind, effect, answer } = error;
-      return answer === undefined ? { status: "failed", kind, effect } : { status: "failed", kind, effect, answer };
+      const { kind, effect, answer, ill } = error;
+      return { status: "failed", kind, effect, ...(answer !== undefined && { answer }), ...(ill !== undefined && { ill }) };
     }
     const effect = context.callUnderWay ? "unknown" : "none";
     const cause = layout.causeOf(context.slot);

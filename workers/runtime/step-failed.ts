@@ -1,17 +1,19 @@
 import type { StepErrorKind } from "../../src/orders/error-kind.ts";
-import type { Effect } from "../../src/orders/step.ts";
+import type { Effect, Illness } from "../../src/orders/step.ts";
 
 /** Thrown by a step that failed in a way its callers know. Crosses the thread boundary as data, never as this object. */
 export class StepFailed extends Error {
   readonly kind: StepErrorKind;
   readonly effect: Effect;
   readonly answer: string | undefined;
+  readonly ill: Illness | undefined;
 
   /**
    * `effect`: `unknown` where the provider may have done its part all the same. `answer`: what it answered, for operators:
-   * one line of at most 200 characters, never a provider's own text, a URL or a key.
+   * one line of at most 200 characters, never a provider's own text, a URL or a key. `ill`: the provider cannot work now, so the
+   * same call may be made again before the order fails.
    */
-  constructor(kind: StepErrorKind, effect: Effect, message: string, answer?: string) {
+  constructor(kind: StepErrorKind, effect: Effect, message: string, more: { answer?: string; ill?: Illness | undefined } = {}) {
     const limit = Error.stackTraceLimit;
     // An expected failure is not a bug, so nobody reads its stack.
     Error.stackTraceLimit = 0;
@@ -20,6 +22,7 @@ export class StepFailed extends Error {
     this.name = "StepFailed";
     this.kind = kind;
     this.effect = effect;
-    this.answer = answer;
+    this.answer = more.answer;
+    this.ill = more.ill;
   }
 }

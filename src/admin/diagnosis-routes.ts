@@ -1,0 +1,114 @@
+import { pipeline } from "node:stream/promises";
+import { type ErrorRequestHandler, type Request, type Response, Router } from "express";
+import { z } from "zod";
+import { CancelScope } from "../concurrency/cancel-scope.ts";
+import { InspectorBusy, MAIN_THREAD, type ThreadInspector } from "../diagnosis/thread-inspector.ts";
+import { ThreadUnavailable } from "../diagnosis/thread-unavailable.ts";
+import { MAX_RECORDINGS, type TraceRecorder } from "../diagnosis/trace-recorder.ts";
+import { sendError } from "../http/answers.ts";
+import { onlyMethods } from "../http/methods.ts";
+import { readQuery } from "./strict-input.ts";
+
+export interface Diagnosis {
+  readonly traces: Pick<TraceRecorder, "full" | "record">;
+  readonly inspector: Pick<ThreadInspector, "cpuProfile" | "heapSnapshot">;
+}
+
+const MAX_SECONDS = 60;
+const SECONDS_RULE = `must be a whole number of seconds from 1 to ${MAX_SECONDS}`;
+const SECONDS = z
+  .string(SECONDS_RULE)
+  .regex(/^[1-9]\d?$/, SECONDS_RULE)
+  .transform(Number)
+  .refine((seconds) => seconds <= MAX_SECONDS, SECONDS_RULE)
+  .default(5);
+const THREAD_RULE = "must be the id of a thread as GET /debug/threads shows it, or 0 for the main thread";
+const THREAD = z
+  .string(THREAD_RULE)
+  .regex(/^(0|[1-9]\d{0,8})$/, THREAD_RULE)
+  .transform(Number)
+  .default(MAIN_THREAD);
+
+const TRACE = z.strictObject({ seconds: SECONDS });
+const PROFILE = z.strictObject({ thread: THREAD, seconds: SECONDS });
+const HEAP = z.strictObject({ thread: THREAD });
+
+// A client that neither reads nor hangs up must not keep others from their turn. Twice as long as nothing may have to be said.
+const STALLED_MS = 2 * MAX_SECONDS * 1000;
+
+/** `GET /debug/trace`, `GET /debug/profile` and `GET /debug/heap`: what the service does, and what its threads do and hold. */
+export function diagnosisRoutes({ traces, inspector }: Diagnosis): Router {
+  const router = Router({ caseSensitive: true, strict: true });
+
+  router
+    .route("/debug/trace")
+    // Express would record for it.
+    .head(onlyMethods("GET"))
+    .get((request: Request, response: Response) => {
+      const { seconds } = readQuery(request, TRACE);
+      if (traces.full) {
+        sendError(response, "overloaded", `${MAX_RECORDINGS} traces are being recorded, and there are not more at one time`);
+        return;
+      }
+      begin(response, `trace-${seconds}s`, "json");
+      traces.record(response, seconds);
+    })
+    .all(onlyMethods("GET"));
+
+  router
+    .route("/debug/profile")
+    .head(onlyMethods("GET"))
+    .get(async (request: Request, response: Response) => {
+      const { thread, seconds } = readQuery(request, PROFILE);
+      const stop = new CancelScope();
+      response.once("close", () => stop.cancel("client_disconnected"));
+      const profile = await inspector.cpuProfile(thread, seconds * 1000, stop);
+      if (response.destroyed) return;
+      begin(response, `${nameOf(thread)}-${seconds}s`, "cpuprofile");
+      response.end(profile);
+    })
+    .all(onlyMethods("GET"));
+
+  router
+    .route("/debug/heap")
+    .head(onlyMethods("GET"))
+    .get(async (request: Request, response: Response) => {
+      const { thread } = readQuery(request, HEAP);
+      const pieces = inspector.heapSnapshot(thread);
+      // With it comes every failure that can still be answered.
+      const first = await pieces.next();
+      if (response.destroyed || first.done) return void (await pieces.return(undefined));
+      begin(response, nameOf(thread), "heapsnapshot");
+      const all = async function* () {
+        yield first.value;
+        yield* pieces;
+      };
+      // A thread that ends now, or a client that does: the answer breaks off, and that is all that can be said.
+      await pipeline(all, response).catch(() => pieces.return(undefined));
+    })
+    .all(onlyMethods("GET"));
+
+  router.use(inspectionAnswers);
+  return router;
+}
+
+const inspectionAnswers: ErrorRequestHandler = (error: unknown, _request, response, next) => {
+  if (error instanceof InspectorBusy) sendError(response, "overloaded", error.message);
+  else if (!(error instanceof ThreadUnavailable)) next(error);
+  else if (error.reason === "unknown") sendError(response, "not_found", `thread: ${THREAD_RULE}; ${error.message}`);
+  else sendError(response, error.reason === "busy" ? "overloaded" : "internal", error.message);
+};
+
+function nameOf(thread: number): string {
+  return thread === MAIN_THREAD ? "main" : `thread-${thread}`;
+}
+
+/** Says what comes, as a file whose name tells what is in it and from when. */
+function begin(response: Response, what: string, ending: string): void {
+  const at = new Date().toISOString().slice(0, 19).replaceAll(":", "-");
+  response.statusCode = 200;
+  response.setHeader("X-Request-Id", response.locals.requestId);
+  response.setHeader("Content-Type", "application/json; charset=utf-8");
+  response.setHeader("Content-Disposition", `attachment; filename="orders-${what}-${at}Z.${ending}"`);
+  response.setTimeout(STALLED_MS, () => response.destroy());
+}

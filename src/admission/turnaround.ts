@@ -1,0 +1,38 @@
+/**
+ * What orders wait for the journal and the event loop, from their admission until they are written down. Milliseconds.
+ *
+ * One order at a time is timed, which costs the others nothing. Answers of the journal come back in the order of the requests, so
+ * counting them tells when that one is back.
+ */
+export class Turnaround {
+  #asked = 0;
+  #back = 0;
+  #timed: { readonly number: number; readonly sinceMs: number } | undefined;
+  #longestMs = 0;
+
+  /** Orders that are being written down. */
+  get coming(): number {
+    return this.#asked - this.#back;
+  }
+
+  /** An order goes to the journal. */
+  left(nowMs: () => number): void {
+    this.#asked++;
+    this.#timed ??= { number: this.#asked, sinceMs: nowMs() };
+  }
+
+  /** One is back. */
+  returned(nowMs: () => number): void {
+    this.#back++;
+    if (this.#timed === undefined || this.#back < this.#timed.number) return;
+    this.#longestMs = Math.max(this.#longestMs, nowMs() - this.#timed.sinceMs);
+    this.#timed = undefined;
+  }
+
+  /** The longest that was seen since the last look; of the one that is under way what it has taken so far. */
+  look(nowMs: number): number {
+    const longestMs = Math.max(this.#longestMs, this.#timed === undefined ? 0 : nowMs - this.#timed.sinceMs);
+    this.#longestMs = 0;
+    return longestMs;
+  }
+}

@@ -1,0 +1,147 @@
+import type { Writable } from "node:stream";
+import { monotonicMs } from "../concurrency/clock.ts";
+import type { EndedOrder } from "../orders/ended-order.ts";
+import { OrderTrace } from "./order-trace.ts";
+import type { TraceEvent } from "./trace-event.ts";
+import type { NamedThread, ThreadDirectory } from "./tracks.ts";
+
+/** Events of one trace, those that name tracks included: about 40 MB of JSON, which Perfetto opens in seconds. */
+export const MAX_EVENTS = 200_000;
+// Of one order: itself (2), its steps and their waits (2 each), the cancel (1) and its arrows (3 each), names of tracks (2 each).
+const MAX_EVENTS_AN_ORDER = 2 + 6 + 6 + 1 + 9 + 6;
+// The share of the events that may go into the first moments of a recording; the rest is spread over its time.
+const BURST = 0.1;
+// About a millisecond's work, between two turns of the event loop.
+const ORDERS_A_TURN = 100;
+// What may wait while a client reads slowly: some megabytes.
+const MAX_WAITING_ORDERS = 5_000;
+
+export interface RecordingOptions {
+  readonly out: Writable;
+  readonly durationMs: number;
+  readonly threads: ThreadDirectory;
+  readonly maxEvents: number;
+  /** Called once, when nothing more will be written. */
+  readonly onOver: () => void;
+}
+
+/**
+ * One recording of what the service does, written out while it goes on. Memory is bounded whatever the load and however slowly
+ * the client reads: orders for which there is no room are left out and counted. Main thread only.
+ */
+export class TraceRecording {
+  readonly #options: RecordingOptions;
+  readonly #startedAtMs = monotonicMs();
+  readonly #startedAt = new Date();
+  readonly #trace: OrderTrace;
+  readonly #timer: NodeJS.Timeout;
+  /** What has not been written yet. */
+  #text = '{"displayTimeUnit":"ms","traceEvents":[';
+  #events = 0;
+  #orders = 0;
+  #leftOut = 0;
+  #waiting: EndedOrder[] = [];
+  #state: "recording" | "ending" | "over" = "recording";
+  #writeScheduled = false;
+
+  constructor(options: RecordingOptions) {
+    const { out, durationMs, threads } = options;
+    this.#options = options;
+    this.#trace = new OrderTrace(process.pid, threads, (event) => this.#add(event));
+    this.#timer = setTimeout(() => this.end(), durationMs);
+    out.on("drain", this.#scheduleWrite);
+    // The client has hung up, or has got everything.
+    out.once("close", () => this.#over());
+    this.#scheduleWrite();
+  }
+
+  ended(order: EndedOrder): void {
+    if (this.#state !== "recording") return;
+    if (this.#waiting.length >= MAX_WAITING_ORDERS) {
+      this.#leftOut++;
+      return;
+    }
+    this.#waiting.push(order);
+    this.#scheduleWrite();
+  }
+
+  replaced(thread: NamedThread, reason: string): void {
+    if (this.#state === "recording" && this.#hasRoom(this.#options.maxEvents)) this.#trace.replaced(thread, reason, monotonicMs());
+  }
+
+  /** Its time is over: writes what is left, and the end. */
+  end(): void {
+    if (this.#state !== "recording") return;
+    this.#state = "ending";
+    clearTimeout(this.#timer);
+    this.#scheduleWrite();
+  }
+
+  readonly #scheduleWrite = (): void => {
+    if (this.#writeScheduled || this.#state === "over") return;
+    this.#writeScheduled = true;
+    setImmediate(() => this.#write());
+  };
+
+  #write(): void {
+    this.#writeScheduled = false;
+    const { out } = this.#options;
+    // It writes on when the client has read what it has.
+    if (this.#state === "over" || out.destroyed || out.writableNeedDrain) return;
+    for (const order of this.#waiting.splice(0, ORDERS_A_TURN)) this.#tell(order);
+    const isEnd = this.#state === "ending" && this.#waiting.length === 0;
+    if (isEnd) this.#addEnd();
+    if (this.#text !== "") out.write(this.#text);
+    this.#text = "";
+    if (isEnd) {
+      this.#over();
+      out.end();
+    } else if (this.#waiting.length > 0) this.#scheduleWrite();
+  }
+
+  #tell(order: EndedOrder): void {
+    const { maxEvents, durationMs } = this.#options;
+    // Those that failed are what a trace is taken for; of the others there may be far more than it can hold.
+    const share = order.outcome.error !== undefined ? 1 : BURST + (1 - BURST) * ((monotonicMs() - this.#startedAtMs) / durationMs);
+    if (!this.#hasRoom(maxEvents * Math.min(1, share))) {
+      this.#leftOut++;
+      return;
+    }
+    this.#orders++;
+    this.#trace.order(order);
+  }
+
+  /** Keeps one order's room for what is said at the end. */
+  #hasRoom(events: number): boolean {
+    return this.#events + 2 * MAX_EVENTS_AN_ORDER <= events;
+  }
+
+  #add(event: TraceEvent): void {
+    this.#text += this.#events++ === 0 ? `\n${JSON.stringify(event)}` : `,\n${JSON.stringify(event)}`;
+  }
+
+  #addEnd(): void {
+    const counts = { orders: this.#orders, orders_left_out: this.#leftOut };
+    const endMs = monotonicMs();
+    this.#trace.note(this.#leftOut === 0 ? "trace ends" : `trace ends: ${this.#leftOut} orders had no room in it`, endMs, counts);
+    const otherData = {
+      recorded_from: this.#startedAt.toISOString(),
+      seconds: (endMs - this.#startedAtMs) / 1e3,
+      events: this.#events,
+      max_events: this.#options.maxEvents,
+      ...counts,
+      node: process.version,
+    };
+    this.#text += `\n],"otherData":${JSON.stringify(otherData)}}\n`;
+  }
+
+  #over(): void {
+    if (this.#state === "over") return;
+    this.#state = "over";
+    clearTimeout(this.#timer);
+    this.#options.out.off("drain", this.#scheduleWrite);
+    this.#waiting = [];
+    this.#text = "";
+    this.#options.onOver();
+  }
+}

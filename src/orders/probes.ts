@@ -1,0 +1,57 @@
+import { Canceled } from "../concurrency/cancel-cause.ts";
+import type { CancelScope } from "../concurrency/cancel-scope.ts";
+import type { ProviderHealths } from "./provider-health.ts";
+import { type EndedStep, STEPS, type StepName } from "./step.ts";
+
+/**
+ * An order that probes an ill provider: that step goes first, and the others wait until it went well. Most probes fail, and each
+ * would otherwise be a payment made and refunded. Main thread only.
+ */
+export class Probes {
+  readonly #steps: readonly StepName[];
+  readonly #wentWell = Promise.withResolvers<boolean>();
+  #left: number;
+
+  private constructor(steps: readonly StepName[]) {
+    this.#steps = steps;
+    this.#left = steps.length;
+  }
+
+  /** Undefined where all circuits are closed, as nearly always. */
+  static needed(providers: ProviderHealths): Probes | undefined {
+    // Without an array in the common case.
+    if (!STEPS.some((name) => isProbed(providers, name))) return undefined;
+    return new Probes(STEPS.filter((name) => isProbed(providers, name)));
+  }
+
+  /** Starts a step now, or once all probes went well. */
+  spawn(name: StepName, scope: CancelScope, start: () => Promise<EndedStep>): Promise<EndedStep> {
+    if (this.#steps.includes(name)) return this.#probe(start);
+    return this.#wentWell.promise.then((well) => (well ? start() : canceledWith(scope)));
+  }
+
+  async #probe(start: () => Promise<EndedStep>): Promise<EndedStep> {
+    let well = false;
+    try {
+      const ended = await start();
+      well = ended.outcome.status === "ok";
+      return ended;
+    } finally {
+      this.#left--;
+      if (!well) this.#wentWell.resolve(false);
+      else if (this.#left === 0) this.#wentWell.resolve(true);
+    }
+  }
+}
+
+function isProbed(providers: ProviderHealths, name: StepName): boolean {
+  const health = providers[name];
+  return health !== undefined && health.circuit.state !== "closed";
+}
+
+/** The probe that did not go well cancels the group, or was canceled with it. That may be heard of a turn later. */
+function canceledWith(scope: CancelScope): Promise<never> {
+  return new Promise((_, reject) => {
+    scope.onCancel((cause) => reject(new Canceled(cause)));
+  });
+}

@@ -1,0 +1,112 @@
+import type { CancelScope } from "../concurrency/cancel-scope.ts";
+import { monotonicMs } from "../concurrency/clock.ts";
+import { pause } from "../concurrency/pause.ts";
+import { type BackoffPolicy, fullJitterMs } from "../retries/backoff.ts";
+import type { StepErrorKind } from "./error-kind.ts";
+import type { ProviderHealth } from "./provider-health.ts";
+import type { EndedStep, StepInput, StepName, StepOutcome } from "./step.ts";
+import type { StepRun, StepSpec } from "./step-runner.ts";
+
+/** How a step fails whose provider's circuit is open. */
+export const CIRCUIT_OPEN: Readonly<Record<StepName, StepErrorKind>> = {
+  payment: "payment_unavailable",
+  vendor: "vendor_unavailable",
+  courier: "no_courier",
+};
+
+// Short beside an order's deadline: what a try meets that comes so soon is a blip, and a longer illness is the circuit's affair.
+const RETRY_BACKOFF: BackoffPolicy = { baseMs: 50, capMs: 400 };
+// A timer may fire a millisecond early, and a provider counts to the millisecond.
+const AFTER_HOLD_MS = 2;
+
+export interface ProviderCallParts {
+  readonly name: StepName;
+  readonly health: ProviderHealth;
+  readonly spec: StepSpec;
+  readonly input: StepInput;
+  readonly run: StepRun;
+  /** The order's. */
+  readonly scope: CancelScope;
+}
+
+/**
+ * One step at a real provider: asks its circuit, makes the call, and makes it again where the provider is ill, time is left and
+ * the retry budget allows it. The call's idempotency key makes that safe. Main thread only.
+ */
+export class ProviderCall {
+  readonly #parts: ProviderCallParts;
+  #tries = 0;
+  /** A try before the current one may have had its effect, whatever the last one says of itself. */
+  #inDoubt = false;
+
+  constructor(parts: ProviderCallParts) {
+    this.#parts = parts;
+  }
+
+  /** Resolves when the step has ended. Rejects only for a bug of the runner. */
+  begin(): Promise<EndedStep> {
+    const { name, health, scope } = this.#parts;
+    if (scope.cause === undefined && health.surelyMisses(scope.deadlineMs)) {
+      // The order is over: its other steps need not run until its deadline has come.
+      scope.cancel("deadline");
+    }
+    if (scope.cause !== undefined) return Promise.resolve(endedNow({ status: "canceled", cause: scope.cause, effect: "none" }));
+    const pass = health.circuit.tryEnter();
+    if (pass === undefined) return Promise.resolve(endedNow({ status: "failed", kind: CIRCUIT_OPEN[name], effect: "none" }));
+    health.retryBudget.deposit();
+    return this.#try(pass);
+  }
+
+  #try(pass: number): Promise<EndedStep> {
+    const { health, run, spec, input, scope } = this.#parts;
+    this.#tries++;
+    return run.run(spec, input).then(
+      (ended) => {
+        health.ended(pass, scope.deadlineMs, ended);
+        return this.#retryOrEnd(ended);
+      },
+      (error: unknown) => {
+        health.circuit.leave(pass, undefined);
+        throw error;
+      },
+    );
+  }
+
+  #retryOrEnd(ended: EndedStep): EndedStep | Promise<EndedStep> {
+    const { health, scope } = this.#parts;
+    const { outcome } = ended;
+    if (outcome.status !== "failed" || outcome.ill === undefined) return this.#withDoubt(ended);
+    if (this.#tries >= health.maxTries || scope.cause !== undefined) return this.#withDoubt(ended);
+    const waitMs = this.#waitMs(outcome.ill.retryAfterMs);
+    // The order of these matters: a retry that is not made takes nothing from the budget.
+    if (health.surelyMisses(scope.deadlineMs, waitMs) || !health.retryBudget.withdraw()) return this.#withDoubt(ended);
+    this.#inDoubt ||= outcome.effect === "unknown";
+    return this.#retry(waitMs, ended);
+  }
+
+  async #retry(waitMs: number, before: EndedStep): Promise<EndedStep> {
+    const { health, scope } = this.#parts;
+    await pause(waitMs, scope);
+    const endedAtMs = monotonicMs();
+    if (scope.cause !== undefined) {
+      return this.#withDoubt({ ...before, endedAtMs, outcome: { status: "canceled", cause: scope.cause, effect: "none" } });
+    }
+    const pass = health.surelyMisses(scope.deadlineMs) ? undefined : health.circuit.tryEnter();
+    return pass === undefined ? this.#withDoubt({ ...before, endedAtMs }) : this.#try(pass);
+  }
+
+  #waitMs(retryAfterMs: number | undefined): number {
+    const jitterMs = fullJitterMs(this.#tries, RETRY_BACKOFF, this.#parts.health.random);
+    return retryAfterMs === undefined ? jitterMs : retryAfterMs + AFTER_HOLD_MS + jitterMs;
+  }
+
+  #withDoubt(ended: EndedStep): EndedStep {
+    const { outcome } = ended;
+    if (!this.#inDoubt || outcome.status === "ok" || outcome.effect === "unknown") return ended;
+    return { ...ended, outcome: { ...outcome, effect: "unknown" } };
+  }
+}
+
+function endedNow(outcome: StepOutcome): EndedStep {
+  return { outcome, endedAtMs: monotonicMs() };
+}

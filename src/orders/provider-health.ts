@@ -1,0 +1,86 @@
+import { monotonicMs } from "../concurrency/clock.ts";
+import { CallTimes } from "../retries/call-times.ts";
+import { type CallVerdict, CircuitBreaker, type CircuitBreakerOptions, type CircuitState } from "../retries/circuit-breaker.ts";
+import { RetryBudget } from "../retries/retry-budget.ts";
+import type { EndedStep, StepName } from "./step.ts";
+
+export interface ProviderHealthOptions extends Pick<CircuitBreakerOptions, "opensAfter" | "onChange" | "random"> {
+  /** Calls that one step may make, 1 or more. */
+  readonly maxTries?: number;
+}
+
+// A third try succeeds where two have failed less often than it costs the order its time.
+const MAX_TRIES = 3;
+// A Node timer may fire up to a millisecond before its time.
+const EARLY_MS = 2;
+
+/**
+ * What the process knows of one real provider, learned from the calls of all orders and of all compensations: the one home of its
+ * circuit, its retry budget and how long its calls take. Main thread only.
+ */
+export class ProviderHealth {
+  readonly circuit: CircuitBreaker;
+  readonly retryBudget = new RetryBudget();
+  readonly maxTries: number;
+  /** 0 to 1, for the jitter of pauses. */
+  readonly random: () => number;
+  readonly #times = new CallTimes();
+
+  constructor({ maxTries = MAX_TRIES, random = Math.random, ...options }: ProviderHealthOptions = {}) {
+    this.circuit = new CircuitBreaker({ random, ...options });
+    this.maxTries = maxTries;
+    this.random = random;
+  }
+
+  /** Whether a call that begins in `waitMs` cannot end before `deadlineMs` (clock of `monotonicMs`): none of the last ones was that fast. */
+  surelyMisses(deadlineMs: number | undefined, waitMs = 0): boolean {
+    if (deadlineMs === undefined) return false;
+    const nowMs = monotonicMs();
+    return nowMs + waitMs + this.#times.fastestMs(nowMs) > deadlineMs;
+  }
+
+  /** A call that began with `pass` has ended. */
+  ended(pass: number, deadlineMs: number | undefined, { outcome, startedAtMs, endedAtMs }: EndedStep): void {
+    // One that never came to a thread took no time, and says nothing.
+    const tookMs = endedAtMs - (startedAtMs ?? endedAtMs);
+    const verdict = this.#verdictOn(outcome, tookMs, deadlineMs !== undefined && endedAtMs >= deadlineMs - EARLY_MS, endedAtMs);
+    if (outcome.status === "ok" && startedAtMs !== undefined) this.#times.note(tookMs, endedAtMs);
+    this.circuit.leave(pass, verdict, outcome.status === "failed" ? outcome.ill?.retryAfterMs : undefined);
+  }
+
+  /** A compensation has been tried, without asking the circuit. */
+  compensationEnded(verdict: CallVerdict, holdMs = 0): void {
+    this.circuit.noteElsewhere(verdict);
+    if (holdMs > 0) this.circuit.hold(holdMs);
+  }
+
+  /**
+   * A cancel is a fault of the provider only when the deadline has really come while it was working, and when it had more time than
+   * any call that went well lately: a step that got its capacity a moment before the deadline says nothing.
+   */
+  #verdictOn(outcome: EndedStep["outcome"], tookMs: number, isLate: boolean, nowMs: number): CallVerdict {
+    switch (outcome.status) {
+      case "ok":
+        return "ok";
+      case "failed":
+        return outcome.ill === undefined ? "ok" : "ill";
+      case "lost":
+        return undefined;
+      case "canceled": {
+        const wasUnderWay = outcome.cause === "deadline" && outcome.effect === "unknown";
+        return wasUnderWay && isLate && tookMs > this.#times.slowestMs(nowMs) ? "hung" : undefined;
+      }
+    }
+  }
+}
+
+/** Those of the real providers. A simulated one has none: what an order asks it to do is no illness. */
+export type ProviderHealths = Readonly<Partial<Record<StepName, ProviderHealth>>>;
+
+/** For every step, as `/metrics` shows it: 0 closed, 1 half-open, 2 open. */
+export function circuitStates(providers: ProviderHealths): Record<StepName, number> {
+  const of = (step: StepName) => STATE_NUMBERS[providers[step]?.circuit.state ?? "closed"];
+  return { payment: of("payment"), vendor: of("vendor"), courier: of("courier") };
+}
+
+const STATE_NUMBERS: Readonly<Record<CircuitState, number>> = { closed: 0, half_open: 1, open: 2 };

@@ -1,0 +1,72 @@
+import { MessageChannel, type MessagePort, postMessageToThread } from "node:worker_threads";
+import { ThreadUnavailable } from "../diagnosis/thread-unavailable.ts";
+import type { PoolThread } from "./pool-thread.ts";
+import type { SnapshotRequest } from "./protocol.ts";
+import { SnapshotState } from "./snapshot-state.ts";
+import { ThreadEnd } from "./thread-end.ts";
+
+// A thread of the shared pool comes back to its event loop within milliseconds; one that computes may take as long as its step.
+const TAKE_MESSAGE_MS = 10_000;
+
+/**
+ * What `InspectableThreads.heapSnapshot` says. `goesOn` is called when the thread has stood still and does not any more.
+ *
+ * Rejected: `worker.getHeapSnapshot()`, which reads the heap of the thread from this one. It ends the process with a segmentation
+ * fault when the thread ends before everything is read (seen on Node 26.10), and holds up the main thread while it writes.
+ */
+export async function* heapSnapshotOf(thread: PoolThread, goesOn: () => void, takeMessageMs = TAKE_MESSAGE_MS): AsyncGenerator<Uint8Array> {
+  using end = new ThreadEnd(thread);
+  const { port1, port2 } = new MessageChannel();
+  const state = new SnapshotState();
+  const pieces = new Pieces(port1);
+  // Before it is asked: it may stand still before it is known here that the message has come.
+  thread.snapshot = state;
+  try {
+    await end.orBefore(ask(thread, port2, state, takeMessageMs));
+    for (let piece = await pieces.next(); piece !== null; piece = await pieces.next()) {
+      if (thread.snapshot !== undefined) {
+        thread.snapshot = undefined;
+        goesOn();
+      }
+      if (piece === undefined) throw end.error();
+      yield piece;
+      port1.postMessage("next");
+    }
+  } finally {
+    state.withdraw();
+    thread.snapshot = undefined;
+    port1.close();
+  }
+}
+
+async function ask({ id }: PoolThread, port: MessagePort, state: SnapshotState, takeMessageMs: number): Promise<void> {
+  const request: SnapshotRequest = { type: "heap_snapshot", port, state: state.buffer };
+  try {
+    await postMessageToThread(id, request, [port], takeMessageMs);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "ERR_WORKER_MESSAGING_FAILED") throw new ThreadUnavailable("ended", `thread ${id} has ended meanwhile`);
+    if (code !== "ERR_WORKER_MESSAGING_TIMEOUT") throw error;
+    if (state.withdraw()) throw new ThreadUnavailable("busy", `thread ${id} computes and takes no message`);
+  }
+}
+
+/** What comes through a port, one at a time; undefined once its other end is gone. */
+class Pieces {
+  readonly #come: (Uint8Array | null | undefined)[] = [];
+  #waiting: (() => void) | undefined;
+
+  constructor(port: MessagePort) {
+    const add = (piece: Uint8Array | null | undefined) => {
+      this.#come.push(piece);
+      this.#waiting?.();
+    };
+    port.on("message", add);
+    port.once("close", () => add(undefined));
+  }
+
+  async next(): Promise<Uint8Array | null | undefined> {
+    if (this.#come.length === 0) await new Promise<void>((resolve) => (this.#waiting = resolve));
+    return this.#come.shift();
+  }
+}

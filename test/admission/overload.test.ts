@@ -1,0 +1,142 @@
+import { afterEach, expect, test } from "vitest";
+import { eventually } from "../support/eventually.ts";
+import { orderOf, postOrder, type Received } from "../support/http-client.ts";
+import { startService, type TestService } from "../support/service.ts";
+
+let running: TestService;
+afterEach(() => running.stop());
+
+async function expectNothingLeft(): Promise<void> {
+  const { desk, runtime, capacities } = running.service;
+  await eventually("the orders to end", () => desk.inFlight === 0);
+  const { running: steps, started, finished } = runtime.totals();
+  expect([steps, started - finished]).toEqual([0, 0]);
+  expect(runtime.books()).toMatchObject({ slots: 0, unsettled: 0, exclusivePermits: 0, exclusiveWaiting: 0 });
+  for (const { inUse, waiting } of Object.values(capacities)) expect([inUse, waiting]).toEqual([0, 0]);
+}
+
+/** Sends them at a constant rate, whatever becomes of those before. */
+async function openLoop(perSecond: number, count: number, order: (n: number) => object): Promise<Received[]> {
+  const startMs = performance.now();
+  const answers: Promise<Received>[] = [];
+  while (answers.length < count) {
+    const due = Math.min(count, Math.ceil(((performance.now() - startMs) / 1_000) * perSecond));
+    while (answers.length < due) answers.push(postOrder(running.port, order(answers.length)));
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+  return await Promise.all(answers);
+}
+
+const kindOf = ({ json }: Received): string => json.error?.kind ?? json.status;
+
+interface Bottleneck {
+  readonly what: string;
+  readonly settings: Readonly<Record<string, string>>;
+  readonly order: (n: number) => object;
+  readonly perSecond: number;
+  /** One in so many may fail. Computing takes as long as the rest of the machine lets it, which no forecast knows. */
+  readonly oneIn: number;
+}
+
+const BOTTLENECKS: readonly Bottleneck[] = [
+  { what: "the couriers", settings: {}, order: (n) => ({ order_id: `courier-${n}`, amount: 1 }), perSecond: 150, oneIn: 10 },
+  {
+    what: "a thread that computes",
+    settings: { CPU_THREADS: "1" },
+    order: (n) => ({ ...orderOf(`cpu-${n}`, 0), cpu_ms: { payment: 30 } }),
+    perSecond: 100,
+    oneIn: 2,
+  },
+];
+
+test.each(BOTTLENECKS)("at three times what $what can do few accepted orders fail, and the others have run no step", async (each) => {
+  const { settings, order, perSecond, oneIn } = each;
+  running = await startService(settings);
+  const answers = await openLoop(perSecond, 2 * perSecond, order);
+  const ok = answers.filter(({ status }) => status === 200).length;
+  const refused = answers.filter((answer) => kindOf(answer) === "overloaded");
+  const failed = answers.length - ok - refused.length;
+  expect(ok).toBeGreaterThan(10);
+  expect(refused.length).toBeGreaterThan(10);
+  expect(failed).toBeLessThanOrEqual((ok + failed) / oneIn);
+  for (const { status, headers, json } of refused) {
+    expect([status, json.steps]).toEqual([503, undefined]);
+    expect(headers["retry-after"]).toMatch(/^([1-9]|[12]\d|30)$/);
+  }
+  const { deadline, limit, max_in_flight } = running.service.admission.refused;
+  expect([deadline + limit, max_in_flight]).toEqual([refused.length, 0]);
+  await expectNothingLeft();
+  await eventually("the limit to be wide again", () => running.service.admission.limit > 20);
+  // Of a failed order some steps may have run, and some more to undo them.
+  const { started } = running.service.runtime.totals();
+  expect(started).toBeGreaterThanOrEqual(3 * ok);
+  expect(started).toBeLessThanOrEqual(3 * ok + 6 * failed);
+});
+
+test("200 orders at once on an idle service are all placed where they fit their deadlines", async () => {
+  running = await startService({ COURIER_CAPACITY: "40", ORDER_TIMEOUT_MS: "20000" });
+  const answers = await Promise.all(Array.from({ length: 200 }, (_, n) => postOrder(running.port, { order_id: `burst-${n}`, amount: 1 })));
+  expect(answers.filter(({ status }) => status !== 200)).toEqual([]);
+  await expectNothingLeft();
+});
+
+test("orders that are slow and wait for nothing are no overload", async () => {
+  running = await startService({ COURIER_CAPACITY: "128", ORDER_TIMEOUT_MS: "300000" });
+  const { desk } = running.service;
+  const gone = new AbortController();
+  const slow = Array.from({ length: 120 }, (_, n) =>
+    postOrder(running.port, orderOf(`slow-${n}`, 250_000), { signal: gone.signal }).catch(() => undefined),
+  );
+  await eventually("all to run", () => running.service.runtime.totals().running === 3 * 120);
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  expect(desk.inFlight).toBe(120);
+  expect(await postOrder(running.port, orderOf("quick", 0))).toMatchObject({ status: 200 });
+  gone.abort();
+  await Promise.all(slow);
+  await expectNothingLeft();
+});
+
+test("an urgent order gets past those that wait for a courier", async () => {
+  running = await startService({ COURIER_CAPACITY: "1", ORDER_TIMEOUT_MS: "60000" });
+  const ended: string[] = [];
+  const place = async (id: string, ms: number, priority?: string) => {
+    const answer = await postOrder(running.port, orderOf(id, ms), { headers: priority === undefined ? {} : { priority } });
+    ended.push(id);
+    expect(answer.status).toBe(200);
+  };
+  const { courier } = running.service.capacities;
+  const holder = place("holder", 700);
+  await eventually("the courier to be busy", () => courier.inUse === 1);
+  const orders = [holder];
+  for (const [id, priority] of [
+    ["late", "u=7"],
+    ["usual", undefined],
+    ["urgent", "u=0, i"],
+  ] as const) {
+    orders.push(place(id, 50, priority));
+    await eventually(`${id} to wait`, () => courier.waiting === orders.length - 1);
+  }
+  await Promise.all(orders);
+  expect(ended).toEqual(["holder", "urgent", "usual", "late"]);
+  await expectNothingLeft();
+});
+
+test("a hopeless wait ends before its deadline, and its courier is not begun", async () => {
+  // Two places in line are admitted on a guess, for nobody has had a courier yet; then each takes almost as long as the deadline.
+  running = await startService({ COURIER_CAPACITY: "1", ORDER_TIMEOUT_MS: "1600" });
+  const orders = ["first", "second", "third"].map((id) =>
+    postOrder(running.port, { order_id: id, amount: 1, delay_ms: { payment: 0, vendor: 0, courier: 1_000 } }),
+  );
+  const answers = await Promise.all(orders);
+  const failed = answers.filter(({ status }) => status !== 200);
+  expect(failed).toHaveLength(2);
+  for (const { status, json } of failed) {
+    expect([status, json.error.kind]).toEqual([504, "timeout"]);
+    expect(json.steps[2]).toMatchObject({ name: "courier", status: "canceled", detail: "deadline" });
+    expect(json.steps[2].duration_ms).toBeLessThan(1_600);
+    expect(json.steps[0]).toMatchObject({ status: "ok", compensation: "done" });
+  }
+  await expectNothingLeft();
+  // Two payments, two vendors to undo, and one courier of three.
+  expect(running.service.runtime.totals().started).toBe(3 * 2 + 1 + 2 * 2);
+});

@@ -1,0 +1,172 @@
+import { describe, expect, test } from "vitest";
+import { CancelScope } from "../../src/concurrency/cancel-scope.ts";
+import { timers } from "../leaks/timers.ts";
+import { eventually } from "../support/eventually.ts";
+import { newId, orderOf, postOrder, type Received, send } from "../support/http-client.ts";
+import { startService, type TestService } from "../support/service.ts";
+
+const LONG = 60_000;
+const SETTINGS = { THREADS: "1", CPU_THREADS: "1", ORDER_TIMEOUT_MS: "60000", CANCEL_GRACE_MS: "20000" };
+
+interface Profile {
+  readonly nodes: readonly { readonly id: number; readonly callFrame: { readonly functionName: string } }[];
+  readonly samples: readonly number[];
+  readonly timeDeltas: readonly number[];
+}
+
+/** A profile as DevTools opens it: samples point to nodes, and each has its time. */
+function profileIn({ status, headers, json }: Received): Profile {
+  expect([status, headers["content-type"]]).toEqual([200, "application/json; charset=utf-8"]);
+  const { nodes, samples, timeDeltas, startTime, endTime }: Profile & { startTime: number; endTime: number } = json;
+  const ids = new Set(nodes.map(({ id }) => id));
+  expect(samples.length).toBeGreaterThan(0);
+  expect(timeDeltas.length).toBe(samples.length);
+  expect(samples.filter((id) => !ids.has(id))).toEqual([]);
+  expect(endTime).toBeGreaterThan(startTime);
+  return json;
+}
+
+const functionsOf = ({ nodes }: Profile) => nodes.map(({ callFrame }) => callFrame.functionName);
+
+/** The texts of a snapshot as DevTools opens it: nodes and edges have as many fields as it says. */
+function stringsIn({ status, headers, json }: Received): Set<string> {
+  expect([status, headers["content-type"]]).toEqual([200, "application/json; charset=utf-8"]);
+  const { snapshot, nodes, edges, strings } = json;
+  expect(nodes.length).toBe(snapshot.node_count * snapshot.meta.node_fields.length);
+  expect(edges.length).toBe(snapshot.edge_count * snapshot.meta.edge_fields.length);
+  expect(snapshot.node_count).toBeGreaterThan(1000);
+  return new Set(strings);
+}
+
+function threadOf({ service }: TestService, pool: string): number {
+  return service.runtime.threads().find((thread) => thread.pool === pool)?.id ?? Number.NaN;
+}
+
+/** Places an order that computes until the client hangs up. */
+async function computing(running: TestService): Promise<AbortController> {
+  const client = new AbortController();
+  void postOrder(running.port, { ...orderOf(newId("computes"), 0), cpu_ms: { vendor: LONG } }, { signal: client.signal }).catch(() => {});
+  const { runtime } = running.service;
+  await eventually("it to compute", () => runtime.threads().some((thread) => thread.pool === "exclusive" && thread.running === 1));
+  return client;
+}
+
+describe("GET /debug/profile", () => {
+  test("shows what the main thread does, and what a thread does that never returns to its event loop", async () => {
+    await using running = await startService(SETTINGS);
+    const { inspector, runtime } = running.service;
+    const id = threadOf(running, "exclusive");
+    const worker = send(running.adminPort, { path: `/debug/profile?thread=${id}&seconds=1` });
+    await eventually("the profile", () => inspector.busy);
+    const client = await computing(running);
+    const received = await worker;
+    expect(functionsOf(profileIn(received))).toContain("compute");
+    expect(received.headers["content-disposition"]).toMatch(
+      new RegExp(`^attachment; filename="orders-thread-${id}-1s-[\\dTZ-]+\\.cpuprofile"$`),
+    );
+    // One that begins in the midst of the loop gets its samples too. (V8 does not name code that it replaced under a loop before.)
+    expect(JSON.parse(await runtime.cpuProfile(id, 100, new CancelScope())).samples.length).toBeGreaterThan(0);
+    client.abort();
+
+    let over = false;
+    const main = send(running.adminPort, { path: "/debug/profile?seconds=1" }).finally(() => (over = true));
+    while (!over) await postOrder(running.port, orderOf(newId("meanwhile"), 0));
+    const profile = await main;
+    expect(functionsOf(profileIn(profile))).not.toContain("compute");
+    expect(profile.headers["content-disposition"]).toMatch(/filename="orders-main-1s-/);
+    expect(inspector.busy).toBe(false);
+  });
+
+  test("one at a time; a client that hangs up makes room and leaves nothing behind", async () => {
+    await using running = await startService(SETTINGS);
+    const { inspector } = running.service;
+    await postOrder(running.port, orderOf(newId("warm"), 0));
+    const before = timers();
+    for (const thread of [0, threadOf(running, "shared")]) {
+      const client = new AbortController();
+      const answer = send(running.adminPort, { path: `/debug/profile?thread=${thread}&seconds=60`, signal: client.signal }).catch(
+        () => "hung up",
+      );
+      await eventually("the profile", () => inspector.busy);
+      for (const path of ["/debug/profile?seconds=1", `/debug/heap?thread=${threadOf(running, "shared")}`]) {
+        const refused = await send(running.adminPort, { path });
+        expect([refused.status, refused.json.error]).toEqual([
+          503,
+          { kind: "overloaded", message: "a profile or a snapshot is being taken, and there is one at a time" },
+        ]);
+      }
+      client.abort();
+      expect(await answer).toBe("hung up");
+      await eventually("room", () => !inspector.busy);
+    }
+    await eventually("no timer to be left", () => timers() <= before);
+  });
+
+  test("says at once that its thread has ended", async () => {
+    await using running = await startService(SETTINGS);
+    const client = await computing(running);
+    const id = threadOf(running, "exclusive");
+    const answer = send(running.adminPort, { path: `/debug/profile?thread=${id}&seconds=60` });
+    await eventually("the profile", () => running.service.inspector.busy);
+    expect((await send(running.adminPort, { method: "POST", path: "/chaos/kill-thread" })).json.killed).toBe(id);
+    const { status, json } = await answer;
+    expect([status, json.error]).toEqual([500, { kind: "internal", message: `thread ${id} has ended meanwhile` }]);
+    expect(running.service.inspector.busy).toBe(false);
+    client.abort();
+  });
+});
+
+describe("GET /debug/heap", () => {
+  test("shows what the main thread holds and what a worker holds, while orders go on", async () => {
+    await using running = await startService(SETTINGS);
+    const id = threadOf(running, "shared");
+    let over = false;
+    const snapshots = (async () => {
+      const worker = await send(running.adminPort, { path: `/debug/heap?thread=${id}` });
+      const main = await send(running.adminPort, { path: "/debug/heap" });
+      over = true;
+      return { worker, main };
+    })();
+    // Steps find no thread while the only one stands still, and find it afterwards.
+    while (!over) expect((await postOrder(running.port, orderOf(newId("meanwhile"), 0))).status).toBe(200);
+    const { worker, main } = await snapshots;
+    const inWorker = stringsIn(worker);
+    const inMain = stringsIn(main);
+    expect([inWorker.has("CancelWatch"), inWorker.has("OrderDesk")]).toEqual([true, false]);
+    expect(inMain.has("OrderDesk")).toBe(true);
+    expect(worker.headers["content-disposition"]).toMatch(new RegExp(`filename="orders-thread-${id}-[\\dTZ-]+\\.heapsnapshot"$`));
+    expect(running.service.inspector.busy).toBe(false);
+    expect(running.logged.filter(({ level }) => level >= 40)).toEqual([]);
+  });
+
+  test("a client that hangs up in the midst of it leaves nothing behind", async () => {
+    await using running = await startService(SETTINGS);
+    for (const thread of [threadOf(running, "shared"), 0]) {
+      const client = new AbortController();
+      const answer = send(running.adminPort, { path: `/debug/heap?thread=${thread}`, signal: client.signal }).catch(() => "hung up");
+      await eventually("the snapshot", () => running.service.inspector.busy);
+      client.abort();
+      expect(await answer).toBe("hung up");
+      await eventually("room", () => !running.service.inspector.busy);
+    }
+    expect((await postOrder(running.port, orderOf(newId("after"), 0))).status).toBe(200);
+    expect(running.logged.filter(({ level }) => level >= 40)).toEqual([]);
+  });
+});
+
+test("a thread that there is not is named, and what is no id at all", async () => {
+  await using running = await startService(SETTINGS);
+  const rule = "thread: must be the id of a thread as GET /debug/threads shows it, or 0 for the main thread";
+  for (const path of ["/debug/profile?seconds=1&thread=", "/debug/heap?thread="]) {
+    const unknown = await send(running.adminPort, { path: `${path}4711` });
+    expect([unknown.status, unknown.json.error]).toEqual([
+      404,
+      { kind: "not_found", message: `${rule}; no thread of the pools has the id 4711` },
+    ]);
+    for (const wrong of ["main", "-1", "1e3", "01", "1&thread=2"]) {
+      const { status, json } = await send(running.adminPort, { path: path + wrong });
+      expect([wrong, status, json.error]).toEqual([wrong, 400, { kind: "bad_request", message: rule }]);
+    }
+  }
+  expect(running.service.inspector.busy).toBe(false);
+});

@@ -1,0 +1,251 @@
+import { setTimeout as pause } from "node:timers/promises";
+import { describe, expect, test } from "vitest";
+import { MAX_RECORDINGS } from "../../src/diagnosis/trace-recorder.ts";
+import { timers } from "../leaks/timers.ts";
+import { eventually } from "../support/eventually.ts";
+import { newId, orderOf, postOrder, send } from "../support/http-client.ts";
+import { startService, type TestService } from "../support/service.ts";
+import { checked, traceOf } from "./recording.ts";
+import { type CheckedEvent, draw } from "./trace-format.ts";
+
+const LONG = 60_000;
+const SETTINGS = { THREADS: "2", CPU_THREADS: "2", ORDER_TIMEOUT_MS: "60000", CANCEL_GRACE_MS: "20000" };
+
+/** Places an order that ends only when its client hangs up, which the returned function does. */
+async function placeUntilHangUp(
+  { port, service }: TestService,
+  order: { readonly order_id: string; readonly [field: string]: unknown },
+  isRunning: () => boolean,
+): Promise<() => Promise<void>> {
+  const client = new AbortController();
+  const answer = postOrder(port, order, { signal: client.signal }).catch(() => {});
+  await eventually("the order to run", isRunning);
+  return async () => {
+    client.abort();
+    await answer;
+    await eventually("the order to end", () => Object.keys(service.desk.fieldsOf(order.order_id)).length === 0);
+  };
+}
+
+const named = (events: readonly CheckedEvent[], ph: CheckedEvent["ph"], name: string | RegExp) =>
+  events.filter((event) => event.ph === ph && (typeof name === "string" ? event.name === name : name.test(event.name)));
+
+/** The step's slice around the moment that Perfetto binds this end of an arrow to. */
+function sliceAround(events: readonly CheckedEvent[], end: CheckedEvent): CheckedEvent | undefined {
+  const moment = draw(events).boundTo.get(end);
+  expect([moment?.ph, moment?.cat]).toEqual(["i", "cancel"]);
+  return events.find(
+    (event) => event.ph === "X" && event.tid === moment?.tid && event.ts <= moment.ts && moment.ts <= event.ts + event.dur,
+  );
+}
+
+test("two orders that compute run on two OS threads at one time", async () => {
+  await using running = await startService(SETTINGS);
+  const { runtime } = running.service;
+  const busy = () => runtime.threads().filter((thread) => thread.pool === "exclusive" && thread.running === 1).length;
+  const ids = [newId("computes"), newId("computes")];
+  const { events, trackOf } = await traceOf(running, async () => {
+    const hangUps: (() => Promise<void>)[] = [];
+    for (const [index, id] of ids.entries()) {
+      hangUps.push(await placeUntilHangUp(running, { ...orderOf(id, 0), cpu_ms: { vendor: LONG } }, () => busy() === index + 1));
+    }
+    await Promise.all(hangUps.map((hangUp) => hangUp()));
+  });
+  const [a, b, ...more] = named(events, "X", "vendor: computing");
+  if (a === undefined || b === undefined) throw new Error("two slices were expected");
+  expect(more).toEqual([]);
+  expect([a.args.order_id, b.args.order_id].sort()).toEqual(ids);
+  // Two threads, two tracks, and both at work at the same time.
+  expect(a.tid).not.toBe(b.tid);
+  expect([trackOf(a), trackOf(b)]).toEqual([`exclusive ${a.args.thread}`, `exclusive ${b.args.thread}`]);
+  expect(Math.min(a.ts + a.dur, b.ts + b.dur)).toBeGreaterThan(Math.max(a.ts, b.ts));
+  // Other steps of theirs did not compute.
+  expect(
+    named(events, "X", /: waiting$/)
+      .map(trackOf)
+      .every((track) => track.startsWith("shared ")),
+  ).toBe(true);
+  // The client's hang-up is on the main thread's track, with an arrow to the step that it stopped.
+  const hangUps = named(events, "i", "cancel: client_disconnected");
+  expect(hangUps.map(trackOf)).toEqual(["main", "main"]);
+  const arrows = named(events, "f", "cancel");
+  expect(arrows.map((end) => sliceAround(events, end)).sort((x, y) => (x?.tid ?? 0) - (y?.tid ?? 0))).toEqual(
+    [a, b].sort((x, y) => x.tid - y.tid),
+  );
+});
+
+test("a cancel is an arrow from the failed step to each that it stopped, with the microseconds that took", async () => {
+  await using running = await startService(SETTINGS);
+  const id = newId("fails");
+  const { events } = await traceOf(running, async () => {
+    const order = { order_id: id, amount: 1, fail_step: "payment", delay_ms: { payment: 30, vendor: LONG, courier: LONG } };
+    expect((await postOrder(running.port, order)).status).toBe(400);
+  });
+  const [failed] = named(events, "X", "payment: waiting");
+  expect(failed?.args).toMatchObject({ order_id: id, attempt: 1, status: "failed", detail: "payment_declined" });
+  const begins = named(events, "s", "cancel");
+  const ends = named(events, "f", "cancel");
+  expect([begins.length, ends.length]).toEqual([2, 2]);
+  for (const begin of begins) expect(sliceAround(events, begin)).toEqual(failed);
+  expect(ends.map((end) => sliceAround(events, end)?.name).sort()).toEqual(["courier: waiting", "vendor: waiting"]);
+  for (const end of ends) {
+    const slice = sliceAround(events, end);
+    expect(slice?.args).toMatchObject({ order_id: id, status: "canceled", detail: "sibling_failed" });
+    expect(end.args).toEqual({
+      order_id: id,
+      attempt: 1,
+      step: slice?.name.split(":")[0],
+      cause: "sibling_failed",
+      took_us: expect.any(Number),
+    });
+    // Cause and effect, within what rounding to whole microseconds does.
+    const tookUs = (slice?.ts ?? 0) + (slice?.dur ?? 0) - ((failed?.ts ?? 0) + (failed?.dur ?? 0));
+    expect(Math.abs(end.args.took_us - tookUs)).toBeLessThanOrEqual(2);
+  }
+  const [order] = named(events, "b", "order");
+  expect(order?.args).toMatchObject({
+    order_id: id,
+    status: "payment_declined",
+    canceled: "sibling_failed",
+    request_id: expect.any(String),
+  });
+});
+
+test("a step's wait for capacity is seen, and whether it came to run", async () => {
+  await using running = await startService({ ...SETTINGS, COURIER_CAPACITY: "1" });
+  const { runtime, capacities } = running.service;
+  const long = (id: string) => ({ order_id: id, amount: 1, delay_ms: { payment: 0, vendor: 0, courier: LONG } });
+  const { events } = await traceOf(running, async () => {
+    const first = await placeUntilHangUp(running, long("has it"), () => runtime.totals().running === 1);
+    const second = await placeUntilHangUp(running, long("waits, gives up"), () => capacities.courier.waiting === 1);
+    const third = postOrder(running.port, orderOf("waits, runs", 0));
+    await eventually("the third to wait", () => capacities.courier.waiting === 2);
+    await pause(5);
+    await second();
+    await first();
+    expect((await third).status).toBe(200);
+  });
+  const waits = named(events, "b", "courier waits to start").map(({ args }) => [args.order_id, args.until]);
+  expect(waits).toEqual(
+    expect.arrayContaining([
+      ["waits, gives up", "the end"],
+      ["waits, runs", "its start"],
+    ]),
+  );
+  const [began] = named(events, "X", "courier: waiting").filter(({ args }) => args.order_id === "waits, runs");
+  const [ended] = named(events, "e", "courier waits to start").filter(({ ts }) => ts === began?.ts);
+  expect(ended).toBeDefined();
+});
+
+test("a thread that is replaced meanwhile is seen, with the steps that were lost with it", async () => {
+  await using running = await startService({ ...SETTINGS, THREADS: "1", CPU_THREADS: "1" });
+  const { runtime } = running.service;
+  const [shared] = runtime.threads().filter(({ pool }) => pool === "shared");
+  const { events, trackOf } = await traceOf(running, async () => {
+    const answer = postOrder(running.port, orderOf(newId("lost"), LONG));
+    await eventually("the order to run", () => runtime.totals().running === 3);
+    expect((await send(running.adminPort, { method: "POST", path: "/chaos/kill-thread" })).json.killed).toBe(shared?.id);
+    expect((await answer).status).toBe(500);
+  });
+  const replaced = named(events, "i", "thread replaced: chaos");
+  expect(replaced.map(trackOf)).toEqual([`shared ${shared?.id}`]);
+  expect(named(events, "i", /: lost$/).map((event) => [event.name, trackOf(event), event.args.status])).toEqual(
+    ["payment", "vendor", "courier"].map((step) => [`${step}: lost`, `shared ${shared?.id}`, "lost"]),
+  );
+});
+
+test("many orders at one time are told without two slices in each other's way", async () => {
+  await using running = await startService(SETTINGS);
+  const ids = Array.from({ length: 200 }, () => newId("many"));
+  const { events, otherData } = await traceOf(running, async () => {
+    await Promise.all(ids.map((id, n) => postOrder(running.port, { ...orderOf(id, n % 40), ...(n % 7 === 0 && { fail_step: "vendor" }) })));
+  });
+  expect(otherData).toMatchObject({ orders: 200, orders_left_out: 0 });
+  expect(
+    named(events, "b", "order")
+      .map(({ args }) => args.order_id)
+      .sort(),
+  ).toEqual([...ids].sort());
+  expect(new Set(named(events, "X", /./).map(({ tid }) => tid)).size).toBeGreaterThan(2);
+});
+
+describe("GET /debug/trace", () => {
+  test("records for as long as it is told to, and is a file with a telling name", async () => {
+    await using running = await startService(SETTINGS);
+    const { received, otherData } = checked(await send(running.adminPort, { path: "/debug/trace?seconds=1" }));
+    expect(received.elapsedMs).toBeGreaterThanOrEqual(990);
+    expect(otherData.seconds).toBeGreaterThanOrEqual(0.99);
+    expect(received.headers["content-disposition"]).toMatch(/^attachment; filename="orders-trace-1s-\d{4}-\d\d-\d\dT[\d-]{8}Z\.json"$/);
+    expect(received.headers["x-request-id"]).toBeDefined();
+    expect(running.service.traces.recordings).toBe(0);
+  });
+
+  test("refuses seconds that are none, and names the rule", async () => {
+    await using running = await startService({ THREADS: "1", CPU_THREADS: "1" });
+    for (const path of ["/debug/trace", "/debug/profile"]) {
+      for (const seconds of ["0", "61", "-1", "1.5", "", "five", "1&seconds=2"]) {
+        const { status, json } = await send(running.adminPort, { path: `${path}?seconds=${seconds}` });
+        const error = { kind: "bad_request", message: "seconds: must be a whole number of seconds from 1 to 60" };
+        expect([seconds, status, json.error]).toEqual([seconds, 400, error]);
+      }
+      const unknown = await send(running.adminPort, { path: `${path}?second=1` });
+      expect([unknown.status, unknown.json.error.message]).toEqual([
+        400,
+        expect.stringMatching(/^second: is not a known parameter; known are .*seconds/),
+      ]);
+    }
+  });
+
+  test("a few record at one time; one that hangs up makes room and leaves nothing behind", async () => {
+    await using running = await startService(SETTINGS);
+    const { traces } = running.service;
+    await postOrder(running.port, orderOf(newId("warm"), 0));
+    const before = timers();
+    const clients = Array.from({ length: MAX_RECORDINGS }, () => new AbortController());
+    const answers = clients.map(({ signal }) =>
+      send(running.adminPort, { path: "/debug/trace?seconds=60", signal }).catch(() => "hung up"),
+    );
+    await eventually("all recordings", () => traces.recordings === MAX_RECORDINGS);
+    expect(timers()).toBeGreaterThan(before);
+    const refused = await send(running.adminPort, { path: "/debug/trace" });
+    expect([refused.status, refused.json.error, refused.headers["retry-after"]]).toEqual([
+      503,
+      { kind: "overloaded", message: "3 traces are being recorded, and there are not more at one time" },
+      "1",
+    ]);
+    expect(refused.headers["content-disposition"]).toBeUndefined();
+    await Promise.all(Array.from({ length: 20 }, () => postOrder(running.port, orderOf(newId("meanwhile"), 0))));
+    clients[0]?.abort();
+    await eventually("room for one", () => traces.recordings === MAX_RECORDINGS - 1);
+    const again = send(running.adminPort, { path: "/debug/trace?seconds=60", signal: clients[1]?.signal as AbortSignal }).catch(
+      () => "hung up",
+    );
+    await eventually("the next recording", () => traces.recordings === MAX_RECORDINGS);
+    for (const client of clients) client.abort();
+    expect(await Promise.all([...answers, again])).toEqual(Array(MAX_RECORDINGS + 1).fill("hung up"));
+    await eventually("nothing to be recorded", () => traces.recordings === 0);
+    await eventually("no timer to be left", () => timers() <= before);
+    expect(running.logged.filter(({ level }) => level >= 40)).toEqual([]);
+  });
+
+  test("a service that stops ends the trace, whole", async () => {
+    await using running = await startService(SETTINGS);
+    const trace = send(running.adminPort, { path: "/debug/trace?seconds=60" });
+    await eventually("the recording", () => running.service.traces.recordings === 1);
+    const id = newId("before the stop");
+    await postOrder(running.port, orderOf(id, 0));
+    await running.stop();
+    const { events } = checked(await trace);
+    expect(named(events, "b", "order").map(({ args }) => args.order_id)).toEqual([id]);
+  });
+
+  test("nobody records by HEAD or POST", async () => {
+    await using running = await startService({ THREADS: "1", CPU_THREADS: "1" });
+    for (const path of ["/debug/trace", "/debug/profile", "/debug/heap"]) {
+      for (const method of ["HEAD", "POST"]) {
+        const { status, headers } = await send(running.adminPort, { method, path });
+        expect([path, method, status, headers.allow]).toEqual([path, method, 405, "GET"]);
+      }
+    }
+  });
+});

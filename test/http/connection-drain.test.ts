@@ -1,0 +1,110 @@
+import { Agent } from "node:http";
+import { connect } from "node:net";
+import { setImmediate as nextTurn } from "node:timers/promises";
+import express from "express";
+import { expect, test } from "vitest";
+import { sendJson } from "../../src/http/answers.ts";
+import { type Listener, listen } from "../../src/http/listener.ts";
+import { eventually } from "../support/eventually.ts";
+import { send } from "../support/http-client.ts";
+import { RawConnection } from "../support/raw-connection.ts";
+
+const NEVER = new AbortController().signal;
+const GET = "GET /answer HTTP/1.1\r\nHost: localhost\r\n\r\n";
+
+async function startListener(): Promise<{ listener: Listener; answerLate: () => void; waiting: () => boolean }> {
+  let late: (() => void) | undefined;
+  const app = express();
+  app.get("/answer", (_request, response) => sendJson(response, 200, "{}"));
+  app.get("/late", (_request, response) => {
+    late = () => sendJson(response, 200, "{}");
+  });
+  const listener = await listen({
+    name: "PORT",
+    host: "127.0.0.1",
+    port: 0,
+    app,
+    allowedHosts: [],
+    anyNameFromOutside: false,
+    keepAliveTimeoutMs: 60_000,
+    headersTimeoutMs: 60_000,
+    requestTimeoutMs: 60_000,
+    onFault(message, error) {
+      throw new Error(message, { cause: error });
+    },
+  });
+  return { listener, answerLate: () => late?.(), waiting: () => late !== undefined };
+}
+
+test("while connections are to end, each answer ends its own, also one to a request from before", async () => {
+  const { listener, answerLate, waiting } = await startListener();
+  const agent = new Agent({ keepAlive: true });
+  expect((await send(listener.port, { path: "/answer", agent })).headers.connection).toBe("keep-alive");
+  const before = send(listener.port, { path: "/late", agent });
+  await eventually("the request to be there", waiting);
+  const ended = listener.endConnections(NEVER);
+  answerLate();
+  expect(await before).toMatchObject({ status: 200, headers: { connection: "close" }, reused: true });
+  expect(await send(listener.port, { path: "/answer", agent })).toMatchObject({
+    status: 200,
+    headers: { connection: "close" },
+    reused: false,
+  });
+  await ended;
+  await listener.close();
+  agent.destroy();
+});
+
+test("a connection that was idle gets the answer to its next request before it ends", async () => {
+  const { listener } = await startListener();
+  using idle = await RawConnection.open(listener.port);
+  await idle.write(GET);
+  await idle.until(/\{\}$/);
+  expect(idle.received).toMatch(/^Connection: keep-alive\r$/m);
+  const ended = listener.endConnections(NEVER);
+  await idle.write(GET);
+  const [first, second] = await idle.answersToTheEnd();
+  expect([first?.status, second?.status, second?.headers.connection]).toEqual([200, 200, "close"]);
+  await ended;
+  await listener.close();
+});
+
+test("nobody waits for connections where there is none", async () => {
+  const { listener } = await startListener();
+  await listener.endConnections(NEVER);
+  await listener.close();
+});
+
+test("in a hurry nobody waits for connections", async () => {
+  const { listener } = await startListener();
+  using idle = await RawConnection.open(listener.port);
+  await idle.write(GET);
+  await idle.until(/\{\}$/);
+  const hurry = new AbortController();
+  let over = false;
+  const ended = listener.endConnections(hurry.signal).then(() => {
+    over = true;
+  });
+  await nextTurn();
+  expect(over).toBe(false);
+  hurry.abort();
+  await ended;
+  await listener.close();
+});
+
+test("connections that wait in the kernel when a listener is closed are taken in and answered", async () => {
+  const { listener } = await startListener();
+  const answers = Array.from({ length: 50 }, () => {
+    const socket = connect(listener.port, "127.0.0.1").setEncoding("latin1");
+    socket.write(GET);
+    return new Promise<string>((resolve, reject) => {
+      let text = "";
+      socket.on("data", (chunk) => (text += chunk)).once("error", reject);
+      socket.once("end", () => resolve(text));
+    });
+  });
+  // By then each has called the kernel, and this thread has had no time to accept one.
+  await new Promise<void>((resolve) => process.nextTick(resolve));
+  await Promise.all([listener.close(), ...answers]);
+  for (const answer of await Promise.all(answers)) expect(answer).toMatch(/^HTTP\/1\.1 200 OK\r\n[\s\S]*^Connection: close\r$/m);
+});

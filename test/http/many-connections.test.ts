@@ -1,0 +1,132 @@
+import { readdirSync } from "node:fs";
+import { connect } from "node:net";
+import { afterEach, expect, test } from "vitest";
+import { eventually } from "../support/eventually.ts";
+import { newId, orderOf, postOrder, send, threadsPage } from "../support/http-client.ts";
+import { RawConnection } from "../support/raw-connection.ts";
+import { startService, type TestService } from "../support/service.ts";
+
+const FOR_EVER_MS = "80000000";
+const SLOW = 1_000;
+const ORDINARY = 64;
+const OPENED_AND_CLOSED = 5_000;
+// It works from the first moment to the last, so a machine that is busy otherwise makes it longer.
+const LIMIT_MS = 300_000;
+
+let server: TestService;
+afterEach(() => server.stop());
+
+const openSockets = () => process.getActiveResourcesInfo().filter((kind) => kind === "TCPSocketWrap").length;
+const openFiles = () => (process.platform === "linux" ? readdirSync("/proc/self/fd").length : 0);
+
+/** What a slow client sends, a byte at a time: its headers, or a body behind headers that came at once. */
+const slowRequest = (n: number): [atOnce: string, byByte: string] => {
+  const body = JSON.stringify(orderOf(`slow-${n}`, 0));
+  const head = `POST /order HTTP/1.1\r\nHost: localhost\r\nContent-Length: ${body.length}\r\n\r\n`;
+  return n % 2 === 0 ? ["", head + body] : [head, body];
+};
+
+test(`${SLOW} slow clients keep nobody from an answer, and get their own when they come to an end`, async () => {
+  server = await startService({ HEADERS_TIMEOUT_MS: FOR_EVER_MS, REQUEST_TIMEOUT_MS: FOR_EVER_MS, COURIER_CAPACITY: "128" });
+  const slow: { readonly connection: RawConnection; rest: string }[] = [];
+  for (let n = 0; n < SLOW; n++) {
+    // The admin listener has no limit to its connections.
+    const connection = await RawConnection.open(n % 10 === 0 ? server.adminPort : server.port);
+    const [atOnce, byByte] = slowRequest(n);
+    if (atOnce !== "") await connection.write(atOnce);
+    slow.push({ connection, rest: byByte });
+  }
+  const advance = () =>
+    Promise.all(
+      slow.map((client) => {
+        const next = client.rest.slice(0, 1);
+        client.rest = client.rest.slice(1);
+        return client.connection.write(next);
+      }),
+    );
+  for (let round = 0; round < 5; round++) {
+    const slowBytes = advance();
+    const answers = await Promise.all(Array.from({ length: ORDINARY }, () => postOrder(server.port, orderOf(newId("ordinary"), 0))));
+    expect(answers.map(({ status }) => status)).toEqual(Array(ORDINARY).fill(200));
+    expect((await send(server.adminPort, { path: "/debug/threads" })).status).toBe(200);
+    await slowBytes;
+  }
+  // All of them were there all the time, and none has got anything.
+  expect(openSockets()).toBeGreaterThanOrEqual(2 * SLOW);
+  expect(slow.filter(({ connection }) => connection.closed || connection.received !== "")).toEqual([]);
+
+  await Promise.all(slow.map(({ connection, rest }) => connection.write(rest)));
+  for (const [n, { connection }] of slow.entries()) {
+    const answer = await connection.until(/\}$/);
+    expect(answer).toMatch(n % 10 === 0 ? /^HTTP\/1\.1 404 / : /^HTTP\/1\.1 200 /);
+  }
+  for (const { connection } of slow) connection.socket.destroy();
+  await eventually("no socket open", () => openSockets() === 0);
+  const page = await threadsPage(server.adminPort);
+  expect(page).toMatchObject({ running: 0, orders_in_flight: 0 });
+  expect(page.finished).toBe(page.started);
+});
+
+test("slow clients that never come to an end are sent away, all of them, on both listeners", async () => {
+  server = await startService({ HEADERS_TIMEOUT_MS: "500", REQUEST_TIMEOUT_MS: "500" });
+  const slow = await Promise.all(Array.from({ length: 200 }, (_, n) => RawConnection.open(n % 2 === 0 ? server.port : server.adminPort)));
+  for (const [n, connection] of slow.entries()) {
+    const [atOnce, byByte] = slowRequest(Math.floor(n / 2));
+    await connection.write(atOnce + byByte.slice(0, 10));
+  }
+  for (const connection of slow) {
+    const answers = await connection.answersToTheEnd();
+    // The admin listener has no route for orders, and need not wait for a body to say so.
+    expect([408, 404]).toContain(answers[0]?.status);
+    expect(answers).toHaveLength(1);
+  }
+  await eventually("no socket open", () => openSockets() === 0);
+});
+
+test(`${OPENED_AND_CLOSED} connections that come and go in all ways leave no file descriptor behind`, { timeout: LIMIT_MS }, async () => {
+  server = await startService({ HEADERS_TIMEOUT_MS: FOR_EVER_MS, REQUEST_TIMEOUT_MS: FOR_EVER_MS });
+  const health = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n";
+  const ways: readonly string[] = [
+    "",
+    "GET /heal",
+    health,
+    `${health}GET /`,
+    "rubbish\r\n\r\n",
+    "POST /order HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{",
+  ];
+  await send(server.port, { path: "/healthz" });
+  await eventually("no socket open", () => openSockets() === 0);
+  const before = openFiles();
+  let most = 0;
+  let next = 0;
+  const client = async () => {
+    while (next < OPENED_AND_CLOSED) {
+      const n = next++;
+      await comeAndGo(n % 10 === 0 ? server.adminPort : server.port, ways[n % ways.length] ?? "", n % 4);
+      // To count takes as long as some connections.
+      if (n % 50 === 0) most = Math.max(most, openFiles() - before);
+    }
+  };
+  await Promise.all(Array.from({ length: 50 }, client));
+  expect(most).toBeGreaterThan(process.platform === "linux" ? 0 : -1);
+  await eventually("no socket open", () => openSockets() === 0);
+  await eventually("no file open that was not before", () => openFiles() <= before);
+  expect((await send(server.port, { path: "/healthz" })).status).toBe(200);
+});
+
+/** One connection: what it sends, and which of four ways it goes. */
+function comeAndGo(port: number, bytes: string, way: number): Promise<void> {
+  return new Promise((resolve) => {
+    const socket = connect(port, "127.0.0.1", () => {
+      if (bytes !== "") socket.write(bytes);
+      if (way === 0) socket.end();
+      else if (way === 1) socket.resetAndDestroy();
+      else if (way === 2) socket.destroy();
+      else setImmediate(() => socket.end());
+    });
+    // Being reset is one of the ways to go.
+    socket.on("error", () => {});
+    socket.once("close", () => resolve());
+    socket.resume();
+  });
+}

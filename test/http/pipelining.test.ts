@@ -1,0 +1,100 @@
+import { once } from "node:events";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { eventually } from "../support/eventually.ts";
+import { newId, orderOf, send } from "../support/http-client.ts";
+import { RawConnection } from "../support/raw-connection.ts";
+import { startService, type TestService } from "../support/service.ts";
+
+// One whose turn it is, and those in line behind it.
+const MAX_AT_ONCE = 101;
+const FOR_EVER_MS = 300_000;
+
+let server: TestService;
+beforeAll(async () => {
+  server = await startService({ ORDER_TIMEOUT_MS: String(FOR_EVER_MS) });
+});
+afterAll(() => server.stop());
+
+const asOrder = (order: object) => {
+  const body = JSON.stringify(order);
+  return `POST /order HTTP/1.1\r\nHost: localhost\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`;
+};
+const SMALL = "GET /x HTTP/1.1\r\nHost: localhost\r\n\r\n";
+const openSockets = () => process.getActiveResourcesInfo().filter((kind) => kind === "TCPSocketWrap").length;
+
+test("a connection may have a hundred requests in line; the next one is refused, and ends it", async () => {
+  const ids = Array.from({ length: MAX_AT_ONCE }, () => newId("line"));
+  using connection = await RawConnection.open(server.port);
+  // None of them is answered before the last has come.
+  const orders = ids.map((id, n) => asOrder(orderOf(id, n === 0 ? 500 : 0)));
+  const late = newId("late");
+  await connection.write(orders.join("") + asOrder(orderOf(newId("refused"), 0)) + asOrder(orderOf(late, 0)));
+  const answers = await connection.answersToTheEnd();
+  expect(answers.map(({ status }) => status)).toEqual([...ids.map(() => 200), 503]);
+  expect(answers.slice(0, -1).map(({ body }) => JSON.parse(body).order_id)).toEqual(ids);
+  const refusal = answers.at(-1);
+  expect(refusal?.headers).toMatchObject({ connection: "close", "retry-after": expect.stringMatching(/^\d+$/) });
+  expect(JSON.parse(refusal?.body ?? "")).toMatchObject({ status: "error", error: { kind: "overloaded" } });
+  expect((await send(server.port, { path: `/order/${late}` })).status).toBe(404);
+});
+
+test("there is room again behind those that were answered", async () => {
+  using connection = await RawConnection.open(server.port);
+  for (let round = 0; round < 4; round++) {
+    const before = (connection.received.match(/HTTP\/1\.1 200/g) ?? []).length;
+    const ids = Array.from({ length: 60 }, () => newId("room"));
+    await connection.write(ids.map((id) => asOrder(orderOf(id, 5))).join(""));
+    await eventually("their answers", () => (connection.received.match(/HTTP\/1\.1 200/g) ?? []).length === before + ids.length);
+  }
+});
+
+test("a client that sends and never reads is cut off before its answers fill the memory, and others notice nothing", async () => {
+  await eventually("no socket open", () => openSockets() === 0);
+  using deaf = await RawConnection.open(server.port);
+  deaf.socket.pause();
+  const closed = once(deaf.socket, "close");
+  await eventually("the server's side open", () => openSockets() === 2);
+  // More than the buffers of both sides hold.
+  for (let n = 0; n < 1_000 && !deaf.closed; n++) await Promise.race([deaf.write(SMALL.repeat(2_000)), closed]);
+  await eventually("the server's side closed", () => openSockets() < 2);
+  expect((await send(server.port, { path: "/healthz" })).status).toBe(200);
+});
+
+test("requests behind one that ends the connection are not collected", async () => {
+  using flood = await RawConnection.open(server.port);
+  const closed = once(flood.socket, "close");
+  await flood.write("POST /order HTTP/1.1\r\nHost: localhost\r\nContent-Length: 20000\r\n\r\n");
+  await flood.until(/\}$/);
+  await flood.write(" ".repeat(20_000));
+  let sent = 0;
+  for (; sent < 2_000_000 && !flood.closed; sent += 2_000) await Promise.race([flood.write(SMALL.repeat(2_000)), closed]);
+  expect(sent).toBeLessThan(2_000_000);
+  expect(flood.received).toMatch(/^HTTP\/1\.1 413 /);
+  expect((await send(server.port, { path: "/healthz" })).status).toBe(200);
+});
+
+test("orders in line end when their client hangs up", async () => {
+  using connection = await RawConnection.open(server.port);
+  await connection.write(Array.from({ length: 5 }, () => asOrder(orderOf(newId("left"), FOR_EVER_MS))).join(""));
+  await eventually("the orders running", () => server.service.runtime.totals().running >= 5);
+  connection.socket.resetAndDestroy();
+  await eventually("the orders canceled", () => server.service.desk.inFlight === 0 && server.service.runtime.totals().running === 0);
+});
+
+test("half of a body and a reset leave nothing behind", async () => {
+  const started = server.service.runtime.totals().started;
+  await eventually("no socket open", () => openSockets() === 0);
+  const clients = await Promise.all(Array.from({ length: 50 }, () => RawConnection.open(server.port)));
+  for (const [n, client] of clients.entries()) {
+    const framing = n % 2 === 0 ? "Content-Length: 100\r\n\r\n" : "Transfer-Encoding: chunked\r\n\r\n50\r\n";
+    await client.write(`POST /order HTTP/1.1\r\nHost: localhost\r\n${framing}{"order_id":"half","amount":`);
+  }
+  expect(openSockets()).toBeGreaterThan(50);
+  for (const { socket } of clients) socket.resetAndDestroy();
+  await eventually("no socket open", () => openSockets() === 0);
+  expect(server.service.runtime.totals()).toMatchObject({ running: 0, started });
+});
+
+test("none of this is an error of the server's", () => {
+  expect(server.logged.filter(({ level }) => level >= 40)).toEqual([]);
+});

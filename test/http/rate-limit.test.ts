@@ -1,0 +1,204 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { request } from "node:http";
+import { networkInterfaces, tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, describe, expect, test } from "vitest";
+import { newId, orderOf, postOrder, type Received, type Sending, send, threadsPage } from "../support/http-client.ts";
+import { RawConnection } from "../support/raw-connection.ts";
+import { startService, type TestService } from "../support/service.ts";
+import { readList } from "../support/structured-fields.ts";
+
+const directory = mkdtempSync(join(tmpdir(), "rate-limit-"));
+afterAll(() => rmSync(directory, { recursive: true }));
+
+/** A service whose rate limit knows only the time that a test lets pass. */
+async function startLimited(settings: Record<string, string>): Promise<TestService & { readonly time: { ms: number } }> {
+  const time = { ms: 0 };
+  return { ...(await startService({ THREADS: "1", CPU_THREADS: "1", ...settings }, { rateClock: () => time.ms })), time };
+}
+
+/** What the headers say; the names of the policies must be the same. */
+function limitsOf({ headers }: Pick<Received, "headers">): { q: unknown; w: unknown; r: unknown; t: unknown } {
+  const [policy, ...policies] = readList(String(headers["ratelimit-policy"]));
+  const [limit, ...limits] = readList(String(headers.ratelimit));
+  expect([policies, limits]).toEqual([[], []]);
+  expect([policy?.value, limit?.value]).toEqual(["default", "default"]);
+  return { ...policy?.parameters, ...limit?.parameters } as ReturnType<typeof limitsOf>;
+}
+
+function expectRefused(answer: Received): void {
+  expect(answer).toMatchObject({ status: 429, json: { status: "error", error: { kind: "rate_limited" } } });
+  expect(answer.headers["retry-after"]).toBe("1");
+  expect(answer.headers["x-request-id"]).toMatch(/./);
+  expect(limitsOf(answer)).toMatchObject({ r: 0, t: 1 });
+}
+
+const place = (port: number, more: Sending = {}) => postOrder(port, orderOf(newId("limited"), 0), more);
+
+test("headers of the draft's own examples are read as they are meant", () => {
+  expect(readList('"burst";q=100;w=60,"daily";q=1000;w=86400')).toEqual([
+    { value: "burst", parameters: { q: 100, w: 60 } },
+    { value: "daily", parameters: { q: 1000, w: 86400 } },
+  ]);
+  expect(readList('"default";r=50;t=30')).toEqual([{ value: "default", parameters: { r: 50, t: 30 } }]);
+  for (const wrong of ["default;r=1", '"default";r=1.5', '"default";R=1', '"default" ;r=1', '"default";r=1,', "limit=100, remaining=50"]) {
+    expect(() => readList(wrong), wrong).toThrow();
+  }
+});
+
+describe("with RATE_LIMIT", () => {
+  test("a client has its burst at once and then what comes in; every answer says what is left", async () => {
+    await using server = await startLimited({ RATE_LIMIT: "2/5" });
+    const policy = { q: 5, w: 3 };
+    for (const [r, t] of [
+      [4, 2],
+      [3, 2],
+      [2, 1],
+      [1, 1],
+      [0, 1],
+    ]) {
+      const answer = await place(server.port);
+      expect({ status: answer.status, limits: limitsOf(answer) }).toEqual({ status: 200, limits: { ...policy, r, t } });
+      expect(answer.headers["retry-after"]).toBeUndefined();
+    }
+    const refused = await place(server.port);
+    expectRefused(refused);
+    expect(limitsOf(refused)).toMatchObject(policy);
+    expect(refused.json.error.message).toBe("too many orders from one client: it may send 2 a second, and 5 at once");
+    // As Retry-After says.
+    server.time.ms += 1_000;
+    expect([(await place(server.port)).status, (await place(server.port)).status]).toEqual([200, 200]);
+    expectRefused(await place(server.port));
+    expect(await threadsPage(server.adminPort)).toMatchObject({ started: 21, orders_in_flight: 0 });
+  });
+
+  test("N alone is N/N", async () => {
+    await using server = await startLimited({ RATE_LIMIT: "3" });
+    expect(limitsOf(await place(server.port))).toEqual({ q: 3, w: 1, r: 2, t: 1 });
+  });
+
+  test("a client that keeps to r and t of each answer is never refused", async () => {
+    await using server = await startLimited({ RATE_LIMIT: "3/7" });
+    let { r, t } = limitsOf(await place(server.port));
+    for (let round = 0; round < 5; round++) {
+      let last: Received | undefined;
+      for (let n = 0; n < Number(r); n++) last = await place(server.port);
+      server.time.ms += Number(t) * 1_000;
+      last = await place(server.port);
+      expect(last.status).toBe(200);
+      ({ r, t } = limitsOf(last));
+      expect(r).toBeGreaterThan(0);
+    }
+  });
+
+  test("a request that is refused otherwise counts and says so too; look-ups and health checks neither count nor say", async () => {
+    await using server = await startLimited({ RATE_LIMIT: "1/4" });
+    expect(limitsOf(await postOrder(server.port, "no order"))).toMatchObject({ r: 3 });
+    const large = await postOrder(server.port, "x".repeat(20_000));
+    expect({ status: large.status, limits: limitsOf(large) }).toMatchObject({ status: 413, limits: { r: 2 } });
+    const failing = await postOrder(server.port, { ...orderOf(newId("limited"), 0), fail_step: "vendor" });
+    expect({ status: failing.status, limits: limitsOf(failing) }).toMatchObject({ status: 503, limits: { r: 1 } });
+    for (const path of ["/order/nobody", "/healthz", "/readyz", "/order", "/nowhere"]) {
+      const answer = await send(server.port, { path });
+      expect(answer.headers).not.toHaveProperty("ratelimit");
+      expect(answer.headers).not.toHaveProperty("ratelimit-policy");
+    }
+    const foreign = await place(server.port, { headers: { "sec-fetch-site": "cross-site" } });
+    expect(foreign.status).toBe(403);
+    expect(foreign.headers).not.toHaveProperty("ratelimit");
+    expect(limitsOf(await place(server.port))).toMatchObject({ r: 0 });
+    expectRefused(await place(server.port));
+    // The body does not matter any more, nor the state of the service.
+    expectRefused(await postOrder(server.port, "no order"));
+  });
+
+  test("comes before admission", async () => {
+    await using server = await startLimited({ RATE_LIMIT: "1" });
+    expect((await place(server.port)).status).toBe(200);
+    let placed = 0;
+    server.service.desk.place = () => {
+      placed++;
+      return Promise.reject(new Error("was asked"));
+    };
+    expectRefused(await place(server.port));
+    expect(placed).toBe(0);
+  });
+
+  test("the refusal does not wait for the body, and does not ask for it", async () => {
+    await using server = await startLimited({ RATE_LIMIT: "1" });
+    await place(server.port);
+    for (const header of ["", "Expect: 100-continue\r\n"]) {
+      using connection = await RawConnection.open(server.port);
+      await connection.write(`POST /order HTTP/1.1\r\nHost: localhost\r\n${header}Content-Length: 100\r\n\r\n`);
+      expect(await connection.until(/\r\n\r\n\{.*\}/)).toMatch(/^HTTP\/1\.1 429 /);
+    }
+  });
+
+  test("a refused request binds no Idempotency-Key", async () => {
+    await using server = await startLimited({ RATE_LIMIT: "1" });
+    await place(server.port);
+    const headers = { "idempotency-key": "once" };
+    expectRefused(await place(server.port, { headers }));
+    server.time.ms += 1_000;
+    const taken = await place(server.port, { headers });
+    expect(taken.status).toBe(200);
+    expect(taken.headers["idempotent-replayed"]).toBeUndefined();
+  });
+
+  test("and API keys each key has a bucket, wherever it comes from; who has none is told that first", async () => {
+    const file = join(directory, "keys");
+    writeFileSync(file, "anna-key\nbert-key");
+    await using server = await startLimited({ RATE_LIMIT: "1/2", API_KEYS_FILE: file });
+    const as = (key: string) => ({ headers: { authorization: `Bearer ${key}` } });
+    const statuses: number[] = [];
+    for (const key of ["anna-key", "anna-key", "anna-key", "bert-key", "bert-key", "bert-key"]) {
+      statuses.push((await place(server.port, as(key))).status);
+    }
+    expect(statuses).toEqual([200, 200, 429, 200, 200, 429]);
+    for (let n = 0; n < 5; n++) {
+      const stranger = await place(server.port, as("cleo-key"));
+      expect(stranger.status).toBe(401);
+      expect(stranger.headers).not.toHaveProperty("ratelimit");
+    }
+  });
+
+  test.skipIf(process.platform !== "linux")("each address has a bucket of its own", async () => {
+    await using server = await startLimited({ RATE_LIMIT: "1/2", HOST: "0.0.0.0" });
+    const from = (localAddress: string) => statusFrom(server.port, "127.0.0.1", localAddress);
+    expect([await from("127.0.0.1"), await from("127.0.0.1"), await from("127.0.0.1")]).toEqual([200, 200, 429]);
+    expect([await from("127.0.0.2"), await from("127.0.0.2"), await from("127.0.0.2")]).toEqual([200, 200, 429]);
+  });
+
+  const hasIpv6 = Object.values(networkInterfaces()).some((all) => all?.some(({ address }) => address === "::1"));
+  test.skipIf(!hasIpv6)("an IPv4 client of an IPv6 socket is one too", async () => {
+    await using server = await startLimited({ RATE_LIMIT: "1", HOST: "::" });
+    expect([await statusFrom(server.port, "::1"), await statusFrom(server.port, "::1")]).toEqual([200, 429]);
+    expect([await statusFrom(server.port, "127.0.0.1"), await statusFrom(server.port, "127.0.0.1")]).toEqual([200, 429]);
+  });
+
+  test("time that passes of itself counts", async () => {
+    await using server = await startService({ RATE_LIMIT: "1000000/1" });
+    for (let n = 0; n < 5; n++) expect((await place(server.port)).status).toBe(200);
+  });
+});
+
+test.each([{}, { RATE_LIMIT: "off" }])("without a limit nothing is said: %j", async (settings) => {
+  await using server = await startService(settings);
+  const answer = await place(server.port);
+  expect(answer.status).toBe(200);
+  expect(Object.keys(answer.headers).filter((name) => name.startsWith("ratelimit"))).toEqual([]);
+});
+
+/** The status of one order that is sent from one address to another. */
+function statusFrom(port: number, host: string, localAddress?: string): Promise<number> {
+  const body = JSON.stringify(orderOf(newId("from"), 0));
+  return new Promise((resolve, reject) => {
+    const outgoing = request(
+      { host, port, method: "POST", path: "/order", agent: false, ...(localAddress && { localAddress }) },
+      (incoming) => {
+        incoming.resume().once("end", () => resolve(incoming.statusCode ?? 0));
+      },
+    );
+    outgoing.once("error", reject).end(body);
+  });
+}

@@ -1,0 +1,153 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { expect, test } from "vitest";
+import { balance } from "../../load/stand-in/balance.ts";
+import { eventually } from "../support/eventually.ts";
+import { fastOnce } from "../support/fast-once.ts";
+import { postOrder, type Received, send } from "../support/http-client.ts";
+import { startWithProviders } from "./providers.ts";
+
+const DEADLINE_MS = 1_000;
+const FOR_EVER_MS = 300_000;
+// Contract: "recovers by itself within 2 s".
+const RECOVERY_MS = 2_000;
+
+/** Sends orders at a constant rate, whatever becomes of those before, until told to stop. */
+class Customers implements AsyncDisposable {
+  readonly answers: Received[] = [];
+  readonly #open = new Set<Promise<void>>();
+  readonly #port: number;
+  #next = 0;
+  #stopped = false;
+
+  constructor(port: number, everyMs: number) {
+    this.#port = port;
+    void this.#send(everyMs);
+  }
+
+  /** Resolves when the last one has its answer. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    await Promise.all(this.#open);
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop();
+  }
+
+  async #send(everyMs: number): Promise<void> {
+    while (!this.#stopped) {
+      const one = postOrder(this.#port, { order_id: `o-${this.#next++}`, amount: 5 }).then((answer) => {
+        this.answers.push(answer);
+        this.#open.delete(one);
+      });
+      this.#open.add(one);
+      await sleep(everyMs);
+    }
+  }
+}
+
+test("a vendor that hangs: orders fail at once, it gets probes only, payments are refunded, and it is found again by itself", async () => {
+  let hangs = false;
+  let vendorCalls = 0;
+  await using rig = await startWithProviders(
+    { ORDER_TIMEOUT_MS: String(DEADLINE_MS), COURIER_CAPACITY: "128" },
+    {
+      mannerOf({ step, action }) {
+        if (step === "vendor" && action === "do") vendorCalls++;
+        return hangs && step === "vendor" ? { type: "hang" } : undefined;
+      },
+    },
+  );
+  const { standIn, running } = rig;
+  const counts = () => standIn.ledger.snapshot().counts;
+  const circuit = async () =>
+    Number(/^circuit_state\{step="vendor"\} (\d)$/m.exec((await send(running.adminPort, { path: "/metrics" })).text)?.[1]);
+  const logged = (text: string) => running.logged.filter(({ msg, step }) => msg === text && step === "vendor");
+
+  await using customers = new Customers(rig.port, 10);
+  const placed = () => customers.answers.filter(({ status }) => status === 200).length;
+  await eventually("orders that are placed", () => placed() > 20);
+  expect(await circuit()).toBe(0);
+  hangs = true;
+  await eventually("the circuit to open", circuit, (state) => state === 2);
+  expect(logged("circuit opened")[0]).toMatchObject({ level: 40 });
+
+  // From now on orders fail at once, and before any of them makes a payment.
+  const answersBefore = customers.answers.length;
+  // Those that were under way wait for their deadline, and get 504.
+  const refused = () => customers.answers.slice(answersBefore).filter(({ status }) => status === 503);
+  await eventually("orders that are refused", () => refused().length > 20);
+  const [fromMs, callsBefore] = [performance.now(), vendorCalls];
+  await eventually("more of them", () => refused().length > 120);
+  const elapsedMs = performance.now() - fromMs;
+  // Two probes are sent at least 200 ms apart; the first ones may have been on their way.
+  expect(vendorCalls).toBeGreaterThan(callsBefore);
+  expect(vendorCalls - callsBefore).toBeLessThan(5 + elapsedMs / 200);
+  // A wait that is in the code shows in every one of them; one that a busy machine adds does not.
+  expect(Math.min(...refused().map(({ elapsedMs }) => elapsedMs))).toBeLessThan(DEADLINE_MS / 50);
+  for (const { json } of refused()) {
+    expect(json).toMatchObject({
+      error: { kind: "vendor_unavailable" },
+      steps: [{ status: "canceled", detail: "sibling_failed" }, {}, {}],
+    });
+    expect(standIn.ledger.find("payment", `${json.order_id}:1:payment`)).toBeUndefined();
+  }
+  await eventually("all payments to be refunded", () => counts().refunds === counts().charges - placed());
+  expect(await circuit()).toBe(2);
+
+  await fastOnce("the recovery", RECOVERY_MS, async () => {
+    hangs = true;
+    await eventually("the circuit to be open", circuit, (state) => state === 2);
+    hangs = false;
+    const backAtMs = performance.now();
+    const placedBefore = placed();
+    await eventually("the circuit to close", circuit, (state) => state === 0);
+    const tookMs = performance.now() - backAtMs;
+    await eventually("orders that are placed again", () => placed() > placedBefore + 20);
+    return tookMs;
+  });
+  expect(logged("circuit closed")[0]).toMatchObject({ level: 30 });
+  await customers.stop();
+
+  await standIn.down(50, "reset");
+  await eventually(
+    "all of it to be undone",
+    async () => (await running.service.journal.backlog()).compensations.vendor.count,
+    (count) => count === 0,
+  );
+  const endings = customers.answers.map(({ status, json }) => ({ orderId: json.order_id, attempt: 1, ok: status === 200 }));
+  expect(balance(standIn.ledger.snapshot(), endings)).toEqual([]);
+  expect(running.service.runtime.books().slots).toBe(0);
+});
+
+test("a provider that fails half its calls: a fifth more calls than orders at most, and more orders are placed than without retries", async () => {
+  const ORDERS = 300;
+  const run = async (maxTries: number) => {
+    let calls = 0;
+    await using rig = await startWithProviders(
+      { ORDER_TIMEOUT_MS: String(FOR_EVER_MS), COURIER_CAPACITY: "128" },
+      {
+        seed: "half",
+        rates: { vendor: { failBefore: 0.5, failStatus: 503, undo: { failBefore: 0 } } },
+        mannerOf({ step, action }) {
+          if (step === "vendor" && action === "do") calls++;
+          return undefined;
+        },
+      },
+      { providerHealth: { maxTries } },
+    );
+    let placed = 0;
+    let next = 0;
+    const client = async () => {
+      while (next < ORDERS) if ((await postOrder(rig.port, { order_id: `o-${next++}`, amount: 5 })).status === 200) placed++;
+    };
+    await Promise.all(Array.from({ length: 30 }, client));
+    return { calls, placed };
+  };
+  const without = await run(1);
+  const withRetries = await run(3);
+  expect(without.calls).toBeLessThanOrEqual(ORDERS);
+  expect(withRetries.calls).toBeGreaterThan(1.1 * ORDERS);
+  expect(withRetries.calls).toBeLessThanOrEqual(1.2 * ORDERS);
+  expect(withRetries.placed).toBeGreaterThan(without.placed);
+});

@@ -1,0 +1,157 @@
+import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { describeSettings, readConfig } from "../src/config.ts";
+import { STATUS } from "../src/http/status.ts";
+import { orderOf, postOrder, send } from "./support/http-client.ts";
+import { codesOf, section, tablesOf } from "./support/markdown.ts";
+import { startService, type TestService } from "./support/service.ts";
+
+// What the contract names and this version does not have. It gets shorter; whoever builds one takes it out here.
+const NOT_BUILT_YET = {
+  settings: ["API_KEYS_FILE", "ENGINE", "OTEL_EXPORTER_OTLP_ENDPOINT", "RATE_LIMIT", "RESTATE_ADMIN_URL", "RESTATE_INGRESS_URL"],
+  routes: ["GET /", "GET /debug/trace", "GET /docs", "GET /events", "GET /openapi.json"],
+  metrics: [
+    "capacity_in_use",
+    "order_duration_seconds",
+    "orders_total",
+    "step_cancel_seconds",
+    "step_duration_seconds",
+    "steps_running",
+    "steps_total",
+    "steps_waiting",
+    "threads",
+    "threads_replaced_total",
+  ],
+  kinds: ["rate_limited"],
+};
+
+const README = readFileSync(new URL("../README.md", import.meta.url), "utf8");
+const CONTRACT = new URL("../../shared/CONTRACT.md", import.meta.url);
+const AVAILABLE_CPUS = "available CPUs";
+
+/** The rows of every table in `text` whose first column is headed `name`. */
+const rowsOf = (text: string, name: string) => tablesOf(text).flatMap(({ header, rows }) => (header[0] === name ? rows : []));
+
+/** Names with their defaults; a row may have several of both, or one default for all its names. */
+function settingsIn(text: string): Map<string, string> {
+  return new Map(
+    rowsOf(text, "name").flatMap(([names = "", defaults = ""]) => {
+      const values = defaults.replaceAll("`", "").split(", ");
+      return codesOf(names).map((name, n): [string, string] => [name, values[n] ?? values[0] ?? ""]);
+    }),
+  );
+}
+
+/** Method and path of everything in backquotes that begins with a method. */
+function routesIn(text: string): string[] {
+  const routes = codesOf(text).flatMap((code) => /^(?:GET|POST|PUT|PATCH|DELETE) \/[^?\s]*/.exec(code)?.[0] ?? []);
+  return [...new Set(routes)].sort();
+}
+
+/** Names with their labels. */
+function metricsIn(codes: readonly string[]): Map<string, readonly string[]> {
+  return new Map(
+    codes.flatMap((code): [string, readonly string[]][] => {
+      const [, name, labels] = /^([a-z]+(?:_[a-z]+)*)(?:\{([a-z_, ]+)\})?$/.exec(code) ?? [];
+      return name === undefined ? [] : [[name, labels?.split(/, */) ?? []]];
+    }),
+  );
+}
+
+const settings = settingsIn(README);
+// The routes of other people's servers are in a section of their own.
+const routes = routesIn(README.replace(section(README, /Providers and events/), ""));
+const metrics = metricsIn(rowsOf(README, "metric").flatMap(([names = ""]) => codesOf(names)));
+
+test("the README's settings are those of the service, with their defaults", () => {
+  const defaults = describeSettings()
+    .split("\n")
+    .map((line) => /^ *(\S+) +(\S+)/.exec(line)?.slice(1) as [string, string]);
+  const actual = new Map(defaults.map(([name, value]) => [name, settings.get(name) === AVAILABLE_CPUS ? AVAILABLE_CPUS : value]));
+  expect(Object.fromEntries(settings)).toEqual(Object.fromEntries(actual));
+  expect([...actual.keys()]).toEqual(Object.keys(readConfig({})));
+  const ofMachine = [...settings].flatMap(([name, value]) => (value === AVAILABLE_CPUS ? [name] : []));
+  expect(ofMachine.sort()).toEqual(["CPU_THREADS", "THREADS"]);
+});
+
+test("the README's error kinds are those of the service, with their statuses", () => {
+  const told = rowsOf(README, "kind").map(([kind = "", status = ""]): [string, number] => [codesOf(kind)[0] ?? "", Number(status)]);
+  const built = Object.entries(STATUS).filter(([kind]) => !NOT_BUILT_YET.kinds.includes(kind));
+  expect(Object.fromEntries(told)).toEqual(Object.fromEntries(built));
+});
+
+describe("a service", () => {
+  const secretFile = join(tmpdir(), `readme-${process.pid}`);
+  let server: TestService;
+  let exposed: string;
+  beforeAll(async () => {
+    writeFileSync(secretFile, `whsec_${Buffer.alloc(32).toString("base64")}\n`);
+    // Some series are there only where there is a receiver. Nobody listens on the port named "discard".
+    server = await startService({ WEBHOOK_URL: "http://127.0.0.1:9/", WEBHOOK_SECRET_FILE: secretFile });
+    await postOrder(server.port, orderOf("placed", 0));
+    await postOrder(server.port, { ...orderOf("failed", 0), fail_step: "vendor" });
+    exposed = (await send(server.adminPort, { path: "/metrics" })).text;
+  });
+  afterAll(async () => {
+    await server.stop();
+    rmSync(secretFile);
+  });
+
+  test.each(routes)("%s is on one of its listeners", async (route) => {
+    const [method = "", template = ""] = route.split(" ");
+    const path = template.replace("{order_id}", "placed").replaceAll(/\{\w+\}/g, "1");
+    // Asked with another method a route does nothing, and says which it has.
+    const answers = await Promise.all([server.port, server.adminPort].map((port) => send(port, { method: "DELETE", path })));
+    const here = answers.filter(({ status }) => status === 405);
+    expect(answers.map(({ status }) => status).sort()).toEqual([404, 405]);
+    expect(here[0]?.headers.allow?.split(", ")).toContain(method);
+  });
+
+  test.each([...metrics])("GET /metrics has %s", (name, labels) => {
+    expect(exposed).toMatch(new RegExp(`^# TYPE ${name} `, "m"));
+    const samples = [...exposed.matchAll(new RegExp(`^${name}(?:_bucket|_sum|_count)?(?:\\{(.*)\\})? `, "gm"))];
+    for (const [, pairs = ""] of samples) {
+      const names = [...pairs.matchAll(/(\w+)="/g)].map(([, label]) => label ?? "").filter((label) => label !== "le");
+      expect(names.sort()).toEqual([...labels].sort());
+    }
+  });
+
+  test("GET /metrics has nothing of its own that the README does not name", () => {
+    const own = [...exposed.matchAll(/^# TYPE (\S+) /gm)].map(([, name]) => name ?? "").filter((name) => !/^(process|nodejs)_/.test(name));
+    expect(own.filter((name) => !metrics.has(name))).toEqual([]);
+  });
+});
+
+test("the tables were found", () => {
+  expect(settings.size).toBeGreaterThan(30);
+  expect(routes.length).toBeGreaterThan(15);
+  expect(metrics.size).toBeGreaterThan(8);
+});
+
+describe.skipIf(!existsSync(CONTRACT))("the README has what the contract names", () => {
+  const contract = existsSync(CONTRACT) ? readFileSync(CONTRACT, "utf8") : "";
+
+  test("settings, with the same defaults; what is not built stops the start", () => {
+    const named = settingsIn(section(contract, /^## 4\. /));
+    expect(named.size).toBeGreaterThan(30);
+    const missing = [...named.keys()].filter((name) => !settings.has(name));
+    expect(missing.sort()).toEqual(NOT_BUILT_YET.settings);
+    for (const name of missing) expect(() => readConfig({ [name]: "something" })).toThrow(`${name}`);
+    for (const [name, value] of named) if (settings.has(name)) expect([name, settings.get(name)]).toEqual([name, value]);
+  });
+
+  test("routes", () => {
+    const named = routesIn(section(contract, /^## 1\. /) + section(contract, /^## 2\. /));
+    expect(named.length).toBeGreaterThan(20);
+    expect(named.filter((route) => !routes.includes(route))).toEqual(NOT_BUILT_YET.routes);
+  });
+
+  test("metrics", () => {
+    const [paragraph = ""] = section(contract, /^## 6\. /).split("`GET /debug/threads`");
+    const named = [...metricsIn(codesOf(paragraph)).keys()];
+    expect(named.length).toBeGreaterThan(15);
+    expect(named.filter((name) => !metrics.has(name)).sort()).toEqual(NOT_BUILT_YET.metrics);
+  });
+});

@@ -1,0 +1,252 @@
+import { describe, expect, test } from "vitest";
+import { type CallVerdict, CircuitBreaker, type CircuitState } from "../../src/retries/circuit-breaker.ts";
+
+const PROBE_EVERY_MS = 400;
+
+function make(opensAfter?: number) {
+  const seen = { changes: [] as CircuitState[], nowMs: 1_000 };
+  const circuit = new CircuitBreaker({
+    random: () => 1,
+    nowMs: () => seen.nowMs,
+    onChange: (state) => void seen.changes.push(state),
+    ...(opensAfter !== undefined && { opensAfter }),
+  });
+  return { circuit, seen };
+}
+
+/** A call that must be let through. */
+function enter(circuit: CircuitBreaker): number {
+  const pass = circuit.tryEnter();
+  if (pass === undefined) throw new Error("the circuit refused a call");
+  return pass;
+}
+
+function call(circuit: CircuitBreaker, verdict: CallVerdict, times = 1): void {
+  for (let n = 0; n < times; n++) circuit.leave(enter(circuit), verdict);
+}
+
+function opened() {
+  const made = make();
+  call(made.circuit, "ill", 20);
+  expect(made.circuit.state).toBe("open");
+  return made;
+}
+
+describe("closed", () => {
+  test("twenty failures in a row open it, or ten calls that hung; a success begins the count again", () => {
+    const ill = make();
+    call(ill.circuit, "ill", 19);
+    call(ill.circuit, "ok");
+    call(ill.circuit, "ill", 19);
+    expect(ill.circuit.state).toBe("closed");
+    call(ill.circuit, "ill");
+    expect([ill.circuit.state, ill.circuit.admits, ill.circuit.tryEnter()]).toEqual(["open", false, undefined]);
+    const hung = make();
+    call(hung.circuit, "hung", 9);
+    expect(hung.circuit.state).toBe("closed");
+    call(hung.circuit, "hung");
+    expect(hung.seen.changes).toEqual(["open"]);
+  });
+
+  test("calls that were cut off say nothing: neither failure nor success", () => {
+    const { circuit } = make();
+    call(circuit, "ill", 19);
+    call(circuit, undefined, 1_000);
+    expect(circuit.state).toBe("closed");
+    call(circuit, "ill");
+    expect(circuit.state).toBe("open");
+  });
+
+  test("one that never opens does not, whatever it hears", () => {
+    const { circuit } = make(Number.POSITIVE_INFINITY);
+    call(circuit, "hung", 1_000);
+    circuit.leave(enter(circuit), "ill", 5_000);
+    expect([circuit.state, circuit.admits]).toEqual(["closed", true]);
+  });
+});
+
+describe("open", () => {
+  test("lets one probe through in each interval, whether or not the one before has ended", () => {
+    const { circuit, seen } = opened();
+    for (let n = 0; n < 10; n++) {
+      seen.nowMs += PROBE_EVERY_MS - 1;
+      expect(circuit.tryEnter()).toBeUndefined();
+      seen.nowMs += 1;
+      expect(circuit.admits).toBe(true);
+      const probe = enter(circuit);
+      expect([circuit.admits, circuit.tryEnter()]).toEqual([false, undefined]);
+      if (n % 2 === 0) circuit.leave(probe, "ill");
+    }
+    expect(seen.changes).toEqual(["open"]);
+  });
+
+  test("a probe that was cut off gives its place back", () => {
+    const { circuit, seen } = opened();
+    seen.nowMs += PROBE_EVERY_MS;
+    const probe = enter(circuit);
+    expect(circuit.admits).toBe(false);
+    circuit.leave(probe, undefined);
+    expect(circuit.admits).toBe(true);
+  });
+
+  test("calls from before it opened change nothing, however they end", () => {
+    const { circuit, seen } = make();
+    const earlier = Array.from({ length: 3 }, () => enter(circuit));
+    call(circuit, "ill", 20);
+    for (const [index, verdict] of (["ok", "ill", undefined] as const).entries()) circuit.leave(earlier[index] as number, verdict);
+    expect([circuit.state, circuit.admits, seen.changes]).toEqual(["open", false, ["open"]]);
+  });
+});
+
+describe("half-open", () => {
+  function halfOpen() {
+    const made = opened();
+    made.seen.nowMs += PROBE_EVERY_MS;
+    call(made.circuit, "ok");
+    expect(made.circuit.state).toBe("half_open");
+    return made;
+  }
+
+  test("lets three through at a time after the first success, then more, and closes after four", () => {
+    const { circuit, seen } = halfOpen();
+    const passes = [enter(circuit), enter(circuit), enter(circuit)];
+    expect(circuit.tryEnter()).toBeUndefined();
+    circuit.leave(passes[0] as number, "ok");
+    passes.push(enter(circuit), enter(circuit), enter(circuit));
+    expect(circuit.tryEnter()).toBeUndefined();
+    circuit.leave(passes[1] as number, "ok");
+    expect(circuit.state).toBe("half_open");
+    circuit.leave(passes[2] as number, "ok");
+    expect([circuit.state, seen.changes]).toEqual(["closed", ["open", "half_open", "closed"]]);
+    // Those that are still under way were begun in a time of doubt.
+    for (const pass of passes.slice(3)) circuit.leave(pass, "ill");
+    call(circuit, "ill", 19);
+    expect(circuit.state).toBe("closed");
+  });
+
+  test("three failures in a row open it again, or two calls that hang; a provider that fails half its calls gets through", () => {
+    const patient = halfOpen();
+    for (const verdict of ["ill", "ok", "ill", "ill", "ok", "ill", "ok"] as const) {
+      expect(patient.circuit.state).toBe("half_open");
+      call(patient.circuit, verdict);
+    }
+    expect(patient.circuit.state).toBe("closed");
+    const hung = halfOpen();
+    call(hung.circuit, "hung", 2);
+    expect(hung.circuit.state).toBe("open");
+    const { circuit, seen } = halfOpen();
+    call(circuit, "ill", 2);
+    expect(circuit.state).toBe("half_open");
+    call(circuit, "ill");
+    expect([circuit.state, circuit.admits, seen.changes]).toEqual(["open", false, ["open", "half_open", "open"]]);
+  });
+
+  test("calls that were cut off give their places back, and those that hang do not keep it from trying", () => {
+    const { circuit, seen } = halfOpen();
+    const passes = [enter(circuit), enter(circuit), enter(circuit)];
+    circuit.leave(passes[0] as number, undefined);
+    enter(circuit);
+    expect(circuit.tryEnter()).toBeUndefined();
+    seen.nowMs += PROBE_EVERY_MS;
+    enter(circuit);
+    expect(circuit.tryEnter()).toBeUndefined();
+  });
+
+  test("probes from before the one that went well neither take a place nor open it again", () => {
+    const { circuit, seen } = opened();
+    const hanging = Array.from({ length: 6 }, () => {
+      seen.nowMs += PROBE_EVERY_MS;
+      return enter(circuit);
+    });
+    seen.nowMs += PROBE_EVERY_MS;
+    call(circuit, "ok");
+    const passes = [enter(circuit), enter(circuit), enter(circuit)];
+    for (const pass of hanging) circuit.leave(pass, "hung");
+    for (const pass of passes) circuit.leave(pass, "ok");
+    expect(circuit.state).toBe("closed");
+  });
+});
+
+describe("a provider that says when to ask again", () => {
+  test("gets no call until then, not even a probe, and then a probe", () => {
+    const { circuit, seen } = make();
+    const held: number[] = [];
+    circuit.onHold((ms) => held.push(ms));
+    circuit.leave(enter(circuit), "ill", 5_000);
+    expect([circuit.state, circuit.admits, held]).toEqual(["open", false, [5_000]]);
+    // Somebody else had an answer: that does not make it want calls.
+    circuit.noteElsewhere("ok");
+    seen.nowMs += 4_999;
+    expect(circuit.admits).toBe(false);
+    seen.nowMs += 1;
+    call(circuit, "ok");
+    expect(circuit.state).toBe("half_open");
+  });
+
+  test("holds overlap, the last one counts, and none is longer than a minute", () => {
+    const { circuit, seen } = make();
+    const [one, two, three] = [enter(circuit), enter(circuit), enter(circuit)];
+    circuit.leave(one, "ill", 9_000);
+    circuit.leave(two, "ill", 3_000);
+    seen.nowMs += 8_999;
+    expect(circuit.admits).toBe(false);
+    circuit.leave(three, "ill", 3_600_000);
+    seen.nowMs += 59_999;
+    expect(circuit.admits).toBe(false);
+    seen.nowMs += 1;
+    expect(circuit.admits).toBe(true);
+  });
+});
+
+describe("calls that did not ask here", () => {
+  test("their failures open it too, and where only they failed one success closes it", () => {
+    const { circuit, seen } = make();
+    for (let n = 0; n < 10; n++) circuit.noteElsewhere("hung");
+    expect(circuit.state).toBe("open");
+    circuit.noteElsewhere("ill");
+    circuit.noteElsewhere(undefined);
+    expect(circuit.admits).toBe(false);
+    circuit.noteElsewhere("ok");
+    expect([circuit.state, seen.changes]).toEqual(["closed", ["open", "closed"]]);
+  });
+
+  test("their successes are no excuse for the failures of those that asked, and give nobody a probe", () => {
+    const { circuit, seen } = make();
+    for (let n = 0; n < 20; n++) {
+      call(circuit, "ill");
+      circuit.noteElsewhere("ok");
+    }
+    for (let n = 0; n < 100; n++) circuit.noteElsewhere("ok");
+    expect([circuit.state, circuit.admits]).toEqual(["open", false]);
+    // Nobody has asked for some time: they are all that is known.
+    seen.nowMs += PROBE_EVERY_MS;
+    circuit.noteElsewhere("ok");
+    expect(circuit.state).toBe("half_open");
+    enter(circuit);
+    circuit.noteElsewhere("ok");
+    seen.nowMs += PROBE_EVERY_MS - 1;
+    expect(circuit.tryEnter()).toBeUndefined();
+    seen.nowMs += 1;
+    call(circuit, "ok", 4);
+    expect(seen.changes).toEqual(["open", "half_open", "closed"]);
+  });
+
+  test("failures of both add up, and a success of either excuses its own", () => {
+    const { circuit } = make();
+    call(circuit, "ill", 10);
+    for (let n = 0; n < 9; n++) circuit.noteElsewhere("ill");
+    circuit.noteElsewhere("ok");
+    for (let n = 0; n < 9; n++) circuit.noteElsewhere("ill");
+    expect(circuit.state).toBe("closed");
+    circuit.noteElsewhere("ill");
+    expect(circuit.state).toBe("open");
+  });
+
+  test("a success of those that asked is one for all: the count begins again", () => {
+    const { circuit } = make();
+    for (let n = 0; n < 19; n++) circuit.noteElsewhere("ill");
+    call(circuit, "ok");
+    for (let n = 0; n < 19; n++) circuit.noteElsewhere("ill");
+    expect(circuit.state).toBe("closed");
+  });
+});
