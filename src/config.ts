@@ -118,10 +118,11 @@ const SETTINGS = {
   WEBHOOK_SECRET_FILE: optional(z.string(), "file with the secrets that events are signed with, one `whsec_...` a line"),
   SHUTDOWN_TIMEOUT_MS: setting(whole(0, MAX_TIMER_MS), "10000", "how long draining may take"),
   LOG_LEVEL: setting(level, "info", "fatal, error, warn, info, debug, trace or silent"),
+  OTEL_EXPORTER_OTLP_ENDPOINT: optional(providerUrl, "base URL of an OTLP/HTTP collector that takes traces; none are made when absent"),
 } as const;
 
 // Named in the contract and not built yet. To ignore one that somebody relies on would be worse than to stop.
-const NOT_YET = ["ENGINE", "RESTATE_INGRESS_URL", "RESTATE_ADMIN_URL", "OTEL_EXPORTER_OTLP_ENDPOINT"];
+const NOT_YET = ["ENGINE", "RESTATE_INGRESS_URL", "RESTATE_ADMIN_URL"];
 const HARMLESS: Readonly<Record<string, string>> = { ENGINE: "embedded" };
 
 const PROVIDERS = ["PAYMENT", "VENDOR", "COURIER"] as const;

@@ -27,10 +27,13 @@ import type { OnOrderEnded } from "./orders/ended-order.ts";
 import { OrderDesk } from "./orders/order-desk.ts";
 import { JournalUnavailable } from "./orders/order-journal.ts";
 import { Pipeline } from "./orders/pipeline.ts";
-import { circuitStates, ProviderHealth, type ProviderHealthOptions } from "./orders/provider-health.ts";
+import { ProviderHealth, type ProviderHealthOptions } from "./orders/provider-health.ts";
 import { recover } from "./orders/recovery.ts";
 import { readProviderKeys } from "./provider-keys.ts";
 import type { CircuitState } from "./retries/circuit-breaker.ts";
+import { orderLog } from "./telemetry/order-log.ts";
+import { startTracing } from "./telemetry/tracing.ts";
+import { REPLACE_REASONS } from "./threads/pool-thread.ts";
 import { ThreadRuntime } from "./threads/thread-runtime.ts";
 import { WebhookDelivery } from "./webhooks/delivery.ts";
 import { readWebhookSecrets } from "./webhooks/secret.ts";
@@ -91,6 +94,9 @@ export async function start(config: Config, log: Logger, options: StartOptions):
   const providerKeys = await readProviderKeys(config);
   const backupDirectory = config.BACKUP_DIR === undefined ? undefined : await existingDirectory("BACKUP_DIR", config.BACKUP_DIR);
   const metrics = new Metrics();
+  const tracing =
+    config.OTEL_EXPORTER_OTLP_ENDPOINT === undefined ? undefined : await startTracing(config.OTEL_EXPORTER_OTLP_ENDPOINT, log);
+  if (tracing !== undefined) starting.defer(() => tracing.close());
   const phase = (name: string) => options.onPhase?.(name);
   phase(`opening the journal ${config.JOURNAL}`);
   const journal = await SqliteJournal.open(config.JOURNAL, {
@@ -125,6 +131,7 @@ export async function start(config: Config, log: Logger, options: StartOptions):
     settings: { stickBegun, providerUrls, providerKeys } satisfies WorkerSettings,
     // A step knows its order but not the request that asked for it.
     onLog: ({ level, message, fields }) => faults.line(level, message, { ...fields, ...orderFields(fields.order_id) }),
+    ...(tracing !== undefined && { onSpans: tracing.spansEnded }),
     onFault,
     onReplaced: (pool, thread, reason) => {
       log.warn({ pool, thread, reason }, "thread replaced");
@@ -151,6 +158,7 @@ export async function start(config: Config, log: Logger, options: StartOptions):
     providers,
     timeoutMs: config.COMPENSATION_TIMEOUT_MS,
     onTried: (step, done) => metrics.compensationTried(step, done),
+    ...(tracing !== undefined && { onRetried: tracing.compensationRetried }),
     onStored,
     onDown: (step, down) =>
       down
@@ -175,7 +183,9 @@ export async function start(config: Config, log: Logger, options: StartOptions):
     orderTimeoutMs: config.ORDER_TIMEOUT_MS,
   });
   starting.defer(() => admission.stop());
-  const onEnded: readonly OnOrderEnded[] = [traces.ended];
+  const observers: OnOrderEnded[] = [(order) => metrics.orderEnded(order), traces.ended];
+  if (log.isLevelEnabled("info")) observers.push(orderLog(log));
+  if (tracing !== undefined) observers.push(tracing.orderEnded);
   const desk: OrderDesk = new OrderDesk({
     pipeline,
     gate: admission,
@@ -185,13 +195,14 @@ export async function start(config: Config, log: Logger, options: StartOptions):
     maxInFlight: config.MAX_IN_FLIGHT,
     onStored,
     onEnded: (order) => {
-      for (const observe of onEnded) observe(order);
+      for (const observe of observers) observe(order);
     },
     onFault,
   });
 
   orderFields = (orderId) => desk.fieldsOf(orderId);
 
+  const traceUse = tracing !== undefined ? "spans" : simulated ? "log" : "calls";
   const sticking = new StuckThreads(runtime, stickBegun);
 
   let state: Readiness = "starting";
@@ -213,6 +224,8 @@ export async function start(config: Config, log: Logger, options: StartOptions):
         desk,
         journal,
         simulated,
+        traces: traceUse,
+        onRefused: (kind) => metrics.orderRefused(kind),
         ...(apiKeys !== undefined && { keys: apiKeys }),
         ...(config.RATE_LIMIT !== undefined && {
           buckets: new TokenBuckets(config.RATE_LIMIT, { ...(options.rateClock !== undefined && { nowMs: options.rateClock }) }),
@@ -235,7 +248,14 @@ export async function start(config: Config, log: Logger, options: StartOptions):
       ordersInFlight: () => desk.inFlight,
     },
     metrics,
-    circuits: () => circuitStates(providers),
+    watched: {
+      stepsRunning: () => runtime.totals().running,
+      threadsReplaced: () => new Map(REPLACE_REASONS.map((reason) => [reason, runtime.replaced().get(reason) ?? 0])),
+      capacities,
+      circuitState: (step) => providers[step]?.circuit.state ?? "closed",
+      journalHealthy: () => journal.healthy,
+      ...(tracing !== undefined && { spansDropped: tracing.dropped }),
+    },
     diagnosis: { traces, inspector },
     operators: {
       journal,

@@ -22,8 +22,8 @@ export interface AdminParts {
   readonly keys?: AccessKeys;
   readonly books: ThreadBooks;
   readonly metrics: Metrics;
-  /** Each provider's: 0 closed, 1 half-open, 2 open. */
-  readonly circuits: MetricSources["circuits"];
+  /** What `/metrics` asks besides. */
+  readonly watched: Omit<MetricSources, "backlog" | "webhooks" | "ordersInFlight" | "threads">;
   readonly diagnosis: Diagnosis;
   readonly operators: OperatorParts;
   /** Absent with real providers: then the chaos routes do not exist. */
@@ -45,7 +45,7 @@ export interface OperatorParts {
 }
 
 /** The admin listener's routes, behind its front door. It is on loopback unless told otherwise, and never part of the public listener. */
-export function adminApp({ keys, books, metrics, circuits, diagnosis, operators, chaos, report }: AdminParts): Express {
+export function adminApp({ keys, books, metrics, watched, diagnosis, operators, chaos, report }: AdminParts): Express {
   const { journal, backups, webhooks } = operators;
   const app = express();
   app.disable("x-powered-by");
@@ -55,9 +55,10 @@ export function adminApp({ keys, books, metrics, circuits, diagnosis, operators,
   const recent = new RecentBacklog(journal);
   app.use(
     metricsRoutes(metrics, {
+      ...watched,
+      threads: books.threads,
       backlog: () => recent.get(),
       ordersInFlight: books.ordersInFlight,
-      circuits,
       ...(webhooks !== undefined && { webhooks }),
     }),
   );

@@ -1,4 +1,5 @@
 import type { RequestHandler } from "express";
+import type { ErrorKind } from "../orders/error-kind.ts";
 import { sendError } from "./answers.ts";
 import { clientAt } from "./client.ts";
 import type { TokenBuckets } from "./token-buckets.ts";
@@ -8,7 +9,7 @@ import type { TokenBuckets } from "./token-buckets.ts";
  * draft-ietf-httpapi-ratelimit-headers-11 writes it: `q` tokens fill a bucket in `w` seconds. Of the tokens that are left `r`, the client
  * may use them up in `t` seconds, and then finds as many again: so whoever keeps to `r` and `t` is never refused.
  */
-export function limitRate(buckets: TokenBuckets): RequestHandler {
+export function limitRate(buckets: TokenBuckets, onRefused?: (kind: ErrorKind) => void): RequestHandler {
   const { perSecond, burst } = buckets.limit;
   // The draft knows whole seconds only, and a window of at least one.
   const secondsFor = (tokens: number) => Math.max(1, Math.ceil(tokens / perSecond));
@@ -21,7 +22,11 @@ export function limitRate(buckets: TokenBuckets): RequestHandler {
     const remaining = Math.max(0, left);
     response.setHeader("RateLimit-Policy", policy);
     response.setHeader("RateLimit", `"default";r=${remaining};t=${secondsFor(remaining)}`);
-    if (left >= 0) next();
-    else sendError(response, "rate_limited", message, later);
+    if (left >= 0) {
+      next();
+      return;
+    }
+    onRefused?.("rate_limited");
+    sendError(response, "rate_limited", message, later);
   };
 }

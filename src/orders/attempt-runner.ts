@@ -99,8 +99,8 @@ export class AttemptRunner {
     return finishOf(run.input, told, compensating).answer;
   }
 
-  #tell({ input, requestId }: OrderRun, outcome: OrderOutcome): void {
-    this.#options.onEnded?.({ input, requestId, outcome, storedAtMs: monotonicMs() });
+  #tell({ input, requestId, parentSpanId, receivedAtMs }: OrderRun, outcome: OrderOutcome): void {
+    this.#options.onEnded?.({ input, requestId, parentSpanId, receivedAtMs, outcome, storedAtMs: monotonicMs() });
   }
 
   async #storeLater(run: OrderRun, compensating: Compensating | undefined): Promise<void> {

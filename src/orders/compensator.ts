@@ -1,6 +1,7 @@
 import { Canceled } from "../concurrency/cancel-cause.ts";
 import { CancelScope } from "../concurrency/cancel-scope.ts";
 import { Capacity } from "../concurrency/capacity.ts";
+import { monotonicMs } from "../concurrency/clock.ts";
 import { pause } from "../concurrency/pause.ts";
 import { backoffMs, COMPENSATION_BACKOFF, PROBE_BACKOFF } from "../retries/backoff.ts";
 import { type CallVerdict, MAX_HOLD_MS } from "../retries/circuit-breaker.ts";
@@ -36,6 +37,8 @@ export interface CompensatorOptions {
   readonly providers?: ProviderHealths;
   /** A try that has ended. */
   readonly onTried?: (step: StepName, done: boolean) => void;
+  /** A try of a row of the journal has ended, whatever came of it. */
+  readonly onRetried?: (retry: RetriedCompensation) => void;
   /** Progress has been stored, perhaps with an event. */
   readonly onStored?: () => void;
   /** A provider does not take compensations any more, or does again. */
@@ -45,6 +48,18 @@ export interface CompensatorOptions {
   /** From 0 to 1, for the jitter. */
   readonly random?: () => number;
   readonly clock?: Clock;
+}
+
+/** A try that no order waits for. Times are on the clock of `monotonicMs`. */
+export interface RetriedCompensation {
+  /** Its trace is a new one, for the order's own ended long ago. */
+  readonly input: StepInput;
+  readonly step: StepName;
+  /** Those before it. */
+  readonly tries: number;
+  readonly done: boolean;
+  readonly startedAtMs: number;
+  readonly endedAtMs: number;
 }
 
 /** What one provider's compensations share with each other and with no other provider's. */
@@ -163,8 +178,10 @@ export class Compensator {
 
   async #retry(compensation: Compensation): Promise<void> {
     const { orderId, amount, attempt, step, tries } = compensation;
-    // The order's own trace ended with the process that ran it, or long ago.
-    const tried = await this.#call(step, { orderId, amount, attempt, traceparent: newTraceparent() }, tries);
+    const input = { orderId, amount, attempt, traceparent: newTraceparent() };
+    const startedAtMs = monotonicMs();
+    const tried = await this.#call(step, input, tries);
+    this.#options.onRetried?.({ input, step, tries, done: tried?.done === true, startedAtMs, endedAtMs: monotonicMs() });
     if (tried !== undefined) await this.#record(compensation, tried);
   }
 

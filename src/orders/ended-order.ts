@@ -7,7 +7,11 @@ export interface EndedOrder {
   /** Of the HTTP request that began it. */
   readonly requestId: string | undefined;
   readonly outcome: OrderOutcome;
-  /** When its answer was stored, on the clock of `monotonicMs`. */
+  /** When that request asked for it, on the clock of `monotonicMs`. */
+  readonly receivedAtMs: number;
+  /** The client's span, where `input.traceparent` names the order's own; undefined for the root of a trace. */
+  readonly parentSpanId: string | undefined;
+  /** When its answer was stored, on the same clock. */
   readonly storedAtMs: number;
 }
 

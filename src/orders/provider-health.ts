@@ -1,6 +1,6 @@
 import { monotonicMs } from "../concurrency/clock.ts";
 import { CallTimes } from "../retries/call-times.ts";
-import { type CallVerdict, CircuitBreaker, type CircuitBreakerOptions, type CircuitState } from "../retries/circuit-breaker.ts";
+import { type CallVerdict, CircuitBreaker, type CircuitBreakerOptions } from "../retries/circuit-breaker.ts";
 import { RetryBudget } from "../retries/retry-budget.ts";
 import type { EndedStep, StepName } from "./step.ts";
 
@@ -76,11 +76,3 @@ export class ProviderHealth {
 
 /** Those of the real providers. A simulated one has none: what an order asks it to do is no illness. */
 export type ProviderHealths = Readonly<Partial<Record<StepName, ProviderHealth>>>;
-
-/** For every step, as `/metrics` shows it: 0 closed, 1 half-open, 2 open. */
-export function circuitStates(providers: ProviderHealths): Record<StepName, number> {
-  const of = (step: StepName) => STATE_NUMBERS[providers[step]?.circuit.state ?? "closed"];
-  return { payment: of("payment"), vendor: of("vendor"), courier: of("courier") };
-}
-
-const STATE_NUMBERS: Readonly<Record<CircuitState, number>> = { closed: 0, half_open: 1, open: 2 };

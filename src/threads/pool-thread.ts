@@ -3,7 +3,9 @@ import type { Lane } from "./lane.ts";
 import type { SnapshotState } from "./snapshot-state.ts";
 
 /** Why a thread was replaced. */
-export type ReplaceReason = "grace" | "heartbeat" | "chaos" | "exit" | "uncaught" | "out_of_memory";
+export const REPLACE_REASONS = ["grace", "heartbeat", "chaos", "exit", "uncaught", "out_of_memory"] as const;
+
+export type ReplaceReason = (typeof REPLACE_REASONS)[number];
 
 /** What the main thread knows of one of a pool's threads. */
 export class PoolThread {

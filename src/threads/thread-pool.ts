@@ -4,7 +4,7 @@ import type { DispatchedStep } from "./dispatched-step.ts";
 import { Lane } from "./lane.ts";
 import type { Layout } from "./layout.ts";
 import { PoolThread, type ReplaceReason } from "./pool-thread.ts";
-import type { LogMessage, OutcomeEntry, StandingTask, StepMessage, ThreadMessage, ThreadSetup } from "./protocol.ts";
+import type { LogMessage, OutcomeEntry, SpansMessage, StandingTask, StepMessage, ThreadMessage, ThreadSetup } from "./protocol.ts";
 import { StepTable } from "./step-table.ts";
 import type { Tracker } from "./tracker.ts";
 
@@ -17,7 +17,7 @@ export interface ThreadPoolOptions {
   readonly setup: ThreadSetup;
   readonly layout: Layout;
   readonly tracker: Tracker;
-  readonly onMessage: (message: LogMessage) => void;
+  readonly onMessage: (message: LogMessage | SpansMessage) => void;
   readonly onReplaced: (pool: ThreadPool, thread: PoolThread, reason: ReplaceReason) => void;
   readonly onFault: (message: string, error: unknown) => void;
   /** Megabytes of old-generation heap a thread may use before it dies as out of memory. */

@@ -7,6 +7,7 @@ import { type Listener, listen } from "../../src/http/listener.ts";
 import type { OperatorJournal } from "../../src/orders/operator-journal.ts";
 import { JournalBusy, JournalUnavailable } from "../../src/orders/order-journal.ts";
 import { send } from "../support/http-client.ts";
+import { QUIET } from "./quiet-sources.ts";
 
 const ROUTES: readonly (readonly [method: string, path: string, body?: object])[] = [
   ["GET", "/orders"],
@@ -43,7 +44,7 @@ async function startWith(error: Error, faults: unknown[]): Promise<number> {
       ordersInFlight: () => 0,
     },
     metrics: new Metrics(),
-    circuits: () => ({ payment: 0, vendor: 0, courier: 0 }),
+    watched: QUIET,
     diagnosis: {
       traces: new TraceRecorder(() => []),
       inspector: new ThreadInspector({ cpuProfile: fails, heapSnapshot: async function* () {} }),

@@ -33,7 +33,7 @@ export function httpProvider(urls: ProviderUrls, keys: ProviderKeys = {}): Provi
       context.callStarts();
       let answer: PostAnswer;
       try {
-        answer = await endpoint.post({ key, body, traceparent, cancelable: context });
+        answer = await endpoint.post({ key, body, traceparent, span: context.span, cancelable: context });
       } catch (error) {
         context.throwIfCanceled();
         const refusal = { kind: UNREACHABLE[step], effect: neverSent(error) ? "none" : "unknown" } as const;
@@ -56,7 +56,7 @@ export function httpProvider(urls: ProviderUrls, keys: ProviderKeys = {}): Provi
       context.callStarts();
       let answer: PostAnswer;
       try {
-        answer = await endpoint.post({ key, body, traceparent, cancelable: context });
+        answer = await endpoint.post({ key, body, traceparent, span: context.span, cancelable: context });
       } catch (error) {
         context.throwIfCanceled();
         throw notUndone(step, reasonOf(error), {});
