@@ -22,10 +22,13 @@ export const ERROR_ANSWERS: Readonly<Record<ErrorKind, ErrorAnswer>> = {
   rate_limited: { status: 429, when: "this client sends more orders than `RATE_LIMIT` lets it; with `Retry-After`" },
   headers_too_large: { status: 431, when: "more than 16 KiB of headers" },
   internal: { status: 500, when: "anything unclassified: a lost thread, an order that could not be written down" },
-  vendor_unavailable: { status: 503, when: "the vendor failed" },
-  payment_unavailable: { status: 503, when: "the payment provider could not be reached (not a decline)" },
-  no_courier: { status: 503, when: "no courier can be assigned" },
-  overloaded: { status: 503, when: "too many orders in flight, or the server is starting; with `Retry-After`" },
+  vendor_unavailable: { status: 503, when: "the vendor failed, or its circuit is open" },
+  payment_unavailable: { status: 503, when: "the payment provider could not be reached, or its circuit is open (not a decline)" },
+  no_courier: { status: 503, when: "no courier can be assigned, or the circuit of their service is open" },
+  overloaded: {
+    status: 503,
+    when: "the order would wait too long, too many are in flight, the server is starting, or more than 100 requests are in line on one connection (which ends then); with `Retry-After`",
+  },
   shutting_down: { status: 503, when: "the server is draining; with `Retry-After` and `Connection: close`" },
   timeout: { status: 504, when: "the order's deadline passed" },
 };

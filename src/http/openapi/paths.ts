@@ -170,8 +170,12 @@ const readyz = {
   security: [],
   responses: {
     200: jsonResponse("It does.", ["Ready"]),
-    503: jsonResponse("It starts, it drains, or its journal cannot be written.", ["NotReady"]),
     ...errorResponses({ kinds: [] }),
+    503: jsonResponse(
+      "It starts, it drains, or its journal cannot be written. Or more than 100 requests are in line on one connection.",
+      ["NotReady", "Refusal"],
+      ["Retry-After"],
+    ),
   },
 };
 
