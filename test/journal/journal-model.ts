@@ -83,7 +83,7 @@ export class JournalModel {
   closeInterrupted(nowMs: number): number {
     // Nobody relies on this order; the model has one to be comparable.
     const open = this.attempts.filter(({ ended }) => ended === undefined).sort((one, other) => (one.orderId < other.orderId ? -1 : 1));
-    const compensations = (["courier", "vendor", "payment"] as const).map((step) => ({ step, tries: 0, nextTryMs: nowMs }) as const);
+    const compensations = (["payment", "vendor", "courier"] as const).map((step) => ({ step, tries: 0, nextTryMs: nowMs }) as const);
     for (const attempt of open) this.#end(attempt, "internal", compensations, nowMs, true);
     return open.length;
   }
