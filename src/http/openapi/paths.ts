@@ -54,7 +54,8 @@ function placeOrder(simulated: boolean): Json {
         ...headerExamples("X-Request-Id", simulated),
       }),
       header("traceparent", {
-        description: "W3C trace context: log lines, spans and calls to real providers continue that trace. One that is not valid is ignored.",
+        description:
+          "W3C trace context: log lines, spans and calls to real providers continue that trace. One that is not valid is ignored.",
         schema: { type: "string" },
         ...headerExamples("traceparent", simulated),
       }),
