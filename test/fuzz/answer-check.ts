@@ -98,6 +98,8 @@ function check(answer: FuzzAnswer, headless: boolean): void {
     return;
   }
   if (status === 200 && headers.get("content-type")?.startsWith("text/plain")) return;
+  // A page, or what belongs to one, is told what it may load.
+  if (status === 200 && headers.has("content-security-policy") && headers.get("x-content-type-options") === "nosniff") return;
   if (!headers.get("content-type")?.startsWith("application/json")) fail("no JSON");
   const json = parsed(body) ?? fail("no JSON object");
   if (status === 200 || status === 202) {
