@@ -38,8 +38,8 @@ export interface AdmissionOptions {
 const LOOK_EVERY_MS = 100;
 
 /**
- * Says whether the service can carry one more order, from what waits now: a queue in front of a bottleneck that takes in what it cannot serve in
- * time serves nobody in time. Main thread only.
+ * Says whether the service can carry one more order, from what waits now: a queue in front of a bottleneck that takes in what it
+ * cannot serve in time serves nobody in time. Main thread only.
  *
  * An order is refused when one of its capacities will not come soon enough, by Little's law from how many are in front of
  * it and how long permits are held. Soon enough is (1) so soon that it is done long before its deadline, for payment and vendor

@@ -143,7 +143,10 @@ function send(span: SpanData): void {
   if (ended.length === 1) setImmediate(postSpans);
 }
 
-/** Posts the spans that have ended. Before the outcomes of their steps: once these are known the service may stop, and with it this thread. */
+/**
+ * Posts the spans that have ended. Before the outcomes of their steps: once these are known the service may stop, and with it this
+ * thread.
+ */
 export function postSpans(): void {
   if (ended.length === 0) return;
   const spans = ended;
