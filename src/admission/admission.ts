@@ -7,12 +7,10 @@ import { Tolerance } from "./tolerance.ts";
 import { Turnaround } from "./turnaround.ts";
 import { shareOf, WaitForecast } from "./wait-forecast.ts";
 
-/**
- * Why an order was refused: it would have missed its deadline, the limit that adapts was reached, or `MAX_IN_FLIGHT`.
- */
+/** Why an order was refused: it would have missed its deadline, the limit that adapts was reached, or `MAX_IN_FLIGHT`. */
 export type RefusedFor = "deadline" | "limit" | "max_in_flight";
 
-/** For metrics. */
+/** What can be seen of it from outside. No metric shows it. */
 export interface AdmissionView {
   /** How many orders of usual urgency may be in flight now, 1 to `MAX_IN_FLIGHT`. */
   readonly limit: number;

@@ -38,7 +38,7 @@ export const STATUS = Object.fromEntries(Object.entries(ERROR_ANSWERS).map(([kin
   Record<ErrorKind, number>
 >;
 
-// A guess to be replaced by a measured one once admission measures: long enough not to hammer, short enough for a client to wait.
+// For refusals that admission has nothing to say about: long enough not to hammer, short enough for a client to wait.
 const RETRY_AFTER_SECONDS = "1";
 
 /** Headers that answers of a kind carry besides their body. */

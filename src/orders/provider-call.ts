@@ -25,7 +25,7 @@ export interface ProviderCallParts {
   readonly spec: StepSpec;
   readonly input: StepInput;
   readonly run: StepRun;
-  /** The order's. */
+  /** Of the order's task group: canceling it ends the order's other steps too. */
   readonly scope: CancelScope;
 }
 
