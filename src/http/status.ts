@@ -38,7 +38,8 @@ export const STATUS = Object.fromEntries(Object.entries(ERROR_ANSWERS).map(([kin
   Record<ErrorKind, number>
 >;
 
-// For refusals that admission has nothing to say about: long enough not to hammer, short enough for a client to wait.
+// For refusals that admission has nothing to say about: long enough not to hammer, short enough for a client to wait. A client that
+// sent too many has its next token by then, for at least one comes in each second.
 const RETRY_AFTER_SECONDS = "1";
 
 /** Headers that answers of a kind carry besides their body. */

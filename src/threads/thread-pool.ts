@@ -104,7 +104,7 @@ export class ThreadPool {
     if (this.#waiting.length > 0) this.#scheduleFlush();
   }
 
-  /** A thread that stood still takes steps again. */
+  /** A thread that stood still takes steps again: those that wait here may go to it. */
   goesOn(): void {
     if (this.#waiting.length > 0) this.#scheduleFlush();
   }
