@@ -1,6 +1,6 @@
 /**
- * Starts the service of the current directory once, with nothing to keep, and stops it: it shows that the installation works, and leaves the
- * compile cache behind for the user that runs it. Exits as the service does.
+ * Starts the service of the current directory once, with nothing to keep, and stops it: it shows that the installation works, and
+ * leaves the compile cache behind for the user that runs it. Exits as the service does.
  */
 import { spawn } from "node:child_process";
 

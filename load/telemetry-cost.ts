@@ -66,7 +66,10 @@ interface Ratios {
 
 const rows: string[][] = [];
 
-/** Short rounds by turns, for what else the machine has to do changes within seconds. Ratios of the second way to the first, medians of pairs. */
+/**
+ * Short rounds by turns, for what else the machine has to do changes within seconds. Ratios of the second way to the first, medians
+ * of pairs.
+ */
 async function compare(first: Way, second: Way): Promise<Ratios> {
   const pairs: { one: Round; other: Round }[] = [];
   for (let pair = 0; pair < PAIRS; pair++) {

@@ -107,7 +107,7 @@ const SETTINGS = {
   ),
   JOURNAL: setting(z.string(), "data/orders.db", "SQLite file of the journal; `memory` keeps nothing, simulated providers only"),
   RETENTION_DAYS: setting(unlessOff(whole(1, 36_500)), "off", "failed attempts older than that are deleted; placed orders stay"),
-  BACKUP_DIR: optional(z.string(), "where POST /backup may write"),
+  BACKUP_DIR: optional(z.string(), "where `POST /backup` may write; must exist at the start"),
   PAYMENT_URL: optional(providerUrl, "payment provider over HTTP; simulated when absent"),
   VENDOR_URL: optional(providerUrl, "vendor over HTTP; simulated when absent"),
   COURIER_URL: optional(providerUrl, "courier service over HTTP; simulated when absent"),

@@ -29,6 +29,7 @@ import { JournalUnavailable } from "./orders/order-journal.ts";
 import { Pipeline } from "./orders/pipeline.ts";
 import { ProviderHealth, type ProviderHealthOptions } from "./orders/provider-health.ts";
 import { recover } from "./orders/recovery.ts";
+import type { StepName } from "./orders/step.ts";
 import { readProviderKeys } from "./provider-keys.ts";
 import type { CircuitState } from "./retries/circuit-breaker.ts";
 import { orderLog } from "./telemetry/order-log.ts";
@@ -55,7 +56,7 @@ export interface Service {
   readonly admission: Admission;
   readonly traces: TraceRecorder;
   readonly inspector: ThreadInspector;
-  readonly capacities: Readonly<Record<"payment" | "vendor" | "courier", Capacity>>;
+  readonly capacities: Readonly<Record<StepName, Capacity>>;
   /** Takes no more orders, lets those in flight end (cancels them after the shutdown timeout), stops. */
   stop(): Promise<void>;
   /** Cancels the orders in flight that a `stop` is waiting for. */
@@ -146,7 +147,7 @@ export async function start(config: Config, log: Logger, options: StartOptions):
   const onStored = () => webhooks?.notify();
 
   const providers = Object.fromEntries(
-    (Object.keys(providerUrls) as (keyof typeof providerUrls)[]).map((step) => {
+    (Object.keys(providerUrls) as StepName[]).map((step) => {
       const onChange = (state: CircuitState, reason: string) =>
         state === "open" ? log.warn({ step, reason }, "circuit opened") : log.info({ step, reason }, `circuit ${state}`);
       return [step, new ProviderHealth({ ...options.providerHealth, onChange })];

@@ -7,12 +7,10 @@ import { Tolerance } from "./tolerance.ts";
 import { Turnaround } from "./turnaround.ts";
 import { shareOf, WaitForecast } from "./wait-forecast.ts";
 
-/**
- * Why an order was refused: it would have missed its deadline, the limit that adapts was reached, or `MAX_IN_FLIGHT`.
- */
+/** Why an order was refused: it would have missed its deadline, the limit that adapts was reached, or `MAX_IN_FLIGHT`. */
 export type RefusedFor = "deadline" | "limit" | "max_in_flight";
 
-/** For metrics. */
+/** What can be seen of it from outside. No metric shows it. */
 export interface AdmissionView {
   /** How many orders of usual urgency may be in flight now, 1 to `MAX_IN_FLIGHT`. */
   readonly limit: number;
@@ -38,8 +36,8 @@ export interface AdmissionOptions {
 const LOOK_EVERY_MS = 100;
 
 /**
- * Says whether the service can carry one more order, from what waits now: a queue in front of a bottleneck that takes in what it cannot serve in
- * time serves nobody in time. Main thread only.
+ * Says whether the service can carry one more order, from what waits now: a queue in front of a bottleneck that takes in what it
+ * cannot serve in time serves nobody in time. Main thread only.
  *
  * An order is refused when one of its capacities will not come soon enough, by Little's law from how many are in front of
  * it and how long permits are held. Soon enough is (1) so soon that it is done long before its deadline, for payment and vendor

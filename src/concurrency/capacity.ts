@@ -38,10 +38,14 @@ const UNMEASURED = -1;
  * canceled (Trio's CapacityLimiter; the rules of a grant that meets a cancel are those of Go's x/sync semaphore).
  * Main thread only, one event loop: no waiter holds an OS thread.
  *
- * Rules: 1. `inUse` never exceeds `limit`. 2. A newcomer overtakes no waiter of its urgency or a higher one, and one of a lower
- * urgency only while that has waited less than `agingMs` for each level between them. 3. Canceled first: the wait fails even if a permit is free. 4. Granted first,
- * canceled before the waiter ran again: the permit goes to the next waiter and the wait fails. 5. A permit is released exactly
- * once. 6. With `endsHopelessWaits` no permit goes to a waiter that is sure to miss its deadline.
+ * Rules:
+ * 1. `inUse` never exceeds `limit`.
+ * 2. A newcomer overtakes no waiter of its urgency or a higher one, and one of a lower urgency only while that has waited less
+ *    than `agingMs` for each level between them.
+ * 3. Canceled first: the wait fails even if a permit is free.
+ * 4. Granted first, canceled before the waiter ran again: the permit goes to the next waiter and the wait fails.
+ * 5. A permit is released exactly once.
+ * 6. With `endsHopelessWaits` no permit goes to a waiter that is sure to miss its deadline.
  */
 export class Capacity implements CapacityView {
   readonly #agingMs: number;

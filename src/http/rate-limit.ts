@@ -15,8 +15,6 @@ export function limitRate(buckets: TokenBuckets, onRefused?: (kind: ErrorKind) =
   const secondsFor = (tokens: number) => Math.max(1, Math.ceil(tokens / perSecond));
   const policy = `"default";q=${burst};w=${secondsFor(burst)}`;
   const message = `too many orders from one client: it may send ${perSecond} a second, and ${burst} at once`;
-  // A client's next token is there in a second at the latest, for it gets at least one in each.
-  const later = { "Retry-After": "1" };
   return (request, response, next) => {
     const left = buckets.take(response.locals.client ?? clientAt(request.socket.remoteAddress));
     const remaining = Math.max(0, left);
@@ -27,6 +25,6 @@ export function limitRate(buckets: TokenBuckets, onRefused?: (kind: ErrorKind) =
       return;
     }
     onRefused?.("rate_limited");
-    sendError(response, "rate_limited", message, later);
+    sendError(response, "rate_limited", message);
   };
 }

@@ -27,7 +27,7 @@ export const ERROR_ANSWERS: Readonly<Record<ErrorKind, ErrorAnswer>> = {
   no_courier: { status: 503, when: "no courier can be assigned, or the circuit of their service is open" },
   overloaded: {
     status: 503,
-    when: "the order would wait too long, too many are in flight, the server is starting, or more than 100 requests are in line on one connection (which ends then); with `Retry-After`",
+    when: "the order would wait too long, too many are in flight, too many are being looked up, the server is starting, or more than 100 requests are in line on one connection (which ends then); with `Retry-After`",
   },
   shutting_down: { status: 503, when: "the server is draining; with `Retry-After` and `Connection: close`" },
   timeout: { status: 504, when: "the order's deadline passed" },
@@ -38,7 +38,8 @@ export const STATUS = Object.fromEntries(Object.entries(ERROR_ANSWERS).map(([kin
   Record<ErrorKind, number>
 >;
 
-// A guess to be replaced by a measured one once admission measures: long enough not to hammer, short enough for a client to wait.
+// For refusals that admission has nothing to say about: long enough not to hammer, short enough for a client to wait. A client that
+// sent too many has its next token by then, for at least one comes in each second.
 const RETRY_AFTER_SECONDS = "1";
 
 /** Headers that answers of a kind carry besides their body. */

@@ -112,7 +112,10 @@ export class Compensator {
     return compensating;
   }
 
-  /** An operator's retry: now, whatever the provider's health. Resolves when the try has ended and is written down. Rejects after `stop`. */
+  /**
+   * An operator's retry: now, whatever the provider's health. Resolves when the try has ended and is written down. Rejects after
+   * `stop`.
+   */
   tryNow(compensation: Compensation): Promise<void> {
     return this.#bulkheads[compensation.step].queue.attemptNow(compensation);
   }

@@ -32,7 +32,10 @@ export class ProviderHealth {
     this.random = random;
   }
 
-  /** Whether a call that begins in `waitMs` cannot end before `deadlineMs` (clock of `monotonicMs`): none of the last ones was that fast. */
+  /**
+   * Whether a call that begins in `waitMs` cannot end before `deadlineMs` (clock of `monotonicMs`): none of the last ones was that
+   * fast.
+   */
   surelyMisses(deadlineMs: number | undefined, waitMs = 0): boolean {
     if (deadlineMs === undefined) return false;
     const nowMs = monotonicMs();

@@ -86,9 +86,10 @@ export class SpanQueue {
   }
 
   #send(): void {
-    if (this.#sending !== undefined || this.#waiting.length === 0) return;
+    // First of all: a timer that has fired while a batch was under way would keep another from being set.
     clearTimeout(this.#timer);
     this.#timer = undefined;
+    if (this.#sending !== undefined || this.#waiting.length === 0) return;
     const batch = this.#waiting.splice(0, BATCH);
     this.#underWay = batch.length;
     this.#sending = this.#options.send(batch).then(

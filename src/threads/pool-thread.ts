@@ -22,14 +22,13 @@ export class PoolThread {
   leaving: ReplaceReason | undefined;
   /** The heap snapshot that is asked of it. */
   snapshot: SnapshotState | undefined;
+  /** Steps go to it from here on: it is listed, has a row, and was given the standing task. */
+  lane: Lane | undefined;
 
   constructor(worker: Worker) {
     this.worker = worker;
     this.id = worker.threadId;
   }
-
-  /** Steps go to it from here on: it is listed, has a row, and was given the standing task. */
-  lane: Lane | undefined;
 
   get ready(): boolean {
     return this.lane !== undefined;

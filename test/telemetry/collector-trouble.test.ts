@@ -51,6 +51,21 @@ describe("spans on their way", () => {
     expect([batches, queue.dropped]).toEqual([[3], 0]);
   });
 
+  test("that came while a slow collector had a batch go as soon as it has taken it, however few they are", async () => {
+    const batches: number[] = [];
+    const taken = Promise.withResolvers<void>();
+    const send = (batch: readonly SpanData[]) => (batches.push(batch.length) === 1 ? taken.promise : Promise.resolve());
+    const queue = new SpanQueue({ send, onDown: () => {}, delayMs: 5 });
+    queue.add(spans(1));
+    await eventually("the first batch", () => batches.length === 1);
+    queue.add(spans(2));
+    // Set later and for longer than the queue's own timer, so it fires after that.
+    await new Promise((resolve) => setTimeout(resolve, 10));
+    taken.resolve();
+    await eventually("the others", () => batches.length === 2);
+    expect([batches, queue.size]).toEqual([[1, 2], 0]);
+  });
+
   test("a collector that is down is told of once, and once when it is back", async () => {
     let works = false;
     const told: unknown[] = [];

@@ -31,7 +31,7 @@ function stepOn(on: PoolThread | undefined): DispatchedStep {
   return step;
 }
 
-/** Cancels the run and has the thread come to the doorbell or not. */
+/** Cancels the run and has the thread act on its bell or not. */
 function cancel(heard: boolean): void {
   layout.cancel(0, "deadline");
   if (heard) layout.acknowledge(0, layout.head());
@@ -80,7 +80,7 @@ test("a step that settled, or was never sent, condemns nobody", async () => {
   expect(killed).toEqual([]);
 });
 
-test("a thread that beats but did not come to the doorbell is spared until it does", async () => {
+test("a thread that beats but did not act on its bell is spared until it does", async () => {
   cancel(false);
   watch.watch([stepOn(thread)]);
   const beats = setInterval(() => layout.beat(0), 5);

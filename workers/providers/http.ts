@@ -1,6 +1,7 @@
 import type { Illness, StepInput, StepName } from "../../src/orders/step.ts";
 import type { PostAnswer } from "../../src/outgoing/post.ts";
 import type { ProviderKeys } from "../../src/provider-keys.ts";
+import { reasonOf } from "../runtime/reason-of.ts";
 import type { StepContext } from "../runtime/step-context.ts";
 import { StepFailed } from "../runtime/step-failed.ts";
 import { callKey, undoKey } from "./call-key.ts";
@@ -96,12 +97,6 @@ function failure(
 
 function notUndone(step: StepName, answer: string, ill: Illness | undefined): StepFailed {
   return new StepFailed("internal", "unknown", `${step} provider has not undone a call: ${answer}`, { answer, ill });
-}
-
-/** A code such as ECONNREFUSED, or the class of what was thrown. Not its message, which may quote what was sent or received. */
-function reasonOf(error: unknown): string {
-  const { code, name } = error as { code?: unknown; name?: unknown };
-  return String(code ?? name);
 }
 
 function isSuccess(status: number): boolean {

@@ -18,7 +18,7 @@ import { threadLog } from "./thread-log.ts";
 const HEARTBEAT_MS = 100;
 
 /**
- * Makes this thread serve steps: claims its tracker row, listens to the doorbell, beats. Called once by a worker file at its
+ * Makes this thread serve steps: claims its tracker row, listens to its bell, beats. Called once by a worker file at its
  * top level; what it returns is the file's default export, which Piscina calls once: that task never ends.
  */
 export function serve(makeSteps: (settings: never) => StepRegistry): (task: StandingTask) => Promise<never> {

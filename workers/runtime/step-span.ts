@@ -4,6 +4,7 @@ import { monotonicMs } from "../../src/concurrency/clock.ts";
 import type { SpanData } from "../../src/orders/span-data.ts";
 import type { StepInput, StepOutcome } from "../../src/orders/step.ts";
 import type { ThreadMessage } from "../../src/threads/protocol.ts";
+import { reasonOf } from "./reason-of.ts";
 
 type Attributes = Record<string, string | number>;
 
@@ -112,10 +113,9 @@ export class CallSpan {
       this.#attributes["cancel.cause"] = cause;
       this.#end(`canceled: ${cause}`);
     } else {
-      // Not its message, which may quote what was sent.
-      const { code, name } = error as { code?: unknown; name?: unknown };
-      this.#attributes["error.type"] = String(code ?? name);
-      this.#end(String(code ?? name));
+      const reason = reasonOf(error);
+      this.#attributes["error.type"] = reason;
+      this.#end(reason);
     }
   }
 
@@ -143,7 +143,10 @@ function send(span: SpanData): void {
   if (ended.length === 1) setImmediate(postSpans);
 }
 
-/** Posts the spans that have ended. Before the outcomes of their steps: once these are known the service may stop, and with it this thread. */
+/**
+ * Posts the spans that have ended. Before the outcomes of their steps: once these are known the service may stop, and with it this
+ * thread.
+ */
 export function postSpans(): void {
   if (ended.length === 0) return;
   const spans = ended;

@@ -1,7 +1,7 @@
 import { STEPS, type StepName } from "../../orders/step.ts";
 import type { Family, Sample } from "./family.ts";
 
-/** 0 closed, 1 half-open, 2 open: so that "more than 0" means trouble. */
+/** Of a circuit breaker. */
 export type CircuitState = "closed" | "half_open" | "open";
 
 /** What is asked when metrics are read. */
@@ -16,7 +16,7 @@ export interface PressureSources {
   readonly circuitState: (step: StepName) => CircuitState;
 }
 
-// In the order of the numbers that the metric gives them.
+// In the order of the numbers that the metric gives them: 0, 1, 2, so that "more than 0" means trouble.
 const CIRCUIT_STATES: readonly CircuitState[] = ["closed", "half_open", "open"];
 const POOLS = ["shared", "exclusive"];
 
