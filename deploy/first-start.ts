@@ -6,6 +6,10 @@ import { spawn } from "node:child_process";
 
 const env = { ...process.env, HOST: "127.0.0.1", PORT: "0", ADMIN_PORT: "0", JOURNAL: "memory" };
 const service = spawn(process.execPath, ["src/main.ts"], { env, stdio: ["ignore", "pipe", "inherit"] });
-// Its first output says that it is up.
-service.stdout.once("data", () => service.kill("SIGTERM"));
+let told = "";
+// A start that takes long says so before.
+service.stdout.on("data", (text) => {
+  told += text;
+  if (told.includes(" is up")) service.kill("SIGTERM");
+});
 service.once("exit", (code) => process.exit(code ?? 1));

@@ -158,7 +158,7 @@ export class Compensator {
   /** Undefined when it came to no call: the provider is down, its bulkhead full for too long, or the process stops. */
   async #firstTry(step: StepName, input: StepInput, begins: () => boolean): Promise<Tried | undefined> {
     const { firstTries, health } = this.#bulkheads[step];
-    if (health.down) return undefined;
+    if (health.down || health.paused) return undefined;
     const line = new CancelScope();
     const leaveLine = line.cancelAfter(LINE_MS);
     try {

@@ -87,12 +87,13 @@ export class ProviderCall {
   async #retry(waitMs: number, before: EndedStep): Promise<EndedStep> {
     const { health, scope } = this.#parts;
     await pause(waitMs, scope);
-    const endedAtMs = monotonicMs();
+    // Since the try before it was on no thread, so what is counted from a start there would be wrong.
+    const paused = { startedAtMs: undefined, endedAtMs: monotonicMs() };
     if (scope.cause !== undefined) {
-      return this.#withDoubt({ ...before, endedAtMs, outcome: { status: "canceled", cause: scope.cause, effect: "none" } });
+      return this.#withDoubt({ ...before, ...paused, outcome: { status: "canceled", cause: scope.cause, effect: "none" } });
     }
     const pass = health.surelyMisses(scope.deadlineMs) ? undefined : health.circuit.tryEnter();
-    return pass === undefined ? this.#withDoubt({ ...before, endedAtMs }) : this.#try(pass);
+    return pass === undefined ? this.#withDoubt({ ...before, ...paused }) : this.#try(pass);
   }
 
   #waitMs(retryAfterMs: number | undefined): number {
