@@ -3,6 +3,7 @@ import { monotonicMs } from "../concurrency/clock.ts";
 import { DEFAULT_URGENCY } from "../concurrency/urgency.ts";
 import type { AdmissionGate, Overload } from "../orders/admission-gate.ts";
 import { RetryAfter } from "./retry-after.ts";
+import { Starvation } from "./starvation.ts";
 import { Tolerance } from "./tolerance.ts";
 import { Turnaround } from "./turnaround.ts";
 import { shareOf, WaitForecast } from "./wait-forecast.ts";
@@ -54,6 +55,7 @@ export class Admission implements AdmissionGate, AdmissionView {
   readonly #exclusive: WaitForecast;
   readonly #tolerance: Tolerance;
   readonly #turnaround = new Turnaround();
+  readonly #starvation: Starvation;
   readonly #retryAfter: RetryAfter;
   readonly #refused = { deadline: 0, limit: 0, max_in_flight: 0 };
   #computingToCome = 0;
@@ -68,6 +70,7 @@ export class Admission implements AdmissionGate, AdmissionView {
     this.#lines = capacities.map((capacity) => new WaitForecast(capacity, orderTimeoutMs));
     this.#exclusive = new WaitForecast(exclusive, orderTimeoutMs);
     this.#tolerance = new Tolerance(orderTimeoutMs);
+    this.#starvation = new Starvation(orderTimeoutMs);
     this.#retryAfter = new RetryAfter(options.random ?? Math.random);
     this.#lookedAtMs = this.#nowMs();
   }
@@ -88,17 +91,13 @@ export class Admission implements AdmissionGate, AdmissionView {
 
   admit(urgency: number, computing: number): Overload | undefined {
     this.#retryAfter.asked();
-    const { coming } = this.#turnaround;
-    for (const line of this.#lines) {
-      const refusal = this.#refusalBy(line, coming, urgency);
-      if (refusal !== undefined) return refusal;
+    const judgedAs = this.#starvation.isPossible ? this.#starvation.judgedAs(urgency, this.#nowMs()) : urgency;
+    const refusal = this.#refusal(judgedAs, computing);
+    if (refusal !== undefined) {
+      this.#starvation.refused(urgency, this.#nowMs());
+      return refusal;
     }
-    if (computing > 0) {
-      // It is done when the last of its own is.
-      const refusal = this.#refusalBy(this.#exclusive, this.#computingAhead() + computing - 1, urgency);
-      if (refusal !== undefined) return refusal;
-    }
-    if (this.#options.inFlight() >= Math.max(1, this.#inFlightLimit * relativeShare(urgency))) return this.#refuse("limit");
+    this.#starvation.admitted(urgency);
     this.#turnaround.left(this.#nowMs);
     this.#computingToCome += computing;
     return undefined;
@@ -141,6 +140,21 @@ export class Admission implements AdmissionGate, AdmissionView {
     // Little's law: as many fewer in flight as their wait is too long.
     this.#inFlightLimit = excess > 1 ? Math.max(1, this.#options.inFlight() / excess) : Number.POSITIVE_INFINITY;
     this.#retryAfter.look();
+  }
+
+  #refusal(urgency: number, computing: number): Overload | undefined {
+    const { coming } = this.#turnaround;
+    for (const line of this.#lines) {
+      const refusal = this.#refusalBy(line, coming, urgency);
+      if (refusal !== undefined) return refusal;
+    }
+    if (computing > 0) {
+      // It is done when the last of its own is.
+      const refusal = this.#refusalBy(this.#exclusive, this.#computingAhead() + computing - 1, urgency);
+      if (refusal !== undefined) return refusal;
+    }
+    if (this.#options.inFlight() >= Math.max(1, this.#inFlightLimit * relativeShare(urgency))) return this.#refuse("limit");
+    return undefined;
   }
 
   #computingAhead(): number {

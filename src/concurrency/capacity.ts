@@ -25,6 +25,7 @@ export interface CapacityView {
   readonly inUse: number;
   readonly waiting: number;
   readonly holdMs: number | undefined;
+  readonly firstHeldForMs: number;
 }
 
 // Against a deadline of 2 s: an urgent waiter gets past most of a line, and the last wait 0.35 s longer for it.
@@ -58,6 +59,7 @@ export class Capacity implements CapacityView {
   #inUse = 0;
   #waiting = 0;
   #grants = 0;
+  #firstGrantMs = 0;
 
   /** `limit`: a whole number, 1 or more. Throws RangeError otherwise. */
   constructor(limit: number, { agingMs = AGING_MS, endsHopelessWaits = false, nowMs = monotonicMs }: CapacityOptions = {}) {
@@ -85,11 +87,17 @@ export class Capacity implements CapacityView {
     return this.#held.averageMs;
   }
 
+  /** How long the very first permit has been held, while `holdMs` is not known; 0 before it was granted. */
+  get firstHeldForMs(): number {
+    return this.#grants === 0 ? 0 : this.#nowMs() - this.#firstGrantMs;
+  }
+
   /** A permit if one is free and nobody waits for it, else undefined. Never waits. */
   tryAcquire(): Permit | undefined {
     if (this.#waiting > 0 || this.#inUse >= this.#limit) return undefined;
     this.#inUse++;
-    const sinceMs = this.#grants++ % MEASURED_GRANTS === 0 ? this.#nowMs() : UNMEASURED;
+    const sinceMs = this.#grants % MEASURED_GRANTS === 0 ? this.#nowMs() : UNMEASURED;
+    if (this.#grants++ === 0) this.#firstGrantMs = sinceMs;
     return new Permit(this.#release, sinceMs);
   }
 

@@ -204,7 +204,7 @@ export class Compensator {
       stopTimer();
       following.leave();
       verdict = verdictOn(outcome, triesBefore);
-      providers?.[step]?.compensationEnded(circuitVerdictOn(outcome), holdMsOf(outcome));
+      providers?.[step]?.compensationEnded(circuitVerdictOn(outcome));
       const tried = triedOf(outcome, timeoutMs);
       if (tried !== undefined) onTried?.(step, tried.done);
       return tried;

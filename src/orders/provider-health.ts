@@ -51,10 +51,12 @@ export class ProviderHealth {
     this.circuit.leave(pass, verdict, outcome.status === "failed" ? outcome.ill?.retryAfterMs : undefined);
   }
 
-  /** A compensation has been tried, without asking the circuit. */
-  compensationEnded(verdict: CallVerdict, holdMs = 0): void {
+  /**
+   * A compensation has been tried, without asking the circuit. That it asked to be left alone holds back compensations only: the
+   * address that undoes may be ill alone, and each of its tries would keep orders out anew.
+   */
+  compensationEnded(verdict: CallVerdict): void {
     this.circuit.noteElsewhere(verdict);
-    if (holdMs > 0) this.circuit.hold(holdMs);
   }
 
   /**

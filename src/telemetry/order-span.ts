@@ -77,7 +77,7 @@ function spanWithoutThread(
   };
   if (threadId !== undefined) attributes["thread.id"] = threadId;
   if (outcome.status === "canceled") attributes["cancel.cause"] = outcome.cause;
-  else attributes["error.type"] = "internal";
+  else attributes["error.type"] = outcome.status === "failed" ? outcome.kind : "internal";
   return {
     name,
     kind: "internal",
@@ -88,9 +88,15 @@ function spanWithoutThread(
     startedAtMs: of.startedAtMs,
     endedAtMs,
     attributes,
-    error: outcome.status === "canceled" ? `canceled: ${outcome.cause}` : outcome.status === "lost" ? outcome.reason : "internal",
+    error: errorOf(outcome),
     events: [],
   };
+}
+
+function errorOf(outcome: StepReport["outcome"]): string {
+  if (outcome.status === "canceled") return `canceled: ${outcome.cause}`;
+  if (outcome.status === "lost") return outcome.reason;
+  return outcome.status === "failed" ? outcome.kind : "internal";
 }
 
 function identityOf({ orderId, attempt }: StepInput): Record<string, string | number> {
