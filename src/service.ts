@@ -4,9 +4,12 @@ import { fileURLToPath } from "node:url";
 import type { Logger } from "pino";
 import type { WorkerSettings } from "../workers/settings.ts";
 import { adminApp } from "./admin/admin-app.ts";
+import { LiveFeed } from "./admin/live/live-feed.ts";
 import { Metrics } from "./admin/metrics.ts";
+import { RecentBacklog } from "./admin/recent-backlog.ts";
 import { StuckThreads } from "./admin/stuck-threads.ts";
 import { stuckWarning } from "./admin/stuck-warning.ts";
+import type { ThreadBooks } from "./admin/thread-routes.ts";
 import { Admission } from "./admission/admission.ts";
 import { Capacity } from "./concurrency/capacity.ts";
 import { type Config, ConfigError } from "./config.ts";
@@ -98,26 +101,52 @@ export async function start(config: Config, log: Logger, options: StartOptions):
   const tracing =
     config.OTEL_EXPORTER_OTLP_ENDPOINT === undefined ? undefined : await startTracing(config.OTEL_EXPORTER_OTLP_ENDPOINT, log);
   if (tracing !== undefined) starting.defer(() => tracing.close());
-  const phase = (name: string) => options.onPhase?.(name);
-  phase(`opening the journal ${config.JOURNAL}`);
-  const journal = await SqliteJournal.open(config.JOURNAL, {
-    events: config.WEBHOOK_URL !== undefined,
-    onFatal: options.onFatal,
-    onCommit: (_requests, milliseconds) => metrics.committed(milliseconds),
-    onHealth: (healthy, reason) =>
-      healthy ? log.info({ reason }, "journal works again") : log.error({ reason }, "journal cannot be written"),
-  });
-  starting.defer(() => journal.close());
-
-  const stickBegun = new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT);
   const providerUrls = {
     ...(config.PAYMENT_URL !== undefined && { payment: config.PAYMENT_URL }),
     ...(config.VENDOR_URL !== undefined && { vendor: config.VENDOR_URL }),
     ...(config.COURIER_URL !== undefined && { courier: config.COURIER_URL }),
   };
   const simulated = Object.keys(providerUrls).length === 0;
-  let orderFields: (orderId: unknown) => object = () => ({});
   const waiting = { agingMs: config.ORDER_TIMEOUT_MS * AGING_SHARE, endsHopelessWaits: true };
+  const capacities = {
+    payment: new Capacity(config.PAYMENT_CAPACITY, waiting),
+    vendor: new Capacity(config.VENDOR_CAPACITY, waiting),
+    courier: new Capacity(config.COURIER_CAPACITY, waiting),
+  };
+  const phase = (name: string) => options.onPhase?.(name);
+  phase(`opening the journal ${config.JOURNAL}`);
+  const journal = await SqliteJournal.open(config.JOURNAL, {
+    events: config.WEBHOOK_URL !== undefined,
+    onFatal: options.onFatal,
+    onCommit: (requests, milliseconds) => {
+      metrics.committed(milliseconds);
+      live.committed(requests, milliseconds);
+    },
+    onHealth: (healthy, reason) =>
+      healthy ? log.info({ reason }, "journal works again") : log.error({ reason }, "journal cannot be written"),
+  });
+  starting.defer(() => journal.close());
+
+  const books: ThreadBooks = {
+    totals: () => runtime.totals(),
+    threads: () => runtime.threads(),
+    replaced: () => runtime.replaced(),
+    ordersInFlight: () => desk.inFlight,
+  };
+  const recent = new RecentBacklog(journal);
+  const circuitState = (step: StepName) => providers[step]?.circuit.state ?? "closed";
+  const live = new LiveFeed({
+    books,
+    capacities,
+    circuitState,
+    backlog: () => recent.get(),
+    receiver: () => webhooks?.state().receiver ?? "none",
+    simulated,
+    onFault,
+  });
+
+  const stickBegun = new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT);
+  let orderFields: (orderId: unknown) => object = () => ({});
   const traces = new TraceRecorder(() => runtime.threads());
   phase("starting the step threads");
   const runtime = await ThreadRuntime.start({
@@ -136,6 +165,7 @@ export async function start(config: Config, log: Logger, options: StartOptions):
     onFault,
     onReplaced: (pool, thread, reason) => {
       log.warn({ pool, thread, reason }, "thread replaced");
+      live.threadReplaced(pool, thread, reason);
       traces.replaced({ id: thread, pool }, reason);
     },
   });
@@ -169,11 +199,6 @@ export async function start(config: Config, log: Logger, options: StartOptions):
   });
   starting.defer(() => compensator.stop());
 
-  const capacities = {
-    payment: new Capacity(config.PAYMENT_CAPACITY, waiting),
-    vendor: new Capacity(config.VENDOR_CAPACITY, waiting),
-    courier: new Capacity(config.COURIER_CAPACITY, waiting),
-  };
   const pipeline = new Pipeline(runtime, capacities, providers);
   const admission = new Admission({
     capacities: Object.values(capacities),
@@ -184,7 +209,7 @@ export async function start(config: Config, log: Logger, options: StartOptions):
     orderTimeoutMs: config.ORDER_TIMEOUT_MS,
   });
   starting.defer(() => admission.stop());
-  const observers: OnOrderEnded[] = [(order) => metrics.orderEnded(order), traces.ended];
+  const observers: OnOrderEnded[] = [(order) => metrics.orderEnded(order), traces.ended, (order) => live.orderEnded(order)];
   if (log.isLevelEnabled("info")) observers.push(orderLog(log));
   if (tracing !== undefined) observers.push(tracing.orderEnded);
   const desk: OrderDesk = new OrderDesk({
@@ -242,24 +267,21 @@ export async function start(config: Config, log: Logger, options: StartOptions):
   const inspector = new ThreadInspector(runtime);
   const admin = adminApp({
     ...(adminKeys !== undefined && { keys: adminKeys }),
-    books: {
-      totals: () => runtime.totals(),
-      threads: () => runtime.threads(),
-      replaced: () => runtime.replaced(),
-      ordersInFlight: () => desk.inFlight,
-    },
+    books,
     metrics,
+    live,
     watched: {
       stepsRunning: () => runtime.totals().running,
       threadsReplaced: () => new Map(REPLACE_REASONS.map((reason) => [reason, runtime.replaced().get(reason) ?? 0])),
       capacities,
-      circuitState: (step) => providers[step]?.circuit.state ?? "closed",
+      circuitState,
       journalHealthy: () => journal.healthy,
       ...(tracing !== undefined && { spansDropped: tracing.dropped }),
     },
     diagnosis: { traces, inspector },
     operators: {
       journal,
+      lookup: journal,
       compensator,
       ...(webhooks !== undefined &&
         config.WEBHOOK_URL !== undefined && {
@@ -280,6 +302,7 @@ export async function start(config: Config, log: Logger, options: StartOptions):
       chaos: {
         killThread: () => runtime.killThread(),
         stickThread: (ms: number) => sticking.stick(ms),
+        desk,
         crash: () => process.kill(process.pid, "SIGKILL"),
       },
     }),
@@ -294,6 +317,7 @@ export async function start(config: Config, log: Logger, options: StartOptions):
     anyNameFromOutside: false,
   });
   starting.defer(() => adminListener.close());
+  starting.defer(() => live.close());
   // Before the listener, which waits for answers that are under way.
   starting.defer(() => traces.close());
 

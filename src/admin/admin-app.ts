@@ -3,6 +3,8 @@ import type { AccessKeys } from "../http/access-keys.ts";
 import { errorAnswers, noSuchRoute } from "../http/fallbacks.ts";
 import type { OnFault } from "../orders/faults.ts";
 import type { CompensationRow, OperatorJournal } from "../orders/operator-journal.ts";
+import type { OrderDesk } from "../orders/order-desk.ts";
+import type { OrderJournal } from "../orders/order-journal.ts";
 import { needsKey } from "./admin-keys.ts";
 import { backupRoutes } from "./backup-routes.ts";
 import { type Chaos, chaosRoutes } from "./chaos-routes.ts";
@@ -10,9 +12,14 @@ import { type CompensationParts, compensationRoutes } from "./compensation-route
 import { deadLetterRoutes } from "./dead-letter-routes.ts";
 import { type Diagnosis, diagnosisRoutes } from "./diagnosis-routes.ts";
 import { journalAnswers } from "./journal-answers.ts";
+import { demoOrderRoutes } from "./live/demo-orders.ts";
+import type { LiveFeed } from "./live/live-feed.ts";
+import { liveRoutes } from "./live/live-routes.ts";
+import { pageRoutes } from "./live/page-routes.ts";
 import type { MetricSources, Metrics } from "./metrics.ts";
 import { metricsRoutes } from "./metrics-routes.ts";
 import { orderListRoutes } from "./order-list-routes.ts";
+import { orderLookupRoutes } from "./order-lookup-routes.ts";
 import { RecentBacklog } from "./recent-backlog.ts";
 import { type ThreadBooks, threadRoutes } from "./thread-routes.ts";
 import { type WebhookControl, webhookRoutes } from "./webhook-routes.ts";
@@ -22,18 +29,20 @@ export interface AdminParts {
   readonly keys?: AccessKeys;
   readonly books: ThreadBooks;
   readonly metrics: Metrics;
+  readonly live: LiveFeed;
   /** What `/metrics` asks besides. */
   readonly watched: Omit<MetricSources, "backlog" | "webhooks" | "ordersInFlight" | "threads">;
   readonly diagnosis: Diagnosis;
   readonly operators: OperatorParts;
-  /** Absent with real providers: then the chaos routes do not exist. */
-  readonly chaos?: Chaos;
+  /** Absent with real providers: then the routes that cause trouble do not exist. */
+  readonly chaos?: Chaos & { readonly desk: Pick<OrderDesk, "place"> };
   readonly report: OnFault;
 }
 
 /** What operators look at and steer. */
 export interface OperatorParts {
   readonly journal: OperatorJournal;
+  readonly lookup: Pick<OrderJournal, "find">;
   readonly compensator: CompensationParts["compensator"];
   /** Absent where no receiver is configured. */
   readonly webhooks?: WebhookControl;
@@ -45,12 +54,14 @@ export interface OperatorParts {
 }
 
 /** The admin listener's routes, behind its front door. It is on loopback unless told otherwise, and never part of the public listener. */
-export function adminApp({ keys, books, metrics, watched, diagnosis, operators, chaos, report }: AdminParts): Express {
+export function adminApp({ keys, books, metrics, watched, diagnosis, live, operators, chaos, report }: AdminParts): Express {
   const { journal, backups, webhooks } = operators;
   const app = express();
   app.disable("x-powered-by");
   if (keys !== undefined) app.use(needsKey(keys));
   app.use(threadRoutes(books));
+  app.use(pageRoutes());
+  app.use(liveRoutes(live));
   app.use(diagnosisRoutes(diagnosis));
   const recent = new RecentBacklog(journal);
   app.use(
@@ -63,11 +74,12 @@ export function adminApp({ keys, books, metrics, watched, diagnosis, operators, 
     }),
   );
   app.use(orderListRoutes(journal));
+  app.use(orderLookupRoutes(operators.lookup));
   app.use(compensationRoutes(operators));
   app.use(deadLetterRoutes(operators));
   app.use(webhookRoutes(operators));
   app.use(backupRoutes({ journal, ...backups }));
-  if (chaos !== undefined) app.use(chaosRoutes(chaos));
+  if (chaos !== undefined) app.use(chaosRoutes(chaos), demoOrderRoutes(chaos.desk));
   app.use(noSuchRoute);
   app.use(journalAnswers);
   app.use(errorAnswers(report));

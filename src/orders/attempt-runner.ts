@@ -73,7 +73,7 @@ export class AttemptRunner {
     }
     compensating?.stored();
     this.#options.onClosed(run);
-    this.#tell(run, outcome);
+    this.#tell(run, outcome, finish);
     return finish.answer;
   }
 
@@ -95,12 +95,14 @@ export class AttemptRunner {
     const compensating = begun ?? (await this.#compensate(run.input, outcome));
     void this.#storeLater(run, compensating);
     const told = failedByFault("unknown");
-    this.#tell(run, told);
-    return finishOf(run.input, told, compensating).answer;
+    const finish = finishOf(run.input, told, compensating);
+    this.#tell(run, told, finish);
+    return finish.answer;
   }
 
-  #tell({ input, requestId, parentSpanId, receivedAtMs }: OrderRun, outcome: OrderOutcome): void {
-    this.#options.onEnded?.({ input, requestId, parentSpanId, receivedAtMs, outcome, storedAtMs: monotonicMs() });
+  #tell(run: OrderRun, outcome: OrderOutcome, { compensations }: FinishRequest): void {
+    const { input, requestId, parentSpanId, receivedAtMs } = run;
+    this.#options.onEnded?.({ input, requestId, parentSpanId, receivedAtMs, outcome, compensations, storedAtMs: monotonicMs() });
   }
 
   async #storeLater(run: OrderRun, compensating: Compensating | undefined): Promise<void> {

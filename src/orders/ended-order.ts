@@ -1,3 +1,4 @@
+import type { FirstTry } from "./order-journal.ts";
 import type { OrderOutcome } from "./outcome.ts";
 import type { StepInput } from "./step.ts";
 
@@ -7,6 +8,8 @@ export interface EndedOrder {
   /** Of the HTTP request that began it. */
   readonly requestId: string | undefined;
   readonly outcome: OrderOutcome;
+  /** What had to be undone, and how far it was when the answer was stored. */
+  readonly compensations: readonly FirstTry[];
   /** When that request asked for it, on the clock of `monotonicMs`. */
   readonly receivedAtMs: number;
   /** The client's span, where `input.traceparent` names the order's own; undefined for the root of a trace. */

@@ -1,5 +1,6 @@
 import { afterEach, expect, test } from "vitest";
 import { adminApp } from "../../src/admin/admin-app.ts";
+import { LiveFeed } from "../../src/admin/live/live-feed.ts";
 import { Metrics } from "../../src/admin/metrics.ts";
 import { ThreadInspector } from "../../src/diagnosis/thread-inspector.ts";
 import { TraceRecorder } from "../../src/diagnosis/trace-recorder.ts";
@@ -36,13 +37,24 @@ async function startWith(error: Error, faults: unknown[]): Promise<number> {
     backlog: fails,
     backup: fails,
   };
+  const books = {
+    totals: () => ({ running: 0, started: 0, finished: 0 }),
+    threads: () => [],
+    replaced: () => new Map(),
+    ordersInFlight: () => 0,
+  };
+  const capacity = { limit: 1, inUse: 0, waiting: 0 };
   const app = adminApp({
-    books: {
-      totals: () => ({ running: 0, started: 0, finished: 0 }),
-      threads: () => [],
-      replaced: () => new Map(),
-      ordersInFlight: () => 0,
-    },
+    books,
+    live: new LiveFeed({
+      books,
+      capacities: { payment: capacity, vendor: capacity, courier: capacity },
+      circuitState: () => "closed",
+      backlog: fails,
+      receiver: () => "none",
+      simulated: false,
+      onFault: () => {},
+    }),
     metrics: new Metrics(),
     watched: QUIET,
     diagnosis: {
@@ -51,6 +63,7 @@ async function startWith(error: Error, faults: unknown[]): Promise<number> {
     },
     operators: {
       journal,
+      lookup: { find: fails },
       compensator: { tryNow: async () => {}, forget: () => {} },
       backups: { directory: "/nowhere", inMemory: false },
       onSettled: () => {},

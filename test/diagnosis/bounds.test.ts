@@ -33,6 +33,7 @@ function order(
     receivedAtMs: startedAtMs,
     parentSpanId: undefined,
     outcome: { steps, startedAtMs, ...more },
+    compensations: [],
     storedAtMs: endedAtMs,
   };
 }

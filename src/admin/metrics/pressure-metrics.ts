@@ -17,7 +17,7 @@ export interface PressureSources {
 }
 
 // In the order of the numbers that the metric gives them: 0, 1, 2, so that "more than 0" means trouble.
-const CIRCUIT_STATES: readonly CircuitState[] = ["closed", "half_open", "open"];
+export const CIRCUIT_STATES: readonly CircuitState[] = ["closed", "half_open", "open"];
 const POOLS = ["shared", "exclusive"];
 
 /** What runs and waits at this moment, and on what. */

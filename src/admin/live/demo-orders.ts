@@ -1,0 +1,74 @@
+import { randomBytes } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
+import { type Request, type Response, Router } from "express";
+import { z } from "zod";
+import { sendJson } from "../../http/answers.ts";
+import { onlyMethods } from "../../http/methods.ts";
+import { readOrder } from "../../http/order-body.ts";
+import { readBody } from "../../http/read-body.ts";
+import type { ErrorKind } from "../../orders/error-kind.ts";
+import type { OrderDesk } from "../../orders/order-desk.ts";
+import { Refused } from "../../orders/refused.ts";
+import { readJson } from "../strict-input.ts";
+
+const MAX_BODY_BYTES = 4 * 1024;
+const MAX_ORDERS = 5_000;
+// So long that what orders before them taught the admission is forgotten by then.
+const COME_AGAIN_MS = 50;
+const MAX_TRIES = 200;
+const COUNT_RULE = `must be a whole number from 1 to ${MAX_ORDERS}`;
+const MS_RULE = "must be a whole number of milliseconds from 0 to 60000";
+const OBJECT_RULE = "must be an object with the simulation fields of an order";
+
+const DEMO = z.strictObject({
+  count: z.int(COUNT_RULE).min(1, COUNT_RULE).max(MAX_ORDERS, COUNT_RULE).default(1),
+  at_once: z.int(COUNT_RULE).min(1, COUNT_RULE).max(MAX_ORDERS, COUNT_RULE).optional(),
+  order: z.record(z.string(), z.unknown(), OBJECT_RULE).default({}),
+  hang_up_ms: z.int(MS_RULE).min(0, MS_RULE).max(60_000, MS_RULE).optional(),
+});
+
+/**
+ * `POST /chaos/orders`: places orders as so many clients would, all at once or `at_once` at a time, and answers what became of
+ * them. Those who wait for each other come again when they are told `overloaded`, as clients should. The page cannot send them to
+ * the public listener, which takes nothing from a page of another origin. Only while all providers are simulated.
+ */
+export function demoOrderRoutes(desk: Pick<OrderDesk, "place">): Router {
+  const router = Router({ caseSensitive: true, strict: true });
+  router
+    .route("/chaos/orders")
+    .post(readBody(MAX_BODY_BYTES), async (request: Request, response: Response) => {
+      const { count, at_once = count, order, hang_up_ms } = readJson(request, DEMO);
+      const prefix = `demo-${randomBytes(4).toString("hex")}`;
+      const orders = Array.from({ length: count }, (_, n) =>
+        readOrder(Buffer.from(JSON.stringify({ amount: 1_000, ...order, order_id: count === 1 ? prefix : `${prefix}-${n + 1}` }))),
+      );
+      const ended: Partial<Record<ErrorKind | "ok", number>> = {};
+      const left = orders.values();
+      // They share one iterator: each takes the next order that nobody has.
+      const client = async () => {
+        for (const one of left) {
+          let kind = await place(one);
+          for (let tries = 1; kind === "overloaded" && at_once < count && tries < MAX_TRIES; tries++) {
+            await sleep(COME_AGAIN_MS);
+            kind = await place(one);
+          }
+          ended[kind] = (ended[kind] ?? 0) + 1;
+        }
+      };
+      await Promise.all(Array.from({ length: Math.min(at_once, count) }, client));
+      sendJson(response, 200, JSON.stringify({ status: "ok", first_order_id: orders[0]?.orderId, orders: count, ended }));
+
+      async function place(one: (typeof orders)[number]): Promise<ErrorKind | "ok"> {
+        try {
+          const { answer, leave } = await desk.place({ order: one });
+          if (hang_up_ms !== undefined) void sleep(hang_up_ms).then(leave);
+          return (await answer).error ?? "ok";
+        } catch (error) {
+          if (error instanceof Refused) return error.kind;
+          throw error;
+        }
+      }
+    })
+    .all(onlyMethods("POST"));
+  return router;
+}

@@ -1,0 +1,177 @@
+import { monitorEventLoopDelay } from "node:perf_hooks";
+import type { Response } from "express";
+import type { Capacity } from "../../concurrency/capacity.ts";
+import { monotonicMs } from "../../concurrency/clock.ts";
+import type { EndedOrder } from "../../orders/ended-order.ts";
+import type { OnFault } from "../../orders/faults.ts";
+import type { Backlog } from "../../orders/operator-journal.ts";
+import { JournalUnavailable } from "../../orders/order-journal.ts";
+import { STEPS, type StepName } from "../../orders/step.ts";
+import { CIRCUIT_STATES } from "../metrics/pressure-metrics.ts";
+import type { MetricSources } from "../metrics.ts";
+import type { ThreadBooks } from "../thread-routes.ts";
+import { EventStream } from "./event-stream.ts";
+import type { Hello, LiveBacklog, ReplacedThread, Tick } from "./messages.ts";
+import { OrderSample } from "./order-sample.ts";
+
+/** What the page shows besides the orders that have ended. */
+export interface LiveSources {
+  readonly books: ThreadBooks;
+  readonly capacities: Readonly<Record<StepName, Pick<Capacity, "limit" | "inUse" | "waiting">>>;
+  readonly circuitState: MetricSources["circuitState"];
+  /** Rejects while the journal cannot be read. */
+  readonly backlog: () => Promise<Backlog>;
+  /** Of events: `none`, `up`, `down` or `disabled`. */
+  readonly receiver: () => string;
+  /** Whether the providers are simulated, so that trouble can be made. */
+  readonly simulated: boolean;
+  readonly onFault: OnFault;
+}
+
+// Four times a second looks alive, and is little to write and to draw whatever the load is.
+const TICK_MS = 250;
+// To count a long backlog is work.
+const BACKLOG_EVERY_TICKS = 4;
+const LOOP_RESOLUTION_MS = 10;
+
+/** What happens, told to every page that is open; costs a counter an order while one is, and nothing while none is. Main thread only. */
+export class LiveFeed {
+  readonly #sources: LiveSources;
+  readonly #stream = new EventStream((isWatched) => (isWatched ? this.#begin() : this.#pause()));
+  #sample: OrderSample | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #loopDelay: ReturnType<typeof monitorEventLoopDelay> | undefined;
+  #loopUse = performance.eventLoopUtilization();
+  #commits = { count: 0, requests: 0, max_ms: 0 };
+  #replaced: ReplacedThread[] = [];
+  #backlog: Backlog | undefined;
+  #ticks = 0;
+
+  constructor(sources: LiveSources) {
+    this.#sources = sources;
+  }
+
+  /** Pages that are open. */
+  get clients(): number {
+    return this.#stream.clients;
+  }
+
+  orderEnded(order: EndedOrder): void {
+    this.#sample?.add(order);
+  }
+
+  /** The journal has made so many requests durable. */
+  committed(requests: number, milliseconds: number): void {
+    if (this.#sample === undefined) return;
+    this.#commits.count++;
+    this.#commits.requests += requests;
+    this.#commits.max_ms = Math.max(this.#commits.max_ms, Math.round(milliseconds * 100) / 100);
+  }
+
+  threadReplaced(pool: string, id: number, reason: string): void {
+    if (this.#sample !== undefined) this.#replaced.push({ id, pool, reason, at: monotonicMs() });
+  }
+
+  /** Makes a response a stream of events. Returns false when there are too many. */
+  open(response: Response): boolean {
+    const { simulated, capacities } = this.#sources;
+    return this.#stream.add(response, "hello", {
+      pid: process.pid,
+      now: monotonicMs(),
+      now_since_1970_ms: Date.now(),
+      every_ms: TICK_MS,
+      simulated,
+      steps: STEPS,
+      limits: ofEach((step) => capacities[step].limit),
+    } satisfies Hello);
+  }
+
+  /** Ends every stream. */
+  close(): void {
+    this.#stream.close();
+    this.#pause();
+  }
+
+  #begin(): void {
+    this.#sample = new OrderSample();
+    this.#loopUse = performance.eventLoopUtilization();
+    this.#loopDelay = monitorEventLoopDelay({ resolution: LOOP_RESOLUTION_MS });
+    this.#loopDelay.enable();
+    this.#ticks = 0;
+    this.#timer = setInterval(() => this.#tick(), TICK_MS);
+  }
+
+  #pause(): void {
+    clearInterval(this.#timer);
+    this.#loopDelay?.disable();
+    this.#sample = undefined;
+    this.#replaced = [];
+    this.#commits = { count: 0, requests: 0, max_ms: 0 };
+  }
+
+  #tick(): void {
+    if (this.#sample === undefined) return;
+    if (this.#ticks++ % BACKLOG_EVERY_TICKS === 0) void this.#readBacklog();
+    const { books, capacities, circuitState, receiver } = this.#sources;
+    const use = performance.eventLoopUtilization();
+    const { utilization } = performance.eventLoopUtilization(use, this.#loopUse);
+    this.#loopUse = use;
+    const { running, started, finished } = books.totals();
+    this.#stream.send("tick", {
+      now: monotonicMs(),
+      running,
+      started,
+      finished,
+      in_flight: books.ordersInFlight(),
+      threads: books
+        .threads()
+        .map(({ id, pool, running: steps, started: ever, heartbeatAgeMs }) => [id, pool, steps, ever, heartbeatAgeMs]),
+      replaced_total: [...books.replaced().values()].reduce((sum, count) => sum + count, 0),
+      replaced: this.#replaced,
+      in_use: ofEach((step) => capacities[step].inUse),
+      waiting: ofEach((step) => capacities[step].waiting),
+      circuits: ofEach((step) => CIRCUIT_STATES.indexOf(circuitState(step))),
+      loop: { utilization: Math.round(utilization * 1_000) / 1_000, delay_ms: this.#loopDelayMs() },
+      commits: this.#commits,
+      receiver: receiver(),
+      backlog: this.#backlog === undefined ? null : shown(this.#backlog),
+      ...this.#sample.take(),
+    } satisfies Tick);
+    this.#loopDelay?.reset();
+    this.#replaced = [];
+    this.#commits = { count: 0, requests: 0, max_ms: 0 };
+  }
+
+  /** The monitor sets a timer again and again and notes how long each took, so what is late is what goes beyond that. */
+  #loopDelayMs(): number {
+    const longestMs = (this.#loopDelay?.max ?? 0) / 1e6;
+    return Math.max(0, Math.round((longestMs - LOOP_RESOLUTION_MS) * 100) / 100);
+  }
+
+  async #readBacklog(): Promise<void> {
+    try {
+      this.#backlog = await this.#sources.backlog();
+    } catch (error) {
+      this.#backlog = undefined;
+      if (!(error instanceof JournalUnavailable)) this.#sources.onFault("the backlog could not be read", error);
+    }
+  }
+}
+
+function ofEach<Value>(value: (step: StepName) => Value): Record<StepName, Value> {
+  return { payment: value("payment"), vendor: value("vendor"), courier: value("courier") };
+}
+
+function shown({ compensations, events, deadLetters, bytes }: Backlog): LiveBacklog {
+  const nowMs = Date.now();
+  const waiting = ({ count, sinceMs }: { count: number; sinceMs?: number }) => ({
+    count,
+    oldest_s: sinceMs === undefined ? 0 : Math.max(0, Math.round((nowMs - sinceMs) / 1_000)),
+  });
+  return {
+    compensations: ofEach((step) => waiting(compensations[step])),
+    events: waiting(events),
+    dead_letters: deadLetters,
+    journal_bytes: bytes,
+  };
+}

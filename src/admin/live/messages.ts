@@ -1,0 +1,98 @@
+import type { CancelCause } from "../../concurrency/cancel-cause.ts";
+import type { ErrorKind } from "../../orders/error-kind.ts";
+import type { StepName, StepOutcome } from "../../orders/step.ts";
+
+// What goes over `GET /events`. Only types, so that the page, which is checked as code of a browser, reads the same ones.
+// Times are milliseconds on the clock of `monotonicMs` unless their name says otherwise.
+
+/** First on every stream, so also after a restart. */
+export interface Hello {
+  /** Another one than before: the process was restarted, and its threads are numbered anew. */
+  readonly pid: number;
+  /** The same moment on both clocks, for times of day. */
+  readonly now: number;
+  readonly now_since_1970_ms: number;
+  readonly every_ms: number;
+  /** Trouble can be made. */
+  readonly simulated: boolean;
+  readonly steps: readonly StepName[];
+  readonly limits: Readonly<Record<StepName, number>>;
+}
+
+/** Four times a second. Counters that end in `_total` or have a place in time grow; all else is of the time since the last tick. */
+export interface Tick {
+  readonly now: number;
+  readonly running: number;
+  readonly started: number;
+  readonly finished: number;
+  readonly in_flight: number;
+  readonly threads: readonly LiveThread[];
+  readonly replaced_total: number;
+  readonly replaced: readonly ReplacedThread[];
+  readonly in_use: Readonly<Record<StepName, number>>;
+  readonly waiting: Readonly<Record<StepName, number>>;
+  /** 0 closed, 1 half-open, 2 open. */
+  readonly circuits: Readonly<Record<StepName, number>>;
+  /** The main thread: busy from 0 to 1, and the longest time a timer was late. */
+  readonly loop: { readonly utilization: number; readonly delay_ms: number };
+  readonly commits: { readonly count: number; readonly requests: number; readonly max_ms: number };
+  readonly receiver: string;
+  /** Null while the journal cannot be read. At most a second old. */
+  readonly backlog: LiveBacklog | null;
+  /** Attempts that have ended, all of them, by kind. */
+  readonly ended: Readonly<Partial<Record<EndedAs, number>>>;
+  /** Some of them, the rest of which are `left` out. */
+  readonly orders: readonly SampledOrder[];
+  readonly left: number;
+  readonly order_ms: Quantiles | null;
+  /** From the cause to the step having stopped. */
+  readonly cancel_ms: Quantiles | null;
+}
+
+export type EndedAs = ErrorKind | "ok";
+export type LiveThread = readonly [id: number, pool: string, running: number, started: number, heartbeatAgeMs: number];
+
+export interface ReplacedThread {
+  readonly id: number;
+  readonly pool: string;
+  readonly reason: string;
+  readonly at: number;
+}
+
+export interface LiveBacklog {
+  readonly compensations: Readonly<Record<StepName, Waiting>>;
+  readonly events: Waiting;
+  readonly dead_letters: number;
+  readonly journal_bytes: number;
+}
+
+export interface Waiting {
+  readonly count: number;
+  readonly oldest_s: number;
+}
+
+export interface Quantiles {
+  readonly p50: number;
+  readonly p99: number;
+}
+
+/** One attempt as the page draws it. */
+export interface SampledOrder {
+  readonly id: string;
+  readonly attempt: number;
+  readonly kind: EndedAs;
+  readonly started: number;
+  readonly stored: number;
+  readonly canceled?: readonly [cause: CancelCause, at: number];
+  /** In the order of `STEPS`. */
+  readonly steps: readonly SampledStep[];
+}
+
+/** How a step ended, on which thread, from when to when; whether it was undone by the time the answer went out. */
+export type SampledStep = readonly [
+  status: StepOutcome["status"],
+  thread: number | null,
+  started: number | null,
+  ended: number,
+  undone: "done" | "pending" | null,
+];

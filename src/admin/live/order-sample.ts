@@ -1,0 +1,118 @@
+import type { EndedOrder } from "../../orders/ended-order.ts";
+import type { EndedAs, Quantiles, SampledOrder, SampledStep } from "./messages.ts";
+
+// What a page can draw and somebody can look at: some eighty bars every quarter of a second. Failures are rarer and say more.
+const MAX_OK = 20;
+const MAX_FAILED = 20;
+// Enough for a p99 of a quarter of a second; where more ended than this, it is that of the first ones.
+const MAX_TIMES = 4_096;
+
+/** What ended since the page was last told: all of it counted, some of it shown. Main thread only. */
+export class OrderSample {
+  readonly #random: () => number;
+  #counts: Partial<Record<EndedAs, number>> = {};
+  #ok = new Reservoir<EndedOrder>(MAX_OK);
+  #failed = new Reservoir<EndedOrder>(MAX_FAILED);
+  readonly #orderMs = new Times();
+  readonly #cancelMs = new Times();
+
+  /** `random`: from 0 up to 1. */
+  constructor(random: () => number = Math.random) {
+    this.#random = random;
+  }
+
+  add(order: EndedOrder): void {
+    const { outcome, storedAtMs } = order;
+    const { error, canceled } = outcome;
+    const kind = error ?? "ok";
+    this.#counts[kind] = (this.#counts[kind] ?? 0) + 1;
+    this.#orderMs.add(storedAtMs - outcome.startedAtMs);
+    if (canceled !== undefined) {
+      for (const { outcome: how, endedAtMs, startedAtMs } of outcome.steps) {
+        if (how.status === "canceled" && startedAtMs !== undefined) this.#cancelMs.add(Math.max(0, endedAtMs - canceled.atMs));
+      }
+    }
+    (error === undefined ? this.#ok : this.#failed).offer(order, this.#random);
+  }
+
+  /** What there is, and begins anew. `left` orders are counted but not among `orders`. */
+  take() {
+    const shown = [...this.#failed.kept, ...this.#ok.kept].sort((a, b) => a.storedAtMs - b.storedAtMs);
+    const taken = {
+      ended: this.#counts,
+      orders: shown.map(sampled),
+      left: this.#ok.offered + this.#failed.offered - shown.length,
+      order_ms: this.#orderMs.take(),
+      cancel_ms: this.#cancelMs.take(),
+    };
+    this.#counts = {};
+    this.#ok = new Reservoir(MAX_OK);
+    this.#failed = new Reservoir(MAX_FAILED);
+    return taken;
+  }
+}
+
+/** Keeps so many of however many come, each with the same chance (Vitter's algorithm R): the first ones alone would all be of one moment. */
+class Reservoir<Item> {
+  readonly kept: Item[] = [];
+  offered = 0;
+  readonly #size: number;
+
+  constructor(size: number) {
+    this.#size = size;
+  }
+
+  offer(item: Item, random: () => number): void {
+    this.offered++;
+    if (this.kept.length < this.#size) {
+      this.kept.push(item);
+      return;
+    }
+    const place = Math.floor(random() * this.offered);
+    if (place < this.#size) this.kept[place] = item;
+  }
+}
+
+class Times {
+  readonly #ms = new Float64Array(MAX_TIMES);
+  #count = 0;
+
+  add(ms: number): void {
+    if (this.#count < MAX_TIMES) this.#ms[this.#count++] = ms;
+  }
+
+  take(): Quantiles | null {
+    if (this.#count === 0) return null;
+    const sorted = this.#ms.subarray(0, this.#count).toSorted();
+    const at = (q: number) => round(sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * q))] as number);
+    this.#count = 0;
+    return { p50: at(0.5), p99: at(0.99) };
+  }
+}
+
+function sampled({ input, outcome, storedAtMs, compensations }: EndedOrder): SampledOrder {
+  const { canceled } = outcome;
+  return {
+    id: input.orderId,
+    attempt: input.attempt,
+    kind: outcome.error ?? "ok",
+    started: round(outcome.startedAtMs),
+    stored: round(storedAtMs),
+    ...(canceled !== undefined && { canceled: [canceled.cause, round(canceled.atMs)] as const }),
+    steps: outcome.steps.map(({ name, outcome: how, threadId, startedAtMs, endedAtMs }): SampledStep => {
+      const undo = compensations.find(({ step }) => step === name);
+      return [
+        how.status,
+        threadId ?? null,
+        startedAtMs === undefined ? null : round(startedAtMs),
+        round(endedAtMs),
+        undo === undefined ? null : undo.nextTryMs === undefined ? "done" : "pending",
+      ];
+    }),
+  };
+}
+
+/** To a microsecond, which is what the clock is worth. */
+function round(ms: number): number {
+  return Math.round(ms * 1_000) / 1_000;
+}

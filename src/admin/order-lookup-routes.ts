@@ -1,0 +1,34 @@
+import { type Request, type Response, Router } from "express";
+import { z } from "zod";
+import { sendError, sendJson } from "../http/answers.ts";
+import { onlyMethods } from "../http/methods.ts";
+import { isOrderId } from "../http/order-id.ts";
+import type { OrderJournal } from "../orders/order-journal.ts";
+import { viewOf } from "../orders/order-view.ts";
+import { readQuery } from "./strict-input.ts";
+
+const BEFORE_RULE = "must be the number of an attempt, 1 or more";
+const QUERY = z.strictObject({
+  before: z
+    .string(BEFORE_RULE)
+    .regex(/^[1-9]\d{0,14}$/, BEFORE_RULE)
+    .transform(Number)
+    .optional(),
+});
+
+/** `GET /orders/{order_id}`: what is known of one order, as the public listener tells it, which a page of this one may not ask. */
+export function orderLookupRoutes(journal: Pick<OrderJournal, "find">): Router {
+  const router = Router({ caseSensitive: true, strict: true });
+  router
+    .route("/orders/:order_id")
+    .get(async (request: Request, response: Response) => {
+      const { before } = readQuery(request, QUERY);
+      const orderId = String(request.params.order_id);
+      response.locals.orderId = orderId;
+      const record = isOrderId(orderId) ? await journal.find(orderId, before) : undefined;
+      if (record === undefined) sendError(response, "not_found", "no such order");
+      else sendJson(response, 200, JSON.stringify(viewOf(record)));
+    })
+    .all(onlyMethods("GET", "HEAD"));
+  return router;
+}

@@ -1,0 +1,128 @@
+/** @import { Tick } from "../../admin/live/messages.ts" */
+
+/** Five minutes, a point a second. */
+export const SECONDS = 300;
+
+const KINDS = ["ok", "payment_declined", "vendor_unavailable", "timeout", "canceled"];
+const STEPS = /** @type {const} */ (["payment", "vendor", "courier"]);
+
+/** What happened in the last five minutes, in arrays of fixed size. NaN where nothing is known. */
+export class History {
+  /** @type {Map<string, Float64Array>} */
+  #series = new Map();
+  /** The second that is being filled; -1 before the first tick. */
+  #head = -1;
+  #replacedBefore = -1;
+  #first = -1;
+
+  /** For how many seconds something has been known, up to all. */
+  get length() {
+    return this.#first < 0 ? 0 : Math.min(SECONDS, this.#head - this.#first);
+  }
+
+  /** @param {Tick} tick */
+  add(tick) {
+    this.#advance(Math.floor(tick.now / 1_000));
+    let others = 0;
+    for (const [kind, count] of Object.entries(tick.ended)) if (!KINDS.includes(kind)) others += count;
+    for (const kind of KINDS) this.#sum(`ended ${kind}`, tick.ended[/** @type {"ok"} */ (kind)] ?? 0);
+    this.#sum("ended other", others);
+    this.#sum("commits", tick.commits.count);
+    this.#sum("requests", tick.commits.requests);
+    if (tick.commits.count > 0) {
+      this.#max("commit size", tick.commits.requests / tick.commits.count);
+      this.#max("commit ms", tick.commits.max_ms);
+    }
+    this.#max("order p50", tick.order_ms?.p50);
+    this.#max("order p99", tick.order_ms?.p99);
+    this.#max("cancel p50", tick.cancel_ms?.p50);
+    this.#max("cancel p99", tick.cancel_ms?.p99);
+    this.#max("in flight", tick.in_flight);
+    this.#max("steps running", tick.running);
+    this.#max("loop delay", tick.loop.delay_ms);
+    this.#max("loop busy", tick.loop.utilization * 100);
+    this.#last("threads", tick.threads.length);
+    // The first tick of a page or of a process tells how many there ever were, not how many now.
+    if (this.#replacedBefore >= 0) this.#sum("replaced", Math.max(0, tick.replaced_total - this.#replacedBefore));
+    this.#replacedBefore = tick.replaced_total;
+    let undos = 0;
+    for (const step of STEPS) {
+      this.#max(`waiting ${step}`, tick.waiting[step]);
+      this.#max(`in use ${step}`, tick.in_use[step]);
+      this.#max(`circuit ${step}`, tick.circuits[step]);
+      undos += tick.backlog?.compensations[step].count ?? 0;
+    }
+    if (tick.backlog !== null) {
+      this.#last("undos", undos);
+      this.#last("events", tick.backlog.events.count);
+      this.#last("dead letters", tick.backlog.dead_letters);
+    }
+  }
+
+  /** Another process speaks. */
+  restarted() {
+    this.#replacedBefore = -1;
+  }
+
+  /**
+   * A series oldest first, without the second that is not over yet.
+   *
+   * @param {string} name
+   * @returns {Float64Array} of `SECONDS` values
+   */
+  of(name) {
+    const ring = this.#series.get(name);
+    const values = new Float64Array(SECONDS).fill(Number.NaN);
+    if (ring === undefined) return values;
+    for (let index = 0; index < SECONDS; index++) {
+      const second = this.#head - SECONDS + index;
+      if (second >= 0) values[index] = ring[second % (SECONDS + 1)] ?? Number.NaN;
+    }
+    return values;
+  }
+
+  /** @param {number} second */
+  #advance(second) {
+    if (second === this.#head) return;
+    const from = second < this.#head || second - this.#head > SECONDS ? second - SECONDS : this.#head + 1;
+    for (const ring of this.#series.values()) for (let at = from; at <= second; at++) ring[ringIndex(at)] = Number.NaN;
+    if (this.#first < 0 || second < this.#head) this.#first = second;
+    this.#head = second;
+  }
+
+  /** @param {string} name */
+  #ring(name) {
+    let ring = this.#series.get(name);
+    if (ring === undefined) {
+      ring = new Float64Array(SECONDS + 1).fill(Number.NaN);
+      this.#series.set(name, ring);
+    }
+    return ring;
+  }
+
+  /** @param {string} name @param {number} value */
+  #sum(name, value) {
+    const ring = this.#ring(name);
+    const at = ringIndex(this.#head);
+    ring[at] = (Number.isNaN(ring[at]) ? 0 : (ring[at] ?? 0)) + value;
+  }
+
+  /** @param {string} name @param {number | undefined} value */
+  #max(name, value) {
+    if (value === undefined) return;
+    const ring = this.#ring(name);
+    const at = ringIndex(this.#head);
+    ring[at] = Number.isNaN(ring[at]) ? value : Math.max(ring[at] ?? 0, value);
+  }
+
+  /** @param {string} name @param {number} value */
+  #last(name, value) {
+    this.#ring(name)[ringIndex(this.#head)] = value;
+  }
+}
+
+/** @param {number} second */
+function ringIndex(second) {
+  const length = SECONDS + 1;
+  return ((second % length) + length) % length;
+}

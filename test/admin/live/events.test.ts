@@ -1,0 +1,181 @@
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { STEPS } from "../../../src/orders/step.ts";
+import { eventually } from "../../support/eventually.ts";
+import { newId, postOrder, send } from "../../support/http-client.ts";
+import { startService, type TestService } from "../../support/service.ts";
+import { watch } from "./watching.ts";
+
+let server: TestService;
+beforeAll(async () => {
+  server = await startService({ THREADS: "2", CPU_THREADS: "1" });
+});
+afterAll(() => server.stop());
+
+const demo = (body: unknown, of = server) => send(of.adminPort, { method: "POST", path: "/chaos/orders", body });
+const sumOf = (counts: Readonly<Partial<Record<string, number>>>) =>
+  Object.values(counts).reduce<number>((sum, count) => sum + (count ?? 0), 0);
+
+describe("GET /events", () => {
+  test("begins with who speaks, and when to come again", async () => {
+    using watching = await watch(server.adminPort);
+    expect(watching.hello).toMatchObject({
+      pid: process.pid,
+      simulated: true,
+      steps: STEPS,
+      limits: { payment: 1000, vendor: 1000, courier: 5 },
+      every_ms: 250,
+    });
+    expect(Math.abs(watching.hello.now_since_1970_ms - Date.now())).toBeLessThan(60_000);
+    expect(watching.retryMs).toBe(500);
+  });
+
+  test("tells what became of an order, step by step", async () => {
+    using watching = await watch(server.adminPort);
+    const id = newId("told");
+    await postOrder(server.port, { order_id: id, amount: 1, fail_step: "vendor", delay_ms: { payment: 1, vendor: 40, courier: 5_000 } });
+    const tick = await eventually("its tick", () => watching.ticks.find(({ orders }) => orders.some((one) => one.id === id)));
+    const order = tick?.orders.find((one) => one.id === id);
+    const [payment, vendor, courier] = order?.steps ?? [];
+    expect(order).toMatchObject({ attempt: 1, kind: "vendor_unavailable", canceled: ["sibling_failed", vendor?.[3]] });
+    expect(tick?.ended).toEqual({ vendor_unavailable: 1 });
+    const ids = tick?.threads.map(([thread]) => thread);
+    expect([payment?.[0], payment?.[4]]).toEqual(["ok", "done"]);
+    expect([vendor?.[0], vendor?.[4]]).toEqual(["failed", null]);
+    expect([courier?.[0], courier?.[4]]).toEqual(["canceled", null]);
+    for (const [, thread, started, ended] of order?.steps ?? []) {
+      expect(ids).toContain(thread);
+      expect(started).toBeGreaterThanOrEqual(order?.started ?? 0);
+      expect(ended).toBeGreaterThanOrEqual(started ?? 0);
+      expect(ended).toBeLessThanOrEqual(order?.stored ?? 0);
+    }
+    expect(courier?.[3]).toBeGreaterThanOrEqual(vendor?.[3] ?? 0);
+    expect(tick?.cancel_ms?.p50).toBeGreaterThanOrEqual(0);
+  });
+
+  test("counts every order of a storm, and shows no more of them than a page can draw", async () => {
+    using watching = await watch(server.adminPort);
+    const count = 1_500;
+    const order = { fail_step: "payment", delay_ms: { payment: 0, vendor: 0, courier: 0 } };
+    expect((await demo({ count, at_once: 50, order })).json).toMatchObject({ status: "ok", orders: count });
+    await eventually("all of them told", () => watching.ticks.reduce((sum, { ended }) => sum + sumOf(ended), 0) >= count);
+    for (const { ended, orders, left } of watching.ticks) {
+      expect(orders.length).toBeLessThanOrEqual(40);
+      expect(orders.length + left).toBe(sumOf(ended));
+    }
+    expect(watching.ticks.reduce((sum, { ended }) => sum + sumOf(ended), 0)).toBe(count);
+    expect(watching.ticks.reduce((sum, { commits }) => sum + commits.requests, 0)).toBeGreaterThanOrEqual(2 * count);
+  });
+
+  test("names a thread that was replaced", async () => {
+    using watching = await watch(server.adminPort);
+    const { killed } = (await send(server.adminPort, { method: "POST", path: "/chaos/kill-thread" })).json;
+    const tick = await eventually("the replacement", () => watching.ticks.find(({ replaced }) => replaced.length > 0));
+    expect(tick?.replaced).toEqual([{ id: killed, pool: expect.any(String), reason: "chaos", at: expect.any(Number) }]);
+    expect(tick?.replaced_total).toBe(1);
+  });
+
+  test("has room for a hundred, says so to the next, and again once one is gone", async () => {
+    await using fresh = await startService({ THREADS: "1", CPU_THREADS: "1" });
+    const all = await Promise.all(Array.from({ length: 100 }, () => watch(fresh.adminPort)));
+    try {
+      const { status, headers, json } = await send(fresh.adminPort, { path: "/events" });
+      expect([status, json.error.kind]).toEqual([503, "overloaded"]);
+      expect(headers["retry-after"]).toMatch(/^\d+$/);
+      all.pop()?.[Symbol.dispose]();
+      const late = await eventually("room for one more", () => watch(fresh.adminPort).catch(() => undefined));
+      late?.[Symbol.dispose]();
+    } finally {
+      for (const one of all) one[Symbol.dispose]();
+    }
+  });
+
+  test("ends with the service, which waits for no reader", async () => {
+    const fresh = await startService({ THREADS: "1", CPU_THREADS: "1" });
+    using watching = await watch(fresh.adminPort);
+    await fresh.stop();
+    await eventually("the end", () => watching.ended !== undefined);
+    expect(watching.ended).toBe("whole");
+  });
+
+  test("takes GET only, and is not on the public listener", async () => {
+    for (const method of ["POST", "HEAD"]) expect((await send(server.adminPort, { method, path: "/events" })).status).toBe(405);
+    expect((await send(server.port, { path: "/events" })).status).toBe(404);
+  });
+});
+
+describe("POST /chaos/orders", () => {
+  test("places orders as clients would, and says what became of them", async () => {
+    const order = { delay_ms: { payment: 1, vendor: 1, courier: 1 } };
+    const { status, json } = await demo({ count: 12, at_once: 3, order });
+    expect([status, json]).toEqual([200, { status: "ok", first_order_id: expect.any(String), orders: 12, ended: { ok: 12 } }]);
+    expect((await send(server.port, { path: `/order/${json.first_order_id}` })).json).toMatchObject({ status: "ok", amount: 1000 });
+  });
+
+  test("comes again after a refusal where so many share the orders", async () => {
+    await using small = await startService({ THREADS: "1", CPU_THREADS: "1", MAX_IN_FLIGHT: "2" });
+    const order = { delay_ms: { payment: 1, vendor: 1, courier: 1 } };
+    expect((await demo({ count: 12, order }, small)).json.ended).toMatchObject({ overloaded: 10 });
+    expect((await demo({ count: 12, at_once: 6, order }, small)).json.ended).toEqual({ ok: 12 });
+  });
+
+  test("hangs up for a client that does not wait", async () => {
+    const { json } = await demo({ order: { delay_ms: { vendor: 60_000 } }, hang_up_ms: 30 });
+    expect(json.ended).toEqual({ canceled: 1 });
+  });
+
+  test.each([
+    ["count", { count: 0 }],
+    ["count", { count: 5_001 }],
+    ["count", { count: "2" }],
+    ["at_once", { at_once: 0 }],
+    ["hang_up_ms", { hang_up_ms: -1 }],
+    ["order", { order: [] }],
+    ["fail_step", { order: { fail_step: "banana" } }],
+    ["delay_ms", { order: { delay_ms: { vendor: -1 } } }],
+    ["color", { color: "red" }],
+  ])("names %s in its refusal of %j, and places nothing", async (field, body) => {
+    using watching = await watch(server.adminPort);
+    const { status, json } = await demo(body);
+    expect([status, json.error.kind]).toEqual([400, "bad_request"]);
+    expect(json.error.message).toMatch(new RegExp(`^${field}\\b.*: `));
+    await eventually("a tick since", () => watching.ticks.length > 0);
+    expect(watching.ticks.at(-1)).toMatchObject({ ended: {}, in_flight: 0 });
+  });
+
+  test("does not exist where a provider is real", async () => {
+    await using real = await startService({ THREADS: "1", CPU_THREADS: "1", PAYMENT_URL: "http://127.0.0.1:1" });
+    expect((await demo({}, real)).status).toBe(404);
+    using watching = await watch(real.adminPort);
+    expect(watching.hello.simulated).toBe(false);
+  });
+});
+
+describe("GET /orders/{order_id}", () => {
+  test("says what the public listener says", async () => {
+    const id = newId("a/b c?d %");
+    const failing = { order_id: id, amount: 7, fail_step: "payment", delay_ms: { payment: 0, vendor: 0, courier: 0 } };
+    await postOrder(server.port, failing);
+    await postOrder(server.port, failing);
+    const path = encodeURIComponent(id);
+    for (const query of ["", "?before=2"]) {
+      const mine = await send(server.adminPort, { path: `/orders/${path}${query}` });
+      expect(mine.status).toBe(200);
+      expect(mine.json).toEqual((await send(server.port, { path: `/order/${path}${query}` })).json);
+      expect(mine.json.attempts).toHaveLength(query === "" ? 2 : 1);
+    }
+  });
+
+  test.each([
+    ["/orders/never-seen", 404],
+    [`/orders/${"x".repeat(129)}`, 404],
+    ["/orders/%0A", 404],
+    ["/orders/a?before=0", 400],
+    ["/orders/a?after=1", 400],
+  ])("%s gets %i", async (path, status) => {
+    expect((await send(server.adminPort, { path })).status).toBe(status);
+  });
+
+  test("takes GET and HEAD only", async () => {
+    expect((await send(server.adminPort, { method: "POST", path: "/orders/a" })).headers.allow).toBe("GET, HEAD");
+  });
+});
