@@ -1,11 +1,15 @@
 /**
- * Starts the service of the current directory once, with nothing to keep, and stops it: it shows that the installation works, and leaves the
- * compile cache behind for the user that runs it. Exits as the service does.
+ * Starts the service of the current directory once, with nothing to keep, and stops it: it shows that the installation works, and
+ * leaves the compile cache behind for the user that runs it. Exits as the service does.
  */
 import { spawn } from "node:child_process";
 
 const env = { ...process.env, HOST: "127.0.0.1", PORT: "0", ADMIN_PORT: "0", JOURNAL: "memory" };
 const service = spawn(process.execPath, ["src/main.ts"], { env, stdio: ["ignore", "pipe", "inherit"] });
-// Its first output says that it is up.
-service.stdout.once("data", () => service.kill("SIGTERM"));
+let told = "";
+// A start that takes long says so before.
+service.stdout.on("data", (text) => {
+  told += text;
+  if (told.includes(" is up")) service.kill("SIGTERM");
+});
 service.once("exit", (code) => process.exit(code ?? 1));

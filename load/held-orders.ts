@@ -5,7 +5,10 @@ import { orderIds } from "./order-ids.ts";
 // A listener's backlog is 511; connections beyond it would be dropped and tried again a second later.
 const WAVE = 250;
 
-/** Orders that have been sent and get no answer for a long time, each on a connection of its own. Plain sockets: 10 000 of a real client would cost more than what is measured. */
+/**
+ * Orders that have been sent and get no answer for a long time, each on a connection of its own. Plain sockets: 10 000 of a real
+ * client would cost more than what is measured.
+ */
 export class HeldOrders implements Disposable {
   readonly #sockets: Socket[] = [];
   #answered = 0;

@@ -19,8 +19,11 @@ export class ServerProcess implements AsyncDisposable {
     this.adminUrl = `http://127.0.0.1:${adminPort}`;
   }
 
-  /** `settings`: environment variables of the service, over those that every load run has. */
-  static async start(settings: Readonly<Record<string, string>> = {}): Promise<ServerProcess> {
+  /**
+   * `settings`: environment variables of the service, over those that every load run has. `script`: its `src/main.ts`, this checkout's
+   * unless told.
+   */
+  static async start(settings: Readonly<Record<string, string>> = {}, script = SCRIPT): Promise<ServerProcess> {
     const env = {
       HOST: "127.0.0.1",
       PORT: "0",
@@ -30,7 +33,7 @@ export class ServerProcess implements AsyncDisposable {
       LOG_LEVEL: "warn",
       ...settings,
     };
-    return new ServerProcess(await Child.start({ args: [SCRIPT], env, up: UP }));
+    return new ServerProcess(await Child.start({ args: [script], env, up: UP }));
   }
 
   get pid(): number {

@@ -107,7 +107,7 @@ const SETTINGS = {
   ),
   JOURNAL: setting(z.string(), "data/orders.db", "SQLite file of the journal; `memory` keeps nothing, simulated providers only"),
   RETENTION_DAYS: setting(unlessOff(whole(1, 36_500)), "off", "failed attempts older than that are deleted; placed orders stay"),
-  BACKUP_DIR: optional(z.string(), "where POST /backup may write"),
+  BACKUP_DIR: optional(z.string(), "where `POST /backup` may write; must exist at the start"),
   PAYMENT_URL: optional(providerUrl, "payment provider over HTTP; simulated when absent"),
   VENDOR_URL: optional(providerUrl, "vendor over HTTP; simulated when absent"),
   COURIER_URL: optional(providerUrl, "courier service over HTTP; simulated when absent"),
@@ -118,10 +118,11 @@ const SETTINGS = {
   WEBHOOK_SECRET_FILE: optional(z.string(), "file with the secrets that events are signed with, one `whsec_...` a line"),
   SHUTDOWN_TIMEOUT_MS: setting(whole(0, MAX_TIMER_MS), "10000", "how long draining may take"),
   LOG_LEVEL: setting(level, "info", "fatal, error, warn, info, debug, trace or silent"),
+  OTEL_EXPORTER_OTLP_ENDPOINT: optional(providerUrl, "base URL of an OTLP/HTTP collector that takes traces; none are made when absent"),
 } as const;
 
 // Named in the contract and not built yet. To ignore one that somebody relies on would be worse than to stop.
-const NOT_YET = ["ENGINE", "RESTATE_INGRESS_URL", "RESTATE_ADMIN_URL", "OTEL_EXPORTER_OTLP_ENDPOINT"];
+const NOT_YET = ["ENGINE", "RESTATE_INGRESS_URL", "RESTATE_ADMIN_URL"];
 const HARMLESS: Readonly<Record<string, string>> = { ENGINE: "embedded" };
 
 const PROVIDERS = ["PAYMENT", "VENDOR", "COURIER"] as const;

@@ -39,7 +39,10 @@ export class FaultLog {
     this.#options = options;
   }
 
-  /** A fault with its error: equal are those with the same message and the same text of the error. Never throws. `fields` go into the line. */
+  /**
+   * A fault with its error: equal are those with the same message and the same text of the error. Never throws. `fields` go into
+   * the line.
+   */
   report(message: string, error: unknown, fields: Fields = {}): void {
     const cause = this.#isExpected(error) ? { reason: error.message } : { err: error };
     this.#add(`${message}\n${textOf(error)}`, "error", message, { ...fields, ...cause });

@@ -1,11 +1,12 @@
+import { isatty } from "node:tty";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { type Logger, pino } from "pino";
+import { type DestinationStream, type Logger, pino } from "pino";
 import { ConfigError, describeSettings, readConfig } from "./config.ts";
 import { AccessKeyError } from "./http/access-keys.ts";
 import { ListenError, type Listener } from "./http/listener.ts";
 import { JournalOpenError } from "./journal/journal-open-error.ts";
-import { LogOutput } from "./log-output.ts";
+import { LogOutput, withoutWaiting } from "./log-output.ts";
 import { type Service, start } from "./service.ts";
 import { WebhookSecretError } from "./webhooks/secret.ts";
 
@@ -37,10 +38,12 @@ async function main(): Promise<void> {
   process.env.NODE_COMPILE_CACHE ??= COMPILE_CACHE;
   const config = readConfig(process.env);
   const output = new LogOutput({
-    fd: STANDARD_OUTPUT,
+    fd: withoutWaiting(STANDARD_OUTPUT),
     onLost: (lines) => log.warn({ lines }, "log lines were lost: they could not be written"),
   });
-  const log = pino({ level: config.LOG_LEVEL }, output);
+  // Also after an error that nobody caught.
+  process.once("exit", () => output.flushSync());
+  const log = pino({ level: config.LOG_LEVEL }, isatty(STANDARD_OUTPUT) ? await forPeople(output) : output);
   // Before anything is started: a start may take long, and whoever wants it to end must not have to kill it.
   const signals = new Signals(log, { reloads: config.ADMIN_KEYS_FILE !== undefined || config.API_KEYS_FILE !== undefined });
   const progress = new StartProgress(log);
@@ -54,6 +57,13 @@ async function main(): Promise<void> {
   progress.end();
   output.write(welcomeTo(service));
   signals.serve(service);
+}
+
+/** Lines for somebody who looks at a terminal, instead of JSON. Loaded only for that. */
+async function forPeople(output: LogOutput): Promise<DestinationStream> {
+  const { prettyFactory } = await import("pino-pretty");
+  const prettify = prettyFactory({ colorize: true, ignore: "pid,hostname" });
+  return { write: (line: string) => output.write(prettify(JSON.parse(line))) };
 }
 
 /**

@@ -11,8 +11,8 @@ const RULE = `must hold one line of 1 to ${MAX_CHARS} visible ASCII characters`;
 export type ProviderKeys = { readonly [step in StepName]?: string };
 
 /**
- * Reads the key files at start; a provider without one has no key. White space around a key is dropped. Throws `ConfigError`, whose one line names the setting
- * and the rule, and the file where there is one; never what it holds.
+ * Reads the key files at start; a provider without one has no key. White space around a key is dropped. Throws `ConfigError`, whose
+ * one line names the setting and the rule, and the file where there is one; never what it holds.
  */
 export async function readProviderKeys(config: Pick<Config, (typeof SETTING)[StepName]>): Promise<ProviderKeys> {
   const keys: { [step in StepName]?: string } = {};

@@ -30,10 +30,14 @@ import type { OnOrderEnded } from "./orders/ended-order.ts";
 import { OrderDesk } from "./orders/order-desk.ts";
 import { JournalUnavailable } from "./orders/order-journal.ts";
 import { Pipeline } from "./orders/pipeline.ts";
-import { circuitStates, ProviderHealth, type ProviderHealthOptions } from "./orders/provider-health.ts";
+import { ProviderHealth, type ProviderHealthOptions } from "./orders/provider-health.ts";
 import { recover } from "./orders/recovery.ts";
+import type { StepName } from "./orders/step.ts";
 import { readProviderKeys } from "./provider-keys.ts";
 import type { CircuitState } from "./retries/circuit-breaker.ts";
+import { orderLog } from "./telemetry/order-log.ts";
+import { startTracing } from "./telemetry/tracing.ts";
+import { REPLACE_REASONS } from "./threads/pool-thread.ts";
 import { ThreadRuntime } from "./threads/thread-runtime.ts";
 import { WebhookDelivery } from "./webhooks/delivery.ts";
 import { readWebhookSecrets } from "./webhooks/secret.ts";
@@ -55,7 +59,7 @@ export interface Service {
   readonly admission: Admission;
   readonly traces: TraceRecorder;
   readonly inspector: ThreadInspector;
-  readonly capacities: Readonly<Record<"payment" | "vendor" | "courier", Capacity>>;
+  readonly capacities: Readonly<Record<StepName, Capacity>>;
   /** Takes no more orders, lets those in flight end (cancels them after the shutdown timeout), stops. */
   stop(): Promise<void>;
   /** Cancels the orders in flight that a `stop` is waiting for. */
@@ -94,6 +98,9 @@ export async function start(config: Config, log: Logger, options: StartOptions):
   const providerKeys = await readProviderKeys(config);
   const backupDirectory = config.BACKUP_DIR === undefined ? undefined : await existingDirectory("BACKUP_DIR", config.BACKUP_DIR);
   const metrics = new Metrics();
+  const tracing =
+    config.OTEL_EXPORTER_OTLP_ENDPOINT === undefined ? undefined : await startTracing(config.OTEL_EXPORTER_OTLP_ENDPOINT, log);
+  if (tracing !== undefined) starting.defer(() => tracing.close());
   const providerUrls = {
     ...(config.PAYMENT_URL !== undefined && { payment: config.PAYMENT_URL }),
     ...(config.VENDOR_URL !== undefined && { vendor: config.VENDOR_URL }),
@@ -127,10 +134,11 @@ export async function start(config: Config, log: Logger, options: StartOptions):
     ordersInFlight: () => desk.inFlight,
   };
   const recent = new RecentBacklog(journal);
+  const circuitState = (step: StepName) => providers[step]?.circuit.state ?? "closed";
   const live = new LiveFeed({
     books,
     capacities,
-    circuits: () => circuitStates(providers),
+    circuitState,
     backlog: () => recent.get(),
     receiver: () => webhooks?.state().receiver ?? "none",
     simulated,
@@ -153,6 +161,7 @@ export async function start(config: Config, log: Logger, options: StartOptions):
     settings: { stickBegun, providerUrls, providerKeys } satisfies WorkerSettings,
     // A step knows its order but not the request that asked for it.
     onLog: ({ level, message, fields }) => faults.line(level, message, { ...fields, ...orderFields(fields.order_id) }),
+    ...(tracing !== undefined && { onSpans: tracing.spansEnded }),
     onFault,
     onReplaced: (pool, thread, reason) => {
       log.warn({ pool, thread, reason }, "thread replaced");
@@ -168,7 +177,7 @@ export async function start(config: Config, log: Logger, options: StartOptions):
   const onStored = () => webhooks?.notify();
 
   const providers = Object.fromEntries(
-    (Object.keys(providerUrls) as (keyof typeof providerUrls)[]).map((step) => {
+    (Object.keys(providerUrls) as StepName[]).map((step) => {
       const onChange = (state: CircuitState, reason: string) =>
         state === "open" ? log.warn({ step, reason }, "circuit opened") : log.info({ step, reason }, `circuit ${state}`);
       return [step, new ProviderHealth({ ...options.providerHealth, onChange })];
@@ -180,6 +189,7 @@ export async function start(config: Config, log: Logger, options: StartOptions):
     providers,
     timeoutMs: config.COMPENSATION_TIMEOUT_MS,
     onTried: (step, done) => metrics.compensationTried(step, done),
+    ...(tracing !== undefined && { onRetried: tracing.compensationRetried }),
     onStored,
     onDown: (step, down) =>
       down
@@ -199,7 +209,9 @@ export async function start(config: Config, log: Logger, options: StartOptions):
     orderTimeoutMs: config.ORDER_TIMEOUT_MS,
   });
   starting.defer(() => admission.stop());
-  const onEnded: readonly OnOrderEnded[] = [traces.ended, (order) => live.orderEnded(order)];
+  const observers: OnOrderEnded[] = [(order) => metrics.orderEnded(order), traces.ended, (order) => live.orderEnded(order)];
+  if (log.isLevelEnabled("info")) observers.push(orderLog(log));
+  if (tracing !== undefined) observers.push(tracing.orderEnded);
   const desk: OrderDesk = new OrderDesk({
     pipeline,
     gate: admission,
@@ -209,13 +221,14 @@ export async function start(config: Config, log: Logger, options: StartOptions):
     maxInFlight: config.MAX_IN_FLIGHT,
     onStored,
     onEnded: (order) => {
-      for (const observe of onEnded) observe(order);
+      for (const observe of observers) observe(order);
     },
     onFault,
   });
 
   orderFields = (orderId) => desk.fieldsOf(orderId);
 
+  const traceUse = tracing !== undefined ? "spans" : simulated ? "log" : "calls";
   const sticking = new StuckThreads(runtime, stickBegun);
 
   let state: Readiness = "starting";
@@ -237,6 +250,8 @@ export async function start(config: Config, log: Logger, options: StartOptions):
         desk,
         journal,
         simulated,
+        traces: traceUse,
+        onRefused: (kind) => metrics.orderRefused(kind),
         ...(apiKeys !== undefined && { keys: apiKeys }),
         ...(config.RATE_LIMIT !== undefined && {
           buckets: new TokenBuckets(config.RATE_LIMIT, { ...(options.rateClock !== undefined && { nowMs: options.rateClock }) }),
@@ -255,7 +270,14 @@ export async function start(config: Config, log: Logger, options: StartOptions):
     books,
     metrics,
     live,
-    circuits: () => circuitStates(providers),
+    watched: {
+      stepsRunning: () => runtime.totals().running,
+      threadsReplaced: () => new Map(REPLACE_REASONS.map((reason) => [reason, runtime.replaced().get(reason) ?? 0])),
+      capacities,
+      circuitState,
+      journalHealthy: () => journal.healthy,
+      ...(tracing !== undefined && { spansDropped: tracing.dropped }),
+    },
     diagnosis: { traces, inspector },
     operators: {
       journal,

@@ -16,6 +16,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   orders: ["retries", "concurrency"],
   threads: ["orders", "diagnosis", "concurrency"],
   journal: ["orders", "retries", "concurrency"],
+  telemetry: ["orders", "concurrency"],
   webhooks: ["orders", "outgoing", "retries", "concurrency"],
   admission: ["orders", "concurrency"],
   engines: ["orders", "concurrency"],
@@ -29,6 +30,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   express: ["http", "admin"],
   piscina: ["threads", "journal"],
   "prom-client": ["admin"],
+  "@opentelemetry": ["telemetry"],
 };
 
 /** Rooms that import no package but those of Node itself. */
@@ -168,6 +170,11 @@ describe("an import against an arrow is found", () => {
     ["src/orders/x.ts", 'import { a } from "../admission/admission.ts";'],
     ["src/admission/x.ts", 'import { a } from "../threads/thread-runtime.ts";'],
     ["src/admission/x.ts", 'import { a } from "../http/status.ts";'],
+    ["src/telemetry/x.ts", 'import { a } from "../http/status.ts";'],
+    ["src/telemetry/x.ts", 'import { a } from "../threads/thread-runtime.ts";'],
+    ["src/orders/x.ts", 'import { a } from "../telemetry/tracing.ts";'],
+    ["src/orders/x.ts", 'import type { HrTime } from "@opentelemetry/api";'],
+    ["workers/runtime/x.ts", 'import { SpanKind } from "@opentelemetry/api";'],
     ["src/config.ts", 'import { a } from "./orders/order.ts";'],
     ["src/http/x.ts", 'import { start } from "../service.ts";'],
     ["src/service.ts", 'import { a } from "./main.ts";'],
@@ -223,6 +230,7 @@ describe("an import against an arrow is found", () => {
       'import { pino } from "pino";\nimport { start } from "./service.ts";\nimport { ListenError } from "./http/listener.ts";',
     ],
     ["src/webhooks/x.ts", 'import { a } from "../retries/retry-queue.ts";\nimport type { B } from "../orders/order-event.ts";'],
+    ["src/telemetry/x.ts", 'import type { HrTime } from "@opentelemetry/api";\nimport type { A } from "../orders/ended-order.ts";'],
     ["src/webhooks/x.ts", 'import { a } from "../outgoing/post.ts";'],
     ["src/outgoing/x.ts", 'import { Agent } from "node:http";\nimport { a } from "./discard-body.ts";'],
     ["workers/providers/x.ts", 'import { a } from "../../src/outgoing/post.ts";'],

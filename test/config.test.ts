@@ -206,11 +206,7 @@ describe("what may hold a secret is not shown", () => {
     ["WEBHOOK_URL", "htps://events.example/in/hunter2", `WEBHOOK_URL="htps://events.example/...": ${receiverRule}`],
     ["WEBHOOK_URL", "https://events.example/in/hunter2?token=hunter2", "WEBHOOK_URL: needs WEBHOOK_SECRET_FILE as well"],
     ["WEBHOOK_SECRET_FILE", "whsec_hunter2", "WEBHOOK_SECRET_FILE: needs WEBHOOK_URL as well"],
-    [
-      "OTEL_EXPORTER_OTLP_ENDPOINT",
-      "http://a:hunter2@otel.example",
-      `OTEL_EXPORTER_OTLP_ENDPOINT (${HIDDEN}): is not supported by this version`,
-    ],
+    ["OTEL_EXPORTER_OTLP_ENDPOINT", "http://a:hunter2@otel.example", `OTEL_EXPORTER_OTLP_ENDPOINT (${HIDDEN}): ${providerRule}`],
   ])("%s=%s", (name, value, expected) => {
     expect(refusalOf({ [name]: value })).toBe(expected);
   });

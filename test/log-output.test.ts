@@ -42,21 +42,79 @@ test.skipIf(process.platform === "win32")("lines that cannot be written wait, th
   const lost: number[] = [];
   const output = new LogOutput({ fd, onLost: (lines) => lost.push(lines) });
   const numbered = (n: number) => `${n} ${LINE}`;
-  for (let n = 0; n < 1_000; n++) output.write(numbered(n));
+  // 6 MB.
+  for (let n = 0; n < 6_000; n++) output.write(numbered(n));
   let text = "";
   // What has waited comes by itself.
   await eventually(
     "the lines that waited",
-    () => (text += read()),
-    () => lost.length === 1,
+    () => {
+      text += read();
+      return lost.length;
+    },
+    (times) => times === 1,
   );
   text += read();
   const kept = text.split("\n").length - 1;
-  expect(kept + (lost[0] ?? 0)).toBe(1_000);
+  expect(kept + (lost[0] ?? 0)).toBe(6_000);
   expect(text).toBe(Array.from({ length: kept }, (_, n) => numbered(n)).join(""));
   output.write("after\n");
+  output.flushSync();
   expect(read()).toBe("after\n");
 });
+
+test.skipIf(process.platform === "win32")("lines are gathered for some milliseconds, and written at once by a flush", async () => {
+  const { fd, read } = pipe();
+  const output = new LogOutput({ fd, onLost: () => {} });
+  output.write("one\n");
+  output.write("two\n");
+  expect(read()).toBe("");
+  expect(await eventually("both of them", read, (text) => text !== "")).toBe("one\ntwo\n");
+  output.write("three\n");
+  let flushed = false;
+  output.flush(() => (flushed = true));
+  expect([read(), flushed]).toEqual(["three\n", true]);
+});
+
+test.skipIf(process.platform !== "linux").each(["exit", "throw"])(
+  "a pipe that nobody reads delays nobody, and all lines come before the process ends by %s",
+  async (how) => {
+    const directory = mkdtempSync(join(tmpdir(), "log-output-"));
+    onTestFinished(() => rmSync(directory, { recursive: true }));
+    const path = join(directory, "pipe");
+    spawnSync("mkfifo", [path]);
+    const reading = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    onTestFinished(() => closeSync(reading));
+    // As a shell or a supervisor has it: one that makes its writer wait.
+    const writing = openSync(path, constants.O_WRONLY);
+    const child = spawn(process.execPath, ["test/support/log-child.ts"], { stdio: ["pipe", writing, "pipe"] });
+    onTestFinished(() => void child.kill("SIGKILL"));
+    closeSync(writing);
+    const exited = once(child, "exit");
+    let errors = "";
+    child.stderr?.on("data", (text) => (errors += text));
+    await eventually("the child to go on", () => errors.includes("goes on"));
+    child.stdin?.write(`${how}\n`);
+    const text = await readToEnd(reading);
+    expect(text).toBe(`${Array.from({ length: 1_000 }, (_, n) => `${n} ${LINE}`).join("")}last\n`);
+    expect(await exited).toEqual([how === "exit" ? 0 : 1, null]);
+  },
+);
+
+/** Until nobody has its other end any more. */
+async function readToEnd(fd: number): Promise<string> {
+  const buffer = Buffer.alloc(65_536);
+  let text = "";
+  for (;;) {
+    try {
+      const length = readSync(fd, buffer);
+      if (length === 0) return text;
+      text += buffer.toString("utf8", 0, length);
+    } catch {
+      await new Promise((resolve) => setTimeout(resolve, 1));
+    }
+  }
+}
 
 test.skipIf(process.platform !== "linux")("a full disk under the log stops neither orders nor the end of the process", async () => {
   const [port = 0, adminPort = 0] = await freePorts();

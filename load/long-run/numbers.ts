@@ -1,6 +1,9 @@
 import { parseArgs } from "node:util";
 
-/** Options of a benchmark that are all whole numbers, 1 or more. Undefined when only help was asked for, which is printed. Throws on others. */
+/**
+ * Options of a benchmark that are all whole numbers, 1 or more. Undefined when only help was asked for, which is printed. Throws on
+ * others.
+ */
 export function readNumbers<Name extends string>(
   usage: string,
   defaults: Readonly<Record<Name, number>>,

@@ -30,8 +30,8 @@ export interface AdminParts {
   readonly books: ThreadBooks;
   readonly metrics: Metrics;
   readonly live: LiveFeed;
-  /** Each provider's: 0 closed, 1 half-open, 2 open. */
-  readonly circuits: MetricSources["circuits"];
+  /** What `/metrics` asks besides. */
+  readonly watched: Omit<MetricSources, "backlog" | "webhooks" | "ordersInFlight" | "threads">;
   readonly diagnosis: Diagnosis;
   readonly operators: OperatorParts;
   /** Absent with real providers: then the routes that cause trouble do not exist. */
@@ -54,7 +54,7 @@ export interface OperatorParts {
 }
 
 /** The admin listener's routes, behind its front door. It is on loopback unless told otherwise, and never part of the public listener. */
-export function adminApp({ keys, books, metrics, circuits, diagnosis, live, operators, chaos, report }: AdminParts): Express {
+export function adminApp({ keys, books, metrics, watched, diagnosis, live, operators, chaos, report }: AdminParts): Express {
   const { journal, backups, webhooks } = operators;
   const app = express();
   app.disable("x-powered-by");
@@ -66,9 +66,10 @@ export function adminApp({ keys, books, metrics, circuits, diagnosis, live, oper
   const recent = new RecentBacklog(journal);
   app.use(
     metricsRoutes(metrics, {
+      ...watched,
+      threads: books.threads,
       backlog: () => recent.get(),
       ordersInFlight: books.ordersInFlight,
-      circuits,
       ...(webhooks !== undefined && { webhooks }),
     }),
   );

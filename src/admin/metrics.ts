@@ -1,104 +1,77 @@
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
-import type { Backlog, Waiting } from "../orders/operator-journal.ts";
+import { Registry } from "prom-client";
+import type { EndedOrder } from "../orders/ended-order.ts";
+import type { ErrorKind } from "../orders/error-kind.ts";
+import type { Backlog } from "../orders/operator-journal.ts";
 import { JournalUnavailable } from "../orders/order-journal.ts";
-import { STEPS, type StepName } from "../orders/step.ts";
+import type { StepName } from "../orders/step.ts";
+import { CompensationMetrics } from "./metrics/compensation-metrics.ts";
+import { expose, type Family } from "./metrics/family.ts";
+import { JournalMetrics } from "./metrics/journal-metrics.ts";
+import { OrderMetrics } from "./metrics/order-metrics.ts";
+import { type PressureSources, pressureFamilies } from "./metrics/pressure-metrics.ts";
+import { processMetrics } from "./metrics/process-metrics.ts";
 import type { WebhookControl } from "./webhook-routes.ts";
 
 /** What is asked when metrics are read. */
-export interface MetricSources {
+export interface MetricSources extends PressureSources {
   readonly backlog: () => Promise<Backlog>;
-  readonly ordersInFlight: () => number;
-  /** 0 closed, 1 half-open, 2 open. */
-  readonly circuits: () => Readonly<Record<StepName, number>>;
+  readonly journalHealthy: () => boolean;
   /** Absent where no receiver is configured. */
   readonly webhooks?: Pick<WebhookControl, "state">;
+  /** Spans that could not be exported; absent where none are. */
+  readonly spansDropped?: () => number;
 }
-
-// From a quick disk to one that makes every order late.
-const COMMIT_SECONDS = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2];
-const TRY_STATUSES = ["done", "failed"] as const;
 
 /** The metrics of one service, under the names of the contract. Main thread only. */
 export class Metrics {
-  readonly #registry = new Registry();
-  readonly #compensationsPending: Gauge<"step">;
-  readonly #compensationOldest: Gauge<"step">;
-  readonly #compensationsTried: Counter<"step" | "status">;
-  readonly #eventsPending: Gauge;
-  readonly #eventOldest: Gauge;
-  readonly #deadLetters: Gauge;
-  readonly #journalBytes: Gauge;
-  readonly #receiverUp: Gauge;
-  readonly #ordersInFlight: Gauge;
-  readonly #circuitState: Gauge<"step">;
-  readonly #commitSeconds: Histogram;
+  readonly #orders = new OrderMetrics();
+  readonly #compensations = new CompensationMetrics();
+  readonly #journal = new JournalMetrics();
 
-  constructor() {
-    const registers = [this.#registry];
-    const gauge = (name: string, help: string) => new Gauge({ name, help, registers });
-    const stepGauge = (name: string, help: string) => new Gauge({ name, help, labelNames: ["step"], registers });
-    this.#ordersInFlight = gauge("orders_in_flight", "Orders that run, and requests that wait for the answer of one.");
-    this.#circuitState = stepGauge("circuit_state", "The provider's circuit breaker: 0 closed, 1 half-open, 2 open.");
-    this.#compensationsPending = stepGauge("compensations_pending", "Steps of failed orders that are not undone yet.");
-    this.#compensationOldest = stepGauge("compensation_oldest_seconds", "How long the oldest of them has waited; 0 where none waits.");
-    this.#compensationsTried = new Counter({
-      name: "compensations_total",
-      help: "Tries of a compensation that have ended, by what came of them.",
-      labelNames: ["step", "status"],
-      registers,
-    });
-    this.#eventsPending = gauge("events_pending", "Order events that are not delivered yet.");
-    this.#eventOldest = gauge("event_oldest_seconds", "How long the oldest of them has waited; 0 where none waits.");
-    this.#deadLetters = gauge("dead_letters", "Order events that were given up.");
-    this.#receiverUp = gauge("webhook_receiver_up", "1 while the webhook receiver takes events, 0 while it is down or has said 410.");
-    this.#journalBytes = gauge("journal_bytes", "Size of the journal and its log.");
-    this.#commitSeconds = new Histogram({
-      name: "journal_commit_seconds",
-      help: "How long a commit of the journal took until it was durable.",
-      buckets: COMMIT_SECONDS,
-      registers,
-    });
-    // A rate of something that has not happened yet is 0, not nothing.
-    for (const step of STEPS) for (const status of TRY_STATUSES) this.#compensationsTried.inc({ step, status }, 0);
+  orderEnded(order: EndedOrder): void {
+    this.#orders.ended(order);
   }
 
-  get contentType(): string {
-    return this.#registry.contentType;
+  /** An order was refused before any of its steps began. */
+  orderRefused(kind: ErrorKind): void {
+    this.#orders.refused(kind);
   }
 
   committed(milliseconds: number): void {
-    this.#commitSeconds.observe(milliseconds / 1_000);
+    this.#journal.committed(milliseconds);
   }
 
   compensationTried(step: StepName, done: boolean): void {
-    this.#compensationsTried.inc({ step, status: done ? "done" : "failed" });
+    this.#compensations.tried(step, done);
   }
 
-  /**
-   * The exposition format. While the journal cannot be read the series that come from it are left out, for a stale or invented number
-   * would hide that from whoever looks at it.
-   */
-  async text({ backlog, ordersInFlight, circuits, webhooks }: MetricSources): Promise<string> {
-    this.#ordersInFlight.set(ordersInFlight());
-    const states = circuits();
-    for (const step of STEPS) this.#circuitState.set({ step }, states[step]);
-    if (webhooks !== undefined) this.#receiverUp.set(webhooks.state().receiver === "up" ? 1 : 0);
-    else this.#receiverUp.remove();
-    this.#showBacklog(await orUnavailable(backlog));
-    return (await this.#registry.metrics()) + (await processMetrics().metrics());
+  /** Puts together what was counted here and what the sources know. */
+  exposition(sources: MetricSources): Exposition {
+    const registry = new Registry();
+    const families: Family[] = [
+      ...this.#orders.families(),
+      ...pressureFamilies(sources),
+      this.#compensations.family(),
+      ...this.#journal.families(sources.journalHealthy),
+      ...webhookFamilies(sources.webhooks),
+      ...tracingFamilies(sources.spansDropped),
+    ];
+    for (const family of families) expose(registry, family);
+    return {
+      contentType: registry.contentType,
+      text: async () => {
+        this.#journal.show(await orUnavailable(sources.backlog));
+        return (await registry.metrics()) + (await processMetrics().metrics());
+      },
+    };
   }
+}
 
-  #showBacklog(backlog: Backlog | undefined): void {
-    const nowMs = Date.now();
-    for (const step of STEPS) {
-      show(this.#compensationsPending, backlog?.compensations[step].count, { step });
-      show(this.#compensationOldest, oldestSeconds(backlog?.compensations[step], nowMs), { step });
-    }
-    show(this.#eventsPending, backlog?.events.count);
-    show(this.#eventOldest, oldestSeconds(backlog?.events, nowMs));
-    show(this.#deadLetters, backlog?.deadLetters);
-    show(this.#journalBytes, backlog?.bytes);
-  }
+/** The exposition format of Prometheus. */
+export interface Exposition {
+  readonly contentType: string;
+  /** All series as they are now. */
+  text(): Promise<string>;
 }
 
 async function orUnavailable(read: () => Promise<Backlog>): Promise<Backlog | undefined> {
@@ -110,25 +83,14 @@ async function orUnavailable(read: () => Promise<Backlog>): Promise<Backlog | un
   }
 }
 
-function show(gauge: Gauge, value: number | undefined, labels: Record<string, string> = {}): void {
-  if (value === undefined) gauge.remove(labels);
-  else gauge.set(labels, value);
+function webhookFamilies(webhooks: MetricSources["webhooks"]): Family[] {
+  if (webhooks === undefined) return [];
+  const help = "1 while the webhook receiver takes events, 0 while it is down or has said 410.";
+  return [{ name: "webhook_receiver_up", type: "gauge", help, samples: () => [{ value: webhooks.state().receiver === "up" ? 1 : 0 }] }];
 }
 
-function oldestSeconds(waiting: Waiting | undefined, nowMs: number): number | undefined {
-  return waiting && Math.max(0, nowMs - (waiting.sinceMs ?? nowMs)) / 1_000;
-}
-
-let ofProcess: Registry | undefined;
-
-/**
- * Node's own. One registry for the process, because they are about the process and their observers never end; made when somebody
- * asks for the first time, because observing the event loop and the garbage collector is not free.
- */
-function processMetrics(): Registry {
-  if (ofProcess === undefined) {
-    ofProcess = new Registry();
-    collectDefaultMetrics({ register: ofProcess });
-  }
-  return ofProcess;
+function tracingFamilies(spansDropped: MetricSources["spansDropped"]): Family[] {
+  if (spansDropped === undefined) return [];
+  const help = "Spans that were not exported, for the collector was down or slow.";
+  return [{ name: "spans_dropped_total", type: "counter", help, samples: () => [{ value: spansDropped() }] }];
 }

@@ -3,16 +3,15 @@ import { monotonicMs } from "../concurrency/clock.ts";
 import { DEFAULT_URGENCY } from "../concurrency/urgency.ts";
 import type { AdmissionGate, Overload } from "../orders/admission-gate.ts";
 import { RetryAfter } from "./retry-after.ts";
+import { Starvation } from "./starvation.ts";
 import { Tolerance } from "./tolerance.ts";
 import { Turnaround } from "./turnaround.ts";
 import { shareOf, WaitForecast } from "./wait-forecast.ts";
 
-/**
- * Why an order was refused: it would have missed its deadline, the limit that adapts was reached, or `MAX_IN_FLIGHT`.
- */
+/** Why an order was refused: it would have missed its deadline, the limit that adapts was reached, or `MAX_IN_FLIGHT`. */
 export type RefusedFor = "deadline" | "limit" | "max_in_flight";
 
-/** For metrics. */
+/** What can be seen of it from outside. No metric shows it. */
 export interface AdmissionView {
   /** How many orders of usual urgency may be in flight now, 1 to `MAX_IN_FLIGHT`. */
   readonly limit: number;
@@ -38,8 +37,8 @@ export interface AdmissionOptions {
 const LOOK_EVERY_MS = 100;
 
 /**
- * Says whether the service can carry one more order, from what waits now: a queue in front of a bottleneck that takes in what it cannot serve in
- * time serves nobody in time. Main thread only.
+ * Says whether the service can carry one more order, from what waits now: a queue in front of a bottleneck that takes in what it
+ * cannot serve in time serves nobody in time. Main thread only.
  *
  * An order is refused when one of its capacities will not come soon enough, by Little's law from how many are in front of
  * it and how long permits are held. Soon enough is (1) so soon that it is done long before its deadline, for payment and vendor
@@ -56,6 +55,7 @@ export class Admission implements AdmissionGate, AdmissionView {
   readonly #exclusive: WaitForecast;
   readonly #tolerance: Tolerance;
   readonly #turnaround = new Turnaround();
+  readonly #starvation: Starvation;
   readonly #retryAfter: RetryAfter;
   readonly #refused = { deadline: 0, limit: 0, max_in_flight: 0 };
   #computingToCome = 0;
@@ -70,6 +70,7 @@ export class Admission implements AdmissionGate, AdmissionView {
     this.#lines = capacities.map((capacity) => new WaitForecast(capacity, orderTimeoutMs));
     this.#exclusive = new WaitForecast(exclusive, orderTimeoutMs);
     this.#tolerance = new Tolerance(orderTimeoutMs);
+    this.#starvation = new Starvation(orderTimeoutMs);
     this.#retryAfter = new RetryAfter(options.random ?? Math.random);
     this.#lookedAtMs = this.#nowMs();
   }
@@ -90,17 +91,13 @@ export class Admission implements AdmissionGate, AdmissionView {
 
   admit(urgency: number, computing: number): Overload | undefined {
     this.#retryAfter.asked();
-    const { coming } = this.#turnaround;
-    for (const line of this.#lines) {
-      const refusal = this.#refusalBy(line, coming, urgency);
-      if (refusal !== undefined) return refusal;
+    const judgedAs = this.#starvation.isPossible ? this.#starvation.judgedAs(urgency, this.#nowMs()) : urgency;
+    const refusal = this.#refusal(judgedAs, computing);
+    if (refusal !== undefined) {
+      this.#starvation.refused(urgency, this.#nowMs());
+      return refusal;
     }
-    if (computing > 0) {
-      // It is done when the last of its own is.
-      const refusal = this.#refusalBy(this.#exclusive, this.#computingAhead() + computing - 1, urgency);
-      if (refusal !== undefined) return refusal;
-    }
-    if (this.#options.inFlight() >= Math.max(1, this.#inFlightLimit * relativeShare(urgency))) return this.#refuse("limit");
+    this.#starvation.admitted(urgency);
     this.#turnaround.left(this.#nowMs);
     this.#computingToCome += computing;
     return undefined;
@@ -143,6 +140,21 @@ export class Admission implements AdmissionGate, AdmissionView {
     // Little's law: as many fewer in flight as their wait is too long.
     this.#inFlightLimit = excess > 1 ? Math.max(1, this.#options.inFlight() / excess) : Number.POSITIVE_INFINITY;
     this.#retryAfter.look();
+  }
+
+  #refusal(urgency: number, computing: number): Overload | undefined {
+    const { coming } = this.#turnaround;
+    for (const line of this.#lines) {
+      const refusal = this.#refusalBy(line, coming, urgency);
+      if (refusal !== undefined) return refusal;
+    }
+    if (computing > 0) {
+      // It is done when the last of its own is.
+      const refusal = this.#refusalBy(this.#exclusive, this.#computingAhead() + computing - 1, urgency);
+      if (refusal !== undefined) return refusal;
+    }
+    if (this.#options.inFlight() >= Math.max(1, this.#inFlightLimit * relativeShare(urgency))) return this.#refuse("limit");
+    return undefined;
   }
 
   #computingAhead(): number {

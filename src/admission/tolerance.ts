@@ -17,8 +17,8 @@ const WIDENING = 1.2;
  * length.
  *
  * After the limiters of Netflix's concurrency-limits: narrowed by the gradient between the wait that is tolerated and the wait there
- * is, smoothed (Gradient2), and widened only while the limit is not what keeps the line short (Vegas, which steers by the length of the queue). Those
- * learn the wait from latencies, so that whatever is slow looks overloaded; here waits are known by themselves.
+ * is, smoothed (Gradient2), and widened only while the limit is not what keeps the line short (Vegas, which steers by the length of
+ * the queue). Those learn the wait from latencies, so that whatever is slow looks overloaded; here waits are known by themselves.
  */
 export class Tolerance {
   readonly #timeoutMs: number;

@@ -1,7 +1,9 @@
 import type { CapacityView } from "../concurrency/capacity.ts";
 
-// Until a capacity has shown how long its permits are held: about what the simulated providers take of the default deadline.
+// Until a capacity has shown how long its permits are held: about what the simulated providers take of the default deadline. Or twice as
+// long as the first one is held by now: of what has lasted so long nothing better is known than that it may last as long again.
 const UNKNOWN_HOLD_SHARE = 1 / 20;
+const UNKNOWN_HOLD_TIMES = 2;
 // For whatever the forecast does not know: turns of the event loop, messages between threads, the outcome's way into the journal.
 const MARGIN_SHARE = 1 / 20;
 // How much of the time that the deadline leaves a line may take up, by urgency. The most urgent leave what waiters may be overtaken
@@ -27,7 +29,8 @@ export class WaitForecast {
   }
 
   get holdMs(): number {
-    return this.#capacity.holdMs ?? this.#timeoutMs * UNKNOWN_HOLD_SHARE;
+    const { holdMs, firstHeldForMs } = this.#capacity;
+    return holdMs ?? Math.max(this.#timeoutMs * UNKNOWN_HOLD_SHARE, UNKNOWN_HOLD_TIMES * firstHeldForMs);
   }
 
   /** How long it takes until one more permit comes back while all are in use. */

@@ -25,6 +25,7 @@ export interface CapacityView {
   readonly inUse: number;
   readonly waiting: number;
   readonly holdMs: number | undefined;
+  readonly firstHeldForMs: number;
 }
 
 // Against a deadline of 2 s: an urgent waiter gets past most of a line, and the last wait 0.35 s longer for it.
@@ -38,10 +39,14 @@ const UNMEASURED = -1;
  * canceled (Trio's CapacityLimiter; the rules of a grant that meets a cancel are those of Go's x/sync semaphore).
  * Main thread only, one event loop: no waiter holds an OS thread.
  *
- * Rules: 1. `inUse` never exceeds `limit`. 2. A newcomer overtakes no waiter of its urgency or a higher one, and one of a lower
- * urgency only while that has waited less than `agingMs` for each level between them. 3. Canceled first: the wait fails even if a permit is free. 4. Granted first,
- * canceled before the waiter ran again: the permit goes to the next waiter and the wait fails. 5. A permit is released exactly
- * once. 6. With `endsHopelessWaits` no permit goes to a waiter that is sure to miss its deadline.
+ * Rules:
+ * 1. `inUse` never exceeds `limit`.
+ * 2. A newcomer overtakes no waiter of its urgency or a higher one, and one of a lower urgency only while that has waited less
+ *    than `agingMs` for each level between them.
+ * 3. Canceled first: the wait fails even if a permit is free.
+ * 4. Granted first, canceled before the waiter ran again: the permit goes to the next waiter and the wait fails.
+ * 5. A permit is released exactly once.
+ * 6. With `endsHopelessWaits` no permit goes to a waiter that is sure to miss its deadline.
  */
 export class Capacity implements CapacityView {
   readonly #agingMs: number;
@@ -54,6 +59,7 @@ export class Capacity implements CapacityView {
   #inUse = 0;
   #waiting = 0;
   #grants = 0;
+  #firstGrantMs = 0;
 
   /** `limit`: a whole number, 1 or more. Throws RangeError otherwise. */
   constructor(limit: number, { agingMs = AGING_MS, endsHopelessWaits = false, nowMs = monotonicMs }: CapacityOptions = {}) {
@@ -81,11 +87,17 @@ export class Capacity implements CapacityView {
     return this.#held.averageMs;
   }
 
+  /** How long the very first permit has been held, while `holdMs` is not known; 0 before it was granted. */
+  get firstHeldForMs(): number {
+    return this.#grants === 0 ? 0 : this.#nowMs() - this.#firstGrantMs;
+  }
+
   /** A permit if one is free and nobody waits for it, else undefined. Never waits. */
   tryAcquire(): Permit | undefined {
     if (this.#waiting > 0 || this.#inUse >= this.#limit) return undefined;
     this.#inUse++;
-    const sinceMs = this.#grants++ % MEASURED_GRANTS === 0 ? this.#nowMs() : UNMEASURED;
+    const sinceMs = this.#grants % MEASURED_GRANTS === 0 ? this.#nowMs() : UNMEASURED;
+    if (this.#grants++ === 0) this.#firstGrantMs = sinceMs;
     return new Permit(this.#release, sinceMs);
   }
 

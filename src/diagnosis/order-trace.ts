@@ -32,7 +32,10 @@ export class OrderTrace {
     this.#tracks = new Tracks(pid, threads, emit);
   }
 
-  /** An order as a slice, its steps as slices on their threads, its waits for capacity, and its cancel with arrows to each step that it stopped. */
+  /**
+   * An order as a slice, its steps as slices on their threads, its waits for capacity, and its cancel with arrows to each step that
+   * it stopped.
+   */
   order({ input, requestId, outcome, storedAtMs }: EndedOrder): void {
     const about = { order_id: input.orderId, attempt: input.attempt };
     const startUs = inUs(outcome.startedAtMs);

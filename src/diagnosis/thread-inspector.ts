@@ -38,7 +38,8 @@ export class ThreadInspector {
   }
 
   /**
-   * JSON text of a `.cpuprofile` over `ms`, or less where `stop` is canceled before. Rejects with `InspectorBusy` or what the threads reject with.
+   * JSON text of a `.cpuprofile` over `ms`, or less where `stop` is canceled before. Rejects with `InspectorBusy` or what the
+   * threads reject with.
    */
   async cpuProfile(threadId: number, ms: number, stop: CancelScope): Promise<string> {
     this.#take();

@@ -9,7 +9,10 @@ export interface NamedThread {
 /** Where threads are named. */
 export type ThreadDirectory = () => readonly NamedThread[];
 
-/** Numbers below are ids of worker threads, which grow by one with each thread that is ever started. Not 0, which Perfetto keeps for an idle CPU. */
+/**
+ * Numbers below are ids of worker threads, which grow by one with each thread that is ever started. Not 0, which Perfetto keeps for
+ * an idle CPU.
+ */
 export const MAIN_TRACK = 999_999;
 /** Between the tracks of one thread. */
 const LANE_STEP = 1_000_000;

@@ -10,8 +10,8 @@ const RULE = `must be a key of visible ASCII characters, or ${HASHED} and the 64
 
 /**
  * The keys that clients of a listener may show. Only hashes of them are kept, and found by a second hash, which needs a secret of this
- * process: how long the comparisons of a look-up take depends on nothing that anybody outside can know or choose. Comparing with each key by
- * `timingSafeEqual` says as little and costs 60 ns a key; this costs less than a microsecond, however many there are.
+ * process: how long the comparisons of a look-up take depends on nothing that anybody outside can know or choose. Comparing with
+ * each key by `timingSafeEqual` says as little and costs 60 ns a key; this costs less than a microsecond, however many there are.
  */
 export class AccessKeys {
   readonly #setting: string;

@@ -56,6 +56,7 @@ export function browserFile(name: string, type: string, body: Buffer): BrowserFi
 
 /** Sends a file, or 304 where the browser has it. Browsers keep it and ask each time, so a new version is seen at once. */
 export function sendBrowserFile(request: Request, response: Response, { type, body, etag }: BrowserFile): void {
+  if (response.locals.connections.ending) response.shouldKeepAlive = false;
   response.set({
     "X-Request-Id": response.locals.requestId,
     ETag: etag,

@@ -1,4 +1,7 @@
-/** Who sends a request, as far as rates and Idempotency-Keys are a client's own. Two numbers are an exact identity, and make a cheap key. */
+/**
+ * Who sends a request, as far as rates and Idempotency-Keys are a client's own. Two numbers are an exact identity, and make a cheap
+ * key.
+ */
 export interface Client {
   /** What its Idempotency-Keys belong to; the same over restarts. */
   readonly name: string;

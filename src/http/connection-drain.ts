@@ -14,7 +14,8 @@ const MAX_LINGER_MS = 500;
 const LOOK_EVERY_MS = 20;
 // A kernel holds 511 connections for a listener, of which Node takes one a turn.
 const MAX_ACCEPT_TURNS = 512;
-// A turn in which nothing happens takes a tenth of that. What arrives after a turn's poll and before the close is lost, so the turn has to be short.
+// A turn in which nothing happens takes a tenth of that. What arrives after a turn's poll and before the close is lost, so the turn
+// has to be short.
 const QUIET_TURN_MS = 0.2;
 
 /**

@@ -3,7 +3,7 @@ import { type BrowserFile, browserFile, readBrowserFile, sendBrowserFile } from 
 import { onlyMethods } from "./methods.ts";
 import { openApiDocument } from "./openapi/document.ts";
 
-const FOLDER = new URL("../../web/docs/", import.meta.url);
+const FOLDER = new URL("../web/docs/", import.meta.url);
 // What the page loads.
 const FILES = ["page.css", "page.js", "element.js", "schema-view.js", "operation-view.js", "trial.js", "icon.svg"];
 

@@ -4,7 +4,8 @@ const MAX_LENGTH = 128;
 // White space, which has no place at either end, is the one thing in ASCII that could be wrong here, but for `.` and `..`.
 const PLAIN = /^[\x21-\x7e]+$/;
 // Without control and format characters and lone surrogates, which cannot be written as UTF-8, so that two different ids would
-// become one in storage and on the wire; and without white space at either end. No look-around: not every client's regular expressions have it.
+// become one in storage and on the wire; and without white space at either end. No look-around: not every client's regular
+// expressions have it.
 const SPELLING = /^[^\s\p{Cc}\p{Cf}\p{Cs}](?:[^\p{Cc}\p{Cf}\p{Cs}]*[^\s\p{Cc}\p{Cf}\p{Cs}])?$/u;
 // In a path these two stand for other paths, so nobody could ask for such an order.
 const RESOLVED_AWAY = [".", ".."];

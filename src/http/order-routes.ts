@@ -1,4 +1,6 @@
 import type { IRouter, NextFunction, Request, RequestHandler, Response } from "express";
+import { monotonicMs } from "../concurrency/clock.ts";
+import type { ErrorKind } from "../orders/error-kind.ts";
 import type { OrderDesk, Placement, PlaceRequest } from "../orders/order-desk.ts";
 import { JournalBusy, JournalUnavailable, type OrderJournal } from "../orders/order-journal.ts";
 import { viewOf } from "../orders/order-view.ts";
@@ -18,13 +20,16 @@ import { limitRate } from "./rate-limit.ts";
 import { readBody } from "./read-body.ts";
 import { STATUS } from "./status.ts";
 import type { TokenBuckets } from "./token-buckets.ts";
-import { traceparentOf } from "./trace-context.ts";
+import { type TraceUse, traceOf } from "./trace-context.ts";
 
 export interface OrderParts {
   readonly desk: OrderDesk;
   readonly journal: Pick<OrderJournal, "find">;
-  /** All providers are simulated: the simulation fields are allowed, and nobody reads a trace context. */
+  /** All providers are simulated: the simulation fields are allowed. */
   readonly simulated: boolean;
+  readonly traces: TraceUse;
+  /** An order was refused before any of its steps began. */
+  readonly onRefused?: (kind: ErrorKind) => void;
   /** Every request needs one of these; absent: none does. */
   readonly keys?: AccessKeys;
   /** How many orders a client may send; absent: as many as it likes. */
@@ -41,11 +46,11 @@ const REPLAYED = { "Idempotent-Replayed": "true" };
  */
 export function addOrderRoutes(
   router: IRouter,
-  { desk, journal, simulated, keys, buckets }: OrderParts,
+  { desk, journal, simulated, traces, onRefused, keys, buckets }: OrderParts,
   fail: (error: unknown, response: Response) => void,
 ): void {
   const identified: RequestHandler[] = keys === undefined ? [] : [needsApiKey(keys)];
-  const limited: RequestHandler[] = buckets === undefined ? [] : [limitRate(buckets)];
+  const limited: RequestHandler[] = buckets === undefined ? [] : [limitRate(buckets, onRefused)];
   // Whoever may not come in has its body neither read nor asked for.
   router
     .route("/order")
@@ -67,8 +72,10 @@ export function addOrderRoutes(
         answerWhenEnded(placement, response);
       },
       (error: unknown) => {
-        if (error instanceof Refused) sendError(response, error.kind, error.message, retryAfter(error));
-        else fail(error, response);
+        if (error instanceof Refused) {
+          onRefused?.(error.kind);
+          sendError(response, error.kind, error.message, retryAfter(error));
+        } else fail(error, response);
       },
     );
   }
@@ -93,8 +100,9 @@ export function addOrderRoutes(
       order,
       requestId,
       urgency,
+      receivedAtMs: monotonicMs(),
       ...(key !== undefined && { key }),
-      ...(!simulated && { traceparent: traceparentOf(headers.traceparent) }),
+      ...traceOf(headers.traceparent, traces),
     };
   }
 

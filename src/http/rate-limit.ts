@@ -1,4 +1,5 @@
 import type { RequestHandler } from "express";
+import type { ErrorKind } from "../orders/error-kind.ts";
 import { sendError } from "./answers.ts";
 import { clientAt } from "./client.ts";
 import type { TokenBuckets } from "./token-buckets.ts";
@@ -8,20 +9,22 @@ import type { TokenBuckets } from "./token-buckets.ts";
  * draft-ietf-httpapi-ratelimit-headers-11 writes it: `q` tokens fill a bucket in `w` seconds. Of the tokens that are left `r`, the client
  * may use them up in `t` seconds, and then finds as many again: so whoever keeps to `r` and `t` is never refused.
  */
-export function limitRate(buckets: TokenBuckets): RequestHandler {
+export function limitRate(buckets: TokenBuckets, onRefused?: (kind: ErrorKind) => void): RequestHandler {
   const { perSecond, burst } = buckets.limit;
   // The draft knows whole seconds only, and a window of at least one.
   const secondsFor = (tokens: number) => Math.max(1, Math.ceil(tokens / perSecond));
   const policy = `"default";q=${burst};w=${secondsFor(burst)}`;
   const message = `too many orders from one client: it may send ${perSecond} a second, and ${burst} at once`;
-  // A client's next token is there in a second at the latest, for it gets at least one in each.
-  const later = { "Retry-After": "1" };
   return (request, response, next) => {
     const left = buckets.take(response.locals.client ?? clientAt(request.socket.remoteAddress));
     const remaining = Math.max(0, left);
     response.setHeader("RateLimit-Policy", policy);
     response.setHeader("RateLimit", `"default";r=${remaining};t=${secondsFor(remaining)}`);
-    if (left >= 0) next();
-    else sendError(response, "rate_limited", message, later);
+    if (left >= 0) {
+      next();
+      return;
+    }
+    onRefused?.("rate_limited");
+    sendError(response, "rate_limited", message);
   };
 }

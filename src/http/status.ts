@@ -22,10 +22,13 @@ export const ERROR_ANSWERS: Readonly<Record<ErrorKind, ErrorAnswer>> = {
   rate_limited: { status: 429, when: "this client sends more orders than `RATE_LIMIT` lets it; with `Retry-After`" },
   headers_too_large: { status: 431, when: "more than 16 KiB of headers" },
   internal: { status: 500, when: "anything unclassified: a lost thread, an order that could not be written down" },
-  vendor_unavailable: { status: 503, when: "the vendor failed" },
-  payment_unavailable: { status: 503, when: "the payment provider could not be reached (not a decline)" },
-  no_courier: { status: 503, when: "no courier can be assigned" },
-  overloaded: { status: 503, when: "too many orders in flight, or the server is starting; with `Retry-After`" },
+  vendor_unavailable: { status: 503, when: "the vendor failed, or its circuit is open" },
+  payment_unavailable: { status: 503, when: "the payment provider could not be reached, or its circuit is open (not a decline)" },
+  no_courier: { status: 503, when: "no courier can be assigned, or the circuit of their service is open" },
+  overloaded: {
+    status: 503,
+    when: "the order would wait too long, too many are in flight, too many are being looked up, the server is starting, or more than 100 requests are in line on one connection (which ends then); with `Retry-After`",
+  },
   shutting_down: { status: 503, when: "the server is draining; with `Retry-After` and `Connection: close`" },
   timeout: { status: 504, when: "the order's deadline passed" },
 };
@@ -35,7 +38,8 @@ export const STATUS = Object.fromEntries(Object.entries(ERROR_ANSWERS).map(([kin
   Record<ErrorKind, number>
 >;
 
-// A guess to be replaced by a measured one once admission measures: long enough not to hammer, short enough for a client to wait.
+// For refusals that admission has nothing to say about: long enough not to hammer, short enough for a client to wait. A client that
+// sent too many has its next token by then, for at least one comes in each second.
 const RETRY_AFTER_SECONDS = "1";
 
 /** Headers that answers of a kind carry besides their body. */

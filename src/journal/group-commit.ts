@@ -36,7 +36,10 @@ export class GroupCommit {
     this.#maxBatch = options.maxBatch ?? MAX_BATCH;
   }
 
-  /** Resolves with what the operation answers once it is durable. Rejects with `JournalUnavailable` or the operation's own fault, after which it has had no effect. */
+  /**
+   * Resolves with what the operation answers once it is durable. Rejects with `JournalUnavailable` or the operation's own fault,
+   * after which it has had no effect.
+   */
   request<Name extends OperationName>(operation: Operation & readonly [Name, ...unknown[]]): Promise<Results[Name]> {
     return new Promise((resolve, reject) => {
       if (this.#state === "closed") {

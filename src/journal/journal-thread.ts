@@ -36,7 +36,10 @@ export class JournalThread {
     this.#pool.threads[0]?.once("exit", (code) => this.#died(`exit code ${code}`));
   }
 
-  /** Starts the thread and opens the journal on it. A string is the reason why that cannot be. `onDeath` comes at most once, and only after that. */
+  /**
+   * Starts the thread and opens the journal on it. A string is the reason why that cannot be. `onDeath` comes at most once, and
+   * only after that.
+   */
   static async start(settings: JournalSettings, onDeath: (reason: string) => void): Promise<JournalThread | string> {
     const starting = Promise.withResolvers<string>();
     let tell: (reason: string) => void = starting.resolve;

@@ -100,8 +100,9 @@ export class AttemptRunner {
     return finish.answer;
   }
 
-  #tell({ input, requestId }: OrderRun, outcome: OrderOutcome, { compensations }: FinishRequest): void {
-    this.#options.onEnded?.({ input, requestId, outcome, compensations, storedAtMs: monotonicMs() });
+  #tell(run: OrderRun, outcome: OrderOutcome, { compensations }: FinishRequest): void {
+    const { input, requestId, parentSpanId, receivedAtMs } = run;
+    this.#options.onEnded?.({ input, requestId, parentSpanId, receivedAtMs, outcome, compensations, storedAtMs: monotonicMs() });
   }
 
   async #storeLater(run: OrderRun, compensating: Compensating | undefined): Promise<void> {

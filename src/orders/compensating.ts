@@ -13,7 +13,10 @@ export interface CompensatingParts {
   /** Deadline of one call. */
   readonly timeoutMs: number;
   readonly random: () => number;
-  /** Tries a step once. Calls `begins` just before the call, which must not be made when that says no. Undefined when it came to no call. Never rejects. */
+  /**
+   * Tries a step once. Calls `begins` just before the call, which must not be made when that says no. Undefined when it came to no
+   * call. Never rejects.
+   */
   readonly firstTry: (step: StepName, begins: () => boolean) => Promise<Tried | undefined>;
   /** Writes down a try of a row that is in the journal already. */
   readonly record: (step: StepName, tried: Tried) => void;

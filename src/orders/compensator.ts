@@ -1,6 +1,7 @@
 import { Canceled } from "../concurrency/cancel-cause.ts";
 import { CancelScope } from "../concurrency/cancel-scope.ts";
 import { Capacity } from "../concurrency/capacity.ts";
+import { monotonicMs } from "../concurrency/clock.ts";
 import { pause } from "../concurrency/pause.ts";
 import { backoffMs, COMPENSATION_BACKOFF, PROBE_BACKOFF } from "../retries/backoff.ts";
 import { type CallVerdict, MAX_HOLD_MS } from "../retries/circuit-breaker.ts";
@@ -36,6 +37,8 @@ export interface CompensatorOptions {
   readonly providers?: ProviderHealths;
   /** A try that has ended. */
   readonly onTried?: (step: StepName, done: boolean) => void;
+  /** A try of a row of the journal has ended, whatever came of it. */
+  readonly onRetried?: (retry: RetriedCompensation) => void;
   /** Progress has been stored, perhaps with an event. */
   readonly onStored?: () => void;
   /** A provider does not take compensations any more, or does again. */
@@ -45,6 +48,18 @@ export interface CompensatorOptions {
   /** From 0 to 1, for the jitter. */
   readonly random?: () => number;
   readonly clock?: Clock;
+}
+
+/** A try that no order waits for. Times are on the clock of `monotonicMs`. */
+export interface RetriedCompensation {
+  /** Its trace is a new one, for the order's own ended long ago. */
+  readonly input: StepInput;
+  readonly step: StepName;
+  /** Those before it. */
+  readonly tries: number;
+  readonly done: boolean;
+  readonly startedAtMs: number;
+  readonly endedAtMs: number;
 }
 
 /** What one provider's compensations share with each other and with no other provider's. */
@@ -97,7 +112,10 @@ export class Compensator {
     return compensating;
   }
 
-  /** An operator's retry: now, whatever the provider's health. Resolves when the try has ended and is written down. Rejects after `stop`. */
+  /**
+   * An operator's retry: now, whatever the provider's health. Resolves when the try has ended and is written down. Rejects after
+   * `stop`.
+   */
   tryNow(compensation: Compensation): Promise<void> {
     return this.#bulkheads[compensation.step].queue.attemptNow(compensation);
   }
@@ -140,7 +158,7 @@ export class Compensator {
   /** Undefined when it came to no call: the provider is down, its bulkhead full for too long, or the process stops. */
   async #firstTry(step: StepName, input: StepInput, begins: () => boolean): Promise<Tried | undefined> {
     const { firstTries, health } = this.#bulkheads[step];
-    if (health.down) return undefined;
+    if (health.down || health.paused) return undefined;
     const line = new CancelScope();
     const leaveLine = line.cancelAfter(LINE_MS);
     try {
@@ -163,8 +181,10 @@ export class Compensator {
 
   async #retry(compensation: Compensation): Promise<void> {
     const { orderId, amount, attempt, step, tries } = compensation;
-    // The order's own trace ended with the process that ran it, or long ago.
-    const tried = await this.#call(step, { orderId, amount, attempt, traceparent: newTraceparent() }, tries);
+    const input = { orderId, amount, attempt, traceparent: newTraceparent() };
+    const startedAtMs = monotonicMs();
+    const tried = await this.#call(step, input, tries);
+    this.#options.onRetried?.({ input, step, tries, done: tried?.done === true, startedAtMs, endedAtMs: monotonicMs() });
     if (tried !== undefined) await this.#record(compensation, tried);
   }
 
@@ -184,7 +204,7 @@ export class Compensator {
       stopTimer();
       following.leave();
       verdict = verdictOn(outcome, triesBefore);
-      providers?.[step]?.compensationEnded(circuitVerdictOn(outcome), holdMsOf(outcome));
+      providers?.[step]?.compensationEnded(circuitVerdictOn(outcome));
       const tried = triedOf(outcome, timeoutMs);
       if (tried !== undefined) onTried?.(step, tried.done);
       return tried;

@@ -10,7 +10,11 @@ export interface EndedOrder {
   readonly outcome: OrderOutcome;
   /** What had to be undone, and how far it was when the answer was stored. */
   readonly compensations: readonly FirstTry[];
-  /** When its answer was stored, on the clock of `monotonicMs`. */
+  /** When that request asked for it, on the clock of `monotonicMs`. */
+  readonly receivedAtMs: number;
+  /** The client's span, where `input.traceparent` names the order's own; undefined for the root of a trace. */
+  readonly parentSpanId: string | undefined;
+  /** When its answer was stored, on the same clock. */
   readonly storedAtMs: number;
 }
 

@@ -21,7 +21,10 @@ export interface OperatorJournal {
   /** Oldest first. */
   compensations(status: CompensationStatus, cursor: Cursor | undefined, limit: number): Promise<Page<CompensationRow>>;
   compensation(id: number): Promise<CompensationRow | undefined>;
-  /** Dealt with by hand: it is not tried again. Returns its row, undefined where there is none, and leaves one that is not pending as it is. */
+  /**
+   * Dealt with by hand: it is not tried again. Returns its row, undefined where there is none, and leaves one that is not pending
+   * as it is.
+   */
   settleCompensation(id: number, note: string, nowMs: number): Promise<CompensationRow | undefined>;
   /** Events that were given up, oldest first. */
   deadLetters(cursor: Cursor | undefined, limit: number): Promise<Page<DeadLetter>>;
@@ -30,8 +33,8 @@ export interface OperatorJournal {
   /** What waits, and for how long. */
   backlog(): Promise<Backlog>;
   /**
-   * Copies the journal as it is at this moment to a new file, while it runs. Rejects with `BackupExists`, and with `JournalUnavailable` when it
-   * cannot be written; then nothing is left of it.
+   * Copies the journal as it is at this moment to a new file, while it runs. Rejects with `BackupExists`, and with
+   * `JournalUnavailable` when it cannot be written; then nothing is left of it.
    */
   backup(file: string): Promise<BackupDone>;
 }

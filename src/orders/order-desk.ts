@@ -7,7 +7,7 @@ import type { OnOrderEnded } from "./ended-order.ts";
 import type { OnFault } from "./faults.ts";
 import type { Order } from "./order.ts";
 import { type AcceptResult, type IdempotencyKey, JournalUnavailable, type OrderJournal, type StoredAnswer } from "./order-journal.ts";
-import { OrderRun } from "./order-run.ts";
+import { type OrderOrigin, OrderRun } from "./order-run.ts";
 import { type ByOrderId, OrderRuns } from "./order-runs.ts";
 import { computingSteps, type Pipeline } from "./pipeline.ts";
 import { Refused } from "./refused.ts";
@@ -28,14 +28,13 @@ export interface OrderDeskOptions {
 }
 
 /** An order and who asks for it. */
-export interface PlaceRequest {
+export interface PlaceRequest extends OrderOrigin {
   readonly order: Order;
   readonly key?: IdempotencyKey;
   /** 0 (most) to 7; 3 where nothing is said. */
   readonly urgency?: number;
+  /** What the calls of its steps carry; where the order has a span of its own, it names that. */
   readonly traceparent?: string;
-  /** Of the HTTP request, for the log. */
-  readonly requestId?: string;
 }
 
 /** What a client that placed an order waits for. */
@@ -190,7 +189,7 @@ export class OrderDesk {
 
   #start(request: PlaceRequest, attempt: number): Placement {
     const work = (run: OrderRun) => this.#runner.run(run);
-    const run = new OrderRun(inputOf(request, attempt), request.requestId, work, request.urgency);
+    const run = new OrderRun(inputOf(request, attempt), request, work, request.urgency);
     this.#runs.add(run);
     return { answer: run.answer, replayed: false, leave: run.join() };
   }

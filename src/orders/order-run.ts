@@ -1,8 +1,17 @@
 import { CancelScope } from "../concurrency/cancel-scope.ts";
+import { monotonicMs } from "../concurrency/clock.ts";
 import { DEFAULT_URGENCY } from "../concurrency/urgency.ts";
 import type { StoredAnswer } from "./order-journal.ts";
 import type { ByOrderId } from "./order-runs.ts";
 import type { StepInput } from "./step.ts";
+
+/** The request that began an attempt. */
+export interface OrderOrigin {
+  readonly requestId?: string;
+  readonly parentSpanId?: string;
+  /** When it asked for the order, on the clock of `monotonicMs`; absent: when its attempt begins. */
+  readonly receivedAtMs?: number;
+}
 
 /** One attempt at an order in flight, and who waits for it. */
 export class OrderRun implements ByOrderId {
@@ -14,19 +23,20 @@ export class OrderRun implements ByOrderId {
   /** For `OrderRuns`. */
   nextInBucket: ByOrderId | undefined;
   readonly requestId: string | undefined;
+  readonly parentSpanId: string | undefined;
+  /** On the clock of `monotonicMs`. */
+  readonly receivedAtMs: number;
   #waiters = 0;
   #isClosed = false;
   #closed: PromiseWithResolvers<void> | undefined;
 
-  constructor(
-    input: StepInput,
-    requestId: string | undefined,
-    work: (run: OrderRun) => Promise<StoredAnswer>,
-    urgency: number = DEFAULT_URGENCY,
-  ) {
+  constructor(input: StepInput, origin: OrderOrigin, work: (run: OrderRun) => Promise<StoredAnswer>, urgency: number = DEFAULT_URGENCY) {
     this.input = input;
     this.urgency = urgency;
-    this.requestId = requestId;
+    // Not the origin itself, which is a whole request: an order may wait for minutes.
+    this.requestId = origin.requestId;
+    this.parentSpanId = origin.parentSpanId;
+    this.receivedAtMs = origin.receivedAtMs ?? monotonicMs();
     this.answer = work(this);
   }
 

@@ -51,7 +51,10 @@ export function failedByFault(effect: Effect): OrderOutcome {
   return { steps: STEPS.map((name) => ({ name, outcome, durationMs: 0, endedAtMs })), startedAtMs: endedAtMs, error: "internal" };
 }
 
-/** The steps of a failed order that have to be undone: those that finished, and those of which nobody knows because a call was under way. */
+/**
+ * The steps of a failed order that have to be undone: those that finished, and those of which nobody knows because a call was under
+ * way.
+ */
 export function stepsToUndo(steps: readonly StepReport[]): StepName[] {
   return steps.filter(({ outcome }) => outcome.status === "ok" || outcome.effect === "unknown").map(({ name }) => name);
 }

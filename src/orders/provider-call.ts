@@ -25,7 +25,7 @@ export interface ProviderCallParts {
   readonly spec: StepSpec;
   readonly input: StepInput;
   readonly run: StepRun;
-  /** The order's. */
+  /** Of the order's task group: canceling it ends the order's other steps too. */
   readonly scope: CancelScope;
 }
 
@@ -78,7 +78,7 @@ export class ProviderCall {
     if (outcome.status !== "failed" || outcome.ill === undefined) return this.#withDoubt(ended);
     if (this.#tries >= health.maxTries || scope.cause !== undefined) return this.#withDoubt(ended);
     const waitMs = this.#waitMs(outcome.ill.retryAfterMs);
-    // The order of these matters: a retry that is not made takes nothing from the budget.
+    // The order of these matters: a retry for which there is no time takes nothing from the budget.
     if (health.surelyMisses(scope.deadlineMs, waitMs) || !health.retryBudget.withdraw()) return this.#withDoubt(ended);
     this.#inDoubt ||= outcome.effect === "unknown";
     return this.#retry(waitMs, ended);
@@ -87,12 +87,13 @@ export class ProviderCall {
   async #retry(waitMs: number, before: EndedStep): Promise<EndedStep> {
     const { health, scope } = this.#parts;
     await pause(waitMs, scope);
-    const endedAtMs = monotonicMs();
+    // Since the try before it was on no thread, so what is counted from a start there would be wrong.
+    const paused = { startedAtMs: undefined, endedAtMs: monotonicMs() };
     if (scope.cause !== undefined) {
-      return this.#withDoubt({ ...before, endedAtMs, outcome: { status: "canceled", cause: scope.cause, effect: "none" } });
+      return this.#withDoubt({ ...before, ...paused, outcome: { status: "canceled", cause: scope.cause, effect: "none" } });
     }
     const pass = health.surelyMisses(scope.deadlineMs) ? undefined : health.circuit.tryEnter();
-    return pass === undefined ? this.#withDoubt({ ...before, endedAtMs }) : this.#try(pass);
+    return pass === undefined ? this.#withDoubt({ ...before, ...paused }) : this.#try(pass);
   }
 
   #waitMs(retryAfterMs: number | undefined): number {

@@ -1,6 +1,6 @@
 import { monotonicMs } from "../concurrency/clock.ts";
 import { CallTimes } from "../retries/call-times.ts";
-import { type CallVerdict, CircuitBreaker, type CircuitBreakerOptions, type CircuitState } from "../retries/circuit-breaker.ts";
+import { type CallVerdict, CircuitBreaker, type CircuitBreakerOptions } from "../retries/circuit-breaker.ts";
 import { RetryBudget } from "../retries/retry-budget.ts";
 import type { EndedStep, StepName } from "./step.ts";
 
@@ -32,7 +32,10 @@ export class ProviderHealth {
     this.random = random;
   }
 
-  /** Whether a call that begins in `waitMs` cannot end before `deadlineMs` (clock of `monotonicMs`): none of the last ones was that fast. */
+  /**
+   * Whether a call that begins in `waitMs` cannot end before `deadlineMs` (clock of `monotonicMs`): none of the last ones was that
+   * fast.
+   */
   surelyMisses(deadlineMs: number | undefined, waitMs = 0): boolean {
     if (deadlineMs === undefined) return false;
     const nowMs = monotonicMs();
@@ -48,10 +51,12 @@ export class ProviderHealth {
     this.circuit.leave(pass, verdict, outcome.status === "failed" ? outcome.ill?.retryAfterMs : undefined);
   }
 
-  /** A compensation has been tried, without asking the circuit. */
-  compensationEnded(verdict: CallVerdict, holdMs = 0): void {
+  /**
+   * A compensation has been tried, without asking the circuit. That it asked to be left alone holds back compensations only: the
+   * address that undoes may be ill alone, and each of its tries would keep orders out anew.
+   */
+  compensationEnded(verdict: CallVerdict): void {
     this.circuit.noteElsewhere(verdict);
-    if (holdMs > 0) this.circuit.hold(holdMs);
   }
 
   /**
@@ -76,11 +81,3 @@ export class ProviderHealth {
 
 /** Those of the real providers. A simulated one has none: what an order asks it to do is no illness. */
 export type ProviderHealths = Readonly<Partial<Record<StepName, ProviderHealth>>>;
-
-/** For every step, as `/metrics` shows it: 0 closed, 1 half-open, 2 open. */
-export function circuitStates(providers: ProviderHealths): Record<StepName, number> {
-  const of = (step: StepName) => STATE_NUMBERS[providers[step]?.circuit.state ?? "closed"];
-  return { payment: of("payment"), vendor: of("vendor"), courier: of("courier") };
-}
-
-const STATE_NUMBERS: Readonly<Record<CircuitState, number>> = { closed: 0, half_open: 1, open: 2 };

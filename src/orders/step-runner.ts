@@ -6,7 +6,7 @@ import type { EndedStep, StepInput } from "./step.ts";
 export interface StepRunner {
   /**
    * Opens a run: steps that are canceled together, by `scope` or by the first of them that fails. The runner may tell the
-   * others of a failure before the scope hears of it. Close the run when all of them have ended. `urgency`, 0 (most) to 7,
+   * others of a failure before the scope hears of it, but not of one that is `ill`: that step may be run again. Close the run when all of them have ended. `urgency`, 0 (most) to 7,
    * counts where a step waits for a thread of its own.
    */
   open(scope: CancelScope, urgency?: number): StepRun;

@@ -54,7 +54,7 @@ export class CircuitBreaker {
   #failures = 0;
   /** Of calls that did not ask here, since the last success of anybody. */
   #failuresElsewhere = 0;
-  /** Whether calls that asked here are among them, not only those reported by `noteElsewhere`. */
+  /** Whether a call that asked here has failed since one went well or the circuit was closed. */
   #failedHere = false;
   // Calls that began before the last change tell of the time before it: they change nothing.
   #epoch = 0;

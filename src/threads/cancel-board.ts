@@ -29,7 +29,7 @@ export class CancelBoard {
     return this.#layout.cancel(slot, cause);
   }
 
-  /** Wakes every thread for a slot that some other thread has canceled, and may not have rung for yet. */
+  /** Wakes the threads that run steps, for a slot that some other thread has canceled and may not have rung for yet. */
   ring(slot: number): void {
     this.#layout.ring(slot);
   }

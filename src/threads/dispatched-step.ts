@@ -20,7 +20,7 @@ export class DispatchedStep {
   readonly slot: number;
   readonly spec: StepSpec;
   readonly input: StepInput;
-  /** The thread it was sent to; undefined while it waits in the next batch. */
+  /** The thread it was sent to; undefined while it waits for one. */
   thread: PoolThread | undefined;
   repeats = 0;
   /** The one before it in the same run. */

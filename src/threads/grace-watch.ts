@@ -11,7 +11,7 @@ interface Watched {
   readonly head: number;
 }
 
-// A thread that beats or finishes steps, but is not through with the doorbell yet, is overloaded, not stuck. It gets the
+// A thread that beats or finishes steps, but has not acted on its bell yet, is overloaded, not stuck. It gets the
 // grace again, so often; a live thread that needs more than this is no good to anyone.
 const MAX_EXTENSIONS = 7;
 const ALIVE_MS = 200;
@@ -107,8 +107,8 @@ export class GraceWatch {
     if (next !== undefined) this.#timer = setTimeout(() => this.#due(), Math.max(1, next.dueMs - performance.now()));
   }
 
-  #isOnlyOverloaded(thread: PoolThread | undefined, { head, finished }: Watched): boolean {
-    if (thread?.row === undefined || this.#layout.hasSeen(thread.row, head)) return false;
+  #isOnlyOverloaded(thread: PoolThread, { head, finished }: Watched): boolean {
+    if (thread.row === undefined || this.#layout.hasSeen(thread.row, head)) return false;
     const row = this.#layout.readRow(thread.row);
     return row.heartbeatAgeMs < ALIVE_MS || row.finished !== finished.get(thread);
   }

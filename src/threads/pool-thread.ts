@@ -3,7 +3,9 @@ import type { Lane } from "./lane.ts";
 import type { SnapshotState } from "./snapshot-state.ts";
 
 /** Why a thread was replaced. */
-export type ReplaceReason = "grace" | "heartbeat" | "chaos" | "exit" | "uncaught" | "out_of_memory";
+export const REPLACE_REASONS = ["grace", "heartbeat", "chaos", "exit", "uncaught", "out_of_memory"] as const;
+
+export type ReplaceReason = (typeof REPLACE_REASONS)[number];
 
 /** What the main thread knows of one of a pool's threads. */
 export class PoolThread {
@@ -20,14 +22,13 @@ export class PoolThread {
   leaving: ReplaceReason | undefined;
   /** The heap snapshot that is asked of it. */
   snapshot: SnapshotState | undefined;
+  /** Steps go to it from here on: it is listed, has a row, and was given the standing task. */
+  lane: Lane | undefined;
 
   constructor(worker: Worker) {
     this.worker = worker;
     this.id = worker.threadId;
   }
-
-  /** Steps go to it from here on: it is listed, has a row, and was given the standing task. */
-  lane: Lane | undefined;
 
   get ready(): boolean {
     return this.lane !== undefined;

@@ -1,4 +1,5 @@
 import type { MessagePort } from "node:worker_threads";
+import type { SpanData } from "../orders/span-data.ts";
 import type { StepInput, StepOutcome } from "../orders/step.ts";
 import type { LayoutHandle } from "./layout.ts";
 
@@ -7,6 +8,8 @@ export interface ThreadSetup {
   readonly layout: LayoutHandle;
   /** Whatever the worker file's steps need to know, e.g. where the providers are. Plain data. */
   readonly settings: unknown;
+  /** Whether steps have spans where their order is sampled. */
+  readonly tracing: boolean;
 }
 
 /**
@@ -39,13 +42,18 @@ export type OutcomeEntry = readonly [
 ];
 
 /** What a thread posts beside its outcomes; comes out of the pool as its `message` event. */
-export type ThreadMessage = ReadyMessage | LogMessage;
+export type ThreadMessage = ReadyMessage | LogMessage | SpansMessage;
 
 /** The thread's first message: it has claimed this tracker row. */
 export interface ReadyMessage {
   readonly type: "ready";
   readonly threadId: number;
   readonly row: number;
+}
+
+export interface SpansMessage {
+  readonly type: "spans";
+  readonly spans: readonly SpanData[];
 }
 
 /**

@@ -4,8 +4,9 @@ const TAKEN = 2;
 const WITHDRAWN = 3;
 
 /**
- * One word that two threads share about one heap snapshot: asked, then taking, then taken; or asked, then withdrawn. The thread that is asked
- * writes `taking` and `taken`, the other one `withdrawn`. Only the first step is contended: a snapshot that is withdrawn never begins.
+ * One word that two threads share about one heap snapshot: asked, then taking, then taken; or asked, then withdrawn. The thread
+ * that is asked writes `taking` and `taken`, the other one `withdrawn`. Only the first step is contended: a snapshot that is
+ * withdrawn never begins.
  */
 export class SnapshotState {
   readonly buffer: SharedArrayBuffer;

@@ -4,7 +4,7 @@ import type { DispatchedStep } from "./dispatched-step.ts";
 import { Lane } from "./lane.ts";
 import type { Layout } from "./layout.ts";
 import { PoolThread, type ReplaceReason } from "./pool-thread.ts";
-import type { LogMessage, OutcomeEntry, StandingTask, StepMessage, ThreadMessage, ThreadSetup } from "./protocol.ts";
+import type { LogMessage, OutcomeEntry, SpansMessage, StandingTask, StepMessage, ThreadMessage, ThreadSetup } from "./protocol.ts";
 import { StepTable } from "./step-table.ts";
 import type { Tracker } from "./tracker.ts";
 
@@ -17,7 +17,7 @@ export interface ThreadPoolOptions {
   readonly setup: ThreadSetup;
   readonly layout: Layout;
   readonly tracker: Tracker;
-  readonly onMessage: (message: LogMessage) => void;
+  readonly onMessage: (message: LogMessage | SpansMessage) => void;
   readonly onReplaced: (pool: ThreadPool, thread: PoolThread, reason: ReplaceReason) => void;
   readonly onFault: (message: string, error: unknown) => void;
   /** Megabytes of old-generation heap a thread may use before it dies as out of memory. */
@@ -89,7 +89,7 @@ export class ThreadPool {
     }
   }
 
-  /** Takes a step into the next batch. Its outcome comes through `step.settle`. */
+  /** Takes a step into the next message to its thread. Its outcome comes through `step.settle`. */
   enqueue(step: DispatchedStep): void {
     this.#start();
     this.#steps.add(step);
@@ -104,7 +104,7 @@ export class ThreadPool {
     if (this.#waiting.length > 0) this.#scheduleFlush();
   }
 
-  /** A thread that stood still takes steps again. */
+  /** A thread that stood still takes steps again: those that wait here may go to it. */
   goesOn(): void {
     if (this.#waiting.length > 0) this.#scheduleFlush();
   }
@@ -143,7 +143,7 @@ export class ThreadPool {
       minThreads: options.threads,
       maxThreads: options.threads,
       idleTimeout: Number.POSITIVE_INFINITY,
-      // `sync` would freeze an idle thread in `Atomics.wait`: no heartbeat, no doorbell, no keep-alive sockets.
+      // `sync` would freeze an idle thread in `Atomics.wait`: no heartbeat, no bell, no keep-alive sockets.
       atomics: "disabled",
       recordTiming: false,
       resourceLimits: { maxOldGenerationSizeMb: options.heapLimitMb, maxYoungGenerationSizeMb: YOUNG_GENERATION_MB },
@@ -168,7 +168,7 @@ export class ThreadPool {
     const { layout } = this.#options;
     const waiting = this.#waiting;
     this.#waiting = [];
-    const batches = new Map<PoolThread, StepMessage[]>();
+    const messages = new Map<PoolThread, StepMessage[]>();
     for (const step of waiting) {
       const cause = layout.causeOf(step.slot);
       if (cause !== undefined) {
@@ -181,11 +181,11 @@ export class ThreadPool {
         continue;
       }
       step.moveTo(thread);
-      const batch = batches.get(thread);
-      if (batch === undefined) batches.set(thread, [step.message()]);
-      else batch.push(step.message());
+      const steps = messages.get(thread);
+      if (steps === undefined) messages.set(thread, [step.message()]);
+      else steps.push(step.message());
     }
-    for (const [thread, batch] of batches) thread.lane?.send(batch);
+    for (const [thread, steps] of messages) thread.lane?.send(steps);
   }
 
   #leastBusy(): PoolThread | undefined {

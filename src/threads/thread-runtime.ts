@@ -3,6 +3,7 @@ import { Capacity, type CapacityOptions, type CapacityView } from "../concurrenc
 import { DEFAULT_URGENCY } from "../concurrency/urgency.ts";
 import type { InspectableThreads } from "../diagnosis/thread-inspector.ts";
 import { ThreadUnavailable } from "../diagnosis/thread-unavailable.ts";
+import type { SpanData } from "../orders/span-data.ts";
 import type { StepRun, StepRunner } from "../orders/step-runner.ts";
 import { CancelBoard } from "./cancel-board.ts";
 import { cpuProfileOf } from "./cpu-profile.ts";
@@ -11,7 +12,7 @@ import { heapSnapshotOf } from "./heap-snapshot.ts";
 import { HeartbeatWatch } from "./heartbeat-watch.ts";
 import { Layout } from "./layout.ts";
 import type { PoolThread, ReplaceReason } from "./pool-thread.ts";
-import type { LogMessage } from "./protocol.ts";
+import type { LogMessage, SpansMessage } from "./protocol.ts";
 import { ThreadPool } from "./thread-pool.ts";
 import { type RunParts, ThreadRun } from "./thread-run.ts";
 import { type Totals, Tracker } from "./tracker.ts";
@@ -34,6 +35,8 @@ export interface ThreadRuntimeOptions {
   readonly settings?: unknown;
   readonly heapLimitMb?: number;
   readonly onLog?: (message: LogMessage) => void;
+  /** Spans of steps that have ended, of orders that are sampled; without it none are made. */
+  readonly onSpans?: (spans: readonly SpanData[]) => void;
   readonly onFault?: (message: string, error: unknown) => void;
   readonly onReplaced?: (pool: string, threadId: number, reason: ReplaceReason) => void;
 }
@@ -72,11 +75,12 @@ export class ThreadRuntime implements StepRunner, InspectableThreads {
     this.#tracker = new Tracker(this.#layout);
     const common = {
       workerFile: options.workerFile,
-      setup: { layout: this.#layout.handle, settings: options.settings ?? {} },
+      setup: { layout: this.#layout.handle, settings: options.settings ?? {}, tracing: options.onSpans !== undefined },
       layout: this.#layout,
       tracker: this.#tracker,
       heapLimitMb: options.heapLimitMb ?? HEAP_LIMIT_MB,
-      onMessage: (message: LogMessage) => options.onLog?.(message),
+      onMessage: (message: LogMessage | SpansMessage) =>
+        message.type === "log" ? options.onLog?.(message) : options.onSpans?.(message.spans),
       onFault: (message: string, error: unknown) => options.onFault?.(message, error),
       onReplaced: (pool: ThreadPool, thread: PoolThread, reason: ReplaceReason) => {
         this.#replaced.set(reason, (this.#replaced.get(reason) ?? 0) + 1);

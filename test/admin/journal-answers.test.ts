@@ -8,6 +8,7 @@ import { type Listener, listen } from "../../src/http/listener.ts";
 import type { OperatorJournal } from "../../src/orders/operator-journal.ts";
 import { JournalBusy, JournalUnavailable } from "../../src/orders/order-journal.ts";
 import { send } from "../support/http-client.ts";
+import { QUIET } from "./quiet-sources.ts";
 
 const ROUTES: readonly (readonly [method: string, path: string, body?: object])[] = [
   ["GET", "/orders"],
@@ -48,14 +49,14 @@ async function startWith(error: Error, faults: unknown[]): Promise<number> {
     live: new LiveFeed({
       books,
       capacities: { payment: capacity, vendor: capacity, courier: capacity },
-      circuits: () => ({ payment: 0, vendor: 0, courier: 0 }),
+      circuitState: () => "closed",
       backlog: fails,
       receiver: () => "none",
       simulated: false,
       onFault: () => {},
     }),
     metrics: new Metrics(),
-    circuits: () => ({ payment: 0, vendor: 0, courier: 0 }),
+    watched: QUIET,
     diagnosis: {
       traces: new TraceRecorder(() => []),
       inspector: new ThreadInspector({ cpuProfile: fails, heapSnapshot: async function* () {} }),

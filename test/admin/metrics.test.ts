@@ -7,6 +7,7 @@ import { JournalUnavailable } from "../../src/orders/order-journal.ts";
 import { eventually } from "../support/eventually.ts";
 import { newId, orderOf, postOrder } from "../support/http-client.ts";
 import { fail, type OnFile, Receiver, startOnFile } from "./fixture.ts";
+import { QUIET } from "./quiet-sources.ts";
 
 const NOTHING = { count: 0 };
 const BACKLOG: Backlog = {
@@ -138,15 +139,15 @@ describe("metrics while the journal cannot be read", () => {
     const metrics = new Metrics();
     metrics.committed(3);
     let backlog = async () => BACKLOG;
-    const text = async () =>
-      samplesIn(
-        await metrics.text({
-          backlog: () => backlog(),
-          ordersInFlight: () => 7,
-          circuits: () => ({ payment: 0, vendor: 1, courier: 2 }),
-          webhooks: { state: () => ({ receiver: "up", inFlight: 0 }) },
-        }),
-      );
+    const exposition = metrics.exposition({
+      ...QUIET,
+      backlog: () => backlog(),
+      ordersInFlight: () => 7,
+      circuitState: (step) => (({ payment: "closed", vendor: "half_open", courier: "open" }) as const)[step],
+      threads: () => [],
+      webhooks: { state: () => ({ receiver: "up", inFlight: 0 }) },
+    });
+    const text = async () => samplesIn(await exposition.text());
     const ofJournal = (samples: ReadonlyMap<string, number>) =>
       [...samples.keys()].filter((name) => OF_THE_JOURNAL.includes(name.replace(/\{.*/, "")));
     expect(ofJournal(await text())).toHaveLength(10);
@@ -165,9 +166,9 @@ describe("metrics while the journal cannot be read", () => {
   });
 
   test("a bug is not taken for that", async () => {
-    const circuits = () => ({ payment: 0, vendor: 0, courier: 0 });
-    const text = new Metrics().text({ backlog: () => Promise.reject(new TypeError("bug")), ordersInFlight: () => 0, circuits });
-    await expect(text).rejects.toThrow("bug");
+    const backlog = () => Promise.reject(new TypeError("bug"));
+    const exposition = new Metrics().exposition({ ...QUIET, backlog, ordersInFlight: () => 0, threads: () => [] });
+    await expect(exposition.text()).rejects.toThrow("bug");
   });
 });
 

@@ -5,8 +5,8 @@ const LOOK_MS = 100;
 
 /** An admission over one capacity of five that is held for 100 ms, as the default couriers, and two threads that compute. */
 function rig({ orderTimeoutMs = 2_000, maxInFlight = 10_000 } = {}) {
-  const courier = { limit: 5, inUse: 0, waiting: 0, holdMs: 100 as number | undefined };
-  const exclusive = { limit: 2, inUse: 0, waiting: 0, holdMs: 20 };
+  const courier = { limit: 5, inUse: 0, waiting: 0, holdMs: 100 as number | undefined, firstHeldForMs: 0 };
+  const exclusive = { limit: 2, inUse: 0, waiting: 0, holdMs: 20, firstHeldForMs: 0 };
   const state = { nowMs: 0, inFlight: 0, behind: 0 };
   const admission = new Admission({
     capacities: [courier],
@@ -50,6 +50,13 @@ describe("an order is refused when its capacity will not come before its deadlin
     const { burst, courier } = rig({ orderTimeoutMs: 60_000 });
     courier.holdMs = undefined;
     expect(burst(200)).toBe(65);
+  });
+
+  test("or for twice as long as the first permit has been held by now, where that is more", () => {
+    const { burst, courier } = rig();
+    Object.assign(courier, { holdMs: undefined, firstHeldForMs: 200 });
+    // One every 80 ms for 0.8 s, not one every 20 ms.
+    expect(burst(200)).toBe(15);
   });
 
   test("an order that came to the line, or to nothing, is not counted twice", () => {
@@ -195,4 +202,38 @@ test("Retry-After grows with the excess, and says 30 s at most", () => {
   expect(refusal()).toBe(30);
   expect(admission.full()).toBe(30);
   expect(admission.refused.max_in_flight).toBe(1);
+});
+
+test("a flood of the most urgent does not shut the others out: each urgency gets in again and again, and the line never runs empty", () => {
+  const { admission, courier, state } = rig();
+  const admitted = { 0: 0, 3: 0, 7: 0 };
+  const longestMs = { 0: 0, 3: 0, 7: 0 };
+  const lastMs = { 0: 0, 3: 0, 7: 0 };
+  const ask = (urgency: 0 | 3 | 7) => {
+    if (admission.admit(urgency, 0) === undefined) {
+      admission.arrived(0);
+      if (courier.inUse < courier.limit) courier.inUse++;
+      else courier.waiting++;
+      admitted[urgency]++;
+      lastMs[urgency] = state.nowMs;
+    }
+    longestMs[urgency] = Math.max(longestMs[urgency], state.nowMs - lastMs[urgency]);
+  };
+  let idle = 0;
+  // 60 s: 200 of them a second beside 10 each of the usual and the least urgency, where 50 a second can be served.
+  for (state.nowMs = 5; state.nowMs < 60_000; state.nowMs += 5) {
+    ask(0);
+    if (state.nowMs % 100 === 0) ask(3);
+    if (state.nowMs % 100 === 50) ask(7);
+    if (state.nowMs % 20 === 0 && courier.inUse > 0) {
+      if (courier.waiting > 0) courier.waiting--;
+      else courier.inUse--;
+    }
+    if (state.nowMs % LOOK_MS === 0) admission.look();
+    if (state.nowMs > 1_000 && courier.inUse < courier.limit) idle++;
+  }
+  expect(idle).toBe(0);
+  // A quarter of the deadline, and until the next one comes to a line that has become short enough.
+  for (const urgency of [3, 7] as const) expect(longestMs[urgency]).toBeLessThan(2_000);
+  expect(admitted[0]).toBeGreaterThan(admitted[3] + admitted[7]);
 });

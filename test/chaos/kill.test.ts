@@ -27,7 +27,8 @@ interface Told {
   readonly error?: { readonly kind: string };
 }
 
-// Killed at random moments, or ended by itself because its disk failed, restarted on the same journal: what a client was told stays so, and nobody pays for nothing.
+// Killed at random moments, or ended by itself because its disk failed, restarted on the same journal: what a client was told stays
+// so, and nobody pays for nothing.
 test(`what was acknowledged survives ${KILLS} times SIGKILL or a disk that fails in a commit, and the ledger balances (SEED=${SEED})`, {
   timeout: 2 * LIMIT_MS,
 }, async () => {

@@ -30,6 +30,8 @@ function order(
   return {
     input: { orderId: id, amount: 1, attempt: 1 },
     requestId: undefined,
+    receivedAtMs: startedAtMs,
+    parentSpanId: undefined,
     outcome: { steps, startedAtMs, ...more },
     compensations: [],
     storedAtMs: endedAtMs,

@@ -78,8 +78,8 @@ export interface Drawn {
 
 /**
  * As Perfetto's importer does it: all events by time, those of one time as they stand in the file; a stack of open slices for each track,
- * which only the next slice closes. A slice that overlaps an open one without being nested is dropped. A moment is a slice without length. An
- * end of an arrow is bound to the slice that is on top.
+ * which only the next slice closes. A slice that overlaps an open one without being nested is dropped. A moment is a slice without
+ * length. An end of an arrow is bound to the slice that is on top.
  */
 export function draw(events: readonly CheckedEvent[]): Drawn {
   const offences: string[] = [];

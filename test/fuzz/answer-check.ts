@@ -33,8 +33,8 @@ const OF_ORDERS = ["payment_declined", "canceled", "vendor_unavailable", "paymen
 const CONTINUE = "HTTP/1.1 100 Continue\r\n\r\n";
 
 /**
- * Takes apart everything that a server has sent on one connection, in latin1, and checks each answer against the contract. `sent` is what it
- * was sent. `whole`: the last answer must be complete. Throws `BadAnswer`.
+ * Takes apart everything that a server has sent on one connection, in latin1, and checks each answer against the contract. `sent`
+ * is what it was sent. `whole`: the last answer must be complete. Throws `BadAnswer`.
  */
 export function checkAnswers(received: string, sent: Buffer, whole: boolean): FuzzAnswer[] {
   const answers: FuzzAnswer[] = [];
@@ -98,6 +98,8 @@ function check(answer: FuzzAnswer, headless: boolean): void {
     return;
   }
   if (status === 200 && headers.get("content-type")?.startsWith("text/plain")) return;
+  // A page, or what belongs to one, is told what it may load.
+  if (status === 200 && headers.has("content-security-policy") && headers.get("x-content-type-options") === "nosniff") return;
   if (!headers.get("content-type")?.startsWith("application/json")) fail("no JSON");
   const json = parsed(body) ?? fail("no JSON object");
   if (status === 200 || status === 202) {

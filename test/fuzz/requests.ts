@@ -449,7 +449,10 @@ const FAULTS: readonly ((random: Random, id: string) => string)[] = [
   () => "Proxy-Connection: close\r\nProxy: http://evil.example",
 ];
 
-/** Requests whose end two servers could see in different places, with another one hidden behind. They must be refused and end the connection. */
+/**
+ * Requests whose end two servers could see in different places, with another one hidden behind. They must be refused and end the
+ * connection.
+ */
 function smuggling(random: Random, id: string): FuzzRequest {
   const lines = random.pick(AMBIGUOUS);
   const behind = `0\r\n\r\n${HIDDEN}`;

@@ -11,7 +11,7 @@ const FOR_EVER_MS = 300_000;
 
 let server: TestService;
 beforeAll(async () => {
-  server = await startService({ ORDER_TIMEOUT_MS: String(FOR_EVER_MS) });
+  server = await startService({ ORDER_TIMEOUT_MS: String(FOR_EVER_MS), COURIER_CAPACITY: "128" });
 });
 afterAll(() => server.stop());
 

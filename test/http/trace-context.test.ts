@@ -1,13 +1,11 @@
-import { expect, test } from "vitest";
-import { traceparentOf } from "../../src/http/trace-context.ts";
+import { describe, expect, test } from "vitest";
+import { traceOf } from "../../src/http/trace-context.ts";
 
-const IDS = "0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331";
-
-test.each([`00-${IDS}-01`, `00-${IDS}-00`, `cc-${IDS}-01`, `cc-${IDS}-01-what-comes-later`])("%s is passed on", (header) => {
-  expect(traceparentOf(header)).toBe(header);
-});
-
-test.each([
+const TRACE_ID = "0af7651916cd43dd8448eb211c80319c";
+const SPAN_ID = "b7ad6b7169203331";
+const IDS = `${TRACE_ID}-${SPAN_ID}`;
+const VALID = [`00-${IDS}-01`, `00-${IDS}-00`, `cc-${IDS}-01`, `cc-${IDS}-01-what-comes-later`];
+const INVALID: [string, string | string[] | undefined][] = [
   ["of version 00 and longer than that has", `00-${IDS}-01-more`],
   ["of version 00 with a dash at its end", `00-${IDS}-01-`],
   ["of the version that is forbidden", `ff-${IDS}-01`],
@@ -19,9 +17,39 @@ test.each([
   ["of a later version whose flags run on", `cc-${IDS}-011`],
   ["that came twice", [`00-${IDS}-01`, `00-${IDS}-01`]],
   ["that is missing", undefined],
-])("one %s starts a new trace", (_, header) => {
-  const first = traceparentOf(header);
-  expect(first).toMatch(/^00-[\da-f]{32}-[\da-f]{16}-01$/);
-  expect(first).not.toContain(IDS);
-  expect(traceparentOf(header)).not.toBe(first);
+];
+
+describe("where only the calls and the log have it", () => {
+  test.each(VALID)("%s is passed on", (header) => {
+    expect(traceOf(header, "calls")).toEqual({ traceparent: header });
+    expect(traceOf(header, "log")).toEqual({ traceparent: header });
+  });
+
+  test.each(INVALID)("one %s starts a new trace for the calls, and none for the log", (_, header) => {
+    const first = traceOf(header, "calls").traceparent;
+    expect(first).toMatch(/^00-[\da-f]{32}-[\da-f]{16}-01$/);
+    expect(first).not.toContain(IDS);
+    expect(traceOf(header, "calls").traceparent).not.toBe(first);
+    expect(traceOf(header, "log")).toEqual({});
+  });
+});
+
+describe("where orders have spans", () => {
+  test.each([`00-${IDS}-01`, `00-${IDS}-03`, `cc-${IDS}-01-what-comes-later`])("that of an order is the child of %s", (header) => {
+    const { traceparent, parentSpanId } = traceOf(header, "spans");
+    expect(parentSpanId).toBe(SPAN_ID);
+    expect(traceparent).toMatch(new RegExp(`^00-${TRACE_ID}-[\\da-f]{16}-01$`));
+    expect(traceparent).not.toContain(SPAN_ID);
+    expect(traceOf(header, "spans").traceparent).not.toBe(traceparent);
+  });
+
+  test.each([`00-${IDS}-00`, `00-${IDS}-02`])("%s is not sampled, so it is passed on and there is none", (header) => {
+    expect(traceOf(header, "spans")).toEqual({ traceparent: header });
+  });
+
+  test.each(INVALID)("one %s makes it the root of a new trace", (_, header) => {
+    const { traceparent, parentSpanId } = traceOf(header, "spans");
+    expect(traceparent).toMatch(/^00-[\da-f]{32}-[\da-f]{16}-01$/);
+    expect(parentSpanId).toBeUndefined();
+  });
 });

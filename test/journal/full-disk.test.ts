@@ -101,7 +101,8 @@ test("a probe takes no other write's room, also one that a crash has left", () =
     expect(writer.run([["accept", "small", 1, NOW]])).toMatchObject({ results: [1] });
     writer.close();
 
-    // A process that died between the two halves of a probe has left the first. The next probe may find no room beside it, but takes it away.
+    // A process that died between the two halves of a probe has left the first. The next probe may find no room beside it, but
+    // takes it away.
     withFile((db) => db.exec("DELETE FROM open_attempts; INSERT INTO probes (id, filler) VALUES (1, zeroblob(65536))"));
     const later = new Writer(small);
     later.probe();

@@ -83,7 +83,7 @@ export class JournalModel {
   closeInterrupted(nowMs: number): number {
     // Nobody relies on this order; the model has one to be comparable.
     const open = this.attempts.filter(({ ended }) => ended === undefined).sort((one, other) => (one.orderId < other.orderId ? -1 : 1));
-    const compensations = (["courier", "vendor", "payment"] as const).map((step) => ({ step, tries: 0, nextTryMs: nowMs }) as const);
+    const compensations = (["payment", "vendor", "courier"] as const).map((step) => ({ step, tries: 0, nextTryMs: nowMs }) as const);
     for (const attempt of open) this.#end(attempt, "internal", compensations, nowMs, true);
     return open.length;
   }
@@ -154,7 +154,11 @@ export class JournalModel {
   }
 
   expireDeadLetters(beforeMs: number, limit: number): number {
-    const expired = this.deadLetters.slice(0, limit).filter(({ givenUpMs = 0 }) => givenUpMs < beforeMs);
+    // Those that were given up first, which need not be the events that came first.
+    const expired = this.deadLetters
+      .filter(({ givenUpMs = 0 }) => givenUpMs < beforeMs)
+      .sort((one, other) => (one.givenUpMs ?? 0) - (other.givenUpMs ?? 0) || one.seq - other.seq)
+      .slice(0, limit);
     this.deadLetters = this.deadLetters.filter((letter) => !expired.includes(letter));
     return expired.length;
   }

@@ -1,3 +1,5 @@
+import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { ERROR_KINDS } from "../../src/orders/error-kind.ts";
@@ -6,6 +8,8 @@ import { send } from "../support/http-client.ts";
 import { startService, type TestService } from "../support/service.ts";
 import { Documented } from "./documented.ts";
 
+// The source of axe, the accessibility checker, as it runs in a page.
+const axe = readFileSync(fileURLToPath(import.meta.resolve("axe-core/axe.min.js")), "utf8");
 const SKIPPED = CHROMIUM === undefined ? " (skipped: no Chromium was found; CHROME_PATH can name one)" : "";
 
 describe.skipIf(CHROMIUM === undefined)(`the page of the API docs${SKIPPED}`, () => {
@@ -123,13 +127,16 @@ describe.skipIf(CHROMIUM === undefined)(`the page of the API docs${SKIPPED}`, ()
     expect(await page.evaluate("document.activeElement.textContent")).toBe("Send");
   });
 
-  test.each([390, 1280])("fits a window of %i pixels, in light and dark", async (width) => {
+  test.each([390, 1280])("fits a window of %i pixels and is accessible, in light and dark", async (width) => {
     const backgrounds: string[] = [];
     for (const dark of [false, true]) {
       await using opened = await open({ width, dark });
       const { page } = opened;
       await page.evaluate(`for (const details of document.querySelectorAll("details")) details.open = true`);
       expect(await page.evaluate("document.documentElement.scrollWidth")).toBe(width);
+      await page.evaluate(axe);
+      const { violations } = await page.evaluate<{ violations: { id: string; nodes: { html: string }[] }[] }>("axe.run()");
+      expect(violations.map(({ id, nodes }) => [id, nodes[0]?.html])).toEqual([]);
       backgrounds.push(await page.evaluate<string>("getComputedStyle(document.body).backgroundColor"));
     }
     expect(new Set(backgrounds).size).toBe(2);

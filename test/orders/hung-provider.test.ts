@@ -38,7 +38,8 @@ test.each([
     await Promise.all(Array.from({ length: AT_A_TIME }, client));
     const atTheEnd = counts();
 
-    // While it lasted, refunds kept up with the orders that failed: most were done before the answer, and at most the last ones are missing.
+    // While it lasted, refunds kept up with the orders that failed: most were done before the answer, and at most the last ones are
+    // missing.
     expect(answers.map(({ status }) => status)).toEqual(Array(ORDERS).fill(504));
     const paid = answers.map(({ json }) => json.steps[0]).filter(({ status }) => status === "ok");
     expect(paid.length).toBeGreaterThan(ORDERS / 2);

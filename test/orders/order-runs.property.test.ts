@@ -4,7 +4,7 @@ import { OrderRun } from "../../src/orders/order-run.ts";
 import { OrderRuns } from "../../src/orders/order-runs.ts";
 
 function newRun(orderId: string): OrderRun {
-  return new OrderRun({ orderId, amount: 1, attempt: 1 }, undefined, () => new Promise(() => {}));
+  return new OrderRun({ orderId, amount: 1, attempt: 1 }, {}, () => new Promise(() => {}));
 }
 
 // Few ids for few buckets, so that they meet in one and an id comes again while it is there.

@@ -23,7 +23,10 @@ export interface Received {
   readonly reused: boolean;
 }
 
-/** One request as it is described, on a connection of its own unless an agent is given. Unlike `fetch` it leaves everything as it stands. */
+/**
+ * One request as it is described, on a connection of its own unless an agent is given. Unlike `fetch` it leaves everything as it
+ * stands.
+ */
 export function send(port: number, { method = "GET", path = "/", headers = {}, body, agent, signal }: Sending): Promise<Received> {
   const raw = body === undefined || typeof body === "string" || Buffer.isBuffer(body);
   const payload = raw ? body : JSON.stringify(body);

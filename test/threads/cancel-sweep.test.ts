@@ -83,7 +83,7 @@ describe.each(CANCEL_CAUSES)("one step canceled by %s", (cause) => {
     ["shared", false],
     ["exclusive", true],
   ])("on the %s pool", (_pool, computes) => {
-    test("in the batch", () =>
+    test("while it waits to be sent", () =>
       expectStarts(0, async () => {
         const step = rig.lone("succeed", { computes });
         expect(rig.runtime.books()).toMatchObject({ slots: 1, unsettled: 1, exclusivePermits: computes ? 1 : 0 });
@@ -92,7 +92,7 @@ describe.each(CANCEL_CAUSES)("one step canceled by %s", (cause) => {
         expect(rig.runsOf(step)).toBe(0);
       }));
 
-    test("in the batch, in the last moment before it goes out", () =>
+    test("while it waits to be sent, in the last moment before that", () =>
       expectStarts(0, async () => {
         const scope = new CancelScope();
         // Queued before the flush, so it runs in the same phase of the event loop, just ahead of it.
@@ -187,7 +187,7 @@ describe.each(CANCEL_CAUSES)("one step canceled by %s", (cause) => {
     expectStarts(1, async () => {
       const holder = await rig.running("hold_thread");
       const step = rig.lone("succeed");
-      // The batch goes out in the check phase; two turns later it has been posted for sure.
+      // Steps are sent in the check phase; two turns later the message has been posted for sure.
       await turn();
       await turn();
       step.scope.cancel(cause);

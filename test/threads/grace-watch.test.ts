@@ -1,5 +1,5 @@
 import type { Worker } from "node:worker_threads";
-import { beforeEach, expect, test } from "vitest";
+import { afterEach, beforeEach, expect, test } from "vitest";
 import type { DispatchedStep } from "../../src/threads/dispatched-step.ts";
 import { GraceWatch } from "../../src/threads/grace-watch.ts";
 import { Layout } from "../../src/threads/layout.ts";
@@ -23,13 +23,15 @@ beforeEach(() => {
   watch = new GraceWatch(GRACE_MS, layout, (victim) => killed.push(victim));
 });
 
+afterEach(() => watch.close());
+
 function stepOn(on: PoolThread | undefined): DispatchedStep {
   const step = newStep();
   step.thread = on;
   return step;
 }
 
-/** Cancels the run and has the thread come to the doorbell or not. */
+/** Cancels the run and has the thread act on its bell or not. */
 function cancel(heard: boolean): void {
   layout.cancel(0, "deadline");
   if (heard) layout.acknowledge(0, layout.head());
@@ -78,7 +80,7 @@ test("a step that settled, or was never sent, condemns nobody", async () => {
   expect(killed).toEqual([]);
 });
 
-test("a thread that beats but did not come to the doorbell is spared until it does", async () => {
+test("a thread that beats but did not act on its bell is spared until it does", async () => {
   cancel(false);
   watch.watch([stepOn(thread)]);
   const beats = setInterval(() => layout.beat(0), 5);

@@ -29,7 +29,7 @@ for (let slot = 0; slot < setup.layout.slots; slot++) {
   });
 }
 void watch.listen();
-// The doorbell alone keeps no thread alive; in a pool its port does.
+// The bell alone keeps no thread alive; in a pool its ports do.
 setInterval(() => {}, 1 << 30);
 Atomics.store(new Int32Array(setup.listening), 0, 1);
 Atomics.notify(new Int32Array(setup.listening), 0);

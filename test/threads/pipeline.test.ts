@@ -61,7 +61,7 @@ describe("an order whose steps all end ok", () => {
       { name: "vendor", action: "do", computes: true, repeatable: false },
       { name: "courier", action: "do", computes: false, repeatable: false },
     ]);
-    // The same object: a batch then carries it once.
+    // The same object: no step keeps a copy of its own.
     expect(runner.started.every((step) => step.input === input)).toBe(true);
     runner.endAll();
     await order;

@@ -87,7 +87,7 @@ test("a thread that dies takes the other steps on it along, each with the outcom
   await expectRecovered(rig, "exit");
 });
 
-test("a step that is no async function ends when it returns, and the steps in its batch notice nothing", async () => {
+test("a step that is no async function ends when it returns, and the steps that came with it notice nothing", async () => {
   await using rig = await Rig.start({ threads: 1, cpuThreads: 1 });
   const capacities = { payment: new Capacity(1), vendor: new Capacity(1), courier: new Capacity(1) };
   const acts = { payment: rig.act("succeed"), vendor: rig.act("return_nothing"), courier: rig.act("succeed") };

@@ -18,6 +18,7 @@ export class Checkpoints {
   readonly #checkpoint: StatementSync;
   #pagesAChange = PAGES_A_CHANGE;
   #changes = 0;
+  #movedPages = 0;
   /** Whether the log was empty when the changes began. */
   #isWhole = true;
 
@@ -26,21 +27,25 @@ export class Checkpoints {
   }
 
   /**
+   * `changes`: rows; `movedPages`: those that were moved to make the file shorter, which it is after the checkpoint.
+   *
    * Throws what leaves the disk in doubt. Readers that are in the way make it less of a checkpoint, which is no error; nor is a full
    * disk: what was committed is safe in the log, and the next checkpoint begins again.
    */
-  afterCommit(changes: number): void {
+  afterCommit(changes: number, movedPages: number): void {
     this.#changes += changes;
-    if (this.#changes * this.#pagesAChange < AFTER_PAGES) return;
+    this.#movedPages += movedPages;
+    if (this.#changes * this.#pagesAChange + this.#movedPages < AFTER_PAGES) return;
     try {
       const [, logPages, donePages] = this.#checkpoint.get() as unknown as [busy: number, logPages: number, donePages: number];
       // Where all of it was done the log begins anew with the next commit, and the next length is of these changes alone.
-      if (this.#isWhole) this.#pagesAChange = Math.min(MOST_PAGES_A_CHANGE, logPages / this.#changes);
+      if (this.#isWhole && this.#movedPages === 0) this.#pagesAChange = Math.min(MOST_PAGES_A_CHANGE, logPages / this.#changes);
       this.#isWhole = logPages === donePages;
     } catch (error) {
       if (leavesDiskInDoubt(error)) throw error;
     } finally {
       this.#changes = 0;
+      this.#movedPages = 0;
     }
   }
 }

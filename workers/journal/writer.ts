@@ -80,14 +80,16 @@ export class Writer {
     this.#committing = false;
     const startMs = performance.now();
     const changesBefore = this.#totalChanges();
+    const movedBefore = this.#tables.freePages.moved;
     this.#begin.run();
     const results = work();
     this.#committing = true;
     this.#commit.run();
     const changes = this.#totalChanges() - changesBefore;
-    if (changes === 0) return { type: "committed", results };
+    const movedPages = this.#tables.freePages.moved - movedBefore;
+    if (changes + movedPages === 0) return { type: "committed", results };
     const commitMs = performance.now() - startMs;
-    this.#checkpoints.afterCommit(changes);
+    this.#checkpoints.afterCommit(changes, movedPages);
     return { type: "committed", results, commitMs };
   }
 
@@ -138,6 +140,6 @@ export class Writer {
   }
 
   #totalChanges(): number {
-    return (this.#changes.get() as unknown as [number])[0] + this.#tables.freePages.moved;
+    return (this.#changes.get() as unknown as [number])[0];
   }
 }

@@ -1,4 +1,6 @@
+import type { CancelCause } from "../../src/concurrency/cancel-cause.ts";
 import { type Cancelable, type Post, type PostAnswer, postTo } from "../../src/outgoing/post.ts";
+import type { StepSpan } from "../runtime/step-span.ts";
 
 // An answer to a call is some hundred bytes. Reading this much is cheaper than a new connection; more is not.
 const MAX_BODY_BYTES = 64 * 1024;
@@ -9,13 +11,17 @@ const MAX_BODY_MS = 100;
 export interface EndpointCall {
   readonly key: string;
   readonly body: object;
+  /** Sent as it is where the call has no span of its own. */
   readonly traceparent: string | undefined;
+  /** Of the step that calls; undefined where nobody reads it. */
+  readonly span: StepSpan | undefined;
   /** Its cancel closes the socket. */
-  readonly cancelable: Cancelable;
+  readonly cancelable: Cancelable & { readonly cause: CancelCause | undefined };
 }
 
 /** One of a provider's addresses. */
 export class Endpoint {
+  readonly #url: URL;
   readonly #post: Post;
   readonly #authorization: string | undefined;
 
@@ -23,12 +29,29 @@ export class Endpoint {
   constructor(base: string, path: string, bearer?: string) {
     const url = new URL(base);
     url.pathname = `${url.pathname.replace(/\/+$/, "")}/${path}`;
+    this.#url = url;
     this.#post = postTo(url, { maxBytes: MAX_BODY_BYTES, maxMs: MAX_BODY_MS });
     this.#authorization = bearer === undefined ? undefined : `Bearer ${bearer}`;
   }
 
   /** Sends one call and returns its answer. Rejects with what broke the connection, or at the cancel. */
-  post({ key, body, traceparent, cancelable }: EndpointCall): Promise<PostAnswer> {
+  post(call: EndpointCall): Promise<PostAnswer> {
+    return call.span === undefined ? this.#send(call, call.traceparent) : this.#sendTraced(call, call.span);
+  }
+
+  async #sendTraced(call: EndpointCall, stepSpan: StepSpan): Promise<PostAnswer> {
+    const span = stepSpan.call("POST", this.#url);
+    try {
+      const answer = await this.#send(call, span.traceparent);
+      span.answered(answer.status);
+      return answer;
+    } catch (error) {
+      span.failed(error, call.cancelable.cause);
+      throw error;
+    }
+  }
+
+  #send({ key, body, cancelable }: EndpointCall, traceparent: string | undefined): Promise<PostAnswer> {
     const headers: Record<string, string> = { "content-type": "application/json", "idempotency-key": key };
     if (traceparent !== undefined) headers.traceparent = traceparent;
     if (this.#authorization !== undefined) headers.authorization = this.#authorization;

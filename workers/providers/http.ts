@@ -1,6 +1,7 @@
 import type { Illness, StepInput, StepName } from "../../src/orders/step.ts";
 import type { PostAnswer } from "../../src/outgoing/post.ts";
 import type { ProviderKeys } from "../../src/provider-keys.ts";
+import { reasonOf } from "../runtime/reason-of.ts";
 import type { StepContext } from "../runtime/step-context.ts";
 import { StepFailed } from "../runtime/step-failed.ts";
 import { callKey, undoKey } from "./call-key.ts";
@@ -33,7 +34,7 @@ export function httpProvider(urls: ProviderUrls, keys: ProviderKeys = {}): Provi
       context.callStarts();
       let answer: PostAnswer;
       try {
-        answer = await endpoint.post({ key, body, traceparent, cancelable: context });
+        answer = await endpoint.post({ key, body, traceparent, span: context.span, cancelable: context });
       } catch (error) {
         context.throwIfCanceled();
         const refusal = { kind: UNREACHABLE[step], effect: neverSent(error) ? "none" : "unknown" } as const;
@@ -56,7 +57,7 @@ export function httpProvider(urls: ProviderUrls, keys: ProviderKeys = {}): Provi
       context.callStarts();
       let answer: PostAnswer;
       try {
-        answer = await endpoint.post({ key, body, traceparent, cancelable: context });
+        answer = await endpoint.post({ key, body, traceparent, span: context.span, cancelable: context });
       } catch (error) {
         context.throwIfCanceled();
         throw notUndone(step, reasonOf(error), {});
@@ -96,12 +97,6 @@ function failure(
 
 function notUndone(step: StepName, answer: string, ill: Illness | undefined): StepFailed {
   return new StepFailed("internal", "unknown", `${step} provider has not undone a call: ${answer}`, { answer, ill });
-}
-
-/** A code such as ECONNREFUSED, or the class of what was thrown. Not its message, which may quote what was sent or received. */
-function reasonOf(error: unknown): string {
-  const { code, name } = error as { code?: unknown; name?: unknown };
-  return String(code ?? name);
 }
 
 function isSuccess(status: number): boolean {

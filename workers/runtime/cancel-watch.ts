@@ -41,7 +41,7 @@ export class CancelWatch {
     if (newer !== undefined) newer.older = context.older;
   }
 
-  /** Listens for as long as the thread lives. `waitAsync` alone does not keep it alive; the port to Piscina does. */
+  /** Listens for as long as the thread lives. `waitAsync` alone does not keep it alive; its ports do. */
   async listen(): Promise<never> {
     for (let bell = this.#layout.bell(this.#row); ; ) {
       await this.#layout.rung(this.#row, bell);

@@ -1,5 +1,6 @@
 import type { MessagePort } from "node:worker_threads";
 import type { OutcomeEntry } from "../../src/threads/protocol.ts";
+import { postSpans } from "./step-span.ts";
 
 /** Collects what ends in one turn of this thread's event loop and posts it as one message. */
 export class Outcomes {
@@ -18,6 +19,7 @@ export class Outcomes {
   }
 
   readonly #post = (): void => {
+    postSpans();
     this.#port.postMessage(JSON.stringify(this.#entries));
     this.#entries = [];
   };

@@ -11,13 +11,14 @@ import { Outcomes } from "./outcomes.ts";
 import type { StepRegistry } from "./step.ts";
 import { StepContext } from "./step-context.ts";
 import { StepFailed } from "./step-failed.ts";
+import { StepSpan } from "./step-span.ts";
 import { threadLog } from "./thread-log.ts";
 
 // Ten beats a second: the supervisor's limit is two seconds, so a thread may miss many before it is suspected.
 const HEARTBEAT_MS = 100;
 
 /**
- * Makes this thread serve steps: claims its tracker row, listens to the doorbell, beats. Called once by a worker file at its
+ * Makes this thread serve steps: claims its tracker row, listens to its bell, beats. Called once by a worker file at its
  * top level; what it returns is the file's default export, which Piscina calls once: that task never ends.
  */
 export function serve(makeSteps: (settings: never) => StepRegistry): (task: StandingTask) => Promise<never> {
@@ -48,7 +49,9 @@ export function serve(makeSteps: (settings: never) => StepRegistry): (task: Stan
     if (cause !== undefined) {
       // Canceled on its way here: it never runs.
       const nowMs = monotonicMs();
-      outcomes.add(id, nowMs, nowMs, { status: "canceled", cause, effect: "none" });
+      const outcome = { status: "canceled", cause, effect: "none" } as const;
+      if (setup.tracing) StepSpan.begin(name, action, input, nowMs)?.end(outcome, nowMs);
+      outcomes.add(id, nowMs, nowMs, outcome);
       return;
     }
     const step = steps[name];
@@ -60,6 +63,7 @@ export function serve(makeSteps: (settings: never) => StepRegistry): (task: Stan
       return;
     }
     const context = new StepContext(layout, row, slot, deadlineMs ?? undefined, threadLog);
+    if (setup.tracing) context.span = StepSpan.begin(name, action, input, context.startedAtMs);
     layout.countStart(row);
     watch.add(context);
     let running: Promise<void>;
@@ -88,6 +92,7 @@ export function serve(makeSteps: (settings: never) => StepRegistry): (task: Stan
     watch.remove(context);
     // Where the provider is ill the step may be tried again: the main thread decides whether it has failed.
     if (outcome?.status === "failed" && outcome.ill === undefined) cancelSiblings(context.slot);
+    context.span?.end(outcome, endedAtMs);
     layout.countEnd(row);
     outcomes.add(id, context.startedAtMs, endedAtMs, outcome);
   }

@@ -3,6 +3,7 @@ import { CancelScope, type Subscription } from "../../src/concurrency/cancel-sco
 import { monotonicMs } from "../../src/concurrency/clock.ts";
 import type { Layout } from "../../src/threads/layout.ts";
 import type { LogLevel } from "../../src/threads/protocol.ts";
+import type { StepSpan } from "./step-span.ts";
 import type { ThreadLog } from "./thread-log.ts";
 
 /**
@@ -21,6 +22,8 @@ export class StepContext {
   readonly #log: ThreadLog;
   /** For the thread's cancel watch: the step of the same run that came to this thread before. */
   older: StepContext | undefined;
+  /** Of this step; undefined where nobody reads it. */
+  span: StepSpan | undefined;
   #callUnderWay = false;
 
   constructor(layout: Layout, row: number, slot: number, deadlineMs: number | undefined, log: ThreadLog) {
@@ -29,6 +32,11 @@ export class StepContext {
     this.slot = slot;
     this.deadlineMs = deadlineMs;
     this.#log = log;
+  }
+
+  /** Why this step was canceled, as far as it has heard; undefined while it was not. */
+  get cause(): CancelCause | undefined {
+    return this.#scope.cause;
   }
 
   /** An `AbortSignal` for `fetch` and whatever else takes one. Made on first use. Does not fire in a loop that never awaits. */

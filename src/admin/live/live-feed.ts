@@ -7,6 +7,8 @@ import type { OnFault } from "../../orders/faults.ts";
 import type { Backlog } from "../../orders/operator-journal.ts";
 import { JournalUnavailable } from "../../orders/order-journal.ts";
 import { STEPS, type StepName } from "../../orders/step.ts";
+import { CIRCUIT_STATES } from "../metrics/pressure-metrics.ts";
+import type { MetricSources } from "../metrics.ts";
 import type { ThreadBooks } from "../thread-routes.ts";
 import { EventStream } from "./event-stream.ts";
 import type { Hello, LiveBacklog, ReplacedThread, Tick } from "./messages.ts";
@@ -16,8 +18,7 @@ import { OrderSample } from "./order-sample.ts";
 export interface LiveSources {
   readonly books: ThreadBooks;
   readonly capacities: Readonly<Record<StepName, Pick<Capacity, "limit" | "inUse" | "waiting">>>;
-  /** Each provider's: 0 closed, 1 half-open, 2 open. */
-  readonly circuits: () => Readonly<Record<StepName, number>>;
+  readonly circuitState: MetricSources["circuitState"];
   /** Rejects while the journal cannot be read. */
   readonly backlog: () => Promise<Backlog>;
   /** Of events: `none`, `up`, `down` or `disabled`. */
@@ -111,7 +112,7 @@ export class LiveFeed {
   #tick(): void {
     if (this.#sample === undefined) return;
     if (this.#ticks++ % BACKLOG_EVERY_TICKS === 0) void this.#readBacklog();
-    const { books, capacities, circuits, receiver } = this.#sources;
+    const { books, capacities, circuitState, receiver } = this.#sources;
     const use = performance.eventLoopUtilization();
     const { utilization } = performance.eventLoopUtilization(use, this.#loopUse);
     this.#loopUse = use;
@@ -129,7 +130,7 @@ export class LiveFeed {
       replaced: this.#replaced,
       in_use: ofEach((step) => capacities[step].inUse),
       waiting: ofEach((step) => capacities[step].waiting),
-      circuits: circuits(),
+      circuits: ofEach((step) => CIRCUIT_STATES.indexOf(circuitState(step))),
       loop: { utilization: Math.round(utilization * 1_000) / 1_000, delay_ms: this.#loopDelayMs() },
       commits: this.#commits,
       receiver: receiver(),

@@ -3,7 +3,7 @@ import { Router } from "express";
 import { type BrowserFile, readBrowserFile, sendBrowserFile } from "../../http/browser-files.ts";
 import { onlyMethods } from "../../http/methods.ts";
 
-const FOLDER = new URL("../../../web/live/", import.meta.url);
+const FOLDER = new URL("../../web/live/", import.meta.url);
 const INDEX = "index.html";
 
 /** `GET /`, a page that shows what happens, with its files under `/live/`. They are read when somebody first asks. */

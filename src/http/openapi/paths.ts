@@ -54,7 +54,8 @@ function placeOrder(simulated: boolean): Json {
         ...headerExamples("X-Request-Id", simulated),
       }),
       header("traceparent", {
-        description: "W3C trace context: calls to real providers continue that trace. One that is not valid is ignored.",
+        description:
+          "W3C trace context: log lines, spans and calls to real providers continue that trace. One that is not valid is ignored.",
         schema: { type: "string" },
         ...headerExamples("traceparent", simulated),
       }),
@@ -170,8 +171,12 @@ const readyz = {
   security: [],
   responses: {
     200: jsonResponse("It does.", ["Ready"]),
-    503: jsonResponse("It starts, it drains, or its journal cannot be written.", ["NotReady"]),
     ...errorResponses({ kinds: [] }),
+    503: jsonResponse(
+      "It starts, it drains, or its journal cannot be written. Or more than 100 requests are in line on one connection.",
+      ["NotReady", "Refusal"],
+      ["Retry-After"],
+    ),
   },
 };
 

@@ -78,7 +78,13 @@ export interface ErrorsOf {
 }
 
 // Node's HTTP layer and the front door give these, before any route.
-const BEFORE_ANY_ROUTE = ["bad_request", "forbidden", "request_timeout", "headers_too_large"] as const satisfies readonly ErrorKind[];
+const BEFORE_ANY_ROUTE = [
+  "bad_request",
+  "forbidden",
+  "request_timeout",
+  "headers_too_large",
+  "overloaded",
+] as const satisfies readonly ErrorKind[];
 const EXPECTATION_FAILED = 417;
 
 /** `components.responses`: answers that every operation may give, and those to requests that are none. */

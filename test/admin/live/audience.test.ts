@@ -40,7 +40,7 @@ test("while nobody looks there is no timer and nothing is read; the last one who
   const feed = new LiveFeed({
     books: { totals: count, threads: () => [], replaced: () => new Map(), ordersInFlight: () => 0 },
     capacities: { payment: capacity, vendor: capacity, courier: capacity },
-    circuits: () => ({ payment: 0, vendor: 0, courier: 0 }),
+    circuitState: () => "closed",
     backlog: () => Promise.reject(new Error("not now")),
     receiver: () => "none",
     simulated: true,
@@ -49,7 +49,8 @@ test("while nobody looks there is no timer and nothing is read; the last one who
   await using server = await serving((response) => feed.open(response));
   const before = timers();
   const step = { name: "payment", outcome: { status: "ok" }, durationMs: 1, startedAtMs: 0, endedAtMs: 1, threadId: 1 } as const;
-  const order = { input: { orderId: "a", amount: 1, attempt: 1 }, requestId: undefined, compensations: [], storedAtMs: 1 };
+  const request = { requestId: undefined, parentSpanId: undefined, receivedAtMs: 0 };
+  const order = { input: { orderId: "a", amount: 1, attempt: 1 }, ...request, compensations: [], storedAtMs: 1 };
   const add = () => feed.orderEnded({ ...order, outcome: { steps: [step], startedAtMs: 0 } });
   add();
   expect([timers(), asked, feed.clients]).toEqual([before, 0, 0]);

@@ -16,7 +16,8 @@ function ended(orderId: string, storedAtMs: number, error?: "payment_declined"):
     threadId: 1,
   }));
   const outcome = { steps, startedAtMs: 0, ...(error !== undefined && { error }) };
-  return { input: { orderId, amount: 1, attempt: 1 }, requestId: undefined, outcome, compensations: [], storedAtMs };
+  const request = { requestId: undefined, parentSpanId: undefined, receivedAtMs: 0 };
+  return { input: { orderId, amount: 1, attempt: 1 }, ...request, outcome, compensations: [], storedAtMs };
 }
 
 test("few orders are all shown, in the order of their ends", () => {

@@ -3,7 +3,10 @@
 const BEYOND_ALL_PAUSES_MS = 2 * 60 * 60 * 1000;
 const BEFORE_ALL = -1;
 
-/** The ranges of `next_try_ms` that are due, the second one to be looked at where the first does not fill a page: after it, and up to it. */
+/**
+ * The ranges of `next_try_ms` that are due, the second one to be looked at where the first does not fill a page: after it, and up
+ * to it.
+ */
 export function dueRanges(nowMs: number): readonly (readonly [after: number, upTo: number])[] {
   return [
     [BEFORE_ALL, nowMs],

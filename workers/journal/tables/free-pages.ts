@@ -12,7 +12,10 @@ export class FreePages {
     this.#count = rows(db, "PRAGMA freelist_count");
   }
 
-  /** Makes the file shorter by up to so many pages, with the next checkpoint. Returns how many more it could be; 0 for a journal that cannot. */
+  /**
+   * Makes the file shorter by up to so many pages, with the next checkpoint. Returns how many more it could be; 0 for a journal
+   * that cannot.
+   */
   giveBack(pages: number): number {
     const before = this.#left();
     this.#db.exec(`PRAGMA incremental_vacuum(${pages})`);

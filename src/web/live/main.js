@@ -1,4 +1,4 @@
-/** @import { Hello, Tick } from "../../src/admin/live/messages.ts" */
+/** @import { Hello, Tick } from "../../admin/live/messages.ts" */
 import { byId, element, table } from "./elements.js";
 import { listen } from "./feed.js";
 import { figures } from "./figures.js";

@@ -1,4 +1,4 @@
-/** @import { SampledOrder, Tick } from "../../src/admin/live/messages.ts" */
+/** @import { SampledOrder, Tick } from "../../admin/live/messages.ts" */
 /** @import { ServerClock } from "./server-clock.js" */
 import { ask, Refused } from "./admin-api.js";
 import { byId, element, svgElement } from "./elements.js";

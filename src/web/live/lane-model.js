@@ -1,4 +1,4 @@
-/** @import { Hello, SampledOrder, Tick } from "../../src/admin/live/messages.ts" */
+/** @import { Hello, SampledOrder, Tick } from "../../admin/live/messages.ts" */
 
 export const WINDOW_MS = 10_000;
 // What has scrolled out is kept for a moment, because the picture is a little behind.

@@ -1,4 +1,4 @@
-/** @import { Tick } from "../../src/admin/live/messages.ts" */
+/** @import { Tick } from "../../admin/live/messages.ts" */
 import { ask, Refused } from "./admin-api.js";
 import { byId, element } from "./elements.js";
 import { age, counted } from "./words.js";

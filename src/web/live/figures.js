@@ -1,4 +1,4 @@
-/** @import { Tick } from "../../src/admin/live/messages.ts" */
+/** @import { Tick } from "../../admin/live/messages.ts" */
 /** @import { Series } from "./plot.js" */
 import { element, table } from "./elements.js";
 import { drawWhileVisible } from "./frames.js";

@@ -1,4 +1,4 @@
-/** @import { Hello, Tick } from "../../src/admin/live/messages.ts" */
+/** @import { Hello, Tick } from "../../admin/live/messages.ts" */
 
 const RECONNECT_MS = 500;
 // Ticks come four times a second; a process that is merely busy is not silent for so long.

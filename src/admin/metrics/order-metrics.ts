@@ -1,0 +1,125 @@
+import type { EndedOrder } from "../../orders/ended-order.ts";
+import { ERROR_KINDS, type ErrorKind } from "../../orders/error-kind.ts";
+import type { OrderOutcome, StepReport } from "../../orders/outcome.ts";
+import { STEPS, type StepName } from "../../orders/step.ts";
+import type { Family, Sample } from "./family.ts";
+import { Histogram } from "./histogram.ts";
+
+// From a simulated provider without delay to the longest deadlines that are of use to a client.
+const ORDER_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
+// From a wake-up of one thread by another to a thread that is given up.
+const CANCEL_SECONDS = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5];
+
+const STEP_STATUSES = ["ok", "error", "canceled"] as const;
+/** What an order that ran may have failed with; a refused one, anything else. */
+const KIND_INDEX = indexOf(ERROR_KINDS);
+const STEP_INDEX = indexOf(STEPS);
+const STATUS_INDEX = { ok: 0, failed: 1, lost: 1, canceled: 2 } as const;
+const FAILS_WITH: readonly ErrorKind[] = [
+  "payment_declined",
+  "canceled",
+  "internal",
+  "vendor_unavailable",
+  "payment_unavailable",
+  "no_courier",
+  "timeout",
+];
+const REFUSED_WITH: readonly ErrorKind[] = [
+  "order_conflict",
+  "idempotency_mismatch",
+  "rate_limited",
+  "internal",
+  "overloaded",
+  "shutting_down",
+];
+
+/** Counts orders and their steps, in plain arrays: it is on the way of every order. Main thread only. */
+export class OrderMetrics {
+  #placed = 0;
+  readonly #failed = new Float64Array(ERROR_KINDS.length);
+  readonly #refused = new Float64Array(ERROR_KINDS.length);
+  readonly #orderSeconds = new Histogram(ORDER_SECONDS);
+  readonly #steps = new Float64Array(STEPS.length * STEP_STATUSES.length);
+  readonly #stepSeconds = STEPS.map(() => new Histogram(ORDER_SECONDS));
+  readonly #cancelSeconds = new Histogram(CANCEL_SECONDS);
+
+  ended({ outcome, receivedAtMs, storedAtMs }: EndedOrder): void {
+    const { error, steps } = outcome;
+    if (error === undefined) this.#placed++;
+    else (this.#failed[KIND_INDEX[error]] as number)++;
+    this.#orderSeconds.observe((storedAtMs - receivedAtMs) / 1_000);
+    for (const step of steps) this.#stepEnded(step, outcome);
+  }
+
+  /** An order was refused before any of its steps began. */
+  refused(kind: ErrorKind): void {
+    (this.#refused[KIND_INDEX[kind]] as number)++;
+  }
+
+  families(): Family[] {
+    return [
+      {
+        name: "orders_total",
+        type: "counter",
+        help: "Orders by how they ended. A refused one began no step.",
+        samples: () => this.#orderSamples(),
+      },
+      {
+        name: "order_duration_seconds",
+        type: "histogram",
+        help: "From the request to the stored outcome, of orders that were not refused.",
+        samples: () => this.#orderSeconds.samples("order_duration_seconds"),
+      },
+      {
+        name: "steps_total",
+        type: "counter",
+        help: "Steps of orders by how they ended.",
+        samples: () => STEPS.flatMap((step, row) => STEP_STATUSES.map((status, column) => this.#stepSample(step, row, status, column))),
+      },
+      {
+        name: "step_duration_seconds",
+        type: "histogram",
+        help: "How long a step ran on its thread.",
+        samples: () => STEPS.flatMap((step, index) => (this.#stepSeconds[index] as Histogram).samples("step_duration_seconds", { step })),
+      },
+      {
+        name: "step_cancel_seconds",
+        type: "histogram",
+        help: "From the cause of a cancel to a step having stopped on its thread.",
+        samples: () => this.#cancelSeconds.samples("step_cancel_seconds"),
+      },
+    ];
+  }
+
+  #stepEnded({ name, outcome, startedAtMs, endedAtMs, threadId }: StepReport, { canceled }: OrderOutcome): void {
+    const step = STEP_INDEX[name];
+    (this.#steps[step * STEP_STATUSES.length + STATUS_INDEX[outcome.status]] as number)++;
+    if (startedAtMs !== undefined) this.#stepSeconds[step]?.observe((endedAtMs - startedAtMs) / 1_000);
+    // One that waited for capacity was on no thread, and had nothing to stop.
+    if (outcome.status === "canceled" && canceled !== undefined && threadId !== undefined) {
+      this.#cancelSeconds.observe(Math.max(0, endedAtMs - canceled.atMs) / 1_000);
+    }
+  }
+
+  #stepSample(step: StepName, row: number, status: string, column: number): Sample {
+    return { labels: { step, status }, value: this.#steps[row * STEP_STATUSES.length + column] as number };
+  }
+
+  #orderSamples(): Sample[] {
+    const count = (status: string, counts: Float64Array, expected: readonly ErrorKind[]): Sample[] =>
+      // The list is closed anyway; a kind that was not expected must not be missing from the sum.
+      ERROR_KINDS.filter((kind) => expected.includes(kind) || counts[KIND_INDEX[kind]] !== 0).map((kind) => ({
+        labels: { status, kind },
+        value: counts[KIND_INDEX[kind]] as number,
+      }));
+    return [
+      { labels: { status: "ok", kind: "" }, value: this.#placed },
+      ...count("error", this.#failed, FAILS_WITH),
+      ...count("refused", this.#refused, REFUSED_WITH),
+    ];
+  }
+}
+
+function indexOf<Name extends string>(names: readonly Name[]): Readonly<Record<Name, number>> {
+  return Object.fromEntries(names.map((name, index) => [name, index])) as Record<Name, number>;
+}

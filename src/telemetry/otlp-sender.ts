@@ -1,0 +1,76 @@
+import type { HrTime } from "@opentelemetry/api";
+import type { ReadableSpan } from "@opentelemetry/sdk-trace";
+import { monotonicMs } from "../concurrency/clock.ts";
+import type { SpanData } from "../orders/span-data.ts";
+import type { SendSpans } from "./span-queue.ts";
+
+const SERVICE_NAME = "order-pipeline";
+// With the exporter's own retries. A collector that takes longer does not keep up anyway.
+const TIMEOUT_MS = 5_000;
+// The wall clock is set in small steps all the time. Smaller differences than this would only tear the spans of a trace apart.
+const CLOCK_WAS_SET_MS = 50;
+
+/** A sender to an OTLP collector, and how to end it. */
+export interface OtlpSender {
+  readonly send: SendSpans;
+  close(): Promise<void>;
+}
+
+/**
+ * Sends spans over OTLP/HTTP to `endpoint`, a base URL as in `OTEL_EXPORTER_OTLP_ENDPOINT`. What else the exporter reads from the
+ * environment (`OTEL_EXPORTER_OTLP_HEADERS`, `OTEL_SERVICE_NAME`, `OTEL_RESOURCE_ATTRIBUTES`) means what it means everywhere. The packages
+ * are loaded here, and not at all where nothing is exported. Main thread only.
+ */
+export async function otlpSender(endpoint: string): Promise<OtlpSender> {
+  const { SpanKind, SpanStatusCode, TraceFlags } = await import("@opentelemetry/api");
+  const { OTLPTraceExporter } = await import("@opentelemetry/exporter-trace-otlp-http");
+  const { defaultResource, detectResources, envDetector, resourceFromAttributes } = await import("@opentelemetry/resources");
+  const exporter = new OTLPTraceExporter({ url: `${endpoint.replace(/\/+$/, "")}/v1/traces`, timeoutMillis: TIMEOUT_MS });
+  const resource = defaultResource()
+    .merge(resourceFromAttributes({ "service.name": SERVICE_NAME, "process.pid": process.pid }))
+    .merge(detectResources({ detectors: [envDetector] }));
+  const scope = { name: SERVICE_NAME };
+  const kinds = { server: SpanKind.SERVER, internal: SpanKind.INTERNAL, client: SpanKind.CLIENT };
+  let offsetMs = Date.now() - monotonicMs();
+
+  function readable({ traceId, spanId, parentSpanId, ...span }: SpanData): ReadableSpan {
+    const contextOf = (id: string, isRemote: boolean) => ({ traceId, spanId: id, traceFlags: TraceFlags.SAMPLED, isRemote });
+    const own = contextOf(spanId, false);
+    const { startedAtMs, endedAtMs } = span;
+    return {
+      name: span.name,
+      kind: kinds[span.kind],
+      spanContext: () => own,
+      ...(parentSpanId !== undefined && { parentSpanContext: contextOf(parentSpanId, span.kind === "server") }),
+      startTime: hrTime(startedAtMs + offsetMs),
+      endTime: hrTime(endedAtMs + offsetMs),
+      duration: hrTime(endedAtMs - startedAtMs),
+      status: span.error === undefined ? { code: SpanStatusCode.UNSET } : { code: SpanStatusCode.ERROR, message: span.error },
+      attributes: span.attributes,
+      links: [],
+      events: span.events.map(({ name, atMs, attributes }) => ({ name, time: hrTime(atMs + offsetMs), attributes })),
+      ended: true,
+      resource,
+      instrumentationScope: scope,
+      droppedAttributesCount: 0,
+      droppedEventsCount: 0,
+      droppedLinksCount: 0,
+    };
+  }
+
+  return {
+    send(spans) {
+      const nowMs = Date.now() - monotonicMs();
+      if (Math.abs(nowMs - offsetMs) > CLOCK_WAS_SET_MS) offsetMs = nowMs;
+      const { promise, resolve, reject } = Promise.withResolvers<void>();
+      exporter.export(spans.map(readable), ({ code, error }) => (code === 0 ? resolve() : reject(error ?? new Error("not exported"))));
+      return promise;
+    },
+    close: () => exporter.shutdown(),
+  };
+}
+
+function hrTime(ms: number): HrTime {
+  const seconds = Math.floor(ms / 1_000);
+  return [seconds, Math.floor((ms - seconds * 1_000) * 1e6)];
+}

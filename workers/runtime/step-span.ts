@@ -1,0 +1,169 @@
+import { parentPort, threadId } from "node:worker_threads";
+import type { CancelCause } from "../../src/concurrency/cancel-cause.ts";
+import { monotonicMs } from "../../src/concurrency/clock.ts";
+import type { SpanData } from "../../src/orders/span-data.ts";
+import type { StepInput, StepOutcome } from "../../src/orders/step.ts";
+import type { ThreadMessage } from "../../src/threads/protocol.ts";
+import { reasonOf } from "./reason-of.ts";
+
+type Attributes = Record<string, string | number>;
+
+/** The span of one step, on the thread that runs it. */
+export class StepSpan {
+  readonly #name: string;
+  readonly #traceId: string;
+  readonly #parentSpanId: string;
+  readonly #spanId = newSpanId();
+  readonly #startedAtMs: number;
+  readonly #attributes: Attributes;
+
+  private constructor(name: string, traceparent: string, attributes: Attributes, startedAtMs: number) {
+    this.#name = name;
+    this.#traceId = traceparent.slice(3, 35);
+    this.#parentSpanId = traceparent.slice(36, 52);
+    this.#attributes = attributes;
+    this.#startedAtMs = startedAtMs;
+  }
+
+  /** Undefined where the order belongs to no trace or to one that is not sampled. Keeps nothing of the input but three words of it. */
+  static begin(
+    step: string,
+    action: "do" | "undo",
+    { orderId, attempt, traceparent }: StepInput,
+    startedAtMs: number,
+  ): StepSpan | undefined {
+    if (traceparent === undefined || !isSampled(traceparent)) return undefined;
+    const attributes = { "thread.id": threadId, "order.id": orderId, "order.attempt": attempt, "step.name": step, "step.action": action };
+    return new StepSpan(action === "do" ? step : `undo ${step}`, traceparent, attributes, startedAtMs);
+  }
+
+  /** A call to a provider begins. */
+  call(method: string, url: URL): CallSpan {
+    return new CallSpan(this.#traceId, this.#spanId, method, url);
+  }
+
+  /** Null stands for ok. */
+  end(outcome: Exclude<StepOutcome, { status: "ok" }> | null, endedAtMs: number): void {
+    const attributes = this.#attributes;
+    attributes["step.status"] = outcome?.status ?? "ok";
+    let error: string | undefined;
+    const events: SpanData["events"][number][] = [];
+    if (outcome?.status === "canceled") {
+      attributes["cancel.cause"] = outcome.cause;
+      error = `canceled: ${outcome.cause}`;
+      events.push({ name: "stopped", atMs: endedAtMs, attributes: { "cancel.cause": outcome.cause } });
+    } else if (outcome?.status === "failed") {
+      attributes["error.type"] = outcome.kind;
+      error = outcome.kind;
+    }
+    send({
+      name: this.#name,
+      kind: "internal",
+      traceId: this.#traceId,
+      spanId: this.#spanId,
+      parentSpanId: this.#parentSpanId,
+      startedAtMs: this.#startedAtMs,
+      endedAtMs,
+      attributes,
+      error,
+      events,
+    });
+  }
+}
+
+/** The span of one call to a provider. Ends with `answered` or `failed`. */
+export class CallSpan {
+  readonly #traceId: string;
+  readonly #parentSpanId: string;
+  readonly #spanId = newSpanId();
+  readonly #name: string;
+  readonly #startedAtMs = monotonicMs();
+  readonly #attributes: Attributes;
+
+  constructor(traceId: string, parentSpanId: string, method: string, url: URL) {
+    this.#traceId = traceId;
+    this.#parentSpanId = parentSpanId;
+    // Only the end of the path, which is ours: what an operator has put before it may be a secret.
+    const path = url.pathname.slice(url.pathname.lastIndexOf("/"));
+    this.#name = `${method} ${path}`;
+    this.#attributes = {
+      "thread.id": threadId,
+      "http.request.method": method,
+      "url.template": path,
+      "server.address": url.hostname,
+      "server.port": Number(url.port) || (url.protocol === "https:" ? 443 : 80),
+    };
+  }
+
+  /** What the provider gets, so that its own spans are children of this one. */
+  get traceparent(): string {
+    return `00-${this.#traceId}-${this.#spanId}-01`;
+  }
+
+  answered(status: number): void {
+    this.#attributes["http.response.status_code"] = status;
+    const isError = status >= 400;
+    if (isError) this.#attributes["error.type"] = String(status);
+    this.#end(isError ? `HTTP ${status}` : undefined);
+  }
+
+  /** `cause`: why the step was canceled; undefined where it was not, so that the call has failed by itself. */
+  failed(error: unknown, cause: CancelCause | undefined): void {
+    if (cause !== undefined) {
+      this.#attributes["cancel.cause"] = cause;
+      this.#end(`canceled: ${cause}`);
+    } else {
+      const reason = reasonOf(error);
+      this.#attributes["error.type"] = reason;
+      this.#end(reason);
+    }
+  }
+
+  #end(error: string | undefined): void {
+    send({
+      name: this.#name,
+      kind: "client",
+      traceId: this.#traceId,
+      spanId: this.#spanId,
+      parentSpanId: this.#parentSpanId,
+      startedAtMs: this.#startedAtMs,
+      endedAtMs: monotonicMs(),
+      attributes: this.#attributes,
+      error,
+      events: [],
+    });
+  }
+}
+
+let ended: SpanData[] = [];
+
+/** Those of one turn of the event loop travel together. */
+function send(span: SpanData): void {
+  ended.push(span);
+  if (ended.length === 1) setImmediate(postSpans);
+}
+
+/**
+ * Posts the spans that have ended. Before the outcomes of their steps: once these are known the service may stop, and with it this
+ * thread.
+ */
+export function postSpans(): void {
+  if (ended.length === 0) return;
+  const spans = ended;
+  ended = [];
+  parentPort?.postMessage({ type: "spans", spans } satisfies ThreadMessage);
+}
+
+function isSampled(traceparent: string): boolean {
+  return (Number.parseInt(traceparent.slice(53, 55), 16) & 1) === 1;
+}
+
+// An id has to be unlike others, not hard to guess, and a secure random number costs more than the rest of a span.
+function newSpanId(): string {
+  return word() + word();
+}
+
+function word(): string {
+  // Never 0, which is no id.
+  return (((Math.random() * 0xffffffff) >>> 0) + 1).toString(16).padStart(8, "0").slice(-8);
+}
