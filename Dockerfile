@@ -12,7 +12,6 @@ RUN npm ci --omit=dev
 COPY LICENSE ./
 COPY src ./src
 COPY workers ./workers
-COPY web ./web
 # The first start writes the compile cache, for the user that will read it. Without it each thread loads a compiler of 10 MB.
 COPY deploy/first-start.ts /tmp/
 RUN install -d -o 10001 -g 10001 node_modules/.cache
