@@ -1,3 +1,4 @@
+import { atMost } from "../concurrency/at-most.ts";
 import { CancelScope } from "../concurrency/cancel-scope.ts";
 import { monotonicMs } from "../concurrency/clock.ts";
 import { pause } from "../concurrency/pause.ts";
@@ -127,11 +128,4 @@ function finishOf({ orderId, attempt }: StepInput, outcome: OrderOutcome, compen
   const json = JSON.stringify(answerTo(orderId, outcome, compensations));
   const answer = outcome.error === undefined ? { json } : { error: outcome.error, json };
   return { orderId, attempt, answer, compensations, nowMs };
-}
-
-async function atMost(work: Promise<void>, ms: number): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const limit = new Promise<void>((resolve) => (timer = setTimeout(resolve, ms)));
-  await Promise.race([work, limit]);
-  clearTimeout(timer);
 }

@@ -1,3 +1,4 @@
+import { atMost } from "../concurrency/at-most.ts";
 import type { SpanData } from "../orders/span-data.ts";
 
 /** Sends spans to a collector. Rejects when they did not arrive; then they are lost. */
@@ -63,10 +64,7 @@ export class SpanQueue {
   /** Sends what waits, for so long; what has not arrived by then is dropped, as is what comes later. Gives how many were dropped here. */
   async close(timeoutMs: number): Promise<number> {
     this.#closed = true;
-    let timer: NodeJS.Timeout | undefined;
-    const limit = new Promise<void>((resolve) => (timer = setTimeout(resolve, timeoutMs)));
-    await Promise.race([this.#sendAll(), limit]);
-    clearTimeout(timer);
+    await atMost(this.#sendAll(), timeoutMs);
     clearTimeout(this.#timer);
     this.#gaveUp = true;
     const left = this.#waiting.length + this.#underWay;
