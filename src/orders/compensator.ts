@@ -4,7 +4,7 @@ import { Capacity } from "../concurrency/capacity.ts";
 import { monotonicMs } from "../concurrency/clock.ts";
 import { pause } from "../concurrency/pause.ts";
 import { backoffMs, COMPENSATION_BACKOFF, PROBE_BACKOFF } from "../retries/backoff.ts";
-import { type CallVerdict, MAX_HOLD_MS } from "../retries/circuit-breaker.ts";
+import { MAX_HOLD_MS } from "../retries/circuit-breaker.ts";
 import { type Clock, SYSTEM_CLOCK } from "../retries/clock.ts";
 import { EndpointHealth, type EndpointOutcome } from "../retries/endpoint-health.ts";
 import { Pace } from "../retries/pace.ts";
@@ -204,7 +204,7 @@ export class Compensator {
       stopTimer();
       following.leave();
       verdict = verdictOn(outcome, triesBefore);
-      providers?.[step]?.compensationEnded(circuitVerdictOn(outcome));
+      providers?.[step]?.compensationEnded(outcome);
       const tried = triedOf(outcome, timeoutMs);
       if (tried !== undefined) onTried?.(step, tried.done);
       return tried;
@@ -262,20 +262,6 @@ function verdictOn(outcome: StepOutcome, triesBefore: number): EndpointOutcome {
   // Refused before and again: a few that a provider never takes must not make it look down.
   if (triesBefore > 0 && !overloaded && answer?.startsWith("HTTP 4")) return undefined;
   return { counts: true, overloaded, pauseMs: holdMsOf(outcome) };
-}
-
-/** What it says to orders that are about to call the same provider: whatever it answered, if it was not ill, it lives. */
-function circuitVerdictOn(outcome: StepOutcome): CallVerdict {
-  switch (outcome.status) {
-    case "ok":
-      return "ok";
-    case "failed":
-      return outcome.ill === undefined ? "ok" : "ill";
-    case "lost":
-      return undefined;
-    case "canceled":
-      return outcome.cause === "deadline" && outcome.effect === "unknown" ? "hung" : undefined;
-  }
 }
 
 function holdMsOf(outcome: StepOutcome): number {

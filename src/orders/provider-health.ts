@@ -2,7 +2,7 @@ import { monotonicMs } from "../concurrency/clock.ts";
 import { CallTimes } from "../retries/call-times.ts";
 import { type CallVerdict, CircuitBreaker, type CircuitBreakerOptions } from "../retries/circuit-breaker.ts";
 import { RetryBudget } from "../retries/retry-budget.ts";
-import type { EndedStep, StepName } from "./step.ts";
+import type { EndedStep, StepName, StepOutcome } from "./step.ts";
 
 export interface ProviderHealthOptions extends Pick<CircuitBreakerOptions, "opensAfter" | "onChange" | "random"> {
   /** Calls that one step may make, 1 or more. */
@@ -46,7 +46,10 @@ export class ProviderHealth {
   ended(pass: number, deadlineMs: number | undefined, { outcome, startedAtMs, endedAtMs }: EndedStep): void {
     // One that never came to a thread took no time, and says nothing.
     const tookMs = endedAtMs - (startedAtMs ?? endedAtMs);
-    const verdict = this.#verdictOn(outcome, tookMs, deadlineMs !== undefined && endedAtMs >= deadlineMs - EARLY_MS, endedAtMs);
+    // A cancel is a fault of the provider only when the deadline has really come, and when the call had more time than any that went
+    // well lately: a step that got its capacity a moment before the deadline says nothing.
+    const isLate = deadlineMs !== undefined && endedAtMs >= deadlineMs - EARLY_MS && tookMs > this.#times.slowestMs(endedAtMs);
+    const verdict = verdictOn(outcome, isLate);
     if (outcome.status === "ok" && startedAtMs !== undefined) this.#times.note(tookMs, endedAtMs);
     this.circuit.leave(pass, verdict, outcome.status === "failed" ? outcome.ill?.retryAfterMs : undefined);
   }
@@ -55,27 +58,26 @@ export class ProviderHealth {
    * A compensation has been tried, without asking the circuit. That it asked to be left alone holds back compensations only: the
    * address that undoes may be ill alone, and each of its tries would keep orders out anew.
    */
-  compensationEnded(verdict: CallVerdict): void {
-    this.circuit.noteElsewhere(verdict);
+  compensationEnded(outcome: StepOutcome): void {
+    // It has a deadline of its own, which is all the time that a call should need.
+    this.circuit.noteElsewhere(verdictOn(outcome, true));
   }
+}
 
-  /**
-   * A cancel is a fault of the provider only when the deadline has really come while it was working, and when it had more time than
-   * any call that went well lately: a step that got its capacity a moment before the deadline says nothing.
-   */
-  #verdictOn(outcome: EndedStep["outcome"], tookMs: number, isLate: boolean, nowMs: number): CallVerdict {
-    switch (outcome.status) {
-      case "ok":
-        return "ok";
-      case "failed":
-        return outcome.ill === undefined ? "ok" : "ill";
-      case "lost":
-        return undefined;
-      case "canceled": {
-        const wasUnderWay = outcome.cause === "deadline" && outcome.effect === "unknown";
-        return wasUnderWay && isLate && tookMs > this.#times.slowestMs(nowMs) ? "hung" : undefined;
-      }
-    }
+/**
+ * What a call says of its provider: whatever it answered, if it was not ill, it lives. `isLate`: that the deadline came says that the
+ * call hung, if it was under way.
+ */
+function verdictOn(outcome: StepOutcome, isLate: boolean): CallVerdict {
+  switch (outcome.status) {
+    case "ok":
+      return "ok";
+    case "failed":
+      return outcome.ill === undefined ? "ok" : "ill";
+    case "lost":
+      return undefined;
+    case "canceled":
+      return outcome.cause === "deadline" && outcome.effect === "unknown" && isLate ? "hung" : undefined;
   }
 }
 
