@@ -1,5 +1,5 @@
 import { readdirSync } from "node:fs";
-import { connect } from "node:net";
+import { comeAndGo } from "../come-and-go.ts";
 import { drive } from "../drive.ts";
 import { median } from "../quantile.ts";
 import { runBench } from "../run-bench.ts";
@@ -97,20 +97,6 @@ async function openAndClose({ pid, port }: ServerProcess, count: number): Promis
   const seconds = (performance.now() - startMs) / 1_000;
   await settled(pid);
   return { before, most, after: openFiles(pid), seconds };
-}
-
-function comeAndGo(port: number, bytes: string, way: number): Promise<void> {
-  return new Promise((resolve) => {
-    const socket = connect(port, "127.0.0.1", () => {
-      if (bytes !== "") socket.write(bytes);
-      if (way === 0) socket.end();
-      else if (way === 1) socket.resetAndDestroy();
-      else if (way === 2) socket.destroy();
-      else setImmediate(() => socket.end());
-    });
-    socket.on("error", () => {}).resume();
-    socket.once("close", () => resolve());
-  });
 }
 
 /** Waits until the number of file descriptors has not changed for a second. */

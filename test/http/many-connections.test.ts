@@ -1,6 +1,6 @@
 import { readdirSync } from "node:fs";
-import { connect } from "node:net";
 import { afterEach, expect, test } from "vitest";
+import { comeAndGo } from "../../load/come-and-go.ts";
 import { eventually } from "../support/eventually.ts";
 import { newId, orderOf, postOrder, send, threadsPage } from "../support/http-client.ts";
 import { RawConnection } from "../support/raw-connection.ts";
@@ -113,20 +113,3 @@ test(`${OPENED_AND_CLOSED} connections that come and go in all ways leave no fil
   await eventually("no file open that was not before", () => openFiles() <= before);
   expect((await send(server.port, { path: "/healthz" })).status).toBe(200);
 });
-
-/** One connection: what it sends, and which of four ways it goes. */
-function comeAndGo(port: number, bytes: string, way: number): Promise<void> {
-  return new Promise((resolve) => {
-    const socket = connect(port, "127.0.0.1", () => {
-      if (bytes !== "") socket.write(bytes);
-      if (way === 0) socket.end();
-      else if (way === 1) socket.resetAndDestroy();
-      else if (way === 2) socket.destroy();
-      else setImmediate(() => socket.end());
-    });
-    // Being reset is one of the ways to go.
-    socket.on("error", () => {});
-    socket.once("close", () => resolve());
-    socket.resume();
-  });
-}
