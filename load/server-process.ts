@@ -2,7 +2,8 @@ import { fileURLToPath } from "node:url";
 import { Child } from "./child-process.ts";
 
 const SCRIPT = fileURLToPath(new URL("../src/main.ts", import.meta.url));
-const UP = /API\s+http:\/\/127\.0\.0\.1:(\d+)[\s\S]*?admin\s+http:\/\/127\.0\.0\.1:(\d+)/;
+// Another checkout, to compare with, may still say it in lines for people.
+const UP = /(?:"api":"|API\s+)http:\/\/127\.0\.0\.1:(\d+)[\s\S]*?(?:"admin":"|admin\s+)http:\/\/127\.0\.0\.1:(\d+)/;
 
 /** The service in a process of its own, on free ports of 127.0.0.1. */
 export class ServerProcess implements AsyncDisposable {

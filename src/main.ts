@@ -9,6 +9,7 @@ import { JournalOpenError } from "./journal/journal-open-error.ts";
 import { LogOutput, withoutWaiting } from "./log-output.ts";
 import { type Service, start } from "./service.ts";
 import { WebhookSecretError } from "./webhooks/secret.ts";
+import { type Started, wantsColors, welcome } from "./welcome.ts";
 
 // A Ctrl-C reaches this process from the terminal and once more from npm, which passes on what it got itself.
 // What a person or a supervisor sends to say "now" comes later than that.
@@ -43,7 +44,8 @@ async function main(): Promise<void> {
   });
   // Also after an error that nobody caught.
   process.once("exit", () => output.flushSync());
-  const log = pino({ level: config.LOG_LEVEL }, isatty(STANDARD_OUTPUT) ? await forPeople(output) : output);
+  const terminal = isatty(STANDARD_OUTPUT) ? { colors: wantsColors(process.env) } : undefined;
+  const log = pino({ level: config.LOG_LEVEL }, terminal === undefined ? output : await forPeople(output, terminal.colors));
   // Before anything is started: a start may take long, and whoever wants it to end must not have to kill it.
   const signals = new Signals(log, { reloads: config.ADMIN_KEYS_FILE !== undefined || config.API_KEYS_FILE !== undefined });
   const progress = new StartProgress(log);
@@ -55,14 +57,17 @@ async function main(): Promise<void> {
     },
   });
   progress.end();
-  output.write(welcomeTo(service));
+  const started = startedAs(service);
+  if (terminal !== undefined) output.write(welcome(started, terminal));
+  // Whoever started this reads its ports here, so this line is there at every level.
+  else pino({}, output).info({ api: started.api, admin: started.admin, took_ms: Math.round(started.tookMs) }, "order pipeline is up");
   signals.serve(service);
 }
 
 /** Lines for somebody who looks at a terminal, instead of JSON. Loaded only for that. */
-async function forPeople(output: LogOutput): Promise<DestinationStream> {
+async function forPeople(output: LogOutput, colorize: boolean): Promise<DestinationStream> {
   const { prettyFactory } = await import("pino-pretty");
-  const prettify = prettyFactory({ colorize: true, ignore: "pid,hostname" });
+  const prettify = prettyFactory({ colorize, ignore: "pid,hostname" });
   return { write: (line: string) => output.write(prettify(JSON.parse(line))) };
 }
 
@@ -156,14 +161,10 @@ class StartProgress {
   }
 }
 
-function welcomeTo({ publicListener, adminListener }: Service): string {
+/** The URLs of a service that is up, and how long that took. */
+function startedAs({ publicListener, adminListener }: Service): Started {
   const urlOf = ({ host, port }: Listener) => `http://${host.includes(":") ? `[${host}]` : host}:${port}`;
-  const api = urlOf(publicListener);
-  return `order pipeline is up
-  API    ${api}
-  admin  ${urlOf(adminListener)}/
-  try    curl -s ${api}/order -d '{"order_id":"first","amount":1200}'
-`;
+  return { api: urlOf(publicListener), admin: urlOf(adminListener), tookMs: performance.now() };
 }
 
 if (import.meta.main) {

@@ -10,6 +10,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   "config.ts": [],
   "provider-keys.ts": ["config.ts", "orders"],
   "fault-log.ts": [],
+  "welcome.ts": [],
   concurrency: [],
   outgoing: [],
   retries: ["concurrency"],

@@ -8,6 +8,7 @@ import { DatabaseSync } from "node:sqlite";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { readConfig } from "../src/config.ts";
+import { firstOrder } from "../src/welcome.ts";
 import { ChildServer } from "./support/child-server.ts";
 import { eventually } from "./support/eventually.ts";
 import { orderOf, postOrder, send, threadsPage } from "./support/http-client.ts";
@@ -36,16 +37,20 @@ async function startAndTime(server: ChildServer): Promise<{ port: number; adminP
 }
 
 describe("node src/main.ts", () => {
-  test("says where it listens and what to try, and that works", async () => {
-    await using server = new ChildServer();
+  test("says in one line of JSON where it listens, at every level; what it tells people to try works", async () => {
+    await using server = new ChildServer({ LOG_LEVEL: "silent" });
     const { port, adminPort } = await server.ports();
-    const [api, admin, attempt] = ["API", "admin", "try"].map((word) => new RegExp(`^ *${word} +(.+)$`, "m").exec(server.stdout)?.[1]);
-    expect(api).toBe(`http://127.0.0.1:${port}`);
-    expect(admin).toMatch(new RegExp(`^http://127\\.0\\.0\\.1:${adminPort}/`));
-    expect((await fetch(admin ?? "")).status).toBe(200);
+    const { api, admin, took_ms, msg } = JSON.parse(server.stdout);
+    expect({ api, admin, msg }).toEqual({
+      api: `http://127.0.0.1:${port}`,
+      admin: `http://127.0.0.1:${adminPort}`,
+      msg: "order pipeline is up",
+    });
+    expect(took_ms).toBeGreaterThan(0);
+    expect((await fetch(admin)).status).toBe(200);
     expect(await readiness(port)).toBe(200);
 
-    const [, url, body] = /^curl -s (\S+) -d '(.+)'$/.exec(attempt ?? "") ?? [];
+    const [, url, body] = /^curl -s (\S+) -d '(.+)'$/.exec(firstOrder(api)) ?? [];
     // As curl sends it.
     const answer = await fetch(url ?? "", {
       method: "POST",

@@ -55,16 +55,16 @@ export class ChildServer implements AsyncDisposable {
     return this.#stderr;
   }
 
-  /** Waits for the start-up text and returns the ports it names. */
+  /** Waits for the line that says it is up and returns the ports it names. */
   async ports(): Promise<{ port: number; adminPort: number }> {
     const text = await eventually(
-      "the start-up text",
+      "the line that says it is up",
       () => this.#stdout + this.#stderr,
-      (seen) => /try .*\n/.test(seen) || this.#gone,
+      (seen) => / is up.*\n/.test(seen) || this.#gone,
     );
-    const port = /API\s+http:\/\/127\.0\.0\.1:(\d+)/.exec(text)?.[1];
-    const adminPort = /admin\s+http:\/\/127\.0\.0\.1:(\d+)/.exec(text)?.[1];
-    if (port === undefined || adminPort === undefined) throw new Error(`no ports in the start-up text: ${text}`);
+    const port = /"api":"http:\/\/127\.0\.0\.1:(\d+)/.exec(text)?.[1];
+    const adminPort = /"admin":"http:\/\/127\.0\.0\.1:(\d+)/.exec(text)?.[1];
+    if (port === undefined || adminPort === undefined) throw new Error(`no ports in what it said: ${text}`);
     return { port: Number(port), adminPort: Number(adminPort) };
   }
 

@@ -89,10 +89,13 @@ test("nothing of it is lost when the server is stopped under load", async () => 
 
 const canHaveTerminal = process.platform === "linux" && spawnSync("script", ["--version"]).status === 0;
 
-test.skipIf(!canHaveTerminal)("on a terminal it is for people", async () => {
+test.skipIf(!canHaveTerminal).each([
+  ["in colors", {}],
+  ["without colors where NO_COLOR is set", { NO_COLOR: "1" }],
+])("on a terminal it is for people, %s", async (_how, colors) => {
   const { PATH = "" } = process.env;
   const server = spawn("script", ["-qec", `exec "${process.execPath}" src/main.ts`, "/dev/null"], {
-    env: { PATH, JOURNAL: "memory", PORT: "0", ADMIN_PORT: "0", THREADS: "1", CPU_THREADS: "1" },
+    env: { PATH, JOURNAL: "memory", PORT: "0", ADMIN_PORT: "0", THREADS: "1", CPU_THREADS: "1", ...colors },
     stdio: ["pipe", "pipe", "inherit"],
     detached: true,
   });
@@ -108,7 +111,7 @@ test.skipIf(!canHaveTerminal)("on a terminal it is for people", async () => {
   server.stdout?.setEncoding("utf8").on("data", (text) => (shown += text));
   const [, port] = await eventually(
     "the start-up text",
-    () => /API\s+http:\/\/127\.0\.0\.1:(\d+)[\s\S]*try .*\r?\n/.exec(shown) ?? [],
+    () => /API\s+http:\/\/127\.0\.0\.1:(\d+)[\s\S]*stop .*\r?\n/.exec(shown) ?? [],
     ({ length }) => length > 0,
   );
   await postOrder(Number(port), orderOf("for-people", 0));
@@ -118,4 +121,5 @@ test.skipIf(!canHaveTerminal)("on a terminal it is for people", async () => {
   await exited;
   expect(shown).toContain("stopped");
   expect(shown).not.toContain('"msg"');
+  expect(shown.includes("\u001b[")).toBe("NO_COLOR" in colors === false);
 });
