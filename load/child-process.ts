@@ -80,6 +80,11 @@ export class Child implements AsyncDisposable {
     return this.#printed();
   }
 
+  /** How the process ended, whenever it does: "code 0", "signal SIGKILL". */
+  get ended(): Promise<string> {
+    return this.#ended;
+  }
+
   /** Sends SIGTERM and says how the process ended: "code 0" when all is well. Kills it when it does not end in time. */
   async stop(): Promise<string> {
     this.#process.kill("SIGTERM");

@@ -7,6 +7,7 @@ const UP = /(?:"api":"|API\s+)http:\/\/127\.0\.0\.1:(\d+)[\s\S]*?(?:"admin":"|ad
 
 /** The service in a process of its own, on free ports of 127.0.0.1. */
 export class ServerProcess implements AsyncDisposable {
+  readonly apiUrl: string;
   readonly orderUrl: string;
   readonly adminUrl: string;
   readonly port: number;
@@ -16,7 +17,8 @@ export class ServerProcess implements AsyncDisposable {
     const [port, adminPort] = child.groups;
     this.#child = child;
     this.port = Number(port);
-    this.orderUrl = `http://127.0.0.1:${port}/order`;
+    this.apiUrl = `http://127.0.0.1:${port}`;
+    this.orderUrl = `${this.apiUrl}/order`;
     this.adminUrl = `http://127.0.0.1:${adminPort}`;
   }
 
@@ -44,6 +46,11 @@ export class ServerProcess implements AsyncDisposable {
   /** The last of what it printed. */
   get output(): string {
     return this.#child.output;
+  }
+
+  /** How it ended, whenever it does. */
+  get ended(): Promise<string> {
+    return this.#child.ended;
   }
 
   /** Has it drain by SIGTERM. Gives "code 0" when all is well. */

@@ -10,6 +10,7 @@ export interface ThreadBooks {
   readonly finished: number;
   readonly orders_in_flight: number;
   readonly replaced: number;
+  readonly threads: readonly unknown[];
 }
 
 export async function readBooks(adminUrl: string): Promise<ThreadBooks> {
