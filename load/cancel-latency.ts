@@ -1,12 +1,19 @@
 import { availableParallelism } from "node:os";
 import type { OrderOutcome } from "../src/orders/outcome.ts";
 import type { Simulation } from "../src/orders/step.ts";
+import { readNumbers } from "./long-run/numbers.ts";
 import { PipelineInProcess } from "./pipeline-in-process.ts";
 import { quantile } from "./quantile.ts";
 import { runBench } from "./run-bench.ts";
 import { table } from "./table.ts";
 import { atMost, type Target } from "./target.ts";
 
+const USAGE = `From the moment a payment fails on its thread until its siblings have stopped on theirs, one order after the other.
+
+usage: npm run bench:cancel -- [--orders N]
+
+  --orders N  with siblings that sleep; a third as many with one that computes (default: 3000)
+`;
 const P50_LIMIT_MS = 0.2;
 const P99_LIMIT_MS = 2;
 const WARM_UP = 200;
@@ -16,19 +23,20 @@ const FAILS_AFTER_MS = 3;
 
 interface Case {
   readonly name: string;
-  readonly orders: number;
+  /** Of those that are asked for. */
+  readonly share: number;
   readonly simulation: Simulation;
 }
 
 const CASES: readonly Case[] = [
   {
     name: "sleeping siblings",
-    orders: 3_000,
+    share: 1,
     simulation: { failStep: "payment", delayMs: { payment: FAILS_AFTER_MS, vendor: SIBLING_MS, courier: SIBLING_MS } },
   },
   {
     name: "computing sibling",
-    orders: 1_000,
+    share: 1 / 3,
     // One only: more computing threads than processors would measure the scheduler of the operating system.
     simulation: { failStep: "payment", delayMs: { payment: FAILS_AFTER_MS, courier: 0 }, cpuMs: { vendor: SIBLING_MS } },
   },
@@ -42,7 +50,7 @@ function latenciesOf({ steps }: OrderOutcome): number[] {
   return canceled.map(({ endedAtMs }) => endedAtMs - failed.endedAtMs);
 }
 
-async function measure(pipeline: PipelineInProcess, { orders, simulation }: Case): Promise<number[]> {
+async function measure(pipeline: PipelineInProcess, orders: number, simulation: Simulation): Promise<number[]> {
   for (let n = 0; n < WARM_UP; n++) await pipeline.run(simulation);
   const latencies: number[] = [];
   for (let n = 0; n < orders; n++) latencies.push(...latenciesOf(await pipeline.run(simulation)));
@@ -50,11 +58,13 @@ async function measure(pipeline: PipelineInProcess, { orders, simulation }: Case
 }
 
 runBench(async () => {
+  const options = readNumbers(USAGE, { orders: 3_000 });
+  if (options === undefined) return [];
   await using pipeline = await PipelineInProcess.start({ threads: availableParallelism(), cpuThreads: availableParallelism(), orders: 1 });
   const rows: string[][] = [];
   const targets: Target[] = [];
   for (const example of CASES) {
-    const latencies = await measure(pipeline, example);
+    const latencies = await measure(pipeline, Math.ceil(options.orders * example.share), example.simulation);
     const [p50, p90, p99, max] = [0.5, 0.9, 0.99, 1].map((q) => quantile(latencies, q)) as [number, number, number, number];
     rows.push([example.name, String(latencies.length), ...[p50, p90, p99, max].map((ms) => ms.toFixed(3))]);
     targets.push(atMost(`${example.name}, p50`, p50, P50_LIMIT_MS, " ms"), atMost(`${example.name}, p99`, p99, P99_LIMIT_MS, " ms"));

@@ -1,6 +1,7 @@
 import { fileURLToPath } from "node:url";
 import { Child } from "./child-process.ts";
 import { type DriveResult, drive } from "./drive.ts";
+import { readNumbers } from "./long-run/numbers.ts";
 import { median } from "./quantile.ts";
 import { runBench } from "./run-bench.ts";
 import { ServerProcess } from "./server-process.ts";
@@ -10,13 +11,19 @@ import { atLeast } from "./target.ts";
 const BARE_EXPRESS = fileURLToPath(new URL("./baseline/bare-express.ts", import.meta.url));
 // As many orders at one time as there are couriers.
 const CONNECTIONS = 128;
-// Until the compiler is through with the five threads of the service, which share two cores with the client.
-const WARM_UP_SECONDS = 20;
-// Short and by turns: what else the machine has to do changes within seconds, and both of a pair should have the same of it.
-const SECONDS = 2;
-const PAIRS = 6;
-// What the compiler makes of a process differs by some percent from the next one's.
-const PROCESSES = 3;
+// The warm-up lasts until the compiler is through with the five threads of the service, which share two cores with the client. Pairs are short
+// and by turns: what else the machine has to do changes within seconds, and both should have the same of it. What the compiler makes
+// of a process differs by some percent from the next one's.
+const DEFAULTS = { warmup: 20, seconds: 2, pairs: 6, processes: 3 };
+const USAGE = `Orders without delays over HTTP, this service against bare Express with the same body and answer, by turns.
+
+usage: npm run bench:express -- [--warmup N] [--seconds N] [--pairs N] [--processes N]
+
+  --warmup N     seconds for each process (default: ${DEFAULTS.warmup})
+  --seconds N    of one round (default: ${DEFAULTS.seconds})
+  --pairs N      of rounds for each process of the service (default: ${DEFAULTS.pairs})
+  --processes N  of the service, one after the other (default: ${DEFAULTS.processes})
+`;
 const MIN_RATIO = 0.6;
 
 const ORDER = { amount: 1200, delay_ms: { payment: 0, vendor: 0, courier: 0 } };
@@ -29,23 +36,26 @@ async function round(url: string, seconds: number): Promise<DriveResult> {
 }
 
 runBench(async () => {
+  const options = readNumbers(USAGE, DEFAULTS);
+  if (options === undefined) return [];
+  const { warmup, seconds, pairs, processes } = options;
   await using bare = await Child.start({ args: [BARE_EXPRESS], env: {}, up: /bare Express on (\d+)/ });
   const bareUrl = `http://127.0.0.1:${bare.groups[0]}/order`;
-  process.stdout.write(`bare Express: warming up for ${WARM_UP_SECONDS} s\n`);
-  await round(bareUrl, WARM_UP_SECONDS);
+  process.stdout.write(`bare Express: warming up for ${warmup} s\n`);
+  await round(bareUrl, warmup);
 
   const rows: string[][] = [];
   const ratios: number[] = [];
   const note = (who: string, { perSecond, latencyMs }: DriveResult): void => {
     rows.push([who, perSecond.toFixed(0), latencyMs.p50.toFixed(0), latencyMs.p99.toFixed(0), latencyMs.max.toFixed(0)]);
   };
-  for (let n = 1; n <= PROCESSES; n++) {
+  for (let n = 1; n <= processes; n++) {
     await using service = await ServerProcess.start({ COURIER_CAPACITY: String(CONNECTIONS) });
-    process.stdout.write(`process ${n} of ${PROCESSES}: warming up for ${WARM_UP_SECONDS} s, then ${PAIRS} pairs of ${SECONDS} s\n`);
-    await round(service.orderUrl, WARM_UP_SECONDS);
-    for (let pair = 0; pair < PAIRS; pair++) {
-      const baseline = await round(bareUrl, SECONDS);
-      const measured = await round(service.orderUrl, SECONDS);
+    process.stdout.write(`process ${n} of ${processes}: warming up for ${warmup} s, then ${pairs} pairs of ${seconds} s\n`);
+    await round(service.orderUrl, warmup);
+    for (let pair = 0; pair < pairs; pair++) {
+      const baseline = await round(bareUrl, seconds);
+      const measured = await round(service.orderUrl, seconds);
       note("bare Express", baseline);
       note(`this service, process ${n}`, measured);
       ratios.push(measured.perSecond / baseline.perSecond);

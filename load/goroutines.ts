@@ -6,6 +6,7 @@ import { fileURLToPath } from "node:url";
 import { atATime } from "./at-a-time.ts";
 import { Child } from "./child-process.ts";
 import { drive } from "./drive.ts";
+import { readNumbers } from "./long-run/numbers.ts";
 import { PipelineInProcess } from "./pipeline-in-process.ts";
 import { median } from "./quantile.ts";
 import { runBench } from "./run-bench.ts";
@@ -15,8 +16,13 @@ import { atMost } from "./target.ts";
 
 const SOURCE = fileURLToPath(new URL("./goroutines/main.go", import.meta.url));
 const AT_A_TIME = 64;
-const SECONDS = 3;
-const ROUNDS = 3;
+const USAGE = `The same orders here and in Go, by turns: a storm of failing ones in process, then ones without delays over HTTP. Needs a Go toolchain.
+
+usage: npm run bench:goroutines -- [--seconds N] [--rounds N]
+
+  --seconds N  of each round (default: 3)
+  --rounds N   of each of the two (default: 3)
+`;
 const STORM = { payment: 5, vendor: 800, courier: 800 };
 const NO_DELAYS = { amount: 1200, delay_ms: { payment: 0, vendor: 0, courier: 0 } };
 
@@ -32,38 +38,41 @@ function build(into: string): string {
   return program;
 }
 
-function goStorm(program: string): number {
-  return (JSON.parse(execFileSync(program, ["-storm", `${SECONDS}s`], { encoding: "utf8" })) as { ordersPerSecond: number })
+function goStorm(program: string, seconds: number): number {
+  return (JSON.parse(execFileSync(program, ["-storm", `${seconds}s`], { encoding: "utf8" })) as { ordersPerSecond: number })
     .ordersPerSecond;
 }
 
-async function threadStorm(): Promise<{ perSecond: number; lost: number }> {
+async function threadStorm(seconds: number): Promise<{ perSecond: number; lost: number }> {
   await using pipeline = await PipelineInProcess.start({ threads: availableParallelism(), cpuThreads: 1, orders: AT_A_TIME });
-  const perSecond = await atATime(AT_A_TIME, SECONDS, async () => void (await pipeline.run({ failStep: "payment", delayMs: STORM })));
+  const perSecond = await atATime(AT_A_TIME, seconds, async () => void (await pipeline.run({ failStep: "payment", delayMs: STORM })));
   return { perSecond, lost: pipeline.threadsReplaced };
 }
 
-async function http(url: string): Promise<number> {
-  return (await drive({ url, connections: AT_A_TIME, seconds: SECONDS, order: NO_DELAYS, answerHas: '"status":"ok"' })).perSecond;
+async function http(url: string, seconds: number): Promise<number> {
+  return (await drive({ url, connections: AT_A_TIME, seconds, order: NO_DELAYS, answerHas: '"status":"ok"' })).perSecond;
 }
 
 runBench(async () => {
+  const options = readNumbers(USAGE, { seconds: 3, rounds: 3 });
+  if (options === undefined) return [];
+  const { seconds, rounds } = options;
   const directory = mkdtempSync(join(tmpdir(), "goroutines-"));
   try {
     const program = build(directory);
     const rates = { goStorm: [] as number[], threadStorm: [] as number[], goHttp: [] as number[], threadHttp: [] as number[] };
     let lost = 0;
-    for (let round = 0; round < ROUNDS; round++) {
-      rates.goStorm.push(goStorm(program));
-      const storm = await threadStorm();
+    for (let round = 0; round < rounds; round++) {
+      rates.goStorm.push(goStorm(program, seconds));
+      const storm = await threadStorm(seconds);
       rates.threadStorm.push(storm.perSecond);
       lost += storm.lost;
     }
     await using go = await Child.start({ program, args: ["-listen", "127.0.0.1:0"], env: {}, up: /API\s+(\S+)/ });
     await using service = await ServerProcess.start({ COURIER_CAPACITY: "128", JOURNAL: "memory" });
     // The first round warms both up.
-    for (let round = 0; round <= ROUNDS; round++) {
-      const [goRate, threadRate] = [await http(`${go.groups[0]}/order`), await http(service.orderUrl)];
+    for (let round = 0; round <= rounds; round++) {
+      const [goRate, threadRate] = [await http(`${go.groups[0]}/order`, seconds), await http(service.orderUrl, seconds)];
       if (round === 0) continue;
       rates.goHttp.push(goRate);
       rates.threadHttp.push(threadRate);

@@ -3,6 +3,7 @@ import { Agent, request } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { drive } from "./drive.ts";
+import { readNumbers } from "./long-run/numbers.ts";
 import { orderIds } from "./order-ids.ts";
 import { median } from "./quantile.ts";
 import { runBench } from "./run-bench.ts";
@@ -11,8 +12,14 @@ import { table } from "./table.ts";
 import { atLeast, atMost } from "./target.ts";
 
 const CONNECTIONS = 64;
-const SECONDS = 3;
-const ROUNDS = 5;
+const USAGE = `Orders a second and the wait for an answer with the journal in a file and in memory, by turns; then how many requests share a commit.
+
+usage: npm run bench:journal -- [--seconds N] [--rounds N]
+
+  --seconds N  of each round (default: 3)
+  --rounds N   of each of the two (default: 5)
+`;
+const COMMITS_SECONDS = 2;
 const LEVELS = [1, 8, 64, 256];
 const ONE_AT_A_TIME = 500;
 const MIN_RATIO = 0.5;
@@ -21,7 +28,7 @@ const ORDER = { amount: 1200, delay_ms: { payment: 0, vendor: 0, courier: 0 } };
 
 const nextId = orderIds();
 
-function rateOf(url: string, connections: number, seconds = SECONDS): Promise<number> {
+function rateOf(url: string, connections: number, seconds: number): Promise<number> {
   return drive({ url, connections, seconds, order: ORDER, answerHas: '"status":"ok"' }).then(({ perSecond }) => perSecond);
 }
 
@@ -54,6 +61,9 @@ function commitSizes(output: string): CommitSteps["commit_sizes"] {
 }
 
 runBench(async () => {
+  const options = readNumbers(USAGE, { seconds: 3, rounds: 5 });
+  if (options === undefined) return [];
+  const { seconds, rounds } = options;
   const directory = mkdtempSync(join(tmpdir(), "journal-cost-"));
   const settings = (journal: string) => ({ COURIER_CAPACITY: "128", LOG_LEVEL: "info", JOURNAL: journal });
   let files = 0;
@@ -64,11 +74,11 @@ runBench(async () => {
     {
       await using onFile = await ServerProcess.start(settings(newFile()));
       await using inMemory = await ServerProcess.start(settings("memory"));
-      await rateOf(onFile.orderUrl, CONNECTIONS);
-      await rateOf(inMemory.orderUrl, CONNECTIONS);
-      for (let round = 0; round < ROUNDS; round++) {
-        rates.file.push(await rateOf(onFile.orderUrl, CONNECTIONS));
-        rates.memory.push(await rateOf(inMemory.orderUrl, CONNECTIONS));
+      await rateOf(onFile.orderUrl, CONNECTIONS, seconds);
+      await rateOf(inMemory.orderUrl, CONNECTIONS, seconds);
+      for (let round = 0; round < rounds; round++) {
+        rates.file.push(await rateOf(onFile.orderUrl, CONNECTIONS, seconds));
+        rates.memory.push(await rateOf(inMemory.orderUrl, CONNECTIONS, seconds));
         waits.file.push(await oneAtATime(onFile.orderUrl));
         waits.memory.push(await oneAtATime(inMemory.orderUrl));
       }
@@ -79,7 +89,7 @@ runBench(async () => {
     const sizes: string[][] = [];
     for (const connections of LEVELS) {
       await using server = await ServerProcess.start(settings(newFile()));
-      await rateOf(server.orderUrl, connections, 2);
+      await rateOf(server.orderUrl, connections, Math.min(seconds, COMMITS_SECONDS));
       await server.stop();
       const steps = commitSizes(server.output);
       const all = steps.reduce((sum, { commits }) => sum + commits, 0);

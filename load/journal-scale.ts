@@ -12,7 +12,7 @@ import { atMost } from "./target.ts";
 const USAGE = `Fills a journal with finished orders and compares it with one of ${1_000}: size on disk, time to open and recover, time of a
 duplicate and of a look-up.
 
-usage: node load/journal-scale.ts [--orders N] [--keys]
+usage: npm run bench:journal-scale -- [--orders N] [--keys]
 
   --orders N  finished orders in the large journal (default: 1000000)
   --keys      each order was sent with an Idempotency-Key of its own that has not expired

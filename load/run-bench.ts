@@ -1,7 +1,8 @@
+import { UsageError } from "./options.ts";
 import type { Target } from "./target.ts";
 import { targetLine } from "./target.ts";
 
-/** Runs a benchmark and ends the process: with 1 when it misses one of the targets that it gives or cannot be run. */
+/** Runs a benchmark and ends the process: with 1 when it misses one of the targets that it gives or cannot be run, with 2 where it was called wrongly. */
 export function runBench(bench: () => Promise<readonly Target[]>): void {
   // Leaving by `exit` is what ends child processes; the default of these signals would orphan them.
   process.once("SIGHUP", () => process.exit(129));
@@ -9,12 +10,14 @@ export function runBench(bench: () => Promise<readonly Target[]>): void {
   process.once("SIGTERM", () => process.exit(143));
   bench().then(
     (targets) => {
-      process.stdout.write(`\n${targets.map(targetLine).join("")}`);
+      // None were measured where only help was asked for.
+      if (targets.length > 0) process.stdout.write(`\n${targets.map(targetLine).join("")}`);
       process.exit(targets.every(({ met }) => met) ? 0 : 1);
     },
     (error: unknown) => {
-      process.stderr.write(`${(error as Error).stack}\n`);
-      process.exit(1);
+      const wrongUsage = error instanceof UsageError;
+      process.stderr.write(`${wrongUsage ? `${error.message} (see --help)` : (error as Error).stack}\n`);
+      process.exit(wrongUsage ? 2 : 1);
     },
   );
 }

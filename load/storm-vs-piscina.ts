@@ -1,19 +1,25 @@
 import { availableParallelism } from "node:os";
 import { atATime } from "./at-a-time.ts";
 import { PiscinaOrders } from "./baseline/piscina-orders.ts";
+import { readNumbers } from "./long-run/numbers.ts";
 import { PipelineInProcess } from "./pipeline-in-process.ts";
 import { median } from "./quantile.ts";
 import { runBench } from "./run-bench.ts";
 import { table } from "./table.ts";
 import { atLeast, atMost } from "./target.ts";
 
+const USAGE = `Orders whose payment fails after 5 ms while their siblings would take 800 ms, 64 at a time: this pipeline against Piscina's own signal.
+
+usage: npm run bench:storm -- [--seconds N] [--rounds N]
+
+  --seconds N  of each round (default: 3)
+  --rounds N   of each of the two, by turns (default: 3)
+`;
 const AT_A_TIME = 64;
 const FAILS_AFTER_MS = 5;
 const SIBLING_MS = 800;
 const STEPS_AN_ORDER = 3;
 const TRY_SECONDS = 2;
-const SECONDS = 3;
-const ROUNDS = 3;
 const MIN_RATIO = 40;
 // Piscina gives an abortable task a thread of its own. Few threads: the one lost has little to compete with for the
 // processor while its successor starts. One an order: the steps of other orders queue, and an abort in the queue is
@@ -33,10 +39,10 @@ async function piscinaRound(threads: number, seconds: number): Promise<Round> {
   return { who: `Piscina signal, ${threads} threads`, perSecond, threadsLost: orders.threadsDestroyed };
 }
 
-async function ownRound(): Promise<Round> {
+async function ownRound(seconds: number): Promise<Round> {
   await using pipeline = await PipelineInProcess.start({ threads: availableParallelism(), cpuThreads: 1, orders: AT_A_TIME });
   const delayMs = { payment: FAILS_AFTER_MS, vendor: SIBLING_MS, courier: SIBLING_MS };
-  const perSecond = await atATime(AT_A_TIME, SECONDS, async () => {
+  const perSecond = await atATime(AT_A_TIME, seconds, async () => {
     const { error } = await pipeline.run({ failStep: "payment", delayMs });
     if (error !== "payment_declined") throw new Error(`an order ended with ${error} instead of payment_declined`);
   });
@@ -44,22 +50,26 @@ async function ownRound(): Promise<Round> {
 }
 
 runBench(async () => {
+  const options = readNumbers(USAGE, { seconds: 3, rounds: 3 });
+  if (options === undefined) return [];
+  const { seconds, rounds } = options;
   const tried: { threads: number; perSecond: number }[] = [];
-  for (const threads of BASELINE_THREADS) tried.push({ threads, perSecond: (await piscinaRound(threads, TRY_SECONDS)).perSecond });
+  for (const threads of BASELINE_THREADS)
+    tried.push({ threads, perSecond: (await piscinaRound(threads, Math.min(seconds, TRY_SECONDS))).perSecond });
   const best = tried.reduce((a, b) => (b.perSecond > a.perSecond ? b : a));
   for (const { threads, perSecond } of tried)
     process.stdout.write(`tried Piscina with ${threads} threads: ${perSecond.toFixed(0)} orders/s\n`);
 
   const baseline: Round[] = [];
   const own: Round[] = [];
-  for (let round = 0; round < ROUNDS; round++) {
-    baseline.push(await piscinaRound(best.threads, SECONDS));
-    own.push(await ownRound());
+  for (let round = 0; round < rounds; round++) {
+    baseline.push(await piscinaRound(best.threads, seconds));
+    own.push(await ownRound(seconds));
   }
   const rows = [...baseline, ...own].map(({ who, perSecond, threadsLost }) => [who, perSecond.toFixed(0), String(threadsLost)]);
   process.stdout.write(`\n${table(["payment fails after 5 ms, siblings take 800 ms", "orders/s", "threads lost"], rows)}`);
 
-  const rate = (rounds: readonly Round[]): number => median(rounds.map(({ perSecond }) => perSecond));
+  const rate = (which: readonly Round[]): number => median(which.map(({ perSecond }) => perSecond));
   const lost = own.reduce((sum, { threadsLost }) => sum + threadsLost, 0);
   return [
     atLeast("orders/s over those of Piscina's signal, medians", rate(own) / rate(baseline), MIN_RATIO),

@@ -4,6 +4,7 @@ import { type CancelCost, cancelCosts } from "./cancel-cost.ts";
 import { Child } from "./child-process.ts";
 import { drive } from "./drive.ts";
 import { HeldOrders } from "./held-orders.ts";
+import { readNumbers } from "./long-run/numbers.ts";
 import { openFileLimit } from "./open-files.ts";
 import { median } from "./quantile.ts";
 import { residentKiB } from "./resident-memory.ts";
@@ -14,13 +15,20 @@ import { atMost } from "./target.ts";
 import { leaksOf, readBooks, settledBooks } from "./thread-books.ts";
 import { until } from "./until.ts";
 
-const ORDERS = 10_000;
 const FEW_ORDERS = 10;
 const THREADS = 2;
 const LIMIT_BYTES_AN_ORDER = 20_000;
 const LIMIT_COST_RATIO = 2;
 // How much of its heap an idle process has in memory differs by a KB an order from one process to the next.
-const PROCESSES = 3;
+const DEFAULTS = { orders: 10_000, processes: 3 };
+const USAGE = `Resident memory of orders that wait, against bare Express holding as many requests; then what the cancel of one costs among many and
+among few.
+
+usage: npm run bench:waiting -- [--orders N] [--processes N]
+
+  --orders N     that wait at one time (default: ${DEFAULTS.orders})
+  --processes N  of the service, one after the other (default: ${DEFAULTS.processes})
+`;
 const SPARE_FILES = 200;
 const LONG_MS = 600_000;
 // Idle memory is that of a server that has worked: code compiled, heaps of all threads grown to what a small load
@@ -37,35 +45,42 @@ const WAITING_ORDER = { amount: 1200, delay_ms: { payment: LONG_MS, vendor: LONG
 
 interface Held {
   readonly who: string;
+  readonly count: number;
   readonly idleKiB: number;
   readonly waitingKiB: number;
 }
 
-async function hold(who: string, pid: number, port: number, inFlight: () => Promise<number>): Promise<Held> {
+async function hold(who: string, pid: number, port: number, count: number, inFlight: () => Promise<number>): Promise<Held> {
   await drive({ url: `http://127.0.0.1:${port}/order`, ...WARM_UP });
   await until(`${who} is idle`, async () => (await inFlight()) === 0);
   await pause(REST_MS);
   const idleKiB = residentKiB(pid);
-  using orders = await HeldOrders.send(port, ORDERS, WAITING_ORDER);
-  await until(`${ORDERS} orders wait at ${who}`, async () => (await inFlight()) === ORDERS || orders.answered > 0);
+  using orders = await HeldOrders.send(port, count, WAITING_ORDER);
+  await until(`${count} orders wait at ${who}`, async () => (await inFlight()) === count || orders.answered > 0);
   await pause(REST_MS);
   const waitingKiB = residentKiB(pid);
   if (orders.answered > 0) throw new Error(`${orders.answered} orders were answered instead of waiting at ${who}`);
-  return { who, idleKiB, waitingKiB };
+  return { who, count, idleKiB, waitingKiB };
 }
 
 /** Besides: how many threads it cost that all clients hung up at one moment. */
-async function holdAtService(): Promise<Held & { readonly threadsReplaced: number }> {
+async function holdAtService(count: number): Promise<Held & { readonly threadsReplaced: number }> {
   await using service = await ServerProcess.start({
     THREADS: String(THREADS),
-    PAYMENT_CAPACITY: String(ORDERS),
-    VENDOR_CAPACITY: String(ORDERS),
+    PAYMENT_CAPACITY: String(count),
+    VENDOR_CAPACITY: String(count),
     COURIER_CAPACITY: "128",
-    MAX_IN_FLIGHT: String(ORDERS),
-    MAX_CONNECTIONS: String(2 * ORDERS),
+    MAX_IN_FLIGHT: String(Math.max(count, WARM_UP.connections)),
+    MAX_CONNECTIONS: String(2 * count + WARM_UP.connections),
     ORDER_TIMEOUT_MS: String(LONG_MS),
   });
-  const held = await hold("this service", service.pid, service.port, async () => (await readBooks(service.adminUrl)).orders_in_flight);
+  const held = await hold(
+    "this service",
+    service.pid,
+    service.port,
+    count,
+    async () => (await readBooks(service.adminUrl)).orders_in_flight,
+  );
   const books = await settledBooks(service.adminUrl);
   const leaks = leaksOf(books);
   const ended = await service.stop();
@@ -74,11 +89,11 @@ async function holdAtService(): Promise<Held & { readonly threadsReplaced: numbe
   return { ...held, threadsReplaced: books.replaced };
 }
 
-async function holdAtBareExpress(): Promise<Held> {
+async function holdAtBareExpress(count: number): Promise<Held> {
   const script = fileURLToPath(new URL("./baseline/holding-express.ts", import.meta.url));
   await using bare = await Child.start({ args: [script], env: {}, up: /holding Express on (\d+)/ });
   const port = Number(bare.groups[0]);
-  return await hold("bare Express", bare.pid, port, async () => Number(await (await fetch(`http://127.0.0.1:${port}/held`)).text()));
+  return await hold("bare Express", bare.pid, port, count, async () => Number(await (await fetch(`http://127.0.0.1:${port}/held`)).text()));
 }
 
 function memoryRow(held: Held): string[] {
@@ -86,8 +101,8 @@ function memoryRow(held: Held): string[] {
   return [held.who, mib(held.idleKiB), mib(held.waitingKiB), bytesAnOrder(held).toFixed(0)];
 }
 
-function bytesAnOrder({ idleKiB, waitingKiB }: Held): number {
-  return ((waitingKiB - idleKiB) * 1024) / ORDERS;
+function bytesAnOrder({ count, idleKiB, waitingKiB }: Held): number {
+  return ((waitingKiB - idleKiB) * 1024) / count;
 }
 
 function costRow({ inFlight, callMs, stopMs }: CancelCost): string[] {
@@ -95,27 +110,30 @@ function costRow({ inFlight, callMs, stopMs }: CancelCost): string[] {
 }
 
 runBench(async () => {
-  const needed = ORDERS + SPARE_FILES;
+  const options = readNumbers(USAGE, DEFAULTS);
+  if (options === undefined) return [];
+  const { orders, processes } = options;
+  const needed = orders + SPARE_FILES;
   if (openFileLimit() < needed)
     throw new Error(`${needed} open files are needed, the limit is ${openFileLimit()}: raise it with ulimit -n`);
   const services = [];
-  for (let n = 1; n <= PROCESSES; n++) {
-    process.stdout.write(`process ${n} of ${PROCESSES}\n`);
-    services.push(await holdAtService());
+  for (let n = 1; n <= processes; n++) {
+    process.stdout.write(`process ${n} of ${processes}\n`);
+    services.push(await holdAtService(orders));
   }
-  const bare = await holdAtBareExpress();
+  const bare = await holdAtBareExpress(orders);
   process.stdout.write(
-    table([`${ORDERS} orders waiting`, "idle MiB", "waiting MiB", "bytes an order"], [...services, bare].map(memoryRow)),
+    table([`${orders} orders waiting`, "idle MiB", "waiting MiB", "bytes an order"], [...services, bare].map(memoryRow)),
   );
 
-  const { few, many } = await cancelCosts({ threads: THREADS, few: FEW_ORDERS, many: ORDERS });
+  const { few, many } = await cancelCosts({ threads: THREADS, few: FEW_ORDERS, many: orders });
   process.stdout.write(
     `\n${table(["one cancel", "call p50 ms", "call p99 ms", "stopped p50 ms", "stopped p99 ms"], [few, many].map(costRow))}`,
   );
   return [
     atMost("resident memory of one waiting order, median", median(services.map(bytesAnOrder)), LIMIT_BYTES_AN_ORDER, " bytes"),
-    atMost(`call of a cancel, p50, ${ORDERS} over ${FEW_ORDERS} in flight`, many.callMs.p50 / few.callMs.p50, LIMIT_COST_RATIO),
-    atMost(`until its steps have stopped, p50, ${ORDERS} over ${FEW_ORDERS}`, many.stopMs.p50 / few.stopMs.p50, LIMIT_COST_RATIO),
+    atMost(`call of a cancel, p50, ${orders} over ${FEW_ORDERS} in flight`, many.callMs.p50 / few.callMs.p50, LIMIT_COST_RATIO),
+    atMost(`until its steps have stopped, p50, ${orders} over ${FEW_ORDERS}`, many.stopMs.p50 / few.stopMs.p50, LIMIT_COST_RATIO),
     atMost(
       "threads replaced when all clients hung up at one moment",
       Math.max(...services.map(({ threadsReplaced }) => threadsReplaced)),

@@ -43,7 +43,7 @@ export const OUTCOMES: readonly Outcome[] = [
   {
     name: "Vendor fails late",
     explained: "The payment went through long ago: it is refunded before the answer, and the courier is stopped.",
-    simulation: { fail_step: "vendor", delay_ms: { payment: 50, vendor: 500, courier: 5_000 } },
+    simulation: { fail_step: "vendor", delay_ms: { payment: 50, vendor: 600, courier: 5_000 } },
     status: 503,
     kind: "vendor_unavailable",
     steps: { payment: UNDONE, vendor: { status: "error", detail: "vendor_unavailable" }, courier: STOPPED },
@@ -51,7 +51,7 @@ export const OUTCOMES: readonly Outcome[] = [
   {
     name: "No courier",
     explained: "The courier service has nobody to send: the vendor is stopped, the payment refunded.",
-    simulation: { fail_step: "courier", delay_ms: { payment: 50, vendor: 5_000, courier: 200 } },
+    simulation: { fail_step: "courier", delay_ms: { payment: 50, vendor: 5_000, courier: 500 } },
     status: 503,
     kind: "no_courier",
     steps: { payment: UNDONE, vendor: STOPPED, courier: { status: "error", detail: "no_courier" } },
@@ -68,7 +68,7 @@ export const OUTCOMES: readonly Outcome[] = [
     name: "The client hangs up",
     explained: "Nobody waits for the answer any more, so nothing runs on: steps stop at once, what was done is undone.",
     simulation: { delay_ms: { payment: 50, vendor: 60_000, courier: 60_000 } },
-    hangsUpAfterMs: 300,
+    hangsUpAfterMs: 500,
     status: 408,
     kind: "canceled",
     steps: {

@@ -1,8 +1,9 @@
-import { parseArgs } from "node:util";
+import { type ParseArgsOptionsConfig, parseArgs } from "node:util";
+import { UsageError } from "../options.ts";
 
 /**
- * Options of a benchmark that are all whole numbers, 1 or more. Undefined when only help was asked for, which is printed. Throws on
- * others.
+ * Options of a benchmark that are all whole numbers, 1 or more. Undefined when only help was asked for, which is printed. Throws
+ * `UsageError` on others.
  */
 export function readNumbers<Name extends string>(
   usage: string,
@@ -10,7 +11,7 @@ export function readNumbers<Name extends string>(
 ): Record<Name, number> | undefined {
   const names = Object.keys(defaults) as Name[];
   const numbers = Object.fromEntries(names.map((name) => [name, { type: "string" as const }]));
-  const values: Record<string, unknown> = parseArgs({ options: { help: { type: "boolean", short: "h" }, ...numbers } }).values;
+  const values = readArguments({ help: { type: "boolean", short: "h" }, ...numbers });
   if (values.help === true) {
     process.stdout.write(usage);
     return undefined;
@@ -18,9 +19,17 @@ export function readNumbers<Name extends string>(
   return Object.fromEntries(names.map((name) => [name, wholeNumber(name, values[name], defaults[name])])) as Record<Name, number>;
 }
 
+function readArguments(options: ParseArgsOptionsConfig): Record<string, unknown> {
+  try {
+    return parseArgs({ options }).values;
+  } catch (error) {
+    throw new UsageError((error as Error).message);
+  }
+}
+
 function wholeNumber(name: string, text: unknown, fallback: number): number {
   if (text === undefined) return fallback;
   if (typeof text !== "string" || !/^[1-9]\d{0,8}$/.test(text))
-    throw new RangeError(`--${name} ${text}: must be a whole number, 1 or more`);
+    throw new UsageError(`--${name} ${text}: must be a whole number, 1 or more`);
   return Number(text);
 }

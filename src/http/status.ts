@@ -6,7 +6,7 @@ export interface ErrorAnswer {
   readonly when: string;
 }
 
-/** The one table of error kinds: statuses, the OpenAPI document and the README's table come from it. */
+/** The one table of error kinds: statuses, the OpenAPI document and the table of docs/api.md come from it. */
 export const ERROR_ANSWERS: Readonly<Record<ErrorKind, ErrorAnswer>> = {
   bad_request: { status: 400, when: "the body or a header breaks a rule; the message names field and rule" },
   payment_declined: { status: 400, when: "the payment provider said no" },

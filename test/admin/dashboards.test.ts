@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { Exposition } from "../support/exposition.ts";
+import { codesOf, tablesOf } from "../support/markdown.ts";
 import { readQuery } from "../support/promql.ts";
 import { Receiver, startOnFile } from "./fixture.ts";
 
@@ -43,13 +44,10 @@ const alertQueries = [...read(RULES).matchAll(/^\s+expr: (.+)$/gm)].map(([, quer
 const dashboard = JSON.parse(read(DASHBOARD)) as { panels: { title: string; targets?: { expr: string }[] }[] };
 const panelQueries = dashboard.panels.flatMap(({ targets = [] }) => targets.map(({ expr }) => expr));
 
-/** Metrics as `name{label,...}`, from the table of the README that says what they are. */
+/** Metrics as `name{label,...}`, from the table that says what they are. */
 function documented(): string[] {
-  const table = read("README.md").split("`GET /metrics` is for Prometheus:")[1]?.split("\n\n")[1] ?? "";
-  return table
-    .split("\n")
-    .slice(2)
-    .flatMap((row) => [...(row.split("|")[1] ?? "").matchAll(/`([^`]+)`/g)].map(([, name = ""]) => name));
+  const tables = tablesOf(read("docs/operating.md")).filter(({ header }) => header[0] === "metric");
+  return tables.flatMap(({ rows }) => rows.flatMap(([names = ""]) => codesOf(names)));
 }
 
 let text: string;
@@ -98,7 +96,7 @@ test("/metrics has every name of the contract, with its labels", () => {
   expect(metrics.own.map(shown)).toEqual(expect.arrayContaining(CONTRACT));
 });
 
-test("the README has every metric, with its labels, and no other", () => {
+test("the documentation has every metric, with its labels, and no other", () => {
   expect(documented().sort()).toEqual(metrics.own.map(shown).sort());
 });
 

@@ -55,7 +55,7 @@ function schemaOf(journal: string): unknown {
   return row?.user_version;
 }
 
-// As the README tells it: back up, upgrade with orders in flight, then back to the old version by the backup.
+// As docs/operating.md tells it: back up, upgrade with orders in flight, then back to the old version by the backup.
 test("an upgrade keeps every answer, and a roll-back those from before the backup", async () => {
   const directory = mkdtempSync(join(tmpdir(), "upgrade-"));
   onTestFinished(() => rmSync(directory, { recursive: true, force: true }));

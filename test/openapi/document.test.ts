@@ -12,9 +12,10 @@ import type { OrderParts } from "../../src/http/order-routes.ts";
 import { publicApp } from "../../src/http/public-app.ts";
 import { ERROR_ANSWERS } from "../../src/http/status.ts";
 import { ERROR_KINDS } from "../../src/orders/error-kind.ts";
+import { tablesOf } from "../support/markdown.ts";
 import { Documented } from "./documented.ts";
 
-const README = readFileSync(new URL("../../README.md", import.meta.url), "utf8");
+const API_PAGE = readFileSync(new URL("../../docs/api.md", import.meta.url), "utf8");
 const documented = (simulated: boolean) => new Documented(JSON.parse(JSON.stringify(openApiDocument({ simulated, files: ["a.js"] }))));
 
 describe.each([true, false])("the document, with providers simulated: %s", (simulated) => {
@@ -66,12 +67,8 @@ describe.each([true, false])("the document, with providers simulated: %s", (simu
   });
 });
 
-test("the README's table of error kinds says what the code says", () => {
-  const [, table = ""] = /## Error kinds\n[\s\S]*?\|---\|---\|---\|\n((?:\|.*\n)+)/.exec(README) ?? [];
-  const rows = table
-    .trim()
-    .split("\n")
-    .map((line) => line.slice(2, -2).split(" | "));
+test("the documentation's table of error kinds says what the code says", () => {
+  const rows = tablesOf(API_PAGE).flatMap(({ header, rows }) => (header[0] === "kind" ? rows : []));
   expect(rows).toEqual(ERROR_KINDS.map((kind) => [`\`${kind}\``, String(ERROR_ANSWERS[kind].status), ERROR_ANSWERS[kind].when]));
 });
 

@@ -55,7 +55,7 @@ const TROUBLES = [
   {
     name: "Storm: 2000 fail",
     watch: "thousands of steps stop, and no thread is lost",
-    go: "about as fast (README has the figures)",
+    go: "about as fast (docs/ has the figures)",
     make: () => place({ count: 2_000, at_once: 60, order: { fail_step: "payment", delay_ms: { payment: 60, vendor: 800, courier: 800 } } }),
   },
   {

@@ -2,11 +2,12 @@ import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { describeSettings, readConfig } from "../src/config.ts";
-import { STATUS } from "../src/http/status.ts";
-import { orderOf, postOrder, send } from "./support/http-client.ts";
-import { codesOf, section, tablesOf } from "./support/markdown.ts";
-import { startService, type TestService } from "./support/service.ts";
+import { describeSettings, readConfig } from "../../src/config.ts";
+import { STATUS } from "../../src/http/status.ts";
+import { orderOf, postOrder, send } from "../support/http-client.ts";
+import { codesOf, section, tablesOf } from "../support/markdown.ts";
+import { startService, type TestService } from "../support/service.ts";
+import { EVERYTHING, PAGES } from "./pages.ts";
 
 // What the contract names and this version does not have. It gets shorter; whoever builds one takes it out here.
 const NOT_BUILT_YET = {
@@ -14,8 +15,7 @@ const NOT_BUILT_YET = {
   routes: [] as string[],
 };
 
-const README = readFileSync(new URL("../README.md", import.meta.url), "utf8");
-const CONTRACT = new URL("../../shared/CONTRACT.md", import.meta.url);
+const CONTRACT = new URL("../../../shared/CONTRACT.md", import.meta.url);
 const AVAILABLE_CPUS = "available CPUs";
 
 /** The rows of every table in `text` whose first column is headed `name`. */
@@ -47,12 +47,12 @@ function metricsIn(codes: readonly string[]): Map<string, readonly string[]> {
   );
 }
 
-const settings = settingsIn(README);
-// The routes of other people's servers are in a section of their own.
-const routes = routesIn(README.replace(section(README, /Providers and events/), ""));
-const metrics = metricsIn(rowsOf(README, "metric").flatMap(([names = ""]) => codesOf(names)));
+const settings = settingsIn(EVERYTHING);
+// The routes of other people's servers are on a page of their own.
+const routes = routesIn([...PAGES].flatMap(([page, text]) => (page === "docs/providers-and-events.md" ? [] : [text])).join("\n"));
+const metrics = metricsIn(rowsOf(EVERYTHING, "metric").flatMap(([names = ""]) => codesOf(names)));
 
-test("the README's settings are those of the service, with their defaults", () => {
+test("the documented settings are those of the service, with their defaults", () => {
   const defaults = describeSettings()
     .split("\n")
     .map((line) => /^ *(\S+) +(\S+)/.exec(line)?.slice(1) as [string, string]);
@@ -63,13 +63,19 @@ test("the README's settings are those of the service, with their defaults", () =
   expect(ofMachine.sort()).toEqual(["CPU_THREADS", "THREADS"]);
 });
 
-test("the README's error kinds are those of the service, with their statuses", () => {
-  const told = rowsOf(README, "kind").map(([kind = "", status = ""]): [string, number] => [codesOf(kind)[0] ?? "", Number(status)]);
+test("what a setting means is said in the words of --help", () => {
+  const said = describeSettings();
+  const rows = rowsOf(EVERYTHING, "name").filter(([, , meaning]) => !said.includes(` ${meaning}`));
+  expect(rows).toEqual([]);
+});
+
+test("the documented error kinds are those of the service, with their statuses", () => {
+  const told = rowsOf(EVERYTHING, "kind").map(([kind = "", status = ""]): [string, number] => [codesOf(kind)[0] ?? "", Number(status)]);
   expect(Object.fromEntries(told)).toEqual(STATUS);
 });
 
 describe("a service", () => {
-  const secretFile = join(tmpdir(), `readme-${process.pid}`);
+  const secretFile = join(tmpdir(), `documented-${process.pid}`);
   let server: TestService;
   let exposed: string;
   beforeAll(async () => {
@@ -108,7 +114,7 @@ describe("a service", () => {
     }
   });
 
-  test("GET /metrics has nothing of its own that the README does not name", () => {
+  test("GET /metrics has nothing of its own that no page names", () => {
     const own = [...exposed.matchAll(/^# TYPE (\S+) /gm)].map(([, name]) => name ?? "").filter((name) => !/^(process|nodejs)_/.test(name));
     expect(own.filter((name) => !metrics.has(name))).toEqual([]);
   });
@@ -120,7 +126,7 @@ test("the tables were found", () => {
   expect(metrics.size).toBeGreaterThan(8);
 });
 
-describe.skipIf(!existsSync(CONTRACT))("the README has what the contract names", () => {
+describe.skipIf(!existsSync(CONTRACT))("the documentation has what the contract names", () => {
   const contract = existsSync(CONTRACT) ? readFileSync(CONTRACT, "utf8") : "";
 
   test("settings, with the same defaults; what is not built stops the start", () => {

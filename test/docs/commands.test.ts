@@ -1,0 +1,118 @@
+import { createHash } from "node:crypto";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { AccessKeys } from "../../src/http/access-keys.ts";
+import { ChildServer } from "../support/child-server.ts";
+import { threadsPage } from "../support/http-client.ts";
+import { COMMANDS, type Command, ELSEWHERE } from "./commands.ts";
+import { CODE_BLOCKS } from "./pages.ts";
+import { type Ran, run } from "./run.ts";
+
+// An order that is slower than the page shows, for the machine is busy, may end in another way. What is wrong with the page is so every time.
+const TRIES = 10;
+
+const has = async (program: string): Promise<boolean> => {
+  const { code } = await run("sh", ["-c", `command -v ${program}`]);
+  return code === 0;
+};
+const [hasCurl, hasSqlite, hasOpenssl] = await Promise.all(["curl", "sqlite3", "openssl"].map(has));
+
+const isRequest = ({ text }: Command) => text.startsWith("curl ");
+const isOfOrder = (command: Command) => isRequest(command) && command.prints !== undefined;
+const isOfDiagnosis = (command: Command) => isRequest(command) && command.prints === undefined;
+const ofJournal = COMMANDS.filter(({ text }) => text.startsWith("sqlite3 "));
+const ofKeys = CODE_BLOCKS.filter(({ text }) => text.includes("openssl"));
+
+test("every command is run by somebody", () => {
+  const known = (command: Command) =>
+    isRequest(command) ||
+    ofJournal.includes(command) ||
+    ofKeys.some(({ text }) => text.includes(command.text)) ||
+    / --help$/.test(command.text) ||
+    command.text in ELSEWHERE;
+  expect(COMMANDS.filter((command) => !known(command))).toEqual([]);
+  expect(COMMANDS.filter(isOfOrder).length).toBeGreaterThanOrEqual(7);
+  expect(COMMANDS.filter(isOfDiagnosis).length).toBeGreaterThanOrEqual(5);
+  expect(ofJournal.length).toBeGreaterThanOrEqual(2);
+  expect(ofKeys).toHaveLength(1);
+  expect(Object.keys(ELSEWHERE).filter((text) => !COMMANDS.some((command) => command.text === text))).toEqual([]);
+});
+
+describe.skipIf(process.platform === "win32")("a service as npm start has it", () => {
+  let directory: string;
+  let server: ChildServer;
+  let ports: { port: number; adminPort: number };
+  beforeAll(async () => {
+    directory = mkdtempSync(join(tmpdir(), "commands-"));
+    const settings = { JOURNAL: join(directory, "data/orders.db"), THREADS: "2", CPU_THREADS: "1", LOG_LEVEL: "warn" };
+    server = new ChildServer(settings, ["npm", "start", "--silent"]);
+    ports = await server.ports();
+  });
+  afterAll(async () => {
+    await server[Symbol.asyncDispose]();
+    rmSync(directory, { recursive: true, force: true });
+  });
+
+  /** Runs a command where the journal is, or elsewhere, at the service's own ports. */
+  const runHere = (text: string, cwd = directory): Promise<Ran> => {
+    const { port, adminPort } = ports;
+    return run(
+      "sh",
+      ["-c", text.replaceAll("127.0.0.1:8080", `127.0.0.1:${port}`).replaceAll("127.0.0.1:9090", `127.0.0.1:${adminPort}`)],
+      { cwd },
+    );
+  };
+
+  describe.skipIf(!hasCurl)("asked with curl", () => {
+    test.concurrent.each(COMMANDS.filter(isOfOrder))("$page: $text", async ({ text, prints }) => {
+      const withoutTimes = (answer: string) => answer.trim().replaceAll(/"duration_ms":\d+/g, '"duration_ms":0');
+      let seen: Ran | undefined;
+      for (let tries = 0; tries < TRIES; tries++) {
+        seen = await runHere(text);
+        expect(seen.code).toBe(0);
+        if (withoutTimes(seen.stdout) === withoutTimes(prints ?? "")) return;
+      }
+      expect(withoutTimes(seen?.stdout ?? "")).toBe(withoutTimes(prints ?? ""));
+    });
+
+    // A trace beside it, but one profile or snapshot at a time.
+    test.concurrent.each([
+      ["with a trace", (text: string) => text.includes("/debug/trace")],
+      ["without one", (text: string) => !text.includes("/debug/trace")],
+    ])("for a diagnosis %s", async (_which, isAsked) => {
+      const { threads } = await threadsPage(ports.adminPort);
+      const cwd = mkdtempSync(join(directory, "diagnosis-"));
+      for (const { text } of COMMANDS.filter(isOfDiagnosis).filter((command) => isAsked(command.text))) {
+        const command = text.replaceAll(/seconds=\d+/g, "seconds=1").replaceAll("thread=3", `thread=${threads[0]?.id}`);
+        const { code, stdout } = await runHere(command, cwd);
+        const [file] = readdirSync(cwd);
+        const answer = JSON.parse(file === undefined ? stdout : readFileSync(join(cwd, file), "utf8"));
+        const part = ["traceEvents", "threads", "nodes"].find((name) => Array.isArray(answer[name]));
+        expect({ text, code, part }).toEqual({ text, code: 0, part: expect.any(String) });
+        if (file !== undefined) rmSync(join(cwd, file));
+      }
+    });
+  });
+
+  test.skipIf(!hasSqlite)("other programs read and back up its journal", async () => {
+    for (const { text } of ofJournal) expect(await runHere(text)).toMatchObject({ code: 0, stderr: "" });
+    const { stdout } = await run("sqlite3", [join(directory, "copy.db"), "SELECT count(*) FROM attempts"]);
+    expect(stdout).toMatch(/^\d+\n$/);
+  });
+});
+
+test.skipIf(!hasOpenssl)("the commands that make a client's key make one that is taken", async () => {
+  const directory = mkdtempSync(join(tmpdir(), "keys-"));
+  try {
+    const { code, stdout } = await run("sh", ["-c", ofKeys[0]?.text ?? ""], { cwd: directory });
+    const key = stdout.trim();
+    expect({ code, length: key.length }).toEqual({ code: 0, length: 44 });
+    const file = join(directory, "keys");
+    expect(readFileSync(file, "utf8")).toBe(`sha256:${createHash("sha256").update(key).digest("hex")}\n`);
+    await expect(AccessKeys.read("API_KEYS_FILE", file)).resolves.toBeInstanceOf(AccessKeys);
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+});

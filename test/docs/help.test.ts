@@ -1,0 +1,38 @@
+import { expect, test } from "vitest";
+import { SCRIPTS } from "./pages.ts";
+import { entryPoints, run } from "./run.ts";
+
+const AT_A_TIME = 2;
+/** Other people's programs, with options of their own. */
+const NOT_OURS = ["test", "check", "test:docs"];
+const ours = Object.entries(SCRIPTS).filter(([name]) => !NOT_OURS.includes(name));
+
+// Without npm around it, which takes as long again.
+test("every script answers --help with its own name, and does nothing else", async () => {
+  const left = [...ours];
+  const silent: string[] = [];
+  const client = async (): Promise<void> => {
+    for (let next = left.shift(); next !== undefined; next = left.shift()) {
+      const [name, script] = next;
+      const usage = name === "start" ? "usage: npm start" : `usage: npm run ${name}`;
+      const files = entryPoints(script);
+      const answers = await Promise.all(files.map((file) => run(process.execPath, [file, "--help"])));
+      const isFine =
+        files.length === 1 && answers.every(({ code, stdout, stderr }) => code === 0 && stderr === "" && stdout.includes(usage));
+      if (!isFine) silent.push(`${name}: ${JSON.stringify(answers)}`);
+    }
+  };
+  await Promise.all(Array.from({ length: AT_A_TIME }, client));
+  expect(silent).toEqual([]);
+  expect(ours.length).toBeGreaterThan(18);
+});
+
+test("a benchmark names an option that it does not know, and a size that is none", async () => {
+  const file = "load/cancel-latency.ts";
+  const [unknown, none] = await Promise.all([
+    run(process.execPath, [file, "--nonsense"]),
+    run(process.execPath, [file, "--orders", "few"]),
+  ]);
+  expect(unknown).toMatchObject({ code: 2, stdout: "", stderr: expect.stringMatching(/^[^\n]*--nonsense[^\n]*\n$/) });
+  expect(none).toMatchObject({ code: 2, stdout: "", stderr: expect.stringMatching(/^--orders few: must be a whole number[^\n]*\n$/) });
+});
