@@ -5,7 +5,8 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { AccessKeys } from "../../src/http/access-keys.ts";
 import { ChildServer } from "../support/child-server.ts";
-import { threadsPage } from "../support/http-client.ts";
+import { eventually } from "../support/eventually.ts";
+import { postOrder, threadsPage } from "../support/http-client.ts";
 import { COMMANDS, type Command, ELSEWHERE } from "./commands.ts";
 import { CODE_BLOCKS } from "./pages.ts";
 import { type Ran, run } from "./run.ts";
@@ -46,7 +47,7 @@ describe.skipIf(process.platform === "win32")("a service as npm start has it", (
   let ports: { port: number; adminPort: number };
   beforeAll(async () => {
     directory = mkdtempSync(join(tmpdir(), "commands-"));
-    const settings = { JOURNAL: join(directory, "data/orders.db"), THREADS: "2", CPU_THREADS: "1", LOG_LEVEL: "warn" };
+    const settings = { JOURNAL: join(directory, "data/orders.db"), THREADS: "2", CPU_THREADS: "1", LOG_LEVEL: "info" };
     server = new ChildServer(settings, ["npm", "start", "--silent"]);
     ports = await server.ports();
   });
@@ -94,6 +95,19 @@ describe.skipIf(process.platform === "win32")("a service as npm start has it", (
         if (file !== undefined) rmSync(join(cwd, file));
       }
     });
+  });
+
+  test("its log has lines as the pages show them", async () => {
+    const order = { order_id: "logged", amount: 1, fail_step: "payment", delay_ms: { vendor: 600_000 } };
+    const traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    await postOrder(ports.port, order, { headers: { traceparent } });
+    const shown = CODE_BLOCKS.filter(({ text }) => text.startsWith('{"level":')).map(({ text }) => JSON.parse(text));
+    expect(shown.map(({ msg }) => msg)).toEqual(["order pipeline is up", "order ended"]);
+    for (const line of shown) {
+      const isAlike = (text: string) => text.includes(line.msg) && (line.trace_id === undefined || text.includes(line.trace_id));
+      const logged = await eventually("the line", () => server.stdout.split("\n").slice(0, -1).find(isAlike));
+      expect(Object.keys(JSON.parse(logged ?? ""))).toEqual(Object.keys(line));
+    }
   });
 
   test.skipIf(!hasSqlite)("other programs read and back up its journal", async () => {

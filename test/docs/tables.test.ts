@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { describeSettings, readConfig } from "../../src/config.ts";
+import { openApiDocument } from "../../src/http/openapi/document.ts";
 import { STATUS } from "../../src/http/status.ts";
 import { orderOf, postOrder, send } from "../support/http-client.ts";
 import { codesOf, section, tablesOf } from "../support/markdown.ts";
@@ -72,6 +73,20 @@ test("what a setting means is said in the words of --help", () => {
 test("the documented error kinds are those of the service, with their statuses", () => {
   const told = rowsOf(EVERYTHING, "kind").map(([kind = "", status = ""]): [string, number] => [codesOf(kind)[0] ?? "", Number(status)]);
   expect(Object.fromEntries(told)).toEqual(STATUS);
+});
+
+test("the documented fields and headers of an order are those of the OpenAPI document", () => {
+  const document = JSON.parse(JSON.stringify(openApiDocument({ simulated: true, files: [] })));
+  const told = (heading: string) => rowsOf(EVERYTHING, heading).map(([name = ""]) => codesOf(name)[0]);
+  expect(told("field")).toEqual(Object.keys(document.components.schemas.Order.properties));
+  const parameters: { name: string; in: string }[] = document.paths["/order"].post.parameters;
+  const headers = parameters.filter((parameter) => parameter.in === "header").map(({ name }) => name);
+  // That one is a security scheme there.
+  expect(
+    told("header")
+      .filter((name) => name !== "Authorization")
+      .sort(),
+  ).toEqual(headers.sort());
 });
 
 describe("a service", () => {
