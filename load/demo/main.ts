@@ -3,6 +3,7 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { wantsColors } from "../../src/welcome.ts";
 import { ServerProcess } from "../server-process.ts";
 import { tour } from "./tour.ts";
 
@@ -38,8 +39,8 @@ async function main(): Promise<number> {
   const settings = { LOG_LEVEL: "warn", ...fromEnvironment(), ...(await ports()), JOURNAL: join(directory, "orders.db") };
   const startMs = performance.now();
   const server = await ServerProcess.start(settings);
-  write(`The service is up after ${((performance.now() - startMs) / 1_000).toFixed(2)} s. Its page: ${server.adminUrl}/\n\n`);
-  const wrong = await tour({ api: server.apiUrl, admin: server.adminUrl }, { write, signal: interrupt.signal });
+  write(`The service is up after ${((performance.now() - startMs) / 1_000).toFixed(2)} s. Its page: ${bold(`${server.adminUrl}/`)}\n\n`);
+  const wrong = await tour({ api: server.apiUrl, admin: server.adminUrl }, { write, bold, signal: interrupt.signal });
   const interrupted = interrupt.signal.aborted;
   if (!once && !interrupted) await leaveRunning(server, settings, interrupt.signal);
   else await stopped(server);
@@ -51,7 +52,7 @@ async function main(): Promise<number> {
 async function leaveRunning(server: ServerProcess, settings: Readonly<Record<string, string>>, signal: AbortSignal): Promise<void> {
   const stopping = new Promise<undefined>((resolve) => signal.addEventListener("abort", () => resolve(undefined), { once: true }));
   const again = { ...settings, PORT: String(server.port), ADMIN_PORT: new URL(server.adminUrl).port };
-  write(`\nThe page, every thread live, with buttons that make trouble: ${server.adminUrl}/\nCtrl-C stops it.\n`);
+  write(`\nThe page, every thread live, with buttons that make trouble: ${bold(`${server.adminUrl}/`)}\nCtrl-C stops it.\n`);
   for (let current = server; ; ) {
     const ended = await Promise.race([current.ended, stopping]);
     if (ended === undefined) return await stopped(current);
@@ -96,6 +97,12 @@ function readOptions(): { help: boolean; once: boolean } {
   } catch (error) {
     throw new UsageError((error as Error).message);
   }
+}
+
+const colors = process.stdout.isTTY && wantsColors(process.env);
+
+function bold(text: string): string {
+  return colors ? `\u001b[1m${text}\u001b[0m` : text;
 }
 
 function write(text: string): void {

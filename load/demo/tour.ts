@@ -6,16 +6,18 @@ export interface TourOptions {
   /** All six unless told. */
   readonly outcomes?: readonly Outcome[];
   readonly write: (text: string) => void;
+  /** Makes a title stand out. */
+  readonly bold?: (text: string) => string;
   /** Aborted: the outcome that is being played is the last one. */
   readonly signal: AbortSignal;
 }
 
 /** Plays outcome after outcome and tells of each. Gives how many were not what they say. */
-export async function tour(stage: Stage, { outcomes = OUTCOMES, write, signal }: TourOptions): Promise<number> {
+export async function tour(stage: Stage, { outcomes = OUTCOMES, write, bold = (text) => text, signal }: TourOptions): Promise<number> {
   let wrong = 0;
   for (const [n, outcome] of outcomes.entries()) {
     if (signal.aborted) break;
-    write(`${n + 1}. ${outcome.name}\n   ${outcome.explained}\n`);
+    write(`${bold(`${n + 1}. ${outcome.name}`)}\n   ${outcome.explained}\n`);
     const played = await play(outcome, stage);
     write(`   ${told(outcome, played)}\n`);
     for (const fault of played.faults) write(`   FAULT: ${fault}\n`);

@@ -1,6 +1,14 @@
+import { once } from "node:events";
+import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import type { AddressInfo } from "node:net";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { expect, test } from "vitest";
 import { OUTCOMES } from "../../load/demo/outcomes.ts";
 import { tour } from "../../load/demo/tour.ts";
+import { ChildServer } from "../support/child-server.ts";
+import { eventually } from "../support/eventually.ts";
 import { startService } from "../support/service.ts";
 import { run } from "./run.ts";
 
@@ -26,10 +34,49 @@ test.concurrent("the tour shows the six outcomes as they are, leaves nothing on 
   expect(stdout).toMatch(/Stopped\.\n$/);
 });
 
-test.concurrent("an outcome that is not what it says is named, and makes the exit code 1", async () => {
-  const { code, stdout } = await run(process.execPath, [DEMO, "--once"], { env: { ...FREE_PORTS, ORDER_TIMEOUT_MS: "40" } });
+/** Ends a demo as Ctrl-C does, npm's second signal included, and gives its exit code. Ended otherwise it would leave its service behind. */
+async function interrupt(demo: ChildServer): Promise<number | null> {
+  demo.signal("SIGINT");
+  demo.signal("SIGTERM");
+  return (await demo.exited).code;
+}
+
+test.concurrent("an outcome that is not what it says is named, and makes the exit code 1; a service that is killed meanwhile comes back", async () => {
+  const holder = createServer().listen(0, "127.0.0.1");
+  await once(holder, "listening");
+  const taken = String((holder.address() as AddressInfo).port);
+  const directory = mkdtempSync(join(tmpdir(), "demo-test-"));
+  const demo = new ChildServer({ PORT: taken, ORDER_TIMEOUT_MS: "40", TMPDIR: directory }, [process.execPath, DEMO]);
+  let code: number | null = null;
+  try {
+    await eventually("the end of the tour", () => demo.stdout.includes("Ctrl-C stops it"));
+    const [page = ""] = /http:\/\/127\.0\.0\.1:\d+\//.exec(demo.stdout) ?? [];
+    // The answer may or may not make it out.
+    await fetch(`${page}chaos/crash`, { method: "POST" }).catch(() => {});
+    await eventually("the service to be back", () => /was gone \(signal SIGKILL\)\. It is back/.test(demo.stdout));
+    expect((await fetch(page)).status).toBe(200);
+  } finally {
+    code = await interrupt(demo);
+    holder.close();
+    rmSync(directory, { recursive: true, force: true });
+  }
   expect(code).toBe(1);
-  expect(stdout).toMatch(/FAULT: the answer's status is 50\d instead of 200\n/);
+  expect(demo.stdout).toMatch(/FAULT: the answer's status is 50\d instead of 200\n/);
+  expect(demo.stdout).toMatch(/Stopped\.\n$/);
+  expect(demo.stderr).toBe("");
+});
+
+test.concurrent("Ctrl-C during the tour stops the service, and leaves no file behind", async () => {
+  const directory = mkdtempSync(join(tmpdir(), "demo-test-"));
+  try {
+    const demo = new ChildServer({ TMPDIR: directory }, [process.execPath, DEMO]);
+    await eventually("the first outcome", () => demo.stdout.includes("1. Placed"));
+    expect(await interrupt(demo)).toBe(130);
+    expect(demo.stdout).toMatch(/Stopped\.\n$/);
+    expect(readdirSync(directory)).toEqual([]);
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
 });
 
 test.concurrent("every difference counts: status, kind, a step's detail, what was undone", async () => {

@@ -101,7 +101,7 @@ export async function fuzz({ seed, requests, onlyCase, onProgress }: FuzzRun): P
   server.signal("SIGTERM");
   const { code } = await server.exited;
   if (code !== 0) throw new FuzzFailure(`the server ended with code ${code}: ${server.stderr}`);
-  const complaints = `${server.stdout}${server.stderr}`.split("\n").filter((line) => /"level":[3-9]\d|Warning/.test(line));
+  const complaints = `${server.stdout}${server.stderr}`.split("\n").filter((line) => /"level":[4-9]\d|Warning/.test(line));
   if (complaints.length > 0) throw new FuzzFailure(`the server's log has complaints:\n${complaints.slice(0, 20).join("\n")}`);
   return {
     requests: sent,
