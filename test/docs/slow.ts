@@ -19,7 +19,7 @@ const SMALL: Readonly<Record<string, string>> = {
   "bench:backlog": "--compensations 12000 --events 500 --rate 20 --seconds 2",
   "bench:hot-order": "--attempts 500 --seconds 2",
   "bench:retention": "--orders 3000 --rate 10 --seconds 2",
-  "bench:telemetry": "--pairs 1 --warmup 1 --seconds 1",
+  "bench:telemetry": "--pairs 1",
   "bench:readers": "--seconds 2",
   "bench:overload": "--seconds 3",
   "bench:connections": "--slow 20 --rounds 1 --seconds 1 --opened 500",
