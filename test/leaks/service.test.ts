@@ -132,10 +132,10 @@ interface Storm {
 }
 
 /** As a client does that is told to come again. */
-async function placeOnceAdmitted(desk: OrderDesk, order: Order): Promise<Placement> {
+async function placeOnceAdmitted(desk: OrderDesk, order: Order, signal: AbortSignal): Promise<Placement> {
   for (;;) {
     try {
-      return await desk.place({ order });
+      return await desk.place({ order, signal });
     } catch (error) {
       if (!(error instanceof Refused) || error.kind !== "overloaded") throw error;
       await pause(1);
@@ -155,13 +155,14 @@ async function storm({ desk }: Service, { orders, kinds, more = [], onMoment }: 
   ];
   const placed = await runUntilSeen({ clients: 64, sights, limitMs: STORM_LIMIT_MS }, async (n) => {
     const { order, leaveMs } = planned(n, random);
-    const placement = await placeOnceAdmitted(desk, order);
+    const client = new AbortController();
+    const placement = await placeOnceAdmitted(desk, order, client.signal);
     onMoment(n);
     const leaving =
       leaveMs === undefined
         ? undefined
         : setTimeout(() => {
-            placement.leave();
+            client.abort();
             onMoment(n);
           }, leaveMs);
     const answer: AnswerBody = JSON.parse((await placement.answer).json);

@@ -39,8 +39,13 @@ export class StepContext {
     return this.#scope.cause;
   }
 
-  /** An `AbortSignal` for `fetch` and whatever else takes one. Made on first use. Does not fire in a loop that never awaits. */
+  /**
+   * An `AbortSignal` for `fetch` and whatever else takes one. Made on first use. Its event does not fire in a loop that never awaits,
+   * but to read this property looks at shared memory as `checkpoint` does: a signal of a canceled order is aborted already.
+   */
   get signal(): AbortSignal {
+    this.#layout.beat(this.#row);
+    this.stopIfCanceled();
     return this.#scope.signal;
   }
 
