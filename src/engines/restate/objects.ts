@@ -1,0 +1,132 @@
+import type { AnswerBody } from "../../orders/answer.ts";
+import type { CompensationStatus, StoredAnswer } from "../../orders/order-journal.ts";
+import type { Simulation, StepName } from "../../orders/step.ts";
+
+/**
+ * Names of the engine's objects and what their handlers take and give: what one part of a node calls another by, and what is stored, so a
+ * change of it has to be readable by the version before.
+ *
+ * | object | key | handlers |
+ * |---|---|---|
+ * | `Order` | order id | exclusive: `attempt`, `answerOf`, `compensationChanged`; shared: `known`, `running` |
+ * | `OrderWaiters` | order id | exclusive: `join`, `leave` |
+ * | `IdempotencyKey` | `keyOf(client, key)` | exclusive: `claim`, `bind`, `release`, `expire` |
+ * | `Compensation` | `compensationKey(...)` | exclusive: `begin`, ... |
+ * | `OrderEvents` | order id | exclusive: `add`, ... |
+ */
+export const OBJECTS = {
+  order: "Order",
+  waiters: "OrderWaiters",
+  idempotencyKey: "IdempotencyKey",
+  compensation: "Compensation",
+  orderEvents: "OrderEvents",
+} as const;
+
+/** `Order.attempt`: what a node asks for. */
+export interface AttemptRequest {
+  readonly orderId: string;
+  readonly amount: number;
+  readonly simulation?: Simulation;
+  /** 0 (most) to 7. */
+  readonly urgency: number;
+  readonly requestId?: string;
+  readonly traceparent?: string;
+  readonly parentSpanId?: string;
+  /** Of this request, unlike that of any other: tells the request that began an attempt from those that joined it. */
+  readonly token: string;
+  /** When its node took it in, wall clock. */
+  readonly receivedMs: number;
+  /** Object key of its Idempotency-Key, and what that is bound by. */
+  readonly key?: { readonly id: string; readonly bodyHash: string; readonly expiresMs: number };
+}
+
+export type AttemptResult =
+  /** It has run. `fromOutside`: it was canceled by a hang-up or a shutdown, so it is nobody's answer who still waits. */
+  | { readonly type: "ended"; readonly attempt: number; readonly token: string; readonly fromOutside: boolean; readonly answer: StoredAnswer }
+  | { readonly type: "replayed"; readonly answer: StoredAnswer }
+  | { readonly type: "conflict" };
+
+/** An attempt as the state of `Order` has it, under `attemptState(n)`. */
+export interface AttemptState {
+  readonly attempt: number;
+  readonly amount: number;
+  readonly acceptedMs: number;
+  /** Of the invocation that runs it: what a hang-up cancels. */
+  readonly invocationId: string;
+  readonly token: string;
+  readonly ended?: AttemptEnd;
+}
+
+export interface AttemptEnd {
+  readonly atMs: number;
+  readonly answer: StoredAnswer;
+  readonly fromOutside: boolean;
+  /** Nobody lived to finish it. */
+  readonly interrupted?: true;
+  readonly compensations: readonly CompensationOfAttempt[];
+}
+
+/** As far as `Order` has been told; the truth is with `Compensation`. */
+export interface CompensationOfAttempt {
+  readonly step: StepName;
+  readonly status: CompensationStatus;
+  readonly tries: number;
+}
+
+/** State of `Order`: how many attempts there are, and what the latest is. One key, written twice an attempt, which the operators' lists read. */
+export interface OrderHead {
+  readonly attempts: number;
+  readonly latest: AttemptState;
+}
+
+export const HEAD = "head";
+/** Attempts before the latest, each under a key of its own. */
+export const attemptState = (attempt: number): string => `attempt:${attempt}`;
+
+/** `Order.known`: undefined `before` gives the newest. */
+export interface KnownRequest {
+  readonly before?: number;
+}
+
+/** `Order.compensationChanged`, sent one-way by `Compensation` after every try and settlement, so that `GET /order/{id}` shows it. */
+export interface CompensationChanged {
+  readonly attempt: number;
+  readonly step: StepName;
+  readonly status: CompensationStatus;
+  readonly tries: number;
+}
+
+/** `Compensation.begin`: a step of a failed attempt has to be undone. Called by `Order.attempt`; asked again it gives the same. */
+export interface CompensationBegin {
+  readonly orderId: string;
+  readonly attempt: number;
+  readonly step: StepName;
+  readonly amount: number;
+  readonly traceparent?: string;
+  /** When its attempt failed, wall clock. */
+  readonly sinceMs: number;
+  /** All steps of the attempt that have to be undone: the last one done writes `order.compensated`. */
+  readonly steps: readonly StepName[];
+}
+
+/** Key of a `Compensation` object: the same that names the call at the provider. */
+export function compensationKey(orderId: string, attempt: number, step: StepName): string {
+  return `${orderId}:${attempt}:${step}`;
+}
+
+/** `OrderEvents.add`, sent one-way by `Order.attempt` (placed, failed) and by the last `Compensation` of an attempt (compensated). */
+export interface EventAdded {
+  readonly type: "order.placed" | "order.failed" | "order.compensated";
+  readonly orderId: string;
+  readonly attempt: number;
+  readonly amount: number;
+  /** Of the attempt; absent for `order.compensated`. */
+  readonly answer?: AnswerBody;
+  /** When it happened, wall clock. */
+  readonly atMs: number;
+}
+
+/** Key of an `IdempotencyKey` object. Neither part holds a line break. */
+export function keyOf(client: string, key: string): string {
+  return `${client}\n${key}`;
+}
