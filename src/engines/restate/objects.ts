@@ -42,7 +42,13 @@ export interface AttemptRequest {
 
 export type AttemptResult =
   /** It has run. `fromOutside`: it was canceled by a hang-up or a shutdown, so it is nobody's answer who still waits. */
-  | { readonly type: "ended"; readonly attempt: number; readonly token: string; readonly fromOutside: boolean; readonly answer: StoredAnswer }
+  | {
+      readonly type: "ended";
+      readonly attempt: number;
+      readonly token: string;
+      readonly fromOutside: boolean;
+      readonly answer: StoredAnswer;
+    }
   | { readonly type: "replayed"; readonly answer: StoredAnswer }
   | { readonly type: "conflict" };
 
