@@ -4,7 +4,7 @@ import type { CompensationRow } from "../../../orders/operator-journal.ts";
 import type { FirstTry } from "../../../orders/order-journal.ts";
 import { newTraceparent } from "../../../orders/traceparent.ts";
 import { DURABLE } from "../durable-options.ts";
-import { JSON_SERDE } from "../json-serde.ts";
+import { sendToObject } from "../object-calls.ts";
 import { type CompensationBegin, type CompensationChanged, OBJECTS } from "../objects.ts";
 import { afterTurn, begun, type CompensationState, ENDED, firstTryOf, PENDING, rowOf, settled, statusOf } from "./compensation-state.ts";
 import type { UndoCalls, UndoTurn } from "./undo-calls.ts";
@@ -119,6 +119,6 @@ function store(ctx: ObjectContext, state: CompensationState): void {
 
 function report(ctx: ObjectContext, state: CompensationState): void {
   const { orderId, attempt, step, tries } = state;
-  const parameter: CompensationChanged = { attempt, step, tries, status: statusOf(state) };
-  ctx.genericSend({ service: OBJECTS.order, method: "compensationChanged", key: orderId, parameter, inputSerde: JSON_SERDE });
+  const changed: CompensationChanged = { attempt, step, tries, status: statusOf(state) };
+  sendToObject(ctx, { service: OBJECTS.order, method: "compensationChanged", key: orderId }, changed);
 }

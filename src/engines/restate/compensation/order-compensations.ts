@@ -1,4 +1,4 @@
-import { type ObjectContext, rpc, TimeoutError } from "@restatedev/restate-sdk";
+import { type ObjectContext, RestatePromise, TimeoutError } from "@restatedev/restate-sdk";
 import type { FirstTry } from "../../../orders/order-journal.ts";
 import type { StepInput, StepName } from "../../../orders/step.ts";
 import { sendEvent } from "../events/send-event.ts";
@@ -24,30 +24,40 @@ const WAIT_FOR_COMPENSATION_MS = 500;
  */
 export async function beginCompensations(
   ctx: ObjectContext,
-  { orderId, amount, attempt, traceparent }: Omit<StepInput, "simulation">,
+  input: Omit<StepInput, "simulation">,
   steps: readonly StepName[],
   atMs: number,
 ): Promise<FirstTry[]> {
-  return Promise.all(
-    steps.map(async (step): Promise<FirstTry> => {
-      const key = compensationKey(orderId, attempt, step);
-      const request: CompensationBegin = {
-        orderId,
-        attempt,
-        step,
-        amount,
-        sinceMs: atMs,
-        ...(traceparent !== undefined && { traceparent }),
-      };
-      try {
-        return await ctx.objectClient<typeof COMPENSATION>(COMPENSATION, key).begin(request).orTimeout(WAIT_FOR_COMPENSATION_MS);
-      } catch (error) {
-        if (!(error instanceof TimeoutError)) throw error;
-        ctx.objectSendClient<typeof COMPENSATION>(COMPENSATION, key).report(rpc.sendOpts({}));
-        return { step, tries: 0, nextTryMs: atMs };
-      }
+  const keyOf = (step: StepName) => compensationKey(input.orderId, input.attempt, step);
+  const begun = await RestatePromise.all(
+    steps.map((step) => {
+      const call = ctx.objectClient<typeof COMPENSATION>(COMPENSATION, keyOf(step)).begin(beginOf(input, step, atMs));
+      return call.orTimeout(WAIT_FOR_COMPENSATION_MS).map((first, failure) => {
+        if (failure !== undefined && !(failure instanceof TimeoutError)) throw failure;
+        return first ?? null;
+      });
     }),
   );
+  return steps.map((step, index): FirstTry => {
+    const first = begun[index];
+    if (first !== null && first !== undefined) return first;
+    ctx.objectSendClient<typeof COMPENSATION>(COMPENSATION, keyOf(step)).report();
+    return { step, tries: 0, nextTryMs: atMs };
+  });
+}
+
+/** The same for an attempt whose end nobody waited for: begins, and has itself told how that went. */
+export function sendCompensations(
+  ctx: ObjectContext,
+  input: Omit<StepInput, "simulation">,
+  steps: readonly StepName[],
+  atMs: number,
+): void {
+  for (const step of steps) {
+    const compensation = ctx.objectSendClient<typeof COMPENSATION>(COMPENSATION, compensationKey(input.orderId, input.attempt, step));
+    compensation.begin(beginOf(input, step, atMs));
+    compensation.report();
+  }
 }
 
 /** What `Order` keeps of the first tries. */
@@ -87,4 +97,12 @@ export async function compensationChanged(ctx: ObjectContext, changed: Compensat
 function newer(before: CompensationOfAttempt, { step, status, tries }: CompensationChanged): CompensationOfAttempt {
   if (before.status !== "pending") return before;
   return { step, status, tries };
+}
+
+function beginOf(
+  { orderId, amount, attempt, traceparent }: Omit<StepInput, "simulation">,
+  step: StepName,
+  sinceMs: number,
+): CompensationBegin {
+  return { orderId, attempt, step, amount, sinceMs, ...(traceparent !== undefined && { traceparent }) };
 }

@@ -21,6 +21,8 @@ export interface EventSenderOptions {
   readonly log: DeliveryLog;
   /** What the cluster knows: whether the receiver has answered 410 to any node since the last resume. */
   readonly isDisabled: () => Promise<boolean>;
+  /** Lets the cluster know of a 410. */
+  readonly disable: () => Promise<void>;
   /** The receiver takes events again after it did not. */
   readonly onUp?: () => void;
   readonly post?: Post;
@@ -34,8 +36,8 @@ export type Sent =
   | { readonly type: "failed"; readonly retryAfterMs: number }
   /** It was not sent: the receiver is down, or there was no place. */
   | { readonly type: "held" }
-  /** The receiver wants nothing at all. `isNew`: it said so just now. */
-  | { readonly type: "disabled"; readonly isNew: boolean }
+  /** The receiver wants nothing at all. */
+  | { readonly type: "disabled" }
   /** Its time is over. */
   | { readonly type: "dead"; readonly reason: string };
 
@@ -54,6 +56,9 @@ export class EventSender {
   readonly #places: Capacity;
   readonly #stop = new CancelScope();
   #disabled = false;
+  /** 410s that this node was answered with, and what lets the cluster know of the last one. */
+  #gone = 0;
+  #telling: Promise<void> | undefined;
 
   constructor(options: EventSenderOptions) {
     const { maxRequests = MAX_REQUESTS } = options;
@@ -68,8 +73,16 @@ export class EventSender {
     return { receiver: this.#disabled ? "disabled" : this.#health.down ? "down" : "up", inFlight: this.#health.inFlight };
   }
 
-  /** What was heard of the cluster's state. */
-  noteDisabled(disabled: boolean): void {
+  /** Asks what the cluster knows of the receiver. Rejects when it cannot be asked. */
+  async look(): Promise<void> {
+    await this.#telling;
+    const gone = this.#gone;
+    const disabled = await this.#options.isDisabled();
+    // An answer from before a 410 says nothing of the time after it.
+    if (gone === this.#gone) this.#note(disabled);
+  }
+
+  #note(disabled: boolean): void {
     if (this.#disabled === disabled || this.#stop.cause !== undefined) return;
     this.#disabled = disabled;
     const { log } = this.#options;
@@ -83,8 +96,8 @@ export class EventSender {
   async send(orderId: string, event: WaitingEvent): Promise<Sent> {
     this.#throwIfStopped();
     // A resume may have been at another node, so what this one heard of a 410 is asked again.
-    if (this.#disabled) this.noteDisabled(await this.#options.isDisabled());
-    if (this.#disabled) return this.#unlessDead(event, "the receiver answered 410 Gone", { type: "disabled", isNew: false });
+    if (this.#disabled) await this.look();
+    if (this.#disabled) return this.#unlessDead(event, "the receiver answered 410 Gone", { type: "disabled" });
     if (!this.#health.mayStart && this.#health.down) return this.#unlessDead(event, "receiver down", { type: "held" });
     const line = new CancelScope();
     const leaveLine = line.cancelAfter(LINE_MS);
@@ -93,7 +106,7 @@ export class EventSender {
       leaveLine();
       this.#throwIfStopped();
       if (this.#disabled || !this.#health.mayStart) return { type: "held" };
-      return this.#judge(orderId, event, await this.#post(orderId, event));
+      return await this.#judge(orderId, event, await this.#post(orderId, event));
     } catch (error) {
       if (error instanceof Canceled) return { type: "held" };
       throw error;
@@ -127,14 +140,20 @@ export class EventSender {
     }
   }
 
-  #judge(orderId: string, event: WaitingEvent, result: PostResult): Sent {
+  async #judge(orderId: string, event: WaitingEvent, result: PostResult): Promise<Sent> {
     const { log } = this.#options;
     switch (result.type) {
       case "delivered":
         return { type: "delivered" };
       case "gone":
-        this.noteDisabled(true);
-        return { type: "disabled", isNew: true };
+        this.#gone++;
+        this.#note(true);
+        this.#telling ??= this.#options.disable().finally(() => {
+          this.#telling = undefined;
+        });
+        // Until the cluster knows, a turn that has ended might be forgotten with this node.
+        await this.#telling;
+        return { type: "disabled" };
       case "aborted":
         throw new NodeStops("this node stops");
       case "failed": {

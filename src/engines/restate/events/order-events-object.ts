@@ -3,7 +3,6 @@ import { DURABLE } from "../durable-options.ts";
 import { type EventAdded, OBJECTS } from "../objects.ts";
 import type { EventSender, Sent } from "./event-sender.ts";
 import { type BuriedEvent, buried, DEAD, type EventQueue, pauseMs, QUEUE, type WaitingEvent, waitingEvent } from "./order-events-state.ts";
-import { RECEIVER_KEY, WEBHOOK_RECEIVER } from "./webhook-receiver-object.ts";
 
 /** Which turn a delivery was scheduled as; absent: now, whatever is scheduled. */
 export interface DeliverRequest {
@@ -70,7 +69,7 @@ export function orderEventsObject(sender: Pick<EventSender, "send"> | undefined)
     for (let first = events[0]; first !== undefined; first = events[0]) {
       const event = first;
       const { sent, nowMs } = await ctx.run("deliver", async (): Promise<TurnEnd> => {
-        const sent: Sent = sender === undefined ? { type: "disabled", isNew: false } : await sender.send(ctx.key, event);
+        const sent: Sent = sender === undefined ? { type: "disabled" } : await sender.send(ctx.key, event);
         return { sent, nowMs: Date.now() };
       });
       const rest = events.slice(1);
@@ -87,7 +86,6 @@ export function orderEventsObject(sender: Pick<EventSender, "send"> | undefined)
 
   function wait(ctx: ObjectContext, turn: number, events: readonly WaitingEvent[], sent: Sent): void {
     ctx.set<EventQueue>(QUEUE, { turn, events });
-    if (sent.type === "disabled" && sent.isNew) ctx.objectSendClient<typeof WEBHOOK_RECEIVER>(WEBHOOK_RECEIVER, RECEIVER_KEY).disable();
     const retryAfterMs = sent.type === "failed" ? sent.retryAfterMs : 0;
     schedule(
       ctx,

@@ -1,6 +1,6 @@
 import { handlers, type ObjectContext, type ObjectSharedContext, object, rpc } from "@restatedev/restate-sdk";
 import { DURABLE } from "../durable-options.ts";
-import { JSON_SERDE } from "../json-serde.ts";
+import { sendToObject } from "../object-calls.ts";
 import { OBJECTS } from "../objects.ts";
 
 /** There is one receiver, so one object. */
@@ -54,7 +54,7 @@ export function webhookReceiverObject(waitingAfter: (orderId: string, limit: num
         if ((await ctx.get<number>(WALK)) !== walk) return;
         const orderIds = await ctx.run("page", () => waitingAfter(after, PAGE));
         for (const key of orderIds) {
-          ctx.genericSend({ service: OBJECTS.orderEvents, method: "deliver", key, parameter: {}, inputSerde: JSON_SERDE });
+          sendToObject(ctx, { service: OBJECTS.orderEvents, method: "deliver", key }, {});
         }
         const last = orderIds.at(-1);
         if (last === undefined || orderIds.length < PAGE) return;

@@ -3,7 +3,7 @@ import type { CompensationStatus } from "../../../orders/order-journal.ts";
 import type { StepName } from "../../../orders/step.ts";
 import { type CompensationState, ENDED, PENDING, rowOf } from "../compensation/compensation-state.ts";
 import { OBJECTS } from "../objects.ts";
-import { type Introspection, quoted } from "./introspection.ts";
+import { type EngineTables, quoted } from "./engine-tables.ts";
 
 const SINCE = "json_get_int(value_utf8, 'sinceMs')";
 const OF_STATUS: Readonly<Record<CompensationStatus, string>> = {
@@ -14,7 +14,7 @@ const OF_STATUS: Readonly<Record<CompensationStatus, string>> = {
 
 /** A page of the compensations of a status, oldest first. */
 export async function compensationPage(
-  engine: Introspection,
+  engine: EngineTables,
   status: CompensationStatus,
   cursor: Cursor | undefined,
   limit: number,
@@ -30,7 +30,7 @@ export async function compensationPage(
 }
 
 /** What waits, by step. */
-export async function waitingCompensations(engine: Introspection): Promise<Record<StepName, Waiting>> {
+export async function waitingCompensations(engine: EngineTables): Promise<Record<StepName, Waiting>> {
   const rows = await engine.rows(
     `SELECT json_get_str(value_utf8, 'step') AS step, count(*) AS count, min(${SINCE}) AS since FROM state
      WHERE service_name = ${quoted(OBJECTS.compensation)} AND ${OF_STATUS.pending} GROUP BY json_get_str(value_utf8, 'step')`,

@@ -1,7 +1,7 @@
 import type { ErrorKind } from "../../../orders/error-kind.ts";
 import type { Cursor, OrderFilter, OrderStatus, OrderSummary, Page } from "../../../orders/operator-journal.ts";
 import { HEAD, OBJECTS } from "../objects.ts";
-import { type Introspection, quoted, type Row } from "./introspection.ts";
+import { type EngineTables, quoted, type Row } from "./engine-tables.ts";
 
 // Which part of the list a cursor is in: orders that run, by when they were accepted; those that have ended; and last those that were placed
 // anew since the first page was read, which have left their place behind the pages for one before them.
@@ -26,9 +26,9 @@ const OF_STATUS: Readonly<Record<Exclude<OrderStatus, "running">, string>> = {
 
 /** Orders by their latest attempt, newest first: those that run, then by when they ended. Each page is one look at all orders. */
 export class OrderList {
-  readonly #engine: Introspection;
+  readonly #engine: EngineTables;
 
-  constructor(engine: Introspection) {
+  constructor(engine: EngineTables) {
     this.#engine = engine;
   }
 

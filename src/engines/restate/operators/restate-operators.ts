@@ -1,4 +1,3 @@
-import type { Ingress } from "@restatedev/restate-sdk-clients";
 import type {
   Backlog,
   BackupDone,
@@ -12,28 +11,35 @@ import type {
   RowId,
 } from "../../../orders/operator-journal.ts";
 import { type CompensationStatus, JournalUnavailable } from "../../../orders/order-journal.ts";
-import { COMPENSATION } from "../compensation/compensation-object.ts";
+import type { Settlement } from "../compensation/compensation-object.ts";
 import { keyOfCompensation } from "../compensation/compensation-state.ts";
-import { ORDER_EVENTS } from "../events/order-events-object.ts";
+import type { EngineAdmin } from "../engine-admin.ts";
+import type { RedeliverRequest } from "../events/order-events-object.ts";
 import { readDeadLetterId } from "../events/order-events-state.ts";
+import type { Ingress } from "../ingress.ts";
+import { OBJECTS } from "../objects.ts";
 import { compensationPage, waitingCompensations } from "./compensation-list.ts";
-import { countDeadLetters, deadLetterPage, waitingEvents } from "./event-lists.ts";
-import type { Introspection } from "./introspection.ts";
+import { EngineTables, orUnavailable } from "./engine-tables.ts";
+import { countDeadLetters, deadLetterPage, ordersWithEvents, waitingEvents } from "./event-lists.ts";
 import { OrderList } from "./order-list.ts";
+
+const ROW_TIMEOUT_MS = 5_000;
+// A try may be under way, which ends before its own deadline, and then it is this one's turn.
+const TRY_TIMEOUT_MS = 60_000;
 
 /**
  * What operators ask of the engine: lists come from its tables, one row of an object from that object. Ids are texts. Every node gives the
  * same answers. Rejects with `JournalUnavailable` when the engine cannot be reached.
  */
 export class RestateOperators implements OperatorJournal {
-  readonly #engine: Introspection;
+  readonly #engine: EngineTables;
   readonly #ingress: Ingress;
   readonly #orders: OrderList;
 
-  constructor(engine: Introspection, ingress: Ingress) {
-    this.#engine = engine;
+  constructor(admin: Pick<EngineAdmin, "query">, ingress: Ingress) {
+    this.#engine = new EngineTables(admin);
     this.#ingress = ingress;
-    this.#orders = new OrderList(engine);
+    this.#orders = new OrderList(this.#engine);
   }
 
   orders(filter: OrderFilter, cursor: Cursor | undefined, limit: number): Promise<Page<OrderSummary>> {
@@ -49,22 +55,18 @@ export class RestateOperators implements OperatorJournal {
     return compensationPage(this.#engine, status, cursor, limit);
   }
 
-  async compensation(id: RowId): Promise<CompensationRow | undefined> {
-    const key = keyOfCompensation(String(id));
-    if (key === undefined) return undefined;
-    return (await reached(this.#ingress.objectClient<typeof COMPENSATION>(COMPENSATION, key).row())) ?? undefined;
+  compensation(id: RowId): Promise<CompensationRow | undefined> {
+    return this.#ofCompensation(id, "row", ROW_TIMEOUT_MS);
   }
 
-  async settleCompensation(id: RowId, note: string, nowMs: number): Promise<CompensationRow | undefined> {
-    const key = keyOfCompensation(String(id));
-    if (key === undefined) return undefined;
-    return (await reached(this.#ingress.objectClient<typeof COMPENSATION>(COMPENSATION, key).settle({ note, nowMs }))) ?? undefined;
+  settleCompensation(id: RowId, note: string, nowMs: number): Promise<CompensationRow | undefined> {
+    const body: Settlement = { note, nowMs };
+    return this.#ofCompensation(id, "settle", TRY_TIMEOUT_MS, body);
   }
 
   /** An operator's retry: now, whatever the provider's health. Resolves when the try has ended and is written down. */
   async tryNow({ id }: Pick<CompensationRow, "id">): Promise<void> {
-    const key = keyOfCompensation(String(id));
-    if (key !== undefined) await reached(this.#ingress.objectClient<typeof COMPENSATION>(COMPENSATION, key).tryNow());
+    await this.#ofCompensation(id, "tryNow", TRY_TIMEOUT_MS);
   }
 
   /** The object knows by itself that it has been settled. */
@@ -77,8 +79,14 @@ export class RestateOperators implements OperatorJournal {
   async redeliver(id: RowId, nowMs: number): Promise<boolean> {
     const letter = readDeadLetterId(String(id));
     if (letter === undefined) return false;
-    const { orderId, eventId } = letter;
-    return reached(this.#ingress.objectClient<typeof ORDER_EVENTS>(ORDER_EVENTS, orderId).redeliver({ eventId, nowMs }));
+    const body: RedeliverRequest = { eventId: letter.eventId, nowMs };
+    const call = { object: OBJECTS.orderEvents, key: letter.orderId, handler: "redeliver", body, timeoutMs: TRY_TIMEOUT_MS };
+    return orUnavailable(this.#ingress.call<boolean>(call));
+  }
+
+  /** Orders after this one whose events wait, by their ids. */
+  ordersWithEvents(after: string, limit: number): Promise<string[]> {
+    return ordersWithEvents(this.#engine, after, limit);
   }
 
   async backlog(): Promise<Backlog> {
@@ -93,13 +101,16 @@ export class RestateOperators implements OperatorJournal {
   backup(): Promise<BackupDone> {
     return Promise.reject(new JournalUnavailable("the engine keeps the orders, and its own snapshots are their backup"));
   }
-}
 
-/** What the engine answers, or the error that operators are told. */
-async function reached<T>(call: PromiseLike<T>): Promise<T> {
-  try {
-    return await call;
-  } catch (error) {
-    throw new JournalUnavailable(`the engine did not answer (${(error as Error).message.slice(0, 200)})`);
+  async #ofCompensation(
+    id: RowId,
+    handler: "row" | "settle" | "tryNow",
+    timeoutMs: number,
+    body?: Settlement,
+  ): Promise<CompensationRow | undefined> {
+    const key = keyOfCompensation(String(id));
+    if (key === undefined) return undefined;
+    const call = { object: OBJECTS.compensation, key, handler, timeoutMs, ...(body !== undefined && { body }) };
+    return (await orUnavailable(this.#ingress.call<CompensationRow | null>(call))) ?? undefined;
   }
 }
