@@ -52,6 +52,8 @@ export interface RunningEngine {
   readonly compensator: OperatorCompensator;
   /** Absent where no receiver is configured. */
   readonly webhooks: WebhookState | undefined;
+  /** Where it calls this process from elsewhere; undefined where it does not. */
+  readonly endpointPort: number | undefined;
   /** Finds out what was left open, and takes orders from then on. Rejects with what stops a start. */
   start(): Promise<void>;
   /** An operator has changed something that retries or deliveries should look at. */
