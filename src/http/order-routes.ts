@@ -24,7 +24,7 @@ import type { TokenBuckets } from "./token-buckets.ts";
 import { type TraceUse, traceOf } from "./trace-context.ts";
 
 export interface OrderParts {
-  readonly desk: OrderDesk;
+  readonly desk: Pick<OrderDesk, "place">;
   readonly journal: Pick<OrderJournal, "find">;
   /** All providers are simulated: the simulation fields are allowed. */
   readonly simulated: boolean;
@@ -72,20 +72,23 @@ export function addOrderRoutes(
         forgetRequest(request);
         answerWhenEnded(placement, response);
       },
-      (error: unknown) => {
-        if (error instanceof Refused) {
-          onRefused?.(error.kind);
-          sendError(response, error.kind, error.message, retryAfter(error));
-        } else fail(error, response);
-      },
+      (error: unknown) => answerError(error, response),
     );
   }
 
   function answerWhenEnded({ answer, replayed }: Placement, response: Response): void {
     answer.then(
-      ({ error, json }) => sendJson(response, error === undefined ? 200 : STATUS[error], json, replayed ? REPLAYED : {}),
-      (error: unknown) => fail(error, response),
+      ({ error, json, replayed: foundLater }) =>
+        sendJson(response, error === undefined ? 200 : STATUS[error], json, replayed || foundLater === true ? REPLAYED : {}),
+      (error: unknown) => answerError(error, response),
     );
+  }
+
+  function answerError(error: unknown, response: Response): void {
+    if (error instanceof Refused) {
+      onRefused?.(error.kind);
+      sendError(response, error.kind, error.message, retryAfter(error));
+    } else fail(error, response);
   }
 
   function readRequest({ body, headers }: Request, requestId: string, client: Client | undefined, signal: AbortSignal): PlaceRequest {
