@@ -19,7 +19,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   telemetry: ["orders", "concurrency"],
   webhooks: ["orders", "outgoing", "retries", "concurrency"],
   admission: ["orders", "concurrency"],
-  engines: ["orders", "concurrency"],
+  engines: ["orders", "journal", "webhooks", "retries", "concurrency", "config.ts"],
   http: ["orders", "concurrency"],
   diagnosis: ["orders", "concurrency"],
   admin: ["http", "diagnosis", "orders", "concurrency"],
@@ -31,6 +31,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   piscina: ["threads", "journal"],
   "prom-client": ["admin"],
   "@opentelemetry": ["telemetry"],
+  "@restatedev": ["engines"],
 };
 
 /** Rooms that import no package but those of Node itself. */

@@ -23,7 +23,7 @@ import type { TokenBuckets } from "./token-buckets.ts";
 import { type TraceUse, traceOf } from "./trace-context.ts";
 
 export interface OrderParts {
-  readonly desk: OrderDesk;
+  readonly desk: Pick<OrderDesk, "place">;
   readonly journal: Pick<OrderJournal, "find">;
   /** All providers are simulated: the simulation fields are allowed. */
   readonly simulated: boolean;
@@ -71,12 +71,7 @@ export function addOrderRoutes(
         forgetRequest(request);
         answerWhenEnded(placement, response);
       },
-      (error: unknown) => {
-        if (error instanceof Refused) {
-          onRefused?.(error.kind);
-          sendError(response, error.kind, error.message, retryAfter(error));
-        } else fail(error, response);
-      },
+      (error: unknown) => answerError(error, response),
     );
   }
 
@@ -86,9 +81,17 @@ export function addOrderRoutes(
     // Fires after every answer too; leaving an order that has ended does nothing.
     else response.on("close", leave);
     answer.then(
-      ({ error, json }) => sendJson(response, error === undefined ? 200 : STATUS[error], json, replayed ? REPLAYED : {}),
-      (error: unknown) => fail(error, response),
+      ({ error, json, replayed: foundLater }) =>
+        sendJson(response, error === undefined ? 200 : STATUS[error], json, replayed || foundLater === true ? REPLAYED : {}),
+      (error: unknown) => answerError(error, response),
     );
+  }
+
+  function answerError(error: unknown, response: Response): void {
+    if (error instanceof Refused) {
+      onRefused?.(error.kind);
+      sendError(response, error.kind, error.message, retryAfter(error));
+    } else fail(error, response);
   }
 
   function readRequest({ body, headers }: Request, requestId: string, client: Client | undefined): PlaceRequest {

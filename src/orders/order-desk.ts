@@ -39,12 +39,16 @@ export interface PlaceRequest extends OrderOrigin {
 
 /** What a client that placed an order waits for. */
 export interface Placement {
-  readonly answer: Promise<StoredAnswer>;
-  /** The answer was stored by an earlier request. */
+  /** Rejects with `Refused` where the order is refused only now. */
+  readonly answer: Promise<PlacedAnswer>;
+  /** The answer was stored by an earlier request. Where that is not known yet, the answer says it. */
   readonly replayed: boolean;
   /** The client is gone. The order is canceled when nobody waits for it any more. */
   leave(): void;
 }
+
+/** `replayed`: an earlier request stored it. */
+export type PlacedAnswer = StoredAnswer & { readonly replayed?: true };
 
 // The journal is asked again where an attempt ended in between, which cannot happen many times in a row.
 const MAX_LOOKS = 20;

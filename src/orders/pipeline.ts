@@ -14,6 +14,9 @@ import type { StepRun, StepRunner, StepSpec } from "./step-runner.ts";
 const WAITING = specs(false);
 const COMPUTING = specs(true);
 
+/** How a step that is to be remembered is run: begins it with `start`, or knows its end from before. Never rejects. */
+export type StepAround = (name: StepName, run: StepRun, start: () => Promise<EndedStep>) => Promise<EndedStep>;
+
 /** Runs the three steps of an order in parallel: the first failure, or the order's scope, cancels the rest. */
 export class Pipeline {
   readonly #runner: StepRunner;
@@ -36,21 +39,25 @@ export class Pipeline {
   /**
    * Resolves when every step has ended, so nothing of the order runs afterwards. `scope` carries the deadline, the
    * client's hang-up and the shutdown; `urgency`, 0 (most) to 7, counts where a step waits. An order that a provider's circuit
-   * refuses makes no call at all. Throws when the runner has no room; does not reject for anything that a step, a thread or a
+   * refuses makes no call at all. `around` is given every step instead of its being begun. Throws when the runner has no room; does not reject for anything that a step, a thread or a
    * client does.
    *
    * Promises are passed on as they are, from here to the dispatched step: an order may wait for minutes, ten thousand of
    * them at once, and each `await` on its way would keep half a kilobyte for that long.
    */
-  run(input: StepInput, scope: CancelScope, urgency: number = DEFAULT_URGENCY): Promise<OrderOutcome> {
+  run(input: StepInput, scope: CancelScope, urgency: number = DEFAULT_URGENCY, around?: StepAround): Promise<OrderOutcome> {
     const startedAtMs = monotonicMs();
     const refusing = this.#providers === undefined || scope.cause !== undefined ? undefined : circuitThatRefuses(this.#providers);
-    if (refusing !== undefined) return Promise.resolve(refusedBy(refusing, startedAtMs));
+    if (refusing !== undefined && around === undefined) return Promise.resolve(refusedBy(refusing, startedAtMs));
     const group = new TaskGroup<EndedStep>({ parent: scope, isFailure });
     const run = this.#runner.open(group.scope, urgency);
     const probes = this.#providers === undefined ? undefined : Probes.needed(this.#providers);
     for (const name of STEPS) {
-      if (probes === undefined) group.spawn((groupScope) => this.#step(name, input, run, groupScope, urgency));
+      if (around !== undefined) {
+        const begin = (groupScope: CancelScope) =>
+          refusing === undefined ? this.#step(name, input, run, groupScope, urgency) : Promise.resolve(refusedStep(name, refusing));
+        group.spawn((groupScope) => around(name, run, () => begin(groupScope)));
+      } else if (probes === undefined) group.spawn((groupScope) => this.#step(name, input, run, groupScope, urgency));
       else group.spawn((groupScope) => probes.spawn(name, groupScope, () => this.#step(name, input, run, groupScope, urgency)));
     }
     return group.join().then((result) => {
@@ -104,14 +111,17 @@ function circuitThatRefuses(providers: ProviderHealths): StepName | undefined {
 
 function refusedBy(refusing: StepName, startedAtMs: number): OrderOutcome {
   const endedAtMs = monotonicMs();
-  const kind = CIRCUIT_OPEN[refusing];
   const durationMs = Math.max(0, Math.round(endedAtMs - startedAtMs));
-  const steps = STEPS.map((name) => {
-    const outcome: StepOutcome =
-      name === refusing ? { status: "failed", kind, effect: "none" } : { status: "canceled", cause: "sibling_failed", effect: "none" };
-    return { name, outcome, endedAtMs, durationMs };
-  });
-  return { steps, startedAtMs, error: kind, canceled: { cause: "sibling_failed", atMs: endedAtMs } };
+  const steps = STEPS.map((name) => ({ name, ...refusedStep(name, refusing), endedAtMs, durationMs }));
+  return { steps, startedAtMs, error: CIRCUIT_OPEN[refusing], canceled: { cause: "sibling_failed", atMs: endedAtMs } };
+}
+
+function refusedStep(name: StepName, refusing: StepName): EndedStep {
+  const outcome: StepOutcome =
+    name === refusing
+      ? { status: "failed", kind: CIRCUIT_OPEN[refusing], effect: "none" }
+      : { status: "canceled", cause: "sibling_failed", effect: "none" };
+  return { outcome, endedAtMs: monotonicMs() };
 }
 
 function computes(name: StepName, input: Pick<StepInput, "simulation">): boolean {

@@ -1,9 +1,10 @@
 import { request } from "node:http";
 import { setTimeout as pause } from "node:timers/promises";
 import { expect, test } from "vitest";
+import type { Desk } from "../../src/engines/engine.ts";
 import type { AnswerBody } from "../../src/orders/answer.ts";
 import type { Order } from "../../src/orders/order.ts";
-import type { OrderDesk, Placement } from "../../src/orders/order-desk.ts";
+import type { Placement } from "../../src/orders/order-desk.ts";
 import { Refused } from "../../src/orders/refused.ts";
 import { STEPS, type StepName } from "../../src/orders/step.ts";
 import type { Service } from "../../src/service.ts";
@@ -132,7 +133,7 @@ interface Storm {
 }
 
 /** As a client does that is told to come again. */
-async function placeOnceAdmitted(desk: OrderDesk, order: Order): Promise<Placement> {
+async function placeOnceAdmitted(desk: Desk, order: Order): Promise<Placement> {
   for (;;) {
     try {
       return await desk.place({ order });

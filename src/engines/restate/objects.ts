@@ -1,3 +1,4 @@
+import type { CancelCause } from "../../concurrency/cancel-cause.ts";
 import type { AnswerBody } from "../../orders/answer.ts";
 import type { CompensationStatus, StoredAnswer } from "../../orders/order-journal.ts";
 import type { Simulation, StepName } from "../../orders/step.ts";
@@ -8,7 +9,7 @@ import type { Simulation, StepName } from "../../orders/step.ts";
  *
  * | object | key | handlers |
  * |---|---|---|
- * | `Order` | order id | exclusive: `attempt`, `answerOf`, `compensationChanged`; shared: `known`, `running` |
+ * | `Order` | order id | exclusive: `attempt`, `compensationChanged`; shared: `known`, `latest` |
  * | `OrderWaiters` | order id | exclusive: `join`, `leave` |
  * | `IdempotencyKey` | `keyOf(client, key)` | exclusive: `claim`, `bind`, `release`, `expire` |
  * | `Compensation` | `compensationKey(...)` | exclusive: `begin`, ... |
@@ -37,7 +38,17 @@ export interface AttemptRequest {
   /** When its node took it in, wall clock. */
   readonly receivedMs: number;
   /** Object key of its Idempotency-Key, and what that is bound by. */
-  readonly key?: { readonly id: string; readonly bodyHash: string; readonly expiresMs: number };
+  readonly key?: RequestKey;
+}
+
+export interface RequestKey {
+  /** Of its `IdempotencyKey` object. */
+  readonly id: string;
+  readonly bodyHash: string;
+  /** Wall clock. */
+  readonly expiresMs: number;
+  /** The attempt that it was bound to when the request came; absent: none. */
+  readonly boundTo?: number;
 }
 
 export type AttemptResult =
@@ -49,7 +60,7 @@ export type AttemptResult =
       readonly fromOutside: boolean;
       readonly answer: StoredAnswer;
     }
-  | { readonly type: "replayed"; readonly answer: StoredAnswer }
+  | { readonly type: "replayed"; readonly attempt: number; readonly answer: StoredAnswer }
   | { readonly type: "conflict" };
 
 /** An attempt as the state of `Order` has it, under `attemptState(n)`. */
@@ -60,6 +71,8 @@ export interface AttemptState {
   /** Of the invocation that runs it: what a hang-up cancels. */
   readonly invocationId: string;
   readonly token: string;
+  /** Object key of the Idempotency-Key of the request that began it. */
+  readonly keyId?: string;
   readonly ended?: AttemptEnd;
 }
 
@@ -115,6 +128,12 @@ export interface CompensationBegin {
   readonly steps: readonly StepName[];
 }
 
+/** What `Compensation.begin` gives after its first try, or half a second later where that takes longer. */
+export interface CompensationBegun {
+  readonly status: CompensationStatus;
+  readonly tries: number;
+}
+
 /** Key of a `Compensation` object: the same that names the call at the provider. */
 export function compensationKey(orderId: string, attempt: number, step: StepName): string {
   return `${orderId}:${attempt}:${step}`;
@@ -135,4 +154,47 @@ export interface EventAdded {
 /** Key of an `IdempotencyKey` object. Neither part holds a line break. */
 export function keyOf(client: string, key: string): string {
   return `${client}\n${key}`;
+}
+
+/** `IdempotencyKey.claim`: before anything is done for a request that carries a key. */
+export interface KeyClaim {
+  readonly bodyHash: string;
+  readonly nowMs: number;
+  readonly token: string;
+}
+
+export type KeyClaimed =
+  | { readonly type: "mismatch" }
+  /** Nobody else may use it with another body until it is bound or released, or some time is over. */
+  | { readonly type: "claimed" }
+  /** It belongs to this attempt of the order that its body names. */
+  | { readonly type: "bound"; readonly attempt: number };
+
+/** `IdempotencyKey.bind`: the attempt that runs, or has been joined, is what the key stands for. */
+export interface KeyBinding {
+  readonly bodyHash: string;
+  readonly attempt: number;
+  readonly expiresMs: number;
+  readonly nowMs: number;
+}
+
+/** `IdempotencyKey.release`: the claim came to nothing, or its attempt was canceled from outside. */
+export type KeyRelease = { readonly token: string } | { readonly attempt: number };
+
+/** `OrderWaiters.join`: a request other than the one that began the attempt waits for its answer. */
+export interface WaiterJoins {
+  /** Of the request that began the attempt. */
+  readonly attempt: string;
+  readonly token: string;
+}
+
+/** `OrderWaiters.leave`: one that waited does not any more. The last one to leave cancels the attempt. */
+export interface WaiterLeaves extends WaiterJoins {
+  readonly invocationId: string;
+  readonly cause: CancelCause;
+}
+
+/** Name of the signal that cancels an attempt; its value is the cause. Not the engine's own cancel, which might hit a later attempt. */
+export function cancelSignal(token: string): string {
+  return `cancel:${token}`;
 }
