@@ -2,6 +2,8 @@ import type { CancelCause } from "../../concurrency/cancel-cause.ts";
 import type { OnFault } from "../../orders/faults.ts";
 import type { EngineParts, EngineTrouble, OpenEngine, RunningEngine } from "../engine.ts";
 import type { EngineOptions } from "../open-engine.ts";
+import { courierLease } from "./courier-lease/courier-lease.ts";
+import { CourierLeases } from "./courier-lease/courier-leases.ts";
 import { Endpoint } from "./endpoint.ts";
 import { EngineAdmin } from "./engine-admin.ts";
 import { EngineHealth } from "./engine-health.ts";
@@ -20,6 +22,7 @@ export class RestateEngine implements OpenEngine {
   readonly ingress: Ingress;
   readonly admin: EngineAdmin;
   readonly health: EngineHealth;
+  readonly couriers: CourierLeases;
   readonly options: EngineOptions;
   #onLost: () => void = () => {};
 
@@ -28,6 +31,11 @@ export class RestateEngine implements OpenEngine {
     this.options = options;
     this.ingress = new Ingress(config.RESTATE_INGRESS_URL as string);
     this.admin = new EngineAdmin(config.RESTATE_ADMIN_URL as string);
+    this.couriers = new CourierLeases({
+      ingress: this.ingress,
+      total: config.COURIER_CAPACITY,
+      cancelGraceMs: config.CANCEL_GRACE_MS,
+    });
     this.journal = new RestateJournal(this.ingress);
     this.health = new EngineHealth({
       ingress: this.ingress,
@@ -51,6 +59,7 @@ export class RestateEngine implements OpenEngine {
 
   run(parts: EngineParts): RestateRun {
     const run = new RestateRun(this, parts);
+    this.couriers.hold(parts.capacities.courier, parts.onFault);
     this.#onLost = () => run.lost();
     return run;
   }
@@ -104,7 +113,7 @@ export class RestateRun implements RunningEngine {
     this.#endpoint = await Endpoint.listen({
       host: config.RESTATE_ENDPOINT_HOST,
       port: config.RESTATE_ENDPOINT_PORT,
-      services: [order, waitersObject(), idempotencyKeyObject()],
+      services: [order, waitersObject(), idempotencyKeyObject(), courierLease],
       ...(config.RESTATE_IDENTITY_KEY !== undefined && { identityKey: config.RESTATE_IDENTITY_KEY }),
       log,
     });
@@ -130,6 +139,7 @@ export class RestateRun implements RunningEngine {
   async close(): Promise<void> {
     this.#endpoint?.drain();
     await this.#executions.ended();
+    await this.#engine.couriers.stop();
     await this.#endpoint?.close();
   }
 }
