@@ -49,7 +49,8 @@ const AGING_SHARE = 1 / 40;
 export interface Service {
   readonly publicListener: Listener;
   readonly adminListener: Listener;
-  readonly engine: RunningEngine;
+  /** Where a distributed engine calls this node; undefined with the embedded one. */
+  readonly endpointPort: number | undefined;
   readonly desk: Desk;
   readonly runtime: ThreadRuntime;
   /** Of the embedded engine; throws where another one runs. */
@@ -318,7 +319,7 @@ export async function start(config: Config, log: Logger, options: StartOptions):
   return {
     publicListener,
     adminListener,
-    engine: running,
+    endpointPort: running.endpointPort,
     desk,
     runtime,
     get journal() {

@@ -19,7 +19,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   telemetry: ["orders", "concurrency"],
   webhooks: ["orders", "outgoing", "retries", "concurrency"],
   admission: ["orders", "concurrency"],
-  engines: ["orders", "journal", "webhooks", "retries", "concurrency", "config.ts"],
+  engines: ["orders", "journal", "webhooks", "outgoing", "retries", "concurrency", "config.ts"],
   http: ["orders", "concurrency"],
   diagnosis: ["orders", "concurrency"],
   admin: ["http", "diagnosis", "orders", "concurrency"],
@@ -38,7 +38,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
 const WITHOUT_PACKAGES = ["outgoing"];
 
 const CLOSED_TO_WORKERS = ["http", "admin", "journal"];
-const RUN_BY_WORKERS = /^src\/((concurrency|outgoing)\/.+|threads\/(layout|protocol|snapshot-state)\.ts)$/;
+const RUN_BY_WORKERS = /^src\/((concurrency|outgoing)\/.+|threads\/(layout|protocol|snapshot-state)\.ts|orders\/event-payload\.ts)$/;
 /** It puts everything together. */
 const ROOT = "src/service.ts";
 /** The process around it: from the rooms it has what its one line at a failed start needs. */

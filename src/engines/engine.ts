@@ -64,6 +64,8 @@ export interface RunningEngine {
   readonly compensator: OperatorCompensator;
   /** Absent where no receiver is configured. */
   readonly webhooks: WebhookState | undefined;
+  /** Where it calls this process from elsewhere; undefined where it does not. */
+  readonly endpointPort: number | undefined;
   /** Finds out what was left open, and takes orders from then on. Rejects with what stops a start. */
   start(): Promise<void>;
   /** An operator has changed something that retries or deliveries should look at. */
@@ -85,5 +87,5 @@ export interface OperatorCompensator {
 /** The delivery of events, as far as it can be watched and steered. */
 export interface WebhookState {
   state(): { readonly receiver: "up" | "down" | "disabled"; readonly inFlight: number };
-  resume(): void;
+  resume(): void | Promise<void>;
 }

@@ -64,6 +64,7 @@ export class EmbeddedRun implements RunningEngine {
   readonly desk: OrderDesk;
   readonly compensator: Compensator;
   readonly webhooks: WebhookDelivery | undefined;
+  readonly endpointPort = undefined;
   readonly #journal: SqliteJournal;
   readonly #options: EmbeddedOptions;
   readonly #keeping: Periodic;

@@ -1,21 +1,11 @@
-import { type ObjectContext, RestatePromise } from "@restatedev/restate-sdk";
-import { type AnswerBody, answerTo } from "../../orders/answer.ts";
+import type { ObjectContext } from "@restatedev/restate-sdk";
+import { answerTo } from "../../orders/answer.ts";
 import type { FirstTry } from "../../orders/order-journal.ts";
 import { failedByFault, type OrderOutcome, stepsToUndo } from "../../orders/outcome.ts";
 import { STEPS, type StepName } from "../../orders/step.ts";
-import { type Callee, callObject, sendToObject } from "./object-calls.ts";
-import {
-  type AttemptEnd,
-  type AttemptRequest,
-  type AttemptState,
-  type CompensationBegin,
-  type CompensationBegun,
-  compensationKey,
-  type EventAdded,
-  HEAD,
-  OBJECTS,
-  type OrderHead,
-} from "./objects.ts";
+import { beginCompensations, compensationsOf, isCompensated, sendCompensations } from "./compensation/order-compensations.ts";
+import { sendEvent } from "./events/send-event.ts";
+import { type AttemptEnd, type AttemptRequest, type AttemptState, HEAD, type OrderHead } from "./objects.ts";
 import type { StepRecord } from "./step-record.ts";
 
 export interface EndingParts {
@@ -45,21 +35,17 @@ export async function endAttempt(
 ): Promise<AttemptEnding> {
   const atMs = Math.round(Math.max(...records.map(({ endedMs }) => endedMs)));
   const steps = outcome.error === undefined ? [] : stepsToUndo(outcome.steps);
-  const begun = await compensate(context, steps, request, state, atMs, parts);
-  const firstTries = begun.map(({ step, status, tries }): FirstTry => {
-    const first = { step, tries: tries > 0 ? 1 : 0 } as const;
-    return status === "pending" ? { ...first, nextTryMs: atMs } : first;
-  });
+  const firstTries = await compensate(context, steps, request, state, atMs, parts);
   const answer = answerTo(request.orderId, outcome, firstTries);
   const json = JSON.stringify(answer);
   const end: AttemptEnd = {
     atMs,
     answer: outcome.error === undefined ? { json } : { error: outcome.error, json },
     fromOutside: outcome.error === "canceled",
-    compensations: begun,
+    compensations: compensationsOf(firstTries),
   };
   context.set<OrderHead>(HEAD, { attempts: state.attempt, latest: { ...state, ended: end } });
-  tell(context, request.orderId, state, answer, atMs, parts);
+  tell(context, request.orderId, state, end, parts);
   return { end, firstTries };
 }
 
@@ -67,72 +53,32 @@ export async function endAttempt(
 export function endInterrupted(context: ObjectContext, state: AttemptState, nowMs: number, parts: EndingParts): AttemptState {
   const orderId = context.key;
   const answer = answerTo(orderId, failedByFault("unknown"), []);
-  for (const step of parts.compensates ? STEPS : []) {
-    const begin = beginOf(step, STEPS, { orderId }, state, nowMs);
-    sendToObject(context, calleeOf(begin), begin);
-  }
-  tell(context, orderId, state, answer, nowMs, parts);
+  if (parts.compensates) sendCompensations(context, { orderId, attempt: state.attempt, amount: state.amount }, STEPS, nowMs);
   const compensations = STEPS.map((step) => ({ step, status: "pending", tries: 0 }) as const);
   const json = JSON.stringify(answer);
-  return { ...state, ended: { atMs: nowMs, answer: { error: "internal", json }, fromOutside: false, interrupted: true, compensations } };
+  const end: AttemptEnd = { atMs: nowMs, answer: { error: "internal", json }, fromOutside: false, interrupted: true, compensations };
+  tell(context, orderId, state, end, parts);
+  return { ...state, ended: end };
 }
 
 async function compensate(
   context: ObjectContext,
   steps: readonly StepName[],
-  request: AttemptRequest,
-  state: AttemptState,
+  { orderId, traceparent }: AttemptRequest,
+  { attempt, amount }: AttemptState,
   atMs: number,
   { compensates }: EndingParts,
-): Promise<{ step: StepName; status: CompensationBegun["status"]; tries: number }[]> {
-  if (steps.length === 0) return [];
-  if (!compensates) return steps.map((step) => ({ step, status: "pending", tries: 0 }));
-  const calls = steps.map((step) => {
-    const begin = beginOf(step, steps, request, state, atMs);
-    return callObject<CompensationBegin, CompensationBegun>(context, calleeOf(begin), begin);
-  });
-  const begun = await RestatePromise.all(calls);
-  return steps.map((step, index) => ({ step, ...(begun[index] as CompensationBegun) }));
+): Promise<FirstTry[]> {
+  if (!compensates) return steps.map((step) => ({ step, tries: 0, nextTryMs: atMs }));
+  const input = { orderId, attempt, amount, ...(traceparent !== undefined && { traceparent }) };
+  return await beginCompensations(context, input, steps, atMs);
 }
 
-function beginOf(
-  step: StepName,
-  steps: readonly StepName[],
-  { orderId, traceparent }: Pick<AttemptRequest, "orderId" | "traceparent">,
-  { attempt, amount }: AttemptState,
-  sinceMs: number,
-): CompensationBegin {
-  return {
-    orderId,
-    attempt,
-    step,
-    amount,
-    ...(traceparent !== undefined && { traceparent }),
-    sinceMs,
-    steps,
-  };
-}
-
-function calleeOf({ orderId, attempt, step }: CompensationBegin): Callee {
-  return { service: OBJECTS.compensation, key: compensationKey(orderId, attempt, step), method: "begin" };
-}
-
-function tell(
-  context: ObjectContext,
-  orderId: string,
-  { attempt, amount }: AttemptState,
-  answer: AnswerBody,
-  atMs: number,
-  { events }: EndingParts,
-): void {
+/** Its event, and behind it that of its compensation where nothing is left to be undone. */
+function tell(context: ObjectContext, orderId: string, { attempt, amount }: AttemptState, end: AttemptEnd, { events }: EndingParts): void {
   if (!events) return;
-  const event: EventAdded = {
-    type: answer.status === "ok" ? "order.placed" : "order.failed",
-    orderId,
-    attempt,
-    amount,
-    answer,
-    atMs,
-  };
-  sendToObject(context, { service: OBJECTS.orderEvents, key: orderId, method: "add" }, event);
+  const { atMs, answer } = end;
+  const event = { orderId, attempt, amount, atMs, ...(answer.error !== undefined && { error: answer.error }) };
+  sendEvent(context, { ...event, type: answer.error === undefined ? "order.placed" : "order.failed" });
+  if (isCompensated(end.compensations)) sendEvent(context, { ...event, type: "order.compensated" });
 }

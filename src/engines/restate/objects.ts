@@ -1,5 +1,6 @@
 import type { CancelCause } from "../../concurrency/cancel-cause.ts";
-import type { AnswerBody } from "../../orders/answer.ts";
+import type { ErrorKind } from "../../orders/error-kind.ts";
+import type { OrderEventType } from "../../orders/order-event.ts";
 import type { CompensationStatus, StoredAnswer } from "../../orders/order-journal.ts";
 import type { Simulation, StepName } from "../../orders/step.ts";
 
@@ -12,8 +13,9 @@ import type { Simulation, StepName } from "../../orders/step.ts";
  * | `Order` | order id | exclusive: `attempt`, `compensationChanged`; shared: `known`, `latest` |
  * | `OrderWaiters` | order id | exclusive: `join`, `leave` |
  * | `IdempotencyKey` | `keyOf(client, key)` | exclusive: `claim`, `bind`, `release`, `expire` |
- * | `Compensation` | `compensationKey(...)` | exclusive: `begin`, ... |
- * | `OrderEvents` | order id | exclusive: `add`, ... |
+ * | `Compensation` | `compensationKey(...)` | exclusive: `begin`, `retry`, `tryNow`, `settle`, `report`; shared: `row` |
+ * | `OrderEvents` | order id | exclusive: `add`, `deliver`, `redeliver` |
+ * | `WebhookReceiver` | `receiver` | exclusive: `disable`, `resume`, `wake`; shared: `state` |
  */
 export const OBJECTS = {
   order: "Order",
@@ -21,6 +23,7 @@ export const OBJECTS = {
   idempotencyKey: "IdempotencyKey",
   compensation: "Compensation",
   orderEvents: "OrderEvents",
+  webhookReceiver: "WebhookReceiver",
 } as const;
 
 /** `Order.attempt`: what a node asks for. */
@@ -107,7 +110,10 @@ export interface KnownRequest {
   readonly before?: number;
 }
 
-/** `Order.compensationChanged`, sent one-way by `Compensation` after every try and settlement, so that `GET /order/{id}` shows it. */
+/**
+ * `Order.compensationChanged`, sent one-way by `Compensation` after every try and settlement that nobody waits for, so that
+ * `GET /order/{id}` shows it. The one that leaves nothing of its attempt pending makes the order compensated: `Order` sends the event then.
+ */
 export interface CompensationChanged {
   readonly attempt: number;
   readonly step: StepName;
@@ -124,14 +130,6 @@ export interface CompensationBegin {
   readonly traceparent?: string;
   /** When its attempt failed, wall clock. */
   readonly sinceMs: number;
-  /** All steps of the attempt that have to be undone: the last one done writes `order.compensated`. */
-  readonly steps: readonly StepName[];
-}
-
-/** What `Compensation.begin` gives after its first try, or half a second later where that takes longer. */
-export interface CompensationBegun {
-  readonly status: CompensationStatus;
-  readonly tries: number;
 }
 
 /** Key of a `Compensation` object: the same that names the call at the provider. */
@@ -139,14 +137,14 @@ export function compensationKey(orderId: string, attempt: number, step: StepName
   return `${orderId}:${attempt}:${step}`;
 }
 
-/** `OrderEvents.add`, sent one-way by `Order.attempt` (placed, failed) and by the last `Compensation` of an attempt (compensated). */
+/** `OrderEvents.add`, sent one-way by `Order`: `order.compensated` behind the `order.failed` of its attempt. */
 export interface EventAdded {
-  readonly type: "order.placed" | "order.failed" | "order.compensated";
+  readonly type: OrderEventType;
   readonly orderId: string;
   readonly attempt: number;
   readonly amount: number;
-  /** Of the attempt; absent for `order.compensated`. */
-  readonly answer?: AnswerBody;
+  /** Of the attempt; absent for `order.placed`. */
+  readonly error?: ErrorKind;
   /** When it happened, wall clock. */
   readonly atMs: number;
 }

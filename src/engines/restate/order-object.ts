@@ -8,6 +8,7 @@ import type { Pipeline } from "../../orders/pipeline.ts";
 import { STEPS, type StepInput } from "../../orders/step.ts";
 import { type AttemptEnding, type EndingParts, endAttempt, endInterrupted } from "./attempt-ending.ts";
 import { AttemptExecution } from "./attempt-execution.ts";
+import { compensationChanged } from "./compensation/order-compensations.ts";
 import type { Executions } from "./executions.ts";
 import { bindKey, releaseKey } from "./idempotency-key-object.ts";
 import { type KnownOrder, knownOrder } from "./known-order.ts";
@@ -55,7 +56,9 @@ export function orderObject(parts: OrderObjectParts) {
       attempt: handlers.object.exclusive(attemptOptions, (context: ObjectContext, request: AttemptRequest) =>
         attempt(context as ObjectContext & internal.ContextInternal, request, parts),
       ),
-      compensationChanged: handlers.object.exclusive(quick, compensationChanged),
+      compensationChanged: handlers.object.exclusive(quick, (context: ObjectContext, changed: CompensationChanged) =>
+        compensationChanged(context, changed, parts.events),
+      ),
       known: handlers.object.shared(quick, known),
       latest: handlers.object.shared(quick, latest),
     },
@@ -228,16 +231,4 @@ async function known(context: ObjectSharedContext, request: KnownRequest): Promi
 /** What runs, or ran last: for requests that wait, and for those that hang up. */
 async function latest(context: ObjectSharedContext): Promise<AttemptState | null> {
   return (await context.get<OrderHead>(HEAD))?.latest ?? null;
-}
-
-async function compensationChanged(context: ObjectContext, { attempt: number, ...changed }: CompensationChanged): Promise<void> {
-  const head = await context.get<OrderHead>(HEAD);
-  if (head === null) return;
-  const isLatest = head.latest.attempt === number;
-  const state = isLatest ? head.latest : await context.get<AttemptState>(attemptState(number));
-  if (state?.ended === undefined) return;
-  const compensations = state.ended.compensations.map((each) => (each.step === changed.step ? changed : each));
-  const now = { ...state, ended: { ...state.ended, compensations } };
-  if (isLatest) context.set<OrderHead>(HEAD, { ...head, latest: now });
-  else context.set(attemptState(number), now);
 }

@@ -2,12 +2,17 @@ import type { CancelCause } from "../../concurrency/cancel-cause.ts";
 import type { OnFault } from "../../orders/faults.ts";
 import type { EngineParts, EngineTrouble, OpenEngine, RunningEngine } from "../engine.ts";
 import type { EngineOptions } from "../open-engine.ts";
+import { compensationObject } from "./compensation/compensation-object.ts";
+import { UndoCalls } from "./compensation/undo-calls.ts";
 import { courierLease } from "./courier-lease/courier-lease.ts";
 import { CourierLeases } from "./courier-lease/courier-leases.ts";
 import { Endpoint } from "./endpoint.ts";
 import { EngineAdmin } from "./engine-admin.ts";
 import { EngineHealth } from "./engine-health.ts";
 import { RestateJournal } from "./engine-journal.ts";
+import { orderEventsObject } from "./events/order-events-object.ts";
+import { ReceiverDelivery } from "./events/receiver-delivery.ts";
+import { webhookReceiverObject } from "./events/webhook-receiver-object.ts";
 import { Executions } from "./executions.ts";
 import { idempotencyKeyObject } from "./idempotency-key-object.ts";
 import { Ingress } from "./ingress.ts";
@@ -36,7 +41,7 @@ export class RestateEngine implements OpenEngine {
       total: config.COURIER_CAPACITY,
       cancelGraceMs: config.CANCEL_GRACE_MS,
     });
-    this.journal = new RestateJournal(this.ingress);
+    this.journal = new RestateJournal(this.ingress, this.admin);
     this.health = new EngineHealth({
       ingress: this.ingress,
       admin: this.admin,
@@ -74,8 +79,9 @@ export class RestateEngine implements OpenEngine {
 /** This node's part in the engine's work: its endpoint, and the orders of its clients. */
 export class RestateRun implements RunningEngine {
   readonly desk: RestateDesk;
-  readonly webhooks = undefined;
-  readonly compensator = { tryNow: async () => {}, forget: () => {} };
+  readonly webhooks: ReceiverDelivery | undefined;
+  readonly compensator: RestateJournal;
+  readonly #undoCalls: UndoCalls;
   readonly #engine: RestateEngine;
   readonly #parts: EngineParts;
   readonly #executions = new Executions();
@@ -89,6 +95,11 @@ export class RestateRun implements RunningEngine {
     const executions = this.#executions;
     this.#engine = engine;
     this.#parts = parts;
+    this.#undoCalls = undoCallsOf(options, parts);
+    this.compensator = engine.journal;
+    const { WEBHOOK_URL: url } = options.config;
+    this.webhooks =
+      url === undefined ? undefined : new ReceiverDelivery({ url, secrets: options.webhookSecrets, log: options.log, ingress, onFault });
     this.#room = new WaitingRoom({ ingress, admin, executions, orderTimeoutMs, maxInFlight, onFault });
     this.desk = new RestateDesk({ ingress, room: this.#room, executions, maxInFlight, reachable: () => health.reachable });
   }
@@ -107,18 +118,27 @@ export class RestateRun implements RunningEngine {
       executions: this.#executions,
       orderTimeoutMs: config.ORDER_TIMEOUT_MS,
       onEnded,
-      events: false,
-      compensates: false,
+      events: this.webhooks !== undefined,
+      compensates: true,
     });
     this.#endpoint = await Endpoint.listen({
       host: config.RESTATE_ENDPOINT_HOST,
       port: config.RESTATE_ENDPOINT_PORT,
-      services: [order, waitersObject(), idempotencyKeyObject(), courierLease],
+      services: [
+        order,
+        waitersObject(),
+        idempotencyKeyObject(),
+        compensationObject(this.#undoCalls),
+        orderEventsObject(this.webhooks?.sender),
+        webhookReceiverObject((after, limit) => this.#engine.journal.ordersWithEvents(after, limit)),
+        courierLease,
+      ],
       ...(config.RESTATE_IDENTITY_KEY !== undefined && { identityKey: config.RESTATE_IDENTITY_KEY }),
       log,
     });
     await this.#engine.health.look();
     this.#engine.health.start();
+    this.webhooks?.start();
     this.desk.open();
   }
 
@@ -138,8 +158,24 @@ export class RestateRun implements RunningEngine {
 
   async close(): Promise<void> {
     this.#endpoint?.drain();
+    this.#undoCalls.stop();
+    await this.webhooks?.stop();
     await this.#executions.ended();
     await this.#engine.couriers.stop();
     await this.#endpoint?.close();
   }
+}
+
+function undoCallsOf({ config, log }: EngineOptions, { runner, providers, onTried, onRetried }: EngineParts): UndoCalls {
+  return new UndoCalls({
+    runner,
+    providers,
+    timeoutMs: config.COMPENSATION_TIMEOUT_MS,
+    onTried,
+    ...(onRetried !== undefined && { onRetried }),
+    onDown: (step, down) =>
+      down
+        ? log.warn({ step }, "the provider takes no compensations: probing it with one at a time")
+        : log.info({ step }, "the provider takes compensations again"),
+  });
 }

@@ -22,8 +22,9 @@ export interface WaitingRoomOptions {
 // Until then most orders of a quick pipeline have ended, and one that waits for the order's other content hears of the conflict soon enough.
 const LOOK_AFTER_MS = 50;
 const LOOK_AGAIN_MS = 100;
-// With what was waited before, an engine that hangs is noticed within a second.
-const LOOK_TIMEOUT_MS = 700;
+const LOOK_TIMEOUT_MS = 2_000;
+// An engine that is busy must not be kept busy with looks: those that find no room come later.
+const MAX_LOOKS = 8;
 // On top of the deadline: the first tries of compensations take half a second at most, and the engine itself some time.
 const ANSWER_EXTRA_MS = 3_000;
 const HANG_UP_TRIES = 20;
@@ -33,6 +34,7 @@ const RETRY_AFTER_SECONDS = 1;
 export class WaitingRoom {
   readonly #options: WaitingRoomOptions;
   readonly #waits: OrderRuns<OrderWait>;
+  #looks = 0;
 
   constructor(options: WaitingRoomOptions) {
     this.#options = options;
@@ -100,17 +102,20 @@ export class WaitingRoom {
 
   /** Until the attempt runs: looks whether the order runs with other content, and tells others that this node waits for it, too. */
   async #watch(wait: OrderWait, lookAfterMs: number): Promise<void> {
-    let pauseMs = lookAfterMs;
-    try {
-      while (!wait.isOver) {
-        await sleep(pauseMs);
-        if (wait.isOver || this.#executionOf(wait) !== undefined) return;
+    for (let pauseMs = lookAfterMs; ; pauseMs = LOOK_AGAIN_MS) {
+      await sleep(pauseMs);
+      if (wait.isOver || wait.isLeft || this.#executionOf(wait) !== undefined) return;
+      if (this.#looks >= MAX_LOOKS) continue;
+      this.#looks++;
+      try {
         const latest = await this.#latest(wait.orderId);
         if (latest !== undefined && latest.ended === undefined && (await this.#settled(wait, latest))) return;
-        pauseMs = LOOK_AGAIN_MS;
+      } catch (error) {
+        // Whether the engine answers at all is looked at elsewhere.
+        if (!(error instanceof EngineUnreachable)) wait.fail(error);
+      } finally {
+        this.#looks--;
       }
-    } catch (error) {
-      wait.fail(this.#refusalFor(error));
     }
   }
 
