@@ -1,5 +1,3 @@
-import { stat } from "node:fs/promises";
-import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Logger } from "pino";
 import type { WorkerSettings } from "../workers/settings.ts";
@@ -15,6 +13,10 @@ import { Capacity } from "./concurrency/capacity.ts";
 import { type Config, ConfigError } from "./config.ts";
 import { ThreadInspector } from "./diagnosis/thread-inspector.ts";
 import { TraceRecorder } from "./diagnosis/trace-recorder.ts";
+import { existingDirectory } from "./engines/embedded/backup-directory.ts";
+import { embeddedOf } from "./engines/embedded/embedded-engine.ts";
+import type { Desk, RunningEngine } from "./engines/engine.ts";
+import { openEngine } from "./engines/open-engine.ts";
 import { FaultLog } from "./fault-log.ts";
 import { AccessKeyError, AccessKeys } from "./http/access-keys.ts";
 import type { Readiness } from "./http/health-routes.ts";
@@ -22,16 +24,12 @@ import { type Listener, listen, TooManyConnections } from "./http/listener.ts";
 import { isOnLoopback } from "./http/loopback.ts";
 import { publicApp } from "./http/public-app.ts";
 import { TokenBuckets } from "./http/token-buckets.ts";
-import { housekeeping } from "./journal/housekeeping.ts";
-import { JournalOpenError } from "./journal/journal-open-error.ts";
-import { SqliteJournal } from "./journal/sqlite-journal.ts";
-import { Compensator, MAX_COMPENSATING } from "./orders/compensator.ts";
+import type { SqliteJournal } from "./journal/sqlite-journal.ts";
+import { type Compensator, MAX_COMPENSATING } from "./orders/compensator.ts";
 import type { OnOrderEnded } from "./orders/ended-order.ts";
-import { OrderDesk } from "./orders/order-desk.ts";
 import { JournalUnavailable } from "./orders/order-journal.ts";
 import { Pipeline } from "./orders/pipeline.ts";
 import { ProviderHealth, type ProviderHealthOptions } from "./orders/provider-health.ts";
-import { recover } from "./orders/recovery.ts";
 import type { StepName } from "./orders/step.ts";
 import { readProviderKeys } from "./provider-keys.ts";
 import type { CircuitState } from "./retries/circuit-breaker.ts";
@@ -39,7 +37,6 @@ import { orderLog } from "./telemetry/order-log.ts";
 import { startTracing } from "./telemetry/tracing.ts";
 import { REPLACE_REASONS } from "./threads/pool-thread.ts";
 import { ThreadRuntime } from "./threads/thread-runtime.ts";
-import { WebhookDelivery } from "./webhooks/delivery.ts";
 import { readWebhookSecrets } from "./webhooks/secret.ts";
 
 const WORKER_FILE = fileURLToPath(new URL("../workers/main.ts", import.meta.url));
@@ -52,9 +49,13 @@ const AGING_SHARE = 1 / 40;
 export interface Service {
   readonly publicListener: Listener;
   readonly adminListener: Listener;
-  readonly desk: OrderDesk;
+  /** Where a distributed engine calls this node; undefined with the embedded one. */
+  readonly endpointPort: number | undefined;
+  readonly desk: Desk;
   readonly runtime: ThreadRuntime;
+  /** Of the embedded engine; throws where another one runs. */
   readonly journal: SqliteJournal;
+  /** As `journal`. */
   readonly compensator: Compensator;
   readonly admission: Admission;
   readonly traces: TraceRecorder;
@@ -108,45 +109,46 @@ export async function start(config: Config, log: Logger, options: StartOptions):
   };
   const simulated = Object.keys(providerUrls).length === 0;
   const waiting = { agingMs: config.ORDER_TIMEOUT_MS * AGING_SHARE, endsHopelessWaits: true };
-  const capacities = {
-    payment: new Capacity(config.PAYMENT_CAPACITY, waiting),
-    vendor: new Capacity(config.VENDOR_CAPACITY, waiting),
-    courier: new Capacity(config.COURIER_CAPACITY, waiting),
-  };
   const phase = (name: string) => options.onPhase?.(name);
-  phase(`opening the journal ${config.JOURNAL}`);
-  const journal = await SqliteJournal.open(config.JOURNAL, {
-    events: config.WEBHOOK_URL !== undefined,
+  const engine = await openEngine({
+    config,
+    log,
+    webhookSecrets: secrets,
+    onPhase: phase,
     onFatal: options.onFatal,
     onCommit: (requests, milliseconds) => {
       metrics.committed(milliseconds);
       live.committed(requests, milliseconds);
     },
-    onHealth: (healthy, reason) =>
-      healthy ? log.info({ reason }, "journal works again") : log.error({ reason }, "journal cannot be written"),
   });
-  starting.defer(() => journal.close());
+  starting.defer(() => engine.close());
+  const capacities = {
+    payment: new Capacity(config.PAYMENT_CAPACITY, waiting),
+    vendor: new Capacity(config.VENDOR_CAPACITY, waiting),
+    courier: new Capacity(config.COURIER_CAPACITY, { ...waiting, ...(engine.couriers && { onWait: engine.couriers.onWait }) }),
+  };
 
   const books: ThreadBooks = {
     totals: () => runtime.totals(),
     threads: () => runtime.threads(),
     replaced: () => runtime.replaced(),
-    ordersInFlight: () => desk.inFlight,
+    ordersInFlight: () => running.desk.inFlight,
   };
-  const recent = new RecentBacklog(journal);
+  const recent = new RecentBacklog(engine.journal);
   const circuitState = (step: StepName) => providers[step]?.circuit.state ?? "closed";
   const live = new LiveFeed({
     books,
     capacities,
     circuitState,
     backlog: () => recent.get(),
-    receiver: () => webhooks?.state().receiver ?? "none",
+    receiver: () => running.webhooks?.state().receiver ?? "none",
     simulated,
     onFault,
   });
 
-  const stickBegun = new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT);
+  // A thread may log before there is an engine to ask.
   let orderFields: (orderId: unknown) => object = () => ({});
+  const stickBegun = new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT);
   const traces = new TraceRecorder(() => runtime.threads());
   phase("starting the step threads");
   const runtime = await ThreadRuntime.start({
@@ -157,6 +159,7 @@ export async function start(config: Config, log: Logger, options: StartOptions):
     cpuThreadsOnDemand: !simulated,
     waiting,
     cancelGraceMs: config.CANCEL_GRACE_MS,
+    longestStepMs: Math.max(config.ORDER_TIMEOUT_MS, config.COMPENSATION_TIMEOUT_MS),
     maxRuns: config.MAX_IN_FLIGHT + EXTRA_RUNS,
     settings: { stickBegun, providerUrls, providerKeys } satisfies WorkerSettings,
     // A step knows its order but not the request that asked for it.
@@ -171,11 +174,6 @@ export async function start(config: Config, log: Logger, options: StartOptions):
   });
   starting.defer(() => runtime.close());
 
-  const webhooks =
-    config.WEBHOOK_URL === undefined ? undefined : new WebhookDelivery({ outbox: journal, url: config.WEBHOOK_URL, secrets, log });
-  if (webhooks !== undefined) starting.defer(() => webhooks.stop());
-  const onStored = () => webhooks?.notify();
-
   const providers = Object.fromEntries(
     (Object.keys(providerUrls) as StepName[]).map((step) => {
       const onChange = (state: CircuitState, reason: string) =>
@@ -183,28 +181,12 @@ export async function start(config: Config, log: Logger, options: StartOptions):
       return [step, new ProviderHealth({ ...options.providerHealth, onChange })];
     }),
   );
-  const compensator = new Compensator({
-    runner: runtime,
-    journal,
-    providers,
-    timeoutMs: config.COMPENSATION_TIMEOUT_MS,
-    onTried: (step, done) => metrics.compensationTried(step, done),
-    ...(tracing !== undefined && { onRetried: tracing.compensationRetried }),
-    onStored,
-    onDown: (step, down) =>
-      down
-        ? log.warn({ step }, "the provider takes no compensations: probing it with one at a time")
-        : log.info({ step }, "the provider takes compensations again"),
-    onFault,
-  });
-  starting.defer(() => compensator.stop());
-
-  const pipeline = new Pipeline(runtime, capacities, providers);
+  const pipeline = new Pipeline(engine.couriers?.watch(runtime) ?? runtime, capacities, providers);
   const admission = new Admission({
     capacities: Object.values(capacities),
     exclusive: runtime.exclusive,
     computingBehind: () => pipeline.computingBehind,
-    inFlight: () => desk.inFlight,
+    inFlight: () => running.desk.inFlight,
     maxInFlight: config.MAX_IN_FLIGHT,
     orderTimeoutMs: config.ORDER_TIMEOUT_MS,
   });
@@ -212,27 +194,28 @@ export async function start(config: Config, log: Logger, options: StartOptions):
   const observers: OnOrderEnded[] = [(order) => metrics.orderEnded(order), traces.ended, (order) => live.orderEnded(order)];
   if (log.isLevelEnabled("info")) observers.push(orderLog(log));
   if (tracing !== undefined) observers.push(tracing.orderEnded);
-  const desk: OrderDesk = new OrderDesk({
+  const running: RunningEngine = engine.run({
+    runner: runtime,
     pipeline,
+    capacities,
     gate: admission,
-    journal,
-    compensator,
-    orderTimeoutMs: config.ORDER_TIMEOUT_MS,
-    maxInFlight: config.MAX_IN_FLIGHT,
-    onStored,
+    providers,
     onEnded: (order) => {
       for (const observe of observers) observe(order);
     },
+    onTried: (step, done) => metrics.compensationTried(step, done),
+    ...(tracing !== undefined && { onRetried: tracing.compensationRetried }),
     onFault,
   });
-
+  starting.defer(() => running.close());
+  const { desk, compensator, webhooks } = running;
   orderFields = (orderId) => desk.fieldsOf(orderId);
 
   const traceUse = tracing !== undefined ? "spans" : simulated ? "log" : "calls";
   const sticking = new StuckThreads(runtime, stickBegun);
 
   let state: Readiness = "starting";
-  const readiness = () => (state === "ready" && !journal.healthy ? "journal_unavailable" : state);
+  const readiness = () => (state === "ready" ? (engine.trouble ?? state) : state);
   const listening = {
     allowedHosts: config.ALLOWED_HOSTS ?? [],
     keepAliveTimeoutMs: config.KEEP_ALIVE_TIMEOUT_MS,
@@ -248,7 +231,7 @@ export async function start(config: Config, log: Logger, options: StartOptions):
     app: publicApp(
       {
         desk,
-        journal,
+        journal: engine.journal,
         simulated,
         traces: traceUse,
         onRefused: (kind) => metrics.orderRefused(kind),
@@ -275,13 +258,13 @@ export async function start(config: Config, log: Logger, options: StartOptions):
       threadsReplaced: () => new Map(REPLACE_REASONS.map((reason) => [reason, runtime.replaced().get(reason) ?? 0])),
       capacities,
       circuitState,
-      journalHealthy: () => journal.healthy,
+      journalHealthy: () => engine.trouble === undefined,
       ...(tracing !== undefined && { spansDropped: tracing.dropped }),
     },
     diagnosis: { traces, inspector },
     operators: {
-      journal,
-      lookup: journal,
+      journal: engine.journal,
+      lookup: engine.journal,
       compensator,
       ...(webhooks !== undefined &&
         config.WEBHOOK_URL !== undefined && {
@@ -294,9 +277,9 @@ export async function start(config: Config, log: Logger, options: StartOptions):
       backups: { ...(backupDirectory !== undefined && { directory: backupDirectory }), inMemory: config.JOURNAL === "memory" },
       onSettled: ({ id, orderId, attempt, step, note }) => {
         log.warn({ compensation: id, order_id: orderId, attempt, step, note }, "a compensation was settled by hand");
-        onStored();
+        running.notify();
       },
-      onRedelivered: onStored,
+      onRedelivered: () => running.notify(),
     },
     ...(simulated && {
       chaos: {
@@ -321,40 +304,31 @@ export async function start(config: Config, log: Logger, options: StartOptions):
   // Before the listener, which waits for answers that are under way.
   starting.defer(() => traces.close());
 
-  phase("closing the orders that the last run left open");
-  const interrupted = await recover(journal).catch((error: unknown) => {
-    throw error instanceof JournalUnavailable ? new JournalOpenError(config.JOURNAL, error.message) : error;
-  });
-  if (interrupted > 0) log.warn({ orders: interrupted }, "closed orders that the last run left open; they are being undone");
-  compensator.start();
-  webhooks?.start();
-  const keeping = housekeeping({
-    journal,
-    ...(config.RETENTION_DAYS !== undefined && { retentionDays: config.RETENTION_DAYS }),
-    onFault,
-  });
-  starting.defer(() => keeping.stop());
-  keeping.start();
-  const warning = stuckWarning({ journal, warn: (fields, message) => log.warn(fields, message), onFault });
+  await running.start();
+  const warning = stuckWarning({ journal: engine.journal, warn: (fields, message) => log.warn(fields, message), onFault });
   starting.defer(() => warning.stop());
   warning.start();
   admission.start();
-  desk.open();
   state = "ready";
 
   const hurry = new AbortController();
   const cancelAll = () => {
-    desk.cancelAll("shutdown");
+    running.cancelAll("shutdown");
     hurry.abort();
   };
-  const running = starting.move();
+  const parts = starting.move();
   return {
     publicListener,
     adminListener,
+    endpointPort: running.endpointPort,
     desk,
     runtime,
-    journal,
-    compensator,
+    get journal() {
+      return embeddedOf(engine, running).journal;
+    },
+    get compensator() {
+      return embeddedOf(engine, running).compensator;
+    },
     admission,
     traces,
     inspector,
@@ -369,21 +343,11 @@ export async function start(config: Config, log: Logger, options: StartOptions):
       // The listener stays open while orders end: a balancer reads 503 from `readyz`, and late clients a clear answer.
       state = "draining";
       const timer = setTimeout(cancelAll, config.SHUTDOWN_TIMEOUT_MS);
-      await Promise.all([desk.drain(), publicListener.endConnections(hurry.signal)]);
+      await Promise.all([running.drain(), publicListener.endConnections(hurry.signal)]);
       clearTimeout(timer);
-      await running.disposeAsync();
+      await parts.disposeAsync();
     },
   };
-}
-
-/** Its absolute path. A backup that cannot be written is better known now than on the day when it is needed. */
-async function existingDirectory(name: string, path: string): Promise<string> {
-  const isDirectory = await stat(path).then(
-    (found) => found.isDirectory(),
-    () => false,
-  );
-  if (!isDirectory) throw new ConfigError(`${name}=${JSON.stringify(path)}: must be a directory that exists`);
-  return resolve(path);
 }
 
 async function reloadKeys(what: string, keys: AccessKeys | undefined, log: Logger): Promise<void> {

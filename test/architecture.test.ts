@@ -20,7 +20,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   telemetry: ["orders", "concurrency"],
   webhooks: ["orders", "outgoing", "retries", "concurrency"],
   admission: ["orders", "concurrency"],
-  engines: ["orders", "concurrency"],
+  engines: ["orders", "journal", "webhooks", "outgoing", "retries", "concurrency", "config.ts"],
   http: ["orders", "concurrency"],
   diagnosis: ["orders", "concurrency"],
   admin: ["http", "diagnosis", "orders", "concurrency"],
@@ -32,13 +32,15 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   piscina: ["threads", "journal"],
   "prom-client": ["admin"],
   "@opentelemetry": ["telemetry"],
+  "@restatedev": ["engines"],
 };
 
 /** Rooms that import no package but those of Node itself. */
 const WITHOUT_PACKAGES = ["outgoing"];
 
 const CLOSED_TO_WORKERS = ["http", "admin", "journal"];
-const RUN_BY_WORKERS = /^src\/((concurrency|outgoing)\/.+|threads\/(layout|protocol|snapshot-state)\.ts)$/;
+const RUN_BY_WORKERS =
+  /^src\/((concurrency|outgoing)\/.+|threads\/(cancel-board|heartbeat-timings|layout|protocol|snapshot-state|tracker)\.ts|orders\/event-payload\.ts)$/;
 /** It puts everything together. */
 const ROOT = "src/service.ts";
 /** The process around it: from the rooms it has what its one line at a failed start needs. */
@@ -133,9 +135,9 @@ describe("the arrows between the rooms", () => {
         "src/main.ts -> src/service.ts",
         "src/service.ts -> src/threads/thread-runtime.ts",
         "src/service.ts -> workers/settings.ts",
-        "src/threads/thread-pool.ts -> piscina",
+        "src/threads/piscina-threads.ts -> piscina",
         "src/orders/pipeline.ts -> src/concurrency/capacity.ts",
-        "workers/runtime/serve.ts -> src/threads/layout.ts",
+        "workers/runtime/serve.ts -> src/threads/cancel-board.ts",
       ]),
     );
     // Every import statement has been understood: no file has more of them than were found.

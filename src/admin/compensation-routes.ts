@@ -7,12 +7,11 @@ import { readBody } from "../http/read-body.ts";
 import type { CompensationRow, OperatorJournal } from "../orders/operator-journal.ts";
 import type { Compensation, CompensationStatus } from "../orders/order-journal.ts";
 import { PAGE, pageJson, readCursor } from "./pages.ts";
-import { rowIdOf } from "./row-id.ts";
 import { NOTHING, readJson, readQuery } from "./strict-input.ts";
 import { ageSeconds, isoTime } from "./times.ts";
 
 export interface CompensationParts {
-  readonly journal: Pick<OperatorJournal, "compensations" | "compensation" | "settleCompensation">;
+  readonly journal: Pick<OperatorJournal, "rowIdOf" | "compensations" | "compensation" | "settleCompensation">;
   readonly compensator: {
     /** Resolves when a try has ended and is written down. */
     tryNow(compensation: Compensation): Promise<void>;
@@ -77,7 +76,7 @@ export function compensationRoutes({ journal, compensator, onSettled }: Compensa
     .post(readBody(MAX_BODY_BYTES), async (request: Request, response: Response) => {
       readQuery(request, NOTHING);
       const { note } = readJson(request, SETTLE);
-      const id = rowIdOf(request);
+      const id = journal.rowIdOf(String(request.params.id));
       const row = id === undefined ? undefined : await journal.settleCompensation(id, note, Date.now());
       if (row === undefined) return notFound(response);
       // Whoever sends it a second time, because no answer came, has settled it all the same.
@@ -92,7 +91,7 @@ export function compensationRoutes({ journal, compensator, onSettled }: Compensa
   return router;
 
   async function rowOf(request: Request): Promise<CompensationRow | undefined> {
-    const id = rowIdOf(request);
+    const id = journal.rowIdOf(String(request.params.id));
     return id === undefined ? undefined : await journal.compensation(id);
   }
 }

@@ -5,12 +5,11 @@ import { onlyMethods } from "../http/methods.ts";
 import { readBody } from "../http/read-body.ts";
 import type { DeadLetter, OperatorJournal } from "../orders/operator-journal.ts";
 import { PAGE, pageJson, readCursor } from "./pages.ts";
-import { rowIdOf } from "./row-id.ts";
 import { NOTHING, readJson, readQuery } from "./strict-input.ts";
 import { isoTime } from "./times.ts";
 
 export interface DeadLetterParts {
-  readonly journal: Pick<OperatorJournal, "deadLetters" | "redeliver">;
+  readonly journal: Pick<OperatorJournal, "rowIdOf" | "deadLetters" | "redeliver">;
   /** An event waits in the outbox again. */
   readonly onRedelivered: () => void;
 }
@@ -37,7 +36,7 @@ export function deadLetterRoutes({ journal, onRedelivered }: DeadLetterParts): R
     .post(readBody(MAX_BODY_BYTES), async (request: Request, response: Response) => {
       readQuery(request, NOTHING);
       readJson(request, NOTHING);
-      const id = rowIdOf(request);
+      const id = journal.rowIdOf(String(request.params.id));
       if (id === undefined || !(await journal.redeliver(id, Date.now()))) {
         sendError(response, "not_found", "no such dead letter");
         return;

@@ -13,7 +13,7 @@ export interface WebhookControl {
   readonly origin: string;
   state(): { readonly receiver: "up" | "down" | "disabled"; readonly inFlight: number };
   /** Goes on after a 410. */
-  resume(): void;
+  resume(): void | Promise<void>;
 }
 
 export interface WebhookParts {
@@ -41,7 +41,7 @@ export function webhookRoutes({ journal, webhooks }: WebhookParts): Router {
       readQuery(request, NOTHING);
       readJson(request, NOTHING);
       if (webhooks === undefined) throw new BadRequest("webhooks: there is no receiver; WEBHOOK_URL is not set");
-      webhooks.resume();
+      await webhooks.resume();
       await sendState(response);
     })
     .all(onlyMethods("POST"));

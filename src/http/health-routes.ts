@@ -3,7 +3,7 @@ import { sendJson } from "./answers.ts";
 import { onlyMethods } from "./methods.ts";
 
 /** What `GET /readyz` says: 200 for `ready`, 503 for anything else. */
-export const READINESS = ["ready", "starting", "journal_unavailable", "draining"] as const;
+export const READINESS = ["ready", "starting", "journal_unavailable", "engine_unavailable", "draining"] as const;
 
 export type Readiness = (typeof READINESS)[number];
 

@@ -1,4 +1,5 @@
 import type { IRouter, NextFunction, Request, RequestHandler, Response } from "express";
+import { Canceled } from "../concurrency/cancel-cause.ts";
 import { monotonicMs } from "../concurrency/clock.ts";
 import type { ErrorKind } from "../orders/error-kind.ts";
 import type { OrderDesk, Placement, PlaceRequest } from "../orders/order-desk.ts";
@@ -23,7 +24,7 @@ import type { TokenBuckets } from "./token-buckets.ts";
 import { type TraceUse, traceOf } from "./trace-context.ts";
 
 export interface OrderParts {
-  readonly desk: OrderDesk;
+  readonly desk: Pick<OrderDesk, "place">;
   readonly journal: Pick<OrderJournal, "find">;
   /** All providers are simulated: the simulation fields are allowed. */
   readonly simulated: boolean;
@@ -64,34 +65,33 @@ export function addOrderRoutes(
   // Gives Express no promise and takes no `next`: from either hangs all that its routers have made for this request.
   function placeOrder(request: Request, response: Response): void {
     const { requestId, client } = response.locals;
-    const placing = readRequest(request, requestId, client);
+    const placing = readRequest(request, requestId, client, hangUpOf(response));
     response.locals.orderId = placing.order.orderId;
     desk.place(placing).then(
       (placement) => {
         forgetRequest(request);
         answerWhenEnded(placement, response);
       },
-      (error: unknown) => {
-        if (error instanceof Refused) {
-          onRefused?.(error.kind);
-          sendError(response, error.kind, error.message, retryAfter(error));
-        } else fail(error, response);
-      },
+      (error: unknown) => answerError(error, response),
     );
   }
 
-  function answerWhenEnded({ answer, replayed, leave }: Placement, response: Response): void {
-    // The client may have hung up while the order was being written down.
-    if (response.closed) leave();
-    // Fires after every answer too; leaving an order that has ended does nothing.
-    else response.on("close", leave);
+  function answerWhenEnded({ answer, replayed }: Placement, response: Response): void {
     answer.then(
-      ({ error, json }) => sendJson(response, error === undefined ? 200 : STATUS[error], json, replayed ? REPLAYED : {}),
-      (error: unknown) => fail(error, response),
+      ({ error, json, replayed: foundLater }) =>
+        sendJson(response, error === undefined ? 200 : STATUS[error], json, replayed || foundLater === true ? REPLAYED : {}),
+      (error: unknown) => answerError(error, response),
     );
   }
 
-  function readRequest({ body, headers }: Request, requestId: string, client: Client | undefined): PlaceRequest {
+  function answerError(error: unknown, response: Response): void {
+    if (error instanceof Refused) {
+      onRefused?.(error.kind);
+      sendError(response, error.kind, error.message, retryAfter(error));
+    } else fail(error, response);
+  }
+
+  function readRequest({ body, headers }: Request, requestId: string, client: Client | undefined, signal: AbortSignal): PlaceRequest {
     // No body at all leaves none behind.
     const order = readOrder(body instanceof Buffer ? body : Buffer.alloc(0), simulated);
     const key = readIdempotencyKey(headers["idempotency-key"], order, client?.name ?? ANYONE, Date.now());
@@ -101,6 +101,7 @@ export function addOrderRoutes(
       requestId,
       urgency,
       receivedAtMs: monotonicMs(),
+      signal,
       ...(key !== undefined && { key }),
       ...traceOf(headers.traceparent, traces),
     };
@@ -130,6 +131,14 @@ export function addOrderRoutes(
       else throw error;
     }
   }
+}
+
+/** Aborted when the client hangs up before it has its answer. */
+function hangUpOf(response: Response): AbortSignal {
+  const hangUp = new AbortController();
+  // Fires after every answer, too.
+  response.on("close", () => response.writableEnded || hangUp.abort(new Canceled("client_disconnected")));
+  return hangUp.signal;
 }
 
 function retryAfter({ retryAfterSeconds }: Refused): Readonly<Record<string, string>> {

@@ -12,6 +12,7 @@ import {
   type OrderFilter,
   type OrderSummary,
   type Page,
+  type RowId,
 } from "../orders/operator-journal.ts";
 import type { EventOutbox, OrderEvent } from "../orders/order-event.ts";
 import {
@@ -204,20 +205,24 @@ export class SqliteJournal implements OrderJournal, EventOutbox, OperatorJournal
     return this.#read(["compensations", status, cursor ?? null, limit]);
   }
 
-  async compensation(id: number): Promise<CompensationRow | undefined> {
-    return (await this.#read(["compensation", id])) ?? undefined;
+  rowIdOf(text: string): number | undefined {
+    return /^[1-9]\d{0,14}$/.test(text) ? Number(text) : undefined;
   }
 
-  async settleCompensation(id: number, note: string, nowMs: number): Promise<CompensationRow | undefined> {
-    return (await this.#commits.request(["settleCompensation", id, note, nowMs])) ?? undefined;
+  async compensation(id: RowId): Promise<CompensationRow | undefined> {
+    return (await this.#read(["compensation", Number(id)])) ?? undefined;
+  }
+
+  async settleCompensation(id: RowId, note: string, nowMs: number): Promise<CompensationRow | undefined> {
+    return (await this.#commits.request(["settleCompensation", Number(id), note, nowMs])) ?? undefined;
   }
 
   deadLetters(cursor: Cursor | undefined, limit: number): Promise<Page<DeadLetter>> {
     return this.#read(["deadLetters", cursor ?? null, limit]);
   }
 
-  redeliver(seq: number, nowMs: number): Promise<boolean> {
-    return this.#commits.request(["redeliver", seq, nowMs]);
+  redeliver(seq: RowId, nowMs: number): Promise<boolean> {
+    return this.#commits.request(["redeliver", Number(seq), nowMs]);
   }
 
   backlog(): Promise<Backlog> {

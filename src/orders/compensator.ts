@@ -4,29 +4,23 @@ import { Capacity } from "../concurrency/capacity.ts";
 import { monotonicMs } from "../concurrency/clock.ts";
 import { pause } from "../concurrency/pause.ts";
 import { backoffMs, COMPENSATION_BACKOFF, PROBE_BACKOFF } from "../retries/backoff.ts";
-import { MAX_HOLD_MS } from "../retries/circuit-breaker.ts";
 import { type Clock, SYSTEM_CLOCK } from "../retries/clock.ts";
-import { EndpointHealth, type EndpointOutcome } from "../retries/endpoint-health.ts";
+import type { EndpointHealth } from "../retries/endpoint-health.ts";
 import { Pace } from "../retries/pace.ts";
 import { RetryQueue } from "../retries/retry-queue.ts";
 import { Compensating, type Tried } from "./compensating.ts";
+import { callToUndo, compensationHealth, FIRST_TRIES, LINE_MS, RETRIES, type RetriedCompensation } from "./compensation-call.ts";
 import type { OnFault } from "./faults.ts";
 import { type Compensation, JournalUnavailable, type OrderJournal } from "./order-journal.ts";
 import type { ProviderHealths } from "./provider-health.ts";
-import { STEPS, type StepInput, type StepName, type StepOutcome } from "./step.ts";
+import { STEPS, type StepInput, type StepName } from "./step.ts";
 import type { StepRunner } from "./step-runner.ts";
 import { newTraceparent } from "./traceparent.ts";
 
-// A provider's bulkhead: how many of its compensations may be under way at one time, of orders that fail now and of the backlog.
-// Apart from each other, so that neither keeps the other waiting, and some dozens, which is enough for 2000 a second at 10 ms a call.
-const FIRST_TRIES = 64;
-const RETRIES = 32;
-/** How many compensations may be under way at one time; the step runner needs room for as many runs. */
-export const MAX_COMPENSATING = STEPS.length * (FIRST_TRIES + RETRIES);
 // Of all providers together, so that a backlog leaves orders their share of the machine: a million takes some six minutes.
 const RETRIES_A_SECOND = 2_500;
-// How long a first try may wait for its bulkhead; the answer to the client does not wait for longer either. After that its row is due.
-const LINE_MS = 500;
+
+export { MAX_COMPENSATING, type RetriedCompensation } from "./compensation-call.ts";
 
 export interface CompensatorOptions {
   readonly runner: StepRunner;
@@ -48,18 +42,6 @@ export interface CompensatorOptions {
   /** From 0 to 1, for the jitter. */
   readonly random?: () => number;
   readonly clock?: Clock;
-}
-
-/** A try that no order waits for. Times are on the clock of `monotonicMs`. */
-export interface RetriedCompensation {
-  /** Its trace is a new one, for the order's own ended long ago. */
-  readonly input: StepInput;
-  readonly step: StepName;
-  /** Those before it. */
-  readonly tries: number;
-  readonly done: boolean;
-  readonly startedAtMs: number;
-  readonly endedAtMs: number;
 }
 
 /** What one provider's compensations share with each other and with no other provider's. */
@@ -137,7 +119,11 @@ export class Compensator {
   #bulkhead(step: StepName): Bulkhead {
     const { journal, providers, onDown, onFault, random } = this.#options;
     const common = { clock: this.#clock, ...(random !== undefined && { random }) };
-    const health = new EndpointHealth({ ...common, maxInFlight: FIRST_TRIES + RETRIES, onDown: (down) => onDown?.(step, down) });
+    const health = compensationHealth(step, {
+      ...common,
+      ...(providers !== undefined && { providers }),
+      ...(onDown !== undefined && { onDown }),
+    });
     const queue = new RetryQueue<Compensation>({
       ...common,
       idOf: ({ id }) => id,
@@ -148,10 +134,6 @@ export class Compensator {
       pace: this.#pace,
       ...(onFault !== undefined && { onFault }),
     });
-    // Two states and not one: an undo can wait for its turn, an order cannot, and the address that undoes may be ill alone.
-    const circuit = providers?.[step]?.circuit;
-    circuit?.onChange((state) => (state === "open" ? health.takeDown() : health.answered()));
-    circuit?.onHold((ms) => health.pause(ms));
     return { firstTries: new Capacity(FIRST_TRIES), health, queue };
   }
 
@@ -188,29 +170,8 @@ export class Compensator {
     if (tried !== undefined) await this.#record(compensation, tried);
   }
 
-  /** Undefined when a stop has cut it off. Throws when the runner has no room. */
-  async #call(step: StepName, input: StepInput, triesBefore: number): Promise<Tried | undefined> {
-    const { health } = this.#bulkheads[step];
-    const { timeoutMs, runner, providers, onTried } = this.#options;
-    const epoch = health.begin();
-    let verdict: EndpointOutcome;
-    try {
-      const scope = new CancelScope();
-      const run = runner.open(scope);
-      const stopTimer = scope.cancelAfter(timeoutMs);
-      const following = scope.follow(this.#stop);
-      const { outcome } = await run.run({ name: step, action: "undo", computes: false, repeatable: true }, input);
-      run.close();
-      stopTimer();
-      following.leave();
-      verdict = verdictOn(outcome, triesBefore);
-      providers?.[step]?.compensationEnded(outcome);
-      const tried = triedOf(outcome, timeoutMs);
-      if (tried !== undefined) onTried?.(step, tried.done);
-      return tried;
-    } finally {
-      health.end(epoch, verdict);
-    }
+  #call(step: StepName, input: StepInput, triesBefore: number): Promise<Tried | undefined> {
+    return callToUndo(this.#options, this.#bulkheads[step].health, this.#stop, step, input, triesBefore);
   }
 
   /** Until it is stored, or the process stops: the next start tries it again then, which is harmless, and forgetting it is not. */
@@ -238,32 +199,4 @@ export class Compensator {
     this.#active.add(kept);
     return kept;
   }
-}
-
-function triedOf(outcome: StepOutcome, timeoutMs: number): Tried | undefined {
-  switch (outcome.status) {
-    case "ok":
-      return { done: true };
-    case "failed":
-      return { done: false, lastAnswer: outcome.answer ?? outcome.kind };
-    case "lost":
-      return { done: false, lastAnswer: "its thread was lost" };
-    case "canceled":
-      return outcome.cause === "deadline" ? { done: false, lastAnswer: `no answer in ${timeoutMs} ms` } : undefined;
-  }
-}
-
-/** What a try says about its provider. */
-function verdictOn(outcome: StepOutcome, triesBefore: number): EndpointOutcome {
-  if (outcome.status === "ok") return "ok";
-  if (outcome.status === "lost" || (outcome.status === "canceled" && outcome.cause !== "deadline")) return undefined;
-  const answer = outcome.status === "failed" ? outcome.answer : undefined;
-  const overloaded = answer === "HTTP 429";
-  // Refused before and again: a few that a provider never takes must not make it look down.
-  if (triesBefore > 0 && !overloaded && answer?.startsWith("HTTP 4")) return undefined;
-  return { counts: true, overloaded, pauseMs: holdMsOf(outcome) };
-}
-
-function holdMsOf(outcome: StepOutcome): number {
-  return outcome.status === "failed" ? Math.min(MAX_HOLD_MS, outcome.ill?.retryAfterMs ?? 0) : 0;
 }

@@ -11,6 +11,9 @@ export interface Page<Item> {
   readonly next?: Cursor;
 }
 
+/** What an operator names a row by. A number where the journal counts its rows, a text where nobody counts. */
+export type RowId = number | string;
+
 /** What operators ask of the journal, and what they may change. Writes resolve when durable. */
 export interface OperatorJournal {
   /**
@@ -18,18 +21,20 @@ export interface OperatorJournal {
    * left out that was there when the first page was read; one that changes while pages are read may come a second time.
    */
   orders(filter: OrderFilter, cursor: Cursor | undefined, limit: number): Promise<Page<OrderSummary>>;
+  /** The id of a row as a path has it; undefined for what can be no row's. */
+  rowIdOf(text: string): RowId | undefined;
   /** Oldest first. */
   compensations(status: CompensationStatus, cursor: Cursor | undefined, limit: number): Promise<Page<CompensationRow>>;
-  compensation(id: number): Promise<CompensationRow | undefined>;
+  compensation(id: RowId): Promise<CompensationRow | undefined>;
   /**
    * Dealt with by hand: it is not tried again. Returns its row, undefined where there is none, and leaves one that is not pending
    * as it is.
    */
-  settleCompensation(id: number, note: string, nowMs: number): Promise<CompensationRow | undefined>;
+  settleCompensation(id: RowId, note: string, nowMs: number): Promise<CompensationRow | undefined>;
   /** Events that were given up, oldest first. */
   deadLetters(cursor: Cursor | undefined, limit: number): Promise<Page<DeadLetter>>;
   /** Puts an event back into the outbox, behind all others of its order, with its whole time before it. False where there is no such. */
-  redeliver(seq: number, nowMs: number): Promise<boolean>;
+  redeliver(seq: RowId, nowMs: number): Promise<boolean>;
   /** What waits, and for how long. */
   backlog(): Promise<Backlog>;
   /**
@@ -65,7 +70,7 @@ export interface OrderSummary {
 }
 
 export interface CompensationRow {
-  readonly id: number;
+  readonly id: RowId;
   readonly orderId: string;
   readonly attempt: number;
   readonly step: StepName;
@@ -83,7 +88,7 @@ export interface CompensationRow {
 }
 
 export interface DeadLetter {
-  readonly seq: number;
+  readonly seq: RowId;
   readonly id: string;
   readonly orderId: string;
   readonly payload: string;
@@ -97,8 +102,8 @@ export interface Backlog {
   readonly compensations: Readonly<Record<StepName, Waiting>>;
   readonly events: Waiting;
   readonly deadLetters: number;
-  /** Size of the database and its log, bytes. */
-  readonly bytes: number;
+  /** Size of the database and its log, bytes. Absent where it is not this process that keeps them. */
+  readonly bytes?: number;
 }
 
 export interface Waiting {

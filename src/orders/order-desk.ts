@@ -39,12 +39,14 @@ export interface PlaceRequest extends OrderOrigin {
 
 /** What a client that placed an order waits for. */
 export interface Placement {
-  readonly answer: Promise<StoredAnswer>;
-  /** The answer was stored by an earlier request. */
+  /** Rejects with `Refused` where the order is refused only now. */
+  readonly answer: Promise<PlacedAnswer>;
+  /** The answer was stored by an earlier request. Where that is not known yet, the answer says it. */
   readonly replayed: boolean;
-  /** The client is gone. The order is canceled when nobody waits for it any more. */
-  leave(): void;
 }
+
+/** `replayed`: an earlier request stored it. */
+export type PlacedAnswer = StoredAnswer & { readonly replayed?: true };
 
 // The journal is asked again where an attempt ended in between, which cannot happen many times in a row.
 const MAX_LOOKS = 20;
@@ -168,14 +170,14 @@ export class OrderDesk {
         case "accepted":
           return this.#start(request, accepted.attempt);
         case "replayed":
-          return { answer: Promise.resolve(accepted.answer), replayed: true, leave() {} };
+          return { answer: Promise.resolve(accepted.answer), replayed: true };
         case "conflict":
           throw new Refused("order_conflict", "order_id: this order is already placed with another amount");
         case "mismatch":
           throw new Refused("idempotency_mismatch", "Idempotency-Key: this key was used with another body");
         case "running": {
           const run = this.#runs.get(accepted.orderId);
-          if (run !== undefined && !run.canceledFromOutside) return this.#join(run);
+          if (run !== undefined && !run.canceledFromOutside) return this.#join(run, request.signal);
           // One that was canceled from outside frees the order when it has ended. One that is not here has ended between the
           // journal's look and this one.
           await run?.closed;
@@ -191,26 +193,19 @@ export class OrderDesk {
     const work = (run: OrderRun) => this.#runner.run(run);
     const run = new OrderRun(inputOf(request, attempt), request, work, request.urgency);
     this.#runs.add(run);
-    return { answer: run.answer, replayed: false, leave: run.join() };
+    return { answer: run.answer, replayed: false };
   }
 
   /** Whoever only waits has a place of its own among the requests in flight, until the answer or until it leaves. */
-  #join(run: OrderRun): Placement {
-    const leave = run.join();
+  #join(run: OrderRun, signal: AbortSignal | undefined): Placement {
     let here = true;
     const end = () => {
       if (here) this.#ended();
       here = false;
     };
+    run.join(signal, end);
     run.answer.then(end, end);
-    return {
-      answer: run.answer,
-      replayed: false,
-      leave: () => {
-        leave();
-        end();
-      },
-    };
+    return { answer: run.answer, replayed: false };
   }
 
   #closed(run: OrderRun): void {

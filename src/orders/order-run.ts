@@ -5,12 +5,16 @@ import type { StoredAnswer } from "./order-journal.ts";
 import type { ByOrderId } from "./order-runs.ts";
 import type { StepInput } from "./step.ts";
 
+const ONCE = { once: true };
+
 /** The request that began an attempt. */
 export interface OrderOrigin {
   readonly requestId?: string;
   readonly parentSpanId?: string;
   /** When it asked for the order, on the clock of `monotonicMs`; absent: when its attempt begins. */
   readonly receivedAtMs?: number;
+  /** Aborted when the client hangs up: the order is canceled when nobody waits for it any more. Made for this request alone. */
+  readonly signal?: AbortSignal;
 }
 
 /** One attempt at an order in flight, and who waits for it. */
@@ -37,6 +41,8 @@ export class OrderRun implements ByOrderId {
     this.requestId = origin.requestId;
     this.parentSpanId = origin.parentSpanId;
     this.receivedAtMs = origin.receivedAtMs ?? monotonicMs();
+    // First: of an order whose client has hung up already no step runs.
+    this.join(origin.signal);
     this.answer = work(this);
   }
 
@@ -69,16 +75,21 @@ export class OrderRun implements ByOrderId {
     this.#closed?.resolve();
   }
 
-  /** Somebody waits for the answer from now on. Returns how to leave; when the last one has left, the order is canceled. */
-  join(): () => void {
+  /**
+   * Somebody waits for the answer from now on, until `signal` is aborted: then `onLeft` is called, and when nobody else waits, the
+   * order is canceled. Without a signal nothing but the order's end ends that.
+   */
+  join(signal: AbortSignal | undefined, onLeft?: () => void): void {
     this.#waiters++;
-    let here = true;
-    return () => {
-      if (!here) return;
-      here = false;
+    if (signal === undefined) return;
+    const leave = () => {
       this.#waiters--;
       // After the end of the order this cancels nothing any more.
       if (this.#waiters === 0) this.scope.cancel("client_disconnected");
+      onLeft?.();
     };
+    if (signal.aborted) leave();
+    // Never taken back: a request's signal ends with the request.
+    else signal.addEventListener("abort", leave, ONCE);
   }
 }

@@ -1,4 +1,3 @@
-import type { CancelCause } from "../concurrency/cancel-cause.ts";
 import type { CancelScope } from "../concurrency/cancel-scope.ts";
 import type { Capacity, Permit } from "../concurrency/capacity.ts";
 import { monotonicMs } from "../concurrency/clock.ts";
@@ -13,6 +12,9 @@ import type { StepRun, StepRunner, StepSpec } from "./step-runner.ts";
 
 const WAITING = specs(false);
 const COMPUTING = specs(true);
+
+/** How a step that is to be remembered is run: begins it with `start`, or knows its end from before. Never rejects. */
+export type StepAround = (name: StepName, group: CancelScope, start: () => Promise<EndedStep>) => Promise<EndedStep>;
 
 /** Runs the three steps of an order in parallel: the first failure, or the order's scope, cancels the rest. */
 export class Pipeline {
@@ -36,27 +38,30 @@ export class Pipeline {
   /**
    * Resolves when every step has ended, so nothing of the order runs afterwards. `scope` carries the deadline, the
    * client's hang-up and the shutdown; `urgency`, 0 (most) to 7, counts where a step waits. An order that a provider's circuit
-   * refuses makes no call at all. Throws when the runner has no room; does not reject for anything that a step, a thread or a
+   * refuses makes no call at all. `around` is given every step instead of its being begun. Throws when the runner has no room; does not reject for anything that a step, a thread or a
    * client does.
    *
    * Promises are passed on as they are, from here to the dispatched step: an order may wait for minutes, ten thousand of
    * them at once, and each `await` on its way would keep half a kilobyte for that long.
    */
-  run(input: StepInput, scope: CancelScope, urgency: number = DEFAULT_URGENCY): Promise<OrderOutcome> {
+  run(input: StepInput, scope: CancelScope, urgency: number = DEFAULT_URGENCY, around?: StepAround): Promise<OrderOutcome> {
     const startedAtMs = monotonicMs();
     const refusing = this.#providers === undefined || scope.cause !== undefined ? undefined : circuitThatRefuses(this.#providers);
-    if (refusing !== undefined) return Promise.resolve(refusedBy(refusing, startedAtMs));
+    if (refusing !== undefined && around === undefined) return Promise.resolve(refusedBy(refusing, startedAtMs));
     const group = new TaskGroup<EndedStep>({ parent: scope, isFailure });
     const run = this.#runner.open(group.scope, urgency);
     const probes = this.#providers === undefined ? undefined : Probes.needed(this.#providers);
     for (const name of STEPS) {
-      if (probes === undefined) group.spawn((groupScope) => this.#step(name, input, run, groupScope, urgency));
+      if (around !== undefined) {
+        const begin = (groupScope: CancelScope) =>
+          refusing === undefined ? this.#step(name, input, run, groupScope, urgency) : Promise.resolve(refusedStep(name, refusing));
+        group.spawn((groupScope) => around(name, groupScope, () => begin(groupScope)));
+      } else if (probes === undefined) group.spawn((groupScope) => this.#step(name, input, run, groupScope, urgency));
       else group.spawn((groupScope) => probes.spawn(name, groupScope, () => this.#step(name, input, run, groupScope, urgency)));
     }
     return group.join().then((result) => {
-      const cause = run.cause ?? result.cause;
       run.close();
-      return outcomeOf({ ...result, cause }, startedAtMs, group.scope.canceledAtMs);
+      return outcomeOf(result, startedAtMs, group.scope.canceledAtMs);
     });
   }
 
@@ -104,14 +109,17 @@ function circuitThatRefuses(providers: ProviderHealths): StepName | undefined {
 
 function refusedBy(refusing: StepName, startedAtMs: number): OrderOutcome {
   const endedAtMs = monotonicMs();
-  const kind = CIRCUIT_OPEN[refusing];
   const durationMs = Math.max(0, Math.round(endedAtMs - startedAtMs));
-  const steps = STEPS.map((name) => {
-    const outcome: StepOutcome =
-      name === refusing ? { status: "failed", kind, effect: "none" } : { status: "canceled", cause: "sibling_failed", effect: "none" };
-    return { name, outcome, endedAtMs, durationMs };
-  });
-  return { steps, startedAtMs, error: kind, canceled: { cause: "sibling_failed", atMs: endedAtMs } };
+  const steps = STEPS.map((name) => ({ name, ...refusedStep(name, refusing), endedAtMs, durationMs }));
+  return { steps, startedAtMs, error: CIRCUIT_OPEN[refusing], canceled: { cause: "sibling_failed", atMs: endedAtMs } };
+}
+
+function refusedStep(name: StepName, refusing: StepName): EndedStep {
+  const outcome: StepOutcome =
+    name === refusing
+      ? { status: "failed", kind: CIRCUIT_OPEN[refusing], effect: "none" }
+      : { status: "canceled", cause: "sibling_failed", effect: "none" };
+  return { outcome, endedAtMs: monotonicMs() };
 }
 
 function computes(name: StepName, input: Pick<StepInput, "simulation">): boolean {
@@ -136,7 +144,7 @@ function outcomeOf(
   startedAtMs: number,
   canceledAtMs: number | undefined,
 ): OrderOutcome {
-  const ended = outcomes.map((outcome) => withCause(endOf(outcome), cause));
+  const ended = outcomes.map(endOf);
   const steps = STEPS.map((name, index) => {
     const { outcome, endedAtMs, startedAtMs: beganAtMs, threadId } = ended[index] as EndedStep;
     const durationMs = Math.max(0, Math.round(endedAtMs - startedAtMs));
@@ -166,13 +174,6 @@ function earliestFailure(ended: readonly EndedStep[], heardFirst: number | undef
     if (isFailure(step) && (best === undefined || step.endedAtMs < best.endedAtMs)) earliest = index;
   }
   return earliest;
-}
-
-/** One order was canceled for one cause, though a step that was not dispatched yet may have heard of a later one. */
-function withCause(ended: EndedStep, cause: CancelCause | undefined): EndedStep {
-  const { outcome } = ended;
-  if (outcome.status !== "canceled" || cause === undefined || outcome.cause === cause) return ended;
-  return { ...ended, outcome: { ...outcome, cause } };
 }
 
 function isFailure({ outcome }: EndedStep): boolean {

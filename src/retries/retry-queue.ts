@@ -4,8 +4,10 @@ import type { DuePage } from "./due-page.ts";
 import type { EndpointHealth } from "./endpoint-health.ts";
 import type { Pace } from "./pace.ts";
 
+type Id = number | string;
+
 export interface RetryQueueOptions<Item> {
-  readonly idOf: (item: Item) => number;
+  readonly idOf: (item: Item) => Id;
   /** Reads what is due. May reject (the journal cannot be read); the queue then asks again after a pause. */
   readonly due: (nowMs: number, limit: number) => Promise<DuePage<Item>>;
   /**
@@ -55,11 +57,11 @@ export class RetryQueue<Item> {
    * As many as `maxInFlight`, so a search costs nothing; a `Map` whose entries come and go with every try keeps what it held in V8's
    * old generation until a full collection (see `StepTable`).
    */
-  #running: { readonly id: number; readonly ended: Promise<void> }[] = [];
+  #running: { readonly id: Id; readonly ended: Promise<void> }[] = [];
   #buffer: Item[] = [];
   /** Rows that were tried or forgotten since the read under way began: what it brings of them is out of date. */
-  #changed: number[] = [];
-  readonly #resting = new Set<number>();
+  #changed: Id[] = [];
+  readonly #resting = new Set<Id>();
   #phase: "new" | "running" | "stopped" = "new";
   #paused = false;
   #pumping = false;
@@ -99,7 +101,7 @@ export class RetryQueue<Item> {
   }
 
   /** Whether a try of that row is under way. */
-  isBusy(id: number): boolean {
+  isBusy(id: Id): boolean {
     return this.#running.some((one) => one.id === id);
   }
 
@@ -117,7 +119,7 @@ export class RetryQueue<Item> {
   }
 
   /** Somebody else took a row out or moved its next try: what was read of it before is not tried. */
-  forget(id: number): void {
+  forget(id: Id): void {
     if (this.#reading !== undefined) this.#changed.push(id);
     this.#buffer = this.#buffer.filter((item) => this.#options.idOf(item) !== id);
   }
@@ -257,7 +259,7 @@ export class RetryQueue<Item> {
     return ended;
   }
 
-  async #try(id: number, item: Item): Promise<void> {
+  async #try(id: Id, item: Item): Promise<void> {
     try {
       await this.#options.attempt(item);
     } catch (error) {
@@ -266,7 +268,7 @@ export class RetryQueue<Item> {
     }
   }
 
-  #rest(id: number): void {
+  #rest(id: Id): void {
     if (this.#phase === "stopped") return;
     this.#resting.add(id);
     this.#stopRestTimer ??= this.#options.clock.after(REST_MS, () => {

@@ -10,6 +10,7 @@ import { EndpointHealth, type EndpointOutcome } from "../retries/endpoint-health
 import { JournalRetry } from "../retries/journal-retry.ts";
 import { RetryQueue } from "../retries/retry-queue.ts";
 import type { DeliveryLog } from "./delivery-log.ts";
+import { deliveryVerdict } from "./delivery-verdict.ts";
 import { type PostFailure, type PostResult, postEvent, postToReceiver } from "./post-event.ts";
 
 export interface WebhookDeliveryOptions {
@@ -39,9 +40,9 @@ export interface DeliveryState {
 }
 
 // Enough that a receiver 100 ms away gets 160 events a second, few enough for a small one.
-const MAX_REQUESTS = 16;
+export const MAX_REQUESTS = 16;
 // The lower end of what Standard Webhooks recommends: a receiver should note the event and work later.
-const REQUEST_TIMEOUT_MS = 15_000;
+export const REQUEST_TIMEOUT_MS = 15_000;
 // After a long stop everything may have expired before its first try, and the receiver be starting too.
 const START_GRACE_MS = 60_000;
 // Keeps the transaction, and with it what orders wait for in the journal, short.
@@ -155,26 +156,13 @@ export class WebhookDelivery {
     let outcome: EndpointOutcome;
     try {
       const result = await postEvent(event, this.#options, scope, clock.nowMs());
-      outcome = this.#judge(event, result);
+      outcome = deliveryVerdict(result, event.tries, this.#health.down);
       return result;
     } finally {
       stopTimer();
       following.leave();
       this.#health.end(epoch, outcome);
     }
-  }
-
-  #judge({ tries }: OrderEvent, result: PostResult): EndpointOutcome {
-    if (result.type === "delivered") return "ok";
-    if (result.type !== "failed") return undefined;
-    const { kind, retryAfterMs = 0 } = result;
-    const overloaded = kind === "overloaded";
-    return {
-      // An event that was refused before and is again says nothing new: a few that a receiver never takes must not stop all others.
-      counts: kind !== "refused" || tries === 0 || this.#health.down,
-      overloaded,
-      pauseMs: overloaded ? retryAfterMs : 0,
-    };
   }
 
   async #delivered({ seq }: OrderEvent): Promise<void> {

@@ -28,6 +28,7 @@ afterEach(() => listener?.close());
 async function startWith(error: Error, faults: unknown[]): Promise<number> {
   const fails = () => Promise.reject(error);
   const journal: OperatorJournal = {
+    rowIdOf: () => 1,
     orders: fails,
     compensations: fails,
     compensation: fails,

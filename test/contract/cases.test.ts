@@ -1,9 +1,10 @@
 import { existsSync, readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { z } from "zod";
+import { ENGINES, startEngine, type TestEngine } from "../engines/engines.ts";
 import { fastOnce } from "../support/fast-once.ts";
 import { send, threadsPage } from "../support/http-client.ts";
-import { startService, type TestService } from "../support/service.ts";
+import type { TestService } from "../support/service.ts";
 
 const COPY = new URL("cases.json", import.meta.url);
 const ORIGINAL = new URL("../../../shared/contract/cases.json", import.meta.url);
@@ -35,19 +36,25 @@ const STEPS = ["payment", "vendor", "courier"];
 
 const { cases } = FILE.parse(JSON.parse(readFileSync(COPY, "utf8")));
 
-describe("the contract's cases", () => {
+describe.each(ENGINES)("the contract's cases, engine %s", (name) => {
+  let engine: TestEngine;
   let server: TestService;
   beforeAll(async () => {
-    server = await startService();
+    engine = await startEngine(name);
+    server = await engine.start();
   });
-  afterAll(() => server.stop());
+  afterAll(async () => {
+    await server.stop();
+    await engine[Symbol.asyncDispose]();
+  });
 
   test.each(cases)("$name", async ({ name, expect: expected, ...request }) => {
     let tries = 0;
     await fastOnce(name, expected.within_ms ?? Number.POSITIVE_INFINITY, async () => {
       if (tries++ === 0) return await ask(server.port, request, expected);
       // A case is a request to a server that has seen no order of its id.
-      await using fresh = await startService();
+      await using freshEngine = await startEngine(engine.name);
+      await using fresh = await freshEngine.start();
       return await ask(fresh.port, request, expected);
     });
   });

@@ -44,7 +44,7 @@ test("a request that fails is logged with its id and its order's", async () => {
 });
 
 test("one that fails after it was taken in is logged so, too", async () => {
-  server.service.desk.place = () => Promise.resolve({ answer: Promise.reject(new Error("a bug")), replayed: false, leave() {} });
+  server.service.desk.place = () => Promise.resolve({ answer: Promise.reject(new Error("a bug")), replayed: false });
   const answer = await postOrder(server.port, orderOf("broken", 0));
   expect(answer.status).toBe(500);
   expect(errors()).toMatchObject([{ msg: "request failed", request_id: answer.headers["x-request-id"], order_id: "broken" }]);

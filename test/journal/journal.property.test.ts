@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { ErrorKind } from "../../src/orders/error-kind.ts";
+import type { RowId } from "../../src/orders/operator-journal.ts";
 import type { OrderEvent } from "../../src/orders/order-event.ts";
 import type { Compensation, FirstTry } from "../../src/orders/order-journal.ts";
 import type { StepName } from "../../src/orders/step.ts";
@@ -96,7 +97,7 @@ class Run {
   readonly #model = new JournalModel();
   #compensations: { attempt: Attempt; row: Compensation }[] = [];
   #events: { event: Event; seq: number }[] = [];
-  #letters: { event: Event; seq: number }[] = [];
+  #letters: { event: Event; seq: RowId }[] = [];
 
   constructor(name: number) {
     this.#name = name;

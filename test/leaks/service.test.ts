@@ -1,9 +1,10 @@
 import { request } from "node:http";
 import { setTimeout as pause } from "node:timers/promises";
 import { expect, test } from "vitest";
+import type { Desk } from "../../src/engines/engine.ts";
 import type { AnswerBody } from "../../src/orders/answer.ts";
 import type { Order } from "../../src/orders/order.ts";
-import type { OrderDesk, Placement } from "../../src/orders/order-desk.ts";
+import type { Placement } from "../../src/orders/order-desk.ts";
 import { Refused } from "../../src/orders/refused.ts";
 import { STEPS, type StepName } from "../../src/orders/step.ts";
 import type { Service } from "../../src/service.ts";
@@ -132,10 +133,10 @@ interface Storm {
 }
 
 /** As a client does that is told to come again. */
-async function placeOnceAdmitted(desk: OrderDesk, order: Order): Promise<Placement> {
+async function placeOnceAdmitted(desk: Desk, order: Order, signal: AbortSignal): Promise<Placement> {
   for (;;) {
     try {
-      return await desk.place({ order });
+      return await desk.place({ order, signal });
     } catch (error) {
       if (!(error instanceof Refused) || error.kind !== "overloaded") throw error;
       await pause(1);
@@ -155,13 +156,14 @@ async function storm({ desk }: Service, { orders, kinds, more = [], onMoment }: 
   ];
   const placed = await runUntilSeen({ clients: 64, sights, limitMs: STORM_LIMIT_MS }, async (n) => {
     const { order, leaveMs } = planned(n, random);
-    const placement = await placeOnceAdmitted(desk, order);
+    const client = new AbortController();
+    const placement = await placeOnceAdmitted(desk, order, client.signal);
     onMoment(n);
     const leaving =
       leaveMs === undefined
         ? undefined
         : setTimeout(() => {
-            placement.leave();
+            client.abort();
             onMoment(n);
           }, leaveMs);
     const answer: AnswerBody = JSON.parse((await placement.answer).json);

@@ -41,8 +41,8 @@ export class DeskFixture implements AsyncDisposable {
     this.desk.open();
   }
 
-  place(orderId = "o", amount = 1) {
-    return this.desk.place({ order: { orderId, amount } });
+  place(orderId = "o", amount = 1, signal?: AbortSignal) {
+    return this.desk.place({ order: { orderId, amount }, ...(signal !== undefined && { signal }) });
   }
 
   steps(action: "do" | "undo", orderId = "o", attempt = 1): FakeStep[] {

@@ -13,10 +13,11 @@ export async function startWithProviders(
   overlay: Readonly<Record<string, string>> = {},
   options: StandInOptions = {},
   startOptions: Partial<StartOptions> = {},
+  start: typeof startService = startService,
 ): Promise<Rig> {
   const standIn = await startStandIn(options);
   const urls = { PAYMENT_URL: standIn.url, VENDOR_URL: standIn.url, COURIER_URL: standIn.url };
-  const running = await startService({ ...urls, ...overlay }, startOptions);
+  const running = await start({ ...urls, ...overlay }, startOptions);
   return {
     standIn,
     running,

@@ -114,8 +114,9 @@ test.skipIf(process.platform === "win32").each(["SIGTERM", "SIGKILL"] as const)(
 
 test("whoever asks, without a key too, while a canceled attempt is still being undone waits for that, and they share one new attempt", async () => {
   await using at = new DeskFixture();
-  const first = await at.place();
-  first.leave();
+  const client = new AbortController();
+  const first = await at.place("o", 1, client.signal);
+  client.abort();
   await eventually("its compensations", () => at.steps("undo").length === 3);
   let placed = 0;
   const waiting = [1, 2, 3].map(() => at.place().finally(() => placed++));
@@ -135,8 +136,9 @@ test("whoever asks, without a key too, while a canceled attempt is still being u
 test("one that asks while a canceled attempt ends well after all gets its stored answer", async () => {
   await using at = new DeskFixture();
   for (const name of ["payment", "vendor", "courier"] as const) at.runner.deaf.add(name);
-  const first = await at.place();
-  first.leave();
+  const client = new AbortController();
+  const first = await at.place("o", 1, client.signal);
+  client.abort();
   const second = at.place();
   await turn();
   at.end();

@@ -77,12 +77,13 @@ test("compensations under way while a failure cannot be stored are written down 
 
 test("a client that asks again before a failure could be stored waits, and its order is a new attempt", async () => {
   await using at = new DeskFixture({ undo: OK });
-  const { answer, leave } = await at.place();
+  const client = new AbortController();
+  const { answer } = await at.place("o", 1, client.signal);
   at.journal.refusals.finish = 1;
   at.end();
   expect((await answer).error).toBe("internal");
   // As HTTP does when the answer has been sent.
-  leave();
+  client.abort();
   const { answer: second } = await at.place();
   await eventually("the new attempt", () => at.steps("do", "o", 2).length === 3);
   at.end({ status: "ok" }, "o", 2);
@@ -97,11 +98,12 @@ test("a client that asks again before a failure could be stored waits, and its o
 test("a shutdown gives up on storing: the next start closes and undoes the attempt", async () => {
   await using at = new DeskFixture({ undo: OK });
   const before = timers();
-  const { answer, leave } = await at.place();
+  const client = new AbortController();
+  const { answer } = await at.place("o", 1, client.signal);
   at.journal.full = true;
   at.end();
   expect((await answer).error).toBe("internal");
-  leave();
+  client.abort();
   at.journal.full = false;
   at.journal.refusals.finish = 1_000;
   // Nor does whoever waits for it keep the process.

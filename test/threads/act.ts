@@ -41,6 +41,8 @@ export type ActName =
   | "fetch"
   /** Computes with checkpoints until the gate opens. */
   | "compute"
+  /** Computes until the signal of its context is aborted, and never awaits. */
+  | "compute_by_signal"
   /** Computes with checkpoints for `ms`. */
   | "compute_ms"
   /** Computes for ever and looks at nothing. */

@@ -107,6 +107,9 @@ async function perform(name: StepName, act: Act, run: number, cells: Cells, url:
     case "compute":
       while (cells.read(act.gate) === 0) context.checkpoint();
       return;
+    case "compute_by_signal":
+      while (!context.signal.aborted);
+      return context.signal.throwIfAborted();
     case "compute_ms": {
       const end = performance.now() + (act.ms ?? 0);
       while (performance.now() < end) context.checkpoint();

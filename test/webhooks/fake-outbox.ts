@@ -1,8 +1,8 @@
 import { setImmediate as turn } from "node:timers/promises";
+import { EVENT_KEPT_MS } from "../../src/orders/event-payload.ts";
 import type { EventOutbox, OrderEvent } from "../../src/orders/order-event.ts";
 import { JournalUnavailable } from "../../src/orders/order-journal.ts";
 import type { DuePage } from "../../src/retries/due-page.ts";
-import { KEPT_MS } from "../../workers/journal/tables/outbox.ts";
 
 interface Row extends OrderEvent {
   tries: number;
@@ -37,7 +37,7 @@ export class FakeOutbox implements EventOutbox {
       timestamp: new Date(createdMs).toISOString(),
       data: { order_id: orderId, seq },
     });
-    const expiresMs = createdMs + KEPT_MS;
+    const expiresMs = createdMs + EVENT_KEPT_MS;
     const row: Row = { seq, id: `evt_${seq}`, orderId, payload, createdMs, expiresMs, tries: 0, nextTryMs: createdMs };
     this.events.push(row);
     this.#rows.set(seq, row);

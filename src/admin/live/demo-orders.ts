@@ -60,8 +60,9 @@ export function demoOrderRoutes(desk: Pick<OrderDesk, "place">): Router {
 
       async function place(one: (typeof orders)[number]): Promise<ErrorKind | "ok"> {
         try {
-          const { answer, leave } = await desk.place({ order: one });
-          if (hang_up_ms !== undefined) void sleep(hang_up_ms).then(leave);
+          const hangUp = new AbortController();
+          const { answer } = await desk.place({ order: one, signal: hangUp.signal });
+          if (hang_up_ms !== undefined) void sleep(hang_up_ms).then(() => hangUp.abort());
           return (await answer).error ?? "ok";
         } catch (error) {
           if (error instanceof Refused) return error.kind;

@@ -172,6 +172,6 @@ function shown({ compensations, events, deadLetters, bytes }: Backlog): LiveBack
     compensations: ofEach((step) => waiting(compensations[step])),
     events: waiting(events),
     dead_letters: deadLetters,
-    journal_bytes: bytes,
+    ...(bytes !== undefined && { journal_bytes: bytes }),
   };
 }

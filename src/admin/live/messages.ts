@@ -63,7 +63,7 @@ export interface LiveBacklog {
   readonly compensations: Readonly<Record<StepName, Waiting>>;
   readonly events: Waiting;
   readonly dead_letters: number;
-  readonly journal_bytes: number;
+  readonly journal_bytes?: number;
 }
 
 export interface Waiting {

@@ -243,7 +243,7 @@ export function figures(place, hint, details, tablePlace) {
       }),
     );
     const backlog = latest?.backlog;
-    if (backlog) rows.push(["Journal", "size", bytes(backlog.journal_bytes), "", ""]);
+    if (backlog?.journal_bytes !== undefined) rows.push(["Journal", "size", bytes(backlog.journal_bytes), "", ""]);
     if (latest !== undefined) rows.push(["Events", "receiver", latest.receiver, "", ""]);
     tablePlace.replaceChildren(table("The last five minutes", ["figure", "of", "now", "mean", "most"], rows));
   }

@@ -1,7 +1,7 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite";
+import { EVENT_KEPT_MS } from "../../../src/orders/event-payload.ts";
 import type { Backlog, Waiting } from "../../../src/orders/operator-journal.ts";
 import type { StepName } from "../../../src/orders/step.ts";
-import { KEPT_MS } from "../tables/outbox.ts";
 import { rows } from "../tables/rows.ts";
 import { RowCount } from "./row-count.ts";
 
@@ -25,7 +25,7 @@ export class Backlogs {
     );
     this.#events = new RowCount(db, "outbox INDEXED BY outbox_by_order", "true", ["order_id", "seq"]);
     // One that was put back after it had been given up waits since then.
-    this.#oldestEvent = rows(db, `SELECT expires_ms - ${KEPT_MS} FROM outbox ORDER BY seq LIMIT 1`);
+    this.#oldestEvent = rows(db, `SELECT expires_ms - ${EVENT_KEPT_MS} FROM outbox ORDER BY seq LIMIT 1`);
     this.#deadLetters = new RowCount(db, "dead_letters INDEXED BY dead_letters_by_end", "true", ["given_up_ms", "seq"]);
   }
 

@@ -1,12 +1,10 @@
 import { randomUUID } from "node:crypto";
 import type { DatabaseSync, StatementSync } from "node:sqlite";
+import { EVENT_KEPT_MS, eventPayload } from "../../../src/orders/event-payload.ts";
 import type { OrderEvent, OrderEventType } from "../../../src/orders/order-event.ts";
 import type { DuePage } from "../../../src/retries/due-page.ts";
 import { dueRanges } from "./due-ranges.ts";
 import { rows } from "./rows.ts";
-
-/** How long delivery is tried before an event becomes a dead letter. */
-export const KEPT_MS = 24 * 60 * 60 * 1000;
 
 /**
  * Events that wait for their delivery, and those that were given up. Of each order only the first event has a next try; it
@@ -32,7 +30,7 @@ export class Outbox {
     const insert = "INSERT INTO outbox (id, order_id, payload, created_ms, expires_ms, next_try_ms)";
     const firstOf = (order: string, nowMs: string) =>
       `CASE WHEN EXISTS (SELECT 1 FROM outbox WHERE order_id = ${order}) THEN NULL ELSE ${nowMs} END`;
-    this.#add = db.prepare(`${insert} VALUES (?1, ?2, ?3, ?4, ?4 + ${KEPT_MS}, ${firstOf("?2", "?4")})`);
+    this.#add = db.prepare(`${insert} VALUES (?1, ?2, ?3, ?4, ?4 + ${EVENT_KEPT_MS}, ${firstOf("?2", "?4")})`);
     this.#due = rows(
       db,
       "SELECT seq, id, order_id, payload, created_ms, expires_ms, tries FROM outbox WHERE next_try_ms > ? AND next_try_ms <= ? ORDER BY next_try_ms LIMIT ?",
@@ -50,7 +48,7 @@ export class Outbox {
       SELECT seq, id, order_id, payload, created_ms, ?, ? FROM outbox WHERE seq = ?
     `);
     this.#dig = db.prepare(`
-      ${insert} SELECT id, order_id, payload, created_ms, ?2 + ${KEPT_MS}, ${firstOf("dead_letters.order_id", "?2")} FROM dead_letters WHERE seq = ?1
+      ${insert} SELECT id, order_id, payload, created_ms, ?2 + ${EVENT_KEPT_MS}, ${firstOf("dead_letters.order_id", "?2")} FROM dead_letters WHERE seq = ?1
     `);
     this.#forget = db.prepare("DELETE FROM dead_letters WHERE seq = ?");
     this.#expire = db.prepare(
@@ -60,8 +58,7 @@ export class Outbox {
 
   add(type: OrderEventType, orderId: string, amount: number, attempt: number, error: string | null, nowMs: number): void {
     if (!this.#enabled) return;
-    const data = { order_id: orderId, amount, attempt, ...(error !== null && { error }) };
-    const payload = JSON.stringify({ type, timestamp: new Date(nowMs).toISOString(), data });
+    const payload = eventPayload(type, orderId, amount, attempt, error, nowMs);
     this.#add.run(`evt_${randomUUID()}`, orderId, payload, nowMs);
   }
 

@@ -1,0 +1,129 @@
+import { type CancelCause, Canceled } from "../../concurrency/cancel-cause.ts";
+import { CancelScope } from "../../concurrency/cancel-scope.ts";
+import { monotonicMs } from "../../concurrency/clock.ts";
+import type { ByOrderId } from "../../orders/order-runs.ts";
+import type { Pipeline } from "../../orders/pipeline.ts";
+import { type EndedStep, STEPS, type StepInput, type StepName, type StepOutcome } from "../../orders/step.ts";
+import type { StepRecord } from "./step-record.ts";
+
+export interface ExecutionOptions {
+  readonly input: StepInput;
+  readonly requestId?: string | undefined;
+  readonly urgency: number;
+  /** Of the request that began the attempt. */
+  readonly token: string;
+  /** How long it may take from now, milliseconds. */
+  readonly timeLeftMs: number;
+  /** It has been executed before, on a node that did not live to the end: a step that is not remembered may have made its call all the same. */
+  readonly again: boolean;
+}
+
+interface Pending {
+  /** The engine has asked for it here. */
+  performed: boolean;
+  readonly ended: PromiseWithResolvers<EndedStep>;
+  begin: (() => Promise<EndedStep>) | undefined;
+  /** What the steps of the attempt are canceled by. */
+  group: Pick<CancelScope, "cause"> | undefined;
+}
+
+/**
+ * An attempt on the node that executes it now. Its steps begin when the engine asks for them, one by one, and are canceled together; those
+ * that ended on another node are only told. Main thread only.
+ */
+export class AttemptExecution implements ByOrderId {
+  readonly scope = new CancelScope();
+  readonly token: string;
+  readonly input: StepInput;
+  readonly requestId: string | undefined;
+  nextInBucket: ByOrderId | undefined;
+  readonly startedAtMs = monotonicMs();
+  // One for all its steps: of two failures that of the earlier end counts.
+  readonly #sinceMs = Date.now() - this.startedAtMs;
+  readonly #again: boolean;
+  readonly #steps: Readonly<Record<StepName, Pending>> = { payment: pending(), vendor: pending(), courier: pending() };
+  readonly #stopTimer: () => void;
+
+  /** Throws when the step runner has no room. */
+  constructor(pipeline: Pipeline, { input, requestId, urgency, token, timeLeftMs, again }: ExecutionOptions) {
+    this.input = input;
+    this.token = token;
+    this.requestId = requestId;
+    this.#again = again;
+    this.#stopTimer = this.scope.cancelAfter(timeLeftMs);
+    const around = (name: StepName, group: CancelScope, begin: () => Promise<EndedStep>) => {
+      this.#steps[name].begin = begin;
+      this.#steps[name].group = group;
+      return this.#steps[name].ended.promise;
+    };
+    // What it makes of the steps counts on this node and this time only; what is told is made from the records.
+    pipeline.run(input, this.scope, urgency, around).then(this.#stopTimer, this.#stopTimer);
+  }
+
+  get orderId(): string {
+    return this.input.orderId;
+  }
+
+  /** Runs a step to its end, on this node's threads. Once for each. Never rejects. */
+  async perform(name: StepName): Promise<StepRecord> {
+    const { begin, group, ended } = this.#steps[name];
+    this.#steps[name].performed = true;
+    let end: EndedStep;
+    try {
+      if (begin === undefined) throw new Error(`the step ${name} was never asked for`);
+      end = await begin();
+    } catch (error) {
+      end = { outcome: failureOf(error), endedAtMs: monotonicMs() };
+    }
+    if (this.#again) end = { ...end, outcome: inDoubt(end.outcome) };
+    const cause = group?.cause;
+    ended.resolve(end);
+    return {
+      outcome: end.outcome,
+      durationMs: Math.max(0, Math.round(end.endedAtMs - this.startedAtMs)),
+      endedMs: end.endedAtMs + this.#sinceMs,
+      ...(end.startedAtMs !== undefined && { startedMs: end.startedAtMs + this.#sinceMs }),
+      ...(end.threadId !== undefined && { threadId: end.threadId }),
+      ...(cause !== undefined && { cause }),
+    };
+  }
+
+  /** How a step ended is remembered. One that ended here has said so already. */
+  remembered(name: StepName, { outcome, endedMs }: StepRecord): void {
+    this.#steps[name].ended.resolve({ outcome, endedAtMs: this.localMs(endedMs) });
+  }
+
+  /** A record's time on this process's clock. */
+  localMs(epochMs: number): number {
+    return epochMs - this.#sinceMs;
+  }
+
+  cancel(cause: CancelCause): void {
+    this.scope.cancel(cause);
+  }
+
+  /** This node has lost the attempt, to another one or for good: nothing of it goes on here. */
+  abandon(): void {
+    this.#stopTimer();
+    this.scope.cancel("shutdown");
+    // A step that was never begun here ends no group by itself.
+    for (const name of STEPS) {
+      const { performed, ended } = this.#steps[name];
+      if (!performed) ended.resolve({ outcome: { status: "canceled", cause: "shutdown", effect: "unknown" }, endedAtMs: monotonicMs() });
+    }
+  }
+}
+
+function pending(): Pending {
+  return { performed: false, ended: Promise.withResolvers(), begin: undefined, group: undefined };
+}
+
+function failureOf(error: unknown): StepOutcome {
+  // Canceled while it waited for capacity: it never reached a thread.
+  if (error instanceof Canceled) return { status: "canceled", cause: error.causedBy, effect: "none" };
+  return { status: "lost", reason: String(error), effect: "unknown" };
+}
+
+function inDoubt(outcome: StepOutcome): StepOutcome {
+  return outcome.status === "failed" || outcome.status === "canceled" ? { ...outcome, effect: "unknown" } : outcome;
+}

@@ -1,0 +1,109 @@
+import { Canceled } from "../../../concurrency/cancel-cause.ts";
+import { CancelScope } from "../../../concurrency/cancel-scope.ts";
+import { Capacity } from "../../../concurrency/capacity.ts";
+import { monotonicMs } from "../../../concurrency/clock.ts";
+import type { Tried } from "../../../orders/compensating.ts";
+import {
+  type CompensationCallParts,
+  type CompensationHealthParts,
+  callToUndo,
+  compensationHealth,
+  FIRST_TRIES,
+  LINE_MS,
+  RETRIES,
+  type RetriedCompensation,
+} from "../../../orders/compensation-call.ts";
+import { STEPS, type StepInput, type StepName } from "../../../orders/step.ts";
+import { type Clock, SYSTEM_CLOCK } from "../../../retries/clock.ts";
+import type { EndpointHealth } from "../../../retries/endpoint-health.ts";
+
+export interface UndoCallsOptions extends CompensationCallParts, Omit<CompensationHealthParts, "clock"> {
+  /** A try that no order waits for has ended, whatever came of it. */
+  readonly onRetried?: (retry: RetriedCompensation) => void;
+  readonly clock?: Clock;
+}
+
+/** `first`: an order waits for it. `now`: an operator wants it, whatever the provider's health. */
+export type UndoTurn = "first" | "retry" | "now";
+
+/** This node stops: its part of the work goes on at another. */
+export class NodeStops extends Error {}
+
+interface Bulkhead {
+  readonly health: EndpointHealth;
+  readonly first: Capacity;
+  readonly retry: Capacity;
+}
+
+/**
+ * The calls that undo, as far as this node makes them: a bulkhead and a health for each provider, as with the embedded engine, but no
+ * queue, for the engine keeps what waits. Main thread only.
+ */
+export class UndoCalls {
+  readonly #options: UndoCallsOptions;
+  readonly #bulkheads: Readonly<Record<StepName, Bulkhead>>;
+  readonly #stop = new CancelScope();
+
+  constructor(options: UndoCallsOptions) {
+    this.#options = options;
+    const bulkhead = (step: StepName): Bulkhead => ({
+      health: compensationHealth(step, { clock: SYSTEM_CLOCK, ...options }),
+      first: new Capacity(FIRST_TRIES),
+      retry: new Capacity(RETRIES),
+    });
+    this.#bulkheads = { payment: bulkhead("payment"), vendor: bulkhead("vendor"), courier: bulkhead("courier") };
+  }
+
+  /** Calls under way. */
+  get inFlight(): number {
+    return STEPS.reduce((sum, step) => sum + this.#bulkheads[step].health.inFlight, 0);
+  }
+
+  /**
+   * Tries once. Undefined when it came to no call, because the provider is down or its bulkhead has been full for too long. Throws
+   * `NodeStops` after `stop`, also when that has cut the call off, and when the step runner has no room.
+   */
+  async attempt(turn: UndoTurn, step: StepName, input: StepInput, triesBefore: number): Promise<Tried | undefined> {
+    const { health, first, retry } = this.#bulkheads[step];
+    this.#throwIfStopped();
+    if (turn === "now") return this.#retry(health, step, input, triesBefore);
+    // While it is down a retry in good time is the probe; an order has no time for that.
+    if (turn === "first" ? health.down || health.paused : !health.mayStart) return undefined;
+    const line = new CancelScope();
+    const leaveLine = line.cancelAfter(LINE_MS);
+    try {
+      using _permit = await (turn === "first" ? first : retry).acquire(line);
+      this.#throwIfStopped();
+      if (turn === "first") return await this.#call(health, step, input, triesBefore);
+      return health.mayStart ? await this.#retry(health, step, input, triesBefore) : undefined;
+    } catch (error) {
+      if (error instanceof Canceled) return undefined;
+      throw error;
+    } finally {
+      leaveLine();
+    }
+  }
+
+  /** Cuts off what is under way. */
+  stop(): void {
+    this.#stop.cancel("shutdown");
+    for (const step of STEPS) this.#bulkheads[step].health.close();
+  }
+
+  async #retry(health: EndpointHealth, step: StepName, input: StepInput, tries: number): Promise<Tried> {
+    const startedAtMs = monotonicMs();
+    const tried = await this.#call(health, step, input, tries);
+    this.#options.onRetried?.({ input, step, tries, done: tried.done, startedAtMs, endedAtMs: monotonicMs() });
+    return tried;
+  }
+
+  async #call(health: EndpointHealth, step: StepName, input: StepInput, tries: number): Promise<Tried> {
+    const tried = await callToUndo(this.#options, health, this.#stop, step, input, tries);
+    if (tried === undefined) throw new NodeStops("this node stops");
+    return tried;
+  }
+
+  #throwIfStopped(): void {
+    if (this.#stop.cause !== undefined) throw new NodeStops("this node stops");
+  }
+}

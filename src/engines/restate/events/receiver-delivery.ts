@@ -1,0 +1,75 @@
+import type { KeyObject } from "node:crypto";
+import { Periodic } from "../../../concurrency/periodic.ts";
+import type { OnFault } from "../../../orders/faults.ts";
+import type { DeliveryLog } from "../../../webhooks/delivery-log.ts";
+import type { Ingress } from "../ingress.ts";
+import { OBJECTS } from "../objects.ts";
+import { EventSender } from "./event-sender.ts";
+import { RECEIVER_KEY, type ReceiverState } from "./webhook-receiver-object.ts";
+
+export interface ReceiverDeliveryOptions {
+  readonly url: string;
+  readonly secrets: readonly KeyObject[];
+  readonly log: DeliveryLog;
+  readonly ingress: Ingress;
+  readonly onFault: OnFault;
+}
+
+// How long after a 410 to one node others may still send. A look costs the engine next to nothing.
+const LOOK_EVERY_MS = 1_000;
+const TIMEOUT_MS = 5_000;
+
+/** This node's part in delivery: its sender, and what it hears of the receiver from the others. Main thread only. */
+export class ReceiverDelivery {
+  readonly sender: EventSender;
+  readonly #options: ReceiverDeliveryOptions;
+  readonly #looking: Periodic;
+
+  constructor(options: ReceiverDeliveryOptions) {
+    const { url, secrets, log, onFault } = options;
+    this.#options = options;
+    this.sender = new EventSender({
+      url,
+      secrets,
+      log,
+      isDisabled: () => this.#isDisabled(),
+      disable: () => this.#call("disable"),
+      onUp: () => {
+        // Without it what waits is tried in its own time.
+        this.#call("wakeAll").catch((error: unknown) => onFault("events that wait could not be woken", error));
+      },
+    });
+    this.#looking = new Periodic(LOOK_EVERY_MS, async () => {
+      // While the engine is down nothing is delivered either.
+      await this.sender.look().catch(() => {});
+    });
+  }
+
+  start(): void {
+    this.#looking.start();
+  }
+
+  state(): ReturnType<EventSender["state"]> {
+    return this.sender.state();
+  }
+
+  /** Goes on after a 410, on all nodes. Rejects with `EngineUnreachable`. */
+  async resume(): Promise<void> {
+    await this.#call("resume");
+    await this.sender.look();
+  }
+
+  /** Aborts what is under way. */
+  async stop(): Promise<void> {
+    this.sender.stop();
+    await this.#looking.stop();
+  }
+
+  async #isDisabled(): Promise<boolean> {
+    return (await this.#call<ReceiverState>("state")).disabled;
+  }
+
+  #call<Answer = void>(handler: "state" | "disable" | "resume" | "wakeAll"): Promise<Answer> {
+    return this.#options.ingress.call<Answer>({ object: OBJECTS.webhookReceiver, key: RECEIVER_KEY, handler, timeoutMs: TIMEOUT_MS });
+  }
+}

@@ -1,0 +1,198 @@
+import type { CancelCause } from "../../concurrency/cancel-cause.ts";
+import type { ErrorKind } from "../../orders/error-kind.ts";
+import type { OrderEventType } from "../../orders/order-event.ts";
+import type { CompensationStatus, StoredAnswer } from "../../orders/order-journal.ts";
+import type { Simulation, StepName } from "../../orders/step.ts";
+
+/**
+ * Names of the engine's objects and what their handlers take and give: what one part of a node calls another by, and what is stored, so a
+ * change of it has to be readable by the version before.
+ *
+ * | object | key | handlers |
+ * |---|---|---|
+ * | `Order` | order id | exclusive: `attempt`, `compensationChanged`; shared: `known`, `latest` |
+ * | `OrderWaiters` | order id | exclusive: `join`, `leave` |
+ * | `IdempotencyKey` | `keyOf(client, key)` | exclusive: `claim`, `bind`, `release`, `expire` |
+ * | `Compensation` | `compensationKey(...)` | exclusive: `begin`, `retry`, `tryNow`, `settle`, `report`; shared: `row` |
+ * | `OrderEvents` | order id | exclusive: `add`, `deliver`, `redeliver` |
+ * | `WebhookReceiver` | `receiver` | exclusive: `disable`, `resume`, `wake`; shared: `state` |
+ */
+export const OBJECTS = {
+  order: "Order",
+  waiters: "OrderWaiters",
+  idempotencyKey: "IdempotencyKey",
+  compensation: "Compensation",
+  orderEvents: "OrderEvents",
+  webhookReceiver: "WebhookReceiver",
+} as const;
+
+/** `Order.attempt`: what a node asks for. */
+export interface AttemptRequest {
+  readonly orderId: string;
+  readonly amount: number;
+  readonly simulation?: Simulation;
+  /** 0 (most) to 7. */
+  readonly urgency: number;
+  readonly requestId?: string;
+  readonly traceparent?: string;
+  readonly parentSpanId?: string;
+  /** Of this request, unlike that of any other: tells the request that began an attempt from those that joined it. */
+  readonly token: string;
+  /** When its node took it in, wall clock. */
+  readonly receivedMs: number;
+  /** Object key of its Idempotency-Key, and what that is bound by. */
+  readonly key?: RequestKey;
+}
+
+export interface RequestKey {
+  /** Of its `IdempotencyKey` object. */
+  readonly id: string;
+  readonly bodyHash: string;
+  /** Wall clock. */
+  readonly expiresMs: number;
+  /** The attempt that it was bound to when the request came; absent: none. */
+  readonly boundTo?: number;
+}
+
+export type AttemptResult =
+  /** It has run. `fromOutside`: it was canceled by a hang-up or a shutdown, so it is nobody's answer who still waits. */
+  | {
+      readonly type: "ended";
+      readonly attempt: number;
+      readonly token: string;
+      readonly fromOutside: boolean;
+      readonly answer: StoredAnswer;
+    }
+  | { readonly type: "replayed"; readonly attempt: number; readonly answer: StoredAnswer }
+  | { readonly type: "conflict" };
+
+/** An attempt as the state of `Order` has it, under `attemptState(n)`. */
+export interface AttemptState {
+  readonly attempt: number;
+  readonly amount: number;
+  readonly acceptedMs: number;
+  /** Of the invocation that runs it: what a hang-up cancels. */
+  readonly invocationId: string;
+  readonly token: string;
+  /** Object key of the Idempotency-Key of the request that began it. */
+  readonly keyId?: string;
+  readonly ended?: AttemptEnd;
+}
+
+export interface AttemptEnd {
+  readonly atMs: number;
+  readonly answer: StoredAnswer;
+  readonly fromOutside: boolean;
+  /** Nobody lived to finish it. */
+  readonly interrupted?: true;
+  readonly compensations: readonly CompensationOfAttempt[];
+}
+
+/** As far as `Order` has been told; the truth is with `Compensation`. */
+export interface CompensationOfAttempt {
+  readonly step: StepName;
+  readonly status: CompensationStatus;
+  readonly tries: number;
+}
+
+/** State of `Order`: how many attempts there are, and what the latest is. One key, written twice an attempt, which the operators' lists read. */
+export interface OrderHead {
+  readonly attempts: number;
+  readonly latest: AttemptState;
+}
+
+export const HEAD = "head";
+/** Attempts before the latest, each under a key of its own. */
+export const attemptState = (attempt: number): string => `attempt:${attempt}`;
+
+/** `Order.known`: undefined `before` gives the newest. */
+export interface KnownRequest {
+  readonly before?: number;
+}
+
+/**
+ * `Order.compensationChanged`, sent one-way by `Compensation` after every try and settlement that nobody waits for, so that
+ * `GET /order/{id}` shows it. The one that leaves nothing of its attempt pending makes the order compensated: `Order` sends the event then.
+ */
+export interface CompensationChanged {
+  readonly attempt: number;
+  readonly step: StepName;
+  readonly status: CompensationStatus;
+  readonly tries: number;
+}
+
+/** `Compensation.begin`: a step of a failed attempt has to be undone. Called by `Order.attempt`; asked again it gives the same. */
+export interface CompensationBegin {
+  readonly orderId: string;
+  readonly attempt: number;
+  readonly step: StepName;
+  readonly amount: number;
+  readonly traceparent?: string;
+  /** When its attempt failed, wall clock. */
+  readonly sinceMs: number;
+}
+
+/** Key of a `Compensation` object: the same that names the call at the provider. */
+export function compensationKey(orderId: string, attempt: number, step: StepName): string {
+  return `${orderId}:${attempt}:${step}`;
+}
+
+/** `OrderEvents.add`, sent one-way by `Order`: `order.compensated` behind the `order.failed` of its attempt. */
+export interface EventAdded {
+  readonly type: OrderEventType;
+  readonly orderId: string;
+  readonly attempt: number;
+  readonly amount: number;
+  /** Of the attempt; absent for `order.placed`. */
+  readonly error?: ErrorKind;
+  /** When it happened, wall clock. */
+  readonly atMs: number;
+}
+
+/** Key of an `IdempotencyKey` object. Neither part holds a line break. */
+export function keyOf(client: string, key: string): string {
+  return `${client}\n${key}`;
+}
+
+/** `IdempotencyKey.claim`: before anything is done for a request that carries a key. */
+export interface KeyClaim {
+  readonly bodyHash: string;
+  readonly nowMs: number;
+  readonly token: string;
+}
+
+export type KeyClaimed =
+  | { readonly type: "mismatch" }
+  /** Nobody else may use it with another body until it is bound or released, or some time is over. */
+  | { readonly type: "claimed" }
+  /** It belongs to this attempt of the order that its body names. */
+  | { readonly type: "bound"; readonly attempt: number };
+
+/** `IdempotencyKey.bind`: the attempt that runs, or has been joined, is what the key stands for. */
+export interface KeyBinding {
+  readonly bodyHash: string;
+  readonly attempt: number;
+  readonly expiresMs: number;
+  readonly nowMs: number;
+}
+
+/** `IdempotencyKey.release`: the claim came to nothing, or its attempt was canceled from outside. */
+export type KeyRelease = { readonly token: string } | { readonly attempt: number };
+
+/** `OrderWaiters.join`: a request other than the one that began the attempt waits for its answer. */
+export interface WaiterJoins {
+  /** Of the request that began the attempt. */
+  readonly attempt: string;
+  readonly token: string;
+}
+
+/** `OrderWaiters.leave`: one that waited does not any more. The last one to leave cancels the attempt. */
+export interface WaiterLeaves extends WaiterJoins {
+  readonly invocationId: string;
+  readonly cause: CancelCause;
+}
+
+/** Name of the signal that cancels an attempt; its value is the cause. Not the engine's own cancel, which might hit a later attempt. */
+export function cancelSignal(token: string): string {
+  return `cancel:${token}`;
+}

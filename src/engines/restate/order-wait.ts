@@ -1,0 +1,53 @@
+import type { ByOrderId } from "../../orders/order-runs.ts";
+import type { AttemptRequest, AttemptResult, AttemptState } from "./objects.ts";
+
+/** The requests of this node that wait for one invocation of the engine: same order, same content. */
+export class OrderWait implements ByOrderId {
+  readonly request: AttemptRequest;
+  /** Rejects where no result can be had. */
+  readonly result: Promise<AttemptResult>;
+  readonly #result = Promise.withResolvers<AttemptResult>();
+  nextInBucket: ByOrderId | undefined;
+  /** The attempt that another node's request has begun and this one waits for. */
+  joined: AttemptState | undefined;
+  #waiters = 0;
+  #isOver = false;
+
+  constructor(request: AttemptRequest) {
+    this.request = request;
+    this.result = this.#result.promise;
+  }
+
+  get orderId(): string {
+    return this.request.orderId;
+  }
+
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
+  /** Nobody waits any more. */
+  get isLeft(): boolean {
+    return this.#waiters === 0;
+  }
+
+  join(): void {
+    this.#waiters++;
+  }
+
+  leave(): void {
+    this.#waiters--;
+  }
+
+  /** The first one counts. */
+  end(result: AttemptResult): void {
+    this.#isOver = true;
+    this.#result.resolve(result);
+  }
+
+  /** As `end`. */
+  fail(error: unknown): void {
+    this.#isOver = true;
+    this.#result.reject(error);
+  }
+}

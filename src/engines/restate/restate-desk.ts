@@ -1,0 +1,184 @@
+import { randomUUID } from "node:crypto";
+import type { CancelCause } from "../../concurrency/cancel-cause.ts";
+import { DEFAULT_URGENCY } from "../../concurrency/urgency.ts";
+import type { PlacedAnswer, Placement, PlaceRequest } from "../../orders/order-desk.ts";
+import type { IdempotencyKey } from "../../orders/order-journal.ts";
+import { Refused } from "../../orders/refused.ts";
+import type { Desk } from "../engine.ts";
+import { EngineUnreachable } from "./engine-client.ts";
+import type { Executions } from "./executions.ts";
+import { type Ingress, InvocationCanceled } from "./ingress.ts";
+import {
+  type AttemptRequest,
+  type KeyBinding,
+  type KeyClaim,
+  type KeyClaimed,
+  type KeyRelease,
+  keyOf,
+  OBJECTS,
+  type RequestKey,
+} from "./objects.ts";
+import type { OrderWait } from "./order-wait.ts";
+import { conflict, unreachable, type WaitingRoom } from "./waiting-room.ts";
+
+export interface RestateDeskOptions {
+  readonly ingress: Ingress;
+  readonly room: WaitingRoom;
+  readonly executions: Executions;
+  readonly maxInFlight: number;
+  /** False: the engine does not answer. */
+  readonly reachable: () => boolean;
+}
+
+// An attempt that others canceled is asked for anew, which cannot happen many times in a row.
+const MAX_ATTEMPTS = 20;
+const KEY_TIMEOUT_MS = 900;
+
+interface Visit {
+  wait: OrderWait | undefined;
+  left: boolean;
+}
+
+const ONCE = { once: true };
+
+/** Where orders of this node's clients come in while the engine remembers them. Main thread only. */
+export class RestateDesk implements Desk {
+  readonly #options: RestateDeskOptions;
+  #state: "starting" | "open" | "draining" = "starting";
+  #admitted = 0;
+  #drained: (() => void) | undefined;
+
+  constructor(options: RestateDeskOptions) {
+    this.#options = options;
+  }
+
+  get inFlight(): number {
+    return this.#admitted;
+  }
+
+  fieldsOf(orderId: unknown): Readonly<Record<string, unknown>> {
+    const execution = typeof orderId === "string" ? this.#options.executions.get(orderId) : undefined;
+    if (execution === undefined) return {};
+    const { requestId, input } = execution;
+    return { order_id: input.orderId, attempt: input.attempt, request_id: requestId };
+  }
+
+  open(): void {
+    if (this.#state === "starting") this.#state = "open";
+  }
+
+  /** Throws `Refused`, and so does the answer of what it returns: what the engine says comes later. */
+  async place(request: PlaceRequest): Promise<Placement> {
+    if (this.#state === "starting") throw new Refused("overloaded", "the server is starting");
+    if (this.#state === "draining") throw new Refused("shutting_down", "the server is shutting down");
+    if (!this.#options.reachable()) throw unreachable();
+    if (this.#admitted >= this.#options.maxInFlight) throw new Refused("overloaded", "too many orders in flight");
+    this.#admitted++;
+    const visit: Visit = { wait: undefined, left: false };
+    const answer = this.#answer(request, visit).finally(() => this.#ended());
+    const { signal } = request;
+    if (signal?.aborted) this.#leave(visit);
+    // Never taken back: a request's signal ends with the request.
+    else signal?.addEventListener("abort", () => this.#leave(visit), ONCE);
+    return { answer, replayed: false };
+  }
+
+  async drain(): Promise<void> {
+    this.#state = "draining";
+    if (this.#admitted > 0) await new Promise<void>((resolve) => (this.#drained = resolve));
+  }
+
+  cancelAll(cause: CancelCause): void {
+    this.#options.room.cancelAll(cause);
+  }
+
+  async #answer(request: PlaceRequest, visit: Visit): Promise<PlacedAnswer> {
+    const claim = randomUUID();
+    const key = request.key === undefined ? undefined : await this.#claim(request.key, claim);
+    try {
+      return await this.#attempts(request, key, visit);
+    } catch (error) {
+      if (key !== undefined && key.boundTo === undefined) void this.#release(key, { token: claim });
+      throw error instanceof EngineUnreachable ? unreachable() : error;
+    }
+  }
+
+  async #attempts(request: PlaceRequest, key: RequestKey | undefined, visit: Visit): Promise<PlacedAnswer> {
+    const attempt = requestOf(request, key);
+    for (let tries = 0; tries < MAX_ATTEMPTS && !visit.left; tries++) {
+      const wait = this.#options.room.enter(attempt);
+      visit.wait = wait;
+      try {
+        const result = await wait.result;
+        if (result.type === "conflict") throw conflict();
+        const isOver = result.type === "replayed" || !result.fromOutside || visit.left || this.#state === "draining";
+        if (!isOver) continue;
+        if (key !== undefined && (result.type === "replayed" || wait.request.key?.id !== key.id)) await this.#bind(key, result.attempt);
+        return result.type === "replayed" ? { ...result.answer, replayed: true } : result.answer;
+      } catch (error) {
+        // Canceled in line, for those who waited before: this one asks anew.
+        if (!(error instanceof InvocationCanceled)) throw error;
+      }
+    }
+    if (visit.left) throw new Refused("canceled", "the client hung up");
+    throw new Refused("overloaded", "the order is canceled again and again", 1);
+  }
+
+  #leave(visit: Visit): void {
+    if (visit.left) return;
+    visit.left = true;
+    if (visit.wait !== undefined) this.#options.room.leave(visit.wait, "client_disconnected");
+  }
+
+  async #claim({ client, key, bodyHash, expiresMs }: IdempotencyKey, token: string): Promise<RequestKey> {
+    const id = keyOf(client, key);
+    const body: KeyClaim = { bodyHash, nowMs: Date.now(), token };
+    let claimed: KeyClaimed;
+    try {
+      claimed = await this.#callKey<KeyClaimed>(id, "claim", body);
+    } catch (error) {
+      throw error instanceof EngineUnreachable ? unreachable() : error;
+    }
+    if (claimed.type === "mismatch") {
+      throw new Refused("idempotency_mismatch", "Idempotency-Key: this key was used with another body");
+    }
+    return { id, bodyHash, expiresMs, ...(claimed.type === "bound" && { boundTo: claimed.attempt }) };
+  }
+
+  async #bind({ id, bodyHash, expiresMs }: RequestKey, attempt: number): Promise<void> {
+    const body: KeyBinding = { bodyHash, attempt, expiresMs, nowMs: Date.now() };
+    await this.#callKey(id, "bind", body);
+  }
+
+  async #release({ id }: RequestKey, body: KeyRelease): Promise<void> {
+    // What is not released is over by itself after a minute.
+    await this.#callKey(id, "release", body).catch(() => {});
+  }
+
+  #callKey<Answer>(key: string, handler: string, body: unknown): Promise<Answer> {
+    return this.#options.ingress.call<Answer>({ object: OBJECTS.idempotencyKey, key, handler, body, timeoutMs: KEY_TIMEOUT_MS });
+  }
+
+  #ended(): void {
+    this.#admitted--;
+    if (this.#state === "draining" && this.#admitted === 0) this.#drained?.();
+  }
+}
+
+function requestOf(
+  { order, requestId, urgency = DEFAULT_URGENCY, traceparent, parentSpanId }: PlaceRequest,
+  key: RequestKey | undefined,
+): Omit<AttemptRequest, "token"> {
+  const { orderId, amount, simulation } = order;
+  return {
+    orderId,
+    amount,
+    urgency,
+    receivedMs: Date.now(),
+    ...(simulation !== undefined && { simulation }),
+    ...(requestId !== undefined && { requestId }),
+    ...(traceparent !== undefined && { traceparent }),
+    ...(parentSpanId !== undefined && { parentSpanId }),
+    ...(key !== undefined && { key }),
+  };
+}

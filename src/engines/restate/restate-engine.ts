@@ -1,0 +1,181 @@
+import type { CancelCause } from "../../concurrency/cancel-cause.ts";
+import type { OnFault } from "../../orders/faults.ts";
+import type { EngineParts, EngineTrouble, OpenEngine, RunningEngine } from "../engine.ts";
+import type { EngineOptions } from "../open-engine.ts";
+import { compensationObject } from "./compensation/compensation-object.ts";
+import { UndoCalls } from "./compensation/undo-calls.ts";
+import { courierLease } from "./courier-lease/courier-lease.ts";
+import { CourierLeases } from "./courier-lease/courier-leases.ts";
+import { Endpoint } from "./endpoint.ts";
+import { EngineAdmin } from "./engine-admin.ts";
+import { EngineHealth } from "./engine-health.ts";
+import { RestateJournal } from "./engine-journal.ts";
+import { orderEventsObject } from "./events/order-events-object.ts";
+import { ReceiverDelivery } from "./events/receiver-delivery.ts";
+import { webhookReceiverObject } from "./events/webhook-receiver-object.ts";
+import { Executions } from "./executions.ts";
+import { idempotencyKeyObject } from "./idempotency-key-object.ts";
+import { Ingress } from "./ingress.ts";
+import { orderObject } from "./order-object.ts";
+import { RestateDesk } from "./restate-desk.ts";
+import { waitersObject } from "./waiters-object.ts";
+import { WaitingRoom } from "./waiting-room.ts";
+
+/** Orders are remembered by a cluster of its own, and any node of this service executes them. Main thread only. */
+export class RestateEngine implements OpenEngine {
+  readonly journal: RestateJournal;
+  readonly ingress: Ingress;
+  readonly admin: EngineAdmin;
+  readonly health: EngineHealth;
+  readonly couriers: CourierLeases;
+  readonly options: EngineOptions;
+  #onLost: () => void = () => {};
+
+  private constructor(options: EngineOptions) {
+    const { config, log } = options;
+    this.options = options;
+    this.ingress = new Ingress(config.RESTATE_INGRESS_URL as string);
+    this.admin = new EngineAdmin(config.RESTATE_ADMIN_URL as string);
+    this.couriers = new CourierLeases({
+      ingress: this.ingress,
+      total: config.COURIER_CAPACITY,
+      cancelGraceMs: config.CANCEL_GRACE_MS,
+    });
+    this.journal = new RestateJournal(this.ingress, this.admin);
+    this.health = new EngineHealth({
+      ingress: this.ingress,
+      admin: this.admin,
+      onChange: (healthy, reason) => {
+        if (healthy) log.info({ reason }, "the engine works");
+        else log.error({ reason }, "the engine cannot be used");
+        if (!this.health.reachable) this.#onLost();
+      },
+    });
+  }
+
+  /** Does not wait for the engine: nodes and engine may start in any order. */
+  static async open(options: EngineOptions): Promise<RestateEngine> {
+    return new RestateEngine(options);
+  }
+
+  get trouble(): EngineTrouble | undefined {
+    return this.health.healthy ? undefined : "engine_unavailable";
+  }
+
+  run(parts: EngineParts): RestateRun {
+    const run = new RestateRun(this, parts);
+    this.couriers.hold(parts.capacities.courier, parts.onFault);
+    this.#onLost = () => run.lost();
+    return run;
+  }
+
+  async close(): Promise<void> {
+    await this.health.stop();
+    this.ingress.close();
+    this.admin.close();
+  }
+}
+
+/** This node's part in the engine's work: its endpoint, and the orders of its clients. */
+export class RestateRun implements RunningEngine {
+  readonly desk: RestateDesk;
+  readonly webhooks: ReceiverDelivery | undefined;
+  readonly compensator: RestateJournal;
+  readonly #undoCalls: UndoCalls;
+  readonly #engine: RestateEngine;
+  readonly #parts: EngineParts;
+  readonly #executions = new Executions();
+  readonly #room: WaitingRoom;
+  #endpoint: Endpoint | undefined;
+
+  constructor(engine: RestateEngine, parts: EngineParts) {
+    const { ingress, admin, health, options } = engine;
+    const { MAX_IN_FLIGHT: maxInFlight, ORDER_TIMEOUT_MS: orderTimeoutMs } = options.config;
+    const onFault: OnFault = parts.onFault;
+    const executions = this.#executions;
+    this.#engine = engine;
+    this.#parts = parts;
+    this.#undoCalls = undoCallsOf(options, parts);
+    this.compensator = engine.journal;
+    const { WEBHOOK_URL: url } = options.config;
+    this.webhooks =
+      url === undefined ? undefined : new ReceiverDelivery({ url, secrets: options.webhookSecrets, log: options.log, ingress, onFault });
+    this.#room = new WaitingRoom({ ingress, admin, executions, orderTimeoutMs, maxInFlight, onFault });
+    this.desk = new RestateDesk({ ingress, room: this.#room, executions, maxInFlight, reachable: () => health.reachable });
+  }
+
+  /** Undefined before `start`. */
+  get endpointPort(): number | undefined {
+    return this.#endpoint?.port;
+  }
+
+  /** Throws `EndpointError`. */
+  async start(): Promise<void> {
+    const { config, log } = this.#engine.options;
+    const { pipeline, onEnded } = this.#parts;
+    const order = orderObject({
+      pipeline,
+      executions: this.#executions,
+      orderTimeoutMs: config.ORDER_TIMEOUT_MS,
+      onEnded,
+      events: this.webhooks !== undefined,
+      compensates: true,
+    });
+    this.#endpoint = await Endpoint.listen({
+      host: config.RESTATE_ENDPOINT_HOST,
+      port: config.RESTATE_ENDPOINT_PORT,
+      services: [
+        order,
+        waitersObject(),
+        idempotencyKeyObject(),
+        compensationObject(this.#undoCalls),
+        orderEventsObject(this.webhooks?.sender),
+        webhookReceiverObject((after, limit) => this.#engine.journal.ordersWithEvents(after, limit)),
+        courierLease,
+      ],
+      ...(config.RESTATE_IDENTITY_KEY !== undefined && { identityKey: config.RESTATE_IDENTITY_KEY }),
+      log,
+    });
+    await this.#engine.health.look();
+    this.#engine.health.start();
+    this.webhooks?.start();
+    this.desk.open();
+  }
+
+  lost(): void {
+    this.#room.giveUp();
+  }
+
+  notify(): void {}
+
+  drain(): Promise<void> {
+    return this.desk.drain();
+  }
+
+  cancelAll(cause: CancelCause): void {
+    this.desk.cancelAll(cause);
+  }
+
+  async close(): Promise<void> {
+    this.#endpoint?.drain();
+    this.#undoCalls.stop();
+    await this.webhooks?.stop();
+    await this.#executions.ended();
+    await this.#engine.couriers.stop();
+    await this.#endpoint?.close();
+  }
+}
+
+function undoCallsOf({ config, log }: EngineOptions, { runner, providers, onTried, onRetried }: EngineParts): UndoCalls {
+  return new UndoCalls({
+    runner,
+    providers,
+    timeoutMs: config.COMPENSATION_TIMEOUT_MS,
+    onTried,
+    ...(onRetried !== undefined && { onRetried }),
+    onDown: (step, down) =>
+      down
+        ? log.warn({ step }, "the provider takes no compensations: probing it with one at a time")
+        : log.info({ step }, "the provider takes compensations again"),
+  });
+}

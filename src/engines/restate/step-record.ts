@@ -1,0 +1,62 @@
+import type { CancelCause } from "../../concurrency/cancel-cause.ts";
+import { errorOf, type OrderOutcome, type StepReport } from "../../orders/outcome.ts";
+import { STEPS, type StepName, type StepOutcome } from "../../orders/step.ts";
+
+/** How a step ended, as the engine remembers it. Times are milliseconds since 1970, with fractions. */
+export interface StepRecord {
+  readonly outcome: StepOutcome;
+  /** Since its attempt was begun on the node where it ended. */
+  readonly durationMs: number;
+  readonly endedMs: number;
+  readonly startedMs?: number;
+  readonly threadId?: number;
+  /** Why the attempt was canceled, where it was when this step ended. A step's own failure counts. */
+  readonly cause?: CancelCause;
+}
+
+/**
+ * How an order ended: from the records alone, so that every node that reads them says the same. `localMs`: what takes a record's time to
+ * this process's clock. `canceledAtMs`: when it was canceled, on that clock, where this node knows.
+ */
+export function outcomeOf(
+  records: readonly StepRecord[],
+  startedAtMs: number,
+  localMs: (epochMs: number) => number,
+  canceledAtMs: number | undefined,
+): OrderOutcome {
+  const inTime = records.map((_, index) => index).toSorted((a, b) => (records[a]?.endedMs ?? 0) - (records[b]?.endedMs ?? 0));
+  // Written once an execution, by whoever was first. Of several executions the one that ended a step first counts.
+  const cause = inTime.map((index) => records[index]?.cause).find((each) => each !== undefined);
+  const firstFailure = inTime.find((index) => isFailure(records[index]?.outcome));
+  const steps = STEPS.map((name, index) => reportOf(name, records[index] as StepRecord, cause, localMs));
+  const error = errorOf(
+    steps.map(({ outcome }) => outcome),
+    firstFailure,
+    cause,
+  );
+  if (error === undefined) return { steps, startedAtMs };
+  const atMs = cause === "sibling_failed" && firstFailure !== undefined ? steps[firstFailure]?.endedAtMs : canceledAtMs;
+  if (cause === undefined || atMs === undefined) return { steps, startedAtMs, error };
+  return { steps, startedAtMs, error, canceled: { cause, atMs } };
+}
+
+function reportOf(
+  name: StepName,
+  { outcome, durationMs, endedMs, startedMs, threadId }: StepRecord,
+  cause: CancelCause | undefined,
+  localMs: (epochMs: number) => number,
+): StepReport {
+  return {
+    name,
+    // One order was canceled for one cause, though a step may have heard of a later one.
+    outcome: outcome.status === "canceled" && cause !== undefined ? { ...outcome, cause } : outcome,
+    durationMs,
+    endedAtMs: localMs(endedMs),
+    ...(startedMs !== undefined && { startedAtMs: localMs(startedMs) }),
+    ...(threadId !== undefined && { threadId }),
+  };
+}
+
+function isFailure(outcome: StepOutcome | undefined): boolean {
+  return outcome?.status === "failed" || outcome?.status === "lost";
+}

@@ -1,0 +1,50 @@
+import { handlers, InvocationIdParser, type ObjectContext, object } from "@restatedev/restate-sdk";
+import { cancelSignal, OBJECTS, type WaiterJoins, type WaiterLeaves } from "./objects.ts";
+
+/** Of the attempt that was joined last, or left. */
+interface Waiters {
+  /** Token of the request that began it. */
+  readonly attempt: string;
+  /** Tokens of those that joined it. */
+  readonly joined: readonly string[];
+  /** The one that began it is gone. */
+  readonly begunLeft: boolean;
+}
+
+const STATE = "waiters";
+
+/**
+ * Who waits for an attempt, over all nodes: a hang-up cancels it only when nobody is left. The request that began it waits from the start
+ * without a call, so this object is asked only where an attempt is joined or left.
+ */
+export function waitersObject() {
+  const quick = { idempotencyRetention: 0, journalRetention: 0 };
+  return object({
+    name: OBJECTS.waiters,
+    handlers: { join: handlers.object.exclusive(quick, join), leave: handlers.object.exclusive(quick, leave) },
+  });
+}
+
+/** False: everybody had left by then, so the attempt is being canceled. */
+async function join(context: ObjectContext, { attempt, token }: WaiterJoins): Promise<boolean> {
+  const waiters = of(attempt, await context.get<Waiters>(STATE));
+  if (waiters.begunLeft && waiters.joined.length === 0) return false;
+  context.set<Waiters>(STATE, { ...waiters, joined: [...waiters.joined, token] });
+  return true;
+}
+
+async function leave(context: ObjectContext, { attempt, token, invocationId, cause }: WaiterLeaves): Promise<void> {
+  const before = of(attempt, await context.get<Waiters>(STATE));
+  const waiters = {
+    attempt,
+    joined: before.joined.filter((each) => each !== token),
+    begunLeft: before.begunLeft || token === attempt,
+  };
+  context.set<Waiters>(STATE, waiters);
+  if (!waiters.begunLeft || waiters.joined.length > 0) return;
+  context.invocation(InvocationIdParser.fromString(invocationId)).signal(cancelSignal(attempt)).resolve(cause);
+}
+
+function of(attempt: string, state: Waiters | null): Waiters {
+  return state?.attempt === attempt ? state : { attempt, joined: [], begunLeft: false };
+}

@@ -1,0 +1,124 @@
+import { CancelScope } from "../concurrency/cancel-scope.ts";
+import { MAX_HOLD_MS } from "../retries/circuit-breaker.ts";
+import type { Clock } from "../retries/clock.ts";
+import { EndpointHealth, type EndpointOutcome } from "../retries/endpoint-health.ts";
+import type { Tried } from "./compensating.ts";
+import type { ProviderHealths } from "./provider-health.ts";
+import { STEPS, type StepInput, type StepName, type StepOutcome } from "./step.ts";
+import type { StepRunner } from "./step-runner.ts";
+
+// A provider's bulkhead: how many of its compensations may be under way at one time, of orders that fail now and of the backlog.
+// Apart from each other, so that neither keeps the other waiting, and some dozens, which is enough for 2000 a second at 10 ms a call.
+export const FIRST_TRIES = 64;
+export const RETRIES = 32;
+/** How many compensations may be under way at one time; the step runner needs room for as many runs. */
+export const MAX_COMPENSATING = STEPS.length * (FIRST_TRIES + RETRIES);
+/** How long a first try may wait for its bulkhead; the answer to the client does not wait for longer either. After that its row is due. */
+export const LINE_MS = 500;
+
+/** A try that no order waits for. Times are on the clock of `monotonicMs`. */
+export interface RetriedCompensation {
+  /** Its trace is a new one, for the order's own ended long ago. */
+  readonly input: StepInput;
+  readonly step: StepName;
+  /** Those before it. */
+  readonly tries: number;
+  readonly done: boolean;
+  readonly startedAtMs: number;
+  readonly endedAtMs: number;
+}
+
+export interface CompensationCallParts {
+  readonly runner: StepRunner;
+  /** Deadline of one call. The order's has often passed already. */
+  readonly timeoutMs: number;
+  /** Shared with the orders' calls: what one side learns of a provider the other knows. */
+  readonly providers?: ProviderHealths;
+  /** A try that has ended. */
+  readonly onTried?: (step: StepName, done: boolean) => void;
+}
+
+export interface CompensationHealthParts {
+  readonly providers?: ProviderHealths;
+  /** A provider does not take compensations any more, or does again. */
+  readonly onDown?: (step: StepName, down: boolean) => void;
+  readonly clock: Clock;
+  /** From 0 to 1, for the jitter. */
+  readonly random?: () => number;
+}
+
+/** What is known of the address that undoes a step, kept in step with the circuit of the step's provider. */
+export function compensationHealth(step: StepName, { providers, onDown, clock, random }: CompensationHealthParts): EndpointHealth {
+  const health = new EndpointHealth({
+    clock,
+    ...(random !== undefined && { random }),
+    maxInFlight: FIRST_TRIES + RETRIES,
+    onDown: (down) => onDown?.(step, down),
+  });
+  // Two states and not one: an undo can wait for its turn, an order cannot, and the address that undoes may be ill alone.
+  const circuit = providers?.[step]?.circuit;
+  circuit?.onChange((state) => (state === "open" ? health.takeDown() : health.answered()));
+  circuit?.onHold((ms) => health.pause(ms));
+  return health;
+}
+
+/**
+ * Undoes a step once, on a step thread. Undefined when `stop` has cut the call off. Throws when the runner has no room. Main thread
+ * only.
+ */
+export async function callToUndo(
+  { runner, timeoutMs, providers, onTried }: CompensationCallParts,
+  health: EndpointHealth,
+  stop: CancelScope,
+  step: StepName,
+  input: StepInput,
+  triesBefore: number,
+): Promise<Tried | undefined> {
+  const epoch = health.begin();
+  let verdict: EndpointOutcome;
+  try {
+    const scope = new CancelScope();
+    const run = runner.open(scope);
+    const stopTimer = scope.cancelAfter(timeoutMs);
+    const following = scope.follow(stop);
+    const { outcome } = await run.run({ name: step, action: "undo", computes: false, repeatable: true }, input);
+    run.close();
+    stopTimer();
+    following.leave();
+    verdict = verdictOn(outcome, triesBefore);
+    providers?.[step]?.compensationEnded(outcome);
+    const tried = triedOf(outcome, timeoutMs);
+    if (tried !== undefined) onTried?.(step, tried.done);
+    return tried;
+  } finally {
+    health.end(epoch, verdict);
+  }
+}
+
+function triedOf(outcome: StepOutcome, timeoutMs: number): Tried | undefined {
+  switch (outcome.status) {
+    case "ok":
+      return { done: true };
+    case "failed":
+      return { done: false, lastAnswer: outcome.answer ?? outcome.kind };
+    case "lost":
+      return { done: false, lastAnswer: "its thread was lost" };
+    case "canceled":
+      return outcome.cause === "deadline" ? { done: false, lastAnswer: `no answer in ${timeoutMs} ms` } : undefined;
+  }
+}
+
+/** What a try says about its provider. */
+function verdictOn(outcome: StepOutcome, triesBefore: number): EndpointOutcome {
+  if (outcome.status === "ok") return "ok";
+  if (outcome.status === "lost" || (outcome.status === "canceled" && outcome.cause !== "deadline")) return undefined;
+  const answer = outcome.status === "failed" ? outcome.answer : undefined;
+  const overloaded = answer === "HTTP 429";
+  // Refused before and again: a few that a provider never takes must not make it look down.
+  if (triesBefore > 0 && !overloaded && answer?.startsWith("HTTP 4")) return undefined;
+  return { counts: true, overloaded, pauseMs: holdMsOf(outcome) };
+}
+
+function holdMsOf(outcome: StepOutcome): number {
+  return outcome.status === "failed" ? Math.min(MAX_HOLD_MS, outcome.ill?.retryAfterMs ?? 0) : 0;
+}
