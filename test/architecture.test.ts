@@ -37,7 +37,8 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
 const WITHOUT_PACKAGES = ["outgoing"];
 
 const CLOSED_TO_WORKERS = ["http", "admin", "journal"];
-const RUN_BY_WORKERS = /^src\/((concurrency|outgoing)\/.+|threads\/(cancel-board|heartbeat-timings|layout|protocol|snapshot-state|tracker)\.ts)$/;
+const RUN_BY_WORKERS =
+  /^src\/((concurrency|outgoing)\/.+|threads\/(cancel-board|heartbeat-timings|layout|protocol|snapshot-state|tracker)\.ts)$/;
 /** It puts everything together. */
 const ROOT = "src/service.ts";
 /** The process around it: from the rooms it has what its one line at a failed start needs. */
