@@ -159,6 +159,7 @@ export class Capacity implements CapacityView {
       if (this.#isHopeless(next, nowMs)) {
         // Its siblings stop now and not at the deadline: they are in vain too.
         next.scope?.cancel("deadline");
+        // It may have been canceled already, or another cause may have been first.
         next.reject(new Canceled(next.scope?.cause ?? "deadline"));
         continue;
       }

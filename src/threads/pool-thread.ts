@@ -1,6 +1,7 @@
 import type { Worker } from "node:worker_threads";
+import type { InspectedThread } from "../diagnosis/inspected-thread.ts";
+import type { SnapshotState } from "../diagnosis/snapshot-state.ts";
 import type { Lane } from "./lane.ts";
-import type { SnapshotState } from "./snapshot-state.ts";
 
 /** Why a thread was replaced. */
 export const REPLACE_REASONS = ["grace", "heartbeat", "chaos", "exit", "uncaught", "out_of_memory"] as const;
@@ -8,7 +9,7 @@ export const REPLACE_REASONS = ["grace", "heartbeat", "chaos", "exit", "uncaught
 export type ReplaceReason = (typeof REPLACE_REASONS)[number];
 
 /** What the main thread knows of one of a pool's threads. */
-export class PoolThread {
+export class PoolThread implements InspectedThread {
   readonly worker: Worker;
   /** Kept here because a `Worker` forgets its id when it exits. */
   readonly id: number;

@@ -1,14 +1,14 @@
 import type { CancelScope } from "../concurrency/cancel-scope.ts";
 import { Capacity, type CapacityOptions, type CapacityView } from "../concurrency/capacity.ts";
 import { DEFAULT_URGENCY } from "../concurrency/urgency.ts";
+import { cpuProfileOf } from "../diagnosis/cpu-profile.ts";
+import { heapSnapshotOf } from "../diagnosis/heap-snapshot.ts";
 import type { InspectableThreads } from "../diagnosis/thread-inspector.ts";
 import { ThreadUnavailable } from "../diagnosis/thread-unavailable.ts";
 import type { SpanData } from "../orders/span-data.ts";
 import type { StepRun, StepRunner } from "../orders/step-runner.ts";
 import { CancelBoard } from "./cancel-board.ts";
 import { CancellationWatchdog } from "./cancellation-watchdog.ts";
-import { cpuProfileOf } from "./cpu-profile.ts";
-import { heapSnapshotOf } from "./heap-snapshot.ts";
 import { HeartbeatWatch } from "./heartbeat-watch.ts";
 import { Layout } from "./layout.ts";
 import type { PoolThread, ReplaceReason } from "./pool-thread.ts";

@@ -1,11 +1,11 @@
 import type { Worker } from "node:worker_threads";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { SnapshotState } from "../../src/diagnosis/snapshot-state.ts";
 import { CancelBoard } from "../../src/threads/cancel-board.ts";
 import { CancellationWatchdog } from "../../src/threads/cancellation-watchdog.ts";
 import type { DispatchedStep } from "../../src/threads/dispatched-step.ts";
 import { Layout } from "../../src/threads/layout.ts";
 import { PoolThread } from "../../src/threads/pool-thread.ts";
-import { SnapshotState } from "../../src/threads/snapshot-state.ts";
 import { Tracker } from "../../src/threads/tracker.ts";
 import { eventually } from "../support/eventually.ts";
 import { newStep } from "./new-step.ts";
