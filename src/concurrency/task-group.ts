@@ -48,7 +48,7 @@ export class TaskGroup<T> {
 
   constructor(options: TaskGroupOptions<T> = {}) {
     this.#isFailure = options.isFailure;
-    if (options.parent !== undefined) this.#parent = this.scope.follow(options.parent);
+    if (options.parent !== undefined) this.#parent = this.scope.link(options.parent);
   }
 
   /** Tasks that have been spawned and have not ended. */
@@ -90,7 +90,7 @@ export class TaskGroup<T> {
   }
 
   #end(): GroupResult<T> {
-    this.#parent?.leave();
+    this.#parent?.unsubscribe();
     return { outcomes: this.#outcomes, firstFailure: this.#firstFailure, cause: this.scope.cause };
   }
 

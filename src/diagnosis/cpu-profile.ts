@@ -15,6 +15,6 @@ export async function cpuProfileOf(thread: InspectedThread, ms: number, stop: Ca
   } catch (error) {
     throw (error as NodeJS.ErrnoException).code === "ERR_WORKER_NOT_RUNNING" ? end.error() : error;
   } finally {
-    subscription.leave();
+    subscription.unsubscribe();
   }
 }

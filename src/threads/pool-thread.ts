@@ -23,7 +23,7 @@ export class PoolThread implements InspectedThread {
   leaving: ReplaceReason | undefined;
   /** It is leaving, but may end the steps it has: what ends it when that takes too long. */
   quarantine: NodeJS.Timeout | undefined;
-  /** Its `terminate` was called. */
+  /** It was killed. */
   terminated = false;
   /** The heap snapshot that is asked of it. */
   snapshot: SnapshotState | undefined;
@@ -42,6 +42,15 @@ export class PoolThread implements InspectedThread {
   /** Steps may be sent to it. */
   get takesSteps(): boolean {
     return this.lane !== undefined && this.leaving === undefined && !this.standsStill;
+  }
+
+  /** Terminates it, unless that was done before; its pool replaces it. Returns whether this was the first time. */
+  kill(reason: ReplaceReason): boolean {
+    if (this.terminated) return false;
+    this.leaving ??= reason;
+    this.terminated = true;
+    void this.worker.terminate();
+    return true;
   }
 
   /** It stands still for a heap snapshot, through no fault of its steps. */

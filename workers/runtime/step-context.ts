@@ -73,7 +73,7 @@ export class StepContext {
     if (ms <= 0) return Promise.resolve();
     return new Promise<void>((resolve, reject) => {
       const timer = setTimeout(() => {
-        subscription.leave();
+        subscription.unsubscribe();
         resolve();
       }, ms);
       const subscription = this.#scope.onCancel((canceledFor) => {
