@@ -78,13 +78,13 @@ export async function callToUndo(
   let verdict: EndpointOutcome;
   try {
     const scope = new CancelScope();
-    const run = runner.open(scope);
+    const steps = runner.open(scope);
     const stopTimer = scope.cancelAfter(timeoutMs);
-    const following = scope.follow(stop);
-    const { outcome } = await run.run({ name: step, action: "undo", computes: false, repeatable: true }, input);
-    run.close();
+    const linked = scope.link(stop);
+    const { outcome } = await steps.run({ name: step, action: "undo", computes: false, retryable: true }, input);
+    steps.close();
     stopTimer();
-    following.leave();
+    linked.unsubscribe();
     verdict = verdictOn(outcome, triesBefore);
     providers?.[step]?.compensationEnded(outcome);
     const tried = triedOf(outcome, timeoutMs);

@@ -1,6 +1,6 @@
 import type { CancelScope } from "../../../concurrency/cancel-scope.ts";
-import type { StepInput } from "../../../orders/step.ts";
-import type { StepRun, StepRunner, StepSpec } from "../../../orders/step-runner.ts";
+import type { EndedStep, StepInput } from "../../../orders/step.ts";
+import type { StepGroup, StepRunner, StepSpec } from "../../../orders/step-runner.ts";
 
 /** Runs steps by another runner and knows which courier calls are under way, so that all can be ended at once. */
 export class CourierCalls implements StepRunner {
@@ -12,14 +12,11 @@ export class CourierCalls implements StepRunner {
     this.#runner = runner;
   }
 
-  open(scope: CancelScope, urgency?: number): StepRun {
-    const run = this.#runner.open(scope, urgency);
+  open(scope: CancelScope, urgency?: number): StepGroup {
+    const steps = this.#runner.open(scope, urgency);
     return {
-      get cause() {
-        return run.cause;
-      },
-      run: (step, input) => (isCourierCall(step) ? this.#watch(run, scope, step, input) : run.run(step, input)),
-      close: () => run.close(),
+      run: (step, input) => (isCourierCall(step) ? this.#watch(steps, scope, step, input) : steps.run(step, input)),
+      close: () => steps.close(),
     };
   }
 
@@ -28,10 +25,10 @@ export class CourierCalls implements StepRunner {
     for (const scope of [...this.#underWay]) scope.cancel("deadline");
   };
 
-  async #watch(run: StepRun, scope: CancelScope, step: StepSpec, input: StepInput): ReturnType<StepRun["run"]> {
+  async #watch(steps: StepGroup, scope: CancelScope, step: StepSpec, input: StepInput): Promise<EndedStep> {
     this.#underWay.push(scope);
     try {
-      return await run.run(step, input);
+      return await steps.run(step, input);
     } finally {
       this.#underWay.splice(this.#underWay.indexOf(scope), 1);
     }

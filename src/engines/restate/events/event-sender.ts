@@ -126,7 +126,7 @@ export class EventSender {
     const event: OrderEvent = { seq: 0, id, orderId, payload, createdMs, expiresMs: 0, tries };
     const epoch = this.#health.begin();
     const scope = new CancelScope();
-    const following = scope.follow(this.#stop);
+    const linked = scope.link(this.#stop);
     const stopTimer = clock.after(REQUEST_TIMEOUT_MS, () => void scope.cancel("deadline"));
     let outcome: EndpointOutcome;
     try {
@@ -135,7 +135,7 @@ export class EventSender {
       return result;
     } finally {
       stopTimer();
-      following.leave();
+      linked.unsubscribe();
       this.#health.end(epoch, outcome);
     }
   }
