@@ -2,7 +2,8 @@ import { fileURLToPath } from "node:url";
 import { Child } from "./child-process.ts";
 
 const SCRIPT = fileURLToPath(new URL("../src/main.ts", import.meta.url));
-const UP = /API\s+http:\/\/127\.0\.0\.1:(\d+)[\s\S]*?admin\s+http:\/\/127\.0\.0\.1:(\d+)/;
+/** What the service prints once it is up: its two ports. */
+export const SERVICE_UP = /API\s+http:\/\/127\.0\.0\.1:(\d+)[\s\S]*?admin\s+http:\/\/127\.0\.0\.1:(\d+)/;
 
 /** The service in a process of its own, on free ports of 127.0.0.1. */
 export class ServerProcess implements AsyncDisposable {
@@ -33,7 +34,7 @@ export class ServerProcess implements AsyncDisposable {
       LOG_LEVEL: "warn",
       ...settings,
     };
-    return new ServerProcess(await Child.start({ args: [script], env, up: UP }));
+    return new ServerProcess(await Child.start({ args: [script], env, up: SERVICE_UP }));
   }
 
   get pid(): number {

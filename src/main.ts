@@ -1,5 +1,6 @@
+import "./compile-cache.js";
+import { flushCompileCache } from "node:module";
 import { isatty } from "node:tty";
-import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { type DestinationStream, type Logger, pino } from "pino";
 import { ConfigError, describeSettings, readConfig } from "./config.ts";
@@ -25,17 +26,12 @@ Settings are environment variables:
   NAME                    DEFAULT        MEANING
 ${describeSettings()}`;
 
-// Threads read this when they start. Without it each of them loads the compiler that strips types, which is 10 MB a thread. Beside the
-// dependencies, because whoever may write to it can change what runs here.
-const COMPILE_CACHE = fileURLToPath(new URL("../node_modules/.cache/order-pipeline", import.meta.url));
-
 async function main(): Promise<void> {
   const { help } = parseArgs({ options: { help: { type: "boolean", short: "h" } } }).values;
   if (help === true) {
     process.stdout.write(`${USAGE}\n`);
     return;
   }
-  process.env.NODE_COMPILE_CACHE ??= COMPILE_CACHE;
   const config = readConfig(process.env);
   const output = new LogOutput({
     fd: withoutWaiting(STANDARD_OUTPUT),
@@ -56,6 +52,8 @@ async function main(): Promise<void> {
   });
   progress.end();
   output.write(welcomeTo(service));
+  // By itself it is written at the end, which a killed process does not come to.
+  flushCompileCache();
   signals.serve(service);
 }
 
@@ -166,7 +164,8 @@ function welcomeTo({ publicListener, adminListener }: Service): string {
 `;
 }
 
-if (import.meta.main) {
+/** Runs the process: from its command line to its exit code. */
+export function run(): void {
   main().catch((error: unknown) => {
     // What the operator can mend is one line; anything else is a bug and shows where.
     const expected =
@@ -176,3 +175,5 @@ if (import.meta.main) {
     process.exit(1);
   });
 }
+
+if (import.meta.main) run();

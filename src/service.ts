@@ -115,7 +115,7 @@ export async function start(config: Config, log: Logger, options: StartOptions):
   };
   const phase = (name: string) => options.onPhase?.(name);
   phase(`opening the journal ${config.JOURNAL}`);
-  const journal = await SqliteJournal.open(config.JOURNAL, {
+  const opening = SqliteJournal.open(config.JOURNAL, {
     events: config.WEBHOOK_URL !== undefined,
     onFatal: options.onFatal,
     onCommit: (requests, milliseconds) => {
@@ -125,7 +125,7 @@ export async function start(config: Config, log: Logger, options: StartOptions):
     onHealth: (healthy, reason) =>
       healthy ? log.info({ reason }, "journal works again") : log.error({ reason }, "journal cannot be written"),
   });
-  starting.defer(() => journal.close());
+  starting.defer(() => opening.then((opened) => opened.close(), ignore));
 
   const books: ThreadBooks = {
     totals: () => runtime.totals(),
@@ -133,7 +133,6 @@ export async function start(config: Config, log: Logger, options: StartOptions):
     replaced: () => runtime.replaced(),
     ordersInFlight: () => desk.inFlight,
   };
-  const recent = new RecentBacklog(journal);
   const circuitState = (step: StepName) => providers[step]?.circuit.state ?? "closed";
   const live = new LiveFeed({
     books,
@@ -148,13 +147,12 @@ export async function start(config: Config, log: Logger, options: StartOptions):
   const stickBegun = new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT);
   let orderFields: (orderId: unknown) => object = () => ({});
   const traces = new TraceRecorder(() => runtime.threads());
-  phase("starting the step threads");
-  const runtime = await ThreadRuntime.start({
+  // Meanwhile: each of these threads takes as long to start as the journal's.
+  const threads = ThreadRuntime.start({
     workerFile: options.workerFile ?? WORKER_FILE,
     threads: config.THREADS,
     cpuThreads: config.CPU_THREADS,
-    // No step of a real provider computes.
-    cpuThreadsOnDemand: !simulated,
+    cpuThreadsOnDemand: !config.CPU_THREADS_AT_START,
     waiting,
     cancelGraceMs: config.CANCEL_GRACE_MS,
     maxRuns: config.MAX_IN_FLIGHT + EXTRA_RUNS,
@@ -169,7 +167,10 @@ export async function start(config: Config, log: Logger, options: StartOptions):
       traces.replaced({ id: thread, pool }, reason);
     },
   });
-  starting.defer(() => runtime.close());
+  starting.defer(() => threads.then((started) => started.close(), ignore));
+  opening.then(() => phase("starting the step threads"), ignore);
+  const [journal, runtime] = await Promise.all([opening, threads]);
+  const recent = new RecentBacklog(journal);
 
   const webhooks =
     config.WEBHOOK_URL === undefined ? undefined : new WebhookDelivery({ outbox: journal, url: config.WEBHOOK_URL, secrets, log });
@@ -375,6 +376,9 @@ export async function start(config: Config, log: Logger, options: StartOptions):
     },
   };
 }
+
+/** What could not be started has nothing to stop; whoever waits for it is told why. */
+function ignore(): void {}
 
 /** Its absolute path. A backup that cannot be written is better known now than on the day when it is needed. */
 async function existingDirectory(name: string, path: string): Promise<string> {

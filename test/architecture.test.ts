@@ -10,8 +10,9 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   "config.ts": [],
   "provider-keys.ts": ["config.ts", "orders"],
   "fault-log.ts": [],
+  "node-http.ts": [],
   concurrency: [],
-  outgoing: [],
+  outgoing: ["node-http.ts"],
   retries: ["concurrency"],
   orders: ["retries", "concurrency"],
   threads: ["orders", "diagnosis", "concurrency"],
@@ -20,7 +21,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   webhooks: ["orders", "outgoing", "retries", "concurrency"],
   admission: ["orders", "concurrency"],
   engines: ["orders", "concurrency"],
-  http: ["orders", "concurrency"],
+  http: ["orders", "concurrency", "node-http.ts"],
   diagnosis: ["orders", "concurrency"],
   admin: ["http", "diagnosis", "orders", "concurrency"],
 };
@@ -37,7 +38,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
 const WITHOUT_PACKAGES = ["outgoing"];
 
 const CLOSED_TO_WORKERS = ["http", "admin", "journal"];
-const RUN_BY_WORKERS = /^src\/((concurrency|outgoing)\/.+|threads\/(layout|protocol|snapshot-state)\.ts)$/;
+const RUN_BY_WORKERS = /^src\/(node-http\.ts|(concurrency|outgoing)\/.+|threads\/(layout|protocol|snapshot-state)\.ts)$/;
 /** It puts everything together. */
 const ROOT = "src/service.ts";
 /** The process around it: from the rooms it has what its one line at a failed start needs. */

@@ -1,5 +1,6 @@
 import type { CancelScope } from "../concurrency/cancel-scope.ts";
 import { Capacity, type CapacityOptions, type CapacityView } from "../concurrency/capacity.ts";
+import { monotonicMs } from "../concurrency/clock.ts";
 import { DEFAULT_URGENCY } from "../concurrency/urgency.ts";
 import type { InspectableThreads } from "../diagnosis/thread-inspector.ts";
 import { ThreadUnavailable } from "../diagnosis/thread-unavailable.ts";
@@ -91,6 +92,7 @@ export class ThreadRuntime implements StepRunner, InspectableThreads {
     const onDemand = options.cpuThreadsOnDemand ?? false;
     this.#exclusive = new ThreadPool({ ...common, name: "exclusive", threads: options.cpuThreads, onDemand });
     this.#exclusiveCapacity = new Capacity(options.cpuThreads, options.waiting);
+    if (onDemand) void this.#learnHoldsFromReady();
     const kill = (thread: PoolThread) => void (this.#shared.kill(thread, "grace") || this.#exclusive.kill(thread, "grace"));
     this.#grace = new GraceWatch(options.cancelGraceMs, this.#layout, kill);
     this.#parts = {
@@ -179,6 +181,14 @@ export class ThreadRuntime implements StepRunner, InspectableThreads {
     this.#heartbeat.close();
     this.#grace.close();
     await Promise.all(this.#pools().map((pool) => pool.close()));
+  }
+
+  /** What the first steps wait for the threads to start says nothing of how long the next ones will compute. */
+  async #learnHoldsFromReady(): Promise<void> {
+    this.#exclusiveCapacity.usableSinceMs = Number.POSITIVE_INFINITY;
+    // Threads that do not start are told of elsewhere.
+    await this.#exclusive.ready().catch(() => {});
+    this.#exclusiveCapacity.usableSinceMs = monotonicMs();
   }
 
   #thread(threadId: number): { readonly thread: PoolThread; readonly pool: ThreadPool } {

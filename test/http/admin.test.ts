@@ -5,7 +5,7 @@ import { startService, type TestService } from "../support/service.ts";
 
 // Far longer than any test waits.
 const FOR_EVER_MS = 300_000;
-const THREADS = { THREADS: "2", CPU_THREADS: "2" };
+const THREADS = { THREADS: "2", CPU_THREADS: "2", CPU_THREADS_AT_START: "on" };
 
 let server: TestService;
 beforeAll(async () => {
