@@ -46,12 +46,16 @@ export class Pipeline {
     const startedAtMs = monotonicMs();
     const refusing = this.#providers === undefined || scope.cause !== undefined ? undefined : circuitThatRefuses(this.#providers);
     if (refusing !== undefined) return Promise.resolve(refusedBy(refusing, startedAtMs));
-    const group = new TaskGroup<EndedStep>({ parent: scope, isFailure });
+    // Each is held until its step has really ended, which for a step on a lost thread is that thread's exit.
+    const held = new Array<Permit | undefined>(STEPS.length);
+    const group = new TaskGroup<EndedStep>({ parent: scope, isFailure, onTaskEnded: (index) => held[index]?.release() });
     const run = this.#runner.open(group.scope, urgency);
     const probes = this.#providers === undefined ? undefined : Probes.needed(this.#providers);
-    for (const name of STEPS) {
-      if (probes === undefined) group.spawn((groupScope) => this.#step(name, input, run, groupScope, urgency));
-      else group.spawn((groupScope) => probes.spawn(name, groupScope, () => this.#step(name, input, run, groupScope, urgency)));
+    for (let index = 0; index < STEPS.length; index++) {
+      const name = STEPS[index] as StepName;
+      const hold = (permit: Permit) => (held[index] = permit);
+      if (probes === undefined) group.spawn((groupScope) => this.#step(name, input, run, groupScope, urgency, hold));
+      else group.spawn((groupScope) => probes.spawn(name, groupScope, () => this.#step(name, input, run, groupScope, urgency, hold)));
     }
     return group.join().then((result) => {
       const cause = run.cause ?? result.cause;
@@ -60,12 +64,35 @@ export class Pipeline {
     });
   }
 
-  #step(name: StepName, input: StepInput, run: StepRun, scope: CancelScope, urgency: number): Promise<EndedStep> {
+  /** `hold` takes the step's permit, once there is one. */
+  #step(
+    name: StepName,
+    input: StepInput,
+    run: StepRun,
+    scope: CancelScope,
+    urgency: number,
+    hold: (permit: Permit) => void,
+  ): Promise<EndedStep> {
     const capacity = this.#capacities[name];
     const permit = capacity.tryAcquire();
-    if (permit !== undefined) return this.#runHolding(permit, name, input, run, scope);
-    const late = capacity.acquire(scope, urgency);
-    const start = (granted: Permit) => this.#runHolding(granted, name, input, run, scope);
+    if (permit === undefined) return this.#stepOnceGranted(capacity.acquire(scope, urgency), name, input, run, scope, hold);
+    hold(permit);
+    return this.#run(name, input, run, scope);
+  }
+
+  /** Apart from `#step`, so that what this keeps for later costs nothing where nobody waits. */
+  #stepOnceGranted(
+    late: Promise<Permit>,
+    name: StepName,
+    input: StepInput,
+    run: StepRun,
+    scope: CancelScope,
+    hold: (permit: Permit) => void,
+  ): Promise<EndedStep> {
+    const start = (granted: Permit) => {
+      hold(granted);
+      return this.#run(name, input, run, scope);
+    };
     return computes(name, input) ? this.#countBehind(late).then(start) : late.then(start);
   }
 
@@ -78,21 +105,10 @@ export class Pipeline {
     }
   }
 
-  /** Holds the permit until the step has really ended, which for a step on a lost thread is that thread's exit. */
-  #runHolding(permit: Permit, name: StepName, input: StepInput, run: StepRun, scope: CancelScope): Promise<EndedStep> {
+  #run(name: StepName, input: StepInput, run: StepRun, scope: CancelScope): Promise<EndedStep> {
     const spec = computes(name, input) ? COMPUTING[name] : WAITING[name];
     const health = this.#providers?.[name];
-    const running = health === undefined ? run.run(spec, input) : new ProviderCall({ name, health, spec, input, run, scope }).begin();
-    return running.then(
-      (ended) => {
-        permit.release();
-        return ended;
-      },
-      (error: unknown) => {
-        permit.release();
-        throw error;
-      },
-    );
+    return health === undefined ? run.run(spec, input) : new ProviderCall({ name, health, spec, input, run, scope }).begin();
   }
 }
 
