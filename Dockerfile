@@ -31,4 +31,4 @@ USER 10001:10001
 EXPOSE 8080
 HEALTHCHECK --interval=30s --timeout=5s --start-period=60s CMD ["node_modules/.bin/node", "-e", "fetch(`http://127.0.0.1:${process.env.PORT || 8080}/healthz`).then(({ ok }) => process.exit(ok ? 0 : 1), () => process.exit(1))"]
 # Without a shell in between, so that SIGTERM reaches the server.
-ENTRYPOINT ["node_modules/.bin/node", "src/main.ts"]
+ENTRYPOINT ["node_modules/.bin/node", "src/start.js"]

@@ -47,6 +47,8 @@ const level = z.enum(["fatal", "error", "warn", "info", "debug", "trace", "silen
   error: "must be fatal, error, warn, info, debug, trace or silent",
 });
 
+const onOrOff = z.enum(["on", "off"], { error: "must be on or off" }).transform((text) => text === "on");
+
 interface Setting {
   readonly rule: z.ZodType;
   readonly fallback: string | undefined;
@@ -86,6 +88,7 @@ const SETTINGS = {
   COMPENSATION_TIMEOUT_MS: setting(whole(1, MAX_TIMER_MS), "5000", "deadline of one call that undoes"),
   THREADS: setting(whole(1, MAX_THREADS), CPUS, "OS threads of the shared pool (each carries many waiting steps)"),
   CPU_THREADS: setting(whole(1, MAX_THREADS), CPUS, "OS threads of the exclusive pool (one computing step each)"),
+  CPU_THREADS_AT_START: setting(onOrOff, "off", "whether they start with the service (`on`) or with the first step that computes (`off`)"),
   CANCEL_GRACE_MS: setting(whole(1, MAX_TIMER_MS), "250", "how long a canceled step may take to stop before its thread is replaced"),
   PAYMENT_CAPACITY: setting(whole(1, 1_000_000), "1000", "payment steps at one time"),
   VENDOR_CAPACITY: setting(whole(1, 1_000_000), "1000", "vendor steps at one time"),

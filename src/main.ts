@@ -1,5 +1,6 @@
+import "./compile-cache.js";
+import { flushCompileCache } from "node:module";
 import { isatty } from "node:tty";
-import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { type DestinationStream, type Logger, pino } from "pino";
 import { ConfigError, describeSettings, readConfig } from "./config.ts";
@@ -26,17 +27,12 @@ Settings are environment variables:
   NAME                    DEFAULT        MEANING
 ${describeSettings()}`;
 
-// Threads read this when they start. Without it each of them loads the compiler that strips types, which is 10 MB a thread. Beside the
-// dependencies, because whoever may write to it can change what runs here.
-const COMPILE_CACHE = fileURLToPath(new URL("../node_modules/.cache/order-pipeline", import.meta.url));
-
 async function main(): Promise<void> {
   const { help } = parseArgs({ options: { help: { type: "boolean", short: "h" } } }).values;
   if (help === true) {
     process.stdout.write(`${USAGE}\n`);
     return;
   }
-  process.env.NODE_COMPILE_CACHE ??= COMPILE_CACHE;
   const config = readConfig(process.env);
   const output = new LogOutput({
     fd: withoutWaiting(STANDARD_OUTPUT),
@@ -61,6 +57,8 @@ async function main(): Promise<void> {
   if (terminal !== undefined) output.write(welcome(started, terminal));
   // Whoever started this reads its ports here, so this line is there at every level.
   else pino({}, output).info({ api: started.api, admin: started.admin, took_ms: Math.round(started.tookMs) }, "order pipeline is up");
+  // By itself it is written at the end, which a killed process does not come to.
+  flushCompileCache();
   signals.serve(service);
 }
 
@@ -167,7 +165,8 @@ function startedAs({ publicListener, adminListener }: Service): Started {
   return { api: urlOf(publicListener), admin: urlOf(adminListener), tookMs: performance.now() };
 }
 
-if (import.meta.main) {
+/** Runs the process: from its command line to its exit code. */
+export function run(): void {
   main().catch((error: unknown) => {
     // What the operator can mend is one line; anything else is a bug and shows where.
     const expected =
@@ -177,3 +176,5 @@ if (import.meta.main) {
     process.exit(1);
   });
 }
+
+if (import.meta.main) run();

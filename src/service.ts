@@ -110,7 +110,14 @@ export async function start(config: Config, log: Logger, options: StartOptions):
   const simulated = Object.keys(providerUrls).length === 0;
   const waiting = { agingMs: config.ORDER_TIMEOUT_MS * AGING_SHARE, endsHopelessWaits: true };
   const phase = (name: string) => options.onPhase?.(name);
-  const engine = await openEngine({
+  // An engine that shares the couriers wants to hear when an order has to wait for one.
+  let onCourierWait = () => {};
+  const capacities = {
+    payment: new Capacity(config.PAYMENT_CAPACITY, waiting),
+    vendor: new Capacity(config.VENDOR_CAPACITY, waiting),
+    courier: new Capacity(config.COURIER_CAPACITY, { ...waiting, onWait: () => onCourierWait() }),
+  };
+  const opening = openEngine({
     config,
     log,
     webhookSecrets: secrets,
@@ -121,12 +128,7 @@ export async function start(config: Config, log: Logger, options: StartOptions):
       live.committed(requests, milliseconds);
     },
   });
-  starting.defer(() => engine.close());
-  const capacities = {
-    payment: new Capacity(config.PAYMENT_CAPACITY, waiting),
-    vendor: new Capacity(config.VENDOR_CAPACITY, waiting),
-    courier: new Capacity(config.COURIER_CAPACITY, { ...waiting, ...(engine.couriers && { onWait: engine.couriers.onWait }) }),
-  };
+  starting.defer(() => opening.then((opened) => opened.close(), ignore));
 
   const books: ThreadBooks = {
     totals: () => runtime.totals(),
@@ -134,7 +136,6 @@ export async function start(config: Config, log: Logger, options: StartOptions):
     replaced: () => runtime.replaced(),
     ordersInFlight: () => running.desk.inFlight,
   };
-  const recent = new RecentBacklog(engine.journal);
   const circuitState = (step: StepName) => providers[step]?.circuit.state ?? "closed";
   const live = new LiveFeed({
     books,
@@ -150,13 +151,12 @@ export async function start(config: Config, log: Logger, options: StartOptions):
   let orderFields: (orderId: unknown) => object = () => ({});
   const stickBegun = new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT);
   const traces = new TraceRecorder(() => runtime.threads());
-  phase("starting the step threads");
-  const runtime = await ThreadRuntime.start({
+  // Meanwhile: each of these threads takes as long to start as the journal's.
+  const threads = ThreadRuntime.start({
     workerFile: options.workerFile ?? WORKER_FILE,
     threads: config.THREADS,
     cpuThreads: config.CPU_THREADS,
-    // No step of a real provider computes.
-    cpuThreadsOnDemand: !simulated,
+    cpuThreadsOnDemand: !config.CPU_THREADS_AT_START,
     waiting,
     cancelGraceMs: config.CANCEL_GRACE_MS,
     longestStepMs: Math.max(config.ORDER_TIMEOUT_MS, config.COMPENSATION_TIMEOUT_MS),
@@ -172,7 +172,11 @@ export async function start(config: Config, log: Logger, options: StartOptions):
       traces.replaced({ id: thread, pool }, reason);
     },
   });
-  starting.defer(() => runtime.close());
+  starting.defer(() => threads.then((started) => started.close(), ignore));
+  opening.then(() => phase("starting the step threads"), ignore);
+  const [engine, runtime] = await Promise.all([opening, threads]);
+  if (engine.couriers !== undefined) onCourierWait = engine.couriers.onWait;
+  const recent = new RecentBacklog(engine.journal);
 
   const providers = Object.fromEntries(
     (Object.keys(providerUrls) as StepName[]).map((step) => {
@@ -349,6 +353,9 @@ export async function start(config: Config, log: Logger, options: StartOptions):
     },
   };
 }
+
+/** What could not be started has nothing to stop; whoever waits for it is told why. */
+function ignore(): void {}
 
 async function reloadKeys(what: string, keys: AccessKeys | undefined, log: Logger): Promise<void> {
   if (keys === undefined) return;

@@ -11,8 +11,9 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   "provider-keys.ts": ["config.ts", "orders"],
   "fault-log.ts": [],
   "welcome.ts": [],
+  "node-http.ts": [],
   concurrency: [],
-  outgoing: [],
+  outgoing: ["node-http.ts"],
   retries: ["concurrency"],
   orders: ["retries", "concurrency"],
   threads: ["orders", "diagnosis", "concurrency"],
@@ -21,7 +22,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   webhooks: ["orders", "outgoing", "retries", "concurrency"],
   admission: ["orders", "concurrency"],
   engines: ["orders", "journal", "webhooks", "outgoing", "retries", "concurrency", "config.ts"],
-  http: ["orders", "concurrency"],
+  http: ["orders", "concurrency", "node-http.ts"],
   diagnosis: ["orders", "concurrency"],
   admin: ["http", "diagnosis", "orders", "concurrency"],
 };
@@ -40,7 +41,7 @@ const WITHOUT_PACKAGES = ["outgoing"];
 
 const CLOSED_TO_WORKERS = ["http", "admin", "journal"];
 const RUN_BY_WORKERS =
-  /^src\/((concurrency|outgoing)\/.+|threads\/(cancel-board|heartbeat-timings|layout|protocol|tracker)\.ts|diagnosis\/snapshot-state\.ts|orders\/event-payload\.ts)$/;
+  /^src\/(node-http\.ts|(concurrency|outgoing)\/.+|threads\/(cancel-board|heartbeat-timings|layout|protocol|tracker)\.ts|diagnosis\/snapshot-state\.ts|orders\/event-payload\.ts)$/;
 /** It puts everything together. */
 const ROOT = "src/service.ts";
 /** The process around it: from the rooms it has what its one line at a failed start needs. */

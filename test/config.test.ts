@@ -45,6 +45,7 @@ test("the defaults are the contract's", () => {
     COMPENSATION_TIMEOUT_MS: 5000,
     THREADS: availableParallelism(),
     CPU_THREADS: availableParallelism(),
+    CPU_THREADS_AT_START: false,
     CANCEL_GRACE_MS: 250,
     PAYMENT_CAPACITY: 1000,
     VENDOR_CAPACITY: 1000,
@@ -71,6 +72,12 @@ test("an empty setting counts as absent", () => {
 
 test("variables of other names change nothing", () => {
   expect(readConfig({ PATH: "/bin", port: "1", Port: "2", THREADS_: "x" })).toEqual(readConfig({}));
+});
+
+test("CPU_THREADS_AT_START is on or off", () => {
+  expect(readConfig({ CPU_THREADS_AT_START: "on" }).CPU_THREADS_AT_START).toBe(true);
+  expect(readConfig({ CPU_THREADS_AT_START: "off" }).CPU_THREADS_AT_START).toBe(false);
+  expect(refusalOf({ CPU_THREADS_AT_START: "yes" })).toBe('CPU_THREADS_AT_START="yes": must be on or off');
 });
 
 test("the result is frozen", () => {

@@ -1,14 +1,16 @@
 import { type Request, type Response, Router } from "express";
 import { onlyMethods } from "../http/methods.ts";
-import type { MetricSources, Metrics } from "./metrics.ts";
+import type { Exposition, MetricSources, Metrics } from "./metrics.ts";
 
 /** `GET /metrics`, for Prometheus. Parameters are its own affair. */
 export function metricsRoutes(metrics: Metrics, sources: MetricSources): Router {
   const router = Router({ caseSensitive: true, strict: true });
-  const exposition = metrics.exposition(sources);
+  let reading: Promise<Exposition> | undefined;
   router
     .route("/metrics")
     .get(async (_request: Request, response: Response) => {
+      reading ??= metrics.exposition(sources);
+      const exposition = await reading;
       const text = await exposition.text();
       if (response.destroyed) return;
       response.writeHead(200, {

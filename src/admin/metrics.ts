@@ -1,4 +1,3 @@
-import { Registry } from "prom-client";
 import type { EndedOrder } from "../orders/ended-order.ts";
 import type { ErrorKind } from "../orders/error-kind.ts";
 import type { Backlog } from "../orders/operator-journal.ts";
@@ -9,7 +8,6 @@ import { expose, type Family } from "./metrics/family.ts";
 import { JournalMetrics } from "./metrics/journal-metrics.ts";
 import { OrderMetrics } from "./metrics/order-metrics.ts";
 import { type PressureSources, pressureFamilies } from "./metrics/pressure-metrics.ts";
-import { processMetrics } from "./metrics/process-metrics.ts";
 import type { WebhookControl } from "./webhook-routes.ts";
 
 /** What is asked when metrics are read. */
@@ -45,8 +43,13 @@ export class Metrics {
     this.#compensations.tried(step, done);
   }
 
-  /** Puts together what was counted here and what the sources know. */
-  exposition(sources: MetricSources): Exposition {
+  /**
+   * Puts together what was counted here and what the sources know. The library for it is loaded only now: a start does not wait for it, and
+   * where nobody reads metrics it takes no memory.
+   */
+  async exposition(sources: MetricSources): Promise<Exposition> {
+    const { Registry } = await import("prom-client");
+    const { processMetrics } = await import("./metrics/process-metrics.ts");
     const registry = new Registry();
     const families: Family[] = [
       ...this.#orders.families(),

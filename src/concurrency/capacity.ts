@@ -58,6 +58,11 @@ export class Capacity implements CapacityView {
   #limit: number;
   #expected: number;
   readonly #held = new HoldTime();
+  /**
+   * Since when there is what its permits stand for, on its clock: a hold counts from then on. Infinity: it is not there yet, so no hold
+   * tells how long the next one will be.
+   */
+  usableSinceMs = Number.NEGATIVE_INFINITY;
   // One a level of urgency, made when somebody first waits there: mostly one.
   readonly #lines: Line[] = [];
   #inUse = 0;
@@ -120,7 +125,7 @@ export class Capacity implements CapacityView {
 
   /** How long the very first permit has been held, while `holdMs` is not known; 0 before it was granted. */
   get firstHeldForMs(): number {
-    return this.#grants === 0 ? 0 : this.#nowMs() - this.#firstGrantMs;
+    return this.#grants === 0 ? 0 : Math.max(0, this.#nowMs() - Math.max(this.#firstGrantMs, this.usableSinceMs));
   }
 
   /** A permit if one is free and nobody waits for it, else undefined. Never waits. */
@@ -180,7 +185,8 @@ export class Capacity implements CapacityView {
       return;
     }
     const nowMs = this.#nowMs();
-    if (sinceMs !== UNMEASURED) this.#held.add(nowMs - sinceMs);
+    const fromMs = Math.max(sinceMs, this.usableSinceMs);
+    if (sinceMs !== UNMEASURED && fromMs <= nowMs) this.#held.add(nowMs - fromMs);
     this.#handOn(nowMs);
   };
 

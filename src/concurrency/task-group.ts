@@ -24,6 +24,8 @@ export interface TaskGroupOptions<T> {
    * crossed a thread boundary is). Such a task is kept as `ok` with its value, and cancels its siblings.
    */
   readonly isFailure?: (value: T) => boolean;
+  /** Called for each task that was started, with its index, at its end and before its siblings hear of that. Must not throw. */
+  readonly onTaskEnded?: (index: number) => void;
 }
 
 /**
@@ -39,6 +41,7 @@ export class TaskGroup<T> {
   // Filled as tasks end, so that a group whose tasks all wait holds nothing in it.
   readonly #outcomes: TaskOutcome<T>[] = [];
   readonly #isFailure: ((value: T) => boolean) | undefined;
+  readonly #onTaskEnded: ((index: number) => void) | undefined;
   readonly #parent: Subscription | undefined;
   #spawned = 0;
   #running = 0;
@@ -48,6 +51,7 @@ export class TaskGroup<T> {
 
   constructor(options: TaskGroupOptions<T> = {}) {
     this.#isFailure = options.isFailure;
+    this.#onTaskEnded = options.onTaskEnded;
     if (options.parent !== undefined) this.#parent = this.scope.link(options.parent);
   }
 
@@ -95,11 +99,12 @@ export class TaskGroup<T> {
   }
 
   #succeed(index: number, value: T): void {
+    this.#onTaskEnded?.(index);
     let failed: boolean;
     try {
       failed = this.#isFailure?.(value) === true;
     } catch (error) {
-      this.#fail(index, error);
+      this.#noteError(index, error);
       return;
     }
     this.#outcomes[index] = { status: "ok", value };
@@ -108,6 +113,11 @@ export class TaskGroup<T> {
   }
 
   #fail(index: number, error: unknown): void {
+    this.#onTaskEnded?.(index);
+    this.#noteError(index, error);
+  }
+
+  #noteError(index: number, error: unknown): void {
     // A `Canceled` counts as a cancel only when this group was canceled: one thrown by itself
     // (from some inner scope) would otherwise let a task end without a result and without a failure.
     if (error instanceof Canceled && this.scope.cause !== undefined) {

@@ -1,6 +1,7 @@
 import { getHeapSnapshot, startCpuProfile } from "node:v8";
 import type { CancelScope } from "../concurrency/cancel-scope.ts";
 import { pause } from "../concurrency/pause.ts";
+import { mendProfile } from "./profile-json.ts";
 
 /** How worker threads are looked into; `threads` implements it. */
 export interface InspectableThreads {
@@ -44,10 +45,10 @@ export class ThreadInspector {
   async cpuProfile(threadId: number, ms: number, stop: CancelScope): Promise<string> {
     this.#take();
     try {
-      if (threadId !== MAIN_THREAD) return await this.#threads.cpuProfile(threadId, ms, stop);
+      if (threadId !== MAIN_THREAD) return mendProfile(await this.#threads.cpuProfile(threadId, ms, stop));
       const profile = startCpuProfile();
       await pause(ms, stop);
-      return profile.stop();
+      return mendProfile(profile.stop());
     } finally {
       this.#busy = false;
     }

@@ -1,7 +1,6 @@
-import { Router } from "express";
+import { type Request, type Response, Router } from "express";
 import { type BrowserFile, browserFile, readBrowserFile, sendBrowserFile } from "./browser-files.ts";
 import { onlyMethods } from "./methods.ts";
-import { openApiDocument } from "./openapi/document.ts";
 
 const FOLDER = new URL("../web/docs/", import.meta.url);
 // What the page loads.
@@ -11,16 +10,14 @@ const FILES = ["page.css", "page.js", "element.js", "schema-view.js", "operation
 export function docsRoutes(simulated: boolean): Router {
   const router = Router({ caseSensitive: true, strict: true });
   const files = FILES.map((name) => readBrowserFile(FOLDER, name));
-  let document: BrowserFile | undefined;
-  // Made when somebody asks: it takes some 15 ms, which no start has to wait for.
-  const json = () => {
-    document ??= browserFile("openapi.json", "application/json", Buffer.from(JSON.stringify(openApiDocument({ simulated, files: FILES }))));
-    return document;
-  };
+  let document: Promise<BrowserFile> | undefined;
   const page = readBrowserFile(FOLDER, "index.html");
   router
     .route("/openapi.json")
-    .get((request, response) => sendBrowserFile(request, response, json()))
+    .get(async (request: Request, response: Response) => {
+      document ??= documentOf(simulated);
+      sendBrowserFile(request, response, await document);
+    })
     .all(onlyMethods("GET", "HEAD"));
   router
     .route("/docs")
@@ -35,4 +32,10 @@ export function docsRoutes(simulated: boolean): Router {
     })
     .all(onlyMethods("GET", "HEAD"));
   return router;
+}
+
+/** Loaded and made when somebody asks for it, so that no start has to wait for it. */
+async function documentOf(simulated: boolean): Promise<BrowserFile> {
+  const { openApiDocument } = await import("./openapi/document.ts");
+  return browserFile("openapi.json", "application/json", Buffer.from(JSON.stringify(openApiDocument({ simulated, files: FILES }))));
 }

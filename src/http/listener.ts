@@ -1,6 +1,7 @@
-import { createServer, type IncomingMessage, type Server } from "node:http";
+import type { IncomingMessage, Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { Express, Response } from "express";
+import { nodeHttp } from "../node-http.ts";
 import type { OnFault } from "../orders/faults.ts";
 import { acceptWaiting, type Connections, untilUnused } from "./connection-drain.ts";
 import { frontDoor, isWelcome } from "./front-door.ts";
@@ -86,7 +87,7 @@ function serverFor(options: ListenOptions, hosts: KnownHosts, connections: Conne
   // Node insists on this; sending the headers is a part of sending the request.
   const headersTimeoutMs = Math.min(options.headersTimeoutMs, requestTimeoutMs);
   const door = frontDoor(app, hosts, connections);
-  const server = createServer(
+  const server = nodeHttp().createServer(
     {
       ...messageClasses(app),
       keepAliveTimeout: keepAliveTimeoutMs,

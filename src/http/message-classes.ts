@@ -1,5 +1,6 @@
-import { IncomingMessage, type ServerOptions, ServerResponse } from "node:http";
+import type { IncomingMessage, ServerOptions, ServerResponse } from "node:http";
 import type { Express } from "express";
+import { nodeHttp } from "../node-http.ts";
 
 /**
  * Classes for `createServer` whose objects have the prototypes of this application from the start. Express sets them on every
@@ -7,9 +8,10 @@ import type { Express } from "express";
  * thread's time for a small order.
  */
 export function messageClasses(app: Express): ServerOptions {
+  const http = nodeHttp();
   return {
-    IncomingMessage: subclass(IncomingMessage, app.request),
-    ServerResponse: subclass(ServerResponse, app.response),
+    IncomingMessage: subclass(http.IncomingMessage, app.request),
+    ServerResponse: subclass(http.ServerResponse, app.response),
   };
 }
 

@@ -1,6 +1,7 @@
-import { type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from "node:http";
+import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import type { Response } from "express";
+import { nodeHttp } from "../node-http.ts";
 import type { ErrorKind } from "../orders/error-kind.ts";
 import { errorJson, sendError, sendJson } from "./answers.ts";
 import { closeGently, discarded, isClosing } from "./gentle-close.ts";
@@ -104,7 +105,7 @@ function rawAnswer({ kind, message, header }: Fault, requestId: string): string 
   const json = errorJson(kind, message);
   const status = STATUS[kind];
   return [
-    `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
+    `HTTP/1.1 ${status} ${nodeHttp().STATUS_CODES[status]}`,
     `X-Request-Id: ${requestId}`,
     ...(header === undefined ? [] : [header]),
     "Content-Type: application/json; charset=utf-8",

@@ -37,14 +37,22 @@ export class JournalThread {
   }
 
   /**
-   * Starts the thread and opens the journal on it. A string is the reason why that cannot be. `onDeath` comes at most once, and
-   * only after that.
+   * Starts the thread and opens the journal on it, once `before` has opened it: the thread starts at once. A string is the reason why
+   * that cannot be, or why `before` could not. `onDeath` comes at most once, and only after that.
    */
-  static async start(settings: JournalSettings, onDeath: (reason: string) => void): Promise<JournalThread | string> {
+  static async start(
+    settings: JournalSettings,
+    onDeath: (reason: string) => void,
+    before?: Promise<JournalThread | string>,
+  ): Promise<JournalThread | string> {
     const starting = Promise.withResolvers<string>();
     let tell: (reason: string) => void = starting.resolve;
     const thread = new JournalThread(settings, (reason) => tell(reason));
-    const opened = thread.#run<OpenReply>(undefined, "open").then(({ failure }) => failure);
+    const notOpened = await before?.catch(async (error: unknown) => {
+      await thread.close();
+      throw error;
+    });
+    const opened = typeof notOpened === "string" ? notOpened : thread.#run<OpenReply>(undefined, "open").then(({ failure }) => failure);
     const failure = await Promise.race([opened, starting.promise]);
     tell = onDeath;
     if (failure === undefined) return thread;

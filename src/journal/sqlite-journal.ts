@@ -122,10 +122,11 @@ export class SqliteJournal implements OrderJournal, EventOutbox, OperatorJournal
       loss.abort();
       (options.onFatal ?? throwUncaught)(reason);
     };
-    const writer = await JournalThread.start(settings, onFatal);
+    const writing = JournalThread.start(settings, onFatal);
+    // It opens the file second, and finds it made and migrated.
+    const reading = inMemory ? writing : JournalThread.start({ ...settings, role: "reader" }, onFatal, writing);
+    const [writer, reader] = await Promise.all([writing, reading]);
     if (typeof writer === "string") throw new JournalOpenError(file, writer);
-    // Second: it finds the file made and migrated.
-    const reader = inMemory ? writer : await JournalThread.start({ ...settings, role: "reader" }, onFatal);
     if (typeof reader !== "string") return new SqliteJournal(writer, reader, options, loss.signal, onFatal);
     await writer.close();
     throw new JournalOpenError(file, reader);

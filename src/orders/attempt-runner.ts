@@ -43,19 +43,21 @@ export class AttemptRunner {
     // An order that was being written down when everything was canceled has missed that.
     if (this.#stop.cause !== undefined) scope.cancel(this.#stop.cause);
     const stopTimer = scope.cancelAfter(this.#options.orderTimeoutMs);
-    const finish = (outcome: OrderOutcome) => {
+    // Two closures for as long as an order may wait, and no more.
+    const end = (outcome: OrderOutcome) => {
       stopTimer();
       return this.#finish(run, outcome);
     };
-    const fail = (error: unknown, effect: Effect) => {
-      this.#options.onFault?.("an order could not be run to its end", error, run.fields);
-      return finish(failedByFault(effect));
-    };
     try {
-      return this.#options.pipeline.run(input, scope, run.urgency).then(finish, (error: unknown) => fail(error, "unknown"));
+      return this.#options.pipeline.run(input, scope, run.urgency).then(end, (error: unknown) => end(this.#broken(run, error, "unknown")));
     } catch (error) {
-      return fail(error, "none");
+      return end(this.#broken(run, error, "none"));
     }
+  }
+
+  #broken(run: OrderRun, error: unknown, effect: Effect): OrderOutcome {
+    this.#options.onFault?.("an order could not be run to its end", error, run.fields);
+    return failedByFault(effect);
   }
 
   /** From now on nothing waits for a journal that cannot be written: the next start closes what is not stored. */

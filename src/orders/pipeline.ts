@@ -48,16 +48,20 @@ export class Pipeline {
     const startedAtMs = monotonicMs();
     const refusing = this.#providers === undefined || scope.cause !== undefined ? undefined : circuitThatRefuses(this.#providers);
     if (refusing !== undefined && around === undefined) return Promise.resolve(refusedBy(refusing, startedAtMs));
-    const group = new TaskGroup<EndedStep>({ parent: scope, isFailure });
+    // Each is held until its step has really ended, which for a step on a lost thread is that thread's exit.
+    const held = new Array<Permit | undefined>(STEPS.length);
+    const group = new TaskGroup<EndedStep>({ parent: scope, isFailure, onTaskEnded: (index) => held[index]?.release() });
     const steps = this.#runner.open(group.scope, urgency);
     const probes = this.#providers === undefined ? undefined : Probes.needed(this.#providers);
-    for (const name of STEPS) {
+    for (let index = 0; index < STEPS.length; index++) {
+      const name = STEPS[index] as StepName;
+      const hold = (permit: Permit) => (held[index] = permit);
       if (around !== undefined) {
         const begin = (groupScope: CancelScope) =>
-          refusing === undefined ? this.#step(name, input, steps, groupScope, urgency) : Promise.resolve(refusedStep(name, refusing));
+          refusing === undefined ? this.#stepAlone(name, input, steps, groupScope, urgency) : Promise.resolve(refusedStep(name, refusing));
         group.spawn((groupScope) => around(name, groupScope, () => begin(groupScope)));
-      } else if (probes === undefined) group.spawn((groupScope) => this.#step(name, input, steps, groupScope, urgency));
-      else group.spawn((groupScope) => probes.spawn(name, groupScope, () => this.#step(name, input, steps, groupScope, urgency)));
+      } else if (probes === undefined) group.spawn((groupScope) => this.#step(name, input, steps, groupScope, urgency, hold));
+      else group.spawn((groupScope) => probes.spawn(name, groupScope, () => this.#step(name, input, steps, groupScope, urgency, hold)));
     }
     return group.join().then((result) => {
       steps.close();
@@ -65,12 +69,45 @@ export class Pipeline {
     });
   }
 
-  #step(name: StepName, input: StepInput, steps: StepGroup, scope: CancelScope, urgency: number): Promise<EndedStep> {
+  /** A step that may begin when its task has ended already, so it gives its permit back itself. */
+  async #stepAlone(name: StepName, input: StepInput, steps: StepGroup, scope: CancelScope, urgency: number): Promise<EndedStep> {
+    let held: Permit | undefined;
+    try {
+      return await this.#step(name, input, steps, scope, urgency, (permit) => (held = permit));
+    } finally {
+      held?.release();
+    }
+  }
+
+  /** `hold` takes the step's permit, once there is one. */
+  #step(
+    name: StepName,
+    input: StepInput,
+    steps: StepGroup,
+    scope: CancelScope,
+    urgency: number,
+    hold: (permit: Permit) => void,
+  ): Promise<EndedStep> {
     const capacity = this.#capacities[name];
     const permit = capacity.tryAcquire();
-    if (permit !== undefined) return this.#runHolding(permit, name, input, steps, scope);
-    const late = capacity.acquire(scope, urgency);
-    const start = (granted: Permit) => this.#runHolding(granted, name, input, steps, scope);
+    if (permit === undefined) return this.#stepOnceGranted(capacity.acquire(scope, urgency), name, input, steps, scope, hold);
+    hold(permit);
+    return this.#run(name, input, steps, scope);
+  }
+
+  /** Apart from `#step`, so that what this keeps for later costs nothing where nobody waits. */
+  #stepOnceGranted(
+    late: Promise<Permit>,
+    name: StepName,
+    input: StepInput,
+    steps: StepGroup,
+    scope: CancelScope,
+    hold: (permit: Permit) => void,
+  ): Promise<EndedStep> {
+    const start = (granted: Permit) => {
+      hold(granted);
+      return this.#run(name, input, steps, scope);
+    };
     return computes(name, input) ? this.#countBehind(late).then(start) : late.then(start);
   }
 
@@ -83,21 +120,10 @@ export class Pipeline {
     }
   }
 
-  /** Holds the permit until the step has really ended, which for a step on a lost thread is that thread's exit. */
-  #runHolding(permit: Permit, name: StepName, input: StepInput, steps: StepGroup, scope: CancelScope): Promise<EndedStep> {
+  #run(name: StepName, input: StepInput, steps: StepGroup, scope: CancelScope): Promise<EndedStep> {
     const spec = computes(name, input) ? COMPUTING[name] : WAITING[name];
     const health = this.#providers?.[name];
-    const running = health === undefined ? steps.run(spec, input) : new ProviderCall({ name, health, spec, input, steps, scope }).begin();
-    return running.then(
-      (ended) => {
-        permit.release();
-        return ended;
-      },
-      (error: unknown) => {
-        permit.release();
-        throw error;
-      },
-    );
+    return health === undefined ? steps.run(spec, input) : new ProviderCall({ name, health, spec, input, steps, scope }).begin();
   }
 }
 

@@ -1,6 +1,5 @@
-import { Agent as HttpAgent, request as httpRequest } from "node:http";
-import { Agent as HttpsAgent, request as httpsRequest } from "node:https";
 import { urlToHttpOptions } from "node:url";
+import { nodeHttp, nodeHttps } from "../node-http.ts";
 import { type BodyLimits, discardBody } from "./discard-body.ts";
 
 /** What one POST says. */
@@ -32,8 +31,12 @@ export type Post = (request: PostRequest) => Promise<PostAnswer>;
 // Many servers close a connection that was idle for five seconds, and a call that meets the closing has an unknown outcome: this
 // side closes first. The connection used last is used next, so that those too many become idle.
 const KEPT = { keepAlive: true, scheduling: "lifo", timeout: 4_000 } as const;
-const HTTP = { request: httpRequest, agent: new HttpAgent(KEPT) };
-const HTTPS = { request: httpsRequest, agent: new HttpsAgent(KEPT) };
+const clients: { http?: Client; https?: Client } = {};
+
+interface Client {
+  readonly request: typeof import("node:http").request;
+  readonly agent: import("node:http").Agent;
+}
 
 /**
  * How to POST to one http or https URL. All of a thread's share that thread's kept-alive connections. `node:http` and not
@@ -41,7 +44,7 @@ const HTTPS = { request: httpsRequest, agent: new HttpsAgent(KEPT) };
  * answer points. Canceled by a callback and not by an `AbortSignal`, whose events cost more. Any thread.
  */
 export function postTo(url: URL, bodyLimits: BodyLimits): Post {
-  const { request, agent } = url.protocol === "https:" ? HTTPS : HTTP;
+  const { request, agent } = clientFor(url);
   const target = { ...urlToHttpOptions(url), method: "POST", agent };
   return ({ headers, body, cancelable }) =>
     new Promise((resolve, reject) => {
@@ -66,4 +69,16 @@ export function postTo(url: URL, bodyLimits: BodyLimits): Post {
         if (!answered) reject(new Error("closed without an answer"));
       });
     });
+}
+
+/** Made when a thread first has a use for it: the simulated providers need none. */
+function clientFor({ protocol }: URL): Client {
+  if (protocol === "https:") {
+    const { request, Agent } = nodeHttps();
+    clients.https ??= { request, agent: new Agent(KEPT) };
+    return clients.https;
+  }
+  const { request, Agent } = nodeHttp();
+  clients.http ??= { request, agent: new Agent(KEPT) };
+  return clients.http;
 }

@@ -1,5 +1,6 @@
 import type { CancelScope } from "../concurrency/cancel-scope.ts";
 import { Capacity, type CapacityOptions, type CapacityView } from "../concurrency/capacity.ts";
+import { monotonicMs } from "../concurrency/clock.ts";
 import { DEFAULT_URGENCY } from "../concurrency/urgency.ts";
 import { cpuProfileOf } from "../diagnosis/cpu-profile.ts";
 import { heapSnapshotOf } from "../diagnosis/heap-snapshot.ts";
@@ -107,6 +108,7 @@ export class ThreadRuntime implements StepRunner, InspectableThreads {
     this.#shared = pool("shared", options.threads, false);
     this.#exclusive = pool("exclusive", options.cpuThreads, onDemand);
     this.#exclusiveCapacity = new Capacity(options.cpuThreads, options.waiting);
+    if (onDemand) void this.#learnHoldsFromReady();
     this.#watchdog = new CancellationWatchdog({
       graceMs: options.cancelGraceMs,
       board,
@@ -199,6 +201,14 @@ export class ThreadRuntime implements StepRunner, InspectableThreads {
     this.#heartbeat.close();
     this.#watchdog.close();
     await Promise.all(this.#pools().map((pool) => pool.close()));
+  }
+
+  /** What the first steps wait for the threads to start says nothing of how long the next ones will compute. */
+  async #learnHoldsFromReady(): Promise<void> {
+    this.#exclusiveCapacity.usableSinceMs = Number.POSITIVE_INFINITY;
+    // Threads that do not start are told of elsewhere.
+    await this.#exclusive.ready().catch(() => {});
+    this.#exclusiveCapacity.usableSinceMs = monotonicMs();
   }
 
   #thread(threadId: number): { readonly thread: PoolThread; readonly pool: ThreadPool } {

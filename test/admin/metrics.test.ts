@@ -139,7 +139,7 @@ describe("metrics while the journal cannot be read", () => {
     const metrics = new Metrics();
     metrics.committed(3);
     let backlog = async () => BACKLOG;
-    const exposition = metrics.exposition({
+    const exposition = await metrics.exposition({
       ...QUIET,
       backlog: () => backlog(),
       ordersInFlight: () => 7,
@@ -167,7 +167,7 @@ describe("metrics while the journal cannot be read", () => {
 
   test("a bug is not taken for that", async () => {
     const backlog = () => Promise.reject(new TypeError("bug"));
-    const exposition = new Metrics().exposition({ ...QUIET, backlog, ordersInFlight: () => 0, threads: () => [] });
+    const exposition = await new Metrics().exposition({ ...QUIET, backlog, ordersInFlight: () => 0, threads: () => [] });
     await expect(exposition.text()).rejects.toThrow("bug");
   });
 });

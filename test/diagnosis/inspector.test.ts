@@ -6,7 +6,7 @@ import { newId, orderOf, postOrder, type Received, send } from "../support/http-
 import { startService, type TestService } from "../support/service.ts";
 
 const LONG = 60_000;
-const SETTINGS = { THREADS: "1", CPU_THREADS: "1", ORDER_TIMEOUT_MS: "60000", CANCEL_GRACE_MS: "20000" };
+const SETTINGS = { THREADS: "1", CPU_THREADS: "1", CPU_THREADS_AT_START: "on", ORDER_TIMEOUT_MS: "60000", CANCEL_GRACE_MS: "20000" };
 
 interface Profile {
   readonly nodes: readonly { readonly id: number; readonly callFrame: { readonly functionName: string } }[];

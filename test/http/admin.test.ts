@@ -5,7 +5,7 @@ import { startService, type TestService } from "../support/service.ts";
 
 // Far longer than any test waits.
 const FOR_EVER_MS = 300_000;
-const THREADS = { THREADS: "2", CPU_THREADS: "2" };
+const THREADS = { THREADS: "2", CPU_THREADS: "2", CPU_THREADS_AT_START: "on" };
 
 let server: TestService;
 beforeAll(async () => {
@@ -163,7 +163,13 @@ describe("POST /chaos/stick-thread", () => {
     expect(page).toMatchObject({ started: before.started + 4, finished: before.finished + 4 });
     await nextOrderWorks(fresh);
     expect(fresh.logged.filter(({ level }) => level >= 40)).toMatchObject([{ msg: "thread replaced", reason: "grace" }]);
-    expect(fresh.service.runtime.counters()).toEqual({ slots: 0, unsettled: 0, exclusivePermits: 0, exclusiveWaiting: 0, watchedGroups: 0 });
+    expect(fresh.service.runtime.counters()).toEqual({
+      slots: 0,
+      unsettled: 0,
+      exclusivePermits: 0,
+      exclusiveWaiting: 0,
+      watchedGroups: 0,
+    });
   });
 
   test("twice at one time sticks two threads", async () => {

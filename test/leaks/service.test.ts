@@ -62,7 +62,7 @@ class Peaks {
 }
 
 // No thread may be lost, however slow the machine is.
-const PATIENT = { THREADS: "2", CPU_THREADS: "1", ORDER_TIMEOUT_MS: "60000", CANCEL_GRACE_MS: "20000" };
+const PATIENT = { THREADS: "2", CPU_THREADS: "1", CPU_THREADS_AT_START: "on", ORDER_TIMEOUT_MS: "60000", CANCEL_GRACE_MS: "20000" };
 
 test("clients that hang up leave nothing behind", async () => {
   await using running = await startService({ ...PATIENT, COURIER_CAPACITY: "8" });
@@ -186,7 +186,7 @@ const FAILURES: Readonly<Record<string, string>> = {
   courier: "no_courier",
 };
 
-const OVERLAY = { THREADS: "2", CPU_THREADS: "2", ORDER_TIMEOUT_MS: "250", COURIER_CAPACITY: "40" };
+const OVERLAY = { THREADS: "2", CPU_THREADS: "2", CPU_THREADS_AT_START: "on", ORDER_TIMEOUT_MS: "250", COURIER_CAPACITY: "40" };
 
 test(`a storm of 2000 mixed orders leaves nothing behind (seed ${SEED})`, async () => {
   await using running = await startService({ ...OVERLAY, CANCEL_GRACE_MS: "20000" });

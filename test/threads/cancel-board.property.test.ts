@@ -3,7 +3,7 @@ import { fileURLToPath } from "node:url";
 import { Worker } from "node:worker_threads";
 import fc from "fast-check";
 import { describe, expect, test, vi } from "vitest";
-import { CANCEL_CAUSES, type CancelCause, type Canceled } from "../../src/concurrency/cancel-cause.ts";
+import { CANCEL_CAUSES, type CancelCause } from "../../src/concurrency/cancel-cause.ts";
 import { CancelBoard } from "../../src/threads/cancel-board.ts";
 import { Layout } from "../../src/threads/layout.ts";
 import { Slots } from "../../src/threads/slots.ts";
@@ -105,8 +105,7 @@ class Reader {
   }
 
   told(slot: number): CancelCause | undefined {
-    const signal = this.held.get(slot)?.signal;
-    return signal?.aborted === true ? (signal.reason as Canceled).causedBy : undefined;
+    return this.held.get(slot)?.cause;
   }
 }
 

@@ -1,6 +1,5 @@
 import { flushCompileCache } from "node:module";
 import { workerData } from "node:worker_threads";
-import { backUp } from "./backup.ts";
 import { openForReading } from "./open-database.ts";
 import { OpenFailed } from "./open-failed.ts";
 import type { BackupReply, JournalSettings, OpenReply, Operation, Query, QueryReply, Reply } from "./protocol.ts";
@@ -44,7 +43,8 @@ export function read(query: Query): QueryReply | Promise<QueryReply> {
 }
 
 /** Copies the journal to `file` while it runs. */
-export function backup(file: string): Promise<BackupReply> {
+export async function backup(file: string): Promise<BackupReply> {
+  const { backUp } = await import("./backup.ts");
   return backUp(settings.file, file);
 }
 

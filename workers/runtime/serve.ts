@@ -1,5 +1,4 @@
 import { flushCompileCache } from "node:module";
-import { inspect } from "node:util";
 import { parentPort, threadId, workerData } from "node:worker_threads";
 import { Canceled } from "../../src/concurrency/cancel-cause.ts";
 import { monotonicMs } from "../../src/concurrency/clock.ts";
@@ -126,7 +125,7 @@ export function serve(makeSteps: (settings: never) => StepRegistry): (task: Stan
     threadLog("error", "step threw something unclassified", {
       step: name,
       order_id: orderId,
-      error: error instanceof Error ? (error.stack ?? error.message) : inspect(error),
+      error: error instanceof Error ? (error.stack ?? error.message) : process.getBuiltinModule("node:util").inspect(error),
     });
     return { status: "failed", kind: "internal", effect };
   }

@@ -21,7 +21,7 @@ describe.skipIf(CHROMIUM === undefined)(`the live page${SKIPPED}`, () => {
   let server: TestService;
   let browser: Browser;
   beforeAll(async () => {
-    [server, browser] = await Promise.all([startService({ THREADS: "2", CPU_THREADS: "2" }), launchBrowser()]);
+    [server, browser] = await Promise.all([startService({ THREADS: "2", CPU_THREADS: "2", CPU_THREADS_AT_START: "on" }), launchBrowser()]);
   });
   afterAll(async () => {
     await browser?.close();
