@@ -2,7 +2,6 @@ import { randomBytes } from "node:crypto";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { RestateRun } from "../../../src/engines/restate/restate-engine.ts";
 import { type Received, send } from "../../support/http-client.ts";
 import type { RestateServer } from "../../support/restate-server.ts";
 import { startService, type TestService } from "../../support/service.ts";
@@ -33,7 +32,7 @@ export async function startNode(engine: RestateServer, overlay: Readonly<Record<
     ...(overlay.WEBHOOK_URL !== undefined && { WEBHOOK_SECRET_FILE: secretFile }),
     ...overlay,
   });
-  const { endpointPort } = running.service.engine as RestateRun;
+  const { endpointPort } = running.service;
   await engine.register(`http://127.0.0.1:${endpointPort}`);
   return {
     running,
