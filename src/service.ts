@@ -63,6 +63,8 @@ export interface Service {
   readonly capacities: Readonly<Record<StepName, Capacity>>;
   /** Takes no more orders, lets those in flight end (cancels them after the shutdown timeout), stops. */
   stop(): Promise<void>;
+  /** What the log's last line tells. */
+  lastWords(): object;
   /** Cancels the orders in flight that a `stop` is waiting for. */
   cancelAll(): void;
   /** Reads the files of the admin keys and the API keys again; a bad one changes nothing but the log. Absent where there is none. */
@@ -328,6 +330,7 @@ export async function start(config: Config, log: Logger, options: StartOptions):
     get compensator() {
       return embeddedOf(engine, running).compensator;
     },
+    lastWords: () => (config.ENGINE === "embedded" ? { commit_sizes: embeddedOf(engine, running).journal.commitSizes } : {}),
     admission,
     traces,
     inspector,
