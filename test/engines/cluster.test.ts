@@ -98,7 +98,7 @@ test("never more courier assignments than couriers over three nodes at full load
   await victim.kill();
   const killedAtMs = performance.now();
   await full();
-  // Within 2 s on a machine that is not busy with other things: npm run campaign:couriers.
+  // Within 2 s on a machine that is not busy with other things: npm run campaign:couriers measures that.
   console.info(`all couriers in use ${Math.round(performance.now() - killedAtMs)} ms after the kill`);
   await victim.start();
   await cluster.ready();
