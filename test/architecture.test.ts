@@ -39,8 +39,9 @@ const WITHOUT_PACKAGES = ["outgoing"];
 
 const CLOSED_TO_WORKERS = ["http", "admin", "journal"];
 const RUN_BY_WORKERS = /^src\/((concurrency|outgoing)\/.+|threads\/(layout|protocol|snapshot-state)\.ts|orders\/event-payload\.ts)$/;
-/** It puts everything together. */
+/** It puts everything together, with what stands in a room that is nobody else's. */
 const ROOT = "src/service.ts";
+const ROOT_ROOM = "composition";
 /** The process around it: from the rooms it has what its one line at a failed start needs. */
 const PROCESS = "src/main.ts";
 
@@ -75,6 +76,7 @@ function offences(files: ReadonlyMap<string, string>): string[] {
 
 function isAllowed(path: string, imported: Import): boolean {
   if (path === ROOT) return imported.target !== PROCESS;
+  if (roomOf(path) === ROOT_ROOM) return imported.target !== PROCESS && imported.target !== ROOT;
   if (path === PROCESS) return isPackage(imported.target) ? PACKAGES[packageOf(imported.target)] === undefined : isInSrc(imported);
   if (imported.target === ROOT || imported.target === PROCESS) return false;
   if (path.startsWith("workers/")) return mayWorkersImport(imported);
