@@ -4,6 +4,7 @@ import { z } from "zod";
 import { randomFrom } from "../../load/stand-in/random.ts";
 import { ENGINES, startEngine, type TestEngine } from "../engines/engines.ts";
 import { ThreeNodes } from "../engines/three-nodes.ts";
+import { eventually } from "../support/eventually.ts";
 import { fastOnce } from "../support/fast-once.ts";
 import { send, threadsPage } from "../support/http-client.ts";
 import type { TestService } from "../support/service.ts";
@@ -82,7 +83,16 @@ describe(`the contract's cases across three nodes in another order (SEED=${SEED}
 
   // Beside one another, for most of them wait. How fast they are answered is looked at with one node.
   test.concurrent.each(shuffled.map(({ one }) => one))("$name", async ({ name: _name, expect: expected, ...request }) => {
-    await ask(nodes.port, request, expected);
+    // Three nodes and an engine on a busy machine may say for a moment that they are overloaded. Nothing has run then.
+    await eventually("an answer of nodes that are not overloaded", async () => {
+      try {
+        await ask(nodes.port, request, expected);
+        return true;
+      } catch (error) {
+        if (/overloaded/.test(`${(error as { diff?: string }).diff} ${(error as Error).message}`)) return false;
+        throw error;
+      }
+    });
   });
 
   test("leave nothing running, and every node has run some", async () => {

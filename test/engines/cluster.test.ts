@@ -32,7 +32,14 @@ beforeAll(async () => {
     serviceNodes: 3,
     partitions: 2,
     seed: SEED,
-    settings: { ...versionSettings("1"), COURIER_CAPACITY: String(COURIERS), ORDER_TIMEOUT_MS: "30000", THREADS: "1", CPU_THREADS: "1" },
+    settings: {
+      ...versionSettings("1"),
+      COURIER_CAPACITY: String(COURIERS),
+      ORDER_TIMEOUT_MS: "30000",
+      RESTATE_COURIER_LEASE_MS: "3000",
+      THREADS: "1",
+      CPU_THREADS: "1",
+    },
   });
   providers = cluster.providers as SpawnedStandIn;
 });
@@ -98,7 +105,7 @@ test("never more courier assignments than couriers over three nodes at full load
   await victim.kill();
   const killedAtMs = performance.now();
   await full();
-  // Within 2 s on a machine that is not busy with other things: npm run campaign:couriers measures that.
+  // The lease is longer here than by default, for busy machines. Within 2 s with the default on a quiet one: npm run campaign:couriers measures that.
   console.info(`all couriers in use ${Math.round(performance.now() - killedAtMs)} ms after the kill`);
   await victim.start();
   await cluster.ready();

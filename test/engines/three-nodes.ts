@@ -28,6 +28,8 @@ export class ThreeNodes implements AsyncDisposable {
       RESTATE_INGRESS_URL: server.ingressUrl,
       RESTATE_ADMIN_URL: server.adminUrl,
       RESTATE_ENDPOINT_PORT: "0",
+      // Three nodes in one process that waits for a core now and then.
+      RESTATE_COURIER_LEASE_MS: "10000",
     };
     const nodes: TestService[] = [];
     for (const name of ["one", "two", "three"]) {
