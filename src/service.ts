@@ -231,6 +231,7 @@ export async function start(config: Config, log: Logger, options: StartOptions):
     get compensator() {
       return embeddedOf(engine, running).compensator;
     },
+    lastWords: () => (config.ENGINE === "embedded" ? { commit_sizes: embeddedOf(engine, running).journal.commitSizes } : {}),
     admission,
     traces,
     inspector,

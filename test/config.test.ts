@@ -62,6 +62,7 @@ test.each([
 
 test.each([
   ["RESTATE_IDENTITY_KEY", "secret", "must be a key as the engine prints it, `publickeyv1_...`"],
+  ["RESTATE_COURIER_LEASE_MS", "299", "must be a whole number from 300 to 60000"],
   ["RESTATE_NODE_NAME", "a b", "must be 1 to 64 letters, digits, `.`, `_` or `-`"],
   ["RESTATE_ENDPOINT_PORT", "65536", "must be a whole number from 0 to 65535"],
 ])("%s=%s breaks its rule", (name, value, rule) => {

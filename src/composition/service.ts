@@ -28,6 +28,8 @@ export interface Service {
   readonly capacities: Readonly<Record<StepName, Capacity>>;
   /** Takes no more orders, lets those in flight end (cancels them after the shutdown timeout), stops. */
   stop(): Promise<void>;
+  /** What the log's last line tells. */
+  lastWords(): object;
   /** Cancels the orders in flight that a `stop` is waiting for. */
   cancelAll(): void;
   /** Reads the files of the admin keys and the API keys again; a bad one changes nothing but the log. Absent where there is none. */

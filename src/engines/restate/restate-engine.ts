@@ -41,6 +41,7 @@ export class RestateEngine implements OpenEngine {
       ingress: this.ingress,
       total: config.COURIER_CAPACITY,
       cancelGraceMs: config.CANCEL_GRACE_MS,
+      useMs: config.RESTATE_COURIER_LEASE_MS,
     });
     this.journal = new RestateJournal(this.ingress, this.admin);
     this.health = new EngineHealth({
