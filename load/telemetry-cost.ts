@@ -11,6 +11,8 @@ import { table } from "./table.ts";
 import { atLeast, atMost, type Target } from "./target.ts";
 
 const CONNECTIONS = 64;
+const WARM_UP_SECONDS = 15;
+const SECONDS = 3;
 const ORDER = { amount: 1200, delay_ms: { payment: 0, vendor: 0, courier: 0 } };
 const SCRAPE_EVERY_MS = 1_000;
 // What telemetry that is off may cost against a build without it, and a scrape every second against none.
@@ -19,28 +21,23 @@ const SCRAPED_RATIO = 0.99;
 
 const USAGE = `What log lines, traces and a scrape every second cost: orders a second and CPU an order, by turns.
 
-usage: npm run bench:telemetry -- [--against DIRECTORY] [--pairs N] [--warmup N] [--seconds N]
+usage: npm run bench:telemetry -- [--against DIRECTORY] [--pairs N]
 
   --against DIRECTORY  another checkout of this project, to compare telemetry that is off with a build that has none
   --pairs N            of rounds for each comparison (default: 9)
-  --warmup N           seconds for each process (default: 15)
-  --seconds N          of one round (default: 3)
 `;
-const { against, pairs: PAIRS, warmup: WARM_UP_SECONDS, seconds: SECONDS, help } = readOptions();
-
-function readOptions() {
-  const number = { type: "string" } as const;
-  const options = { against: number, pairs: number, warmup: number, seconds: number, help: { type: "boolean", short: "h" } } as const;
-  const { values } = parseArgs({ options });
-  const whole = (text: string | undefined, fallback: number): number => Math.max(1, Math.trunc(Number(text ?? fallback)) || fallback);
-  return {
-    against: values.against,
-    help: values.help === true,
-    pairs: whole(values.pairs, 9),
-    warmup: whole(values.warmup, 15),
-    seconds: whole(values.seconds, 3),
-  };
+const { values } = parseArgs({
+  options: {
+    against: { type: "string" },
+    pairs: { type: "string", default: "9" },
+    help: { type: "boolean", short: "h", default: false },
+  },
+});
+if (values.help) {
+  process.stdout.write(USAGE);
+  process.exit(0);
 }
+const PAIRS = Number(values.pairs);
 
 interface Round {
   readonly perSecond: number;
@@ -115,10 +112,6 @@ async function startCollector(): Promise<string> {
 }
 
 runBench(async () => {
-  if (help) {
-    process.stdout.write(USAGE);
-    return [];
-  }
   const settings = { COURIER_CAPACITY: String(CONNECTIONS) };
   const targets: Target[] = [];
   await using quiet = await ServerProcess.start({ ...settings, LOG_LEVEL: "warn" });
@@ -126,8 +119,8 @@ runBench(async () => {
   await round(quiet, WARM_UP_SECONDS);
   const off = { name: "traces off, LOG_LEVEL=warn", run: () => round(quiet) };
 
-  if (against !== undefined) {
-    await using other = await ServerProcess.start({ ...settings, LOG_LEVEL: "warn" }, resolve(against, "src/main.ts"));
+  if (values.against !== undefined) {
+    await using other = await ServerProcess.start({ ...settings, LOG_LEVEL: "warn" }, resolve(values.against, "src/main.ts"));
     await round(other, WARM_UP_SECONDS);
     const { perSecond, cpu } = await compare({ name: "the other checkout", run: () => round(other) }, off);
     targets.push(atLeast("orders/s with telemetry off over those of the other checkout", perSecond, OFF_RATIO));
