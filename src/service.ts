@@ -272,7 +272,11 @@ export async function start(config: Config, log: Logger, options: StartOptions):
             resume: () => webhooks.resume(),
           },
         }),
-      backups: { ...(backupDirectory !== undefined && { directory: backupDirectory }), inMemory: config.JOURNAL === "memory" },
+      backups: {
+        ...(backupDirectory !== undefined && { directory: backupDirectory }),
+        inMemory: config.JOURNAL === "memory",
+        byEngine: config.ENGINE === "restate",
+      },
       onSettled: ({ id, orderId, attempt, step, note }) => {
         log.warn({ compensation: id, order_id: orderId, attempt, step, note }, "a compensation was settled by hand");
         running.notify();
