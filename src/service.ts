@@ -109,11 +109,6 @@ export async function start(config: Config, log: Logger, options: StartOptions):
   };
   const simulated = Object.keys(providerUrls).length === 0;
   const waiting = { agingMs: config.ORDER_TIMEOUT_MS * AGING_SHARE, endsHopelessWaits: true };
-  const capacities = {
-    payment: new Capacity(config.PAYMENT_CAPACITY, waiting),
-    vendor: new Capacity(config.VENDOR_CAPACITY, waiting),
-    courier: new Capacity(config.COURIER_CAPACITY, waiting),
-  };
   const phase = (name: string) => options.onPhase?.(name);
   const engine = await openEngine({
     config,
@@ -127,6 +122,11 @@ export async function start(config: Config, log: Logger, options: StartOptions):
     },
   });
   starting.defer(() => engine.close());
+  const capacities = {
+    payment: new Capacity(config.PAYMENT_CAPACITY, waiting),
+    vendor: new Capacity(config.VENDOR_CAPACITY, waiting),
+    courier: new Capacity(config.COURIER_CAPACITY, { ...waiting, ...(engine.couriers && { onWait: engine.couriers.onWait }) }),
+  };
 
   const books: ThreadBooks = {
     totals: () => runtime.totals(),
@@ -180,7 +180,7 @@ export async function start(config: Config, log: Logger, options: StartOptions):
       return [step, new ProviderHealth({ ...options.providerHealth, onChange })];
     }),
   );
-  const pipeline = new Pipeline(runtime, capacities, providers);
+  const pipeline = new Pipeline(engine.couriers?.watch(runtime) ?? runtime, capacities, providers);
   const admission = new Admission({
     capacities: Object.values(capacities),
     exclusive: runtime.exclusive,
@@ -196,6 +196,7 @@ export async function start(config: Config, log: Logger, options: StartOptions):
   const running: RunningEngine = engine.run({
     runner: runtime,
     pipeline,
+    capacities,
     gate: admission,
     providers,
     onEnded: (order) => {

@@ -5,7 +5,7 @@ import { dirname, join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { freePorts } from "./free-ports.ts";
 
-const LOOK_EVERY_MS = 25;
+const LOOK_EVERY_MS = 50;
 // A cluster that recovers on one busy core takes tens of seconds, so this is for what is broken.
 const START_TIMEOUT_MS = 60_000;
 const STOP_TIMEOUT_MS = 10_000;

@@ -4,9 +4,11 @@ import { STEPS, type StepName } from "../../src/orders/step.ts";
 import type { DownMode } from "./door.ts";
 import type { Ledger } from "./ledger.ts";
 import { checkRates, type RateSettings } from "./rates.ts";
+import type { UnderWay } from "./under-way.ts";
 
 export interface ControlAppOptions {
   readonly ledger: Ledger;
+  readonly underWay: UnderWay;
   readonly setRates: (rates: RateSettings) => void;
   readonly goDown: (ms: number | undefined, mode: DownMode, step: StepName | undefined) => void;
   readonly comeUp: (step: StepName | undefined) => Promise<void>;
@@ -15,13 +17,14 @@ export interface ControlAppOptions {
 /** What the control listener understands, for `--help`. */
 export const CONTROL_ROUTES = `GET  /ledger         everything it ever did, by key
 GET  /counts         how often it charged, refunded and so on; cheap, however long the ledger
+GET  /under-way      how many calls of each step it has before it now, and had at most
 POST /control        rates, replacing all that were set before: {"vendor":{"hang":1}}, {} for a calm day
 POST /control/down   {"ms":500,"mode":"refuse"|"reset","step":"vendor"}: without ms until it is told to come up, without
                      step at the address that all three share
 POST /control/up     {"step":"vendor"}`;
 
 /** The routes above. On a listener of its own, so that it answers while a provider is down. */
-export function controlApp({ ledger, setRates, goDown, comeUp }: ControlAppOptions): Server {
+export function controlApp({ ledger, underWay, setRates, goDown, comeUp }: ControlAppOptions): Server {
   return createServer((request, response) => {
     handle(request).then(
       (body) => response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify(body)),
@@ -35,6 +38,8 @@ export function controlApp({ ledger, setRates, goDown, comeUp }: ControlAppOptio
         return ledger.snapshot();
       case "GET /counts":
         return { ...ledger.counts, pending: ledger.pending };
+      case "GET /under-way":
+        return underWay.counts;
       case "POST /control":
         setRates(checkRates(JSON.parse(await text(request))));
         return {};

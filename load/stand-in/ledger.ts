@@ -9,6 +9,8 @@ export interface LedgerEntry {
   amount?: number;
   /** Requests that were answered from the books, calls and undos. A request that broke before is in neither. */
   calls: number;
+  /** Who called, by the `Authorization` of the calls, each once; absent where they carried none. */
+  callers?: string[];
   undoCalls: number;
   /** When it charged, accepted or assigned. A correct provider does so once at most. */
   acted: readonly number[];
@@ -65,9 +67,10 @@ export class Ledger {
   #pending = 0;
 
   /** Carries out a call, or repeats what was said to its key before. Returns the status to answer. `refuseWith`: say no, if it is new. */
-  perform(step: StepName, key: string, { order_id: orderId, amount }: CallBody, refuseWith?: number): number {
+  perform(step: StepName, key: string, { order_id: orderId, amount }: CallBody, refuseWith?: number, caller?: string): number {
     const entry = this.#entry(step, key, orderId);
     entry.calls++;
+    if (caller !== undefined && entry.callers?.includes(caller) !== true) entry.callers = [...(entry.callers ?? []), caller];
     if (entry.orderId !== orderId || (entry.amount !== undefined && entry.amount !== amount)) {
       entry.mismatches++;
       return MISMATCH;

@@ -3,9 +3,11 @@ import type { StepName } from "../../src/orders/step.ts";
 import { type Call, readCall } from "./call.ts";
 import type { Ledger } from "./ledger.ts";
 import type { Manner } from "./manner.ts";
+import type { UnderWay } from "./under-way.ts";
 
 export interface ProviderAppOptions {
   readonly ledger: Ledger;
+  readonly underWay: UnderWay;
   /** How often this key has been seen, this time included. */
   readonly seen: (key: string) => number;
   /** How to treat a request. */
@@ -20,7 +22,7 @@ const MAX_BODY = 64 * 1024;
 const ENDLESS_CHUNK = Buffer.alloc(16 * 1024, " ");
 
 /** The six provider endpoints, at the root or under any prefix. Not listening yet. */
-export function providerApp({ ledger, seen, mannerOf, goDown, onGone }: ProviderAppOptions): Server {
+export function providerApp({ ledger, underWay, seen, mannerOf, goDown, onGone }: ProviderAppOptions): Server {
   return createServer((request, response) => {
     // Not `for await`, not `pipeline`: this answers thousands of calls a second beside what is being measured.
     const chunks: Buffer[] = [];
@@ -47,7 +49,9 @@ export function providerApp({ ledger, seen, mannerOf, goDown, onGone }: Provider
     const manner = mannerOf(call);
     let timer: NodeJS.Timeout | undefined;
     let hungUp = false;
+    if (call.action === "do") underWay.began(call.step);
     response.on("close", () => {
+      if (call.action === "do") underWay.ended(call.step);
       clearTimeout(timer);
       if (!hungUp && !response.writableFinished) onGone?.(call);
     });
@@ -111,8 +115,8 @@ export function providerApp({ ledger, seen, mannerOf, goDown, onGone }: Provider
     }
   }
 
-  function act({ step, action, key, body }: Call, refuseWith?: number): number {
-    return action === "do" ? ledger.perform(step, key, body, refuseWith) : ledger.undo(step, body);
+  function act({ step, action, key, body, headers }: Call, refuseWith?: number): number {
+    return action === "do" ? ledger.perform(step, key, body, refuseWith, headers.authorization) : ledger.undo(step, body);
   }
 }
 

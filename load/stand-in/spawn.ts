@@ -7,6 +7,7 @@ import type { StepName } from "../../src/orders/step.ts";
 import type { DownMode } from "./door.ts";
 import type { LedgerCounts, LedgerSnapshot } from "./ledger.ts";
 import type { RateSettings } from "./rates.ts";
+import type { UnderWayCounts } from "./under-way.ts";
 
 const MAIN = fileURLToPath(new URL("./main.ts", import.meta.url));
 
@@ -20,6 +21,7 @@ export interface SpawnedStandIn {
   ledger(): Promise<LedgerSnapshot>;
   /** Cheap, however long the ledger. */
   counts(): Promise<LedgerCounts & { readonly pending: number }>;
+  underWay(): Promise<UnderWayCounts>;
   setRates(rates: RateSettings): Promise<void>;
   /** Goes down for so long (undefined: until `up`) at `url`, or at the address of one step alone. Resolves when it has begun. */
   down(ms: number | undefined, mode?: DownMode, step?: StepName): Promise<void>;
@@ -55,6 +57,7 @@ export async function spawnStandIn(options: { seed?: string; rates?: RateSetting
     process: child,
     ledger,
     counts: () => ask("/counts") as ReturnType<SpawnedStandIn["counts"]>,
+    underWay: () => ask("/under-way") as Promise<UnderWayCounts>,
     setRates: async (next) => void (await ask("/control", next)),
     down: async (ms, mode = "refuse", step) => void (await ask("/control/down", { ms, mode, step })),
     up: async (step) => void (await ask("/control/up", { step })),

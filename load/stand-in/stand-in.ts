@@ -8,6 +8,7 @@ import type { Manner } from "./manner.ts";
 import { providerApp } from "./provider-app.ts";
 import { RateTable } from "./rate-table.ts";
 import type { RateSettings } from "./rates.ts";
+import { UnderWay } from "./under-way.ts";
 
 export interface StandInOptions {
   readonly host?: string;
@@ -47,6 +48,7 @@ export async function startStandIn(options: StandInOptions = {}): Promise<StandI
   const { host = "127.0.0.1", seed = "1" } = options;
   const rates = new RateTable(options.rates);
   const ledger = new Ledger();
+  const underWay = new UnderWay();
   const counts = new Map<string, number>();
   const seen = (key: string) => {
     const nth = (counts.get(key) ?? 0) + 1;
@@ -56,7 +58,7 @@ export async function startStandIn(options: StandInOptions = {}): Promise<StandI
   const mannerOf = (call: Call) => options.mannerOf?.(call) ?? rates.draw(seed, call);
   const newDoor = (): Door => {
     const goDown = (ms: number) => void door.down(ms, "refuse");
-    const door = new Door(providerApp({ ledger, seen, mannerOf, goDown, onGone: options.onGone }));
+    const door = new Door(providerApp({ ledger, underWay, seen, mannerOf, goDown, onGone: options.onGone }));
     return door;
   };
   const shared = newDoor();
@@ -66,7 +68,7 @@ export async function startStandIn(options: StandInOptions = {}): Promise<StandI
   const down = (ms: number | undefined, mode: DownMode = "refuse", step?: StepName) => doorOf(step).down(ms, mode);
   const up = (step?: StepName) => doorOf(step).up();
   const goDown = (ms: number | undefined, mode: DownMode, step: StepName | undefined) => void down(ms, mode, step);
-  const controlDoor = new Door(controlApp({ ledger, setRates, goDown, comeUp: up }));
+  const controlDoor = new Door(controlApp({ ledger, underWay, setRates, goDown, comeUp: up }));
   return {
     url: await shared.listen(host, options.port ?? 0),
     urls: {

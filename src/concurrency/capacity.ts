@@ -17,6 +17,8 @@ export interface CapacityOptions {
   readonly endsHopelessWaits?: boolean;
   /** On the clock of `monotonicMs`, which deadlines are on. */
   readonly nowMs?: () => number;
+  /** Called when somebody begins to wait, for whoever can `resize`. Must not throw. */
+  readonly onWait?: () => void;
 }
 
 /** What can be seen of a capacity from outside: how full it is, and how long its permits are held. */
@@ -40,7 +42,7 @@ const UNMEASURED = -1;
  * Main thread only, one event loop: no waiter holds an OS thread.
  *
  * Rules:
- * 1. `inUse` never exceeds `limit`.
+ * 1. No permit is granted while `inUse` is at the limit or above it, where `resize` has lowered that meanwhile.
  * 2. A newcomer overtakes no waiter of its urgency or a higher one, and one of a lower urgency only while that has waited less
  *    than `agingMs` for each level between them.
  * 3. Canceled first: the wait fails even if a permit is free.
@@ -52,7 +54,9 @@ export class Capacity implements CapacityView {
   readonly #agingMs: number;
   readonly #endsHopelessWaits: boolean;
   readonly #nowMs: () => number;
-  readonly #limit: number;
+  readonly #onWait: (() => void) | undefined;
+  #limit: number;
+  #expected: number;
   readonly #held = new HoldTime();
   // One a level of urgency, made when somebody first waits there: mostly one.
   readonly #lines: Line[] = [];
@@ -62,16 +66,19 @@ export class Capacity implements CapacityView {
   #firstGrantMs = 0;
 
   /** `limit`: a whole number, 1 or more. Throws RangeError otherwise. */
-  constructor(limit: number, { agingMs = AGING_MS, endsHopelessWaits = false, nowMs = monotonicMs }: CapacityOptions = {}) {
+  constructor(limit: number, { agingMs = AGING_MS, endsHopelessWaits = false, nowMs = monotonicMs, onWait }: CapacityOptions = {}) {
     if (!Number.isSafeInteger(limit) || limit < 1) throw new RangeError(`capacity must be a whole number from 1, not ${limit}`);
     this.#limit = limit;
+    this.#expected = limit;
+    this.#onWait = onWait;
     this.#agingMs = agingMs;
     this.#endsHopelessWaits = endsHopelessWaits;
     this.#nowMs = nowMs;
   }
 
+  /** How many permits can be reckoned with: the limit, or what `resize` says is to be expected. */
   get limit(): number {
-    return this.#limit;
+    return this.#expected;
   }
 
   get inUse(): number {
@@ -80,6 +87,30 @@ export class Capacity implements CapacityView {
 
   get waiting(): number {
     return this.#waiting;
+  }
+
+  /** How many permits were asked for and free at once, so far. */
+  get grants(): number {
+    return this.#grants;
+  }
+
+  /** How long the waiter that is next has waited, in milliseconds; 0 while nobody waits. */
+  get nextHasWaitedMs(): number {
+    const next = this.#next();
+    return next === undefined ? 0 : Math.max(0, this.#nowMs() - next.countsFromMs + next.line.urgency * this.#agingMs);
+  }
+
+  /**
+   * Changes the limit (Trio's `total_tokens`): a whole number, 0 or more. More permits go to who waits at once; fewer take effect as
+   * permits come back, none is taken away. `expected`: what `limit` shows, where more is to be had than there is now.
+   */
+  resize(limit: number, expected = limit): void {
+    this.#limit = limit;
+    this.#expected = expected;
+    while (this.#waiting > 0 && this.#inUse < limit) {
+      this.#inUse++;
+      this.#handOn(this.#nowMs());
+    }
   }
 
   /** How long a permit is held, a moving average; undefined before the first one that was measured came back. */
@@ -121,6 +152,7 @@ export class Capacity implements CapacityView {
         this.#unlink(waiter);
         reject(new Canceled(cause));
       });
+      this.#onWait?.();
     });
   }
 
@@ -153,7 +185,7 @@ export class Capacity implements CapacityView {
   };
 
   #handOn(nowMs: number): void {
-    for (let next = this.#next(); next !== undefined; next = this.#next()) {
+    for (let next = this.#inUse > this.#limit ? undefined : this.#next(); next !== undefined; next = this.#next()) {
       this.#unlink(next);
       next.subscription?.leave();
       if (this.#isHopeless(next, nowMs)) {

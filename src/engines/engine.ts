@@ -1,4 +1,5 @@
 import type { CancelCause } from "../concurrency/cancel-cause.ts";
+import type { Capacity } from "../concurrency/capacity.ts";
 import type { AdmissionGate } from "../orders/admission-gate.ts";
 import type { RetriedCompensation } from "../orders/compensator.ts";
 import type { OnOrderEnded } from "../orders/ended-order.ts";
@@ -28,16 +29,27 @@ export interface OpenEngine {
   readonly journal: EngineJournal;
   /** Undefined while it works. */
   readonly trouble: EngineTrouble | undefined;
+  /** Where nodes share the couriers; absent where this process has them all. */
+  readonly couriers?: Couriers;
   /** Once. Nothing is taken in, retried or delivered before `start` of what it returns. */
   run(parts: EngineParts): RunningEngine;
   /** Closes its memory. After `close` of what runs on it. */
   close(): Promise<void>;
 }
 
+/** Keeps the courier calls of all nodes together within one capacity. */
+export interface Couriers {
+  /** For the courier capacity of this node. */
+  readonly onWait: () => void;
+  /** Runs steps by `runner`, and can end its courier calls. */
+  watch(runner: StepRunner): StepRunner;
+}
+
 /** What the service lends to its engine. */
 export interface EngineParts {
   readonly runner: StepRunner;
   readonly pipeline: Pipeline;
+  readonly capacities: Readonly<Record<StepName, Capacity>>;
   readonly gate: AdmissionGate;
   readonly providers: ProviderHealths;
   readonly onEnded: OnOrderEnded;

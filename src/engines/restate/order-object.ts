@@ -47,7 +47,7 @@ export function orderObject(parts: OrderObjectParts) {
     inactivityTimeout: parts.orderTimeoutMs + STALLED_EXTRA_MS,
     abortTimeout: STALLED_EXTRA_MS,
     // A node that died is noticed at once; what fails for another reason is a fault, and must not be tried in a busy loop.
-    retryPolicy: { initialInterval: 20, exponentiationFactor: 2, maxInterval: 5_000 },
+    retryPolicy: { initialInterval: 20, exponentiationFactor: 2, maxInterval: 1_000 },
   };
   const quick = { idempotencyRetention: 0, journalRetention: 0 };
   return object({

@@ -4,6 +4,8 @@ import type { EngineParts, EngineTrouble, OpenEngine, RunningEngine } from "../e
 import type { EngineOptions } from "../open-engine.ts";
 import { compensationObject } from "./compensation/compensation-object.ts";
 import { UndoCalls } from "./compensation/undo-calls.ts";
+import { courierLease } from "./courier-lease/courier-lease.ts";
+import { CourierLeases } from "./courier-lease/courier-leases.ts";
 import { Endpoint } from "./endpoint.ts";
 import { EngineAdmin } from "./engine-admin.ts";
 import { EngineHealth } from "./engine-health.ts";
@@ -25,6 +27,7 @@ export class RestateEngine implements OpenEngine {
   readonly ingress: Ingress;
   readonly admin: EngineAdmin;
   readonly health: EngineHealth;
+  readonly couriers: CourierLeases;
   readonly options: EngineOptions;
   #onLost: () => void = () => {};
 
@@ -33,6 +36,11 @@ export class RestateEngine implements OpenEngine {
     this.options = options;
     this.ingress = new Ingress(config.RESTATE_INGRESS_URL as string);
     this.admin = new EngineAdmin(config.RESTATE_ADMIN_URL as string);
+    this.couriers = new CourierLeases({
+      ingress: this.ingress,
+      total: config.COURIER_CAPACITY,
+      cancelGraceMs: config.CANCEL_GRACE_MS,
+    });
     this.journal = new RestateJournal(this.ingress, this.admin);
     this.health = new EngineHealth({
       ingress: this.ingress,
@@ -56,6 +64,7 @@ export class RestateEngine implements OpenEngine {
 
   run(parts: EngineParts): RestateRun {
     const run = new RestateRun(this, parts);
+    this.couriers.hold(parts.capacities.courier, parts.onFault);
     this.#onLost = () => run.lost();
     return run;
   }
@@ -122,6 +131,7 @@ export class RestateRun implements RunningEngine {
         compensationObject(this.#undoCalls),
         orderEventsObject(this.webhooks?.sender),
         webhookReceiverObject((after, limit) => this.#engine.journal.ordersWithEvents(after, limit)),
+        courierLease,
       ],
       ...(config.RESTATE_IDENTITY_KEY !== undefined && { identityKey: config.RESTATE_IDENTITY_KEY }),
       log,
@@ -151,6 +161,7 @@ export class RestateRun implements RunningEngine {
     this.#undoCalls.stop();
     await this.webhooks?.stop();
     await this.#executions.ended();
+    await this.#engine.couriers.stop();
     await this.#endpoint?.close();
   }
 }

@@ -1,0 +1,55 @@
+import { randomUUID } from "node:crypto";
+import type { Capacity } from "../../../concurrency/capacity.ts";
+import type { OnFault } from "../../../orders/faults.ts";
+import type { StepRunner } from "../../../orders/step-runner.ts";
+import type { Couriers } from "../../engine.ts";
+import type { Ingress } from "../ingress.ts";
+import type { LeaseAnswer } from "./allocation.ts";
+import { CourierCalls } from "./courier-calls.ts";
+import { COURIER_LEASE, COURIER_LEASE_KEY } from "./courier-lease.ts";
+import { LeaseHolder } from "./lease-holder.ts";
+
+export interface CourierLeasesOptions {
+  readonly ingress: Ingress;
+  /** Couriers of the whole cluster. */
+  readonly total: number;
+  readonly cancelGraceMs: number;
+}
+
+/** This node's part of the couriers that all nodes share. Main thread only. */
+export class CourierLeases implements Couriers {
+  readonly #options: CourierLeasesOptions;
+  #calls: CourierCalls | undefined;
+  #holder: LeaseHolder | undefined;
+
+  constructor(options: CourierLeasesOptions) {
+    this.#options = options;
+  }
+
+  readonly onWait = (): void => this.#holder?.onWait();
+
+  watch(runner: StepRunner): StepRunner {
+    this.#calls = new CourierCalls(runner);
+    return this.#calls;
+  }
+
+  /** From now on `capacity` has the limit that the cluster grants. */
+  hold(capacity: Capacity, onFault: OnFault): void {
+    const { ingress, total, cancelGraceMs } = this.#options;
+    this.#holder = new LeaseHolder({
+      capacity,
+      total,
+      // A node that is started again is another one: what it held before is not its any more.
+      node: randomUUID(),
+      cancelGraceMs,
+      sync: (body, timeoutMs) =>
+        ingress.call<LeaseAnswer>({ object: COURIER_LEASE, key: COURIER_LEASE_KEY, handler: "sync", body, timeoutMs }),
+      cutOff: () => this.#calls?.cutOff(),
+      onFault: (error) => onFault("couriers cannot be shared with the other nodes", error),
+    });
+  }
+
+  async stop(): Promise<void> {
+    await this.#holder?.stop();
+  }
+}

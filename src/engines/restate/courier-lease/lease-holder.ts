@@ -1,0 +1,222 @@
+import type { Capacity } from "../../../concurrency/capacity.ts";
+import { monotonicMs } from "../../../concurrency/clock.ts";
+import type { LeaseAnswer, LeaseSync, Seen } from "./allocation.ts";
+
+export interface LeaseHolderOptions {
+  /** This node's own view of the couriers; from now on its limit is what the lease allows. */
+  readonly capacity: Capacity;
+  /** Couriers of the whole cluster. */
+  readonly total: number;
+  /** Unlike that of any other process, an earlier one of this node included. */
+  readonly node: string;
+  /** How long a canceled courier call may take to end (`CANCEL_GRACE_MS`). */
+  readonly cancelGraceMs: number;
+  /** Calls the `CourierLease` object. Rejects when the engine cannot be reached, or not within `timeoutMs`. */
+  readonly sync: (sync: LeaseSync, timeoutMs: number) => Promise<LeaseAnswer>;
+  /** Ends every courier call under way on this node. */
+  readonly cutOff: () => void;
+  readonly onFault: (error: unknown) => void;
+  readonly nowMs?: () => number;
+}
+
+// Against "all couriers in use within 2 s of a kill": a renewal before the kill is seen at most this much later, then the lease runs out.
+const RENEW_MS = 200;
+// While couriers change hands. A round trip takes about 10 ms; waiters would not notice much less.
+const FAST_MS = 50;
+// For how long couriers may be used after the call that renewed them was sent: three renewals may fail, or take so long.
+const USE_MS = 800;
+// Between the last use and the moment at which others may have them, beside the grace of a cancel: for timers that come late, and for
+// the cancel's way to the thread and the socket.
+const CUT_OFF_MS = 200;
+// Then unused couriers go back, though nobody asks for them: others need not wait for the next renewal.
+const IDLE_MS = 500;
+const STOP_TIMEOUT_MS = 1_000;
+
+/**
+ * Holds couriers of the cluster for this node. While it holds enough, an order costs no call of the engine: one call each `RENEW_MS`
+ * renews all of them, and none is made while nobody uses them.
+ *
+ * Why there are never more assignments under way than couriers, with nodes that die, engines that stop and clocks that disagree:
+ *
+ * 1. `CourierLease` gives out only what no node holds (`allocation.ts`), so the sum of what nodes hold is the capacity at most.
+ * 2. A node uses what it holds until `USE_MS` after it sent the last call that was answered, by its own monotonic clock. Then it starts
+ *    no call any more and cancels those under way, which takes `cancelGraceMs` at most, and a little: `leaseMs` is the sum.
+ * 3. Others may take it over only when one of them has seen the same `seq` for `leaseMs`, by its own monotonic clock. It first saw that
+ *    `seq` after the holder had sent it. So its `leaseMs` end after the holder's, and no two clocks are ever compared.
+ * 4. Time that the holder waits for an answer counts against it: a lease begins when the call is sent, not when it is answered.
+ * 5. What it gives back it stops using before it says so: the limit goes down before the call is sent, and what a call that was cut off
+ *    used is kept until that call has ended.
+ *
+ * What this cannot do: a process that is frozen as a whole (SIGSTOP, a paused machine) for longer than its lease, with a call under
+ * way, cuts that call off when it wakes and not before. The provider would have to check for that.
+ */
+export class LeaseHolder {
+  readonly #options: LeaseHolderOptions;
+  readonly #nowMs: () => number;
+  readonly #leaseMs: number;
+  readonly #seen = new Map<string, { readonly seq: number; readonly sinceMs: number; readonly leaseMs: number }>();
+  #seq = 0;
+  /** By the last answer, less what was given back since. */
+  #held = 0;
+  #target = 0;
+  /** They may not be used any more, though calls that used them may still be ending. */
+  #hasLapsed = false;
+  /** What the object was last told. */
+  #wanted = 0;
+  #grants = 0;
+  #usedAtMs = 0;
+  #failing = false;
+  #sentAtMs = Number.NEGATIVE_INFINITY;
+  #timer: NodeJS.Timeout | undefined;
+  #lapse: NodeJS.Timeout | undefined;
+  #calling: Promise<void> | undefined;
+  #again = false;
+  #stopped = false;
+
+  constructor(options: LeaseHolderOptions) {
+    this.#options = options;
+    this.#nowMs = options.nowMs ?? monotonicMs;
+    this.#leaseMs = USE_MS + options.cancelGraceMs + CUT_OFF_MS;
+    options.capacity.resize(0, options.total);
+  }
+
+  /** How many couriers this node may use now. */
+  get held(): number {
+    return this.#hasLapsed ? 0 : this.#held;
+  }
+
+  /** How many calls it has made. */
+  get calls(): number {
+    return this.#seq;
+  }
+
+  /** For the capacity's `onWait`: asks for couriers when the first order has to wait for one. */
+  readonly onWait = (): void => {
+    if (this.#options.capacity.waiting === 1) this.#callAt(this.#sentAtMs + FAST_MS);
+  };
+
+  /** Gives everything back. Resolves when that is said, or when the engine does not listen: then the lease runs out. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    clearTimeout(this.#timer);
+    await this.#calling;
+    if (this.#held > 0) {
+      this.#resize(0);
+      await this.#call(STOP_TIMEOUT_MS);
+    }
+    clearTimeout(this.#lapse);
+    this.#held = 0;
+  }
+
+  #callAt(atMs: number): void {
+    if (this.#stopped) return;
+    if (this.#calling !== undefined) {
+      this.#again = true;
+      return;
+    }
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(
+      () => {
+        this.#calling = this.#call(USE_MS).finally(() => {
+          this.#calling = undefined;
+          this.#plan();
+        });
+      },
+      Math.max(0, atMs - this.#nowMs()),
+    );
+    this.#timer.unref();
+  }
+
+  #plan(): void {
+    const { inUse, waiting } = this.#options.capacity;
+    const changing = this.#again || this.#target !== this.#held;
+    this.#again = false;
+    if (this.#held === 0 && this.#wanted === 0 && waiting === 0 && inUse === 0) return;
+    const dueMs = this.#sentAtMs + (changing && !this.#failing ? FAST_MS : RENEW_MS);
+    this.#callAt(Math.min(dueMs, Math.max(this.#nextExpiryMs(), this.#sentAtMs + FAST_MS)));
+  }
+
+  /** Never rejects. */
+  async #call(timeoutMs: number): Promise<void> {
+    const { capacity, total, node, sync } = this.#options;
+    const nowMs = this.#nowMs();
+    const { inUse, waiting, grants } = capacity;
+    const granted = grants - this.#grants;
+    this.#grants = grants;
+    if (inUse > 0 || waiting > 0 || granted > 0) this.#usedAtMs = nowMs;
+    const idle = this.#stopped || nowMs - this.#usedAtMs > IDLE_MS;
+    // A call that was cut off keeps its courier until it has ended.
+    const keep = Math.min(this.#held, Math.max(inUse, idle || this.#hasLapsed ? 0 : this.#target));
+    this.#resize(this.#hasLapsed ? 0 : keep);
+    this.#sentAtMs = nowMs;
+    // One that is in use now and then is wanted, though it may be free at this moment.
+    this.#wanted = this.#stopped ? 0 : Math.max(inUse + waiting, Math.min(this.#held, granted));
+    const call: LeaseSync = {
+      node,
+      seq: ++this.#seq,
+      capacity: total,
+      leaseMs: this.#leaseMs,
+      keep,
+      want: this.#wanted,
+      waitedMs: Math.round(capacity.nextHasWaitedMs),
+      expired: this.#expired(),
+    };
+    try {
+      this.#answered(nowMs, keep, await sync(call, timeoutMs));
+    } catch (error) {
+      // What was kept is kept until the lease runs out; the next call says it again.
+      this.#held = Math.min(this.#held, keep);
+      if (!this.#failing) this.#options.onFault(error);
+      this.#failing = true;
+    }
+  }
+
+  #answered(sentAtMs: number, keep: number, answer: LeaseAnswer): void {
+    const nowMs = this.#nowMs();
+    this.#failing = false;
+    this.#look(answer.others, nowMs);
+    const usableMs = sentAtMs + USE_MS - nowMs;
+    clearTimeout(this.#lapse);
+    if (usableMs <= 0) {
+      this.#lapsed();
+      return;
+    }
+    // Forgotten meanwhile, so others may have what this node believed to hold.
+    if (answer.held < keep) this.#options.cutOff();
+    this.#hasLapsed = false;
+    this.#held = answer.held;
+    this.#target = answer.target;
+    // Below what it holds where others lack some: what comes back is not handed on.
+    this.#resize(Math.min(answer.held, answer.target), Math.max(1, answer.fairPart));
+    this.#lapse = setTimeout(() => this.#lapsed(), usableMs);
+    this.#lapse.unref();
+  }
+
+  #lapsed(): void {
+    this.#hasLapsed = true;
+    this.#target = 0;
+    this.#resize(0);
+    this.#options.cutOff();
+  }
+
+  #resize(limit: number, expected = this.#options.capacity.limit): void {
+    this.#options.capacity.resize(limit, expected);
+  }
+
+  /** Since when each of the others has not been heard of. */
+  #look(others: LeaseAnswer["others"], nowMs: number): void {
+    for (const { node, seq, leaseMs } of others) {
+      if (this.#seen.get(node)?.seq !== seq) this.#seen.set(node, { seq, sinceMs: nowMs, leaseMs });
+    }
+    for (const node of this.#seen.keys()) if (!others.some((other) => other.node === node)) this.#seen.delete(node);
+  }
+
+  #expired(): Seen[] {
+    const nowMs = this.#nowMs();
+    return [...this.#seen].flatMap(([node, { seq, sinceMs, leaseMs }]) => (nowMs > sinceMs + leaseMs ? [{ node, seq }] : []));
+  }
+
+  #nextExpiryMs(): number {
+    return Math.min(Number.POSITIVE_INFINITY, ...[...this.#seen.values()].map(({ sinceMs, leaseMs }) => sinceMs + leaseMs + 1));
+  }
+}

@@ -1,0 +1,170 @@
+import { vi } from "vitest";
+import { randomFrom } from "../../../load/stand-in/random.ts";
+import { Canceled } from "../../../src/concurrency/cancel-cause.ts";
+import { CancelScope } from "../../../src/concurrency/cancel-scope.ts";
+import { Capacity } from "../../../src/concurrency/capacity.ts";
+import { allocate, type LeaseAnswer, type LeaseEntry, type LeaseSync } from "../../../src/engines/restate/courier-lease/allocation.ts";
+import { LeaseHolder } from "../../../src/engines/restate/courier-lease/lease-holder.ts";
+
+const STEP_MS = 5;
+const GRACE_MS = 250;
+const DEADLINE_MS = 2_000;
+const LONGEST_STALL_MS = 4_000;
+
+/** Lease holders with an engine, a network and a provider between them that are all made up, on a clock that tests move. */
+export class LeaseCluster {
+  readonly nodes: LeaseNode[] = [];
+  readonly capacity: number;
+  readonly random: () => number;
+  entries: readonly LeaseEntry[] = [];
+  engineUp = true;
+  /** Shares of the calls that are lost, before or after they were carried out, or take up to 4 s. */
+  loses = 0;
+  stalls = 0;
+  underWay = 0;
+  mostUnderWay = 0;
+  #made = 0;
+
+  constructor({ nodes, capacity, seed }: { nodes: number; capacity: number; seed: string }) {
+    this.random = randomFrom(seed);
+    this.capacity = capacity;
+    for (let index = 0; index < nodes; index++) this.add();
+  }
+
+  add(): LeaseNode {
+    const node = new LeaseNode(this, `node ${++this.#made}`);
+    this.nodes.push(node);
+    return node;
+  }
+
+  node(index: number): LeaseNode {
+    return this.nodes[index] as LeaseNode;
+  }
+
+  async pass(ms: number): Promise<void> {
+    for (let passed = 0; passed < ms; passed += STEP_MS) await vi.advanceTimersByTimeAsync(STEP_MS);
+  }
+
+  /** Lets time pass until all couriers are in use, or for so long. Returns how long it took. */
+  async passUntilFull(longestMs: number): Promise<number> {
+    for (let passed = 0; ; passed += STEP_MS) {
+      if (this.underWay === this.capacity || passed >= longestMs) return passed;
+      await this.pass(STEP_MS);
+    }
+  }
+
+  /** Lets time pass until it resolves. */
+  async passUntil<T>(promise: Promise<T>): Promise<T> {
+    let over = false;
+    const watched = promise.finally(() => {
+      over = true;
+    });
+    while (!over) await this.pass(STEP_MS);
+    return watched;
+  }
+
+  /** One call to begin and to end at the provider. */
+  began(): void {
+    this.underWay++;
+    this.mostUnderWay = Math.max(this.mostUnderWay, this.underWay);
+  }
+
+  async sync(call: LeaseSync, timeoutMs: number): Promise<LeaseAnswer> {
+    const chance = this.random();
+    const wayMs = this.random() < this.stalls ? this.random() * LONGEST_STALL_MS : 2 + this.random() * 20;
+    const carriedOut = wait(wayMs / 2).then(() => {
+      if (!this.engineUp || chance < this.loses / 2) return undefined;
+      const { entries, answer } = allocate(this.entries, call);
+      this.entries = entries;
+      return structuredClone(answer);
+    });
+    const answered = carriedOut.then(async (answer) => {
+      await wait(wayMs / 2);
+      if (answer === undefined || chance < this.loses) throw new Error("lost");
+      return answer;
+    });
+    answered.catch(() => {});
+    const timedOut = wait(timeoutMs).then(() => Promise.reject(new Error("timed out")));
+    timedOut.catch(() => {});
+    return Promise.race([answered, timedOut]);
+  }
+}
+
+export class LeaseNode {
+  readonly holder: LeaseHolder;
+  placed = 0;
+  faults = 0;
+  readonly #cluster: LeaseCluster;
+  readonly #capacity: Capacity;
+  readonly #calls = new Set<CancelScope>();
+  #dead = false;
+
+  constructor(cluster: LeaseCluster, name: string) {
+    this.#cluster = cluster;
+    const nowMs = () => Date.now();
+    this.#capacity = new Capacity(cluster.capacity, { nowMs, onWait: () => this.holder.onWait() });
+    this.holder = new LeaseHolder({
+      capacity: this.#capacity,
+      total: cluster.capacity,
+      node: name,
+      cancelGraceMs: GRACE_MS,
+      // What is dead neither calls nor hears an answer.
+      sync: async (call, timeoutMs) => {
+        if (this.#dead) return new Promise(() => {});
+        const answer = await cluster.sync(call, timeoutMs);
+        return this.#dead ? new Promise(() => {}) : answer;
+      },
+      cutOff: () => {
+        for (const scope of [...this.#calls]) scope.cancel("deadline");
+      },
+      onFault: () => this.faults++,
+      nowMs,
+    });
+  }
+
+  /** So many clients that order one after the other, each for so long. */
+  load(clients: number, [leastMs, mostMs]: readonly [number, number]): void {
+    for (let client = 0; client < clients; client++) {
+      void (async () => {
+        while (!this.#dead) await this.order(leastMs + this.#cluster.random() * (mostMs - leastMs));
+      })();
+    }
+  }
+
+  async order(ms: number): Promise<"done" | "canceled"> {
+    const scope = new CancelScope();
+    const deadline = setTimeout(() => scope.cancel("deadline"), DEADLINE_MS);
+    try {
+      using _permit = await this.#capacity.acquire(scope);
+      if (this.#dead) return "canceled";
+      this.#calls.add(scope);
+      this.#cluster.began();
+      const canceled = new Promise<void>((resolve) => void scope.onCancel(() => resolve()));
+      await Promise.race([wait(ms), canceled]);
+      // A canceled call takes its time to end, up to the grace.
+      if (scope.cause !== undefined) await wait(this.#cluster.random() * GRACE_MS);
+      // The dead have ended all at once.
+      if (this.#calls.delete(scope)) this.#cluster.underWay--;
+      if (scope.cause !== undefined) return "canceled";
+      this.placed++;
+      return "done";
+    } catch (error) {
+      if (!(error instanceof Canceled)) throw error;
+      return "canceled";
+    } finally {
+      clearTimeout(deadline);
+    }
+  }
+
+  /** SIGKILL: its calls end, and it does nothing any more. */
+  kill(): void {
+    if (this.#dead) return;
+    this.#dead = true;
+    this.#cluster.underWay -= this.#calls.size;
+    this.#calls.clear();
+  }
+}
+
+function wait(ms: number): Promise<void> {
+  return new Promise((resolve) => void setTimeout(resolve, ms));
+}

@@ -1,0 +1,211 @@
+import { once } from "node:events";
+import { connect } from "node:http2";
+import { createServer } from "node:net";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { balance } from "../../load/stand-in/balance.ts";
+import { type StandIn, startStandIn } from "../../load/stand-in/stand-in.ts";
+import { ChildServer } from "../support/child-server.ts";
+import { eventually } from "../support/eventually.ts";
+import { fastOnce } from "../support/fast-once.ts";
+import { orderOf, postOrder, send } from "../support/http-client.ts";
+import { RestateTestEngine } from "./engines.ts";
+
+const FOR_EVER_MS = 300_000;
+const OVERLOADED = { status: 503, json: { error: { kind: "overloaded" } }, headers: { "retry-after": "1" } };
+const PLACED = { status: 200, json: { status: "ok" } };
+
+let engine: RestateTestEngine;
+let standIn: StandIn;
+let urls: Record<string, string>;
+let vendorCalls: number;
+
+beforeAll(async () => {
+  engine = await RestateTestEngine.start();
+});
+afterAll(() => engine[Symbol.asyncDispose]());
+
+beforeEach(async () => {
+  vendorCalls = 0;
+  standIn = await startStandIn({
+    // The vendor never answers the first call of an order.
+    mannerOf({ step, action, nth }) {
+      if (step !== "vendor" || action !== "do") return undefined;
+      vendorCalls++;
+      return nth === 1 ? { type: "answer", slowMs: FOR_EVER_MS } : undefined;
+    },
+  });
+  const { url } = standIn;
+  urls = { PAYMENT_URL: url, VENDOR_URL: url, COURIER_URL: url, ORDER_TIMEOUT_MS: String(FOR_EVER_MS) };
+});
+afterEach(() => standIn.close());
+
+const viewAt = async (port: number, id: string) => (await send(port, { path: `/order/${id}` })).json;
+
+/** Paid, assigned, and the vendor hangs. */
+async function vendorHangs(): Promise<void> {
+  await eventually("the order to hang at the vendor", () => {
+    const { charges, assignments } = standIn.ledger.snapshot().counts;
+    return charges === 1 && assignments === 1 && vendorCalls === 1;
+  });
+}
+
+/** It ended after all, in the attempt that was under way, each step of which has one effect. */
+async function endedOnce(port: number, id: string): Promise<void> {
+  await eventually("the order to end", async () => (await viewAt(port, id))?.status === "ok");
+  expect(await viewAt(port, id)).toMatchObject({ attempts_total: 1, status: "ok" });
+  expect(await postOrder(port, { order_id: id, amount: 1 })).toMatchObject({ ...PLACED, headers: { "idempotent-replayed": "true" } });
+  expect(
+    standIn.ledger
+      .snapshot()
+      .entries.map(({ key }) => key)
+      .toSorted(),
+  ).toEqual(["courier", "payment", "vendor"].map((step) => `${id}:1:${step}`));
+  expect(balance(standIn.ledger.snapshot(), [{ orderId: id, attempt: 1, ok: true, amount: 1 }])).toEqual([]);
+}
+
+test("an engine that is killed: refusals at once, and what was in flight ends after its restart", async () => {
+  await using running = await engine.start(urls);
+  const { port } = running;
+  const first = postOrder(port, { order_id: "killed", amount: 1 });
+  await vendorHangs();
+  await engine.server.kill();
+  expect(await first).toMatchObject(OVERLOADED);
+  await fastOnce("a refusal", 1_000, async () => {
+    const answer = await postOrder(port, { order_id: "meanwhile", amount: 1 }, { headers: { "idempotency-key": "unbound" } });
+    expect(answer).toMatchObject(OVERLOADED);
+    return answer.elapsedMs;
+  });
+  await eventually("not to be ready", async () => (await send(port, { path: "/readyz" })).status === 503);
+  expect((await send(port, { path: "/readyz" })).json).toEqual({ status: "engine_unavailable" });
+  expect((await send(port, { path: "/healthz" })).status).toBe(200);
+  await engine.server.restart();
+  await eventually("to be ready again", async () => (await send(port, { path: "/readyz" })).status === 200);
+  await endedOnce(port, "killed");
+});
+
+test("an engine that hangs: refusals within a second, also for those that wait; their orders go on", async () => {
+  await using running = await engine.start({ ...urls, VENDOR_URL: "" });
+  const { port } = running;
+  const pid = engine.server.pid as number;
+  let round = 0;
+  await fastOnce("a refusal", 1_000, async () => {
+    await eventually("to be ready", async () => (await send(port, { path: "/readyz" })).status === 200);
+    process.kill(pid, "SIGSTOP");
+    try {
+      const answer = await postOrder(port, { order_id: `hung ${++round}`, amount: 1 });
+      expect(answer).toMatchObject(OVERLOADED);
+      return answer.elapsedMs;
+    } finally {
+      process.kill(pid, "SIGCONT");
+    }
+  });
+  await eventually("the order to end", async () => (await viewAt(port, `hung%20${round}`))?.status === "ok");
+});
+
+test("a node that dies in the middle: another goes on with the same attempt, and what it had finished is not done again", async () => {
+  const RESTATE_ENDPOINT_PORT = String(await freePort());
+  const settings = { ...engine.settings, ...urls, RESTATE_ENDPOINT_PORT };
+  const first = new ChildServer({ ...settings, JOURNAL: "" });
+  try {
+    const { port } = await first.ports();
+    await engine.server.register(`http://127.0.0.1:${RESTATE_ENDPOINT_PORT}`);
+    await eventually("the first node to be ready", async () => (await send(port, { path: "/readyz" })).status === 200);
+    const answer = postOrder(port, { order_id: "orphan", amount: 1 }).catch(() => "gone");
+    await vendorHangs();
+    // What has ended is remembered before the node dies, or it would be asked again, which does no harm.
+    await eventually("two steps to be remembered", async () => (await remembered("orphan")) === 2);
+    first.signal("SIGKILL");
+    expect(await answer).toBe("gone");
+  } finally {
+    await first[Symbol.asyncDispose]();
+  }
+  await using second = await engine.start({ ...urls, RESTATE_ENDPOINT_PORT });
+  await endedOnce(second.port, "orphan");
+  const calls = Object.fromEntries(standIn.ledger.snapshot().entries.map(({ step, calls: count }) => [step, count]));
+  expect(calls).toEqual({ payment: 1, courier: 1, vendor: 1 });
+  expect(vendorCalls).toBe(2);
+});
+
+describe("with two nodes", () => {
+  const long = (id: string, amount = 1) => ({ ...orderOf(id, 60_000), amount });
+
+  test("requests for one id meet; a hang-up cancels only when nobody waits at either; what was told is told again by both", async () => {
+    const settings = { ORDER_TIMEOUT_MS: String(FOR_EVER_MS) };
+    await using here = await engine.start(settings);
+    await using there = await engine.start(settings);
+    const running = () => there.service.runtime.totals().running;
+    const [one, two] = [new AbortController(), new AbortController()];
+    const gone = (port: number, { signal }: AbortController) => postOrder(port, long("shared"), { signal }).catch(() => "gone");
+    const first = gone(here.port, one);
+    await eventually("the order to run", running, (count) => count === 3);
+    const second = gone(there.port, two);
+    await eventually("the second to be known to wait", () => joined("shared"));
+    expect(await postOrder(here.port, long("shared", 2))).toMatchObject({ status: 409, json: { error: { kind: "order_conflict" } } });
+    one.abort();
+    expect(await first).toBe("gone");
+    // One that comes after the hang-up was dealt with has seen it.
+    await eventually("the hang-up to be known", () => left("shared"));
+    expect((await viewAt(here.port, "shared")).status).toBe("running");
+    expect(running()).toBe(3);
+    two.abort();
+    expect(await second).toBe("gone");
+    const view = await eventually(
+      "the cancel",
+      () => viewAt(here.port, "shared"),
+      ({ status }) => status === "error",
+    );
+    expect(view).toMatchObject({ attempts_total: 1, error: { kind: "canceled" } });
+    expect(view.steps.map(({ detail }: { detail: string }) => detail)).toEqual(Array(3).fill("client_disconnected"));
+    const answers = [];
+    for (const { port } of [here, there, here]) answers.push(await postOrder(port, { ...orderOf("shared", 0), amount: 3 }));
+    expect(new Set(answers.map(({ text }) => text)).size).toBe(1);
+    expect(answers.map(({ headers }) => headers["idempotent-replayed"])).toEqual([undefined, "true", "true"]);
+  });
+
+  test("a shutdown cancels what its clients wait for, wherever it runs", async () => {
+    const settings = { ORDER_TIMEOUT_MS: String(FOR_EVER_MS) };
+    const stopped = await engine.start(settings);
+    await using there = await engine.start(settings);
+    const first = postOrder(stopped.port, long("stopped"));
+    await eventually(
+      "the order to run",
+      () => there.service.runtime.totals().running,
+      (count) => count === 3,
+    );
+    await stopped.stop();
+    const answer = await first;
+    expect(answer).toMatchObject({ status: 408, json: { error: { kind: "canceled" } } });
+    expect(answer.json.steps.map(({ detail }: { detail: string }) => detail)).toEqual(Array(3).fill("shutdown"));
+    expect(
+      await eventually(
+        "nothing to run",
+        () => there.service.runtime.totals().running,
+        (count) => count === 0,
+      ),
+    ).toBe(0);
+  });
+});
+
+async function remembered(id: string): Promise<number> {
+  const sql = `SELECT count(*) AS runs FROM sys_journal j JOIN sys_invocation i ON j.id = i.id WHERE i.target_service_key = '${id}' AND j.entry_type = 'Notification: Run'`;
+  const [row] = await engine.server.admin.query<{ runs: number }>(sql);
+  return row?.runs ?? 0;
+}
+
+async function waiters(id: string): Promise<{ joined: string[]; begunLeft: boolean } | undefined> {
+  const sql = `SELECT value_utf8 FROM state WHERE service_name = 'OrderWaiters' AND service_key = '${id}'`;
+  const [row] = await engine.server.admin.query<{ value_utf8: string }>(sql);
+  return row === undefined ? undefined : JSON.parse(row.value_utf8);
+}
+
+const joined = async (id: string) => (await waiters(id))?.joined.length === 1;
+const left = async (id: string) => (await waiters(id))?.begunLeft === true;
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as { port: number };
+  server.close();
+  await once(server, "close");
+  return port;
+}
