@@ -1,5 +1,4 @@
 import { once } from "node:events";
-import { connect } from "node:http2";
 import { createServer } from "node:net";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { balance } from "../../load/stand-in/balance.ts";
