@@ -157,6 +157,7 @@ export async function start(config: Config, log: Logger, options: StartOptions):
     cpuThreadsOnDemand: !simulated,
     waiting,
     cancelGraceMs: config.CANCEL_GRACE_MS,
+    longestStepMs: Math.max(config.ORDER_TIMEOUT_MS, config.COMPENSATION_TIMEOUT_MS),
     maxRuns: config.MAX_IN_FLIGHT + EXTRA_RUNS,
     settings: { stickBegun, providerUrls, providerKeys } satisfies WorkerSettings,
     // A step knows its order but not the request that asked for it.

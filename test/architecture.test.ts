@@ -37,7 +37,8 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
 const WITHOUT_PACKAGES = ["outgoing"];
 
 const CLOSED_TO_WORKERS = ["http", "admin", "journal"];
-const RUN_BY_WORKERS = /^src\/((concurrency|outgoing)\/.+|threads\/(layout|protocol|snapshot-state)\.ts)$/;
+const RUN_BY_WORKERS =
+  /^src\/((concurrency|outgoing)\/.+|threads\/(cancel-board|heartbeat-timings|layout|protocol|snapshot-state|tracker)\.ts)$/;
 /** It puts everything together. */
 const ROOT = "src/service.ts";
 /** The process around it: from the rooms it has what its one line at a failed start needs. */
@@ -132,9 +133,9 @@ describe("the arrows between the rooms", () => {
         "src/main.ts -> src/service.ts",
         "src/service.ts -> src/threads/thread-runtime.ts",
         "src/service.ts -> workers/settings.ts",
-        "src/threads/thread-pool.ts -> piscina",
+        "src/threads/piscina-threads.ts -> piscina",
         "src/orders/pipeline.ts -> src/concurrency/capacity.ts",
-        "workers/runtime/serve.ts -> src/threads/layout.ts",
+        "workers/runtime/serve.ts -> src/threads/cancel-board.ts",
       ]),
     );
     // Every import statement has been understood: no file has more of them than were found.

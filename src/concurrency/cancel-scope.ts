@@ -7,6 +7,12 @@ export interface Subscription {
   leave(): void;
 }
 
+/** Decides on the cause where the same work may be canceled without the scope: on another thread, by way of the cancel board. */
+export interface CauseArbiter {
+  /** A scope is being canceled for `asked`. Returns the cause that counts, for its listeners too. Must not throw. */
+  decide(asked: CancelCause): CancelCause;
+}
+
 type Listener = (cause: CancelCause) => void;
 
 const OVER: Subscription = { leave() {} };
@@ -31,6 +37,7 @@ export class CancelScope {
   #last: Listening | undefined;
   #controller: AbortController | undefined;
   #deadlineMs: number | undefined;
+  #arbiter: CauseArbiter | undefined;
 
   static {
     remove = (scope, own) => scope.#remove(own);
@@ -60,10 +67,11 @@ export class CancelScope {
 
   /**
    * Cancels with a cause. Listeners run before it returns, in the order they subscribed, each once.
-   * Returns whether this call was the first; later causes are ignored.
+   * Returns whether this call was the first; later causes are ignored. The arbiter may know of an earlier cause.
    */
-  cancel(cause: CancelCause): boolean {
+  cancel(asked: CancelCause): boolean {
     if (this.#cause !== undefined) return false;
+    const cause = this.#arbiter?.decide(asked) ?? asked;
     this.#cause = cause;
     this.#canceledAtMs = monotonicMs();
     // From the list itself: a listener may take a later one off (a release in here grants a waiter of this scope).
@@ -73,6 +81,16 @@ export class CancelScope {
     }
     this.#controller?.abort(new Canceled(cause));
     return true;
+  }
+
+  /**
+   * Has the arbiter decide on the cause from now on, and at once where the scope has been canceled, which then keeps its cause; with
+   * undefined nobody does any more. Throws where there is one already.
+   */
+  decideBy(arbiter: CauseArbiter | undefined): void {
+    if (arbiter !== undefined && this.#arbiter !== undefined) throw new Error("a scope has one arbiter: give each its own scope");
+    this.#arbiter = arbiter;
+    if (this.#cause !== undefined) arbiter?.decide(this.#cause);
   }
 
   /**

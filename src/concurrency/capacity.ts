@@ -159,7 +159,7 @@ export class Capacity implements CapacityView {
       if (this.#isHopeless(next, nowMs)) {
         // Its siblings stop now and not at the deadline: they are in vain too.
         next.scope?.cancel("deadline");
-        next.reject(new Canceled("deadline"));
+        next.reject(new Canceled(next.scope?.cause ?? "deadline"));
         continue;
       }
       // The permit changes hands without becoming free in between, so nobody can overtake.

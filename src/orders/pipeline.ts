@@ -1,4 +1,3 @@
-import type { CancelCause } from "../concurrency/cancel-cause.ts";
 import type { CancelScope } from "../concurrency/cancel-scope.ts";
 import type { Capacity, Permit } from "../concurrency/capacity.ts";
 import { monotonicMs } from "../concurrency/clock.ts";
@@ -54,9 +53,8 @@ export class Pipeline {
       else group.spawn((groupScope) => probes.spawn(name, groupScope, () => this.#step(name, input, run, groupScope, urgency)));
     }
     return group.join().then((result) => {
-      const cause = run.cause ?? result.cause;
       run.close();
-      return outcomeOf({ ...result, cause }, startedAtMs, group.scope.canceledAtMs);
+      return outcomeOf(result, startedAtMs, group.scope.canceledAtMs);
     });
   }
 
@@ -136,7 +134,7 @@ function outcomeOf(
   startedAtMs: number,
   canceledAtMs: number | undefined,
 ): OrderOutcome {
-  const ended = outcomes.map((outcome) => withCause(endOf(outcome), cause));
+  const ended = outcomes.map(endOf);
   const steps = STEPS.map((name, index) => {
     const { outcome, endedAtMs, startedAtMs: beganAtMs, threadId } = ended[index] as EndedStep;
     const durationMs = Math.max(0, Math.round(endedAtMs - startedAtMs));
@@ -166,13 +164,6 @@ function earliestFailure(ended: readonly EndedStep[], heardFirst: number | undef
     if (isFailure(step) && (best === undefined || step.endedAtMs < best.endedAtMs)) earliest = index;
   }
   return earliest;
-}
-
-/** One order was canceled for one cause, though a step that was not dispatched yet may have heard of a later one. */
-function withCause(ended: EndedStep, cause: CancelCause | undefined): EndedStep {
-  const { outcome } = ended;
-  if (outcome.status !== "canceled" || cause === undefined || outcome.cause === cause) return ended;
-  return { ...ended, outcome: { ...outcome, cause } };
 }
 
 function isFailure({ outcome }: EndedStep): boolean {

@@ -1,4 +1,3 @@
-import type { CancelCause } from "../concurrency/cancel-cause.ts";
 import type { CancelScope } from "../concurrency/cancel-scope.ts";
 import type { EndedStep, StepInput } from "./step.ts";
 
@@ -6,18 +5,14 @@ import type { EndedStep, StepInput } from "./step.ts";
 export interface StepRunner {
   /**
    * Opens a run: steps that are canceled together, by `scope` or by the first of them that fails. The runner may tell the
-   * others of a failure before the scope hears of it, but not of one that is `ill`: that step may be run again. Close the run when all of them have ended. `urgency`, 0 (most) to 7,
+   * others of a failure before the scope hears of it, but not of one that is `ill`: that step may be run again. It decides which of
+   * the two came first, and the scope takes that cause. Close the run when all of its steps have ended. `urgency`, 0 (most) to 7,
    * counts where a step waits for a thread of its own.
    */
   open(scope: CancelScope, urgency?: number): StepRun;
 }
 
 export interface StepRun {
-  /**
-   * Why the run was canceled, as its steps were told; undefined while it was not. A failure on a thread may have come before
-   * the cause that the scope has.
-   */
-  readonly cause: CancelCause | undefined;
   /**
    * Runs one step to its end. Never rejects: every fault is an outcome. A run that is canceled before
    * the step began gives `canceled` with effect `none`, and the step never runs.

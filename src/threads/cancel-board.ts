@@ -1,46 +1,178 @@
-import type { CancelCause } from "../concurrency/cancel-cause.ts";
-import type { Layout } from "./layout.ts";
+import { CANCEL_CAUSES, type CancelCause } from "../concurrency/cancel-cause.ts";
+import { ACKNOWLEDGED, BELL, HEAD, type Layout, RUNNING } from "./layout.ts";
 
-/** Hands out the slots of the cancel board. Main thread only. */
+/**
+ * Where a group of steps is canceled for all threads, and how they hear of it. Any thread may have one of its own over the same layout;
+ * each method says who may call it.
+ *
+ * A group is named by its slot and the slot's generation. Its word on the board is written once, by whoever cancels first; the log says
+ * which words to look at, and each thread's bell that there is something new in the log.
+ *
+ * Invariants:
+ * 1. A word gets a cause at most once a generation, by compareExchange: the first cause wins, whichever thread writes it.
+ * 2. Whoever names a slot by an old generation reads no cause and writes nothing: the group is over. So a step that was given up, or
+ *    that left work behind, never touches the group that has the slot now.
+ * 3. A cancel is written in this order: word, log entry, head, bells. Whoever sees the head sees the words and entries below it, but
+ *    no bell may have been rung for them yet.
+ * 4. The entries at one place go from one generation to the next, whoever writes them. So a writer that was held up, however long, finds
+ *    its place taken and tries the next one. A reader that finds another generation than it expects was overtaken by writers, does not
+ *    believe the log, and looks at all its own steps instead.
+ * 5. A canceler writes the word and then reads `running`; a thread that starts a step counts the step and then reads the word. One of
+ *    the two sees the other, so the bell of a thread that runs nothing need not be rung.
+ * 6. A thread reads its bell before it reads the log, and waits for the bell to change from that: a notification in between ends the
+ *    wait at once.
+ */
 export class CancelBoard {
   readonly #layout: Layout;
-  readonly #free: number[];
+  readonly #words: Int32Array<SharedArrayBuffer>;
 
   constructor(layout: Layout) {
+    if (layout.handle.slots > MAX_SLOTS) {
+      throw new RangeError(`${layout.handle.slots} slots do not fit into a log entry, which has room for ${MAX_SLOTS}`);
+    }
     this.#layout = layout;
-    // Highest first, so that pop() starts at slot 0 and a small load stays on few cache lines.
-    this.#free = Array.from({ length: layout.handle.slots }, (_, n) => layout.handle.slots - 1 - n);
+    this.#words = layout.words;
   }
 
-  /** Slots given out and not back. */
-  get inUse(): number {
-    return this.#layout.handle.slots - this.#free.length;
+  /** Main thread, once, before any other thread has the layout. `head`: for tests of its wrap. */
+  static create(layout: Layout, head = 0): CancelBoard {
+    const board = new CancelBoard(layout);
+    Atomics.store(board.#words, HEAD, head | 0);
+    // As if so many cancels had been logged: zeros would pass for entries of the first generation.
+    for (let n = head - layout.handle.logSize; n < head; n++) Atomics.store(board.#words, layout.logAt(n), board.#entry(0, n));
+    return board;
   }
 
-  /** A slot whose word is 0. Throws when the board is full: admission in front of it keeps that from happening. */
-  take(): number {
-    const slot = this.#free.pop();
-    if (slot === undefined) throw new Error(`cancel board is full: ${this.#layout.handle.slots} runs are open`);
-    return slot;
+  /** The generation of the group that has the slot now, or will have it next: 0 to 2^29-1. Main thread. */
+  generation(slot: number): number {
+    return Atomics.load(this.#words, this.#layout.boardAt(slot)) >>> CAUSE_BITS;
   }
 
-  /** Cancels the slot's run on every thread. Returns whether this cause was the first. */
-  cancel(slot: number, cause: CancelCause): boolean {
-    return this.#layout.cancel(slot, cause);
+  /** Ends the slot's generation, with its cause. Main thread, when every step of the group has settled. */
+  renew(slot: number): void {
+    Atomics.store(this.#words, this.#layout.boardAt(slot), (this.generation(slot) + 1) << CAUSE_BITS);
   }
 
-  /** Wakes the threads that run steps, for a slot that some other thread has canceled and may not have rung for yet. */
-  ring(slot: number): void {
-    this.#layout.ring(slot);
+  /** Cancels a group for a cause, unless it already is canceled or over. Returns whether this cause was the first. Any thread. */
+  cancel(slot: number, generation: number, cause: CancelCause): boolean {
+    const open = generation << CAUSE_BITS;
+    const canceled = open | (CANCEL_CAUSES.indexOf(cause) + 1);
+    if (Atomics.compareExchange(this.#words, this.#layout.boardAt(slot), open, canceled) !== open) return false;
+    this.notify(slot);
+    return true;
   }
 
-  causeOf(slot: number): CancelCause | undefined {
-    return this.#layout.causeOf(slot);
+  /** Why a group was canceled; undefined while it is not, and when it is over. Any thread. */
+  causeOf(slot: number, generation: number): CancelCause | undefined {
+    const word = Atomics.load(this.#words, this.#layout.boardAt(slot));
+    return word >>> CAUSE_BITS === generation ? CANCEL_CAUSES[(word & CAUSE_MASK) - 1] : undefined;
   }
 
-  /** Only when every step of the run has settled; once for each `take`. */
-  giveBack(slot: number): void {
-    this.#layout.clear(slot);
-    this.#free.push(slot);
+  /**
+   * Logs a slot whose word is set and wakes every thread that runs a step. A part of `cancel`; by itself for whoever finds the word set
+   * by another thread, which may have died or lost its processor before it came to this. Any thread.
+   */
+  notify(slot: number): void {
+    this.#log(slot);
+    const { rows } = this.#layout.handle;
+    for (let row = 0; row < rows; row++) {
+      // After the word (invariant 5). Waking a thread costs 5 to 8 us of processor time, whether or not it has anything to do.
+      if (Atomics.load(this.#words, this.#layout.rowAt(row, RUNNING)) === 0) continue;
+      const bell = this.#layout.rowAt(row, BELL);
+      // First the value, then the wake-up: a thread that is about to wait finds the value changed, one that waits is woken.
+      Atomics.add(this.#words, bell, 1);
+      Atomics.notify(this.#words, bell);
+    }
   }
+
+  /**
+   * Rejected: claiming a place by adding to the head and writing the entry afterwards. Readers then see a head with no entry below it,
+   * and a writer that is held up in between writes into another generation of the log, where its entry may pass for another cancel's.
+   */
+  #log(slot: number): void {
+    const words = this.#words;
+    for (;;) {
+      const head = Atomics.load(words, HEAD);
+      const at = this.#layout.logAt(head);
+      const old = Atomics.load(words, at);
+      const isNext = generationOf(old) === this.#generation(head - this.#layout.handle.logSize);
+      const isMine = isNext && Atomics.compareExchange(words, at, old, this.#entry(slot, head)) === old;
+      // Also for another writer that has put its entry there: it may have been held up, or have died, before it came to this.
+      Atomics.compareExchange(words, HEAD, head, (head + 1) | 0);
+      // If the head is elsewhere, this thread was held up for whole generations before it wrote, and readers may not come there for long.
+      if (isMine && (Atomics.load(words, HEAD) - head - 1) >>> 0 < this.#layout.handle.logSize) return;
+    }
+  }
+
+  /** How many cancels have been logged, as a wrapping Int32. Any thread. */
+  head(): number {
+    return Atomics.load(this.#words, HEAD);
+  }
+
+  /**
+   * Calls `look` for each slot that was logged since `seen`, or `lookAtAll` when that cannot be told any more. Returns the head up to
+   * which it has read: pass it as `seen` next time. Worker.
+   */
+  readLog(seen: number, look: (slot: number) => void, lookAtAll: () => void): number {
+    // The head first: what is logged while this reads is left for the next time, and its bell comes after.
+    const head = this.head();
+    const behind = (head - seen) >>> 0;
+    if (behind > this.#layout.handle.logSize) {
+      lookAtAll();
+      return head;
+    }
+    for (let n = seen; n !== head; n = (n + 1) | 0) {
+      const entry = Atomics.load(this.#words, this.#layout.logAt(n));
+      if (generationOf(entry) !== this.#generation(n)) {
+        lookAtAll();
+        return head;
+      }
+      look(entry >>> GENERATION_BITS);
+    }
+    return head;
+  }
+
+  /** The thread's bell as it is now, to be read before the log. Worker. */
+  bell(row: number): number {
+    return Atomics.load(this.#words, this.#layout.rowAt(row, BELL));
+  }
+
+  /** Resolves when the thread's bell is no longer `bell`; at once if that is already so. Worker. */
+  async bellChanged(row: number, bell: number): Promise<void> {
+    const wait = Atomics.waitAsync(this.#words, this.#layout.rowAt(row, BELL), bell);
+    if (wait.async) await wait.value;
+  }
+
+  /** The thread has acted on the log up to this head. Worker. */
+  acknowledge(row: number, head: number): void {
+    Atomics.store(this.#words, this.#layout.rowAt(row, ACKNOWLEDGED), head);
+  }
+
+  /** Whether the thread of this row has acted on the log up to `head`. Any thread. */
+  hasAcknowledged(row: number, head: number): boolean {
+    return ((Atomics.load(this.#words, this.#layout.rowAt(row, ACKNOWLEDGED)) - head) | 0) >= 0;
+  }
+
+  #generation(n: number): number {
+    return (n >> this.#layout.logBits) & GENERATION_MASK;
+  }
+
+  #entry(slot: number, n: number): number {
+    return (slot << GENERATION_BITS) | this.#generation(n);
+  }
+}
+
+// Room for seven causes. The rest of a word is its generation: a thread would have to be held up between two lines of a step for
+// exactly 2^29 groups in one slot, ten hours of a full load, to take one group for another.
+const CAUSE_BITS = 3;
+const CAUSE_MASK = 2 ** CAUSE_BITS - 1;
+
+// Only neighbours must differ (invariant 4); whoever is further behind does not look at entries at all.
+const GENERATION_BITS = 8;
+const GENERATION_MASK = 2 ** GENERATION_BITS - 1;
+/** What is left of an entry's 32 bits. */
+const MAX_SLOTS = 2 ** (32 - GENERATION_BITS);
+
+function generationOf(entry: number): number {
+  return entry & GENERATION_MASK;
 }

@@ -5,10 +5,12 @@ import type { StepSpec } from "../orders/step-runner.ts";
 import type { PoolThread } from "./pool-thread.ts";
 import type { StepMessage } from "./protocol.ts";
 
-/** Who dispatched a step and keeps count of it. */
+/** The group of steps that a step belongs to. */
 export interface StepOwner {
-  readonly deadlineMs: number | undefined;
-  readonly scopeCause: CancelCause | undefined;
+  readonly slot: number;
+  readonly generation: number;
+  /** Why the group was canceled; undefined while the main thread has not heard from the one who did it, which may be later than the board. */
+  readonly cause: CancelCause | undefined;
   /** Called once, before anybody learns the outcome. */
   stepSettled(step: DispatchedStep): void;
 }
@@ -17,28 +19,21 @@ export interface StepOwner {
 export class DispatchedStep {
   /** Given by the table of its pool. */
   id = 0;
-  readonly slot: number;
   readonly spec: StepSpec;
   readonly input: StepInput;
+  readonly owner: StepOwner;
   /** The thread it was sent to; undefined while it waits for one. */
   thread: PoolThread | undefined;
-  repeats = 0;
-  /** The one before it in the same run. */
+  retries = 0;
+  /** The one before it in the same group. */
   older: DispatchedStep | undefined;
-  readonly #owner: StepOwner;
   #resolve: ((ended: EndedStep) => void) | undefined;
 
-  constructor(slot: number, spec: StepSpec, input: StepInput, owner: StepOwner, resolve: (ended: EndedStep) => void) {
-    this.slot = slot;
+  constructor(spec: StepSpec, input: StepInput, owner: StepOwner, resolve: (ended: EndedStep) => void) {
     this.spec = spec;
     this.input = input;
-    this.#owner = owner;
+    this.owner = owner;
     this.#resolve = resolve;
-  }
-
-  /** Why the run was canceled as far as the main thread knows. */
-  get scopeCause(): CancelCause | undefined {
-    return this.#owner.scopeCause;
   }
 
   get settled(): boolean {
@@ -47,8 +42,8 @@ export class DispatchedStep {
 
   /** Made for each sending and not kept. */
   message(): StepMessage {
-    const { name, action } = this.spec;
-    return [this.id, this.slot, name, action, this.#owner.deadlineMs ?? null, this.input];
+    const { slot, generation } = this.owner;
+    return [this.id, slot, generation, this.spec.name, this.spec.action, this.input];
   }
 
   /** It goes to this thread, or back to where it waits for one. */
@@ -64,9 +59,9 @@ export class DispatchedStep {
     if (resolve === undefined) return;
     this.#resolve = undefined;
     if (this.thread !== undefined) this.thread.inFlight--;
-    // An earlier run that was lost with its thread may have had its effect, whatever the last one says of itself.
-    const known = this.repeats > 0 && outcome.status !== "ok" ? { ...outcome, effect: "unknown" as const } : outcome;
-    this.#owner.stepSettled(this);
+    // An earlier try that was lost with its thread may have had its effect, whatever the last one says of itself.
+    const known = this.retries > 0 && outcome.status !== "ok" ? { ...outcome, effect: "unknown" as const } : outcome;
+    this.owner.stepSettled(this);
     resolve({ outcome: known, endedAtMs, startedAtMs, threadId: this.thread?.id });
   }
 }

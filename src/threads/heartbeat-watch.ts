@@ -1,26 +1,22 @@
-import type { Layout } from "./layout.ts";
+import { LOOK_EVERY_MS, START_TIMEOUT_MS, STUCK_LOOKS } from "./heartbeat-timings.ts";
 import type { PoolThread } from "./pool-thread.ts";
 import type { ThreadPool } from "./thread-pool.ts";
+import type { Tracker } from "./tracker.ts";
 
-const CHECK_EVERY_MS = 500;
-// Four looks without a beat between them, at ten beats a second: two seconds. Counted in looks, not by the age of
-// the beat: after the whole process was stopped (a laptop's sleep, SIGSTOP) every beat is old, and nobody is stuck.
-const LOOKS_WITHOUT_A_BEAT = 4;
-
-/** Replaces threads that have stopped answering. Main thread only. */
+/** Replaces threads that have stopped answering, or that never came to it. Main thread only. */
 export class HeartbeatWatch {
-  readonly #layout: Layout;
+  readonly #tracker: Tracker;
   readonly #pools: readonly ThreadPool[];
-  readonly #onLook: () => void;
+  readonly #startLooks: number;
   readonly #timer: NodeJS.Timeout;
-  #missed = new Map<PoolThread, { beat: number; looks: number }>();
+  /** Of each thread its last beat (undefined while it loads), and for how many looks that has been so. */
+  #seen = new Map<PoolThread, { readonly beat: number | undefined; readonly looks: number }>();
 
-  /** `onLook`: whatever else wants to be done often enough. */
-  constructor(layout: Layout, pools: readonly ThreadPool[], onLook: () => void = () => {}) {
-    this.#onLook = onLook;
-    this.#layout = layout;
+  constructor(tracker: Tracker, pools: readonly ThreadPool[], startTimeoutMs = START_TIMEOUT_MS) {
+    this.#tracker = tracker;
     this.#pools = pools;
-    this.#timer = setInterval(() => this.#look(), CHECK_EVERY_MS).unref();
+    this.#startLooks = Math.ceil(startTimeoutMs / LOOK_EVERY_MS);
+    this.#timer = setInterval(() => this.#look(), LOOK_EVERY_MS).unref();
   }
 
   close(): void {
@@ -28,18 +24,19 @@ export class HeartbeatWatch {
   }
 
   #look(): void {
-    this.#onLook();
-    const missed = new Map<PoolThread, { beat: number; looks: number }>();
+    // Often enough for the tracker to notice every wrap of its words.
+    this.#tracker.totals();
+    const seen = new Map<PoolThread, { readonly beat: number | undefined; readonly looks: number }>();
     for (const pool of this.#pools) {
-      for (const thread of pool.threads) {
-        if (thread.row === undefined || thread.standsStill) continue;
-        const beat = this.#layout.lastBeat(thread.row);
-        const before = this.#missed.get(thread);
-        const looks = before?.beat === beat ? before.looks + 1 : 0;
-        if (looks >= LOOKS_WITHOUT_A_BEAT) pool.kill(thread, "heartbeat");
-        else missed.set(thread, { beat, looks });
+      for (const thread of pool.allThreads) {
+        if (thread.standsStill) continue;
+        const beat = thread.row === undefined ? undefined : this.#tracker.lastBeat(thread.row);
+        const before = this.#seen.get(thread);
+        const looks = before !== undefined && before.beat === beat ? before.looks + 1 : 0;
+        if (looks >= (beat === undefined ? this.#startLooks : STUCK_LOOKS)) pool.kill(thread, "heartbeat");
+        else seen.set(thread, { beat, looks });
       }
     }
-    this.#missed = missed;
+    this.#seen = seen;
   }
 }

@@ -20,6 +20,10 @@ export class PoolThread {
   listed = false;
   /** Set when its end is known or ordered; it gets no more steps. */
   leaving: ReplaceReason | undefined;
+  /** It is leaving, but may end the steps it has: what ends it when that takes too long. */
+  quarantine: NodeJS.Timeout | undefined;
+  /** Its `terminate` was called. */
+  terminated = false;
   /** The heap snapshot that is asked of it. */
   snapshot: SnapshotState | undefined;
   /** Steps go to it from here on: it is listed, has a row, and was given the standing task. */
@@ -32,6 +36,11 @@ export class PoolThread {
 
   get ready(): boolean {
     return this.lane !== undefined;
+  }
+
+  /** Steps may be sent to it. */
+  get takesSteps(): boolean {
+    return this.lane !== undefined && this.leaving === undefined && !this.standsStill;
   }
 
   /** It stands still for a heap snapshot, through no fault of its steps. */

@@ -12,18 +12,8 @@ export interface ThreadSetup {
   readonly tracing: boolean;
 }
 
-/**
- * One step on its way to a thread. `id` is unique in its pool while the process lives. `deadlineMs`, on the clock of
- * `monotonicMs`, is for the step to know (null: none): it is the main thread that cancels.
- */
-export type StepMessage = readonly [
-  id: number,
-  slot: number,
-  name: string,
-  action: "do" | "undo",
-  deadlineMs: number | null,
-  input: StepInput,
-];
+/** One step on its way to a thread. `id` is unique in its pool while the process lives; slot and generation name its group. */
+export type StepMessage = readonly [id: number, slot: number, generation: number, name: string, action: "do" | "undo", input: StepInput];
 
 /**
  * The one Piscina task of a thread, which lasts as long as the thread: through the port come `StepMessage[]` as JSON text, and

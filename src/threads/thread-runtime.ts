@@ -6,15 +6,16 @@ import { ThreadUnavailable } from "../diagnosis/thread-unavailable.ts";
 import type { SpanData } from "../orders/span-data.ts";
 import type { StepRun, StepRunner } from "../orders/step-runner.ts";
 import { CancelBoard } from "./cancel-board.ts";
+import { CancellationWatchdog } from "./cancellation-watchdog.ts";
 import { cpuProfileOf } from "./cpu-profile.ts";
-import { GraceWatch } from "./grace-watch.ts";
 import { heapSnapshotOf } from "./heap-snapshot.ts";
 import { HeartbeatWatch } from "./heartbeat-watch.ts";
 import { Layout } from "./layout.ts";
 import type { PoolThread, ReplaceReason } from "./pool-thread.ts";
 import type { LogMessage, SpansMessage } from "./protocol.ts";
+import { Slots } from "./slots.ts";
+import { DispatchedGroup, type GroupParts } from "./step-group.ts";
 import { ThreadPool } from "./thread-pool.ts";
-import { type RunParts, ThreadRun } from "./thread-run.ts";
 import { type Totals, Tracker } from "./tracker.ts";
 
 export interface ThreadRuntimeOptions {
@@ -34,6 +35,10 @@ export interface ThreadRuntimeOptions {
   /** Plain data for the worker file. */
   readonly settings?: unknown;
   readonly heapLimitMb?: number;
+  /** How long a step may run before its own deadline cancels it. */
+  readonly longestStepMs?: number;
+  /** How long a thread may take to load its worker file. */
+  readonly startTimeoutMs?: number;
   readonly onLog?: (message: LogMessage) => void;
   /** Spans of steps that have ended, of orders that are sampled; without it none are made. */
   readonly onSpans?: (spans: readonly SpanData[]) => void;
@@ -54,53 +59,70 @@ export interface ThreadView {
 // A step holds some kilobytes; half a gigabyte is far above what a full board of them needs, and two threads
 // that run away together still leave the machine standing.
 const HEAP_LIMIT_MB = 512;
+// An order takes 2 seconds unless it is set otherwise.
+const LONGEST_STEP_MS = 10_000;
 
 /** The threads: both pools, the shared memory and the watchers over them. The step runner of the running service. Main thread only. */
 export class ThreadRuntime implements StepRunner, InspectableThreads {
-  readonly #layout: Layout;
-  readonly #board: CancelBoard;
+  readonly #slots: Slots;
   readonly #tracker: Tracker;
   readonly #shared: ThreadPool;
   readonly #exclusive: ThreadPool;
   readonly #exclusiveCapacity: Capacity;
-  readonly #parts: RunParts;
-  readonly #grace: GraceWatch;
+  readonly #parts: GroupParts;
+  readonly #watchdog: CancellationWatchdog;
   readonly #heartbeat: HeartbeatWatch;
   readonly #replaced = new Map<ReplaceReason, number>();
 
   private constructor(options: ThreadRuntimeOptions) {
-    // Twice as many rows as threads: a replacement claims its row while the dead thread's is still being settled.
-    this.#layout = Layout.allocate(options.maxRuns, 2 * (options.threads + options.cpuThreads));
-    this.#board = new CancelBoard(this.#layout);
-    this.#tracker = new Tracker(this.#layout);
+    // A replacement claims its row while the dead thread's is still being settled, and as many threads may be in quarantine.
+    const layout = Layout.allocate({ slots: options.maxRuns, rows: 3 * (options.threads + options.cpuThreads) });
+    const board = CancelBoard.create(layout);
+    const tracker = new Tracker(layout);
+    const onDemand = options.cpuThreadsOnDemand ?? false;
+    this.#tracker = tracker;
+    this.#slots = new Slots(board, options.maxRuns);
     const common = {
       workerFile: options.workerFile,
-      setup: { layout: this.#layout.handle, settings: options.settings ?? {}, tracing: options.onSpans !== undefined },
-      layout: this.#layout,
-      tracker: this.#tracker,
+      setup: { layout: layout.handle, settings: options.settings ?? {}, tracing: options.onSpans !== undefined },
+      board,
+      tracker,
       heapLimitMb: options.heapLimitMb ?? HEAP_LIMIT_MB,
+      quarantineMs: (options.longestStepMs ?? LONGEST_STEP_MS) + options.cancelGraceMs,
       onMessage: (message: LogMessage | SpansMessage) =>
         message.type === "log" ? options.onLog?.(message) : options.onSpans?.(message.spans),
       onFault: (message: string, error: unknown) => options.onFault?.(message, error),
-      onReplaced: (pool: ThreadPool, thread: PoolThread, reason: ReplaceReason) => {
-        this.#replaced.set(reason, (this.#replaced.get(reason) ?? 0) + 1);
-        options.onReplaced?.(pool.name, thread.id, reason);
-      },
     };
-    this.#shared = new ThreadPool({ ...common, name: "shared", threads: options.threads, onDemand: false });
-    const onDemand = options.cpuThreadsOnDemand ?? false;
-    this.#exclusive = new ThreadPool({ ...common, name: "exclusive", threads: options.cpuThreads, onDemand });
+    const pool = (name: "shared" | "exclusive", threads: number, onDemand: boolean) =>
+      new ThreadPool({
+        ...common,
+        name,
+        threads,
+        onDemand,
+        onReplaced: (thread: PoolThread, reason: ReplaceReason) => {
+          this.#replaced.set(reason, (this.#replaced.get(reason) ?? 0) + 1);
+          options.onReplaced?.(name, thread.id, reason);
+        },
+      });
+    this.#shared = pool("shared", options.threads, false);
+    this.#exclusive = pool("exclusive", options.cpuThreads, onDemand);
     this.#exclusiveCapacity = new Capacity(options.cpuThreads, options.waiting);
-    const kill = (thread: PoolThread) => void (this.#shared.kill(thread, "grace") || this.#exclusive.kill(thread, "grace"));
-    this.#grace = new GraceWatch(options.cancelGraceMs, this.#layout, kill);
+    this.#watchdog = new CancellationWatchdog({
+      graceMs: options.cancelGraceMs,
+      board,
+      tracker,
+      kill: (thread) => void this.#pools().some((pool) => pool.kill(thread, "grace")),
+      giveUp: (step) => (step.spec.computes ? this.#exclusive : this.#shared).giveUp(step),
+    });
     this.#parts = {
-      board: this.#board,
-      grace: this.#grace,
+      board,
+      slots: this.#slots,
+      watchdog: this.#watchdog,
       shared: this.#shared,
       exclusive: this.#exclusive,
       exclusiveCapacity: this.#exclusiveCapacity,
     };
-    this.#heartbeat = new HeartbeatWatch(this.#layout, [this.#shared, this.#exclusive], () => void this.#tracker.totals());
+    this.#heartbeat = new HeartbeatWatch(tracker, this.#pools(), options.startTimeoutMs);
   }
 
   /** Starts the threads and resolves when all that are not on demand are up. Rejects when they cannot be started, with none left. */
@@ -116,7 +138,7 @@ export class ThreadRuntime implements StepRunner, InspectableThreads {
   }
 
   open(scope: CancelScope, urgency: number = DEFAULT_URGENCY): StepRun {
-    return new ThreadRun(this.#parts, scope, urgency);
+    return new DispatchedGroup(this.#parts, scope, urgency);
   }
 
   /** The exclusive pool's threads as a capacity: steps that compute hold one each, or wait for one. */
@@ -146,11 +168,11 @@ export class ThreadRuntime implements StepRunner, InspectableThreads {
   /** Everything that must be zero when no order is in flight. */
   books(): { slots: number; unsettled: number; exclusivePermits: number; exclusiveWaiting: number; graceWatched: number } {
     return {
-      slots: this.#board.inUse,
+      slots: this.#slots.inUse,
       unsettled: this.#shared.unsettled + this.#exclusive.unsettled,
       exclusivePermits: this.#exclusiveCapacity.inUse,
       exclusiveWaiting: this.#exclusiveCapacity.waiting,
-      graceWatched: this.#grace.size,
+      graceWatched: this.#watchdog.size,
     };
   }
 
@@ -171,13 +193,13 @@ export class ThreadRuntime implements StepRunner, InspectableThreads {
 
   async *heapSnapshot(threadId: number): AsyncGenerator<Uint8Array> {
     const { thread, pool } = this.#thread(threadId);
-    yield* heapSnapshotOf(thread, () => pool.goesOn());
+    yield* heapSnapshotOf(thread, () => pool.lookAtWaiting());
   }
 
   /** Ends all threads; steps still running are lost. Drain first. */
   async close(): Promise<void> {
     this.#heartbeat.close();
-    this.#grace.close();
+    this.#watchdog.close();
     await Promise.all(this.#pools().map((pool) => pool.close()));
   }
 

@@ -1,4 +1,5 @@
-import type { Layout, RowCounts } from "./layout.ts";
+import { monotonicMs } from "../concurrency/clock.ts";
+import { BELL, FINISHED, HEARTBEAT, type Layout, OWNER, RUNNING, STARTED } from "./layout.ts";
 
 export interface Totals {
   readonly running: number;
@@ -6,29 +7,83 @@ export interface Totals {
   readonly finished: number;
 }
 
+export interface ThreadCounts extends Totals {
+  /** At least 0. */
+  readonly heartbeatAgeMs: number;
+}
+
 /**
- * Sums the threads' own books. Main thread only. What a dead thread had counted moves into `departed`,
- * with whatever it left running counted as finished: it has ended, though not by itself.
+ * What runs and ever ran: each thread counts in a row of its own, the main thread adds the rows up. Any thread may have a tracker of its
+ * own over the same layout; each method says who may call it.
  *
- * A word of shared memory counts to 2^32 and begins anew; what it has lost is added here, exact up to 2^53. For that each row must be
- * read once in 2^32 steps, three days of a thread that does nothing else: see `HeartbeatWatch`.
+ * Invariants:
+ * 1. While its thread lives only that thread writes a row's counters; afterwards only the main thread does.
+ * 2. started = running + finished, in every row, whenever its thread is between two steps.
+ * 3. A step has been counted as ended before its outcome is posted: an answered step is never counted as running.
+ * 4. A word counts to 2^32 and begins anew; what it has lost is added here, exact up to 2^53. For that each row must be read once in 2^32
+ *    steps, three days of a thread that does nothing else: see `HeartbeatWatch`.
  */
 export class Tracker {
   readonly #layout: Layout;
-  /** By row, as last read. */
-  readonly #known: { started: number; finished: number }[];
+  readonly #words: Int32Array<SharedArrayBuffer>;
+  readonly #known: Known[];
+  /** Of threads that are gone. What they left running counts as finished: it has ended, though not by itself. */
   #departed = 0;
 
   constructor(layout: Layout) {
     this.#layout = layout;
-    this.#known = Array.from({ length: layout.handle.rows }, () => ({ started: 0, finished: 0 }));
+    this.#words = layout.words;
+    this.#known = Array.from({ length: layout.handle.rows }, nothing);
   }
 
+  /** Takes a free row for this thread and returns its number. Throws when all are taken. Worker, once. */
+  claim(threadId: number): number {
+    for (let row = 0; row < this.#layout.handle.rows; row++) {
+      if (Atomics.compareExchange(this.#words, this.#layout.rowAt(row, OWNER), 0, threadId) === 0) {
+        this.beat(row);
+        return row;
+      }
+    }
+    throw new Error(`no free tracker row for thread ${threadId}: all ${this.#layout.handle.rows} are taken`);
+  }
+
+  /** A step starts: before it looks whether it was canceled (`CancelBoard`, invariant 5). Worker. */
+  countStart(row: number): void {
+    // `running` first, and `finished` first below: so at every moment started <= running + finished, also for a reader in between and for
+    // a thread that dies in between, and whoever sees nothing running sees every step finished.
+    Atomics.add(this.#words, this.#layout.rowAt(row, RUNNING), 1);
+    Atomics.add(this.#words, this.#layout.rowAt(row, STARTED), 1);
+  }
+
+  /** A step has ended; before its outcome is posted. Worker. */
+  countEnd(row: number): void {
+    Atomics.add(this.#words, this.#layout.rowAt(row, FINISHED), 1);
+    Atomics.sub(this.#words, this.#layout.rowAt(row, RUNNING), 1);
+  }
+
+  /** This thread is alive. Worker. */
+  beat(row: number): void {
+    Atomics.store(this.#words, this.#layout.rowAt(row, HEARTBEAT), (monotonicMs() - this.#layout.handle.epochMs) | 0);
+  }
+
+  /** When the row's thread last said so; only good for comparing with an earlier reading. Any thread. */
+  lastBeat(row: number): number {
+    return Atomics.load(this.#words, this.#layout.rowAt(row, HEARTBEAT));
+  }
+
+  /** The row of a thread, undefined before it has claimed one. Main thread. */
+  rowOf(threadId: number): number | undefined {
+    for (let row = 0; row < this.#layout.handle.rows; row++) if (this.#load(row, OWNER) === threadId) return row;
+    return undefined;
+  }
+
+  /** Main thread. */
   totals(): Totals {
     let running = 0;
     let started = this.#departed;
     let finished = this.#departed;
-    for (const row of this.#layout.claimedRows()) {
+    for (let row = 0; row < this.#layout.handle.rows; row++) {
+      if (this.#load(row, OWNER) === 0) continue;
       const counts = this.read(row);
       running += counts.running;
       started += counts.started;
@@ -37,21 +92,51 @@ export class Tracker {
     return { running, started, finished };
   }
 
-  /** The books of one thread. */
-  read(row: number): RowCounts {
-    const counts = this.#layout.readRow(row);
-    const known = this.#known[row] as { started: number; finished: number };
-    known.started = unwrapped(known.started, counts.started);
-    known.finished = unwrapped(known.finished, counts.finished);
-    return { ...counts, ...known };
+  /** The counters of one thread. Main thread. */
+  read(row: number): ThreadCounts {
+    const nowMs = (monotonicMs() - this.#layout.handle.epochMs) | 0;
+    const known = this.#known[row] as Known;
+    // Against the order in which a thread counts, so that no step is missed that goes from one to the next meanwhile.
+    known.started = unwrapped(known.started, this.#load(row, STARTED));
+    const running = this.#load(row, RUNNING);
+    known.finished = unwrapped(known.finished, this.#load(row, FINISHED));
+    const { started, finished, givenUp } = known;
+    const heartbeatAgeMs = Math.max(0, (nowMs - this.lastBeat(row)) | 0);
+    return { running: Math.max(0, running - givenUp), started, finished: finished + Math.min(running, givenUp), heartbeatAgeMs };
   }
 
-  /** After the `exit` event of the row's thread, never before: until then it may still write. */
+  /** A step has settled that its thread still runs: it counts as finished from now on. Main thread. */
+  giveUp(row: number): void {
+    (this.#known[row] as Known).givenUp++;
+  }
+
+  /** A step that was given up has ended after all, and its thread has counted that. Main thread. */
+  endedLate(row: number): void {
+    (this.#known[row] as Known).givenUp--;
+  }
+
+  /** Empties a row after the `exit` event of its thread, never before: until then the thread may still write. Main thread. */
   settle(row: number): void {
     this.#departed += this.read(row).started;
-    this.#layout.settleRow(row);
-    this.#known[row] = { started: 0, finished: 0 };
+    this.#known[row] = nothing();
+    // The owner, word 0, goes last: from then on a starting thread may claim the row.
+    for (let field = BELL; field >= OWNER; field--) Atomics.store(this.#words, this.#layout.rowAt(row, field), 0);
   }
+
+  #load(row: number, field: number): number {
+    return Atomics.load(this.#words, this.#layout.rowAt(row, field));
+  }
+}
+
+/** What the main thread knows of a row: its counters as last read, without their wraps, and the steps in it that were given up. */
+interface Known {
+  started: number;
+  finished: number;
+  givenUp: number;
+}
+
+function nothing(): Known {
+  return { started: 0, finished: 0, givenUp: 0 };
 }
 
 /** The first number from `known` on whose low 32 bits are those of `word`. */

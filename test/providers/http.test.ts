@@ -6,9 +6,11 @@ import type { Manner } from "../../load/stand-in/manner.ts";
 import { type StandIn, startStandIn } from "../../load/stand-in/stand-in.ts";
 import { CancelScope } from "../../src/concurrency/cancel-scope.ts";
 import { STEPS, type StepInput, type StepName } from "../../src/orders/step.ts";
+import { CancelBoard } from "../../src/threads/cancel-board.ts";
 import { Layout } from "../../src/threads/layout.ts";
 import type { LogMessage } from "../../src/threads/protocol.ts";
 import type { ThreadRuntime } from "../../src/threads/thread-runtime.ts";
+import { Tracker } from "../../src/threads/tracker.ts";
 import { httpProvider } from "../../workers/providers/http.ts";
 import { StepContext } from "../../workers/runtime/step-context.ts";
 import { fastOnce } from "../support/fast-once.ts";
@@ -417,9 +419,10 @@ describe("cancel", () => {
   });
 
   test.each(["perform", "undo"] as const)("that the signal has not heard of yet sends nothing (%s)", async (action) => {
-    const layout = Layout.allocate(1, 1);
-    const context = new StepContext(layout, 0, 0, undefined, () => {});
-    layout.cancel(0, "deadline");
+    const layout = Layout.allocate({ slots: 1, rows: 1 });
+    const board = CancelBoard.create(layout);
+    const context = new StepContext({ board, tracker: new Tracker(layout), row: 0, log: () => {} }, 0, 0);
+    board.cancel(0, 0, "deadline");
     const provider = httpProvider({ payment: standIn.url });
     await expect(provider[action]("payment", newOrder(), context)).rejects.toMatchObject({ name: "Canceled", causedBy: "deadline" });
     expect(context.callUnderWay).toBe(false);

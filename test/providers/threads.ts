@@ -32,9 +32,12 @@ export async function runStep(
   input: StepInput,
   scope: CancelScope = new CancelScope(),
 ): Promise<StepOutcome> {
-  const run = runtime.open(scope);
+  const own = new CancelScope();
+  const following = own.follow(scope);
+  const run = runtime.open(own);
   const { outcome } = await run.run({ name, action, computes: false, repeatable: action === "undo" }, input);
   run.close();
+  following.leave();
   return outcome;
 }
 

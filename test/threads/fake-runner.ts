@@ -31,9 +31,6 @@ export class FakeRunner implements StepRunner {
     this.opened++;
     let running = 0;
     return {
-      get cause() {
-        return scope.cause;
-      },
       run: (spec, input) => {
         running++;
         return this.#run(scope, spec, input, () => running--);

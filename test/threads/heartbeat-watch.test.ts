@@ -4,27 +4,30 @@ import { HeartbeatWatch } from "../../src/threads/heartbeat-watch.ts";
 import { Layout } from "../../src/threads/layout.ts";
 import type { PoolThread } from "../../src/threads/pool-thread.ts";
 import type { ThreadPool } from "../../src/threads/thread-pool.ts";
+import { Tracker } from "../../src/threads/tracker.ts";
 
 const LOOK_MS = 500;
 
 let layout: Layout;
+let tracker: Tracker;
 let threads: { row: number | undefined; standsStill?: boolean }[];
 let killed: (readonly [row: number | undefined, reason: string])[];
 let watch: HeartbeatWatch;
 
 beforeEach(() => {
   vi.useFakeTimers({ toFake: ["setInterval", "clearInterval"] });
-  layout = Layout.allocate(1, 2);
-  threads = [{ row: layout.claimRow(1) }, { row: layout.claimRow(2) }];
+  layout = Layout.allocate({ slots: 1, rows: 2 });
+  tracker = new Tracker(layout);
+  threads = [{ row: tracker.claim(1) }, { row: tracker.claim(2) }];
   killed = [];
   const kill = (thread: PoolThread, reason: string) => {
     killed.push([thread.row, reason]);
     threads = threads.filter((other) => other !== thread);
     return true;
   };
-  watch = new HeartbeatWatch(layout, [
+  watch = new HeartbeatWatch(tracker, [
     {
-      get threads() {
+      get allThreads() {
         return threads;
       },
       kill,
@@ -39,7 +42,7 @@ afterEach(() => {
 
 /** A beat of the row's thread as it would be written at that time after the start. */
 function beatAt(row: number, ms: number): void {
-  new Layout({ ...layout.handle, epochMs: monotonicMs() - ms }).beat(row);
+  new Tracker(new Layout({ ...layout.handle, epochMs: monotonicMs() - ms })).beat(row);
 }
 
 function looks(count: number, between = (_look: number) => {}): void {
@@ -83,10 +86,15 @@ test("a single beat within the limit is enough, again and again", () => {
   expect(killed).toEqual([]);
 });
 
-test("a thread that has not claimed its row yet is left alone, and closing ends the looks", () => {
-  threads = [{ row: undefined }];
-  looks(10);
+test("a thread that has not claimed its row yet has half a minute for it, and closing ends the looks", () => {
+  const loading: { row: number | undefined } = { row: undefined };
+  const hanging = { row: undefined };
+  threads = [loading, hanging];
+  looks(60);
   expect(killed).toEqual([]);
+  loading.row = 0;
+  looks(1);
+  expect([killed, threads]).toEqual([[[undefined, "heartbeat"]], [loading]]);
   watch.close();
   expect(vi.getTimerCount()).toBe(0);
 });

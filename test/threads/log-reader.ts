@@ -1,6 +1,8 @@
 import { workerData } from "node:worker_threads";
 import { CANCEL_CAUSES, Canceled } from "../../src/concurrency/cancel-cause.ts";
+import { CancelBoard } from "../../src/threads/cancel-board.ts";
 import { Layout, type LayoutHandle } from "../../src/threads/layout.ts";
+import { Tracker } from "../../src/threads/tracker.ts";
 import { CancelWatch } from "../../workers/runtime/cancel-watch.ts";
 import { StepContext } from "../../workers/runtime/step-context.ts";
 
@@ -17,11 +19,12 @@ export interface ReaderSetup {
 const setup = workerData as ReaderSetup;
 const layout = new Layout(setup.layout);
 const told = new Int32Array(setup.told);
-const row = layout.claimRow(1);
-const watch = new CancelWatch(layout, row);
+const [board, tracker] = [new CancelBoard(layout), new Tracker(layout)];
+const row = tracker.claim(1);
+const watch = new CancelWatch(board, row);
 for (let slot = 0; slot < setup.layout.slots; slot++) {
-  const context = new StepContext(layout, row, slot, undefined, () => {});
-  layout.countStart(row);
+  const context = new StepContext({ board, tracker, row, log: () => {} }, slot, 0);
+  tracker.countStart(row);
   watch.add(context);
   context.signal.addEventListener("abort", () => {
     const reason: unknown = context.signal.reason;

@@ -1,5 +1,6 @@
 import { workerData } from "node:worker_threads";
 import { CANCEL_CAUSES } from "../../src/concurrency/cancel-cause.ts";
+import { CancelBoard } from "../../src/threads/cancel-board.ts";
 import { Layout, type LayoutHandle } from "../../src/threads/layout.ts";
 import { randomFrom } from "./seeded.ts";
 
@@ -16,13 +17,13 @@ export interface WriterSetup {
 
 // One of several threads that cancel at the same time, as threads whose steps fail do: in bursts with short pauses.
 const { layout: handle, first, step, seed, gate } = workerData as WriterSetup;
-const layout = new Layout(handle);
+const board = new CancelBoard(new Layout(handle));
 const random = randomFrom(seed + first);
 const words = new Int32Array(gate);
 Atomics.add(words, 0, 1);
 while (Atomics.load(words, 0) >= 0);
 for (let slot = first; slot < handle.slots; slot += step) {
-  layout.cancel(slot, CANCEL_CAUSES[slot % CANCEL_CAUSES.length] ?? "shutdown");
+  board.cancel(slot, 0, CANCEL_CAUSES[slot % CANCEL_CAUSES.length] ?? "shutdown");
   if (random() < 0.9) continue;
   const until = performance.now() + random() * 0.05;
   while (performance.now() < until);

@@ -4,5 +4,5 @@ import { DispatchedStep } from "../../src/threads/dispatched-step.ts";
 export function newStep(): DispatchedStep {
   const input = { orderId: "o-1", amount: 1, attempt: 1 };
   const spec = { name: "vendor", action: "do", computes: false, repeatable: false } as const;
-  return new DispatchedStep(0, spec, input, { deadlineMs: undefined, scopeCause: undefined, stepSettled() {} }, () => {});
+  return new DispatchedStep(spec, input, { slot: 0, generation: 0, cause: undefined, stepSettled() {} }, () => {});
 }

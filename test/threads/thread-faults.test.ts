@@ -217,7 +217,6 @@ describe("a canceled step that does not stop", () => {
   test.each([
     ["spin", false],
     ["spin", true],
-    ["ignore_cancel", false],
     ["ignore_cancel", true],
   ] as const)("%s (exclusive: %s): its thread is replaced, the others stay", async (act, computes) => {
     await using rig = await Rig.start({ threads: 2, cpuThreads: 2, cancelGraceMs: GRACE_MS });
@@ -235,6 +234,73 @@ describe("a canceled step that does not stop", () => {
     rig.open(elsewhere);
     expect(await elsewhere.outcome).toEqual(OK);
     await expectRecovered(rig, "grace", computes);
+  });
+
+  test("ignore_cancel on a thread that is well: only its own order is over, and the thread goes when the other steps on it have", async () => {
+    // Long enough for a heartbeat within it on any machine.
+    await using rig = await Rig.start({ threads: 2, cpuThreads: 1, cancelGraceMs: 500 });
+    const ids = () =>
+      rig.runtime
+        .threads()
+        .filter(({ pool }) => pool === "shared")
+        .map(({ id, running }) => [id, running]);
+    const elsewhere = await rig.running("wait");
+    const deaf = [await rig.running(rig.act("ignore_cancel", { calls: true }))];
+    const beside = await besideOf(rig, elsewhere, deaf[0] as LoneStep);
+    await rig.cells.reached(beside.act.runs);
+    const before = ids();
+    for (const { scope } of deaf) scope.cancel("client_disconnected");
+    expect(await deaf[0]?.outcome).toEqual(canceled());
+    // Another thread takes its place, and it is counted as replaced, but goes on with what it has.
+    expect(rig.replacements).toMatchObject([{ pool: "shared", reason: "grace" }]);
+    await eventually("the replacement", () => ids().length === 3);
+    expect(ids().slice(0, 2)).toEqual([before[0], [before[1]?.[0], 1]]);
+    expect(rig.runtime.totals().running).toBe(2);
+    expect(rig.runtime.books()).toMatchObject({ slots: 2, unsettled: 2 });
+    // It gets no step any more, though it has as few as others.
+    const next = await Promise.all([rig.running("wait"), rig.running("wait"), rig.running("wait")]);
+    expect(ids()[1]).toEqual([before[1]?.[0], 1]);
+    for (const step of [...next, elsewhere]) rig.open(step);
+    for (const step of [...next, elsewhere]) expect(await step.outcome).toEqual(OK);
+    expect(rig.runtime.totals().running).toBe(1);
+    rig.open(beside);
+    expect(await beside.outcome).toEqual(OK);
+    await expectRecovered(rig, "grace");
+    expect(ids().some(([id]) => id === before[1]?.[0])).toBe(false);
+  });
+
+  test("in quarantine: one that ends late is counted once, a second one that ignores its cancel ends with the thread, and so does what takes too long", async () => {
+    await using rig = await Rig.start({ threads: 1, cpuThreads: 1, cancelGraceMs: 500, longestStepMs: 2_000 });
+    const [late, deaf, endless] = [await rig.running("wait_deaf"), await rig.running("ignore_cancel"), await rig.running("wait")];
+    late.scope.cancel("client_disconnected");
+    expect(await late.outcome).toEqual(canceled());
+    const { started } = rig.runtime.totals();
+    const counts = { running: 2, started, finished: started - 2 };
+    expect(rig.runtime.totals()).toEqual(counts);
+    rig.open(late);
+    await rig.cells.reached(late.act.ends);
+    deaf.scope.cancel("client_disconnected");
+    expect(await deaf.outcome).toEqual(canceled());
+    expect(rig.runtime.totals()).toEqual({ running: 1, started, finished: started - 1 });
+    // Nobody cancels it, so only the bound ends it.
+    expect(await endless.outcome).toEqual(lost("grace"));
+    await expectRecovered(rig, "grace");
+  });
+
+  test("more threads than may be in quarantine at one time: the next one is killed", async () => {
+    await using rig = await Rig.start({ threads: 1, cpuThreads: 1, cancelGraceMs: 500 });
+    const first = [await rig.running("ignore_cancel"), await rig.running("wait")] as const;
+    first[0].scope.cancel("client_disconnected");
+    expect(await first[0].outcome).toEqual(canceled());
+    const second = [await rig.running("ignore_cancel"), await rig.running("wait")] as const;
+    second[0].scope.cancel("client_disconnected");
+    expect(await second[0].outcome).toEqual(canceled());
+    expect(await second[1].outcome).toEqual(lost("grace"));
+    rig.open(first[1]);
+    expect(await first[1].outcome).toEqual(OK);
+    rig.expectIdle();
+    expect(rig.reasons()).toEqual(["grace", "grace"]);
+    await rig.allThreadsUp();
   });
 
   /** A step on the thread of `stuck`. It may not be able to start there, so it does not wait for that. */
@@ -486,6 +552,36 @@ describe("a thread that dies while it starts", () => {
     } finally {
       process.off("worker", onWorker);
     }
+  });
+
+  test("that hangs while it loads, as a replacement: is replaced in turn, and what waits for a thread runs then", async () => {
+    await using rig = await Rig.start({
+      threads: 1,
+      cpuThreads: 1,
+      startTimeoutMs: 2_000,
+      startFaults: [undefined, undefined, "wait_at_gate"],
+    });
+    const victim = await rig.running("wait");
+    rig.runtime.killThread();
+    expect(await victim.outcome).toEqual(lost("chaos"));
+    expect(await rig.lone("succeed").outcome).toEqual(OK);
+    rig.expectIdle();
+    expect(rig.reasons()).toEqual(["chaos", "heartbeat"]);
+    await rig.allThreadsUp();
+  });
+
+  test("that hangs while it loads, at the first start: the runtime comes up with another; if all hang, the start fails", async () => {
+    await using rig = await Rig.start({ threads: 1, cpuThreads: 1, startTimeoutMs: 2_000, startFaults: ["wait_at_gate"] });
+    expect(rig.reasons()).toEqual(["heartbeat"]);
+    expect(await rig.lone("succeed").outcome).toEqual(OK);
+    expect(await rig.lone("succeed", { computes: true }).outcome).toEqual(OK);
+    const hang = Rig.start({
+      threads: 5,
+      cpuThreads: 1,
+      startTimeoutMs: 1_000,
+      startFaults: Array.from({ length: 12 }, () => "wait_at_gate"),
+    });
+    await expect(hang).rejects.toThrow("pool do not start: they do not load in time");
   });
 
   test("the first threads terminated at once: the runtime still comes up", async () => {

@@ -1,15 +1,15 @@
 import { expect, test } from "vitest";
-import { Layout } from "../../src/threads/layout.ts";
+import { Layout, STARTED } from "../../src/threads/layout.ts";
 import { Tracker } from "../../src/threads/tracker.ts";
 
 test("counts beyond what a word of shared memory holds, again and again, and of threads that are gone", () => {
-  const layout = Layout.allocate(1, 1);
-  const words = new Int32Array(layout.handle.buffer);
+  const layout = Layout.allocate({ slots: 1, rows: 1 });
+  const { words } = layout;
   const tracker = new Tracker(layout);
-  const startedAt = words.length - 16 + 2;
+  const startedAt = layout.rowAt(0, STARTED);
   let steps = 0;
   for (let thread = 1; thread <= 2; thread++) {
-    const row = layout.claimRow(thread);
+    const row = tracker.claim(thread);
     let low = 0;
     for (let wraps = 0; wraps < 3; wraps++) {
       for (const word of [2 ** 31 - 1, 2 ** 32 - 1]) {
@@ -17,9 +17,9 @@ test("counts beyond what a word of shared memory holds, again and again, and of 
         steps += word - low;
         words[startedAt] = words[startedAt + 1] = word | 0;
         expect(tracker.totals()).toEqual({ running: 0, started: steps, finished: steps });
-        layout.countStart(row);
+        tracker.countStart(row);
         expect(tracker.totals()).toEqual({ running: 1, started: steps + 1, finished: steps });
-        layout.countEnd(row);
+        tracker.countEnd(row);
         steps++;
         expect(tracker.totals()).toEqual({ running: 0, started: steps, finished: steps });
         low = (word + 1) % 2 ** 32;
@@ -29,4 +29,23 @@ test("counts beyond what a word of shared memory holds, again and again, and of 
     expect(tracker.totals()).toEqual({ running: 0, started: steps, finished: steps });
   }
   expect(steps).toBe(2 * 3 * 2 ** 32);
+});
+
+test("a step that was given up counts as finished, also after it has ended by itself or with its thread", () => {
+  const layout = Layout.allocate({ slots: 1, rows: 1 });
+  const tracker = new Tracker(layout);
+  const row = tracker.claim(1);
+  for (let n = 0; n < 3; n++) tracker.countStart(row);
+  tracker.giveUp(row);
+  tracker.giveUp(row);
+  expect(tracker.totals()).toEqual({ running: 1, started: 3, finished: 2 });
+  tracker.countEnd(row);
+  tracker.endedLate(row);
+  expect(tracker.totals()).toEqual({ running: 1, started: 3, finished: 2 });
+  tracker.countEnd(row);
+  expect(tracker.totals()).toEqual({ running: 0, started: 3, finished: 3 });
+  tracker.settle(row);
+  expect(tracker.totals()).toEqual({ running: 0, started: 3, finished: 3 });
+  tracker.countStart(tracker.claim(2));
+  expect(tracker.totals()).toEqual({ running: 1, started: 4, finished: 3 });
 });

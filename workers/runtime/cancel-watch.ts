@@ -1,4 +1,4 @@
-import type { Layout } from "../../src/threads/layout.ts";
+import type { CancelBoard } from "../../src/threads/cancel-board.ts";
 import type { StepContext } from "./step-context.ts";
 
 /**
@@ -9,17 +9,17 @@ import type { StepContext } from "./step-context.ts";
  * look, a later one by the log: there is no moment in which it could be missed.
  */
 export class CancelWatch {
-  readonly #layout: Layout;
+  readonly #board: CancelBoard;
   readonly #row: number;
   // By slot: the context that came last, with the others of its run hanging on it. No `Map`, for the reason that `StepTable` gives.
   readonly #newest: (StepContext | undefined)[] = [];
   #seen: number;
 
-  constructor(layout: Layout, row: number) {
-    this.#layout = layout;
+  constructor(board: CancelBoard, row: number) {
+    this.#board = board;
     this.#row = row;
-    this.#seen = layout.head();
-    layout.acknowledge(row, this.#seen);
+    this.#seen = board.head();
+    board.acknowledge(row, this.#seen);
   }
 
   add(context: StepContext): void {
@@ -43,11 +43,11 @@ export class CancelWatch {
 
   /** Listens for as long as the thread lives. `waitAsync` alone does not keep it alive; its ports do. */
   async listen(): Promise<never> {
-    for (let bell = this.#layout.bell(this.#row); ; ) {
-      await this.#layout.rung(this.#row, bell);
+    for (let bell = this.#board.bell(this.#row); ; ) {
+      await this.#board.bellChanged(this.#row, bell);
       // Before the log: a ring that comes while it is read has the next wait end at once.
-      bell = this.#layout.bell(this.#row);
-      this.#seen = this.#layout.readLog(this.#seen, this.look, this.#lookAtAll);
+      bell = this.#board.bell(this.#row);
+      this.#seen = this.#board.readLog(this.#seen, this.look, this.#lookAtAll);
       this.#acknowledgeOnceStopped(this.#seen);
     }
   }
@@ -57,7 +57,7 @@ export class CancelWatch {
    * the main thread conclude that a step which has not ended ignores its cancel.
    */
   #acknowledgeOnceStopped(head: number): void {
-    setImmediate(() => setImmediate(() => this.#layout.acknowledge(this.#row, head)));
+    setImmediate(() => setImmediate(() => this.#board.acknowledge(this.#row, head)));
   }
 
   /** Has the steps on this thread whose run has this slot stop if it is canceled. */

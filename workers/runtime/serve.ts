@@ -3,19 +3,19 @@ import { inspect } from "node:util";
 import { parentPort, threadId, workerData } from "node:worker_threads";
 import { Canceled } from "../../src/concurrency/cancel-cause.ts";
 import { monotonicMs } from "../../src/concurrency/clock.ts";
+import { CancelBoard } from "../../src/threads/cancel-board.ts";
+import { BEAT_EVERY_MS } from "../../src/threads/heartbeat-timings.ts";
 import { Layout } from "../../src/threads/layout.ts";
 import type { OutcomeEntry, ReadyMessage, StandingTask, StepMessage, ThreadSetup } from "../../src/threads/protocol.ts";
+import { Tracker } from "../../src/threads/tracker.ts";
 import { CancelWatch } from "./cancel-watch.ts";
 import { giveHeapSnapshots } from "./heap-snapshots.ts";
 import { Outcomes } from "./outcomes.ts";
 import type { StepRegistry } from "./step.ts";
-import { StepContext } from "./step-context.ts";
+import { StepContext, type ThreadParts } from "./step-context.ts";
 import { StepFailed } from "./step-failed.ts";
 import { StepSpan } from "./step-span.ts";
 import { threadLog } from "./thread-log.ts";
-
-// Ten beats a second: the supervisor's limit is two seconds, so a thread may miss many before it is suspected.
-const HEARTBEAT_MS = 100;
 
 /**
  * Makes this thread serve steps: claims its tracker row, listens to its bell, beats. Called once by a worker file at its
@@ -25,14 +25,17 @@ export function serve(makeSteps: (settings: never) => StepRegistry): (task: Stan
   const setup = workerData as ThreadSetup;
   const steps = makeSteps(setup.settings as never);
   const layout = new Layout(setup.layout);
-  const row = layout.claimRow(threadId);
-  const watch = new CancelWatch(layout, row);
+  const board = new CancelBoard(layout);
+  const tracker = new Tracker(layout);
+  const row = tracker.claim(threadId);
+  const thread: ThreadParts = { board, tracker, row, log: threadLog };
+  const watch = new CancelWatch(board, row);
   void watch.listen();
-  setInterval(() => layout.beat(row), HEARTBEAT_MS).unref();
-  giveHeapSnapshots(() => layout.beat(row));
+  setInterval(() => tracker.beat(row), BEAT_EVERY_MS).unref();
+  giveHeapSnapshots(() => tracker.beat(row));
 
-  // By itself a thread writes what it has compiled at its end, which a killed process does not come to. Before it is ready: nobody ends
-  // a thread that is starting, and a thread that is ended in the midst of this takes the process with it.
+  // By itself a thread writes what it has compiled at its end, which a killed process does not come to. Before it is ready: a thread that
+  // is starting is ended only if it hangs, and a thread that is ended in the midst of this takes the process with it.
   flushCompileCache();
   parentPort?.postMessage({ type: "ready", threadId, row } satisfies ReadyMessage);
 
@@ -44,8 +47,8 @@ export function serve(makeSteps: (settings: never) => StepRegistry): (task: Stan
     return new Promise(() => {});
   };
 
-  function startStep([id, slot, name, action, deadlineMs, input]: StepMessage, outcomes: Outcomes): void {
-    const cause = layout.causeOf(slot);
+  function startStep([id, slot, generation, name, action, input]: StepMessage, outcomes: Outcomes): void {
+    const cause = board.causeOf(slot, generation);
     if (cause !== undefined) {
       // Canceled on its way here: it never runs.
       const nowMs = monotonicMs();
@@ -62,9 +65,10 @@ export function serve(makeSteps: (settings: never) => StepRegistry): (task: Stan
       outcomes.add(id, nowMs, nowMs, { status: "failed", kind: "internal", effect: "none" });
       return;
     }
-    const context = new StepContext(layout, row, slot, deadlineMs ?? undefined, threadLog);
+    const context = new StepContext(thread, slot, generation);
     if (setup.tracing) context.span = StepSpan.begin(name, action, input, context.startedAtMs);
-    layout.countStart(row);
+    // In this order: what `watch.add` looks for is either there already, or its canceler sees this step running.
+    tracker.countStart(row);
     watch.add(context);
     let running: Promise<void>;
     try {
@@ -91,20 +95,20 @@ export function serve(makeSteps: (settings: never) => StepRegistry): (task: Stan
     const endedAtMs = monotonicMs();
     watch.remove(context);
     // Where the provider is ill the step may be tried again: the main thread decides whether it has failed.
-    if (outcome?.status === "failed" && outcome.ill === undefined) cancelSiblings(context.slot);
+    if (outcome?.status === "failed" && outcome.ill === undefined) cancelSiblings(context);
     context.span?.end(outcome, endedAtMs);
-    layout.countEnd(row);
+    tracker.countEnd(row);
     outcomes.add(id, context.startedAtMs, endedAtMs, outcome);
   }
 
   /**
    * The main thread would do the same when it gets the outcome, but two threads would have to wake up one after the other
-   * until a sibling hears of it, each some 0.1 ms. Before the outcome is posted: afterwards the slot may be another run's.
+   * until a sibling hears of it, each some 0.1 ms. Before the outcome is posted: afterwards the group may be over.
    */
-  function cancelSiblings(slot: number): void {
-    // A sibling on another thread may have been first and have lost its processor before it rang: without this the third one
+  function cancelSiblings({ slot, generation }: StepContext): void {
+    // A sibling on another thread may have been first and have lost its processor before it notified anybody: without this the third one
     // would hear of it only when that goes on.
-    if (!layout.cancel(slot, "sibling_failed")) layout.ring(slot);
+    if (!board.cancel(slot, generation, "sibling_failed")) board.notify(slot);
     watch.look(slot);
   }
 
@@ -114,7 +118,7 @@ export function serve(makeSteps: (settings: never) => StepRegistry): (task: Stan
       return { status: "failed", kind, effect, ...(answer !== undefined && { answer }), ...(ill !== undefined && { ill }) };
     }
     const effect = context.callUnderWay ? "unknown" : "none";
-    const cause = layout.causeOf(context.slot);
+    const cause = context.orderCause;
     // Only a step of a canceled order can be canceled; and an aborted API may wrap the reason in an error of its own.
     if (cause !== undefined && (error instanceof Canceled || (error instanceof Error && error.name === "AbortError"))) {
       return { status: "canceled", cause, effect };

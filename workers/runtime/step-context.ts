@@ -1,42 +1,53 @@
 import { type CancelCause, Canceled } from "../../src/concurrency/cancel-cause.ts";
 import { CancelScope, type Subscription } from "../../src/concurrency/cancel-scope.ts";
 import { monotonicMs } from "../../src/concurrency/clock.ts";
-import type { Layout } from "../../src/threads/layout.ts";
+import type { CancelBoard } from "../../src/threads/cancel-board.ts";
 import type { LogLevel } from "../../src/threads/protocol.ts";
+import type { Tracker } from "../../src/threads/tracker.ts";
 import type { StepSpan } from "./step-span.ts";
 import type { ThreadLog } from "./thread-log.ts";
 
+/** What the steps of one thread share. */
+export interface ThreadParts {
+  readonly board: CancelBoard;
+  readonly tracker: Tracker;
+  /** This thread's row of both. */
+  readonly row: number;
+  readonly log: ThreadLog;
+}
+
 /**
  * A step's view of its order: ways to notice the cancel (`signal`, `onCancel`, `sleep`, `checkpoint`) and a log.
- * Lives on the step's thread. Whatever throws or aborts does so with the same `Canceled`.
+ * Lives on the step's thread. Whatever throws or aborts does so with the same `Canceled`. Work that a step leaves behind may go on using
+ * it: it then knows what the step had heard, and never takes another order's cancel for its own.
  */
 export class StepContext {
-  readonly #scope = new CancelScope();
-  readonly #layout: Layout;
-  readonly #row: number;
   readonly slot: number;
-  /** When the order will be canceled for its deadline, on the clock of `monotonicMs`; undefined without one. */
-  readonly deadlineMs: number | undefined;
-  /** On the same clock. */
+  readonly generation: number;
+  /** On the clock of `monotonicMs`. */
   readonly startedAtMs = monotonicMs();
-  readonly #log: ThreadLog;
-  /** For the thread's cancel watch: the step of the same run that came to this thread before. */
+  /** For the thread's cancel watch: the step of the same slot that came to this thread before. */
   older: StepContext | undefined;
   /** Of this step; undefined where nobody reads it. */
   span: StepSpan | undefined;
+  readonly #scope = new CancelScope();
+  readonly #thread: ThreadParts;
   #callUnderWay = false;
 
-  constructor(layout: Layout, row: number, slot: number, deadlineMs: number | undefined, log: ThreadLog) {
-    this.#layout = layout;
-    this.#row = row;
+  constructor(thread: ThreadParts, slot: number, generation: number) {
+    this.#thread = thread;
     this.slot = slot;
-    this.deadlineMs = deadlineMs;
-    this.#log = log;
+    this.generation = generation;
   }
 
   /** Why this step was canceled, as far as it has heard; undefined while it was not. */
   get cause(): CancelCause | undefined {
     return this.#scope.cause;
+  }
+
+  /** Why the order was canceled, whether or not the step has heard of it; undefined while it is not. */
+  get orderCause(): CancelCause | undefined {
+    return this.#scope.cause ?? this.#thread.board.causeOf(this.slot, this.generation);
   }
 
   /** An `AbortSignal` for `fetch` and whatever else takes one. Made on first use. Does not fire in a loop that never awaits. */
@@ -56,8 +67,8 @@ export class StepContext {
 
   /** Resolves after `ms` (0 to 2^31-1) or throws `Canceled` as soon as the order is canceled. */
   sleep(ms: number): Promise<void> {
-    this.#layout.beat(this.#row);
-    const cause = this.#layout.causeOf(this.slot);
+    this.#beat();
+    const cause = this.orderCause;
     if (cause !== undefined) return Promise.reject(new Canceled(cause));
     if (ms <= 0) return Promise.resolve();
     return new Promise<void>((resolve, reject) => {
@@ -78,8 +89,8 @@ export class StepContext {
    * it is also what tells the supervisor that the loop is alive.
    */
   checkpoint(): void {
-    this.#layout.beat(this.#row);
-    const cause = this.#layout.causeOf(this.slot);
+    this.#beat();
+    const cause = this.orderCause;
     if (cause !== undefined) throw new Canceled(cause);
   }
 
@@ -99,12 +110,16 @@ export class StepContext {
 
   /** Writes a line to the process's log, with the thread's number. */
   log(level: LogLevel, message: string, fields: Readonly<Record<string, unknown>> = {}): void {
-    this.#log(level, message, fields);
+    this.#thread.log(level, message, fields);
   }
 
   /** For the thread's cancel watch. */
   stopIfCanceled(): void {
-    const cause = this.#layout.causeOf(this.slot);
+    const cause = this.orderCause;
     if (cause !== undefined) this.#scope.cancel(cause);
+  }
+
+  #beat(): void {
+    this.#thread.tracker.beat(this.#thread.row);
   }
 }

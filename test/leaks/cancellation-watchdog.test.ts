@@ -1,15 +1,23 @@
 import { setImmediate as turn } from "node:timers/promises";
 import { expect, test } from "vitest";
-import { GraceWatch } from "../../src/threads/grace-watch.ts";
+import { CancelBoard } from "../../src/threads/cancel-board.ts";
+import { CancellationWatchdog } from "../../src/threads/cancellation-watchdog.ts";
 import { Layout } from "../../src/threads/layout.ts";
+import { Tracker } from "../../src/threads/tracker.ts";
 import { newStep } from "../threads/new-step.ts";
 import { timers } from "./timers.ts";
 
 // Long enough that no busy machine takes it for a few turns of the event loop.
 const GRACE_MS = 500;
 
+function newWatchdog(): CancellationWatchdog {
+  const layout = Layout.allocate({ slots: 1, rows: 1 });
+  const [board, tracker] = [CancelBoard.create(layout), new Tracker(layout)];
+  return new CancellationWatchdog({ graceMs: GRACE_MS, board, tracker, kill() {}, giveUp() {} });
+}
+
 test("one timer for any number of watched runs, none for none", async () => {
-  const watch = new GraceWatch(GRACE_MS, Layout.allocate(1, 1), () => {});
+  const watch = newWatchdog();
   const rest = timers();
   const ends = [watch.watch([newStep()]), watch.watch([newStep()]), watch.watch([newStep()])];
   expect([watch.size, timers()]).toEqual([3, rest + 1]);
@@ -22,7 +30,7 @@ test("one timer for any number of watched runs, none for none", async () => {
 });
 
 test("a run that ends, and one that is canceled, between the timer and its judgment leave no timer behind", async () => {
-  const watch = new GraceWatch(GRACE_MS, Layout.allocate(1, 1), () => {});
+  const watch = newWatchdog();
   const rest = timers();
   const endFirst = watch.watch([newStep()]);
   // Made right after the watch's own timer and as long, so that it fires right after it, ahead of the judgment.

@@ -1,27 +1,47 @@
 import type { Worker } from "node:worker_threads";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { CancelBoard } from "../../src/threads/cancel-board.ts";
+import { CancellationWatchdog } from "../../src/threads/cancellation-watchdog.ts";
 import type { DispatchedStep } from "../../src/threads/dispatched-step.ts";
-import { GraceWatch } from "../../src/threads/grace-watch.ts";
 import { Layout } from "../../src/threads/layout.ts";
 import { PoolThread } from "../../src/threads/pool-thread.ts";
 import { SnapshotState } from "../../src/threads/snapshot-state.ts";
+import { Tracker } from "../../src/threads/tracker.ts";
 import { eventually } from "../support/eventually.ts";
 import { newStep } from "./new-step.ts";
 
 const GRACE_MS = 30;
 
 let layout: Layout;
+let board: CancelBoard;
+let tracker: Tracker;
 let thread: PoolThread;
 let killed: PoolThread[];
-let watch: GraceWatch;
+let givenUp: DispatchedStep[];
+let watch: CancellationWatchdog;
 
 beforeEach(() => {
-  layout = Layout.allocate(1, 1);
-  thread = new PoolThread({ threadId: 1 } as Worker);
-  thread.row = layout.claimRow(1);
+  layout = Layout.allocate({ slots: 1, rows: 2 });
+  board = CancelBoard.create(layout);
+  tracker = new Tracker(layout);
+  thread = newThread(1);
   killed = [];
-  watch = new GraceWatch(GRACE_MS, layout, (victim) => killed.push(victim));
+  givenUp = [];
+  watch = watchdog(GRACE_MS);
 });
+
+function newThread(id: number): PoolThread {
+  const one = new PoolThread({ threadId: id } as Worker);
+  one.row = tracker.claim(id);
+  // Long ago: it says no more of itself than a test has it say.
+  new Tracker(new Layout({ ...layout.handle, epochMs: layout.handle.epochMs + 60_000 })).beat(one.row);
+  return one;
+}
+
+function watchdog(graceMs: number): CancellationWatchdog {
+  const [kill, giveUp] = [(victim: PoolThread) => void killed.push(victim), (step: DispatchedStep) => void givenUp.push(step)];
+  return new CancellationWatchdog({ graceMs, board, tracker, kill, giveUp });
+}
 
 afterEach(() => watch.close());
 
@@ -31,10 +51,10 @@ function stepOn(on: PoolThread | undefined): DispatchedStep {
   return step;
 }
 
-/** Cancels the run and has the thread act on its bell or not. */
+/** Cancels the group and has the thread act on its bell or not. */
 function cancel(heard: boolean): void {
-  layout.cancel(0, "deadline");
-  if (heard) layout.acknowledge(0, layout.head());
+  board.cancel(0, 0, "deadline");
+  if (heard) board.acknowledge(0, board.head());
 }
 
 const past = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
@@ -83,13 +103,13 @@ test("a step that settled, or was never sent, condemns nobody", async () => {
 test("a thread that beats but did not act on its bell is spared until it does", async () => {
   cancel(false);
   watch.watch([stepOn(thread)]);
-  const beats = setInterval(() => layout.beat(0), 5);
+  const beats = setInterval(() => tracker.beat(0), 5);
   try {
     await past(3 * GRACE_MS);
     expect([killed, watch.size]).toEqual([[], 1]);
-    layout.acknowledge(0, layout.head());
-    await eventually("the judgment", () => killed.length > 0);
-    expect([killed, watch.size]).toEqual([[thread], 0]);
+    board.acknowledge(0, board.head());
+    await eventually("the judgment", () => givenUp.length > 0);
+    expect([killed, givenUp.length, watch.size]).toEqual([[], 1, 0]);
   } finally {
     clearInterval(beats);
   }
@@ -97,7 +117,7 @@ test("a thread that beats but did not act on its bell is spared until it does", 
 
 test("a busy event loop, whose turns are far shorter than the grace, gives no second one", async () => {
   const GRACE = 400;
-  watch = new GraceWatch(GRACE, layout, (victim) => killed.push(victim));
+  watch = watchdog(GRACE);
   cancel(true);
   watch.watch([stepOn(thread)]);
   let turns = 0;
@@ -111,17 +131,11 @@ test("a busy event loop, whose turns are far shorter than the grace, gives no se
 });
 
 test("a stuck step does not take the living thread of another step of its order along", async () => {
-  layout = Layout.allocate(1, 2);
-  const [stuck, living] = [1, 2].map((id) => {
-    const one = new PoolThread({ threadId: id } as Worker);
-    one.row = layout.claimRow(id);
-    return one;
-  }) as [PoolThread, PoolThread];
-  watch = new GraceWatch(GRACE_MS, layout, (victim) => killed.push(victim));
-  layout.cancel(0, "deadline");
+  const [stuck, living] = [thread, newThread(2)];
+  board.cancel(0, 0, "deadline");
   // The one has come to the bell and ignores it, the other has not come yet but beats.
-  layout.acknowledge(0, layout.head());
-  const beats = setInterval(() => layout.beat(1), 5);
+  board.acknowledge(0, board.head());
+  const beats = setInterval(() => tracker.beat(1), 5);
   try {
     watch.watch([stepOn(stuck), stepOn(living)]);
     await eventually("the first judgment", () => killed.length > 0);
@@ -144,4 +158,15 @@ test("a thread that stands still for a heap snapshot is spared however long that
   snapshot.taken();
   await eventually("the judgment", () => killed.length > 0);
   expect([killed, watch.size]).toEqual([[thread], 0]);
+});
+
+test("steps on a thread that has acted on its bell and beats are given up, one by one; a thread that does not beat is killed", async () => {
+  const silent = newThread(2);
+  board.cancel(0, 0, "deadline");
+  for (const row of [0, 1]) board.acknowledge(row, board.head());
+  const steps = [stepOn(thread), stepOn(silent), stepOn(thread)];
+  watch.watch(steps);
+  tracker.beat(0);
+  await eventually("the judgment", () => watch.size === 0);
+  expect([givenUp, killed]).toEqual([[steps[0], steps[2]], [silent]]);
 });

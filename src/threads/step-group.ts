@@ -1,72 +1,68 @@
 import type { CancelCause } from "../concurrency/cancel-cause.ts";
-import type { CancelScope, Subscription } from "../concurrency/cancel-scope.ts";
+import type { CancelScope, CauseArbiter } from "../concurrency/cancel-scope.ts";
 import type { Capacity } from "../concurrency/capacity.ts";
 import { monotonicMs } from "../concurrency/clock.ts";
 import type { EndedStep, StepInput } from "../orders/step.ts";
 import type { StepRun, StepSpec } from "../orders/step-runner.ts";
 import type { CancelBoard } from "./cancel-board.ts";
+import type { CancellationWatchdog } from "./cancellation-watchdog.ts";
 import { DispatchedStep, type StepOwner } from "./dispatched-step.ts";
-import type { GraceWatch } from "./grace-watch.ts";
+import type { Slots } from "./slots.ts";
 import type { ThreadPool } from "./thread-pool.ts";
 
-/** What all runs of a runtime share. */
-export interface RunParts {
+/** What all groups of a runtime share. */
+export interface GroupParts {
   readonly board: CancelBoard;
-  readonly grace: GraceWatch;
+  readonly slots: Slots;
+  readonly watchdog: CancellationWatchdog;
   readonly shared: ThreadPool;
   readonly exclusive: ThreadPool;
   /** One permit a thread of the exclusive pool. */
   readonly exclusiveCapacity: Capacity;
 }
 
-/** One run's slot on the board and its dispatched steps. Main thread only. */
-export class ThreadRun implements StepRun, StepOwner {
-  readonly #parts: RunParts;
+/** One group's slot on the board and its dispatched steps. Main thread only. */
+export class DispatchedGroup implements StepRun, StepOwner, CauseArbiter {
+  readonly slot: number;
+  readonly generation: number;
+  readonly #parts: GroupParts;
   readonly #scope: CancelScope;
   readonly #urgency: number;
-  readonly #slot: number;
-  readonly #subscription: Subscription;
   /** The step dispatched last; the others hang on it. */
   #newest: DispatchedStep | undefined;
   #endWatch: (() => void) | undefined;
   #open = 0;
   #closed = false;
+  /** A failure on a thread was first, and its outcome has not come yet. */
+  #failureIsDue = false;
 
-  constructor(parts: RunParts, scope: CancelScope, urgency: number) {
+  constructor(parts: GroupParts, scope: CancelScope, urgency: number) {
     this.#parts = parts;
     this.#scope = scope;
     this.#urgency = urgency;
-    this.#slot = parts.board.take();
-    this.#subscription = scope.onCancel((cause) => this.#cancel(cause));
+    this.slot = parts.slots.take();
+    this.generation = parts.board.generation(this.slot);
+    scope.decideBy(this);
   }
 
   get cause(): CancelCause | undefined {
-    return this.#parts.board.causeOf(this.#slot);
-  }
-
-  /** What this thread knows of a cancel, which may be less than the board. */
-  get scopeCause(): CancelCause | undefined {
-    return this.#scope.cause;
-  }
-
-  get deadlineMs(): number | undefined {
-    return this.#scope.deadlineMs;
+    return this.#failureIsDue ? undefined : this.#scope.cause;
   }
 
   run(spec: StepSpec, input: StepInput): Promise<EndedStep> {
-    if (this.#closed) return Promise.reject(new Error("step started in a run that is closed"));
+    if (this.#closed) return Promise.reject(new Error("step started in a group that is closed"));
     if (this.#scope.cause !== undefined) return Promise.resolve(neverRan(this.#scope.cause));
     this.#open++;
     return spec.computes ? this.#runExclusively(spec, input) : this.#dispatch(spec, input);
   }
 
   close(): void {
-    if (this.#closed) throw new Error("run closed twice");
-    if (this.#open > 0) throw new Error(`run closed with ${this.#open} of its steps still running`);
+    if (this.#closed) throw new Error("group closed twice");
+    if (this.#open > 0) throw new Error(`group closed with ${this.#open} of its steps still running`);
     this.#closed = true;
-    this.#subscription.leave();
+    this.#scope.decideBy(undefined);
     this.#endWatch?.();
-    this.#parts.board.giveBack(this.#slot);
+    this.#parts.slots.giveBack(this.slot);
   }
 
   async #runExclusively(spec: StepSpec, input: StepInput): Promise<EndedStep> {
@@ -85,7 +81,7 @@ export class ThreadRun implements StepRun, StepOwner {
 
   #dispatch(spec: StepSpec, input: StepInput): Promise<EndedStep> {
     return new Promise((resolve) => {
-      const step = new DispatchedStep(this.#slot, spec, input, this, resolve);
+      const step = new DispatchedStep(spec, input, this, resolve);
       step.older = this.#newest;
       this.#newest = step;
       this.#poolOf(spec).enqueue(step);
@@ -101,14 +97,19 @@ export class ThreadRun implements StepRun, StepOwner {
     return computes ? this.#parts.exclusive : this.#parts.shared;
   }
 
-  #cancel(cause: CancelCause): void {
-    const { board, grace } = this.#parts;
-    // A failure on a thread was first. Its thread may not have come to the wake-up yet, and the grace begins here.
-    if (!board.cancel(this.#slot, cause) && cause !== "sibling_failed") board.ring(this.#slot);
+  /** The board decides: a failure on a thread may have been first. Called once, in the scope's cancel. */
+  decide(asked: CancelCause): CancelCause {
+    const { board, watchdog } = this.#parts;
+    const isFirst = board.cancel(this.slot, this.generation, asked);
+    this.#failureIsDue = !isFirst && asked !== "sibling_failed";
+    // Its thread may not have notified the others yet, and their grace begins here. A failure whose outcome has come has done so.
+    if (this.#failureIsDue) board.notify(this.slot);
     const steps = this.#unsettled();
-    if (steps.length === 0) return;
-    for (const pool of new Set(steps.map(({ spec }) => this.#poolOf(spec)))) pool.canceled();
-    this.#endWatch = grace.watch(steps);
+    if (steps.length > 0) {
+      for (const pool of new Set(steps.map(({ spec }) => this.#poolOf(spec)))) pool.lookAtWaiting();
+      this.#endWatch = watchdog.watch(steps);
+    }
+    return isFirst ? asked : (board.causeOf(this.slot, this.generation) ?? asked);
   }
 
   #unsettled(): DispatchedStep[] {

@@ -5,7 +5,9 @@ import fc from "fast-check";
 import { describe, expect, test, vi } from "vitest";
 import { CANCEL_CAUSES, type CancelCause, type Canceled } from "../../src/concurrency/cancel-cause.ts";
 import { CancelBoard } from "../../src/threads/cancel-board.ts";
-import { Layout, LOG_SIZE } from "../../src/threads/layout.ts";
+import { Layout } from "../../src/threads/layout.ts";
+import { Slots } from "../../src/threads/slots.ts";
+import { Tracker } from "../../src/threads/tracker.ts";
 import { StepContext } from "../../workers/runtime/step-context.ts";
 import type { ReaderSetup } from "./log-reader.ts";
 import type { WriterSetup } from "./log-writer.ts";
@@ -14,6 +16,7 @@ import { randomFrom, seedOf } from "./seeded.ts";
 const SEED = seedOf("LAYOUT_SEED");
 const SLOTS = 12;
 const READERS = 3;
+const LOG_SIZE = 4096;
 
 /** `pick` chooses among what is possible when the command runs, so that shrinking keeps commands meaningful. */
 type Command =
@@ -57,21 +60,24 @@ const head = fc.oneof(
 /** One thread's side: the steps it has and how far it has read. What it does with both is what `CancelWatch` does. */
 class Reader {
   readonly held = new Map<number, StepContext>();
-  readonly #layout: Layout;
+  readonly #board: CancelBoard;
+  readonly #tracker: Tracker;
   readonly #row: number;
   #seen: number;
 
   constructor(layout: Layout, threadId: number) {
-    this.#layout = layout;
-    this.#row = layout.claimRow(threadId);
-    this.#seen = layout.head();
-    layout.acknowledge(this.#row, this.#seen);
+    this.#board = new CancelBoard(layout);
+    this.#tracker = new Tracker(layout);
+    this.#row = this.#tracker.claim(threadId);
+    this.#seen = this.#board.head();
+    this.#board.acknowledge(this.#row, this.#seen);
   }
 
   start(slot: number): void {
-    const context = new StepContext(this.#layout, this.#row, slot, undefined, () => {});
+    const thread = { board: this.#board, tracker: this.#tracker, row: this.#row, log: () => {} };
+    const context = new StepContext(thread, slot, this.#board.generation(slot));
     this.held.set(slot, context);
-    this.#layout.countStart(this.#row);
+    this.#tracker.countStart(this.#row);
     context.stopIfCanceled();
   }
 
@@ -79,7 +85,7 @@ class Reader {
   read(whileReading: (looks: number) => void): number | undefined {
     let looks = 0;
     let all = false;
-    this.#seen = this.#layout.readLog(
+    this.#seen = this.#board.readLog(
       this.#seen,
       (slot) => {
         this.held.get(slot)?.stopIfCanceled();
@@ -90,12 +96,12 @@ class Reader {
         for (const context of this.held.values()) context.stopIfCanceled();
       },
     );
-    this.#layout.acknowledge(this.#row, this.#seen);
+    this.#board.acknowledge(this.#row, this.#seen);
     return all ? undefined : looks;
   }
 
   hasSeen(position: number): boolean {
-    return this.#layout.hasSeen(this.#row, position);
+    return this.#board.hasAcknowledged(this.#row, position);
   }
 
   told(slot: number): CancelCause | undefined {
@@ -105,8 +111,8 @@ class Reader {
 }
 
 class Run {
-  readonly #layout: Layout;
   readonly #board: CancelBoard;
+  readonly #slots: Slots;
   readonly #readers: readonly Reader[];
   /** The model: slots given out, and the first cause of each. */
   readonly #causes = new Map<number, CancelCause | undefined>();
@@ -116,9 +122,10 @@ class Run {
   readonly #known: Map<number, CancelCause>[] = Array.from({ length: READERS }, () => new Map());
 
   constructor(startHead: number) {
-    this.#layout = Layout.allocate(SLOTS, READERS, startHead);
-    this.#board = new CancelBoard(this.#layout);
-    this.#readers = Array.from({ length: READERS }, (_, n) => new Reader(this.#layout, n + 1));
+    const layout = Layout.allocate({ slots: SLOTS, rows: READERS });
+    this.#board = CancelBoard.create(layout, startHead);
+    this.#slots = new Slots(this.#board, SLOTS);
+    this.#readers = Array.from({ length: READERS }, (_, n) => new Reader(layout, n + 1));
   }
 
   perform(step: Command): void {
@@ -170,8 +177,8 @@ class Run {
   }
 
   #take(): number {
-    const slot = this.#board.take();
-    expect(this.#layout.causeOf(slot)).toBeUndefined();
+    const slot = this.#slots.take();
+    expect(this.#board.causeOf(slot, this.#board.generation(slot))).toBeUndefined();
     expect(this.#causes.has(slot)).toBe(false);
     this.#causes.set(slot, undefined);
     return slot;
@@ -179,16 +186,16 @@ class Run {
 
   #cancel(slot: number, cause: CancelCause): void {
     const first = this.#causes.get(slot) === undefined;
-    const before = this.#layout.head();
-    expect(this.#board.cancel(slot, cause)).toBe(first);
-    expect(this.#layout.head()).toBe(first ? (before + 1) | 0 : before);
+    const before = this.#board.head();
+    expect(this.#board.cancel(slot, this.#board.generation(slot), cause)).toBe(first);
+    expect(this.#board.head()).toBe(first ? (before + 1) | 0 : before);
     if (!first) return;
     this.#causes.set(slot, cause);
     for (let n = 0; n < READERS; n++) this.#behind[n] = (this.#behind[n] ?? 0) + 1;
   }
 
   #giveBack(slot: number): void {
-    this.#board.giveBack(slot);
+    this.#slots.giveBack(slot);
     this.#causes.delete(slot);
   }
 
@@ -196,7 +203,7 @@ class Run {
     const slot = this.#take();
     this.#giveBack(slot);
     for (let n = 0; n < cancels; n++) {
-      this.#board.take();
+      this.#slots.take();
       this.#causes.set(slot, undefined);
       this.#cancel(slot, "deadline");
       this.#giveBack(slot);
@@ -205,7 +212,7 @@ class Run {
 
   #read(number: number, after: number, cancels: number): void {
     const at = this.#reader(number);
-    const headBefore = this.#layout.head();
+    const headBefore = this.#board.head();
     const behind = this.#behind[number] ?? 0;
     // At once: what was canceled before the read began is what the reader must know after it.
     const due = [...at.held.keys()].flatMap((slot) => {
@@ -225,14 +232,14 @@ class Run {
     const overrun = behind > LOG_SIZE || (interrupted && unread > 0 && unread + cancels > LOG_SIZE);
     expect(looks).toBe(overrun ? undefined : behind);
     expect(at.hasSeen(headBefore)).toBe(true);
-    expect(at.hasSeen(this.#layout.head())).toBe(!interrupted || cancels === 0);
+    expect(at.hasSeen(this.#board.head())).toBe(!interrupted || cancels === 0);
     for (const [slot, cause] of due) this.#known[number]?.set(slot, cause);
   }
 
   /** A reader knows of everything it must, of nothing that is not so, and always the first cause. */
   #check(): void {
-    for (const [slot, cause] of this.#causes) expect(this.#layout.causeOf(slot)).toBe(cause);
-    expect(this.#board.inUse).toBe(this.#causes.size);
+    for (const [slot, cause] of this.#causes) expect(this.#board.causeOf(slot, this.#board.generation(slot))).toBe(cause);
+    expect(this.#slots.inUse).toBe(this.#causes.size);
     for (const [n, at] of this.#readers.entries()) {
       const told = new Map([...at.held.keys()].flatMap((slot) => (at.told(slot) === undefined ? [] : [[slot, at.told(slot)]])));
       expect(told).toEqual(this.#known[n]);
@@ -248,14 +255,25 @@ class Run {
   }
 }
 
-/** From now on the thread dies right after its first use of this function. */
-function dieAfter(name: string) {
+/** From now on until it is restored, the `count`th use of Atomics is followed by `then`, which uses the real ones. */
+function interruptAfter(count: number, then: () => void): { readonly restore: () => boolean } {
   const atomics = Atomics as unknown as Record<string, (...values: unknown[]) => unknown>;
-  const real = atomics[name];
-  return vi.spyOn(atomics, name).mockImplementation((...values) => {
-    real?.apply(Atomics, values);
-    throw new Error("died");
-  });
+  let left = count;
+  for (const name of ["load", "store", "add", "compareExchange", "notify"]) {
+    const real = atomics[name];
+    vi.spyOn(atomics, name).mockImplementation((...values) => {
+      const result = real?.apply(Atomics, values);
+      left--;
+      if (left === 0) then();
+      return result;
+    });
+  }
+  return {
+    restore: () => {
+      vi.restoreAllMocks();
+      return left <= 0;
+    },
+  };
 }
 
 describe("the cancel board and its log", () => {
@@ -301,11 +319,12 @@ describe("the cancel board and its log", () => {
     // What the reader has acted on already may be overwritten as often as one likes.
     [1, 3 * LOG_SIZE, "log"],
   ])("%i cancels behind and %i more while it reads: it looks at the %s", (behind, more, expected) => {
-    const layout = Layout.allocate(2, 1, -LOG_SIZE);
+    const layout = Layout.allocate({ slots: 2, rows: 1 });
+    const board = CancelBoard.create(layout, -LOG_SIZE);
     const at = new Reader(layout, 1);
     const cancel = (slot: number) => {
-      layout.cancel(slot, "deadline");
-      if (slot === 1) layout.clear(slot);
+      board.cancel(slot, board.generation(slot), "deadline");
+      if (slot === 1) board.renew(slot);
     };
     at.start(0);
     cancel(0);
@@ -318,12 +337,13 @@ describe("the cancel board and its log", () => {
   });
 
   test("a reader that reads between any two writes of a cancel misses nothing", () => {
-    const layout = Layout.allocate(SLOTS, 1, 2 ** 31 - 3);
+    const layout = Layout.allocate({ slots: SLOTS, rows: 1 });
+    const board = CancelBoard.create(layout, 2 ** 31 - 3);
     const at = new Reader(layout, 1);
     for (let slot = 0; slot < SLOTS; slot++) at.start(slot);
     // Any of its functions, as the types of all of them together say nothing.
     const atomics = Atomics as unknown as Record<string, (...values: unknown[]) => unknown>;
-    const writes = ["compareExchange", "add", "store", "notify"].map((name) => {
+    const writes = ["compareExchange", "add", "notify"].map((name) => {
       const real = atomics[name];
       return vi.spyOn(atomics, name).mockImplementation((...values) => {
         const result = real?.apply(Atomics, values);
@@ -339,7 +359,7 @@ describe("the cancel board and its log", () => {
     let reading = false;
     try {
       for (let slot = 0; slot < SLOTS; slot++) {
-        layout.cancel(slot, "shutdown");
+        board.cancel(slot, 0, "shutdown");
         at.read(() => {});
         expect(at.told(slot)).toBe("shutdown");
       }
@@ -349,77 +369,116 @@ describe("the cancel board and its log", () => {
     }
   });
 
-  test("a writer that is held up, or dies, between any two writes of a cancel hides no other's and no own", () => {
-    for (const stopAfter of ["compareExchange", "add", "store"]) {
-      for (const startHead of [0, 2 ** 31 - 2, -2, LOG_SIZE - 1]) {
-        const layout = Layout.allocate(3, 1, startHead);
+  test("a writer that dies after any of its uses of Atomics hides no other's cancel and no own", () => {
+    for (const startHead of [0, 2 ** 31 - 2, -2, 3]) {
+      for (let count = 1, came = true; came; count++) {
+        const layout = Layout.allocate({ slots: 3, rows: 1, logSize: 4 });
+        const board = CancelBoard.create(layout, startHead);
         const at = new Reader(layout, 1);
         for (let slot = 0; slot < 3; slot++) at.start(slot);
-        const spy = dieAfter(stopAfter);
-        expect(() => layout.cancel(1, "sibling_failed")).toThrow("died");
-        spy.mockRestore();
-        layout.cancel(2, "deadline");
+        const { restore } = interruptAfter(count, () => {
+          throw new Error("died");
+        });
+        let died = false;
+        try {
+          board.cancel(1, 0, "sibling_failed");
+        } catch {
+          died = true;
+        }
+        came = restore();
+        expect(died).toBe(came);
+        board.cancel(2, 0, "deadline");
         at.read(() => {});
         expect(at.told(0)).toBeUndefined();
         expect(at.told(2)).toBe("deadline");
-        // Once it has come to the head, another one's cancel tells of it too; before that only the ring that follows its death.
-        if (stopAfter !== "compareExchange") expect(at.told(1)).toBe("sibling_failed");
-        layout.ring(1);
+        // What the main thread does after its death.
+        board.notify(1);
         at.read(() => {});
         expect(at.told(1)).toBe("sibling_failed");
-        expect(at.hasSeen(layout.head())).toBe(true);
+        expect(at.hasSeen(board.head())).toBe(true);
         expect(at.read(() => {})).toBe(0);
       }
     }
   });
 
-  test("a writer that overwrites the entry of a later lap with its own hides nothing", () => {
-    const layout = Layout.allocate(3, 1);
-    const at = new Reader(layout, 1);
-    for (let slot = 0; slot < 3; slot++) at.start(slot);
-    const store = Atomics.store.bind(Atomics) as (array: Int32Array, index: number, value: number) => number;
-    // The first writer has its place and is held up for a whole lap before it writes its entry.
-    let heldUp: (() => void) | undefined;
-    const spy = vi.spyOn(Atomics, "store").mockImplementation(((array: Int32Array, index: number, value: number) => {
-      if (heldUp === undefined) heldUp = () => void store(array, index, value);
-      else store(array, index, value);
-      return value;
-    }) as typeof Atomics.store);
-    layout.cancel(0, "deadline");
-    for (let n = 0; n < LOG_SIZE - 1; n++) layout.ring(0);
-    at.read(() => {});
-    expect(at.told(0)).toBe("deadline");
-    layout.cancel(1, "shutdown");
-    heldUp?.();
-    spy.mockRestore();
-    expect(at.read(() => {})).toBeUndefined();
-    expect(at.told(1)).toBe("shutdown");
-    expect(at.told(2)).toBeUndefined();
+  test("a writer that is held up after any of its uses of Atomics, while the log is filled so often, hides no cancel", () => {
+    let schedules = 0;
+    for (const rounds of [0, 1, 2, 127, 128, 254, 255, 256, 257, 512]) {
+      for (let more = -5; more <= 5; more++) {
+        const others = 4 * rounds + more;
+        for (let count = 1, came = others >= 0; came; count++) {
+          for (const secondBefore of [true, false]) {
+            schedules++;
+            const layout = Layout.allocate({ slots: 3, rows: 1, logSize: 4 });
+            const board = CancelBoard.create(layout);
+            const at = new Reader(layout, 1);
+            for (let slot = 0; slot < 3; slot++) at.start(slot);
+            const { restore } = interruptAfter(count, () => {
+              vi.restoreAllMocks();
+              for (let n = 0; n < others; n++) board.notify(0);
+              at.read(() => {});
+              if (secondBefore) board.cancel(2, 0, "shutdown");
+            });
+            board.cancel(1, 0, "deadline");
+            came = restore();
+            at.read(() => {});
+            expect([rounds, more, count, at.told(1)]).toEqual([rounds, more, count, "deadline"]);
+            board.cancel(2, 0, "shutdown");
+            at.read(() => {});
+            expect([rounds, more, count, at.told(2)]).toEqual([rounds, more, count, "shutdown"]);
+            // Whatever was written where, the log is believed again after one round.
+            for (let n = 0; n < 8; n++) board.notify(0);
+            at.read(() => {});
+            board.notify(0);
+            expect(at.read(() => {})).toBe(1);
+          }
+        }
+      }
+    }
+    expect(schedules).toBeGreaterThan(1_000);
   });
 
-  test("rings only the threads that run a step", () => {
-    const layout = Layout.allocate(2, 3);
-    const [busy, idle] = [layout.claimRow(1), layout.claimRow(2)];
-    layout.countStart(busy);
-    layout.cancel(0, "deadline");
-    expect([layout.bell(busy), layout.bell(idle)]).toEqual([1, 0]);
-    layout.countEnd(busy);
-    layout.cancel(1, "deadline");
-    expect([layout.bell(busy), layout.bell(idle)]).toEqual([1, 0]);
+  test("a slot's old generation reads and cancels nothing", () => {
+    const board = CancelBoard.create(Layout.allocate({ slots: 1, rows: 1 }));
+    for (let generation = 0; generation < 3; generation++) {
+      expect(board.generation(0)).toBe(generation);
+      expect(board.cancel(0, generation - 1, "deadline")).toBe(false);
+      expect(board.causeOf(0, generation)).toBeUndefined();
+      expect(board.cancel(0, generation, "shutdown")).toBe(true);
+      expect(board.causeOf(0, generation)).toBe("shutdown");
+      expect(board.causeOf(0, generation - 1)).toBeUndefined();
+      board.renew(0);
+      expect(board.causeOf(0, generation)).toBeUndefined();
+    }
+  });
+
+  test("notifies only the threads that run a step", () => {
+    const layout = Layout.allocate({ slots: 2, rows: 3 });
+    const [board, tracker] = [CancelBoard.create(layout), new Tracker(layout)];
+    const [busy, idle] = [tracker.claim(1), tracker.claim(2)];
+    tracker.countStart(busy);
+    board.cancel(0, 0, "deadline");
+    expect([board.bell(busy), board.bell(idle)]).toEqual([1, 0]);
+    tracker.countEnd(busy);
+    board.cancel(1, 0, "deadline");
+    expect([board.bell(busy), board.bell(idle)]).toEqual([1, 0]);
   });
 
   test("a full board, a slot off the board and a block of the wrong size are refused", () => {
-    const board = new CancelBoard(Layout.allocate(2, 1));
-    board.take();
-    board.take();
-    expect(() => board.take()).toThrow("cancel board is full: 2 runs are open");
-    const layout = Layout.allocate(2, 1);
-    expect(() => layout.causeOf(2)).toThrow(RangeError);
-    expect(() => layout.cancel(-1, "deadline")).toThrow(RangeError);
+    const layout = Layout.allocate({ slots: 2, rows: 1 });
+    const board = CancelBoard.create(layout);
+    const slots = new Slots(board, 2);
+    slots.take();
+    slots.take();
+    expect(() => slots.take()).toThrow("cancel board is full: 2 groups of steps are open");
+    expect(() => board.causeOf(2, 0)).toThrow(RangeError);
+    expect(() => board.cancel(-1, 0, "deadline")).toThrow(RangeError);
     expect(() => new Layout({ ...layout.handle, slots: 100 })).toThrow(RangeError);
-    expect(() => Layout.allocate(2 ** 24 + 1, 1)).toThrow(RangeError);
-    layout.claimRow(7);
-    expect(() => layout.claimRow(8)).toThrow("no free tracker row for thread 8: all 1 are taken");
+    expect(() => Layout.allocate({ slots: 1, rows: 1, logSize: 12 })).toThrow(RangeError);
+    expect(() => new CancelBoard(Layout.allocate({ slots: 2 ** 24 + 1, rows: 1 }))).toThrow(RangeError);
+    const tracker = new Tracker(layout);
+    tracker.claim(7);
+    expect(() => tracker.claim(8)).toThrow("no free tracker row for thread 8: all 1 are taken");
   });
 });
 
@@ -430,8 +489,12 @@ describe("a reader on a thread of its own", () => {
   const NAP_MS = 0.05;
   const NEVER_NOTIFIED = new Int32Array(new SharedArrayBuffer(4));
 
-  async function startReader(slots: number, startHead: number): Promise<{ layout: Layout; told: Int32Array; stop: () => Promise<number> }> {
-    const layout = Layout.allocate(slots, 1, startHead);
+  async function startReader(
+    slots: number,
+    startHead: number,
+  ): Promise<{ layout: Layout; board: CancelBoard; told: Int32Array; stop: () => Promise<number> }> {
+    const layout = Layout.allocate({ slots, rows: 1 });
+    const board = CancelBoard.create(layout, startHead);
     const told = new Int32Array(new SharedArrayBuffer(4 * slots));
     const listening = new Int32Array(new SharedArrayBuffer(4));
     const workerData: ReaderSetup = { layout: layout.handle, told: told.buffer as SharedArrayBuffer, listening: listening.buffer };
@@ -440,14 +503,14 @@ describe("a reader on a thread of its own", () => {
     failed.catch(() => {});
     const up = Atomics.waitAsync(listening, 0, 0, PATIENCE_MS);
     expect(await Promise.race([up.value, failed])).toBe("ok");
-    return { layout, told, stop: () => worker.terminate() };
+    return { layout, board, told, stop: () => worker.terminate() };
   }
 
   /** Watches from outside, without a wake-up of its own: nothing here could make up for one that was lost. */
-  function untilSeen(layout: Layout): void {
-    const position = layout.head();
+  function untilSeen(board: CancelBoard): void {
+    const position = board.head();
     const startMs = performance.now();
-    while (!layout.hasSeen(0, position)) {
+    while (!board.hasAcknowledged(0, position)) {
       const waitedMs = performance.now() - startMs;
       // On a machine with one core the reader cannot run while this thread looks.
       if (waitedMs > SPIN_MS) Atomics.wait(NEVER_NOTIFIED, 0, 0, NAP_MS);
@@ -462,9 +525,9 @@ describe("a reader on a thread of its own", () => {
     try {
       for (let slot = 0; slot < cancels; slot++) {
         const cause = CANCEL_CAUSES[slot % CANCEL_CAUSES.length] as CancelCause;
-        reader.layout.cancel(slot, cause);
+        reader.board.cancel(slot, 0, cause);
         // Every other time at once, so that the next cancel meets the reader on its way back to sleep; and now and then much later.
-        untilSeen(reader.layout);
+        untilSeen(reader.board);
         if (reader.told[slot] !== 1 + CANCEL_CAUSES.indexOf(cause)) expect([slot, reader.told[slot]]).toEqual([slot, cause]);
         const pause = performance.now() + (random() < 0.5 ? 0 : random() * 0.05);
         while (performance.now() < pause);
@@ -488,8 +551,8 @@ describe("a reader on a thread of its own", () => {
       while (Atomics.load(gate, 0) < writers) await new Promise((resolve) => setTimeout(resolve, 1));
       Atomics.store(gate, 0, -1);
       await ended;
-      untilSeen(reader.layout);
-      expect(reader.layout.head()).toBe((2 ** 31 - 20_000 + slots) | 0);
+      untilSeen(reader.board);
+      expect(reader.board.head()).toBe((2 ** 31 - 20_000 + slots) | 0);
       for (const [slot, cause] of reader.told.entries()) {
         if (cause !== 1 + (slot % CANCEL_CAUSES.length)) expect([slot, cause]).toEqual([slot, 1 + (slot % CANCEL_CAUSES.length)]);
       }
@@ -506,8 +569,8 @@ describe("a reader on a thread of its own", () => {
       let slot = 0;
       while (slot < slots) {
         const end = Math.min(slots, slot + 1 + Math.floor(random() ** 3 * 2 * LOG_SIZE));
-        while (slot < end) reader.layout.cancel(slot++, "deadline");
-        untilSeen(reader.layout);
+        while (slot < end) reader.board.cancel(slot++, 0, "deadline");
+        untilSeen(reader.board);
         expect(reader.told.subarray(0, slot).every((cause) => cause === 1 + CANCEL_CAUSES.indexOf("deadline"))).toBe(true);
         expect(reader.told.subarray(slot).every((cause) => cause === 0)).toBe(true);
       }

@@ -1,0 +1,143 @@
+import type { CancelBoard } from "./cancel-board.ts";
+import type { DispatchedStep } from "./dispatched-step.ts";
+import { ALIVE_MS } from "./heartbeat-timings.ts";
+import type { PoolThread } from "./pool-thread.ts";
+import type { Tracker } from "./tracker.ts";
+
+interface Watched {
+  dueMs: number;
+  steps: readonly DispatchedStep[];
+  extensions: number;
+  /** Steps that each of their threads had finished when they were last looked at. */
+  finished: ReadonlyMap<PoolThread, number>;
+  readonly canceledAtMs: number;
+  readonly head: number;
+}
+
+export interface WatchdogOptions {
+  readonly graceMs: number;
+  readonly board: CancelBoard;
+  readonly tracker: Tracker;
+  /** The thread is stuck. */
+  readonly kill: (thread: PoolThread) => void;
+  /** The thread is well, but this step of it ignores its cancel. */
+  readonly giveUp: (step: DispatchedStep) => void;
+}
+
+// A thread that beats or finishes steps, but has not acted on its bell yet, is overloaded, not stuck. It gets the
+// grace again, so often; a live thread that needs more than this is no good to anyone.
+const MAX_EXTENSIONS = 7;
+// If the timer fires later than this part of the grace, the process itself was stalled, stopped perhaps: its threads may not have had
+// their grace and get it again. A busy event loop is late by its turns, which are far shorter, and that says nothing of the threads.
+const LATE_SHARE = 0.5;
+
+/**
+ * Ask, wait, end: steps that have not stopped `graceMs` after their cancel are ended by force. A step on a thread that has acknowledged
+ * the cancel and still beats is given up; any other thread is killed. Main thread only. One queue and one timer for all orders: the grace
+ * is the same for all, so the queue is in order of time.
+ */
+export class CancellationWatchdog {
+  readonly #options: WatchdogOptions;
+  // In order of time, as a Set keeps the order of insertion; a group that ends leaves it at once.
+  readonly #watched = new Set<Watched>();
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(options: WatchdogOptions) {
+    this.#options = options;
+  }
+
+  /** How many canceled groups are being watched: the leak tests demand zero. */
+  get size(): number {
+    return this.#watched.size;
+  }
+
+  /** The group of these steps has just been canceled. Returns how to end the watch, for when all of them have settled. */
+  watch(steps: readonly DispatchedStep[]): () => void {
+    const { graceMs, board } = this.#options;
+    const canceledAtMs = performance.now();
+    const watched: Watched = {
+      canceledAtMs,
+      dueMs: canceledAtMs + graceMs,
+      head: board.head(),
+      steps,
+      extensions: 0,
+      finished: this.#finishedBy(steps),
+    };
+    this.#watched.add(watched);
+    this.#timer ??= setTimeout(() => this.#due(), graceMs);
+    return () => {
+      this.#watched.delete(watched);
+      if (this.#watched.size === 0) this.#stopTimer();
+    };
+  }
+
+  /** Forgets everything and stops the timer. */
+  close(): void {
+    this.#watched.clear();
+    this.#stopTimer();
+  }
+
+  #stopTimer(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+  }
+
+  #due(): void {
+    const firedMs = performance.now();
+    // If this thread was held up, outcomes that came in time may still be waiting to be read. Timers run before
+    // messages, so judge only after the messages of a whole turn have been handled.
+    setImmediate(() => setImmediate(() => this.#judge(firedMs)));
+  }
+
+  /** Judges what was due when the timer fired. The time since then is this thread's own, and nobody's excuse. */
+  #judge(firedMs: number): void {
+    const { graceMs } = this.#options;
+    // A watch that began since the timer fired may have set another.
+    this.#stopTimer();
+    for (const watched of this.#watched) {
+      if (watched.dueMs > firedMs) break;
+      this.#watched.delete(watched);
+      const processStalled = firedMs - watched.dueMs > LATE_SHARE * graceMs;
+      const spared: DispatchedStep[] = [];
+      let countsAsExtension = false;
+      for (const step of watched.steps) {
+        if (step.settled || step.thread === undefined) continue;
+        const { standsStill } = step.thread;
+        countsAsExtension ||= !standsStill;
+        const isExcused = watched.extensions < MAX_EXTENSIONS && (processStalled || this.#isOnlyOverloaded(step.thread, watched));
+        // Each step for itself: one that is stuck is no reason to end a thread that another one of its order is on.
+        if (standsStill || isExcused) spared.push(step);
+        else this.#end(step, step.thread, watched);
+      }
+      if (spared.length === 0) continue;
+      watched.dueMs = performance.now() + graceMs;
+      watched.steps = spared;
+      if (countsAsExtension) watched.extensions++;
+      watched.finished = this.#finishedBy(spared);
+      this.#watched.add(watched);
+    }
+    const [next] = this.#watched;
+    if (next !== undefined) this.#timer = setTimeout(() => this.#due(), Math.max(1, next.dueMs - performance.now()));
+  }
+
+  #end(step: DispatchedStep, thread: PoolThread, { head }: Watched): void {
+    const { board, tracker, kill, giveUp } = this.#options;
+    const isWell =
+      thread.row !== undefined && board.hasAcknowledged(thread.row, head) && tracker.read(thread.row).heartbeatAgeMs < ALIVE_MS;
+    if (isWell) giveUp(step);
+    else kill(thread);
+  }
+
+  #isOnlyOverloaded(thread: PoolThread, { head, finished }: Watched): boolean {
+    const { board, tracker } = this.#options;
+    if (thread.row === undefined || board.hasAcknowledged(thread.row, head)) return false;
+    const counts = tracker.read(thread.row);
+    return counts.heartbeatAgeMs < ALIVE_MS || counts.finished !== finished.get(thread);
+  }
+
+  #finishedBy(steps: readonly DispatchedStep[]): ReadonlyMap<PoolThread, number> {
+    const finished = new Map<PoolThread, number>();
+    for (const { thread } of steps) if (thread?.row !== undefined) finished.set(thread, this.#options.tracker.read(thread.row).finished);
+    return finished;
+  }
+}
