@@ -59,7 +59,8 @@ async function tried(order: readonly Event[]): Promise<string | undefined> {
     else if (event === "newcomer") newcomer.ask(capacity);
     else await nextTurn();
     if (capacity.inUse > 1 || capacity.inUse < 0) return `${capacity.inUse} permits of 1 are in use`;
-    if (capacity.waiting < 0) return `${capacity.waiting} wait`;
+    const mayWait = askers.filter(({ asked, scope, permit }) => asked && scope.cause === undefined && permit === undefined).length;
+    if (capacity.waiting < 0 || capacity.waiting > mayWait) return `${capacity.waiting} wait, of ${mayWait} who may`;
   }
   const granted: Asker[] = [];
   // Whoever has the permit gives it back until everybody has had an answer.

@@ -38,15 +38,16 @@ export class Explorer implements AsyncDisposable {
     this.#workers = workers;
   }
 
-  static async start(changes: readonly Change[]): Promise<Explorer> {
+  /** `threads`: as many as the largest scenario needs that will be explored. */
+  static async start(changes: readonly Change[], threads = MAX_THREADS): Promise<Explorer> {
     const control = SharedControl.allocate();
-    const workers = Array.from({ length: MAX_THREADS }, (_, thread) => {
-      const workerData: ThreadData = { control, thread, changes };
+    const workers = Array.from({ length: threads }, (_, thread) => {
+      const workerData: ThreadData = { control, thread, threads, changes };
       return new Worker(new URL("./thread.ts", import.meta.url), { workerData });
     });
     const [layout] = await Promise.all(workers.map(async (worker) => (await once(worker, "message"))[0]));
     for (const worker of workers.slice(1)) worker.postMessage(layout);
-    return new Explorer(new SharedControl(control), workers);
+    return new Explorer(new SharedControl(control, threads), workers);
   }
 
   /** Tries every schedule of a scenario with up to `preemptions`, fewest first. Ends at the first bad one. */
@@ -94,6 +95,7 @@ export class Explorer implements AsyncDisposable {
         for (let choice = 0; choice < BY_MESSAGE + MAX_THREADS; choice++) {
           if ((choices & (1 << choice)) === 0 || choice === chosen || (goesOn && (choice & THREAD_BITS) === thread)) continue;
           const preemptions = plan.preemptions + (goesOn ? 1 : 0);
+          if (goesOn && scenario.stopped?.includes(thread) === false) continue;
           if (preemptions <= bound) children.push({ choices: [...plan.choices, step, choice], preemptions, hasLoss: plan.hasLoss });
         }
         for (const [ends, threads] of ENDS) {

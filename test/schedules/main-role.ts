@@ -4,8 +4,9 @@ import type { DispatchedStep } from "../../src/threads/dispatched-step.ts";
 import { Layout, type LayoutHandle } from "../../src/threads/layout.ts";
 import type { PoolThread } from "../../src/threads/pool-thread.ts";
 import type { OutcomeEntry } from "../../src/threads/protocol.ts";
+import { Slots } from "../../src/threads/slots.ts";
+import { DispatchedGroup, type GroupParts } from "../../src/threads/step-group.ts";
 import { StepTable } from "../../src/threads/step-table.ts";
-import { type RunParts, ThreadRun } from "../../src/threads/thread-run.ts";
 import { Tracker } from "../../src/threads/tracker.ts";
 import type { GatedAtomics } from "./gated-atomics.ts";
 import { Order } from "./order.ts";
@@ -16,6 +17,8 @@ import type { Behavior } from "./step-role.ts";
 
 const SLOTS = 3;
 const ROWS = MAX_THREADS;
+/** So few cancels that the log can overflow. */
+const LOG_SIZE = 4;
 
 /** Where a step goes, and whether it comes there when the set-up is over. */
 interface Sent {
@@ -30,10 +33,11 @@ export class MainRole implements Role {
   readonly #control: SharedControl;
   readonly #gate: GatedAtomics;
   readonly #atFirst: Int32Array;
-  #board: CancelBoard;
+  readonly #board: CancelBoard;
+  #slots: Slots;
   #tracker: Tracker;
   #steps = new StepTable();
-  #parts: RunParts;
+  #parts: GroupParts;
   #threads: PoolThread[] = [];
   #orders: Order[] = [];
   #sent: Sent = { to: MAIN, later: false };
@@ -43,10 +47,11 @@ export class MainRole implements Role {
   constructor(control: SharedControl, gate: GatedAtomics) {
     this.#control = control;
     this.#gate = gate;
-    this.#layout = Layout.allocate(SLOTS, ROWS);
+    this.#layout = Layout.allocate({ slots: SLOTS, rows: ROWS, logSize: LOG_SIZE });
     this.layout = this.#layout.handle;
+    this.#board = CancelBoard.create(this.#layout);
     this.#atFirst = new Int32Array(this.layout.buffer).slice();
-    this.#board = new CancelBoard(this.#layout);
+    this.#slots = new Slots(this.#board, SLOTS);
     this.#tracker = new Tracker(this.#layout);
     this.#parts = this.#makeParts();
   }
@@ -57,7 +62,7 @@ export class MainRole implements Role {
 
   begin(): void {
     new Int32Array(this.layout.buffer).set(this.#atFirst);
-    this.#board = new CancelBoard(this.#layout);
+    this.#slots = new Slots(this.#board, SLOTS);
     this.#tracker = new Tracker(this.#layout);
     this.#steps = new StepTable();
     this.#parts = this.#makeParts();
@@ -98,7 +103,7 @@ export class MainRole implements Role {
 
   open(): Order {
     const scope = new CancelScope();
-    const order = new Order(scope, new ThreadRun(this.#parts, scope, 0));
+    const order = new Order(this.#board, scope, new DispatchedGroup(this.#parts, scope, 0));
     this.#orders.push(order);
     return order;
   }
@@ -123,12 +128,12 @@ export class MainRole implements Role {
   /** At the end: a thread that had a step of an order when that was canceled has acted on it and said so. */
   expectAcknowledged(thread: number, head: number): void {
     const { row } = this.#threads[thread] as PoolThread;
-    if (row === undefined || !this.#layout.hasSeen(row, head)) this.accuse(`thread ${thread} has not acknowledged the cancel`);
+    if (row === undefined || !this.#board.hasAcknowledged(row, head)) this.accuse(`thread ${thread} has not acknowledged the cancel`);
   }
 
   /** Up to where the log goes, for `acknowledged`. */
   head(): number {
-    return this.#layout.head();
+    return this.#board.head();
   }
 
   accuse(text: string): void {
@@ -138,13 +143,13 @@ export class MainRole implements Role {
   /** As the watch that ends threads does: a thread that has acknowledged a cancel must have ended its steps. */
   judgeGrace(order: Order, thread: number, head: number): void {
     const { row } = this.#threads[thread] as PoolThread;
-    if (row === undefined || !this.#layout.hasSeen(row, head)) return;
+    if (row === undefined || !this.#board.hasAcknowledged(row, head)) return;
     if (order.isOpenOn(thread) && !this.#control.holds(MAIN, `outcomes ${thread} `)) {
       this.accuse(`thread ${thread} has acknowledged a cancel before its step's outcome was posted`);
     }
   }
 
-  #makeParts(): RunParts {
+  #makeParts(): GroupParts {
     const pool = {
       enqueue: (step: DispatchedStep) => {
         const { to, later } = this.#sent;
@@ -155,9 +160,15 @@ export class MainRole implements Role {
         else this.#gate.post(to, text);
       },
       forget: (step: DispatchedStep) => this.#steps.remove(step),
-      canceled() {},
+      lookAtWaiting() {},
     };
-    return { board: this.#board, grace: { watch: () => () => {} }, shared: pool, exclusive: pool } as unknown as RunParts;
+    return {
+      board: this.#board,
+      slots: this.#slots,
+      watchdog: { watch: () => () => {} },
+      shared: pool,
+      exclusive: pool,
+    } as unknown as GroupParts;
   }
 
   #ready(thread: number, row: number): void {
@@ -168,20 +179,23 @@ export class MainRole implements Role {
   /** What a pool does at the exit of a thread. */
   #exited(thread: number): void {
     this.#exits.add(thread);
-    const row = (this.#threads[thread] as PoolThread).row ?? this.#layout.rowOf(thread);
+    const row = (this.#threads[thread] as PoolThread).row ?? this.#tracker.rowOf(thread);
     if (row !== undefined) this.#tracker.settle(row);
     for (const step of this.#steps.all()) {
       if (step.thread?.id !== thread) continue;
-      const cause = this.#layout.causeOf(step.slot);
-      if (cause === "sibling_failed") this.#layout.ring(step.slot);
-      if (cause !== undefined && step.scopeCause === cause) step.settle({ status: "canceled", cause, effect: "unknown" });
-      else step.settle({ status: "lost", reason: "exit", effect: "unknown" });
+      const { slot, generation, cause } = step.owner;
+      if (cause !== undefined) step.settle({ status: "canceled", cause, effect: "unknown" });
+      else {
+        if (this.#board.causeOf(slot, generation) !== undefined) this.#board.notify(slot);
+        step.settle({ status: "lost", reason: "exit", effect: "unknown" });
+      }
     }
   }
 
   /** At every moment: a step that has been answered is not counted any more, and nothing is counted twice. */
   #checkCounts(): void {
-    const { running } = this.#tracker.totals();
+    const { running, started, finished } = this.#tracker.totals();
+    if (started > running + finished) this.accuse(`${started} steps have started, but ${running} run and ${finished} have finished`);
     if (running < 0 || running > this.#unsettled)
       this.accuse(`${running} steps are counted as running, ${this.#unsettled} have not been answered`);
   }
@@ -200,7 +214,10 @@ export class MainRole implements Role {
     if (running !== this.#unsettled || started !== finished + running) {
       this.accuse(`${this.#unsettled} steps run, but running, started, finished are counted as ${running}, ${started}, ${finished}`);
     }
-    if (this.#board.inUse !== open) this.accuse(`${this.#board.inUse} slots are taken for ${open} open orders`);
+    // A thread may die between the count and the body.
+    const { bodies } = this.#control;
+    if (started < bodies || started > bodies + this.#exits.size) this.accuse(`${bodies} steps ran, ${started} are counted`);
+    if (this.#slots.inUse !== open) this.accuse(`${this.#slots.inUse} slots are taken for ${open} open orders`);
     this.scenario.judge?.(this);
   }
 }

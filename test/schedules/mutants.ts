@@ -7,65 +7,79 @@ export interface Mutant extends Change {
   readonly foundBy: string;
 }
 
-const LAYOUT = "src/threads/layout.ts";
+const BOARD = "src/threads/cancel-board.ts";
+const TRACKER = "src/threads/tracker.ts";
+const SLOTS = "src/threads/slots.ts";
+const GROUP = "src/threads/step-group.ts";
 const SERVE = "workers/runtime/serve.ts";
 const WATCH = "workers/runtime/cancel-watch.ts";
-const RUN = "src/threads/thread-run.ts";
-const TRACKER = "src/threads/tracker.ts";
 const CAPACITY = "src/concurrency/capacity.ts";
-const BOARD = "src/threads/cancel-board.ts";
 
-/** The log of the scenarios has room for so few cancels that it can overflow. */
-export const SMALL_LOG: Change = { file: LAYOUT, from: "const LOG_BITS = 12;", to: "const LOG_BITS = 2;" };
+/** Neighboring generations of the log are all that must differ, so one bit has to do: what takes 256 of them in the service takes two here. */
+export const FEW_GENERATIONS: Change = { file: BOARD, from: "const GENERATION_BITS = 8;", to: "const GENERATION_BITS = 1;" };
 
 export const MUTANTS: readonly Mutant[] = [
   {
-    name: "the bell is rung but nobody is woken",
-    file: LAYOUT,
-    from: "      Atomics.notify(this.#words, this.#at(row, BELL));\n",
+    name: "the bell changes but nobody is woken",
+    file: BOARD,
+    from: "      Atomics.notify(this.#words, bell);\n",
     to: "",
     foundBy: "a step fails, the main thread cancels, a step listens",
   },
   {
     name: "threads are woken before their bell has changed",
-    file: LAYOUT,
-    from: "      Atomics.add(this.#words, this.#at(row, BELL), 1);\n      Atomics.notify(this.#words, this.#at(row, BELL));\n",
-    to: "      Atomics.notify(this.#words, this.#at(row, BELL));\n      Atomics.add(this.#words, this.#at(row, BELL), 1);\n",
+    file: BOARD,
+    from: "      Atomics.add(this.#words, bell, 1);\n      Atomics.notify(this.#words, bell);\n",
+    to: "      Atomics.notify(this.#words, bell);\n      Atomics.add(this.#words, bell, 1);\n",
     foundBy: "two orders are canceled, steps of both listen on one thread",
   },
   {
-    name: "a place in the log is claimed in two operations",
-    file: LAYOUT,
-    from: "    const n = Atomics.add(this.#words, HEAD, 1);\n",
-    to: "    const n = Atomics.load(this.#words, HEAD);\n    Atomics.store(this.#words, HEAD, n + 1);\n",
+    name: "threads are woken before the word is set",
+    file: BOARD,
+    from: "    if (Atomics.compareExchange(this.#words, this.#layout.boardAt(slot), open, canceled) !== open) return false;\n    this.notify(slot);\n    return true;\n",
+    to: "    this.notify(slot);\n    return Atomics.compareExchange(this.#words, this.#layout.boardAt(slot), open, canceled) === open;\n",
     foundBy: "two orders are canceled, steps of both listen on one thread",
   },
   {
-    name: "the bells are rung before the word is set",
-    file: LAYOUT,
-    from: "    const at = this.#wordAt(slot);\n    if (Atomics.compareExchange(this.#words, at, 0, CANCEL_CAUSES.indexOf(cause) + 1) !== 0) return false;\n    this.ring(slot);\n    return true;\n",
-    to: "    const at = this.#wordAt(slot);\n    this.ring(slot);\n    return Atomics.compareExchange(this.#words, at, 0, CANCEL_CAUSES.indexOf(cause) + 1) === 0;\n",
+    name: "threads are woken before the cancel is logged",
+    file: BOARD,
+    from: "    this.#log(slot);\n",
+    to: "    setImmediate(() => this.#log(slot));\n",
     foundBy: "two orders are canceled, steps of both listen on one thread",
   },
   {
-    name: "the bells are rung before the cancel is logged",
-    file: LAYOUT,
-    from: "    const n = Atomics.add(this.#words, HEAD, 1);\n    Atomics.store(this.#words, LOG_START + (n & LOG_MASK), entryOf(slot, n));\n",
-    to: "    setImmediate(() => {\n      const n = Atomics.add(this.#words, HEAD, 1);\n      Atomics.store(this.#words, LOG_START + (n & LOG_MASK), entryOf(slot, n));\n    });\n",
+    name: "two writers may write to one place",
+    file: BOARD,
+    from: "Atomics.compareExchange(words, at, old, this.#entry(slot, head)) === old;",
+    to: "Atomics.exchange(words, at, this.#entry(slot, head)) === old;",
     foundBy: "two orders are canceled, steps of both listen on one thread",
+  },
+  {
+    name: "a writer writes over an entry of any generation",
+    file: BOARD,
+    from: "const isMine = isNext && ",
+    to: "const isMine = isNext !== null && ",
+    foundBy: "a writer stalls while the log is filled twice",
+  },
+  {
+    name: "a writer does not help the one before it",
+    file: BOARD,
+    from: "      Atomics.compareExchange(words, HEAD, head, (head + 1) | 0);\n      // If",
+    to: "      if (isMine) Atomics.compareExchange(words, HEAD, head, (head + 1) | 0);\n      // If",
+    foundBy: "a canceler stalls for ever, another step fails too",
   },
   {
     name: "the last cause wins",
-    file: LAYOUT,
-    from: "Atomics.compareExchange(this.#words, at, 0, CANCEL_CAUSES.indexOf(cause) + 1)",
-    to: "Atomics.exchange(this.#words, at, CANCEL_CAUSES.indexOf(cause) + 1)",
+    file: BOARD,
+    from: "Atomics.compareExchange(this.#words, this.#layout.boardAt(slot), open, canceled) !== open",
+    to: "Atomics.exchange(this.#words, this.#layout.boardAt(slot), canceled) !== open",
     foundBy: "a step fails, the main thread cancels, a step listens",
   },
   {
     name: "the step is counted after it has looked at its word",
     file: SERVE,
-    from: "    layout.countStart(row);\n    watch.add(context);\n",
-    to: "    watch.add(context);\n    layout.countStart(row);\n",
+    from: "    tracker.countStart(row);\n    watch.add(context);\n",
+    to: "    watch.add(context);\n    tracker.countStart(row);\n",
     foundBy: "a step starts while its order is canceled",
   },
   {
@@ -78,69 +92,69 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "the bell is read after the log",
     file: WATCH,
-    from: "      bell = this.#layout.bell(this.#row);\n      this.#seen = this.#layout.readLog(this.#seen, this.look, this.#lookAtAll);\n",
-    to: "      this.#seen = this.#layout.readLog(this.#seen, this.look, this.#lookAtAll);\n      bell = this.#layout.bell(this.#row);\n",
+    from: "      bell = this.#board.bell(this.#row);\n      this.#seen = this.#board.readLog(this.#seen, this.look, this.#lookAtAll);\n",
+    to: "      this.#seen = this.#board.readLog(this.#seen, this.look, this.#lookAtAll);\n      bell = this.#board.bell(this.#row);\n",
     foundBy: "two orders are canceled, steps of both listen on one thread",
   },
   {
     name: "the wait is for any bell after the one it finds",
-    file: LAYOUT,
-    from: "Atomics.waitAsync(this.#words, this.#at(row, BELL), bell)",
-    to: "Atomics.waitAsync(this.#words, this.#at(row, BELL), this.bell(row))",
+    file: BOARD,
+    from: "this.#layout.rowAt(row, BELL), bell)",
+    to: "this.#layout.rowAt(row, BELL), this.bell(row))",
     foundBy: "two orders are canceled, steps of both listen on one thread",
   },
   {
-    name: "entries of another lap are believed",
-    file: LAYOUT,
-    from: "if ((entry & LAP_MASK) !== lapOf(seen + n)) {",
+    name: "entries of another generation are believed",
+    file: BOARD,
+    from: "if (generationOf(entry) !== this.#generation(n)) {",
     to: "if (entry === 0x7fffffff) {",
-    foundBy: "two orders are canceled, steps of both listen on one thread",
+    foundBy: "a listener falls behind by more than the log holds",
   },
   {
     name: "what came while the log was read counts as read",
-    file: LAYOUT,
-    from: "      look(entry >>> LAP_BITS);\n    }\n    return head;",
-    to: "      look(entry >>> LAP_BITS);\n    }\n    return Atomics.load(this.#words, HEAD);",
+    file: BOARD,
+    from: "      look(entry >>> GENERATION_BITS);\n    }\n    return head;",
+    to: "      look(entry >>> GENERATION_BITS);\n    }\n    return this.head();",
     foundBy: "two orders are canceled, steps of both listen on one thread",
   },
   {
     name: "a step that fails second wakes nobody",
     file: SERVE,
-    from: 'if (!layout.cancel(slot, "sibling_failed")) layout.ring(slot);',
-    to: 'layout.cancel(slot, "sibling_failed");',
+    from: 'if (!board.cancel(slot, generation, "sibling_failed")) board.notify(slot);',
+    to: 'board.cancel(slot, generation, "sibling_failed");',
     foundBy: "a canceler stalls for ever, another step fails too",
   },
   {
     name: "the main thread wakes nobody where it cancels second",
-    file: RUN,
-    from: 'if (!board.cancel(this.#slot, cause) && cause !== "sibling_failed") board.ring(this.#slot);',
-    to: "board.cancel(this.#slot, cause);",
+    file: GROUP,
+    from: "    if (this.#failureIsDue) board.notify(this.slot);\n",
+    to: "",
     foundBy: "a canceler stalls for ever, the main thread cancels too",
   },
   {
-    name: "a step cancels its order after its outcome was posted",
-    file: SERVE,
-    from: "cancelSiblings(context.slot);\n    context.span",
-    to: "setImmediate(() => setImmediate(() => cancelSiblings(context.slot)));\n    context.span",
-    foundBy: "a slot is given back and taken again while its last order's cancelers go on",
+    name: "a word is read for whichever group has the slot",
+    file: BOARD,
+    from: "return word >>> CAUSE_BITS === generation ? ",
+    to: "return generation >= 0 ? ",
+    foundBy: "work that a step left behind meets the next order in its slot",
   },
   {
     name: "a step is counted as ended after its outcome was posted",
     file: SERVE,
-    from: "    layout.countEnd(row);\n",
-    to: "    setImmediate(() => setImmediate(() => layout.countEnd(row)));\n",
+    from: "    tracker.countEnd(row);\n",
+    to: "    setImmediate(() => setImmediate(() => tracker.countEnd(row)));\n",
     foundBy: "a step that failed dies or its thread does",
   },
   {
     name: "a thread acknowledges before its steps have stopped",
     file: WATCH,
-    from: "setImmediate(() => setImmediate(() => this.#layout.acknowledge(this.#row, head)))",
-    to: "this.#layout.acknowledge(this.#row, head)",
+    from: "setImmediate(() => setImmediate(() => this.#board.acknowledge(this.#row, head)))",
+    to: "this.#board.acknowledge(this.#row, head)",
     foundBy: "a thread that has acknowledged a cancel has ended its steps",
   },
   {
     name: "a row's owner goes first",
-    file: LAYOUT,
+    file: TRACKER,
     from: "for (let field = BELL; field >= OWNER; field--)",
     to: "for (let field = OWNER; field <= BELL; field++)",
     foundBy: "a thread dies and its replacement claims a row",
@@ -148,14 +162,14 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "what a dead thread had counted is lost",
     file: TRACKER,
-    from: "    this.#layout.settleRow(row);\n",
+    from: "    this.#departed += this.read(row).started;\n",
     to: "",
     foundBy: "a thread dies and its replacement claims a row",
   },
   {
     name: "a slot comes back with its last cause",
-    file: BOARD,
-    from: "    this.#layout.clear(slot);\n",
+    file: SLOTS,
+    from: "    this.#board.renew(slot);\n",
     to: "",
     foundBy: "a slot is given back and taken again while its last order's cancelers go on",
   },
@@ -165,6 +179,27 @@ export const MUTANTS: readonly Mutant[] = [
     from: "      this.#newest[context.slot] = context.older;\n",
     to: "      this.#newest[context.slot] = undefined;\n",
     foundBy: "one of two steps on a thread ends while the order is canceled",
+  },
+  {
+    name: "a step is counted as running last",
+    file: TRACKER,
+    from: "    Atomics.add(this.#words, this.#layout.rowAt(row, RUNNING), 1);\n    Atomics.add(this.#words, this.#layout.rowAt(row, STARTED), 1);\n",
+    to: "    Atomics.add(this.#words, this.#layout.rowAt(row, STARTED), 1);\n    Atomics.add(this.#words, this.#layout.rowAt(row, RUNNING), 1);\n",
+    foundBy: "the main thread looks at the counts while a step starts and ends",
+  },
+  {
+    name: "a step that ends stops running first",
+    file: TRACKER,
+    from: "    Atomics.add(this.#words, this.#layout.rowAt(row, FINISHED), 1);\n    Atomics.sub(this.#words, this.#layout.rowAt(row, RUNNING), 1);\n",
+    to: "    Atomics.sub(this.#words, this.#layout.rowAt(row, RUNNING), 1);\n    Atomics.add(this.#words, this.#layout.rowAt(row, FINISHED), 1);\n",
+    foundBy: "the main thread looks at the counts while a step starts and ends",
+  },
+  {
+    name: "counts are read in the order in which they are written",
+    file: TRACKER,
+    from: "    known.started = unwrapped(known.started, this.#load(row, STARTED));\n    const running = this.#load(row, RUNNING);\n    known.finished = unwrapped(known.finished, this.#load(row, FINISHED));\n",
+    to: "    known.finished = unwrapped(known.finished, this.#load(row, FINISHED));\n    const running = this.#load(row, RUNNING);\n    known.started = unwrapped(known.started, this.#load(row, STARTED));\n",
+    foundBy: "the main thread looks at the counts while a step starts and ends",
   },
 ];
 
@@ -199,11 +234,5 @@ export const CAPACITY_MUTANTS: readonly (Change & { readonly name: string })[] =
     file: CAPACITY,
     from: "    if (scope?.cause !== undefined) return Promise.reject(new Canceled(scope.cause));\n",
     to: "",
-  },
-  {
-    name: "a newcomer overtakes those who wait",
-    file: CAPACITY,
-    from: "if (this.#waiting > 0 || this.#inUse >= this.#limit)",
-    to: "if (this.#inUse >= this.#limit)",
   },
 ];

@@ -11,6 +11,8 @@ export interface Scenario {
   readonly preemptions: number;
   /** Threads that hear of others only when nobody else has anything to do: for where that matters to nobody. */
   readonly last?: readonly number[];
+  /** Which threads may be stopped between two operations; without it all. */
+  readonly stopped?: readonly number[];
   /** Threads of which one may die between any two operations, and the main thread hears of it. */
   readonly mortal?: readonly number[];
   /** Threads of which one may stand still for ever between any two operations. */
@@ -35,7 +37,7 @@ export const SCENARIOS: readonly Scenario[] = [
   {
     name: "a step fails, the main thread cancels, a step listens",
     threads: 3,
-    preemptions: 3,
+    preemptions: 2,
     last: [MAIN, 2],
     begin(main) {
       for (const thread of [1, 2]) main.start(thread);
@@ -223,5 +225,60 @@ export const SCENARIOS: readonly Scenario[] = [
         order.close();
       }
     },
+  },
+  {
+    name: "a writer stalls while the log is filled twice",
+    threads: 3,
+    preemptions: 2,
+    stopped: [2],
+    last: [2],
+    begin(main) {
+      for (const thread of [1, 2]) main.start(thread);
+      [one, two] = [main.open(), main.open()];
+      main.send(one, "stays", 1);
+      main.send(two, "fails when told", 2);
+      main.failLater(2);
+      main.later("fill");
+    },
+    take(main, message) {
+      // In two parts, so that the listener comes to the log in between and is not so far behind that it does without.
+      for (let n = 0; n < (message === "fill" ? 6 : 2); n++) {
+        const order = main.open();
+        order.cancel("client_disconnected");
+        order.close();
+      }
+      if (message === "fill") main.post("fill again");
+      else one?.cancel("deadline");
+    },
+  },
+  {
+    name: "the main thread looks at the counts while a step starts and ends",
+    threads: 2,
+    preemptions: 3,
+    mortal: [1],
+    counts: true,
+    begin(main) {
+      main.start(1);
+      main.send(main.open(), "succeeds", 1, true);
+      main.later("look");
+    },
+    take() {},
+  },
+  {
+    name: "work that a step left behind meets the next order in its slot",
+    threads: 3,
+    preemptions: 3,
+    begin(main) {
+      for (const thread of [1, 2]) main.start(thread);
+      one = main.open();
+      main.send(one, "leaves work behind", 1);
+      one.whenClosed = () => {
+        two = main.open();
+        main.send(two, "stays", 2);
+      };
+      main.failLater(1);
+      main.later("cancel");
+    },
+    take: () => two?.cancel("deadline"),
   },
 ];

@@ -59,6 +59,7 @@ const PREEMPTIONS = 8;
 const PRUNED = 9;
 const LAST = 10;
 const STATES = 11;
+const BODIES = 12;
 const TURN = 16;
 const STATUS = TURN + MAX_THREADS;
 const BLOCKED_AT = STATUS + MAX_THREADS;
@@ -114,7 +115,7 @@ export class SharedControl {
   readonly #threads: number;
 
   /** `threads`: all there are; a scenario may need fewer. */
-  constructor(buffer: SharedArrayBuffer, threads: number = MAX_THREADS) {
+  constructor(buffer: SharedArrayBuffer, threads: number) {
     this.#words = new Int32Array(buffer, 0, WORDS);
     this.#known = new Int32Array(buffer, WORDS * 4, KNOWN_STATES * 3);
     this.#text = new Uint16Array(buffer, WORDS * 4 + KNOWN_STATES * 12, TEXT_UNITS);
@@ -345,9 +346,18 @@ export class SharedControl {
     return this.#words[STATUS + thread] === DEAD;
   }
 
+  /** The body of a step runs. */
+  countBody(): void {
+    this.#words[BODIES] = this.bodies + 1;
+  }
+
+  get bodies(): number {
+    return this.#words[BODIES] as number;
+  }
+
   /** Says what was wrong with this schedule, unless something was already. */
   accuse(text: string): void {
-    if (this.verdict === "") this.#write(VERDICT, text, VERDICT_CHARS);
+    if (this.verdict === "" && this.phase !== OVER) this.#write(VERDICT, text, VERDICT_CHARS);
   }
 
   /** The running thread ends the schedule: the controller goes on. */

@@ -10,10 +10,10 @@ import { MAIN, type SharedControl } from "./shared-control.ts";
 import { surround } from "./surroundings.ts";
 
 /** What the steps of the scenarios do. */
-export type Behavior = "stays" | "fails" | "fails when told" | "succeeds";
+export type Behavior = "stays" | "fails" | "fails when told" | "leaves work behind" | "succeeds";
 
 /** A thread of the pools: the real `serve`, with a box for its port. */
-export function makeRole(_control: SharedControl, gate: GatedAtomics, thread: number, layout: LayoutHandle | undefined): Role {
+export function makeRole(control: SharedControl, gate: GatedAtomics, thread: number, layout: LayoutHandle | undefined): Role {
   if (layout === undefined) throw new Error("a step thread needs the layout");
   const steps: Record<Behavior, Step> = {
     // By the cheapest of the ways to notice; the others hang on the same list.
@@ -22,8 +22,31 @@ export function makeRole(_control: SharedControl, gate: GatedAtomics, thread: nu
     "fails when told": {
       run: () => new Promise((_resolve, reject) => (fail = () => reject(new StepFailed("payment_declined", "none", "declined")))),
     },
+    "leaves work behind": {
+      run: (_input, context) => {
+        fail = () => {
+          try {
+            context.checkpoint();
+          } catch {
+            control.accuse("work that a step left behind takes another order's cancel for its own");
+          }
+        };
+        return Promise.resolve();
+      },
+    },
     succeeds: { run: () => Promise.resolve() },
   };
+  const counted = Object.fromEntries(
+    Object.entries(steps).map(([name, { run }]): [string, Step] => [
+      name,
+      {
+        run: (input, context) => {
+          control.countBody();
+          return run(input, context);
+        },
+      },
+    ]),
+  );
   let fail = (): void => {};
   let receive: (message: string) => void = () => {};
 
@@ -36,7 +59,7 @@ export function makeRole(_control: SharedControl, gate: GatedAtomics, thread: nu
       on: (_event: string, listener: (message: string) => void) => (receive = listener),
       postMessage: (message: string) => gate.post(MAIN, `outcomes ${thread} ${message}`),
     };
-    void serve(() => steps)({ port } as unknown as StandingTask);
+    void serve(() => counted)({ port } as unknown as StandingTask);
   }
 
   return {

@@ -10,11 +10,12 @@ import { MAIN, SharedControl } from "./shared-control.ts";
 export interface ThreadData {
   readonly control: SharedArrayBuffer;
   readonly thread: number;
+  readonly threads: number;
   readonly changes: readonly Change[];
 }
 
-const { control: buffer, thread, changes } = workerData as ThreadData;
-const control = new SharedControl(buffer);
+const { control: buffer, thread, threads, changes } = workerData as ThreadData;
+const control = new SharedControl(buffer, threads);
 const gate = new GatedAtomics(control, thread);
 const nextTurn = globalThis.setImmediate;
 let immediates: (() => void)[] = [];
