@@ -16,38 +16,46 @@ const TIMEOUT_MS = ALL_PREEMPTIONS === undefined ? 600_000 : 3_600_000;
 /** Those of the next versions start while one is explored. */
 const AHEAD = 2;
 
-test("every schedule of the scenarios keeps what the board, the log and the tracker promise", async () => {
-  checkChange(FEW_GENERATIONS);
-  await using explorer = await Explorer.start([FEW_GENERATIONS]);
-  let sum = 0;
-  for (const { name, preemptions } of SCENARIOS) {
-    const { schedules, states, fault } = explorer.explore(name, ALL_PREEMPTIONS ?? preemptions);
-    expect(fault, name).toBeUndefined();
-    // A scenario that tries next to nothing proves next to nothing.
-    expect(schedules, name).toBeGreaterThan(15);
-    sum += schedules;
-    process.stdout.write(`${String(schedules).padStart(7)} schedules, ${String(states).padStart(7)} states: ${name}\n`);
-    await turn();
-  }
-  process.stdout.write(`${String(sum).padStart(7)} schedules in all\n`);
-}, TIMEOUT_MS);
+test(
+  "every schedule of the scenarios keeps what the board, the log and the tracker promise",
+  async () => {
+    checkChange(FEW_GENERATIONS);
+    await using explorer = await Explorer.start([FEW_GENERATIONS]);
+    let sum = 0;
+    for (const { name, preemptions } of SCENARIOS) {
+      const { schedules, states, fault } = explorer.explore(name, ALL_PREEMPTIONS ?? preemptions);
+      expect(fault, name).toBeUndefined();
+      // A scenario that tries next to nothing proves next to nothing.
+      expect(schedules, name).toBeGreaterThan(15);
+      sum += schedules;
+      process.stdout.write(`${String(schedules).padStart(7)} schedules, ${String(states).padStart(7)} states: ${name}\n`);
+      await turn();
+    }
+    process.stdout.write(`${String(sum).padStart(7)} schedules in all\n`);
+  },
+  TIMEOUT_MS,
+);
 
-test("a schedule finds each fault that is put into the protocol", async () => {
-  for (const mutant of MUTANTS) checkChange(mutant);
-  const start = (mutant: Mutant) =>
-    Explorer.start([FEW_GENERATIONS, mutant], SCENARIOS.find(({ name }) => name === mutant.foundBy)?.threads);
-  const starts = MUTANTS.slice(0, AHEAD).map(start);
-  const missed: string[] = [];
-  for (const [n, { name, foundBy }] of MUTANTS.entries()) {
-    await using explorer = (await starts[n]) as Explorer;
-    const next = MUTANTS[n + AHEAD];
-    if (next !== undefined) starts.push(start(next));
-    const { schedules, fault } = explorer.explore(foundBy);
-    if (fault === undefined) missed.push(name);
-    else process.stdout.write(`schedule ${String(schedules).padStart(5)} found: ${name}\n`);
-  }
-  expect(missed).toEqual([]);
-}, TIMEOUT_MS);
+test(
+  "a schedule finds each fault that is put into the protocol",
+  async () => {
+    for (const mutant of MUTANTS) checkChange(mutant);
+    const start = (mutant: Mutant) =>
+      Explorer.start([FEW_GENERATIONS, mutant], SCENARIOS.find(({ name }) => name === mutant.foundBy)?.threads);
+    const starts = MUTANTS.slice(0, AHEAD).map(start);
+    const missed: string[] = [];
+    for (const [n, { name, foundBy }] of MUTANTS.entries()) {
+      await using explorer = (await starts[n]) as Explorer;
+      const next = MUTANTS[n + AHEAD];
+      if (next !== undefined) starts.push(start(next));
+      const { schedules, fault } = explorer.explore(foundBy);
+      if (fault === undefined) missed.push(name);
+      else process.stdout.write(`schedule ${String(schedules).padStart(5)} found: ${name}\n`);
+    }
+    expect(missed).toEqual([]);
+  },
+  TIMEOUT_MS,
+);
 
 describe("grant against cancel in Capacity, on one thread", () => {
   async function explored(changes: readonly Change[]): Promise<{ schedules: number; fault: string | undefined }> {
