@@ -1,9 +1,10 @@
 import { once } from "node:events";
 import { Worker } from "node:worker_threads";
 import type { Change } from "./changed-sources.ts";
+import { allocateControl, BY_MESSAGE, controlMemory, DIES, MAIN, MAX_THREADS, type Point, STALLS, THREAD_BITS } from "./control-words.ts";
+import { type Cast, Controller } from "./controller.ts";
 import { BOX, KINDS, READS } from "./gated-atomics.ts";
 import { SCENARIOS } from "./scenarios.ts";
-import { BY_MESSAGE, type Cast, DIES, MAIN, MAX_THREADS, type Point, SharedControl, STALLS, THREAD_BITS } from "./shared-control.ts";
 import type { ThreadData } from "./thread.ts";
 
 // Only a thread that is stuck ever needs so long.
@@ -30,24 +31,24 @@ interface Plan {
 
 /** The threads of one version of the source. They try one schedule after the other. */
 export class Explorer implements AsyncDisposable {
-  readonly #control: SharedControl;
+  readonly #control: Controller;
   readonly #workers: readonly Worker[];
 
-  private constructor(control: SharedControl, workers: readonly Worker[]) {
+  private constructor(control: Controller, workers: readonly Worker[]) {
     this.#control = control;
     this.#workers = workers;
   }
 
   /** `threads`: as many as the largest scenario needs that will be explored. */
   static async start(changes: readonly Change[], threads = MAX_THREADS): Promise<Explorer> {
-    const control = SharedControl.allocate();
+    const control = allocateControl();
     const workers = Array.from({ length: threads }, (_, thread) => {
       const workerData: ThreadData = { control, thread, threads, changes };
       return new Worker(new URL("./thread.ts", import.meta.url), { workerData });
     });
     const [layout] = await Promise.all(workers.map(async (worker) => (await once(worker, "message"))[0]));
     for (const worker of workers.slice(1)) worker.postMessage(layout);
-    return new Explorer(new SharedControl(control, threads), workers);
+    return new Explorer(new Controller(controlMemory(control), threads), workers);
   }
 
   /** Tries every schedule of a scenario with up to `preemptions`, fewest first. Ends at the first bad one. */

@@ -1,4 +1,4 @@
-import { type SharedControl, Unwound } from "./shared-control.ts";
+import type { SharedControl } from "./shared-control.ts";
 
 const real = globalThis.Atomics;
 
@@ -74,7 +74,7 @@ export class GatedAtomics {
       this.#before("waitAsync", words, index);
       this.#noted("waitAsync", words, index, real.load(words, index) as Value);
       if (real.load(words, index) !== value) return { async: false, value: "not-equal" };
-      const n = this.#control.addWaiter(this.#thread, this.#address(words, index));
+      const n = this.#control.waiters.add(this.#thread, this.#address(words, index));
       return { async: true, value: new Promise<"ok">((resolve) => (this.#waiters[n] = resolve)) };
     };
     globalThis.Atomics = gated as unknown as typeof Atomics;
@@ -83,12 +83,12 @@ export class GatedAtomics {
   /** Messages count as operations. */
   post(to: number, message: string): void {
     this.#control.beforeOperation(this.#thread, KINDS.indexOf("post"), BOX + to);
-    this.#control.post(to, message);
+    this.#control.mail.post(to, message);
   }
 
   /** Wakes one of this thread's asynchronous waiters that was notified. */
   wake(): void {
-    this.#waiters[this.#control.takeDue(this.#thread)]?.("ok");
+    this.#waiters[this.#control.waiters.takeDue(this.#thread)]?.("ok");
   }
 
   /** For the next schedule. */
@@ -110,8 +110,4 @@ export class GatedAtomics {
   #address(words: Words, index: number): number {
     return (words.byteOffset + index * words.BYTES_PER_ELEMENT) >>> 2;
   }
-}
-
-export function isUnwound(error: unknown): boolean {
-  return error instanceof Unwound;
 }

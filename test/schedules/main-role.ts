@@ -8,11 +8,13 @@ import { Slots } from "../../src/threads/slots.ts";
 import { DispatchedGroup, type GroupParts } from "../../src/threads/step-group.ts";
 import { StepTable } from "../../src/threads/step-table.ts";
 import { Tracker } from "../../src/threads/tracker.ts";
+import { EXPLORED, MAIN, MAX_THREADS } from "./control-words.ts";
 import type { GatedAtomics } from "./gated-atomics.ts";
 import { Order } from "./order.ts";
 import type { Role } from "./role.ts";
-import { SCENARIOS, type Scenario } from "./scenarios.ts";
-import { EXPLORED, MAIN, MAX_THREADS, type SharedControl } from "./shared-control.ts";
+import type { Scenario } from "./scenario.ts";
+import { SCENARIOS } from "./scenarios.ts";
+import type { SharedControl } from "./shared-control.ts";
 import type { Behavior } from "./step-role.ts";
 
 const SLOTS = 3;
@@ -92,7 +94,7 @@ export class MainRole implements Role {
 
   /** `later`: when the set-up is over. */
   start(thread: number, later = false): void {
-    if (later) this.#control.postLater(thread, "start");
+    if (later) this.#control.mail.postLater(thread, "start");
     else this.#gate.post(thread, "start");
   }
 
@@ -117,12 +119,12 @@ export class MainRole implements Role {
 
   /** To this thread itself, for when the set-up is over. */
   later(message: string): void {
-    this.#control.postLater(MAIN, message);
+    this.#control.mail.postLater(MAIN, message);
   }
 
   /** Has a step "fails when told" fail when the set-up is over. */
   failLater(thread: number): void {
-    this.#control.postLater(thread, "fail");
+    this.#control.mail.postLater(thread, "fail");
   }
 
   /** At the end: a thread that had a step of an order when that was canceled has acted on it and said so. */
@@ -144,7 +146,7 @@ export class MainRole implements Role {
   judgeGrace(order: Order, thread: number, head: number): void {
     const { row } = this.#threads[thread] as PoolThread;
     if (row === undefined || !this.#board.hasAcknowledged(row, head)) return;
-    if (order.isOpenOn(thread) && !this.#control.holds(MAIN, `outcomes ${thread} `)) {
+    if (order.isOpenOn(thread) && !this.#control.mail.holds(MAIN, `outcomes ${thread} `)) {
       this.accuse(`thread ${thread} has acknowledged a cancel before its step's outcome was posted`);
     }
   }
@@ -156,7 +158,7 @@ export class MainRole implements Role {
         this.#steps.add(step);
         step.moveTo(this.#threads[to]);
         const text = JSON.stringify([step.message()]);
-        if (later) this.#control.postLater(to, text);
+        if (later) this.#control.mail.postLater(to, text);
         else this.#gate.post(to, text);
       },
       forget: (step: DispatchedStep) => this.#steps.remove(step),

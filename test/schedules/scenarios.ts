@@ -1,33 +1,7 @@
-import type { MainRole } from "./main-role.ts";
+import { MAIN } from "./control-words.ts";
+import { LOG_SCENARIOS } from "./log-scenarios.ts";
 import type { Order } from "./order.ts";
-import { MAIN } from "./shared-control.ts";
-
-/** A small situation whose schedules are all tried. Thread 0 is the main thread, the others are threads of the pools. */
-export interface Scenario {
-  readonly name: string;
-  /** How many threads take part, 2 to 4. */
-  readonly threads: number;
-  /** How often a thread may be stopped between two operations, in `npm test`; wherever that is enough for the faults that it finds. */
-  readonly preemptions: number;
-  /** Threads that hear of others only when nobody else has anything to do: for where that matters to nobody. */
-  readonly last?: readonly number[];
-  /** Which threads may be stopped between two operations; without it all. */
-  readonly stopped?: readonly number[];
-  /** Threads of which one may die between any two operations, and the main thread hears of it. */
-  readonly mortal?: readonly number[];
-  /** Threads of which one may stand still for ever between any two operations. */
-  readonly stalling?: readonly number[];
-  /** Whether the counts are looked at again and again. */
-  readonly counts?: boolean;
-  /** Comes before the switches that are explored. */
-  begin(main: MainRole): void;
-  /** A message that the scenario has sent to the main thread. */
-  take?(main: MainRole, message: string): void;
-  /** Everything has come to rest. */
-  judge?(main: MainRole): void;
-  /** A thread has started. */
-  ready?(main: MainRole, thread: number): void;
-}
+import type { Scenario } from "./scenario.ts";
 
 // Of the schedule that is being tried; begun anew with each.
 let [one, two]: (Order | undefined)[] = [];
@@ -204,53 +178,7 @@ export const SCENARIOS: readonly Scenario[] = [
       if (thread === 2) main.send(main.open(), "stays", 2);
     },
   },
-  {
-    name: "a listener falls behind by more than the log holds",
-    threads: 3,
-    preemptions: 1,
-    last: [MAIN, 2],
-    begin(main) {
-      for (const thread of [1, 2]) main.start(thread);
-      [one, two] = [main.open(), main.open()];
-      main.send(one, "stays", 1);
-      main.send(two, "fails when told", 2);
-      main.failLater(2);
-      main.later("storm");
-    },
-    take(main) {
-      one?.cancel("deadline");
-      for (let n = 0; n < 4; n++) {
-        const order = main.open();
-        order.cancel("client_disconnected");
-        order.close();
-      }
-    },
-  },
-  {
-    name: "a writer stalls while the log is filled twice",
-    threads: 3,
-    preemptions: 2,
-    stopped: [2],
-    last: [2],
-    begin(main) {
-      for (const thread of [1, 2]) main.start(thread);
-      [one, two] = [main.open(), main.open()];
-      main.send(one, "stays", 1);
-      main.send(two, "fails when told", 2);
-      main.failLater(2);
-      main.later("fill");
-    },
-    take(main, message) {
-      // In two parts, so that the listener comes to the log in between and is not so far behind that it does without.
-      for (let n = 0; n < (message === "fill" ? 6 : 2); n++) {
-        const order = main.open();
-        order.cancel("client_disconnected");
-        order.close();
-      }
-      if (message === "fill") main.post("fill again");
-      else one?.cancel("deadline");
-    },
-  },
+  ...LOG_SCENARIOS,
   {
     name: "the main thread looks at the counts while a step starts and ends",
     threads: 2,

@@ -4,9 +4,10 @@ import type { StandingTask } from "../../src/threads/protocol.ts";
 import { serve } from "../../workers/runtime/serve.ts";
 import type { Step } from "../../workers/runtime/step.ts";
 import { StepFailed } from "../../workers/runtime/step-failed.ts";
+import { MAIN } from "./control-words.ts";
 import type { GatedAtomics } from "./gated-atomics.ts";
 import type { Role } from "./role.ts";
-import { MAIN, type SharedControl } from "./shared-control.ts";
+import type { SharedControl } from "./shared-control.ts";
 import { surround } from "./surroundings.ts";
 
 /** What the steps of the scenarios do. */

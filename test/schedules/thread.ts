@@ -2,9 +2,11 @@ import { registerHooks } from "node:module";
 import { parentPort, workerData } from "node:worker_threads";
 import type { LayoutHandle } from "../../src/threads/layout.ts";
 import { type Change, loadChanged, ROOT } from "./changed-sources.ts";
-import { GatedAtomics, isUnwound } from "./gated-atomics.ts";
+import { MAIN } from "./control-words.ts";
+import { GatedAtomics } from "./gated-atomics.ts";
 import type { Role } from "./role.ts";
-import { MAIN, SharedControl } from "./shared-control.ts";
+import { SharedControl } from "./shared-control.ts";
+import { isUnwound } from "./unwound.ts";
 
 /** What the controller gives a thread of a scenario. */
 export interface ThreadData {
@@ -72,7 +74,7 @@ for (;;) {
     const event = attempt(() => control.nextEvent(thread)) ?? "over";
     if (event === "over") break;
     if (event === "wake") gate.wake();
-    else attempt(() => role.take(control.take(thread)));
+    else attempt(() => role.take(control.mail.take(thread)));
   }
 }
 
