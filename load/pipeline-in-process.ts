@@ -40,7 +40,7 @@ export class PipelineInProcess implements AsyncDisposable {
       threads,
       cpuThreads,
       cancelGraceMs,
-      maxRuns: orders,
+      maxGroups: orders,
       settings: { stickBegun: new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT) } satisfies WorkerSettings,
     });
     return new PipelineInProcess(runtime, orders);

@@ -43,8 +43,8 @@ import { WebhookDelivery } from "./webhooks/delivery.ts";
 import { readWebhookSecrets } from "./webhooks/secret.ts";
 
 const WORKER_FILE = fileURLToPath(new URL("../workers/main.ts", import.meta.url));
-// Room on the cancel board for runs that are no client's order: those of compensations, of retries by hand and of the chaos routes.
-const EXTRA_RUNS = MAX_COMPENSATING + 64;
+// Room on the cancel board for steps that are no client's order: those of compensations, of retries by hand and of the chaos routes.
+const EXTRA_GROUPS = MAX_COMPENSATING + 64;
 // Seven levels of urgency then come to less than a fifth of the deadline, which is what admission leaves for being overtaken.
 const AGING_SHARE = 1 / 40;
 
@@ -158,7 +158,7 @@ export async function start(config: Config, log: Logger, options: StartOptions):
     waiting,
     cancelGraceMs: config.CANCEL_GRACE_MS,
     longestStepMs: Math.max(config.ORDER_TIMEOUT_MS, config.COMPENSATION_TIMEOUT_MS),
-    maxRuns: config.MAX_IN_FLIGHT + EXTRA_RUNS,
+    maxGroups: config.MAX_IN_FLIGHT + EXTRA_GROUPS,
     settings: { stickBegun, providerUrls, providerKeys } satisfies WorkerSettings,
     // A step knows its order but not the request that asked for it.
     onLog: ({ level, message, fields }) => faults.line(level, message, { ...fields, ...orderFields(fields.order_id) }),

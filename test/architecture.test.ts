@@ -38,7 +38,7 @@ const WITHOUT_PACKAGES = ["outgoing"];
 
 const CLOSED_TO_WORKERS = ["http", "admin", "journal"];
 const RUN_BY_WORKERS =
-  /^src\/((concurrency|outgoing)\/.+|threads\/(cancel-board|heartbeat-timings|layout|protocol|snapshot-state|tracker)\.ts)$/;
+  /^src\/((concurrency|outgoing)\/.+|threads\/(cancel-board|heartbeat-timings|layout|protocol|tracker)\.ts|diagnosis\/snapshot-state\.ts)$/;
 /** It puts everything together. */
 const ROOT = "src/service.ts";
 /** The process around it: from the rooms it has what its one line at a failed start needs. */

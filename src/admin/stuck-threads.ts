@@ -17,7 +17,7 @@ export class StuckThreads {
   }
 
   /**
-   * Makes a thread of the exclusive pool compute for `ms` and ignore everything, in a run of its own that is canceled as
+   * Makes a thread of the exclusive pool compute for `ms` and ignore everything, in a group of its own that is canceled as
    * soon as it really computes; so the grace ends with that thread being replaced. Resolves at the cancel, with false
    * when no thread began in time.
    */
@@ -31,9 +31,9 @@ export class StuckThreads {
   async #stick(ms: number): Promise<boolean> {
     const before = Atomics.load(this.#starts, 0);
     const scope = new CancelScope();
-    const run = this.#runner.open(scope);
-    const step = { name: "stick", action: "do", computes: true, repeatable: false } as const;
-    void run.run(step, { orderId: "chaos", amount: ms, attempt: 1 }).then(() => run.close());
+    const steps = this.#runner.open(scope);
+    const step = { name: "stick", action: "do", computes: true, retryable: false } as const;
+    void steps.run(step, { orderId: "chaos", amount: ms, attempt: 1 }).then(() => steps.close());
     const wait = Atomics.waitAsync(this.#starts, 0, before, BEGIN_TIMEOUT_MS);
     const result = wait.async ? await wait.value : wait.value;
     scope.cancel("shutdown");

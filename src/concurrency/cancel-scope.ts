@@ -1,10 +1,10 @@
 import { type CancelCause, Canceled } from "./cancel-cause.ts";
 import { monotonicMs } from "./clock.ts";
 
-/** Somebody who listens for a cancel, from `onCancel` or `follow`. */
+/** Somebody who listens for a cancel, from `onCancel` or `link`. */
 export interface Subscription {
   /** Listens no more. Doing it twice, or after the cancel, does nothing. */
-  leave(): void;
+  unsubscribe(): void;
 }
 
 /** Decides on the cause where the same work may be canceled without the scope: on another thread, by way of the cancel board. */
@@ -15,7 +15,7 @@ export interface CauseArbiter {
 
 type Listener = (cause: CancelCause) => void;
 
-const OVER: Subscription = { leave() {} };
+const OVER: Subscription = { unsubscribe() {} };
 
 // A listening leaves its scope's list, which is nobody else's business.
 let remove: (scope: CancelScope, own: Listening) => void;
@@ -43,7 +43,7 @@ export class CancelScope {
     remove = (scope, own) => scope.#remove(own);
   }
 
-  /** When it will be canceled for its deadline or for that of a scope it follows, on the clock of `monotonicMs`; undefined without one. */
+  /** When it will be canceled for its deadline or for that of a scope it is linked to, on the clock of `monotonicMs`; undefined without one. */
   get deadlineMs(): number | undefined {
     return this.#deadlineMs;
   }
@@ -76,7 +76,7 @@ export class CancelScope {
     this.#canceledAtMs = monotonicMs();
     // From the list itself: a listener may take a later one off (a release in here grants a waiter of this scope).
     for (let next = this.#first; next !== undefined; next = this.#first) {
-      next.leave();
+      next.unsubscribe();
       next.listener(cause);
     }
     this.#controller?.abort(new Canceled(cause));
@@ -134,7 +134,7 @@ export class CancelScope {
    * Cancels this scope with the parent's cause. A plain `AbortSignal` whose reason names no cause
    * counts as `foreignCause`. Returns how to let go of the parent, which a long-lived parent needs.
    */
-  follow(parent: CancelScope | AbortSignal, foreignCause: CancelCause = "client_disconnected"): Subscription {
+  link(parent: CancelScope | AbortSignal, foreignCause: CancelCause = "client_disconnected"): Subscription {
     if (parent instanceof CancelScope) {
       if (parent.#deadlineMs !== undefined) this.#noteDeadline(parent.#deadlineMs);
       return parent.onCancel((cause) => void this.cancel(cause));
@@ -145,7 +145,7 @@ export class CancelScope {
       return OVER;
     }
     parent.addEventListener("abort", fire, { once: true });
-    return { leave: () => parent.removeEventListener("abort", fire) };
+    return { unsubscribe: () => parent.removeEventListener("abort", fire) };
   }
 
   /** Cancels with `deadline` after `timeoutMs` (0 to 2^31-1). Returns how to stop the timer. */
@@ -173,7 +173,7 @@ class Listening implements Subscription {
     this.previous = previous;
   }
 
-  leave(): void {
+  unsubscribe(): void {
     const scope = this.#scope;
     if (scope === undefined) return;
     this.#scope = undefined;

@@ -155,10 +155,11 @@ export class Capacity implements CapacityView {
   #handOn(nowMs: number): void {
     for (let next = this.#next(); next !== undefined; next = this.#next()) {
       this.#unlink(next);
-      next.subscription?.leave();
+      next.subscription?.unsubscribe();
       if (this.#isHopeless(next, nowMs)) {
         // Its siblings stop now and not at the deadline: they are in vain too.
         next.scope?.cancel("deadline");
+        // It may have been canceled already, or another cause may have been first.
         next.reject(new Canceled(next.scope?.cause ?? "deadline"));
         continue;
       }

@@ -5,7 +5,7 @@ export function pause(ms: number, scope: CancelScope): Promise<boolean> {
   if (scope.cause !== undefined) return Promise.resolve(false);
   return new Promise((resolve) => {
     const timer = setTimeout(() => {
-      subscription.leave();
+      subscription.unsubscribe();
       resolve(true);
     }, ms);
     const subscription = scope.onCancel(() => {

@@ -19,8 +19,6 @@ export interface GroupResult<T> {
 export interface TaskGroupOptions<T> {
   /** Canceling this cancels the group, with the same cause. */
   readonly parent?: CancelScope | AbortSignal;
-  /** Cancels the group with cause `deadline` after so many milliseconds, 0 to 2^31-1. */
-  readonly timeoutMs?: number;
   /**
    * Tells a returned value that is a failure, for tasks whose failures are data (an outcome that
    * crossed a thread boundary is). Such a task is kept as `ok` with its value, and cancels its siblings.
@@ -34,16 +32,14 @@ export interface TaskGroupOptions<T> {
  * failure is named. `Promise.all` is no substitute: it returns at the first rejection with the
  * siblings still running.
  *
- * One thread, one use: `spawn` after `join` throws. With `await using`, leaving the block early
- * cancels what still runs and waits for it, so no task outlives its block.
+ * One thread, one use: `spawn` after `join` throws.
  */
-export class TaskGroup<T> implements AsyncDisposable {
+export class TaskGroup<T> {
   readonly scope = new CancelScope();
   // Filled as tasks end, so that a group whose tasks all wait holds nothing in it.
   readonly #outcomes: TaskOutcome<T>[] = [];
   readonly #isFailure: ((value: T) => boolean) | undefined;
   readonly #parent: Subscription | undefined;
-  readonly #stopTimer: (() => void) | undefined;
   #spawned = 0;
   #running = 0;
   #firstFailure: number | undefined;
@@ -52,8 +48,7 @@ export class TaskGroup<T> implements AsyncDisposable {
 
   constructor(options: TaskGroupOptions<T> = {}) {
     this.#isFailure = options.isFailure;
-    if (options.parent !== undefined) this.#parent = this.scope.follow(options.parent);
-    if (options.timeoutMs !== undefined && this.scope.cause === undefined) this.#stopTimer = this.scope.cancelAfter(options.timeoutMs);
+    if (options.parent !== undefined) this.#parent = this.scope.link(options.parent);
   }
 
   /** Tasks that have been spawned and have not ended. */
@@ -94,15 +89,8 @@ export class TaskGroup<T> implements AsyncDisposable {
     return this.#joined;
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    // After a join nothing runs; without one the block was left early, by a throw or a return.
-    if (this.#running > 0) this.scope.cancel("sibling_failed");
-    await this.join();
-  }
-
   #end(): GroupResult<T> {
-    this.#stopTimer?.();
-    this.#parent?.leave();
+    this.#parent?.unsubscribe();
     return { outcomes: this.#outcomes, firstFailure: this.#firstFailure, cause: this.scope.cause };
   }
 

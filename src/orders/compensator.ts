@@ -21,7 +21,7 @@ import { newTraceparent } from "./traceparent.ts";
 // Apart from each other, so that neither keeps the other waiting, and some dozens, which is enough for 2000 a second at 10 ms a call.
 const FIRST_TRIES = 64;
 const RETRIES = 32;
-/** How many compensations may be under way at one time; the step runner needs room for as many runs. */
+/** How many compensations may be under way at one time; the step runner needs room for as many groups of steps. */
 export const MAX_COMPENSATING = STEPS.length * (FIRST_TRIES + RETRIES);
 // Of all providers together, so that a backlog leaves orders their share of the machine: a million takes some six minutes.
 const RETRIES_A_SECOND = 2_500;
@@ -196,13 +196,13 @@ export class Compensator {
     let verdict: EndpointOutcome;
     try {
       const scope = new CancelScope();
-      const run = runner.open(scope);
+      const steps = runner.open(scope);
       const stopTimer = scope.cancelAfter(timeoutMs);
-      const following = scope.follow(this.#stop);
-      const { outcome } = await run.run({ name: step, action: "undo", computes: false, repeatable: true }, input);
-      run.close();
+      const linked = scope.link(this.#stop);
+      const { outcome } = await steps.run({ name: step, action: "undo", computes: false, retryable: true }, input);
+      steps.close();
       stopTimer();
-      following.leave();
+      linked.unsubscribe();
       verdict = verdictOn(outcome, triesBefore);
       providers?.[step]?.compensationEnded(outcome);
       const tried = triedOf(outcome, timeoutMs);

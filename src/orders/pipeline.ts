@@ -8,7 +8,7 @@ import { Probes } from "./probes.ts";
 import { CIRCUIT_OPEN, ProviderCall } from "./provider-call.ts";
 import type { ProviderHealths } from "./provider-health.ts";
 import { type EndedStep, STEPS, type StepInput, type StepName, type StepOutcome } from "./step.ts";
-import type { StepRun, StepRunner, StepSpec } from "./step-runner.ts";
+import type { StepGroup, StepRunner, StepSpec } from "./step-runner.ts";
 
 const WAITING = specs(false);
 const COMPUTING = specs(true);
@@ -46,24 +46,24 @@ export class Pipeline {
     const refusing = this.#providers === undefined || scope.cause !== undefined ? undefined : circuitThatRefuses(this.#providers);
     if (refusing !== undefined) return Promise.resolve(refusedBy(refusing, startedAtMs));
     const group = new TaskGroup<EndedStep>({ parent: scope, isFailure });
-    const run = this.#runner.open(group.scope, urgency);
+    const steps = this.#runner.open(group.scope, urgency);
     const probes = this.#providers === undefined ? undefined : Probes.needed(this.#providers);
     for (const name of STEPS) {
-      if (probes === undefined) group.spawn((groupScope) => this.#step(name, input, run, groupScope, urgency));
-      else group.spawn((groupScope) => probes.spawn(name, groupScope, () => this.#step(name, input, run, groupScope, urgency)));
+      if (probes === undefined) group.spawn((groupScope) => this.#step(name, input, steps, groupScope, urgency));
+      else group.spawn((groupScope) => probes.spawn(name, groupScope, () => this.#step(name, input, steps, groupScope, urgency)));
     }
     return group.join().then((result) => {
-      run.close();
+      steps.close();
       return outcomeOf(result, startedAtMs, group.scope.canceledAtMs);
     });
   }
 
-  #step(name: StepName, input: StepInput, run: StepRun, scope: CancelScope, urgency: number): Promise<EndedStep> {
+  #step(name: StepName, input: StepInput, steps: StepGroup, scope: CancelScope, urgency: number): Promise<EndedStep> {
     const capacity = this.#capacities[name];
     const permit = capacity.tryAcquire();
-    if (permit !== undefined) return this.#runHolding(permit, name, input, run, scope);
+    if (permit !== undefined) return this.#runHolding(permit, name, input, steps, scope);
     const late = capacity.acquire(scope, urgency);
-    const start = (granted: Permit) => this.#runHolding(granted, name, input, run, scope);
+    const start = (granted: Permit) => this.#runHolding(granted, name, input, steps, scope);
     return computes(name, input) ? this.#countBehind(late).then(start) : late.then(start);
   }
 
@@ -77,10 +77,10 @@ export class Pipeline {
   }
 
   /** Holds the permit until the step has really ended, which for a step on a lost thread is that thread's exit. */
-  #runHolding(permit: Permit, name: StepName, input: StepInput, run: StepRun, scope: CancelScope): Promise<EndedStep> {
+  #runHolding(permit: Permit, name: StepName, input: StepInput, steps: StepGroup, scope: CancelScope): Promise<EndedStep> {
     const spec = computes(name, input) ? COMPUTING[name] : WAITING[name];
     const health = this.#providers?.[name];
-    const running = health === undefined ? run.run(spec, input) : new ProviderCall({ name, health, spec, input, run, scope }).begin();
+    const running = health === undefined ? steps.run(spec, input) : new ProviderCall({ name, health, spec, input, steps, scope }).begin();
     return running.then(
       (ended) => {
         permit.release();
@@ -125,7 +125,7 @@ export function computingSteps(input: Pick<StepInput, "simulation">): number {
 }
 
 function specs(computes: boolean): Record<StepName, StepSpec> {
-  const spec = (name: StepName): StepSpec => ({ name, action: "do", computes, repeatable: false });
+  const spec = (name: StepName): StepSpec => ({ name, action: "do", computes, retryable: false });
   return { payment: spec("payment"), vendor: spec("vendor"), courier: spec("courier") };
 }
 

@@ -5,7 +5,7 @@ import { type BackoffPolicy, fullJitterMs } from "../retries/backoff.ts";
 import type { StepErrorKind } from "./error-kind.ts";
 import type { ProviderHealth } from "./provider-health.ts";
 import type { EndedStep, StepInput, StepName, StepOutcome } from "./step.ts";
-import type { StepRun, StepSpec } from "./step-runner.ts";
+import type { StepGroup, StepSpec } from "./step-runner.ts";
 
 /** How a step fails whose provider's circuit is open. */
 export const CIRCUIT_OPEN: Readonly<Record<StepName, StepErrorKind>> = {
@@ -24,7 +24,7 @@ export interface ProviderCallParts {
   readonly health: ProviderHealth;
   readonly spec: StepSpec;
   readonly input: StepInput;
-  readonly run: StepRun;
+  readonly steps: StepGroup;
   /** Of the order's task group: canceling it ends the order's other steps too. */
   readonly scope: CancelScope;
 }
@@ -58,9 +58,9 @@ export class ProviderCall {
   }
 
   #try(pass: number): Promise<EndedStep> {
-    const { health, run, spec, input, scope } = this.#parts;
+    const { health, steps, spec, input, scope } = this.#parts;
     this.#tries++;
-    return run.run(spec, input).then(
+    return steps.run(spec, input).then(
       (ended) => {
         health.ended(pass, scope.deadlineMs, ended);
         return this.#retryOrEnd(ended);

@@ -13,7 +13,7 @@ export interface PostRequest {
 
 /** Whatever a call can be canceled by. Calls the listener at the cancel, or at once when that has already happened. */
 export interface Cancelable {
-  onCancel(listener: () => void): { leave(): void };
+  onCancel(listener: () => void): { unsubscribe(): void };
 }
 
 /** What is looked at of an answer. */
@@ -61,7 +61,7 @@ export function postTo(url: URL, bodyLimits: BodyLimits): Post {
       // With an error, which is heard of at once: without one the caller would wait for the system to close the socket.
       const subscription = cancelable.onCancel(() => void outgoing.destroy(new Error("canceled")));
       outgoing.on("close", () => {
-        subscription.leave();
+        subscription.unsubscribe();
         // Where the other side switches protocols there is neither an answer nor an error.
         if (!answered) reject(new Error("closed without an answer"));
       });

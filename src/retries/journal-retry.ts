@@ -49,7 +49,7 @@ export class JournalRetry {
     const { scope, clock } = this.#options;
     return new Promise((resolve) => {
       const stopTimer = clock.after(pauseMs, () => {
-        subscription.leave();
+        subscription.unsubscribe();
         resolve();
       });
       const subscription = scope.onCancel(() => {

@@ -18,8 +18,6 @@ export interface WatchdogOptions {
   readonly graceMs: number;
   readonly board: CancelBoard;
   readonly tracker: Tracker;
-  /** The thread is stuck. */
-  readonly kill: (thread: PoolThread) => void;
   /** The thread is well, but this step of it ignores its cancel. */
   readonly giveUp: (step: DispatchedStep) => void;
 }
@@ -120,12 +118,16 @@ export class CancellationWatchdog {
     if (next !== undefined) this.#timer = setTimeout(() => this.#due(), Math.max(1, next.dueMs - performance.now()));
   }
 
-  #end(step: DispatchedStep, thread: PoolThread, { head }: Watched): void {
-    const { board, tracker, kill, giveUp } = this.#options;
-    const isWell =
-      thread.row !== undefined && board.hasAcknowledged(thread.row, head) && tracker.read(thread.row).heartbeatAgeMs < ALIVE_MS;
-    if (isWell) giveUp(step);
-    else kill(thread);
+  #end(step: DispatchedStep, thread: PoolThread, watched: Watched): void {
+    if (this.#isWell(thread, watched)) this.#options.giveUp(step);
+    else thread.kill("grace");
+  }
+
+  /** It has acted on the cancel and has beaten since. */
+  #isWell({ row }: PoolThread, { head, canceledAtMs }: Watched): boolean {
+    const { board, tracker } = this.#options;
+    if (row === undefined || !board.hasAcknowledged(row, head)) return false;
+    return tracker.read(row).heartbeatAgeMs < Math.max(ALIVE_MS, performance.now() - canceledAtMs);
   }
 
   #isOnlyOverloaded(thread: PoolThread, { head, finished }: Watched): boolean {

@@ -6,13 +6,13 @@ import type { Tracker } from "./tracker.ts";
 /** Replaces threads that have stopped answering, or that never came to it. Main thread only. */
 export class HeartbeatWatch {
   readonly #tracker: Tracker;
-  readonly #pools: readonly ThreadPool[];
+  readonly #pools: readonly Pick<ThreadPool, "allThreads">[];
   readonly #startLooks: number;
   readonly #timer: NodeJS.Timeout;
   /** Of each thread its last beat (undefined while it loads), and for how many looks that has been so. */
   #seen = new Map<PoolThread, { readonly beat: number | undefined; readonly looks: number }>();
 
-  constructor(tracker: Tracker, pools: readonly ThreadPool[], startTimeoutMs = START_TIMEOUT_MS) {
+  constructor(tracker: Tracker, pools: readonly Pick<ThreadPool, "allThreads">[], startTimeoutMs = START_TIMEOUT_MS) {
     this.#tracker = tracker;
     this.#pools = pools;
     this.#startLooks = Math.ceil(startTimeoutMs / LOOK_EVERY_MS);
@@ -33,7 +33,7 @@ export class HeartbeatWatch {
         const beat = thread.row === undefined ? undefined : this.#tracker.lastBeat(thread.row);
         const before = this.#seen.get(thread);
         const looks = before !== undefined && before.beat === beat ? before.looks + 1 : 0;
-        if (looks >= (beat === undefined ? this.#startLooks : STUCK_LOOKS)) pool.kill(thread, "heartbeat");
+        if (looks >= (beat === undefined ? this.#startLooks : STUCK_LOOKS)) thread.kill("heartbeat");
         else seen.set(thread, { beat, looks });
       }
     }

@@ -93,33 +93,24 @@ export class PiscinaThreads {
     this.#watchNewWorkers();
   }
 
-  /** Terminates a thread, unless that was done before; another one follows. */
-  kill(thread: PoolThread, reason: ReplaceReason): boolean {
-    if (thread.terminated) return false;
-    thread.leaving ??= reason;
-    thread.terminated = true;
-    void thread.worker.terminate();
-    return true;
-  }
-
   /**
    * Lets a thread end the steps that it has: it is to get no more, and another one takes its place. False where too many are so already.
-   * It is terminated by `endIfDone`, or when it takes too long.
+   * It is killed by `endIfDone`, or when it takes too long.
    */
   quarantine(thread: PoolThread, reason: ReplaceReason): boolean {
     if (thread.quarantine !== undefined) return true;
     if (thread.leaving !== undefined || this.#quarantined >= this.#options.threads) return false;
     thread.leaving = reason;
-    thread.quarantine = setTimeout(() => this.kill(thread, reason), this.#options.quarantineMs).unref();
+    thread.quarantine = setTimeout(() => thread.kill(reason), this.#options.quarantineMs).unref();
     this.#quarantined++;
     this.#options.onReplaced(thread, reason);
     this.#ensureThreads(0);
     return true;
   }
 
-  /** Terminates a thread that was in quarantine for its last steps. */
+  /** Kills a thread that was in quarantine for its last steps. */
   endIfDone(thread: PoolThread): void {
-    if (thread.quarantine !== undefined && thread.inFlight === 0) this.kill(thread, "grace");
+    if (thread.quarantine !== undefined && thread.inFlight === 0) thread.kill("grace");
   }
 
   async close(): Promise<void> {
@@ -140,7 +131,7 @@ export class PiscinaThreads {
     const ended = (error: unknown): void => {
       if (!this.#threads.has(thread.worker) || thread.leaving !== undefined || this.#closing) return;
       this.#options.onFault("a thread's standing task ended", error);
-      this.kill(thread, "uncaught");
+      thread.kill("uncaught");
     };
     standing.then(ended, ended);
   }

@@ -1,6 +1,7 @@
 import type { Worker } from "node:worker_threads";
+import type { InspectedThread } from "../diagnosis/inspected-thread.ts";
+import type { SnapshotState } from "../diagnosis/snapshot-state.ts";
 import type { Lane } from "./lane.ts";
-import type { SnapshotState } from "./snapshot-state.ts";
 
 /** Why a thread was replaced. */
 export const REPLACE_REASONS = ["grace", "heartbeat", "chaos", "exit", "uncaught", "out_of_memory"] as const;
@@ -8,7 +9,7 @@ export const REPLACE_REASONS = ["grace", "heartbeat", "chaos", "exit", "uncaught
 export type ReplaceReason = (typeof REPLACE_REASONS)[number];
 
 /** What the main thread knows of one of a pool's threads. */
-export class PoolThread {
+export class PoolThread implements InspectedThread {
   readonly worker: Worker;
   /** Kept here because a `Worker` forgets its id when it exits. */
   readonly id: number;
@@ -22,7 +23,7 @@ export class PoolThread {
   leaving: ReplaceReason | undefined;
   /** It is leaving, but may end the steps it has: what ends it when that takes too long. */
   quarantine: NodeJS.Timeout | undefined;
-  /** Its `terminate` was called. */
+  /** It was killed. */
   terminated = false;
   /** The heap snapshot that is asked of it. */
   snapshot: SnapshotState | undefined;
@@ -41,6 +42,15 @@ export class PoolThread {
   /** Steps may be sent to it. */
   get takesSteps(): boolean {
     return this.lane !== undefined && this.leaving === undefined && !this.standsStill;
+  }
+
+  /** Terminates it, unless that was done before; its pool replaces it. Returns whether this was the first time. */
+  kill(reason: ReplaceReason): boolean {
+    if (this.terminated) return false;
+    this.leaving ??= reason;
+    this.terminated = true;
+    void this.worker.terminate();
+    return true;
   }
 
   /** It stands still for a heap snapshot, through no fault of its steps. */

@@ -46,17 +46,6 @@ export interface SpansMessage {
   readonly spans: readonly SpanData[];
 }
 
-/**
- * Asks a thread for its heap snapshot; not a task, so that it can be asked of any thread. Its pieces come through `port`, each a
- * `Uint8Array` that waits for an answer before the next one is sent, and after the last one null.
- */
-export interface SnapshotRequest {
-  readonly type: "heap_snapshot";
-  readonly port: MessagePort;
-  /** Of `SnapshotState`. */
-  readonly state: SharedArrayBuffer;
-}
-
 export interface LogMessage {
   readonly type: "log";
   readonly level: LogLevel;

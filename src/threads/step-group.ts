@@ -3,7 +3,7 @@ import type { CancelScope, CauseArbiter } from "../concurrency/cancel-scope.ts";
 import type { Capacity } from "../concurrency/capacity.ts";
 import { monotonicMs } from "../concurrency/clock.ts";
 import type { EndedStep, StepInput } from "../orders/step.ts";
-import type { StepRun, StepSpec } from "../orders/step-runner.ts";
+import type { StepGroup, StepSpec } from "../orders/step-runner.ts";
 import type { CancelBoard } from "./cancel-board.ts";
 import type { CancellationWatchdog } from "./cancellation-watchdog.ts";
 import { DispatchedStep, type StepOwner } from "./dispatched-step.ts";
@@ -22,7 +22,7 @@ export interface GroupParts {
 }
 
 /** One group's slot on the board and its dispatched steps. Main thread only. */
-export class DispatchedGroup implements StepRun, StepOwner, CauseArbiter {
+export class DispatchedGroup implements StepGroup, StepOwner, CauseArbiter {
   readonly slot: number;
   readonly generation: number;
   readonly #parts: GroupParts;

@@ -11,7 +11,7 @@ export interface ThreadPoolOptions extends Omit<PiscinaThreadsOptions, "onOutcom
   readonly tracker: Tracker;
 }
 
-// Enough for a step declared repeatable to survive an accident, too few for one that kills its thread to kill many.
+// Enough for a step declared retryable to survive an accident, too few for one that kills its thread to kill many.
 const MAX_RETRIES = 2;
 
 /**
@@ -24,8 +24,6 @@ const MAX_RETRIES = 2;
  */
 export class ThreadPool {
   readonly name: "shared" | "exclusive";
-  /** How many threads this pool is meant to have. */
-  readonly size: number;
   readonly #board: CancelBoard;
   readonly #tracker: Tracker;
   readonly #threads: PiscinaThreads;
@@ -36,7 +34,6 @@ export class ThreadPool {
 
   constructor({ board, tracker, ...options }: ThreadPoolOptions) {
     this.name = options.name;
-    this.size = options.threads;
     this.#board = board;
     this.#tracker = tracker;
     this.#threads = new PiscinaThreads({
@@ -90,11 +87,6 @@ export class ThreadPool {
     setImmediate(() => this.#flush());
   }
 
-  /** As `PiscinaThreads.kill`. */
-  kill(thread: PoolThread, reason: ReplaceReason): boolean {
-    return this.#threads.kill(thread, reason);
-  }
-
   /**
    * Settles a canceled step that its thread still runs, which is well otherwise: the thread gets no more steps and ends when its other
    * ones have. The step's permits are free from then on, though it may still be at work.
@@ -105,7 +97,7 @@ export class ThreadPool {
     if (thread?.row === undefined || thread.terminated || cause === undefined) return;
     // The last one on its thread settles with the thread's exit: only then it has surely ended.
     if (thread.inFlight === 1 || !this.#threads.quarantine(thread, "grace")) {
-      this.kill(thread, "grace");
+      thread.kill("grace");
       return;
     }
     this.#tracker.giveUp(thread.row);
@@ -177,7 +169,7 @@ export class ThreadPool {
       return;
     }
     const isCanceled = this.#board.causeOf(slot, generation) !== undefined;
-    if (!isCanceled && step.spec.repeatable && step.retries < MAX_RETRIES && !this.#closing) {
+    if (!isCanceled && step.spec.retryable && step.retries < MAX_RETRIES && !this.#closing) {
       step.moveTo(undefined);
       step.retries++;
       this.#waiting.push(step);

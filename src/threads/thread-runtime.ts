@@ -1,14 +1,14 @@
 import type { CancelScope } from "../concurrency/cancel-scope.ts";
 import { Capacity, type CapacityOptions, type CapacityView } from "../concurrency/capacity.ts";
 import { DEFAULT_URGENCY } from "../concurrency/urgency.ts";
+import { cpuProfileOf } from "../diagnosis/cpu-profile.ts";
+import { heapSnapshotOf } from "../diagnosis/heap-snapshot.ts";
 import type { InspectableThreads } from "../diagnosis/thread-inspector.ts";
 import { ThreadUnavailable } from "../diagnosis/thread-unavailable.ts";
 import type { SpanData } from "../orders/span-data.ts";
-import type { StepRun, StepRunner } from "../orders/step-runner.ts";
+import type { StepGroup, StepRunner } from "../orders/step-runner.ts";
 import { CancelBoard } from "./cancel-board.ts";
 import { CancellationWatchdog } from "./cancellation-watchdog.ts";
-import { cpuProfileOf } from "./cpu-profile.ts";
-import { heapSnapshotOf } from "./heap-snapshot.ts";
 import { HeartbeatWatch } from "./heartbeat-watch.ts";
 import { Layout } from "./layout.ts";
 import type { PoolThread, ReplaceReason } from "./pool-thread.ts";
@@ -31,7 +31,7 @@ export interface ThreadRuntimeOptions {
   readonly waiting?: CapacityOptions;
   readonly cancelGraceMs: number;
   /** Runs that may be open at one time. */
-  readonly maxRuns: number;
+  readonly maxGroups: number;
   /** Plain data for the worker file. */
   readonly settings?: unknown;
   readonly heapLimitMb?: number;
@@ -76,12 +76,12 @@ export class ThreadRuntime implements StepRunner, InspectableThreads {
 
   private constructor(options: ThreadRuntimeOptions) {
     // A replacement claims its row while the dead thread's is still being settled, and as many threads may be in quarantine.
-    const layout = Layout.allocate({ slots: options.maxRuns, rows: 3 * (options.threads + options.cpuThreads) });
+    const layout = Layout.allocate({ slots: options.maxGroups, rows: 3 * (options.threads + options.cpuThreads) });
     const board = CancelBoard.create(layout);
     const tracker = new Tracker(layout);
     const onDemand = options.cpuThreadsOnDemand ?? false;
     this.#tracker = tracker;
-    this.#slots = new Slots(board, options.maxRuns);
+    this.#slots = new Slots(board, options.maxGroups);
     const common = {
       workerFile: options.workerFile,
       setup: { layout: layout.handle, settings: options.settings ?? {}, tracing: options.onSpans !== undefined },
@@ -111,7 +111,6 @@ export class ThreadRuntime implements StepRunner, InspectableThreads {
       graceMs: options.cancelGraceMs,
       board,
       tracker,
-      kill: (thread) => void this.#pools().some((pool) => pool.kill(thread, "grace")),
       giveUp: (step) => (step.spec.computes ? this.#exclusive : this.#shared).giveUp(step),
     });
     this.#parts = {
@@ -137,7 +136,7 @@ export class ThreadRuntime implements StepRunner, InspectableThreads {
     }
   }
 
-  open(scope: CancelScope, urgency: number = DEFAULT_URGENCY): StepRun {
+  open(scope: CancelScope, urgency: number = DEFAULT_URGENCY): StepGroup {
     return new DispatchedGroup(this.#parts, scope, urgency);
   }
 
@@ -146,7 +145,7 @@ export class ThreadRuntime implements StepRunner, InspectableThreads {
     return this.#exclusiveCapacity;
   }
 
-  /** What runs and ever ran, from the threads' own books. */
+  /** What runs and ever ran, from the threads' own counters. */
   totals(): Totals {
     return this.#tracker.totals();
   }
@@ -166,25 +165,24 @@ export class ThreadRuntime implements StepRunner, InspectableThreads {
   }
 
   /** Everything that must be zero when no order is in flight. */
-  books(): { slots: number; unsettled: number; exclusivePermits: number; exclusiveWaiting: number; graceWatched: number } {
+  counters(): { slots: number; unsettled: number; exclusivePermits: number; exclusiveWaiting: number; watchedGroups: number } {
     return {
       slots: this.#slots.inUse,
       unsettled: this.#shared.unsettled + this.#exclusive.unsettled,
       exclusivePermits: this.#exclusiveCapacity.inUse,
       exclusiveWaiting: this.#exclusiveCapacity.waiting,
-      graceWatched: this.#watchdog.size,
+      watchedGroups: this.#watchdog.size,
     };
   }
 
   /** Terminates the busiest thread, or an idle one where none is busy. Returns its id, undefined when none is up. */
   killThread(): number | undefined {
     const busiest = this.#pools()
-      .flatMap((pool) => pool.threads.map((thread) => ({ pool, thread })))
-      .filter(({ thread }) => thread.leaving === undefined)
-      .sort((a, b) => b.thread.inFlight - a.thread.inFlight)[0];
-    if (busiest === undefined) return undefined;
-    busiest.pool.kill(busiest.thread, "chaos");
-    return busiest.thread.id;
+      .flatMap((pool) => pool.threads)
+      .filter(({ leaving }) => leaving === undefined)
+      .sort((a, b) => b.inFlight - a.inFlight)[0];
+    busiest?.kill("chaos");
+    return busiest?.id;
   }
 
   async cpuProfile(threadId: number, ms: number, stop: CancelScope): Promise<string> {

@@ -150,7 +150,7 @@ export class WebhookDelivery {
     const { clock } = this.#options;
     const epoch = this.#health.begin();
     const scope = new CancelScope();
-    const following = scope.follow(this.#scope);
+    const linked = scope.link(this.#scope);
     const stopTimer = clock.after(REQUEST_TIMEOUT_MS, () => void scope.cancel("deadline"));
     let outcome: EndpointOutcome;
     try {
@@ -159,7 +159,7 @@ export class WebhookDelivery {
       return result;
     } finally {
       stopTimer();
-      following.leave();
+      linked.unsubscribe();
       this.#health.end(epoch, outcome);
     }
   }

@@ -11,7 +11,7 @@ async function expectNothingLeft(): Promise<void> {
   await eventually("the orders to end", () => desk.inFlight === 0);
   const { running: steps, started, finished } = runtime.totals();
   expect([steps, started - finished]).toEqual([0, 0]);
-  expect(runtime.books()).toMatchObject({ slots: 0, unsettled: 0, exclusivePermits: 0, exclusiveWaiting: 0 });
+  expect(runtime.counters()).toMatchObject({ slots: 0, unsettled: 0, exclusivePermits: 0, exclusiveWaiting: 0 });
   for (const { inUse, waiting } of Object.values(capacities)) expect([inUse, waiting]).toEqual([0, 0]);
 }
 

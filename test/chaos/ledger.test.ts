@@ -114,7 +114,7 @@ test(`the ledger balances after ${ORDERS} orders on a bad day (SEED=${SEED})`, {
   for (const [orderId, same] of okTexts) expect(new Set(same.map(({ text }) => text)).size, orderId).toBe(1);
 
   expect(counts.broken).toBe(0);
-  expect(service.runtime.books()).toEqual({ slots: 0, unsettled: 0, exclusivePermits: 0, exclusiveWaiting: 0, graceWatched: 0 });
+  expect(service.runtime.counters()).toEqual({ slots: 0, unsettled: 0, exclusivePermits: 0, exclusiveWaiting: 0, watchedGroups: 0 });
   expect(service.desk.inFlight).toBe(0);
   const { running: stillRunning, started, finished } = service.runtime.totals();
   expect(started).toBeGreaterThan(ORDERS);

@@ -64,7 +64,7 @@ describe("onCancel", () => {
     const subscription = scope.onCancel((cause) => void heard.push(cause));
     expect(heard).toEqual(["client_disconnected"]);
     expect(scope.listenerCount).toBe(0);
-    subscription.leave();
+    subscription.unsubscribe();
     expect(heard).toHaveLength(1);
   });
 
@@ -85,11 +85,11 @@ describe("onCancel", () => {
     const heard: string[] = [];
     const subscription = scope.onCancel(() => void heard.push("gone"));
     scope.onCancel(() => void heard.push("stays"));
-    subscription.leave();
-    subscription.leave();
+    subscription.unsubscribe();
+    subscription.unsubscribe();
     expect(scope.listenerCount).toBe(1);
     scope.cancel("shutdown");
-    subscription.leave();
+    subscription.unsubscribe();
     expect(heard).toEqual(["stays"]);
   });
 
@@ -100,7 +100,7 @@ describe("onCancel", () => {
     const subscription = scope.onCancel(listener);
     scope.onCancel(listener);
     expect(scope.listenerCount).toBe(2);
-    subscription.leave();
+    subscription.unsubscribe();
     expect(scope.listenerCount).toBe(1);
     scope.cancel("shutdown");
     expect(calls).toBe(1);
@@ -111,7 +111,7 @@ describe("onCancel", () => {
     const heard: string[] = [];
     scope.onCancel(() => {
       heard.push("first");
-      later.leave();
+      later.unsubscribe();
     });
     const later = scope.onCancel(() => void heard.push("taken off"));
     scope.onCancel(() => void heard.push("last"));
@@ -148,7 +148,7 @@ describe("follow a scope", () => {
   test.each(CANCEL_CAUSES)("takes over %s", (cause) => {
     const parent = new CancelScope();
     const child = new CancelScope();
-    child.follow(parent);
+    child.link(parent);
     expect(parent.listenerCount).toBe(1);
     parent.cancel(cause);
     expect(child.cause).toBe(cause);
@@ -159,16 +159,16 @@ describe("follow a scope", () => {
     const parent = new CancelScope();
     parent.cancel("shutdown");
     const child = new CancelScope();
-    child.follow(parent);
+    child.link(parent);
     expect(child.cause).toBe("shutdown");
   });
 
   test("and let go of it: no listener stays and its cancel is not heard", () => {
     const parent = new CancelScope();
     const child = new CancelScope();
-    const following = child.follow(parent);
-    following.leave();
-    following.leave();
+    const linked = child.link(parent);
+    linked.unsubscribe();
+    linked.unsubscribe();
     expect(parent.listenerCount).toBe(0);
     parent.cancel("shutdown");
     expect(child.cause).toBeUndefined();
@@ -177,7 +177,7 @@ describe("follow a scope", () => {
   test("a child's cancel does not reach its parent", () => {
     const parent = new CancelScope();
     const child = new CancelScope();
-    child.follow(parent);
+    child.link(parent);
     child.cancel("deadline");
     expect(parent.cause).toBeUndefined();
     parent.cancel("shutdown");
@@ -199,10 +199,10 @@ describe("follow an AbortSignal", () => {
     const before = new CancelScope();
     const after = new CancelScope();
     const controller = new AbortController();
-    before.follow(controller.signal, foreign);
+    before.link(controller.signal, foreign);
     expect(getEventListeners(controller.signal, "abort")).toHaveLength(1);
     controller.abort(reason);
-    after.follow(controller.signal, foreign);
+    after.link(controller.signal, foreign);
     expect(before.cause).toBe(expected);
     expect(after.cause).toBe(expected);
     expect(getEventListeners(controller.signal, "abort")).toHaveLength(0);
@@ -211,8 +211,8 @@ describe("follow an AbortSignal", () => {
   test("and let go of it: no listener stays and its abort is not heard", () => {
     const controller = new AbortController();
     const child = new CancelScope();
-    const following = child.follow(controller.signal);
-    following.leave();
+    const linked = child.link(controller.signal);
+    linked.unsubscribe();
     expect(getEventListeners(controller.signal, "abort")).toHaveLength(0);
     controller.abort();
     expect(child.cause).toBeUndefined();
@@ -221,7 +221,7 @@ describe("follow an AbortSignal", () => {
   test("another scope's own signal hands its cause on", () => {
     const parent = new CancelScope();
     const child = new CancelScope();
-    child.follow(parent.signal);
+    child.link(parent.signal);
     parent.cancel("shutdown");
     expect(child.cause).toBe("shutdown");
   });

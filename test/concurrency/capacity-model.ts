@@ -142,7 +142,7 @@ export class CapacityModel {
       this.queue.splice(this.queue.indexOf(next), 1);
       if (next.scope?.deadline !== undefined && this.now + this.#held.shortestMs > next.scope.deadline) {
         this.#met.add("hopeless");
-        this.#fail(next, "deadline");
+        this.#fail(next, next.scope.cause ?? "deadline");
         this.cancel(next.scope, "deadline");
         continue;
       }

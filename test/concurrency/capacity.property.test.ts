@@ -117,7 +117,7 @@ class Run {
   release(ask: Ask): void {
     const seen = this.#seenBy(ask);
     this.model.release(ask);
-    seen.subscription?.leave();
+    seen.subscription?.unsubscribe();
     seen.permit?.release();
   }
 

@@ -131,7 +131,7 @@ class Run {
     const { promise, resolve, reject } = Promise.withResolvers<Reply>();
     const subscription = obeys ? scope.onCancel((cause) => reject(new Canceled(cause))) : undefined;
     this.#gates.set(index, (end) => {
-      subscription?.leave();
+      subscription?.unsubscribe();
       if ("value" in end) resolve(end.value);
       else if ("error" in end) reject(end.error);
     });

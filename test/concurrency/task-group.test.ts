@@ -5,8 +5,6 @@ import { CANCEL_CAUSES, Canceled } from "../../src/concurrency/cancel-cause.ts";
 import { CancelScope } from "../../src/concurrency/cancel-scope.ts";
 import { TaskGroup } from "../../src/concurrency/task-group.ts";
 
-const activeTimeouts = () => process.getActiveResourcesInfo().filter((kind) => kind === "Timeout").length;
-
 /** A task that ends `canceled` as soon as its scope is canceled, and never otherwise. */
 const untilCanceled = (scope: CancelScope) => new Promise<never>((_, reject) => scope.onCancel((cause) => reject(new Canceled(cause))));
 
@@ -177,56 +175,6 @@ describe("join", () => {
   });
 });
 
-describe("await using", () => {
-  test("left by a throw cancels what runs and waits for it", async () => {
-    const gate = Promise.withResolvers<string>();
-    const group = new TaskGroup<string>();
-    let left = false;
-    const block = async () => {
-      await using owned = group;
-      owned.spawn(untilCanceled);
-      owned.spawn(() => gate.promise);
-      throw new Error("left early");
-    };
-    const leaving = block().finally(() => (left = true));
-    leaving.catch(() => {});
-    await drainMicrotasks();
-    expect(group.scope.cause).toBe("sibling_failed");
-    expect([group.running, left]).toEqual([1, false]);
-    gate.resolve("cleaned up");
-    await expect(leaving).rejects.toThrow("left early");
-    expect(group.running).toBe(0);
-    expect((await group.join()).outcomes).toEqual([
-      { status: "canceled", cause: "sibling_failed" },
-      { status: "ok", value: "cleaned up" },
-    ]);
-  });
-
-  test("after a join cancels nothing", async () => {
-    const parent = new CancelScope();
-    const group = new TaskGroup<string>({ parent, timeoutMs: 2 ** 31 - 1 });
-    const timeouts = activeTimeouts();
-    {
-      await using owned = group;
-      owned.spawn(async () => "done");
-      await owned.join();
-    }
-    expect(group.scope.cause).toBeUndefined();
-    expect(parent.listenerCount).toBe(0);
-    expect(activeTimeouts()).toBe(timeouts - 1);
-  });
-
-  test("left early with nothing running still lets go of parent and timer", async () => {
-    const parent = new CancelScope();
-    const before = activeTimeouts();
-    {
-      await using _owned = new TaskGroup<string>({ parent, timeoutMs: 2 ** 31 - 1 });
-      expect([parent.listenerCount, activeTimeouts()]).toEqual([1, before + 1]);
-    }
-    expect([parent.listenerCount, activeTimeouts()]).toEqual([0, before]);
-  });
-});
-
 describe("parent", () => {
   test.each(CANCEL_CAUSES)("scope canceled by %s cancels the group with it", async (cause) => {
     const parent = new CancelScope();
@@ -280,12 +228,10 @@ describe("parent", () => {
     expect([parent.cause, parent.listenerCount]).toEqual([undefined, 0]);
   });
 
-  test("canceled before the group exists: no task starts and no timer is made", async () => {
+  test("canceled before the group exists: no task starts", async () => {
     const parent = new CancelScope();
     parent.cancel("client_disconnected");
-    const before = activeTimeouts();
-    const group = new TaskGroup<string>({ parent, timeoutMs: 2 ** 31 - 1 });
-    expect(activeTimeouts()).toBe(before);
+    const group = new TaskGroup<string>({ parent });
     let started = false;
     group.spawn(async () => {
       started = true;
@@ -297,40 +243,5 @@ describe("parent", () => {
       firstFailure: undefined,
       cause: "client_disconnected",
     });
-  });
-});
-
-describe("deadline", () => {
-  test("cancels the tasks with deadline", async () => {
-    const group = new TaskGroup<string>({ timeoutMs: 0 });
-    group.spawn(untilCanceled);
-    expect(await group.join()).toEqual({
-      outcomes: [{ status: "canceled", cause: "deadline" }],
-      firstFailure: undefined,
-      cause: "deadline",
-    });
-  });
-
-  test("its timer runs until the join, which clears it", async () => {
-    const before = activeTimeouts();
-    const group = new TaskGroup<string>({ timeoutMs: 2 ** 31 - 1 });
-    const gate = Promise.withResolvers<string>();
-    group.spawn(() => gate.promise);
-    const join = group.join();
-    await drainMicrotasks();
-    expect(activeTimeouts()).toBe(before + 1);
-    gate.resolve("done");
-    expect(await join).toMatchObject({ cause: undefined });
-    expect(activeTimeouts()).toBe(before);
-  });
-
-  test.each(["a failure", "a cancel"])("its timer is cleared after %s too", async (ending) => {
-    const before = activeTimeouts();
-    const group = new TaskGroup<string>({ timeoutMs: 2 ** 31 - 1 });
-    group.spawn(untilCanceled);
-    if (ending === "a failure") group.spawn(() => Promise.reject(new Error("boom")));
-    else group.scope.cancel("shutdown");
-    await group.join();
-    expect(activeTimeouts()).toBe(before);
   });
 });

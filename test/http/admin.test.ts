@@ -163,7 +163,13 @@ describe("POST /chaos/stick-thread", () => {
     expect(page).toMatchObject({ started: before.started + 4, finished: before.finished + 4 });
     await nextOrderWorks(fresh);
     expect(fresh.logged.filter(({ level }) => level >= 40)).toMatchObject([{ msg: "thread replaced", reason: "grace" }]);
-    expect(fresh.service.runtime.books()).toEqual({ slots: 0, unsettled: 0, exclusivePermits: 0, exclusiveWaiting: 0, graceWatched: 0 });
+    expect(fresh.service.runtime.counters()).toEqual({
+      slots: 0,
+      unsettled: 0,
+      exclusivePermits: 0,
+      exclusiveWaiting: 0,
+      watchedGroups: 0,
+    });
   });
 
   test("twice at one time sticks two threads", async () => {

@@ -13,7 +13,7 @@ const GRACE_MS = 500;
 function newWatchdog(): CancellationWatchdog {
   const layout = Layout.allocate({ slots: 1, rows: 1 });
   const [board, tracker] = [CancelBoard.create(layout), new Tracker(layout)];
-  return new CancellationWatchdog({ graceMs: GRACE_MS, board, tracker, kill() {}, giveUp() {} });
+  return new CancellationWatchdog({ graceMs: GRACE_MS, board, tracker, giveUp() {} });
 }
 
 test("one timer for any number of watched runs, none for none", async () => {

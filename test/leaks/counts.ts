@@ -20,7 +20,7 @@ export interface Counts {
   readonly unsettled: number;
   readonly exclusivePermits: number;
   readonly exclusiveWaiting: number;
-  readonly graceWatched: number;
+  readonly watchedGroups: number;
   readonly permits: number;
   readonly waiting: number;
   readonly timers: number;
@@ -34,7 +34,7 @@ export function countOf(runtime: ThreadRuntime, capacities: Capacities): Counts 
     threads: runtime.threads().length,
     running,
     unfinished: started - finished,
-    ...runtime.books(),
+    ...runtime.counters(),
     permits: all.reduce((sum, { inUse }) => sum + inUse, 0),
     waiting: all.reduce((sum, { waiting }) => sum + waiting, 0),
     timers: timers(),

@@ -35,13 +35,13 @@ function place(acts: Readonly<Record<StepName, ActName>>, timeoutMs = 60_000) {
   const plan = { payment: rig.act(acts.payment), vendor: rig.act(acts.vendor), courier: rig.act(acts.courier) };
   const scope = new CancelScope();
   const client = new AbortController();
-  const following = scope.follow(client.signal);
+  const linked = scope.link(client.signal);
   const stopTimer = scope.cancelAfter(timeoutMs);
   const computing = STEPS.filter((name) => acts[name] === "compute").map((name) => [name, 1]);
   const input = { ...inputFor(plan), simulation: { cpuMs: Object.fromEntries(computing) } };
   const outcome = pipeline.run(input, scope).finally(() => {
     stopTimer();
-    following.leave();
+    linked.unsubscribe();
   });
   return { plan, scope, client, outcome, listeners: () => [scope.listenerCount, getEventListeners(client.signal, "abort").length] };
 }
@@ -84,7 +84,7 @@ const ENDINGS: Readonly<Record<string, Ending>> = {
     error: undefined,
     end: (order) => {
       order.scope.cancel("client_disconnected");
-      expect(countOf(rig.runtime, capacities)).toMatchObject({ graceWatched: 1, timers: rest.timers + 2 });
+      expect(countOf(rig.runtime, capacities)).toMatchObject({ watchedGroups: 1, timers: rest.timers + 2 });
       openAll(order);
     },
   },
@@ -106,7 +106,7 @@ describe("an order leaves nothing behind", () => {
       unsettled: 3,
       exclusivePermits: computing,
       exclusiveWaiting: 0,
-      graceWatched: 0,
+      watchedGroups: 0,
       permits: 3,
       waiting: 0,
       timers: rest.timers + 1,
@@ -167,7 +167,7 @@ describe("a parent that outlives its orders is left by all of them", () => {
     const parent = new AbortController();
     const listeners = () => getEventListeners(parent.signal, "abort").length;
     const run = async (act: Act) => {
-      await using group = new TaskGroup<EndedStep>({ parent: parent.signal, timeoutMs: 60_000 });
+      const group = new TaskGroup<EndedStep>({ parent: parent.signal });
       const own = rig.runtime.open(group.scope);
       group.spawn(() => rig.step(own, act).ended);
       const result = await group.join();
@@ -178,7 +178,7 @@ describe("a parent that outlives its orders is left by all of them", () => {
     const [ending, stopping] = [run(ends), run(stops)];
     await starts([ends, stops]);
     expect(listeners()).toBe(2);
-    expect(countOf(rig.runtime, capacities)).toMatchObject({ running: 2, slots: 2, timers: rest.timers + 2 });
+    expect(countOf(rig.runtime, capacities)).toMatchObject({ running: 2, slots: 2 });
     rig.open({ act: ends });
     expect(await ending).toMatchObject({ value: { outcome: { status: "ok" } } });
     expect(listeners()).toBe(1);

@@ -255,7 +255,7 @@ test("a shutdown in the middle leaves nothing behind, the service itself include
   await stopped;
   expect(service.runtime.threads()).toEqual([]);
   expect(service.runtime.totals()).toEqual({ running: 0, started: 41, finished: 41 });
-  expect(count(service)).toMatchObject({ slots: 0, unsettled: 0, permits: 0, waiting: 0, graceWatched: 0, threads: 0 });
+  expect(count(service)).toMatchObject({ slots: 0, unsettled: 0, permits: 0, waiting: 0, watchedGroups: 0, threads: 0 });
   expect(timers()).toBe(before.timers);
   await eventually("the threads to be gone", () => osThreads() === before.osThreads);
   expect(logged.filter(({ level }) => level >= 40)).toEqual([]);

@@ -42,7 +42,7 @@ async function expectAllPlacesBack(): Promise<void> {
   expect(inFlight()).toBe(0);
   const { running: steps, started, finished } = running.service.runtime.totals();
   expect([steps, started - finished]).toEqual([0, 0]);
-  expect(running.service.runtime.books()).toMatchObject({ slots: 0, unsettled: 0 });
+  expect(running.service.runtime.counters()).toMatchObject({ slots: 0, unsettled: 0 });
 }
 
 test("requests that wait for another's answer count: 230 for one id and a limit of 5, the first ones pipelined", async () => {

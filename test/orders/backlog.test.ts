@@ -80,7 +80,7 @@ test("a start with 20 000 compensations and 5000 events that nobody takes: ready
     expect(timers() - timersBefore).toBeLessThan(2 * (STEPS.length * RETRIES + DELIVERIES) + 50);
     expect(Math.max(...pages)).toBeLessThanOrEqual(PAGE);
     expect(pages.reduce((sum, rows) => sum + rows, 0)).toBeLessThan((STEPS.length + 1) * 2 * PAGE);
-    expect(service.runtime.books().slots).toBe(STEPS.length * RETRIES);
+    expect(service.runtime.counters().slots).toBe(STEPS.length * RETRIES);
   } finally {
     await running.stop();
     await standIn.close();
@@ -105,5 +105,5 @@ test("a start with 20 000 compensations and 5000 events works all of it off, in 
   // Those that waited, one for each order that is compensated now, and one for each that was placed meanwhile.
   expect(delivered.size).toBe(EVENTS + ORDERS + placed);
   expect(Math.max(...pages)).toBeLessThanOrEqual(PAGE);
-  expect([compensator.inFlight, runtime.books().slots]).toEqual([0, 0]);
+  expect([compensator.inFlight, runtime.counters().slots]).toEqual([0, 0]);
 }, 120_000);

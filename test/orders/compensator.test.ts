@@ -194,15 +194,15 @@ describe("the first tries of an order", () => {
   });
 
   test("leave nothing with the compensator, which outlives them", async () => {
-    const follow = vi.spyOn(CancelScope.prototype, "follow");
+    const link = vi.spyOn(CancelScope.prototype, "link");
     const compensating = compensator.begin(inputOf("o"), STEPS);
     await settle();
-    const parents = follow.mock.calls.map(([parent]) => parent as CancelScope);
+    const parents = link.mock.calls.map(([parent]) => parent as CancelScope);
     expect(parents.map(({ listenerCount }) => listenerCount)).toEqual([3, 3, 3]);
     for (const step of runner.started) step.end(OK);
     await compensating.firstTries;
     expect(parents.map(({ listenerCount }) => listenerCount)).toEqual([0, 0, 0]);
-    follow.mockRestore();
+    link.mockRestore();
   });
 
   test("that the threads have no room for are rows, due now", async () => {

@@ -56,7 +56,7 @@ test.each([
     expect(peak).toBeGreaterThan(0);
     expect(peak).toBeLessThanOrEqual(3 * BULKHEAD);
     expect(compensator.inFlight).toBeLessThanOrEqual(BULKHEAD);
-    expect(runtime.books().slots).toBe(compensator.inFlight);
+    expect(runtime.counters().slots).toBe(compensator.inFlight);
 
     // It is back: whoever waits for an answer is told that there will be none.
     hangs = false;
@@ -68,7 +68,7 @@ test.each([
       25_000,
     );
     await eventually("the last call to end", () => compensator.inFlight === 0);
-    expect(runtime.books().slots).toBe(0);
+    expect(runtime.counters().slots).toBe(0);
     expect(balance(rig.standIn.ledger.snapshot(), [])).toEqual([]);
   },
   60_000,

@@ -137,7 +137,7 @@ test(`what is said to have had no effect has had none, and undoing the rest bala
 
   const ledger = await standIn.quiet();
   expect(balance(ledger, endings)).toEqual([]);
-  expect(runtime.books()).toEqual(NOTHING_LEFT);
+  expect(runtime.counters()).toEqual(NOTHING_LEFT);
   const { running, started, finished } = runtime.totals();
   expect(started).toBeGreaterThan(ORDERS);
   expect({ running, open: started - finished }).toEqual({ running: 0, open: 0 });

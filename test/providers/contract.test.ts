@@ -68,7 +68,7 @@ describe.each([
     subject = await start();
   });
   afterEach(() => {
-    expect(subject.runtime.books()).toEqual(NOTHING_LEFT);
+    expect(subject.runtime.counters()).toEqual(NOTHING_LEFT);
     expect(subject.runtime.totals().running).toBe(0);
     expect([...subject.runtime.replaced()]).toEqual([]);
   });

@@ -45,7 +45,7 @@ beforeEach(() => {
   logs.length = 0;
 });
 afterEach(() => {
-  expect(runtime.books()).toEqual(NOTHING_LEFT);
+  expect(runtime.counters()).toEqual(NOTHING_LEFT);
   expect(runtime.totals().running).toBe(0);
   expect([...runtime.replaced()]).toEqual([]);
   expect(standIn.ledger.snapshot().malformed).toEqual([]);

@@ -15,7 +15,7 @@ export function startThreads(providerUrls: ProviderUrls | undefined, logs: LogMe
     threads,
     cpuThreads: 1,
     cancelGraceMs: 1000,
-    maxRuns: 5000,
+    maxGroups: 5000,
     settings: {
       stickBegun: new SharedArrayBuffer(4),
       ...(providerUrls === undefined ? {} : { providerUrls }),
@@ -33,13 +33,13 @@ export async function runStep(
   scope: CancelScope = new CancelScope(),
 ): Promise<StepOutcome> {
   const own = new CancelScope();
-  const following = own.follow(scope);
+  const linked = own.link(scope);
   const run = runtime.open(own);
-  const { outcome } = await run.run({ name, action, computes: false, repeatable: action === "undo" }, input);
+  const { outcome } = await run.run({ name, action, computes: false, retryable: action === "undo" }, input);
   run.close();
-  following.leave();
+  linked.unsubscribe();
   return outcome;
 }
 
 /** What a runtime's books say when nothing runs and nothing was left behind. */
-export const NOTHING_LEFT = { slots: 0, unsettled: 0, exclusivePermits: 0, exclusiveWaiting: 0, graceWatched: 0 };
+export const NOTHING_LEFT = { slots: 0, unsettled: 0, exclusivePermits: 0, exclusiveWaiting: 0, watchedGroups: 0 };

@@ -36,6 +36,8 @@ export type ActName =
   | "wait_deaf"
   /** Holds the whole thread at the gate, in `Atomics.wait`. */
   | "hold_thread"
+  /** Succeeds, but looks for its cancel until the gate opens, counting the looks in `stalled` and those that saw one in `stall`. */
+  | "leave_work_behind"
   | "sleep"
   /** A request to the server of the settings, which never answers. */
   | "fetch"

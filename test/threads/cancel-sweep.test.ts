@@ -69,7 +69,7 @@ describe.each(CANCEL_CAUSES)("one step canceled by %s", (cause) => {
     expectStarts(0, async () => {
       const scope = new CancelScope();
       const run = rig.runtime.open(scope);
-      expect(rig.runtime.books().slots).toBe(1);
+      expect(rig.runtime.counters().slots).toBe(1);
       scope.cancel(cause);
       for (const computes of [false, true]) {
         const step = rig.step(run, rig.act("succeed"), { computes });
@@ -86,7 +86,7 @@ describe.each(CANCEL_CAUSES)("one step canceled by %s", (cause) => {
     test("while it waits to be sent", () =>
       expectStarts(0, async () => {
         const step = rig.lone("succeed", { computes });
-        expect(rig.runtime.books()).toMatchObject({ slots: 1, unsettled: 1, exclusivePermits: computes ? 1 : 0 });
+        expect(rig.runtime.counters()).toMatchObject({ slots: 1, unsettled: 1, exclusivePermits: computes ? 1 : 0 });
         step.scope.cancel(cause);
         expect(await step.outcome).toEqual(never(cause));
         expect(rig.runsOf(step)).toBe(0);
@@ -142,7 +142,7 @@ describe.each(CANCEL_CAUSES)("one step canceled by %s", (cause) => {
       expectStarts(1, async () => {
         const step = await rig.running("wait_deaf", { computes });
         step.scope.cancel(cause);
-        expect(rig.runtime.books()).toMatchObject({ slots: 1, unsettled: 1, graceWatched: 1 });
+        expect(rig.runtime.counters()).toMatchObject({ slots: 1, unsettled: 1, watchedGroups: 1 });
         rig.open(step);
         expect(await step.outcome).toEqual(OK);
       }));
@@ -165,7 +165,7 @@ describe.each(CANCEL_CAUSES)("one step canceled by %s", (cause) => {
         expect(await step.outcome).toEqual(OK);
         scope.cancel(cause);
         expect(await step.outcome).toEqual(OK);
-        expect(rig.runtime.books()).toMatchObject({ slots: 1, unsettled: 0, graceWatched: 0 });
+        expect(rig.runtime.counters()).toMatchObject({ slots: 1, unsettled: 0, watchedGroups: 0 });
         run.close();
       }));
 
@@ -192,7 +192,7 @@ describe.each(CANCEL_CAUSES)("one step canceled by %s", (cause) => {
       await turn();
       step.scope.cancel(cause);
       await turn();
-      expect(rig.runtime.books()).toMatchObject({ slots: 2, unsettled: 2, graceWatched: 1 });
+      expect(rig.runtime.counters()).toMatchObject({ slots: 2, unsettled: 2, watchedGroups: 1 });
       rig.open(holder);
       expect(await step.outcome).toEqual(never(cause));
       expect(await holder.outcome).toEqual(OK);
@@ -204,10 +204,10 @@ describe.each(CANCEL_CAUSES)("one step canceled by %s", (cause) => {
       const holder = await rig.running("compute", { computes: true });
       const step = rig.lone("succeed", { computes: true });
       const later = rig.lone("succeed", { computes: true });
-      expect(rig.runtime.books()).toMatchObject({ slots: 3, exclusivePermits: 1, exclusiveWaiting: 2 });
+      expect(rig.runtime.counters()).toMatchObject({ slots: 3, exclusivePermits: 1, exclusiveWaiting: 2 });
       step.scope.cancel(cause);
       expect(await step.outcome).toEqual(never(cause));
-      expect(rig.runtime.books()).toMatchObject({ slots: 2, exclusivePermits: 1, exclusiveWaiting: 1 });
+      expect(rig.runtime.counters()).toMatchObject({ slots: 2, exclusivePermits: 1, exclusiveWaiting: 1 });
       rig.open(holder);
       expect(await holder.outcome).toEqual(OK);
       expect(await later.outcome).toEqual(OK);
@@ -285,9 +285,9 @@ function place(courier: Act, computes: boolean): Order {
   const plan: Plan = { payment: failing, vendor: ending, courier };
   const scope = new CancelScope();
   const client = new AbortController();
-  const following = scope.follow(client.signal);
+  const linked = scope.link(client.signal);
   const input = { orderId: JSON.stringify(plan), amount: 1, attempt: 1, simulation: { cpuMs: { courier: computes ? 1 : 0 } } };
-  const outcome = new Pipeline(rig.runtime, capacities).run(input, scope).finally(() => following.leave());
+  const outcome = new Pipeline(rig.runtime, capacities).run(input, scope).finally(() => linked.unsubscribe());
   return { failing, ending, scope, client, outcome };
 }
 
@@ -324,7 +324,7 @@ const POSITIONS: Readonly<Record<string, Position>> = {
         await holder.ended;
       };
     },
-    reached: () => eventually("the courier to wait", () => rig.runtime.books().exclusiveWaiting === 1),
+    reached: () => eventually("the courier to wait", () => rig.runtime.counters().exclusiveWaiting === 1),
   },
   sleeping: { act: () => rig.act("sleep"), runs: 1, reached: running },
   "in fetch": {

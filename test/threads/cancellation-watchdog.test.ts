@@ -1,11 +1,11 @@
 import type { Worker } from "node:worker_threads";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { SnapshotState } from "../../src/diagnosis/snapshot-state.ts";
 import { CancelBoard } from "../../src/threads/cancel-board.ts";
 import { CancellationWatchdog } from "../../src/threads/cancellation-watchdog.ts";
 import type { DispatchedStep } from "../../src/threads/dispatched-step.ts";
 import { Layout } from "../../src/threads/layout.ts";
 import { PoolThread } from "../../src/threads/pool-thread.ts";
-import { SnapshotState } from "../../src/threads/snapshot-state.ts";
 import { Tracker } from "../../src/threads/tracker.ts";
 import { eventually } from "../support/eventually.ts";
 import { newStep } from "./new-step.ts";
@@ -31,7 +31,8 @@ beforeEach(() => {
 });
 
 function newThread(id: number): PoolThread {
-  const one = new PoolThread({ threadId: id } as Worker);
+  const terminate = async () => killed.push(one);
+  const one: PoolThread = new PoolThread({ threadId: id, terminate } as unknown as Worker);
   one.row = tracker.claim(id);
   // Long ago: it says no more of itself than a test has it say.
   new Tracker(new Layout({ ...layout.handle, epochMs: layout.handle.epochMs + 60_000 })).beat(one.row);
@@ -39,8 +40,7 @@ function newThread(id: number): PoolThread {
 }
 
 function watchdog(graceMs: number): CancellationWatchdog {
-  const [kill, giveUp] = [(victim: PoolThread) => void killed.push(victim), (step: DispatchedStep) => void givenUp.push(step)];
-  return new CancellationWatchdog({ graceMs, board, tracker, kill, giveUp });
+  return new CancellationWatchdog({ graceMs, board, tracker, giveUp: (step) => void givenUp.push(step) });
 }
 
 afterEach(() => watch.close());

@@ -1,7 +1,7 @@
 import type { CancelScope, Subscription } from "../../src/concurrency/cancel-scope.ts";
 import { monotonicMs } from "../../src/concurrency/clock.ts";
 import { type EndedStep, STEPS, type StepInput, type StepName, type StepOutcome } from "../../src/orders/step.ts";
-import type { StepRun, StepRunner, StepSpec } from "../../src/orders/step-runner.ts";
+import type { StepGroup, StepRunner, StepSpec } from "../../src/orders/step-runner.ts";
 
 /** A step that a fake runner has been asked for. */
 export interface FakeStep {
@@ -26,7 +26,7 @@ export class FakeRunner implements StepRunner {
   closed = 0;
   running = 0;
 
-  open(scope: CancelScope): StepRun {
+  open(scope: CancelScope): StepGroup {
     if (this.opened - this.closed >= this.room) throw new Error("no room for one more run");
     this.opened++;
     let running = 0;
@@ -66,7 +66,7 @@ export class FakeRunner implements StepRunner {
         ended = true;
         this.running--;
         onEnd();
-        subscription?.leave();
+        subscription?.unsubscribe();
         settle();
       };
       const step: FakeStep = {

@@ -3,7 +3,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import { Worker } from "node:worker_threads";
 import { expect, test } from "vitest";
 import { CancelScope } from "../../src/concurrency/cancel-scope.ts";
-import { heapSnapshotOf } from "../../src/threads/heap-snapshot.ts";
+import { heapSnapshotOf } from "../../src/diagnosis/heap-snapshot.ts";
 import { PoolThread } from "../../src/threads/pool-thread.ts";
 import { eventually } from "../support/eventually.ts";
 import { Rig } from "./rig.ts";

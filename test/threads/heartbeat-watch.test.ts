@@ -3,14 +3,18 @@ import { monotonicMs } from "../../src/concurrency/clock.ts";
 import { HeartbeatWatch } from "../../src/threads/heartbeat-watch.ts";
 import { Layout } from "../../src/threads/layout.ts";
 import type { PoolThread } from "../../src/threads/pool-thread.ts";
-import type { ThreadPool } from "../../src/threads/thread-pool.ts";
 import { Tracker } from "../../src/threads/tracker.ts";
 
 const LOOK_MS = 500;
 
 let layout: Layout;
 let tracker: Tracker;
-let threads: { row: number | undefined; standsStill?: boolean }[];
+interface FakeThread {
+  row: number | undefined;
+  standsStill?: boolean;
+}
+
+let threads: FakeThread[];
 let killed: (readonly [row: number | undefined, reason: string])[];
 let watch: HeartbeatWatch;
 
@@ -20,18 +24,16 @@ beforeEach(() => {
   tracker = new Tracker(layout);
   threads = [{ row: tracker.claim(1) }, { row: tracker.claim(2) }];
   killed = [];
-  const kill = (thread: PoolThread, reason: string) => {
-    killed.push([thread.row, reason]);
-    threads = threads.filter((other) => other !== thread);
-    return true;
+  const kill = function (this: FakeThread, reason: string) {
+    killed.push([this.row, reason]);
+    threads = threads.filter((other) => other !== this);
   };
   watch = new HeartbeatWatch(tracker, [
     {
       get allThreads() {
-        return threads;
+        return threads.map((thread) => Object.assign(thread, { kill }) as unknown as PoolThread);
       },
-      kill,
-    } as unknown as ThreadPool,
+    },
   ]);
 });
 
@@ -87,8 +89,8 @@ test("a single beat within the limit is enough, again and again", () => {
 });
 
 test("a thread that has not claimed its row yet has half a minute for it, and closing ends the looks", () => {
-  const loading: { row: number | undefined } = { row: undefined };
-  const hanging = { row: undefined };
+  const loading: FakeThread = { row: undefined };
+  const hanging: FakeThread = { row: undefined };
   threads = [loading, hanging];
   looks(60);
   expect(killed).toEqual([]);

@@ -13,7 +13,7 @@ test("a worker file that cannot be loaded fails the start, says why, and leaves 
     threads: 2,
     cpuThreads: 1,
     cancelGraceMs: 250,
-    maxRuns: 10,
+    maxGroups: 10,
     onReplaced: () => void failed++,
   });
   await expect(starting).rejects.toThrow(/do not start: Error: this worker file cannot be loaded/);

@@ -2,7 +2,7 @@ import { fileURLToPath } from "node:url";
 import { expect } from "vitest";
 import { CancelScope } from "../../src/concurrency/cancel-scope.ts";
 import type { EndedStep, StepInput, StepName, StepOutcome } from "../../src/orders/step.ts";
-import type { StepRun } from "../../src/orders/step-runner.ts";
+import type { StepGroup } from "../../src/orders/step-runner.ts";
 import type { ReplaceReason } from "../../src/threads/pool-thread.ts";
 import { ThreadRuntime, type ThreadRuntimeOptions } from "../../src/threads/thread-runtime.ts";
 import { eventually } from "../support/eventually.ts";
@@ -77,7 +77,7 @@ export class Rig implements AsyncDisposable {
       cpuThreads,
       // Out of the way unless a test is about it.
       cancelGraceMs: 10_000,
-      maxRuns: 64,
+      maxGroups: 64,
       ...options,
       settings,
       onFault: (message, error) => faults.push(`${message}: ${error}`),
@@ -92,8 +92,8 @@ export class Rig implements AsyncDisposable {
   }
 
   /** Starts one step of `run`. */
-  step(run: StepRun, act: Act, { computes = false, repeatable = false, name = "vendor" as StepName } = {}): WatchedStep {
-    const ended = run.run({ name, action: "do", computes, repeatable }, inputFor({ [name]: act }));
+  step(run: StepGroup, act: Act, { computes = false, retryable = false, name = "vendor" as StepName } = {}): WatchedStep {
+    const ended = run.run({ name, action: "do", computes, retryable }, inputFor({ [name]: act }));
     return { act, ended, outcome: ended.then(({ outcome }) => outcome) };
   }
 
@@ -125,7 +125,7 @@ export class Rig implements AsyncDisposable {
 
   /** Everything that has to be zero when nothing is in flight is so, now. */
   expectIdle(): void {
-    expect(this.runtime.books()).toEqual({ slots: 0, unsettled: 0, exclusivePermits: 0, exclusiveWaiting: 0, graceWatched: 0 });
+    expect(this.runtime.counters()).toEqual({ slots: 0, unsettled: 0, exclusivePermits: 0, exclusiveWaiting: 0, watchedGroups: 0 });
     const { running, started, finished } = this.runtime.totals();
     expect({ running, finished }).toEqual({ running: 0, finished: started });
     for (const thread of this.runtime.threads()) expect(thread.running).toBe(0);
@@ -147,7 +147,7 @@ export class Rig implements AsyncDisposable {
 
 interface StepOptions {
   computes?: boolean;
-  repeatable?: boolean;
+  retryable?: boolean;
   name?: StepName;
 }
 

@@ -39,13 +39,28 @@ describe("a step that fails cancels its siblings from its own thread", () => {
   });
 
   test("its slot starts anew for the next run", async () => {
-    await using rig = await Rig.start({ threads: 1, maxRuns: 1 });
+    await using rig = await Rig.start({ threads: 1, maxGroups: 1 });
     for (let n = 0; n < 50; n++) {
       const failing = rig.act("wait_then_fail");
       rig.cells.add(failing.gate);
       expect(await rig.lone(failing, { name: "payment" }).outcome).toEqual(FAILED);
       expect(await rig.lone("succeed").outcome).toEqual({ status: "ok" });
     }
+    rig.expectIdle();
+  });
+
+  test("work that a step has left behind does not see the cancel of the group that has its slot now", async () => {
+    await using rig = await Rig.start({ threads: 1, maxGroups: 1 });
+    const [looks, seen] = [rig.cells.take(), rig.cells.take()];
+    const leaving = rig.lone(rig.act("leave_work_behind", { stalled: looks, stall: seen }));
+    expect(await leaving.outcome).toEqual({ status: "ok" });
+    const next = await rig.running("wait_deaf");
+    next.scope.cancel("deadline");
+    await rig.cells.reached(looks, rig.cells.read(looks) + 3);
+    rig.open(next);
+    expect(await next.outcome).toEqual({ status: "ok" });
+    rig.open(leaving);
+    expect(rig.cells.read(seen)).toBe(0);
     rig.expectIdle();
   });
 

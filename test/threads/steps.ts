@@ -99,6 +99,9 @@ async function perform(name: StepName, act: Act, run: number, cells: Cells, url:
       return await cells.reached(act.gate);
     case "hold_thread":
       return cells.block(act.gate);
+    case "leave_work_behind":
+      void lookForCancel(act, cells, context);
+      return;
     case "sleep":
       return await context.sleep(act.ms ?? 600_000);
     case "fetch":
@@ -181,6 +184,19 @@ async function census(act: Act, cells: Cells, own: StepContext): Promise<void> {
   }
   cells.write(act.gate, process.getActiveResourcesInfo().filter((kind) => kind === "Timeout").length);
   cells.write(act.ms ?? act.gate, left);
+}
+
+async function lookForCancel(act: Act, cells: Cells, context: StepContext): Promise<void> {
+  while (cells.read(act.gate) === 0) {
+    try {
+      context.checkpoint();
+      context.signal.throwIfAborted();
+    } catch {
+      cells.add(act.stall ?? act.gate);
+    }
+    cells.add(act.stalled ?? act.gate);
+    await turn();
+  }
 }
 
 function forEver(): Promise<never> {

@@ -16,7 +16,7 @@ const runtime = await ThreadRuntime.start({
   threads: 4,
   cpuThreads: 1,
   cancelGraceMs: 50,
-  maxRuns: 10,
+  maxGroups: 10,
   settings,
 });
 let canceled = 0;
@@ -25,7 +25,7 @@ for (let n = 0; n < STOPS; n++) {
   const scope = new CancelScope();
   const run = runtime.open(scope);
   const input = { orderId: JSON.stringify({ vendor: act }), amount: 1, attempt: 1 };
-  const ended = run.run({ name: "vendor", action: "do", computes: false, repeatable: false }, input);
+  const ended = run.run({ name: "vendor", action: "do", computes: false, retryable: false }, input);
   await cells.reached(act.runs);
   scope.cancel("deadline");
   writeSync(1, `stopping for ${STOP_MS}\n`);

@@ -65,7 +65,7 @@ describe.each([
 
     // The other thread's step runs on, and is all that the books hold.
     expect(rig.runtime.totals()).toEqual({ running: 1, started: before.started + 1, finished: before.finished + 1 });
-    expect(rig.runtime.books()).toMatchObject({ slots: 1, unsettled: 1, exclusivePermits: computes ? 1 : 0 });
+    expect(rig.runtime.counters()).toMatchObject({ slots: 1, unsettled: 1, exclusivePermits: computes ? 1 : 0 });
     expect(rig.replacements).toMatchObject([{ pool, reason }]);
     rig.open(elsewhere);
     expect(await elsewhere.outcome).toEqual(OK);
@@ -157,7 +157,7 @@ describe("killThread", () => {
     const [patient, impatient] = [rig.lone("succeed"), rig.lone("succeed")];
     await victim.ended;
     await turn();
-    expect(rig.runtime.books()).toMatchObject({ slots: 2, unsettled: 2 });
+    expect(rig.runtime.counters()).toMatchObject({ slots: 2, unsettled: 2 });
     // There is no thread yet that could say so.
     impatient.scope.cancel("client_disconnected");
     expect(await impatient.outcome).toEqual(canceled("none"));
@@ -176,7 +176,7 @@ describe("killThread", () => {
     const second = rig.lone("succeed", { computes: true });
     for (let n = 0; n < 3; n++) await turn();
     // It has its permit, but would have to share a thread that computes. Sent there, it could not end before the other.
-    expect(rig.runtime.books()).toMatchObject({ exclusivePermits: 2, exclusiveWaiting: 0, unsettled: 2 });
+    expect(rig.runtime.counters()).toMatchObject({ exclusivePermits: 2, exclusiveWaiting: 0, unsettled: 2 });
     second.scope.cancel("client_disconnected");
     expect(await second.outcome).toEqual(canceled("none"));
     const third = rig.lone("succeed", { computes: true });
@@ -226,7 +226,7 @@ describe("a canceled step that does not stop", () => {
     const beside = computes ? undefined : await besideOf(rig, elsewhere, stuck);
 
     stuck.scope.cancel("client_disconnected");
-    expect(rig.runtime.books().graceWatched).toBe(1);
+    expect(rig.runtime.counters().watchedGroups).toBe(1);
     expect(await stuck.outcome).toEqual(canceled());
     if (beside !== undefined) expect(await beside.outcome).toEqual(lost("grace"));
 
@@ -256,7 +256,7 @@ describe("a canceled step that does not stop", () => {
     await eventually("the replacement", () => ids().length === 3);
     expect(ids().slice(0, 2)).toEqual([before[0], [before[1]?.[0], 1]]);
     expect(rig.runtime.totals().running).toBe(2);
-    expect(rig.runtime.books()).toMatchObject({ slots: 2, unsettled: 2 });
+    expect(rig.runtime.counters()).toMatchObject({ slots: 2, unsettled: 2 });
     // It gets no step any more, though it has as few as others.
     const next = await Promise.all([rig.running("wait"), rig.running("wait"), rig.running("wait")]);
     expect(ids()[1]).toEqual([before[1]?.[0], 1]);
@@ -426,19 +426,19 @@ describe("the heartbeat", () => {
 
 describe("a step whose thread is lost under it", () => {
   test.each([
-    ["runs again where it is repeatable", true, OK, 2],
+    ["runs again where it is retryable", true, OK, 2],
     ["is lost where it is not", false, lost("exit"), 1],
-  ] as const)("%s", async (_what, repeatable, outcome, runs) => {
+  ] as const)("%s", async (_what, retryable, outcome, runs) => {
     await using rig = await Rig.start({ threads: 1 });
-    const step = rig.lone("exit_once", { repeatable });
+    const step = rig.lone("exit_once", { retryable });
     expect(await step.outcome).toEqual(outcome);
     expect(rig.runsOf(step)).toBe(runs);
     await expectRecovered(rig, "exit");
   });
 
-  test.each([false, true])("repeatable (exclusive: %s), but it kills every thread: is lost after two repeats", async (computes) => {
+  test.each([false, true])("retryable (exclusive: %s), but it kills every thread: is lost after two repeats", async (computes) => {
     await using rig = await Rig.start({ threads: 1, cpuThreads: 1 });
-    const step = rig.lone("exit", { repeatable: true, computes });
+    const step = rig.lone("exit", { retryable: true, computes });
     expect(await step.outcome).toEqual(lost("exit"));
     expect(rig.runsOf(step)).toBe(3);
     rig.expectIdle();
@@ -447,21 +447,21 @@ describe("a step whose thread is lost under it", () => {
     await rig.allThreadsUp();
   });
 
-  test("repeatable and canceled before its repeat: not run again, and what the first run did is unknown", async () => {
+  test("retryable and canceled before its repeat: not run again, and what the first run did is unknown", async () => {
     await using rig = await Rig.start({ threads: 1 });
-    const step = await rig.running(rig.act("wait", { calls: true }), { repeatable: true });
+    const step = await rig.running(rig.act("wait", { calls: true }), { retryable: true });
     rig.runtime.killThread();
     await eventually("the thread to be gone", () => rig.replacements.length === 1);
-    expect(rig.runtime.books()).toMatchObject({ slots: 1, unsettled: 1 });
+    expect(rig.runtime.counters()).toMatchObject({ slots: 1, unsettled: 1 });
     step.scope.cancel("client_disconnected");
     expect(await step.outcome).toEqual(canceled());
     expect(rig.runsOf(step)).toBe(1);
     await expectRecovered(rig, "chaos");
   });
 
-  test("repeatable and canceled while it ran: canceled, not repeated", async () => {
+  test("retryable and canceled while it ran: canceled, not repeated", async () => {
     await using rig = await Rig.start({ threads: 1 });
-    const step = await rig.running("ignore_cancel", { repeatable: true });
+    const step = await rig.running("ignore_cancel", { retryable: true });
     step.scope.cancel("client_disconnected");
     rig.runtime.killThread();
     expect(await step.outcome).toEqual(canceled());
@@ -626,7 +626,7 @@ test("closing with steps in flight settles every one of them", async () => {
   const [waiting, spinning] = await Promise.all(acts.map((act) => rig.running(act, { computes: act.do === "spin" })));
   spinning?.scope.cancel("shutdown");
   const queued = rig.lone("succeed", { computes: true });
-  expect(rig.runtime.books()).toMatchObject({ unsettled: 2, exclusiveWaiting: 1 });
+  expect(rig.runtime.counters()).toMatchObject({ unsettled: 2, exclusiveWaiting: 1 });
   queued.scope.cancel("shutdown");
   await rig.runtime.close();
   expect(await waiting?.outcome).toEqual(lost("exit"));

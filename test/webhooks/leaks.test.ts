@@ -16,7 +16,7 @@ test("stop leaves no timer, socket or handle, and a process that has nothing els
   expect(after).toEqual(before);
 });
 
-test("requests leave nothing behind on the scope they follow", async () => {
+test("requests leave nothing behind on the scope they are linked to", async () => {
   await using rig = await Rig.open();
   for (let index = 0; index < 500; index++) rig.add(`order ${index % 100}`);
   const original = CancelScope.prototype.onCancel;
@@ -26,12 +26,12 @@ test("requests leave nothing behind on the scope they follow", async () => {
     const subscription = original.call(this, listener);
     let left = false;
     most = Math.max(most, ++subscribed);
-    const leave = () => {
+    const unsubscribe = () => {
       if (!left) subscribed--;
       left = true;
-      subscription.leave();
+      subscription.unsubscribe();
     };
-    return { leave };
+    return { unsubscribe };
   };
   try {
     rig.delivery.start();

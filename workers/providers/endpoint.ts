@@ -1,6 +1,6 @@
 import type { CancelCause } from "../../src/concurrency/cancel-cause.ts";
 import { type Cancelable, type Post, type PostAnswer, postTo } from "../../src/outgoing/post.ts";
-import type { StepSpan } from "../runtime/step-span.ts";
+import type { StepSpan } from "../telemetry/step-span.ts";
 
 // An answer to a call is some hundred bytes. Reading this much is cheaper than a new connection; more is not.
 const MAX_BODY_BYTES = 64 * 1024;

@@ -1,9 +1,9 @@
 import type { Illness, StepInput, StepName } from "../../src/orders/step.ts";
 import type { PostAnswer } from "../../src/outgoing/post.ts";
 import type { ProviderKeys } from "../../src/provider-keys.ts";
-import { reasonOf } from "../runtime/reason-of.ts";
 import type { StepContext } from "../runtime/step-context.ts";
 import { StepFailed } from "../runtime/step-failed.ts";
+import { reasonOf } from "../telemetry/reason-of.ts";
 import { callKey, undoKey } from "./call-key.ts";
 import { Endpoint } from "./endpoint.ts";
 import { illnessOf } from "./illness.ts";

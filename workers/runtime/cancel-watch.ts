@@ -2,16 +2,16 @@ import type { CancelBoard } from "../../src/threads/cancel-board.ts";
 import type { StepContext } from "./step-context.ts";
 
 /**
- * This thread's ear on its bell: one `waitAsync` for the whole thread (a waiter that is never woken
- * cannot be withdrawn, so one a step would pile up).
+ * Waits for this thread's bell and tells its steps of their cancels. One `waitAsync` for the whole thread: a waiter that is never
+ * woken cannot be withdrawn, so one a step would pile up.
  *
- * A step registers first and looks at its word afterwards. A cancel before the registration is seen by that
- * look, a later one by the log: there is no moment in which it could be missed.
+ * A step registers first and looks at its word afterwards. A cancel before the registration is seen by that look, a later one by the
+ * log: there is no moment in which it could be missed.
  */
 export class CancelWatch {
   readonly #board: CancelBoard;
   readonly #row: number;
-  // By slot: the context that came last, with the others of its run hanging on it. No `Map`, for the reason that `StepTable` gives.
+  // By slot: the context that came last, with the others of that slot hanging on it. No `Map`, for the reason that `StepTable` gives.
   readonly #newest: (StepContext | undefined)[] = [];
   #seen: number;
 
@@ -45,7 +45,7 @@ export class CancelWatch {
   async listen(): Promise<never> {
     for (let bell = this.#board.bell(this.#row); ; ) {
       await this.#board.bellChanged(this.#row, bell);
-      // Before the log: a ring that comes while it is read has the next wait end at once.
+      // Before the log (invariant 6 of the board).
       bell = this.#board.bell(this.#row);
       this.#seen = this.#board.readLog(this.#seen, this.look, this.#lookAtAll);
       this.#acknowledgeOnceStopped(this.#seen);
@@ -60,7 +60,7 @@ export class CancelWatch {
     setImmediate(() => setImmediate(() => this.#board.acknowledge(this.#row, head)));
   }
 
-  /** Has the steps on this thread whose run has this slot stop if it is canceled. */
+  /** Has the steps on this thread that have this slot stop if their group is canceled. */
   readonly look = (slot: number): void => {
     for (let context = this.#newest[slot]; context !== undefined; context = context.older) context.stopIfCanceled();
   };

@@ -1,6 +1,6 @@
 import type { MessagePort } from "node:worker_threads";
 import type { OutcomeEntry } from "../../src/threads/protocol.ts";
-import { postSpans } from "./step-span.ts";
+import { postSpans } from "../telemetry/step-span.ts";
 
 /** Collects what ends in one turn of this thread's event loop and posts it as one message. */
 export class Outcomes {

@@ -8,13 +8,13 @@ import { BEAT_EVERY_MS } from "../../src/threads/heartbeat-timings.ts";
 import { Layout } from "../../src/threads/layout.ts";
 import type { OutcomeEntry, ReadyMessage, StandingTask, StepMessage, ThreadSetup } from "../../src/threads/protocol.ts";
 import { Tracker } from "../../src/threads/tracker.ts";
+import { giveHeapSnapshots } from "../diagnosis/heap-snapshots.ts";
+import { StepSpan } from "../telemetry/step-span.ts";
 import { CancelWatch } from "./cancel-watch.ts";
-import { giveHeapSnapshots } from "./heap-snapshots.ts";
 import { Outcomes } from "./outcomes.ts";
 import type { StepRegistry } from "./step.ts";
 import { StepContext, type ThreadParts } from "./step-context.ts";
 import { StepFailed } from "./step-failed.ts";
-import { StepSpan } from "./step-span.ts";
 import { threadLog } from "./thread-log.ts";
 
 /**

@@ -4,7 +4,7 @@ import { monotonicMs } from "../../src/concurrency/clock.ts";
 import type { CancelBoard } from "../../src/threads/cancel-board.ts";
 import type { LogLevel } from "../../src/threads/protocol.ts";
 import type { Tracker } from "../../src/threads/tracker.ts";
-import type { StepSpan } from "./step-span.ts";
+import type { StepSpan } from "../telemetry/step-span.ts";
 import type { ThreadLog } from "./thread-log.ts";
 
 /** What the steps of one thread share. */
@@ -73,7 +73,7 @@ export class StepContext {
     if (ms <= 0) return Promise.resolve();
     return new Promise<void>((resolve, reject) => {
       const timer = setTimeout(() => {
-        subscription.leave();
+        subscription.unsubscribe();
         resolve();
       }, ms);
       const subscription = this.#scope.onCancel((canceledFor) => {

@@ -1,9 +1,8 @@
 import { MessageChannel, type MessagePort, postMessageToThread } from "node:worker_threads";
-import { ThreadUnavailable } from "../diagnosis/thread-unavailable.ts";
-import type { PoolThread } from "./pool-thread.ts";
-import type { SnapshotRequest } from "./protocol.ts";
-import { SnapshotState } from "./snapshot-state.ts";
+import type { InspectedThread } from "./inspected-thread.ts";
+import { type SnapshotRequest, SnapshotState } from "./snapshot-state.ts";
 import { ThreadEnd } from "./thread-end.ts";
+import { ThreadUnavailable } from "./thread-unavailable.ts";
 
 // A thread of the shared pool comes back to its event loop within milliseconds; one that computes may take as long as its step.
 const TAKE_MESSAGE_MS = 10_000;
@@ -14,7 +13,11 @@ const TAKE_MESSAGE_MS = 10_000;
  * Rejected: `worker.getHeapSnapshot()`, which reads the heap of the thread from this one. It ends the process with a segmentation
  * fault when the thread ends before everything is read (seen on Node 26.10), and holds up the main thread while it writes.
  */
-export async function* heapSnapshotOf(thread: PoolThread, goesOn: () => void, takeMessageMs = TAKE_MESSAGE_MS): AsyncGenerator<Uint8Array> {
+export async function* heapSnapshotOf(
+  thread: InspectedThread,
+  goesOn: () => void,
+  takeMessageMs = TAKE_MESSAGE_MS,
+): AsyncGenerator<Uint8Array> {
   using end = new ThreadEnd(thread);
   const { port1, port2 } = new MessageChannel();
   const state = new SnapshotState();
@@ -39,7 +42,7 @@ export async function* heapSnapshotOf(thread: PoolThread, goesOn: () => void, ta
   }
 }
 
-async function ask({ id }: PoolThread, port: MessagePort, state: SnapshotState, takeMessageMs: number): Promise<void> {
+async function ask({ id }: InspectedThread, port: MessagePort, state: SnapshotState, takeMessageMs: number): Promise<void> {
   const request: SnapshotRequest = { type: "heap_snapshot", port, state: state.buffer };
   try {
     await postMessageToThread(id, request, [port], takeMessageMs);

@@ -1,14 +1,14 @@
-import { ThreadUnavailable } from "../diagnosis/thread-unavailable.ts";
-import type { PoolThread } from "./pool-thread.ts";
+import type { InspectedThread } from "./inspected-thread.ts";
+import { ThreadUnavailable } from "./thread-unavailable.ts";
 
 /** For whoever waits for something of a thread that may end first. */
 export class ThreadEnd implements Disposable {
-  readonly #thread: PoolThread;
+  readonly #thread: InspectedThread;
   readonly #onExit: () => void;
   readonly #rejected: Promise<never>;
 
   /** `onEnd` is called when the thread has ended, unless this is disposed of before. */
-  constructor(thread: PoolThread, onEnd = () => {}) {
+  constructor(thread: InspectedThread, onEnd = () => {}) {
     this.#thread = thread;
     const { promise, reject } = Promise.withResolvers<never>();
     // Nobody may be waiting when it ends.

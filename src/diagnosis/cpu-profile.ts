@@ -1,10 +1,10 @@
 import { CancelScope } from "../concurrency/cancel-scope.ts";
 import { pause } from "../concurrency/pause.ts";
-import type { PoolThread } from "./pool-thread.ts";
+import type { InspectedThread } from "./inspected-thread.ts";
 import { ThreadEnd } from "./thread-end.ts";
 
 /** What `InspectableThreads.cpuProfile` says. Node reaches the thread by an interrupt, so also one that never returns to its event loop. */
-export async function cpuProfileOf(thread: PoolThread, ms: number, stop: CancelScope): Promise<string> {
+export async function cpuProfileOf(thread: InspectedThread, ms: number, stop: CancelScope): Promise<string> {
   const over = new CancelScope();
   using end = new ThreadEnd(thread, () => over.cancel("shutdown"));
   const subscription = stop.onCancel((cause) => over.cancel(cause));
@@ -15,6 +15,6 @@ export async function cpuProfileOf(thread: PoolThread, ms: number, stop: CancelS
   } catch (error) {
     throw (error as NodeJS.ErrnoException).code === "ERR_WORKER_NOT_RUNNING" ? end.error() : error;
   } finally {
-    subscription.leave();
+    subscription.unsubscribe();
   }
 }

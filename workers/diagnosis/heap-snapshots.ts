@@ -1,7 +1,6 @@
 import { getHeapSnapshot } from "node:v8";
 import type { MessagePort } from "node:worker_threads";
-import type { SnapshotRequest } from "../../src/threads/protocol.ts";
-import { SnapshotState } from "../../src/threads/snapshot-state.ts";
+import { type SnapshotRequest, SnapshotState } from "../../src/diagnosis/snapshot-state.ts";
 
 /** Makes this thread give its heap snapshot to whoever asks. Calls `beat` when it has stood still for one. */
 export function giveHeapSnapshots(beat: () => void): void {

@@ -1,3 +1,16 @@
+import type { MessagePort } from "node:worker_threads";
+
+/**
+ * Asks a thread for its heap snapshot; not a task, so that it can be asked of any thread. Its pieces come through `port`, each a
+ * `Uint8Array` that waits for an answer before the next one is sent, and after the last one null.
+ */
+export interface SnapshotRequest {
+  readonly type: "heap_snapshot";
+  readonly port: MessagePort;
+  /** Of `SnapshotState`. */
+  readonly state: SharedArrayBuffer;
+}
+
 const ASKED = 0;
 const TAKING = 1;
 const TAKEN = 2;
