@@ -1,6 +1,7 @@
 import { availableParallelism } from "node:os";
 import type { OrderOutcome } from "../src/orders/outcome.ts";
 import type { Simulation } from "../src/orders/step.ts";
+import { SignalOrders, type SignalOutcome, type SignalStep } from "./baseline/signal-orders.ts";
 import { readNumbers } from "./long-run/numbers.ts";
 import { PipelineInProcess } from "./pipeline-in-process.ts";
 import { quantile } from "./quantile.ts";
@@ -57,6 +58,22 @@ async function measure(pipeline: PipelineInProcess, orders: number, simulation: 
   return latencies;
 }
 
+/** The same by a signal that was transferred to the siblings' threads: how late each was, for the comparison. */
+const SIGNAL_CASES: readonly { readonly name: string; readonly orders: number; readonly sibling: SignalStep }[] = [
+  { name: "sleeping siblings, transferable signal", orders: 3_000, sibling: { ms: SIBLING_MS, fails: false } },
+  // Each runs to its end, so a few say it.
+  { name: "computing sibling, transferable signal", orders: 3, sibling: { ms: 0, cpuMs: SIBLING_MS, fails: false } },
+];
+
+async function signalLatencies(orders: SignalOrders, count: number, sibling: SignalStep): Promise<number[]> {
+  const latencies: number[] = [];
+  for (let n = 0; n < count; n++) {
+    const [failed, ...others] = await orders.run([{ ms: FAILS_AFTER_MS, fails: true }, sibling]);
+    for (const { endedAtMs } of others) latencies.push(endedAtMs - (failed as SignalOutcome).endedAtMs);
+  }
+  return latencies;
+}
+
 runBench(async () => {
   const options = readNumbers(USAGE, { orders: 3_000 });
   if (options === undefined) return [];
@@ -68,6 +85,13 @@ runBench(async () => {
     const [p50, p90, p99, max] = [0.5, 0.9, 0.99, 1].map((q) => quantile(latencies, q)) as [number, number, number, number];
     rows.push([example.name, String(latencies.length), ...[p50, p90, p99, max].map((ms) => ms.toFixed(3))]);
     targets.push(atMost(`${example.name}, p50`, p50, P50_LIMIT_MS, " ms"), atMost(`${example.name}, p99`, p99, P99_LIMIT_MS, " ms"));
+  }
+  // One step a thread at a time, as a computing one needs.
+  await using signals = await SignalOrders.start(Math.max(2, availableParallelism()), 1);
+  for (const { name, orders, sibling } of SIGNAL_CASES) {
+    await signalLatencies(signals, orders > WARM_UP ? WARM_UP : 0, sibling);
+    const latencies = await signalLatencies(signals, orders, sibling);
+    rows.push([name, String(latencies.length), ...[0.5, 0.9, 0.99, 1].map((q) => quantile(latencies, q).toFixed(3))]);
   }
   process.stdout.write(table(["from the failure to the sibling's stop", "cancels", "p50 ms", "p90 ms", "p99 ms", "max ms"], rows));
   targets.push(atMost("threads replaced", pipeline.threadsReplaced, 0));

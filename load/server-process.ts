@@ -24,9 +24,9 @@ export class ServerProcess implements AsyncDisposable {
 
   /**
    * `settings`: environment variables of the service, over those that every load run has. `script`: its `src/main.ts`, this checkout's
-   * unless told.
+   * unless told. `niceness`: of the process and all its threads, by the program `nice`; 0 (as this process) unless told.
    */
-  static async start(settings: Readonly<Record<string, string>> = {}, script = SCRIPT): Promise<ServerProcess> {
+  static async start(settings: Readonly<Record<string, string>> = {}, script = SCRIPT, niceness = 0): Promise<ServerProcess> {
     const env = {
       HOST: "127.0.0.1",
       PORT: "0",
@@ -36,7 +36,10 @@ export class ServerProcess implements AsyncDisposable {
       LOG_LEVEL: "warn",
       ...settings,
     };
-    return new ServerProcess(await Child.start({ args: [script], env, up: SERVICE_UP }));
+    if (niceness === 0) return new ServerProcess(await Child.start({ args: [script], env, up: SERVICE_UP }));
+    const path = process.env.PATH ?? "";
+    const args = ["-n", String(niceness), process.execPath, script];
+    return new ServerProcess(await Child.start({ program: "nice", args, env: { PATH: path, ...env }, up: SERVICE_UP }));
   }
 
   get pid(): number {

@@ -58,6 +58,8 @@ export interface SqliteJournalOptions {
   /** How large the database may grow, in pages of 4 KiB. For tests of a full disk. */
   readonly maxPages?: number;
   readonly probeMs?: number;
+  /** How long the opening waits for another process to let go of the file. For tests. */
+  readonly lockWaitMs?: number;
 }
 
 /** The journal on SQLite, on threads of its own. Main thread only; it never waits for the disk. */
@@ -114,6 +116,7 @@ export class SqliteJournal implements OrderJournal, EventOutbox, OperatorJournal
       role: "writer",
       events: options.events ?? false,
       ...(options.maxPages !== undefined && { maxPages: options.maxPages }),
+      ...(options.lockWaitMs !== undefined && { lockWaitMs: options.lockWaitMs }),
     };
     const loss = new AbortController();
     const onFatal = (reason: string) => {

@@ -24,8 +24,6 @@ const MAX_RETRIES = 2;
  */
 export class ThreadPool {
   readonly name: "shared" | "exclusive";
-  /** How many threads this pool is meant to have. */
-  readonly size: number;
   readonly #board: CancelBoard;
   readonly #tracker: Tracker;
   readonly #threads: PiscinaThreads;
@@ -36,7 +34,6 @@ export class ThreadPool {
 
   constructor({ board, tracker, ...options }: ThreadPoolOptions) {
     this.name = options.name;
-    this.size = options.threads;
     this.#board = board;
     this.#tracker = tracker;
     this.#threads = new PiscinaThreads({

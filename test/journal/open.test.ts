@@ -181,6 +181,9 @@ describe("the schema's number", () => {
 });
 
 describe("a second process", () => {
+  // Nobody lets go in these tests. That the wait there is lasts is what "a moment before the first lets go" is about.
+  const AT_ONCE = { lockWaitMs: 20 };
+
   /** Holds the journal open until it is told to let go. */
   async function holder() {
     const child = spawn(process.execPath, [join(import.meta.dirname, "holder-child.ts"), file], { stdio: ["pipe", "pipe", "inherit"] });
@@ -191,7 +194,7 @@ describe("a second process", () => {
   test("is refused while the first has the file", async () => {
     const child = await holder();
     try {
-      expect(await refusal(file)).toMatch(/^another process has it open/);
+      expect(await refusal(file, AT_ONCE)).toMatch(/^another process has it open/);
     } finally {
       child.kill("SIGKILL");
       await once(child, "exit");
@@ -210,7 +213,7 @@ describe("a second process", () => {
 
   test("of the same process is refused too", async () => {
     await using at = await JournalFixture.open("file");
-    expect(await refusal(at.file)).toMatch(/^another process has it open/);
+    expect(await refusal(at.file, AT_ONCE)).toMatch(/^another process has it open/);
   });
 
   test.each([
@@ -228,7 +231,7 @@ describe("a second process", () => {
     for (const [link = "", target = ""] of links) symlinkSync(target, join(directory, link));
     const child = await holder();
     try {
-      expect(await refusal(join(directory, name))).toBe("another process has it open");
+      expect(await refusal(join(directory, name), AT_ONCE)).toBe("another process has it open");
     } finally {
       child.kill("SIGKILL");
       await once(child, "exit");
@@ -236,7 +239,7 @@ describe("a second process", () => {
     // The name that does not lead anywhere yet is the same lock too.
     rmSync(file);
     const first = await SqliteJournal.open(join(directory, name));
-    expect(await refusal(file)).toBe("another process has it open");
+    expect(await refusal(file, AT_ONCE)).toBe("another process has it open");
     await first.close();
     expect(statSync(file).size).toBeGreaterThan(0);
   });

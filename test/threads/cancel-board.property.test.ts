@@ -402,7 +402,7 @@ describe("the cancel board and its log", () => {
 
   test("a writer that is held up after any of its uses of Atomics, while the log is filled so often, hides no cancel", () => {
     let schedules = 0;
-    for (const rounds of [0, 1, 2, 127, 128, 254, 255, 256, 257, 512]) {
+    for (const rounds of [0, 1, 255, 256, 257]) {
       for (let more = -5; more <= 5; more++) {
         const others = 4 * rounds + more;
         for (let count = 1, came = others >= 0; came; count++) {

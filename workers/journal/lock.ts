@@ -12,8 +12,8 @@ const BUSY = 5;
  * the lock is that of an empty SQLite database beside the journal: the journal itself stays open to readers of other processes.
  * Throws `OpenFailed` where another process has it. Returns what holds the lock.
  */
-export function lockJournal(file: string): DatabaseSync {
-  const lock = new DatabaseSync(`${pathOf(file)}.lock`, { timeout: WAIT_MS });
+export function lockJournal(file: string, waitMs: number = WAIT_MS): DatabaseSync {
+  const lock = new DatabaseSync(`${pathOf(file)}.lock`, { timeout: waitMs });
   try {
     // It never holds anything, so its journal needs no file.
     lock.exec("PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE");

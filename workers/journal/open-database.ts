@@ -26,7 +26,7 @@ export interface OpenDatabase {
  * Opens, locks, checks and migrates the journal's database. On return it has taken a write to the disk. Throws `OpenFailed`
  * where the operator can mend the reason.
  */
-export function openForWriting({ file, maxPages }: JournalSettings): OpenDatabase {
+export function openForWriting({ file, maxPages, lockWaitMs }: JournalSettings): OpenDatabase {
   const inMemory = file === ":memory:";
   let lock: DatabaseSync | undefined;
   let db: DatabaseSync | undefined;
@@ -34,7 +34,7 @@ export function openForWriting({ file, maxPages }: JournalSettings): OpenDatabas
     if (!inMemory) {
       makeDirectory(dirname(file));
       if (isDirectory(file)) throw new OpenFailed("it is a directory");
-      lock = lockJournal(file);
+      lock = lockJournal(file, lockWaitMs);
       unmarkBackup(file);
     }
     db = new DatabaseSync(file, { timeout: BUSY_TIMEOUT_MS, enableForeignKeyConstraints: true });

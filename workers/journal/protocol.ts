@@ -14,6 +14,8 @@ export interface JournalSettings {
   readonly events: boolean;
   /** How large the database may grow, in pages; absent: as large as the disk lets it. */
   readonly maxPages?: number;
+  /** How long it waits for another process to let go of the file; absent: as long as a restart may need. */
+  readonly lockWaitMs?: number;
 }
 
 /** Why a journal did not open, in words for one line. Absent when it did. */

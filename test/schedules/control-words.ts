@@ -1,0 +1,114 @@
+/** Where everything is that the controller and the threads of a scenario share beside the memory under test. */
+export const MAX_THREADS = 4;
+export const MAX_STEPS = 2_000;
+export const MAX_PLAN = 64;
+export const MAX_WAITERS = 4;
+export const MAX_MESSAGES = 16;
+export const MESSAGE_CHARS = 480;
+export const VERDICT_CHARS = 1_000;
+
+export const IDLE = 0;
+export const READY = 1;
+export const BLOCKED = 2;
+export const DEAD = 3;
+
+/** The phases of a schedule. Switches are explored in the second one only. */
+export const SET_UP = 0;
+export const EXPLORED = 1;
+export const JUDGED = 2;
+export const OVER = 3;
+
+/** Besides a thread's number: it takes a message though a wake-up is due too. */
+export const BY_MESSAGE = 8;
+/** Besides a thread's number: it dies here, and the main thread is told. */
+export const DIES = 16;
+/** Besides a thread's number: it stands still from here on, and nobody is told. */
+export const STALLS = 32;
+export const THREAD_BITS = 7;
+export const NOBODY = -1;
+
+/** The thread that stands for the main thread of the service. */
+export const MAIN = 0;
+
+export type Point = {
+  readonly thread: number;
+  readonly goesOn: boolean;
+  readonly address: number;
+  readonly kind: number;
+  readonly choices: number;
+  readonly chosen: number;
+};
+
+export const PHASE = 0;
+export const STEPS = 1;
+export const PLAN_LENGTH = 2;
+export const PLAN_AT = 3;
+export const PARKED = 4;
+export const FINISHED = 5;
+export const ACTIVE = 6;
+export const SCENARIO = 7;
+export const PREEMPTIONS = 8;
+export const LAST = 10;
+export const STATES = 11;
+export const BODIES = 12;
+export const TURN = 16;
+export const STATUS = TURN + MAX_THREADS;
+export const BLOCKED_AT = STATUS + MAX_THREADS;
+export const EVENT = BLOCKED_AT + MAX_THREADS;
+export const WAITERS = EVENT + MAX_THREADS;
+export const TAKEN = WAITERS + MAX_THREADS * MAX_WAITERS * 2;
+export const POSTED = TAKEN + MAX_THREADS;
+export const HELD = POSTED + MAX_THREADS;
+export const HELD_AT = HELD + MAX_THREADS;
+// Two words a thread: what it has read and done so far, as a hash. Its own state follows from that.
+export const HISTORY = HELD_AT + MAX_THREADS;
+// Two words a thread: what was ever put into its box, in which order.
+export const BOXES = HISTORY + MAX_THREADS * 2;
+export const PLAN = BOXES + MAX_THREADS * 2;
+export const TRACE = PLAN + MAX_PLAN * 2;
+export const TRACE_WORDS = 6;
+export const WORDS = TRACE + MAX_STEPS * TRACE_WORDS;
+// Three words a state: its hash, and 1 + the preemptions that led to it.
+export const KNOWN_STATES = 2 ** 19;
+export const MESSAGE_UNITS = MESSAGE_CHARS + 1;
+export const HELD_TEXT = MAX_THREADS * MAX_MESSAGES * MESSAGE_UNITS;
+export const VERDICT = HELD_TEXT + MAX_THREADS * MESSAGE_UNITS;
+export const TEXT_UNITS = VERDICT + VERDICT_CHARS + 1;
+
+// Waiter states.
+export const NONE = 0;
+export const WAITS = 1;
+export const DUE = 2;
+
+/** The three views of that memory. */
+export interface ControlMemory {
+  readonly words: Int32Array;
+  readonly known: Int32Array;
+  readonly text: Uint16Array;
+}
+
+export function allocateControl(): SharedArrayBuffer {
+  return new SharedArrayBuffer(WORDS * 4 + KNOWN_STATES * 12 + TEXT_UNITS * 2);
+}
+
+export function controlMemory(buffer: SharedArrayBuffer): ControlMemory {
+  return {
+    words: new Int32Array(buffer, 0, WORDS),
+    known: new Int32Array(buffer, WORDS * 4, KNOWN_STATES * 3),
+    text: new Uint16Array(buffer, WORDS * 4 + KNOWN_STATES * 12, TEXT_UNITS),
+  };
+}
+
+// The threads of a scenario replace the global one.
+const real = globalThis.Atomics;
+
+export function giveTurn(words: Int32Array, thread: number): void {
+  real.store(words, TURN + thread, 1);
+  real.notify(words, TURN + thread);
+}
+
+export function awaitTurn(words: Int32Array, thread: number): void {
+  // The notify of a turn that was taken without waiting may come late and wake this one.
+  while (real.load(words, TURN + thread) === 0) real.wait(words, TURN + thread, 0);
+  real.store(words, TURN + thread, 0);
+}
