@@ -69,6 +69,8 @@ export interface Service {
 }
 
 export interface StartOptions {
+  /** Which of several nodes this is, for the live page. */
+  readonly node?: string;
   /** For tests with steps of their own. */
   readonly workerFile?: string;
   /** For tests that let time pass: the clock of the rate limit, milliseconds. */
@@ -137,11 +139,13 @@ export async function start(config: Config, log: Logger, options: StartOptions):
   const circuitState = (step: StepName) => providers[step]?.circuit.state ?? "closed";
   const live = new LiveFeed({
     books,
+    longSteps: { mark: () => runtime.markTime(), sample: () => runtime.longSteps(), forget: () => runtime.forgetTime() },
     capacities,
     circuitState,
     backlog: () => recent.get(),
     receiver: () => webhooks?.state().receiver ?? "none",
     simulated,
+    ...(options.node !== undefined && { node: options.node }),
     onFault,
   });
 

@@ -3,6 +3,7 @@ import { Piscina } from "piscina";
 import type { DispatchedStep } from "./dispatched-step.ts";
 import { Lane } from "./lane.ts";
 import type { Layout } from "./layout.ts";
+import { LongSteps } from "./long-steps.ts";
 import { PoolThread, type ReplaceReason } from "./pool-thread.ts";
 import type { LogMessage, OutcomeEntry, SpansMessage, StandingTask, StepMessage, ThreadMessage, ThreadSetup } from "./protocol.ts";
 import { StepTable } from "./step-table.ts";
@@ -51,6 +52,8 @@ export class ThreadPool {
   #piscina: Piscina<StandingTask, never> | undefined;
   readonly #threads = new Map<Worker, PoolThread>();
   readonly #steps = new StepTable();
+  /** For whoever looks at what runs. */
+  readonly longSteps = new LongSteps(this.#steps);
   #waiting: DispatchedStep[] = [];
   #flushScheduled = false;
   #target = 0;

@@ -19,6 +19,7 @@ const MAX_FLASHES = 4;
 const LABEL_EVERY_PX = 120;
 const LABEL_PX = 18;
 const LATE_MS = 30;
+const TIP_PX = 6;
 const REASONS = /** @type {Record<string, string>} */ ({
   chaos: "killed",
   grace: "did not stop: replaced",
@@ -104,7 +105,7 @@ export class Lanes {
   describe({ order, step, status, from, to, thread, undone }) {
     const words = [
       `${this.steps[step] ?? ""}: ${status}${undone === null ? "" : `, undo ${undone}`}`,
-      `${duration(to - from)} on thread #${thread}`,
+      `${status === "running" ? "so far " : ""}${duration(to - from)} on thread #${thread}`,
       `order ${order.id}, attempt ${order.attempt}: ${spoken(order.kind)}`,
     ];
     return words.join(" · ");
@@ -133,14 +134,16 @@ export class Lanes {
    * @param {View} view
    * @param {readonly Placed[]} placed
    */
-  #drawBars({ context, x, gutter, width, colors }, placed) {
+  #drawBars({ context, x, gutter, width, edge, colors }, placed) {
     const byLane = new Map(placed.map((one) => [one.lane, one]));
     this.#hits = [];
     for (const bar of this.model.bars) {
       const one = byLane.get(bar.lane);
       if (one === undefined) continue;
       const left = Math.max(gutter - 4, x(bar.from));
-      const right = Math.max(x(bar.to), left + 1.5);
+      const isRunning = bar.status === "running";
+      // It has run on since it was told.
+      const right = Math.max(x(isRunning ? Math.max(bar.to, edge) : bar.to), left + 1.5);
       if (right < gutter || left > width) continue;
       const color = colorOf(this.steps[bar.step] ?? "");
       const { top, height } = barBox(one, bar.sub);
@@ -151,6 +154,7 @@ export class Lanes {
       context.globalAlpha = 1;
       if (isComputing) hatch(context, left, top, right - left, height, colors.lane);
       else context.fillRect(left, top + height - 1.5, right - left, 1.5);
+      if (isRunning) drawTip(context, Math.min(right, x(edge)), top, height);
       if (bar.status === "failed" || bar.status === "lost") {
         context.fillStyle = colors.failed;
         const cap = Math.max(1, Math.min(3, (right - left) / 4));
@@ -226,6 +230,22 @@ export class Lanes {
  * @property {import("./palette.js").Palette} colors
  * @property {{ left: number, right: number, y: number }[]} labels that are drawn already
  */
+
+/**
+ * The head of an arrow in the colour that is set: what has it goes on.
+ *
+ * @param {CanvasRenderingContext2D} context
+ * @param {number} right
+ * @param {number} top
+ * @param {number} height
+ */
+function drawTip(context, right, top, height) {
+  context.beginPath();
+  context.moveTo(right - TIP_PX, top - 1);
+  context.lineTo(right, top + height / 2);
+  context.lineTo(right - TIP_PX, top + height + 1);
+  context.fill();
+}
 
 /** @param {Cancel} cancel */
 function labelOf({ order, ms }) {

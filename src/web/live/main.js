@@ -11,6 +11,9 @@ import { stuck } from "./stuck.js";
 import { trouble } from "./trouble.js";
 import { age, duration, short } from "./words.js";
 
+// More would push what stands below out of sight.
+const MAX_LISTED = 8;
+
 const clock = new ServerClock();
 const canvas = byId("lanes", HTMLCanvasElement);
 const lanes = new Lanes(canvas, clock);
@@ -31,6 +34,8 @@ const threadsDetails = byId("threads-details", HTMLDetailsElement);
 
 /** @type {number | undefined} */
 let pid;
+/** @type {string | undefined} */
+let node;
 /** @type {Tick | undefined} */
 let latest;
 let ticks = 0;
@@ -46,6 +51,7 @@ listen({
     showLegend(hello);
     if (pid !== undefined && pid !== hello.pid) figuresPanel.restarted();
     pid = hello.pid;
+    node = hello.node;
   },
   onTick(tick) {
     clock.heard(tick.now);
@@ -64,7 +70,7 @@ listen({
     const link = byId("link", HTMLElement);
     link.dataset.state = state;
     if (state === "live") {
-      byId("link-text", HTMLElement).textContent = `live, process ${pid}`;
+      byId("link-text", HTMLElement).textContent = `live, ${node === undefined ? "" : `node ${node}, `}process ${pid}`;
       if (lostMs > 0) announce(`live again after ${age((performance.now() - lostMs) / 1_000)}`);
       lostMs = 0;
       return;
@@ -130,6 +136,7 @@ function showLegend({ steps }) {
     ...steps.map((step) => key(step, step)),
     key("waits", "pale: waits, beside many others"),
     key("computes", "solid: computes, on a thread of its own"),
+    key("open", "still runs"),
     key("failure", "failed; a line to each step it stopped"),
     key("undo", "was undone"),
     key("load", "in hand; of main and journal how busy"),
@@ -138,7 +145,7 @@ function showLegend({ steps }) {
 }
 
 /** @param {Tick} tick */
-function showThreads({ threads, loop }) {
+function showThreads({ now, threads, loop }) {
   const main = ["main", "main", "–", "–", `busy ${Math.round(loop.utilization * 100)} %, late ${short(loop.delay_ms)} ms`];
   const rows = threads.map(([id, pool, running, started, beatMs]) => [
     `#${id}`,
@@ -150,6 +157,13 @@ function showThreads({ threads, loop }) {
   const cancels = lanes.model.cancels.slice(-5).toReversed();
   byId("threads-table", HTMLElement).replaceChildren(
     table("Threads", ["thread", "pool", "steps now", "steps ever", "last heartbeat"], [main, ...rows]),
+    table(
+      "Steps that still run after a third of a second",
+      ["order", "step that runs", "thread", "for"],
+      lanes.model.open.running
+        .slice(0, MAX_LISTED)
+        .map(({ order, step, thread, from }) => [order.id, lanes.steps[step] ?? "", `#${thread}`, duration(now - from)]),
+    ),
     table(
       "The latest cancels",
       ["canceled order", "cause", "steps stopped", "after"],

@@ -451,10 +451,11 @@ describe.skipIf(CHROMIUM === undefined)(`the live page${SKIPPED}`, () => {
         const tick = { now, running: 1, in_flight: 1, threads: [[1, "exclusive", 1, n, 5], [id, "shared", 9, n, 5]], replaced_total: id,
           replaced: n % 40 === 0 ? [{ id: id - 1, pool: "shared", reason: "chaos", at: now }] : [], in_use: each(1), waiting: each(1), circuits: each(0),
           loop: { utilization: 1, delay_ms: 1 }, commits: { count: 9, requests: 99, max_ms: 1 }, backlog: null, ended: { payment_declined: 999 },
+          long_steps: [["long " + (n >> 3), 1, 0, id, now - 300]],
           orders: Array.from({ length: 40 }, (_, at) => order(at)), left: 959, order_ms: null, cancel_ms: null };
         model.tick(tick);
         history.add(tick);
-        if (n % 200 === 0) seen.push({ bars: model.bars.length, cancels: model.cancels.length, lanes: model.lanes.length,
+        if (n % 200 === 0) seen.push({ bars: model.bars.length, open: model.open.running.length, cancels: model.cancels.length, lanes: model.lanes.length,
           threads: model.lanes.reduce((sum, { threads }) => sum + threads.length, 0), packed: model.lanes.flatMap(({ packed }) => packed.flat()).length,
           samples: model.lanes.reduce((sum, { samples }) => sum + samples.length, 0), points: history.of("commits").length });
       }
