@@ -179,6 +179,7 @@ export class Lanes {
     const { context, x, gutter, width, colors } = view;
     const byLane = new Map(placed.map((one) => [one.lane, one]));
     const nowMs = performance.now();
+    const flashPx = width < NARROW_PX ? 4 : 9;
     const main = placed[0];
     let labels = 0;
     let labelX = Number.POSITIVE_INFINITY;
@@ -201,13 +202,13 @@ export class Lanes {
         context.lineTo(end, to.y);
         context.stroke();
         context.beginPath();
-        context.arc(end, to.y, 1.5 + 5 * fresh, 0, 2 * Math.PI);
+        context.arc(end, to.y, 1.5 + (flashPx / 2) * fresh, 0, 2 * Math.PI);
         context.globalAlpha = 0.6 + 0.2 * fresh;
         context.fill();
       }
       context.beginPath();
       context.globalAlpha = 0.8;
-      context.arc(at, from.y, 2.5 + 9 * fresh, 0, 2 * Math.PI);
+      context.arc(at, from.y, 2.5 + flashPx * fresh, 0, 2 * Math.PI);
       context.fill();
       context.globalAlpha = 1;
       if (labels < MAX_LABELS && Math.abs(labelX - at) > LABEL_EVERY_PX) {
@@ -322,7 +323,8 @@ function drawLoad({ context, x, colors }, { lane, top, height }) {
       context.globalAlpha = 1;
     }
     if (sample.level === 0) return;
-    const share = lane.pool === "exclusive" ? 1 : Math.min(1, Math.log2(1 + sample.level) / 10);
+    // Below the bar of its one step, which begins and ends between two samples.
+    const share = lane.pool === "exclusive" ? 0.16 : Math.min(1, Math.log2(1 + sample.level) / 10);
     context.globalAlpha = 0.55;
     context.fillStyle = colors.faint;
     context.fillRect(left, top + height - share * height, wide, share * height);
@@ -422,7 +424,8 @@ function drawAxis({ context, x, edge, height, width, colors, gutter }) {
   for (let seconds = 0; seconds <= 10; seconds += every) {
     const at = x(edge - seconds * 1_000);
     context.textAlign = seconds === 0 ? "right" : at < gutter + 12 ? "left" : "center";
-    context.fillText(seconds === 0 ? "now" : `−${seconds} s`, at, height - AXIS_PX / 2);
+    context.fillRect(Math.round(at), height - AXIS_PX - 2, 1, 4);
+    context.fillText(seconds === 0 ? "now" : `−${seconds} s`, at, height - AXIS_PX / 2 + 1);
   }
 }
 

@@ -3,6 +3,7 @@ import { byId, element, table } from "./elements.js";
 import { listen } from "./feed.js";
 import { figures } from "./figures.js";
 import { drawWhileVisible } from "./frames.js";
+import { WINDOW_MS } from "./lane-model.js";
 import { Lanes } from "./lanes.js";
 import { orderDialog } from "./order-dialog.js";
 import { orders } from "./orders.js";
@@ -60,8 +61,9 @@ listen({
     ordersPanel.add(tick);
     stuckPanel.add(tick);
     latest = tick;
-    if (ticks++ % 4 !== 0) return;
-    glance(tick);
+    const isShown = ticks++ % 4 === 0;
+    glance(tick, isShown);
+    if (!isShown) return;
     showSampling();
     if (threadsDetails.open) showThreads(tick);
   },
@@ -99,18 +101,20 @@ function glanceAt(place) {
   const names = ["orders a second", "p99", "in flight", "cancel p50", "threads"];
   const values = names.map(() => element("dd", {}, "–"));
   place.append(...names.map((name, index) => element("div", {}, element("dt", {}, name), /** @type {HTMLElement} */ (values[index]))));
-  /** @type {Tick[]} */
-  let recent = [];
-  return (/** @type {Tick} */ tick) => {
-    recent = [...recent, tick].slice(-4);
-    const { ended } = lanes.model.shares();
-    const latest = recent.findLast(({ order_ms }) => order_ms !== null)?.order_ms;
-    const cancel = recent.findLast(({ cancel_ms }) => cancel_ms !== null)?.cancel_ms;
+  // The latest that is known, for as long as the lanes show what it is of.
+  const latest = { p99: { ms: Number.NaN, at: 0 }, cancel: { ms: Number.NaN, at: 0 } };
+  /** Takes every tick, and shows them once in a while. */
+  return (/** @type {Tick} */ tick, /** @type {boolean} */ isShown) => {
+    if (tick.order_ms !== null) latest.p99 = { ms: tick.order_ms.p99, at: tick.now };
+    if (tick.cancel_ms !== null) latest.cancel = { ms: tick.cancel_ms.p50, at: tick.now };
+    if (!isShown) return;
+    const recent = (/** @type {{ ms: number, at: number }} */ { ms, at }) =>
+      Number.isNaN(ms) || tick.now < at || tick.now - at > WINDOW_MS ? "–" : duration(ms);
     const texts = [
-      short(ended / 10),
-      latest ? duration(latest.p99) : "–",
+      short(lanes.model.shares().ended / 10),
+      recent(latest.p99),
       short(tick.in_flight),
-      cancel ? duration(cancel.p50) : "–",
+      recent(latest.cancel),
       `${tick.threads.length}${tick.replaced_total > 0 ? `, ${short(tick.replaced_total)} replaced` : ""}`,
     ];
     for (const [index, value] of values.entries()) if (value.textContent !== texts[index]) value.textContent = texts[index] ?? "";
