@@ -20,7 +20,7 @@ const OPEN_PAGES = fileURLToPath(new URL("open-pages.ts", import.meta.url));
 const WARM_UP_SECONDS = 15;
 const MAX_COST = 0.05;
 // There are four a second. With fewer than this the pages cost little because they were starved.
-const MIN_MESSAGES = 3;
+const MIN_MESSAGES = 2;
 
 runBench(async () => {
   const options = readNumbers(USAGE, { pages: 50, pairs: 9, seconds: 3 });

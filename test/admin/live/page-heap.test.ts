@@ -4,7 +4,6 @@ import { type Holdings, holdings } from "../../page-heap/holdings.ts";
 import { CHROMIUM, launchBrowser, SKIPPED } from "../../support/browser.ts";
 import { eventually } from "../../support/eventually.ts";
 import { startService, type TestService } from "../../support/service.ts";
-import { openPage } from "./open-page.ts";
 import { tenSecondsOf } from "./played-events.ts";
 
 // Its lists fill, and V8 compiles what runs often.
@@ -63,39 +62,5 @@ describe.skipIf(CHROMIUM === undefined)(`the live page that is left open${SKIPPE
     expect(least(({ nodes }) => nodes)).toBeLessThanOrEqual(first.nodes);
     expect(least(({ heapBytes }) => heapBytes) / first.heapBytes).toBeLessThan(MAX_GROWTH);
     await context.close();
-  });
-
-  test("what it keeps does not grow, whatever comes", async () => {
-    await using opened = await openPage(browser, server.adminPort);
-    const sizes = await opened.page.evaluate<Record<string, number>[]>(`(async () => {
-      const { LaneModel } = await import("/live/lane-model.js");
-      const { History } = await import("/live/history.js");
-      const model = new LaneModel();
-      const history = new History();
-      model.hello({ pid: 1, now: 0 });
-      const each = (value) => ({ payment: value, vendor: value, courier: value });
-      const seen = [];
-      for (let n = 1; n <= 400; n++) {
-        const now = n * 250;
-        const id = 2 + Math.floor(n / 40);
-        const order = (at) => ({ id: String(at), attempt: 1, kind: "payment_declined", started: now - 200, stored: now, canceled: ["sibling_failed", now - 100],
-          steps: [["failed", id, now - 200, now - 100, null], ["canceled", id, now - 200, now - 99, null], ["ok", 1, now - 200, now - 150, "done"]] });
-        const tick = { now, running: 1, in_flight: 1, threads: [[1, "exclusive", 1, n, 5], [id, "shared", 9, n, 5]], replaced_total: id,
-          replaced: n % 40 === 0 ? [{ id: id - 1, pool: "shared", reason: "chaos", at: now }] : [], in_use: each(1), waiting: each(1), circuits: each(0),
-          loop: { utilization: 1, delay_ms: 1 }, commits: { count: 9, requests: 99, max_ms: 1 }, backlog: null, ended: { payment_declined: 999 },
-          long_steps: [["long " + (n >> 3), 1, 0, id, now - 300]],
-          orders: Array.from({ length: 40 }, (_, at) => order(at)), left: 959, order_ms: null, cancel_ms: null };
-        model.tick(tick);
-        history.add(tick);
-        if (n > 80 && n % 80 === 0) seen.push({ bars: model.bars.length, open: model.open.running.length, cancels: model.cancels.length, lanes: model.lanes.length,
-          threads: model.lanes.reduce((sum, { threads }) => sum + threads.length, 0), packed: model.lanes.flatMap(({ packed }) => packed.flat()).length,
-          samples: model.lanes.reduce((sum, { samples }) => sum + samples.length, 0), points: history.of("commits").length });
-      }
-      return seen;
-    })()`);
-    const [first] = sizes;
-    expect(first?.bars).toBeGreaterThan(1_000);
-    expect(first?.threads).toBeGreaterThan(1);
-    for (const size of sizes) expect(size).toEqual(first);
   });
 });

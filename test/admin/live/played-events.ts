@@ -3,11 +3,19 @@ import { STEPS } from "../../../src/orders/step.ts";
 
 const TICK_MS = 250;
 const TICKS = 40;
+// The most that a message has.
 const SHOWN = 40;
 const ENDED = 1_000;
 
 /** What `GET /events` tells in the n-th ten seconds of a service at full load, in which steps fail, run for long and threads are replaced. */
 export function tenSecondsOf(n: number): string {
+  const { hello, ticks } = playedTenSeconds(n);
+  const messages = ticks.map((tick) => `event: tick\ndata: ${JSON.stringify(tick)}\n\n`);
+  return `event: hello\ndata: ${JSON.stringify(hello)}\n\n${messages.join("")}`;
+}
+
+/** The same before it is written down. */
+export function playedTenSeconds(n: number): { hello: Hello; ticks: Tick[] } {
   const startMs = n * TICKS * TICK_MS;
   const hello: Hello = {
     pid: 1,
@@ -18,8 +26,7 @@ export function tenSecondsOf(n: number): string {
     steps: STEPS,
     limits: each(1_000),
   };
-  const ticks = Array.from({ length: TICKS }, (_, at) => `event: tick\ndata: ${JSON.stringify(tickAt(n * TICKS + at + 1))}\n\n`);
-  return `event: hello\ndata: ${JSON.stringify(hello)}\n\n${ticks.join("")}`;
+  return { hello, ticks: Array.from({ length: TICKS }, (_, at) => tickAt(n * TICKS + at + 1)) };
 }
 
 /** The n-th tick since the start, 1 first. */
