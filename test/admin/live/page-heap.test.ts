@@ -8,7 +8,7 @@ import { tenSecondsOf } from "./played-events.ts";
 
 // Its lists fill, and V8 compiles what runs often.
 const WARM_UP = 4;
-const AFTER_IT = 9;
+const AFTER_IT = 20;
 // What is left after a collection differs a little from time to time. A page that kept two kilobytes of each message, one of the forty
 // orders in it, would hold half as much again.
 const MAX_GROWTH = 1.35;
