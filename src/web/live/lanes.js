@@ -181,8 +181,8 @@ export class Lanes {
     const nowMs = performance.now();
     const flashPx = width < NARROW_PX ? 4 : 9;
     const main = placed[0];
-    let labels = 0;
-    let labelX = Number.POSITIVE_INFINITY;
+    /** @type {{ text: string, at: number, y: number }[]} */
+    const labels = [];
     for (const [index, cancel] of this.model.cancels.slice(-MAX_LINES).reverse().entries()) {
       const from = cancel.cause === undefined ? main && { y: main.top + main.height / 2 } : middleOf(byLane, cancel.cause);
       if (from === undefined) continue;
@@ -211,12 +211,12 @@ export class Lanes {
       context.arc(at, from.y, 2.5 + flashPx * fresh, 0, 2 * Math.PI);
       context.fill();
       context.globalAlpha = 1;
-      if (labels < MAX_LABELS && Math.abs(labelX - at) > LABEL_EVERY_PX) {
-        drawLabel(view, labelOf(cancel), at, from.y);
-        labels++;
-        labelX = at;
+      if (labels.length < MAX_LABELS && Math.abs((labels.at(-1)?.at ?? Number.POSITIVE_INFINITY) - at) > LABEL_EVERY_PX) {
+        labels.push({ text: labelOf(cancel), at, y: from.y });
       }
     }
+    // On top of all lines and dots.
+    for (const { text, at, y } of labels) drawLabel(view, text, at, y);
   }
 }
 
