@@ -2,18 +2,14 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { cpuSeconds } from "./cpu-time.ts";
-import { drive } from "./drive.ts";
-import { median } from "./quantile.ts";
+import { HEAD, interleaved, type Round, smallOrders, type Way } from "./interleaved.ts";
 import { runBench } from "./run-bench.ts";
 import { ServerProcess } from "./server-process.ts";
 import { table } from "./table.ts";
 import { atLeast, atMost, type Target } from "./target.ts";
 
-const CONNECTIONS = 64;
 const WARM_UP_SECONDS = 15;
 const SECONDS = 3;
-const ORDER = { amount: 1200, delay_ms: { payment: 0, vendor: 0, courier: 0 } };
 const SCRAPE_EVERY_MS = 1_000;
 // What telemetry that is off may cost against a build without it, and a scrape every second against none.
 const OFF_RATIO = 0.97;
@@ -39,19 +35,7 @@ if (values.help) {
 }
 const PAIRS = Number(values.pairs);
 
-interface Round {
-  readonly perSecond: number;
-  /** Of the service alone, all its threads. */
-  readonly cpuMicros: number;
-}
-
-async function round({ orderUrl, pid }: ServerProcess, seconds = SECONDS): Promise<Round> {
-  const before = cpuSeconds(pid);
-  const result = await drive({ url: orderUrl, connections: CONNECTIONS, seconds, order: ORDER, answerHas: '"status":"ok"' });
-  const wrong = result.answers - (result.statuses.get(200) ?? 0) + result.wrongBodies + result.socketErrors + result.timeouts;
-  if (wrong > 0 || result.answers === 0) throw new Error(`${wrong} of ${result.answers} answers were wrong or missing`);
-  return { perSecond: result.perSecond, cpuMicros: ((cpuSeconds(pid) - before) / result.answers) * 1e6 };
-}
+const round = (server: ServerProcess, seconds = SECONDS): Promise<Round> => smallOrders(server, seconds);
 
 /** A round while somebody reads `/metrics` every second. */
 async function scrapedRound(server: ServerProcess): Promise<Round> {
@@ -65,45 +49,6 @@ async function scrapedRound(server: ServerProcess): Promise<Round> {
   }
 }
 
-interface Way {
-  readonly name: string;
-  readonly run: () => Promise<Round>;
-}
-
-interface Ratios {
-  readonly perSecond: number;
-  readonly cpu: number;
-}
-
-const rows: string[][] = [];
-
-/**
- * Short rounds by turns, for what else the machine has to do changes within seconds. Ratios of the second way to the first, medians
- * of pairs.
- */
-async function compare(first: Way, second: Way): Promise<Ratios> {
-  const pairs: { one: Round; other: Round }[] = [];
-  for (let pair = 0; pair < PAIRS; pair++) {
-    // Which of them goes first changes as well.
-    const swap = pair % 2 === 1;
-    const early = await (swap ? second : first).run();
-    const late = await (swap ? first : second).run();
-    pairs.push(swap ? { one: late, other: early } : { one: early, other: late });
-  }
-  const of = (pick: (round: Round) => number) => median(pairs.map(({ one, other }) => pick(other) / pick(one)));
-  const ratios = { perSecond: of(({ perSecond }) => perSecond), cpu: of(({ cpuMicros }) => cpuMicros) };
-  const { name } = first;
-  const mid = (which: "one" | "other", pick: (round: Round) => number) => median(pairs.map((pair) => pick(pair[which])));
-  for (const [who, which] of [
-    [name, "one"],
-    [second.name, "other"],
-  ] as const) {
-    rows.push([who, mid(which, (r) => r.perSecond).toFixed(0), mid(which, (r) => r.cpuMicros).toFixed(1), "", ""]);
-  }
-  rows.push([`  ${second.name} / ${name}`, "", "", ratios.perSecond.toFixed(3), ratios.cpu.toFixed(3)]);
-  return ratios;
-}
-
 /** Takes traces and throws them away. */
 async function startCollector(): Promise<string> {
   const server = createServer((request, response) => request.resume().once("end", () => response.end("{}")));
@@ -112,8 +57,14 @@ async function startCollector(): Promise<string> {
 }
 
 runBench(async () => {
-  const settings = { COURIER_CAPACITY: String(CONNECTIONS) };
+  const settings = { COURIER_CAPACITY: "64" };
   const targets: Target[] = [];
+  const rows: (readonly string[])[] = [];
+  const compare = async (first: Way, second: Way) => {
+    const compared = await interleaved(first, second, PAIRS);
+    rows.push(...compared.rows);
+    return compared;
+  };
   await using quiet = await ServerProcess.start({ ...settings, LOG_LEVEL: "warn" });
   process.stdout.write(`warming up each process for ${WARM_UP_SECONDS} s, then ${PAIRS} pairs of ${SECONDS} s for each comparison\n`);
   await round(quiet, WARM_UP_SECONDS);
@@ -145,6 +96,6 @@ runBench(async () => {
     await round(tracing, WARM_UP_SECONDS);
     await compare(off, { name: "every order traced", run: () => round(tracing) });
   }
-  process.stdout.write(table([`${CONNECTIONS} connections, zero delays`, "orders/s", "CPU us/order", "orders/s ratio", "CPU ratio"], rows));
+  process.stdout.write(table(HEAD, rows));
   return targets;
 });

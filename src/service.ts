@@ -91,6 +91,7 @@ export async function start(config: Config, log: Logger, options: StartOptions):
   const circuitState = (step: StepName) => providers[step]?.circuit.state ?? "closed";
   const live = new LiveFeed({
     books,
+    longSteps: { mark: () => runtime.markTime(), sample: () => runtime.longSteps(), forget: () => runtime.forgetTime() },
     capacities,
     circuitState,
     ...named,

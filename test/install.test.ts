@@ -1,8 +1,14 @@
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 
+interface LockedPackage {
+  readonly optional?: boolean;
+  readonly engines?: { readonly node?: string };
+  readonly bin?: Readonly<Record<string, string>>;
+}
+
 interface LockFile {
-  readonly packages: Readonly<Record<string, { readonly optional?: boolean; readonly engines?: { readonly node?: string } }>>;
+  readonly packages: Readonly<Record<string, LockedPackage>>;
 }
 
 // The oldest that `npm ci` is promised to be quiet on. Nothing but npm itself runs on it.
@@ -18,4 +24,12 @@ test("no package in the lock file makes npm ci warn of the Node that runs npm", 
     return optional !== true && Math.min(...majors) > OLDEST_NODE;
   });
   expect(tooNew).toEqual([]);
+});
+
+// TypeScript 5 is there under a name of its own for its API, which the generator of clients needs. Its programs are taken out in the
+// lock file like the `engines` above, so that `tsc` is the one that checks this project whatever order npm links programs in.
+test("only TypeScript itself brings a tsc", () => {
+  const { packages } = JSON.parse(readFileSync(new URL("../package-lock.json", import.meta.url), "utf8")) as LockFile;
+  const bringing = Object.entries(packages).filter(([, { bin }]) => bin !== undefined && ("tsc" in bin || "tsserver" in bin));
+  expect(bringing.map(([path]) => path)).toEqual(["node_modules/typescript"]);
 });

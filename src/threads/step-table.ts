@@ -25,6 +25,11 @@ export class StepTable {
     return this.#size;
   }
 
+  /** The highest id that was given so far; 0 before the first. */
+  get lastId(): number {
+    return this.#lastId;
+  }
+
   /** Takes the step in and gives it its id. */
   add(step: DispatchedStep): void {
     // At most half full, so that the ids that are skipped are fewer than those that are given.
@@ -52,6 +57,11 @@ export class StepTable {
   /** Those that are here now, in no particular order. */
   all(): DispatchedStep[] {
     return this.#places.filter((step) => step !== undefined);
+  }
+
+  /** In no particular order. `visit` must neither add nor remove. */
+  forEach(visit: (step: DispatchedStep) => void): void {
+    for (const step of this.#places) if (step !== undefined) visit(step);
   }
 
   #placeOf(id: number): number {

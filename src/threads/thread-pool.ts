@@ -1,5 +1,6 @@
 import type { CancelBoard } from "./cancel-board.ts";
 import type { DispatchedStep } from "./dispatched-step.ts";
+import { LongSteps } from "./long-steps.ts";
 import { PiscinaThreads, type PiscinaThreadsOptions } from "./piscina-threads.ts";
 import type { PoolThread, ReplaceReason } from "./pool-thread.ts";
 import type { OutcomeEntry, StepMessage } from "./protocol.ts";
@@ -28,6 +29,8 @@ export class ThreadPool {
   readonly #tracker: Tracker;
   readonly #threads: PiscinaThreads;
   readonly #steps = new StepTable();
+  /** For whoever looks at what runs. */
+  readonly longSteps = new LongSteps(this.#steps);
   #waiting: DispatchedStep[] = [];
   #flushScheduled = false;
   #closing = false;

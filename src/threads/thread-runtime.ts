@@ -12,6 +12,7 @@ import { CancelBoard } from "./cancel-board.ts";
 import { CancellationWatchdog } from "./cancellation-watchdog.ts";
 import { HeartbeatWatch } from "./heartbeat-watch.ts";
 import { Layout } from "./layout.ts";
+import type { LongStep } from "./long-steps.ts";
 import type { PoolThread, ReplaceReason } from "./pool-thread.ts";
 import type { LogMessage, SpansMessage } from "./protocol.ts";
 import { Slots } from "./slots.ts";
@@ -159,6 +160,21 @@ export class ThreadRuntime implements StepRunner, InspectableThreads {
         return [{ id: thread.id, pool: pool.name, ...this.#tracker.read(thread.row) }];
       }),
     );
+  }
+
+  /** Notes that time has passed, for `longSteps`: in even pauses while somebody looks. */
+  markTime(): void {
+    for (const pool of this.#pools()) pool.longSteps.mark();
+  }
+
+  /** Some of the steps that have run for long and still do: how many is bounded. Knows only what ran while time was marked. */
+  longSteps(): LongStep[] {
+    return this.#pools().flatMap((pool) => pool.longSteps.sample());
+  }
+
+  /** Nobody looks any more. */
+  forgetTime(): void {
+    for (const pool of this.#pools()) pool.longSteps.forget();
   }
 
   /** How many threads were replaced, by reason. */

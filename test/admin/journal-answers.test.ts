@@ -49,6 +49,7 @@ async function startWith(error: Error, faults: unknown[]): Promise<number> {
     books,
     live: new LiveFeed({
       books,
+      longSteps: { mark: () => {}, sample: () => [], forget: () => {} },
       capacities: { payment: capacity, vendor: capacity, courier: capacity },
       circuitState: () => "closed",
       backlog: fails,

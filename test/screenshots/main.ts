@@ -75,7 +75,7 @@ const SCENES: readonly Scene[] = [
       for (let n = 1; n <= 4; n++) await postOrder(port, { order_id: `order-${1040 + n}`, amount: 1_990 * n });
       await page.locator("#stuck-body tbody tr").nth(5).waitFor();
       await pause(FOR_A_WHILE_MS);
-      await page.locator("#stuck").scrollIntoViewIfNeeded();
+      await page.evaluate('document.getElementById("stuck").scrollIntoView()');
     },
   },
 ];
@@ -113,6 +113,7 @@ async function take(
     }
     await using opened = await openPage(browser, file.running.adminPort, {
       colorScheme,
+      reducedMotion: "no-preference",
       viewport: { width, height: width < 600 ? 844 : 760 },
     });
     const { page } = opened;

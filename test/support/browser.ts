@@ -6,6 +6,9 @@ const PLACES = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/goog
 /** Where a Chromium is: `CHROME_PATH`, or where Debian and others put it. Undefined where there is none. */
 export const CHROMIUM: string | undefined = process.env.CHROME_PATH ?? PLACES.find((path) => existsSync(path));
 
+/** What the name of a group of tests ends with: why they do not run, where they do not. */
+export const SKIPPED = CHROMIUM === undefined ? " (skipped: no Chromium was found; CHROME_PATH can name one)" : "";
+
 // A browser that asks its maker for news is busy with that for long on a machine without a way out.
 const QUIET = [
   "--disable-quic",

@@ -47,7 +47,8 @@ export class EventStream {
 
   /** Sends one message to all. A page that cannot keep up misses it: nothing is kept for it beyond its socket's buffer. */
   send(event: string, data: unknown): void {
-    const message = messageOf(event, data);
+    // Encoded once; the pages share the bytes.
+    const message = Buffer.from(messageOf(event, data));
     for (const client of this.#clients) {
       const { response } = client;
       if (!response.writableNeedDrain) {

@@ -11,12 +11,27 @@ import { CIRCUIT_STATES } from "../metrics/pressure-metrics.ts";
 import type { MetricSources } from "../metrics.ts";
 import type { ThreadBooks } from "../thread-routes.ts";
 import { EventStream } from "./event-stream.ts";
-import type { Hello, LiveBacklog, ReplacedThread, Tick } from "./messages.ts";
+import type { Hello, LiveBacklog, LongRunning, ReplacedThread, Tick } from "./messages.ts";
 import { OrderSample } from "./order-sample.ts";
+
+/** The steps that run for long. It is marked in even pauses while somebody looks, and forgets when nobody does. */
+export interface LongStepSource {
+  mark(): void;
+  sample(): readonly {
+    readonly name: string;
+    readonly action: "do" | "undo";
+    readonly orderId: string;
+    readonly attempt: number;
+    readonly threadId: number;
+    readonly sinceMs: number;
+  }[];
+  forget(): void;
+}
 
 /** What the page shows besides the orders that have ended. */
 export interface LiveSources {
   readonly books: ThreadBooks;
+  readonly longSteps: LongStepSource;
   readonly capacities: Readonly<Record<StepName, Pick<Capacity, "limit" | "inUse" | "waiting">>>;
   readonly circuitState: MetricSources["circuitState"];
   /** Rejects while the journal cannot be read. */
@@ -32,6 +47,8 @@ export interface LiveSources {
 
 // Four times a second looks alive, and is little to write and to draw whatever the load is.
 const TICK_MS = 250;
+// How exactly the start of a step that still runs is known: five pixels of a wide page.
+const MARK_MS = 50;
 // To count a long backlog is work.
 const BACKLOG_EVERY_TICKS = 4;
 const LOOP_RESOLUTION_MS = 10;
@@ -47,6 +64,7 @@ export class LiveFeed {
   #commits = { count: 0, requests: 0, max_ms: 0 };
   #replaced: ReplacedThread[] = [];
   #backlog: Backlog | undefined;
+  #marks = 0;
   #ticks = 0;
 
   constructor(sources: LiveSources) {
@@ -101,12 +119,16 @@ export class LiveFeed {
     this.#loopDelay = monitorEventLoopDelay({ resolution: LOOP_RESOLUTION_MS });
     this.#loopDelay.enable();
     this.#ticks = 0;
-    this.#timer = setInterval(() => this.#tick(), TICK_MS);
+    this.#timer = setInterval(() => {
+      this.#sources.longSteps.mark();
+      if (++this.#marks % (TICK_MS / MARK_MS) === 0) this.#tick();
+    }, MARK_MS);
   }
 
   #pause(): void {
     clearInterval(this.#timer);
     this.#loopDelay?.disable();
+    this.#sources.longSteps.forget();
     this.#sample = undefined;
     this.#replaced = [];
     this.#commits = { count: 0, requests: 0, max_ms: 0 };
@@ -138,11 +160,24 @@ export class LiveFeed {
       commits: this.#commits,
       receiver: receiver(),
       backlog: this.#backlog === undefined ? null : shown(this.#backlog),
+      long_steps: this.#longSteps(this.#sample),
       ...this.#sample.take(),
     } satisfies Tick);
     this.#loopDelay?.reset();
     this.#replaced = [];
     this.#commits = { count: 0, requests: 0, max_ms: 0 };
+  }
+
+  #longSteps(sample: OrderSample): LongRunning[] {
+    const told: LongRunning[] = [];
+    for (const { name, action, orderId, attempt, threadId, sinceMs } of this.#sources.longSteps.sample()) {
+      const step = (STEPS as readonly string[]).indexOf(name);
+      if (step < 0 || action === "undo") continue;
+      // Whoever saw it run wants to see how it ended.
+      sample.expect(orderId);
+      told.push([orderId, attempt, step, threadId, Math.round(sinceMs)]);
+    }
+    return told;
   }
 
   /** The monitor sets a timer again and again and notes how long each took, so what is late is what goes beyond that. */

@@ -13,10 +13,10 @@ export interface Hello {
   readonly now: number;
   readonly now_since_1970_ms: number;
   readonly every_ms: number;
+  /** Of several nodes, the one that speaks. */
+  readonly node?: string;
   /** Trouble can be made. */
   readonly simulated: boolean;
-  /** Which of several nodes this is; absent where there is one. */
-  readonly node?: string;
   readonly steps: readonly StepName[];
   readonly limits: Readonly<Record<StepName, number>>;
 }
@@ -41,9 +41,11 @@ export interface Tick {
   readonly receiver: string;
   /** Null while the journal cannot be read. At most a second old. */
   readonly backlog: LiveBacklog | null;
+  /** Some of the steps that have run for a third of a second or longer, and still do. They are told until they have ended. */
+  readonly long_steps: readonly LongRunning[];
   /** Attempts that have ended, all of them, by kind. */
   readonly ended: Readonly<Partial<Record<EndedAs, number>>>;
-  /** Some of them, the rest of which are `left` out. */
+  /** Some of them, the rest of which are `left` out; those of which a step was among `long_steps` are here. */
   readonly orders: readonly SampledOrder[];
   readonly left: number;
   readonly order_ms: Quantiles | null;
@@ -53,6 +55,9 @@ export interface Tick {
 
 export type EndedAs = ErrorKind | "ok";
 export type LiveThread = readonly [id: number, pool: string, running: number, started: number, heartbeatAgeMs: number];
+
+/** `step` is a place in `Hello.steps`; `since` is up to 50 ms late, and more where the step ran before anybody looked. */
+export type LongRunning = readonly [orderId: string, attempt: number, step: number, thread: number, since: number];
 
 export interface ReplacedThread {
   readonly id: number;

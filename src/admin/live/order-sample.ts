@@ -4,6 +4,8 @@ import type { EndedAs, Quantiles, SampledOrder, SampledStep } from "./messages.t
 // What a page can draw and somebody can look at: some eighty bars every quarter of a second. Failures are rarer and say more.
 const MAX_OK = 20;
 const MAX_FAILED = 20;
+// Orders whose steps run for long and were told one by one, of both pools and of the last seconds.
+const MAX_EXPECTED = 256;
 // Enough for a p99 of a quarter of a second; where more ended than this, it is that of the first ones.
 const MAX_TIMES = 4_096;
 
@@ -13,12 +15,24 @@ export class OrderSample {
   #counts: Partial<Record<EndedAs, number>> = {};
   #ok = new Reservoir<EndedOrder>(MAX_OK);
   #failed = new Reservoir<EndedOrder>(MAX_FAILED);
+  /** They are shown whatever comes. */
+  readonly #expected = new Set<string>();
+  #awaited: EndedOrder[] = [];
   readonly #orderMs = new Times();
   readonly #cancelMs = new Times();
 
   /** `random`: from 0 up to 1. */
   constructor(random: () => number = Math.random) {
     this.#random = random;
+  }
+
+  /** An order of which a step was told while it ran: its end is to be among those that are shown. */
+  expect(orderId: string): void {
+    this.#expected.add(orderId);
+    for (const oldest of this.#expected) {
+      if (this.#expected.size <= MAX_EXPECTED) break;
+      this.#expected.delete(oldest);
+    }
   }
 
   add(order: EndedOrder): void {
@@ -32,20 +46,22 @@ export class OrderSample {
         if (how.status === "canceled" && startedAtMs !== undefined) this.#cancelMs.add(Math.max(0, endedAtMs - canceled.atMs));
       }
     }
-    (error === undefined ? this.#ok : this.#failed).offer(order, this.#random);
+    if (this.#expected.size > 0 && this.#expected.delete(order.input.orderId)) this.#awaited.push(order);
+    else (error === undefined ? this.#ok : this.#failed).offer(order, this.#random);
   }
 
   /** What there is, and begins anew. `left` orders are counted but not among `orders`. */
   take() {
-    const shown = [...this.#failed.kept, ...this.#ok.kept].sort((a, b) => a.storedAtMs - b.storedAtMs);
+    const shown = [...this.#awaited, ...this.#failed.kept, ...this.#ok.kept].sort((a, b) => a.storedAtMs - b.storedAtMs);
     const taken = {
       ended: this.#counts,
       orders: shown.map(sampled),
-      left: this.#ok.offered + this.#failed.offered - shown.length,
+      left: this.#ok.offered + this.#failed.offered + this.#awaited.length - shown.length,
       order_ms: this.#orderMs.take(),
       cancel_ms: this.#cancelMs.take(),
     };
     this.#counts = {};
+    this.#awaited = [];
     this.#ok = new Reservoir(MAX_OK);
     this.#failed = new Reservoir(MAX_FAILED);
     return taken;

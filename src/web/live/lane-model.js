@@ -1,4 +1,5 @@
-/** @import { Hello, SampledOrder, Tick } from "../../admin/live/messages.ts" */
+/** @import { EndedAs, Hello, SampledOrder, Tick } from "../../admin/live/messages.ts" */
+import { OpenBars } from "./open-bars.js";
 
 export const WINDOW_MS = 10_000;
 // What has scrolled out is kept for a moment, because the picture is a little behind.
@@ -35,12 +36,12 @@ export const STUCK_MS = 600;
  * @property {Lane} lane
  * @property {number} sub
  * @property {number} from
- * @property {number} to
+ * @property {number} to of one that still runs the latest time at which it was told
  * @property {number} step
- * @property {string} status
+ * @property {string} status also `running`, and `ended` while its order has not
  * @property {string | null} undone
  * @property {number} thread
- * @property {SampledOrder} order
+ * @property {{ readonly id: string, readonly attempt: number, readonly kind: EndedAs | "running" }} order
  *
  * @typedef {object} Cancel
  * @property {SampledOrder} order
@@ -61,6 +62,8 @@ export class LaneModel {
   lanes = [this.main, this.journal];
   /** @type {Bar[]} */
   bars = [];
+  /** Those of them whose orders have not ended. */
+  open = new OpenBars();
   /** @type {Cancel[]} */
   cancels = [];
   /** @type {{ from: number, to: number | undefined, text: string }[]} */
@@ -84,6 +87,7 @@ export class LaneModel {
         if (last !== undefined && last.to === undefined) Object.assign(last, { to: this.#lastNow, reason: "process ended" });
       }
       this.#byThread.clear();
+      this.open.end();
     }
     if (this.#lastNow > 0 && now > this.#lastNow) {
       const text = restarted ? `process ${this.#pid} ended, ${pid} took over` : "no news";
@@ -102,6 +106,7 @@ export class LaneModel {
     this.#takeThreads(tick);
     const ended = Object.values(tick.ended).reduce((sum, count) => sum + count, 0);
     this.#shares.push({ at: now, shown: tick.orders.length, ended });
+    for (const bar of this.open.grow(tick, this.#byThread)) this.#addBar(bar);
     for (const order of tick.orders) this.#addOrder(order);
     this.#drop(now - KEPT_MS);
   }
@@ -161,10 +166,9 @@ export class LaneModel {
       const place = thread === null ? undefined : this.#byThread.get(thread);
       if (thread === null || place === undefined) return undefined;
       // Of a step on a thread that was lost only its end is known.
-      const bar = { lane: place, sub: 0, from: started ?? order.started, to: ended, step, status, undone, thread, order };
-      bar.sub = pack(place, bar);
-      this.bars.push(bar);
-      return bar;
+      const known = { from: started ?? order.started, to: ended, status, undone, order };
+      const open = this.open.close(order, step, thread);
+      return open === undefined ? this.#addBar({ lane: place, sub: 0, step, thread, ...known }) : Object.assign(open, known);
     });
     if (order.canceled === undefined) return;
     const [why, at] = order.canceled;
@@ -176,8 +180,16 @@ export class LaneModel {
     this.cancels.push({ order, at, cause, stopped, ms, seenMs: performance.now() });
   }
 
+  /** @param {Bar} bar */
+  #addBar(bar) {
+    bar.sub = pack(bar.lane, bar);
+    this.bars.push(bar);
+    return bar;
+  }
+
   /** @param {number} before */
   #drop(before) {
+    this.open.drop(before);
     this.bars = this.bars.filter(({ to }) => to > before).slice(-MAX_BARS);
     this.cancels = this.cancels.filter(({ at }) => at > before).slice(-MAX_CANCELS);
     this.gaps = this.gaps.filter(({ to }) => to === undefined || to > before).slice(-20);
@@ -197,6 +209,7 @@ export class LaneModel {
   }
 
   #forget() {
+    this.open.end();
     this.bars = [];
     this.cancels = [];
     this.gaps = [];

@@ -19,6 +19,7 @@ const MAX_FLASHES = 4;
 const LABEL_EVERY_PX = 120;
 const LABEL_PX = 18;
 const LATE_MS = 30;
+const TIP_PX = 6;
 const REASONS = /** @type {Record<string, string>} */ ({
   chaos: "killed",
   grace: "did not stop: replaced",
@@ -104,7 +105,7 @@ export class Lanes {
   describe({ order, step, status, from, to, thread, undone }) {
     const words = [
       `${this.steps[step] ?? ""}: ${status}${undone === null ? "" : `, undo ${undone}`}`,
-      `${duration(to - from)} on thread #${thread}`,
+      `${status === "running" ? "so far " : ""}${duration(to - from)} on thread #${thread}`,
       `order ${order.id}, attempt ${order.attempt}: ${spoken(order.kind)}`,
     ];
     return words.join(" · ");
@@ -133,14 +134,16 @@ export class Lanes {
    * @param {View} view
    * @param {readonly Placed[]} placed
    */
-  #drawBars({ context, x, gutter, width, colors }, placed) {
+  #drawBars({ context, x, gutter, width, edge, colors }, placed) {
     const byLane = new Map(placed.map((one) => [one.lane, one]));
     this.#hits = [];
     for (const bar of this.model.bars) {
       const one = byLane.get(bar.lane);
       if (one === undefined) continue;
       const left = Math.max(gutter - 4, x(bar.from));
-      const right = Math.max(x(bar.to), left + 1.5);
+      const isRunning = bar.status === "running";
+      // It has run on since it was told.
+      const right = Math.max(x(isRunning ? Math.max(bar.to, edge) : bar.to), left + 1.5);
       if (right < gutter || left > width) continue;
       const color = colorOf(this.steps[bar.step] ?? "");
       const { top, height } = barBox(one, bar.sub);
@@ -151,6 +154,7 @@ export class Lanes {
       context.globalAlpha = 1;
       if (isComputing) hatch(context, left, top, right - left, height, colors.lane);
       else context.fillRect(left, top + height - 1.5, right - left, 1.5);
+      if (isRunning) drawTip(context, Math.min(right, x(edge)), top, height);
       if (bar.status === "failed" || bar.status === "lost") {
         context.fillStyle = colors.failed;
         const cap = Math.max(1, Math.min(3, (right - left) / 4));
@@ -175,9 +179,10 @@ export class Lanes {
     const { context, x, gutter, width, colors } = view;
     const byLane = new Map(placed.map((one) => [one.lane, one]));
     const nowMs = performance.now();
+    const flashPx = width < NARROW_PX ? 4 : 9;
     const main = placed[0];
-    let labels = 0;
-    let labelX = Number.POSITIVE_INFINITY;
+    /** @type {{ text: string, at: number, y: number }[]} */
+    const labels = [];
     for (const [index, cancel] of this.model.cancels.slice(-MAX_LINES).reverse().entries()) {
       const from = cancel.cause === undefined ? main && { y: main.top + main.height / 2 } : middleOf(byLane, cancel.cause);
       if (from === undefined) continue;
@@ -197,21 +202,21 @@ export class Lanes {
         context.lineTo(end, to.y);
         context.stroke();
         context.beginPath();
-        context.arc(end, to.y, 1.5 + 5 * fresh, 0, 2 * Math.PI);
+        context.arc(end, to.y, 1.5 + (flashPx / 2) * fresh, 0, 2 * Math.PI);
         context.globalAlpha = 0.6 + 0.2 * fresh;
         context.fill();
       }
       context.beginPath();
       context.globalAlpha = 0.8;
-      context.arc(at, from.y, 2.5 + 9 * fresh, 0, 2 * Math.PI);
+      context.arc(at, from.y, 2.5 + flashPx * fresh, 0, 2 * Math.PI);
       context.fill();
       context.globalAlpha = 1;
-      if (labels < MAX_LABELS && Math.abs(labelX - at) > LABEL_EVERY_PX) {
-        drawLabel(view, labelOf(cancel), at, from.y);
-        labels++;
-        labelX = at;
+      if (labels.length < MAX_LABELS && Math.abs((labels.at(-1)?.at ?? Number.POSITIVE_INFINITY) - at) > LABEL_EVERY_PX) {
+        labels.push({ text: labelOf(cancel), at, y: from.y });
       }
     }
+    // On top of all lines and dots.
+    for (const { text, at, y } of labels) drawLabel(view, text, at, y);
   }
 }
 
@@ -226,6 +231,22 @@ export class Lanes {
  * @property {import("./palette.js").Palette} colors
  * @property {{ left: number, right: number, y: number }[]} labels that are drawn already
  */
+
+/**
+ * The head of an arrow in the colour that is set: what has it goes on.
+ *
+ * @param {CanvasRenderingContext2D} context
+ * @param {number} right
+ * @param {number} top
+ * @param {number} height
+ */
+function drawTip(context, right, top, height) {
+  context.beginPath();
+  context.moveTo(right - TIP_PX, top - 1);
+  context.lineTo(right, top + height / 2);
+  context.lineTo(right - TIP_PX, top + height + 1);
+  context.fill();
+}
 
 /** @param {Cancel} cancel */
 function labelOf({ order, ms }) {
@@ -302,7 +323,8 @@ function drawLoad({ context, x, colors }, { lane, top, height }) {
       context.globalAlpha = 1;
     }
     if (sample.level === 0) return;
-    const share = lane.pool === "exclusive" ? 1 : Math.min(1, Math.log2(1 + sample.level) / 10);
+    // Below the bar of its one step, which begins and ends between two samples.
+    const share = lane.pool === "exclusive" ? 0.16 : Math.min(1, Math.log2(1 + sample.level) / 10);
     context.globalAlpha = 0.55;
     context.fillStyle = colors.faint;
     context.fillRect(left, top + height - share * height, wide, share * height);
@@ -402,7 +424,8 @@ function drawAxis({ context, x, edge, height, width, colors, gutter }) {
   for (let seconds = 0; seconds <= 10; seconds += every) {
     const at = x(edge - seconds * 1_000);
     context.textAlign = seconds === 0 ? "right" : at < gutter + 12 ? "left" : "center";
-    context.fillText(seconds === 0 ? "now" : `−${seconds} s`, at, height - AXIS_PX / 2);
+    context.fillRect(Math.round(at), height - AXIS_PX - 2, 1, 4);
+    context.fillText(seconds === 0 ? "now" : `−${seconds} s`, at, height - AXIS_PX / 2 + 1);
   }
 }
 

@@ -3,6 +3,7 @@ import { byId, element, table } from "./elements.js";
 import { listen } from "./feed.js";
 import { figures } from "./figures.js";
 import { drawWhileVisible } from "./frames.js";
+import { WINDOW_MS } from "./lane-model.js";
 import { Lanes } from "./lanes.js";
 import { orderDialog } from "./order-dialog.js";
 import { orders } from "./orders.js";
@@ -10,6 +11,9 @@ import { ServerClock } from "./server-clock.js";
 import { stuck } from "./stuck.js";
 import { trouble } from "./trouble.js";
 import { age, duration, short } from "./words.js";
+
+// More would push what stands below out of sight.
+const MAX_LISTED = 8;
 
 const clock = new ServerClock();
 const canvas = byId("lanes", HTMLCanvasElement);
@@ -31,6 +35,8 @@ const threadsDetails = byId("threads-details", HTMLDetailsElement);
 
 /** @type {number | undefined} */
 let pid;
+/** @type {string | undefined} */
+let node;
 /** @type {Tick | undefined} */
 let latest;
 let ticks = 0;
@@ -47,6 +53,7 @@ listen({
     showNode(hello);
     if (pid !== undefined && pid !== hello.pid) figuresPanel.restarted();
     pid = hello.pid;
+    node = hello.node;
   },
   onTick(tick) {
     clock.heard(tick.now);
@@ -55,8 +62,9 @@ listen({
     ordersPanel.add(tick);
     stuckPanel.add(tick);
     latest = tick;
-    if (ticks++ % 4 !== 0) return;
-    glance(tick);
+    const isShown = ticks++ % 4 === 0;
+    glance(tick, isShown);
+    if (!isShown) return;
     showSampling();
     if (threadsDetails.open) showThreads(tick);
   },
@@ -65,7 +73,7 @@ listen({
     const link = byId("link", HTMLElement);
     link.dataset.state = state;
     if (state === "live") {
-      byId("link-text", HTMLElement).textContent = `live, process ${pid}`;
+      byId("link-text", HTMLElement).textContent = `live, ${node === undefined ? "" : `node ${node}, `}process ${pid}`;
       if (lostMs > 0) announce(`live again after ${age((performance.now() - lostMs) / 1_000)}`);
       lostMs = 0;
       return;
@@ -94,18 +102,20 @@ function glanceAt(place) {
   const names = ["orders a second", "p99", "in flight", "cancel p50", "threads"];
   const values = names.map(() => element("dd", {}, "–"));
   place.append(...names.map((name, index) => element("div", {}, element("dt", {}, name), /** @type {HTMLElement} */ (values[index]))));
-  /** @type {Tick[]} */
-  let recent = [];
-  return (/** @type {Tick} */ tick) => {
-    recent = [...recent, tick].slice(-4);
-    const { ended } = lanes.model.shares();
-    const latest = recent.findLast(({ order_ms }) => order_ms !== null)?.order_ms;
-    const cancel = recent.findLast(({ cancel_ms }) => cancel_ms !== null)?.cancel_ms;
+  // The latest that is known, for as long as the lanes show what it is of.
+  const latest = { p99: { ms: Number.NaN, at: 0 }, cancel: { ms: Number.NaN, at: 0 } };
+  /** Takes every tick, and shows them once in a while. */
+  return (/** @type {Tick} */ tick, /** @type {boolean} */ isShown) => {
+    if (tick.order_ms !== null) latest.p99 = { ms: tick.order_ms.p99, at: tick.now };
+    if (tick.cancel_ms !== null) latest.cancel = { ms: tick.cancel_ms.p50, at: tick.now };
+    if (!isShown) return;
+    const recent = (/** @type {{ ms: number, at: number }} */ { ms, at }) =>
+      Number.isNaN(ms) || tick.now < at || tick.now - at > WINDOW_MS ? "–" : duration(ms);
     const texts = [
-      short(ended / 10),
-      latest ? duration(latest.p99) : "–",
+      short(lanes.model.shares().ended / 10),
+      recent(latest.p99),
       short(tick.in_flight),
-      cancel ? duration(cancel.p50) : "–",
+      recent(latest.cancel),
       `${tick.threads.length}${tick.replaced_total > 0 ? `, ${short(tick.replaced_total)} replaced` : ""}`,
     ];
     for (const [index, value] of values.entries()) if (value.textContent !== texts[index]) value.textContent = texts[index] ?? "";
@@ -138,6 +148,7 @@ function showLegend({ steps }) {
     ...steps.map((step) => key(step, step)),
     key("waits", "pale: waits, beside many others"),
     key("computes", "solid: computes, on a thread of its own"),
+    key("open", "still runs"),
     key("failure", "failed; a line to each step it stopped"),
     key("undo", "was undone"),
     key("load", "in hand; of main and journal how busy"),
@@ -146,7 +157,7 @@ function showLegend({ steps }) {
 }
 
 /** @param {Tick} tick */
-function showThreads({ threads, loop }) {
+function showThreads({ now, threads, loop }) {
   const main = ["main", "main", "–", "–", `busy ${Math.round(loop.utilization * 100)} %, late ${short(loop.delay_ms)} ms`];
   const rows = threads.map(([id, pool, running, started, beatMs]) => [
     `#${id}`,
@@ -158,6 +169,13 @@ function showThreads({ threads, loop }) {
   const cancels = lanes.model.cancels.slice(-5).toReversed();
   byId("threads-table", HTMLElement).replaceChildren(
     table("Threads", ["thread", "pool", "steps now", "steps ever", "last heartbeat"], [main, ...rows]),
+    table(
+      "Steps that still run after a third of a second",
+      ["order", "step that runs", "thread", "for"],
+      lanes.model.open.running
+        .slice(0, MAX_LISTED)
+        .map(({ order, step, thread, from }) => [order.id, lanes.steps[step] ?? "", `#${thread}`, duration(now - from)]),
+    ),
     table(
       "The latest cancels",
       ["canceled order", "cause", "steps stopped", "after"],

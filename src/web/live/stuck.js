@@ -227,7 +227,7 @@ export function stuck(announce, openOrder) {
         age(seenAge + (performance.now() - seenMs) / 1_000),
         tries,
         last_answer ?? "–",
-        typeof next === "number" ? `in ${age(next)}` : next,
+        typeof next !== "number" ? next : next < 1 ? "now" : `in ${age(next)}`,
       ];
       for (const [index, cell] of cells.entries()) if (cell.textContent !== String(texts[index])) cell.textContent = String(texts[index]);
     }

@@ -39,6 +39,7 @@ test("while nobody looks there is no timer and nothing is read; the last one who
   };
   const feed = new LiveFeed({
     books: { totals: count, threads: () => [], replaced: () => new Map(), ordersInFlight: () => 0 },
+    longSteps: { mark: () => {}, sample: () => [], forget: () => {} },
     capacities: { payment: capacity, vendor: capacity, courier: capacity },
     circuitState: () => "closed",
     backlog: () => Promise.reject(new Error("not now")),

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { monotonicMs } from "../../../src/concurrency/clock.ts";
 import { STEPS } from "../../../src/orders/step.ts";
 import { eventually } from "../../support/eventually.ts";
 import { newId, postOrder, send } from "../../support/http-client.ts";
@@ -7,7 +8,7 @@ import { watch } from "./watching.ts";
 
 let server: TestService;
 beforeAll(async () => {
-  server = await startService({ THREADS: "2", CPU_THREADS: "1" });
+  server = await startService({ THREADS: "2", CPU_THREADS: "1", ORDER_TIMEOUT_MS: "60000" });
 });
 afterAll(() => server.stop());
 
@@ -66,6 +67,35 @@ describe("GET /events", () => {
     expect(watching.ticks.reduce((sum, { commits }) => sum + commits.requests, 0)).toBeGreaterThanOrEqual(2 * count);
   });
 
+  test("tells of a step that runs for long while it does, and of its order's end", async () => {
+    using watching = await watch(server.adminPort);
+    const id = newId("long");
+    const beganMs = monotonicMs();
+    const client = new AbortController();
+    const body = { order_id: id, amount: 1, delay_ms: { payment: 60_000, vendor: 60_000, courier: 0 } };
+    const left = send(server.port, { method: "POST", path: "/order", body, signal: client.signal }).catch(() => {});
+    const told = () =>
+      watching.ticks.flatMap(({ now, long_steps }) => long_steps.filter(([one]) => one === id).map((step) => ({ now, step })));
+    await eventually("both, twice", () => told().length >= 4);
+    client.abort();
+    await left;
+    const tick = await eventually("its end", () => watching.ticks.find(({ orders }) => orders.some((one) => one.id === id)));
+    const order = tick?.orders.find((one) => one.id === id);
+    expect(order?.kind).toBe("canceled");
+    for (const { now, step } of told()) {
+      const [, attempt, index, thread, since] = step;
+      const [, itsThread, started] = order?.steps[index] ?? [];
+      expect([attempt, thread]).toEqual([1, itsThread]);
+      expect([0, 1]).toContain(index);
+      // Rounded to a millisecond.
+      expect(since).toBeGreaterThanOrEqual(Math.max(beganMs, started ?? 0) - 1);
+      expect(now - since).toBeGreaterThanOrEqual(299);
+    }
+    const after = watching.ticks.length;
+    await eventually("later ticks", () => watching.ticks.length > after + 1);
+    expect(watching.ticks.at(-1)?.long_steps).toEqual([]);
+  });
+
   test("names a thread that was replaced", async () => {
     using watching = await watch(server.adminPort);
     const { killed } = (await send(server.adminPort, { method: "POST", path: "/chaos/kill-thread" })).json;
@@ -89,9 +119,10 @@ describe("GET /events", () => {
     }
   });
 
-  test("ends with the service, which waits for no reader", async () => {
+  test("names no node where there is one; ends with the service, which waits for no reader", async () => {
     const fresh = await startService({ THREADS: "1", CPU_THREADS: "1" });
     using watching = await watch(fresh.adminPort);
+    expect(watching.hello.node).toBeUndefined();
     await fresh.stop();
     await eventually("the end", () => watching.ended !== undefined);
     expect(watching.ended).toBe("whole");
@@ -123,23 +154,26 @@ describe("POST /chaos/orders", () => {
     expect(json.ended).toEqual({ canceled: 1 });
   });
 
-  test.each([
-    ["count", { count: 0 }],
-    ["count", { count: 5_001 }],
-    ["count", { count: "2" }],
-    ["at_once", { at_once: 0 }],
-    ["hang_up_ms", { hang_up_ms: -1 }],
-    ["order", { order: [] }],
-    ["fail_step", { order: { fail_step: "banana" } }],
-    ["delay_ms", { order: { delay_ms: { vendor: -1 } } }],
-    ["color", { color: "red" }],
-  ])("names %s in its refusal of %j, and places nothing", async (field, body) => {
+  test("names the field in its refusal, and places nothing", async () => {
     using watching = await watch(server.adminPort);
-    const { status, json } = await demo(body);
-    expect([status, json.error.kind]).toEqual([400, "bad_request"]);
-    expect(json.error.message).toMatch(new RegExp(`^${field}\\b.*: `));
-    await eventually("a tick since", () => watching.ticks.length > 0);
-    expect(watching.ticks.at(-1)).toMatchObject({ ended: {}, in_flight: 0 });
+    for (const [field, body] of [
+      ["count", { count: 0 }],
+      ["count", { count: 5_001 }],
+      ["count", { count: "2" }],
+      ["at_once", { at_once: 0 }],
+      ["hang_up_ms", { hang_up_ms: -1 }],
+      ["order", { order: [] }],
+      ["fail_step", { order: { fail_step: "banana" } }],
+      ["delay_ms", { order: { delay_ms: { vendor: -1 } } }],
+      ["color", { color: "red" }],
+    ] as const) {
+      const { status, json } = await demo(body);
+      expect([body, status, json.error.kind]).toEqual([body, 400, "bad_request"]);
+      expect(json.error.message).toMatch(new RegExp(`^${field}\\b.*: `));
+    }
+    const before = watching.ticks.length;
+    await eventually("a tick since", () => watching.ticks.length > before);
+    for (const tick of watching.ticks) expect(tick).toMatchObject({ ended: {}, in_flight: 0 });
   });
 
   test("does not exist where a provider is real", async () => {

@@ -1,5 +1,9 @@
-import type { Browser, BrowserContextOptions, Page } from "playwright-core";
+import { setTimeout as pause } from "node:timers/promises";
+import type { Browser, BrowserContextOptions, Locator, Page } from "playwright-core";
 import { eventually } from "../../support/eventually.ts";
+
+// To ask a page for its words costs it a layout; one that is asked all the time has time for nothing else.
+const LOOK_EVERY_MS = 40;
 
 export interface OpenPage extends AsyncDisposable {
   readonly page: Page;
@@ -9,9 +13,12 @@ export interface OpenPage extends AsyncDisposable {
   readonly complaints: readonly string[];
 }
 
-/** Opens the live page and waits until it is live. */
+/**
+ * Opens the live page and waits until it is live. Unless told otherwise nothing moves on it: thirty pictures a second would be
+ * most of what a test of anything else costs.
+ */
 export async function openPage(browser: Browser, adminPort: number, options: BrowserContextOptions = {}): Promise<OpenPage> {
-  const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
+  const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, reducedMotion: "reduce", ...options });
   const page = await context.newPage();
   const urls: string[] = [];
   const complaints: string[] = [];
@@ -26,25 +33,38 @@ export async function openPage(browser: Browser, adminPort: number, options: Bro
   return { page, urls, complaints, [Symbol.asyncDispose]: () => context.close() };
 }
 
+/** Waits until the words of a place match, and gives them. */
+export function says(place: Locator, words: RegExp): Promise<string> {
+  return eventually(
+    String(words),
+    async () => {
+      await pause(LOOK_EVERY_MS);
+      return place.innerText();
+    },
+    (text) => words.test(text),
+  );
+}
+
+/** The tables below the lanes, which say what the canvas shows. */
+export async function tablesOf(page: Page): Promise<Locator> {
+  if ((await page.locator("#threads-details").getAttribute("open")) === null) await page.locator("#threads-details summary").click();
+  return page.locator("#threads-table");
+}
+
 /** Presses a button of the trouble panel. One at a time: a browser has one pointer. Returns what waits until the words beside it match. */
-export async function press(page: Page, name: string): Promise<(says: RegExp) => Promise<string>> {
+export async function press(page: Page, name: string): Promise<(words: RegExp) => Promise<string>> {
   const item = page.locator(".troubles li", { has: page.getByRole("button", { name, exact: true }) });
   await item.getByRole("button").click();
-  return (says) =>
-    eventually(
-      `${says} beside ${name}`,
-      () => item.locator("output").innerText(),
-      (text) => says.test(text),
-    );
+  return (words) => says(item.locator("output"), words);
 }
 
 /** Presses one and waits for what came of it. */
-export async function makeTrouble(page: Page, name: string, says: RegExp): Promise<void> {
-  await (await press(page, name))(says);
+export async function makeTrouble(page: Page, name: string, words: RegExp): Promise<void> {
+  await (await press(page, name))(words);
 }
 
 /** How many pixels of the lanes have about this colour of the style sheet. */
-export function pixelsOf(page: Page, color: string): Promise<number> {
+function pixelsOf(page: Page, color: string): Promise<number> {
   return page.evaluate<number>(`(() => {
     const canvas = document.getElementById("lanes");
     const [r, g, b] = getComputedStyle(document.documentElement).getPropertyValue("--${color}").trim().match(/[0-9a-f]{2}/gi).map((two) => parseInt(two, 16));
@@ -55,4 +75,16 @@ export function pixelsOf(page: Page, color: string): Promise<number> {
     }
     return count;
   })()`);
+}
+
+/** Waits until some pixels of the lanes have about this colour of the style sheet. */
+export function drawn(page: Page, color: string, atLeast = 1): Promise<number> {
+  return eventually(
+    `${color} in the lanes`,
+    async () => {
+      await pause(LOOK_EVERY_MS);
+      return pixelsOf(page, color);
+    },
+    (count) => count >= atLeast,
+  );
 }

@@ -55,3 +55,24 @@ test(`of many, some of each outcome are shown, from all over the time (${SEED})`
     expect(count).toBeLessThan(140);
   }
 });
+
+test("an order that is expected is shown whatever else ends, once", () => {
+  const sample = new OrderSample();
+  sample.expect("awaited");
+  for (let n = 0; n < 4_000; n++) sample.add(ended(String(n), n, n % 2 === 0 ? "payment_declined" : undefined));
+  sample.add(ended("awaited", 5_000));
+  const { orders, left, ended: counts } = sample.take();
+  expect([orders.length, orders.at(-1)?.id, left, counts.ok]).toEqual([41, "awaited", 3_960, 2_001]);
+  // Nothing of it is left.
+  for (let n = 0; n < 400; n++) sample.add(ended("awaited", n));
+  expect(sample.take().orders).toHaveLength(20);
+});
+
+test("no more orders are expected than there is room for, the latest ones", () => {
+  const sample = new OrderSample();
+  for (let n = 0; n < 1_000; n++) sample.expect(String(n));
+  for (let n = 0; n < 1_000; n++) sample.add(ended(String(n), n));
+  const { orders } = sample.take();
+  expect(orders).toHaveLength(276);
+  expect(orders.filter(({ id }) => Number(id) >= 744)).toHaveLength(256);
+});

@@ -1,0 +1,116 @@
+import { expect, test } from "vitest";
+import type { Hello, Tick } from "../../../src/admin/live/messages.ts";
+import { playedTenSeconds } from "./played-events.ts";
+
+interface Bar {
+  readonly from: number;
+  readonly to: number;
+  readonly sub: number;
+  readonly status: string;
+  readonly order: { readonly id: string };
+}
+
+/** What of the page's models is looked at here. They know nothing of a browser. */
+interface Models {
+  readonly LaneModel: new () => {
+    hello(hello: Hello): void;
+    tick(tick: Tick): void;
+    readonly bars: readonly Bar[];
+    readonly cancels: readonly unknown[];
+    readonly lanes: readonly {
+      readonly threads: readonly unknown[];
+      readonly packed: readonly Bar[][];
+      readonly samples: readonly unknown[];
+    }[];
+    readonly open: { readonly running: readonly Bar[] };
+  };
+  readonly History: new () => { add(tick: Tick): void; of(name: string): Float64Array };
+}
+
+// Code of a browser is checked with other types than this file.
+const moduleOf = (name: string): Promise<Models> => import(String(new URL(`../../../src/web/live/${name}.js`, import.meta.url)));
+const { LaneModel } = await moduleOf("lane-model");
+const { History } = await moduleOf("history");
+
+const [first, second] = [0, 1].map((n) => playedTenSeconds(n)) as [
+  ReturnType<typeof playedTenSeconds>,
+  ReturnType<typeof playedTenSeconds>,
+];
+const quiet = (now: number, more: Partial<Tick> = {}): Tick => ({
+  ...(first.ticks[0] as Tick),
+  replaced: [],
+  long_steps: [],
+  orders: [],
+  ...more,
+  now,
+});
+
+test("what they keep does not grow, whatever comes", () => {
+  const model = new LaneModel();
+  const history = new History();
+  model.hello(first.hello);
+  const sizes = Array.from({ length: 8 }, (_, n) => {
+    for (const tick of playedTenSeconds(n).ticks) {
+      model.tick(tick);
+      history.add(tick);
+    }
+    const count = (of: (lane: (typeof model.lanes)[number]) => number) => model.lanes.reduce((sum, lane) => sum + of(lane), 0);
+    return {
+      bars: model.bars.length,
+      open: model.open.running.length,
+      cancels: model.cancels.length,
+      lanes: model.lanes.length,
+      threads: count(({ threads }) => threads.length),
+      packed: count(({ packed }) => packed.flat().length),
+      samples: count(({ samples }) => samples.length),
+      points: history.of("commits").length,
+    };
+  });
+  // The first ten seconds are not all that is kept: what has scrolled out stays for a moment.
+  const [, full, ...later] = sizes;
+  expect(full?.bars).toBeGreaterThan(1_000);
+  expect([full?.open, (full?.threads ?? 0) > 1]).toEqual([1, true]);
+  for (const size of later) expect(size).toEqual(full);
+});
+
+test("the bar of a step that runs grows in its place, stops with its step and is what its order says in the end", () => {
+  const model = new LaneModel();
+  const { now: start } = second.hello;
+  const threads = [[1, "shared", 1, 1, 5]] as const;
+  const long = (now: number) => quiet(now, { threads, long_steps: [["long", 1, 1, 1, start + 100]] });
+  const bar = () => model.bars.find(({ order }) => order.id === "long");
+  model.hello(second.hello);
+  model.tick(quiet(start, { threads }));
+  model.tick(long(start + 500));
+  expect(bar()).toMatchObject({ status: "running", from: start + 100, to: start + 500 });
+  const { sub } = bar() as Bar;
+  const steps = [
+    ["ok", 1, start + 90, start + 95, "done"],
+    ["canceled", 1, start + 90, start + 900, null],
+    ["failed", 1, start + 90, start + 899, null],
+  ] as const;
+  const order = {
+    attempt: 1,
+    kind: "no_courier",
+    started: start + 80,
+    stored: start + 910,
+    canceled: ["sibling_failed", start + 899],
+    steps,
+  } as const;
+  // Others come beside it.
+  model.tick({ ...long(start + 750), orders: [{ ...order, id: "other", steps: [steps[0], steps[0], steps[0]] }] });
+  expect(bar()).toMatchObject({ status: "running", to: start + 750, sub });
+  model.tick(quiet(start + 1_000, { threads }));
+  expect(bar()).toMatchObject({ status: "ended", to: start + 750 });
+  expect(model.open.running).toEqual([]);
+  model.tick(quiet(start + 1_250, { threads, orders: [{ ...order, id: "long" }] }));
+  const bars = model.bars.filter(({ order: { id } }) => id === "long");
+  expect(bars.map(({ status }) => status).toSorted()).toEqual(["canceled", "failed", "ok"]);
+  expect(bars.find(({ status }) => status === "canceled")).toMatchObject({ from: start + 90, to: start + 900, sub });
+
+  // One whose process ends stops there.
+  model.tick({ ...long(start + 1_500), long_steps: [["cut off", 1, 0, 1, start + 1_100]] });
+  model.hello({ ...second.hello, pid: 2, now: start + 3_000 });
+  expect(model.open.running).toEqual([]);
+  expect(model.bars.find(({ order: { id } }) => id === "cut off")).toMatchObject({ status: "ended", to: start + 1_500 });
+});

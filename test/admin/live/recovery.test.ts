@@ -1,0 +1,133 @@
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Browser } from "playwright-core";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { freePort } from "../../../load/long-run/plain-provider.ts";
+import { CHROMIUM, launchBrowser, SKIPPED } from "../../support/browser.ts";
+import { ChildServer } from "../../support/child-server.ts";
+import { eventually } from "../../support/eventually.ts";
+import { postOrder } from "../../support/http-client.ts";
+import { attempt, fail, type OnFile, Receiver, startOnFile } from "../fixture.ts";
+import { drawn, makeTrouble, openPage, says } from "./open-page.ts";
+
+interface Noted {
+  readonly tries: readonly { readonly atMs: number; readonly heard: boolean }[];
+  readonly pausesMs: readonly number[];
+}
+
+/** Has a page note when it opens a stream of events, whether that says anything, and for how long it sets timers. */
+const NOTE_TRIES = `(() => {
+  const noted = globalThis.noted = { tries: [], pausesMs: [] };
+  const Before = EventSource;
+  globalThis.EventSource = class extends Before {
+    constructor(url) {
+      super(url);
+      const one = { atMs: Date.now(), heard: false };
+      noted.tries.push(one);
+      this.addEventListener("hello", () => { one.heard = true; });
+    }
+  };
+  const set = setTimeout;
+  globalThis.setTimeout = (work, ms, ...rest) => { noted.pausesMs.push(ms); return set(work, ms, ...rest); };
+})()`;
+
+describe.skipIf(CHROMIUM === undefined)(`the live page where something went wrong${SKIPPED}`, () => {
+  let receiver: Receiver;
+  let file: OnFile;
+  let browser: Browser;
+  beforeAll(async () => {
+    [receiver, browser] = await Promise.all([Receiver.start(), launchBrowser()]);
+    receiver.status = 410;
+    file = await startOnFile({ WEBHOOK_URL: receiver.url });
+    const { journal } = file.running.service;
+    await fail(journal, "stuck-1", ["payment", "vendor"], Date.now() - 7_200_000);
+    await attempt(journal, "given-up", undefined);
+    const { items } = await journal.dueEvents(Date.now() + 3_600_000, 500);
+    for (const { seq } of items) await journal.giveUpEvent(seq, "HTTP 500", Date.now());
+    // Something to deliver, so that the receiver is asked and says that it wants nothing.
+    await postOrder(file.running.port, { order_id: "delivered", amount: 1 });
+  });
+  afterAll(async () => {
+    await browser?.close();
+    await file?.[Symbol.asyncDispose]();
+    await receiver?.[Symbol.asyncDispose]();
+  });
+
+  test("shows what is stuck, its age and last answer, and the buttons that mend it", async () => {
+    await using opened = await openPage(browser, file.running.adminPort);
+    const { page } = opened;
+    const panel = page.locator("#stuck-body");
+    await says(panel, /stuck-1\s+payment\s+12\.00\s+2 h\s+1\s+HTTP 503/);
+    expect(await page.locator("#stuck-hint").innerText()).toMatch(/^2 undos wait, the oldest for 2 h/);
+
+    await page.getByRole("button", { name: "Retry payment of stuck-1" }).click();
+    await says(panel, /undone/);
+    await page.getByLabel("Note on vendor of stuck-1").fill("called them");
+    await page.getByRole("button", { name: "Settle vendor of stuck-1" }).click();
+    await says(panel, /settled, and the note is kept/);
+    expect((await file.get("/compensations")).json.compensations).toEqual([]);
+    expect((await file.get("/compensations?state=settled")).json.compensations).toMatchObject([{ step: "vendor", note: "called them" }]);
+
+    await says(panel, /disabled: it answered 410/);
+    receiver.status = 204;
+    await page.getByRole("button", { name: "Resume" }).click();
+    await says(panel, /Receiver of events\s+up\./);
+    await page
+      .getByRole("button", { name: /^Redeliver order\.\w+ of given-up$/ })
+      .first()
+      .click();
+    await eventually("delivered", () => receiver.typesOf("given-up").length > 0);
+
+    await page.getByLabel("File name").fill("page.db");
+    await page.getByRole("button", { name: "Back up" }).click();
+    await says(panel, /\d+ bytes in \d+ ms/);
+    expect(readFileSync(join(file.backups, "page.db")).length).toBeGreaterThan(1_000);
+    await page.getByRole("button", { name: "Back up" }).click();
+    await says(panel, /page\.db exists already/);
+  });
+
+  test("is live again by itself after the process was killed and started again", async () => {
+    const directory = mkdtempSync(join(tmpdir(), "live-page-"));
+    const settings = {
+      PORT: String(await freePort()),
+      ADMIN_PORT: String(await freePort()),
+      THREADS: "1",
+      CPU_THREADS: "1",
+      JOURNAL: join(directory, "orders.db"),
+    };
+    try {
+      const first = new ChildServer(settings);
+      await using _first = first;
+      const { adminPort } = await first.ports();
+      await using opened = await openPage(browser, adminPort);
+      const { page } = opened;
+      await makeTrouble(page, "Place an order", /^ok$/);
+      const [id = ""] = /demo-\w+/.exec(await says(page.locator("#orders-rows"), /demo-\w+/)) ?? [];
+      await page.evaluate(NOTE_TRIES);
+      await page.getByRole("button", { name: "Crash the process" }).click();
+      expect(await first.exited).toMatchObject({ signal: "SIGKILL" });
+      await page.locator('#link[data-state="lost"]').waitFor();
+      await says(page.locator("#announce"), /connection is lost/);
+
+      await using second = new ChildServer(settings);
+      await second.ports();
+      const readyMs = Date.now();
+      await page.locator('#link[data-state="live"]').waitFor();
+      // It asks again every half second by its own clock, and the first try that begins when the service is ready succeeds: three seconds
+      // are enough wherever a connection takes less than two.
+      const { tries, pausesMs } = await page.evaluate<Noted>("noted");
+      expect(tries.length).toBeGreaterThanOrEqual(1);
+      expect(pausesMs.length).toBeGreaterThanOrEqual(tries.length);
+      for (const pauseMs of pausesMs) expect(pauseMs).toBeLessThanOrEqual(500);
+      expect(tries.filter(({ atMs, heard }) => atMs > readyMs && !heard)).toEqual([]);
+      expect(await page.locator("#link-text").innerText()).toBe(`live, process ${second.process.pid}`);
+      await drawn(page, "failed");
+      await page.fill("#orders-id", id);
+      await page.keyboard.press("Enter");
+      await says(page.locator("#order"), /Attempt 1\s+ok/);
+    } finally {
+      rmSync(directory, { recursive: true });
+    }
+  });
+});
