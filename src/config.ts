@@ -135,6 +135,11 @@ const SETTINGS = {
     z.string().regex(/^[\w.-]{1,64}$/, "must be 1 to 64 letters, digits, `.`, `_` or `-`"),
     "what `/metrics` and the live page call this node; the host name when absent",
   ),
+  RESTATE_COURIER_LEASE_MS: setting(
+    whole(300, 60_000),
+    "800",
+    "how long a node may use couriers after it last heard from the engine; with CANCEL_GRACE_MS, how long those of a dead node are missing",
+  ),
   OTEL_EXPORTER_OTLP_ENDPOINT: optional(providerUrl, "base URL of an OTLP/HTTP collector that takes traces; none are made when absent"),
 } as const;
 
@@ -145,6 +150,7 @@ const ENGINE_ONLY = [
   "RESTATE_ENDPOINT_PORT",
   "RESTATE_IDENTITY_KEY",
   "RESTATE_NODE_NAME",
+  "RESTATE_COURIER_LEASE_MS",
 ] as const satisfies readonly (keyof typeof SETTINGS)[];
 const JOURNAL_ONLY = ["JOURNAL", "RETENTION_DAYS", "BACKUP_DIR"] as const satisfies readonly (keyof typeof SETTINGS)[];
 

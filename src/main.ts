@@ -123,7 +123,7 @@ class Signals {
     log.info({ signal, orders_in_flight: service.desk.inFlight }, "draining");
     try {
       await service.stop();
-      log.info({ commit_sizes: service.journal.commitSizes }, "stopped");
+      log.info(service.lastWords(), "stopped");
       // Whatever a library may have left open must not keep a stopped server alive.
       log.flush(() => exit(0));
     } catch (error) {

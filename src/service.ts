@@ -5,34 +5,35 @@ import { adminApp } from "./admin/admin-app.ts";
 import { LiveFeed } from "./admin/live/live-feed.ts";
 import { Metrics } from "./admin/metrics.ts";
 import { RecentBacklog } from "./admin/recent-backlog.ts";
-import { StuckThreads } from "./admin/stuck-threads.ts";
 import { stuckWarning } from "./admin/stuck-warning.ts";
 import type { ThreadBooks } from "./admin/thread-routes.ts";
 import { Admission } from "./admission/admission.ts";
-import { Capacity } from "./concurrency/capacity.ts";
-import { type Config, ConfigError } from "./config.ts";
+import { readAccess } from "./composition/access.ts";
+import { capacitiesOf, waitingOf } from "./composition/capacities.ts";
+import { chaosOn } from "./composition/chaos.ts";
+import { Listeners } from "./composition/listeners.ts";
+import { nodeName } from "./composition/node-name.ts";
+import { operatorParts } from "./composition/operator-parts.ts";
+import { providerHealthsOf, providerUrlsOf } from "./composition/providers.ts";
+import type { Service, StartOptions } from "./composition/service.ts";
+import type { Config } from "./config.ts";
 import { ThreadInspector } from "./diagnosis/thread-inspector.ts";
 import { TraceRecorder } from "./diagnosis/trace-recorder.ts";
 import { existingDirectory } from "./engines/embedded/backup-directory.ts";
 import { embeddedOf } from "./engines/embedded/embedded-engine.ts";
-import type { Desk, RunningEngine } from "./engines/engine.ts";
+import type { RunningEngine } from "./engines/engine.ts";
 import { openEngine } from "./engines/open-engine.ts";
 import { FaultLog } from "./fault-log.ts";
-import { AccessKeyError, AccessKeys } from "./http/access-keys.ts";
 import type { Readiness } from "./http/health-routes.ts";
-import { type Listener, listen, TooManyConnections } from "./http/listener.ts";
-import { isOnLoopback } from "./http/loopback.ts";
+import { TooManyConnections } from "./http/listener.ts";
 import { publicApp } from "./http/public-app.ts";
 import { TokenBuckets } from "./http/token-buckets.ts";
-import type { SqliteJournal } from "./journal/sqlite-journal.ts";
-import { type Compensator, MAX_COMPENSATING } from "./orders/compensator.ts";
+import { MAX_COMPENSATING } from "./orders/compensator.ts";
 import type { OnOrderEnded } from "./orders/ended-order.ts";
 import { JournalUnavailable } from "./orders/order-journal.ts";
 import { Pipeline } from "./orders/pipeline.ts";
-import { ProviderHealth, type ProviderHealthOptions } from "./orders/provider-health.ts";
 import type { StepName } from "./orders/step.ts";
 import { readProviderKeys } from "./provider-keys.ts";
-import type { CircuitState } from "./retries/circuit-breaker.ts";
 import { orderLog } from "./telemetry/order-log.ts";
 import { startTracing } from "./telemetry/tracing.ts";
 import { REPLACE_REASONS } from "./threads/pool-thread.ts";
@@ -42,45 +43,8 @@ import { readWebhookSecrets } from "./webhooks/secret.ts";
 const WORKER_FILE = fileURLToPath(new URL("../workers/main.ts", import.meta.url));
 // Room on the cancel board for runs that are no client's order: those of compensations, of retries by hand and of the chaos routes.
 const EXTRA_RUNS = MAX_COMPENSATING + 64;
-// Seven levels of urgency then come to less than a fifth of the deadline, which is what admission leaves for being overtaken.
-const AGING_SHARE = 1 / 40;
 
-/** The running service, for whoever started it. */
-export interface Service {
-  readonly publicListener: Listener;
-  readonly adminListener: Listener;
-  /** Where a distributed engine calls this node; undefined with the embedded one. */
-  readonly endpointPort: number | undefined;
-  readonly desk: Desk;
-  readonly runtime: ThreadRuntime;
-  /** Of the embedded engine; throws where another one runs. */
-  readonly journal: SqliteJournal;
-  /** As `journal`. */
-  readonly compensator: Compensator;
-  readonly admission: Admission;
-  readonly traces: TraceRecorder;
-  readonly inspector: ThreadInspector;
-  readonly capacities: Readonly<Record<StepName, Capacity>>;
-  /** Takes no more orders, lets those in flight end (cancels them after the shutdown timeout), stops. */
-  stop(): Promise<void>;
-  /** Cancels the orders in flight that a `stop` is waiting for. */
-  cancelAll(): void;
-  /** Reads the files of the admin keys and the API keys again; a bad one changes nothing but the log. Absent where there is none. */
-  reloadKeys?(): Promise<void>;
-}
-
-export interface StartOptions {
-  /** For tests with steps of their own. */
-  readonly workerFile?: string;
-  /** For tests that let time pass: the clock of the rate limit, milliseconds. */
-  readonly rateClock?: () => number;
-  /** What the start does next, for an operator who wonders why it takes long. */
-  readonly onPhase?: (phase: string) => void;
-  /** For tests and benchmarks that compare. */
-  readonly providerHealth?: Pick<ProviderHealthOptions, "opensAfter" | "maxTries">;
-  /** Nobody knows any more what the journal holds; the process has to end. */
-  readonly onFatal: (reason: string) => void;
-}
+export type { Service, StartOptions } from "./composition/service.ts";
 
 /** Puts the concrete pieces together. The one file that knows them all. */
 export async function start(config: Config, log: Logger, options: StartOptions): Promise<Service> {
@@ -90,11 +54,7 @@ export async function start(config: Config, log: Logger, options: StartOptions):
   starting.defer(() => faults.close());
   const onFault = faults.report.bind(faults);
 
-  const adminKeys = config.ADMIN_KEYS_FILE === undefined ? undefined : await AccessKeys.read("ADMIN_KEYS_FILE", config.ADMIN_KEYS_FILE);
-  if (adminKeys === undefined && !(await isOnLoopback(config.ADMIN_HOST))) {
-    throw new ConfigError(`ADMIN_HOST=${JSON.stringify(config.ADMIN_HOST)}: is not on loopback, so it needs ADMIN_KEYS_FILE`);
-  }
-  const apiKeys = config.API_KEYS_FILE === undefined ? undefined : await AccessKeys.read("API_KEYS_FILE", config.API_KEYS_FILE);
+  const access = await readAccess(config, log);
   const secrets = config.WEBHOOK_SECRET_FILE === undefined ? [] : await readWebhookSecrets(config.WEBHOOK_SECRET_FILE);
   const providerKeys = await readProviderKeys(config);
   const backupDirectory = config.BACKUP_DIR === undefined ? undefined : await existingDirectory("BACKUP_DIR", config.BACKUP_DIR);
@@ -102,13 +62,8 @@ export async function start(config: Config, log: Logger, options: StartOptions):
   const tracing =
     config.OTEL_EXPORTER_OTLP_ENDPOINT === undefined ? undefined : await startTracing(config.OTEL_EXPORTER_OTLP_ENDPOINT, log);
   if (tracing !== undefined) starting.defer(() => tracing.close());
-  const providerUrls = {
-    ...(config.PAYMENT_URL !== undefined && { payment: config.PAYMENT_URL }),
-    ...(config.VENDOR_URL !== undefined && { vendor: config.VENDOR_URL }),
-    ...(config.COURIER_URL !== undefined && { courier: config.COURIER_URL }),
-  };
+  const providerUrls = providerUrlsOf(config);
   const simulated = Object.keys(providerUrls).length === 0;
-  const waiting = { agingMs: config.ORDER_TIMEOUT_MS * AGING_SHARE, endsHopelessWaits: true };
   const phase = (name: string) => options.onPhase?.(name);
   const engine = await openEngine({
     config,
@@ -122,11 +77,7 @@ export async function start(config: Config, log: Logger, options: StartOptions):
     },
   });
   starting.defer(() => engine.close());
-  const capacities = {
-    payment: new Capacity(config.PAYMENT_CAPACITY, waiting),
-    vendor: new Capacity(config.VENDOR_CAPACITY, waiting),
-    courier: new Capacity(config.COURIER_CAPACITY, { ...waiting, ...(engine.couriers && { onWait: engine.couriers.onWait }) }),
-  };
+  const capacities = capacitiesOf(config, engine);
 
   const books: ThreadBooks = {
     totals: () => runtime.totals(),
@@ -134,12 +85,14 @@ export async function start(config: Config, log: Logger, options: StartOptions):
     replaced: () => runtime.replaced(),
     ordersInFlight: () => running.desk.inFlight,
   };
+  const named = nodeName(config);
   const recent = new RecentBacklog(engine.journal);
   const circuitState = (step: StepName) => providers[step]?.circuit.state ?? "closed";
   const live = new LiveFeed({
     books,
     capacities,
     circuitState,
+    ...named,
     backlog: () => recent.get(),
     receiver: () => running.webhooks?.state().receiver ?? "none",
     simulated,
@@ -157,7 +110,7 @@ export async function start(config: Config, log: Logger, options: StartOptions):
     cpuThreads: config.CPU_THREADS,
     // No step of a real provider computes.
     cpuThreadsOnDemand: !simulated,
-    waiting,
+    waiting: waitingOf(config),
     cancelGraceMs: config.CANCEL_GRACE_MS,
     maxRuns: config.MAX_IN_FLIGHT + EXTRA_RUNS,
     settings: { stickBegun, providerUrls, providerKeys } satisfies WorkerSettings,
@@ -173,13 +126,7 @@ export async function start(config: Config, log: Logger, options: StartOptions):
   });
   starting.defer(() => runtime.close());
 
-  const providers = Object.fromEntries(
-    (Object.keys(providerUrls) as StepName[]).map((step) => {
-      const onChange = (state: CircuitState, reason: string) =>
-        state === "open" ? log.warn({ step, reason }, "circuit opened") : log.info({ step, reason }, `circuit ${state}`);
-      return [step, new ProviderHealth({ ...options.providerHealth, onChange })];
-    }),
-  );
+  const providers = providerHealthsOf(providerUrls, log, options.providerHealth);
   const pipeline = new Pipeline(engine.couriers?.watch(runtime) ?? runtime, capacities, providers);
   const admission = new Admission({
     capacities: Object.values(capacities),
@@ -207,48 +154,34 @@ export async function start(config: Config, log: Logger, options: StartOptions):
     onFault,
   });
   starting.defer(() => running.close());
-  const { desk, compensator, webhooks } = running;
+  const { desk } = running;
   orderFields = (orderId) => desk.fieldsOf(orderId);
 
   const traceUse = tracing !== undefined ? "spans" : simulated ? "log" : "calls";
-  const sticking = new StuckThreads(runtime, stickBegun);
 
   let state: Readiness = "starting";
   const readiness = () => (state === "ready" ? (engine.trouble ?? state) : state);
-  const listening = {
-    allowedHosts: config.ALLOWED_HOSTS ?? [],
-    keepAliveTimeoutMs: config.KEEP_ALIVE_TIMEOUT_MS,
-    headersTimeoutMs: config.HEADERS_TIMEOUT_MS,
-    requestTimeoutMs: config.REQUEST_TIMEOUT_MS,
-    onFault,
-  };
-  const publicListener = await listen({
-    ...listening,
-    name: "PORT",
-    host: config.HOST,
-    port: config.PORT,
-    app: publicApp(
+  const listeners = new Listeners(config, onFault);
+  const rateClock = options.rateClock === undefined ? {} : { nowMs: options.rateClock };
+  const publicListener = await listeners.openPublic(
+    publicApp(
       {
         desk,
         journal: engine.journal,
         simulated,
         traces: traceUse,
         onRefused: (kind) => metrics.orderRefused(kind),
-        ...(apiKeys !== undefined && { keys: apiKeys }),
-        ...(config.RATE_LIMIT !== undefined && {
-          buckets: new TokenBuckets(config.RATE_LIMIT, { ...(options.rateClock !== undefined && { nowMs: options.rateClock }) }),
-        }),
+        ...(access.apiKeys !== undefined && { keys: access.apiKeys }),
+        ...(config.RATE_LIMIT !== undefined && { buckets: new TokenBuckets(config.RATE_LIMIT, rateClock) }),
       },
       readiness,
       onFault,
     ),
-    anyNameFromOutside: true,
-    maxConnections: config.MAX_CONNECTIONS,
-  });
+  );
   starting.defer(() => publicListener.close());
   const inspector = new ThreadInspector(runtime);
   const admin = adminApp({
-    ...(adminKeys !== undefined && { keys: adminKeys }),
+    ...(access.adminKeys !== undefined && { keys: access.adminKeys }),
     books,
     metrics,
     live,
@@ -257,51 +190,18 @@ export async function start(config: Config, log: Logger, options: StartOptions):
       threadsReplaced: () => new Map(REPLACE_REASONS.map((reason) => [reason, runtime.replaced().get(reason) ?? 0])),
       capacities,
       circuitState,
+      ...named,
       journalHealthy: () => engine.trouble === undefined,
       ...(tracing !== undefined && { spansDropped: tracing.dropped }),
     },
     diagnosis: { traces, inspector },
-    operators: {
-      journal: engine.journal,
-      lookup: engine.journal,
-      compensator,
-      ...(webhooks !== undefined &&
-        config.WEBHOOK_URL !== undefined && {
-          webhooks: {
-            origin: new URL(config.WEBHOOK_URL).origin,
-            state: () => webhooks.state(),
-            resume: () => webhooks.resume(),
-          },
-        }),
-      backups: {
-        ...(backupDirectory !== undefined && { directory: backupDirectory }),
-        inMemory: config.JOURNAL === "memory",
-        byEngine: config.ENGINE === "restate",
-      },
-      onSettled: ({ id, orderId, attempt, step, note }) => {
-        log.warn({ compensation: id, order_id: orderId, attempt, step, note }, "a compensation was settled by hand");
-        running.notify();
-      },
-      onRedelivered: () => running.notify(),
-    },
+    operators: operatorParts(engine, running, config, log, backupDirectory),
     ...(simulated && {
-      chaos: {
-        killThread: () => runtime.killThread(),
-        stickThread: (ms: number) => sticking.stick(ms),
-        desk,
-        crash: () => process.kill(process.pid, "SIGKILL"),
-      },
+      chaos: chaosOn(runtime, stickBegun, desk),
     }),
     report: onFault,
   });
-  const adminListener = await listen({
-    ...listening,
-    name: "ADMIN_PORT",
-    host: config.ADMIN_HOST,
-    port: config.ADMIN_PORT,
-    app: admin,
-    anyNameFromOutside: false,
-  });
+  const adminListener = await listeners.openAdmin(admin);
   starting.defer(() => adminListener.close());
   starting.defer(() => live.close());
   // Before the listener, which waits for answers that are under way.
@@ -313,7 +213,6 @@ export async function start(config: Config, log: Logger, options: StartOptions):
   warning.start();
   admission.start();
   state = "ready";
-
   const hurry = new AbortController();
   const cancelAll = () => {
     running.cancelAll("shutdown");
@@ -332,16 +231,13 @@ export async function start(config: Config, log: Logger, options: StartOptions):
     get compensator() {
       return embeddedOf(engine, running).compensator;
     },
+    lastWords: () => (config.ENGINE === "embedded" ? { commit_sizes: embeddedOf(engine, running).journal.commitSizes } : {}),
     admission,
     traces,
     inspector,
     capacities,
     cancelAll,
-    ...((adminKeys !== undefined || apiKeys !== undefined) && {
-      reloadKeys: async () => {
-        await Promise.all([reloadKeys("admin keys", adminKeys, log), reloadKeys("API keys", apiKeys, log)]);
-      },
-    }),
+    ...(access.reload !== undefined && { reloadKeys: access.reload }),
     async stop() {
       // The listener stays open while orders end: a balancer reads 503 from `readyz`, and late clients a clear answer.
       state = "draining";
@@ -351,15 +247,4 @@ export async function start(config: Config, log: Logger, options: StartOptions):
       await parts.disposeAsync();
     },
   };
-}
-
-async function reloadKeys(what: string, keys: AccessKeys | undefined, log: Logger): Promise<void> {
-  if (keys === undefined) return;
-  try {
-    await keys.readAgain();
-    log.info({ keys: keys.count }, `${what} read again`);
-  } catch (error) {
-    if (!(error instanceof AccessKeyError)) throw error;
-    log.error({ reason: error.message }, `${what} stay as they were`);
-  }
 }

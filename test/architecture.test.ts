@@ -39,8 +39,9 @@ const WITHOUT_PACKAGES = ["outgoing"];
 
 const CLOSED_TO_WORKERS = ["http", "admin", "journal"];
 const RUN_BY_WORKERS = /^src\/((concurrency|outgoing)\/.+|threads\/(layout|protocol|snapshot-state)\.ts|orders\/event-payload\.ts)$/;
-/** It puts everything together. */
+/** It puts everything together, with what stands in a room that is nobody else's. */
 const ROOT = "src/service.ts";
+const ROOT_ROOM = "composition";
 /** The process around it: from the rooms it has what its one line at a failed start needs. */
 const PROCESS = "src/main.ts";
 
@@ -49,18 +50,21 @@ interface Import {
   readonly target: string;
   /** Gone when the types are stripped; `import { type X }` is not, its file is still loaded. */
   readonly typeOnly: boolean;
+  /** Loaded when that line runs, if ever. */
+  readonly lazy: boolean;
 }
 
 function importsOf(path: string, text: string): Import[] {
   const statements = text.matchAll(/^(?:import|export)\s+(type\b(?!\s*(?:,|from\b)))?(?:[^"';]*?\bfrom\s*)?["']([^"']+)["']/gm);
   const calls = text.matchAll(/\b(?:import|require)\s*\(\s*["'`]([^"'`]+)["'`]/g);
   const found = [
-    ...[...statements].map(([, type, specifier = ""]) => ({ specifier, typeOnly: type !== undefined })),
-    ...[...calls].map(([, specifier = ""]) => ({ specifier, typeOnly: false })),
+    ...[...statements].map(([, type, specifier = ""]) => ({ specifier, typeOnly: type !== undefined, lazy: false })),
+    ...[...calls].map(([, specifier = ""]) => ({ specifier, typeOnly: false, lazy: true })),
   ];
-  return found.map(({ specifier, typeOnly }) => ({
+  return found.map(({ specifier, typeOnly, lazy }) => ({
     target: specifier.startsWith(".") ? posix.join(posix.dirname(path), specifier) : specifier,
     typeOnly,
+    lazy,
   }));
 }
 
@@ -75,6 +79,7 @@ function offences(files: ReadonlyMap<string, string>): string[] {
 
 function isAllowed(path: string, imported: Import): boolean {
   if (path === ROOT) return imported.target !== PROCESS;
+  if (roomOf(path) === ROOT_ROOM) return imported.target !== PROCESS && imported.target !== ROOT;
   if (path === PROCESS) return isPackage(imported.target) ? PACKAGES[packageOf(imported.target)] === undefined : isInSrc(imported);
   if (imported.target === ROOT || imported.target === PROCESS) return false;
   if (path.startsWith("workers/")) return mayWorkersImport(imported);
@@ -146,6 +151,20 @@ describe("the arrows between the rooms", () => {
       ]);
     }
   });
+});
+
+test("the embedded engine's start loads nothing of the distributed one", () => {
+  const loaded = new Set<string>();
+  const load = (path: string): void => {
+    if (loaded.has(path)) return;
+    loaded.add(path);
+    const text = projectFiles.get(path);
+    if (text === undefined) return;
+    for (const { target, typeOnly, lazy } of importsOf(path, text)) if (!typeOnly && !lazy) load(target);
+  };
+  load("src/main.ts");
+  expect(loaded).toContain("src/engines/embedded/embedded-engine.ts");
+  expect([...loaded].filter((path) => path.includes("restate"))).toEqual([]);
 });
 
 describe("an import against an arrow is found", () => {

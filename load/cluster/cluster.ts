@@ -30,6 +30,7 @@ export class Cluster implements AsyncDisposable {
   readonly nodes: ServiceNode[] = [];
   readonly #settings: Readonly<Record<string, string>>;
   readonly #stack: AsyncDisposableStack;
+  #named = 0;
 
   private constructor(
     engine: EngineCluster,
@@ -83,7 +84,7 @@ export class Cluster implements AsyncDisposable {
 
   /** One node more, which the balancer does not know yet. */
   async add(settings: Readonly<Record<string, string>> = {}, script?: string): Promise<ServiceNode> {
-    const node = await ServiceNode.start(`node-${this.nodes.length + 1}`, { ...this.#settings, ...settings }, script);
+    const node = await ServiceNode.start(`node-${++this.#named}`, { ...this.#settings, ...settings }, script);
     this.#stack.use(node);
     this.nodes.push(node);
     return node;

@@ -11,6 +11,7 @@ export class ServiceNode implements AsyncDisposable {
   readonly #settings: Readonly<Record<string, string>>;
   readonly #script: string | undefined;
   #server: ServerProcess | undefined;
+  #lastOutput = "";
 
   private constructor(name: string, ports: number[], settings: Readonly<Record<string, string>>, script: string | undefined) {
     const [port, adminPort, endpointPort] = ports;
@@ -43,7 +44,7 @@ export class ServiceNode implements AsyncDisposable {
 
   /** The last of what it printed. */
   get output(): string {
-    return this.#server?.output ?? "";
+    return this.#server?.output ?? this.#lastOutput;
   }
 
   async start(): Promise<void> {
@@ -59,6 +60,7 @@ export class ServiceNode implements AsyncDisposable {
   /** Has it drain by SIGTERM. Gives "code 0" when all is well. */
   async stop(): Promise<string> {
     const ended = (await this.#server?.stop()) ?? "not running";
+    this.#lastOutput = this.output;
     this.#server = undefined;
     return ended;
   }

@@ -18,6 +18,8 @@ export interface MetricSources extends PressureSources {
   readonly journalHealthy: () => boolean;
   /** Absent where no receiver is configured. */
   readonly webhooks?: Pick<WebhookControl, "state">;
+  /** Which of several nodes this is; absent where there is one. */
+  readonly node?: string;
   /** Spans that could not be exported; absent where none are. */
   readonly spansDropped?: () => number;
 }
@@ -55,6 +57,7 @@ export class Metrics {
       ...this.#journal.families(sources.journalHealthy),
       ...webhookFamilies(sources.webhooks),
       ...tracingFamilies(sources.spansDropped),
+      ...nodeFamilies(sources.node),
     ];
     for (const family of families) expose(registry, family);
     return {
@@ -87,6 +90,11 @@ function webhookFamilies(webhooks: MetricSources["webhooks"]): Family[] {
   if (webhooks === undefined) return [];
   const help = "1 while the webhook receiver takes events, 0 while it is down or has said 410.";
   return [{ name: "webhook_receiver_up", type: "gauge", help, samples: () => [{ value: webhooks.state().receiver === "up" ? 1 : 0 }] }];
+}
+
+function nodeFamilies(node: string | undefined): Family[] {
+  if (node === undefined) return [];
+  return [{ name: "node_info", type: "gauge", help: "1; which node this is.", samples: () => [{ labels: { node }, value: 1 }] }];
 }
 
 function tracingFamilies(spansDropped: MetricSources["spansDropped"]): Family[] {

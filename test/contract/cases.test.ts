@@ -1,7 +1,10 @@
 import { existsSync, readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { z } from "zod";
+import { randomFrom } from "../../load/stand-in/random.ts";
 import { ENGINES, startEngine, type TestEngine } from "../engines/engines.ts";
+import { ThreeNodes } from "../engines/three-nodes.ts";
+import { eventually } from "../support/eventually.ts";
 import { fastOnce } from "../support/fast-once.ts";
 import { send, threadsPage } from "../support/http-client.ts";
 import type { TestService } from "../support/service.ts";
@@ -64,6 +67,41 @@ describe.each(ENGINES)("the contract's cases, engine %s", (name) => {
     expect(page).toMatchObject({ running: 0, orders_in_flight: 0, replaced: 0 });
     expect(page.started).toBeGreaterThan(0);
     expect(page.finished).toBe(page.started);
+  });
+});
+
+const SEED = process.env.SEED ?? String(Date.now());
+
+describe(`the contract's cases across three nodes in another order (SEED=${SEED})`, () => {
+  const random = randomFrom(SEED);
+  const shuffled = cases.map((one) => ({ one, at: random() })).sort((a, b) => a.at - b.at);
+  let nodes: ThreeNodes;
+  beforeAll(async () => {
+    nodes = await ThreeNodes.start(SEED);
+  });
+  afterAll(() => nodes?.[Symbol.asyncDispose]());
+
+  // Beside one another, for most of them wait. How fast they are answered is looked at with one node.
+  test.concurrent.each(shuffled.map(({ one }) => one))("$name", async ({ name: _name, expect: expected, ...request }) => {
+    // Three nodes and an engine on a busy machine may say for a moment that they are overloaded. Nothing has run then.
+    await eventually("an answer of nodes that are not overloaded", async () => {
+      try {
+        await ask(nodes.port, request, expected);
+        return true;
+      } catch (error) {
+        if (/overloaded/.test(`${(error as { diff?: string }).diff} ${(error as Error).message}`)) return false;
+        throw error;
+      }
+    });
+  });
+
+  test("leave nothing running, and every node has run some", async () => {
+    for (const { adminPort } of nodes.nodes) {
+      const page = await threadsPage(adminPort);
+      expect(page).toMatchObject({ running: 0, orders_in_flight: 0, replaced: 0 });
+      expect(page.started).toBeGreaterThan(0);
+      expect(page.finished).toBe(page.started);
+    }
   });
 });
 

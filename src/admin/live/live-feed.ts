@@ -23,6 +23,8 @@ export interface LiveSources {
   readonly backlog: () => Promise<Backlog>;
   /** Of events: `none`, `up`, `down` or `disabled`. */
   readonly receiver: () => string;
+  /** Which of several nodes this is; absent where there is one. */
+  readonly node?: string;
   /** Whether the providers are simulated, so that trouble can be made. */
   readonly simulated: boolean;
   readonly onFault: OnFault;
@@ -74,13 +76,14 @@ export class LiveFeed {
 
   /** Makes a response a stream of events. Returns false when there are too many. */
   open(response: Response): boolean {
-    const { simulated, capacities } = this.#sources;
+    const { node, simulated, capacities } = this.#sources;
     return this.#stream.add(response, "hello", {
       pid: process.pid,
       now: monotonicMs(),
       now_since_1970_ms: Date.now(),
       every_ms: TICK_MS,
       simulated,
+      ...(node !== undefined && { node }),
       steps: STEPS,
       limits: ofEach((step) => capacities[step].limit),
     } satisfies Hello);

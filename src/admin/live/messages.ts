@@ -15,6 +15,8 @@ export interface Hello {
   readonly every_ms: number;
   /** Trouble can be made. */
   readonly simulated: boolean;
+  /** Which of several nodes this is; absent where there is one. */
+  readonly node?: string;
   readonly steps: readonly StepName[];
   readonly limits: Readonly<Record<StepName, number>>;
 }

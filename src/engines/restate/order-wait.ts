@@ -10,6 +10,8 @@ export class OrderWait implements ByOrderId {
   nextInBucket: ByOrderId | undefined;
   /** The attempt that another node's request has begun and this one waits for. */
   joined: AttemptState | undefined;
+  /** The order runs with other content: its invocation is taken out of the line. */
+  conflicts = false;
   #waiters = 0;
   #isOver = false;
 

@@ -1,3 +1,4 @@
+import { atMost } from "../../concurrency/at-most.ts";
 import type { CancelCause } from "../../concurrency/cancel-cause.ts";
 import type { OnFault } from "../../orders/faults.ts";
 import type { EngineParts, EngineTrouble, OpenEngine, RunningEngine } from "../engine.ts";
@@ -40,6 +41,7 @@ export class RestateEngine implements OpenEngine {
       ingress: this.ingress,
       total: config.COURIER_CAPACITY,
       cancelGraceMs: config.CANCEL_GRACE_MS,
+      useMs: config.RESTATE_COURIER_LEASE_MS,
     });
     this.journal = new RestateJournal(this.ingress, this.admin);
     this.health = new EngineHealth({
@@ -86,6 +88,7 @@ export class RestateRun implements RunningEngine {
   readonly #parts: EngineParts;
   readonly #executions = new Executions();
   readonly #room: WaitingRoom;
+  readonly #hurry = Promise.withResolvers<void>();
   #endpoint: Endpoint | undefined;
 
   constructor(engine: RestateEngine, parts: EngineParts) {
@@ -154,13 +157,16 @@ export class RestateRun implements RunningEngine {
 
   cancelAll(cause: CancelCause): void {
     this.desk.cancelAll(cause);
+    this.#hurry.resolve();
   }
 
   async close(): Promise<void> {
     this.#endpoint?.drain();
     this.#undoCalls.stop();
     await this.webhooks?.stop();
-    await this.#executions.ended();
+    // Those of other nodes' clients. What has not ended by then is gone on with elsewhere.
+    const ended = Promise.race([this.#executions.ended(), this.#hurry.promise]);
+    await atMost(ended, this.#engine.options.config.SHUTDOWN_TIMEOUT_MS);
     await this.#engine.couriers.stop();
     await this.#endpoint?.close();
   }

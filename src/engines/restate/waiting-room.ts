@@ -93,7 +93,7 @@ export class WaitingRoom {
       });
       wait.end(result);
     } catch (error) {
-      if (error instanceof InvocationCanceled) wait.fail(error);
+      if (error instanceof InvocationCanceled) wait.fail(wait.conflicts ? conflict() : error);
       else wait.fail(this.#refusalFor(error));
     } finally {
       this.#waits.remove(wait);
@@ -122,9 +122,9 @@ export class WaitingRoom {
   /** There is nothing more to look for. */
   async #settled(wait: OrderWait, running: AttemptState): Promise<boolean> {
     if (running.amount !== wait.request.amount) {
-      if (!(await this.#cancelPending(wait))) return false;
-      wait.fail(conflict());
-      return true;
+      // Before the cancel, whose effect may be heard of before its answer. One that has begun meanwhile ends as it ends.
+      wait.conflicts = true;
+      return await this.#cancelPending(wait);
     }
     if (running.token !== wait.request.token) {
       wait.joined = running;

@@ -44,6 +44,7 @@ listen({
     ordersPanel.hello(hello.steps);
     showTrouble(hello.simulated);
     showLegend(hello);
+    showNode(hello);
     if (pid !== undefined && pid !== hello.pid) figuresPanel.restarted();
     pid = hello.pid;
   },
@@ -120,6 +121,13 @@ function showSampling() {
         ? `all ${short(ended)} orders drawn`
         : `sampled: ${short(shown)} of ${short(ended)} orders drawn`;
   if (sampling.textContent !== text) sampling.textContent = text;
+}
+
+/** @param {Hello} hello */
+function showNode({ node }) {
+  if (node === undefined) return;
+  byId("node", HTMLElement).textContent = `node ${node}`;
+  document.title = `Order pipeline: ${node}`;
 }
 
 /** @param {Hello} hello */

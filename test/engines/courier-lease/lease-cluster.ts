@@ -108,6 +108,7 @@ export class LeaseNode {
       total: cluster.capacity,
       node: name,
       cancelGraceMs: GRACE_MS,
+      useMs: 800,
       // What is dead neither calls nor hears an answer.
       sync: async (call, timeoutMs) => {
         if (this.#dead) return new Promise(() => {});

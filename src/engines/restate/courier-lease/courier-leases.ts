@@ -14,6 +14,8 @@ export interface CourierLeasesOptions {
   /** Couriers of the whole cluster. */
   readonly total: number;
   readonly cancelGraceMs: number;
+  /** How long they may be used after the engine was last heard. */
+  readonly useMs: number;
 }
 
 /** This node's part of the couriers that all nodes share. Main thread only. */
@@ -35,13 +37,14 @@ export class CourierLeases implements Couriers {
 
   /** From now on `capacity` has the limit that the cluster grants. */
   hold(capacity: Capacity, onFault: OnFault): void {
-    const { ingress, total, cancelGraceMs } = this.#options;
+    const { ingress, total, cancelGraceMs, useMs } = this.#options;
     this.#holder = new LeaseHolder({
       capacity,
       total,
       // A node that is started again is another one: what it held before is not its any more.
       node: randomUUID(),
       cancelGraceMs,
+      useMs,
       sync: (body, timeoutMs) =>
         ingress.call<LeaseAnswer>({ object: COURIER_LEASE, key: COURIER_LEASE_KEY, handler: "sync", body, timeoutMs }),
       cutOff: () => this.#calls?.cutOff(),

@@ -11,6 +11,11 @@ export interface LeaseHolderOptions {
   readonly node: string;
   /** How long a canceled courier call may take to end (`CANCEL_GRACE_MS`). */
   readonly cancelGraceMs: number;
+  /**
+   * For how long couriers may be used after the call that renewed them was sent. With the default of 800: renewals may take 600 ms, and
+   * a dead node's couriers are in use again within 2 s, for its last renewal is seen `RENEW_MS` later at most and then the lease runs out.
+   */
+  readonly useMs: number;
   /** Calls the `CourierLease` object. Rejects when the engine cannot be reached, or not within `timeoutMs`. */
   readonly sync: (sync: LeaseSync, timeoutMs: number) => Promise<LeaseAnswer>;
   /** Ends every courier call under way on this node. */
@@ -19,12 +24,10 @@ export interface LeaseHolderOptions {
   readonly nowMs?: () => number;
 }
 
-// Against "all couriers in use within 2 s of a kill": a renewal before the kill is seen at most this much later, then the lease runs out.
+// Three renewals may fail within the shortest useful lease; five calls a second are nothing beside the orders that use them.
 const RENEW_MS = 200;
 // While couriers change hands. A round trip takes about 10 ms; waiters would not notice much less.
 const FAST_MS = 50;
-// For how long couriers may be used after the call that renewed them was sent: three renewals may fail, or take so long.
-const USE_MS = 800;
 // Between the last use and the moment at which others may have them, beside the grace of a cancel: for timers that come late, and for
 // the cancel's way to the thread and the socket.
 const CUT_OFF_MS = 200;
@@ -39,7 +42,7 @@ const STOP_TIMEOUT_MS = 1_000;
  * Why there are never more assignments under way than couriers, with nodes that die, engines that stop and clocks that disagree:
  *
  * 1. `CourierLease` gives out only what no node holds (`allocation.ts`), so the sum of what nodes hold is the capacity at most.
- * 2. A node uses what it holds until `USE_MS` after it sent the last call that was answered, by its own monotonic clock. Then it starts
+ * 2. A node uses what it holds until `useMs` after it sent the last call that was answered, by its own monotonic clock. Then it starts
  *    no call any more and cancels those under way, which takes `cancelGraceMs` at most, and a little: `leaseMs` is the sum.
  * 3. Others may take it over only when one of them has seen the same `seq` for `leaseMs`, by its own monotonic clock. It first saw that
  *    `seq` after the holder had sent it. So its `leaseMs` end after the holder's, and no two clocks are ever compared.
@@ -76,7 +79,7 @@ export class LeaseHolder {
   constructor(options: LeaseHolderOptions) {
     this.#options = options;
     this.#nowMs = options.nowMs ?? monotonicMs;
-    this.#leaseMs = USE_MS + options.cancelGraceMs + CUT_OFF_MS;
+    this.#leaseMs = options.useMs + options.cancelGraceMs + CUT_OFF_MS;
     options.capacity.resize(0, options.total);
   }
 
@@ -117,7 +120,7 @@ export class LeaseHolder {
     clearTimeout(this.#timer);
     this.#timer = setTimeout(
       () => {
-        this.#calling = this.#call(USE_MS).finally(() => {
+        this.#calling = this.#call(this.#options.useMs).finally(() => {
           this.#calling = undefined;
           this.#plan();
         });
@@ -175,7 +178,7 @@ export class LeaseHolder {
     const nowMs = this.#nowMs();
     this.#failing = false;
     this.#look(answer.others, nowMs);
-    const usableMs = sentAtMs + USE_MS - nowMs;
+    const usableMs = sentAtMs + this.#options.useMs - nowMs;
     clearTimeout(this.#lapse);
     if (usableMs <= 0) {
       this.#lapsed();

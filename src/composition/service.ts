@@ -1,0 +1,50 @@
+import type { Admission } from "../admission/admission.ts";
+import type { Capacity } from "../concurrency/capacity.ts";
+import type { ThreadInspector } from "../diagnosis/thread-inspector.ts";
+import type { TraceRecorder } from "../diagnosis/trace-recorder.ts";
+import type { Desk } from "../engines/engine.ts";
+import type { Listener } from "../http/listener.ts";
+import type { SqliteJournal } from "../journal/sqlite-journal.ts";
+import type { Compensator } from "../orders/compensator.ts";
+import type { ProviderHealthOptions } from "../orders/provider-health.ts";
+import type { StepName } from "../orders/step.ts";
+import type { ThreadRuntime } from "../threads/thread-runtime.ts";
+
+/** The running service, for whoever started it. */
+export interface Service {
+  readonly publicListener: Listener;
+  readonly adminListener: Listener;
+  /** Where a distributed engine calls this node; undefined with the embedded one. */
+  readonly endpointPort: number | undefined;
+  readonly desk: Desk;
+  readonly runtime: ThreadRuntime;
+  /** Of the embedded engine; throws where another one runs. */
+  readonly journal: SqliteJournal;
+  /** As `journal`. */
+  readonly compensator: Compensator;
+  readonly admission: Admission;
+  readonly traces: TraceRecorder;
+  readonly inspector: ThreadInspector;
+  readonly capacities: Readonly<Record<StepName, Capacity>>;
+  /** Takes no more orders, lets those in flight end (cancels them after the shutdown timeout), stops. */
+  stop(): Promise<void>;
+  /** What the log's last line tells. */
+  lastWords(): object;
+  /** Cancels the orders in flight that a `stop` is waiting for. */
+  cancelAll(): void;
+  /** Reads the files of the admin keys and the API keys again; a bad one changes nothing but the log. Absent where there is none. */
+  reloadKeys?(): Promise<void>;
+}
+
+export interface StartOptions {
+  /** For tests with steps of their own. */
+  readonly workerFile?: string;
+  /** For tests that let time pass: the clock of the rate limit, milliseconds. */
+  readonly rateClock?: () => number;
+  /** What the start does next, for an operator who wonders why it takes long. */
+  readonly onPhase?: (phase: string) => void;
+  /** For tests and benchmarks that compare. */
+  readonly providerHealth?: Pick<ProviderHealthOptions, "opensAfter" | "maxTries">;
+  /** Nobody knows any more what the journal holds; the process has to end. */
+  readonly onFatal: (reason: string) => void;
+}

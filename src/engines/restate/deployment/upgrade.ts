@@ -1,0 +1,41 @@
+import { setTimeout as pause } from "node:timers/promises";
+import { runCommand } from "./command-line.ts";
+import { DeploymentError } from "./deployments.ts";
+
+const USAGE = `Brings the engine to a new version of the service while orders run. Start the nodes of the new version first, beside the old ones,
+at an address of their own. This registers it, so that new orders go there; waits until every order that began on an older version
+has ended there; and removes the older ones from the engine. Then stop their nodes. It can be run again when it was interrupted.
+
+usage: npm run engine:upgrade -- --url URL [options]
+
+  --url URL      where the engine reaches the new version
+  --admin URL    the engine's admin address (default: RESTATE_ADMIN_URL)
+  --timeout-s N  how long to wait for orders on older versions (default: 600)
+  --keep         leave the older versions registered; say only when nothing runs on them
+`;
+
+const LOOK_EVERY_MS = 500;
+// What was sent to the old version at the moment of the change may not be in the tables yet.
+const SETTLE_MS = 1_000;
+
+await runCommand(USAGE, async ({ url, timeoutMs, keep }, engine) => {
+  const before = await engine.list();
+  const current = await engine.register(url, false);
+  process.stdout.write(`new orders go to ${url} (${current.id})\n`);
+  await pause(SETTLE_MS);
+  const end = performance.now() + timeoutMs;
+  for (const { id, url: oldUrl } of before.filter((old) => old.id !== current.id)) {
+    let last = -1;
+    for (;;) {
+      const left = await engine.underWay(id);
+      if (left === 0) break;
+      if (left !== last) process.stdout.write(`${oldUrl}: ${left} under way\n`);
+      last = left;
+      if (performance.now() > end)
+        throw new DeploymentError(`${oldUrl}: ${left} are still under way; its nodes have to stay up. Run this again.`);
+      await pause(LOOK_EVERY_MS);
+    }
+    if (!keep) await engine.remove(id);
+    process.stdout.write(`${oldUrl}: nothing is under way${keep ? "" : ", removed"}; its nodes may be stopped\n`);
+  }
+});

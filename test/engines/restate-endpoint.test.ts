@@ -1,0 +1,78 @@
+import { generateKeyPairSync } from "node:crypto";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { connect } from "node:http2";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { pino } from "pino";
+import { expect, test } from "vitest";
+import { readConfig } from "../../src/config.ts";
+import { start } from "../../src/service.ts";
+import { orderOf, postOrder, send } from "../support/http-client.ts";
+import { RestateTestEngine } from "./engines.ts";
+
+const BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz";
+
+test("with an identity key the endpoint takes what the engine has signed, and nothing else", async () => {
+  const { privateKey, publicKey } = generateKeyPairSync("ed25519");
+  const directory = mkdtempSync(join(tmpdir(), "identity-"));
+  const file = join(directory, "identity.pem");
+  writeFileSync(file, privateKey.export({ type: "pkcs8", format: "pem" }));
+  const raw = publicKey.export({ type: "spki", format: "der" }).subarray(-32);
+  try {
+    await using engine = await RestateTestEngine.start({ RESTATE_REQUEST_IDENTITY_PRIVATE_KEY_PEM_FILE: file });
+    await using running = await engine.start({ RESTATE_IDENTITY_KEY: `publickeyv1_${base58(raw)}`, RESTATE_NODE_NAME: "node-a" });
+    expect(await postOrder(running.port, orderOf("signed", 0))).toMatchObject({ status: 200 });
+    const before = running.service.runtime.totals().started;
+    for (const path of ["/discover", "/invoke/Order/attempt"]) {
+      expect(await callUnsigned(running.service.endpointPort as number, path)).toBe(401);
+    }
+    expect(running.service.runtime.totals().started).toBe(before);
+    expect((await send(running.adminPort, { path: "/metrics" })).text).toContain('\nnode_info{node="node-a"} 1\n');
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+});
+
+test("an endpoint that is not on loopback needs the key", async () => {
+  const config = readConfig({
+    ENGINE: "restate",
+    RESTATE_INGRESS_URL: "http://127.0.0.1:9",
+    RESTATE_ADMIN_URL: "http://127.0.0.1:9",
+    RESTATE_ENDPOINT_HOST: "0.0.0.0",
+  });
+  await expect(start(config, pino({ level: "silent" }), { onFatal() {} })).rejects.toThrow(
+    'RESTATE_ENDPOINT_HOST="0.0.0.0": is not on loopback, so it needs RESTATE_IDENTITY_KEY',
+  );
+});
+
+/** The status of a call as the engine makes it, but for its signature. */
+async function callUnsigned(port: number, path: string): Promise<number> {
+  const session = connect(`http://127.0.0.1:${port}`);
+  try {
+    return await new Promise((resolve, reject) => {
+      const headers = {
+        "content-type": "application/vnd.restate.invocation.v5",
+        accept: "application/vnd.restate.endpointmanifest.v1+json",
+      };
+      const stream = session.request({ ":method": path === "/discover" ? "GET" : "POST", ":path": path, ...headers });
+      stream.once("response", ({ ":status": status }) => resolve(Number(status)));
+      stream.once("error", reject);
+      session.once("error", reject);
+      stream.end();
+    });
+  } finally {
+    session.destroy();
+  }
+}
+
+/** As the engine prints its public key. */
+function base58(bytes: Uint8Array): string {
+  let number = BigInt(`0x${Buffer.from(bytes).toString("hex")}`);
+  let text = "";
+  for (; number > 0n; number /= 58n) text = BASE58[Number(number % 58n)] + text;
+  for (const byte of bytes) {
+    if (byte !== 0) break;
+    text = `1${text}`;
+  }
+  return text;
+}
