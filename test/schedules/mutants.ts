@@ -220,7 +220,7 @@ export const CAPACITY_MUTANTS: readonly (Change & { readonly name: string })[] =
   {
     name: "a waiter that was granted its permit still listens",
     file: CAPACITY,
-    from: "      next.subscription?.leave();\n",
+    from: "      next.subscription?.unsubscribe();\n",
     to: "",
   },
   {

@@ -184,12 +184,8 @@ export class SharedControl {
     const fallback = goesOn ? thread : choices === 0 ? NOBODY : lowest(choices);
     if (this.phase !== EXPLORED || choices === 0) return fallback;
     const step = words[STEPS] as number;
-    if (step >= MAX_STEPS) {
-      this.accuse(`more than ${MAX_STEPS} steps: somebody runs in circles`);
-      this.finish(thread);
-      throw UNWOUND;
-    }
-    if (words[PLAN_AT] === words[PLAN_LENGTH] && this.#seen.wasSeen(thread, goesOn)) {
+    if (step >= MAX_STEPS) this.accuse(`more than ${MAX_STEPS} steps: somebody runs in circles`);
+    if (step >= MAX_STEPS || (words[PLAN_AT] === words[PLAN_LENGTH] && this.#seen.wasSeen(thread, goesOn))) {
       this.finish(thread);
       throw UNWOUND;
     }
@@ -202,9 +198,7 @@ export class SharedControl {
       chosen = words[PLAN + planned * 2 + 1] as number;
       const isThere = chosen >= DIES ? goesOn && (chosen & THREAD_BITS) === thread : (choices & (1 << chosen)) !== 0;
       if (!isThere) {
-        this.accuse(
-          `the plan chose ${chosen} at step ${step}, which is not possible: a scenario must not depend on anything but its schedule`,
-        );
+        this.accuse(`step ${step} cannot choose ${chosen}: a scenario must depend on nothing but its schedule`);
         chosen = fallback;
       }
     }

@@ -23,7 +23,7 @@ const nextTurn = globalThis.setImmediate;
 let immediates: (() => void)[] = [];
 
 const SURROUNDINGS = new URL("./surroundings.ts", import.meta.url).href;
-const REPLACED = ["node:worker_threads", "node:module", "./heap-snapshots.ts"];
+const REPLACED = ["node:worker_threads", "node:module", "../diagnosis/heap-snapshots.ts"];
 
 loadChanged(changes);
 registerHooks({
