@@ -17,7 +17,7 @@ import { until } from "./until.ts";
 const ORDERS = 10_000;
 const FEW_ORDERS = 10;
 const THREADS = 2;
-const LIMIT_BYTES_AN_ORDER = 20_000;
+const LIMIT_BYTES_AN_ORDER = 18 * 1024;
 const LIMIT_COST_RATIO = 2;
 // How much of its heap an idle process has in memory differs by a KB an order from one process to the next.
 const PROCESSES = 3;
