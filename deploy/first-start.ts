@@ -7,7 +7,7 @@ import { spawn } from "node:child_process";
 const IS_UP = " is up";
 
 const env = { ...process.env, HOST: "127.0.0.1", PORT: "0", ADMIN_PORT: "0", JOURNAL: "memory" };
-const service = spawn(process.execPath, ["src/main.ts"], { env, stdio: ["ignore", "pipe", "inherit"] });
+const service = spawn(process.execPath, ["src/start.js"], { env, stdio: ["ignore", "pipe", "inherit"] });
 let told = "";
 // A start that takes long says so before.
 service.stdout.on("data", (text) => {

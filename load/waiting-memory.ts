@@ -17,7 +17,7 @@ import { until } from "./until.ts";
 
 const FEW_ORDERS = 10;
 const THREADS = 2;
-const LIMIT_BYTES_AN_ORDER = 20_000;
+const LIMIT_BYTES_AN_ORDER = 18 * 1024;
 const LIMIT_COST_RATIO = 2;
 // How much of its heap an idle process has in memory differs by a KB an order from one process to the next.
 const DEFAULTS = { orders: 10_000, processes: 3 };

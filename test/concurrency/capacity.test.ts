@@ -160,6 +160,22 @@ describe("holds", () => {
     expect(capacity.holdMs).toBeGreaterThan(295);
   });
 
+  test("count from when there is what the permits stand for, and one that ended before counts for nothing", () => {
+    let nowMs = 0;
+    const capacity = new Capacity(9, { nowMs: () => nowMs });
+    capacity.usableSinceMs = Number.POSITIVE_INFINITY;
+    // Of grants that nobody waits for every fourth is measured, the first one among them.
+    const grants = Array.from({ length: 5 }, () => capacity.tryAcquire() as Permit);
+    nowMs = 1_000;
+    grants[0]?.release();
+    expect([capacity.holdMs, capacity.firstHeldForMs]).toEqual([undefined, 0]);
+    capacity.usableSinceMs = nowMs;
+    nowMs += 20;
+    expect(capacity.firstHeldForMs).toBe(20);
+    grants[4]?.release();
+    expect(capacity.holdMs).toBe(20);
+  });
+
   test("of permits that somebody waited for are measured, but not of a grant that met a cancel", async () => {
     let nowMs = 0;
     const capacity = new Capacity(1, { nowMs: () => nowMs });

@@ -1,0 +1,63 @@
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { ChildServer } from "./support/child-server.ts";
+import { eventually } from "./support/eventually.ts";
+import { newId, orderOf, postOrder, send, threadsPage } from "./support/http-client.ts";
+
+const PRELOAD = fileURLToPath(new URL("support/tell-modules.js", import.meta.url));
+const MAIN_THREAD = 0;
+const directory = mkdtempSync(join(tmpdir(), "start-"));
+const file = join(directory, "modules");
+/** By thread. */
+const loaded = new Map<number, string[]>();
+
+beforeAll(async () => {
+  const settings = { MODULES_FILE: file, NODE_COMPILE_CACHE: join(directory, "cache") };
+  // The first start leaves the cache behind; what it loads does not count.
+  for (const target of [join(directory, "first"), file]) {
+    await using server = new ChildServer({ ...settings, MODULES_FILE: target }, [process.execPath, "--import", PRELOAD, "src/start.js"]);
+    const { port } = await server.ports();
+    expect((await postOrder(port, orderOf(newId("first"), 0))).status).toBe(200);
+    server.signal("SIGTERM");
+    expect(await server.exited).toEqual({ code: 0, signal: null });
+  }
+  for (const line of readFileSync(file, "utf8").trim().split("\n")) {
+    const [, thread, module = ""] = /^(\d+) (.*)$/.exec(line) ?? [];
+    loaded.set(Number(thread), [...(loaded.get(Number(thread)) ?? []), module]);
+  }
+}, 60_000);
+afterAll(() => rmSync(directory, { recursive: true, force: true }));
+
+test("a start loads neither what strips types, nor undici, nor what only some requests need", () => {
+  const modules = loaded.get(MAIN_THREAD) ?? [];
+  expect(modules.some((name) => name.endsWith("/src/service.ts"))).toBe(true);
+  expect(modules).toContain("NativeModule http");
+  const unwanted = /deps\/(amaro|undici)|\/node_modules\/(prom-client|@opentelemetry|pino-pretty)\/|\/openapi\//;
+  expect(modules.filter((name) => unwanted.test(name))).toEqual([]);
+});
+
+test("a thread loads no more than steps, or the journal, need", () => {
+  const threads = [...loaded].filter(([thread]) => thread !== MAIN_THREAD).map(([, modules]) => modules);
+  const serving = (path: string) => threads.filter((modules) => modules.some((name) => name.endsWith(path)));
+  expect(serving("/workers/main.ts").length).toBeGreaterThan(0);
+  expect(serving("/workers/journal/main.ts").length).toBe(1);
+  expect(threads.length).toBe(serving("/workers/main.ts").length + 1);
+  const packages = threads.flat().flatMap((name) => /\/node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(name)?.[1] ?? []);
+  expect([...new Set(packages)]).toEqual(["piscina"]);
+  // Providers over HTTP bring `node:http` in when there are any, a webhook's event and a backup `node:crypto` and `node:fs/promises`.
+  expect(threads.flat().filter((name) => /^node:(https?|crypto|fs\/promises|v8)$/.test(name))).toEqual([]);
+});
+
+test("the exclusive pool starts with the first step that computes", async () => {
+  await using server = new ChildServer({ THREADS: "1", CPU_THREADS: "2", ORDER_TIMEOUT_MS: "60000" });
+  const { port, adminPort } = await server.ports();
+  const pools = async () => (await threadsPage(adminPort)).threads.map(({ pool }) => pool);
+  expect(await pools()).toEqual(["shared"]);
+  const order = { order_id: newId("computes"), amount: 1, cpu_ms: { payment: 1, vendor: 1, courier: 1 } };
+  expect(await postOrder(port, order)).toMatchObject({ status: 200, json: { status: "ok" } });
+  await eventually("both threads", pools, (seen) => seen.length === 3);
+  expect((await send(adminPort, { path: "/metrics" })).text).toMatch(/^threads\{pool="exclusive"\} 2$/m);
+});
