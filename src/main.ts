@@ -3,6 +3,7 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { type DestinationStream, type Logger, pino } from "pino";
 import { ConfigError, describeSettings, readConfig } from "./config.ts";
+import { EndpointError } from "./engines/endpoint-error.ts";
 import { AccessKeyError } from "./http/access-keys.ts";
 import { ListenError, type Listener } from "./http/listener.ts";
 import { JournalOpenError } from "./journal/journal-open-error.ts";
@@ -170,8 +171,9 @@ if (import.meta.main) {
   main().catch((error: unknown) => {
     // What the operator can mend is one line; anything else is a bug and shows where.
     const expected =
-      [ConfigError, ListenError, JournalOpenError, WebhookSecretError, AccessKeyError].some((kind) => error instanceof kind) ||
-      (error as NodeJS.ErrnoException).code?.startsWith("ERR_PARSE_ARGS");
+      [ConfigError, ListenError, EndpointError, JournalOpenError, WebhookSecretError, AccessKeyError].some(
+        (kind) => error instanceof kind,
+      ) || (error as NodeJS.ErrnoException).code?.startsWith("ERR_PARSE_ARGS");
     process.stderr.write(`order-pipeline: ${expected ? (error as Error).message : (error as Error).stack}\n`);
     process.exit(1);
   });

@@ -196,9 +196,7 @@ export async function start(config: Config, log: Logger, options: StartOptions):
     },
     diagnosis: { traces, inspector },
     operators: operatorParts(engine, running, config, log, backupDirectory),
-    ...(simulated && {
-      chaos: chaosOn(runtime, stickBegun, desk),
-    }),
+    ...(simulated && { chaos: chaosOn(runtime, stickBegun, desk) }),
     report: onFault,
   });
   const adminListener = await listeners.openAdmin(admin);

@@ -50,18 +50,21 @@ interface Import {
   readonly target: string;
   /** Gone when the types are stripped; `import { type X }` is not, its file is still loaded. */
   readonly typeOnly: boolean;
+  /** Loaded when that line runs, if ever. */
+  readonly lazy: boolean;
 }
 
 function importsOf(path: string, text: string): Import[] {
   const statements = text.matchAll(/^(?:import|export)\s+(type\b(?!\s*(?:,|from\b)))?(?:[^"';]*?\bfrom\s*)?["']([^"']+)["']/gm);
   const calls = text.matchAll(/\b(?:import|require)\s*\(\s*["'`]([^"'`]+)["'`]/g);
   const found = [
-    ...[...statements].map(([, type, specifier = ""]) => ({ specifier, typeOnly: type !== undefined })),
-    ...[...calls].map(([, specifier = ""]) => ({ specifier, typeOnly: false })),
+    ...[...statements].map(([, type, specifier = ""]) => ({ specifier, typeOnly: type !== undefined, lazy: false })),
+    ...[...calls].map(([, specifier = ""]) => ({ specifier, typeOnly: false, lazy: true })),
   ];
-  return found.map(({ specifier, typeOnly }) => ({
+  return found.map(({ specifier, typeOnly, lazy }) => ({
     target: specifier.startsWith(".") ? posix.join(posix.dirname(path), specifier) : specifier,
     typeOnly,
+    lazy,
   }));
 }
 
@@ -148,6 +151,20 @@ describe("the arrows between the rooms", () => {
       ]);
     }
   });
+});
+
+test("the embedded engine's start loads nothing of the distributed one", () => {
+  const loaded = new Set<string>();
+  const load = (path: string): void => {
+    if (loaded.has(path)) return;
+    loaded.add(path);
+    const text = projectFiles.get(path);
+    if (text === undefined) return;
+    for (const { target, typeOnly, lazy } of importsOf(path, text)) if (!typeOnly && !lazy) load(target);
+  };
+  load("src/main.ts");
+  expect(loaded).toContain("src/engines/embedded/embedded-engine.ts");
+  expect([...loaded].filter((path) => path.includes("restate"))).toEqual([]);
 });
 
 describe("an import against an arrow is found", () => {

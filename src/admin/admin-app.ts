@@ -6,7 +6,7 @@ import type { CompensationRow, OperatorJournal } from "../orders/operator-journa
 import type { OrderDesk } from "../orders/order-desk.ts";
 import type { OrderJournal } from "../orders/order-journal.ts";
 import { needsKey } from "./admin-keys.ts";
-import { backupRoutes } from "./backup-routes.ts";
+import { type BackupParts, backupRoutes } from "./backup-routes.ts";
 import { type Chaos, chaosRoutes } from "./chaos-routes.ts";
 import { type CompensationParts, compensationRoutes } from "./compensation-routes.ts";
 import { deadLetterRoutes } from "./dead-letter-routes.ts";
@@ -46,7 +46,7 @@ export interface OperatorParts {
   readonly compensator: CompensationParts["compensator"];
   /** Absent where no receiver is configured. */
   readonly webhooks?: WebhookControl;
-  readonly backups: { readonly directory?: string; readonly inMemory: boolean };
+  readonly backups: Omit<BackupParts, "journal">;
   /** A compensation was settled by hand. */
   readonly onSettled: (row: CompensationRow) => void;
   /** An event waits in the outbox again. */

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { type Request, type Response, Router } from "express";
 import { z } from "zod";
-import { sendJson } from "../http/answers.ts";
+import { sendError, sendJson } from "../http/answers.ts";
 import { BadRequest } from "../http/bad-request.ts";
 import { onlyMethods } from "../http/methods.ts";
 import { readBody } from "../http/read-body.ts";
@@ -14,6 +14,8 @@ export interface BackupParts {
   readonly directory?: string;
   /** A journal in memory has no backup. */
   readonly inMemory: boolean;
+  /** There is no journal here: a distributed engine keeps the orders, and has backups of its own. */
+  readonly byEngine?: boolean;
 }
 
 // A backup that grows is called NAME.partial, and SQLite reads files with the other endings as parts of the database beside them.
@@ -27,13 +29,17 @@ const BODY = z.strictObject({
 const MAX_BODY_BYTES = 1024;
 
 /** `POST /backup`: a consistent copy of the journal, while it runs. */
-export function backupRoutes({ journal, directory, inMemory }: BackupParts): Router {
+export function backupRoutes({ journal, directory, inMemory, byEngine = false }: BackupParts): Router {
   const router = Router({ caseSensitive: true, strict: true });
   router
     .route("/backup")
     .post(readBody(MAX_BODY_BYTES), async (request: Request, response: Response) => {
       readQuery(request, NOTHING);
       const { name } = readJson(request, BODY);
+      if (byEngine) {
+        sendError(response, "not_found", "backup: the engine keeps the orders, so its own snapshots are their backup");
+        return;
+      }
       if (inMemory) throw new BadRequest("backup: a journal in memory has none; set JOURNAL to a file");
       if (directory === undefined) throw new BadRequest("backup: there is no place for it; set BACKUP_DIR to a directory");
       const { bytes, durationMs } = await written(join(directory, name), name);

@@ -20,7 +20,11 @@ export function operatorParts(
       config.WEBHOOK_URL !== undefined && {
         webhooks: { origin: new URL(config.WEBHOOK_URL).origin, state: () => webhooks.state(), resume: () => webhooks.resume() },
       }),
-    backups: { ...(backupDirectory !== undefined && { directory: backupDirectory }), inMemory: config.JOURNAL === "memory" },
+    backups: {
+      ...(backupDirectory !== undefined && { directory: backupDirectory }),
+      inMemory: config.JOURNAL === "memory",
+      byEngine: config.ENGINE === "restate",
+    },
     onSettled: ({ id, orderId, attempt, step, note }) => {
       log.warn({ compensation: id, order_id: orderId, attempt, step, note }, "a compensation was settled by hand");
       running.notify();

@@ -11,7 +11,7 @@ import type { FirstTry } from "../../src/orders/order-journal.ts";
 import { type Received, send } from "../support/http-client.ts";
 import { startService, type TestService } from "../support/service.ts";
 
-const SECRET = `whsec_${randomBytes(32).toString("base64")}`;
+export const SECRET = `whsec_${randomBytes(32).toString("base64")}`;
 export const FAR_AWAY_MS = 3_600_000;
 
 /** A service on a journal in a file, which outlives it until this is disposed of. */

@@ -1,12 +1,15 @@
 import { generateKeyPairSync } from "node:crypto";
+import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { connect } from "node:http2";
+import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pino } from "pino";
 import { expect, test } from "vitest";
 import { readConfig } from "../../src/config.ts";
 import { start } from "../../src/service.ts";
+import { ChildServer } from "../support/child-server.ts";
 import { orderOf, postOrder, send } from "../support/http-client.ts";
 import { RestateTestEngine } from "./engines.ts";
 
@@ -43,6 +46,17 @@ test("an endpoint that is not on loopback needs the key", async () => {
   await expect(start(config, pino({ level: "silent" }), { onFatal() {} })).rejects.toThrow(
     'RESTATE_ENDPOINT_HOST="0.0.0.0": is not on loopback, so it needs RESTATE_IDENTITY_KEY',
   );
+});
+
+test("an endpoint whose port is taken stops the start with one line that names the setting", async () => {
+  const taken = createServer().listen(0, "127.0.0.1");
+  await once(taken, "listening");
+  const { port } = taken.address() as { port: number };
+  const settings = { ENGINE: "restate", RESTATE_INGRESS_URL: "http://127.0.0.1:9", RESTATE_ADMIN_URL: "http://127.0.0.1:9", JOURNAL: "" };
+  await using server = new ChildServer({ ...settings, RESTATE_ENDPOINT_PORT: String(port) });
+  expect(await server.exited).toMatchObject({ code: 1 });
+  expect(server.stderr).toBe(`order-pipeline: RESTATE_ENDPOINT_PORT=${port}: cannot listen on 127.0.0.1 (EADDRINUSE)\n`);
+  taken.close();
 });
 
 /** The status of a call as the engine makes it, but for its signature. */

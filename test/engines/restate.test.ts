@@ -27,10 +27,10 @@ beforeEach(async () => {
   vendorCalls = 0;
   standIn = await startStandIn({
     // The vendor never answers the first call of an order.
-    mannerOf({ step, action, nth }) {
+    mannerOf({ step, action, key, nth }) {
       if (step !== "vendor" || action !== "do") return undefined;
       vendorCalls++;
-      return nth === 1 ? { type: "answer", slowMs: FOR_EVER_MS } : undefined;
+      return nth === 1 && key.includes(":1:") ? { type: "answer", slowMs: FOR_EVER_MS } : undefined;
     },
   });
   const { url } = standIn;
@@ -123,6 +123,31 @@ test("a node that dies in the middle: another goes on with the same attempt, and
   const calls = Object.fromEntries(standIn.ledger.snapshot().entries.map(({ step, calls: count }) => [step, count]));
   expect(calls).toEqual({ payment: 1, courier: 1, vendor: 1 });
   expect(vendorCalls).toBe(2);
+});
+
+test("a hang-up frees the key: who asks again gets a real answer, and the first attempt is undone", async () => {
+  await using running = await engine.start(urls);
+  const { port } = running;
+  const order = { order_id: "again", amount: 1 };
+  const keyed = { headers: { "idempotency-key": "again" } };
+  const client = new AbortController();
+  const first = postOrder(port, order, { ...keyed, signal: client.signal }).catch(() => "gone");
+  await vendorHangs();
+  client.abort();
+  expect(await first).toBe("gone");
+  const answer = await postOrder(port, order, keyed);
+  expect(answer).toMatchObject(PLACED);
+  expect(answer.headers["idempotent-replayed"]).toBeUndefined();
+  expect(await postOrder(port, order, keyed)).toMatchObject({ text: answer.text, headers: { "idempotent-replayed": "true" } });
+  const isDone = ({ status }: { status: string }) => status === "done";
+  const view = await eventually(
+    "the first attempt to be undone",
+    () => viewAt(port, "again"),
+    ({ attempts }) => attempts[0].compensations.length > 0 && attempts[0].compensations.every(isDone),
+  );
+  expect(view.attempts.map(({ status }: { status: string }) => status)).toEqual(["error", "ok"]);
+  expect(view.attempts[0].error.kind).toBe("canceled");
+  expect(balance(standIn.ledger.snapshot(), [{ orderId: "again", attempt: 2, ok: true, amount: 1 }])).toEqual([]);
 });
 
 describe("with two nodes", () => {

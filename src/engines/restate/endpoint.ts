@@ -2,6 +2,7 @@ import { createServer, type Http2Server, type ServerHttp2Session } from "node:ht
 import type { AddressInfo } from "node:net";
 import { createEndpointHandler, type EndpointOptions, type LoggerTransport, RestateError } from "@restatedev/restate-sdk";
 import type { Logger } from "pino";
+import { EndpointError } from "../endpoint-error.ts";
 
 export interface EndpointParts {
   readonly host: string;
@@ -12,9 +13,6 @@ export interface EndpointParts {
   readonly identityKey?: string;
   readonly log: Logger;
 }
-
-/** The endpoint's address cannot be listened on. */
-export class EndpointError extends Error {}
 
 // Of all the streams of one connection, in megabytes: the engine opens few connections and puts every invocation on them.
 const SESSION_MEMORY_MB = 256;

@@ -1,3 +1,4 @@
+import { monotonicMs } from "../../concurrency/clock.ts";
 import { EngineClient, EngineUnreachable } from "./engine-client.ts";
 
 /** How to call a handler of an object. */
@@ -17,6 +18,7 @@ export class InvocationCanceled extends Error {}
 /** The engine's door for calls. Main thread only. */
 export class Ingress {
   readonly #client: EngineClient;
+  #answeredAtMs = 0;
 
   constructor(url: string) {
     this.#client = new EngineClient(url);
@@ -30,10 +32,16 @@ export class Ingress {
       ...(body !== undefined && { body }),
       ...(idempotencyKey !== undefined && { headers: { "idempotency-key": idempotencyKey } }),
     });
+    this.#answeredAtMs = monotonicMs();
     if (status === 200) return (text === "" ? undefined : JSON.parse(text)) as Answer;
     // Its own words for a cancel; every other failure of a handler is a fault of ours or of the engine.
     if (status === 409) throw new InvocationCanceled(text);
     throw new EngineUnreachable(`${object}.${handler}: ${status} ${text.slice(0, 200)}`);
+  }
+
+  /** When it answered a call last, on the clock of `monotonicMs`. */
+  get answeredAtMs(): number {
+    return this.#answeredAtMs;
   }
 
   /** Whether it answers. */

@@ -1,38 +1,232 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { startStandIn } from "../../../load/stand-in/stand-in.ts";
+import { type AttemptEnding, balance } from "../../../load/stand-in/balance.ts";
+import { type StandIn, startStandIn } from "../../../load/stand-in/stand-in.ts";
+import { allPages, Receiver, SECRET } from "../../admin/fixture.ts";
 import { eventually } from "../../support/eventually.ts";
-import { newId, postOrder, send } from "../../support/http-client.ts";
-import { RestateServer } from "../../support/restate-server.ts";
-import { startNode } from "./node.ts";
+import { newId, postOrder, type Received, send } from "../../support/http-client.ts";
+import type { TestService } from "../../support/service.ts";
+import { RestateTestEngine } from "../engines.ts";
 
-let engine: RestateServer;
+const DAY_MS = 24 * 60 * 60 * 1000;
+// The vendor takes no order, and says so only when the payment is long made; neither can undo anything.
+const STUCK = { vendor: { refuse: 1, slow: 1, slowMs: [200, 200] }, payment: { undo: { refuse: 1 } } } as const;
+
+let engine: RestateTestEngine;
+let standIn: StandIn;
+let receiver: Receiver;
+let node: TestService;
+let directory: string;
+const placed: AttemptEnding[] = [];
+
 beforeAll(async () => {
-  engine = await RestateServer.start();
-});
-afterAll(() => engine[Symbol.asyncDispose]());
-
-test("what a failed order did is undone before its answer", async () => {
-  await using standIn = disposable(await startStandIn({ rates: { vendor: { refuse: 1 } } }));
-  await using node = await startNode(engine, { PAYMENT_URL: standIn.url, VENDOR_URL: standIn.url, COURIER_URL: standIn.url });
-  await eventually("ready", async () => (await send(node.running.port, { path: "/readyz" })).status === 200);
-  const orderId = newId("undone");
-  const { status, json } = await postOrder(node.running.port, { order_id: orderId, amount: 1200 });
-  console.log(status, JSON.stringify(json));
-  console.log((await send(node.running.port, { path: `/order/${orderId}` })).text);
-  console.log((await node.get("/compensations?state=done")).text);
-  console.log((await node.get("/compensations")).text);
-  console.log((await node.get("/orders")).text);
-  console.log(
-    (await node.get("/metrics")).text
-      .split("\n")
-      .filter((l) => /^(compens|events_|event_|dead|journal_bytes)/.test(l))
-      .join("\n"),
-  );
-  await standIn.quiet();
-  for (const { acted, undone } of standIn.ledger.snapshot().entries) expect(undone.length).toBe(acted.length);
-  console.log(node.running.logged.filter((l) => l.level >= 40));
+  directory = mkdtempSync(join(tmpdir(), "sagas-"));
+  writeFileSync(join(directory, "secret"), SECRET);
+  [engine, standIn, receiver] = await Promise.all([RestateTestEngine.start(), startStandIn(), Receiver.start()]);
+  node = await engine.start(settings());
 });
 
-function disposable<T extends { close(): Promise<void> }>(thing: T): T & AsyncDisposable {
-  return Object.assign(thing, { [Symbol.asyncDispose]: () => thing.close() });
+afterAll(async () => {
+  await node.stop();
+  await Promise.all([engine[Symbol.asyncDispose](), standIn.close(), receiver[Symbol.asyncDispose]()]);
+  rmSync(directory, { recursive: true });
+});
+
+function settings(): Record<string, string> {
+  const { url } = standIn;
+  const providers = { PAYMENT_URL: url, VENDOR_URL: url, COURIER_URL: url };
+  // No order of these tests is to end at its deadline, however busy the machine is.
+  return {
+    THREADS: "1",
+    CPU_THREADS: "1",
+    ORDER_TIMEOUT_MS: "60000",
+    ...providers,
+    WEBHOOK_URL: receiver.url,
+    WEBHOOK_SECRET_FILE: join(directory, "secret"),
+  };
 }
+
+const get = (path: string): Promise<Received> => send(node.adminPort, { path });
+const post = (path: string, body?: unknown): Promise<Received> => send(node.adminPort, { method: "POST", path, body });
+const pages = (path: string, name: string) => allPages({ get }, path, name);
+
+async function place(orderId: string, amount = 1200): Promise<Received> {
+  const answer = await postOrder(node.port, { order_id: orderId, amount });
+  if (answer.status === 200) placed.push({ orderId, attempt: 1, ok: true, amount });
+  return answer;
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: tests look into answers whose shape is what they test.
+async function compensationsOf(orderId: string, state = "pending"): Promise<any[]> {
+  return (await pages(`/compensations?state=${state}&limit=2`, "compensations")).filter(({ order_id }) => order_id === orderId);
+}
+
+/** Everything has been undone, and no provider has more or less than it should. */
+async function expectBalance(): Promise<void> {
+  await eventually("nothing left to be undone", async () => (await get("/compensations")).json.compensations.length === 0);
+  await standIn.quiet();
+  const snapshot = standIn.ledger.snapshot();
+  expect(snapshot.entries.length).toBeGreaterThan(0);
+  expect(balance(snapshot, placed)).toEqual([]);
+}
+
+test("what a failed order did is undone before its answer, and its events leave in order", async () => {
+  standIn.setRates({ payment: { refuse: 1, slow: 1, slowMs: [50, 50], undo: { refuse: 0, slow: 0 } } });
+  // An answer waits for half a second only, which a busy machine may need for something else.
+  const { json } = await eventually(
+    "an answer that says done",
+    () => place(newId("declined")),
+    (answer) => answer.json.steps.some(({ compensation }: { compensation?: string }) => compensation === "done"),
+  );
+  expect(json.error.kind).toBe("payment_declined");
+  const orderId = json.order_id;
+  standIn.setRates({});
+  const placedId = newId("placed");
+  expect((await place(placedId)).status).toBe(200);
+  await eventually("the events", () => receiver.typesOf(placedId).length === 1 && receiver.typesOf(orderId).length === 2);
+  expect([receiver.typesOf(orderId), receiver.typesOf(placedId)]).toEqual([["order.failed", "order.compensated"], ["order.placed"]]);
+  await expectBalance();
+});
+
+test("what cannot be undone is tried again until it is, though the engine is killed meanwhile", async () => {
+  standIn.setRates(STUCK);
+  const orderId = newId("stuck");
+  const { json } = await place(orderId);
+  expect(json.steps[0]).toMatchObject({ name: "payment", status: "ok", compensation: "pending" });
+  const payment = await eventually(
+    "a second try",
+    async () => (await compensationsOf(orderId)).find(({ step }) => step === "payment"),
+    (row) => row?.tries > 1,
+  );
+  expect(payment).toEqual({
+    id: expect.any(String),
+    order_id: orderId,
+    attempt: 1,
+    step: "payment",
+    amount: 1200,
+    state: "pending",
+    age_seconds: expect.any(Number),
+    tries: expect.any(Number),
+    next_try_at: expect.any(String),
+    last_answer: "HTTP 503",
+  });
+  expect((await get(`/orders?status=compensating`)).json.orders).toMatchObject([{ order_id: orderId, error: "vendor_unavailable" }]);
+  expect((await get("/metrics")).text).toMatch(/^compensations_pending\{step="payment"\} 1$/m);
+  await engine.server.kill();
+  expect((await get("/compensations")).status).toBe(500);
+  standIn.setRates({});
+  await engine.server.restart();
+  // An engine that has just started lists what it has loaded so far, so what has to come is waited for.
+  await eventually("both undone", async () => (await compensationsOf(orderId, "done").catch(() => [])).length === 2);
+  await expectBalance();
+  await eventually("its events", () => receiver.typesOf(orderId).length === 2);
+  expect(receiver.typesOf(orderId)).toEqual(["order.failed", "order.compensated"]);
+  const { json: known } = await eventually(
+    "the order to know",
+    () => send(node.port, { path: `/order/${orderId}` }),
+    ({ json: order }) => order.attempts[0].compensations.every(({ status }: { status: string }) => status === "done"),
+  );
+  expect(known.steps[0]).toMatchObject({ name: "payment", compensation: "done" });
+  expect((await get("/orders?status=compensating")).json.orders).toEqual([]);
+  expect((await get("/orders?status=error&limit=500")).json.orders.map(({ order_id }: { order_id: string }) => order_id)).toContain(
+    orderId,
+  );
+  expect((await compensationsOf(orderId, "done")).find(({ step }) => step === "payment").tries).toBeGreaterThan(payment.tries);
+});
+
+test("an operator settles one with a note and has another tried now; the last of the two compensates the order", async () => {
+  standIn.setRates(STUCK);
+  const orderId = newId("by hand");
+  await place(orderId);
+  const rows = await compensationsOf(orderId);
+  const ofStep = (step: string) => rows.find((row) => row.step === step);
+  const note = "paid back by transfer; said 'never again'";
+  const settled = await post(`/compensations/${ofStep("vendor").id}/settle`, { note });
+  expect([settled.status, settled.json]).toEqual([200, expect.objectContaining({ state: "settled", note, ended_at: expect.any(String) })]);
+  // Sent again for want of an answer it is the same; with another note it is not.
+  expect((await post(`/compensations/${ofStep("vendor").id}/settle`, { note })).json.state).toBe("settled");
+  expect((await post(`/compensations/${ofStep("vendor").id}/settle`, { note: "another" })).status).toBe(400);
+  expect(await compensationsOf(orderId, "settled")).toEqual([expect.objectContaining({ step: "vendor", note })]);
+
+  const refused = await post(`/compensations/${ofStep("payment").id}/retry`);
+  expect(refused.json).toMatchObject({ state: "pending", last_answer: "HTTP 503" });
+  expect(refused.json.tries).toBeGreaterThan(ofStep("payment").tries);
+  await eventually("the failure's event", () => receiver.typesOf(orderId).length > 0);
+  expect(receiver.typesOf(orderId)).toEqual(["order.failed"]);
+  standIn.setRates({});
+  const done = await post(`/compensations/${ofStep("payment").id}/retry`);
+  // Its own turn may have come first.
+  if (done.status === 200) expect(done.json.state).toBe("done");
+  else expect(done.json.error.message).toContain("is done already");
+  await eventually("the last event", () => receiver.typesOf(orderId).length === 2);
+  expect(receiver.typesOf(orderId)).toEqual(["order.failed", "order.compensated"]);
+  for (const id of ["1", "x", Buffer.from("never placed:1:payment").toString("base64url")]) {
+    expect((await post(`/compensations/${id}/retry`)).json.error).toEqual({ kind: "not_found", message: "no such compensation" });
+    expect((await post(`/compensations/${id}/settle`, { note })).status).toBe(404);
+  }
+});
+
+test("lists go page by page over all orders, newest first", async () => {
+  const orderIds = Array.from({ length: 5 }, (_, n) => newId(`it's ${n}`));
+  for (const orderId of orderIds) await place(orderId);
+  const all = await pages("/orders?limit=2", "orders");
+  expect(all.slice(0, 5).map(({ order_id, status }) => [order_id, status])).toEqual(orderIds.toReversed().map((id) => [id, "ok"]));
+  expect(new Set(all.map(({ order_id }) => order_id)).size).toBe(all.length);
+  const first = all[0];
+  expect(await pages(`/orders?status=ok&since=${encodeURIComponent(first.ended_at)}`, "orders")).toEqual([first]);
+  expect((await pages(`/orders?until=${encodeURIComponent(first.ended_at)}`, "orders")).length).toBe(all.length - 1);
+  expect((await post("/backup", { name: "a.db" })).json.error.message).toContain("the engine keeps the orders");
+});
+
+test("an event whose time is over becomes a dead letter, and is delivered after all when an operator says so", async () => {
+  receiver.status = 500;
+  const orderIds = [newId("given up"), newId("given up")];
+  for (const orderId of orderIds) {
+    const event = { type: "order.placed", orderId, attempt: 1, amount: 5, atMs: Date.now() - DAY_MS - 1 };
+    await fetch(`${engine.server.ingressUrl}/OrderEvents/${encodeURIComponent(orderId)}/add`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify(event),
+    });
+  }
+  const letters = await pages("/dead-letters?limit=1", "dead_letters");
+  expect(letters.map(({ order_id }) => order_id).toSorted()).toEqual(orderIds.toSorted());
+  expect(letters[0]).toEqual({
+    id: expect.any(String),
+    webhook_id: expect.stringMatching(/^evt_/),
+    order_id: expect.any(String),
+    type: "order.placed",
+    created_at: expect.any(String),
+    given_up_at: expect.any(String),
+    reason: "HTTP 500",
+  });
+  receiver.status = 204;
+  const { id, webhook_id, order_id } = letters[0];
+  expect((await post(`/dead-letters/${id}/redeliver`)).json).toEqual({ status: "ok", id });
+  await eventually("the event", () => receiver.typesOf(order_id).length === 1);
+  expect(receiver.taken.at(-1)?.id).toBe(webhook_id);
+  expect((await pages("/dead-letters", "dead_letters")).map((letter) => letter.id)).toEqual([letters[1].id]);
+  expect((await post(`/dead-letters/${id}/redeliver`)).status).toBe(404);
+  expect((await get("/webhooks")).json).toMatchObject({ dead_letters: 1 });
+});
+
+test("after a 410 no node sends anything until it is resumed at any of them", async () => {
+  await using other = await engine.start(settings());
+  receiver.status = 410;
+  const orderIds = [newId("gone"), newId("gone"), newId("gone"), newId("gone")];
+  await place(orderIds[0] as string);
+  const receiverAt = async (port: number) => (await send(port, { path: "/webhooks" })).json;
+  for (const { adminPort } of [node, other]) {
+    await eventually("the node to know", async () => (await receiverAt(adminPort)).receiver === "disabled");
+  }
+  const { asked } = receiver;
+  for (const orderId of orderIds.slice(1)) expect((await place(orderId)).status).toBe(200);
+  await eventually("all to wait", async () => (await receiverAt(node.adminPort)).pending === 4);
+  expect(receiver.asked).toBe(asked);
+  receiver.status = 204;
+  expect((await post("/webhooks/resume")).json.receiver).toBe("up");
+  await eventually("all events", () => orderIds.every((orderId) => receiver.typesOf(orderId).length === 1));
+  await eventually("nothing left", async () => (await receiverAt(other.adminPort)).pending === 0);
+});

@@ -4,6 +4,7 @@ import type { OnFault } from "../../../orders/faults.ts";
 import type { DeliveryLog } from "../../../webhooks/delivery-log.ts";
 import type { Ingress } from "../ingress.ts";
 import { OBJECTS } from "../objects.ts";
+import { orUnavailable } from "../operators/engine-tables.ts";
 import { EventSender } from "./event-sender.ts";
 import { RECEIVER_KEY, type ReceiverState } from "./webhook-receiver-object.ts";
 
@@ -53,10 +54,10 @@ export class ReceiverDelivery {
     return this.sender.state();
   }
 
-  /** Goes on after a 410, on all nodes. Rejects with `EngineUnreachable`. */
+  /** Goes on after a 410, on all nodes. Rejects with `JournalUnavailable`. */
   async resume(): Promise<void> {
-    await this.#call("resume");
-    await this.sender.look();
+    await orUnavailable(this.#call("resume"));
+    await orUnavailable(this.sender.look());
   }
 
   /** Aborts what is under way. */
