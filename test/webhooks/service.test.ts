@@ -5,10 +5,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Webhook } from "standardwebhooks";
 import { expect, test } from "vitest";
-import { freePorts } from "../../load/cluster/free-ports.ts";
-import { ENGINES, startEngine } from "../engines/engines.ts";
 import { eventually } from "../support/eventually.ts";
 import { orderOf, postOrder } from "../support/http-client.ts";
+import { startService } from "../support/service.ts";
 
 const SECRET = `whsec_${Buffer.alloc(32, 7).toString("base64")}`;
 
@@ -55,60 +54,53 @@ class Receiver {
   }
 }
 
-test.each(ENGINES)(
-  "a receiver that is down, also while the service restarts, gets every event, signed and in order per order (%s)",
-  async (name) => {
-    await using engine = await startEngine(name);
-    const directory = mkdtempSync(join(tmpdir(), "webhooks-"));
-    const secretFile = join(directory, "secret");
-    writeFileSync(secretFile, `${SECRET}\n`);
-    const receiver = new Receiver();
-    await receiver.up();
-    const settings = {
-      // Whatever remembers the orders finds the service where it was.
-      ...(name === "embedded"
-        ? { JOURNAL: join(directory, "orders.db") }
-        : { RESTATE_ENDPOINT_PORT: String((await freePorts(1))[0]), ORDER_TIMEOUT_MS: "30000" }),
-      WEBHOOK_URL: `http://127.0.0.1:${receiver.port}/events`,
-      WEBHOOK_SECRET_FILE: secretFile,
-      COURIER_CAPACITY: "128",
-    };
-    const placed = Array.from({ length: 20 }, (_, n) => `placed ${n}`);
-    const failed = Array.from({ length: 20 }, (_, n) => `failed ${n}`);
-    const failing = (id: string) => ({ ...orderOf(id, 0), delay_ms: { payment: 0, vendor: 30, courier: 0 }, fail_step: "vendor" });
-    try {
-      {
-        await using first = await engine.start(settings);
-        await postOrder(first.port, orderOf("seen at once", 0));
-        await eventually(
-          "the first event",
-          () => receiver.of("seen at once"),
-          (types) => types.length > 0,
-        );
-        await receiver.down();
-        await Promise.all(placed.map((id) => postOrder(first.port, orderOf(id, 0))));
-        await Promise.all(failed.map((id) => postOrder(first.port, failing(id))));
-      }
-      // What could not be delivered waits in the journal.
-      expect(receiver.events).toHaveLength(1);
-      await using second = await engine.start(settings);
-      // The second attempt at one that failed: its events come after those of the first.
-      await postOrder(second.port, orderOf("failed 0", 0));
-      await receiver.up();
+test("a receiver that is down, also while the service restarts, gets every event, signed and in order per order", async () => {
+  const directory = mkdtempSync(join(tmpdir(), "webhooks-"));
+  const secretFile = join(directory, "secret");
+  writeFileSync(secretFile, `${SECRET}\n`);
+  const receiver = new Receiver();
+  await receiver.up();
+  const settings = {
+    JOURNAL: join(directory, "orders.db"),
+    WEBHOOK_URL: `http://127.0.0.1:${receiver.port}/events`,
+    WEBHOOK_SECRET_FILE: secretFile,
+    COURIER_CAPACITY: "128",
+  };
+  const placed = Array.from({ length: 20 }, (_, n) => `placed ${n}`);
+  const failed = Array.from({ length: 20 }, (_, n) => `failed ${n}`);
+  const failing = (id: string) => ({ ...orderOf(id, 0), delay_ms: { payment: 0, vendor: 30, courier: 0 }, fail_step: "vendor" });
+  try {
+    {
+      await using first = await startService(settings);
+      await postOrder(first.port, orderOf("seen at once", 0));
       await eventually(
-        "all events",
-        () => new Set(receiver.ids).size,
-        (count) => count === 1 + 20 + 40 + 1,
-        30_000,
+        "the first event",
+        () => receiver.of("seen at once"),
+        (types) => types.length > 0,
       );
-      for (const id of placed) expect(new Set(receiver.of(id))).toEqual(new Set(["order.placed"]));
-      for (const id of failed.slice(1)) expect([...new Set(receiver.of(id))]).toEqual(["order.failed", "order.compensated"]);
-      expect([...new Set(receiver.of("failed 0"))]).toEqual(["order.failed", "order.compensated", "order.placed"]);
-      expect(receiver.events.find(({ type }) => type === "order.failed")?.data).toMatchObject({ attempt: 1, error: "vendor_unavailable" });
-      expect(receiver.badSignatures).toBe(0);
-    } finally {
       await receiver.down();
-      rmSync(directory, { recursive: true, force: true });
+      await Promise.all(placed.map((id) => postOrder(first.port, orderOf(id, 0))));
+      await Promise.all(failed.map((id) => postOrder(first.port, failing(id))));
     }
-  },
-);
+    // What could not be delivered waits in the journal.
+    expect(receiver.events).toHaveLength(1);
+    await using second = await startService(settings);
+    // The second attempt at one that failed: its events come after those of the first.
+    await postOrder(second.port, orderOf("failed 0", 0));
+    await receiver.up();
+    await eventually(
+      "all events",
+      () => new Set(receiver.ids).size,
+      (count) => count === 1 + 20 + 40 + 1,
+      30_000,
+    );
+    for (const id of placed) expect(new Set(receiver.of(id))).toEqual(new Set(["order.placed"]));
+    for (const id of failed.slice(1)) expect([...new Set(receiver.of(id))]).toEqual(["order.failed", "order.compensated"]);
+    expect([...new Set(receiver.of("failed 0"))]).toEqual(["order.failed", "order.compensated", "order.placed"]);
+    expect(receiver.events.find(({ type }) => type === "order.failed")?.data).toMatchObject({ attempt: 1, error: "vendor_unavailable" });
+    expect(receiver.badSignatures).toBe(0);
+  } finally {
+    await receiver.down();
+    rmSync(directory, { recursive: true, force: true });
+  }
+});
