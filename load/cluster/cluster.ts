@@ -1,10 +1,8 @@
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import type { RateSettings } from "../stand-in/rates.ts";
 import { type SpawnedStandIn, spawnStandIn } from "../stand-in/spawn.ts";
 import { until } from "../until.ts";
 import { Balancer } from "./balancer.ts";
+import { DataDirectory } from "./data-directory.ts";
 import { EngineCluster } from "./engine-cluster.ts";
 import { ServiceNode } from "./service-node.ts";
 import { TcpBalancer } from "./tcp-balancer.ts";
@@ -51,8 +49,7 @@ export class Cluster implements AsyncDisposable {
     const { engineNodes, serviceNodes, partitions = 4, seed = "1", rates = {}, settings = {}, realProviders = true } = options;
     const phase = (text: string): void => options.onPhase?.(text);
     await using stack = new AsyncDisposableStack();
-    const directory = await mkdtemp(join(tmpdir(), "order-cluster-"));
-    stack.defer(() => rm(directory, { recursive: true, force: true }));
+    const { path: directory } = stack.use(new DataDirectory("order-cluster-"));
     phase(`starting an engine of ${engineNodes}`);
     const engine = stack.use(await EngineCluster.start({ directory, nodes: engineNodes, partitions }));
     const ingress = stack.use(await TcpBalancer.start(engine.nodes.map((node) => node.ingressUrl)));

@@ -1,6 +1,4 @@
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { DataDirectory } from "../../load/cluster/data-directory.ts";
 import { EngineAdmin } from "../../load/cluster/engine-admin.ts";
 import { EngineProcess } from "../../load/cluster/engine-process.ts";
 
@@ -11,9 +9,9 @@ import { EngineProcess } from "../../load/cluster/engine-process.ts";
 export class RestateServer implements AsyncDisposable {
   readonly admin: EngineAdmin;
   readonly #engine: EngineProcess;
-  readonly #directory: string;
+  readonly #directory: DataDirectory;
 
-  private constructor(engine: EngineProcess, directory: string) {
+  private constructor(engine: EngineProcess, directory: DataDirectory) {
     this.#engine = engine;
     this.#directory = directory;
     this.admin = new EngineAdmin(engine.adminUrl);
@@ -21,8 +19,8 @@ export class RestateServer implements AsyncDisposable {
 
   /** `settings`: the engine's own, `RESTATE_...`. */
   static async start(settings: Readonly<Record<string, string>> = {}): Promise<RestateServer> {
-    const directory = await mkdtemp(join(tmpdir(), "restate-server-"));
-    return new RestateServer(await EngineProcess.start({ directory, partitions: 2, settings }), directory);
+    const directory = new DataDirectory("restate-server-");
+    return new RestateServer(await EngineProcess.start({ directory: directory.path, partitions: 2, settings }), directory);
   }
 
   /** For `RESTATE_INGRESS_URL`. */
@@ -62,6 +60,6 @@ export class RestateServer implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#engine.kill();
-    await rm(this.#directory, { recursive: true, force: true });
+    this.#directory[Symbol.dispose]();
   }
 }
