@@ -5,6 +5,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { Child } from "./child-process.ts";
 import { cpuSeconds } from "./cpu-time.ts";
+import { readNumbers } from "./long-run/numbers.ts";
 import { median } from "./quantile.ts";
 import { residentKiB } from "./resident-memory.ts";
 import { runBench } from "./run-bench.ts";
@@ -13,7 +14,12 @@ import { table } from "./table.ts";
 import { atMost } from "./target.ts";
 
 // By turns: what else the machine has to do changes within seconds, and both of a pair should have the same of it.
-const PAIRS = 9;
+const USAGE = `From the start to the first answered order, CPU time until then and memory at rest, beside bare Express, by turns (Linux).
+
+usage: npm run bench:start -- [--pairs N]
+
+  --pairs N  of starts, of bare Express and of the service (default: 9)
+`;
 const IDLE_MS = 2_000;
 const LIMIT_MIB = 140;
 // Bare Express takes 0.16 s to its first answer on two quiet cores; 0.7 s was asked for.
@@ -51,6 +57,8 @@ async function startOnce({ script, up, body, env }: Program, idleMs: number): Pr
 }
 
 runBench(async () => {
+  const options = readNumbers(USAGE, { pairs: 9 });
+  if (options === undefined) return [];
   const directory = mkdtempSync(join(tmpdir(), "start-"));
   process.once("exit", () => rmSync(directory, { recursive: true, force: true }));
   let journals = 0;
@@ -70,7 +78,7 @@ runBench(async () => {
   // The first start of each compiles and leaves a cache behind.
   for (const program of [service, bare]) await startOnce(program, 0);
   const starts: Record<"bare" | "service", Start[]> = { bare: [], service: [] };
-  for (let pair = 0; pair < PAIRS; pair++) {
+  for (let pair = 0; pair < options.pairs; pair++) {
     starts.bare.push(await startOnce(bare, IDLE_MS));
     starts.service.push(await startOnce(service, IDLE_MS));
   }
@@ -81,7 +89,7 @@ runBench(async () => {
   ];
   process.stdout.write(
     table(
-      [`median of ${PAIRS} starts`, "first answer, ms", "CPU until then, ms", "idle MiB"],
+      [`median of ${options.pairs} starts`, "first answer, ms", "CPU until then, ms", "idle MiB"],
       [row("bare Express", starts.bare), row("this service", starts.service)],
     ),
   );

@@ -22,6 +22,10 @@ const SMALL: Readonly<Record<string, string>> = {
   "bench:telemetry": "--pairs 1",
   "bench:readers": "--seconds 2",
   "bench:overload": "--seconds 3",
+  "bench:start": "--pairs 1",
+  "bench:pages": "--pages 3 --pairs 1 --seconds 1",
+  "bench:page-heap": "--minutes 1 --connections 2",
+  "bench:engines": "--seconds 1",
   "bench:connections": "--slow 20 --rounds 1 --seconds 1 --opened 500",
 };
 const NEEDS: Readonly<Record<string, string>> = { "bench:goroutines": "go", "bench:readers": "sqlite3" };
