@@ -62,6 +62,8 @@ export class LeaseHolder {
   /** By the last answer, less what was given back since. */
   #held = 0;
   #target = 0;
+  /** By the last answer: what others leave. */
+  #fairPart = Number.POSITIVE_INFINITY;
   /** They may not be used any more, though calls that used them may still be ending. */
   #hasLapsed = false;
   /** What the object was last told. */
@@ -153,7 +155,10 @@ export class LeaseHolder {
     this.#resize(this.#hasLapsed ? 0 : keep);
     this.#sentAtMs = nowMs;
     // One that is in use now and then is wanted, though it may be free at this moment.
-    this.#wanted = this.#stopped ? 0 : Math.max(inUse + waiting, Math.min(this.#held, granted));
+    const needed = Math.max(inUse + waiting, Math.min(this.#held, granted));
+    // Half as many more while others leave them: an order that finds none has to wait for a call.
+    const spare = needed === 0 ? 0 : Math.min(Math.ceil(needed / 2) + 1, Math.max(0, this.#fairPart - needed));
+    this.#wanted = this.#stopped ? 0 : Math.min(Math.max(needed, total), needed + spare);
     const call: LeaseSync = {
       node,
       seq: ++this.#seq,
@@ -189,6 +194,7 @@ export class LeaseHolder {
     this.#hasLapsed = false;
     this.#held = answer.held;
     this.#target = answer.target;
+    this.#fairPart = answer.fairPart;
     // Below what it holds where others lack some: what comes back is not handed on.
     this.#resize(Math.min(answer.held, answer.target), Math.max(1, answer.fairPart));
     this.#lapse = setTimeout(() => this.#lapsed(), usableMs);
