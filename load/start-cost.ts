@@ -13,8 +13,8 @@ import { SERVICE_UP } from "./server-process.ts";
 import { table } from "./table.ts";
 import { atMost } from "./target.ts";
 
-// By turns: what else the machine has to do changes within seconds, and both of a pair should have the same of it.
-const USAGE = `From the start to the first answered order, CPU time until then and memory at rest, beside bare Express, by turns (Linux).
+const USAGE = `From the start to the first answered order, CPU time until then and memory at rest, beside bare Express. The two go by turns,
+because what else the machine has to do changes within seconds (Linux).
 
 usage: npm run bench:start -- [--pairs N]
 

@@ -36,6 +36,8 @@ const LOOK_EVERY_MS = 50;
 const SHRINK_TRIES = 300;
 const SHOWN_CHARACTERS = 2_000;
 const SETTINGS = {
+  // Threads that start later have files of their own.
+  CPU_THREADS_AT_START: "on",
   LOG_LEVEL: "warn",
   // Orders that take ten minutes come often; what is looked at is how they end.
   ORDER_TIMEOUT_MS: "300",
