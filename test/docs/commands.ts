@@ -39,6 +39,8 @@ export const COMMANDS: readonly Command[] = [...shown, ...told, ...inline];
 export const ELSEWHERE: Readonly<Record<string, string>> = {
   "npm ci && npm start": "the first is .ci/run's; test/docs/commands.test.ts starts its server with the second",
   "npm ci && npm test": ".ci/run",
+  "npm run engine:register -- --url http://balancer:9080 --admin http://engine:9070": "load/cluster registers the nodes that tests start",
+  "npx openapi-typescript@7 http://127.0.0.1:8080/openapi.json -o api.ts": "test/openapi/client",
   "npm run load": "test/docs/slow.ts",
   "npm run fuzz -- --requests 1000000": "test/docs/slow.ts",
 };
