@@ -2,7 +2,7 @@ import type { CancelCause } from "../concurrency/cancel-cause.ts";
 import type { CancelScope, CauseArbiter } from "../concurrency/cancel-scope.ts";
 import type { Capacity } from "../concurrency/capacity.ts";
 import { monotonicMs } from "../concurrency/clock.ts";
-import type { EndedStep, StepInput } from "../orders/step.ts";
+import type { EndedStep, StepInput, StepOutcome } from "../orders/step.ts";
 import type { StepGroup, StepSpec } from "../orders/step-runner.ts";
 import type { CancelBoard } from "./cancel-board.ts";
 import type { CancellationWatchdog } from "./cancellation-watchdog.ts";
@@ -88,8 +88,13 @@ export class DispatchedGroup implements StepGroup, StepOwner, CauseArbiter {
     });
   }
 
-  stepSettled(step: DispatchedStep): void {
+  stepSettled(step: DispatchedStep, outcome: StepOutcome): void {
     this.#open--;
+    // It found its word set by a step that failed, whose thread may have lost its processor before it notified the others: of those there
+    // is one at least, besides the failed one.
+    if (outcome.status === "canceled" && this.#scope.cause === undefined && this.#open > 1) {
+      this.#parts.board.notify(this.slot);
+    }
     this.#poolOf(step.spec).forget(step);
   }
 

@@ -119,20 +119,25 @@ describe("a step that fails cancels its siblings from its own thread", () => {
     expect(rig.reasons()).toEqual(["exit"]);
   });
 
-  test("that loses its processor before it rings does not keep a sibling from hearing of another's failure", async () => {
+  test.each([
+    { other: "another that fails", script: "wait_deaf_then_fail", late: false, status: "failed" },
+    { other: "one that finds itself canceled on its way to a thread", script: "sleep", late: true, status: "canceled" },
+  ] as const)("loses its processor before it notifies anybody: $other has a sibling notified", async ({ script, late, status }) => {
     await using rig = await Rig.start({ threads: 3, cancelGraceMs: 600_000 });
     const run = rig.runtime.open(new CancelScope());
     const [stalled, stall] = [rig.cells.take(), rig.cells.take()];
     const first = rig.step(run, rig.act("wait_then_fail_and_stall", { stalled, stall }), { name: "payment" });
-    const second = rig.step(run, rig.act("wait_then_fail"));
     const third = rig.step(run, rig.act("sleep"), { name: "courier" });
-    for (const { act } of [first, second, third]) await rig.cells.reached(act.runs);
+    const begin = () => rig.step(run, rig.act(script));
+    const early = late ? undefined : begin();
+    for (const { act } of [first, third, ...(early === undefined ? [] : [early])]) await rig.cells.reached(act.runs);
     rig.open(first);
     await rig.cells.reached(stalled);
+    const second = early ?? begin();
     rig.open(second);
     expect(await third.outcome).toEqual(CANCELED);
     rig.cells.add(stall);
-    for (const { outcome } of [first, second]) expect((await outcome).status).toBe("failed");
+    expect([(await first.outcome).status, (await second.outcome).status]).toEqual(["failed", status]);
     run.close();
     rig.expectIdle();
     expect(rig.replacements).toEqual([]);
