@@ -41,7 +41,8 @@ import { ThreadRuntime } from "./threads/thread-runtime.ts";
 import { readWebhookSecrets } from "./webhooks/secret.ts";
 
 const WORKER_FILE = fileURLToPath(new URL("../workers/main.ts", import.meta.url));
-// Room on the cancel board for steps that are no client's order: those of compensations, of retries by hand and of the chaos routes.
+// Room on the cancel board for steps that are no client's order: those of compensations, of retries by hand and of the chaos routes. Besides,
+// where nodes share the couriers each courier call has a group of its own.
 const EXTRA_GROUPS = MAX_COMPENSATING + 64;
 
 export type { Service, StartOptions } from "./composition/service.ts";
@@ -114,7 +115,7 @@ export async function start(config: Config, log: Logger, options: StartOptions):
     waiting: waitingOf(config),
     cancelGraceMs: config.CANCEL_GRACE_MS,
     longestStepMs: Math.max(config.ORDER_TIMEOUT_MS, config.COMPENSATION_TIMEOUT_MS),
-    maxGroups: config.MAX_IN_FLIGHT + EXTRA_GROUPS,
+    maxGroups: config.MAX_IN_FLIGHT + config.COURIER_CAPACITY + EXTRA_GROUPS,
     settings: { stickBegun, providerUrls, providerKeys } satisfies WorkerSettings,
     // A step knows its order but not the request that asked for it.
     onLog: ({ level, message, fields }) => faults.line(level, message, { ...fields, ...orderFields(fields.order_id) }),

@@ -41,7 +41,7 @@ export interface OpenEngine {
 export interface Couriers {
   /** For the courier capacity of this node. */
   readonly onWait: () => void;
-  /** Runs steps by `runner`, and can end its courier calls. */
+  /** Runs steps by `runner`, and no more courier calls than this node may make. Each of those takes a group of its own. */
   watch(runner: StepRunner): StepRunner;
 }
 

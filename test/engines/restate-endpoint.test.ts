@@ -26,6 +26,8 @@ test("with an identity key the endpoint takes what the engine has signed, and no
     await using running = await engine.start({ RESTATE_IDENTITY_KEY: `publickeyv1_${base58(raw)}`, RESTATE_NODE_NAME: "node-a" });
     expect(await postOrder(running.port, orderOf("signed", 0))).toMatchObject({ status: 200 });
     const before = running.service.runtime.totals().started;
+    // One that the engine pauses would hold its object, and nobody would know.
+    expect(await pausing(engine.server.adminUrl)).toEqual([]);
     for (const path of ["/discover", "/invoke/Order/attempt"]) {
       expect(await callUnsigned(running.service.endpointPort as number, path)).toBe(401);
     }
@@ -58,6 +60,21 @@ test("an endpoint whose port is taken stops the start with one line that names t
   expect(server.stderr).toBe(`order-pipeline: RESTATE_ENDPOINT_PORT=${port}: cannot listen on 127.0.0.1 (EADDRINUSE)\n`);
   taken.close();
 });
+
+/** Handlers that the engine gives up, and pauses, after some tries. */
+async function pausing(adminUrl: string): Promise<string[]> {
+  type Retried = { name: string; retry_policy: { max_attempts?: number | null; on_max_attempts?: string } };
+  const answer = await fetch(`${adminUrl}/services`);
+  const { services } = (await answer.json()) as { services: (Retried & { handlers: Retried[] })[] };
+  expect(services.length).toBeGreaterThan(5);
+  return services.flatMap(({ name: object, retry_policy: ofObject, handlers }) =>
+    handlers.flatMap(({ name, retry_policy }) => {
+      const tries = retry_policy.max_attempts ?? ofObject.max_attempts ?? 0;
+      const inTheEnd = retry_policy.on_max_attempts ?? ofObject.on_max_attempts;
+      return tries >= 1e6 || inTheEnd === "Kill" ? [] : [`${object}.${name}`];
+    }),
+  );
+}
 
 /** The status of a call as the engine makes it, but for its signature. */
 async function callUnsigned(port: number, path: string): Promise<number> {

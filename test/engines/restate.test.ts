@@ -1,5 +1,6 @@
 import { once } from "node:events";
-import { createServer } from "node:net";
+import { createServer as createHttpServer } from "node:http";
+import { type AddressInfo, createServer } from "node:net";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { balance } from "../../load/stand-in/balance.ts";
 import { type StandIn, startStandIn } from "../../load/stand-in/stand-in.ts";
@@ -184,6 +185,34 @@ describe("with two nodes", () => {
     for (const { port } of [here, there, here]) answers.push(await postOrder(port, { ...orderOf("shared", 0), amount: 3 }));
     expect(new Set(answers.map(({ text }) => text)).size).toBe(1);
     expect(answers.map(({ headers }) => headers["idempotent-replayed"])).toEqual([undefined, "true", "true"]);
+  });
+
+  test("a key that comes with a request that joins another node's attempt stands for that attempt, failed or not", async () => {
+    const [called, fails] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    const vendor = createHttpServer(async ({ url }, answer) => {
+      called.resolve();
+      if (url === "/orders") await fails.promise;
+      answer.writeHead(url === "/orders" ? 422 : 200).end("{}");
+    }).listen(0, "127.0.0.1");
+    await once(vendor, "listening");
+    const settings = { ORDER_TIMEOUT_MS: String(FOR_EVER_MS), VENDOR_URL: `http://127.0.0.1:${(vendor.address() as AddressInfo).port}` };
+    try {
+      await using here = await engine.start(settings);
+      await using there = await engine.start(settings);
+      const order = { order_id: "keyed", amount: 1 };
+      const keyed = { headers: { "idempotency-key": "joins" } };
+      const first = postOrder(here.port, order);
+      await called.promise;
+      const second = postOrder(there.port, order, keyed);
+      await eventually("the second to be known to wait", () => joined("keyed"));
+      fails.resolve();
+      const { text } = await second;
+      expect((await first).text).toBe(text);
+      expect(await postOrder(here.port, order, keyed)).toMatchObject({ status: 503, text, headers: { "idempotent-replayed": "true" } });
+      expect(await viewAt(here.port, "keyed")).toMatchObject({ attempts_total: 1 });
+    } finally {
+      vendor.close();
+    }
   });
 
   test("a shutdown cancels what its clients wait for, wherever it runs", async () => {

@@ -1,4 +1,5 @@
 import { handlers, type InvocationPromise, type ObjectContext, object } from "@restatedev/restate-sdk";
+import { QUICK } from "./durable-options.ts";
 import { type Callee, callObject, sendToObject } from "./object-calls.ts";
 import { type KeyBinding, type KeyClaim, type KeyClaimed, type KeyRelease, OBJECTS, type RequestKey } from "./objects.ts";
 
@@ -19,14 +20,13 @@ const CLAIMED_MS = 60_000;
 
 /** The object of an Idempotency-Key: which body it came with, and which attempt of that body's order it stands for. */
 export function idempotencyKeyObject() {
-  const quick = { idempotencyRetention: 0, journalRetention: 0 };
   return object({
     name: OBJECTS.idempotencyKey,
     handlers: {
-      claim: handlers.object.exclusive(quick, claim),
-      bind: handlers.object.exclusive(quick, bind),
-      release: handlers.object.exclusive(quick, release),
-      expire: handlers.object.exclusive(quick, expire),
+      claim: handlers.object.exclusive(QUICK, claim),
+      bind: handlers.object.exclusive(QUICK, bind),
+      release: handlers.object.exclusive(QUICK, release),
+      expire: handlers.object.exclusive(QUICK, expire),
     },
   });
 }

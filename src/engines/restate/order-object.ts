@@ -9,6 +9,7 @@ import { STEPS, type StepInput } from "../../orders/step.ts";
 import { type AttemptEnding, type EndingParts, endAttempt, endInterrupted } from "./attempt-ending.ts";
 import { AttemptExecution } from "./attempt-execution.ts";
 import { compensationChanged } from "./compensation/order-compensations.ts";
+import { ATTEMPT_RETRIES, QUICK } from "./durable-options.ts";
 import type { Executions } from "./executions.ts";
 import { bindKey, releaseKey } from "./idempotency-key-object.ts";
 import { type KnownOrder, knownOrder } from "./known-order.ts";
@@ -46,21 +47,19 @@ export function orderObject(parts: OrderObjectParts) {
     explicitCancellation: true,
     inactivityTimeout: parts.orderTimeoutMs + STALLED_EXTRA_MS,
     abortTimeout: STALLED_EXTRA_MS,
-    // A node that died is noticed at once; what fails for another reason is a fault, and must not be tried in a busy loop.
-    retryPolicy: { initialInterval: 20, exponentiationFactor: 2, maxInterval: 1_000 },
+    retryPolicy: ATTEMPT_RETRIES,
   };
-  const quick = { idempotencyRetention: 0, journalRetention: 0 };
   return object({
     name: OBJECTS.order,
     handlers: {
       attempt: handlers.object.exclusive(attemptOptions, (context: ObjectContext, request: AttemptRequest) =>
         attempt(context as ObjectContext & internal.ContextInternal, request, parts),
       ),
-      compensationChanged: handlers.object.exclusive(quick, (context: ObjectContext, changed: CompensationChanged) =>
+      compensationChanged: handlers.object.exclusive(QUICK, (context: ObjectContext, changed: CompensationChanged) =>
         compensationChanged(context, changed, parts.events),
       ),
-      known: handlers.object.shared(quick, known),
-      latest: handlers.object.shared(quick, latest),
+      known: handlers.object.shared(QUICK, known),
+      latest: handlers.object.shared(QUICK, latest),
     },
   });
 }

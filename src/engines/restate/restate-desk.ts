@@ -10,6 +10,7 @@ import type { Executions } from "./executions.ts";
 import { type Ingress, InvocationCanceled } from "./ingress.ts";
 import {
   type AttemptRequest,
+  type AttemptResult,
   type KeyBinding,
   type KeyClaim,
   type KeyClaimed,
@@ -113,7 +114,7 @@ export class RestateDesk implements Desk {
         if (result.type === "conflict") throw conflict();
         const isOver = result.type === "replayed" || !result.fromOutside || visit.left || this.#state === "draining";
         if (!isOver) continue;
-        if (key !== undefined && (result.type === "replayed" || wait.request.key?.id !== key.id)) await this.#bind(key, result.attempt);
+        if (key !== undefined && !boundByHandler(key, wait, result)) await this.#bind(key, result.attempt);
         return result.type === "replayed" ? { ...result.answer, replayed: true } : result.answer;
       } catch (error) {
         // Canceled in line, for those who waited before: this one asks anew.
@@ -163,6 +164,11 @@ export class RestateDesk implements Desk {
     this.#admitted--;
     if (this.#state === "draining" && this.#admitted === 0) this.#drained?.();
   }
+}
+
+/** Only the key of the request that began an attempt: one that joined it, here or at the engine from another node, has been told nothing. */
+function boundByHandler(key: RequestKey, { request }: OrderWait, result: AttemptResult): boolean {
+  return result.type === "ended" && result.token === request.token && request.key?.id === key.id;
 }
 
 function requestOf(

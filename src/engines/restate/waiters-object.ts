@@ -1,4 +1,5 @@
 import { handlers, InvocationIdParser, type ObjectContext, object } from "@restatedev/restate-sdk";
+import { QUICK } from "./durable-options.ts";
 import { cancelSignal, OBJECTS, type WaiterJoins, type WaiterLeaves } from "./objects.ts";
 
 /** Of the attempt that was joined last, or left. */
@@ -18,10 +19,9 @@ const STATE = "waiters";
  * without a call, so this object is asked only where an attempt is joined or left.
  */
 export function waitersObject() {
-  const quick = { idempotencyRetention: 0, journalRetention: 0 };
   return object({
     name: OBJECTS.waiters,
-    handlers: { join: handlers.object.exclusive(quick, join), leave: handlers.object.exclusive(quick, leave) },
+    handlers: { join: handlers.object.exclusive(QUICK, join), leave: handlers.object.exclusive(QUICK, leave) },
   });
 }
 

@@ -4,12 +4,16 @@ import { Canceled } from "../../../src/concurrency/cancel-cause.ts";
 import { CancelScope } from "../../../src/concurrency/cancel-scope.ts";
 import { Capacity } from "../../../src/concurrency/capacity.ts";
 import { allocate, type LeaseAnswer, type LeaseEntry, type LeaseSync } from "../../../src/engines/restate/courier-lease/allocation.ts";
+import { CourierCalls } from "../../../src/engines/restate/courier-lease/courier-calls.ts";
 import { LeaseHolder } from "../../../src/engines/restate/courier-lease/lease-holder.ts";
+import type { EndedStep, StepOutcome } from "../../../src/orders/step.ts";
+import type { StepGroup } from "../../../src/orders/step-runner.ts";
 
 const STEP_MS = 5;
 const GRACE_MS = 250;
 const DEADLINE_MS = 2_000;
 const LONGEST_STALL_MS = 4_000;
+const LONGEST_PAUSE_MS = 400;
 
 /** Lease holders with an engine, a network and a provider between them that are all made up, on a clock that tests move. */
 export class LeaseCluster {
@@ -21,6 +25,8 @@ export class LeaseCluster {
   /** Shares of the calls that are lost, before or after they were carried out, or take up to 4 s. */
   loses = 0;
   stalls = 0;
+  /** Share of the orders that call some time after they got their permit, as one does whose provider was ill at first. */
+  pauses = 0;
   underWay = 0;
   mostUnderWay = 0;
   #made = 0;
@@ -93,15 +99,19 @@ export class LeaseCluster {
 export class LeaseNode {
   readonly holder: LeaseHolder;
   placed = 0;
+  /** Begun at the provider. */
+  calls = 0;
   faults = 0;
   readonly #cluster: LeaseCluster;
   readonly #capacity: Capacity;
-  readonly #calls = new Set<CancelScope>();
+  readonly #calls: CourierCalls;
+  #underWay = 0;
   #dead = false;
 
   constructor(cluster: LeaseCluster, name: string) {
     this.#cluster = cluster;
     const nowMs = () => Date.now();
+    this.#calls = new CourierCalls({ open: (scope) => this.#group(scope) }, () => this.holder.held);
     this.#capacity = new Capacity(cluster.capacity, { nowMs, onWait: () => this.holder.onWait() });
     this.holder = new LeaseHolder({
       capacity: this.#capacity,
@@ -115,9 +125,8 @@ export class LeaseNode {
         const answer = await cluster.sync(call, timeoutMs);
         return this.#dead ? new Promise(() => {}) : answer;
       },
-      cutOff: () => {
-        for (const scope of [...this.#calls]) scope.cancel("deadline");
-      },
+      cutOff: () => this.#calls.cutOff(),
+      onHeld: () => this.#calls.resume(),
       onFault: () => this.faults++,
       nowMs,
     });
@@ -127,26 +136,24 @@ export class LeaseNode {
   load(clients: number, [leastMs, mostMs]: readonly [number, number]): void {
     for (let client = 0; client < clients; client++) {
       void (async () => {
-        while (!this.#dead) await this.order(leastMs + this.#cluster.random() * (mostMs - leastMs));
+        const { random } = this.#cluster;
+        while (!this.#dead) {
+          await this.order(leastMs + random() * (mostMs - leastMs), random() < this.#cluster.pauses ? random() * LONGEST_PAUSE_MS : 0);
+        }
       })();
     }
   }
 
-  async order(ms: number): Promise<"done" | "canceled"> {
+  /** `pausesMs`: what lies between the step's permit and its call. */
+  async order(ms: number, pausesMs = 0, deadlineMs = DEADLINE_MS): Promise<"done" | "canceled"> {
     const scope = new CancelScope();
-    const deadline = setTimeout(() => scope.cancel("deadline"), DEADLINE_MS);
+    const deadline = setTimeout(() => scope.cancel("deadline"), deadlineMs);
     try {
       using _permit = await this.#capacity.acquire(scope);
-      if (this.#dead) return "canceled";
-      this.#calls.add(scope);
-      this.#cluster.began();
-      const canceled = new Promise<void>((resolve) => void scope.onCancel(() => resolve()));
-      await Promise.race([wait(ms), canceled]);
-      // A canceled call takes its time to end, up to the grace.
-      if (scope.cause !== undefined) await wait(this.#cluster.random() * GRACE_MS);
-      // The dead have ended all at once.
-      if (this.#calls.delete(scope)) this.#cluster.underWay--;
-      if (scope.cause !== undefined) return "canceled";
+      if (pausesMs > 0) await wait(pausesMs);
+      const input = { orderId: "order", attempt: 1, amount: ms };
+      const { outcome } = await this.#calls.open(scope).run({ name: "courier", action: "do", computes: false, retryable: false }, input);
+      if (outcome.status !== "ok") return "canceled";
       this.placed++;
       return "done";
     } catch (error) {
@@ -157,12 +164,35 @@ export class LeaseNode {
     }
   }
 
+  /** A step takes as many milliseconds as its amount. */
+  #group(scope: CancelScope): StepGroup {
+    return {
+      close: () => {},
+      run: async (_step, { amount }) => {
+        const ended = (outcome: StepOutcome): EndedStep => ({ outcome, endedAtMs: Date.now() });
+        if (this.#dead) return ended({ status: "canceled", cause: "shutdown", effect: "none" });
+        this.calls++;
+        this.#underWay++;
+        this.#cluster.began();
+        const canceled = new Promise<void>((resolve) => void scope.onCancel(() => resolve()));
+        await Promise.race([wait(amount), canceled]);
+        // A canceled call takes its time to end, up to the grace.
+        if (scope.cause !== undefined) await wait(this.#cluster.random() * GRACE_MS);
+        // The dead have ended all at once.
+        if (!this.#dead) {
+          this.#underWay--;
+          this.#cluster.underWay--;
+        }
+        return ended(scope.cause === undefined ? { status: "ok" } : { status: "canceled", cause: scope.cause, effect: "unknown" });
+      },
+    };
+  }
+
   /** SIGKILL: its calls end, and it does nothing any more. */
   kill(): void {
     if (this.#dead) return;
     this.#dead = true;
-    this.#cluster.underWay -= this.#calls.size;
-    this.#calls.clear();
+    this.#cluster.underWay -= this.#underWay;
   }
 }
 

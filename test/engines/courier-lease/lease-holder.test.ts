@@ -38,6 +38,20 @@ describe("a node alone", () => {
     expect(await cluster.passUntil(after)).toBe("done");
   });
 
+  test("an order whose call was cut off makes it again once there is a lease, and so does one that had not begun its own", async () => {
+    const cluster = new LeaseCluster({ nodes: 1, capacity: 2, seed: "again" });
+    const node = cluster.node(0);
+    const orders = [node.order(2_000, 0, 5_000), node.order(100, 1_000)];
+    await cluster.pass(100);
+    expect(cluster.underWay).toBe(1);
+    cluster.engineUp = false;
+    await cluster.pass(1_100);
+    expect([node.calls, cluster.underWay]).toEqual([1, 0]);
+    cluster.engineUp = true;
+    expect(await cluster.passUntil(Promise.all(orders))).toEqual(["done", "done"]);
+    expect(node.calls).toBe(3);
+  });
+
   test("gives everything back when it stops", async () => {
     const cluster = new LeaseCluster({ nodes: 1, capacity: 2, seed: "stop" });
     await cluster.passUntil(cluster.node(0).order(10));
@@ -80,6 +94,7 @@ test.each(Array.from({ length: SEEDS }, (_, index) => `storm ${index}`))(
     const cluster = new LeaseCluster({ nodes: 3, capacity: Number(seed.at(-1)) % 3 === 0 ? 1 : 5, seed });
     for (const node of cluster.nodes) node.load(6, [20, 400]);
     const { random } = cluster;
+    cluster.pauses = 0.25;
     for (let round = 0; round < 40; round++) {
       cluster.loses = random() < 0.4 ? random() * 0.8 : 0;
       cluster.stalls = random() < 0.4 ? random() * 0.5 : 0;
@@ -90,7 +105,7 @@ test.each(Array.from({ length: SEEDS }, (_, index) => `storm ${index}`))(
       }
       await cluster.pass(400);
     }
-    Object.assign(cluster, { loses: 0, stalls: 0, engineUp: true });
+    Object.assign(cluster, { loses: 0, stalls: 0, pauses: 0, engineUp: true });
     // What was lost on its way may still arrive, and count as a node's sign of life, for as long as a call can stall.
     await cluster.pass(6_000);
     expect(await cluster.passUntilFull(1_000)).toBeLessThan(1_000);

@@ -1,37 +1,83 @@
-import type { CancelScope } from "../../../concurrency/cancel-scope.ts";
+import { CancelScope } from "../../../concurrency/cancel-scope.ts";
+import { monotonicMs } from "../../../concurrency/clock.ts";
 import type { EndedStep, StepInput } from "../../../orders/step.ts";
 import type { StepGroup, StepRunner, StepSpec } from "../../../orders/step-runner.ts";
 
-/** Runs steps by another runner and knows which courier calls are under way, so that all can be ended at once. */
+/**
+ * Runs steps by another runner, and no more courier calls at a time than the lease allows: when that has run out, those under way are cut
+ * off and made again, with the same idempotency key, once there is a lease again. The order hears nothing of it but the time; its deadline
+ * ends it as ever. Main thread only.
+ */
 export class CourierCalls implements StepRunner {
   readonly #runner: StepRunner;
+  readonly #held: () => number;
   // At most as many as there are couriers, so a search costs nothing.
   readonly #underWay: CancelScope[] = [];
+  readonly #paused = new Set<() => void>();
 
-  constructor(runner: StepRunner) {
+  /** `held`: how many couriers may be used now. */
+  constructor(runner: StepRunner, held: () => number) {
     this.#runner = runner;
+    this.#held = held;
   }
 
   open(scope: CancelScope, urgency?: number): StepGroup {
     const steps = this.#runner.open(scope, urgency);
     return {
-      run: (step, input) => (isCourierCall(step) ? this.#watch(steps, scope, step, input) : steps.run(step, input)),
+      run: (step, input) => (isCourierCall(step) ? this.#run(scope, urgency, step, input) : steps.run(step, input)),
       close: () => steps.close(),
     };
   }
 
-  /** Cancels the orders whose courier is being called, with `deadline`: time is up for that call. */
+  /** Ends the calls under way now; their steps go on when there is a lease. */
   readonly cutOff = (): void => {
     for (const scope of [...this.#underWay]) scope.cancel("deadline");
   };
 
-  async #watch(steps: StepGroup, scope: CancelScope, step: StepSpec, input: StepInput): Promise<EndedStep> {
-    this.#underWay.push(scope);
-    try {
-      return await steps.run(step, input);
-    } finally {
-      this.#underWay.splice(this.#underWay.indexOf(scope), 1);
+  /** There may be a lease for calls that wait for one. */
+  readonly resume = (): void => {
+    for (const goOn of [...this.#paused].slice(0, Math.max(0, this.#held() - this.#underWay.length))) goOn();
+  };
+
+  async #run(scope: CancelScope, urgency: number | undefined, step: StepSpec, input: StepInput): Promise<EndedStep> {
+    for (let inDoubt = false; ; ) {
+      // Also where a step that has its permit calls again after a pause: the lease may have run out in between.
+      while (scope.cause === undefined && this.#underWay.length >= this.#held()) await this.#pause(scope);
+      if (scope.cause !== undefined) {
+        return { outcome: { status: "canceled", cause: scope.cause, effect: inDoubt ? "unknown" : "none" }, endedAtMs: monotonicMs() };
+      }
+      const own = new CancelScope();
+      const ended = await this.#call(scope, own, urgency, step, input);
+      const { outcome } = ended;
+      const wasCutOff = outcome.status === "canceled" && own.cause !== undefined && scope.cause === undefined;
+      if (!wasCutOff) return inDoubt && outcome.status !== "ok" ? { ...ended, outcome: { ...outcome, effect: "unknown" } } : ended;
+      inDoubt ||= outcome.effect === "unknown";
     }
+  }
+
+  /** In a group of its own, so that it can be ended without the order. */
+  async #call(scope: CancelScope, own: CancelScope, urgency: number | undefined, step: StepSpec, input: StepInput): Promise<EndedStep> {
+    const linked = own.link(scope);
+    const group = this.#runner.open(own, urgency);
+    this.#underWay.push(own);
+    try {
+      return await group.run(step, input);
+    } finally {
+      this.#underWay.splice(this.#underWay.indexOf(own), 1);
+      linked.unsubscribe();
+      group.close();
+      this.resume();
+    }
+  }
+
+  /** Until there may be a lease, or the order is canceled. */
+  async #pause(scope: CancelScope): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const listening = scope.onCancel(() => resolve());
+    this.#paused.add(resolve);
+    await promise;
+    this.#paused.delete(resolve);
+    listening.unsubscribe();
   }
 }
 

@@ -8,11 +8,14 @@ export const COURIER_LEASE_KEY = "couriers";
 const ENTRIES = "entries";
 /**
  * Nobody asks for an old call again. One whose node dies under it is run again at once, for nodes renew five times a second; one that
- * cannot be run is given up, for the next one comes anyway, and a paused one would stop the object for good.
+ * cannot be run is given up, for the next one comes anyway, and a paused one would stop the object for good. One whose node is frozen
+ * under it, or cut off, is taken from it at once: all other nodes wait for it, and their leases run out.
  */
 const OPTIONS = {
   journalRetention: 0,
   idempotencyRetention: 0,
+  inactivityTimeout: 400,
+  abortTimeout: 200,
   retryPolicy: { initialInterval: 10, exponentiationFactor: 2, maxInterval: 200, maxAttempts: 10, onMaxAttempts: "kill" },
 } as const;
 

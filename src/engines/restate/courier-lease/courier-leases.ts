@@ -31,7 +31,7 @@ export class CourierLeases implements Couriers {
   readonly onWait = (): void => this.#holder?.onWait();
 
   watch(runner: StepRunner): StepRunner {
-    this.#calls = new CourierCalls(runner);
+    this.#calls = new CourierCalls(runner, () => this.#holder?.held ?? 0);
     return this.#calls;
   }
 
@@ -48,6 +48,7 @@ export class CourierLeases implements Couriers {
       sync: (body, timeoutMs) =>
         ingress.call<LeaseAnswer>({ object: COURIER_LEASE, key: COURIER_LEASE_KEY, handler: "sync", body, timeoutMs }),
       cutOff: () => this.#calls?.cutOff(),
+      onHeld: () => this.#calls?.resume(),
       onFault: (error) => onFault("couriers cannot be shared with the other nodes", error),
     });
   }

@@ -20,6 +20,8 @@ export interface LeaseHolderOptions {
   readonly sync: (sync: LeaseSync, timeoutMs: number) => Promise<LeaseAnswer>;
   /** Ends every courier call under way on this node. */
   readonly cutOff: () => void;
+  /** Couriers have been granted or renewed: calls that were cut off may be made again, as many as are held. */
+  readonly onHeld: () => void;
   readonly onFault: (error: unknown) => void;
   readonly nowMs?: () => number;
 }
@@ -49,6 +51,8 @@ const STOP_TIMEOUT_MS = 1_000;
  * 4. Time that the holder waits for an answer counts against it: a lease begins when the call is sent, not when it is answered.
  * 5. What it gives back it stops using before it says so: the limit goes down before the call is sent, and what a call that was cut off
  *    used is kept until that call has ended.
+ * 6. A step that has its permit may begin a call later (it was cut off, or tries again after a pause), when the node holds nothing any
+ *    more: `courier-calls.ts` has it wait until fewer are under way than are held.
  *
  * What this cannot do: a process that is frozen as a whole (SIGSTOP, a paused machine) for longer than its lease, with a call under
  * way, cuts that call off when it wakes and not before. The provider would have to check for that.
@@ -199,6 +203,7 @@ export class LeaseHolder {
     this.#resize(Math.min(answer.held, answer.target), Math.max(1, answer.fairPart));
     this.#lapse = setTimeout(() => this.#lapsed(), usableMs);
     this.#lapse.unref();
+    this.#options.onHeld();
   }
 
   #lapsed(): void {
