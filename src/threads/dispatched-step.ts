@@ -12,7 +12,7 @@ export interface StepOwner {
   /** Why the group was canceled; undefined while the main thread has not heard from the one who did it, which may be later than the board. */
   readonly cause: CancelCause | undefined;
   /** Called once, before anybody learns the outcome. */
-  stepSettled(step: DispatchedStep): void;
+  stepSettled(step: DispatchedStep, outcome: StepOutcome): void;
 }
 
 /** One step from the moment the runtime takes it until it has settled. Main thread. */
@@ -61,7 +61,7 @@ export class DispatchedStep {
     if (this.thread !== undefined) this.thread.inFlight--;
     // An earlier try that was lost with its thread may have had its effect, whatever the last one says of itself.
     const known = this.retries > 0 && outcome.status !== "ok" ? { ...outcome, effect: "unknown" as const } : outcome;
-    this.owner.stepSettled(this);
+    this.owner.stepSettled(this, known);
     resolve({ outcome: known, endedAtMs, startedAtMs, threadId: this.thread?.id });
   }
 }

@@ -2,7 +2,7 @@ import type { CancelCause } from "../concurrency/cancel-cause.ts";
 import type { CancelScope, CauseArbiter } from "../concurrency/cancel-scope.ts";
 import type { Capacity } from "../concurrency/capacity.ts";
 import { monotonicMs } from "../concurrency/clock.ts";
-import type { EndedStep, StepInput } from "../orders/step.ts";
+import type { EndedStep, StepInput, StepOutcome } from "../orders/step.ts";
 import type { StepGroup, StepSpec } from "../orders/step-runner.ts";
 import type { CancelBoard } from "./cancel-board.ts";
 import type { CancellationWatchdog } from "./cancellation-watchdog.ts";
@@ -35,6 +35,8 @@ export class DispatchedGroup implements StepGroup, StepOwner, CauseArbiter {
   #closed = false;
   /** A failure on a thread was first, and its outcome has not come yet. */
   #failureIsDue = false;
+  /** The outcome of a failure has come that canceled the group on its own thread, or was second there and notified all the same. */
+  #failureHasNotified = false;
 
   constructor(parts: GroupParts, scope: CancelScope, urgency: number) {
     this.#parts = parts;
@@ -88,8 +90,9 @@ export class DispatchedGroup implements StepGroup, StepOwner, CauseArbiter {
     });
   }
 
-  stepSettled(step: DispatchedStep): void {
+  stepSettled(step: DispatchedStep, outcome: StepOutcome): void {
     this.#open--;
+    if (outcome.status === "failed" && outcome.ill === undefined) this.#failureHasNotified = true;
     this.#poolOf(step.spec).forget(step);
   }
 
@@ -102,8 +105,8 @@ export class DispatchedGroup implements StepGroup, StepOwner, CauseArbiter {
     const { board, watchdog } = this.#parts;
     const isFirst = board.cancel(this.slot, this.generation, asked);
     this.#failureIsDue = !isFirst && asked !== "sibling_failed";
-    // Its thread may not have notified the others yet, and their grace begins here. A failure whose outcome has come has done so.
-    if (this.#failureIsDue) board.notify(this.slot);
+    // The thread that was first may not have notified the others yet, and their grace begins here.
+    if (!isFirst && !this.#failureHasNotified) board.notify(this.slot);
     const steps = this.#unsettled();
     if (steps.length > 0) {
       for (const pool of new Set(steps.map(({ spec }) => this.#poolOf(spec)))) pool.lookAtWaiting();
