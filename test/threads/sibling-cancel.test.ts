@@ -124,7 +124,8 @@ describe("a step that fails cancels its siblings from its own thread", () => {
     const run = rig.runtime.open(new CancelScope());
     const [stalled, stall] = [rig.cells.take(), rig.cells.take()];
     const first = rig.step(run, rig.act("wait_then_fail_and_stall", { stalled, stall }), { name: "payment" });
-    const second = rig.step(run, rig.act("wait_then_fail"));
+    // Deaf: it may come to its wait only now, and would find the word set.
+    const second = rig.step(run, rig.act("wait_deaf_then_fail"));
     const third = rig.step(run, rig.act("sleep"), { name: "courier" });
     for (const { act } of [first, second, third]) await rig.cells.reached(act.runs);
     rig.open(first);
