@@ -48,7 +48,8 @@ export class Pipeline {
     const startedAtMs = monotonicMs();
     const refusing = this.#providers === undefined || scope.cause !== undefined ? undefined : circuitThatRefuses(this.#providers);
     if (refusing !== undefined && around === undefined) return Promise.resolve(refusedBy(refusing, startedAtMs));
-    // Each is held until its step has really ended, which for a step on a lost thread is that thread's exit.
+    // Each is held until its step has ended, which for a step on a lost thread is that thread's exit. Of a step that ignores its cancel
+    // and is given up nobody waits for the end: its provider may for a while have one call more than the limit.
     const held = new Array<Permit | undefined>(STEPS.length);
     const group = new TaskGroup<EndedStep>({ parent: scope, isFailure, onTaskEnded: (index) => held[index]?.release() });
     const steps = this.#runner.open(group.scope, urgency);

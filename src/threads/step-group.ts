@@ -35,6 +35,8 @@ export class DispatchedGroup implements StepGroup, StepOwner, CauseArbiter {
   #closed = false;
   /** A failure on a thread was first, and its outcome has not come yet. */
   #failureIsDue = false;
+  /** The outcome of a failure has come that canceled the group on its own thread, or was second there and notified all the same. */
+  #failureHasNotified = false;
 
   constructor(parts: GroupParts, scope: CancelScope, urgency: number) {
     this.#parts = parts;
@@ -90,6 +92,7 @@ export class DispatchedGroup implements StepGroup, StepOwner, CauseArbiter {
 
   stepSettled(step: DispatchedStep, outcome: StepOutcome): void {
     this.#open--;
+    if (outcome.status === "failed" && outcome.ill === undefined) this.#failureHasNotified = true;
     // It found its word set by a step that failed, whose thread may have lost its processor before it notified the others: of those there
     // is one at least, besides the failed one.
     if (outcome.status === "canceled" && this.#scope.cause === undefined && this.#open > 1) {
@@ -107,8 +110,8 @@ export class DispatchedGroup implements StepGroup, StepOwner, CauseArbiter {
     const { board, watchdog } = this.#parts;
     const isFirst = board.cancel(this.slot, this.generation, asked);
     this.#failureIsDue = !isFirst && asked !== "sibling_failed";
-    // Its thread may not have notified the others yet, and their grace begins here. A failure whose outcome has come has done so.
-    if (this.#failureIsDue) board.notify(this.slot);
+    // The thread that was first may not have notified the others yet, and their grace begins here.
+    if (!isFirst && !this.#failureHasNotified) board.notify(this.slot);
     const steps = this.#unsettled();
     if (steps.length > 0) {
       for (const pool of new Set(steps.map(({ spec }) => this.#poolOf(spec)))) pool.lookAtWaiting();

@@ -111,6 +111,7 @@ export class ThreadPool {
   async close(): Promise<void> {
     this.#closing = true;
     await this.#threads.close();
+    this.#flush();
   }
 
   #flush(): void {
@@ -127,7 +128,8 @@ export class ThreadPool {
       }
       const thread = this.#leastBusy();
       if (thread === undefined) {
-        this.#waiting.push(step);
+        if (this.#closing) step.settle({ status: "canceled", cause: "shutdown", effect: "none" });
+        else this.#waiting.push(step);
         continue;
       }
       step.moveTo(thread);
@@ -162,7 +164,6 @@ export class ThreadPool {
     const row = thread.row ?? this.#tracker.rowOf(thread.id);
     if (row !== undefined) this.#tracker.settle(row);
     for (const step of this.#steps.all()) if (step.thread === thread) this.#lost(step, reason);
-    if (this.#closing) for (const step of this.#waiting.splice(0)) step.settle({ status: "canceled", cause: "shutdown", effect: "none" });
   }
 
   #lost(step: DispatchedStep, reason: ReplaceReason): void {

@@ -102,7 +102,9 @@ export class Tracker {
     known.finished = unwrapped(known.finished, this.#load(row, FINISHED));
     const { started, finished, givenUp } = known;
     const heartbeatAgeMs = Math.max(0, (nowMs - this.lastBeat(row)) | 0);
-    return { running: Math.max(0, running - givenUp), started, finished: finished + Math.min(running, givenUp), heartbeatAgeMs };
+    // A step that ends between two of these readings may be in both of the last: no more have finished than had started.
+    const ended = Math.min(started, finished + Math.min(running, givenUp));
+    return { running: Math.max(0, running - givenUp), started, finished: ended, heartbeatAgeMs };
   }
 
   /** A step has settled that its thread still runs: it counts as finished from now on. Main thread. */

@@ -127,7 +127,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "the main thread wakes nobody where it cancels second",
     file: GROUP,
-    from: "    if (this.#failureIsDue) board.notify(this.slot);\n",
+    from: "    if (!isFirst && !this.#failureHasNotified) board.notify(this.slot);\n",
     to: "",
     foundBy: "a canceler stalls for ever, the main thread cancels too",
   },

@@ -12,7 +12,7 @@ export interface Act {
   readonly gate: number;
   /** A time, or however else the act measures. */
   readonly ms?: number;
-  /** Cells: counts that its thread is held up, and lets it go on. */
+  /** Cells: counts that its thread is held up (or about to die), and lets it go on. */
   readonly stalled?: number;
   readonly stall?: number;
   /** Its provider may have acted from its start on. */

@@ -36,3 +36,15 @@ test("while threads on demand start, a step that waits for one does not look as 
   expect(await step.outcome).toEqual({ status: "ok" });
   rig.expectIdle();
 });
+
+test("a step that waits for threads on demand that do not start ends with the runtime", async () => {
+  const startFaults = [undefined, ...Array.from({ length: 20 }, () => "exit" as const)];
+  const rig = await Rig.start({ threads: 1, cpuThreads: 1, cpuThreadsOnDemand: true, startFaults });
+  const step = rig.lone("succeed", { computes: true });
+  // The pauses between the starts are long by now, and there is no thread in them.
+  await eventually("the third death", () => rig.replacements.length === 3);
+  await rig.runtime.close();
+  expect(await step.outcome).toEqual({ status: "canceled", cause: "shutdown", effect: "none" });
+  expect(await rig.lone("succeed").outcome).toEqual({ status: "canceled", cause: "shutdown", effect: "none" });
+  rig.expectIdle();
+});

@@ -143,16 +143,36 @@ describe("a step that fails cancels its siblings from its own thread", () => {
     expect(rig.replacements).toEqual([]);
   });
 
+  test("that loses its processor before it rings does not keep a sibling from hearing of a failure on the main thread", async () => {
+    await using rig = await Rig.start({ threads: 2, cancelGraceMs: 600_000 });
+    const scope = new CancelScope();
+    const run = rig.runtime.open(scope);
+    const [stalled, stall] = [rig.cells.take(), rig.cells.take()];
+    const first = rig.step(run, rig.act("wait_then_fail_and_stall", { stalled, stall }), { name: "payment" });
+    const second = rig.step(run, rig.act("sleep"));
+    for (const { act } of [first, second]) await rig.cells.reached(act.runs);
+    rig.open(first);
+    await rig.cells.reached(stalled);
+    // As where a courier's circuit opens while the order waits for a courier.
+    scope.cancel("sibling_failed");
+    expect(await second.outcome).toEqual(CANCELED);
+    rig.cells.add(stall);
+    expect(await first.outcome).toEqual(FAILED);
+    run.close();
+    rig.expectIdle();
+    expect(rig.replacements).toEqual([]);
+  });
+
   test("the same with a deadline that comes before the exit: lost, and the siblings are woken at once", async () => {
     await using rig = await Rig.start({ threads: 2 });
     const scope = new CancelScope();
-    const plan = { payment: rig.act("wait_then_fail_and_die"), vendor: rig.act("sleep"), courier: rig.act("sleep") };
+    const canceled = rig.cells.take();
+    const plan = { payment: rig.act("wait_then_fail_and_die", { stalled: canceled }), vendor: rig.act("sleep"), courier: rig.act("sleep") };
     const order = new Pipeline(rig.runtime, capacities()).run(inputFor(plan), scope);
     for (const { runs } of Object.values(plan)) await rig.cells.reached(runs);
     rig.cells.add(plan.payment.gate);
-    // Its thread goes away without a word; until the exit is heard of, the deadline has passed here.
-    const until = performance.now() + 100;
-    while (performance.now() < until);
+    // Its thread goes away without a word; until this one hears of the exit, the deadline has passed here.
+    rig.cells.block(canceled);
     scope.cancel("deadline");
     const { error, steps } = await order;
     expect(error).toBe("internal");

@@ -76,6 +76,7 @@ async function perform(name: StepName, act: Act, run: number, cells: Cells, url:
       Object.assign(Atomics, {
         compareExchange(...values: Parameters<typeof compareExchange>) {
           compareExchange.apply(Atomics, values);
+          if (act.stalled !== undefined) cells.add(act.stalled);
           process.exit(10);
         },
       });

@@ -1,5 +1,5 @@
-import { expect, test } from "vitest";
-import { Layout, STARTED } from "../../src/threads/layout.ts";
+import { expect, test, vi } from "vitest";
+import { FINISHED, Layout, STARTED } from "../../src/threads/layout.ts";
 import { Tracker } from "../../src/threads/tracker.ts";
 
 test("counts beyond what a word of shared memory holds, again and again, and of threads that are gone", () => {
@@ -48,4 +48,31 @@ test("a step that was given up counts as finished, also after it has ended by it
   expect(tracker.totals()).toEqual({ running: 0, started: 3, finished: 3 });
   tracker.countStart(tracker.claim(2));
   expect(tracker.totals()).toEqual({ running: 1, started: 4, finished: 3 });
+});
+
+test.each([false, true])("a step that ends while its row is read (given up: %s) does not make more finished than started", (givenUp) => {
+  const layout = Layout.allocate({ slots: 1, rows: 1 });
+  const tracker = new Tracker(layout);
+  const row = tracker.claim(1);
+  tracker.countStart(row);
+  if (givenUp) tracker.giveUp(row);
+  const { load } = Atomics;
+  let ends = 0;
+  const spied = vi.spyOn(Atomics, "load").mockImplementation(((words: Int32Array, at: number) => {
+    if (at === layout.rowAt(row, FINISHED) && ends++ === 0) {
+      tracker.countEnd(row);
+      // Another one comes and goes too.
+      tracker.countStart(row);
+      tracker.countEnd(row);
+    }
+    return load(words, at);
+  }) as typeof load);
+  try {
+    expect(tracker.totals()).toMatchObject({ started: 1, finished: 1 });
+    expect(ends).toBe(1);
+  } finally {
+    spied.mockRestore();
+  }
+  if (givenUp) tracker.endedLate(row);
+  expect(tracker.totals()).toEqual({ running: 0, started: 2, finished: 2 });
 });
