@@ -64,10 +64,10 @@ async function main(): Promise<void> {
 }
 
 /** Lines for somebody who looks at a terminal, instead of JSON. Loaded only for that. */
-async function forPeople(output: LogOutput, colorize: boolean): Promise<DestinationStream> {
-  const { prettyFactory } = await import("pino-pretty");
-  const prettify = prettyFactory({ colorize, ignore: "pid,hostname" });
-  return { write: (line: string) => output.write(prettify(JSON.parse(line))) };
+async function forPeople(output: LogOutput, colors: boolean): Promise<DestinationStream> {
+  const { logForPeople } = await import("./log-for-people.ts");
+  const forReading = logForPeople({ colors });
+  return { write: (line: string) => output.write(forReading(line)) };
 }
 
 /**

@@ -11,6 +11,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   "provider-keys.ts": ["config.ts", "orders"],
   "fault-log.ts": [],
   "welcome.ts": [],
+  "log-for-people.ts": [],
   "node-http.ts": [],
   concurrency: [],
   outgoing: ["node-http.ts"],

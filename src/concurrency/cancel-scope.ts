@@ -71,11 +71,11 @@ export class CancelScope {
    */
   cancel(asked: CancelCause): boolean {
     if (this.#cause !== undefined) return false;
-    // Before the arbiter decides: other threads act on that at once, and nothing stops before its cancel.
-    const canceledAtMs = monotonicMs();
+    // Taken first: a step on another thread may stop before the arbiter returns, and would have stopped before its cancel.
+    const nowMs = monotonicMs();
     const cause = this.#arbiter?.decide(asked) ?? asked;
     this.#cause = cause;
-    this.#canceledAtMs = canceledAtMs;
+    this.#canceledAtMs = nowMs;
     // From the list itself: a listener may take a later one off (a release in here grants a waiter of this scope).
     for (let next = this.#first; next !== undefined; next = this.#first) {
       next.unsubscribe();

@@ -2,6 +2,7 @@ import { getEventListeners } from "node:events";
 import { describe, expect, test } from "vitest";
 import { CANCEL_CAUSES, type CancelCause, Canceled } from "../../src/concurrency/cancel-cause.ts";
 import { CancelScope } from "../../src/concurrency/cancel-scope.ts";
+import { monotonicMs } from "../../src/concurrency/clock.ts";
 
 const activeTimeouts = () => process.getActiveResourcesInfo().filter((kind) => kind === "Timeout").length;
 
@@ -245,4 +246,19 @@ describe("cancelAfter", () => {
     stop();
     expect(activeTimeouts()).toBe(before);
   });
+});
+
+test("a scope was canceled before its arbiter let anybody stop, so no step stops before its cancel", () => {
+  const scope = new CancelScope();
+  let stoppedAtMs = 0;
+  scope.decideBy({
+    decide(asked) {
+      // As a step on another thread that reads the board now.
+      stoppedAtMs = monotonicMs();
+      return asked;
+    },
+  });
+  scope.cancel("deadline");
+  expect(stoppedAtMs).toBeGreaterThan(0);
+  expect(scope.canceledAtMs).toBeLessThanOrEqual(stoppedAtMs);
 });

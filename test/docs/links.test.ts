@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { posix } from "node:path";
 import { describe, expect, test } from "vitest";
-import { codesOf } from "../support/markdown.ts";
+import { codesOf, tablesOf } from "../support/markdown.ts";
 import { CODE_BLOCKS, EVERYTHING, PAGES, PROJECT, prose, SCRIPTS } from "./pages.ts";
 
 /** What npm runs by itself, and is told without `run`. */
@@ -45,6 +45,11 @@ describe.each([...PAGES])("%s", (page, text) => {
 
   test("files and folders that it names exist", () => {
     expect(pathsOf(text).filter((path) => !existsSync(posix.join(PROJECT, path)))).toEqual([]);
+  });
+
+  test("every row of a table has as many cells as its head", () => {
+    const uneven = tablesOf(text).flatMap(({ header, rows }) => rows.filter((row) => row.length !== header.length));
+    expect(uneven).toEqual([]);
   });
 
   test("scripts that it names are in package.json", () => {

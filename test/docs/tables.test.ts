@@ -75,6 +75,13 @@ test("the documented error kinds are those of the service, with their statuses",
   expect(Object.fromEntries(told)).toEqual(STATUS);
 });
 
+test("every alert is told what to do about", () => {
+  const rules = readFileSync(new URL("../../deploy/prometheus/alerts.yml", import.meta.url), "utf8");
+  const alerts = [...rules.matchAll(/- alert: (\w+)/g)].map(([, name]) => name);
+  expect(alerts.length).toBeGreaterThan(0);
+  expect(rowsOf(EVERYTHING, "alert").map(([name = ""]) => codesOf(name)[0])).toEqual(alerts);
+});
+
 test("the documented fields and headers of an order are those of the OpenAPI document", () => {
   const document = JSON.parse(JSON.stringify(openApiDocument({ simulated: true, files: [] })));
   const told = (heading: string) => rowsOf(EVERYTHING, heading).map(([name = ""]) => codesOf(name)[0]);

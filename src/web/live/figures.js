@@ -100,7 +100,7 @@ const FIGURES = [
     least: 4,
     series: [
       { name: "threads", label: "alive", color: "ok" },
-      { name: "replaced", label: "replaced", color: "failed" },
+      { name: "replaced", label: "replaced/s", color: "failed" },
     ],
   },
   {

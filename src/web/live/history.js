@@ -33,9 +33,17 @@ export class History {
       this.#max("commit size", tick.commits.requests / tick.commits.count);
       this.#max("commit ms", tick.commits.max_ms);
     }
-    this.#max("order p50", tick.order_ms?.p50);
+    this.#mean(
+      "order p50",
+      tick.order_ms?.p50,
+      countOf(tick, () => true),
+    );
     this.#max("order p99", tick.order_ms?.p99);
-    this.#max("cancel p50", tick.cancel_ms?.p50);
+    this.#mean(
+      "cancel p50",
+      tick.cancel_ms?.p50,
+      countOf(tick, (kind) => kind !== "ok"),
+    );
     this.#max("cancel p99", tick.cancel_ms?.p99);
     this.#max("in flight", tick.in_flight);
     this.#max("steps running", tick.running);
@@ -115,10 +123,40 @@ export class History {
     ring[at] = Number.isNaN(ring[at]) ? value : Math.max(ring[at] ?? 0, value);
   }
 
+  /**
+   * The mean of a second's ticks by how many orders each is of: the median of a tick with one slow order is not that of the second.
+   *
+   * @param {string} name
+   * @param {number | undefined} value
+   * @param {number} weight
+   */
+  #mean(name, value, weight) {
+    if (value === undefined || weight === 0) return;
+    const ring = this.#ring(name);
+    const weights = this.#ring(`${name}, weight`);
+    const at = ringIndex(this.#head);
+    const before = Number.isNaN(weights[at]) ? 0 : (weights[at] ?? 0);
+    const sum = before === 0 ? 0 : (ring[at] ?? 0) * before;
+    ring[at] = (sum + value * weight) / (before + weight);
+    weights[at] = before + weight;
+  }
+
   /** @param {string} name @param {number} value */
   #last(name, value) {
     this.#ring(name)[ringIndex(this.#head)] = value;
   }
+}
+
+/**
+ * How many orders of a tick ended in such a way.
+ *
+ * @param {Tick} tick
+ * @param {(kind: string) => boolean} isCounted
+ */
+function countOf({ ended }, isCounted) {
+  let count = 0;
+  for (const [kind, ofKind] of Object.entries(ended)) if (isCounted(kind)) count += ofKind;
+  return count;
 }
 
 /** @param {number} second */

@@ -62,7 +62,9 @@ listen({
     ordersPanel.add(tick);
     stuckPanel.add(tick);
     latest = tick;
-    const isShown = ticks++ % 4 === 0;
+    ticks++;
+    // On the same ticks as the figures below, so that the two do not contradict each other.
+    const isShown = ticks === 1 || ticks % 4 === 0;
     glance(tick, isShown);
     if (!isShown) return;
     showSampling();
@@ -99,7 +101,7 @@ function announce(text) {
 
 /** @param {HTMLElement} place */
 function glanceAt(place) {
-  const names = ["orders a second", "p99", "in flight", "cancel p50", "threads"];
+  const names = ["orders/s over 10 s", "p99", "in flight", "cancel p50", "threads"];
   const values = names.map(() => element("dd", {}, "–"));
   place.append(...names.map((name, index) => element("div", {}, element("dt", {}, name), /** @type {HTMLElement} */ (values[index]))));
   // The latest that is known, for as long as the lanes show what it is of.
@@ -116,7 +118,7 @@ function glanceAt(place) {
       recent(latest.p99),
       short(tick.in_flight),
       recent(latest.cancel),
-      `${tick.threads.length}${tick.replaced_total > 0 ? `, ${short(tick.replaced_total)} replaced` : ""}`,
+      `${tick.threads.length}${tick.replaced_total > 0 ? `, ${short(tick.replaced_total)} replaced so far` : ""}`,
     ];
     for (const [index, value] of values.entries()) if (value.textContent !== texts[index]) value.textContent = texts[index] ?? "";
   };
@@ -146,13 +148,13 @@ function showLegend({ steps }) {
     element("li", {}, element("i", { class: `key ${name}`, "aria-hidden": true }), text);
   byId("legend", HTMLElement).replaceChildren(
     ...steps.map((step) => key(step, step)),
-    key("waits", "pale: waits, beside many others"),
-    key("computes", "solid: computes, on a thread of its own"),
+    key("waits", "pale: waits, beside others"),
+    key("computes", "striped: computes, on a thread of its own"),
     key("open", "still runs"),
     key("failure", "failed; a line to each step it stopped"),
     key("undo", "was undone"),
-    key("load", "in hand; of main and journal how busy"),
-    key("late", "a timer came late"),
+    key("load", "gray: how much its thread has to do"),
+    key("late", "the event loop was late"),
   );
 }
 

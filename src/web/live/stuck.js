@@ -52,7 +52,7 @@ export function stuck(announce, openOrder) {
       const undos = waiting.reduce((sum, { count }) => sum + count, 0);
       const oldest = Math.max(0, ...waiting.map(({ oldest_s }) => oldest_s));
       const parts = [
-        undos === 0 ? "everything is undone" : `${counted(undos, "undo waits", "undos wait")}, the oldest for ${age(oldest)}`,
+        undos === 0 ? "nothing has to be undone" : `${counted(undos, "undo waits", "undos wait")}, the oldest for ${age(oldest)}`,
         backlog.events.count === 0
           ? "no event waits"
           : `${counted(backlog.events.count, "event waits", "events wait")}, the oldest for ${age(backlog.events.oldest_s)}`,

@@ -48,7 +48,7 @@ const TROUBLES = [
   },
   {
     name: "200 orders at once",
-    watch: "few couriers: some wait, some are refused",
+    watch: "few couriers: most wait, some may be refused",
     go: "200 goroutines wait at a semaphore",
     make: () => place({ count: 200, order: { delay_ms: { payment: 60, vendor: 80, courier: 30 } } }),
   },
@@ -60,7 +60,7 @@ const TROUBLES = [
   },
   {
     name: "Compute",
-    watch: "solid bars; main, the event loop, stays calm",
+    watch: "striped bars; main, the event loop, stays calm",
     go: "preempts goroutines; GOMAXPROCS of them run",
     make: () => place({ order: { cpu_ms: { payment: 1_200, vendor: 1_200 } } }),
   },

@@ -114,3 +114,17 @@ test("the bar of a step that runs grows in its place, stops with its step and is
   expect(model.open.running).toEqual([]);
   expect(model.bars.find(({ order: { id } }) => id === "cut off")).toMatchObject({ status: "ended", to: start + 1_500 });
 });
+
+test("the median of a second is not that of its one slow order", () => {
+  const history = new History();
+  const tick = (now: number, ok: number, p50: number) =>
+    history.add(quiet(now, { ended: { ok, canceled: 1 }, order_ms: { p50, p99: p50 }, cancel_ms: { p50, p99: p50 } }));
+  tick(5_250, 99, 60);
+  tick(5_500, 0, 300);
+  tick(5_750, 98, 70);
+  tick(6_250, 1, 1);
+  expect(history.of("order p50").at(-1)).toBeCloseTo((100 * 60 + 300 + 99 * 70) / 200, 6);
+  expect(history.of("order p99").at(-1)).toBe(300);
+  // Of cancels there are as many as of orders that failed.
+  expect(history.of("cancel p50").at(-1)).toBeCloseTo((60 + 300 + 70) / 3, 6);
+});

@@ -3,15 +3,16 @@ import { runCommand } from "./command-line.ts";
 import { DeploymentError } from "./deployments.ts";
 
 const USAGE = `Brings the engine to a new version of the service while orders run. Start the nodes of the new version first, beside the old ones,
-at an address of their own. This registers it, so that new orders go there; waits until every order that began on an older version
-has ended there; and removes the older ones from the engine. Then stop their nodes. It can be run again when it was interrupted.
+at an address of their own. This command registers that address, so that new orders go there. It waits until every order that began on
+an older version has ended, and removes the older versions from the engine. Their nodes may be stopped then, not before. The command
+can be interrupted and run again. Exit code 1: it failed, or orders are still under way on an older version.
 
 usage: npm run engine:upgrade -- --url URL [options]
 
   --url URL      where the engine reaches the new version
   --admin URL    the engine's admin address (default: RESTATE_ADMIN_URL)
   --timeout-s N  how long to wait for orders on older versions (default: 600)
-  --keep         leave the older versions registered; say only when nothing runs on them
+  --keep         leave the older versions registered, and only say when nothing runs on them any more
 `;
 
 const LOOK_EVERY_MS = 500;
