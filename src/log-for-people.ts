@@ -9,8 +9,8 @@ interface OrderLine {
 }
 
 /**
- * Makes lines for somebody who looks at a terminal of the log's lines of JSON: one line each. That of an order says in words how it
- * and its steps ended; any other has its fields behind its message.
+ * Makes what somebody at a terminal reads from the log's lines of JSON: one line each, and the stack where there is an error. The line
+ * of an order says in words how it and its steps ended; any other has its fields behind its message.
  */
 export function logForPeople({ colors }: { readonly colors: boolean }): (line: string) => string {
   const prettify = prettyFactory({ colorize: colors, ignore: "pid,hostname", singleLine: true });

@@ -169,14 +169,20 @@ function startedAs({ publicListener, adminListener }: Service): Started {
 /** Runs the process: from its command line to its exit code. */
 export function run(): void {
   main().catch((error: unknown) => {
-    // What the operator can mend is one line; anything else is a bug and shows where.
-    const expected =
-      [ConfigError, ListenError, EndpointError, JournalOpenError, WebhookSecretError, AccessKeyError].some(
-        (kind) => error instanceof kind,
-      ) || (error as NodeJS.ErrnoException).code?.startsWith("ERR_PARSE_ARGS");
-    process.stderr.write(`order-pipeline: ${expected ? (error as Error).message : (error as Error).stack}\n`);
+    process.stderr.write(`order-pipeline: ${whatIsWrong(error as NodeJS.ErrnoException)}\n`);
     process.exit(1);
   });
+}
+
+/** What the operator can mend is one line; anything else is a bug and shows where. */
+function whatIsWrong(error: NodeJS.ErrnoException): string | undefined {
+  // As --port is tried by those who have not met the settings yet.
+  if (error.code?.startsWith("ERR_PARSE_ARGS"))
+    return `${error.message}; settings are environment variables, which npm start -- --help lists`;
+  const isExpected = [ConfigError, ListenError, EndpointError, JournalOpenError, WebhookSecretError, AccessKeyError].some(
+    (kind) => error instanceof kind,
+  );
+  return isExpected ? error.message : error.stack;
 }
 
 if (import.meta.main) run();

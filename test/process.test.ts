@@ -79,7 +79,7 @@ describe("node src/main.ts", () => {
     ["a bad setting", { THREADS: "many" }, [], 'THREADS="many": must be a whole number from 1 to 256'],
     ["a setting with a line break", { PORT: "1\n2" }, [], 'PORT="1\\n2": must be a whole number from 0 to 65535'],
     ["an address that is not its own", { HOST: "192.0.2.1" }, [], "192.0.2.1 is not an address of this machine"],
-    ["an option it does not know", {}, ["--nonsense"], "--nonsense"],
+    ["an option it does not know", {}, ["--nonsense"], "--nonsense'; settings are environment variables"],
     ["an argument it does not know", {}, ["nonsense"], "nonsense"],
   ])("refuses %s with one line", async (_what, settings, args, named) => {
     await using server = new ChildServer(settings as Record<string, string>, [process.execPath, "src/main.ts", ...args]);

@@ -32,7 +32,7 @@ export interface ThreadRuntimeOptions {
   /** Of the lines in front of the exclusive pool's threads. */
   readonly waiting?: CapacityOptions;
   readonly cancelGraceMs: number;
-  /** Runs that may be open at one time. */
+  /** Groups of steps that may be open at one time. */
   readonly maxGroups: number;
   /** Plain data for the worker file. */
   readonly settings?: unknown;

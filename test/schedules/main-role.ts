@@ -198,6 +198,7 @@ export class MainRole implements Role {
   #checkCounts(): void {
     const { running, started, finished } = this.#tracker.totals();
     if (started > running + finished) this.accuse(`${started} steps have started, but ${running} run and ${finished} have finished`);
+    if (finished > started) this.accuse(`${finished} steps have finished, but ${started} have started`);
     if (running < 0 || running > this.#unsettled)
       this.accuse(`${running} steps are counted as running, ${this.#unsettled} have not been answered`);
   }

@@ -201,6 +201,13 @@ export const MUTANTS: readonly Mutant[] = [
     to: "    known.finished = unwrapped(known.finished, this.#load(row, FINISHED));\n    const running = this.#load(row, RUNNING);\n    known.started = unwrapped(known.started, this.#load(row, STARTED));\n",
     foundBy: "the main thread looks at the counts while a step starts and ends",
   },
+  {
+    name: "a step that ends between two readings has finished before it started",
+    file: TRACKER,
+    from: "Math.min(started, finished + Math.min(running, givenUp))",
+    to: "finished + Math.min(running, givenUp)",
+    foundBy: "the main thread looks at the counts while a step starts and ends",
+  },
 ];
 
 /** Of `Capacity`, whose schedules are those of one thread. */

@@ -115,7 +115,7 @@ test.skipIf(!canHaveTerminal).each([
     ({ length }) => length > 0,
   );
   await postOrder(Number(port), orderOf("for-people", 0));
-  await eventually("the line", () => shown.includes("order ended"));
+  await eventually("the line", () => /order for-people: ok after \d+ ms \(payment ok \d+, vendor ok \d+, courier ok \d+\)/.test(shown));
   // Ctrl-C.
   server.stdin?.write("\u0003");
   await exited;

@@ -11,6 +11,8 @@ export interface EndpointParts {
   readonly services: EndpointOptions["services"];
   /** Calls that this key's owner has not signed are refused; absent: all are taken. */
   readonly identityKey?: string;
+  /** The engine has begun a call. */
+  readonly onCall: () => void;
   readonly log: Logger;
 }
 
@@ -31,13 +33,14 @@ export class Endpoint {
   }
 
   /** Throws `EndpointError`. */
-  static async listen({ host, port, services, identityKey, log }: EndpointParts): Promise<Endpoint> {
+  static async listen({ host, port, services, identityKey, onCall, log }: EndpointParts): Promise<Endpoint> {
     const handle = createEndpointHandler({
       services,
       ...(identityKey !== undefined && { identityKeys: [identityKey] }),
       logger: loggerFor(log),
     });
     const server = createServer({ maxSessionMemory: SESSION_MEMORY_MB }, handle);
+    server.on("stream", onCall);
     const endpoint = new Endpoint(server);
     try {
       await new Promise<void>((resolve, reject) => {

@@ -41,7 +41,9 @@ export class EngineClient {
   /** Resolves with whatever status it answers. Rejects with `EngineUnreachable`. */
   call({ method = "POST", path, body, headers, timeoutMs }: EngineCall): Promise<EngineAnswer> {
     return new Promise((resolve, reject) => {
+      let isOver = false;
       const fail = (error: Error) => {
+        isOver = true;
         clearTimeout(timer);
         reject(new EngineUnreachable(error.message));
       };
@@ -63,17 +65,21 @@ export class EngineClient {
           answer.on("data", (part: string) => (text += part));
           answer.once("error", fail);
           answer.once("end", () => {
+            isOver = true;
             clearTimeout(timer);
             resolve({ status: answer.statusCode as number, text });
           });
         },
       );
-      const timer = setTimeout(() => outgoing.destroy(new Error(`no answer in ${timeoutMs} ms`)), timeoutMs);
+      const giveUp = () => void (isOver || outgoing.destroy(new Error(`no answer in ${timeoutMs} ms`)));
+      // Where this process was stalled an answer may be here already, unread: sockets are looked at after timers and before immediates.
+      const timer = setTimeout(() => setImmediate(giveUp), timeoutMs);
       outgoing.once("error", fail);
       outgoing.end(json);
     });
   }
 
+  /** Calls under way fail. Later ones get new connections. */
   close(): void {
     this.#agent.destroy();
   }

@@ -23,6 +23,7 @@ export class EngineHealth {
   readonly #looking: Periodic;
   #reachable = false;
   #registered = false;
+  #calledAtMs = 0;
 
   constructor(options: EngineHealthOptions) {
     this.#options = options;
@@ -37,6 +38,11 @@ export class EngineHealth {
     return this.#reachable;
   }
 
+  /** The engine has called this node: a sign of life. */
+  readonly called = (): void => {
+    this.#calledAtMs = monotonicMs();
+  };
+
   start(): void {
     this.#looking.start();
   }
@@ -49,8 +55,8 @@ export class EngineHealth {
     const { ingress, admin, onChange } = this.#options;
     const before = this.healthy;
     const startMs = monotonicMs();
-    // One that answers calls is there, however long it keeps this one waiting.
-    const reachable = (await ingress.healthy(TIMEOUT_MS)) || ingress.answeredAtMs > startMs;
+    // One that answers calls, or makes some, is there, however long it keeps this one waiting.
+    const reachable = (await ingress.healthy(TIMEOUT_MS)) || Math.max(ingress.answeredAtMs, this.#calledAtMs) > startMs;
     if (!reachable && monotonicMs() - startMs > TIMEOUT_MS + STALLED_MS) return;
     this.#reachable = reachable;
     // What is registered stays so; the admin door may be down while orders go on.

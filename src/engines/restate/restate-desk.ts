@@ -23,6 +23,7 @@ import type { OrderWait } from "./order-wait.ts";
 import { conflict, unreachable, type WaitingRoom } from "./waiting-room.ts";
 
 export interface RestateDeskOptions {
+  /** For keys. */
   readonly ingress: Ingress;
   readonly room: WaitingRoom;
   readonly executions: Executions;
@@ -33,7 +34,8 @@ export interface RestateDeskOptions {
 
 // An attempt that others canceled is asked for anew, which cannot happen many times in a row.
 const MAX_ATTEMPTS = 20;
-const KEY_TIMEOUT_MS = 900;
+// An engine that is busy may take long. One that is gone is noticed within a second, and its calls fail then.
+const KEY_TIMEOUT_MS = 5_000;
 
 interface Visit {
   wait: OrderWait | undefined;

@@ -88,6 +88,8 @@ export class RestateRun implements RunningEngine {
   readonly #parts: EngineParts;
   readonly #executions = new Executions();
   readonly #room: WaitingRoom;
+  /** Connections of their own, so that calls for keys fail as soon as the engine is known to hang, and no order with them. */
+  readonly #keys: Ingress;
   readonly #hurry = Promise.withResolvers<void>();
   #endpoint: Endpoint | undefined;
 
@@ -104,7 +106,8 @@ export class RestateRun implements RunningEngine {
     this.webhooks =
       url === undefined ? undefined : new ReceiverDelivery({ url, secrets: options.webhookSecrets, log: options.log, ingress, onFault });
     this.#room = new WaitingRoom({ ingress, admin, executions, orderTimeoutMs, maxInFlight, onFault });
-    this.desk = new RestateDesk({ ingress, room: this.#room, executions, maxInFlight, reachable: () => health.reachable });
+    this.#keys = new Ingress(options.config.RESTATE_INGRESS_URL as string);
+    this.desk = new RestateDesk({ ingress: this.#keys, room: this.#room, executions, maxInFlight, reachable: () => health.reachable });
   }
 
   /** Undefined before `start`. */
@@ -137,6 +140,7 @@ export class RestateRun implements RunningEngine {
         courierLease,
       ],
       ...(config.RESTATE_IDENTITY_KEY !== undefined && { identityKey: config.RESTATE_IDENTITY_KEY }),
+      onCall: this.#engine.health.called,
       log,
     });
     await this.#engine.health.look();
@@ -147,6 +151,7 @@ export class RestateRun implements RunningEngine {
 
   lost(): void {
     this.#room.giveUp();
+    this.#keys.close();
   }
 
   notify(): void {}
@@ -169,6 +174,7 @@ export class RestateRun implements RunningEngine {
     await atMost(ended, this.#engine.options.config.SHUTDOWN_TIMEOUT_MS);
     await this.#engine.couriers.stop();
     await this.#endpoint?.close();
+    this.#keys.close();
   }
 }
 
