@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { createRequire } from "node:module";
+import type { Socket } from "node:net";
 import { arch, platform } from "node:os";
 import { dirname, join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
@@ -12,7 +13,7 @@ const STOP_TIMEOUT_MS = 10_000;
 const KEPT_OUTPUT = 4_000;
 
 const living = new Set<ChildProcess>();
-// Whatever ends this process takes its engines with it.
+// What ends this process takes its engines with it; for what ends it without a word (SIGKILL) see `killWithParent`.
 process.once("exit", () => {
   for (const child of living) child.kill("SIGKILL");
 });
@@ -108,6 +109,7 @@ export class EngineProcess implements AsyncDisposable {
       detached: true,
     });
     living.add(child);
+    const guard = killWithParent(child.pid);
     this.#process = child;
     const keep = (text: string): void => {
       this.#output = (this.#output + text).slice(-KEPT_OUTPUT);
@@ -117,6 +119,8 @@ export class EngineProcess implements AsyncDisposable {
     this.#ended = new Promise((resolve) => {
       const over = (): void => {
         living.delete(child);
+        // Before its pid can be another's.
+        guard?.kill("SIGKILL");
         this.#process = undefined;
         resolve();
       };
@@ -162,6 +166,16 @@ export class EngineProcess implements AsyncDisposable {
   [Symbol.asyncDispose](): Promise<void> {
     return this.kill();
   }
+}
+
+/** A shell that kills `pid` once this process is gone: its input, a pipe that only this process holds, ends then. */
+function killWithParent(pid: number | undefined): ChildProcess | undefined {
+  if (pid === undefined || platform() === "win32") return undefined;
+  const guard = spawn("/bin/sh", ["-c", `read -r _; kill -9 ${pid}`], { stdio: ["pipe", "ignore", "ignore"], detached: true });
+  guard.on("error", () => {});
+  guard.unref();
+  (guard.stdin as unknown as Socket).unref();
+  return guard;
 }
 
 async function answers(url: string, request: RequestInit = {}): Promise<boolean> {

@@ -2,7 +2,17 @@ import { type ObjectContext, object, rpc } from "@restatedev/restate-sdk";
 import { DURABLE } from "../durable-options.ts";
 import { type EventAdded, OBJECTS } from "../objects.ts";
 import type { EventSender, Sent } from "./event-sender.ts";
-import { type BuriedEvent, buried, DEAD, type EventQueue, pauseMs, QUEUE, type WaitingEvent, waitingEvent } from "./order-events-state.ts";
+import {
+  type BuriedEvent,
+  buried,
+  DEAD,
+  type EventQueue,
+  expiresMs,
+  pauseMs,
+  QUEUE,
+  type WaitingEvent,
+  waitingEvent,
+} from "./order-events-state.ts";
 
 /** Which turn a delivery was scheduled as; absent: now, whatever is scheduled. */
 export interface DeliverRequest {
@@ -69,7 +79,7 @@ export function orderEventsObject(sender: Pick<EventSender, "send"> | undefined)
     for (let first = events[0]; first !== undefined; first = events[0]) {
       const event = first;
       const { sent, nowMs } = await ctx.run("deliver", async (): Promise<TurnEnd> => {
-        const sent: Sent = sender === undefined ? { type: "disabled" } : await sender.send(ctx.key, event);
+        const sent = sender === undefined ? withoutReceiver(event) : await sender.send(ctx.key, event);
         return { sent, nowMs: Date.now() };
       });
       const rest = events.slice(1);
@@ -99,6 +109,10 @@ type OrderEventsObject = ReturnType<typeof orderEventsObject>;
 
 /** What others call it by. */
 export const ORDER_EVENTS = { name: OBJECTS.orderEvents } as OrderEventsObject;
+
+function withoutReceiver(event: WaitingEvent): Sent {
+  return Date.now() >= expiresMs(event) ? { type: "dead", reason: "no receiver is configured" } : { type: "disabled" };
+}
 
 function counted(event: WaitingEvent, { type }: Sent): WaitingEvent {
   return type === "failed" ? { ...event, tries: event.tries + 1 } : { ...event, held: event.held + 1 };
