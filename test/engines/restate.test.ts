@@ -115,7 +115,7 @@ test("a node that dies in the middle: another goes on with the same attempt, and
     const answer = postOrder(port, { order_id: "orphan", amount: 1 }).catch(() => "gone");
     await vendorHangs();
     // What has ended is remembered before the node dies, or it would be asked again, which does no harm.
-    await eventually("two steps to be remembered", async () => (await remembered("orphan")) === 2);
+    await eventually("its begin and two steps to be remembered", async () => (await remembered("orphan")) === 3);
     first.signal("SIGKILL");
     expect(await answer).toBe("gone");
   } finally {
