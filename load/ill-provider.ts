@@ -43,7 +43,7 @@ runBench(async () => {
       await startStandIn({
         // The same seed: both sides' first calls meet the same fate.
         rates: { vendor: { failBefore: failing / 100, failStatus: 503 } },
-        mannerOf({ step, action }) {
+        faultModeOf({ step, action }) {
           if (step === "vendor" && action === "do") calls++;
           else if (step === "vendor") undos++;
           return undefined;

@@ -1,7 +1,7 @@
 import { type LoadOptions, readOptions, USAGE, UsageError } from "./options.ts";
 import { runScenario, type ScenarioResult } from "./run-scenario.ts";
 import { table } from "./table.ts";
-import { describeBooks } from "./thread-books.ts";
+import { describeBooks } from "./thread-counters.ts";
 
 const INTERRUPTED = 130;
 const WRONG_USAGE = 2;
@@ -39,8 +39,8 @@ function report(results: readonly ScenarioResult[]): void {
   ]);
   process.stdout.write(table(["scenario", "orders/s", "p50 ms", "p90 ms", "p99 ms", "max ms", "answers by status"], rows));
   process.stdout.write("\n");
-  for (const { scenario, books, faults } of results) {
-    process.stdout.write(`${scenario.name}: ${books === undefined ? "no books" : describeBooks(books)}\n`);
+  for (const { scenario, counters, faults } of results) {
+    process.stdout.write(`${scenario.name}: ${counters === undefined ? "no counters" : describeBooks(counters)}\n`);
     for (const fault of faults) process.stdout.write(`  FAULT: ${fault}\n`);
   }
 }

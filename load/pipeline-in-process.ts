@@ -51,7 +51,7 @@ export class PipelineInProcess implements AsyncDisposable {
     return this.#pipeline.run({ orderId: this.#nextId(), amount: 1200, attempt: 1, simulation }, scope);
   }
 
-  /** Steps that run now, from the threads' own books. */
+  /** Steps that run now, from the threads' own counters. */
   get stepsRunning(): number {
     return this.#runtime.totals().running;
   }

@@ -2,13 +2,13 @@ import { type DriveResult, drive } from "./drive.ts";
 import { Progress } from "./progress.ts";
 import type { Scenario } from "./scenarios.ts";
 import { ServerProcess } from "./server-process.ts";
-import { leaksOf, settledBooks, type ThreadBooks } from "./thread-books.ts";
+import { leaksOf, settledBooks, type ThreadBooks } from "./thread-counters.ts";
 
 export interface ScenarioResult {
   readonly scenario: Scenario;
   readonly load: DriveResult;
   /** Absent where the server could not be asked any more. */
-  readonly books: ThreadBooks | undefined;
+  readonly counters: ThreadBooks | undefined;
   /** Everything that was not as it must be, in words. */
   readonly faults: readonly string[];
 }
@@ -24,9 +24,9 @@ export async function runScenario(scenario: Scenario, connections: number, secon
     ...scenario.settings,
   });
   const load = await driveWithProgress(scenario, server.orderUrl, connections, seconds, signal);
-  const books = await settledBooks(server.adminUrl).catch(() => undefined);
+  const counters = await settledBooks(server.adminUrl).catch(() => undefined);
   const ended = await server.stop();
-  return { scenario, load, books, faults: [...faultsOf(scenario, load), ...threadFaults(books), ...endFaults(ended)] };
+  return { scenario, load, counters, faults: [...faultsOf(scenario, load), ...threadFaults(counters), ...endFaults(ended)] };
 }
 
 async function driveWithProgress(scenario: Scenario, url: string, connections: number, seconds: number, signal: AbortSignal) {
@@ -47,10 +47,10 @@ function faultsOf({ status, answerHas }: Scenario, load: DriveResult): string[] 
   return faults;
 }
 
-function threadFaults(books: ThreadBooks | undefined): string[] {
-  if (books === undefined) return ["the server did not answer GET /debug/threads"];
+function threadFaults(counters: ThreadBooks | undefined): string[] {
+  if (counters === undefined) return ["the server did not answer GET /debug/threads"];
   // No step of any scenario ignores its cancel, so there is no reason to replace a thread.
-  return books.replaced === 0 ? leaksOf(books) : [...leaksOf(books), `${books.replaced} threads replaced`];
+  return counters.replaced === 0 ? leaksOf(counters) : [...leaksOf(counters), `${counters.replaced} threads replaced`];
 }
 
 function endFaults(ended: string): string[] {

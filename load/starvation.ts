@@ -5,7 +5,7 @@ import { readNumbers } from "./long-run/numbers.ts";
 import { runBench } from "./run-bench.ts";
 import { ServerProcess } from "./server-process.ts";
 import { atLeast, atMost } from "./target.ts";
-import { settledBooks } from "./thread-books.ts";
+import { settledBooks } from "./thread-counters.ts";
 
 const USAGE = `Starves the service of processor time: it runs with nice 15 beside one busy loop for each processor. Orders fail and have
 siblings to cancel. No thread is stuck, so none may be replaced. Needs the program nice.

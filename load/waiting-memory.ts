@@ -12,7 +12,7 @@ import { runBench } from "./run-bench.ts";
 import { ServerProcess } from "./server-process.ts";
 import { table } from "./table.ts";
 import { atMost } from "./target.ts";
-import { leaksOf, readBooks, settledBooks } from "./thread-books.ts";
+import { leaksOf, readCounters, settledBooks } from "./thread-counters.ts";
 import { until } from "./until.ts";
 
 const FEW_ORDERS = 10;
@@ -79,14 +79,14 @@ async function holdAtService(count: number): Promise<Held & { readonly threadsRe
     service.pid,
     service.port,
     count,
-    async () => (await readBooks(service.adminUrl)).orders_in_flight,
+    async () => (await readCounters(service.adminUrl)).orders_in_flight,
   );
-  const books = await settledBooks(service.adminUrl);
-  const leaks = leaksOf(books);
+  const counters = await settledBooks(service.adminUrl);
+  const leaks = leaksOf(counters);
   const ended = await service.stop();
   if (ended !== "code 0") leaks.push(`the server ended with ${ended} after SIGTERM`);
   if (leaks.length > 0) throw new Error(`after all clients hung up: ${leaks.join("; ")}`);
-  return { ...held, threadsReplaced: books.replaced };
+  return { ...held, threadsReplaced: counters.replaced };
 }
 
 async function holdAtBareExpress(count: number): Promise<Held> {

@@ -82,7 +82,7 @@ export async function start(config: Config, log: Logger, options: StartOptions):
   });
   starting.defer(() => opening.then((opened) => opened.close(), ignore));
 
-  const books: ThreadBooks = {
+  const counters: ThreadBooks = {
     totals: () => runtime.totals(),
     threads: () => runtime.threads(),
     replaced: () => runtime.replaced(),
@@ -91,7 +91,7 @@ export async function start(config: Config, log: Logger, options: StartOptions):
   const named = nodeName(config);
   const circuitState = (step: StepName) => providers[step]?.circuit.state ?? "closed";
   const live = new LiveFeed({
-    books,
+    counters,
     longSteps: { mark: () => runtime.markTime(), sample: () => runtime.longSteps(), forget: () => runtime.forgetTime() },
     capacities,
     circuitState,
@@ -189,7 +189,7 @@ export async function start(config: Config, log: Logger, options: StartOptions):
   const inspector = new ThreadInspector(runtime);
   const admin = adminApp({
     ...(access.adminKeys !== undefined && { keys: access.adminKeys }),
-    books,
+    counters,
     metrics,
     live,
     watched: {

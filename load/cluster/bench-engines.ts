@@ -53,10 +53,10 @@ runBench(async () => {
   const { seconds, connections, rounds } = options;
   const rows: string[][] = [];
   for (let round = 0; round < rounds; round++) {
-    rows.push(cells(await embedded(seconds, connections)));
+    rows.push(counters(await embedded(seconds, connections)));
     for (const engineNodes of [1, 3]) {
       for (const serviceNodes of [1, 2, 3]) {
-        rows.push(cells(await restate(engineNodes, serviceNodes, seconds, connections)));
+        rows.push(counters(await restate(engineNodes, serviceNodes, seconds, connections)));
         process.stderr.write(`${rows.at(-1)?.join("  ")}\n`);
       }
     }
@@ -123,7 +123,7 @@ function difference(after: EngineWork, before: EngineWork): EngineWork {
   return Object.fromEntries(names.map((name) => [name, after[name] - before[name]])) as unknown as EngineWork;
 }
 
-function cells({ name, results, seconds, serviceCpu, engineCpu, work }: Row): string[] {
+function counters({ name, results, seconds, serviceCpu, engineCpu, work }: Row): string[] {
   const ok = results.reduce((sum, { statuses }) => sum + (statuses.get(200) ?? 0), 0);
   const answers = results.reduce((sum, result) => sum + result.answers + result.socketErrors + result.timeouts, 0);
   const each = (value: number): string => (value / Math.max(1, ok)).toFixed(2);

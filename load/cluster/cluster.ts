@@ -1,4 +1,4 @@
-import type { RateSettings } from "../stand-in/rates.ts";
+import type { FaultRateSettings } from "../stand-in/fault-rates.ts";
 import { type SpawnedStandIn, spawnStandIn } from "../stand-in/spawn.ts";
 import { until } from "../until.ts";
 import { Balancer } from "./balancer.ts";
@@ -12,7 +12,7 @@ export interface ClusterOptions {
   readonly serviceNodes: number;
   readonly partitions?: number;
   readonly seed?: string;
-  readonly rates?: RateSettings;
+  readonly rates?: FaultRateSettings;
   /** Of the service; over those that make it a cluster. */
   readonly settings?: Readonly<Record<string, string>>;
   /** False: the service's own simulated providers instead of the stand-in. */

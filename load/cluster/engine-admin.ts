@@ -1,4 +1,4 @@
-/** What the demo, campaigns and tests ask of the engine's admin door. */
+/** What the demo, campaigns and tests ask of the engine's admin listener. */
 export class EngineAdmin {
   readonly #url: string;
 

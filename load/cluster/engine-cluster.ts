@@ -51,7 +51,7 @@ export class EngineCluster implements AsyncDisposable {
     return this.nodes[index % this.nodes.length] as EngineProcess;
   }
 
-  /** The admin door of a node that lives. */
+  /** The admin listener of a node that lives. */
   get admin(): EngineAdmin {
     const living = this.nodes.find(({ pid }) => pid !== undefined);
     if (living === undefined) throw new Error("no engine node lives");

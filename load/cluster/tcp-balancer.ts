@@ -3,7 +3,7 @@ import { type AddressInfo, connect, createServer, type Server, type Socket } fro
 const CONNECT_TIMEOUT_MS = 500;
 
 /**
- * One address for a door that several engine nodes have: each connection to the next node that takes it. What HTTP/1 clients need; a
+ * One address for a listener that several engine nodes have: each connection to the next node that takes it. What HTTP/1 clients need; a
  * connection whose node dies is reset, and the client's next one comes to another.
  */
 export class TcpBalancer implements AsyncDisposable {

@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { request } from "node:http";
-import { leaksOf, settledBooks } from "../thread-books.ts";
+import { leaksOf, settledBooks } from "../thread-counters.ts";
 import { until } from "../until.ts";
 import type { ExpectedStep, Outcome } from "./outcomes.ts";
 
@@ -41,11 +41,11 @@ export async function play(outcome: Outcome, { api, admin }: Stage): Promise<Pla
   const startMs = performance.now();
   const answer = outcome.hangsUpAfterMs === undefined ? await placed(api, body) : await abandoned(api, body, outcome.hangsUpAfterMs);
   const tookMs = performance.now() - startMs;
-  const books = await settledBooks(admin);
+  const counters = await settledBooks(admin);
   const after = await cancelTime(admin);
   const canceled = after.count - before.count;
   const cancelMicros = canceled === 0 ? 0 : ((after.seconds - before.seconds) / canceled) * 1e6;
-  return { order: answer.order, tookMs, canceled, cancelMicros, faults: [...faultsOf(outcome, answer), ...leaksOf(books)] };
+  return { order: answer.order, tookMs, canceled, cancelMicros, faults: [...faultsOf(outcome, answer), ...leaksOf(counters)] };
 }
 
 interface Answer {

@@ -1,4 +1,4 @@
-import { readBooks } from "../thread-books.ts";
+import { readCounters } from "../thread-counters.ts";
 import { OUTCOMES, type Outcome } from "./outcomes.ts";
 import { type Played, play, type Stage } from "./play.ts";
 
@@ -42,7 +42,7 @@ function told(outcome: Outcome, { order, tookMs, canceled, cancelMicros }: Playe
 const WORDS = { ok: "done", error: "failed", canceled: "stopped" } as const;
 
 async function threadsOf({ admin }: Stage): Promise<string> {
-  const { threads, replaced, started, finished, running } = await readBooks(admin);
+  const { threads, replaced, started, finished, running } = await readCounters(admin);
   const leaked = started - finished - running;
   return `Threads: ${threads.length} alive, ${replaced} replaced. Steps: ${started} started, ${running} running, ${leaked} leaked.`;
 }

@@ -12,7 +12,7 @@ import { runBench } from "../run-bench.ts";
 import { ServerProcess } from "../server-process.ts";
 import { table } from "../table.ts";
 import { atLeast, atMost, type Target } from "../target.ts";
-import { settledBooks } from "../thread-books.ts";
+import { settledBooks } from "../thread-counters.ts";
 import { failures, type Phase, runPhase } from "./phase.ts";
 
 const USAGE = `Orders come at a constant rate of 1.1, 3 and 10 times what can be served: first with the couriers as the bottleneck (default settings),

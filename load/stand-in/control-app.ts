@@ -1,15 +1,15 @@
 import { createServer, type IncomingMessage, type Server } from "node:http";
 import { text } from "node:stream/consumers";
 import { STEPS, type StepName } from "../../src/orders/step.ts";
-import type { DownMode } from "./door.ts";
+import { checkFaultRates, type FaultRateSettings } from "./fault-rates.ts";
+import type { DownMode } from "./flaky-listener.ts";
 import type { Ledger } from "./ledger.ts";
-import { checkRates, type RateSettings } from "./rates.ts";
 import type { UnderWay } from "./under-way.ts";
 
 export interface ControlAppOptions {
   readonly ledger: Ledger;
   readonly underWay: UnderWay;
-  readonly setRates: (rates: RateSettings) => void;
+  readonly setFaultRates: (rates: FaultRateSettings) => void;
   readonly goDown: (ms: number | undefined, mode: DownMode, step: StepName | undefined) => void;
   readonly comeUp: (step: StepName | undefined) => Promise<void>;
 }
@@ -24,7 +24,7 @@ POST /control/down   {"ms":500,"mode":"refuse"|"reset","step":"vendor"}: without
 POST /control/up     {"step":"vendor"}`;
 
 /** The routes above. On a listener of its own, so that it answers while a provider is down. */
-export function controlApp({ ledger, underWay, setRates, goDown, comeUp }: ControlAppOptions): Server {
+export function controlApp({ ledger, underWay, setFaultRates, goDown, comeUp }: ControlAppOptions): Server {
   return createServer((request, response) => {
     handle(request).then(
       (body) => response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify(body)),
@@ -41,7 +41,7 @@ export function controlApp({ ledger, underWay, setRates, goDown, comeUp }: Contr
       case "GET /under-way":
         return underWay.counts;
       case "POST /control":
-        setRates(checkRates(JSON.parse(await text(request))));
+        setFaultRates(checkFaultRates(JSON.parse(await text(request))));
         return {};
       case "POST /control/down": {
         const { ms, mode = "refuse", step } = await bodyOf(request);

@@ -1,6 +1,6 @@
 import { parseArgs } from "node:util";
 import { CONTROL_ROUTES } from "./control-app.ts";
-import { CALM, checkRates } from "./rates.ts";
+import { CALM, checkFaultRates } from "./fault-rates.ts";
 import { startStandIn } from "./stand-in.ts";
 
 const CALM_TEXT = JSON.stringify(CALM)
@@ -19,7 +19,7 @@ usage: npm run providers -- [options]
   --seed TEXT         the same seed treats the same requests alike (default: 1)
   --until-stdin-ends  end with the process that started it
 
-It prints its URLs as one line of JSON. Rates are those of all requests, and may hold others for a step, for undos and for a
+It prints its URLs as one line of JSON. FaultRates are those of all requests, and may hold others for a step, for undos and for a
 step's undos: {"slow":0.3,"vendor":{"hang":1,"undo":{"hang":0}},"undo":{"failBefore":0.1}}. They are, with their defaults:
 
   ${CALM_TEXT}
@@ -49,7 +49,7 @@ try {
       port: Number(values.port),
       controlPort: Number(values["control-port"]),
       seed: values.seed,
-      rates: checkRates(JSON.parse(values.rates)),
+      rates: checkFaultRates(JSON.parse(values.rates)),
     });
     // One line of JSON, for whoever started it.
     process.stdout.write(`${JSON.stringify({ url, urls, controlUrl })}\n`);

@@ -1,8 +1,8 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { StepName } from "../../src/orders/step.ts";
 import { type Call, readCall } from "./call.ts";
+import type { FaultMode } from "./fault-mode.ts";
 import type { Ledger } from "./ledger.ts";
-import type { Manner } from "./manner.ts";
 import type { UnderWay } from "./under-way.ts";
 
 export interface ProviderAppOptions {
@@ -11,7 +11,7 @@ export interface ProviderAppOptions {
   /** How often this key has been seen, this time included. */
   readonly seen: (key: string) => number;
   /** How to treat a request. */
-  readonly mannerOf: (call: Call) => Manner;
+  readonly faultModeOf: (call: Call) => FaultMode;
   readonly goDown: (ms: number) => void;
   /** The client closed the connection before it had an answer. */
   readonly onGone?: ((call: Call) => void) | undefined;
@@ -22,7 +22,7 @@ const MAX_BODY = 64 * 1024;
 const ENDLESS_CHUNK = Buffer.alloc(16 * 1024, " ");
 
 /** The six provider endpoints, at the root or under any prefix. Not listening yet. */
-export function providerApp({ ledger, underWay, seen, mannerOf, goDown, onGone }: ProviderAppOptions): Server {
+export function providerApp({ ledger, underWay, seen, faultModeOf, goDown, onGone }: ProviderAppOptions): Server {
   return createServer((request, response) => {
     // Not `for await`, not `pipeline`: this answers thousands of calls a second beside what is being measured.
     const chunks: Buffer[] = [];
@@ -46,7 +46,7 @@ export function providerApp({ ledger, underWay, seen, mannerOf, goDown, onGone }
       return;
     }
     const call: Call = { ...read, nth: seen(read.key) };
-    const manner = mannerOf(call);
+    const faultMode = faultModeOf(call);
     let timer: NodeJS.Timeout | undefined;
     let hungUp = false;
     if (call.action === "do") underWay.began(call.step);
@@ -55,25 +55,25 @@ export function providerApp({ ledger, underWay, seen, mannerOf, goDown, onGone }
       clearTimeout(timer);
       if (!hungUp && !response.writableFinished) onGone?.(call);
     });
-    if (manner.slowMs === undefined) treat();
-    else timer = setTimeout(treat, manner.slowMs);
+    if (faultMode.slowMs === undefined) treat();
+    else timer = setTimeout(treat, faultMode.slowMs);
 
     function treat(): void {
-      switch (manner.type) {
+      switch (faultMode.type) {
         case "answer":
-          answer(response, act(call), manner);
+          answer(response, act(call), faultMode);
           break;
         case "hang":
           break;
         case "refuse":
-          answer(response, call.action === "do" ? act(call, manner.status ?? REFUSAL[call.step]) : (manner.status ?? 503), manner);
+          answer(response, call.action === "do" ? act(call, faultMode.status ?? REFUSAL[call.step]) : (faultMode.status ?? 503), faultMode);
           break;
         case "failBefore":
-          answer(response, manner.status ?? 500, manner);
+          answer(response, faultMode.status ?? 500, faultMode);
           break;
         case "failAfter":
           act(call);
-          answer(response, manner.status ?? 500, manner);
+          answer(response, faultMode.status ?? 500, faultMode);
           break;
         case "hangUpBefore":
           hangUp(true);
@@ -90,12 +90,12 @@ export function providerApp({ ledger, underWay, seen, mannerOf, goDown, onGone }
           actLater();
           break;
         case "endless":
-          response.writeHead(act(call), { "content-type": "application/octet-stream", ...manner.headers });
+          response.writeHead(act(call), { "content-type": "application/octet-stream", ...faultMode.headers });
           pour(response);
           break;
         case "down":
           hungUp = true;
-          goDown(manner.downMs ?? 0);
+          goDown(faultMode.downMs ?? 0);
       }
     }
 
@@ -104,8 +104,8 @@ export function providerApp({ ledger, underWay, seen, mannerOf, goDown, onGone }
       setTimeout(() => {
         const status = act(call);
         acted();
-        answer(response, status, manner);
-      }, manner.lateMs);
+        answer(response, status, faultMode);
+      }, faultMode.lateMs);
     }
 
     function hangUp(reset: boolean): void {
@@ -128,7 +128,7 @@ function pour(response: ServerResponse): void {
   more();
 }
 
-function answer(response: ServerResponse, status: number, { headers }: Manner): void {
+function answer(response: ServerResponse, status: number, { headers }: FaultMode): void {
   if (response.destroyed) return;
   const body = `{"status":${status}}`;
   response.writeHead(status, { "content-type": "application/json", "content-length": body.length, ...headers }).end(body);

@@ -4,9 +4,9 @@ import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import type { StepName } from "../../src/orders/step.ts";
-import type { DownMode } from "./door.ts";
+import type { FaultRateSettings } from "./fault-rates.ts";
+import type { DownMode } from "./flaky-listener.ts";
 import type { LedgerCounts, LedgerSnapshot } from "./ledger.ts";
-import type { RateSettings } from "./rates.ts";
 import type { UnderWayCounts } from "./under-way.ts";
 
 const MAIN = fileURLToPath(new URL("./main.ts", import.meta.url));
@@ -22,7 +22,7 @@ export interface SpawnedStandIn {
   /** Cheap, however long the ledger. */
   counts(): Promise<LedgerCounts & { readonly pending: number }>;
   underWay(): Promise<UnderWayCounts>;
-  setRates(rates: RateSettings): Promise<void>;
+  setFaultRates(rates: FaultRateSettings): Promise<void>;
   /** Goes down for so long (undefined: until `up`) at `url`, or at the address of one step alone. Resolves when it has begun. */
   down(ms: number | undefined, mode?: DownMode, step?: StepName): Promise<void>;
   /** Resolves when it is up. */
@@ -33,7 +33,7 @@ export interface SpawnedStandIn {
 }
 
 /** Starts one and waits until it listens. It ends with `close`, or with this process, however that ends. */
-export async function spawnStandIn(options: { seed?: string; rates?: RateSettings; port?: number } = {}): Promise<SpawnedStandIn> {
+export async function spawnStandIn(options: { seed?: string; rates?: FaultRateSettings; port?: number } = {}): Promise<SpawnedStandIn> {
   const { seed = "1", rates = {}, port = 0 } = options;
   const args = [MAIN, "--until-stdin-ends", "--port", String(port), "--seed", seed, "--rates", JSON.stringify(rates)];
   const child = spawn(process.execPath, args, { stdio: ["pipe", "pipe", "inherit"] });
@@ -58,7 +58,7 @@ export async function spawnStandIn(options: { seed?: string; rates?: RateSetting
     ledger,
     counts: () => ask("/counts") as ReturnType<SpawnedStandIn["counts"]>,
     underWay: () => ask("/under-way") as Promise<UnderWayCounts>,
-    setRates: async (next) => void (await ask("/control", next)),
+    setFaultRates: async (next) => void (await ask("/control", next)),
     down: async (ms, mode = "refuse", step) => void (await ask("/control/down", { ms, mode, step })),
     up: async (step) => void (await ask("/control/up", { step })),
     async quiet() {

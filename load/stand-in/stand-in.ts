@@ -2,12 +2,12 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { StepName } from "../../src/orders/step.ts";
 import type { Call } from "./call.ts";
 import { controlApp } from "./control-app.ts";
-import { Door, type DownMode } from "./door.ts";
+import type { FaultMode } from "./fault-mode.ts";
+import { FaultRateTable } from "./fault-rate-table.ts";
+import type { FaultRateSettings } from "./fault-rates.ts";
+import { type DownMode, FlakyListener } from "./flaky-listener.ts";
 import { Ledger } from "./ledger.ts";
-import type { Manner } from "./manner.ts";
 import { providerApp } from "./provider-app.ts";
-import { RateTable } from "./rate-table.ts";
-import type { RateSettings } from "./rates.ts";
 import { UnderWay } from "./under-way.ts";
 
 export interface StandInOptions {
@@ -16,9 +16,9 @@ export interface StandInOptions {
   readonly port?: number;
   readonly controlPort?: number;
   readonly seed?: string;
-  readonly rates?: RateSettings;
+  readonly rates?: FaultRateSettings;
   /** Goes before the rates: how to treat this request, undefined for as the rates say. Sees every request, so tests may keep them. */
-  readonly mannerOf?: (call: Call) => Manner | undefined;
+  readonly faultModeOf?: (call: Call) => FaultMode | undefined;
   /** The client closed the connection before it had an answer. */
   readonly onGone?: (call: Call) => void;
 }
@@ -33,7 +33,7 @@ export interface StandIn {
   /** Those of `url`. */
   readonly connections: { readonly accepted: number; readonly open: number };
   readonly isDown: boolean;
-  setRates(rates: RateSettings): void;
+  setFaultRates(rates: FaultRateSettings): void;
   /** Goes down for `ms` (undefined: until `up`) at `url`, or at the address of one step alone. Resolves when it is up again. */
   down(ms: number | undefined, mode?: DownMode, step?: StepName): Promise<void>;
   /** Resolves when it is up. */
@@ -46,7 +46,7 @@ export interface StandIn {
 /** Starts a stand-in inside this process. `spawnStandIn` starts one that outlives whatever happens here. */
 export async function startStandIn(options: StandInOptions = {}): Promise<StandIn> {
   const { host = "127.0.0.1", seed = "1" } = options;
-  const rates = new RateTable(options.rates);
+  const rates = new FaultRateTable(options.rates);
   const ledger = new Ledger();
   const underWay = new UnderWay();
   const counts = new Map<string, number>();
@@ -55,20 +55,20 @@ export async function startStandIn(options: StandInOptions = {}): Promise<StandI
     counts.set(key, nth);
     return nth;
   };
-  const mannerOf = (call: Call) => options.mannerOf?.(call) ?? rates.draw(seed, call);
-  const newDoor = (): Door => {
-    const goDown = (ms: number) => void door.down(ms, "refuse");
-    const door = new Door(providerApp({ ledger, underWay, seen, mannerOf, goDown, onGone: options.onGone }));
-    return door;
+  const faultModeOf = (call: Call) => options.faultModeOf?.(call) ?? rates.draw(seed, call);
+  const newListener = (): FlakyListener => {
+    const goDown = (ms: number) => void listener.down(ms, "refuse");
+    const listener = new FlakyListener(providerApp({ ledger, underWay, seen, faultModeOf, goDown, onGone: options.onGone }));
+    return listener;
   };
-  const shared = newDoor();
-  const own = { payment: newDoor(), vendor: newDoor(), courier: newDoor() };
-  const doorOf = (step: StepName | undefined) => (step === undefined ? shared : own[step]);
-  const setRates = (next: RateSettings) => rates.set(next);
-  const down = (ms: number | undefined, mode: DownMode = "refuse", step?: StepName) => doorOf(step).down(ms, mode);
-  const up = (step?: StepName) => doorOf(step).up();
+  const shared = newListener();
+  const own = { payment: newListener(), vendor: newListener(), courier: newListener() };
+  const listenerOf = (step: StepName | undefined) => (step === undefined ? shared : own[step]);
+  const setFaultRates = (next: FaultRateSettings) => rates.set(next);
+  const down = (ms: number | undefined, mode: DownMode = "refuse", step?: StepName) => listenerOf(step).down(ms, mode);
+  const up = (step?: StepName) => listenerOf(step).up();
   const goDown = (ms: number | undefined, mode: DownMode, step: StepName | undefined) => void down(ms, mode, step);
-  const controlDoor = new Door(controlApp({ ledger, underWay, setRates, goDown, comeUp: up }));
+  const controlListener = new FlakyListener(controlApp({ ledger, underWay, setFaultRates, goDown, comeUp: up }));
   return {
     url: await shared.listen(host, options.port ?? 0),
     urls: {
@@ -76,20 +76,20 @@ export async function startStandIn(options: StandInOptions = {}): Promise<StandI
       vendor: await own.vendor.listen(host, 0),
       courier: await own.courier.listen(host, 0),
     },
-    controlUrl: await controlDoor.listen(host, options.controlPort ?? 0),
+    controlUrl: await controlListener.listen(host, options.controlPort ?? 0),
     ledger,
     connections: shared,
     get isDown() {
       return shared.isDown;
     },
-    setRates,
+    setFaultRates,
     down,
     up,
     async quiet() {
       while (ledger.pending > 0) await sleep(10);
     },
     async close() {
-      await Promise.all([shared, ...Object.values(own), controlDoor].map((door) => door.close()));
+      await Promise.all([shared, ...Object.values(own), controlListener].map((listener) => listener.close()));
     },
   };
 }

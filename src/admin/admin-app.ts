@@ -27,7 +27,7 @@ import { type WebhookControl, webhookRoutes } from "./webhook-routes.ts";
 export interface AdminParts {
   /** Every route needs one of these; absent: none does. */
   readonly keys?: AccessKeys;
-  readonly books: ThreadBooks;
+  readonly counters: ThreadBooks;
   readonly metrics: Metrics;
   readonly live: LiveFeed;
   /** What `/metrics` asks besides. */
@@ -54,12 +54,12 @@ export interface OperatorParts {
 }
 
 /** The admin listener's routes, behind its front door. It is on loopback unless told otherwise, and never part of the public listener. */
-export function adminApp({ keys, books, metrics, watched, diagnosis, live, operators, chaos, report }: AdminParts): Express {
+export function adminApp({ keys, counters, metrics, watched, diagnosis, live, operators, chaos, report }: AdminParts): Express {
   const { journal, backups, webhooks } = operators;
   const app = express();
   app.disable("x-powered-by");
   if (keys !== undefined) app.use(needsKey(keys));
-  app.use(threadRoutes(books));
+  app.use(threadRoutes(counters));
   app.use(pageRoutes());
   app.use(liveRoutes(live));
   app.use(diagnosisRoutes(diagnosis));
@@ -67,9 +67,9 @@ export function adminApp({ keys, books, metrics, watched, diagnosis, live, opera
   app.use(
     metricsRoutes(metrics, {
       ...watched,
-      threads: books.threads,
+      threads: counters.threads,
       backlog: () => recent.get(),
-      ordersInFlight: books.ordersInFlight,
+      ordersInFlight: counters.ordersInFlight,
       ...(webhooks !== undefined && { webhooks }),
     }),
   );

@@ -17,16 +17,20 @@ export interface ThreadBooks {
   ordersInFlight(): number;
 }
 
-/** `GET /debug/threads`: the shared-memory books as they are, not what the main thread believes. */
-export function threadRoutes(books: ThreadBooks): Router {
+/** `GET /debug/threads`: the shared-memory counters as they are, not what the main thread believes. */
+export function threadRoutes(counters: ThreadBooks): Router {
   const router = Router({ caseSensitive: true, strict: true });
   router
     .route("/debug/threads")
     .get((_request, response) => {
-      const { running, started, finished } = books.totals();
-      const replaced = [...books.replaced().values()].reduce((sum, count) => sum + count, 0);
-      const threads = books.threads().map(({ heartbeatAgeMs, ...thread }) => ({ ...thread, heartbeat_age_ms: heartbeatAgeMs }));
-      sendJson(response, 200, JSON.stringify({ running, started, finished, orders_in_flight: books.ordersInFlight(), replaced, threads }));
+      const { running, started, finished } = counters.totals();
+      const replaced = [...counters.replaced().values()].reduce((sum, count) => sum + count, 0);
+      const threads = counters.threads().map(({ heartbeatAgeMs, ...thread }) => ({ ...thread, heartbeat_age_ms: heartbeatAgeMs }));
+      sendJson(
+        response,
+        200,
+        JSON.stringify({ running, started, finished, orders_in_flight: counters.ordersInFlight(), replaced, threads }),
+      );
     })
     .all(onlyMethods("GET", "HEAD"));
   return router;

@@ -92,7 +92,7 @@ describe("POST /compensations/{id}/retry", () => {
     const isDown = () => server.running.logged.some(({ msg, step }) => msg.includes("takes no compensations") && step === "payment");
     await eventually("the provider to count as down", isDown);
 
-    standIn.setRates({});
+    standIn.setFaultRates({});
     const { id } = untried;
     const { status, json } = await server.post(`/compensations/${id}/retry`, {});
     expect(status).toBe(200);
@@ -257,7 +257,7 @@ test("what an order placed by HTTP has left pending is what the lists and the or
   expect(orders.map(({ order_id, amount }) => [order_id, amount]).toSorted()).toEqual(
     Array.from({ length: 5 }, (_, n) => [`charged ${n}`, 100 + n]),
   );
-  standIn.setRates({});
+  standIn.setFaultRates({});
   for (const { id } of await allPages(server, "/compensations?limit=2", "compensations")) {
     // Its own turn may have come first.
     expect([200, 400]).toContain((await server.post(`/compensations/${id}/retry`)).status);

@@ -38,7 +38,7 @@ async function startWith(error: Error, faults: unknown[]): Promise<number> {
     backlog: fails,
     backup: fails,
   };
-  const books = {
+  const counters = {
     totals: () => ({ running: 0, started: 0, finished: 0 }),
     threads: () => [],
     replaced: () => new Map(),
@@ -46,9 +46,9 @@ async function startWith(error: Error, faults: unknown[]): Promise<number> {
   };
   const capacity = { limit: 1, inUse: 0, waiting: 0 };
   const app = adminApp({
-    books,
+    counters,
     live: new LiveFeed({
-      books,
+      counters,
       longSteps: { mark: () => {}, sample: () => [], forget: () => {} },
       capacities: { payment: capacity, vendor: capacity, courier: capacity },
       circuitState: () => "closed",

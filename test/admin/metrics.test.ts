@@ -39,7 +39,7 @@ describe("GET /metrics", () => {
     await using standIn = disposable(
       await startStandIn({
         rates: { undo: { refuse: 1 } },
-        mannerOf({ action }) {
+        faultModeOf({ action }) {
           if (action === "undo") undoCalls++;
           return undefined;
         },
@@ -60,7 +60,7 @@ describe("GET /metrics", () => {
     const { items } = await journal.dueEvents(Date.now(), 1);
     for (const { seq } of items) await journal.giveUpEvent(seq, "HTTP 500", Date.now());
     const hangUp = new AbortController();
-    standIn.setRates({ slow: 1, slowMs: [60_000, 60_000] });
+    standIn.setFaultRates({ slow: 1, slowMs: [60_000, 60_000] });
     const running = postOrder(server.running.port, { order_id: newId("running"), amount: 1 }, { signal: hangUp.signal });
 
     const samples = await eventually(

@@ -4,7 +4,7 @@ import { Admission } from "../../src/admission/admission.ts";
 const LOOK_MS = 100;
 
 /** An admission over one capacity of five that is held for 100 ms, as the default couriers, and two threads that compute. */
-function rig({ orderTimeoutMs = 2_000, maxInFlight = 10_000 } = {}) {
+function fixture({ orderTimeoutMs = 2_000, maxInFlight = 10_000 } = {}) {
   const courier = { limit: 5, inUse: 0, waiting: 0, holdMs: 100 as number | undefined, firstHeldForMs: 0 };
   const exclusive = { limit: 2, inUse: 0, waiting: 0, holdMs: 20, firstHeldForMs: 0 };
   const state = { nowMs: 0, inFlight: 0, behind: 0 };
@@ -34,33 +34,33 @@ function rig({ orderTimeoutMs = 2_000, maxInFlight = 10_000 } = {}) {
 
 describe("an order is refused when its capacity will not come before its deadline", () => {
   test("a burst on an idle service is admitted as far as its deadlines allow, orders that have not come to the line included", () => {
-    const { burst, admission } = rig();
+    const { burst, admission } = fixture();
     // Of 2 s the line may take seven tenths of what margin and run leave: five at once, then one every 20 ms for 1.2 s.
     expect(burst(200)).toBe(65);
     expect(admission.refused).toEqual({ deadline: 135, limit: 0, max_in_flight: 0 });
   });
 
   test("who has a free permit is admitted, however long that is held: only so can a wrong estimate be mended", () => {
-    const { burst, courier } = rig();
+    const { burst, courier } = fixture();
     courier.holdMs = 60_000;
     expect(burst(20)).toBe(5);
   });
 
   test("a hold time that is not known yet is taken for a twentieth of the deadline", () => {
-    const { burst, courier } = rig({ orderTimeoutMs: 60_000 });
+    const { burst, courier } = fixture({ orderTimeoutMs: 60_000 });
     courier.holdMs = undefined;
     expect(burst(200)).toBe(65);
   });
 
   test("or for twice as long as the first permit has been held by now, where that is more", () => {
-    const { burst, courier } = rig();
+    const { burst, courier } = fixture();
     Object.assign(courier, { holdMs: undefined, firstHeldForMs: 200 });
     // One every 80 ms for 0.8 s, not one every 20 ms.
     expect(burst(200)).toBe(15);
   });
 
   test("an order that came to the line, or to nothing, is not counted twice", () => {
-    const { admission, burst, courier } = rig();
+    const { admission, burst, courier } = fixture();
     expect(burst(65)).toBe(65);
     for (let n = 0; n < 65; n++) admission.arrived(0);
     expect(burst(1)).toBe(1);
@@ -70,12 +70,12 @@ describe("an order is refused when its capacity will not come before its deadlin
   });
 
   test("the urgent are admitted when others are not any more, and the least urgent are refused first", () => {
-    const { courier, admits } = rig();
+    const { courier, admits } = fixture();
     courier.inUse = 5;
     const longest = (urgency: number) => {
       for (courier.waiting = 0; ; courier.waiting++) if (!admits(urgency)) return courier.waiting;
     };
-    const { admission } = rig();
+    const { admission } = fixture();
     expect(admission.limit).toBe(65);
     const lines = [0, 1, 2, 3, 4, 5, 6, 7].map(longest);
     expect(lines).toEqual(lines.toSorted((a, b) => b - a));
@@ -84,7 +84,7 @@ describe("an order is refused when its capacity will not come before its deadlin
   });
 
   test("a step that computes needs a thread as well, those that wait for something else first are before it", () => {
-    const { admission, burst, exclusive, state } = rig();
+    const { admission, burst, exclusive, state } = fixture();
     Object.assign(exclusive, { holdMs: 500 });
     // Two have a thread, and one comes free every quarter of a second: the sixth would come too late.
     expect(burst(10, 3, 1)).toBe(5);
@@ -99,7 +99,7 @@ describe("an order is refused when its capacity will not come before its deadlin
 
 describe("the limit adapts", () => {
   test("a line that stays is not let grow beyond what is tolerated, and is wide again soon after", () => {
-    const { admits, courier, look, admission } = rig();
+    const { admits, courier, look, admission } = fixture();
     Object.assign(courier, { inUse: 5, waiting: 55 });
     expect(admits()).toBe(true);
     admission.arrived(0);
@@ -124,7 +124,7 @@ describe("the limit adapts", () => {
   });
 
   test("a burst that is gone within a second narrows nothing that matters", () => {
-    const { admission, admits, courier, look } = rig();
+    const { admission, admits, courier, look } = fixture();
     courier.inUse = 5;
     for (courier.waiting = 55; courier.waiting > 0; courier.waiting -= 5) {
       look(1);
@@ -134,7 +134,7 @@ describe("the limit adapts", () => {
   });
 
   test("slowness is no overload: 9999 orders in flight that wait for nothing", () => {
-    const { state, look, burst, admission, courier } = rig();
+    const { state, look, burst, admission, courier } = fixture();
     state.inFlight = 9_999;
     courier.holdMs = 600_000;
     look(100);
@@ -143,7 +143,7 @@ describe("the limit adapts", () => {
   });
 
   test("while the journal takes long fewer are in flight, one at least, and it opens again", () => {
-    const { state, look, admits, admission } = rig();
+    const { state, look, admits, admission } = fixture();
     state.inFlight = 1_000;
     expect(admits()).toBe(true);
     // Nothing comes back.
@@ -161,7 +161,7 @@ describe("the limit adapts", () => {
   });
 
   test("a busy event loop counts like a slow journal", () => {
-    const { state, admission, admits } = rig();
+    const { state, admission, admits } = fixture();
     state.inFlight = 1_000;
     for (let n = 0; n < 30; n++) {
       state.nowMs += 1_000;
@@ -172,7 +172,7 @@ describe("the limit adapts", () => {
   });
 
   test("it is never below 1 nor above MAX_IN_FLIGHT", () => {
-    const { admission, courier, state } = rig({ maxInFlight: 7 });
+    const { admission, courier, state } = fixture({ maxInFlight: 7 });
     expect(admission.limit).toBe(7);
     Object.assign(courier, { inUse: 5, waiting: 1_000 });
     state.inFlight = 0;
@@ -181,7 +181,7 @@ describe("the limit adapts", () => {
 });
 
 test("Retry-After grows with the excess, and says 30 s at most", () => {
-  const { admission, burst, look, courier } = rig();
+  const { admission, burst, look, courier } = fixture();
   const refusal = () => admission.admit(3, 0)?.retryAfterSeconds;
   Object.assign(courier, { inUse: 5, waiting: 100 });
   expect(refusal()).toBe(1);
@@ -205,7 +205,7 @@ test("Retry-After grows with the excess, and says 30 s at most", () => {
 });
 
 test("a flood of the most urgent does not shut the others out: each urgency gets in again and again, and the line never runs empty", () => {
-  const { admission, courier, state } = rig();
+  const { admission, courier, state } = fixture();
   const admitted = { 0: 0, 3: 0, 7: 0 };
   const longestMs = { 0: 0, 3: 0, 7: 0 };
   const lastMs = { 0: 0, 3: 0, 7: 0 };

@@ -64,7 +64,7 @@ test(`what was acknowledged survives ${KILLS} times SIGKILL or a disk that fails
   };
   const { clients, orderMs } = await measure();
   const deadlineMs = Math.max(300, Math.ceil(DEADLINE_TIMES * orderMs));
-  await standIn.setRates(badDay(deadlineMs));
+  await standIn.setFaultRates(badDay(deadlineMs));
   const settings = { ...quietSettings, ORDER_TIMEOUT_MS: String(deadlineMs) };
 
   const isEnough = () => {
@@ -130,7 +130,7 @@ test(`what was acknowledged survives ${KILLS} times SIGKILL or a disk that fails
 
   await using server = new ChildServer(settings);
   const { port } = await server.ports();
-  await standIn.setRates({});
+  await standIn.setFaultRates({});
   await checkWhatWasTold(port, answered);
   const endings = await endingsOf(port, orders, 90_000);
   expect(balance(await standIn.quiet(), endings)).toEqual([]);

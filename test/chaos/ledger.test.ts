@@ -47,7 +47,7 @@ test(`the ledger balances after ${ORDERS} orders on a bad day (SEED=${SEED})`, {
   };
   const { clients, orderMs } = await measure();
   const deadlineMs = Math.max(250, Math.ceil(DEADLINE_TIMES * orderMs));
-  await standIn.setRates(badDay(deadlineMs));
+  await standIn.setFaultRates(badDay(deadlineMs));
   await using running = await startService({ ...settings, ORDER_TIMEOUT_MS: String(deadlineMs) });
   const { service, port } = running;
 
@@ -95,7 +95,7 @@ test(`the ledger balances after ${ORDERS} orders on a bad day (SEED=${SEED})`, {
   // The rule must be able to fail: seen before everything is undone, from a client that was promised nothing, it does.
   expect(balance(await standIn.quiet(), []).length).toBeGreaterThan(ORDERS / 20);
 
-  await standIn.setRates({});
+  await standIn.setFaultRates({});
   // What went wrong on the service's side is in its log; without this a failure here would say nothing of its cause.
   const errors = () => JSON.stringify(running.logged.filter(({ level }) => level >= 50).slice(0, 3));
   const endings = await endingsOf(port, orders, 60_000).catch((error: Error) => {

@@ -1,4 +1,4 @@
-import type { RateSettings } from "../../load/stand-in/rates.ts";
+import type { FaultRateSettings } from "../../load/stand-in/fault-rates.ts";
 
 /**
  * The deadline of an order, in times of a quiet one: on a bad day an order takes more calls, and the machine may become
@@ -10,7 +10,7 @@ export const DEADLINE_TIMES = 5;
  * A bad day: failing, slow, hanging-up and late-answering providers, down now and then. How late and how slow are shares
  * of the order's deadline, so that at every deadline some calls meet it, some miss it and some come after their undo.
  */
-export function badDay(deadlineMs: number): RateSettings {
+export function badDay(deadlineMs: number): FaultRateSettings {
   const share = (least: number, most: number) => [Math.ceil(deadlineMs * least), Math.ceil(deadlineMs * most)] as const;
   return {
     refuse: 0.03,

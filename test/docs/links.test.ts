@@ -47,7 +47,7 @@ describe.each([...PAGES])("%s", (page, text) => {
     expect(pathsOf(text).filter((path) => !existsSync(posix.join(PROJECT, path)))).toEqual([]);
   });
 
-  test("every row of a table has as many cells as its head", () => {
+  test("every row of a table has as many counters as its head", () => {
     const uneven = tablesOf(text).flatMap(({ header, rows }) => rows.filter((row) => row.length !== header.length));
     expect(uneven).toEqual([]);
   });

@@ -97,7 +97,7 @@ class Load {
 }
 
 test("never more courier assignments than couriers over three nodes at full load, and all in use again after a node's death", async () => {
-  await providers.setRates({ courier: { slow: 1, slowMs: [100, 200] } });
+  await providers.setFaultRates({ courier: { slow: 1, slowMs: [100, 200] } });
   const load = new Load("couriers", cluster.nodes, 18);
   const full = () => eventually("all couriers in use", assignments, ({ now }) => now === COURIERS);
   await full();
@@ -111,13 +111,13 @@ test("never more courier assignments than couriers over three nodes at full load
   await cluster.ready();
   await full();
   await load.stop();
-  await providers.setRates({});
+  await providers.setFaultRates({});
   expect((await assignments()).most).toBe(COURIERS);
   expect(load.placed.length).toBeGreaterThan(20);
 });
 
 test(`every order ends, the ledger balances and answers stay, though nodes and the engine are killed (SEED=${SEED})`, async () => {
-  await providers.setRates({ slow: 0.5, slowMs: [5, 60], vendor: { refuse: 0.1 }, hangUpAfter: 0.02 });
+  await providers.setFaultRates({ slow: 0.5, slowMs: [5, 60], vendor: { refuse: 0.1 }, hangUpAfter: 0.02 });
   const result = await campaign(cluster, {
     seed: SEED,
     orders: 60,
@@ -126,7 +126,7 @@ test(`every order ends, the ledger balances and answers stay, though nodes and t
     engineKills: 1,
     couriers: COURIERS,
   });
-  await providers.setRates({});
+  await providers.setFaultRates({});
   expect(result.told).toHaveLength(60);
   expect(result.serviceKills + result.engineKills).toBe(3);
   expect(result.ok).toBeGreaterThan(20);

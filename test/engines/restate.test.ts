@@ -28,7 +28,7 @@ beforeEach(async () => {
   vendorCalls = 0;
   standIn = await startStandIn({
     // The vendor never answers the first call of an order.
-    mannerOf({ step, action, key, nth }) {
+    faultModeOf({ step, action, key, nth }) {
       if (step !== "vendor" || action !== "do") return undefined;
       vendorCalls++;
       return nth === 1 && key.includes(":1:") ? { type: "answer", slowMs: FOR_EVER_MS } : undefined;

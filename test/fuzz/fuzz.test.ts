@@ -15,7 +15,7 @@ test(`${REQUESTS} requests that are wrong in all ways get answers of the contrac
 }, async () => {
   const { requests, statuses, mostRunning, stepsStarted, openFiles } = await fuzz({ seed: SEED, requests: REQUESTS });
   expect(requests).toBeGreaterThanOrEqual(REQUESTS);
-  // A run that was turned away at the door would have seen nothing.
+  // A run that was turned away at the listener would have seen nothing.
   for (const status of [200, 400, 403, 404, 405, 409, 413, 431])
     expect([status, statuses.get(status)]).toEqual([status, expect.any(Number)]);
   expect(statuses.get(200)).toBeGreaterThan(REQUESTS / 100);

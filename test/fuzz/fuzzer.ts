@@ -88,7 +88,7 @@ export async function fuzz({ seed, requests, onlyCase, onProgress }: FuzzRun): P
   if (failure !== undefined) throw failure;
 
   const page = await eventually(
-    "the books at zero",
+    "the counters at zero",
     () => threadsPage(ports.adminPort),
     (seen) => seen.running === 0 && seen.orders_in_flight === 0,
   );

@@ -13,7 +13,7 @@ beforeAll(async () => {
 });
 afterAll(() => server.stop());
 
-const books = (of = server) => threadsPage(of.adminPort);
+const counters = (of = server) => threadsPage(of.adminPort);
 const chaos = (fault: string, body?: unknown, of = server) => send(of.adminPort, { method: "POST", path: `/chaos/${fault}`, body });
 const idsOf = (page: ThreadsPage) => page.threads.map(({ id }) => id);
 const settled = (page: ThreadsPage) => page.running === 0 && page.started === page.finished && page.orders_in_flight === 0;
@@ -21,7 +21,7 @@ const settled = (page: ThreadsPage) => page.running === 0 && page.started === pa
 const recovered = (gone: readonly number[], replaced: number, of = server) =>
   eventually(
     "all threads up again and nothing running",
-    () => books(of),
+    () => counters(of),
     (page) => page.threads.length === 4 && page.replaced === replaced && settled(page) && !idsOf(page).some((id) => gone.includes(id)),
   );
 
@@ -49,7 +49,7 @@ describe("GET /debug/threads", () => {
   });
 
   test("counts steps on the threads that run them", async () => {
-    const before = await books();
+    const before = await counters();
     const hangUp = new AbortController();
     const order = {
       order_id: "counted",
@@ -58,7 +58,7 @@ describe("GET /debug/threads", () => {
       cpu_ms: { courier: FOR_EVER_MS },
     };
     const answer = postOrder(server.port, order, { signal: hangUp.signal });
-    const during = await eventually("three steps running", books, ({ running }) => running === 3);
+    const during = await eventually("three steps running", counters, ({ running }) => running === 3);
     expect(during).toMatchObject({ orders_in_flight: 1, started: before.started + 3, finished: before.finished });
     const runningIn = (pool: string) =>
       during.threads.filter((thread) => thread.pool === pool).reduce((sum, { running }) => sum + running, 0);
@@ -66,7 +66,7 @@ describe("GET /debug/threads", () => {
 
     hangUp.abort();
     await expect(answer).rejects.toThrow();
-    const after = await eventually("nothing running", books, settled);
+    const after = await eventually("nothing running", counters, settled);
     expect(after).toMatchObject({ started: before.started + 3, finished: before.finished + 3, replaced: 0 });
     expect(after.threads.reduce((sum, { started }) => sum + started, 0)).toBe(after.started);
   });
@@ -80,12 +80,12 @@ describe("GET /debug/threads", () => {
 });
 
 describe("POST /chaos/kill-thread", () => {
-  test("ends a busy thread: its orders get a clear answer and the books balance", async () => {
+  test("ends a busy thread: its orders get a clear answer and the counters balance", async () => {
     await using fresh = await startService({ ...THREADS, ORDER_TIMEOUT_MS: String(FOR_EVER_MS) });
     const orders = [1, 2, 3, 4].map((n) => postOrder(fresh.port, orderOf(`killed-${n}`, FOR_EVER_MS)));
     const during = await eventually(
       "twelve steps running",
-      () => books(fresh),
+      () => counters(fresh),
       ({ running }) => running === 12,
     );
     expect(during.orders_in_flight).toBe(4);
@@ -102,7 +102,7 @@ describe("POST /chaos/kill-thread", () => {
       for (const ending of endings) expect(["error internal", "canceled sibling_failed"]).toContain(ending);
     }
     // All of them answered: this holds now, not some time later.
-    const after = await books(fresh);
+    const after = await counters(fresh);
     expect(after).toMatchObject({ running: 0, finished: after.started, orders_in_flight: 0, replaced: 1 });
     // Undoing what the lost steps may have done counts too.
     expect(after.started).toBeGreaterThanOrEqual(during.started);
@@ -118,7 +118,7 @@ describe("POST /chaos/kill-thread", () => {
     const computing = postOrder(fresh.port, { order_id: "computes", amount: 1, cpu_ms: cpu });
     await eventually(
       "two steps computing",
-      () => books(fresh),
+      () => counters(fresh),
       ({ running }) => running === 2,
     );
     const { json } = await chaos("kill-thread", undefined, fresh);
@@ -134,7 +134,7 @@ describe("POST /chaos/kill-thread", () => {
     await using fresh = await startService(THREADS);
     await nextOrderWorks(fresh);
     for (const replaced of [1, 2, 3]) {
-      const before = await books(fresh);
+      const before = await counters(fresh);
       const { status, json } = await chaos("kill-thread", undefined, fresh);
       expect(status).toBe(200);
       expect(idsOf(before)).toContain(json.killed);
@@ -152,7 +152,7 @@ describe("POST /chaos/stick-thread", () => {
     ["of the default, with no body", undefined, 5_000],
   ])("%s is replaced after the grace, and orders notice nothing", async (_what, body, stuckMs) => {
     await using fresh = await startService(THREADS);
-    const before = await books(fresh);
+    const before = await counters(fresh);
     const order = postOrder(fresh.port, orderOf("meanwhile", 600));
     const { status, json } = await chaos("stick-thread", body, fresh);
     expect({ status, json }).toEqual({ status: 200, json: { status: "ok", stuck_ms: stuckMs } });
@@ -196,13 +196,13 @@ describe("POST /chaos/stick-thread", () => {
     ["body", "{"],
     ["body", "ms=5"],
   ])("names %s in its refusal of %s, and sticks nothing", async (field, body) => {
-    const before = await books();
+    const before = await counters();
     const { status, json } = await chaos("stick-thread", body);
     expect({ status, json }).toEqual({
       status: 400,
       json: { status: "error", error: { kind: "bad_request", message: expect.stringMatching(new RegExp(`^${field}: .*\\w`)) } },
     });
-    expect(await books()).toMatchObject({ started: before.started, replaced: before.replaced });
+    expect(await counters()).toMatchObject({ started: before.started, replaced: before.replaced });
   });
 
   test("takes no large body, and names the limit it has", async () => {
@@ -224,11 +224,11 @@ describe("the chaos routes", () => {
   });
 
   test.each([...routes, "/debug/threads"])("%s is not on the public listener", async (path) => {
-    const before = await books();
+    const before = await counters();
     for (const method of ["POST", "GET"]) {
       expect(await send(server.port, { method, path, body: "{}" })).toMatchObject({ status: 404, json: { error: { kind: "not_found" } } });
     }
-    expect(await books()).toMatchObject({ replaced: before.replaced, started: before.started });
+    expect(await counters()).toMatchObject({ replaced: before.replaced, started: before.started });
   });
 
   test("an order is not taken on the admin listener", async () => {

@@ -18,7 +18,7 @@ const listeners = () =>
     { port: server.adminPort, path: "/debug/threads", reached: 200 },
   ] as const;
 const order = (port: number, headers: Record<string, string>): Promise<Received> =>
-  send(port, { method: "POST", path: "/order", body: orderOf(newId("door"), 0), headers });
+  send(port, { method: "POST", path: "/order", body: orderOf(newId("listener"), 0), headers });
 
 describe("a Host", () => {
   const own = ["127.0.0.1", "127.0.0.1:8080", "10.1.2.3:1", "[::1]", "[::1]:8080", "[fe80::1]", "localhost", "localhost:3000", "LOCALHOST"];

@@ -18,9 +18,9 @@ beforeAll(async () => {
 });
 afterAll(() => server.stop());
 
-const books = () => threadsPage(server.adminPort);
+const counters = () => threadsPage(server.adminPort);
 const nothingRuns = () =>
-  eventually("nothing running", books, ({ running, started, finished, orders_in_flight }) => {
+  eventually("nothing running", counters, ({ running, started, finished, orders_in_flight }) => {
     return running === 0 && started === finished && orders_in_flight === 0;
   });
 const openSockets = () => process.getActiveResourcesInfo().filter((kind) => kind === "TCPSocketWrap").length;
@@ -194,11 +194,11 @@ describe("bodies", () => {
   );
 
   test("that break a rule reach no step", async () => {
-    const before = await books();
+    const before = await counters();
     for (const body of ["", "{}", "null", JSON.stringify({ ...orderOf("x", 0), amount: 1.5 })]) {
       expect((await postOrder(server.port, body)).status).toBe(400);
     }
-    expect((await books()).started).toBe(before.started);
+    expect((await counters()).started).toBe(before.started);
   });
 });
 
@@ -220,14 +220,14 @@ describe("connections", () => {
   });
 
   test("two orders at one time", async () => {
-    const before = await books();
+    const before = await counters();
     const both = [postOrder(server.port, orderOf("two-1", 400)), postOrder(server.port, orderOf("two-2", 400))];
-    const seen = await eventually("both in flight", books, (page) => page.orders_in_flight === 2 && page.running === 6);
+    const seen = await eventually("both in flight", counters, (page) => page.orders_in_flight === 2 && page.running === 6);
     expect(seen.started - seen.finished).toBe(6);
     for (const [index, answer] of (await Promise.all(both)).entries()) {
       expect(answer).toMatchObject({ status: 200, json: { status: "ok", order_id: `two-${index + 1}` } });
     }
-    expect(await books()).toMatchObject({
+    expect(await counters()).toMatchObject({
       running: 0,
       orders_in_flight: 0,
       started: before.started + 6,
@@ -254,7 +254,7 @@ describe("connections", () => {
 
 describe("a client that hangs up", () => {
   test("in the middle of its body leaves nothing behind", async () => {
-    const before = await books();
+    const before = await counters();
     await eventually("no socket open", () => openSockets() === 0);
     using connections = new DisposableStack();
     const opened: RawConnection[] = [];
@@ -277,7 +277,7 @@ describe("a client that hangs up", () => {
     opened[2]?.socket.end();
     await eventually("no socket open", () => openSockets() === 0);
 
-    expect(await books()).toMatchObject({ started: before.started, running: 0, orders_in_flight: 0 });
+    expect(await counters()).toMatchObject({ started: before.started, running: 0, orders_in_flight: 0 });
     expect((await postOrder(server.port, orderOf(newId("after"), 0))).status).toBe(200);
   });
 
@@ -285,7 +285,7 @@ describe("a client that hangs up", () => {
     const before = await nothingRuns();
     using connection = await RawConnection.open(server.port);
     await connection.write(withLength(JSON.stringify(orderOf(`gone-${how}`, FOR_EVER_MS))));
-    const during = await eventually("three steps running", books, (page) => page.running === 3);
+    const during = await eventually("three steps running", counters, (page) => page.running === 3);
     expect(during).toMatchObject({ orders_in_flight: 1, started: before.started + 3, finished: before.finished });
 
     connection.socket[how]();
@@ -298,7 +298,7 @@ describe("a client that hangs up", () => {
     await nothingRuns();
     using connection = await RawConnection.open(server.port);
     await connection.write([1, 2, 3].map((n) => withLength(JSON.stringify(orderOf(`pipelined-${n}`, FOR_EVER_MS)))).join(""));
-    await eventually("three orders in flight", books, (page) => page.orders_in_flight === 3 && page.running === 9);
+    await eventually("three orders in flight", counters, (page) => page.orders_in_flight === 3 && page.running === 9);
     connection.socket.destroy();
     await nothingRuns();
   });
@@ -308,7 +308,7 @@ describe("a client that hangs up", () => {
     using leaving = await RawConnection.open(server.port);
     await leaving.write(withLength(JSON.stringify(orderOf("leaving", FOR_EVER_MS))));
     const staying = postOrder(server.port, orderOf("staying", 500));
-    await eventually("both in flight", books, (page) => page.orders_in_flight === 2);
+    await eventually("both in flight", counters, (page) => page.orders_in_flight === 2);
     leaving.socket.destroy();
     expect(await staying).toMatchObject({ status: 200, json: { status: "ok", order_id: "staying" } });
     await nothingRuns();

@@ -14,7 +14,7 @@ export interface Counts {
   readonly osThreads: number | undefined;
   readonly threads: number;
   readonly running: number;
-  /** Steps ever started and not finished, by the threads' own books. */
+  /** Steps ever started and not finished, by the threads' own counters. */
   readonly unfinished: number;
   readonly slots: number;
   readonly unsettled: number;

@@ -7,37 +7,41 @@ import { TaskGroup } from "../../src/concurrency/task-group.ts";
 import { Pipeline } from "../../src/orders/pipeline.ts";
 import { type EndedStep, STEPS, type StepName } from "../../src/orders/step.ts";
 import { eventually } from "../support/eventually.ts";
-import type { Act, ActName } from "../threads/act.ts";
-import { inputFor, Rig } from "../threads/rig.ts";
+import { Fixture, inputFor } from "../threads/fixture.ts";
+import type { Script, ScriptName } from "../threads/script.ts";
 import { type Capacities, type Counts, countAtRest, countOf } from "./counts.ts";
 
-let rig: Rig;
+let fixture: Fixture;
 let capacities: Capacities;
 let pipeline: Pipeline;
 let rest: Counts;
 
 beforeAll(async () => {
-  rig = await Rig.start({ threads: 2, cpuThreads: 2, cancelGraceMs: 5_000 });
+  fixture = await Fixture.start({ threads: 2, cpuThreads: 2, cancelGraceMs: 5_000 });
   // The first order makes what stays for good: compiled code, buffers, the threads' own modules.
-  await Promise.all([rig.lone("succeed").ended, rig.lone("succeed", { computes: true }).ended]);
+  await Promise.all([fixture.lone("succeed").ended, fixture.lone("succeed", { computes: true }).ended]);
 });
 
-afterAll(() => rig.runtime.close());
+afterAll(() => fixture.runtime.close());
 
 beforeEach(async () => {
   capacities = { payment: new Capacity(5), vendor: new Capacity(5), courier: new Capacity(5) };
-  pipeline = new Pipeline(rig.runtime, capacities);
-  rest = await countAtRest(rig.runtime, capacities);
+  pipeline = new Pipeline(fixture.runtime, capacities);
+  rest = await countAtRest(fixture.runtime, capacities);
 });
 
 /** An order whose three steps do what is asked of them, with its deadline, its client and whatever listens to both. */
-function place(acts: Readonly<Record<StepName, ActName>>, timeoutMs = 60_000) {
-  const plan = { payment: rig.act(acts.payment), vendor: rig.act(acts.vendor), courier: rig.act(acts.courier) };
+function place(scripts: Readonly<Record<StepName, ScriptName>>, timeoutMs = 60_000) {
+  const plan = {
+    payment: fixture.script(scripts.payment),
+    vendor: fixture.script(scripts.vendor),
+    courier: fixture.script(scripts.courier),
+  };
   const scope = new CancelScope();
   const client = new AbortController();
   const linked = scope.link(client.signal);
   const stopTimer = scope.cancelAfter(timeoutMs);
-  const computing = STEPS.filter((name) => acts[name] === "compute").map((name) => [name, 1]);
+  const computing = STEPS.filter((name) => scripts[name] === "compute").map((name) => [name, 1]);
   const input = { ...inputFor(plan), simulation: { cpuMs: Object.fromEntries(computing) } };
   const outcome = pipeline.run(input, scope).finally(() => {
     stopTimer();
@@ -46,45 +50,45 @@ function place(acts: Readonly<Record<StepName, ActName>>, timeoutMs = 60_000) {
   return { plan, scope, client, outcome, listeners: () => [scope.listenerCount, getEventListeners(client.signal, "abort").length] };
 }
 
-const starts = (acts: readonly Act[]) => Promise.all(acts.map(({ runs }) => rig.cells.reached(runs)));
+const starts = (scripts: readonly Script[]) => Promise.all(scripts.map(({ runs }) => fixture.counters.reached(runs)));
 
 interface Ending {
-  readonly acts: Readonly<Record<StepName, ActName>>;
+  readonly scripts: Readonly<Record<StepName, ScriptName>>;
   readonly error: string | undefined;
   readonly timeoutMs?: number;
   readonly end: (order: ReturnType<typeof place>) => void;
 }
 
 const WAIT = { payment: "wait", vendor: "wait", courier: "wait" } as const;
-const openAll = ({ plan }: ReturnType<typeof place>) => STEPS.forEach((name) => void rig.open({ act: plan[name] }));
+const openAll = ({ plan }: ReturnType<typeof place>) => STEPS.forEach((name) => void fixture.open({ script: plan[name] }));
 
 const ENDINGS: Readonly<Record<string, Ending>> = {
-  success: { acts: WAIT, error: undefined, end: openAll },
-  "success of computing steps": { acts: { ...WAIT, payment: "compute", courier: "compute" }, error: undefined, end: openAll },
+  success: { scripts: WAIT, error: undefined, end: openAll },
+  "success of computing steps": { scripts: { ...WAIT, payment: "compute", courier: "compute" }, error: undefined, end: openAll },
   "a failed payment": {
-    acts: { payment: "wait_then_fail", vendor: "sleep", courier: "compute" },
+    scripts: { payment: "wait_then_fail", vendor: "sleep", courier: "compute" },
     error: "payment_declined",
-    end: ({ plan }) => rig.open({ act: plan.payment }),
+    end: ({ plan }) => fixture.open({ script: plan.payment }),
   },
   "a failed vendor": {
-    acts: { payment: "wait", vendor: "wait_then_fail", courier: "sleep" },
+    scripts: { payment: "wait", vendor: "wait_then_fail", courier: "sleep" },
     error: "vendor_unavailable",
-    end: ({ plan }) => rig.open({ act: plan.vendor }),
+    end: ({ plan }) => fixture.open({ script: plan.vendor }),
   },
   "a failed courier": {
-    acts: { payment: "sleep", vendor: "compute", courier: "wait_then_fail" },
+    scripts: { payment: "sleep", vendor: "compute", courier: "wait_then_fail" },
     error: "no_courier",
-    end: ({ plan }) => rig.open({ act: plan.courier }),
+    end: ({ plan }) => fixture.open({ script: plan.courier }),
   },
-  "the deadline": { acts: { ...WAIT, courier: "sleep" }, error: "timeout", timeoutMs: 1500, end: () => {} },
-  "the client's hang-up": { acts: { ...WAIT, vendor: "compute" }, error: "canceled", end: ({ client }) => client.abort() },
-  "a shutdown": { acts: WAIT, error: "canceled", end: ({ scope }) => void scope.cancel("shutdown") },
+  "the deadline": { scripts: { ...WAIT, courier: "sleep" }, error: "timeout", timeoutMs: 1500, end: () => {} },
+  "the client's hang-up": { scripts: { ...WAIT, vendor: "compute" }, error: "canceled", end: ({ client }) => client.abort() },
+  "a shutdown": { scripts: WAIT, error: "canceled", end: ({ scope }) => void scope.cancel("shutdown") },
   "a cancel that comes too late": {
-    acts: { payment: "wait_deaf", vendor: "wait_deaf", courier: "wait_deaf" },
+    scripts: { payment: "wait_ignoring_cancel", vendor: "wait_ignoring_cancel", courier: "wait_ignoring_cancel" },
     error: undefined,
     end: (order) => {
       order.scope.cancel("client_disconnected");
-      expect(countOf(rig.runtime, capacities)).toMatchObject({ watchedGroups: 1, timers: rest.timers + 2 });
+      expect(countOf(fixture.runtime, capacities)).toMatchObject({ watchedGroups: 1, timers: rest.timers + 2 });
       openAll(order);
     },
   },
@@ -92,12 +96,12 @@ const ENDINGS: Readonly<Record<string, Ending>> = {
 
 describe("an order leaves nothing behind", () => {
   test.each(Object.keys(ENDINGS))("after %s", async (name) => {
-    const { acts, error, end, timeoutMs } = ENDINGS[name] as Ending;
-    const order = place(acts, timeoutMs);
+    const { scripts, error, end, timeoutMs } = ENDINGS[name] as Ending;
+    const order = place(scripts, timeoutMs);
     // With a deadline, time must not decide whether the count is seen: its steps start long before it comes.
     await starts(Object.values(order.plan));
-    const computing = Object.values(acts).filter((act) => act === "compute").length;
-    const { osThreads: _osThreads, ...during } = countOf(rig.runtime, capacities);
+    const computing = Object.values(scripts).filter((script) => script === "compute").length;
+    const { osThreads: _osThreads, ...during } = countOf(fixture.runtime, capacities);
     expect(during).toEqual({
       threads: rest.threads,
       running: 3,
@@ -116,30 +120,42 @@ describe("an order leaves nothing behind", () => {
     end(order);
     const outcome = await order.outcome;
     // At once, not after a while.
-    expect(countOf(rig.runtime, capacities)).toEqual(rest);
+    expect(countOf(fixture.runtime, capacities)).toEqual(rest);
     expect(order.listeners()).toEqual([0, 0]);
     expect(outcome.error).toBe(error);
-    expect(rig.replacements).toEqual([]);
+    expect(fixture.replacements).toEqual([]);
   });
 
   test("after waiting for capacity and for an exclusive thread in vain", async () => {
     capacities = { ...capacities, courier: new Capacity(1) };
-    pipeline = new Pipeline(rig.runtime, capacities);
-    const acts = { payment: "compute", vendor: "compute", courier: "wait" } as const;
-    const first = place(acts);
+    pipeline = new Pipeline(fixture.runtime, capacities);
+    const scripts = { payment: "compute", vendor: "compute", courier: "wait" } as const;
+    const first = place(scripts);
     await starts(Object.values(first.plan));
-    const second = place(acts);
-    const third = place(acts);
-    expect(countOf(rig.runtime, capacities)).toMatchObject({ exclusivePermits: 2, exclusiveWaiting: 4, permits: 7, waiting: 2, slots: 3 });
+    const second = place(scripts);
+    const third = place(scripts);
+    expect(countOf(fixture.runtime, capacities)).toMatchObject({
+      exclusivePermits: 2,
+      exclusiveWaiting: 4,
+      permits: 7,
+      waiting: 2,
+      slots: 3,
+    });
     second.scope.cancel("deadline");
     third.client.abort();
     expect((await second.outcome).error).toBe("timeout");
     expect((await third.outcome).error).toBe("canceled");
-    expect(countOf(rig.runtime, capacities)).toMatchObject({ exclusivePermits: 2, exclusiveWaiting: 0, permits: 3, waiting: 0, slots: 1 });
+    expect(countOf(fixture.runtime, capacities)).toMatchObject({
+      exclusivePermits: 2,
+      exclusiveWaiting: 0,
+      permits: 3,
+      waiting: 0,
+      slots: 1,
+    });
     openAll(first);
     expect((await first.outcome).error).toBeUndefined();
-    expect(countOf(rig.runtime, capacities)).toEqual(rest);
-    for (const { plan } of [second, third]) for (const { runs } of Object.values(plan)) expect(rig.cells.read(runs)).toBe(0);
+    expect(countOf(fixture.runtime, capacities)).toEqual(rest);
+    for (const { plan } of [second, third]) for (const { runs } of Object.values(plan)) expect(fixture.counters.read(runs)).toBe(0);
     for (const { listeners } of [first, second, third]) expect(listeners()).toEqual([0, 0]);
   });
 });
@@ -147,62 +163,62 @@ describe("an order leaves nothing behind", () => {
 describe("a parent that outlives its orders is left by all of them", () => {
   test("a scope", async () => {
     const parent = new CancelScope();
-    const gates: Act[] = [];
+    const gates: Script[] = [];
     const orders = Array.from({ length: 5 }, () => {
-      const plan = { payment: rig.act("wait"), vendor: rig.act("succeed"), courier: rig.act("sleep", { ms: 1 }) };
+      const plan = { payment: fixture.script("wait"), vendor: fixture.script("succeed"), courier: fixture.script("sleep", { ms: 1 }) };
       gates.push(plan.payment);
       return pipeline.run(inputFor(plan), parent);
     });
     expect(parent.listenerCount).toBe(5);
     await starts(gates);
-    for (const [n, act] of gates.entries()) {
-      rig.open({ act });
+    for (const [n, script] of gates.entries()) {
+      fixture.open({ script });
       await orders[n];
       expect(parent.listenerCount).toBe(4 - n);
     }
-    expect(countOf(rig.runtime, capacities)).toEqual(rest);
+    expect(countOf(fixture.runtime, capacities)).toEqual(rest);
   });
 
   test.each(CANCEL_CAUSES)("an AbortSignal, also when it cancels them: %s", async (cause) => {
     const parent = new AbortController();
     const listeners = () => getEventListeners(parent.signal, "abort").length;
-    const run = async (act: Act) => {
+    const run = async (script: Script) => {
       const group = new TaskGroup<EndedStep>({ parent: parent.signal });
-      const own = rig.runtime.open(group.scope);
-      group.spawn(() => rig.step(own, act).ended);
+      const own = fixture.runtime.open(group.scope);
+      group.spawn(() => fixture.step(own, script).ended);
       const result = await group.join();
       own.close();
       return result.outcomes[0];
     };
-    const [ends, stops] = [rig.act("wait"), rig.act("sleep")];
+    const [ends, stops] = [fixture.script("wait"), fixture.script("sleep")];
     const [ending, stopping] = [run(ends), run(stops)];
     await starts([ends, stops]);
     expect(listeners()).toBe(2);
-    expect(countOf(rig.runtime, capacities)).toMatchObject({ running: 2, slots: 2 });
-    rig.open({ act: ends });
+    expect(countOf(fixture.runtime, capacities)).toMatchObject({ running: 2, slots: 2 });
+    fixture.open({ script: ends });
     expect(await ending).toMatchObject({ value: { outcome: { status: "ok" } } });
     expect(listeners()).toBe(1);
     parent.abort(new Canceled(cause));
     expect(await stopping).toMatchObject({ value: { outcome: { status: "canceled", cause } } });
     expect(listeners()).toBe(0);
-    expect(countOf(rig.runtime, capacities)).toEqual(rest);
+    expect(countOf(fixture.runtime, capacities)).toEqual(rest);
   });
 });
 
 test("a lost thread leaves nothing behind either", async () => {
-  await using own = await Rig.start({ threads: 1, cpuThreads: 1 });
+  await using own = await Fixture.start({ threads: 1, cpuThreads: 1 });
   const before = await countAtRest(own.runtime, capacities);
   for (const round of [1, 2, 3]) {
-    const plan = { payment: own.act("wait_then_exit"), vendor: own.act("wait_deaf"), courier: own.act("wait") };
+    const plan = { payment: own.script("wait_then_exit"), vendor: own.script("wait_ignoring_cancel"), courier: own.script("wait") };
     const scope = new CancelScope();
     const outcome = new Pipeline(own.runtime, capacities).run(inputFor(plan), scope);
-    await Promise.all(Object.values(plan).map(({ runs }) => own.cells.reached(runs)));
+    await Promise.all(Object.values(plan).map(({ runs }) => own.counters.reached(runs)));
     expect(countOf(own.runtime, capacities)).toMatchObject({ running: 3, unfinished: 3, slots: 1, unsettled: 3, permits: 3 });
-    own.open({ act: plan.payment });
+    own.open({ script: plan.payment });
     expect((await outcome).error).toBe("internal");
-    const { osThreads: _osThreads, threads: _threads, timers: _timers, ...books } = countOf(own.runtime, capacities);
+    const { osThreads: _osThreads, threads: _threads, timers: _timers, ...counters } = countOf(own.runtime, capacities);
     const { osThreads: _before, threads: _threadsBefore, timers: _timersBefore, ...zeros } = before;
-    expect(books).toEqual(zeros);
+    expect(counters).toEqual(zeros);
     expect(scope.listenerCount).toBe(0);
     // The replacement takes its time to start, and the system its time to forget the old one.
     await own.allThreadsUp();
@@ -213,20 +229,20 @@ test("a lost thread leaves nothing behind either", async () => {
 });
 
 test("nothing is left on the thread of a canceled step: no timer, no step's context", async () => {
-  await using own = await Rig.start({ threads: 1, cpuThreads: 1 });
-  const census = async () => {
-    const cell = own.cells.take();
-    const act = own.act("census", { ms: cell });
-    expect(await own.lone(act).outcome).toEqual({ status: "ok" });
-    return { timers: own.cells.read(act.gate), contexts: own.cells.read(cell) };
+  await using own = await Fixture.start({ threads: 1, cpuThreads: 1 });
+  const heapCheck = async () => {
+    const counter = own.counters.take();
+    const script = own.script("heap_check", { ms: counter });
+    expect(await own.lone(script).outcome).toEqual({ status: "ok" });
+    return { timers: own.counters.read(script.gate), contexts: own.counters.read(counter) };
   };
-  expect(await census()).toEqual({ timers: 0, contexts: 0 });
-  const acts: ActName[] = ["sleep", "sleep", "wait", "wait_then_fail"];
-  const steps = await Promise.all(acts.map((act) => own.running(act)));
-  expect(await census()).toEqual({ timers: 2, contexts: 4 });
+  expect(await heapCheck()).toEqual({ timers: 0, contexts: 0 });
+  const scripts: ScriptName[] = ["sleep", "sleep", "wait", "wait_then_fail"];
+  const steps = await Promise.all(scripts.map((script) => own.running(script)));
+  expect(await heapCheck()).toEqual({ timers: 2, contexts: 4 });
   for (const step of steps) step.scope.cancel("deadline");
   for (const step of steps) expect(await step.outcome).toMatchObject({ status: "canceled" });
-  await own.lone(own.act("sleep", { ms: 1 })).ended;
+  await own.lone(own.script("sleep", { ms: 1 })).ended;
   await own.lone("throw_in_step").ended;
-  expect(await census()).toEqual({ timers: 0, contexts: 0 });
+  expect(await heapCheck()).toEqual({ timers: 0, contexts: 0 });
 });

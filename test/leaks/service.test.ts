@@ -220,9 +220,9 @@ test(`a storm in which threads are killed leaves nothing behind (seed ${SEED})`,
   });
   // A compensation that was lost with its thread is tried again after a pause.
   await eventually("everything to be undone", async () => service.compensator.inFlight === 0 && (await pendingRows(service)) === 0);
-  const { osThreads: _osThreads, threads: _threads, timers: _timers, ...books } = count(service);
+  const { osThreads: _osThreads, threads: _threads, timers: _timers, ...counters } = count(service);
   const { osThreads: _before, threads: _threadsBefore, timers: _timersBefore, ...zeros } = rest;
-  expect(books).toEqual(zeros);
+  expect(counters).toEqual(zeros);
   // A queue looks once more for what it has tried, when that would have been due again.
   await eventually("no timer to be left", () => count(service).timers === rest.timers, Boolean, 20_000);
   // Replacements take their time to start.

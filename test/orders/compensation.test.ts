@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import type { Call } from "../../load/stand-in/call.ts";
-import type { Manner } from "../../load/stand-in/manner.ts";
+import type { FaultMode } from "../../load/stand-in/fault-mode.ts";
 import { startStandIn } from "../../load/stand-in/stand-in.ts";
 import { eventually } from "../support/eventually.ts";
 import { postOrder, send } from "../support/http-client.ts";
@@ -14,13 +14,13 @@ const ORDER = { order_id: "undone", amount: 1200 };
 const TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
 /** Notes the undos in the order of their arrival, and treats calls as told. */
-function watchUndos(mannerOf: (call: Call) => Manner | undefined) {
+function watchUndos(faultModeOf: (call: Call) => FaultMode | undefined) {
   const undone: string[] = [];
   return {
     undone,
-    mannerOf(call: Call) {
+    faultModeOf(call: Call) {
       if (call.action === "undo") undone.push(call.step);
-      return mannerOf(call);
+      return faultModeOf(call);
     },
   };
 }
@@ -29,12 +29,12 @@ const byStep = (a: { step: string }, b: { step: string }) => a.step.localeCompar
 const compensations = async (port: number) => (await send(port, { path: "/order/undone" })).json.attempts[0].compensations;
 
 test("what finished is undone before the answer, and so is a call of which nobody knows", async () => {
-  const { undone, mannerOf } = watchUndos(({ step, action }) => {
+  const { undone, faultModeOf } = watchUndos(({ step, action }) => {
     if (action === "undo") return undefined;
     return step === "vendor" ? { type: "refuse", slowMs: 300 } : undefined;
   });
-  await using rig = await startWithProviders({}, { mannerOf });
-  const answer = await postOrder(rig.port, ORDER);
+  await using fixture = await startWithProviders({}, { faultModeOf });
+  const answer = await postOrder(fixture.port, ORDER);
   expect(answer.status).toBe(503);
   expect(answer.json.steps).toMatchObject([
     { name: "payment", status: "ok", compensation: "done" },
@@ -44,8 +44,8 @@ test("what finished is undone before the answer, and so is a call of which nobod
   expect(answer.json.steps[1].compensation).toBeUndefined();
   // The vendor too: its 503 may have come from something in between after it had accepted.
   expect(undone.toSorted()).toEqual(["courier", "payment", "vendor"]);
-  expect(rig.standIn.ledger.snapshot().counts).toMatchObject({ charges: 1, refunds: 1, assignments: 1, releases: 1, acceptances: 0 });
-  expect((await compensations(rig.port)).toSorted(byStep)).toEqual([
+  expect(fixture.standIn.ledger.snapshot().counts).toMatchObject({ charges: 1, refunds: 1, assignments: 1, releases: 1, acceptances: 0 });
+  expect((await compensations(fixture.port)).toSorted(byStep)).toEqual([
     { step: "courier", status: "done", tries: 1 },
     { step: "payment", status: "done", tries: 1 },
     { step: "vendor", status: "done", tries: 1 },
@@ -53,61 +53,61 @@ test("what finished is undone before the answer, and so is a call of which nobod
 });
 
 test("a call that was cut off by the cancel is undone too: nobody knows what it did", async () => {
-  const { undone, mannerOf } = watchUndos(({ step, action }) => {
+  const { undone, faultModeOf } = watchUndos(({ step, action }) => {
     if (action === "undo") return undefined;
     return step === "payment" ? { type: "late", lateMs: 400 } : step === "vendor" ? { type: "refuse", slowMs: 50 } : undefined;
   });
-  await using rig = await startWithProviders({}, { mannerOf });
-  const answer = await postOrder(rig.port, ORDER);
+  await using fixture = await startWithProviders({}, { faultModeOf });
+  const answer = await postOrder(fixture.port, ORDER);
   expect(answer.json.steps[0]).toMatchObject({ status: "canceled", detail: "sibling_failed" });
   expect(undone).toContain("payment");
-  await rig.standIn.quiet();
+  await fixture.standIn.quiet();
   // The charge came after its tombstone and was refused.
-  expect(rig.standIn.ledger.snapshot().counts).toMatchObject({ charges: 0, refunds: 0, tooLate: 1 });
+  expect(fixture.standIn.ledger.snapshot().counts).toMatchObject({ charges: 0, refunds: 0, tooLate: 1 });
 });
 
 test("the answer does not wait for a provider that is down: pending, and done once it is up", async () => {
   let up = false;
-  const { mannerOf } = watchUndos(({ step, action }) => {
+  const { faultModeOf } = watchUndos(({ step, action }) => {
     if (action === "undo") return up ? undefined : { type: "failBefore" };
     return step === "vendor" ? { type: "refuse", slowMs: 100 } : undefined;
   });
-  await using rig = await startWithProviders({}, { mannerOf });
-  const answer = await postOrder(rig.port, ORDER);
+  await using fixture = await startWithProviders({}, { faultModeOf });
+  const answer = await postOrder(fixture.port, ORDER);
   expect(answer.json.steps.map((step: { compensation?: string }) => step.compensation)).toEqual(["pending", undefined, "pending"]);
   await eventually(
     "further tries",
-    () => compensations(rig.port),
+    () => compensations(fixture.port),
     (all) => all.every(({ tries }: { tries: number }) => tries > 1),
   );
   up = true;
   await eventually(
     "the compensations",
-    () => compensations(rig.port),
+    () => compensations(fixture.port),
     (all) => all.every(({ status }: { status: string }) => status === "done"),
   );
-  expect((await send(rig.port, { path: "/order/undone" })).json.steps[0].compensation).toBe("done");
-  expect(rig.standIn.ledger.snapshot().counts).toMatchObject({ charges: 1, refunds: 1, assignments: 1, releases: 1 });
-  expect(rig.running.service.compensator.inFlight).toBe(0);
+  expect((await send(fixture.port, { path: "/order/undone" })).json.steps[0].compensation).toBe("done");
+  expect(fixture.standIn.ledger.snapshot().counts).toMatchObject({ charges: 1, refunds: 1, assignments: 1, releases: 1 });
+  expect(fixture.running.service.compensator.inFlight).toBe(0);
 });
 
 test("a compensation that never answers has a deadline of its own and holds up neither the answer nor the payment's", async () => {
-  const { mannerOf } = watchUndos(({ step, action, nth }) => {
+  const { faultModeOf } = watchUndos(({ step, action, nth }) => {
     if (action === "undo") return nth === 1 && step === "vendor" ? { type: "answer", slowMs: 60_000 } : undefined;
     return step === "vendor" ? { type: "refuse", slowMs: 100 } : undefined;
   });
-  await using rig = await startWithProviders({ COMPENSATION_TIMEOUT_MS: "1500" }, { mannerOf });
-  const answer = await postOrder(rig.port, ORDER);
+  await using fixture = await startWithProviders({ COMPENSATION_TIMEOUT_MS: "1500" }, { faultModeOf });
+  const answer = await postOrder(fixture.port, ORDER);
   expect(answer.json.steps).toMatchObject([{ status: "ok", compensation: "done" }, {}, { status: "ok", compensation: "done" }]);
   // Its first try goes on.
-  expect(rig.running.service.compensator.inFlight).toBe(1);
-  expect((await compensations(rig.port)).find(({ step }: { step: string }) => step === "vendor")).toMatchObject({
+  expect(fixture.running.service.compensator.inFlight).toBe(1);
+  expect((await compensations(fixture.port)).find(({ step }: { step: string }) => step === "vendor")).toMatchObject({
     status: "pending",
     tries: 0,
   });
   const all = await eventually(
     "the vendor's second try",
-    () => compensations(rig.port),
+    () => compensations(fixture.port),
     (each) => each.every(({ status }: { status: string }) => status === "done"),
     20_000,
   );
@@ -119,7 +119,7 @@ test("compensations go on after a restart", async () => {
   let up = false;
   const traces: (string | string[] | undefined)[] = [];
   const standIn = await startStandIn({
-    mannerOf({ step, action, headers }) {
+    faultModeOf({ step, action, headers }) {
       traces.push(headers.traceparent);
       if (action === "undo") return up ? undefined : { type: "failBefore" };
       return step === "vendor" ? { type: "refuse", slowMs: 100 } : undefined;

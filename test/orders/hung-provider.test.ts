@@ -17,21 +17,21 @@ test.each([
   "refunds do not starve behind a vendor that hangs: %s",
   async (_, compensationTimeoutMs) => {
     let hangs = true;
-    await using rig = await startWithProviders(
+    await using fixture = await startWithProviders(
       { ORDER_TIMEOUT_MS: "1000", COMPENSATION_TIMEOUT_MS: String(compensationTimeoutMs), COURIER_CAPACITY: "128" },
-      { mannerOf: ({ step }) => (hangs && step === "vendor" ? { type: "answer", slowMs: FOR_EVER_MS } : undefined) },
+      { faultModeOf: ({ step }) => (hangs && step === "vendor" ? { type: "answer", slowMs: FOR_EVER_MS } : undefined) },
       // Otherwise the vendor's circuit would open, and hardly an order would leave anything to undo.
       { providerHealth: { opensAfter: Number.POSITIVE_INFINITY } },
     );
-    const { compensator, journal, runtime } = rig.running.service;
-    const counts = () => rig.standIn.ledger.snapshot().counts;
+    const { compensator, journal, runtime } = fixture.running.service;
+    const counts = () => fixture.standIn.ledger.snapshot().counts;
     let peak = 0;
 
     const answers: Received[] = [];
     let next = 0;
     const client = async () => {
       while (next < ORDERS) {
-        answers.push(await postOrder(rig.port, { order_id: `o-${next++}`, amount: 5 }));
+        answers.push(await postOrder(fixture.port, { order_id: `o-${next++}`, amount: 5 }));
         peak = Math.max(peak, compensator.inFlight);
       }
     };
@@ -60,7 +60,7 @@ test.each([
 
     // It is back: whoever waits for an answer is told that there will be none.
     hangs = false;
-    await rig.standIn.down(50, "reset");
+    await fixture.standIn.down(50, "reset");
     await eventually(
       "all of it to be undone",
       async () => (await journal.backlog()).compensations.vendor.count,
@@ -69,7 +69,7 @@ test.each([
     );
     await eventually("the last call to end", () => compensator.inFlight === 0);
     expect(runtime.counters().slots).toBe(0);
-    expect(balance(rig.standIn.ledger.snapshot(), [])).toEqual([]);
+    expect(balance(fixture.standIn.ledger.snapshot(), [])).toEqual([]);
   },
   60_000,
 );

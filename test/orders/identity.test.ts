@@ -159,23 +159,25 @@ describe.each(ENGINES)("with the engine %s", (name) => {
   });
 
   test("200 requests for one id at once: one run, one charge, 200 equal answers", async () => {
-    await using rig = await startWithProviders({}, { rates: { slow: 1, slowMs: [100, 100] } }, {}, (...given) => engine.start(...given));
+    await using fixture = await startWithProviders({}, { rates: { slow: 1, slowMs: [100, 100] } }, {}, (...given) =>
+      engine.start(...given),
+    );
     const order = { order_id: "one for all", amount: 1200 };
-    const answers = await Promise.all(Array.from({ length: 200 }, () => postOrder(rig.port, order)));
+    const answers = await Promise.all(Array.from({ length: 200 }, () => postOrder(fixture.port, order)));
     expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200]));
     expect(new Set(answers.map(({ text }) => text)).size).toBe(1);
-    expect(rig.standIn.ledger.snapshot().counts).toMatchObject({ charges: 1, acceptances: 1, assignments: 1, refunds: 0 });
-    expect(rig.running.service.runtime.totals().started).toBe(3);
+    expect(fixture.standIn.ledger.snapshot().counts).toMatchObject({ charges: 1, acceptances: 1, assignments: 1, refunds: 0 });
+    expect(fixture.running.service.runtime.totals().started).toBe(3);
   });
 });
 
 test.each(["fail_step", "delay_ms", "cpu_ms"])("with real providers %s is refused", async (field) => {
-  await using rig = await startWithProviders();
+  await using fixture = await startWithProviders();
   const value = field === "fail_step" ? "payment" : { payment: 1 };
-  const { status, json } = await postOrder(rig.port, { order_id: "real", amount: 1, [field]: value });
+  const { status, json } = await postOrder(fixture.port, { order_id: "real", amount: 1, [field]: value });
   expect({ status, kind: json.error.kind }).toEqual({ status: 400, kind: "bad_request" });
   expect(json.error.message).toContain(field);
-  expect(rig.standIn.connections.accepted).toBe(0);
+  expect(fixture.standIn.connections.accepted).toBe(0);
   // Nor are there faults to be had on purpose.
-  expect((await send(rig.running.adminPort, { method: "POST", path: "/chaos/kill-thread" })).status).toBe(404);
+  expect((await send(fixture.running.adminPort, { method: "POST", path: "/chaos/kill-thread" })).status).toBe(404);
 });

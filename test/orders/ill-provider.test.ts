@@ -49,22 +49,22 @@ class Customers implements AsyncDisposable {
 test("a vendor that hangs: orders fail at once, it gets probes only, payments are refunded, and it is found again by itself", async () => {
   let hangs = false;
   let vendorCalls = 0;
-  await using rig = await startWithProviders(
+  await using fixture = await startWithProviders(
     { ORDER_TIMEOUT_MS: String(DEADLINE_MS), COURIER_CAPACITY: "128" },
     {
-      mannerOf({ step, action }) {
+      faultModeOf({ step, action }) {
         if (step === "vendor" && action === "do") vendorCalls++;
         return hangs && step === "vendor" ? { type: "hang" } : undefined;
       },
     },
   );
-  const { standIn, running } = rig;
+  const { standIn, running } = fixture;
   const counts = () => standIn.ledger.snapshot().counts;
   const circuit = async () =>
     Number(/^circuit_state\{step="vendor"\} (\d)$/m.exec((await send(running.adminPort, { path: "/metrics" })).text)?.[1]);
   const logged = (text: string) => running.logged.filter(({ msg, step }) => msg === text && step === "vendor");
 
-  await using customers = new Customers(rig.port, 10);
+  await using customers = new Customers(fixture.port, 10);
   const placed = () => customers.answers.filter(({ status }) => status === 200).length;
   await eventually("orders that are placed", () => placed() > 20);
   expect(await circuit()).toBe(0);
@@ -124,12 +124,12 @@ test("a provider that fails half its calls: a fifth more calls than orders at mo
   const ORDERS = 300;
   const run = async (maxTries: number) => {
     let calls = 0;
-    await using rig = await startWithProviders(
+    await using fixture = await startWithProviders(
       { ORDER_TIMEOUT_MS: String(FOR_EVER_MS), COURIER_CAPACITY: "128" },
       {
         seed: "half",
         rates: { vendor: { failBefore: 0.5, failStatus: 503, undo: { failBefore: 0 } } },
-        mannerOf({ step, action }) {
+        faultModeOf({ step, action }) {
           if (step === "vendor" && action === "do") calls++;
           return undefined;
         },
@@ -139,7 +139,7 @@ test("a provider that fails half its calls: a fifth more calls than orders at mo
     let placed = 0;
     let next = 0;
     const client = async () => {
-      while (next < ORDERS) if ((await postOrder(rig.port, { order_id: `o-${next++}`, amount: 5 })).status === 200) placed++;
+      while (next < ORDERS) if ((await postOrder(fixture.port, { order_id: `o-${next++}`, amount: 5 })).status === 200) placed++;
     };
     await Promise.all(Array.from({ length: 30 }, client));
     return { calls, placed };

@@ -2,7 +2,7 @@ import { type StandIn, type StandInOptions, startStandIn } from "../../load/stan
 import type { StartOptions } from "../../src/service.ts";
 import { startService, type TestService } from "../support/service.ts";
 
-export interface Rig extends AsyncDisposable {
+export interface Fixture extends AsyncDisposable {
   readonly standIn: StandIn;
   readonly running: TestService;
   readonly port: number;
@@ -14,7 +14,7 @@ export async function startWithProviders(
   options: StandInOptions = {},
   startOptions: Partial<StartOptions> = {},
   start: typeof startService = startService,
-): Promise<Rig> {
+): Promise<Fixture> {
   const standIn = await startStandIn(options);
   const urls = { PAYMENT_URL: standIn.url, VENDOR_URL: standIn.url, COURIER_URL: standIn.url };
   const running = await start({ ...urls, ...overlay }, startOptions);

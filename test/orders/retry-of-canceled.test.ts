@@ -25,7 +25,7 @@ beforeEach(async () => {
   hangs = 0;
   standIn = await startStandIn({
     // The vendor never answers the first attempt.
-    mannerOf({ step, action, key }) {
+    faultModeOf({ step, action, key }) {
       if (step !== "vendor" || action !== "do" || !key.includes(":1:")) return undefined;
       hangs++;
       return { type: "answer", slowMs: FOR_EVER_MS };

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { type AttemptEnding, balance } from "../../load/stand-in/balance.ts";
+import type { FaultRateSettings } from "../../load/stand-in/fault-rates.ts";
 import { randomFrom } from "../../load/stand-in/random.ts";
-import type { RateSettings } from "../../load/stand-in/rates.ts";
 import { spawnStandIn } from "../../load/stand-in/spawn.ts";
 import { CancelScope } from "../../src/concurrency/cancel-scope.ts";
 import { STEPS, type StepInput, type StepName, type StepOutcome } from "../../src/orders/step.ts";
@@ -20,7 +20,7 @@ const LIMIT_MS = 300_000;
 const KINDS = ["ok", "canceled", "lost", "payment_declined", "payment_unavailable", "vendor_unavailable", "no_courier", "internal"];
 
 /** How late and how slow are shares of a quiet order's time, so that calls come after their undo on a slow machine too. */
-function rates(orderMs: number): RateSettings {
+function rates(orderMs: number): FaultRateSettings {
   const times = (least: number, most: number) => [Math.ceil(orderMs * least), Math.ceil(orderMs * most)] as const;
   return {
     refuse: 0.03,
@@ -100,7 +100,7 @@ test(`what is said to have had no effect has had none, and undoing the rest bala
     expect(isPlaced(one)).toBe(true);
     ended.push(one);
   });
-  await standIn.setRates(rates(orderMs));
+  await standIn.setFaultRates(rates(orderMs));
 
   const one = async (n: number) => {
     const order = { orderId: `chaos ${n}`, amount: 1 + Math.floor(random() * 10_000), attempt: 1 };

@@ -7,7 +7,7 @@ import { startService } from "../support/service.ts";
 // A gateway says "key in use" (409), "too slow" (408), "too early" (425) or "see there" (303) of a charge that was made.
 test.each([409, 408, 425, 303])("a payment that was charged and then answered with %i is refunded", async (status) => {
   const standIn = await startStandIn({
-    mannerOf: ({ step, action }) => (step === "payment" && action === "do" ? { type: "failAfter", status } : undefined),
+    faultModeOf: ({ step, action }) => (step === "payment" && action === "do" ? { type: "failAfter", status } : undefined),
   });
   const service = await startService({ PAYMENT_URL: standIn.url });
   try {

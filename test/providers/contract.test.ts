@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import type { Call } from "../../load/stand-in/call.ts";
-import type { Manner } from "../../load/stand-in/manner.ts";
+import type { FaultMode } from "../../load/stand-in/fault-mode.ts";
 import { startStandIn } from "../../load/stand-in/stand-in.ts";
 import { CANCEL_CAUSES } from "../../src/concurrency/cancel-cause.ts";
 import { CancelScope } from "../../src/concurrency/cancel-scope.ts";
@@ -37,12 +37,12 @@ async function simulated(): Promise<Subject> {
 
 async function overHttp(): Promise<Subject> {
   const treatments = new Map<string, { failStep?: StepName; delayMs?: number }>();
-  const mannerOf = ({ body, step, action }: Call): Manner => {
+  const faultModeOf = ({ body, step, action }: Call): FaultMode => {
     const { failStep, delayMs } = treatments.get(body.order_id) ?? {};
     const slow = delayMs === undefined ? {} : { slowMs: delayMs };
     return { type: action === "do" && failStep === step ? "refuse" : "answer", ...slow };
   };
-  const standIn = await startStandIn({ mannerOf });
+  const standIn = await startStandIn({ faultModeOf });
   const runtime = await startThreads({ payment: standIn.url, vendor: standIn.url, courier: standIn.url });
   return {
     runtime,

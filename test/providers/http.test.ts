@@ -2,7 +2,7 @@ import { createServer, type Server, type Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { Call } from "../../load/stand-in/call.ts";
-import type { Manner } from "../../load/stand-in/manner.ts";
+import type { FaultMode } from "../../load/stand-in/fault-mode.ts";
 import { type StandIn, startStandIn } from "../../load/stand-in/stand-in.ts";
 import { CancelScope } from "../../src/concurrency/cancel-scope.ts";
 import { STEPS, type StepInput, type StepName } from "../../src/orders/step.ts";
@@ -19,7 +19,7 @@ import { until } from "./until.ts";
 
 const NOT_UNDONE = { status: "failed", kind: "internal", effect: "unknown" };
 const CHARGED = { acted: 1, undone: 0 };
-let manner: (call: Call) => Manner | undefined = () => undefined;
+let faultMode: (call: Call) => FaultMode | undefined = () => undefined;
 let calls: Call[] = [];
 let gone: Call[] = [];
 const logs: LogMessage[] = [];
@@ -29,9 +29,9 @@ let nextOrder = 1;
 
 beforeAll(async () => {
   standIn = await startStandIn({
-    mannerOf(call) {
+    faultModeOf(call) {
       calls.push(call);
-      return manner(call);
+      return faultMode(call);
     },
     onGone: (call) => void gone.push(call),
   });
@@ -39,7 +39,7 @@ beforeAll(async () => {
   runtime = await startThreads({ payment: `${standIn.url}/`, vendor: `${standIn.url}/shop/v1`, courier: `${standIn.url}/a/b/` }, logs, 1);
 });
 beforeEach(() => {
-  manner = () => undefined;
+  faultMode = () => undefined;
   calls = [];
   gone = [];
   logs.length = 0;
@@ -158,7 +158,7 @@ describe.each(STEPS)("%s answers", (step) => {
   const rows = ANSWERS[step].flatMap(([statuses, kind, effect]) => statuses.map((status) => ({ status, kind, effect })));
 
   test.each(rows)("$status is $kind", async ({ status, kind, effect }) => {
-    manner = () => ({ type: "failBefore", status, headers: { location: `${standIn.url}/elsewhere` } });
+    faultMode = () => ({ type: "failBefore", status, headers: { location: `${standIn.url}/elsewhere` } });
     const order = newOrder();
     const outcome = await runStep(runtime, step, "do", order);
     expect(outcome).toEqual(kind === OK ? { status: "ok" } : { status: "failed", kind, effect, ...saysIll(step, status) });
@@ -171,7 +171,7 @@ describe.each(STEPS)("%s answers", (step) => {
   });
 
   test.each([300, 307, 400, 402, 404, 409, 410, 500, 503])("an undo answered with %i is not done", async (status) => {
-    manner = () => ({ type: "failBefore", status, headers: { location: `${standIn.url}/elsewhere` } });
+    faultMode = () => ({ type: "failBefore", status, headers: { location: `${standIn.url}/elsewhere` } });
     expect(await runStep(runtime, step, "undo", newOrder())).toEqual({
       ...NOT_UNDONE,
       answer: `HTTP ${status}`,
@@ -184,21 +184,21 @@ describe.each(STEPS)("%s answers", (step) => {
 const UNREACHABLE: Record<StepName, string> = { payment: "payment_unavailable", vendor: "vendor_unavailable", courier: "internal" };
 
 describe.each(STEPS)("%s says when to ask again", (step) => {
-  const retryAfter = (status: number, value: string): Manner => ({ type: "failBefore", status, headers: { "retry-after": value } });
+  const retryAfter = (status: number, value: string): FaultMode => ({ type: "failBefore", status, headers: { "retry-after": value } });
 
   test.each([429, 503])("with %i, which is an illness at the courier's too", async (status) => {
-    manner = () => retryAfter(status, "7");
+    faultMode = () => retryAfter(status, "7");
     for (const action of ["do", "undo"] as const) {
       expect(await runStep(runtime, step, action, newOrder())).toMatchObject({ status: "failed", ill: { retryAfterMs: 7_000 } });
     }
   });
 
   test("with no other status, and not in words", async () => {
-    manner = () => retryAfter(500, "7");
+    faultMode = () => retryAfter(500, "7");
     expect(await runStep(runtime, step, "do", newOrder())).toHaveProperty("ill", {});
-    manner = () => retryAfter(409, "7");
+    faultMode = () => retryAfter(409, "7");
     expect(await runStep(runtime, step, "do", newOrder())).not.toHaveProperty("ill");
-    manner = () => retryAfter(429, "soon");
+    faultMode = () => retryAfter(429, "soon");
     expect(await runStep(runtime, step, "do", newOrder())).toHaveProperty("ill", {});
   });
 });
@@ -209,7 +209,7 @@ describe.each(STEPS)("%s connection", (step) => {
     ["closed after it acted", "hangUpAfter", 1],
   ] as const)("%s has an unknown effect, and the undo settles it", async (_what, type, acted) => {
     const order = newOrder();
-    manner = ({ action }) => (action === "do" ? { type } : undefined);
+    faultMode = ({ action }) => (action === "do" ? { type } : undefined);
     expect(await runStep(runtime, step, "do", order)).toEqual({ status: "failed", kind: UNREACHABLE[step], effect: "unknown", ill: {} });
     expect(booked(step, order) ?? { acted: 0, undone: 0 }).toEqual({ acted, undone: 0 });
     expect(await runStep(runtime, step, "undo", order)).toEqual({ status: "ok" });
@@ -218,7 +218,7 @@ describe.each(STEPS)("%s connection", (step) => {
 
   test("closed halfway through the body of a 200 is an answer all the same", async () => {
     const order = newOrder();
-    manner = () => ({ type: "hangUpHalfway" });
+    faultMode = () => ({ type: "hangUpHalfway" });
     expect(await runStep(runtime, step, "do", order)).toEqual({ status: "ok" });
     expect(booked(step, order)).toEqual(CHARGED);
   });
@@ -248,7 +248,7 @@ describe("undo", () => {
   test.each(STEPS)("of a %s that arrives late: the tombstone refuses it", async (step) => {
     const order = newOrder();
     const lateMs = await longerThanCalls(step);
-    manner = ({ action }) => (action === "do" ? { type: "late", lateMs } : undefined);
+    faultMode = ({ action }) => (action === "do" ? { type: "late", lateMs } : undefined);
     const scope = new CancelScope();
     const running = runStep(runtime, step, "do", order, scope);
     await until("the call has arrived", () => calls.length === 1);
@@ -263,7 +263,7 @@ describe("undo", () => {
   test("of a call that acted after its client had gone takes it back", async () => {
     const order = newOrder();
     const lateMs = await longerThanCalls("payment");
-    manner = ({ action }) => (action === "do" ? { type: "late", lateMs } : undefined);
+    faultMode = ({ action }) => (action === "do" ? { type: "late", lateMs } : undefined);
     const scope = new CancelScope();
     const running = runStep(runtime, "payment", "do", order, scope);
     await until("the call has arrived", () => calls.length === 1);
@@ -280,7 +280,7 @@ describe("undo", () => {
     async (type) => {
       const order = newOrder();
       await runStep(runtime, "payment", "do", order);
-      manner = ({ nth }) => (nth === 1 ? { type } : undefined);
+      faultMode = ({ nth }) => (nth === 1 ? { type } : undefined);
       // A reset may show itself in the reading or in the writing, a closing as the HTTP client's own code.
       const answer = expect.stringMatching(/^(HTTP 50[03]|[A-Z_]+)$/);
       expect(await runStep(runtime, "payment", "undo", order)).toEqual({ ...NOT_UNDONE, answer, ill: {} });
@@ -290,7 +290,7 @@ describe("undo", () => {
   );
 
   test("stops with its own run", async () => {
-    manner = () => ({ type: "answer", slowMs: 10_000 });
+    faultMode = () => ({ type: "answer", slowMs: 10_000 });
     const scope = new CancelScope();
     const undoing = runStep(runtime, "payment", "undo", newOrder(), scope);
     await until("it has arrived", () => calls.length === 1);
@@ -302,7 +302,7 @@ describe("undo", () => {
 
 describe("bodies", () => {
   test.each(["do", "undo"] as const)("that never end hold neither the step nor its connection (%s)", async (action) => {
-    manner = () => ({ type: "endless" });
+    faultMode = () => ({ type: "endless" });
     await fastOnce("five calls", 1000, async () => {
       const startedAt = performance.now();
       for (let n = 0; n < 5; n++) expect(await runStep(runtime, "payment", action, newOrder())).toEqual({ status: "ok" });
@@ -395,7 +395,7 @@ describe("answers that are none", () => {
 
 describe("cancel", () => {
   test("closes the socket at once", async () => {
-    manner = () => ({ type: "answer", slowMs: 600_000 });
+    faultMode = () => ({ type: "answer", slowMs: 600_000 });
     await fastOnce("the closing", 100, async () => {
       const scope = new CancelScope();
       const running = Promise.all(STEPS.map((step) => runStep(runtime, step, "do", newOrder(), scope)));
@@ -450,7 +450,7 @@ describe("cancel", () => {
   });
 
   test("swept over a call's whole way: whoever says there was no effect is right, and undoing settles the rest", async () => {
-    manner = ({ action }) => (action === "do" ? { type: "late", lateMs: 8 } : undefined);
+    faultMode = ({ action }) => (action === "do" ? { type: "late", lateMs: 8 } : undefined);
     // A little longer than a call takes here.
     let sweepMs = 0;
     for (let n = 0; n < 5; n++) {
@@ -492,7 +492,7 @@ describe("connections", () => {
     await runStep(runtime, "payment", "do", newOrder());
     const before = standIn.connections.accepted;
     const statuses = [200, 402, 404, 500, 503, 307, 204];
-    manner = ({ nth }) => ({ type: "failBefore", status: statuses[(calls.length + nth) % statuses.length] ?? 200 });
+    faultMode = ({ nth }) => ({ type: "failBefore", status: statuses[(calls.length + nth) % statuses.length] ?? 200 });
     for (let n = 0; n < 100; n++) await runStep(runtime, STEPS[n % 3] as StepName, n % 2 === 0 ? "do" : "undo", newOrder());
     expect(calls).toHaveLength(101);
     expect(standIn.connections.accepted).toBe(before);
@@ -502,7 +502,7 @@ describe("connections", () => {
     const before = standIn.connections.accepted;
     const open = standIn.connections.open;
     const width = 50;
-    manner = () => ({ type: "answer", slowMs: 20 });
+    faultMode = () => ({ type: "answer", slowMs: 20 });
     for (let round = 0; round < 4; round++) {
       await Promise.all(Array.from({ length: width }, () => runStep(runtime, "payment", "do", newOrder())));
     }
@@ -515,7 +515,7 @@ describe("connections", () => {
 
   test("die with their thread", async () => {
     const threads = await startThreads({ payment: standIn.url }, [], 1);
-    manner = () => ({ type: "answer", slowMs: 10_000 });
+    faultMode = () => ({ type: "answer", slowMs: 10_000 });
     const running = runStep(threads, "payment", "do", newOrder());
     await until("the call has arrived", () => calls.length === 1);
     threads.killThread();

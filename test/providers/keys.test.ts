@@ -68,7 +68,7 @@ describe.each(SETTINGS)("%s", (setting) => {
 test("each provider gets its own key with every call and every undo, and nothing else of it is seen", async () => {
   const calls: Call[] = [];
   const standIn = await startStandIn({
-    mannerOf(call) {
+    faultModeOf(call) {
       calls.push(call);
       if (call.action === "do") return call.step === "courier" ? { type: "refuse", status: 400, slowMs: 100 } : undefined;
       return call.nth === 1 ? { type: "failBefore", status: 401 } : undefined;

@@ -3,9 +3,9 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { afterEach, describe, expect, test } from "vitest";
 import type { CallBody } from "../../load/stand-in/call.ts";
+import { drawFaultMode } from "../../load/stand-in/fault-mode.ts";
+import { CALM, checkFaultRates, FAULT_MODES, faultRatesFor } from "../../load/stand-in/fault-rates.ts";
 import { Ledger } from "../../load/stand-in/ledger.ts";
-import { drawManner } from "../../load/stand-in/manner.ts";
-import { CALM, checkRates, MANNERS, ratesFor } from "../../load/stand-in/rates.ts";
 import { type SpawnedStandIn, spawnStandIn } from "../../load/stand-in/spawn.ts";
 import { type StandIn, type StandInOptions, startStandIn } from "../../load/stand-in/stand-in.ts";
 import { until } from "./until.ts";
@@ -103,29 +103,31 @@ describe("the ledger", () => {
 
 describe("rates", () => {
   test("are drawn in their shares, and the same for the same seed, key and repetition", () => {
-    const rates = ratesFor(Object.fromEntries(MANNERS.map((manner) => [manner, 0.09])), "payment", "do");
+    const rates = faultRatesFor(Object.fromEntries(FAULT_MODES.map((faultMode) => [faultMode, 0.09])), "payment", "do");
     const draw = (seed: string) =>
-      Array.from({ length: 5000 }, (_, n) => drawManner(rates, seed, { key: `o-${n}:1:payment`, nth: 1 }).type);
+      Array.from({ length: 5000 }, (_, n) => drawFaultMode(rates, seed, { key: `o-${n}:1:payment`, nth: 1 }).type);
     const drawn = draw("7");
-    for (const type of [...MANNERS, "answer"]) {
+    for (const type of [...FAULT_MODES, "answer"]) {
       const share = drawn.filter((other) => other === type).length / drawn.length;
       expect(share, type).toBeGreaterThan(0.07);
       expect(share, type).toBeLessThan(0.12);
     }
     expect(draw("7")).toEqual(drawn);
     expect(draw("8")).not.toEqual(drawn);
-    expect(drawManner(rates, "7", { key: "o-1:1:payment", nth: 2 })).not.toEqual(drawManner(rates, "7", { key: "o-1:1:payment", nth: 1 }));
+    expect(drawFaultMode(rates, "7", { key: "o-1:1:payment", nth: 2 })).not.toEqual(
+      drawFaultMode(rates, "7", { key: "o-1:1:payment", nth: 1 }),
+    );
   });
 
   test("of a step go before those of all, and those of undos before both", () => {
     const settings = { refuse: 0.1, slow: 0.5, payment: { refuse: 0.2 }, undo: { refuse: 0 } };
-    expect(ratesFor(settings, "vendor", "do")).toMatchObject({ ...CALM, refuse: 0.1, slow: 0.5 });
-    expect(ratesFor(settings, "payment", "do").refuse).toBe(0.2);
-    expect(ratesFor(settings, "payment", "undo").refuse).toBe(0);
+    expect(faultRatesFor(settings, "vendor", "do")).toMatchObject({ ...CALM, refuse: 0.1, slow: 0.5 });
+    expect(faultRatesFor(settings, "payment", "do").refuse).toBe(0.2);
+    expect(faultRatesFor(settings, "payment", "undo").refuse).toBe(0);
     const vendorHangs = { vendor: { hang: 1, undo: { hang: 0, late: 1 } }, undo: { hang: 0.5 } };
-    expect(ratesFor(vendorHangs, "vendor", "do")).toMatchObject({ ...CALM, hang: 1 });
-    expect(ratesFor(vendorHangs, "vendor", "undo")).toMatchObject({ ...CALM, late: 1 });
-    expect(ratesFor(vendorHangs, "payment", "undo")).toMatchObject({ ...CALM, hang: 0.5 });
+    expect(faultRatesFor(vendorHangs, "vendor", "do")).toMatchObject({ ...CALM, hang: 1 });
+    expect(faultRatesFor(vendorHangs, "vendor", "undo")).toMatchObject({ ...CALM, late: 1 });
+    expect(faultRatesFor(vendorHangs, "payment", "undo")).toMatchObject({ ...CALM, hang: 0.5 });
   });
 
   test.each([
@@ -144,12 +146,12 @@ describe("rates", () => {
     [{ toString: 1 }, "toString is not a rate"],
     [[], "rates must be an object"],
   ])("%j are refused", (rates, message) => {
-    expect(() => checkRates(rates)).toThrow(message);
+    expect(() => checkFaultRates(rates)).toThrow(message);
   });
 });
 
-describe("the manners over HTTP", () => {
-  const only = (type: (typeof MANNERS)[number], more: object = {}) => open({ rates: { [type]: 1, ...more } });
+describe("the fault modes over HTTP", () => {
+  const only = (type: (typeof FAULT_MODES)[number], more: object = {}) => open({ rates: { [type]: 1, ...more } });
   const charged = (standIn: StandIn) => standIn.ledger.snapshot().counts.charges;
 
   test("none: it acts, answers, undoes", async () => {
@@ -196,7 +198,7 @@ describe("the manners over HTTP", () => {
     await until("its client is gone", () => gone.length === 1);
     await expect(refund(standIn.url, "a", AbortSignal.timeout(100))).rejects.toThrow();
     expect(standIn.ledger.find("payment", "a:1:payment")).toBeUndefined();
-    standIn.setRates({});
+    standIn.setFaultRates({});
     expect((await pay(standIn.url, "a")).status).toBe(200);
   });
 
@@ -317,7 +319,7 @@ describe("in a process of its own", () => {
   test("takes rates, goes down and up, and shows its ledger meanwhile", async () => {
     const standIn = await spawned({ seed: "9", rates: { refuse: 1 } });
     expect((await pay(standIn.url, "a")).status).toBe(402);
-    await standIn.setRates({});
+    await standIn.setFaultRates({});
     expect((await pay(standIn.url, "b")).status).toBe(200);
     // A busy machine may be through with the time before a call has been made.
     for (let ms = 100; ; ms *= 2) {
@@ -334,13 +336,13 @@ describe("in a process of its own", () => {
 
   test("hangs for one step's calls and undos while it is told to, and counts what it does for the others", async () => {
     const standIn = await spawned();
-    await standIn.setRates({ vendor: { hang: 1 } });
+    await standIn.setFaultRates({ vendor: { hang: 1 } });
     const accept = (id: string, signal?: AbortSignal) =>
       send(standIn.urls.vendor, "orders", `${id}:1:vendor`, { order_id: id, amount: 5 }, signal);
     await expect(accept("a", AbortSignal.timeout(200))).rejects.toThrow("aborted");
     expect((await pay(standIn.urls.payment, "a")).status).toBe(200);
     expect((await refund(standIn.urls.payment, "a")).status).toBe(200);
-    await standIn.setRates({});
+    await standIn.setFaultRates({});
     expect((await accept("b")).status).toBe(200);
     await standIn.down(undefined, "refuse", "vendor");
     await expect(accept("c")).rejects.toThrow("fetch failed");
@@ -362,7 +364,7 @@ describe("in a process of its own", () => {
   test("refuses settings it does not know", async () => {
     const standIn = await spawned();
     await expect(standIn.down(1, "refuse", "vender" as never)).rejects.toThrow("step must be one of");
-    await expect(standIn.setRates({ fail: 1 } as never)).rejects.toThrow("fail is not a rate");
+    await expect(standIn.setFaultRates({ fail: 1 } as never)).rejects.toThrow("fail is not a rate");
     await expect(standIn.down(-1)).rejects.toThrow("ms must be");
     await expect(spawnStandIn({ rates: { fail: 1 } as never })).rejects.toThrow("ended with 1");
   });

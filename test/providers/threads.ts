@@ -41,5 +41,5 @@ export async function runStep(
   return outcome;
 }
 
-/** What a runtime's books say when nothing runs and nothing was left behind. */
+/** What a runtime's counters say when nothing runs and nothing was left behind. */
 export const NOTHING_LEFT = { slots: 0, unsettled: 0, exclusivePermits: 0, exclusiveWaiting: 0, watchedGroups: 0 };

@@ -63,7 +63,7 @@ const SCENES: readonly Scene[] = [
     name: "stuck-refunds",
     async settings() {
       const standIn = await startStandIn({
-        mannerOf: ({ step, action }) => {
+        faultModeOf: ({ step, action }) => {
           if (action === "undo") return step === "payment" ? { type: "refuse", status: 503 } : undefined;
           return step === "vendor" ? { type: "refuse", slowMs: 60 } : undefined;
         },

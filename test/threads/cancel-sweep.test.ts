@@ -9,13 +9,13 @@ import type { OrderOutcome } from "../../src/orders/outcome.ts";
 import { Pipeline } from "../../src/orders/pipeline.ts";
 import type { StepName, StepOutcome } from "../../src/orders/step.ts";
 import { eventually } from "../support/eventually.ts";
-import type { Act, Plan } from "./act.ts";
-import { type LoneStep, Rig } from "./rig.ts";
+import { Fixture, type LoneStep } from "./fixture.ts";
+import type { Plan, Script } from "./script.ts";
 import { randomFrom, seedOf } from "./seeded.ts";
 
 const SEED = seedOf("SWEEP_SEED");
 
-let rig: Rig;
+let fixture: Fixture;
 /** Never answers; knows which of its requests are still open. */
 let server: Server;
 let requests = 0;
@@ -29,19 +29,19 @@ beforeAll(async () => {
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   // One thread of each kind, so that a busy one is the one that a step has to wait for.
-  rig = await Rig.start({ threads: 1, cpuThreads: 1, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/` });
+  fixture = await Fixture.start({ threads: 1, cpuThreads: 1, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/` });
 });
 
 afterAll(async () => {
-  await rig.runtime.close();
+  await fixture.runtime.close();
   server.closeAllConnections();
   server.close();
 });
 
 afterEach(() => {
-  rig.expectIdle();
-  expect(rig.replacements).toEqual([]);
-  expect(rig.faults).toEqual([]);
+  fixture.expectIdle();
+  expect(fixture.replacements).toEqual([]);
+  expect(fixture.faults).toEqual([]);
 });
 
 const never = (cause: CancelCause): StepOutcome => ({ status: "canceled", cause, effect: "none" });
@@ -50,9 +50,9 @@ const OK: StepOutcome = { status: "ok" };
 
 /** What the threads have counted must say the same as the steps' own counts. */
 async function expectStarts(count: number, body: () => Promise<void>): Promise<void> {
-  const before = rig.runtime.totals().started;
+  const before = fixture.runtime.totals().started;
   await body();
-  expect(rig.runtime.totals().started - before).toBe(count);
+  expect(fixture.runtime.totals().started - before).toBe(count);
 }
 
 describe.each(CANCEL_CAUSES)("one step canceled by %s", (cause) => {
@@ -60,21 +60,21 @@ describe.each(CANCEL_CAUSES)("one step canceled by %s", (cause) => {
     expectStarts(0, async () => {
       const scope = new CancelScope();
       scope.cancel(cause);
-      const step = rig.lone("succeed", { scope });
+      const step = fixture.lone("succeed", { scope });
       expect(await step.outcome).toEqual(never(cause));
-      expect(rig.runsOf(step)).toBe(0);
+      expect(fixture.runsOf(step)).toBe(0);
     }));
 
   test("before it is dispatched", () =>
     expectStarts(0, async () => {
       const scope = new CancelScope();
-      const run = rig.runtime.open(scope);
-      expect(rig.runtime.counters().slots).toBe(1);
+      const run = fixture.runtime.open(scope);
+      expect(fixture.runtime.counters().slots).toBe(1);
       scope.cancel(cause);
       for (const computes of [false, true]) {
-        const step = rig.step(run, rig.act("succeed"), { computes });
+        const step = fixture.step(run, fixture.script("succeed"), { computes });
         expect(await step.outcome).toEqual(never(cause));
-        expect(rig.runsOf(step)).toBe(0);
+        expect(fixture.runsOf(step)).toBe(0);
       }
       run.close();
     }));
@@ -85,11 +85,11 @@ describe.each(CANCEL_CAUSES)("one step canceled by %s", (cause) => {
   ])("on the %s pool", (_pool, computes) => {
     test("while it waits to be sent", () =>
       expectStarts(0, async () => {
-        const step = rig.lone("succeed", { computes });
-        expect(rig.runtime.counters()).toMatchObject({ slots: 1, unsettled: 1, exclusivePermits: computes ? 1 : 0 });
+        const step = fixture.lone("succeed", { computes });
+        expect(fixture.runtime.counters()).toMatchObject({ slots: 1, unsettled: 1, exclusivePermits: computes ? 1 : 0 });
         step.scope.cancel(cause);
         expect(await step.outcome).toEqual(never(cause));
-        expect(rig.runsOf(step)).toBe(0);
+        expect(fixture.runsOf(step)).toBe(0);
       }));
 
     test("while it waits to be sent, in the last moment before that", () =>
@@ -97,32 +97,32 @@ describe.each(CANCEL_CAUSES)("one step canceled by %s", (cause) => {
         const scope = new CancelScope();
         // Queued before the flush, so it runs in the same phase of the event loop, just ahead of it.
         setImmediate(() => scope.cancel(cause));
-        const step = rig.lone("succeed", { computes, scope });
+        const step = fixture.lone("succeed", { computes, scope });
         expect(await step.outcome).toEqual(never(cause));
-        expect(rig.runsOf(step)).toBe(0);
+        expect(fixture.runsOf(step)).toBe(0);
       }));
 
     test("computing with checkpoints", () =>
       expectStarts(1, async () => {
-        const step = await rig.running("compute", { computes });
-        expect(rig.runtime.totals().running).toBe(1);
+        const step = await fixture.running("compute", { computes });
+        expect(fixture.runtime.totals().running).toBe(1);
         step.scope.cancel(cause);
         expect(await step.outcome).toEqual(stopped(cause));
-        expect(rig.runsOf(step)).toBe(1);
+        expect(fixture.runsOf(step)).toBe(1);
       }));
 
     test("sleeping", () =>
       expectStarts(1, async () => {
-        const step = await rig.running("sleep", { computes });
-        expect(rig.runtime.totals().running).toBe(1);
+        const step = await fixture.running("sleep", { computes });
+        expect(fixture.runtime.totals().running).toBe(1);
         step.scope.cancel(cause);
         expect(await step.outcome).toEqual(stopped(cause));
-        expect(rig.cells.read(step.act.ends)).toBe(1);
+        expect(fixture.counters.read(step.script.ends)).toBe(1);
       }));
 
     test("waiting on its signal, with its call under way", () =>
       expectStarts(1, async () => {
-        const step = await rig.running(rig.act("wait", { calls: true }), { computes });
+        const step = await fixture.running(fixture.script("wait", { calls: true }), { computes });
         step.scope.cancel(cause);
         expect(await step.outcome).toEqual(stopped(cause, "unknown"));
       }));
@@ -130,7 +130,7 @@ describe.each(CANCEL_CAUSES)("one step canceled by %s", (cause) => {
     test("in fetch: the server sees the socket close", () =>
       expectStarts(1, async () => {
         const before = requests;
-        const step = rig.lone(rig.act("fetch", { calls: true }), { computes });
+        const step = fixture.lone(fixture.script("fetch", { calls: true }), { computes });
         await eventually("the request to arrive", () => requests === before + 1);
         expect(openRequests).toBe(1);
         step.scope.cancel(cause);
@@ -140,19 +140,19 @@ describe.each(CANCEL_CAUSES)("one step canceled by %s", (cause) => {
 
     test("at return: it does not look any more and ends ok", () =>
       expectStarts(1, async () => {
-        const step = await rig.running("wait_deaf", { computes });
+        const step = await fixture.running("wait_ignoring_cancel", { computes });
         step.scope.cancel(cause);
-        expect(rig.runtime.counters()).toMatchObject({ slots: 1, unsettled: 1, watchedGroups: 1 });
-        rig.open(step);
+        expect(fixture.runtime.counters()).toMatchObject({ slots: 1, unsettled: 1, watchedGroups: 1 });
+        fixture.open(step);
         expect(await step.outcome).toEqual(OK);
       }));
 
     test("after return, its outcome still on the way", () =>
       expectStarts(1, async () => {
-        const step = await rig.running("wait", { computes });
-        rig.open(step);
+        const step = await fixture.running("wait", { computes });
+        fixture.open(step);
         // Blocks this thread, so it cannot learn of the end before it cancels.
-        rig.cells.block(step.act.ends);
+        fixture.counters.block(step.script.ends);
         step.scope.cancel(cause);
         expect(await step.outcome).toEqual(OK);
       }));
@@ -160,24 +160,24 @@ describe.each(CANCEL_CAUSES)("one step canceled by %s", (cause) => {
     test("after return, its run still open", () =>
       expectStarts(1, async () => {
         const scope = new CancelScope();
-        const run = rig.runtime.open(scope);
-        const step = rig.step(run, rig.act("succeed"), { computes });
+        const run = fixture.runtime.open(scope);
+        const step = fixture.step(run, fixture.script("succeed"), { computes });
         expect(await step.outcome).toEqual(OK);
         scope.cancel(cause);
         expect(await step.outcome).toEqual(OK);
-        expect(rig.runtime.counters()).toMatchObject({ slots: 1, unsettled: 0, watchedGroups: 0 });
+        expect(fixture.runtime.counters()).toMatchObject({ slots: 1, unsettled: 0, watchedGroups: 0 });
         run.close();
       }));
 
     test("after its run was closed: the next run on the same slot does not hear of it", () =>
       expectStarts(2, async () => {
-        const first = rig.lone("succeed", { computes });
+        const first = fixture.lone("succeed", { computes });
         expect(await first.outcome).toEqual(OK);
-        const second = await rig.running("wait", { computes });
+        const second = await fixture.running("wait", { computes });
         first.scope.cancel(cause);
-        const third = rig.lone("succeed", { computes, scope: first.scope });
+        const third = fixture.lone("succeed", { computes, scope: first.scope });
         expect(await third.outcome).toEqual(never(cause));
-        rig.open(second);
+        fixture.open(second);
         expect(await second.outcome).toEqual(OK);
       }));
   });
@@ -185,41 +185,41 @@ describe.each(CANCEL_CAUSES)("one step canceled by %s", (cause) => {
   // On the shared pool only: an exclusive thread is given one step at a time, so none of its steps is kept from starting.
   test("dispatched and not started, its thread being busy", () =>
     expectStarts(1, async () => {
-      const holder = await rig.running("hold_thread");
-      const step = rig.lone("succeed");
+      const holder = await fixture.running("hold_thread");
+      const step = fixture.lone("succeed");
       // Steps are sent in the check phase; two turns later the message has been posted for sure.
       await turn();
       await turn();
       step.scope.cancel(cause);
       await turn();
-      expect(rig.runtime.counters()).toMatchObject({ slots: 2, unsettled: 2, watchedGroups: 1 });
-      rig.open(holder);
+      expect(fixture.runtime.counters()).toMatchObject({ slots: 2, unsettled: 2, watchedGroups: 1 });
+      fixture.open(holder);
       expect(await step.outcome).toEqual(never(cause));
       expect(await holder.outcome).toEqual(OK);
-      expect(rig.runsOf(step)).toBe(0);
+      expect(fixture.runsOf(step)).toBe(0);
     }));
 
   test("waiting for an exclusive thread", () =>
     expectStarts(2, async () => {
-      const holder = await rig.running("compute", { computes: true });
-      const step = rig.lone("succeed", { computes: true });
-      const later = rig.lone("succeed", { computes: true });
-      expect(rig.runtime.counters()).toMatchObject({ slots: 3, exclusivePermits: 1, exclusiveWaiting: 2 });
+      const holder = await fixture.running("compute", { computes: true });
+      const step = fixture.lone("succeed", { computes: true });
+      const later = fixture.lone("succeed", { computes: true });
+      expect(fixture.runtime.counters()).toMatchObject({ slots: 3, exclusivePermits: 1, exclusiveWaiting: 2 });
       step.scope.cancel(cause);
       expect(await step.outcome).toEqual(never(cause));
-      expect(rig.runtime.counters()).toMatchObject({ slots: 2, exclusivePermits: 1, exclusiveWaiting: 1 });
-      rig.open(holder);
+      expect(fixture.runtime.counters()).toMatchObject({ slots: 2, exclusivePermits: 1, exclusiveWaiting: 1 });
+      fixture.open(holder);
       expect(await holder.outcome).toEqual(OK);
       expect(await later.outcome).toEqual(OK);
-      expect(rig.runsOf(step)).toBe(0);
+      expect(fixture.runsOf(step)).toBe(0);
     }));
 
   test.each([0, 1, 2, 3, 4, 5, 6, 7, 8])("granted an exclusive thread %i microtasks before", (microtasks) =>
     expectStarts(2, async () => {
-      const holder = await rig.running("compute", { computes: true });
-      const step = rig.lone("succeed", { computes: true });
-      const later = rig.lone("succeed", { computes: true });
-      rig.open(holder);
+      const holder = await fixture.running("compute", { computes: true });
+      const step = fixture.lone("succeed", { computes: true });
+      const later = fixture.lone("succeed", { computes: true });
+      fixture.open(holder);
       void holder.ended.then(async () => {
         for (let n = 0; n < microtasks; n++) await undefined;
         step.scope.cancel(cause);
@@ -227,7 +227,7 @@ describe.each(CANCEL_CAUSES)("one step canceled by %s", (cause) => {
       // Whether it was granted or not, it has not gone out yet, so it never runs and the permit goes on.
       expect(await step.outcome).toEqual(never(cause));
       expect(await later.outcome).toEqual(OK);
-      expect(rig.runsOf(step)).toBe(0);
+      expect(fixture.runsOf(step)).toBe(0);
     }),
   );
 
@@ -237,11 +237,11 @@ describe.each(CANCEL_CAUSES)("one step canceled by %s", (cause) => {
     const rounds = 150;
     const maxRounds = 100 * rounds;
     let started = 0;
-    const before = rig.runtime.totals().started;
+    const before = fixture.runtime.totals().started;
     for (let n = 0; n < rounds || (seen.size < 2 && n < maxRounds); n++) {
       const computes = random() < 0.5;
-      const step = rig.lone(rig.act("compute_ms", { ms: random() * 0.4 }), { computes });
-      if (random() < 0.7) await rig.cells.reached(step.act.runs);
+      const step = fixture.lone(fixture.script("compute_ms", { ms: random() * 0.4 }), { computes });
+      if (random() < 0.7) await fixture.counters.reached(step.script.runs);
       const end = performance.now() + random() * 0.4;
       while (performance.now() < end);
       step.scope.cancel(cause);
@@ -249,19 +249,19 @@ describe.each(CANCEL_CAUSES)("one step canceled by %s", (cause) => {
       // Ran to its end, was stopped, or was found in time: nothing else, and never half of each.
       if (outcome.status !== "ok") expect(outcome).toEqual(never(cause));
       seen.add(outcome.status);
-      started += rig.runsOf(step);
-      expect(rig.cells.read(step.act.ends)).toBe(rig.runsOf(step));
-      if (outcome.status === "ok") expect(rig.runsOf(step)).toBe(1);
-      rig.expectIdle();
+      started += fixture.runsOf(step);
+      expect(fixture.counters.read(step.script.ends)).toBe(fixture.runsOf(step));
+      if (outcome.status === "ok") expect(fixture.runsOf(step)).toBe(1);
+      fixture.expectIdle();
     }
-    expect(rig.runtime.totals().started - before).toBe(started);
+    expect(fixture.runtime.totals().started - before).toBe(started);
     expect([...seen].sort()).toEqual(["canceled", "ok"]);
   });
 });
 
 /** Each cause brought about by what brings it about in the service. */
 const SOURCES: Readonly<Record<CancelCause, (order: Order) => void>> = {
-  sibling_failed: ({ failing }) => rig.open({ act: failing }),
+  sibling_failed: ({ failing }) => fixture.open({ script: failing }),
   deadline: ({ scope }) => void scope.cancelAfter(1),
   client_disconnected: ({ client }) => client.abort(),
   shutdown: ({ scope }) => void scope.cancel("shutdown"),
@@ -270,8 +270,8 @@ const SOURCES: Readonly<Record<CancelCause, (order: Order) => void>> = {
 const KIND = { sibling_failed: "payment_declined", deadline: "timeout", client_disconnected: "canceled", shutdown: "canceled" } as const;
 
 interface Order {
-  readonly failing: Act;
-  readonly ending: Act;
+  readonly failing: Script;
+  readonly ending: Script;
   readonly scope: CancelScope;
   readonly client: AbortController;
   readonly outcome: Promise<OrderOutcome>;
@@ -280,32 +280,32 @@ interface Order {
 const capacities: Record<StepName, Capacity> = { payment: new Capacity(10), vendor: new Capacity(10), courier: new Capacity(1) };
 
 /** An order whose payment fails when it is told to, whose vendor has ended, and whose courier does as the test says. */
-function place(courier: Act, computes: boolean): Order {
-  const [failing, ending] = [rig.act("wait_then_fail"), rig.act("succeed")];
+function place(courier: Script, computes: boolean): Order {
+  const [failing, ending] = [fixture.script("wait_then_fail"), fixture.script("succeed")];
   const plan: Plan = { payment: failing, vendor: ending, courier };
   const scope = new CancelScope();
   const client = new AbortController();
   const linked = scope.link(client.signal);
   const input = { orderId: JSON.stringify(plan), amount: 1, attempt: 1, simulation: { cpuMs: { courier: computes ? 1 : 0 } } };
-  const outcome = new Pipeline(rig.runtime, capacities).run(input, scope).finally(() => linked.unsubscribe());
+  const outcome = new Pipeline(fixture.runtime, capacities).run(input, scope).finally(() => linked.unsubscribe());
   return { failing, ending, scope, client, outcome };
 }
 
 interface Position {
-  readonly act: () => Act;
+  readonly script: () => Script;
   readonly computes?: boolean;
   readonly runs: 0 | 1;
   readonly effect?: "unknown";
   /** Fills what the courier has to wait for; gives back how to free it. */
   readonly before?: () => Promise<() => Promise<void>>;
-  readonly reached: (courier: Act) => Promise<unknown>;
+  readonly reached: (courier: Script) => Promise<unknown>;
 }
 
-const running = (act: Act) => rig.cells.reached(act.runs);
+const running = (script: Script) => fixture.counters.reached(script.runs);
 
 const POSITIONS: Readonly<Record<string, Position>> = {
   "waiting for courier capacity": {
-    act: () => rig.act("succeed"),
+    script: () => fixture.script("succeed"),
     runs: 0,
     async before() {
       const permit = await capacities.courier.acquire();
@@ -314,36 +314,36 @@ const POSITIONS: Readonly<Record<string, Position>> = {
     reached: () => eventually("the courier to wait", () => capacities.courier.waiting === 1),
   },
   "waiting for an exclusive thread": {
-    act: () => rig.act("succeed"),
+    script: () => fixture.script("succeed"),
     computes: true,
     runs: 0,
     async before() {
-      const holder: LoneStep = await rig.running("compute", { computes: true });
+      const holder: LoneStep = await fixture.running("compute", { computes: true });
       return async () => {
-        rig.open(holder);
+        fixture.open(holder);
         await holder.ended;
       };
     },
-    reached: () => eventually("the courier to wait", () => rig.runtime.counters().exclusiveWaiting === 1),
+    reached: () => eventually("the courier to wait", () => fixture.runtime.counters().exclusiveWaiting === 1),
   },
-  sleeping: { act: () => rig.act("sleep"), runs: 1, reached: running },
+  sleeping: { script: () => fixture.script("sleep"), runs: 1, reached: running },
   "in fetch": {
-    act: () => rig.act("fetch", { calls: true }),
+    script: () => fixture.script("fetch", { calls: true }),
     runs: 1,
     effect: "unknown",
     reached: () => eventually("the request to arrive", () => openRequests === 1),
   },
-  computing: { act: () => rig.act("compute"), computes: true, runs: 1, reached: running },
+  computing: { script: () => fixture.script("compute"), computes: true, runs: 1, reached: running },
 };
 
 describe.each(CANCEL_CAUSES)("an order canceled by %s while its courier is", (cause) => {
   test.each(Object.keys(POSITIONS))("%s", async (name) => {
-    const { act, computes = false, runs, effect = "none", before, reached } = POSITIONS[name] as Position;
+    const { script, computes = false, runs, effect = "none", before, reached } = POSITIONS[name] as Position;
     const free = await before?.();
-    const courier = act();
+    const courier = script();
     const order = place(courier, computes);
-    await Promise.all([reached(courier), rig.cells.reached(order.failing.runs), rig.cells.reached(order.ending.ends)]);
-    expect(rig.runtime.totals().running).toBeGreaterThan(0);
+    await Promise.all([reached(courier), fixture.counters.reached(order.failing.runs), fixture.counters.reached(order.ending.ends)]);
+    expect(fixture.runtime.totals().running).toBeGreaterThan(0);
     expect(capacities.payment.inUse).toBe(1);
 
     SOURCES[cause](order);
@@ -355,7 +355,7 @@ describe.each(CANCEL_CAUSES)("an order canceled by %s while its courier is", (ca
     expect(payment).toEqual(cause === "sibling_failed" ? declined : stopped(cause));
     expect(vendor).toEqual(OK);
     expect(last).toEqual(stopped(cause, effect));
-    expect(rig.cells.read(courier.runs)).toBe(runs);
+    expect(fixture.counters.read(courier.runs)).toBe(runs);
     await free?.();
     // At once: nothing of the order is left when its outcome is there.
     for (const capacity of Object.values(capacities)) expect([capacity.inUse, capacity.waiting]).toEqual([0, 0]);

@@ -6,72 +6,72 @@ import { CancelScope } from "../../src/concurrency/cancel-scope.ts";
 import { heapSnapshotOf } from "../../src/diagnosis/heap-snapshot.ts";
 import { PoolThread } from "../../src/threads/pool-thread.ts";
 import { eventually } from "../support/eventually.ts";
-import { Rig } from "./rig.ts";
+import { Fixture } from "./fixture.ts";
 
 test("a thread that ends while its snapshot is read ends the snapshot, not the process", async () => {
-  await using rig = await Rig.start({ threads: 1 });
-  const [{ id } = { id: -1 }] = rig.runtime.threads();
-  const pieces = rig.runtime.heapSnapshot(id);
+  await using fixture = await Fixture.start({ threads: 1 });
+  const [{ id } = { id: -1 }] = fixture.runtime.threads();
+  const pieces = fixture.runtime.heapSnapshot(id);
   expect((await pieces.next()).value.length).toBeGreaterThan(0);
-  expect(rig.runtime.killThread()).toBe(id);
+  expect(fixture.runtime.killThread()).toBe(id);
   await expect(text(pieces)).rejects.toThrow(`thread ${id} has ended meanwhile`);
-  await eventually("its end", () => rig.reasons().length > 0);
-  expect(rig.reasons()).toEqual(["chaos"]);
+  await eventually("its end", () => fixture.reasons().length > 0);
+  expect(fixture.reasons()).toEqual(["chaos"]);
 });
 
 test("a thread that ends before it hears of it says so at once", async () => {
-  await using rig = await Rig.start({ cpuThreads: 1 });
-  const step = await rig.running("spin", { computes: true });
-  const { id = -1 } = rig.runtime.threads().find(({ pool }) => pool === "exclusive") ?? {};
-  const first = rig.runtime.heapSnapshot(id).next();
-  expect(rig.runtime.killThread()).toBe(id);
+  await using fixture = await Fixture.start({ cpuThreads: 1 });
+  const step = await fixture.running("spin", { computes: true });
+  const { id = -1 } = fixture.runtime.threads().find(({ pool }) => pool === "exclusive") ?? {};
+  const first = fixture.runtime.heapSnapshot(id).next();
+  expect(fixture.runtime.killThread()).toBe(id);
   await expect(first).rejects.toThrow(`thread ${id} has ended meanwhile`);
   expect((await step.outcome).status).toBe("lost");
 });
 
 test("steps of a thread that stands still are canceled late, and it is not replaced for that", async () => {
   // Shorter than it stands still, and long enough for a thread of a busy machine to be heard of afterwards.
-  await using rig = await Rig.start({ threads: 1, cancelGraceMs: 100 });
-  const [{ id } = { id: -1 }] = rig.runtime.threads();
+  await using fixture = await Fixture.start({ threads: 1, cancelGraceMs: 100 });
+  const [{ id } = { id: -1 }] = fixture.runtime.threads();
   for (let n = 0; n < 2; n++) {
     const scope = new CancelScope();
-    const step = await rig.running("wait", { scope });
-    const pieces = rig.runtime.heapSnapshot(id);
+    const step = await fixture.running("wait", { scope });
+    const pieces = fixture.runtime.heapSnapshot(id);
     const first = pieces.next();
     scope.cancel("deadline");
     // While it stands still this one has no thread.
-    const late = rig.lone("succeed");
+    const late = fixture.lone("succeed");
     expect((await first).done).toBe(false);
     expect((await step.outcome).status).toBe("canceled");
     expect((await late.outcome).status).toBe("ok");
     // Whoever goes away in the midst of it leaves the thread as it was.
     await pieces.return(undefined);
   }
-  expect(rig.reasons()).toEqual([]);
-  rig.expectIdle();
+  expect(fixture.reasons()).toEqual([]);
+  fixture.expectIdle();
 });
 
 test("steps go to other threads while one stands still", async () => {
-  await using rig = await Rig.start({ threads: 2 });
+  await using fixture = await Fixture.start({ threads: 2 });
   // Of two that are idle it is this one that a step goes to.
-  const succeed = rig.act("succeed");
-  const { threadId: still = -1 } = await rig.lone(succeed).ended;
+  const succeed = fixture.script("succeed");
+  const { threadId: still = -1 } = await fixture.lone(succeed).ended;
   const others = new Set<number | undefined>();
   // A step that is sent just before waits with its thread, so one snapshot may not be enough to see it.
   for (let n = 1; others.size === 0 && n <= 20; n++) {
-    const pieces = rig.runtime.heapSnapshot(still);
+    const pieces = fixture.runtime.heapSnapshot(still);
     let isTaken = false;
     const first = pieces.next().finally(() => (isTaken = true));
     await pause(n);
     while (!isTaken) {
-      const { threadId } = await rig.lone(succeed).ended;
+      const { threadId } = await fixture.lone(succeed).ended;
       if (threadId !== still) others.add(threadId);
     }
     expect((await first).done).toBe(false);
     await pieces.return(undefined);
   }
   expect(others.size).toBe(1);
-  expect((await rig.lone(succeed).ended).threadId).toBe(still);
+  expect((await fixture.lone(succeed).ended).threadId).toBe(still);
 });
 
 const BUSY = `

@@ -1,50 +1,55 @@
 import { expect, test } from "vitest";
 import { eventually } from "../support/eventually.ts";
-import { Rig } from "./rig.ts";
+import { Fixture } from "./fixture.ts";
 
 test("threads on demand start with the first step that computes, and are kept", async () => {
-  await using rig = await Rig.start({ threads: 1, cpuThreads: 2, cpuThreadsOnDemand: true });
-  const pools = () => rig.runtime.threads().map(({ pool }) => pool);
+  await using fixture = await Fixture.start({ threads: 1, cpuThreads: 2, cpuThreadsOnDemand: true });
+  const pools = () => fixture.runtime.threads().map(({ pool }) => pool);
   expect(pools()).toEqual(["shared"]);
 
-  const first = await rig.running("wait", { computes: true });
+  const first = await fixture.running("wait", { computes: true });
   expect(pools()).toContain("exclusive");
-  rig.open(first);
+  fixture.open(first);
   expect(await first.outcome).toEqual({ status: "ok" });
 
-  await rig.allThreadsUp();
+  await fixture.allThreadsUp();
   expect(pools()).toEqual(["shared", "exclusive", "exclusive"]);
-  rig.expectIdle();
+  fixture.expectIdle();
 });
 
 test("threads on demand that nobody needed do not hold up the end", async () => {
-  const rig = await Rig.start({ threads: 1, cpuThreads: 2, cpuThreadsOnDemand: true });
-  await rig.runtime.close();
-  expect(rig.runtime.threads()).toEqual([]);
+  const fixture = await Fixture.start({ threads: 1, cpuThreads: 2, cpuThreadsOnDemand: true });
+  await fixture.runtime.close();
+  expect(fixture.runtime.threads()).toEqual([]);
 });
 
 test("while threads on demand start, a step that waits for one does not look as if it computed for so long", async () => {
-  await using rig = await Rig.start({ threads: 1, cpuThreads: 1, cpuThreadsOnDemand: true, startFaults: [undefined, "wait_at_gate"] });
-  const { exclusive } = rig.runtime;
-  const step = rig.lone("wait", { computes: true });
-  await rig.cells.reached(rig.starts, 2);
+  await using fixture = await Fixture.start({
+    threads: 1,
+    cpuThreads: 1,
+    cpuThreadsOnDemand: true,
+    startFaults: [undefined, "wait_at_gate"],
+  });
+  const { exclusive } = fixture.runtime;
+  const step = fixture.lone("wait", { computes: true });
+  await fixture.counters.reached(fixture.starts, 2);
   expect([exclusive.inUse, exclusive.firstHeldForMs]).toEqual([1, 0]);
-  rig.cells.add(rig.startGate);
-  await rig.cells.reached(step.act.runs);
+  fixture.counters.add(fixture.startGate);
+  await fixture.counters.reached(step.script.runs);
   await eventually("its hold to count", () => exclusive.firstHeldForMs > 0);
-  rig.open(step);
+  fixture.open(step);
   expect(await step.outcome).toEqual({ status: "ok" });
-  rig.expectIdle();
+  fixture.expectIdle();
 });
 
 test("a step that waits for threads on demand that do not start ends with the runtime", async () => {
   const startFaults = [undefined, ...Array.from({ length: 20 }, () => "exit" as const)];
-  const rig = await Rig.start({ threads: 1, cpuThreads: 1, cpuThreadsOnDemand: true, startFaults });
-  const step = rig.lone("succeed", { computes: true });
+  const fixture = await Fixture.start({ threads: 1, cpuThreads: 1, cpuThreadsOnDemand: true, startFaults });
+  const step = fixture.lone("succeed", { computes: true });
   // The pauses between the starts are long by now, and there is no thread in them.
-  await eventually("the third death", () => rig.replacements.length === 3);
-  await rig.runtime.close();
+  await eventually("the third death", () => fixture.replacements.length === 3);
+  await fixture.runtime.close();
   expect(await step.outcome).toEqual({ status: "canceled", cause: "shutdown", effect: "none" });
-  expect(await rig.lone("succeed").outcome).toEqual({ status: "canceled", cause: "shutdown", effect: "none" });
-  rig.expectIdle();
+  expect(await fixture.lone("succeed").outcome).toEqual({ status: "canceled", cause: "shutdown", effect: "none" });
+  fixture.expectIdle();
 });

@@ -8,8 +8,8 @@ import { serve } from "../../workers/runtime/serve.ts";
 import type { Step } from "../../workers/runtime/step.ts";
 import type { StepContext } from "../../workers/runtime/step-context.ts";
 import { StepFailed } from "../../workers/runtime/step-failed.ts";
-import { type Act, FAILURE, type Plan, type StartFault, type StepSettings } from "./act.ts";
-import { Cells } from "./cells.ts";
+import { FAILURE, type Plan, type Script, type StartFault, type StepSettings } from "./script.ts";
+import { SharedCounters } from "./shared-counters.ts";
 
 // About what one core of an ordinary machine does; only its order of magnitude matters.
 const PBKDF2_ROUNDS_A_MS = 1_500;
@@ -18,104 +18,111 @@ const contexts = new Set<WeakRef<StepContext>>();
 let startFault: StartFault;
 
 export default serve((settings: StepSettings) => {
-  const cells = new Cells(settings.cells);
-  startFault = settings.startFaults[cells.add(settings.starts) - 1];
+  const counters = new SharedCounters(settings.counters);
+  startFault = settings.startFaults[counters.add(settings.starts) - 1];
   if (startFault === "exit") process.exit(3);
   if (startFault === "throw") throw new Error("this thread does not start");
   // The first thing it posts says which row it has claimed, so the pool never hears of that.
   if (startFault === "exit_before_ready" && parentPort !== null) parentPort.postMessage = () => process.exit(9);
-  if (startFault === "wait_at_gate") cells.block(settings.startGate);
-  return Object.fromEntries(STEPS.map((name) => [name, step(name, cells, settings.url)]));
+  if (startFault === "wait_at_gate") counters.block(settings.startGate);
+  return Object.fromEntries(STEPS.map((name) => [name, step(name, counters, settings.url)]));
 });
 
 // The row is claimed and the message that says so is out, but the pool cannot have read it.
 if (startFault === "exit_after_ready") process.exit(4);
 
-function step(name: StepName, cells: Cells, url: string): Step {
+function step(name: StepName, counters: SharedCounters, url: string): Step {
   const runs: Step = {
     async run(input, context) {
-      const act = actOf(name, input);
+      const script = scriptOf(name, input);
       contexts.add(new WeakRef(context));
-      if (act.calls === true) context.callStarts();
-      const run = cells.add(act.runs);
+      if (script.calls === true) context.callStarts();
+      const run = counters.add(script.runs);
       try {
-        await perform(name, act, run, cells, url, context);
+        await perform(name, script, run, counters, url, context);
       } finally {
-        cells.add(act.ends);
+        counters.add(script.ends);
       }
     },
   };
   return {
     run: (input, context) =>
-      actOf(name, input).do === "return_nothing" ? (undefined as unknown as Promise<void>) : runs.run(input, context),
+      scriptOf(name, input).do === "return_nothing" ? (undefined as unknown as Promise<void>) : runs.run(input, context),
   };
 }
 
-function actOf(name: StepName, input: StepInput): Act {
-  const act = (JSON.parse(input.orderId) as Plan)[name];
-  if (act === undefined) throw new Error(`no act for step ${name}`);
-  return act;
+function scriptOf(name: StepName, input: StepInput): Script {
+  const script = (JSON.parse(input.orderId) as Plan)[name];
+  if (script === undefined) throw new Error(`no script for step ${name}`);
+  return script;
 }
 
-async function perform(name: StepName, act: Act, run: number, cells: Cells, url: string, context: StepContext): Promise<void> {
-  switch (act.do) {
+async function perform(
+  name: StepName,
+  script: Script,
+  run: number,
+  counters: SharedCounters,
+  url: string,
+  context: StepContext,
+): Promise<void> {
+  switch (script.do) {
     case "succeed":
     case "return_nothing":
       return;
     case "wait":
-      return await cells.reached(act.gate, 1, context.signal);
+      return await counters.reached(script.gate, 1, context.signal);
     case "wait_then_fail":
-      await cells.reached(act.gate, 1, context.signal);
+      await counters.reached(script.gate, 1, context.signal);
       throw new StepFailed(FAILURE[name], "none", "as planned");
-    case "wait_deaf_then_fail":
-      await cells.reached(act.gate);
+    case "wait_ignoring_cancel_then_fail":
+      await counters.reached(script.gate);
       throw new StepFailed(FAILURE[name], "none", "as planned");
     case "wait_then_fail_and_die": {
-      await cells.reached(act.gate);
+      await counters.reached(script.gate);
       const { compareExchange } = Atomics;
       Object.assign(Atomics, {
         compareExchange(...values: Parameters<typeof compareExchange>) {
           compareExchange.apply(Atomics, values);
-          if (act.stalled !== undefined) cells.add(act.stalled);
+          if (script.stalled !== undefined) counters.add(script.stalled);
           process.exit(10);
         },
       });
       throw new StepFailed(FAILURE[name], "none", "as planned");
     }
     case "wait_then_fail_and_stall": {
-      await cells.reached(act.gate);
+      await counters.reached(script.gate);
       const { compareExchange } = Atomics;
       Object.assign(Atomics, {
         compareExchange(...values: Parameters<typeof compareExchange>) {
           const before = compareExchange.apply(Atomics, values);
           Object.assign(Atomics, { compareExchange });
-          cells.add(act.stalled ?? act.ends);
-          cells.block(act.stall ?? act.gate);
+          counters.add(script.stalled ?? script.ends);
+          counters.block(script.stall ?? script.gate);
           return before;
         },
       });
       throw new StepFailed(FAILURE[name], "none", "as planned");
     }
-    case "wait_deaf":
-      return await cells.reached(act.gate);
+    case "wait_ignoring_cancel":
+      return await counters.reached(script.gate);
     case "hold_thread":
-      return cells.block(act.gate);
+      return counters.block(script.gate);
     case "leave_work_behind":
-      void lookForCancel(act, cells, context);
+      void lookForCancel(script, counters, context);
       return;
     case "sleep":
-      return await context.sleep(act.ms ?? 600_000);
+      return await context.sleep(script.ms ?? 600_000);
     case "fetch":
       await fetch(url, { signal: context.signal });
       return;
     case "compute":
-      while (cells.read(act.gate) === 0) context.checkpoint();
+      while (counters.read(script.gate) === 0) context.checkpoint();
       return;
     case "compute_by_signal":
       while (!context.signal.aborted);
       return context.signal.throwIfAborted();
     case "compute_ms": {
-      const end = performance.now() + (act.ms ?? 0);
+      const end = performance.now() + (script.ms ?? 0);
       while (performance.now() < end) context.checkpoint();
       return;
     }
@@ -124,7 +131,7 @@ async function perform(name: StepName, act: Act, run: number, cells: Cells, url:
     case "ignore_cancel":
       for (;;) await new Promise((resolve) => setTimeout(resolve, 1));
     case "native_call":
-      pbkdf2Sync("password", "salt", PBKDF2_ROUNDS_A_MS * (act.ms ?? 1), 64, "sha512");
+      pbkdf2Sync("password", "salt", PBKDF2_ROUNDS_A_MS * (script.ms ?? 1), 64, "sha512");
       return;
     case "throw_in_step":
       throw new TypeError("a bug in a step");
@@ -151,7 +158,7 @@ async function perform(name: StepName, act: Act, run: number, cells: Cells, url:
     case "exit":
       return process.exit(5);
     case "wait_then_exit":
-      await cells.reached(act.gate);
+      await counters.reached(script.gate);
       return process.exit(8);
     case "succeed_then_exit":
       setImmediate(() => process.exit(6));
@@ -167,12 +174,12 @@ async function perform(name: StepName, act: Act, run: number, cells: Cells, url:
     case "exit_once":
       if (run === 1) process.exit(7);
       return;
-    case "census":
-      return await census(act, cells, context);
+    case "heap_check":
+      return await heapCheck(script, counters, context);
   }
 }
 
-async function census(act: Act, cells: Cells, own: StepContext): Promise<void> {
+async function heapCheck(script: Script, counters: SharedCounters, own: StepContext): Promise<void> {
   setFlagsFromString("--expose-gc");
   const collect = runInNewContext("gc") as () => void;
   // What was looked at through a WeakRef, and what a promise just handed over, stays alive until its turn ends.
@@ -186,19 +193,19 @@ async function census(act: Act, cells: Cells, own: StepContext): Promise<void> {
     if (context === undefined) contexts.delete(reference);
     else if (context !== own) left++;
   }
-  cells.write(act.gate, process.getActiveResourcesInfo().filter((kind) => kind === "Timeout").length);
-  cells.write(act.ms ?? act.gate, left);
+  counters.write(script.gate, process.getActiveResourcesInfo().filter((kind) => kind === "Timeout").length);
+  counters.write(script.ms ?? script.gate, left);
 }
 
-async function lookForCancel(act: Act, cells: Cells, context: StepContext): Promise<void> {
-  while (cells.read(act.gate) === 0) {
+async function lookForCancel(script: Script, counters: SharedCounters, context: StepContext): Promise<void> {
+  while (counters.read(script.gate) === 0) {
     try {
       context.checkpoint();
       context.signal.throwIfAborted();
     } catch {
-      cells.add(act.stall ?? act.gate);
+      counters.add(script.stall ?? script.gate);
     }
-    cells.add(act.stalled ?? act.gate);
+    counters.add(script.stalled ?? script.gate);
     await turn();
   }
 }

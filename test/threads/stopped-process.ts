@@ -2,15 +2,15 @@ import { writeSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { CancelScope } from "../../src/concurrency/cancel-scope.ts";
 import { ThreadRuntime } from "../../src/threads/thread-runtime.ts";
-import type { StepSettings } from "./act.ts";
-import { Cells } from "./cells.ts";
+import type { StepSettings } from "./script.ts";
+import { SharedCounters } from "./shared-counters.ts";
 
 // A program of its own, as it stops itself: cancels a step and is stopped before the thread can act on it. Whoever
 // started it wakes it up after the time that it names: long past the grace, and past the age at which a beat is old.
 const STOPS = 10;
 const STOP_MS = 350;
-const cells = new Cells();
-const settings: StepSettings = { cells: cells.buffer, url: "", starts: cells.take(), startGate: cells.take(), startFaults: [] };
+const counters = new SharedCounters();
+const settings: StepSettings = { counters: counters.buffer, url: "", starts: counters.take(), startGate: counters.take(), startFaults: [] };
 const runtime = await ThreadRuntime.start({
   workerFile: fileURLToPath(new URL("./steps.ts", import.meta.url)),
   threads: 4,
@@ -21,12 +21,12 @@ const runtime = await ThreadRuntime.start({
 });
 let canceled = 0;
 for (let n = 0; n < STOPS; n++) {
-  const act = { do: "sleep", runs: cells.take(), ends: cells.take(), gate: cells.take() };
+  const script = { do: "sleep", runs: counters.take(), ends: counters.take(), gate: counters.take() };
   const scope = new CancelScope();
   const run = runtime.open(scope);
-  const input = { orderId: JSON.stringify({ vendor: act }), amount: 1, attempt: 1 };
+  const input = { orderId: JSON.stringify({ vendor: script }), amount: 1, attempt: 1 };
   const ended = run.run({ name: "vendor", action: "do", computes: false, retryable: false }, input);
-  await cells.reached(act.runs);
+  await counters.reached(script.runs);
   scope.cancel("deadline");
   writeSync(1, `stopping for ${STOP_MS}\n`);
   process.kill(process.pid, "SIGSTOP");

@@ -3,7 +3,7 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { expect, test } from "vitest";
 import { CancelScope } from "../../src/concurrency/cancel-scope.ts";
-import { Rig } from "./rig.ts";
+import { Fixture } from "./fixture.ts";
 
 const STOPPED_MIDWAY = fileURLToPath(new URL("stopped-midway.ts", import.meta.url));
 
@@ -17,8 +17,8 @@ test("stop leaves no timer, socket or handle, and a process that has nothing els
 });
 
 test("requests leave nothing behind on the scope they are linked to", async () => {
-  await using rig = await Rig.open();
-  for (let index = 0; index < 500; index++) rig.add(`order ${index % 100}`);
+  await using fixture = await Fixture.open();
+  for (let index = 0; index < 500; index++) fixture.add(`order ${index % 100}`);
   const original = CancelScope.prototype.onCancel;
   let subscribed = 0;
   let most = 0;
@@ -34,9 +34,9 @@ test("requests leave nothing behind on the scope they are linked to", async () =
     return { unsubscribe };
   };
   try {
-    rig.delivery.start();
-    await rig.delivered();
-    await rig.quiet();
+    fixture.delivery.start();
+    await fixture.delivered();
+    await fixture.quiet();
   } finally {
     CancelScope.prototype.onCancel = original;
   }

@@ -1,108 +1,108 @@
 import { expect, test } from "vitest";
+import { Fixture } from "./fixture.ts";
 import { accept, hangUp } from "./receiver.ts";
-import { Rig } from "./rig.ts";
 
 test("down, a restart meanwhile, then up: every event, in order per order", async () => {
-  await using rig = await Rig.open();
-  for (let index = 0; index < 300; index++) rig.add(`order ${index % 70}`);
-  rig.delivery.start();
-  await rig.until(() => rig.receiver.arrivals.length >= 50);
-  await rig.receiver.close();
-  const downMs = rig.clock.nowMs();
-  await rig.until(() => rig.clock.nowMs() - downMs > 600_000);
-  for (let index = 0; index < 100; index++) rig.add(`order ${index % 90}`);
-  await rig.restart();
-  await rig.until(() => rig.clock.nowMs() - downMs > 1_200_000);
-  await rig.receiver.listen();
-  await rig.delivered();
-  rig.expectAllInOrder();
+  await using fixture = await Fixture.open();
+  for (let index = 0; index < 300; index++) fixture.add(`order ${index % 70}`);
+  fixture.delivery.start();
+  await fixture.until(() => fixture.receiver.arrivals.length >= 50);
+  await fixture.receiver.close();
+  const downMs = fixture.clock.nowMs();
+  await fixture.until(() => fixture.clock.nowMs() - downMs > 600_000);
+  for (let index = 0; index < 100; index++) fixture.add(`order ${index % 90}`);
+  await fixture.restart();
+  await fixture.until(() => fixture.clock.nowMs() - downMs > 1_200_000);
+  await fixture.receiver.listen();
+  await fixture.delivered();
+  fixture.expectAllInOrder();
 });
 
 test("stop aborts what is under way; the event stays and is the first of its order after the restart", async () => {
-  await using rig = await Rig.open();
-  rig.add("a", "a", "b");
-  rig.receiver.behavior = rig.receiver.keepSilent;
-  rig.delivery.start();
-  await rig.untilAtOnce(() => rig.receiver.silent === 2);
-  await rig.delivery.stop();
-  await rig.untilAtOnce(() => rig.receiver.silent === 0);
-  expect(rig.outbox.size).toBe(3);
-  expect(rig.outbox.delivered).toEqual([]);
-  expect(rig.logged).toEqual([]);
-  rig.receiver.behavior = accept;
-  await rig.restart();
-  await rig.delivered();
-  rig.expectAllInOrder();
-  expect(rig.receiver.arrivals).toHaveLength(5);
+  await using fixture = await Fixture.open();
+  fixture.add("a", "a", "b");
+  fixture.receiver.behavior = fixture.receiver.keepSilent;
+  fixture.delivery.start();
+  await fixture.untilAtOnce(() => fixture.receiver.silent === 2);
+  await fixture.delivery.stop();
+  await fixture.untilAtOnce(() => fixture.receiver.silent === 0);
+  expect(fixture.outbox.size).toBe(3);
+  expect(fixture.outbox.delivered).toEqual([]);
+  expect(fixture.logged).toEqual([]);
+  fixture.receiver.behavior = accept;
+  await fixture.restart();
+  await fixture.delivered();
+  fixture.expectAllInOrder();
+  expect(fixture.receiver.arrivals).toHaveLength(5);
 });
 
 test("stop waits for the mark of what was answered", async () => {
-  await using rig = await Rig.open();
-  rig.add("a");
+  await using fixture = await Fixture.open();
+  fixture.add("a");
   let stopped: Promise<void> | undefined;
-  rig.receiver.behavior = accept;
-  rig.delivery.start();
-  await rig.untilAtOnce(() => {
-    const marking = rig.receiver.arrivals.length === 1 && rig.delivery.state().inFlight === 0 && rig.outbox.size === 1;
-    if (marking) stopped = rig.delivery.stop();
+  fixture.receiver.behavior = accept;
+  fixture.delivery.start();
+  await fixture.untilAtOnce(() => {
+    const marking = fixture.receiver.arrivals.length === 1 && fixture.delivery.state().inFlight === 0 && fixture.outbox.size === 1;
+    if (marking) stopped = fixture.delivery.stop();
     return marking;
   });
   await stopped;
-  expect(rig.outbox.size).toBe(0);
+  expect(fixture.outbox.size).toBe(0);
 });
 
 test("stop during a journal outage ends at once and keeps the events", async () => {
-  await using rig = await Rig.open();
-  rig.add("a", "b");
-  rig.receiver.behavior = (arrival, response, request) => {
-    rig.outbox.unavailable = true;
+  await using fixture = await Fixture.open();
+  fixture.add("a", "b");
+  fixture.receiver.behavior = (arrival, response, request) => {
+    fixture.outbox.unavailable = true;
     accept(arrival, response, request);
   };
-  rig.delivery.start();
-  await rig.untilAtOnce(() => rig.logged.length > 0);
-  await rig.delivery.stop();
-  rig.receiver.behavior = accept;
-  rig.outbox.unavailable = false;
-  await rig.restart();
-  await rig.delivered();
-  rig.expectAllInOrder();
+  fixture.delivery.start();
+  await fixture.untilAtOnce(() => fixture.logged.length > 0);
+  await fixture.delivery.stop();
+  fixture.receiver.behavior = accept;
+  fixture.outbox.unavailable = false;
+  await fixture.restart();
+  await fixture.delivered();
+  fixture.expectAllInOrder();
 });
 
 test("stop before start, twice, and without anything to do", async () => {
-  await using rig = await Rig.open();
-  await Promise.all([rig.delivery.stop(), rig.delivery.stop()]);
-  expect(() => rig.delivery.start()).toThrow();
-  await rig.restart();
-  await rig.quiet();
-  await rig.delivery.stop();
-  rig.delivery.notify();
-  expect(rig.outbox.busy).toBe(0);
+  await using fixture = await Fixture.open();
+  await Promise.all([fixture.delivery.stop(), fixture.delivery.stop()]);
+  expect(() => fixture.delivery.start()).toThrow();
+  await fixture.restart();
+  await fixture.quiet();
+  await fixture.delivery.stop();
+  fixture.delivery.notify();
+  expect(fixture.outbox.busy).toBe(0);
 });
 
 test("stop while the receiver is down leaves no timer", async () => {
-  await using rig = await Rig.open();
-  for (let index = 0; index < 12; index++) rig.add(`order ${index}`);
-  rig.receiver.behavior = hangUp;
-  rig.delivery.start();
-  await rig.untilAtOnce(() => rig.delivery.state().receiver === "down");
-  await rig.quiet();
-  expect(rig.clock.timers).toBeGreaterThan(0);
-  await rig.delivery.stop();
-  expect(rig.clock.timers).toBe(0);
+  await using fixture = await Fixture.open();
+  for (let index = 0; index < 12; index++) fixture.add(`order ${index}`);
+  fixture.receiver.behavior = hangUp;
+  fixture.delivery.start();
+  await fixture.untilAtOnce(() => fixture.delivery.state().receiver === "down");
+  await fixture.quiet();
+  expect(fixture.clock.timers).toBeGreaterThan(0);
+  await fixture.delivery.stop();
+  expect(fixture.clock.timers).toBe(0);
 });
 
 test("stop at any moment: a sweep over the turns of a run", async () => {
   for (let turns = 0; turns < 60; turns++) {
-    await using rig = await Rig.open({ maxRequests: 3 });
-    for (let index = 0; index < 12; index++) rig.add(`order ${index % 5}`);
-    rig.delivery.start();
+    await using fixture = await Fixture.open({ maxRequests: 3 });
+    for (let index = 0; index < 12; index++) fixture.add(`order ${index % 5}`);
+    fixture.delivery.start();
     for (let turn = 0; turn < turns; turn++) await new Promise(setImmediate);
-    await rig.delivery.stop();
-    expect(rig.clock.timers).toBe(0);
-    expect(rig.outbox.busy).toBe(0);
-    expect(rig.delivery.state().inFlight).toBe(0);
-    await rig.restart();
-    await rig.delivered();
-    rig.expectAllInOrder();
+    await fixture.delivery.stop();
+    expect(fixture.clock.timers).toBe(0);
+    expect(fixture.outbox.busy).toBe(0);
+    expect(fixture.delivery.state().inFlight).toBe(0);
+    await fixture.restart();
+    await fixture.delivered();
+    fixture.expectAllInOrder();
   }
 });

@@ -3,7 +3,7 @@ import { Webhook } from "standardwebhooks";
 import { expect, test } from "vitest";
 import { parseWebhookSecret } from "../../src/webhooks/secret.ts";
 import { signatureHeaders } from "../../src/webhooks/sign.ts";
-import { newSecret } from "./rig.ts";
+import { newSecret } from "./fixture.ts";
 
 function sign(id: string, body: string, secrets: readonly string[], nowMs: number) {
   const keys = secrets.map((secret) => parseWebhookSecret(secret)).filter((key) => key !== undefined);

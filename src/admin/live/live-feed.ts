@@ -30,7 +30,7 @@ export interface LongStepSource {
 
 /** What the page shows besides the orders that have ended. */
 export interface LiveSources {
-  readonly books: ThreadBooks;
+  readonly counters: ThreadBooks;
   readonly longSteps: LongStepSource;
   readonly capacities: Readonly<Record<StepName, Pick<Capacity, "limit" | "inUse" | "waiting">>>;
   readonly circuitState: MetricSources["circuitState"];
@@ -137,21 +137,21 @@ export class LiveFeed {
   #tick(): void {
     if (this.#sample === undefined) return;
     if (this.#ticks++ % BACKLOG_EVERY_TICKS === 0) void this.#readBacklog();
-    const { books, capacities, circuitState, receiver } = this.#sources;
+    const { counters, capacities, circuitState, receiver } = this.#sources;
     const use = performance.eventLoopUtilization();
     const { utilization } = performance.eventLoopUtilization(use, this.#loopUse);
     this.#loopUse = use;
-    const { running, started, finished } = books.totals();
+    const { running, started, finished } = counters.totals();
     this.#stream.send("tick", {
       now: monotonicMs(),
       running,
       started,
       finished,
-      in_flight: books.ordersInFlight(),
-      threads: books
+      in_flight: counters.ordersInFlight(),
+      threads: counters
         .threads()
         .map(({ id, pool, running: steps, started: ever, heartbeatAgeMs }) => [id, pool, steps, ever, heartbeatAgeMs]),
-      replaced_total: [...books.replaced().values()].reduce((sum, count) => sum + count, 0),
+      replaced_total: [...counters.replaced().values()].reduce((sum, count) => sum + count, 0),
       replaced: this.#replaced,
       in_use: ofEach((step) => capacities[step].inUse),
       waiting: ofEach((step) => capacities[step].waiting),

@@ -7,7 +7,7 @@ export type CircuitState = "closed" | "half_open" | "open";
 /** What is asked when metrics are read. */
 export interface PressureSources {
   readonly ordersInFlight: () => number;
-  /** From the threads' own books. */
+  /** From the threads' own counters. */
   readonly stepsRunning: () => number;
   readonly threads: () => readonly { readonly pool: string }[];
   /** Every reason is there from the start. */

@@ -38,7 +38,7 @@ test("while nobody looks there is no timer and nothing is read; the last one who
     return { running: 0, started: 0, finished: 0 };
   };
   const feed = new LiveFeed({
-    books: { totals: count, threads: () => [], replaced: () => new Map(), ordersInFlight: () => 0 },
+    counters: { totals: count, threads: () => [], replaced: () => new Map(), ordersInFlight: () => 0 },
     longSteps: { mark: () => {}, sample: () => [], forget: () => {} },
     capacities: { payment: capacity, vendor: capacity, courier: capacity },
     circuitState: () => "closed",

@@ -70,7 +70,7 @@ async function placeOne(meaning: string): Promise<string> {
 
 /** An order of which payment and vendor cannot be undone. */
 async function placeStuck(meaning: string): Promise<string> {
-  standIn.setRates(STUCK);
+  standIn.setFaultRates(STUCK);
   return await eventually("an order that cannot be undone", async () => {
     const orderId = newId(meaning);
     await place(orderId);
@@ -94,7 +94,7 @@ async function expectBalance(): Promise<void> {
 }
 
 test("what a failed order did is undone before its answer, and its events leave in order", async () => {
-  standIn.setRates({ payment: { refuse: 1, slow: 1, slowMs: [50, 50], undo: { refuse: 0, slow: 0 } } });
+  standIn.setFaultRates({ payment: { refuse: 1, slow: 1, slowMs: [50, 50], undo: { refuse: 0, slow: 0 } } });
   // An answer waits for half a second only, which a busy machine may need for something else.
   const { json } = await eventually(
     "an answer that says done",
@@ -103,7 +103,7 @@ test("what a failed order did is undone before its answer, and its events leave 
   );
   expect(json.error.kind).toBe("payment_declined");
   const orderId = json.order_id;
-  standIn.setRates({});
+  standIn.setFaultRates({});
   const placedId = await placeOne("placed");
   await eventually("the events", () => receiver.typesOf(placedId).length === 1 && receiver.typesOf(orderId).length === 2);
   expect([receiver.typesOf(orderId), receiver.typesOf(placedId)]).toEqual([["order.failed", "order.compensated"], ["order.placed"]]);
@@ -135,7 +135,7 @@ test("what cannot be undone is tried again until it is, though the engine is kil
   expect((await get("/metrics")).text).toMatch(/^compensations_pending\{step="payment"\} [1-9]\d*$/m);
   await engine.server.kill();
   expect((await get("/compensations")).status).toBe(500);
-  standIn.setRates({});
+  standIn.setFaultRates({});
   await engine.server.restart();
   // An engine that has just started lists what it has loaded so far, so what has to come is waited for. And pauses are about as long as the
   // tries before took, which is long on a busy machine.
@@ -174,7 +174,7 @@ test("an operator settles one with a note and has another tried now; the last of
   expect(refused.json.tries).toBeGreaterThan(ofStep("payment").tries);
   await eventually("the failure's event", () => receiver.typesOf(orderId).length > 0);
   expect(receiver.typesOf(orderId)).toEqual(["order.failed"]);
-  standIn.setRates({});
+  standIn.setFaultRates({});
   const done = await post(`/compensations/${ofStep("payment").id}/retry`);
   // Its own turn may have come first.
   if (done.status === 200) expect(done.json.state).toBe("done");

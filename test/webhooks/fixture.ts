@@ -20,7 +20,7 @@ export interface LogLine {
 }
 
 /** A delivery between an outbox that lasts and a receiver over HTTP, on a clock of its own. */
-export class Rig {
+export class Fixture {
   readonly clock = new FakeClock();
   readonly outbox = new FakeOutbox();
   readonly secret = newSecret();
@@ -35,11 +35,11 @@ export class Rig {
     this.delivery = undefined as never;
   }
 
-  static async open(options: Partial<WebhookDeliveryOptions> = {}): Promise<Rig> {
-    const rig = new Rig(options);
-    await rig.receiver.listen();
-    rig.delivery = rig.#newDelivery();
-    return rig;
+  static async open(options: Partial<WebhookDeliveryOptions> = {}): Promise<Fixture> {
+    const fixture = new Fixture(options);
+    await fixture.receiver.listen();
+    fixture.delivery = fixture.#newDelivery();
+    return fixture;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -2,7 +2,7 @@ import { STEPS, type StepName } from "../../src/orders/step.ts";
 import type { Action } from "./call.ts";
 
 /** Shares of requests, 0 to 1, that are treated in each of these ways; together 1 at most. The rest is done and answered. */
-export interface Rates {
+export interface FaultRates {
   /** Takes the request and never answers; does nothing. Before all others: 1 means all, whatever else is set. */
   readonly hang: number;
   /** Says no: 402 to a payment, 503 to the others. An undo gets 503 and is not done. */
@@ -30,12 +30,12 @@ export interface Rates {
   readonly downMs: readonly [number, number];
 }
 
-type RatesAndUndo = Partial<Rates> & { readonly undo?: Partial<Rates> };
+type FaultRatesAndUndo = Partial<FaultRates> & { readonly undo?: Partial<FaultRates> };
 
-/** Rates for all requests, for one step's, for all undos and for one step's undos. The later of these goes before the earlier. */
-export type RateSettings = RatesAndUndo & { readonly [step in StepName]?: RatesAndUndo };
+/** FaultRates for all requests, for one step's, for all undos and for one step's undos. The later of these goes before the earlier. */
+export type FaultRateSettings = FaultRatesAndUndo & { readonly [step in StepName]?: FaultRatesAndUndo };
 
-export const CALM: Rates = {
+export const CALM: FaultRates = {
   hang: 0,
   refuse: 0,
   failBefore: 0,
@@ -53,7 +53,7 @@ export const CALM: Rates = {
   downMs: [100, 500],
 };
 
-export const MANNERS = [
+export const FAULT_MODES = [
   "hang",
   "refuse",
   "failBefore",
@@ -64,27 +64,27 @@ export const MANNERS = [
   "late",
   "endless",
   "down",
-] as const satisfies readonly (keyof Rates)[];
+] as const satisfies readonly (keyof FaultRates)[];
 
 /** The rates for one kind of request. */
-export function ratesFor(settings: RateSettings, step: StepName, action: Action): Rates {
+export function faultRatesFor(settings: FaultRateSettings, step: StepName, action: Action): FaultRates {
   const undo = action === "undo" ? { ...settings.undo, ...settings[step]?.undo } : {};
   return { ...CALM, ...settings, ...settings[step], ...undo };
 }
 
 /** Nothing out of the ordinary can come of them. */
-export function isCalm(rates: Rates): boolean {
-  return rates.slow === 0 && MANNERS.every((manner) => rates[manner] === 0);
+export function isCalm(rates: FaultRates): boolean {
+  return rates.slow === 0 && FAULT_MODES.every((faultMode) => rates[faultMode] === 0);
 }
 
 /** Throws with the field's name when `value` is not a setting of rates. A misspelt rate would make a chaos run a calm one. */
-export function checkRates(value: unknown, part = ""): RateSettings {
+export function checkFaultRates(value: unknown, part = ""): FaultRateSettings {
   if (typeof value !== "object" || value === null || Array.isArray(value)) throw new RangeError(`${part || "rates"} must be an object`);
   let sum = 0;
   for (const [name, setting] of Object.entries(value)) {
     const path = part === "" ? name : `${part}.${name}`;
     if (isPart(name, part)) {
-      checkRates(setting, path);
+      checkFaultRates(setting, path);
     } else if (name === "slowMs" || name === "lateMs" || name === "downMs") {
       if (!isSpan(setting)) throw new RangeError(`${path} must be [least, most] in milliseconds`);
     } else if (name === "failStatus") {
@@ -96,8 +96,8 @@ export function checkRates(value: unknown, part = ""): RateSettings {
       throw new RangeError(`${path} is not a rate`);
     }
   }
-  if (sum > 1 + Number.EPSILON * MANNERS.length) throw new RangeError(`${part || "all"} rates add up to ${sum}, more than 1`);
-  return value as RateSettings;
+  if (sum > 1 + Number.EPSILON * FAULT_MODES.length) throw new RangeError(`${part || "all"} rates add up to ${sum}, more than 1`);
+  return value as FaultRateSettings;
 }
 
 function isPart(name: string, within: string): boolean {

@@ -6,11 +6,11 @@ import { setTimeout as sleep } from "node:timers/promises";
 /** How a provider that is down shows it: nobody listens, or every connection is reset. */
 export type DownMode = "refuse" | "reset";
 
-// While the door is shut the system may lend its port to somebody's outgoing connection; that ends.
+// While the listener is shut the system may lend its port to somebody's outgoing connection; that ends.
 const PORT_TAKEN_PAUSE_MS = 20;
 
 /** The server's listening side: opens on one port, shuts for a while, opens there again, and counts connections. */
-export class Door {
+export class FlakyListener {
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
   #port = 0;
@@ -56,7 +56,7 @@ export class Door {
 
   /**
    * Breaks every connection and takes none for `ms`, or until `up` where that is undefined. Resolves when it is up again.
-   * A door that is down stays so.
+   * A listener that is down stays so.
    */
   down(ms: number | undefined, mode: DownMode): Promise<void> {
     this.#down ??= this.#shutFor(ms, mode).finally(() => (this.#down = undefined));

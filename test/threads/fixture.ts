@@ -6,12 +6,12 @@ import type { StepGroup } from "../../src/orders/step-runner.ts";
 import type { ReplaceReason } from "../../src/threads/pool-thread.ts";
 import { ThreadRuntime, type ThreadRuntimeOptions } from "../../src/threads/thread-runtime.ts";
 import { eventually } from "../support/eventually.ts";
-import type { Act, ActName, Plan, StartFault, StepSettings } from "./act.ts";
-import { Cells } from "./cells.ts";
+import type { Plan, Script, ScriptName, StartFault, StepSettings } from "./script.ts";
+import { SharedCounters } from "./shared-counters.ts";
 
 const WORKER_FILE = fileURLToPath(new URL("./steps.ts", import.meta.url));
 
-export interface RigOptions extends Partial<Omit<ThreadRuntimeOptions, "workerFile" | "settings">> {
+export interface FixtureOptions extends Partial<Omit<ThreadRuntimeOptions, "workerFile" | "settings">> {
   readonly url?: string;
   readonly startFaults?: readonly StartFault[];
 }
@@ -24,7 +24,7 @@ export interface Replacement {
 
 /** One step that a test watches. */
 export interface WatchedStep {
-  readonly act: Act;
+  readonly script: Script;
   readonly ended: Promise<EndedStep>;
   /** Only `outcome` of `ended`. */
   readonly outcome: Promise<StepOutcome>;
@@ -36,10 +36,10 @@ export interface LoneStep extends WatchedStep {
 }
 
 /** A runtime on the steps of `steps.ts`, with everything that a test wants to see of it. */
-export class Rig implements AsyncDisposable {
+export class Fixture implements AsyncDisposable {
   readonly runtime: ThreadRuntime;
-  readonly cells: Cells;
-  /** Cell that counts the threads that have begun to start, and the one that "wait_at_gate" waits at. */
+  readonly counters: SharedCounters;
+  /** Counter that counts the threads that have begun to start, and the one that "wait_at_gate" waits at. */
   readonly starts: number;
   readonly startGate: number;
   readonly replacements: Replacement[];
@@ -49,7 +49,7 @@ export class Rig implements AsyncDisposable {
   private constructor(
     runtime: ThreadRuntime,
     { starts, startGate }: StepSettings,
-    cells: Cells,
+    counters: SharedCounters,
     replacements: Replacement[],
     faults: string[],
     size: number,
@@ -57,17 +57,17 @@ export class Rig implements AsyncDisposable {
     this.runtime = runtime;
     this.starts = starts;
     this.startGate = startGate;
-    this.cells = cells;
+    this.counters = counters;
     this.replacements = replacements;
     this.faults = faults;
     this.#size = size;
   }
 
-  static async start({ url = "", startFaults = [], ...options }: RigOptions = {}): Promise<Rig> {
-    const cells = new Cells();
-    const starts = cells.take();
-    const startGate = cells.take();
-    const settings: StepSettings = { cells: cells.buffer, url, starts, startGate, startFaults };
+  static async start({ url = "", startFaults = [], ...options }: FixtureOptions = {}): Promise<Fixture> {
+    const counters = new SharedCounters();
+    const starts = counters.take();
+    const startGate = counters.take();
+    const settings: StepSettings = { counters: counters.buffer, url, starts, startGate, startFaults };
     const replacements: Replacement[] = [];
     const faults: string[] = [];
     const { threads = 2, cpuThreads = 1 } = options;
@@ -83,44 +83,44 @@ export class Rig implements AsyncDisposable {
       onFault: (message, error) => faults.push(`${message}: ${error}`),
       onReplaced: (pool, threadId, reason) => replacements.push({ pool, threadId, reason }),
     });
-    return new Rig(runtime, settings, cells, replacements, faults, threads + cpuThreads);
+    return new Fixture(runtime, settings, counters, replacements, faults, threads + cpuThreads);
   }
 
-  act(name: ActName, more: Partial<Act> = {}): Act {
-    const { cells } = this;
-    return { do: name, runs: cells.take(), ends: cells.take(), gate: cells.take(), ...more };
+  script(name: ScriptName, more: Partial<Script> = {}): Script {
+    const { counters } = this;
+    return { do: name, runs: counters.take(), ends: counters.take(), gate: counters.take(), ...more };
   }
 
   /** Starts one step of `run`. */
-  step(run: StepGroup, act: Act, { computes = false, retryable = false, name = "vendor" as StepName } = {}): WatchedStep {
-    const ended = run.run({ name, action: "do", computes, retryable }, inputFor({ [name]: act }));
-    return { act, ended, outcome: ended.then(({ outcome }) => outcome) };
+  step(run: StepGroup, script: Script, { computes = false, retryable = false, name = "vendor" as StepName } = {}): WatchedStep {
+    const ended = run.run({ name, action: "do", computes, retryable }, inputFor({ [name]: script }));
+    return { script, ended, outcome: ended.then(({ outcome }) => outcome) };
   }
 
   /** Starts one step in a run of its own. */
-  lone(name: ActName | Act, { scope = new CancelScope(), ...options }: { scope?: CancelScope } & StepOptions = {}): LoneStep {
+  lone(name: ScriptName | Script, { scope = new CancelScope(), ...options }: { scope?: CancelScope } & StepOptions = {}): LoneStep {
     const run = this.runtime.open(scope);
-    const watched = this.step(run, typeof name === "string" ? this.act(name) : name, options);
+    const watched = this.step(run, typeof name === "string" ? this.script(name) : name, options);
     const ended = watched.ended.then((end) => {
       run.close();
       return end;
     });
-    return { act: watched.act, scope, ended, outcome: ended.then(({ outcome }) => outcome) };
+    return { script: watched.script, scope, ended, outcome: ended.then(({ outcome }) => outcome) };
   }
 
   /** Starts one step alone and waits until its thread has counted its start. */
-  async running(name: ActName | Act, options: { scope?: CancelScope } & StepOptions = {}): Promise<LoneStep> {
+  async running(name: ScriptName | Script, options: { scope?: CancelScope } & StepOptions = {}): Promise<LoneStep> {
     const step = this.lone(name, options);
-    await this.cells.reached(step.act.runs);
+    await this.counters.reached(step.script.runs);
     return step;
   }
 
-  runsOf({ act }: { readonly act: Act }): number {
-    return this.cells.read(act.runs);
+  runsOf({ script }: { readonly script: Script }): number {
+    return this.counters.read(script.runs);
   }
 
-  open({ act }: { readonly act: Act }): void {
-    this.cells.add(act.gate);
+  open({ script }: { readonly script: Script }): void {
+    this.counters.add(script.gate);
   }
 
   /** Everything that has to be zero when nothing is in flight is so, now. */

@@ -1,25 +1,25 @@
 import type { StepErrorKind } from "../../src/orders/error-kind.ts";
 import type { StepName } from "../../src/orders/step.ts";
 
-/** What a step of `steps.ts` does when it runs. Numbers called cells are those of `Cells`. */
-export interface Act {
-  readonly do: ActName;
-  /** Cell that counts the starts of this step. */
+/** What a step of `steps.ts` does when it runs. Numbers called counters are those of `SharedCounters`. */
+export interface Script {
+  readonly do: ScriptName;
+  /** Counter that counts the starts of this step. */
   readonly runs: number;
-  /** Cell that counts its ends, the last thing a step does. One that dies with its thread does not get there. */
+  /** Counter that counts its ends, the last thing a step does. One that dies with its thread does not get there. */
   readonly ends: number;
-  /** Cell that it waits at until it is 1 or more; its meaning is told at each `ActName`. */
+  /** Counter that it waits at until it is 1 or more; its meaning is told at each `ScriptName`. */
   readonly gate: number;
-  /** A time, or however else the act measures. */
+  /** A time, or however else the script measures. */
   readonly ms?: number;
-  /** Cells: counts that its thread is held up (or about to die), and lets it go on. */
+  /** SharedCounters: counts that its thread is held up (or about to die), and lets it go on. */
   readonly stalled?: number;
   readonly stall?: number;
   /** Its provider may have acted from its start on. */
   readonly calls?: boolean;
 }
 
-export type ActName =
+export type ScriptName =
   | "succeed"
   /** Is no async function: returns nothing, at once. */
   | "return_nothing"
@@ -27,13 +27,13 @@ export type ActName =
   | "wait"
   | "wait_then_fail"
   /** Waits at the gate whatever happens, then fails. */
-  | "wait_deaf_then_fail"
+  | "wait_ignoring_cancel_then_fail"
   /** Waits at the gate and fails, but its thread dies as soon as it has written its cancel down, before it can tell anybody. */
   | "wait_then_fail_and_die"
   /** Waits at the gate and fails, but its thread is held up at the stall as soon as it has written its cancel down. */
   | "wait_then_fail_and_stall"
   /** Waits at the gate whatever happens, then returns as if nothing had. */
-  | "wait_deaf"
+  | "wait_ignoring_cancel"
   /** Holds the whole thread at the gate, in `Atomics.wait`. */
   | "hold_thread"
   /** Succeeds, but looks for its cancel until the gate opens, counting the looks in `stalled` and those that saw one in `stall`. */
@@ -68,10 +68,10 @@ export type ActName =
   /** Ends the thread at its first run and succeeds at the second. */
   | "exit_once"
   /** Writes what is left on the thread: timers into the gate, step contexts that were not freed into `ms`. */
-  | "census";
+  | "heap_check";
 
 /** An order's acts by step. Travels as the order's id, the one field of a step's input that is free text. */
-export type Plan = Readonly<Partial<Record<StepName, Act>>>;
+export type Plan = Readonly<Partial<Record<StepName, Script>>>;
 
 export const FAILURE: Readonly<Record<StepName, StepErrorKind>> = {
   payment: "payment_declined",
@@ -84,12 +84,12 @@ export type StartFault = "exit" | "throw" | "exit_before_ready" | "exit_after_re
 
 /** The worker file's settings. */
 export interface StepSettings {
-  readonly cells: SharedArrayBuffer;
+  readonly counters: SharedArrayBuffer;
   /** Where "fetch" goes. */
   readonly url: string;
-  /** Cell that counts the threads that have begun to start. */
+  /** Counter that counts the threads that have begun to start. */
   readonly starts: number;
-  /** Cell that "wait_at_gate" waits at, the whole thread blocked. */
+  /** Counter that "wait_at_gate" waits at, the whole thread blocked. */
   readonly startGate: number;
   readonly startFaults: readonly StartFault[];
 }

@@ -13,31 +13,31 @@ export interface ThreadBooks {
   readonly threads: readonly unknown[];
 }
 
-export async function readBooks(adminUrl: string): Promise<ThreadBooks> {
+export async function readCounters(adminUrl: string): Promise<ThreadBooks> {
   const response = await fetch(`${adminUrl}/debug/threads`);
   if (!response.ok) throw new Error(`GET /debug/threads answered ${response.status}`);
   return (await response.json()) as ThreadBooks;
 }
 
 /**
- * The books after the load. autocannon hangs up on the orders in flight when its time is over and those have to be
- * canceled first, so the books get some seconds to balance.
+ * The counters after the load. autocannon hangs up on the orders in flight when its time is over and those have to be
+ * canceled first, so the counters get some seconds to balance.
  */
 export async function settledBooks(adminUrl: string): Promise<ThreadBooks> {
   const end = performance.now() + SETTLE_TIMEOUT_MS;
   for (;;) {
-    const books = await readBooks(adminUrl);
-    if (leaksOf(books).length === 0 || performance.now() > end) return books;
+    const counters = await readCounters(adminUrl);
+    if (leaksOf(counters).length === 0 || performance.now() > end) return counters;
     await pause(LOOK_EVERY_MS);
   }
 }
 
-/** What has leaked, in words; empty where the books balance. */
-export function leaksOf(books: ThreadBooks): string[] {
+/** What has leaked, in words; empty where the counters balance. */
+export function leaksOf(counters: ThreadBooks): string[] {
   const leaks: string[] = [];
-  if (books.running !== 0) leaks.push(`${books.running} steps still running`);
-  if (books.started !== books.finished) leaks.push(`${books.started} steps started, ${books.finished} finished`);
-  if (books.orders_in_flight !== 0) leaks.push(`${books.orders_in_flight} orders still in flight`);
+  if (counters.running !== 0) leaks.push(`${counters.running} steps still running`);
+  if (counters.started !== counters.finished) leaks.push(`${counters.started} steps started, ${counters.finished} finished`);
+  if (counters.orders_in_flight !== 0) leaks.push(`${counters.orders_in_flight} orders still in flight`);
   return leaks;
 }
 
