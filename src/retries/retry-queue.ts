@@ -249,13 +249,16 @@ export class RetryQueue<Item> {
 
   #start(item: Item): Promise<void> {
     const id = this.#options.idOf(item);
-    const ended = this.#try(id, item).then(() => {
+    const { promise: ended, resolve } = Promise.withResolvers<void>();
+    // Before the try: one that ends before it first waits has others started in its midst, and they must count it.
+    this.#running.push({ id, ended });
+    void this.#try(id, item).then(() => {
       this.#running = this.#running.filter((one) => one.id !== id);
       if (this.#reading !== undefined) this.#changed.push(id);
       else if (!this.#stale) this.#wakeAfterTry();
+      resolve();
       this.#pump();
     });
-    this.#running.push({ id, ended });
     return ended;
   }
 
