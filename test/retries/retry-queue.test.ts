@@ -54,7 +54,7 @@ class Fixture {
 
   async #attempt(row: Row): Promise<void> {
     this.tried.push(row.id);
-    this.mostInFlight = Math.max(this.mostInFlight, this.queue.inFlight + 1);
+    this.mostInFlight = Math.max(this.mostInFlight, this.queue.inFlight);
     const epoch = this.health.begin();
     let result: Awaited<ReturnType<Fixture["call"]>> | undefined;
     try {
