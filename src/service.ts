@@ -28,7 +28,7 @@ import type { Readiness } from "./http/health-routes.ts";
 import { TooManyConnections } from "./http/listener.ts";
 import { publicApp } from "./http/public-app.ts";
 import { TokenBuckets } from "./http/token-buckets.ts";
-import { MAX_COMPENSATING } from "./orders/compensator.ts";
+import { MAX_COMPENSATING } from "./orders/compensation-call.ts";
 import type { OnOrderEnded } from "./orders/ended-order.ts";
 import { JournalUnavailable } from "./orders/order-journal.ts";
 import { Pipeline } from "./orders/pipeline.ts";

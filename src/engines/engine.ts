@@ -1,7 +1,7 @@
 import type { CancelCause } from "../concurrency/cancel-cause.ts";
 import type { Capacity } from "../concurrency/capacity.ts";
 import type { AdmissionGate } from "../orders/admission-gate.ts";
-import type { RetriedCompensation } from "../orders/compensator.ts";
+import type { RetriedCompensation } from "../orders/compensation-call.ts";
 import type { OnOrderEnded } from "../orders/ended-order.ts";
 import type { OnFault } from "../orders/faults.ts";
 import type { OperatorJournal } from "../orders/operator-journal.ts";

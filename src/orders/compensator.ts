@@ -20,8 +20,6 @@ import { newTraceparent } from "./traceparent.ts";
 // Of all providers together, so that a backlog leaves orders their share of the machine: a million takes some six minutes.
 const RETRIES_A_SECOND = 2_500;
 
-export { MAX_COMPENSATING, type RetriedCompensation } from "./compensation-call.ts";
-
 export interface CompensatorOptions {
   readonly runner: StepRunner;
   readonly journal: Pick<OrderJournal, "compensationTried" | "dueCompensations">;

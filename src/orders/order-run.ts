@@ -1,11 +1,10 @@
 import { CancelScope } from "../concurrency/cancel-scope.ts";
 import { monotonicMs } from "../concurrency/clock.ts";
 import { DEFAULT_URGENCY } from "../concurrency/urgency.ts";
+import { onHangUp } from "./hang-up.ts";
 import type { StoredAnswer } from "./order-journal.ts";
 import type { ByOrderId } from "./order-runs.ts";
 import type { StepInput } from "./step.ts";
-
-const ONCE = { once: true };
 
 /** The request that began an attempt. */
 export interface OrderOrigin {
@@ -81,15 +80,11 @@ export class OrderRun implements ByOrderId {
    */
   join(signal: AbortSignal | undefined, onLeft?: () => void): void {
     this.#waiters++;
-    if (signal === undefined) return;
-    const leave = () => {
+    onHangUp(signal, () => {
       this.#waiters--;
       // After the end of the order this cancels nothing any more.
       if (this.#waiters === 0) this.scope.cancel("client_disconnected");
       onLeft?.();
-    };
-    if (signal.aborted) leave();
-    // Never taken back: a request's signal ends with the request.
-    else signal.addEventListener("abort", leave, ONCE);
+    });
   }
 }

@@ -38,8 +38,8 @@ export class Pipeline {
   /**
    * Resolves when every step has ended, so nothing of the order runs afterwards. `scope` carries the deadline, the
    * client's hang-up and the shutdown; `urgency`, 0 (most) to 7, counts where a step waits. An order that a provider's circuit
-   * refuses makes no call at all. `around` is given every step instead of its being begun. Throws when the runner has no room; does not reject for anything that a step, a thread or a
-   * client does.
+   * refuses makes no call at all. `around` is given every step instead of its being begun. Throws when the runner has no room; does not
+   * reject for anything that a step, a thread or a client does.
    *
    * Promises are passed on as they are, from here to the dispatched step: an order may wait for minutes, ten thousand of
    * them at once, and each `await` on its way would keep half a kilobyte for that long.

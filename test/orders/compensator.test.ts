@@ -1,7 +1,8 @@
 import { setImmediate as turn } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { CancelScope } from "../../src/concurrency/cancel-scope.ts";
-import { Compensator, MAX_COMPENSATING } from "../../src/orders/compensator.ts";
+import { MAX_COMPENSATING } from "../../src/orders/compensation-call.ts";
+import { Compensator } from "../../src/orders/compensator.ts";
 import type { FirstTry } from "../../src/orders/order-journal.ts";
 import { ProviderHealth } from "../../src/orders/provider-health.ts";
 import { STEPS, type StepInput, type StepName, type StepOutcome } from "../../src/orders/step.ts";

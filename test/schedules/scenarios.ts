@@ -1,11 +1,24 @@
 import { MAIN } from "./control-words.ts";
 import { LOG_SCENARIOS } from "./log-scenarios.ts";
+import type { MainRole } from "./main-role.ts";
 import type { Order } from "./order.ts";
 import type { Scenario } from "./scenario.ts";
 
 // Of the schedule that is being tried; begun anew with each.
 let [one, two]: (Order | undefined)[] = [];
 let head = 0;
+
+/** An order with a step that stays on thread 1, and one on each of these threads that fails whenever a schedule has it fail. */
+function openOrder(main: MainRole, failing: readonly number[]): Order {
+  for (const thread of [1, ...failing]) main.start(thread);
+  const order = main.open();
+  main.send(order, "stays", 1);
+  for (const thread of failing) {
+    main.send(order, "fails when told", thread);
+    main.failLater(thread);
+  }
+  return order;
+}
 
 export const SCENARIOS: readonly Scenario[] = [
   {
@@ -14,11 +27,7 @@ export const SCENARIOS: readonly Scenario[] = [
     preemptions: 2,
     last: [MAIN, 2],
     begin(main) {
-      for (const thread of [1, 2]) main.start(thread);
-      one = main.open();
-      main.send(one, "stays", 1);
-      main.send(one, "fails when told", 2);
-      main.failLater(2);
+      one = openOrder(main, [2]);
       main.later("cancel");
     },
     take: () => one?.cancel("deadline"),
@@ -29,13 +38,7 @@ export const SCENARIOS: readonly Scenario[] = [
     preemptions: 1,
     last: [MAIN, 2, 3],
     begin(main) {
-      for (const thread of [1, 2, 3]) main.start(thread);
-      const order = main.open();
-      main.send(order, "stays", 1);
-      for (const thread of [2, 3]) {
-        main.send(order, "fails when told", thread);
-        main.failLater(thread);
-      }
+      openOrder(main, [2, 3]);
     },
   },
   {
@@ -86,11 +89,7 @@ export const SCENARIOS: readonly Scenario[] = [
     mortal: [2],
     counts: true,
     begin(main) {
-      for (const thread of [1, 2]) main.start(thread);
-      const order = main.open();
-      main.send(order, "stays", 1);
-      main.send(order, "fails when told", 2);
-      main.failLater(2);
+      openOrder(main, [2]);
     },
   },
   {
@@ -100,11 +99,7 @@ export const SCENARIOS: readonly Scenario[] = [
     last: [MAIN, 2],
     stalling: [2],
     begin(main) {
-      for (const thread of [1, 2]) main.start(thread);
-      one = main.open();
-      main.send(one, "stays", 1);
-      main.send(one, "fails when told", 2);
-      main.failLater(2);
+      one = openOrder(main, [2]);
       main.later("cancel");
     },
     take: () => one?.cancel("deadline"),
@@ -116,13 +111,7 @@ export const SCENARIOS: readonly Scenario[] = [
     last: [MAIN, 2, 3],
     stalling: [2],
     begin(main) {
-      for (const thread of [1, 2, 3]) main.start(thread);
-      const order = main.open();
-      main.send(order, "stays", 1);
-      for (const thread of [2, 3]) {
-        main.send(order, "fails when told", thread);
-        main.failLater(thread);
-      }
+      openOrder(main, [2, 3]);
     },
   },
   {

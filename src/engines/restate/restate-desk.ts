@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type { CancelCause } from "../../concurrency/cancel-cause.ts";
 import { DEFAULT_URGENCY } from "../../concurrency/urgency.ts";
+import { onHangUp } from "../../orders/hang-up.ts";
 import type { PlacedAnswer, Placement, PlaceRequest } from "../../orders/order-desk.ts";
 import type { IdempotencyKey } from "../../orders/order-journal.ts";
 import { Refused } from "../../orders/refused.ts";
@@ -42,8 +43,6 @@ interface Visit {
   left: boolean;
 }
 
-const ONCE = { once: true };
-
 /** Where orders of this node's clients come in while the engine remembers them. Main thread only. */
 export class RestateDesk implements Desk {
   readonly #options: RestateDeskOptions;
@@ -79,10 +78,7 @@ export class RestateDesk implements Desk {
     this.#admitted++;
     const visit: Visit = { wait: undefined, left: false };
     const answer = this.#answer(request, visit).finally(() => this.#ended());
-    const { signal } = request;
-    if (signal?.aborted) this.#leave(visit);
-    // Never taken back: a request's signal ends with the request.
-    else signal?.addEventListener("abort", () => this.#leave(visit), ONCE);
+    onHangUp(request.signal, () => this.#leave(visit));
     return { answer, replayed: false };
   }
 

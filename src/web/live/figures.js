@@ -2,7 +2,7 @@
 /** @import { Series } from "./plot.js" */
 import { element, table } from "./elements.js";
 import { drawWhileVisible } from "./frames.js";
-import { History, SECONDS } from "./history.js";
+import { History, SECONDS, STEPS } from "./history.js";
 
 import { drawPlot } from "./plot.js";
 import { age, bytes, short, spoken } from "./words.js";
@@ -18,6 +18,9 @@ import { age, bytes, short, spoken } from "./words.js";
 
 // A page that has just been opened shows a minute; the rest comes with time.
 const LEAST_SPAN = 60;
+
+/** @param {string} name */
+const ofEachStep = (name) => STEPS.map((step) => ({ name: `${name} ${step}`, label: step, color: step }));
 
 /** @type {readonly Figure[]} */
 const FIGURES = [
@@ -68,22 +71,14 @@ const FIGURES = [
     title: "Waiting for capacity",
     unit: "steps",
     least: 10,
-    series: [
-      { name: "waiting payment", label: "payment", color: "payment" },
-      { name: "waiting vendor", label: "vendor", color: "vendor" },
-      { name: "waiting courier", label: "courier", color: "courier" },
-    ],
+    series: ofEachStep("waiting"),
   },
   {
     title: "Capacity in use",
     unit: "steps, log",
     shape: "log",
     least: 10,
-    series: [
-      { name: "in use payment", label: "payment", color: "payment" },
-      { name: "in use vendor", label: "vendor", color: "vendor" },
-      { name: "in use courier", label: "courier", color: "courier" },
-    ],
+    series: ofEachStep("in use"),
   },
   {
     title: "Event loop",
@@ -126,11 +121,7 @@ const FIGURES = [
     title: "Circuits",
     unit: "",
     least: 2,
-    series: [
-      { name: "circuit payment", label: "payment", color: "payment" },
-      { name: "circuit vendor", label: "vendor", color: "vendor" },
-      { name: "circuit courier", label: "courier", color: "courier" },
-    ],
+    series: ofEachStep("circuit"),
   },
   {
     title: "Still to do",

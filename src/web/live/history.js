@@ -4,7 +4,7 @@
 export const SECONDS = 300;
 
 const KINDS = ["ok", "payment_declined", "vendor_unavailable", "timeout", "canceled"];
-const STEPS = /** @type {const} */ (["payment", "vendor", "courier"]);
+export const STEPS = /** @type {const} */ (["payment", "vendor", "courier"]);
 
 /** What happened in the last five minutes, in arrays of fixed size. NaN where nothing is known. */
 export class History {
