@@ -19,6 +19,9 @@ const clock = new ServerClock();
 const canvas = byId("lanes", HTMLCanvasElement);
 const lanes = new Lanes(canvas, clock);
 const announcement = byId("announce", HTMLElement);
+// What comes at about one moment, as when a process dies under a button, is told together: else the second would hide the first.
+const TOGETHER_MS = 3_000;
+let announcedMs = Number.NEGATIVE_INFINITY;
 const openOrder = orderDialog();
 const figuresPanel = figures(
   byId("plots", HTMLElement),
@@ -96,7 +99,11 @@ for (const area of document.querySelectorAll("section.scroll")) /** @type {HTMLE
 
 /** One voice for what happens rarely; what happens all the time is told to nobody who did not ask. @param {string} text */
 function announce(text) {
-  if (announcement.textContent !== text) announcement.textContent = text;
+  const said = announcement.textContent;
+  const isBesides = performance.now() - announcedMs < TOGETHER_MS;
+  announcedMs = performance.now();
+  if (!isBesides) announcement.textContent = text;
+  else if (!said.includes(text)) announcement.textContent = `${said}; ${text}`;
 }
 
 /** @param {HTMLElement} place */
