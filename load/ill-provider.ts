@@ -24,7 +24,7 @@ usage: npm run bench:ill-provider -- [--seconds N] [--rate N] [--failing N]
 interface Side {
   readonly placed: number;
   readonly calls: number;
-  readonly undos: number;
+  readonly compensations: number;
   readonly latenciesMs: readonly number[];
 }
 
@@ -38,14 +38,14 @@ runBench(async () => {
 
   const side = async (maxTries: number): Promise<Side> => {
     let calls = 0;
-    let undos = 0;
+    let compensations = 0;
     await using standIn = disposable(
       await startStandIn({
         // The same seed: both sides' first calls meet the same fate.
         rates: { vendor: { failBefore: failing / 100, failStatus: 503 } },
         faultModeOf({ step, action }) {
-          if (step === "vendor" && action === "do") calls++;
-          else if (step === "vendor") undos++;
+          if (step === "vendor" && action === "perform") calls++;
+          else if (step === "vendor") compensations++;
           return undefined;
         },
       }),
@@ -57,22 +57,22 @@ runBench(async () => {
     await using service = disposable(await start(config, pino({ level: "silent" }), { providerHealth: { maxTries }, onFatal }));
     const order = (n: number) => ({ order_id: `order ${n}`, amount: 100 });
     const { statuses, latenciesMs } = await openLoop({ port: service.publicListener.port, perSecond: rate, seconds, order });
-    return { placed: statuses.get(200) ?? 0, calls, undos, latenciesMs };
+    return { placed: statuses.get(200) ?? 0, calls, compensations, latenciesMs };
   };
   const [without, retried] = (await Promise.all([side(1), side(3)])) as [Side, Side];
 
-  const row = (name: string, { placed, calls, undos, latenciesMs }: Side) => [
+  const row = (name: string, { placed, calls, compensations, latenciesMs }: Side) => [
     name,
     String(orders),
     String(placed),
     String(calls),
     (calls / orders).toFixed(3),
-    String(undos),
+    String(compensations),
     ...[0.5, 0.99].map((q) => quantile(latenciesMs, q).toFixed(0)),
   ];
   process.stdout.write(
     table(
-      ["", "orders", "placed", "vendor calls", "calls/order", "undo calls", "answer p50, ms", "p99"],
+      ["", "orders", "placed", "vendor calls", "calls/order", "compensations", "answer p50, ms", "p99"],
       [row("without retries", without), row("with retries", retried)],
     ),
   );

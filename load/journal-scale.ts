@@ -41,7 +41,7 @@ interface Measured {
   readonly findMs: number;
 }
 
-/** An answer as the service gives it: three steps with times, one order in ten failed with something undone. */
+/** An answer as the service gives it: three steps with times, one order in ten failed with something compensated. */
 function answerTo(orderId: string, failed: boolean) {
   const ok = { payment: 152, vendor: 203, courier: 101 };
   const steps = Object.entries(ok).map(([name, duration_ms]) =>
@@ -54,7 +54,7 @@ function answerTo(orderId: string, failed: boolean) {
   return { error: "vendor_unavailable", json: JSON.stringify({ status: "error", order_id: orderId, steps, error }) } as const;
 }
 
-const UNDONE = (["payment", "courier"] as const).map((step) => ({ step, tries: 1 as const }));
+const COMPENSATED = (["payment", "courier"] as const).map((step) => ({ step, tries: 1 as const }));
 
 async function fill(file: string, orders: number, keys: boolean): Promise<Filled> {
   const journal = await SqliteJournal.open(file);
@@ -71,7 +71,7 @@ async function fill(file: string, orders: number, keys: boolean): Promise<Filled
       const key = { client: "", key: randomUUID(), bodyHash: randomUUID(), expiresMs: nowMs + DAY_MS };
       const accepted = await journal.accept({ orderId, amount: AMOUNT, nowMs, ...(keys && { key }) });
       if (accepted.type !== "accepted") throw new Error(`${orderId}: ${accepted.type}`);
-      await journal.finish({ orderId, attempt: 1, answer: answerTo(orderId, failed), compensations: failed ? UNDONE : [], nowMs });
+      await journal.finish({ orderId, attempt: 1, answer: answerTo(orderId, failed), compensations: failed ? COMPENSATED : [], nowMs });
     }
   };
   await Promise.all(Array.from({ length: AT_ONCE }, client));

@@ -183,7 +183,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     requireTogether(config, `${provider}_KEY_FILE`, `${provider}_URL`);
     if (config.ENGINE === "embedded" && config.JOURNAL === "memory" && config[`${provider}_URL`] !== undefined) {
       throw new ConfigError(
-        `${withValue("JOURNAL", "memory")}: must be a file where ${provider}_URL is set, for a crash would forget what to undo`,
+        `${withValue("JOURNAL", "memory")}: must be a file where ${provider}_URL is set, for a crash would forget what to compensate`,
       );
     }
   }

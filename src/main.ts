@@ -124,7 +124,7 @@ class Signals {
 
   async #stop(service: Service, signal: NodeJS.Signals): Promise<void> {
     const log = this.#log;
-    log.info({ signal, orders_in_flight: service.desk.inFlight }, "draining");
+    log.info({ signal, orders_in_flight: service.orderService.inFlight }, "draining");
     try {
       await service.stop();
       log.info(service.lastWords(), "stopped");

@@ -86,7 +86,7 @@ export async function start(config: Config, log: Logger, options: StartOptions):
     totals: () => runtime.totals(),
     threads: () => runtime.threads(),
     replaced: () => runtime.replaced(),
-    ordersInFlight: () => running.desk.inFlight,
+    ordersInFlight: () => running.orderService.inFlight,
   };
   const named = nodeName(config);
   const circuitState = (step: StepName) => providers[step]?.circuit.state ?? "closed";
@@ -139,7 +139,7 @@ export async function start(config: Config, log: Logger, options: StartOptions):
     capacities: Object.values(capacities),
     exclusive: runtime.exclusive,
     computingBehind: () => pipeline.computingBehind,
-    inFlight: () => running.desk.inFlight,
+    inFlight: () => running.orderService.inFlight,
     maxInFlight: config.MAX_IN_FLIGHT,
     orderTimeoutMs: config.ORDER_TIMEOUT_MS,
   });
@@ -161,8 +161,8 @@ export async function start(config: Config, log: Logger, options: StartOptions):
     onFault,
   });
   starting.defer(() => running.close());
-  const { desk } = running;
-  orderFields = (orderId) => desk.fieldsOf(orderId);
+  const { orderService } = running;
+  orderFields = (orderId) => orderService.fieldsOf(orderId);
 
   const traceUse = tracing !== undefined ? "spans" : simulated ? "log" : "calls";
 
@@ -173,7 +173,7 @@ export async function start(config: Config, log: Logger, options: StartOptions):
   const publicListener = await listeners.openPublic(
     publicApp(
       {
-        desk,
+        orderService,
         journal: engine.journal,
         simulated,
         traces: traceUse,
@@ -203,7 +203,7 @@ export async function start(config: Config, log: Logger, options: StartOptions):
     },
     diagnosis: { traces, inspector },
     operators: operatorParts(engine, running, config, log, backupDirectory),
-    ...(simulated && { chaos: chaosOn(runtime, stickBegun, desk) }),
+    ...(simulated && { chaos: chaosOn(runtime, stickBegun, orderService) }),
     report: onFault,
   });
   const adminListener = await listeners.openAdmin(admin);
@@ -228,7 +228,7 @@ export async function start(config: Config, log: Logger, options: StartOptions):
     publicListener,
     adminListener,
     endpointPort: running.endpointPort,
-    desk,
+    orderService,
     runtime,
     get journal() {
       return embeddedOf(engine, running).journal;

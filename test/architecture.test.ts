@@ -260,7 +260,7 @@ describe("an import against an arrow is found", () => {
     ["workers/providers/x.ts", 'import { a } from "../../src/outgoing/post.ts";'],
     ["src/orders/x.ts", 'import { a } from "../concurrency/capacity.ts";\nimport { b } from "./order.ts";\nimport { c } from "node:path";'],
     ["src/threads/x.ts", 'import { Piscina } from "piscina";\nimport type { A } from "../orders/step.ts";'],
-    ["src/http/x.ts", 'import express from "express";\nimport { a } from "../orders/order-desk.ts";'],
+    ["src/http/x.ts", 'import express from "express";\nimport { a } from "../orders/order-service.ts";'],
     ["src/admission/x.ts", 'import { a } from "../concurrency/clock.ts";\nimport type { B } from "../orders/admission-gate.ts";'],
     ["src/journal/x.ts", 'import type { A } from "../../workers/journal/protocol.ts";\nimport { Piscina } from "piscina";'],
     ["src/admin/x.ts", 'import { a } from "../http/answers.ts";\nimport { Router } from "express";'],

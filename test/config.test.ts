@@ -218,7 +218,7 @@ describe.each(["PAYMENT", "VENDOR", "COURIER"])("a real %s", (provider) => {
 
   test("needs a journal that outlives the process", () => {
     expect(refusalOf({ ...url, JOURNAL: "memory" })).toBe(
-      `JOURNAL="memory": must be a file where ${provider}_URL is set, for a crash would forget what to undo`,
+      `JOURNAL="memory": must be a file where ${provider}_URL is set, for a crash would forget what to compensate`,
     );
     expect(readConfig({ ...url, JOURNAL: "memory.db" }).JOURNAL).toBe("memory.db");
   });

@@ -91,7 +91,7 @@ export async function campaign(cluster: Cluster, options: CampaignOptions): Prom
   await Promise.all(Array.from({ length: clients }, () => runClient().catch((error: unknown) => void failures.push(error))));
   await killing;
   if (failures.length > 0) throw failures[0];
-  say("all orders have ended; waiting until nothing is left to be undone");
+  say("all orders have ended; waiting until nothing is left to be compensated");
   await cluster.ready();
   const attempts = await endingsOf(
     cluster.node(0).orderUrl,

@@ -44,7 +44,7 @@ runBench(async () => {
     onProgress: say,
   });
   const counts = await cluster.providers?.counts();
-  say(`${result.ok} orders placed, ${result.told.length - result.ok} failed and were undone`);
+  say(`${result.ok} orders placed, ${result.told.length - result.ok} failed and were compensated`);
   say(`at the providers: ${JSON.stringify(counts)}`);
   for (const { orderId, attempt, reason } of result.imbalances.slice(0, 10)) say(`imbalance: ${orderId} attempt ${attempt}: ${reason}`);
   return [

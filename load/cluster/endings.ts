@@ -12,7 +12,7 @@ interface View {
 
 const READERS = 8;
 
-/** How every attempt at these orders ended, as `GET /order/{id}` of some node says. Waits until nothing of them is left to be undone. */
+/** How every attempt at these orders ended, as `GET /order/{id}` of some node says. Waits until nothing of them is left to be compensated. */
 export async function endingsOf(orderUrl: string, orderIds: readonly string[]): Promise<AttemptEnding[]> {
   const endings: AttemptEnding[] = [];
   const left = orderIds.values();

@@ -21,7 +21,7 @@ export interface Outcome {
 }
 
 const OK = { status: "ok" } as const;
-const UNDONE = { status: "ok", compensation: "done" } as const;
+const COMPENSATED = { status: "ok", compensation: "done" } as const;
 const STOPPED = { status: "canceled", detail: "sibling_failed" } as const;
 
 export const OUTCOMES: readonly Outcome[] = [
@@ -46,7 +46,7 @@ export const OUTCOMES: readonly Outcome[] = [
     simulation: { fail_step: "vendor", delay_ms: { payment: 50, vendor: 600, courier: 5_000 } },
     status: 503,
     kind: "vendor_unavailable",
-    steps: { payment: UNDONE, vendor: { status: "error", detail: "vendor_unavailable" }, courier: STOPPED },
+    steps: { payment: COMPENSATED, vendor: { status: "error", detail: "vendor_unavailable" }, courier: STOPPED },
   },
   {
     name: "No courier",
@@ -54,25 +54,25 @@ export const OUTCOMES: readonly Outcome[] = [
     simulation: { fail_step: "courier", delay_ms: { payment: 50, vendor: 5_000, courier: 500 } },
     status: 503,
     kind: "no_courier",
-    steps: { payment: UNDONE, vendor: STOPPED, courier: { status: "error", detail: "no_courier" } },
+    steps: { payment: COMPENSATED, vendor: STOPPED, courier: { status: "error", detail: "no_courier" } },
   },
   {
     name: "Deadline",
-    explained: "The vendor would take a minute. At the deadline of two seconds it is stopped, and the others are undone.",
+    explained: "The vendor would take a minute. At the deadline of two seconds it is stopped, and the others are compensated.",
     simulation: { delay_ms: { vendor: 60_000 } },
     status: 504,
     kind: "timeout",
-    steps: { payment: UNDONE, vendor: { status: "canceled", detail: "deadline" }, courier: UNDONE },
+    steps: { payment: COMPENSATED, vendor: { status: "canceled", detail: "deadline" }, courier: COMPENSATED },
   },
   {
     name: "The client hangs up",
-    explained: "Nobody waits for the answer any more, so nothing runs on: steps stop at once, what was done is undone.",
+    explained: "Nobody waits for the answer any more, so nothing runs on: steps stop at once, what was done is compensated.",
     simulation: { delay_ms: { payment: 50, vendor: 60_000, courier: 60_000 } },
     hangsUpAfterMs: 500,
     status: 408,
     kind: "canceled",
     steps: {
-      payment: UNDONE,
+      payment: COMPENSATED,
       vendor: { status: "canceled", detail: "client_disconnected" },
       courier: { status: "canceled", detail: "client_disconnected" },
     },

@@ -32,7 +32,7 @@ export async function tour(stage: Stage, { outcomes = OUTCOMES, write, bold = (t
 function told(outcome: Outcome, { order, tookMs, canceled, cancelMicros }: Played): string {
   const answer = outcome.hangsUpAfterMs === undefined ? `${outcome.status} ${outcome.kind ?? "ok"}` : "No answer";
   const steps = order.steps?.map(
-    ({ name, status, compensation }) => `${name} ${WORDS[status]}${compensation === undefined ? "" : " and undone"}`,
+    ({ name, status, compensation }) => `${name} ${WORDS[status]}${compensation === undefined ? "" : " and compensated"}`,
   );
   const cancels =
     canceled === 0 ? "" : `\n   Stopped: ${canceled} ${canceled === 1 ? "step" : "steps"}, ${cancelMicros.toFixed(0)} us after the cause`;

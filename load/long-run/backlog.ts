@@ -36,7 +36,7 @@ runBench(async () => {
   const secret = join(directory, "secret");
   writeFileSync(secret, `whsec_${randomBytes(32).toString("base64")}\n`);
 
-  let undone = 0;
+  let compensated = 0;
   let delivered = 0;
   const port = await freePort();
   const url = `http://127.0.0.1:${port}`;
@@ -78,23 +78,23 @@ runBench(async () => {
 
   process.stderr.write("providers are back\n");
   await using _providers = await PlainProvider.start(port, ({ path }) => {
-    if (/refunds|cancellations|releases/.test(path)) undone++;
+    if (/refunds|cancellations|releases/.test(path)) compensated++;
     if (path === "/events") delivered++;
     return "done";
   });
   // A probe of each finds out within ten seconds.
-  while (undone < 3_000) await sleep(50);
+  while (compensated < 3_000) await sleep(50);
   const emptyUp = await orders(empty);
   row("empty, providers up", emptyUp, empty);
-  const before = { undone, delivered, atMs: performance.now() };
+  const before = { compensated, delivered, atMs: performance.now() };
   const loadedUp = await orders(loaded);
   const seconds = (performance.now() - before.atMs) / 1_000;
-  const drained = (undone - before.undone) / seconds;
+  const drained = (compensated - before.compensated) / seconds;
   row(
     "backlog, providers up",
     loadedUp,
     loaded,
-    `${drained.toFixed(0)}/s undone, ${((delivered - before.delivered) / seconds).toFixed(0)}/s delivered`,
+    `${drained.toFixed(0)}/s compensated, ${((delivered - before.delivered) / seconds).toFixed(0)}/s delivered`,
   );
   const memory = residentKiB(loaded.pid) / 1024;
 

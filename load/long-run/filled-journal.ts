@@ -3,13 +3,13 @@ import { SqliteJournal } from "../../src/journal/sqlite-journal.ts";
 
 /** Rows that a journal is filled with, as a long trouble leaves them. */
 export interface Filling {
-  /** Orders that failed and of which all three steps are not undone yet. */
+  /** Orders that failed and of which all three steps are not compensated yet. */
   readonly pendingOrders?: number;
   /** Undelivered events, each of an order of its own. */
   readonly events?: number;
   /** Failed attempts at one order, `hot`. */
   readonly hotAttempts?: number;
-  /** Orders that ended so many days ago: a third placed, the rest failed with everything undone. */
+  /** Orders that ended so many days ago: a third placed, the rest failed with everything compensated. */
   readonly oldOrders?: { readonly count: number; readonly days: number };
 }
 

@@ -119,7 +119,7 @@ function targetsOf(name: string, result: Result): Target[] {
   ];
 }
 
-/** Steps that ran and belong to no order that was accepted. A failed order may have run three and undone three. */
+/** Steps that ran and belong to no order that was accepted. A failed order may have run three and compensated three. */
 async function stepsOfRefused(server: ServerProcess, results: readonly Result[]): Promise<number> {
   const { started } = await settledBooks(server.adminUrl);
   const phases = results.flatMap(({ phase, after }) => [phase, after]);

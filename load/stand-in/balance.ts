@@ -17,8 +17,8 @@ export interface Imbalance {
 
 /**
  * The one rule above all: an attempt that ended ok has exactly one charge, one acceptance and one assignment and no
- * undo; any other attempt, listed in `endings` or not, has left nothing behind. Returns every breach of it. Everything
- * must have ended: neither orders nor undos may be under way, and the ledger's `pending` must be 0.
+ * compensate; any other attempt, listed in `endings` or not, has left nothing behind. Returns every breach of it. Everything
+ * must have ended: neither orders nor compensations may be under way, and the ledger's `pending` must be 0.
  */
 export function balance(ledger: LedgerSnapshot, endings: Iterable<AttemptEnding>): Imbalance[] {
   const imbalances: Imbalance[] = [];
@@ -55,23 +55,23 @@ export function balance(ledger: LedgerSnapshot, endings: Iterable<AttemptEnding>
 }
 
 /** What no provider and no order service may ever do. */
-function* breaches({ acted, undone, tombstoneAt, mismatches }: LedgerEntry): Iterable<string> {
+function* breaches({ acted, compensated, tombstoneAt, mismatches }: LedgerEntry): Iterable<string> {
   if (acted.length > 1) yield `done ${acted.length} times`;
-  if (undone.length > 1) yield `undone ${undone.length} times`;
-  if (tombstoneAt !== undefined && acted.some((at) => at > tombstoneAt)) yield "done after it had been undone";
+  if (compensated.length > 1) yield `compensated ${compensated.length} times`;
+  if (tombstoneAt !== undefined && acted.some((at) => at > tombstoneAt)) yield "done after it had been compensated";
   if (mismatches > 0) yield `its key was used for something else ${mismatches} times`;
 }
 
-function* breachesOfPlaced({ acted, undone, tombstoneAt, amount }: LedgerEntry, ending: AttemptEnding): Iterable<string> {
+function* breachesOfPlaced({ acted, compensated, tombstoneAt, amount }: LedgerEntry, ending: AttemptEnding): Iterable<string> {
   if (acted.length === 0) yield "never done";
-  if (undone.length > 0) yield "undone, though the order is placed";
-  else if (tombstoneAt !== undefined) yield "an undo came, though the order is placed";
+  if (compensated.length > 0) yield "compensated, though the order is placed";
+  else if (tombstoneAt !== undefined) yield "a compensation came, though the order is placed";
   if (ending.amount !== undefined && amount !== undefined && amount !== ending.amount) yield `amount is ${amount}, not ${ending.amount}`;
 }
 
-function* breachesOfFailed({ acted, undone }: LedgerEntry): Iterable<string> {
-  if (acted.length > undone.length) yield "done and not undone, though the order is not placed";
-  if (undone.length > acted.length) yield "undone though never done";
+function* breachesOfFailed({ acted, compensated }: LedgerEntry): Iterable<string> {
+  if (acted.length > compensated.length) yield "done and not compensated, though the order is not placed";
+  if (compensated.length > acted.length) yield "compensated though never done";
 }
 
 /** The attempt that a call's key names: `{order_id}:{attempt}:{step}`. */

@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders } from "node:http";
 import type { StepName } from "../../src/orders/step.ts";
 
-export type Action = "do" | "undo";
+export type Action = "perform" | "compensate";
 
 /** One request as it reached the stand-in. */
 export interface Call {
@@ -19,17 +19,17 @@ export interface Call {
 export interface CallBody {
   readonly order_id: string;
   readonly amount?: number;
-  /** Undos only: the key of the call to be undone. */
+  /** Compensations only: the key of the call to be compensated. */
   readonly undoes?: string;
 }
 
 const ENDPOINTS: Readonly<Record<string, { step: StepName; action: Action; fields: readonly string[] }>> = {
-  payments: { step: "payment", action: "do", fields: ["order_id", "amount"] },
-  refunds: { step: "payment", action: "undo", fields: ["order_id", "amount", "undoes"] },
-  orders: { step: "vendor", action: "do", fields: ["order_id", "amount"] },
-  cancellations: { step: "vendor", action: "undo", fields: ["order_id", "undoes"] },
-  assignments: { step: "courier", action: "do", fields: ["order_id"] },
-  releases: { step: "courier", action: "undo", fields: ["order_id", "undoes"] },
+  payments: { step: "payment", action: "perform", fields: ["order_id", "amount"] },
+  refunds: { step: "payment", action: "compensate", fields: ["order_id", "amount", "undoes"] },
+  orders: { step: "vendor", action: "perform", fields: ["order_id", "amount"] },
+  cancellations: { step: "vendor", action: "compensate", fields: ["order_id", "undoes"] },
+  assignments: { step: "courier", action: "perform", fields: ["order_id"] },
+  releases: { step: "courier", action: "compensate", fields: ["order_id", "undoes"] },
 };
 
 const KEY = /^[!-~]+:[1-9]\d*:(payment|vendor|courier)$/;
@@ -52,8 +52,8 @@ export function readCall(path: string, headers: IncomingHttpHeaders, text: strin
   if (Object.keys(body).sort().join() !== [...fields].sort().join()) return `fields are ${Object.keys(body)}, not ${fields}`;
   if (typeof body.order_id !== "string") return "order_id is not a string";
   if (body.amount !== undefined && !Number.isSafeInteger(body.amount)) return "amount is not a whole number";
-  const callKey = action === "do" ? key : body.undoes;
+  const callKey = action === "perform" ? key : body.undoes;
   if (typeof callKey !== "string" || KEY.exec(callKey)?.[1] !== step) return `${callKey} is no key of a ${step} call`;
-  if (action === "undo" && key !== `${callKey}:undo`) return `${key} does not undo ${callKey}`;
+  if (action === "compensate" && key !== `${callKey}:undo`) return `${key} does not compensate ${callKey}`;
   return { step, action, path, headers, key, body };
 }

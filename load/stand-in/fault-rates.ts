@@ -5,7 +5,7 @@ import type { Action } from "./call.ts";
 export interface FaultRates {
   /** Takes the request and never answers; does nothing. Before all others: 1 means all, whatever else is set. */
   readonly hang: number;
-  /** Says no: 402 to a payment, 503 to the others. An undo gets 503 and is not done. */
+  /** Says no: 402 to a payment, 503 to the others. A compensation gets 503 and is not done. */
   readonly refuse: number;
   /** `failStatus` without having acted, or having acted. */
   readonly failBefore: number;
@@ -30,10 +30,10 @@ export interface FaultRates {
   readonly downMs: readonly [number, number];
 }
 
-type FaultRatesAndUndo = Partial<FaultRates> & { readonly undo?: Partial<FaultRates> };
+type FaultRatesAndCompensation = Partial<FaultRates> & { readonly compensate?: Partial<FaultRates> };
 
-/** FaultRates for all requests, for one step's, for all undos and for one step's undos. The later of these goes before the earlier. */
-export type FaultRateSettings = FaultRatesAndUndo & { readonly [step in StepName]?: FaultRatesAndUndo };
+/** FaultRates for all requests, for one step's, for all compensations and for one step's compensations. The later of these goes before the earlier. */
+export type FaultRateSettings = FaultRatesAndCompensation & { readonly [step in StepName]?: FaultRatesAndCompensation };
 
 export const CALM: FaultRates = {
   hang: 0,
@@ -68,8 +68,8 @@ export const FAULT_MODES = [
 
 /** The rates for one kind of request. */
 export function faultRatesFor(settings: FaultRateSettings, step: StepName, action: Action): FaultRates {
-  const undo = action === "undo" ? { ...settings.undo, ...settings[step]?.undo } : {};
-  return { ...CALM, ...settings, ...settings[step], ...undo };
+  const compensate = action === "compensate" ? { ...settings.compensate, ...settings[step]?.compensate } : {};
+  return { ...CALM, ...settings, ...settings[step], ...compensate };
 }
 
 /** Nothing out of the ordinary can come of them. */
@@ -101,7 +101,7 @@ export function checkFaultRates(value: unknown, part = ""): FaultRateSettings {
 }
 
 function isPart(name: string, within: string): boolean {
-  if (name === "undo") return within === "" || isStep(within);
+  if (name === "compensate") return within === "" || isStep(within);
   return within === "" && isStep(name);
 }
 

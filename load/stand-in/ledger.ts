@@ -7,16 +7,16 @@ export interface LedgerEntry {
   readonly step: StepName;
   readonly orderId: string;
   amount?: number;
-  /** Requests that were answered from the books, calls and undos. A request that broke before is in neither. */
+  /** Requests that were answered from the books, calls and compensations. A request that broke before is in neither. */
   calls: number;
   /** Who called, by the `Authorization` of the calls, each once; absent where they carried none. */
   callers?: string[];
-  undoCalls: number;
+  compensationCalls: number;
   /** When it charged, accepted or assigned. A correct provider does so once at most. */
   acted: readonly number[];
   /** When it refunded, canceled or released what it had done. */
-  undone: readonly number[];
-  /** When the first undo came; from then on the call is refused. */
+  compensated: readonly number[];
+  /** When the first compensation came; from then on the call is refused. */
   tombstoneAt?: number;
   /** The same on the wall clock, in milliseconds since 1970. */
   tombstoneAtMs?: number;
@@ -43,14 +43,14 @@ export type LedgerCounts = Readonly<Record<CountName, number>>;
 type CountName = "charges" | "refunds" | "acceptances" | "cancellations" | "assignments" | "releases" | "tooLate";
 
 const ACTED = { payment: "charges", vendor: "acceptances", courier: "assignments" } as const;
-const UNDONE = { payment: "refunds", vendor: "cancellations", courier: "releases" } as const;
+const COMPENSATED = { payment: "refunds", vendor: "cancellations", courier: "releases" } as const;
 // Shared by a million entries that have nothing to list.
 const NEVER: readonly number[] = Object.freeze([]);
 
 const CONFLICT = 409;
 const MISMATCH = 422;
 
-/** The books of a correct, idempotent provider: one entry for each key, undos are tombstones. */
+/** The books of a correct, idempotent provider: one entry for each key, compensations are tombstones. */
 export class Ledger {
   readonly #entries = new Map<string, LedgerEntry>();
   readonly #malformed: string[] = [];
@@ -92,10 +92,10 @@ export class Ledger {
     return 200;
   }
 
-  /** Undoes what the call `undoes` did, once, and refuses it from now on. Returns the status to answer. */
-  undo(step: StepName, { order_id: orderId, amount, undoes = "" }: CallBody): number {
+  /** Compensates what the call `undoes` did, once, and refuses it from now on. Returns the status to answer. */
+  compensate(step: StepName, { order_id: orderId, amount, undoes = "" }: CallBody): number {
     const entry = this.#entry(step, undoes, orderId);
-    entry.undoCalls++;
+    entry.compensationCalls++;
     const otherAmount = amount !== undefined && entry.amount !== undefined && entry.amount !== amount;
     if (entry.orderId !== orderId || otherAmount) {
       entry.mismatches++;
@@ -106,8 +106,8 @@ export class Ledger {
     entry.tombstoneAt = ++this.#now;
     entry.tombstoneAtMs = Date.now();
     if (entry.acted.length > 0) {
-      entry.undone = [this.#now];
-      this.#counts[UNDONE[step]]++;
+      entry.compensated = [this.#now];
+      this.#counts[COMPENSATED[step]]++;
     }
     return 200;
   }
@@ -133,7 +133,7 @@ export class Ledger {
     return { ...this.#counts };
   }
 
-  /** What was done under a call's key, undefined when neither the call nor its undo ever came. */
+  /** What was done under a call's key, undefined when neither the call nor its compensation ever came. */
   find(step: StepName, key: string): LedgerEntry | undefined {
     const entry = this.#entries.get(key);
     return entry?.step === step ? entry : undefined;
@@ -147,7 +147,7 @@ export class Ledger {
   #entry(step: StepName, key: string, orderId: string): LedgerEntry {
     let entry = this.#entries.get(key);
     if (entry === undefined) {
-      entry = { key, step, orderId, calls: 0, undoCalls: 0, acted: NEVER, undone: NEVER, tooLate: 0, mismatches: 0 };
+      entry = { key, step, orderId, calls: 0, compensationCalls: 0, acted: NEVER, compensated: NEVER, tooLate: 0, mismatches: 0 };
       this.#entries.set(key, entry);
     }
     return entry;

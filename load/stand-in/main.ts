@@ -19,8 +19,8 @@ usage: npm run providers -- [options]
   --seed TEXT         the same seed treats the same requests alike (default: 1)
   --until-stdin-ends  end with the process that started it
 
-It prints its URLs as one line of JSON. FaultRates are those of all requests, and may hold others for a step, for undos and for a
-step's undos: {"slow":0.3,"vendor":{"hang":1,"undo":{"hang":0}},"undo":{"failBefore":0.1}}. They are, with their defaults:
+It prints its URLs as one line of JSON. FaultRates are those of all requests, and may hold others for a step, for compensations and for a
+step's compensations: {"slow":0.3,"vendor":{"hang":1,"compensate":{"hang":0}},"compensate":{"failBefore":0.1}}. They are, with their defaults:
 
   ${CALM_TEXT}
 

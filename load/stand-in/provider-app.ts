@@ -49,9 +49,9 @@ export function providerApp({ ledger, underWay, seen, faultModeOf, goDown, onGon
     const faultMode = faultModeOf(call);
     let timer: NodeJS.Timeout | undefined;
     let hungUp = false;
-    if (call.action === "do") underWay.began(call.step);
+    if (call.action === "perform") underWay.began(call.step);
     response.on("close", () => {
-      if (call.action === "do") underWay.ended(call.step);
+      if (call.action === "perform") underWay.ended(call.step);
       clearTimeout(timer);
       if (!hungUp && !response.writableFinished) onGone?.(call);
     });
@@ -66,7 +66,11 @@ export function providerApp({ ledger, underWay, seen, faultModeOf, goDown, onGon
         case "hang":
           break;
         case "refuse":
-          answer(response, call.action === "do" ? act(call, faultMode.status ?? REFUSAL[call.step]) : (faultMode.status ?? 503), faultMode);
+          answer(
+            response,
+            call.action === "perform" ? act(call, faultMode.status ?? REFUSAL[call.step]) : (faultMode.status ?? 503),
+            faultMode,
+          );
           break;
         case "failBefore":
           answer(response, faultMode.status ?? 500, faultMode);
@@ -116,7 +120,7 @@ export function providerApp({ ledger, underWay, seen, faultModeOf, goDown, onGon
   }
 
   function act({ step, action, key, body, headers }: Call, refuseWith?: number): number {
-    return action === "do" ? ledger.perform(step, key, body, refuseWith, headers.authorization) : ledger.undo(step, body);
+    return action === "perform" ? ledger.perform(step, key, body, refuseWith, headers.authorization) : ledger.compensate(step, body);
   }
 }
 

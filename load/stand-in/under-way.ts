@@ -2,7 +2,7 @@ import { STEPS, type StepName } from "../../src/orders/step.ts";
 
 export type UnderWayCounts = Readonly<Record<StepName, { readonly now: number; readonly most: number }>>;
 
-/** How many calls of each kind, undos aside, a provider has before it at one time: what a capacity over all callers has to bound. */
+/** How many calls of each kind, compensations aside, a provider has before it at one time: what a capacity over all callers has to bound. */
 export class UnderWay {
   readonly #counts = Object.fromEntries(STEPS.map((step) => [step, { now: 0, most: 0 }])) as Record<
     StepName,

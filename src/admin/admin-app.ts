@@ -3,8 +3,8 @@ import type { AccessKeys } from "../http/access-keys.ts";
 import { errorAnswers, noSuchRoute } from "../http/fallbacks.ts";
 import type { OnFault } from "../orders/faults.ts";
 import type { CompensationRow, OperatorJournal } from "../orders/operator-journal.ts";
-import type { OrderDesk } from "../orders/order-desk.ts";
 import type { OrderJournal } from "../orders/order-journal.ts";
+import type { OrderService } from "../orders/order-service.ts";
 import { needsKey } from "./admin-keys.ts";
 import { type BackupParts, backupRoutes } from "./backup-routes.ts";
 import { type Chaos, chaosRoutes } from "./chaos-routes.ts";
@@ -35,7 +35,7 @@ export interface AdminParts {
   readonly diagnosis: Diagnosis;
   readonly operators: OperatorParts;
   /** Absent with real providers: then the routes that cause trouble do not exist. */
-  readonly chaos?: Chaos & { readonly desk: Pick<OrderDesk, "place"> };
+  readonly chaos?: Chaos & { readonly orderService: Pick<OrderService, "place"> };
   readonly report: OnFault;
 }
 
@@ -79,7 +79,7 @@ export function adminApp({ keys, counters, metrics, watched, diagnosis, live, op
   app.use(deadLetterRoutes(operators));
   app.use(webhookRoutes(operators));
   app.use(backupRoutes({ journal, ...backups }));
-  if (chaos !== undefined) app.use(chaosRoutes(chaos), demoOrderRoutes(chaos.desk));
+  if (chaos !== undefined) app.use(chaosRoutes(chaos), demoOrderRoutes(chaos.orderService));
   app.use(noSuchRoute);
   app.use(journalAnswers);
   app.use(errorAnswers(report));

@@ -33,7 +33,7 @@ const MAX_RETRYING = 32;
 // Room for a note of which every character is escaped twice over.
 const MAX_BODY_BYTES = 16 * 1024;
 
-/** What has to be undone, and what an operator can do about what is not: try it now, or mark it as settled by hand. */
+/** What has to be compensated, and what an operator can do about what is not: try it now, or mark it as settled by hand. */
 export function compensationRoutes({ journal, compensator, onSettled }: CompensationParts): Router {
   const router = Router({ caseSensitive: true, strict: true });
   let retrying = 0;

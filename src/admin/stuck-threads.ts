@@ -32,7 +32,7 @@ export class StuckThreads {
     const before = Atomics.load(this.#starts, 0);
     const scope = new CancelScope();
     const steps = this.#runner.open(scope);
-    const step = { name: "stick", action: "do", computes: true, retryable: false } as const;
+    const step = { name: "stick", action: "perform", computes: true, retryable: false } as const;
     void steps.run(step, { orderId: "chaos", amount: ms, attempt: 1 }).then(() => steps.close());
     const wait = Atomics.waitAsync(this.#starts, 0, before, BEGIN_TIMEOUT_MS);
     const result = wait.async ? await wait.value : wait.value;

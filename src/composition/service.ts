@@ -2,7 +2,7 @@ import type { Admission } from "../admission/admission.ts";
 import type { Capacity } from "../concurrency/capacity.ts";
 import type { ThreadInspector } from "../diagnosis/thread-inspector.ts";
 import type { TraceRecorder } from "../diagnosis/trace-recorder.ts";
-import type { Desk } from "../engines/engine.ts";
+import type { PlacesOrders } from "../engines/engine.ts";
 import type { Listener } from "../http/listener.ts";
 import type { SqliteJournal } from "../journal/sqlite-journal.ts";
 import type { Compensator } from "../orders/compensator.ts";
@@ -16,7 +16,7 @@ export interface Service {
   readonly adminListener: Listener;
   /** Where a distributed engine calls this node; undefined with the embedded one. */
   readonly endpointPort: number | undefined;
-  readonly desk: Desk;
+  readonly orderService: PlacesOrders;
   readonly runtime: ThreadRuntime;
   /** Of the embedded engine; throws where another one runs. */
   readonly journal: SqliteJournal;

@@ -5,15 +5,15 @@ import type { RetriedCompensation } from "../orders/compensation-call.ts";
 import type { OnOrderEnded } from "../orders/ended-order.ts";
 import type { OnFault } from "../orders/faults.ts";
 import type { OperatorJournal } from "../orders/operator-journal.ts";
-import type { OrderDesk } from "../orders/order-desk.ts";
 import type { Compensation, OrderJournal } from "../orders/order-journal.ts";
+import type { OrderService } from "../orders/order-service.ts";
 import type { Pipeline } from "../orders/pipeline.ts";
 import type { ProviderHealths } from "../orders/provider-health.ts";
 import type { StepName } from "../orders/step.ts";
 import type { StepRunner } from "../orders/step-runner.ts";
 
 /** Where orders come in, whatever remembers them. */
-export type Desk = Pick<OrderDesk, "place" | "inFlight" | "fieldsOf">;
+export type PlacesOrders = Pick<OrderService, "place" | "inFlight" | "fieldsOf">;
 
 /** What operators and clients look up, and what operators change by hand. */
 export type EngineJournal = OperatorJournal & Pick<OrderJournal, "find">;
@@ -60,7 +60,7 @@ export interface EngineParts {
 
 /** An engine at work. Main thread only. */
 export interface RunningEngine {
-  readonly desk: Desk;
+  readonly orderService: PlacesOrders;
   readonly compensator: OperatorCompensator;
   /** Absent where no receiver is configured. */
   readonly webhooks: WebhookState | undefined;

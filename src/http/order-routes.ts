@@ -2,8 +2,8 @@ import type { IRouter, NextFunction, Request, RequestHandler, Response } from "e
 import { Canceled } from "../concurrency/cancel-cause.ts";
 import { monotonicMs } from "../concurrency/clock.ts";
 import type { ErrorKind } from "../orders/error-kind.ts";
-import type { OrderDesk, Placement, PlaceRequest } from "../orders/order-desk.ts";
 import { JournalBusy, JournalUnavailable, type OrderJournal } from "../orders/order-journal.ts";
+import type { OrderService, Placement, PlaceRequest } from "../orders/order-service.ts";
 import { viewOf } from "../orders/order-view.ts";
 import { Refused } from "../orders/refused.ts";
 import type { AccessKeys } from "./access-keys.ts";
@@ -24,7 +24,7 @@ import type { TokenBuckets } from "./token-buckets.ts";
 import { type TraceUse, traceOf } from "./trace-context.ts";
 
 export interface OrderParts {
-  readonly desk: Pick<OrderDesk, "place">;
+  readonly orderService: Pick<OrderService, "place">;
   readonly journal: Pick<OrderJournal, "find">;
   /** All providers are simulated: the simulation fields are allowed. */
   readonly simulated: boolean;
@@ -47,7 +47,7 @@ const REPLAYED = { "Idempotent-Replayed": "true" };
  */
 export function addOrderRoutes(
   router: IRouter,
-  { desk, journal, simulated, traces, onRefused, keys, buckets }: OrderParts,
+  { orderService, journal, simulated, traces, onRefused, keys, buckets }: OrderParts,
   fail: (error: unknown, response: Response) => void,
 ): void {
   const identified: RequestHandler[] = keys === undefined ? [] : [needsApiKey(keys)];
@@ -67,7 +67,7 @@ export function addOrderRoutes(
     const { requestId, client } = response.locals;
     const placing = readRequest(request, requestId, client, hangUpOf(response));
     response.locals.orderId = placing.order.orderId;
-    desk.place(placing).then(
+    orderService.place(placing).then(
       (placement) => {
         forgetRequest(request);
         answerWhenEnded(placement, response);

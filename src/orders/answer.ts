@@ -21,7 +21,7 @@ export interface StepAnswer {
   readonly compensation?: Compensation;
 }
 
-/** The answer to an order that has run. `compensations` say how far it is undone. */
+/** The answer to an order that has run. `compensations` say how far it is compensated. */
 export function answerTo(orderId: string, { steps, error }: OrderOutcome, compensations: readonly FirstTry[]): AnswerBody {
   const base = { order_id: orderId, steps: steps.map((step) => stepAnswer(step, compensations)) };
   // Says no more than this on purpose: a provider's own words may hold what a client must not see.

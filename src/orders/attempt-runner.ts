@@ -10,7 +10,7 @@ import type { OnOrderEnded } from "./ended-order.ts";
 import type { OnFault } from "./faults.ts";
 import { type FinishRequest, JournalUnavailable, type OrderJournal, type StoredAnswer } from "./order-journal.ts";
 import type { OrderRun } from "./order-run.ts";
-import { failedByFault, type OrderOutcome, stepsToUndo } from "./outcome.ts";
+import { failedByFault, type OrderOutcome, stepsToCompensate } from "./outcome.ts";
 import type { Pipeline } from "./pipeline.ts";
 import type { Effect, StepInput } from "./step.ts";
 
@@ -28,7 +28,7 @@ export interface AttemptRunnerOptions {
 // How long an answer waits for compensations, which mostly take one call each; a provider that is down is not waited for.
 const WAIT_FOR_COMPENSATION_MS = 500;
 
-/** Runs an accepted attempt: its steps, then what has to be undone, then its outcome to the journal, then its answer. Main thread only. */
+/** Runs an accepted attempt: its steps, then what has to be compensated, then its outcome to the journal, then its answer. Main thread only. */
 export class AttemptRunner {
   readonly #options: AttemptRunnerOptions;
   readonly #stop = new CancelScope();
@@ -71,7 +71,7 @@ export class AttemptRunner {
     try {
       await this.#options.journal.finish(finish);
     } catch (error) {
-      this.#options.onFault?.("an outcome could not be stored; its order fails and is undone", error, run.fields);
+      this.#options.onFault?.("an outcome could not be stored; its order fails and is compensated", error, run.fields);
       return this.#failUnstored(run, outcome, compensating);
     }
     compensating?.stored();
@@ -80,18 +80,18 @@ export class AttemptRunner {
     return finish.answer;
   }
 
-  /** Undoes what a failed order did. Waits for the first tries, but not for long. */
+  /** Compensates what a failed order did. Waits for the first tries, but not for long. */
   async #compensate(input: StepInput, { steps }: OrderOutcome): Promise<Compensating | undefined> {
-    const toUndo = stepsToUndo(steps);
-    if (toUndo.length === 0) return undefined;
-    const compensating = this.#options.compensator.begin(input, toUndo);
+    const toCompensate = stepsToCompensate(steps);
+    if (toCompensate.length === 0) return undefined;
+    const compensating = this.#options.compensator.begin(input, toCompensate);
     await atMost(compensating.firstTries, WAIT_FOR_COMPENSATION_MS);
     return compensating;
   }
 
   /**
    * An outcome that is not stored must not be told, or a restart would tell another. So the order fails as `internal`,
-   * what it did is undone, and that is stored as soon as the journal can; if the process ends before, its next start
+   * what it did is compensated, and that is stored as soon as the journal can; if the process ends before, its next start
    * does the same, and writes the same answer, in which no step has an end of its own.
    */
   async #failUnstored(run: OrderRun, outcome: OrderOutcome, begun: Compensating | undefined): Promise<StoredAnswer> {

@@ -55,7 +55,7 @@ export function compensationHealth(step: StepName, { providers, onDown, clock, r
     maxInFlight: FIRST_TRIES + RETRIES,
     onDown: (down) => onDown?.(step, down),
   });
-  // Two states and not one: an undo can wait for its turn, an order cannot, and the address that undoes may be ill alone.
+  // Two states and not one: a compensation can wait for its turn, an order cannot, and the address that undoes may be ill alone.
   const circuit = providers?.[step]?.circuit;
   circuit?.onChange((state) => (state === "open" ? health.takeDown() : health.answered()));
   circuit?.onHold((ms) => health.pause(ms));
@@ -63,10 +63,10 @@ export function compensationHealth(step: StepName, { providers, onDown, clock, r
 }
 
 /**
- * Undoes a step once, on a step thread. Undefined when `stop` has cut the call off. Throws when the runner has no room. Main thread
+ * Compensates a step once, on a step thread. Undefined when `stop` has cut the call off. Throws when the runner has no room. Main thread
  * only.
  */
-export async function callToUndo(
+export async function compensateOnce(
   { runner, timeoutMs, providers, onTried }: CompensationCallParts,
   health: EndpointHealth,
   stop: CancelScope,
@@ -81,7 +81,7 @@ export async function callToUndo(
     const steps = runner.open(scope);
     const stopTimer = scope.cancelAfter(timeoutMs);
     const linked = scope.link(stop);
-    const { outcome } = await steps.run({ name: step, action: "undo", computes: false, retryable: true }, input);
+    const { outcome } = await steps.run({ name: step, action: "compensate", computes: false, retryable: true }, input);
     steps.close();
     stopTimer();
     linked.unsubscribe();

@@ -9,7 +9,7 @@ import type { EndpointHealth } from "../retries/endpoint-health.ts";
 import { Pace } from "../retries/pace.ts";
 import { RetryQueue } from "../retries/retry-queue.ts";
 import { Compensating, type Tried } from "./compensating.ts";
-import { callToUndo, compensationHealth, FIRST_TRIES, LINE_MS, RETRIES, type RetriedCompensation } from "./compensation-call.ts";
+import { compensateOnce, compensationHealth, FIRST_TRIES, LINE_MS, RETRIES, type RetriedCompensation } from "./compensation-call.ts";
 import type { OnFault } from "./faults.ts";
 import { type Compensation, JournalUnavailable, type OrderJournal } from "./order-journal.ts";
 import type { ProviderHealths } from "./provider-health.ts";
@@ -169,7 +169,7 @@ export class Compensator {
   }
 
   #call(step: StepName, input: StepInput, triesBefore: number): Promise<Tried | undefined> {
-    return callToUndo(this.#options, this.#bulkheads[step].health, this.#stop, step, input, triesBefore);
+    return compensateOnce(this.#options, this.#bulkheads[step].health, this.#stop, step, input, triesBefore);
   }
 
   /** Until it is stored, or the process stops: the next start tries it again then, which is harmless, and forgetting it is not. */

@@ -8,7 +8,7 @@ export interface EndedOrder {
   /** Of the HTTP request that began it. */
   readonly requestId: string | undefined;
   readonly outcome: OrderOutcome;
-  /** What had to be undone, and how far it was when the answer was stored. */
+  /** What had to be compensated, and how far it was when the answer was stored. */
   readonly compensations: readonly FirstTry[];
   /** When that request asked for it, on the clock of `monotonicMs`. */
   readonly receivedAtMs: number;

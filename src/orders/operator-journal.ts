@@ -54,7 +54,7 @@ export interface OrderFilter {
   readonly untilMs?: number;
 }
 
-/** `compensating`: failed, and something of it is not undone yet. */
+/** `compensating`: failed, and something of it is not compensated yet. */
 export const ORDER_STATUSES = ["running", "ok", "error", "compensating"] as const;
 
 export type OrderStatus = (typeof ORDER_STATUSES)[number];

@@ -24,7 +24,7 @@ export interface OrderJournal {
   find(orderId: string, before?: number): Promise<OrderRecord | undefined>;
   /**
    * At start: closes up to `limit` attempts that a crash left open, each as failed (`internal`, interrupted) with all its
-   * steps to be undone. Returns how many it closed; 0 means none is left.
+   * steps to be compensated. Returns how many it closed; 0 means none is left.
    */
   closeInterrupted(limit: number, nowMs: number): Promise<number>;
 }
@@ -82,7 +82,7 @@ export interface FinishRequest {
   readonly nowMs: number;
 }
 
-/** A step of a failed attempt that has to be undone, and what has been tried until its attempt was stored. */
+/** A step of a failed attempt that has to be compensated, and what has been tried until its attempt was stored. */
 export interface FirstTry {
   readonly step: StepName;
   /** How often it has been tried: not at all, or once. */

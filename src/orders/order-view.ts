@@ -45,7 +45,7 @@ function viewOfAttempt({ attempt, acceptedMs, ended, compensations }: AttemptRec
     status: answer.status,
     accepted_at,
     ended_at: new Date(atMs).toISOString(),
-    // The answer said how far it was undone then; here it says how far it is now.
+    // The answer said how far it was compensated then; here it says how far it is now.
     steps: answer.steps.map((step) => {
       const now = compensations.find((compensation) => compensation.step === step.name);
       if (step.compensation === undefined || now === undefined) return step;

@@ -52,9 +52,9 @@ export function failedByFault(effect: Effect): OrderOutcome {
 }
 
 /**
- * The steps of a failed order that have to be undone: those that finished, and those of which nobody knows because a call was under
+ * The steps of a failed order that have to be compensated: those that finished, and those of which nobody knows because a call was under
  * way.
  */
-export function stepsToUndo(steps: readonly StepReport[]): StepName[] {
+export function stepsToCompensate(steps: readonly StepReport[]): StepName[] {
   return steps.filter(({ outcome }) => outcome.status === "ok" || outcome.effect === "unknown").map(({ name }) => name);
 }

@@ -162,7 +162,7 @@ export function computingSteps(input: Pick<StepInput, "simulation">): number {
 }
 
 function specs(computes: boolean): Record<StepName, StepSpec> {
-  const spec = (name: StepName): StepSpec => ({ name, action: "do", computes, retryable: false });
+  const spec = (name: StepName): StepSpec => ({ name, action: "perform", computes, retryable: false });
   return { payment: spec("payment"), vendor: spec("vendor"), courier: spec("courier") };
 }
 

@@ -4,7 +4,7 @@ import type { OrderJournal } from "./order-journal.ts";
 const PAGE = 500;
 
 /**
- * After a crash: closes the attempts that were left open, each as failed with its steps to be undone. Resolves when orders
+ * After a crash: closes the attempts that were left open, each as failed with its steps to be compensated. Resolves when orders
  * may be taken in again, with the number of attempts it closed. Throws `JournalUnavailable`.
  */
 export async function recover(journal: Pick<OrderJournal, "closeInterrupted">): Promise<number> {

@@ -24,8 +24,8 @@ export interface StepGroup {
 
 export interface StepSpec {
   readonly name: string;
-  /** `undo` takes back what `do` did under the same order, attempt and step. */
-  readonly action: "do" | "undo";
+  /** `compensate` takes back what `do` did under the same order, attempt and step. */
+  readonly action: "perform" | "compensate";
   /** Computes instead of waiting, so it gets a thread of its own. */
   readonly computes: boolean;
   /** May be run again when its thread is lost under it. */

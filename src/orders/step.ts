@@ -29,8 +29,8 @@ export interface Simulation {
  * "Canceled" is what the step did, not what the board says afterwards: one that had finished before it noticed is ok.
  *
  * `effect` says what a step that did not end ok has left at its provider: `none` (surely nothing) or
- * `unknown` (a call was under way), which has to be undone like a finished one. `answer` is what the provider answered to
- * an undo that failed, for operators: "HTTP 503", "ECONNREFUSED"; one line of at most 200 characters. `ill` is there when it is
+ * `unknown` (a call was under way), which has to be compensated like a finished one. `answer` is what the provider answered to
+ * a compensation that failed, for operators: "HTTP 503", "ECONNREFUSED"; one line of at most 200 characters. `ill` is there when it is
  * the provider that cannot work now, and not this order that it refuses: the same call may go well later.
  */
 export type StepOutcome =

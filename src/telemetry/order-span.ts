@@ -24,7 +24,7 @@ export function spanOfRetry({ input, step, tries, done, startedAtMs, endedAtMs }
   const attributes = { ...identityOf(input), "step.name": step, "compensation.tries": tries };
   return [
     {
-      name: `compensate ${step}`,
+      name: `compensation of ${step}`,
       kind: "internal",
       traceId: trace.traceId,
       spanId: trace.spanId,
@@ -32,7 +32,7 @@ export function spanOfRetry({ input, step, tries, done, startedAtMs, endedAtMs }
       startedAtMs,
       endedAtMs,
       attributes,
-      error: done ? undefined : "not undone yet",
+      error: done ? undefined : "not compensated yet",
       events: [],
     },
   ];
@@ -72,7 +72,7 @@ function spanWithoutThread(
   const attributes: Record<string, string | number> = {
     ...identityOf(input),
     "step.name": name,
-    "step.action": "do",
+    "step.action": "perform",
     "step.status": outcome.status,
   };
   if (threadId !== undefined) attributes["thread.id"] = threadId;

@@ -5,7 +5,7 @@ import type { StepTable } from "./step-table.ts";
 /** A step that has run for long, and still does. */
 export interface LongStep {
   readonly name: string;
-  readonly action: "do" | "undo";
+  readonly action: "perform" | "compensate";
   readonly orderId: string;
   readonly attempt: number;
   readonly threadId: number;

@@ -13,7 +13,14 @@ export interface ThreadSetup {
 }
 
 /** One step on its way to a thread. `id` is unique in its pool while the process lives; slot and generation name its group. */
-export type StepMessage = readonly [id: number, slot: number, generation: number, name: string, action: "do" | "undo", input: StepInput];
+export type StepMessage = readonly [
+  id: number,
+  slot: number,
+  generation: number,
+  name: string,
+  action: "perform" | "compensate",
+  input: StepInput,
+];
 
 /**
  * The one Piscina task of a thread, which lasts as long as the thread: through the port come `StepMessage[]` as JSON text, and

@@ -13,7 +13,7 @@ describe("POST /backup", () => {
     const answers = await Promise.all(orders.map((order) => postOrder(port, order)));
     const failing = { ...orderOf("failed", 0), fail_step: "payment" };
     const failed = await postOrder(port, failing, { headers: { "idempotency-key": "k1" } });
-    await fail(service.journal, "not undone", ["payment", "courier"]);
+    await fail(service.journal, "not compensated", ["payment", "courier"]);
     const before = await Promise.all(["/orders?limit=500", "/compensations"].map((path) => server.get(path)));
     // What comes while it is written may be in it or not; the orders are answered all the same.
     const [{ status, json }, ...others] = await Promise.all([
@@ -36,7 +36,7 @@ describe("POST /backup", () => {
     const idsOf = (orders: { order_id: string }[]) => orders.map(({ order_id }) => order_id).filter((id) => !id.startsWith("meanwhile"));
     const after = await send(restored.adminPort, { path: "/orders?limit=500" });
     expect(idsOf(after.json.orders)).toEqual(idsOf(before[0]?.json.orders));
-    // An order that ran at that moment was interrupted, as far as the copy knows, so it is undone there.
+    // An order that ran at that moment was interrupted, as far as the copy knows, so it is compensated there.
     const shape = (rows: { id: number; order_id: string; step: string }[]) =>
       rows.filter(({ order_id }) => !order_id.startsWith("meanwhile")).map(({ id, order_id, step }) => [id, order_id, step]);
     const pending = await send(restored.adminPort, { path: "/compensations" });

@@ -7,10 +7,10 @@ import { eventually } from "../support/eventually.ts";
 import { orderOf, postOrder } from "../support/http-client.ts";
 import { allPages, attempt, fail, Receiver, startOnFile, waiting } from "./fixture.ts";
 
-const REFUSE = { undo: { refuse: 1 } } as const;
+const REFUSE = { compensate: { refuse: 1 } } as const;
 
 describe("GET /compensations", () => {
-  test("shows what a provider refuses to undo", async () => {
+  test("shows what a provider refuses to compensate", async () => {
     await using standIn = disposable(await startStandIn({ rates: { ...REFUSE, vendor: { refuse: 1 } } }));
     await using server = await startOnFile({ PAYMENT_URL: standIn.url, VENDOR_URL: standIn.url, COURIER_URL: standIn.url });
     const answer = await postOrder(server.running.port, { order_id: "charged", amount: 1200 });
@@ -98,7 +98,7 @@ describe("POST /compensations/{id}/retry", () => {
     expect(status).toBe(200);
     expect(json).toMatchObject({ id, order_id: "order 0", state: "done", tries: 2, ended_at: expect.any(String) });
     expect(json.next_try_at).toBeUndefined();
-    expect(standIn.ledger.snapshot().entries.find(({ orderId }) => orderId === "order 0")?.undoCalls).toBe(1);
+    expect(standIn.ledger.snapshot().entries.find(({ orderId }) => orderId === "order 0")?.compensationCalls).toBe(1);
     await eventually("its event", () => receiver.typesOf("order 0").includes("order.compensated"));
 
     const again = await server.post(`/compensations/${id}/retry`);
@@ -271,7 +271,7 @@ test("what an order placed by HTTP has left pending is what the lists and the or
   );
   expect((await server.get("/orders?status=compensating")).json.orders).toEqual([]);
   await standIn.quiet();
-  for (const { acted, undone } of standIn.ledger.snapshot().entries) expect(undone.length).toBe(acted.length);
+  for (const { acted, compensated } of standIn.ledger.snapshot().entries) expect(compensated.length).toBe(acted.length);
   expect(await postOrder(server.running.port, orderOf("next", 0))).toMatchObject({ status: 400 });
 });
 

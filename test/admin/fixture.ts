@@ -53,7 +53,7 @@ export async function startOnFile(overlay: Readonly<Record<string, string>> = {}
   };
 }
 
-/** A failed attempt at a new order, written straight into the journal. What is to be undone of it is not due before the test has ended. */
+/** A failed attempt at a new order, written straight into the journal. What is to be compensated of it is not due before the test has ended. */
 export async function fail(journal: SqliteJournal, orderId: string, steps: readonly FirstTry["step"][], nowMs = Date.now()): Promise<void> {
   await attempt(journal, orderId, steps.map(waiting), nowMs);
 }

@@ -35,12 +35,12 @@ const scrape = async (server: OnFile) => samplesIn((await server.get("/metrics")
 
 describe("GET /metrics", () => {
   test("says what has happened and what is stuck, under the names of the contract", async () => {
-    let undoCalls = 0;
+    let compensationCalls = 0;
     await using standIn = disposable(
       await startStandIn({
-        rates: { undo: { refuse: 1 } },
+        rates: { compensate: { refuse: 1 } },
         faultModeOf({ action }) {
-          if (action === "undo") undoCalls++;
+          if (action === "compensate") compensationCalls++;
           return undefined;
         },
       }),
@@ -88,7 +88,7 @@ describe("GET /metrics", () => {
     // What an operator has tried is soon due again.
     const failed = samples.get('compensations_total{step="payment",status="failed"}');
     expect(failed).toBeGreaterThanOrEqual(1);
-    expect(failed).toBeLessThanOrEqual(undoCalls);
+    expect(failed).toBeLessThanOrEqual(compensationCalls);
     expect(samples.get('compensation_oldest_seconds{step="payment"}')).toBeGreaterThanOrEqual(600);
     expect(samples.get('compensation_oldest_seconds{step="courier"}')).toBeLessThan(600);
     expect(samples.get("event_oldest_seconds")).toBeGreaterThan(0);

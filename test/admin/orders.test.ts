@@ -13,7 +13,7 @@ describe("GET /orders", () => {
     await postOrder(port, { ...orderOf("failed, then placed", 0), fail_step: "vendor" });
     await postOrder(port, orderOf("failed, then placed", 0));
     await postOrder(port, { ...orderOf("failed", 0), fail_step: "payment" });
-    await fail(server.running.service.journal, "not undone", ["payment", "courier"]);
+    await fail(server.running.service.journal, "not compensated", ["payment", "courier"]);
     const hangUp = new AbortController();
     const running = postOrder(port, orderOf("running ☕", 60_000), { signal: hangUp.signal });
     await eventually("an order that runs", async () => (await server.get("/orders?status=running")).json.orders.length === 1);
@@ -22,7 +22,7 @@ describe("GET /orders", () => {
     expect(json.orders).toEqual([
       { order_id: "running ☕", attempt: 1, amount: 1, status: "running", accepted_at: expect.any(String) },
       {
-        order_id: "not undone",
+        order_id: "not compensated",
         attempt: 1,
         amount: 1200,
         status: "compensating",
@@ -38,8 +38,8 @@ describe("GET /orders", () => {
     const byStatus = async (status: string) => idsOf((await server.get(`/orders?status=${status}`)).json.orders);
     expect(await byStatus("running")).toEqual(["running ☕"]);
     expect(await byStatus("ok")).toEqual(["failed, then placed", "placed"]);
-    expect(await byStatus("error")).toEqual(["not undone", "failed"]);
-    expect(await byStatus("compensating")).toEqual(["not undone"]);
+    expect(await byStatus("error")).toEqual(["not compensated", "failed"]);
+    expect(await byStatus("compensating")).toEqual(["not compensated"]);
     hangUp.abort();
     await expect(running).rejects.toThrow();
   });
@@ -61,7 +61,7 @@ describe("GET /orders", () => {
     expect(await found("until=2026-01-03&limit=1")).toEqual(["after"]);
   });
 
-  test("pages bring every order once, whatever ends, fails, begins anew or is undone meanwhile", async () => {
+  test("pages bring every order once, whatever ends, fails, begins anew or is compensated meanwhile", async () => {
     await using server = await startOnFile();
     const { journal } = server.running.service;
     const before = Array.from({ length: 60 }, (_, n) => `before ${n}`);

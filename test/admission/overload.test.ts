@@ -7,8 +7,8 @@ let running: TestService;
 afterEach(() => running.stop());
 
 async function expectNothingLeft(): Promise<void> {
-  const { desk, runtime, capacities } = running.service;
-  await eventually("the orders to end", () => desk.inFlight === 0);
+  const { orderService, runtime, capacities } = running.service;
+  await eventually("the orders to end", () => orderService.inFlight === 0);
   const { running: steps, started, finished } = runtime.totals();
   expect([steps, started - finished]).toEqual([0, 0]);
   expect(runtime.counters()).toMatchObject({ slots: 0, unsettled: 0, exclusivePermits: 0, exclusiveWaiting: 0 });
@@ -67,7 +67,7 @@ test.each(BOTTLENECKS)("at three times what $what can do few accepted orders fai
   expect([deadline + limit, max_in_flight]).toEqual([refused.length, 0]);
   await expectNothingLeft();
   await eventually("the limit to be wide again", () => running.service.admission.limit > 20);
-  // Of a failed order some steps may have run, and some more to undo them.
+  // Of a failed order some steps may have run, and some more to compensate them.
   const { started } = running.service.runtime.totals();
   expect(started).toBeGreaterThanOrEqual(3 * ok);
   expect(started).toBeLessThanOrEqual(3 * ok + 6 * failed);
@@ -82,14 +82,14 @@ test("200 orders at once on an idle service are all placed where they fit their 
 
 test("orders that are slow and wait for nothing are no overload", async () => {
   running = await startService({ COURIER_CAPACITY: "128", ORDER_TIMEOUT_MS: "300000" });
-  const { desk } = running.service;
+  const { orderService } = running.service;
   const gone = new AbortController();
   const slow = Array.from({ length: 120 }, (_, n) =>
     postOrder(running.port, orderOf(`slow-${n}`, 250_000), { signal: gone.signal }).catch(() => undefined),
   );
   await eventually("all to run", () => running.service.runtime.totals().running === 3 * 120);
   await new Promise((resolve) => setTimeout(resolve, 500));
-  expect(desk.inFlight).toBe(120);
+  expect(orderService.inFlight).toBe(120);
   expect(await postOrder(running.port, orderOf("quick", 0))).toMatchObject({ status: 200 });
   gone.abort();
   await Promise.all(slow);
@@ -137,6 +137,6 @@ test("a hopeless wait ends before its deadline, and its courier is not begun", a
     expect(json.steps[0]).toMatchObject({ status: "ok", compensation: "done" });
   }
   await expectNothingLeft();
-  // Two payments, two vendors to undo, and one courier of three.
+  // Two payments, two vendors to compensate, and one courier of three.
   expect(running.service.runtime.totals().started).toBe(3 * 2 + 1 + 2 * 2);
 });

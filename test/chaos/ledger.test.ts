@@ -88,11 +88,11 @@ test(`the ledger balances after ${ORDERS} orders on a bad day (SEED=${SEED})`, {
     { what: "hung up", atLeast: ORDERS / 50, seen: () => counts.hungUp },
     { what: "killed threads", atLeast: 5, seen: () => counts.killed },
     ...KINDS.map((kind) => ({ what: kind, atLeast: 5, seen: () => told.kinds.get(kind) ?? 0 })),
-    { what: "calls after their undo", atLeast: 5, seen: async () => (await standIn.ledger()).counts.tooLate },
+    { what: "calls after their compensation", atLeast: 5, seen: async () => (await standIn.ledger()).counts.tooLate },
   ];
   await runUntilSeen({ clients, sights, limitMs: LIMIT_MS }, one);
 
-  // The rule must be able to fail: seen before everything is undone, from a client that was promised nothing, it does.
+  // The rule must be able to fail: seen before everything is compensated, from a client that was promised nothing, it does.
   expect(balance(await standIn.quiet(), []).length).toBeGreaterThan(ORDERS / 20);
 
   await standIn.setFaultRates({});
@@ -115,7 +115,7 @@ test(`the ledger balances after ${ORDERS} orders on a bad day (SEED=${SEED})`, {
 
   expect(counts.broken).toBe(0);
   expect(service.runtime.counters()).toEqual({ slots: 0, unsettled: 0, exclusivePermits: 0, exclusiveWaiting: 0, watchedGroups: 0 });
-  expect(service.desk.inFlight).toBe(0);
+  expect(service.orderService.inFlight).toBe(0);
   const { running: stillRunning, started, finished } = service.runtime.totals();
   expect(started).toBeGreaterThan(ORDERS);
   expect({ stillRunning, open: started - finished }).toEqual({ stillRunning: 0, open: 0 });

@@ -8,7 +8,7 @@ export const DEADLINE_TIMES = 5;
 
 /**
  * A bad day: failing, slow, hanging-up and late-answering providers, down now and then. How late and how slow are shares
- * of the order's deadline, so that at every deadline some calls meet it, some miss it and some come after their undo.
+ * of the order's deadline, so that at every deadline some calls meet it, some miss it and some come after their compensation.
  */
 export function badDay(deadlineMs: number): FaultRateSettings {
   const share = (least: number, most: number) => [Math.ceil(deadlineMs * least), Math.ceil(deadlineMs * most)] as const;

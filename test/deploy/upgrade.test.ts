@@ -96,13 +96,13 @@ test("an upgrade keeps every answer, and a roll-back those from before the backu
     expect(schemaOf(journal)).toBe(MIGRATIONS.length + 1);
     await expectStillTold(port, [...before, ...after]);
     for (const id of inFlight) {
-      const undone = await eventually(
-        "the order to be undone",
+      const compensated = await eventually(
+        "the order to be compensated",
         async () => (await send(port, { path: `/order/${id}` })).json,
         ({ attempts }) => attempts[0].compensations.every(({ status }: { status: string }) => status === "done"),
       );
-      expect(undone).toMatchObject({ status: "error", error: { kind: "internal" }, attempts: [{ cause: "interrupted" }] });
-      expect(undone.attempts[0].compensations.length).toBeGreaterThan(0);
+      expect(compensated).toMatchObject({ status: "error", error: { kind: "internal" }, attempts: [{ cause: "interrupted" }] });
+      expect(compensated.attempts[0].compensations.length).toBeGreaterThan(0);
       expect((await postOrder(port, orderOf(id, 0))).status).toBe(200);
     }
     upgraded.signal("SIGTERM");

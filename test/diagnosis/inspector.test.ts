@@ -132,8 +132,8 @@ describe("GET /debug/heap", () => {
     const { worker, main } = await snapshots;
     const inWorker = stringsIn(worker);
     const inMain = stringsIn(main);
-    expect([inWorker.has("CancelWatch"), inWorker.has("OrderDesk")]).toEqual([true, false]);
-    expect(inMain.has("OrderDesk")).toBe(true);
+    expect([inWorker.has("CancelWatch"), inWorker.has("OrderService")]).toEqual([true, false]);
+    expect(inMain.has("OrderService")).toBe(true);
     expect(worker.headers["content-disposition"]).toMatch(new RegExp(`filename="orders-thread-${id}-[\\dTZ-]+\\.heapsnapshot"$`));
     expect(running.service.inspector.busy).toBe(false);
     expect(running.logged.filter(({ level }) => level >= 40)).toEqual([]);

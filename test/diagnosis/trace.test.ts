@@ -23,7 +23,7 @@ async function placeUntilHangUp(
   return async () => {
     client.abort();
     await answer;
-    await eventually("the order to end", () => Object.keys(service.desk.fieldsOf(order.order_id)).length === 0);
+    await eventually("the order to end", () => Object.keys(service.orderService.fieldsOf(order.order_id)).length === 0);
   };
 }
 

@@ -79,7 +79,7 @@ test.concurrent("Ctrl-C during the tour stops the service, and leaves no file be
   }
 });
 
-test.concurrent("every difference counts: status, kind, a step's detail, what was undone", async () => {
+test.concurrent("every difference counts: status, kind, a step's detail, what was compensated", async () => {
   await using server = await startService({ ORDER_TIMEOUT_MS: "60000" });
   const stage = { api: `http://127.0.0.1:${server.port}`, admin: `http://127.0.0.1:${server.adminPort}` };
   const [placed, declined] = OUTCOMES;

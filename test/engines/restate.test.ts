@@ -29,7 +29,7 @@ beforeEach(async () => {
   standIn = await startStandIn({
     // The vendor never answers the first call of an order.
     faultModeOf({ step, action, key, nth }) {
-      if (step !== "vendor" || action !== "do") return undefined;
+      if (step !== "vendor" || action !== "perform") return undefined;
       vendorCalls++;
       return nth === 1 && key.includes(":1:") ? { type: "answer", slowMs: FOR_EVER_MS } : undefined;
     },
@@ -128,7 +128,7 @@ test("a node that dies in the middle: another goes on with the same attempt, and
   expect(vendorCalls).toBe(2);
 });
 
-test("a hang-up frees the key: who asks again gets a real answer, and the first attempt is undone", async () => {
+test("a hang-up frees the key: who asks again gets a real answer, and the first attempt is compensated", async () => {
   await using running = await engine.start(urls);
   const { port } = running;
   const order = { order_id: "again", amount: 1 };
@@ -144,7 +144,7 @@ test("a hang-up frees the key: who asks again gets a real answer, and the first 
   expect(await postOrder(port, order, keyed)).toMatchObject({ text: answer.text, headers: { "idempotent-replayed": "true" } });
   const isDone = ({ status }: { status: string }) => status === "done";
   const view = await eventually(
-    "the first attempt to be undone",
+    "the first attempt to be compensated",
     () => viewAt(port, "again"),
     ({ attempts }) => attempts[0].compensations.length > 0 && attempts[0].compensations.every(isDone),
   );

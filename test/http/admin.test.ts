@@ -104,7 +104,7 @@ describe("POST /chaos/kill-thread", () => {
     // All of them answered: this holds now, not some time later.
     const after = await counters(fresh);
     expect(after).toMatchObject({ running: 0, finished: after.started, orders_in_flight: 0, replaced: 1 });
-    // Undoing what the lost steps may have done counts too.
+    // Compensating what the lost steps may have done counts too.
     expect(after.started).toBeGreaterThanOrEqual(during.started);
     expect(fresh.service.capacities.courier.inUse).toBe(0);
     await recovered([json.killed], 1, fresh);

@@ -244,7 +244,7 @@ describe("with API_KEYS_FILE", () => {
 
   test("no key comes out of it: not in answers, not in the log, not even of a fault", async () => {
     await using server = await startService({ ...SMALL, API_KEYS_FILE: fileWith("anna-key") });
-    server.service.desk.place = () => Promise.reject(new Error("a bug"));
+    server.service.orderService.place = () => Promise.reject(new Error("a bug"));
     const answers = [
       await postOrder(server.port, orderOf(newId("fault"), 0), { headers: bearer("anna-key") }),
       await postOrder(server.port, orderOf(newId("fault"), 0), { headers: bearer("wrong-key") }),

@@ -61,7 +61,7 @@ describe("REQUEST_TIMEOUT_MS", () => {
     expect(slow.received.replace("HTTP/1.1 100 Continue\r\n\r\n", "")).toMatch(
       /^HTTP\/1\.1 408 [\s\S]*X-Request-Id: slow\r\n[\s\S]*"kind":"request_timeout"/,
     );
-    expect(server.service.desk.inFlight).toBe(0);
+    expect(server.service.orderService.inFlight).toBe(0);
   });
 
   test("is no limit for the answer, and a second request that is slow waits for the first one's", async () => {

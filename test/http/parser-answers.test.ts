@@ -123,7 +123,7 @@ describe("rubbish behind a good request", () => {
     await connection.write(`${asOrder(orderOf(newId("left"), FOR_EVER_MS))}rubbish\r\n\r\n`);
     await eventually("the order running", async () => (await threadsPage(server.adminPort)).running === 3);
     connection.socket.end();
-    await eventually("the order canceled", () => server.service.desk.inFlight === 0);
+    await eventually("the order canceled", () => server.service.orderService.inFlight === 0);
   });
 });
 
@@ -158,7 +158,7 @@ describe("CONNECT, which Node takes for the end of HTTP on a connection,", () =>
     await connection.write(asOrder(orderOf(newId("left"), FOR_EVER_MS)) + TUNNEL);
     await eventually("the order running", async () => (await threadsPage(server.adminPort)).running === 3);
     connection.socket.resetAndDestroy();
-    await eventually("the order canceled", () => server.service.desk.inFlight === 0);
+    await eventually("the order canceled", () => server.service.orderService.inFlight === 0);
   });
 });
 

@@ -78,7 +78,10 @@ test("orders in line end when their client hangs up", async () => {
   await connection.write(Array.from({ length: 5 }, () => asOrder(orderOf(newId("left"), FOR_EVER_MS))).join(""));
   await eventually("the orders running", () => server.service.runtime.totals().running >= 5);
   connection.socket.resetAndDestroy();
-  await eventually("the orders canceled", () => server.service.desk.inFlight === 0 && server.service.runtime.totals().running === 0);
+  await eventually(
+    "the orders canceled",
+    () => server.service.orderService.inFlight === 0 && server.service.runtime.totals().running === 0,
+  );
 });
 
 test("half of a body and a reset leave nothing behind", async () => {

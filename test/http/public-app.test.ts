@@ -324,10 +324,10 @@ describe("a client that hangs up", () => {
     await eventually("an order waiting", () => busy.service.capacities.courier.waiting === 1);
     second.socket.destroy();
     await eventually("nobody waiting", () => busy.service.capacities.courier.waiting === 0);
-    await eventually("one order left", () => busy.service.desk.inFlight === 1);
+    await eventually("one order left", () => busy.service.orderService.inFlight === 1);
     expect(busy.service.capacities.courier.inUse).toBe(1);
     first.socket.destroy();
-    await eventually("no order left", () => busy.service.desk.inFlight === 0);
+    await eventually("no order left", () => busy.service.orderService.inFlight === 0);
     expect(busy.service.capacities.courier.inUse).toBe(0);
   });
 
@@ -377,7 +377,7 @@ describe("too many orders", () => {
     expect((await send(small.port, { path: "/readyz" })).status).toBe(200);
 
     first.socket.destroy();
-    await eventually("room again", () => small.service.desk.inFlight === 0);
+    await eventually("room again", () => small.service.orderService.inFlight === 0);
     expect(await postOrder(small.port, orderOf("third", 0))).toMatchObject({ status: 200, json: { order_id: "third" } });
   });
 });

@@ -116,7 +116,7 @@ describe("with RATE_LIMIT", () => {
     await using server = await startLimited({ RATE_LIMIT: "1" });
     expect((await place(server.port)).status).toBe(200);
     let placed = 0;
-    server.service.desk.place = () => {
+    server.service.orderService.place = () => {
       placed++;
       return Promise.reject(new Error("was asked"));
     };

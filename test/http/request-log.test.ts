@@ -1,8 +1,8 @@
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import type { PlaceRequest } from "../../src/orders/order-desk.ts";
 import { JournalUnavailable } from "../../src/orders/order-journal.ts";
+import type { PlaceRequest } from "../../src/orders/order-service.ts";
 import { eventually } from "../support/eventually.ts";
 import { newId, orderOf, postOrder, send } from "../support/http-client.ts";
 import { startService, type TestService } from "../support/service.ts";
@@ -16,10 +16,10 @@ afterEach(() => server.stop());
 const errors = () => server.logged.filter(({ level }) => level >= 50);
 
 test("every order comes with the id of its request, the client's or a new one", async () => {
-  const { desk } = server.service;
-  const place = desk.place.bind(desk);
+  const { orderService } = server.service;
+  const place = orderService.place.bind(orderService);
   const seen: PlaceRequest[] = [];
-  desk.place = (request) => {
+  orderService.place = (request) => {
     seen.push(request);
     return place(request);
   };
@@ -31,7 +31,7 @@ test("every order comes with the id of its request, the client's or a new one", 
 });
 
 test("a request that fails is logged with its id and its order's", async () => {
-  server.service.desk.place = () => Promise.reject(new Error("a bug"));
+  server.service.orderService.place = () => Promise.reject(new Error("a bug"));
   const answer = await postOrder(server.port, orderOf("broken", 0), { headers: { "x-request-id": "mine" } });
   expect(answer).toMatchObject({ status: 500, json: { error: { kind: "internal", message: "internal error" } } });
   server.service.journal.find = () => Promise.reject(new Error("another bug"));
@@ -44,14 +44,14 @@ test("a request that fails is logged with its id and its order's", async () => {
 });
 
 test("one that fails after it was taken in is logged so, too", async () => {
-  server.service.desk.place = () => Promise.resolve({ answer: Promise.reject(new Error("a bug")), replayed: false });
+  server.service.orderService.place = () => Promise.resolve({ answer: Promise.reject(new Error("a bug")), replayed: false });
   const answer = await postOrder(server.port, orderOf("broken", 0));
   expect(answer.status).toBe(500);
   expect(errors()).toMatchObject([{ msg: "request failed", request_id: answer.headers["x-request-id"], order_id: "broken" }]);
 });
 
 test("many that fail alike are one line and a count; an expected fault has no stack", async () => {
-  server.service.desk.place = () => Promise.reject(new JournalUnavailable("the disk is full"));
+  server.service.orderService.place = () => Promise.reject(new JournalUnavailable("the disk is full"));
   for (let n = 0; n < 50; n++) expect((await postOrder(server.port, orderOf(`broken-${n}`, 0))).status).toBe(500);
   await server.stop();
   // A line for each second that this took, and the count of the rest at the end.

@@ -90,7 +90,7 @@ async function expectNothingLost(journal: string, { asked }: Load): Promise<{ in
     if (found.json.attempts[0].cause !== "interrupted") continue;
     interrupted++;
     await eventually(
-      "everything undone",
+      "everything compensated",
       async () => (await send(port, { path })).json.attempts[0].compensations,
       (all: { status: string }[]) => all.length === 3 && all.every(({ status }) => status === "done"),
       30_000,

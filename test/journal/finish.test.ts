@@ -36,7 +36,7 @@ describe.each(["file", "memory"] as const)("finish, journal in a %s", (kind) => 
     expect(await at.journal.find("b")).toBeUndefined();
   });
 
-  test("what the database itself refuses is undone alone, halfway through an operation too", async () => {
+  test("what the database itself refuses is compensated alone, halfway through an operation too", async () => {
     await using at = await JournalFixture.open(kind, { events: true });
     await Promise.all([at.accept("a"), at.accept("b"), at.accept("c")]);
     const twice = [done("payment"), done("payment")];
@@ -69,7 +69,7 @@ describe.each(["file", "memory"] as const)("finish, journal in a %s", (kind) => 
       expect(await at.payloads()).toEqual([{ type: "order.placed", timestamp: ISO_NOW, data: { order_id: "a", amount: 5, attempt: 1 } }]);
     });
 
-    test("a failed order; with everything undone already it is compensated right after, else not yet", async () => {
+    test("a failed order; with everything compensated already it is compensated right after, else not yet", async () => {
       await using at = await JournalFixture.open(kind, { events: true });
       const data = { amount: 100, attempt: 1, error: "no_courier" };
       await at.run("nothing", { error: "no_courier" });

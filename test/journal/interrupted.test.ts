@@ -4,7 +4,7 @@ import { done, JournalFixture, keyOf, NOW, pending } from "./journal-fixture.ts"
 
 const STEPS: readonly StepName[] = ["payment", "vendor", "courier"];
 
-test("attempts that a crash left open are closed as failed, with every step to be undone, a batch at a time", async () => {
+test("attempts that a crash left open are closed as failed, with every step to be compensated, a batch at a time", async () => {
   await using at = await JournalFixture.open("file", { events: true });
   await at.run("ended");
   await at.accept("a", 9, keyOf("k"));
@@ -43,7 +43,7 @@ test.each(["the same body", "another body"])("nobody got its answer, so its key 
   expect(await at.accept("a", 9, key)).toEqual({ type: "running", orderId: "a", attempt: 2 });
 });
 
-test("what was being undone before the crash is still to be undone after it, at its time", async () => {
+test("what was being compensated before the crash is still to be compensated after it, at its time", async () => {
   await using at = await JournalFixture.open("file");
   await at.run("a", { error: "timeout", compensations: [done("vendor"), pending("payment", NOW + 50, 1)] });
   await at.restart();

@@ -115,7 +115,7 @@ export function keyOf(key: string, bodyHash = "body", expiresMs = NOW + DAY_MS, 
   return { client, key, bodyHash, expiresMs };
 }
 
-/** Undone at the first try, before the attempt was stored. */
+/** Compensated at the first try, before the attempt was stored. */
 export function done(step: StepName): FirstTry {
   return { step, tries: 1 };
 }

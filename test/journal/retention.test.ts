@@ -50,7 +50,7 @@ describe.each(["file", "memory"] as const)("retention, journal in a %s", (kind) 
     expect(await at.accept("runs", 1)).toEqual({ type: "running", orderId: "runs", attempt: 1 });
   });
 
-  test("one of which something is not undone stays until it is, and later attempts keep their numbers meanwhile", async () => {
+  test("one of which something is not compensated stays until it is, and later attempts keep their numbers meanwhile", async () => {
     await using at = await JournalFixture.open(kind);
     await at.run("a", { error: "timeout", compensations: [done("vendor"), pending("payment")] });
     await at.run("a", { error: "timeout", compensations: [done("payment")] });

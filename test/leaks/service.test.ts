@@ -1,10 +1,10 @@
 import { request } from "node:http";
 import { setTimeout as pause } from "node:timers/promises";
 import { expect, test } from "vitest";
-import type { Desk } from "../../src/engines/engine.ts";
+import type { PlacesOrders } from "../../src/engines/engine.ts";
 import type { AnswerBody } from "../../src/orders/answer.ts";
 import type { Order } from "../../src/orders/order.ts";
-import type { Placement } from "../../src/orders/order-desk.ts";
+import type { Placement } from "../../src/orders/order-service.ts";
 import { Refused } from "../../src/orders/refused.ts";
 import { STEPS, type StepName } from "../../src/orders/step.ts";
 import type { Service } from "../../src/service.ts";
@@ -25,8 +25,8 @@ interface ServiceCounts extends Counts {
   readonly compensating: number;
 }
 
-function count({ runtime, capacities, desk, compensator }: Service): ServiceCounts {
-  return { ...countOf(runtime, capacities), ordersInFlight: desk.inFlight, compensating: compensator.inFlight };
+function count({ runtime, capacities, orderService, compensator }: Service): ServiceCounts {
+  return { ...countOf(runtime, capacities), ordersInFlight: orderService.inFlight, compensating: compensator.inFlight };
 }
 
 async function atRest({ runtime, capacities }: Service): Promise<ServiceCounts> {
@@ -40,9 +40,9 @@ async function pendingRows({ journal }: Service): Promise<number> {
 }
 
 /** Places orders and waits for all, so that whatever stays for good after the first ones is there. */
-async function warmUp({ desk }: Service): Promise<void> {
+async function warmUp({ orderService }: Service): Promise<void> {
   const simulation = { delayMs: { payment: 0, vendor: 0, courier: 0 }, cpuMs: { payment: 1 } };
-  for (let n = 0; n < 5; n++) await (await desk.place({ order: { orderId: `warm-${n}`, amount: 1, simulation } })).answer;
+  for (let n = 0; n < 5; n++) await (await orderService.place({ order: { orderId: `warm-${n}`, amount: 1, simulation } })).answer;
 }
 
 /** The largest of each count that was ever seen. */
@@ -90,8 +90,8 @@ test("clients that hang up leave nothing behind", async () => {
     timers: rest.timers + 12,
   });
   for (const client of clients) client.destroy();
-  // A client that is gone gets no answer to wait for; the desk knows when its order has ended.
-  await eventually("the orders to end", () => service.desk.inFlight === 0);
+  // A client that is gone gets no answer to wait for; the order service knows when its order has ended.
+  await eventually("the orders to end", () => service.orderService.inFlight === 0);
   expect(count(service)).toEqual(rest);
   // Those that waited never ran.
   expect(service.runtime.totals().started).toBe(started + 29);
@@ -133,10 +133,10 @@ interface Storm {
 }
 
 /** As a client does that is told to come again. */
-async function placeOnceAdmitted(desk: Desk, order: Order, signal: AbortSignal): Promise<Placement> {
+async function placeOnceAdmitted(orderService: PlacesOrders, order: Order, signal: AbortSignal): Promise<Placement> {
   for (;;) {
     try {
-      return await desk.place({ order, signal });
+      return await orderService.place({ order, signal });
     } catch (error) {
       if (!(error instanceof Refused) || error.kind !== "overloaded") throw error;
       await pause(1);
@@ -145,7 +145,7 @@ async function placeOnceAdmitted(desk: Desk, order: Order, signal: AbortSignal):
 }
 
 /** Keeps 64 orders in flight until so many have been answered and everything has been seen. Gives the kinds of answers. */
-async function storm({ desk }: Service, { orders, kinds, more = [], onMoment }: Storm): Promise<Set<string>> {
+async function storm({ orderService }: Service, { orders, kinds, more = [], onMoment }: Storm): Promise<Set<string>> {
   const random = randomFrom(SEED);
   const seen = new Set<string>();
   let answered = 0;
@@ -157,7 +157,7 @@ async function storm({ desk }: Service, { orders, kinds, more = [], onMoment }: 
   const placed = await runUntilSeen({ clients: 64, sights, limitMs: STORM_LIMIT_MS }, async (n) => {
     const { order, leaveMs } = planned(n, random);
     const client = new AbortController();
-    const placement = await placeOnceAdmitted(desk, order, client.signal);
+    const placement = await placeOnceAdmitted(orderService, order, client.signal);
     onMoment(n);
     const leaving =
       leaveMs === undefined
@@ -219,7 +219,7 @@ test(`a storm in which threads are killed leaves nothing behind (seed ${SEED})`,
     },
   });
   // A compensation that was lost with its thread is tried again after a pause.
-  await eventually("everything to be undone", async () => service.compensator.inFlight === 0 && (await pendingRows(service)) === 0);
+  await eventually("everything to be compensated", async () => service.compensator.inFlight === 0 && (await pendingRows(service)) === 0);
   const { osThreads: _osThreads, threads: _threads, timers: _timers, ...counters } = count(service);
   const { osThreads: _before, threads: _threadsBefore, timers: _timersBefore, ...zeros } = rest;
   expect(counters).toEqual(zeros);
@@ -239,7 +239,7 @@ test("a shutdown in the middle leaves nothing behind, the service itself include
   const places = Array.from({ length: 20 }, (_, n) => {
     const delayMs = { payment: LONG, vendor: LONG, courier: LONG };
     const simulation = n % 4 === 0 ? { delayMs, cpuMs: { vendor: LONG } } : { delayMs };
-    return service.desk.place({ order: { orderId: `d-${n}`, amount: 1, simulation } });
+    return service.orderService.place({ order: { orderId: `d-${n}`, amount: 1, simulation } });
   });
   const placements = await Promise.all(places);
   await eventually("all orders to run", () => service.runtime.totals().running === 20 + 15 + 1 + 5);

@@ -183,7 +183,7 @@ describe("answers as documented come", () => {
   test("to whoever comes while there is no room, while it drains, and when it gives up", async () => {
     const full = await startService({ MAX_IN_FLIGHT: "1", ORDER_TIMEOUT_MS: String(FOR_EVER_MS) });
     const running = postOrder(full.port, { order_id: "long", amount: 1, delay_ms: { payment: FOR_EVER_MS } });
-    await eventually("an order in flight", () => full.service.desk.inFlight === 1);
+    await eventually("an order in flight", () => full.service.orderService.inFlight === 1);
     const overloaded = await postOrder(full.port, { order_id: "more", amount: 1 });
     check("POST", "/order", overloaded, 503);
     expect(overloaded.json.error.kind).toBe("overloaded");

@@ -17,7 +17,7 @@ beforeEach(async () => {
 });
 afterEach(() => running.stop());
 
-const inFlight = () => running.service.desk.inFlight;
+const inFlight = () => running.service.orderService.inFlight;
 const stepsStarted = () => running.service.runtime.totals().started;
 
 function pipelined(order: object, count: number): string {

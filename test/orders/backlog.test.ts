@@ -64,7 +64,7 @@ const settings = () => ({
 
 test("a start with 20 000 compensations and 5000 events that nobody takes: ready at once, and nothing in memory for what waits", async () => {
   deliver = () => false;
-  const standIn = await startStandIn({ rates: { undo: { hang: 1 } } });
+  const standIn = await startStandIn({ rates: { compensate: { hang: 1 } } });
   const timersBefore = timers();
   const urls = { PAYMENT_URL: standIn.url, VENDOR_URL: standIn.url, COURIER_URL: standIn.url };
   const running = await startService({ ...settings(), ...urls, COMPENSATION_TIMEOUT_MS: "300000" });

@@ -10,27 +10,27 @@ import { postOrder, send } from "../support/http-client.ts";
 import { startService } from "../support/service.ts";
 import { startWithProviders } from "./providers.ts";
 
-const ORDER = { order_id: "undone", amount: 1200 };
+const ORDER = { order_id: "compensated", amount: 1200 };
 const TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
-/** Notes the undos in the order of their arrival, and treats calls as told. */
-function watchUndos(faultModeOf: (call: Call) => FaultMode | undefined) {
-  const undone: string[] = [];
+/** Notes the compensations in the order of their arrival, and treats calls as told. */
+function watchCompensations(faultModeOf: (call: Call) => FaultMode | undefined) {
+  const compensated: string[] = [];
   return {
-    undone,
+    compensated,
     faultModeOf(call: Call) {
-      if (call.action === "undo") undone.push(call.step);
+      if (call.action === "compensate") compensated.push(call.step);
       return faultModeOf(call);
     },
   };
 }
 
 const byStep = (a: { step: string }, b: { step: string }) => a.step.localeCompare(b.step);
-const compensations = async (port: number) => (await send(port, { path: "/order/undone" })).json.attempts[0].compensations;
+const compensations = async (port: number) => (await send(port, { path: "/order/compensated" })).json.attempts[0].compensations;
 
-test("what finished is undone before the answer, and so is a call of which nobody knows", async () => {
-  const { undone, faultModeOf } = watchUndos(({ step, action }) => {
-    if (action === "undo") return undefined;
+test("what finished is compensated before the answer, and so is a call of which nobody knows", async () => {
+  const { compensated, faultModeOf } = watchCompensations(({ step, action }) => {
+    if (action === "compensate") return undefined;
     return step === "vendor" ? { type: "refuse", slowMs: 300 } : undefined;
   });
   await using fixture = await startWithProviders({}, { faultModeOf });
@@ -43,7 +43,7 @@ test("what finished is undone before the answer, and so is a call of which nobod
   ]);
   expect(answer.json.steps[1].compensation).toBeUndefined();
   // The vendor too: its 503 may have come from something in between after it had accepted.
-  expect(undone.toSorted()).toEqual(["courier", "payment", "vendor"]);
+  expect(compensated.toSorted()).toEqual(["courier", "payment", "vendor"]);
   expect(fixture.standIn.ledger.snapshot().counts).toMatchObject({ charges: 1, refunds: 1, assignments: 1, releases: 1, acceptances: 0 });
   expect((await compensations(fixture.port)).toSorted(byStep)).toEqual([
     { step: "courier", status: "done", tries: 1 },
@@ -52,15 +52,15 @@ test("what finished is undone before the answer, and so is a call of which nobod
   ]);
 });
 
-test("a call that was cut off by the cancel is undone too: nobody knows what it did", async () => {
-  const { undone, faultModeOf } = watchUndos(({ step, action }) => {
-    if (action === "undo") return undefined;
+test("a call that was cut off by the cancel is compensated too: nobody knows what it did", async () => {
+  const { compensated, faultModeOf } = watchCompensations(({ step, action }) => {
+    if (action === "compensate") return undefined;
     return step === "payment" ? { type: "late", lateMs: 400 } : step === "vendor" ? { type: "refuse", slowMs: 50 } : undefined;
   });
   await using fixture = await startWithProviders({}, { faultModeOf });
   const answer = await postOrder(fixture.port, ORDER);
   expect(answer.json.steps[0]).toMatchObject({ status: "canceled", detail: "sibling_failed" });
-  expect(undone).toContain("payment");
+  expect(compensated).toContain("payment");
   await fixture.standIn.quiet();
   // The charge came after its tombstone and was refused.
   expect(fixture.standIn.ledger.snapshot().counts).toMatchObject({ charges: 0, refunds: 0, tooLate: 1 });
@@ -68,8 +68,8 @@ test("a call that was cut off by the cancel is undone too: nobody knows what it 
 
 test("the answer does not wait for a provider that is down: pending, and done once it is up", async () => {
   let up = false;
-  const { faultModeOf } = watchUndos(({ step, action }) => {
-    if (action === "undo") return up ? undefined : { type: "failBefore" };
+  const { faultModeOf } = watchCompensations(({ step, action }) => {
+    if (action === "compensate") return up ? undefined : { type: "failBefore" };
     return step === "vendor" ? { type: "refuse", slowMs: 100 } : undefined;
   });
   await using fixture = await startWithProviders({}, { faultModeOf });
@@ -86,14 +86,14 @@ test("the answer does not wait for a provider that is down: pending, and done on
     () => compensations(fixture.port),
     (all) => all.every(({ status }: { status: string }) => status === "done"),
   );
-  expect((await send(fixture.port, { path: "/order/undone" })).json.steps[0].compensation).toBe("done");
+  expect((await send(fixture.port, { path: "/order/compensated" })).json.steps[0].compensation).toBe("done");
   expect(fixture.standIn.ledger.snapshot().counts).toMatchObject({ charges: 1, refunds: 1, assignments: 1, releases: 1 });
   expect(fixture.running.service.compensator.inFlight).toBe(0);
 });
 
 test("a compensation that never answers has a deadline of its own and holds up neither the answer nor the payment's", async () => {
-  const { faultModeOf } = watchUndos(({ step, action, nth }) => {
-    if (action === "undo") return nth === 1 && step === "vendor" ? { type: "answer", slowMs: 60_000 } : undefined;
+  const { faultModeOf } = watchCompensations(({ step, action, nth }) => {
+    if (action === "compensate") return nth === 1 && step === "vendor" ? { type: "answer", slowMs: 60_000 } : undefined;
     return step === "vendor" ? { type: "refuse", slowMs: 100 } : undefined;
   });
   await using fixture = await startWithProviders({ COMPENSATION_TIMEOUT_MS: "1500" }, { faultModeOf });
@@ -121,7 +121,7 @@ test("compensations go on after a restart", async () => {
   const standIn = await startStandIn({
     faultModeOf({ step, action, headers }) {
       traces.push(headers.traceparent);
-      if (action === "undo") return up ? undefined : { type: "failBefore" };
+      if (action === "compensate") return up ? undefined : { type: "failBefore" };
       return step === "vendor" ? { type: "refuse", slowMs: 100 } : undefined;
     },
   });

@@ -88,7 +88,7 @@ describe("the first tries of an order", () => {
     const compensating = compensator.begin(inputOf("o"), STEPS);
     await settle();
     expect(runner.names()).toEqual([...STEPS]);
-    expect(runner.started.map(({ spec, input }) => [spec.action, input])).toEqual(STEPS.map(() => ["undo", inputOf("o")]));
+    expect(runner.started.map(({ spec, input }) => [spec.action, input])).toEqual(STEPS.map(() => ["compensate", inputOf("o")]));
     expect(compensator.inFlight).toBe(3);
     for (const step of runner.started) step.end(OK);
     await compensating.firstTries;
@@ -527,7 +527,7 @@ describe("a provider whose circuit orders and compensations share", () => {
     expect(vendor.circuit.state).toBe("closed");
   });
 
-  test("answers to this one undo are no sign that the provider is ill", async () => {
+  test("answers to this one compensation are no sign that the provider is ill", async () => {
     compensator.start();
     answerWith(NO);
     for (let id = 1; id <= 30; id++) await compensator.tryNow(row(id));

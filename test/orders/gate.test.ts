@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { AdmissionGate } from "../../src/orders/admission-gate.ts";
-import { DeskFixture } from "./desk-fixture.ts";
+import { OrderServiceFixture } from "./order-service-fixture.ts";
 
 /** Notes what it is asked, and refuses when it is told to. */
 class FakeGate implements AdmissionGate {
@@ -26,37 +26,37 @@ const overloaded = (retryAfterSeconds: number) => expect.objectContaining({ kind
 test("an order that is refused reaches neither the journal nor a thread, and holds no place", async () => {
   const gate = new FakeGate();
   gate.refuses = true;
-  await using at = new DeskFixture({ gate });
+  await using at = new OrderServiceFixture({ gate });
   at.journal.refusals.accept = 1;
   await expect(at.place()).rejects.toEqual(overloaded(7));
-  expect([at.desk.inFlight, at.journal.refusals.accept, at.runner.started.length]).toEqual([0, 1, 0]);
+  expect([at.orderService.inFlight, at.journal.refusals.accept, at.runner.started.length]).toEqual([0, 1, 0]);
 });
 
 test("its urgency and its steps that compute are asked about, and it has arrived when its steps start", async () => {
   const gate = new FakeGate();
-  await using at = new DeskFixture({ gate });
+  await using at = new OrderServiceFixture({ gate });
   at.runner.onStart = () => gate.calls.push("step");
   const order = { orderId: "o", amount: 1, simulation: { cpuMs: { payment: 5, vendor: 0, courier: 1 } } };
-  await at.desk.place({ order, urgency: 6 });
+  await at.orderService.place({ order, urgency: 6 });
   expect(gate.calls).toEqual(["admit 6 2", "arrived 2", "step", "step", "step"]);
 });
 
 test("requests for an order that is being written down, or that runs, start no work and are not asked about", async () => {
   const gate = new FakeGate();
-  await using at = new DeskFixture({ gate });
+  await using at = new OrderServiceFixture({ gate });
   const together = Promise.all([at.place(), at.place()]);
   await together;
   gate.refuses = true;
   await at.place();
   await expect(at.place("o", 2)).rejects.toMatchObject({ kind: "order_conflict" });
   expect(gate.calls).toEqual(["admit 3 0", "arrived 0"]);
-  expect(at.desk.inFlight).toBe(3);
+  expect(at.orderService.inFlight).toBe(3);
   await expect(at.place("another")).rejects.toEqual(overloaded(7));
 });
 
 test("one that turns out to be a repeat, or cannot be written down, gives its place back", async () => {
   const gate = new FakeGate();
-  await using at = new DeskFixture({ gate });
+  await using at = new OrderServiceFixture({ gate });
   const placement = await at.place();
   at.end();
   await placement.answer;
@@ -65,11 +65,11 @@ test("one that turns out to be a repeat, or cannot be written down, gives its pl
   await expect(at.place("other")).rejects.toMatchObject({ kind: "internal" });
   at.journal.full = false;
   expect(gate.calls).toEqual(Array(3).fill(["admit 3 0", "arrived 0"]).flat());
-  expect(at.desk.inFlight).toBe(0);
+  expect(at.orderService.inFlight).toBe(0);
 });
 
 test("past MAX_IN_FLIGHT the gate says when to come again", async () => {
-  await using at = new DeskFixture({ gate: new FakeGate(), maxInFlight: 1 });
+  await using at = new OrderServiceFixture({ gate: new FakeGate(), maxInFlight: 1 });
   await at.place();
   await expect(at.place()).rejects.toEqual(overloaded(9));
 });

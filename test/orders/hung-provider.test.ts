@@ -20,7 +20,7 @@ test.each([
     await using fixture = await startWithProviders(
       { ORDER_TIMEOUT_MS: "1000", COMPENSATION_TIMEOUT_MS: String(compensationTimeoutMs), COURIER_CAPACITY: "128" },
       { faultModeOf: ({ step }) => (hangs && step === "vendor" ? { type: "answer", slowMs: FOR_EVER_MS } : undefined) },
-      // Otherwise the vendor's circuit would open, and hardly an order would leave anything to undo.
+      // Otherwise the vendor's circuit would open, and hardly an order would leave anything to compensate.
       { providerHealth: { opensAfter: Number.POSITIVE_INFINITY } },
     );
     const { compensator, journal, runtime } = fixture.running.service;
@@ -62,7 +62,7 @@ test.each([
     hangs = false;
     await fixture.standIn.down(50, "reset");
     await eventually(
-      "all of it to be undone",
+      "all of it to be compensated",
       async () => (await journal.backlog()).compensations.vendor.count,
       (count) => count === 0,
       25_000,

@@ -53,7 +53,7 @@ test("a vendor that hangs: orders fail at once, it gets probes only, payments ar
     { ORDER_TIMEOUT_MS: String(DEADLINE_MS), COURIER_CAPACITY: "128" },
     {
       faultModeOf({ step, action }) {
-        if (step === "vendor" && action === "do") vendorCalls++;
+        if (step === "vendor" && action === "perform") vendorCalls++;
         return hangs && step === "vendor" ? { type: "hang" } : undefined;
       },
     },
@@ -111,7 +111,7 @@ test("a vendor that hangs: orders fail at once, it gets probes only, payments ar
 
   await standIn.down(50, "reset");
   await eventually(
-    "all of it to be undone",
+    "all of it to be compensated",
     async () => (await running.service.journal.backlog()).compensations.vendor.count,
     (count) => count === 0,
   );
@@ -128,9 +128,9 @@ test("a provider that fails half its calls: a fifth more calls than orders at mo
       { ORDER_TIMEOUT_MS: String(FOR_EVER_MS), COURIER_CAPACITY: "128" },
       {
         seed: "half",
-        rates: { vendor: { failBefore: 0.5, failStatus: 503, undo: { failBefore: 0 } } },
+        rates: { vendor: { failBefore: 0.5, failStatus: 503, compensate: { failBefore: 0 } } },
         faultModeOf({ step, action }) {
-          if (step === "vendor" && action === "do") calls++;
+          if (step === "vendor" && action === "perform") calls++;
           return undefined;
         },
       },

@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { Capacity } from "../../src/concurrency/capacity.ts";
 import { SqliteJournal } from "../../src/journal/sqlite-journal.ts";
 import { Compensator } from "../../src/orders/compensator.ts";
-import { OrderDesk } from "../../src/orders/order-desk.ts";
+import { OrderService } from "../../src/orders/order-service.ts";
 import { Pipeline } from "../../src/orders/pipeline.ts";
 import { eventually } from "../support/eventually.ts";
 import { FakeRunner } from "../threads/fake-runner.ts";
@@ -15,27 +15,33 @@ test("a repeat that is accepted in the very commit that stores the failure befor
   const runner = new FakeRunner();
   const capacities = { payment: new Capacity(9), vendor: new Capacity(9), courier: new Capacity(9) };
   const compensator = new Compensator({ runner, journal, timeoutMs: 60_000 });
-  const desk = new OrderDesk({ pipeline: new Pipeline(runner, capacities), journal, compensator, orderTimeoutMs: 60_000, maxInFlight: 9 });
-  desk.open();
+  const orderService = new OrderService({
+    pipeline: new Pipeline(runner, capacities),
+    journal,
+    compensator,
+    orderTimeoutMs: 60_000,
+    maxInFlight: 9,
+  });
+  orderService.open();
   try {
-    const first = await desk.place(ORDER);
+    const first = await orderService.place(ORDER);
     runner.step("vendor").end({ status: "failed", kind: "vendor_unavailable", effect: "none" });
     runner.endAll({ status: "canceled", cause: "sibling_failed", effect: "none" });
     // In the same turn of the event loop, so both share a commit; the outcome first, for that is only some promises away.
     for (let n = 0; n < 20; n++) await Promise.resolve();
-    const repeat = desk.place(ORDER);
+    const repeat = orderService.place(ORDER);
     expect((await first.answer).error).toBe("vendor_unavailable");
     const second = await repeat;
     expect(commits).toEqual([1, 2]);
     await eventually("its steps", () => runner.running === 3);
-    const third = await desk.place(ORDER);
-    expect(desk.inFlight).toBe(2);
+    const third = await orderService.place(ORDER);
+    expect(orderService.inFlight).toBe(2);
     runner.onStart = (step) => step.end({ status: "ok" });
-    desk.cancelAll("shutdown");
+    orderService.cancelAll("shutdown");
     expect((await second.answer).error).toBe("canceled");
     expect(await third.answer).toEqual(await second.answer);
-    expect(desk.inFlight).toBe(0);
-    expect(runner.started.filter(({ spec }) => spec.action === "do")).toHaveLength(6);
+    expect(orderService.inFlight).toBe(0);
+    expect(runner.started.filter(({ spec }) => spec.action === "perform")).toHaveLength(6);
   } finally {
     await compensator.stop();
     await journal.close();

@@ -9,7 +9,7 @@ import { ChildServer } from "../support/child-server.ts";
 import { eventually } from "../support/eventually.ts";
 import { postOrder, send } from "../support/http-client.ts";
 import { startService } from "../support/service.ts";
-import { DeskFixture } from "./desk-fixture.ts";
+import { OrderServiceFixture } from "./order-service-fixture.ts";
 
 const FOR_EVER_MS = 300_000;
 const ORDER = { order_id: "mine", amount: 1200 };
@@ -26,7 +26,7 @@ beforeEach(async () => {
   standIn = await startStandIn({
     // The vendor never answers the first attempt.
     faultModeOf({ step, action, key }) {
-      if (step !== "vendor" || action !== "do" || !key.includes(":1:")) return undefined;
+      if (step !== "vendor" || action !== "perform" || !key.includes(":1:")) return undefined;
       hangs++;
       return { type: "answer", slowMs: FOR_EVER_MS };
     },
@@ -54,7 +54,7 @@ async function firstAttemptHangs(): Promise<void> {
   });
 }
 
-/** The retry is a new attempt, which is what everybody gets from now on; the first one is undone. */
+/** The retry is a new attempt, which is what everybody gets from now on; the first one is compensated. */
 async function expectRealAnswer(port: number): Promise<void> {
   const answer = await postOrder(port, ORDER, KEYED);
   expect(answer).toMatchObject({ status: 200, json: { status: "ok" } });
@@ -63,7 +63,7 @@ async function expectRealAnswer(port: number): Promise<void> {
   expect(again).toMatchObject({ status: 200, text: answer.text });
   expect(again.headers["idempotent-replayed"]).toBe("true");
   const view = await eventually(
-    "the first attempt to be undone",
+    "the first attempt to be compensated",
     async () => (await send(port, { path: "/order/mine" })).json,
     ({ attempts }) => attempts[0].compensations.every(({ status }: { status: string }) => status === "done"),
     20_000,
@@ -112,29 +112,29 @@ test.skipIf(process.platform === "win32").each(["SIGTERM", "SIGKILL"] as const)(
   },
 );
 
-test("whoever asks, without a key too, while a canceled attempt is still being undone waits for that, and they share one new attempt", async () => {
-  await using at = new DeskFixture();
+test("whoever asks, without a key too, while a canceled attempt is still being compensated waits for that, and they share one new attempt", async () => {
+  await using at = new OrderServiceFixture();
   const client = new AbortController();
   const first = await at.place("o", 1, client.signal);
   client.abort();
-  await eventually("its compensations", () => at.steps("undo").length === 3);
+  await eventually("its compensations", () => at.steps("compensate").length === 3);
   let placed = 0;
   const waiting = [1, 2, 3].map(() => at.place().finally(() => placed++));
   await turn();
-  expect([placed, at.desk.inFlight, at.journal.finished.length]).toEqual([0, 4, 0]);
-  expect(at.steps("do", "o", 2)).toEqual([]);
-  for (const step of at.steps("undo")) step.end({ status: "ok" });
+  expect([placed, at.orderService.inFlight, at.journal.finished.length]).toEqual([0, 4, 0]);
+  expect(at.steps("perform", "o", 2)).toEqual([]);
+  for (const step of at.steps("compensate")) step.end({ status: "ok" });
   const placements = await Promise.all(waiting);
   expect((await first.answer).error).toBe("canceled");
-  expect(at.steps("do", "o", 2)).toHaveLength(3);
+  expect(at.steps("perform", "o", 2)).toHaveLength(3);
   at.end({ status: "ok" }, "o", 2);
   for (const { answer } of placements) expect(await answer).not.toHaveProperty("error");
-  expect(at.steps("do", "o", 3)).toEqual([]);
-  expect(at.desk.inFlight).toBe(0);
+  expect(at.steps("perform", "o", 3)).toEqual([]);
+  expect(at.orderService.inFlight).toBe(0);
 });
 
 test("one that asks while a canceled attempt ends well after all gets its stored answer", async () => {
-  await using at = new DeskFixture();
+  await using at = new OrderServiceFixture();
   for (const name of ["payment", "vendor", "courier"] as const) at.runner.deaf.add(name);
   const client = new AbortController();
   const first = await at.place("o", 1, client.signal);
@@ -145,17 +145,17 @@ test("one that asks while a canceled attempt ends well after all gets its stored
   const { answer, replayed } = await second;
   expect([replayed, (await answer).error]).toEqual([true, undefined]);
   expect(await answer).toEqual(await first.answer);
-  expect(at.desk.inFlight).toBe(0);
+  expect(at.orderService.inFlight).toBe(0);
 });
 
-test("one that asks while an attempt that failed by itself is being undone shares its answer", async () => {
-  await using at = new DeskFixture();
+test("one that asks while an attempt that failed by itself is being compensated shares its answer", async () => {
+  await using at = new OrderServiceFixture();
   const first = await at.place();
   const failed = { status: "failed", kind: "no_courier", effect: "none" } as const;
-  at.steps("do")[2]?.end(failed);
+  at.steps("perform")[2]?.end(failed);
   await turn();
   const second = await at.place();
-  for (const step of at.steps("undo")) step.end({ status: "ok" });
+  for (const step of at.steps("compensate")) step.end({ status: "ok" });
   expect(await second.answer).toEqual(await first.answer);
   expect((await second.answer).error).toBe("no_courier");
 });

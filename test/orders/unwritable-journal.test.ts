@@ -3,26 +3,26 @@ import { expect, test } from "vitest";
 import { STEPS } from "../../src/orders/step.ts";
 import { timers } from "../leaks/timers.ts";
 import { eventually } from "../support/eventually.ts";
-import { DeskFixture } from "./desk-fixture.ts";
+import { OrderServiceFixture } from "./order-service-fixture.ts";
 
 const OK = { status: "ok" } as const;
 const ALL = ["courier", "payment", "vendor"];
 
 test("an order that cannot be written down is refused before any step runs, and leaves its place", async () => {
-  await using at = new DeskFixture({ maxInFlight: 1 });
+  await using at = new OrderServiceFixture({ maxInFlight: 1 });
   at.journal.full = true;
   for (let n = 0; n < 3; n++) await expect(at.place()).rejects.toMatchObject({ kind: "internal" });
   expect(at.runner.started).toEqual([]);
-  expect(at.desk.inFlight).toBe(0);
+  expect(at.orderService.inFlight).toBe(0);
   at.journal.full = false;
   const { answer } = await at.place();
   at.end();
   expect(await answer).not.toHaveProperty("error");
-  expect(at.desk.inFlight).toBe(0);
+  expect(at.orderService.inFlight).toBe(0);
 });
 
-test("an outcome that cannot be stored is not told: the order fails and is undone at once, and that is stored when it can be", async () => {
-  await using at = new DeskFixture({ undo: OK });
+test("an outcome that cannot be stored is not told: the order fails and is compensated at once, and that is stored when it can be", async () => {
+  await using at = new OrderServiceFixture({ compensate: OK });
   const before = timers();
   const { answer } = await at.place();
   at.journal.full = true;
@@ -32,31 +32,31 @@ test("an outcome that cannot be stored is not told: the order fails and is undon
   // Word for word what the next start would write of it.
   const steps = STEPS.map((name) => ({ name, status: "error", duration_ms: 0, detail: "internal" }));
   expect(json).toBe(JSON.stringify({ status: "error", order_id: "o", steps, error: { kind: "internal", message: "order failed" } }));
-  expect(at.undone()).toEqual(ALL);
+  expect(at.compensated()).toEqual(ALL);
   // Until it is stored the attempt is open in the journal, so the order counts as in flight.
   expect(at.journal.finished).toEqual([]);
-  expect(at.desk.inFlight).toBe(1);
+  expect(at.orderService.inFlight).toBe(1);
   at.journal.full = false;
   await eventually("the failure to be stored", () => at.journal.finished.length === 1);
   const [finished] = at.journal.finished;
   expect(finished?.answer).toEqual({ error: "internal", json });
   expect(finished?.compensations.map(({ tries, nextTryMs }) => [tries, nextTryMs])).toEqual(STEPS.map(() => [1, undefined]));
-  await at.desk.drain();
-  expect([at.desk.inFlight, at.compensator.inFlight, at.runner.running]).toEqual([0, 0, 0]);
+  await at.orderService.drain();
+  expect([at.orderService.inFlight, at.compensator.inFlight, at.runner.running]).toEqual([0, 0, 0]);
   expect([at.runner.opened, timers()]).toEqual([at.runner.closed, before]);
   // Nothing is tried a second time.
-  expect(at.undone()).toEqual(ALL);
-  expect(at.faults).toEqual(["an outcome could not be stored; its order fails and is undone"]);
+  expect(at.compensated()).toEqual(ALL);
+  expect(at.faults).toEqual(["an outcome could not be stored; its order fails and is compensated"]);
 });
 
 test("compensations under way while a failure cannot be stored are written down with it once it can be", async () => {
-  await using at = new DeskFixture();
+  await using at = new OrderServiceFixture();
   const { answer } = await at.place();
   at.journal.full = true;
   at.end();
   // The client does not wait for calls that hang.
   expect((await answer).error).toBe("internal");
-  const [vendor, ...others] = at.steps("undo");
+  const [vendor, ...others] = at.steps("compensate");
   vendor?.end({ status: "ok" });
   await turn();
   at.journal.full = false;
@@ -72,11 +72,11 @@ test("compensations under way while a failure cannot be stored are written down 
   for (const step of others) step.end({ status: "ok" });
   await eventually("them to be written down", () => at.journal.rows.every(({ nextTryMs }) => nextTryMs === undefined));
   expect(at.journal.rows.map(({ tries }) => tries)).toEqual([1, 1, 1]);
-  expect(at.steps("undo")).toHaveLength(3);
+  expect(at.steps("compensate")).toHaveLength(3);
 });
 
 test("a client that asks again before a failure could be stored waits, and its order is a new attempt", async () => {
-  await using at = new DeskFixture({ undo: OK });
+  await using at = new OrderServiceFixture({ compensate: OK });
   const client = new AbortController();
   const { answer } = await at.place("o", 1, client.signal);
   at.journal.refusals.finish = 1;
@@ -85,18 +85,18 @@ test("a client that asks again before a failure could be stored waits, and its o
   // As HTTP does when the answer has been sent.
   client.abort();
   const { answer: second } = await at.place();
-  await eventually("the new attempt", () => at.steps("do", "o", 2).length === 3);
+  await eventually("the new attempt", () => at.steps("perform", "o", 2).length === 3);
   at.end({ status: "ok" }, "o", 2);
   expect(await second).not.toHaveProperty("error");
   expect(at.journal.finished.map(({ attempt, answer: { error } }) => [attempt, error])).toEqual([
     [1, "internal"],
     [2, undefined],
   ]);
-  expect(at.desk.inFlight).toBe(0);
+  expect(at.orderService.inFlight).toBe(0);
 });
 
 test("a shutdown gives up on storing: the next start closes and undoes the attempt", async () => {
-  await using at = new DeskFixture({ undo: OK });
+  await using at = new OrderServiceFixture({ compensate: OK });
   const before = timers();
   const client = new AbortController();
   const { answer } = await at.place("o", 1, client.signal);
@@ -109,34 +109,34 @@ test("a shutdown gives up on storing: the next start closes and undoes the attem
   // Nor does whoever waits for it keep the process.
   const waiting = at.place().catch((error: unknown) => error);
   await turn();
-  const drained = at.desk.drain();
-  at.desk.cancelAll("shutdown");
+  const drained = at.orderService.drain();
+  at.orderService.cancelAll("shutdown");
   await drained;
   expect(await waiting).toMatchObject({ kind: "shutting_down" });
   expect(at.journal.finished).toEqual([]);
-  expect([at.desk.inFlight, timers()]).toEqual([0, before]);
+  expect([at.orderService.inFlight, timers()]).toEqual([0, before]);
 });
 
 test("a finish that the journal will never take does not hold its place for ever", async () => {
-  await using at = new DeskFixture({ undo: OK });
+  await using at = new OrderServiceFixture({ compensate: OK });
   const { answer } = await at.place();
   at.journal.finish = () => Promise.reject(new Error("attempt 1 is not open"));
   at.end();
   expect((await answer).error).toBe("internal");
-  await eventually("its place back", () => at.desk.inFlight === 0);
+  await eventually("its place back", () => at.orderService.inFlight === 0);
   expect(at.faults).toEqual([
-    "an outcome could not be stored; its order fails and is undone",
+    "an outcome could not be stored; its order fails and is compensated",
     "an outcome can never be stored; the next start closes its order",
   ]);
 });
 
 test("an order for which the threads have no room fails, is stored as failed and leaves no timer behind", async () => {
-  await using at = new DeskFixture();
+  await using at = new OrderServiceFixture();
   const before = timers();
   at.runner.room = 0;
   const { answer } = await at.place();
   expect((await answer).error).toBe("internal");
   expect(at.journal.finished).toMatchObject([{ answer: { error: "internal" }, compensations: [] }]);
   expect(at.faults).toEqual(["an order could not be run to its end"]);
-  expect([at.desk.inFlight, timers()]).toEqual([0, before]);
+  expect([at.orderService.inFlight, timers()]).toEqual([0, before]);
 });

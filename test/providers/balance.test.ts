@@ -10,8 +10,8 @@ const body = (id: string, step: StepName): CallBody => (step === "courier" ? { o
 function perform(ledger: Ledger, id: string, attempt = 1, steps: readonly StepName[] = STEPS): void {
   for (const step of steps) ledger.perform(step, key(id, attempt, step), body(id, step));
 }
-function undo(ledger: Ledger, id: string, attempt = 1, steps: readonly StepName[] = STEPS): void {
-  for (const step of steps) ledger.undo(step, { ...body(id, step), undoes: key(id, attempt, step) });
+function compensate(ledger: Ledger, id: string, attempt = 1, steps: readonly StepName[] = STEPS): void {
+  for (const step of steps) ledger.compensate(step, { ...body(id, step), undoes: key(id, attempt, step) });
 }
 const placed = (orderId: string, attempt = 1): AttemptEnding => ({ orderId, attempt, ok: true, amount: 5 });
 const failed = (orderId: string, attempt = 1): AttemptEnding => ({ orderId, attempt, ok: false });
@@ -41,10 +41,10 @@ describe("holds for", () => {
     expect(balance(ledger.snapshot(), [placed("a")])).toEqual([]);
   });
 
-  test("a failed order with whatever it did undone, tombstones without calls and calls refused after them", () => {
+  test("a failed order with whatever it did compensated, tombstones without calls and calls refused after them", () => {
     const ledger = new Ledger();
     perform(ledger, "a", 1, ["payment"]);
-    undo(ledger, "a");
+    compensate(ledger, "a");
     perform(ledger, "a", 1, ["courier"]);
     expect(balance(ledger.snapshot(), [failed("a")])).toEqual([]);
   });
@@ -52,10 +52,10 @@ describe("holds for", () => {
   test("an order placed at its second attempt, and attempts nobody has heard of", () => {
     const ledger = new Ledger();
     perform(ledger, "a", 1, ["vendor", "payment"]);
-    undo(ledger, "a", 1);
+    compensate(ledger, "a", 1);
     perform(ledger, "a", 2);
     perform(ledger, "b", 1);
-    undo(ledger, "b", 1);
+    compensate(ledger, "b", 1);
     expect(balance(ledger.snapshot(), [failed("a", 1), placed("a", 2)])).toEqual([]);
   });
 
@@ -77,17 +77,17 @@ describe("finds", () => {
     expect(balance(ledger.snapshot(), [placed("a")])).toEqual([{ orderId: "a", attempt: 1, reason: `${step}: never done` }]);
   });
 
-  test.each(STEPS)("a placed order whose %s was undone", (step) => {
+  test.each(STEPS)("a placed order whose %s was compensated", (step) => {
     const ledger = new Ledger();
     perform(ledger, "a");
-    undo(ledger, "a", 1, [step]);
-    expect(reasons(ledger.snapshot(), [placed("a")])).toEqual([`${step}: undone, though the order is placed`]);
+    compensate(ledger, "a", 1, [step]);
+    expect(reasons(ledger.snapshot(), [placed("a")])).toEqual([`${step}: compensated, though the order is placed`]);
   });
 
-  test.each(STEPS)("a failed order whose %s was not undone", (step) => {
+  test.each(STEPS)("a failed order whose %s was not compensated", (step) => {
     const ledger = new Ledger();
     perform(ledger, "a", 1, [step]);
-    const expected = [{ orderId: "a", attempt: 1, reason: `${step}: done and not undone, though the order is not placed` }];
+    const expected = [{ orderId: "a", attempt: 1, reason: `${step}: done and not compensated, though the order is not placed` }];
     expect(balance(ledger.snapshot(), [failed("a")])).toEqual(expected);
     expect(balance(ledger.snapshot(), [])).toEqual(expected);
   });
@@ -97,7 +97,7 @@ describe("finds", () => {
     perform(ledger, "a", 1, ["payment"]);
     perform(ledger, "a", 2);
     expect(balance(ledger.snapshot(), [placed("a", 2)])).toEqual([
-      { orderId: "a", attempt: 1, reason: "payment: done and not undone, though the order is not placed" },
+      { orderId: "a", attempt: 1, reason: "payment: done and not compensated, though the order is not placed" },
     ]);
   });
 
@@ -136,16 +136,20 @@ describe("finds", () => {
     [
       "a charge after its tombstone",
       () => ({ acted: [9], tombstoneAt: 8 }),
-      ["payment: done after it had been undone", "payment: an undo came, though the order is placed"],
+      ["payment: done after it had been compensated", "payment: a compensation came, though the order is placed"],
     ],
-    ["an undo of a placed order", () => ({ tombstoneAt: 8, undone: [8] }), ["payment: undone, though the order is placed"]],
+    [
+      "a compensation of a placed order",
+      () => ({ tombstoneAt: 8, compensated: [8] }),
+      ["payment: compensated, though the order is placed"],
+    ],
   ])("%s", (_what, change, expected) => {
     expect(reasons(forged(change), [placed("a")])).toEqual(expected);
   });
 
   test("a refund of nothing", () => {
-    const ledger = forged(() => ({ acted: [], undone: [8], tombstoneAt: 8 }));
-    expect(reasons({ ...ledger, entries: ledger.entries.slice(0, 1) }, [failed("a")])).toEqual(["payment: undone though never done"]);
+    const ledger = forged(() => ({ acted: [], compensated: [8], tombstoneAt: 8 }));
+    expect(reasons({ ...ledger, entries: ledger.entries.slice(0, 1) }, [failed("a")])).toEqual(["payment: compensated though never done"]);
   });
 
   test("malformed requests, and a ledger that is not at rest", () => {

@@ -1,11 +1,11 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { STEPS } from "../../src/orders/step.ts";
-import { callKey, undoKey } from "../../workers/providers/call-key.ts";
+import { callKey, compensationKey } from "../../workers/providers/call-key.ts";
 
 test("is the id, the attempt and the step", () => {
   expect(callKey("order-1", 1, "payment")).toBe("order-1:1:payment");
-  expect(undoKey("order-1", 12, "courier")).toBe("order-1:12:courier:undo");
+  expect(compensationKey("order-1", 12, "courier")).toBe("order-1:12:courier:undo");
 });
 
 test.each([
@@ -30,18 +30,23 @@ const orderId = fc
     maxLength: 8,
   })
   .map((parts) => parts.join(""));
-const call = fc.record({ id: orderId, attempt: fc.integer({ min: 1, max: 12 }), step: fc.constantFrom(...STEPS), undo: fc.boolean() });
+const call = fc.record({
+  id: orderId,
+  attempt: fc.integer({ min: 1, max: 12 }),
+  step: fc.constantFrom(...STEPS),
+  compensate: fc.boolean(),
+});
 
 test("is legal in a header, and different calls have different keys", () => {
-  const keyOf = ({ id, attempt, step, undo }: typeof call extends fc.Arbitrary<infer T> ? T : never) =>
-    undo ? undoKey(id, attempt, step) : callKey(id, attempt, step);
+  const keyOf = ({ id, attempt, step, compensate }: typeof call extends fc.Arbitrary<infer T> ? T : never) =>
+    compensate ? compensationKey(id, attempt, step) : callKey(id, attempt, step);
   const calls = new Map<string, string>();
   fc.assert(
     fc.property(call, (one) => {
       const key = keyOf(one);
       expect(key).toMatch(/^[!-~]+$/);
       expect(new Headers({ "idempotency-key": key }).get("idempotency-key")).toBe(key);
-      const same = JSON.stringify([one.id, one.attempt, one.step, one.undo]);
+      const same = JSON.stringify([one.id, one.attempt, one.step, one.compensate]);
       expect(calls.get(key) ?? same).toBe(same);
       calls.set(key, same);
     }),

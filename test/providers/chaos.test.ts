@@ -13,13 +13,13 @@ import { NOTHING_LEFT, runStep, startThreads } from "./threads.ts";
 
 const SEED = process.env.SEED ?? String(Date.now());
 const ORDERS = 1500;
-// More than an undo ever takes that its provider answers.
-const UNDO_TIMEOUT_MS = 5000;
+// More than a compensation ever takes that its provider answers.
+const COMPENSATION_TIMEOUT_MS = 5000;
 const LIMIT_MS = 300_000;
 // Every kind of outcome that a step can have.
 const KINDS = ["ok", "canceled", "lost", "payment_declined", "payment_unavailable", "vendor_unavailable", "no_courier", "internal"];
 
-/** How late and how slow are shares of a quiet order's time, so that calls come after their undo on a slow machine too. */
+/** How late and how slow are shares of a quiet order's time, so that calls come after their compensation on a slow machine too. */
 function rates(orderMs: number): FaultRateSettings {
   const times = (least: number, most: number) => [Math.ceil(orderMs * least), Math.ceil(orderMs * most)] as const;
   return {
@@ -50,7 +50,7 @@ async function place(runtime: ThreadRuntime, order: StepInput, deadlineMs: numbe
   const stop = scope.cancelAfter(deadlineMs);
   const outcomes = await Promise.all(
     STEPS.map(async (step) => {
-      const outcome = await runStep(runtime, step, "do", order, scope);
+      const outcome = await runStep(runtime, step, "perform", order, scope);
       if (outcome.status !== "ok") scope.cancel("sibling_failed");
       return outcome;
     }),
@@ -63,7 +63,7 @@ function isPlaced({ outcomes }: Ended): boolean {
   return outcomes.every(({ status }) => status === "ok");
 }
 
-function stepsToUndo(ended: Ended): StepName[] {
+function stepsToCompensate(ended: Ended): StepName[] {
   if (isPlaced(ended)) return [];
   return STEPS.filter((_, index) => {
     const outcome = ended.outcomes[index] as StepOutcome;
@@ -71,25 +71,25 @@ function stepsToUndo(ended: Ended): StepName[] {
   });
 }
 
-async function undoUntilDone(runtime: ThreadRuntime, step: StepName, order: StepInput): Promise<void> {
+async function compensateUntilDone(runtime: ThreadRuntime, step: StepName, order: StepInput): Promise<void> {
   for (;;) {
     const scope = new CancelScope();
-    const stop = scope.cancelAfter(UNDO_TIMEOUT_MS);
-    const outcome = await runStep(runtime, step, "undo", order, scope);
+    const stop = scope.cancelAfter(COMPENSATION_TIMEOUT_MS);
+    const outcome = await runStep(runtime, step, "compensate", order, scope);
     stop();
     if (outcome.status === "ok") return;
     await sleep(5);
   }
 }
 
-test(`what is said to have had no effect has had none, and undoing the rest balances the ledger (SEED=${SEED})`, {
+test(`what is said to have had no effect has had none, and compensating the rest balances the ledger (SEED=${SEED})`, {
   timeout: 2 * LIMIT_MS,
 }, async () => {
   const standIn = await spawnStandIn({ seed: SEED });
   const runtime = await startThreads({ payment: standIn.url, vendor: standIn.url, courier: standIn.url });
   const random = randomFrom(SEED);
   const ended: Ended[] = [];
-  const undoLater: Ended[] = [];
+  const compensateLater: Ended[] = [];
   const kinds = new Set<string>();
   let quiet = 0;
   let killed = 0;
@@ -110,9 +110,9 @@ test(`what is said to have had no effect has had none, and undoing the rest bala
     ended.push(one);
     if (isPlaced(one)) placed++;
     for (const outcome of one.outcomes) kinds.add(outcome.status === "failed" ? outcome.kind : outcome.status);
-    // Half of them at once, so that an undo overtakes a call that is still on its way.
-    if (n % 2 === 0) for (const step of stepsToUndo(one)) await undoUntilDone(runtime, step, order);
-    else undoLater.push(one);
+    // Half of them at once, so that a compensation overtakes a call that is still on its way.
+    if (n % 2 === 0) for (const step of stepsToCompensate(one)) await compensateUntilDone(runtime, step, order);
+    else compensateLater.push(one);
   };
   const sights = [
     { what: "orders", atLeast: ORDERS, seen: () => ended.length - quiet },
@@ -120,20 +120,20 @@ test(`what is said to have had no effect has had none, and undoing the rest bala
     { what: "killed threads", atLeast: 1, seen: () => killed },
     ...KINDS.map((kind) => ({ what: kind, atLeast: 1, seen: () => Number(kinds.has(kind)) })),
     { what: "refunds", atLeast: 1, seen: async () => (await standIn.ledger()).counts.refunds },
-    { what: "calls after their undo", atLeast: 1, seen: async () => (await standIn.ledger()).counts.tooLate },
+    { what: "calls after their compensation", atLeast: 1, seen: async () => (await standIn.ledger()).counts.tooLate },
   ];
   await runUntilSeen({ clients, sights, limitMs: LIMIT_MS }, one);
   const endings: AttemptEnding[] = ended.map((one) => ({ ...one.order, ok: isPlaced(one) }));
 
-  // The rule must be able to fail: with nothing undone yet there is much to find.
+  // The rule must be able to fail: with nothing compensated yet there is much to find.
   expect(balance(await standIn.quiet(), endings).length).toBeGreaterThan(ORDERS / 20);
 
   // With bounded concurrency: all at once, a slow machine would meet no deadline.
-  const left = undoLater.values();
-  const undoer = async () => {
-    for (const one of left) for (const step of stepsToUndo(one)) await undoUntilDone(runtime, step, one.order);
+  const left = compensateLater.values();
+  const compensateRest = async () => {
+    for (const one of left) for (const step of stepsToCompensate(one)) await compensateUntilDone(runtime, step, one.order);
   };
-  await Promise.all(Array.from({ length: clients }, undoer));
+  await Promise.all(Array.from({ length: clients }, compensateRest));
 
   const ledger = await standIn.quiet();
   expect(balance(ledger, endings)).toEqual([]);

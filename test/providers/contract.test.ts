@@ -40,7 +40,7 @@ async function overHttp(): Promise<Subject> {
   const faultModeOf = ({ body, step, action }: Call): FaultMode => {
     const { failStep, delayMs } = treatments.get(body.order_id) ?? {};
     const slow = delayMs === undefined ? {} : { slowMs: delayMs };
-    return { type: action === "do" && failStep === step ? "refuse" : "answer", ...slow };
+    return { type: action === "perform" && failStep === step ? "refuse" : "answer", ...slow };
   };
   const standIn = await startStandIn({ faultModeOf });
   const runtime = await startThreads({ payment: standIn.url, vendor: standIn.url, courier: standIn.url });
@@ -76,19 +76,19 @@ describe.each([
 
   describe.each(STEPS)("%s", (step) => {
     test("does its part", async () => {
-      expect(await runStep(subject.runtime, step, "do", subject.order(`ok-${step}`))).toEqual({ status: "ok" });
+      expect(await runStep(subject.runtime, step, "perform", subject.order(`ok-${step}`))).toEqual({ status: "ok" });
     });
 
     test("takes the time it takes", async () => {
       const startedAt = performance.now();
-      const outcome = await runStep(subject.runtime, step, "do", subject.order(`slow-${step}`, { delayMs: 120 }));
+      const outcome = await runStep(subject.runtime, step, "perform", subject.order(`slow-${step}`, { delayMs: 120 }));
       expect(outcome).toEqual({ status: "ok" });
       // A timer may fire a millisecond early.
       expect(performance.now() - startedAt).toBeGreaterThanOrEqual(119);
     });
 
     test("says no with the kind of its step", async () => {
-      const outcome = await runStep(subject.runtime, step, "do", subject.order(`no-${step}`, { failStep: step }));
+      const outcome = await runStep(subject.runtime, step, "perform", subject.order(`no-${step}`, { failStep: step }));
       expect(outcome).toMatchObject({ status: "failed", kind: FAILURE[step] });
     });
 
@@ -97,7 +97,7 @@ describe.each([
       await fastOnce("the stop", 100, async () => {
         const scope = new CancelScope();
         const order = subject.order(`stop-${step}-${cause}-${orders++}`, { delayMs: 600_000 });
-        const running = runStep(subject.runtime, step, "do", order, scope);
+        const running = runStep(subject.runtime, step, "perform", order, scope);
         await until("it runs", () => subject.runtime.totals().running === 1);
         await sleep(50);
         const canceledAt = performance.now();
@@ -110,38 +110,38 @@ describe.each([
     test("never begins when canceled before", async () => {
       const scope = new CancelScope();
       scope.cancel("shutdown");
-      const outcome = await runStep(subject.runtime, step, "do", subject.order(`never-${step}`), scope);
+      const outcome = await runStep(subject.runtime, step, "perform", subject.order(`never-${step}`), scope);
       expect(outcome).toEqual({ status: "canceled", cause: "shutdown", effect: "none" });
     });
 
     test("undoes what was done, as often as asked", async () => {
-      const order = subject.order(`undo-${step}`);
-      expect(await runStep(subject.runtime, step, "do", order)).toEqual({ status: "ok" });
-      for (let n = 0; n < 3; n++) expect(await runStep(subject.runtime, step, "undo", order)).toEqual({ status: "ok" });
+      const order = subject.order(`compensate-${step}`);
+      expect(await runStep(subject.runtime, step, "perform", order)).toEqual({ status: "ok" });
+      for (let n = 0; n < 3; n++) expect(await runStep(subject.runtime, step, "compensate", order)).toEqual({ status: "ok" });
     });
 
     test("undoes what never arrived", async () => {
-      expect(await runStep(subject.runtime, step, "undo", subject.order(`undo-nothing-${step}`))).toEqual({ status: "ok" });
+      expect(await runStep(subject.runtime, step, "compensate", subject.order(`compensate-nothing-${step}`))).toEqual({ status: "ok" });
     });
 
-    test("does not undo in a run that was canceled before", async () => {
+    test("does not compensate in a run that was canceled before", async () => {
       const scope = new CancelScope();
       scope.cancel("deadline");
-      const outcome = await runStep(subject.runtime, step, "undo", subject.order(`undo-late-${step}`), scope);
+      const outcome = await runStep(subject.runtime, step, "compensate", subject.order(`compensate-late-${step}`), scope);
       expect(outcome).toEqual({ status: "canceled", cause: "deadline", effect: "none" });
     });
   });
 
   test("takes any order id", async () => {
     for (const id of ["é", "%C3%A9", "a b", "a:1:payment", "日本".repeat(64), "\ud83d\ude80", "\ud800", "/../?#&", '"\\', " ", "."]) {
-      expect(await runStep(subject.runtime, "payment", "do", subject.order(id)), id).toEqual({ status: "ok" });
-      expect(await runStep(subject.runtime, "payment", "undo", subject.order(id)), id).toEqual({ status: "ok" });
+      expect(await runStep(subject.runtime, "payment", "perform", subject.order(id)), id).toEqual({ status: "ok" });
+      expect(await runStep(subject.runtime, "payment", "compensate", subject.order(id)), id).toEqual({ status: "ok" });
     }
   });
 
   test("takes many orders at one time", async () => {
     const orders = Array.from({ length: 300 }, (_, n) => subject.order(`many-${n}`, { delayMs: 30 }));
-    const outcomes = await Promise.all(orders.flatMap((order) => STEPS.map((step) => runStep(subject.runtime, step, "do", order))));
+    const outcomes = await Promise.all(orders.flatMap((order) => STEPS.map((step) => runStep(subject.runtime, step, "perform", order))));
     expect(outcomes.filter(({ status }) => status !== "ok")).toEqual([]);
   });
 });

@@ -17,8 +17,8 @@ import { fastOnce } from "../support/fast-once.ts";
 import { NOTHING_LEFT, runStep, startThreads } from "./threads.ts";
 import { until } from "./until.ts";
 
-const NOT_UNDONE = { status: "failed", kind: "internal", effect: "unknown" };
-const CHARGED = { acted: 1, undone: 0 };
+const NOT_COMPENSATED = { status: "failed", kind: "internal", effect: "unknown" };
+const CHARGED = { acted: 1, compensated: 0 };
 let faultMode: (call: Call) => FaultMode | undefined = () => undefined;
 let calls: Call[] = [];
 let gone: Call[] = [];
@@ -63,24 +63,24 @@ function newOrder(more: Partial<StepInput> = {}): StepInput {
 /** Milliseconds in which this machine surely gets two calls done, by how long one takes now. */
 async function longerThanCalls(step: StepName): Promise<number> {
   const startedAt = performance.now();
-  await runStep(runtime, step, "do", newOrder());
+  await runStep(runtime, step, "perform", newOrder());
   calls = [];
   return 50 + 20 * (performance.now() - startedAt);
 }
 
-function booked(step: StepName, { orderId, attempt }: StepInput): { acted: number; undone: number } | undefined {
+function booked(step: StepName, { orderId, attempt }: StepInput): { acted: number; compensated: number } | undefined {
   const entry = standIn.ledger.find(step, `${orderId}:${attempt}:${step}`);
-  return entry && { acted: entry.acted.length, undone: entry.undone.length };
+  return entry && { acted: entry.acted.length, compensated: entry.compensated.length };
 }
 
 describe("calls", () => {
   test.each([
-    ["payment", "do", "/payments", { amount: 4200 }],
-    ["payment", "undo", "/refunds", { amount: 4200, undoes: true }],
-    ["vendor", "do", "/shop/v1/orders", { amount: 4200 }],
-    ["vendor", "undo", "/shop/v1/cancellations", { undoes: true }],
-    ["courier", "do", "/a/b/assignments", {}],
-    ["courier", "undo", "/a/b/releases", { undoes: true }],
+    ["payment", "perform", "/payments", { amount: 4200 }],
+    ["payment", "compensate", "/refunds", { amount: 4200, undoes: true }],
+    ["vendor", "perform", "/shop/v1/orders", { amount: 4200 }],
+    ["vendor", "compensate", "/shop/v1/cancellations", { undoes: true }],
+    ["courier", "perform", "/a/b/assignments", {}],
+    ["courier", "compensate", "/a/b/releases", { undoes: true }],
   ] as const)(
     "%s %s goes to %s with the contract's body and headers",
     async (step, action, path, { undoes, ...body }: Record<string, unknown>) => {
@@ -89,26 +89,26 @@ describe("calls", () => {
       expect(await runStep(runtime, step, action, order)).toEqual({ status: "ok" });
       const key = `${order.orderId}:7:${step}`;
       expect(calls).toHaveLength(1);
-      expect(calls[0]).toMatchObject({ path, key: action === "do" ? key : `${key}:undo` });
+      expect(calls[0]).toMatchObject({ path, key: action === "perform" ? key : `${key}:undo` });
       expect(calls[0]?.body).toEqual({ order_id: order.orderId, ...body, ...(undoes === true ? { undoes: key } : {}) });
       expect(calls[0]?.headers).toMatchObject({ "content-type": "application/json", traceparent });
     },
   );
 
   test("carry no traceparent where the order has none", async () => {
-    await runStep(runtime, "payment", "do", newOrder());
+    await runStep(runtime, "payment", "perform", newOrder());
     expect(calls[0]?.headers).not.toHaveProperty("traceparent");
   });
 
   test("carry the largest amount exactly", async () => {
-    await runStep(runtime, "payment", "do", newOrder({ amount: Number.MAX_SAFE_INTEGER }));
+    await runStep(runtime, "payment", "perform", newOrder({ amount: Number.MAX_SAFE_INTEGER }));
     expect(calls[0]?.body.amount).toBe(9007199254740991);
   });
 
   test("of ids that look alike have keys of their own, and each is charged", async () => {
     const ids = ["é", "%C3%A9", "e\u0301", "a b", "a%20b", "a+b", "a:1:payment", "a", "\ud800", "\udbff", "\ufffd", "\0"];
     for (const orderId of ids) {
-      expect(await runStep(runtime, "payment", "do", newOrder({ orderId })), orderId).toEqual({ status: "ok" });
+      expect(await runStep(runtime, "payment", "perform", newOrder({ orderId })), orderId).toEqual({ status: "ok" });
     }
     const keys = calls.map(({ key }) => key);
     expect(new Set(keys).size).toBe(ids.length);
@@ -118,7 +118,7 @@ describe("calls", () => {
 
   test("of another attempt are other calls", async () => {
     const order = newOrder();
-    for (const attempt of [1, 2]) await runStep(runtime, "payment", "do", { ...order, attempt });
+    for (const attempt of [1, 2]) await runStep(runtime, "payment", "perform", { ...order, attempt });
     expect(booked("payment", { ...order, attempt: 1 })).toEqual(CHARGED);
     expect(booked("payment", { ...order, attempt: 2 })).toEqual(CHARGED);
   });
@@ -160,7 +160,7 @@ describe.each(STEPS)("%s answers", (step) => {
   test.each(rows)("$status is $kind", async ({ status, kind, effect }) => {
     faultMode = () => ({ type: "failBefore", status, headers: { location: `${standIn.url}/elsewhere` } });
     const order = newOrder();
-    const outcome = await runStep(runtime, step, "do", order);
+    const outcome = await runStep(runtime, step, "perform", order);
     expect(outcome).toEqual(kind === OK ? { status: "ok" } : { status: "failed", kind, effect, ...saysIll(step, status) });
     // No redirect was followed, nothing was tried again in here.
     expect(calls).toHaveLength(1);
@@ -170,10 +170,10 @@ describe.each(STEPS)("%s answers", (step) => {
     expect(logs.at(-1)).toMatchObject({ level: "warn", message: `${step} provider answered ${status}` });
   });
 
-  test.each([300, 307, 400, 402, 404, 409, 410, 500, 503])("an undo answered with %i is not done", async (status) => {
+  test.each([300, 307, 400, 402, 404, 409, 410, 500, 503])("a compensation answered with %i is not done", async (status) => {
     faultMode = () => ({ type: "failBefore", status, headers: { location: `${standIn.url}/elsewhere` } });
-    expect(await runStep(runtime, step, "undo", newOrder())).toEqual({
-      ...NOT_UNDONE,
+    expect(await runStep(runtime, step, "compensate", newOrder())).toEqual({
+      ...NOT_COMPENSATED,
       answer: `HTTP ${status}`,
       ...(status >= 500 && { ill: {} }),
     });
@@ -188,18 +188,18 @@ describe.each(STEPS)("%s says when to ask again", (step) => {
 
   test.each([429, 503])("with %i, which is an illness at the courier's too", async (status) => {
     faultMode = () => retryAfter(status, "7");
-    for (const action of ["do", "undo"] as const) {
+    for (const action of ["perform", "compensate"] as const) {
       expect(await runStep(runtime, step, action, newOrder())).toMatchObject({ status: "failed", ill: { retryAfterMs: 7_000 } });
     }
   });
 
   test("with no other status, and not in words", async () => {
     faultMode = () => retryAfter(500, "7");
-    expect(await runStep(runtime, step, "do", newOrder())).toHaveProperty("ill", {});
+    expect(await runStep(runtime, step, "perform", newOrder())).toHaveProperty("ill", {});
     faultMode = () => retryAfter(409, "7");
-    expect(await runStep(runtime, step, "do", newOrder())).not.toHaveProperty("ill");
+    expect(await runStep(runtime, step, "perform", newOrder())).not.toHaveProperty("ill");
     faultMode = () => retryAfter(429, "soon");
-    expect(await runStep(runtime, step, "do", newOrder())).toHaveProperty("ill", {});
+    expect(await runStep(runtime, step, "perform", newOrder())).toHaveProperty("ill", {});
   });
 });
 
@@ -207,19 +207,24 @@ describe.each(STEPS)("%s connection", (step) => {
   test.each([
     ["reset before it acted", "hangUpBefore", 0],
     ["closed after it acted", "hangUpAfter", 1],
-  ] as const)("%s has an unknown effect, and the undo settles it", async (_what, type, acted) => {
+  ] as const)("%s has an unknown effect, and the compensation settles it", async (_what, type, acted) => {
     const order = newOrder();
-    faultMode = ({ action }) => (action === "do" ? { type } : undefined);
-    expect(await runStep(runtime, step, "do", order)).toEqual({ status: "failed", kind: UNREACHABLE[step], effect: "unknown", ill: {} });
-    expect(booked(step, order) ?? { acted: 0, undone: 0 }).toEqual({ acted, undone: 0 });
-    expect(await runStep(runtime, step, "undo", order)).toEqual({ status: "ok" });
-    expect(booked(step, order)).toEqual({ acted, undone: acted });
+    faultMode = ({ action }) => (action === "perform" ? { type } : undefined);
+    expect(await runStep(runtime, step, "perform", order)).toEqual({
+      status: "failed",
+      kind: UNREACHABLE[step],
+      effect: "unknown",
+      ill: {},
+    });
+    expect(booked(step, order) ?? { acted: 0, compensated: 0 }).toEqual({ acted, compensated: 0 });
+    expect(await runStep(runtime, step, "compensate", order)).toEqual({ status: "ok" });
+    expect(booked(step, order)).toEqual({ acted, compensated: acted });
   });
 
   test("closed halfway through the body of a 200 is an answer all the same", async () => {
     const order = newOrder();
     faultMode = () => ({ type: "hangUpHalfway" });
-    expect(await runStep(runtime, step, "do", order)).toEqual({ status: "ok" });
+    expect(await runStep(runtime, step, "perform", order)).toEqual({ status: "ok" });
     expect(booked(step, order)).toEqual(CHARGED);
   });
 
@@ -227,16 +232,16 @@ describe.each(STEPS)("%s connection", (step) => {
     const order = newOrder();
     const up = standIn.down(await longerThanCalls(step), "refuse");
     await until("its connections are gone", () => standIn.connections.open === 0);
-    expect(await runStep(runtime, step, "do", order)).toEqual({ status: "failed", kind: UNREACHABLE[step], effect: "none", ill: {} });
-    expect(await runStep(runtime, step, "undo", order)).toEqual({ ...NOT_UNDONE, answer: "ECONNREFUSED", ill: {} });
+    expect(await runStep(runtime, step, "perform", order)).toEqual({ status: "failed", kind: UNREACHABLE[step], effect: "none", ill: {} });
+    expect(await runStep(runtime, step, "compensate", order)).toEqual({ ...NOT_COMPENSATED, answer: "ECONNREFUSED", ill: {} });
     await up;
     expect(booked(step, order)).toBeUndefined();
-    expect(await runStep(runtime, step, "do", order)).toEqual({ status: "ok" });
+    expect(await runStep(runtime, step, "perform", order)).toEqual({ status: "ok" });
   });
 
   test("reset as soon as it is made has failed, and nothing has arrived", async () => {
     const up = standIn.down(await longerThanCalls(step), "reset");
-    const outcome = await runStep(runtime, step, "do", newOrder());
+    const outcome = await runStep(runtime, step, "perform", newOrder());
     await up;
     // Whether the system reports it to the connecting or to the writing of the request is a race.
     expect(outcome).toMatchObject({ status: "failed", kind: UNREACHABLE[step] });
@@ -244,64 +249,64 @@ describe.each(STEPS)("%s connection", (step) => {
   });
 });
 
-describe("undo", () => {
+describe("compensate", () => {
   test.each(STEPS)("of a %s that arrives late: the tombstone refuses it", async (step) => {
     const order = newOrder();
     const lateMs = await longerThanCalls(step);
-    faultMode = ({ action }) => (action === "do" ? { type: "late", lateMs } : undefined);
+    faultMode = ({ action }) => (action === "perform" ? { type: "late", lateMs } : undefined);
     const scope = new CancelScope();
-    const running = runStep(runtime, step, "do", order, scope);
+    const running = runStep(runtime, step, "perform", order, scope);
     await until("the call has arrived", () => calls.length === 1);
     scope.cancel("deadline");
     expect(await running).toEqual({ status: "canceled", cause: "deadline", effect: "unknown" });
-    expect(await runStep(runtime, step, "undo", order)).toEqual({ status: "ok" });
+    expect(await runStep(runtime, step, "compensate", order)).toEqual({ status: "ok" });
     await standIn.quiet();
-    expect(booked(step, order)).toEqual({ acted: 0, undone: 0 });
+    expect(booked(step, order)).toEqual({ acted: 0, compensated: 0 });
     expect(standIn.ledger.find(step, `${order.orderId}:1:${step}`)?.tooLate).toBe(1);
   });
 
   test("of a call that acted after its client had gone takes it back", async () => {
     const order = newOrder();
     const lateMs = await longerThanCalls("payment");
-    faultMode = ({ action }) => (action === "do" ? { type: "late", lateMs } : undefined);
+    faultMode = ({ action }) => (action === "perform" ? { type: "late", lateMs } : undefined);
     const scope = new CancelScope();
-    const running = runStep(runtime, "payment", "do", order, scope);
+    const running = runStep(runtime, "payment", "perform", order, scope);
     await until("the call has arrived", () => calls.length === 1);
     scope.cancel("sibling_failed");
     expect(await running).toEqual({ status: "canceled", cause: "sibling_failed", effect: "unknown" });
     await standIn.quiet();
     expect(booked("payment", order)).toEqual(CHARGED);
-    expect(await runStep(runtime, "payment", "undo", order)).toEqual({ status: "ok" });
-    expect(booked("payment", order)).toEqual({ acted: 1, undone: 1 });
+    expect(await runStep(runtime, "payment", "compensate", order)).toEqual({ status: "ok" });
+    expect(booked("payment", order)).toEqual({ acted: 1, compensated: 1 });
   });
 
   test.each(["failBefore", "failAfter", "hangUpBefore", "hangUpAfter", "refuse"] as const)(
     "that met %s is done when tried again",
     async (type) => {
       const order = newOrder();
-      await runStep(runtime, "payment", "do", order);
+      await runStep(runtime, "payment", "perform", order);
       faultMode = ({ nth }) => (nth === 1 ? { type } : undefined);
       // A reset may show itself in the reading or in the writing, a closing as the HTTP client's own code.
       const answer = expect.stringMatching(/^(HTTP 50[03]|[A-Z_]+)$/);
-      expect(await runStep(runtime, "payment", "undo", order)).toEqual({ ...NOT_UNDONE, answer, ill: {} });
-      expect(await runStep(runtime, "payment", "undo", order)).toEqual({ status: "ok" });
-      expect(booked("payment", order)).toEqual({ acted: 1, undone: 1 });
+      expect(await runStep(runtime, "payment", "compensate", order)).toEqual({ ...NOT_COMPENSATED, answer, ill: {} });
+      expect(await runStep(runtime, "payment", "compensate", order)).toEqual({ status: "ok" });
+      expect(booked("payment", order)).toEqual({ acted: 1, compensated: 1 });
     },
   );
 
   test("stops with its own run", async () => {
     faultMode = () => ({ type: "answer", slowMs: 10_000 });
     const scope = new CancelScope();
-    const undoing = runStep(runtime, "payment", "undo", newOrder(), scope);
+    const compensating = runStep(runtime, "payment", "compensate", newOrder(), scope);
     await until("it has arrived", () => calls.length === 1);
     scope.cancel("deadline");
-    expect(await undoing).toMatchObject({ status: "canceled", cause: "deadline" });
+    expect(await compensating).toMatchObject({ status: "canceled", cause: "deadline" });
     await until("its socket is closed", () => gone.length === 1);
   });
 });
 
 describe("bodies", () => {
-  test.each(["do", "undo"] as const)("that never end hold neither the step nor its connection (%s)", async (action) => {
+  test.each(["perform", "compensate"] as const)("that never end hold neither the step nor its connection (%s)", async (action) => {
     faultMode = () => ({ type: "endless" });
     await fastOnce("five calls", 1000, async () => {
       const startedAt = performance.now();
@@ -320,7 +325,7 @@ describe("bodies", () => {
     const threads = await startThreads({ payment: url }, [], 1);
     await fastOnce("the call", 1000, async () => {
       const startedAt = performance.now();
-      const outcome = await runStep(threads, "payment", "do", newOrder());
+      const outcome = await runStep(threads, "payment", "perform", newOrder());
       expect(outcome).toEqual({ status: "failed", kind: "payment_declined", effect: "none" });
       return performance.now() - startedAt;
     });
@@ -339,7 +344,7 @@ describe("bodies", () => {
     ]) {
       const { url, close } = await rawServer((socket) => void socket.end(response));
       const threads = await startThreads({ payment: url }, [], 1);
-      expect(await runStep(threads, "payment", "do", newOrder()), response).toEqual({ status: "ok" });
+      expect(await runStep(threads, "payment", "perform", newOrder()), response).toEqual({ status: "ok" });
       await threads.close();
       await close();
     }
@@ -357,7 +362,7 @@ describe("answers that are none", () => {
     const { url, close } = await rawServer((socket) => void socket.end(response));
     const threads = await startThreads({ payment: url, vendor: url, courier: url }, [], 1);
     for (const step of STEPS) {
-      expect(await runStep(threads, step, "do", newOrder())).toEqual({
+      expect(await runStep(threads, step, "perform", newOrder())).toEqual({
         status: "failed",
         kind: UNREACHABLE[step],
         effect: "unknown",
@@ -370,7 +375,7 @@ describe("answers that are none", () => {
 
   test("a name that does not resolve has surely had no effect", async () => {
     const threads = await startThreads({ payment: "http://nowhere.invalid" }, [], 1);
-    expect(await runStep(threads, "payment", "do", newOrder())).toEqual({
+    expect(await runStep(threads, "payment", "perform", newOrder())).toEqual({
       status: "failed",
       kind: "payment_unavailable",
       effect: "none",
@@ -383,7 +388,7 @@ describe("answers that are none", () => {
     const { url, close } = await rawServer(() => {});
     await close();
     const threads = await startThreads({ payment: url.replace("127.0.0.1", "localhost") }, [], 1);
-    expect(await runStep(threads, "payment", "do", newOrder())).toEqual({
+    expect(await runStep(threads, "payment", "perform", newOrder())).toEqual({
       status: "failed",
       kind: "payment_unavailable",
       effect: "none",
@@ -398,7 +403,7 @@ describe("cancel", () => {
     faultMode = () => ({ type: "answer", slowMs: 600_000 });
     await fastOnce("the closing", 100, async () => {
       const scope = new CancelScope();
-      const running = Promise.all(STEPS.map((step) => runStep(runtime, step, "do", newOrder(), scope)));
+      const running = Promise.all(STEPS.map((step) => runStep(runtime, step, "perform", newOrder(), scope)));
       await until("all calls have arrived", () => calls.length === gone.length + 3);
       const canceledAt = performance.now();
       scope.cancel("client_disconnected");
@@ -411,14 +416,14 @@ describe("cancel", () => {
 
   test("before it was sent never sends it", async () => {
     const scope = new CancelScope();
-    const running = Promise.all(STEPS.map((step) => runStep(runtime, step, "do", newOrder(), scope)));
+    const running = Promise.all(STEPS.map((step) => runStep(runtime, step, "perform", newOrder(), scope)));
     scope.cancel("sibling_failed");
     for (const outcome of await running) expect(outcome).toEqual({ status: "canceled", cause: "sibling_failed", effect: "none" });
     await sleep(20);
     expect(calls).toEqual([]);
   });
 
-  test.each(["perform", "undo"] as const)("that the signal has not heard of yet sends nothing (%s)", async (action) => {
+  test.each(["perform", "compensate"] as const)("that the signal has not heard of yet sends nothing (%s)", async (action) => {
     const layout = Layout.allocate({ slots: 1, rows: 1 });
     const board = CancelBoard.create(layout);
     const context = new StepContext({ board, tracker: new Tracker(layout), row: 0, log: () => {} }, 0, 0);
@@ -435,7 +440,7 @@ describe("cancel", () => {
     const threads = await startThreads({ payment: url.replace("http:", "https:") }, [], 1);
     await fastOnce("the stop", 100, async () => {
       const scope = new CancelScope();
-      const running = runStep(threads, "payment", "do", newOrder(), scope);
+      const running = runStep(threads, "payment", "perform", newOrder(), scope);
       await until("the connection has begun", () => sockets.size > 0);
       const canceledAt = performance.now();
       scope.cancel("deadline");
@@ -449,13 +454,13 @@ describe("cancel", () => {
     await close();
   });
 
-  test("swept over a call's whole way: whoever says there was no effect is right, and undoing settles the rest", async () => {
-    faultMode = ({ action }) => (action === "do" ? { type: "late", lateMs: 8 } : undefined);
+  test("swept over a call's whole way: whoever says there was no effect is right, and compensating settles the rest", async () => {
+    faultMode = ({ action }) => (action === "perform" ? { type: "late", lateMs: 8 } : undefined);
     // A little longer than a call takes here.
     let sweepMs = 0;
     for (let n = 0; n < 5; n++) {
       const startedAt = performance.now();
-      await runStep(runtime, "payment", "do", newOrder());
+      await runStep(runtime, "payment", "perform", newOrder());
       sweepMs = Math.max(sweepMs, 1.5 * (performance.now() - startedAt));
     }
     let none = 0;
@@ -463,7 +468,7 @@ describe("cancel", () => {
     for (let n = 0; n < 240 || ((none === 0 || unknown === 0) && n < 2400); n++) {
       const order = newOrder();
       const scope = new CancelScope();
-      const running = runStep(runtime, "payment", "do", order, scope);
+      const running = runStep(runtime, "payment", "perform", order, scope);
       const spinUntil = performance.now() + ((n % 80) / 80) * sweepMs;
       if (n % 80 < 20) await Promise.resolve();
       else await sleep(0);
@@ -477,9 +482,9 @@ describe("cancel", () => {
         expect(booked("payment", order)).toBeUndefined();
       } else {
         unknown++;
-        await runStep(runtime, "payment", "undo", order);
-        const { acted, undone } = booked("payment", order) ?? { acted: 0, undone: 0 };
-        expect(undone).toBe(acted);
+        await runStep(runtime, "payment", "compensate", order);
+        const { acted, compensated } = booked("payment", order) ?? { acted: 0, compensated: 0 };
+        expect(compensated).toBe(acted);
       }
     }
     expect(none).toBeGreaterThan(0);
@@ -489,11 +494,11 @@ describe("cancel", () => {
 
 describe("connections", () => {
   test("are used again, after refusals and failures too", async () => {
-    await runStep(runtime, "payment", "do", newOrder());
+    await runStep(runtime, "payment", "perform", newOrder());
     const before = standIn.connections.accepted;
     const statuses = [200, 402, 404, 500, 503, 307, 204];
     faultMode = ({ nth }) => ({ type: "failBefore", status: statuses[(calls.length + nth) % statuses.length] ?? 200 });
-    for (let n = 0; n < 100; n++) await runStep(runtime, STEPS[n % 3] as StepName, n % 2 === 0 ? "do" : "undo", newOrder());
+    for (let n = 0; n < 100; n++) await runStep(runtime, STEPS[n % 3] as StepName, n % 2 === 0 ? "perform" : "compensate", newOrder());
     expect(calls).toHaveLength(101);
     expect(standIn.connections.accepted).toBe(before);
   });
@@ -504,7 +509,7 @@ describe("connections", () => {
     const width = 50;
     faultMode = () => ({ type: "answer", slowMs: 20 });
     for (let round = 0; round < 4; round++) {
-      await Promise.all(Array.from({ length: width }, () => runStep(runtime, "payment", "do", newOrder())));
+      await Promise.all(Array.from({ length: width }, () => runStep(runtime, "payment", "perform", newOrder())));
     }
     expect(calls).toHaveLength(4 * width);
     // Used again, though not each of them every time: on a busy machine a call may begin before the connection of one that
@@ -516,7 +521,7 @@ describe("connections", () => {
   test("die with their thread", async () => {
     const threads = await startThreads({ payment: standIn.url }, [], 1);
     faultMode = () => ({ type: "answer", slowMs: 10_000 });
-    const running = runStep(threads, "payment", "do", newOrder());
+    const running = runStep(threads, "payment", "perform", newOrder());
     await until("the call has arrived", () => calls.length === 1);
     threads.killThread();
     expect(await running).toMatchObject({ status: "lost", effect: "unknown" });
@@ -527,7 +532,7 @@ describe("connections", () => {
 
 test("a step without a URL is simulated", async () => {
   const threads = await startThreads({ vendor: standIn.url }, [], 1);
-  for (const step of STEPS) expect(await runStep(threads, step, "do", newOrder())).toEqual({ status: "ok" });
+  for (const step of STEPS) expect(await runStep(threads, step, "perform", newOrder())).toEqual({ status: "ok" });
   expect(calls.map(({ step }) => step)).toEqual(["vendor"]);
   await threads.close();
 });

@@ -65,12 +65,12 @@ describe.each(SETTINGS)("%s", (setting) => {
   });
 });
 
-test("each provider gets its own key with every call and every undo, and nothing else of it is seen", async () => {
+test("each provider gets its own key with every call and every compensation, and nothing else of it is seen", async () => {
   const calls: Call[] = [];
   const standIn = await startStandIn({
     faultModeOf(call) {
       calls.push(call);
-      if (call.action === "do") return call.step === "courier" ? { type: "refuse", status: 400, slowMs: 100 } : undefined;
+      if (call.action === "perform") return call.step === "courier" ? { type: "refuse", status: 400, slowMs: 100 } : undefined;
       return call.nth === 1 ? { type: "failBefore", status: 401 } : undefined;
     },
   });
@@ -85,7 +85,7 @@ test("each provider gets its own key with every call and every undo, and nothing
   const answer = await postOrder(service.port, { order_id: "keys", amount: 1 });
   expect(answer.status).toBe(500);
   await eventually(
-    "both undos",
+    "both compensations",
     () => standIn.ledger.snapshot().counts,
     ({ refunds, cancellations }) => refunds + cancellations === 2,
   );
@@ -97,7 +97,7 @@ test("each provider gets its own key with every call and every undo, and nothing
     vendor: ["Bearer vendor-key"],
     courier: [undefined],
   });
-  expect(calls.filter(({ action }) => action === "undo").length).toBeGreaterThan(3);
+  expect(calls.filter(({ action }) => action === "compensate").length).toBeGreaterThan(3);
   const shown = JSON.stringify([answer.text, service.logged]);
   expect(shown).toContain("courier provider answered 400");
   expect(shown).not.toContain("hunter2");

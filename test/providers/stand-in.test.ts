@@ -38,7 +38,7 @@ const refund = (url: string, id: string, signal?: AbortSignal) =>
 
 describe("the ledger", () => {
   const body: CallBody = { order_id: "a", amount: 5 };
-  const undo: CallBody = { ...body, undoes: "a:1:payment" };
+  const compensate: CallBody = { ...body, undoes: "a:1:payment" };
 
   test("acts once and says the same to the same key", () => {
     const ledger = new Ledger();
@@ -59,16 +59,16 @@ describe("the ledger", () => {
   test("undoes once, and refuses the call from then on", () => {
     const ledger = new Ledger();
     ledger.perform("payment", "a:1:payment", body);
-    for (let n = 0; n < 3; n++) expect(ledger.undo("payment", undo)).toBe(200);
+    for (let n = 0; n < 3; n++) expect(ledger.compensate("payment", compensate)).toBe(200);
     expect(ledger.perform("payment", "a:1:payment", body)).toBe(409);
     expect(ledger.snapshot().counts).toMatchObject({ charges: 1, refunds: 1, tooLate: 1 });
   });
 
   test("keeps a tombstone for a call that has not come", () => {
     const ledger = new Ledger();
-    expect(ledger.undo("payment", undo)).toBe(200);
+    expect(ledger.compensate("payment", compensate)).toBe(200);
     expect(ledger.perform("payment", "a:1:payment", body)).toBe(409);
-    expect(ledger.undo("payment", undo)).toBe(200);
+    expect(ledger.compensate("payment", compensate)).toBe(200);
     expect(ledger.snapshot().counts).toMatchObject({ charges: 0, refunds: 0, tooLate: 1 });
   });
 
@@ -78,8 +78,8 @@ describe("the ledger", () => {
     ledger.perform("payment", "a:2:payment", body);
     ledger.perform("vendor", "a:1:vendor", body);
     ledger.perform("courier", "a:1:courier", { order_id: "a" });
-    ledger.undo("vendor", { order_id: "a", undoes: "a:1:vendor" });
-    ledger.undo("courier", { order_id: "a", undoes: "a:1:courier" });
+    ledger.compensate("vendor", { order_id: "a", undoes: "a:1:vendor" });
+    ledger.compensate("courier", { order_id: "a", undoes: "a:1:courier" });
     expect(ledger.snapshot().counts).toEqual({
       charges: 2,
       refunds: 0,
@@ -96,14 +96,14 @@ describe("the ledger", () => {
     ledger.perform("payment", "a:1:payment", body);
     expect(ledger.perform("payment", "a:1:payment", { ...body, amount: 6 })).toBe(422);
     expect(ledger.perform("payment", "a:1:payment", { ...body, order_id: "b" })).toBe(422);
-    expect(ledger.undo("payment", { ...undo, amount: 6 })).toBe(422);
-    expect(ledger.find("payment", "a:1:payment")).toMatchObject({ mismatches: 3, acted: [1], undone: [] });
+    expect(ledger.compensate("payment", { ...compensate, amount: 6 })).toBe(422);
+    expect(ledger.find("payment", "a:1:payment")).toMatchObject({ mismatches: 3, acted: [1], compensated: [] });
   });
 });
 
 describe("rates", () => {
   test("are drawn in their shares, and the same for the same seed, key and repetition", () => {
-    const rates = faultRatesFor(Object.fromEntries(FAULT_MODES.map((faultMode) => [faultMode, 0.09])), "payment", "do");
+    const rates = faultRatesFor(Object.fromEntries(FAULT_MODES.map((faultMode) => [faultMode, 0.09])), "payment", "perform");
     const draw = (seed: string) =>
       Array.from({ length: 5000 }, (_, n) => drawFaultMode(rates, seed, { key: `o-${n}:1:payment`, nth: 1 }).type);
     const drawn = draw("7");
@@ -119,15 +119,15 @@ describe("rates", () => {
     );
   });
 
-  test("of a step go before those of all, and those of undos before both", () => {
-    const settings = { refuse: 0.1, slow: 0.5, payment: { refuse: 0.2 }, undo: { refuse: 0 } };
-    expect(faultRatesFor(settings, "vendor", "do")).toMatchObject({ ...CALM, refuse: 0.1, slow: 0.5 });
-    expect(faultRatesFor(settings, "payment", "do").refuse).toBe(0.2);
-    expect(faultRatesFor(settings, "payment", "undo").refuse).toBe(0);
-    const vendorHangs = { vendor: { hang: 1, undo: { hang: 0, late: 1 } }, undo: { hang: 0.5 } };
-    expect(faultRatesFor(vendorHangs, "vendor", "do")).toMatchObject({ ...CALM, hang: 1 });
-    expect(faultRatesFor(vendorHangs, "vendor", "undo")).toMatchObject({ ...CALM, late: 1 });
-    expect(faultRatesFor(vendorHangs, "payment", "undo")).toMatchObject({ ...CALM, hang: 0.5 });
+  test("of a step go before those of all, and those of compensations before both", () => {
+    const settings = { refuse: 0.1, slow: 0.5, payment: { refuse: 0.2 }, compensate: { refuse: 0 } };
+    expect(faultRatesFor(settings, "vendor", "perform")).toMatchObject({ ...CALM, refuse: 0.1, slow: 0.5 });
+    expect(faultRatesFor(settings, "payment", "perform").refuse).toBe(0.2);
+    expect(faultRatesFor(settings, "payment", "compensate").refuse).toBe(0);
+    const vendorHangs = { vendor: { hang: 1, compensate: { hang: 0, late: 1 } }, compensate: { hang: 0.5 } };
+    expect(faultRatesFor(vendorHangs, "vendor", "perform")).toMatchObject({ ...CALM, hang: 1 });
+    expect(faultRatesFor(vendorHangs, "vendor", "compensate")).toMatchObject({ ...CALM, late: 1 });
+    expect(faultRatesFor(vendorHangs, "payment", "compensate")).toMatchObject({ ...CALM, hang: 0.5 });
   });
 
   test.each([
@@ -139,9 +139,9 @@ describe("rates", () => {
     [{ lateMs: [5, 1] }, "lateMs must be"],
     [{ payment: { hangup: 1 } }, "payment.hangup is not a rate"],
     [{ payment: { payment: {} } }, "payment.payment is not a rate"],
-    [{ payment: { undo: { undo: {} } } }, "payment.undo.undo is not a rate"],
-    [{ undo: { payment: {} } }, "undo.payment is not a rate"],
-    [{ payment: { undo: { hang: 2 } } }, "payment.undo.hang must be 0 to 1"],
+    [{ payment: { compensate: { compensate: {} } } }, "payment.compensate.compensate is not a rate"],
+    [{ compensate: { payment: {} } }, "compensate.payment is not a rate"],
+    [{ payment: { compensate: { hang: 2 } } }, "payment.compensate.hang must be 0 to 1"],
     [{ failStatus: 200 }, "failStatus must be 300 to 599"],
     [{ toString: 1 }, "toString is not a rate"],
     [[], "rates must be an object"],
@@ -219,9 +219,12 @@ describe("the fault modes over HTTP", () => {
     expect(charged(standIn)).toBe(1);
   });
 
-  test("late: acts though the client has gone, unless an undo came first", async () => {
+  test("late: acts though the client has gone, unless a compensation came first", async () => {
     const gone: string[] = [];
-    const standIn = await open({ rates: { late: 1, lateMs: [500, 500], undo: { late: 0 } }, onGone: ({ key }) => void gone.push(key) });
+    const standIn = await open({
+      rates: { late: 1, lateMs: [500, 500], compensate: { late: 0 } },
+      onGone: ({ key }) => void gone.push(key),
+    });
     const clients = new AbortController();
     const answers = ["a", "b"].map((id) => pay(standIn.url, id, clients.signal));
     await until("both have arrived", () => standIn.ledger.pending === 2);
@@ -255,7 +258,7 @@ describe("the fault modes over HTTP", () => {
   });
 
   test("down: for a while, with its ledger kept", async () => {
-    const standIn = await open({ rates: { down: 1, downMs: [500, 500], undo: { down: 0 } } });
+    const standIn = await open({ rates: { down: 1, downMs: [500, 500], compensate: { down: 0 } } });
     await expect(pay(standIn.url, "a")).rejects.toThrow("fetch failed");
     await expect(refund(standIn.url, "a")).rejects.toMatchObject({ cause: { code: "ECONNREFUSED" } });
     await until("it is up again", () => !standIn.isDown);
@@ -334,7 +337,7 @@ describe("in a process of its own", () => {
     expect((await standIn.quiet()).counts.charges).toBe(2);
   });
 
-  test("hangs for one step's calls and undos while it is told to, and counts what it does for the others", async () => {
+  test("hangs for one step's calls and compensations while it is told to, and counts what it does for the others", async () => {
     const standIn = await spawned();
     await standIn.setFaultRates({ vendor: { hang: 1 } });
     const accept = (id: string, signal?: AbortSignal) =>

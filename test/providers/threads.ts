@@ -28,14 +28,14 @@ export function startThreads(providerUrls: ProviderUrls | undefined, logs: LogMe
 export async function runStep(
   runtime: ThreadRuntime,
   name: StepName,
-  action: "do" | "undo",
+  action: "perform" | "compensate",
   input: StepInput,
   scope: CancelScope = new CancelScope(),
 ): Promise<StepOutcome> {
   const own = new CancelScope();
   const linked = own.link(scope);
   const run = runtime.open(own);
-  const { outcome } = await run.run({ name, action, computes: false, retryable: action === "undo" }, input);
+  const { outcome } = await run.run({ name, action, computes: false, retryable: action === "compensate" }, input);
   run.close();
   linked.unsubscribe();
   return outcome;

@@ -43,7 +43,7 @@ export class Order {
   async dispatch(behavior: Behavior, thread: number): Promise<void> {
     this.#mayBeCanceled ||= behavior === "fails";
     this.#open.push(thread);
-    const spec = { name: behavior, action: "do", computes: false, retryable: false } as const;
+    const spec = { name: behavior, action: "perform", computes: false, retryable: false } as const;
     const { outcome } = await this.#group.run(spec, { orderId: "o", amount: 1, attempt: 1 });
     this.#open.splice(this.#open.indexOf(thread), 1);
     this.#outcomes.push(outcome);

@@ -64,7 +64,7 @@ const SCENES: readonly Scene[] = [
     async settings() {
       const standIn = await startStandIn({
         faultModeOf: ({ step, action }) => {
-          if (action === "undo") return step === "payment" ? { type: "refuse", status: 503 } : undefined;
+          if (action === "compensate") return step === "payment" ? { type: "refuse", status: 503 } : undefined;
           return step === "vendor" ? { type: "refuse", slowMs: 60 } : undefined;
         },
       });

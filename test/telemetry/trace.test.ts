@@ -68,7 +68,7 @@ test("a failed order is one trace, from the client's span to the providers' call
   const spans = await eventually(
     "all spans of the order",
     () => collector.of(TRACE_ID),
-    // The order, three steps, two of them undone, and a call for each of these.
+    // The order, three steps, two of them compensated, and a call for each of these.
     (found) => found.length === 11,
   );
   expect(collector.spans.length).toBe(11);
@@ -91,14 +91,14 @@ test("a failed order is one trace, from the client's span to the providers' call
 
   const line = server.logged.find(({ msg, order_id }) => msg === "order ended" && order_id === orderId);
   const reports = line?.steps as { name: string; thread: number }[];
-  for (const [name, path, undo] of [
+  for (const [name, path, compensate] of [
     ["payment", "/payments", undefined],
     ["vendor", "/orders", "/cancellations"],
     ["courier", "/assignments", "/releases"],
   ] as const) {
     for (const [step, call, action] of [
-      [name, path, "do"],
-      [`undo ${name}`, undo, "undo"],
+      [name, path, "perform"],
+      [`compensate ${name}`, compensate, "compensate"],
     ] as const) {
       if (call === undefined) continue;
       const stepSpan = named(spans, step);
@@ -110,7 +110,7 @@ test("a failed order is one trace, from the client's span to the providers' call
       // Both were made on the thread that ran the step.
       expect(sharedThreads).toContain(stepSpan.attributes["thread.id"]);
       expect(callSpan.attributes["thread.id"]).toBe(stepSpan.attributes["thread.id"]);
-      if (action === "do") expect(stepSpan.attributes["thread.id"]).toBe(reports.find((report) => report.name === name)?.thread);
+      if (action === "perform") expect(stepSpan.attributes["thread.id"]).toBe(reports.find((report) => report.name === name)?.thread);
       // What the provider got names that very span as its parent.
       expect(calls.filter(({ path: called }) => called === call)).toEqual([
         { path: call, traceparent: `00-${TRACE_ID}-${callSpan.spanId}-01` },
@@ -136,7 +136,7 @@ test("a failed order is one trace, from the client's span to the providers' call
     });
   }
   expect(named(spans, "vendor").events).toEqual([{ name: "stopped", attributes: { "cancel.cause": "sibling_failed" } }]);
-  expect(named(spans, "undo vendor")).toMatchObject({ attributes: { "step.status": "ok" }, status: { code: 0 } });
+  expect(named(spans, "compensate vendor")).toMatchObject({ attributes: { "step.status": "ok" }, status: { code: 0 } });
   // Ids are all different.
   expect(new Set(spans.map(({ spanId }) => spanId)).size).toBe(11);
   expect(line).toMatchObject({ trace_id: TRACE_ID });
@@ -207,12 +207,12 @@ test("a step that waited for a courier until the deadline, and one whose thread 
   }
 });
 
-test("an undo that is tried again later is a trace of its own", async () => {
+test("a compensation that is tried again later is a trace of its own", async () => {
   await using collector = await Collector.start();
   let tries = 0;
   const { settings } = await startProviders({ "/orders": () => 500, "/cancellations": () => (++tries === 1 ? 503 : 200) });
   await using server = await startService({ ...settings, THREADS: "1", OTEL_EXPORTER_OTLP_ENDPOINT: collector.endpoint });
-  const orderId = newId("undone-later");
+  const orderId = newId("compensated-later");
   await postOrder(server.port, { order_id: orderId, amount: 1 });
   const again = await eventually(
     "the spans of the second try",
@@ -222,12 +222,15 @@ test("an undo that is tried again later is a trace of its own", async () => {
     },
     (spans) => spans.length === 3,
   );
-  const root = named(again, "compensate vendor");
+  const root = named(again, "compensation of vendor");
   expect(root).toMatchObject({
     parentSpanId: undefined,
     attributes: { "order.id": orderId, "compensation.tries": 1 },
     status: { code: 0 },
   });
-  expect(named(again, "undo vendor")).toMatchObject({ traceId: root.traceId, parentSpanId: root.spanId });
-  expect(named(again, "POST /cancellations")).toMatchObject({ traceId: root.traceId, parentSpanId: named(again, "undo vendor").spanId });
+  expect(named(again, "compensate vendor")).toMatchObject({ traceId: root.traceId, parentSpanId: root.spanId });
+  expect(named(again, "POST /cancellations")).toMatchObject({
+    traceId: root.traceId,
+    parentSpanId: named(again, "compensate vendor").spanId,
+  });
 });

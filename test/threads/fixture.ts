@@ -93,7 +93,7 @@ export class Fixture implements AsyncDisposable {
 
   /** Starts one step of `run`. */
   step(run: StepGroup, script: Script, { computes = false, retryable = false, name = "vendor" as StepName } = {}): WatchedStep {
-    const ended = run.run({ name, action: "do", computes, retryable }, inputFor({ [name]: script }));
+    const ended = run.run({ name, action: "perform", computes, retryable }, inputFor({ [name]: script }));
     return { script, ended, outcome: ended.then(({ outcome }) => outcome) };
   }
 

@@ -3,6 +3,6 @@ import { DispatchedStep } from "../../src/threads/dispatched-step.ts";
 /** A step that no thread has and nobody waits for. */
 export function newStep(): DispatchedStep {
   const input = { orderId: "o-1", amount: 1, attempt: 1 };
-  const spec = { name: "vendor", action: "do", computes: false, retryable: false } as const;
+  const spec = { name: "vendor", action: "perform", computes: false, retryable: false } as const;
   return new DispatchedStep(spec, input, { slot: 0, generation: 0, cause: undefined, stepSettled() {} }, () => {});
 }

@@ -57,9 +57,9 @@ describe("an order whose steps all end ok", () => {
     const input: StepInput = { ...INPUT, simulation: { cpuMs: { vendor: 3, courier: 0 } } };
     const order = pipeline.run(input, scope);
     expect(runner.started.map(({ spec }) => spec)).toEqual([
-      { name: "payment", action: "do", computes: false, retryable: false },
-      { name: "vendor", action: "do", computes: true, retryable: false },
-      { name: "courier", action: "do", computes: false, retryable: false },
+      { name: "payment", action: "perform", computes: false, retryable: false },
+      { name: "vendor", action: "perform", computes: true, retryable: false },
+      { name: "courier", action: "perform", computes: false, retryable: false },
     ]);
     // The same object: no step keeps a copy of its own.
     expect(runner.started.every((step) => step.input === input)).toBe(true);

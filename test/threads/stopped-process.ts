@@ -25,7 +25,7 @@ for (let n = 0; n < STOPS; n++) {
   const scope = new CancelScope();
   const run = runtime.open(scope);
   const input = { orderId: JSON.stringify({ vendor: script }), amount: 1, attempt: 1 };
-  const ended = run.run({ name: "vendor", action: "do", computes: false, retryable: false }, input);
+  const ended = run.run({ name: "vendor", action: "perform", computes: false, retryable: false }, input);
   await counters.reached(script.runs);
   scope.cancel("deadline");
   writeSync(1, `stopping for ${STOP_MS}\n`);

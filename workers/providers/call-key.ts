@@ -12,7 +12,7 @@ export function callKey(orderId: string, attempt: number, step: StepName): strin
 }
 
 /** The key of the call that undoes that one. No call's key ends like this, because no step is named so. */
-export function undoKey(orderId: string, attempt: number, step: StepName): string {
+export function compensationKey(orderId: string, attempt: number, step: StepName): string {
   return `${callKey(orderId, attempt, step)}:undo`;
 }
 

@@ -11,6 +11,6 @@ export function providerFor(urls: ProviderUrls = {}, keys: ProviderKeys = {}): P
   const of = (step: StepName) => (urls[step] === undefined ? simulatedProvider : http);
   return {
     perform: (step, input, context) => of(step).perform(step, input, context),
-    undo: (step, input, context) => of(step).undo(step, input, context),
+    compensate: (step, input, context) => of(step).compensate(step, input, context),
   };
 }

@@ -4,7 +4,7 @@ import type { ProviderKeys } from "../../src/provider-keys.ts";
 import type { StepContext } from "../runtime/step-context.ts";
 import { StepFailed } from "../runtime/step-failed.ts";
 import { reasonOf } from "../telemetry/reason-of.ts";
-import { callKey, undoKey } from "./call-key.ts";
+import { callKey, compensationKey } from "./call-key.ts";
 import { Endpoint } from "./endpoint.ts";
 import { illnessOf } from "./illness.ts";
 import { neverSent } from "./never-sent.ts";
@@ -13,7 +13,7 @@ import type { ProviderUrls } from "./provider-urls.ts";
 import { type Refusal, refusalOf, UNREACHABLE } from "./refusal.ts";
 
 const PERFORM_PATH: Readonly<Record<StepName, string>> = { payment: "payments", vendor: "orders", courier: "assignments" };
-const UNDO_PATH: Readonly<Record<StepName, string>> = { payment: "refunds", vendor: "cancellations", courier: "releases" };
+const COMPENSATION_PATH: Readonly<Record<StepName, string>> = { payment: "refunds", vendor: "cancellations", courier: "releases" };
 
 /**
  * Real providers over HTTP. A call stops with its order: the socket is closed. The answer's status line decides, its
@@ -22,14 +22,14 @@ const UNDO_PATH: Readonly<Record<StepName, string>> = { payment: "refunds", vend
  */
 export function httpProvider(urls: ProviderUrls, keys: ProviderKeys = {}): Provider {
   const performing = endpoints(PERFORM_PATH, urls, keys);
-  const undoing = endpoints(UNDO_PATH, urls, keys);
+  const compensating = endpoints(COMPENSATION_PATH, urls, keys);
   return {
     async perform(step, input, context) {
       const { orderId, amount, attempt, traceparent } = input;
       const endpoint = performing(step);
       const key = callKey(orderId, attempt, step);
       const body = step === "courier" ? { order_id: orderId } : { order_id: orderId, amount };
-      // The context may hear of a cancel a turn after its word is set, and what is not sent need not be undone.
+      // The context may hear of a cancel a turn after its word is set, and what is not sent need not be compensated.
       context.checkpoint();
       context.callStarts();
       let answer: PostAnswer;
@@ -47,10 +47,10 @@ export function httpProvider(urls: ProviderUrls, keys: ProviderKeys = {}): Provi
       throw failure(step, refusalOf(step, status), `${step} provider answered ${status}`, ill, input, context);
     },
 
-    async undo(step, input, context) {
+    async compensate(step, input, context) {
       const { orderId, amount, attempt, traceparent } = input;
-      const endpoint = undoing(step);
-      const key = undoKey(orderId, attempt, step);
+      const endpoint = compensating(step);
+      const key = compensationKey(orderId, attempt, step);
       const undoes = callKey(orderId, attempt, step);
       const body = step === "payment" ? { order_id: orderId, amount, undoes } : { order_id: orderId, undoes };
       context.checkpoint();
@@ -60,10 +60,10 @@ export function httpProvider(urls: ProviderUrls, keys: ProviderKeys = {}): Provi
         answer = await endpoint.post({ key, body, traceparent, span: context.span, cancelable: context });
       } catch (error) {
         context.throwIfCanceled();
-        throw notUndone(step, reasonOf(error), {});
+        throw notCompensated(step, reasonOf(error), {});
       }
-      // No 409 or 404 means "nothing to undo" here: only 2xx promises that a call still under way will be refused.
-      if (!isSuccess(answer.status)) throw notUndone(step, `HTTP ${answer.status}`, illnessOf(answer));
+      // No 409 or 404 means "nothing to compensate" here: only 2xx promises that a call still under way will be refused.
+      if (!isSuccess(answer.status)) throw notCompensated(step, `HTTP ${answer.status}`, illnessOf(answer));
     },
   };
 }
@@ -95,8 +95,8 @@ function failure(
   return new StepFailed(kind, effect, message, { ill });
 }
 
-function notUndone(step: StepName, answer: string, ill: Illness | undefined): StepFailed {
-  return new StepFailed("internal", "unknown", `${step} provider has not undone a call: ${answer}`, { answer, ill });
+function notCompensated(step: StepName, answer: string, ill: Illness | undefined): StepFailed {
+  return new StepFailed("internal", "unknown", `${step} provider has not compensated a call: ${answer}`, { answer, ill });
 }
 
 function isSuccess(status: number): boolean {

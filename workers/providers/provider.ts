@@ -4,10 +4,10 @@ import type { StepContext } from "../runtime/step-context.ts";
 /**
  * What a step asks of the world outside. Both ways of providing it (simulated, over HTTP) keep one contract:
  * `perform` returns when the provider has done its part, throws `StepFailed` when it said no or could not be
- * reached, and lets `Canceled` pass; `undo` returns only when what `perform` did is undone and, should it still
+ * reached, and lets `Canceled` pass; `compensate` returns only when what `perform` did is compensated and, should it still
  * be on its way, will be refused.
  */
 export interface Provider {
   perform(step: StepName, input: StepInput, context: StepContext): Promise<void>;
-  undo(step: StepName, input: StepInput, context: StepContext): Promise<void>;
+  compensate(step: StepName, input: StepInput, context: StepContext): Promise<void>;
 }

@@ -14,7 +14,7 @@ const FAILURE: Record<StepName, StepErrorKind> = {
 
 /**
  * A provider inside the thread: takes its time or computes, then succeeds or fails as the order says. It acts only
- * at its very end, so a step that was canceled before has surely had no effect and there is nothing to undo.
+ * at its very end, so a step that was canceled before has surely had no effect and there is nothing to compensate.
  */
 export const simulatedProvider: Provider = {
   perform(step, input, context) {
@@ -23,7 +23,7 @@ export const simulatedProvider: Provider = {
     return wait(step, input, context);
   },
 
-  async undo(_step, _input, context) {
+  async compensate(_step, _input, context) {
     context.checkpoint();
   },
 };

@@ -57,7 +57,7 @@ export function serve(makeSteps: (settings: never) => StepRegistry): (task: Stan
       return;
     }
     const step = steps[name];
-    const body = action === "do" ? step?.run : step?.undo;
+    const body = action === "perform" ? step?.run : step?.compensate;
     if (step === undefined || body === undefined) {
       threadLog("error", "no such step", { step: name, action });
       const nowMs = monotonicMs();

@@ -99,12 +99,12 @@ export class StepContext {
     if (cause !== undefined) throw new Canceled(cause);
   }
 
-  /** Marks that from here on the provider may act, whatever becomes of this step: unless it ends ok, it has to be undone. */
+  /** Marks that from here on the provider may act, whatever becomes of this step: unless it ends ok, it has to be compensated. */
   callStarts(): void {
     this.#callUnderWay = true;
   }
 
-  /** The provider has surely not acted on the call, so there is nothing to undo. */
+  /** The provider has surely not acted on the call, so there is nothing to compensate. */
   callHadNoEffect(): void {
     this.#callUnderWay = false;
   }

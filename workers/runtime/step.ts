@@ -9,7 +9,7 @@ import type { StepContext } from "./step-context.ts";
 export interface Step {
   run(input: StepInput, context: StepContext): Promise<void>;
   /** Takes back what `run` did or may still do, any number of times. Steps without effects leave it out. */
-  undo?(input: StepInput, context: StepContext): Promise<void>;
+  compensate?(input: StepInput, context: StepContext): Promise<void>;
 }
 
 export type StepRegistry = Readonly<Record<string, Step>>;

@@ -1,10 +1,10 @@
 import type { Provider } from "../providers/provider.ts";
 import type { Step } from "../runtime/step.ts";
 
-/** Charges the customer; undone, the charge is refunded. */
+/** Charges the customer; compensated, the charge is refunded. */
 export function payment(provider: Provider): Step {
   return {
     run: (input, context) => provider.perform("payment", input, context),
-    undo: (input, context) => provider.undo("payment", input, context),
+    compensate: (input, context) => provider.compensate("payment", input, context),
   };
 }

@@ -28,13 +28,13 @@ export class StepSpan {
   /** Undefined where the order belongs to no trace or to one that is not sampled. Keeps nothing of the input but three words of it. */
   static begin(
     step: string,
-    action: "do" | "undo",
+    action: "perform" | "compensate",
     { orderId, attempt, traceparent }: StepInput,
     startedAtMs: number,
   ): StepSpan | undefined {
     if (traceparent === undefined || !isSampled(traceparent)) return undefined;
     const attributes = { "thread.id": threadId, "order.id": orderId, "order.attempt": attempt, "step.name": step, "step.action": action };
-    return new StepSpan(action === "do" ? step : `undo ${step}`, traceparent, attributes, startedAtMs);
+    return new StepSpan(action === "perform" ? step : `compensate ${step}`, traceparent, attributes, startedAtMs);
   }
 
   /** A call to a provider begins. */

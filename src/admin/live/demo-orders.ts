@@ -7,7 +7,7 @@ import { onlyMethods } from "../../http/methods.ts";
 import { readOrder } from "../../http/order-body.ts";
 import { readBody } from "../../http/read-body.ts";
 import type { ErrorKind } from "../../orders/error-kind.ts";
-import type { OrderDesk } from "../../orders/order-desk.ts";
+import type { OrderService } from "../../orders/order-service.ts";
 import { Refused } from "../../orders/refused.ts";
 import { readJson } from "../strict-input.ts";
 
@@ -32,7 +32,7 @@ const DEMO = z.strictObject({
  * them. Those who wait for each other come again when they are told `overloaded`, as clients should. The page cannot send them to
  * the public listener, which takes nothing from a page of another origin. Only while all providers are simulated.
  */
-export function demoOrderRoutes(desk: Pick<OrderDesk, "place">): Router {
+export function demoOrderRoutes(orderService: Pick<OrderService, "place">): Router {
   const router = Router({ caseSensitive: true, strict: true });
   router
     .route("/chaos/orders")
@@ -61,7 +61,7 @@ export function demoOrderRoutes(desk: Pick<OrderDesk, "place">): Router {
       async function place(one: (typeof orders)[number]): Promise<ErrorKind | "ok"> {
         try {
           const hangUp = new AbortController();
-          const { answer } = await desk.place({ order: one, signal: hangUp.signal });
+          const { answer } = await orderService.place({ order: one, signal: hangUp.signal });
           if (hang_up_ms !== undefined) void sleep(hang_up_ms).then(() => hangUp.abort());
           return (await answer).error ?? "ok";
         } catch (error) {

@@ -19,7 +19,7 @@ export interface LongStepSource {
   mark(): void;
   sample(): readonly {
     readonly name: string;
-    readonly action: "do" | "undo";
+    readonly action: "perform" | "compensate";
     readonly orderId: string;
     readonly attempt: number;
     readonly threadId: number;
@@ -172,7 +172,7 @@ export class LiveFeed {
     const told: LongRunning[] = [];
     for (const { name, action, orderId, attempt, threadId, sinceMs } of this.#sources.longSteps.sample()) {
       const step = (STEPS as readonly string[]).indexOf(name);
-      if (step < 0 || action === "undo") continue;
+      if (step < 0 || action === "compensate") continue;
       // Whoever saw it run wants to see how it ended.
       sample.expect(orderId);
       told.push([orderId, attempt, step, threadId, Math.round(sinceMs)]);

@@ -95,11 +95,11 @@ export interface SampledOrder {
   readonly steps: readonly SampledStep[];
 }
 
-/** How a step ended, on which thread, from when to when; whether it was undone by the time the answer went out. */
+/** How a step ended, on which thread, from when to when; whether it was compensated by the time the answer went out. */
 export type SampledStep = readonly [
   status: StepOutcome["status"],
   thread: number | null,
   started: number | null,
   ended: number,
-  undone: "done" | "pending" | null,
+  compensated: "done" | "pending" | null,
 ];

@@ -116,13 +116,13 @@ function sampled({ input, outcome, storedAtMs, compensations }: EndedOrder): Sam
     stored: round(storedAtMs),
     ...(canceled !== undefined && { canceled: [canceled.cause, round(canceled.atMs)] as const }),
     steps: outcome.steps.map(({ name, outcome: how, threadId, startedAtMs, endedAtMs }): SampledStep => {
-      const undo = compensations.find(({ step }) => step === name);
+      const compensation = compensations.find(({ step }) => step === name);
       return [
         how.status,
         threadId ?? null,
         startedAtMs === undefined ? null : round(startedAtMs),
         round(endedAtMs),
-        undo === undefined ? null : undo.nextTryMs === undefined ? "done" : "pending",
+        compensation === undefined ? null : compensation.nextTryMs === undefined ? "done" : "pending",
       ];
     }),
   };

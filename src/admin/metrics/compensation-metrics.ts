@@ -1,7 +1,7 @@
 import { STEPS, type StepName } from "../../orders/step.ts";
 import type { Family } from "./family.ts";
 
-/** Counts tries to undo a step. Main thread only. */
+/** Counts tries to compensate a step. Main thread only. */
 export class CompensationMetrics {
   readonly #done = counts();
   readonly #failed = counts();

@@ -31,7 +31,7 @@ export class JournalMetrics {
       samples: () => (this.#backlog === undefined ? [] : samples(this.#backlog, Date.now())),
     });
     return [
-      gauge("compensations_pending", "Steps of failed orders that are not undone yet.", ({ compensations }) =>
+      gauge("compensations_pending", "Steps of failed orders that are not compensated yet.", ({ compensations }) =>
         STEPS.map((step) => ({ labels: { step }, value: compensations[step].count })),
       ),
       gauge("compensation_oldest_seconds", "How long the oldest of them has waited; 0 where none waits.", ({ compensations }, nowMs) =>

@@ -7,8 +7,8 @@ import { housekeeping } from "../../journal/housekeeping.ts";
 import { JournalOpenError } from "../../journal/journal-open-error.ts";
 import { SqliteJournal, type SqliteJournalOptions } from "../../journal/sqlite-journal.ts";
 import { Compensator } from "../../orders/compensator.ts";
-import { OrderDesk } from "../../orders/order-desk.ts";
 import { JournalUnavailable } from "../../orders/order-journal.ts";
+import { OrderService } from "../../orders/order-service.ts";
 import { recover } from "../../orders/recovery.ts";
 import { WebhookDelivery } from "../../webhooks/delivery.ts";
 import type { EngineParts, OpenEngine, RunningEngine } from "../engine.ts";
@@ -61,7 +61,7 @@ export class EmbeddedEngine implements OpenEngine {
 
 /** Orders, compensations and events of this process, on its journal. */
 export class EmbeddedRun implements RunningEngine {
-  readonly desk: OrderDesk;
+  readonly orderService: OrderService;
   readonly compensator: Compensator;
   readonly webhooks: WebhookDelivery | undefined;
   readonly endpointPort = undefined;
@@ -91,7 +91,7 @@ export class EmbeddedRun implements RunningEngine {
           : log.info({ step }, "the provider takes compensations again"),
       onFault,
     });
-    this.desk = new OrderDesk({
+    this.orderService = new OrderService({
       pipeline,
       gate,
       journal,
@@ -116,11 +116,11 @@ export class EmbeddedRun implements RunningEngine {
     const interrupted = await recover(this.#journal).catch((error: unknown) => {
       throw error instanceof JournalUnavailable ? new JournalOpenError(config.JOURNAL, error.message) : error;
     });
-    if (interrupted > 0) log.warn({ orders: interrupted }, "closed orders that the last run left open; they are being undone");
+    if (interrupted > 0) log.warn({ orders: interrupted }, "closed orders that the last run left open; they are being compensated");
     this.compensator.start();
     this.webhooks?.start();
     this.#keeping.start();
-    this.desk.open();
+    this.orderService.open();
   }
 
   notify(): void {
@@ -128,11 +128,11 @@ export class EmbeddedRun implements RunningEngine {
   }
 
   drain(): Promise<void> {
-    return this.desk.drain();
+    return this.orderService.drain();
   }
 
   cancelAll(cause: CancelCause): void {
-    this.desk.cancelAll(cause);
+    this.orderService.cancelAll(cause);
   }
 
   async close(): Promise<void> {

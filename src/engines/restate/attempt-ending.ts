@@ -1,7 +1,7 @@
 import type { ObjectContext } from "@restatedev/restate-sdk";
 import { answerTo } from "../../orders/answer.ts";
 import type { FirstTry } from "../../orders/order-journal.ts";
-import { failedByFault, type OrderOutcome, stepsToUndo } from "../../orders/outcome.ts";
+import { failedByFault, type OrderOutcome, stepsToCompensate } from "../../orders/outcome.ts";
 import { STEPS, type StepName } from "../../orders/step.ts";
 import { beginCompensations, compensationsOf, isCompensated, sendCompensations } from "./compensation/order-compensations.ts";
 import { sendEvent } from "./events/send-event.ts";
@@ -11,7 +11,7 @@ import type { StepRecord } from "./step-record.ts";
 export interface EndingParts {
   /** Somebody receives events. */
   readonly events: boolean;
-  /** What failed orders did is undone by the engine's `Compensation` objects. */
+  /** What failed orders did is compensated by the engine's `Compensation` objects. */
   readonly compensates: boolean;
 }
 
@@ -27,14 +27,14 @@ export interface AttemptEnding {
   readonly firstTries: readonly FirstTry[];
 }
 
-/** Undoes what a failed attempt did and writes down how it ended. What it does depends on nothing but what is remembered. */
+/** Compensates what a failed attempt did and writes down how it ended. What it does depends on nothing but what is remembered. */
 export async function endAttempt(
   context: ObjectContext,
   { request, state, records, outcome }: ExecutedAttempt,
   parts: EndingParts,
 ): Promise<AttemptEnding> {
   const atMs = Math.round(Math.max(...records.map(({ endedMs }) => endedMs)));
-  const steps = outcome.error === undefined ? [] : stepsToUndo(outcome.steps);
+  const steps = outcome.error === undefined ? [] : stepsToCompensate(outcome.steps);
   const firstTries = await compensate(context, steps, request, state, atMs, parts);
   const answer = answerTo(request.orderId, outcome, firstTries);
   const json = JSON.stringify(answer);
@@ -49,7 +49,7 @@ export async function endAttempt(
   return { end, firstTries };
 }
 
-/** An attempt that was killed in the engine, by hand: nobody knows what its steps did, so all are undone. */
+/** An attempt that was killed in the engine, by hand: nobody knows what its steps did, so all are compensated. */
 export function endInterrupted(context: ObjectContext, state: AttemptState, nowMs: number, parts: EndingParts): AttemptState {
   const orderId = context.key;
   const answer = answerTo(orderId, failedByFault("unknown"), []);
@@ -74,7 +74,7 @@ async function compensate(
   return await beginCompensations(context, input, steps, atMs);
 }
 
-/** Its event, and behind it that of its compensation where nothing is left to be undone. */
+/** Its event, and behind it that of its compensation where nothing is left to be compensated. */
 function tell(context: ObjectContext, orderId: string, { attempt, amount }: AttemptState, end: AttemptEnd, { events }: EndingParts): void {
   if (!events) return;
   const { atMs, answer } = end;

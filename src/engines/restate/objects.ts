@@ -121,7 +121,7 @@ export interface CompensationChanged {
   readonly tries: number;
 }
 
-/** `Compensation.begin`: a step of a failed attempt has to be undone. Called by `Order.attempt`; asked again it gives the same. */
+/** `Compensation.begin`: a step of a failed attempt has to be compensated. Called by `Order.attempt`; asked again it gives the same. */
 export interface CompensationBegin {
   readonly orderId: string;
   readonly attempt: number;

@@ -78,7 +78,7 @@ async function attempt(
   const state = begin(context, request, (head?.attempts ?? 0) + 1);
   const key = request.key === undefined ? undefined : bindKey(context, request.key, state.attempt, request.receivedMs);
   // The engine has this before a step acts. Without it, a handler that is run again after the engine's death might remember nothing, take
-  // itself for the first, and leave undone what a step did that it does not come to again.
+  // itself for the first, and leave standing what a step did that it does not come to again.
   await context.run("begin", () => {});
   const { records, outcome, ended } = await execute(context, request, state.attempt, again, parts);
   await key;

@@ -3,8 +3,8 @@ import type { CancelCause } from "../../concurrency/cancel-cause.ts";
 import type { OnFault } from "../../orders/faults.ts";
 import type { EngineParts, EngineTrouble, OpenEngine, RunningEngine } from "../engine.ts";
 import type { EngineOptions } from "../open-engine.ts";
+import { CompensationCalls } from "./compensation/compensation-calls.ts";
 import { compensationObject } from "./compensation/compensation-object.ts";
-import { UndoCalls } from "./compensation/undo-calls.ts";
 import { courierLease } from "./courier-lease/courier-lease.ts";
 import { CourierLeases } from "./courier-lease/courier-leases.ts";
 import { Endpoint } from "./endpoint.ts";
@@ -18,7 +18,7 @@ import { Executions } from "./executions.ts";
 import { idempotencyKeyObject } from "./idempotency-key-object.ts";
 import { Ingress } from "./ingress.ts";
 import { orderObject } from "./order-object.ts";
-import { RestateDesk } from "./restate-desk.ts";
+import { RestateOrderService } from "./restate-order-service.ts";
 import { waitersObject } from "./waiters-object.ts";
 import { WaitingRoom } from "./waiting-room.ts";
 
@@ -80,10 +80,10 @@ export class RestateEngine implements OpenEngine {
 
 /** This node's part in the engine's work: its endpoint, and the orders of its clients. */
 export class RestateRun implements RunningEngine {
-  readonly desk: RestateDesk;
+  readonly orderService: RestateOrderService;
   readonly webhooks: ReceiverDelivery | undefined;
   readonly compensator: RestateJournal;
-  readonly #undoCalls: UndoCalls;
+  readonly #compensationCalls: CompensationCalls;
   readonly #engine: RestateEngine;
   readonly #parts: EngineParts;
   readonly #executions = new Executions();
@@ -100,14 +100,20 @@ export class RestateRun implements RunningEngine {
     const executions = this.#executions;
     this.#engine = engine;
     this.#parts = parts;
-    this.#undoCalls = undoCallsOf(options, parts);
+    this.#compensationCalls = compensationCallsOf(options, parts);
     this.compensator = engine.journal;
     const { WEBHOOK_URL: url } = options.config;
     this.webhooks =
       url === undefined ? undefined : new ReceiverDelivery({ url, secrets: options.webhookSecrets, log: options.log, ingress, onFault });
     this.#room = new WaitingRoom({ ingress, admin, executions, orderTimeoutMs, maxInFlight, onFault });
     this.#keys = new Ingress(options.config.RESTATE_INGRESS_URL as string);
-    this.desk = new RestateDesk({ ingress: this.#keys, room: this.#room, executions, maxInFlight, reachable: () => health.reachable });
+    this.orderService = new RestateOrderService({
+      ingress: this.#keys,
+      room: this.#room,
+      executions,
+      maxInFlight,
+      reachable: () => health.reachable,
+    });
   }
 
   /** Undefined before `start`. */
@@ -134,7 +140,7 @@ export class RestateRun implements RunningEngine {
         order,
         waitersObject(),
         idempotencyKeyObject(),
-        compensationObject(this.#undoCalls),
+        compensationObject(this.#compensationCalls),
         orderEventsObject(this.webhooks?.sender),
         webhookReceiverObject((after, limit) => this.#engine.journal.ordersWithEvents(after, limit)),
         courierLease,
@@ -146,7 +152,7 @@ export class RestateRun implements RunningEngine {
     await this.#engine.health.look();
     this.#engine.health.start();
     this.webhooks?.start();
-    this.desk.open();
+    this.orderService.open();
   }
 
   lost(): void {
@@ -157,17 +163,17 @@ export class RestateRun implements RunningEngine {
   notify(): void {}
 
   drain(): Promise<void> {
-    return this.desk.drain();
+    return this.orderService.drain();
   }
 
   cancelAll(cause: CancelCause): void {
-    this.desk.cancelAll(cause);
+    this.orderService.cancelAll(cause);
     this.#hurry.resolve();
   }
 
   async close(): Promise<void> {
     this.#endpoint?.drain();
-    this.#undoCalls.stop();
+    this.#compensationCalls.stop();
     await this.webhooks?.stop();
     // Those of other nodes' clients. What has not ended by then is gone on with elsewhere.
     const ended = Promise.race([this.#executions.ended(), this.#hurry.promise]);
@@ -178,8 +184,8 @@ export class RestateRun implements RunningEngine {
   }
 }
 
-function undoCallsOf({ config, log }: EngineOptions, { runner, providers, onTried, onRetried }: EngineParts): UndoCalls {
-  return new UndoCalls({
+function compensationCallsOf({ config, log }: EngineOptions, { runner, providers, onTried, onRetried }: EngineParts): CompensationCalls {
+  return new CompensationCalls({
     runner,
     providers,
     timeoutMs: config.COMPENSATION_TIMEOUT_MS,

@@ -16,7 +16,7 @@ export interface OrderExample {
 }
 
 const ok = (name: string, duration_ms: number) => ({ name, status: "ok", duration_ms });
-const undone = (name: string, duration_ms: number) => ({ ...ok(name, duration_ms), compensation: "done" });
+const compensated = (name: string, duration_ms: number) => ({ ...ok(name, duration_ms), compensation: "done" });
 const failed = (name: string, duration_ms: number, detail: string) => ({ name, status: "error", duration_ms, detail });
 const canceled = (name: string, duration_ms: number, detail: string) => ({ name, status: "canceled", duration_ms, detail });
 
@@ -51,7 +51,7 @@ const ORDER_EXAMPLES: readonly OrderExample[] = [
     answer: failure("second", "payment_declined", [
       failed("payment", 153, "payment_declined"),
       canceled("vendor", 154, "sibling_failed"),
-      undone("courier", 102),
+      compensated("courier", 102),
     ]),
     simulation: true,
   },
@@ -60,7 +60,7 @@ const ORDER_EXAMPLES: readonly OrderExample[] = [
     summary: "The vendor fails late: the payment is refunded, the courier stopped",
     body: { order_id: "third", amount: 1200, fail_step: "vendor", delay_ms: { courier: 5000 } },
     answer: failure("third", "vendor_unavailable", [
-      undone("payment", 152),
+      compensated("payment", 152),
       failed("vendor", 204, "vendor_unavailable"),
       canceled("courier", 205, "sibling_failed"),
     ]),
@@ -70,7 +70,7 @@ const ORDER_EXAMPLES: readonly OrderExample[] = [
     name: "too_late",
     summary: "The deadline passes while the vendor takes its time",
     body: { order_id: "fourth", amount: 1200, delay_ms: { vendor: 5000 } },
-    answer: failure("fourth", "timeout", [undone("payment", 152), canceled("vendor", 2001, "deadline"), undone("courier", 103)]),
+    answer: failure("fourth", "timeout", [compensated("payment", 152), canceled("vendor", 2001, "deadline"), compensated("courier", 103)]),
     simulation: true,
   },
   {
@@ -130,14 +130,14 @@ export interface LookUpExample {
 const times = { accepted_at: "2026-01-31T12:00:00.000Z", ended_at: "2026-01-31T12:00:00.206Z" };
 const placedAttempt = { attempt: 1, status: "ok", ...times, steps: placed.steps, compensations: [] };
 const placedView = { order_id: "first", amount: 1200, status: "ok", steps: placed.steps, attempts_total: 1, attempts: [placedAttempt] };
-const lateSteps = [undone("payment", 152), failed("vendor", 204, "vendor_unavailable"), canceled("courier", 205, "sibling_failed")];
+const lateSteps = [compensated("payment", 152), failed("vendor", 204, "vendor_unavailable"), canceled("courier", 205, "sibling_failed")];
 const lateError = { kind: "vendor_unavailable", message: "order failed" };
 
 const LOOK_UP_EXAMPLES: readonly LookUpExample[] = [
   { name: "placed", summary: "An order that is placed", order_id: "first", answer: { status: 200, body: placedView } },
   {
     name: "failed",
-    summary: "An order that failed, and what has been undone",
+    summary: "An order that failed, and what has been compensated",
     order_id: "third",
     answer: {
       status: 200,

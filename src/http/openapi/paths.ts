@@ -36,7 +36,7 @@ function placeOrder(simulated: boolean): Json {
     operationId: "placeOrder",
     summary: "Place an order",
     description: [
-      "Runs the steps payment, vendor and courier in parallel. The first that fails, the deadline, or the client hanging up cancels the others, and what had happened is undone. The answer comes when every step has ended.",
+      "Runs the steps payment, vendor and courier in parallel. The first that fails, the deadline, or the client hanging up cancels the others, and what had happened is compensated. The answer comes when every step has ended.",
       "An `order_id` that ended `ok` is placed for good: sent again with the same amount it gets the stored answer (`Idempotent-Replayed: true`) and runs nothing. One that failed may be sent again, which is a new attempt.",
       "The body is read as JSON whatever `Content-Type` says, and may be compressed (`gzip`, `deflate`, `br`). It has at most 16 KiB.",
     ].join("\n\n"),
@@ -118,7 +118,7 @@ function showOrder(simulated: boolean): Json {
     tags: ["orders"],
     operationId: "showOrder",
     summary: "Look an order up",
-    description: "What is known of an order: its status and steps, what has been undone, and its attempts, the newest of them.",
+    description: "What is known of an order: its status and steps, what has been compensated, and its attempts, the newest of them.",
     security: MAYBE_KEYED,
     parameters: [
       {

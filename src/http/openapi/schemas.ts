@@ -35,7 +35,7 @@ const STEP: z.ZodType<StepAnswer> = z
     compensation: z
       .enum(["done", "pending"])
       .exactOptional()
-      .meta({ description: "Only on a step that finished and had to be undone, because the order failed." }),
+      .meta({ description: "Only on a step that finished and had to be compensated, because the order failed." }),
   })
   .meta({ description: "How one step of an order ended." });
 
@@ -50,7 +50,7 @@ const PLACED: z.ZodType<AnswerBody> = z
 
 const FAILED: z.ZodType<AnswerBody> = z
   .object({ status: z.literal("error"), order_id: ORDER_ID, steps: allSteps, error: orderError })
-  .meta({ description: "An order that ran and failed. What its finished steps did is undone, or will be." });
+  .meta({ description: "An order that ran and failed. What its finished steps did is compensated, or will be." });
 
 const REFUSAL = z
   .object({
@@ -65,7 +65,7 @@ const compensation = z
     status: z.enum(["pending", "done", "settled"]).meta({ description: "`settled`: an operator has dealt with it by other means." }),
     tries: z.int().min(0),
   })
-  .meta({ description: "What is undone of a failed attempt." });
+  .meta({ description: "What is compensated of a failed attempt." });
 
 const attemptStatus = z.enum(["running", "ok", "error"]);
 const stepsSoFar = z.array(STEP).max(STEPS.length).meta({ description: "Empty while it runs." });

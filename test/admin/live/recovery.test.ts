@@ -59,10 +59,10 @@ describe.skipIf(CHROMIUM === undefined)(`the live page where something went wron
     const { page } = opened;
     const panel = page.locator("#stuck-body");
     await says(panel, /stuck-1\s+payment\s+12\.00\s+2 h\s+1\s+HTTP 503/);
-    expect(await page.locator("#stuck-hint").innerText()).toMatch(/^2 undos wait, the oldest for 2 h/);
+    expect(await page.locator("#stuck-hint").innerText()).toMatch(/^2 compensations wait, the oldest for 2 h/);
 
     await page.getByRole("button", { name: "Retry payment of stuck-1" }).click();
-    await says(panel, /undone/);
+    await says(panel, /compensated/);
     await page.getByLabel("Note on vendor of stuck-1").fill("called them");
     await page.getByRole("button", { name: "Settle vendor of stuck-1" }).click();
     await says(panel, /settled, and the note is kept/);

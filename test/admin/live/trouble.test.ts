@@ -30,7 +30,7 @@ describe.skipIf(CHROMIUM === undefined)(`a button of trouble does what it says, 
       const declined = await press(page, "Fail a payment");
       const late = await press(page, "Fail a vendor late");
       const left = await press(page, "Hang up");
-      // A line from each cause to what it stopped, and what was undone: each at once, for all of it scrolls out.
+      // A line from each cause to what it stopped, and what was compensated: each at once, for all of it scrolls out.
       const stopped = (cause: string) => says(tables, new RegExp(`demo-\\w+\\s+${cause}\\s+\\d\\s+[\\d.]+ (µs|ms)`));
       await declined(/^payment declined$/);
       await drawn(page, "failed");
@@ -38,7 +38,7 @@ describe.skipIf(CHROMIUM === undefined)(`a button of trouble does what it says, 
       await left(/^canceled$/);
       await stopped("client disconnected");
       await late(/^vendor unavailable$/);
-      await drawn(page, "undone");
+      await drawn(page, "compensated");
       await timeout(/^timeout$/);
       await stopped("deadline");
       for (const kind of ["payment declined", "vendor unavailable", "canceled", "timeout"]) await says(ordersOf(page), new RegExp(kind));

@@ -152,7 +152,9 @@ export class LeaseNode {
       using _permit = await this.#capacity.acquire(scope);
       if (pausesMs > 0) await wait(pausesMs);
       const input = { orderId: "order", attempt: 1, amount: ms };
-      const { outcome } = await this.#calls.open(scope).run({ name: "courier", action: "do", computes: false, retryable: false }, input);
+      const { outcome } = await this.#calls
+        .open(scope)
+        .run({ name: "courier", action: "perform", computes: false, retryable: false }, input);
       if (outcome.status !== "ok") return "canceled";
       this.placed++;
       return "done";

@@ -11,8 +11,8 @@ import type { TestService } from "../../support/service.ts";
 import { RestateTestEngine } from "../engines.ts";
 
 const DAY_MS = 24 * 60 * 60 * 1000;
-// The vendor takes no order, and says so only when the payment is long made; neither can undo anything.
-const STUCK = { vendor: { refuse: 1, slow: 1, slowMs: [200, 200] }, payment: { undo: { refuse: 1 } } } as const;
+// The vendor takes no order, and says so only when the payment is long made; neither can compensate anything.
+const STUCK = { vendor: { refuse: 1, slow: 1, slowMs: [200, 200] }, payment: { compensate: { refuse: 1 } } } as const;
 
 let engine: RestateTestEngine;
 let standIn: StandIn;
@@ -68,10 +68,10 @@ async function placeOne(meaning: string): Promise<string> {
   return json.order_id;
 }
 
-/** An order of which payment and vendor cannot be undone. */
+/** An order of which payment and vendor cannot be compensated. */
 async function placeStuck(meaning: string): Promise<string> {
   standIn.setFaultRates(STUCK);
-  return await eventually("an order that cannot be undone", async () => {
+  return await eventually("an order that cannot be compensated", async () => {
     const orderId = newId(meaning);
     await place(orderId);
     const steps = (await compensationsOf(orderId)).map(({ step }) => step);
@@ -84,17 +84,17 @@ async function compensationsOf(orderId: string, state = "pending"): Promise<any[
   return (await pages(`/compensations?state=${state}&limit=2`, "compensations")).filter(({ order_id }) => order_id === orderId);
 }
 
-/** Everything has been undone, and no provider has more or less than it should. */
+/** Everything has been compensated, and no provider has more or less than it should. */
 async function expectBalance(): Promise<void> {
-  await eventually("nothing left to be undone", async () => (await get("/compensations")).json.compensations.length === 0);
+  await eventually("nothing left to be compensated", async () => (await get("/compensations")).json.compensations.length === 0);
   await standIn.quiet();
   const snapshot = standIn.ledger.snapshot();
   expect(snapshot.entries.length).toBeGreaterThan(0);
   expect(balance(snapshot, placed)).toEqual([]);
 }
 
-test("what a failed order did is undone before its answer, and its events leave in order", async () => {
-  standIn.setFaultRates({ payment: { refuse: 1, slow: 1, slowMs: [50, 50], undo: { refuse: 0, slow: 0 } } });
+test("what a failed order did is compensated before its answer, and its events leave in order", async () => {
+  standIn.setFaultRates({ payment: { refuse: 1, slow: 1, slowMs: [50, 50], compensate: { refuse: 0, slow: 0 } } });
   // An answer waits for half a second only, which a busy machine may need for something else.
   const { json } = await eventually(
     "an answer that says done",
@@ -110,7 +110,7 @@ test("what a failed order did is undone before its answer, and its events leave 
   await expectBalance();
 });
 
-test("what cannot be undone is tried again until it is, though the engine is killed meanwhile", async () => {
+test("what cannot be compensated is tried again until it is, though the engine is killed meanwhile", async () => {
   const orderId = await placeStuck("stuck");
   const payment = await eventually(
     "a second try",
@@ -140,7 +140,7 @@ test("what cannot be undone is tried again until it is, though the engine is kil
   // An engine that has just started lists what it has loaded so far, so what has to come is waited for. And pauses are about as long as the
   // tries before took, which is long on a busy machine.
   const done = async () => (await compensationsOf(orderId, "done").catch(() => [])).map(({ step }) => step);
-  await eventually("both undone", done, (steps) => steps.includes("payment") && steps.includes("vendor"), 100_000);
+  await eventually("both compensated", done, (steps) => steps.includes("payment") && steps.includes("vendor"), 100_000);
   await expectBalance();
   await eventually("its events", () => receiver.typesOf(orderId).length === 2);
   expect(receiver.typesOf(orderId)).toEqual(["order.failed", "order.compensated"]);

@@ -17,7 +17,7 @@ export function accept(tables: Tables, [, orderId, amount, nowMs, ...key]: Accep
     bind(tables, key, orderId, attempt);
     return { type: "replayed", answer: storedAnswer(latest) };
   }
-  // The one that was deleted may be the later: an older one stays while something of it is not undone.
+  // The one that was deleted may be the later: an older one stays while something of it is not compensated.
   const attempt = 1 + Math.max(latest?.[1] ?? 0, tables.retired.isEmpty ? 0 : tables.retired.lastAttempt(orderId));
   const isNew = tables.open.add(orderId, attempt, amount, nowMs);
   const open = isNew ? undefined : tables.open.get(orderId);

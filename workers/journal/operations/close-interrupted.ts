@@ -2,7 +2,7 @@ import type { AnswerBody } from "../../../src/orders/answer.ts";
 import { STEPS } from "../steps.ts";
 import type { Tables } from "../tables/tables.ts";
 
-/** Closes up to `limit` attempts that nobody runs any more: failed, with every step to be undone. Returns how many. */
+/** Closes up to `limit` attempts that nobody runs any more: failed, with every step to be compensated. Returns how many. */
 export function closeInterrupted(tables: Tables, limit: number, nowMs: number): number {
   const open = tables.open.some(limit);
   for (const [orderId, attempt, amount, acceptedMs] of open) {

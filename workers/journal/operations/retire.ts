@@ -2,7 +2,7 @@ import type { Cursor } from "../../../src/orders/operator-journal.ts";
 import type { Tables } from "../tables/tables.ts";
 
 /**
- * Deletes failed attempts that ended before a time, with their compensations; an attempt of which something is not undone yet
+ * Deletes failed attempts that ended before a time, with their compensations; an attempt of which something is not compensated yet
  * stays. Looks at up to `limit` of them, after the one that `after` names. Returns where to go on, null at the end.
  */
 export function retire(tables: Tables, endedBeforeMs: number, after: Cursor, limit: number): Cursor | null {

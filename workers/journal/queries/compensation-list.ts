@@ -8,7 +8,7 @@ import { pendingById } from "./pending.ts";
 // Rows that one page may look at where most are of another status: a few milliseconds.
 const MAX_LOOKS = 5_000;
 
-/** What has to be undone, or was, oldest first. */
+/** What has to be compensated, or was, oldest first. */
 export class CompensationList {
   readonly #compensations: Compensations;
   readonly #pending: StatementSync;

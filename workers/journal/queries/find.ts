@@ -20,7 +20,7 @@ export function find(tables: Tables, orderId: string, before: number | null, lim
 }
 
 function endedAttempt(tables: Tables, [id, attempt, amount, acceptedMs, atMs, error, interrupted, json]: EndedAttempt): FoundAttempt {
-  // A placed order has nothing to undo, and most are.
+  // A placed order has nothing to compensate, and most are.
   const compensations = error === null ? [] : tables.compensations.of(id);
   return { attempt, amount, acceptedMs, ended: { atMs, json, interrupted: interrupted === 1 }, compensations };
 }

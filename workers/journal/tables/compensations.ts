@@ -20,7 +20,7 @@ type Row = [
   note: string | null,
 ];
 
-/** Steps of failed attempts that have to be undone or have been. A row waits as long as it has a next try. */
+/** Steps of failed attempts that have to be compensated or have been. A row waits as long as it has a next try. */
 export class Compensations {
   readonly #add: StatementSync;
   readonly #tried: StatementSync;

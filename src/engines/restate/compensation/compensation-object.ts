@@ -6,8 +6,8 @@ import { newTraceparent } from "../../../orders/traceparent.ts";
 import { DURABLE } from "../durable-options.ts";
 import { sendToObject } from "../object-calls.ts";
 import { type CompensationBegin, type CompensationChanged, OBJECTS } from "../objects.ts";
+import type { CompensationCalls, CompensationTurn } from "./compensation-calls.ts";
 import { afterTurn, begun, type CompensationState, ENDED, firstTryOf, PENDING, rowOf, settled, statusOf } from "./compensation-state.ts";
-import type { UndoCalls, UndoTurn } from "./undo-calls.ts";
 
 /** `Compensation.settle`. */
 export interface Settlement {
@@ -22,10 +22,10 @@ interface TurnEnd {
 }
 
 /**
- * One step of a failed attempt that has to be undone: tried until it is done or an operator settles it, whatever dies meanwhile. Nothing
+ * One step of a failed attempt that has to be compensated: tried until it is done or an operator settles it, whatever dies meanwhile. Nothing
  * waits inside a handler: the next try is a delayed call of the object to itself, so an operator's call finds the object free.
  */
-export function compensationObject(calls: Pick<UndoCalls, "attempt">) {
+export function compensationObject(calls: Pick<CompensationCalls, "attempt">) {
   return object({
     name: OBJECTS.compensation,
     handlers: {
@@ -82,9 +82,14 @@ export function compensationObject(calls: Pick<UndoCalls, "attempt">) {
     options: DURABLE,
   });
 
-  async function takeTurn(ctx: ObjectContext, turn: UndoTurn, state: CompensationState, traceparent?: string): Promise<CompensationState> {
+  async function takeTurn(
+    ctx: ObjectContext,
+    turn: CompensationTurn,
+    state: CompensationState,
+    traceparent?: string,
+  ): Promise<CompensationState> {
     const { orderId, amount, attempt, step, tries } = state;
-    const { tried, nowMs } = await ctx.run("undo", async (): Promise<TurnEnd> => {
+    const { tried, nowMs } = await ctx.run("compensate", async (): Promise<TurnEnd> => {
       const input = { orderId, amount, attempt, traceparent: traceparent ?? newTraceparent() };
       const tried = await calls.attempt(turn, step, input, tries);
       return { ...(tried !== undefined && { tried }), nowMs: Date.now() };

@@ -19,7 +19,7 @@ import { COMPENSATION } from "./compensation-object.ts";
 const WAIT_FOR_COMPENSATION_MS = 500;
 
 /**
- * Within `Order.attempt`: begins to undo these steps, side by side, and waits for their first tries, but not for long. From here on they
+ * Within `Order.attempt`: begins to compensate these steps, side by side, and waits for their first tries, but not for long. From here on they
  * go on by themselves. `atMs`: when the attempt failed, wall clock. The handler must have `explicitCancellation`.
  */
 export async function beginCompensations(

@@ -82,5 +82,5 @@ export class CourierCalls implements StepRunner {
 }
 
 function isCourierCall({ name, action }: StepSpec): boolean {
-  return name === "courier" && action === "do";
+  return name === "courier" && action === "perform";
 }

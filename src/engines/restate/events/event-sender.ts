@@ -10,7 +10,7 @@ import { MAX_REQUESTS, REQUEST_TIMEOUT_MS } from "../../../webhooks/delivery.ts"
 import type { DeliveryLog } from "../../../webhooks/delivery-log.ts";
 import { deliveryVerdict } from "../../../webhooks/delivery-verdict.ts";
 import { type PostResult, postEvent, postToReceiver } from "../../../webhooks/post-event.ts";
-import { NodeStops } from "../compensation/undo-calls.ts";
+import { NodeStops } from "../compensation/compensation-calls.ts";
 import { expiresMs, type WaitingEvent } from "./order-events-state.ts";
 
 export interface EventSenderOptions {

@@ -2,10 +2,10 @@ import { randomUUID } from "node:crypto";
 import type { CancelCause } from "../../concurrency/cancel-cause.ts";
 import { DEFAULT_URGENCY } from "../../concurrency/urgency.ts";
 import { onHangUp } from "../../orders/hang-up.ts";
-import type { PlacedAnswer, Placement, PlaceRequest } from "../../orders/order-desk.ts";
 import type { IdempotencyKey } from "../../orders/order-journal.ts";
+import type { PlacedAnswer, Placement, PlaceRequest } from "../../orders/order-service.ts";
 import { Refused } from "../../orders/refused.ts";
-import type { Desk } from "../engine.ts";
+import type { PlacesOrders } from "../engine.ts";
 import { EngineUnreachable } from "./engine-client.ts";
 import type { Executions } from "./executions.ts";
 import { type Ingress, InvocationCanceled } from "./ingress.ts";
@@ -23,7 +23,7 @@ import {
 import type { OrderWait } from "./order-wait.ts";
 import { conflict, unreachable, type WaitingRoom } from "./waiting-room.ts";
 
-export interface RestateDeskOptions {
+export interface RestateOrderServiceOptions {
   /** For keys. */
   readonly ingress: Ingress;
   readonly room: WaitingRoom;
@@ -44,13 +44,13 @@ interface Visit {
 }
 
 /** Where orders of this node's clients come in while the engine remembers them. Main thread only. */
-export class RestateDesk implements Desk {
-  readonly #options: RestateDeskOptions;
+export class RestateOrderService implements PlacesOrders {
+  readonly #options: RestateOrderServiceOptions;
   #state: "starting" | "open" | "draining" = "starting";
   #admitted = 0;
   #drained: (() => void) | undefined;
 
-  constructor(options: RestateDeskOptions) {
+  constructor(options: RestateOrderServiceOptions) {
     this.#options = options;
   }
 

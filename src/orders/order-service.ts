@@ -13,7 +13,7 @@ import { computingSteps, type Pipeline } from "./pipeline.ts";
 import { Refused } from "./refused.ts";
 import type { StepInput } from "./step.ts";
 
-export interface OrderDeskOptions {
+export interface OrderServiceOptions {
   readonly pipeline: Pipeline;
   readonly journal: Pick<OrderJournal, "accept" | "finish">;
   readonly compensator: Compensator;
@@ -60,8 +60,8 @@ interface Arriving extends ByOrderId {
 }
 
 /** Where orders come in: admission, identity, who waits for which attempt, and the drain at the end. Main thread only. */
-export class OrderDesk {
-  readonly #options: OrderDeskOptions;
+export class OrderService {
+  readonly #options: OrderServiceOptions;
   readonly #runs: OrderRuns;
   readonly #arriving = new OrderRuns<Arriving>(ARRIVING);
   readonly #runner: AttemptRunner;
@@ -69,7 +69,7 @@ export class OrderDesk {
   #admitted = 0;
   #drained: (() => void) | undefined;
 
-  constructor(options: OrderDeskOptions) {
+  constructor(options: OrderServiceOptions) {
     this.#options = options;
     this.#runs = new OrderRuns(options.maxInFlight);
     this.#runner = new AttemptRunner({ ...options, onClosed: (run) => this.#closed(run) });

@@ -6,7 +6,7 @@ import type { Tried } from "../../../orders/compensating.ts";
 import {
   type CompensationCallParts,
   type CompensationHealthParts,
-  callToUndo,
+  compensateOnce,
   compensationHealth,
   FIRST_TRIES,
   LINE_MS,
@@ -17,14 +17,14 @@ import { STEPS, type StepInput, type StepName } from "../../../orders/step.ts";
 import { type Clock, SYSTEM_CLOCK } from "../../../retries/clock.ts";
 import type { EndpointHealth } from "../../../retries/endpoint-health.ts";
 
-export interface UndoCallsOptions extends CompensationCallParts, Omit<CompensationHealthParts, "clock"> {
+export interface CompensationCallsOptions extends CompensationCallParts, Omit<CompensationHealthParts, "clock"> {
   /** A try that no order waits for has ended, whatever came of it. */
   readonly onRetried?: (retry: RetriedCompensation) => void;
   readonly clock?: Clock;
 }
 
 /** `first`: an order waits for it. `now`: an operator wants it, whatever the provider's health. */
-export type UndoTurn = "first" | "retry" | "now";
+export type CompensationTurn = "first" | "retry" | "now";
 
 /** This node stops: its part of the work goes on at another. */
 export class NodeStops extends Error {}
@@ -36,15 +36,15 @@ interface Bulkhead {
 }
 
 /**
- * The calls that undo, as far as this node makes them: a bulkhead and a health for each provider, as with the embedded engine, but no
+ * The calls that compensate, as far as this node makes them: a bulkhead and a health for each provider, as with the embedded engine, but no
  * queue, for the engine keeps what waits. Main thread only.
  */
-export class UndoCalls {
-  readonly #options: UndoCallsOptions;
+export class CompensationCalls {
+  readonly #options: CompensationCallsOptions;
   readonly #bulkheads: Readonly<Record<StepName, Bulkhead>>;
   readonly #stop = new CancelScope();
 
-  constructor(options: UndoCallsOptions) {
+  constructor(options: CompensationCallsOptions) {
     this.#options = options;
     const bulkhead = (step: StepName): Bulkhead => ({
       health: compensationHealth(step, { clock: SYSTEM_CLOCK, ...options }),
@@ -63,7 +63,7 @@ export class UndoCalls {
    * Tries once. Undefined when it came to no call, because the provider is down or its bulkhead has been full for too long. Throws
    * `NodeStops` after `stop`, also when that has cut the call off, and when the step runner has no room.
    */
-  async attempt(turn: UndoTurn, step: StepName, input: StepInput, triesBefore: number): Promise<Tried | undefined> {
+  async attempt(turn: CompensationTurn, step: StepName, input: StepInput, triesBefore: number): Promise<Tried | undefined> {
     const { health, first, retry } = this.#bulkheads[step];
     this.#throwIfStopped();
     if (turn === "now") return this.#retry(health, step, input, triesBefore);
@@ -98,7 +98,7 @@ export class UndoCalls {
   }
 
   async #call(health: EndpointHealth, step: StepName, input: StepInput, tries: number): Promise<Tried> {
-    const tried = await callToUndo(this.#options, health, this.#stop, step, input, tries);
+    const tried = await compensateOnce(this.#options, health, this.#stop, step, input, tries);
     if (tried === undefined) throw new NodeStops("this node stops");
     return tried;
   }

@@ -1,34 +1,34 @@
 import { Capacity } from "../../src/concurrency/capacity.ts";
 import type { AdmissionGate } from "../../src/orders/admission-gate.ts";
 import { Compensator } from "../../src/orders/compensator.ts";
-import { OrderDesk } from "../../src/orders/order-desk.ts";
+import { OrderService } from "../../src/orders/order-service.ts";
 import { Pipeline } from "../../src/orders/pipeline.ts";
 import type { StepOutcome } from "../../src/orders/step.ts";
 import { FakeRunner, type FakeStep } from "../threads/fake-runner.ts";
 import { FakeJournal } from "./fake-journal.ts";
 
-export interface DeskFixtureOptions {
+export interface OrderServiceFixtureOptions {
   readonly maxInFlight?: number;
   /** What each call that undoes ends with at once; by default they go on until a test ends them. */
-  readonly undo?: StepOutcome;
+  readonly compensate?: StepOutcome;
   readonly gate?: AdmissionGate;
 }
 
-/** A desk, open, with everything around it in memory: a runner and a journal that do as the test says. */
-export class DeskFixture implements AsyncDisposable {
+/** An order service, open, with everything around it in memory: a runner and a journal that do as the test says. */
+export class OrderServiceFixture implements AsyncDisposable {
   readonly journal = new FakeJournal();
   readonly runner = new FakeRunner();
   readonly faults: string[] = [];
   readonly compensator: Compensator;
-  readonly desk: OrderDesk;
+  readonly orderService: OrderService;
 
-  constructor({ maxInFlight = 10, undo, gate }: DeskFixtureOptions = {}) {
+  constructor({ maxInFlight = 10, compensate, gate }: OrderServiceFixtureOptions = {}) {
     const onFault = (message: string) => void this.faults.push(message);
     const { runner, journal } = this;
-    if (undo !== undefined) runner.onStart = (step) => step.spec.action === "undo" && step.end(undo);
+    if (compensate !== undefined) runner.onStart = (step) => step.spec.action === "compensate" && step.end(compensate);
     const capacities = { payment: new Capacity(maxInFlight), vendor: new Capacity(maxInFlight), courier: new Capacity(maxInFlight) };
     this.compensator = new Compensator({ runner, journal, timeoutMs: 60_000, onFault });
-    this.desk = new OrderDesk({
+    this.orderService = new OrderService({
       pipeline: new Pipeline(runner, capacities),
       journal,
       compensator: this.compensator,
@@ -38,33 +38,33 @@ export class DeskFixture implements AsyncDisposable {
       onFault,
     });
     this.compensator.start();
-    this.desk.open();
+    this.orderService.open();
   }
 
   place(orderId = "o", amount = 1, signal?: AbortSignal) {
-    return this.desk.place({ order: { orderId, amount }, ...(signal !== undefined && { signal }) });
+    return this.orderService.place({ order: { orderId, amount }, ...(signal !== undefined && { signal }) });
   }
 
-  steps(action: "do" | "undo", orderId = "o", attempt = 1): FakeStep[] {
+  steps(action: "perform" | "compensate", orderId = "o", attempt = 1): FakeStep[] {
     return this.runner.started.filter(
       ({ spec, input }) => spec.action === action && input.orderId === orderId && input.attempt === attempt,
     );
   }
 
-  /** The steps of an order that were asked to be undone, sorted. */
-  undone(orderId = "o", attempt = 1): string[] {
-    return this.steps("undo", orderId, attempt)
+  /** The steps of an order that were asked to be compensated, sorted. */
+  compensated(orderId = "o", attempt = 1): string[] {
+    return this.steps("compensate", orderId, attempt)
       .map(({ spec }) => spec.name)
       .toSorted();
   }
 
   /** Ends the steps of an attempt that still run. */
   end(outcome: StepOutcome = { status: "ok" }, orderId = "o", attempt = 1): void {
-    for (const step of this.steps("do", orderId, attempt)) step.end(outcome);
+    for (const step of this.steps("perform", orderId, attempt)) step.end(outcome);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.desk.cancelAll("shutdown");
+    this.orderService.cancelAll("shutdown");
     await this.compensator.stop();
   }
 }
