@@ -13,8 +13,9 @@ import { compensateOnce, compensationHealth, FIRST_TRIES, LINE_MS, RETRIES, type
 import type { OnFault } from "./faults.ts";
 import { type Compensation, JournalUnavailable, type OrderJournal } from "./order-journal.ts";
 import type { ProviderHealths } from "./provider-health.ts";
-import { STEPS, type StepInput, type StepName } from "./step.ts";
+import type { StepInput } from "./step.ts";
 import type { StepRunner } from "./step-runner.ts";
+import { perStep, STEPS, type StepName } from "./steps.ts";
 import { newTraceparent } from "./traceparent.ts";
 
 // Of all providers together, so that a backlog leaves orders their share of the machine: a million takes some six minutes.
@@ -66,7 +67,7 @@ export class Compensator {
     this.#options = options;
     this.#clock = options.clock ?? SYSTEM_CLOCK;
     this.#pace = new Pace(RETRIES_A_SECOND, this.#clock);
-    this.#bulkheads = { payment: this.#bulkhead("payment"), vendor: this.#bulkhead("vendor"), courier: this.#bulkhead("courier") };
+    this.#bulkheads = perStep((step) => this.#bulkhead(step));
   }
 
   /** Goes on with whatever the journal has as not done. Once. */

@@ -7,8 +7,9 @@ import { errorOf, type OrderOutcome } from "./outcome.ts";
 import { Probes } from "./probes.ts";
 import { CIRCUIT_OPEN, ProviderCall } from "./provider-call.ts";
 import type { ProviderHealths } from "./provider-health.ts";
-import { type EndedStep, STEPS, type StepInput, type StepName, type StepOutcome } from "./step.ts";
+import type { EndedStep, StepInput, StepOutcome } from "./step.ts";
 import type { StepGroup, StepRunner, StepSpec } from "./step-runner.ts";
+import { perStep, STEPS, type StepName } from "./steps.ts";
 
 const WAITING = specs(false);
 const COMPUTING = specs(true);
@@ -16,7 +17,7 @@ const COMPUTING = specs(true);
 /** How a step that is to be remembered is run: begins it with `start`, or knows its end from before. Never rejects. */
 export type StepAround = (name: StepName, group: CancelScope, start: () => Promise<EndedStep>) => Promise<EndedStep>;
 
-/** Runs the three steps of an order in parallel: the first failure, or the order's scope, cancels the rest. */
+/** Runs the steps of an order in parallel: the first failure, or the order's scope, cancels the rest. */
 export class Pipeline {
   readonly #runner: StepRunner;
   readonly #capacities: Readonly<Record<StepName, Capacity>>;
@@ -162,8 +163,7 @@ export function computingSteps(input: Pick<StepInput, "simulation">): number {
 }
 
 function specs(computes: boolean): Record<StepName, StepSpec> {
-  const spec = (name: StepName): StepSpec => ({ name, action: "perform", computes, retryable: false });
-  return { payment: spec("payment"), vendor: spec("vendor"), courier: spec("courier") };
+  return perStep((name) => ({ name, action: "perform", computes, retryable: false }));
 }
 
 function outcomeOf(

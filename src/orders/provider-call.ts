@@ -2,17 +2,13 @@ import type { CancelScope } from "../concurrency/cancel-scope.ts";
 import { monotonicMs } from "../concurrency/clock.ts";
 import { pause } from "../concurrency/pause.ts";
 import { type BackoffPolicy, fullJitterMs } from "../retries/backoff.ts";
-import type { StepErrorKind } from "./error-kind.ts";
 import type { ProviderHealth } from "./provider-health.ts";
-import type { EndedStep, StepInput, StepName, StepOutcome } from "./step.ts";
+import type { EndedStep, StepInput, StepOutcome } from "./step.ts";
 import type { StepGroup, StepSpec } from "./step-runner.ts";
+import { perStep, STEP_TABLE, type StepName } from "./steps.ts";
 
 /** How a step fails whose provider's circuit is open. */
-export const CIRCUIT_OPEN: Readonly<Record<StepName, StepErrorKind>> = {
-  payment: "payment_unavailable",
-  vendor: "vendor_unavailable",
-  courier: "no_courier",
-};
+export const CIRCUIT_OPEN = perStep((step) => STEP_TABLE[step].meaning.circuitOpen);
 
 // Short beside an order's deadline: what a try meets that comes so soon is a blip, and a longer illness is the circuit's affair.
 const RETRY_BACKOFF: BackoffPolicy = { baseMs: 50, capMs: 400 };

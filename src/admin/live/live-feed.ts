@@ -6,7 +6,7 @@ import type { EndedOrder } from "../../orders/ended-order.ts";
 import type { OnFault } from "../../orders/faults.ts";
 import type { Backlog } from "../../orders/operator-journal.ts";
 import { JournalUnavailable } from "../../orders/order-journal.ts";
-import { STEPS, type StepName } from "../../orders/step.ts";
+import { perStep, STEPS, type StepName } from "../../orders/steps.ts";
 import { CIRCUIT_STATES } from "../metrics/pressure-metrics.ts";
 import type { MetricSources } from "../metrics.ts";
 import type { ThreadBooks } from "../thread-routes.ts";
@@ -103,7 +103,7 @@ export class LiveFeed {
       simulated,
       ...(node !== undefined && { node }),
       steps: STEPS,
-      limits: ofEach((step) => capacities[step].limit),
+      limits: perStep((step) => capacities[step].limit),
     } satisfies Hello);
   }
 
@@ -153,9 +153,9 @@ export class LiveFeed {
         .map(({ id, pool, running: steps, started: ever, heartbeatAgeMs }) => [id, pool, steps, ever, heartbeatAgeMs]),
       replaced_total: [...counters.replaced().values()].reduce((sum, count) => sum + count, 0),
       replaced: this.#replaced,
-      in_use: ofEach((step) => capacities[step].inUse),
-      waiting: ofEach((step) => capacities[step].waiting),
-      circuits: ofEach((step) => CIRCUIT_STATES.indexOf(circuitState(step))),
+      in_use: perStep((step) => capacities[step].inUse),
+      waiting: perStep((step) => capacities[step].waiting),
+      circuits: perStep((step) => CIRCUIT_STATES.indexOf(circuitState(step))),
       loop: { utilization: Math.round(utilization * 1_000) / 1_000, delay_ms: this.#loopDelayMs() },
       commits: this.#commits,
       receiver: receiver(),
@@ -196,10 +196,6 @@ export class LiveFeed {
   }
 }
 
-function ofEach<Value>(value: (step: StepName) => Value): Record<StepName, Value> {
-  return { payment: value("payment"), vendor: value("vendor"), courier: value("courier") };
-}
-
 function shown({ compensations, events, deadLetters, bytes }: Backlog): LiveBacklog {
   const nowMs = Date.now();
   const waiting = ({ count, sinceMs }: { count: number; sinceMs?: number }) => ({
@@ -207,7 +203,7 @@ function shown({ compensations, events, deadLetters, bytes }: Backlog): LiveBack
     oldest_s: sinceMs === undefined ? 0 : Math.max(0, Math.round((nowMs - sinceMs) / 1_000)),
   });
   return {
-    compensations: ofEach((step) => waiting(compensations[step])),
+    compensations: perStep((step) => waiting(compensations[step])),
     events: waiting(events),
     dead_letters: deadLetters,
     ...(bytes !== undefined && { journal_bytes: bytes }),

@@ -3,7 +3,8 @@ import { CancelScope } from "../../concurrency/cancel-scope.ts";
 import { monotonicMs } from "../../concurrency/clock.ts";
 import type { ByOrderId } from "../../orders/order-runs.ts";
 import type { Pipeline } from "../../orders/pipeline.ts";
-import { type EndedStep, STEPS, type StepInput, type StepName, type StepOutcome } from "../../orders/step.ts";
+import type { EndedStep, StepInput, StepOutcome } from "../../orders/step.ts";
+import { perStep, STEPS, type StepName } from "../../orders/steps.ts";
 import type { StepRecord } from "./step-record.ts";
 
 export interface ExecutionOptions {
@@ -41,7 +42,7 @@ export class AttemptExecution implements ByOrderId {
   // One for all its steps: of two failures that of the earlier end counts.
   readonly #sinceMs = Date.now() - this.startedAtMs;
   readonly #again: boolean;
-  readonly #steps: Readonly<Record<StepName, Pending>> = { payment: pending(), vendor: pending(), courier: pending() };
+  readonly #steps: Readonly<Record<StepName, Pending>> = perStep(pending);
   readonly #stopTimer: () => void;
 
   /** Throws when the step runner has no room. */

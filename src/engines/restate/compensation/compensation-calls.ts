@@ -13,7 +13,8 @@ import {
   RETRIES,
   type RetriedCompensation,
 } from "../../../orders/compensation-call.ts";
-import { STEPS, type StepInput, type StepName } from "../../../orders/step.ts";
+import type { StepInput } from "../../../orders/step.ts";
+import { perStep, STEPS, type StepName } from "../../../orders/steps.ts";
 import { type Clock, SYSTEM_CLOCK } from "../../../retries/clock.ts";
 import type { EndpointHealth } from "../../../retries/endpoint-health.ts";
 
@@ -46,12 +47,11 @@ export class CompensationCalls {
 
   constructor(options: CompensationCallsOptions) {
     this.#options = options;
-    const bulkhead = (step: StepName): Bulkhead => ({
+    this.#bulkheads = perStep((step) => ({
       health: compensationHealth(step, { clock: SYSTEM_CLOCK, ...options }),
       first: new Capacity(FIRST_TRIES),
       retry: new Capacity(RETRIES),
-    });
-    this.#bulkheads = { payment: bulkhead("payment"), vendor: bulkhead("vendor"), courier: bulkhead("courier") };
+    }));
   }
 
   /** Calls under way. */

@@ -1,6 +1,6 @@
 import type { CompensationRow, Cursor, Page, Waiting } from "../../../orders/operator-journal.ts";
 import type { CompensationStatus } from "../../../orders/order-journal.ts";
-import type { StepName } from "../../../orders/step.ts";
+import { perStep, type StepName } from "../../../orders/steps.ts";
 import { type CompensationState, ENDED, PENDING, rowOf } from "../compensation/compensation-state.ts";
 import { OBJECTS } from "../objects.ts";
 import { type EngineTables, quoted } from "./engine-tables.ts";
@@ -35,11 +35,10 @@ export async function waitingCompensations(engine: EngineTables): Promise<Record
     `SELECT json_get_str(value_utf8, 'step') AS step, count(*) AS count, min(${SINCE}) AS since FROM state
      WHERE service_name = ${quoted(OBJECTS.compensation)} AND ${OF_STATUS.pending} GROUP BY json_get_str(value_utf8, 'step')`,
   );
-  const of = (step: StepName): Waiting => {
+  return perStep((step) => {
     const row = rows.find((each) => each.step === step);
     return row === undefined ? { count: 0 } : { count: row.count as number, sinceMs: row.since as number };
-  };
-  return { payment: of("payment"), vendor: of("vendor"), courier: of("courier") };
+  });
 }
 
 function isAfter([sinceMs, key]: Cursor): string {
