@@ -2,6 +2,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import { CancelScope } from "../src/concurrency/cancel-scope.ts";
 import { monotonicMs } from "../src/concurrency/clock.ts";
 import type { OrderOutcome } from "../src/orders/outcome.ts";
+import { perStep } from "../src/orders/steps.ts";
 import { PipelineInProcess } from "./pipeline-in-process.ts";
 import { quantile } from "./quantile.ts";
 import { until } from "./until.ts";
@@ -15,7 +16,7 @@ const ROUNDS = 2;
 const PAUSE_MS = 3;
 // Clearing thousands of orders at once on a busy machine may take its time; no thread is to be replaced for that here.
 const GRACE_MS = 30_000;
-const WAITS_LONG = { delayMs: { payment: LONG_MS, vendor: LONG_MS, courier: LONG_MS } };
+const WAITS_LONG = { delayMs: perStep(() => LONG_MS) };
 
 /** What the cancel of one order costs while so many are in flight. */
 export interface CancelCost {

@@ -1,10 +1,11 @@
+import { perStep } from "../src/orders/steps.ts";
 import { cpuSeconds } from "./cpu-time.ts";
 import { drive } from "./drive.ts";
 import { median } from "./quantile.ts";
 import type { ServerProcess } from "./server-process.ts";
 
 const CONNECTIONS = 64;
-const ORDER = { amount: 1200, delay_ms: { payment: 0, vendor: 0, courier: 0 } };
+const ORDER = { amount: 1200, delay_ms: perStep(() => 0) };
 
 export interface Round {
   readonly perSecond: number;

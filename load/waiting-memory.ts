@@ -1,5 +1,6 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import { perStep } from "../src/orders/steps.ts";
 import { type CancelCost, cancelCosts } from "./cancel-cost.ts";
 import { Child } from "./child-process.ts";
 import { drive } from "./drive.ts";
@@ -36,12 +37,12 @@ const LONG_MS = 600_000;
 const WARM_UP = {
   connections: 64,
   seconds: 4,
-  order: { amount: 1200, delay_ms: { payment: 0, vendor: 0, courier: 0 } },
+  order: { amount: 1200, delay_ms: perStep(() => 0) },
   answerHas: '"status":"ok"',
 };
 const REST_MS = 3_000;
 
-const WAITING_ORDER = { amount: 1200, delay_ms: { payment: LONG_MS, vendor: LONG_MS, courier: LONG_MS } };
+const WAITING_ORDER = { amount: 1200, delay_ms: perStep(() => LONG_MS) };
 
 interface Held {
   readonly who: string;

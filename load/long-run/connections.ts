@@ -1,4 +1,5 @@
 import { readdirSync } from "node:fs";
+import { perStep } from "../../src/orders/steps.ts";
 import { comeAndGo } from "../come-and-go.ts";
 import { drive } from "../drive.ts";
 import { median } from "../quantile.ts";
@@ -20,7 +21,7 @@ usage: npm run bench:connections -- [--slow N] [--rounds N] [--seconds N] [--ope
   --seconds N  of one round (default: 6)
   --opened N   connections that are opened and closed (default: 100000)
 `;
-const ORDER = { amount: 7, delay_ms: { payment: 0, vendor: 0, courier: 0 } };
+const ORDER = { amount: 7, delay_ms: perStep(() => 0) };
 const AT_ONE_TIME = 100;
 const HEALTH = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n";
 /** What a connection sends before it goes: nothing, half a request, one, one and a half, rubbish, half a body. */

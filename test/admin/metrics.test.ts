@@ -4,6 +4,7 @@ import { Metrics } from "../../src/admin/metrics.ts";
 import { RecentBacklog } from "../../src/admin/recent-backlog.ts";
 import type { Backlog } from "../../src/orders/operator-journal.ts";
 import { JournalUnavailable } from "../../src/orders/order-journal.ts";
+import { perStep } from "../../src/orders/steps.ts";
 import { eventually } from "../support/eventually.ts";
 import { newId, orderOf, postOrder } from "../support/http-client.ts";
 import { fail, type OnFile, Receiver, startOnFile } from "./fixture.ts";
@@ -11,7 +12,7 @@ import { QUIET } from "./quiet-sources.ts";
 
 const NOTHING = { count: 0 };
 const BACKLOG: Backlog = {
-  compensations: { payment: NOTHING, vendor: NOTHING, courier: NOTHING },
+  compensations: perStep(() => NOTHING),
   events: NOTHING,
   deadLetters: 0,
   bytes: 4096,

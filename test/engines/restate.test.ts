@@ -4,6 +4,7 @@ import { type AddressInfo, createServer } from "node:net";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { balance } from "../../load/stand-in/balance.ts";
 import { type StandIn, startStandIn } from "../../load/stand-in/stand-in.ts";
+import { perStepSetting } from "../../src/orders/steps.ts";
 import { ChildServer } from "../support/child-server.ts";
 import { eventually } from "../support/eventually.ts";
 import { fastOnce } from "../support/fast-once.ts";
@@ -35,7 +36,7 @@ beforeEach(async () => {
     },
   });
   const { url } = standIn;
-  urls = { PAYMENT_URL: url, VENDOR_URL: url, COURIER_URL: url, ORDER_TIMEOUT_MS: String(FOR_EVER_MS) };
+  urls = { ...perStepSetting("URL", () => url), ORDER_TIMEOUT_MS: String(FOR_EVER_MS) };
 });
 afterEach(() => standIn.close());
 

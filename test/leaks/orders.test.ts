@@ -6,6 +6,7 @@ import { Capacity } from "../../src/concurrency/capacity.ts";
 import { TaskGroup } from "../../src/concurrency/task-group.ts";
 import { Pipeline } from "../../src/orders/pipeline.ts";
 import { type EndedStep, STEPS, type StepName } from "../../src/orders/step.ts";
+import { perStep } from "../../src/orders/steps.ts";
 import { eventually } from "../support/eventually.ts";
 import { Fixture, inputFor } from "../threads/fixture.ts";
 import type { Script, ScriptName } from "../threads/script.ts";
@@ -25,18 +26,14 @@ beforeAll(async () => {
 afterAll(() => fixture.runtime.close());
 
 beforeEach(async () => {
-  capacities = { payment: new Capacity(5), vendor: new Capacity(5), courier: new Capacity(5) };
+  capacities = perStep(() => new Capacity(5));
   pipeline = new Pipeline(fixture.runtime, capacities);
   rest = await countAtRest(fixture.runtime, capacities);
 });
 
-/** An order whose three steps do what is asked of them, with its deadline, its client and whatever listens to both. */
+/** An order whose steps do what is asked of them, with its deadline, its client and whatever listens to both. */
 function place(scripts: Readonly<Record<StepName, ScriptName>>, timeoutMs = 60_000) {
-  const plan = {
-    payment: fixture.script(scripts.payment),
-    vendor: fixture.script(scripts.vendor),
-    courier: fixture.script(scripts.courier),
-  };
+  const plan = perStep((step) => fixture.script(scripts[step]));
   const scope = new CancelScope();
   const client = new AbortController();
   const linked = scope.link(client.signal);
@@ -59,24 +56,25 @@ interface Ending {
   readonly end: (order: ReturnType<typeof place>) => void;
 }
 
-const WAIT = { payment: "wait", vendor: "wait", courier: "wait" } as const;
+const SLEEP = perStep((): ScriptName => "sleep");
+const WAIT = perStep((): ScriptName => "wait");
 const openAll = ({ plan }: ReturnType<typeof place>) => STEPS.forEach((name) => void fixture.open({ script: plan[name] }));
 
 const ENDINGS: Readonly<Record<string, Ending>> = {
   success: { scripts: WAIT, error: undefined, end: openAll },
   "success of computing steps": { scripts: { ...WAIT, payment: "compute", courier: "compute" }, error: undefined, end: openAll },
   "a failed payment": {
-    scripts: { payment: "wait_then_fail", vendor: "sleep", courier: "compute" },
+    scripts: { ...SLEEP, payment: "wait_then_fail", courier: "compute" },
     error: "payment_declined",
     end: ({ plan }) => fixture.open({ script: plan.payment }),
   },
   "a failed vendor": {
-    scripts: { payment: "wait", vendor: "wait_then_fail", courier: "sleep" },
+    scripts: { ...SLEEP, payment: "wait", vendor: "wait_then_fail" },
     error: "vendor_unavailable",
     end: ({ plan }) => fixture.open({ script: plan.vendor }),
   },
   "a failed courier": {
-    scripts: { payment: "sleep", vendor: "compute", courier: "wait_then_fail" },
+    scripts: { ...SLEEP, vendor: "compute", courier: "wait_then_fail" },
     error: "no_courier",
     end: ({ plan }) => fixture.open({ script: plan.courier }),
   },
@@ -84,7 +82,7 @@ const ENDINGS: Readonly<Record<string, Ending>> = {
   "the client's hang-up": { scripts: { ...WAIT, vendor: "compute" }, error: "canceled", end: ({ client }) => client.abort() },
   "a shutdown": { scripts: WAIT, error: "canceled", end: ({ scope }) => void scope.cancel("shutdown") },
   "a cancel that comes too late": {
-    scripts: { payment: "wait_ignoring_cancel", vendor: "wait_ignoring_cancel", courier: "wait_ignoring_cancel" },
+    scripts: perStep((): ScriptName => "wait_ignoring_cancel"),
     error: undefined,
     end: (order) => {
       order.scope.cancel("client_disconnected");
@@ -104,14 +102,14 @@ describe("an order leaves nothing behind", () => {
     const { osThreads: _osThreads, ...during } = countOf(fixture.runtime, capacities);
     expect(during).toEqual({
       threads: rest.threads,
-      running: 3,
-      unfinished: 3,
+      running: STEPS.length,
+      unfinished: STEPS.length,
       slots: 1,
-      unsettled: 3,
+      unsettled: STEPS.length,
       exclusivePermits: computing,
       exclusiveWaiting: 0,
       watchedGroups: 0,
-      permits: 3,
+      permits: STEPS.length,
       waiting: 0,
       timers: rest.timers + 1,
     });
@@ -129,7 +127,7 @@ describe("an order leaves nothing behind", () => {
   test("after waiting for capacity and for an exclusive thread in vain", async () => {
     capacities = { ...capacities, courier: new Capacity(1) };
     pipeline = new Pipeline(fixture.runtime, capacities);
-    const scripts = { payment: "compute", vendor: "compute", courier: "wait" } as const;
+    const scripts = { ...WAIT, payment: "compute", vendor: "compute" } as const;
     const first = place(scripts);
     await starts(Object.values(first.plan));
     const second = place(scripts);
@@ -137,7 +135,7 @@ describe("an order leaves nothing behind", () => {
     expect(countOf(fixture.runtime, capacities)).toMatchObject({
       exclusivePermits: 2,
       exclusiveWaiting: 4,
-      permits: 7,
+      permits: 3 * STEPS.length - 2,
       waiting: 2,
       slots: 3,
     });
@@ -148,7 +146,7 @@ describe("an order leaves nothing behind", () => {
     expect(countOf(fixture.runtime, capacities)).toMatchObject({
       exclusivePermits: 2,
       exclusiveWaiting: 0,
-      permits: 3,
+      permits: STEPS.length,
       waiting: 0,
       slots: 1,
     });
@@ -213,7 +211,7 @@ test("a lost thread leaves nothing behind either", async () => {
     const scope = new CancelScope();
     const outcome = new Pipeline(own.runtime, capacities).run(inputFor(plan), scope);
     await Promise.all(Object.values(plan).map(({ runs }) => own.counters.reached(runs)));
-    expect(countOf(own.runtime, capacities)).toMatchObject({ running: 3, unfinished: 3, slots: 1, unsettled: 3, permits: 3 });
+    expect(countOf(own.runtime, capacities)).toMatchObject({ running: 3, unfinished: 3, slots: 1, unsettled: STEPS.length, permits: 3 });
     own.open({ script: plan.payment });
     expect((await outcome).error).toBe("internal");
     const { osThreads: _osThreads, threads: _threads, timers: _timers, ...counters } = countOf(own.runtime, capacities);

@@ -7,6 +7,7 @@ import { monotonicMs } from "../../src/concurrency/clock.ts";
 import { Pipeline } from "../../src/orders/pipeline.ts";
 import { ProviderHealth } from "../../src/orders/provider-health.ts";
 import type { StepInput, StepName, StepOutcome } from "../../src/orders/step.ts";
+import { perStep } from "../../src/orders/steps.ts";
 import { timers } from "../leaks/timers.ts";
 import { eventually } from "../support/eventually.ts";
 import { FakeRunner, type FakeStep } from "../threads/fake-runner.ts";
@@ -29,7 +30,7 @@ beforeEach(() => {
   runner = new FakeRunner();
   jitter = 0;
   vendor = new ProviderHealth({ random: () => jitter });
-  capacities = { payment: new Capacity(1_000), vendor: new Capacity(1_000), courier: new Capacity(1_000) };
+  capacities = perStep(() => new Capacity(1_000));
   pipeline = new Pipeline(runner, capacities, { vendor });
   scope = new CancelScope();
 });

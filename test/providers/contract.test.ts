@@ -6,6 +6,7 @@ import { startStandIn } from "../../load/stand-in/stand-in.ts";
 import { CANCEL_CAUSES } from "../../src/concurrency/cancel-cause.ts";
 import { CancelScope } from "../../src/concurrency/cancel-scope.ts";
 import { STEPS, type StepInput, type StepName } from "../../src/orders/step.ts";
+import { perStep } from "../../src/orders/steps.ts";
 import type { ThreadRuntime } from "../../src/threads/thread-runtime.ts";
 import { fastOnce } from "../support/fast-once.ts";
 import { NOTHING_LEFT, runStep, startThreads } from "./threads.ts";
@@ -27,7 +28,7 @@ async function simulated(): Promise<Subject> {
       amount: 1200,
       attempt: 1,
       simulation: {
-        delayMs: { payment: delayMs, vendor: delayMs, courier: delayMs },
+        delayMs: perStep(() => delayMs),
         ...(failStep === undefined ? {} : { failStep }),
       },
     }),
@@ -43,7 +44,7 @@ async function overHttp(): Promise<Subject> {
     return { type: action === "perform" && failStep === step ? "refuse" : "answer", ...slow };
   };
   const standIn = await startStandIn({ faultModeOf });
-  const runtime = await startThreads({ payment: standIn.url, vendor: standIn.url, courier: standIn.url });
+  const runtime = await startThreads(perStep(() => standIn.url));
   return {
     runtime,
     order(orderId, treatment = {}) {

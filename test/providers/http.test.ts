@@ -6,6 +6,7 @@ import type { FaultMode } from "../../load/stand-in/fault-mode.ts";
 import { type StandIn, startStandIn } from "../../load/stand-in/stand-in.ts";
 import { CancelScope } from "../../src/concurrency/cancel-scope.ts";
 import { STEPS, type StepInput, type StepName } from "../../src/orders/step.ts";
+import { perStep } from "../../src/orders/steps.ts";
 import { CancelBoard } from "../../src/threads/cancel-board.ts";
 import { Layout } from "../../src/threads/layout.ts";
 import type { LogMessage } from "../../src/threads/protocol.ts";
@@ -360,7 +361,11 @@ describe("answers that are none", () => {
     ["nothing", ""],
   ])("%s: the effect is unknown", async (_what, response) => {
     const { url, close } = await rawServer((socket) => void socket.end(response));
-    const threads = await startThreads({ payment: url, vendor: url, courier: url }, [], 1);
+    const threads = await startThreads(
+      perStep(() => url),
+      [],
+      1,
+    );
     for (const step of STEPS) {
       expect(await runStep(threads, step, "perform", newOrder())).toEqual({
         status: "failed",

@@ -8,6 +8,7 @@ import { Capacity } from "../../src/concurrency/capacity.ts";
 import type { OrderOutcome } from "../../src/orders/outcome.ts";
 import { Pipeline } from "../../src/orders/pipeline.ts";
 import type { StepName, StepOutcome } from "../../src/orders/step.ts";
+import { perStep } from "../../src/orders/steps.ts";
 import { eventually } from "../support/eventually.ts";
 import { Fixture, type LoneStep } from "./fixture.ts";
 import type { Plan, Script } from "./script.ts";
@@ -277,7 +278,7 @@ interface Order {
   readonly outcome: Promise<OrderOutcome>;
 }
 
-const capacities: Record<StepName, Capacity> = { payment: new Capacity(10), vendor: new Capacity(10), courier: new Capacity(1) };
+const capacities: Record<StepName, Capacity> = { ...perStep(() => new Capacity(10)), courier: new Capacity(1) };
 
 /** An order whose payment fails when it is told to, whose vendor has ended, and whose courier does as the test says. */
 function place(courier: Script, computes: boolean): Order {

@@ -1,3 +1,4 @@
+import { perStep } from "../../../src/orders/steps.ts";
 import "../../leaks/timers.ts";
 import { once } from "node:events";
 import { createServer } from "node:http";
@@ -40,7 +41,7 @@ test("while nobody looks there is no timer and nothing is read; the last one who
   const feed = new LiveFeed({
     counters: { totals: count, threads: () => [], replaced: () => new Map(), ordersInFlight: () => 0 },
     longSteps: { mark: () => {}, sample: () => [], forget: () => {} },
-    capacities: { payment: capacity, vendor: capacity, courier: capacity },
+    capacities: perStep(() => capacity),
     circuitState: () => "closed",
     backlog: () => Promise.reject(new Error("not now")),
     receiver: () => "none",

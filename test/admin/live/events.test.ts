@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { monotonicMs } from "../../../src/concurrency/clock.ts";
 import { STEPS } from "../../../src/orders/step.ts";
+import { perStep } from "../../../src/orders/steps.ts";
 import { eventually } from "../../support/eventually.ts";
 import { newId, postOrder, send } from "../../support/http-client.ts";
 import { startService, type TestService } from "../../support/service.ts";
@@ -56,7 +57,7 @@ describe("GET /events", () => {
   test("counts every order of a storm, and shows no more of them than a page can draw", async () => {
     using watching = await watch(server.adminPort);
     const count = 1_500;
-    const order = { fail_step: "payment", delay_ms: { payment: 0, vendor: 0, courier: 0 } };
+    const order = { fail_step: "payment", delay_ms: perStep(() => 0) };
     expect((await demo({ count, at_once: 50, order })).json).toMatchObject({ status: "ok", orders: count });
     await eventually("all of them told", () => watching.ticks.reduce((sum, { ended }) => sum + sumOf(ended), 0) >= count);
     for (const { ended, orders, left } of watching.ticks) {
@@ -136,7 +137,7 @@ describe("GET /events", () => {
 
 describe("POST /chaos/orders", () => {
   test("places orders as clients would, and says what became of them", async () => {
-    const order = { delay_ms: { payment: 1, vendor: 1, courier: 1 } };
+    const order = { delay_ms: perStep(() => 1) };
     const { status, json } = await demo({ count: 12, at_once: 3, order });
     expect([status, json]).toEqual([200, { status: "ok", first_order_id: expect.any(String), orders: 12, ended: { ok: 12 } }]);
     expect((await send(server.port, { path: `/order/${json.first_order_id}` })).json).toMatchObject({ status: "ok", amount: 1000 });
@@ -144,7 +145,7 @@ describe("POST /chaos/orders", () => {
 
   test("comes again after a refusal where so many share the orders", async () => {
     await using small = await startService({ THREADS: "1", CPU_THREADS: "1", MAX_IN_FLIGHT: "2" });
-    const order = { delay_ms: { payment: 1, vendor: 1, courier: 1 } };
+    const order = { delay_ms: perStep(() => 1) };
     expect((await demo({ count: 12, order }, small)).json.ended).toMatchObject({ overloaded: 10 });
     expect((await demo({ count: 12, at_once: 6, order }, small)).json.ended).toEqual({ ok: 12 });
   });
@@ -187,7 +188,7 @@ describe("POST /chaos/orders", () => {
 describe("GET /orders/{order_id}", () => {
   test("says what the public listener says", async () => {
     const id = newId("a/b c?d %");
-    const failing = { order_id: id, amount: 7, fail_step: "payment", delay_ms: { payment: 0, vendor: 0, courier: 0 } };
+    const failing = { order_id: id, amount: 7, fail_step: "payment", delay_ms: perStep(() => 0) };
     await postOrder(server.port, failing);
     await postOrder(server.port, failing);
     const path = encodeURIComponent(id);

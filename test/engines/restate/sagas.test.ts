@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type AttemptEnding, balance } from "../../../load/stand-in/balance.ts";
 import { type StandIn, startStandIn } from "../../../load/stand-in/stand-in.ts";
+import { perStepSetting } from "../../../src/orders/steps.ts";
 import { allPages, Receiver, SECRET } from "../../admin/fixture.ts";
 import { eventually } from "../../support/eventually.ts";
 import { newId, postOrder, type Received, send } from "../../support/http-client.ts";
@@ -36,7 +37,7 @@ afterAll(async () => {
 
 function settings(): Record<string, string> {
   const { url } = standIn;
-  const providers = { PAYMENT_URL: url, VENDOR_URL: url, COURIER_URL: url };
+  const providers = { ...perStepSetting("URL", () => url) };
   // No order of these tests is to end at its deadline, however busy the machine is.
   return {
     THREADS: "1",
