@@ -6,7 +6,7 @@ import { startStandIn } from "../../load/stand-in/stand-in.ts";
 import { CANCEL_CAUSES } from "../../src/concurrency/cancel-cause.ts";
 import { CancelScope } from "../../src/concurrency/cancel-scope.ts";
 import { STEPS, type StepInput, type StepName } from "../../src/orders/step.ts";
-import { perStep } from "../../src/orders/steps.ts";
+import { perStep, STEP_TABLE } from "../../src/orders/steps.ts";
 import type { ThreadRuntime } from "../../src/threads/thread-runtime.ts";
 import { fastOnce } from "../support/fast-once.ts";
 import { NOTHING_LEFT, runStep, startThreads } from "./threads.ts";
@@ -58,7 +58,12 @@ async function overHttp(): Promise<Subject> {
   };
 }
 
-const FAILURE: Record<StepName, string> = { payment: "payment_declined", vendor: "vendor_unavailable", courier: "no_courier" };
+const FAILURE: Record<StepName, string> = {
+  ...perStep((step) => STEP_TABLE[step].simulated.failsWith),
+  payment: "payment_declined",
+  vendor: "vendor_unavailable",
+  courier: "no_courier",
+};
 
 describe.each([
   ["simulated", simulated],

@@ -6,7 +6,7 @@ import type { FaultMode } from "../../load/stand-in/fault-mode.ts";
 import { type StandIn, startStandIn } from "../../load/stand-in/stand-in.ts";
 import { CancelScope } from "../../src/concurrency/cancel-scope.ts";
 import { STEPS, type StepInput, type StepName } from "../../src/orders/step.ts";
-import { perStep } from "../../src/orders/steps.ts";
+import { perStep, STEP_TABLE } from "../../src/orders/steps.ts";
 import { CancelBoard } from "../../src/threads/cancel-board.ts";
 import { Layout } from "../../src/threads/layout.ts";
 import type { LogMessage } from "../../src/threads/protocol.ts";
@@ -132,7 +132,7 @@ const DEFINITE = [400, 401, 402, 403, 404, 405, 410, 413, 415, 422, 429];
 /** These say that the provider itself cannot work now. To a courier service 503 means that it has no courier. */
 const ILL = [408, 429, 500, 502, 503, 504, 599];
 const saysIll = (step: StepName, status: number) => (ILL.includes(status) && (step !== "courier" || status !== 503) ? { ill: {} } : {});
-const ANSWERS: Record<StepName, ReadonlyArray<[statuses: readonly number[], kind: string, effect?: "none" | "unknown"]>> = {
+const ANSWERS: Partial<Record<StepName, ReadonlyArray<[statuses: readonly number[], kind: string, effect?: "none" | "unknown"]>>> = {
   payment: [
     [[200, 201, 202, 204, 299], OK],
     [[402], "payment_declined", "none"],
@@ -155,8 +155,9 @@ const ANSWERS: Record<StepName, ReadonlyArray<[statuses: readonly number[], kind
   ],
 };
 
-describe.each(STEPS)("%s answers", (step) => {
-  const rows = ANSWERS[step].flatMap(([statuses, kind, effect]) => statuses.map((status) => ({ status, kind, effect })));
+describe.each(Object.entries(ANSWERS))("%s answers", (name, answers) => {
+  const step = name as StepName;
+  const rows = answers.flatMap(([statuses, kind, effect]) => statuses.map((status) => ({ status, kind, effect })));
 
   test.each(rows)("$status is $kind", async ({ status, kind, effect }) => {
     faultMode = () => ({ type: "failBefore", status, headers: { location: `${standIn.url}/elsewhere` } });
@@ -182,7 +183,12 @@ describe.each(STEPS)("%s answers", (step) => {
   });
 });
 
-const UNREACHABLE: Record<StepName, string> = { payment: "payment_unavailable", vendor: "vendor_unavailable", courier: "internal" };
+const UNREACHABLE: Record<StepName, string> = {
+  ...perStep((step) => STEP_TABLE[step].meaning.unreachable),
+  payment: "payment_unavailable",
+  vendor: "vendor_unavailable",
+  courier: "internal",
+};
 
 describe.each(STEPS)("%s says when to ask again", (step) => {
   const retryAfter = (status: number, value: string): FaultMode => ({ type: "failBefore", status, headers: { "retry-after": value } });

@@ -1,6 +1,6 @@
 import type { Hello, SampledOrder, Tick } from "../../../src/admin/live/messages.ts";
 import { STEPS } from "../../../src/orders/step.ts";
-import { perStep } from "../../../src/orders/steps.ts";
+import { perStep, type StepName } from "../../../src/orders/steps.ts";
 
 const TICK_MS = 250;
 const TICKS = 40;
@@ -78,6 +78,6 @@ function orderAt(now: number, thread: number, id: string, fails: boolean): Sampl
   };
 }
 
-function each<Value>(value: Value): { payment: Value; vendor: Value; courier: Value } {
+function each<Value>(value: Value): Record<StepName, Value> {
   return perStep(() => value);
 }
