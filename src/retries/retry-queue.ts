@@ -1,5 +1,5 @@
+import type { Clock } from "../concurrency/clock.ts";
 import { backoffMs, PROBE_BACKOFF } from "./backoff.ts";
-import type { Clock } from "./clock.ts";
 import type { DuePage } from "./due-page.ts";
 import type { EndpointHealth } from "./endpoint-health.ts";
 import type { Pace } from "./pace.ts";

@@ -1,7 +1,7 @@
 import { Canceled } from "../../../concurrency/cancel-cause.ts";
 import { CancelScope } from "../../../concurrency/cancel-scope.ts";
 import { Capacity } from "../../../concurrency/capacity.ts";
-import { monotonicMs } from "../../../concurrency/clock.ts";
+import { type Clock, monotonicMs, SYSTEM_CLOCK } from "../../../concurrency/clock.ts";
 import type { Tried } from "../../../orders/compensating.ts";
 import {
   type CompensationCallParts,
@@ -14,7 +14,6 @@ import {
   type RetriedCompensation,
 } from "../../../orders/compensation-call.ts";
 import { STEPS, type StepInput, type StepName } from "../../../orders/step.ts";
-import { type Clock, SYSTEM_CLOCK } from "../../../retries/clock.ts";
 import type { EndpointHealth } from "../../../retries/endpoint-health.ts";
 
 export interface CompensationCallsOptions extends CompensationCallParts, Omit<CompensationHealthParts, "clock"> {
