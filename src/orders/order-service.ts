@@ -66,6 +66,7 @@ export class OrderService {
   readonly #runs: OrderRuns;
   readonly #arriving = new OrderRuns<Arriving>(ARRIVING);
   readonly #runner: AttemptRunner;
+  readonly #work = (run: OrderRun) => this.#runner.run(run);
   readonly #inFlight: InFlight;
 
   constructor(options: OrderServiceOptions) {
@@ -185,8 +186,7 @@ export class OrderService {
   }
 
   #start(request: PlaceRequest, attempt: number): Placement {
-    const work = (run: OrderRun) => this.#runner.run(run);
-    const run = new OrderRun(inputOf(request, attempt), request, work, request.urgency);
+    const run = new OrderRun(inputOf(request, attempt), request, this.#work, request.urgency);
     this.#runs.add(run);
     return { answer: run.answer, replayed: false };
   }
