@@ -1,15 +1,16 @@
 import type { CancelScope } from "./cancel-scope.ts";
+import { type Clock, SYSTEM_CLOCK } from "./clock.ts";
 
 /** Waits for `ms` (0 to 2^31-1) or until the scope is canceled. Resolves with whether the time has passed. */
-export function pause(ms: number, scope: CancelScope): Promise<boolean> {
+export function pause(ms: number, scope: CancelScope, clock: Clock = SYSTEM_CLOCK): Promise<boolean> {
   if (scope.cause !== undefined) return Promise.resolve(false);
   return new Promise((resolve) => {
-    const timer = setTimeout(() => {
+    const stopTimer = clock.after(ms, () => {
       subscription.unsubscribe();
       resolve(true);
-    }, ms);
+    });
     const subscription = scope.onCancel(() => {
-      clearTimeout(timer);
+      stopTimer();
       resolve(false);
     });
   });

@@ -61,11 +61,11 @@ export class TaskGroup<T> {
   }
 
   /**
-   * Starts a task at once. It gets the group's scope and should end soon after that is canceled.
+   * Starts a task at once. It gets the group's scope and its index and should end soon after that is canceled.
    * It ends `ok` with its value, `canceled` when it throws a `Canceled` after the group was canceled, else `failed`.
    * A task spawned into a canceled group does not start. Throws after `join`.
    */
-  spawn(task: (scope: CancelScope) => Promise<T>): void {
+  spawn(task: (scope: CancelScope, index: number) => Promise<T>): void {
     if (this.#joined !== undefined) throw new Error("spawn after join: a task group is used once");
     const index = this.#spawned++;
     if (this.scope.cause !== undefined) {
@@ -75,7 +75,7 @@ export class TaskGroup<T> {
     this.#running++;
     let promise: Promise<T>;
     try {
-      promise = task(this.scope);
+      promise = task(this.scope, index);
     } catch (error) {
       // A task that throws before it returns its promise fails like one that rejects.
       this.#fail(index, error);

@@ -1,6 +1,6 @@
 import { CancelScope } from "../concurrency/cancel-scope.ts";
+import type { Clock } from "../concurrency/clock.ts";
 import { MAX_HOLD_MS } from "../retries/circuit-breaker.ts";
-import type { Clock } from "../retries/clock.ts";
 import { EndpointHealth, type EndpointOutcome } from "../retries/endpoint-health.ts";
 import type { Tried } from "./compensating.ts";
 import type { ProviderHealths } from "./provider-health.ts";

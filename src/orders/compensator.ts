@@ -1,10 +1,9 @@
 import { Canceled } from "../concurrency/cancel-cause.ts";
 import { CancelScope } from "../concurrency/cancel-scope.ts";
 import { Capacity } from "../concurrency/capacity.ts";
-import { monotonicMs } from "../concurrency/clock.ts";
+import { type Clock, monotonicMs, SYSTEM_CLOCK } from "../concurrency/clock.ts";
 import { pause } from "../concurrency/pause.ts";
 import { backoffMs, COMPENSATION_BACKOFF, PROBE_BACKOFF } from "../retries/backoff.ts";
-import { type Clock, SYSTEM_CLOCK } from "../retries/clock.ts";
 import type { EndpointHealth } from "../retries/endpoint-health.ts";
 import { Pace } from "../retries/pace.ts";
 import { RetryQueue } from "../retries/retry-queue.ts";
@@ -187,7 +186,7 @@ export class Compensator {
         if (!(error instanceof JournalUnavailable)) throw error;
         if (failures === 0) onFault?.("a compensation is not written down yet", error, { order_id: orderId, step });
       }
-      if (!(await pause(backoffMs(failures + 1, PROBE_BACKOFF, random), this.#stop))) return;
+      if (!(await pause(backoffMs(failures + 1, PROBE_BACKOFF, random), this.#stop, this.#clock))) return;
     }
   }
 

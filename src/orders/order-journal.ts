@@ -1,4 +1,4 @@
-import type { DuePage } from "../retries/due-page.ts";
+import type { DuePage } from "../retries/retry-queue.ts";
 import type { AnswerBody } from "./answer.ts";
 import type { ErrorKind } from "./error-kind.ts";
 import type { StepName } from "./step.ts";

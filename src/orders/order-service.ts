@@ -5,6 +5,7 @@ import { AttemptRunner } from "./attempt-runner.ts";
 import type { Compensator } from "./compensator.ts";
 import type { OnOrderEnded } from "./ended-order.ts";
 import type { OnFault } from "./faults.ts";
+import { InFlight } from "./in-flight.ts";
 import type { Order } from "./order.ts";
 import { type AcceptResult, type IdempotencyKey, JournalUnavailable, type OrderJournal, type StoredAnswer } from "./order-journal.ts";
 import { type OrderOrigin, OrderRun } from "./order-run.ts";
@@ -65,19 +66,19 @@ export class OrderService {
   readonly #runs: OrderRuns;
   readonly #arriving = new OrderRuns<Arriving>(ARRIVING);
   readonly #runner: AttemptRunner;
-  #state: "starting" | "open" | "draining" = "starting";
-  #admitted = 0;
-  #drained: (() => void) | undefined;
+  readonly #work = (run: OrderRun) => this.#runner.run(run);
+  readonly #inFlight: InFlight;
 
   constructor(options: OrderServiceOptions) {
     this.#options = options;
     this.#runs = new OrderRuns(options.maxInFlight);
+    this.#inFlight = new InFlight(options.maxInFlight);
     this.#runner = new AttemptRunner({ ...options, onClosed: (run) => this.#closed(run) });
   }
 
   /** Requests admitted and not ended: orders that run, and requests that wait for the answer of one. */
   get inFlight(): number {
-    return this.#admitted;
+    return this.#inFlight.count;
   }
 
   /** What a log line says about an order that runs; nothing about any other. */
@@ -87,7 +88,7 @@ export class OrderService {
 
   /** From now on orders are taken in; recovery is over. */
   open(): void {
-    if (this.#state === "starting") this.#state = "open";
+    this.#inFlight.open();
   }
 
   /**
@@ -96,11 +97,11 @@ export class OrderService {
    * nothing has run.
    */
   async place(request: PlaceRequest): Promise<Placement> {
-    this.#refuseUnlessOpen();
-    const { gate, maxInFlight } = this.#options;
-    if (this.#admitted >= maxInFlight) throw this.#full();
+    this.#inFlight.refuseUnlessOpen();
+    const { gate } = this.#options;
+    if (this.#inFlight.isFull) throw new Refused("overloaded", "too many orders in flight", gate?.full());
     const arriving = gate === undefined || this.#isHere(request.order.orderId) ? undefined : this.#admit(gate, request);
-    this.#admitted++;
+    this.#inFlight.enter();
     let keepsPlace = false;
     try {
       const placement = await this.#place(request, arriving);
@@ -112,14 +113,13 @@ export class OrderService {
       this.#options.onFault?.("order refused: it could not be written down", error, fields);
       throw new Refused("internal", "the order could not be written down");
     } finally {
-      if (!keepsPlace) this.#ended();
+      if (!keepsPlace) this.#inFlight.leave();
     }
   }
 
   /** Takes no more orders and resolves when those in flight have been answered. */
   async drain(): Promise<void> {
-    this.#state = "draining";
-    if (this.#admitted > 0) await new Promise<void>((resolve) => (this.#drained = resolve));
+    await this.#inFlight.drain();
     this.#runner.stop();
   }
 
@@ -127,10 +127,6 @@ export class OrderService {
   cancelAll(cause: CancelCause): void {
     for (const run of this.#runs.all()) run.scope.cancel(cause);
     this.#runner.stop();
-  }
-
-  #full(): Refused {
-    return new Refused("overloaded", "too many orders in flight", this.#options.gate?.full());
   }
 
   /**
@@ -181,7 +177,7 @@ export class OrderService {
           // One that was canceled from outside frees the order when it has ended. One that is not here has ended between the
           // journal's look and this one.
           await run?.closed;
-          this.#refuseUnlessOpen();
+          this.#inFlight.refuseUnlessOpen();
         }
       }
     }
@@ -190,8 +186,7 @@ export class OrderService {
   }
 
   #start(request: PlaceRequest, attempt: number): Placement {
-    const work = (run: OrderRun) => this.#runner.run(run);
-    const run = new OrderRun(inputOf(request, attempt), request, work, request.urgency);
+    const run = new OrderRun(inputOf(request, attempt), request, this.#work, request.urgency);
     this.#runs.add(run);
     return { answer: run.answer, replayed: false };
   }
@@ -200,7 +195,7 @@ export class OrderService {
   #join(run: OrderRun, signal: AbortSignal | undefined): Placement {
     let here = true;
     const end = () => {
-      if (here) this.#ended();
+      if (here) this.#inFlight.leave();
       here = false;
     };
     run.join(signal, end);
@@ -213,18 +208,7 @@ export class OrderService {
     this.#runs.remove(run);
     run.close();
     this.#options.onStored?.();
-    this.#ended();
-  }
-
-  #ended(): void {
-    this.#admitted--;
-    if (this.#state === "draining" && this.#admitted === 0) this.#drained?.();
-  }
-
-  #refuseUnlessOpen(): void {
-    // Before recovery has closed what a crash left open, the journal would take a dead attempt for a running one.
-    if (this.#state === "starting") throw new Refused("overloaded", "the server is starting");
-    if (this.#state === "draining") throw new Refused("shutting_down", "the server is shutting down");
+    this.#inFlight.leave();
   }
 }
 

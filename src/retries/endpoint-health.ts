@@ -1,5 +1,5 @@
+import type { Clock } from "../concurrency/clock.ts";
 import { backoffMs, PROBE_BACKOFF } from "./backoff.ts";
-import type { Clock } from "./clock.ts";
 
 export interface EndpointHealthOptions {
   /** The concurrency limit while all is well. */

@@ -1,4 +1,4 @@
-import type { Clock } from "./clock.ts";
+import type { Clock } from "../concurrency/clock.ts";
 
 // Short, so that what starts together is little even at thousands a second; long enough that the timer costs nothing.
 const REFILL_MS = 20;

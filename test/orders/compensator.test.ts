@@ -6,6 +6,7 @@ import { Compensator } from "../../src/orders/compensator.ts";
 import type { FirstTry } from "../../src/orders/order-journal.ts";
 import { ProviderHealth } from "../../src/orders/provider-health.ts";
 import { STEPS, type StepInput, type StepName, type StepOutcome } from "../../src/orders/step.ts";
+import { PROBE_BACKOFF } from "../../src/retries/backoff.ts";
 import { timers } from "../leaks/timers.ts";
 import { FakeClock } from "../retries/fake-clock.ts";
 import { eventually } from "../support/eventually.ts";
@@ -343,7 +344,9 @@ describe("a journal that refuses for a while", () => {
     expect(calls("payment")).toHaveLength(1);
     expect(row.nextTryMs).toBeDefined();
     journal.full = false;
-    await eventually("it to be written down", () => row.nextTryMs === undefined);
+    clock.advance(PROBE_BACKOFF.capMs);
+    await settle();
+    expect(row.nextTryMs).toBeUndefined();
     expect(row.tries).toBe(1);
     expect(faults).toEqual(["a compensation is not written down yet"]);
   });

@@ -105,13 +105,13 @@ class Run {
   #tryNow(): void {
     const row = this.#anyRow();
     if (row === undefined) return;
-    if (!this.queue.isBusy(row.id)) this.#forced.add(row.id);
+    if (!this.#running.has(row.id)) this.#forced.add(row.id);
     void this.queue.attemptNow(row);
   }
 
   #settleByHand(): void {
     const row = this.#anyRow();
-    if (row === undefined || this.queue.isBusy(row.id)) return;
+    if (row === undefined || this.#running.has(row.id)) return;
     this.rows.remove(row.id);
     this.queue.forget(row.id);
   }

@@ -271,7 +271,8 @@ describe("errorOf", () => {
     ["the deadline came first", [failed("payment_declined"), OK], 0, "deadline", "timeout"],
     ["nobody failed and nobody canceled, but a step is not ok", [canceled("shutdown"), OK], undefined, undefined, "internal"],
   ])("%s", (_what, given, firstFailure, cause, kind) => {
-    expect(errorOf(given, firstFailure, cause)).toBe(kind);
+    const ended = given.map((outcome) => ({ outcome }));
+    expect(errorOf(ended, firstFailure, cause)).toBe(kind);
   });
 });
 

@@ -52,13 +52,13 @@ export class AttemptExecution implements ByOrderId {
     this.requestId = requestId;
     this.#again = again;
     this.#stopTimer = this.scope.cancelAfter(timeLeftMs);
-    const around = (name: StepName, group: CancelScope, begin: () => Promise<EndedStep>) => {
+    const intercept = (name: StepName, group: CancelScope, begin: () => Promise<EndedStep>) => {
       this.#steps[name].begin = begin;
       this.#steps[name].group = group;
       return this.#steps[name].ended.promise;
     };
     // What it makes of the steps counts on this node and this time only; what is told is made from the records.
-    pipeline.run(input, this.scope, urgency, around).then(this.#stopTimer, this.#stopTimer);
+    pipeline.runIntercepted(input, this.scope, urgency, intercept).then(this.#stopTimer, this.#stopTimer);
   }
 
   get orderId(): string {

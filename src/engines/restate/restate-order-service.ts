@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import type { CancelCause } from "../../concurrency/cancel-cause.ts";
 import { DEFAULT_URGENCY } from "../../concurrency/urgency.ts";
 import { onHangUp } from "../../orders/hang-up.ts";
+import { InFlight } from "../../orders/in-flight.ts";
 import type { IdempotencyKey } from "../../orders/order-journal.ts";
 import type { PlacedAnswer, Placement, PlaceRequest } from "../../orders/order-service.ts";
 import { Refused } from "../../orders/refused.ts";
@@ -46,16 +47,15 @@ interface Visit {
 /** Where orders of this node's clients come in while the engine remembers them. Main thread only. */
 export class RestateOrderService implements PlacesOrders {
   readonly #options: RestateOrderServiceOptions;
-  #state: "starting" | "open" | "draining" = "starting";
-  #admitted = 0;
-  #drained: (() => void) | undefined;
+  readonly #inFlight: InFlight;
 
   constructor(options: RestateOrderServiceOptions) {
     this.#options = options;
+    this.#inFlight = new InFlight(options.maxInFlight);
   }
 
   get inFlight(): number {
-    return this.#admitted;
+    return this.#inFlight.count;
   }
 
   fieldsOf(orderId: unknown): Readonly<Record<string, unknown>> {
@@ -66,25 +66,23 @@ export class RestateOrderService implements PlacesOrders {
   }
 
   open(): void {
-    if (this.#state === "starting") this.#state = "open";
+    this.#inFlight.open();
   }
 
   /** Throws `Refused`, and so does the answer of what it returns: what the engine says comes later. */
   async place(request: PlaceRequest): Promise<Placement> {
-    if (this.#state === "starting") throw new Refused("overloaded", "the server is starting");
-    if (this.#state === "draining") throw new Refused("shutting_down", "the server is shutting down");
+    this.#inFlight.refuseUnlessOpen();
     if (!this.#options.reachable()) throw unreachable();
-    if (this.#admitted >= this.#options.maxInFlight) throw new Refused("overloaded", "too many orders in flight");
-    this.#admitted++;
+    if (this.#inFlight.isFull) throw new Refused("overloaded", "too many orders in flight");
+    this.#inFlight.enter();
     const visit: Visit = { wait: undefined, left: false };
-    const answer = this.#answer(request, visit).finally(() => this.#ended());
+    const answer = this.#answer(request, visit).finally(() => this.#inFlight.leave());
     onHangUp(request.signal, () => this.#leave(visit));
     return { answer, replayed: false };
   }
 
-  async drain(): Promise<void> {
-    this.#state = "draining";
-    if (this.#admitted > 0) await new Promise<void>((resolve) => (this.#drained = resolve));
+  drain(): Promise<void> {
+    return this.#inFlight.drain();
   }
 
   cancelAll(cause: CancelCause): void {
@@ -110,7 +108,7 @@ export class RestateOrderService implements PlacesOrders {
       try {
         const result = await wait.result;
         if (result.type === "conflict") throw conflict();
-        const isOver = result.type === "replayed" || !result.fromOutside || visit.left || this.#state === "draining";
+        const isOver = result.type === "replayed" || !result.fromOutside || visit.left || this.#inFlight.isDraining;
         if (!isOver) continue;
         if (key !== undefined && !boundByHandler(key, wait, result)) await this.#bind(key, result.attempt);
         return result.type === "replayed" ? { ...result.answer, replayed: true } : result.answer;
@@ -156,11 +154,6 @@ export class RestateOrderService implements PlacesOrders {
 
   #callKey<Answer>(key: string, handler: string, body: unknown): Promise<Answer> {
     return this.#options.ingress.call<Answer>({ object: OBJECTS.idempotencyKey, key, handler, body, timeoutMs: KEY_TIMEOUT_MS });
-  }
-
-  #ended(): void {
-    this.#admitted--;
-    if (this.#state === "draining" && this.#admitted === 0) this.#drained?.();
   }
 }
 

@@ -1,5 +1,5 @@
 import type { CancelCause } from "../../concurrency/cancel-cause.ts";
-import { errorOf, type OrderOutcome, type StepReport } from "../../orders/outcome.ts";
+import { type OrderOutcome, outcomeOfSteps, type StepReport } from "../../orders/outcome.ts";
 import { STEPS, type StepName, type StepOutcome } from "../../orders/step.ts";
 
 /** How a step ended, as the engine remembers it. Times are milliseconds since 1970, with fractions. */
@@ -29,15 +29,7 @@ export function outcomeOf(
   const cause = inTime.map((index) => records[index]?.cause).find((each) => each !== undefined);
   const firstFailure = inTime.find((index) => isFailure(records[index]?.outcome));
   const steps = STEPS.map((name, index) => reportOf(name, records[index] as StepRecord, cause, localMs));
-  const error = errorOf(
-    steps.map(({ outcome }) => outcome),
-    firstFailure,
-    cause,
-  );
-  if (error === undefined) return { steps, startedAtMs };
-  const atMs = cause === "sibling_failed" && firstFailure !== undefined ? steps[firstFailure]?.endedAtMs : canceledAtMs;
-  if (cause === undefined || atMs === undefined) return { steps, startedAtMs, error };
-  return { steps, startedAtMs, error, canceled: { cause, atMs } };
+  return outcomeOfSteps(steps, startedAtMs, firstFailure, cause, canceledAtMs);
 }
 
 function reportOf(

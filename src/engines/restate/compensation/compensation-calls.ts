@@ -1,7 +1,7 @@
 import { Canceled } from "../../../concurrency/cancel-cause.ts";
 import { CancelScope } from "../../../concurrency/cancel-scope.ts";
 import { Capacity } from "../../../concurrency/capacity.ts";
-import { monotonicMs } from "../../../concurrency/clock.ts";
+import { type Clock, monotonicMs, SYSTEM_CLOCK } from "../../../concurrency/clock.ts";
 import type { Tried } from "../../../orders/compensating.ts";
 import {
   type CompensationCallParts,
@@ -15,7 +15,6 @@ import {
 } from "../../../orders/compensation-call.ts";
 import type { StepInput } from "../../../orders/step.ts";
 import { perStep, STEPS, type StepName } from "../../../orders/steps.ts";
-import { type Clock, SYSTEM_CLOCK } from "../../../retries/clock.ts";
 import type { EndpointHealth } from "../../../retries/endpoint-health.ts";
 
 export interface CompensationCallsOptions extends CompensationCallParts, Omit<CompensationHealthParts, "clock"> {

@@ -2,14 +2,10 @@ import type { KeyObject } from "node:crypto";
 import { Canceled } from "../../../concurrency/cancel-cause.ts";
 import { CancelScope } from "../../../concurrency/cancel-scope.ts";
 import { Capacity } from "../../../concurrency/capacity.ts";
-import type { OrderEvent } from "../../../orders/order-event.ts";
+import { type Clock, SYSTEM_CLOCK } from "../../../concurrency/clock.ts";
 import type { Post } from "../../../outgoing/post.ts";
-import { type Clock, SYSTEM_CLOCK } from "../../../retries/clock.ts";
-import { EndpointHealth, type EndpointOutcome } from "../../../retries/endpoint-health.ts";
-import { MAX_REQUESTS, REQUEST_TIMEOUT_MS } from "../../../webhooks/delivery.ts";
-import type { DeliveryLog } from "../../../webhooks/delivery-log.ts";
-import { deliveryVerdict } from "../../../webhooks/delivery-verdict.ts";
-import { type PostResult, postEvent, postToReceiver } from "../../../webhooks/post-event.ts";
+import { type PostResult, postToReceiver } from "../../../webhooks/post-event.ts";
+import { type DeliveryLog, MAX_REQUESTS, WebhookReceiver } from "../../../webhooks/webhook-receiver.ts";
 import { NodeStops } from "../compensation/compensation-calls.ts";
 import { expiresMs, type WaitingEvent } from "./order-events-state.ts";
 
@@ -49,10 +45,8 @@ const LINE_MS = 500;
  * down. Has no queue, for the engine keeps what waits. Main thread only.
  */
 export class EventSender {
-  readonly #options: EventSenderOptions & { readonly post: Post; readonly clock: Clock };
-  /** For logs: the rest of the URL may hold a token. */
-  readonly #receiver: string;
-  readonly #health: EndpointHealth;
+  readonly #options: EventSenderOptions & { readonly clock: Clock };
+  readonly #receiver: WebhookReceiver;
   readonly #places: Capacity;
   readonly #stop = new CancelScope();
   #disabled = false;
@@ -62,15 +56,14 @@ export class EventSender {
 
   constructor(options: EventSenderOptions) {
     const { maxRequests = MAX_REQUESTS } = options;
-    this.#options = { post: postToReceiver(options.url), clock: SYSTEM_CLOCK, ...options };
-    this.#receiver = new URL(options.url).origin;
-    this.#health = new EndpointHealth({ maxInFlight: maxRequests, clock: this.#options.clock, onDown: (down) => this.#noteReceiver(down) });
+    this.#options = { clock: SYSTEM_CLOCK, ...options };
+    this.#receiver = new WebhookReceiver({ post: postToReceiver(options.url), ...this.#options, maxRequests });
     this.#places = new Capacity(maxRequests);
   }
 
   /** As this node knows it. */
   state(): { readonly receiver: "up" | "down" | "disabled"; readonly inFlight: number } {
-    return { receiver: this.#disabled ? "disabled" : this.#health.down ? "down" : "up", inFlight: this.#health.inFlight };
+    return { receiver: this.#disabled ? "disabled" : this.#receiver.health.down ? "down" : "up", inFlight: this.#receiver.health.inFlight };
   }
 
   /** Asks what the cluster knows of the receiver. Rejects when it cannot be asked. */
@@ -86,7 +79,7 @@ export class EventSender {
     if (this.#disabled === disabled || this.#stop.cause !== undefined) return;
     this.#disabled = disabled;
     const { log } = this.#options;
-    const fields = { receiver: this.#receiver };
+    const fields = { receiver: this.#receiver.origin };
     if (disabled)
       log.error(fields, "the webhook receiver answered 410 Gone: nothing is delivered until a resume; events are kept for their 24 hours");
     else log.info(fields, "webhook delivery goes on");
@@ -98,14 +91,14 @@ export class EventSender {
     // A resume may have been at another node, so what this one heard of a 410 is asked again.
     if (this.#disabled) await this.look();
     if (this.#disabled) return this.#unlessDead(event, "the receiver answered 410 Gone", { type: "disabled" });
-    if (!this.#health.mayStart && this.#health.down) return this.#unlessDead(event, "receiver down", { type: "held" });
+    if (!this.#receiver.health.mayStart && this.#receiver.health.down) return this.#unlessDead(event, "receiver down", { type: "held" });
     const line = new CancelScope();
     const leaveLine = line.cancelAfter(LINE_MS);
     try {
       using _permit = await this.#places.acquire(line);
       leaveLine();
       this.#throwIfStopped();
-      if (this.#disabled || !this.#health.mayStart) return { type: "held" };
+      if (this.#disabled || !this.#receiver.health.mayStart) return { type: "held" };
       return await this.#judge(orderId, event, await this.#post(orderId, event));
     } catch (error) {
       if (error instanceof Canceled) return { type: "held" };
@@ -118,26 +111,11 @@ export class EventSender {
   /** Aborts what is under way: it is sent again by another node. */
   stop(): void {
     this.#stop.cancel("shutdown");
-    this.#health.close();
+    this.#receiver.health.close();
   }
 
-  async #post(orderId: string, { id, payload, createdMs, tries }: WaitingEvent): Promise<PostResult> {
-    const { clock, secrets, post } = this.#options;
-    const event: OrderEvent = { seq: 0, id, orderId, payload, createdMs, expiresMs: 0, tries };
-    const epoch = this.#health.begin();
-    const scope = new CancelScope();
-    const linked = scope.link(this.#stop);
-    const stopTimer = clock.after(REQUEST_TIMEOUT_MS, () => void scope.cancel("deadline"));
-    let outcome: EndpointOutcome;
-    try {
-      const result = await postEvent(event, { secrets, post }, scope, clock.nowMs());
-      outcome = deliveryVerdict(result, tries, this.#health.down);
-      return result;
-    } finally {
-      stopTimer();
-      linked.unsubscribe();
-      this.#health.end(epoch, outcome);
-    }
+  #post(orderId: string, { id, payload, createdMs, tries }: WaitingEvent): Promise<PostResult> {
+    return this.#receiver.send({ seq: 0, id, orderId, payload, createdMs, expiresMs: 0, tries }, this.#stop);
   }
 
   async #judge(orderId: string, event: WaitingEvent, result: PostResult): Promise<Sent> {
@@ -169,16 +147,6 @@ export class EventSender {
 
   #unlessDead(event: WaitingEvent, reason: string, sent: Sent): Sent {
     return this.#options.clock.nowMs() >= expiresMs(event) ? { type: "dead", reason } : sent;
-  }
-
-  #noteReceiver(down: boolean): void {
-    const { log, onUp } = this.#options;
-    const fields = { receiver: this.#receiver };
-    if (down) log.warn(fields, "the webhook receiver is down: probing it with one request at a time");
-    else {
-      log.info(fields, "the webhook receiver is up again");
-      onUp?.();
-    }
   }
 
   #throwIfStopped(): void {

@@ -1,7 +1,7 @@
 import type { KeyObject } from "node:crypto";
 import { Periodic } from "../../../concurrency/periodic.ts";
 import type { OnFault } from "../../../orders/faults.ts";
-import type { DeliveryLog } from "../../../webhooks/delivery-log.ts";
+import type { DeliveryLog } from "../../../webhooks/webhook-receiver.ts";
 import type { Ingress } from "../ingress.ts";
 import { OBJECTS } from "../objects.ts";
 import { orUnavailable } from "../operators/engine-tables.ts";
