@@ -1,4 +1,4 @@
-import { EngineClient } from "../engine-client.ts";
+import { EngineClient } from "../client/engine-client.ts";
 
 /** A version of the service as the engine knows it: an address, and what was found there. */
 export interface Deployment {

@@ -2,9 +2,9 @@ import type { KeyObject } from "node:crypto";
 import { Periodic } from "../../../concurrency/periodic.ts";
 import type { OnFault } from "../../../orders/faults.ts";
 import type { DeliveryLog } from "../../../webhooks/delivery-log.ts";
-import type { Ingress } from "../ingress.ts";
+import type { Ingress } from "../client/ingress.ts";
+import { orUnavailable } from "../journal/engine-tables.ts";
 import { OBJECTS } from "../objects.ts";
-import { orUnavailable } from "../operators/engine-tables.ts";
 import { EventSender } from "./event-sender.ts";
 import { RECEIVER_KEY, type ReceiverState } from "./webhook-receiver-object.ts";
 

@@ -1,6 +1,6 @@
 import { handlers, InvocationIdParser, type ObjectContext, object } from "@restatedev/restate-sdk";
-import { QUICK } from "./durable-options.ts";
-import { cancelSignal, OBJECTS, type WaiterJoins, type WaiterLeaves } from "./objects.ts";
+import { QUICK } from "../durable-options.ts";
+import { cancelSignal, OBJECTS, type WaiterJoins, type WaiterLeaves } from "../objects.ts";
 
 /** Of the attempt that was joined last, or left. */
 interface Waiters {

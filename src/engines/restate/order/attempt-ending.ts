@@ -1,11 +1,11 @@
 import type { ObjectContext } from "@restatedev/restate-sdk";
-import { answerTo } from "../../orders/answer.ts";
-import type { FirstTry } from "../../orders/order-journal.ts";
-import { failedByFault, type OrderOutcome, stepsToCompensate } from "../../orders/outcome.ts";
-import { STEPS, type StepName } from "../../orders/step.ts";
-import { beginCompensations, compensationsOf, isCompensated, sendCompensations } from "./compensation/order-compensations.ts";
-import { sendEvent } from "./events/send-event.ts";
-import { type AttemptEnd, type AttemptRequest, type AttemptState, HEAD, type OrderHead } from "./objects.ts";
+import { answerTo } from "../../../orders/answer.ts";
+import type { FirstTry } from "../../../orders/order-journal.ts";
+import { failedByFault, type OrderOutcome, stepsToCompensate } from "../../../orders/outcome.ts";
+import { STEPS, type StepName } from "../../../orders/step.ts";
+import { beginCompensations, compensationsOf, isCompensated, sendCompensations } from "../compensation/order-compensations.ts";
+import { sendEvent } from "../events/send-event.ts";
+import { type AttemptEnd, type AttemptRequest, type AttemptState, HEAD, type OrderHead } from "../objects.ts";
 import type { StepRecord } from "./step-record.ts";
 
 export interface EndingParts {

@@ -11,12 +11,12 @@ import type {
   RowId,
 } from "../../../orders/operator-journal.ts";
 import { type CompensationStatus, JournalUnavailable } from "../../../orders/order-journal.ts";
+import type { EngineAdmin } from "../client/engine-admin.ts";
+import type { Ingress } from "../client/ingress.ts";
 import type { Settlement } from "../compensation/compensation-object.ts";
 import { keyOfCompensation } from "../compensation/compensation-state.ts";
-import type { EngineAdmin } from "../engine-admin.ts";
 import type { RedeliverRequest } from "../events/order-events-object.ts";
 import { readDeadLetterId } from "../events/order-events-state.ts";
-import type { Ingress } from "../ingress.ts";
 import { OBJECTS } from "../objects.ts";
 import { compensationPage, waitingCompensations } from "./compensation-list.ts";
 import { EngineTables, orUnavailable } from "./engine-tables.ts";

@@ -1,11 +1,11 @@
-import { JournalUnavailable, type OrderRecord } from "../../orders/order-journal.ts";
-import type { EngineJournal } from "../engine.ts";
-import type { EngineAdmin } from "./engine-admin.ts";
-import { EngineUnreachable } from "./engine-client.ts";
-import type { Ingress } from "./ingress.ts";
-import { type KnownOrder, recordOf } from "./known-order.ts";
-import { type KnownRequest, OBJECTS } from "./objects.ts";
-import { RestateOperators } from "./operators/restate-operators.ts";
+import { JournalUnavailable, type OrderRecord } from "../../../orders/order-journal.ts";
+import type { EngineJournal } from "../../engine.ts";
+import type { EngineAdmin } from "../client/engine-admin.ts";
+import { EngineUnreachable } from "../client/engine-client.ts";
+import type { Ingress } from "../client/ingress.ts";
+import { type KnownRequest, OBJECTS } from "../objects.ts";
+import { type KnownOrder, recordOf } from "../order/known-order.ts";
+import { RestateOperators } from "./restate-operators.ts";
 
 const LOOK_UP_TIMEOUT_MS = 900;
 

@@ -1,8 +1,8 @@
 import { JournalUnavailable } from "../../../orders/order-journal.ts";
-import type { EngineAdmin } from "../engine-admin.ts";
-import { EngineUnreachable } from "../engine-client.ts";
+import type { EngineAdmin } from "../client/engine-admin.ts";
+import { EngineUnreachable } from "../client/engine-client.ts";
 
-export { sqlText as quoted } from "../engine-admin.ts";
+export { sqlText as quoted } from "../client/engine-admin.ts";
 
 /** A row as the engine gives it: columns that are null are left out. */
 export type Row = Readonly<Record<string, unknown>>;

@@ -1,7 +1,7 @@
 import { handlers, type InvocationPromise, type ObjectContext, object } from "@restatedev/restate-sdk";
-import { QUICK } from "./durable-options.ts";
-import { type Callee, callObject, sendToObject } from "./object-calls.ts";
-import { type KeyBinding, type KeyClaim, type KeyClaimed, type KeyRelease, OBJECTS, type RequestKey } from "./objects.ts";
+import { QUICK } from "../durable-options.ts";
+import { type Callee, callObject, sendToObject } from "../object-calls.ts";
+import { type KeyBinding, type KeyClaim, type KeyClaimed, type KeyRelease, OBJECTS, type RequestKey } from "../objects.ts";
 
 /** State of a key, under one name. */
 interface KeyState {

@@ -1,9 +1,9 @@
-import { type CancelCause, Canceled } from "../../concurrency/cancel-cause.ts";
-import { CancelScope } from "../../concurrency/cancel-scope.ts";
-import { monotonicMs } from "../../concurrency/clock.ts";
-import type { ByOrderId } from "../../orders/order-runs.ts";
-import type { Pipeline } from "../../orders/pipeline.ts";
-import { type EndedStep, STEPS, type StepInput, type StepName, type StepOutcome } from "../../orders/step.ts";
+import { type CancelCause, Canceled } from "../../../concurrency/cancel-cause.ts";
+import { CancelScope } from "../../../concurrency/cancel-scope.ts";
+import { monotonicMs } from "../../../concurrency/clock.ts";
+import type { ByOrderId } from "../../../orders/order-runs.ts";
+import type { Pipeline } from "../../../orders/pipeline.ts";
+import { type EndedStep, STEPS, type StepInput, type StepName, type StepOutcome } from "../../../orders/step.ts";
 import type { StepRecord } from "./step-record.ts";
 
 export interface ExecutionOptions {
