@@ -1,7 +1,7 @@
 import { atMost } from "../../concurrency/at-most.ts";
 import type { CancelCause } from "../../concurrency/cancel-cause.ts";
 import type { OnFault } from "../../orders/faults.ts";
-import type { EngineParts, EngineTrouble, OpenEngine, RunningEngine } from "../engine.ts";
+import { compensationsDownLog, type EngineParts, type EngineTrouble, type OpenEngine, type RunningEngine } from "../engine.ts";
 import type { EngineOptions } from "../open-engine.ts";
 import { EngineAdmin } from "./client/engine-admin.ts";
 import { EngineHealth } from "./client/engine-health.ts";
@@ -130,16 +130,15 @@ export class RestateRun implements RunningEngine {
       executions: this.#executions,
       orderTimeoutMs: config.ORDER_TIMEOUT_MS,
       onEnded,
-      events: this.webhooks !== undefined,
-      compensates: true,
+      sendsEvents: this.webhooks !== undefined,
     });
     this.#endpoint = await Endpoint.listen({
       host: config.RESTATE_ENDPOINT_HOST,
       port: config.RESTATE_ENDPOINT_PORT,
       services: [
         order,
-        waitersObject(),
-        idempotencyKeyObject(),
+        waitersObject,
+        idempotencyKeyObject,
         compensationObject(this.#compensationCalls),
         orderEventsObject(this.webhooks?.sender),
         webhookReceiverObject((after, limit) => this.#engine.journal.ordersWithEvents(after, limit)),
@@ -191,9 +190,6 @@ function compensationCallsOf({ config, log }: EngineOptions, { runner, providers
     timeoutMs: config.COMPENSATION_TIMEOUT_MS,
     onTried,
     ...(onRetried !== undefined && { onRetried }),
-    onDown: (step, down) =>
-      down
-        ? log.warn({ step }, "the provider takes no compensations: probing it with one at a time")
-        : log.info({ step }, "the provider takes compensations again"),
+    onDown: compensationsDownLog(log),
   });
 }

@@ -56,13 +56,15 @@ export function orderObject(parts: OrderObjectParts) {
         attempt(context as ObjectContext & internal.ContextInternal, request, parts),
       ),
       compensationChanged: handlers.object.exclusive(QUICK, (context: ObjectContext, changed: CompensationChanged) =>
-        compensationChanged(context, changed, parts.events),
+        compensationChanged(context, changed, parts.sendsEvents),
       ),
       known: handlers.object.shared(QUICK, known),
       latest: handlers.object.shared(QUICK, latest),
     },
   });
 }
+
+export type OrderObject = ReturnType<typeof orderObject>;
 
 async function attempt(
   context: ObjectContext & internal.ContextInternal,
