@@ -80,8 +80,8 @@ export class Cluster implements AsyncDisposable {
   }
 
   /** One node more, which the balancer does not know yet. */
-  async add(settings: Readonly<Record<string, string>> = {}, script?: string): Promise<ServiceNode> {
-    const node = await ServiceNode.start(`node-${++this.#named}`, { ...this.#settings, ...settings }, script);
+  async add(settings: Readonly<Record<string, string>> = {}): Promise<ServiceNode> {
+    const node = await ServiceNode.start(`node-${++this.#named}`, { ...this.#settings, ...settings });
     this.#stack.use(node);
     this.nodes.push(node);
     return node;

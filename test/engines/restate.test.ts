@@ -12,6 +12,8 @@ import { orderOf, postOrder, send } from "../support/http-client.ts";
 import { RestateTestEngine } from "./engines.ts";
 
 const FOR_EVER_MS = 300_000;
+// For an engine on a busy core.
+const QUERY_TIMEOUT_MS = 30_000;
 const OVERLOADED = { status: 503, json: { error: { kind: "overloaded" } }, headers: { "retry-after": "1" } };
 const PLACED = { status: 200, json: { status: "ok" } };
 
@@ -244,13 +246,13 @@ describe("with two nodes", () => {
 
 async function remembered(id: string): Promise<number> {
   const sql = `SELECT count(*) AS runs FROM sys_journal j JOIN sys_invocation i ON j.id = i.id WHERE i.target_service_key = '${id}' AND j.entry_type = 'Notification: Run'`;
-  const [row] = await engine.server.admin.query<{ runs: number }>(sql);
+  const [row] = await engine.server.admin.query<{ runs: number }>(sql, QUERY_TIMEOUT_MS);
   return row?.runs ?? 0;
 }
 
 async function waiters(id: string): Promise<{ joined: string[]; begunLeft: boolean } | undefined> {
   const sql = `SELECT value_utf8 FROM state WHERE service_name = 'OrderWaiters' AND service_key = '${id}'`;
-  const [row] = await engine.server.admin.query<{ value_utf8: string }>(sql);
+  const [row] = await engine.server.admin.query<{ value_utf8: string }>(sql, QUERY_TIMEOUT_MS);
   return row === undefined ? undefined : JSON.parse(row.value_utf8);
 }
 

@@ -2,7 +2,7 @@ import { createServer, type Http2Server, type ServerHttp2Session } from "node:ht
 import type { AddressInfo } from "node:net";
 import { createEndpointHandler, type EndpointOptions, type LoggerTransport, RestateError } from "@restatedev/restate-sdk";
 import type { Logger } from "pino";
-import { EndpointError } from "../endpoint-error.ts";
+import { EndpointError } from "../engine.ts";
 
 export interface EndpointParts {
   readonly host: string;

@@ -1,25 +1,25 @@
 import { atMost } from "../../concurrency/at-most.ts";
 import type { CancelCause } from "../../concurrency/cancel-cause.ts";
 import type { OnFault } from "../../orders/faults.ts";
-import type { EngineParts, EngineTrouble, OpenEngine, RunningEngine } from "../engine.ts";
+import { compensationsDownLog, type EngineParts, type EngineTrouble, type OpenEngine, type RunningEngine } from "../engine.ts";
 import type { EngineOptions } from "../open-engine.ts";
+import { EngineAdmin } from "./client/engine-admin.ts";
+import { EngineHealth } from "./client/engine-health.ts";
+import { Ingress } from "./client/ingress.ts";
 import { CompensationCalls } from "./compensation/compensation-calls.ts";
 import { compensationObject } from "./compensation/compensation-object.ts";
 import { courierLease } from "./courier-lease/courier-lease.ts";
 import { CourierLeases } from "./courier-lease/courier-leases.ts";
 import { Endpoint } from "./endpoint.ts";
-import { EngineAdmin } from "./engine-admin.ts";
-import { EngineHealth } from "./engine-health.ts";
-import { RestateJournal } from "./engine-journal.ts";
 import { orderEventsObject } from "./events/order-events-object.ts";
 import { ReceiverDelivery } from "./events/receiver-delivery.ts";
 import { webhookReceiverObject } from "./events/webhook-receiver-object.ts";
-import { Executions } from "./executions.ts";
-import { idempotencyKeyObject } from "./idempotency-key-object.ts";
-import { Ingress } from "./ingress.ts";
-import { orderObject } from "./order-object.ts";
+import { RestateJournal } from "./journal/restate-journal.ts";
+import { Executions } from "./order/executions.ts";
+import { idempotencyKeyObject } from "./order/idempotency-key-object.ts";
+import { orderObject } from "./order/order-object.ts";
+import { waitersObject } from "./order/waiters-object.ts";
 import { RestateOrderService } from "./restate-order-service.ts";
-import { waitersObject } from "./waiters-object.ts";
 import { WaitingRoom } from "./waiting-room.ts";
 
 /** Orders are remembered by a cluster of its own, and any node of this service executes them. Main thread only. */
@@ -130,16 +130,15 @@ export class RestateRun implements RunningEngine {
       executions: this.#executions,
       orderTimeoutMs: config.ORDER_TIMEOUT_MS,
       onEnded,
-      events: this.webhooks !== undefined,
-      compensates: true,
+      sendsEvents: this.webhooks !== undefined,
     });
     this.#endpoint = await Endpoint.listen({
       host: config.RESTATE_ENDPOINT_HOST,
       port: config.RESTATE_ENDPOINT_PORT,
       services: [
         order,
-        waitersObject(),
-        idempotencyKeyObject(),
+        waitersObject,
+        idempotencyKeyObject,
         compensationObject(this.#compensationCalls),
         orderEventsObject(this.webhooks?.sender),
         webhookReceiverObject((after, limit) => this.#engine.journal.ordersWithEvents(after, limit)),
@@ -191,9 +190,6 @@ function compensationCallsOf({ config, log }: EngineOptions, { runner, providers
     timeoutMs: config.COMPENSATION_TIMEOUT_MS,
     onTried,
     ...(onRetried !== undefined && { onRetried }),
-    onDown: (step, down) =>
-      down
-        ? log.warn({ step }, "the provider takes no compensations: probing it with one at a time")
-        : log.info({ step }, "the provider takes compensations again"),
+    onDown: compensationsDownLog(log),
   });
 }

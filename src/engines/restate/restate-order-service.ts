@@ -7,9 +7,8 @@ import type { IdempotencyKey } from "../../orders/order-journal.ts";
 import type { PlacedAnswer, Placement, PlaceRequest } from "../../orders/order-service.ts";
 import { Refused } from "../../orders/refused.ts";
 import type { PlacesOrders } from "../engine.ts";
-import { EngineUnreachable } from "./engine-client.ts";
-import type { Executions } from "./executions.ts";
-import { type Ingress, InvocationCanceled } from "./ingress.ts";
+import { EngineUnreachable } from "./client/engine-client.ts";
+import { type Ingress, InvocationCanceled } from "./client/ingress.ts";
 import {
   type AttemptRequest,
   type AttemptResult,
@@ -21,6 +20,7 @@ import {
   OBJECTS,
   type RequestKey,
 } from "./objects.ts";
+import type { Executions } from "./order/executions.ts";
 import type { OrderWait } from "./order-wait.ts";
 import { conflict, unreachable, type WaitingRoom } from "./waiting-room.ts";
 

@@ -3,11 +3,11 @@ import type { CancelCause } from "../../concurrency/cancel-cause.ts";
 import type { OnFault } from "../../orders/faults.ts";
 import { OrderRuns } from "../../orders/order-runs.ts";
 import { Refused } from "../../orders/refused.ts";
-import { type EngineAdmin, sqlText } from "./engine-admin.ts";
-import { EngineUnreachable } from "./engine-client.ts";
-import type { Executions } from "./executions.ts";
-import { type Ingress, InvocationCanceled } from "./ingress.ts";
+import { type EngineAdmin, sqlText } from "./client/engine-admin.ts";
+import { EngineUnreachable } from "./client/engine-client.ts";
+import { type Ingress, InvocationCanceled } from "./client/ingress.ts";
 import { type AttemptRequest, type AttemptResult, type AttemptState, OBJECTS, type WaiterJoins, type WaiterLeaves } from "./objects.ts";
+import type { Executions } from "./order/executions.ts";
 import { OrderWait } from "./order-wait.ts";
 
 export interface WaitingRoomOptions {

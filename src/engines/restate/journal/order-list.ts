@@ -1,10 +1,10 @@
 import type { ErrorKind } from "../../../orders/error-kind.ts";
 import type { Cursor, OrderFilter, OrderStatus, OrderSummary, Page } from "../../../orders/operator-journal.ts";
 import { HEAD, OBJECTS } from "../objects.ts";
-import { type EngineTables, quoted, type Row } from "./engine-tables.ts";
+import { type EngineTables, isAfter, type Row, sqlText } from "./engine-tables.ts";
 
-// Which part of the list a cursor is in: orders that run, by when they were accepted; those that have ended; and last those that were placed
-// anew since the first page was read, which have left their place behind the pages for one before them.
+// The parts of the list; a cursor names the one it is in. The last part has the orders that got a new attempt since the first page was read:
+// they have moved from pages to come to pages that were read already.
 const RUNNING = 0;
 const ENDED = 1;
 const MOVED = 2;
@@ -24,12 +24,12 @@ const OF_STATUS: Readonly<Record<Exclude<OrderStatus, "running">, string>> = {
   compensating: `AND ${HAS_PENDING}`,
 };
 
-/** Orders by their latest attempt, newest first: those that run, then by when they ended. Each page is one look at all orders. */
+/** Orders by their latest attempt, newest first: those that run, then those that have ended. Each page reads the state of all orders. */
 export class OrderList {
-  readonly #engine: EngineTables;
+  readonly #tables: EngineTables;
 
-  constructor(engine: EngineTables) {
-    this.#engine = engine;
+  constructor(tables: EngineTables) {
+    this.#tables = tables;
   }
 
   async page(filter: OrderFilter, cursor: Cursor | undefined, limit: number): Promise<Page<OrderSummary>> {
@@ -39,7 +39,7 @@ export class OrderList {
     const began = Number(beganMs);
     for (let at = Number(part), after = from; at <= MOVED; at++, after = []) {
       if ((at === RUNNING && status !== undefined && status !== "running") || (at !== RUNNING && status === "running")) continue;
-      // Nobody can have missed what was placed anew while there was one page only.
+      // No order can have moved while there is one page only.
       if (at === MOVED && cursor === undefined) break;
       const found = await this.#part(at, filter, began, after, limit - items.length);
       items.push(...found.map(summaryOf));
@@ -57,11 +57,13 @@ export class OrderList {
       status === undefined || status === "running" ? "" : OF_STATUS[status],
       sinceMs === undefined ? "" : `AND ${timed} >= ${sinceMs}`,
       untilMs === undefined ? "" : `AND ${timed} < ${untilMs}`,
-      after.length === 0 ? "" : `AND ${isAfter(part, timed, after)}`,
+      after.length === 0
+        ? ""
+        : `AND ${part === MOVED ? `service_key > ${sqlText(String(after[0]))}` : isAfter(timed, "<", "service_key", after)}`,
     ];
     const order = part === MOVED ? "service_key" : `${timed} DESC, service_key`;
-    return this.#engine.rows(
-      `SELECT ${COLUMNS} FROM state WHERE service_name = ${quoted(OBJECTS.order)} AND key = ${quoted(HEAD)} ${conditions.join(" ")}
+    return this.#tables.rows(
+      `SELECT ${COLUMNS} FROM state WHERE service_name = ${sqlText(OBJECTS.order)} AND key = ${sqlText(HEAD)} ${conditions.join(" ")}
        ORDER BY ${order} LIMIT ${limit}`,
     );
   }
@@ -69,12 +71,6 @@ export class OrderList {
 
 function placeOf(part: number, { accepted, ended, service_key }: Row): Cursor {
   return part === MOVED ? [String(service_key)] : [Number(ended ?? accepted), String(service_key)];
-}
-
-function isAfter(part: number, timed: string, after: Cursor): string {
-  if (part === MOVED) return `service_key > ${quoted(String(after[0]))}`;
-  const [ms, key] = after;
-  return `(${timed} < ${Number(ms)} OR (${timed} = ${Number(ms)} AND service_key > ${quoted(String(key))}))`;
 }
 
 function summaryOf({ service_key, attempt, amount, accepted, ended, error, pending }: Row): OrderSummary {

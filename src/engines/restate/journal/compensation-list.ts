@@ -3,25 +3,25 @@ import type { CompensationStatus } from "../../../orders/order-journal.ts";
 import { perStep, type StepName } from "../../../orders/steps.ts";
 import { type CompensationState, ENDED, PENDING, rowOf } from "../compensation/compensation-state.ts";
 import { OBJECTS } from "../objects.ts";
-import { type EngineTables, quoted } from "./engine-tables.ts";
+import { type EngineTables, isAfter, sqlText } from "./engine-tables.ts";
 
 const SINCE = "json_get_int(value_utf8, 'sinceMs')";
 const OF_STATUS: Readonly<Record<CompensationStatus, string>> = {
-  pending: `key = ${quoted(PENDING)}`,
-  done: `key = ${quoted(ENDED)} AND json_get_str(value_utf8, 'note') IS NULL`,
-  settled: `key = ${quoted(ENDED)} AND json_get_str(value_utf8, 'note') IS NOT NULL`,
+  pending: `key = ${sqlText(PENDING)}`,
+  done: `key = ${sqlText(ENDED)} AND json_get_str(value_utf8, 'note') IS NULL`,
+  settled: `key = ${sqlText(ENDED)} AND json_get_str(value_utf8, 'note') IS NOT NULL`,
 };
 
 /** A page of the compensations of a status, oldest first. */
 export async function compensationPage(
-  engine: EngineTables,
+  tables: EngineTables,
   status: CompensationStatus,
   cursor: Cursor | undefined,
   limit: number,
 ): Promise<Page<CompensationRow>> {
-  const after = cursor === undefined ? "" : `AND ${isAfter(cursor)}`;
-  const rows = await engine.rows(
-    `SELECT service_key, value_utf8 FROM state WHERE service_name = ${quoted(OBJECTS.compensation)} AND ${OF_STATUS[status]} ${after}
+  const after = cursor === undefined ? "" : `AND ${isAfter(SINCE, ">", "service_key", cursor)}`;
+  const rows = await tables.rows(
+    `SELECT service_key, value_utf8 FROM state WHERE service_name = ${sqlText(OBJECTS.compensation)} AND ${OF_STATUS[status]} ${after}
      ORDER BY ${SINCE}, service_key LIMIT ${limit}`,
   );
   const states = rows.map((row) => JSON.parse(row.value_utf8 as string) as CompensationState);
@@ -29,18 +29,14 @@ export async function compensationPage(
   return { items: states.map(rowOf), ...(last !== undefined && { next: [states.at(-1)?.sinceMs ?? 0, last.service_key as string] }) };
 }
 
-/** What waits, by step. */
-export async function waitingCompensations(engine: EngineTables): Promise<Record<StepName, Waiting>> {
-  const rows = await engine.rows(
+/** How many are pending, and since when the oldest is, by step. */
+export async function pendingCompensations(tables: EngineTables): Promise<Record<StepName, Waiting>> {
+  const rows = await tables.rows(
     `SELECT json_get_str(value_utf8, 'step') AS step, count(*) AS count, min(${SINCE}) AS since FROM state
-     WHERE service_name = ${quoted(OBJECTS.compensation)} AND ${OF_STATUS.pending} GROUP BY json_get_str(value_utf8, 'step')`,
+     WHERE service_name = ${sqlText(OBJECTS.compensation)} AND ${OF_STATUS.pending} GROUP BY json_get_str(value_utf8, 'step')`,
   );
   return perStep((step) => {
     const row = rows.find((each) => each.step === step);
     return row === undefined ? { count: 0 } : { count: row.count as number, sinceMs: row.since as number };
   });
-}
-
-function isAfter([sinceMs, key]: Cursor): string {
-  return `(${SINCE} > ${Number(sinceMs)} OR (${SINCE} = ${Number(sinceMs)} AND service_key > ${quoted(String(key))}))`;
 }

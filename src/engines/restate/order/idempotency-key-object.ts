@@ -1,35 +1,32 @@
-import { handlers, type InvocationPromise, type ObjectContext, object } from "@restatedev/restate-sdk";
-import { QUICK } from "./durable-options.ts";
-import { type Callee, callObject, sendToObject } from "./object-calls.ts";
-import { type KeyBinding, type KeyClaim, type KeyClaimed, type KeyRelease, OBJECTS, type RequestKey } from "./objects.ts";
+import { handlers, type InvocationPromise, type ObjectContext, object, rpc } from "@restatedev/restate-sdk";
+import { QUICK } from "../durable-options.ts";
+import { type KeyBinding, type KeyClaim, type KeyClaimed, type KeyRelease, OBJECTS, type RequestKey } from "../objects.ts";
 
 /** State of a key, under one name. */
 interface KeyState {
   readonly bodyHash: string;
-  /** Wall clock: from then on it is as if it had never been used. */
+  /** Wall clock: from then on the key counts as unused. */
   readonly untilMs: number;
-  /** Absent while it is only claimed. */
+  /** Absent while the key is only claimed. */
   readonly attempt?: number;
   /** Of the claim. */
   readonly token?: string;
 }
 
 const STATE = "key";
-// A request that claims a key binds or releases it within its order's life. Its node may die in between, and the key must not stay claimed.
+// A request binds or releases its key before its order ends. Its node may die before it does, and then the key must not stay claimed.
 const CLAIMED_MS = 60_000;
 
 /** The object of an Idempotency-Key: which body it came with, and which attempt of that body's order it stands for. */
-export function idempotencyKeyObject() {
-  return object({
-    name: OBJECTS.idempotencyKey,
-    handlers: {
-      claim: handlers.object.exclusive(QUICK, claim),
-      bind: handlers.object.exclusive(QUICK, bind),
-      release: handlers.object.exclusive(QUICK, release),
-      expire: handlers.object.exclusive(QUICK, expire),
-    },
-  });
-}
+export const idempotencyKeyObject = object({
+  name: OBJECTS.idempotencyKey,
+  handlers: {
+    claim: handlers.object.exclusive(QUICK, claim),
+    bind: handlers.object.exclusive(QUICK, bind),
+    release: handlers.object.exclusive(QUICK, release),
+    expire: handlers.object.exclusive(QUICK, expire),
+  },
+});
 
 /** Binds the key of a request to its attempt, from a handler of another object. */
 export function bindKey(
@@ -38,15 +35,11 @@ export function bindKey(
   attempt: number,
   nowMs: number,
 ): InvocationPromise<void> {
-  return callObject<KeyBinding, void>(context, calleeOf(id, "bind"), { bodyHash, attempt, expiresMs, nowMs });
+  return context.objectClient<typeof idempotencyKeyObject>(idempotencyKeyObject, id).bind({ bodyHash, attempt, expiresMs, nowMs });
 }
 
 export function releaseKey(context: ObjectContext, id: string, released: KeyRelease): void {
-  sendToObject<KeyRelease>(context, calleeOf(id, "release"), released);
-}
-
-function calleeOf(key: string, method: "bind" | "release" | "expire"): Callee {
-  return { service: OBJECTS.idempotencyKey, key, method };
+  context.objectSendClient<typeof idempotencyKeyObject>(idempotencyKeyObject, id).release(released);
 }
 
 async function claim(context: ObjectContext, { bodyHash, nowMs, token }: KeyClaim): Promise<KeyClaimed> {
@@ -71,17 +64,18 @@ async function bind(context: ObjectContext, { bodyHash, attempt, expiresMs, nowM
 async function release(context: ObjectContext, released: KeyRelease): Promise<void> {
   const known = await context.get<KeyState>(STATE);
   if (known === null) return;
-  const isIt = "token" in released ? known.token === released.token : known.attempt === released.attempt;
-  if (isIt) context.clear(STATE);
+  const isSame = "token" in released ? known.token === released.token : known.attempt === released.attempt;
+  if (isSame) context.clear(STATE);
 }
 
-/** Sent when a state ought to be over; one that was renewed has another on its way. */
+/** A delayed call of the object to itself. A state that was renewed since has another such call coming. */
 async function expire(context: ObjectContext, untilMs: number): Promise<void> {
   const known = await context.get<KeyState>(STATE);
   if (known !== null && known.untilMs <= untilMs) context.clear(STATE);
 }
 
-/** A state must not stay for ever. */
+/** Deletes the state at its end. */
 function forgetAt(context: ObjectContext, untilMs: number, delayMs: number): void {
-  sendToObject(context, calleeOf(context.key, "expire"), untilMs, Math.max(1, delayMs));
+  const delay = Math.max(1, delayMs);
+  context.objectSendClient<typeof idempotencyKeyObject>(idempotencyKeyObject, context.key).expire(untilMs, rpc.sendOpts({ delay }));
 }

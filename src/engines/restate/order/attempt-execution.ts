@@ -1,10 +1,10 @@
-import { type CancelCause, Canceled } from "../../concurrency/cancel-cause.ts";
-import { CancelScope } from "../../concurrency/cancel-scope.ts";
-import { monotonicMs } from "../../concurrency/clock.ts";
-import type { ByOrderId } from "../../orders/order-runs.ts";
-import type { Pipeline } from "../../orders/pipeline.ts";
-import type { EndedStep, StepInput, StepOutcome } from "../../orders/step.ts";
-import { perStep, STEPS, type StepName } from "../../orders/steps.ts";
+import { type CancelCause, Canceled } from "../../../concurrency/cancel-cause.ts";
+import { CancelScope } from "../../../concurrency/cancel-scope.ts";
+import { monotonicMs } from "../../../concurrency/clock.ts";
+import type { ByOrderId } from "../../../orders/order-runs.ts";
+import type { Pipeline } from "../../../orders/pipeline.ts";
+import type { EndedStep, StepInput, StepOutcome } from "../../../orders/step.ts";
+import { perStep, STEPS, type StepName } from "../../../orders/steps.ts";
 import type { StepRecord } from "./step-record.ts";
 
 export interface ExecutionOptions {

@@ -1,18 +1,13 @@
 import { handlers, type internal, type ObjectContext, type ObjectSharedContext, object, RestatePromise } from "@restatedev/restate-sdk";
-import type { CancelCause } from "../../concurrency/cancel-cause.ts";
-import { monotonicMs } from "../../concurrency/clock.ts";
-import type { OnOrderEnded } from "../../orders/ended-order.ts";
-import type { FirstTry } from "../../orders/order-journal.ts";
-import type { OrderOutcome } from "../../orders/outcome.ts";
-import type { Pipeline } from "../../orders/pipeline.ts";
-import { STEPS, type StepInput } from "../../orders/step.ts";
-import { type AttemptEnding, type EndingParts, endAttempt, endInterrupted } from "./attempt-ending.ts";
-import { AttemptExecution } from "./attempt-execution.ts";
-import { compensationChanged } from "./compensation/order-compensations.ts";
-import { ATTEMPT_RETRIES, QUICK } from "./durable-options.ts";
-import type { Executions } from "./executions.ts";
-import { bindKey, releaseKey } from "./idempotency-key-object.ts";
-import { type KnownOrder, knownOrder } from "./known-order.ts";
+import type { CancelCause } from "../../../concurrency/cancel-cause.ts";
+import { monotonicMs } from "../../../concurrency/clock.ts";
+import type { OnOrderEnded } from "../../../orders/ended-order.ts";
+import type { FirstTry } from "../../../orders/order-journal.ts";
+import type { OrderOutcome } from "../../../orders/outcome.ts";
+import type { Pipeline } from "../../../orders/pipeline.ts";
+import { STEPS, type StepInput } from "../../../orders/step.ts";
+import { compensationChanged } from "../compensation/order-compensations.ts";
+import { ATTEMPT_RETRIES, QUICK } from "../durable-options.ts";
 import {
   type AttemptRequest,
   type AttemptResult,
@@ -24,7 +19,12 @@ import {
   type KnownRequest,
   OBJECTS,
   type OrderHead,
-} from "./objects.ts";
+} from "../objects.ts";
+import { type AttemptEnding, type EndingParts, endAttempt, endInterrupted } from "./attempt-ending.ts";
+import { AttemptExecution } from "./attempt-execution.ts";
+import type { Executions } from "./executions.ts";
+import { bindKey, releaseKey } from "./idempotency-key-object.ts";
+import { type KnownOrder, knownOrder } from "./known-order.ts";
 import { outcomeOf, type StepRecord } from "./step-record.ts";
 
 export interface OrderObjectParts extends EndingParts {
@@ -56,13 +56,15 @@ export function orderObject(parts: OrderObjectParts) {
         attempt(context as ObjectContext & internal.ContextInternal, request, parts),
       ),
       compensationChanged: handlers.object.exclusive(QUICK, (context: ObjectContext, changed: CompensationChanged) =>
-        compensationChanged(context, changed, parts.events),
+        compensationChanged(context, changed, parts.sendsEvents),
       ),
       known: handlers.object.shared(QUICK, known),
       latest: handlers.object.shared(QUICK, latest),
     },
   });
 }
+
+export type OrderObject = ReturnType<typeof orderObject>;
 
 async function attempt(
   context: ObjectContext & internal.ContextInternal,

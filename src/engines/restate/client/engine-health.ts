@@ -1,8 +1,8 @@
-import { monotonicMs } from "../../concurrency/clock.ts";
-import { Periodic } from "../../concurrency/periodic.ts";
+import { monotonicMs } from "../../../concurrency/clock.ts";
+import { Periodic } from "../../../concurrency/periodic.ts";
+import { OBJECTS } from "../objects.ts";
 import type { EngineAdmin } from "./engine-admin.ts";
 import type { Ingress } from "./ingress.ts";
-import { OBJECTS } from "./objects.ts";
 
 export interface EngineHealthOptions {
   readonly ingress: Ingress;

@@ -2,14 +2,14 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { type AttemptEnding, balance } from "../../../load/stand-in/balance.ts";
-import { type StandIn, startStandIn } from "../../../load/stand-in/stand-in.ts";
-import { perStepSetting } from "../../../src/orders/steps.ts";
-import { allPages, Receiver, SECRET } from "../../admin/fixture.ts";
-import { eventually } from "../../support/eventually.ts";
-import { newId, postOrder, type Received, send } from "../../support/http-client.ts";
-import type { TestService } from "../../support/service.ts";
-import { RestateTestEngine } from "../engines.ts";
+import { type AttemptEnding, balance } from "../../load/stand-in/balance.ts";
+import { type StandIn, startStandIn } from "../../load/stand-in/stand-in.ts";
+import { perStepSetting } from "../../src/orders/steps.ts";
+import { allPages, Receiver, SECRET } from "../admin/fixture.ts";
+import { eventually } from "../support/eventually.ts";
+import { newId, postOrder, type Received, send } from "../support/http-client.ts";
+import type { TestService } from "../support/service.ts";
+import { RestateTestEngine } from "./engines.ts";
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 // The vendor takes no order, and says so only when the payment is long made; neither can compensate anything.

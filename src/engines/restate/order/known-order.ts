@@ -1,7 +1,7 @@
 import type { ObjectSharedContext } from "@restatedev/restate-sdk";
-import type { AnswerBody } from "../../orders/answer.ts";
-import { ATTEMPTS_SHOWN, type AttemptRecord, type OrderRecord } from "../../orders/order-journal.ts";
-import { type AttemptState, attemptState, HEAD, type KnownRequest, type OrderHead } from "./objects.ts";
+import type { AnswerBody } from "../../../orders/answer.ts";
+import { ATTEMPTS_SHOWN, type AttemptRecord, type OrderRecord } from "../../../orders/order-journal.ts";
+import { type AttemptState, attemptState, HEAD, type KnownRequest, type OrderHead } from "../objects.ts";
 
 /** What `Order.known` gives. */
 export interface KnownOrder {

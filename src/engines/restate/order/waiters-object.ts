@@ -1,31 +1,29 @@
 import { handlers, InvocationIdParser, type ObjectContext, object } from "@restatedev/restate-sdk";
-import { QUICK } from "./durable-options.ts";
-import { cancelSignal, OBJECTS, type WaiterJoins, type WaiterLeaves } from "./objects.ts";
+import { QUICK } from "../durable-options.ts";
+import { cancelSignal, OBJECTS, type WaiterJoins, type WaiterLeaves } from "../objects.ts";
 
-/** Of the attempt that was joined last, or left. */
+/** Who waits for the attempt that was joined or left last. */
 interface Waiters {
   /** Token of the request that began it. */
   readonly attempt: string;
   /** Tokens of those that joined it. */
   readonly joined: readonly string[];
-  /** The one that began it is gone. */
+  /** The request that began it does not wait any more. */
   readonly begunLeft: boolean;
 }
 
 const STATE = "waiters";
 
 /**
- * Who waits for an attempt, over all nodes: a hang-up cancels it only when nobody is left. The request that began it waits from the start
- * without a call, so this object is asked only where an attempt is joined or left.
+ * Who waits for an attempt, over all nodes: a hang-up cancels the attempt only when nobody waits any more. The request that began it needs
+ * no call to wait, so this object is called only where an attempt is joined or left.
  */
-export function waitersObject() {
-  return object({
-    name: OBJECTS.waiters,
-    handlers: { join: handlers.object.exclusive(QUICK, join), leave: handlers.object.exclusive(QUICK, leave) },
-  });
-}
+export const waitersObject = object({
+  name: OBJECTS.waiters,
+  handlers: { join: handlers.object.exclusive(QUICK, join), leave: handlers.object.exclusive(QUICK, leave) },
+});
 
-/** False: everybody had left by then, so the attempt is being canceled. */
+/** False: nobody waited any more, so the attempt is being canceled. */
 async function join(context: ObjectContext, { attempt, token }: WaiterJoins): Promise<boolean> {
   const waiters = of(attempt, await context.get<Waiters>(STATE));
   if (waiters.begunLeft && waiters.joined.length === 0) return false;

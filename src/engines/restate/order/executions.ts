@@ -1,4 +1,4 @@
-import { type ByOrderId, OrderRuns } from "../../orders/order-runs.ts";
+import { type ByOrderId, OrderRuns } from "../../../orders/order-runs.ts";
 import type { AttemptExecution } from "./attempt-execution.ts";
 
 // As many as run at a time on a busy node; more only make a look-up longer.

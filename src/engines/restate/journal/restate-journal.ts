@@ -4,76 +4,86 @@ import type {
   CompensationRow,
   Cursor,
   DeadLetter,
-  OperatorJournal,
   OrderFilter,
   OrderSummary,
   Page,
   RowId,
 } from "../../../orders/operator-journal.ts";
-import { type CompensationStatus, JournalUnavailable } from "../../../orders/order-journal.ts";
+import { type CompensationStatus, JournalUnavailable, type OrderRecord } from "../../../orders/order-journal.ts";
+import type { EngineJournal } from "../../engine.ts";
+import type { EngineAdmin } from "../client/engine-admin.ts";
+import type { Ingress } from "../client/ingress.ts";
 import type { Settlement } from "../compensation/compensation-object.ts";
 import { keyOfCompensation } from "../compensation/compensation-state.ts";
-import type { EngineAdmin } from "../engine-admin.ts";
 import type { RedeliverRequest } from "../events/order-events-object.ts";
 import { readDeadLetterId } from "../events/order-events-state.ts";
-import type { Ingress } from "../ingress.ts";
-import { OBJECTS } from "../objects.ts";
-import { compensationPage, waitingCompensations } from "./compensation-list.ts";
+import { type KnownRequest, OBJECTS } from "../objects.ts";
+import { type KnownOrder, recordOf } from "../order/known-order.ts";
+import { compensationPage, pendingCompensations } from "./compensation-list.ts";
 import { EngineTables, orUnavailable } from "./engine-tables.ts";
-import { countDeadLetters, deadLetterPage, ordersWithEvents, waitingEvents } from "./event-lists.ts";
+import { countDeadLetters, deadLetterPage, ordersWithEvents, pendingEvents } from "./event-lists.ts";
 import { OrderList } from "./order-list.ts";
 
+// A client that looks up an order hears within a second that the engine does not answer.
+const LOOK_UP_TIMEOUT_MS = 900;
 const ROW_TIMEOUT_MS = 5_000;
-// A try may be under way, which ends before its own deadline, and then it is this one's turn.
+// The call waits for a try that is under way, which ends before its own deadline.
 const TRY_TIMEOUT_MS = 60_000;
 
 /**
- * What operators ask of the engine: lists come from its tables, one row of an object from that object. Ids are texts. Every node gives the
- * same answers. Rejects with `JournalUnavailable` when the engine cannot be reached.
+ * What clients and operators ask of the engine. Lists come from its tables, one row of an object from that object. Ids are texts. Every
+ * node gives the same answers. Rejects with `JournalUnavailable` when the engine cannot be reached. Main thread only.
  */
-export class RestateOperators implements OperatorJournal {
-  readonly #engine: EngineTables;
+export class RestateJournal implements EngineJournal {
+  readonly #tables: EngineTables;
   readonly #ingress: Ingress;
   readonly #orders: OrderList;
 
-  constructor(admin: Pick<EngineAdmin, "query">, ingress: Ingress) {
-    this.#engine = new EngineTables(admin);
+  constructor(ingress: Ingress, admin: Pick<EngineAdmin, "query">) {
+    this.#tables = new EngineTables(admin);
     this.#ingress = ingress;
-    this.#orders = new OrderList(this.#engine);
+    this.#orders = new OrderList(this.#tables);
+  }
+
+  async find(orderId: string, before?: number): Promise<OrderRecord | undefined> {
+    const body: KnownRequest = before === undefined ? {} : { before };
+    const call = { object: OBJECTS.order, key: orderId, handler: "known", body, timeoutMs: LOOK_UP_TIMEOUT_MS };
+    const known = await orUnavailable(this.#ingress.call<KnownOrder | null>(call));
+    return known === null ? undefined : recordOf(orderId, known);
   }
 
   orders(filter: OrderFilter, cursor: Cursor | undefined, limit: number): Promise<Page<OrderSummary>> {
     return this.#orders.page(filter, cursor, limit);
   }
 
-  /** Which of the two it is the id of, its user finds out. */
+  /** The caller finds out whether it is the id of a compensation or of a dead letter. */
   rowIdOf(text: string): RowId | undefined {
     return keyOfCompensation(text) === undefined && readDeadLetterId(text) === undefined ? undefined : text;
   }
 
   compensations(status: CompensationStatus, cursor: Cursor | undefined, limit: number): Promise<Page<CompensationRow>> {
-    return compensationPage(this.#engine, status, cursor, limit);
+    return compensationPage(this.#tables, status, cursor, limit);
   }
 
   compensation(id: RowId): Promise<CompensationRow | undefined> {
-    return this.#ofCompensation(id, "row", ROW_TIMEOUT_MS);
+    return this.#callCompensation(id, "row", ROW_TIMEOUT_MS);
   }
 
   settleCompensation(id: RowId, note: string, nowMs: number): Promise<CompensationRow | undefined> {
     const body: Settlement = { note, nowMs };
-    return this.#ofCompensation(id, "settle", TRY_TIMEOUT_MS, body);
+    return this.#callCompensation(id, "settle", TRY_TIMEOUT_MS, body);
   }
 
-  /** An operator's retry: now, whatever the provider's health. Resolves when the try has ended and is written down. */
+  /** An operator's retry: now, whatever the provider's health. Resolves when the try has ended and is stored. */
   async tryNow({ id }: Pick<CompensationRow, "id">): Promise<void> {
-    await this.#ofCompensation(id, "tryNow", TRY_TIMEOUT_MS);
+    await this.#callCompensation(id, "tryNow", TRY_TIMEOUT_MS);
   }
 
-  /** The object knows by itself that it has been settled. */
+  /** Does nothing: the settled object itself makes no further try. */
   forget(): void {}
 
   deadLetters(cursor: Cursor | undefined, limit: number): Promise<Page<DeadLetter>> {
-    return deadLetterPage(this.#engine, cursor, limit);
+    return deadLetterPage(this.#tables, cursor, limit);
   }
 
   async redeliver(id: RowId, nowMs: number): Promise<boolean> {
@@ -84,16 +94,16 @@ export class RestateOperators implements OperatorJournal {
     return orUnavailable(this.#ingress.call<boolean>(call));
   }
 
-  /** Orders after this one whose events wait, by their ids. */
+  /** Ids of orders whose events wait, in order, from the first after `after`. */
   ordersWithEvents(after: string, limit: number): Promise<string[]> {
-    return ordersWithEvents(this.#engine, after, limit);
+    return ordersWithEvents(this.#tables, after, limit);
   }
 
   async backlog(): Promise<Backlog> {
     const [compensations, events, deadLetters] = await Promise.all([
-      waitingCompensations(this.#engine),
-      waitingEvents(this.#engine),
-      countDeadLetters(this.#engine),
+      pendingCompensations(this.#tables),
+      pendingEvents(this.#tables),
+      countDeadLetters(this.#tables),
     ]);
     return { compensations, events, deadLetters };
   }
@@ -102,7 +112,7 @@ export class RestateOperators implements OperatorJournal {
     return Promise.reject(new JournalUnavailable("the engine keeps the orders, and its own snapshots are their backup"));
   }
 
-  async #ofCompensation(
+  async #callCompensation(
     id: RowId,
     handler: "row" | "settle" | "tryNow",
     timeoutMs: number,

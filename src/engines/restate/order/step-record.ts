@@ -1,6 +1,6 @@
-import type { CancelCause } from "../../concurrency/cancel-cause.ts";
-import { type OrderOutcome, outcomeOfSteps, type StepReport } from "../../orders/outcome.ts";
-import { STEPS, type StepName, type StepOutcome } from "../../orders/step.ts";
+import type { CancelCause } from "../../../concurrency/cancel-cause.ts";
+import { type OrderOutcome, outcomeOfSteps, type StepReport } from "../../../orders/outcome.ts";
+import { STEPS, type StepName, type StepOutcome } from "../../../orders/step.ts";
 
 /** How a step ended, as the engine remembers it. Times are milliseconds since 1970, with fractions. */
 export interface StepRecord {
