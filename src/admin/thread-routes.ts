@@ -1,6 +1,6 @@
 import { Router } from "express";
 import { sendJson } from "../http/answers.ts";
-import { onlyMethods } from "../http/methods.ts";
+import { onlyMethods } from "../http/fallbacks.ts";
 
 /** What the admin pages need to know of the threads. */
 export interface ThreadBooks {

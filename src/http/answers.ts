@@ -2,6 +2,9 @@ import type { Response } from "express";
 import type { ErrorKind } from "../orders/error-kind.ts";
 import { headersOf, STATUS } from "./status.ts";
 
+/** A request that breaks a rule. The message names field and rule, and the client reads it. */
+export class BadRequest extends Error {}
+
 /** Sends a body that is JSON text already. Does nothing when the client is gone. */
 export function sendJson(response: Response, status: number, json: string, headers: Readonly<Record<string, string>> = {}): void {
   if (response.headersSent || response.destroyed) return;

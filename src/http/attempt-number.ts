@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { BadRequest } from "./bad-request.ts";
+import { BadRequest } from "./answers.ts";
 
 // Fifteen digits are exact in a double.
 const MAX_ATTEMPT = 999_999_999_999_999;

@@ -1,7 +1,13 @@
 import type { ErrorRequestHandler, RequestHandler, Response } from "express";
 import type { OnFault } from "../orders/faults.ts";
-import { sendError } from "./answers.ts";
-import { BadRequest } from "./bad-request.ts";
+import { BadRequest, sendError } from "./answers.ts";
+
+/** The end of a route, for the methods that it does not have. */
+export function onlyMethods(...allowed: string[]): RequestHandler {
+  const allow = allowed.join(", ");
+  return (request, response) =>
+    sendError(response, "method_not_allowed", `${request.method} is not allowed here, only ${allow}`, { Allow: allow });
+}
 
 /** The answer where no route matched. */
 export const noSuchRoute: RequestHandler = (request, response) =>

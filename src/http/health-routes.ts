@@ -1,6 +1,6 @@
 import { Router } from "express";
 import { sendJson } from "./answers.ts";
-import { onlyMethods } from "./methods.ts";
+import { onlyMethods } from "./fallbacks.ts";
 
 /** What `GET /readyz` says: 200 for `ready`, 503 for anything else. */
 export const READINESS = ["ready", "starting", "journal_unavailable", "engine_unavailable", "draining"] as const;

@@ -3,7 +3,7 @@ import { z } from "zod";
 import type { Order } from "../orders/order.ts";
 import type { IdempotencyKey } from "../orders/order-journal.ts";
 import { STEPS } from "../orders/step.ts";
-import { BadRequest } from "./bad-request.ts";
+import { BadRequest } from "./answers.ts";
 
 const KEPT_MS = 24 * 60 * 60 * 1000;
 const RULE = "must be 1 to 255 visible ASCII characters";

@@ -1,8 +1,7 @@
 import type { IncomingHttpHeaders } from "node:http";
 import { brotliDecompress, gunzip, type InputType, inflate, type ZlibOptions } from "node:zlib";
 import type { NextFunction, Request, RequestHandler, Response } from "express";
-import { sendError } from "./answers.ts";
-import { BadRequest } from "./bad-request.ts";
+import { BadRequest, sendError } from "./answers.ts";
 import { closeGently, discarded } from "./gentle-close.ts";
 
 type Decompress = (body: InputType, options: ZlibOptions, done: (error: Error | null, plain: Buffer) => void) => void;
