@@ -95,7 +95,7 @@ export class LogOutput {
     if (this.#timer !== undefined) return undefined;
     const trouble = this.#writeWaiting();
     if (trouble !== undefined) {
-      this.#tryAgain(trouble === "EAGAIN" ? READER_IS_SLOW_MS : DISK_IS_BAD_MS);
+      this.#retryAfter(trouble === "EAGAIN" ? READER_IS_SLOW_MS : DISK_IS_BAD_MS);
       return trouble;
     }
     const lines = this.#lost;
@@ -123,7 +123,7 @@ export class LogOutput {
     }
   }
 
-  #tryAgain(afterMs: number): void {
+  #retryAfter(afterMs: number): void {
     this.#timer = setTimeout(() => {
       this.#timer = undefined;
       this.#flush();
@@ -135,7 +135,7 @@ export class LogOutput {
  * The same output, but one that says "later" instead of waiting for its reader, where that can be had: of a pipe on Linux. A socket (that
  * of systemd's journal) cannot be opened again, and to switch `fd` itself would switch it for every process that has it.
  */
-export function withoutWaiting(fd: number): number {
+export function nonBlocking(fd: number): number {
   try {
     if (!fstatSync(fd).isFIFO()) return fd;
     return openSync(`/proc/self/fd/${fd}`, constants.O_WRONLY | constants.O_NONBLOCK);

@@ -8,7 +8,7 @@ import { EndpointError } from "./engines/endpoint-error.ts";
 import { AccessKeyError } from "./http/access-keys.ts";
 import { ListenError, type Listener } from "./http/listener.ts";
 import { JournalOpenError } from "./journal/journal-open-error.ts";
-import { LogOutput, withoutWaiting } from "./log-output.ts";
+import { LogOutput, nonBlocking } from "./log-output.ts";
 import { type Service, start } from "./service.ts";
 import { WebhookSecretError } from "./webhooks/secret.ts";
 import { type Started, wantsColors, welcome } from "./welcome.ts";
@@ -36,7 +36,7 @@ async function main(): Promise<void> {
   }
   const config = readConfig(process.env);
   const output = new LogOutput({
-    fd: withoutWaiting(STANDARD_OUTPUT),
+    fd: nonBlocking(STANDARD_OUTPUT),
     onLost: (lines) => log.warn({ lines }, "log lines were lost: they could not be written"),
   });
   // Also after an error that nobody caught.

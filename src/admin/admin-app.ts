@@ -21,13 +21,13 @@ import { metricsRoutes } from "./metrics-routes.ts";
 import { orderListRoutes } from "./order-list-routes.ts";
 import { orderLookupRoutes } from "./order-lookup-routes.ts";
 import { RecentBacklog } from "./recent-backlog.ts";
-import { type ThreadBooks, threadRoutes } from "./thread-routes.ts";
+import { type ThreadCounters, threadRoutes } from "./thread-routes.ts";
 import { type WebhookControl, webhookRoutes } from "./webhook-routes.ts";
 
 export interface AdminParts {
   /** Every route needs one of these; absent: none does. */
   readonly keys?: AccessKeys;
-  readonly counters: ThreadBooks;
+  readonly counters: ThreadCounters;
   readonly metrics: Metrics;
   readonly live: LiveFeed;
   /** What `/metrics` asks besides. */

@@ -31,7 +31,7 @@ export class AccessKeys {
    */
   static async read(setting: string, file: string): Promise<AccessKeys> {
     const keys = new AccessKeys(setting, file);
-    await keys.readAgain();
+    await keys.reload();
     return keys;
   }
 
@@ -40,7 +40,7 @@ export class AccessKeys {
   }
 
   /** Reads the file again. Throws `AccessKeyError` where that cannot be done, and then the keys stay what they are. */
-  readAgain(): Promise<void> {
+  reload(): Promise<void> {
     // One after the other, so that the newest look at the file is the one that stays.
     const reading = this.#reading.catch(() => {}).then(() => this.#read());
     this.#reading = reading;

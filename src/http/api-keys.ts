@@ -2,7 +2,7 @@ import type { RequestHandler } from "express";
 import { type AccessKeys, bearerToken } from "./access-keys.ts";
 import { sendError } from "./answers.ts";
 
-const ASK = { "WWW-Authenticate": "Bearer" };
+const CHALLENGE = { "WWW-Authenticate": "Bearer" };
 
 /** Lets nobody pass who does not show one of the keys, and notes whose it is. No Basic: a browser would send that of itself. */
 export function needsApiKey(keys: AccessKeys): RequestHandler {
@@ -10,7 +10,7 @@ export function needsApiKey(keys: AccessKeys): RequestHandler {
     const shown = bearerToken(request.headers.authorization);
     const client = shown === undefined ? undefined : keys.find(shown);
     if (client === undefined) {
-      sendError(response, "unauthorized", "Authorization: must be Bearer KEY", ASK);
+      sendError(response, "unauthorized", "Authorization: must be Bearer KEY", CHALLENGE);
       return;
     }
     response.locals.client = client;

@@ -4,11 +4,11 @@ import type { Express, Response } from "express";
 import { nodeHttp } from "../node-http.ts";
 import type { OnFault } from "../orders/faults.ts";
 import { acceptWaiting, type Connections, untilUnused } from "./connection-drain.ts";
-import { frontDoor, isWelcome } from "./front-door.ts";
 import { KnownHosts } from "./known-hosts.ts";
 import { isOnLoopback } from "./loopback.ts";
 import { messageClasses } from "./message-classes.ts";
 import { answerForParser } from "./parser-answers.ts";
+import { isAllowed, requestListener } from "./request-listener.ts";
 
 /** A listening HTTP server. */
 export interface Listener {
@@ -86,7 +86,7 @@ function serverFor(options: ListenOptions, hosts: KnownHosts, connections: Conne
   const { name, app, keepAliveTimeoutMs, requestTimeoutMs, maxConnections, onFault } = options;
   // Node insists on this; sending the headers is a part of sending the request.
   const headersTimeoutMs = Math.min(options.headersTimeoutMs, requestTimeoutMs);
-  const door = frontDoor(app, hosts, connections);
+  const onRequest = requestListener(app, hosts, connections);
   const server = nodeHttp().createServer(
     {
       ...messageClasses(app),
@@ -100,11 +100,11 @@ function serverFor(options: ListenOptions, hosts: KnownHosts, connections: Conne
       // they are none that is known.
       joinDuplicateHeaders: true,
     },
-    door,
+    onRequest,
   );
   // Whoever reads the body says that it may come: a body that is refused need not be sent at all.
-  server.on("checkContinue", door);
-  answerForParser(server, (request: IncomingMessage, response: Response) => isWelcome(request, response, hosts, connections));
+  server.on("checkContinue", onRequest);
+  answerForParser(server, (request: IncomingMessage, response: Response) => isAllowed(request, response, hosts, connections));
   if (maxConnections !== undefined) {
     server.maxConnections = maxConnections;
     const full = new TooManyConnections(`${maxConnections} are open`);

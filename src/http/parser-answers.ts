@@ -4,7 +4,7 @@ import type { Response } from "express";
 import { nodeHttp } from "../node-http.ts";
 import type { ErrorKind } from "../orders/error-kind.ts";
 import { errorJson, sendError, sendJson } from "./answers.ts";
-import { closeGently, discarded, isClosing } from "./gentle-close.ts";
+import { discarded, isClosing, lingeringClose } from "./lingering-close.ts";
 import { newRequestId, requestIdOf } from "./request-id.ts";
 import { STATUS } from "./status.ts";
 
@@ -31,8 +31,8 @@ const MALFORMED: Fault = { kind: "bad_request", message: "the request is not wel
 
 const NO_TUNNEL: Fault = { kind: "method_not_allowed", message: "CONNECT is not allowed here", header: "Allow: GET, HEAD, POST" };
 
-/** Gives what Node's HTTP layer answers by itself the form of all answers. `isWelcome` as for every other request. */
-export function answerForParser(server: Server, isWelcome: (request: IncomingMessage, response: Response) => boolean): void {
+/** Gives what Node's HTTP layer answers by itself the form of all answers. `isAllowed` as for every other request. */
+export function answerForParser(server: Server, isAllowed: (request: IncomingMessage, response: Response) => boolean): void {
   server.on("clientError", (error: NodeJS.ErrnoException, socket: Socket) => {
     if (isClosing(socket)) {
       // A parser that has failed once does so again for everything that comes after. The end is one of these, too.
@@ -49,16 +49,16 @@ export function answerForParser(server: Server, isWelcome: (request: IncomingMes
     // behind another one for their turn do not hear of a hang-up then, and run to their end.
     socket.on("error", () => socket.destroy());
     if (!isClosing(socket)) {
-      closeGently(socket);
+      lingeringClose(socket);
       answerInTurn(socket, NO_TUNNEL, requestIdOf(request.headers["x-request-id"]));
     }
     socket.on("data", () => discarded(socket));
   });
   server.on("checkExpectation", (request: IncomingMessage, response: ServerResponse) => {
     const expressed = response as Response;
-    if (isClosing(request.socket) || !isWelcome(request, expressed)) return;
+    if (isClosing(request.socket) || !isAllowed(request, expressed)) return;
     // Whether the body comes all the same is up to the client, so there is no telling where its next request begins.
-    closeGently(request.socket);
+    lingeringClose(request.socket);
     sendJson(expressed, 417, errorJson("bad_request", "Expect: must be 100-continue"), { Connection: "close" });
   });
 }
@@ -76,7 +76,7 @@ function refuse(socket: HttpSocket, fault: Fault): void {
     socket.destroy();
     return;
   }
-  closeGently(socket);
+  lingeringClose(socket);
   answerInTurn(socket, fault);
 }
 

@@ -2,7 +2,7 @@ import type { IncomingHttpHeaders } from "node:http";
 import { brotliDecompress, gunzip, type InputType, inflate, type ZlibOptions } from "node:zlib";
 import type { NextFunction, Request, RequestHandler, Response } from "express";
 import { BadRequest, sendError } from "./answers.ts";
-import { closeGently, discarded } from "./gentle-close.ts";
+import { discarded, lingeringClose } from "./lingering-close.ts";
 
 type Decompress = (body: InputType, options: ZlibOptions, done: (error: Error | null, plain: Buffer) => void) => void;
 
@@ -96,7 +96,7 @@ function decompressed(decompress: Decompress, limit: number, request: Request, r
 }
 
 function refuse(request: Request, response: Response, limit: number): void {
-  closeGently(request.socket);
+  lingeringClose(request.socket);
   request.on("data", () => discarded(request.socket));
   sendTooLarge(response, limit, { Connection: "close" });
 }

@@ -21,7 +21,7 @@ type ClosingSocket = Socket & { [READ_UP_TO]?: number; [IGNORED]?: number };
  * From now on the connection takes no more requests. With its last answer, which has to say `Connection: close`, this side
  * of it ends; the whole of it when the client has ended its side, or when it has sent too much or taken too long.
  */
-export function closeGently(socket: Socket): void {
+export function lingeringClose(socket: Socket): void {
   if (isClosing(socket)) return;
   (socket as ClosingSocket)[READ_UP_TO] = socket.bytesRead + MAX_DISCARDED_BYTES;
   // What Node calls when the last answer has been handed over; its own destroys the socket as soon as that is written.

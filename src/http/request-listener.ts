@@ -3,13 +3,13 @@ import type { Express, Request, Response } from "express";
 import { sendError } from "./answers.ts";
 import type { Client } from "./client.ts";
 import type { Connections } from "./connection-drain.ts";
-import { closeGently, ignored, isClosing } from "./gentle-close.ts";
 import type { KnownHosts } from "./known-hosts.ts";
-import { hasRoomInLine, isInLine } from "./pipelining.ts";
+import { ignored, isClosing, lingeringClose } from "./lingering-close.ts";
+import { isPipelined, mayQueue } from "./pipelining.ts";
 import { requestIdOf } from "./request-id.ts";
 
 /** What every request carries in `response.locals` from its start. */
-export interface RequestNotes {
+export interface RequestLocals {
   readonly requestId: string;
   readonly connections: Connections;
   /** Where it is known which order the request is about. */
@@ -22,7 +22,7 @@ export interface RequestNotes {
  * What a request passes before it reaches the application: it gets its id, and a page of another site that sent it through
  * somebody's browser is turned away. Not a layer of Express, because every order comes by here.
  */
-export function frontDoor(
+export function requestListener(
   app: Express,
   hosts: KnownHosts,
   connections: Connections,
@@ -34,11 +34,11 @@ export function frontDoor(
       ignored(socket);
       return;
     }
-    if (isInLine(response, socket) && !hasRoomInLine(response, socket)) {
-      refuseInLine(request, response as Response, connections);
+    if (isPipelined(response, socket) && !mayQueue(response, socket)) {
+      refusePipelined(request, response as Response, connections);
       return;
     }
-    if (!isWelcome(request, response as Response, hosts, connections)) return;
+    if (!isAllowed(request, response as Response, hosts, connections)) return;
     if (request.url?.startsWith("/")) app(request as Request, response as Response);
     else app(request as Request, response as Response, () => sendError(response as Response, "bad_request", NO_PATH));
   };
@@ -48,21 +48,21 @@ export function frontDoor(
 const NO_PATH = "the request target must have a path";
 
 /** A client that reads learns why; one that does not would keep the answers before this one in memory for ever. */
-function refuseInLine({ headers, socket }: IncomingMessage, response: Response, connections: Connections): void {
+function refusePipelined({ headers, socket }: IncomingMessage, response: Response, connections: Connections): void {
   const isRead = !socket.writableNeedDrain;
-  closeGently(socket);
+  lingeringClose(socket);
   if (!isRead) {
     socket.destroy();
     return;
   }
-  response.locals = notesOf(headers, connections);
+  response.locals = localsOf(headers, connections);
   sendError(response, "overloaded", "too many requests at once on one connection", { Connection: "close" });
 }
 
 /** Gives a request its notes and answers it where it may not come in; then false. */
-export function isWelcome(request: IncomingMessage, response: Response, hosts: KnownHosts, connections: Connections): boolean {
+export function isAllowed(request: IncomingMessage, response: Response, hosts: KnownHosts, connections: Connections): boolean {
   const { headers } = request;
-  response.locals = notesOf(headers, connections);
+  response.locals = localsOf(headers, connections);
 
   const { host, origin } = headers;
   if (host === undefined) {
@@ -101,6 +101,6 @@ function isOwnOrigin(origin: string, host: string | undefined): boolean {
   return text === `http://${authority}` || text === `https://${authority}`;
 }
 
-function notesOf(headers: IncomingMessage["headers"], connections: Connections): RequestNotes {
+function localsOf(headers: IncomingMessage["headers"], connections: Connections): RequestLocals {
   return { requestId: requestIdOf(headers["x-request-id"]), connections, orderId: undefined, client: undefined };
 }
