@@ -53,7 +53,7 @@ export interface OperatorParts {
   readonly onRedelivered: () => void;
 }
 
-/** The admin listener's routes, behind its front door. It is on loopback unless told otherwise, and never part of the public listener. */
+/** The admin listener's application. It is on loopback by default, and no part of it is on the public listener. */
 export function adminApp({ keys, counters, metrics, watched, diagnosis, live, operators, chaos, report }: AdminParts): Express {
   const { journal, backups, webhooks } = operators;
   const app = express();
