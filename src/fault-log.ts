@@ -5,9 +5,9 @@ type ErrorClass = abstract new (...args: never[]) => Error;
 
 export interface FaultLogOptions {
   readonly log: Logger;
-  /** Errors that come with the weather, such as a full disk: what they say is enough, and where they were made is left out. */
+  /** Operational errors, such as a full disk: the log has their message, without a stack. */
   readonly expected: readonly ErrorClass[];
-  /** How long equal faults are counted before they are told of, 1 second unless told. */
+  /** How long equal faults are counted before their count is logged; 1 second where absent. */
   readonly windowMs?: number;
 }
 
@@ -17,19 +17,19 @@ interface Repeated {
   readonly level: Level;
   readonly message: string;
   fields: Fields;
-  /** Those since the last line. */
+  /** Faults since the last line. */
   count: number;
   readonly timer: NodeJS.Timeout;
 }
 
 const WINDOW_MS = 1_000;
-// Errors whose text has an id in it are all different. Past that many at one time they are counted together.
+// Errors with an id in their text are all different. More kinds than this at one time are counted together.
 const MAX_KINDS = 100;
 const MANY = "faults of too many kinds";
 
 /**
- * Logs faults, equal ones once in a window: the first at once, those that follow as a count, with the fields of the newest. So whatever
- * fails with every request fills no disk. Main thread only.
+ * Logs faults, and equal faults once in a window: the first one at once, the others as a count with the fields of the newest. So a fault that comes
+ * with every request does not fill the disk. Main thread only.
  */
 export class FaultLog {
   readonly #options: FaultLogOptions;
@@ -39,26 +39,23 @@ export class FaultLog {
     this.#options = options;
   }
 
-  /**
-   * A fault with its error: equal are those with the same message and the same text of the error. Never throws. `fields` go into
-   * the line.
-   */
+  /** Logs a fault with its error and `fields`. Faults are equal when their message and the text of their error are. Never throws. */
   report(message: string, error: unknown, fields: Fields = {}): void {
     const cause = this.#isExpected(error) ? { reason: error.message } : { err: error };
     this.#add(`${message}\n${textOf(error)}`, "error", message, { ...fields, ...cause });
   }
 
-  /** A line that a thread has logged: equal are those with the same level and message. Never throws. */
+  /** Logs a line of a thread. Lines are equal when their level and message are. Never throws. */
   line(level: Level, message: string, fields: Fields): void {
     this.#add(`${level}\n${message}`, level, message, fields);
   }
 
-  /** Writes the counts that are not told yet. */
+  /** Logs the pending counts. */
   close(): void {
     for (const [kind, repeated] of this.#repeated) {
       clearTimeout(repeated.timer);
       this.#repeated.delete(kind);
-      this.#tell(repeated);
+      this.#logRepeated(repeated);
     }
   }
 
@@ -75,7 +72,7 @@ export class FaultLog {
   }
 
   #count(kind: string, level: Level, message: string, fields: Fields): void {
-    // Of itself a count is no reason for the process to live on.
+    // A pending count does not keep the process alive.
     const timer = setTimeout(() => this.#windowIsOver(kind), this.#options.windowMs ?? WINDOW_MS).unref();
     this.#repeated.set(kind, { level, message, fields, count: 0, timer });
   }
@@ -87,13 +84,13 @@ export class FaultLog {
       this.#repeated.delete(kind);
       return;
     }
-    this.#tell(repeated);
-    // It goes on, so the next one waits for the end of the next window too.
+    this.#logRepeated(repeated);
+    // The fault goes on, so its next line comes at the end of the next window.
     repeated.count = 0;
     repeated.timer.refresh();
   }
 
-  #tell({ level, message, fields, count }: Repeated): void {
+  #logRepeated({ level, message, fields, count }: Repeated): void {
     if (count > 0) this.#options.log[level]({ ...fields, count }, message);
   }
 

@@ -9,8 +9,8 @@ interface OrderLine {
 }
 
 /**
- * Makes what somebody at a terminal reads from the log's lines of JSON: one line each, and the stack where there is an error. The line
- * of an order says in words how it and its steps ended; any other has its fields behind its message.
+ * Turns the log's lines of JSON into text for a terminal: one line each, and the stack of an error. The line of an order says how the order and
+ * its steps ended; any other line has its fields after its message.
  */
 export function logForPeople({ colors }: { readonly colors: boolean }): (line: string) => string {
   const prettify = prettyFactory({ colorize: colors, ignore: "pid,hostname", singleLine: true });

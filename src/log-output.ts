@@ -1,35 +1,36 @@
 import { constants, fstatSync, openSync, writeSync } from "node:fs";
 
 export interface LogOutputOptions {
-  /** Such as that of the standard output. */
+  /** The file descriptor to write to. */
   readonly fd: number;
-  /** Lines did not fit in while nothing could be written; now something can. */
+  /** So many lines were dropped while nothing could be written. Called when writing works again. */
   readonly onLost: (lines: number) => void;
 }
 
-// What waits for a log that cannot be written: half a second of the most orders there are, a line of some 400 bytes each.
+// Pending text while the log cannot be written: the lines of half a second at the highest rate, some 400 bytes an order.
 const MAX_WAITING_BYTES = 4 * 1024 * 1024;
-// Lines that come within that time are one write. A write wakes the reader of a pipe or socket, which costs more than to make the lines.
-const GATHER_MS = 10;
-// More text than that does not wait for the time to be over.
+// Lines of this time go out in one write. A write wakes the reader of a pipe or socket, which costs more than the lines.
+const BATCH_MS = 10;
+// More text than this is written at once.
 const MAX_TEXT_LENGTH = 65_536;
-// For a reader that is slow at the moment: a pipe holds 64 KiB, and full ones every 5 ms are more than any log is.
+// The pause before the next try with a slow reader: a pipe holds 64 KiB, and a full pipe every 5 ms is more than any log.
 const READER_IS_SLOW_MS = 5;
-// A disk that is full or broken stays so for a while.
+// The same for a disk, which stays full or broken for a while.
 const DISK_IS_BAD_MS = 100;
-// At the end of the process a reader that takes nothing for that long does not read any more.
+// At the end of the process a reader that takes nothing for this long is given up.
 const LAST_CHANCE_MS = 1_000;
 
 /**
- * Where log lines go: those of some milliseconds in one write. A full disk under the log, or a reader that is gone
- * or slow, must not stop the service, so nothing here throws, and nothing waits: pino's own destination throws where nobody catches it,
- * and then holds up the end of the process for as long as the disk is full. Whoever ends the process calls `flushSync`. Main thread only.
+ * The destination of log lines; it batches the lines of some milliseconds into one write. A full disk, or a reader that is gone or
+ * slow, must not stop the service, so nothing here throws or waits. Call `flushSync` before the process ends. Main thread only.
+ *
+ * Rejected: pino's own destination. It throws where nobody can catch it, and delays the end of the process for as long as the disk is full.
  */
 export class LogOutput {
   readonly #options: LogOutputOptions;
-  /** Lines that are not handed on yet. */
+  /** The lines of the current batch. */
   #text = "";
-  /** What could not be written, or not yet. */
+  /** Batches that are not written yet. */
   #waiting: Buffer[] = [];
   #waitingBytes = 0;
   #lost = 0;
@@ -40,9 +41,9 @@ export class LogOutput {
     this.#options = options;
   }
 
-  /** Text of whole lines. It is written within 10 ms, unless there is trouble. */
+  /** Takes whole lines. They are written within 10 ms where the descriptor takes them. */
   write(text: string): void {
-    // A character has one byte or more, so this takes no more than there may be, or a little.
+    // A character has one byte or more, so this may exceed the limit a little.
     if (this.#waitingBytes + this.#text.length + text.length > MAX_WAITING_BYTES) {
       this.#lost++;
       return;
@@ -51,18 +52,18 @@ export class LogOutput {
     if (this.#text.length > MAX_TEXT_LENGTH) this.#flush();
     else if (!this.#writesLater) {
       this.#writesLater = true;
-      setTimeout(this.#writeGathered, GATHER_MS).unref();
+      setTimeout(this.#writeBatch, BATCH_MS).unref();
     }
   }
 
-  /** Writes what is there before it returns, which a reader that is slow may delay. For the end of the process. */
+  /** Writes all pending lines before it returns; a slow reader may delay it. For the end of the process. */
   flushSync(): void {
     let untilMs = performance.now() + LAST_CHANCE_MS;
     for (let bytes = -1; ; ) {
       clearTimeout(this.#timer);
       this.#timer = undefined;
       const trouble = this.#flush();
-      // That lines were lost is a line as well.
+      // `onLost` may have logged a line.
       if (trouble === undefined && this.#text !== "") continue;
       if (trouble !== "EAGAIN") return;
       if (this.#waitingBytes !== bytes) untilMs = performance.now() + LAST_CHANCE_MS;
@@ -72,18 +73,18 @@ export class LogOutput {
     }
   }
 
-  /** As pino calls it. */
+  /** For pino. */
   flush(done?: () => void): void {
     this.flushSync();
     done?.();
   }
 
-  readonly #writeGathered = (): void => {
+  readonly #writeBatch = (): void => {
     this.#writesLater = false;
     if (this.#text !== "") this.#flush();
   };
 
-  /** Gives the code of what went wrong. */
+  /** Returns the code of the error, undefined for success. */
   #flush(): string | undefined {
     if (this.#text !== "") {
       const bytes = Buffer.from(this.#text);
@@ -91,11 +92,11 @@ export class LogOutput {
       this.#waiting.push(bytes);
       this.#waitingBytes += bytes.length;
     }
-    // It would fail again, and a failure is dear.
+    // A retry is scheduled: a write before it would fail again, and a failed write is expensive.
     if (this.#timer !== undefined) return undefined;
     const trouble = this.#writeWaiting();
     if (trouble !== undefined) {
-      this.#tryAgain(trouble === "EAGAIN" ? READER_IS_SLOW_MS : DISK_IS_BAD_MS);
+      this.#retryAfter(trouble === "EAGAIN" ? READER_IS_SLOW_MS : DISK_IS_BAD_MS);
       return trouble;
     }
     const lines = this.#lost;
@@ -108,7 +109,7 @@ export class LogOutput {
     let done = 0;
     try {
       for (; done < this.#waiting.length; done++) {
-        // A disk that becomes full takes a part of a line; the rest of it has to come next.
+        // A disk that becomes full takes a part of a line; the rest has to come next.
         for (let rest = this.#waiting[done] as Buffer; rest.length > 0; this.#waiting[done] = rest) {
           const written = writeSync(this.#options.fd, rest);
           this.#waitingBytes -= written;
@@ -123,7 +124,7 @@ export class LogOutput {
     }
   }
 
-  #tryAgain(afterMs: number): void {
+  #retryAfter(afterMs: number): void {
     this.#timer = setTimeout(() => {
       this.#timer = undefined;
       this.#flush();
@@ -132,10 +133,10 @@ export class LogOutput {
 }
 
 /**
- * The same output, but one that says "later" instead of waiting for its reader, where that can be had: of a pipe on Linux. A socket (that
- * of systemd's journal) cannot be opened again, and to switch `fd` itself would switch it for every process that has it.
+ * A non-blocking descriptor of the same output where the platform has one, which is for a pipe on Linux; otherwise `fd` itself. A socket (that of
+ * systemd's journal) cannot be opened again, and a non-blocking `fd` would be non-blocking for every process that shares it.
  */
-export function withoutWaiting(fd: number): number {
+export function nonBlocking(fd: number): number {
   try {
     if (!fstatSync(fd).isFIFO()) return fd;
     return openSync(`/proc/self/fd/${fd}`, constants.O_WRONLY | constants.O_NONBLOCK);

@@ -6,7 +6,7 @@ import { LiveFeed } from "./admin/live/live-feed.ts";
 import { Metrics } from "./admin/metrics.ts";
 import { RecentBacklog } from "./admin/recent-backlog.ts";
 import { stuckWarning } from "./admin/stuck-warning.ts";
-import type { ThreadBooks } from "./admin/thread-routes.ts";
+import type { ThreadCounters } from "./admin/thread-routes.ts";
 import { Admission } from "./admission/admission.ts";
 import { readAccess } from "./composition/access.ts";
 import { capacitiesOf, waitingOf } from "./composition/capacities.ts";
@@ -82,7 +82,7 @@ export async function start(config: Config, log: Logger, options: StartOptions):
   });
   starting.defer(() => opening.then((opened) => opened.close(), ignore));
 
-  const counters: ThreadBooks = {
+  const counters: ThreadCounters = {
     totals: () => runtime.totals(),
     threads: () => runtime.threads(),
     replaced: () => runtime.replaced(),

@@ -1,5 +1,5 @@
-// What `npm start` runs. JavaScript, and the import comes second: a file that is loaded before the cache is enabled, `main.ts` too, would
-// have its types stripped at every start.
+// `npm start` runs this file. It is JavaScript and imports `main.ts` second: Node strips the types of every TypeScript file that it loads before
+// the cache is enabled, at every start.
 import "./compile-cache.js";
 
 const { run } = await import("./main.ts");

@@ -1,4 +1,4 @@
-/** What somebody who has just started the service wants to know. */
+/** What a user who has just started the service wants to know. */
 export interface Started {
   /** Base URLs of the two listeners, without a slash at the end. */
   readonly api: string;
@@ -11,7 +11,7 @@ const BOLD_GREEN = "1;32";
 const BOLD_CYAN = "1;36";
 const DIM = "2";
 
-/** Whether a terminal wants colors, as no-color.org has it; `environment` is that of the process. */
+/** Whether the environment of the process allows colors, by the rule of no-color.org. */
 export function wantsColors({ NO_COLOR, TERM }: Readonly<Record<string, string | undefined>>): boolean {
   return (NO_COLOR === undefined || NO_COLOR === "") && TERM !== "dumb";
 }
@@ -21,7 +21,7 @@ export function firstOrder(api: string): string {
   return `curl -s ${api}/order -d '{"order_id":"first","amount":1200}'`;
 }
 
-/** Lines for a terminal: what listens where, how long the start took and what to try, the page first. */
+/** Lines for a terminal: the addresses, the time of the start and a first order to try. */
 export function welcome({ api, admin, tookMs }: Started, { colors }: { readonly colors: boolean }): string {
   const styled = (style: string, text: string): string => (colors ? `\u001b[${style}m${text}\u001b[0m` : text);
   return `${styled(BOLD_GREEN, "order pipeline is up")} after ${(tookMs / 1_000).toFixed(2)} s

@@ -13,6 +13,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   "welcome.ts": [],
   "log-for-people.ts": [],
   "node-http.ts": [],
+  "signals.ts": ["composition"],
   concurrency: [],
   outgoing: ["node-http.ts"],
   retries: ["concurrency"],

@@ -1,9 +1,10 @@
-import express, { type Express } from "express";
+import express, { type ErrorRequestHandler, type Express } from "express";
 import type { AccessKeys } from "../http/access-keys.ts";
+import { sendError } from "../http/answers.ts";
 import { errorAnswers, noSuchRoute } from "../http/fallbacks.ts";
 import type { OnFault } from "../orders/faults.ts";
 import type { CompensationRow, OperatorJournal } from "../orders/operator-journal.ts";
-import type { OrderJournal } from "../orders/order-journal.ts";
+import { JournalBusy, JournalUnavailable, type OrderJournal } from "../orders/order-journal.ts";
 import type { OrderService } from "../orders/order-service.ts";
 import { needsKey } from "./admin-keys.ts";
 import { type BackupParts, backupRoutes } from "./backup-routes.ts";
@@ -11,7 +12,6 @@ import { type Chaos, chaosRoutes } from "./chaos-routes.ts";
 import { type CompensationParts, compensationRoutes } from "./compensation-routes.ts";
 import { deadLetterRoutes } from "./dead-letter-routes.ts";
 import { type Diagnosis, diagnosisRoutes } from "./diagnosis-routes.ts";
-import { journalAnswers } from "./journal-answers.ts";
 import { demoOrderRoutes } from "./live/demo-orders.ts";
 import type { LiveFeed } from "./live/live-feed.ts";
 import { liveRoutes } from "./live/live-routes.ts";
@@ -21,13 +21,13 @@ import { metricsRoutes } from "./metrics-routes.ts";
 import { orderListRoutes } from "./order-list-routes.ts";
 import { orderLookupRoutes } from "./order-lookup-routes.ts";
 import { RecentBacklog } from "./recent-backlog.ts";
-import { type ThreadBooks, threadRoutes } from "./thread-routes.ts";
+import { type ThreadCounters, threadRoutes } from "./thread-routes.ts";
 import { type WebhookControl, webhookRoutes } from "./webhook-routes.ts";
 
 export interface AdminParts {
   /** Every route needs one of these; absent: none does. */
   readonly keys?: AccessKeys;
-  readonly counters: ThreadBooks;
+  readonly counters: ThreadCounters;
   readonly metrics: Metrics;
   readonly live: LiveFeed;
   /** What `/metrics` asks besides. */
@@ -53,7 +53,7 @@ export interface OperatorParts {
   readonly onRedelivered: () => void;
 }
 
-/** The admin listener's routes, behind its front door. It is on loopback unless told otherwise, and never part of the public listener. */
+/** The admin listener's application. It is on loopback by default, and no part of it is on the public listener. */
 export function adminApp({ keys, counters, metrics, watched, diagnosis, live, operators, chaos, report }: AdminParts): Express {
   const { journal, backups, webhooks } = operators;
   const app = express();
@@ -85,3 +85,10 @@ export function adminApp({ keys, counters, metrics, watched, diagnosis, live, op
   app.use(errorAnswers(report));
   return app;
 }
+
+/** The answer where the journal could not do what was asked of it. Operators are told why; nothing has happened. */
+const journalAnswers: ErrorRequestHandler = (error: unknown, _request, response, next) => {
+  if (error instanceof JournalBusy) sendError(response, "overloaded", `the journal is busy: ${error.message}`);
+  else if (error instanceof JournalUnavailable) sendError(response, "internal", `the journal could not do that: ${error.message}`);
+  else next(error);
+};

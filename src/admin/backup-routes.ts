@@ -1,12 +1,10 @@
 import { join } from "node:path";
 import { type Request, type Response, Router } from "express";
 import { z } from "zod";
-import { sendError, sendJson } from "../http/answers.ts";
-import { BadRequest } from "../http/bad-request.ts";
-import { onlyMethods } from "../http/methods.ts";
-import { readBody } from "../http/read-body.ts";
+import { BadRequest, sendError, sendJson } from "../http/answers.ts";
+import { onlyMethods } from "../http/fallbacks.ts";
 import { BackupExists, type OperatorJournal } from "../orders/operator-journal.ts";
-import { NOTHING, readJson, readQuery } from "./strict-input.ts";
+import { NOTHING, readJson, readQuery, readSmallBody } from "./strict-input.ts";
 
 export interface BackupParts {
   readonly journal: Pick<OperatorJournal, "backup">;
@@ -26,14 +24,13 @@ const OF_ANOTHER_FILE = /(\.partial|\.lock|-wal|-shm|-journal)$/;
 const BODY = z.strictObject({
   name: z.string(NAME_RULE).refine((name) => NAME.test(name) && !OF_ANOTHER_FILE.test(name), NAME_RULE),
 });
-const MAX_BODY_BYTES = 1024;
 
 /** `POST /backup`: a consistent copy of the journal, while it runs. */
 export function backupRoutes({ journal, directory, inMemory, byEngine = false }: BackupParts): Router {
   const router = Router({ caseSensitive: true, strict: true });
   router
     .route("/backup")
-    .post(readBody(MAX_BODY_BYTES), async (request: Request, response: Response) => {
+    .post(readSmallBody, async (request: Request, response: Response) => {
       readQuery(request, NOTHING);
       const { name } = readJson(request, BODY);
       if (byEngine) {

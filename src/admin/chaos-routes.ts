@@ -1,9 +1,8 @@
 import { type Request, type Response, Router } from "express";
 import { z } from "zod";
 import { sendError, sendJson } from "../http/answers.ts";
-import { onlyMethods } from "../http/methods.ts";
-import { readBody } from "../http/read-body.ts";
-import { readJson } from "./strict-input.ts";
+import { onlyMethods } from "../http/fallbacks.ts";
+import { readJson, readSmallBody } from "./strict-input.ts";
 
 /** The faults that can be caused on purpose. */
 export interface Chaos {
@@ -15,7 +14,6 @@ export interface Chaos {
   crash(): void;
 }
 
-const MAX_BODY_BYTES = 1024;
 const MS_RULE = "must be a whole number of milliseconds from 1 to 600000";
 const STICK = z.strictObject({ ms: z.int(MS_RULE).min(1, MS_RULE).max(600_000, MS_RULE).default(5000) });
 
@@ -34,7 +32,7 @@ export function chaosRoutes(chaos: Chaos): Router {
 
   router
     .route("/chaos/stick-thread")
-    .post(readBody(MAX_BODY_BYTES), async (request: Request, response: Response) => {
+    .post(readSmallBody, async (request: Request, response: Response) => {
       const { ms } = readJson(request, STICK);
       if (!(await chaos.stickThread(ms))) sendError(response, "overloaded", "every thread that computes is busy");
       else sendJson(response, 200, JSON.stringify({ status: "ok", stuck_ms: ms }));

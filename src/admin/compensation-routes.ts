@@ -1,8 +1,7 @@
 import { type Request, type Response, Router } from "express";
 import { z } from "zod";
-import { sendError, sendJson } from "../http/answers.ts";
-import { BadRequest } from "../http/bad-request.ts";
-import { onlyMethods } from "../http/methods.ts";
+import { BadRequest, sendError, sendJson } from "../http/answers.ts";
+import { onlyMethods } from "../http/fallbacks.ts";
 import { readBody } from "../http/read-body.ts";
 import type { CompensationRow, OperatorJournal } from "../orders/operator-journal.ts";
 import type { Compensation, CompensationStatus } from "../orders/order-journal.ts";

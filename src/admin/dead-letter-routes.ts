@@ -1,11 +1,10 @@
 import { type Request, type Response, Router } from "express";
 import { z } from "zod";
 import { sendError, sendJson } from "../http/answers.ts";
-import { onlyMethods } from "../http/methods.ts";
-import { readBody } from "../http/read-body.ts";
+import { onlyMethods } from "../http/fallbacks.ts";
 import type { DeadLetter, OperatorJournal } from "../orders/operator-journal.ts";
 import { PAGE, pageJson, readCursor } from "./pages.ts";
-import { NOTHING, readJson, readQuery } from "./strict-input.ts";
+import { NOTHING, readJson, readQuery, readSmallBody } from "./strict-input.ts";
 import { isoTime } from "./times.ts";
 
 export interface DeadLetterParts {
@@ -16,7 +15,6 @@ export interface DeadLetterParts {
 
 const LIST = z.strictObject(PAGE);
 const NAME = "dead_letters";
-const MAX_BODY_BYTES = 1024;
 
 /** Events that were given up, and a way to have one delivered after all. */
 export function deadLetterRoutes({ journal, onRedelivered }: DeadLetterParts): Router {
@@ -33,7 +31,7 @@ export function deadLetterRoutes({ journal, onRedelivered }: DeadLetterParts): R
 
   router
     .route("/dead-letters/:id/redeliver")
-    .post(readBody(MAX_BODY_BYTES), async (request: Request, response: Response) => {
+    .post(readSmallBody, async (request: Request, response: Response) => {
       readQuery(request, NOTHING);
       readJson(request, NOTHING);
       const id = journal.rowIdOf(String(request.params.id));

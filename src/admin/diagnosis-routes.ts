@@ -2,11 +2,11 @@ import { pipeline } from "node:stream/promises";
 import { type ErrorRequestHandler, type Request, type Response, Router } from "express";
 import { z } from "zod";
 import { CancelScope } from "../concurrency/cancel-scope.ts";
+import { ThreadUnavailable } from "../diagnosis/inspected-thread.ts";
 import { InspectorBusy, MAIN_THREAD, type ThreadInspector } from "../diagnosis/thread-inspector.ts";
-import { ThreadUnavailable } from "../diagnosis/thread-unavailable.ts";
 import { MAX_RECORDINGS, type TraceRecorder } from "../diagnosis/trace-recorder.ts";
 import { sendError } from "../http/answers.ts";
-import { onlyMethods } from "../http/methods.ts";
+import { onlyMethods } from "../http/fallbacks.ts";
 import { readQuery } from "./strict-input.ts";
 
 export interface Diagnosis {

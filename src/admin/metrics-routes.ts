@@ -1,5 +1,5 @@
 import { type Request, type Response, Router } from "express";
-import { onlyMethods } from "../http/methods.ts";
+import { onlyMethods } from "../http/fallbacks.ts";
 import type { Exposition, MetricSources, Metrics } from "./metrics.ts";
 
 /** `GET /metrics`, for Prometheus. Parameters are its own affair. */

@@ -1,7 +1,7 @@
 import { type Request, type Response, Router } from "express";
 import { z } from "zod";
 import { sendJson } from "../http/answers.ts";
-import { onlyMethods } from "../http/methods.ts";
+import { onlyMethods } from "../http/fallbacks.ts";
 import { type OperatorJournal, ORDER_STATUSES, type OrderSummary } from "../orders/operator-journal.ts";
 import { PAGE, pageJson, readCursor } from "./pages.ts";
 import { readQuery } from "./strict-input.ts";

@@ -1,20 +1,14 @@
 import { type Request, type Response, Router } from "express";
 import { z } from "zod";
 import { sendError, sendJson } from "../http/answers.ts";
-import { onlyMethods } from "../http/methods.ts";
+import { BEFORE } from "../http/attempt-number.ts";
+import { onlyMethods } from "../http/fallbacks.ts";
 import { isOrderId } from "../http/order-id.ts";
 import type { OrderJournal } from "../orders/order-journal.ts";
 import { viewOf } from "../orders/order-view.ts";
 import { readQuery } from "./strict-input.ts";
 
-const BEFORE_RULE = "must be the number of an attempt, 1 or more";
-const QUERY = z.strictObject({
-  before: z
-    .string(BEFORE_RULE)
-    .regex(/^[1-9]\d{0,14}$/, BEFORE_RULE)
-    .transform(Number)
-    .optional(),
-});
+const QUERY = z.strictObject({ before: BEFORE.optional() });
 
 /** `GET /orders/{order_id}`: what is known of one order, as the public listener tells it, which a page of this one may not ask. */
 export function orderLookupRoutes(journal: Pick<OrderJournal, "find">): Router {

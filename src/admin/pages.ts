@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { BadRequest } from "../http/bad-request.ts";
+import { BadRequest } from "../http/answers.ts";
 import type { Cursor, Page } from "../orders/operator-journal.ts";
 
 const MAX_LIMIT = 500;

@@ -1,6 +1,10 @@
 import type { Request } from "express";
 import { z } from "zod";
-import { BadRequest } from "../http/bad-request.ts";
+import { BadRequest } from "../http/answers.ts";
+import { readBody } from "../http/read-body.ts";
+
+/** Reads the body of a request that has at most a short field or two, into `request.body`. */
+export const readSmallBody = readBody(1024);
 
 /** The parameters after the question mark, as `schema` has them. Throws `BadRequest` for one that breaks its rule or that nobody knows. */
 export function readQuery<Shape extends z.ZodRawShape>(request: Request, schema: z.ZodObject<Shape>): z.infer<z.ZodObject<Shape>> {

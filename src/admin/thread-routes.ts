@@ -1,9 +1,9 @@
 import { Router } from "express";
 import { sendJson } from "../http/answers.ts";
-import { onlyMethods } from "../http/methods.ts";
+import { onlyMethods } from "../http/fallbacks.ts";
 
 /** What the admin pages need to know of the threads. */
-export interface ThreadBooks {
+export interface ThreadCounters {
   totals(): { readonly running: number; readonly started: number; readonly finished: number };
   threads(): readonly {
     readonly id: number;
@@ -18,7 +18,7 @@ export interface ThreadBooks {
 }
 
 /** `GET /debug/threads`: the shared-memory counters as they are, not what the main thread believes. */
-export function threadRoutes(counters: ThreadBooks): Router {
+export function threadRoutes(counters: ThreadCounters): Router {
   const router = Router({ caseSensitive: true, strict: true });
   router
     .route("/debug/threads")

@@ -1,10 +1,8 @@
 import { type Request, type Response, Router } from "express";
-import { sendJson } from "../http/answers.ts";
-import { BadRequest } from "../http/bad-request.ts";
-import { onlyMethods } from "../http/methods.ts";
-import { readBody } from "../http/read-body.ts";
+import { BadRequest, sendJson } from "../http/answers.ts";
+import { onlyMethods } from "../http/fallbacks.ts";
 import type { OperatorJournal } from "../orders/operator-journal.ts";
-import { NOTHING, readJson, readQuery } from "./strict-input.ts";
+import { NOTHING, readJson, readQuery, readSmallBody } from "./strict-input.ts";
 import { ageSeconds } from "./times.ts";
 
 /** The delivery of events, as far as an operator can look at it and steer it. */
@@ -22,8 +20,6 @@ export interface WebhookParts {
   readonly webhooks?: WebhookControl;
 }
 
-const MAX_BODY_BYTES = 1024;
-
 export function webhookRoutes({ journal, webhooks }: WebhookParts): Router {
   const router = Router({ caseSensitive: true, strict: true });
 
@@ -37,7 +33,7 @@ export function webhookRoutes({ journal, webhooks }: WebhookParts): Router {
 
   router
     .route("/webhooks/resume")
-    .post(readBody(MAX_BODY_BYTES), async (request: Request, response: Response) => {
+    .post(readSmallBody, async (request: Request, response: Response) => {
       readQuery(request, NOTHING);
       readJson(request, NOTHING);
       if (webhooks === undefined) throw new BadRequest("webhooks: there is no receiver; WEBHOOK_URL is not set");

@@ -33,7 +33,7 @@ async function requireLoopback(config: Config, host: "ADMIN_HOST" | "RESTATE_END
 async function reloadKeys(what: string, keys: AccessKeys | undefined, log: Logger): Promise<void> {
   if (keys === undefined) return;
   try {
-    await keys.readAgain();
+    await keys.reload();
     log.info({ keys: keys.count }, `${what} read again`);
   } catch (error) {
     if (!(error instanceof AccessKeyError)) throw error;

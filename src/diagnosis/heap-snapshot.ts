@@ -1,8 +1,6 @@
 import { MessageChannel, type MessagePort, postMessageToThread } from "node:worker_threads";
-import type { InspectedThread } from "./inspected-thread.ts";
+import { type InspectedThread, ThreadEnd, ThreadUnavailable } from "./inspected-thread.ts";
 import { type SnapshotRequest, SnapshotState } from "./snapshot-state.ts";
-import { ThreadEnd } from "./thread-end.ts";
-import { ThreadUnavailable } from "./thread-unavailable.ts";
 
 // A thread of the shared pool comes back to its event loop within milliseconds; one that computes may take as long as its step.
 const TAKE_MESSAGE_MS = 10_000;

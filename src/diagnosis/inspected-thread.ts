@@ -8,3 +8,51 @@ export interface InspectedThread {
   /** The heap snapshot that is asked of it. */
   snapshot: SnapshotState | undefined;
 }
+
+/** A thread that was to be looked into cannot be. The message is for operators. */
+export class ThreadUnavailable extends Error {
+  /**
+   * `unknown`: there is none with that id. `ended`: it has ended meanwhile. `busy`: it computes, or has not gone back to its event
+   * loop.
+   */
+  readonly reason: "unknown" | "ended" | "busy";
+
+  constructor(reason: ThreadUnavailable["reason"], message: string) {
+    super(message);
+    this.reason = reason;
+  }
+}
+
+/** For whoever waits for something of a thread that may end first. */
+export class ThreadEnd implements Disposable {
+  readonly #thread: InspectedThread;
+  readonly #onExit: () => void;
+  readonly #rejected: Promise<never>;
+
+  /** `onEnd` is called when the thread has ended, unless this is disposed of before. */
+  constructor(thread: InspectedThread, onEnd = () => {}) {
+    this.#thread = thread;
+    const { promise, reject } = Promise.withResolvers<never>();
+    // Nobody may be waiting when it ends.
+    promise.catch(() => {});
+    this.#rejected = promise;
+    this.#onExit = () => {
+      reject(this.error());
+      onEnd();
+    };
+    thread.worker.once("exit", this.#onExit);
+  }
+
+  /** As `work`, but rejects when the thread ends before. */
+  async orBefore<T>(work: Promise<T>): Promise<T> {
+    return await Promise.race([work, this.#rejected]);
+  }
+
+  error(): ThreadUnavailable {
+    return new ThreadUnavailable("ended", `thread ${this.#thread.id} has ended meanwhile`);
+  }
+
+  [Symbol.dispose](): void {
+    this.#thread.worker.off("exit", this.#onExit);
+  }
+}

@@ -1,7 +1,7 @@
 import { getHeapSnapshot, startCpuProfile } from "node:v8";
 import type { CancelScope } from "../concurrency/cancel-scope.ts";
 import { pause } from "../concurrency/pause.ts";
-import { mendProfile } from "./profile-json.ts";
+import { mendProfile } from "./cpu-profile.ts";
 
 /** How worker threads are looked into; `threads` implements it. */
 export interface InspectableThreads {

@@ -88,7 +88,7 @@ export class TraceRecording {
     const { out } = this.#options;
     // It writes on when the client has read what it has.
     if (this.#state === "over" || out.destroyed || out.writableNeedDrain) return;
-    for (const order of this.#waiting.splice(0, ORDERS_A_TURN)) this.#tell(order);
+    for (const order of this.#waiting.splice(0, ORDERS_A_TURN)) this.#addOrder(order);
     const isEnd = this.#state === "ending" && this.#waiting.length === 0;
     if (isEnd) this.#addEnd();
     if (this.#text !== "") out.write(this.#text);
@@ -99,7 +99,7 @@ export class TraceRecording {
     } else if (this.#waiting.length > 0) this.#scheduleWrite();
   }
 
-  #tell(order: EndedOrder): void {
+  #addOrder(order: EndedOrder): void {
     const { maxEvents, durationMs } = this.#options;
     // Those that failed are what a trace is taken for; of the others there may be far more than it can hold.
     const share = order.outcome.error !== undefined ? 1 : BURST + (1 - BURST) * ((monotonicMs() - this.#startedAtMs) / durationMs);

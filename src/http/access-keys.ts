@@ -2,16 +2,18 @@ import { hash, randomBytes } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import type { Client } from "./client.ts";
 
-/** One line that names the setting, the line of the file where there is one, and the rule; never anything that may be a key. */
+/** A key file breaks a rule. The message names the setting, the line and the rule, and quotes nothing that may be a key. */
 export class AccessKeyError extends Error {}
 
 const HASHED = "sha256:";
 const RULE = `must be a key of visible ASCII characters, or ${HASHED} and the 64 hexadecimal digits of its SHA-256`;
 
 /**
- * The keys that clients of a listener may show. Only hashes of them are kept, and found by a second hash, which needs a secret of this
- * process: how long the comparisons of a look-up take depends on nothing that anybody outside can know or choose. Comparing with
- * each key by `timingSafeEqual` says as little and costs 60 ns a key; this costs less than a microsecond, however many there are.
+ * The keys of a listener's clients. It keeps SHA-256 hashes only, and looks a key up by a second hash that includes a secret of this process,
+ * so the time of a look-up reveals nothing about the keys. A look-up takes less than a microsecond, however many keys there are. Main
+ * thread only.
+ *
+ * Rejected: `timingSafeEqual` with each key. It is as safe, and costs 60 ns a key.
  */
 export class AccessKeys {
   readonly #setting: string;
@@ -26,12 +28,12 @@ export class AccessKeys {
   }
 
   /**
-   * Reads the file that a setting names: a key a line, as it is or as its SHA-256; blank lines and lines that begin with
-   * # are skipped. Throws `AccessKeyError`.
+   * Reads the file that a setting names. Each line is a key or a key's SHA-256; blank lines and lines that begin with # are skipped.
+   * Throws `AccessKeyError`.
    */
   static async read(setting: string, file: string): Promise<AccessKeys> {
     const keys = new AccessKeys(setting, file);
-    await keys.readAgain();
+    await keys.reload();
     return keys;
   }
 
@@ -39,17 +41,17 @@ export class AccessKeys {
     return this.#clients.size;
   }
 
-  /** Reads the file again. Throws `AccessKeyError` where that cannot be done, and then the keys stay what they are. */
-  readAgain(): Promise<void> {
-    // One after the other, so that the newest look at the file is the one that stays.
+  /** Reads the file again. Throws `AccessKeyError` and keeps the old keys where the file cannot be read or breaks a rule. */
+  reload(): Promise<void> {
+    // One read after the other, so that the newest one wins.
     const reading = this.#reading.catch(() => {}).then(() => this.#read());
     this.#reading = reading;
     return reading;
   }
 
-  /** Whose key that is; undefined where it is none. */
-  find(shown: string): Client | undefined {
-    return this.#clients.get(this.#blind(hashOf(shown)));
+  /** The client that has this key; undefined for an unknown key. */
+  find(key: string): Client | undefined {
+    return this.#clients.get(this.#blind(hashOf(key)));
   }
 
   async #read(): Promise<void> {
@@ -62,12 +64,12 @@ export class AccessKeys {
   }
 }
 
-/** What an `Authorization` header brings as a bearer token. */
+/** The bearer token of an `Authorization` header. */
 export function bearerToken(authorization = ""): string | undefined {
   return /^bearer +(\S+)$/i.exec(authorization)?.[1];
 }
 
-/** What it brings as the password of Basic. */
+/** The password of an `Authorization` header of the Basic scheme. */
 export function basicPassword(authorization = ""): string | undefined {
   const [, credentials = ""] = /^basic +(\S+)$/i.exec(authorization) ?? [];
   const userAndPassword = Buffer.from(credentials, "base64").toString("utf8");
@@ -75,7 +77,7 @@ export function basicPassword(authorization = ""): string | undefined {
   return colon < 0 ? undefined : userAndPassword.slice(colon + 1);
 }
 
-/** A part of a key's hash is its name in the journal: it stays the same as long as the key does, and opens nothing. */
+/** A part of a key's hash is the client's name in the journal: it lasts as long as the key, and grants no access. */
 function clientOf(digits: string): Client {
   return { name: digits.slice(0, 32), high: Number.parseInt(digits.slice(0, 8), 16), low: Number.parseInt(digits.slice(8, 16), 16) };
 }
@@ -85,7 +87,7 @@ async function readHashes(setting: string, file: string): Promise<string[]> {
   try {
     text = await readFile(file, "utf8");
   } catch (error) {
-    // Not even the name is shown: it may be a key that was put there by mistake.
+    // The message leaves out the file's name: an operator may have put a key there by mistake.
     throw new AccessKeyError(`${setting}: the file that it names cannot be read: ${(error as NodeJS.ErrnoException).code}`);
   }
   const hashes: string[] = [];

@@ -2,7 +2,10 @@ import type { Response } from "express";
 import type { ErrorKind } from "../orders/error-kind.ts";
 import { headersOf, STATUS } from "./status.ts";
 
-/** Sends a body that is JSON text already. Does nothing when the client is gone. */
+/** A request that breaks a rule. The message names field and rule, and the client reads it. */
+export class BadRequest extends Error {}
+
+/** Sends JSON text. Does nothing when the client is gone or has its answer. */
 export function sendJson(response: Response, status: number, json: string, headers: Readonly<Record<string, string>> = {}): void {
   if (response.headersSent || response.destroyed) return;
   if (response.locals.connections.ending) response.shouldKeepAlive = false;
@@ -15,12 +18,12 @@ export function sendJson(response: Response, status: number, json: string, heade
   response.end(json);
 }
 
-/** Sends the answer of something that was refused before any step of an order ran. */
+/** Sends an error answer. Not for an order that ran: its answer has steps. */
 export function sendError(response: Response, kind: ErrorKind, message: string, headers: Readonly<Record<string, string>> = {}): void {
   sendJson(response, STATUS[kind], errorJson(kind, message), { ...headersOf(kind), ...headers });
 }
 
-/** The body of such an answer. */
+/** The body of an error answer. */
 export function errorJson(kind: ErrorKind, message: string): string {
   return JSON.stringify({ status: "error", error: { kind, message } });
 }

@@ -2,15 +2,15 @@ import type { RequestHandler } from "express";
 import { type AccessKeys, bearerToken } from "./access-keys.ts";
 import { sendError } from "./answers.ts";
 
-const ASK = { "WWW-Authenticate": "Bearer" };
+const CHALLENGE = { "WWW-Authenticate": "Bearer" };
 
-/** Lets nobody pass who does not show one of the keys, and notes whose it is. No Basic: a browser would send that of itself. */
+/** Answers 401 to a request without a valid key, and sets `locals.client`. It takes no Basic, which a browser sends without asking. */
 export function needsApiKey(keys: AccessKeys): RequestHandler {
   return (request, response, next) => {
-    const shown = bearerToken(request.headers.authorization);
-    const client = shown === undefined ? undefined : keys.find(shown);
+    const key = bearerToken(request.headers.authorization);
+    const client = key === undefined ? undefined : keys.find(key);
     if (client === undefined) {
-      sendError(response, "unauthorized", "Authorization: must be Bearer KEY", ASK);
+      sendError(response, "unauthorized", "Authorization: must be Bearer KEY", CHALLENGE);
       return;
     }
     response.locals.client = client;

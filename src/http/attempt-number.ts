@@ -1,18 +1,18 @@
 import { z } from "zod";
-import { BadRequest } from "./bad-request.ts";
+import { BadRequest } from "./answers.ts";
 
 // Fifteen digits are exact in a double.
 const MAX_ATTEMPT = 999_999_999_999_999;
 const RULE = "must be the number of an attempt, 1 or more";
 
-/** The parameter `before` of a look-up: text in a query, a number to whoever reads it. */
+/** The parameter `before` of a look-up: text in the query, a number after parsing. */
 export const BEFORE = z
   .string(RULE)
   .regex(/^[1-9]\d{0,14}$/, RULE)
   .transform(Number)
   .pipe(z.int().min(1).max(MAX_ATTEMPT));
 
-/** Undefined where there is none. Throws `BadRequest`. */
+/** Reads the parameter; undefined where it is absent. Throws `BadRequest`. */
 export function readBefore(value: unknown): number | undefined {
   if (value === undefined) return undefined;
   const result = BEFORE.safeParse(value);

@@ -1,28 +1,25 @@
-/**
- * Who sends a request, as far as rates and Idempotency-Keys are a client's own. Two numbers are an exact identity, and make a cheap
- * key.
- */
+/** The sender of a request, to whom rate limits and Idempotency-Keys belong. Two numbers identify it: they are a cheap key. */
 export interface Client {
-  /** What its Idempotency-Keys belong to; the same over restarts. */
+  /** Its Idempotency-Keys are stored under this name, which lasts over restarts. */
   readonly name: string;
-  /** 64 bits, the upper and the lower half as unsigned integers. */
+  /** The upper and the lower half of 64 bits, as unsigned integers. */
   readonly high: number;
   readonly low: number;
 }
 
-/** The name of clients that nobody tells apart. */
+/** The one name of all clients without an API key. */
 export const ANYONE = "";
 
 const IPV4_IN_IPV6 = "::ffff:";
 const IPV6_GROUPS = 8;
 
 /**
- * The client at an address, as a socket names it: an IPv4 address, or the first 64 bits of an IPv6 address, because a customer of a
- * provider has at least all addresses that share them. Its name is `ANYONE`: who has an address changes.
+ * The client at an address, as a socket gives it. It is the whole IPv4 address, or the first 64 bits of an IPv6 address: a customer of an
+ * internet provider has all addresses that share these bits. Its name is `ANYONE`, because an address changes hands.
  */
 export function clientAt(address = ""): Client {
   if (!address.includes(":")) return { name: ANYONE, high: 0, low: ipv4Bits(address) };
-  // What a socket for both kinds says of an IPv4 client.
+  // The address of an IPv4 client on a dual-stack socket.
   if (address.startsWith(IPV4_IN_IPV6) && address.includes(".")) {
     return { name: ANYONE, high: 0, low: ipv4Bits(address.slice(IPV4_IN_IPV6.length)) };
   }
@@ -36,7 +33,7 @@ function ipv4Bits(address: string): number {
   return bits >>> 0;
 }
 
-/** An interface may stand behind the address (`fe80::1%eth0`); that is in the last group, which is not looked at. */
+/** The address may end with an interface (`fe80::1%eth0`): it spoils the last group only, which is not part of the client's 64 bits. */
 function ipv6Groups(address: string): number[] {
   const [before = "", after] = address.split("::");
   const head = parseGroups(before);

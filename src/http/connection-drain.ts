@@ -1,41 +1,41 @@
 import type { Server } from "node:http";
 import { setImmediate as nextTurn, setTimeout as pause } from "node:timers/promises";
 
-/** Whether a listener's connections are to end. What it says is looked at with every answer. */
+/** Whether a listener's connections end. Every answer reads it. */
 export interface Connections {
   ending: boolean;
 }
 
-// What was sent before its sender could know that this server ends has arrived within this time.
+// A request that was sent before its client could know that this server ends arrives within this time.
 const MIN_LINGER_MS = 200;
-// A balancer finds another use for each of its idle connections within this time, and an answer on one ends it. What is idle for longer
-// is closed while its client may be about to use it, so this is longer than the pauses in any load worth the name.
+// A balancer uses each of its idle connections within this time, and the answer ends the connection. A connection that is idle for longer
+// is closed although its client may be about to use it, so this is longer than the pauses in any real load.
 const MAX_LINGER_MS = 500;
-const LOOK_EVERY_MS = 20;
-// A kernel holds 511 connections for a listener, of which Node takes one a turn.
+const POLL_MS = 20;
+// The kernel queues 511 connections for a listener, and Node accepts one a turn.
 const MAX_ACCEPT_TURNS = 512;
-// A turn in which nothing happens takes a tenth of that. What arrives after a turn's poll and before the close is lost, so the turn
-// has to be short.
+// An idle turn takes a tenth of that. A connection that arrives between a turn's poll and the close is lost, so the last turn has to be
+// short.
 const QUIET_TURN_MS = 0.2;
 
 /**
- * Resolves when nobody uses `server` any more: at once where it has no connection, otherwise when none is left and what was on its way has
- * come, after half a second at the latest or when `hurry` is aborted. To be used once every answer ends its connection: one that is
- * closed while a request is on its way loses that request, and its client cannot know whether it was dealt with.
+ * Resolves when nobody uses `server` any more: at once where it has no connection, otherwise when no connection is left and requests on their
+ * way have arrived, after half a second at the latest, or when `hurry` is aborted. Call it once every answer ends its connection. A connection
+ * that is closed under a request loses that request, and the client cannot know whether it was executed.
  */
 export async function untilUnused(server: Server, hurry: AbortSignal): Promise<void> {
   if ((await countOf(server)) === 0) return;
   const startMs = performance.now();
   for (;;) {
-    await pause(LOOK_EVERY_MS, undefined, { signal: hurry }).catch(() => {});
+    await pause(POLL_MS, undefined, { signal: hurry }).catch(() => {});
     const lingeredMs = performance.now() - startMs;
     if (hurry.aborted || lingeredMs > MAX_LINGER_MS || (lingeredMs > MIN_LINGER_MS && (await countOf(server)) === 0)) return;
   }
 }
 
 /**
- * Takes in the connections that wait in the kernel, for those that a listening socket leaves behind when it is closed are reset. Resolves
- * right after a turn of the event loop in which there was none, nor anything else to do.
+ * Accepts the connections that wait in the kernel, because the kernel resets those that it still holds when the listening socket is closed.
+ * Resolves right after a turn of the event loop without a connection or other work.
  */
 export async function acceptWaiting(server: Server): Promise<void> {
   let accepted = false;
@@ -43,7 +43,7 @@ export async function acceptWaiting(server: Server): Promise<void> {
     accepted = true;
   };
   server.on("connection", onConnection);
-  // Between this and the first look of the loop there is a poll of the kernel.
+  // The event loop polls the kernel once before the first turn that counts.
   await nextTurn();
   for (let turns = 0; turns < MAX_ACCEPT_TURNS; turns++) {
     accepted = false;

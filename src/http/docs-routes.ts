@@ -1,6 +1,6 @@
 import { type Request, type Response, Router } from "express";
 import { type BrowserFile, browserFile, readBrowserFile, sendBrowserFile } from "./browser-files.ts";
-import { onlyMethods } from "./methods.ts";
+import { onlyMethods } from "./fallbacks.ts";
 
 const FOLDER = new URL("../web/docs/", import.meta.url);
 // What the page loads.

@@ -1,8 +1,8 @@
 import { Router } from "express";
 import { sendJson } from "./answers.ts";
-import { onlyMethods } from "./methods.ts";
+import { onlyMethods } from "./fallbacks.ts";
 
-/** What `GET /readyz` says: 200 for `ready`, 503 for anything else. */
+/** The states of `GET /readyz`: 200 for `ready`, 503 for any other. */
 export const READINESS = ["ready", "starting", "journal_unavailable", "engine_unavailable", "draining"] as const;
 
 export type Readiness = (typeof READINESS)[number];

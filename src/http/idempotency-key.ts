@@ -3,19 +3,19 @@ import { z } from "zod";
 import type { Order } from "../orders/order.ts";
 import type { IdempotencyKey } from "../orders/order-journal.ts";
 import { STEPS } from "../orders/step.ts";
-import { BadRequest } from "./bad-request.ts";
+import { BadRequest } from "./answers.ts";
 
 const KEPT_MS = 24 * 60 * 60 * 1000;
 const RULE = "must be 1 to 255 visible ASCII characters";
-// With or without quotes around it; two quotes with nothing between them are no key.
+// A key may stand in double quotes; two quotes with nothing between them are no key.
 const SPELLING = /^(?!""$)(?:"[!-~]{1,255}"|[!-~]{1,255})$/;
 
-/** The header, for documents; `readIdempotencyKey` checks it by the same pattern. */
+/** The schema of the header, for documents. `readIdempotencyKey` uses the same pattern. */
 export const IDEMPOTENCY_KEY = z.string().regex(SPELLING, RULE);
 
 /**
- * Reads the `Idempotency-Key` header; undefined where there is none. With or without the quotes of the IETF draft it
- * is the same key. Throws `BadRequest`.
+ * Reads the `Idempotency-Key` header; undefined where it is absent. The quotes of the IETF draft are not part of the key. `nowMs` is wall-clock
+ * time. Throws `BadRequest`.
  */
 export function readIdempotencyKey(
   header: string | string[] | undefined,
@@ -24,14 +24,14 @@ export function readIdempotencyKey(
   nowMs: number,
 ): IdempotencyKey | undefined {
   if (header === undefined) return undefined;
-  // Node joins a repeated header with a comma and a space, which the rule refuses too.
+  // Node joins a repeated header with a comma and a space, and the rule refuses the space.
   const text = String(header);
   if (!SPELLING.test(text)) throw new BadRequest(`Idempotency-Key: ${RULE}`);
   const key = text.length >= 2 && text.startsWith('"') && text.endsWith('"') ? text.slice(1, -1) : text;
   return { client, key, bodyHash: hashOf(order), expiresMs: nowMs + KEPT_MS };
 }
 
-/** Of the checked content in one fixed order, so that spacing and the order of fields make no other body. */
+/** The hash covers the parsed content in one fixed order, so white space and the order of fields do not matter. */
 function hashOf({ orderId, amount, simulation }: Order): string {
   const content = [
     orderId,

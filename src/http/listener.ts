@@ -4,19 +4,19 @@ import type { Express, Response } from "express";
 import { nodeHttp } from "../node-http.ts";
 import type { OnFault } from "../orders/faults.ts";
 import { acceptWaiting, type Connections, untilUnused } from "./connection-drain.ts";
-import { frontDoor, isWelcome } from "./front-door.ts";
 import { KnownHosts } from "./known-hosts.ts";
 import { isOnLoopback } from "./loopback.ts";
 import { messageClasses } from "./message-classes.ts";
 import { answerForParser } from "./parser-answers.ts";
+import { isAllowed, requestListener } from "./request-listener.ts";
 
 /** A listening HTTP server. */
 export interface Listener {
   readonly host: string;
   readonly port: number;
   /**
-   * From now on every answer ends its connection. Resolves when none is open, at the latest after half a second or when `hurry` is aborted:
-   * a client that uses its connections is told on each of them, so that no request is on its way on one that is closed.
+   * From now on every answer ends its connection. Resolves when no connection is open, after half a second at the latest, or when `hurry` is
+   * aborted. A client learns the end of each connection from the answer on it, so the server closes none under a request.
    */
   endConnections(hurry: AbortSignal): Promise<void>;
   /** Stops accepting, ends idle connections at once and the others a second later, and resolves when all are closed. */
@@ -24,38 +24,38 @@ export interface Listener {
 }
 
 export interface ListenOptions {
-  /** Of the setting that gives the port, for messages. */
+  /** The setting that gives the port, for messages. */
   readonly name: string;
-  /** An address, or a name of one. */
+  /** An address or a host name. */
   readonly host: string;
-  /** 0: any free one. */
+  /** 0: any free port. */
   readonly port: number;
   readonly app: Express;
-  /** Names that a `Host` may hold, besides `localhost` on loopback. */
+  /** Names that `Host` may have, besides `localhost` on loopback. */
   readonly allowedHosts: readonly string[];
-  /** Where it is not on loopback and `allowedHosts` is empty, a `Host` may hold any name. */
+  /** `Host` may have any name where the listener is not on loopback and `allowedHosts` is empty. */
   readonly anyNameFromOutside: boolean;
-  /** How long a connection stays open after an answer. Clients are told so, and Node waits a second longer. */
+  /** How long a connection stays open after an answer. The answer says so, and Node waits a second longer. */
   readonly keepAliveTimeoutMs: number;
   /** How long a client may take to send headers, and a whole request. */
   readonly headersTimeoutMs: number;
   readonly requestTimeoutMs: number;
   /** Connections at one time; a further one is closed at once. Unlimited when absent. */
   readonly maxConnections?: number;
-  /** Gets what goes wrong later on. */
+  /** Receives faults after the start. */
   readonly onFault: OnFault;
 }
 
-/** The address cannot be listened on. */
+/** This process cannot listen on the address. */
 export class ListenError extends Error {}
 
-/** More clients than there may be, of which one was turned away. */
+/** A connection was closed at once, because `maxConnections` are open. */
 export class TooManyConnections extends Error {}
 
-// How late a client that is too slow may be noticed. Looking costs a walk over the connections that are sending a request.
-const LOOK_FOR_SLOW_EVERY_MS = 1_000;
+// A slow client may be noticed this late. Each check walks over all connections that are sending a request.
+const CHECK_SLOW_EVERY_MS = 1_000;
 
-/** Listens, or throws `ListenError`: one line that names what could not be had. */
+/** Starts to listen. Throws `ListenError` with one line that names the setting, the address and the reason. Main thread only. */
 export async function listen(options: ListenOptions): Promise<Listener> {
   const { name, host, port, allowedHosts, anyNameFromOutside, onFault } = options;
   const loopback = await isOnLoopback(host);
@@ -66,7 +66,7 @@ export async function listen(options: ListenOptions): Promise<Listener> {
     server.once("error", (error: NodeJS.ErrnoException) => reject(new ListenError(explain(name, host, port, error))));
     server.listen(port, host, resolve);
   });
-  // Such as a process that has no file descriptor left for one more connection: no reason to end those it has.
+  // Such as a lack of file descriptors for one more connection. The open connections go on.
   server.on("error", (error) => onFault(`${name}: a connection could not be accepted`, error));
   return {
     host,
@@ -84,27 +84,27 @@ export async function listen(options: ListenOptions): Promise<Listener> {
 
 function serverFor(options: ListenOptions, hosts: KnownHosts, connections: Connections): Server {
   const { name, app, keepAliveTimeoutMs, requestTimeoutMs, maxConnections, onFault } = options;
-  // Node insists on this; sending the headers is a part of sending the request.
+  // Node refuses a longer time for the headers than for the whole request.
   const headersTimeoutMs = Math.min(options.headersTimeoutMs, requestTimeoutMs);
-  const door = frontDoor(app, hosts, connections);
+  const onRequest = requestListener(app, hosts, connections);
   const server = nodeHttp().createServer(
     {
       ...messageClasses(app),
       keepAliveTimeout: keepAliveTimeoutMs,
       headersTimeout: headersTimeoutMs,
       requestTimeout: requestTimeoutMs,
-      connectionsCheckingInterval: Math.min(LOOK_FOR_SLOW_EVERY_MS, headersTimeoutMs),
-      // The front door does it, with an answer that has a body.
+      connectionsCheckingInterval: Math.min(CHECK_SLOW_EVERY_MS, headersTimeoutMs),
+      // `requestListener` refuses a request without `Host`, with an answer that has a body.
       requireHostHeader: false,
-      // Otherwise Node drops all but the first `Host` or `Authorization`, and another server may go by the last. Joined
-      // they are none that is known.
+      // By default Node drops all but the first `Host` or `Authorization`, while a proxy in front may use the last one. Joined headers match
+      // no known value, so the request is refused.
       joinDuplicateHeaders: true,
     },
-    door,
+    onRequest,
   );
-  // Whoever reads the body says that it may come: a body that is refused need not be sent at all.
-  server.on("checkContinue", door);
-  answerForParser(server, (request: IncomingMessage, response: Response) => isWelcome(request, response, hosts, connections));
+  // `readBody` answers 100 Continue, so that a client need not send a body that is refused.
+  server.on("checkContinue", onRequest);
+  answerForParser(server, (request: IncomingMessage, response: Response) => isAllowed(request, response, hosts, connections));
   if (maxConnections !== undefined) {
     server.maxConnections = maxConnections;
     const full = new TooManyConnections(`${maxConnections} are open`);
@@ -120,13 +120,13 @@ function explain(name: string, host: string, port: number, { code, message }: No
   return `${name}: cannot listen on ${host}:${port}: ${message}`;
 }
 
-// Answers are ready when a listener is closed; this is for them to go out.
+// All answers exist when a listener is closed; this is the time to send them.
 const CLOSE_GRACE_MS = 1_000;
 
 async function close(server: Server): Promise<void> {
   await acceptWaiting(server);
   return new Promise((resolve) => {
-    // A client that never sends the rest of its request would keep the server for ever.
+    // A client that never sends the rest of its request would keep the server open for ever.
     const timer = setTimeout(() => server.closeAllConnections(), CLOSE_GRACE_MS);
     server.close(() => {
       clearTimeout(timer);

@@ -6,8 +6,8 @@ loopback.addSubnet("127.0.0.0", 8);
 loopback.addAddress("::1", "ipv6");
 
 /**
- * Whether an address or a name stands for this machine only. A name does when all its addresses do; one that cannot be
- * resolved does too, for nothing can listen on it.
+ * Whether an address or a host name is on loopback. A name is when all its addresses are. A name without an address counts, too: nothing can
+ * listen on it.
  */
 export async function isOnLoopback(host: string): Promise<boolean> {
   if (isIP(host) !== 0) return isLoopbackAddress(host);
@@ -16,6 +16,6 @@ export async function isOnLoopback(host: string): Promise<boolean> {
 }
 
 function isLoopbackAddress(address: string): boolean {
-  // A BlockList sees through IPv4 addresses that are written as IPv6 ones (`::ffff:127.0.0.1`).
+  // A BlockList also matches IPv4-mapped IPv6 addresses (`::ffff:127.0.0.1`).
   return loopback.check(address, isIP(address) === 6 ? "ipv6" : "ipv4");
 }

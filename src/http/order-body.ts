@@ -2,7 +2,7 @@ import { isUtf8 } from "node:buffer";
 import { z } from "zod";
 import type { Order } from "../orders/order.ts";
 import { perStep, STEPS, type StepName } from "../orders/steps.ts";
-import { BadRequest } from "./bad-request.ts";
+import { BadRequest } from "./answers.ts";
 import { ORDER_ID } from "./order-id.ts";
 
 const MAX_MS = 600_000;

@@ -1,18 +1,18 @@
 import { z } from "zod";
 
 const MAX_LENGTH = 128;
-// White space, which has no place at either end, is the one thing in ASCII that could be wrong here, but for `.` and `..`.
+// Nearly every id is visible ASCII, and then only `.` and `..` break a rule.
 const PLAIN = /^[\x21-\x7e]+$/;
-// Without control and format characters and lone surrogates, which cannot be written as UTF-8, so that two different ids would
-// become one in storage and on the wire; and without white space at either end. No look-around: not every client's regular
-// expressions have it.
+// No control or format characters, no lone surrogates, and no white space at either end. UTF-8 has no lone surrogates, so two different
+// ids with one would become the same in storage. The pattern has no look-around: the OpenAPI document shows it, and not every client's regular
+// expressions support look-around.
 const SPELLING = /^[^\s\p{Cc}\p{Cf}\p{Cs}](?:[^\p{Cc}\p{Cf}\p{Cs}]*[^\s\p{Cc}\p{Cf}\p{Cs}])?$/u;
-// In a path these two stand for other paths, so nobody could ask for such an order.
+// URL parsers resolve these two path segments away, so no client could look such an order up.
 const RESOLVED_AWAY = [".", ".."];
 
 const ORDER_ID_RULE = `must be a string of 1 to ${MAX_LENGTH} characters in Unicode NFC, without control or format characters, without white space at either end, and not . or ..`;
 
-/** An order's id, as `isOrderId` has it. */
+/** The schema of an order's id: the rule of `isOrderId`. */
 export const ORDER_ID = z
   .string(ORDER_ID_RULE)
   .refine(isOrderId, ORDER_ID_RULE)
@@ -25,13 +25,13 @@ export const ORDER_ID = z
   });
 
 /**
- * Whether a text may be an order's id. Two ids that look the same, or that a client, a file system or a URL makes the same, would be
- * two orders here and one for a human; so there is one way to write each, and those that paths resolve away are none.
+ * Whether a text may be an order's id. Two different ids that look the same to a human, or become the same in a client or a URL, would be two
+ * orders; so each id has only one spelling.
  */
 export function isOrderId(text: string): boolean {
   if (RESOLVED_AWAY.includes(text)) return false;
   if (text.length <= MAX_LENGTH && PLAIN.test(text)) return true;
-  // Characters are counted as people see code points, of which a string has at most as many as code units.
+  // A character is a code point; a string has at most as many code points as code units.
   if (text.length > MAX_LENGTH && [...text].length > MAX_LENGTH) return false;
   return SPELLING.test(text) && text === text.normalize("NFC");
 }

@@ -11,9 +11,9 @@ import { sendError, sendJson } from "./answers.ts";
 import { needsApiKey } from "./api-keys.ts";
 import { readBefore } from "./attempt-number.ts";
 import { ANYONE, type Client } from "./client.ts";
+import { onlyMethods } from "./fallbacks.ts";
 import { forgetRequest } from "./forget-request.ts";
 import { readIdempotencyKey } from "./idempotency-key.ts";
-import { onlyMethods } from "./methods.ts";
 import { readOrder } from "./order-body.ts";
 import { isOrderId } from "./order-id.ts";
 import { readUrgency } from "./priority.ts";
@@ -26,24 +26,24 @@ import { type TraceUse, traceOf } from "./trace-context.ts";
 export interface OrderParts {
   readonly orderService: Pick<OrderService, "place">;
   readonly journal: Pick<OrderJournal, "find">;
-  /** All providers are simulated: the simulation fields are allowed. */
+  /** All providers are simulated, so the simulation fields are allowed. */
   readonly simulated: boolean;
   readonly traces: TraceUse;
   /** An order was refused before any of its steps began. */
   readonly onRefused?: (kind: ErrorKind) => void;
-  /** Every request needs one of these; absent: none does. */
+  /** Absent: no request needs a key. */
   readonly keys?: AccessKeys;
-  /** How many orders a client may send; absent: as many as it likes. */
+  /** Absent: no rate limit. */
   readonly buckets?: TokenBuckets;
 }
 
-/** Of an order, once it is decompressed. */
+/** The limit of an order's body after decompression. */
 export const MAX_BODY_BYTES = 16 * 1024;
 const REPLAYED = { "Idempotent-Replayed": "true" };
 
 /**
- * Adds `POST /order` and `GET /order/{order_id}` to the application itself, before any middleware: a router within it, or
- * a layer in front, costs every order a walk of its own. `fail` answers what went wrong after an order was taken in.
+ * Adds `POST /order` and `GET /order/{order_id}` to the application itself, before any middleware: an inner router or a layer in front
+ * would cost every order a further walk. `fail` answers a fault of an accepted order.
  */
 export function addOrderRoutes(
   router: IRouter,
@@ -52,7 +52,7 @@ export function addOrderRoutes(
 ): void {
   const identified: RequestHandler[] = keys === undefined ? [] : [needsApiKey(keys)];
   const limited: RequestHandler[] = buckets === undefined ? [] : [limitRate(buckets, onRefused)];
-  // Whoever may not come in has its body neither read nor asked for.
+  // Keys and rates come first, so that the body of a refused request is not read.
   router
     .route("/order")
     .post(...identified, ...limited, readBody(MAX_BODY_BYTES), placeOrder)
@@ -62,7 +62,7 @@ export function addOrderRoutes(
     .get(...identified, checkOrderId, showOrder)
     .all(onlyMethods("GET", "HEAD"));
 
-  // Gives Express no promise and takes no `next`: from either hangs all that its routers have made for this request.
+  // Returns no promise to Express and takes no `next`: either would keep all objects that Express made for this request.
   function placeOrder(request: Request, response: Response): void {
     const { requestId, client } = response.locals;
     const placing = readRequest(request, requestId, client, hangUpOf(response));
@@ -92,7 +92,7 @@ export function addOrderRoutes(
   }
 
   function readRequest({ body, headers }: Request, requestId: string, client: Client | undefined, signal: AbortSignal): PlaceRequest {
-    // No body at all leaves none behind.
+    // `body` is undefined for a request without a body.
     const order = readOrder(body instanceof Buffer ? body : Buffer.alloc(0), simulated);
     const key = readIdempotencyKey(headers["idempotency-key"], order, client?.name ?? ANYONE, Date.now());
     const urgency = readUrgency(headers.priority);
@@ -107,7 +107,7 @@ export function addOrderRoutes(
     };
   }
 
-  /** No order has an id that breaks the rule, so there is no need to look. */
+  /** An id that breaks the rule is answered without a look into the journal: no order has it. */
   function checkOrderId(request: Request, response: Response, next: NextFunction): void {
     const orderId = String(request.params.order_id);
     if (!isOrderId(orderId)) {
@@ -133,10 +133,10 @@ export function addOrderRoutes(
   }
 }
 
-/** Aborted when the client hangs up before it has its answer. */
+/** The signal is aborted when the client hangs up before its answer is sent. */
 function hangUpOf(response: Response): AbortSignal {
   const hangUp = new AbortController();
-  // Fires after every answer, too.
+  // `close` comes after every answer, too.
   response.on("close", () => response.writableEnded || hangUp.abort(new Canceled("client_disconnected")));
   return hangUp.signal;
 }

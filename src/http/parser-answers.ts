@@ -4,11 +4,11 @@ import type { Response } from "express";
 import { nodeHttp } from "../node-http.ts";
 import type { ErrorKind } from "../orders/error-kind.ts";
 import { errorJson, sendError, sendJson } from "./answers.ts";
-import { closeGently, discarded, isClosing } from "./gentle-close.ts";
+import { discarded, isClosing, lingeringClose } from "./lingering-close.ts";
 import { newRequestId, requestIdOf } from "./request-id.ts";
 import { STATUS } from "./status.ts";
 
-/** What Node hangs on a server's socket: the response whose turn it is, and the request that is, or was last, read. */
+/** Node's private fields of a server's socket: the response whose turn it is, and the request that is being read or was read last. */
 interface HttpSocket extends Socket {
   readonly _httpMessage?: Response | null;
   readonly parser?: { readonly incoming?: IncomingMessage | null } | null;
@@ -17,7 +17,7 @@ interface HttpSocket extends Socket {
 interface Fault {
   readonly kind: ErrorKind;
   readonly message: string;
-  /** A header line that goes with it. */
+  /** A further header line of the answer. */
   readonly header?: string;
 }
 
@@ -31,11 +31,11 @@ const MALFORMED: Fault = { kind: "bad_request", message: "the request is not wel
 
 const NO_TUNNEL: Fault = { kind: "method_not_allowed", message: "CONNECT is not allowed here", header: "Allow: GET, HEAD, POST" };
 
-/** Gives what Node's HTTP layer answers by itself the form of all answers. `isWelcome` as for every other request. */
-export function answerForParser(server: Server, isWelcome: (request: IncomingMessage, response: Response) => boolean): void {
+/** Gives the answers of Node's own HTTP layer the form of all answers. `isAllowed` checks a request as `requestListener` does. */
+export function answerForParser(server: Server, isAllowed: (request: IncomingMessage, response: Response) => boolean): void {
   server.on("clientError", (error: NodeJS.ErrnoException, socket: Socket) => {
     if (isClosing(socket)) {
-      // A parser that has failed once does so again for everything that comes after. The end is one of these, too.
+      // A parser that has failed once fails again for all later bytes, and for the end of the connection.
       if (error.code === "HPE_INVALID_EOF_STATE" || !error.code?.startsWith("HPE_")) socket.destroy();
       else discarded(socket);
       return;
@@ -45,38 +45,38 @@ export function answerForParser(server: Server, isWelcome: (request: IncomingMes
     else refuse(socket, fault);
   });
   server.on("connect", (request: IncomingMessage, socket: Socket) => {
-    // From here on Node has nothing to do with the socket any more: its errors and what it reads are ours. Orders that wait
-    // behind another one for their turn do not hear of a hang-up then, and run to their end.
+    // Node has let go of this socket: this listener handles its errors and reads its bytes. Pipelined orders on it are not notified
+    // of a hang-up any more, and run to their end.
     socket.on("error", () => socket.destroy());
     if (!isClosing(socket)) {
-      closeGently(socket);
+      lingeringClose(socket);
       answerInTurn(socket, NO_TUNNEL, requestIdOf(request.headers["x-request-id"]));
     }
     socket.on("data", () => discarded(socket));
   });
   server.on("checkExpectation", (request: IncomingMessage, response: ServerResponse) => {
     const expressed = response as Response;
-    if (isClosing(request.socket) || !isWelcome(request, expressed)) return;
-    // Whether the body comes all the same is up to the client, so there is no telling where its next request begins.
-    closeGently(request.socket);
+    if (isClosing(request.socket) || !isAllowed(request, expressed)) return;
+    // The client may or may not send its body, so nobody knows where its next request begins.
+    lingeringClose(request.socket);
     sendJson(expressed, 417, errorJson("bad_request", "Expect: must be 100-continue"), { Connection: "close" });
   });
 }
 
-/** Undefined where the connection itself is broken, so that there is nobody to answer. */
+/** Undefined where the connection itself is broken and nobody can read an answer. */
 function faultOf(code = ""): Fault | undefined {
   return FAULTS[code] ?? (code.startsWith("HPE_") ? MALFORMED : undefined);
 }
 
-/** Tells a client what is wrong with its request, after the answers to those before it, and ends the connection. */
+/** Answers a malformed request, after the answers to the requests before it, and ends the connection. */
 function refuse(socket: HttpSocket, fault: Fault): void {
   const current = socket._httpMessage ?? undefined;
-  // A client that ends its side has hung up on the orders that it waits for.
+  // A client that ends its side while it waits for an answer has hung up.
   if (fault === FAULTS.HPE_INVALID_EOF_STATE && current?.req.complete) {
     socket.destroy();
     return;
   }
-  closeGently(socket);
+  lingeringClose(socket);
   answerInTurn(socket, fault);
 }
 
@@ -87,12 +87,13 @@ function answerInTurn(socket: HttpSocket, fault: Fault, requestId = newRequestId
   }
   const current = socket._httpMessage ?? undefined;
   const reading = socket.parser?.incoming;
-  // One without notes came after the fault and is not dealt with.
+  // A response without locals belongs to a request after the fault, which is ignored.
   if (current !== undefined && current.locals !== undefined) {
     if (!current.req.complete && !current.headersSent) sendError(current, fault.kind, fault.message, { Connection: "close" });
     else current.once("close", () => answerInTurn(socket, fault, requestId));
   } else if (current === undefined && reading && !reading.complete) {
-    // It has its answer, and the fault is in a body that nobody waited for: a second answer would be taken for another's.
+    // The request has its answer already, and the fault is in the rest of its body. The client would take a second answer for that of another
+    // request.
     socket.destroySoon();
   } else {
     socket.write(rawAnswer(fault, requestId));
@@ -100,7 +101,7 @@ function answerInTurn(socket: HttpSocket, fault: Fault, requestId = newRequestId
   }
 }
 
-/** An answer for which Node has made no response, because it could read no request. */
+/** The text of an answer where Node could read no request and so has made no response. */
 function rawAnswer({ kind, message, header }: Fault, requestId: string): string {
   const json = errorJson(kind, message);
   const status = STATUS[kind];

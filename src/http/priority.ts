@@ -1,12 +1,12 @@
 import { DEFAULT_URGENCY } from "../concurrency/urgency.ts";
 
 /**
- * The urgency in a `Priority` header (RFC 9218), 0 (most) to 7; 3 where there is none. Never refuses: members that are unknown or
- * malformed are ignored, and of several `u` the last one counts, as in any dictionary of structured fields.
+ * The urgency in a `Priority` header (RFC 9218), 0 (most urgent) to 7; 3 where the header has none. Never throws: unknown and malformed
+ * members are ignored, and the last of several `u` counts, as in every structured-field dictionary.
  */
 export function readUrgency(header: string | string[] | undefined): number {
   if (header === undefined) return DEFAULT_URGENCY;
-  // A comma within a string parts no members.
+  // A comma inside a quoted string separates no members.
   const members = String(header)
     .replace(/"(?:[^"\\]|\\.)*"/g, '""')
     .split(",");

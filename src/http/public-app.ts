@@ -5,7 +5,7 @@ import { errorAnswers, faultAnswer, noSuchRoute } from "./fallbacks.ts";
 import { healthRoutes, type Readiness } from "./health-routes.ts";
 import { addOrderRoutes, type OrderParts } from "./order-routes.ts";
 
-/** The public listener's routes, behind its front door. */
+/** The public listener's application. */
 export function publicApp(orders: OrderParts, readiness: () => Readiness, report: OnFault): Express {
   const app = express();
   app.disable("x-powered-by");

@@ -5,13 +5,13 @@ import { clientAt } from "./client.ts";
 import type { TokenBuckets } from "./token-buckets.ts";
 
 /**
- * Answers 429 where a client's bucket is empty. Every answer to a request that came this far says what the client has left, as
- * draft-ietf-httpapi-ratelimit-headers-11 writes it: `q` tokens fill a bucket in `w` seconds. Of the tokens that are left `r`, the client
- * may use them up in `t` seconds, and then finds as many again: so whoever keeps to `r` and `t` is never refused.
+ * Answers 429 where a client's bucket is empty. Every answer has the headers of draft-ietf-httpapi-ratelimit-headers-11: `q` tokens fill a
+ * bucket in `w` seconds, and `r` tokens are left. A client that spreads these `r` tokens over `t` seconds finds as many again after
+ * them, so a client that keeps to `r` and `t` is never refused.
  */
 export function limitRate(buckets: TokenBuckets, onRefused?: (kind: ErrorKind) => void): RequestHandler {
   const { perSecond, burst } = buckets.limit;
-  // The draft knows whole seconds only, and a window of at least one.
+  // The draft has whole seconds only, and a window of at least one.
   const secondsFor = (tokens: number) => Math.max(1, Math.ceil(tokens / perSecond));
   const policy = `"default";q=${burst};w=${secondsFor(burst)}`;
   const message = `too many orders from one client: it may send ${perSecond} a second, and ${burst} at once`;

@@ -1,9 +1,8 @@
 import type { IncomingHttpHeaders } from "node:http";
 import { brotliDecompress, gunzip, type InputType, inflate, type ZlibOptions } from "node:zlib";
 import type { NextFunction, Request, RequestHandler, Response } from "express";
-import { sendError } from "./answers.ts";
-import { BadRequest } from "./bad-request.ts";
-import { closeGently, discarded } from "./gentle-close.ts";
+import { BadRequest, sendError } from "./answers.ts";
+import { discarded, lingeringClose } from "./lingering-close.ts";
 
 type Decompress = (body: InputType, options: ZlibOptions, done: (error: Error | null, plain: Buffer) => void) => void;
 
@@ -97,7 +96,7 @@ function decompressed(decompress: Decompress, limit: number, request: Request, r
 }
 
 function refuse(request: Request, response: Response, limit: number): void {
-  closeGently(request.socket);
+  lingeringClose(request.socket);
   request.on("data", () => discarded(request.socket));
   sendTooLarge(response, limit, { Connection: "close" });
 }

@@ -1,19 +1,19 @@
 import { randomFillSync } from "node:crypto";
 
-// What is echoed goes into logs: visible ASCII of a sane length, or it is replaced.
+// The id goes into logs, so it must be visible ASCII of a sane length.
 const ACCEPTABLE = /^[\x21-\x7e]{1,128}$/;
 
 const ID_BYTES = 16;
-// Random bytes for many ids at once: most of the cost of asking for some is in the asking.
+// Random bytes for many ids at once: the call costs more than the bytes.
 const pool = Buffer.allocUnsafeSlow(ID_BYTES * 256);
 let used = pool.length;
 
-/** The id of a request: the `X-Request-Id` that it brought, or a new one where that is missing or unfit for a log. */
+/** The id of a request: its `X-Request-Id`, or a new one where that is missing or unfit for a log. */
 export function requestIdOf(header: string | string[] | undefined): string {
   return typeof header === "string" && ACCEPTABLE.test(header) ? header : newRequestId();
 }
 
-/** 32 hexadecimal digits, random. One flat string, because an order that waits for minutes keeps it. */
+/** 32 random hexadecimal digits. One flat string, because a waiting order keeps it for minutes; `randomUUID` makes one of 16 parts. */
 export function newRequestId(): string {
   if (used === pool.length) {
     randomFillSync(pool);

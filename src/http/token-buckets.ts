@@ -1,44 +1,44 @@
 import { randomInt } from "node:crypto";
 import type { Client } from "./client.ts";
 
-/** What one client may ask for. */
+/** The rate that one client may have. */
 export interface RateLimit {
-  /** Tokens that come into its bucket in a second, 1 or more. */
+  /** Tokens that refill its bucket in a second, 1 or more. */
   readonly perSecond: number;
   /** Tokens that a full bucket holds, 1 or more. */
   readonly burst: number;
 }
 
 export interface TokenBucketOptions {
-  /** Milliseconds, 0 or more, on a clock that never goes back. The process's own unless told. */
+  /** Milliseconds, 0 or more, on a clock that never goes back; `performance.now()` where absent. */
   readonly nowMs?: () => number;
-  /** How many clients are remembered at most: 8 times a power of two. */
+  /** How many clients have a bucket at most: 8 times a power of two. */
   readonly capacity?: number;
 }
 
-// As many as fit into one megabyte.
+// Buckets that fit into one megabyte.
 const CAPACITY = 65_536;
-// Buckets among which one that is needed is looked for; with so many a table that is half full hardly ever has to throw one out.
+// Each client may have its bucket in one of so many places; then a table that is half full hardly ever evicts one.
 const WAYS = 8;
-// What sums of milliseconds may be wrong by, in tokens.
+// The rounding error of sums of milliseconds, in tokens.
 const ROUNDING = 1e-4;
 
 /**
- * A token bucket for each client, in a table of fixed size. A bucket is one number, the time when it will be full again (the generic cell
- * rate algorithm), so one that is full needs no memory and no timer. Where a client finds no place, the fullest of its neighbors' buckets
- * goes, and its owner gets a full one: a flood from millions of addresses makes the limit more lenient, and never the process larger. Main
- * thread only.
+ * A token bucket for each client, in a set-associative table of fixed size. A bucket is one number, the time when it will be full again (the
+ * generic cell rate algorithm), so a full bucket needs no memory and no timer. A new client evicts the fullest bucket of its set, and the
+ * evicted client starts again with a full one. So a flood from millions of addresses makes the limit more lenient, but the process no
+ * larger. Main thread only.
  */
 export class TokenBuckets {
   readonly limit: RateLimit;
   readonly #nowMs: () => number;
   readonly #tokenMs: number;
-  // By place: who has the bucket, and when it is full again. Zeros are a full bucket of nobody.
+  // By place: the client of the bucket, and when it is full again. Zeros are a full bucket without a client.
   readonly #high: Uint32Array;
   readonly #low: Uint32Array;
   readonly #fullAtMs: Float64Array;
   readonly #lastSet: number;
-  // So that nobody knows which clients are neighbors.
+  // Nobody outside can know which clients share a set.
   readonly #seed = randomInt(2 ** 32);
 
   constructor(limit: RateLimit, { nowMs = () => performance.now(), capacity = CAPACITY }: TokenBucketOptions = {}) {
@@ -51,7 +51,7 @@ export class TokenBuckets {
     this.#lastSet = capacity / WAYS - 1;
   }
 
-  /** Takes a token out of the client's bucket. How many whole ones are left; -1 where there was none to take. */
+  /** Takes a token out of the client's bucket. Returns how many whole tokens are left; -1 where the bucket was empty. */
   take({ high, low }: Client): number {
     const nowMs = this.#nowMs();
     const place = this.#placeOf(high, low);
@@ -62,7 +62,7 @@ export class TokenBuckets {
     return Math.floor(left);
   }
 
-  /** Where the client's bucket is; it gets a place where it has none. */
+  /** The place of the client's bucket; a new client gets one. */
   #placeOf(high: number, low: number): number {
     const first = (mix(high, low, this.#seed) & this.#lastSet) * WAYS;
     let fullest = first;
@@ -77,7 +77,7 @@ export class TokenBuckets {
   }
 }
 
-/** Spreads neighboring addresses over the table: the finish of MurmurHash3, once for each half. */
+/** Spreads neighboring addresses over the table: the finalizer of MurmurHash3, once for each half. */
 function mix(high: number, low: number, seed: number): number {
   let bits = Math.imul(high ^ seed, 0x85ebca6b);
   bits = Math.imul(bits ^ (bits >>> 13) ^ low, 0xc2b2ae35);

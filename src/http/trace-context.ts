@@ -1,25 +1,22 @@
 import { randomBytes } from "node:crypto";
 import { newTraceparent, traceContextOf } from "../orders/traceparent.ts";
 
-/**
- * Who reads the trace context of an order: `log`, its log line alone; `calls`, the providers as well; `spans`, orders have spans of
- * their own, which are exported.
- */
+/** Where an order's trace context goes: `log`, into its log line only; `calls`, to the providers, too; `spans`, into exported spans as well. */
 export type TraceUse = "log" | "calls" | "spans";
 
-/** What an order takes from its request. */
+/** The trace context of an order. */
 export interface OrderTrace {
   readonly traceparent?: string;
   readonly parentSpanId?: string;
 }
 
-// Of version 00 the length is fixed; a later version may have more behind it.
+// Version 00 has a fixed length; a later version may have more fields at its end.
 const TRACEPARENT = /^(?!ff)[\da-f]{2}-(?!0{32})[\da-f]{32}-(?!0{16})[\da-f]{16}-[\da-f]{2}(?:$|(?<!^00.{53})-)/;
 const NONE: OrderTrace = {};
 
 /**
- * The trace that an order belongs to: the client's if it sent a valid `traceparent` (W3C Trace Context), else a new one, sampled, where
- * somebody reads it. An order with a span of its own names that instead of the client's; one whose client does not sample has none.
+ * The trace of an order: the client's where the request has a valid `traceparent` (W3C Trace Context), otherwise a new sampled one, or none
+ * where only the log would get it. With `spans` the order has a span of its own, a child of the client's, unless the client does not sample.
  */
 export function traceOf(header: string | string[] | undefined, use: TraceUse): OrderTrace {
   if (typeof header !== "string" || !TRACEPARENT.test(header)) return use === "log" ? NONE : { traceparent: newTraceparent() };

@@ -98,10 +98,10 @@ describe("a key file", () => {
     const file = fileWith("old-key");
     const keys = await AccessKeys.read("ADMIN_KEYS_FILE", file);
     writeFileSync(file, "bad key");
-    expect(await refusalOf(keys.readAgain())).toMatch(/line 1/);
+    expect(await refusalOf(keys.reload())).toMatch(/line 1/);
     expect(opens(keys, "Bearer old-key")).toBe(true);
     writeFileSync(file, "new-key");
-    await keys.readAgain();
+    await keys.reload();
     expect(opens(keys, "Bearer old-key")).toBe(false);
     expect(opens(keys, "Bearer new-key")).toBe(true);
   });

@@ -79,14 +79,14 @@ describe("the name of a key's client", () => {
     expect(spawnSync("mkfifo", [pipe]).status).toBe(0);
     rmSync(file);
     linkSync(pipe, file);
-    const older = keys.readAgain();
+    const older = keys.reload();
     const writer = await eventually(
       "a reader",
       () => openToWrite(pipe),
       (fd) => fd !== undefined,
     );
     renameSync(fileWith("new-key"), file);
-    const newest = keys.readAgain();
+    const newest = keys.reload();
     // By then the newest would be over too, had it not to wait.
     await AccessKeys.read("API_KEYS_FILE", file);
     writeSync(writer as number, "old-key\n");

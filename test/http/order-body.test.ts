@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { BadRequest } from "../../src/http/bad-request.ts";
+import { BadRequest } from "../../src/http/answers.ts";
 import { readOrder } from "../../src/http/order-body.ts";
 import { perStep, STEPS } from "../../src/orders/steps.ts";
 

@@ -3,7 +3,7 @@ import { Validator } from "@seriousme/openapi-schema-validator";
 import type { Express, IRouter } from "express";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { BadRequest } from "../../src/http/bad-request.ts";
+import { BadRequest } from "../../src/http/answers.ts";
 import { readIdempotencyKey } from "../../src/http/idempotency-key.ts";
 import { openApiDocument } from "../../src/http/openapi/document.ts";
 import { readOrder } from "../../src/http/order-body.ts";

@@ -5,7 +5,7 @@ import type { PostAnswer } from "../../src/outgoing/post.ts";
 import type { ProviderKeys } from "../../src/provider-keys.ts";
 import type { StepContext } from "../runtime/step-context.ts";
 import { StepFailed } from "../runtime/step-failed.ts";
-import { reasonOf } from "../telemetry/reason-of.ts";
+import { reasonOf } from "../telemetry/step-span.ts";
 import { callKey, compensationKey } from "./call-key.ts";
 import { Endpoint } from "./endpoint.ts";
 import { illnessOf } from "./illness.ts";

@@ -4,7 +4,6 @@ import { monotonicMs } from "../../src/concurrency/clock.ts";
 import type { SpanData } from "../../src/orders/span-data.ts";
 import type { StepInput, StepOutcome } from "../../src/orders/step.ts";
 import type { ThreadMessage } from "../../src/threads/protocol.ts";
-import { reasonOf } from "./reason-of.ts";
 
 type Attributes = Record<string, string | number>;
 
@@ -166,4 +165,10 @@ function newSpanId(): string {
 function word(): string {
   // Never 0, which is no id.
   return (((Math.random() * 0xffffffff) >>> 0) + 1).toString(16).padStart(8, "0").slice(-8);
+}
+
+/** A code such as ECONNREFUSED, or the class of what was thrown. Not its message, which may quote what was sent or received. */
+export function reasonOf(error: unknown): string {
+  const { code, name } = error as { code?: unknown; name?: unknown };
+  return String(code ?? name);
 }

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { type Request, type Response, Router } from "express";
 import { z } from "zod";
 import { sendJson } from "../../http/answers.ts";
-import { onlyMethods } from "../../http/methods.ts";
+import { onlyMethods } from "../../http/fallbacks.ts";
 import { readOrder } from "../../http/order-body.ts";
 import { readBody } from "../../http/read-body.ts";
 import type { ErrorKind } from "../../orders/error-kind.ts";

@@ -9,7 +9,7 @@ import { JournalUnavailable } from "../../orders/order-journal.ts";
 import { perStep, STEPS, type StepName } from "../../orders/steps.ts";
 import { CIRCUIT_STATES } from "../metrics/pressure-metrics.ts";
 import type { MetricSources } from "../metrics.ts";
-import type { ThreadBooks } from "../thread-routes.ts";
+import type { ThreadCounters } from "../thread-routes.ts";
 import { EventStream } from "./event-stream.ts";
 import type { Hello, LiveBacklog, LongRunning, ReplacedThread, Tick } from "./messages.ts";
 import { OrderSample } from "./order-sample.ts";
@@ -30,7 +30,7 @@ export interface LongStepSource {
 
 /** What the page shows besides the orders that have ended. */
 export interface LiveSources {
-  readonly counters: ThreadBooks;
+  readonly counters: ThreadCounters;
   readonly longSteps: LongStepSource;
   readonly capacities: Readonly<Record<StepName, Pick<Capacity, "limit" | "inUse" | "waiting">>>;
   readonly circuitState: MetricSources["circuitState"];

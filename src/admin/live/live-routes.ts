@@ -1,6 +1,6 @@
 import { type Request, type Response, Router } from "express";
 import { sendError } from "../../http/answers.ts";
-import { onlyMethods } from "../../http/methods.ts";
+import { onlyMethods } from "../../http/fallbacks.ts";
 import type { LiveFeed } from "./live-feed.ts";
 
 /** `GET /events`: what happens, as server-sent events, for the page and for whoever else wants to look (`curl -N`). */

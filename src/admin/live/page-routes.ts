@@ -1,7 +1,7 @@
 import { readdirSync } from "node:fs";
 import { Router } from "express";
 import { type BrowserFile, readBrowserFile, sendBrowserFile } from "../../http/browser-files.ts";
-import { onlyMethods } from "../../http/methods.ts";
+import { onlyMethods } from "../../http/fallbacks.ts";
 
 const FOLDER = new URL("../../web/live/", import.meta.url);
 const INDEX = "index.html";

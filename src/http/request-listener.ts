@@ -3,70 +3,70 @@ import type { Express, Request, Response } from "express";
 import { sendError } from "./answers.ts";
 import type { Client } from "./client.ts";
 import type { Connections } from "./connection-drain.ts";
-import { closeGently, ignored, isClosing } from "./gentle-close.ts";
 import type { KnownHosts } from "./known-hosts.ts";
-import { hasRoomInLine, isInLine } from "./pipelining.ts";
+import { ignored, isClosing, lingeringClose } from "./lingering-close.ts";
+import { isPipelined, mayQueue } from "./pipelining.ts";
 import { requestIdOf } from "./request-id.ts";
 
-/** What every request carries in `response.locals` from its start. */
-export interface RequestNotes {
+/** The `response.locals` of every request. */
+export interface RequestLocals {
   readonly requestId: string;
   readonly connections: Connections;
-  /** Where it is known which order the request is about. */
+  /** Set once the request has been read, for requests that concern one order. */
   orderId: string | undefined;
-  /** Whose API key it brought; undefined where none is needed. */
+  /** The owner of the API key; undefined where no key is needed. */
   client: Client | undefined;
 }
 
 /**
- * What a request passes before it reaches the application: it gets its id, and a page of another site that sent it through
- * somebody's browser is turned away. Not a layer of Express, because every order comes by here.
+ * The server's request listener, in front of the application: it gives each request its locals, and refuses requests that pages of other sites
+ * send through a user's browser. Not a layer of Express, because a layer costs every order a walk through Express.
  */
-export function frontDoor(
+export function requestListener(
   app: Express,
   hosts: KnownHosts,
   connections: Connections,
 ): (request: IncomingMessage, response: ServerResponse) => void {
   return (request, response) => {
-    // Its client has been told that the connection ends, so it does not count on an answer; an order in it must not run.
+    // The client knows that this connection ends and expects no answer, so an order on it must not run.
     const { socket } = request;
     if (isClosing(socket)) {
       ignored(socket);
       return;
     }
-    if (isInLine(response, socket) && !hasRoomInLine(response, socket)) {
-      refuseInLine(request, response as Response, connections);
+    if (isPipelined(response, socket) && !mayQueue(response, socket)) {
+      refusePipelined(request, response as Response, connections);
       return;
     }
-    if (!isWelcome(request, response as Response, hosts, connections)) return;
+    if (!isAllowed(request, response as Response, hosts, connections)) return;
     if (request.url?.startsWith("/")) app(request as Request, response as Response);
     else app(request as Request, response as Response, () => sendError(response as Response, "bad_request", NO_PATH));
   };
 }
 
-// Such as `http://`. Express's routers turn it away before they come to any answer of ours, and its own is a page of HTML.
+// For a target such as `http://`. Express matches no route with it and would answer with a page of HTML.
 const NO_PATH = "the request target must have a path";
 
-/** A client that reads learns why; one that does not would keep the answers before this one in memory for ever. */
-function refuseInLine({ headers, socket }: IncomingMessage, response: Response, connections: Connections): void {
+/** Answers a client that reads. One that does not read would keep the earlier answers in memory for ever, so its connection is cut. */
+function refusePipelined({ headers, socket }: IncomingMessage, response: Response, connections: Connections): void {
   const isRead = !socket.writableNeedDrain;
-  closeGently(socket);
+  lingeringClose(socket);
   if (!isRead) {
     socket.destroy();
     return;
   }
-  response.locals = notesOf(headers, connections);
+  response.locals = localsOf(headers, connections);
   sendError(response, "overloaded", "too many requests at once on one connection", { Connection: "close" });
 }
 
-/** Gives a request its notes and answers it where it may not come in; then false. */
-export function isWelcome(request: IncomingMessage, response: Response, hosts: KnownHosts, connections: Connections): boolean {
+/** Gives a request its locals. Answers it and returns false where its `Host` or its origin is not allowed. */
+export function isAllowed(request: IncomingMessage, response: Response, hosts: KnownHosts, connections: Connections): boolean {
   const { headers } = request;
-  response.locals = notesOf(headers, connections);
+  response.locals = localsOf(headers, connections);
 
   const { host, origin } = headers;
   if (host === undefined) {
-    // HTTP/1.0 knows no Host. No browser speaks it, so nobody can be led here by it; health checks do.
+    // HTTP/1.0 has no Host. Health checks speak it, and no browser does, so no page of another site can send it.
     if (request.httpVersionMinor > 0) {
       sendError(response, "bad_request", "Host: is missing", { Connection: "close" });
       return false;
@@ -83,17 +83,17 @@ export function isWelcome(request: IncomingMessage, response: Response, hosts: K
   return true;
 }
 
-/** A target that is a whole URL has a host of its own, which counts as much as the header. */
+/** The host of a target that is a whole URL; it has to be a known name as well as the `Host` header. */
 function hostInTarget(url = "/"): string | undefined {
   return url.startsWith("/") ? undefined : /^https?:\/\/([^/?#]*)/i.exec(url)?.[1];
 }
 
-/** Balancers ask by an address or by a name of their own choice, and the answer is no secret. */
+/** Health checks may carry any name: balancers choose it, and the answer is no secret. */
 function isHealthCheck(url: string | undefined): boolean {
   return url === "/healthz" || url === "/readyz" || /^\/(healthz|readyz)\?/.test(url ?? "");
 }
 
-/** TLS may end in front of this server, so either scheme is its own. */
+/** Both schemes count: TLS may end at a proxy in front of this server. */
 function isOwnOrigin(origin: string, host: string | undefined): boolean {
   if (host === undefined) return false;
   const authority = host.toLowerCase();
@@ -101,6 +101,6 @@ function isOwnOrigin(origin: string, host: string | undefined): boolean {
   return text === `http://${authority}` || text === `https://${authority}`;
 }
 
-function notesOf(headers: IncomingMessage["headers"], connections: Connections): RequestNotes {
+function localsOf(headers: IncomingMessage["headers"], connections: Connections): RequestLocals {
   return { requestId: requestIdOf(headers["x-request-id"]), connections, orderId: undefined, client: undefined };
 }

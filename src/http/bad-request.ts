@@ -1,2 +1,0 @@
-/** A request that breaks a rule; the message names field and rule and goes to the client. */
-export class BadRequest extends Error {}
