@@ -103,7 +103,7 @@ const FIGURES = [
     unit: "a second",
     least: 10,
     series: [
-      { name: "requests", label: "requests", color: "undone" },
+      { name: "requests", label: "requests", color: "compensated" },
       { name: "commits", label: "commits", color: "soft", dashed: true },
     ],
   },
@@ -113,7 +113,7 @@ const FIGURES = [
     shape: "log",
     least: 10,
     series: [
-      { name: "commit size", label: "requests", color: "undone" },
+      { name: "commit size", label: "requests", color: "compensated" },
       { name: "commit ms", label: "ms", color: "soft", dashed: true },
     ],
   },
@@ -128,7 +128,7 @@ const FIGURES = [
     unit: "rows",
     least: 5,
     series: [
-      { name: "undos", label: "undos", color: "undone" },
+      { name: "compensations", label: "compensations", color: "compensated" },
       { name: "events", label: "events", color: "soft" },
       { name: "dead letters", label: "dead letters", color: "failed" },
     ],

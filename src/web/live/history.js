@@ -53,15 +53,15 @@ export class History {
     // The first tick of a page or of a process tells how many there ever were, not how many now.
     if (this.#replacedBefore >= 0) this.#sum("replaced", Math.max(0, tick.replaced_total - this.#replacedBefore));
     this.#replacedBefore = tick.replaced_total;
-    let undos = 0;
+    let compensations = 0;
     for (const step of STEPS) {
       this.#max(`waiting ${step}`, tick.waiting[step]);
       this.#max(`in use ${step}`, tick.in_use[step]);
       this.#max(`circuit ${step}`, tick.circuits[step]);
-      undos += tick.backlog?.compensations[step].count ?? 0;
+      compensations += tick.backlog?.compensations[step].count ?? 0;
     }
     if (tick.backlog !== null) {
-      this.#last("undos", undos);
+      this.#last("compensations", compensations);
       this.#last("events", tick.backlog.events.count);
       this.#last("dead letters", tick.backlog.dead_letters);
     }
@@ -79,12 +79,12 @@ export class History {
    * @returns {Float64Array} of `SECONDS` values
    */
   of(name) {
-    const ring = this.#series.get(name);
+    const points = this.#series.get(name);
     const values = new Float64Array(SECONDS).fill(Number.NaN);
-    if (ring === undefined) return values;
+    if (points === undefined) return values;
     for (let index = 0; index < SECONDS; index++) {
       const second = this.#head - SECONDS + index;
-      if (second >= 0) values[index] = ring[second % (SECONDS + 1)] ?? Number.NaN;
+      if (second >= 0) values[index] = points[second % (SECONDS + 1)] ?? Number.NaN;
     }
     return values;
   }
@@ -93,34 +93,34 @@ export class History {
   #advance(second) {
     if (second === this.#head) return;
     const from = second < this.#head || second - this.#head > SECONDS ? second - SECONDS : this.#head + 1;
-    for (const ring of this.#series.values()) for (let at = from; at <= second; at++) ring[ringIndex(at)] = Number.NaN;
+    for (const points of this.#series.values()) for (let at = from; at <= second; at++) points[indexOf(at)] = Number.NaN;
     if (this.#first < 0 || second < this.#head) this.#first = second;
     this.#head = second;
   }
 
   /** @param {string} name */
-  #ring(name) {
-    let ring = this.#series.get(name);
-    if (ring === undefined) {
-      ring = new Float64Array(SECONDS + 1).fill(Number.NaN);
-      this.#series.set(name, ring);
+  #pointsOf(name) {
+    let points = this.#series.get(name);
+    if (points === undefined) {
+      points = new Float64Array(SECONDS + 1).fill(Number.NaN);
+      this.#series.set(name, points);
     }
-    return ring;
+    return points;
   }
 
   /** @param {string} name @param {number} value */
   #sum(name, value) {
-    const ring = this.#ring(name);
-    const at = ringIndex(this.#head);
-    ring[at] = (Number.isNaN(ring[at]) ? 0 : (ring[at] ?? 0)) + value;
+    const points = this.#pointsOf(name);
+    const at = indexOf(this.#head);
+    points[at] = (Number.isNaN(points[at]) ? 0 : (points[at] ?? 0)) + value;
   }
 
   /** @param {string} name @param {number | undefined} value */
   #max(name, value) {
     if (value === undefined) return;
-    const ring = this.#ring(name);
-    const at = ringIndex(this.#head);
-    ring[at] = Number.isNaN(ring[at]) ? value : Math.max(ring[at] ?? 0, value);
+    const points = this.#pointsOf(name);
+    const at = indexOf(this.#head);
+    points[at] = Number.isNaN(points[at]) ? value : Math.max(points[at] ?? 0, value);
   }
 
   /**
@@ -132,18 +132,18 @@ export class History {
    */
   #mean(name, value, weight) {
     if (value === undefined || weight === 0) return;
-    const ring = this.#ring(name);
-    const weights = this.#ring(`${name}, weight`);
-    const at = ringIndex(this.#head);
+    const points = this.#pointsOf(name);
+    const weights = this.#pointsOf(`${name}, weight`);
+    const at = indexOf(this.#head);
     const before = Number.isNaN(weights[at]) ? 0 : (weights[at] ?? 0);
-    const sum = before === 0 ? 0 : (ring[at] ?? 0) * before;
-    ring[at] = (sum + value * weight) / (before + weight);
+    const sum = before === 0 ? 0 : (points[at] ?? 0) * before;
+    points[at] = (sum + value * weight) / (before + weight);
     weights[at] = before + weight;
   }
 
   /** @param {string} name @param {number} value */
   #last(name, value) {
-    this.#ring(name)[ringIndex(this.#head)] = value;
+    this.#pointsOf(name)[indexOf(this.#head)] = value;
   }
 }
 
@@ -160,7 +160,7 @@ function countOf({ ended }, isCounted) {
 }
 
 /** @param {number} second */
-function ringIndex(second) {
+function indexOf(second) {
   const length = SECONDS + 1;
   return ((second % length) + length) % length;
 }

@@ -36,10 +36,10 @@ export const STUCK_MS = 600;
  * @property {Lane} lane
  * @property {number} sub
  * @property {number} from
- * @property {number} to of one that still runs the latest time at which it was told
+ * @property {number} to of one that still runs the latest time at which it was reported
  * @property {number} step
  * @property {string} status also `running`, and `ended` while its order has not
- * @property {string | null} undone
+ * @property {string | null} compensated
  * @property {number} thread
  * @property {{ readonly id: string, readonly attempt: number, readonly kind: EndedAs | "running" }} order
  *
@@ -162,11 +162,11 @@ export class LaneModel {
 
   /** @param {SampledOrder} order */
   #addOrder(order) {
-    const bars = order.steps.map(([status, thread, started, ended, undone], step) => {
+    const bars = order.steps.map(([status, thread, started, ended, compensated], step) => {
       const place = thread === null ? undefined : this.#byThread.get(thread);
       if (thread === null || place === undefined) return undefined;
       // Of a step on a thread that was lost only its end is known.
-      const known = { from: started ?? order.started, to: ended, status, undone, order };
+      const known = { from: started ?? order.started, to: ended, status, compensated, order };
       const open = this.open.close(order, step, thread);
       return open === undefined ? this.#addBar({ lane: place, sub: 0, step, thread, ...known }) : Object.assign(open, known);
     });

@@ -5,7 +5,7 @@ import { LaneModel, STUCK_MS, WINDOW_MS } from "./lane-model.js";
 import { colorOf, palette } from "./palette.js";
 import { counted, duration, spoken } from "./words.js";
 
-// The picture is so far behind that what it shows at its right edge has been told.
+// The picture is so far behind that what it shows at its right edge has been reported.
 const BEHIND_MS = 320;
 const FLASH_MS = 900;
 const AXIS_PX = 16;
@@ -102,9 +102,9 @@ export class Lanes {
   }
 
   /** @param {Bar} bar */
-  describe({ order, step, status, from, to, thread, undone }) {
+  describe({ order, step, status, from, to, thread, compensated }) {
     const words = [
-      `${this.steps[step] ?? ""}: ${status}${undone === null ? "" : `, undo ${undone}`}`,
+      `${this.steps[step] ?? ""}: ${status}${compensated === null ? "" : `, compensation ${compensated}`}`,
       `${status === "running" ? "so far " : ""}${duration(to - from)} on thread #${thread}`,
       `order ${order.id}, attempt ${order.attempt}: ${spoken(order.kind)}`,
     ];
@@ -142,7 +142,7 @@ export class Lanes {
       if (one === undefined) continue;
       const left = Math.max(gutter - 4, x(bar.from));
       const isRunning = bar.status === "running";
-      // It has run on since it was told.
+      // It has run on since it was reported.
       const right = Math.max(x(isRunning ? Math.max(bar.to, edge) : bar.to), left + 1.5);
       if (right < gutter || left > width) continue;
       const color = colorOf(this.steps[bar.step] ?? "");
@@ -163,8 +163,8 @@ export class Lanes {
         context.fillStyle = colors.ink;
         context.fillRect(right - Math.min(1.5, (right - left) / 4), top, 1.5, height);
       }
-      if (bar.undone !== null && right - left > 5) {
-        context.fillStyle = colors.undone;
+      if (bar.compensated !== null && right - left > 5) {
+        context.fillStyle = colors.compensated;
         context.fillRect(left, top, right - left, 1.5);
       }
       this.#hits.push({ bar, left, right, top, bottom: top + height });
@@ -311,7 +311,7 @@ function drawCommits({ context, x, colors }, { lane, top, height }) {
   });
 }
 
-/** How many steps the thread carried, told or not; and when it did not come to its heartbeat. @param {View} view @param {Placed} placed */
+/** How many steps the thread carried, reported or not; and when it did not come to its heartbeat. @param {View} view @param {Placed} placed */
 function drawLoad({ context, x, colors }, { lane, top, height }) {
   eachSample(lane, (sample, from) => {
     const left = x(from);

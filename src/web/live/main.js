@@ -159,7 +159,7 @@ function showLegend({ steps }) {
     key("computes", "striped: computes, on a thread of its own"),
     key("open", "still runs"),
     key("failure", "failed; a line to each step it stopped"),
-    key("undo", "was undone"),
+    key("compensation", "was compensated"),
     key("load", "gray: how much its thread has to do"),
     key("late", "the event loop was late"),
   );

@@ -1,7 +1,7 @@
 /** @import { SampledOrder, Tick } from "../../admin/live/messages.ts" */
 /** @import { Bar, Lane } from "./lane-model.js" */
 
-/** Bars of steps that were told while they ran. Each grows until its step has ended, and is what it is once its order has. */
+/** Bars of steps that were reported while they ran. Each grows until its step has ended, and is what it is once its order has. */
 export class OpenBars {
   /** By order, attempt and step. @type {Map<string, Bar>} */
   #bars = new Map();
@@ -21,12 +21,12 @@ export class OpenBars {
   grow({ now, long_steps }, byThread) {
     /** @type {Bar[]} */
     const made = [];
-    const told = new Set();
+    const reported = new Set();
     for (const [id, attempt, step, thread, since] of long_steps) {
       const lane = byThread.get(thread);
       if (lane === undefined) continue;
       const key = keyOf(id, attempt, step);
-      told.add(key);
+      reported.add(key);
       const known = this.#bars.get(key);
       // One that was lost with its thread runs again on another.
       if (known?.thread === thread) {
@@ -34,12 +34,12 @@ export class OpenBars {
         continue;
       }
       const order = { id, attempt, kind: /** @type {const} */ ("running") };
-      const bar = { lane, sub: 0, from: since, to: now, step, status: /** @type {const} */ ("running"), undone: null, thread, order };
+      const bar = { lane, sub: 0, from: since, to: now, step, status: /** @type {const} */ ("running"), compensated: null, thread, order };
       this.#bars.set(key, bar);
       made.push(bar);
     }
-    // How these ended is told with their orders, when all the steps of those have.
-    for (const [key, bar] of this.#bars) if (!told.has(key) && bar.status === "running") bar.status = "ended";
+    // How these ended is reported with their orders, when all the steps of those have.
+    for (const [key, bar] of this.#bars) if (!reported.has(key) && bar.status === "running") bar.status = "ended";
     return made;
   }
 

@@ -96,9 +96,10 @@ function describe(orderId, { amount, status, error, attempts_total, attempts }) 
 /** @param {Attempt} attempt */
 function attemptSection({ attempt, status, accepted_at, ended_at, steps, error, cause, compensations }) {
   const rows = steps.map(({ name, status: how, duration_ms, detail }) => {
-    const undo = compensations.find(({ step }) => step === name);
-    const undone = undo === undefined ? "" : `${undo.status}${undo.tries > 1 ? ` after ${undo.tries} tries` : ""}`;
-    return [name, spoken(how), `${short(duration_ms)} ms`, spoken(detail ?? ""), undone];
+    const compensation = compensations.find(({ step }) => step === name);
+    const compensated =
+      compensation === undefined ? "" : `${compensation.status}${compensation.tries > 1 ? ` after ${compensation.tries} tries` : ""}`;
+    return [name, spoken(how), `${short(duration_ms)} ms`, spoken(detail ?? ""), compensated];
   });
   const times = ended_at === undefined ? `since ${accepted_at}` : `${accepted_at} to ${ended_at}`;
   return element(
@@ -114,6 +115,6 @@ function attemptSection({ attempt, status, accepted_at, ended_at, steps, error, 
     element("p", { class: "hint" }, times),
     rows.length === 0
       ? element("p", {}, "Its steps have not ended yet.")
-      : table(`Steps of attempt ${attempt}`, ["step", "ended", "after", "why", "undone"], rows),
+      : table(`Steps of attempt ${attempt}`, ["step", "ended", "after", "why", "compensated"], rows),
   );
 }

@@ -119,7 +119,7 @@ export function orders(clock, open) {
       element("td", { class: "when" }, timeOfDay(new Date(ended_at ?? accepted_at))),
       element("td", { class: "id" }, idButton(order_id)),
       element("td", {}, badge(error ?? how)),
-      element("td", { class: "line" }, how === "compensating" ? "being undone" : ""),
+      element("td", { class: "line" }, how === "compensating" ? "being compensated" : ""),
       element("td", { class: "number" }, short(ms)),
     );
   }
@@ -138,22 +138,28 @@ export function badge(kind) {
 function timeline({ started, stored, steps: ends, canceled }, steps) {
   const wholeMs = Math.max(stored - started, 0.001);
   const x = (/** @type {number} */ at) => Math.max(0, Math.min(LINE_WIDTH, ((at - started) / wholeMs) * LINE_WIDTH));
-  const words = ends.map(([status, , from, to, undone], index) => {
+  const words = ends.map(([status, , from, to, compensated], index) => {
     const ran = status === "canceled" && from === null ? "never began" : `${status} after ${duration(Math.max(0, to - started))}`;
-    return `${steps[index]} ${ran}${undone === null ? "" : `, undo ${undone}`}`;
+    return `${steps[index]} ${ran}${compensated === null ? "" : `, compensation ${compensated}`}`;
   });
   const label = words.join("; ");
-  const lines = ends.flatMap(([status, , from, to, undone], index) => {
+  const lines = ends.flatMap(([status, , from, to, compensated], index) => {
     const y = index * (ROW_HEIGHT + 2);
     const left = x(from ?? to);
     const width = Math.max(2, x(to) - left);
     const bar = svgElement("rect", { x: left, y, width, height: ROW_HEIGHT, class: `step ${steps[index]} ${status}` });
     const end = svgElement("rect", { x: Math.max(0, x(to) - 2), y, width: 2, height: ROW_HEIGHT, class: `end ${status}` });
-    if (undone === null) return [bar, end];
-    // The undo runs after the last step and until the answer.
+    if (compensated === null) return [bar, end];
+    // The compensation runs after the last step and until the answer.
     const last = Math.max(...ends.map((step) => step[3]));
-    const undo = { x: x(last), y: y + 1, width: Math.max(3, LINE_WIDTH - x(last)), height: ROW_HEIGHT - 2, class: `undo ${undone}` };
-    return [bar, end, svgElement("rect", undo)];
+    const compensation = {
+      x: x(last),
+      y: y + 1,
+      width: Math.max(3, LINE_WIDTH - x(last)),
+      height: ROW_HEIGHT - 2,
+      class: `compensation ${compensated}`,
+    };
+    return [bar, end, svgElement("rect", compensation)];
   });
   if (canceled !== undefined) lines.push(svgElement("rect", { x: x(canceled[1]), y: 0, width: 1, height: 19, class: "cancel" }));
   const title = svgElement("title");

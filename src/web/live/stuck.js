@@ -9,14 +9,14 @@ const PAGE = 20;
 const COMPENSATION = ["Order", "Step", "Amount", "Waits for", "Tries", "Last answer", "Next try", "What to do"];
 
 /**
- * What an operator at night looks for: what is not undone, what was not delivered, and the buttons to mend it.
+ * What an operator at night looks for: what is not compensated, what was not delivered, and the buttons to mend it.
  *
  * @param {(text: string) => void} announce
  * @param {(orderId: string) => void} openOrder
  */
 export function stuck(announce, openOrder) {
   const hint = byId("stuck-hint", HTMLElement);
-  const compensations = listOf("Not undone", "compensations", [
+  const compensations = listOf("Not compensated", "compensations", [
     "Order",
     "Step",
     "Amount",
@@ -49,10 +49,12 @@ export function stuck(announce, openOrder) {
         return;
       }
       const waiting = Object.values(backlog.compensations);
-      const undos = waiting.reduce((sum, { count }) => sum + count, 0);
+      const pending = waiting.reduce((sum, { count }) => sum + count, 0);
       const oldest = Math.max(0, ...waiting.map(({ oldest_s }) => oldest_s));
       const parts = [
-        undos === 0 ? "nothing has to be undone" : `${counted(undos, "undo waits", "undos wait")}, the oldest for ${age(oldest)}`,
+        pending === 0
+          ? "no compensation waits"
+          : `${counted(pending, "compensation waits", "compensations wait")}, the oldest for ${age(oldest)}`,
         backlog.events.count === 0
           ? "no event waits"
           : `${counted(backlog.events.count, "event waits", "events wait")}, the oldest for ${age(backlog.events.oldest_s)}`,
@@ -60,10 +62,10 @@ export function stuck(announce, openOrder) {
       ];
       const text = parts.join(" · ");
       if (hint.textContent !== text) hint.textContent = text;
-      byId("stuck", HTMLElement).classList.toggle("alarm", undos > 0 || backlog.dead_letters > 0 || state === "disabled");
+      byId("stuck", HTMLElement).classList.toggle("alarm", pending > 0 || backlog.dead_letters > 0 || state === "disabled");
       showReceiver(state);
-      const now = `${undos} ${backlog.dead_letters}`;
-      const isDue = performance.now() - readMs >= (undos + backlog.dead_letters > 0 ? READ_EVERY_MS : Number.POSITIVE_INFINITY);
+      const now = `${pending} ${backlog.dead_letters}`;
+      const isDue = performance.now() - readMs >= (pending + backlog.dead_letters > 0 ? READ_EVERY_MS : Number.POSITIVE_INFINITY);
       if (now !== before || isDue) void read(now);
     },
   };
@@ -192,7 +194,7 @@ export function stuck(announce, openOrder) {
     settle.setAttribute("aria-label", `Settle ${first.step} of ${first.order_id}`);
     retry.addEventListener("click", () =>
       act(retry, says, `/compensations/${first.id}/retry`, {}, (row) =>
-        ended(row, row.state === "done" ? "undone" : `not undone: ${row.last_answer ?? "no answer"}`),
+        ended(row, row.state === "done" ? "compensated" : `not compensated: ${row.last_answer ?? "no answer"}`),
       ),
     );
     form.addEventListener("submit", (event) => {
