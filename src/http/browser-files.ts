@@ -5,7 +5,7 @@ import type { Request, Response } from "express";
 
 /** A file for browsers, in memory. */
 export interface BrowserFile {
-  /** Without its folder. */
+  /** The path within its folder. */
   readonly name: string;
   /** Media type, without parameters. */
   readonly type: string;

@@ -1,15 +1,15 @@
 /** @import { Hello, Tick } from "../../admin/live/messages.ts" */
 import { byId, element, table } from "./elements.js";
 import { listen } from "./feed.js";
-import { figures } from "./figures.js";
+import { figures } from "./figures/figures.js";
 import { drawWhileVisible } from "./frames.js";
-import { WINDOW_MS } from "./lane-model.js";
-import { Lanes } from "./lanes.js";
-import { orderDialog } from "./order-dialog.js";
-import { orders } from "./orders.js";
+import { orderDialog } from "./orders/order-dialog.js";
+import { orders } from "./orders/orders.js";
 import { ServerClock } from "./server-clock.js";
-import { stuck } from "./stuck.js";
-import { trouble } from "./trouble.js";
+import { stuck } from "./stuck/stuck.js";
+import { WINDOW_MS } from "./threads/lane-model.js";
+import { Lanes } from "./threads/lanes.js";
+import { trouble } from "./trouble/trouble.js";
 import { age, duration, short } from "./words.js";
 
 // More would push what stands below out of sight.

@@ -19,15 +19,17 @@ async function loaded(): Promise<Map<string, string>> {
     const { status, text } = await get(path);
     expect([path, status]).toEqual([path, 200]);
     found.set(path, text);
-    const links = path === "/" ? text.matchAll(/(?:href|src)="(\/live\/[^"]+)"/g) : text.matchAll(/^import .*?"\.\/([^"]+)";$/gm);
-    for (const [, link = ""] of links) open.push(path === "/" ? link : `/live/${link}`);
+    const links = path === "/" ? text.matchAll(/(?:href|src)="(\/live\/[^"]+)"/g) : text.matchAll(/^import .*?"(\.[^"]+)";$/gm);
+    for (const [, link = ""] of links) open.push(new URL(link, `http://127.0.0.1${path}`).pathname);
   }
   return found;
 }
 
 test("all that the page loads weighs less than 200 KB", async () => {
   const files = await loaded();
-  expect([...files.keys()]).toEqual(expect.arrayContaining(["/", "/live/style.css", "/live/icon.svg", "/live/main.js", "/live/lanes.js"]));
+  expect([...files.keys()]).toEqual(
+    expect.arrayContaining(["/", "/live/style.css", "/live/icon.svg", "/live/main.js", "/live/threads/lanes.js"]),
+  );
   expect(files.size).toBeGreaterThan(15);
   const bytes = [...files.values()].reduce((sum, text) => sum + Buffer.byteLength(text), 0);
   expect(bytes).toBeGreaterThan(20_000);

@@ -1,4 +1,4 @@
-/** @import { Tick } from "../../admin/live/messages.ts" */
+/** @import { Tick } from "../../../admin/live/messages.ts" */
 
 /** Five minutes, a point a second. */
 export const SECONDS = 300;

@@ -1,7 +1,7 @@
-/** @import { Palette } from "./palette.js" */
-import { fitted } from "./frames.js";
-import { palette } from "./palette.js";
-import { short } from "./words.js";
+/** @import { Palette } from "../palette.js" */
+import { fitted } from "../frames.js";
+import { palette } from "../palette.js";
+import { short } from "../words.js";
 
 /**
  * @typedef {object} Series

@@ -1,9 +1,9 @@
 /** @import { Bar, Cancel, Lane } from "./lane-model.js" */
-/** @import { ServerClock } from "./server-clock.js" */
-import { fitted, isStill } from "./frames.js";
+/** @import { ServerClock } from "../server-clock.js" */
+import { fitted, isStill } from "../frames.js";
+import { colorOf, palette } from "../palette.js";
+import { counted, duration, spoken } from "../words.js";
 import { LaneModel, STUCK_MS, WINDOW_MS } from "./lane-model.js";
-import { colorOf, palette } from "./palette.js";
-import { counted, duration, spoken } from "./words.js";
 
 // The picture is so far behind that what it shows at its right edge has been reported.
 const BEHIND_MS = 320;
@@ -228,7 +228,7 @@ export class Lanes {
  * @property {number} width
  * @property {number} height
  * @property {number} edge
- * @property {import("./palette.js").Palette} colors
+ * @property {import("../palette.js").Palette} colors
  * @property {{ left: number, right: number, y: number }[]} labels that are drawn already
  */
 

@@ -1,4 +1,4 @@
-/** @import { SampledOrder, Tick } from "../../admin/live/messages.ts" */
+/** @import { SampledOrder, Tick } from "../../../admin/live/messages.ts" */
 /** @import { Bar, Lane } from "./lane-model.js" */
 
 /** Bars of steps that were reported while they ran. Each grows until its step has ended, and is what it is once its order has. */

@@ -1,8 +1,8 @@
-/** @import { SampledOrder, Tick } from "../../admin/live/messages.ts" */
-/** @import { ServerClock } from "./server-clock.js" */
-import { ask, Refused } from "./admin-api.js";
-import { byId, element, svgElement } from "./elements.js";
-import { duration, short, spoken, timeOfDay } from "./words.js";
+/** @import { SampledOrder, Tick } from "../../../admin/live/messages.ts" */
+/** @import { ServerClock } from "../server-clock.js" */
+import { ask, Refused } from "../admin-api.js";
+import { byId, element, svgElement } from "../elements.js";
+import { duration, short, spoken, timeOfDay } from "../words.js";
 
 const ROWS = 14;
 // More new rows at one time nobody can read.

@@ -1,11 +1,10 @@
-/** @import { Tick } from "../../admin/live/messages.ts" */
+/** @import { Tick } from "../../../admin/live/messages.ts" */
 /** @import { Series } from "./plot.js" */
-import { element, table } from "./elements.js";
-import { drawWhileVisible } from "./frames.js";
+import { element, table } from "../elements.js";
+import { drawWhileVisible } from "../frames.js";
+import { age, bytes, short, spoken } from "../words.js";
 import { History, SECONDS, STEPS } from "./history.js";
-
 import { drawPlot } from "./plot.js";
-import { age, bytes, short, spoken } from "./words.js";
 
 /**
  * @typedef {object} Figure

@@ -1,7 +1,7 @@
-/** @import { Tick } from "../../admin/live/messages.ts" */
-import { ask, Refused } from "./admin-api.js";
-import { byId, element } from "./elements.js";
-import { age, counted } from "./words.js";
+/** @import { Tick } from "../../../admin/live/messages.ts" */
+import { ask, Refused } from "../admin-api.js";
+import { byId, element } from "../elements.js";
+import { age, counted } from "../words.js";
 
 // While the panel shows something, what it shows is read again so often.
 const READ_EVERY_MS = 3_000;

@@ -1,4 +1,4 @@
-/** @import { EndedAs, Hello, SampledOrder, Tick } from "../../admin/live/messages.ts" */
+/** @import { EndedAs, Hello, SampledOrder, Tick } from "../../../admin/live/messages.ts" */
 import { OpenBars } from "./open-bars.js";
 
 export const WINDOW_MS = 10_000;
