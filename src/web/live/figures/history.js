@@ -3,19 +3,19 @@
 /** Five minutes, a point a second. */
 export const SECONDS = 300;
 
+// The kinds that have a colour of their own; the rest are "other".
 const KINDS = ["ok", "payment_declined", "vendor_unavailable", "timeout", "canceled"];
-export const STEPS = /** @type {const} */ (["payment", "vendor", "courier"]);
 
-/** What happened in the last five minutes, in arrays of fixed size. NaN where nothing is known. */
+/** What happened in the last five minutes: series by name, in arrays of fixed size. NaN where nothing is known. */
 export class History {
   /** @type {Map<string, Float64Array>} */
   #series = new Map();
-  /** The second that is being filled; -1 before the first tick. */
+  /** The second of the latest tick; -1 before the first one. */
   #head = -1;
   #replacedBefore = -1;
   #first = -1;
 
-  /** For how many seconds something has been known, up to all. */
+  /** Seconds of which something is known. */
   get length() {
     return this.#first < 0 ? 0 : Math.min(SECONDS, this.#head - this.#first);
   }
@@ -23,38 +23,30 @@ export class History {
   /** @param {Tick} tick */
   add(tick) {
     this.#advance(Math.floor(tick.now / 1_000));
-    let others = 0;
-    for (const [kind, count] of Object.entries(tick.ended)) if (!KINDS.includes(kind)) others += count;
-    for (const kind of KINDS) this.#sum(`ended ${kind}`, tick.ended[/** @type {"ok"} */ (kind)] ?? 0);
-    this.#sum("ended other", others);
+    for (const kind of KINDS) this.#sum(`ended ${kind}`, 0);
+    this.#sum("ended other", 0);
+    for (const [kind, count] of Object.entries(tick.ended)) this.#sum(`ended ${KINDS.includes(kind) ? kind : "other"}`, count);
     this.#sum("commits", tick.commits.count);
     this.#sum("requests", tick.commits.requests);
     if (tick.commits.count > 0) {
       this.#max("commit size", tick.commits.requests / tick.commits.count);
       this.#max("commit ms", tick.commits.max_ms);
     }
-    this.#mean(
-      "order p50",
-      tick.order_ms?.p50,
-      countOf(tick, () => true),
-    );
+    const ended = Object.values(tick.ended).reduce((sum, count) => sum + count, 0);
+    this.#mean("order p50", tick.order_ms?.p50, ended);
     this.#max("order p99", tick.order_ms?.p99);
-    this.#mean(
-      "cancel p50",
-      tick.cancel_ms?.p50,
-      countOf(tick, (kind) => kind !== "ok"),
-    );
+    this.#mean("cancel p50", tick.cancel_ms?.p50, ended - (tick.ended.ok ?? 0));
     this.#max("cancel p99", tick.cancel_ms?.p99);
     this.#max("in flight", tick.in_flight);
     this.#max("steps running", tick.running);
     this.#max("loop delay", tick.loop.delay_ms);
     this.#max("loop busy", tick.loop.utilization * 100);
     this.#last("threads", tick.threads.length);
-    // The first tick of a page or of a process tells how many there ever were, not how many now.
+    // The count is of the process: the first tick says nothing about the last second.
     if (this.#replacedBefore >= 0) this.#sum("replaced", Math.max(0, tick.replaced_total - this.#replacedBefore));
     this.#replacedBefore = tick.replaced_total;
     let compensations = 0;
-    for (const step of STEPS) {
+    for (const step of /** @type {(keyof Tick["waiting"])[]} */ (Object.keys(tick.waiting))) {
       this.#max(`waiting ${step}`, tick.waiting[step]);
       this.#max(`in use ${step}`, tick.in_use[step]);
       this.#max(`circuit ${step}`, tick.circuits[step]);
@@ -67,13 +59,13 @@ export class History {
     }
   }
 
-  /** Another process speaks. */
+  /** The next tick is of another process, which counts from zero. */
   restarted() {
     this.#replacedBefore = -1;
   }
 
   /**
-   * A series oldest first, without the second that is not over yet.
+   * A series, the oldest second first, without the second that is not over yet.
    *
    * @param {string} name
    * @returns {Float64Array} of `SECONDS` values
@@ -124,7 +116,7 @@ export class History {
   }
 
   /**
-   * The mean of a second's ticks by how many orders each is of: the median of a tick with one slow order is not that of the second.
+   * The mean of a second's ticks, weighted by their orders: a tick of one slow order must not count as much as a tick of a hundred.
    *
    * @param {string} name
    * @param {number | undefined} value
@@ -145,18 +137,6 @@ export class History {
   #last(name, value) {
     this.#pointsOf(name)[indexOf(this.#head)] = value;
   }
-}
-
-/**
- * How many orders of a tick ended in such a way.
- *
- * @param {Tick} tick
- * @param {(kind: string) => boolean} isCounted
- */
-function countOf({ ended }, isCounted) {
-  let count = 0;
-  for (const [kind, ofKind] of Object.entries(ended)) if (isCounted(kind)) count += ofKind;
-  return count;
 }
 
 /** @param {number} second */

@@ -1,7 +1,7 @@
 import { ask, Refused } from "../admin-api.js";
 import { byId, element, table } from "../elements.js";
 import { short, spoken } from "../words.js";
-import { badge } from "./orders.js";
+import { badge } from "./timeline.js";
 
 /**
  * @typedef {object} Attempt as `GET /orders/{order_id}` shows it
