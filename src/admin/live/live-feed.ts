@@ -14,7 +14,7 @@ import { EventStream } from "./event-stream.ts";
 import type { Hello, LiveBacklog, LongRunning, ReplacedThread, Tick } from "./messages.ts";
 import { OrderSample } from "./order-sample.ts";
 
-/** The steps that run for long. It is marked in even pauses while somebody looks, and forgets when nobody does. */
+/** The steps that run for long. The feed marks it at a steady rate while a page is open; `forget` drops the marks. */
 export interface LongStepSource {
   mark(): void;
   sample(): readonly {
@@ -38,22 +38,22 @@ export interface LiveSources {
   readonly backlog: () => Promise<Backlog>;
   /** Of events: `none`, `up`, `down` or `disabled`. */
   readonly receiver: () => string;
-  /** Which of several nodes this is; absent where there is one. */
+  /** The name of this node; absent where there is one node. */
   readonly node?: string;
   /** Whether the providers are simulated, so that trouble can be made. */
   readonly simulated: boolean;
   readonly onFault: OnFault;
 }
 
-// Four times a second looks alive, and is little to write and to draw whatever the load is.
+// Four messages a second look alive, and are little to write and to draw whatever the load is.
 const TICK_MS = 250;
-// How exactly the start of a step that still runs is known: five pixels of a wide page.
+// The start of a step that still runs is known to this precision, which is five pixels of a wide page.
 const MARK_MS = 50;
-// To count a long backlog is work.
+// Counting a long backlog is work for the journal, so it is done once a second.
 const BACKLOG_EVERY_TICKS = 4;
 const LOOP_RESOLUTION_MS = 10;
 
-/** What happens, told to every page that is open; costs a counter an order while one is, and nothing while none is. Main thread only. */
+/** Reports to every open page what happens. An open page costs a counter an order; without one nothing is counted. Main thread only. */
 export class LiveFeed {
   readonly #sources: LiveSources;
   readonly #stream = new EventStream((isWatched) => (isWatched ? this.#begin() : this.#pause()));
@@ -71,7 +71,7 @@ export class LiveFeed {
     this.#sources = sources;
   }
 
-  /** Pages that are open. */
+  /** Open pages. */
   get clients(): number {
     return this.#stream.clients;
   }
@@ -92,7 +92,7 @@ export class LiveFeed {
     if (this.#sample !== undefined) this.#replaced.push({ id, pool, reason, at: monotonicMs() });
   }
 
-  /** Makes a response a stream of events. Returns false when there are too many. */
+  /** Makes a response a stream of events. Returns false when there are too many, or after `close`. */
   open(response: Response): boolean {
     const { node, simulated, capacities } = this.#sources;
     return this.#stream.add(response, "hello", {
@@ -169,18 +169,18 @@ export class LiveFeed {
   }
 
   #longSteps(sample: OrderSample): LongRunning[] {
-    const told: LongRunning[] = [];
+    const reported: LongRunning[] = [];
     for (const { name, action, orderId, attempt, threadId, sinceMs } of this.#sources.longSteps.sample()) {
       const step = (STEPS as readonly string[]).indexOf(name);
       if (step < 0 || action === "compensate") continue;
-      // Whoever saw it run wants to see how it ended.
+      // A page that drew the step while it ran also draws how it ended.
       sample.expect(orderId);
-      told.push([orderId, attempt, step, threadId, Math.round(sinceMs)]);
+      reported.push([orderId, attempt, step, threadId, Math.round(sinceMs)]);
     }
-    return told;
+    return reported;
   }
 
-  /** The monitor sets a timer again and again and notes how long each took, so what is late is what goes beyond that. */
+  /** The monitor records how long its timer took each time; the delay is what exceeds the timer's own length. */
   #loopDelayMs(): number {
     const longestMs = (this.#loopDelay?.max ?? 0) / 1e6;
     return Math.max(0, Math.round((longestMs - LOOP_RESOLUTION_MS) * 100) / 100);

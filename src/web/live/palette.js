@@ -9,7 +9,7 @@ const NAMES = /** @type {const} */ ([
   "vendor",
   "courier",
   "failed",
-  "undone",
+  "compensated",
   "ok",
   "warn",
 ]);

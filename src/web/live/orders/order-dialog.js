@@ -1,7 +1,7 @@
-import { ask, Refused } from "./admin-api.js";
-import { byId, element, table } from "./elements.js";
-import { badge } from "./orders.js";
-import { short, spoken } from "./words.js";
+import { ask, Refused } from "../admin-api.js";
+import { byId, element, table } from "../elements.js";
+import { short, spoken } from "../words.js";
+import { badge } from "./timeline.js";
 
 /**
  * @typedef {object} Attempt as `GET /orders/{order_id}` shows it
@@ -96,9 +96,10 @@ function describe(orderId, { amount, status, error, attempts_total, attempts }) 
 /** @param {Attempt} attempt */
 function attemptSection({ attempt, status, accepted_at, ended_at, steps, error, cause, compensations }) {
   const rows = steps.map(({ name, status: how, duration_ms, detail }) => {
-    const undo = compensations.find(({ step }) => step === name);
-    const undone = undo === undefined ? "" : `${undo.status}${undo.tries > 1 ? ` after ${undo.tries} tries` : ""}`;
-    return [name, spoken(how), `${short(duration_ms)} ms`, spoken(detail ?? ""), undone];
+    const compensation = compensations.find(({ step }) => step === name);
+    const compensated =
+      compensation === undefined ? "" : `${compensation.status}${compensation.tries > 1 ? ` after ${compensation.tries} tries` : ""}`;
+    return [name, spoken(how), `${short(duration_ms)} ms`, spoken(detail ?? ""), compensated];
   });
   const times = ended_at === undefined ? `since ${accepted_at}` : `${accepted_at} to ${ended_at}`;
   return element(
@@ -114,6 +115,6 @@ function attemptSection({ attempt, status, accepted_at, ended_at, steps, error, 
     element("p", { class: "hint" }, times),
     rows.length === 0
       ? element("p", {}, "Its steps have not ended yet.")
-      : table(`Steps of attempt ${attempt}`, ["step", "ended", "after", "why", "undone"], rows),
+      : table(`Steps of attempt ${attempt}`, ["step", "ended", "after", "why", "compensated"], rows),
   );
 }

@@ -1,6 +1,6 @@
-import { ask, Refused } from "./admin-api.js";
-import { element } from "./elements.js";
-import { short, spoken } from "./words.js";
+import { ask, Refused } from "../admin-api.js";
+import { element } from "../elements.js";
+import { short, spoken } from "../words.js";
 
 /**
  * @typedef {object} Trouble

@@ -1,21 +1,21 @@
-/** @import { Tick } from "../../admin/live/messages.ts" */
+/** @import { Tick } from "../../../admin/live/messages.ts" */
 
 /** Five minutes, a point a second. */
 export const SECONDS = 300;
 
+// The kinds that have a colour of their own; the rest are "other".
 const KINDS = ["ok", "payment_declined", "vendor_unavailable", "timeout", "canceled"];
-export const STEPS = /** @type {const} */ (["payment", "vendor", "courier"]);
 
-/** What happened in the last five minutes, in arrays of fixed size. NaN where nothing is known. */
+/** What happened in the last five minutes: series by name, in arrays of fixed size. NaN where nothing is known. */
 export class History {
   /** @type {Map<string, Float64Array>} */
   #series = new Map();
-  /** The second that is being filled; -1 before the first tick. */
+  /** The second of the latest tick; -1 before the first one. */
   #head = -1;
   #replacedBefore = -1;
   #first = -1;
 
-  /** For how many seconds something has been known, up to all. */
+  /** Seconds of which something is known. */
   get length() {
     return this.#first < 0 ? 0 : Math.min(SECONDS, this.#head - this.#first);
   }
@@ -23,68 +23,60 @@ export class History {
   /** @param {Tick} tick */
   add(tick) {
     this.#advance(Math.floor(tick.now / 1_000));
-    let others = 0;
-    for (const [kind, count] of Object.entries(tick.ended)) if (!KINDS.includes(kind)) others += count;
-    for (const kind of KINDS) this.#sum(`ended ${kind}`, tick.ended[/** @type {"ok"} */ (kind)] ?? 0);
-    this.#sum("ended other", others);
+    for (const kind of KINDS) this.#sum(`ended ${kind}`, 0);
+    this.#sum("ended other", 0);
+    for (const [kind, count] of Object.entries(tick.ended)) this.#sum(`ended ${KINDS.includes(kind) ? kind : "other"}`, count);
     this.#sum("commits", tick.commits.count);
     this.#sum("requests", tick.commits.requests);
     if (tick.commits.count > 0) {
       this.#max("commit size", tick.commits.requests / tick.commits.count);
       this.#max("commit ms", tick.commits.max_ms);
     }
-    this.#mean(
-      "order p50",
-      tick.order_ms?.p50,
-      countOf(tick, () => true),
-    );
+    const ended = Object.values(tick.ended).reduce((sum, count) => sum + count, 0);
+    this.#mean("order p50", tick.order_ms?.p50, ended);
     this.#max("order p99", tick.order_ms?.p99);
-    this.#mean(
-      "cancel p50",
-      tick.cancel_ms?.p50,
-      countOf(tick, (kind) => kind !== "ok"),
-    );
+    this.#mean("cancel p50", tick.cancel_ms?.p50, ended - (tick.ended.ok ?? 0));
     this.#max("cancel p99", tick.cancel_ms?.p99);
     this.#max("in flight", tick.in_flight);
     this.#max("steps running", tick.running);
     this.#max("loop delay", tick.loop.delay_ms);
     this.#max("loop busy", tick.loop.utilization * 100);
     this.#last("threads", tick.threads.length);
-    // The first tick of a page or of a process tells how many there ever were, not how many now.
+    // The count is of the process: the first tick says nothing about the last second.
     if (this.#replacedBefore >= 0) this.#sum("replaced", Math.max(0, tick.replaced_total - this.#replacedBefore));
     this.#replacedBefore = tick.replaced_total;
-    let undos = 0;
-    for (const step of STEPS) {
+    let compensations = 0;
+    for (const step of /** @type {(keyof Tick["waiting"])[]} */ (Object.keys(tick.waiting))) {
       this.#max(`waiting ${step}`, tick.waiting[step]);
       this.#max(`in use ${step}`, tick.in_use[step]);
       this.#max(`circuit ${step}`, tick.circuits[step]);
-      undos += tick.backlog?.compensations[step].count ?? 0;
+      compensations += tick.backlog?.compensations[step].count ?? 0;
     }
     if (tick.backlog !== null) {
-      this.#last("undos", undos);
+      this.#last("compensations", compensations);
       this.#last("events", tick.backlog.events.count);
       this.#last("dead letters", tick.backlog.dead_letters);
     }
   }
 
-  /** Another process speaks. */
+  /** The next tick is of another process, which counts from zero. */
   restarted() {
     this.#replacedBefore = -1;
   }
 
   /**
-   * A series oldest first, without the second that is not over yet.
+   * A series, the oldest second first, without the second that is not over yet.
    *
    * @param {string} name
    * @returns {Float64Array} of `SECONDS` values
    */
   of(name) {
-    const ring = this.#series.get(name);
+    const points = this.#series.get(name);
     const values = new Float64Array(SECONDS).fill(Number.NaN);
-    if (ring === undefined) return values;
+    if (points === undefined) return values;
     for (let index = 0; index < SECONDS; index++) {
       const second = this.#head - SECONDS + index;
-      if (second >= 0) values[index] = ring[second % (SECONDS + 1)] ?? Number.NaN;
+      if (second >= 0) values[index] = points[second % (SECONDS + 1)] ?? Number.NaN;
     }
     return values;
   }
@@ -93,38 +85,38 @@ export class History {
   #advance(second) {
     if (second === this.#head) return;
     const from = second < this.#head || second - this.#head > SECONDS ? second - SECONDS : this.#head + 1;
-    for (const ring of this.#series.values()) for (let at = from; at <= second; at++) ring[ringIndex(at)] = Number.NaN;
+    for (const points of this.#series.values()) for (let at = from; at <= second; at++) points[indexOf(at)] = Number.NaN;
     if (this.#first < 0 || second < this.#head) this.#first = second;
     this.#head = second;
   }
 
   /** @param {string} name */
-  #ring(name) {
-    let ring = this.#series.get(name);
-    if (ring === undefined) {
-      ring = new Float64Array(SECONDS + 1).fill(Number.NaN);
-      this.#series.set(name, ring);
+  #pointsOf(name) {
+    let points = this.#series.get(name);
+    if (points === undefined) {
+      points = new Float64Array(SECONDS + 1).fill(Number.NaN);
+      this.#series.set(name, points);
     }
-    return ring;
+    return points;
   }
 
   /** @param {string} name @param {number} value */
   #sum(name, value) {
-    const ring = this.#ring(name);
-    const at = ringIndex(this.#head);
-    ring[at] = (Number.isNaN(ring[at]) ? 0 : (ring[at] ?? 0)) + value;
+    const points = this.#pointsOf(name);
+    const at = indexOf(this.#head);
+    points[at] = (Number.isNaN(points[at]) ? 0 : (points[at] ?? 0)) + value;
   }
 
   /** @param {string} name @param {number | undefined} value */
   #max(name, value) {
     if (value === undefined) return;
-    const ring = this.#ring(name);
-    const at = ringIndex(this.#head);
-    ring[at] = Number.isNaN(ring[at]) ? value : Math.max(ring[at] ?? 0, value);
+    const points = this.#pointsOf(name);
+    const at = indexOf(this.#head);
+    points[at] = Number.isNaN(points[at]) ? value : Math.max(points[at] ?? 0, value);
   }
 
   /**
-   * The mean of a second's ticks by how many orders each is of: the median of a tick with one slow order is not that of the second.
+   * The mean of a second's ticks, weighted by their orders: a tick of one slow order must not count as much as a tick of a hundred.
    *
    * @param {string} name
    * @param {number | undefined} value
@@ -132,35 +124,23 @@ export class History {
    */
   #mean(name, value, weight) {
     if (value === undefined || weight === 0) return;
-    const ring = this.#ring(name);
-    const weights = this.#ring(`${name}, weight`);
-    const at = ringIndex(this.#head);
+    const points = this.#pointsOf(name);
+    const weights = this.#pointsOf(`${name}, weight`);
+    const at = indexOf(this.#head);
     const before = Number.isNaN(weights[at]) ? 0 : (weights[at] ?? 0);
-    const sum = before === 0 ? 0 : (ring[at] ?? 0) * before;
-    ring[at] = (sum + value * weight) / (before + weight);
+    const sum = before === 0 ? 0 : (points[at] ?? 0) * before;
+    points[at] = (sum + value * weight) / (before + weight);
     weights[at] = before + weight;
   }
 
   /** @param {string} name @param {number} value */
   #last(name, value) {
-    this.#ring(name)[ringIndex(this.#head)] = value;
+    this.#pointsOf(name)[indexOf(this.#head)] = value;
   }
 }
 
-/**
- * How many orders of a tick ended in such a way.
- *
- * @param {Tick} tick
- * @param {(kind: string) => boolean} isCounted
- */
-function countOf({ ended }, isCounted) {
-  let count = 0;
-  for (const [kind, ofKind] of Object.entries(ended)) if (isCounted(kind)) count += ofKind;
-  return count;
-}
-
 /** @param {number} second */
-function ringIndex(second) {
+function indexOf(second) {
   const length = SECONDS + 1;
   return ((second % length) + length) % length;
 }

@@ -1,14 +1,13 @@
-/** @import { SampledOrder, Tick } from "../../admin/live/messages.ts" */
-/** @import { ServerClock } from "./server-clock.js" */
-import { ask, Refused } from "./admin-api.js";
-import { byId, element, svgElement } from "./elements.js";
-import { duration, short, spoken, timeOfDay } from "./words.js";
+/** @import { SampledOrder, Tick } from "../../../admin/live/messages.ts" */
+/** @import { ServerClock } from "../server-clock.js" */
+import { ask, Refused } from "../admin-api.js";
+import { byId, element, linkButton } from "../elements.js";
+import { short, timeOfDay } from "../words.js";
+import { badge, timeline } from "./timeline.js";
 
 const ROWS = 14;
 // More new rows at one time nobody can read.
 const NEW_ROWS = 5;
-const LINE_WIDTH = 180;
-const ROW_HEIGHT = 5;
 const PAGE = 50;
 
 /**
@@ -84,9 +83,7 @@ export function orders(clock, open) {
 
   /** @param {string} id */
   function idButton(id) {
-    const button = element("button", { type: "button", class: "link-button" }, id);
-    button.addEventListener("click", () => open(id));
-    return button;
+    return linkButton(id, () => open(id));
   }
 
   /** @param {string} [cursor] */
@@ -119,44 +116,8 @@ export function orders(clock, open) {
       element("td", { class: "when" }, timeOfDay(new Date(ended_at ?? accepted_at))),
       element("td", { class: "id" }, idButton(order_id)),
       element("td", {}, badge(error ?? how)),
-      element("td", { class: "line" }, how === "compensating" ? "being undone" : ""),
+      element("td", { class: "line" }, how === "compensating" ? "being compensated" : ""),
       element("td", { class: "number" }, short(ms)),
     );
   }
-}
-
-/**
- * How an order ended, told by a word and not by its colour alone.
- *
- * @param {string} kind
- */
-export function badge(kind) {
-  return element("span", { class: `badge ${kind === "ok" ? "good" : kind === "running" ? "plain" : "bad"}` }, spoken(kind));
-}
-
-/** @param {SampledOrder} order @param {readonly string[]} steps */
-function timeline({ started, stored, steps: ends, canceled }, steps) {
-  const wholeMs = Math.max(stored - started, 0.001);
-  const x = (/** @type {number} */ at) => Math.max(0, Math.min(LINE_WIDTH, ((at - started) / wholeMs) * LINE_WIDTH));
-  const words = ends.map(([status, , from, to, undone], index) => {
-    const ran = status === "canceled" && from === null ? "never began" : `${status} after ${duration(Math.max(0, to - started))}`;
-    return `${steps[index]} ${ran}${undone === null ? "" : `, undo ${undone}`}`;
-  });
-  const label = words.join("; ");
-  const lines = ends.flatMap(([status, , from, to, undone], index) => {
-    const y = index * (ROW_HEIGHT + 2);
-    const left = x(from ?? to);
-    const width = Math.max(2, x(to) - left);
-    const bar = svgElement("rect", { x: left, y, width, height: ROW_HEIGHT, class: `step ${steps[index]} ${status}` });
-    const end = svgElement("rect", { x: Math.max(0, x(to) - 2), y, width: 2, height: ROW_HEIGHT, class: `end ${status}` });
-    if (undone === null) return [bar, end];
-    // The undo runs after the last step and until the answer.
-    const last = Math.max(...ends.map((step) => step[3]));
-    const undo = { x: x(last), y: y + 1, width: Math.max(3, LINE_WIDTH - x(last)), height: ROW_HEIGHT - 2, class: `undo ${undone}` };
-    return [bar, end, svgElement("rect", undo)];
-  });
-  if (canceled !== undefined) lines.push(svgElement("rect", { x: x(canceled[1]), y: 0, width: 1, height: 19, class: "cancel" }));
-  const title = svgElement("title");
-  title.textContent = label;
-  return svgElement("svg", { viewBox: `0 0 ${LINE_WIDTH} 19`, class: "timeline", role: "img", "aria-label": label }, title, ...lines);
 }

@@ -1,15 +1,9 @@
-/** @import { Palette } from "./palette.js" */
-import { fitted } from "./frames.js";
-import { palette } from "./palette.js";
-import { short } from "./words.js";
+/** @import { Shape } from "./plots.js" */
+import { fitted } from "../frames.js";
+import { colorOf, palette } from "../palette.js";
+import { short } from "../words.js";
 
-/**
- * @typedef {object} Series
- * @property {string} name of the history
- * @property {string} label
- * @property {keyof Palette} color
- * @property {boolean} [dashed]
- */
+/** @typedef {{ readonly color: string, readonly dashed: boolean, readonly values: Float64Array }} Line */
 
 const TOP_PX = 12;
 const BOTTOM_PX = 2;
@@ -18,11 +12,11 @@ const BOTTOM_PX = 2;
  * Draws some series of equal length, a point a second.
  *
  * @param {HTMLCanvasElement} canvas
- * @param {readonly { readonly color: keyof Palette, readonly dashed?: boolean | undefined, readonly values: Float64Array }[]} series
+ * @param {readonly Line[]} series
  * @param {object} options
- * @param {"lines" | "stacked" | "log"} options.shape
- * @param {number} options.least the scale ends no lower than here, so that noise does not look like an event
- * @param {number | undefined} options.pointed a point that somebody looks at
+ * @param {Shape} options.shape
+ * @param {number} options.least the end of the scale where all values are below it
+ * @param {number | undefined} options.pointed the index of the point under the pointer
  */
 export function drawPlot(canvas, series, { shape, least, pointed }) {
   const { context, width, height } = fitted(canvas);
@@ -44,10 +38,10 @@ export function drawPlot(canvas, series, { shape, least, pointed }) {
   context.fillRect(0, bottom, width, 1);
   context.fillRect(0, TOP_PX, width, 1);
   for (const { values, from, color, dashed } of drawn.toReversed()) {
-    context.strokeStyle = colors[color];
-    context.fillStyle = colors[color];
+    context.strokeStyle = colorOf(color);
+    context.fillStyle = colorOf(color);
     context.lineWidth = 1.5;
-    context.setLineDash(dashed === true ? [3, 3] : []);
+    context.setLineDash(dashed ? [3, 3] : []);
     if (from === undefined) drawLine(context, values, x, y);
     else {
       context.globalAlpha = 0.75;
@@ -83,16 +77,16 @@ function drawLine(context, values, x, y) {
     if (!isKnown(index)) continue;
     if (isKnown(index - 1)) context.lineTo(x(index), y(value));
     else context.moveTo(x(index), y(value));
-    // A point alone between gaps is a dot.
+    // A line to nowhere is invisible, so a point alone between gaps is a dot.
     if (!isKnown(index - 1) && !isKnown(index + 1)) context.fillRect(x(index) - 1.5, y(value) - 1.5, 3, 3);
   }
   context.stroke();
 }
 
 /**
- * Each upon the ones before.
+ * Lays each series upon the ones before.
  *
- * @param {readonly { readonly color: keyof Palette, readonly dashed?: boolean | undefined, readonly values: Float64Array }[]} series
+ * @param {readonly Line[]} series
  */
 function stacked(series) {
   let below = new Float64Array(series[0]?.values.length ?? 0);

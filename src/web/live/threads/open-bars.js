@@ -1,50 +1,50 @@
-/** @import { SampledOrder, Tick } from "../../admin/live/messages.ts" */
-/** @import { Bar, Lane } from "./lane-model.js" */
+/** @import { SampledOrder, Tick } from "../../../admin/live/messages.ts" */
+/** @import { Bar, Lane } from "./lane.js" */
 
-/** Bars of steps that were told while they ran. Each grows until its step has ended, and is what it is once its order has. */
+/** Bars of steps that the server reported while they ran. A bar grows until its step has ended, and gets its status when its order has. */
 export class OpenBars {
   /** By order, attempt and step. @type {Map<string, Bar>} */
   #bars = new Map();
 
-  /** Those whose steps still run, the oldest first. @returns {Bar[]} */
+  /** The bars of steps that still run, the oldest first. @returns {Bar[]} */
   get running() {
     return [...this.#bars.values()].filter(({ status }) => status === "running").sort((a, b) => a.from - b.from);
   }
 
   /**
-   * Lets the bars of steps that still run grow.
+   * Lets the bars of steps that still run grow, and begins new ones.
    *
    * @param {Tick} tick
    * @param {ReadonlyMap<number, Lane>} byThread
-   * @returns {Bar[]} new ones, which have no sub-lane yet
+   * @returns {Bar[]} the new bars, which have no sub-lane yet
    */
   grow({ now, long_steps }, byThread) {
     /** @type {Bar[]} */
     const made = [];
-    const told = new Set();
+    const reported = new Set();
     for (const [id, attempt, step, thread, since] of long_steps) {
       const lane = byThread.get(thread);
       if (lane === undefined) continue;
       const key = keyOf(id, attempt, step);
-      told.add(key);
+      reported.add(key);
       const known = this.#bars.get(key);
-      // One that was lost with its thread runs again on another.
+      // A step that was lost with its thread runs again on another.
       if (known?.thread === thread) {
         known.to = now;
         continue;
       }
       const order = { id, attempt, kind: /** @type {const} */ ("running") };
-      const bar = { lane, sub: 0, from: since, to: now, step, status: /** @type {const} */ ("running"), undone: null, thread, order };
+      const bar = { lane, sub: 0, from: since, to: now, step, status: /** @type {const} */ ("running"), compensated: null, thread, order };
       this.#bars.set(key, bar);
       made.push(bar);
     }
-    // How these ended is told with their orders, when all the steps of those have.
-    for (const [key, bar] of this.#bars) if (!told.has(key) && bar.status === "running") bar.status = "ended";
+    // The server reports how a step ended when all steps of its order have.
+    for (const [key, bar] of this.#bars) if (!reported.has(key) && bar.status === "running") bar.status = "ended";
     return made;
   }
 
   /**
-   * The bar of a step whose order has ended; it is open no longer.
+   * Takes out the bar of a step whose order has ended.
    *
    * @param {SampledOrder} order
    * @param {number} step
@@ -57,7 +57,7 @@ export class OpenBars {
     return bar?.thread === thread ? bar : undefined;
   }
 
-  /** Their process is gone. */
+  /** The process is gone, and all steps with it. */
   end() {
     for (const bar of this.#bars.values()) bar.status = "ended";
     this.#bars.clear();

@@ -1,72 +1,47 @@
-/** @import { EndedAs, Hello, SampledOrder, Tick } from "../../admin/live/messages.ts" */
+/** @import { Hello, SampledOrder, Tick } from "../../../admin/live/messages.ts" */
+/** @import { Bar, Lane } from "./lane.js" */
+import { newLane, pack } from "./lane.js";
 import { OpenBars } from "./open-bars.js";
 
 export const WINDOW_MS = 10_000;
-// What has scrolled out is kept for a moment, because the picture is a little behind.
+// The picture is a little behind, so what has left the window is still drawn for a moment.
 const KEPT_MS = WINDOW_MS + 2_000;
-// A waiting thread carries many steps at once; so many are drawn beside each other.
+// A thread of the shared pool carries many steps at once. Eight bars beside each other are still thick enough to point at.
 const WAITING_SUBS = 8;
-// More than the ticks of ten seconds can bring.
+// The ticks of ten seconds bring fewer.
 const MAX_BARS = 6_000;
 const MAX_CANCELS = 160;
-// Threads beat ten times a second; one that has not for so long does not come to it.
+const MAX_GAPS = 20;
+// Threads beat ten times a second. A thread that missed six beats does not return to its event loop.
 export const STUCK_MS = 600;
 
 /**
- * @typedef {object} Lane one place in a pool, where one thread follows another
- * @property {"main" | "journal" | "shared" | "exclusive"} pool
- * @property {number} subs
- * @property {Bar[][]} packed by sub-lane
- * @property {LaneThread[]} threads the last one is up unless it has an end
- * @property {Sample[]} samples
- *
- * @typedef {object} LaneThread
- * @property {number} id
- * @property {number} from
- * @property {number} [to]
- * @property {string} [reason]
- * @property {number} started steps
- *
- * @typedef {object} Sample
- * @property {number} at
- * @property {number} level of a thread the steps that run, of the main thread how busy it is, of the journal its commits
- * @property {number} other of a thread the age of its heartbeat, of the main thread the delay, of the journal requests
- *
- * @typedef {object} Bar
- * @property {Lane} lane
- * @property {number} sub
- * @property {number} from
- * @property {number} to of one that still runs the latest time at which it was told
- * @property {number} step
- * @property {string} status also `running`, and `ended` while its order has not
- * @property {string | null} undone
- * @property {number} thread
- * @property {{ readonly id: string, readonly attempt: number, readonly kind: EndedAs | "running" }} order
- *
  * @typedef {object} Cancel
  * @property {SampledOrder} order
  * @property {number} at
- * @property {Bar | undefined} cause the step that failed; without one the main thread canceled
+ * @property {Bar | undefined} cause the step that failed; undefined where the main thread canceled
  * @property {readonly Bar[]} stopped
  * @property {number} ms until the last of them had stopped
- * @property {number} seenMs when it came to this page
+ * @property {number} seenMs when this page received it, on the page's clock
+ *
+ * @typedef {{ from: number, to: number, text: string }} Gap a time of which the page knows nothing
  */
 
-/** What the lanes show: who ran what, in the last ten seconds. Bounded, whatever the load is. */
+/** What each thread ran in the last ten seconds. Its size is bounded, whatever the load is. */
 export class LaneModel {
   /** @type {Lane} */
-  main = lane("main", 1);
+  main = newLane("main");
   /** @type {Lane} */
-  journal = lane("journal", 1);
+  journal = newLane("journal");
   /** @type {Lane[]} */
   lanes = [this.main, this.journal];
   /** @type {Bar[]} */
   bars = [];
-  /** Those of them whose orders have not ended. */
+  /** The bars whose orders have not ended. */
   open = new OpenBars();
   /** @type {Cancel[]} */
   cancels = [];
-  /** @type {{ from: number, to: number | undefined, text: string }[]} */
+  /** @type {Gap[]} */
   gaps = [];
   /** Orders of the last ten seconds. @type {{ at: number, shown: number, ended: number }[]} */
   #shares = [];
@@ -79,7 +54,7 @@ export class LaneModel {
   /** @param {Hello} hello */
   hello({ pid, now }) {
     const restarted = this.#pid !== undefined && this.#pid !== pid;
-    // Behind a new boot of the machine, or of another one under the same name, the clock begins anew.
+    // After a boot of the machine, and on another machine under the same name, the clock begins anew.
     if (now < this.#lastNow) this.#forget();
     if (restarted) {
       for (const { threads } of this.lanes) {
@@ -111,7 +86,7 @@ export class LaneModel {
     this.#drop(now - KEPT_MS);
   }
 
-  /** How many orders ended in the last ten seconds, and how many of them are drawn. */
+  /** How many orders ended in the last ten seconds, and how many of those are drawn. */
   shares() {
     const from = this.#lastNow - WINDOW_MS;
     const recent = this.#shares.filter(({ at }) => at > from);
@@ -131,16 +106,14 @@ export class LaneModel {
       if (why !== undefined) Object.assign(thread, { to: why.at, reason: why.reason });
       else if (!up.has(id)) thread.to ??= now;
     }
-    for (const [id, pool, running, started, beatMs] of threads) {
+    for (const [id, pool, running, , heartbeatAgeMs] of threads) {
       const lane = this.#byThread.get(id) ?? this.#place(id, pool, now);
-      lane.samples.push({ at: now, level: running, other: beatMs });
-      const thread = lane.threads.at(-1);
-      if (thread?.id === id) thread.started = started;
+      lane.samples.push({ at: now, level: running, other: heartbeatAgeMs });
     }
   }
 
   /**
-   * A new thread takes the place of one that is gone, in its pool.
+   * Gives a new thread the lane of a thread of its pool that is gone, or a lane of its own.
    *
    * @param {number} id
    * @param {string} pool
@@ -150,23 +123,23 @@ export class LaneModel {
     const isFree = (/** @type {Lane} */ one) => one.pool === pool && one.threads.at(-1)?.to !== undefined;
     let place = this.lanes.find(isFree);
     if (place === undefined) {
-      place = pool === "exclusive" ? lane("exclusive", 1) : lane("shared", WAITING_SUBS);
+      place = pool === "exclusive" ? newLane("exclusive") : newLane("shared", WAITING_SUBS);
       const next = this.lanes.findIndex((one) => one.pool === "exclusive");
       if (pool === "exclusive" || next < 0) this.lanes.push(place);
       else this.lanes.splice(next, 0, place);
     }
-    place.threads.push({ id, from: now, started: 0 });
+    place.threads.push({ id, from: now });
     this.#byThread.set(id, place);
     return place;
   }
 
   /** @param {SampledOrder} order */
   #addOrder(order) {
-    const bars = order.steps.map(([status, thread, started, ended, undone], step) => {
+    const bars = order.steps.map(([status, thread, started, ended, compensated], step) => {
       const place = thread === null ? undefined : this.#byThread.get(thread);
       if (thread === null || place === undefined) return undefined;
-      // Of a step on a thread that was lost only its end is known.
-      const known = { from: started ?? order.started, to: ended, status, undone, order };
+      // A step on a lost thread has no start of its own.
+      const known = { from: started ?? order.started, to: ended, status, compensated, order };
       const open = this.open.close(order, step, thread);
       return open === undefined ? this.#addBar({ lane: place, sub: 0, step, thread, ...known }) : Object.assign(open, known);
     });
@@ -182,7 +155,7 @@ export class LaneModel {
 
   /** @param {Bar} bar */
   #addBar(bar) {
-    bar.sub = pack(bar.lane, bar);
+    pack(bar);
     this.bars.push(bar);
     return bar;
   }
@@ -192,19 +165,19 @@ export class LaneModel {
     this.open.drop(before);
     this.bars = this.bars.filter(({ to }) => to > before).slice(-MAX_BARS);
     this.cancels = this.cancels.filter(({ at }) => at > before).slice(-MAX_CANCELS);
-    this.gaps = this.gaps.filter(({ to }) => to === undefined || to > before).slice(-20);
+    this.gaps = this.gaps.filter(({ to }) => to > before).slice(-MAX_GAPS);
     this.#shares = this.#shares.filter(({ at }) => at > before);
     for (const one of this.lanes) {
       one.samples = one.samples.filter(({ at }) => at > before);
       for (const [sub, bars] of one.packed.entries()) one.packed[sub] = bars.filter(({ to }) => to > before).slice(-MAX_BARS);
-      // The last one is kept, so that a lane says who was there.
+      // The last thread stays, so that the lane has a title.
       one.threads = one.threads.filter(({ id, to }, index) => {
         const kept = to === undefined || to > before || index === one.threads.length - 1;
         if (!kept && this.#byThread.get(id) === one) this.#byThread.delete(id);
         return kept;
       });
     }
-    // A thread that was started on demand and not replaced leaves no empty lane behind.
+    // A thread that was started on demand may end without a successor; its lane goes.
     this.lanes = this.lanes.filter(({ threads }) => threads.length === 0 || (threads.at(-1)?.to ?? Number.POSITIVE_INFINITY) > before);
   }
 
@@ -215,37 +188,9 @@ export class LaneModel {
     this.gaps = [];
     this.#shares = [];
     this.#byThread.clear();
-    this.main = lane("main", 1);
-    this.journal = lane("journal", 1);
+    this.main = newLane("main");
+    this.journal = newLane("journal");
     this.lanes = [this.main, this.journal];
     this.#lastNow = 0;
   }
-}
-
-/**
- * @param {Lane["pool"]} pool
- * @param {number} subs
- * @returns {Lane}
- */
-function lane(pool, subs) {
-  return { pool, subs, packed: Array.from({ length: subs }, () => []), threads: [], samples: [] };
-}
-
-/**
- * The first sub-lane with room, or under load the one where it covers least.
- *
- * @param {Lane} place
- * @param {Bar} bar
- */
-function pack(place, bar) {
-  let best = 0;
-  let least = Number.POSITIVE_INFINITY;
-  for (const [sub, bars] of place.packed.entries()) {
-    let covered = 0;
-    for (const other of bars) covered += Math.max(0, Math.min(bar.to, other.to) - Math.max(bar.from, other.from));
-    if (covered < least) [best, least] = [sub, covered];
-    if (covered === 0) break;
-  }
-  place.packed[best]?.push(bar);
-  return best;
 }
