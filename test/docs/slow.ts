@@ -7,7 +7,7 @@ import { Cluster } from "../../load/cluster/cluster.ts";
 import { CHROMIUM } from "../support/browser.ts";
 import { SCRIPTS } from "./pages.ts";
 import { type Ran, type RunOptions, run } from "./run.ts";
-import { BENCHMARKS, CAMPAIGNS, OTHERS } from "./small-runs.ts";
+import { BENCHMARKS, CAMPAIGNS, OTHERS, SMALL_RUNS } from "./small-runs.ts";
 
 /** Programs without which a script cannot be run. */
 const NEEDS: Readonly<Record<string, string>> = { "bench:goroutines": "go", "bench:readers": "sqlite3", "test:starvation": "nice" };
@@ -31,7 +31,7 @@ function directoryHere(): string {
 
 test("every benchmark and campaign is here", () => {
   const named = Object.keys(SCRIPTS).filter((name) => /^(bench|campaign):/.test(name));
-  expect(named.filter((name) => !(name in BENCHMARKS || name in CAMPAIGNS))).toEqual([]);
+  expect(named.filter((name) => !(name in SMALL_RUNS))).toEqual([]);
 });
 
 describe("a benchmark with small sizes measures what it says, met or missed", () => {
@@ -53,6 +53,14 @@ describe("a campaign with small sizes finds nothing wrong", () => {
     const { code, stdout, stderr } = await npmRun(name, sizes);
     expect({ code, stdout, stderr }).toMatchObject({ code: 0, stdout: expect.stringMatching(/^met /m) });
   });
+});
+
+// It has no targets. Beside other work a row may have no order within its seconds.
+test("npm run bench:engines measures both engines", async () => {
+  const { code, stdout } = await npmRun("bench:engines", OTHERS["bench:engines"]);
+  const rows = [...stdout.matchAll(/^ *(embedded|restate of \d, \d nodes?) +(\d+) /gm)];
+  expect({ code, rows: rows.length, stdout }).toMatchObject({ code: 0, rows: 7 });
+  expect(Number(rows[0]?.[2])).toBeGreaterThan(0);
 });
 
 test("npm run load finds nothing wrong", async () => {

@@ -18,7 +18,6 @@ export const BENCHMARKS: Readonly<Record<string, string>> = {
   "bench:start": "--pairs 1",
   "bench:pages": "--pages 3 --pairs 1 --seconds 1",
   "bench:page-heap": "--minutes 1 --connections 2",
-  "bench:engines": "--seconds 1",
   "bench:connections": "--slow 20 --rounds 1 --seconds 1 --opened 500",
   "campaign:couriers": "--couriers 5 --kills 1",
 };
@@ -32,6 +31,7 @@ export const CAMPAIGNS: Readonly<Record<string, string>> = {
 
 /** The same for scripts that have a test of their own in there. */
 export const OTHERS: Readonly<Record<string, string>> = {
+  "bench:engines": "--seconds 2 --connections 8",
   load: "--duration 1 --connections 16",
   fuzz: "--requests 3000",
   demo: "--once",
