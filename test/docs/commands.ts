@@ -50,9 +50,11 @@ const listed = CODE_BLOCKS.filter(({ language }) => language === "sh").flatMap((
     .map((line) => ({ page, text: line })),
 );
 
-/** Commands between backquotes. */
+/** Commands between backquotes, which may go over the end of a line. */
 export function inlineCommandsOf(markdown: string): string[] {
-  return codesOf(markdown).filter((code) => IS_COMMAND.test(code));
+  return codesOf(markdown)
+    .map((code) => code.replaceAll(/\s+/g, " "))
+    .filter((code) => IS_COMMAND.test(code));
 }
 
 const inline = [...PAGES].flatMap(([page, markdown]) => inlineCommandsOf(markdown).map((text) => ({ page, text })));
