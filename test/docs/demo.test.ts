@@ -91,9 +91,9 @@ test.concurrent("every difference counts: status, kind, a step's detail, what wa
     { ...placed, steps: { ...placed.steps, payment: { status: "ok" as const, compensation: "done" as const } } },
     { ...declined, steps: { ...declined.steps, vendor: { status: "canceled" as const, detail: "deadline" } } },
   ];
-  const told: string[] = [];
+  const written: string[] = [];
   const { signal } = new AbortController();
-  const write = (text: string) => void told.push(text);
+  const write = (text: string) => void written.push(text);
   expect(await tour(stage, { outcomes: wrong, write, signal })).toBe(wrong.length);
-  expect(told.join("").match(/FAULT/g)).toHaveLength(wrong.length);
+  expect(written.join("").match(/FAULT/g)).toHaveLength(wrong.length);
 });

@@ -71,11 +71,14 @@ test("what a setting means is said in the words of --help", () => {
 });
 
 test("the documented error kinds are those of the service, with their statuses", () => {
-  const told = rowsOf(EVERYTHING, "kind").map(([kind = "", status = ""]): [string, number] => [codesOf(kind)[0] ?? "", Number(status)]);
-  expect(Object.fromEntries(told)).toEqual(STATUS);
+  const documented = rowsOf(EVERYTHING, "kind").map(([kind = "", status = ""]): [string, number] => [
+    codesOf(kind)[0] ?? "",
+    Number(status),
+  ]);
+  expect(Object.fromEntries(documented)).toEqual(STATUS);
 });
 
-test("every alert is told what to do about", () => {
+test("every alert has a row that says what to do", () => {
   const rules = readFileSync(new URL("../../deploy/prometheus/alerts.yml", import.meta.url), "utf8");
   const alerts = [...rules.matchAll(/- alert: (\w+)/g)].map(([, name]) => name);
   expect(alerts.length).toBeGreaterThan(0);
@@ -84,13 +87,13 @@ test("every alert is told what to do about", () => {
 
 test("the documented fields and headers of an order are those of the OpenAPI document", () => {
   const document = JSON.parse(JSON.stringify(openApiDocument({ simulated: true, files: [] })));
-  const told = (heading: string) => rowsOf(EVERYTHING, heading).map(([name = ""]) => codesOf(name)[0]);
-  expect(told("field")).toEqual(Object.keys(document.components.schemas.Order.properties));
+  const documented = (heading: string) => rowsOf(EVERYTHING, heading).map(([name = ""]) => codesOf(name)[0]);
+  expect(documented("field")).toEqual(Object.keys(document.components.schemas.Order.properties));
   const parameters: { name: string; in: string }[] = document.paths["/order"].post.parameters;
   const headers = parameters.filter((parameter) => parameter.in === "header").map(({ name }) => name);
   // That one is a security scheme there.
   expect(
-    told("header")
+    documented("header")
       .filter((name) => name !== "Authorization")
       .sort(),
   ).toEqual(headers.sort());
