@@ -2,7 +2,7 @@ import type { Illness, StepInput, StepName } from "../../src/orders/step.ts";
 import type { PostAnswer } from "../../src/outgoing/post.ts";
 import type { ProviderKeys } from "../../src/provider-keys.ts";
 import type { StepContext } from "../runtime/step-context.ts";
-import { StepFailed } from "../runtime/step-failed.ts";
+import { StepFailed } from "../steps/step.ts";
 import { reasonOf } from "../telemetry/reason-of.ts";
 import { callKey, compensationKey } from "./call-key.ts";
 import { Endpoint } from "./endpoint.ts";

@@ -1,7 +1,7 @@
 import type { StepErrorKind } from "../../src/orders/error-kind.ts";
 import type { StepInput, StepName } from "../../src/orders/step.ts";
 import type { StepContext } from "../runtime/step-context.ts";
-import { StepFailed } from "../runtime/step-failed.ts";
+import { StepFailed } from "../steps/step.ts";
 import type { Provider } from "./provider.ts";
 
 const DEFAULT_DELAY_MS: Record<StepName, number> = { payment: 150, vendor: 200, courier: 100 };

@@ -1,5 +1,5 @@
 import type { Provider } from "../providers/provider.ts";
-import type { Step } from "../runtime/step.ts";
+import type { Step } from "./step.ts";
 
 /** Assigns a courier; compensated, the courier is released. */
 export function courier(provider: Provider): Step {

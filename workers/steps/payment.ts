@@ -1,5 +1,5 @@
 import type { Provider } from "../providers/provider.ts";
-import type { Step } from "../runtime/step.ts";
+import type { Step } from "./step.ts";
 
 /** Charges the customer; compensated, the charge is refunded. */
 export function payment(provider: Provider): Step {

@@ -1,5 +1,5 @@
 import type { Provider } from "../providers/provider.ts";
-import type { Step } from "../runtime/step.ts";
+import type { Step } from "./step.ts";
 
 /** Has the vendor accept the order; compensated, the acceptance is canceled. */
 export function vendor(provider: Provider): Step {
