@@ -3,7 +3,7 @@ import { pause } from "../concurrency/pause.ts";
 import type { InspectedThread } from "./inspected-thread.ts";
 import { ThreadEnd } from "./thread-end.ts";
 
-/** What `InspectableThreads.cpuProfile` says. Node reaches the thread by an interrupt, so also one that never returns to its event loop. */
+/** As `ThreadInspector.cpuProfile`, of a worker thread. Node reaches the thread by an interrupt, so also one that never returns to its event loop. */
 export async function cpuProfileOf(thread: InspectedThread, ms: number, stop: CancelScope): Promise<string> {
   const over = new CancelScope();
   using end = new ThreadEnd(thread, () => over.cancel("shutdown"));

@@ -2,17 +2,14 @@ import type { CancelScope } from "../concurrency/cancel-scope.ts";
 import { Capacity, type CapacityOptions, type CapacityView } from "../concurrency/capacity.ts";
 import { monotonicMs } from "../concurrency/clock.ts";
 import { DEFAULT_URGENCY } from "../concurrency/urgency.ts";
-import { cpuProfileOf } from "../diagnosis/cpu-profile.ts";
-import { heapSnapshotOf } from "../diagnosis/heap-snapshot.ts";
-import type { InspectableThreads } from "../diagnosis/thread-inspector.ts";
-import { ThreadUnavailable } from "../diagnosis/thread-unavailable.ts";
+import type { InspectableThreads } from "../diagnosis/inspected-thread.ts";
+import { LongSteps } from "../diagnosis/long-steps.ts";
 import type { SpanData } from "../orders/span-data.ts";
 import type { StepGroup, StepRunner } from "../orders/step-runner.ts";
 import { CancelBoard } from "./cancel-board.ts";
 import { CancellationWatchdog } from "./cancellation-watchdog.ts";
 import { HeartbeatWatch } from "./heartbeat-watch.ts";
 import { Layout } from "./layout.ts";
-import type { LongStep } from "./long-steps.ts";
 import type { PoolThread, ReplaceReason } from "./pool-thread.ts";
 import type { LogMessage, SpansMessage } from "./protocol.ts";
 import { Slots } from "./slots.ts";
@@ -74,6 +71,8 @@ export class ThreadRuntime implements StepRunner, InspectableThreads {
   readonly #parts: GroupParts;
   readonly #watchdog: CancellationWatchdog;
   readonly #heartbeat: HeartbeatWatch;
+  /** Some of the steps that have run for long and still do: how many is bounded. Knows only what ran while time was marked. */
+  readonly longSteps: LongSteps;
   readonly #replaced = new Map<ReplaceReason, number>();
 
   private constructor(options: ThreadRuntimeOptions) {
@@ -124,6 +123,7 @@ export class ThreadRuntime implements StepRunner, InspectableThreads {
       exclusive: this.#exclusive,
       exclusiveCapacity: this.#exclusiveCapacity,
     };
+    this.longSteps = new LongSteps(this.#pools().map(({ steps }) => steps));
     this.#heartbeat = new HeartbeatWatch(tracker, this.#pools(), options.startTimeoutMs);
   }
 
@@ -162,21 +162,6 @@ export class ThreadRuntime implements StepRunner, InspectableThreads {
     );
   }
 
-  /** Notes that time has passed, for `longSteps`: in even pauses while somebody looks. */
-  markTime(): void {
-    for (const pool of this.#pools()) pool.longSteps.mark();
-  }
-
-  /** Some of the steps that have run for long and still do: how many is bounded. Knows only what ran while time was marked. */
-  longSteps(): LongStep[] {
-    return this.#pools().flatMap((pool) => pool.longSteps.sample());
-  }
-
-  /** Nobody looks any more. */
-  forgetTime(): void {
-    for (const pool of this.#pools()) pool.longSteps.forget();
-  }
-
   /** How many threads were replaced, by reason. */
   replaced(): ReadonlyMap<ReplaceReason, number> {
     return this.#replaced;
@@ -186,7 +171,7 @@ export class ThreadRuntime implements StepRunner, InspectableThreads {
   counters(): { slots: number; unsettled: number; exclusivePermits: number; exclusiveWaiting: number; watchedGroups: number } {
     return {
       slots: this.#slots.inUse,
-      unsettled: this.#shared.unsettled + this.#exclusive.unsettled,
+      unsettled: this.#shared.steps.size + this.#exclusive.steps.size,
       exclusivePermits: this.#exclusiveCapacity.inUse,
       exclusiveWaiting: this.#exclusiveCapacity.waiting,
       watchedGroups: this.#watchdog.size,
@@ -203,13 +188,12 @@ export class ThreadRuntime implements StepRunner, InspectableThreads {
     return busiest?.id;
   }
 
-  async cpuProfile(threadId: number, ms: number, stop: CancelScope): Promise<string> {
-    return cpuProfileOf(this.#thread(threadId).thread, ms, stop);
-  }
-
-  async *heapSnapshot(threadId: number): AsyncGenerator<Uint8Array> {
-    const { thread, pool } = this.#thread(threadId);
-    yield* heapSnapshotOf(thread, () => pool.lookAtWaiting());
+  inspectable(threadId: number): ReturnType<InspectableThreads["inspectable"]> {
+    for (const pool of this.#pools()) {
+      const thread = pool.threads.find(({ id, leaving }) => id === threadId && leaving === undefined);
+      if (thread !== undefined) return { thread, goesOn: () => pool.lookAtWaiting() };
+    }
+    return undefined;
   }
 
   /** Ends all threads; steps still running are lost. Drain first. */
@@ -225,14 +209,6 @@ export class ThreadRuntime implements StepRunner, InspectableThreads {
     // Threads that do not start are told of elsewhere.
     await this.#exclusive.ready().catch(() => {});
     this.#exclusiveCapacity.usableSinceMs = monotonicMs();
-  }
-
-  #thread(threadId: number): { readonly thread: PoolThread; readonly pool: ThreadPool } {
-    for (const pool of this.#pools()) {
-      const thread = pool.threads.find(({ id, leaving }) => id === threadId && leaving === undefined);
-      if (thread !== undefined) return { thread, pool };
-    }
-    throw new ThreadUnavailable("unknown", `no thread of the pools has the id ${threadId}`);
   }
 
   #pools(): readonly ThreadPool[] {
