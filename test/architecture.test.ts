@@ -43,7 +43,7 @@ const WITHOUT_PACKAGES = ["outgoing"];
 
 const CLOSED_TO_WORKERS = ["http", "admin", "journal"];
 const RUN_BY_WORKERS =
-  /^src\/(node-http\.ts|(concurrency|outgoing)\/.+|threads\/(cancel-board|heartbeat-timings|layout|protocol|tracker)\.ts|diagnosis\/snapshot-state\.ts|orders\/(event-payload|steps|error-kind|steps\/.+)\.ts)$/;
+  /^src\/(node-http\.ts|(concurrency|outgoing)\/.+|threads\/(cancel-board|layout|protocol|tracker)\.ts|diagnosis\/snapshot-state\.ts|orders\/(event-payload|steps|error-kind|steps\/.+)\.ts)$/;
 /** It puts everything together, with what stands in a room that is nobody else's. */
 const ROOT = "src/service.ts";
 const ROOT_ROOM = "composition";

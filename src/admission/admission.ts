@@ -1,4 +1,3 @@
-import type { CapacityView } from "../concurrency/capacity.ts";
 import { monotonicMs } from "../concurrency/clock.ts";
 import { DEFAULT_URGENCY } from "../concurrency/urgency.ts";
 import type { AdmissionGate, Overload } from "../orders/admission-gate.ts";
@@ -6,7 +5,7 @@ import { RetryAfter } from "./retry-after.ts";
 import { Starvation } from "./starvation.ts";
 import { Tolerance } from "./tolerance.ts";
 import { Turnaround } from "./turnaround.ts";
-import { shareOf, WaitForecast } from "./wait-forecast.ts";
+import { type CapacityView, shareOf, WaitForecast } from "./wait-forecast.ts";
 
 /** Why an order was refused: it would have missed its deadline, the limit that adapts was reached, or `MAX_IN_FLIGHT`. */
 export type RefusedFor = "deadline" | "limit" | "max_in_flight";

@@ -132,22 +132,10 @@ export class CancelScope {
     if (this.#cause !== undefined) throw new Canceled(this.#cause);
   }
 
-  /**
-   * Cancels this scope with the parent's cause. A plain `AbortSignal` whose reason names no cause
-   * counts as `foreignCause`. Returns how to let go of the parent, which a long-lived parent needs.
-   */
-  link(parent: CancelScope | AbortSignal, foreignCause: CancelCause = "client_disconnected"): Subscription {
-    if (parent instanceof CancelScope) {
-      if (parent.#deadlineMs !== undefined) this.#noteDeadline(parent.#deadlineMs);
-      return parent.onCancel((cause) => void this.cancel(cause));
-    }
-    const fire = () => void this.cancel(causeOf(parent.reason, foreignCause));
-    if (parent.aborted) {
-      fire();
-      return OVER;
-    }
-    parent.addEventListener("abort", fire, { once: true });
-    return { unsubscribe: () => parent.removeEventListener("abort", fire) };
+  /** Cancels this scope with the parent's cause and keeps its deadline too. A parent that lives longer is to be unsubscribed from. */
+  link(parent: CancelScope): Subscription {
+    if (parent.#deadlineMs !== undefined) this.#noteDeadline(parent.#deadlineMs);
+    return parent.onCancel((cause) => void this.cancel(cause));
   }
 
   /** Cancels with `deadline` after `timeoutMs` (0 to 2^31-1). Returns how to stop the timer. */
@@ -181,10 +169,4 @@ class Listening implements Subscription {
     this.#scope = undefined;
     remove(scope, this);
   }
-}
-
-function causeOf(reason: unknown, foreign: CancelCause): CancelCause {
-  if (reason instanceof Canceled) return reason.causedBy;
-  if (reason instanceof DOMException && reason.name === "TimeoutError") return "deadline";
-  return foreign;
 }

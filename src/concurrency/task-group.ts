@@ -18,7 +18,7 @@ export interface GroupResult<T> {
 
 export interface TaskGroupOptions<T> {
   /** Canceling this cancels the group, with the same cause. */
-  readonly parent?: CancelScope | AbortSignal;
+  readonly parent?: CancelScope;
   /**
    * Tells a returned value that is a failure, for tasks whose failures are data (an outcome that
    * crossed a thread boundary is). Such a task is kept as `ok` with its value, and cancels its siblings.
@@ -53,11 +53,6 @@ export class TaskGroup<T> {
     this.#isFailure = options.isFailure;
     this.#onTaskEnded = options.onTaskEnded;
     if (options.parent !== undefined) this.#parent = this.scope.link(options.parent);
-  }
-
-  /** Tasks that have been spawned and have not ended. */
-  get running(): number {
-    return this.#running;
   }
 
   /**

@@ -5,7 +5,7 @@ import { type InspectedThread, ThreadEnd } from "./inspected-thread.ts";
 // A function's name and what follows it. Of all names only those of regular expressions hold what JSON has to escape.
 const REGEXP_NAME = /("functionName":")(RegExp: .*?)(","lineNumber":)/gs;
 
-/** What `InspectableThreads.cpuProfile` says. Node reaches the thread by an interrupt, so also one that never returns to its event loop. */
+/** As `ThreadInspector.cpuProfile`, of a worker thread. Node reaches the thread by an interrupt, so also one that never returns to its event loop. */
 export async function cpuProfileOf(thread: InspectedThread, ms: number, stop: CancelScope): Promise<string> {
   const over = new CancelScope();
   using end = new ThreadEnd(thread, () => over.cancel("shutdown"));

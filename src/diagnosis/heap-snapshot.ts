@@ -6,7 +6,7 @@ import { type SnapshotRequest, SnapshotState } from "./snapshot-state.ts";
 const TAKE_MESSAGE_MS = 10_000;
 
 /**
- * What `InspectableThreads.heapSnapshot` says. `goesOn` is called when the thread has stood still and does not any more.
+ * As `ThreadInspector.heapSnapshot`, of a worker thread. `goesOn` is called when the thread has stood still and does not any more.
  *
  * Rejected: `worker.getHeapSnapshot()`, which reads the heap of the thread from this one. It ends the process with a segmentation
  * fault when the thread ends before everything is read (seen on Node 26.10), and holds up the main thread while it writes.

@@ -1,22 +1,9 @@
 import { getHeapSnapshot, startCpuProfile } from "node:v8";
 import type { CancelScope } from "../concurrency/cancel-scope.ts";
 import { pause } from "../concurrency/pause.ts";
-import { mendProfile } from "./cpu-profile.ts";
-
-/** How worker threads are looked into; `threads` implements it. */
-export interface InspectableThreads {
-  /**
-   * CPU profile of one of them, computing or not, as the JSON text of a `.cpuprofile`. Stops after `ms` or when `stop` is canceled. Rejects
-   * with `ThreadUnavailable` where there is no such thread, or not any more.
-   */
-  cpuProfile(threadId: number, ms: number, stop: CancelScope): Promise<string>;
-  /**
-   * Heap snapshot of one of them, as the pieces of a `.heapsnapshot`. The thread stands still while it is taken, gets no steps and is
-   * not replaced for that; it goes on while the pieces are read. The first piece, or a later one, rejects with `ThreadUnavailable` where
-   * there is no such thread, not any more, or none that takes a message.
-   */
-  heapSnapshot(threadId: number): AsyncGenerator<Uint8Array>;
-}
+import { cpuProfileOf, mendProfile } from "./cpu-profile.ts";
+import { heapSnapshotOf } from "./heap-snapshot.ts";
+import { type InspectableThreads, ThreadUnavailable } from "./inspected-thread.ts";
 
 /** The id of the main thread, as Node has it. */
 export const MAIN_THREAD = 0;
@@ -39,13 +26,13 @@ export class ThreadInspector {
   }
 
   /**
-   * JSON text of a `.cpuprofile` over `ms`, or less where `stop` is canceled before. Rejects with `InspectorBusy` or what the
-   * threads reject with.
+   * JSON text of a `.cpuprofile` over `ms`, or less where `stop` is canceled before, whether the thread computes or not. Rejects with
+   * `InspectorBusy`, or with `ThreadUnavailable` where there is no such thread, or not any more.
    */
   async cpuProfile(threadId: number, ms: number, stop: CancelScope): Promise<string> {
     this.#take();
     try {
-      if (threadId !== MAIN_THREAD) return mendProfile(await this.#threads.cpuProfile(threadId, ms, stop));
+      if (threadId !== MAIN_THREAD) return mendProfile(await cpuProfileOf(this.#find(threadId).thread, ms, stop));
       const profile = startCpuProfile();
       await pause(ms, stop);
       return mendProfile(profile.stop());
@@ -54,14 +41,27 @@ export class ThreadInspector {
     }
   }
 
-  /** Pieces of a `.heapsnapshot`; rejects as `cpuProfile` does. The thread stands still while it is taken, before the first piece. */
+  /**
+   * Pieces of a `.heapsnapshot`. The thread stands still while it is taken, before the first piece: it gets no steps and is not replaced
+   * for that. Any piece may reject as `cpuProfile` does, the first one also where the thread takes no message.
+   */
   async *heapSnapshot(threadId: number): AsyncGenerator<Uint8Array> {
     this.#take();
     try {
-      yield* threadId === MAIN_THREAD ? getHeapSnapshot() : this.#threads.heapSnapshot(threadId);
+      if (threadId === MAIN_THREAD) yield* getHeapSnapshot();
+      else {
+        const { thread, goesOn } = this.#find(threadId);
+        yield* heapSnapshotOf(thread, goesOn);
+      }
     } finally {
       this.#busy = false;
     }
+  }
+
+  #find(threadId: number): NonNullable<ReturnType<InspectableThreads["inspectable"]>> {
+    const found = this.#threads.inspectable(threadId);
+    if (found === undefined) throw new ThreadUnavailable("unknown", `no thread of the pools has the id ${threadId}`);
+    return found;
   }
 
   #take(): void {

@@ -1,8 +1,7 @@
 import type { CancelBoard } from "./cancel-board.ts";
 import type { DispatchedStep } from "./dispatched-step.ts";
-import { ALIVE_MS } from "./heartbeat-timings.ts";
 import type { PoolThread } from "./pool-thread.ts";
-import type { Tracker } from "./tracker.ts";
+import { ALIVE_MS, type Tracker } from "./tracker.ts";
 
 interface Watched {
   dueMs: number;

@@ -1,16 +1,25 @@
-import { LOOK_EVERY_MS, START_TIMEOUT_MS, STUCK_LOOKS } from "./heartbeat-timings.ts";
 import type { PoolThread } from "./pool-thread.ts";
 import type { ThreadPool } from "./thread-pool.ts";
 import type { Tracker } from "./tracker.ts";
 
-/** Replaces threads that have stopped answering, or that never came to it. Main thread only. */
+const LOOK_EVERY_MS = 500;
+// Limits are counted in looks, not by the age of a beat: after the whole process was stopped (a laptop's sleep, SIGSTOP) every beat is
+// old, and no thread is stuck. So many looks without a beat in between are two seconds, twenty beats.
+const STUCK_LOOKS = 4;
+// A thread loads its worker file within some tenths of a second. A shorter limit would, on a machine that is starved of processor time,
+// end threads that are about to be ready.
+const START_TIMEOUT_MS = 30_000;
+
+/** Of each thread its last beat (undefined while it loads), and for how many looks that has been so. */
+type Seen = Map<PoolThread, { readonly beat: number | undefined; readonly looks: number }>;
+
+/** Replaces threads that have stopped answering, or that never started to. Main thread only. */
 export class HeartbeatWatch {
   readonly #tracker: Tracker;
   readonly #pools: readonly Pick<ThreadPool, "allThreads">[];
   readonly #startLooks: number;
   readonly #timer: NodeJS.Timeout;
-  /** Of each thread its last beat (undefined while it loads), and for how many looks that has been so. */
-  #seen = new Map<PoolThread, { readonly beat: number | undefined; readonly looks: number }>();
+  #seen: Seen = new Map();
 
   constructor(tracker: Tracker, pools: readonly Pick<ThreadPool, "allThreads">[], startTimeoutMs = START_TIMEOUT_MS) {
     this.#tracker = tracker;
@@ -26,16 +35,14 @@ export class HeartbeatWatch {
   #look(): void {
     // Often enough for the tracker to notice every wrap of its words.
     this.#tracker.totals();
-    const seen = new Map<PoolThread, { readonly beat: number | undefined; readonly looks: number }>();
-    for (const pool of this.#pools) {
-      for (const thread of pool.allThreads) {
-        if (thread.standsStill) continue;
-        const beat = thread.row === undefined ? undefined : this.#tracker.lastBeat(thread.row);
-        const before = this.#seen.get(thread);
-        const looks = before !== undefined && before.beat === beat ? before.looks + 1 : 0;
-        if (looks >= (beat === undefined ? this.#startLooks : STUCK_LOOKS)) thread.kill("heartbeat");
-        else seen.set(thread, { beat, looks });
-      }
+    const seen: Seen = new Map();
+    for (const thread of this.#pools.flatMap((pool) => pool.allThreads)) {
+      if (thread.standsStill) continue;
+      const beat = thread.row === undefined ? undefined : this.#tracker.lastBeat(thread.row);
+      const before = this.#seen.get(thread);
+      const looks = before !== undefined && before.beat === beat ? before.looks + 1 : 0;
+      if (looks >= (beat === undefined ? this.#startLooks : STUCK_LOOKS)) thread.kill("heartbeat");
+      else seen.set(thread, { beat, looks });
     }
     this.#seen = seen;
   }

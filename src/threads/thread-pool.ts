@@ -1,6 +1,5 @@
 import type { CancelBoard } from "./cancel-board.ts";
 import type { DispatchedStep } from "./dispatched-step.ts";
-import { LongSteps } from "./long-steps.ts";
 import { PiscinaThreads, type PiscinaThreadsOptions } from "./piscina-threads.ts";
 import type { PoolThread, ReplaceReason } from "./pool-thread.ts";
 import type { OutcomeEntry, StepMessage } from "./protocol.ts";
@@ -28,9 +27,8 @@ export class ThreadPool {
   readonly #board: CancelBoard;
   readonly #tracker: Tracker;
   readonly #threads: PiscinaThreads;
-  readonly #steps = new StepTable();
-  /** For whoever looks at what runs. */
-  readonly longSteps = new LongSteps(this.#steps);
+  /** Those that have not settled. */
+  readonly steps = new StepTable();
   #waiting: DispatchedStep[] = [];
   #flushScheduled = false;
   #closing = false;
@@ -57,11 +55,6 @@ export class ThreadPool {
     return [...this.#threads.all()];
   }
 
-  /** Steps handed to this pool that have not settled. */
-  get unsettled(): number {
-    return this.#steps.size;
-  }
-
   /** As `PiscinaThreads.ready`. */
   ready(): Promise<void> {
     return this.#threads.ready();
@@ -70,14 +63,14 @@ export class ThreadPool {
   /** Takes a step into the next message to its thread. Its outcome comes through `step.settle`. */
   enqueue(step: DispatchedStep): void {
     this.#threads.start();
-    this.#steps.add(step);
+    this.steps.add(step);
     this.#waiting.push(step);
     this.lookAtWaiting();
   }
 
   /** To be called when a step settled, however. */
   forget(step: DispatchedStep): void {
-    this.#steps.remove(step);
+    this.steps.remove(step);
     if (step.thread !== undefined) this.#threads.endIfDone(step.thread);
     // The exclusive pool may have a step waiting for this thread.
     this.lookAtWaiting();
@@ -152,7 +145,7 @@ export class ThreadPool {
 
   #settle({ row }: PoolThread, entries: readonly OutcomeEntry[]): void {
     for (const [id, startedAtMs, endedAtMs, outcome] of entries) {
-      const step = this.#steps.get(id);
+      const step = this.steps.get(id);
       if (step !== undefined) step.settle(outcome ?? { status: "ok" }, endedAtMs, startedAtMs);
       // It was given up, and has ended after all.
       else if (row !== undefined) this.#tracker.endedLate(row);
@@ -163,7 +156,7 @@ export class ThreadPool {
     // It may have claimed a row and died before its message said so.
     const row = thread.row ?? this.#tracker.rowOf(thread.id);
     if (row !== undefined) this.#tracker.settle(row);
-    for (const step of this.#steps.all()) if (step.thread === thread) this.#lost(step, reason);
+    for (const step of this.steps.all()) if (step.thread === thread) this.#lost(step, reason);
   }
 
   #lost(step: DispatchedStep, reason: ReplaceReason): void {

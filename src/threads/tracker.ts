@@ -1,6 +1,11 @@
 import { monotonicMs } from "../concurrency/clock.ts";
 import { BELL, FINISHED, HEARTBEAT, type Layout, OWNER, RUNNING, STARTED } from "./layout.ts";
 
+/** How often a thread says that it is alive: often enough that it may miss some before anybody suspects it, and cheap (a store). */
+export const BEAT_EVERY_MS = 100;
+/** A thread whose last beat is not older than this is alive: it may have missed one. */
+export const ALIVE_MS = 200;
+
 export interface Totals {
   readonly running: number;
   readonly started: number;

@@ -62,7 +62,7 @@ async function startWith(error: Error, faults: unknown[]): Promise<number> {
     watched: QUIET,
     diagnosis: {
       traces: new TraceRecorder(() => []),
-      inspector: new ThreadInspector({ cpuProfile: fails, heapSnapshot: async function* () {} }),
+      inspector: new ThreadInspector({ inspectable: () => undefined }),
     },
     operators: {
       journal,

@@ -1,12 +1,8 @@
-import { getEventListeners } from "node:events";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { CANCEL_CAUSES, Canceled } from "../../src/concurrency/cancel-cause.ts";
 import { CancelScope } from "../../src/concurrency/cancel-scope.ts";
 import { Capacity } from "../../src/concurrency/capacity.ts";
-import { TaskGroup } from "../../src/concurrency/task-group.ts";
 import { Pipeline } from "../../src/orders/pipeline.ts";
-import { type EndedStep, STEPS, type StepName } from "../../src/orders/step.ts";
-import { perStep } from "../../src/orders/steps.ts";
+import { perStep, STEPS, type StepName } from "../../src/orders/steps.ts";
 import { eventually } from "../support/eventually.ts";
 import { Fixture, inputFor } from "../threads/fixture.ts";
 import type { Script, ScriptName } from "../threads/script.ts";
@@ -35,8 +31,8 @@ beforeEach(async () => {
 function place(scripts: Readonly<Record<StepName, ScriptName>>, timeoutMs = 60_000) {
   const plan = perStep((step) => fixture.script(scripts[step]));
   const scope = new CancelScope();
-  const client = new AbortController();
-  const linked = scope.link(client.signal);
+  const client = new CancelScope();
+  const linked = scope.link(client);
   const stopTimer = scope.cancelAfter(timeoutMs);
   const computing = STEPS.filter((name) => scripts[name] === "compute").map((name) => [name, 1]);
   const input = { ...inputFor(plan), simulation: { cpuMs: Object.fromEntries(computing) } };
@@ -44,7 +40,7 @@ function place(scripts: Readonly<Record<StepName, ScriptName>>, timeoutMs = 60_0
     stopTimer();
     linked.unsubscribe();
   });
-  return { plan, scope, client, outcome, listeners: () => [scope.listenerCount, getEventListeners(client.signal, "abort").length] };
+  return { plan, scope, client, outcome, listeners: () => [scope.listenerCount, client.listenerCount] };
 }
 
 const starts = (scripts: readonly Script[]) => Promise.all(scripts.map(({ runs }) => fixture.counters.reached(runs)));
@@ -79,7 +75,11 @@ const ENDINGS: Readonly<Record<string, Ending>> = {
     end: ({ plan }) => fixture.open({ script: plan.courier }),
   },
   "the deadline": { scripts: { ...WAIT, courier: "sleep" }, error: "timeout", timeoutMs: 1500, end: () => {} },
-  "the client's hang-up": { scripts: { ...WAIT, vendor: "compute" }, error: "canceled", end: ({ client }) => client.abort() },
+  "the client's hang-up": {
+    scripts: { ...WAIT, vendor: "compute" },
+    error: "canceled",
+    end: ({ client }) => void client.cancel("client_disconnected"),
+  },
   "a shutdown": { scripts: WAIT, error: "canceled", end: ({ scope }) => void scope.cancel("shutdown") },
   "a cancel that comes too late": {
     scripts: perStep((): ScriptName => "wait_ignoring_cancel"),
@@ -140,7 +140,7 @@ describe("an order leaves nothing behind", () => {
       slots: 3,
     });
     second.scope.cancel("deadline");
-    third.client.abort();
+    third.client.cancel("client_disconnected");
     expect((await second.outcome).error).toBe("timeout");
     expect((await third.outcome).error).toBe("canceled");
     expect(countOf(fixture.runtime, capacities)).toMatchObject({
@@ -174,31 +174,6 @@ describe("a parent that outlives its orders is left by all of them", () => {
       await orders[n];
       expect(parent.listenerCount).toBe(4 - n);
     }
-    expect(countOf(fixture.runtime, capacities)).toEqual(rest);
-  });
-
-  test.each(CANCEL_CAUSES)("an AbortSignal, also when it cancels them: %s", async (cause) => {
-    const parent = new AbortController();
-    const listeners = () => getEventListeners(parent.signal, "abort").length;
-    const run = async (script: Script) => {
-      const group = new TaskGroup<EndedStep>({ parent: parent.signal });
-      const own = fixture.runtime.open(group.scope);
-      group.spawn(() => fixture.step(own, script).ended);
-      const result = await group.join();
-      own.close();
-      return result.outcomes[0];
-    };
-    const [ends, stops] = [fixture.script("wait"), fixture.script("sleep")];
-    const [ending, stopping] = [run(ends), run(stops)];
-    await starts([ends, stops]);
-    expect(listeners()).toBe(2);
-    expect(countOf(fixture.runtime, capacities)).toMatchObject({ running: 2, slots: 2 });
-    fixture.open({ script: ends });
-    expect(await ending).toMatchObject({ value: { outcome: { status: "ok" } } });
-    expect(listeners()).toBe(1);
-    parent.abort(new Canceled(cause));
-    expect(await stopping).toMatchObject({ value: { outcome: { status: "canceled", cause } } });
-    expect(listeners()).toBe(0);
     expect(countOf(fixture.runtime, capacities)).toEqual(rest);
   });
 });

@@ -264,7 +264,7 @@ describe.each(CANCEL_CAUSES)("one step canceled by %s", (cause) => {
 const SOURCES: Readonly<Record<CancelCause, (order: Order) => void>> = {
   sibling_failed: ({ failing }) => fixture.open({ script: failing }),
   deadline: ({ scope }) => void scope.cancelAfter(1),
-  client_disconnected: ({ client }) => client.abort(),
+  client_disconnected: ({ client }) => void client.cancel("client_disconnected"),
   shutdown: ({ scope }) => void scope.cancel("shutdown"),
 };
 
@@ -274,7 +274,7 @@ interface Order {
   readonly failing: Script;
   readonly ending: Script;
   readonly scope: CancelScope;
-  readonly client: AbortController;
+  readonly client: CancelScope;
   readonly outcome: Promise<OrderOutcome>;
 }
 
@@ -285,8 +285,8 @@ function place(courier: Script, computes: boolean): Order {
   const [failing, ending] = [fixture.script("wait_then_fail"), fixture.script("succeed")];
   const plan: Plan = { payment: failing, vendor: ending, courier };
   const scope = new CancelScope();
-  const client = new AbortController();
-  const linked = scope.link(client.signal);
+  const client = new CancelScope();
+  const linked = scope.link(client);
   const input = { orderId: JSON.stringify(plan), amount: 1, attempt: 1, simulation: { cpuMs: { courier: computes ? 1 : 0 } } };
   const outcome = new Pipeline(fixture.runtime, capacities).run(input, scope).finally(() => linked.unsubscribe());
   return { failing, ending, scope, client, outcome };

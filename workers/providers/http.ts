@@ -4,7 +4,7 @@ import { STEP_TABLE, type StepName } from "../../src/orders/steps.ts";
 import type { PostAnswer } from "../../src/outgoing/post.ts";
 import type { ProviderKeys } from "../../src/provider-keys.ts";
 import type { StepContext } from "../runtime/step-context.ts";
-import { StepFailed } from "../runtime/step-failed.ts";
+import { StepFailed } from "../steps/step.ts";
 import { reasonOf } from "../telemetry/step-span.ts";
 import { callKey, compensationKey } from "./call-key.ts";
 import { Endpoint } from "./endpoint.ts";

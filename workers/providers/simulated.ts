@@ -1,7 +1,7 @@
 import type { StepInput } from "../../src/orders/step.ts";
 import { STEP_TABLE, type StepName } from "../../src/orders/steps.ts";
 import type { StepContext } from "../runtime/step-context.ts";
-import { StepFailed } from "../runtime/step-failed.ts";
+import { StepFailed } from "../steps/step.ts";
 import type { Provider } from "./provider.ts";
 
 /**

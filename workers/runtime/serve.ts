@@ -3,18 +3,16 @@ import { parentPort, threadId, workerData } from "node:worker_threads";
 import { Canceled } from "../../src/concurrency/cancel-cause.ts";
 import { monotonicMs } from "../../src/concurrency/clock.ts";
 import { CancelBoard } from "../../src/threads/cancel-board.ts";
-import { BEAT_EVERY_MS } from "../../src/threads/heartbeat-timings.ts";
 import { Layout } from "../../src/threads/layout.ts";
 import type { OutcomeEntry, ReadyMessage, StandingTask, StepMessage, ThreadSetup } from "../../src/threads/protocol.ts";
-import { Tracker } from "../../src/threads/tracker.ts";
+import { BEAT_EVERY_MS, Tracker } from "../../src/threads/tracker.ts";
 import { giveHeapSnapshots } from "../diagnosis/heap-snapshots.ts";
+import { StepFailed, type StepRegistry } from "../steps/step.ts";
 import { StepSpan } from "../telemetry/step-span.ts";
+import { threadLog } from "../telemetry/thread-log.ts";
 import { CancelWatch } from "./cancel-watch.ts";
 import { Outcomes } from "./outcomes.ts";
-import type { StepRegistry } from "./step.ts";
 import { StepContext, type ThreadParts } from "./step-context.ts";
-import { StepFailed } from "./step-failed.ts";
-import { threadLog } from "./thread-log.ts";
 
 /**
  * Makes this thread serve steps: claims its tracker row, listens to its bell, beats. Called once by a worker file at its

@@ -5,7 +5,7 @@ import type { CancelBoard } from "../../src/threads/cancel-board.ts";
 import type { LogLevel } from "../../src/threads/protocol.ts";
 import type { Tracker } from "../../src/threads/tracker.ts";
 import type { StepSpan } from "../telemetry/step-span.ts";
-import type { ThreadLog } from "./thread-log.ts";
+import type { ThreadLog } from "../telemetry/thread-log.ts";
 
 /** What the steps of one thread share. */
 export interface ThreadParts {

@@ -1,6 +1,6 @@
 import type { StepName } from "../../src/orders/steps.ts";
 import type { Provider } from "../providers/provider.ts";
-import type { Step } from "../runtime/step.ts";
+import type { Step } from "./step.ts";
 
 /** A step of an order: its work is a call at its provider. */
 export function providerStep(name: StepName, provider: Provider): Step {

@@ -149,7 +149,8 @@ export class LeaseHolder {
   async #call(timeoutMs: number): Promise<void> {
     const { capacity, total, node, sync } = this.#options;
     const nowMs = this.#nowMs();
-    const { inUse, waiting, grants } = capacity;
+    const { inUse, waiting } = capacity;
+    const { grants } = capacity.held;
     const granted = grants - this.#grants;
     this.#grants = grants;
     if (inUse > 0 || waiting > 0 || granted > 0) this.#usedAtMs = nowMs;

@@ -1,6 +1,25 @@
 import { monotonicMs } from "../concurrency/clock.ts";
-import type { DispatchedStep } from "./dispatched-step.ts";
-import type { StepTable } from "./step-table.ts";
+import type { StepInput } from "../orders/step.ts";
+import type { StepSpec } from "../orders/step-runner.ts";
+
+/** A step that has not settled yet, as a pool knows it. */
+interface UnsettledStep {
+  /** Grows with each step of the pool. */
+  readonly id: number;
+  readonly settled: boolean;
+  readonly spec: StepSpec;
+  readonly input: StepInput;
+  /** Undefined while it waits for one. */
+  readonly thread: { readonly id: number } | undefined;
+}
+
+/** The steps of one pool that have not settled. */
+export interface UnsettledSteps {
+  /** The highest id that was given so far. */
+  readonly lastId: number;
+  /** In no particular order. */
+  forEach(visit: (step: UnsettledStep) => void): void;
+}
 
 /** A step that has run for long, and still does. */
 export interface LongStep {
@@ -20,48 +39,68 @@ const MAX_SHOWN = 16;
 // More than the ten seconds that a page shows, at a mark every 50 ms.
 const MAX_MARKS = 256;
 
-interface Shown {
-  readonly step: DispatchedStep;
-  readonly sinceMs: number;
-}
-
 /**
- * Some of one pool's long steps, for whoever looks. A step carries no time of its own: ids grow, so whoever notes the last id now
+ * Some of the long steps, for whoever looks. A step carries no time of its own: ids grow, so whoever notes the last id now
  * and then knows later how old a step is at least. Steps cost nothing by this, whether somebody looks or not. Main thread only.
  */
 export class LongSteps {
-  readonly #table: StepTable;
-  #marks: { readonly lastId: number; readonly atMs: number }[] = [];
-  #shown: Shown[] = [];
+  readonly #pools: readonly LongStepsOfPool[];
 
-  constructor(table: StepTable) {
-    this.#table = table;
+  constructor(pools: readonly UnsettledSteps[]) {
+    this.#pools = pools.map((steps) => new LongStepsOfPool(steps));
   }
 
-  /** To be called in even pauses while somebody looks: starts are known to within one. */
+  /** To be called at even intervals while somebody looks: starts are known to within one. */
   mark(nowMs = monotonicMs()): void {
-    this.#marks.push({ lastId: this.#table.lastId, atMs: nowMs });
-    if (this.#marks.length > MAX_MARKS) this.#marks.shift();
+    for (const pool of this.#pools) pool.mark(nowMs);
   }
 
   /** Nobody looks any more. */
+  forget(): void {
+    for (const pool of this.#pools) pool.forget();
+  }
+
+  /**
+   * Of each pool those that were given before and still run; in the places that became free the oldest, and in half of these the
+   * youngest: where many run for long, the oldest alone would all be about to end.
+   */
+  sample(nowMs = monotonicMs()): LongStep[] {
+    return this.#pools.flatMap((pool) => pool.sample(nowMs));
+  }
+}
+
+interface Shown {
+  readonly step: UnsettledStep;
+  readonly sinceMs: number;
+}
+
+class LongStepsOfPool {
+  readonly #steps: UnsettledSteps;
+  #marks: { readonly lastId: number; readonly atMs: number }[] = [];
+  #shown: Shown[] = [];
+
+  constructor(steps: UnsettledSteps) {
+    this.#steps = steps;
+  }
+
+  mark(nowMs: number): void {
+    this.#marks.push({ lastId: this.#steps.lastId, atMs: nowMs });
+    if (this.#marks.length > MAX_MARKS) this.#marks.shift();
+  }
+
   forget(): void {
     this.#marks = [];
     this.#shown = [];
   }
 
-  /**
-   * Those that were given before and still run; in the places that became free the oldest, and in half of these the youngest: where
-   * many run for long, the oldest alone would all be about to end.
-   */
-  sample(nowMs = monotonicMs()): LongStep[] {
+  sample(nowMs: number): LongStep[] {
     this.#shown = this.#shown.filter(({ step }) => !step.settled);
     const isShown = new Set(this.#shown.map(({ step }) => step));
     const lastLong = this.#marks.findLast(({ atMs }) => atMs <= nowMs - LONG_MS)?.lastId ?? 0;
     const free = MAX_SHOWN - this.#shown.length;
     const oldest = new Foremost(Math.ceil(free / 2), (a, b) => a.id - b.id);
     const youngest = new Foremost(Math.floor(free / 2), (a, b) => b.id - a.id);
-    this.#table.forEach((step) => {
+    this.#steps.forEach((step) => {
       if (step.id > lastLong || step.thread === undefined || isShown.has(step)) return;
       youngest.offer(oldest.offer(step));
     });
@@ -74,24 +113,24 @@ export class LongSteps {
     });
   }
 
-  #startOf({ id }: DispatchedStep): number {
+  #startOf({ id }: UnsettledStep): number {
     return this.#marks.find(({ lastId }) => lastId >= id)?.atMs ?? monotonicMs();
   }
 }
 
 /** The first so many of all that are offered. */
 class Foremost {
-  readonly steps: DispatchedStep[] = [];
+  readonly steps: UnsettledStep[] = [];
   readonly #size: number;
-  readonly #compare: (a: DispatchedStep, b: DispatchedStep) => number;
+  readonly #compare: (a: UnsettledStep, b: UnsettledStep) => number;
 
-  constructor(size: number, compare: (a: DispatchedStep, b: DispatchedStep) => number) {
+  constructor(size: number, compare: (a: UnsettledStep, b: UnsettledStep) => number) {
     this.#size = size;
     this.#compare = compare;
   }
 
   /** Gives back the one for which there is no place, if any. */
-  offer(step: DispatchedStep | undefined): DispatchedStep | undefined {
+  offer(step: UnsettledStep | undefined): UnsettledStep | undefined {
     if (step === undefined) return undefined;
     const last = this.steps.at(-1);
     if (this.steps.length === this.#size && (last === undefined || this.#compare(step, last) >= 0)) return step;

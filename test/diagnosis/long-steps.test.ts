@@ -1,14 +1,14 @@
 import { expect, test } from "vitest";
-import { LongSteps } from "../../src/threads/long-steps.ts";
+import { LongSteps } from "../../src/diagnosis/long-steps.ts";
 import type { PoolThread } from "../../src/threads/pool-thread.ts";
 import { StepTable } from "../../src/threads/step-table.ts";
-import { newStep } from "./new-step.ts";
+import { newStep } from "../threads/new-step.ts";
 
 const MARK_MS = 50;
 
 function fixture() {
   const table = new StepTable();
-  const long = new LongSteps(table);
+  const long = new LongSteps([table]);
   const thread = { id: 7, inFlight: 0 } as PoolThread;
   let nowMs = 0;
   return {
