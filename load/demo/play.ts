@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { request } from "node:http";
+import { eventually } from "../../test/support/eventually.ts";
 import { leaksOf, settledBooks } from "../thread-counters.ts";
-import { until } from "../until.ts";
 import type { ExpectedStep, Outcome } from "./outcomes.ts";
 
 /** Base URLs of the service that the demo plays with. */
@@ -68,7 +68,7 @@ async function abandoned(api: string, body: string, afterMs: number): Promise<An
   setTimeout(() => outgoing.destroy(), afterMs);
   const { order_id } = JSON.parse(body) as { order_id: string };
   let order: OrderSeen | undefined;
-  await until("the abandoned order has ended", async () => {
+  await eventually("the abandoned order has ended", async () => {
     const response = await fetch(`${api}/order/${order_id}`);
     order = response.ok ? ((await response.json()) as OrderSeen) : undefined;
     return order !== undefined && order.status !== "running";
