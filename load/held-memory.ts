@@ -4,7 +4,7 @@ import { drive } from "./drive.ts";
 import { HeldOrders } from "./held-orders.ts";
 import { residentKiB } from "./resident-memory.ts";
 import { ServerProcess } from "./server-process.ts";
-import { leaksOf, readCounters, settledBooks } from "./thread-counters.ts";
+import { leaksOf, readCounters, settledCounters } from "./thread-counters.ts";
 
 /** Of the shared pool of a service that holds orders. */
 export const THREADS = 2;
@@ -21,7 +21,7 @@ const REST_MS = 3_000;
 
 const WAITING_ORDER = { amount: 1200, delay_ms: { payment: LONG_MS, vendor: LONG_MS, courier: LONG_MS } };
 
-/** Resident memory before so many orders wait, and while they do. */
+/** Memory before so many orders wait, and while they do. */
 export interface Held {
   readonly who: string;
   readonly count: number;
@@ -30,24 +30,41 @@ export interface Held {
 }
 
 /** Warms a server up and has it hold so many orders. Throws when one of them is answered. */
-export async function hold(who: string, pid: number, port: number, count: number, inFlight: () => Promise<number>): Promise<Held> {
+export async function hold(
+  who: string,
+  port: number,
+  count: number,
+  inFlight: () => Promise<number>,
+  memoryKiB: () => number,
+): Promise<Held> {
   await drive({ url: `http://127.0.0.1:${port}/order`, ...WARM_UP });
   await eventually(`${who} is idle`, async () => (await inFlight()) === 0);
   await pause(REST_MS);
-  const idleKiB = residentKiB(pid);
+  const idleKiB = memoryKiB();
   using orders = await HeldOrders.send(port, count, WAITING_ORDER);
   await eventually(`${count} orders wait at ${who}`, async () => (await inFlight()) === count || orders.answered > 0);
   await pause(REST_MS);
-  const waitingKiB = residentKiB(pid);
+  const waitingKiB = memoryKiB();
   if (orders.answered > 0) throw new Error(`${orders.answered} orders were answered instead of waiting at ${who}`);
   return { who, count, idleKiB, waitingKiB };
 }
 
+export interface HoldOptions {
+  /** `src/main.ts` of another checkout. */
+  readonly script?: string;
+  readonly settings?: Readonly<Record<string, string>>;
+  /** Its resident memory by default. */
+  readonly memoryKiB?: (pid: number) => number;
+}
+
 /**
- * The service, by its `src/main.ts` if not this checkout's. Besides: how many threads it cost that all clients hung up at one moment.
- * Throws when something of an order is left after that.
+ * The service. Besides: how many threads it cost that all clients hung up at one moment. Throws when something of an order is left
+ * after that.
  */
-export async function holdAtService(count: number, script?: string): Promise<Held & { readonly threadsReplaced: number }> {
+export async function holdAtService(
+  count: number,
+  { script, settings: more = {}, memoryKiB = residentKiB }: HoldOptions = {},
+): Promise<Held & { readonly threadsReplaced: number }> {
   const settings = {
     THREADS: String(THREADS),
     PAYMENT_CAPACITY: String(count),
@@ -56,16 +73,17 @@ export async function holdAtService(count: number, script?: string): Promise<Hel
     MAX_IN_FLIGHT: String(Math.max(count, WARM_UP.connections)),
     MAX_CONNECTIONS: String(2 * count + WARM_UP.connections),
     ORDER_TIMEOUT_MS: String(LONG_MS),
+    ...more,
   };
   await using service = await ServerProcess.start(settings, script);
   const held = await hold(
     "this service",
-    service.pid,
     service.port,
     count,
     async () => (await readCounters(service.adminUrl)).orders_in_flight,
+    () => memoryKiB(service.pid),
   );
-  const counters = await settledBooks(service.adminUrl);
+  const counters = await settledCounters(service.adminUrl);
   const leaks = leaksOf(counters);
   const ended = await service.stop();
   if (ended !== "code 0") leaks.push(`the server ended with ${ended} after SIGTERM`);

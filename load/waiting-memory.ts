@@ -5,6 +5,7 @@ import { bytesAnOrder, type Held, hold, holdAtService, THREADS } from "./held-me
 import { readNumbers } from "./long-run/numbers.ts";
 import { openFileLimit } from "./open-files.ts";
 import { median } from "./quantile.ts";
+import { residentKiB } from "./resident-memory.ts";
 import { runBench } from "./run-bench.ts";
 import { table } from "./table.ts";
 import { atMost } from "./target.ts";
@@ -27,7 +28,8 @@ async function holdAtBareExpress(count: number): Promise<Held> {
   const script = fileURLToPath(new URL("./baseline/holding-express.ts", import.meta.url));
   await using bare = await Child.start({ args: [script], env: {}, up: /holding Express on (\d+)/ });
   const port = Number(bare.groups[0]);
-  return await hold("bare Express", bare.pid, port, count, async () => Number(await (await fetch(`http://127.0.0.1:${port}/held`)).text()));
+  const held = async () => Number(await (await fetch(`http://127.0.0.1:${port}/held`)).text());
+  return await hold("bare Express", port, count, held, () => residentKiB(bare.pid));
 }
 
 function memoryRow(held: Held): string[] {

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { request } from "node:http";
 import { eventually } from "../../test/support/eventually.ts";
-import { leaksOf, settledBooks } from "../thread-counters.ts";
+import { leaksOf, settledCounters } from "../thread-counters.ts";
 import type { ExpectedStep, Outcome } from "./outcomes.ts";
 
 /** Base URLs of the service that the demo plays with. */
@@ -41,7 +41,7 @@ export async function play(outcome: Outcome, { api, admin }: Stage): Promise<Pla
   const startMs = performance.now();
   const answer = outcome.hangsUpAfterMs === undefined ? await placed(api, body) : await abandoned(api, body, outcome.hangsUpAfterMs);
   const tookMs = performance.now() - startMs;
-  const counters = await settledBooks(admin);
+  const counters = await settledCounters(admin);
   const after = await cancelTime(admin);
   const canceled = after.count - before.count;
   const cancelMicros = canceled === 0 ? 0 : ((after.seconds - before.seconds) / canceled) * 1e6;
