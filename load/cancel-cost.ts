@@ -3,9 +3,9 @@ import { CancelScope } from "../src/concurrency/cancel-scope.ts";
 import { monotonicMs } from "../src/concurrency/clock.ts";
 import type { OrderOutcome } from "../src/orders/outcome.ts";
 import { perStep } from "../src/orders/steps.ts";
+import { eventually } from "../test/support/eventually.ts";
 import { PipelineInProcess } from "./pipeline-in-process.ts";
 import { quantile } from "./quantile.ts";
-import { until } from "./until.ts";
 
 const LONG_MS = 600_000;
 const STEPS_AN_ORDER = 3;
@@ -91,14 +91,14 @@ function place(pipeline: PipelineInProcess): WaitingOrder {
 
 async function fill(pipeline: PipelineInProcess, waiting: WaitingOrder[], count: number): Promise<void> {
   while (waiting.length < count) waiting.push(place(pipeline));
-  await until(`${count} orders run`, () => pipeline.stepsRunning === STEPS_AN_ORDER * count);
+  await eventually(`${count} orders run`, () => pipeline.stepsRunning === STEPS_AN_ORDER * count);
 }
 
 async function empty(pipeline: PipelineInProcess, waiting: WaitingOrder[], count: number): Promise<void> {
   const gone = waiting.splice(count);
   for (const { scope } of gone) scope.cancel("client_disconnected");
   await Promise.all(gone.map(({ outcome }) => outcome));
-  await until(`${count} orders are left`, () => pipeline.stepsRunning === STEPS_AN_ORDER * count);
+  await eventually(`${count} orders are left`, () => pipeline.stepsRunning === STEPS_AN_ORDER * count);
 }
 
 function costOf(inFlight: number, samples: readonly Sample[]): CancelCost {

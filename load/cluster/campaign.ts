@@ -3,7 +3,7 @@ import { type AttemptEnding, balance, type Imbalance } from "../stand-in/balance
 import { randomFrom } from "../stand-in/random.ts";
 import type { Cluster } from "./cluster.ts";
 import { endingsOf } from "./endings.ts";
-import { OrderClient, type ToldOrder } from "./order-client.ts";
+import { OrderClient, type ReportedOrder } from "./order-client.ts";
 
 export interface CampaignOptions {
   readonly seed: string;
@@ -19,7 +19,7 @@ export interface CampaignOptions {
 }
 
 export interface CampaignResult {
-  readonly told: readonly ToldOrder[];
+  readonly reported: readonly ReportedOrder[];
   readonly ok: number;
   readonly serviceKills: number;
   readonly engineKills: number;
@@ -47,7 +47,7 @@ export async function campaign(cluster: Cluster, options: CampaignOptions): Prom
   const say = (text: string): void => options.onProgress?.(text);
   const random = randomFrom(seed);
   const startedAtMs = performance.now();
-  const told: ToldOrder[] = [];
+  const reported: ReportedOrder[] = [];
   const failures: unknown[] = [];
   using client = new OrderClient();
   const kills = planOf(options, random);
@@ -64,8 +64,8 @@ export async function campaign(cluster: Cluster, options: CampaignOptions): Prom
       }
       const first = Math.floor(random() * cluster.nodes.length);
       const urlFor = (asked: number): string => cluster.node(first + asked).orderUrl;
-      told.push(await client.place(`${seed}-${number}`, 100 + number, urlFor, ORDER_TIMEOUT_MS));
-      if (told.length % 100 === 0) say(`${told.length} of ${orders} orders ended`);
+      reported.push(await client.place(`${seed}-${number}`, 100 + number, urlFor, ORDER_TIMEOUT_MS));
+      if (reported.length % 100 === 0) say(`${reported.length} of ${orders} orders ended`);
     }
   };
 
@@ -95,16 +95,16 @@ export async function campaign(cluster: Cluster, options: CampaignOptions): Prom
   await cluster.ready();
   const attempts = await endingsOf(
     cluster.node(0).orderUrl,
-    told.map(({ orderId }) => orderId),
+    reported.map(({ orderId }) => orderId),
   );
   const ledger = await cluster.providers?.quiet();
   const imbalances = ledger === undefined ? [] : balance(ledger, attempts);
   say("repeating every order at every node");
-  const changed = await changedAnswers(cluster, told, client);
+  const changed = await changedAnswers(cluster, reported, client);
   const mostCouriers = (await cluster.providers?.underWay())?.courier.most ?? 0;
   return {
-    told,
-    ok: told.filter(({ status }) => status === 200).length,
+    reported,
+    ok: reported.filter(({ status }) => status === 200).length,
     serviceKills: killed.service,
     engineKills: killed.engine,
     imbalances,
@@ -129,9 +129,9 @@ function planOf({ orders, serviceKills, engineKills }: CampaignOptions, random: 
 }
 
 /** Asks every node for every order again. What was placed, or failed under its key, is answered by the same bytes. */
-async function changedAnswers(cluster: Cluster, told: readonly ToldOrder[], client: OrderClient): Promise<string[]> {
+async function changedAnswers(cluster: Cluster, reported: readonly ReportedOrder[], client: OrderClient): Promise<string[]> {
   const changed: string[] = [];
-  const left = told.flatMap((order) => cluster.nodes.map((node) => ({ order, node }))).values();
+  const left = reported.flatMap((order) => cluster.nodes.map((node) => ({ order, node }))).values();
   const repeater = async (): Promise<void> => {
     for (const { order, node } of left) {
       const again = await client.place(order.orderId, order.amount, () => node.orderUrl, ORDER_TIMEOUT_MS);

@@ -1,6 +1,6 @@
+import { eventually } from "../../test/support/eventually.ts";
 import type { FaultRateSettings } from "../stand-in/fault-rates.ts";
 import { type SpawnedStandIn, spawnStandIn } from "../stand-in/spawn.ts";
-import { until } from "../until.ts";
 import { Balancer } from "./balancer.ts";
 import { DataDirectory } from "./data-directory.ts";
 import { EngineCluster } from "./engine-cluster.ts";
@@ -93,7 +93,9 @@ export class Cluster implements AsyncDisposable {
 
   /** Resolves when every living node takes orders. */
   async ready(nodes: readonly ServiceNode[] = this.nodes): Promise<void> {
-    await Promise.all(nodes.filter(({ pid }) => pid !== undefined).map((node) => until(`${node.name} takes orders`, () => node.isReady())));
+    await Promise.all(
+      nodes.filter(({ pid }) => pid !== undefined).map((node) => eventually(`${node.name} takes orders`, () => node.isReady())),
+    );
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -136,7 +136,7 @@ export class EngineProcess implements AsyncDisposable {
     }
   }
 
-  /** Its doors say that they are healthy before any part of the keys has a leader; a query over all parts says when they have. */
+  /** Its listeners say that they are healthy before any part of the keys has a leader; a query over all parts says when they have. */
   #hasPartitions(): Promise<boolean> {
     const headers = { "content-type": "application/json", accept: "application/json" };
     return answers(`${this.adminUrl}/query`, { method: "POST", headers, body: '{"query":"SELECT count(*) FROM sys_invocation"}' });

@@ -23,8 +23,8 @@ export type StepMessage = readonly [
 ];
 
 /**
- * The one Piscina task of a thread, which lasts as long as the thread: through the port come `StepMessage[]` as JSON text, and
- * `OutcomeEntry[]` go back the same way.
+ * The one Piscina task of a thread, which lasts as long as the thread: through the port come `StepMessage[]`, and `OutcomeEntry[]` go
+ * back.
  */
 export interface StandingTask {
   readonly port: MessagePort;

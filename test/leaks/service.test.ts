@@ -1,6 +1,7 @@
 import { request } from "node:http";
 import { setTimeout as pause } from "node:timers/promises";
 import { expect, test } from "vitest";
+import { randomFrom } from "../../load/stand-in/random.ts";
 import type { PlacesOrders } from "../../src/engines/engine.ts";
 import type { AnswerBody } from "../../src/orders/answer.ts";
 import type { Order } from "../../src/orders/order.ts";
@@ -10,9 +11,9 @@ import { STEPS, type StepName } from "../../src/orders/step.ts";
 import { perStep } from "../../src/orders/steps.ts";
 import type { Service } from "../../src/service.ts";
 import { eventually } from "../support/eventually.ts";
+import { seedOf } from "../support/seed.ts";
 import { startService } from "../support/service.ts";
 import { runUntilSeen, type Sight } from "../support/until-seen.ts";
-import { randomFrom, seedOf } from "../threads/seeded.ts";
 import { type Counts, countAtRest, countOf, osThreads, settleProcess } from "./counts.ts";
 import { timers } from "./timers.ts";
 

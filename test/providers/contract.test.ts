@@ -8,9 +8,9 @@ import { CancelScope } from "../../src/concurrency/cancel-scope.ts";
 import { STEPS, type StepInput, type StepName } from "../../src/orders/step.ts";
 import { perStep, STEP_TABLE } from "../../src/orders/steps.ts";
 import type { ThreadRuntime } from "../../src/threads/thread-runtime.ts";
+import { eventually } from "../support/eventually.ts";
 import { fastOnce } from "../support/fast-once.ts";
 import { NOTHING_LEFT, runStep, startThreads } from "./threads.ts";
-import { until } from "./until.ts";
 
 /** A provider of one kind behind real threads, and how to have it treat an order in a certain way. */
 interface Subject {
@@ -104,7 +104,7 @@ describe.each([
         const scope = new CancelScope();
         const order = subject.order(`stop-${step}-${cause}-${orders++}`, { delayMs: 600_000 });
         const running = runStep(subject.runtime, step, "perform", order, scope);
-        await until("it runs", () => subject.runtime.totals().running === 1);
+        await eventually("it runs", () => subject.runtime.totals().running === 1);
         await sleep(50);
         const canceledAt = performance.now();
         scope.cancel(cause);

@@ -14,9 +14,9 @@ import type { ThreadRuntime } from "../../src/threads/thread-runtime.ts";
 import { Tracker } from "../../src/threads/tracker.ts";
 import { httpProvider } from "../../workers/providers/http.ts";
 import { StepContext } from "../../workers/runtime/step-context.ts";
+import { eventually } from "../support/eventually.ts";
 import { fastOnce } from "../support/fast-once.ts";
 import { NOTHING_LEFT, runStep, startThreads } from "./threads.ts";
-import { until } from "./until.ts";
 
 const NOT_COMPENSATED = { status: "failed", kind: "internal", effect: "unknown" };
 const CHARGED = { acted: 1, compensated: 0 };
@@ -53,7 +53,7 @@ afterEach(() => {
 });
 afterAll(async () => {
   await runtime.close();
-  await until("the threads' connections are closed", () => standIn.connections.open === 0);
+  await eventually("the threads' connections are closed", () => standIn.connections.open === 0);
   await standIn.close();
 });
 
@@ -168,7 +168,7 @@ describe.each(Object.entries(ANSWERS))("%s answers", (name, answers) => {
     expect(calls).toHaveLength(1);
     if (kind !== "internal") return;
     // A log line and an outcome may come in either order.
-    await until("it is in the log", () => logs.some(({ fields }) => fields.order_id === order.orderId));
+    await eventually("it is in the log", () => logs.some(({ fields }) => fields.order_id === order.orderId));
     expect(logs.at(-1)).toMatchObject({ level: "warn", message: `${step} provider answered ${status}` });
   });
 
@@ -238,7 +238,7 @@ describe.each(STEPS)("%s connection", (step) => {
   test("refused has surely had no effect", async () => {
     const order = newOrder();
     const up = standIn.down(await longerThanCalls(step), "refuse");
-    await until("its connections are gone", () => standIn.connections.open === 0);
+    await eventually("its connections are gone", () => standIn.connections.open === 0);
     expect(await runStep(runtime, step, "perform", order)).toEqual({ status: "failed", kind: UNREACHABLE[step], effect: "none", ill: {} });
     expect(await runStep(runtime, step, "compensate", order)).toEqual({ ...NOT_COMPENSATED, answer: "ECONNREFUSED", ill: {} });
     await up;
@@ -263,7 +263,7 @@ describe("compensate", () => {
     faultMode = ({ action }) => (action === "perform" ? { type: "late", lateMs } : undefined);
     const scope = new CancelScope();
     const running = runStep(runtime, step, "perform", order, scope);
-    await until("the call has arrived", () => calls.length === 1);
+    await eventually("the call has arrived", () => calls.length === 1);
     scope.cancel("deadline");
     expect(await running).toEqual({ status: "canceled", cause: "deadline", effect: "unknown" });
     expect(await runStep(runtime, step, "compensate", order)).toEqual({ status: "ok" });
@@ -278,7 +278,7 @@ describe("compensate", () => {
     faultMode = ({ action }) => (action === "perform" ? { type: "late", lateMs } : undefined);
     const scope = new CancelScope();
     const running = runStep(runtime, "payment", "perform", order, scope);
-    await until("the call has arrived", () => calls.length === 1);
+    await eventually("the call has arrived", () => calls.length === 1);
     scope.cancel("sibling_failed");
     expect(await running).toEqual({ status: "canceled", cause: "sibling_failed", effect: "unknown" });
     await standIn.quiet();
@@ -305,10 +305,10 @@ describe("compensate", () => {
     faultMode = () => ({ type: "answer", slowMs: 10_000 });
     const scope = new CancelScope();
     const compensating = runStep(runtime, "payment", "compensate", newOrder(), scope);
-    await until("it has arrived", () => calls.length === 1);
+    await eventually("it has arrived", () => calls.length === 1);
     scope.cancel("deadline");
     expect(await compensating).toMatchObject({ status: "canceled", cause: "deadline" });
-    await until("its socket is closed", () => gone.length === 1);
+    await eventually("its socket is closed", () => gone.length === 1);
   });
 });
 
@@ -320,7 +320,7 @@ describe("bodies", () => {
       for (let n = 0; n < 5; n++) expect(await runStep(runtime, "payment", action, newOrder())).toEqual({ status: "ok" });
       return performance.now() - startedAt;
     });
-    await until("all of them were closed by the client", () => gone.length === calls.length);
+    await eventually("all of them were closed by the client", () => gone.length === calls.length);
   });
 
   test("of refusals are bounded too", async () => {
@@ -336,7 +336,7 @@ describe("bodies", () => {
       expect(outcome).toEqual({ status: "failed", kind: "payment_declined", effect: "none" });
       return performance.now() - startedAt;
     });
-    await until("it was closed by the client", () => sockets.size === 0);
+    await eventually("it was closed by the client", () => sockets.size === 0);
     await threads.close();
     await close();
   });
@@ -415,11 +415,11 @@ describe("cancel", () => {
     await fastOnce("the closing", 100, async () => {
       const scope = new CancelScope();
       const running = Promise.all(STEPS.map((step) => runStep(runtime, step, "perform", newOrder(), scope)));
-      await until("all calls have arrived", () => calls.length === gone.length + 3);
+      await eventually("all calls have arrived", () => calls.length === gone.length + 3);
       const canceledAt = performance.now();
       scope.cancel("client_disconnected");
       for (const outcome of await running) expect(outcome).toEqual({ status: "canceled", cause: "client_disconnected", effect: "unknown" });
-      await until("all sockets are closed", () => gone.length === calls.length);
+      await eventually("all sockets are closed", () => gone.length === calls.length);
       return performance.now() - canceledAt;
     });
     expect(standIn.ledger.pending).toBe(0);
@@ -452,13 +452,13 @@ describe("cancel", () => {
     await fastOnce("the stop", 100, async () => {
       const scope = new CancelScope();
       const running = runStep(threads, "payment", "perform", newOrder(), scope);
-      await until("the connection has begun", () => sockets.size > 0);
+      await eventually("the connection has begun", () => sockets.size > 0);
       const canceledAt = performance.now();
       scope.cancel("deadline");
       expect(await running).toMatchObject({ status: "canceled", cause: "deadline" });
       const tookMs = performance.now() - canceledAt;
       for (const socket of sockets) socket.destroy();
-      await until("the connection is gone", () => sockets.size === 0);
+      await eventually("the connection is gone", () => sockets.size === 0);
       return tookMs;
     });
     await threads.close();
@@ -533,10 +533,10 @@ describe("connections", () => {
     const threads = await startThreads({ payment: standIn.url }, [], 1);
     faultMode = () => ({ type: "answer", slowMs: 10_000 });
     const running = runStep(threads, "payment", "perform", newOrder());
-    await until("the call has arrived", () => calls.length === 1);
+    await eventually("the call has arrived", () => calls.length === 1);
     threads.killThread();
     expect(await running).toMatchObject({ status: "lost", effect: "unknown" });
-    await until("its socket is closed", () => gone.length === 1);
+    await eventually("its socket is closed", () => gone.length === 1);
     await threads.close();
   });
 });

@@ -1,10 +1,10 @@
 import { setImmediate as turn } from "node:timers/promises";
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { randomFrom } from "../../load/stand-in/random.ts";
 import { EndpointHealth } from "../../src/retries/endpoint-health.ts";
 import { Pace } from "../../src/retries/pace.ts";
 import { RetryQueue } from "../../src/retries/retry-queue.ts";
-import { randomFrom } from "../threads/seeded.ts";
 import { FakeClock } from "./fake-clock.ts";
 import { FakeRows, type Row } from "./fake-rows.ts";
 

@@ -1,6 +1,6 @@
 import { Canceled } from "../../src/concurrency/cancel-cause.ts";
 import type { LayoutHandle } from "../../src/threads/layout.ts";
-import type { StandingTask } from "../../src/threads/protocol.ts";
+import type { OutcomeEntry, StandingTask, StepMessage } from "../../src/threads/protocol.ts";
 import { serve } from "../../workers/runtime/serve.ts";
 import { type Step, StepFailed } from "../../workers/steps/step.ts";
 import { MAIN } from "./control-words.ts";
@@ -56,8 +56,8 @@ export function makeRole(control: SharedControl, gate: GatedAtomics, thread: num
       else if (message.type === "log") throw new Error(JSON.stringify(message));
     });
     const port = {
-      on: (_event: string, listener: (message: string) => void) => (receive = listener),
-      postMessage: (message: string) => gate.post(MAIN, `outcomes ${thread} ${message}`),
+      on: (_event: string, listener: (steps: StepMessage[]) => void) => (receive = (text) => listener(JSON.parse(text))),
+      postMessage: (entries: OutcomeEntry[]) => gate.post(MAIN, `outcomes ${thread} ${JSON.stringify(entries)}`),
     };
     void serve(() => counted)({ port } as unknown as StandingTask);
   }

@@ -2,6 +2,7 @@ import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { setImmediate as turn } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { randomFrom } from "../../load/stand-in/random.ts";
 import { CANCEL_CAUSES, type CancelCause } from "../../src/concurrency/cancel-cause.ts";
 import { CancelScope } from "../../src/concurrency/cancel-scope.ts";
 import { Capacity } from "../../src/concurrency/capacity.ts";
@@ -10,9 +11,9 @@ import { Pipeline } from "../../src/orders/pipeline.ts";
 import type { StepName, StepOutcome } from "../../src/orders/step.ts";
 import { perStep } from "../../src/orders/steps.ts";
 import { eventually } from "../support/eventually.ts";
+import { seedOf } from "../support/seed.ts";
 import { Fixture, type LoneStep } from "./fixture.ts";
 import type { Plan, Script } from "./script.ts";
-import { randomFrom, seedOf } from "./seeded.ts";
 
 const SEED = seedOf("SWEEP_SEED");
 

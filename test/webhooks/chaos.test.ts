@@ -1,13 +1,16 @@
 import { expect, test } from "vitest";
+import { randomFrom } from "../../load/stand-in/random.ts";
+import { seedOf } from "../support/seed.ts";
 import { Fixture } from "./fixture.ts";
 import { accept, type Behavior, hangUp, refuse } from "./receiver.ts";
-import { seeded, takeSeed } from "./seed.ts";
 
 const EVENTS = 3_000;
 const ORDERS = 150;
 
 test("whatever the receiver, the journal and restarts do: every event, in order per order, signed", async () => {
-  const random = seeded(takeSeed());
+  const seed = seedOf("SEED");
+  console.log(`SEED=${seed}`);
+  const random = randomFrom(seed);
   const chance = (share: number) => random() < share;
   const pick = <T>(choices: readonly T[]): T => choices[Math.floor(random() * choices.length)] as T;
   await using fixture = await Fixture.open({ random, maxRequests: 8 });

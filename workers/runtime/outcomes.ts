@@ -20,7 +20,7 @@ export class Outcomes {
 
   readonly #post = (): void => {
     postSpans();
-    this.#port.postMessage(JSON.stringify(this.#entries));
+    this.#port.postMessage(this.#entries);
     this.#entries = [];
   };
 }

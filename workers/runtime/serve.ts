@@ -38,8 +38,8 @@ export function serve(makeSteps: (settings: never) => StepRegistry): (task: Stan
 
   return ({ port }) => {
     const outcomes = new Outcomes(port);
-    port.on("message", (json: string) => {
-      for (const step of JSON.parse(json) as StepMessage[]) startStep(step, outcomes);
+    port.on("message", (received: readonly StepMessage[]) => {
+      for (const step of received) startStep(step, outcomes);
     });
     return new Promise(() => {});
   };

@@ -1,6 +1,6 @@
 import { CancelScope } from "../../../concurrency/cancel-scope.ts";
 import { Capacity } from "../../../concurrency/capacity.ts";
-import { type Clock, monotonicMs, SYSTEM_CLOCK } from "../../../concurrency/clock.ts";
+import { monotonicMs, SYSTEM_CLOCK } from "../../../concurrency/clock.ts";
 import type { Tried } from "../../../orders/compensating.ts";
 import {
   type CompensationCallParts,
