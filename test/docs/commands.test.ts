@@ -12,7 +12,7 @@ import { CODE_BLOCKS, PROJECT, SCRIPTS } from "./pages.ts";
 import { entryPoints, type Ran, run } from "./run.ts";
 import { SMALL_RUNS } from "./small-runs.ts";
 
-// An order that is slower than the page shows, for the machine is busy, may end in another way. What is wrong with the page is so every time.
+// On a busy machine an order may be slower than the page shows and end in another way. A fault of the page shows in every try.
 const TRIES = 10;
 
 const has = async (program: string): Promise<boolean> => {
@@ -107,7 +107,7 @@ describe.skipIf(process.platform === "win32")("a service as npm start has it", (
       expect(withoutTimes(seen?.stdout ?? "")).toBe(withoutTimes(prints ?? ""));
     });
 
-    // A trace beside it, but one profile or snapshot at a time.
+    // The service takes one profile or snapshot at a time, and a trace beside it.
     test.concurrent.each([
       ["with a trace", (text: string) => text.includes("/debug/trace")],
       ["without one", (text: string) => !text.includes("/debug/trace")],
