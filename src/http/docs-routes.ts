@@ -4,7 +4,17 @@ import { onlyMethods } from "./fallbacks.ts";
 
 const FOLDER = new URL("../web/docs/", import.meta.url);
 // The files that the page loads.
-const FILES = ["page.css", "page.js", "element.js", "schema-view.js", "operation-view.js", "trial.js", "icon.svg"];
+const FILES = [
+  "page.css",
+  "operation.css",
+  "trial.css",
+  "page.js",
+  "element.js",
+  "schema-view.js",
+  "operation-view.js",
+  "trial.js",
+  "icon.svg",
+];
 
 /** `GET /openapi.json`, and `GET /docs`, a page that the browser makes of it, with its files below it. Needs no API key. */
 export function docsRoutes(simulated: boolean): Router {

@@ -8,7 +8,7 @@ const TICKS = 40;
 const SHOWN = 40;
 const ENDED = 1_000;
 
-/** What `GET /events` tells in the n-th ten seconds of a service at full load, in which steps fail, run for long and threads are replaced. */
+/** What `GET /events` sends in the n-th ten seconds of a service at full load, in which steps fail, run for long and threads are replaced. */
 export function tenSecondsOf(n: number): string {
   const { hello, ticks } = playedTenSeconds(n);
   const messages = ticks.map((tick) => `event: tick\ndata: ${JSON.stringify(tick)}\n\n`);

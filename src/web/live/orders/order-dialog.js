@@ -15,12 +15,12 @@ import { badge } from "./timeline.js";
  * @property {{ step: string, status: string, tries: number }[]} compensations
  */
 
-/** A window with everything known of one order. Returns how to open it. */
+/** A dialog with everything known of one order. Returns the function that opens it. */
 export function orderDialog() {
   const dialog = byId("order", HTMLDialogElement);
   let asked = 0;
   dialog.addEventListener("click", (event) => {
-    // A click beside it: of the window itself only its border is no content.
+    // The content covers the dialog, so a click whose target is the dialog was on the backdrop.
     if (event.target === dialog) dialog.close();
   });
   return open;

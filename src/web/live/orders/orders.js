@@ -6,12 +6,12 @@ import { short, timeOfDay } from "../words.js";
 import { badge, timeline } from "./timeline.js";
 
 const ROWS = 14;
-// More new rows at one time nobody can read.
+// Nobody can read more new rows at one time.
 const NEW_ROWS = 5;
 const PAGE = 50;
 
 /**
- * Orders as they come, or those that somebody looked for.
+ * The panel of the orders: those that end now, or those of the journal with a chosen status.
  *
  * @param {ServerClock} clock
  * @param {(orderId: string) => void} open
@@ -21,13 +21,13 @@ export function orders(clock, open) {
   const hint = byId("orders-hint", HTMLElement);
   const status = byId("orders-status", HTMLSelectElement);
   const more = byId("orders-more", HTMLElement);
-  /** Newest first; bounded. @type {SampledOrder[]} */
+  /** Orders for the next rows, the newest first; bounded. @type {SampledOrder[]} */
   let waiting = [];
   let ticks = 0;
   let asked = 0;
   /** @type {readonly string[]} */
   let steps = [];
-  /** Rows must not move from under a finger. */
+  /** While the pointer or the focus is on the rows, they must not move. */
   const isHeld = () => rows.matches(":hover") || rows.contains(document.activeElement);
 
   byId("orders-search", HTMLFormElement).addEventListener("submit", (event) => {
@@ -39,10 +39,10 @@ export function orders(clock, open) {
     rows.replaceChildren();
     more.replaceChildren();
     asked++;
-    if (status.value === "live") say();
+    if (status.value === "live") showHint();
     else void list();
   });
-  say();
+  showHint();
 
   return {
     /** @param {readonly string[]} names */
@@ -53,7 +53,7 @@ export function orders(clock, open) {
     add(tick) {
       waiting = [...tick.orders.toReversed(), ...waiting].slice(0, ROWS);
       if (ticks++ % 2 !== 0 || status.value !== "live") return;
-      say();
+      showHint();
       if (isHeld() || waiting.length === 0) return;
       rows.prepend(...waiting.slice(0, ticks < 4 ? ROWS : NEW_ROWS).map((order) => liveRow(order)));
       waiting = [];
@@ -61,7 +61,7 @@ export function orders(clock, open) {
     },
   };
 
-  function say() {
+  function showHint() {
     const text =
       status.value !== "live" ? "from the journal, newest first" : isHeld() ? "held while you point at them" : "some of those that end";
     if (hint.textContent !== text) hint.textContent = text;
@@ -89,7 +89,7 @@ export function orders(clock, open) {
   /** @param {string} [cursor] */
   async function list(cursor) {
     const mine = ++asked;
-    say();
+    showHint();
     try {
       const page = await ask(`/orders?${new URLSearchParams({ status: status.value, limit: String(PAGE), ...(cursor && { cursor }) })}`);
       if (mine !== asked) return;

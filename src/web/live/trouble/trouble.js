@@ -11,7 +11,7 @@ import { short, spoken } from "../words.js";
  */
 
 const FIVE_SECONDS = 5_000;
-// Long enough that the orders placed before are under way.
+// After this the orders that were just placed run.
 const UNDER_WAY_MS = 400;
 
 /** @type {readonly Trouble[]} */
@@ -97,7 +97,7 @@ const TROUBLES = [
 ];
 
 /**
- * The buttons, while providers are simulated.
+ * The panel of the trouble: buttons, while providers are simulated.
  *
  * @param {HTMLElement} place
  * @param {(text: string) => void} announce
@@ -109,7 +109,7 @@ export function trouble(place, announce) {
   return (simulated) => {
     if (simulated === before) return;
     before = simulated;
-    // With real providers there is no such route, and the others have the room.
+    // With real providers there is no such route, and the other panels take the room.
     document.body.classList.toggle("real", !simulated);
     if (simulated) place.replaceChildren(element("ul", { class: "troubles" }, ...TROUBLES.map((one) => item(one, announce))));
     else place.replaceChildren();
