@@ -3,6 +3,7 @@ import type { CancelCause } from "../../concurrency/cancel-cause.ts";
 import type { OnFault } from "../../orders/faults.ts";
 import { compensationsDownLog, type EngineParts, type EngineTrouble, type OpenEngine, type RunningEngine } from "../engine.ts";
 import type { EngineOptions } from "../open-engine.ts";
+import { AttemptClient } from "./attempt-client.ts";
 import { EngineAdmin } from "./client/engine-admin.ts";
 import { EngineHealth } from "./client/engine-health.ts";
 import { Ingress } from "./client/ingress.ts";
@@ -20,7 +21,6 @@ import { idempotencyKeyObject } from "./order/idempotency-key-object.ts";
 import { orderObject } from "./order/order-object.ts";
 import { waitersObject } from "./order/waiters-object.ts";
 import { RestateOrderService } from "./restate-order-service.ts";
-import { WaitingRoom } from "./waiting-room.ts";
 
 /** Orders are remembered by a cluster of its own, and any node of this service executes them. Main thread only. */
 export class RestateEngine implements OpenEngine {
@@ -87,7 +87,7 @@ export class RestateRun implements RunningEngine {
   readonly #engine: RestateEngine;
   readonly #parts: EngineParts;
   readonly #executions = new Executions();
-  readonly #room: WaitingRoom;
+  readonly #attempts: AttemptClient;
   /** Connections of their own, so that calls for keys fail as soon as the engine is known to hang, and no order with them. */
   readonly #keys: Ingress;
   readonly #hurry = Promise.withResolvers<void>();
@@ -105,11 +105,11 @@ export class RestateRun implements RunningEngine {
     const { WEBHOOK_URL: url } = options.config;
     this.webhooks =
       url === undefined ? undefined : new ReceiverDelivery({ url, secrets: options.webhookSecrets, log: options.log, ingress, onFault });
-    this.#room = new WaitingRoom({ ingress, admin, executions, orderTimeoutMs, maxInFlight, onFault });
+    this.#attempts = new AttemptClient({ ingress, admin, executions, orderTimeoutMs, maxInFlight, onFault });
     this.#keys = new Ingress(options.config.RESTATE_INGRESS_URL as string);
     this.orderService = new RestateOrderService({
       ingress: this.#keys,
-      room: this.#room,
+      attempts: this.#attempts,
       executions,
       maxInFlight,
       reachable: () => health.reachable,
@@ -148,14 +148,14 @@ export class RestateRun implements RunningEngine {
       onCall: this.#engine.health.called,
       log,
     });
-    await this.#engine.health.look();
+    await this.#engine.health.check();
     this.#engine.health.start();
     this.webhooks?.start();
     this.orderService.open();
   }
 
   lost(): void {
-    this.#room.giveUp();
+    this.#attempts.giveUp();
     this.#keys.close();
   }
 

@@ -7,6 +7,8 @@ import type { IdempotencyKey } from "../../orders/order-journal.ts";
 import type { PlacedAnswer, Placement, PlaceRequest } from "../../orders/order-service.ts";
 import { Refused } from "../../orders/refused.ts";
 import type { PlacesOrders } from "../engine.ts";
+import type { AttemptCall } from "./attempt-call.ts";
+import { type AttemptClient, conflict, unreachable } from "./attempt-client.ts";
 import { EngineUnreachable } from "./client/engine-client.ts";
 import { type Ingress, InvocationCanceled } from "./client/ingress.ts";
 import {
@@ -21,13 +23,11 @@ import {
   type RequestKey,
 } from "./objects.ts";
 import type { Executions } from "./order/executions.ts";
-import type { OrderWait } from "./order-wait.ts";
-import { conflict, unreachable, type WaitingRoom } from "./waiting-room.ts";
 
 export interface RestateOrderServiceOptions {
   /** For keys. */
   readonly ingress: Ingress;
-  readonly room: WaitingRoom;
+  readonly attempts: AttemptClient;
   readonly executions: Executions;
   readonly maxInFlight: number;
   /** False: the engine does not answer. */
@@ -40,7 +40,7 @@ const MAX_ATTEMPTS = 20;
 const KEY_TIMEOUT_MS = 5_000;
 
 interface Visit {
-  wait: OrderWait | undefined;
+  call: AttemptCall | undefined;
   left: boolean;
 }
 
@@ -75,7 +75,7 @@ export class RestateOrderService implements PlacesOrders {
     if (!this.#options.reachable()) throw unreachable();
     if (this.#inFlight.isFull) throw new Refused("overloaded", "too many orders in flight");
     this.#inFlight.enter();
-    const visit: Visit = { wait: undefined, left: false };
+    const visit: Visit = { call: undefined, left: false };
     const answer = this.#answer(request, visit).finally(() => this.#inFlight.leave());
     onHangUp(request.signal, () => this.#leave(visit));
     return { answer, replayed: false };
@@ -86,7 +86,7 @@ export class RestateOrderService implements PlacesOrders {
   }
 
   cancelAll(cause: CancelCause): void {
-    this.#options.room.cancelAll(cause);
+    this.#options.attempts.cancelAll(cause);
   }
 
   async #answer(request: PlaceRequest, visit: Visit): Promise<PlacedAnswer> {
@@ -103,14 +103,14 @@ export class RestateOrderService implements PlacesOrders {
   async #attempts(request: PlaceRequest, key: RequestKey | undefined, visit: Visit): Promise<PlacedAnswer> {
     const attempt = requestOf(request, key);
     for (let tries = 0; tries < MAX_ATTEMPTS && !visit.left; tries++) {
-      const wait = this.#options.room.enter(attempt);
-      visit.wait = wait;
+      const call = this.#options.attempts.call(attempt);
+      visit.call = call;
       try {
-        const result = await wait.result;
+        const result = await call.result;
         if (result.type === "conflict") throw conflict();
         const isOver = result.type === "replayed" || !result.fromOutside || visit.left || this.#inFlight.isDraining;
         if (!isOver) continue;
-        if (key !== undefined && !boundByHandler(key, wait, result)) await this.#bind(key, result.attempt);
+        if (key !== undefined && !boundByHandler(key, call, result)) await this.#bind(key, result.attempt);
         return result.type === "replayed" ? { ...result.answer, replayed: true } : result.answer;
       } catch (error) {
         // Canceled in line, for those who waited before: this one asks anew.
@@ -124,7 +124,7 @@ export class RestateOrderService implements PlacesOrders {
   #leave(visit: Visit): void {
     if (visit.left) return;
     visit.left = true;
-    if (visit.wait !== undefined) this.#options.room.leave(visit.wait, "client_disconnected");
+    if (visit.call !== undefined) this.#options.attempts.leave(visit.call, "client_disconnected");
   }
 
   async #claim({ client, key, bodyHash, expiresMs }: IdempotencyKey, token: string): Promise<RequestKey> {
@@ -158,7 +158,7 @@ export class RestateOrderService implements PlacesOrders {
 }
 
 /** Only the key of the request that began an attempt: one that joined it, here or at the engine from another node, has been told nothing. */
-function boundByHandler(key: RequestKey, { request }: OrderWait, result: AttemptResult): boolean {
+function boundByHandler(key: RequestKey, { request }: AttemptCall, result: AttemptResult): boolean {
   return result.type === "ended" && result.token === request.token && request.key?.id === key.id;
 }
 

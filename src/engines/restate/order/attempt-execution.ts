@@ -89,7 +89,7 @@ export class AttemptExecution implements ByOrderId {
   }
 
   /** How a step ended is remembered. One that ended here has said so already. */
-  remembered(name: StepName, { outcome, endedMs }: StepRecord): void {
+  recorded(name: StepName, { outcome, endedMs }: StepRecord): void {
     this.#steps[name].ended.resolve({ outcome, endedAtMs: this.localMs(endedMs) });
   }
 

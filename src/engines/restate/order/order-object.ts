@@ -191,7 +191,7 @@ async function waitForSteps(context: ObjectContext & internal.ContextInternal, e
         index,
         running.map((record) => {
           records[index] = record as StepRecord;
-          execution.remembered(name, record as StepRecord);
+          execution.recorded(name, record as StepRecord);
           return index;
         }),
       ] as const;

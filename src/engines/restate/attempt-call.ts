@@ -2,7 +2,7 @@ import type { ByOrderId } from "../../orders/order-runs.ts";
 import type { AttemptRequest, AttemptResult, AttemptState } from "./objects.ts";
 
 /** The requests of this node that wait for one invocation of the engine: same order, same content. */
-export class OrderWait implements ByOrderId {
+export class AttemptCall implements ByOrderId {
   readonly request: AttemptRequest;
   /** Rejects where no result can be had. */
   readonly result: Promise<AttemptResult>;
@@ -29,7 +29,7 @@ export class OrderWait implements ByOrderId {
   }
 
   /** Nobody waits any more. */
-  get isLeft(): boolean {
+  get isAbandoned(): boolean {
     return this.#waiters === 0;
   }
 
