@@ -19,18 +19,18 @@ export interface AttemptClientOptions {
   readonly onFault: OnFault;
 }
 
-// Until then most orders of a quick pipeline have ended, and one that waits for the order's other content hears of the conflict soon enough.
+// Most orders of a quick pipeline have ended by then, and a conflict with other content is still reported soon.
 const CHECK_AFTER_MS = 50;
 const CHECK_AGAIN_MS = 100;
 const CHECK_TIMEOUT_MS = 2_000;
-// An engine that is busy must not be kept busy with looks: those that find no room come later.
+// Checks must not keep a busy engine busy: those over the limit are made later.
 const MAX_CHECKS = 8;
 // On top of the deadline: the first tries of compensations take half a second at most, and the engine itself some time.
 const ANSWER_EXTRA_MS = 3_000;
 const HANG_UP_TRIES = 20;
 const RETRY_AFTER_SECONDS = 1;
 
-/** Asks the engine for attempts and waits for them, for the requests of this node. Main thread only. */
+/** Calls the engine for attempts, on behalf of this node's requests. Requests for one order and content share a call. Main thread only. */
 export class AttemptClient {
   readonly #options: AttemptClientOptions;
   readonly #calls: OrderRuns<AttemptCall>;
@@ -41,7 +41,7 @@ export class AttemptClient {
     this.#calls = new OrderRuns(options.maxInFlight);
   }
 
-  /** Waits with those that wait for the same already, or asks the engine. */
+  /** Joins a call for the same order and content, or makes one. */
   call(request: Omit<AttemptRequest, "token">): AttemptCall {
     const other = this.#calls.get(request.orderId);
     const isSame = other !== undefined && !other.isOver && !other.isAbandoned && other.request.amount === request.amount;
@@ -51,22 +51,22 @@ export class AttemptClient {
     }
     const call = new AttemptCall({ ...request, token: randomUUID() });
     call.join();
-    // Whoever waits hears of it; where all have left, nobody does.
+    // A rejection that no request waits for is not an unhandled one.
     call.result.catch(() => {});
     this.#calls.add(call);
     void this.#ask(call);
-    // Where it is here with other content already, there is reason to look at once.
+    // Another call with other content is under way: a conflict is likely.
     void this.#watch(call, other === undefined ? CHECK_AFTER_MS : 0);
     return call;
   }
 
-  /** One that waited does not any more; the last one cancels the attempt, wherever it runs, unless requests of other nodes wait for it. */
+  /** A request stops waiting. The last one cancels the attempt on whichever node it runs, unless requests of other nodes wait for it. */
   leave(call: AttemptCall, cause: CancelCause): void {
     call.leave();
     if (call.isAbandoned && !call.isOver) void this.#hangUp(call, cause);
   }
 
-  /** Cancels all that is waited for here. */
+  /** Cancels every attempt that a request of this node waits for. */
   cancelAll(cause: CancelCause): void {
     for (const call of this.#calls.all()) {
       const here = this.#executionOf(call);
@@ -75,7 +75,7 @@ export class AttemptClient {
     }
   }
 
-  /** The engine does not answer: whoever waits is told so. Their orders go on. */
+  /** The engine does not answer: refuses every request that waits. Their orders go on. */
   giveUp(): void {
     for (const call of this.#calls.all()) call.fail(unreachable());
   }
@@ -100,7 +100,7 @@ export class AttemptClient {
     }
   }
 
-  /** Until the attempt runs: looks whether the order runs with other content, and tells others that this node waits for it, too. */
+  /** Until the attempt runs: checks whether the order runs with other content, and joins an attempt that another node's request began. */
   async #watch(call: AttemptCall, checkAfterMs: number): Promise<void> {
     for (let pauseMs = checkAfterMs; ; pauseMs = CHECK_AGAIN_MS) {
       await sleep(pauseMs);
@@ -111,7 +111,7 @@ export class AttemptClient {
         const latest = await this.#latest(call.orderId);
         if (latest !== undefined && latest.ended === undefined && (await this.#foundOut(call, latest))) return;
       } catch (error) {
-        // Whether the engine answers at all is looked at elsewhere.
+        // `EngineHealth` finds out whether the engine answers at all.
         if (!(error instanceof EngineUnreachable)) call.fail(error);
       } finally {
         this.#checks--;
@@ -119,10 +119,10 @@ export class AttemptClient {
     }
   }
 
-  /** There is nothing more to look for. */
+  /** Acts on an attempt that runs. True when no further check is needed. */
   async #foundOut(call: AttemptCall, running: AttemptState): Promise<boolean> {
     if (running.amount !== call.request.amount) {
-      // Before the cancel, whose effect may be heard of before its answer. One that has begun meanwhile ends as it ends.
+      // Set before the cancel, because its effect may arrive before its answer. An attempt that has begun meanwhile runs to its end.
       call.conflicts = true;
       return await this.#cancelPending(call);
     }
@@ -147,7 +147,7 @@ export class AttemptClient {
         await sleep(CHECK_AGAIN_MS);
       }
     } catch (error) {
-      // Its deadline ends it.
+      // The order's deadline ends it.
       this.#options.onFault("an order whose client hung up could not be canceled", error, { order_id: call.orderId });
     }
   }
@@ -167,7 +167,7 @@ export class AttemptClient {
     return true;
   }
 
-  /** Takes its invocation out of the line of its order. False where it is not in line (any more). */
+  /** Cancels the call's invocation while it waits behind another attempt of its order. False where it does not (any more). */
   async #cancelPending({ request: { orderId, amount } }: AttemptCall): Promise<boolean> {
     const { admin } = this.#options;
     const rows = await admin.query<{ id: string }>(

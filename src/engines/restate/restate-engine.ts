@@ -22,7 +22,7 @@ import { orderObject } from "./order/order-object.ts";
 import { waitersObject } from "./order/waiters-object.ts";
 import { RestateOrderService } from "./restate-order-service.ts";
 
-/** Orders are remembered by a cluster of its own, and any node of this service executes them. Main thread only. */
+/** The distributed engine: a Restate server or cluster keeps the orders, and any node of this service executes them. Main thread only. */
 export class RestateEngine implements OpenEngine {
   readonly journal: RestateJournal;
   readonly ingress: Ingress;
@@ -55,7 +55,7 @@ export class RestateEngine implements OpenEngine {
     });
   }
 
-  /** Does not wait for the engine: nodes and engine may start in any order. */
+  /** Does not call the engine: nodes and engine may start in any order. */
   static async open(options: EngineOptions): Promise<RestateEngine> {
     return new RestateEngine(options);
   }
@@ -78,7 +78,7 @@ export class RestateEngine implements OpenEngine {
   }
 }
 
-/** This node's part in the engine's work: its endpoint, and the orders of its clients. */
+/** This node's part: the endpoint that the engine calls, and the orders of this node's clients. */
 export class RestateRun implements RunningEngine {
   readonly orderService: RestateOrderService;
   readonly webhooks: ReceiverDelivery | undefined;
@@ -88,7 +88,7 @@ export class RestateRun implements RunningEngine {
   readonly #parts: EngineParts;
   readonly #executions = new Executions();
   readonly #attempts: AttemptClient;
-  /** Connections of their own, so that calls for keys fail as soon as the engine is known to hang, and no order with them. */
+  /** Connections for calls of keys alone: when the engine hangs they are closed, and no call of an order breaks. */
   readonly #keys: Ingress;
   readonly #hurry = Promise.withResolvers<void>();
   #endpoint: Endpoint | undefined;
@@ -174,7 +174,7 @@ export class RestateRun implements RunningEngine {
     this.#endpoint?.drain();
     this.#compensationCalls.stop();
     await this.webhooks?.stop();
-    // Those of other nodes' clients. What has not ended by then is gone on with elsewhere.
+    // Attempts for clients of other nodes. Other nodes run those again that have not ended by then.
     const ended = Promise.race([this.#executions.ended(), this.#hurry.promise]);
     await atMost(ended, this.#engine.options.config.SHUTDOWN_TIMEOUT_MS);
     await this.#engine.couriers.stop();

@@ -34,9 +34,9 @@ export interface RestateOrderServiceOptions {
   readonly reachable: () => boolean;
 }
 
-// An attempt that others canceled is asked for anew, which cannot happen many times in a row.
+// A request whose attempt others canceled calls for a new one, which cannot happen many times in a row.
 const MAX_ATTEMPTS = 20;
-// An engine that is busy may take long. One that is gone is noticed within a second, and its calls fail then.
+// A busy engine may take long. The death of an engine is noticed within a second, and its calls fail then.
 const KEY_TIMEOUT_MS = 5_000;
 
 interface Visit {
@@ -44,7 +44,7 @@ interface Visit {
   left: boolean;
 }
 
-/** Where orders of this node's clients come in while the engine remembers them. Main thread only. */
+/** The order service of this node's clients, over the engine. Main thread only. */
 export class RestateOrderService implements PlacesOrders {
   readonly #options: RestateOrderServiceOptions;
   readonly #inFlight: InFlight;
@@ -69,7 +69,7 @@ export class RestateOrderService implements PlacesOrders {
     this.#inFlight.open();
   }
 
-  /** Throws `Refused`, and so does the answer of what it returns: what the engine says comes later. */
+  /** Throws `Refused`. The promised answer rejects with `Refused` too, because the engine refuses later. */
   async place(request: PlaceRequest): Promise<Placement> {
     this.#inFlight.refuseUnlessOpen();
     if (!this.#options.reachable()) throw unreachable();
@@ -113,7 +113,7 @@ export class RestateOrderService implements PlacesOrders {
         if (key !== undefined && !boundByHandler(key, call, result)) await this.#bind(key, result.attempt);
         return result.type === "replayed" ? { ...result.answer, replayed: true } : result.answer;
       } catch (error) {
-        // Canceled in line, for those who waited before: this one asks anew.
+        // Requests that left had the invocation canceled before it began: this request makes a new one.
         if (!(error instanceof InvocationCanceled)) throw error;
       }
     }
@@ -148,7 +148,7 @@ export class RestateOrderService implements PlacesOrders {
   }
 
   async #release({ id }: RequestKey, body: KeyRelease): Promise<void> {
-    // What is not released is over by itself after a minute.
+    // A claim that is not released ends by itself after a minute.
     await this.#callKey(id, "release", body).catch(() => {});
   }
 
@@ -157,7 +157,7 @@ export class RestateOrderService implements PlacesOrders {
   }
 }
 
-/** Only the key of the request that began an attempt: one that joined it, here or at the engine from another node, has been told nothing. */
+/** Whether `Order.attempt` has bound this key: it binds only the key of the request that began the attempt, not of those that joined it. */
 function boundByHandler(key: RequestKey, { request }: AttemptCall, result: AttemptResult): boolean {
   return result.type === "ended" && result.token === request.token && request.key?.id === key.id;
 }
