@@ -1,8 +1,8 @@
 import { Agent, request } from "node:http";
 import { setTimeout as pause } from "node:timers/promises";
 
-/** The last answer that a client got. */
-export interface ReportedOrder {
+/** What a client was told at the end. */
+export interface AnsweredOrder {
   readonly orderId: string;
   readonly amount: number;
   readonly status: number;
@@ -34,7 +34,7 @@ export class OrderClient implements Disposable {
   readonly refusals = new Map<string, number>();
 
   /** `urlFor`: where to ask the n-th time. Throws when the order has not ended after `timeoutMs`. */
-  async place(orderId: string, amount: number, urlFor: (asked: number) => string, timeoutMs: number): Promise<ReportedOrder> {
+  async place(orderId: string, amount: number, urlFor: (asked: number) => string, timeoutMs: number): Promise<AnsweredOrder> {
     const startedAtMs = performance.now();
     for (let asked = 1; ; asked++) {
       const received = await this.ask(orderId, amount, urlFor(asked)).catch((error: Error) => error);

@@ -3,6 +3,7 @@ import type { CancelCause } from "../../concurrency/cancel-cause.ts";
 import type { OnFault } from "../../orders/faults.ts";
 import { compensationsDownLog, type EngineParts, type EngineTrouble, type OpenEngine, type RunningEngine } from "../engine.ts";
 import type { EngineOptions } from "../open-engine.ts";
+import { AttemptClient } from "./attempt-client.ts";
 import { EngineAdmin } from "./client/engine-admin.ts";
 import { EngineHealth } from "./client/engine-health.ts";
 import { Ingress } from "./client/ingress.ts";
@@ -20,9 +21,8 @@ import { idempotencyKeyObject } from "./order/idempotency-key-object.ts";
 import { orderObject } from "./order/order-object.ts";
 import { waitersObject } from "./order/waiters-object.ts";
 import { RestateOrderService } from "./restate-order-service.ts";
-import { WaitingRoom } from "./waiting-room.ts";
 
-/** Orders are remembered by a cluster of its own, and any node of this service executes them. Main thread only. */
+/** The distributed engine: a Restate server or cluster keeps the orders, and any node of this service executes them. Main thread only. */
 export class RestateEngine implements OpenEngine {
   readonly journal: RestateJournal;
   readonly ingress: Ingress;
@@ -55,7 +55,7 @@ export class RestateEngine implements OpenEngine {
     });
   }
 
-  /** Does not wait for the engine: nodes and engine may start in any order. */
+  /** Does not call the engine: nodes and engine may start in any order. */
   static async open(options: EngineOptions): Promise<RestateEngine> {
     return new RestateEngine(options);
   }
@@ -78,7 +78,7 @@ export class RestateEngine implements OpenEngine {
   }
 }
 
-/** This node's part in the engine's work: its endpoint, and the orders of its clients. */
+/** This node's part: the endpoint that the engine calls, and the orders of this node's clients. */
 export class RestateRun implements RunningEngine {
   readonly orderService: RestateOrderService;
   readonly webhooks: ReceiverDelivery | undefined;
@@ -87,8 +87,8 @@ export class RestateRun implements RunningEngine {
   readonly #engine: RestateEngine;
   readonly #parts: EngineParts;
   readonly #executions = new Executions();
-  readonly #room: WaitingRoom;
-  /** Connections of their own, so that calls for keys fail as soon as the engine is known to hang, and no order with them. */
+  readonly #attempts: AttemptClient;
+  /** Connections for calls of keys alone: when the engine hangs they are closed, and no call of an order breaks. */
   readonly #keys: Ingress;
   readonly #hurry = Promise.withResolvers<void>();
   #endpoint: Endpoint | undefined;
@@ -105,11 +105,11 @@ export class RestateRun implements RunningEngine {
     const { WEBHOOK_URL: url } = options.config;
     this.webhooks =
       url === undefined ? undefined : new ReceiverDelivery({ url, secrets: options.webhookSecrets, log: options.log, ingress, onFault });
-    this.#room = new WaitingRoom({ ingress, admin, executions, orderTimeoutMs, maxInFlight, onFault });
+    this.#attempts = new AttemptClient({ ingress, admin, executions, orderTimeoutMs, maxInFlight, onFault });
     this.#keys = new Ingress(options.config.RESTATE_INGRESS_URL as string);
     this.orderService = new RestateOrderService({
       ingress: this.#keys,
-      room: this.#room,
+      attempts: this.#attempts,
       executions,
       maxInFlight,
       reachable: () => health.reachable,
@@ -148,14 +148,14 @@ export class RestateRun implements RunningEngine {
       onCall: this.#engine.health.called,
       log,
     });
-    await this.#engine.health.look();
+    await this.#engine.health.check();
     this.#engine.health.start();
     this.webhooks?.start();
     this.orderService.open();
   }
 
   lost(): void {
-    this.#room.giveUp();
+    this.#attempts.giveUp();
     this.#keys.close();
   }
 
@@ -174,7 +174,7 @@ export class RestateRun implements RunningEngine {
     this.#endpoint?.drain();
     this.#compensationCalls.stop();
     await this.webhooks?.stop();
-    // Those of other nodes' clients. What has not ended by then is gone on with elsewhere.
+    // Attempts for clients of other nodes. Other nodes run those again that have not ended by then.
     const ended = Promise.race([this.#executions.ended(), this.#hurry.promise]);
     await atMost(ended, this.#engine.options.config.SHUTDOWN_TIMEOUT_MS);
     await this.#engine.couriers.stop();

@@ -20,14 +20,14 @@ const STALLED_MS = 100;
 /** Whether the engine can be reached and knows an endpoint for orders. Not started yet. Main thread only. */
 export class EngineHealth {
   readonly #options: EngineHealthOptions;
-  readonly #looking: Periodic;
+  readonly #checking: Periodic;
   #reachable = false;
   #registered = false;
   #calledAtMs = 0;
 
   constructor(options: EngineHealthOptions) {
     this.#options = options;
-    this.#looking = new Periodic(EVERY_MS, () => this.look());
+    this.#checking = new Periodic(EVERY_MS, () => this.check());
   }
 
   get healthy(): boolean {
@@ -44,14 +44,14 @@ export class EngineHealth {
   };
 
   start(): void {
-    this.#looking.start();
+    this.#checking.start();
   }
 
   stop(): Promise<void> {
-    return this.#looking.stop();
+    return this.#checking.stop();
   }
 
-  async look(): Promise<void> {
+  async check(): Promise<void> {
     const { ingress, admin, onChange } = this.#options;
     const before = this.healthy;
     const startMs = monotonicMs();

@@ -15,22 +15,21 @@ export interface ExecutionOptions {
   readonly token: string;
   /** How long it may take from now, milliseconds. */
   readonly timeLeftMs: number;
-  /** It has been executed before, on a node that did not live to the end: a step that is not remembered may have made its call all the same. */
+  /** A node that died has executed it before: a step without a record may have made its call all the same. */
   readonly again: boolean;
 }
 
 interface Pending {
-  /** The engine has asked for it here. */
+  /** The engine has begun it on this node. */
   performed: boolean;
   readonly ended: PromiseWithResolvers<EndedStep>;
   begin: (() => Promise<EndedStep>) | undefined;
-  /** What the steps of the attempt are canceled by. */
   group: Pick<CancelScope, "cause"> | undefined;
 }
 
 /**
- * An attempt on the node that executes it now. Its steps begin when the engine asks for them, one by one, and are canceled together; those
- * that ended on another node are only told. Main thread only.
+ * An attempt on the node that executes it now. The engine begins its steps one by one, and they are canceled together. Steps that ended on
+ * another node are only recorded. Main thread only.
  */
 export class AttemptExecution implements ByOrderId {
   readonly scope = new CancelScope();
@@ -39,7 +38,7 @@ export class AttemptExecution implements ByOrderId {
   readonly requestId: string | undefined;
   nextInBucket: ByOrderId | undefined;
   readonly startedAtMs = monotonicMs();
-  // One for all its steps: of two failures that of the earlier end counts.
+  // Wall clock less monotonic clock, the same for all steps: of two failures the earlier one counts.
   readonly #sinceMs = Date.now() - this.startedAtMs;
   readonly #again: boolean;
   readonly #steps: Readonly<Record<StepName, Pending>> = perStep(pending);
@@ -57,7 +56,7 @@ export class AttemptExecution implements ByOrderId {
       this.#steps[name].group = group;
       return this.#steps[name].ended.promise;
     };
-    // What it makes of the steps counts on this node and this time only; what is told is made from the records.
+    // The pipeline's own outcome is not used: the answer is made from the records.
     pipeline.runIntercepted(input, this.scope, urgency, intercept).then(this.#stopTimer, this.#stopTimer);
   }
 
@@ -65,7 +64,7 @@ export class AttemptExecution implements ByOrderId {
     return this.input.orderId;
   }
 
-  /** Runs a step to its end, on this node's threads. Once for each. Never rejects. */
+  /** Runs a step to its end on this node's threads. Once for each step. Never rejects. */
   async perform(name: StepName): Promise<StepRecord> {
     const { begin, group, ended } = this.#steps[name];
     this.#steps[name].performed = true;
@@ -89,8 +88,8 @@ export class AttemptExecution implements ByOrderId {
     };
   }
 
-  /** How a step ended is remembered. One that ended here has said so already. */
-  remembered(name: StepName, { outcome, endedMs }: StepRecord): void {
+  /** The engine has the record of a step. Does nothing for a step that ended here. */
+  recorded(name: StepName, { outcome, endedMs }: StepRecord): void {
     this.#steps[name].ended.resolve({ outcome, endedAtMs: this.localMs(endedMs) });
   }
 
@@ -103,11 +102,11 @@ export class AttemptExecution implements ByOrderId {
     this.scope.cancel(cause);
   }
 
-  /** This node has lost the attempt, to another one or for good: nothing of it goes on here. */
+  /** The attempt ends here without its end: another node goes on with it. Cancels its steps. */
   abandon(): void {
     this.#stopTimer();
     this.scope.cancel("shutdown");
-    // A step that was never begun here ends no group by itself.
+    // A step that never began here does not end by itself, and the group waits for it.
     for (const name of STEPS) {
       const { performed, ended } = this.#steps[name];
       if (!performed) ended.resolve({ outcome: { status: "canceled", cause: "shutdown", effect: "unknown" }, endedAtMs: monotonicMs() });

@@ -1,7 +1,7 @@
 import { type ByOrderId, OrderRuns } from "../../../orders/order-runs.ts";
 import type { AttemptExecution } from "./attempt-execution.ts";
 
-// As many as run at a time on a busy node; more only make a look-up longer.
+// Attempts at a time on a busy node; with more a look-up only takes longer.
 const EXPECTED = 1_024;
 
 /** The attempts that this node executes now. Main thread only. */

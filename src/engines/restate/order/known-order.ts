@@ -23,7 +23,7 @@ export async function knownOrder(context: ObjectSharedContext, { before }: Known
   return { head, attempts };
 }
 
-/** The same as clients are shown it. */
+/** The order as clients see it. */
 export function recordOf(orderId: string, { head, attempts }: KnownOrder): OrderRecord {
   const latest = attemptRecord(head.latest);
   return { orderId, amount: latest.amount, attemptsTotal: head.attempts, latest, attempts: attempts.map(attemptRecord) };

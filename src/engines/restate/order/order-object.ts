@@ -34,13 +34,13 @@ export interface OrderObjectParts extends EndingParts {
   readonly onEnded: OnOrderEnded;
 }
 
-// What a step, a compensation's first try and the engine itself may take on top of an order's deadline before a node counts as stalled.
+// Above an order's deadline, before a node counts as stalled: for a step that ends, the first tries of compensations, and the engine itself.
 const STALLED_EXTRA_MS = 30_000;
 
 /** The object of an order: its attempts, one after another, and what is known of them. Its handlers run on the main thread. */
 export function orderObject(parts: OrderObjectParts) {
   const attemptOptions = {
-    // While it runs, requests for the same content are one invocation, which is how they join; afterwards each is a new one.
+    // While it runs, requests for the same content join its invocation; afterwards each is a new one.
     idempotencyRetention: 0,
     journalRetention: 0,
     // A cancel must not end the handler before its steps have ended.
@@ -71,7 +71,7 @@ async function attempt(
   request: AttemptRequest,
   parts: OrderObjectParts,
 ): Promise<AttemptResult> {
-  // Only for what this node does, never for what is remembered: on another node it is another.
+  // Differs between nodes, so nothing that the engine stores may depend on it.
   const again = !context.isProcessing();
   const head = await context.get<OrderHead>(HEAD);
   const stored = head === null ? undefined : await storedResult(context, head, request);
@@ -79,8 +79,8 @@ async function attempt(
   if (head !== null) keepLatest(context, head, request, parts);
   const state = begin(context, request, (head?.attempts ?? 0) + 1);
   const key = request.key === undefined ? undefined : bindKey(context, request.key, state.attempt, request.receivedMs);
-  // The engine has this before a step acts. Without it, a handler that is run again after the engine's death might remember nothing, take
-  // itself for the first, and leave standing what a step did that it does not come to again.
+  // The engine stores this before a step acts. Otherwise the engine might die without a trace of the attempt, the handler would run again as
+  // the first, and what a step had done would stay where this run does not come to that step.
   await context.run("begin", () => {});
   const { records, outcome, ended } = await execute(context, request, state.attempt, again, parts);
   await key;
@@ -90,7 +90,7 @@ async function attempt(
   return resultOf(request, state, ending);
 }
 
-/** What the request is answered with where nothing is to be run. */
+/** The stored answer to the request, or undefined where an attempt has to run. */
 async function storedResult(context: ObjectContext, head: OrderHead, request: AttemptRequest): Promise<AttemptResult | undefined> {
   const { latest } = head;
   const byKey = await attemptOfKey(context, head, request);
@@ -104,14 +104,14 @@ async function storedResult(context: ObjectContext, head: OrderHead, request: At
 
 async function attemptOfKey(context: ObjectContext, { latest }: OrderHead, { key }: AttemptRequest): Promise<AttemptState | undefined> {
   if (key === undefined) return undefined;
-  // Bound to it after this request had asked: both came at the same moment.
+  // The key was bound after this request had claimed it: both requests came at the same moment.
   if (latest.keyId === key.id && key.boundTo === undefined) return latest;
   if (key.boundTo === undefined) return undefined;
   if (key.boundTo === latest.attempt) return latest;
   return (await context.get<AttemptState>(attemptState(key.boundTo))) ?? undefined;
 }
 
-/** The attempt before gets a key of its own. One without an end was killed by hand: nobody else can be running it. */
+/** Stores the previous attempt under a key of its own. One without an end was killed in the engine: no other node can be running it. */
 function keepLatest(context: ObjectContext, { latest }: OrderHead, request: AttemptRequest, parts: OrderObjectParts): void {
   const kept = latest.ended === undefined ? endInterrupted(context, latest, request.receivedMs, parts) : latest;
   context.set(attemptState(latest.attempt), kept);
@@ -133,11 +133,11 @@ function begin(context: ObjectContext, request: AttemptRequest, number: number):
 interface Executed {
   readonly records: readonly StepRecord[];
   readonly outcome: OrderOutcome;
-  /** Everything is written down. */
+  /** To be called when everything is stored. */
   ended(compensations: readonly FirstTry[]): void;
 }
 
-/** Runs the steps that nobody remembers on this node's threads. Resolves when all have ended. */
+/** Runs the steps without a record on this node's threads. Resolves when all steps have ended. */
 async function execute(
   context: ObjectContext & internal.ContextInternal,
   request: AttemptRequest,
@@ -181,7 +181,7 @@ async function execute(
   return { records, outcome, ended };
 }
 
-/** The first failure cancels the rest on the threads at once; one that another node has seen, and a cancel from outside, does it here. */
+/** Waits for all steps. Here a cancel from outside, or a failure on another node, cancels the rest; a failure on this node has done so at once. */
 async function waitForSteps(context: ObjectContext & internal.ContextInternal, execution: AttemptExecution): Promise<StepRecord[]> {
   const records: StepRecord[] = [];
   const steps = new Map(
@@ -191,7 +191,7 @@ async function waitForSteps(context: ObjectContext & internal.ContextInternal, e
         index,
         running.map((record) => {
           records[index] = record as StepRecord;
-          execution.remembered(name, record as StepRecord);
+          execution.recorded(name, record as StepRecord);
           return index;
         }),
       ] as const;
@@ -199,7 +199,7 @@ async function waitForSteps(context: ObjectContext & internal.ContextInternal, e
   );
   const cancels = [
     context.signal<CancelCause>(cancelSignal(execution.token)).map((cause) => cause ?? "client_disconnected"),
-    // By an operator, in the engine's own words.
+    // The engine's own cancel, made by an operator.
     context.cancellation().map((): CancelCause => "client_disconnected"),
   ];
   let listening: readonly RestatePromise<CancelCause>[] = cancels;
@@ -232,7 +232,7 @@ async function known(context: ObjectSharedContext, request: KnownRequest): Promi
   return await knownOrder(context, request);
 }
 
-/** What runs, or ran last: for requests that wait, and for those that hang up. */
+/** The attempt that runs, or ran last. */
 async function latest(context: ObjectSharedContext): Promise<AttemptState | null> {
   return (await context.get<OrderHead>(HEAD))?.latest ?? null;
 }

@@ -1,16 +1,16 @@
 import type { ByOrderId } from "../../orders/order-runs.ts";
 import type { AttemptRequest, AttemptResult, AttemptState } from "./objects.ts";
 
-/** The requests of this node that wait for one invocation of the engine: same order, same content. */
-export class OrderWait implements ByOrderId {
+/** One call for an attempt, and the requests of this node that share it: same order, same content. */
+export class AttemptCall implements ByOrderId {
   readonly request: AttemptRequest;
   /** Rejects where no result can be had. */
   readonly result: Promise<AttemptResult>;
   readonly #result = Promise.withResolvers<AttemptResult>();
   nextInBucket: ByOrderId | undefined;
-  /** The attempt that another node's request has begun and this one waits for. */
+  /** The attempt that this call has joined, begun by a request of another node. */
   joined: AttemptState | undefined;
-  /** The order runs with other content: its invocation is taken out of the line. */
+  /** The order runs with other content, so the call's invocation is canceled. */
   conflicts = false;
   #waiters = 0;
   #isOver = false;
@@ -28,8 +28,8 @@ export class OrderWait implements ByOrderId {
     return this.#isOver;
   }
 
-  /** Nobody waits any more. */
-  get isLeft(): boolean {
+  /** No request waits any more. */
+  get isAbandoned(): boolean {
     return this.#waiters === 0;
   }
 
