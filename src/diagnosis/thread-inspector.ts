@@ -3,25 +3,24 @@ import type { CancelScope } from "../concurrency/cancel-scope.ts";
 import { pause } from "../concurrency/pause.ts";
 import { mendProfile } from "./cpu-profile.ts";
 
-/** How worker threads are looked into; `threads` implements it. */
+/** How worker threads are inspected. `src/threads` implements it. */
 export interface InspectableThreads {
   /**
-   * CPU profile of one of them, computing or not, as the JSON text of a `.cpuprofile`. Stops after `ms` or when `stop` is canceled. Rejects
-   * with `ThreadUnavailable` where there is no such thread, or not any more.
+   * CPU profile of a thread, as the text of a `.cpuprofile`. The thread may compute. Stops after `ms` or when `stop` is canceled. Rejects with
+   * `ThreadUnavailable`.
    */
   cpuProfile(threadId: number, ms: number, stop: CancelScope): Promise<string>;
   /**
-   * Heap snapshot of one of them, as the pieces of a `.heapsnapshot`. The thread stands still while it is taken, gets no steps and is
-   * not replaced for that; it goes on while the pieces are read. The first piece, or a later one, rejects with `ThreadUnavailable` where
-   * there is no such thread, not any more, or none that takes a message.
+   * Heap snapshot of a thread, as the pieces of a `.heapsnapshot`. While the snapshot is taken the thread stands still, gets no steps and is not
+   * replaced; it goes on while the pieces are read. Any piece may reject with `ThreadUnavailable`.
    */
   heapSnapshot(threadId: number): AsyncGenerator<Uint8Array>;
 }
 
-/** The id of the main thread, as Node has it. */
+/** The id of the main thread in Node. */
 export const MAIN_THREAD = 0;
 
-/** Something is being taken already; one at a time, because each costs the service some of its speed. */
+/** A profile or a snapshot is being taken already. One at a time, because each slows the service down. */
 export class InspectorBusy extends Error {}
 
 /** CPU profiles and heap snapshots of any thread but the journal's. Main thread only. */
@@ -33,15 +32,12 @@ export class ThreadInspector {
     this.#threads = threads;
   }
 
-  /** Whether something is being taken: the leak tests demand that it is not. */
+  /** Whether a profile or a snapshot is being taken, for the leak tests. */
   get busy(): boolean {
     return this.#busy;
   }
 
-  /**
-   * JSON text of a `.cpuprofile` over `ms`, or less where `stop` is canceled before. Rejects with `InspectorBusy` or what the
-   * threads reject with.
-   */
+  /** The text of a `.cpuprofile` over `ms`, or less where `stop` is canceled before. Rejects with `InspectorBusy` or `ThreadUnavailable`. */
   async cpuProfile(threadId: number, ms: number, stop: CancelScope): Promise<string> {
     this.#take();
     try {
@@ -54,7 +50,7 @@ export class ThreadInspector {
     }
   }
 
-  /** Pieces of a `.heapsnapshot`; rejects as `cpuProfile` does. The thread stands still while it is taken, before the first piece. */
+  /** The pieces of a `.heapsnapshot`; rejects as `cpuProfile` does. The thread stands still until the first piece. */
   async *heapSnapshot(threadId: number): AsyncGenerator<Uint8Array> {
     this.#take();
     try {
