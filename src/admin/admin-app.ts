@@ -25,21 +25,21 @@ import { type ThreadCounters, threadRoutes } from "./thread-routes.ts";
 import { type WebhookControl, webhookRoutes } from "./webhook-routes.ts";
 
 export interface AdminParts {
-  /** Every route needs one of these; absent: none does. */
+  /** Absent: no route needs a key. */
   readonly keys?: AccessKeys;
   readonly counters: ThreadCounters;
   readonly metrics: Metrics;
   readonly live: LiveFeed;
-  /** What `/metrics` asks besides. */
+  /** Further sources of `/metrics`. */
   readonly watched: Omit<MetricSources, "backlog" | "webhooks" | "ordersInFlight" | "threads">;
   readonly diagnosis: Diagnosis;
   readonly operators: OperatorParts;
-  /** Absent with real providers: then the routes that cause trouble do not exist. */
+  /** Absent with real providers: then the chaos routes do not exist. */
   readonly chaos?: Chaos & { readonly orderService: Pick<OrderService, "place"> };
   readonly report: OnFault;
 }
 
-/** What operators look at and steer. */
+/** The parts of the service behind the operator routes. */
 export interface OperatorParts {
   readonly journal: OperatorJournal;
   readonly lookup: Pick<OrderJournal, "find">;
@@ -86,7 +86,7 @@ export function adminApp({ keys, counters, metrics, watched, diagnosis, live, op
   return app;
 }
 
-/** The answer where the journal could not do what was asked of it. Operators are told why; nothing has happened. */
+/** The answer to a request that the journal refused. It names the reason, and nothing has happened. */
 const journalAnswers: ErrorRequestHandler = (error: unknown, _request, response, next) => {
   if (error instanceof JournalBusy) sendError(response, "overloaded", `the journal is busy: ${error.message}`);
   else if (error instanceof JournalUnavailable) sendError(response, "internal", `the journal could not do that: ${error.message}`);

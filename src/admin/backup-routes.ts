@@ -8,15 +8,15 @@ import { NOTHING, readJson, readQuery, readSmallBody } from "./strict-input.ts";
 
 export interface BackupParts {
   readonly journal: Pick<OperatorJournal, "backup">;
-  /** Absolute; absent where no place for backups is configured. */
+  /** An absolute path; absent without `BACKUP_DIR`. */
   readonly directory?: string;
   /** A journal in memory has no backup. */
   readonly inMemory: boolean;
-  /** There is no journal here: a distributed engine keeps the orders, and has backups of its own. */
+  /** A distributed engine keeps the orders and makes the backups itself. */
   readonly byEngine?: boolean;
 }
 
-// A backup that grows is called NAME.partial, and SQLite reads files with the other endings as parts of the database beside them.
+// A growing backup is called NAME.partial. SQLite takes files with the other endings for parts of a database.
 const NAME_RULE =
   "must be 1 to 100 letters, digits, dots, underscores and hyphens, beginning with a letter or digit and not ending in .partial, .lock, -wal, -shm or -journal";
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/;

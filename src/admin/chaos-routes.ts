@@ -6,9 +6,9 @@ import { readJson, readSmallBody } from "./strict-input.ts";
 
 /** The faults that can be caused on purpose. */
 export interface Chaos {
-  /** Terminates one busy thread, or an idle one; its id, undefined when none is up. */
+  /** Terminates a busy thread, or an idle one. Returns its id; undefined where no thread is up. */
   killThread(): number | undefined;
-  /** Makes a thread compute for `ms` and ignore everything. Resolves when it does, with false when none could be had. */
+  /** Makes a thread compute for `ms` and ignore its cancel. Resolves when it does, with false where every thread was busy. */
   stickThread(ms: number): Promise<boolean>;
   /** Kills the process as `kill -9` does. */
   crash(): void;

@@ -14,7 +14,7 @@ export interface CompensationParts {
   readonly compensator: {
     /** Resolves when a try has ended and is written down. */
     tryNow(compensation: Compensation): Promise<void>;
-    /** Somebody else has dealt with it. */
+    /** Ends the tries: an operator has settled it. */
     forget(compensation: Pick<Compensation, "id" | "step">): void;
   };
   readonly onSettled: (row: CompensationRow) => void;
@@ -27,12 +27,12 @@ const LIST = z.strictObject({ state: z.enum(STATES, STATE_RULE).default("pending
 const MAX_NOTE = 1_000;
 const NOTE_RULE = `must be a string of 1 to ${MAX_NOTE} characters that is not blank`;
 const SETTLE = z.strictObject({ note: z.string(NOTE_RULE).refine(isNote, NOTE_RULE) });
-// Retries by hand go past the provider's bulkhead; behind a provider that hangs they must not take the room of orders.
+// Retries by hand bypass the provider's bulkhead, so they must not take the capacity of orders while a provider hangs.
 const MAX_RETRYING = 32;
-// Room for a note of which every character is escaped twice over.
+// Enough for a note of escaped surrogate pairs, 12 bytes a character.
 const MAX_BODY_BYTES = 16 * 1024;
 
-/** What has to be compensated, and what an operator can do about what is not: try it now, or mark it as settled by hand. */
+/** `GET /compensations`, and two routes that try a pending one now or mark it as settled by hand. */
 export function compensationRoutes({ journal, compensator, onSettled }: CompensationParts): Router {
   const router = Router({ caseSensitive: true, strict: true });
   let retrying = 0;
@@ -65,7 +65,7 @@ export function compensationRoutes({ journal, compensator, onSettled }: Compensa
       } finally {
         retrying--;
       }
-      // A retention time of days does not delete what was pending just now.
+      // Found again: retention deletes only what ended days ago.
       sendRow(response, (await journal.compensation(row.id)) ?? row);
     })
     .all(onlyMethods("POST"));
@@ -78,9 +78,9 @@ export function compensationRoutes({ journal, compensator, onSettled }: Compensa
       const id = journal.rowIdOf(String(request.params.id));
       const row = id === undefined ? undefined : await journal.settleCompensation(id, note, Date.now());
       if (row === undefined) return notFound(response);
-      // Whoever sends it a second time, because no answer came, has settled it all the same.
+      // A client that repeats a lost request gets the same answer.
       if (row.status !== "settled" || row.note !== note) throw notPending(row, "settled");
-      // The provider must not be asked again for what was paid back by other means; a try that is under way cannot be taken back.
+      // The provider must not refund what was paid back by other means; only a try under way cannot be stopped.
       compensator.forget(row);
       onSettled(row);
       sendRow(response, row);
@@ -132,7 +132,7 @@ function show({
     step,
     amount,
     state: status,
-    // How long it has waited, or did until it ended.
+    // Until now, or until it ended.
     age_seconds: ageSeconds(sinceMs, endedMs),
     tries,
     ...(nextTryMs !== undefined && { next_try_at: isoTime(nextTryMs) }),

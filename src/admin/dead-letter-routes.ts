@@ -16,7 +16,7 @@ export interface DeadLetterParts {
 const LIST = z.strictObject(PAGE);
 const NAME = "dead_letters";
 
-/** Events that were given up, and a way to have one delivered after all. */
+/** `GET /dead-letters`, and a route that delivers one of them after all. */
 export function deadLetterRoutes({ journal, onRedelivered }: DeadLetterParts): Router {
   const router = Router({ caseSensitive: true, strict: true });
 

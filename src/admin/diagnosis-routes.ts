@@ -33,16 +33,16 @@ const TRACE = z.strictObject({ seconds: SECONDS });
 const PROFILE = z.strictObject({ thread: THREAD, seconds: SECONDS });
 const HEAP = z.strictObject({ thread: THREAD });
 
-// A client that neither reads nor hangs up must not keep others from their turn. Twice as long as nothing may have to be said.
+// A client that neither reads nor hangs up must not block the others. An answer may be silent for half of this time.
 const STALLED_MS = 2 * MAX_SECONDS * 1000;
 
-/** `GET /debug/trace`, `GET /debug/profile` and `GET /debug/heap`: what the service does, and what its threads do and hold. */
+/** `GET /debug/trace`, `GET /debug/profile` and `GET /debug/heap`. */
 export function diagnosisRoutes({ traces, inspector }: Diagnosis): Router {
   const router = Router({ caseSensitive: true, strict: true });
 
   router
     .route("/debug/trace")
-    // Express would record for it.
+    // Otherwise Express would run the GET handler for HEAD, and record.
     .head(onlyMethods("GET"))
     .get((request: Request, response: Response) => {
       const { seconds } = readQuery(request, TRACE);
@@ -75,7 +75,7 @@ export function diagnosisRoutes({ traces, inspector }: Diagnosis): Router {
     .get(async (request: Request, response: Response) => {
       const { thread } = readQuery(request, HEAP);
       const pieces = inspector.heapSnapshot(thread);
-      // With it comes every failure that can still be answered.
+      // A failure before the first piece can still be answered.
       const first = await pieces.next();
       if (response.destroyed || first.done) return void (await pieces.return(undefined));
       begin(response, nameOf(thread), "heapsnapshot");
@@ -83,7 +83,7 @@ export function diagnosisRoutes({ traces, inspector }: Diagnosis): Router {
         yield first.value;
         yield* pieces;
       };
-      // A thread that ends now, or a client that does: the answer breaks off, and that is all that can be said.
+      // When the thread ends or the client hangs up, the answer breaks off: its status has been sent.
       await pipeline(all, response).catch(() => pieces.return(undefined));
     })
     .all(onlyMethods("GET"));
@@ -103,7 +103,7 @@ function nameOf(thread: number): string {
   return thread === MAIN_THREAD ? "main" : `thread-${thread}`;
 }
 
-/** Says what comes, as a file whose name tells what is in it and from when. */
+/** Sets the headers of a download whose file name says what it holds and when it was made. */
 function begin(response: Response, what: string, ending: string): void {
   const at = new Date().toISOString().slice(0, 19).replaceAll(":", "-");
   response.statusCode = 200;

@@ -2,7 +2,7 @@ import { type Request, type Response, Router } from "express";
 import { onlyMethods } from "../http/fallbacks.ts";
 import type { Exposition, MetricSources, Metrics } from "./metrics.ts";
 
-/** `GET /metrics`, for Prometheus. Parameters are its own affair. */
+/** `GET /metrics`, for Prometheus. It ignores parameters. */
 export function metricsRoutes(metrics: Metrics, sources: MetricSources): Router {
   const router = Router({ caseSensitive: true, strict: true });
   let reading: Promise<Exposition> | undefined;

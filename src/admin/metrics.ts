@@ -10,15 +10,15 @@ import { OrderMetrics } from "./metrics/order-metrics.ts";
 import { type PressureSources, pressureFamilies } from "./metrics/pressure-metrics.ts";
 import type { WebhookControl } from "./webhook-routes.ts";
 
-/** What is asked when metrics are read. */
+/** Read at each scrape. */
 export interface MetricSources extends PressureSources {
   readonly backlog: () => Promise<Backlog>;
   readonly journalHealthy: () => boolean;
   /** Absent where no receiver is configured. */
   readonly webhooks?: Pick<WebhookControl, "state">;
-  /** Which of several nodes this is; absent where there is one. */
+  /** The name of this node; absent where there is only one. */
   readonly node?: string;
-  /** Spans that could not be exported; absent where none are. */
+  /** How many spans were not exported; absent without an exporter. */
   readonly spansDropped?: () => number;
 }
 
@@ -46,8 +46,8 @@ export class Metrics {
   }
 
   /**
-   * Puts together what was counted here and what the sources know. The library for it is loaded only now: a start does not wait for it, and
-   * where nobody reads metrics it takes no memory.
+   * The counters of this object and the values of the sources, for a scrape. The library for it is loaded here, so it costs no start, and no memory
+   * where nobody reads metrics.
    */
   async exposition(sources: MetricSources): Promise<Exposition> {
     const { Registry } = await import("prom-client");
@@ -73,10 +73,10 @@ export class Metrics {
   }
 }
 
-/** The exposition format of Prometheus. */
+/** A scrape in the format of Prometheus. */
 export interface Exposition {
   readonly contentType: string;
-  /** All series as they are now. */
+  /** All series with their current values. */
   text(): Promise<string>;
 }
 

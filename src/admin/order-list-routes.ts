@@ -8,7 +8,7 @@ import { readQuery } from "./strict-input.ts";
 import { isoTime } from "./times.ts";
 
 const STATUS_RULE = `must be one of ${ORDER_STATUSES.join(", ")}`;
-// In a query a plus sign stands for a space.
+// The rule mentions %2B because a plus sign in a query is a space.
 const TIME_RULE = "must be a date or a time in ISO 8601 with Z or an offset (its + written %2B), or milliseconds since 1970";
 const MILLISECONDS = /^\d{1,15}$/;
 const isoText = z.union([z.iso.datetime({ offset: true }), z.iso.date()]);

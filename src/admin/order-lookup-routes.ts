@@ -10,7 +10,7 @@ import { readQuery } from "./strict-input.ts";
 
 const QUERY = z.strictObject({ before: BEFORE.optional() });
 
-/** `GET /orders/{order_id}`: what is known of one order, as the public listener tells it, which a page of this one may not ask. */
+/** `GET /orders/{order_id}`: the same view as on the public listener, which refuses requests from the pages of this one. */
 export function orderLookupRoutes(journal: Pick<OrderJournal, "find">): Router {
   const router = Router({ caseSensitive: true, strict: true });
   router

@@ -25,7 +25,7 @@ export function readCursor(list: string, text: string | undefined): Cursor | und
     const [name, ...cursor] = JSON.parse(Buffer.from(text, "base64url").toString("utf8")) as unknown[];
     if (name === list && cursor.every(isPart)) return cursor;
   } catch {
-    // Not JSON, or no list in it.
+    // Neither JSON nor a list: refused below.
   }
   throw new BadRequest(`cursor: ${CURSOR_RULE}`);
 }
@@ -35,8 +35,8 @@ function isPart(part: unknown): part is number | string {
 }
 
 /**
- * The answer with a page: its items under `name`, and `next_cursor` unless it is the last one. `list` names what the cursor is good
- * for, filters included that give it another meaning.
+ * The answer with a page: its items under `name`, and `next_cursor` unless it is the last page. `list` names the list of the cursor, with the filters
+ * that change its meaning.
  */
 export function pageJson<Item>(name: string, list: string, { items, next }: Page<Item>, show: (item: Item) => object): string {
   const cursor = next === undefined ? undefined : Buffer.from(JSON.stringify([list, ...next])).toString("base64url");

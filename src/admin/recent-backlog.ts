@@ -2,19 +2,19 @@ import type { Backlog, OperatorJournal } from "../orders/operator-journal.ts";
 
 const KEPT_MS = 1_000;
 
-/** What waits, as it was at most a second ago: to count a large backlog is work, and who scrapes often must not cause more of it. */
+/** The backlog, at most a second old: counting a large one is work, and frequent scrapes must not multiply it. Main thread only. */
 export class RecentBacklog {
   readonly #journal: Pick<OperatorJournal, "backlog">;
   readonly #nowMs: () => number;
   #read: { readonly atMs: number; readonly backlog: Promise<Backlog> } | undefined;
 
-  /** `nowMs`: any clock that only goes forward. */
+  /** `nowMs`: a clock that never goes back. */
   constructor(journal: Pick<OperatorJournal, "backlog">, nowMs: () => number = () => performance.now()) {
     this.#journal = journal;
     this.#nowMs = nowMs;
   }
 
-  /** Rejects as `backlog` of the journal does. */
+  /** Rejects as the journal's `backlog` does. */
   get(): Promise<Backlog> {
     const nowMs = this.#nowMs();
     if (this.#read === undefined || nowMs - this.#read.atMs >= KEPT_MS) this.#read = { atMs: nowMs, backlog: this.#journal.backlog() };

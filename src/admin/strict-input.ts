@@ -3,20 +3,20 @@ import { z } from "zod";
 import { BadRequest } from "../http/answers.ts";
 import { readBody } from "../http/read-body.ts";
 
-/** Reads the body of a request that has at most a short field or two, into `request.body`. */
+/** Reads a body with a short field or two into `request.body`. */
 export const readSmallBody = readBody(1024);
 
-/** The parameters after the question mark, as `schema` has them. Throws `BadRequest` for one that breaks its rule or that nobody knows. */
+/** The parameters of the query, parsed by `schema`. Throws `BadRequest` for an unknown one and for one that breaks its rule. */
 export function readQuery<Shape extends z.ZodRawShape>(request: Request, schema: z.ZodObject<Shape>): z.infer<z.ZodObject<Shape>> {
   return checked(schema, request.query, "parameter");
 }
 
-/** The JSON body that `readBody` has left; none counts as an empty object. Throws `BadRequest`. */
+/** The JSON body that `readBody` has read, parsed by `schema`; no body is an empty object. Throws `BadRequest`. */
 export function readJson<Shape extends z.ZodRawShape>(request: Request, schema: z.ZodObject<Shape>): z.infer<z.ZodObject<Shape>> {
   return checked(schema, parse(request.body), "field");
 }
 
-/** For what takes no parameters or fields. */
+/** The schema of a route without parameters or fields. */
 export const NOTHING = z.strictObject({});
 
 function parse(body: unknown): unknown {
@@ -25,7 +25,7 @@ function parse(body: unknown): unknown {
     const value: unknown = JSON.parse(body.toString("utf8"));
     if (typeof value === "object" && value !== null && !Array.isArray(value)) return value;
   } catch {
-    // Said below.
+    // Refused below.
   }
   throw new BadRequest("body: must be one JSON object");
 }

@@ -1,7 +1,7 @@
 import { CancelScope } from "../concurrency/cancel-scope.ts";
 import type { StepRunner } from "../orders/step-runner.ts";
 
-// Where every thread of the exclusive pool is busy for that long, none is to be had.
+// A thread of the exclusive pool that is busy for longer is not waited for.
 const BEGIN_TIMEOUT_MS = 5_000;
 
 /** Makes threads misbehave on purpose. Main thread only. */
@@ -10,19 +10,18 @@ export class StuckThreads {
   readonly #starts: Int32Array<SharedArrayBuffer>;
   #last: Promise<unknown> = Promise.resolve();
 
-  /** `begun`: the shared Int32 in which the `stick` step counts its starts. */
+  /** `begun`: a shared Int32, in which the `stick` step counts its starts. */
   constructor(runner: StepRunner, begun: SharedArrayBuffer) {
     this.#runner = runner;
     this.#starts = new Int32Array(begun);
   }
 
   /**
-   * Makes a thread of the exclusive pool compute for `ms` and ignore everything, in a group of its own that is canceled as
-   * soon as it really computes; so the grace ends with that thread being replaced. Resolves at the cancel, with false
-   * when no thread began in time.
+   * Makes a thread of the exclusive pool compute for `ms` and ignore its cancel. Its step has a group of its own, which is canceled as soon as
+   * the step computes, so the thread is replaced when the grace is over. Resolves at the cancel, with false where no thread began in time.
    */
   stick(ms: number): Promise<boolean> {
-    // One after another: the count does not say whose start it counts.
+    // One after another: the shared count does not say which step has begun.
     const sticking = this.#last.then(() => this.#stick(ms));
     this.#last = sticking.catch(() => {});
     return sticking;

@@ -13,24 +13,24 @@ export interface StuckWarningOptions {
   readonly nowMs?: () => number;
 }
 
-// Longer than a provider's or a receiver's deploy takes.
+// Longer than a deployment of a provider or a receiver.
 const STUCK_AFTER_MS = 5 * 60_000;
 const EVERY_MS = 60_000;
 
-/** Says so in the log, once a minute, while a compensation or an event waits for longer than it should. Not started yet. */
+/** Makes a timer that logs a warning once a minute while a compensation or an event is stuck. The caller starts it. Main thread only. */
 export function stuckWarning({ journal, warn, onFault, everyMs = EVERY_MS, nowMs = Date.now }: StuckWarningOptions): Periodic {
   return new Periodic(everyMs, async () => {
     try {
       const fields = stuck(await journal.backlog(), nowMs());
       if (fields !== undefined) warn(fields, "compensations or events have waited for more than 5 minutes");
     } catch (error) {
-      // Whether the journal works has a log line of its own.
+      // The health of the journal has a log line of its own.
       if (!(error instanceof JournalUnavailable)) onFault("what is stuck could not be counted", error);
     }
   });
 }
 
-/** What the warning says; undefined where nothing is stuck. */
+/** The fields of the warning; undefined where nothing is stuck. */
 function stuck({ compensations, events, deadLetters }: Backlog, nowMs: number): Record<string, unknown> | undefined {
   const isStuck = ({ sinceMs }: Waiting) => sinceMs !== undefined && nowMs - sinceMs > STUCK_AFTER_MS;
   if (![...Object.values(compensations), events].some(isStuck)) return undefined;

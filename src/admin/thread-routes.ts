@@ -2,7 +2,7 @@ import { Router } from "express";
 import { sendJson } from "../http/answers.ts";
 import { onlyMethods } from "../http/fallbacks.ts";
 
-/** What the admin pages need to know of the threads. */
+/** The counters of the threads, for the admin pages. */
 export interface ThreadCounters {
   totals(): { readonly running: number; readonly started: number; readonly finished: number };
   threads(): readonly {
@@ -17,7 +17,7 @@ export interface ThreadCounters {
   ordersInFlight(): number;
 }
 
-/** `GET /debug/threads`: the shared-memory counters as they are, not what the main thread believes. */
+/** `GET /debug/threads`: the counters in shared memory, which the threads write, not the main thread's own. */
 export function threadRoutes(counters: ThreadCounters): Router {
   const router = Router({ caseSensitive: true, strict: true });
   router

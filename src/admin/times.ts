@@ -1,9 +1,9 @@
-/** A wall clock time as answers show it. */
+/** A wall-clock time as answers show it. */
 export function isoTime(ms: number): string {
   return new Date(ms).toISOString();
 }
 
-/** Whole seconds from `sinceMs` until `untilMs`; 0 where a step of the clock has put them in the wrong order. */
+/** Whole seconds from `sinceMs` until `untilMs`; 0 where the clock was set back between them. */
 export function ageSeconds(sinceMs: number, untilMs: number = Date.now()): number {
   return Math.max(0, Math.floor((untilMs - sinceMs) / 1_000));
 }

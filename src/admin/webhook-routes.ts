@@ -5,12 +5,12 @@ import type { OperatorJournal } from "../orders/operator-journal.ts";
 import { NOTHING, readJson, readQuery, readSmallBody } from "./strict-input.ts";
 import { ageSeconds } from "./times.ts";
 
-/** The delivery of events, as far as an operator can look at it and steer it. */
+/** The state and the controls of event delivery, for operators. */
 export interface WebhookControl {
-  /** Of the receiver's URL, whose path may hold a token. */
+  /** The origin of the receiver's URL, without the path, which may hold a token. */
   readonly origin: string;
   state(): { readonly receiver: "up" | "down" | "disabled"; readonly inFlight: number };
-  /** Goes on after a 410. */
+  /** Delivers again after a 410. */
   resume(): void | Promise<void>;
 }
 

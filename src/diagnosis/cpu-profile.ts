@@ -2,10 +2,10 @@ import { CancelScope } from "../concurrency/cancel-scope.ts";
 import { pause } from "../concurrency/pause.ts";
 import { type InspectedThread, ThreadEnd } from "./inspected-thread.ts";
 
-// A function's name and what follows it. Of all names only those of regular expressions hold what JSON has to escape.
+// A function's name and the field after it. Only the names of regular expressions have characters that JSON must escape.
 const REGEXP_NAME = /("functionName":")(RegExp: .*?)(","lineNumber":)/gs;
 
-/** As `ThreadInspector.cpuProfile`, of a worker thread. Node reaches the thread by an interrupt, so also one that never returns to its event loop. */
+/** Of a worker thread; see `ThreadInspector.cpuProfile`. Node interrupts the thread, so it may compute without returning to its event loop. */
 export async function cpuProfileOf(thread: InspectedThread, ms: number, stop: CancelScope): Promise<string> {
   const over = new CancelScope();
   using end = new ThreadEnd(thread, () => over.cancel("shutdown"));
@@ -21,7 +21,7 @@ export async function cpuProfileOf(thread: InspectedThread, ms: number, stop: Ca
   }
 }
 
-/** The JSON text of a profile as V8 writes it, mended: it leaves quotes and backslashes in the sources of regular expressions as they are. */
+/** Makes valid JSON of a profile that V8 has written: V8 does not escape the quotes and backslashes of regular expressions. */
 export function mendProfile(json: string): string {
   return json.replace(
     REGEXP_NAME,

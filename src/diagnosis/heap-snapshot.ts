@@ -2,14 +2,14 @@ import { MessageChannel, type MessagePort, postMessageToThread } from "node:work
 import { type InspectedThread, ThreadEnd, ThreadUnavailable } from "./inspected-thread.ts";
 import { type SnapshotRequest, SnapshotState } from "./snapshot-state.ts";
 
-// A thread of the shared pool comes back to its event loop within milliseconds; one that computes may take as long as its step.
+// A thread of the shared pool returns to its event loop within milliseconds; a computing thread may take as long as its step.
 const TAKE_MESSAGE_MS = 10_000;
 
 /**
- * As `ThreadInspector.heapSnapshot`, of a worker thread. `goesOn` is called when the thread has stood still and does not any more.
+ * Of a worker thread; see `ThreadInspector.heapSnapshot`. `goesOn` is called when the thread stands still no longer.
  *
- * Rejected: `worker.getHeapSnapshot()`, which reads the heap of the thread from this one. It ends the process with a segmentation
- * fault when the thread ends before everything is read (seen on Node 26.10), and holds up the main thread while it writes.
+ * Rejected: `worker.getHeapSnapshot()`, which reads the thread's heap from the main thread. It crashes the process with a segmentation fault
+ * when the thread ends before everything is read (seen on Node 26.10), and blocks the main thread while it writes.
  */
 export async function* heapSnapshotOf(
   thread: InspectedThread,
@@ -20,7 +20,7 @@ export async function* heapSnapshotOf(
   const { port1, port2 } = new MessageChannel();
   const state = new SnapshotState();
   const pieces = new Pieces(port1);
-  // Before it is asked: it may stand still before it is known here that the message has come.
+  // Before the request: the thread may stand still before the main thread knows that the message has arrived.
   thread.snapshot = state;
   try {
     await end.orBefore(ask(thread, port2, state, takeMessageMs));
@@ -52,7 +52,7 @@ async function ask({ id }: InspectedThread, port: MessagePort, state: SnapshotSt
   }
 }
 
-/** What comes through a port, one at a time; undefined once its other end is gone. */
+/** The messages of a port, one at a time; undefined once its other end is gone. */
 class Pieces {
   readonly #come: (Uint8Array | null | undefined)[] = [];
   #waiting: (() => void) | undefined;

@@ -1,20 +1,17 @@
 import type { Worker } from "node:worker_threads";
 import type { SnapshotState } from "./snapshot-state.ts";
 
-/** What has to be known of a thread to look into it. */
+/** A thread that can be inspected. */
 export interface InspectedThread {
   readonly id: number;
   readonly worker: Worker;
-  /** The heap snapshot that is asked of it. */
+  /** Its requested heap snapshot. */
   snapshot: SnapshotState | undefined;
 }
 
-/** A thread that was to be looked into cannot be. The message is for operators. */
+/** The thread cannot be inspected. The message is for operators. */
 export class ThreadUnavailable extends Error {
-  /**
-   * `unknown`: there is none with that id. `ended`: it has ended meanwhile. `busy`: it computes, or has not gone back to its event
-   * loop.
-   */
+  /** `unknown`: no thread has that id. `ended`: it has ended meanwhile. `busy`: it has not returned to its event loop. */
   readonly reason: "unknown" | "ended" | "busy";
 
   constructor(reason: ThreadUnavailable["reason"], message: string) {
@@ -23,17 +20,17 @@ export class ThreadUnavailable extends Error {
   }
 }
 
-/** For whoever waits for something of a thread that may end first. */
+/** Ends waits for a thread that may end first. */
 export class ThreadEnd implements Disposable {
   readonly #thread: InspectedThread;
   readonly #onExit: () => void;
   readonly #rejected: Promise<never>;
 
-  /** `onEnd` is called when the thread has ended, unless this is disposed of before. */
+  /** `onEnd` is called when the thread ends before this is disposed. */
   constructor(thread: InspectedThread, onEnd = () => {}) {
     this.#thread = thread;
     const { promise, reject } = Promise.withResolvers<never>();
-    // Nobody may be waiting when it ends.
+    // The thread may end while nobody waits.
     promise.catch(() => {});
     this.#rejected = promise;
     this.#onExit = () => {
@@ -43,7 +40,7 @@ export class ThreadEnd implements Disposable {
     thread.worker.once("exit", this.#onExit);
   }
 
-  /** As `work`, but rejects when the thread ends before. */
+  /** Settles as `work` does, or rejects when the thread ends before. */
   async orBefore<T>(work: Promise<T>): Promise<T> {
     return await Promise.race([work, this.#rejected]);
   }

@@ -3,21 +3,21 @@ import type { OrderOutcome, StepReport } from "../orders/outcome.ts";
 import type { TraceEvent } from "./trace-event.ts";
 import { MAIN_TRACK, type NamedThread, type ThreadDirectory, Tracks } from "./tracks.ts";
 
-// What is shorter is the way to the thread, not a wait for capacity or for a thread that computes.
+// A shorter time is the way to the thread, not a wait for capacity or for a busy thread.
 const MIN_WAIT_US = 1_000;
 
-// Names of colors that chrome://tracing knows. Perfetto colors by name, and so tells computing from waiting too.
+// Color names of chrome://tracing. Perfetto chooses colors by the name of a slice.
 const COLORS = { computing: "thread_state_running", waiting: "thread_state_sleeping", failed: "terrible", canceled: "bad" };
 
-/** A moment on a track, which an arrow can be bound to. */
+/** A moment on a track, to which an arrow can be bound. */
 interface Spot {
   readonly tid: number;
   readonly ts: number;
 }
 
 /**
- * Tells of orders that have ended, and of threads that were replaced, in trace events. What it is told of gives its events at once,
- * in no order of time: whoever opens a trace sorts it.
+ * Turns ended orders and replaced threads into trace events. The events are not sorted by time: the viewer sorts them. Main thread
+ * only.
  */
 export class OrderTrace {
   readonly #pid: number;
@@ -25,17 +25,14 @@ export class OrderTrace {
   readonly #tracks: Tracks;
   #ids = 0;
 
-  /** `emit` gets some events before this returns: the names of the threads that there are. */
+  /** Emits the names of the threads at once. */
   constructor(pid: number, threads: ThreadDirectory, emit: (event: TraceEvent) => void) {
     this.#pid = pid;
     this.#emit = emit;
     this.#tracks = new Tracks(pid, threads, emit);
   }
 
-  /**
-   * An order as a slice, its steps as slices on their threads, its waits for capacity, and its cancel with arrows to each step that
-   * it stopped.
-   */
+  /** Emits the slices of an order, of its steps on their threads and of its waits, and its cancel with an arrow to each canceled step. */
   order({ input, requestId, outcome, storedAtMs }: EndedOrder): void {
     const about = { order_id: input.orderId, attempt: input.attempt };
     const startUs = inUs(outcome.startedAtMs);
@@ -49,7 +46,7 @@ export class OrderTrace {
     if (outcome.canceled !== undefined) this.#cancel(outcome, outcome.canceled, spots, about);
   }
 
-  /** A thread has ended, at `atMs`, and another takes its place. */
+  /** Emits that a thread ended at `atMs` and was replaced. */
   replaced(thread: NamedThread, reason: string, atMs: number): void {
     this.#tracks.learn(thread);
     const tid = this.#tracks.trackOf(thread.id);
@@ -64,12 +61,12 @@ export class OrderTrace {
     });
   }
 
-  /** Something that concerns the whole trace. */
+  /** Emits a moment of the whole trace. */
   note(name: string, atMs: number, args: Readonly<Record<string, unknown>>): void {
     this.#timed({ ph: "i", s: "g", cat: "trace", name, tid: MAIN_TRACK, ts: inUs(atMs), args });
   }
 
-  /** Where the step ended, if it has a slice on a thread's track. */
+  /** Returns the end of the step's slice; undefined where it has none on a thread's track. */
   #step(step: StepReport, orderStartUs: number, about: object): Spot | undefined {
     const { name, threadId, startedAtMs } = step;
     const endUs = inUs(step.endedAtMs);
@@ -84,7 +81,7 @@ export class OrderTrace {
     }
     if (threadId === undefined) return undefined;
     if (startUs === undefined) {
-      // Lost with its thread, which alone knew when it began.
+      // Lost with its thread: only that thread knew when the step began.
       this.#timed({ ph: "i", s: "t", cat: "lost", name: `${name}: lost`, tid: this.#tracks.trackOf(threadId), ts: endUs, args });
       return undefined;
     }
@@ -97,7 +94,7 @@ export class OrderTrace {
     const { status } = step.outcome;
     const cname = COLORS[status === "ok" ? cat : status === "canceled" ? "canceled" : "failed"];
     this.#timed({ ph: "X", cat, name: `${name}: ${cat}`, tid, ts: startUs, dur: endUs - startUs, cname, args });
-    // Within the slice: at its very end it counts as closed.
+    // One microsecond before the end: an arrow binds to an open slice only.
     return { tid, ts: Math.max(startUs, endUs - 1) };
   }
 
@@ -120,7 +117,7 @@ export class OrderTrace {
     for (const [index, { name, outcome, endedAtMs }] of steps.entries()) {
       if (outcome.status !== "canceled") continue;
       const at = spots[index] ?? { tid: MAIN_TRACK, ts: inUs(endedAtMs) };
-      // No arrow points back, not by the microsecond by which its begin was moved either.
+      // An arrow must not point back in time, not even by the microsecond of `Spot.ts`.
       const to = { tid: at.tid, ts: Math.max(from.ts, at.ts) };
       const args = { ...about, step: name, cause, took_us: Math.max(0, Math.round((endedAtMs - atMs) * 1e3)) };
       const id = this.#nextId();

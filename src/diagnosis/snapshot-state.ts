@@ -1,13 +1,13 @@
 import type { MessagePort } from "node:worker_threads";
 
 /**
- * Asks a thread for its heap snapshot; not a task, so that it can be asked of any thread. Its pieces come through `port`, each a
- * `Uint8Array` that waits for an answer before the next one is sent, and after the last one null.
+ * Asks a thread for its heap snapshot. It is a message and no task, so it can go to any thread. The thread sends the pieces through `port`, each a
+ * `Uint8Array`, waits for an answer after each one, and sends null after the last one.
  */
 export interface SnapshotRequest {
   readonly type: "heap_snapshot";
   readonly port: MessagePort;
-  /** Of `SnapshotState`. */
+  /** The buffer of a `SnapshotState`. */
   readonly state: SharedArrayBuffer;
 }
 
@@ -17,9 +17,8 @@ const TAKEN = 2;
 const WITHDRAWN = 3;
 
 /**
- * One word that two threads share about one heap snapshot: asked, then taking, then taken; or asked, then withdrawn. The thread
- * that is asked writes `taking` and `taken`, the other one `withdrawn`. Only the first step is contended: a snapshot that is
- * withdrawn never begins.
+ * The state of one heap snapshot, in one word of shared memory: asked, taking, taken; or asked, withdrawn. The inspected thread writes `taking`
+ * and `taken`, the main thread `withdrawn`. Only the first change is contended: a withdrawn snapshot never begins.
  */
 export class SnapshotState {
   readonly buffer: SharedArrayBuffer;
@@ -30,17 +29,17 @@ export class SnapshotState {
     this.#word = new Int32Array(buffer);
   }
 
-  /** By the thread that takes it; false: nobody waits for it any more. From then on the thread stands still. */
+  /** Inspected thread: begins, and stands still from then on. False where the request was withdrawn. */
   begin(): boolean {
     return Atomics.compareExchange(this.#word, 0, ASKED, TAKING) === ASKED;
   }
 
-  /** By the thread that took it: it goes on. */
+  /** Inspected thread: it goes on. */
   taken(): void {
     Atomics.store(this.#word, 0, TAKEN);
   }
 
-  /** By whoever asked; false: it has begun. */
+  /** Main thread: withdraws the request. False where the snapshot has begun. */
   withdraw(): boolean {
     return Atomics.compareExchange(this.#word, 0, ASKED, WITHDRAWN) === ASKED;
   }

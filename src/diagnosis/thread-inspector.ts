@@ -5,10 +5,10 @@ import { cpuProfileOf, mendProfile } from "./cpu-profile.ts";
 import { heapSnapshotOf } from "./heap-snapshot.ts";
 import { type InspectableThreads, ThreadUnavailable } from "./inspected-thread.ts";
 
-/** The id of the main thread, as Node has it. */
+/** The id of the main thread in Node. */
 export const MAIN_THREAD = 0;
 
-/** Something is being taken already; one at a time, because each costs the service some of its speed. */
+/** A profile or a snapshot is being taken already. One at a time, because each slows the service down. */
 export class InspectorBusy extends Error {}
 
 /** CPU profiles and heap snapshots of any thread but the journal's. Main thread only. */
@@ -20,15 +20,12 @@ export class ThreadInspector {
     this.#threads = threads;
   }
 
-  /** Whether something is being taken: the leak tests demand that it is not. */
+  /** Whether a profile or a snapshot is being taken, for the leak tests. */
   get busy(): boolean {
     return this.#busy;
   }
 
-  /**
-   * JSON text of a `.cpuprofile` over `ms`, or less where `stop` is canceled before, whether the thread computes or not. Rejects with
-   * `InspectorBusy`, or with `ThreadUnavailable` where there is no such thread, or not any more.
-   */
+  /** The text of a `.cpuprofile` over `ms`, or less where `stop` is canceled before. Rejects with `InspectorBusy` or `ThreadUnavailable`. */
   async cpuProfile(threadId: number, ms: number, stop: CancelScope): Promise<string> {
     this.#take();
     try {
@@ -41,10 +38,7 @@ export class ThreadInspector {
     }
   }
 
-  /**
-   * Pieces of a `.heapsnapshot`. The thread stands still while it is taken, before the first piece: it gets no steps and is not replaced
-   * for that. Any piece may reject as `cpuProfile` does, the first one also where the thread takes no message.
-   */
+  /** The pieces of a `.heapsnapshot`; rejects as `cpuProfile` does. The thread stands still until the first piece. */
   async *heapSnapshot(threadId: number): AsyncGenerator<Uint8Array> {
     this.#take();
     try {

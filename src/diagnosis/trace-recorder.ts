@@ -3,27 +3,27 @@ import type { EndedOrder, OnOrderEnded } from "../orders/ended-order.ts";
 import { MAX_EVENTS, TraceRecording } from "./trace-recording.ts";
 import type { NamedThread, ThreadDirectory } from "./tracks.ts";
 
-// Each formats every order, some 20 us of the main thread's time.
+// Each recording formats every order, which takes the main thread some 20 us.
 export const MAX_RECORDINGS = 3;
 
-/** Records what the service does for whoever asks, several at one time. Costs nothing while nobody does. Main thread only. */
+/** Records traces of the service, several at one time. It costs nothing while no recording runs. Main thread only. */
 export class TraceRecorder {
   readonly #threads: ThreadDirectory;
   readonly #maxEvents: number;
   #recordings: readonly TraceRecording[] = [];
 
-  /** `maxEvents`, of one recording, is for tests. */
+  /** `maxEvents`: of one recording; for tests. */
   constructor(threads: ThreadDirectory, maxEvents = MAX_EVENTS) {
     this.#threads = threads;
     this.#maxEvents = maxEvents;
   }
 
-  /** Recordings under way: the leak tests demand zero. */
+  /** How many recordings run, for the leak tests. */
   get recordings(): number {
     return this.#recordings.length;
   }
 
-  /** As many as there may be. */
+  /** Whether `MAX_RECORDINGS` run. */
   get full(): boolean {
     return this.#recordings.length >= MAX_RECORDINGS;
   }
@@ -36,10 +36,7 @@ export class TraceRecorder {
     for (const recording of this.#recordings) recording.replaced(thread, reason);
   }
 
-  /**
-   * Records for `seconds` (1 to 60), writes the trace to `out` meanwhile and ends it. Ends early when `out` is closed. Throws
-   * while there are as many recordings as there may be.
-   */
+  /** Records for `seconds` (1 to 60), writes the trace to `out` meanwhile, and ends `out`. Ends early when `out` is closed. Throws while `full`. */
   record(out: Writable, seconds: number): void {
     if (this.full) throw new Error("too many recordings");
     const recording: TraceRecording = new TraceRecording({
@@ -52,7 +49,7 @@ export class TraceRecorder {
     this.#recordings = [...this.#recordings, recording];
   }
 
-  /** Ends all recordings now, each with what it has. */
+  /** Ends all recordings now; each writes a complete file. */
   close(): void {
     for (const recording of this.#recordings) recording.end();
   }

@@ -5,15 +5,15 @@ import { OrderTrace } from "./order-trace.ts";
 import type { TraceEvent } from "./trace-event.ts";
 import type { NamedThread, ThreadDirectory } from "./tracks.ts";
 
-/** Events of one trace, those that name tracks included: about 40 MB of JSON, which Perfetto opens in seconds. */
+/** Events of one trace, with the names of tracks: about 40 MB of JSON, which Perfetto opens in seconds. */
 export const MAX_EVENTS = 200_000;
-// Of one order: itself (2), its steps and their waits (2 each), the cancel (1) and its arrows (3 each), names of tracks (2 each).
+// Events of one order: itself (2), its steps and their waits (2 each), the cancel (1) and its arrows (3 each), names of tracks (2 each).
 const MAX_EVENTS_AN_ORDER = 2 + 6 + 6 + 1 + 9 + 6;
-// The share of the events that may go into the first moments of a recording; the rest is spread over its time.
+// The first moments of a recording may use this share of the events; the rest is spread over its time.
 const BURST = 0.1;
-// About a millisecond's work, between two turns of the event loop.
+// About a millisecond of work in a turn of the event loop.
 const ORDERS_A_TURN = 100;
-// What may wait while a client reads slowly: some megabytes.
+// Some megabytes may wait while a client reads slowly.
 const MAX_WAITING_ORDERS = 5_000;
 
 export interface RecordingOptions {
@@ -21,13 +21,13 @@ export interface RecordingOptions {
   readonly durationMs: number;
   readonly threads: ThreadDirectory;
   readonly maxEvents: number;
-  /** Called once, when nothing more will be written. */
+  /** Called once, when the recording is over. */
   readonly onOver: () => void;
 }
 
 /**
- * One recording of what the service does, written out while it goes on. Memory is bounded whatever the load and however slowly
- * the client reads: orders for which there is no room are left out and counted. Main thread only.
+ * One recording, which is written while it runs. Its memory is bounded under any load and with any client: orders without room are left out
+ * and counted. Main thread only.
  */
 export class TraceRecording {
   readonly #options: RecordingOptions;
@@ -35,7 +35,7 @@ export class TraceRecording {
   readonly #startedAt = new Date();
   readonly #trace: OrderTrace;
   readonly #timer: NodeJS.Timeout;
-  /** What has not been written yet. */
+  /** JSON that is not written yet. */
   #text = '{"displayTimeUnit":"ms","traceEvents":[';
   #events = 0;
   #orders = 0;
@@ -50,7 +50,7 @@ export class TraceRecording {
     this.#trace = new OrderTrace(process.pid, threads, (event) => this.#add(event));
     this.#timer = setTimeout(() => this.end(), durationMs);
     out.on("drain", this.#scheduleWrite);
-    // The client has hung up, or has got everything.
+    // The client has hung up, or has received everything.
     out.once("close", () => this.#over());
     this.#scheduleWrite();
   }
@@ -69,7 +69,7 @@ export class TraceRecording {
     if (this.#state === "recording" && this.#hasRoom(this.#options.maxEvents)) this.#trace.replaced(thread, reason, monotonicMs());
   }
 
-  /** Its time is over: writes what is left, and the end. */
+  /** Stops to record, and writes the rest. */
   end(): void {
     if (this.#state !== "recording") return;
     this.#state = "ending";
@@ -86,7 +86,7 @@ export class TraceRecording {
   #write(): void {
     this.#writeScheduled = false;
     const { out } = this.#options;
-    // It writes on when the client has read what it has.
+    // `drain` calls again when the client has read enough.
     if (this.#state === "over" || out.destroyed || out.writableNeedDrain) return;
     for (const order of this.#waiting.splice(0, ORDERS_A_TURN)) this.#addOrder(order);
     const isEnd = this.#state === "ending" && this.#waiting.length === 0;
@@ -101,7 +101,7 @@ export class TraceRecording {
 
   #addOrder(order: EndedOrder): void {
     const { maxEvents, durationMs } = this.#options;
-    // Those that failed are what a trace is taken for; of the others there may be far more than it can hold.
+    // A trace is taken because of the failed orders, so they may use all events; the others may be far more than it can hold.
     const share = order.outcome.error !== undefined ? 1 : BURST + (1 - BURST) * ((monotonicMs() - this.#startedAtMs) / durationMs);
     if (!this.#hasRoom(maxEvents * Math.min(1, share))) {
       this.#leftOut++;
@@ -111,7 +111,7 @@ export class TraceRecording {
     this.#trace.order(order);
   }
 
-  /** Keeps one order's room for what is said at the end. */
+  /** Whether an order fits, with as much room left for the events at the end. */
   #hasRoom(events: number): boolean {
     return this.#events + 2 * MAX_EVENTS_AN_ORDER <= events;
   }

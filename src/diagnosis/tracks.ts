@@ -6,23 +6,20 @@ export interface NamedThread {
   readonly pool: string;
 }
 
-/** Where threads are named. */
+/** Lists the threads that are up. */
 export type ThreadDirectory = () => readonly NamedThread[];
 
-/**
- * Numbers below are ids of worker threads, which grow by one with each thread that is ever started. Not 0, which Perfetto keeps for
- * an idle CPU.
- */
+/** The track of the main thread. Smaller numbers are thread ids, which count all threads ever started. Perfetto reserves 0 for an idle CPU. */
 export const MAIN_TRACK = 999_999;
 /** Between the tracks of one thread. */
 const LANE_STEP = 1_000_000;
-// More side by side than anybody can read; further steps become slices of no thread's track.
+// More lanes than a human can read; further steps become slices outside of the thread's tracks.
 const MAX_LANES = 200;
 
 /**
- * The tracks of a trace: one for the main thread and one for each OS thread. Perfetto drops a slice that overlaps another of its
- * track without being nested in it, and a thread carries many waiting steps at one time; so a thread has further tracks, its lanes,
- * of which a step takes the first that is free. The steps of a thread that carries one at a time are all on one track.
+ * The tracks of a trace: one for the main thread, and one or more for each OS thread. Perfetto drops a slice that overlaps another slice of its
+ * track without being nested in it, and a thread carries many waiting steps at one time. So a thread has several tracks, its lanes, and a step
+ * takes the first free one. Main thread only.
  *
  * Rejected: async slices ("b" and "e"), which may overlap. Perfetto shows them beside the threads, not on them, and binds no arrow to them.
  */
@@ -31,11 +28,11 @@ export class Tracks {
   readonly #threads: ThreadDirectory;
   readonly #emit: (event: TraceEvent) => void;
   readonly #pools = new Map<number, string>();
-  /** By thread: the last microsecond of each lane that is taken. */
+  /** By thread: the last used microsecond of each lane. */
   readonly #lanes = new Map<number, number[]>();
   readonly #named = new Set<number>();
 
-  /** `emit` gets the events that name a track before any event of that track. */
+  /** Emits the name of a track before any event on it. */
   constructor(pid: number, threads: ThreadDirectory, emit: (event: TraceEvent) => void) {
     this.#pid = pid;
     this.#threads = threads;
@@ -48,12 +45,12 @@ export class Tracks {
     }
   }
 
-  /** For a thread that may be gone when it is asked for. */
+  /** Notes a thread, which may be gone when its track is needed. */
   learn({ id, pool }: NamedThread): void {
     this.#pools.set(id, pool);
   }
 
-  /** `shared`, `exclusive`, or `thread` for one that nobody knows. */
+  /** `shared`, `exclusive`, or `thread` for an unknown thread. */
   poolOf(threadId: number): string {
     if (!this.#pools.has(threadId)) for (const thread of this.#threads()) this.learn(thread);
     const pool = this.#pools.get(threadId) ?? "thread";
@@ -61,12 +58,12 @@ export class Tracks {
     return pool;
   }
 
-  /** The first track of a thread, for moments. */
+  /** The first track of a thread. */
   trackOf(threadId: number): number {
     return this.#lane(threadId, 0);
   }
 
-  /** A track of that thread with nothing else on it from `startUs` to `endUs`; undefined where all are taken. */
+  /** A track of the thread that is free from `startUs` to `endUs`; undefined where all are taken. */
   place(threadId: number, startUs: number, endUs: number): number | undefined {
     const lanes = this.#lanes.get(threadId) ?? [];
     this.#lanes.set(threadId, lanes);

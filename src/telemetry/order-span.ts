@@ -7,8 +7,8 @@ import type { StepInput } from "../orders/step.ts";
 import { type TraceContext, traceContextOf } from "../orders/traceparent.ts";
 
 /**
- * The spans of an order that its threads cannot make: its own, which `input.traceparent` names, and those of steps that came to no
- * thread or whose thread is lost. None where the order is in no trace, or in one that is not sampled.
+ * The spans of an order that its threads cannot make: the order's own, whose id `input.traceparent` has, and those of steps that reached no thread
+ * or were lost with their thread. Empty where the order has no trace or the trace is not sampled.
  */
 export function spansOf(order: EndedOrder): SpanData[] {
   const trace = sampledTrace(order.input);
@@ -17,7 +17,7 @@ export function spansOf(order: EndedOrder): SpanData[] {
   return [spanOf(order, trace), ...lost.map((step) => spanWithoutThread(step, order, trace))];
 }
 
-/** The root span of a compensation that no order waits for; the call's own spans are its children. */
+/** The root span of a compensation after the answer of its order; the spans of the call are its children. */
 export function spanOfRetry({ input, step, tries, done, startedAtMs, endedAtMs }: RetriedCompensation): SpanData[] {
   const trace = sampledTrace(input);
   if (trace === undefined) return [];
@@ -84,7 +84,7 @@ function spanWithoutThread(
     traceId: trace.traceId,
     spanId: randomBytes(8).toString("hex"),
     parentSpanId: trace.spanId,
-    // When it was asked for: nobody knows when it began, if it did.
+    // The time of the order: only the lost thread knew when the step began.
     startedAtMs: of.startedAtMs,
     endedAtMs,
     attributes,

@@ -5,21 +5,21 @@ import type { SpanData } from "../orders/span-data.ts";
 import type { SendSpans } from "./span-queue.ts";
 
 const SERVICE_NAME = "order-pipeline";
-// With the exporter's own retries. A collector that takes longer does not keep up anyway.
+// Includes the exporter's own retries. A slower collector cannot keep up anyway.
 const TIMEOUT_MS = 5_000;
-// The wall clock is set in small steps all the time. Smaller differences than this would only tear the spans of a trace apart.
+// NTP adjusts the wall clock in small steps all the time. Following steps below this would only move spans of one trace apart.
 const CLOCK_WAS_SET_MS = 50;
 
-/** A sender to an OTLP collector, and how to end it. */
+/** A connection to an OTLP collector. */
 export interface OtlpSender {
   readonly send: SendSpans;
   close(): Promise<void>;
 }
 
 /**
- * Sends spans over OTLP/HTTP to `endpoint`, a base URL as in `OTEL_EXPORTER_OTLP_ENDPOINT`. What else the exporter reads from the
- * environment (`OTEL_EXPORTER_OTLP_HEADERS`, `OTEL_SERVICE_NAME`, `OTEL_RESOURCE_ATTRIBUTES`) means what it means everywhere. The packages
- * are loaded here, and not at all where nothing is exported. Main thread only.
+ * Sends spans over OTLP/HTTP to `endpoint`, a base URL as in `OTEL_EXPORTER_OTLP_ENDPOINT`. The exporter reads further standard variables
+ * (`OTEL_EXPORTER_OTLP_HEADERS`, `OTEL_SERVICE_NAME`, `OTEL_RESOURCE_ATTRIBUTES`). The packages are loaded here, and so only
+ * where spans are exported. Main thread only.
  */
 export async function otlpSender(endpoint: string): Promise<OtlpSender> {
   const { SpanKind, SpanStatusCode, TraceFlags } = await import("@opentelemetry/api");

@@ -1,40 +1,39 @@
 import { atMost } from "../concurrency/at-most.ts";
 import type { SpanData } from "../orders/span-data.ts";
 
-/** Sends spans to a collector. Rejects when they did not arrive; then they are lost. */
+/** Sends spans to a collector. Rejects when they did not arrive and are lost. */
 export type SendSpans = (spans: readonly SpanData[]) => Promise<void>;
 
 export interface SpanQueueOptions {
   readonly send: SendSpans;
-  /** The first batch was lost, or the first one since has arrived. */
+  /** Called at the first lost batch, and at the first batch that arrives after it. */
   readonly onDown: (down: boolean, error: unknown) => void;
-  /** How long spans may wait for others to travel with, half a second unless told. */
+  /** How long spans may wait for a fuller batch; half a second where absent. */
   readonly delayMs?: number;
 }
 
-// What waits while the collector is slow: a second of a thousand orders with seven spans each, at half a kilobyte a span.
+// The limit of the queue: a second of a thousand orders with seven spans each, at half a kilobyte a span.
 const MAX_WAITING = 8_192;
-// A batch is written as JSON on the main thread, some microseconds a span: so many keep it for about a millisecond.
+// The main thread writes a batch as JSON, some microseconds a span: a batch of this size takes it about a millisecond.
 const BATCH = 128;
 const DELAY_MS = 500;
 
 /**
- * Spans on their way to the collector, in batches one after the other. A collector that is down or slow costs no more than spans: those
+ * The queue of spans for the collector; it sends one batch after the other. A collector that is down or slow costs spans and nothing else: spans
  * that do not fit in are dropped and counted. Main thread only.
  *
- * Rejected: the SDK's own batch processor. It does not say what it dropped, sends all it has at one time when it is flushed, and its
- * flush cannot be bounded.
+ * Rejected: the SDK's batch processor. It does not report what it dropped, a flush sends all batches at one time, and a flush has no time limit.
  */
 export class SpanQueue {
   readonly #options: SpanQueueOptions;
   #waiting: SpanData[] = [];
   #timer: NodeJS.Timeout | undefined;
   #sending: Promise<unknown> | undefined;
-  /** Spans of the batch that is being sent. */
+  /** Spans of the batch under way. */
   #underWay = 0;
   #down = false;
   #closed = false;
-  /** Nobody wants to know any more what becomes of the last batch. */
+  /** `close` has given up the batch under way and counted it as dropped. */
   #gaveUp = false;
   #dropped = 0;
 
@@ -42,12 +41,12 @@ export class SpanQueue {
     this.#options = options;
   }
 
-  /** Spans that did not arrive, or were not sent. */
+  /** How many spans were dropped or lost. */
   get dropped(): number {
     return this.#dropped;
   }
 
-  /** Spans that wait. */
+  /** How many spans wait. */
   get size(): number {
     return this.#waiting.length;
   }
@@ -61,7 +60,7 @@ export class SpanQueue {
     else if (this.#waiting.length > 0) this.#timer ??= setTimeout(() => this.#send(), this.#options.delayMs ?? DELAY_MS).unref();
   }
 
-  /** Sends what waits, for so long; what has not arrived by then is dropped, as is what comes later. Gives how many were dropped here. */
+  /** Sends the waiting spans within `timeoutMs`, and drops the others and all later ones. Returns how many waiting spans were dropped. */
   async close(timeoutMs: number): Promise<number> {
     this.#closed = true;
     await atMost(this.#sendAll(), timeoutMs);
@@ -78,13 +77,13 @@ export class SpanQueue {
       this.#send();
       if (this.#sending === undefined) return;
       await this.#sending;
-      // With a collector that is down each further batch would only be lost by itself.
+      // The collector is down: the next batch would be lost, too.
       if (this.#down || this.#gaveUp) return;
     }
   }
 
   #send(): void {
-    // First of all: a timer that has fired while a batch was under way would keep another from being set.
+    // Before the return: while a fired timer stays in the field, `add` sets no other.
     clearTimeout(this.#timer);
     this.#timer = undefined;
     if (this.#sending !== undefined || this.#waiting.length === 0) return;

@@ -6,22 +6,22 @@ import { spanOfRetry, spansOf } from "./order-span.ts";
 import { otlpSender } from "./otlp-sender.ts";
 import { SpanQueue } from "./span-queue.ts";
 
-/** Where spans come in from. Main thread only; none of it throws or waits. */
+/** Takes the spans of the service. No method but `close` waits, and none throws. Main thread only. */
 export interface Tracing {
   readonly orderEnded: OnOrderEnded;
   readonly compensationRetried: (retry: RetriedCompensation) => void;
-  /** Made by a thread. */
+  /** Spans that a worker thread has made. */
   readonly spansEnded: (spans: readonly SpanData[]) => void;
-  /** Spans that did not arrive. */
+  /** How many spans were dropped or lost. */
   readonly dropped: () => number;
-  /** Sends what waits, for a second or two at most. */
+  /** Sends the waiting spans, for two seconds at most. */
   close(): Promise<void>;
 }
 
-// A collector that works takes what waits in some milliseconds; one that does not must not hold up the end of the process.
+// A healthy collector takes the waiting spans in some milliseconds; another one must not delay the end of the process.
 const CLOSE_MS = 2_000;
 
-/** Exports spans to the collector at `endpoint`, a base URL. A collector that is not there is one line in the log. */
+/** Exports spans to the collector at `endpoint`, a base URL. An unreachable collector is one line in the log. */
 export async function startTracing(endpoint: string, log: Logger): Promise<Tracing> {
   const sender = await otlpSender(endpoint);
   const queue = new SpanQueue({
@@ -39,13 +39,13 @@ export async function startTracing(endpoint: string, log: Logger): Promise<Traci
     async close() {
       const left = await queue.close(CLOSE_MS);
       if (left > 0) log.warn({ spans: left }, "spans are lost: the collector did not take them before the end");
-      // Waits for a batch that is under way, for as long as the collector likes.
+      // Not awaited: it waits for the batch under way without a limit.
       void sender.close().catch(() => {});
     },
   };
 }
 
-/** No more than a code or a class: what the exporter says may hold the endpoint, and with it a key. */
+/** A code or a class only: the exporter's message may quote the endpoint, which may hold a key. */
 function reasonOf(error: unknown): string {
   const { code, name } = (error ?? {}) as { code?: unknown; name?: unknown };
   return String(code ?? name);

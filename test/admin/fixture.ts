@@ -110,7 +110,7 @@ export interface Delivered {
   readonly orderId: string;
 }
 
-/** A webhook receiver that answers as it is told to, and notes what it took. */
+/** A webhook receiver with an answer that tests set. It notes the events that it took. */
 export class Receiver implements AsyncDisposable {
   status = 204;
   asked = 0;

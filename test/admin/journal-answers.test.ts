@@ -111,7 +111,7 @@ test("a journal that cannot be used says why", async () => {
   expect(faults).toEqual([]);
 });
 
-test("a bug is told to the log, and to the operator only that it was one", async () => {
+test("a bug goes to the log, and the operator gets 500 without details", async () => {
   const faults: unknown[] = [];
   const port = await startWith(new TypeError("x is undefined"), faults);
   for (const [method, path, body] of ROUTES) {

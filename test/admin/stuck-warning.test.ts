@@ -19,7 +19,7 @@ test("one line a look says what has waited for more than five minutes, and none 
     journal: {
       async backlog() {
         looks++;
-        // A journal that cannot be read is told of elsewhere.
+        // A journal that cannot be read has a log line of its own.
         if (looks % 3 === 0) throw new JournalUnavailable("the disk is full");
         return await journal.backlog();
       },
@@ -82,7 +82,7 @@ test("one line a look says what has waited for more than five minutes, and none 
   }
 });
 
-test("stops with no look under way, and a bug is told of", async () => {
+test("stops with no check under way, and reports a bug", async () => {
   const faults: unknown[] = [];
   const warning = stuckWarning({
     journal: { backlog: () => Promise.reject(new TypeError("bug")) },

@@ -14,7 +14,7 @@ const CLIENTS = 16;
 const ANSWERS_BETWEEN = 150;
 const STEP_MS = 10;
 
-interface Told {
+interface Answered {
   readonly orderId: string;
   readonly status: number;
   readonly text: string;
@@ -37,7 +37,7 @@ test.skipIf(process.platform === "win32")(
     };
     await using keeping = await RetryingProxy.start({ upstreamPort: port, keepsConnections: true });
     await using opening = await RetryingProxy.start({ upstreamPort: port, keepsConnections: false });
-    const told: Told[] = [];
+    const answered: Answered[] = [];
     let next = 0;
     let over = false;
     let inFlightAtSignals = 0;
@@ -47,7 +47,7 @@ test.skipIf(process.platform === "win32")(
         const orderId = `order-${next++}`;
         const headers = { "idempotency-key": `key-of-${orderId}` };
         const { status, text } = await postOrder(proxy.port, orderOf(orderId, STEP_MS), { headers, agent });
-        told.push({ orderId, status, text });
+        answered.push({ orderId, status, text });
       }
     };
     const clients = Array.from({ length: CLIENTS }, (_, n) => client(n % 2 === 0 ? keeping : opening));
@@ -56,12 +56,12 @@ test.skipIf(process.platform === "win32")(
       for (let restart = 0; restart <= RESTARTS; restart++) {
         await using server = new ChildServer(settings);
         const { adminPort } = await server.ports();
-        const enough = told.length + ANSWERS_BETWEEN;
+        const enough = answered.length + ANSWERS_BETWEEN;
         await Promise.race([
           all,
           eventually(
             "answers",
-            () => told.length,
+            () => answered.length,
             (count) => count >= enough,
           ),
         ]);
@@ -69,8 +69,8 @@ test.skipIf(process.platform === "win32")(
           over = true;
           await all;
           expect([...keeping.broken, ...opening.broken]).toEqual([]);
-          expect(told.filter(({ status }) => status !== 200)).toEqual([]);
-          await expectAsTold(port, told);
+          expect(answered.filter(({ status }) => status !== 200)).toEqual([]);
+          await expectAsAnswered(port, answered);
           const { running, started, finished, orders_in_flight } = await threadsPage(adminPort);
           expect({ running, unfinished: started - finished, orders_in_flight }).toEqual({ running: 0, unfinished: 0, orders_in_flight: 0 });
         }
@@ -83,22 +83,22 @@ test.skipIf(process.platform === "win32")(
       over = true;
       agent.destroy();
     }
-    expect(told.length).toBe(next);
+    expect(answered.length).toBe(next);
     for (const count of [inFlightAtSignals, keeping.refused + opening.refused, keeping.unavailable, opening.unavailable]) {
       expect(count).toBeGreaterThan(0);
     }
-    console.info(`${told.length} orders, ${inFlightAtSignals} in flight at the signals; sent again`, {
+    console.info(`${answered.length} orders, ${inFlightAtSignals} in flight at the signals; sent again`, {
       after503: keeping.unavailable + opening.unavailable,
       afterRefusal: keeping.refused + opening.refused,
     });
   },
 );
 
-/** Every order ran once, and what its client was told is what the journal says. */
-async function expectAsTold(port: number, told: readonly Told[]): Promise<void> {
+/** Every order ran once, and its answer is the one in the journal. */
+async function expectAsAnswered(port: number, answered: readonly Answered[]): Promise<void> {
   const agent = new Agent({ keepAlive: true, maxSockets: CLIENTS });
   await Promise.all(
-    told.map(async ({ orderId, status, text }) => {
+    answered.map(async ({ orderId, status, text }) => {
       const { json } = await send(port, { path: `/order/${orderId}`, agent });
       const { status: outcome, order_id, steps } = json;
       expect([orderId, json.attempts_total, status]).toEqual([orderId, 1, 200]);

@@ -12,13 +12,13 @@ import { orderOf, postOrder, send, threadsPage } from "../support/http-client.ts
 const PROJECT = fileURLToPath(new URL("../..", import.meta.url));
 const FOR_EVER_MS = 300_000;
 
-interface Told {
+interface Answered {
   readonly order: ReturnType<typeof orderOf>;
   readonly status: number;
   readonly text: string;
 }
 
-/** This version with one more step of the schema: the version after this one, as far as a journal can tell. */
+/** This version with one more step of the schema: the version after this one, as far as a journal can know. */
 function makeNextVersion(directory: string): string {
   const next = join(directory, "next");
   for (const path of ["src", "workers", "package.json"]) cpSync(join(PROJECT, path), join(next, path), { recursive: true });
@@ -33,16 +33,16 @@ function makeNextVersion(directory: string): string {
   return next;
 }
 
-const keyOf = ({ order_id }: Told["order"]) => ({ "idempotency-key": `key-of-${order_id}` });
+const keyOf = ({ order_id }: Answered["order"]) => ({ "idempotency-key": `key-of-${order_id}` });
 
-async function place(port: number, order: Told["order"]): Promise<Told> {
+async function place(port: number, order: Answered["order"]): Promise<Answered> {
   const { status, text } = await postOrder(port, order, { headers: keyOf(order) });
   return { order, status, text };
 }
 
-/** Whoever asks again gets what was told. */
-async function expectStillTold(port: number, told: readonly Told[]): Promise<void> {
-  for (const { order, status, text } of told) {
+/** Orders that are sent again get their first answers. */
+async function expectSameAnswers(port: number, answered: readonly Answered[]): Promise<void> {
+  for (const { order, status, text } of answered) {
     const again = await postOrder(port, order, { headers: keyOf(order) });
     expect([again.status, again.headers["idempotent-replayed"], again.text]).toEqual([status, "true", text]);
   }
@@ -55,7 +55,7 @@ function schemaOf(journal: string): unknown {
   return row?.user_version;
 }
 
-// As docs/operating.md tells it: back up, upgrade with orders in flight, then back to the old version by the backup.
+// As docs/operating.md says: back up, upgrade with orders in flight, then back to the old version by the backup.
 test("an upgrade keeps every answer, and a roll-back those from before the backup", async () => {
   const directory = mkdtempSync(join(tmpdir(), "upgrade-"));
   onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
@@ -68,8 +68,8 @@ test("an upgrade keeps every answer, and a roll-back those from before the backu
   const ids = (what: string) => Array.from({ length: 5 }, (_, n) => orderOf(`${what}-${n}`, 0));
   const failing = { ...orderOf("failed", 0), fail_step: "vendor" };
   const inFlight = ["in-flight-1", "in-flight-2"];
-  let before: Told[];
-  let after: Told[];
+  let before: Answered[];
+  let after: Answered[];
 
   {
     await using old = start();
@@ -94,7 +94,7 @@ test("an upgrade keeps every answer, and a roll-back those from before the backu
     await using upgraded = start(newest);
     const { port } = await upgraded.ports();
     expect(schemaOf(journal)).toBe(MIGRATIONS.length + 1);
-    await expectStillTold(port, [...before, ...after]);
+    await expectSameAnswers(port, [...before, ...after]);
     for (const id of inFlight) {
       const compensated = await eventually(
         "the order to be compensated",
@@ -121,7 +121,7 @@ test("an upgrade keeps every answer, and a roll-back those from before the backu
   copyFileSync(join(backups, "before.db"), journal);
   await using rolledBack = start();
   const { port } = await rolledBack.ports();
-  await expectStillTold(port, before);
+  await expectSameAnswers(port, before);
   for (const { order } of after) expect((await send(port, { path: `/order/${order.order_id}` })).status).toBe(404);
   rolledBack.signal("SIGTERM");
   expect(await rolledBack.exited).toEqual({ code: 0, signal: null });

@@ -61,10 +61,15 @@ test("a trace that would grow too large leaves placed orders out, says how many,
   recorder.ended(order("failed", 10, [{}, FAILED], { error: "vendor_unavailable" }));
   recorder.close();
   const { events, otherData } = await trace;
-  const told = ordersOf(events);
-  expect(told).toContain("placed 0");
-  expect(told.at(-1)).toBe("failed");
-  expect(otherData).toMatchObject({ orders: told.length, orders_left_out: 3_001 - told.length, max_events: 2_000, events: events.length });
+  const shown = ordersOf(events);
+  expect(shown).toContain("placed 0");
+  expect(shown.at(-1)).toBe("failed");
+  expect(otherData).toMatchObject({
+    orders: shown.length,
+    orders_left_out: 3_001 - shown.length,
+    max_events: 2_000,
+    events: events.length,
+  });
   // A tenth of the room, and the rest is for later.
   expect(events.length).toBeGreaterThan(100);
   expect(events.length).toBeLessThan(1_500);
@@ -114,7 +119,7 @@ test("a client that hangs up while it reads slowly ends its recording", async ()
 
 const LONG_MS = 60_000;
 
-test("more steps at one time than a thread has tracks are told all the same, and so is a cancel among them", async () => {
+test("more steps at one time than a thread has tracks are in the trace, and so is a cancel among them", async () => {
   const recorder = new TraceRecorder(() => THREADS);
   const out = new PassThrough();
   recorder.record(out, 60);
@@ -147,7 +152,7 @@ test("more steps at one time than a thread has tracks are told all the same, and
   ]);
 });
 
-test("nothing is told to nobody", () => {
+test("without a recording nothing is kept", () => {
   let asked = 0;
   const recorder = new TraceRecorder(() => {
     asked++;

@@ -155,7 +155,7 @@ test("a thread that is replaced meanwhile is seen, with the steps that were lost
   );
 });
 
-test("many orders at one time are told without two slices in each other's way", async () => {
+test("many orders at one time make no two slices that overlap", async () => {
   await using running = await startService(SETTINGS);
   const ids = Array.from({ length: 200 }, () => newId("many"));
   const { events, otherData } = await traceOf(running, async () => {
@@ -171,7 +171,7 @@ test("many orders at one time are told without two slices in each other's way", 
 });
 
 describe("GET /debug/trace", () => {
-  test("records for as long as it is told to, and is a file with a telling name", async () => {
+  test("records for the requested seconds, and is a file with a descriptive name", async () => {
     await using running = await startService(SETTINGS);
     const { received, otherData } = checked(await send(running.adminPort, { path: "/debug/trace?seconds=1" }));
     expect(received.elapsedMs).toBeGreaterThanOrEqual(990);

@@ -232,8 +232,8 @@ describe("with API_KEYS_FILE", () => {
     rmSync(admin);
     await server.service.reloadKeys?.();
     expect(await statuses()).toEqual([401, 404, 401, 200]);
-    const told = server.logged.filter(({ msg }) => msg.includes("keys")).map(({ level, msg }) => `${level} ${msg}`);
-    expect(told.sort()).toEqual([
+    const lines = server.logged.filter(({ msg }) => msg.includes("keys")).map(({ level, msg }) => `${level} ${msg}`);
+    expect(lines.sort()).toEqual([
       "30 API keys read again",
       "30 admin keys read again",
       "50 API keys stay as they were",

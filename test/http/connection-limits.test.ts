@@ -85,7 +85,7 @@ describe("REQUEST_TIMEOUT_MS", () => {
 });
 
 describe("KEEP_ALIVE_TIMEOUT_MS", () => {
-  test("is how long an idle connection stays open, and what clients are told", async () => {
+  test("is how long an idle connection stays open, and answers say so", async () => {
     server = await startService({ KEEP_ALIVE_TIMEOUT_MS: "1000" });
     using idle = await RawConnection.open(server.port);
     await idle.write("GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n");
@@ -95,7 +95,7 @@ describe("KEEP_ALIVE_TIMEOUT_MS", () => {
     expect(performance.now() - sinceMs).toBeGreaterThan(990);
   });
 
-  test("is longer than the 60 seconds of a balancer unless told otherwise", async () => {
+  test("is longer than the 60 seconds of a balancer by default", async () => {
     server = await startService();
     for (const port of [server.port, server.adminPort]) {
       const agent = new Agent({ keepAlive: true });
@@ -130,9 +130,9 @@ describe("MAX_CONNECTIONS", () => {
       (answer) => answer?.status === 200,
     );
     await server.stop();
-    const told = server.logged.filter(({ level }) => level >= 50);
-    expect(told.length).toBeGreaterThan(0);
-    for (const line of told) {
+    const logged = server.logged.filter(({ level }) => level >= 50);
+    expect(logged.length).toBeGreaterThan(0);
+    for (const line of logged) {
       expect(line).toMatchObject({ msg: "PORT: a connection was closed at once", reason: "2 are open" });
       expect(line).not.toHaveProperty("err");
     }

@@ -70,7 +70,7 @@ describe("what Node's parser refuses has the form of all answers:", () => {
     expect((await connection.answersToTheEnd()).map(({ headers }) => headers["x-request-id"])).toEqual(["mine"]);
   });
 
-  test("with the checks of the front door: an unknown Expect from elsewhere is forbidden", async () => {
+  test("with the checks of every request: an unknown Expect from elsewhere is forbidden", async () => {
     using connection = await RawConnection.open(server.port);
     await connection.write("POST /order HTTP/1.1\r\nHost: evil.example\r\nExpect: x\r\nContent-Length: 0\r\n\r\n");
     expect(await connection.until(/\}$/)).toMatch(/^HTTP\/1\.1 403 /);

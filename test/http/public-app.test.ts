@@ -85,7 +85,7 @@ describe("routes", () => {
     expect(head.headers["content-length"]).toBe(got.headers["content-length"]);
   });
 
-  test("nothing tells what the server is made of", async () => {
+  test("no header names the server software", async () => {
     for (const answer of [await send(server.port, { path: "/healthz" }), await send(server.port, { path: "/nowhere" })]) {
       expect(Object.keys(answer.headers)).not.toContain("x-powered-by");
       expect(Object.keys(answer.headers)).not.toContain("server");
@@ -371,7 +371,7 @@ describe("too many orders", () => {
     expect(refused).toMatchObject({ status: 503, json: { status: "error", error: { kind: "overloaded" } } });
     expect(refused.headers["retry-after"]).toMatch(/^[1-9]\d*$/);
     expect(Object.keys(refused.json)).toEqual(["status", "error"]);
-    // A body that breaks a rule is told so even then: trying again later would not help.
+    // A body that breaks a rule gets 400 even then: a retry would not help.
     expect(await postOrder(small.port, "{}")).toMatchObject({ status: 400 });
     expect(await threadsPage(small.adminPort)).toMatchObject({ running: 3, started: during.started, orders_in_flight: 1 });
     expect((await send(small.port, { path: "/readyz" })).status).toBe(200);

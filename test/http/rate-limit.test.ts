@@ -145,7 +145,7 @@ describe("with RATE_LIMIT", () => {
     expect(taken.headers["idempotent-replayed"]).toBeUndefined();
   });
 
-  test("and API keys each key has a bucket, wherever it comes from; who has none is told that first", async () => {
+  test("and API keys each key has a bucket, wherever it comes from; a request without a key gets 401 first", async () => {
     const file = join(directory, "keys");
     writeFileSync(file, "anna-key\nbert-key");
     await using server = await startLimited({ RATE_LIMIT: "1/2", API_KEYS_FILE: file });

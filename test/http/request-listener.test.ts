@@ -47,7 +47,7 @@ describe("a Host", () => {
     "user@127.0.0.1",
     "127.0.0.1, evil.example",
     ":80",
-  ])("of %j is another's, and whoever sends it gets nothing", async (host) => {
+  ])("of %j is foreign, and its request is refused", async (host) => {
     const before = server.service.runtime.totals().started;
     for (const { port, path } of listeners()) {
       const answer = await send(port, { path, headers: { host, "x-request-id": "asked" } });

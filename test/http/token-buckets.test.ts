@@ -97,7 +97,7 @@ describe("a token bucket", () => {
 });
 
 describe("the table", () => {
-  test("tells 8 clients apart in 8 places; a ninth gets that of the one whose bucket is fullest", () => {
+  test("keeps 8 clients apart in 8 places; a ninth evicts the fullest bucket", () => {
     const { time, buckets } = bucketsFor(1, 10, 8);
     const takeOf = (n: number, times: number) => Array.from({ length: times }, () => buckets.take(numbered(n))).at(-1);
     for (let n = 1; n <= 8; n++) expect(takeOf(n, n === 3 ? 1 : 5)).toBe(n === 3 ? 9 : 5);

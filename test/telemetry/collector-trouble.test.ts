@@ -66,12 +66,12 @@ describe("spans on their way", () => {
     expect([batches, queue.size]).toEqual([[1, 2], 0]);
   });
 
-  test("a collector that is down is told of once, and once when it is back", async () => {
+  test("a collector that is down is reported once, and once when it is back", async () => {
     let works = false;
-    const told: unknown[] = [];
+    const reported: unknown[] = [];
     const queue = new SpanQueue({
       send: () => (works ? Promise.resolve() : Promise.reject(new Error("down"))),
-      onDown: (down) => told.push(down),
+      onDown: (down) => reported.push(down),
     });
     for (let n = 1; n <= 3; n++) {
       queue.add(spans(128));
@@ -79,8 +79,8 @@ describe("spans on their way", () => {
     }
     works = true;
     queue.add(spans(128));
-    await eventually("the batch to arrive", () => told.length === 2);
-    expect([told, queue.dropped, queue.size]).toEqual([[true, false], 384, 0]);
+    await eventually("the batch to arrive", () => reported.length === 2);
+    expect([reported, queue.dropped, queue.size]).toEqual([[true, false], 384, 0]);
   });
 
   test("a close is bounded, whatever the collector does, and tries a collector that is down once", async () => {

@@ -1,10 +1,10 @@
 import type { MessagePort } from "node:worker_threads";
 import { type SnapshotRequest, SnapshotState } from "../../src/diagnosis/snapshot-state.ts";
 
-/** Makes this thread give its heap snapshot to whoever asks. Calls `beat` when it has stood still for one. */
+/** Answers requests for heap snapshots of this thread. Calls `beat` after each standstill, for the heartbeat. */
 export function giveHeapSnapshots(beat: () => void): void {
   process.on("workerMessage", (message: SnapshotRequest) => {
-    // The sender hears that the message has come only when this listener is through.
+    // The message counts as received only when this listener has returned.
     if (message.type === "heap_snapshot") setImmediate(() => void give(message.port, new SnapshotState(message.state), beat));
   });
 }
@@ -12,15 +12,15 @@ export function giveHeapSnapshots(beat: () => void): void {
 async function give(port: MessagePort, state: SnapshotState, beat: () => void): Promise<void> {
   const reader = new Reader(port);
   if (state.begin()) {
-    // Loaded only for this.
+    // Loaded on demand.
     const snapshot = process.getBuiltinModule("node:v8").getHeapSnapshot();
-    // The first read writes all of it into memory, at once.
+    // The first read takes the whole snapshot into memory at once.
     snapshot.read(0);
-    // Before anybody may take this thread for one that has stopped by itself.
+    // Before `taken`: afterwards an old heartbeat would count as a stalled thread.
     beat();
     state.taken();
     for await (const piece of snapshot) {
-      // A copy of its own, which moves: the piece may be a part of something larger.
+      // A copy, because it is transferred: the piece may be a part of a larger buffer.
       const bytes = new Uint8Array(piece);
       port.postMessage(bytes, [bytes.buffer]);
       if (!(await reader.wantsMore())) break;
@@ -30,7 +30,7 @@ async function give(port: MessagePort, state: SnapshotState, beat: () => void): 
   port.close();
 }
 
-/** Whoever reads the other end of the port: says something when it wants more, and closes its end when it does not. */
+/** The reader at the other end of the port: it sends a message for each further piece, and closes its end to stop. */
 class Reader {
   #asked = 0;
   #isGone = false;
@@ -47,7 +47,7 @@ class Reader {
     });
   }
 
-  /** Resolves with true once for each time that it has asked, and with false once it is gone. */
+  /** Resolves with true once for each message of the reader, and with false once the reader is gone. */
   async wantsMore(): Promise<boolean> {
     while (this.#asked === 0 && !this.#isGone) await new Promise<void>((resolve) => (this.#changed = resolve));
     if (this.#isGone) return false;

@@ -24,7 +24,7 @@ export class StepSpan {
     this.#startedAtMs = startedAtMs;
   }
 
-  /** Undefined where the order belongs to no trace or to one that is not sampled. Keeps nothing of the input but three words of it. */
+  /** Undefined where the order has no trace or the trace is not sampled. Keeps no reference to the input. */
   static begin(
     step: string,
     action: "perform" | "compensate",
@@ -36,12 +36,12 @@ export class StepSpan {
     return new StepSpan(action === "perform" ? step : `compensate ${step}`, traceparent, attributes, startedAtMs);
   }
 
-  /** A call to a provider begins. */
+  /** Begins the span of a call to a provider. */
   call(method: string, url: URL): CallSpan {
     return new CallSpan(this.#traceId, this.#spanId, method, url);
   }
 
-  /** Null stands for ok. */
+  /** Ends and sends the span. `outcome`: null for ok. */
   end(outcome: Exclude<StepOutcome, { status: "ok" }> | null, endedAtMs: number): void {
     const attributes = this.#attributes;
     attributes["step.status"] = outcome?.status ?? "ok";
@@ -82,7 +82,7 @@ export class CallSpan {
   constructor(traceId: string, parentSpanId: string, method: string, url: URL) {
     this.#traceId = traceId;
     this.#parentSpanId = parentSpanId;
-    // Only the end of the path, which is ours: what an operator has put before it may be a secret.
+    // Only the last segment of the path, which this project sets: the operator's part of the URL may hold a secret.
     const path = url.pathname.slice(url.pathname.lastIndexOf("/"));
     this.#name = `${method} ${path}`;
     this.#attributes = {
@@ -94,7 +94,7 @@ export class CallSpan {
     };
   }
 
-  /** What the provider gets, so that its own spans are children of this one. */
+  /** The trace context for the provider, whose spans become children of this one. */
   get traceparent(): string {
     return `00-${this.#traceId}-${this.#spanId}-01`;
   }
@@ -106,7 +106,7 @@ export class CallSpan {
     this.#end(isError ? `HTTP ${status}` : undefined);
   }
 
-  /** `cause`: why the step was canceled; undefined where it was not, so that the call has failed by itself. */
+  /** `cause`: the cause of the cancel that ended the call; undefined where the call failed by itself. */
   failed(error: unknown, cause: CancelCause | undefined): void {
     if (cause !== undefined) {
       this.#attributes["cancel.cause"] = cause;
@@ -136,16 +136,13 @@ export class CallSpan {
 
 let ended: SpanData[] = [];
 
-/** Those of one turn of the event loop travel together. */
+/** The spans of one turn of the event loop go out in one message. */
 function send(span: SpanData): void {
   ended.push(span);
   if (ended.length === 1) setImmediate(postSpans);
 }
 
-/**
- * Posts the spans that have ended. Before the outcomes of their steps: once these are known the service may stop, and with it this
- * thread.
- */
+/** Posts the ended spans. Call it before the outcomes of their steps are posted: after these the service may stop, and with it this thread. */
 export function postSpans(): void {
   if (ended.length === 0) return;
   const spans = ended;
@@ -157,17 +154,17 @@ function isSampled(traceparent: string): boolean {
   return (Number.parseInt(traceparent.slice(53, 55), 16) & 1) === 1;
 }
 
-// An id has to be unlike others, not hard to guess, and a secure random number costs more than the rest of a span.
+// An id has to be unique, not hard to guess, and a secure random number costs more than the rest of a span.
 function newSpanId(): string {
   return word() + word();
 }
 
 function word(): string {
-  // Never 0, which is no id.
+  // Never 0: an id of zeros is invalid.
   return (((Math.random() * 0xffffffff) >>> 0) + 1).toString(16).padStart(8, "0").slice(-8);
 }
 
-/** A code such as ECONNREFUSED, or the class of what was thrown. Not its message, which may quote what was sent or received. */
+/** The code of an error, such as ECONNREFUSED, or its class. Not its message, which may quote a request or an answer. */
 export function reasonOf(error: unknown): string {
   const { code, name } = error as { code?: unknown; name?: unknown };
   return String(code ?? name);

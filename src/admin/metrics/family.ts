@@ -6,11 +6,11 @@ export type Labels = Readonly<Record<string, string>>;
 export interface Sample {
   readonly labels?: Labels;
   readonly value: number;
-  /** Where it is not the family's: `..._sum`, `..._bucket`, `..._count` of a histogram. */
+  /** Absent: the name of the family. `..._sum`, `..._bucket` and `..._count` in a histogram. */
   readonly metricName?: string;
 }
 
-/** A metric with all its series, whose values are kept elsewhere and asked for when somebody reads them. */
+/** A metric with all its series. `samples` reads their values at each scrape. */
 export interface Family {
   readonly name: string;
   readonly type: "counter" | "gauge" | "histogram";
@@ -19,11 +19,11 @@ export interface Family {
 }
 
 /**
- * Adds the family to what the registry exposes. In the way of the library's own metrics, which keep their values in tables by the text
- * of their labels: an order counts a dozen things, at 0.2 to 0.5 us each in there and at some nanoseconds in a plain array.
+ * Adds the family to the registry. The library's own metrics would do, but keep their values in tables by the text of their labels: an order
+ * counts a dozen things, which cost 0.2 to 0.5 us each there, and some nanoseconds in a plain array.
  */
 export function expose(registry: Registry, { name, type, help, samples }: Family): void {
   const get = async () => ({ name, type, help, values: samples(), aggregator: "sum" });
-  // The registry asks a metric for its name and for what `get` gives, and for nothing else.
+  // The registry reads nothing of a metric but its name and the result of `get`.
   registry.registerMetric({ name, get } as unknown as Metric);
 }

@@ -3,7 +3,7 @@ import type { Labels, Sample } from "./family.ts";
 /** Counts values by size, in plain arrays. Main thread only. */
 export class Histogram {
   readonly #bounds: Float64Array;
-  /** One more than there are bounds: the last one is for what is larger than all of them. */
+  /** One more than the bounds: the last one counts the values above all bounds. */
   readonly #counts: Float64Array;
   #sum = 0;
 
@@ -16,13 +16,13 @@ export class Histogram {
   observe(value: number): void {
     const bounds = this.#bounds;
     let bucket = 0;
-    // Most values are small; and with a dozen of bounds a search is no faster.
+    // Most values are small, and a binary search of a dozen bounds is no faster.
     while (bucket < bounds.length && value > (bounds[bucket] as number)) bucket++;
     (this.#counts[bucket] as number)++;
     this.#sum += value;
   }
 
-  /** As the exposition format has it: each bucket holds those below it as well. */
+  /** In the exposition format, in which each bucket includes the smaller ones. */
   samples(name: string, labels: Labels = {}): Sample[] {
     let count = 0;
     const buckets = [...this.#counts].map((own, index) => {

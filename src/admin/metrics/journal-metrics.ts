@@ -3,10 +3,10 @@ import { STEPS } from "../../orders/step.ts";
 import type { Family, Sample } from "./family.ts";
 import { Histogram } from "./histogram.ts";
 
-// From a quick disk to one that makes every order late.
+// From a fast disk to one that makes every order late.
 const COMMIT_SECONDS = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2];
 
-/** The journal, and what waits in it. Main thread only. */
+/** Metrics of the journal and its backlog. Main thread only. */
 export class JournalMetrics {
   readonly #commitSeconds = new Histogram(COMMIT_SECONDS);
   #backlog: Backlog | undefined;
@@ -15,10 +15,7 @@ export class JournalMetrics {
     this.#commitSeconds.observe(milliseconds / 1_000);
   }
 
-  /**
-   * What is told from now on. While the journal cannot be read (undefined) the series that come from it are left out, for a stale or
-   * invented number would hide that from whoever looks at it.
-   */
+  /** Sets the backlog to show. While the journal cannot be read (undefined) its series are left out: a stale number would hide the fault. */
   show(backlog: Backlog | undefined): void {
     this.#backlog = backlog;
   }

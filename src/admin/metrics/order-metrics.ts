@@ -5,13 +5,12 @@ import { STEPS, type StepName } from "../../orders/step.ts";
 import type { Family, Sample } from "./family.ts";
 import { Histogram } from "./histogram.ts";
 
-// From a simulated provider without delay to the longest deadlines that are of use to a client.
+// From a simulated provider without delay to the longest useful deadline.
 const ORDER_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
-// From a wake-up of one thread by another to a thread that is given up.
+// From a wake-up of a thread to a thread that is replaced.
 const CANCEL_SECONDS = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5];
 
 const STEP_STATUSES = ["ok", "error", "canceled"] as const;
-/** What an order that ran may have failed with; a refused one, anything else. */
 const KIND_INDEX = indexOf(ERROR_KINDS);
 const STEP_INDEX = indexOf(STEPS);
 const STATUS_INDEX = { ok: 0, failed: 1, lost: 1, canceled: 2 } as const;
@@ -24,7 +23,7 @@ const REFUSED_WITH: readonly ErrorKind[] = [
   "shutting_down",
 ];
 
-/** Counts orders and their steps, in plain arrays: it is on the way of every order. Main thread only. */
+/** Counts orders and their steps. In plain arrays, because every order is counted. Main thread only. */
 export class OrderMetrics {
   #placed = 0;
   readonly #failed = new Float64Array(ERROR_KINDS.length);
@@ -86,7 +85,7 @@ export class OrderMetrics {
     const step = STEP_INDEX[name];
     (this.#steps[step * STEP_STATUSES.length + STATUS_INDEX[outcome.status]] as number)++;
     if (startedAtMs !== undefined) this.#stepSeconds[step]?.observe((endedAtMs - startedAtMs) / 1_000);
-    // One that waited for capacity was on no thread, and had nothing to stop.
+    // A step that waited for capacity was on no thread, and nothing had to stop.
     if (outcome.status === "canceled" && canceled !== undefined && threadId !== undefined) {
       this.#cancelSeconds.observe(Math.max(0, endedAtMs - canceled.atMs) / 1_000);
     }
@@ -98,7 +97,7 @@ export class OrderMetrics {
 
   #orderSamples(): Sample[] {
     const count = (status: string, counts: Float64Array, expected: readonly ErrorKind[]): Sample[] =>
-      // The list is closed anyway; a kind that was not expected must not be missing from the sum.
+      // An unexpected kind is shown once it was counted, so that the sum is right.
       ERROR_KINDS.filter((kind) => expected.includes(kind) || counts[KIND_INDEX[kind]] !== 0).map((kind) => ({
         labels: { status, kind },
         value: counts[KIND_INDEX[kind]] as number,

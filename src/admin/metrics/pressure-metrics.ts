@@ -1,26 +1,26 @@
 import { STEPS, type StepName } from "../../orders/step.ts";
 import type { Family, Sample } from "./family.ts";
 
-/** Of a circuit breaker. */
+/** The state of a circuit breaker. */
 export type CircuitState = "closed" | "half_open" | "open";
 
-/** What is asked when metrics are read. */
+/** Read at each scrape. */
 export interface PressureSources {
   readonly ordersInFlight: () => number;
   /** From the threads' own counters. */
   readonly stepsRunning: () => number;
   readonly threads: () => readonly { readonly pool: string }[];
-  /** Every reason is there from the start. */
+  /** It has every reason from the start. */
   readonly threadsReplaced: () => ReadonlyMap<string, number>;
   readonly capacities: Readonly<Record<StepName, { readonly inUse: number; readonly waiting: number }>>;
   readonly circuitState: (step: StepName) => CircuitState;
 }
 
-// In the order of the numbers that the metric gives them: 0, 1, 2, so that "more than 0" means trouble.
+// The index is the value of the metric, so that a value above 0 means trouble.
 export const CIRCUIT_STATES: readonly CircuitState[] = ["closed", "half_open", "open"];
 const POOLS = ["shared", "exclusive"];
 
-/** What runs and waits at this moment, and on what. */
+/** Metrics of what runs and waits now. */
 export function pressureFamilies(sources: PressureSources): Family[] {
   const gauge = (name: string, help: string, samples: () => readonly Sample[]): Family => ({ name, type: "gauge", help, samples });
   const one = (value: () => number) => () => [{ value: value() }];

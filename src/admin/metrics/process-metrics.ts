@@ -3,8 +3,8 @@ import { collectDefaultMetrics, Registry } from "prom-client";
 let ofProcess: Registry | undefined;
 
 /**
- * Node's own. One registry for the process, because they are about the process and their observers never end; made when somebody
- * asks for the first time, because observing the event loop and the garbage collector is not free.
+ * Node's default metrics. One registry for the process, because their observers never end. It is made at the first scrape, because observing
+ * the event loop and the garbage collector is not free.
  */
 export function processMetrics(): Registry {
   if (ofProcess === undefined) {
