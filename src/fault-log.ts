@@ -58,7 +58,7 @@ export class FaultLog {
     for (const [kind, repeated] of this.#repeated) {
       clearTimeout(repeated.timer);
       this.#repeated.delete(kind);
-      this.#tell(repeated);
+      this.#writeCount(repeated);
     }
   }
 
@@ -87,13 +87,13 @@ export class FaultLog {
       this.#repeated.delete(kind);
       return;
     }
-    this.#tell(repeated);
+    this.#writeCount(repeated);
     // It goes on, so the next one waits for the end of the next window too.
     repeated.count = 0;
     repeated.timer.refresh();
   }
 
-  #tell({ level, message, fields, count }: Repeated): void {
+  #writeCount({ level, message, fields, count }: Repeated): void {
     if (count > 0) this.#options.log[level]({ ...fields, count }, message);
   }
 

@@ -76,7 +76,7 @@ export class AttemptRunner {
     }
     compensating?.stored();
     this.#options.onClosed(run);
-    this.#tell(run, outcome, finish);
+    this.#report(run, outcome, finish);
     return finish.answer;
   }
 
@@ -90,20 +90,20 @@ export class AttemptRunner {
   }
 
   /**
-   * An outcome that is not stored must not be told, or a restart would tell another. So the order fails as `internal`,
+   * An outcome that is not stored must not be reported, or a restart would tell another. So the order fails as `internal`,
    * what it did is compensated, and that is stored as soon as the journal can; if the process ends before, its next start
    * does the same, and writes the same answer, in which no step has an end of its own.
    */
   async #failUnstored(run: OrderRun, outcome: OrderOutcome, begun: Compensating | undefined): Promise<StoredAnswer> {
     const compensating = begun ?? (await this.#compensate(run.input, outcome));
     void this.#storeLater(run, compensating);
-    const told = failedByFault("unknown");
-    const finish = finishOf(run.input, told, compensating);
-    this.#tell(run, told, finish);
+    const reported = failedByFault("unknown");
+    const finish = finishOf(run.input, reported, compensating);
+    this.#report(run, reported, finish);
     return finish.answer;
   }
 
-  #tell(run: OrderRun, outcome: OrderOutcome, { compensations }: FinishRequest): void {
+  #report(run: OrderRun, outcome: OrderOutcome, { compensations }: FinishRequest): void {
     const { input, requestId, parentSpanId, receivedAtMs } = run;
     this.#options.onEnded?.({ input, requestId, parentSpanId, receivedAtMs, outcome, compensations, storedAtMs: monotonicMs() });
   }

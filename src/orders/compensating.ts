@@ -63,7 +63,7 @@ export class Compensating {
     for (const task of this.#tasks) {
       if (task.tried?.done === true && !task.owed) continue;
       this.#parts.due(task.step);
-      this.#tellOwed(task);
+      this.#recordOwed(task);
     }
   }
 
@@ -87,10 +87,10 @@ export class Compensating {
     // A call that a stop has cut off tells nothing. It is not under way any more either, so a row that is yet to be written is due
     // at once; one that is there already is due when its lease is over.
     if (task.tried === undefined) task.calls = false;
-    this.#tellOwed(task);
+    this.#recordOwed(task);
   }
 
-  #tellOwed(task: Task): void {
+  #recordOwed(task: Task): void {
     if (!task.owed || !this.#stored || task.tried === undefined) return;
     task.owed = false;
     this.#parts.record(task.step, task.tried);

@@ -73,11 +73,11 @@ function verdictOn(outcome: StepOutcome, isLate: boolean): CallVerdict {
     case "ok":
       return "ok";
     case "failed":
-      return outcome.ill === undefined ? "ok" : "ill";
+      return outcome.ill === undefined ? "ok" : "failed";
     case "lost":
       return undefined;
     case "canceled":
-      return outcome.cause === "deadline" && outcome.effect === "unknown" && isLate ? "hung" : undefined;
+      return outcome.cause === "deadline" && outcome.effect === "unknown" && isLate ? "timed_out" : undefined;
   }
 }
 

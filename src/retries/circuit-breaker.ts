@@ -7,7 +7,7 @@ export type CircuitState = "closed" | "half_open" | "open";
  * What a call says about its provider: it works (an answer that says no included), it is ill, it did not answer in time, or
  * (undefined) nothing, as when a sibling's failure cut the call off.
  */
-export type CallVerdict = "ok" | "ill" | "hung" | undefined;
+export type CallVerdict = "ok" | "failed" | "timed_out" | undefined;
 
 export interface CircuitBreakerOptions {
   /** So many failures in a row open it, a call that hung counting twice. `Infinity`: never. */
@@ -23,7 +23,7 @@ export interface CircuitBreakerOptions {
 // that fails nine of ten is found out within a hundred. A dead one at 150 calls a second is found out within 0.14 s.
 const OPENS_AFTER = 20;
 // A call that hangs costs its order the whole deadline and leaves no time for another try.
-const WEIGHT = { ill: 1, hung: 2 } as const;
+const WEIGHT = { failed: 1, timed_out: 2 } as const;
 // Between probes, half of it jitter. Three a second are no load, and none waits for the one before, which may hang until its order's
 // deadline: so a provider that is back is found within 0.4 s, whatever the deadline is.
 const PROBE_EVERY_MS = 400;
@@ -171,7 +171,7 @@ export class CircuitBreaker {
     }
   }
 
-  #countFailure(verdict: "ill" | "hung", limit: number): void {
+  #countFailure(verdict: "failed" | "timed_out", limit: number): void {
     this.#failures += WEIGHT[verdict];
     this.#openAt(limit);
   }

@@ -100,7 +100,7 @@ export class EndpointHealth {
       if (current && outcome.overloaded) this.#limit = Math.max(1, Math.floor(this.#limit / 2));
       if (current && outcome.counts) this.#failed();
     }
-    this.#tellIfMayStart();
+    this.#notifyIfMayStart();
   }
 
   /** Somebody else has found it dead: down, as after failures of its own. */
@@ -119,7 +119,7 @@ export class EndpointHealth {
     if (!this.down) return;
     if (this.#takenDown) this.#succeeded();
     else this.#endProbePause();
-    this.#tellIfMayStart();
+    this.#notifyIfMayStart();
   }
 
   /** It wants no call for so many milliseconds. */
@@ -166,7 +166,7 @@ export class EndpointHealth {
     const { clock, random = Math.random } = this.#options;
     this.#stopProbePause = clock.after(backoffMs(this.#failedProbes, PROBE_BACKOFF, random), () => {
       this.#stopProbePause = undefined;
-      this.#tellIfMayStart();
+      this.#notifyIfMayStart();
     });
   }
 
@@ -180,12 +180,12 @@ export class EndpointHealth {
     if (this.#closed) return;
     const stop = this.#options.clock.after(pauseMs, () => {
       this.#askedPauses.delete(stop);
-      this.#tellIfMayStart();
+      this.#notifyIfMayStart();
     });
     this.#askedPauses.add(stop);
   }
 
-  #tellIfMayStart(): void {
+  #notifyIfMayStart(): void {
     if (!this.mayStart) return;
     for (const listener of this.#listeners) listener();
   }

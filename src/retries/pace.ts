@@ -51,11 +51,11 @@ export class Pace {
       this.#stopTimer = undefined;
       this.#tokens = Math.min(this.#full, this.#tokens + this.#refill);
       this.#refillLater();
-      if (this.#tokens >= 1) this.#tell();
+      if (this.#tokens >= 1) this.#notify();
     });
   }
 
-  #tell(): void {
+  #notify(): void {
     const first = this.#listeners.shift();
     if (first !== undefined) this.#listeners.push(first);
     for (const listener of [...this.#listeners]) listener();
