@@ -1,6 +1,6 @@
 import { isUtf8 } from "node:buffer";
 import { z } from "zod";
-import type { Order } from "../orders/order.ts";
+import type { Order } from "../orders/order-service.ts";
 import { STEPS, type StepName } from "../orders/step.ts";
 import { BadRequest } from "./bad-request.ts";
 import { ORDER_ID } from "./order-id.ts";

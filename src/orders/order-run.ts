@@ -1,10 +1,11 @@
 import { CancelScope } from "../concurrency/cancel-scope.ts";
 import { monotonicMs } from "../concurrency/clock.ts";
 import { DEFAULT_URGENCY } from "../concurrency/urgency.ts";
-import { onHangUp } from "./hang-up.ts";
 import type { StoredAnswer } from "./order-journal.ts";
 import type { ByOrderId } from "./order-runs.ts";
 import type { StepInput } from "./step.ts";
+
+const ONCE = { once: true };
 
 /** The request that began an attempt. */
 export interface OrderOrigin {
@@ -87,4 +88,10 @@ export class OrderRun implements ByOrderId {
       onLeft?.();
     });
   }
+}
+
+/** Calls `leave` once, when the client hangs up, or at once if it has. The listener ends with the signal, which belongs to one request. */
+export function onHangUp(signal: AbortSignal | undefined, leave: () => void): void {
+  if (signal?.aborted) leave();
+  else signal?.addEventListener("abort", leave, ONCE);
 }

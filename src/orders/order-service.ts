@@ -6,13 +6,12 @@ import type { Compensator } from "./compensator.ts";
 import type { OnOrderEnded } from "./ended-order.ts";
 import type { OnFault } from "./faults.ts";
 import { InFlight } from "./in-flight.ts";
-import type { Order } from "./order.ts";
 import { type AcceptResult, type IdempotencyKey, JournalUnavailable, type OrderJournal, type StoredAnswer } from "./order-journal.ts";
 import { type OrderOrigin, OrderRun } from "./order-run.ts";
 import { type ByOrderId, OrderRuns } from "./order-runs.ts";
 import { computingSteps, type Pipeline } from "./pipeline.ts";
 import { Refused } from "./refused.ts";
-import type { StepInput } from "./step.ts";
+import type { Simulation, StepInput } from "./step.ts";
 
 export interface OrderServiceOptions {
   readonly pipeline: Pipeline;
@@ -26,6 +25,14 @@ export interface OrderServiceOptions {
   readonly onStored?: () => void;
   readonly onEnded?: OnOrderEnded;
   readonly onFault?: OnFault;
+}
+
+/** An order as a client asks for it, checked. */
+export interface Order {
+  readonly orderId: string;
+  /** Minor units, 1 to 2^53-1. */
+  readonly amount: number;
+  readonly simulation?: Simulation;
 }
 
 /** An order and who asks for it. */
