@@ -5,9 +5,9 @@ type ErrorClass = abstract new (...args: never[]) => Error;
 
 export interface FaultLogOptions {
   readonly log: Logger;
-  /** Errors that come with the weather, such as a full disk: what they say is enough, and where they were made is left out. */
+  /** Errors that operation brings, such as a full disk: the log has their message without a stack. */
   readonly expected: readonly ErrorClass[];
-  /** How long equal faults are counted before they are told of, 1 second unless told. */
+  /** How long equal faults are counted before the count is logged; 1 second by default. */
   readonly windowMs?: number;
 }
 
@@ -23,13 +23,13 @@ interface Repeated {
 }
 
 const WINDOW_MS = 1_000;
-// Errors whose text has an id in it are all different. Past that many at one time they are counted together.
+// Errors with an id in their text are all different. Above this number of kinds at one time, the rest are counted together.
 const MAX_KINDS = 100;
 const MANY = "faults of too many kinds";
 
 /**
- * Logs faults, equal ones once in a window: the first at once, those that follow as a count, with the fields of the newest. So whatever
- * fails with every request fills no disk. Main thread only.
+ * Logs equal faults once in a window: the first at once, then the number of those that followed, with the fields of the newest. So a fault
+ * that every request meets does not fill the disk. Main thread only.
  */
 export class FaultLog {
   readonly #options: FaultLogOptions;
@@ -40,20 +40,19 @@ export class FaultLog {
   }
 
   /**
-   * A fault with its error: equal are those with the same message and the same text of the error. Never throws. `fields` go into
-   * the line.
+   * Logs a fault with its error and `fields`. Two faults are equal when their messages and the texts of their errors are. Never throws.
    */
   report(message: string, error: unknown, fields: Fields = {}): void {
     const cause = this.#isExpected(error) ? { reason: error.message } : { err: error };
     this.#add(`${message}\n${textOf(error)}`, "error", message, { ...fields, ...cause });
   }
 
-  /** A line that a thread has logged: equal are those with the same level and message. Never throws. */
+  /** Logs a line of another thread. Two lines are equal when their levels and messages are. Never throws. */
   line(level: Level, message: string, fields: Fields): void {
     this.#add(`${level}\n${message}`, level, message, fields);
   }
 
-  /** Writes the counts that are not told yet. */
+  /** Writes the counts that are not logged yet. */
   close(): void {
     for (const [kind, repeated] of this.#repeated) {
       clearTimeout(repeated.timer);
@@ -75,7 +74,7 @@ export class FaultLog {
   }
 
   #count(kind: string, level: Level, message: string, fields: Fields): void {
-    // Of itself a count is no reason for the process to live on.
+    // `unref`: a count alone must not keep the process alive.
     const timer = setTimeout(() => this.#windowIsOver(kind), this.#options.windowMs ?? WINDOW_MS).unref();
     this.#repeated.set(kind, { level, message, fields, count: 0, timer });
   }
@@ -88,7 +87,7 @@ export class FaultLog {
       return;
     }
     this.#writeCount(repeated);
-    // It goes on, so the next one waits for the end of the next window too.
+    // The fault continues, so the next count waits for the end of the next window.
     repeated.count = 0;
     repeated.timer.refresh();
   }
