@@ -47,7 +47,7 @@ export interface AcceptRequest {
 }
 
 export interface IdempotencyKey {
-  /** Whose key it is; "" while clients are not told apart. */
+  /** Whose key it is; "" without API keys. */
   readonly client: string;
   readonly key: string;
   /** Of the checked body, so that spacing and the order of fields do not matter. */

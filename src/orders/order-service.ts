@@ -6,13 +6,12 @@ import type { Compensator } from "./compensator.ts";
 import type { OnOrderEnded } from "./ended-order.ts";
 import type { OnFault } from "./faults.ts";
 import { InFlight } from "./in-flight.ts";
-import type { Order } from "./order.ts";
 import { type AcceptResult, type IdempotencyKey, JournalUnavailable, type OrderJournal, type StoredAnswer } from "./order-journal.ts";
 import { type OrderOrigin, OrderRun } from "./order-run.ts";
 import { type ByOrderId, OrderRuns } from "./order-runs.ts";
 import { computingSteps, type Pipeline } from "./pipeline.ts";
 import { Refused } from "./refused.ts";
-import type { StepInput } from "./step.ts";
+import type { Simulation, StepInput } from "./step.ts";
 
 export interface OrderServiceOptions {
   readonly pipeline: Pipeline;
@@ -26,6 +25,14 @@ export interface OrderServiceOptions {
   readonly onStored?: () => void;
   readonly onEnded?: OnOrderEnded;
   readonly onFault?: OnFault;
+}
+
+/** An order as a client asks for it, checked. */
+export interface Order {
+  readonly orderId: string;
+  /** Minor units, 1 to 2^53-1. */
+  readonly amount: number;
+  readonly simulation?: Simulation;
 }
 
 /** An order and who asks for it. */
@@ -49,18 +56,18 @@ export interface Placement {
 /** `replayed`: an earlier request stored it. */
 export type PlacedAnswer = StoredAnswer & { readonly replayed?: true };
 
-// The journal is asked again where an attempt ended in between, which cannot happen many times in a row.
+// The journal is asked again if the attempt has ended meanwhile, which cannot happen many times in a row.
 const MAX_LOOKS = 20;
 
-// As many as are written down at a time in a busy second; more only make a look-up longer.
+// As many orders as are being stored at one time under load. More only make a look-up longer.
 const ARRIVING = 1_024;
 
-/** An order that was admitted and is being written down. */
+/** An order that was admitted and is being stored. */
 interface Arriving extends ByOrderId {
   readonly computing: number;
 }
 
-/** Where orders come in: admission, identity, who waits for which attempt, and the drain at the end. Main thread only. */
+/** Takes in orders: admission, identity, who waits for which attempt, and the drain at the end. Main thread only. */
 export class OrderService {
   readonly #options: OrderServiceOptions;
   readonly #runs: OrderRuns;
@@ -81,20 +88,19 @@ export class OrderService {
     return this.#inFlight.count;
   }
 
-  /** What a log line says about an order that runs; nothing about any other. */
+  /** The log fields of an order that runs; none for any other. */
   fieldsOf(orderId: unknown): Readonly<Record<string, unknown>> {
     return (typeof orderId === "string" ? this.#runs.get(orderId)?.fields : undefined) ?? {};
   }
 
-  /** From now on orders are taken in; recovery is over. */
+  /** From now on orders are taken: recovery is over. */
   open(): void {
     this.#inFlight.open();
   }
 
   /**
-   * Takes in an order, joins the attempt that runs, or finds its stored answer. Throws `Refused` with `overloaded`,
-   * `shutting_down`, `order_conflict`, `idempotency_mismatch`, or `internal` when it cannot be written down; then
-   * nothing has run.
+   * Starts an attempt at an order, joins the attempt that runs, or finds the stored answer. Throws `Refused` when nothing was run: with
+   * `overloaded`, `shutting_down`, `order_conflict`, `idempotency_mismatch`, or `internal` if the order cannot be stored.
    */
   async place(request: PlaceRequest): Promise<Placement> {
     this.#inFlight.refuseUnlessOpen();
@@ -123,15 +129,15 @@ export class OrderService {
     this.#runner.stop();
   }
 
-  /** Cancels every order in flight, and gives up on storing what the journal cannot take: the next start settles it. */
+  /** Cancels every order in flight. Outcomes that the journal cannot store are left to the next start. */
   cancelAll(cause: CancelCause): void {
     for (const run of this.#runs.all()) run.scope.cancel(cause);
     this.#runner.stop();
   }
 
   /**
-   * A request for an order that runs, or is about to, starts no work. Whether any other is a repeat of one that is placed only the
-   * journal could tell, which must not be asked under overload.
+   * Whether an order runs here or is about to: a request for it starts no work. Only the journal knows the orders that are placed, and it
+   * must not be asked under overload.
    */
   #isHere(orderId: string): boolean {
     return this.#runs.get(orderId) !== undefined || this.#arriving.get(orderId) !== undefined;
@@ -146,7 +152,7 @@ export class OrderService {
     return arriving;
   }
 
-  /** In one turn with the start of its steps, so that a look at the lines finds the order either here or there. */
+  /** In one turn of the event loop with the start of the steps, so that admission counts the order exactly once. */
   #arrived(arriving: Arriving): void {
     this.#arriving.remove(arriving);
     this.#options.gate?.arrived(arriving.computing);
@@ -174,14 +180,14 @@ export class OrderService {
         case "running": {
           const run = this.#runs.get(accepted.orderId);
           if (run !== undefined && !run.canceledFromOutside) return this.#join(run, request.signal);
-          // One that was canceled from outside frees the order when it has ended. One that is not here has ended between the
-          // journal's look and this one.
+          // An attempt that was canceled from outside frees the order when it has ended. One that is not found has ended since the journal
+          // answered.
           await run?.closed;
           this.#inFlight.refuseUnlessOpen();
         }
       }
     }
-    // It is open in the journal and nobody runs it: its outcome can never be stored.
+    // The journal has it as running and nobody runs it: its outcome could never be stored.
     throw new Refused("internal", "the order cannot be looked up");
   }
 
@@ -191,7 +197,7 @@ export class OrderService {
     return { answer: run.answer, replayed: false };
   }
 
-  /** Whoever only waits has a place of its own among the requests in flight, until the answer or until it leaves. */
+  /** A request that joins counts as one in flight, until the answer or its hang-up. */
   #join(run: OrderRun, signal: AbortSignal | undefined): Placement {
     let here = true;
     const end = () => {
@@ -204,7 +210,7 @@ export class OrderService {
   }
 
   #closed(run: OrderRun): void {
-    // This very run: a repeat of an order that failed may have been accepted in the same commit, and be running by now.
+    // Removes this run only: a new attempt at the order may have been accepted in the same commit, and be running by now.
     this.#runs.remove(run);
     run.close();
     this.#options.onStored?.();

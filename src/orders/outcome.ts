@@ -63,7 +63,7 @@ export function outcomeOfSteps(
   return { steps, startedAtMs, error, canceled: { cause, atMs } };
 }
 
-/** The outcome of an order whose steps left no outcomes, by a fault of ours: not one began, or nobody knows which did. */
+/** The outcome of an order that failed by a fault of this service. `effect`: `none` if no step began, `unknown` if that is in doubt. */
 export function failedByFault(effect: Effect): OrderOutcome {
   const endedAtMs = monotonicMs();
   const outcome = { status: "failed", kind: "internal", effect } as const;
@@ -71,8 +71,7 @@ export function failedByFault(effect: Effect): OrderOutcome {
 }
 
 /**
- * The steps of a failed order that have to be compensated: those that finished, and those of which nobody knows because a call was under
- * way.
+ * The steps of a failed order that have to be compensated: those that finished, and those in doubt because a call was under way.
  */
 export function stepsToCompensate(steps: readonly StepReport[]): StepName[] {
   return steps.filter(({ outcome }) => outcome.status === "ok" || outcome.effect === "unknown").map(({ name }) => name);

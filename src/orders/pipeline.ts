@@ -199,8 +199,8 @@ function outcomeOf(
 }
 
 /**
- * The failure that came first on the threads' common clock, which need not be the one that was heard of first: a sibling that
- * fails because of the cancel may have its outcome here sooner.
+ * The failure that came first on the threads' common clock. It need not be the first to arrive here: the outcome of a sibling that fails
+ * because of the cancel may arrive sooner.
  */
 function earliestFailure(ended: readonly EndedStep[], heardFirst: number | undefined): number | undefined {
   if (heardFirst === undefined) return undefined;
@@ -220,10 +220,10 @@ function endOf(task: TaskOutcome<EndedStep>): EndedStep {
     case "ok":
       return task.value;
     case "canceled":
-      // Canceled while it waited for capacity, or before: it never reached a thread.
+      // Canceled before or while it waited for its capacity: it never reached a thread.
       return { outcome: { status: "canceled", cause: task.cause, effect: "none" }, endedAtMs: monotonicMs() };
     case "failed":
-      // A bug in the runner; whether the step ran is anyone's guess.
+      // A bug in the runner: whether the step ran is in doubt.
       return { outcome: { status: "lost", reason: String(task.error), effect: "unknown" }, endedAtMs: monotonicMs() };
   }
 }

@@ -18,7 +18,7 @@ export interface WebhookDeliveryOptions {
   /** Every one of them signs every delivery. */
   readonly secrets: readonly KeyObject[];
   readonly log: DeliveryLog;
-  /** Requests at one time, each for another order. */
+  /** Requests at one time, each of another order. */
   readonly maxRequests?: number;
   /** How long after `start` nothing is given up. */
   readonly startGraceMs?: number;
@@ -37,18 +37,18 @@ export interface DeliveryState {
   readonly inFlight: number;
 }
 
-// After a long stop everything may have expired before its first try, and the receiver be starting too.
+// After a long stop all events may have expired before their first try, and the receiver may still be starting.
 const START_GRACE_MS = 60_000;
-// Keeps the transaction, and with it what orders wait for in the journal, short.
+// Keeps the transaction short, because orders wait for it.
 const GIVE_UPS_AT_ONCE = 64;
-// How often a receiver that wants nothing has events expire: nobody waits for that.
+// How often events expire while the receiver wants none. Nobody waits for that.
 const EXPIRE_EVERY_MS = 60_000;
 
 /**
- * Delivers order events at least once, the events of one order strictly one after another: only the first of an order is ever
- * due, and it leaves the outbox, durably, before the next one goes. So even after a crash a receiver never gets an old event
- * behind a newer one. A try keeps its place among `maxRequests` until its outcome is written down: without the outbox nothing
- * can be marked as delivered, and whatever were sent then would be sent again. Main thread only.
+ * Delivers order events at least once, and the events of one order strictly one after another. Only the first event of an order is ever
+ * due, and it leaves the outbox durably before the next one is sent. So even after a crash no receiver gets an old event after a newer one.
+ * A try counts towards `maxRequests` until its outcome is stored: while the outbox cannot be written, more events would be sent twice.
+ * Main thread only.
  */
 export class WebhookDelivery {
   readonly #options: Required<WebhookDeliveryOptions>;
@@ -97,7 +97,7 @@ export class WebhookDelivery {
     this.#queue.start();
   }
 
-  /** New events were committed. Cheap, and may be called at any time. */
+  /** New events were committed. Cheap; may be called at any time. */
   notify(): void {
     this.#queue.notify();
   }
@@ -112,8 +112,8 @@ export class WebhookDelivery {
   }
 
   /**
-   * Ends: aborts the requests under way, whose events stay and are delivered again after the next start, and resolves when
-   * nothing runs any more. The outbox must work until then.
+   * Aborts the requests under way; their events stay and are delivered again after the next start. Resolves when nothing runs any more. The
+   * outbox must work until then.
    */
   async stop(): Promise<void> {
     this.#scope.cancel("shutdown");
@@ -162,13 +162,13 @@ export class WebhookDelivery {
       const nextTryMs = nowMs + Math.min(leftMs, this.#pauseMs(tries + 1, failure));
       await this.#journal.run(() => outbox.eventFailed(seq, nextTryMs));
     }
-    // A receiver that is down is asked with one event on behalf of all. None is given up while it is under way or being marked.
+    // One event probes a receiver that is down. No event expires while another one is sent or stored.
     if (this.#receiver.health.down && this.#queue.inFlight === 1) await this.#giveUpExpired(nowMs, `receiver down: ${reason}`);
   }
 
   #pauseMs(failures: number, { kind, retryAfterMs = 0 }: PostFailure): number {
-    // The receiver's pause is the event's: with one of its own it would come late to a receiver that is back. Due at once it is
-    // behind all that wait already, so the next probe tries another event.
+    // The event waits as long as the receiver's pause and no longer, or it would be late for a receiver that is back. An event that is due at
+    // once stands behind all that wait already, so the next probe sends another one.
     if (this.#receiver.health.down || (kind === "overloaded" && retryAfterMs > 0)) return retryAfterMs;
     return Math.max(retryAfterMs, backoffMs(failures, EVENT_BACKOFF, this.#options.random));
   }
@@ -196,7 +196,7 @@ export class WebhookDelivery {
     );
   }
 
-  /** While nothing is delivered the outbox must not grow for ever. */
+  /** While nothing is delivered, events expire, so that the outbox does not grow forever. */
   #expireLater(): void {
     this.#stopExpiryTimer?.();
     this.#stopExpiryTimer = this.#options.clock.after(EXPIRE_EVERY_MS, () => {

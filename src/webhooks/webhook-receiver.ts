@@ -26,13 +26,13 @@ export interface WebhookReceiverOptions {
   readonly maxRequests: number;
   /** 0 to 1, for the jitter of pauses. */
   readonly random?: () => number;
-  /** The receiver takes events again after it did not. */
+  /** The receiver is up again. */
   readonly onUp?: () => void;
 }
 
-// Enough that a receiver 100 ms away gets 160 events a second, few enough for a small one.
+// Enough for 160 events a second to a receiver 100 ms away, few enough for a small receiver.
 export const MAX_REQUESTS = 16;
-// The lower end of what Standard Webhooks recommends: a receiver should note the event and work later.
+// The lower end of what Standard Webhooks recommends: a receiver should store the event and work later.
 const REQUEST_TIMEOUT_MS = 15_000;
 
 /** The receiver of the order events: signs and sends one event at a time, and learns from the answers whether it is up. Main thread only. */
@@ -81,7 +81,7 @@ function verdictOn(result: PostResult, tries: number, isDown: boolean): Endpoint
   const { kind, retryAfterMs = 0 } = result;
   const overloaded = kind === "overloaded";
   return {
-    // An event that was refused before and is again says nothing new: a few that a receiver never takes must not stop all others.
+    // A second refusal of one event says nothing new: a few events that a receiver never takes must not stop all others.
     counts: kind !== "refused" || tries === 0 || isDown,
     overloaded,
     pauseMs: overloaded ? retryAfterMs : 0,

@@ -421,7 +421,7 @@ test("what a pause threw out of the buffer is read again at once", async () => {
   await at.queue.stop();
 });
 
-test("a journal that cannot be read is asked again with growing pauses, said once", async () => {
+test("a journal that cannot be read is asked again with exponential backoff, reported once", async () => {
   const at = new Fixture();
   at.rows.unavailable = true;
   at.add(1);
