@@ -1,16 +1,25 @@
+import { Canceled } from "./cancel-cause.ts";
 import type { CancelScope } from "./cancel-scope.ts";
 
-/** Waits for `ms` (0 to 2^31-1) or until the scope is canceled. Resolves with whether the time has passed. */
-export function pause(ms: number, scope: CancelScope): Promise<boolean> {
-  if (scope.cause !== undefined) return Promise.resolve(false);
-  return new Promise((resolve) => {
+/** Resolves after `ms` (0 to 2^31-1); rejects with `Canceled` as soon as the scope is canceled. Any thread. */
+export function sleep(ms: number, scope: CancelScope): Promise<void> {
+  if (scope.cause !== undefined) return Promise.reject(new Canceled(scope.cause));
+  return new Promise((resolve, reject) => {
     const timer = setTimeout(() => {
       subscription.unsubscribe();
-      resolve(true);
+      resolve();
     }, ms);
-    const subscription = scope.onCancel(() => {
+    const subscription = scope.onCancel((cause) => {
       clearTimeout(timer);
-      resolve(false);
+      reject(new Canceled(cause));
     });
   });
+}
+
+/** As `sleep`, but resolves at the cancel too: with whether the time has passed. */
+export function pause(ms: number, scope: CancelScope): Promise<boolean> {
+  return sleep(ms, scope).then(
+    () => true,
+    () => false,
+  );
 }
