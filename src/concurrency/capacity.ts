@@ -19,7 +19,7 @@ export interface CapacityOptions {
   readonly onWait?: () => void;
 }
 
-// Against a deadline of 2 s: an urgent waiter gets past most of a line, and the last wait 0.35 s longer for it.
+// Against a deadline of 2 s: an urgent waiter overtakes most of a line, and the last one waits 0.35 s longer.
 const AGING_MS = 50;
 
 /**
@@ -60,7 +60,7 @@ export class Capacity {
     this.held = new HoldTime(nowMs);
   }
 
-  /** How many permits can be reckoned with: the limit, or what `resize` says is to be expected. */
+  /** How many permits to expect: the limit, or what `resize` says. */
   get limit(): number {
     return this.#expected;
   }
@@ -80,8 +80,8 @@ export class Capacity {
   }
 
   /**
-   * Changes the limit (Trio's `total_tokens`): a whole number, 0 or more. More permits go to who waits at once; fewer take effect as
-   * permits come back, none is taken away. `expected`: what `limit` shows, where more is to be had than there is now.
+   * Changes the limit (Trio's `total_tokens`): a whole number, 0 or more. Waiters get further permits at once; none is taken from its
+   * holder. `expected`: what `limit` shows, where more permits will come.
    */
   resize(limit: number, expected = limit): void {
     this.#limit = limit;

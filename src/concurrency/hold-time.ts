@@ -2,7 +2,7 @@ import { monotonicMs } from "./clock.ts";
 
 // Reading the clock costs more than the rest of a grant; while nobody waits, some grants tell as much as all.
 const MEASURED_GRANTS = 4;
-// A sixteenth a sample: a level that has changed is learned within some 20 samples, and mixed holds of one level do not swing it.
+// A changed level is learned within some 20 samples, and mixed holds of one level do not swing the average.
 const SHARE = 1 / 16;
 // The shortest hold is a promise ("surely not less"), so it rises slowly.
 const RISE = 1 / 64;
@@ -13,7 +13,7 @@ export const UNMEASURED = -1;
 /** How long the permits of one capacity are held: a moving average, and about the shortest hold of late. Milliseconds. */
 export class HoldTime {
   readonly #nowMs: () => number;
-  /** A hold counts from here on. Infinity: what the permits stand for is not there yet, so no hold tells how long the next one will be. */
+  /** A hold counts from here on. Infinity: what the permits stand for is not there yet, so no hold is measured. */
   usableSinceMs = Number.NEGATIVE_INFINITY;
   #grants = 0;
   #firstGrantMs = 0;

@@ -18,7 +18,7 @@ export interface UnsettledSteps {
   /** The highest id that was given so far. */
   readonly lastId: number;
   /** In no particular order. */
-  forEach(visit: (step: UnsettledStep) => void): void;
+  all(): readonly UnsettledStep[];
 }
 
 /** A step that has run for long, and still does. */
@@ -100,10 +100,9 @@ class LongStepsOfPool {
     const free = MAX_SHOWN - this.#shown.length;
     const oldest = new Foremost(Math.ceil(free / 2), (a, b) => a.id - b.id);
     const youngest = new Foremost(Math.floor(free / 2), (a, b) => b.id - a.id);
-    this.#steps.forEach((step) => {
-      if (step.id > lastLong || step.thread === undefined || isShown.has(step)) return;
-      youngest.offer(oldest.offer(step));
-    });
+    for (const step of this.#steps.all()) {
+      if (step.id <= lastLong && step.thread !== undefined && !isShown.has(step)) youngest.offer(oldest.offer(step));
+    }
     for (const step of [...oldest.steps, ...youngest.steps]) this.#shown.push({ step, sinceMs: this.#startOf(step) });
     return this.#shown.flatMap(({ step: { spec, input, thread }, sinceMs }) => {
       // Lost with its thread, it waits to be run again.

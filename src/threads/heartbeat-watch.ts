@@ -3,11 +3,10 @@ import type { ThreadPool } from "./thread-pool.ts";
 import type { Tracker } from "./tracker.ts";
 
 const LOOK_EVERY_MS = 500;
-// Limits are counted in looks, not by the age of a beat: after the whole process was stopped (a laptop's sleep, SIGSTOP) every beat is
-// old, and no thread is stuck. So many looks without a beat in between are two seconds, twenty beats.
+// Two seconds, twenty beats. In looks, not by the age of a beat: after the whole process was stopped (a laptop's sleep, SIGSTOP) every
+// beat is old, and no thread is stuck.
 const STUCK_LOOKS = 4;
-// A thread loads its worker file within some tenths of a second. A shorter limit would, on a machine that is starved of processor time,
-// end threads that are about to be ready.
+// A worker file loads in some tenths of a second, but on a machine starved of processor time it takes far longer.
 const START_TIMEOUT_MS = 30_000;
 
 /** Of each thread its last beat (undefined while it loads), and for how many looks that has been so. */

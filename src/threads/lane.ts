@@ -2,8 +2,8 @@ import { MessageChannel, type MessagePort, receiveMessageOnPort } from "node:wor
 import type { OutcomeEntry, StepMessage } from "./protocol.ts";
 
 /**
- * The way to one thread and back: a port that lies in a Piscina task which stands for as long as the thread lives. Steps that
- * went out as Piscina tasks of their own would cost the main thread several times as much. Main thread only.
+ * The way to one thread and back: a port in a Piscina task that lasts as long as the thread. A Piscina task for each step would cost the
+ * main thread several times as much. Main thread only.
  */
 export class Lane {
   /** The thread's end, to be transferred. */
@@ -23,7 +23,7 @@ export class Lane {
     this.#port.postMessage(steps);
   }
 
-  /** After the thread's `exit`: takes in what it had posted and nobody has read yet. */
+  /** After the thread's `exit`: reads what the thread had posted and nobody has read yet. */
   close(): void {
     for (let left = receiveMessageOnPort(this.#port); left !== undefined; left = receiveMessageOnPort(this.#port)) {
       this.#onOutcomes(left.message);

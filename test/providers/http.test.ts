@@ -437,7 +437,7 @@ describe("cancel", () => {
   test.each(["perform", "compensate"] as const)("that the signal has not heard of yet sends nothing (%s)", async (action) => {
     const layout = Layout.allocate({ slots: 1, rows: 1 });
     const board = CancelBoard.create(layout);
-    const context = new StepContext({ board, tracker: new Tracker(layout), row: 0, log: () => {} }, 0, 0);
+    const context = new StepContext({ board, tracker: new Tracker(layout), row: 0 }, 0, 0);
     board.cancel(0, 0, "deadline");
     const provider = httpProvider({ payment: standIn.url });
     await expect(provider[action]("payment", newOrder(), context)).rejects.toMatchObject({ name: "Canceled", causedBy: "deadline" });
