@@ -2,9 +2,9 @@ import type { ClientHttp2Session, ClientHttp2Stream, OutgoingHttpHeaders } from 
 import { connect, createServer, type Http2Server, type ServerHttp2Session, type ServerHttp2Stream } from "node:http2";
 import type { AddressInfo } from "node:net";
 
-// A node that was killed closes its connections at once; this is for one that does not even do that.
+// A killed node closes its connections at once; a frozen one does not.
 const CONNECT_TIMEOUT_MS = 1_000;
-// Of a node that cannot be reached: how long it is left out before it is asked again.
+// How long a node that cannot be reached gets no streams.
 const LEFT_OUT_MS = 300;
 const NO_NODE = 503;
 
@@ -17,8 +17,7 @@ interface Node {
 }
 
 /**
- * Stands between the engine and the service nodes: one HTTP/2 address, each stream to the node with the fewest, those that cannot be
- * reached left out. For the demo and the tests; in production any HTTP/2 balancer does the same. A stream whose node dies is reset: the
+ * Stands between the engine and the service nodes: one HTTP/2 address. Each stream goes to the reachable node with the fewest streams. For the demo and the tests; in production any HTTP/2 balancer does the same. A stream whose node dies is reset: the
  * engine runs its invocation again, and that comes to another node.
  */
 export class Balancer implements AsyncDisposable {
@@ -56,8 +55,8 @@ export class Balancer implements AsyncDisposable {
   }
 
   /**
-   * Keeps the answer to the next call of this path back for good, as a node does that is frozen or whose engine is about to die. Resolves
-   * when the node has begun to answer.
+   * Withholds the answer to the next call of this path for good, as if the node were frozen or the engine died before it. Resolves when the
+   * node has begun to answer.
    */
   holdAnswerTo(path: string): Promise<void> {
     return new Promise((resolve) => (this.#held = { path, hold: resolve }));

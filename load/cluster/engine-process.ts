@@ -7,12 +7,12 @@ import { setTimeout as pause } from "node:timers/promises";
 import { freePorts } from "./free-ports.ts";
 
 const LOOK_EVERY_MS = 50;
-// A cluster that recovers on one busy core takes tens of seconds, so this is for what is broken.
+// A cluster that recovers on one busy core takes tens of seconds, so only a broken one takes longer.
 const START_TIMEOUT_MS = 60_000;
 const KEPT_OUTPUT = 4_000;
 
 const living = new Set<ChildProcess>();
-// What ends this process takes its engines with it; for what ends it without a word (SIGKILL) see `killWithParent`.
+// The engines end with this process; after its SIGKILL `killWithParent` ends them.
 process.once("exit", () => {
   for (const child of living) child.kill("SIGKILL");
 });
@@ -28,7 +28,7 @@ export interface EngineOptions {
   readonly directory: string;
   /** Unique in its cluster. */
   readonly name?: string;
-  /** How many parts the keys are spread over; each has its own log. Only the first start reads it. */
+  /** How many partitions the keys have; each has its own log. Only the first start reads it. */
   readonly partitions?: number;
   /** Further settings in the engine's own words: `RESTATE_...`. */
   readonly settings?: Readonly<Record<string, string>>;
@@ -53,7 +53,7 @@ export class EngineProcess implements AsyncDisposable {
     this.adminUrl = `http://127.0.0.1:${adminPort}`;
     this.#environment = {
       RESTATE_DISABLE_TELEMETRY: "true",
-      // At each start it asks for its newest release, which no setting prevents; it need not say that it got no answer.
+      // At each start it asks for its newest release, which no setting prevents. A warning without an answer says nothing.
       RESTATE_LOG_FILTER: "warn,octocrab=off",
       RESTATE_LOG_DISABLE_ANSI_CODES: "true",
       RESTATE_LISTEN_MODE: "tcp",
@@ -136,7 +136,7 @@ export class EngineProcess implements AsyncDisposable {
     }
   }
 
-  /** Its listeners say that they are healthy before any part of the keys has a leader; a query over all parts says when they have. */
+  /** Its listeners report themselves healthy before every partition has a leader; a query over all partitions succeeds only then. */
   #hasPartitions(): Promise<boolean> {
     const headers = { "content-type": "application/json", accept: "application/json" };
     return answers(`${this.adminUrl}/query`, { method: "POST", headers, body: '{"query":"SELECT count(*) FROM sys_invocation"}' });

@@ -1,7 +1,7 @@
 import { Agent, request } from "node:http";
 import { setTimeout as pause } from "node:timers/promises";
 
-/** What a client was told at the end. */
+/** The last answer to an order. */
 export interface AnsweredOrder {
   readonly orderId: string;
   readonly amount: number;
@@ -27,7 +27,7 @@ const LONGEST_PAUSE_MS = 1_000;
 /** Refusals after which nothing is kept and the same request may be sent again. */
 const AGAIN = new Set(["overloaded", "shutting_down", "canceled"]);
 
-/** A client that asks until its order has ended, as the API page asks of clients: again after a refusal, with the same key. */
+/** A client that repeats its request with the same key after a refusal or a broken connection, until its order has ended. */
 export class OrderClient implements Disposable {
   readonly #agent = new Agent({ keepAlive: true });
   /** Answers of each kind that made it ask again. */

@@ -13,36 +13,36 @@ import type { ProviderHealths } from "../orders/provider-health.ts";
 import type { StepName } from "../orders/step.ts";
 import type { StepRunner } from "../orders/step-runner.ts";
 
-/** Where orders come in, whatever remembers them. */
+/** The order service of either engine. */
 export type PlacesOrders = Pick<OrderService, "place" | "inFlight" | "fieldsOf">;
 
-/** What operators and clients look up, and what operators change by hand. */
+/** What clients and operators read, and what operators change. */
 export type EngineJournal = OperatorJournal & Pick<OrderJournal, "find">;
 
-/** Why an engine takes no orders now, as `GET /readyz` says it. */
+/** Why an engine takes no orders now: the status in `GET /readyz`. */
 export type EngineTrouble = "journal_unavailable" | "engine_unavailable";
 
 /**
- * What remembers orders and sees to it that each ends: in this process, with a journal (`embedded`), or in a cluster (`restate`). In this
- * state its memory is open, so that it can be looked at; orders are taken once it runs.
+ * Keeps orders and brings each to its end: with a journal of this process (`embedded`), or on a distributed engine (`restate`). An open
+ * engine can be read; it takes orders once it runs.
  */
 export interface OpenEngine {
   readonly journal: EngineJournal;
-  /** Undefined while it works. */
+  /** Undefined while the engine works. */
   readonly trouble: EngineTrouble | undefined;
-  /** Where nodes share the couriers; absent where this process has them all. */
+  /** Present where nodes share the couriers. */
   readonly couriers?: Couriers;
-  /** Once. Nothing is taken in, retried or delivered before `start` of what it returns. */
+  /** To be called once. Takes, retries and delivers nothing before `start` of the result. */
   run(parts: EngineParts): RunningEngine;
-  /** Closes its memory. After `close` of what runs on it. */
+  /** To be called after `close` of the running engine. */
   close(): Promise<void>;
 }
 
-/** Keeps the courier calls of all nodes together within one capacity. */
+/** Keeps the courier calls of all nodes within one capacity. */
 export interface Couriers {
-  /** For the courier capacity of this node. */
+  /** For `onWait` of this node's courier capacity. */
   readonly onWait: () => void;
-  /** Runs steps by `runner`, and no more courier calls than this node may make. Each of those takes a group of its own. */
+  /** A runner that makes no more courier calls at a time than this node may. Each takes a group of its own on `runner`. */
   watch(runner: StepRunner): StepRunner;
 }
 
@@ -65,17 +65,17 @@ export interface RunningEngine {
   readonly compensator: OperatorCompensator;
   /** Absent where no receiver is configured. */
   readonly webhooks: WebhookState | undefined;
-  /** Where it calls this process from elsewhere; undefined where it does not. */
+  /** Port where the distributed engine calls this process; undefined with the embedded one. */
   readonly endpointPort: number | undefined;
-  /** Finds out what was left open, and takes orders from then on. Rejects with what stops a start. */
+  /** Recovers what the last run left open, and takes orders from then on. Rejects with an error that stops the start. */
   start(): Promise<void>;
-  /** An operator has changed something that retries or deliveries should look at. */
+  /** An operator has changed something that deliveries may be waiting for. */
   notify(): void;
-  /** Takes no more orders; resolves when those of this process's clients have been answered. */
+  /** Takes no more orders. Resolves when the clients of this process have their answers. */
   drain(): Promise<void>;
-  /** Cancels what a drain waits for. */
+  /** Cancels the orders that a drain waits for. */
   cancelAll(cause: CancelCause): void;
-  /** Stops what goes on besides orders. Resolves when no call of it is under way. */
+  /** Stops compensations and deliveries. Resolves when none of their calls is under way. */
   close(): Promise<void>;
 }
 
@@ -85,7 +85,7 @@ export interface OperatorCompensator {
   forget(compensation: Pick<Compensation, "id" | "step">): void;
 }
 
-/** The delivery of events, as far as it can be watched and steered. */
+/** The delivery of events, for operators. */
 export interface WebhookState {
   state(): { readonly receiver: "up" | "down" | "disabled"; readonly inFlight: number };
   resume(): void | Promise<void>;

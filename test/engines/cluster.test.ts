@@ -97,8 +97,8 @@ class Load {
 }
 
 test("never more courier assignments than couriers over three nodes at full load, and all in use again after a node's death", async () => {
-  await providers.setFaultRates({ courier: { slow: 1, slowMs: [100, 200] } });
-  const load = new Load("couriers", cluster.nodes, 18);
+  await providers.setFaultRates({ courier: { slow: 1, slowMs: [200, 400] } });
+  const load = new Load("couriers", cluster.nodes, 15);
   const full = () => eventually("all couriers in use", assignments, ({ now }) => now === COURIERS);
   await full();
   const victim = cluster.node(1);

@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { createServer as createHttpServer } from "node:http";
 import { type AddressInfo, createServer } from "node:net";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { Balancer } from "../../load/cluster/balancer.ts";
 import { type AttemptEnding, balance } from "../../load/stand-in/balance.ts";
 import { type StandIn, startStandIn } from "../../load/stand-in/stand-in.ts";
@@ -46,8 +46,9 @@ beforeAll(async () => {
   ({ port } = node);
   balancer = await Balancer.start([`http://127.0.0.1:${node.service.endpointPort}`]);
   await engine.server.register(balancer.url);
-  await ready(port);
 });
+// A test may end before the node has noticed that its engine is back.
+beforeEach(() => ready(port));
 afterAll(async () => {
   await node?.stop();
   await Promise.all([engine?.[Symbol.asyncDispose](), standIn?.close(), balancer?.[Symbol.asyncDispose]()]);
@@ -179,8 +180,8 @@ test("a node that dies in the middle: another goes on with the same attempt, and
     await ready(at);
     const answer = postOrder(at, { order_id: "orphan", amount: 1 }).catch(() => "gone");
     await vendorHangs("orphan");
-    // What has ended is remembered before the node dies, or it would be asked again, which does no harm.
-    await eventually("its begin and two steps to be remembered", async () => (await remembered("orphan")) === 3);
+    // A step without a record would run again.
+    await eventually("its begin and two steps to be recorded", async () => (await recorded("orphan")) === 3);
     first.signal("SIGKILL");
     expect(await answer).toBe("gone");
   } finally {
@@ -197,7 +198,7 @@ describe("with two nodes", () => {
   const settings = { ...FEW_THREADS, ORDER_TIMEOUT_MS: String(FOR_EVER_MS) };
   const long = (id: string, amount = 1) => ({ ...orderOf(id, 60_000), amount });
 
-  test("requests for one id meet; a hang-up cancels only when nobody waits at either; what was told is told again by both", async () => {
+  test("requests for one id meet; a hang-up cancels only when nobody waits at either; both repeat the answer", async () => {
     await using here = await engine.start(settings);
     await using there = await engine.start(settings);
     const running = () => there.service.runtime.totals().running;
@@ -286,7 +287,7 @@ async function query<Row>(sql: string): Promise<Row | undefined> {
   return (await engine.server.admin.query<Row>(sql, QUERY_TIMEOUT_MS))[0];
 }
 
-async function remembered(id: string): Promise<number> {
+async function recorded(id: string): Promise<number> {
   const sql = `SELECT count(*) AS runs FROM sys_journal j JOIN sys_invocation i ON j.id = i.id WHERE i.target_service_key = '${id}' AND j.entry_type = 'Notification: Run'`;
   return (await query<{ runs: number }>(sql))?.runs ?? 0;
 }

@@ -2,7 +2,7 @@ import { stat } from "node:fs/promises";
 import { resolve } from "node:path";
 import { ConfigError } from "../../config.ts";
 
-/** Its absolute path. Throws `ConfigError`: a backup that cannot be written is better known now than on the day when it is needed. */
+/** The absolute path of a directory. Throws `ConfigError` where there is none, at the start and not when a backup is needed. */
 export async function existingDirectory(name: string, path: string): Promise<string> {
   const isDirectory = await stat(path).then(
     (found) => found.isDirectory(),

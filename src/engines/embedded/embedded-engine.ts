@@ -18,7 +18,7 @@ export interface EmbeddedOptions extends Pick<SqliteJournalOptions, "onCommit"> 
   readonly log: Logger;
   readonly webhookSecrets: readonly KeyObject[];
   readonly onPhase: (phase: string) => void;
-  /** Nobody knows any more what the journal holds; the process has to end. */
+  /** The contents of the journal are in doubt; the process has to end. */
   readonly onFatal: (reason: string) => void;
 }
 
@@ -139,7 +139,7 @@ export class EmbeddedRun implements RunningEngine {
   }
 }
 
-/** The parts of an embedded engine, for who knows that it is one. Throws where it is not. */
+/** The parts of an embedded engine. Throws where it is another one. */
 export function embeddedOf(engine: OpenEngine, running: RunningEngine): Pick<EmbeddedRun, "compensator"> & Pick<EmbeddedEngine, "journal"> {
   if (!(engine instanceof EmbeddedEngine && running instanceof EmbeddedRun)) throw new Error("the engine is not the embedded one");
   return { journal: engine.journal, compensator: running.compensator };

@@ -12,7 +12,7 @@ describe("the shares of the nodes", () => {
     expect(allocate([], sync("a", 1, { want: 9 })).answer).toMatchObject({ held: 5, target: 5 });
   });
 
-  test("a newcomer gets what is free and is told of more; who has too many is told to give back; then the newcomer has them", () => {
+  test("a newcomer gets what is free and a higher target; a node that has too many gets a lower one; then the newcomer has them", () => {
     let { entries } = allocate([], sync("a", 1, { want: 9 }));
     let answer: ReturnType<typeof allocate>["answer"];
     ({ entries, answer } = allocate(entries, sync("b", 1, { want: 9, waitedMs: 10 })));

@@ -22,7 +22,7 @@ export class LeaseCluster {
   readonly random: () => number;
   entries: readonly LeaseEntry[] = [];
   engineUp = true;
-  /** Shares of the calls that are lost, before or after they were carried out, or take up to 4 s. */
+  /** Shares of the calls that are lost, before or after they were executed, or take up to 4 s. */
   loses = 0;
   stalls = 0;
   /** Share of the orders that call some time after they got their permit, as one does whose provider was ill at first. */

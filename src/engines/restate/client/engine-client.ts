@@ -16,13 +16,13 @@ export interface EngineAnswer {
   readonly text: string;
 }
 
-/** The engine cannot be reached, or does not answer in time. Whether it has taken the call is anyone's guess. */
+/** The engine cannot be reached, or does not answer in time. The effect of the call is in doubt. */
 export class EngineUnreachable extends Error {}
 
-// A node and its engine are neighbours; a connection that was idle for less is nearly never closed by the engine under a call.
+// The engine hardly ever closes a connection that was idle for less, so hardly ever under a call.
 const KEPT = { keepAlive: true, scheduling: "lifo", timeout: 4_000 } as const;
 
-/** One of the engine's two doors, on connections that stay open. `node:http` and not `fetch`, which costs three times the CPU time. */
+/** HTTP to one of the engine's listeners, on connections that stay open. `node:http` because `fetch` costs three times the CPU time. */
 export class EngineClient {
   readonly #target: object;
   readonly #prefix: string;
@@ -72,7 +72,7 @@ export class EngineClient {
         },
       );
       const giveUp = () => void (isOver || outgoing.destroy(new Error(`no answer in ${timeoutMs} ms`)));
-      // Where this process was stalled an answer may be here already, unread: sockets are looked at after timers and before immediates.
+      // After a stall of this process the answer may have arrived unread: the event loop reads sockets after timers and before immediates.
       const timer = setTimeout(() => setImmediate(giveUp), timeoutMs);
       outgoing.once("error", fail);
       outgoing.end(json);

@@ -7,14 +7,14 @@ import type { Ingress } from "./ingress.ts";
 export interface EngineHealthOptions {
   readonly ingress: Ingress;
   readonly admin: EngineAdmin;
-  /** It answers again, or does not any more, or knows no endpoint; the reason is for the log. */
+  /** The reason is for the log. */
   readonly onChange: (healthy: boolean, reason: string) => void;
 }
 
-// With the timeout, an engine that hangs is noticed within a second, and one that is busy is not taken for one that hangs.
+// With the timeout, a hung engine is noticed within a second, and a busy one does not count as hung.
 const EVERY_MS = 100;
 const TIMEOUT_MS = 800;
-// A timer that fires so late says that this process was stalled, and nothing of the engine.
+// If the timer fires this late, the process itself was stalled.
 const STALLED_MS = 100;
 
 /** Whether the engine can be reached and knows an endpoint for orders. Not started yet. Main thread only. */
@@ -55,11 +55,11 @@ export class EngineHealth {
     const { ingress, admin, onChange } = this.#options;
     const before = this.healthy;
     const startMs = monotonicMs();
-    // One that answers calls, or makes some, is there, however long it keeps this one waiting.
+    // An engine that answers or makes other calls is up, however late it answers this one.
     const reachable = (await ingress.healthy(TIMEOUT_MS)) || Math.max(ingress.answeredAtMs, this.#calledAtMs) > startMs;
     if (!reachable && monotonicMs() - startMs > TIMEOUT_MS + STALLED_MS) return;
     this.#reachable = reachable;
-    // What is registered stays so; the admin door may be down while orders go on.
+    // Asked once only: a registration stays, and the admin listener may be down while orders go on.
     if (reachable && !this.#registered) this.#registered = await admin.knows(OBJECTS.order, TIMEOUT_MS);
     if (this.healthy === before) return;
     onChange(this.healthy, this.#reachable ? (this.#registered ? "it answers" : "no endpoint is registered") : "it does not answer");

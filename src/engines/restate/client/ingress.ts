@@ -7,7 +7,7 @@ export interface HandlerCall {
   readonly key: string;
   readonly handler: string;
   readonly body?: unknown;
-  /** Calls with the same one at the same moment are one. */
+  /** Concurrent calls with the same key join one invocation. */
   readonly idempotencyKey?: string;
   readonly timeoutMs: number;
 }
@@ -15,7 +15,7 @@ export interface HandlerCall {
 /** The invocation was canceled before its handler began. */
 export class InvocationCanceled extends Error {}
 
-/** The engine's door for calls. Main thread only. */
+/** The engine's listener for calls of handlers. Main thread only. */
 export class Ingress {
   readonly #client: EngineClient;
   #answeredAtMs = 0;
@@ -24,7 +24,7 @@ export class Ingress {
     this.#client = new EngineClient(url);
   }
 
-  /** What the handler gives. Rejects with `EngineUnreachable` or `InvocationCanceled`. */
+  /** The handler's answer. Rejects with `EngineUnreachable` or `InvocationCanceled`. */
   async call<Answer>({ object, key, handler, body, idempotencyKey, timeoutMs }: HandlerCall): Promise<Answer> {
     const { status, text } = await this.#client.call({
       path: `/${object}/${encodeURIComponent(key)}/${handler}`,
@@ -34,7 +34,7 @@ export class Ingress {
     });
     this.#answeredAtMs = monotonicMs();
     if (status === 200) return (text === "" ? undefined : JSON.parse(text)) as Answer;
-    // Its own words for a cancel; every other failure of a handler is a fault of ours or of the engine.
+    // The engine's status for a cancel. Every other failure of a handler is a fault of the service or of the engine.
     if (status === 409) throw new InvocationCanceled(text);
     throw new EngineUnreachable(`${object}.${handler}: ${status} ${text.slice(0, 200)}`);
   }

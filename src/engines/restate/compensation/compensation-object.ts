@@ -15,31 +15,31 @@ export interface Settlement {
   readonly nowMs: number;
 }
 
-/** What a turn came to, as the engine keeps it. */
+/** The result of a turn, as the engine stores it. */
 interface TurnEnd {
   readonly tried?: Tried;
   readonly nowMs: number;
 }
 
 /**
- * One step of a failed attempt that has to be compensated: tried until it is done or an operator settles it, whatever dies meanwhile. Nothing
- * waits inside a handler: the next try is a delayed call of the object to itself, so an operator's call finds the object free.
+ * The compensation of one step of a failed attempt: tried until it is done or an operator settles it, whatever dies meanwhile. No handler
+ * waits: the next try is a delayed call of the object to itself, so an operator's call finds the object free.
  */
 export function compensationObject(calls: Pick<CompensationCalls, "attempt">) {
   return object({
     name: OBJECTS.compensation,
     handlers: {
-      /** The first try. The answer says how it went. */
+      /** The first try. Returns its result. */
       async begin(ctx: ObjectContext, request: CompensationBegin): Promise<FirstTry> {
         const known = await stateOf(ctx);
         if (known !== undefined) return firstTryOf(known);
         const state = begun(request);
-        // Before the call, so that lists show it while the call is under way.
+        // Set before the call, so that lists show it while the call is under way.
         ctx.set(PENDING, state);
         return firstTryOf(await takeTurn(ctx, "first", state, request.traceparent));
       },
 
-      /** The try that was scheduled as this turn. */
+      /** A scheduled try. */
       async retry(ctx: ObjectContext, turn: number): Promise<void> {
         const state = await ctx.get<CompensationState>(PENDING);
         if (state?.turn !== turn) return;
@@ -56,7 +56,7 @@ export function compensationObject(calls: Pick<CompensationCalls, "attempt">) {
         return rowOf(after);
       },
 
-      /** Leaves one that is not pending as it is. Null where there is none. */
+      /** Does nothing where it is not pending. Null where there is no such compensation. */
       async settle(ctx: ObjectContext, { note, nowMs }: Settlement): Promise<CompensationRow | null> {
         const state = await stateOf(ctx);
         if (state === undefined) return null;
@@ -67,13 +67,13 @@ export function compensationObject(calls: Pick<CompensationCalls, "attempt">) {
         return rowOf(after);
       },
 
-      /** For an order that has not waited for the answer of `begin`: tells it how that went. */
+      /** Reports the result of `begin` to an order that has not waited for it. */
       async report(ctx: ObjectContext): Promise<void> {
         const state = await stateOf(ctx);
         if (state !== undefined) report(ctx, state);
       },
 
-      /** Null where there is none. */
+      /** Null where there is no such compensation. */
       row: handlers.object.shared(async (ctx: ObjectSharedContext): Promise<CompensationRow | null> => {
         const state = await stateOf(ctx);
         return state === undefined ? null : rowOf(state);

@@ -5,11 +5,11 @@ import { STEPS, type StepName } from "../../../orders/steps.ts";
 import { backoffMs, COMPENSATION_BACKOFF } from "../../../retries/backoff.ts";
 import { type CompensationBegin, compensationKey } from "../objects.ts";
 
-/** Keys of the object's state: it has one of the two. By them the operators' lists tell apart what waits without reading it. */
+/** Keys of the object's state, which has one of the two: the operators' lists find pending compensations by the key alone. */
 export const PENDING = "pending";
 export const ENDED = "ended";
 
-/** What the object keeps. Stored, so a change of it has to be readable by the version before. Times are wall clock. */
+/** Stored, so the version before must be able to read a changed form. Times are wall clock. */
 export interface CompensationState {
   readonly orderId: string;
   readonly attempt: number;
@@ -17,9 +17,9 @@ export interface CompensationState {
   readonly amount: number;
   readonly sinceMs: number;
   readonly tries: number;
-  /** Turns that came to no call, since the provider was known to be down. They make the pauses longer, too. */
+  /** Turns without a call, because the provider was known to be down. They count for the backoff like tries. */
   readonly held: number;
-  /** Counts what was scheduled: a retry that carries an older number has been overtaken. */
+  /** Counts the scheduled retries: a retry with an older number is obsolete. */
   readonly turn: number;
   readonly nextTryMs?: number;
   readonly lastAnswer?: string;
@@ -31,7 +31,7 @@ export function begun({ orderId, attempt, step, amount, sinceMs }: CompensationB
   return { orderId, attempt, step, amount, sinceMs, tries: 0, held: 0, turn: 0, nextTryMs: sinceMs };
 }
 
-/** After a turn. `tried` undefined: it came to no call. `random` gives 0 to 1. */
+/** After a turn. `tried` is undefined after a turn without a call. `random` gives 0 to 1. */
 export function afterTurn(before: CompensationState, tried: Tried | undefined, nowMs: number, random: () => number): CompensationState {
   const { nextTryMs: _past, lastAnswer, ...state } = before;
   if (tried?.done === true) return { ...state, tries: state.tries + 1, endedMs: nowMs };
@@ -48,7 +48,7 @@ export function afterTurn(before: CompensationState, tried: Tried | undefined, n
   };
 }
 
-/** Dealt with by hand. */
+/** Settled by an operator. */
 export function settled({ nextTryMs: _past, ...state }: CompensationState, note: string, nowMs: number): CompensationState {
   return { ...state, note, endedMs: nowMs };
 }
@@ -58,7 +58,7 @@ export function statusOf({ endedMs, note }: CompensationState): CompensationRow[
   return note === undefined ? "done" : "settled";
 }
 
-/** How the first try went, for the answer to the order. */
+/** The result of the first try, for the answer to the order. */
 export function firstTryOf({ step, tries, nextTryMs, lastAnswer }: CompensationState): FirstTry {
   return {
     step,
@@ -94,7 +94,7 @@ export function compensationId(key: string): string {
 
 const KEY = new RegExp(`^.+:[1-9]\\d*:(${STEPS.join("|")})$`, "s");
 
-/** The key behind an id; undefined for what is the id of none. */
+/** The key of an id, or undefined where it is not the id of a compensation. */
 export function keyOfCompensation(id: string): string | undefined {
   const key = Buffer.from(id, "base64url").toString("utf8");
   return KEY.test(key) && compensationId(key) === id ? key : undefined;

@@ -15,12 +15,12 @@ import {
 } from "../objects.ts";
 import { COMPENSATION } from "./compensation-object.ts";
 
-// How long an answer waits for compensations, which mostly take one call each; a provider that is down is not waited for.
+// How long an answer waits for compensations. Most take one call; the answer must not wait for a provider that is down.
 const WAIT_FOR_COMPENSATION_MS = 500;
 
 /**
- * Within `Order.attempt`: begins to compensate these steps, side by side, and waits for their first tries, but not for long. From here on they
- * go on by themselves. `atMs`: when the attempt failed, wall clock. The handler must have `explicitCancellation`.
+ * Within `Order.attempt`: begins to compensate these steps in parallel, and waits a short time for their first tries. From then on they go
+ * on by themselves. `atMs`: when the attempt failed, wall clock. The handler must have `explicitCancellation`.
  */
 export async function beginCompensations(
   ctx: ObjectContext,
@@ -46,7 +46,7 @@ export async function beginCompensations(
   });
 }
 
-/** The same for an attempt whose end nobody waited for: begins, and has itself told how that went. */
+/** The same without waiting, for an interrupted attempt. Each compensation reports its first try to `Order`. */
 export function sendCompensations(
   ctx: ObjectContext,
   input: Omit<StepInput, "simulation">,
@@ -60,12 +60,12 @@ export function sendCompensations(
   }
 }
 
-/** What `Order` keeps of the first tries. */
+/** What `Order` stores of the first tries. */
 export function compensationsOf(firstTries: readonly FirstTry[]): CompensationOfAttempt[] {
   return firstTries.map(({ step, tries, nextTryMs }) => ({ step, tries, status: nextTryMs === undefined ? "done" : "pending" }));
 }
 
-/** Whether the attempt is compensated already: `order.compensated` follows its `order.failed` at once. */
+/** Whether nothing is left to be compensated: `order.compensated` is due. */
 export function isCompensated(compensations: readonly CompensationOfAttempt[]): boolean {
   return compensations.length > 0 && compensations.every(({ status }) => status !== "pending");
 }
@@ -93,7 +93,7 @@ export async function compensationChanged(ctx: ObjectContext, changed: Compensat
   sendEvent(ctx, event);
 }
 
-/** What was told of it may come late, but never takes back an end. */
+/** A report may come late, so one of a pending state never replaces an end. */
 function newer(before: CompensationOfAttempt, { step, status, tries }: CompensationChanged): CompensationOfAttempt {
   if (before.status !== "pending") return before;
   return { step, status, tries };

@@ -1,29 +1,29 @@
 /**
- * Who holds how many couriers: the pure part of the `CourierLease` object. Every node calls it now and then with what it holds and wants
- * (`LeaseSync`) and learns what it may use (`LeaseAnswer`).
+ * Who holds how many couriers: the pure part of the `CourierLease` object. Every node calls it with what it holds and wants (`LeaseSync`),
+ * and the answer says what it may use (`LeaseAnswer`).
  *
  * Rules:
- * 1. The sum of `held` over all nodes never grows past the capacity. A node is given only what nobody holds; what it holds counts as
- *    held until it has said that it holds less, or has been dropped.
+ * 1. The sum of `held` over all nodes never exceeds the capacity. A node gets only couriers that no node holds. It holds them until it
+ *    gives them back in a call, or is dropped.
  * 2. A node is dropped only when another one has seen its `seq` unchanged for that node's whole `leaseMs` (see `lease-holder.ts`).
- * 3. A call that was overtaken by a later one of the same node changes nothing.
+ * 3. A call that arrives after a later one of the same node changes nothing.
  */
 
 export interface LeaseSync {
-  /** Of one process: two of the same name in a row are two nodes. */
+  /** Unique for each process: a node that starts again is another one. */
   readonly node: string;
   /** Grows with each call of a node. */
   readonly seq: number;
   readonly capacity: number;
-  /** How long after it was sent a call keeps what it holds. */
+  /** For how long after it was sent a call keeps the node's couriers. */
   readonly leaseMs: number;
-  /** How many it keeps, of those it was given; it has given back the rest when it sends this. */
+  /** How many of its couriers it keeps; it has stopped using the rest before it sends this. */
   readonly keep: number;
   /** How many it could use now, those it keeps included. */
   readonly want: number;
   /** How long its first waiter has waited. */
   readonly waitedMs: number;
-  /** Nodes that have not been heard of for as long as they hold, with the last `seq` that was seen of each. */
+  /** Nodes whose leases have expired as far as this node can see, with the last `seq` that it has seen of each. */
   readonly expired: readonly Seen[];
 }
 
@@ -35,9 +35,9 @@ export interface Seen {
 export interface LeaseAnswer {
   /** How many it holds now. */
   readonly held: number;
-  /** How many it should hold: fewer than `held` when others lack some, more when others have to give some back first. */
+  /** How many it should hold: fewer than `held` when others need some, more when others have to give some back first. */
   readonly target: number;
-  /** How many it could have at most, by what the others want now. */
+  /** The most it could have, by what the others want now. */
   readonly fairPart: number;
   /** All other nodes that hold or want something. */
   readonly others: readonly (Seen & { readonly leaseMs: number })[];
@@ -52,7 +52,7 @@ export interface LeaseEntry {
   readonly waitedMs: number;
 }
 
-// A courier that changes its node lies idle for a moment; so it does for a waiter that has waited clearly longer, not for each.
+// A courier that changes its node is idle for a moment, so it changes only for a waiter that has waited clearly longer.
 const STAYS_FOR_MS = 250;
 
 /** The entries after a call, and its answer. Neither changes `entries`. */
@@ -84,12 +84,12 @@ export function allocate(entries: readonly LeaseEntry[], sync: LeaseSync): { ent
     fairPart: sharesOf([{ ...own, want: sync.capacity }, ...others], sync.capacity)[0] ?? 0,
     others: others.map(({ node, seq, leaseMs }) => ({ node, seq, leaseMs })),
   };
-  // A node that neither holds nor wants anything is none.
+  // The entry of a node that neither holds nor wants anything goes.
   if (held === 0 && sync.want === 0) return { entries: others, answer };
   return { entries: [...others, { ...own, held }], answer };
 }
 
-/** Max-min fair: everyone gets what it wants up to an equal part; what is left over goes to whose waiter has waited longest. */
+/** Max-min fair: every node gets what it wants up to an equal part; the remainder goes to the nodes whose waiters have waited longest. */
 function sharesOf(entries: readonly LeaseEntry[], capacity: number): readonly number[] {
   const shares = entries.map(() => 0);
   for (let left = capacity; left > 0; ) {

@@ -4,14 +4,14 @@ import type { EndedStep, StepInput } from "../../../orders/step.ts";
 import type { StepGroup, StepRunner, StepSpec } from "../../../orders/step-runner.ts";
 
 /**
- * Runs steps by another runner, and no more courier calls at a time than the lease allows: when that has run out, those under way are cut
- * off and made again, with the same idempotency key, once there is a lease again. The order hears nothing of it but the time; its deadline
- * ends it as ever. Main thread only.
+ * Runs steps by another runner, and no more courier calls at a time than the lease allows. When the lease expires, calls under way are cut
+ * off, and made again with the same idempotency key once there is a lease. The order only takes longer; its deadline ends it as always.
+ * Main thread only.
  */
 export class CourierCalls implements StepRunner {
   readonly #runner: StepRunner;
   readonly #held: () => number;
-  // At most as many as there are couriers, so a search costs nothing.
+  // At most as many as there are couriers, so a search is cheap.
   readonly #underWay: CancelScope[] = [];
   readonly #paused = new Set<() => void>();
 
@@ -34,14 +34,14 @@ export class CourierCalls implements StepRunner {
     for (const scope of [...this.#underWay]) scope.cancel("deadline");
   };
 
-  /** There may be a lease for calls that wait for one. */
+  /** To be called when calls that wait for a lease may go on. */
   readonly resume = (): void => {
     for (const goOn of [...this.#paused].slice(0, Math.max(0, this.#held() - this.#underWay.length))) goOn();
   };
 
   async #run(scope: CancelScope, urgency: number | undefined, step: StepSpec, input: StepInput): Promise<EndedStep> {
     for (let inDoubt = false; ; ) {
-      // Also where a step that has its permit calls again after a pause: the lease may have run out in between.
+      // A step may have its permit and call again after a pause: the lease may have expired in between.
       while (scope.cause === undefined && this.#underWay.length >= this.#held()) await this.#pause(scope);
       if (scope.cause !== undefined) {
         return { outcome: { status: "canceled", cause: scope.cause, effect: inDoubt ? "unknown" : "none" }, endedAtMs: monotonicMs() };
@@ -55,7 +55,7 @@ export class CourierCalls implements StepRunner {
     }
   }
 
-  /** In a group of its own, so that it can be ended without the order. */
+  /** Runs the call in a group of its own, so that it can be cut off without the order. */
   async #call(scope: CancelScope, own: CancelScope, urgency: number | undefined, step: StepSpec, input: StepInput): Promise<EndedStep> {
     const linked = own.link(scope);
     const group = this.#runner.open(own, urgency);
@@ -70,7 +70,7 @@ export class CourierCalls implements StepRunner {
     }
   }
 
-  /** Until there may be a lease, or the order is canceled. */
+  /** Resolves when there may be a lease, or the order is canceled. */
   async #pause(scope: CancelScope): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
     const listening = scope.onCancel(() => resolve());

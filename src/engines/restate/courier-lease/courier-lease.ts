@@ -21,8 +21,8 @@ const OPTIONS = {
 } as const;
 
 /**
- * Shares the couriers of the cluster among its nodes: a virtual object, so that one call runs after the other, and what it knows outlives
- * every node.
+ * Shares the couriers of the cluster among its nodes: a virtual object, so its calls run one after another, and its state outlives every
+ * node.
  *
  * Rejected: the engine's own concurrency limits by scope. In 1.7 they are experimental and off in the server that an operator
  * brings (`experimental-enable-vqueues` and `-protocol-v7`); they bound invocations, so each courier step would have to be one of its

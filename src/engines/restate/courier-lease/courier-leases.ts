@@ -14,7 +14,7 @@ export interface CourierLeasesOptions {
   /** Couriers of the whole cluster. */
   readonly total: number;
   readonly cancelGraceMs: number;
-  /** How long they may be used after the engine was last heard. */
+  /** How long they may be used after the last renewal was sent. */
   readonly useMs: number;
 }
 
@@ -41,7 +41,7 @@ export class CourierLeases implements Couriers {
     this.#holder = new LeaseHolder({
       capacity,
       total,
-      // A node that is started again is another one: what it held before is not its any more.
+      // A node that starts again is another one: it must not keep what it held before.
       node: randomUUID(),
       cancelGraceMs,
       useMs,

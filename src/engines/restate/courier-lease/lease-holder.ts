@@ -3,17 +3,17 @@ import { monotonicMs } from "../../../concurrency/clock.ts";
 import type { LeaseAnswer, LeaseSync, Seen } from "./allocation.ts";
 
 export interface LeaseHolderOptions {
-  /** This node's own view of the couriers; from now on its limit is what the lease allows. */
+  /** This node's capacity; the holder sets its limit to what the lease allows. */
   readonly capacity: Capacity;
   /** Couriers of the whole cluster. */
   readonly total: number;
-  /** Unlike that of any other process, an earlier one of this node included. */
+  /** Unique for each process, an earlier one of this node included. */
   readonly node: string;
   /** How long a canceled courier call may take to end (`CANCEL_GRACE_MS`). */
   readonly cancelGraceMs: number;
   /**
    * For how long couriers may be used after the call that renewed them was sent. With the default of 800: renewals may take 600 ms, and
-   * a dead node's couriers are in use again within 2 s, for its last renewal is seen `RENEW_MS` later at most and then the lease runs out.
+   * a dead node's couriers are in use again within 2 s: other nodes see its last renewal `RENEW_MS` later at most, and then the lease expires.
    */
   readonly useMs: number;
   /** Calls the `CourierLease` object. Rejects when the engine cannot be reached, or not within `timeoutMs`. */
@@ -28,12 +28,12 @@ export interface LeaseHolderOptions {
 
 // Three renewals may fail within the shortest useful lease; five calls a second are nothing beside the orders that use them.
 const RENEW_MS = 200;
-// While couriers change hands. A round trip takes about 10 ms; waiters would not notice much less.
+// While couriers change their nodes. A round trip takes about 10 ms; waiters would not gain much from less.
 const FAST_MS = 50;
-// Between the last use and the moment at which others may have them, beside the grace of a cancel: for timers that come late, and for
-// the cancel's way to the thread and the socket.
+// Between the last use and the moment when others may have the couriers, in addition to the cancel grace: for timers that fire late, and
+// for the cancel to reach the thread and the socket.
 const CUT_OFF_MS = 200;
-// Then unused couriers go back, though nobody asks for them: others need not wait for the next renewal.
+// Then unused couriers go back before anybody needs them, so that others need not wait for the next renewal.
 const IDLE_MS = 500;
 const STOP_TIMEOUT_MS = 1_000;
 
@@ -63,14 +63,13 @@ export class LeaseHolder {
   readonly #leaseMs: number;
   readonly #seen = new Map<string, { readonly seq: number; readonly sinceMs: number; readonly leaseMs: number }>();
   #seq = 0;
-  /** By the last answer, less what was given back since. */
+  /** From the last answer, less what was given back since. */
   #held = 0;
   #target = 0;
-  /** By the last answer: what others leave. */
+  /** From the last answer. */
   #fairPart = Number.POSITIVE_INFINITY;
-  /** They may not be used any more, though calls that used them may still be ending. */
+  /** The lease has expired; calls that used it may still be ending. */
   #hasExpired = false;
-  /** What the object was last told. */
   #wanted = 0;
   #grants = 0;
   #usedAtMs = 0;
@@ -104,7 +103,7 @@ export class LeaseHolder {
     if (this.#options.capacity.waiting === 1) this.#callAt(this.#sentAtMs + FAST_MS);
   };
 
-  /** Gives everything back. Resolves when that is said, or when the engine does not listen: then the lease runs out. */
+  /** Gives everything back. Resolves when the engine has answered, or does not answer: then the lease expires. */
   async stop(): Promise<void> {
     this.#stopped = true;
     clearTimeout(this.#timer);
@@ -159,9 +158,9 @@ export class LeaseHolder {
     const keep = Math.min(this.#held, Math.max(inUse, idle || this.#hasExpired ? 0 : this.#target));
     this.#resize(this.#hasExpired ? 0 : keep);
     this.#sentAtMs = nowMs;
-    // One that is in use now and then is wanted, though it may be free at this moment.
+    // A courier that was in use since the last call is wanted, though it may be free at this moment.
     const needed = Math.max(inUse + waiting, Math.min(this.#held, granted));
-    // Half as many more while others leave them: an order that finds none has to wait for a call.
+    // Half as many more while others do not need them: an order that finds none has to wait for a call.
     const spare = needed === 0 ? 0 : Math.min(Math.ceil(needed / 2) + 1, Math.max(0, this.#fairPart - needed));
     this.#wanted = this.#stopped ? 0 : Math.min(Math.max(needed, total), needed + spare);
     const call: LeaseSync = {
@@ -177,7 +176,7 @@ export class LeaseHolder {
     try {
       this.#answered(nowMs, keep, await sync(call, timeoutMs));
     } catch (error) {
-      // What was kept is kept until the lease runs out; the next call says it again.
+      // Kept until the lease expires; the next call repeats it.
       this.#held = Math.min(this.#held, keep);
       if (!this.#failing) this.#options.onFault(error);
       this.#failing = true;
@@ -194,13 +193,13 @@ export class LeaseHolder {
       this.#expire();
       return;
     }
-    // Forgotten meanwhile, so others may have what this node believed to hold.
+    // This node was dropped, so others may have the couriers that it uses.
     if (answer.held < keep) this.#options.cutOff();
     this.#hasExpired = false;
     this.#held = answer.held;
     this.#target = answer.target;
     this.#fairPart = answer.fairPart;
-    // Below what it holds where others lack some: what comes back is not handed on.
+    // The limit is below `held` where others need some: a permit that comes back is not granted again.
     this.#resize(Math.min(answer.held, answer.target), Math.max(1, answer.fairPart));
     this.#expiry = setTimeout(() => this.#expire(), usableMs);
     this.#expiry.unref();
@@ -218,7 +217,7 @@ export class LeaseHolder {
     this.#options.capacity.resize(limit, expected);
   }
 
-  /** Since when each of the others has not been heard of. */
+  /** Notes since when each other node has not called. */
   #observe(others: LeaseAnswer["others"], nowMs: number): void {
     for (const { node, seq, leaseMs } of others) {
       if (this.#seen.get(node)?.seq !== seq) this.#seen.set(node, { seq, sinceMs: nowMs, leaseMs });

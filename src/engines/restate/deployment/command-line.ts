@@ -20,8 +20,8 @@ const OPTIONS = {
 } as const;
 
 /**
- * Runs a command of `npm run engine:*` and ends the process: with 1 and one line that says what is wrong where it fails. `--admin` stands
- * for `RESTATE_ADMIN_URL`, and that for it.
+ * Runs a command of `npm run engine:*`. A failure prints one line and sets the exit code to 1. `RESTATE_ADMIN_URL` is the default of
+ * `--admin`.
  */
 export async function runCommand(usage: string, command: (args: DeploymentArguments, engine: EngineAdmin) => Promise<void>): Promise<void> {
   let engine: EngineAdmin | undefined;
@@ -46,7 +46,7 @@ export async function runCommand(usage: string, command: (args: DeploymentArgume
 }
 
 function checkedUrl(name: string, text: string | undefined): string {
-  if (text === undefined || text === "") throw new RangeError(`${name}: is needed, an http or https URL; --help tells more`);
+  if (text === undefined || text === "") throw new RangeError(`${name}: is needed, an http or https URL; see --help`);
   const protocol = URL.canParse(text) ? new URL(text).protocol : "";
   if (protocol !== "http:" && protocol !== "https:") throw new RangeError(`${name} ${text}: must be an http or https URL`);
   return text;

@@ -1,6 +1,6 @@
 import { runCommand } from "./command-line.ts";
 
-const USAGE = `Tells the engine where the service is. From then on the engine sends orders to --url: the endpoint of a node
+const USAGE = `Registers the service with the engine. From then on the engine sends orders to --url: the endpoint of a node
 (RESTATE_ENDPOINT_HOST:RESTATE_ENDPOINT_PORT) or, with several nodes, the HTTP/2 balancer in front of them. The nodes must be up.
 Do this once for each address; nodes that come and go behind a balancer need nothing. A new version of the code needs a new address:
 see npm run engine:upgrade.

@@ -14,7 +14,7 @@ import {
   waitingEvent,
 } from "./order-events-state.ts";
 
-/** Which turn a delivery was scheduled as; absent: now, whatever is scheduled. */
+/** `turn`: that of a scheduled delivery; absent: deliver now. */
 export interface DeliverRequest {
   readonly turn?: number;
 }
@@ -24,16 +24,16 @@ export interface RedeliverRequest {
   readonly nowMs: number;
 }
 
-/** What a turn came to, as the engine keeps it. */
+/** The result of a turn, as the engine stores it. */
 interface TurnEnd {
   readonly sent: Sent;
   readonly nowMs: number;
 }
 
 /**
- * The events of one order, delivered at least once and strictly one after another: an event leaves the queue, durably, before the next
- * one goes. Nothing waits inside a handler: the next try is a delayed call of the object to itself. `sender` is absent where no receiver
- * is configured any more: what waits from before is kept for its 24 hours.
+ * The events of one order, delivered at least once and one after another: an event leaves the queue durably before the next one is sent.
+ * No handler waits: the next try is a delayed call of the object to itself. `sender` is absent where no receiver is configured (any more):
+ * events that wait are kept for their 24 hours.
  */
 export function orderEventsObject(sender: Pick<EventSender, "send"> | undefined) {
   return object({
@@ -48,7 +48,7 @@ export function orderEventsObject(sender: Pick<EventSender, "send"> | undefined)
         if (queue !== null && (turn === undefined || turn === queue.turn)) await deliverAll(ctx, queue);
       },
 
-      /** Puts a dead letter behind all other events of its order, with its whole time before it. False where there is none. */
+      /** Puts a dead letter behind all other events of its order, with 24 hours anew. False where there is no such dead letter. */
       async redeliver(ctx: ObjectContext, { eventId, nowMs }: RedeliverRequest): Promise<boolean> {
         const dead = await ctx.get<BuriedEvent>(`${DEAD}${eventId}`);
         if (dead === null) return false;
@@ -68,12 +68,12 @@ export function orderEventsObject(sender: Pick<EventSender, "send"> | undefined)
   async function append(ctx: ObjectContext, event: WaitingEvent): Promise<void> {
     const queue = await ctx.get<EventQueue>(QUEUE);
     const appended = { turn: queue?.turn ?? 0, events: [...(queue?.events ?? []), event] };
-    // Before the first try, so that it counts as waiting while that is under way.
+    // Set before the first try, so that the event counts as pending meanwhile.
     ctx.set<EventQueue>(QUEUE, appended);
     if (queue === null) await deliverAll(ctx, appended);
   }
 
-  /** Until all are delivered, or one has to wait. */
+  /** Delivers events until all are delivered or one has to wait. */
   async function deliverAll(ctx: ObjectContext, queue: EventQueue): Promise<void> {
     let { events } = queue;
     for (let first = events[0]; first !== undefined; first = events[0]) {

@@ -3,28 +3,28 @@ import type { DeadLetter } from "../../../orders/operator-journal.ts";
 import { backoffMs, EVENT_BACKOFF } from "../../../retries/backoff.ts";
 import type { EventAdded } from "../objects.ts";
 
-/** Keys of the object's state. The queue is there only while an event waits; each dead letter has a key of its own. */
+/** Keys of the object's state. The queue exists only while an event waits; each dead letter has a key of its own. */
 export const QUEUE = "queue";
 export const DEAD = "dead:";
 
-/** Stored, so a change of it has to be readable by the version before. Times are wall clock. */
+/** Stored, so the version before must be able to read a changed form. Times are wall clock. */
 export interface WaitingEvent {
   /** `webhook-id`. */
   readonly id: string;
   readonly payload: string;
   readonly createdMs: number;
-  /** Since when it waits: later than `createdMs` where it was put back. */
+  /** Since when it waits: later than `createdMs` where an operator redelivers it. */
   readonly sinceMs: number;
   /** Failed tries. */
   readonly tries: number;
-  /** Turns that came to no try, since the receiver was known to be down or disabled. They make the pauses longer, too. */
+  /** Turns without a request, because the receiver was known to be down or disabled. They count for the backoff like tries. */
   readonly held: number;
 }
 
 export interface EventQueue {
-  /** Counts what was scheduled: a delivery that carries an older number has been overtaken. */
+  /** Counts the scheduled deliveries: a delivery with an older number is obsolete. */
   readonly turn: number;
-  /** In the order of their delivery; never empty. */
+  /** In delivery order; never empty. */
   readonly events: readonly WaitingEvent[];
 }
 
@@ -49,12 +49,12 @@ export function buried({ id, payload, createdMs }: WaitingEvent, reason: string,
   return { id, payload, createdMs, givenUpMs, reason };
 }
 
-/** What an operator names a dead letter by: its order's id in characters that a path can hold, and the event's own. */
+/** Id of a dead letter for operators: its order's id in characters that a path can hold, and the event's id. */
 export function deadLetterId(orderId: string, eventId: string): string {
   return `${Buffer.from(orderId).toString("base64url")}.${eventId}`;
 }
 
-/** Undefined for what is the id of none. */
+/** Undefined where it is not the id of a dead letter. */
 export function readDeadLetterId(id: string): { readonly orderId: string; readonly eventId: string } | undefined {
   const [encoded = "", eventId = "", ...rest] = id.split(".");
   const orderId = Buffer.from(encoded, "base64url").toString("utf8");

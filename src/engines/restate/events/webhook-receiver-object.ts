@@ -12,7 +12,7 @@ export interface ReceiverState {
 
 /** A walk over all orders whose events wait. */
 export interface Wake {
-  /** Which walk: a newer one ends it. */
+  /** Number of the walk: a newer one ends it. */
   readonly walk: number;
   /** Orders up to this one have been woken. */
   readonly after: string;
@@ -20,13 +20,13 @@ export interface Wake {
 
 const DISABLED = "disabled";
 const WALK = "walk";
-// A page takes the engine about as long as the pause, so orders keep their share of it.
+// A page takes the engine about as long as the pause, so orders keep a share of the engine.
 const PAGE = 200;
 const PAUSE_MS = 200;
 
 /**
- * What all nodes share of the webhook receiver: whether it has answered 410, and who wakes the orders whose events wait when it takes them
- * again. `waitingAfter` lists such orders in the order of their ids.
+ * What all nodes share about the webhook receiver: whether it has answered 410, and the walk that wakes waiting events when the receiver
+ * takes events again. `waitingAfter` lists the orders whose events wait, by their ids.
  */
 export function webhookReceiverObject(waitingAfter: (orderId: string, limit: number) => Promise<readonly string[]>) {
   return object({
@@ -45,7 +45,7 @@ export function webhookReceiverObject(waitingAfter: (orderId: string, limit: num
         await startWalk(ctx);
       },
 
-      /** The receiver is up again: what waits need not wait for its own time. */
+      /** The receiver is up again: waiting events are delivered now, and not at the end of their pauses. */
       async wakeAll(ctx: ObjectContext): Promise<void> {
         await startWalk(ctx);
       },
