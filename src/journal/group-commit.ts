@@ -1,5 +1,5 @@
-import type { Committed, Operation, OperationName, Refusal, Reply, Result, Results } from "../../workers/journal/protocol.ts";
 import { JournalUnavailable } from "../orders/order-journal.ts";
+import type { Committed, Operation, OperationName, Refusal, Reply, Result, Results } from "./protocol.ts";
 
 // Enough that a commit's price no longer shows in an order's, few enough that a batch takes some milliseconds.
 const MAX_BATCH = 1_024;

@@ -1,6 +1,6 @@
 import { fileURLToPath } from "node:url";
 import { Piscina } from "piscina";
-import type { BackupReply, JournalSettings, OpenReply, Operation, Query, QueryReply, Reply } from "../../workers/journal/protocol.ts";
+import type { BackupReply, JournalSettings, OpenReply, Operation, Query, QueryReply, Reply } from "./protocol.ts";
 
 const WORKER_FILE = fileURLToPath(new URL("../../workers/journal/main.ts", import.meta.url));
 

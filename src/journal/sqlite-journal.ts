@@ -1,5 +1,4 @@
 import { resolve } from "node:path";
-import type { Answers, FoundAttempt, FoundOrder, JournalSettings, Query, QueryName, Reply } from "../../workers/journal/protocol.ts";
 import type { AnswerBody } from "../orders/answer.ts";
 import {
   type Backlog,
@@ -36,6 +35,7 @@ import { GroupCommit } from "./group-commit.ts";
 import { JournalHealth } from "./journal-health.ts";
 import { JournalOpenError } from "./journal-open-error.ts";
 import { JournalThread, MAX_READS } from "./journal-thread.ts";
+import type { Answers, FoundAttempt, FoundOrder, JournalSettings, Query, QueryName, Reply } from "./protocol.ts";
 
 // Clients and operators may ask for the others as often as they like; however many do, refunds and events must go on.
 const NEVER_REFUSED: readonly QueryName[] = ["dueCompensations", "dueEvents", "backlog"];

@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { CommitSizes } from "../../src/journal/commit-sizes.ts";
 import { GroupCommit } from "../../src/journal/group-commit.ts";
 import { JournalUnavailable } from "../../src/orders/order-journal.ts";
-import type { Committed, Operation, Reply } from "../../workers/journal/protocol.ts";
+import type { Committed, Operation, Reply } from "../../src/journal/protocol.ts";
 import { JournalFixture } from "./journal-fixture.ts";
 
 const turn = () => new Promise<void>((resolve) => setImmediate(resolve));

@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
+import { randomFrom } from "../../load/stand-in/random.ts";
 import type { OrderFilter } from "../../src/orders/operator-journal.ts";
-import { randomFrom, seedOf } from "../threads/seeded.ts";
+import { seedOf } from "../support/seed.ts";
 import { DAY_MS, JournalFixture, NOW } from "./journal-fixture.ts";
 
 const SEED = seedOf("SEED");

@@ -1,7 +1,7 @@
 import { lstatSync, readlinkSync, realpathSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { OpenFailed } from "./open-failed.ts";
+import { OpenFailed } from "./sqlite-trouble.ts";
 
 // Long enough for the process that is being replaced to let go, short enough to be told soon.
 const WAIT_MS = 1_500;

@@ -1,3 +1,6 @@
+/** The journal cannot be opened for a reason that the operator can mend; the message is that reason. */
+export class OpenFailed extends Error {}
+
 /** SQLite's result codes that say something about the file or the machine, not about one statement, and their meaning in words. */
 const TROUBLE: ReadonlyMap<number, string> = new Map([
   [3, "access is denied"],

@@ -1,9 +1,9 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite";
+import type { Committed, JournalSettings, Operation, Reply, Result } from "../../src/journal/protocol.ts";
 import { Checkpoints } from "./checkpoints.ts";
 import { openForWriting } from "./open-database.ts";
 import { OpenFiles } from "./open-files.ts";
 import { execute } from "./operations/execute.ts";
-import type { Committed, JournalSettings, Operation, Reply, Result } from "./protocol.ts";
 import { leavesDiskInDoubt, troubleOf } from "./sqlite-trouble.ts";
 import { Probes } from "./tables/probes.ts";
 import { rows } from "./tables/rows.ts";

@@ -1,5 +1,5 @@
+import type { CompensationTriedOperation } from "../../../src/journal/protocol.ts";
 import type { CompensationRow } from "../../../src/orders/operator-journal.ts";
-import type { CompensationTriedOperation } from "../protocol.ts";
 import type { EndedAttempt } from "../tables/attempts.ts";
 import type { Tables } from "../tables/tables.ts";
 

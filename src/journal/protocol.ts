@@ -1,8 +1,8 @@
-import type { Backlog, CompensationRow, Cursor, DeadLetter, OrderStatus, OrderSummary, Page } from "../../src/orders/operator-journal.ts";
-import type { OrderEvent } from "../../src/orders/order-event.ts";
-import type { AcceptResult, Compensation, CompensationState, CompensationStatus, FirstTry } from "../../src/orders/order-journal.ts";
-import type { StepName } from "../../src/orders/step.ts";
-import type { DuePage } from "../../src/retries/retry-queue.ts";
+import type { Backlog, CompensationRow, Cursor, DeadLetter, OrderStatus, OrderSummary, Page } from "../orders/operator-journal.ts";
+import type { OrderEvent } from "../orders/order-event.ts";
+import type { AcceptResult, Compensation, CompensationState, CompensationStatus, FirstTry } from "../orders/order-journal.ts";
+import type { StepName } from "../orders/step.ts";
+import type { DuePage } from "../retries/retry-queue.ts";
 
 /** What a thread of the journal is told when it starts. Plain data. */
 export interface JournalSettings {
