@@ -42,8 +42,10 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
 const WITHOUT_PACKAGES = ["outgoing"];
 
 const CLOSED_TO_WORKERS = ["http", "admin", "journal"];
+/** The protocols of the threads stand with their clients in `src`. */
+const PROTOCOL_FILE = /^src\/(threads|journal)\/protocol\.ts$/;
 const RUN_BY_WORKERS =
-  /^src\/(node-http\.ts|(concurrency|outgoing)\/.+|threads\/(cancel-board|layout|protocol|tracker)\.ts|diagnosis\/snapshot-state\.ts|orders\/(event-payload|steps|error-kind|steps\/.+)\.ts)$/;
+  /^src\/(node-http\.ts|(concurrency|outgoing)\/.+|threads\/(cancel-board|layout|protocol|tracker)\.ts|diagnosis\/snapshot-state\.ts|orders\/(answer|event-payload|outcome|steps|error-kind|steps\/.+)\.ts)$/;
 /** It puts everything together, with what stands in a room that is nobody else's. */
 const ROOT = "src/service.ts";
 const ROOT_ROOM = "composition";
@@ -95,11 +97,9 @@ function isInSrc({ target }: Import): boolean {
   return target.startsWith("src/");
 }
 
-function mayRoomImport(room: string, { target, typeOnly }: Import): boolean {
+function mayRoomImport(room: string, { target }: Import): boolean {
   // A room that nobody has drawn arrows for has none.
   if (target.startsWith("src/")) return roomOf(target) === room || (ARROWS[room]?.includes(roomOf(target)) ?? false);
-  // The words in which a room speaks to a thread of its own stand on the thread's side.
-  if (target.startsWith(`workers/${room}/`)) return typeOnly;
   if (WITHOUT_PACKAGES.includes(room)) return target.startsWith("node:");
   return isPackage(target) && (PACKAGES[packageOf(target)]?.includes(room) ?? true);
 }
@@ -107,7 +107,7 @@ function mayRoomImport(room: string, { target, typeOnly }: Import): boolean {
 function mayWorkersImport({ target, typeOnly }: Import): boolean {
   if (target.startsWith("workers/")) return true;
   if (!target.startsWith("src/")) return isPackage(target) && PACKAGES[packageOf(target)] === undefined;
-  return typeOnly ? !CLOSED_TO_WORKERS.includes(roomOf(target)) : RUN_BY_WORKERS.test(target);
+  return typeOnly ? PROTOCOL_FILE.test(target) || !CLOSED_TO_WORKERS.includes(roomOf(target)) : RUN_BY_WORKERS.test(target);
 }
 
 /** `src/http/x.ts` is in `http`; a file directly in `src` is a room of its own. */
@@ -207,7 +207,8 @@ describe("an import against an arrow is found", () => {
     ["src/main.ts", 'import type { A } from "../workers/settings.ts";'],
     ["src/retries/x.ts", 'import { a } from "../orders/order.ts";'],
     ["src/threads/x.ts", 'import { a } from "../retries/backoff.ts";'],
-    ["src/journal/x.ts", 'import { a } from "../../workers/journal/protocol.ts";'],
+    ["src/journal/x.ts", 'import type { A } from "../../workers/journal/writer.ts";'],
+    ["workers/journal/x.ts", 'import { a } from "../../src/journal/protocol.ts";'],
     ["src/journal/x.ts", 'import type { A } from "../../workers/settings.ts";'],
     ["src/journal/x.ts", 'import { a } from "../threads/thread-pool.ts";'],
     ["src/webhooks/x.ts", 'import { a } from "../http/status.ts";'],
@@ -263,13 +264,14 @@ describe("an import against an arrow is found", () => {
     ["src/threads/x.ts", 'import { Piscina } from "piscina";\nimport type { A } from "../orders/step.ts";'],
     ["src/http/x.ts", 'import express from "express";\nimport { a } from "../orders/order-service.ts";'],
     ["src/admission/x.ts", 'import { a } from "../concurrency/clock.ts";\nimport type { B } from "../orders/admission-gate.ts";'],
-    ["src/journal/x.ts", 'import type { A } from "../../workers/journal/protocol.ts";\nimport { Piscina } from "piscina";'],
+    ["src/journal/x.ts", 'import type { A } from "./protocol.ts";\nimport { Piscina } from "piscina";'],
     ["src/admin/x.ts", 'import { a } from "../http/answers.ts";\nimport { Router } from "express";'],
     [
       "workers/steps/x.ts",
       'import type { A } from "../../src/orders/step.ts";\nimport { b } from "../../src/concurrency/cancel-cause.ts";',
     ],
     ["workers/runtime/x.ts", 'import { Layout } from "../../src/threads/layout.ts";\nimport { c } from "../steps/payment.ts";'],
+    ["workers/journal/x.ts", 'import type { A } from "../../src/journal/protocol.ts";\nimport { b } from "../../src/orders/answer.ts";'],
     ["src/orders/x.ts", '/**\n * import { a } from "../http/status.ts";\n */\n// import { a } from "../http/status.ts";'],
   ])("and nothing else is: %s: %s", (path, text) => {
     expect(offences(new Map([[path, text]]))).toEqual([]);

@@ -1,7 +1,7 @@
-import type { Committed, Operation, OperationName, Refusal, Reply, Result, Results } from "../../workers/journal/protocol.ts";
 import { JournalUnavailable } from "../orders/order-journal.ts";
+import type { Committed, Operation, OperationName, Refusal, Reply, Result, Results } from "./protocol.ts";
 
-// Enough that a commit's price no longer shows in an order's, few enough that a batch takes some milliseconds.
+// With so many the cost of a commit is no part of an order's any more, and a batch still takes only some milliseconds.
 const MAX_BATCH = 1_024;
 
 interface Request {
@@ -10,21 +10,21 @@ interface Request {
 }
 
 export interface GroupCommitOptions {
-  /** Carries out a batch as one transaction. Rejects when it surely was not; where nobody knows it never settles. */
+  /** Executes a batch as one transaction. Rejects when the batch surely had no effect; never settles when that is in doubt. */
   readonly send: (batch: readonly Operation[]) => Promise<Reply>;
-  /** After every batch: what came of it. A fatal reply is the last. */
+  /** Is called after every batch. A fatal reply is the last. */
   readonly onReply: (reply: Reply, requests: number) => void;
   readonly maxBatch?: number;
 }
 
 /**
- * Lets requests share transactions. One batch is under way at a time; what arrives meanwhile goes together into the
- * next. So a lone request waits for nobody, and the slower the disk the more requests share a commit. Main thread only.
+ * Lets requests share transactions. One batch is under way at a time; requests that arrive meanwhile form the next. So a lone request
+ * waits for nobody, and the slower the disk is, the more requests share a commit. Main thread only.
  */
 export class GroupCommit {
   readonly #options: GroupCommitOptions;
   readonly #maxBatch: number;
-  // Two arrays side by side, so that the first goes into the message as it is.
+  // Two parallel arrays: the first is the message.
   #operations: Operation[] = [];
   #requests: Request[] = [];
   #busy = false;
@@ -37,8 +37,8 @@ export class GroupCommit {
   }
 
   /**
-   * Resolves with what the operation answers once it is durable. Rejects with `JournalUnavailable` or the operation's own fault,
-   * after which it has had no effect.
+   * Resolves with the operation's result once it is durable. Rejects with `JournalUnavailable` or the operation's own fault; then it
+   * had no effect.
    */
   request<Name extends OperationName>(operation: Operation & readonly [Name, ...unknown[]]): Promise<Results[Name]> {
     return new Promise((resolve, reject) => {
@@ -51,19 +51,19 @@ export class GroupCommit {
       this.#requests.push({ resolve: resolve as (result: Result) => void, reject });
       if (this.#busy) return;
       this.#busy = true;
-      // Not at once: what else this turn of the event loop asks for shares the commit.
+      // Not at once: later requests of this turn of the event loop share the commit.
       setImmediate(() => void this.#work());
     });
   }
 
-  /** Refuses later requests and resolves when nothing waits and nothing is under way, at once after `abandon`. */
+  /** Refuses later requests. Resolves when no earlier one is left, at once after `abandon`. */
   async close(): Promise<void> {
     if (this.#state === "abandoned") return;
     this.#state = "closed";
     if (this.#busy) await new Promise<void>((resolve) => (this.#idle = resolve));
   }
 
-  /** Nothing settles from now on, whether it is under way, waits or is still to be asked for. */
+  /** From now on no request settles, neither earlier nor later ones. */
   abandon(): void {
     this.#state = "abandoned";
     this.#operations = [];
@@ -81,9 +81,9 @@ export class GroupCommit {
         for (const { reject } of requests) reject(reply);
         continue;
       }
-      // Nobody may act on an outcome that nobody knows: these requests never settle, nor do those behind them.
+      // Nobody may act on an outcome in doubt, so these requests and those that wait never settle.
       if (reply.type === "fatal") this.abandon();
-      // Not inside a `try`: a fault of whoever listens must not make a batch that is durable look refused.
+      // Not inside a `try`: a fault of `onReply` must not make a durable batch look refused.
       this.#options.onReply(reply, requests.length);
       if (reply.type === "fatal") return;
       settle(requests, reply);

@@ -15,12 +15,12 @@ export interface HousekeepingOptions {
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 const EVERY_MS = 60_000;
-// Small batches with pauses between them: an order that comes in meanwhile waits for one of them, some milliseconds, not for all.
+// Small batches with pauses between them: an order waits for one batch at most, some milliseconds.
 const ROWS_A_BATCH = 200;
 const PAGES_A_BATCH = 100;
 const PAUSE_MS = 40;
 
-/** Deletes from the journal, once a minute, what nobody needs any more, and gives the room back. Not started yet. */
+/** Deletes old rows from the journal once a minute, and makes the file shorter. Not started yet. */
 export function housekeeping(options: HousekeepingOptions): Periodic {
   return new Periodic(options.everyMs ?? EVERY_MS, async (stop) => {
     try {

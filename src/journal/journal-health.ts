@@ -1,8 +1,8 @@
-// Often enough that orders are taken again soon after there is room, seldom enough to be no load.
+// Orders are accepted again soon after the disk has room, and one write a second is no load.
 const PROBE_MS = 1_000;
 
 export interface JournalHealthOptions {
-  /** Tries a write that means nothing; what came of it is told by `failed` or `works`. */
+  /** Tries a write without meaning, and reports its result by `failed` or `works`. */
   readonly probe: () => Promise<void>;
   /** Whenever `healthy` changes; the reason is for the log. */
   readonly onHealth?: (healthy: boolean, reason: string) => void;
@@ -49,7 +49,7 @@ export class JournalHealth {
   }
 
   async #probe(): Promise<void> {
-    // A disk that hangs must not gather probes.
+    // Where the disk hangs, probes must not pile up.
     if (this.#probing) return;
     this.#probing = true;
     await this.#options.probe();

@@ -1,16 +1,16 @@
 import { fileURLToPath } from "node:url";
 import { Piscina } from "piscina";
-import type { BackupReply, JournalSettings, OpenReply, Operation, Query, QueryReply, Reply } from "../../workers/journal/protocol.ts";
+import type { BackupReply, JournalSettings, OpenReply, Operation, Query, QueryReply, Reply } from "./protocol.ts";
 
 const WORKER_FILE = fileURLToPath(new URL("../../workers/journal/main.ts", import.meta.url));
 
-// Three semi-spaces of 2 MB. What a batch brings is dead when its reply is out, so a larger one only stays resident.
+// Three semi-spaces of 2 MB. The objects of a batch are garbage once its reply is sent, so larger spaces would only stay resident.
 const YOUNG_GENERATION_MB = 6;
 
 /**
- * One OS thread with a connection to the journal: a Piscina pool of one. It is not replaced when it dies: what it was doing then
- * may or may not be durable, so the process has to end (crash-only: the next start finds out, which has to work anyway).
- * From then on nothing that was asked of it settles, because nobody may act on a guess. Main thread only.
+ * One OS thread with a connection to the journal: a Piscina pool of one. It is not replaced when it dies: its last batch is in doubt,
+ * so the process has to end (crash-only: the next start reads what is durable).
+ * From then on no request to it settles, because nobody may act on a guess. Main thread only.
  */
 export class JournalThread {
   readonly #pool: Piscina;
@@ -22,10 +22,10 @@ export class JournalThread {
       filename: WORKER_FILE,
       minThreads: 1,
       maxThreads: 1,
-      // A backup goes on for seconds, in steps of a helper thread; reads go on between them.
+      // A backup takes seconds, in small steps of a helper thread. Reads run between the steps.
       concurrentTasksPerWorker: settings.role === "reader" ? MAX_READS : 1,
       idleTimeout: Number.POSITIVE_INFINITY,
-      // It has no timer and no socket to serve between two tasks, so it may sleep until the next one.
+      // The thread has neither timers nor sockets, so it may block until the next task.
       atomics: "sync",
       recordTiming: false,
       resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MB },
@@ -37,8 +37,8 @@ export class JournalThread {
   }
 
   /**
-   * Starts the thread and opens the journal on it, once `before` has opened it: the thread starts at once. A string is the reason why
-   * that cannot be, or why `before` could not. `onDeath` comes at most once, and only after that.
+   * Starts the thread at once, and opens the journal on it when `before` has opened it. Resolves with a string when either cannot open
+   * it: the reason. Calls `onDeath` at most once, and only after it has resolved.
    */
   static async start(
     settings: JournalSettings,
@@ -46,15 +46,15 @@ export class JournalThread {
     before?: Promise<JournalThread | string>,
   ): Promise<JournalThread | string> {
     const starting = Promise.withResolvers<string>();
-    let tell: (reason: string) => void = starting.resolve;
-    const thread = new JournalThread(settings, (reason) => tell(reason));
+    let report: (reason: string) => void = starting.resolve;
+    const thread = new JournalThread(settings, (reason) => report(reason));
     const notOpened = await before?.catch(async (error: unknown) => {
       await thread.close();
       throw error;
     });
     const opened = typeof notOpened === "string" ? notOpened : thread.#run<OpenReply>(undefined, "open").then(({ failure }) => failure);
     const failure = await Promise.race([opened, starting.promise]);
-    tell = onDeath;
+    report = onDeath;
     if (failure === undefined) return thread;
     await thread.close();
     return failure;
@@ -93,7 +93,7 @@ export class JournalThread {
     try {
       return await this.#pool.run(task, name === undefined ? {} : { name });
     } catch (error) {
-      // It never left this thread: a bug of the caller.
+      // The task never left the main thread: a bug of the caller.
       if ((error as Error).name === "DataCloneError") throw error;
       this.#died((error as Error).message);
       return new Promise<never>(() => {});
@@ -107,5 +107,5 @@ export class JournalThread {
   }
 }
 
-/** Reads that may be under way or wait; further ones are refused. */
+/** Reads that may run or wait at one time. */
 export const MAX_READS = 256;

@@ -1,7 +1,8 @@
 import type { CancelCause } from "../concurrency/cancel-cause.ts";
 import { monotonicMs } from "../concurrency/clock.ts";
 import type { OrderErrorKind } from "./error-kind.ts";
-import { type Effect, type EndedStep, STEPS, type StepName } from "./step.ts";
+import type { Effect, EndedStep } from "./step.ts";
+import { STEPS, type StepName } from "./steps.ts";
 
 /** How one step of an order ended, where, and how long it took since the order began. */
 export interface StepReport extends EndedStep {

@@ -27,7 +27,7 @@ interface Asked {
   readonly answer: Received | undefined;
 }
 
-/** Clients that send one order after another, a third of which fail, until nobody answers or they are told to stop. */
+/** Clients that send one order after another, a third of which fail, until nobody answers or they are stopped. */
 class Load {
   readonly asked: Asked[] = [];
   readonly #clients: Promise<unknown>;

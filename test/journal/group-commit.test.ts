@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { CommitSizes } from "../../src/journal/commit-sizes.ts";
 import { GroupCommit } from "../../src/journal/group-commit.ts";
+import type { Committed, Operation, Reply } from "../../src/journal/protocol.ts";
 import { JournalUnavailable } from "../../src/orders/order-journal.ts";
-import type { Committed, Operation, Reply } from "../../workers/journal/protocol.ts";
 import { JournalFixture } from "./journal-fixture.ts";
 
 const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
@@ -17,7 +17,7 @@ const stateOf = (promise: Promise<unknown>) =>
     turn().then(() => "open"),
   ]);
 
-/** A journal's thread that answers when it is told to. */
+/** A journal's thread that answers on demand. */
 function gated(maxBatch?: number) {
   const batches: {
     names: unknown[];

@@ -103,7 +103,7 @@ export class JournalModel {
     if (compensation?.nextTryMs === undefined) return;
     compensation.tries++;
     compensation.nextTryMs = nextTryMs;
-    this.#tellWhenCompensated(attempt, nowMs);
+    this.#addEventWhenCompensated(attempt, nowMs);
   }
 
   settle(attempt: Attempt, step: StepName, note: string, nowMs: number): void {
@@ -111,7 +111,7 @@ export class JournalModel {
     if (compensation?.nextTryMs === undefined) return;
     compensation.note = note;
     compensation.nextTryMs = undefined;
-    this.#tellWhenCompensated(attempt, nowMs);
+    this.#addEventWhenCompensated(attempt, nowMs);
   }
 
   /** The first event of each order. */
@@ -196,10 +196,10 @@ export class JournalModel {
     attempt.ended = { atMs, error, interrupted };
     attempt.compensations = compensations.map(({ step, tries, nextTryMs }) => ({ step, tries, nextTryMs }));
     this.#write(error === undefined ? "order.placed" : "order.failed", attempt, atMs);
-    this.#tellWhenCompensated(attempt, atMs);
+    this.#addEventWhenCompensated(attempt, atMs);
   }
 
-  #tellWhenCompensated(attempt: Attempt, nowMs: number): void {
+  #addEventWhenCompensated(attempt: Attempt, nowMs: number): void {
     const { compensations } = attempt;
     const isOver = compensations.length > 0 && compensations.every(({ nextTryMs }) => nextTryMs === undefined);
     if (isOver) this.#write("order.compensated", attempt, nowMs);

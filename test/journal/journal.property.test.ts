@@ -139,7 +139,7 @@ class Run {
     }
 
     const heads = model.heads();
-    expect(page.items.map(told).sort()).toEqual(
+    expect(page.items.map(described).sort()).toEqual(
       heads
         .filter(({ nextTryMs }) => nextTryMs <= nowMs)
         .map(toldOf)
@@ -271,7 +271,7 @@ function nameOf(payload: string): string {
   return `${type} ${data.order_id} ${data.attempt}`;
 }
 
-const told = ({ payload, tries, expiresMs }: OrderEvent) => `${nameOf(payload)} ${tries} ${expiresMs}`;
+const described = ({ payload, tries, expiresMs }: OrderEvent) => `${nameOf(payload)} ${tries} ${expiresMs}`;
 const toldOf = ({ type, orderId, attempt, tries, expiresMs }: Event) => `${type} ${orderId} ${attempt} ${tries} ${expiresMs}`;
 
 /** Leaves nothing that a run after this one would meet. */

@@ -184,7 +184,7 @@ describe("a second process", () => {
   // Nobody lets go in these tests. That the wait there is lasts is what "a moment before the first lets go" is about.
   const AT_ONCE = { lockWaitMs: 20 };
 
-  /** Holds the journal open until it is told to let go. */
+  /** Holds the journal open until it is asked to release it. */
   async function holder() {
     const child = spawn(process.execPath, [join(import.meta.dirname, "holder-child.ts"), file], { stdio: ["pipe", "pipe", "inherit"] });
     await once(child.stdout, "data");

@@ -93,7 +93,7 @@ describe.each(CASES)("journal in a %s, its %s dies", (kind, role) => {
   });
 });
 
-test("without anybody to tell, a loss is an uncaught error, whoever noticed it", async () => {
+test("without `onFatal` a loss is an uncaught error, whoever noticed it", async () => {
   const others = process.listeners("uncaughtException");
   process.removeAllListeners("uncaughtException");
   try {

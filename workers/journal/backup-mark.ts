@@ -1,6 +1,6 @@
 import { closeSync, fsyncSync, openSync, readSync, statSync, writeSync } from "node:fs";
 import { APPLICATION_ID } from "./identify.ts";
-import { OpenFailed } from "./open-failed.ts";
+import { OpenFailed } from "./sqlite-trouble.ts";
 
 /** In place of the application id in a backup: "ORDB". Its four bytes are at this place of every SQLite file. */
 const BACKUP_ID = 0x4f524442;

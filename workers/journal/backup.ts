@@ -1,9 +1,9 @@
 import { open, rename, rm, stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import { backup, type DatabaseSync } from "node:sqlite";
+import type { BackupReply } from "../../src/journal/protocol.ts";
 import { markBackup } from "./backup-mark.ts";
 import { openForReading } from "./open-database.ts";
-import type { BackupReply } from "./protocol.ts";
 import { troubleOf } from "./sqlite-trouble.ts";
 
 // Some milliseconds of a helper thread's time each; between two of them this thread answers reads.

@@ -1,6 +1,6 @@
 import type { DatabaseSync } from "node:sqlite";
 import { MIGRATIONS } from "./migrations.ts";
-import { OpenFailed } from "./open-failed.ts";
+import { OpenFailed } from "./sqlite-trouble.ts";
 
 /** Marks a database file as a journal of this service (`PRAGMA application_id`): "ORDJ". */
 export const APPLICATION_ID = 0x4f52444a;

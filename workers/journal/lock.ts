@@ -1,9 +1,9 @@
 import { lstatSync, readlinkSync, realpathSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { OpenFailed } from "./open-failed.ts";
+import { OpenFailed } from "./sqlite-trouble.ts";
 
-// Long enough for the process that is being replaced to let go, short enough to be told soon.
+// Long enough for the process that is being replaced to end, short enough for a quick error.
 const WAIT_MS = 1_500;
 const BUSY = 5;
 
@@ -15,7 +15,7 @@ const BUSY = 5;
 export function lockJournal(file: string, waitMs: number = WAIT_MS): DatabaseSync {
   const lock = new DatabaseSync(`${pathOf(file)}.lock`, { timeout: waitMs });
   try {
-    // It never holds anything, so its journal needs no file.
+    // This database stays empty, so its rollback journal needs no file.
     lock.exec("PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE");
     return lock;
   } catch (error) {
@@ -25,7 +25,7 @@ export function lockJournal(file: string, waitMs: number = WAIT_MS): DatabaseSyn
   }
 }
 
-/** All names of a file are one lock. SQLite follows links to the file too, and the journal would have two writers. */
+/** All names of a file are one lock: SQLite follows links, so a second name would be a second writer. */
 function pathOf(file: string): string {
   try {
     return realPathOf(file);
@@ -40,7 +40,7 @@ function realPathOf(file: string): string {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
   }
-  // It is still to be made, here or where a link says.
+  // The file does not exist yet, here or where a link leads.
   const path = join(realpathSync(dirname(file)), basename(file));
   const isLink = lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() ?? false;
   return isLink ? realPathOf(resolve(dirname(path), readlinkSync(path))) : path;

@@ -1,9 +1,9 @@
 import { flushCompileCache } from "node:module";
 import { workerData } from "node:worker_threads";
+import type { BackupReply, JournalSettings, OpenReply, Operation, Query, QueryReply, Reply } from "../../src/journal/protocol.ts";
 import { openForReading } from "./open-database.ts";
-import { OpenFailed } from "./open-failed.ts";
-import type { BackupReply, JournalSettings, OpenReply, Operation, Query, QueryReply, Reply } from "./protocol.ts";
 import { Queries } from "./queries.ts";
+import { OpenFailed } from "./sqlite-trouble.ts";
 import { Writer } from "./writer.ts";
 
 /**

@@ -1,13 +1,12 @@
 import { mkdirSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
+import type { JournalSettings } from "../../src/journal/protocol.ts";
 import { unmarkBackup } from "./backup-mark.ts";
 import { identify } from "./identify.ts";
 import { lockJournal } from "./lock.ts";
 import { migrate } from "./migrate.ts";
-import { OpenFailed } from "./open-failed.ts";
-import type { JournalSettings } from "./protocol.ts";
-import { troubleOf } from "./sqlite-trouble.ts";
+import { OpenFailed, troubleOf } from "./sqlite-trouble.ts";
 
 // For a writer of another process, such as a person at a prompt, to end its transaction.
 const BUSY_TIMEOUT_MS = 1_500;

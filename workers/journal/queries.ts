@@ -1,6 +1,6 @@
 import { statSync } from "node:fs";
 import type { DatabaseSync, StatementSync } from "node:sqlite";
-import type { Answers, JournalSettings, Query, QueryName, QueryReply } from "./protocol.ts";
+import type { Answers, JournalSettings, Query, QueryName, QueryReply } from "../../src/journal/protocol.ts";
 import { Backlogs } from "./queries/backlog.ts";
 import { CompensationList } from "./queries/compensation-list.ts";
 import { DeadLetterList } from "./queries/dead-letter-list.ts";

@@ -1,4 +1,7 @@
-/** SQLite's result codes that say something about the file or the machine, not about one statement, and their meaning in words. */
+/** The journal cannot be opened for a reason that the operator can mend; the message is that reason. */
+export class OpenFailed extends Error {}
+
+/** SQLite's result codes about the file or the machine, not about one statement, in words. */
 const TROUBLE: ReadonlyMap<number, string> = new Map([
   [3, "access is denied"],
   [5, "another process has it open"],
@@ -19,9 +22,9 @@ const READ_ONLY = 8;
 const FULL = 13;
 
 /**
- * Whether a commit or checkpoint that ended with this error leaves open what the disk holds: its last page may have been handed to
- * the disk before the error, and after a failed `fsync` the kernel may have dropped pages that it took before. Only one that was
- * not let in or found no room surely changed nothing.
+ * Whether the disk is in doubt after a commit or checkpoint that ended with this error. The last page may have reached the disk before
+ * the error, and after a failed `fsync` the kernel may have dropped pages that it took before. Only after "busy", "read-only" and
+ * "full" has surely nothing changed.
  */
 export function leavesDiskInDoubt(error: unknown): boolean {
   return ![BUSY, READ_ONLY, FULL].includes(((error as { errcode?: number }).errcode ?? 0) & 0xff);
@@ -31,7 +34,7 @@ export function leavesDiskInDoubt(error: unknown): boolean {
 export function troubleOf(error: unknown): string | undefined {
   const { errcode, errstr } = error as { errcode?: number; errstr?: string };
   if (errcode === undefined) return undefined;
-  // The low byte is the primary code; the rest tells more about the same.
+  // The low byte is the primary code; the rest specializes it.
   const words = TROUBLE.get(errcode & 0xff);
   return words === undefined ? undefined : `${words} (SQLite ${errcode}: ${errstr ?? "?"})`;
 }

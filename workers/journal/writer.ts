@@ -1,9 +1,9 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite";
+import type { Committed, JournalSettings, Operation, Reply, Result } from "../../src/journal/protocol.ts";
 import { Checkpoints } from "./checkpoints.ts";
 import { openForWriting } from "./open-database.ts";
 import { OpenFiles } from "./open-files.ts";
 import { execute } from "./operations/execute.ts";
-import type { Committed, JournalSettings, Operation, Reply, Result } from "./protocol.ts";
 import { leavesDiskInDoubt, troubleOf } from "./sqlite-trouble.ts";
 import { Probes } from "./tables/probes.ts";
 import { rows } from "./tables/rows.ts";
@@ -41,7 +41,7 @@ export class Writer {
   /** Executes all operations, in order, and returns when they are durable. Does not throw for anything the database says. */
   run(operations: readonly Operation[]): Reply {
     const reply = this.#run(operations);
-    // Looked at after the commit: what is answered from here on is in a file that the next start finds.
+    // After the commit: every answer that follows is in a file that the next start finds.
     const lost = this.#files?.lost();
     return lost === undefined ? reply : this.#giveUp(lost);
   }
@@ -50,12 +50,12 @@ export class Writer {
     try {
       return this.#transaction(() => operations.map((operation) => execute(this.#tables, operation)));
     } catch (error) {
-      // An operation that is at fault must not take its neighbors along: once more, each fenced off from the others.
-      return this.#failed(error) ?? this.#fenced(operations);
+      // One faulty operation must not fail the others: the batch runs once more, each operation in a savepoint.
+      return this.#failed(error) ?? this.#withSavepoints(operations);
     }
   }
 
-  /** Writes something that means nothing and takes it back, to see whether the disk takes a write. */
+  /** Writes a row without meaning and deletes it, to see whether the disk takes a write. */
   probe(): Reply {
     const write = (work: () => void): Reply =>
       this.#replyTo(() => {
@@ -64,7 +64,7 @@ export class Writer {
       });
     const filled = write(() => this.#probes.fill());
     if (filled.type === "fatal") return filled;
-    // Where there was no room either: what a crash has left of an earlier probe takes some.
+    // Also where there was no room: the row that a crash left of an earlier probe takes some.
     const cleared = write(() => this.#probes.clear());
     return filled.type === "committed" ? cleared : filled;
   }
@@ -75,7 +75,7 @@ export class Writer {
     this.#lock?.close();
   }
 
-  /** `work` returns what its operations answer. Throws what it throws, and what the database does. */
+  /** `work` returns the results of its operations. Throws what `work` and the database throw. */
   #transaction(work: () => Committed["results"]): Committed {
     this.#committing = false;
     const startMs = performance.now();
@@ -101,9 +101,9 @@ export class Writer {
     }
   }
 
-  #fenced(operations: readonly Operation[]): Reply {
+  #withSavepoints(operations: readonly Operation[]): Reply {
     const faults: [number, string][] = [];
-    const fenced = (operation: Operation, index: number): Result | undefined => {
+    const inSavepoint = (operation: Operation, index: number): Result | undefined => {
       this.db.exec("SAVEPOINT operation");
       try {
         return execute(this.#tables, operation);
@@ -116,11 +116,11 @@ export class Writer {
         if (this.db.isTransaction) this.db.exec("RELEASE operation");
       }
     };
-    const reply = this.#replyTo(() => operations.map(fenced));
+    const reply = this.#replyTo(() => operations.map(inSavepoint));
     return reply.type === "committed" ? { ...reply, faults } : reply;
   }
 
-  /** Ends the transaction and says what its error means for the batch; undefined where the error is about one operation. */
+  /** Ends the transaction. Returns what its error means for the batch, undefined where the error is about one operation. */
   #failed(error: unknown): Reply | undefined {
     const reason = troubleOf(error);
     if (this.#committing && leavesDiskInDoubt(error)) return { type: "fatal", reason: reason ?? (error as Error).message };
@@ -129,12 +129,12 @@ export class Writer {
     return reason === undefined ? undefined : { type: "refused", reason };
   }
 
-  /** Where only the log was removed, this connection is the last one that knows what was in it. */
+  /** Where only the log was removed, this connection alone still has its content. */
   #giveUp(lost: string): Reply {
     try {
       this.db.exec("PRAGMA wal_checkpoint(PASSIVE)");
     } catch {
-      // Whatever it says, there is nothing more that can be saved.
+      // Nothing more can be saved.
     }
     return { type: "fatal", reason: `${lost} was removed or replaced` };
   }

@@ -1,6 +1,6 @@
+import type { AcceptOperation, KeyFields, Results } from "../../../src/journal/protocol.ts";
 import type { ErrorKind } from "../../../src/orders/error-kind.ts";
 import type { StoredAnswer } from "../../../src/orders/order-journal.ts";
-import type { AcceptOperation, KeyFields, Results } from "../protocol.ts";
 import type { EndedAttempt } from "../tables/attempts.ts";
 import type { Tables } from "../tables/tables.ts";
 

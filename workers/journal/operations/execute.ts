@@ -1,4 +1,4 @@
-import type { Operation, Result } from "../protocol.ts";
+import type { Operation, Result } from "../../../src/journal/protocol.ts";
 import type { Tables } from "../tables/tables.ts";
 import { accept } from "./accept.ts";
 import { closeInterrupted } from "./close-interrupted.ts";

@@ -1,4 +1,4 @@
-import type { FinishOperation } from "../protocol.ts";
+import type { FinishOperation } from "../../../src/journal/protocol.ts";
 import type { Tables } from "../tables/tables.ts";
 
 /** Closes an open attempt with its answer, its compensations and its events. Throws where the attempt is not open, which is a bug. */

@@ -1,4 +1,4 @@
-import type { FoundAttempt, FoundOrder } from "../protocol.ts";
+import type { FoundAttempt, FoundOrder } from "../../../src/journal/protocol.ts";
 import type { EndedAttempt } from "../tables/attempts.ts";
 import type { Tables } from "../tables/tables.ts";
 

@@ -6,8 +6,8 @@ import { dueRanges } from "./due-ranges.ts";
 import { rows } from "./rows.ts";
 
 /**
- * Events that wait for their delivery, and those that were given up. Of each order only the first event has a next try; it
- * passes that on to its successor when it goes, which keeps the events of an order in order.
+ * Events that wait for their delivery, and those that were given up. Only the first event of each order
+ * has a next try. When that event goes, its successor gets one. So the events of an order are delivered in order.
  */
 export class Outbox {
   readonly #enabled: boolean;
@@ -18,12 +18,12 @@ export class Outbox {
   readonly #remove: StatementSync;
   readonly #promote: StatementSync;
   readonly #oldest: StatementSync;
-  readonly #bury: StatementSync;
-  readonly #dig: StatementSync;
-  readonly #forget: StatementSync;
+  readonly #addDeadLetter: StatementSync;
+  readonly #putBack: StatementSync;
+  readonly #removeDeadLetter: StatementSync;
   readonly #expire: StatementSync;
 
-  /** `enabled`: whether `add` does anything. What an earlier run has left is there to be delivered either way. */
+  /** `enabled`: whether `add` adds. Events of earlier runs are delivered either way. */
   constructor(db: DatabaseSync, enabled: boolean) {
     this.#enabled = enabled;
     const insert = "INSERT INTO outbox (id, order_id, payload, created_ms, expires_ms, next_try_ms)";
@@ -42,14 +42,14 @@ export class Outbox {
       WHERE seq = (SELECT seq FROM outbox WHERE order_id = ? ORDER BY seq LIMIT 1) AND next_try_ms IS NULL
     `);
     this.#oldest = rows(db, "SELECT seq, expires_ms FROM outbox ORDER BY seq LIMIT ?");
-    this.#bury = db.prepare(`
+    this.#addDeadLetter = db.prepare(`
       INSERT INTO dead_letters (seq, id, order_id, payload, created_ms, given_up_ms, reason)
       SELECT seq, id, order_id, payload, created_ms, ?, ? FROM outbox WHERE seq = ?
     `);
-    this.#dig = db.prepare(`
+    this.#putBack = db.prepare(`
       ${insert} SELECT id, order_id, payload, created_ms, ?2 + ${EVENT_KEPT_MS}, ${firstOf("dead_letters.order_id", "?2")} FROM dead_letters WHERE seq = ?1
     `);
-    this.#forget = db.prepare("DELETE FROM dead_letters WHERE seq = ?");
+    this.#removeDeadLetter = db.prepare("DELETE FROM dead_letters WHERE seq = ?");
     this.#expire = db.prepare(
       "DELETE FROM dead_letters WHERE seq IN (SELECT seq FROM dead_letters WHERE given_up_ms < ? ORDER BY given_up_ms LIMIT ?)",
     );
@@ -58,7 +58,7 @@ export class Outbox {
   add(type: OrderEventType, orderId: string, amount: number, attempt: number, error: string | null, nowMs: number): void {
     if (!this.#enabled) return;
     const payload = eventPayload(type, orderId, amount, attempt, error, nowMs);
-    // The global one: its module, 4 MB, is loaded with the first event, and where nobody gets any never.
+    // The global `crypto` is loaded with the first event: its module takes 4 MB, for nothing where there are no events.
     this.#add.run(`evt_${crypto.randomUUID()}`, orderId, payload, nowMs);
   }
 
@@ -91,7 +91,7 @@ export class Outbox {
   }
 
   giveUp(seq: number, reason: string, nowMs: number): void {
-    this.#bury.run(nowMs, reason, seq);
+    this.#addDeadLetter.run(nowMs, reason, seq);
     this.remove(seq, nowMs);
   }
 
@@ -108,8 +108,8 @@ export class Outbox {
 
   /** Puts a dead letter back, behind all events of its order. Returns whether there was one. */
   redeliver(seq: number, nowMs: number): boolean {
-    if (this.#dig.run(seq, nowMs).changes === 0) return false;
-    this.#forget.run(seq);
+    if (this.#putBack.run(seq, nowMs).changes === 0) return false;
+    this.#removeDeadLetter.run(seq);
     return true;
   }
 

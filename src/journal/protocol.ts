@@ -1,10 +1,10 @@
-import type { Backlog, CompensationRow, Cursor, DeadLetter, OrderStatus, OrderSummary, Page } from "../../src/orders/operator-journal.ts";
-import type { OrderEvent } from "../../src/orders/order-event.ts";
-import type { AcceptResult, Compensation, CompensationState, CompensationStatus, FirstTry } from "../../src/orders/order-journal.ts";
-import type { StepName } from "../../src/orders/step.ts";
-import type { DuePage } from "../../src/retries/retry-queue.ts";
+import type { Backlog, CompensationRow, Cursor, DeadLetter, OrderStatus, OrderSummary, Page } from "../orders/operator-journal.ts";
+import type { OrderEvent } from "../orders/order-event.ts";
+import type { AcceptResult, Compensation, CompensationState, CompensationStatus, FirstTry } from "../orders/order-journal.ts";
+import type { StepName } from "../orders/step.ts";
+import type { DuePage } from "../retries/retry-queue.ts";
 
-/** What a thread of the journal is told when it starts. Plain data. */
+/** The settings of a thread of the journal. Plain data. */
 export interface JournalSettings {
   /** Absolute path, or `:memory:`. */
   readonly file: string;
@@ -14,7 +14,7 @@ export interface JournalSettings {
   readonly events: boolean;
   /** How large the database may grow, in pages; absent: as large as the disk lets it. */
   readonly maxPages?: number;
-  /** How long it waits for another process to let go of the file; absent: as long as a restart may need. */
+  /** How long it waits for another process to release the lock; absent: as long as a restart may need. */
   readonly lockWaitMs?: number;
 }
 
@@ -23,10 +23,7 @@ export interface OpenReply {
   readonly failure?: string;
 }
 
-/**
- * A write as it crosses to the journal's thread. Tuples, because a clone of them is half the price of a clone of
- * objects, whose every field name travels too.
- */
+/** A write as it crosses to the journal's thread. A tuple, because its clone costs half of an object's: field names are cloned too. */
 export type Operation =
   | AcceptOperation
   | FinishOperation
@@ -69,7 +66,7 @@ export type CompensationTriedOperation = readonly [
 
 export type OperationName = Operation[0];
 
-/** What each write answers. The answers of the two that every order needs are the smallest. */
+/** The result of each write. Every order needs the first two, so they are the smallest. */
 export interface Results {
   /** A number: accepted, as this attempt. */
   readonly accept: number | Exclude<AcceptResult, { type: "accepted" }>;
@@ -92,7 +89,7 @@ export interface Results {
 
 export type Result = Results[OperationName];
 
-/** A read. None writes; each looks at a bounded number of rows. */
+/** A read looks at a bounded number of rows and writes nothing. */
 export type Query =
   | readonly ["find", orderId: string, before: number | null, limit: number]
   | readonly ["dueCompensations", step: StepName, nowMs: number, limit: number]
@@ -116,7 +113,7 @@ export interface Answers {
   readonly backlog: Backlog;
 }
 
-/** An order as its rows tell it; the answers are still text, for the main thread parses faster than a clone travels. */
+/** An order as its rows have it. Answers stay text: to parse one on the main thread is cheaper than to clone its object. */
 export interface FoundOrder {
   readonly orderId: string;
   readonly attemptsTotal: number;
@@ -138,21 +135,21 @@ export type Reply = Committed | Refusal | Fatal;
 
 export interface Committed {
   readonly type: "committed";
-  /** One an operation, in order; undefined for those in `faults`. */
+  /** One result an operation, in order; undefined for those in `faults`. */
   readonly results: readonly (Result | undefined)[];
   /** How long the transaction took until it was durable, milliseconds. Absent when nothing was written. */
   readonly commitMs?: number;
-  /** Operations that could not be carried out for a reason of their own: index and message. Their neighbours were. */
+  /** Operations that failed for a reason of their own: index and message. The others were executed. */
   readonly faults?: readonly (readonly [index: number, message: string])[];
 }
 
-/** The batch could not be written and surely has had no effect. */
+/** The batch was not written: it surely had no effect. */
 export interface Refusal {
   readonly type: "refused";
   readonly reason: string;
 }
 
-/** Nobody knows whether the batch is durable, nor what else that the disk once took is: the process must end. */
+/** The disk is in doubt: nobody knows whether this batch or an earlier one is durable. The process must end. */
 export interface Fatal {
   readonly type: "fatal";
   readonly reason: string;
@@ -162,7 +159,7 @@ export interface QueryReply {
   readonly answer?: Answers[QueryName];
   /** Why it could not be read. */
   readonly unavailable?: string;
-  /** A bug, in its own words. */
+  /** The message of a bug. */
   readonly fault?: string;
 }
 

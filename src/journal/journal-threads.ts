@@ -1,0 +1,203 @@
+import { resolve } from "node:path";
+import { type BackupDone, BackupExists } from "../orders/operator-journal.ts";
+import { JournalBusy, JournalUnavailable } from "../orders/order-journal.ts";
+import { CommitSizes } from "./commit-sizes.ts";
+import { GroupCommit } from "./group-commit.ts";
+import { JournalHealth } from "./journal-health.ts";
+import { JournalOpenError } from "./journal-open-error.ts";
+import { JournalThread, MAX_READS } from "./journal-thread.ts";
+import type { Answers, JournalSettings, Query, QueryName, Reply } from "./protocol.ts";
+
+// Clients and operators can fill the queue with the other reads. Refunds and events must go on meanwhile.
+const NEVER_REFUSED: readonly QueryName[] = ["dueCompensations", "dueEvents", "backlog"];
+
+export interface SqliteJournalOptions {
+  /** Whether outcomes leave events in the outbox. Default no: nobody would ever deliver them. */
+  readonly events?: boolean;
+  /** After each commit that wrote something: how many requests shared it and how long it took on the journal's thread. */
+  readonly onCommit?: (requests: number, milliseconds: number) => void;
+  /** Whenever `healthy` changes; the reason is for the log. */
+  readonly onHealth?: (healthy: boolean, reason: string) => void;
+  /**
+   * Nobody knows any more what is durable: a thread of the journal died, or the disk failed in a commit. The process has to end at
+   * once. Nothing that the journal was asked for settles from then on. At most once; must not throw. Default: the error is thrown
+   * where nobody catches it.
+   */
+  readonly onFatal?: (reason: string) => void;
+  /** Requests that may share a commit. For tests. */
+  readonly maxBatch?: number;
+  /** How large the database may grow, in pages of 4 KiB. For tests of a full disk. */
+  readonly maxPages?: number;
+  readonly probeMs?: number;
+  /** How long the opening waits for another process to release the lock. For tests. */
+  readonly lockWaitMs?: number;
+}
+
+/** The threads of a journal: how they start and end, and what their replies and their loss mean. Main thread only. */
+export class JournalThreads {
+  readonly #options: SqliteJournalOptions;
+  /** Aborted: nobody knows any more what is durable. */
+  readonly #loss: AbortSignal;
+  readonly #onFatal: (reason: string) => void;
+  readonly #writer: JournalThread;
+  /** The writer itself for a journal in memory, which has one connection. */
+  readonly #reader: JournalThread;
+  /** Takes the writes. */
+  readonly commits: GroupCommit;
+  readonly #health: JournalHealth;
+  readonly #sizes = new CommitSizes();
+  #reads = 0;
+  #backup: Promise<BackupDone> | undefined;
+  #closed: Promise<void> | undefined;
+
+  private constructor(
+    writer: JournalThread,
+    reader: JournalThread,
+    options: SqliteJournalOptions,
+    loss: AbortSignal,
+    onFatal: (reason: string) => void,
+  ) {
+    this.#options = options;
+    this.#loss = loss;
+    this.#onFatal = onFatal;
+    this.#writer = writer;
+    this.#reader = reader;
+    this.commits = new GroupCommit({
+      send: (batch) => writer.write(batch),
+      onReply: (reply, requests) => this.#onReply(reply, requests),
+      ...(options.maxBatch !== undefined && { maxBatch: options.maxBatch }),
+    });
+    this.#health = new JournalHealth({
+      probe: async () => this.#onReply(await writer.probe(), 0),
+      ...(options.onHealth !== undefined && { onHealth: options.onHealth }),
+      ...(options.probeMs !== undefined && { probeMs: options.probeMs }),
+    });
+    loss.addEventListener("abort", () => this.#abandon());
+    if (loss.aborted) this.#abandon();
+  }
+
+  /** As `SqliteJournal.open`. */
+  static async open(file: string, options: SqliteJournalOptions): Promise<JournalThreads> {
+    const inMemory = file === "memory";
+    const settings: JournalSettings = {
+      file: inMemory ? ":memory:" : resolve(file),
+      role: "writer",
+      events: options.events ?? false,
+      ...(options.maxPages !== undefined && { maxPages: options.maxPages }),
+      ...(options.lockWaitMs !== undefined && { lockWaitMs: options.lockWaitMs }),
+    };
+    const loss = new AbortController();
+    const onFatal = (reason: string) => {
+      // Both threads may die of one cause.
+      if (loss.signal.aborted) return;
+      loss.abort();
+      (options.onFatal ?? throwUncaught)(reason);
+    };
+    const writing = JournalThread.start(settings, onFatal);
+    // The reader opens the file after the writer has created and migrated it.
+    const reading = inMemory ? writing : JournalThread.start({ ...settings, role: "reader" }, onFatal, writing);
+    const [writer, reader] = await Promise.all([writing, reading]);
+    if (typeof writer === "string") throw new JournalOpenError(file, writer);
+    if (typeof reader !== "string") return new JournalThreads(writer, reader, options, loss.signal, onFatal);
+    await writer.close();
+    throw new JournalOpenError(file, reader);
+  }
+
+  get healthy(): boolean {
+    return this.#health.healthy;
+  }
+
+  get commitSizes(): { upTo: number; commits: number }[] {
+    return this.#sizes.steps();
+  }
+
+  kill(role: JournalSettings["role"]): void {
+    (role === "writer" ? this.#writer : this.#reader).kill();
+  }
+
+  backup(file: string): Promise<BackupDone> {
+    // One at a time: two would slow each other down, and may have the same name.
+    const before = this.#backup ?? Promise.resolve();
+    const backup = before.then(
+      () => this.#backUp(file),
+      () => this.#backUp(file),
+    );
+    this.#backup = backup;
+    return backup;
+  }
+
+  close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  /** Rejects with `JournalBusy` where too many reads wait, and with `JournalUnavailable`. */
+  async read<Name extends QueryName>(query: Query & readonly [Name, ...unknown[]]): Promise<Answers[Name]> {
+    if (this.#closed !== undefined) throw new JournalUnavailable("the journal is closed");
+    if (this.#reads >= MAX_READS && !NEVER_REFUSED.includes(query[0])) throw new JournalBusy(`${MAX_READS} reads wait already`);
+    this.#reads++;
+    try {
+      const { answer, unavailable, fault } = await this.#unlessLost(this.#reader.read(query));
+      if (fault !== undefined) throw new Error(fault);
+      if (unavailable !== undefined) throw new JournalUnavailable(unavailable);
+      return answer as Answers[Name];
+    } finally {
+      this.#reads--;
+    }
+  }
+
+  async #close(): Promise<void> {
+    this.#health.close();
+    await this.commits.close();
+    // A backup that is cut off would leave a partial file behind.
+    if (!this.#loss.aborted) await this.#backup?.catch(() => {});
+    // The writer last: the last connection that closes empties and removes the log.
+    if (this.#reader !== this.#writer) await this.#reader.close();
+    await this.#writer.close();
+  }
+
+  async #backUp(file: string): Promise<BackupDone> {
+    if (this.#closed !== undefined) throw new JournalUnavailable("the journal is closed");
+    const startMs = performance.now();
+    const { bytes, exists, failure } = await this.#unlessLost(this.#reader.backup(file));
+    if (exists) throw new BackupExists(file);
+    if (bytes === undefined) throw new JournalUnavailable(failure);
+    return { file, bytes, durationMs: performance.now() - startMs };
+  }
+
+  #abandon(): void {
+    this.#health.close();
+    this.commits.abandon();
+  }
+
+  /** After a loss nothing settles, though a reader that lives still answers. */
+  async #unlessLost<T>(reply: Promise<T>): Promise<T> {
+    const answer = await reply;
+    return this.#loss.aborted ? new Promise<never>(() => {}) : answer;
+  }
+
+  #onReply(reply: Reply, requests: number): void {
+    switch (reply.type) {
+      case "fatal":
+        this.#onFatal(reply.reason);
+        return;
+      case "refused":
+        this.#health.failed(reply.reason);
+        return;
+      case "committed":
+        if (reply.commitMs === undefined) return;
+        if (requests > 0) {
+          this.#sizes.record(requests);
+          this.#options.onCommit?.(requests, reply.commitMs);
+        }
+        this.#health.works();
+    }
+  }
+}
+
+/** In a microtask of its own, so that no caller catches it. */
+function throwUncaught(reason: string): void {
+  queueMicrotask(() => {
+    throw new Error(`the journal is lost: ${reason}`);
+  });
+}
