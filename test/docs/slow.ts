@@ -26,6 +26,7 @@ const SMALL: Readonly<Record<string, string>> = {
   "bench:pages": "--pages 3 --pairs 1 --seconds 1",
   "bench:page-heap": "--minutes 1 --connections 2",
   "bench:engines": "--seconds 1",
+  "bench:tricks": "--processes 1 --pairs 1 --seconds 1 --warmup 1 --orders 200",
   "bench:connections": "--slow 20 --rounds 1 --seconds 1 --opened 500",
 };
 const NEEDS: Readonly<Record<string, string>> = { "bench:goroutines": "go", "bench:readers": "sqlite3" };
