@@ -6,9 +6,8 @@ interface Client extends autocannon.Client {
 }
 
 /**
- * For autocannon's `setupClient`: has a client send orders that differ in their id only. autocannon itself makes such a request
- * from all its parts again each time, which is a quarter of what a request costs it; with two cores for client and
- * server that quarter is missing where the measuring is done.
+ * For autocannon's `setupClient`: makes a client send orders that differ in their id only. autocannon itself puts each request together from
+ * all its parts, which is a third to two thirds of the client's CPU (`npm run bench:tricks`) and missing to a server on the same machine.
  */
 export function writeOrders(
   url: string,

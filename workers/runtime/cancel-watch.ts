@@ -11,7 +11,7 @@ import type { StepContext } from "./step-context.ts";
 export class CancelWatch {
   readonly #board: CancelBoard;
   readonly #row: number;
-  // By slot: the context that came last, and through `older` the others of that slot. No `Map`, for the reason that `StepTable` gives.
+  // By slot, a small number: the context that came last. It links to the others of that slot.
   readonly #newest: (StepContext | undefined)[] = [];
   #seen: number;
 

@@ -78,8 +78,8 @@ export function serve(makeSteps: (settings: never) => StepRegistry): (task: Stan
   }
 
   /**
-   * Two callbacks and no `await`, and neither message nor input within their reach: ten thousand steps may wait for minutes, and one that
-   * needs its input keeps it itself.
+   * Two callbacks and no `await`, and neither the message nor the input within their reach: a step may wait for minutes among ten thousand
+   * others. An `await` keeps 6 % more of a waiting order (`npm run bench:tricks`). A step that needs its input keeps it itself.
    */
   function whenEnded(running: Promise<void>, id: number, name: string, orderId: string, context: StepContext, outcomes: Outcomes): void {
     running.then(

@@ -1,0 +1,2 @@
+/** Keeps the request as it is. */
+export function forgetRequest(): void {}

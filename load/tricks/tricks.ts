@@ -1,0 +1,107 @@
+import type { Change } from "./project-copy.ts";
+
+/** Code that is there for its cost alone, and the ordinary way of writing it. */
+export interface Trick {
+  readonly name: string;
+  /** What takes its place. */
+  readonly plain: string;
+  /** What the trick saves some of. */
+  readonly cost: "service, CPU us" | "client, CPU us" | "waiting, bytes" | "idle, MiB";
+  readonly change: Change;
+  /** No trick: its change is none. */
+  readonly isControl?: true;
+}
+
+/** Another file in the place of one, with the same exports. */
+const by = (file: string, plain: string): Change => ({ replaced: { [file]: `load/tricks/plain/${plain}.ts` } });
+const edit = (file: string, ...pairs: readonly (readonly [from: string, to: string])[]): Change => ({
+  edits: pairs.map(([from, to]) => ({ file, from, to })),
+});
+
+const AWAITED_STEP = `  async function whenEnded(running: Promise<void>, id: number, name: string, input: StepMessage[5], context: StepContext, outcomes: Outcomes): Promise<void> {
+    try {
+      await running;
+    } catch (error) {
+      end(id, outcomeOf(error, name, input.orderId, context), context, outcomes);
+      return;
+    }
+    end(id, null, context, outcomes);
+  }
+
+  function ended(running`;
+
+export const TRICKS: readonly Trick[] = [
+  { name: "none", plain: "the same", cost: "service, CPU us", change: {}, isControl: true },
+  {
+    name: "message classes",
+    plain: "Node's own, changed by Express",
+    cost: "service, CPU us",
+    change: by("src/http/message-classes.ts", "message-classes"),
+  },
+  { name: "step table", plain: "Map", cost: "service, CPU us", change: by("src/threads/step-table.ts", "step-table") },
+  { name: "order runs", plain: "Map", cost: "service, CPU us", change: by("src/orders/order-runs.ts", "order-runs") },
+  {
+    name: "request writer",
+    plain: "autocannon's setupRequest",
+    cost: "client, CPU us",
+    change: by("load/request-writer.ts", "request-writer"),
+  },
+  { name: "none", plain: "the same", cost: "waiting, bytes", change: {}, isControl: true },
+  { name: "forget request", plain: "it is kept", cost: "waiting, bytes", change: by("src/http/forget-request.ts", "forget-request") },
+  {
+    name: "route without promise",
+    plain: "async handler",
+    cost: "waiting, bytes",
+    change: edit(
+      "src/http/order-routes.ts",
+      [
+        "function placeOrder(request: Request, response: Response): void",
+        "async function placeOrder(request: Request, response: Response): Promise<void>",
+      ],
+      ["    orderService.place(placing).then(", "    await orderService.place(placing).then("],
+      ["        answerWhenEnded(placement, response);", "        return answerWhenEnded(placement, response);"],
+      [
+        ": Placement, response: Response): void {\n    answer.then(",
+        ": Placement, response: Response): Promise<void> {\n    return answer.then(",
+      ],
+    ),
+  },
+  {
+    name: "promises passed on",
+    plain: "await",
+    cost: "waiting, bytes",
+    change: {
+      edits: [
+        { file: "src/orders/pipeline.ts", from: "  run(input: StepInput, scope", to: "  async run(input: StepInput, scope" },
+        { file: "src/orders/pipeline.ts", from: "return group.join().then((result) => {", to: "const result = await group.join();\n    {" },
+        { file: "src/orders/pipeline.ts", from: "group.scope.canceledAtMs);\n    });", to: "group.scope.canceledAtMs);\n    }" },
+        { file: "src/orders/attempt-runner.ts", from: "  run(run: OrderRun): Promise", to: "  async run(run: OrderRun): Promise" },
+        {
+          file: "src/orders/attempt-runner.ts",
+          from: "return this.#options.pipeline.run(input, scope, run.urgency).then(end,",
+          to: "return await this.#options.pipeline.run(input, scope, run.urgency).then(end,",
+        },
+      ],
+    },
+  },
+  {
+    name: "step without await",
+    plain: "await",
+    cost: "waiting, bytes",
+    change: edit(
+      "workers/runtime/serve.ts",
+      ["whenEnded(running, id, name, input.orderId, context, outcomes);", "void whenEnded(running, id, name, input, context, outcomes);"],
+      ["  function whenEnded(running", AWAITED_STEP],
+    ),
+  },
+  {
+    name: "list of listeners",
+    plain: "Set of closures",
+    cost: "waiting, bytes",
+    change: by("src/concurrency/cancel-scope.ts", "cancel-scope"),
+  },
+  { name: "flat request id", plain: "randomUUID", cost: "waiting, bytes", change: by("src/http/request-id.ts", "request-id") },
+  { name: "none", plain: "the same", cost: "idle, MiB", change: {}, isControl: true },
+  { name: "HTTP when asked for", plain: "import", cost: "idle, MiB", change: by("src/node-http.ts", "node-http") },
+  { name: "compile cache", plain: "none", cost: "idle, MiB", change: edit("src/start.js", ['import "./compile-cache.js";', ""]) },
+];
