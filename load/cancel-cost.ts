@@ -2,9 +2,10 @@ import { setTimeout as pause } from "node:timers/promises";
 import { CancelScope } from "../src/concurrency/cancel-scope.ts";
 import { monotonicMs } from "../src/concurrency/clock.ts";
 import type { OrderOutcome } from "../src/orders/outcome.ts";
+import { perStep } from "../src/orders/steps.ts";
+import { eventually } from "../test/support/eventually.ts";
 import { PipelineInProcess } from "./pipeline-in-process.ts";
 import { quantile } from "./quantile.ts";
-import { until } from "./until.ts";
 
 const LONG_MS = 600_000;
 const STEPS_AN_ORDER = 3;
@@ -15,7 +16,7 @@ const ROUNDS = 2;
 const PAUSE_MS = 3;
 // Clearing thousands of orders at once on a busy machine may take its time; no thread is to be replaced for that here.
 const GRACE_MS = 30_000;
-const WAITS_LONG = { delayMs: { payment: LONG_MS, vendor: LONG_MS, courier: LONG_MS } };
+const WAITS_LONG = { delayMs: perStep(() => LONG_MS) };
 
 /** What the cancel of one order costs while so many are in flight. */
 export interface CancelCost {
@@ -90,14 +91,14 @@ function place(pipeline: PipelineInProcess): WaitingOrder {
 
 async function fill(pipeline: PipelineInProcess, waiting: WaitingOrder[], count: number): Promise<void> {
   while (waiting.length < count) waiting.push(place(pipeline));
-  await until(`${count} orders run`, () => pipeline.stepsRunning === STEPS_AN_ORDER * count);
+  await eventually(`${count} orders run`, () => pipeline.stepsRunning === STEPS_AN_ORDER * count);
 }
 
 async function empty(pipeline: PipelineInProcess, waiting: WaitingOrder[], count: number): Promise<void> {
   const gone = waiting.splice(count);
   for (const { scope } of gone) scope.cancel("client_disconnected");
   await Promise.all(gone.map(({ outcome }) => outcome));
-  await until(`${count} orders are left`, () => pipeline.stepsRunning === STEPS_AN_ORDER * count);
+  await eventually(`${count} orders are left`, () => pipeline.stepsRunning === STEPS_AN_ORDER * count);
 }
 
 function costOf(inFlight: number, samples: readonly Sample[]): CancelCost {

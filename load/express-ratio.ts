@@ -1,4 +1,5 @@
 import { fileURLToPath } from "node:url";
+import { perStep } from "../src/orders/steps.ts";
 import { Child } from "./child-process.ts";
 import { type DriveResult, drive } from "./drive.ts";
 import { readNumbers } from "./long-run/numbers.ts";
@@ -26,7 +27,7 @@ usage: npm run bench:express -- [--warmup N] [--seconds N] [--pairs N] [--proces
 `;
 const MIN_RATIO = 0.6;
 
-const ORDER = { amount: 1200, delay_ms: { payment: 0, vendor: 0, courier: 0 } };
+const ORDER = { amount: 1200, delay_ms: perStep(() => 0) };
 
 async function round(url: string, seconds: number): Promise<DriveResult> {
   const result = await drive({ url, connections: CONNECTIONS, seconds, order: ORDER, answerHas: '"status":"ok"' });

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { perStep } from "../src/orders/steps.ts";
 import { atATime } from "./at-a-time.ts";
 import { Child } from "./child-process.ts";
 import { drive } from "./drive.ts";
@@ -24,7 +25,7 @@ usage: npm run bench:goroutines -- [--seconds N] [--rounds N]
   --rounds N   of each of the two (default: 3)
 `;
 const STORM = { payment: 5, vendor: 800, courier: 800 };
-const NO_DELAYS = { amount: 1200, delay_ms: { payment: 0, vendor: 0, courier: 0 } };
+const NO_DELAYS = { amount: 1200, delay_ms: perStep(() => 0) };
 
 function build(into: string): string {
   const program = join(into, "goroutines");

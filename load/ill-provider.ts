@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pino } from "pino";
 import { readConfig } from "../src/config.ts";
+import { perStepSetting } from "../src/orders/steps.ts";
 import { start } from "../src/service.ts";
 import { readNumbers } from "./long-run/numbers.ts";
 import { openLoop } from "./open-loop.ts";
@@ -50,7 +51,7 @@ runBench(async () => {
         },
       }),
     );
-    const urls = { PAYMENT_URL: standIn.url, VENDOR_URL: standIn.url, COURIER_URL: standIn.url };
+    const urls = { ...perStepSetting("URL", () => standIn.url) };
     const journal = join(directory, `orders-${maxTries}.db`);
     const config = readConfig({ PORT: "0", ADMIN_PORT: "0", JOURNAL: journal, COURIER_CAPACITY: "128", ...urls });
     const onFatal = (reason: string) => process.stderr.write(`${reason}\n`);

@@ -1,10 +1,11 @@
+import { perStep } from "../src/orders/steps.ts";
 import { cpuSeconds } from "./cpu-time.ts";
 import { drive } from "./drive.ts";
 import { median } from "./quantile.ts";
 import type { ServerProcess } from "./server-process.ts";
 
 const CONNECTIONS = 64;
-const ORDER = { amount: 1200, delay_ms: { payment: 0, vendor: 0, courier: 0 } };
+const ORDER = { amount: 1200, delay_ms: perStep(() => 0) };
 
 export interface Round {
   readonly perSecond: number;
@@ -26,6 +27,12 @@ export interface Way {
   readonly run: () => Promise<Round>;
 }
 
+/** A pair of rounds, one of each way. */
+export interface Pair {
+  readonly one: Round;
+  readonly other: Round;
+}
+
 export interface Comparison {
   /** Of the second way to the first, medians of pairs. */
   readonly perSecond: number;
@@ -37,8 +44,8 @@ export interface Comparison {
 export const HEAD = [`${CONNECTIONS} connections, zero delays`, "orders/s", "CPU us/order", "orders/s ratio", "CPU ratio"];
 
 /** Short rounds by turns, for what else the machine has to do changes within seconds. */
-export async function interleaved(first: Way, second: Way, pairs: number): Promise<Comparison> {
-  const rounds: { one: Round; other: Round }[] = [];
+export async function pairsOf(first: Way, second: Way, pairs: number): Promise<Pair[]> {
+  const rounds: Pair[] = [];
   for (let pair = 0; pair < pairs; pair++) {
     // Which of them goes first changes as well.
     const swap = pair % 2 === 1;
@@ -46,6 +53,12 @@ export async function interleaved(first: Way, second: Way, pairs: number): Promi
     const late = await (swap ? first : second).run();
     rounds.push(swap ? { one: late, other: early } : { one: early, other: late });
   }
+  return rounds;
+}
+
+/** The medians of pairs. */
+export async function interleaved(first: Way, second: Way, pairs: number): Promise<Comparison> {
+  const rounds = await pairsOf(first, second, pairs);
   const ratio = (pick: (round: Round) => number) => median(rounds.map(({ one, other }) => pick(other) / pick(one)));
   const middle = (which: "one" | "other", pick: (round: Round) => number) => median(rounds.map((pair) => pick(pair[which])));
   const row = (name: string, which: "one" | "other") => [

@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { Agent, request } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { perStep } from "../src/orders/steps.ts";
 import { drive } from "./drive.ts";
 import { readNumbers } from "./long-run/numbers.ts";
 import { orderIds } from "./order-ids.ts";
@@ -24,7 +25,7 @@ const LEVELS = [1, 8, 64, 256];
 const ONE_AT_A_TIME = 500;
 const MIN_RATIO = 0.5;
 const MAX_OVERHEAD_MS = 5;
-const ORDER = { amount: 1200, delay_ms: { payment: 0, vendor: 0, courier: 0 } };
+const ORDER = { amount: 1200, delay_ms: perStep(() => 0) };
 
 const nextId = orderIds();
 

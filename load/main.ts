@@ -1,7 +1,7 @@
 import { type LoadOptions, readOptions, USAGE, UsageError } from "./options.ts";
 import { runScenario, type ScenarioResult } from "./run-scenario.ts";
 import { table } from "./table.ts";
-import { describeBooks } from "./thread-counters.ts";
+import { describeCounters } from "./thread-counters.ts";
 
 const INTERRUPTED = 130;
 const WRONG_USAGE = 2;
@@ -40,7 +40,7 @@ function report(results: readonly ScenarioResult[]): void {
   process.stdout.write(table(["scenario", "orders/s", "p50 ms", "p90 ms", "p99 ms", "max ms", "answers by status"], rows));
   process.stdout.write("\n");
   for (const { scenario, counters, faults } of results) {
-    process.stdout.write(`${scenario.name}: ${counters === undefined ? "no counters" : describeBooks(counters)}\n`);
+    process.stdout.write(`${scenario.name}: ${counters === undefined ? "no counters" : describeCounters(counters)}\n`);
     for (const fault of faults) process.stdout.write(`  FAULT: ${fault}\n`);
   }
 }

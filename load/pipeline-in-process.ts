@@ -4,6 +4,7 @@ import { Capacity } from "../src/concurrency/capacity.ts";
 import type { OrderOutcome } from "../src/orders/outcome.ts";
 import { Pipeline } from "../src/orders/pipeline.ts";
 import type { Simulation } from "../src/orders/step.ts";
+import { perStep } from "../src/orders/steps.ts";
 import { ThreadRuntime } from "../src/threads/thread-runtime.ts";
 import type { WorkerSettings } from "../workers/settings.ts";
 import { orderIds } from "./order-ids.ts";
@@ -27,11 +28,10 @@ export class PipelineInProcess implements AsyncDisposable {
 
   private constructor(runtime: ThreadRuntime, orders: number) {
     this.#runtime = runtime;
-    this.#pipeline = new Pipeline(runtime, {
-      payment: new Capacity(orders),
-      vendor: new Capacity(orders),
-      courier: new Capacity(orders),
-    });
+    this.#pipeline = new Pipeline(
+      runtime,
+      perStep(() => new Capacity(orders)),
+    );
   }
 
   static async start({ threads, cpuThreads, orders, cancelGraceMs = DEFAULT_GRACE_MS }: PipelineOptions): Promise<PipelineInProcess> {

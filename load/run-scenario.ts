@@ -2,13 +2,13 @@ import { type DriveResult, drive } from "./drive.ts";
 import { Progress } from "./progress.ts";
 import type { Scenario } from "./scenarios.ts";
 import { ServerProcess } from "./server-process.ts";
-import { leaksOf, settledBooks, type ThreadBooks } from "./thread-counters.ts";
+import { leaksOf, settledCounters, type ThreadCounters } from "./thread-counters.ts";
 
 export interface ScenarioResult {
   readonly scenario: Scenario;
   readonly load: DriveResult;
   /** Absent where the server could not be asked any more. */
-  readonly counters: ThreadBooks | undefined;
+  readonly counters: ThreadCounters | undefined;
   /** Everything that was not as it must be, in words. */
   readonly faults: readonly string[];
 }
@@ -24,7 +24,7 @@ export async function runScenario(scenario: Scenario, connections: number, secon
     ...scenario.settings,
   });
   const load = await driveWithProgress(scenario, server.orderUrl, connections, seconds, signal);
-  const counters = await settledBooks(server.adminUrl).catch(() => undefined);
+  const counters = await settledCounters(server.adminUrl).catch(() => undefined);
   const ended = await server.stop();
   return { scenario, load, counters, faults: [...faultsOf(scenario, load), ...threadFaults(counters), ...endFaults(ended)] };
 }
@@ -47,7 +47,7 @@ function faultsOf({ status, answerHas }: Scenario, load: DriveResult): string[] 
   return faults;
 }
 
-function threadFaults(counters: ThreadBooks | undefined): string[] {
+function threadFaults(counters: ThreadCounters | undefined): string[] {
   if (counters === undefined) return ["the server did not answer GET /debug/threads"];
   // No step of any scenario ignores its cancel, so there is no reason to replace a thread.
   return counters.replaced === 0 ? leaksOf(counters) : [...leaksOf(counters), `${counters.replaced} threads replaced`];

@@ -1,3 +1,4 @@
+import { perStep } from "../src/orders/steps.ts";
 /** One kind of load: what is sent, to a server of which settings, and the only answer that is right. */
 export interface Scenario {
   readonly name: string;
@@ -35,7 +36,7 @@ export const SCENARIOS: readonly Scenario[] = [
     name: "deadline",
     about: "no order is done in time",
     settings: { ORDER_TIMEOUT_MS: "100", COURIER_CAPACITY: ALL_COURIERS },
-    order: { amount: 1200, delay_ms: { payment: 8000, vendor: 8000, courier: 8000 } },
+    order: { amount: 1200, delay_ms: perStep(() => 8000) },
     status: 504,
     answerHas: '"kind":"timeout"',
   },

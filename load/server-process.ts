@@ -24,7 +24,7 @@ export class ServerProcess implements AsyncDisposable {
 
   /**
    * `settings`: environment variables of the service, over those that every load run has. `script`: its `src/main.ts`, this checkout's
-   * unless told. `niceness`: of the process and all its threads, by the program `nice`; 0 (as this process) unless told.
+   * by default. `niceness`: of the process and all its threads, by the program `nice`; by default 0 (as this process).
    */
   static async start(settings: Readonly<Record<string, string>> = {}, script = SCRIPT, niceness = 0): Promise<ServerProcess> {
     const env = {

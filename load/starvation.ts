@@ -5,7 +5,7 @@ import { readNumbers } from "./long-run/numbers.ts";
 import { runBench } from "./run-bench.ts";
 import { ServerProcess } from "./server-process.ts";
 import { atLeast, atMost } from "./target.ts";
-import { settledBooks } from "./thread-counters.ts";
+import { settledCounters } from "./thread-counters.ts";
 
 const USAGE = `Starves the service of processor time: it runs with nice 15 beside one busy loop for each processor. Orders fail and have
 siblings to cancel. No thread is stuck, so none may be replaced. Needs the program nice.
@@ -38,7 +38,7 @@ runBench(async () => {
     answerHas: '"payment_declined"',
   });
   for (const loop of loops) await loop[Symbol.asyncDispose]();
-  const { replaced, running } = await settledBooks(server.adminUrl);
+  const { replaced, running } = await settledCounters(server.adminUrl);
   process.stdout.write(
     `${result.answers} failed orders in ${options.seconds} s, p50 ${result.latencyMs.p50} ms, p99 ${result.latencyMs.p99} ms\n`,
   );

@@ -4,7 +4,7 @@ const SETTLE_TIMEOUT_MS = 10_000;
 const LOOK_EVERY_MS = 50;
 
 /** The part of `GET /debug/threads` that has to balance. */
-export interface ThreadBooks {
+export interface ThreadCounters {
   readonly running: number;
   readonly started: number;
   readonly finished: number;
@@ -13,17 +13,17 @@ export interface ThreadBooks {
   readonly threads: readonly unknown[];
 }
 
-export async function readCounters(adminUrl: string): Promise<ThreadBooks> {
+export async function readCounters(adminUrl: string): Promise<ThreadCounters> {
   const response = await fetch(`${adminUrl}/debug/threads`);
   if (!response.ok) throw new Error(`GET /debug/threads answered ${response.status}`);
-  return (await response.json()) as ThreadBooks;
+  return (await response.json()) as ThreadCounters;
 }
 
 /**
  * The counters after the load. autocannon hangs up on the orders in flight when its time is over and those have to be
  * canceled first, so the counters get some seconds to balance.
  */
-export async function settledBooks(adminUrl: string): Promise<ThreadBooks> {
+export async function settledCounters(adminUrl: string): Promise<ThreadCounters> {
   const end = performance.now() + SETTLE_TIMEOUT_MS;
   for (;;) {
     const counters = await readCounters(adminUrl);
@@ -33,7 +33,7 @@ export async function settledBooks(adminUrl: string): Promise<ThreadBooks> {
 }
 
 /** What has leaked, in words; empty where the counters balance. */
-export function leaksOf(counters: ThreadBooks): string[] {
+export function leaksOf(counters: ThreadCounters): string[] {
   const leaks: string[] = [];
   if (counters.running !== 0) leaks.push(`${counters.running} steps still running`);
   if (counters.started !== counters.finished) leaks.push(`${counters.started} steps started, ${counters.finished} finished`);
@@ -41,6 +41,6 @@ export function leaksOf(counters: ThreadBooks): string[] {
   return leaks;
 }
 
-export function describeBooks({ started, finished, running, orders_in_flight, replaced }: ThreadBooks): string {
+export function describeCounters({ started, finished, running, orders_in_flight, replaced }: ThreadCounters): string {
   return `steps started ${started}, finished ${finished}, running ${running}; orders in flight ${orders_in_flight}; threads replaced ${replaced}`;
 }

@@ -1,22 +1,16 @@
-import { setTimeout as pause } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { type CancelCost, cancelCosts } from "./cancel-cost.ts";
 import { Child } from "./child-process.ts";
-import { drive } from "./drive.ts";
-import { HeldOrders } from "./held-orders.ts";
+import { bytesAnOrder, type Held, hold, holdAtService, THREADS } from "./held-memory.ts";
 import { readNumbers } from "./long-run/numbers.ts";
 import { openFileLimit } from "./open-files.ts";
 import { median } from "./quantile.ts";
 import { residentKiB } from "./resident-memory.ts";
 import { runBench } from "./run-bench.ts";
-import { ServerProcess } from "./server-process.ts";
 import { table } from "./table.ts";
 import { atMost } from "./target.ts";
-import { leaksOf, readCounters, settledBooks } from "./thread-counters.ts";
-import { until } from "./until.ts";
 
 const FEW_ORDERS = 10;
-const THREADS = 2;
 const LIMIT_BYTES_AN_ORDER = 18 * 1024;
 const LIMIT_COST_RATIO = 2;
 // How much of its heap an idle process has in memory differs by a KB an order from one process to the next.
@@ -30,79 +24,17 @@ usage: npm run bench:waiting -- [--orders N] [--processes N]
   --processes N  of the service, one after the other (default: ${DEFAULTS.processes})
 `;
 const SPARE_FILES = 200;
-const LONG_MS = 600_000;
-// Idle memory is that of a server that has worked: code compiled, heaps of all threads grown to what a small load
-// (64 at a time) needs. Otherwise the orders would be charged for that too.
-const WARM_UP = {
-  connections: 64,
-  seconds: 4,
-  order: { amount: 1200, delay_ms: { payment: 0, vendor: 0, courier: 0 } },
-  answerHas: '"status":"ok"',
-};
-const REST_MS = 3_000;
-
-const WAITING_ORDER = { amount: 1200, delay_ms: { payment: LONG_MS, vendor: LONG_MS, courier: LONG_MS } };
-
-interface Held {
-  readonly who: string;
-  readonly count: number;
-  readonly idleKiB: number;
-  readonly waitingKiB: number;
-}
-
-async function hold(who: string, pid: number, port: number, count: number, inFlight: () => Promise<number>): Promise<Held> {
-  await drive({ url: `http://127.0.0.1:${port}/order`, ...WARM_UP });
-  await until(`${who} is idle`, async () => (await inFlight()) === 0);
-  await pause(REST_MS);
-  const idleKiB = residentKiB(pid);
-  using orders = await HeldOrders.send(port, count, WAITING_ORDER);
-  await until(`${count} orders wait at ${who}`, async () => (await inFlight()) === count || orders.answered > 0);
-  await pause(REST_MS);
-  const waitingKiB = residentKiB(pid);
-  if (orders.answered > 0) throw new Error(`${orders.answered} orders were answered instead of waiting at ${who}`);
-  return { who, count, idleKiB, waitingKiB };
-}
-
-/** Besides: how many threads it cost that all clients hung up at one moment. */
-async function holdAtService(count: number): Promise<Held & { readonly threadsReplaced: number }> {
-  await using service = await ServerProcess.start({
-    THREADS: String(THREADS),
-    PAYMENT_CAPACITY: String(count),
-    VENDOR_CAPACITY: String(count),
-    COURIER_CAPACITY: "128",
-    MAX_IN_FLIGHT: String(Math.max(count, WARM_UP.connections)),
-    MAX_CONNECTIONS: String(2 * count + WARM_UP.connections),
-    ORDER_TIMEOUT_MS: String(LONG_MS),
-  });
-  const held = await hold(
-    "this service",
-    service.pid,
-    service.port,
-    count,
-    async () => (await readCounters(service.adminUrl)).orders_in_flight,
-  );
-  const counters = await settledBooks(service.adminUrl);
-  const leaks = leaksOf(counters);
-  const ended = await service.stop();
-  if (ended !== "code 0") leaks.push(`the server ended with ${ended} after SIGTERM`);
-  if (leaks.length > 0) throw new Error(`after all clients hung up: ${leaks.join("; ")}`);
-  return { ...held, threadsReplaced: counters.replaced };
-}
-
 async function holdAtBareExpress(count: number): Promise<Held> {
   const script = fileURLToPath(new URL("./baseline/holding-express.ts", import.meta.url));
   await using bare = await Child.start({ args: [script], env: {}, up: /holding Express on (\d+)/ });
   const port = Number(bare.groups[0]);
-  return await hold("bare Express", bare.pid, port, count, async () => Number(await (await fetch(`http://127.0.0.1:${port}/held`)).text()));
+  const held = async () => Number(await (await fetch(`http://127.0.0.1:${port}/held`)).text());
+  return await hold("bare Express", port, count, held, () => residentKiB(bare.pid));
 }
 
 function memoryRow(held: Held): string[] {
   const mib = (kib: number): string => (kib / 1024).toFixed(0);
   return [held.who, mib(held.idleKiB), mib(held.waitingKiB), bytesAnOrder(held).toFixed(0)];
-}
-
-function bytesAnOrder({ count, idleKiB, waitingKiB }: Held): number {
-  return ((waitingKiB - idleKiB) * 1024) / count;
 }
 
 function costRow({ inFlight, callMs, stopMs }: CancelCost): string[] {

@@ -1,5 +1,6 @@
 import { availableParallelism } from "node:os";
 import { z } from "zod";
+import { perStepSetting, STEP_TABLE, STEPS, stepSetting } from "./orders/steps.ts";
 
 /** A setting whose value breaks its rule; the message is one line that names it, its value (unless that may hold a secret) and the rule. */
 export class ConfigError extends Error {}
@@ -90,9 +91,10 @@ const SETTINGS = {
   CPU_THREADS: setting(whole(1, MAX_THREADS), CPUS, "OS threads of the exclusive pool (one computing step each)"),
   CPU_THREADS_AT_START: setting(onOrOff, "off", "whether they start with the service (`on`) or with the first step that computes (`off`)"),
   CANCEL_GRACE_MS: setting(whole(1, MAX_TIMER_MS), "250", "how long a canceled step may take to stop before its thread is replaced"),
-  PAYMENT_CAPACITY: setting(whole(1, 1_000_000), "1000", "payment steps at one time"),
-  VENDOR_CAPACITY: setting(whole(1, 1_000_000), "1000", "vendor steps at one time"),
-  COURIER_CAPACITY: setting(whole(1, 128), "5", "couriers"),
+  ...perStepSetting("CAPACITY", (step) => {
+    const { byDefault, atMost, counts } = STEP_TABLE[step].capacity;
+    return setting(whole(1, atMost), String(byDefault), counts);
+  }),
   MAX_IN_FLIGHT: setting(whole(1, 1_000_000), "10000", "requests that run or wait for an order at one time; past it `overloaded`"),
   MAX_CONNECTIONS: setting(whole(1, 1_000_000), "10000", "public connections at one time; a further one is closed at once"),
   KEEP_ALIVE_TIMEOUT_MS: setting(clientMs, "65000", "how long an idle connection stays open: longer than a usual balancer's 60 s"),
@@ -111,12 +113,10 @@ const SETTINGS = {
   JOURNAL: setting(z.string(), "data/orders.db", "SQLite file of the journal; `memory` keeps nothing, simulated providers only"),
   RETENTION_DAYS: setting(unlessOff(whole(1, 36_500)), "off", "failed attempts older than that are deleted; placed orders stay"),
   BACKUP_DIR: optional(z.string(), "where `POST /backup` may write; must exist at the start"),
-  PAYMENT_URL: optional(providerUrl, "payment provider over HTTP; simulated when absent"),
-  VENDOR_URL: optional(providerUrl, "vendor over HTTP; simulated when absent"),
-  COURIER_URL: optional(providerUrl, "courier service over HTTP; simulated when absent"),
-  PAYMENT_KEY_FILE: optional(z.string(), "file with the key sent to PAYMENT_URL as `Authorization: Bearer`"),
-  VENDOR_KEY_FILE: optional(z.string(), "file with the key sent to VENDOR_URL as `Authorization: Bearer`"),
-  COURIER_KEY_FILE: optional(z.string(), "file with the key sent to COURIER_URL as `Authorization: Bearer`"),
+  ...perStepSetting("URL", (step) => optional(providerUrl, `${STEP_TABLE[step].provider} over HTTP; simulated when absent`)),
+  ...perStepSetting("KEY_FILE", (step) =>
+    optional(z.string(), `file with the key sent to ${stepSetting(step, "URL")} as \`Authorization: Bearer\``),
+  ),
   WEBHOOK_URL: optional(receiverUrl, "where order events are delivered; needs WEBHOOK_SECRET_FILE"),
   WEBHOOK_SECRET_FILE: optional(z.string(), "file with the secrets that events are signed with, one `whsec_...` a line"),
   SHUTDOWN_TIMEOUT_MS: setting(whole(0, MAX_TIMER_MS), "10000", "how long draining may take"),
@@ -157,8 +157,6 @@ const ENGINE_ONLY = [
 ] as const satisfies readonly (keyof typeof SETTINGS)[];
 const JOURNAL_ONLY = ["JOURNAL", "RETENTION_DAYS", "BACKUP_DIR"] as const satisfies readonly (keyof typeof SETTINGS)[];
 
-const PROVIDERS = ["PAYMENT", "VENDOR", "COURIER"] as const;
-
 type SettingName = keyof typeof SETTINGS;
 
 /** The checked configuration: the settings under their own names. Frozen. */
@@ -179,11 +177,11 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
   const config = Object.fromEntries(values) as Config;
   requireTogether(config, "WEBHOOK_URL", "WEBHOOK_SECRET_FILE");
   requireTogether(config, "WEBHOOK_SECRET_FILE", "WEBHOOK_URL");
-  for (const provider of PROVIDERS) {
-    requireTogether(config, `${provider}_KEY_FILE`, `${provider}_URL`);
-    if (config.ENGINE === "embedded" && config.JOURNAL === "memory" && config[`${provider}_URL`] !== undefined) {
+  for (const url of STEPS.map((step) => stepSetting(step, "URL"))) {
+    requireTogether(config, url.replace(/URL$/, "KEY_FILE") as SettingName, url);
+    if (config.ENGINE === "embedded" && config.JOURNAL === "memory" && config[url] !== undefined) {
       throw new ConfigError(
-        `${withValue("JOURNAL", "memory")}: must be a file where ${provider}_URL is set, for a crash would forget what to compensate`,
+        `${withValue("JOURNAL", "memory")}: must be a file where ${url} is set, for a crash would forget what to compensate`,
       );
     }
   }

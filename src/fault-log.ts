@@ -5,9 +5,9 @@ type ErrorClass = abstract new (...args: never[]) => Error;
 
 export interface FaultLogOptions {
   readonly log: Logger;
-  /** Operational errors, such as a full disk: the log has their message, without a stack. */
+  /** Errors that operation brings, such as a full disk: the log has their message without a stack. */
   readonly expected: readonly ErrorClass[];
-  /** How long equal faults are counted before their count is logged; 1 second where absent. */
+  /** How long equal faults are counted before the count is logged; 1 second by default. */
   readonly windowMs?: number;
 }
 
@@ -23,13 +23,13 @@ interface Repeated {
 }
 
 const WINDOW_MS = 1_000;
-// Errors with an id in their text are all different. More kinds than this at one time are counted together.
+// Errors with an id in their text are all different. Above this number of kinds at one time, the rest are counted together.
 const MAX_KINDS = 100;
 const MANY = "faults of too many kinds";
 
 /**
- * Logs faults, and equal faults once in a window: the first one at once, the others as a count with the fields of the newest. So a fault that comes
- * with every request does not fill the disk. Main thread only.
+ * Logs equal faults once in a window: the first at once, then the number of those that followed, with the fields of the newest. So a fault
+ * that every request meets does not fill the disk. Main thread only.
  */
 export class FaultLog {
   readonly #options: FaultLogOptions;
@@ -39,23 +39,25 @@ export class FaultLog {
     this.#options = options;
   }
 
-  /** Logs a fault with its error and `fields`. Faults are equal when their message and the text of their error are. Never throws. */
+  /**
+   * Logs a fault with its error and `fields`. Two faults are equal when their messages and the texts of their errors are. Never throws.
+   */
   report(message: string, error: unknown, fields: Fields = {}): void {
     const cause = this.#isExpected(error) ? { reason: error.message } : { err: error };
     this.#add(`${message}\n${textOf(error)}`, "error", message, { ...fields, ...cause });
   }
 
-  /** Logs a line of a thread. Lines are equal when their level and message are. Never throws. */
+  /** Logs a line of another thread. Two lines are equal when their levels and messages are. Never throws. */
   line(level: Level, message: string, fields: Fields): void {
     this.#add(`${level}\n${message}`, level, message, fields);
   }
 
-  /** Logs the pending counts. */
+  /** Writes the counts that are not logged yet. */
   close(): void {
     for (const [kind, repeated] of this.#repeated) {
       clearTimeout(repeated.timer);
       this.#repeated.delete(kind);
-      this.#logRepeated(repeated);
+      this.#writeCount(repeated);
     }
   }
 
@@ -72,7 +74,7 @@ export class FaultLog {
   }
 
   #count(kind: string, level: Level, message: string, fields: Fields): void {
-    // A pending count does not keep the process alive.
+    // `unref`: a count alone must not keep the process alive.
     const timer = setTimeout(() => this.#windowIsOver(kind), this.#options.windowMs ?? WINDOW_MS).unref();
     this.#repeated.set(kind, { level, message, fields, count: 0, timer });
   }
@@ -84,13 +86,13 @@ export class FaultLog {
       this.#repeated.delete(kind);
       return;
     }
-    this.#logRepeated(repeated);
-    // The fault goes on, so its next line comes at the end of the next window.
+    this.#writeCount(repeated);
+    // The fault continues, so the next count waits for the end of the next window.
     repeated.count = 0;
     repeated.timer.refresh();
   }
 
-  #logRepeated({ level, message, fields, count }: Repeated): void {
+  #writeCount({ level, message, fields, count }: Repeated): void {
     if (count > 0) this.#options.log[level]({ ...fields, count }, message);
   }
 

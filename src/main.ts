@@ -4,7 +4,7 @@ import { isatty } from "node:tty";
 import { parseArgs } from "node:util";
 import { type DestinationStream, type Logger, pino } from "pino";
 import { ConfigError, describeSettings, readConfig } from "./config.ts";
-import { EndpointError } from "./engines/endpoint-error.ts";
+import { EndpointError } from "./engines/engine.ts";
 import { AccessKeyError } from "./http/access-keys.ts";
 import { ListenError, type Listener } from "./http/listener.ts";
 import { JournalOpenError } from "./journal/journal-open-error.ts";

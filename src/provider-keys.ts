@@ -1,8 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { type Config, ConfigError } from "./config.ts";
-import type { StepName } from "./orders/step.ts";
+import { STEPS, type StepName, type StepSetting, stepSetting } from "./orders/steps.ts";
 
-const SETTING = { payment: "PAYMENT_KEY_FILE", vendor: "VENDOR_KEY_FILE", courier: "COURIER_KEY_FILE" } as const;
 // A header that a server need take: Node's own limit for all of a request's headers is 16 KiB.
 const MAX_CHARS = 8_192;
 const RULE = `must hold one line of 1 to ${MAX_CHARS} visible ASCII characters`;
@@ -14,9 +13,10 @@ export type ProviderKeys = { readonly [step in StepName]?: string };
  * Reads the key files at start; a provider without one has no key. White space around a key is dropped. Throws `ConfigError`, whose
  * one line names the setting and the rule, and the file where there is one; never what it holds.
  */
-export async function readProviderKeys(config: Pick<Config, (typeof SETTING)[StepName]>): Promise<ProviderKeys> {
+export async function readProviderKeys(config: Pick<Config, StepSetting<"KEY_FILE">>): Promise<ProviderKeys> {
   const keys: { [step in StepName]?: string } = {};
-  for (const [step, setting] of Object.entries(SETTING) as Array<[StepName, (typeof SETTING)[StepName]]>) {
+  for (const step of STEPS) {
+    const setting = stepSetting(step, "KEY_FILE");
     const file = config[setting];
     if (file !== undefined) keys[step] = await readKey(setting, file);
   }

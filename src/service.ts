@@ -92,7 +92,11 @@ export async function start(config: Config, log: Logger, options: StartOptions):
   const circuitState = (step: StepName) => providers[step]?.circuit.state ?? "closed";
   const live = new LiveFeed({
     counters,
-    longSteps: { mark: () => runtime.markTime(), sample: () => runtime.longSteps(), forget: () => runtime.forgetTime() },
+    longSteps: {
+      mark: () => runtime.longSteps.mark(),
+      sample: () => runtime.longSteps.sample(),
+      forget: () => runtime.longSteps.forget(),
+    },
     capacities,
     circuitState,
     ...named,

@@ -7,7 +7,7 @@ const PROJECT = fileURLToPath(new URL("..", import.meta.url));
 
 /** What the files of each room of `src` may import of the other rooms, besides their own. */
 const ARROWS: Readonly<Record<string, readonly string[]>> = {
-  "config.ts": [],
+  "config.ts": ["orders"],
   "provider-keys.ts": ["config.ts", "orders"],
   "fault-log.ts": [],
   "welcome.ts": [],
@@ -43,7 +43,7 @@ const WITHOUT_PACKAGES = ["outgoing"];
 
 const CLOSED_TO_WORKERS = ["http", "admin", "journal"];
 const RUN_BY_WORKERS =
-  /^src\/(node-http\.ts|(concurrency|outgoing)\/.+|threads\/(cancel-board|heartbeat-timings|layout|protocol|tracker)\.ts|diagnosis\/snapshot-state\.ts|orders\/event-payload\.ts)$/;
+  /^src\/(node-http\.ts|(concurrency|outgoing)\/.+|threads\/(cancel-board|layout|protocol|tracker)\.ts|diagnosis\/snapshot-state\.ts|orders\/(event-payload|steps|error-kind|steps\/.+)\.ts)$/;
 /** It puts everything together, with what stands in a room that is nobody else's. */
 const ROOT = "src/service.ts";
 const ROOT_ROOM = "composition";

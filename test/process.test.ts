@@ -8,6 +8,7 @@ import { DatabaseSync } from "node:sqlite";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { readConfig } from "../src/config.ts";
+import { STEPS } from "../src/orders/steps.ts";
 import { firstOrder } from "../src/welcome.ts";
 import { ChildServer } from "./support/child-server.ts";
 import { eventually } from "./support/eventually.ts";
@@ -17,7 +18,7 @@ import { RawConnection } from "./support/raw-connection.ts";
 // Far longer than any test waits.
 const FOR_EVER_MS = 300_000;
 const PATIENT = { ORDER_TIMEOUT_MS: String(FOR_EVER_MS), SHUTDOWN_TIMEOUT_MS: String(FOR_EVER_MS) };
-const CANCELED = ["payment", "vendor", "courier"].map((name) => ({ name, status: "canceled", detail: "shutdown" }));
+const CANCELED = STEPS.map((name) => ({ name, status: "canceled", detail: "shutdown" }));
 const onWindows = process.platform === "win32";
 
 const readiness = async (port: number) => (await send(port, { path: "/readyz" })).status;

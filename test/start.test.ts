@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { perStep } from "../src/orders/steps.ts";
 import { ChildServer } from "./support/child-server.ts";
 import { eventually } from "./support/eventually.ts";
 import { newId, orderOf, postOrder, send, threadsPage } from "./support/http-client.ts";
@@ -56,7 +57,7 @@ test("the exclusive pool starts with the first step that computes", async () => 
   const { port, adminPort } = await server.ports();
   const pools = async () => (await threadsPage(adminPort)).threads.map(({ pool }) => pool);
   expect(await pools()).toEqual(["shared"]);
-  const order = { order_id: newId("computes"), amount: 1, cpu_ms: { payment: 1, vendor: 1, courier: 1 } };
+  const order = { order_id: newId("computes"), amount: 1, cpu_ms: perStep(() => 1) };
   expect(await postOrder(port, order)).toMatchObject({ status: 200, json: { status: "ok" } });
   await eventually("both threads", pools, (seen) => seen.length === 3);
   expect((await send(adminPort, { path: "/metrics" })).text).toMatch(/^threads\{pool="exclusive"\} 2$/m);

@@ -1,5 +1,5 @@
 import type { ProviderKeys } from "../src/provider-keys.ts";
-import type { ProviderUrls } from "./providers/provider-urls.ts";
+import type { ProviderUrls } from "./providers/provider.ts";
 
 /** What the composition root tells every thread: `ThreadSetup.settings` of `workers/main.ts`. Plain data and shared memory only. */
 export interface WorkerSettings {

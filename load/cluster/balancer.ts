@@ -26,6 +26,7 @@ export class Balancer implements AsyncDisposable {
   readonly #server: Http2Server;
   readonly #sessions = new Set<ServerHttp2Session>();
   #nodes: readonly Node[] = [];
+  #held: { readonly path: string; readonly hold: () => void } | undefined;
 
   private constructor(server: Http2Server) {
     this.#server = server;
@@ -54,6 +55,14 @@ export class Balancer implements AsyncDisposable {
     for (const [url, node] of before) if (!urls.includes(url)) node.session?.close();
   }
 
+  /**
+   * Keeps the answer to the next call of this path back for good, as a node does that is frozen or whose engine is about to die. Resolves
+   * when the node has begun to answer.
+   */
+  holdAnswerTo(path: string): Promise<void> {
+    return new Promise((resolve) => (this.#held = { path, hold: resolve }));
+  }
+
   #forward(stream: ServerHttp2Stream, headers: OutgoingHttpHeaders): void {
     stream.on("error", () => {});
     const node = this.#choose();
@@ -62,6 +71,8 @@ export class Balancer implements AsyncDisposable {
       return;
     }
     const session = this.#sessionOf(node);
+    const held = headers[":path"] === this.#held?.path ? this.#held : undefined;
+    if (held !== undefined) this.#held = undefined;
     let onward: ClientHttp2Stream;
     try {
       // Its authority stays, for the node checks the signature of the request and not of ours; what belongs to one connection does not.
@@ -77,6 +88,7 @@ export class Balancer implements AsyncDisposable {
     });
     onward.on("error", () => stream.close());
     onward.once("response", (answer) => {
+      if (held !== undefined) return held.hold();
       if (!stream.destroyed && !stream.headersSent) stream.respond(answer);
       onward.pipe(stream);
     });

@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { perStep } from "../../src/orders/steps.ts";
 import { cpuSeconds } from "../cpu-time.ts";
 import { type DriveResult, drive } from "../drive.ts";
 import { readNumbers } from "../long-run/numbers.ts";
@@ -21,7 +22,7 @@ usage: npm run bench:engines -- [options]
   --rounds N       how often all rows are measured (default: 1)
 `;
 
-const ORDER = { amount: 100, delay_ms: { payment: 0, vendor: 0, courier: 0 } };
+const ORDER = { amount: 100, delay_ms: perStep(() => 0) };
 const SETTINGS = { COURIER_CAPACITY: "128", LOG_LEVEL: "error" };
 const WARM_UP_S = 2;
 const HEAD = [

@@ -57,14 +57,16 @@ runBench(async () => {
   const engineKills = Number(values["engine-kills"]);
   const clients = Number(values.clients);
   const result = await campaign(cluster, { seed, orders, clients, serviceKills: kills, engineKills, couriers, onProgress: say });
-  const slowest = Math.max(...result.told.map(({ ms }) => ms));
-  say(`${result.ok} placed, ${result.told.length - result.ok} failed, ${result.attempts.length} attempts, ${result.seconds.toFixed(0)} s`);
+  const slowest = Math.max(...result.answered.map(({ ms }) => ms));
+  say(
+    `${result.ok} placed, ${result.answered.length - result.ok} failed, ${result.attempts.length} attempts, ${result.seconds.toFixed(0)} s`,
+  );
   say(`asked again: ${[...result.refusals].map(([kind, count]) => `${kind} ${count}`).join(", ") || "never"}`);
   say(`slowest order, with all its repeats: ${(slowest / 1_000).toFixed(1)} s`);
   for (const { orderId, attempt, reason } of result.imbalances.slice(0, 20)) say(`IMBALANCE ${orderId} attempt ${attempt}: ${reason}`);
   for (const text of result.changed.slice(0, 20)) say(`CHANGED ${text}`);
   return [
-    atLeast("orders that ended", result.told.length, orders, ""),
+    atLeast("orders that ended", result.answered.length, orders, ""),
     atLeast("kills of service nodes", result.serviceKills, kills, ""),
     atLeast("kills of engine nodes", result.engineKills, engineKills, ""),
     atMost("imbalances", result.imbalances.length, 0, ""),

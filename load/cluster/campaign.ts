@@ -3,7 +3,7 @@ import { type AttemptEnding, balance, type Imbalance } from "../stand-in/balance
 import { randomFrom } from "../stand-in/random.ts";
 import type { Cluster } from "./cluster.ts";
 import { endingsOf } from "./endings.ts";
-import { OrderClient, type ToldOrder } from "./order-client.ts";
+import { type AnsweredOrder, OrderClient } from "./order-client.ts";
 
 export interface CampaignOptions {
   readonly seed: string;
@@ -19,7 +19,7 @@ export interface CampaignOptions {
 }
 
 export interface CampaignResult {
-  readonly told: readonly ToldOrder[];
+  readonly answered: readonly AnsweredOrder[];
   readonly ok: number;
   readonly serviceKills: number;
   readonly engineKills: number;
@@ -47,7 +47,7 @@ export async function campaign(cluster: Cluster, options: CampaignOptions): Prom
   const say = (text: string): void => options.onProgress?.(text);
   const random = randomFrom(seed);
   const startedAtMs = performance.now();
-  const told: ToldOrder[] = [];
+  const answered: AnsweredOrder[] = [];
   const failures: unknown[] = [];
   using client = new OrderClient();
   const kills = planOf(options, random);
@@ -60,16 +60,16 @@ export async function campaign(cluster: Cluster, options: CampaignOptions): Prom
       const number = next++;
       while (kills[0] !== undefined && kills[0].after <= number) {
         const kill = kills.shift();
-        killing = killing.then(() => strike(kill?.what ?? "service")).catch((error: unknown) => void failures.push(error));
+        killing = killing.then(() => killOne(kill?.what ?? "service")).catch((error: unknown) => void failures.push(error));
       }
       const first = Math.floor(random() * cluster.nodes.length);
       const urlFor = (asked: number): string => cluster.node(first + asked).orderUrl;
-      told.push(await client.place(`${seed}-${number}`, 100 + number, urlFor, ORDER_TIMEOUT_MS));
-      if (told.length % 100 === 0) say(`${told.length} of ${orders} orders ended`);
+      answered.push(await client.place(`${seed}-${number}`, 100 + number, urlFor, ORDER_TIMEOUT_MS));
+      if (answered.length % 100 === 0) say(`${answered.length} of ${orders} orders ended`);
     }
   };
 
-  const strike = async (what: "service" | "engine"): Promise<void> => {
+  const killOne = async (what: "service" | "engine"): Promise<void> => {
     const downMs = DOWN_MS[0] + random() * (DOWN_MS[1] - DOWN_MS[0]);
     if (what === "service") {
       const node = cluster.node(Math.floor(random() * cluster.nodes.length));
@@ -95,16 +95,16 @@ export async function campaign(cluster: Cluster, options: CampaignOptions): Prom
   await cluster.ready();
   const attempts = await endingsOf(
     cluster.node(0).orderUrl,
-    told.map(({ orderId }) => orderId),
+    answered.map(({ orderId }) => orderId),
   );
   const ledger = await cluster.providers?.quiet();
   const imbalances = ledger === undefined ? [] : balance(ledger, attempts);
   say("repeating every order at every node");
-  const changed = await changedAnswers(cluster, told, client);
+  const changed = await changedAnswers(cluster, answered, client);
   const mostCouriers = (await cluster.providers?.underWay())?.courier.most ?? 0;
   return {
-    told,
-    ok: told.filter(({ status }) => status === 200).length,
+    answered,
+    ok: answered.filter(({ status }) => status === 200).length,
     serviceKills: killed.service,
     engineKills: killed.engine,
     imbalances,
@@ -129,9 +129,9 @@ function planOf({ orders, serviceKills, engineKills }: CampaignOptions, random: 
 }
 
 /** Asks every node for every order again. What was placed, or failed under its key, is answered by the same bytes. */
-async function changedAnswers(cluster: Cluster, told: readonly ToldOrder[], client: OrderClient): Promise<string[]> {
+async function changedAnswers(cluster: Cluster, answered: readonly AnsweredOrder[], client: OrderClient): Promise<string[]> {
   const changed: string[] = [];
-  const left = told.flatMap((order) => cluster.nodes.map((node) => ({ order, node }))).values();
+  const left = answered.flatMap((order) => cluster.nodes.map((node) => ({ order, node }))).values();
   const repeater = async (): Promise<void> => {
     for (const { order, node } of left) {
       const again = await client.place(order.orderId, order.amount, () => node.orderUrl, ORDER_TIMEOUT_MS);

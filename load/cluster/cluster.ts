@@ -1,6 +1,6 @@
+import { eventually } from "../../test/support/eventually.ts";
 import type { FaultRateSettings } from "../stand-in/fault-rates.ts";
 import { type SpawnedStandIn, spawnStandIn } from "../stand-in/spawn.ts";
-import { until } from "../until.ts";
 import { Balancer } from "./balancer.ts";
 import { DataDirectory } from "./data-directory.ts";
 import { EngineCluster } from "./engine-cluster.ts";
@@ -80,8 +80,8 @@ export class Cluster implements AsyncDisposable {
   }
 
   /** One node more, which the balancer does not know yet. */
-  async add(settings: Readonly<Record<string, string>> = {}, script?: string): Promise<ServiceNode> {
-    const node = await ServiceNode.start(`node-${++this.#named}`, { ...this.#settings, ...settings }, script);
+  async add(settings: Readonly<Record<string, string>> = {}): Promise<ServiceNode> {
+    const node = await ServiceNode.start(`node-${++this.#named}`, { ...this.#settings, ...settings });
     this.#stack.use(node);
     this.nodes.push(node);
     return node;
@@ -93,7 +93,9 @@ export class Cluster implements AsyncDisposable {
 
   /** Resolves when every living node takes orders. */
   async ready(nodes: readonly ServiceNode[] = this.nodes): Promise<void> {
-    await Promise.all(nodes.filter(({ pid }) => pid !== undefined).map((node) => until(`${node.name} takes orders`, () => node.isReady())));
+    await Promise.all(
+      nodes.filter(({ pid }) => pid !== undefined).map((node) => eventually(`${node.name} takes orders`, () => node.isReady())),
+    );
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -44,11 +44,11 @@ runBench(async () => {
     onProgress: say,
   });
   const counts = await cluster.providers?.counts();
-  say(`${result.ok} orders placed, ${result.told.length - result.ok} failed and were compensated`);
+  say(`${result.ok} orders placed, ${result.answered.length - result.ok} failed and were compensated`);
   say(`at the providers: ${JSON.stringify(counts)}`);
   for (const { orderId, attempt, reason } of result.imbalances.slice(0, 10)) say(`imbalance: ${orderId} attempt ${attempt}: ${reason}`);
   return [
-    atLeast("orders that ended", result.told.length, ORDERS),
+    atLeast("orders that ended", result.answered.length, ORDERS),
     atMost("imbalances", result.imbalances.length, 0),
     atMost("answers that a repeat got otherwise at some node", result.changed.length, 0),
     atMost("courier assignments under way at one time", result.mostCouriers, COURIERS),

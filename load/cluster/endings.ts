@@ -1,5 +1,5 @@
+import { eventually } from "../../test/support/eventually.ts";
 import type { AttemptEnding } from "../stand-in/balance.ts";
-import { until } from "../until.ts";
 
 interface View {
   readonly amount: number;
@@ -29,7 +29,7 @@ export async function endingsOf(orderUrl: string, orderIds: readonly string[]): 
 
 async function endedView(url: string): Promise<View | undefined> {
   let view: View | undefined;
-  await until(`everything of ${url} has ended`, async () => {
+  await eventually(`everything of ${url} has ended`, async () => {
     const response = await fetch(url).catch(() => undefined);
     if (response === undefined) return false;
     const text = await response.text();

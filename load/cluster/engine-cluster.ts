@@ -1,7 +1,7 @@
 import { execFile } from "node:child_process";
 import { setTimeout as pause } from "node:timers/promises";
 import { promisify } from "node:util";
-import { EngineAdmin } from "./engine-admin.ts";
+import { EngineAdmin } from "../../src/engines/restate/client/engine-admin.ts";
 import { EngineProcess, enginePath } from "./engine-process.ts";
 
 const run = promisify(execFile);
@@ -15,7 +15,6 @@ export interface EngineClusterOptions {
   /** 1, or 3 for one whose logs and metadata outlive the loss of a node. */
   readonly nodes: number;
   readonly partitions?: number;
-  readonly settings?: Readonly<Record<string, string>>;
 }
 
 /** An engine of several processes on 127.0.0.1 that keep everything twice: metadata and logs are replicated, any one of three may die. */
@@ -29,10 +28,10 @@ export class EngineCluster implements AsyncDisposable {
   }
 
   /** Resolves when every node takes calls: half a second for one, about seven for three. */
-  static async start({ directory, nodes: count, partitions = 4, settings = {} }: EngineClusterOptions): Promise<EngineCluster> {
+  static async start({ directory, nodes: count, partitions = 4 }: EngineClusterOptions): Promise<EngineCluster> {
     const nodes: EngineProcess[] = [];
     for (let number = 1; number <= count; number++) {
-      nodes.push(await EngineProcess.prepare({ directory, name: `engine-${number}`, partitions, settings }));
+      nodes.push(await EngineProcess.prepare({ directory, name: `engine-${number}`, partitions }));
     }
     const isOne = nodes.length === 1;
     const cluster = new EngineCluster(nodes, isOne ? {} : replicated(nodes));
@@ -61,10 +60,6 @@ export class EngineCluster implements AsyncDisposable {
   /** Starts a node again that was killed. Resolves when it takes calls. */
   async restart(index: number): Promise<void> {
     await this.node(index).start(this.#settings);
-  }
-
-  async stop(): Promise<void> {
-    await Promise.all(this.nodes.map((node) => node.stop()));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

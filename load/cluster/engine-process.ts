@@ -9,7 +9,6 @@ import { freePorts } from "./free-ports.ts";
 const LOOK_EVERY_MS = 50;
 // A cluster that recovers on one busy core takes tens of seconds, so this is for what is broken.
 const START_TIMEOUT_MS = 60_000;
-const STOP_TIMEOUT_MS = 10_000;
 const KEPT_OUTPUT = 4_000;
 
 const living = new Set<ChildProcess>();
@@ -88,11 +87,6 @@ export class EngineProcess implements AsyncDisposable {
     return this.#process?.pid;
   }
 
-  /** The last of what it printed. */
-  get output(): string {
-    return this.#output;
-  }
-
   /** Starts it, again too, on the data that is there. Resolves when it takes calls. */
   async start(settings: Readonly<Record<string, string>> = {}): Promise<void> {
     this.spawn(settings);
@@ -142,7 +136,7 @@ export class EngineProcess implements AsyncDisposable {
     }
   }
 
-  /** Its doors say that they are healthy before any part of the keys has a leader; a query over all parts says when they have. */
+  /** Its listeners say that they are healthy before any part of the keys has a leader; a query over all parts says when they have. */
   #hasPartitions(): Promise<boolean> {
     const headers = { "content-type": "application/json", accept: "application/json" };
     return answers(`${this.adminUrl}/query`, { method: "POST", headers, body: '{"query":"SELECT count(*) FROM sys_invocation"}' });
@@ -152,15 +146,6 @@ export class EngineProcess implements AsyncDisposable {
   async kill(): Promise<void> {
     this.#process?.kill("SIGKILL");
     await this.#ended;
-  }
-
-  /** SIGTERM, and SIGKILL when that takes too long. */
-  async stop(): Promise<void> {
-    const child = this.#process;
-    child?.kill("SIGTERM");
-    const timeout = setTimeout(() => child?.kill("SIGKILL"), STOP_TIMEOUT_MS);
-    await this.#ended;
-    clearTimeout(timeout);
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -2,7 +2,7 @@ import { Agent, request } from "node:http";
 import { setTimeout as pause } from "node:timers/promises";
 
 /** What a client was told at the end. */
-export interface ToldOrder {
+export interface AnsweredOrder {
   readonly orderId: string;
   readonly amount: number;
   readonly status: number;
@@ -27,14 +27,14 @@ const LONGEST_PAUSE_MS = 1_000;
 /** Refusals after which nothing is kept and the same request may be sent again. */
 const AGAIN = new Set(["overloaded", "shutting_down", "canceled"]);
 
-/** A client that asks until its order has ended, as clients of the service are told to: again after a refusal, with the same key. */
+/** A client that asks until its order has ended, as the API page asks of clients: again after a refusal, with the same key. */
 export class OrderClient implements Disposable {
   readonly #agent = new Agent({ keepAlive: true });
   /** Answers of each kind that made it ask again. */
   readonly refusals = new Map<string, number>();
 
   /** `urlFor`: where to ask the n-th time. Throws when the order has not ended after `timeoutMs`. */
-  async place(orderId: string, amount: number, urlFor: (asked: number) => string, timeoutMs: number): Promise<ToldOrder> {
+  async place(orderId: string, amount: number, urlFor: (asked: number) => string, timeoutMs: number): Promise<AnsweredOrder> {
     const startedAtMs = performance.now();
     for (let asked = 1; ; asked++) {
       const received = await this.ask(orderId, amount, urlFor(asked)).catch((error: Error) => error);

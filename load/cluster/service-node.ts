@@ -9,17 +9,14 @@ export class ServiceNode implements AsyncDisposable {
   readonly orderUrl: string;
   readonly adminUrl: string;
   readonly #settings: Readonly<Record<string, string>>;
-  readonly #script: string | undefined;
   #server: ServerProcess | undefined;
-  #lastOutput = "";
 
-  private constructor(name: string, ports: number[], settings: Readonly<Record<string, string>>, script: string | undefined) {
+  private constructor(name: string, ports: number[], settings: Readonly<Record<string, string>>) {
     const [port, adminPort, endpointPort] = ports;
     this.name = name;
     this.endpointUrl = `http://127.0.0.1:${endpointPort}`;
     this.orderUrl = `http://127.0.0.1:${port}/order`;
     this.adminUrl = `http://127.0.0.1:${adminPort}`;
-    this.#script = script;
     this.#settings = {
       ...settings,
       ENGINE: "restate",
@@ -31,9 +28,9 @@ export class ServiceNode implements AsyncDisposable {
     };
   }
 
-  /** Resolves when it listens. `script`: its `src/main.ts`, where it is not this checkout's. */
-  static async start(name: string, settings: Readonly<Record<string, string>>, script?: string): Promise<ServiceNode> {
-    const node = new ServiceNode(name, await freePorts(3), settings, script);
+  /** Resolves when it listens. */
+  static async start(name: string, settings: Readonly<Record<string, string>>): Promise<ServiceNode> {
+    const node = new ServiceNode(name, await freePorts(3), settings);
     await node.start();
     return node;
   }
@@ -42,13 +39,8 @@ export class ServiceNode implements AsyncDisposable {
     return this.#server?.pid;
   }
 
-  /** The last of what it printed. */
-  get output(): string {
-    return this.#server?.output ?? this.#lastOutput;
-  }
-
   async start(): Promise<void> {
-    this.#server = await ServerProcess.start(this.#settings, this.#script);
+    this.#server = await ServerProcess.start(this.#settings);
   }
 
   /** SIGKILL. Resolves when it is gone. */
@@ -60,7 +52,6 @@ export class ServiceNode implements AsyncDisposable {
   /** Has it drain by SIGTERM. Gives "code 0" when all is well. */
   async stop(): Promise<string> {
     const ended = (await this.#server?.stop()) ?? "not running";
-    this.#lastOutput = this.output;
     this.#server = undefined;
     return ended;
   }

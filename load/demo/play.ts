@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { request } from "node:http";
-import { leaksOf, settledBooks } from "../thread-counters.ts";
-import { until } from "../until.ts";
+import { eventually } from "../../test/support/eventually.ts";
+import { leaksOf, settledCounters } from "../thread-counters.ts";
 import type { ExpectedStep, Outcome } from "./outcomes.ts";
 
 /** Base URLs of the service that the demo plays with. */
@@ -41,7 +41,7 @@ export async function play(outcome: Outcome, { api, admin }: Stage): Promise<Pla
   const startMs = performance.now();
   const answer = outcome.hangsUpAfterMs === undefined ? await placed(api, body) : await abandoned(api, body, outcome.hangsUpAfterMs);
   const tookMs = performance.now() - startMs;
-  const counters = await settledBooks(admin);
+  const counters = await settledCounters(admin);
   const after = await cancelTime(admin);
   const canceled = after.count - before.count;
   const cancelMicros = canceled === 0 ? 0 : ((after.seconds - before.seconds) / canceled) * 1e6;
@@ -68,7 +68,7 @@ async function abandoned(api: string, body: string, afterMs: number): Promise<An
   setTimeout(() => outgoing.destroy(), afterMs);
   const { order_id } = JSON.parse(body) as { order_id: string };
   let order: OrderSeen | undefined;
-  await until("the abandoned order has ended", async () => {
+  await eventually("the abandoned order has ended", async () => {
     const response = await fetch(`${api}/order/${order_id}`);
     order = response.ok ? ((await response.json()) as OrderSeen) : undefined;
     return order !== undefined && order.status !== "running";

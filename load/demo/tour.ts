@@ -3,7 +3,7 @@ import { OUTCOMES, type Outcome } from "./outcomes.ts";
 import { type Played, play, type Stage } from "./play.ts";
 
 export interface TourOptions {
-  /** All six unless told. */
+  /** All six by default. */
   readonly outcomes?: readonly Outcome[];
   readonly write: (text: string) => void;
   /** Makes a title stand out. */
@@ -19,7 +19,7 @@ export async function tour(stage: Stage, { outcomes = OUTCOMES, write, bold = (t
     if (signal.aborted) break;
     write(`${bold(`${n + 1}. ${outcome.name}`)}\n   ${outcome.explained}\n`);
     const played = await play(outcome, stage);
-    write(`   ${told(outcome, played)}\n`);
+    write(`   ${describe(outcome, played)}\n`);
     for (const fault of played.faults) write(`   FAULT: ${fault}\n`);
     write("\n");
     if (played.faults.length > 0) wrong++;
@@ -29,7 +29,7 @@ export async function tour(stage: Stage, { outcomes = OUTCOMES, write, bold = (t
 }
 
 /** `400 payment_declined after 104 ms: payment failed, vendor stopped, courier stopped; 2 steps stopped, 93 us each`. */
-function told(outcome: Outcome, { order, tookMs, canceled, cancelMicros }: Played): string {
+function describe(outcome: Outcome, { order, tookMs, canceled, cancelMicros }: Played): string {
   const answer = outcome.hangsUpAfterMs === undefined ? `${outcome.status} ${outcome.kind ?? "ok"}` : "No answer";
   const steps = order.steps?.map(
     ({ name, status, compensation }) => `${name} ${WORDS[status]}${compensation === undefined ? "" : " and compensated"}`,

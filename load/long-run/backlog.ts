@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { perStepSetting } from "../../src/orders/steps.ts";
 import { type OpenLoopResult, openLoop } from "../open-loop.ts";
 import { quantile } from "../quantile.ts";
 import { residentKiB } from "../resident-memory.ts";
@@ -41,9 +42,7 @@ runBench(async () => {
   const port = await freePort();
   const url = `http://127.0.0.1:${port}`;
   const settings = {
-    PAYMENT_URL: url,
-    VENDOR_URL: url,
-    COURIER_URL: url,
+    ...perStepSetting("URL", () => url),
     WEBHOOK_URL: `${url}/events`,
     WEBHOOK_SECRET_FILE: secret,
     COURIER_CAPACITY: "128",

@@ -1,4 +1,6 @@
 import { readdirSync } from "node:fs";
+import { perStep } from "../../src/orders/steps.ts";
+import { eventually } from "../../test/support/eventually.ts";
 import { comeAndGo } from "../come-and-go.ts";
 import { drive } from "../drive.ts";
 import { median } from "../quantile.ts";
@@ -7,7 +9,6 @@ import { ServerProcess } from "../server-process.ts";
 import { SlowClients } from "../slow-clients.ts";
 import { table } from "../table.ts";
 import { atLeast, atMost } from "../target.ts";
-import { until } from "../until.ts";
 import { readNumbers } from "./numbers.ts";
 
 const USAGE = `What 64 ordinary clients wait for their answers beside slow ones that send a byte a second, in rounds with and without them; then
@@ -20,7 +21,7 @@ usage: npm run bench:connections -- [--slow N] [--rounds N] [--seconds N] [--ope
   --seconds N  of one round (default: 6)
   --opened N   connections that are opened and closed (default: 100000)
 `;
-const ORDER = { amount: 7, delay_ms: { payment: 0, vendor: 0, courier: 0 } };
+const ORDER = { amount: 7, delay_ms: perStep(() => 0) };
 const AT_ONE_TIME = 100;
 const HEALTH = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n";
 /** What a connection sends before it goes: nothing, half a request, one, one and a half, rubbish, half a body. */
@@ -47,7 +48,7 @@ runBench(async () => {
   for (let round = 0; round < options.rounds; round++) {
     const without = await ordinary(options.seconds);
     using slow = new SlowClients(server.port, options.slow);
-    await until("the slow clients are connected", () => slow.connected === options.slow);
+    await eventually("the slow clients are connected", () => slow.connected === options.slow);
     const beside = await ordinary(options.seconds);
     sentAway += slow.sentAway;
     for (const { wrongBodies, socketErrors, timeouts } of [without, beside]) wrong += wrongBodies + socketErrors + timeouts;
@@ -102,7 +103,7 @@ async function openAndClose({ pid, port }: ServerProcess, count: number): Promis
 /** Waits until the number of file descriptors has not changed for a second. */
 async function settled(pid: number): Promise<void> {
   let [seen, sinceMs] = [openFiles(pid), performance.now()];
-  await until("the file descriptors stay as they are", () => {
+  await eventually("the file descriptors stay as they are", () => {
     const now = openFiles(pid);
     if (now !== seen) [seen, sinceMs] = [now, performance.now()];
     return performance.now() - sinceMs > 1_000;

@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { perStepSetting } from "../../src/orders/steps.ts";
 import { openLoop } from "../open-loop.ts";
 import { quantile } from "../quantile.ts";
 import { runBench } from "../run-bench.ts";
@@ -36,9 +37,7 @@ runBench(async () => {
   });
   await using server = await ServerProcess.start({
     JOURNAL: join(directory, "orders.db"),
-    PAYMENT_URL: provider.url,
-    VENDOR_URL: provider.url,
-    COURIER_URL: provider.url,
+    ...perStepSetting("URL", () => provider.url),
   });
   const startMs = Date.now();
   const { seconds, rate } = options;

@@ -20,7 +20,7 @@ export class PlainProvider implements AsyncDisposable {
     this.url = `http://127.0.0.1:${this.port}`;
   }
 
-  /** `onCall` is told of each call and says what becomes of it. `port` 0: any free one. */
+  /** `onCall` gets each call and decides what becomes of it. `port` 0: any free one. */
   static async start(port: number, onCall: (call: ProviderCall) => "done" | "hangs"): Promise<PlainProvider> {
     const server = createServer((request, response) => {
       let text = "";

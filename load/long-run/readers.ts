@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
+import { perStep } from "../../src/orders/steps.ts";
 import { drive } from "../drive.ts";
 import { runBench } from "../run-bench.ts";
 import { ServerProcess } from "../server-process.ts";
@@ -24,7 +25,7 @@ runBench(async () => {
   const directory = mkdtempSync(join(tmpdir(), "readers-"));
   process.once("exit", () => rmSync(directory, { recursive: true, force: true }));
   const [file, copy] = [join(directory, "orders.db"), join(directory, "copy.db")];
-  const order = { amount: 7, delay_ms: { payment: 0, vendor: 0, courier: 0 } };
+  const order = { amount: 7, delay_ms: perStep(() => 0) };
   let perSecond = 0;
   const counts: number[] = [];
   let backupMs = 0;

@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
+import { perStep } from "../../src/orders/steps.ts";
 import { openLoop } from "../open-loop.ts";
 import { quantile } from "../quantile.ts";
 import { runBench } from "../run-bench.ts";
@@ -34,7 +35,7 @@ runBench(async () => {
   await using retiring = await ServerProcess.start({ JOURNAL: retired, COURIER_CAPACITY: "128", RETENTION_DAYS: "30" });
 
   let next = 0;
-  const order = () => ({ order_id: `new ${next++}`, amount: 1, delay_ms: { payment: 0, vendor: 0, courier: 0 } });
+  const order = () => ({ order_id: `new ${next++}`, amount: 1, delay_ms: perStep(() => 0) });
   const failedRows = () => {
     using db = new DatabaseSync(retired, { readOnly: true });
     return (

@@ -12,7 +12,7 @@ import { runBench } from "../run-bench.ts";
 import { ServerProcess } from "../server-process.ts";
 import { table } from "../table.ts";
 import { atLeast, atMost, type Target } from "../target.ts";
-import { settledBooks } from "../thread-counters.ts";
+import { settledCounters } from "../thread-counters.ts";
 import { failures, type Phase, runPhase } from "./phase.ts";
 
 const USAGE = `Orders come at a constant rate of 1.1, 3 and 10 times what can be served: first with the couriers as the bottleneck (default settings),
@@ -121,7 +121,7 @@ function targetsOf(name: string, result: Result): Target[] {
 
 /** Steps that ran and belong to no order that was accepted. A failed order may have run three and compensated three. */
 async function stepsOfRefused(server: ServerProcess, results: readonly Result[]): Promise<number> {
-  const { started } = await settledBooks(server.adminUrl);
+  const { started } = await settledCounters(server.adminUrl);
   const phases = results.flatMap(({ phase, after }) => [phase, after]);
   const allowed = phases.reduce((sum, phase) => sum + 3 * phase.ok + 6 * failures(phase), 0);
   const atPeaks = results.reduce((sum, { peakOrders }) => sum + 3 * peakOrders, 0);

@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders } from "node:http";
-import type { StepName } from "../../src/orders/step.ts";
+import { STEP_TABLE, STEPS, type StepName } from "../../src/orders/steps.ts";
 
 export type Action = "perform" | "compensate";
 
@@ -23,16 +23,19 @@ export interface CallBody {
   readonly undoes?: string;
 }
 
-const ENDPOINTS: Readonly<Record<string, { step: StepName; action: Action; fields: readonly string[] }>> = {
-  payments: { step: "payment", action: "perform", fields: ["order_id", "amount"] },
-  refunds: { step: "payment", action: "compensate", fields: ["order_id", "amount", "undoes"] },
-  orders: { step: "vendor", action: "perform", fields: ["order_id", "amount"] },
-  cancellations: { step: "vendor", action: "compensate", fields: ["order_id", "undoes"] },
-  assignments: { step: "courier", action: "perform", fields: ["order_id"] },
-  releases: { step: "courier", action: "compensate", fields: ["order_id", "undoes"] },
-};
+const ENDPOINTS: Readonly<Record<string, { step: StepName; action: Action; fields: readonly string[] }>> = Object.fromEntries(
+  STEPS.flatMap((step) =>
+    (["perform", "compensate"] as const).map((action) => {
+      const { path, hasAmount } = STEP_TABLE[step][action];
+      return [
+        path,
+        { step, action, fields: ["order_id", ...(hasAmount ? ["amount"] : []), ...(action === "compensate" ? ["undoes"] : [])] },
+      ];
+    }),
+  ),
+);
 
-const KEY = /^[!-~]+:[1-9]\d*:(payment|vendor|courier)$/;
+const KEY = new RegExp(`^[!-~]+:[1-9]\\d*:(${STEPS.join("|")})$`);
 
 /** Reads a request as strictly as the contract is written. Returns what is wrong with it as text. */
 export function readCall(path: string, headers: IncomingHttpHeaders, text: string): Omit<Call, "nth"> | string {

@@ -20,7 +20,7 @@ GET  /counts         how often it charged, refunded and so on; cheap, however lo
 GET  /under-way      how many calls of each step it has before it now, and had at most
 POST /control        rates, replacing all that were set before: {"vendor":{"hang":1}}, {} for a calm day
 POST /control/down   {"ms":500,"mode":"refuse"|"reset","step":"vendor"}: without ms until it is told to come up, without
-                     step at the address that all three share
+                     step at the address that all of them share
 POST /control/up     {"step":"vendor"}`;
 
 /** The routes above. On a listener of its own, so that it answers while a provider is down. */

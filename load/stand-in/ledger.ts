@@ -1,4 +1,4 @@
-import type { StepName } from "../../src/orders/step.ts";
+import { STEP_TABLE, STEPS, type StepName } from "../../src/orders/steps.ts";
 import type { CallBody } from "./call.ts";
 
 /** What the stand-in did under one call's key. Numbers in lists are positions in the order of everything it ever did. */
@@ -7,7 +7,7 @@ export interface LedgerEntry {
   readonly step: StepName;
   readonly orderId: string;
   amount?: number;
-  /** Requests that were answered from the books, calls and compensations. A request that broke before is in neither. */
+  /** Requests that were answered from the ledger, calls and compensations. A request that broke before is in neither. */
   calls: number;
   /** Who called, by the `Authorization` of the calls, each once; absent where they carried none. */
   callers?: string[];
@@ -40,33 +40,27 @@ export interface LedgerSnapshot {
 
 export type LedgerCounts = Readonly<Record<CountName, number>>;
 
-type CountName = "charges" | "refunds" | "acceptances" | "cancellations" | "assignments" | "releases" | "tooLate";
+type Acts = { [Step in StepName]: (typeof STEP_TABLE)[Step]["perform" | "compensate"]["acts"] }[StepName];
+type CountName = Acts | "tooLate";
 
-const ACTED = { payment: "charges", vendor: "acceptances", courier: "assignments" } as const;
-const COMPENSATED = { payment: "refunds", vendor: "cancellations", courier: "releases" } as const;
 // Shared by a million entries that have nothing to list.
 const NEVER: readonly number[] = Object.freeze([]);
 
 const CONFLICT = 409;
 const MISMATCH = 422;
 
-/** The books of a correct, idempotent provider: one entry for each key, compensations are tombstones. */
+/** The ledger of a correct, idempotent provider: one entry for each key, compensations are tombstones. */
 export class Ledger {
   readonly #entries = new Map<string, LedgerEntry>();
   readonly #malformed: string[] = [];
-  readonly #counts: Record<CountName, number> = {
-    charges: 0,
-    refunds: 0,
-    acceptances: 0,
-    cancellations: 0,
-    assignments: 0,
-    releases: 0,
-    tooLate: 0,
-  };
+  readonly #counts = Object.fromEntries([
+    ...STEPS.flatMap((step) => [STEP_TABLE[step].perform.acts, STEP_TABLE[step].compensate.acts].map((acts) => [acts, 0])),
+    ["tooLate", 0],
+  ]) as Record<CountName, number>;
   #now = 0;
   #pending = 0;
 
-  /** Carries out a call, or repeats what was said to its key before. Returns the status to answer. `refuseWith`: say no, if it is new. */
+  /** Executes a call, or repeats what was said to its key before. Returns the status to answer. `refuseWith`: say no, if it is new. */
   perform(step: StepName, key: string, { order_id: orderId, amount }: CallBody, refuseWith?: number, caller?: string): number {
     const entry = this.#entry(step, key, orderId);
     entry.calls++;
@@ -88,7 +82,7 @@ export class Ledger {
       return refuseWith;
     }
     entry.acted = [++this.#now];
-    this.#counts[ACTED[step]]++;
+    this.#counts[STEP_TABLE[step].perform.acts]++;
     return 200;
   }
 
@@ -107,7 +101,7 @@ export class Ledger {
     entry.tombstoneAtMs = Date.now();
     if (entry.acted.length > 0) {
       entry.compensated = [this.#now];
-      this.#counts[COMPENSATED[step]]++;
+      this.#counts[STEP_TABLE[step].compensate.acts]++;
     }
     return 200;
   }

@@ -1,4 +1,5 @@
 import { parseArgs } from "node:util";
+import { STEP_TABLE, STEPS, stepSetting } from "../../src/orders/steps.ts";
 import { CONTROL_ROUTES } from "./control-app.ts";
 import { CALM, checkFaultRates } from "./fault-rates.ts";
 import { startStandIn } from "./stand-in.ts";
@@ -8,11 +9,11 @@ const CALM_TEXT = JSON.stringify(CALM)
   .replaceAll(/,(?=")/g, ", ")
   .replace('"late"', '\n  "late"');
 
-const USAGE = `providers: stands in for the payment provider, the vendor and the courier service
+const USAGE = `providers: stands in for the ${new Intl.ListFormat("en-GB").format(STEPS.map((step) => STEP_TABLE[step].provider))}
 
 usage: npm run providers -- [options]
 
-  --port N            where all three listen, for PAYMENT_URL, VENDOR_URL and COURIER_URL (default: any free port);
+  --port N            where all of them listen, for ${STEPS.map((step) => stepSetting(step, "URL")).join(", ")} (default: any free port);
                       each listens on a port of its own as well
   --control-port N    where it is controlled (default: any free port)
   --rates JSON        which share of the requests it treats badly, and how (default: {})

@@ -1,5 +1,5 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import type { StepName } from "../../src/orders/step.ts";
+import { perStep, STEP_TABLE } from "../../src/orders/steps.ts";
 import { type Call, readCall } from "./call.ts";
 import type { FaultMode } from "./fault-mode.ts";
 import type { Ledger } from "./ledger.ts";
@@ -17,11 +17,16 @@ export interface ProviderAppOptions {
   readonly onGone?: ((call: Call) => void) | undefined;
 }
 
-const REFUSAL: Readonly<Record<StepName, number>> = { payment: 402, vendor: 503, courier: 503 };
+/** How a provider says no to a call: as it would, where that has a status of its own. */
+const REFUSAL = perStep((step) => {
+  const { statuses, healthy } = STEP_TABLE[step].meaning;
+  return healthy ?? Number(Object.keys(statuses)[0] ?? 503);
+});
+
 const MAX_BODY = 64 * 1024;
 const ENDLESS_CHUNK = Buffer.alloc(16 * 1024, " ");
 
-/** The six provider endpoints, at the root or under any prefix. Not listening yet. */
+/** The endpoints of all providers, at the root or under any prefix. Not listening yet. */
 export function providerApp({ ledger, underWay, seen, faultModeOf, goDown, onGone }: ProviderAppOptions): Server {
   return createServer((request, response) => {
     // Not `for await`, not `pipeline`: this answers thousands of calls a second beside what is being measured.

@@ -1,15 +1,20 @@
 /**
- * A stream of numbers in [0, 1) that depends on nothing but `text`. Streams are named (seed, key, how many times) rather
- * than drawn from one, because the order in which requests arrive is never the same twice.
+ * A stream of numbers in [0, 1) that depends on nothing but the seed (mulberry32). Where requests draw numbers, each has a stream of its own,
+ * named by a text (seed, key, how many times): the order in which requests arrive is never the same twice.
  */
-export function randomFrom(text: string): () => number {
-  // FNV-1a to spread the text over 32 bits, mulberry32 to go on from there.
-  let state = 0x811c9dc5;
-  for (let n = 0; n < text.length; n++) state = Math.imul(state ^ text.charCodeAt(n), 0x01000193);
+export function randomFrom(seed: number | string): () => number {
+  let state = typeof seed === "number" ? seed | 0 : hashOf(seed);
   return () => {
     state = (state + 0x6d2b79f5) | 0;
     let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
     mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
     return ((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296;
   };
+}
+
+/** FNV-1a: spreads the text over 32 bits. */
+function hashOf(text: string): number {
+  let hash = 0x811c9dc5;
+  for (let n = 0; n < text.length; n++) hash = Math.imul(hash ^ text.charCodeAt(n), 0x01000193);
+  return hash;
 }

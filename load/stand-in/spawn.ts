@@ -13,7 +13,7 @@ const MAIN = fileURLToPath(new URL("./main.ts", import.meta.url));
 
 /** A stand-in in a process of its own: its ledger outlives the order service. */
 export interface SpawnedStandIn {
-  /** For `PAYMENT_URL`, `VENDOR_URL` and `COURIER_URL`: one address for all three, or one for each. */
+  /** For the steps' `..._URL` settings: one address for all, or one for each. */
   readonly url: string;
   readonly urls: Readonly<Record<StepName, string>>;
   readonly controlUrl: string;

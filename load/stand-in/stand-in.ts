@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import type { StepName } from "../../src/orders/step.ts";
+import { perStep, STEPS, type StepName } from "../../src/orders/steps.ts";
 import type { Call } from "./call.ts";
 import { controlApp } from "./control-app.ts";
 import type { FaultMode } from "./fault-mode.ts";
@@ -23,9 +23,9 @@ export interface StandInOptions {
   readonly onGone?: (call: Call) => void;
 }
 
-/** Stands in for all three providers: a correct, idempotent one, with as unreliable a network and as bad a day as it is told to have. */
+/** Stands in for all providers: a correct, idempotent one, with as unreliable a network and as bad a day as it is told to have. */
 export interface StandIn {
-  /** For `PAYMENT_URL`, `VENDOR_URL` and `COURIER_URL`: one address for all three, or one for each. */
+  /** For the steps' `..._URL` settings: one address for all, or one for each. */
   readonly url: string;
   readonly urls: Readonly<Record<StepName, string>>;
   readonly controlUrl: string;
@@ -62,20 +62,20 @@ export async function startStandIn(options: StandInOptions = {}): Promise<StandI
     return listener;
   };
   const shared = newListener();
-  const own = { payment: newListener(), vendor: newListener(), courier: newListener() };
+  const own = perStep(newListener);
   const listenerOf = (step: StepName | undefined) => (step === undefined ? shared : own[step]);
   const setFaultRates = (next: FaultRateSettings) => rates.set(next);
   const down = (ms: number | undefined, mode: DownMode = "refuse", step?: StepName) => listenerOf(step).down(ms, mode);
   const up = (step?: StepName) => listenerOf(step).up();
   const goDown = (ms: number | undefined, mode: DownMode, step: StepName | undefined) => void down(ms, mode, step);
   const controlListener = new FlakyListener(controlApp({ ledger, underWay, setFaultRates, goDown, comeUp: up }));
+  const urls = Object.fromEntries(await Promise.all(STEPS.map(async (step) => [step, await own[step].listen(host, 0)] as const))) as Record<
+    StepName,
+    string
+  >;
   return {
     url: await shared.listen(host, options.port ?? 0),
-    urls: {
-      payment: await own.payment.listen(host, 0),
-      vendor: await own.vendor.listen(host, 0),
-      courier: await own.courier.listen(host, 0),
-    },
+    urls,
     controlUrl: await controlListener.listen(host, options.controlPort ?? 0),
     ledger,
     connections: shared,

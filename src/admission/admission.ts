@@ -1,4 +1,3 @@
-import type { CapacityView } from "../concurrency/capacity.ts";
 import { monotonicMs } from "../concurrency/clock.ts";
 import { DEFAULT_URGENCY } from "../concurrency/urgency.ts";
 import type { AdmissionGate, Overload } from "../orders/admission-gate.ts";
@@ -6,7 +5,7 @@ import { RetryAfter } from "./retry-after.ts";
 import { Starvation } from "./starvation.ts";
 import { Tolerance } from "./tolerance.ts";
 import { Turnaround } from "./turnaround.ts";
-import { shareOf, WaitForecast } from "./wait-forecast.ts";
+import { type CapacityView, shareOf, WaitForecast } from "./wait-forecast.ts";
 
 /** Why an order was refused: it would have missed its deadline, the limit that adapts was reached, or `MAX_IN_FLIGHT`. */
 export type RefusedFor = "deadline" | "limit" | "max_in_flight";
@@ -33,12 +32,12 @@ export interface AdmissionOptions {
   readonly random?: () => number;
 }
 
-// Often enough for a limit that reacts within a second, and nothing beside what a busy loop does in that time.
+// Often enough for a limit that reacts within a second, and no load beside that of the orders.
 const LOOK_EVERY_MS = 100;
 
 /**
- * Says whether the service can carry one more order, from what waits now: a queue in front of a bottleneck that takes in what it
- * cannot serve in time serves nobody in time. Main thread only.
+ * Decides from what waits now whether the service can take one more order. A queue that admits more than its bottleneck can serve in time
+ * serves nobody in time. Main thread only.
  *
  * An order is refused when one of its capacities will not come soon enough, by Little's law from how many are in front of
  * it and how long permits are held. Soon enough is (1) so soon that it is done long before its deadline, for payment and vendor
@@ -80,7 +79,7 @@ export class Admission implements AdmissionGate, AdmissionView {
     const { coming } = this.#turnaround;
     let limit = Math.min(this.#options.maxInFlight, this.#inFlightLimit);
     for (const line of this.#lines) limit = Math.min(limit, inFlight + this.#roomIn(line, coming));
-    // An order without steps that compute does not wait for the exclusive pool, but one that has them tells how it is there.
+    // Only orders with steps that compute wait for the exclusive pool, so it counts only while there are such orders.
     if (this.#computingAhead() > 0) limit = Math.min(limit, inFlight + this.#roomIn(this.#exclusive, this.#computingAhead()));
     return Math.max(1, Math.floor(limit));
   }
@@ -125,7 +124,7 @@ export class Admission implements AdmissionGate, AdmissionView {
     this.#timer = undefined;
   }
 
-  /** Adapts the limits to what waits now. To be called every tenth of a second; how late it comes tells how long the event loop is busy. */
+  /** Adapts the limits to what waits now. To be called every tenth of a second: its delay shows how long the event loop is busy. */
   look(): void {
     const nowMs = this.#nowMs();
     const lateMs = Math.max(0, nowMs - this.#lookedAtMs - LOOK_EVERY_MS);
@@ -137,7 +136,7 @@ export class Admission implements AdmissionGate, AdmissionView {
     pressure = Math.max(pressure, tolerance.pressure(this.#exclusive.waitMs(this.#computingAhead()), this.#exclusive.holdMs));
     tolerance.look(pressure);
     const excess = beforeStepsMs / tolerance.permittedMs(0);
-    // Little's law: as many fewer in flight as their wait is too long.
+    // Little's law: the orders in flight are reduced by the factor by which their wait is too long.
     this.#inFlightLimit = excess > 1 ? Math.max(1, this.#options.inFlight() / excess) : Number.POSITIVE_INFINITY;
     this.#retryAfter.look();
   }
@@ -149,7 +148,7 @@ export class Admission implements AdmissionGate, AdmissionView {
       if (refusal !== undefined) return refusal;
     }
     if (computing > 0) {
-      // It is done when the last of its own is.
+      // The order ends when its last computing step does.
       const refusal = this.#refusalBy(this.#exclusive, this.#computingAhead() + computing - 1, urgency);
       if (refusal !== undefined) return refusal;
     }
@@ -182,7 +181,7 @@ export class Admission implements AdmissionGate, AdmissionView {
   }
 }
 
-/** Of limits that are meant for the usual urgency. */
+/** The share of a limit for the usual urgency that an order of this urgency gets. */
 function relativeShare(urgency: number): number {
   return shareOf(urgency) / shareOf(DEFAULT_URGENCY);
 }

@@ -1,10 +1,10 @@
-// Longer than this nobody should stay away from a service that may be idle by then.
+// A client should not stay away for longer: the service may be idle by then.
 const MOST_SECONDS = 30;
 const SHARE_OF_NEW = 0.3;
 
 /**
- * When a refused client should come again. Where ten times as many ask as can be served, each comes again after about ten seconds, which
- * makes of those who come again as many as can be served; spread, or they would come all at one moment.
+ * When a refused client should retry. If ten times as many clients ask as can be served, each retries after about ten seconds, so that as
+ * many retries come as can be served. Jitter keeps them from coming together.
  */
 export class RetryAfter {
   readonly #random: () => number;

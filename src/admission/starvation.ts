@@ -1,20 +1,20 @@
 import { DEFAULT_URGENCY, URGENCIES } from "../concurrency/urgency.ts";
 
-// Of an order's deadline. Orders of every urgency get in this often, however many more urgent ones there are.
+// Of an order's deadline. An order of every urgency is admitted this often, however many more urgent ones there are.
 const BOUND_SHARE = 1 / 4;
-// Of an order's deadline: when nobody of that urgency has asked for so long, there is nobody to wait for.
+// Of an order's deadline. An urgency that had no request for so long does not starve.
 const FRESH_SHARE = 1 / 2;
 const LEAST = URGENCIES - 1;
 
 /**
- * Keeps a flood of urgent orders from shutting all others out. Where every order of an urgency has been refused for a while, the next
- * one counts as of the usual urgency at least, and until it comes all others count as of the least: the line gets shorter by that
- * much, never empty, so it costs no throughput. Pure; times are of one clock, in milliseconds.
+ * Keeps a flood of urgent orders from starving all others. If every order of an urgency has been refused for a while, the next one counts as
+ * of the usual urgency at least. Until it comes, all others count as of the least urgency: the queue gets shorter but never empty, so
+ * throughput does not fall. Pure; times are of one clock, in milliseconds.
  */
 export class Starvation {
   readonly #boundMs: number;
   readonly #freshMs: number;
-  /** By urgency: since when all were refused, and when the last of them was. 0: the last one was admitted. */
+  /** By urgency: since when all orders were refused (0: the last one was admitted), and when the last was refused. */
   readonly #sinceMs = new Float64Array(URGENCIES);
   readonly #lastMs = new Float64Array(URGENCIES);
   #starving = 0;
@@ -25,7 +25,7 @@ export class Starvation {
     this.#freshMs = timeoutMs * FRESH_SHARE;
   }
 
-  /** Whether any urgency has been refused since it was last admitted: otherwise there is nothing to ask. */
+  /** Whether the last order of any urgency was refused. If not, `judgedAs` need not be asked. */
   get isPossible(): boolean {
     return this.#starving > 0;
   }

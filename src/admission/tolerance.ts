@@ -1,24 +1,23 @@
-// Waits up to this share of the deadline are nobody's trouble.
+// Waits up to this share of the deadline are always tolerated.
 const TOLERATED_SHARE = 1 / 10;
-// Or as long as twice what is waited for: an order may take three times as long as on an idle service.
+// Or waits up to twice the hold time: an order may take three times as long as on an idle service.
 const TOLERATED_HOLDS = 2;
-// Enough that at first the deadline alone limits a line.
+// Wide enough that at first the deadline alone limits a queue.
 const WIDEST = 10;
-// A quarter of a second more of a wait too long narrows it by a tenth at most (Gradient2 smooths by the same fifth), so that a burst, which
-// is gone after a second, is let through, and a line that stays is not.
+// Each look narrows by a tenth at most (Gradient2 smooths by the same fifth). So a burst that is gone after a second is admitted, and a
+// queue that stays is shortened.
 const SMOOTHING = 0.2;
 const LEAST_GRADIENT = 0.5;
 // From narrow to wide within less than two seconds of ten looks each.
 const WIDENING = 1.2;
 
 /**
- * How long lines may be for the time being, as a multiple of what is tolerated for good: wide while lines are short or come and
- * go, so that a burst finds room up to its deadline; narrow while a line stays, which helps nobody and costs everybody its
- * length.
+ * The queue length that is permitted now, as a multiple of the length that is always tolerated. Wide while queues are short or drain, so
+ * that a burst finds room up to its deadline. Narrow while a queue stays, because a standing queue only adds latency.
  *
- * After the limiters of Netflix's concurrency-limits: narrowed by the gradient between the wait that is tolerated and the wait there
- * is, smoothed (Gradient2), and widened only while the limit is not what keeps the line short (Vegas, which steers by the length of
- * the queue). Those learn the wait from latencies, so that whatever is slow looks overloaded; here waits are known by themselves.
+ * After the limiters of Netflix's concurrency-limits: narrowed by the smoothed gradient between the tolerated and the actual wait
+ * (Gradient2), widened only while the limit is not what keeps the queue short (Vegas). Those limiters learn the wait from latencies, so a
+ * slow dependency looks like overload; here the wait itself is known.
  */
 export class Tolerance {
   readonly #timeoutMs: number;
@@ -33,7 +32,7 @@ export class Tolerance {
     return this.#width * this.#toleratedMs(holdMs);
   }
 
-  /** A wait as a multiple of what is tolerated for good. */
+  /** A wait as a multiple of the one that is always tolerated. */
   pressure(waitMs: number, holdMs: number): number {
     return waitMs / this.#toleratedMs(holdMs);
   }

@@ -1,8 +1,8 @@
 /**
- * What orders wait for the journal and the event loop, from their admission until they are written down. Milliseconds.
+ * How long orders wait for the journal and the event loop, from their admission until they are stored. Milliseconds.
  *
- * One order at a time is timed, which costs the others nothing. Answers of the journal come back in the order of the requests, so
- * counting them tells when that one is back.
+ * Only one order at a time is timed, which costs the others nothing. The journal answers in the order of the requests, so a count of the
+ * answers shows when that order is back.
  */
 export class Turnaround {
   #asked = 0;
@@ -10,7 +10,7 @@ export class Turnaround {
   #timed: { readonly number: number; readonly sinceMs: number } | undefined;
   #longestMs = 0;
 
-  /** Orders that are being written down. */
+  /** Orders that are being stored. */
   get coming(): number {
     return this.#asked - this.#back;
   }
@@ -29,7 +29,7 @@ export class Turnaround {
     this.#timed = undefined;
   }
 
-  /** The longest that was seen since the last look; of the one that is under way what it has taken so far. */
+  /** The longest wait since the last look. An order under way counts with its wait so far. */
   look(nowMs: number): number {
     const longestMs = Math.max(this.#longestMs, this.#timed === undefined ? 0 : nowMs - this.#timed.sinceMs);
     this.#longestMs = 0;

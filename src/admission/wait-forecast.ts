@@ -1,4 +1,4 @@
-import type { CapacityView } from "../concurrency/capacity.ts";
+import type { HoldTime } from "../concurrency/hold-time.ts";
 
 // Until a capacity has shown how long its permits are held: about what the simulated providers take of the default deadline. Or twice as
 // long as the first one is held by now: of what has lasted so long nothing better is known than that it may last as long again.
@@ -11,6 +11,14 @@ const MARGIN_SHARE = 1 / 20;
 // follows it. The least urgent are refused at little more than half of that.
 const LINE_SHARE = 0.85;
 const LINE_SHARE_A_LEVEL = 0.05;
+
+/** What has to be known of a capacity: how full it is, and how long its permits are held. */
+export interface CapacityView {
+  readonly limit: number;
+  readonly inUse: number;
+  readonly waiting: number;
+  readonly held: Readonly<Pick<HoldTime, "averageMs" | "firstHeldForMs">>;
+}
 
 /** The part of a line's permitted length that an order of this urgency may find in front of it, of the room that its deadline leaves. */
 export function shareOf(urgency: number): number {
@@ -29,8 +37,8 @@ export class WaitForecast {
   }
 
   get holdMs(): number {
-    const { holdMs, firstHeldForMs } = this.#capacity;
-    return holdMs ?? Math.max(this.#timeoutMs * UNKNOWN_HOLD_SHARE, UNKNOWN_HOLD_TIMES * firstHeldForMs);
+    const { averageMs, firstHeldForMs } = this.#capacity.held;
+    return averageMs ?? Math.max(this.#timeoutMs * UNKNOWN_HOLD_SHARE, UNKNOWN_HOLD_TIMES * firstHeldForMs);
   }
 
   /** How long it takes until one more permit comes back while all are in use. */

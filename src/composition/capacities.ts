@@ -1,6 +1,6 @@
 import { Capacity } from "../concurrency/capacity.ts";
 import type { Config } from "../config.ts";
-import type { StepName } from "../orders/step.ts";
+import { perStep, type StepName, stepSetting } from "../orders/steps.ts";
 
 // Seven levels of urgency then come to less than a fifth of the deadline, which is what admission leaves for being overtaken.
 const AGING_SHARE = 1 / 40;
@@ -13,9 +13,7 @@ export function waitingOf(config: Config) {
 /** How many steps of each kind this process runs at one time. `onCourierWait`: an order has to wait for a courier, the first that does. */
 export function capacitiesOf(config: Config, onCourierWait: () => void): Readonly<Record<StepName, Capacity>> {
   const waiting = waitingOf(config);
-  return {
-    payment: new Capacity(config.PAYMENT_CAPACITY, waiting),
-    vendor: new Capacity(config.VENDOR_CAPACITY, waiting),
-    courier: new Capacity(config.COURIER_CAPACITY, { ...waiting, onWait: onCourierWait }),
-  };
+  return perStep(
+    (step) => new Capacity(config[stepSetting(step, "CAPACITY")], step === "courier" ? { ...waiting, onWait: onCourierWait } : waiting),
+  );
 }

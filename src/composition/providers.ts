@@ -1,17 +1,14 @@
 import type { Logger } from "pino";
-import type { ProviderUrls } from "../../workers/providers/provider-urls.ts";
+import type { ProviderUrls } from "../../workers/providers/provider.ts";
 import type { Config } from "../config.ts";
 import { ProviderHealth, type ProviderHealthOptions } from "../orders/provider-health.ts";
-import type { StepName } from "../orders/step.ts";
+import { STEPS, type StepName, stepSetting } from "../orders/steps.ts";
 import type { CircuitState } from "../retries/circuit-breaker.ts";
 
 /** Where the real providers are; a step without one is simulated. */
 export function providerUrlsOf(config: Config): ProviderUrls {
-  return {
-    ...(config.PAYMENT_URL !== undefined && { payment: config.PAYMENT_URL }),
-    ...(config.VENDOR_URL !== undefined && { vendor: config.VENDOR_URL }),
-    ...(config.COURIER_URL !== undefined && { courier: config.COURIER_URL }),
-  };
+  const urls = STEPS.map((step) => [step, config[stepSetting(step, "URL")]] as const);
+  return Object.fromEntries(urls.filter(([, url]) => url !== undefined));
 }
 
 /** What is known of how each real provider is. */

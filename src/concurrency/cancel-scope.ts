@@ -1,15 +1,14 @@
 import { type CancelCause, Canceled } from "./cancel-cause.ts";
 import { monotonicMs } from "./clock.ts";
 
-/** Somebody who listens for a cancel, from `onCancel` or `link`. */
 export interface Subscription {
-  /** Listens no more. Doing it twice, or after the cancel, does nothing. */
+  /** Ends it. Doing it twice, or after the cancel, does nothing. */
   unsubscribe(): void;
 }
 
-/** Decides on the cause where the same work may be canceled without the scope: on another thread, by way of the cancel board. */
+/** Decides on the cause where another thread may have canceled the same work, by way of the cancel board. */
 export interface CauseArbiter {
-  /** A scope is being canceled for `asked`. Returns the cause that counts, for its listeners too. Must not throw. */
+  /** The scope is being canceled for `asked`. Returns the cause that counts. Must not throw. */
   decide(asked: CancelCause): CancelCause;
 }
 
@@ -17,22 +16,20 @@ type Listener = (cause: CancelCause) => void;
 
 const OVER: Subscription = { unsubscribe() {} };
 
-// A listening leaves its scope's list, which is nobody else's business.
+// Gives `Listening` access to a private method of its scope.
 let remove: (scope: CancelScope, own: Listening) => void;
 
 /**
- * One place to cancel from and to be told of it: the first cause wins and stays (Go's
- * `context.WithCancelCause`). Used on one thread only; the cancel board carries it to others.
+ * Cancels work, and notifies it: the first cause wins and stays (Go's `context.WithCancelCause`). Used on one thread only; the cancel
+ * board carries a cancel to others.
  *
- * Rejected: an `AbortController` per order with `AbortSignal.any` for parents. Each listener on a
- * signal is an event object and composites are held by their sources until they fire; plain
- * callbacks are several times cheaper and let tests count what is left. The real `AbortSignal` is
- * made only when somebody asks for `signal`.
+ * Rejected: an `AbortController` per order with `AbortSignal.any` for parents. Each listener on a signal is an event object, and
+ * composites are held by their sources until they fire; plain callbacks are several times cheaper, and tests can count them.
  */
 export class CancelScope {
   #cause: CancelCause | undefined;
   #canceledAtMs: number | undefined;
-  // A list linked through its entries: most scopes have one or two listeners, and the table of a Set costs four times an entry.
+  // A linked list: most scopes have one or two listeners, and the table of a Set costs four times an entry.
   #first: Listening | undefined;
   #last: Listening | undefined;
   #controller: AbortController | undefined;
@@ -43,7 +40,7 @@ export class CancelScope {
     remove = (scope, own) => scope.#remove(own);
   }
 
-  /** When it will be canceled for its deadline or for that of a scope it is linked to, on the clock of `monotonicMs`; undefined without one. */
+  /** The earliest deadline of this scope and of those it is linked to, on the clock of `monotonicMs`; undefined without one. */
   get deadlineMs(): number | undefined {
     return this.#deadlineMs;
   }
@@ -76,7 +73,7 @@ export class CancelScope {
     const cause = this.#arbiter?.decide(asked) ?? asked;
     this.#cause = cause;
     this.#canceledAtMs = nowMs;
-    // From the list itself: a listener may take a later one off (a release in here grants a waiter of this scope).
+    // Always the first that is left: a listener may unsubscribe a later one (a release in here grants a waiter of this scope).
     for (let next = this.#first; next !== undefined; next = this.#first) {
       next.unsubscribe();
       next.listener(cause);
@@ -86,8 +83,8 @@ export class CancelScope {
   }
 
   /**
-   * Has the arbiter decide on the cause from now on, and at once where the scope has been canceled, which then keeps its cause; with
-   * undefined nobody does any more. Throws where there is one already.
+   * Sets the arbiter, or takes it away. A scope that has been canceled keeps its cause, and its arbiter is asked at once. Throws where
+   * there is another one already.
    */
   decideBy(arbiter: CauseArbiter | undefined): void {
     if (arbiter !== undefined && this.#arbiter !== undefined) throw new Error("a scope has one arbiter: give each its own scope");
@@ -97,7 +94,7 @@ export class CancelScope {
 
   /**
    * Calls `listener` once with the cause: at the cancel, or at once when that has already happened.
-   * A listener must not throw: it would keep its later siblings from hearing of the cancel.
+   * A listener must not throw: those behind it would not be called.
    */
   onCancel(listener: Listener): Subscription {
     if (this.#cause !== undefined) {
@@ -132,22 +129,10 @@ export class CancelScope {
     if (this.#cause !== undefined) throw new Canceled(this.#cause);
   }
 
-  /**
-   * Cancels this scope with the parent's cause. A plain `AbortSignal` whose reason names no cause
-   * counts as `foreignCause`. Returns how to let go of the parent, which a long-lived parent needs.
-   */
-  link(parent: CancelScope | AbortSignal, foreignCause: CancelCause = "client_disconnected"): Subscription {
-    if (parent instanceof CancelScope) {
-      if (parent.#deadlineMs !== undefined) this.#noteDeadline(parent.#deadlineMs);
-      return parent.onCancel((cause) => void this.cancel(cause));
-    }
-    const fire = () => void this.cancel(causeOf(parent.reason, foreignCause));
-    if (parent.aborted) {
-      fire();
-      return OVER;
-    }
-    parent.addEventListener("abort", fire, { once: true });
-    return { unsubscribe: () => parent.removeEventListener("abort", fire) };
+  /** Cancels this scope with the parent's cause and keeps its deadline too. A parent that lives longer is to be unsubscribed from. */
+  link(parent: CancelScope): Subscription {
+    if (parent.#deadlineMs !== undefined) this.#noteDeadline(parent.#deadlineMs);
+    return parent.onCancel((cause) => void this.cancel(cause));
   }
 
   /** Cancels with `deadline` after `timeoutMs` (0 to 2^31-1). Returns how to stop the timer. */
@@ -162,7 +147,7 @@ export class CancelScope {
   }
 }
 
-/** An entry of a scope's list, and what its listener has to leave with: one object, where a closure would cost two more. */
+/** An entry of a scope's list, and its listener's subscription: one object, where a closure would cost two more. */
 class Listening implements Subscription {
   readonly listener: Listener;
   previous: Listening | undefined;
@@ -181,10 +166,4 @@ class Listening implements Subscription {
     this.#scope = undefined;
     remove(scope, this);
   }
-}
-
-function causeOf(reason: unknown, foreign: CancelCause): CancelCause {
-  if (reason instanceof Canceled) return reason.causedBy;
-  if (reason instanceof DOMException && reason.name === "TimeoutError") return "deadline";
-  return foreign;
 }

@@ -1,14 +1,12 @@
 import { Canceled } from "./cancel-cause.ts";
-import type { CancelScope, Subscription } from "./cancel-scope.ts";
+import type { CancelScope } from "./cancel-scope.ts";
 import { monotonicMs } from "./clock.ts";
-import { HoldTime } from "./hold-time.ts";
-import { DEFAULT_URGENCY, URGENCIES } from "./urgency.ts";
+import { HoldTime, UNMEASURED } from "./hold-time.ts";
+import { DEFAULT_URGENCY } from "./urgency.ts";
+import { type Waiter, WaitingLine } from "./waiting-line.ts";
 
 export interface CapacityOptions {
-  /**
-   * How much longer than one of the next higher urgency a waiter may have to wait, in milliseconds: among waiters it counts as if it
-   * had come so much later for each level. So nobody starves: who came 7 times as much later overtakes nobody.
-   */
+  /** Among waiters one counts as if it had come this many milliseconds later for each level of urgency. So nobody starves. */
   readonly agingMs?: number;
   /**
    * Ends a wait, and cancels its scope with `deadline`, where a permit comes so late that even the shortest hold of late would
@@ -21,20 +19,8 @@ export interface CapacityOptions {
   readonly onWait?: () => void;
 }
 
-/** What can be seen of a capacity from outside: how full it is, and how long its permits are held. */
-export interface CapacityView {
-  readonly limit: number;
-  readonly inUse: number;
-  readonly waiting: number;
-  readonly holdMs: number | undefined;
-  readonly firstHeldForMs: number;
-}
-
-// Against a deadline of 2 s: an urgent waiter gets past most of a line, and the last wait 0.35 s longer for it.
+// Against a deadline of 2 s: an urgent waiter overtakes most of a line, and the last one waits 0.35 s longer.
 const AGING_MS = 50;
-// Reading the clock costs more than the rest of a grant; while nobody waits, some grants tell as much as all.
-const MEASURED_GRANTS = 4;
-const UNMEASURED = -1;
 
 /**
  * A bounded number of permits, granted by urgency and, within one urgency, first come first served; waiters can be
@@ -50,25 +36,17 @@ const UNMEASURED = -1;
  * 5. A permit is released exactly once.
  * 6. With `endsHopelessWaits` no permit goes to a waiter that is sure to miss its deadline.
  */
-export class Capacity implements CapacityView {
+export class Capacity {
   readonly #agingMs: number;
   readonly #endsHopelessWaits: boolean;
   readonly #nowMs: () => number;
   readonly #onWait: (() => void) | undefined;
+  readonly #line = new WaitingLine<Permit>();
+  /** How long its permits are held. */
+  readonly held: HoldTime;
   #limit: number;
   #expected: number;
-  readonly #held = new HoldTime();
-  /**
-   * Since when there is what its permits stand for, on its clock: a hold counts from then on. Infinity: it is not there yet, so no hold
-   * tells how long the next one will be.
-   */
-  usableSinceMs = Number.NEGATIVE_INFINITY;
-  // One a level of urgency, made when somebody first waits there: mostly one.
-  readonly #lines: Line[] = [];
   #inUse = 0;
-  #waiting = 0;
-  #grants = 0;
-  #firstGrantMs = 0;
 
   /** `limit`: a whole number, 1 or more. Throws RangeError otherwise. */
   constructor(limit: number, { agingMs = AGING_MS, endsHopelessWaits = false, nowMs = monotonicMs, onWait }: CapacityOptions = {}) {
@@ -79,9 +57,10 @@ export class Capacity implements CapacityView {
     this.#agingMs = agingMs;
     this.#endsHopelessWaits = endsHopelessWaits;
     this.#nowMs = nowMs;
+    this.held = new HoldTime(nowMs);
   }
 
-  /** How many permits can be reckoned with: the limit, or what `resize` says is to be expected. */
+  /** How many permits to expect: the limit, or what `resize` says. */
   get limit(): number {
     return this.#expected;
   }
@@ -91,108 +70,70 @@ export class Capacity implements CapacityView {
   }
 
   get waiting(): number {
-    return this.#waiting;
-  }
-
-  /** How many permits were asked for and free at once, so far. */
-  get grants(): number {
-    return this.#grants;
+    return this.#line.length;
   }
 
   /** How long the waiter that is next has waited, in milliseconds; 0 while nobody waits. */
   get nextHasWaitedMs(): number {
-    const next = this.#next();
-    return next === undefined ? 0 : Math.max(0, this.#nowMs() - next.countsFromMs + next.line.urgency * this.#agingMs);
+    const next = this.#line.first();
+    return next === undefined ? 0 : Math.max(0, this.#nowMs() - next.countsFromMs + next.level.urgency * this.#agingMs);
   }
 
   /**
-   * Changes the limit (Trio's `total_tokens`): a whole number, 0 or more. More permits go to who waits at once; fewer take effect as
-   * permits come back, none is taken away. `expected`: what `limit` shows, where more is to be had than there is now.
+   * Changes the limit (Trio's `total_tokens`): a whole number, 0 or more. Waiters get further permits at once; none is taken from its
+   * holder. `expected`: what `limit` shows, where more permits will come.
    */
   resize(limit: number, expected = limit): void {
     this.#limit = limit;
     this.#expected = expected;
-    while (this.#waiting > 0 && this.#inUse < limit) {
+    while (this.#line.length > 0 && this.#inUse < limit) {
       this.#inUse++;
       this.#handOn(this.#nowMs());
     }
   }
 
-  /** How long a permit is held, a moving average; undefined before the first one that was measured came back. */
-  get holdMs(): number | undefined {
-    return this.#held.averageMs;
-  }
-
-  /** How long the very first permit has been held, while `holdMs` is not known; 0 before it was granted. */
-  get firstHeldForMs(): number {
-    return this.#grants === 0 ? 0 : Math.max(0, this.#nowMs() - Math.max(this.#firstGrantMs, this.usableSinceMs));
-  }
-
   /** A permit if one is free and nobody waits for it, else undefined. Never waits. */
   tryAcquire(): Permit | undefined {
-    if (this.#waiting > 0 || this.#inUse >= this.#limit) return undefined;
+    if (this.#line.length > 0 || this.#inUse >= this.#limit) return undefined;
     this.#inUse++;
-    const sinceMs = this.#grants % MEASURED_GRANTS === 0 ? this.#nowMs() : UNMEASURED;
-    if (this.#grants++ === 0) this.#firstGrantMs = sinceMs;
-    return new Permit(this.#release, sinceMs);
+    return new Permit(this.#release, this.held.granted());
   }
 
   /** Waits for a permit. `urgency`: 0 (most) to 7. Throws `Canceled` when the scope is canceled first. */
   acquire(scope?: CancelScope, urgency: number = DEFAULT_URGENCY): Promise<Permit> {
     if (scope?.cause !== undefined) return Promise.reject(new Canceled(scope.cause));
     const free = this.tryAcquire();
-    return free === undefined ? this.#enqueue(scope, urgency) : Promise.resolve(free);
+    return free === undefined ? this.#wait(scope, urgency) : Promise.resolve(free);
   }
 
-  #enqueue(scope: CancelScope | undefined, urgency: number): Promise<Permit> {
+  #wait(scope: CancelScope | undefined, urgency: number): Promise<Permit> {
     return new Promise((resolve, reject) => {
-      const line = this.#line(urgency);
+      const level = this.#line.level(urgency);
       const countsFromMs = this.#nowMs() + urgency * this.#agingMs;
-      const waiter: Waiter = { resolve, reject, scope, line, countsFromMs, previous: line.tail, next: undefined, subscription: undefined };
-      if (line.tail === undefined) line.head = waiter;
-      else line.tail.next = waiter;
-      line.tail = waiter;
-      this.#waiting++;
+      const links = { previous: undefined, next: undefined, subscription: undefined };
+      const waiter: Waiter<Permit> = { resolve, reject, scope, level, countsFromMs, ...links };
+      this.#line.add(waiter);
       waiter.subscription = scope?.onCancel((cause) => {
-        this.#unlink(waiter);
+        this.#line.remove(waiter);
         reject(new Canceled(cause));
       });
       this.#onWait?.();
     });
   }
 
-  #line(urgency: number): Line {
-    for (const line of this.#lines) if (line.urgency === urgency) return line;
-    if (!Number.isInteger(urgency) || urgency < 0 || urgency >= URGENCIES) throw new RangeError(`urgency must be 0 to 7, not ${urgency}`);
-    const line: Line = { urgency, head: undefined, tail: undefined };
-    this.#lines.push(line);
-    this.#lines.sort((a, b) => a.urgency - b.urgency);
-    return line;
-  }
-
-  #unlink(waiter: Waiter): void {
-    const { line } = waiter;
-    if (waiter.previous === undefined) line.head = waiter.next;
-    else waiter.previous.next = waiter.next;
-    if (waiter.next === undefined) line.tail = waiter.previous;
-    else waiter.next.previous = waiter.previous;
-    this.#waiting--;
-  }
-
   readonly #release = (sinceMs: number): void => {
-    if (this.#waiting === 0 && sinceMs === UNMEASURED) {
+    if (this.#line.length === 0 && sinceMs === UNMEASURED) {
       this.#inUse--;
       return;
     }
     const nowMs = this.#nowMs();
-    const fromMs = Math.max(sinceMs, this.usableSinceMs);
-    if (sinceMs !== UNMEASURED && fromMs <= nowMs) this.#held.add(nowMs - fromMs);
+    this.held.released(sinceMs, nowMs);
     this.#handOn(nowMs);
   };
 
   #handOn(nowMs: number): void {
-    for (let next = this.#inUse > this.#limit ? undefined : this.#next(); next !== undefined; next = this.#next()) {
-      this.#unlink(next);
+    for (let next = this.#inUse > this.#limit ? undefined : this.#line.first(); next !== undefined; next = this.#line.first()) {
+      this.#line.remove(next);
       next.subscription?.unsubscribe();
       if (this.#isHopeless(next, nowMs)) {
         // Its siblings stop now and not at the deadline: they are in vain too.
@@ -209,20 +150,12 @@ export class Capacity implements CapacityView {
     this.#inUse--;
   }
 
-  #next(): Waiter | undefined {
-    let first: Waiter | undefined;
-    for (const { head } of this.#lines) {
-      if (head !== undefined && (first === undefined || head.countsFromMs < first.countsFromMs)) first = head;
-    }
-    return first;
-  }
-
-  #isHopeless({ scope }: Waiter, nowMs: number): boolean {
+  #isHopeless({ scope }: Waiter<Permit>, nowMs: number): boolean {
     const deadlineMs = scope?.deadlineMs;
-    return this.#endsHopelessWaits && deadlineMs !== undefined && nowMs + this.#held.shortestMs > deadlineMs;
+    return this.#endsHopelessWaits && deadlineMs !== undefined && nowMs + this.held.shortestMs > deadlineMs;
   }
 
-  #accept({ resolve, reject, scope }: Waiter, sinceMs: number): void {
+  #accept({ resolve, reject, scope }: Waiter<Permit>, sinceMs: number): void {
     // Between the grant and this turn the scope may have been canceled (rule 4). That is no hold to learn from.
     if (scope?.cause === undefined) {
       resolve(new Permit(this.#release, sinceMs));
@@ -236,34 +169,12 @@ export class Capacity implements CapacityView {
 // A turn of the microtask queue between the grant and its acceptance. Made at the grant, so that a waiter holds one promise only.
 const GRANTED = Promise.resolve();
 
-/**
- * The waiters of one urgency. A linked list because a cancel takes a waiter out of the middle: with 10 000 waiting, a search
- * in an array for each of them would be quadratic exactly when a deadline cancels them all.
- */
-interface Line {
-  readonly urgency: number;
-  head: Waiter | undefined;
-  tail: Waiter | undefined;
-}
-
-interface Waiter {
-  readonly resolve: (permit: Permit) => void;
-  readonly reject: (error: Canceled) => void;
-  readonly scope: CancelScope | undefined;
-  readonly line: Line;
-  /** When it came, and later for each level of urgency: the lowest goes first. */
-  readonly countsFromMs: number;
-  previous: Waiter | undefined;
-  next: Waiter | undefined;
-  subscription: Subscription | undefined;
-}
-
 /** One unit of a `Capacity`. Give it back with `using` or `release()`; doing both, or twice, throws. */
 export class Permit {
   #giveBack: ((sinceMs: number) => void) | undefined;
   readonly #sinceMs: number;
 
-  /** `sinceMs` is given back with it: when it was granted, or that nobody looked. */
+  /** `sinceMs` is given back with it: when it was granted, or `UNMEASURED`. */
   constructor(giveBack: (sinceMs: number) => void, sinceMs: number) {
     this.#giveBack = giveBack;
     this.#sinceMs = sinceMs;

@@ -1,10 +1,26 @@
 /**
  * Milliseconds with fractions on a clock that never goes back and is the same on every thread of the process. Any thread.
  *
- * Rejected: `performance.now()` plus an offset taken once a thread. A thread that is interrupted between the two
- * readings that make the offset is wrong by that much for all its life (14 ms were seen).
+ * Rejected: `performance.now()` plus an offset for each thread. A thread that is interrupted while it takes the offset is wrong by that
+ * much for ever (14 ms were seen).
  */
 export function monotonicMs(): number {
   const [seconds, nanoseconds] = process.hrtime();
   return seconds * 1e3 + nanoseconds / 1e6;
 }
+
+/** The wall clock and timers, for code that waits for long: tests put in a clock of their own and let a day pass. Any thread. */
+export interface Clock {
+  /** Milliseconds since 1970. */
+  nowMs(): number;
+  /** Calls back once after a delay, 0 to 2^31-1 ms, which a step of the wall clock does not change. Returns how to stop it. */
+  after(delayMs: number, callback: () => void): () => void;
+}
+
+export const SYSTEM_CLOCK: Clock = {
+  nowMs: () => Date.now(),
+  after(delayMs, callback) {
+    const timer = setTimeout(callback, delayMs);
+    return () => clearTimeout(timer);
+  },
+};

@@ -1,13 +1,29 @@
-// A sixteenth a sample: a level that has changed is learned within some 20 samples, and mixed holds of one level do not swing it.
+import { monotonicMs } from "./clock.ts";
+
+// Reading the clock costs more than the rest of a grant; while nobody waits, some grants tell as much as all.
+const MEASURED_GRANTS = 4;
+// A changed level is learned within some 20 samples, and mixed holds of one level do not swing the average.
 const SHARE = 1 / 16;
 // The shortest hold is a promise ("surely not less"), so it rises slowly.
 const RISE = 1 / 64;
 
-/** How long permits are held: a moving average, and about the shortest hold of late. Milliseconds. */
+/** The start of a hold that is not measured. */
+export const UNMEASURED = -1;
+
+/** How long the permits of one capacity are held: a moving average, and about the shortest hold of late. Milliseconds. */
 export class HoldTime {
+  readonly #nowMs: () => number;
+  /** A hold counts from here on. Infinity: what the permits stand for is not there yet, so no hold is measured. */
+  usableSinceMs = Number.NEGATIVE_INFINITY;
+  #grants = 0;
+  #firstGrantMs = 0;
   #samples = 0;
   #averageMs = 0;
   #shortestMs = 0;
+
+  constructor(nowMs = monotonicMs) {
+    this.#nowMs = nowMs;
+  }
 
   /** Undefined before the first sample. */
   get averageMs(): number | undefined {
@@ -17,6 +33,29 @@ export class HoldTime {
   /** 0 before the first sample. */
   get shortestMs(): number {
     return this.#shortestMs;
+  }
+
+  /** How long the very first permit has been held, while the average is not known; 0 before it was granted. */
+  get firstHeldForMs(): number {
+    return this.#grants === 0 ? 0 : Math.max(0, this.#nowMs() - Math.max(this.#firstGrantMs, this.usableSinceMs));
+  }
+
+  /** How many permits were asked for and free at once, so far. */
+  get grants(): number {
+    return this.#grants;
+  }
+
+  /** A permit was free when it was asked for. Returns now, or `UNMEASURED`. */
+  granted(): number {
+    const sinceMs = this.#grants % MEASURED_GRANTS === 0 ? this.#nowMs() : UNMEASURED;
+    if (this.#grants++ === 0) this.#firstGrantMs = sinceMs;
+    return sinceMs;
+  }
+
+  /** A permit that is held since then, or that was not measured, comes back. */
+  released(sinceMs: number, nowMs: number): void {
+    const fromMs = Math.max(sinceMs, this.usableSinceMs);
+    if (sinceMs !== UNMEASURED && fromMs <= nowMs) this.add(nowMs - fromMs);
   }
 
   add(heldMs: number): void {

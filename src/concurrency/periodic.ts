@@ -1,7 +1,7 @@
 import { CancelScope } from "./cancel-scope.ts";
 import { pause } from "./pause.ts";
 
-/** Does something every so often, one time after the other, until it is stopped. Main thread only. */
+/** Does its work again and again, with pauses between, until it is stopped. Main thread only. */
 export class Periodic {
   readonly #everyMs: number;
   readonly #work: (stop: CancelScope) => Promise<void>;

@@ -7,8 +7,8 @@ export type TaskOutcome<T> =
   | { readonly status: "failed"; readonly error: unknown }
   | { readonly status: "canceled"; readonly cause: CancelCause };
 
-/** What `join` gives: every outcome in the order of spawning, and the first failure in time. */
 export interface GroupResult<T> {
+  /** In the order of spawning. */
   readonly outcomes: readonly TaskOutcome<T>[];
   /** Index into `outcomes` of the task whose failure came first; undefined when none failed. */
   readonly firstFailure: number | undefined;
@@ -18,21 +18,19 @@ export interface GroupResult<T> {
 
 export interface TaskGroupOptions<T> {
   /** Canceling this cancels the group, with the same cause. */
-  readonly parent?: CancelScope | AbortSignal;
+  readonly parent?: CancelScope;
   /**
-   * Tells a returned value that is a failure, for tasks whose failures are data (an outcome that
-   * crossed a thread boundary is). Such a task is kept as `ok` with its value, and cancels its siblings.
+   * For tasks whose failures are data, as an outcome that crossed a thread boundary is: whether a returned value is a failure. Such a
+   * task ends `ok` with its value, and cancels its siblings.
    */
   readonly isFailure?: (value: T) => boolean;
-  /** Called for each task that was started, with its index, at its end and before its siblings hear of that. Must not throw. */
+  /** Called with the index of each task that was started, when it has ended and before its siblings are canceled. Must not throw. */
   readonly onTaskEnded?: (index: number) => void;
 }
 
 /**
- * Owns the tasks spawned in it and ends after the last of them (errgroup's Group, Trio's nursery).
- * The first failure cancels the others with `sibling_failed`; every outcome is kept, the first
- * failure is named. `Promise.all` is no substitute: it returns at the first rejection with the
- * siblings still running.
+ * Owns the tasks spawned in it and ends after the last of them (errgroup's Group, Trio's nursery). The first failure cancels the others
+ * with `sibling_failed`. `Promise.all` is no substitute: it returns at the first rejection with the siblings still running.
  *
  * One thread, one use: `spawn` after `join` throws.
  */
@@ -49,23 +47,18 @@ export class TaskGroup<T> {
   #joined: Promise<GroupResult<T>> | undefined;
   #allEnded: ((result: GroupResult<T>) => void) | undefined;
 
-  constructor(options: TaskGroupOptions<T> = {}) {
-    this.#isFailure = options.isFailure;
-    this.#onTaskEnded = options.onTaskEnded;
-    if (options.parent !== undefined) this.#parent = this.scope.link(options.parent);
-  }
-
-  /** Tasks that have been spawned and have not ended. */
-  get running(): number {
-    return this.#running;
+  constructor({ parent, isFailure, onTaskEnded }: TaskGroupOptions<T> = {}) {
+    this.#isFailure = isFailure;
+    this.#onTaskEnded = onTaskEnded;
+    if (parent !== undefined) this.#parent = this.scope.link(parent);
   }
 
   /**
-   * Starts a task at once. It gets the group's scope and should end soon after that is canceled.
+   * Starts a task at once. It gets the group's scope and its index and should end soon after that is canceled.
    * It ends `ok` with its value, `canceled` when it throws a `Canceled` after the group was canceled, else `failed`.
    * A task spawned into a canceled group does not start. Throws after `join`.
    */
-  spawn(task: (scope: CancelScope) => Promise<T>): void {
+  spawn(task: (scope: CancelScope, index: number) => Promise<T>): void {
     if (this.#joined !== undefined) throw new Error("spawn after join: a task group is used once");
     const index = this.#spawned++;
     if (this.scope.cause !== undefined) {
@@ -75,15 +68,14 @@ export class TaskGroup<T> {
     this.#running++;
     let promise: Promise<T>;
     try {
-      promise = task(this.scope);
+      promise = task(this.scope, index);
     } catch (error) {
-      // A task that throws before it returns its promise fails like one that rejects.
-      this.#fail(index, error);
+      this.#failed(index, error);
       return;
     }
     promise.then(
-      (value) => this.#succeed(index, value),
-      (error: unknown) => this.#fail(index, error),
+      (value) => this.#returned(index, value),
+      (error: unknown) => this.#failed(index, error),
     );
   }
 
@@ -98,44 +90,30 @@ export class TaskGroup<T> {
     return { outcomes: this.#outcomes, firstFailure: this.#firstFailure, cause: this.scope.cause };
   }
 
-  #succeed(index: number, value: T): void {
-    this.#onTaskEnded?.(index);
-    let failed: boolean;
+  #returned(index: number, value: T): void {
+    let isFailure: boolean;
     try {
-      failed = this.#isFailure?.(value) === true;
+      isFailure = this.#isFailure?.(value) === true;
     } catch (error) {
-      this.#noteError(index, error);
+      this.#failed(index, error);
       return;
     }
-    this.#outcomes[index] = { status: "ok", value };
-    if (failed) this.#noteFailure(index);
-    this.#ended();
+    this.#ended(index, { status: "ok", value }, isFailure);
   }
 
-  #fail(index: number, error: unknown): void {
+  #failed(index: number, error: unknown): void {
+    // A `Canceled` of some inner scope must not let a task end without a result and without a failure.
+    const isCanceled = error instanceof Canceled && this.scope.cause !== undefined;
+    this.#ended(index, isCanceled ? { status: "canceled", cause: error.causedBy } : { status: "failed", error }, !isCanceled);
+  }
+
+  #ended(index: number, outcome: TaskOutcome<T>, isFailure: boolean): void {
+    this.#outcomes[index] = outcome;
     this.#onTaskEnded?.(index);
-    this.#noteError(index, error);
-  }
-
-  #noteError(index: number, error: unknown): void {
-    // A `Canceled` counts as a cancel only when this group was canceled: one thrown by itself
-    // (from some inner scope) would otherwise let a task end without a result and without a failure.
-    if (error instanceof Canceled && this.scope.cause !== undefined) {
-      this.#outcomes[index] = { status: "canceled", cause: error.causedBy };
-    } else {
-      this.#outcomes[index] = { status: "failed", error };
-      this.#noteFailure(index);
+    if (isFailure) {
+      this.#firstFailure ??= index;
+      this.scope.cancel("sibling_failed");
     }
-    this.#ended();
-  }
-
-  #noteFailure(index: number): void {
-    this.#firstFailure ??= index;
-    this.scope.cancel("sibling_failed");
-  }
-
-  #ended(): void {
-    this.#running--;
-    if (this.#running === 0) this.#allEnded?.(this.#end());
+    if (--this.#running === 0) this.#allEnded?.(this.#end());
   }
 }

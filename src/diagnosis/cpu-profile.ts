@@ -5,7 +5,7 @@ import { type InspectedThread, ThreadEnd } from "./inspected-thread.ts";
 // A function's name and the field after it. Only the names of regular expressions have characters that JSON must escape.
 const REGEXP_NAME = /("functionName":")(RegExp: .*?)(","lineNumber":)/gs;
 
-/** Implements `InspectableThreads.cpuProfile`. Node interrupts the thread, so it may compute without returning to its event loop. */
+/** Of a worker thread; see `ThreadInspector.cpuProfile`. Node interrupts the thread, so it may compute without returning to its event loop. */
 export async function cpuProfileOf(thread: InspectedThread, ms: number, stop: CancelScope): Promise<string> {
   const over = new CancelScope();
   using end = new ThreadEnd(thread, () => over.cancel("shutdown"));

@@ -6,7 +6,7 @@ import { type SnapshotRequest, SnapshotState } from "./snapshot-state.ts";
 const TAKE_MESSAGE_MS = 10_000;
 
 /**
- * Implements `InspectableThreads.heapSnapshot`. `goesOn` is called when the thread stands still no longer.
+ * Of a worker thread; see `ThreadInspector.heapSnapshot`. `goesOn` is called when the thread stands still no longer.
  *
  * Rejected: `worker.getHeapSnapshot()`, which reads the thread's heap from the main thread. It crashes the process with a segmentation fault
  * when the thread ends before everything is read (seen on Node 26.10), and blocks the main thread while it writes.

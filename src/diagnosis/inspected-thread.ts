@@ -53,3 +53,9 @@ export class ThreadEnd implements Disposable {
     this.#thread.worker.off("exit", this.#onExit);
   }
 }
+
+/** How worker threads are found; `threads` implements it. */
+export interface InspectableThreads {
+  /** Undefined where there is none with this id, or it is about to end. `goesOn` is to be called when it has stood still for a snapshot. */
+  inspectable(threadId: number): { readonly thread: InspectedThread; readonly goesOn: () => void } | undefined;
+}

@@ -1,21 +1,9 @@
 import { getHeapSnapshot, startCpuProfile } from "node:v8";
 import type { CancelScope } from "../concurrency/cancel-scope.ts";
 import { pause } from "../concurrency/pause.ts";
-import { mendProfile } from "./cpu-profile.ts";
-
-/** How worker threads are inspected. `src/threads` implements it. */
-export interface InspectableThreads {
-  /**
-   * CPU profile of a thread, as the text of a `.cpuprofile`. The thread may compute. Stops after `ms` or when `stop` is canceled. Rejects with
-   * `ThreadUnavailable`.
-   */
-  cpuProfile(threadId: number, ms: number, stop: CancelScope): Promise<string>;
-  /**
-   * Heap snapshot of a thread, as the pieces of a `.heapsnapshot`. While the snapshot is taken the thread stands still, gets no steps and is not
-   * replaced; it goes on while the pieces are read. Any piece may reject with `ThreadUnavailable`.
-   */
-  heapSnapshot(threadId: number): AsyncGenerator<Uint8Array>;
-}
+import { cpuProfileOf, mendProfile } from "./cpu-profile.ts";
+import { heapSnapshotOf } from "./heap-snapshot.ts";
+import { type InspectableThreads, ThreadUnavailable } from "./inspected-thread.ts";
 
 /** The id of the main thread in Node. */
 export const MAIN_THREAD = 0;
@@ -41,7 +29,7 @@ export class ThreadInspector {
   async cpuProfile(threadId: number, ms: number, stop: CancelScope): Promise<string> {
     this.#take();
     try {
-      if (threadId !== MAIN_THREAD) return mendProfile(await this.#threads.cpuProfile(threadId, ms, stop));
+      if (threadId !== MAIN_THREAD) return mendProfile(await cpuProfileOf(this.#find(threadId).thread, ms, stop));
       const profile = startCpuProfile();
       await pause(ms, stop);
       return mendProfile(profile.stop());
@@ -54,10 +42,20 @@ export class ThreadInspector {
   async *heapSnapshot(threadId: number): AsyncGenerator<Uint8Array> {
     this.#take();
     try {
-      yield* threadId === MAIN_THREAD ? getHeapSnapshot() : this.#threads.heapSnapshot(threadId);
+      if (threadId === MAIN_THREAD) yield* getHeapSnapshot();
+      else {
+        const { thread, goesOn } = this.#find(threadId);
+        yield* heapSnapshotOf(thread, goesOn);
+      }
     } finally {
       this.#busy = false;
     }
+  }
+
+  #find(threadId: number): NonNullable<ReturnType<InspectableThreads["inspectable"]>> {
+    const found = this.#threads.inspectable(threadId);
+    if (found === undefined) throw new ThreadUnavailable("unknown", `no thread of the pools has the id ${threadId}`);
+    return found;
   }
 
   #take(): void {

@@ -1,3 +1,4 @@
+import type { Logger } from "pino";
 import type { CancelCause } from "../concurrency/cancel-cause.ts";
 import type { Capacity } from "../concurrency/capacity.ts";
 import type { AdmissionGate } from "../orders/admission-gate.ts";
@@ -45,7 +46,7 @@ export interface Couriers {
   watch(runner: StepRunner): StepRunner;
 }
 
-/** What the service lends to its engine. */
+/** What the service gives its engine. */
 export interface EngineParts {
   readonly runner: StepRunner;
   readonly pipeline: Pipeline;
@@ -88,4 +89,15 @@ export interface OperatorCompensator {
 export interface WebhookState {
   state(): { readonly receiver: "up" | "down" | "disabled"; readonly inFlight: number };
   resume(): void | Promise<void>;
+}
+
+/** The engine cannot call this node: its endpoint cannot be listened on. One line that names the setting. */
+export class EndpointError extends Error {}
+
+/** Logs that the provider of a step began or ceased to refuse compensations. */
+export function compensationsDownLog(log: Logger): (step: StepName, down: boolean) => void {
+  return (step, down) =>
+    down
+      ? log.warn({ step }, "the provider takes no compensations: probing it with one at a time")
+      : log.info({ step }, "the provider takes compensations again");
 }

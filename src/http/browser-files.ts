@@ -5,12 +5,12 @@ import type { Request, Response } from "express";
 
 /** A file for browsers, in memory. */
 export interface BrowserFile {
-  /** Without its folder. */
+  /** The path within its folder. */
   readonly name: string;
   /** Media type, without parameters. */
   readonly type: string;
   readonly body: Buffer;
-  /** As the header has it, with its quotes. */
+  /** With the quotes that the header needs. */
   readonly etag: string;
 }
 
@@ -21,7 +21,7 @@ const TYPES: Readonly<Record<string, string>> = {
   ".svg": "image/svg+xml",
 };
 
-// A page may have what this server sends as files, and nothing else from anywhere; nobody may put it into a frame.
+// A page may load files of this server and nothing else, and no other page may put it into a frame.
 const CONTENT_SECURITY_POLICY = [
   "default-src 'none'",
   "script-src 'self'",
@@ -42,19 +42,19 @@ const OF_PAGES = {
   "X-Frame-Options": "DENY",
 };
 
-/** Reads a file of the package. Its type goes by its name's end; throws where that is not one that browsers get. */
+/** Reads a file of the package. Its name's extension decides its type. Throws for an extension that is not among `TYPES`. */
 export function readBrowserFile(folder: URL, name: string): BrowserFile {
   const type = TYPES[extname(name)];
   if (type === undefined) throw new Error(`${name}: no file for browsers`);
   return browserFile(name, type, readFileSync(new URL(name, folder)));
 }
 
-/** A file that is made and not read. */
+/** A file that is generated. */
 export function browserFile(name: string, type: string, body: Buffer): BrowserFile {
   return { name, type, body, etag: `"${createHash("sha256").update(body).digest("base64url")}"` };
 }
 
-/** Sends a file, or 304 where the browser has it. Browsers keep it and ask each time, so a new version is seen at once. */
+/** Sends a file, or 304 where the browser has it. Browsers revalidate each time, so they see a new version at once. */
 export function sendBrowserFile(request: Request, response: Response, { type, body, etag }: BrowserFile): void {
   if (response.locals.connections.ending) response.shouldKeepAlive = false;
   response.set({
@@ -70,6 +70,6 @@ export function sendBrowserFile(request: Request, response: Response, { type, bo
     return;
   }
   response.writeHead(200, { "Content-Type": `${type}; charset=utf-8`, "Content-Length": body.length });
-  // To HEAD Node sends no body, whatever it is given.
+  // Node sends no body to HEAD.
   response.end(body);
 }

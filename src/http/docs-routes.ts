@@ -3,10 +3,20 @@ import { type BrowserFile, browserFile, readBrowserFile, sendBrowserFile } from 
 import { onlyMethods } from "./fallbacks.ts";
 
 const FOLDER = new URL("../web/docs/", import.meta.url);
-// What the page loads.
-const FILES = ["page.css", "page.js", "element.js", "schema-view.js", "operation-view.js", "trial.js", "icon.svg"];
+// The files that the page loads.
+const FILES = [
+  "page.css",
+  "operation.css",
+  "trial.css",
+  "page.js",
+  "element.js",
+  "schema-view.js",
+  "operation-view.js",
+  "trial.js",
+  "icon.svg",
+];
 
-/** `GET /openapi.json`, and `GET /docs`, a page made of it in the browser, with its files below it. Needs no API key. */
+/** `GET /openapi.json`, and `GET /docs`, a page that the browser makes of it, with its files below it. Needs no API key. */
 export function docsRoutes(simulated: boolean): Router {
   const router = Router({ caseSensitive: true, strict: true });
   const files = FILES.map((name) => readBrowserFile(FOLDER, name));
@@ -34,7 +44,7 @@ export function docsRoutes(simulated: boolean): Router {
   return router;
 }
 
-/** Loaded and made when somebody asks for it, so that no start has to wait for it. */
+/** Made on the first request, so that the start does not wait for it. */
 async function documentOf(simulated: boolean): Promise<BrowserFile> {
   const { openApiDocument } = await import("./openapi/document.ts");
   return browserFile("openapi.json", "application/json", Buffer.from(JSON.stringify(openApiDocument({ simulated, files: FILES }))));

@@ -9,9 +9,7 @@ export interface KnownHostsOptions {
   readonly anyName: boolean;
 }
 
-// A server has few names. A client that tries many addresses or ports makes more, and each one beyond this is parsed again.
-const MAX_SEEN = 64;
-// A name, an IPv4 address or an IPv6 address in brackets; then an optional port.
+// A name, an IPv4 address or an IPv6 address in brackets; then perhaps a port.
 const HOST = /^(?:\[([^\]]+)\]|([^:[\]]+))(?::\d{1,5})?$/;
 
 /**
@@ -22,9 +20,6 @@ const HOST = /^(?:\[([^\]]+)\]|([^:[\]]+))(?::\d{1,5})?$/;
 export class KnownHosts {
   readonly #names: ReadonlySet<string>;
   readonly #anyName: boolean;
-  readonly #seen = new Set<string>();
-  // Nearly every request has the same value as the one before it.
-  #last: string | undefined;
 
   constructor({ loopback, names, anyName }: KnownHostsOptions) {
     this.#names = new Set([...(loopback ? ["localhost"] : []), ...names.map((name) => name.toLowerCase())]);
@@ -33,23 +28,8 @@ export class KnownHosts {
 
   /** Whether the listener accepts this `Host` header. */
   has(host: string): boolean {
-    if (host === this.#last) return true;
-    // Node joins repeated headers with a comma; they are no name.
+    // A repeated header arrives joined by commas and is no name.
     if (this.#anyName) return !host.includes(",");
-    if (!this.#seen.has(host)) {
-      if (!this.#isKnown(host)) return false;
-      if (this.#seen.size < MAX_SEEN) this.#seen.add(host);
-    }
-    this.#last = host;
-    return true;
-  }
-
-  /** How many values are known without being parsed again. */
-  get remembered(): number {
-    return this.#seen.size;
-  }
-
-  #isKnown(host: string): boolean {
     const [, ipv6, name] = HOST.exec(host) ?? [];
     if (ipv6 !== undefined) return isIP(ipv6) === 6;
     if (name === undefined) return false;

@@ -1,27 +1,27 @@
 import { isUtf8 } from "node:buffer";
 import { z } from "zod";
-import type { Order } from "../orders/order.ts";
-import { STEPS, type StepName } from "../orders/step.ts";
+import type { Order } from "../orders/order-service.ts";
+import { perStep, STEPS, type StepName } from "../orders/steps.ts";
 import { BadRequest } from "./answers.ts";
 import { ORDER_ID } from "./order-id.ts";
 
 const MAX_MS = 600_000;
 
-const STEP_LIST = "payment, vendor or courier";
+const STEP_LIST = new Intl.ListFormat("en-GB", { type: "disjunction" }).format(STEPS);
 const AMOUNT_RULE = `must be a whole number from 1 to ${Number.MAX_SAFE_INTEGER}, in minor units`;
 const MS_RULE = `must be a whole number of milliseconds from 0 to ${MAX_MS}`;
 
 const milliseconds = z.int(MS_RULE).min(0, MS_RULE).max(MAX_MS, MS_RULE).optional();
-const perStep = z.strictObject(
-  { payment: milliseconds, vendor: milliseconds, courier: milliseconds },
+const ofEachStep = z.strictObject(
+  perStep(() => milliseconds),
   { error: (issue) => (issue.code === "invalid_type" ? `must be an object with keys ${STEP_LIST}` : undefined) },
 );
 
 /** The fields that steer simulated providers. Descriptions are for documents, as in all schemas here. */
 const SIMULATION = {
   fail_step: z.enum(STEPS, `must be ${STEP_LIST}`).optional().meta({ description: "The step that fails, when its time has passed." }),
-  delay_ms: perStep.optional().meta({ description: "How long the provider of a step takes to answer, in milliseconds." }),
-  cpu_ms: perStep
+  delay_ms: ofEachStep.optional().meta({ description: "How long the provider of a step takes to answer, in milliseconds." }),
+  cpu_ms: ofEachStep
     .optional()
     .meta({ description: "How long a step computes, in milliseconds, on a thread of its own, instead of waiting for its provider." }),
 };

@@ -1,15 +1,14 @@
-import type { ErrorKind } from "../orders/error-kind.ts";
+import { type ErrorKind, STEP_ERRORS } from "../orders/error-kind.ts";
 
-/** What a client is told of an error kind: its status, and when it comes (a phrase for documents, code in backticks). */
+/** What a client sees of an error kind: its status, and when it comes (a phrase for documents, code in backticks). */
 export interface ErrorAnswer {
   readonly status: number;
   readonly when: string;
 }
 
-/** The one table of error kinds: statuses, the OpenAPI document and the table of docs/api.md come from it. */
-export const ERROR_ANSWERS: Readonly<Record<ErrorKind, ErrorAnswer>> = {
+const ANSWERS: Readonly<Record<ErrorKind, ErrorAnswer>> = {
+  ...STEP_ERRORS,
   bad_request: { status: 400, when: "the body or a header breaks a rule; the message names field and rule" },
-  payment_declined: { status: 400, when: "the payment provider said no" },
   unauthorized: { status: 401, when: "API keys, or keys of the admin listener, are configured and none of them was sent" },
   forbidden: { status: 403, when: "the `Host` is not one of this server's, or a browser sent the request from another site" },
   not_found: { status: 404, when: "no such route or order" },
@@ -22,9 +21,6 @@ export const ERROR_ANSWERS: Readonly<Record<ErrorKind, ErrorAnswer>> = {
   rate_limited: { status: 429, when: "this client sends more orders than `RATE_LIMIT` lets it; with `Retry-After`" },
   headers_too_large: { status: 431, when: "more than 16 KiB of headers" },
   internal: { status: 500, when: "anything unclassified: a lost thread, an order that could not be written down" },
-  vendor_unavailable: { status: 503, when: "the vendor failed, or its circuit is open" },
-  payment_unavailable: { status: 503, when: "the payment provider could not be reached, or its circuit is open (not a decline)" },
-  no_courier: { status: 503, when: "no courier can be assigned, or the circuit of their service is open" },
   overloaded: {
     status: 503,
     when: "the order would wait too long, too many are in flight, too many are being looked up, the server is starting, or more than 100 requests are in line on one connection (which ends then); with `Retry-After`",
@@ -32,6 +28,11 @@ export const ERROR_ANSWERS: Readonly<Record<ErrorKind, ErrorAnswer>> = {
   shutting_down: { status: 503, when: "the server is draining; with `Retry-After` and `Connection: close`" },
   timeout: { status: 504, when: "the order's deadline passed" },
 };
+
+/** The one table of error kinds, by status: statuses, the OpenAPI document and the table of docs/api.md come from it. */
+export const ERROR_ANSWERS = Object.fromEntries(
+  Object.entries(ANSWERS).sort(([, one], [, other]) => one.status - other.status),
+) as typeof ANSWERS;
 
 /** The HTTP status of each error kind. */
 export const STATUS = Object.fromEntries(Object.entries(ERROR_ANSWERS).map(([kind, { status }]) => [kind, status])) as Readonly<

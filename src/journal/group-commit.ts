@@ -107,8 +107,8 @@ function settle(requests: readonly Request[], reply: Committed | Refusal): void 
     return;
   }
   for (const [index, message] of reply.faults ?? []) requests[index]?.reject(new Error(message));
-  for (const [index, { resolve }] of requests.entries()) {
+  requests.forEach(({ resolve }, index) => {
     const result = reply.results[index];
     if (result !== undefined) resolve(result);
-  }
+  });
 }

@@ -30,7 +30,7 @@ import {
   type OrderRecord,
 } from "../orders/order-journal.ts";
 import type { StepName } from "../orders/step.ts";
-import type { DuePage } from "../retries/due-page.ts";
+import type { DuePage } from "../retries/retry-queue.ts";
 import { CommitSizes } from "./commit-sizes.ts";
 import { GroupCommit } from "./group-commit.ts";
 import { JournalHealth } from "./journal-health.ts";

@@ -25,10 +25,10 @@ export interface AttemptRunnerOptions {
   readonly onFault?: OnFault;
 }
 
-// How long an answer waits for compensations, which mostly take one call each; a provider that is down is not waited for.
+// How long an answer waits for compensations, most of which take one call. No answer waits for a provider that is down.
 const WAIT_FOR_COMPENSATION_MS = 500;
 
-/** Runs an accepted attempt: its steps, then what has to be compensated, then its outcome to the journal, then its answer. Main thread only. */
+/** Runs an accepted attempt: its steps, then the compensations, then the outcome to the journal, then the answer. Main thread only. */
 export class AttemptRunner {
   readonly #options: AttemptRunnerOptions;
   readonly #stop = new CancelScope();
@@ -37,13 +37,13 @@ export class AttemptRunner {
     this.#options = options;
   }
 
-  /** Resolves with what may be told. Never rejects. */
+  /** Resolves with the answer for the client. Never rejects. */
   run(run: OrderRun): Promise<StoredAnswer> {
     const { input, scope } = run;
-    // An order that was being written down when everything was canceled has missed that.
+    // `cancelAll` did not reach an order that was being stored.
     if (this.#stop.cause !== undefined) scope.cancel(this.#stop.cause);
     const stopTimer = scope.cancelAfter(this.#options.orderTimeoutMs);
-    // Two closures for as long as an order may wait, and no more.
+    // An order may wait for minutes, so it keeps two closures and no more.
     const end = (outcome: OrderOutcome) => {
       stopTimer();
       return this.#finish(run, outcome);
@@ -60,7 +60,7 @@ export class AttemptRunner {
     return failedByFault(effect);
   }
 
-  /** From now on nothing waits for a journal that cannot be written: the next start closes what is not stored. */
+  /** From now on no attempt waits for a journal that cannot be written. The next start closes what is not stored. */
   stop(): void {
     this.#stop.cancel("shutdown");
   }
@@ -76,7 +76,7 @@ export class AttemptRunner {
     }
     compensating?.stored();
     this.#options.onClosed(run);
-    this.#tell(run, outcome, finish);
+    this.#report(run, outcome, finish);
     return finish.answer;
   }
 
@@ -90,20 +90,20 @@ export class AttemptRunner {
   }
 
   /**
-   * An outcome that is not stored must not be told, or a restart would tell another. So the order fails as `internal`,
-   * what it did is compensated, and that is stored as soon as the journal can; if the process ends before, its next start
-   * does the same, and writes the same answer, in which no step has an end of its own.
+   * An outcome that is not stored must not be sent, because a restart would make another one. So the order fails as `internal`, is
+   * compensated, and that is stored as soon as the journal can. If the process ends before, the next start does the same and stores the
+   * same answer, in which every step has failed.
    */
   async #failUnstored(run: OrderRun, outcome: OrderOutcome, begun: Compensating | undefined): Promise<StoredAnswer> {
     const compensating = begun ?? (await this.#compensate(run.input, outcome));
     void this.#storeLater(run, compensating);
-    const told = failedByFault("unknown");
-    const finish = finishOf(run.input, told, compensating);
-    this.#tell(run, told, finish);
+    const reported = failedByFault("unknown");
+    const finish = finishOf(run.input, reported, compensating);
+    this.#report(run, reported, finish);
     return finish.answer;
   }
 
-  #tell(run: OrderRun, outcome: OrderOutcome, { compensations }: FinishRequest): void {
+  #report(run: OrderRun, outcome: OrderOutcome, { compensations }: FinishRequest): void {
     const { input, requestId, parentSpanId, receivedAtMs } = run;
     this.#options.onEnded?.({ input, requestId, parentSpanId, receivedAtMs, outcome, compensations, storedAtMs: monotonicMs() });
   }

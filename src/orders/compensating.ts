@@ -5,7 +5,7 @@ import type { StepName } from "./step.ts";
 /** How one try ended. */
 export interface Tried {
   readonly done: boolean;
-  /** What the provider said, in a word or two; absent when it is done. */
+  /** The provider's answer in a word or two; absent when it is done. */
   readonly lastAnswer?: string;
 }
 
@@ -14,26 +14,26 @@ export interface CompensatingParts {
   readonly timeoutMs: number;
   readonly random: () => number;
   /**
-   * Tries a step once. Calls `begins` just before the call, which must not be made when that says no. Undefined when it came to no
-   * call. Never rejects.
+   * Tries a step once. Calls `begins` just before the call, and makes no call if that returns false. Undefined when no call was made.
+   * Never rejects.
    */
   readonly firstTry: (step: StepName, begins: () => boolean) => Promise<Tried | undefined>;
-  /** Writes down a try of a row that is in the journal already. */
+  /** Stores a try of a row that is in the journal already. */
   readonly record: (step: StepName, tried: Tried) => void;
-  /** A row is in the journal that waits to be tried. */
+  /** A row of the journal waits to be tried. */
   readonly due: (step: StepName) => void;
 }
 
 interface Task {
   readonly step: StepName;
-  /** A call was begun, and unless `tried` is there it is under way. */
+  /** A call was begun. It is under way until `tried` is set. */
   calls: boolean;
   tried: Tried | undefined;
-  /** It was under way when it was described to the journal: its end is told later. */
+  /** The call was under way when its row was described: its end must be recorded later. */
   owed: boolean;
 }
 
-// A row whose first try is under way when it is written is not due before that try has surely ended.
+// A row whose first try is under way when it is stored is not due before that try has surely ended.
 const LEASE_EXTRA_MS = 5_000;
 
 /** The compensations of one failed attempt until they are rows of the journal. Main thread only. */
@@ -51,19 +51,19 @@ export class Compensating {
     this.firstTries = Promise.all(this.#tasks.map((task) => this.#firstTry(task))).then(() => {});
   }
 
-  /** How far it is now, as rows. From the first call on no first try begins any more: the rows say when each step is due. */
+  /** The state of each compensation as a row. After the first call no first try begins: the rows say when each step is due. */
   describe(nowMs: number): FirstTry[] {
     this.#described = true;
     return this.#tasks.map((task) => this.#row(task, nowMs));
   }
 
-  /** What was described last is stored: what has ended since is written down, and what is due is tried from there. */
+  /** The rows described last are stored. Tries that have ended since are recorded, and the queue tries the rows that are due. */
   stored(): void {
     this.#stored = true;
     for (const task of this.#tasks) {
       if (task.tried?.done === true && !task.owed) continue;
       this.#parts.due(task.step);
-      this.#tellOwed(task);
+      this.#recordOwed(task);
     }
   }
 
@@ -84,13 +84,13 @@ export class Compensating {
       task.calls = !this.#described;
       return task.calls;
     });
-    // A call that a stop has cut off tells nothing. It is not under way any more either, so a row that is yet to be written is due
-    // at once; one that is there already is due when its lease is over.
+    // A call that a stop has cut off has no result and is not under way any more. A row that is not stored yet is due at once; one that is
+    // stored already is due when its lease is over.
     if (task.tried === undefined) task.calls = false;
-    this.#tellOwed(task);
+    this.#recordOwed(task);
   }
 
-  #tellOwed(task: Task): void {
+  #recordOwed(task: Task): void {
     if (!task.owed || !this.#stored || task.tried === undefined) return;
     task.owed = false;
     this.#parts.record(task.step, task.tried);

@@ -1,19 +1,19 @@
 import { CancelScope } from "../concurrency/cancel-scope.ts";
+import type { Clock } from "../concurrency/clock.ts";
 import { MAX_HOLD_MS } from "../retries/circuit-breaker.ts";
-import type { Clock } from "../retries/clock.ts";
 import { EndpointHealth, type EndpointOutcome } from "../retries/endpoint-health.ts";
 import type { Tried } from "./compensating.ts";
 import type { ProviderHealths } from "./provider-health.ts";
 import { STEPS, type StepInput, type StepName, type StepOutcome } from "./step.ts";
 import type { StepRunner } from "./step-runner.ts";
 
-// A provider's bulkhead: how many of its compensations may be under way at one time, of orders that fail now and of the backlog.
-// Apart from each other, so that neither keeps the other waiting, and some dozens, which is enough for 2000 a second at 10 ms a call.
+// A provider's bulkhead: how many of its compensations may be under way, of orders that fail now and of the backlog. Two limits, so that
+// neither kind keeps the other waiting. Some dozens are enough for 2000 a second at 10 ms a call.
 export const FIRST_TRIES = 64;
 export const RETRIES = 32;
 /** How many compensations may be under way at one time; the step runner needs room for as many runs. */
 export const MAX_COMPENSATING = STEPS.length * (FIRST_TRIES + RETRIES);
-/** How long a first try may wait for its bulkhead; the answer to the client does not wait for longer either. After that its row is due. */
+/** How long a first try may wait for its bulkhead. The client's answer waits no longer either. After that its row is due. */
 export const LINE_MS = 500;
 
 /** A try that no order waits for. Times are on the clock of `monotonicMs`. */
@@ -32,7 +32,7 @@ export interface CompensationCallParts {
   readonly runner: StepRunner;
   /** Deadline of one call. The order's has often passed already. */
   readonly timeoutMs: number;
-  /** Shared with the orders' calls: what one side learns of a provider the other knows. */
+  /** Shared with the orders' calls, so that each side knows what the other has learned of a provider. */
   readonly providers?: ProviderHealths;
   /** A try that has ended. */
   readonly onTried?: (step: StepName, done: boolean) => void;
@@ -40,7 +40,7 @@ export interface CompensationCallParts {
 
 export interface CompensationHealthParts {
   readonly providers?: ProviderHealths;
-  /** A provider does not take compensations any more, or does again. */
+  /** A provider has stopped taking compensations (true), or takes them again (false). */
   readonly onDown?: (step: StepName, down: boolean) => void;
   readonly clock: Clock;
   /** From 0 to 1, for the jitter. */
@@ -55,7 +55,7 @@ export function compensationHealth(step: StepName, { providers, onDown, clock, r
     maxInFlight: FIRST_TRIES + RETRIES,
     onDown: (down) => onDown?.(step, down),
   });
-  // Two states and not one: a compensation can wait for its turn, an order cannot, and the address that undoes may be ill alone.
+  // Two states and not one: a compensation can wait for its turn and an order cannot, and perhaps only the compensations' address fails.
   const circuit = providers?.[step]?.circuit;
   circuit?.onChange((state) => (state === "open" ? health.takeDown() : health.answered()));
   circuit?.onHold((ms) => health.pause(ms));
@@ -114,7 +114,7 @@ function verdictOn(outcome: StepOutcome, triesBefore: number): EndpointOutcome {
   if (outcome.status === "lost" || (outcome.status === "canceled" && outcome.cause !== "deadline")) return undefined;
   const answer = outcome.status === "failed" ? outcome.answer : undefined;
   const overloaded = answer === "HTTP 429";
-  // Refused before and again: a few that a provider never takes must not make it look down.
+  // A second refusal of one compensation: a few that a provider never takes must not make it look down.
   if (triesBefore > 0 && !overloaded && answer?.startsWith("HTTP 4")) return undefined;
   return { counts: true, overloaded, pauseMs: holdMsOf(outcome) };
 }

@@ -1,10 +1,9 @@
 import { Canceled } from "../concurrency/cancel-cause.ts";
 import { CancelScope } from "../concurrency/cancel-scope.ts";
 import { Capacity } from "../concurrency/capacity.ts";
-import { monotonicMs } from "../concurrency/clock.ts";
+import { type Clock, monotonicMs, SYSTEM_CLOCK } from "../concurrency/clock.ts";
 import { pause } from "../concurrency/pause.ts";
 import { backoffMs, COMPENSATION_BACKOFF, PROBE_BACKOFF } from "../retries/backoff.ts";
-import { type Clock, SYSTEM_CLOCK } from "../retries/clock.ts";
 import type { EndpointHealth } from "../retries/endpoint-health.ts";
 import { Pace } from "../retries/pace.ts";
 import { RetryQueue } from "../retries/retry-queue.ts";
@@ -13,11 +12,12 @@ import { compensateOnce, compensationHealth, FIRST_TRIES, LINE_MS, RETRIES, type
 import type { OnFault } from "./faults.ts";
 import { type Compensation, JournalUnavailable, type OrderJournal } from "./order-journal.ts";
 import type { ProviderHealths } from "./provider-health.ts";
-import { STEPS, type StepInput, type StepName } from "./step.ts";
+import type { StepInput } from "./step.ts";
 import type { StepRunner } from "./step-runner.ts";
+import { perStep, STEPS, type StepName } from "./steps.ts";
 import { newTraceparent } from "./traceparent.ts";
 
-// Of all providers together, so that a backlog leaves orders their share of the machine: a million takes some six minutes.
+// For all providers together, so that a backlog leaves orders their share of the machine. A million takes some six minutes.
 const RETRIES_A_SECOND = 2_500;
 
 export interface CompensatorOptions {
@@ -29,7 +29,7 @@ export interface CompensatorOptions {
   readonly providers?: ProviderHealths;
   /** A try that has ended. */
   readonly onTried?: (step: StepName, done: boolean) => void;
-  /** A try of a row of the journal has ended, whatever came of it. */
+  /** A try of a row of the journal has ended, done or not. */
   readonly onRetried?: (retry: RetriedCompensation) => void;
   /** Progress has been stored, perhaps with an event. */
   readonly onStored?: () => void;
@@ -42,7 +42,7 @@ export interface CompensatorOptions {
   readonly clock?: Clock;
 }
 
-/** What one provider's compensations share with each other and with no other provider's. */
+/** What the compensations of one provider share. */
 interface Bulkhead {
   readonly firstTries: Capacity;
   readonly health: EndpointHealth;
@@ -50,9 +50,9 @@ interface Bulkhead {
 }
 
 /**
- * Takes back what failed orders did (the compensations of a saga), outside their cancel scopes: a cancel that stopped
- * the order must not stop its refund. Each is tried at once, all steps of an order side by side; what is not done then is a row of the
- * journal, tried when it is due until it is done, across restarts. A provider that hangs keeps no other's waiting. Main thread only.
+ * Compensates what failed orders did (a saga), outside their cancel scopes: a cancel that stopped the order must not stop its refund. All
+ * compensations of an order are tried at once, side by side. Those not done then are rows of the journal, retried across restarts until they
+ * are done. A provider that hangs delays no other provider's compensations. Main thread only.
  */
 export class Compensator {
   readonly #options: CompensatorOptions;
@@ -66,10 +66,10 @@ export class Compensator {
     this.#options = options;
     this.#clock = options.clock ?? SYSTEM_CLOCK;
     this.#pace = new Pace(RETRIES_A_SECOND, this.#clock);
-    this.#bulkheads = { payment: this.#bulkhead("payment"), vendor: this.#bulkhead("vendor"), courier: this.#bulkhead("courier") };
+    this.#bulkheads = perStep((step) => this.#bulkhead(step));
   }
 
-  /** Goes on with whatever the journal has as not done. Once. */
+  /** Begins to retry what the journal has as not done. Once. */
   start(): void {
     for (const step of STEPS) this.#bulkheads[step].queue.start();
   }
@@ -93,19 +93,18 @@ export class Compensator {
   }
 
   /**
-   * An operator's retry: now, whatever the provider's health. Resolves when the try has ended and is written down. Rejects after
-   * `stop`.
+   * An operator's retry: now, whatever the provider's health. Resolves when the try has ended and is stored. Rejects after `stop`.
    */
   tryNow(compensation: Compensation): Promise<void> {
     return this.#bulkheads[compensation.step].queue.attemptNow(compensation);
   }
 
-  /** Somebody else has dealt with it: it is not tried any more, unless a try is under way. */
+  /** An operator has settled it: it is not tried any more, unless a try is under way. */
   forget({ step, id }: Pick<Compensation, "id" | "step">): void {
     this.#bulkheads[step].queue.forget(id);
   }
 
-  /** Stops trying; what is not done stays in the journal. Resolves when no call is under way any more. */
+  /** Starts no more tries. What is not done stays in the journal. Resolves when no call is under way. */
   async stop(): Promise<void> {
     this.#stop.cancel("shutdown");
     this.#pace.close();
@@ -135,7 +134,7 @@ export class Compensator {
     return { firstTries: new Capacity(FIRST_TRIES), health, queue };
   }
 
-  /** Undefined when it came to no call: the provider is down, its bulkhead full for too long, or the process stops. */
+  /** Undefined when no call was made: the provider is down, its bulkhead was full for too long, or the process stops. */
   async #firstTry(step: StepName, input: StepInput, begins: () => boolean): Promise<Tried | undefined> {
     const { firstTries, health } = this.#bulkheads[step];
     if (health.down || health.paused) return undefined;
@@ -153,7 +152,7 @@ export class Compensator {
     }
   }
 
-  /** A queue sees by itself what becomes of its own tries, but not of this one, which it has not made. */
+  /** The queue must be notified, because it did not make this try itself. */
   async #recordFirst(step: StepName, { orderId, attempt }: StepInput, tried: Tried): Promise<void> {
     await this.#record({ orderId, attempt, step, tries: 0 }, tried);
     if (!tried.done) this.#bulkheads[step].queue.notify();
@@ -172,7 +171,7 @@ export class Compensator {
     return compensateOnce(this.#options, this.#bulkheads[step].health, this.#stop, step, input, triesBefore);
   }
 
-  /** Until it is stored, or the process stops: the next start tries it again then, which is harmless, and forgetting it is not. */
+  /** Repeats until it is stored or the process stops. After a stop the next start repeats the compensation, which is harmless. */
   async #record({ orderId, attempt, step, tries }: Omit<Compensation, "id" | "amount">, { done, lastAnswer }: Tried): Promise<void> {
     const { journal, onStored, onFault, random = Math.random } = this.#options;
     for (let failures = 0; ; failures++) {
@@ -186,7 +185,7 @@ export class Compensator {
         if (!(error instanceof JournalUnavailable)) throw error;
         if (failures === 0) onFault?.("a compensation is not written down yet", error, { order_id: orderId, step });
       }
-      if (!(await pause(backoffMs(failures + 1, PROBE_BACKOFF, random), this.#stop))) return;
+      if (!(await pause(backoffMs(failures + 1, PROBE_BACKOFF, random), this.#stop, this.#clock))) return;
     }
   }
 

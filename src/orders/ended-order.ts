@@ -2,7 +2,7 @@ import type { FirstTry } from "./order-journal.ts";
 import type { OrderOutcome } from "./outcome.ts";
 import type { StepInput } from "./step.ts";
 
-/** An attempt at an order that has ended, for whoever counts, logs or traces: what was stored and is told. */
+/** An attempt at an order that has ended, as it was stored, for metrics, logs and traces. */
 export interface EndedOrder {
   readonly input: StepInput;
   /** Of the HTTP request that began it. */
@@ -18,5 +18,5 @@ export interface EndedOrder {
   readonly storedAtMs: number;
 }
 
-/** Called once for each attempt, before its answer goes out. Must not throw and not take long: the answer waits for it. */
+/** Called once for each attempt, before its answer is sent. Must not throw, and must be quick because the answer waits for it. */
 export type OnOrderEnded = (order: EndedOrder) => void;

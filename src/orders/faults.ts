@@ -1,2 +1,2 @@
-/** Where faults are told that the service gets over by itself, for the log. `fields` say which order they concern. */
+/** Logs a fault that the service recovers from by itself. `fields` say which order it concerns. */
 export type OnFault = (message: string, error: unknown, fields?: Readonly<Record<string, unknown>>) => void;

@@ -1,4 +1,4 @@
-import type { DuePage } from "../retries/due-page.ts";
+import type { DuePage } from "../retries/retry-queue.ts";
 
 /** A row of the outbox on its way to the webhook receiver. */
 export interface OrderEvent {

@@ -1,4 +1,4 @@
-import type { DuePage } from "../retries/due-page.ts";
+import type { DuePage } from "../retries/retry-queue.ts";
 import type { AnswerBody } from "./answer.ts";
 import type { ErrorKind } from "./error-kind.ts";
 import type { StepName } from "./step.ts";
@@ -47,7 +47,7 @@ export interface AcceptRequest {
 }
 
 export interface IdempotencyKey {
-  /** Whose key it is; "" while clients are not told apart. */
+  /** Whose key it is; "" without API keys. */
   readonly client: string;
   readonly key: string;
   /** Of the checked body, so that spacing and the order of fields do not matter. */

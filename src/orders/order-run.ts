@@ -1,10 +1,11 @@
 import { CancelScope } from "../concurrency/cancel-scope.ts";
 import { monotonicMs } from "../concurrency/clock.ts";
 import { DEFAULT_URGENCY } from "../concurrency/urgency.ts";
-import { onHangUp } from "./hang-up.ts";
 import type { StoredAnswer } from "./order-journal.ts";
 import type { ByOrderId } from "./order-runs.ts";
 import type { StepInput } from "./step.ts";
+
+const ONCE = { once: true };
 
 /** The request that began an attempt. */
 export interface OrderOrigin {
@@ -36,11 +37,11 @@ export class OrderRun implements ByOrderId {
   constructor(input: StepInput, origin: OrderOrigin, work: (run: OrderRun) => Promise<StoredAnswer>, urgency: number = DEFAULT_URGENCY) {
     this.input = input;
     this.urgency = urgency;
-    // Not the origin itself, which is a whole request: an order may wait for minutes.
+    // Keeps the fields and not the origin, which is a whole request: an order may wait for minutes.
     this.requestId = origin.requestId;
     this.parentSpanId = origin.parentSpanId;
     this.receivedAtMs = origin.receivedAtMs ?? monotonicMs();
-    // First: of an order whose client has hung up already no step runs.
+    // Before the work begins: if the client has hung up already, no step must run.
     this.join(origin.signal);
     this.answer = work(this);
   }
@@ -49,19 +50,19 @@ export class OrderRun implements ByOrderId {
     return this.input.orderId;
   }
 
-  /** Canceled by its clients or by a shutdown: nobody may join it, for its answer is nobody's. */
+  /** Canceled by its clients or by a shutdown: no request may join it. */
   get canceledFromOutside(): boolean {
     return this.scope.cause === "client_disconnected" || this.scope.cause === "shutdown";
   }
 
-  /** What a log line about it says. */
+  /** The fields of its log lines. */
   get fields(): Readonly<Record<string, unknown>> {
     return { order_id: this.input.orderId, attempt: this.input.attempt, request_id: this.requestId };
   }
 
   /**
-   * Resolves when it is closed in the journal, or will not be while this process lives, which may be some time after its answer:
-   * until then the order cannot be tried again. Made only when somebody asks.
+   * Resolves when the attempt is closed in the journal, or will not be while this process lives. That may be some time after its answer, and
+   * until then no new attempt can begin. Made only when somebody asks.
    */
   get closed(): Promise<void> {
     if (this.#isClosed) return Promise.resolve();
@@ -75,16 +76,22 @@ export class OrderRun implements ByOrderId {
   }
 
   /**
-   * Somebody waits for the answer from now on, until `signal` is aborted: then `onLeft` is called, and when nobody else waits, the
-   * order is canceled. Without a signal nothing but the order's end ends that.
+   * A request waits for the answer from now on, until `signal` is aborted. Then `onLeft` is called, and if no other request waits, the order
+   * is canceled. Without a signal the request waits until the order ends.
    */
   join(signal: AbortSignal | undefined, onLeft?: () => void): void {
     this.#waiters++;
     onHangUp(signal, () => {
       this.#waiters--;
-      // After the end of the order this cancels nothing any more.
+      // After the end of the order this cancels nothing.
       if (this.#waiters === 0) this.scope.cancel("client_disconnected");
       onLeft?.();
     });
   }
+}
+
+/** Calls `leave` once, when the client hangs up, or at once if it has. The listener ends with the signal, which belongs to one request. */
+export function onHangUp(signal: AbortSignal | undefined, leave: () => void): void {
+  if (signal?.aborted) leave();
+  else signal?.addEventListener("abort", leave, ONCE);
 }

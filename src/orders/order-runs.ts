@@ -8,10 +8,10 @@ export interface ByOrderId {
 }
 
 /**
- * The runs in flight, or whatever else there is one of for an order, by order id. Main thread only.
+ * The runs in flight, or other objects with one for an order, by order id: a hash table with lists as buckets. Main thread only.
  *
- * Lists in buckets instead of a `Map`, whose tables, copied whenever many entries have come and gone, hang together in V8 so that
- * dead ones keep whole generations of orders in memory (`StepTable` has the same reason and tells more).
+ * Rejected: a `Map`. V8 copies its table whenever many entries have come and gone, and the old tables keep dead orders in memory
+ * (`StepTable` says more).
  */
 export class OrderRuns<Run extends ByOrderId = OrderRun> {
   readonly #buckets: (Run | undefined)[];
@@ -21,7 +21,7 @@ export class OrderRuns<Run extends ByOrderId = OrderRun> {
     this.#buckets = new Array<Run | undefined>(2 ** Math.ceil(Math.log2(Math.max(1, expected)))).fill(undefined);
   }
 
-  /** Two runs of one id may be here for a moment: one that has ended and its repeat. The later one is found. */
+  /** Two runs of one id may be here for a moment: one that has ended and the next attempt. `get` finds the later one. */
   add(run: Run): void {
     const bucket = this.#bucketOf(run.orderId);
     run.nextInBucket = this.#buckets[bucket];
@@ -34,7 +34,7 @@ export class OrderRuns<Run extends ByOrderId = OrderRun> {
     return run;
   }
 
-  /** Takes out this very run. Does nothing when it is not here. */
+  /** Removes this run and no other of its id. Does nothing when it is not here. */
   remove(run: Run): void {
     const bucket = this.#bucketOf(run.orderId);
     let before: ByOrderId | undefined;
@@ -46,7 +46,7 @@ export class OrderRuns<Run extends ByOrderId = OrderRun> {
     if (each === undefined) return;
     if (before === undefined) this.#buckets[bucket] = run.nextInBucket as Run | undefined;
     else before.nextInBucket = run.nextInBucket;
-    // What is dead must not hold what lives.
+    // A dead run must not keep a live one in memory, nor the next dead ones.
     run.nextInBucket = undefined;
   }
 
@@ -57,11 +57,11 @@ export class OrderRuns<Run extends ByOrderId = OrderRun> {
     return runs;
   }
 
-  // FNV-1a over UTF-16 units. Ids chosen to collide make a list of what is in flight, no more.
+  // FNV-1a over UTF-16 units. Ids that are chosen to collide cost a search of one list, no more.
   #bucketOf(orderId: string): number {
     let hash = 0x811c9dc5;
     for (let index = 0; index < orderId.length; index++) hash = Math.imul(hash ^ orderId.charCodeAt(index), 0x01000193);
-    // The last step leaves the lowest bits the least mixed.
+    // The last multiplication mixes the lowest bits least.
     return (hash ^ (hash >>> 15)) & (this.#buckets.length - 1);
   }
 }

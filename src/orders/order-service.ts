@@ -5,13 +5,13 @@ import { AttemptRunner } from "./attempt-runner.ts";
 import type { Compensator } from "./compensator.ts";
 import type { OnOrderEnded } from "./ended-order.ts";
 import type { OnFault } from "./faults.ts";
-import type { Order } from "./order.ts";
+import { InFlight } from "./in-flight.ts";
 import { type AcceptResult, type IdempotencyKey, JournalUnavailable, type OrderJournal, type StoredAnswer } from "./order-journal.ts";
 import { type OrderOrigin, OrderRun } from "./order-run.ts";
 import { type ByOrderId, OrderRuns } from "./order-runs.ts";
 import { computingSteps, type Pipeline } from "./pipeline.ts";
 import { Refused } from "./refused.ts";
-import type { StepInput } from "./step.ts";
+import type { Simulation, StepInput } from "./step.ts";
 
 export interface OrderServiceOptions {
   readonly pipeline: Pipeline;
@@ -25,6 +25,14 @@ export interface OrderServiceOptions {
   readonly onStored?: () => void;
   readonly onEnded?: OnOrderEnded;
   readonly onFault?: OnFault;
+}
+
+/** An order as a client asks for it, checked. */
+export interface Order {
+  readonly orderId: string;
+  /** Minor units, 1 to 2^53-1. */
+  readonly amount: number;
+  readonly simulation?: Simulation;
 }
 
 /** An order and who asks for it. */
@@ -48,59 +56,58 @@ export interface Placement {
 /** `replayed`: an earlier request stored it. */
 export type PlacedAnswer = StoredAnswer & { readonly replayed?: true };
 
-// The journal is asked again where an attempt ended in between, which cannot happen many times in a row.
+// The journal is asked again if the attempt has ended meanwhile, which cannot happen many times in a row.
 const MAX_LOOKS = 20;
 
-// As many as are written down at a time in a busy second; more only make a look-up longer.
+// As many orders as are being stored at one time under load. More only make a look-up longer.
 const ARRIVING = 1_024;
 
-/** An order that was admitted and is being written down. */
+/** An order that was admitted and is being stored. */
 interface Arriving extends ByOrderId {
   readonly computing: number;
 }
 
-/** Where orders come in: admission, identity, who waits for which attempt, and the drain at the end. Main thread only. */
+/** Takes in orders: admission, identity, who waits for which attempt, and the drain at the end. Main thread only. */
 export class OrderService {
   readonly #options: OrderServiceOptions;
   readonly #runs: OrderRuns;
   readonly #arriving = new OrderRuns<Arriving>(ARRIVING);
   readonly #runner: AttemptRunner;
-  #state: "starting" | "open" | "draining" = "starting";
-  #admitted = 0;
-  #drained: (() => void) | undefined;
+  readonly #work = (run: OrderRun) => this.#runner.run(run);
+  readonly #inFlight: InFlight;
 
   constructor(options: OrderServiceOptions) {
     this.#options = options;
     this.#runs = new OrderRuns(options.maxInFlight);
+    this.#inFlight = new InFlight(options.maxInFlight);
     this.#runner = new AttemptRunner({ ...options, onClosed: (run) => this.#closed(run) });
   }
 
   /** Requests admitted and not ended: orders that run, and requests that wait for the answer of one. */
   get inFlight(): number {
-    return this.#admitted;
+    return this.#inFlight.count;
   }
 
-  /** What a log line says about an order that runs; nothing about any other. */
+  /** The log fields of an order that runs; none for any other. */
   fieldsOf(orderId: unknown): Readonly<Record<string, unknown>> {
     return (typeof orderId === "string" ? this.#runs.get(orderId)?.fields : undefined) ?? {};
   }
 
-  /** From now on orders are taken in; recovery is over. */
+  /** From now on orders are taken: recovery is over. */
   open(): void {
-    if (this.#state === "starting") this.#state = "open";
+    this.#inFlight.open();
   }
 
   /**
-   * Takes in an order, joins the attempt that runs, or finds its stored answer. Throws `Refused` with `overloaded`,
-   * `shutting_down`, `order_conflict`, `idempotency_mismatch`, or `internal` when it cannot be written down; then
-   * nothing has run.
+   * Starts an attempt at an order, joins the attempt that runs, or finds the stored answer. Throws `Refused` when nothing was run: with
+   * `overloaded`, `shutting_down`, `order_conflict`, `idempotency_mismatch`, or `internal` if the order cannot be stored.
    */
   async place(request: PlaceRequest): Promise<Placement> {
-    this.#refuseUnlessOpen();
-    const { gate, maxInFlight } = this.#options;
-    if (this.#admitted >= maxInFlight) throw this.#full();
+    this.#inFlight.refuseUnlessOpen();
+    const { gate } = this.#options;
+    if (this.#inFlight.isFull) throw new Refused("overloaded", "too many orders in flight", gate?.full());
     const arriving = gate === undefined || this.#isHere(request.order.orderId) ? undefined : this.#admit(gate, request);
-    this.#admitted++;
+    this.#inFlight.enter();
     let keepsPlace = false;
     try {
       const placement = await this.#place(request, arriving);
@@ -112,30 +119,25 @@ export class OrderService {
       this.#options.onFault?.("order refused: it could not be written down", error, fields);
       throw new Refused("internal", "the order could not be written down");
     } finally {
-      if (!keepsPlace) this.#ended();
+      if (!keepsPlace) this.#inFlight.leave();
     }
   }
 
   /** Takes no more orders and resolves when those in flight have been answered. */
   async drain(): Promise<void> {
-    this.#state = "draining";
-    if (this.#admitted > 0) await new Promise<void>((resolve) => (this.#drained = resolve));
+    await this.#inFlight.drain();
     this.#runner.stop();
   }
 
-  /** Cancels every order in flight, and gives up on storing what the journal cannot take: the next start settles it. */
+  /** Cancels every order in flight. Outcomes that the journal cannot store are left to the next start. */
   cancelAll(cause: CancelCause): void {
     for (const run of this.#runs.all()) run.scope.cancel(cause);
     this.#runner.stop();
   }
 
-  #full(): Refused {
-    return new Refused("overloaded", "too many orders in flight", this.#options.gate?.full());
-  }
-
   /**
-   * A request for an order that runs, or is about to, starts no work. Whether any other is a repeat of one that is placed only the
-   * journal could tell, which must not be asked under overload.
+   * Whether an order runs here or is about to: a request for it starts no work. Only the journal knows the orders that are placed, and it
+   * must not be asked under overload.
    */
   #isHere(orderId: string): boolean {
     return this.#runs.get(orderId) !== undefined || this.#arriving.get(orderId) !== undefined;
@@ -150,7 +152,7 @@ export class OrderService {
     return arriving;
   }
 
-  /** In one turn with the start of its steps, so that a look at the lines finds the order either here or there. */
+  /** In one turn of the event loop with the start of the steps, so that admission counts the order exactly once. */
   #arrived(arriving: Arriving): void {
     this.#arriving.remove(arriving);
     this.#options.gate?.arrived(arriving.computing);
@@ -178,29 +180,28 @@ export class OrderService {
         case "running": {
           const run = this.#runs.get(accepted.orderId);
           if (run !== undefined && !run.canceledFromOutside) return this.#join(run, request.signal);
-          // One that was canceled from outside frees the order when it has ended. One that is not here has ended between the
-          // journal's look and this one.
+          // An attempt that was canceled from outside frees the order when it has ended. One that is not found has ended since the journal
+          // answered.
           await run?.closed;
-          this.#refuseUnlessOpen();
+          this.#inFlight.refuseUnlessOpen();
         }
       }
     }
-    // It is open in the journal and nobody runs it: its outcome can never be stored.
+    // The journal has it as running and nobody runs it: its outcome could never be stored.
     throw new Refused("internal", "the order cannot be looked up");
   }
 
   #start(request: PlaceRequest, attempt: number): Placement {
-    const work = (run: OrderRun) => this.#runner.run(run);
-    const run = new OrderRun(inputOf(request, attempt), request, work, request.urgency);
+    const run = new OrderRun(inputOf(request, attempt), request, this.#work, request.urgency);
     this.#runs.add(run);
     return { answer: run.answer, replayed: false };
   }
 
-  /** Whoever only waits has a place of its own among the requests in flight, until the answer or until it leaves. */
+  /** A request that joins counts as one in flight, until the answer or its hang-up. */
   #join(run: OrderRun, signal: AbortSignal | undefined): Placement {
     let here = true;
     const end = () => {
-      if (here) this.#ended();
+      if (here) this.#inFlight.leave();
       here = false;
     };
     run.join(signal, end);
@@ -209,22 +210,11 @@ export class OrderService {
   }
 
   #closed(run: OrderRun): void {
-    // This very run: a repeat of an order that failed may have been accepted in the same commit, and be running by now.
+    // Removes this run only: a new attempt at the order may have been accepted in the same commit, and be running by now.
     this.#runs.remove(run);
     run.close();
     this.#options.onStored?.();
-    this.#ended();
-  }
-
-  #ended(): void {
-    this.#admitted--;
-    if (this.#state === "draining" && this.#admitted === 0) this.#drained?.();
-  }
-
-  #refuseUnlessOpen(): void {
-    // Before recovery has closed what a crash left open, the journal would take a dead attempt for a running one.
-    if (this.#state === "starting") throw new Refused("overloaded", "the server is starting");
-    if (this.#state === "draining") throw new Refused("shutting_down", "the server is shutting down");
+    this.#inFlight.leave();
   }
 }
 

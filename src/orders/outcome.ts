@@ -1,7 +1,7 @@
 import type { CancelCause } from "../concurrency/cancel-cause.ts";
 import { monotonicMs } from "../concurrency/clock.ts";
 import type { OrderErrorKind } from "./error-kind.ts";
-import { type Effect, type EndedStep, STEPS, type StepName, type StepOutcome } from "./step.ts";
+import { type Effect, type EndedStep, STEPS, type StepName } from "./step.ts";
 
 /** How one step of an order ended, where, and how long it took since the order began. */
 export interface StepReport extends EndedStep {
@@ -26,11 +26,11 @@ export interface OrderOutcome {
  * scope says: a cancel is not retroactive.
  */
 export function errorOf(
-  outcomes: readonly StepOutcome[],
+  ended: readonly Pick<EndedStep, "outcome">[],
   firstFailure: number | undefined,
   cause: CancelCause | undefined,
 ): OrderErrorKind | undefined {
-  if (outcomes.every((outcome) => outcome.status === "ok")) return undefined;
+  if (ended.every(({ outcome }) => outcome.status === "ok")) return undefined;
   switch (cause) {
     case "deadline":
       return "timeout";
@@ -38,13 +38,32 @@ export function errorOf(
     case "shutdown":
       return "canceled";
     default: {
-      const first = firstFailure === undefined ? undefined : outcomes[firstFailure];
+      const first = firstFailure === undefined ? undefined : ended[firstFailure]?.outcome;
       return first?.status === "failed" ? first.kind : "internal";
     }
   }
 }
 
-/** The outcome of an order whose steps left no outcomes, by a fault of ours: not one began, or nobody knows which did. */
+/**
+ * The outcome of an order whose steps have ended. `firstFailure`: the index of the step that failed first. `canceledAtMs`: when its
+ * scope was canceled.
+ */
+export function outcomeOfSteps(
+  steps: readonly StepReport[],
+  startedAtMs: number,
+  firstFailure: number | undefined,
+  cause: CancelCause | undefined,
+  canceledAtMs: number | undefined,
+): OrderOutcome {
+  const error = errorOf(steps, firstFailure, cause);
+  if (error === undefined) return { steps, startedAtMs };
+  // A step that fails cancels its siblings from its own thread, before the scope on the main thread is canceled.
+  const atMs = cause === "sibling_failed" && firstFailure !== undefined ? steps[firstFailure]?.endedAtMs : canceledAtMs;
+  if (cause === undefined || atMs === undefined) return { steps, startedAtMs, error };
+  return { steps, startedAtMs, error, canceled: { cause, atMs } };
+}
+
+/** The outcome of an order that failed by a fault of this service. `effect`: `none` if no step began, `unknown` if that is in doubt. */
 export function failedByFault(effect: Effect): OrderOutcome {
   const endedAtMs = monotonicMs();
   const outcome = { status: "failed", kind: "internal", effect } as const;
@@ -52,8 +71,7 @@ export function failedByFault(effect: Effect): OrderOutcome {
 }
 
 /**
- * The steps of a failed order that have to be compensated: those that finished, and those of which nobody knows because a call was under
- * way.
+ * The steps of a failed order that have to be compensated: those that finished, and those in doubt because a call was under way.
  */
 export function stepsToCompensate(steps: readonly StepReport[]): StepName[] {
   return steps.filter(({ outcome }) => outcome.status === "ok" || outcome.effect === "unknown").map(({ name }) => name);

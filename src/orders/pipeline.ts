@@ -3,20 +3,31 @@ import type { Capacity, Permit } from "../concurrency/capacity.ts";
 import { monotonicMs } from "../concurrency/clock.ts";
 import { type GroupResult, TaskGroup, type TaskOutcome } from "../concurrency/task-group.ts";
 import { DEFAULT_URGENCY } from "../concurrency/urgency.ts";
-import { errorOf, type OrderOutcome } from "./outcome.ts";
+import { type OrderOutcome, outcomeOfSteps } from "./outcome.ts";
 import { Probes } from "./probes.ts";
 import { CIRCUIT_OPEN, ProviderCall } from "./provider-call.ts";
 import type { ProviderHealths } from "./provider-health.ts";
-import { type EndedStep, STEPS, type StepInput, type StepName, type StepOutcome } from "./step.ts";
+import type { EndedStep, StepInput, StepOutcome } from "./step.ts";
 import type { StepGroup, StepRunner, StepSpec } from "./step-runner.ts";
+import { perStep, STEPS, type StepName } from "./steps.ts";
 
 const WAITING = specs(false);
 const COMPUTING = specs(true);
 
-/** How a step that is to be remembered is run: begins it with `start`, or knows its end from before. Never rejects. */
-export type StepAround = (name: StepName, group: CancelScope, start: () => Promise<EndedStep>) => Promise<EndedStep>;
+/** Runs a step in the pipeline's place: calls `start` once, or knows the step's end from elsewhere. Never rejects. */
+export type StepInterceptor = (name: StepName, group: CancelScope, start: () => Promise<EndedStep>) => Promise<EndedStep>;
 
-/** Runs the three steps of an order in parallel: the first failure, or the order's scope, cancels the rest. */
+/** What the steps of one order share. */
+interface OrderSteps {
+  readonly input: StepInput;
+  readonly urgency: number;
+  readonly group: TaskGroup<EndedStep>;
+  readonly runner: StepGroup;
+  /** By the step's index. A step's end releases its permit. */
+  readonly held: (Permit | undefined)[];
+}
+
+/** Runs the steps of an order in parallel: the first failure, or the order's scope, cancels the rest. Main thread only. */
 export class Pipeline {
   readonly #runner: StepRunner;
   readonly #capacities: Readonly<Record<StepName, Capacity>>;
@@ -26,7 +37,7 @@ export class Pipeline {
   constructor(runner: StepRunner, capacities: Readonly<Record<StepName, Capacity>>, providers: ProviderHealths = {}) {
     this.#runner = runner;
     this.#capacities = capacities;
-    // Looked at once an order: where all are simulated, an order costs what it did without any of this.
+    // Where all providers are simulated, an order pays for one look at this field and for nothing else.
     this.#providers = STEPS.some((name) => providers[name] !== undefined) ? providers : undefined;
   }
 
@@ -36,80 +47,77 @@ export class Pipeline {
   }
 
   /**
-   * Resolves when every step has ended, so nothing of the order runs afterwards. `scope` carries the deadline, the
-   * client's hang-up and the shutdown; `urgency`, 0 (most) to 7, counts where a step waits. An order that a provider's circuit
-   * refuses makes no call at all. `around` is given every step instead of its being begun. Throws when the runner has no room; does not
-   * reject for anything that a step, a thread or a client does.
+   * Resolves when every step has ended, so nothing of the order runs afterwards. `scope` carries the deadline, the client's hang-up and
+   * the shutdown; `urgency`, 0 (most) to 7, counts where a step waits. An order that a provider's circuit refuses makes no call at all.
+   * Throws when the runner has no room. Does not reject for anything that a step, a thread or a client does.
    *
    * Promises are passed on as they are, from here to the dispatched step: an order may wait for minutes, ten thousand of
    * them at once, and each `await` on its way would keep half a kilobyte for that long.
    */
-  run(input: StepInput, scope: CancelScope, urgency: number = DEFAULT_URGENCY, around?: StepAround): Promise<OrderOutcome> {
+  run(input: StepInput, scope: CancelScope, urgency: number = DEFAULT_URGENCY): Promise<OrderOutcome> {
     const startedAtMs = monotonicMs();
-    const refusing = this.#providers === undefined || scope.cause !== undefined ? undefined : circuitThatRefuses(this.#providers);
-    if (refusing !== undefined && around === undefined) return Promise.resolve(refusedBy(refusing, startedAtMs));
-    // Each is held until its step has ended, which for a step on a lost thread is that thread's exit. Of a step that ignores its cancel
-    // and is given up nobody waits for the end: its provider may for a while have one call more than the limit.
+    const refusing = this.#refusing(scope);
+    if (refusing !== undefined) return Promise.resolve(refusedBy(refusing, startedAtMs));
+    const order = this.#open(input, scope, urgency);
+    const probes = this.#providers === undefined ? undefined : Probes.needed(this.#providers);
+    // One closure for all steps of an order.
+    const start = (groupScope: CancelScope, index: number) =>
+      probes === undefined ? this.#step(index, order) : probes.spawn(nameOf(index), groupScope, () => this.#step(index, order));
+    for (let index = 0; index < STEPS.length; index++) order.group.spawn(start);
+    return join(order, startedAtMs);
+  }
+
+  /**
+   * As `run`, with every step given to `intercept` instead of being started. A step may start after its task has ended, so it releases its
+   * permit itself. Of an order that a circuit refuses, `start` gives the refusal.
+   */
+  runIntercepted(input: StepInput, scope: CancelScope, urgency: number, intercept: StepInterceptor): Promise<OrderOutcome> {
+    const startedAtMs = monotonicMs();
+    const refusing = this.#refusing(scope);
+    const order = this.#open(input, scope, urgency);
+    for (const [index, name] of STEPS.entries()) {
+      const start = () => (refusing === undefined ? this.#stepAlone(index, order) : Promise.resolve(refusedStep(name, refusing)));
+      order.group.spawn((groupScope) => intercept(name, groupScope, start));
+    }
+    return join(order, startedAtMs);
+  }
+
+  #refusing(scope: CancelScope): StepName | undefined {
+    return this.#providers === undefined || scope.cause !== undefined ? undefined : circuitThatRefuses(this.#providers);
+  }
+
+  #open(input: StepInput, scope: CancelScope, urgency: number): OrderSteps {
+    // Each permit is held until its step has ended, which for a step on a lost thread is that thread's exit. Nobody waits for a step that
+    // ignores its cancel and is given up: its provider may for a while have one call more than the limit.
     const held = new Array<Permit | undefined>(STEPS.length);
     const group = new TaskGroup<EndedStep>({ parent: scope, isFailure, onTaskEnded: (index) => held[index]?.release() });
-    const steps = this.#runner.open(group.scope, urgency);
-    const probes = this.#providers === undefined ? undefined : Probes.needed(this.#providers);
-    for (let index = 0; index < STEPS.length; index++) {
-      const name = STEPS[index] as StepName;
-      const hold = (permit: Permit) => (held[index] = permit);
-      if (around !== undefined) {
-        const begin = (groupScope: CancelScope) =>
-          refusing === undefined ? this.#stepAlone(name, input, steps, groupScope, urgency) : Promise.resolve(refusedStep(name, refusing));
-        group.spawn((groupScope) => around(name, groupScope, () => begin(groupScope)));
-      } else if (probes === undefined) group.spawn((groupScope) => this.#step(name, input, steps, groupScope, urgency, hold));
-      else group.spawn((groupScope) => probes.spawn(name, groupScope, () => this.#step(name, input, steps, groupScope, urgency, hold)));
-    }
-    return group.join().then((result) => {
-      steps.close();
-      return outcomeOf(result, startedAtMs, group.scope.canceledAtMs);
-    });
+    return { input, urgency, group, runner: this.#runner.open(group.scope, urgency), held };
   }
 
-  /** A step that may begin when its task has ended already, so it gives its permit back itself. */
-  async #stepAlone(name: StepName, input: StepInput, steps: StepGroup, scope: CancelScope, urgency: number): Promise<EndedStep> {
-    let held: Permit | undefined;
+  async #stepAlone(index: number, order: OrderSteps): Promise<EndedStep> {
+    const held: (Permit | undefined)[] = [];
     try {
-      return await this.#step(name, input, steps, scope, urgency, (permit) => (held = permit));
+      return await this.#step(index, { ...order, held });
     } finally {
-      held?.release();
+      held[index]?.release();
     }
   }
 
-  /** `hold` takes the step's permit, once there is one. */
-  #step(
-    name: StepName,
-    input: StepInput,
-    steps: StepGroup,
-    scope: CancelScope,
-    urgency: number,
-    hold: (permit: Permit) => void,
-  ): Promise<EndedStep> {
-    const capacity = this.#capacities[name];
+  #step(index: number, order: OrderSteps): Promise<EndedStep> {
+    const capacity = this.#capacities[nameOf(index)];
     const permit = capacity.tryAcquire();
-    if (permit === undefined) return this.#stepOnceGranted(capacity.acquire(scope, urgency), name, input, steps, scope, hold);
-    hold(permit);
-    return this.#run(name, input, steps, scope);
+    if (permit === undefined) return this.#stepOnceGranted(capacity.acquire(order.group.scope, order.urgency), index, order);
+    order.held[index] = permit;
+    return this.#run(nameOf(index), order);
   }
 
-  /** Apart from `#step`, so that what this keeps for later costs nothing where nobody waits. */
-  #stepOnceGranted(
-    late: Promise<Permit>,
-    name: StepName,
-    input: StepInput,
-    steps: StepGroup,
-    scope: CancelScope,
-    hold: (permit: Permit) => void,
-  ): Promise<EndedStep> {
+  /** Apart from `#step`, so that its closure costs nothing where nobody waits. */
+  #stepOnceGranted(late: Promise<Permit>, index: number, order: OrderSteps): Promise<EndedStep> {
     const start = (granted: Permit) => {
-      hold(granted);
-      return this.#run(name, input, steps, scope);
+      order.held[index] = granted;
+      return this.#run(nameOf(index), order);
     };
-    return computes(name, input) ? this.#countBehind(late).then(start) : late.then(start);
+    return computes(nameOf(index), order.input) ? this.#countBehind(late).then(start) : late.then(start);
   }
 
   async #countBehind(late: Promise<Permit>): Promise<Permit> {
@@ -121,11 +129,23 @@ export class Pipeline {
     }
   }
 
-  #run(name: StepName, input: StepInput, steps: StepGroup, scope: CancelScope): Promise<EndedStep> {
+  #run(name: StepName, { input, runner, group }: OrderSteps): Promise<EndedStep> {
     const spec = computes(name, input) ? COMPUTING[name] : WAITING[name];
     const health = this.#providers?.[name];
-    return health === undefined ? steps.run(spec, input) : new ProviderCall({ name, health, spec, input, steps, scope }).begin();
+    if (health === undefined) return runner.run(spec, input);
+    return new ProviderCall({ name, health, spec, input, steps: runner, scope: group.scope }).begin();
   }
+}
+
+function nameOf(index: number): StepName {
+  return STEPS[index] as StepName;
+}
+
+function join({ group, runner }: OrderSteps, startedAtMs: number): Promise<OrderOutcome> {
+  return group.join().then((result) => {
+    runner.close();
+    return outcomeOf(result, startedAtMs, group.scope.canceledAtMs);
+  });
 }
 
 /** The first step whose provider takes no call now. */
@@ -162,8 +182,7 @@ export function computingSteps(input: Pick<StepInput, "simulation">): number {
 }
 
 function specs(computes: boolean): Record<StepName, StepSpec> {
-  const spec = (name: StepName): StepSpec => ({ name, action: "perform", computes, retryable: false });
-  return { payment: spec("payment"), vendor: spec("vendor"), courier: spec("courier") };
+  return perStep((name) => ({ name, action: "perform", computes, retryable: false }));
 }
 
 function outcomeOf(
@@ -171,34 +190,23 @@ function outcomeOf(
   startedAtMs: number,
   canceledAtMs: number | undefined,
 ): OrderOutcome {
-  const ended = outcomes.map(endOf);
   const steps = STEPS.map((name, index) => {
-    const { outcome, endedAtMs, startedAtMs: beganAtMs, threadId } = ended[index] as EndedStep;
+    const { outcome, endedAtMs, startedAtMs: beganAtMs, threadId } = endOf(outcomes[index] as TaskOutcome<EndedStep>);
     const durationMs = Math.max(0, Math.round(endedAtMs - startedAtMs));
     return { name, outcome, durationMs, startedAtMs: beganAtMs, endedAtMs, threadId };
   });
-  const failure = earliestFailure(ended, firstFailure);
-  const error = errorOf(
-    ended.map(({ outcome }) => outcome),
-    failure,
-    cause,
-  );
-  if (error === undefined) return { steps, startedAtMs };
-  // A sibling's failure cancels from its own thread, before this one hears of it.
-  const atMs = cause === "sibling_failed" && failure !== undefined ? ended[failure]?.endedAtMs : canceledAtMs;
-  if (cause === undefined || atMs === undefined) return { steps, startedAtMs, error };
-  return { steps, startedAtMs, error, canceled: { cause, atMs } };
+  return outcomeOfSteps(steps, startedAtMs, earliestFailure(steps, firstFailure), cause, canceledAtMs);
 }
 
 /**
- * The failure that came first on the threads' common clock, which need not be the one that was heard of first: a sibling that
- * fails because of the cancel may have its outcome here sooner.
+ * The failure that came first on the threads' common clock. It need not be the first to arrive here: the outcome of a sibling that fails
+ * because of the cancel may arrive sooner.
  */
 function earliestFailure(ended: readonly EndedStep[], heardFirst: number | undefined): number | undefined {
+  if (heardFirst === undefined) return undefined;
   let earliest = heardFirst;
   for (const [index, step] of ended.entries()) {
-    const best = earliest === undefined ? undefined : ended[earliest];
-    if (isFailure(step) && (best === undefined || step.endedAtMs < best.endedAtMs)) earliest = index;
+    if (isFailure(step) && step.endedAtMs < (ended[earliest] as EndedStep).endedAtMs) earliest = index;
   }
   return earliest;
 }
@@ -212,10 +220,10 @@ function endOf(task: TaskOutcome<EndedStep>): EndedStep {
     case "ok":
       return task.value;
     case "canceled":
-      // Canceled while it waited for capacity, or before: it never reached a thread.
+      // Canceled before or while it waited for its capacity: it never reached a thread.
       return { outcome: { status: "canceled", cause: task.cause, effect: "none" }, endedAtMs: monotonicMs() };
     case "failed":
-      // A bug in the runner; whether the step ran is anyone's guess.
+      // A bug in the runner: whether the step ran is in doubt.
       return { outcome: { status: "lost", reason: String(task.error), effect: "unknown" }, endedAtMs: monotonicMs() };
   }
 }

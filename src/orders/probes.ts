@@ -4,8 +4,8 @@ import type { ProviderHealths } from "./provider-health.ts";
 import { type EndedStep, STEPS, type StepName } from "./step.ts";
 
 /**
- * An order that probes an ill provider: that step goes first, and the others wait until it went well. Most probes fail, and each
- * would otherwise be a payment made and refunded. Main thread only.
+ * An order that probes a provider whose circuit is not closed. The step of that provider runs first, and the others wait until it has
+ * succeeded. Most probes fail, and each would otherwise be a payment made and refunded. Main thread only.
  */
 export class Probes {
   readonly #steps: readonly StepName[];
@@ -17,14 +17,14 @@ export class Probes {
     this.#left = steps.length;
   }
 
-  /** Undefined where all circuits are closed, as nearly always. */
+  /** Undefined when all circuits are closed. */
   static needed(providers: ProviderHealths): Probes | undefined {
-    // Without an array in the common case.
+    // Makes no array in the common case.
     if (!STEPS.some((name) => isProbed(providers, name))) return undefined;
     return new Probes(STEPS.filter((name) => isProbed(providers, name)));
   }
 
-  /** Starts a step now, or once all probes went well. */
+  /** Starts a step now, or once all probes have succeeded. */
   spawn(name: StepName, scope: CancelScope, start: () => Promise<EndedStep>): Promise<EndedStep> {
     if (this.#steps.includes(name)) return this.#probe(start);
     return this.#wentWell.promise.then((well) => (well ? start() : canceledWith(scope)));
@@ -49,7 +49,7 @@ function isProbed(providers: ProviderHealths, name: StepName): boolean {
   return health !== undefined && health.circuit.state !== "closed";
 }
 
-/** The probe that did not go well cancels the group, or was canceled with it. That may be heard of a turn later. */
+/** The failed probe cancels the group, or was canceled with it. This scope may be canceled a turn of the event loop later. */
 function canceledWith(scope: CancelScope): Promise<never> {
   return new Promise((_, reject) => {
     scope.onCancel((cause) => reject(new Canceled(cause)));

@@ -2,19 +2,15 @@ import type { CancelScope } from "../concurrency/cancel-scope.ts";
 import { monotonicMs } from "../concurrency/clock.ts";
 import { pause } from "../concurrency/pause.ts";
 import { type BackoffPolicy, fullJitterMs } from "../retries/backoff.ts";
-import type { StepErrorKind } from "./error-kind.ts";
 import type { ProviderHealth } from "./provider-health.ts";
-import type { EndedStep, StepInput, StepName, StepOutcome } from "./step.ts";
+import type { EndedStep, StepInput, StepOutcome } from "./step.ts";
 import type { StepGroup, StepSpec } from "./step-runner.ts";
+import { perStep, STEP_TABLE, type StepName } from "./steps.ts";
 
 /** How a step fails whose provider's circuit is open. */
-export const CIRCUIT_OPEN: Readonly<Record<StepName, StepErrorKind>> = {
-  payment: "payment_unavailable",
-  vendor: "vendor_unavailable",
-  courier: "no_courier",
-};
+export const CIRCUIT_OPEN = perStep((step) => STEP_TABLE[step].meaning.circuitOpen);
 
-// Short beside an order's deadline: what a try meets that comes so soon is a blip, and a longer illness is the circuit's affair.
+// Short beside an order's deadline: such a retry helps against a short fault, and the circuit breaker handles a longer one.
 const RETRY_BACKOFF: BackoffPolicy = { baseMs: 50, capMs: 400 };
 // A timer may fire a millisecond early, and a provider counts to the millisecond.
 const AFTER_HOLD_MS = 2;
@@ -25,18 +21,18 @@ export interface ProviderCallParts {
   readonly spec: StepSpec;
   readonly input: StepInput;
   readonly steps: StepGroup;
-  /** Of the order's task group: canceling it ends the order's other steps too. */
+  /** The scope of the order's task group: canceling it ends the order's other steps too. */
   readonly scope: CancelScope;
 }
 
 /**
- * One step at a real provider: asks its circuit, makes the call, and makes it again where the provider is ill, time is left and
- * the retry budget allows it. The call's idempotency key makes that safe. Main thread only.
+ * One step at a real provider: asks its circuit breaker, makes the call, and retries it if the provider is unavailable, time is left and
+ * the retry budget allows it. The idempotency key makes a retry safe. Main thread only.
  */
 export class ProviderCall {
   readonly #parts: ProviderCallParts;
   #tries = 0;
-  /** A try before the current one may have had its effect, whatever the last one says of itself. */
+  /** An earlier try may have had its effect, whatever the outcome of the last one says. */
   #inDoubt = false;
 
   constructor(parts: ProviderCallParts) {
@@ -78,7 +74,7 @@ export class ProviderCall {
     if (outcome.status !== "failed" || outcome.ill === undefined) return this.#withDoubt(ended);
     if (this.#tries >= health.maxTries || scope.cause !== undefined) return this.#withDoubt(ended);
     const waitMs = this.#waitMs(outcome.ill.retryAfterMs);
-    // The order of these matters: a retry for which there is no time takes nothing from the budget.
+    // The budget is asked last: a retry for which there is no time must not use it up.
     if (health.surelyMisses(scope.deadlineMs, waitMs) || !health.retryBudget.withdraw()) return this.#withDoubt(ended);
     this.#inDoubt ||= outcome.effect === "unknown";
     return this.#retry(waitMs, ended);
@@ -87,7 +83,7 @@ export class ProviderCall {
   async #retry(waitMs: number, before: EndedStep): Promise<EndedStep> {
     const { health, scope } = this.#parts;
     await pause(waitMs, scope);
-    // Since the try before it was on no thread, so what is counted from a start there would be wrong.
+    // The step has been on no thread since its last try, so `startedAtMs` must not name the start of that try.
     const paused = { startedAtMs: undefined, endedAtMs: monotonicMs() };
     if (scope.cause !== undefined) {
       return this.#withDoubt({ ...before, ...paused, outcome: { status: "canceled", cause: scope.cause, effect: "none" } });

@@ -5,7 +5,7 @@ import { RetryBudget } from "../retries/retry-budget.ts";
 import type { EndedStep, StepName, StepOutcome } from "./step.ts";
 
 export interface ProviderHealthOptions extends Pick<CircuitBreakerOptions, "opensAfter" | "onChange" | "random"> {
-  /** Calls that one step may make, 1 or more. */
+  /** How many calls one step may make, 1 or more. */
   readonly maxTries?: number;
 }
 
@@ -15,8 +15,8 @@ const MAX_TRIES = 3;
 const EARLY_MS = 2;
 
 /**
- * What the process knows of one real provider, learned from the calls of all orders and of all compensations: the one home of its
- * circuit, its retry budget and how long its calls take. Main thread only.
+ * What the process knows of one real provider, learned from the calls of all orders and all compensations: its circuit breaker, its retry
+ * budget and how long its calls take. Main thread only.
  */
 export class ProviderHealth {
   readonly circuit: CircuitBreaker;
@@ -33,8 +33,7 @@ export class ProviderHealth {
   }
 
   /**
-   * Whether a call that begins in `waitMs` cannot end before `deadlineMs` (clock of `monotonicMs`): none of the last ones was that
-   * fast.
+   * Whether a call that begins in `waitMs` cannot end before `deadlineMs` (clock of `monotonicMs`), because no recent call was that fast.
    */
   surelyMisses(deadlineMs: number | undefined, waitMs = 0): boolean {
     if (deadlineMs === undefined) return false;
@@ -44,10 +43,10 @@ export class ProviderHealth {
 
   /** A call that began with `pass` has ended. */
   ended(pass: number, deadlineMs: number | undefined, { outcome, startedAtMs, endedAtMs }: EndedStep): void {
-    // One that never came to a thread took no time, and says nothing.
+    // A call that never came to a thread took no time, and says nothing.
     const tookMs = endedAtMs - (startedAtMs ?? endedAtMs);
-    // A cancel is a fault of the provider only when the deadline has really come, and when the call had more time than any that went
-    // well lately: a step that got its capacity a moment before the deadline says nothing.
+    // A cancel is the provider's fault only if the deadline has come and the call had more time than every recent successful call. A step
+    // that got its capacity a moment before the deadline says nothing.
     const isLate = deadlineMs !== undefined && endedAtMs >= deadlineMs - EARLY_MS && tookMs > this.#times.slowestMs(endedAtMs);
     const verdict = verdictOn(outcome, isLate);
     if (outcome.status === "ok" && startedAtMs !== undefined) this.#times.note(tookMs, endedAtMs);
@@ -55,31 +54,31 @@ export class ProviderHealth {
   }
 
   /**
-   * A compensation has been tried, without asking the circuit. That it asked to be left alone holds back compensations only: the
-   * address that undoes may be ill alone, and each of its tries would keep orders out anew.
+   * A compensation has been tried, without asking the circuit. A `Retry-After` in its answer holds back compensations only: perhaps only
+   * the address for compensations is overloaded, and each of their tries would keep orders out anew.
    */
   compensationEnded(outcome: StepOutcome): void {
-    // It has a deadline of its own, which is all the time that a call should need.
+    // A compensation has a deadline of its own, which is more time than a call should need.
     this.circuit.noteElsewhere(verdictOn(outcome, true));
   }
 }
 
 /**
- * What a call says of its provider: whatever it answered, if it was not ill, it lives. `isLate`: that the deadline came says that the
- * call hung, if it was under way.
+ * What a call says of its provider. Every answer but one that says "unavailable" shows that the provider works. `isLate`: if the deadline
+ * canceled a call under way, that call timed out.
  */
 function verdictOn(outcome: StepOutcome, isLate: boolean): CallVerdict {
   switch (outcome.status) {
     case "ok":
       return "ok";
     case "failed":
-      return outcome.ill === undefined ? "ok" : "ill";
+      return outcome.ill === undefined ? "ok" : "failed";
     case "lost":
       return undefined;
     case "canceled":
-      return outcome.cause === "deadline" && outcome.effect === "unknown" && isLate ? "hung" : undefined;
+      return outcome.cause === "deadline" && outcome.effect === "unknown" && isLate ? "timed_out" : undefined;
   }
 }
 
-/** Those of the real providers. A simulated one has none: what an order asks it to do is no illness. */
+/** By step, for real providers only: a simulated one fails because an order asks it to. */
 export type ProviderHealths = Readonly<Partial<Record<StepName, ProviderHealth>>>;

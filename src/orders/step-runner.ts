@@ -4,10 +4,10 @@ import type { EndedStep, StepInput } from "./step.ts";
 /** What the pipeline needs from whatever runs its steps. `threads` implements it; tests have their own. */
 export interface StepRunner {
   /**
-   * Opens a group: steps that are canceled together, by `scope` or by the first of them that fails. The runner may tell the
-   * others of a failure before the scope hears of it, but not of one that is `ill`: that step may be run again. It decides which of
-   * the two came first, and the scope takes that cause. Close the group when all of its steps have ended. `urgency`, 0 (most) to 7,
-   * counts where a step waits for a thread of its own.
+   * Opens a group of steps that are canceled together, by `scope` or by the first step that fails. The runner may cancel the siblings of
+   * a failed step before `scope` is canceled; not if the outcome is `ill`, because that step may be retried. The runner decides which
+   * cause came first, and the scope takes that cause. Close the group when all of its steps have ended. `urgency`, 0 (most) to 7, counts
+   * where a step waits for a thread of its own.
    */
   open(scope: CancelScope, urgency?: number): StepGroup;
 }
@@ -28,6 +28,6 @@ export interface StepSpec {
   readonly action: "perform" | "compensate";
   /** Computes instead of waiting, so it gets a thread of its own. */
   readonly computes: boolean;
-  /** May be run again when its thread is lost under it. */
+  /** May be run again when its thread is lost. */
   readonly retryable: boolean;
 }

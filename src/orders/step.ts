@@ -1,10 +1,8 @@
 import type { CancelCause } from "../concurrency/cancel-cause.ts";
 import type { StepErrorKind } from "./error-kind.ts";
+import type { StepName } from "./steps.ts";
 
-/** The steps of an order, in the order in which an answer lists them. */
-export const STEPS = ["payment", "vendor", "courier"] as const;
-
-export type StepName = (typeof STEPS)[number];
+export { STEPS, type StepName } from "./steps.ts";
 
 /** What the steps of one attempt at an order work on. Nothing that JSON cannot carry. */
 export interface StepInput {

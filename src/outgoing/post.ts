@@ -2,7 +2,7 @@ import { urlToHttpOptions } from "node:url";
 import { nodeHttp, nodeHttps } from "../node-http.ts";
 import { type BodyLimits, discardBody } from "./discard-body.ts";
 
-/** What one POST says. */
+/** What one POST sends. */
 export interface PostRequest {
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string | Uint8Array;
@@ -10,12 +10,12 @@ export interface PostRequest {
   readonly cancelable: Cancelable;
 }
 
-/** Whatever a call can be canceled by. Calls the listener at the cancel, or at once when that has already happened. */
+/** Cancels calls. Calls the listener at the cancel, or at once if it has happened already. */
 export interface Cancelable {
   onCancel(listener: () => void): { unsubscribe(): void };
 }
 
-/** What is looked at of an answer. */
+/** The parts of an answer that callers use. */
 export interface PostAnswer {
   readonly status: number;
   /** The header as it came. */
@@ -23,13 +23,13 @@ export interface PostAnswer {
 }
 
 /**
- * Sends one POST and returns its answer, once the body is out of the way. Rejects with what broke
- * the connection, or at the cancel, before the answer's head was there: from then on its status stands, whatever becomes of the body.
+ * Sends one POST. Resolves with its answer when the body has been read. Rejects when the connection breaks or the call is canceled before
+ * the head of the answer has come. After that the status counts, whatever happens to the body.
  */
 export type Post = (request: PostRequest) => Promise<PostAnswer>;
 
-// Many servers close a connection that was idle for five seconds, and a call that meets the closing has an unknown outcome: this
-// side closes first. The connection used last is used next, so that those too many become idle.
+// Many servers close a connection that was idle for five seconds, and the outcome of a call at that moment is in doubt. So this side closes
+// first. The connection used last is used next (LIFO), so that surplus connections become idle.
 const KEPT = { keepAlive: true, scheduling: "lifo", timeout: 4_000 } as const;
 const clients: { http?: Client; https?: Client } = {};
 
@@ -39,9 +39,10 @@ interface Client {
 }
 
 /**
- * How to POST to one http or https URL. All of a thread's share that thread's kept-alive connections. `node:http` and not
- * `fetch`, which costs three times the CPU time. No redirect is followed: a call, secrets and all, would go to wherever an
- * answer points. Canceled by a callback and not by an `AbortSignal`, whose events cost more. Any thread.
+ * How to POST to one http or https URL. All calls of a thread share its kept-alive connections. No redirect is followed, because the secrets
+ * of a call would go wherever an answer points. Any thread.
+ *
+ * Rejected: `fetch`, which costs three times the CPU time, and an `AbortSignal`, whose events cost more than a callback.
  */
 export function postTo(url: URL, bodyLimits: BodyLimits): Post {
   const { request, agent } = clientFor(url);
@@ -55,23 +56,23 @@ export function postTo(url: URL, bodyLimits: BodyLimits): Post {
         const retryAfter = answer.headers["retry-after"];
         void discardBody(answer, bodyLimits).then(() => resolve({ status, retryAfter }));
       });
-      // A connection that is reset, or a call that is canceled, within the body of an answer: the status was said, and stands.
+      // An error within the body of an answer changes nothing: the status counts.
       outgoing.on("error", (error) => {
         if (!answered) reject(error);
       });
-      // Sends nothing before this turn ends, so that a cancel which is already there is in time.
+      // Nothing is sent before this turn of the event loop ends, so a cancel that has happened already is in time.
       outgoing.end(body);
-      // With an error, which is heard of at once: without one the caller would wait for the system to close the socket.
+      // The error rejects the call at once. Without it the caller would wait until the system has closed the socket.
       const subscription = cancelable.onCancel(() => void outgoing.destroy(new Error("canceled")));
       outgoing.on("close", () => {
         subscription.unsubscribe();
-        // Where the other side switches protocols there is neither an answer nor an error.
+        // A server that switches protocols causes neither an answer nor an error.
         if (!answered) reject(new Error("closed without an answer"));
       });
     });
 }
 
-/** Made when a thread first has a use for it: the simulated providers need none. */
+/** Made at a thread's first call: the simulated providers need no client. */
 function clientFor({ protocol }: URL): Client {
   if (protocol === "https:") {
     const { request, Agent } = nodeHttps();

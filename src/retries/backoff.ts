@@ -1,28 +1,27 @@
-/** Exponential backoff: pauses double from `baseMs`, never above `capMs`. */
+/** Exponential backoff: pauses double from `baseMs` up to `capMs`. */
 export interface BackoffPolicy {
   readonly baseMs: number;
   readonly capMs: number;
 }
 
-/** Between tries of one compensation: a customer waits for the money, so the first come at once and the last every minute. */
+/** Between tries of one compensation. A customer waits for the money, so the first retries come quickly and the last every minute. */
 export const COMPENSATION_BACKOFF: BackoffPolicy = { baseMs: 200, capMs: 60_000 };
 
 /**
- * Between tries of one event. A deploy or a lock passes within seconds; what lasts for hours is found within ten minutes of
- * its repair, for about 150 tries before an event is given up.
+ * Between tries of one event. A deploy or a lock passes within seconds. After an outage of hours, delivery resumes within ten minutes of
+ * the repair. An event gets about 150 tries before it is given up.
  */
 export const EVENT_BACKOFF: BackoffPolicy = { baseMs: 1_000, capMs: 600_000 };
 
 /**
- * Between probes of something that everything else waits for: an endpoint that is down, a journal that cannot be used. One
- * probe every ten seconds is no load for either, and a longer pause would keep a whole backlog waiting after the repair.
- * From half a second, because most outages are restarts.
+ * Between probes of an endpoint that is down or a journal that cannot be used. One probe every ten seconds is no load for either, and a
+ * longer pause would keep a whole backlog waiting after the repair. It starts at half a second because most outages are restarts.
  */
 export const PROBE_BACKOFF: BackoffPolicy = { baseMs: 500, capMs: 10_000 };
 
 /**
- * The pause in milliseconds after so many failed tries (1 or more). Half of it is fixed, so that pauses surely grow, and half
- * jitter (`random` gives 0 to 1), so that what failed together does not come back together.
+ * The pause in milliseconds after `failures` failed tries (1 or more). Half of it is fixed, so that pauses surely grow. Half is jitter
+ * (`random` gives 0 to 1), so that calls which failed together do not return together.
  */
 export function backoffMs(failures: number, { baseMs, capMs }: BackoffPolicy, random: () => number): number {
   const fullMs = Math.min(capMs, baseMs * 2 ** (failures - 1));
@@ -30,8 +29,8 @@ export function backoffMs(failures: number, { baseMs, capMs }: BackoffPolicy, ra
 }
 
 /**
- * As `backoffMs`, but all of it jitter. Within an order there is no time to waste, and of many calls that failed together the next
- * tries should be spread as widely as they can be.
+ * As `backoffMs`, but all of the pause is jitter (full jitter). An order has no time to waste on a fixed part, and full jitter spreads the
+ * retries of many calls as widely as possible.
  */
 export function fullJitterMs(failures: number, { baseMs, capMs }: BackoffPolicy, random: () => number): number {
   return random() * Math.min(capMs, baseMs * 2 ** (failures - 1));

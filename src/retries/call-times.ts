@@ -1,4 +1,4 @@
-/** A span of time and the calls that went well in it. */
+/** A span of time and its successful calls. */
 interface Span {
   readonly untilMs: number;
   count: number;
@@ -6,17 +6,17 @@ interface Span {
   slowestMs: number;
 }
 
-// Long enough for many calls, short enough that a provider which became faster is believed soon. Two spans are looked at.
+// Long enough for many calls, short enough that a provider which became faster is noticed soon. Two spans count.
 const SPAN_MS = 10_000;
-// Fewer say too little of how fast a call can be.
+// Fewer calls do not show how fast a call can be.
 const ENOUGH = 20;
 
-/** How long the calls of one provider that went well took lately: in the last 10 to 20 seconds. Main thread only. */
+/** How long the successful calls of one provider took in the last 10 to 20 seconds. Main thread only. */
 export class CallTimes {
   #now: Span = emptyUntil(0);
   #before: Span = emptyUntil(0);
 
-  /** A call went well in `tookMs`. `nowMs` on a clock that never goes back, here and below. */
+  /** A call succeeded in `tookMs`. `nowMs` is on a clock that never goes back, here and below. */
   note(tookMs: number, nowMs: number): void {
     this.#turn(nowMs);
     const span = this.#now;
@@ -25,14 +25,14 @@ export class CallTimes {
     if (tookMs > span.slowestMs) span.slowestMs = tookMs;
   }
 
-  /** No call took less; 0 where too few are known. */
+  /** The shortest call; 0 when too few calls are known. */
   fastestMs(nowMs: number): number {
     this.#turn(nowMs);
     if (this.#now.count + this.#before.count < ENOUGH) return 0;
     return Math.min(this.#now.fastestMs, this.#before.fastestMs);
   }
 
-  /** No call took more; 0 where none is known. */
+  /** The longest call; 0 when none is known. */
   slowestMs(nowMs: number): number {
     this.#turn(nowMs);
     return Math.max(this.#now.slowestMs, this.#before.slowestMs);

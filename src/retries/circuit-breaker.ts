@@ -1,16 +1,16 @@
 import { monotonicMs } from "../concurrency/clock.ts";
 
-/** Calls go through; few go through, and more with each success; calls are answered at once, but for probes. */
+/** `closed`: calls go through. `half_open`: few go through, and more with each success. `open`: only probes go through. */
 export type CircuitState = "closed" | "half_open" | "open";
 
 /**
- * What a call says about its provider: it works (an answer that says no included), it is ill, it did not answer in time, or
- * (undefined) nothing, as when a sibling's failure cut the call off.
+ * What a call says about its provider: it works (a definite refusal included), it failed, or it did not answer in time. Undefined says
+ * nothing, as when a sibling's failure cut the call off.
  */
-export type CallVerdict = "ok" | "ill" | "hung" | undefined;
+export type CallVerdict = "ok" | "failed" | "timed_out" | undefined;
 
 export interface CircuitBreakerOptions {
-  /** So many failures in a row open it, a call that hung counting twice. `Infinity`: never. */
+  /** So many failures in a row open it. A call that timed out counts twice. `Infinity`: never. */
   readonly opensAfter?: number;
   readonly onChange?: (state: CircuitState, reason: string) => void;
   /** 0 to 1, for the jitter of the probes' interval. */
@@ -19,29 +19,29 @@ export interface CircuitBreakerOptions {
   readonly nowMs?: () => number;
 }
 
-// A provider that fails half its calls is worth calling: twenty failures in a row come to it once in two million calls, while one
-// that fails nine of ten is found out within a hundred. A dead one at 150 calls a second is found out within 0.14 s.
+// A provider that fails half its calls is worth calling: it has twenty failures in a row once in two million calls. One that fails nine of
+// ten calls opens the circuit within a hundred calls, and a dead one within 0.14 s at 150 calls a second.
 const OPENS_AFTER = 20;
-// A call that hangs costs its order the whole deadline and leaves no time for another try.
-const WEIGHT = { ill: 1, hung: 2 } as const;
-// Between probes, half of it jitter. Three a second are no load, and none waits for the one before, which may hang until its order's
-// deadline: so a provider that is back is found within 0.4 s, whatever the deadline is.
+// A call that times out costs its order the whole deadline and leaves no time for a retry.
+const WEIGHT = { failed: 1, timed_out: 2 } as const;
+// Between probes, half of it jitter. Three probes a second are no load. No probe waits for the one before, which may hang until its order's
+// deadline. So a provider that is back is noticed within 0.4 s, whatever the deadline is.
 const PROBE_EVERY_MS = 400;
 // Two round trips: one probe, then three at a time.
 const CLOSES_AFTER = 4;
 const ROOM_PER_SUCCESS = 2;
-// Half-open: a provider that fails half its calls, or has just begun to recover, is given more than one chance.
+// Half-open: a provider that fails half its calls, or begins to recover, gets more than one chance.
 const REOPENS_AFTER = 3;
-/** The longest hold, in milliseconds: a provider's mistake (a date of next year) must not stop orders until somebody notices. */
+/** The longest hold, milliseconds: a provider's mistake (a date of next year) must not stop orders until somebody notices. */
 export const MAX_HOLD_MS = 60_000;
 
 /**
  * The circuit breaker of one provider, for calls that cannot wait. Closed, it counts failures in a row. Open, it lets one call
- * through in each interval, a probe. Half-open, after a probe that went well, it lets a few through at a time, and is closed after
- * some successes or open again after some failures in a row. It has no timer: time is looked at when somebody calls. Main thread only.
+ * through in each interval, a probe. Half-open, after a successful probe, it lets a few through at a time. Some successes close it; some
+ * failures in a row open it again. It has no timer: it reads the clock when somebody calls. Main thread only.
  *
- * A count in a row and not a share over a window: a window still holds the successes from before the outage, and how it opens
- * would depend on the rate of orders.
+ * Rejected: a failure rate over a window. The window still holds the successes from before the outage, and when it opens would depend on
+ * the rate of orders.
  */
 export class CircuitBreaker {
   readonly #opensAfter: number;
@@ -52,16 +52,16 @@ export class CircuitBreaker {
   #state: CircuitState = "closed";
   /** Weighted, since the last success. */
   #failures = 0;
-  /** Of calls that did not ask here, since the last success of anybody. */
+  /** Of calls that did not ask here, since the last success of any call. */
   #failuresElsewhere = 0;
-  /** Whether a call that asked here has failed since one went well or the circuit was closed. */
+  /** Whether a call that asked here has failed since the last success or since the circuit closed. */
   #failedHere = false;
-  // Calls that began before the last change tell of the time before it: they change nothing.
+  // Calls that began before the last change show the state before it: they change nothing.
   #epoch = 0;
   #inFlight = 0;
   #successes = 0;
   #probeAtMs = 0;
-  /** Until then the provider wants no call at all, not even a probe. */
+  /** Until then the provider wants no call, not even a probe. */
   #heldUntilMs = 0;
 
   constructor({ opensAfter = OPENS_AFTER, onChange, random = Math.random, nowMs = monotonicMs }: CircuitBreakerOptions = {}) {
@@ -79,7 +79,7 @@ export class CircuitBreaker {
   get admits(): boolean {
     if (this.#state === "closed") return true;
     const hasRoom = this.#state === "half_open" && this.#inFlight < 1 + ROOM_PER_SUCCESS * this.#successes;
-    // Half-open too: those that were let through may all hang.
+    // Half-open too, because all calls that were let through may hang.
     return hasRoom || this.#nowMs() >= this.#probeAtMs;
   }
 
@@ -88,12 +88,12 @@ export class CircuitBreaker {
     this.#listeners.push(listener);
   }
 
-  /** Calls back when the provider asks to be left alone for so many milliseconds. */
+  /** Calls back when the provider asks for no calls for so many milliseconds. */
   onHold(listener: (ms: number) => void): void {
     this.#holdListeners.push(listener);
   }
 
-  /** A call begins. Returns what to give to `leave` when it has ended, or undefined: the call must not be made. Takes no time. */
+  /** A call begins. Returns what `leave` needs when the call has ended; undefined when the call must not be made. */
   tryEnter(): number | undefined {
     if (this.#state === "closed") return this.#epoch;
     if (!this.admits) return undefined;
@@ -102,7 +102,7 @@ export class CircuitBreaker {
     return this.#epoch;
   }
 
-  /** A call has ended. Once for every `tryEnter` that let it through. `holdMs`: how long the provider asks to be left alone. */
+  /** A call has ended. Once for every `tryEnter` that let a call through. `holdMs`: how long the provider asks for no calls. */
   leave(pass: number, verdict: CallVerdict, holdMs = 0): void {
     if (pass === this.#epoch) {
       if (this.#state === "closed") this.#leaveClosed(verdict);
@@ -115,9 +115,9 @@ export class CircuitBreaker {
   }
 
   /**
-   * A call that did not ask here has ended, perhaps to another of the provider's addresses. Its failures count, for the provider may
-   * be dead. Its success closes the circuit if no call that asked here has failed. If one has, it may be that one address hangs while
-   * another answers: then a success counts for something only while nobody makes use of the next probe.
+   * A call that did not ask here has ended, perhaps to another address of the provider. Its failure counts, because the provider may
+   * be dead. Its success closes the circuit if no call that asked here has failed. Otherwise one address may hang while another answers:
+   * then the success only replaces a probe that is due.
    */
   noteElsewhere(verdict: CallVerdict): void {
     if (verdict === undefined) return;
@@ -133,7 +133,7 @@ export class CircuitBreaker {
     }
   }
 
-  /** The provider asks to be left alone for `ms`, a minute at most. */
+  /** The provider asks for no calls for `ms`, of which a minute counts at most. */
   hold(ms: number): void {
     if (this.#opensAfter === Number.POSITIVE_INFINITY) return;
     const heldMs = Math.min(MAX_HOLD_MS, ms);
@@ -156,13 +156,13 @@ export class CircuitBreaker {
 
   #leaveProbing(verdict: CallVerdict): void {
     this.#inFlight--;
-    // It was no fault of the provider: the next call has its place.
+    // The provider is not at fault, so the next call may be the probe.
     if (verdict === undefined) this.#probeAtMs = this.#nowMs();
     else if (verdict !== "ok") {
       this.#failedHere = true;
       if (this.#state === "half_open") this.#countFailure(verdict, REOPENS_AFTER);
     } else if (this.#state === "open") {
-      // Probes that are still under way began before this one went well, and may hang.
+      // Probes still under way began before this success and may hang, so they count no more.
       this.#change("half_open", "a probe went well");
       this.#successes = 1;
     } else {
@@ -171,7 +171,7 @@ export class CircuitBreaker {
     }
   }
 
-  #countFailure(verdict: "ill" | "hung", limit: number): void {
+  #countFailure(verdict: "failed" | "timed_out", limit: number): void {
     this.#failures += WEIGHT[verdict];
     this.#openAt(limit);
   }

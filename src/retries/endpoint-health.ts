@@ -1,5 +1,5 @@
+import type { Clock } from "../concurrency/clock.ts";
 import { backoffMs, PROBE_BACKOFF } from "./backoff.ts";
-import type { Clock } from "./clock.ts";
 
 export interface EndpointHealthOptions {
   /** The concurrency limit while all is well. */
@@ -21,32 +21,31 @@ export interface EndpointFailure {
   readonly pauseMs: number;
 }
 
-/** How a call ended: well, with a failure, or (undefined) in a way that says nothing of the endpoint, as when a stop cut it off. */
+/** How a call ended. Undefined says nothing about the endpoint, as when a stop cut the call off. */
 export type EndpointOutcome = "ok" | EndpointFailure | undefined;
 
-// Fewer than the calls that go out at once, so that little follows the first volley into a dead endpoint.
+// Fewer than the calls that go out at once, so that few calls follow the first ones into a dead endpoint.
 const DOWN_AFTER = 5;
 
 /**
- * How many calls an endpoint can take now. The concurrency limit is halved when the endpoint says that it has too much to do
- * and grows by one with each success (AIMD). After several failures in a row, whatever they were about, the endpoint is down:
- * after each pause one call probes it, until one succeeds.
+ * How many calls an endpoint can take now. Its concurrency limit is halved when the endpoint says that it is overloaded, and grows by one
+ * with each success (AIMD). After several failures in a row the endpoint is down: after each backoff one call probes it, until one succeeds.
  *
- * Whoever calls the endpoint says so with `begin` and `end`; only who can wait asks `mayStart` first. Main thread only.
+ * Every call of the endpoint is reported by `begin` and `end`. Only a caller that can wait asks `mayStart` first. Main thread only.
  */
 export class EndpointHealth {
   readonly #options: EndpointHealthOptions;
   readonly #listeners = new Set<() => void>();
-  /** Pauses that the endpoint asked for. They may overlap: the last one counts. */
+  /** Pauses that the endpoint asked for. They may overlap; no call starts until the last one has ended. */
   readonly #askedPauses = new Set<() => void>();
   #stopProbePause: (() => void) | undefined;
   #inFlight = 0;
   #limit: number;
   #failuresInRow = 0;
   #failedProbes = 0;
-  /** By `takeDown`, and no call has failed since. */
+  /** It is down by `takeDown`, and no call has failed since. */
   #takenDown = false;
-  // Calls that were under way when a pause began tell of the time before it: they must not lengthen it or end it.
+  // Calls that were under way when a pause began show the state before it: they must not lengthen or end the pause.
   #epoch = 0;
   #closed = false;
 
@@ -77,7 +76,7 @@ export class EndpointHealth {
     return !this.paused && this.#inFlight < this.#limit;
   }
 
-  /** Calls back whenever `mayStart` may have become true. Returns how to end that. */
+  /** Calls back whenever `mayStart` may have become true. Returns how to unsubscribe. */
   onResume(listener: () => void): () => void {
     this.#listeners.add(listener);
     return () => void this.#listeners.delete(listener);
@@ -100,10 +99,10 @@ export class EndpointHealth {
       if (current && outcome.overloaded) this.#limit = Math.max(1, Math.floor(this.#limit / 2));
       if (current && outcome.counts) this.#failed();
     }
-    this.#tellIfMayStart();
+    this.#notifyIfMayStart();
   }
 
-  /** Somebody else has found it dead: down, as after failures of its own. */
+  /** Another part has found the endpoint dead: it is down, as after failures seen here. */
   takeDown(): void {
     if (this.down) return;
     this.#failuresInRow = DOWN_AFTER;
@@ -114,20 +113,20 @@ export class EndpointHealth {
     this.#options.onDown?.(true);
   }
 
-  /** Somebody else has had an answer from it: the next probe need not wait. One that no call of its own has found dead is up again. */
+  /** Another part has had an answer from the endpoint: the next probe need not wait. If only `takeDown` took it down, it is up again. */
   answered(): void {
     if (!this.down) return;
     if (this.#takenDown) this.#succeeded();
     else this.#endProbePause();
-    this.#tellIfMayStart();
+    this.#notifyIfMayStart();
   }
 
-  /** It wants no call for so many milliseconds. */
+  /** The endpoint wants no call for `pauseMs`. */
   pause(pauseMs: number): void {
     this.#pauseAsAsked(pauseMs);
   }
 
-  /** Takes the timers down, for good. */
+  /** Stops the timers and unsubscribes everybody, for good. */
   close(): void {
     this.#closed = true;
     this.#listeners.clear();
@@ -142,13 +141,13 @@ export class EndpointHealth {
     this.#failedProbes = 0;
     this.#takenDown = false;
     this.#limit = Math.min(this.#options.maxInFlight, this.#limit + 1);
-    // A call that did not ask `mayStart` was quicker than the next probe.
+    // A call that did not ask `mayStart` was faster than the next probe.
     this.#endProbePause();
     if (wasDown) this.#options.onDown?.(false);
   }
 
   #failed(): void {
-    // Nor does such a call, when it fails, put the next probe off.
+    // If such a call fails, it does not postpone the next probe.
     if (this.#stopProbePause !== undefined) return;
     const wasDown = this.down;
     this.#failuresInRow++;
@@ -166,7 +165,7 @@ export class EndpointHealth {
     const { clock, random = Math.random } = this.#options;
     this.#stopProbePause = clock.after(backoffMs(this.#failedProbes, PROBE_BACKOFF, random), () => {
       this.#stopProbePause = undefined;
-      this.#tellIfMayStart();
+      this.#notifyIfMayStart();
     });
   }
 
@@ -180,12 +179,12 @@ export class EndpointHealth {
     if (this.#closed) return;
     const stop = this.#options.clock.after(pauseMs, () => {
       this.#askedPauses.delete(stop);
-      this.#tellIfMayStart();
+      this.#notifyIfMayStart();
     });
     this.#askedPauses.add(stop);
   }
 
-  #tellIfMayStart(): void {
+  #notifyIfMayStart(): void {
     if (!this.mayStart) return;
     for (const listener of this.#listeners) listener();
   }

@@ -1,7 +1,8 @@
 import { Canceled } from "../concurrency/cancel-cause.ts";
 import type { CancelScope } from "../concurrency/cancel-scope.ts";
+import type { Clock } from "../concurrency/clock.ts";
+import { pause } from "../concurrency/pause.ts";
 import { backoffMs, PROBE_BACKOFF } from "./backoff.ts";
-import type { Clock } from "./clock.ts";
 
 export interface JournalRetryOptions {
   /** Ends every wait. */
@@ -9,15 +10,15 @@ export interface JournalRetryOptions {
   readonly clock: Clock;
   /** 0 to 1, for the jitter of pauses. */
   readonly random?: () => number;
-  /** Calls have begun to fail: once until `onWorking`. */
+  /** Calls have begun to fail. Called once until `onWorking`. */
   readonly onStalled: (error: unknown) => void;
-  /** None of them fails any more. */
+  /** No call fails any more. */
   readonly onWorking: () => void;
 }
 
 /**
- * Repeats calls of the journal until they work, for who must not go on without: what a call to the outside has come to is
- * known to nobody but the try that waits here. Main thread only.
+ * Repeats calls of the journal until they succeed. For callers that must not continue without: nobody else knows the result which such a
+ * caller wants to store. Main thread only.
  */
 export class JournalRetry {
   readonly #options: JournalRetryOptions;
@@ -27,9 +28,9 @@ export class JournalRetry {
     this.#options = options;
   }
 
-  /** Resolves with what the call came to. Rejects with `Canceled` once the scope is canceled; even then the call is tried once. */
+  /** Resolves with the value of the call. Rejects with `Canceled` once the scope is canceled; even then the call is tried once. */
   async run<T>(call: () => Promise<T>): Promise<T> {
-    const { scope, random = Math.random, onStalled, onWorking } = this.#options;
+    const { scope, clock, random = Math.random, onStalled, onWorking } = this.#options;
     for (let failures = 0; ; ) {
       try {
         const value = await call();
@@ -38,24 +39,9 @@ export class JournalRetry {
       } catch (error) {
         failures++;
         if (failures === 1 && ++this.#stalled === 1) onStalled(error);
-        await this.#pause(backoffMs(failures, PROBE_BACKOFF, random));
+        await pause(backoffMs(failures, PROBE_BACKOFF, random), scope, clock);
         if (scope.cause !== undefined) throw new Canceled(scope.cause);
       }
     }
-  }
-
-  /** Ends early with the scope. */
-  #pause(pauseMs: number): Promise<void> {
-    const { scope, clock } = this.#options;
-    return new Promise((resolve) => {
-      const stopTimer = clock.after(pauseMs, () => {
-        subscription.unsubscribe();
-        resolve();
-      });
-      const subscription = scope.onCancel(() => {
-        stopTimer();
-        resolve();
-      });
-    });
   }
 }

@@ -1,12 +1,11 @@
-import type { Clock } from "./clock.ts";
+import type { Clock } from "../concurrency/clock.ts";
 
-// Short, so that what starts together is little even at thousands a second; long enough that the timer costs nothing.
+// Short, so that few tries start together even at thousands a second. Long enough that the timer costs nothing.
 const REFILL_MS = 20;
 
 /**
- * Tries a second at most, of one queue or of several together: a token bucket that holds what is refilled at once and one token
- * more, for the fraction that was left. It is refilled by a timer instead of from the clock, so a step of the wall clock neither
- * floods nor stops anything.
+ * Limits the tries a second of one queue or of several together. A token bucket that holds one refill and one token more, for the fraction
+ * that was left. A timer refills it and not the wall clock, whose steps would flood or stop the queues. Main thread only.
  */
 export class Pace {
   readonly #clock: Clock;
@@ -24,7 +23,7 @@ export class Pace {
     this.#tokens = this.#full;
   }
 
-  /** Calls back whenever there are tokens again. Of several listeners another one is the first each time. Returns how to end that. */
+  /** Calls back whenever there are tokens again, each time with another listener first. Returns how to unsubscribe. */
   onRefill(listener: () => void): () => void {
     this.#listeners.push(listener);
     return () => {
@@ -33,7 +32,7 @@ export class Pace {
     };
   }
 
-  /** Takes one token. False when there is none: `onRefill` tells when to ask again. */
+  /** Takes one token. False when there is none: `onRefill` says when to ask again. */
   take(): boolean {
     const taken = this.#tokens >= 1;
     if (taken) this.#tokens--;
@@ -51,11 +50,11 @@ export class Pace {
       this.#stopTimer = undefined;
       this.#tokens = Math.min(this.#full, this.#tokens + this.#refill);
       this.#refillLater();
-      if (this.#tokens >= 1) this.#tell();
+      if (this.#tokens >= 1) this.#notify();
     });
   }
 
-  #tell(): void {
+  #notify(): void {
     const first = this.#listeners.shift();
     if (first !== undefined) this.#listeners.push(first);
     for (const listener of [...this.#listeners]) listener();

@@ -1,14 +1,14 @@
-// A fifth more calls than orders, as in Finagle: an ill provider is not kept ill by those who want it to be well.
+// Retries add a fifth to the calls at most, as in Finagle: more would keep a failing provider from recovering.
 const CALLS_PER_RETRY = 5;
-// So many retries at most are saved up while all is well: a blip is retried whole, an outage is not.
+// Enough saved retries for a short fault, too few for an outage.
 const MAX_SAVED = 10;
 
 /**
- * How many retries there may be: a token bucket that first calls fill and retries empty. It begins empty, so at any time there have
- * been at most 1.2 times as many calls as first calls. One for each provider. Main thread only.
+ * A token bucket that first calls fill and retries empty. It begins empty, so the calls are never more than 1.2 times the first calls. One
+ * for each provider. Main thread only.
  */
 export class RetryBudget {
-  // In fifths of a retry: whole numbers add up exactly.
+  // In fifths of a retry, because whole numbers add up exactly.
   #saved = 0;
 
   /** A first call is made. */

@@ -1,24 +1,32 @@
+import type { Clock } from "../concurrency/clock.ts";
 import { backoffMs, PROBE_BACKOFF } from "./backoff.ts";
-import type { Clock } from "./clock.ts";
-import type { DuePage } from "./due-page.ts";
 import type { EndpointHealth } from "./endpoint-health.ts";
 import type { Pace } from "./pace.ts";
+import { Quarantine } from "./quarantine.ts";
+import { WakeTimer } from "./wake-timer.ts";
 
 type Id = number | string;
+
+/** What a journal says of rows that wait to be tried. */
+export interface DuePage<Item> {
+  /** Due now, longest due first; at most as many as were asked for. */
+  readonly items: readonly Item[];
+  /** When the earliest row that is not due yet will be (wall clock, milliseconds since 1970); absent where there is none. */
+  readonly nextDueMs?: number;
+}
 
 export interface RetryQueueOptions<Item> {
   readonly idOf: (item: Item) => Id;
   /** Reads what is due. May reject (the journal cannot be read); the queue then asks again after a pause. */
   readonly due: (nowMs: number, limit: number) => Promise<DuePage<Item>>;
   /**
-   * One try: the call, and writing down durably what came of it, which takes the row out or moves its next try. Resolves only
-   * then, or when a stop cuts it off. It calls `begin` of the health before its first `await`, and `end` when the endpoint has
-   * answered; `notify` when it made another row due. A rejection is a bug: it goes to `onFault`, and the row rests for up to a
-   * minute.
+   * One try: it calls the endpoint and stores durably what came of it, which removes the row or postpones it. Resolves only then, or when
+   * a stop cuts it off. It calls `begin` of the health before its first `await`, `end` when the endpoint has answered, and `notify` when
+   * it made another row due. A rejection is a bug: it goes to `onFault`, and the row into quarantine.
    */
   readonly attempt: (item: Item) => Promise<void>;
   readonly health: EndpointHealth;
-  /** Tries at one time, until their outcome is written down. */
+  /** How many tries may be under way, each until its outcome is stored. */
   readonly maxInFlight: number;
   /** How many tries a second there may be, perhaps with those of other queues. Absent: no limit. The owner closes it. */
   readonly pace?: Pace;
@@ -28,56 +36,49 @@ export interface RetryQueueOptions<Item> {
   readonly random?: () => number;
 }
 
-// A read brings enough for some milliseconds of tries, and little enough that their payloads are no memory worth a thought.
+// Enough rows for some milliseconds of tries, and so few that their payloads need little memory.
 const MIN_BUFFER = 64;
 const MAX_BUFFER = 256;
-// Timers do not follow the wall clock that rows are dated with: where that jumps ahead, they are late by this at most.
+// Rows are dated with the wall clock, which timers do not follow. When the wall clock jumps ahead, the queue reads this late at most.
 const MAX_WAKE_MS = 10_000;
-// When rows that were tried may be due again: no policy has a shorter pause. A read for each of them would bring all others
-// that are under way as well.
+// No backoff policy makes a row due again sooner. A read for each row that was tried would bring all the rows under way as well.
 const AFTER_TRY_MS = 50;
-// A row that cannot be tried for a bug: seldom enough to be no load, for it may have side effects each time.
-const REST_MS = 60_000;
-// With so many of them it is not about single rows any more, and nothing is tried until they have rested.
-const MAX_RESTING = 64;
-
 /**
- * Tries rows of the journal when they are due: the journal is the queue, and this is its one scheduler. It reads what is due
- * in small pages and keeps neither a timer nor an object for a row that waits, so neither memory nor start-up depends on the
- * backlog, and pauses outlive the process. Main thread only.
+ * Tries rows of the journal when they are due: the journal is the queue, and this class is its one scheduler. It reads due rows in small
+ * pages and keeps neither a timer nor an object for a row that waits. So memory and start-up do not depend on the backlog, and a restart
+ * keeps every backoff. Main thread only.
  *
- * A wake-up is never lost: what may have made a row due (`notify`, the timer) sets `#stale` before it calls `#pump`, and a read
- * clears it when it begins, so what happens while a page is on its way leads to another read.
+ * No wake-up is lost: `notify` and the timer set `#stale` before they call `#pump`, and a read clears `#stale` when it begins. So a row
+ * that becomes due during a read leads to another read.
  */
 export class RetryQueue<Item> {
   readonly #options: RetryQueueOptions<Item>;
   readonly #bufferSize: number;
   readonly #unsubscribe: readonly (() => void)[];
   /**
-   * As many as `maxInFlight`, so a search costs nothing; a `Map` whose entries come and go with every try keeps what it held in V8's
-   * old generation until a full collection (see `StepTable`).
+   * At most `maxInFlight`, so a search costs nothing. A `Map` whose entries come and go with every try would keep dead entries in V8's old
+   * generation until a full collection (see `StepTable`).
    */
   #running: { readonly id: Id; readonly ended: Promise<void> }[] = [];
   #buffer: Item[] = [];
-  /** Rows that were tried or forgotten since the read under way began: what it brings of them is out of date. */
+  /** Rows that were tried or forgotten since the current read began: the read has them as they were before. */
   #changed: Id[] = [];
-  readonly #resting = new Set<Id>();
+  readonly #quarantine: Quarantine<Id>;
   #phase: "new" | "running" | "stopped" = "new";
   #paused = false;
   #pumping = false;
   #stale = true;
   #reading: Promise<void> | undefined;
   #failedReads = 0;
-  #readPaused = false;
-  #stopWakeTimer: (() => void) | undefined;
-  #wakesAfterTry = false;
-  #stopRestTimer: (() => void) | undefined;
+  readonly #wake: WakeTimer;
   #stopped: Promise<void> | undefined;
 
   constructor(options: RetryQueueOptions<Item>) {
-    const { maxInFlight, pace, health } = options;
+    const { maxInFlight, pace, health, clock } = options;
     this.#options = options;
     this.#bufferSize = Math.min(MAX_BUFFER, Math.max(MIN_BUFFER, 2 * maxInFlight));
+    this.#quarantine = new Quarantine(clock, () => this.notify());
+    this.#wake = new WakeTimer(clock, () => this.notify());
     const pump = () => this.#pump();
     this.#unsubscribe = [health.onResume(pump), ...(pace === undefined ? [] : [pace.onRefill(pump)])];
   }
@@ -94,20 +95,15 @@ export class RetryQueue<Item> {
     this.#pump();
   }
 
-  /** Rows may have become due. Cheap, and may be called at any time. */
+  /** Rows may have become due. Cheap; may be called at any time. */
   notify(): void {
     this.#stale = true;
     this.#pump();
   }
 
-  /** Whether a try of that row is under way. */
-  isBusy(id: Id): boolean {
-    return this.#running.some((one) => one.id === id);
-  }
-
   /**
-   * Tries a row whatever the endpoint's health and the pace, also while paused. Joins the try under way of that row. Resolves when
-   * the try has ended, well or not; rejects after `stop`.
+   * Tries a row now, whatever the endpoint's health and the pace, also while paused. If a try of that row is under way, joins it. Resolves
+   * when the try has ended, successful or not. Rejects after `stop`.
    */
   async attemptNow(item: Item): Promise<void> {
     if (this.#phase === "stopped") throw new Error("the retry queue was stopped");
@@ -118,7 +114,7 @@ export class RetryQueue<Item> {
     return this.#start(item);
   }
 
-  /** Somebody else took a row out or moved its next try: what was read of it before is not tried. */
+  /** Another part removed or postponed a row: the queue drops what it has read of that row. */
   forget(id: Id): void {
     if (this.#reading !== undefined) this.#changed.push(id);
     this.#buffer = this.#buffer.filter((item) => this.#options.idOf(item) !== id);
@@ -145,26 +141,26 @@ export class RetryQueue<Item> {
     this.#phase = "stopped";
     this.#buffer = [];
     for (const unsubscribe of this.#unsubscribe) unsubscribe();
-    this.#dropWakeTimer();
-    this.#stopRestTimer?.();
+    this.#wake.close();
+    this.#quarantine.close();
     while (this.#running.length > 0 || this.#reading !== undefined) {
       await Promise.all([...this.#running.map(({ ended }) => ended), this.#reading]);
     }
   }
 
-  /** Starts whatever may start now, and reads when there is room. Whatever changes that calls it again. */
+  /** Starts whatever may start now, and reads when there is room. Must be called after every change of either. */
   #pump(): void {
-    // A try that calls `notify` before it first waits is in the midst of the loop below, which sees what it changed.
+    // A try may call `notify` before its first `await`, within the loop below. The loop sees the change by itself.
     if (this.#phase !== "running" || this.#pumping) return;
     this.#pumping = true;
     this.#dropWhatMustWait();
-    while (this.#buffer.length > 0 && this.#mayStart() && this.#hasToken()) this.#start(this.#buffer.shift() as Item);
+    while (this.#buffer.length > 0 && this.#mayStart() && this.#options.pace?.take() !== false) this.#start(this.#buffer.shift() as Item);
     const room = this.#stale && this.#reading === undefined ? this.#room() : 0;
     if (room > 0) this.#reading = this.#read(room);
     this.#pumping = false;
   }
 
-  /** What cannot go for a while is read again when it can: by then it may look different. */
+  /** Rows that cannot be tried for a while are read again later, because they may change meanwhile. */
   #dropWhatMustWait(): void {
     const { health } = this.#options;
     const keep = this.#paused || health.paused ? 0 : health.down ? 1 : this.#buffer.length;
@@ -173,23 +169,19 @@ export class RetryQueue<Item> {
     this.#stale = true;
   }
 
-  #hasToken(): boolean {
-    return this.#options.pace?.take() ?? true;
-  }
-
   #mayStart(): boolean {
     const { health, maxInFlight } = this.#options;
-    if (this.#paused || this.#resting.size >= MAX_RESTING) return false;
-    // The health counts the calls of others too, but not the tries whose answer is being written down.
+    if (this.#paused || this.#quarantine.isFull) return false;
+    // The health counts the calls of others too, but not a try that has its answer and stores it.
     return health.mayStart && this.#running.length < Math.min(maxInFlight, health.limit);
   }
 
   /** How many rows more may be in memory now. */
   #room(): number {
     const { health } = this.#options;
-    if (this.#paused || health.paused || this.#readPaused || this.#resting.size >= MAX_RESTING) return 0;
+    if (this.#paused || health.paused || this.#wake.reason === "read failed" || this.#quarantine.isFull) return 0;
     if (health.down) return this.#buffer.length === 0 && this.#mayStart() ? 1 : 0;
-    // Not for every single row that leaves.
+    // So that not every single row that leaves causes a read.
     return this.#buffer.length > this.#bufferSize / 2 ? 0 : this.#bufferSize - this.#buffer.length;
   }
 
@@ -197,18 +189,18 @@ export class RetryQueue<Item> {
     const { clock, due, idOf } = this.#options;
     this.#stale = false;
     this.#changed = [];
-    this.#dropWakeTimer();
-    // The journal does not know which rows are here already, and these have been due for the longest.
-    const limit = room + this.#running.length + this.#buffer.length + this.#resting.size;
+    this.#wake.stop();
+    // The journal does not know which rows are here already. They have been due for the longest, so the page begins with them.
+    const limit = room + this.#running.length + this.#buffer.length + this.#quarantine.ids.size;
     try {
       const { items, nextDueMs } = await due(clock.nowMs(), limit);
-      // Tries that began and ended while the page was on its way are in `#changed`.
-      const known = new Set([...this.#running.map(({ id }) => id), ...this.#buffer.map(idOf), ...this.#resting, ...this.#changed]);
+      const underWay = this.#running.map(({ id }) => id);
+      const known = new Set([...underWay, ...this.#buffer.map(idOf), ...this.#quarantine.ids, ...this.#changed]);
       this.#buffer.push(...items.filter((item) => !known.has(idOf(item))));
       this.#failedReads = 0;
       if (items.length >= limit) this.#stale = true;
       else if (this.#changed.length > 0) this.#wakeAfterTry();
-      else if (nextDueMs !== undefined) this.#wakeAfter(Math.min(MAX_WAKE_MS, Math.max(0, nextDueMs - clock.nowMs())));
+      else if (nextDueMs !== undefined) this.#wake.start(Math.min(MAX_WAKE_MS, Math.max(0, nextDueMs - clock.nowMs())), "due");
     } catch (error) {
       this.#readFailed(error);
     } finally {
@@ -221,36 +213,18 @@ export class RetryQueue<Item> {
     if (this.#phase === "stopped") return;
     const { onFault, random = Math.random } = this.#options;
     this.#failedReads++;
-    this.#readPaused = true;
     if (this.#failedReads === 1) onFault?.("what is due cannot be read: it will be read again", error);
-    this.#wakeAfter(backoffMs(this.#failedReads, PROBE_BACKOFF, random));
+    this.#wake.start(backoffMs(this.#failedReads, PROBE_BACKOFF, random), "read failed");
   }
 
   #wakeAfterTry(): void {
-    if (this.#wakesAfterTry || this.#readPaused) return;
-    this.#dropWakeTimer();
-    this.#wakeAfter(AFTER_TRY_MS);
-    this.#wakesAfterTry = true;
-  }
-
-  #wakeAfter(delayMs: number): void {
-    if (this.#phase === "stopped") return;
-    this.#stopWakeTimer = this.#options.clock.after(delayMs, () => {
-      this.#wakesAfterTry = false;
-      this.#readPaused = false;
-      this.notify();
-    });
-  }
-
-  #dropWakeTimer(): void {
-    this.#stopWakeTimer?.();
-    this.#wakesAfterTry = false;
+    if (this.#wake.reason === undefined || this.#wake.reason === "due") this.#wake.start(AFTER_TRY_MS, "tried");
   }
 
   #start(item: Item): Promise<void> {
     const id = this.#options.idOf(item);
     const { promise: ended, resolve } = Promise.withResolvers<void>();
-    // Before the try: one that ends before it first waits has others started in its midst, and they must count it.
+    // Before the try begins: a try that ends before its first `await` starts others, and those must count it.
     this.#running.push({ id, ended });
     void this.#try(id, item).then(() => {
       this.#running = this.#running.filter((one) => one.id !== id);
@@ -267,17 +241,7 @@ export class RetryQueue<Item> {
       await this.#options.attempt(item);
     } catch (error) {
       this.#options.onFault?.("a retry failed unexpectedly", error);
-      this.#rest(id);
+      if (this.#phase !== "stopped") this.#quarantine.add(id);
     }
-  }
-
-  #rest(id: Id): void {
-    if (this.#phase === "stopped") return;
-    this.#resting.add(id);
-    this.#stopRestTimer ??= this.#options.clock.after(REST_MS, () => {
-      this.#stopRestTimer = undefined;
-      this.#resting.clear();
-      this.notify();
-    });
   }
 }

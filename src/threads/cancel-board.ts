@@ -2,25 +2,25 @@ import { CANCEL_CAUSES, type CancelCause } from "../concurrency/cancel-cause.ts"
 import { ACKNOWLEDGED, BELL, HEAD, type Layout, RUNNING } from "./layout.ts";
 
 /**
- * Where a group of steps is canceled for all threads, and how they hear of it. Any thread may have one of its own over the same layout;
- * each method says who may call it.
+ * Cancels a group of steps on all threads, and notifies them. Any thread may have one of its own over the same layout; each method says
+ * who may call it.
  *
- * A group is named by its slot and the slot's generation. Its word on the board is written once, by whoever cancels first; the log says
- * which words to look at, and each thread's bell that there is something new in the log.
+ * A slot and its generation name a group. Whoever cancels first writes the group's word on the board, once. The log says which words to
+ * look at; a thread's bell says that there is something new in the log.
  *
  * Invariants:
  * 1. A word gets a cause at most once a generation, by compareExchange: the first cause wins, whichever thread writes it.
  * 2. Whoever names a slot by an old generation reads no cause and writes nothing: the group is over. So a step that was given up, or
  *    that left work behind, never touches the group that has the slot now.
  * 3. A cancel is written in this order: word, log entry, head, bells. Whoever sees the head sees the words and entries below it, but
- *    no bell may have been rung for them yet.
- * 4. The entries at one place go from one generation to the next, whoever writes them. So a writer that was held up, however long, finds
- *    its place taken and tries the next one. A reader that finds another generation than it expects was overtaken by writers, does not
+ *    perhaps no bell has changed for them yet.
+ * 4. The entries at one place go from one generation to the next, whoever writes them. So a writer that stalled, however long, finds
+ *    its place taken and tries the next one. A reader that finds an unexpected generation was overtaken by writers: it does not
  *    believe the log, and looks at all its own steps instead.
  * 5. A canceler writes the word and then reads `running`; a thread that starts a step counts the step and then reads the word. One of
- *    the two sees the other, so the bell of a thread that runs nothing need not be rung.
- * 6. A thread reads its bell before it reads the log, and waits for the bell to change from that: a notification in between ends the
- *    wait at once.
+ *    the two sees the other, so a thread that runs nothing need not be woken.
+ * 6. A thread reads its bell before it reads the log, and waits until the bell differs from that value: a notification in between ends
+ *    the wait at once.
  */
 export class CancelBoard {
   readonly #layout: Layout;
@@ -34,7 +34,7 @@ export class CancelBoard {
     this.#words = layout.words;
   }
 
-  /** Main thread, once, before any other thread has the layout. `head`: for tests of its wrap. */
+  /** Main thread, once, before any other thread has the layout. `head` is for tests of its wrap. */
   static create(layout: Layout, head = 0): CancelBoard {
     const board = new CancelBoard(layout);
     Atomics.store(board.#words, HEAD, head | 0);
@@ -48,7 +48,7 @@ export class CancelBoard {
     return Atomics.load(this.#words, this.#layout.boardAt(slot)) >>> CAUSE_BITS;
   }
 
-  /** Ends the slot's generation, with its cause. Main thread, when every step of the group has settled. */
+  /** Begins the slot's next generation, without a cause. Main thread, when every step of the group has settled. */
   renew(slot: number): void {
     Atomics.store(this.#words, this.#layout.boardAt(slot), (this.generation(slot) + 1) << CAUSE_BITS);
   }
@@ -69,8 +69,8 @@ export class CancelBoard {
   }
 
   /**
-   * Logs a slot whose word is set and wakes every thread that runs a step. A part of `cancel`; by itself for whoever finds the word set
-   * by another thread, which may have died or lost its processor before it came to this. Any thread.
+   * Logs a slot whose word is set and wakes every thread that runs a step. `cancel` calls it; so does whoever finds that another thread
+   * has set the word, since that thread may have died or lost its processor before it got here. Any thread.
    */
   notify(slot: number): void {
     this.#log(slot);
@@ -86,8 +86,8 @@ export class CancelBoard {
   }
 
   /**
-   * Rejected: claiming a place by adding to the head and writing the entry afterwards. Readers then see a head with no entry below it,
-   * and a writer that is held up in between writes into another generation of the log, where its entry may pass for another cancel's.
+   * Rejected: adding to the head to claim a place, and writing the entry afterwards. Readers then see a head with no entry below it,
+   * and a writer that stalls in between writes into another generation of the log, where its entry may pass for another cancel's.
    */
   #log(slot: number): void {
     const words = this.#words;
@@ -97,9 +97,9 @@ export class CancelBoard {
       const old = Atomics.load(words, at);
       const isNext = generationOf(old) === this.#generation(head - this.#layout.handle.logSize);
       const isMine = isNext && Atomics.compareExchange(words, at, old, this.#entry(slot, head)) === old;
-      // Also for another writer that has put its entry there: it may have been held up, or have died, before it came to this.
+      // Also for another writer whose entry is there: it may have stalled, or died, before it moved the head.
       Atomics.compareExchange(words, HEAD, head, (head + 1) | 0);
-      // If the head is elsewhere, this thread was held up for whole generations before it wrote, and readers may not come there for long.
+      // If the head is elsewhere, this thread stalled for whole generations before it wrote, and no reader may look there for long.
       if (isMine && (Atomics.load(words, HEAD) - head - 1) >>> 0 < this.#layout.handle.logSize) return;
     }
   }
@@ -110,11 +110,11 @@ export class CancelBoard {
   }
 
   /**
-   * Calls `look` for each slot that was logged since `seen`, or `lookAtAll` when that cannot be told any more. Returns the head up to
-   * which it has read: pass it as `seen` next time. Worker.
+   * Calls `look` for each slot that was logged since `seen`, or `lookAtAll` where the log has been overwritten since. Returns the head up
+   * to which it has read: the next `seen`. Worker.
    */
   readLog(seen: number, look: (slot: number) => void, lookAtAll: () => void): number {
-    // The head first: what is logged while this reads is left for the next time, and its bell comes after.
+    // The head first: what is logged while this reads is left for the next time, and its bell changes afterwards.
     const head = this.head();
     const behind = (head - seen) >>> 0;
     if (behind > this.#layout.handle.logSize) {
@@ -162,12 +162,12 @@ export class CancelBoard {
   }
 }
 
-// Room for seven causes. The rest of a word is its generation: a thread would have to be held up between two lines of a step for
-// exactly 2^29 groups in one slot, ten hours of a full load, to take one group for another.
+// Room for seven causes. The rest of a word is its generation: only a thread that stalls for exactly 2^29 groups in one slot, ten hours
+// of a full load, takes one group for another.
 const CAUSE_BITS = 3;
 const CAUSE_MASK = 2 ** CAUSE_BITS - 1;
 
-// Only neighbours must differ (invariant 4); whoever is further behind does not look at entries at all.
+// Only neighboring generations must differ (invariant 4); a reader that is further behind does not look at entries at all.
 const GENERATION_BITS = 8;
 const GENERATION_MASK = 2 ** GENERATION_BITS - 1;
 /** What is left of an entry's 32 bits. */

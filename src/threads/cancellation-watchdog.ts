@@ -1,8 +1,7 @@
 import type { CancelBoard } from "./cancel-board.ts";
 import type { DispatchedStep } from "./dispatched-step.ts";
-import { ALIVE_MS } from "./heartbeat-timings.ts";
 import type { PoolThread } from "./pool-thread.ts";
-import type { Tracker } from "./tracker.ts";
+import { ALIVE_MS, type Tracker } from "./tracker.ts";
 
 interface Watched {
   dueMs: number;
@@ -22,21 +21,19 @@ export interface WatchdogOptions {
   readonly giveUp: (step: DispatchedStep) => void;
 }
 
-// A thread that beats or finishes steps, but has not acted on its bell yet, is overloaded, not stuck. It gets the
-// grace again, so often; a live thread that needs more than this is no good to anyone.
+// How often a thread that beats or finishes steps, but has not acted on its bell yet, gets the grace again: it is overloaded, not stuck.
 const MAX_EXTENSIONS = 7;
-// If the timer fires later than this part of the grace, the process itself was stalled, stopped perhaps: its threads may not have had
-// their grace and get it again. A busy event loop is late by its turns, which are far shorter, and that says nothing of the threads.
+// If the timer fires later than this part of the grace, the process itself was stalled, so its threads get the grace again. The turns of
+// a busy event loop are far shorter, and say nothing about the threads.
 const LATE_SHARE = 0.5;
 
 /**
- * Ask, wait, end: steps that have not stopped `graceMs` after their cancel are ended by force. A step on a thread that has acknowledged
- * the cancel and still beats is given up; any other thread is killed. Main thread only. One queue and one timer for all orders: the grace
- * is the same for all, so the queue is in order of time.
+ * Ends steps by force that have not stopped `graceMs` after their cancel. A step on a thread that has acknowledged the cancel and still
+ * beats is given up; any other thread is killed. One queue and one timer for all orders. Main thread only.
  */
 export class CancellationWatchdog {
   readonly #options: WatchdogOptions;
-  // In order of time, as a Set keeps the order of insertion; a group that ends leaves it at once.
+  // In order of time: the grace is the same for all, and a Set keeps the order of insertion.
   readonly #watched = new Set<Watched>();
   #timer: NodeJS.Timeout | undefined;
 
@@ -49,7 +46,7 @@ export class CancellationWatchdog {
     return this.#watched.size;
   }
 
-  /** The group of these steps has just been canceled. Returns how to end the watch, for when all of them have settled. */
+  /** The group of these steps has just been canceled. Returns how to end the watch, once all of them have settled. */
   watch(steps: readonly DispatchedStep[]): () => void {
     const { graceMs, board } = this.#options;
     const canceledAtMs = performance.now();
@@ -82,12 +79,12 @@ export class CancellationWatchdog {
 
   #due(): void {
     const firedMs = performance.now();
-    // If this thread was held up, outcomes that came in time may still be waiting to be read. Timers run before
-    // messages, so judge only after the messages of a whole turn have been handled.
+    // If this thread stalled, outcomes that came in time may still be unread. Timers run before messages, so judge only after the
+    // messages of a whole turn.
     setImmediate(() => setImmediate(() => this.#judge(firedMs)));
   }
 
-  /** Judges what was due when the timer fired. The time since then is this thread's own, and nobody's excuse. */
+  /** Judges what was due when the timer fired. The time since then excuses nobody. */
   #judge(firedMs: number): void {
     const { graceMs } = this.#options;
     // A watch that began since the timer fired may have set another.
@@ -103,7 +100,7 @@ export class CancellationWatchdog {
         const { standsStill } = step.thread;
         countsAsExtension ||= !standsStill;
         const isExcused = watched.extensions < MAX_EXTENSIONS && (processStalled || this.#isOnlyOverloaded(step.thread, watched));
-        // Each step for itself: one that is stuck is no reason to end a thread that another one of its order is on.
+        // Each step for itself: a stuck step is no reason to end the thread of another step of its order.
         if (standsStill || isExcused) spared.push(step);
         else this.#end(step, step.thread, watched);
       }
@@ -123,7 +120,7 @@ export class CancellationWatchdog {
     else thread.kill("grace");
   }
 
-  /** It has acted on the cancel and has beaten since. */
+  /** It has acted on the cancel and has written its heartbeat since. */
   #isWell({ row }: PoolThread, { head, canceledAtMs }: Watched): boolean {
     const { board, tracker } = this.#options;
     if (row === undefined || !board.hasAcknowledged(row, head)) return false;

@@ -9,7 +9,7 @@ import type { StepMessage } from "./protocol.ts";
 export interface StepOwner {
   readonly slot: number;
   readonly generation: number;
-  /** Why the group was canceled; undefined while the main thread has not heard from the one who did it, which may be later than the board. */
+  /** Why the group was canceled, as far as the main thread has been notified, which may be later than the board knows. */
   readonly cause: CancelCause | undefined;
   /** Called once, before anybody learns the outcome. */
   stepSettled(step: DispatchedStep, outcome: StepOutcome): void;
@@ -25,7 +25,7 @@ export class DispatchedStep {
   /** The thread it was sent to; undefined while it waits for one. */
   thread: PoolThread | undefined;
   retries = 0;
-  /** The one before it in the same group. */
+  /** The step before it in the same group. */
   older: DispatchedStep | undefined;
   #resolve: ((ended: EndedStep) => void) | undefined;
 
@@ -40,20 +40,19 @@ export class DispatchedStep {
     return this.#resolve === undefined;
   }
 
-  /** Made for each sending and not kept. */
   message(): StepMessage {
     const { slot, generation } = this.owner;
     return [this.id, slot, generation, this.spec.name, this.spec.action, this.input];
   }
 
-  /** It goes to this thread, or back to where it waits for one. */
+  /** To this thread, or back to where steps wait for one. */
   moveTo(thread: PoolThread | undefined): void {
     if (this.thread !== undefined) this.thread.inFlight--;
     if (thread !== undefined) thread.inFlight++;
     this.thread = thread;
   }
 
-  /** Ends the step. Only the first call counts: an outcome that was on its way when the thread died may come too late. */
+  /** Only the first call counts: an outcome that was on its way when the thread died may come too late. */
   settle(outcome: StepOutcome, endedAtMs: number = monotonicMs(), startedAtMs?: number): void {
     const resolve = this.#resolve;
     if (resolve === undefined) return;

@@ -1,8 +1,8 @@
 import { monotonicMs } from "../concurrency/clock.ts";
 
 /**
- * The one block of memory that all threads share: a SharedArrayBuffer of Int32 words. This file says where each word is; what may be
- * done with it is said by `CancelBoard` (head, log, board, acknowledged, bell) and `Tracker` (owner to heartbeat).
+ * The one block of memory that all threads share: a SharedArrayBuffer of Int32 words. This file says where each word is; `CancelBoard`
+ * (head, log, board, acknowledged, bell) and `Tracker` (owner to heartbeat) say what may be done with it.
  *
  * | words                  | field | writer                   | readers       | values                                       | reset                    |
  * |------------------------|-------|--------------------------|---------------|----------------------------------------------|--------------------------|
@@ -11,10 +11,8 @@ import { monotonicMs } from "../concurrency/clock.ts";
  * | then `slots` words     | board | anyone, once a group     | workers, main | generation of the slot, and 0 or 1 + index of the cause | by main, with the next generation |
  * | then `rows` x 16 words | row   | see below                | anyone        | one thread's counters, one cache line        | by main when the thread died |
  *
- * A slot is the place of one group of steps on the board: steps that are canceled together, as those of an order. Its generation
- * counts how many groups have had it. The generation of a log entry counts how often the log had been filled before it.
- *
- * A row:
+ * A slot is the place of one group of steps on the board: steps that are canceled together, as those of an order. The generation of a
+ * slot counts the groups that have had it; that of a log entry counts how often the log had been filled before it. A row:
  *
  * | word | field        | writer                      | meaning                                          |
  * |------|--------------|-----------------------------|--------------------------------------------------|

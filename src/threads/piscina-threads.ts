@@ -19,7 +19,7 @@ export interface PiscinaThreadsOptions {
   readonly onOutcomes: (thread: PoolThread, entries: readonly OutcomeEntry[]) => void;
   /** A thread takes steps from now on. */
   readonly onReady: () => void;
-  /** A thread is gone; its outcomes have all been told. */
+  /** A thread is gone; all its outcomes have been reported. */
   readonly onExit: (thread: PoolThread, reason: ReplaceReason) => void;
   /** Once for each thread that ends, or is on its way to, while the pool goes on. */
   readonly onReplaced: (thread: PoolThread, reason: ReplaceReason) => void;
@@ -27,7 +27,7 @@ export interface PiscinaThreadsOptions {
 }
 
 // Three semi-spaces of 2 MB. Steps that wait survive any young generation, so a larger one only stays resident: with the
-// default, each thread grew it to 8 to 13 MB under 10 000 waiting orders, 2 KB an order; CPU an order was no lower for it.
+// default, each thread grew it to 8 to 13 MB under 10 000 waiting orders, and CPU an order was no lower.
 const YOUNG_GENERATION_MB = 6;
 // A worker file that cannot be loaded fails every time; an accident does not happen to so many threads in a row.
 const HOPELESS_STARTS = 5;
@@ -35,12 +35,12 @@ const RESTART_PAUSE_MS = 100;
 const MAX_RESTART_PAUSE_MS = 5_000;
 
 /**
- * The threads of one Piscina pool from their start to their end, and those that follow them. Each has one standing task, its lane, which
- * is given to it when it is ready. Main thread only.
+ * The threads of one Piscina pool from their start to their end, and their replacements. Each gets one standing task, its lane, when it
+ * is ready. Main thread only.
  */
 export class PiscinaThreads {
   readonly #options: PiscinaThreadsOptions;
-  /** Undefined until a step needs it, where that is how it starts. */
+  /** Undefined before the first step, where threads start on demand. */
   #piscina: Piscina<StandingTask, never> | undefined;
   readonly #threads = new Map<Worker, PoolThread>();
   #target = 0;
@@ -56,7 +56,7 @@ export class PiscinaThreads {
     if (!options.onDemand) this.start();
   }
 
-  /** Those that are loading and those that are leaving included. */
+  /** Also those that are loading or leaving. */
   all(): MapIterator<PoolThread> {
     return this.#threads.values();
   }
@@ -70,7 +70,7 @@ export class PiscinaThreads {
     }
   }
 
-  /** Does nothing where it was called before. Throws what Piscina does. */
+  /** A second call does nothing. Throws what Piscina throws. */
   start(): void {
     if (this.#piscina !== undefined || this.#closing) return;
     const options = this.#options;
@@ -84,7 +84,7 @@ export class PiscinaThreads {
       recordTiming: false,
       resourceLimits: { maxOldGenerationSizeMb: options.heapLimitMb, maxYoungGenerationSizeMb: YOUNG_GENERATION_MB },
       workerData: options.setup,
-      // Sees ids only, not the payload, and is asked inside `run`: whoever calls `run` says before whom it means.
+      // Piscina calls this inside `run`, with ids and without the payload: set `#target` before `run`.
       loadBalancer: (_task, workers) => workers.find((worker) => worker.id === this.#target) ?? null,
     });
     this.#piscina.on("workerCreate", ({ id }: { id: number }) => this.#update(id, (thread) => (thread.listed = true)));
@@ -94,8 +94,8 @@ export class PiscinaThreads {
   }
 
   /**
-   * Lets a thread end the steps that it has: it is to get no more, and another one takes its place. False where too many are so already.
-   * It is killed by `endIfDone`, or when it takes too long.
+   * Gives a thread no more steps and replaces it, but lets it end the steps that it has: `endIfDone` kills it, or a timer. False where
+   * too many are in quarantine already.
    */
   quarantine(thread: PoolThread, reason: ReplaceReason): boolean {
     if (thread.quarantine !== undefined) return true;
@@ -127,7 +127,7 @@ export class PiscinaThreads {
     thread.lane = lane;
     this.#target = thread.id;
     const standing = (this.#piscina as Piscina<StandingTask, never>).run({ port: lane.farEnd }, { transferList: [lane.farEnd] as never });
-    // Ends only with its thread, which is told by the `exit` event: whoever dies may reject before that, or resolve (of `throw null`).
+    // It ends only with its thread, which the `exit` event reports: a dying thread may reject it before that, or resolve it (`throw null`).
     const ended = (error: unknown): void => {
       if (!this.#threads.has(thread.worker) || thread.leaving !== undefined || this.#closing) return;
       this.#options.onFault("a thread's standing task ended", error);
@@ -141,7 +141,7 @@ export class PiscinaThreads {
     else this.#options.onMessage(message);
   }
 
-  /** Piscina has no event for a thread that dies while it starts, so every worker is watched from the moment it is listed. */
+  /** Piscina reports no thread that dies while it starts, so every worker is watched as soon as it is there. */
   #watchNewWorkers(): void {
     for (const worker of this.#piscina?.threads ?? []) {
       if (this.#threads.has(worker)) continue;
@@ -188,14 +188,14 @@ export class PiscinaThreads {
   }
 
   /**
-   * Piscina replaces a thread that dies, but none that is in quarantine, and once one died while it was starting it never replaces any
-   * again. A task that it can give to nobody makes it start a thread all the same; aborted in the same breath it never runs.
+   * Piscina replaces a thread that dies, but none in quarantine, and none ever again once a thread died while it was starting. A task that
+   * fits no thread makes Piscina start one all the same; the task is aborted at once and never runs.
    */
   #ensureThreads(pauseMs: number): void {
     const piscina = this.#piscina;
     const wanted = this.#options.threads + this.#quarantined;
     if (piscina === undefined) return;
-    // Never more than are wanted, or Piscina would start some for the standing task of a thread that it does not count as ready yet.
+    // Otherwise Piscina starts a thread too many for the standing task of a thread that it does not count as ready yet.
     piscina.options.maxThreads = wanted;
     if (piscina.threads.length >= wanted || this.#restartTimer !== undefined) return;
     this.#restartTimer = setTimeout(() => {

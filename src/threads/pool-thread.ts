@@ -17,13 +17,12 @@ export class PoolThread implements InspectedThread {
   inFlight = 0;
   /** Its tracker row, once it has loaded its worker file and claimed one. */
   row: number | undefined;
-  /** Piscina counts it among the threads it gives tasks to. The first threads of a pool are so before they run, later ones after. */
+  /** Piscina counts it among the threads it gives tasks to: a pool's first threads before they run, later ones after. */
   listed = false;
   /** Set when its end is known or ordered; it gets no more steps. */
   leaving: ReplaceReason | undefined;
-  /** It is leaving, but may end the steps it has: what ends it when that takes too long. */
+  /** It is leaving, but may end the steps it has until this timer fires. */
   quarantine: NodeJS.Timeout | undefined;
-  /** It was killed. */
   terminated = false;
   /** The heap snapshot that is asked of it. */
   snapshot: SnapshotState | undefined;
@@ -41,20 +40,19 @@ export class PoolThread implements InspectedThread {
 
   /** Steps may be sent to it. */
   get takesSteps(): boolean {
-    return this.lane !== undefined && this.leaving === undefined && !this.standsStill;
-  }
-
-  /** Terminates it, unless that was done before; its pool replaces it. Returns whether this was the first time. */
-  kill(reason: ReplaceReason): boolean {
-    if (this.terminated) return false;
-    this.leaving ??= reason;
-    this.terminated = true;
-    void this.worker.terminate();
-    return true;
+    return this.ready && this.leaving === undefined && !this.standsStill;
   }
 
   /** It stands still for a heap snapshot, through no fault of its steps. */
   get standsStill(): boolean {
     return this.snapshot?.standsStill ?? false;
+  }
+
+  /** Terminates it, unless that was done before; its pool replaces it. */
+  kill(reason: ReplaceReason): void {
+    if (this.terminated) return;
+    this.leaving ??= reason;
+    this.terminated = true;
+    void this.worker.terminate();
   }
 }

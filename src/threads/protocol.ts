@@ -1,6 +1,7 @@
 import type { MessagePort } from "node:worker_threads";
 import type { SpanData } from "../orders/span-data.ts";
 import type { StepInput, StepOutcome } from "../orders/step.ts";
+import type { StepSpec } from "../orders/step-runner.ts";
 import type { LayoutHandle } from "./layout.ts";
 
 /** Given to every thread at its start, as `workerData`. */
@@ -18,25 +19,22 @@ export type StepMessage = readonly [
   slot: number,
   generation: number,
   name: string,
-  action: "perform" | "compensate",
+  action: StepSpec["action"],
   input: StepInput,
 ];
 
 /**
- * The one Piscina task of a thread, which lasts as long as the thread: through the port come `StepMessage[]` as JSON text, and
- * `OutcomeEntry[]` go back the same way.
+ * The one Piscina task of a thread, which lasts as long as the thread. The main thread posts `StepMessage[]` through the port, and the thread
+ * posts `OutcomeEntry[]` back.
  */
 export interface StandingTask {
   readonly port: MessagePort;
 }
 
-/** Step id, when it began and ended (`monotonicMs`), and how; null stands for ok, the outcome of almost all. */
-export type OutcomeEntry = readonly [
-  id: number,
-  startedAtMs: number,
-  endedAtMs: number,
-  outcome: Exclude<StepOutcome, { status: "ok" }> | null,
-];
+export type NotOk = Exclude<StepOutcome, { status: "ok" }>;
+
+/** Step id, when the step began and ended (`monotonicMs`), and how; null stands for ok, the outcome of almost all. */
+export type OutcomeEntry = readonly [id: number, startedAtMs: number, endedAtMs: number, outcome: NotOk | null];
 
 /** What a thread posts beside its outcomes; comes out of the pool as its `message` event. */
 export type ThreadMessage = ReadyMessage | LogMessage | SpansMessage;
@@ -55,9 +53,7 @@ export interface SpansMessage {
 
 export interface LogMessage {
   readonly type: "log";
-  readonly level: LogLevel;
+  readonly level: "debug" | "info" | "warn" | "error";
   readonly message: string;
   readonly fields: Readonly<Record<string, unknown>>;
 }
-
-export type LogLevel = "debug" | "info" | "warn" | "error";

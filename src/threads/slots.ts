@@ -13,12 +13,11 @@ export class Slots {
     this.#free = Array.from({ length: count }, (_, n) => count - 1 - n);
   }
 
-  /** Slots given out and not back. */
   get inUse(): number {
     return this.#count - this.#free.length;
   }
 
-  /** A slot of which nobody has canceled the present generation. Throws when none is free: admission keeps that from happening. */
+  /** A slot whose present generation nobody has canceled. Throws when none is free: admission keeps that from happening. */
   take(): number {
     const slot = this.#free.pop();
     if (slot === undefined) throw new Error(`cancel board is full: ${this.#count} groups of steps are open`);

@@ -28,14 +28,14 @@ export class DispatchedGroup implements StepGroup, StepOwner, CauseArbiter {
   readonly #parts: GroupParts;
   readonly #scope: CancelScope;
   readonly #urgency: number;
-  /** The step dispatched last; the others hang on it. */
+  /** The step dispatched last; the others follow through `older`. */
   #newest: DispatchedStep | undefined;
   #endWatch: (() => void) | undefined;
   #open = 0;
   #closed = false;
-  /** A failure on a thread was first, and its outcome has not come yet. */
+  /** A failure on a thread canceled the group first, and its outcome has not arrived yet. */
   #failureIsDue = false;
-  /** The outcome of a failure has come that canceled the group on its own thread, or was second there and notified all the same. */
+  /** A step has failed whose thread canceled the group or, where it was second, notified all the same. */
   #failureHasNotified = false;
 
   constructor(parts: GroupParts, scope: CancelScope, urgency: number) {
@@ -70,12 +70,12 @@ export class DispatchedGroup implements StepGroup, StepOwner, CauseArbiter {
   async #runExclusively(spec: StepSpec, input: StepInput): Promise<EndedStep> {
     const { exclusiveCapacity } = this.#parts;
     try {
-      // Waits here, not in a queue of the pool: a canceled wait ends at once and its step never runs.
+      // Waits here, not in a queue of the pool, so that a canceled wait ends at once and its step never runs.
       using _permit = exclusiveCapacity.tryAcquire() ?? (await exclusiveCapacity.acquire(this.#scope, this.#urgency));
       return await this.#dispatch(spec, input);
     } catch (error) {
       this.#open--;
-      // The only throw in there is the wait for an exclusive thread that was canceled.
+      // Only a canceled wait for an exclusive thread throws in there.
       if (this.#scope.cause !== undefined) return neverRan(this.#scope.cause);
       throw error;
     }
@@ -93,11 +93,8 @@ export class DispatchedGroup implements StepGroup, StepOwner, CauseArbiter {
   stepSettled(step: DispatchedStep, outcome: StepOutcome): void {
     this.#open--;
     if (outcome.status === "failed" && outcome.ill === undefined) this.#failureHasNotified = true;
-    // It found its word set by a step that failed, whose thread may have lost its processor before it notified the others: of those there
-    // is one at least, besides the failed one.
-    if (outcome.status === "canceled" && this.#scope.cause === undefined && this.#open > 1) {
-      this.#parts.board.notify(this.slot);
-    }
+    // A step that failed has set the word, but its thread may have lost its processor before it notified the others.
+    if (outcome.status === "canceled" && this.#scope.cause === undefined && this.#open > 1) this.#parts.board.notify(this.slot);
     this.#poolOf(step.spec).forget(step);
   }
 

@@ -3,16 +3,16 @@ import type { DispatchedStep } from "./dispatched-step.ts";
 const FIRST_PLACES = 1_024;
 
 /**
- * The steps of one pool that have not settled, by id. Gives each an id that is unique in the pool while the process lives,
+ * The steps of one pool that have not settled, by id. Gives each step an id that is unique in the pool while the process lives,
  * so that a late outcome of one is not taken for another's. Main thread only.
  *
- * Not a `Map`: one whose entries come and go is copied into a new table every few hundred steps, and V8 links the old table
- * to the new one. Once an old table has reached the old generation, dead or not, it keeps all its successors and
- * every step in them alive until the next full collection: that was a quarter of the CPU of a small order.
+ * Not a `Map`: V8 copies a `Map` whose entries come and go into a new table every few hundred steps, and links the old table
+ * to the new one. An old table that has reached the old generation keeps all later tables, and every step in them, alive until the
+ * next full collection: that was a quarter of the CPU of a small order.
  */
 export class StepTable {
   // The place of an id is its low bits. An id whose place is taken is skipped, so no two steps meet in one.
-  #places: (DispatchedStep | undefined)[] = places(FIRST_PLACES);
+  #places = places(FIRST_PLACES);
   #lastId: number;
   #size = 0;
 
@@ -59,11 +59,6 @@ export class StepTable {
     return this.#places.filter((step) => step !== undefined);
   }
 
-  /** In no particular order. `visit` must neither add nor remove. */
-  forEach(visit: (step: DispatchedStep) => void): void {
-    for (const step of this.#places) if (step !== undefined) visit(step);
-  }
-
   #placeOf(id: number): number {
     // Right up to 2^53: the length is a power of two, and a bitwise operator keeps the low bits.
     return id & (this.#places.length - 1);
@@ -71,7 +66,7 @@ export class StepTable {
 
   #grow(): void {
     const steps = this.all();
-    // Ids that differ in their low bits differ in more of them too.
+    // No two of them meet: ids with different low bits still differ when more bits count.
     this.#places = places(this.#places.length * 2);
     for (const step of steps) this.#places[this.#placeOf(step.id)] = step;
   }

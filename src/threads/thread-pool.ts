@@ -1,6 +1,5 @@
 import type { CancelBoard } from "./cancel-board.ts";
 import type { DispatchedStep } from "./dispatched-step.ts";
-import { LongSteps } from "./long-steps.ts";
 import { PiscinaThreads, type PiscinaThreadsOptions } from "./piscina-threads.ts";
 import type { PoolThread, ReplaceReason } from "./pool-thread.ts";
 import type { OutcomeEntry, StepMessage } from "./protocol.ts";
@@ -12,25 +11,23 @@ export interface ThreadPoolOptions extends Omit<PiscinaThreadsOptions, "onOutcom
   readonly tracker: Tracker;
 }
 
-// Enough for a step declared retryable to survive an accident, too few for one that kills its thread to kill many.
+// Enough for a retryable step to survive an accident, too few for a step that kills its thread to kill many.
 const MAX_RETRIES = 2;
 
 /**
- * Gives steps to the threads of one pool; those of one event-loop turn go as one message a thread. Main thread only.
+ * Gives steps to the threads of one pool; those of one event-loop turn go as one message a thread. `shared` puts any number of waiting
+ * steps on a thread, `exclusive` one computing step at a time. Main thread only.
  *
- * `shared` puts any number of waiting steps on a thread, `exclusive` one computing step at a time.
- *
- * A step that has no thread yet waits here, where a cancel finds it, and not in Piscina's queue: a task in there could not be taken back
- * without an `AbortSignal`, and with one it may not share a thread.
+ * A step that has no thread yet waits here, where a cancel finds it. A task in Piscina's queue can be taken back only by an `AbortSignal`,
+ * and a task with a signal may not share a thread.
  */
 export class ThreadPool {
   readonly name: "shared" | "exclusive";
   readonly #board: CancelBoard;
   readonly #tracker: Tracker;
   readonly #threads: PiscinaThreads;
-  readonly #steps = new StepTable();
-  /** For whoever looks at what runs. */
-  readonly longSteps = new LongSteps(this.#steps);
+  /** Those that have not settled. */
+  readonly steps = new StepTable();
   #waiting: DispatchedStep[] = [];
   #flushScheduled = false;
   #closing = false;
@@ -47,7 +44,7 @@ export class ThreadPool {
     });
   }
 
-  /** Live threads that have loaded, those included that get no more steps. */
+  /** Live threads that have loaded, also those that get no more steps. */
   get threads(): readonly PoolThread[] {
     return this.allThreads.filter((thread) => thread.ready);
   }
@@ -57,27 +54,21 @@ export class ThreadPool {
     return [...this.#threads.all()];
   }
 
-  /** Steps handed to this pool that have not settled. */
-  get unsettled(): number {
-    return this.#steps.size;
-  }
-
-  /** As `PiscinaThreads.ready`. */
   ready(): Promise<void> {
     return this.#threads.ready();
   }
 
-  /** Takes a step into the next message to its thread. Its outcome comes through `step.settle`. */
+  /** Puts a step into the next message to a thread. Its outcome comes through `step.settle`. */
   enqueue(step: DispatchedStep): void {
     this.#threads.start();
-    this.#steps.add(step);
+    this.steps.add(step);
     this.#waiting.push(step);
     this.lookAtWaiting();
   }
 
   /** To be called when a step settled, however. */
   forget(step: DispatchedStep): void {
-    this.#steps.remove(step);
+    this.steps.remove(step);
     if (step.thread !== undefined) this.#threads.endIfDone(step.thread);
     // The exclusive pool may have a step waiting for this thread.
     this.lookAtWaiting();
@@ -91,14 +82,14 @@ export class ThreadPool {
   }
 
   /**
-   * Settles a canceled step that its thread still runs, which is well otherwise: the thread gets no more steps and ends when its other
-   * ones have. The step's permits are free from then on, though it may still be at work.
+   * Settles a canceled step that ignores its cancel, on a thread that is well otherwise: the thread gets no more steps and ends when its
+   * other steps have ended. The step's permits are free from then on, though the step may still be at work.
    */
   giveUp(step: DispatchedStep): void {
     const { thread, owner } = step;
     const cause = this.#board.causeOf(owner.slot, owner.generation);
     if (thread?.row === undefined || thread.terminated || cause === undefined) return;
-    // The last one on its thread settles with the thread's exit: only then it has surely ended.
+    // The last step of a thread settles at the thread's exit: only then it has surely ended.
     if (thread.inFlight === 1 || !this.#threads.quarantine(thread, "grace")) {
       thread.kill("grace");
       return;
@@ -152,9 +143,9 @@ export class ThreadPool {
 
   #settle({ row }: PoolThread, entries: readonly OutcomeEntry[]): void {
     for (const [id, startedAtMs, endedAtMs, outcome] of entries) {
-      const step = this.#steps.get(id);
+      const step = this.steps.get(id);
       if (step !== undefined) step.settle(outcome ?? { status: "ok" }, endedAtMs, startedAtMs);
-      // It was given up, and has ended after all.
+      // A step that was given up has ended after all.
       else if (row !== undefined) this.#tracker.endedLate(row);
     }
   }
@@ -163,7 +154,7 @@ export class ThreadPool {
     // It may have claimed a row and died before its message said so.
     const row = thread.row ?? this.#tracker.rowOf(thread.id);
     if (row !== undefined) this.#tracker.settle(row);
-    for (const step of this.#steps.all()) if (step.thread === thread) this.#lost(step, reason);
+    for (const step of this.steps.all()) if (step.thread === thread) this.#lost(step, reason);
   }
 
   #lost(step: DispatchedStep, reason: ReplaceReason): void {
@@ -180,8 +171,7 @@ export class ThreadPool {
       this.lookAtWaiting();
       return;
     }
-    // A cancel that this thread has not heard of comes from a step that failed, perhaps on the thread that died, perhaps before it had
-    // notified the others.
+    // A cancel that this thread does not know of comes from a step that failed, whose thread may have died before it notified the others.
     if (isCanceled) this.#board.notify(slot);
     step.settle({ status: "lost", reason: `thread ended: ${reason}`, effect: "unknown" });
   }

@@ -1,24 +1,21 @@
 import type { CancelScope } from "../concurrency/cancel-scope.ts";
-import { Capacity, type CapacityOptions, type CapacityView } from "../concurrency/capacity.ts";
+import { Capacity, type CapacityOptions } from "../concurrency/capacity.ts";
 import { monotonicMs } from "../concurrency/clock.ts";
 import { DEFAULT_URGENCY } from "../concurrency/urgency.ts";
-import { cpuProfileOf } from "../diagnosis/cpu-profile.ts";
-import { heapSnapshotOf } from "../diagnosis/heap-snapshot.ts";
-import { ThreadUnavailable } from "../diagnosis/inspected-thread.ts";
-import type { InspectableThreads } from "../diagnosis/thread-inspector.ts";
+import type { InspectableThreads } from "../diagnosis/inspected-thread.ts";
+import { LongSteps } from "../diagnosis/long-steps.ts";
 import type { SpanData } from "../orders/span-data.ts";
 import type { StepGroup, StepRunner } from "../orders/step-runner.ts";
 import { CancelBoard } from "./cancel-board.ts";
 import { CancellationWatchdog } from "./cancellation-watchdog.ts";
 import { HeartbeatWatch } from "./heartbeat-watch.ts";
 import { Layout } from "./layout.ts";
-import type { LongStep } from "./long-steps.ts";
-import type { PoolThread, ReplaceReason } from "./pool-thread.ts";
-import type { LogMessage, SpansMessage } from "./protocol.ts";
+import type { ReplaceReason } from "./pool-thread.ts";
+import type { LogMessage } from "./protocol.ts";
 import { Slots } from "./slots.ts";
 import { DispatchedGroup, type GroupParts } from "./step-group.ts";
 import { ThreadPool } from "./thread-pool.ts";
-import { type Totals, Tracker } from "./tracker.ts";
+import { type ThreadCounts, type Totals, Tracker } from "./tracker.ts";
 
 export interface ThreadRuntimeOptions {
   /** Absolute path of the worker file that Piscina loads on each thread. */
@@ -49,13 +46,9 @@ export interface ThreadRuntimeOptions {
 }
 
 /** One thread as `/debug/threads` shows it. */
-export interface ThreadView {
+export interface ThreadView extends ThreadCounts {
   readonly id: number;
   readonly pool: string;
-  readonly running: number;
-  readonly started: number;
-  readonly finished: number;
-  readonly heartbeatAgeMs: number;
 }
 
 // A step holds some kilobytes; half a gigabyte is far above what a full board of them needs, and two threads
@@ -66,72 +59,66 @@ const LONGEST_STEP_MS = 10_000;
 
 /** The threads: both pools, the shared memory and the watchers over them. The step runner of the running service. Main thread only. */
 export class ThreadRuntime implements StepRunner, InspectableThreads {
-  readonly #slots: Slots;
   readonly #tracker: Tracker;
-  readonly #shared: ThreadPool;
-  readonly #exclusive: ThreadPool;
-  readonly #exclusiveCapacity: Capacity;
   readonly #parts: GroupParts;
-  readonly #watchdog: CancellationWatchdog;
+  readonly #pools: readonly ThreadPool[];
   readonly #heartbeat: HeartbeatWatch;
   readonly #replaced = new Map<ReplaceReason, number>();
+  /** The steps of both pools that have run for long. */
+  readonly longSteps: LongSteps;
 
   private constructor(options: ThreadRuntimeOptions) {
     // A replacement claims its row while the dead thread's is still being settled, and as many threads may be in quarantine.
     const layout = Layout.allocate({ slots: options.maxGroups, rows: 3 * (options.threads + options.cpuThreads) });
     const board = CancelBoard.create(layout);
     const tracker = new Tracker(layout);
-    const onDemand = options.cpuThreadsOnDemand ?? false;
-    this.#tracker = tracker;
-    this.#slots = new Slots(board, options.maxGroups);
-    const common = {
-      workerFile: options.workerFile,
-      setup: { layout: layout.handle, settings: options.settings ?? {}, tracing: options.onSpans !== undefined },
-      board,
-      tracker,
-      heapLimitMb: options.heapLimitMb ?? HEAP_LIMIT_MB,
-      quarantineMs: (options.longestStepMs ?? LONGEST_STEP_MS) + options.cancelGraceMs,
-      onMessage: (message: LogMessage | SpansMessage) =>
-        message.type === "log" ? options.onLog?.(message) : options.onSpans?.(message.spans),
-      onFault: (message: string, error: unknown) => options.onFault?.(message, error),
-    };
     const pool = (name: "shared" | "exclusive", threads: number, onDemand: boolean) =>
       new ThreadPool({
-        ...common,
         name,
         threads,
         onDemand,
-        onReplaced: (thread: PoolThread, reason: ReplaceReason) => {
+        workerFile: options.workerFile,
+        setup: { layout: layout.handle, settings: options.settings ?? {}, tracing: options.onSpans !== undefined },
+        board,
+        tracker,
+        heapLimitMb: options.heapLimitMb ?? HEAP_LIMIT_MB,
+        quarantineMs: (options.longestStepMs ?? LONGEST_STEP_MS) + options.cancelGraceMs,
+        onMessage: (message) => (message.type === "log" ? options.onLog?.(message) : options.onSpans?.(message.spans)),
+        onFault: (message, error) => options.onFault?.(message, error),
+        onReplaced: (thread, reason) => {
           this.#replaced.set(reason, (this.#replaced.get(reason) ?? 0) + 1);
           options.onReplaced?.(name, thread.id, reason);
         },
       });
-    this.#shared = pool("shared", options.threads, false);
-    this.#exclusive = pool("exclusive", options.cpuThreads, onDemand);
-    this.#exclusiveCapacity = new Capacity(options.cpuThreads, options.waiting);
-    if (onDemand) void this.#learnHoldsFromReady();
-    this.#watchdog = new CancellationWatchdog({
-      graceMs: options.cancelGraceMs,
-      board,
-      tracker,
-      giveUp: (step) => (step.spec.computes ? this.#exclusive : this.#shared).giveUp(step),
-    });
+    const onDemand = options.cpuThreadsOnDemand ?? false;
+    const shared = pool("shared", options.threads, false);
+    const exclusive = pool("exclusive", options.cpuThreads, onDemand);
+    this.#tracker = tracker;
+    this.#pools = [shared, exclusive];
     this.#parts = {
       board,
-      slots: this.#slots,
-      watchdog: this.#watchdog,
-      shared: this.#shared,
-      exclusive: this.#exclusive,
-      exclusiveCapacity: this.#exclusiveCapacity,
+      slots: new Slots(board, options.maxGroups),
+      watchdog: new CancellationWatchdog({
+        graceMs: options.cancelGraceMs,
+        board,
+        tracker,
+        giveUp: (step) => (step.spec.computes ? exclusive : shared).giveUp(step),
+      }),
+      shared,
+      exclusive,
+      exclusiveCapacity: new Capacity(options.cpuThreads, options.waiting),
     };
-    this.#heartbeat = new HeartbeatWatch(tracker, this.#pools(), options.startTimeoutMs);
+    if (onDemand) void this.#learnHoldsFromReady();
+    this.longSteps = new LongSteps([shared.steps, exclusive.steps]);
+    this.#heartbeat = new HeartbeatWatch(tracker, this.#pools, options.startTimeoutMs);
   }
 
   /** Starts the threads and resolves when all that are not on demand are up. Rejects when they cannot be started, with none left. */
   static async start(options: ThreadRuntimeOptions): Promise<ThreadRuntime> {
     const runtime = new ThreadRuntime(options);
+    const { shared, exclusive } = runtime.#parts;
     try {
-      await Promise.all([runtime.#shared.ready(), options.cpuThreadsOnDemand || runtime.#exclusive.ready()]);
+      await Promise.all([shared.ready(), options.cpuThreadsOnDemand || exclusive.ready()]);
       return runtime;
     } catch (error) {
       await runtime.close();
@@ -144,8 +131,8 @@ export class ThreadRuntime implements StepRunner, InspectableThreads {
   }
 
   /** The exclusive pool's threads as a capacity: steps that compute hold one each, or wait for one. */
-  get exclusive(): CapacityView {
-    return this.#exclusiveCapacity;
+  get exclusive(): Capacity {
+    return this.#parts.exclusiveCapacity;
   }
 
   /** What runs and ever ran, from the threads' own counters. */
@@ -154,27 +141,9 @@ export class ThreadRuntime implements StepRunner, InspectableThreads {
   }
 
   threads(): ThreadView[] {
-    return this.#pools().flatMap((pool) =>
-      pool.threads.flatMap((thread) => {
-        if (thread.row === undefined) return [];
-        return [{ id: thread.id, pool: pool.name, ...this.#tracker.read(thread.row) }];
-      }),
+    return this.#pools.flatMap((pool) =>
+      pool.threads.flatMap(({ id, row }) => (row === undefined ? [] : [{ id, pool: pool.name, ...this.#tracker.read(row) }])),
     );
-  }
-
-  /** Notes that time has passed, for `longSteps`: in even pauses while somebody looks. */
-  markTime(): void {
-    for (const pool of this.#pools()) pool.longSteps.mark();
-  }
-
-  /** Some of the steps that have run for long and still do: how many is bounded. Knows only what ran while time was marked. */
-  longSteps(): LongStep[] {
-    return this.#pools().flatMap((pool) => pool.longSteps.sample());
-  }
-
-  /** Nobody looks any more. */
-  forgetTime(): void {
-    for (const pool of this.#pools()) pool.longSteps.forget();
   }
 
   /** How many threads were replaced, by reason. */
@@ -183,59 +152,46 @@ export class ThreadRuntime implements StepRunner, InspectableThreads {
   }
 
   /** Everything that must be zero when no order is in flight. */
-  counters(): { slots: number; unsettled: number; exclusivePermits: number; exclusiveWaiting: number; watchedGroups: number } {
+  counters() {
+    const { slots, shared, exclusive, exclusiveCapacity, watchdog } = this.#parts;
     return {
-      slots: this.#slots.inUse,
-      unsettled: this.#shared.unsettled + this.#exclusive.unsettled,
-      exclusivePermits: this.#exclusiveCapacity.inUse,
-      exclusiveWaiting: this.#exclusiveCapacity.waiting,
-      watchedGroups: this.#watchdog.size,
+      slots: slots.inUse,
+      unsettled: shared.steps.size + exclusive.steps.size,
+      exclusivePermits: exclusiveCapacity.inUse,
+      exclusiveWaiting: exclusiveCapacity.waiting,
+      watchedGroups: watchdog.size,
     };
   }
 
   /** Terminates the busiest thread, or an idle one where none is busy. Returns its id, undefined when none is up. */
   killThread(): number | undefined {
-    const busiest = this.#pools()
-      .flatMap((pool) => pool.threads)
-      .filter(({ leaving }) => leaving === undefined)
-      .sort((a, b) => b.inFlight - a.inFlight)[0];
+    const threads = this.#pools.flatMap((pool) => pool.threads).filter(({ leaving }) => leaving === undefined);
+    const [busiest] = threads.sort((a, b) => b.inFlight - a.inFlight);
     busiest?.kill("chaos");
     return busiest?.id;
   }
 
-  async cpuProfile(threadId: number, ms: number, stop: CancelScope): Promise<string> {
-    return cpuProfileOf(this.#thread(threadId).thread, ms, stop);
-  }
-
-  async *heapSnapshot(threadId: number): AsyncGenerator<Uint8Array> {
-    const { thread, pool } = this.#thread(threadId);
-    yield* heapSnapshotOf(thread, () => pool.lookAtWaiting());
+  inspectable(threadId: number): ReturnType<InspectableThreads["inspectable"]> {
+    for (const pool of this.#pools) {
+      const thread = pool.threads.find(({ id, leaving }) => id === threadId && leaving === undefined);
+      if (thread !== undefined) return { thread, goesOn: () => pool.lookAtWaiting() };
+    }
+    return undefined;
   }
 
   /** Ends all threads; steps still running are lost. Drain first. */
   async close(): Promise<void> {
     this.#heartbeat.close();
-    this.#watchdog.close();
-    await Promise.all(this.#pools().map((pool) => pool.close()));
+    this.#parts.watchdog.close();
+    await Promise.all(this.#pools.map((pool) => pool.close()));
   }
 
-  /** What the first steps wait for the threads to start says nothing of how long the next ones will compute. */
+  /** The first steps wait for the threads to start. That wait says nothing about how long the next steps will compute. */
   async #learnHoldsFromReady(): Promise<void> {
-    this.#exclusiveCapacity.usableSinceMs = Number.POSITIVE_INFINITY;
-    // Threads that do not start are told of elsewhere.
-    await this.#exclusive.ready().catch(() => {});
-    this.#exclusiveCapacity.usableSinceMs = monotonicMs();
-  }
-
-  #thread(threadId: number): { readonly thread: PoolThread; readonly pool: ThreadPool } {
-    for (const pool of this.#pools()) {
-      const thread = pool.threads.find(({ id, leaving }) => id === threadId && leaving === undefined);
-      if (thread !== undefined) return { thread, pool };
-    }
-    throw new ThreadUnavailable("unknown", `no thread of the pools has the id ${threadId}`);
-  }
-
-  #pools(): readonly ThreadPool[] {
-    return [this.#shared, this.#exclusive];
+    const { exclusive, exclusiveCapacity } = this.#parts;
+    exclusiveCapacity.held.usableSinceMs = Number.POSITIVE_INFINITY;
+    // Threads that do not start are reported elsewhere.
+    await exclusive.ready().catch(() => {});
+    exclusiveCapacity.held.usableSinceMs = monotonicMs();
   }
 }

@@ -1,6 +1,11 @@
 import { monotonicMs } from "../concurrency/clock.ts";
 import { BELL, FINISHED, HEARTBEAT, type Layout, OWNER, RUNNING, STARTED } from "./layout.ts";
 
+/** How often a thread writes its heartbeat, a cheap store: it may miss some before anybody suspects it. */
+export const BEAT_EVERY_MS = 100;
+/** A thread whose last beat is not older than this is alive: it has missed one at most. */
+export const ALIVE_MS = 200;
+
 export interface Totals {
   readonly running: number;
   readonly started: number;
@@ -13,21 +18,21 @@ export interface ThreadCounts extends Totals {
 }
 
 /**
- * What runs and ever ran: each thread counts in a row of its own, the main thread adds the rows up. Any thread may have a tracker of its
+ * Counts what runs and ever ran: each thread in a row of its own; the main thread adds the rows up. Any thread may have a tracker of its
  * own over the same layout; each method says who may call it.
  *
  * Invariants:
  * 1. While its thread lives only that thread writes a row's counters; afterwards only the main thread does.
  * 2. started = running + finished, in every row, whenever its thread is between two steps.
  * 3. A step has been counted as ended before its outcome is posted: an answered step is never counted as running.
- * 4. A word counts to 2^32 and begins anew; what it has lost is added here, exact up to 2^53. For that each row must be read once in 2^32
- *    steps, three days of a thread that does nothing else: see `HeartbeatWatch`.
+ * 4. A word wraps at 2^32; the main thread counts on, exact up to 2^53. For that it must read each row once in 2^32 steps, three days of
+ *    a thread that does nothing else: see `HeartbeatWatch`.
  */
 export class Tracker {
   readonly #layout: Layout;
   readonly #words: Int32Array<SharedArrayBuffer>;
   readonly #known: Known[];
-  /** Of threads that are gone. What they left running counts as finished: it has ended, though not by itself. */
+  /** Steps of threads that are gone. Those that still ran count as finished. */
   #departed = 0;
 
   constructor(layout: Layout) {
@@ -49,8 +54,8 @@ export class Tracker {
 
   /** A step starts: before it looks whether it was canceled (`CancelBoard`, invariant 5). Worker. */
   countStart(row: number): void {
-    // `running` first, and `finished` first below: so at every moment started <= running + finished, also for a reader in between and for
-    // a thread that dies in between, and whoever sees nothing running sees every step finished.
+    // `running` first here, and `finished` first below: at every moment started <= running + finished, even where a thread dies in
+    // between, and whoever sees nothing running sees every step finished.
     Atomics.add(this.#words, this.#layout.rowAt(row, RUNNING), 1);
     Atomics.add(this.#words, this.#layout.rowAt(row, STARTED), 1);
   }
@@ -66,7 +71,7 @@ export class Tracker {
     Atomics.store(this.#words, this.#layout.rowAt(row, HEARTBEAT), (monotonicMs() - this.#layout.handle.epochMs) | 0);
   }
 
-  /** When the row's thread last said so; only good for comparing with an earlier reading. Any thread. */
+  /** The row's heartbeat, to be compared with an earlier one. Any thread. */
   lastBeat(row: number): number {
     return Atomics.load(this.#words, this.#layout.rowAt(row, HEARTBEAT));
   }
@@ -96,18 +101,18 @@ export class Tracker {
   read(row: number): ThreadCounts {
     const nowMs = (monotonicMs() - this.#layout.handle.epochMs) | 0;
     const known = this.#known[row] as Known;
-    // Against the order in which a thread counts, so that no step is missed that goes from one to the next meanwhile.
+    // In the reverse of the order in which a thread counts, so that no step is missed that starts or ends meanwhile.
     known.started = unwrapped(known.started, this.#load(row, STARTED));
     const running = this.#load(row, RUNNING);
     known.finished = unwrapped(known.finished, this.#load(row, FINISHED));
     const { started, finished, givenUp } = known;
     const heartbeatAgeMs = Math.max(0, (nowMs - this.lastBeat(row)) | 0);
-    // A step that ends between two of these readings may be in both of the last: no more have finished than had started.
+    // A step that ends between these readings may be counted twice: no more have finished than had started.
     const ended = Math.min(started, finished + Math.min(running, givenUp));
     return { running: Math.max(0, running - givenUp), started, finished: ended, heartbeatAgeMs };
   }
 
-  /** A step has settled that its thread still runs: it counts as finished from now on. Main thread. */
+  /** A step that its thread still runs has settled: it counts as finished from now on. Main thread. */
   giveUp(row: number): void {
     (this.#known[row] as Known).givenUp++;
   }

@@ -1,17 +1,15 @@
 import type { KeyObject } from "node:crypto";
 import { Canceled } from "../concurrency/cancel-cause.ts";
 import { CancelScope } from "../concurrency/cancel-scope.ts";
+import { type Clock, SYSTEM_CLOCK } from "../concurrency/clock.ts";
 import type { EventOutbox, OrderEvent } from "../orders/order-event.ts";
 import { JournalUnavailable } from "../orders/order-journal.ts";
 import type { Post } from "../outgoing/post.ts";
 import { backoffMs, EVENT_BACKOFF } from "../retries/backoff.ts";
-import { type Clock, SYSTEM_CLOCK } from "../retries/clock.ts";
-import { EndpointHealth, type EndpointOutcome } from "../retries/endpoint-health.ts";
 import { JournalRetry } from "../retries/journal-retry.ts";
 import { RetryQueue } from "../retries/retry-queue.ts";
-import type { DeliveryLog } from "./delivery-log.ts";
-import { deliveryVerdict } from "./delivery-verdict.ts";
-import { type PostFailure, type PostResult, postEvent, postToReceiver } from "./post-event.ts";
+import { type PostFailure, postToReceiver } from "./post-event.ts";
+import { type DeliveryLog, MAX_REQUESTS, WebhookReceiver } from "./webhook-receiver.ts";
 
 export interface WebhookDeliveryOptions {
   readonly outbox: EventOutbox;
@@ -20,7 +18,7 @@ export interface WebhookDeliveryOptions {
   /** Every one of them signs every delivery. */
   readonly secrets: readonly KeyObject[];
   readonly log: DeliveryLog;
-  /** Requests at one time, each for another order. */
+  /** Requests at one time, each of another order. */
   readonly maxRequests?: number;
   /** How long after `start` nothing is given up. */
   readonly startGraceMs?: number;
@@ -39,29 +37,23 @@ export interface DeliveryState {
   readonly inFlight: number;
 }
 
-// Enough that a receiver 100 ms away gets 160 events a second, few enough for a small one.
-export const MAX_REQUESTS = 16;
-// The lower end of what Standard Webhooks recommends: a receiver should note the event and work later.
-export const REQUEST_TIMEOUT_MS = 15_000;
-// After a long stop everything may have expired before its first try, and the receiver be starting too.
+// After a long stop all events may have expired before their first try, and the receiver may still be starting.
 const START_GRACE_MS = 60_000;
-// Keeps the transaction, and with it what orders wait for in the journal, short.
+// Keeps the transaction short, because orders wait for it.
 const GIVE_UPS_AT_ONCE = 64;
-// How often a receiver that wants nothing has events expire: nobody waits for that.
+// How often events expire while the receiver wants none. Nobody waits for that.
 const EXPIRE_EVERY_MS = 60_000;
 
 /**
- * Delivers order events at least once, the events of one order strictly one after another: only the first of an order is ever
- * due, and it leaves the outbox, durably, before the next one goes. So even after a crash a receiver never gets an old event
- * behind a newer one. A try keeps its place among `maxRequests` until its outcome is written down: without the outbox nothing
- * can be marked as delivered, and whatever were sent then would be sent again. Main thread only.
+ * Delivers order events at least once, and the events of one order strictly one after another. Only the first event of an order is ever
+ * due, and it leaves the outbox durably before the next one is sent. So even after a crash no receiver gets an old event after a newer one.
+ * A try counts towards `maxRequests` until its outcome is stored: while the outbox cannot be written, more events would be sent twice.
+ * Main thread only.
  */
 export class WebhookDelivery {
   readonly #options: Required<WebhookDeliveryOptions>;
-  /** For logs: the rest of the URL may hold a token. */
-  readonly #receiver: string;
   readonly #scope = new CancelScope();
-  readonly #health: EndpointHealth;
+  readonly #receiver: WebhookReceiver;
   readonly #journal: JournalRetry;
   readonly #queue: RetryQueue<OrderEvent>;
   #graceEndMs = 0;
@@ -78,9 +70,8 @@ export class WebhookDelivery {
       post: postToReceiver(options.url),
       ...options,
     };
-    const { outbox, url, log, clock, random, maxRequests } = this.#options;
-    this.#receiver = new URL(url).origin;
-    this.#health = new EndpointHealth({ maxInFlight: maxRequests, clock, random, onDown: (down) => this.#noteReceiver(down) });
+    const { outbox, log, clock, random, maxRequests } = this.#options;
+    this.#receiver = new WebhookReceiver(this.#options);
     this.#journal = new JournalRetry({
       scope: this.#scope,
       clock,
@@ -92,7 +83,7 @@ export class WebhookDelivery {
       idOf: ({ seq }) => seq,
       due: (_nowMs, limit) => this.#journal.run(() => outbox.dueEvents(clock.nowMs(), limit)),
       attempt: (event) => this.#attempt(event),
-      health: this.#health,
+      health: this.#receiver.health,
       maxInFlight: maxRequests,
       clock,
       random,
@@ -106,7 +97,7 @@ export class WebhookDelivery {
     this.#queue.start();
   }
 
-  /** New events were committed. Cheap, and may be called at any time. */
+  /** New events were committed. Cheap; may be called at any time. */
   notify(): void {
     this.#queue.notify();
   }
@@ -116,27 +107,27 @@ export class WebhookDelivery {
     if (!this.#disabled || this.#scope.cause !== undefined) return;
     this.#disabled = false;
     this.#stopExpiryTimer?.();
-    this.#options.log.info({ receiver: this.#receiver }, "webhook delivery goes on");
+    this.#options.log.info({ receiver: this.#receiver.origin }, "webhook delivery goes on");
     this.#queue.resume();
   }
 
   /**
-   * Ends: aborts the requests under way, whose events stay and are delivered again after the next start, and resolves when
-   * nothing runs any more. The outbox must work until then.
+   * Aborts the requests under way; their events stay and are delivered again after the next start. Resolves when nothing runs any more. The
+   * outbox must work until then.
    */
   async stop(): Promise<void> {
     this.#scope.cancel("shutdown");
     this.#stopExpiryTimer?.();
-    this.#health.close();
+    this.#receiver.health.close();
     await Promise.all([this.#queue.stop(), this.#expiring]);
   }
 
   state(): DeliveryState {
-    return { receiver: this.#disabled ? "disabled" : this.#health.down ? "down" : "up", inFlight: this.#health.inFlight };
+    return { receiver: this.#disabled ? "disabled" : this.#receiver.health.down ? "down" : "up", inFlight: this.#receiver.health.inFlight };
   }
 
   async #attempt(event: OrderEvent): Promise<void> {
-    const result = await this.#send(event);
+    const result = await this.#receiver.send(event, this.#scope);
     try {
       if (result.type === "delivered") await this.#delivered(event);
       if (result.type === "failed") await this.#failed(event, result);
@@ -144,24 +135,6 @@ export class WebhookDelivery {
     } catch (error) {
       // The event stays as it was and is sent again after the next start.
       if (!(error instanceof Canceled)) throw error;
-    }
-  }
-
-  async #send(event: OrderEvent): Promise<PostResult> {
-    const { clock } = this.#options;
-    const epoch = this.#health.begin();
-    const scope = new CancelScope();
-    const linked = scope.link(this.#scope);
-    const stopTimer = clock.after(REQUEST_TIMEOUT_MS, () => void scope.cancel("deadline"));
-    let outcome: EndpointOutcome;
-    try {
-      const result = await postEvent(event, this.#options, scope, clock.nowMs());
-      outcome = deliveryVerdict(result, event.tries, this.#health.down);
-      return result;
-    } finally {
-      stopTimer();
-      linked.unsubscribe();
-      this.#health.end(epoch, outcome);
     }
   }
 
@@ -189,14 +162,14 @@ export class WebhookDelivery {
       const nextTryMs = nowMs + Math.min(leftMs, this.#pauseMs(tries + 1, failure));
       await this.#journal.run(() => outbox.eventFailed(seq, nextTryMs));
     }
-    // A receiver that is down is asked with one event on behalf of all. None is given up while it is under way or being marked.
-    if (this.#health.down && this.#queue.inFlight === 1) await this.#giveUpExpired(nowMs, `receiver down: ${reason}`);
+    // One event probes a receiver that is down. No event expires while another one is sent or stored.
+    if (this.#receiver.health.down && this.#queue.inFlight === 1) await this.#giveUpExpired(nowMs, `receiver down: ${reason}`);
   }
 
   #pauseMs(failures: number, { kind, retryAfterMs = 0 }: PostFailure): number {
-    // The receiver's pause is the event's: with one of its own it would come late to a receiver that is back. Due at once it is
-    // behind all that wait already, so the next probe tries another event.
-    if (this.#health.down || (kind === "overloaded" && retryAfterMs > 0)) return retryAfterMs;
+    // The event waits as long as the receiver's pause and no longer, or it would be late for a receiver that is back. An event that is due at
+    // once stands behind all that wait already, so the next probe sends another one.
+    if (this.#receiver.health.down || (kind === "overloaded" && retryAfterMs > 0)) return retryAfterMs;
     return Math.max(retryAfterMs, backoffMs(failures, EVENT_BACKOFF, this.#options.random));
   }
 
@@ -218,12 +191,12 @@ export class WebhookDelivery {
     this.#queue.pause();
     this.#expireLater();
     this.#options.log.error(
-      { receiver: this.#receiver },
+      { receiver: this.#receiver.origin },
       "the webhook receiver answered 410 Gone: nothing is delivered until a resume or a restart; events are kept for their 24 hours",
     );
   }
 
-  /** While nothing is delivered the outbox must not grow for ever. */
+  /** While nothing is delivered, events expire, so that the outbox does not grow forever. */
   #expireLater(): void {
     this.#stopExpiryTimer?.();
     this.#stopExpiryTimer = this.#options.clock.after(EXPIRE_EVERY_MS, () => {
@@ -238,13 +211,6 @@ export class WebhookDelivery {
       if (!(error instanceof Canceled)) this.#options.log.error({ err: error }, "expired order events could not be given up");
     }
     if (this.#disabled && this.#scope.cause === undefined) this.#expireLater();
-  }
-
-  #noteReceiver(down: boolean): void {
-    const { log } = this.#options;
-    const receiver = this.#receiver;
-    if (down) log.warn({ receiver }, "the webhook receiver is down: probing it with one request at a time");
-    else log.info({ receiver }, "the webhook receiver is up again");
   }
 
   #noteOutbox(error: unknown): void {

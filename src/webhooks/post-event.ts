@@ -29,8 +29,8 @@ export interface PostTarget {
 }
 
 const OVERLOADED = new Set([429, 502, 503, 504]);
-// Read to its end, a body leaves the connection usable for the next event; a longer one costs more than a new connection. It may
-// take as long as its try: a receiver that answers first and works then would find its request broken off.
+// A body that is read to its end leaves the connection usable. Reading a longer one costs more than a new connection. There is no time limit
+// but that of the try: a receiver may answer first and work afterwards, and a closed connection would abort its work.
 const BODY_LIMITS = { maxBytes: 16_384 };
 const MAX_REASON_CHARS = 200;
 
@@ -56,7 +56,7 @@ export async function postEvent(event: OrderEvent, target: PostTarget, scope: Ca
     return { type: "failed", kind: "unreachable", reason: connectionFault(error) };
   }
   const { status, retryAfter } = answer;
-  // The status alone decides: a receiver that breaks off after it said 2xx has said it.
+  // The status alone decides, even when the connection breaks after it.
   if (status >= 200 && status < 300) return { type: "delivered" };
   if (status === 410) return { type: "gone" };
   const wait = retryAfterMs(retryAfter, nowMs);

@@ -1,7 +1,7 @@
 import { createSecretKey, type KeyObject } from "node:crypto";
 import { readFile } from "node:fs/promises";
 
-/** One line that names the file if there is one, the line where there is one, and the rule; never anything the file holds. */
+/** One line that names the file and its line, if known, and the rule. It never shows what the file holds. */
 export class WebhookSecretError extends Error {}
 
 const PREFIX = "whsec_";
@@ -18,7 +18,7 @@ export async function readWebhookSecrets(file: string): Promise<KeyObject[]> {
   try {
     text = await readFile(file, "utf8");
   } catch (error) {
-    // What is no file is often the secret itself, so it is not shown.
+    // A path that is no file is often the secret itself, so the message does not show it.
     throw new WebhookSecretError(`WEBHOOK_SECRET_FILE: its file cannot be read (${(error as NodeJS.ErrnoException).code})`);
   }
   const secrets: KeyObject[] = [];
@@ -33,12 +33,12 @@ export async function readWebhookSecrets(file: string): Promise<KeyObject[]> {
   return secrets;
 }
 
-/** A secret as Standard Webhooks writes it, or undefined. A `KeyObject`, because that prints nothing of itself in a log. */
+/** Parses a secret as Standard Webhooks writes it; undefined for any other text. A log shows nothing of a `KeyObject`. */
 export function parseWebhookSecret(text: string): KeyObject | undefined {
   if (!text.startsWith(PREFIX)) return undefined;
   const base64 = text.slice(PREFIX.length);
   const bytes = Buffer.from(base64, "base64");
-  // Node skips what is not base64, so a mistyped secret would become another secret without a word.
+  // Node skips characters that are not base64, so a mistyped secret would silently become another one.
   if (bytes.toString("base64") !== base64) return undefined;
   if (bytes.length < MIN_BYTES || bytes.length > MAX_BYTES) return undefined;
   return createSecretKey(bytes);

@@ -8,8 +8,8 @@ export interface SignatureHeaders {
 }
 
 /**
- * Signs one try. `body` are the bytes that are sent, `nowMs` the wall clock of the try: receivers refuse old
- * timestamps, so a signature is never kept for a later try. One signature a secret, in the order of the secrets.
+ * Signs one try: one signature a secret, in the order of the secrets. `body` is what is sent, `nowMs` the wall clock of the try. Receivers
+ * refuse old timestamps, so every try needs a new signature.
  */
 export function signatureHeaders(id: string, body: Uint8Array, secrets: readonly KeyObject[], nowMs: number): SignatureHeaders {
   const timestamp = String(Math.floor(nowMs / 1000));

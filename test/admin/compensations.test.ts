@@ -3,6 +3,7 @@ import type { AddressInfo } from "node:net";
 import { text } from "node:stream/consumers";
 import { describe, expect, test } from "vitest";
 import { startStandIn } from "../../load/stand-in/stand-in.ts";
+import { perStepSetting, STEPS } from "../../src/orders/steps.ts";
 import { eventually } from "../support/eventually.ts";
 import { orderOf, postOrder } from "../support/http-client.ts";
 import { allPages, attempt, fail, Receiver, startOnFile, waiting } from "./fixture.ts";
@@ -12,7 +13,7 @@ const REFUSE = { compensate: { refuse: 1 } } as const;
 describe("GET /compensations", () => {
   test("shows what a provider refuses to compensate", async () => {
     await using standIn = disposable(await startStandIn({ rates: { ...REFUSE, vendor: { refuse: 1 } } }));
-    await using server = await startOnFile({ PAYMENT_URL: standIn.url, VENDOR_URL: standIn.url, COURIER_URL: standIn.url });
+    await using server = await startOnFile({ ...perStepSetting("URL", () => standIn.url) });
     const answer = await postOrder(server.running.port, { order_id: "charged", amount: 1200 });
     expect(answer.json.error.kind).toBe("vendor_unavailable");
     const rows = await eventually(
@@ -37,7 +38,7 @@ describe("GET /compensations", () => {
   test("pages bring every one once, oldest first, while some are done and new ones come", async () => {
     await using server = await startOnFile();
     const { journal } = server.running.service;
-    for (let n = 0; n < 20; n++) await fail(journal, `order ${n}`, n % 2 === 0 ? ["payment", "vendor", "courier"] : ["courier"]);
+    for (let n = 0; n < 20; n++) await fail(journal, `order ${n}`, n % 2 === 0 ? STEPS : ["courier"]);
     const before = (await server.get("/compensations?limit=500")).json.compensations;
     expect(before).toHaveLength(40);
     const all = await allPages(server, "/compensations?limit=3", "compensations", async (page) => {
@@ -251,7 +252,7 @@ test("a settled note may be as long as its rule says, however it is written", as
 
 test("what an order placed by HTTP has left pending is what the lists and the order itself show", async () => {
   await using standIn = disposable(await startStandIn({ rates: { ...REFUSE, vendor: { refuse: 1 } } }));
-  await using server = await startOnFile({ PAYMENT_URL: standIn.url, VENDOR_URL: standIn.url, COURIER_URL: standIn.url });
+  await using server = await startOnFile({ ...perStepSetting("URL", () => standIn.url) });
   for (let n = 0; n < 5; n++) await postOrder(server.running.port, { order_id: `charged ${n}`, amount: 100 + n });
   const orders = await allPages(server, "/orders?status=compensating&limit=2", "orders");
   expect(orders.map(({ order_id, amount }) => [order_id, amount]).toSorted()).toEqual(

@@ -7,6 +7,7 @@ import { TraceRecorder } from "../../src/diagnosis/trace-recorder.ts";
 import { type Listener, listen } from "../../src/http/listener.ts";
 import type { OperatorJournal } from "../../src/orders/operator-journal.ts";
 import { JournalBusy, JournalUnavailable } from "../../src/orders/order-journal.ts";
+import { perStep } from "../../src/orders/steps.ts";
 import { send } from "../support/http-client.ts";
 import { QUIET } from "./quiet-sources.ts";
 
@@ -50,7 +51,7 @@ async function startWith(error: Error, faults: unknown[]): Promise<number> {
     live: new LiveFeed({
       counters,
       longSteps: { mark: () => {}, sample: () => [], forget: () => {} },
-      capacities: { payment: capacity, vendor: capacity, courier: capacity },
+      capacities: perStep(() => capacity),
       circuitState: () => "closed",
       backlog: fails,
       receiver: () => "none",
@@ -61,7 +62,7 @@ async function startWith(error: Error, faults: unknown[]): Promise<number> {
     watched: QUIET,
     diagnosis: {
       traces: new TraceRecorder(() => []),
-      inspector: new ThreadInspector({ cpuProfile: fails, heapSnapshot: async function* () {} }),
+      inspector: new ThreadInspector({ inspectable: () => undefined }),
     },
     operators: {
       journal,

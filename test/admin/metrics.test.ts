@@ -4,6 +4,8 @@ import { Metrics } from "../../src/admin/metrics.ts";
 import { RecentBacklog } from "../../src/admin/recent-backlog.ts";
 import type { Backlog } from "../../src/orders/operator-journal.ts";
 import { JournalUnavailable } from "../../src/orders/order-journal.ts";
+import { perStep, type StepName } from "../../src/orders/steps.ts";
+import type { CircuitState } from "../../src/retries/circuit-breaker.ts";
 import { eventually } from "../support/eventually.ts";
 import { newId, orderOf, postOrder } from "../support/http-client.ts";
 import { fail, type OnFile, Receiver, startOnFile } from "./fixture.ts";
@@ -11,7 +13,7 @@ import { QUIET } from "./quiet-sources.ts";
 
 const NOTHING = { count: 0 };
 const BACKLOG: Backlog = {
-  compensations: { payment: NOTHING, vendor: NOTHING, courier: NOTHING },
+  compensations: perStep(() => NOTHING),
   events: NOTHING,
   deadLetters: 0,
   bytes: 4096,
@@ -143,7 +145,8 @@ describe("metrics while the journal cannot be read", () => {
       ...QUIET,
       backlog: () => backlog(),
       ordersInFlight: () => 7,
-      circuitState: (step) => (({ payment: "closed", vendor: "half_open", courier: "open" }) as const)[step],
+      circuitState: (step) =>
+        (({ payment: "closed", vendor: "half_open", courier: "open" }) as Partial<Record<StepName, CircuitState>>)[step] ?? "closed",
       threads: () => [],
       webhooks: { state: () => ({ receiver: "up", inFlight: 0 }) },
     });

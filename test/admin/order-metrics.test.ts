@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { perStep } from "../../src/orders/steps.ts";
 import { eventually } from "../support/eventually.ts";
 import { Exposition } from "../support/exposition.ts";
 import { newId, orderOf, postOrder, send } from "../support/http-client.ts";
@@ -19,7 +20,7 @@ test("orders, steps, cancels, capacity and threads are counted as they were", as
   const { port, adminPort } = server;
   const before = await scrape(adminPort);
   const order = (more: object) => postOrder(port, { order_id: newId("counted"), amount: 1, ...more });
-  const none = { payment: 0, vendor: 0, courier: 0 };
+  const none = perStep(() => 0);
 
   for (let n = 0; n < 3; n++) expect((await order({ delay_ms: none })).status).toBe(200);
   // The vendor and the courier are stopped by the payment; both are on a thread by then.
@@ -66,11 +67,7 @@ test("orders, steps, cancels, capacity and threads are counted as they were", as
 
   const hangUp = new AbortController();
   const holding = [0, 1].map(() =>
-    postOrder(
-      port,
-      { order_id: newId("holds"), amount: 1, delay_ms: { payment: NOT_YET, vendor: NOT_YET, courier: NOT_YET } },
-      { signal: hangUp.signal },
-    ),
+    postOrder(port, { order_id: newId("holds"), amount: 1, delay_ms: perStep(() => NOT_YET) }, { signal: hangUp.signal }),
   );
   await eventually("two orders and one courier", async () => {
     const now = await scrape(adminPort);

@@ -1,4 +1,5 @@
 import { afterAll, describe, expect, test } from "vitest";
+import { STEPS } from "../../src/orders/steps.ts";
 import { eventually } from "../support/eventually.ts";
 import { newId, orderOf, postOrder } from "../support/http-client.ts";
 import { allPages, attempt, fail, startOnFile } from "./fixture.ts";
@@ -67,7 +68,7 @@ describe("GET /orders", () => {
     const before = Array.from({ length: 60 }, (_, n) => `before ${n}`);
     for (const [n, id] of before.entries()) {
       if (n % 3 === 0) await attempt(journal, id, undefined);
-      else await fail(journal, id, n % 3 === 1 ? ["payment", "vendor", "courier"] : ["courier"]);
+      else await fail(journal, id, n % 3 === 1 ? STEPS : ["courier"]);
     }
     const open = Array.from({ length: 20 }, (_, n) => `open ${n}`);
     for (const orderId of open) await journal.accept({ orderId, amount: 1200, nowMs: Date.now() });

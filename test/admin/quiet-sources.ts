@@ -1,4 +1,5 @@
 import type { MetricSources } from "../../src/admin/metrics.ts";
+import { perStep } from "../../src/orders/steps.ts";
 
 const NOTHING = { inUse: 0, waiting: 0 };
 
@@ -6,7 +7,7 @@ const NOTHING = { inUse: 0, waiting: 0 };
 export const QUIET: Omit<MetricSources, "backlog" | "ordersInFlight" | "threads" | "webhooks"> = {
   stepsRunning: () => 0,
   threadsReplaced: () => new Map(),
-  capacities: { payment: NOTHING, vendor: NOTHING, courier: NOTHING },
+  capacities: perStep(() => NOTHING),
   circuitState: () => "closed",
   journalHealthy: () => true,
 };

@@ -5,8 +5,8 @@ const LOOK_MS = 100;
 
 /** An admission over one capacity of five that is held for 100 ms, as the default couriers, and two threads that compute. */
 function fixture({ orderTimeoutMs = 2_000, maxInFlight = 10_000 } = {}) {
-  const courier = { limit: 5, inUse: 0, waiting: 0, holdMs: 100 as number | undefined, firstHeldForMs: 0 };
-  const exclusive = { limit: 2, inUse: 0, waiting: 0, holdMs: 20, firstHeldForMs: 0 };
+  const courier = { limit: 5, inUse: 0, waiting: 0, held: { averageMs: 100 as number | undefined, firstHeldForMs: 0 } };
+  const exclusive = { limit: 2, inUse: 0, waiting: 0, held: { averageMs: 20, firstHeldForMs: 0 } };
   const state = { nowMs: 0, inFlight: 0, behind: 0 };
   const admission = new Admission({
     capacities: [courier],
@@ -42,19 +42,19 @@ describe("an order is refused when its capacity will not come before its deadlin
 
   test("who has a free permit is admitted, however long that is held: only so can a wrong estimate be mended", () => {
     const { burst, courier } = fixture();
-    courier.holdMs = 60_000;
+    courier.held.averageMs = 60_000;
     expect(burst(20)).toBe(5);
   });
 
   test("a hold time that is not known yet is taken for a twentieth of the deadline", () => {
     const { burst, courier } = fixture({ orderTimeoutMs: 60_000 });
-    courier.holdMs = undefined;
+    courier.held.averageMs = undefined;
     expect(burst(200)).toBe(65);
   });
 
   test("or for twice as long as the first permit has been held by now, where that is more", () => {
     const { burst, courier } = fixture();
-    Object.assign(courier, { holdMs: undefined, firstHeldForMs: 200 });
+    Object.assign(courier.held, { averageMs: undefined, firstHeldForMs: 200 });
     // One every 80 ms for 0.8 s, not one every 20 ms.
     expect(burst(200)).toBe(15);
   });
@@ -85,7 +85,7 @@ describe("an order is refused when its capacity will not come before its deadlin
 
   test("a step that computes needs a thread as well, those that wait for something else first are before it", () => {
     const { admission, burst, exclusive, state } = fixture();
-    Object.assign(exclusive, { holdMs: 500 });
+    Object.assign(exclusive.held, { averageMs: 500 });
     // Two have a thread, and one comes free every quarter of a second: the sixth would come too late.
     expect(burst(10, 3, 1)).toBe(5);
     for (let n = 0; n < 5; n++) admission.arrived(1);
@@ -136,7 +136,7 @@ describe("the limit adapts", () => {
   test("slowness is no overload: 9999 orders in flight that wait for nothing", () => {
     const { state, look, burst, admission, courier } = fixture();
     state.inFlight = 9_999;
-    courier.holdMs = 600_000;
+    courier.held.averageMs = 600_000;
     look(100);
     expect(burst(1)).toBe(1);
     expect(admission.limit).toBe(10_000);

@@ -6,6 +6,7 @@ import { expect, onTestFinished, test } from "vitest";
 import { balance } from "../../load/stand-in/balance.ts";
 import { randomFrom } from "../../load/stand-in/random.ts";
 import { spawnStandIn } from "../../load/stand-in/spawn.ts";
+import { perStepSetting } from "../../src/orders/steps.ts";
 import { ChildServer } from "../support/child-server.ts";
 import { eventually } from "../support/eventually.ts";
 import { buildFailingDisk, FailingDisk, WITHOUT_FAILING_DISK } from "../support/failing-disk.ts";
@@ -39,9 +40,7 @@ test(`what was acknowledged survives ${KILLS} times SIGKILL or a disk that fails
   const standIn = await spawnStandIn({ seed: SEED });
   const quietSettings = {
     JOURNAL: journal,
-    PAYMENT_URL: standIn.url,
-    VENDOR_URL: standIn.url,
-    COURIER_URL: standIn.url,
+    ...perStepSetting("URL", () => standIn.url),
     COURIER_CAPACITY: "128",
     ORDER_TIMEOUT_MS: "60000",
     LOG_LEVEL: "error",

@@ -5,6 +5,7 @@ import { expect, onTestFinished, test } from "vitest";
 import { balance } from "../../load/stand-in/balance.ts";
 import { randomFrom } from "../../load/stand-in/random.ts";
 import { spawnStandIn } from "../../load/stand-in/spawn.ts";
+import { perStepSetting } from "../../src/orders/steps.ts";
 import { measurePace } from "../support/pace.ts";
 import { startService } from "../support/service.ts";
 import { runUntilSeen } from "../support/until-seen.ts";
@@ -26,9 +27,7 @@ test(`the ledger balances after ${ORDERS} orders on a bad day (SEED=${SEED})`, {
   const standIn = await spawnStandIn({ seed: SEED });
   const settings = {
     JOURNAL: join(directory, "orders.db"),
-    PAYMENT_URL: standIn.url,
-    VENDOR_URL: standIn.url,
-    COURIER_URL: standIn.url,
+    ...perStepSetting("URL", () => standIn.url),
     COURIER_CAPACITY: "128",
   };
   const random = randomFrom(SEED);

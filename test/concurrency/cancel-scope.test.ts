@@ -1,4 +1,3 @@
-import { getEventListeners } from "node:events";
 import { describe, expect, test } from "vitest";
 import { CANCEL_CAUSES, type CancelCause, Canceled } from "../../src/concurrency/cancel-cause.ts";
 import { CancelScope } from "../../src/concurrency/cancel-scope.ts";
@@ -183,48 +182,6 @@ describe("follow a scope", () => {
     expect(parent.cause).toBeUndefined();
     parent.cancel("shutdown");
     expect(child.cause).toBe("deadline");
-  });
-});
-
-describe("follow an AbortSignal", () => {
-  const reasons: readonly [string, unknown, CancelCause | undefined, CancelCause][] = [
-    ["a Canceled", new Canceled("sibling_failed"), undefined, "sibling_failed"],
-    ["a TimeoutError", new DOMException("late", "TimeoutError"), undefined, "deadline"],
-    ["an AbortError", new DOMException("stop", "AbortError"), undefined, "client_disconnected"],
-    ["an Error that only says TimeoutError", Object.assign(new Error("x"), { name: "TimeoutError" }), undefined, "client_disconnected"],
-    ["a string", "because", "shutdown", "shutdown"],
-    ["a Canceled, whatever the foreign cause", new Canceled("deadline"), "shutdown", "deadline"],
-  ];
-
-  test.each(reasons)("reason %s", (_name, reason, foreign, expected) => {
-    const before = new CancelScope();
-    const after = new CancelScope();
-    const controller = new AbortController();
-    before.link(controller.signal, foreign);
-    expect(getEventListeners(controller.signal, "abort")).toHaveLength(1);
-    controller.abort(reason);
-    after.link(controller.signal, foreign);
-    expect(before.cause).toBe(expected);
-    expect(after.cause).toBe(expected);
-    expect(getEventListeners(controller.signal, "abort")).toHaveLength(0);
-  });
-
-  test("and let go of it: no listener stays and its abort is not heard", () => {
-    const controller = new AbortController();
-    const child = new CancelScope();
-    const linked = child.link(controller.signal);
-    linked.unsubscribe();
-    expect(getEventListeners(controller.signal, "abort")).toHaveLength(0);
-    controller.abort();
-    expect(child.cause).toBeUndefined();
-  });
-
-  test("another scope's own signal hands its cause on", () => {
-    const parent = new CancelScope();
-    const child = new CancelScope();
-    child.link(parent.signal);
-    parent.cancel("shutdown");
-    expect(child.cause).toBe("shutdown");
   });
 });
 

@@ -148,32 +148,32 @@ describe("holds", () => {
   test("their average is known from the first that was measured, and follows a change", async () => {
     let nowMs = 0;
     const capacity = new Capacity(1, { nowMs: () => nowMs });
-    expect(capacity.holdMs).toBeUndefined();
+    expect(capacity.held.averageMs).toBeUndefined();
     const hold = async (ms: number) => {
       const permit = await capacity.acquire();
       nowMs += ms;
       permit.release();
     };
     await hold(100);
-    expect(capacity.holdMs).toBe(100);
+    expect(capacity.held.averageMs).toBe(100);
     for (let n = 0; n < 400; n++) await hold(300);
-    expect(capacity.holdMs).toBeGreaterThan(295);
+    expect(capacity.held.averageMs).toBeGreaterThan(295);
   });
 
   test("count from when there is what the permits stand for, and one that ended before counts for nothing", () => {
     let nowMs = 0;
     const capacity = new Capacity(9, { nowMs: () => nowMs });
-    capacity.usableSinceMs = Number.POSITIVE_INFINITY;
+    capacity.held.usableSinceMs = Number.POSITIVE_INFINITY;
     // Of grants that nobody waits for every fourth is measured, the first one among them.
     const grants = Array.from({ length: 5 }, () => capacity.tryAcquire() as Permit);
     nowMs = 1_000;
     grants[0]?.release();
-    expect([capacity.holdMs, capacity.firstHeldForMs]).toEqual([undefined, 0]);
-    capacity.usableSinceMs = nowMs;
+    expect([capacity.held.averageMs, capacity.held.firstHeldForMs]).toEqual([undefined, 0]);
+    capacity.held.usableSinceMs = nowMs;
     nowMs += 20;
-    expect(capacity.firstHeldForMs).toBe(20);
+    expect(capacity.held.firstHeldForMs).toBe(20);
     grants[4]?.release();
-    expect(capacity.holdMs).toBe(20);
+    expect(capacity.held.averageMs).toBe(20);
   });
 
   test("of permits that somebody waited for are measured, but not of a grant that met a cancel", async () => {
@@ -187,7 +187,7 @@ describe("holds", () => {
     await drainMicrotasks();
     nowMs = 200;
     stays.permit?.release();
-    expect(capacity.holdMs).toBe(100);
+    expect(capacity.held.averageMs).toBe(100);
   });
 });
 

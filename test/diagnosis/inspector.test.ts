@@ -56,7 +56,7 @@ async function computing(running: TestService): Promise<AbortController> {
 describe("GET /debug/profile", () => {
   test("shows what the main thread does, and what a thread does that never returns to its event loop", async () => {
     await using running = await startService(SETTINGS);
-    const { inspector, runtime } = running.service;
+    const { inspector } = running.service;
     const id = threadOf(running, "exclusive");
     const worker = send(running.adminPort, { path: `/debug/profile?thread=${id}&seconds=1` });
     await eventually("the profile", () => inspector.busy);
@@ -67,7 +67,7 @@ describe("GET /debug/profile", () => {
       new RegExp(`^attachment; filename="orders-thread-${id}-1s-[\\dTZ-]+\\.cpuprofile"$`),
     );
     // One that begins in the midst of the loop gets its samples too. (V8 does not name code that it replaced under a loop before.)
-    expect(JSON.parse(await runtime.cpuProfile(id, 100, new CancelScope())).samples.length).toBeGreaterThan(0);
+    expect(JSON.parse(await inspector.cpuProfile(id, 100, new CancelScope())).samples.length).toBeGreaterThan(0);
     client.abort();
 
     let over = false;

@@ -1,6 +1,7 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
 import { MAX_RECORDINGS } from "../../src/diagnosis/trace-recorder.ts";
+import { STEPS } from "../../src/orders/steps.ts";
 import { timers } from "../leaks/timers.ts";
 import { eventually } from "../support/eventually.ts";
 import { newId, orderOf, postOrder, send } from "../support/http-client.ts";
@@ -150,7 +151,7 @@ test("a thread that is replaced meanwhile is seen, with the steps that were lost
   const replaced = named(events, "i", "thread replaced: chaos");
   expect(replaced.map(trackOf)).toEqual([`shared ${shared?.id}`]);
   expect(named(events, "i", /: lost$/).map((event) => [event.name, trackOf(event), event.args.status])).toEqual(
-    ["payment", "vendor", "courier"].map((step) => [`${step}: lost`, `shared ${shared?.id}`, "lost"]),
+    STEPS.map((step) => [`${step}: lost`, `shared ${shared?.id}`, "lost"]),
   );
 });
 

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -7,11 +7,12 @@ import { AccessKeys } from "../../src/http/access-keys.ts";
 import { ChildServer } from "../support/child-server.ts";
 import { eventually } from "../support/eventually.ts";
 import { postOrder, threadsPage } from "../support/http-client.ts";
-import { COMMANDS, type Command, ELSEWHERE } from "./commands.ts";
-import { CODE_BLOCKS } from "./pages.ts";
-import { type Ran, run } from "./run.ts";
+import { COMMANDS, type Command, ELSEWHERE, GUIDE, inlineCommandsOf } from "./commands.ts";
+import { CODE_BLOCKS, PROJECT, SCRIPTS } from "./pages.ts";
+import { entryPoints, type Ran, run } from "./run.ts";
+import { SMALL_RUNS } from "./small-runs.ts";
 
-// An order that is slower than the page shows, for the machine is busy, may end in another way. What is wrong with the page is so every time.
+// On a busy machine an order may be slower than the page shows and end in another way. A fault of the page shows in every try.
 const TRIES = 10;
 
 const has = async (program: string): Promise<boolean> => {
@@ -22,23 +23,51 @@ const [hasCurl, hasSqlite, hasOpenssl] = await Promise.all(["curl", "sqlite3", "
 
 const isRequest = ({ text }: Command) => text.startsWith("curl ");
 const isOfOrder = (command: Command) => isRequest(command) && command.prints !== undefined;
-const isOfDiagnosis = (command: Command) => isRequest(command) && command.prints === undefined;
+const isOfDiagnosis = ({ text }: Command) => /^curl .*http:\/\/127\.0\.0\.1:9090\/debug\//.test(text);
 const ofJournal = COMMANDS.filter(({ text }) => text.startsWith("sqlite3 "));
 const ofKeys = CODE_BLOCKS.filter(({ text }) => text.includes("openssl"));
+const ofNpx = COMMANDS.filter(({ text }) => text.startsWith("npx node "));
 
-test("every command is run by somebody", () => {
-  const known = (command: Command) =>
-    isRequest(command) ||
-    ofJournal.includes(command) ||
-    ofKeys.some(({ text }) => text.includes(command.text)) ||
-    / --help$/.test(command.text) ||
-    command.text in ELSEWHERE;
-  expect(COMMANDS.filter((command) => !known(command))).toEqual([]);
+/** Whether a test runs this command: one of this file or test/docs/try-it.test.ts, as it stands; another as `commands.ts` says. */
+function isRun(command: Command): boolean {
+  const { text } = command;
+  if (GUIDE.includes(command) || isOfOrder(command) || isOfDiagnosis(command)) return true;
+  if (ofJournal.includes(command) || ofNpx.includes(command) || ofKeys.some((block) => block.text.includes(text))) return true;
+  const [, name = "", args = ""] = /^npm (?:run )?([a-z]+(?:[:-][a-z]+)*)(?: -- (.+))?$/.exec(text) ?? [];
+  // test/docs/help.test.ts asks every script that runs a file of ours.
+  if (args === "--help") return entryPoints(SCRIPTS[name] ?? "").length > 0;
+  const small = SMALL_RUNS[name];
+  if (small !== undefined && (args.match(/--[\w-]+/g) ?? []).every((option) => small.includes(option))) return true;
+  // `npm test` runs all that lies there.
+  const [, tests] = /^npx vitest run --config test\/vitest\.config\.ts (test\/\S+)$/.exec(text) ?? [];
+  return tests !== undefined ? existsSync(join(PROJECT, tests)) : text in ELSEWHERE;
+}
+
+test("every command is run by a test", () => {
+  expect(COMMANDS.filter((command) => !isRun(command))).toEqual([]);
   expect(COMMANDS.filter(isOfOrder).length).toBeGreaterThanOrEqual(7);
   expect(COMMANDS.filter(isOfDiagnosis).length).toBeGreaterThanOrEqual(5);
   expect(ofJournal.length).toBeGreaterThanOrEqual(2);
   expect(ofKeys).toHaveLength(1);
+  expect(ofNpx).toHaveLength(1);
+});
+
+test("what runs a command elsewhere is there, and no page has lost the command", () => {
   expect(Object.keys(ELSEWHERE).filter((text) => !COMMANDS.some((command) => command.text === text))).toEqual([]);
+  const gone = Object.values(ELSEWHERE).filter(({ file, shows }) => !readFileSync(join(PROJECT, file), "utf8").includes(shows));
+  expect(gone).toEqual([]);
+});
+
+test("a command that nobody runs is found", () => {
+  const markdown =
+    "`npm run bench:new` or `LOG_LEVEL=debug npm run start:all`, `npm run load -- --unheard-of 1`, `curl -I http://127.0.0.1:8080/`, `npm`";
+  const found = inlineCommandsOf(markdown).map((text) => ({ page: "new.md", text }));
+  expect(found).toHaveLength(4);
+  expect(found.filter(isRun)).toEqual([]);
+});
+
+test.concurrent.each(ofNpx)("$text finds the project's own Node, without npm start around it", async ({ text }) => {
+  expect(await run("sh", ["-c", `${text} --help`])).toMatchObject({ code: 0, stdout: expect.stringContaining("usage: npm start") });
 });
 
 describe.skipIf(process.platform === "win32")("a service as npm start has it", () => {
@@ -78,7 +107,7 @@ describe.skipIf(process.platform === "win32")("a service as npm start has it", (
       expect(withoutTimes(seen?.stdout ?? "")).toBe(withoutTimes(prints ?? ""));
     });
 
-    // A trace beside it, but one profile or snapshot at a time.
+    // The service takes one profile or snapshot at a time, and a trace beside it.
     test.concurrent.each([
       ["with a trace", (text: string) => text.includes("/debug/trace")],
       ["without one", (text: string) => !text.includes("/debug/trace")],

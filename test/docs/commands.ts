@@ -1,12 +1,37 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { codesOf } from "../support/markdown.ts";
-import { CODE_BLOCKS, PAGES } from "./pages.ts";
+import { CODE_BLOCKS, PAGES, PROJECT } from "./pages.ts";
 
-/** A command that a page tells to run, with what the page shows of its output. */
+/** A command of a page, with what the page shows of its output. */
 export interface Command {
   readonly page: string;
   readonly text: string;
   readonly prints?: string;
 }
+
+/** Files outside the pages whose heads say how to install them. */
+const WITH_HEADS = ["Dockerfile", "deploy/systemd/order-pipeline.service", "deploy/kubernetes/order-pipeline.yaml"];
+
+/** What commands begin with, between backquotes; in a block of its own a command may begin with anything. */
+const PROGRAMS = [
+  ...["npm", "npx", "node", "vitest", "git", "sh", "bash", "sudo", "kill", "curl", "wget", "openssl", "sqlite3", "apt", "apt-get"],
+  ...[
+    "docker",
+    "useradd",
+    "kubectl",
+    "systemctl",
+    "journalctl",
+    "systemd-analyze",
+    "promtool",
+    "restatectl",
+    "restate-server",
+    "go",
+    "cp",
+    "install",
+  ],
+];
+const IS_COMMAND = new RegExp(`^(?:[A-Z_]+=\\S* )*(?:${PROGRAMS.join("|")}) \\S`);
 
 /** Commands of blocks marked `console`, which stand behind a `$` and before their output. */
 const shown = CODE_BLOCKS.filter(({ language }) => language === "console").flatMap(({ page, text }) =>
@@ -18,29 +43,90 @@ const shown = CODE_BLOCKS.filter(({ language }) => language === "console").flatM
 );
 
 /** Blocks marked `sh`, a command a line. */
-const told = CODE_BLOCKS.filter(({ language }) => language === "sh").flatMap(({ page, text }) =>
+const listed = CODE_BLOCKS.filter(({ language }) => language === "sh").flatMap(({ page, text }) =>
   text
     .trim()
     .split("\n")
     .map((line) => ({ page, text: line })),
 );
 
-/** Requests between backquotes, as tables have them. */
-const inline = [...PAGES].flatMap(([page, text]) =>
-  codesOf(text)
-    .filter((code) => /^curl .*http:/.test(code))
-    .map((code) => ({ page, text: code })),
-);
+/** Commands between backquotes, which may go over the end of a line. */
+export function inlineCommandsOf(markdown: string): string[] {
+  return codesOf(markdown)
+    .map((code) => code.replaceAll(/\s+/g, " "))
+    .filter((code) => IS_COMMAND.test(code));
+}
 
-/** Every command of every page. */
-export const COMMANDS: readonly Command[] = [...shown, ...told, ...inline];
+const inline = [...PAGES].flatMap(([page, markdown]) => inlineCommandsOf(markdown).map((text) => ({ page, text })));
 
-/** Commands that need something of their own, and where that is. Every other one is a request, or answers `--help`. */
-export const ELSEWHERE: Readonly<Record<string, string>> = {
-  "npm ci && npm start": "the first is .ci/run's; test/docs/commands.test.ts starts its server with the second",
-  "npm ci && npm test": ".ci/run",
-  "npm run engine:register -- --url http://balancer:9080 --admin http://engine:9070": "load/cluster registers the nodes that tests start",
-  "npx openapi-typescript@7 http://127.0.0.1:8080/openapi.json -o api.ts": "test/openapi/client",
-  "npm run load": "test/docs/slow.ts",
-  "npm run fuzz -- --requests 1000000": "test/docs/slow.ts",
+const heads = WITH_HEADS.flatMap((page) => {
+  const [head = ""] = readFileSync(join(PROJECT, page), "utf8").split(/^(?!#|$)/m);
+  const lines = [...head.matchAll(/^# +(.+)$/gm)].map(([, line = ""]) => line);
+  return lines.filter((line) => IS_COMMAND.test(line)).map((text) => ({ page, text }));
+});
+
+/** Every command of every page, and of the heads. */
+export const COMMANDS: readonly Command[] = [...shown, ...listed, ...inline, ...heads];
+
+/** Those that test/docs/try-it.test.ts runs one after another. */
+export const GUIDE: readonly Command[] = listed.filter(({ page }) => page === "docs/providers-and-events.md");
+
+/** Who runs a command: a file of this project, and the text in there that shows it. */
+interface RunBy {
+  readonly file: string;
+  readonly shows: string;
+  /** What stands for the command, or why no test runs it, where `shows` is not the command itself. */
+  readonly note?: string;
+}
+
+const INSTALLED = { file: "test/deploy/image.test.ts", shows: 'command.startsWith("npm ci ")' };
+const NEEDS_ROOT = { note: "it needs root and the machine's own systemd; systemd-analyze verifies the unit that it installs" };
+const UNIT = { file: "test/deploy/systemd.test.ts", shows: '"verify"', ...NEEDS_ROOT };
+const MANIFESTS = { note: "it needs a cluster; the test checks the manifests against the types of Kubernetes" };
+
+/** Commands that need something of their own. Every other one is run by what test/docs/commands.test.ts says. */
+export const ELSEWHERE: Readonly<Record<string, RunBy>> = {
+  "npm ci": { file: ".ci/run", shows: "npm ci " },
+  "npm ci && npm start": { file: ".ci/run", shows: "npm ci ", note: "test/docs/commands.test.ts starts its server with the second" },
+  "npm ci && npm test": { file: ".ci/run", shows: "npm test " },
+  "npm test": { file: ".ci/run", shows: "npm test " },
+  "npm start": { file: "test/docs/commands.test.ts", shows: '["npm", "start", ' },
+  "npm run check": { file: "package.json", shows: '"test": "npm run check &&' },
+  "npm run test:docs": { file: "test/docs/vitest.config.ts", shows: "test/docs/slow.ts", note: "it runs what the others say of it" },
+  "npm run providers": { file: "test/docs/try-it.test.ts", shows: "GUIDE" },
+  "npx openapi-typescript@7 http://127.0.0.1:8080/openapi.json -o api.ts": {
+    file: "test/openapi/client/generate.ts",
+    shows: 'import("openapi-typescript")',
+    note: "the locked version, from a running server's document; npx would download one",
+  },
+  "npm run engine:register -- --url http://balancer:9080 --admin http://engine:9070": {
+    file: "test/docs/slow.ts",
+    shows: 'npmRun("engine:register"',
+    note: "with the addresses of a cluster on this machine",
+  },
+  "restatectl provision --log-provider replicated --replication 2": {
+    file: "load/cluster/engine-cluster.ts",
+    shows: '"provision", "--yes"',
+    note: "npm run demo:cluster starts such a cluster",
+  },
+  "kill -9": { file: "test/chaos/kill.test.ts", shows: 'server.signal("SIGKILL")' },
+  "docker build -t order-pipeline .": { ...INSTALLED, note: "the test runs the Dockerfile's own steps in a clean directory" },
+  "docker run -p 8080:8080 -v orders:/data --stop-timeout 20 order-pipeline": {
+    ...INSTALLED,
+    note: "the test starts what these steps made, as the image's user",
+  },
+  "useradd --system --no-create-home --shell /usr/sbin/nologin order-pipeline": UNIT,
+  "cp -r package.json package-lock.json LICENSE src workers /opt/order-pipeline && cd /opt/order-pipeline && npm ci --omit=dev": {
+    ...INSTALLED,
+    note: "the Dockerfile copies and installs the same",
+  },
+  "install -d -m 0750 -g order-pipeline /etc/order-pipeline": UNIT,
+  "install -m 0640 -g order-pipeline KEYS /etc/order-pipeline/admin-keys": UNIT,
+  "cp order-pipeline.service /etc/systemd/system/ && systemctl enable --now order-pipeline": UNIT,
+  "kubectl create secret generic order-pipeline --from-file=admin-keys=FILE [--from-file=payment-key=FILE ...]": {
+    file: "test/deploy/kubernetes.test.ts",
+    shows: "kubernetes-types/",
+    ...MANIFESTS,
+  },
+  "kubectl apply -f order-pipeline.yaml": { file: "test/deploy/kubernetes.test.ts", shows: "order-pipeline.yaml", ...MANIFESTS },
 };

@@ -12,12 +12,12 @@ import { eventually } from "../support/eventually.ts";
 import { startService } from "../support/service.ts";
 import { run } from "./run.ts";
 
-// A machine that stands still for half a second makes an order end in another way. What is wrong with the tour is so every time.
+// On a machine that stalls for half a second an order may end in another way. A fault of the tour shows in every try.
 const TRIES = 3;
 const DEMO = "load/demo/main.ts";
 const FREE_PORTS = { PORT: "0", ADMIN_PORT: "0" };
 
-// They wait most of the time.
+// The tests of this file run side by side, because they wait most of the time.
 test.concurrent("the tour shows the six outcomes as they are, leaves nothing on any thread, and ends with 0", async () => {
   let ran = await run(process.execPath, [DEMO, "--once"], { env: FREE_PORTS });
   for (let tries = 1; ran.code !== 0 && tries < TRIES; tries++) ran = await run(process.execPath, [DEMO, "--once"], { env: FREE_PORTS });
@@ -91,9 +91,9 @@ test.concurrent("every difference counts: status, kind, a step's detail, what wa
     { ...placed, steps: { ...placed.steps, payment: { status: "ok" as const, compensation: "done" as const } } },
     { ...declined, steps: { ...declined.steps, vendor: { status: "canceled" as const, detail: "deadline" } } },
   ];
-  const told: string[] = [];
+  const written: string[] = [];
   const { signal } = new AbortController();
-  const write = (text: string) => void told.push(text);
+  const write = (text: string) => void written.push(text);
   expect(await tour(stage, { outcomes: wrong, write, signal })).toBe(wrong.length);
-  expect(told.join("").match(/FAULT/g)).toHaveLength(wrong.length);
+  expect(written.join("").match(/FAULT/g)).toHaveLength(wrong.length);
 });

@@ -3,12 +3,12 @@ import { SCRIPTS } from "./pages.ts";
 import { entryPoints, run } from "./run.ts";
 
 const AT_A_TIME = 2;
-// One that does not know --help sets about its work, which may take minutes.
+// A script that does not know --help starts its work, which may take minutes.
 const LONGEST_MS = 60_000;
-/** The others are other people's programs, with options of their own. */
+/** Scripts that run a file of this project; the others run programs with options of their own. */
 const ours = Object.entries(SCRIPTS).filter(([, script]) => entryPoints(script).length > 0);
 
-// Without npm around it, which takes as long again.
+// Without npm, which would double the time.
 test("every script answers --help with its own name, and does nothing else", async () => {
   const left = [...ours];
   const silent: string[] = [];

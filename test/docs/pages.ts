@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 
 export const PROJECT = fileURLToPath(new URL("../..", import.meta.url));
 
-/** Every page of the documentation: its text by its path from the project's root. What is still a draft is none. */
+/** Every page of the documentation: its text by its path from the project's root. Drafts are left out. */
 export const PAGES: ReadonlyMap<string, string> = new Map(
   globSync("**/*.md", { cwd: PROJECT, exclude: (path) => /(^|\/)(node_modules|drafts|data|\.git)$/.test(String(path)) })
     .map((path) => path.replaceAll("\\", "/"))
@@ -12,7 +12,7 @@ export const PAGES: ReadonlyMap<string, string> = new Map(
     .map((path) => [path, readFileSync(join(PROJECT, path), "utf8")]),
 );
 
-/** All of it. */
+/** The text of all pages. */
 export const EVERYTHING = [...PAGES.values()].join("\n\n");
 
 export interface Scripts {

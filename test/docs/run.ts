@@ -15,7 +15,7 @@ export interface RunOptions {
 }
 
 /**
- * Runs a program to its end, in the project's folder unless told otherwise. Of the environment it sees what a command
+ * Runs a program to its end, by default in the project's folder. Of the environment it sees what a command
  * needs to be found and to start fast, and `env`.
  */
 export function run(program: string, args: readonly string[], { cwd = PROJECT, env = {}, timeoutMs }: RunOptions = {}): Promise<Ran> {

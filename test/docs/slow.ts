@@ -1,50 +1,42 @@
 import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { describe, expect, test } from "vitest";
+import { describe, expect, onTestFinished, test } from "vitest";
+import { Balancer } from "../../load/cluster/balancer.ts";
+import { Cluster } from "../../load/cluster/cluster.ts";
+import { CHROMIUM } from "../support/browser.ts";
 import { SCRIPTS } from "./pages.ts";
-import { run } from "./run.ts";
+import { type Ran, type RunOptions, run } from "./run.ts";
+import { BENCHMARKS, CAMPAIGNS, OTHERS, SMALL_RUNS } from "./small-runs.ts";
 
-/** Every benchmark, as small as it can be and still do all it does. */
-const SMALL: Readonly<Record<string, string>> = {
-  "bench:storm": "--seconds 1 --rounds 1",
-  "bench:cancel": "--orders 60",
-  "bench:waiting": "--orders 200 --processes 1",
-  "bench:express": "--warmup 1 --seconds 1 --pairs 1 --processes 1",
-  "bench:goroutines": "--seconds 1 --rounds 1",
-  "bench:journal": "--seconds 1 --rounds 1",
-  "bench:journal-scale": "--orders 2000 --keys",
-  "bench:ill-provider": "--seconds 2 --rate 20",
-  "bench:hung-vendor": "--seconds 3 --rate 20",
-  "bench:backlog": "--compensations 12000 --events 500 --rate 20 --seconds 2",
-  "bench:hot-order": "--attempts 500 --seconds 2",
-  "bench:retention": "--orders 3000 --rate 10 --seconds 2",
-  "bench:telemetry": "--pairs 1",
-  "bench:readers": "--seconds 2",
-  "bench:overload": "--seconds 3",
-  "bench:start": "--pairs 1",
-  "bench:pages": "--pages 3 --pairs 1 --seconds 1",
-  "bench:page-heap": "--minutes 1 --connections 2",
-  "bench:engines": "--seconds 1",
-  "bench:connections": "--slow 20 --rounds 1 --seconds 1 --opened 500",
-};
-const NEEDS: Readonly<Record<string, string>> = { "bench:goroutines": "go", "bench:readers": "sqlite3" };
+/** Programs without which a script cannot be run. */
+const NEEDS: Readonly<Record<string, string>> = { "bench:goroutines": "go", "bench:readers": "sqlite3", "test:starvation": "nice" };
 
-const npmRun = (name: string, args: string) => run("sh", ["-c", `npm run --silent ${name} -- ${args}`]);
-const isMissing = async (program: string | undefined) =>
-  program !== undefined && (await run("sh", ["-c", `command -v ${program}`])).code !== 0;
+const npmRun = (name: string, args: string | undefined, options?: RunOptions): Promise<Ran> =>
+  run("sh", ["-c", `npm run --silent ${name} -- ${args}`], options);
 
-test("every benchmark is here", () => {
-  expect(Object.keys(SMALL).sort()).toEqual(
-    Object.keys(SCRIPTS)
-      .filter((name) => name.startsWith("bench:"))
-      .sort(),
-  );
+/** What a script cannot be run without and is missing here; then it says so. */
+async function missing(name: string): Promise<string | undefined> {
+  const program = NEEDS[name];
+  if (program === undefined || (await run("sh", ["-c", `command -v ${program}`])).code === 0) return undefined;
+  console.log(`${name} is left out: there is no ${program}`);
+  return program;
+}
+
+function directoryHere(): string {
+  const directory = mkdtempSync(join(tmpdir(), "docs-run-"));
+  onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
+  return directory;
+}
+
+test("every benchmark and campaign is here", () => {
+  const named = Object.keys(SCRIPTS).filter((name) => /^(bench|campaign):/.test(name));
+  expect(named.filter((name) => !(name in SMALL_RUNS))).toEqual([]);
 });
 
 describe("a benchmark with small sizes measures what it says, met or missed", () => {
-  test.each(Object.entries(SMALL))("%s %s", async (name, sizes) => {
-    if (await isMissing(NEEDS[name])) return console.log(`${name} is left out: there is no ${NEEDS[name]}`);
+  test.each(Object.entries(BENCHMARKS))("%s %s", async (name, sizes) => {
+    if ((await missing(name)) !== undefined) return;
     const { code, stdout, stderr } = await npmRun(name, sizes);
     const verdicts = stdout.match(/^(met|MISSED) /gm) ?? [];
     expect({ code, verdicts: verdicts.length, stdout, stderr }).toMatchObject({
@@ -55,24 +47,63 @@ describe("a benchmark with small sizes measures what it says, met or missed", ()
   });
 });
 
+describe("a campaign with small sizes finds nothing wrong", () => {
+  test.each(Object.entries(CAMPAIGNS))("%s %s", async (name, sizes) => {
+    if ((await missing(name)) !== undefined) return;
+    const { code, stdout, stderr } = await npmRun(name, sizes);
+    expect({ code, stdout, stderr }).toMatchObject({ code: 0, stdout: expect.stringMatching(/^met /m) });
+  });
+});
+
+// It has no targets. Beside other work a row may have no order within its seconds.
+test("npm run bench:engines measures both engines", async () => {
+  const { code, stdout } = await npmRun("bench:engines", OTHERS["bench:engines"]);
+  const rows = [...stdout.matchAll(/^ *(embedded|restate of \d, \d nodes?) +(\d+) /gm)];
+  expect({ code, rows: rows.length, stdout }).toMatchObject({ code: 0, rows: 7 });
+  expect(Number(rows[0]?.[2])).toBeGreaterThan(0);
+});
+
 test("npm run load finds nothing wrong", async () => {
-  const { code, stdout } = await npmRun("load", "--duration 1 --connections 16");
+  const { code, stdout } = await npmRun("load", OTHERS.load);
   expect({ code, stdout }).toMatchObject({ code: 0, stdout: expect.not.stringContaining("FAULT") });
 });
 
 test("npm run fuzz finds nothing wrong", async () => {
-  const { code, stdout } = await npmRun("fuzz", "--requests 3000");
+  const { code, stdout } = await npmRun("fuzz", OTHERS.fuzz);
   expect({ code, stdout }).toMatchObject({ code: 0, stdout: expect.stringMatching(/all well/) });
 });
 
 test("npm run demo leaves nothing behind", async () => {
-  const directory = mkdtempSync(join(tmpdir(), "demo-run-"));
-  try {
-    const { code, stderr } = await run("sh", ["-c", "npm run --silent demo -- --once"], {
-      env: { TMPDIR: directory, PORT: "0", ADMIN_PORT: "0" },
-    });
-    expect({ code, stderr, left: readdirSync(directory) }).toEqual({ code: 0, stderr: "", left: [] });
-  } finally {
-    rmSync(directory, { recursive: true, force: true });
-  }
+  const directory = directoryHere();
+  const { code, stderr } = await npmRun("demo", OTHERS.demo, { env: { TMPDIR: directory, PORT: "0", ADMIN_PORT: "0" } });
+  expect({ code, stderr, left: readdirSync(directory) }).toEqual({ code: 0, stderr: "", left: [] });
+});
+
+// All schedules with three preemptions take too long even here; one part of them shows that the command works.
+test("npm run test:schedules runs one part of it", async () => {
+  const { code, stdout } = await npmRun("test:schedules", OTHERS["test:schedules"]);
+  expect({ code, stdout }).toMatchObject({ code: 0, stdout: expect.stringMatching(/\d+ schedules: Capacity/) });
+});
+
+test.skipIf(CHROMIUM === undefined)("npm run screenshots makes every picture", async () => {
+  const directory = directoryHere();
+  const { code, stdout, stderr } = await npmRun("screenshots", directory);
+  expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+  const pictures = readdirSync(directory).sort();
+  expect(pictures.length).toBeGreaterThan(2);
+  expect(stdout.trim().split("\n").sort()).toEqual(pictures.map((name) => join(directory, name)));
+});
+
+test("npm run engine:register makes an address known, npm run engine:upgrade removes the one before", async () => {
+  await using cluster = await Cluster.start({ engineNodes: 1, serviceNodes: 1, realProviders: false });
+  const added = await cluster.add();
+  await using balancer = await Balancer.start([added.endpointUrl]);
+  const { adminUrl } = cluster.engine.node(0);
+  const urls = OTHERS["engine:register"]?.replace("URL", balancer.url).replace("URL", adminUrl);
+  expect(await npmRun("engine:register", urls)).toMatchObject({ code: 0, stderr: "", stdout: expect.stringContaining(balancer.url) });
+  expect(await npmRun("engine:upgrade", urls)).toMatchObject({
+    code: 0,
+    stderr: "",
+    stdout: expect.stringContaining("nothing is under way, removed"),
+  });
 });

@@ -4,5 +4,5 @@ import common from "../vitest.config.ts";
 // The slowest waits a minute for the service to delete something, and then some more.
 const LONGEST_MS = 300_000;
 
-/** What the pages tell to run and `npm test` has no time for. */
+/** The commands of the pages that `npm test` has no time for. */
 export default defineConfig({ test: { ...common.test, include: ["test/docs/slow.ts"], testTimeout: LONGEST_MS } });

@@ -127,7 +127,7 @@ test(`every order ends, the ledger balances and answers stay, though nodes and t
     couriers: COURIERS,
   });
   await providers.setFaultRates({});
-  expect(result.told).toHaveLength(60);
+  expect(result.answered).toHaveLength(60);
   expect(result.serviceKills + result.engineKills).toBe(3);
   expect(result.ok).toBeGreaterThan(20);
   // The ledger has the orders of the test before as well: theirs are placed.

@@ -1,73 +1,90 @@
 import { once } from "node:events";
 import { createServer as createHttpServer } from "node:http";
 import { type AddressInfo, createServer } from "node:net";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { balance } from "../../load/stand-in/balance.ts";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { Balancer } from "../../load/cluster/balancer.ts";
+import { type AttemptEnding, balance } from "../../load/stand-in/balance.ts";
 import { type StandIn, startStandIn } from "../../load/stand-in/stand-in.ts";
+import { perStepSetting } from "../../src/orders/steps.ts";
 import { ChildServer } from "../support/child-server.ts";
 import { eventually } from "../support/eventually.ts";
 import { fastOnce } from "../support/fast-once.ts";
 import { orderOf, postOrder, send } from "../support/http-client.ts";
+import { startService, type TestService } from "../support/service.ts";
 import { RestateTestEngine } from "./engines.ts";
 
 const FOR_EVER_MS = 300_000;
+const FEW_THREADS = { THREADS: "1", CPU_THREADS: "1" };
+// For an engine on a busy core.
+const QUERY_TIMEOUT_MS = 30_000;
 const OVERLOADED = { status: 503, json: { error: { kind: "overloaded" } }, headers: { "retry-after": "1" } };
 const PLACED = { status: 200, json: { status: "ok" } };
 
 let engine: RestateTestEngine;
 let standIn: StandIn;
+let balancer: Balancer;
+/** The node that the engine calls, behind the balancer, until a test registers another one. */
+let node: TestService;
+let port: number;
 let urls: Record<string, string>;
-let vendorCalls: number;
+/** Orders whose first call of the vendor is never answered. */
+const hanging = new Set<string>();
+const vendorCalls = new Map<string, number>();
 
 beforeAll(async () => {
   engine = await RestateTestEngine.start();
-});
-afterAll(() => engine[Symbol.asyncDispose]());
-
-beforeEach(async () => {
-  vendorCalls = 0;
   standIn = await startStandIn({
-    // The vendor never answers the first call of an order.
-    faultModeOf({ step, action, key, nth }) {
+    faultModeOf({ step, action, nth, body: { order_id: id } }) {
       if (step !== "vendor" || action !== "perform") return undefined;
-      vendorCalls++;
-      return nth === 1 && key.includes(":1:") ? { type: "answer", slowMs: FOR_EVER_MS } : undefined;
+      vendorCalls.set(id, (vendorCalls.get(id) ?? 0) + 1);
+      return nth === 1 && hanging.delete(id) ? { type: "answer", slowMs: FOR_EVER_MS } : undefined;
     },
   });
   const { url } = standIn;
-  urls = { PAYMENT_URL: url, VENDOR_URL: url, COURIER_URL: url, ORDER_TIMEOUT_MS: String(FOR_EVER_MS) };
+  urls = { ...FEW_THREADS, PAYMENT_URL: url, VENDOR_URL: url, COURIER_URL: url, ORDER_TIMEOUT_MS: String(FOR_EVER_MS) };
+  node = await startService({ ...engine.settings, ...urls });
+  ({ port } = node);
+  balancer = await Balancer.start([`http://127.0.0.1:${node.service.endpointPort}`]);
+  await engine.server.register(balancer.url);
+  await ready(port);
 });
-afterEach(() => standIn.close());
+afterAll(async () => {
+  await node?.stop();
+  await Promise.all([engine?.[Symbol.asyncDispose](), standIn?.close(), balancer?.[Symbol.asyncDispose]()]);
+});
 
-const viewAt = async (port: number, id: string) => (await send(port, { path: `/order/${id}` })).json;
+const viewAt = async (at: number, id: string) => (await send(at, { path: `/order/${id}` })).json;
+const ready = (at: number) => eventually("to be ready", async () => (await send(at, { path: "/readyz" })).status === 200);
+const effectsOf = (id: string) => standIn.ledger.snapshot().entries.filter(({ orderId }) => orderId === id);
+const actedSteps = (id: string) =>
+  effectsOf(id)
+    .map(({ key }) => key)
+    .toSorted();
+const allSteps = (id: string) => ["courier", "payment", "vendor"].map((step) => `${id}:1:${step}`);
 
 /** Paid, assigned, and the vendor hangs. */
-async function vendorHangs(): Promise<void> {
-  await eventually("the order to hang at the vendor", () => {
-    const { charges, assignments } = standIn.ledger.snapshot().counts;
-    return charges === 1 && assignments === 1 && vendorCalls === 1;
-  });
+async function vendorHangs(id: string): Promise<void> {
+  await eventually("the order to hang at the vendor", () => actedSteps(id).length === 2 && vendorCalls.get(id) === 1);
 }
 
-/** It ended after all, in the attempt that was under way, each step of which has one effect. */
-async function endedOnce(port: number, id: string): Promise<void> {
-  await eventually("the order to end", async () => (await viewAt(port, id))?.status === "ok");
-  expect(await viewAt(port, id)).toMatchObject({ attempts_total: 1, status: "ok" });
-  expect(await postOrder(port, { order_id: id, amount: 1 })).toMatchObject({ ...PLACED, headers: { "idempotent-replayed": "true" } });
-  expect(
-    standIn.ledger
-      .snapshot()
-      .entries.map(({ key }) => key)
-      .toSorted(),
-  ).toEqual(["courier", "payment", "vendor"].map((step) => `${id}:1:${step}`));
-  expect(balance(standIn.ledger.snapshot(), [{ orderId: id, attempt: 1, ok: true, amount: 1 }])).toEqual([]);
+/** The order ended in the attempt that was under way, and each step has one effect. */
+async function endedOnce(at: number, id: string): Promise<void> {
+  await eventually("the order to end", async () => (await viewAt(at, id))?.status === "ok");
+  expect(await viewAt(at, id)).toMatchObject({ attempts_total: 1, status: "ok" });
+  expect(await postOrder(at, { order_id: id, amount: 1 })).toMatchObject({ ...PLACED, headers: { "idempotent-replayed": "true" } });
+  expect(actedSteps(id)).toEqual(allSteps(id));
+  expectBalance([{ orderId: id, attempt: 1, ok: true, amount: 1 }]);
+}
+
+function expectBalance(endings: readonly [AttemptEnding]): void {
+  const [{ orderId }] = endings;
+  expect(balance({ ...standIn.ledger.snapshot(), entries: effectsOf(orderId) }, endings)).toEqual([]);
 }
 
 test("an engine that is killed: refusals at once, and what was in flight ends after its restart", async () => {
-  await using running = await engine.start(urls);
-  const { port } = running;
+  hanging.add("killed");
   const first = postOrder(port, { order_id: "killed", amount: 1 });
-  await vendorHangs();
+  await vendorHangs("killed");
   await engine.server.kill();
   expect(await first).toMatchObject(OVERLOADED);
   await fastOnce("a refusal", 1_000, async () => {
@@ -79,17 +96,15 @@ test("an engine that is killed: refusals at once, and what was in flight ends af
   expect((await send(port, { path: "/readyz" })).json).toEqual({ status: "engine_unavailable" });
   expect((await send(port, { path: "/healthz" })).status).toBe(200);
   await engine.server.restart();
-  await eventually("to be ready again", async () => (await send(port, { path: "/readyz" })).status === 200);
+  await ready(port);
   await endedOnce(port, "killed");
 });
 
 test("an engine that hangs: refusals within a second, also for those that wait; their orders go on", async () => {
-  await using running = await engine.start({ ...urls, VENDOR_URL: "" });
-  const { port } = running;
   const pid = engine.server.pid as number;
   let round = 0;
   await fastOnce("a refusal", 1_000, async () => {
-    await eventually("to be ready", async () => (await send(port, { path: "/readyz" })).status === 200);
+    await ready(port);
     process.kill(pid, "SIGSTOP");
     try {
       const order = { order_id: `hung ${++round}`, amount: 1 };
@@ -104,38 +119,13 @@ test("an engine that hangs: refusals within a second, also for those that wait; 
   await eventually("the order to end", async () => (await viewAt(port, `hung%20${round}`))?.status === "ok");
 });
 
-test("a node that dies in the middle: another goes on with the same attempt, and what it had finished is not done again", async () => {
-  const RESTATE_ENDPOINT_PORT = String(await freePort());
-  const settings = { ...engine.settings, ...urls, RESTATE_ENDPOINT_PORT };
-  const first = new ChildServer({ ...settings, JOURNAL: "" });
-  try {
-    const { port } = await first.ports();
-    await engine.server.register(`http://127.0.0.1:${RESTATE_ENDPOINT_PORT}`);
-    await eventually("the first node to be ready", async () => (await send(port, { path: "/readyz" })).status === 200);
-    const answer = postOrder(port, { order_id: "orphan", amount: 1 }).catch(() => "gone");
-    await vendorHangs();
-    // What has ended is remembered before the node dies, or it would be asked again, which does no harm.
-    await eventually("its begin and two steps to be remembered", async () => (await remembered("orphan")) === 3);
-    first.signal("SIGKILL");
-    expect(await answer).toBe("gone");
-  } finally {
-    await first[Symbol.asyncDispose]();
-  }
-  await using second = await engine.start({ ...urls, RESTATE_ENDPOINT_PORT });
-  await endedOnce(second.port, "orphan");
-  const calls = Object.fromEntries(standIn.ledger.snapshot().entries.map(({ step, calls: count }) => [step, count]));
-  expect(calls).toEqual({ payment: 1, courier: 1, vendor: 1 });
-  expect(vendorCalls).toBe(2);
-});
-
 test("a hang-up frees the key: who asks again gets a real answer, and the first attempt is compensated", async () => {
-  await using running = await engine.start(urls);
-  const { port } = running;
+  hanging.add("again");
   const order = { order_id: "again", amount: 1 };
   const keyed = { headers: { "idempotency-key": "again" } };
   const client = new AbortController();
   const first = postOrder(port, order, { ...keyed, signal: client.signal }).catch(() => "gone");
-  await vendorHangs();
+  await vendorHangs("again");
   client.abort();
   expect(await first).toBe("gone");
   const answer = await postOrder(port, order, keyed);
@@ -150,14 +140,64 @@ test("a hang-up frees the key: who asks again gets a real answer, and the first 
   );
   expect(view.attempts.map(({ status }: { status: string }) => status)).toEqual(["error", "ok"]);
   expect(view.attempts[0].error.kind).toBe("canceled");
-  expect(balance(standIn.ledger.snapshot(), [{ orderId: "again", attempt: 2, ok: true, amount: 1 }])).toEqual([]);
+  expectBalance([{ orderId: "again", attempt: 2, ok: true, amount: 1 }]);
+});
+
+test("an engine that dies before it has the begin of an attempt: no step has acted, and the attempt runs once after the restart", async () => {
+  const answers = balancer.holdAnswerTo("/invoke/Order/attempt");
+  const first = postOrder(port, { order_id: "unbegun", amount: 1 });
+  await answers;
+  // Steps that did not wait for the engine would act before those of an order that comes later.
+  expect(await postOrder(port, { order_id: "later", amount: 1 })).toMatchObject(PLACED);
+  expect(actedSteps("later")).toEqual(allSteps("later"));
+  expect(actedSteps("unbegun")).toEqual([]);
+  await engine.server.kill();
+  expect(await first).toMatchObject(OVERLOADED);
+  await engine.server.restart();
+  await ready(port);
+  await endedOnce(port, "unbegun");
+});
+
+test("a node that is frozen under a call for couriers: the engine takes the call away, and orders get couriers", async () => {
+  // Couriers that nobody uses go back, so the next order needs a call.
+  const sql = "SELECT count(*) AS count FROM state WHERE service_name = 'CourierLease'";
+  await eventually("no courier to be held", async () => (await query<{ count: number }>(sql))?.count === 0);
+  const freezes = balancer.holdAnswerTo("/invoke/CourierLease/sync");
+  const answer = postOrder(port, { order_id: "frozen", amount: 1 });
+  await freezes;
+  expect(await answer).toMatchObject(PLACED);
+});
+
+test("a node that dies in the middle: another goes on with the same attempt, and what it had finished is not done again", async () => {
+  const RESTATE_ENDPOINT_PORT = String(await freePort());
+  const settings = { ...engine.settings, ...urls, RESTATE_ENDPOINT_PORT };
+  hanging.add("orphan");
+  const first = new ChildServer({ ...settings, JOURNAL: "" });
+  try {
+    const { port: at } = await first.ports();
+    await engine.server.register(`http://127.0.0.1:${RESTATE_ENDPOINT_PORT}`);
+    await ready(at);
+    const answer = postOrder(at, { order_id: "orphan", amount: 1 }).catch(() => "gone");
+    await vendorHangs("orphan");
+    // What has ended is remembered before the node dies, or it would be asked again, which does no harm.
+    await eventually("its begin and two steps to be remembered", async () => (await remembered("orphan")) === 3);
+    first.signal("SIGKILL");
+    expect(await answer).toBe("gone");
+  } finally {
+    await first[Symbol.asyncDispose]();
+  }
+  await using second = await engine.start({ ...urls, RESTATE_ENDPOINT_PORT });
+  await endedOnce(second.port, "orphan");
+  const calls = Object.fromEntries(effectsOf("orphan").map(({ step, calls: count }) => [step, count]));
+  expect(calls).toEqual({ payment: 1, courier: 1, vendor: 1 });
+  expect(vendorCalls.get("orphan")).toBe(2);
 });
 
 describe("with two nodes", () => {
+  const settings = { ...FEW_THREADS, ORDER_TIMEOUT_MS: String(FOR_EVER_MS) };
   const long = (id: string, amount = 1) => ({ ...orderOf(id, 60_000), amount });
 
   test("requests for one id meet; a hang-up cancels only when nobody waits at either; what was told is told again by both", async () => {
-    const settings = { ORDER_TIMEOUT_MS: String(FOR_EVER_MS) };
     await using here = await engine.start(settings);
     await using there = await engine.start(settings);
     const running = () => there.service.runtime.totals().running;
@@ -197,10 +237,10 @@ describe("with two nodes", () => {
       answer.writeHead(url === "/orders" ? 422 : 200).end("{}");
     }).listen(0, "127.0.0.1");
     await once(vendor, "listening");
-    const settings = { ORDER_TIMEOUT_MS: String(FOR_EVER_MS), VENDOR_URL: `http://127.0.0.1:${(vendor.address() as AddressInfo).port}` };
+    const VENDOR_URL = `http://127.0.0.1:${(vendor.address() as AddressInfo).port}`;
     try {
-      await using here = await engine.start(settings);
-      await using there = await engine.start(settings);
+      await using here = await engine.start({ ...settings, VENDOR_URL });
+      await using there = await engine.start({ ...settings, VENDOR_URL });
       const order = { order_id: "keyed", amount: 1 };
       const keyed = { headers: { "idempotency-key": "joins" } };
       const first = postOrder(here.port, order);
@@ -241,15 +281,19 @@ describe("with two nodes", () => {
   });
 });
 
+/** The first row that a SELECT finds in the engine's tables. */
+async function query<Row>(sql: string): Promise<Row | undefined> {
+  return (await engine.server.admin.query<Row>(sql, QUERY_TIMEOUT_MS))[0];
+}
+
 async function remembered(id: string): Promise<number> {
   const sql = `SELECT count(*) AS runs FROM sys_journal j JOIN sys_invocation i ON j.id = i.id WHERE i.target_service_key = '${id}' AND j.entry_type = 'Notification: Run'`;
-  const [row] = await engine.server.admin.query<{ runs: number }>(sql);
-  return row?.runs ?? 0;
+  return (await query<{ runs: number }>(sql))?.runs ?? 0;
 }
 
 async function waiters(id: string): Promise<{ joined: string[]; begunLeft: boolean } | undefined> {
   const sql = `SELECT value_utf8 FROM state WHERE service_name = 'OrderWaiters' AND service_key = '${id}'`;
-  const [row] = await engine.server.admin.query<{ value_utf8: string }>(sql);
+  const row = await query<{ value_utf8: string }>(sql);
   return row === undefined ? undefined : JSON.parse(row.value_utf8);
 }
 

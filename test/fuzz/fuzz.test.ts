@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { seedOf } from "../threads/seeded.ts";
+import { seedOf } from "../support/seed.ts";
 import { BadAnswer, checkAnswers } from "./answer-check.ts";
 import { fuzzCase } from "./fuzz-case.ts";
 import { fuzz } from "./fuzzer.ts";

@@ -1,3 +1,4 @@
+import { perStep, STEPS } from "../../src/orders/steps.ts";
 import type { Random } from "./random.ts";
 
 /** A body for `POST /order`. */
@@ -65,7 +66,7 @@ export function fuzzBody(random: Random, n: string): FuzzBody {
 
 /** An order whose steps take no time. */
 function goodOrder(n: string, random: Random): string {
-  const order = { order_id: `fuzz-${n}`, amount: 1 + random.below(1000), delay_ms: { payment: 0, vendor: 0, courier: 0 } };
+  const order = { order_id: `fuzz-${n}`, amount: 1 + random.below(1000), delay_ms: perStep(() => 0) };
   return JSON.stringify(order, undefined, random.chance(0.2) ? 1 : undefined);
 }
 
@@ -75,8 +76,8 @@ function slowOrder(random: Random, n: string): string {
   return JSON.stringify({
     order_id: random.chance(0.5) ? `shared-${random.below(50)}` : `slow-${n}`,
     amount: 1 + random.below(2),
-    ...(random.chance(0.3) && { fail_step: random.pick(["payment", "vendor", "courier"]) }),
-    delay_ms: { payment: ms(), vendor: ms(), courier: ms() },
+    ...(random.chance(0.3) && { fail_step: random.pick(STEPS) }),
+    delay_ms: perStep(ms),
     ...(random.chance(0.05) && { cpu_ms: { [random.pick(["payment", "courier"])]: random.below(4) } }),
   });
 }
@@ -90,8 +91,8 @@ function value(random: Random): string {
 }
 
 /** Steps that take a while now and then, so that deadlines, failures and hang-ups meet orders that run. */
-function perStep(random: Random): string {
-  const steps = ["payment", "vendor", "courier", "paymen"];
+function someSteps(random: Random): string {
+  const steps = [...STEPS, "paymen"];
   const one = () => `"${random.pick(steps)}":${random.chance(0.7) ? random.below(40) : random.chance(0.3) ? 600_000 : value(random)}`;
   return `{${Array.from({ length: random.below(4) }, one).join(",")}}`;
 }
@@ -104,7 +105,7 @@ function object(random: Random, n: string): string {
     `"order_id":${random.chance(0.8) ? id : value(random)}`,
     `"amount":${random.chance(0.7) ? random.below(3) : value(random)}`,
   ];
-  if (random.chance(0.4)) fields.push(`"delay_ms":${random.chance(0.8) ? perStep(random) : value(random)}`);
+  if (random.chance(0.4)) fields.push(`"delay_ms":${random.chance(0.8) ? someSteps(random) : value(random)}`);
   if (random.chance(0.2))
     fields.push(`"fail_step":${random.chance(0.7) ? random.pick(['"payment"', '"vendor"', '"courier"']) : value(random)}`);
   if (random.chance(0.15)) fields.push(`${random.pick(KEYS)}:${value(random)}`);

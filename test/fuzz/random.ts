@@ -1,4 +1,4 @@
-import { randomFrom } from "../threads/seeded.ts";
+import { randomFrom } from "../../load/stand-in/random.ts";
 
 /** Choices that depend on nothing but a seed. */
 export class Random {

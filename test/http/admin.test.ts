@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { perStep } from "../../src/orders/steps.ts";
 import { eventually } from "../support/eventually.ts";
 import { newId, orderOf, postOrder, send, type ThreadsPage, threadsPage } from "../support/http-client.ts";
 import { startService, type TestService } from "../support/service.ts";
@@ -28,7 +29,7 @@ const recovered = (gone: readonly number[], replaced: number, of = server) =>
 async function nextOrderWorks(of = server): Promise<void> {
   const waiting = await postOrder(of.port, orderOf(newId("next"), 1));
   expect(waiting).toMatchObject({ status: 200, json: { status: "ok" } });
-  const computing = await postOrder(of.port, { order_id: newId("next"), amount: 1, cpu_ms: { payment: 1, vendor: 1, courier: 1 } });
+  const computing = await postOrder(of.port, { order_id: newId("next"), amount: 1, cpu_ms: perStep(() => 1) });
   expect(computing).toMatchObject({ status: 200, json: { status: "ok" } });
 }
 
@@ -114,7 +115,7 @@ describe("POST /chaos/kill-thread", () => {
   test("ends a computing thread, and the orders of others notice nothing", async () => {
     await using fresh = await startService({ ...THREADS, ORDER_TIMEOUT_MS: String(FOR_EVER_MS) });
     // Of the three steps two get a thread and one waits, so that no thread of the other pool is ever the busiest.
-    const cpu = { payment: FOR_EVER_MS, vendor: FOR_EVER_MS, courier: FOR_EVER_MS };
+    const cpu = perStep(() => FOR_EVER_MS);
     const computing = postOrder(fresh.port, { order_id: "computes", amount: 1, cpu_ms: cpu });
     await eventually(
       "two steps computing",

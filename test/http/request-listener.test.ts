@@ -1,5 +1,4 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { KnownHosts } from "../../src/http/known-hosts.ts";
 import { newId, orderOf, type Received, send } from "../support/http-client.ts";
 import { RawConnection } from "../support/raw-connection.ts";
 import { startService, type TestService } from "../support/service.ts";
@@ -177,12 +176,4 @@ describe("a browser", () => {
       expect((await send(port, { path, headers: { host, ...headers } })).status).toBe(reached);
     expect((await order(server.port, { host, ...headers })).status).toBe(200);
   });
-});
-
-test("hosts that somebody makes up cost no memory", () => {
-  const hosts = new KnownHosts({ loopback: true, names: [], anyName: false });
-  for (let n = 0; n < 1_000; n++) expect(hosts.has(`10.0.0.1:${n}`)).toBe(true);
-  expect(hosts.has("10.0.0.1:999")).toBe(true);
-  expect(hosts.has("10.0.0.1:0")).toBe(true);
-  expect(hosts.remembered).toBeLessThan(100);
 });

@@ -214,9 +214,11 @@ describe("on the journal", () => {
   test("reading, and asking again for what is known, commits nothing", async () => {
     let commits = 0;
     await using at = await JournalFixture.open("file", { onCommit: () => commits++ });
+    // The migrations of a new journal leave a free page.
+    await at.journal.shrink(10);
     await at.accept("a");
     await at.finish("a");
-    expect(commits).toBe(2);
+    expect(commits).toBe(3);
     await Promise.all([
       at.journal.find("a"),
       at.journal.dueCompensations("payment", 0, 1),
@@ -225,7 +227,7 @@ describe("on the journal", () => {
     ]);
     await Promise.all([at.accept("a"), at.accept("a", 5), at.journal.expireKeys(0, 10), at.journal.closeInterrupted(10, 0)]);
     await Promise.all([at.journal.eventDelivered(1, 0), at.journal.redeliver(1, 0), at.journal.retire(0, [], 10), at.journal.shrink(10)]);
-    expect(commits).toBe(2);
+    expect(commits).toBe(3);
   });
 
   test("a closed journal refuses, having ended what was asked for before", async () => {

@@ -1,8 +1,6 @@
 import { expect, test } from "vitest";
-import type { StepName } from "../../src/orders/step.ts";
+import { STEPS } from "../../src/orders/steps.ts";
 import { done, JournalFixture, keyOf, NOW, pending } from "./journal-fixture.ts";
-
-const STEPS: readonly StepName[] = ["payment", "vendor", "courier"];
 
 test("attempts that a crash left open are closed as failed, with every step to be compensated, a batch at a time", async () => {
   await using at = await JournalFixture.open("file", { events: true });

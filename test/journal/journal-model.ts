@@ -8,6 +8,7 @@ import {
   type OrderRecord,
 } from "../../src/orders/order-journal.ts";
 import type { StepName } from "../../src/orders/step.ts";
+import { STEPS } from "../../src/orders/steps.ts";
 import { answerTo, DAY_MS } from "./journal-fixture.ts";
 
 interface ModelCompensation {
@@ -83,7 +84,7 @@ export class JournalModel {
   closeInterrupted(nowMs: number): number {
     // Nobody relies on this order; the model has one to be comparable.
     const open = this.attempts.filter(({ ended }) => ended === undefined).sort((one, other) => (one.orderId < other.orderId ? -1 : 1));
-    const compensations = (["payment", "vendor", "courier"] as const).map((step) => ({ step, tries: 0, nextTryMs: nowMs }) as const);
+    const compensations = STEPS.map((step) => ({ step, tries: 0, nextTryMs: nowMs }) as const);
     for (const attempt of open) this.#end(attempt, "internal", compensations, nowMs, true);
     return open.length;
   }
@@ -242,6 +243,6 @@ function recordOf({ orderId, attempt, amount, acceptedMs, ended, compensations }
 }
 
 function interruptedAnswer(orderId: string): { json: string } {
-  const steps = ["payment", "vendor", "courier"].map((name) => ({ name, status: "error", duration_ms: 0, detail: "internal" }));
+  const steps = STEPS.map((name) => ({ name, status: "error", duration_ms: 0, detail: "internal" }));
   return { json: JSON.stringify({ status: "error", order_id: orderId, steps, error: { kind: "internal", message: "order failed" } }) };
 }

@@ -4,7 +4,7 @@ import type { ErrorKind } from "../../src/orders/error-kind.ts";
 import type { RowId } from "../../src/orders/operator-journal.ts";
 import type { OrderEvent } from "../../src/orders/order-event.ts";
 import type { Compensation, FirstTry } from "../../src/orders/order-journal.ts";
-import type { StepName } from "../../src/orders/step.ts";
+import { STEPS } from "../../src/orders/steps.ts";
 import { DAY_MS, FAR, JournalFixture, keyOf, NOW } from "./journal-fixture.ts";
 import { type Attempt, type Event, JournalModel } from "./journal-model.ts";
 
@@ -14,7 +14,6 @@ const RUNS = 30;
 const MAX_ROUNDS = 20;
 const ORDERS = 4;
 const KEY_LIFE_MS = 100;
-const STEPS: readonly StepName[] = ["payment", "vendor", "courier"];
 
 const which = fc.nat(1_000);
 const laterMs = fc.option(fc.nat(80), { nil: undefined });

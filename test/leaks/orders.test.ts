@@ -1,11 +1,8 @@
-import { getEventListeners } from "node:events";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { CANCEL_CAUSES, Canceled } from "../../src/concurrency/cancel-cause.ts";
 import { CancelScope } from "../../src/concurrency/cancel-scope.ts";
 import { Capacity } from "../../src/concurrency/capacity.ts";
-import { TaskGroup } from "../../src/concurrency/task-group.ts";
 import { Pipeline } from "../../src/orders/pipeline.ts";
-import { type EndedStep, STEPS, type StepName } from "../../src/orders/step.ts";
+import { perStep, STEPS, type StepName } from "../../src/orders/steps.ts";
 import { eventually } from "../support/eventually.ts";
 import { Fixture, inputFor } from "../threads/fixture.ts";
 import type { Script, ScriptName } from "../threads/script.ts";
@@ -25,21 +22,17 @@ beforeAll(async () => {
 afterAll(() => fixture.runtime.close());
 
 beforeEach(async () => {
-  capacities = { payment: new Capacity(5), vendor: new Capacity(5), courier: new Capacity(5) };
+  capacities = perStep(() => new Capacity(5));
   pipeline = new Pipeline(fixture.runtime, capacities);
   rest = await countAtRest(fixture.runtime, capacities);
 });
 
-/** An order whose three steps do what is asked of them, with its deadline, its client and whatever listens to both. */
+/** An order whose steps do what is asked of them, with its deadline, its client and whatever listens to both. */
 function place(scripts: Readonly<Record<StepName, ScriptName>>, timeoutMs = 60_000) {
-  const plan = {
-    payment: fixture.script(scripts.payment),
-    vendor: fixture.script(scripts.vendor),
-    courier: fixture.script(scripts.courier),
-  };
+  const plan = perStep((step) => fixture.script(scripts[step]));
   const scope = new CancelScope();
-  const client = new AbortController();
-  const linked = scope.link(client.signal);
+  const client = new CancelScope();
+  const linked = scope.link(client);
   const stopTimer = scope.cancelAfter(timeoutMs);
   const computing = STEPS.filter((name) => scripts[name] === "compute").map((name) => [name, 1]);
   const input = { ...inputFor(plan), simulation: { cpuMs: Object.fromEntries(computing) } };
@@ -47,7 +40,7 @@ function place(scripts: Readonly<Record<StepName, ScriptName>>, timeoutMs = 60_0
     stopTimer();
     linked.unsubscribe();
   });
-  return { plan, scope, client, outcome, listeners: () => [scope.listenerCount, getEventListeners(client.signal, "abort").length] };
+  return { plan, scope, client, outcome, listeners: () => [scope.listenerCount, client.listenerCount] };
 }
 
 const starts = (scripts: readonly Script[]) => Promise.all(scripts.map(({ runs }) => fixture.counters.reached(runs)));
@@ -59,32 +52,37 @@ interface Ending {
   readonly end: (order: ReturnType<typeof place>) => void;
 }
 
-const WAIT = { payment: "wait", vendor: "wait", courier: "wait" } as const;
+const SLEEP = perStep((): ScriptName => "sleep");
+const WAIT = perStep((): ScriptName => "wait");
 const openAll = ({ plan }: ReturnType<typeof place>) => STEPS.forEach((name) => void fixture.open({ script: plan[name] }));
 
 const ENDINGS: Readonly<Record<string, Ending>> = {
   success: { scripts: WAIT, error: undefined, end: openAll },
   "success of computing steps": { scripts: { ...WAIT, payment: "compute", courier: "compute" }, error: undefined, end: openAll },
   "a failed payment": {
-    scripts: { payment: "wait_then_fail", vendor: "sleep", courier: "compute" },
+    scripts: { ...SLEEP, payment: "wait_then_fail", courier: "compute" },
     error: "payment_declined",
     end: ({ plan }) => fixture.open({ script: plan.payment }),
   },
   "a failed vendor": {
-    scripts: { payment: "wait", vendor: "wait_then_fail", courier: "sleep" },
+    scripts: { ...SLEEP, payment: "wait", vendor: "wait_then_fail" },
     error: "vendor_unavailable",
     end: ({ plan }) => fixture.open({ script: plan.vendor }),
   },
   "a failed courier": {
-    scripts: { payment: "sleep", vendor: "compute", courier: "wait_then_fail" },
+    scripts: { ...SLEEP, vendor: "compute", courier: "wait_then_fail" },
     error: "no_courier",
     end: ({ plan }) => fixture.open({ script: plan.courier }),
   },
   "the deadline": { scripts: { ...WAIT, courier: "sleep" }, error: "timeout", timeoutMs: 1500, end: () => {} },
-  "the client's hang-up": { scripts: { ...WAIT, vendor: "compute" }, error: "canceled", end: ({ client }) => client.abort() },
+  "the client's hang-up": {
+    scripts: { ...WAIT, vendor: "compute" },
+    error: "canceled",
+    end: ({ client }) => void client.cancel("client_disconnected"),
+  },
   "a shutdown": { scripts: WAIT, error: "canceled", end: ({ scope }) => void scope.cancel("shutdown") },
   "a cancel that comes too late": {
-    scripts: { payment: "wait_ignoring_cancel", vendor: "wait_ignoring_cancel", courier: "wait_ignoring_cancel" },
+    scripts: perStep((): ScriptName => "wait_ignoring_cancel"),
     error: undefined,
     end: (order) => {
       order.scope.cancel("client_disconnected");
@@ -104,14 +102,14 @@ describe("an order leaves nothing behind", () => {
     const { osThreads: _osThreads, ...during } = countOf(fixture.runtime, capacities);
     expect(during).toEqual({
       threads: rest.threads,
-      running: 3,
-      unfinished: 3,
+      running: STEPS.length,
+      unfinished: STEPS.length,
       slots: 1,
-      unsettled: 3,
+      unsettled: STEPS.length,
       exclusivePermits: computing,
       exclusiveWaiting: 0,
       watchedGroups: 0,
-      permits: 3,
+      permits: STEPS.length,
       waiting: 0,
       timers: rest.timers + 1,
     });
@@ -129,7 +127,7 @@ describe("an order leaves nothing behind", () => {
   test("after waiting for capacity and for an exclusive thread in vain", async () => {
     capacities = { ...capacities, courier: new Capacity(1) };
     pipeline = new Pipeline(fixture.runtime, capacities);
-    const scripts = { payment: "compute", vendor: "compute", courier: "wait" } as const;
+    const scripts = { ...WAIT, payment: "compute", vendor: "compute" } as const;
     const first = place(scripts);
     await starts(Object.values(first.plan));
     const second = place(scripts);
@@ -137,18 +135,18 @@ describe("an order leaves nothing behind", () => {
     expect(countOf(fixture.runtime, capacities)).toMatchObject({
       exclusivePermits: 2,
       exclusiveWaiting: 4,
-      permits: 7,
+      permits: 3 * STEPS.length - 2,
       waiting: 2,
       slots: 3,
     });
     second.scope.cancel("deadline");
-    third.client.abort();
+    third.client.cancel("client_disconnected");
     expect((await second.outcome).error).toBe("timeout");
     expect((await third.outcome).error).toBe("canceled");
     expect(countOf(fixture.runtime, capacities)).toMatchObject({
       exclusivePermits: 2,
       exclusiveWaiting: 0,
-      permits: 3,
+      permits: STEPS.length,
       waiting: 0,
       slots: 1,
     });
@@ -178,31 +176,6 @@ describe("a parent that outlives its orders is left by all of them", () => {
     }
     expect(countOf(fixture.runtime, capacities)).toEqual(rest);
   });
-
-  test.each(CANCEL_CAUSES)("an AbortSignal, also when it cancels them: %s", async (cause) => {
-    const parent = new AbortController();
-    const listeners = () => getEventListeners(parent.signal, "abort").length;
-    const run = async (script: Script) => {
-      const group = new TaskGroup<EndedStep>({ parent: parent.signal });
-      const own = fixture.runtime.open(group.scope);
-      group.spawn(() => fixture.step(own, script).ended);
-      const result = await group.join();
-      own.close();
-      return result.outcomes[0];
-    };
-    const [ends, stops] = [fixture.script("wait"), fixture.script("sleep")];
-    const [ending, stopping] = [run(ends), run(stops)];
-    await starts([ends, stops]);
-    expect(listeners()).toBe(2);
-    expect(countOf(fixture.runtime, capacities)).toMatchObject({ running: 2, slots: 2 });
-    fixture.open({ script: ends });
-    expect(await ending).toMatchObject({ value: { outcome: { status: "ok" } } });
-    expect(listeners()).toBe(1);
-    parent.abort(new Canceled(cause));
-    expect(await stopping).toMatchObject({ value: { outcome: { status: "canceled", cause } } });
-    expect(listeners()).toBe(0);
-    expect(countOf(fixture.runtime, capacities)).toEqual(rest);
-  });
 });
 
 test("a lost thread leaves nothing behind either", async () => {
@@ -213,7 +186,7 @@ test("a lost thread leaves nothing behind either", async () => {
     const scope = new CancelScope();
     const outcome = new Pipeline(own.runtime, capacities).run(inputFor(plan), scope);
     await Promise.all(Object.values(plan).map(({ runs }) => own.counters.reached(runs)));
-    expect(countOf(own.runtime, capacities)).toMatchObject({ running: 3, unfinished: 3, slots: 1, unsettled: 3, permits: 3 });
+    expect(countOf(own.runtime, capacities)).toMatchObject({ running: 3, unfinished: 3, slots: 1, unsettled: STEPS.length, permits: 3 });
     own.open({ script: plan.payment });
     expect((await outcome).error).toBe("internal");
     const { osThreads: _osThreads, threads: _threads, timers: _timers, ...counters } = countOf(own.runtime, capacities);

@@ -1,17 +1,18 @@
 import { request } from "node:http";
 import { setTimeout as pause } from "node:timers/promises";
 import { expect, test } from "vitest";
+import { randomFrom } from "../../load/stand-in/random.ts";
 import type { PlacesOrders } from "../../src/engines/engine.ts";
 import type { AnswerBody } from "../../src/orders/answer.ts";
-import type { Order } from "../../src/orders/order.ts";
-import type { Placement } from "../../src/orders/order-service.ts";
+import type { Order, Placement } from "../../src/orders/order-service.ts";
 import { Refused } from "../../src/orders/refused.ts";
 import { STEPS, type StepName } from "../../src/orders/step.ts";
+import { perStep } from "../../src/orders/steps.ts";
 import type { Service } from "../../src/service.ts";
 import { eventually } from "../support/eventually.ts";
+import { seedOf } from "../support/seed.ts";
 import { startService } from "../support/service.ts";
 import { runUntilSeen, type Sight } from "../support/until-seen.ts";
-import { randomFrom, seedOf } from "../threads/seeded.ts";
 import { type Counts, countAtRest, countOf, osThreads, settleProcess } from "./counts.ts";
 import { timers } from "./timers.ts";
 
@@ -41,7 +42,7 @@ async function pendingRows({ journal }: Service): Promise<number> {
 
 /** Places orders and waits for all, so that whatever stays for good after the first ones is there. */
 async function warmUp({ orderService }: Service): Promise<void> {
-  const simulation = { delayMs: { payment: 0, vendor: 0, courier: 0 }, cpuMs: { payment: 1 } };
+  const simulation = { delayMs: perStep(() => 0), cpuMs: { payment: 1 } };
   for (let n = 0; n < 5; n++) await (await orderService.place({ order: { orderId: `warm-${n}`, amount: 1, simulation } })).answer;
 }
 
@@ -73,7 +74,7 @@ test("clients that hang up leave nothing behind", async () => {
   const clients = Array.from({ length: 12 }, (_, n) => {
     // Every third one computes; with one exclusive thread, all but one of those wait for it. Eight have a courier, four wait.
     const cpu = n % 3 === 0 ? { cpu_ms: { payment: LONG } } : {};
-    const body = JSON.stringify({ order_id: `h-${n}`, amount: 1, delay_ms: { payment: LONG, vendor: LONG, courier: LONG }, ...cpu });
+    const body = JSON.stringify({ order_id: `h-${n}`, amount: 1, delay_ms: perStep(() => LONG), ...cpu });
     const client = request({ port, host: "127.0.0.1", method: "POST", path: "/order", agent: false });
     client.on("error", () => {});
     client.end(body);
@@ -107,7 +108,7 @@ interface Planned {
 /** One order of the storm. Short ones, failing ones, ones that only the deadline ends, abandoned ones, computing ones. */
 function planned(n: number, random: () => number): Planned {
   const one = (): StepName => STEPS[Math.floor(random() * STEPS.length)] as StepName;
-  const all = (ms: () => number) => ({ payment: ms(), vendor: ms(), courier: ms() });
+  const all = (ms: () => number) => perStep(() => ms());
   const short = () => Math.floor(random() * 6);
   const order = (simulation: NonNullable<Order["simulation"]>): Order => ({ orderId: `s-${n}`, amount: 1, simulation });
   const dice = random();
@@ -237,7 +238,7 @@ test("a shutdown in the middle leaves nothing behind, the service itself include
   const { service, logged } = await startService({ ...PATIENT, SHUTDOWN_TIMEOUT_MS: "50" });
   expect(timers()).toBeGreaterThan(before.timers);
   const places = Array.from({ length: 20 }, (_, n) => {
-    const delayMs = { payment: LONG, vendor: LONG, courier: LONG };
+    const delayMs = perStep(() => LONG);
     const simulation = n % 4 === 0 ? { delayMs, cpuMs: { vendor: LONG } } : { delayMs };
     return service.orderService.place({ order: { orderId: `d-${n}`, amount: 1, simulation } });
   });

@@ -8,6 +8,7 @@ import { fillJournal } from "../../load/long-run/filled-journal.ts";
 import { startStandIn } from "../../load/stand-in/stand-in.ts";
 import { SqliteJournal } from "../../src/journal/sqlite-journal.ts";
 import { STEPS } from "../../src/orders/step.ts";
+import { perStepSetting } from "../../src/orders/steps.ts";
 import { timers } from "../leaks/timers.ts";
 import { eventually } from "../support/eventually.ts";
 import { orderOf, postOrder, send } from "../support/http-client.ts";
@@ -66,7 +67,7 @@ test("a start with 20 000 compensations and 5000 events that nobody takes: ready
   deliver = () => false;
   const standIn = await startStandIn({ rates: { compensate: { hang: 1 } } });
   const timersBefore = timers();
-  const urls = { PAYMENT_URL: standIn.url, VENDOR_URL: standIn.url, COURIER_URL: standIn.url };
+  const urls = { ...perStepSetting("URL", () => standIn.url) };
   const running = await startService({ ...settings(), ...urls, COMPENSATION_TIMEOUT_MS: "300000" });
   try {
     expect(await send(running.port, { path: "/readyz" })).toMatchObject({ status: 200 });

@@ -5,6 +5,7 @@ import { expect, test } from "vitest";
 import type { Call } from "../../load/stand-in/call.ts";
 import type { FaultMode } from "../../load/stand-in/fault-mode.ts";
 import { startStandIn } from "../../load/stand-in/stand-in.ts";
+import { perStepSetting } from "../../src/orders/steps.ts";
 import { eventually } from "../support/eventually.ts";
 import { postOrder, send } from "../support/http-client.ts";
 import { startService } from "../support/service.ts";
@@ -125,7 +126,7 @@ test("compensations go on after a restart", async () => {
       return step === "vendor" ? { type: "refuse", slowMs: 100 } : undefined;
     },
   });
-  const settings = { JOURNAL: join(directory, "orders.db"), PAYMENT_URL: standIn.url, VENDOR_URL: standIn.url, COURIER_URL: standIn.url };
+  const settings = { JOURNAL: join(directory, "orders.db"), ...perStepSetting("URL", () => standIn.url) };
   try {
     const first = await startService(settings);
     await send(first.port, { method: "POST", path: "/order", headers: { traceparent: TRACE }, body: JSON.stringify(ORDER) });

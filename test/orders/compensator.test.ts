@@ -6,6 +6,7 @@ import { Compensator } from "../../src/orders/compensator.ts";
 import type { FirstTry } from "../../src/orders/order-journal.ts";
 import { ProviderHealth } from "../../src/orders/provider-health.ts";
 import { STEPS, type StepInput, type StepName, type StepOutcome } from "../../src/orders/step.ts";
+import { PROBE_BACKOFF } from "../../src/retries/backoff.ts";
 import { timers } from "../leaks/timers.ts";
 import { FakeClock } from "../retries/fake-clock.ts";
 import { eventually } from "../support/eventually.ts";
@@ -57,7 +58,7 @@ afterEach(async () => {
 const inputOf = (orderId: string): StepInput => ({ orderId, amount: 7, attempt: 1 });
 const calls = (step: StepName): FakeStep[] => runner.started.filter(({ spec }) => spec.name === step);
 
-/** What the order's end does: writes down how far it is, then tells it so. */
+/** What the order's end does: writes down how far it is, then reports that it is stored. */
 async function store(orderId: string, compensating: ReturnType<Compensator["begin"]>): Promise<FirstTry[]> {
   const first = compensating.describe(clock.nowMs());
   await journal.accept({ orderId, amount: 7, nowMs: 0 });
@@ -343,7 +344,9 @@ describe("a journal that refuses for a while", () => {
     expect(calls("payment")).toHaveLength(1);
     expect(row.nextTryMs).toBeDefined();
     journal.full = false;
-    await eventually("it to be written down", () => row.nextTryMs === undefined);
+    clock.advance(PROBE_BACKOFF.capMs);
+    await settle();
+    expect(row.nextTryMs).toBeUndefined();
     expect(row.tries).toBe(1);
     expect(faults).toEqual(["a compensation is not written down yet"]);
   });
@@ -464,7 +467,7 @@ describe("a stop", () => {
 });
 
 describe("a provider whose circuit orders and compensations share", () => {
-  const ILL: StepOutcome = { ...NO, ill: {} };
+  const UNAVAILABLE: StepOutcome = { ...NO, ill: {} };
   const tryOne = async (orderId: string, outcome: StepOutcome) => {
     const before = calls("vendor").length;
     const compensating = compensator.begin(inputOf(orderId), ["vendor"]);
@@ -479,7 +482,7 @@ describe("a provider whose circuit orders and compensations share", () => {
   };
   const row = (id: number) => ({ id, orderId: `o-${id}`, amount: 7, attempt: 1, step: "vendor", tries: 0 }) as const;
   const openByOrders = () => {
-    for (let n = 0; n < 20; n++) vendor.circuit.leave(vendor.circuit.tryEnter() as number, "ill");
+    for (let n = 0; n < 20; n++) vendor.circuit.leave(vendor.circuit.tryEnter() as number, "failed");
     expect(vendor.circuit.state).toBe("open");
   };
 
@@ -516,7 +519,7 @@ describe("a provider whose circuit orders and compensations share", () => {
 
   test("compensations that fail there while no order goes well open it for orders, and one that is done closes it", async () => {
     compensator.start();
-    answerWith(ILL);
+    answerWith(UNAVAILABLE);
     for (let id = 1; vendor.circuit.state === "closed"; id++) {
       expect(id).toBeLessThanOrEqual(20);
       await compensator.tryNow(row(id));
@@ -527,7 +530,7 @@ describe("a provider whose circuit orders and compensations share", () => {
     expect(vendor.circuit.state).toBe("closed");
   });
 
-  test("answers to this one compensation are no sign that the provider is ill", async () => {
+  test("answers to this one compensation are no sign that the provider is unavailable", async () => {
     compensator.start();
     answerWith(NO);
     for (let id = 1; id <= 30; id++) await compensator.tryNow(row(id));

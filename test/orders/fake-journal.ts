@@ -10,7 +10,7 @@ import {
   type StoredAnswer,
 } from "../../src/orders/order-journal.ts";
 import type { StepName } from "../../src/orders/step.ts";
-import type { DuePage } from "../../src/retries/due-page.ts";
+import type { DuePage } from "../../src/retries/retry-queue.ts";
 
 /** A compensation as a row: not done as long as it has a next try. */
 export interface Row extends Compensation {

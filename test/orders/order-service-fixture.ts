@@ -4,6 +4,7 @@ import { Compensator } from "../../src/orders/compensator.ts";
 import { OrderService } from "../../src/orders/order-service.ts";
 import { Pipeline } from "../../src/orders/pipeline.ts";
 import type { StepOutcome } from "../../src/orders/step.ts";
+import { perStep } from "../../src/orders/steps.ts";
 import { FakeRunner, type FakeStep } from "../threads/fake-runner.ts";
 import { FakeJournal } from "./fake-journal.ts";
 
@@ -26,7 +27,7 @@ export class OrderServiceFixture implements AsyncDisposable {
     const onFault = (message: string) => void this.faults.push(message);
     const { runner, journal } = this;
     if (compensate !== undefined) runner.onStart = (step) => step.spec.action === "compensate" && step.end(compensate);
-    const capacities = { payment: new Capacity(maxInFlight), vendor: new Capacity(maxInFlight), courier: new Capacity(maxInFlight) };
+    const capacities = perStep(() => new Capacity(maxInFlight));
     this.compensator = new Compensator({ runner, journal, timeoutMs: 60_000, onFault });
     this.orderService = new OrderService({
       pipeline: new Pipeline(runner, capacities),

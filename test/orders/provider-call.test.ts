@@ -7,13 +7,14 @@ import { monotonicMs } from "../../src/concurrency/clock.ts";
 import { Pipeline } from "../../src/orders/pipeline.ts";
 import { ProviderHealth } from "../../src/orders/provider-health.ts";
 import type { StepInput, StepName, StepOutcome } from "../../src/orders/step.ts";
+import { perStep } from "../../src/orders/steps.ts";
 import { timers } from "../leaks/timers.ts";
 import { eventually } from "../support/eventually.ts";
 import { FakeRunner, type FakeStep } from "../threads/fake-runner.ts";
 
 const OK: StepOutcome = { status: "ok" };
-const ILL: StepOutcome = { status: "failed", kind: "vendor_unavailable", effect: "none", ill: {} };
-const ILL_IN_DOUBT: StepOutcome = { ...ILL, effect: "unknown" };
+const UNAVAILABLE: StepOutcome = { status: "failed", kind: "vendor_unavailable", effect: "none", ill: {} };
+const UNAVAILABLE_IN_DOUBT: StepOutcome = { ...UNAVAILABLE, effect: "unknown" };
 const REFUSED: StepOutcome = { status: "failed", kind: "vendor_unavailable", effect: "none" };
 const INPUT: StepInput = { orderId: "o", amount: 1, attempt: 1 };
 const FOR_EVER_MS = 300_000;
@@ -29,7 +30,7 @@ beforeEach(() => {
   runner = new FakeRunner();
   jitter = 0;
   vendor = new ProviderHealth({ random: () => jitter });
-  capacities = { payment: new Capacity(1_000), vendor: new Capacity(1_000), courier: new Capacity(1_000) };
+  capacities = perStep(() => new Capacity(1_000));
   pipeline = new Pipeline(runner, capacities, { vendor });
   scope = new CancelScope();
 });
@@ -50,7 +51,7 @@ async function goWell(orders: number, tookMs = 1): Promise<void> {
 async function openCircuit(): Promise<void> {
   for (let n = 0; vendor.circuit.state === "closed"; n++) {
     const own = new FakeRunner();
-    own.onStart = ({ spec, end }) => setImmediate(() => end(spec.name === "vendor" ? ILL : OK));
+    own.onStart = ({ spec, end }) => setImmediate(() => end(spec.name === "vendor" ? UNAVAILABLE : OK));
     await new Pipeline(own, capacities, { vendor }).run(INPUT, new CancelScope());
     expect(n).toBeLessThan(20);
   }
@@ -64,16 +65,16 @@ async function outcomeOf(order: ReturnType<Pipeline["run"]>, name: StepName): Pr
   return steps.find((step) => step.name === name)?.outcome;
 }
 
-describe("a call that met an ill provider", () => {
+describe("a call that met an unavailable provider", () => {
   test("is made again, three times in all, while its siblings go on", async () => {
     await goWell(50);
     const order = pipeline.run(INPUT, scope);
-    last().end(ILL);
+    last().end(UNAVAILABLE);
     await call(2);
     expect(runner.names()).toEqual(["payment", "vendor", "courier", "vendor"]);
-    last().end(ILL);
+    last().end(UNAVAILABLE);
     await call(3);
-    last().end(ILL);
+    last().end(UNAVAILABLE);
     expect(await outcomeOf(order, "payment")).toMatchObject({ status: "canceled", cause: "sibling_failed" });
     expect((await order).error).toBe("vendor_unavailable");
     expect(calls()).toHaveLength(3);
@@ -82,7 +83,7 @@ describe("a call that met an ill provider", () => {
   test("may go well the second time, and then it went well, whatever the first has done", async () => {
     await goWell(5);
     const order = pipeline.run(INPUT, scope);
-    last().end(ILL_IN_DOUBT);
+    last().end(UNAVAILABLE_IN_DOUBT);
     await call(2);
     runner.endAll();
     last().end(OK);
@@ -92,12 +93,12 @@ describe("a call that met an ill provider", () => {
 
   test.each([
     ["surely nothing happened", REFUSED],
-    ["it is ill again, and nothing happened", ILL],
+    ["it is unavailable again, and nothing happened", UNAVAILABLE],
     ["canceled before it began", { status: "canceled", cause: "sibling_failed", effect: "none" } as StepOutcome],
   ])("stays in doubt after a try that was in doubt, though the next one says: %s", async (_, second) => {
     await goWell(5);
     const order = pipeline.run(INPUT, scope);
-    last().end(ILL_IN_DOUBT);
+    last().end(UNAVAILABLE_IN_DOUBT);
     await call(2);
     // No budget is left for a third.
     if (second.status === "canceled") last("payment").end({ status: "failed", kind: "payment_declined", effect: "none" });
@@ -107,12 +108,12 @@ describe("a call that met an ill provider", () => {
 
   test("is not made again without a budget", async () => {
     const order = pipeline.run(INPUT, scope);
-    last().end(ILL);
-    expect(await outcomeOf(order, "vendor")).toEqual(ILL);
+    last().end(UNAVAILABLE);
+    expect(await outcomeOf(order, "vendor")).toEqual(UNAVAILABLE);
     expect(calls()).toHaveLength(1);
   });
 
-  test("is not made again where the provider has answered the order: it is not ill", async () => {
+  test("is not made again where the provider has refused the order: it is available", async () => {
     await goWell(50);
     const order = pipeline.run(INPUT, scope);
     last().end(REFUSED);
@@ -124,7 +125,7 @@ describe("a call that met an ill provider", () => {
     await goWell(50);
     const stop = scope.cancelAfter(FOR_EVER_MS);
     const order = pipeline.run(INPUT, scope);
-    last().end({ ...ILL, ill: { retryAfterMs: FOR_EVER_MS / 10 } });
+    last().end({ ...UNAVAILABLE, ill: { retryAfterMs: FOR_EVER_MS / 10 } });
     await turn();
     // Within the deadline: it waits, and its circuit lets nobody through meanwhile.
     expect([runner.running, vendor.circuit.state, vendor.circuit.admits]).toEqual([2, "open", false]);
@@ -137,7 +138,7 @@ describe("a call that met an ill provider", () => {
     scope = new CancelScope();
     const stopAgain = scope.cancelAfter(FOR_EVER_MS);
     const late = new Pipeline(runner, capacities, { vendor }).run(INPUT, scope);
-    const asked: StepOutcome = { ...ILL, ill: { retryAfterMs: FOR_EVER_MS } };
+    const asked: StepOutcome = { ...UNAVAILABLE, ill: { retryAfterMs: FOR_EVER_MS } };
     last().end(asked);
     expect(await outcomeOf(late, "vendor")).toEqual(asked);
     stopAgain();
@@ -152,7 +153,7 @@ describe("a call that met an ill provider", () => {
     await goWell(50);
     const before = timers();
     const order = pipeline.run(INPUT, scope);
-    last().end(ILL_IN_DOUBT);
+    last().end(UNAVAILABLE_IN_DOUBT);
     await eventually("its wait", () => timers() === before + 1);
     cancel();
     expect(await outcomeOf(order, "vendor")).toEqual({ status: "canceled", cause, effect: "unknown" });
@@ -163,7 +164,7 @@ describe("a call that met an ill provider", () => {
     await goWell(50, FOR_EVER_MS * 0.6);
     const stop = scope.cancelAfter(FOR_EVER_MS);
     const hasTime = pipeline.run(INPUT, scope);
-    last().end(ILL);
+    last().end(UNAVAILABLE);
     await call(2);
     runner.endAll();
     last().end(OK);
@@ -207,7 +208,7 @@ describe("an open circuit", () => {
     await openCircuit();
     await eventually("a probe's time", () => vendor.circuit.admits);
     const probe = pipeline.run(INPUT, scope);
-    last().end(ILL);
+    last().end(UNAVAILABLE);
     expect(await outcomeOf(probe, "payment")).toEqual({ status: "canceled", cause: "sibling_failed", effect: "none" });
     expect(runner.names()).toEqual(["vendor"]);
   });

@@ -1,4 +1,5 @@
 import { type StandIn, type StandInOptions, startStandIn } from "../../load/stand-in/stand-in.ts";
+import { perStepSetting } from "../../src/orders/steps.ts";
 import type { StartOptions } from "../../src/service.ts";
 import { startService, type TestService } from "../support/service.ts";
 
@@ -16,7 +17,7 @@ export async function startWithProviders(
   start: typeof startService = startService,
 ): Promise<Fixture> {
   const standIn = await startStandIn(options);
-  const urls = { PAYMENT_URL: standIn.url, VENDOR_URL: standIn.url, COURIER_URL: standIn.url };
+  const urls = { ...perStepSetting("URL", () => standIn.url) };
   const running = await start({ ...urls, ...overlay }, startOptions);
   return {
     standIn,

@@ -4,6 +4,7 @@ import { SqliteJournal } from "../../src/journal/sqlite-journal.ts";
 import { Compensator } from "../../src/orders/compensator.ts";
 import { OrderService } from "../../src/orders/order-service.ts";
 import { Pipeline } from "../../src/orders/pipeline.ts";
+import { perStep } from "../../src/orders/steps.ts";
 import { eventually } from "../support/eventually.ts";
 import { FakeRunner } from "../threads/fake-runner.ts";
 
@@ -13,7 +14,7 @@ test("a repeat that is accepted in the very commit that stores the failure befor
   const commits: number[] = [];
   const journal = await SqliteJournal.open("memory", { onCommit: (requests) => commits.push(requests) });
   const runner = new FakeRunner();
-  const capacities = { payment: new Capacity(9), vendor: new Capacity(9), courier: new Capacity(9) };
+  const capacities = perStep(() => new Capacity(9));
   const compensator = new Compensator({ runner, journal, timeoutMs: 60_000 });
   const orderService = new OrderService({
     pipeline: new Pipeline(runner, capacities),

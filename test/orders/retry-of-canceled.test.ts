@@ -5,6 +5,7 @@ import { setImmediate as turn } from "node:timers/promises";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { balance } from "../../load/stand-in/balance.ts";
 import { type StandIn, startStandIn } from "../../load/stand-in/stand-in.ts";
+import { perStepSetting, STEPS } from "../../src/orders/steps.ts";
 import { ChildServer } from "../support/child-server.ts";
 import { eventually } from "../support/eventually.ts";
 import { postOrder, send } from "../support/http-client.ts";
@@ -34,9 +35,7 @@ beforeEach(async () => {
   const { url } = standIn;
   settings = {
     JOURNAL: join(directory, "orders.db"),
-    PAYMENT_URL: url,
-    VENDOR_URL: url,
-    COURIER_URL: url,
+    ...perStepSetting("URL", () => url),
     ORDER_TIMEOUT_MS: String(FOR_EVER_MS),
   };
 });
@@ -135,7 +134,7 @@ test("whoever asks, without a key too, while a canceled attempt is still being c
 
 test("one that asks while a canceled attempt ends well after all gets its stored answer", async () => {
   await using at = new OrderServiceFixture();
-  for (const name of ["payment", "vendor", "courier"] as const) at.runner.deaf.add(name);
+  for (const name of STEPS) at.runner.deaf.add(name);
   const client = new AbortController();
   const first = await at.place("o", 1, client.signal);
   client.abort();

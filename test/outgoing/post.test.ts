@@ -6,7 +6,7 @@ import { getCACertificates, setDefaultCACertificates } from "node:tls";
 import { afterEach, describe, expect, test } from "vitest";
 import { CancelScope } from "../../src/concurrency/cancel-scope.ts";
 import { type PostAnswer, postTo } from "../../src/outgoing/post.ts";
-import { until } from "../providers/until.ts";
+import { eventually } from "../support/eventually.ts";
 import { cert, key } from "./certificate.ts";
 
 const LIMITS = { maxBytes: 1_000 };
@@ -110,7 +110,7 @@ test("uses a connection again, which a late cancel of the first call leaves alon
     silent = true;
   };
   const third = post(peer.url());
-  await until("the third call is there", () => silent);
+  await eventually("the third call is there", () => silent);
   first.cancel("deadline");
   second.cancel("deadline");
   expect(new Set(peer.arrived.map(({ socket }) => socket)).size).toBe(1);
@@ -128,10 +128,10 @@ test("leaves no listener on what cancels it, however it ends", async () => {
     response.end("a body");
   };
   await post(peer.url(), scope);
-  await until("nobody listens", () => scope.listenerCount === 0);
+  await eventually("nobody listens", () => scope.listenerCount === 0);
   peer.respond = (response) => void response.destroy();
   await expect(post(peer.url(), scope)).rejects.toMatchObject({ code: "ECONNRESET" });
-  await until("nobody listens", () => scope.listenerCount === 0);
+  await eventually("nobody listens", () => scope.listenerCount === 0);
   expect(most).toBe(1);
 });
 
@@ -155,10 +155,10 @@ test("canceled while it waits: rejects, and the socket is closed", async () => {
   peer.respond = () => {};
   const scope = new CancelScope();
   const sending = post(peer.url(), scope);
-  await until("it is there", () => peer.arrived.length === 1);
+  await eventually("it is there", () => peer.arrived.length === 1);
   scope.cancel("deadline");
   await expect(sending).rejects.toThrow("canceled");
-  await until("its socket is closed", () => peer.sockets.size === 0);
+  await eventually("its socket is closed", () => peer.sockets.size === 0);
 });
 
 describe("within the body of an answer the status was said", () => {
@@ -176,11 +176,11 @@ describe("within the body of an answer the status was said", () => {
     };
     subscribe("http.client.response.finish", noteHead);
     const sending = post(peer.url(), scope);
-    await until("the head was read", () => headRead);
+    await eventually("the head was read", () => headRead);
     unsubscribe("http.client.response.finish", noteHead);
     breakOff(peer, scope);
     expect((await sending).status).toBe(202);
-    await until("its socket is closed", () => peer.sockets.size === 0);
+    await eventually("its socket is closed", () => peer.sockets.size === 0);
   });
 });
 
@@ -194,7 +194,7 @@ test("a body past its limit costs the connection", async () => {
     more();
   };
   expect((await post(peer.url())).status).toBe(200);
-  await until("its socket is closed", () => peer.sockets.size === 0);
+  await eventually("its socket is closed", () => peer.sockets.size === 0);
 });
 
 test("a switch of protocols is no answer", async () => {

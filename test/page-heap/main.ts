@@ -5,6 +5,7 @@ import { median } from "../../load/quantile.ts";
 import { runBench } from "../../load/run-bench.ts";
 import { ServerProcess } from "../../load/server-process.ts";
 import { atLeast, atMost } from "../../load/target.ts";
+import { perStep } from "../../src/orders/steps.ts";
 import { openPage } from "../admin/live/open-page.ts";
 import { launchBrowser } from "../support/browser.ts";
 import { type Holdings, holdings } from "./holdings.ts";
@@ -21,7 +22,7 @@ const MINUTE_MS = 60_000;
 // What is left differs from look to look by a quarter, with what is on the page at that moment, so halves are compared. A page that kept each
 // message would hold four times as much in the second one.
 const MAX_GROWTH = 1.25;
-const ZERO = { payment: 0, vendor: 0, courier: 0 };
+const ZERO = perStep(() => 0);
 // Beside the small orders, so that there is something of everything: cancels, compensations, and steps that run for long.
 const OTHERS = [
   { order: { amount: 7, fail_step: "vendor", delay_ms: { ...ZERO, vendor: 30, courier: 400 } }, answerHas: "vendor_unavailable" },

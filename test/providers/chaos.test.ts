@@ -6,6 +6,7 @@ import { randomFrom } from "../../load/stand-in/random.ts";
 import { spawnStandIn } from "../../load/stand-in/spawn.ts";
 import { CancelScope } from "../../src/concurrency/cancel-scope.ts";
 import { STEPS, type StepInput, type StepName, type StepOutcome } from "../../src/orders/step.ts";
+import { perStep } from "../../src/orders/steps.ts";
 import type { ThreadRuntime } from "../../src/threads/thread-runtime.ts";
 import { measurePace } from "../support/pace.ts";
 import { runUntilSeen } from "../support/until-seen.ts";
@@ -86,7 +87,7 @@ test(`what is said to have had no effect has had none, and compensating the rest
   timeout: 2 * LIMIT_MS,
 }, async () => {
   const standIn = await spawnStandIn({ seed: SEED });
-  const runtime = await startThreads({ payment: standIn.url, vendor: standIn.url, courier: standIn.url });
+  const runtime = await startThreads(perStep(() => standIn.url));
   const random = randomFrom(SEED);
   const ended: Ended[] = [];
   const compensateLater: Ended[] = [];

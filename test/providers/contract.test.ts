@@ -6,10 +6,11 @@ import { startStandIn } from "../../load/stand-in/stand-in.ts";
 import { CANCEL_CAUSES } from "../../src/concurrency/cancel-cause.ts";
 import { CancelScope } from "../../src/concurrency/cancel-scope.ts";
 import { STEPS, type StepInput, type StepName } from "../../src/orders/step.ts";
+import { perStep, STEP_TABLE } from "../../src/orders/steps.ts";
 import type { ThreadRuntime } from "../../src/threads/thread-runtime.ts";
+import { eventually } from "../support/eventually.ts";
 import { fastOnce } from "../support/fast-once.ts";
 import { NOTHING_LEFT, runStep, startThreads } from "./threads.ts";
-import { until } from "./until.ts";
 
 /** A provider of one kind behind real threads, and how to have it treat an order in a certain way. */
 interface Subject {
@@ -27,7 +28,7 @@ async function simulated(): Promise<Subject> {
       amount: 1200,
       attempt: 1,
       simulation: {
-        delayMs: { payment: delayMs, vendor: delayMs, courier: delayMs },
+        delayMs: perStep(() => delayMs),
         ...(failStep === undefined ? {} : { failStep }),
       },
     }),
@@ -43,7 +44,7 @@ async function overHttp(): Promise<Subject> {
     return { type: action === "perform" && failStep === step ? "refuse" : "answer", ...slow };
   };
   const standIn = await startStandIn({ faultModeOf });
-  const runtime = await startThreads({ payment: standIn.url, vendor: standIn.url, courier: standIn.url });
+  const runtime = await startThreads(perStep(() => standIn.url));
   return {
     runtime,
     order(orderId, treatment = {}) {
@@ -57,7 +58,12 @@ async function overHttp(): Promise<Subject> {
   };
 }
 
-const FAILURE: Record<StepName, string> = { payment: "payment_declined", vendor: "vendor_unavailable", courier: "no_courier" };
+const FAILURE: Record<StepName, string> = {
+  ...perStep((step) => STEP_TABLE[step].simulated.failsWith),
+  payment: "payment_declined",
+  vendor: "vendor_unavailable",
+  courier: "no_courier",
+};
 
 describe.each([
   ["simulated", simulated],
@@ -98,7 +104,7 @@ describe.each([
         const scope = new CancelScope();
         const order = subject.order(`stop-${step}-${cause}-${orders++}`, { delayMs: 600_000 });
         const running = runStep(subject.runtime, step, "perform", order, scope);
-        await until("it runs", () => subject.runtime.totals().running === 1);
+        await eventually("it runs", () => subject.runtime.totals().running === 1);
         await sleep(50);
         const canceledAt = performance.now();
         scope.cancel(cause);

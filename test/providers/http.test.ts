@@ -6,6 +6,7 @@ import type { FaultMode } from "../../load/stand-in/fault-mode.ts";
 import { type StandIn, startStandIn } from "../../load/stand-in/stand-in.ts";
 import { CancelScope } from "../../src/concurrency/cancel-scope.ts";
 import { STEPS, type StepInput, type StepName } from "../../src/orders/step.ts";
+import { perStep, STEP_TABLE } from "../../src/orders/steps.ts";
 import { CancelBoard } from "../../src/threads/cancel-board.ts";
 import { Layout } from "../../src/threads/layout.ts";
 import type { LogMessage } from "../../src/threads/protocol.ts";
@@ -13,9 +14,9 @@ import type { ThreadRuntime } from "../../src/threads/thread-runtime.ts";
 import { Tracker } from "../../src/threads/tracker.ts";
 import { httpProvider } from "../../workers/providers/http.ts";
 import { StepContext } from "../../workers/runtime/step-context.ts";
+import { eventually } from "../support/eventually.ts";
 import { fastOnce } from "../support/fast-once.ts";
 import { NOTHING_LEFT, runStep, startThreads } from "./threads.ts";
-import { until } from "./until.ts";
 
 const NOT_COMPENSATED = { status: "failed", kind: "internal", effect: "unknown" };
 const CHARGED = { acted: 1, compensated: 0 };
@@ -52,7 +53,7 @@ afterEach(() => {
 });
 afterAll(async () => {
   await runtime.close();
-  await until("the threads' connections are closed", () => standIn.connections.open === 0);
+  await eventually("the threads' connections are closed", () => standIn.connections.open === 0);
   await standIn.close();
 });
 
@@ -131,7 +132,7 @@ const DEFINITE = [400, 401, 402, 403, 404, 405, 410, 413, 415, 422, 429];
 /** These say that the provider itself cannot work now. To a courier service 503 means that it has no courier. */
 const ILL = [408, 429, 500, 502, 503, 504, 599];
 const saysIll = (step: StepName, status: number) => (ILL.includes(status) && (step !== "courier" || status !== 503) ? { ill: {} } : {});
-const ANSWERS: Record<StepName, ReadonlyArray<[statuses: readonly number[], kind: string, effect?: "none" | "unknown"]>> = {
+const ANSWERS: Partial<Record<StepName, ReadonlyArray<[statuses: readonly number[], kind: string, effect?: "none" | "unknown"]>>> = {
   payment: [
     [[200, 201, 202, 204, 299], OK],
     [[402], "payment_declined", "none"],
@@ -154,8 +155,9 @@ const ANSWERS: Record<StepName, ReadonlyArray<[statuses: readonly number[], kind
   ],
 };
 
-describe.each(STEPS)("%s answers", (step) => {
-  const rows = ANSWERS[step].flatMap(([statuses, kind, effect]) => statuses.map((status) => ({ status, kind, effect })));
+describe.each(Object.entries(ANSWERS))("%s answers", (name, answers) => {
+  const step = name as StepName;
+  const rows = answers.flatMap(([statuses, kind, effect]) => statuses.map((status) => ({ status, kind, effect })));
 
   test.each(rows)("$status is $kind", async ({ status, kind, effect }) => {
     faultMode = () => ({ type: "failBefore", status, headers: { location: `${standIn.url}/elsewhere` } });
@@ -166,7 +168,7 @@ describe.each(STEPS)("%s answers", (step) => {
     expect(calls).toHaveLength(1);
     if (kind !== "internal") return;
     // A log line and an outcome may come in either order.
-    await until("it is in the log", () => logs.some(({ fields }) => fields.order_id === order.orderId));
+    await eventually("it is in the log", () => logs.some(({ fields }) => fields.order_id === order.orderId));
     expect(logs.at(-1)).toMatchObject({ level: "warn", message: `${step} provider answered ${status}` });
   });
 
@@ -181,7 +183,12 @@ describe.each(STEPS)("%s answers", (step) => {
   });
 });
 
-const UNREACHABLE: Record<StepName, string> = { payment: "payment_unavailable", vendor: "vendor_unavailable", courier: "internal" };
+const UNREACHABLE: Record<StepName, string> = {
+  ...perStep((step) => STEP_TABLE[step].meaning.unreachable),
+  payment: "payment_unavailable",
+  vendor: "vendor_unavailable",
+  courier: "internal",
+};
 
 describe.each(STEPS)("%s says when to ask again", (step) => {
   const retryAfter = (status: number, value: string): FaultMode => ({ type: "failBefore", status, headers: { "retry-after": value } });
@@ -231,7 +238,7 @@ describe.each(STEPS)("%s connection", (step) => {
   test("refused has surely had no effect", async () => {
     const order = newOrder();
     const up = standIn.down(await longerThanCalls(step), "refuse");
-    await until("its connections are gone", () => standIn.connections.open === 0);
+    await eventually("its connections are gone", () => standIn.connections.open === 0);
     expect(await runStep(runtime, step, "perform", order)).toEqual({ status: "failed", kind: UNREACHABLE[step], effect: "none", ill: {} });
     expect(await runStep(runtime, step, "compensate", order)).toEqual({ ...NOT_COMPENSATED, answer: "ECONNREFUSED", ill: {} });
     await up;
@@ -256,7 +263,7 @@ describe("compensate", () => {
     faultMode = ({ action }) => (action === "perform" ? { type: "late", lateMs } : undefined);
     const scope = new CancelScope();
     const running = runStep(runtime, step, "perform", order, scope);
-    await until("the call has arrived", () => calls.length === 1);
+    await eventually("the call has arrived", () => calls.length === 1);
     scope.cancel("deadline");
     expect(await running).toEqual({ status: "canceled", cause: "deadline", effect: "unknown" });
     expect(await runStep(runtime, step, "compensate", order)).toEqual({ status: "ok" });
@@ -271,7 +278,7 @@ describe("compensate", () => {
     faultMode = ({ action }) => (action === "perform" ? { type: "late", lateMs } : undefined);
     const scope = new CancelScope();
     const running = runStep(runtime, "payment", "perform", order, scope);
-    await until("the call has arrived", () => calls.length === 1);
+    await eventually("the call has arrived", () => calls.length === 1);
     scope.cancel("sibling_failed");
     expect(await running).toEqual({ status: "canceled", cause: "sibling_failed", effect: "unknown" });
     await standIn.quiet();
@@ -298,10 +305,10 @@ describe("compensate", () => {
     faultMode = () => ({ type: "answer", slowMs: 10_000 });
     const scope = new CancelScope();
     const compensating = runStep(runtime, "payment", "compensate", newOrder(), scope);
-    await until("it has arrived", () => calls.length === 1);
+    await eventually("it has arrived", () => calls.length === 1);
     scope.cancel("deadline");
     expect(await compensating).toMatchObject({ status: "canceled", cause: "deadline" });
-    await until("its socket is closed", () => gone.length === 1);
+    await eventually("its socket is closed", () => gone.length === 1);
   });
 });
 
@@ -313,7 +320,7 @@ describe("bodies", () => {
       for (let n = 0; n < 5; n++) expect(await runStep(runtime, "payment", action, newOrder())).toEqual({ status: "ok" });
       return performance.now() - startedAt;
     });
-    await until("all of them were closed by the client", () => gone.length === calls.length);
+    await eventually("all of them were closed by the client", () => gone.length === calls.length);
   });
 
   test("of refusals are bounded too", async () => {
@@ -329,7 +336,7 @@ describe("bodies", () => {
       expect(outcome).toEqual({ status: "failed", kind: "payment_declined", effect: "none" });
       return performance.now() - startedAt;
     });
-    await until("it was closed by the client", () => sockets.size === 0);
+    await eventually("it was closed by the client", () => sockets.size === 0);
     await threads.close();
     await close();
   });
@@ -360,7 +367,11 @@ describe("answers that are none", () => {
     ["nothing", ""],
   ])("%s: the effect is unknown", async (_what, response) => {
     const { url, close } = await rawServer((socket) => void socket.end(response));
-    const threads = await startThreads({ payment: url, vendor: url, courier: url }, [], 1);
+    const threads = await startThreads(
+      perStep(() => url),
+      [],
+      1,
+    );
     for (const step of STEPS) {
       expect(await runStep(threads, step, "perform", newOrder())).toEqual({
         status: "failed",
@@ -404,11 +415,11 @@ describe("cancel", () => {
     await fastOnce("the closing", 100, async () => {
       const scope = new CancelScope();
       const running = Promise.all(STEPS.map((step) => runStep(runtime, step, "perform", newOrder(), scope)));
-      await until("all calls have arrived", () => calls.length === gone.length + 3);
+      await eventually("all calls have arrived", () => calls.length === gone.length + 3);
       const canceledAt = performance.now();
       scope.cancel("client_disconnected");
       for (const outcome of await running) expect(outcome).toEqual({ status: "canceled", cause: "client_disconnected", effect: "unknown" });
-      await until("all sockets are closed", () => gone.length === calls.length);
+      await eventually("all sockets are closed", () => gone.length === calls.length);
       return performance.now() - canceledAt;
     });
     expect(standIn.ledger.pending).toBe(0);
@@ -426,7 +437,7 @@ describe("cancel", () => {
   test.each(["perform", "compensate"] as const)("that the signal has not heard of yet sends nothing (%s)", async (action) => {
     const layout = Layout.allocate({ slots: 1, rows: 1 });
     const board = CancelBoard.create(layout);
-    const context = new StepContext({ board, tracker: new Tracker(layout), row: 0, log: () => {} }, 0, 0);
+    const context = new StepContext({ board, tracker: new Tracker(layout), row: 0 }, 0, 0);
     board.cancel(0, 0, "deadline");
     const provider = httpProvider({ payment: standIn.url });
     await expect(provider[action]("payment", newOrder(), context)).rejects.toMatchObject({ name: "Canceled", causedBy: "deadline" });
@@ -441,13 +452,13 @@ describe("cancel", () => {
     await fastOnce("the stop", 100, async () => {
       const scope = new CancelScope();
       const running = runStep(threads, "payment", "perform", newOrder(), scope);
-      await until("the connection has begun", () => sockets.size > 0);
+      await eventually("the connection has begun", () => sockets.size > 0);
       const canceledAt = performance.now();
       scope.cancel("deadline");
       expect(await running).toMatchObject({ status: "canceled", cause: "deadline" });
       const tookMs = performance.now() - canceledAt;
       for (const socket of sockets) socket.destroy();
-      await until("the connection is gone", () => sockets.size === 0);
+      await eventually("the connection is gone", () => sockets.size === 0);
       return tookMs;
     });
     await threads.close();
@@ -522,10 +533,10 @@ describe("connections", () => {
     const threads = await startThreads({ payment: standIn.url }, [], 1);
     faultMode = () => ({ type: "answer", slowMs: 10_000 });
     const running = runStep(threads, "payment", "perform", newOrder());
-    await until("the call has arrived", () => calls.length === 1);
+    await eventually("the call has arrived", () => calls.length === 1);
     threads.killThread();
     expect(await running).toMatchObject({ status: "lost", effect: "unknown" });
-    await until("its socket is closed", () => gone.length === 1);
+    await eventually("its socket is closed", () => gone.length === 1);
     await threads.close();
   });
 });

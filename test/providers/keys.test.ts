@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Call } from "../../load/stand-in/call.ts";
 import { startStandIn } from "../../load/stand-in/stand-in.ts";
 import { ConfigError } from "../../src/config.ts";
+import { perStepSetting, STEPS, stepSetting } from "../../src/orders/steps.ts";
 import { readProviderKeys } from "../../src/provider-keys.ts";
 import { ChildServer } from "../support/child-server.ts";
 import { eventually } from "../support/eventually.ts";
@@ -12,8 +13,8 @@ import { postOrder } from "../support/http-client.ts";
 import { startService } from "../support/service.ts";
 
 const KEY = "sk_live_hunter2";
-const SETTINGS = ["PAYMENT_KEY_FILE", "VENDOR_KEY_FILE", "COURIER_KEY_FILE"] as const;
-const NONE = { PAYMENT_KEY_FILE: undefined, VENDOR_KEY_FILE: undefined, COURIER_KEY_FILE: undefined };
+const SETTINGS = STEPS.map((step) => stepSetting(step, "KEY_FILE"));
+const NONE = perStepSetting("KEY_FILE", () => undefined);
 const RULE = "must hold one line of 1 to 8192 visible ASCII characters";
 
 let directory: string;
@@ -76,9 +77,7 @@ test("each provider gets its own key with every call and every compensation, and
   });
   const vendorKeyFile = fileWith("vendor-key");
   const service = await startService({
-    PAYMENT_URL: standIn.url,
-    VENDOR_URL: standIn.url,
-    COURIER_URL: standIn.url,
+    ...perStepSetting("URL", () => standIn.url),
     PAYMENT_KEY_FILE: keyFile,
     VENDOR_KEY_FILE: vendorKeyFile,
   });

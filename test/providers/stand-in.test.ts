@@ -8,7 +8,7 @@ import { CALM, checkFaultRates, FAULT_MODES, faultRatesFor } from "../../load/st
 import { Ledger } from "../../load/stand-in/ledger.ts";
 import { type SpawnedStandIn, spawnStandIn } from "../../load/stand-in/spawn.ts";
 import { type StandIn, type StandInOptions, startStandIn } from "../../load/stand-in/stand-in.ts";
-import { until } from "./until.ts";
+import { eventually } from "../support/eventually.ts";
 
 const MAIN = fileURLToPath(new URL("../../load/stand-in/main.ts", import.meta.url));
 const opened: Array<StandIn | SpawnedStandIn> = [];
@@ -195,7 +195,7 @@ describe("the fault modes over HTTP", () => {
     const standIn = await open({ rates: { payment: { hang: 1 } }, onGone: ({ key }) => void gone.push(key) });
     expect((await send(standIn.url, "assignments", "a:1:courier", { order_id: "a" })).status).toBe(200);
     await expect(pay(standIn.url, "a", AbortSignal.timeout(100))).rejects.toThrow();
-    await until("its client is gone", () => gone.length === 1);
+    await eventually("its client is gone", () => gone.length === 1);
     await expect(refund(standIn.url, "a", AbortSignal.timeout(100))).rejects.toThrow();
     expect(standIn.ledger.find("payment", "a:1:payment")).toBeUndefined();
     standIn.setFaultRates({});
@@ -227,10 +227,10 @@ describe("the fault modes over HTTP", () => {
     });
     const clients = new AbortController();
     const answers = ["a", "b"].map((id) => pay(standIn.url, id, clients.signal));
-    await until("both have arrived", () => standIn.ledger.pending === 2);
+    await eventually("both have arrived", () => standIn.ledger.pending === 2);
     clients.abort();
     for (const answer of answers) await expect(answer).rejects.toThrow();
-    await until("both clients have gone", () => gone.length === 2);
+    await eventually("both clients have gone", () => gone.length === 2);
     expect(charged(standIn)).toBe(0);
     expect((await refund(standIn.url, "b")).status).toBe(200);
     await standIn.quiet();
@@ -253,7 +253,7 @@ describe("the fault modes over HTTP", () => {
     const reader = response.body?.getReader();
     for (let n = 0; n < 20; n++) expect((await reader?.read())?.done).toBe(false);
     await reader?.cancel();
-    await until("the connection is closed", () => standIn.connections.open === 0);
+    await eventually("the connection is closed", () => standIn.connections.open === 0);
     expect(charged(standIn)).toBe(1);
   });
 
@@ -261,7 +261,7 @@ describe("the fault modes over HTTP", () => {
     const standIn = await open({ rates: { down: 1, downMs: [500, 500], compensate: { down: 0 } } });
     await expect(pay(standIn.url, "a")).rejects.toThrow("fetch failed");
     await expect(refund(standIn.url, "a")).rejects.toMatchObject({ cause: { code: "ECONNREFUSED" } });
-    await until("it is up again", () => !standIn.isDown);
+    await eventually("it is up again", () => !standIn.isDown);
     expect((await refund(standIn.url, "a")).status).toBe(200);
     expect(charged(standIn)).toBe(0);
   });
@@ -375,7 +375,7 @@ describe("in a process of its own", () => {
   test("ends when its stdin does, so it does not outlive a killed test", async () => {
     const standIn = await spawned();
     standIn.process.stdin?.end();
-    await until("it has ended", () => standIn.process.exitCode !== null);
+    await eventually("it has ended", () => standIn.process.exitCode !== null);
     expect(standIn.process.exitCode).toBe(0);
   });
 });

@@ -3,7 +3,7 @@ import { CancelScope } from "../../src/concurrency/cancel-scope.ts";
 import type { StepInput, StepName, StepOutcome } from "../../src/orders/step.ts";
 import type { LogMessage } from "../../src/threads/protocol.ts";
 import { ThreadRuntime } from "../../src/threads/thread-runtime.ts";
-import type { ProviderUrls } from "../../workers/providers/provider-urls.ts";
+import type { ProviderUrls } from "../../workers/providers/provider.ts";
 import type { WorkerSettings } from "../../workers/settings.ts";
 
 const WORKER_FILE = fileURLToPath(new URL("../../workers/main.ts", import.meta.url));

@@ -43,7 +43,7 @@ class Simulation {
       if (pass === undefined) continue;
       this.admitted.push(this.nowMs);
       const verdict = verdictOf();
-      const tookMs = verdict === "hung" ? DEADLINE_MS : this.random() * CALL_MS;
+      const tookMs = verdict === "timed_out" ? DEADLINE_MS : this.random() * CALL_MS;
       this.#underWay.push({ pass, verdict, endsAtMs: this.nowMs + tookMs });
     }
     return closedAtMs;
@@ -59,7 +59,7 @@ test(`whatever a provider does: while it is dead it gets probes only, and it is 
     // Cut off by others, however many: no fault of a provider that is well.
     simulation.run(1_000 + random() * 1_000, () => (random() < cutOff ? undefined : "ok"));
     expect(circuit.state, `run ${run}`).toBe("closed");
-    const dead: CallVerdict = random() < 0.5 ? "hung" : "ill";
+    const dead: CallVerdict = random() < 0.5 ? "timed_out" : "failed";
     simulation.run(DEADLINE_MS + 1_000 + random() * 5_000, () => dead);
     expect(circuit.state, `run ${run}`).toBe("open");
     opened++;

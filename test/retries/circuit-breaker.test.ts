@@ -27,40 +27,40 @@ function call(circuit: CircuitBreaker, verdict: CallVerdict, times = 1): void {
 
 function opened() {
   const made = make();
-  call(made.circuit, "ill", 20);
+  call(made.circuit, "failed", 20);
   expect(made.circuit.state).toBe("open");
   return made;
 }
 
 describe("closed", () => {
   test("twenty failures in a row open it, or ten calls that hung; a success begins the count again", () => {
-    const ill = make();
-    call(ill.circuit, "ill", 19);
-    call(ill.circuit, "ok");
-    call(ill.circuit, "ill", 19);
-    expect(ill.circuit.state).toBe("closed");
-    call(ill.circuit, "ill");
-    expect([ill.circuit.state, ill.circuit.admits, ill.circuit.tryEnter()]).toEqual(["open", false, undefined]);
+    const failing = make();
+    call(failing.circuit, "failed", 19);
+    call(failing.circuit, "ok");
+    call(failing.circuit, "failed", 19);
+    expect(failing.circuit.state).toBe("closed");
+    call(failing.circuit, "failed");
+    expect([failing.circuit.state, failing.circuit.admits, failing.circuit.tryEnter()]).toEqual(["open", false, undefined]);
     const hung = make();
-    call(hung.circuit, "hung", 9);
+    call(hung.circuit, "timed_out", 9);
     expect(hung.circuit.state).toBe("closed");
-    call(hung.circuit, "hung");
+    call(hung.circuit, "timed_out");
     expect(hung.seen.changes).toEqual(["open"]);
   });
 
   test("calls that were cut off say nothing: neither failure nor success", () => {
     const { circuit } = make();
-    call(circuit, "ill", 19);
+    call(circuit, "failed", 19);
     call(circuit, undefined, 1_000);
     expect(circuit.state).toBe("closed");
-    call(circuit, "ill");
+    call(circuit, "failed");
     expect(circuit.state).toBe("open");
   });
 
   test("one that never opens does not, whatever it hears", () => {
     const { circuit } = make(Number.POSITIVE_INFINITY);
-    call(circuit, "hung", 1_000);
-    circuit.leave(enter(circuit), "ill", 5_000);
+    call(circuit, "timed_out", 1_000);
+    circuit.leave(enter(circuit), "failed", 5_000);
     expect([circuit.state, circuit.admits]).toEqual(["closed", true]);
   });
 });
@@ -75,7 +75,7 @@ describe("open", () => {
       expect(circuit.admits).toBe(true);
       const probe = enter(circuit);
       expect([circuit.admits, circuit.tryEnter()]).toEqual([false, undefined]);
-      if (n % 2 === 0) circuit.leave(probe, "ill");
+      if (n % 2 === 0) circuit.leave(probe, "failed");
     }
     expect(seen.changes).toEqual(["open"]);
   });
@@ -92,8 +92,8 @@ describe("open", () => {
   test("calls from before it opened change nothing, however they end", () => {
     const { circuit, seen } = make();
     const earlier = Array.from({ length: 3 }, () => enter(circuit));
-    call(circuit, "ill", 20);
-    for (const [index, verdict] of (["ok", "ill", undefined] as const).entries()) circuit.leave(earlier[index] as number, verdict);
+    call(circuit, "failed", 20);
+    for (const [index, verdict] of (["ok", "failed", undefined] as const).entries()) circuit.leave(earlier[index] as number, verdict);
     expect([circuit.state, circuit.admits, seen.changes]).toEqual(["open", false, ["open"]]);
   });
 });
@@ -119,25 +119,25 @@ describe("half-open", () => {
     circuit.leave(passes[2] as number, "ok");
     expect([circuit.state, seen.changes]).toEqual(["closed", ["open", "half_open", "closed"]]);
     // Those that are still under way were begun in a time of doubt.
-    for (const pass of passes.slice(3)) circuit.leave(pass, "ill");
-    call(circuit, "ill", 19);
+    for (const pass of passes.slice(3)) circuit.leave(pass, "failed");
+    call(circuit, "failed", 19);
     expect(circuit.state).toBe("closed");
   });
 
   test("three failures in a row open it again, or two calls that hang; a provider that fails half its calls gets through", () => {
-    const patient = halfOpen();
-    for (const verdict of ["ill", "ok", "ill", "ill", "ok", "ill", "ok"] as const) {
-      expect(patient.circuit.state).toBe("half_open");
-      call(patient.circuit, verdict);
+    const probed = halfOpen();
+    for (const verdict of ["failed", "ok", "failed", "failed", "ok", "failed", "ok"] as const) {
+      expect(probed.circuit.state).toBe("half_open");
+      call(probed.circuit, verdict);
     }
-    expect(patient.circuit.state).toBe("closed");
+    expect(probed.circuit.state).toBe("closed");
     const hung = halfOpen();
-    call(hung.circuit, "hung", 2);
+    call(hung.circuit, "timed_out", 2);
     expect(hung.circuit.state).toBe("open");
     const { circuit, seen } = halfOpen();
-    call(circuit, "ill", 2);
+    call(circuit, "failed", 2);
     expect(circuit.state).toBe("half_open");
-    call(circuit, "ill");
+    call(circuit, "failed");
     expect([circuit.state, circuit.admits, seen.changes]).toEqual(["open", false, ["open", "half_open", "open"]]);
   });
 
@@ -161,7 +161,7 @@ describe("half-open", () => {
     seen.nowMs += PROBE_EVERY_MS;
     call(circuit, "ok");
     const passes = [enter(circuit), enter(circuit), enter(circuit)];
-    for (const pass of hanging) circuit.leave(pass, "hung");
+    for (const pass of hanging) circuit.leave(pass, "timed_out");
     for (const pass of passes) circuit.leave(pass, "ok");
     expect(circuit.state).toBe("closed");
   });
@@ -172,7 +172,7 @@ describe("a provider that says when to ask again", () => {
     const { circuit, seen } = make();
     const held: number[] = [];
     circuit.onHold((ms) => held.push(ms));
-    circuit.leave(enter(circuit), "ill", 5_000);
+    circuit.leave(enter(circuit), "failed", 5_000);
     expect([circuit.state, circuit.admits, held]).toEqual(["open", false, [5_000]]);
     // Somebody else had an answer: that does not make it want calls.
     circuit.noteElsewhere("ok");
@@ -186,11 +186,11 @@ describe("a provider that says when to ask again", () => {
   test("holds overlap, the last one counts, and none is longer than a minute", () => {
     const { circuit, seen } = make();
     const [one, two, three] = [enter(circuit), enter(circuit), enter(circuit)];
-    circuit.leave(one, "ill", 9_000);
-    circuit.leave(two, "ill", 3_000);
+    circuit.leave(one, "failed", 9_000);
+    circuit.leave(two, "failed", 3_000);
     seen.nowMs += 8_999;
     expect(circuit.admits).toBe(false);
-    circuit.leave(three, "ill", 3_600_000);
+    circuit.leave(three, "failed", 3_600_000);
     seen.nowMs += 59_999;
     expect(circuit.admits).toBe(false);
     seen.nowMs += 1;
@@ -201,9 +201,9 @@ describe("a provider that says when to ask again", () => {
 describe("calls that did not ask here", () => {
   test("their failures open it too, and where only they failed one success closes it", () => {
     const { circuit, seen } = make();
-    for (let n = 0; n < 10; n++) circuit.noteElsewhere("hung");
+    for (let n = 0; n < 10; n++) circuit.noteElsewhere("timed_out");
     expect(circuit.state).toBe("open");
-    circuit.noteElsewhere("ill");
+    circuit.noteElsewhere("failed");
     circuit.noteElsewhere(undefined);
     expect(circuit.admits).toBe(false);
     circuit.noteElsewhere("ok");
@@ -213,7 +213,7 @@ describe("calls that did not ask here", () => {
   test("their successes are no excuse for the failures of those that asked, and give nobody a probe", () => {
     const { circuit, seen } = make();
     for (let n = 0; n < 20; n++) {
-      call(circuit, "ill");
+      call(circuit, "failed");
       circuit.noteElsewhere("ok");
     }
     for (let n = 0; n < 100; n++) circuit.noteElsewhere("ok");
@@ -233,20 +233,20 @@ describe("calls that did not ask here", () => {
 
   test("failures of both add up, and a success of either excuses its own", () => {
     const { circuit } = make();
-    call(circuit, "ill", 10);
-    for (let n = 0; n < 9; n++) circuit.noteElsewhere("ill");
+    call(circuit, "failed", 10);
+    for (let n = 0; n < 9; n++) circuit.noteElsewhere("failed");
     circuit.noteElsewhere("ok");
-    for (let n = 0; n < 9; n++) circuit.noteElsewhere("ill");
+    for (let n = 0; n < 9; n++) circuit.noteElsewhere("failed");
     expect(circuit.state).toBe("closed");
-    circuit.noteElsewhere("ill");
+    circuit.noteElsewhere("failed");
     expect(circuit.state).toBe("open");
   });
 
   test("a success of those that asked is one for all: the count begins again", () => {
     const { circuit } = make();
-    for (let n = 0; n < 19; n++) circuit.noteElsewhere("ill");
+    for (let n = 0; n < 19; n++) circuit.noteElsewhere("failed");
     call(circuit, "ok");
-    for (let n = 0; n < 19; n++) circuit.noteElsewhere("ill");
+    for (let n = 0; n < 19; n++) circuit.noteElsewhere("failed");
     expect(circuit.state).toBe("closed");
   });
 });

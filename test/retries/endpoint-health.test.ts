@@ -139,17 +139,17 @@ test("a call that was cut off says nothing", () => {
   expect(health).toMatchObject({ down: true, paused: true });
 });
 
-test("a limit that others used up tells every listener when there is room again, until it leaves", () => {
+test("a limit that others used up notifies every listener when there is room again, until it unsubscribes", () => {
   const { health } = open(1);
-  const told = [0, 0];
-  health.onResume(() => (told[0] = (told[0] ?? 0) + 1));
-  const leave = health.onResume(() => (told[1] = (told[1] ?? 0) + 1));
+  const notified = [0, 0];
+  health.onResume(() => (notified[0] = (notified[0] ?? 0) + 1));
+  const unsubscribe = health.onResume(() => (notified[1] = (notified[1] ?? 0) + 1));
   const call = health.begin();
   expect(health.mayStart).toBe(false);
   health.end(call, "ok");
-  leave();
+  unsubscribe();
   fail(health);
-  expect(told).toEqual([2, 1]);
+  expect(notified).toEqual([2, 1]);
 });
 
 test("taken down by somebody else it is as after failures of its own, and up again as soon as somebody has an answer", () => {

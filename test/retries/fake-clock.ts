@@ -1,4 +1,4 @@
-import type { Clock } from "../../src/retries/clock.ts";
+import type { Clock } from "../../src/concurrency/clock.ts";
 
 interface Timer {
   readonly atMs: number;

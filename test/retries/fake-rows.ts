@@ -1,5 +1,5 @@
 import { setImmediate as turn } from "node:timers/promises";
-import type { DuePage } from "../../src/retries/due-page.ts";
+import type { DuePage } from "../../src/retries/retry-queue.ts";
 
 export interface Row {
   readonly id: number;

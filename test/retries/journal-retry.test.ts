@@ -7,13 +7,13 @@ import { FakeClock } from "./fake-clock.ts";
 function open() {
   const clock = new FakeClock();
   const scope = new CancelScope();
-  const told: string[] = [];
+  const reported: string[] = [];
   const journal = new JournalRetry({
     scope,
     clock,
     random: () => 1,
-    onStalled: (error) => told.push(`stalled: ${(error as Error).message}`),
-    onWorking: () => told.push("working"),
+    onStalled: (error) => reported.push(`stalled: ${(error as Error).message}`),
+    onWorking: () => reported.push("working"),
   });
   const state = { works: false, calls: 0 };
   const call = async () => {
@@ -22,15 +22,15 @@ function open() {
     if (!state.works) throw new Error("disk full");
     return "written";
   };
-  return { clock, scope, told, journal, state, call };
+  return { clock, scope, reported, journal, state, call };
 }
 
 async function settle(): Promise<void> {
   for (let turns = 0; turns < 5; turns++) await turn();
 }
 
-test("a call is repeated with growing pauses until it works", async () => {
-  const { clock, scope, told, journal, state, call } = open();
+test("a call is repeated with exponential backoff until it works", async () => {
+  const { clock, scope, reported, journal, state, call } = open();
   const written = journal.run(call);
   for (const pauseMs of [500, 1_000, 2_000, 4_000, 8_000, 10_000]) {
     await settle();
@@ -46,12 +46,12 @@ test("a call is repeated with growing pauses until it works", async () => {
   state.works = true;
   clock.advance(10_000);
   expect(await written).toBe("written");
-  expect(told).toEqual(["stalled: disk full", "working"]);
+  expect(reported).toEqual(["stalled: disk full", "working"]);
   expect(scope.listenerCount).toBe(0);
 });
 
 test("many calls that fail are one fault, over when the last of them works", async () => {
-  const { clock, told, journal, state, call } = open();
+  const { clock, reported, journal, state, call } = open();
   const early = [journal.run(call), journal.run(call)];
   await settle();
   clock.advance(400);
@@ -60,10 +60,10 @@ test("many calls that fail are one fault, over when the last of them works", asy
   state.works = true;
   clock.advance(100);
   await Promise.all(early);
-  expect(told).toEqual(["stalled: disk full"]);
+  expect(reported).toEqual(["stalled: disk full"]);
   clock.advance(400);
   await late;
-  expect(told).toEqual(["stalled: disk full", "working"]);
+  expect(reported).toEqual(["stalled: disk full", "working"]);
 });
 
 test("a cancel ends the wait; even after it a call is tried once", async () => {

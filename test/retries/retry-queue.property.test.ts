@@ -1,10 +1,10 @@
 import { setImmediate as turn } from "node:timers/promises";
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { randomFrom } from "../../load/stand-in/random.ts";
 import { EndpointHealth } from "../../src/retries/endpoint-health.ts";
 import { Pace } from "../../src/retries/pace.ts";
 import { RetryQueue } from "../../src/retries/retry-queue.ts";
-import { randomFrom } from "../threads/seeded.ts";
 import { FakeClock } from "./fake-clock.ts";
 import { FakeRows, type Row } from "./fake-rows.ts";
 
@@ -105,13 +105,13 @@ class Run {
   #tryNow(): void {
     const row = this.#anyRow();
     if (row === undefined) return;
-    if (!this.queue.isBusy(row.id)) this.#forced.add(row.id);
+    if (!this.#running.has(row.id)) this.#forced.add(row.id);
     void this.queue.attemptNow(row);
   }
 
   #settleByHand(): void {
     const row = this.#anyRow();
-    if (row === undefined || this.queue.isBusy(row.id)) return;
+    if (row === undefined || this.#running.has(row.id)) return;
     this.rows.remove(row.id);
     this.queue.forget(row.id);
   }

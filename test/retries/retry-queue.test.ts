@@ -173,7 +173,7 @@ test("a page that was read before a try was written down does not bring its row 
   });
   const called = newGate();
   queue.start();
-  await at.until(() => queue.isBusy(row?.id ?? 0));
+  await at.until(() => queue.inFlight === 1);
   queue.notify();
   await at.until(() => reads === 2);
   called.open();
@@ -238,22 +238,25 @@ test("of 100 000 rows no more are in memory than fit", async () => {
   let mostHeld = 0;
   let handedOut = 0;
   let tried = 0;
+  const underWay = new Set<number>();
   const health = new EndpointHealth({ maxInFlight: 50, clock: at.clock });
   const queue = new RetryQueue<{ id: number }>({
     idOf: ({ id }) => id,
     async due(_nowMs, limit) {
       mostAsked = Math.max(mostAsked, limit);
       const items = left.values().take(limit).toArray();
-      handedOut += items.filter(({ id }) => !queue.isBusy(id)).length;
+      handedOut += items.filter(({ id }) => !underWay.has(id)).length;
       await turn();
       return { items };
     },
     async attempt({ id }) {
       tried++;
+      underWay.add(id);
       const epoch = health.begin();
       await turn();
       health.end(epoch, "ok");
       left.delete(id);
+      underWay.delete(id);
     },
     health,
     maxInFlight: 50,
@@ -418,7 +421,7 @@ test("what a pause threw out of the buffer is read again at once", async () => {
   await at.queue.stop();
 });
 
-test("a journal that cannot be read is asked again with growing pauses, said once", async () => {
+test("a journal that cannot be read is asked again with exponential backoff, reported once", async () => {
   const at = new Fixture();
   at.rows.unavailable = true;
   at.add(1);

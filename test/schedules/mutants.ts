@@ -233,7 +233,7 @@ export const CAPACITY_MUTANTS: readonly (Change & { readonly name: string })[] =
   {
     name: "a canceled waiter keeps its place",
     file: CAPACITY,
-    from: "        this.#unlink(waiter);\n        reject",
+    from: "        this.#line.remove(waiter);\n        reject",
     to: "        reject",
   },
   {

@@ -1,9 +1,8 @@
 import { Canceled } from "../../src/concurrency/cancel-cause.ts";
 import type { LayoutHandle } from "../../src/threads/layout.ts";
-import type { StandingTask } from "../../src/threads/protocol.ts";
+import type { OutcomeEntry, StandingTask, StepMessage } from "../../src/threads/protocol.ts";
 import { serve } from "../../workers/runtime/serve.ts";
-import type { Step } from "../../workers/runtime/step.ts";
-import { StepFailed } from "../../workers/runtime/step-failed.ts";
+import { type Step, StepFailed } from "../../workers/steps/step.ts";
 import { MAIN } from "./control-words.ts";
 import type { GatedAtomics } from "./gated-atomics.ts";
 import type { Role } from "./role.ts";
@@ -57,8 +56,8 @@ export function makeRole(control: SharedControl, gate: GatedAtomics, thread: num
       else if (message.type === "log") throw new Error(JSON.stringify(message));
     });
     const port = {
-      on: (_event: string, listener: (message: string) => void) => (receive = listener),
-      postMessage: (message: string) => gate.post(MAIN, `outcomes ${thread} ${message}`),
+      on: (_event: string, listener: (steps: StepMessage[]) => void) => (receive = (text) => listener(JSON.parse(text))),
+      postMessage: (entries: OutcomeEntry[]) => gate.post(MAIN, `outcomes ${thread} ${JSON.stringify(entries)}`),
     };
     void serve(() => counted)({ port } as unknown as StandingTask);
   }

@@ -1,4 +1,5 @@
 import { Agent, type IncomingHttpHeaders, request } from "node:http";
+import { perStep } from "../../src/orders/steps.ts";
 
 export interface Sending {
   readonly method?: string;
@@ -83,7 +84,7 @@ export function newId(meaning: string): string {
 
 /** An order whose three steps all take `ms`. */
 export function orderOf(id: string, ms: number): { order_id: string; amount: number; delay_ms: Record<string, number> } {
-  return { order_id: id, amount: 1, delay_ms: { payment: ms, vendor: ms, courier: ms } };
+  return { order_id: id, amount: 1, delay_ms: perStep(() => ms) };
 }
 
 /** `GET /debug/threads`. */

@@ -1,4 +1,4 @@
-/** A table of a Markdown text, counters as they stand. */
+/** A table of a Markdown text, cells as they stand. */
 export interface Table {
   readonly header: readonly string[];
   readonly rows: readonly (readonly string[])[];
@@ -8,7 +8,7 @@ export interface Table {
 export function tablesOf(text: string): Table[] {
   const blocks = text.match(/(?:^\|.*\|\n?)+/gm) ?? [];
   return blocks.map((block) => {
-    const [header = [], _line, ...rows] = block.trimEnd().split("\n").map(countersOf);
+    const [header = [], _line, ...rows] = block.trimEnd().split("\n").map(cellsOf);
     return { header, rows };
   });
 }
@@ -28,9 +28,9 @@ export function codesOf(text: string): string[] {
   return [...text.replaceAll(/^```[\s\S]*?^```$/gm, "").matchAll(/`([^`]+)`/g)].map(([, code]) => code ?? "");
 }
 
-function countersOf(line: string): string[] {
+function cellsOf(line: string): string[] {
   return line
     .slice(1, line.lastIndexOf("|"))
     .split(/(?<!\\)\|/)
-    .map((counter) => counter.trim());
+    .map((cell) => cell.trim());
 }

@@ -1,6 +1,6 @@
 import { DataDirectory } from "../../load/cluster/data-directory.ts";
-import { EngineAdmin } from "../../load/cluster/engine-admin.ts";
 import { EngineProcess } from "../../load/cluster/engine-process.ts";
+import { EngineAdmin } from "../../src/engines/restate/client/engine-admin.ts";
 
 /**
  * A real engine of one node on free ports of 127.0.0.1, its data in a directory of its own that goes with it. Up within half a second on a
@@ -38,19 +38,14 @@ export class RestateServer implements AsyncDisposable {
     return this.#engine.pid;
   }
 
-  /** Makes the endpoint at this URL known; returns the deployment's id. */
-  register(url: string, options: { force?: boolean } = {}): Promise<string> {
-    return this.admin.register(url, options);
+  /** Makes the endpoint at this URL known. */
+  async register(url: string): Promise<void> {
+    await this.admin.register(url);
   }
 
   /** SIGKILL. Resolves when it is gone. */
   kill(): Promise<void> {
     return this.#engine.kill();
-  }
-
-  /** SIGTERM. Resolves when it is gone. */
-  stop(): Promise<void> {
-    return this.#engine.stop();
   }
 
   /** Starts it again on the same ports and data. Resolves when it answers. */

@@ -1,6 +1,7 @@
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { expect, onTestFinished, test } from "vitest";
+import { STEPS } from "../../src/orders/steps.ts";
 import { ChildServer } from "../support/child-server.ts";
 import { eventually } from "../support/eventually.ts";
 import { newId, orderOf, postOrder, threadsPage } from "../support/http-client.ts";
@@ -32,7 +33,7 @@ test("each attempt is one line: what it was, how it ended, where its steps ran",
   ]);
   expect(lines[0]).not.toHaveProperty("kind");
   expect(lines[0]?.steps).toEqual(
-    ["payment", "vendor", "courier"].map((name) => ({
+    STEPS.map((name) => ({
       name,
       status: "ok",
       duration_ms: expect.any(Number),

@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage } from "node:http";
 import type { AddressInfo } from "node:net";
 import { expect, onTestFinished, test } from "vitest";
+import { perStepSetting, STEPS } from "../../src/orders/steps.ts";
 import { eventually } from "../support/eventually.ts";
 import { newId, orderOf, postOrder, threadsPage } from "../support/http-client.ts";
 import { startService } from "../support/service.ts";
@@ -35,7 +36,7 @@ async function startProviders(answers: Readonly<Record<string, (calls: readonly 
     await new Promise((resolve) => server.close(resolve));
   });
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  return { calls, settings: { PAYMENT_URL: url, VENDOR_URL: url, COURIER_URL: url } };
+  return { calls, settings: { ...perStepSetting("URL", () => url) } };
 }
 
 /** Seen once, so that what is missing says so. */
@@ -197,7 +198,7 @@ test("a step that waited for a courier until the deadline, and one whose thread 
     () => ofOrder(lost.order_id),
     (spans) => spans.some(({ name }) => name === "POST /order"),
   );
-  for (const step of ["payment", "vendor", "courier"]) {
+  for (const step of STEPS) {
     const { attributes, parentSpanId, status } = named(ended, step);
     expect([attributes["step.status"], parentSpanId, status.message]).toEqual([
       "lost",

@@ -3,15 +3,16 @@ import { fileURLToPath } from "node:url";
 import { Worker } from "node:worker_threads";
 import fc from "fast-check";
 import { describe, expect, test, vi } from "vitest";
+import { randomFrom } from "../../load/stand-in/random.ts";
 import { CANCEL_CAUSES, type CancelCause } from "../../src/concurrency/cancel-cause.ts";
 import { CancelBoard } from "../../src/threads/cancel-board.ts";
 import { Layout } from "../../src/threads/layout.ts";
 import { Slots } from "../../src/threads/slots.ts";
 import { Tracker } from "../../src/threads/tracker.ts";
 import { StepContext } from "../../workers/runtime/step-context.ts";
+import { seedOf } from "../support/seed.ts";
 import type { ReaderSetup } from "./log-reader.ts";
 import type { WriterSetup } from "./log-writer.ts";
-import { randomFrom, seedOf } from "./seeded.ts";
 
 const SEED = seedOf("LAYOUT_SEED");
 const SLOTS = 12;

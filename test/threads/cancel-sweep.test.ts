@@ -2,16 +2,18 @@ import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { setImmediate as turn } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { randomFrom } from "../../load/stand-in/random.ts";
 import { CANCEL_CAUSES, type CancelCause } from "../../src/concurrency/cancel-cause.ts";
 import { CancelScope } from "../../src/concurrency/cancel-scope.ts";
 import { Capacity } from "../../src/concurrency/capacity.ts";
 import type { OrderOutcome } from "../../src/orders/outcome.ts";
 import { Pipeline } from "../../src/orders/pipeline.ts";
 import type { StepName, StepOutcome } from "../../src/orders/step.ts";
+import { perStep } from "../../src/orders/steps.ts";
 import { eventually } from "../support/eventually.ts";
+import { seedOf } from "../support/seed.ts";
 import { Fixture, type LoneStep } from "./fixture.ts";
 import type { Plan, Script } from "./script.ts";
-import { randomFrom, seedOf } from "./seeded.ts";
 
 const SEED = seedOf("SWEEP_SEED");
 
@@ -263,7 +265,7 @@ describe.each(CANCEL_CAUSES)("one step canceled by %s", (cause) => {
 const SOURCES: Readonly<Record<CancelCause, (order: Order) => void>> = {
   sibling_failed: ({ failing }) => fixture.open({ script: failing }),
   deadline: ({ scope }) => void scope.cancelAfter(1),
-  client_disconnected: ({ client }) => client.abort(),
+  client_disconnected: ({ client }) => void client.cancel("client_disconnected"),
   shutdown: ({ scope }) => void scope.cancel("shutdown"),
 };
 
@@ -273,19 +275,19 @@ interface Order {
   readonly failing: Script;
   readonly ending: Script;
   readonly scope: CancelScope;
-  readonly client: AbortController;
+  readonly client: CancelScope;
   readonly outcome: Promise<OrderOutcome>;
 }
 
-const capacities: Record<StepName, Capacity> = { payment: new Capacity(10), vendor: new Capacity(10), courier: new Capacity(1) };
+const capacities: Record<StepName, Capacity> = { ...perStep(() => new Capacity(10)), courier: new Capacity(1) };
 
 /** An order whose payment fails when it is told to, whose vendor has ended, and whose courier does as the test says. */
 function place(courier: Script, computes: boolean): Order {
   const [failing, ending] = [fixture.script("wait_then_fail"), fixture.script("succeed")];
   const plan: Plan = { payment: failing, vendor: ending, courier };
   const scope = new CancelScope();
-  const client = new AbortController();
-  const linked = scope.link(client.signal);
+  const client = new CancelScope();
+  const linked = scope.link(client);
   const input = { orderId: JSON.stringify(plan), amount: 1, attempt: 1, simulation: { cpuMs: { courier: computes ? 1 : 0 } } };
   const outcome = new Pipeline(fixture.runtime, capacities).run(input, scope).finally(() => linked.unsubscribe());
   return { failing, ending, scope, client, outcome };

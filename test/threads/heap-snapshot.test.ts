@@ -4,14 +4,16 @@ import { Worker } from "node:worker_threads";
 import { expect, test } from "vitest";
 import { CancelScope } from "../../src/concurrency/cancel-scope.ts";
 import { heapSnapshotOf } from "../../src/diagnosis/heap-snapshot.ts";
+import { ThreadInspector } from "../../src/diagnosis/thread-inspector.ts";
 import { PoolThread } from "../../src/threads/pool-thread.ts";
 import { eventually } from "../support/eventually.ts";
 import { Fixture } from "./fixture.ts";
 
 test("a thread that ends while its snapshot is read ends the snapshot, not the process", async () => {
   await using fixture = await Fixture.start({ threads: 1 });
+  const inspector = new ThreadInspector(fixture.runtime);
   const [{ id } = { id: -1 }] = fixture.runtime.threads();
-  const pieces = fixture.runtime.heapSnapshot(id);
+  const pieces = inspector.heapSnapshot(id);
   expect((await pieces.next()).value.length).toBeGreaterThan(0);
   expect(fixture.runtime.killThread()).toBe(id);
   await expect(text(pieces)).rejects.toThrow(`thread ${id} has ended meanwhile`);
@@ -21,9 +23,10 @@ test("a thread that ends while its snapshot is read ends the snapshot, not the p
 
 test("a thread that ends before it hears of it says so at once", async () => {
   await using fixture = await Fixture.start({ cpuThreads: 1 });
+  const inspector = new ThreadInspector(fixture.runtime);
   const step = await fixture.running("spin", { computes: true });
   const { id = -1 } = fixture.runtime.threads().find(({ pool }) => pool === "exclusive") ?? {};
-  const first = fixture.runtime.heapSnapshot(id).next();
+  const first = inspector.heapSnapshot(id).next();
   expect(fixture.runtime.killThread()).toBe(id);
   await expect(first).rejects.toThrow(`thread ${id} has ended meanwhile`);
   expect((await step.outcome).status).toBe("lost");
@@ -32,11 +35,12 @@ test("a thread that ends before it hears of it says so at once", async () => {
 test("steps of a thread that stands still are canceled late, and it is not replaced for that", async () => {
   // Shorter than it stands still, and long enough for a thread of a busy machine to be heard of afterwards.
   await using fixture = await Fixture.start({ threads: 1, cancelGraceMs: 100 });
+  const inspector = new ThreadInspector(fixture.runtime);
   const [{ id } = { id: -1 }] = fixture.runtime.threads();
   for (let n = 0; n < 2; n++) {
     const scope = new CancelScope();
     const step = await fixture.running("wait", { scope });
-    const pieces = fixture.runtime.heapSnapshot(id);
+    const pieces = inspector.heapSnapshot(id);
     const first = pieces.next();
     scope.cancel("deadline");
     // While it stands still this one has no thread.
@@ -53,13 +57,14 @@ test("steps of a thread that stands still are canceled late, and it is not repla
 
 test("steps go to other threads while one stands still", async () => {
   await using fixture = await Fixture.start({ threads: 2 });
+  const inspector = new ThreadInspector(fixture.runtime);
   // Of two that are idle it is this one that a step goes to.
   const succeed = fixture.script("succeed");
   const { threadId: still = -1 } = await fixture.lone(succeed).ended;
   const others = new Set<number | undefined>();
   // A step that is sent just before waits with its thread, so one snapshot may not be enough to see it.
   for (let n = 1; others.size === 0 && n <= 20; n++) {
-    const pieces = fixture.runtime.heapSnapshot(still);
+    const pieces = inspector.heapSnapshot(still);
     let isTaken = false;
     const first = pieces.next().finally(() => (isTaken = true));
     await pause(n);

@@ -23,7 +23,7 @@ const [board, tracker] = [new CancelBoard(layout), new Tracker(layout)];
 const row = tracker.claim(1);
 const watch = new CancelWatch(board, row);
 for (let slot = 0; slot < setup.layout.slots; slot++) {
-  const context = new StepContext({ board, tracker, row, log: () => {} }, slot, 0);
+  const context = new StepContext({ board, tracker, row }, slot, 0);
   tracker.countStart(row);
   watch.add(context);
   context.signal.addEventListener("abort", () => {

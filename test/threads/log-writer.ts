@@ -1,8 +1,8 @@
 import { workerData } from "node:worker_threads";
+import { randomFrom } from "../../load/stand-in/random.ts";
 import { CANCEL_CAUSES } from "../../src/concurrency/cancel-cause.ts";
 import { CancelBoard } from "../../src/threads/cancel-board.ts";
 import { Layout, type LayoutHandle } from "../../src/threads/layout.ts";
-import { randomFrom } from "./seeded.ts";
 
 /** What the test gives this thread. */
 export interface WriterSetup {

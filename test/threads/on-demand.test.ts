@@ -33,10 +33,10 @@ test("while threads on demand start, a step that waits for one does not look as 
   const { exclusive } = fixture.runtime;
   const step = fixture.lone("wait", { computes: true });
   await fixture.counters.reached(fixture.starts, 2);
-  expect([exclusive.inUse, exclusive.firstHeldForMs]).toEqual([1, 0]);
+  expect([exclusive.inUse, exclusive.held.firstHeldForMs]).toEqual([1, 0]);
   fixture.counters.add(fixture.startGate);
   await fixture.counters.reached(step.script.runs);
-  await eventually("its hold to count", () => exclusive.firstHeldForMs > 0);
+  await eventually("its hold to count", () => exclusive.held.firstHeldForMs > 0);
   fixture.open(step);
   expect(await step.outcome).toEqual({ status: "ok" });
   fixture.expectIdle();

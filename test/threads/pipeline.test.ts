@@ -9,6 +9,7 @@ import type { StepErrorKind } from "../../src/orders/error-kind.ts";
 import { errorOf } from "../../src/orders/outcome.ts";
 import { Pipeline } from "../../src/orders/pipeline.ts";
 import { STEPS, type StepInput, type StepName, type StepOutcome } from "../../src/orders/step.ts";
+import { perStep } from "../../src/orders/steps.ts";
 import { FakeRunner } from "./fake-runner.ts";
 
 const OK: StepOutcome = { status: "ok" };
@@ -24,7 +25,7 @@ let scope: CancelScope;
 
 beforeEach(() => {
   runner = new FakeRunner();
-  capacities = { payment: new Capacity(10), vendor: new Capacity(10), courier: new Capacity(1) };
+  capacities = { ...perStep(() => new Capacity(10)), courier: new Capacity(1) };
   pipeline = new Pipeline(runner, capacities);
   scope = new CancelScope();
 });
@@ -42,13 +43,13 @@ const outcomes = async (order: ReturnType<Pipeline["run"]>) => (await order).ste
 describe("an order whose steps all end ok", () => {
   test("is placed; the steps ran side by side, each with one permit, in the answer's order", async () => {
     const order = pipeline.run(INPUT, scope);
-    expect(runner.names()).toEqual(["payment", "vendor", "courier"]);
+    expect(runner.names()).toEqual(STEPS);
     expect(Object.values(capacities).map(({ inUse }) => inUse)).toEqual([1, 1, 1]);
     expect(scope.listenerCount).toBe(1);
     for (const name of ["courier", "payment", "vendor"] as const) runner.step(name).end(OK);
     const result = await order;
     expect(result).not.toHaveProperty("error");
-    expect(result.steps.map(({ name }) => name)).toEqual(["payment", "vendor", "courier"]);
+    expect(result.steps.map(({ name }) => name)).toEqual(STEPS);
     expect(result.steps.every(({ durationMs }) => Number.isInteger(durationMs) && durationMs >= 0)).toBe(true);
     expectNothingLeft();
   });
@@ -270,7 +271,8 @@ describe("errorOf", () => {
     ["the deadline came first", [failed("payment_declined"), OK], 0, "deadline", "timeout"],
     ["nobody failed and nobody canceled, but a step is not ok", [canceled("shutdown"), OK], undefined, undefined, "internal"],
   ])("%s", (_what, given, firstFailure, cause, kind) => {
-    expect(errorOf(given, firstFailure, cause)).toBe(kind);
+    const ended = given.map((outcome) => ({ outcome }));
+    expect(errorOf(ended, firstFailure, cause)).toBe(kind);
   });
 });
 

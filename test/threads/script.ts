@@ -1,5 +1,6 @@
 import type { StepErrorKind } from "../../src/orders/error-kind.ts";
 import type { StepName } from "../../src/orders/step.ts";
+import { perStep, STEP_TABLE } from "../../src/orders/steps.ts";
 
 /** What a step of `steps.ts` does when it runs. Numbers called counters are those of `SharedCounters`. */
 export interface Script {
@@ -70,14 +71,10 @@ export type ScriptName =
   /** Writes what is left on the thread: timers into the gate, step contexts that were not freed into `ms`. */
   | "heap_check";
 
-/** An order's acts by step. Travels as the order's id, the one field of a step's input that is free text. */
+/** An order's scripts by step. Travels as the order's id, the one field of a step's input that is free text. */
 export type Plan = Readonly<Partial<Record<StepName, Script>>>;
 
-export const FAILURE: Readonly<Record<StepName, StepErrorKind>> = {
-  payment: "payment_declined",
-  vendor: "vendor_unavailable",
-  courier: "no_courier",
-};
+export const FAILURE: Readonly<Record<StepName, StepErrorKind>> = perStep((step) => STEP_TABLE[step].simulated.failsWith);
 
 /** How a thread of `steps.ts` starts; indexed by how many have started before. Missing means: well. */
 export type StartFault = "exit" | "throw" | "exit_before_ready" | "exit_after_ready" | "wait_at_gate" | undefined;

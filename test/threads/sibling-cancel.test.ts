@@ -2,11 +2,12 @@ import { describe, expect, test } from "vitest";
 import { CancelScope } from "../../src/concurrency/cancel-scope.ts";
 import { Capacity } from "../../src/concurrency/capacity.ts";
 import { Pipeline } from "../../src/orders/pipeline.ts";
+import { perStep } from "../../src/orders/steps.ts";
 import { Fixture, inputFor } from "./fixture.ts";
 
 const CANCELED = { status: "canceled", cause: "sibling_failed", effect: "none" };
 const FAILED = { status: "failed", kind: "payment_declined", effect: "none" };
-const capacities = () => ({ payment: new Capacity(10), vendor: new Capacity(10), courier: new Capacity(10) });
+const capacities = () => perStep(() => new Capacity(10));
 
 describe("a step that fails cancels its siblings from its own thread", () => {
   test("on its own thread and on others, waiting and computing: the main thread has no part in it", async () => {

@@ -5,9 +5,8 @@ import { runInNewContext } from "node:vm";
 import { parentPort } from "node:worker_threads";
 import { STEPS, type StepInput, type StepName } from "../../src/orders/step.ts";
 import { serve } from "../../workers/runtime/serve.ts";
-import type { Step } from "../../workers/runtime/step.ts";
 import type { StepContext } from "../../workers/runtime/step-context.ts";
-import { StepFailed } from "../../workers/runtime/step-failed.ts";
+import { type Step, StepFailed } from "../../workers/steps/step.ts";
 import { FAILURE, type Plan, type Script, type StartFault, type StepSettings } from "./script.ts";
 import { SharedCounters } from "./shared-counters.ts";
 

@@ -9,6 +9,7 @@ import { CancelScope } from "../../src/concurrency/cancel-scope.ts";
 import { Capacity } from "../../src/concurrency/capacity.ts";
 import { Pipeline } from "../../src/orders/pipeline.ts";
 import type { StepOutcome } from "../../src/orders/step.ts";
+import { perStep } from "../../src/orders/steps.ts";
 import type { ReplaceReason } from "../../src/threads/pool-thread.ts";
 import { eventually } from "../support/eventually.ts";
 import { Fixture, inputFor, type LoneStep } from "./fixture.ts";
@@ -89,7 +90,7 @@ test("a thread that dies takes the other steps on it along, each with the outcom
 
 test("a step that is no async function ends when it returns, and the steps that came with it notice nothing", async () => {
   await using fixture = await Fixture.start({ threads: 1, cpuThreads: 1 });
-  const capacities = { payment: new Capacity(1), vendor: new Capacity(1), courier: new Capacity(1) };
+  const capacities = perStep(() => new Capacity(1));
   const scripts = { payment: fixture.script("succeed"), vendor: fixture.script("return_nothing"), courier: fixture.script("succeed") };
   const { steps } = await new Pipeline(fixture.runtime, capacities).run(inputFor(scripts), new CancelScope());
   expect(steps.map(({ outcome }) => outcome)).toEqual([OK, OK, OK]);
@@ -98,7 +99,7 @@ test("a step that is no async function ends when it returns, and the steps that 
 
 test("the order on a lost thread ends as internal with its capacity given back; the one beside it is placed", async () => {
   await using fixture = await Fixture.start({ threads: 1, cpuThreads: 1 });
-  const capacities = { payment: new Capacity(2), vendor: new Capacity(2), courier: new Capacity(2) };
+  const capacities = perStep(() => new Capacity(2));
   const pipeline = new Pipeline(fixture.runtime, capacities);
   const inUse = () => Object.values(capacities).map((capacity) => capacity.inUse);
   const fine = { payment: fixture.script("succeed"), vendor: fixture.script("wait"), courier: fixture.script("succeed") };

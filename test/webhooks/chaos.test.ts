@@ -1,13 +1,16 @@
 import { expect, test } from "vitest";
+import { randomFrom } from "../../load/stand-in/random.ts";
+import { seedOf } from "../support/seed.ts";
 import { Fixture } from "./fixture.ts";
 import { accept, type Behavior, hangUp, refuse } from "./receiver.ts";
-import { seeded, takeSeed } from "./seed.ts";
 
 const EVENTS = 3_000;
 const ORDERS = 150;
 
 test("whatever the receiver, the journal and restarts do: every event, in order per order, signed", async () => {
-  const random = seeded(takeSeed());
+  const seed = seedOf("SEED");
+  console.log(`SEED=${seed}`);
+  const random = randomFrom(seed);
   const chance = (share: number) => random() < share;
   const pick = <T>(choices: readonly T[]): T => choices[Math.floor(random() * choices.length)] as T;
   await using fixture = await Fixture.open({ random, maxRequests: 8 });
@@ -16,7 +19,7 @@ test("whatever the receiver, the journal and restarts do: every event, in order 
     const later = (turns: number): void => void (turns === 0 ? accept(arrival, response, request) : setImmediate(later, turns - 1));
     later(Math.floor(random() * 30));
   };
-  const ill: readonly Behavior[] = [
+  const faulty: readonly Behavior[] = [
     hangUp,
     (_arrival, response) => void response.socket?.end("HTTP/1.1 200 OK\r\n"),
     (_arrival, response) => void response.writeHead(200, { "content-length": 9 }).write("half", () => response.destroy()),
@@ -32,15 +35,15 @@ test("whatever the receiver, the journal and restarts do: every event, in order 
     refuse(503, { "retry-after": "2" }),
     fixture.receiver.keepSilent,
   ];
-  let illness = 0.1;
-  fixture.receiver.behavior = (arrival, response, request) => pick(chance(illness) ? ill : [accept, late])(arrival, response, request);
+  let faultRate = 0.1;
+  fixture.receiver.behavior = (arrival, response, request) => pick(chance(faultRate) ? faulty : [accept, late])(arrival, response, request);
 
   fixture.delivery.start();
   let restarts = 0;
   while (fixture.outbox.events.length < EVENTS) {
     for (let count = Math.floor(random() * 60); count > 0; count--) fixture.add(`order ${Math.floor(random() * ORDERS)}`);
     fixture.delivery.notify();
-    illness = pick([0, 0.1, 0.5, 1]);
+    faultRate = pick([0, 0.1, 0.5, 1]);
     if (chance(0.9)) await fixture.receiver.listen();
     fixture.outbox.unavailable = chance(0.1);
     // An hour at most: nothing is to be given up here.
@@ -55,7 +58,7 @@ test("whatever the receiver, the journal and restarts do: every event, in order 
   }
 
   fixture.outbox.unavailable = false;
-  illness = 0;
+  faultRate = 0;
   await fixture.receiver.listen();
   await fixture.delivered();
   fixture.expectAllInOrder();

@@ -65,10 +65,12 @@ test("a receiver that is down, also while the service restarts, gets every event
     WEBHOOK_URL: `http://127.0.0.1:${receiver.port}/events`,
     WEBHOOK_SECRET_FILE: secretFile,
     COURIER_CAPACITY: "128",
+    // On a busy machine no order may be refused as hopeless, nor time out.
+    ORDER_TIMEOUT_MS: "60000",
   };
   const placed = Array.from({ length: 20 }, (_, n) => `placed ${n}`);
   const failed = Array.from({ length: 20 }, (_, n) => `failed ${n}`);
-  const failing = (id: string) => ({ ...orderOf(id, 0), delay_ms: { payment: 0, vendor: 30, courier: 0 }, fail_step: "vendor" });
+  const failing = (id: string) => ({ ...orderOf(id, 0), delay_ms: { payment: 0, vendor: 500, courier: 0 }, fail_step: "vendor" });
   try {
     {
       await using first = await startService(settings);
@@ -79,8 +81,9 @@ test("a receiver that is down, also while the service restarts, gets every event
         (types) => types.length > 0,
       );
       await receiver.down();
-      await Promise.all(placed.map((id) => postOrder(first.port, orderOf(id, 0))));
-      await Promise.all(failed.map((id) => postOrder(first.port, failing(id))));
+      const answers = await Promise.all(placed.map((id) => postOrder(first.port, orderOf(id, 0))));
+      answers.push(...(await Promise.all(failed.map((id) => postOrder(first.port, failing(id))))));
+      expect(answers.map(({ status }) => status)).toEqual([...placed.map(() => 200), ...failed.map(() => 503)]);
     }
     // What could not be delivered waits in the journal.
     expect(receiver.events).toHaveLength(1);

@@ -119,4 +119,17 @@ export const MIGRATIONS: readonly string[] = [
     attempt INTEGER NOT NULL
   ) STRICT, WITHOUT ROWID;
   `,
+  `
+  -- A block range index: of each block of 1024 ids of attempts, the range of their ends. An index of every end cost each order a tenth of
+  -- the journal's time. The first block is there before its first attempt.
+  CREATE TABLE attempt_blocks (
+    first_id INTEGER PRIMARY KEY,
+    min_ended_ms INTEGER NOT NULL,
+    max_ended_ms INTEGER NOT NULL
+  ) STRICT;
+  INSERT INTO attempt_blocks VALUES (0, 0, 0);
+  INSERT OR REPLACE INTO attempt_blocks
+    SELECT id >> 10 << 10 AS block, min(ended_ms), max(ended_ms) FROM attempts INDEXED BY attempts_by_end GROUP BY block;
+  DROP INDEX attempts_by_end;
+  `,
 ];

@@ -2,7 +2,7 @@ import type { Backlog, CompensationRow, Cursor, DeadLetter, OrderStatus, OrderSu
 import type { OrderEvent } from "../../src/orders/order-event.ts";
 import type { AcceptResult, Compensation, CompensationState, CompensationStatus, FirstTry } from "../../src/orders/order-journal.ts";
 import type { StepName } from "../../src/orders/step.ts";
-import type { DuePage } from "../../src/retries/due-page.ts";
+import type { DuePage } from "../../src/retries/retry-queue.ts";
 
 /** What a thread of the journal is told when it starts. Plain data. */
 export interface JournalSettings {

@@ -1,8 +1,7 @@
-import type { StepName } from "../../src/orders/step.ts";
+import type { StepName } from "../../src/orders/steps.ts";
 import type { ProviderKeys } from "../../src/provider-keys.ts";
 import { httpProvider } from "./http.ts";
-import type { Provider } from "./provider.ts";
-import type { ProviderUrls } from "./provider-urls.ts";
+import type { Provider, ProviderUrls } from "./provider.ts";
 import { simulatedProvider } from "./simulated.ts";
 
 /** One provider for all steps: over HTTP where a step has a URL, simulated where it has none. */

@@ -1,19 +1,17 @@
-import type { Illness, StepInput, StepName } from "../../src/orders/step.ts";
+import type { Illness, StepInput } from "../../src/orders/step.ts";
+import type { ProviderRequest } from "../../src/orders/steps/step-definition.ts";
+import { STEP_TABLE, type StepName } from "../../src/orders/steps.ts";
 import type { PostAnswer } from "../../src/outgoing/post.ts";
 import type { ProviderKeys } from "../../src/provider-keys.ts";
 import type { StepContext } from "../runtime/step-context.ts";
-import { StepFailed } from "../runtime/step-failed.ts";
+import { StepFailed } from "../steps/step.ts";
 import { reasonOf } from "../telemetry/step-span.ts";
 import { callKey, compensationKey } from "./call-key.ts";
 import { Endpoint } from "./endpoint.ts";
 import { illnessOf } from "./illness.ts";
 import { neverSent } from "./never-sent.ts";
-import type { Provider } from "./provider.ts";
-import type { ProviderUrls } from "./provider-urls.ts";
-import { type Refusal, refusalOf, UNREACHABLE } from "./refusal.ts";
-
-const PERFORM_PATH: Readonly<Record<StepName, string>> = { payment: "payments", vendor: "orders", courier: "assignments" };
-const COMPENSATION_PATH: Readonly<Record<StepName, string>> = { payment: "refunds", vendor: "cancellations", courier: "releases" };
+import type { Provider, ProviderUrls } from "./provider.ts";
+import { type Refusal, refusalOf } from "./refusal.ts";
 
 /**
  * Real providers over HTTP. A call stops with its order: the socket is closed. The answer's status line decides, its
@@ -21,14 +19,15 @@ const COMPENSATION_PATH: Readonly<Record<StepName, string>> = { payment: "refund
  * provider is, for the whole process.
  */
 export function httpProvider(urls: ProviderUrls, keys: ProviderKeys = {}): Provider {
-  const performing = endpoints(PERFORM_PATH, urls, keys);
-  const compensating = endpoints(COMPENSATION_PATH, urls, keys);
+  const performing = endpoints((step) => STEP_TABLE[step].perform, urls, keys);
+  const compensating = endpoints((step) => STEP_TABLE[step].compensate, urls, keys);
   return {
     async perform(step, input, context) {
-      const { orderId, amount, attempt, traceparent } = input;
+      const { orderId, attempt, traceparent } = input;
+      const { perform, meaning } = STEP_TABLE[step];
       const endpoint = performing(step);
       const key = callKey(orderId, attempt, step);
-      const body = step === "courier" ? { order_id: orderId } : { order_id: orderId, amount };
+      const body = bodyOf(perform, input);
       // The context may hear of a cancel a turn after its word is set, and what is not sent need not be compensated.
       context.checkpoint();
       context.callStarts();
@@ -37,22 +36,20 @@ export function httpProvider(urls: ProviderUrls, keys: ProviderKeys = {}): Provi
         answer = await endpoint.post({ key, body, traceparent, span: context.span, cancelable: context });
       } catch (error) {
         context.throwIfCanceled();
-        const refusal = { kind: UNREACHABLE[step], effect: neverSent(error) ? "none" : "unknown" } as const;
+        const refusal = { kind: meaning.unreachable, effect: neverSent(error) ? "none" : "unknown" } as const;
         throw failure(step, refusal, `${step} provider could not be reached: ${reasonOf(error)}`, {}, input, context);
       }
       const { status } = answer;
       if (isSuccess(status)) return;
-      // A courier service says by 503 that it has no courier, unless it says when it can be asked again.
-      const ill = illnessOf(answer, step === "courier" ? 503 : undefined);
+      const ill = illnessOf(answer, meaning.healthy);
       throw failure(step, refusalOf(step, status), `${step} provider answered ${status}`, ill, input, context);
     },
 
     async compensate(step, input, context) {
-      const { orderId, amount, attempt, traceparent } = input;
+      const { orderId, attempt, traceparent } = input;
       const endpoint = compensating(step);
       const key = compensationKey(orderId, attempt, step);
-      const undoes = callKey(orderId, attempt, step);
-      const body = step === "payment" ? { order_id: orderId, amount, undoes } : { order_id: orderId, undoes };
+      const body = { ...bodyOf(STEP_TABLE[step].compensate, input), undoes: callKey(orderId, attempt, step) };
       context.checkpoint();
       context.callStarts();
       let answer: PostAnswer;
@@ -69,16 +66,20 @@ export function httpProvider(urls: ProviderUrls, keys: ProviderKeys = {}): Provi
 }
 
 /** The providers' addresses for one kind of call. To ask for that of a step without a URL is a bug, and throws. */
-function endpoints(paths: Readonly<Record<StepName, string>>, urls: ProviderUrls, keys: ProviderKeys): (step: StepName) => Endpoint {
+function endpoints(requestOf: (step: StepName) => ProviderRequest, urls: ProviderUrls, keys: ProviderKeys): (step: StepName) => Endpoint {
   const made = new Map<StepName, Endpoint>();
   for (const [step, base] of Object.entries(urls) as Array<[StepName, string | undefined]>) {
-    if (base !== undefined) made.set(step, new Endpoint(base, paths[step], keys[step]));
+    if (base !== undefined) made.set(step, new Endpoint(base, requestOf(step).path, keys[step]));
   }
   return (step) => {
     const endpoint = made.get(step);
     if (endpoint === undefined) throw new Error(`the ${step} provider has no URL`);
     return endpoint;
   };
+}
+
+function bodyOf({ hasAmount }: ProviderRequest, { orderId, amount }: StepInput) {
+  return hasAmount ? { order_id: orderId, amount } : { order_id: orderId };
 }
 
 function failure(

@@ -1,5 +1,9 @@
-import type { StepInput, StepName } from "../../src/orders/step.ts";
+import type { StepInput } from "../../src/orders/step.ts";
+import type { StepName } from "../../src/orders/steps.ts";
 import type { StepContext } from "../runtime/step-context.ts";
+
+/** Where the real providers are. A step without a URL is simulated. May carry a path and end in a slash. */
+export type ProviderUrls = { readonly [step in StepName]?: string };
 
 /**
  * What a step asks of the world outside. Both ways of providing it (simulated, over HTTP) keep one contract:

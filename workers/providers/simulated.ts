@@ -1,16 +1,8 @@
-import type { StepErrorKind } from "../../src/orders/error-kind.ts";
-import type { StepInput, StepName } from "../../src/orders/step.ts";
+import type { StepInput } from "../../src/orders/step.ts";
+import { STEP_TABLE, type StepName } from "../../src/orders/steps.ts";
 import type { StepContext } from "../runtime/step-context.ts";
-import { StepFailed } from "../runtime/step-failed.ts";
+import { StepFailed } from "../steps/step.ts";
 import type { Provider } from "./provider.ts";
-
-const DEFAULT_DELAY_MS: Record<StepName, number> = { payment: 150, vendor: 200, courier: 100 };
-
-const FAILURE: Record<StepName, StepErrorKind> = {
-  payment: "payment_declined",
-  vendor: "vendor_unavailable",
-  courier: "no_courier",
-};
 
 /**
  * A provider inside the thread: takes its time or computes, then succeeds or fails as the order says. It acts only
@@ -38,7 +30,7 @@ function wait(step: StepName, input: StepInput, context: StepContext): Promise<v
   const slept = context.sleep(delayOf(step, input));
   if (input.simulation?.failStep !== step) return slept;
   return slept.then(() => {
-    throw new StepFailed(FAILURE[step], "none", `simulated ${step} failed`);
+    throw new StepFailed(STEP_TABLE[step].simulated.failsWith, "none", `simulated ${step} failed`);
   });
 }
 
@@ -46,7 +38,7 @@ function delayOf(step: StepName, input: StepInput): number {
   const { simulation } = input;
   if (simulation?.delayMs?.[step] !== undefined) return simulation.delayMs[step];
   // "How long that step computes instead of waiting."
-  return simulation?.cpuMs?.[step] !== undefined ? 0 : DEFAULT_DELAY_MS[step];
+  return simulation?.cpuMs?.[step] !== undefined ? 0 : STEP_TABLE[step].simulated.delayMs;
 }
 
 function compute(ms: number, context: StepContext): void {

@@ -2,16 +2,16 @@ import type { CancelBoard } from "../../src/threads/cancel-board.ts";
 import type { StepContext } from "./step-context.ts";
 
 /**
- * Waits for this thread's bell and tells its steps of their cancels. One `waitAsync` for the whole thread: a waiter that is never
+ * Waits for this thread's bell and notifies its steps of their cancels. One `waitAsync` for the whole thread: a waiter that is never
  * woken cannot be withdrawn, so one a step would pile up.
  *
- * A step registers first and looks at its word afterwards. A cancel before the registration is seen by that look, a later one by the
- * log: there is no moment in which it could be missed.
+ * A step registers first and looks at its word afterwards. That look finds a cancel before the registration, the log a later one: none
+ * can be missed.
  */
 export class CancelWatch {
   readonly #board: CancelBoard;
   readonly #row: number;
-  // By slot: the context that came last, with the others of that slot hanging on it. No `Map`, for the reason that `StepTable` gives.
+  // By slot: the context that came last, and through `older` the others of that slot. No `Map`, for the reason that `StepTable` gives.
   readonly #newest: (StepContext | undefined)[] = [];
   #seen: number;
 
@@ -23,7 +23,7 @@ export class CancelWatch {
   }
 
   add(context: StepContext): void {
-    // As long as the board is in use, which hands out its first slots first.
+    // No longer than needed: the board hands out its first slots first.
     while (this.#newest.length <= context.slot) this.#newest.push(undefined);
     context.older = this.#newest[context.slot];
     this.#newest[context.slot] = context;
@@ -53,14 +53,14 @@ export class CancelWatch {
   }
 
   /**
-   * Steps stop in the microtasks that follow, and their outcomes go out in this turn's check phase. Only after that may
+   * Steps stop in the microtasks that follow, and their outcomes are posted in this turn's check phase. Only after that may
    * the main thread conclude that a step which has not ended ignores its cancel.
    */
   #acknowledgeOnceStopped(head: number): void {
     setImmediate(() => setImmediate(() => this.#board.acknowledge(this.#row, head)));
   }
 
-  /** Has the steps on this thread that have this slot stop if their group is canceled. */
+  /** Cancels the steps on this thread that have this slot, if their group is canceled. */
   readonly look = (slot: number): void => {
     for (let context = this.#newest[slot]; context !== undefined; context = context.older) context.stopIfCanceled();
   };

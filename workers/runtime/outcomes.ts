@@ -11,16 +11,16 @@ export class Outcomes {
     this.#port = port;
   }
 
-  /** A step has ended. Posts nothing before the synchronous caller is through. */
+  /** A step has ended. Posts nothing before the synchronous caller has returned. */
   add(...entry: OutcomeEntry): void {
     this.#entries.push(entry);
-    // The check phase of this same turn: everything that its timers, sockets and wake-ups ended goes together.
+    // The check phase of this same turn: whatever its timers, sockets and wake-ups ended goes together.
     if (this.#entries.length === 1) setImmediate(this.#post);
   }
 
   readonly #post = (): void => {
     postSpans();
-    this.#port.postMessage(JSON.stringify(this.#entries));
+    this.#port.postMessage(this.#entries);
     this.#entries = [];
   };
 }

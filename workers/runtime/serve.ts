@@ -3,18 +3,16 @@ import { parentPort, threadId, workerData } from "node:worker_threads";
 import { Canceled } from "../../src/concurrency/cancel-cause.ts";
 import { monotonicMs } from "../../src/concurrency/clock.ts";
 import { CancelBoard } from "../../src/threads/cancel-board.ts";
-import { BEAT_EVERY_MS } from "../../src/threads/heartbeat-timings.ts";
 import { Layout } from "../../src/threads/layout.ts";
-import type { OutcomeEntry, ReadyMessage, StandingTask, StepMessage, ThreadSetup } from "../../src/threads/protocol.ts";
-import { Tracker } from "../../src/threads/tracker.ts";
+import type { NotOk, ReadyMessage, StandingTask, StepMessage, ThreadSetup } from "../../src/threads/protocol.ts";
+import { BEAT_EVERY_MS, Tracker } from "../../src/threads/tracker.ts";
 import { giveHeapSnapshots } from "../diagnosis/heap-snapshots.ts";
+import { StepFailed, type StepRegistry } from "../steps/step.ts";
 import { StepSpan } from "../telemetry/step-span.ts";
+import { threadLog } from "../telemetry/thread-log.ts";
 import { CancelWatch } from "./cancel-watch.ts";
 import { Outcomes } from "./outcomes.ts";
-import type { StepRegistry } from "./step.ts";
-import { StepContext, type ThreadParts } from "./step-context.ts";
-import { StepFailed } from "./step-failed.ts";
-import { threadLog } from "./thread-log.ts";
+import { StepContext } from "./step-context.ts";
 
 /**
  * Makes this thread serve steps: claims its tracker row, listens to its bell, beats. Called once by a worker file at its
@@ -27,21 +25,21 @@ export function serve(makeSteps: (settings: never) => StepRegistry): (task: Stan
   const board = new CancelBoard(layout);
   const tracker = new Tracker(layout);
   const row = tracker.claim(threadId);
-  const thread: ThreadParts = { board, tracker, row, log: threadLog };
+  const thread = { board, tracker, row };
   const watch = new CancelWatch(board, row);
   void watch.listen();
   setInterval(() => tracker.beat(row), BEAT_EVERY_MS).unref();
   giveHeapSnapshots(() => tracker.beat(row));
 
-  // By itself a thread writes what it has compiled at its end, which a killed process does not come to. Before it is ready: a thread that
-  // is starting is ended only if it hangs, and a thread that is ended in the midst of this takes the process with it.
+  // A thread writes what it has compiled at its end, which a thread of a killed process does not reach. Before it is ready: a thread that
+  // is terminated while it writes takes the process with it, and one that starts is terminated only if it hangs.
   flushCompileCache();
   parentPort?.postMessage({ type: "ready", threadId, row } satisfies ReadyMessage);
 
   return ({ port }) => {
     const outcomes = new Outcomes(port);
-    port.on("message", (json: string) => {
-      for (const step of JSON.parse(json) as StepMessage[]) startStep(step, outcomes);
+    port.on("message", (received: readonly StepMessage[]) => {
+      for (const step of received) startStep(step, outcomes);
     });
     return new Promise(() => {});
   };
@@ -80,8 +78,8 @@ export function serve(makeSteps: (settings: never) => StepRegistry): (task: Stan
   }
 
   /**
-   * Two callbacks and no `await`, and neither message nor input within their reach: a step may wait for minutes among
-   * ten thousand others, and one that needs its input keeps it itself.
+   * Two callbacks and no `await`, and neither message nor input within their reach: ten thousand steps may wait for minutes, and one that
+   * needs its input keeps it itself.
    */
   function whenEnded(running: Promise<void>, id: number, name: string, orderId: string, context: StepContext, outcomes: Outcomes): void {
     running.then(
@@ -90,7 +88,7 @@ export function serve(makeSteps: (settings: never) => StepRegistry): (task: Stan
     );
   }
 
-  function end(id: number, outcome: OutcomeEntry[3], context: StepContext, outcomes: Outcomes): void {
+  function end(id: number, outcome: NotOk | null, context: StepContext, outcomes: Outcomes): void {
     const endedAtMs = monotonicMs();
     watch.remove(context);
     // Where the provider is ill the step may be tried again: the main thread decides whether it has failed.
@@ -101,17 +99,16 @@ export function serve(makeSteps: (settings: never) => StepRegistry): (task: Stan
   }
 
   /**
-   * The main thread would do the same when it gets the outcome, but two threads would have to wake up one after the other
-   * until a sibling hears of it, each some 0.1 ms. Before the outcome is posted: afterwards the group may be over.
+   * The main thread does the same when it gets the outcome, but then two threads have to wake up, each in some 0.1 ms, before a sibling
+   * is notified. Before the outcome is posted: afterwards the group may be over.
    */
   function cancelSiblings({ slot, generation }: StepContext): void {
-    // A sibling on another thread may have been first and have lost its processor before it notified anybody: without this the third one
-    // would hear of it only when that goes on.
+    // A sibling on another thread may have been first and have lost its processor before it notified the third one.
     if (!board.cancel(slot, generation, "sibling_failed")) board.notify(slot);
     watch.look(slot);
   }
 
-  function outcomeOf(error: unknown, name: string, orderId: string, context: StepContext): OutcomeEntry[3] {
+  function outcomeOf(error: unknown, name: string, orderId: string, context: StepContext): NotOk {
     if (error instanceof StepFailed) {
       const { kind, effect, answer, ill } = error;
       return { status: "failed", kind, effect, ...(answer !== undefined && { answer }), ...(ill !== undefined && { ill }) };

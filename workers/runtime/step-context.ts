@@ -1,11 +1,12 @@
 import { type CancelCause, Canceled } from "../../src/concurrency/cancel-cause.ts";
 import { CancelScope, type Subscription } from "../../src/concurrency/cancel-scope.ts";
 import { monotonicMs } from "../../src/concurrency/clock.ts";
+import { sleep } from "../../src/concurrency/pause.ts";
 import type { CancelBoard } from "../../src/threads/cancel-board.ts";
-import type { LogLevel } from "../../src/threads/protocol.ts";
+import type { LogMessage } from "../../src/threads/protocol.ts";
 import type { Tracker } from "../../src/threads/tracker.ts";
 import type { StepSpan } from "../telemetry/step-span.ts";
-import type { ThreadLog } from "./thread-log.ts";
+import { threadLog } from "../telemetry/thread-log.ts";
 
 /** What the steps of one thread share. */
 export interface ThreadParts {
@@ -13,13 +14,12 @@ export interface ThreadParts {
   readonly tracker: Tracker;
   /** This thread's row of both. */
   readonly row: number;
-  readonly log: ThreadLog;
 }
 
 /**
- * A step's view of its order: ways to notice the cancel (`signal`, `onCancel`, `sleep`, `checkpoint`) and a log.
- * Lives on the step's thread. Whatever throws or aborts does so with the same `Canceled`. Work that a step leaves behind may go on using
- * it: it then knows what the step had heard, and never takes another order's cancel for its own.
+ * A step's view of its order: ways to notice the cancel (`signal`, `onCancel`, `sleep`, `checkpoint`) and a log. Lives on the step's
+ * thread. Whatever throws or aborts does so with a `Canceled`. Work that a step leaves behind may go on using it and never takes another
+ * order's cancel for its own.
  */
 export class StepContext {
   readonly slot: number;
@@ -28,7 +28,7 @@ export class StepContext {
   readonly startedAtMs = monotonicMs();
   /** For the thread's cancel watch: the step of the same slot that came to this thread before. */
   older: StepContext | undefined;
-  /** Of this step; undefined where nobody reads it. */
+  /** Undefined where nobody reads it. */
   span: StepSpan | undefined;
   readonly #scope = new CancelScope();
   readonly #thread: ThreadParts;
@@ -40,12 +40,12 @@ export class StepContext {
     this.generation = generation;
   }
 
-  /** Why this step was canceled, as far as it has heard; undefined while it was not. */
+  /** Why this step was canceled, as far as it has been notified; undefined while it was not. */
   get cause(): CancelCause | undefined {
     return this.#scope.cause;
   }
 
-  /** Why the order was canceled, whether or not the step has heard of it; undefined while it is not. */
+  /** Why the order was canceled, whether or not the step has been notified; undefined while it is not. */
   get orderCause(): CancelCause | undefined {
     return this.#scope.cause ?? this.#thread.board.causeOf(this.slot, this.generation);
   }
@@ -60,7 +60,7 @@ export class StepContext {
     return this.#scope.signal;
   }
 
-  /** Calls `listener`, which must not throw, once: at the cancel, or at once when that was heard of before. Cheaper than `signal`. */
+  /** Calls `listener`, which must not throw, once: at the cancel, or at once after it. Cheaper than `signal`. */
   onCancel(listener: (cause: CancelCause) => void): Subscription {
     return this.#scope.onCancel(listener);
   }
@@ -75,23 +75,12 @@ export class StepContext {
     this.#beat();
     const cause = this.orderCause;
     if (cause !== undefined) return Promise.reject(new Canceled(cause));
-    if (ms <= 0) return Promise.resolve();
-    return new Promise<void>((resolve, reject) => {
-      const timer = setTimeout(() => {
-        subscription.unsubscribe();
-        resolve();
-      }, ms);
-      const subscription = this.#scope.onCancel((canceledFor) => {
-        clearTimeout(timer);
-        reject(new Canceled(canceledFor));
-      });
-    });
+    return ms <= 0 ? Promise.resolve() : sleep(ms, this.#scope);
   }
 
   /**
-   * Throws `Canceled` when the order has been canceled. For loops that compute: call it at least every
-   * millisecond. It reads shared memory, because no message and no event reaches a loop that never awaits, and
-   * it is also what tells the supervisor that the loop is alive.
+   * Throws `Canceled` when the order has been canceled. For loops that compute, which no message and no event reaches: call it at least
+   * every millisecond. Each call also tells the main thread that the loop is alive.
    */
   checkpoint(): void {
     this.#beat();
@@ -99,7 +88,7 @@ export class StepContext {
     if (cause !== undefined) throw new Canceled(cause);
   }
 
-  /** Marks that from here on the provider may act, whatever becomes of this step: unless it ends ok, it has to be compensated. */
+  /** From here on the provider may act, whatever becomes of this step: unless the step ends ok, it has to be compensated. */
   callStarts(): void {
     this.#callUnderWay = true;
   }
@@ -114,8 +103,8 @@ export class StepContext {
   }
 
   /** Writes a line to the process's log, with the thread's number. */
-  log(level: LogLevel, message: string, fields: Readonly<Record<string, unknown>> = {}): void {
-    this.#thread.log(level, message, fields);
+  log(level: LogMessage["level"], message: string, fields: LogMessage["fields"] = {}): void {
+    threadLog(level, message, fields);
   }
 
   /** For the thread's cancel watch. */

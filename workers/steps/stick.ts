@@ -1,4 +1,4 @@
-import type { Step } from "../runtime/step.ts";
+import type { Step } from "./step.ts";
 
 /**
  * The misbehaving step of `POST /chaos/stick-thread`: computes for so many milliseconds and ignores everything,

@@ -13,7 +13,7 @@ import { readJson } from "../strict-input.ts";
 
 const MAX_BODY_BYTES = 4 * 1024;
 const MAX_ORDERS = 5_000;
-// So long that what orders before them taught the admission is forgotten by then.
+// After this pause the admission has forgotten the waits that earlier orders taught it.
 const COME_AGAIN_MS = 50;
 const MAX_TRIES = 200;
 const COUNT_RULE = `must be a whole number from 1 to ${MAX_ORDERS}`;
@@ -28,9 +28,9 @@ const DEMO = z.strictObject({
 });
 
 /**
- * `POST /chaos/orders`: places orders as so many clients would, all at once or `at_once` at a time, and answers what became of
- * them. Those who wait for each other come again when they are told `overloaded`, as clients should. The page cannot send them to
- * the public listener, which takes nothing from a page of another origin. Only while all providers are simulated.
+ * `POST /chaos/orders`: places orders, all at once or `at_once` at a time, and answers what became of them. With `at_once`, an order
+ * that is refused as `overloaded` is placed again, as clients should do. The page cannot place orders itself, because the public
+ * listener takes nothing from a page of another origin. Only while all providers are simulated.
  */
 export function demoOrderRoutes(orderService: Pick<OrderService, "place">): Router {
   const router = Router({ caseSensitive: true, strict: true });
@@ -44,7 +44,7 @@ export function demoOrderRoutes(orderService: Pick<OrderService, "place">): Rout
       );
       const ended: Partial<Record<ErrorKind | "ok", number>> = {};
       const left = orders.values();
-      // They share one iterator: each takes the next order that nobody has.
+      // The clients share one iterator: each takes the next order.
       const client = async () => {
         for (const one of left) {
           let kind = await place(one);

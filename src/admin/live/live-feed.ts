@@ -6,7 +6,7 @@ import type { EndedOrder } from "../../orders/ended-order.ts";
 import type { OnFault } from "../../orders/faults.ts";
 import type { Backlog } from "../../orders/operator-journal.ts";
 import { JournalUnavailable } from "../../orders/order-journal.ts";
-import { STEPS, type StepName } from "../../orders/step.ts";
+import { perStep, STEPS, type StepName } from "../../orders/steps.ts";
 import { CIRCUIT_STATES } from "../metrics/pressure-metrics.ts";
 import type { MetricSources } from "../metrics.ts";
 import type { ThreadCounters } from "../thread-routes.ts";
@@ -14,7 +14,7 @@ import { EventStream } from "./event-stream.ts";
 import type { Hello, LiveBacklog, LongRunning, ReplacedThread, Tick } from "./messages.ts";
 import { OrderSample } from "./order-sample.ts";
 
-/** The steps that run for long. It is marked in even pauses while somebody looks, and forgets when nobody does. */
+/** The steps that run for long. The feed marks it at a steady rate while a page is open; `forget` drops the marks. */
 export interface LongStepSource {
   mark(): void;
   sample(): readonly {
@@ -38,22 +38,22 @@ export interface LiveSources {
   readonly backlog: () => Promise<Backlog>;
   /** Of events: `none`, `up`, `down` or `disabled`. */
   readonly receiver: () => string;
-  /** Which of several nodes this is; absent where there is one. */
+  /** The name of this node; absent where there is one node. */
   readonly node?: string;
   /** Whether the providers are simulated, so that trouble can be made. */
   readonly simulated: boolean;
   readonly onFault: OnFault;
 }
 
-// Four times a second looks alive, and is little to write and to draw whatever the load is.
+// Four messages a second look alive, and are little to write and to draw whatever the load is.
 const TICK_MS = 250;
-// How exactly the start of a step that still runs is known: five pixels of a wide page.
+// The start of a step that still runs is known to this precision, which is five pixels of a wide page.
 const MARK_MS = 50;
-// To count a long backlog is work.
+// Counting a long backlog is work for the journal, so it is done once a second.
 const BACKLOG_EVERY_TICKS = 4;
 const LOOP_RESOLUTION_MS = 10;
 
-/** What happens, told to every page that is open; costs a counter an order while one is, and nothing while none is. Main thread only. */
+/** Reports to every open page what happens. An open page costs a counter an order; without one nothing is counted. Main thread only. */
 export class LiveFeed {
   readonly #sources: LiveSources;
   readonly #stream = new EventStream((isWatched) => (isWatched ? this.#begin() : this.#pause()));
@@ -71,7 +71,7 @@ export class LiveFeed {
     this.#sources = sources;
   }
 
-  /** Pages that are open. */
+  /** Open pages. */
   get clients(): number {
     return this.#stream.clients;
   }
@@ -92,7 +92,7 @@ export class LiveFeed {
     if (this.#sample !== undefined) this.#replaced.push({ id, pool, reason, at: monotonicMs() });
   }
 
-  /** Makes a response a stream of events. Returns false when there are too many. */
+  /** Makes a response a stream of events. Returns false when there are too many, or after `close`. */
   open(response: Response): boolean {
     const { node, simulated, capacities } = this.#sources;
     return this.#stream.add(response, "hello", {
@@ -103,7 +103,7 @@ export class LiveFeed {
       simulated,
       ...(node !== undefined && { node }),
       steps: STEPS,
-      limits: ofEach((step) => capacities[step].limit),
+      limits: perStep((step) => capacities[step].limit),
     } satisfies Hello);
   }
 
@@ -153,9 +153,9 @@ export class LiveFeed {
         .map(({ id, pool, running: steps, started: ever, heartbeatAgeMs }) => [id, pool, steps, ever, heartbeatAgeMs]),
       replaced_total: [...counters.replaced().values()].reduce((sum, count) => sum + count, 0),
       replaced: this.#replaced,
-      in_use: ofEach((step) => capacities[step].inUse),
-      waiting: ofEach((step) => capacities[step].waiting),
-      circuits: ofEach((step) => CIRCUIT_STATES.indexOf(circuitState(step))),
+      in_use: perStep((step) => capacities[step].inUse),
+      waiting: perStep((step) => capacities[step].waiting),
+      circuits: perStep((step) => CIRCUIT_STATES.indexOf(circuitState(step))),
       loop: { utilization: Math.round(utilization * 1_000) / 1_000, delay_ms: this.#loopDelayMs() },
       commits: this.#commits,
       receiver: receiver(),
@@ -169,18 +169,18 @@ export class LiveFeed {
   }
 
   #longSteps(sample: OrderSample): LongRunning[] {
-    const told: LongRunning[] = [];
+    const reported: LongRunning[] = [];
     for (const { name, action, orderId, attempt, threadId, sinceMs } of this.#sources.longSteps.sample()) {
       const step = (STEPS as readonly string[]).indexOf(name);
       if (step < 0 || action === "compensate") continue;
-      // Whoever saw it run wants to see how it ended.
+      // A page that drew the step while it ran also draws how it ended.
       sample.expect(orderId);
-      told.push([orderId, attempt, step, threadId, Math.round(sinceMs)]);
+      reported.push([orderId, attempt, step, threadId, Math.round(sinceMs)]);
     }
-    return told;
+    return reported;
   }
 
-  /** The monitor sets a timer again and again and notes how long each took, so what is late is what goes beyond that. */
+  /** The monitor records how long its timer took each time; the delay is what exceeds the timer's own length. */
   #loopDelayMs(): number {
     const longestMs = (this.#loopDelay?.max ?? 0) / 1e6;
     return Math.max(0, Math.round((longestMs - LOOP_RESOLUTION_MS) * 100) / 100);
@@ -196,10 +196,6 @@ export class LiveFeed {
   }
 }
 
-function ofEach<Value>(value: (step: StepName) => Value): Record<StepName, Value> {
-  return { payment: value("payment"), vendor: value("vendor"), courier: value("courier") };
-}
-
 function shown({ compensations, events, deadLetters, bytes }: Backlog): LiveBacklog {
   const nowMs = Date.now();
   const waiting = ({ count, sinceMs }: { count: number; sinceMs?: number }) => ({
@@ -207,7 +203,7 @@ function shown({ compensations, events, deadLetters, bytes }: Backlog): LiveBack
     oldest_s: sinceMs === undefined ? 0 : Math.max(0, Math.round((nowMs - sinceMs) / 1_000)),
   });
   return {
-    compensations: ofEach((step) => waiting(compensations[step])),
+    compensations: perStep((step) => waiting(compensations[step])),
     events: waiting(events),
     dead_letters: deadLetters,
     ...(bytes !== undefined && { journal_bytes: bytes }),

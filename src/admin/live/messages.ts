@@ -2,26 +2,29 @@ import type { CancelCause } from "../../concurrency/cancel-cause.ts";
 import type { ErrorKind } from "../../orders/error-kind.ts";
 import type { StepName, StepOutcome } from "../../orders/step.ts";
 
-// What goes over `GET /events`. Only types, so that the page, which is checked as code of a browser, reads the same ones.
+// The messages of `GET /events`. This file has types only, so that the page, which is checked as browser code, can import them.
 // Times are milliseconds on the clock of `monotonicMs` unless their name says otherwise.
 
-/** First on every stream, so also after a restart. */
+/** The first message of every stream. */
 export interface Hello {
-  /** Another one than before: the process was restarted, and its threads are numbered anew. */
+  /** A new pid on a later stream means that the process was restarted, and its threads are numbered anew. */
   readonly pid: number;
-  /** The same moment on both clocks, for times of day. */
+  /** `now` and `now_since_1970_ms` are the same moment on two clocks, so that the page can show times of day. */
   readonly now: number;
   readonly now_since_1970_ms: number;
   readonly every_ms: number;
-  /** Of several nodes, the one that speaks. */
+  /** The name of this node; absent where there is one node. */
   readonly node?: string;
-  /** Trouble can be made. */
+  /** Whether the providers are simulated, so that the page offers trouble. */
   readonly simulated: boolean;
   readonly steps: readonly StepName[];
   readonly limits: Readonly<Record<StepName, number>>;
 }
 
-/** Four times a second. Counters that end in `_total` or have a place in time grow; all else is of the time since the last tick. */
+/**
+ * Four times a second. `started`, `finished` and `replaced_total` count since the start of the process. `replaced`, `loop`, `commits` and
+ * what is said of ended orders are of the time since the last tick; the rest is of this moment.
+ */
 export interface Tick {
   readonly now: number;
   readonly running: number;
@@ -41,22 +44,26 @@ export interface Tick {
   readonly receiver: string;
   /** Null while the journal cannot be read. At most a second old. */
   readonly backlog: LiveBacklog | null;
-  /** Some of the steps that have run for a third of a second or longer, and still do. They are told until they have ended. */
+  /** Some of the steps that have run for a third of a second or longer. Each is in every tick until it has ended. */
   readonly long_steps: readonly LongRunning[];
-  /** Attempts that have ended, all of them, by kind. */
+  /** All attempts that have ended, by kind. */
   readonly ended: Readonly<Partial<Record<EndedAs, number>>>;
-  /** Some of them, the rest of which are `left` out; those of which a step was among `long_steps` are here. */
+  /** Some of the attempts that have ended, among them all that had a step in `long_steps`. */
   readonly orders: readonly SampledOrder[];
+  /** How many attempts that have ended are not among `orders`. */
   readonly left: number;
   readonly order_ms: Quantiles | null;
-  /** From the cause to the step having stopped. */
+  /** From the cancel to the end of the canceled step. */
   readonly cancel_ms: Quantiles | null;
 }
 
 export type EndedAs = ErrorKind | "ok";
 export type LiveThread = readonly [id: number, pool: string, running: number, started: number, heartbeatAgeMs: number];
 
-/** `step` is a place in `Hello.steps`; `since` is up to 50 ms late, and more where the step ran before anybody looked. */
+/**
+ * `step` is an index of `Hello.steps`. `since` is when the step was sent to its thread, up to 50 ms late, and later for a step that began
+ * before the first page was open.
+ */
 export type LongRunning = readonly [orderId: string, attempt: number, step: number, thread: number, since: number];
 
 export interface ReplacedThread {

@@ -1,21 +1,21 @@
 import type { EndedOrder } from "../../orders/ended-order.ts";
 import type { EndedAs, Quantiles, SampledOrder, SampledStep } from "./messages.ts";
 
-// What a page can draw and somebody can look at: some eighty bars every quarter of a second. Failures are rarer and say more.
+// A page can draw, and a person can follow, some eighty bars every quarter of a second. Failures have a share of their own.
 const MAX_OK = 20;
 const MAX_FAILED = 20;
-// Orders whose steps run for long and were told one by one, of both pools and of the last seconds.
+// More than the steps that run for long in the last seconds, of both pools.
 const MAX_EXPECTED = 256;
-// Enough for a p99 of a quarter of a second; where more ended than this, it is that of the first ones.
+// Enough for the p99 of a quarter of a second. Where more orders ended, the quantiles are those of the first ones.
 const MAX_TIMES = 4_096;
 
-/** What ended since the page was last told: all of it counted, some of it shown. Main thread only. */
+/** The orders that ended since the last tick: all are counted, some are shown. Main thread only. */
 export class OrderSample {
   readonly #random: () => number;
   #counts: Partial<Record<EndedAs, number>> = {};
   #ok = new Reservoir<EndedOrder>(MAX_OK);
   #failed = new Reservoir<EndedOrder>(MAX_FAILED);
-  /** They are shown whatever comes. */
+  /** Orders that are shown however many end. */
   readonly #expected = new Set<string>();
   #awaited: EndedOrder[] = [];
   readonly #orderMs = new Times();
@@ -26,7 +26,7 @@ export class OrderSample {
     this.#random = random;
   }
 
-  /** An order of which a step was told while it ran: its end is to be among those that are shown. */
+  /** Has an order shown when it ends, because one of its steps was shown while it ran. */
   expect(orderId: string): void {
     this.#expected.add(orderId);
     for (const oldest of this.#expected) {
@@ -50,7 +50,7 @@ export class OrderSample {
     else (error === undefined ? this.#ok : this.#failed).offer(order, this.#random);
   }
 
-  /** What there is, and begins anew. `left` orders are counted but not among `orders`. */
+  /** Returns the sample and begins a new one. `left` orders are counted but not among `orders`. */
   take() {
     const shown = [...this.#awaited, ...this.#failed.kept, ...this.#ok.kept].sort((a, b) => a.storedAtMs - b.storedAtMs);
     const taken = {
@@ -68,7 +68,7 @@ export class OrderSample {
   }
 }
 
-/** Keeps so many of however many come, each with the same chance (Vitter's algorithm R): the first ones alone would all be of one moment. */
+/** Keeps `size` of the offered items, each with the same chance (Vitter's algorithm R), so that they are from the whole time. */
 class Reservoir<Item> {
   readonly kept: Item[] = [];
   offered = 0;
@@ -128,7 +128,7 @@ function sampled({ input, outcome, storedAtMs, compensations }: EndedOrder): Sam
   };
 }
 
-/** To a microsecond, which is what the clock is worth. */
+/** To a microsecond, the precision of the clock. */
 function round(ms: number): number {
   return Math.round(ms * 1_000) / 1_000;
 }

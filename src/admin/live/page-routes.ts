@@ -6,7 +6,7 @@ import { onlyMethods } from "../../http/fallbacks.ts";
 const FOLDER = new URL("../../web/live/", import.meta.url);
 const INDEX = "index.html";
 
-/** `GET /`, a page that shows what happens, with its files under `/live/`. They are read when somebody first asks. */
+/** `GET /`, a page that shows what happens, with its files under `/live/`. The first request reads the files. */
 export function pageRoutes(): Router {
   const router = Router({ caseSensitive: true, strict: true });
   let read: ReadonlyMap<string, BrowserFile> | undefined;
@@ -19,10 +19,10 @@ export function pageRoutes(): Router {
     .get((request, response) => sendBrowserFile(request, response, files().get(INDEX) as BrowserFile))
     .all(onlyMethods("GET", "HEAD"));
   router
-    .route("/live/:file")
+    .route("/live/*path")
     .get((request, response, next) => {
-      const { file: name } = request.params;
-      const file = name === INDEX ? undefined : files().get(String(name));
+      const name = request.params.path.join("/");
+      const file = name === INDEX ? undefined : files().get(name);
       if (file === undefined) next("router");
       else sendBrowserFile(request, response, file);
     })
@@ -31,6 +31,8 @@ export function pageRoutes(): Router {
 }
 
 function readFiles(): ReadonlyMap<string, BrowserFile> {
-  const names = readdirSync(FOLDER).filter((name) => /\.(html|css|js|svg)$/.test(name));
+  const names = readdirSync(FOLDER, { recursive: true, encoding: "utf8" })
+    .filter((name) => /\.(html|css|js|svg)$/.test(name))
+    .map((name) => name.replaceAll("\\", "/"));
   return new Map(names.map((name) => [name, readBrowserFile(FOLDER, name)]));
 }

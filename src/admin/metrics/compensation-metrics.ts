@@ -1,10 +1,10 @@
-import { STEPS, type StepName } from "../../orders/step.ts";
+import { perStep, STEPS, type StepName } from "../../orders/steps.ts";
 import type { Family } from "./family.ts";
 
 /** Counts tries to compensate a step. Main thread only. */
 export class CompensationMetrics {
-  readonly #done = counts();
-  readonly #failed = counts();
+  readonly #done = perStep(() => 0);
+  readonly #failed = perStep(() => 0);
 
   tried(step: StepName, done: boolean): void {
     (done ? this.#done : this.#failed)[step]++;
@@ -22,8 +22,4 @@ export class CompensationMetrics {
         ]),
     };
   }
-}
-
-function counts(): Record<StepName, number> {
-  return { payment: 0, vendor: 0, courier: 0 };
 }

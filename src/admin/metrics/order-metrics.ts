@@ -1,5 +1,5 @@
 import type { EndedOrder } from "../../orders/ended-order.ts";
-import { ERROR_KINDS, type ErrorKind } from "../../orders/error-kind.ts";
+import { ERROR_KINDS, type ErrorKind, ORDER_ERROR_KINDS } from "../../orders/error-kind.ts";
 import type { OrderOutcome, StepReport } from "../../orders/outcome.ts";
 import { STEPS, type StepName } from "../../orders/step.ts";
 import type { Family, Sample } from "./family.ts";
@@ -14,15 +14,6 @@ const STEP_STATUSES = ["ok", "error", "canceled"] as const;
 const KIND_INDEX = indexOf(ERROR_KINDS);
 const STEP_INDEX = indexOf(STEPS);
 const STATUS_INDEX = { ok: 0, failed: 1, lost: 1, canceled: 2 } as const;
-const FAILS_WITH: readonly ErrorKind[] = [
-  "payment_declined",
-  "canceled",
-  "internal",
-  "vendor_unavailable",
-  "payment_unavailable",
-  "no_courier",
-  "timeout",
-];
 const REFUSED_WITH: readonly ErrorKind[] = [
   "order_conflict",
   "idempotency_mismatch",
@@ -113,7 +104,7 @@ export class OrderMetrics {
       }));
     return [
       { labels: { status: "ok", kind: "" }, value: this.#placed },
-      ...count("error", this.#failed, FAILS_WITH),
+      ...count("error", this.#failed, ORDER_ERROR_KINDS),
       ...count("refused", this.#refused, REFUSED_WITH),
     ];
   }

@@ -11,7 +11,7 @@ import { JournalUnavailable } from "../../orders/order-journal.ts";
 import { OrderService } from "../../orders/order-service.ts";
 import { recover } from "../../orders/recovery.ts";
 import { WebhookDelivery } from "../../webhooks/delivery.ts";
-import type { EngineParts, OpenEngine, RunningEngine } from "../engine.ts";
+import { compensationsDownLog, type EngineParts, type OpenEngine, type RunningEngine } from "../engine.ts";
 
 export interface EmbeddedOptions extends Pick<SqliteJournalOptions, "onCommit"> {
   readonly config: Config;
@@ -85,10 +85,7 @@ export class EmbeddedRun implements RunningEngine {
       onTried,
       ...(onRetried !== undefined && { onRetried }),
       onStored,
-      onDown: (step, down) =>
-        down
-          ? log.warn({ step }, "the provider takes no compensations: probing it with one at a time")
-          : log.info({ step }, "the provider takes compensations again"),
+      onDown: compensationsDownLog(log),
       onFault,
     });
     this.orderService = new OrderService({

@@ -1,14 +1,14 @@
 import type { ObjectHandlerOpts, ObjectOptions } from "@restatedev/restate-sdk";
 
 /**
- * What of a handler fails, because no node is there or something of it is broken, is run again without end. Without a number the engine's
- * own counts: after 70 tries it pauses the invocation, which nobody is told of, and with it everything else of its object.
+ * For handlers that the engine runs again without end, because no node is up or something in them is broken. Without a number the engine's
+ * default counts: after 70 tries it pauses the invocation without a notice, and everything else of that object waits.
  */
 const WITHOUT_END = 1_000_000_000;
 
 /**
- * For objects whose work must go on whatever happens: a cancel is not for them, and a handler that throws, because its node stops or
- * something of it is broken, is run again without end. Of what has ended the engine keeps nothing: the state says it all.
+ * For objects whose work must go on whatever happens. A cancel does not end their handlers. A handler that throws, because its node stops
+ * (`NodeStops`) or something is broken, runs again without end. The engine keeps no journal of ended handlers: the state has everything.
  */
 export const DURABLE: ObjectOptions = {
   explicitCancellation: true,
@@ -16,10 +16,10 @@ export const DURABLE: ObjectOptions = {
   retryPolicy: { initialInterval: 100, exponentiationFactor: 2, maxInterval: 10_000, maxAttempts: WITHOUT_END },
 };
 
-// Such a handler waits for nobody, so one that is silent for longer is on a node that is frozen or cut off, and its object waits for it.
+// Such a handler waits for nobody. One that is silent for longer is on a node that is frozen or cut off, and its whole object waits for it.
 const SILENT_MS = 5_000;
 
-/** For handlers that only look at their object's state and change it. */
+/** For handlers that only read and write the state of their object. */
 export const QUICK = {
   idempotencyRetention: 0,
   journalRetention: 0,
@@ -28,5 +28,12 @@ export const QUICK = {
   retryPolicy: { initialInterval: 20, exponentiationFactor: 2, maxInterval: 1_000, maxAttempts: WITHOUT_END },
 } satisfies ObjectHandlerOpts<unknown, unknown>;
 
-/** For the handler of an attempt. A node that died is noticed at once; what fails for another reason is a fault, and not for a busy loop. */
+/** For the handler of an attempt. The engine notices the death of a node at once. Any other failure is a fault, which must not make a busy loop. */
 export const ATTEMPT_RETRIES = QUICK.retryPolicy;
+
+/** This node stops: the engine has the handler run again on another one. */
+export class NodeStops extends Error {
+  constructor() {
+    super("this node stops");
+  }
+}

@@ -5,8 +5,8 @@ import type { CompensationStatus, StoredAnswer } from "../../orders/order-journa
 import type { Simulation, StepName } from "../../orders/step.ts";
 
 /**
- * Names of the engine's objects and what their handlers take and give: what one part of a node calls another by, and what is stored, so a
- * change of it has to be readable by the version before.
+ * Names of the engine's objects, and the requests, answers and states of their handlers. All of it is stored, so the version before must be
+ * able to read a changed form.
  *
  * | object | key | handlers |
  * |---|---|---|
@@ -15,7 +15,8 @@ import type { Simulation, StepName } from "../../orders/step.ts";
  * | `IdempotencyKey` | `keyOf(client, key)` | exclusive: `claim`, `bind`, `release`, `expire` |
  * | `Compensation` | `compensationKey(...)` | exclusive: `begin`, `retry`, `tryNow`, `settle`, `report`; shared: `row` |
  * | `OrderEvents` | order id | exclusive: `add`, `deliver`, `redeliver` |
- * | `WebhookReceiver` | `receiver` | exclusive: `disable`, `resume`, `wake`; shared: `state` |
+ * | `CourierLease` | `couriers` | exclusive: `sync` |
+ * | `WebhookReceiver` | `receiver` | exclusive: `disable`, `resume`, `wakeAll`, `wake`; shared: `state` |
  */
 export const OBJECTS = {
   order: "Order",
@@ -36,11 +37,10 @@ export interface AttemptRequest {
   readonly requestId?: string;
   readonly traceparent?: string;
   readonly parentSpanId?: string;
-  /** Of this request, unlike that of any other: tells the request that began an attempt from those that joined it. */
+  /** Unique. Distinguishes the request that began an attempt from those that joined it. */
   readonly token: string;
-  /** When its node took it in, wall clock. */
+  /** When its node received it, wall clock. */
   readonly receivedMs: number;
-  /** Object key of its Idempotency-Key, and what that is bound by. */
   readonly key?: RequestKey;
 }
 
@@ -50,12 +50,12 @@ export interface RequestKey {
   readonly bodyHash: string;
   /** Wall clock. */
   readonly expiresMs: number;
-  /** The attempt that it was bound to when the request came; absent: none. */
+  /** The attempt that the key was bound to when the request came; absent: none. */
   readonly boundTo?: number;
 }
 
 export type AttemptResult =
-  /** It has run. `fromOutside`: it was canceled by a hang-up or a shutdown, so it is nobody's answer who still waits. */
+  /** The attempt has run. `fromOutside`: a hang-up or a shutdown canceled it, so it answers no request that still waits. */
   | {
       readonly type: "ended";
       readonly attempt: number;
@@ -66,12 +66,12 @@ export type AttemptResult =
   | { readonly type: "replayed"; readonly attempt: number; readonly answer: StoredAnswer }
   | { readonly type: "conflict" };
 
-/** An attempt as the state of `Order` has it, under `attemptState(n)`. */
+/** An attempt in the state of `Order`, under `attemptState(n)`. */
 export interface AttemptState {
   readonly attempt: number;
   readonly amount: number;
   readonly acceptedMs: number;
-  /** Of the invocation that runs it: what a hang-up cancels. */
+  /** Of the invocation that runs it; a hang-up cancels that. */
   readonly invocationId: string;
   readonly token: string;
   /** Object key of the Idempotency-Key of the request that began it. */
@@ -83,19 +83,19 @@ export interface AttemptEnd {
   readonly atMs: number;
   readonly answer: StoredAnswer;
   readonly fromOutside: boolean;
-  /** Nobody lived to finish it. */
+  /** Somebody killed its invocation in the engine. */
   readonly interrupted?: true;
   readonly compensations: readonly CompensationOfAttempt[];
 }
 
-/** As far as `Order` has been told; the truth is with `Compensation`. */
+/** What `Compensation` has last reported to `Order`. */
 export interface CompensationOfAttempt {
   readonly step: StepName;
   readonly status: CompensationStatus;
   readonly tries: number;
 }
 
-/** State of `Order`: how many attempts there are, and what the latest is. One key, written twice an attempt, which the operators' lists read. */
+/** State of `Order`: the number of attempts, and the latest one. One key, written twice an attempt. The operators' lists read it. */
 export interface OrderHead {
   readonly attempts: number;
   readonly latest: AttemptState;
@@ -111,8 +111,8 @@ export interface KnownRequest {
 }
 
 /**
- * `Order.compensationChanged`, sent one-way by `Compensation` after every try and settlement that nobody waits for, so that
- * `GET /order/{id}` shows it. The one that leaves nothing of its attempt pending makes the order compensated: `Order` sends the event then.
+ * `Order.compensationChanged`, sent one-way by `Compensation` after every retry and settlement, so that `GET /order/{id}` shows it. When
+ * nothing of the attempt is pending any more, `Order` sends the event.
  */
 export interface CompensationChanged {
   readonly attempt: number;
@@ -121,7 +121,7 @@ export interface CompensationChanged {
   readonly tries: number;
 }
 
-/** `Compensation.begin`: a step of a failed attempt has to be compensated. Called by `Order.attempt`; asked again it gives the same. */
+/** `Compensation.begin`, called by `Order.attempt`: a step of a failed attempt has to be compensated. Idempotent. */
 export interface CompensationBegin {
   readonly orderId: string;
   readonly attempt: number;
@@ -132,7 +132,7 @@ export interface CompensationBegin {
   readonly sinceMs: number;
 }
 
-/** Key of a `Compensation` object: the same that names the call at the provider. */
+/** Key of a `Compensation` object; also the idempotency key of the call at the provider. */
 export function compensationKey(orderId: string, attempt: number, step: StepName): string {
   return `${orderId}:${attempt}:${step}`;
 }
@@ -154,7 +154,7 @@ export function keyOf(client: string, key: string): string {
   return `${client}\n${key}`;
 }
 
-/** `IdempotencyKey.claim`: before anything is done for a request that carries a key. */
+/** `IdempotencyKey.claim`, before anything else of a request that carries a key. */
 export interface KeyClaim {
   readonly bodyHash: string;
   readonly nowMs: number;
@@ -163,12 +163,12 @@ export interface KeyClaim {
 
 export type KeyClaimed =
   | { readonly type: "mismatch" }
-  /** Nobody else may use it with another body until it is bound or released, or some time is over. */
+  /** No other body may use it until it is bound or released, or the claim has expired. */
   | { readonly type: "claimed" }
-  /** It belongs to this attempt of the order that its body names. */
+  /** It stands for this attempt of the order that its body names. */
   | { readonly type: "bound"; readonly attempt: number };
 
-/** `IdempotencyKey.bind`: the attempt that runs, or has been joined, is what the key stands for. */
+/** `IdempotencyKey.bind`: the key stands for this attempt, which runs or has been joined. */
 export interface KeyBinding {
   readonly bodyHash: string;
   readonly attempt: number;
@@ -176,7 +176,7 @@ export interface KeyBinding {
   readonly nowMs: number;
 }
 
-/** `IdempotencyKey.release`: the claim came to nothing, or its attempt was canceled from outside. */
+/** `IdempotencyKey.release`: the request was refused, or its attempt was canceled from outside. */
 export type KeyRelease = { readonly token: string } | { readonly attempt: number };
 
 /** `OrderWaiters.join`: a request other than the one that began the attempt waits for its answer. */
@@ -186,13 +186,13 @@ export interface WaiterJoins {
   readonly token: string;
 }
 
-/** `OrderWaiters.leave`: one that waited does not any more. The last one to leave cancels the attempt. */
+/** `OrderWaiters.leave`: a request stops waiting. The last one to leave cancels the attempt. */
 export interface WaiterLeaves extends WaiterJoins {
   readonly invocationId: string;
   readonly cause: CancelCause;
 }
 
-/** Name of the signal that cancels an attempt; its value is the cause. Not the engine's own cancel, which might hit a later attempt. */
+/** Name of the signal that cancels an attempt; its value is the cause. The engine's own cancel might hit a later attempt. */
 export function cancelSignal(token: string): string {
   return `cancel:${token}`;
 }

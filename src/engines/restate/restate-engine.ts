@@ -1,28 +1,28 @@
 import { atMost } from "../../concurrency/at-most.ts";
 import type { CancelCause } from "../../concurrency/cancel-cause.ts";
 import type { OnFault } from "../../orders/faults.ts";
-import type { EngineParts, EngineTrouble, OpenEngine, RunningEngine } from "../engine.ts";
+import { compensationsDownLog, type EngineParts, type EngineTrouble, type OpenEngine, type RunningEngine } from "../engine.ts";
 import type { EngineOptions } from "../open-engine.ts";
+import { AttemptClient } from "./attempt-client.ts";
+import { EngineAdmin } from "./client/engine-admin.ts";
+import { EngineHealth } from "./client/engine-health.ts";
+import { Ingress } from "./client/ingress.ts";
 import { CompensationCalls } from "./compensation/compensation-calls.ts";
 import { compensationObject } from "./compensation/compensation-object.ts";
 import { courierLease } from "./courier-lease/courier-lease.ts";
 import { CourierLeases } from "./courier-lease/courier-leases.ts";
 import { Endpoint } from "./endpoint.ts";
-import { EngineAdmin } from "./engine-admin.ts";
-import { EngineHealth } from "./engine-health.ts";
-import { RestateJournal } from "./engine-journal.ts";
 import { orderEventsObject } from "./events/order-events-object.ts";
 import { ReceiverDelivery } from "./events/receiver-delivery.ts";
 import { webhookReceiverObject } from "./events/webhook-receiver-object.ts";
-import { Executions } from "./executions.ts";
-import { idempotencyKeyObject } from "./idempotency-key-object.ts";
-import { Ingress } from "./ingress.ts";
-import { orderObject } from "./order-object.ts";
+import { RestateJournal } from "./journal/restate-journal.ts";
+import { Executions } from "./order/executions.ts";
+import { idempotencyKeyObject } from "./order/idempotency-key-object.ts";
+import { orderObject } from "./order/order-object.ts";
+import { waitersObject } from "./order/waiters-object.ts";
 import { RestateOrderService } from "./restate-order-service.ts";
-import { waitersObject } from "./waiters-object.ts";
-import { WaitingRoom } from "./waiting-room.ts";
 
-/** Orders are remembered by a cluster of its own, and any node of this service executes them. Main thread only. */
+/** The distributed engine: a Restate server or cluster keeps the orders, and any node of this service executes them. Main thread only. */
 export class RestateEngine implements OpenEngine {
   readonly journal: RestateJournal;
   readonly ingress: Ingress;
@@ -55,7 +55,7 @@ export class RestateEngine implements OpenEngine {
     });
   }
 
-  /** Does not wait for the engine: nodes and engine may start in any order. */
+  /** Does not call the engine: nodes and engine may start in any order. */
   static async open(options: EngineOptions): Promise<RestateEngine> {
     return new RestateEngine(options);
   }
@@ -78,7 +78,7 @@ export class RestateEngine implements OpenEngine {
   }
 }
 
-/** This node's part in the engine's work: its endpoint, and the orders of its clients. */
+/** This node's part: the endpoint that the engine calls, and the orders of this node's clients. */
 export class RestateRun implements RunningEngine {
   readonly orderService: RestateOrderService;
   readonly webhooks: ReceiverDelivery | undefined;
@@ -87,8 +87,8 @@ export class RestateRun implements RunningEngine {
   readonly #engine: RestateEngine;
   readonly #parts: EngineParts;
   readonly #executions = new Executions();
-  readonly #room: WaitingRoom;
-  /** Connections of their own, so that calls for keys fail as soon as the engine is known to hang, and no order with them. */
+  readonly #attempts: AttemptClient;
+  /** Connections for calls of keys alone: when the engine hangs they are closed, and no call of an order breaks. */
   readonly #keys: Ingress;
   readonly #hurry = Promise.withResolvers<void>();
   #endpoint: Endpoint | undefined;
@@ -105,11 +105,11 @@ export class RestateRun implements RunningEngine {
     const { WEBHOOK_URL: url } = options.config;
     this.webhooks =
       url === undefined ? undefined : new ReceiverDelivery({ url, secrets: options.webhookSecrets, log: options.log, ingress, onFault });
-    this.#room = new WaitingRoom({ ingress, admin, executions, orderTimeoutMs, maxInFlight, onFault });
+    this.#attempts = new AttemptClient({ ingress, admin, executions, orderTimeoutMs, maxInFlight, onFault });
     this.#keys = new Ingress(options.config.RESTATE_INGRESS_URL as string);
     this.orderService = new RestateOrderService({
       ingress: this.#keys,
-      room: this.#room,
+      attempts: this.#attempts,
       executions,
       maxInFlight,
       reachable: () => health.reachable,
@@ -130,16 +130,15 @@ export class RestateRun implements RunningEngine {
       executions: this.#executions,
       orderTimeoutMs: config.ORDER_TIMEOUT_MS,
       onEnded,
-      events: this.webhooks !== undefined,
-      compensates: true,
+      sendsEvents: this.webhooks !== undefined,
     });
     this.#endpoint = await Endpoint.listen({
       host: config.RESTATE_ENDPOINT_HOST,
       port: config.RESTATE_ENDPOINT_PORT,
       services: [
         order,
-        waitersObject(),
-        idempotencyKeyObject(),
+        waitersObject,
+        idempotencyKeyObject,
         compensationObject(this.#compensationCalls),
         orderEventsObject(this.webhooks?.sender),
         webhookReceiverObject((after, limit) => this.#engine.journal.ordersWithEvents(after, limit)),
@@ -149,14 +148,14 @@ export class RestateRun implements RunningEngine {
       onCall: this.#engine.health.called,
       log,
     });
-    await this.#engine.health.look();
+    await this.#engine.health.check();
     this.#engine.health.start();
     this.webhooks?.start();
     this.orderService.open();
   }
 
   lost(): void {
-    this.#room.giveUp();
+    this.#attempts.giveUp();
     this.#keys.close();
   }
 
@@ -175,7 +174,7 @@ export class RestateRun implements RunningEngine {
     this.#endpoint?.drain();
     this.#compensationCalls.stop();
     await this.webhooks?.stop();
-    // Those of other nodes' clients. What has not ended by then is gone on with elsewhere.
+    // Attempts for clients of other nodes. Other nodes run those again that have not ended by then.
     const ended = Promise.race([this.#executions.ended(), this.#hurry.promise]);
     await atMost(ended, this.#engine.options.config.SHUTDOWN_TIMEOUT_MS);
     await this.#engine.couriers.stop();
@@ -191,9 +190,6 @@ function compensationCallsOf({ config, log }: EngineOptions, { runner, providers
     timeoutMs: config.COMPENSATION_TIMEOUT_MS,
     onTried,
     ...(onRetried !== undefined && { onRetried }),
-    onDown: (step, down) =>
-      down
-        ? log.warn({ step }, "the provider takes no compensations: probing it with one at a time")
-        : log.info({ step }, "the provider takes compensations again"),
+    onDown: compensationsDownLog(log),
   });
 }

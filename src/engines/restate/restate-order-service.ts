@@ -1,14 +1,16 @@
 import { randomUUID } from "node:crypto";
 import type { CancelCause } from "../../concurrency/cancel-cause.ts";
 import { DEFAULT_URGENCY } from "../../concurrency/urgency.ts";
-import { onHangUp } from "../../orders/hang-up.ts";
+import { InFlight } from "../../orders/in-flight.ts";
 import type { IdempotencyKey } from "../../orders/order-journal.ts";
+import { onHangUp } from "../../orders/order-run.ts";
 import type { PlacedAnswer, Placement, PlaceRequest } from "../../orders/order-service.ts";
 import { Refused } from "../../orders/refused.ts";
 import type { PlacesOrders } from "../engine.ts";
-import { EngineUnreachable } from "./engine-client.ts";
-import type { Executions } from "./executions.ts";
-import { type Ingress, InvocationCanceled } from "./ingress.ts";
+import type { AttemptCall } from "./attempt-call.ts";
+import { type AttemptClient, conflict, unreachable } from "./attempt-client.ts";
+import { EngineUnreachable } from "./client/engine-client.ts";
+import { type Ingress, InvocationCanceled } from "./client/ingress.ts";
 import {
   type AttemptRequest,
   type AttemptResult,
@@ -20,42 +22,40 @@ import {
   OBJECTS,
   type RequestKey,
 } from "./objects.ts";
-import type { OrderWait } from "./order-wait.ts";
-import { conflict, unreachable, type WaitingRoom } from "./waiting-room.ts";
+import type { Executions } from "./order/executions.ts";
 
 export interface RestateOrderServiceOptions {
   /** For keys. */
   readonly ingress: Ingress;
-  readonly room: WaitingRoom;
+  readonly attempts: AttemptClient;
   readonly executions: Executions;
   readonly maxInFlight: number;
   /** False: the engine does not answer. */
   readonly reachable: () => boolean;
 }
 
-// An attempt that others canceled is asked for anew, which cannot happen many times in a row.
+// A request whose attempt others canceled calls for a new one, which cannot happen many times in a row.
 const MAX_ATTEMPTS = 20;
-// An engine that is busy may take long. One that is gone is noticed within a second, and its calls fail then.
+// A busy engine may take long. The death of an engine is noticed within a second, and its calls fail then.
 const KEY_TIMEOUT_MS = 5_000;
 
 interface Visit {
-  wait: OrderWait | undefined;
+  call: AttemptCall | undefined;
   left: boolean;
 }
 
-/** Where orders of this node's clients come in while the engine remembers them. Main thread only. */
+/** The order service of this node's clients, over the engine. Main thread only. */
 export class RestateOrderService implements PlacesOrders {
   readonly #options: RestateOrderServiceOptions;
-  #state: "starting" | "open" | "draining" = "starting";
-  #admitted = 0;
-  #drained: (() => void) | undefined;
+  readonly #inFlight: InFlight;
 
   constructor(options: RestateOrderServiceOptions) {
     this.#options = options;
+    this.#inFlight = new InFlight(options.maxInFlight);
   }
 
   get inFlight(): number {
-    return this.#admitted;
+    return this.#inFlight.count;
   }
 
   fieldsOf(orderId: unknown): Readonly<Record<string, unknown>> {
@@ -66,29 +66,27 @@ export class RestateOrderService implements PlacesOrders {
   }
 
   open(): void {
-    if (this.#state === "starting") this.#state = "open";
+    this.#inFlight.open();
   }
 
-  /** Throws `Refused`, and so does the answer of what it returns: what the engine says comes later. */
+  /** Throws `Refused`. The promised answer rejects with `Refused` too, because the engine refuses later. */
   async place(request: PlaceRequest): Promise<Placement> {
-    if (this.#state === "starting") throw new Refused("overloaded", "the server is starting");
-    if (this.#state === "draining") throw new Refused("shutting_down", "the server is shutting down");
+    this.#inFlight.refuseUnlessOpen();
     if (!this.#options.reachable()) throw unreachable();
-    if (this.#admitted >= this.#options.maxInFlight) throw new Refused("overloaded", "too many orders in flight");
-    this.#admitted++;
-    const visit: Visit = { wait: undefined, left: false };
-    const answer = this.#answer(request, visit).finally(() => this.#ended());
+    if (this.#inFlight.isFull) throw new Refused("overloaded", "too many orders in flight");
+    this.#inFlight.enter();
+    const visit: Visit = { call: undefined, left: false };
+    const answer = this.#answer(request, visit).finally(() => this.#inFlight.leave());
     onHangUp(request.signal, () => this.#leave(visit));
     return { answer, replayed: false };
   }
 
-  async drain(): Promise<void> {
-    this.#state = "draining";
-    if (this.#admitted > 0) await new Promise<void>((resolve) => (this.#drained = resolve));
+  drain(): Promise<void> {
+    return this.#inFlight.drain();
   }
 
   cancelAll(cause: CancelCause): void {
-    this.#options.room.cancelAll(cause);
+    this.#options.attempts.cancelAll(cause);
   }
 
   async #answer(request: PlaceRequest, visit: Visit): Promise<PlacedAnswer> {
@@ -105,17 +103,17 @@ export class RestateOrderService implements PlacesOrders {
   async #attempts(request: PlaceRequest, key: RequestKey | undefined, visit: Visit): Promise<PlacedAnswer> {
     const attempt = requestOf(request, key);
     for (let tries = 0; tries < MAX_ATTEMPTS && !visit.left; tries++) {
-      const wait = this.#options.room.enter(attempt);
-      visit.wait = wait;
+      const call = this.#options.attempts.call(attempt);
+      visit.call = call;
       try {
-        const result = await wait.result;
+        const result = await call.result;
         if (result.type === "conflict") throw conflict();
-        const isOver = result.type === "replayed" || !result.fromOutside || visit.left || this.#state === "draining";
+        const isOver = result.type === "replayed" || !result.fromOutside || visit.left || this.#inFlight.isDraining;
         if (!isOver) continue;
-        if (key !== undefined && !boundByHandler(key, wait, result)) await this.#bind(key, result.attempt);
+        if (key !== undefined && !boundByHandler(key, call, result)) await this.#bind(key, result.attempt);
         return result.type === "replayed" ? { ...result.answer, replayed: true } : result.answer;
       } catch (error) {
-        // Canceled in line, for those who waited before: this one asks anew.
+        // Requests that left had the invocation canceled before it began: this request makes a new one.
         if (!(error instanceof InvocationCanceled)) throw error;
       }
     }
@@ -126,7 +124,7 @@ export class RestateOrderService implements PlacesOrders {
   #leave(visit: Visit): void {
     if (visit.left) return;
     visit.left = true;
-    if (visit.wait !== undefined) this.#options.room.leave(visit.wait, "client_disconnected");
+    if (visit.call !== undefined) this.#options.attempts.leave(visit.call, "client_disconnected");
   }
 
   async #claim({ client, key, bodyHash, expiresMs }: IdempotencyKey, token: string): Promise<RequestKey> {
@@ -150,22 +148,17 @@ export class RestateOrderService implements PlacesOrders {
   }
 
   async #release({ id }: RequestKey, body: KeyRelease): Promise<void> {
-    // What is not released is over by itself after a minute.
+    // A claim that is not released ends by itself after a minute.
     await this.#callKey(id, "release", body).catch(() => {});
   }
 
   #callKey<Answer>(key: string, handler: string, body: unknown): Promise<Answer> {
     return this.#options.ingress.call<Answer>({ object: OBJECTS.idempotencyKey, key, handler, body, timeoutMs: KEY_TIMEOUT_MS });
   }
-
-  #ended(): void {
-    this.#admitted--;
-    if (this.#state === "draining" && this.#admitted === 0) this.#drained?.();
-  }
 }
 
-/** Only the key of the request that began an attempt: one that joined it, here or at the engine from another node, has been told nothing. */
-function boundByHandler(key: RequestKey, { request }: OrderWait, result: AttemptResult): boolean {
+/** Whether `Order.attempt` has bound this key: it binds only the key of the request that began the attempt, not of those that joined it. */
+function boundByHandler(key: RequestKey, { request }: AttemptCall, result: AttemptResult): boolean {
   return result.type === "ended" && result.token === request.token && request.key?.id === key.id;
 }
 

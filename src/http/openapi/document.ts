@@ -13,7 +13,7 @@ export interface DocumentOptions {
   readonly files: readonly string[];
 }
 
-const TEXT = `Runs the three steps of an order in parallel on OS threads. The first failure, the deadline or a client that hangs up cancels the rest; what had already happened is compensated.
+const TEXT = `Runs the steps of an order in parallel on OS threads. The first failure, the deadline or a client that hangs up cancels the rest; what had already happened is compensated.
 
 Every answer has an \`X-Request-Id\`. An error answer is \`{"status":"error","error":{"kind":"...","message":"..."}}\`; that of an order that ran has \`order_id\` and \`steps\` too. A server on which API keys are configured needs one of them for orders and look-ups.`;
 const SIMULATED =

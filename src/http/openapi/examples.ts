@@ -1,4 +1,5 @@
 import { ERROR_ANSWERS } from "../status.ts";
+import { type ExampleOrder, simulatedAnswer, simulatedOutcome } from "./simulated-answer.ts";
 
 /**
  * An order to try, and what comes of it on a server that has had only those before it in this list. Its name stands under the request and
@@ -15,82 +16,52 @@ export interface OrderExample {
   readonly simulation?: true;
 }
 
-const ok = (name: string, duration_ms: number) => ({ name, status: "ok", duration_ms });
-const compensated = (name: string, duration_ms: number) => ({ ...ok(name, duration_ms), compensation: "done" });
-const failed = (name: string, duration_ms: number, detail: string) => ({ name, status: "error", duration_ms, detail });
-const canceled = (name: string, duration_ms: number, detail: string) => ({ name, status: "canceled", duration_ms, detail });
-
-const placed = { status: "ok", order_id: "first", steps: [ok("payment", 152), ok("vendor", 202), ok("courier", 103)] };
-
-function failure(order_id: string, kind: keyof typeof ERROR_ANSWERS, steps: readonly object[]): OrderExample["answer"] {
-  const body = { status: "error", order_id, steps, error: { kind, message: "order failed" } };
-  return { status: ERROR_ANSWERS[kind].status, body };
-}
-
 function refusal(kind: keyof typeof ERROR_ANSWERS, message: string): OrderExample["answer"] {
   return { status: ERROR_ANSWERS[kind].status, body: { status: "error", error: { kind, message } } };
+}
+
+const FIRST: ExampleOrder = { order_id: "first", amount: 1200 };
+const LATE: ExampleOrder = { order_id: "third", amount: 1200, fail_step: "vendor", delay_ms: { courier: 5000 } };
+
+function simulated(name: string, summary: string, body: ExampleOrder): OrderExample {
+  return { name, summary, body, answer: simulatedAnswer(body), simulation: true };
 }
 
 const ORDER_EXAMPLES: readonly OrderExample[] = [
   {
     name: "placed",
     summary: "An order that is placed",
-    body: { order_id: "first", amount: 1200 },
+    body: FIRST,
     headers: {
       "Idempotency-Key": "checkout-42",
       traceparent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
       "X-Request-Id": "request-1",
       Priority: "u=1",
     },
-    answer: { status: 200, body: placed },
+    answer: simulatedAnswer(FIRST),
   },
-  {
-    name: "declined",
-    summary: "The payment is declined: the vendor is stopped, the courier released",
-    body: { order_id: "second", amount: 1200, fail_step: "payment" },
-    answer: failure("second", "payment_declined", [
-      failed("payment", 153, "payment_declined"),
-      canceled("vendor", 154, "sibling_failed"),
-      compensated("courier", 102),
-    ]),
-    simulation: true,
-  },
-  {
-    name: "vendor_fails",
-    summary: "The vendor fails late: the payment is refunded, the courier stopped",
-    body: { order_id: "third", amount: 1200, fail_step: "vendor", delay_ms: { courier: 5000 } },
-    answer: failure("third", "vendor_unavailable", [
-      compensated("payment", 152),
-      failed("vendor", 204, "vendor_unavailable"),
-      canceled("courier", 205, "sibling_failed"),
-    ]),
-    simulation: true,
-  },
-  {
-    name: "too_late",
-    summary: "The deadline passes while the vendor takes its time",
-    body: { order_id: "fourth", amount: 1200, delay_ms: { vendor: 5000 } },
-    answer: failure("fourth", "timeout", [compensated("payment", 152), canceled("vendor", 2001, "deadline"), compensated("courier", 103)]),
-    simulation: true,
-  },
-  {
-    name: "no_courier",
-    summary: "No courier can be had: payment and vendor are stopped",
-    body: { order_id: "fifth", amount: 1200, fail_step: "courier" },
-    answer: failure("fifth", "no_courier", [
-      canceled("payment", 104, "sibling_failed"),
-      canceled("vendor", 104, "sibling_failed"),
-      failed("courier", 103, "no_courier"),
-    ]),
-    simulation: true,
-  },
-  {
-    name: "computes",
-    summary: "Two steps compute instead of waiting, each on a thread of its own",
-    body: { order_id: "sixth", amount: 1200, delay_ms: { courier: 0 }, cpu_ms: { payment: 60, vendor: 60 } },
-    answer: { status: 200, body: { ...placed, order_id: "sixth", steps: [ok("payment", 62), ok("vendor", 62), ok("courier", 2)] } },
-    simulation: true,
-  },
+  simulated("declined", "The payment is declined: the vendor is stopped, the courier released", {
+    order_id: "second",
+    amount: 1200,
+    fail_step: "payment",
+  }),
+  simulated("vendor_fails", "The vendor fails late: the payment is refunded, the courier stopped", LATE),
+  simulated("too_late", "The deadline passes while the vendor takes its time", {
+    order_id: "fourth",
+    amount: 1200,
+    delay_ms: { vendor: 5000 },
+  }),
+  simulated("no_courier", "No courier can be had: payment and vendor are stopped", {
+    order_id: "fifth",
+    amount: 1200,
+    fail_step: "courier",
+  }),
+  simulated("computes", "Two steps compute instead of waiting, each on a thread of its own", {
+    order_id: "sixth",
+    amount: 1200,
+    delay_ms: { courier: 0 },
+    cpu_ms: { payment: 60, vendor: 60 },
+  }),
   {
     name: "no_amount",
     summary: "A rule is broken: the message names field and rule",
@@ -128,10 +99,18 @@ export interface LookUpExample {
 }
 
 const times = { accepted_at: "2026-01-31T12:00:00.000Z", ended_at: "2026-01-31T12:00:00.206Z" };
+const placed = simulatedOutcome(FIRST);
 const placedAttempt = { attempt: 1, status: "ok", ...times, steps: placed.steps, compensations: [] };
 const placedView = { order_id: "first", amount: 1200, status: "ok", steps: placed.steps, attempts_total: 1, attempts: [placedAttempt] };
-const lateSteps = [compensated("payment", 152), failed("vendor", 204, "vendor_unavailable"), canceled("courier", 205, "sibling_failed")];
-const lateError = { kind: "vendor_unavailable", message: "order failed" };
+const late = simulatedOutcome(LATE);
+const failedAttempt = {
+  attempt: 1,
+  status: "error",
+  ...times,
+  steps: late.steps,
+  error: { kind: late.kind, message: "order failed" },
+  compensations: late.steps.filter((step) => "compensation" in step).map(({ name }) => ({ step: name, status: "done", tries: 1 })),
+};
 
 const LOOK_UP_EXAMPLES: readonly LookUpExample[] = [
   { name: "placed", summary: "An order that is placed", order_id: "first", answer: { status: 200, body: placedView } },
@@ -145,19 +124,10 @@ const LOOK_UP_EXAMPLES: readonly LookUpExample[] = [
         order_id: "third",
         amount: 1200,
         status: "error",
-        steps: lateSteps,
-        error: lateError,
+        steps: late.steps,
+        error: failedAttempt.error,
         attempts_total: 1,
-        attempts: [
-          {
-            attempt: 1,
-            status: "error",
-            ...times,
-            steps: lateSteps,
-            error: lateError,
-            compensations: [{ step: "payment", status: "done", tries: 1 }],
-          },
-        ],
+        attempts: [failedAttempt],
       },
     },
     simulation: true,

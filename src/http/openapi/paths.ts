@@ -1,4 +1,5 @@
-import type { ErrorKind } from "../../orders/error-kind.ts";
+import { type ErrorKind, ORDER_ERROR_KINDS } from "../../orders/error-kind.ts";
+import { STEPS } from "../../orders/steps.ts";
 import { BEFORE } from "../attempt-number.ts";
 import { IDEMPOTENCY_KEY } from "../idempotency-key.ts";
 import { lookUpExamples, orderExamples } from "./examples.ts";
@@ -36,7 +37,7 @@ function placeOrder(simulated: boolean): Json {
     operationId: "placeOrder",
     summary: "Place an order",
     description: [
-      "Runs the steps payment, vendor and courier in parallel. The first that fails, the deadline, or the client hanging up cancels the others, and what had happened is compensated. The answer comes when every step has ended.",
+      `Runs the steps ${new Intl.ListFormat("en-GB").format(STEPS)} in parallel. The first that fails, the deadline, or the client hanging up cancels the others, and what had happened is compensated. The answer comes when every step has ended.`,
       "An `order_id` that ended `ok` is placed for good: sent again with the same amount it gets the stored answer (`Idempotent-Replayed: true`) and runs nothing. One that failed may be sent again, which is a new attempt.",
       "The body is read as JSON whatever `Content-Type` says, and may be compressed (`gzip`, `deflate`, `br`). It has at most 16 KiB.",
     ].join("\n\n"),
@@ -84,21 +85,15 @@ function placeOrder(simulated: boolean): Json {
       ),
       ...errorResponses({
         kinds: [
+          ...ORDER_ERROR_KINDS,
           "bad_request",
-          "payment_declined",
           "unauthorized",
-          "canceled",
           "order_conflict",
           "payload_too_large",
           "idempotency_mismatch",
           "rate_limited",
-          "internal",
-          "vendor_unavailable",
-          "payment_unavailable",
-          "no_courier",
           "overloaded",
           "shutting_down",
-          "timeout",
         ],
         runsOrders: true,
         examples,

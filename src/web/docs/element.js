@@ -1,4 +1,4 @@
-/** @typedef {Node | string | undefined | false} Child what may stand in an element; text stays text, whatever is in it */
+/** @typedef {Node | string | undefined | false} Child of an element; a string becomes text and never HTML */
 
 /**
  * Makes an element. Attributes that are undefined or false are left out; true ones are empty.
@@ -18,7 +18,7 @@ export function element(tag, attributes = {}, ...children) {
 }
 
 /**
- * A description as elements: paragraphs and lists of the little Markdown that the document has, code in backticks.
+ * A description as elements. Of Markdown it knows what the document uses: paragraphs, lists, and code in backticks.
  * @param {string | undefined} text
  * @returns {HTMLElement[]}
  */
@@ -41,7 +41,7 @@ export function inline(text) {
 }
 
 /**
- * A block of JSON or text that can be scrolled, by keyboard too.
+ * A block of JSON or text that can be scrolled, also by keyboard.
  * @param {string} text
  * @param {string} label
  */
@@ -60,7 +60,7 @@ export function statusBadge(status) {
 }
 
 /**
- * A name that may go on in the next line after a slash or an underscore.
+ * A name with line breaks allowed after a slash or an underscore.
  * @param {string} name
  * @returns {(Node | string)[]}
  */

@@ -39,7 +39,7 @@ import { trial } from "./trial.js";
  */
 
 /**
- * @typedef {object} Documented what a page is made of
+ * @typedef {object} Documented the OpenAPI document
  * @property {{ title: string, version: string, description: string }} info
  * @property {readonly { name: string, description: string }[]} tags
  * @property {Readonly<Record<string, Readonly<Record<string, Operation>>>>} paths
@@ -124,7 +124,7 @@ function exampleView([name, { summary, value }]) {
   );
 }
 
-/** The error kinds of an answer, or what it says. @param {string} description */
+/** The error kinds in the description of an answer, or the description. @param {string} description */
 function brief(description) {
   const kinds = [...description.matchAll(/^\* `(\w+)`:/gm)].map(([, kind]) => kind);
   return kinds.length > 0 ? kinds.join(", ") : description.replaceAll("`", "");

@@ -42,7 +42,7 @@ function contents(doc, entries) {
     element("li", {}, element("a", { href: "openapi.json" }, "openapi.json")),
   );
   const list = element("details", { open: true }, element("summary", {}, "Contents"), ...groups, element("h2", {}, "reference"), rest);
-  // Beside the text there is room for it; above it the text should not have to wait.
+  // On a narrow page the contents stand above the text, so they are closed.
   list.open = matchMedia("(min-width: 60rem)").matches;
   return list;
 }
@@ -95,7 +95,7 @@ function show(doc) {
     ),
   );
   main?.setAttribute("aria-busy", "false");
-  // What the address names has only now come to be.
+  // The browser looked for the element of the address before it was made.
   const target = location.hash === "" ? null : document.getElementById(decodeURIComponent(location.hash.slice(1)));
   target?.scrollIntoView();
 }

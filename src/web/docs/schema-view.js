@@ -46,7 +46,7 @@ export function schemaLink(name) {
 }
 
 /**
- * The properties of an object, those of objects within it below them.
+ * The properties of an object, with the properties of nested objects below them.
  * @param {Schema} schema
  * @returns {HTMLElement}
  */
@@ -86,7 +86,7 @@ export function row(name, required, schema, below, description = schema.descript
 /** @param {Schema} schema */
 function range({ type, minimum, maximum, minLength, maxLength }) {
   if (type === "string" && maxLength !== undefined) return `, ${minLength ?? 0} to ${maxLength} characters`;
-  // The largest whole number that JSON readers agree on: no limit that anybody chose.
+  // The largest integer that JSON readers agree on is a limit of JSON and not of the field.
   const isLimited = maximum !== undefined && maximum < Number.MAX_SAFE_INTEGER;
   if (minimum !== undefined) return isLimited ? ` from ${minimum} to ${maximum}` : ` from ${minimum}`;
   return isLimited ? ` up to ${maximum}` : "";

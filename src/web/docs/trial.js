@@ -3,10 +3,10 @@ import { codeBlock, element, statusBadge } from "./element.js";
 /** @typedef {import("./operation-view.js").Documented} Documented */
 /** @typedef {import("./operation-view.js").Operation} Operation */
 
-// A placed order is placed for good, so what names one gets an end that is new with each page: examples that speak of each other still do.
+// An order is placed once. So these fields get an ending that is new with each page, the same for all examples that name one order.
 const IDENTITIES = ["order_id", "Idempotency-Key"];
 let ending = newEnding();
-// In memory only: a key has no place in a browser's storage.
+// In memory only, because scripts and extensions can read a browser's storage.
 let apiKey = "";
 
 function newEnding() {
@@ -14,7 +14,7 @@ function newEnding() {
 }
 
 /**
- * A form that sends the operation's request to this server and shows what comes back.
+ * A form that sends the operation's request to this server and shows the answer.
  * @param {Documented} document
  * @param {string} method
  * @param {string} path

@@ -1,4 +1,4 @@
-/** What the admin listener said instead of doing it, in words for the person who asked. */
+/** A refusal of the admin listener, or no answer. The message is for the user. */
 export class Refused extends Error {
   /**
    * @param {number} status 0 where no answer came
@@ -11,7 +11,7 @@ export class Refused extends Error {
 }
 
 /**
- * Asks the admin listener. Throws `Refused`.
+ * Sends a request to the admin listener. Throws `Refused`.
  *
  * @param {string} path
  * @param {unknown} [body] makes it a POST

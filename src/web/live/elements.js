@@ -1,9 +1,9 @@
 /**
- * Makes an element. Text only ever becomes a text node: ids, notes and answers are other people's words.
+ * Makes an element. Text becomes a text node and never HTML, because ids, notes and answers come from other people.
  *
  * @template {keyof HTMLElementTagNameMap} Tag
  * @param {Tag} tag
- * @param {Readonly<Record<string, string | number | boolean | undefined>>} [attributes] `true` for one without a value; undefined and false for none
+ * @param {Readonly<Record<string, string | number | boolean | undefined>>} [attributes] `true`: without a value; undefined and false: left out
  * @param {...(Node | string)} children
  * @returns {HTMLElementTagNameMap[Tag]}
  */
@@ -44,6 +44,18 @@ export function byId(id, kind) {
   const found = document.getElementById(id);
   if (!(found instanceof kind)) throw new Error(`the page has no ${kind.name} #${id}`);
   return found;
+}
+
+/**
+ * A button that looks like a link.
+ *
+ * @param {string} text
+ * @param {() => void} onClick
+ */
+export function linkButton(text, onClick) {
+  const button = element("button", { type: "button", class: "link-button" }, text);
+  button.addEventListener("click", onClick);
+  return button;
 }
 
 /**

@@ -1,16 +1,16 @@
-// Ten seconds over a thousand pixels move a hundred a second: thirty pictures of that look smooth, and leave the processor to others.
+// Ten seconds on a thousand pixels move by a hundred pixels a second. Thirty frames a second look smooth at that speed.
 const FRAME_MS = 32;
 const STILL_MS = 1_000;
 
 const still = matchMedia("(prefers-reduced-motion: reduce)");
 
-/** Nothing may move, so nothing scrolls or flashes. */
+/** Whether the user wants nothing to move, so that nothing may scroll or flash. */
 export function isStill() {
   return still.matches;
 }
 
 /**
- * Draws again and again while the element can be seen: thirty times a second, or once where nothing may move.
+ * Draws while the element can be seen: thirty times a second, or once a second where nothing may move.
  *
  * @param {Element} seen
  * @param {() => void} draw
@@ -40,7 +40,7 @@ export function drawWhileVisible(seen, draw) {
 }
 
 /**
- * Fits a canvas's pixels to its size on the page and to the screen, and gives it back scaled so that one unit is one CSS pixel.
+ * Fits a canvas's pixels to its size on the page and to the screen. One unit of the returned context is one CSS pixel.
  *
  * @param {HTMLCanvasElement} canvas
  */

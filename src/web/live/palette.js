@@ -9,7 +9,7 @@ const NAMES = /** @type {const} */ ([
   "vendor",
   "courier",
   "failed",
-  "undone",
+  "compensated",
   "ok",
   "warn",
 ]);
@@ -26,12 +26,12 @@ let colors = read();
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
   colors = read();
 });
-// The style sheet may come after the script.
+// The style sheets may arrive after the script.
 addEventListener("load", () => {
   colors = read();
 });
 
-/** The colours of the style sheet, for what is drawn. */
+/** The colours of `theme.css`, for drawing. */
 export function palette() {
   return colors;
 }

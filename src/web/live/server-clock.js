@@ -1,7 +1,7 @@
-// Ticks by which the clock is set: five seconds of them.
+// Five seconds of ticks.
 const SAMPLES = 20;
 
-/** The server's monotonic clock, as far as a page can know it: of the latest ticks the one that travelled fastest tells. */
+/** The server's monotonic clock as far as a page can know it: the fastest of the latest messages sets it. */
 export class ServerClock {
   /** @type {number[]} */
   #offsets = [];
@@ -9,7 +9,7 @@ export class ServerClock {
   #sinceMs1970 = 0;
 
   /**
-   * A process has begun to speak, perhaps another one.
+   * For the first message of a stream, perhaps of another process.
    *
    * @param {number} now
    * @param {number} nowSince1970Ms
@@ -17,11 +17,11 @@ export class ServerClock {
   restart(now, nowSince1970Ms) {
     this.#offsets = [];
     this.#sinceMs1970 = nowSince1970Ms - now;
-    this.heard(now);
+    this.received(now);
   }
 
-  /** @param {number} now what a message that has just come says */
-  heard(now) {
+  /** @param {number} now the time in a message that has just come */
+  received(now) {
     this.#offsets.push(now - performance.now());
     if (this.#offsets.length > SAMPLES) this.#offsets.shift();
     this.#offset = Math.max(...this.#offsets);

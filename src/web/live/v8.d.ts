@@ -1,4 +1,4 @@
-// The page reads types of the server's files, and one of those sets this; of browsers only V8's have it.
+// The page imports types of server files, and one of those files sets this. The types of browsers lack it, because only V8 has it.
 interface ErrorConstructor {
   stackTraceLimit: number;
 }

@@ -1,7 +1,7 @@
 const WHOLE = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 
 /**
- * A number short enough to be read at a glance: 12 345, 12.3, 0.12.
+ * A number in few digits: 12 345, 12.3, 0.12.
  *
  * @param {number | null | undefined} value
  */

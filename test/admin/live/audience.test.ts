@@ -1,3 +1,4 @@
+import { perStep } from "../../../src/orders/steps.ts";
 import "../../leaks/timers.ts";
 import { once } from "node:events";
 import { createServer } from "node:http";
@@ -40,7 +41,7 @@ test("while nobody looks there is no timer and nothing is read; the last one who
   const feed = new LiveFeed({
     counters: { totals: count, threads: () => [], replaced: () => new Map(), ordersInFlight: () => 0 },
     longSteps: { mark: () => {}, sample: () => [], forget: () => {} },
-    capacities: { payment: capacity, vendor: capacity, courier: capacity },
+    capacities: perStep(() => capacity),
     circuitState: () => "closed",
     backlog: () => Promise.reject(new Error("not now")),
     receiver: () => "none",
@@ -79,22 +80,22 @@ test("while nobody looks there is no timer and nothing is read; the last one who
 });
 
 test("a page that does not read holds no more than its socket does, others miss nothing, and in the end it is dropped", async () => {
-  const audience: boolean[] = [];
-  const stream = new EventStream((isWatched) => audience.push(isWatched));
+  const watched: boolean[] = [];
+  const stream = new EventStream((isWatched) => watched.push(isWatched));
   const responses: Response[] = [];
   await using server = await serving((response) => {
     responses.push(response);
     stream.add(response, "hello", {});
   });
-  const deaf = connect(server.port, "127.0.0.1");
-  deaf.write("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
-  deaf.pause();
-  await eventually("the deaf one", () => stream.clients === 1);
+  const stalled = connect(server.port, "127.0.0.1");
+  stalled.write("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+  stalled.pause();
+  await eventually("the stalled one", () => stream.clients === 1);
   using reader = await watch(server.port);
-  expect([stream.clients, audience]).toEqual([2, [true]]);
+  expect([stream.clients, watched]).toEqual([2, [true]]);
 
-  const gone = new Promise<void>((resolve) => deaf.once("close", () => resolve()));
-  deaf.on("error", () => {});
+  const gone = new Promise<void>((resolve) => stalled.once("close", () => resolve()));
+  stalled.on("error", () => {});
   const text = "x".repeat(256 * 1024);
   let sent = 0;
   const heldBytes: number[] = [];
@@ -102,19 +103,19 @@ test("a page that does not read holds no more than its socket does, others miss 
     stream.send("tick", { n: sent++, text });
     await eventually("the reader has it", () => reader.ticks.length === sent);
     heldBytes.push(responses[0]?.writableLength ?? 0);
-    if (sent > 2_000) throw new Error("the deaf one is never dropped");
+    if (sent > 2_000) throw new Error("the stalled one is never dropped");
   }
   // More than what the kernel takes was offered to it, and it was given time.
   expect(sent).toBeGreaterThan(120);
   expect(Math.max(...heldBytes)).toBeGreaterThan(0);
   expect(Math.max(...heldBytes)).toBeLessThan(2 * text.length);
   expect(reader.ticks.map((tick) => (tick as unknown as { n: number }).n)).toEqual(Array.from({ length: sent }, (_, n) => n));
-  deaf.resume();
+  stalled.resume();
   await gone;
 
   stream.close();
   await eventually("the end", () => reader.ended !== undefined);
   expect(reader.ended).toBe("whole");
   await eventually("nobody", () => stream.clients === 0);
-  expect(audience).toEqual([true, false]);
+  expect(watched).toEqual([true, false]);
 });

@@ -29,8 +29,8 @@ interface Models {
 
 // Code of a browser is checked with other types than this file.
 const moduleOf = (name: string): Promise<Models> => import(String(new URL(`../../../src/web/live/${name}.js`, import.meta.url)));
-const { LaneModel } = await moduleOf("lane-model");
-const { History } = await moduleOf("history");
+const { LaneModel } = await moduleOf("threads/lane-model");
+const { History } = await moduleOf("figures/history");
 
 const [first, second] = [0, 1].map((n) => playedTenSeconds(n)) as [
   ReturnType<typeof playedTenSeconds>,

@@ -14,7 +14,7 @@ export interface OpenPage extends AsyncDisposable {
 }
 
 /**
- * Opens the live page and waits until it is live. Unless told otherwise nothing moves on it: thirty pictures a second would be
+ * Opens the live page and waits until it is live. Nothing moves on it unless `options` say so: thirty pictures a second would be
  * most of what a test of anything else costs.
  */
 export async function openPage(browser: Browser, adminPort: number, options: BrowserContextOptions = {}): Promise<OpenPage> {

@@ -1,3 +1,4 @@
+import { readdirSync } from "node:fs";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { send } from "../../support/http-client.ts";
 import { startService, type TestService } from "../../support/service.ts";
@@ -19,19 +20,31 @@ async function loaded(): Promise<Map<string, string>> {
     const { status, text } = await get(path);
     expect([path, status]).toEqual([path, 200]);
     found.set(path, text);
-    const links = path === "/" ? text.matchAll(/(?:href|src)="(\/live\/[^"]+)"/g) : text.matchAll(/^import .*?"\.\/([^"]+)";$/gm);
-    for (const [, link = ""] of links) open.push(path === "/" ? link : `/live/${link}`);
+    const links = path === "/" ? text.matchAll(/(?:href|src)="(\/live\/[^"]+)"/g) : text.matchAll(/^import .*?"(\.[^"]+)";$/gm);
+    for (const [, link = ""] of links) open.push(new URL(link, `http://127.0.0.1${path}`).pathname);
   }
   return found;
 }
 
 test("all that the page loads weighs less than 200 KB", async () => {
   const files = await loaded();
-  expect([...files.keys()]).toEqual(expect.arrayContaining(["/", "/live/style.css", "/live/icon.svg", "/live/main.js", "/live/lanes.js"]));
+  expect([...files.keys()]).toEqual(
+    expect.arrayContaining(["/", "/live/theme.css", "/live/icon.svg", "/live/main.js", "/live/threads/lanes.js"]),
+  );
   expect(files.size).toBeGreaterThan(15);
   const bytes = [...files.values()].reduce((sum, text) => sum + Buffer.byteLength(text), 0);
   expect(bytes).toBeGreaterThan(20_000);
   expect(bytes).toBeLessThan(200_000);
+});
+
+test("the browser asks for every module at once, and every file in the folder is loaded", async () => {
+  const files = await loaded();
+  const preloaded = [...(files.get("/") ?? "").matchAll(/rel="modulepreload" href="([^"]+)"/g)].map(([, link]) => link);
+  expect(preloaded.toSorted()).toEqual([...files.keys()].filter((path) => path.endsWith(".js")).toSorted());
+  const there = readdirSync(new URL("../../../src/web/live/", import.meta.url), { recursive: true, encoding: "utf8" })
+    .filter((name) => /\.(js|css|svg)$/.test(name))
+    .map((name) => `/live/${name}`);
+  expect([...files.keys()].toSorted()).toEqual(["/", ...there].toSorted());
 });
 
 test("no file refers to another origin, has a script or style in line, or sets HTML", async () => {
@@ -43,7 +56,7 @@ test("no file refers to another origin, has a script or style in line, or sets H
 });
 
 test("a file is asked for again each time, and mostly not sent again", async () => {
-  for (const path of ["/", "/live/main.js", "/live/style.css"]) {
+  for (const path of ["/", "/live/main.js", "/live/theme.css"]) {
     const { headers } = await get(path);
     expect(headers["cache-control"]).toBe("no-cache");
     expect(headers["x-content-type-options"]).toBe("nosniff");

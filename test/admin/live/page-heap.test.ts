@@ -24,7 +24,7 @@ describe.skipIf(CHROMIUM === undefined)(`the live page that is left open${SKIPPE
     await server?.stop();
   });
 
-  test("holds no more the longer it is told of full load, as fast as it can take it in", async () => {
+  test("holds no more the longer full load is reported to it, as fast as it can take it in", async () => {
     const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, reducedMotion: "reduce" });
     const page = await context.newPage();
     let next = Promise.withResolvers<void>();

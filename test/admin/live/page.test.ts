@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { STEPS } from "../../../src/orders/steps.ts";
 import { CHROMIUM, launchBrowser, SKIPPED } from "../../support/browser.ts";
 import { eventually } from "../../support/eventually.ts";
 import { newId, postOrder, send } from "../../support/http-client.ts";
@@ -34,7 +35,7 @@ describe.skipIf(CHROMIUM === undefined)(`the live page${SKIPPED}`, () => {
     const { page, urls, complaints } = opened;
     await makeTrouble(page, "Place an order", /^ok$/);
     await says(ordersOf(page), /demo-\w+\s+ok/);
-    for (const color of ["payment", "vendor", "courier"]) await drawn(page, color);
+    for (const color of STEPS) await drawn(page, color);
     expect(new Set(urls.map((url) => new URL(url).origin))).toEqual(new Set([`http://127.0.0.1:${adminPort}`]));
     expect(urls.length).toBeGreaterThan(15);
     expect(complaints).toEqual([]);

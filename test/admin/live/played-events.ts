@@ -1,5 +1,6 @@
 import type { Hello, SampledOrder, Tick } from "../../../src/admin/live/messages.ts";
 import { STEPS } from "../../../src/orders/step.ts";
+import { perStep, type StepName } from "../../../src/orders/steps.ts";
 
 const TICK_MS = 250;
 const TICKS = 40;
@@ -7,7 +8,7 @@ const TICKS = 40;
 const SHOWN = 40;
 const ENDED = 1_000;
 
-/** What `GET /events` tells in the n-th ten seconds of a service at full load, in which steps fail, run for long and threads are replaced. */
+/** What `GET /events` sends in the n-th ten seconds of a service at full load, in which steps fail, run for long and threads are replaced. */
 export function tenSecondsOf(n: number): string {
   const { hello, ticks } = playedTenSeconds(n);
   const messages = ticks.map((tick) => `event: tick\ndata: ${JSON.stringify(tick)}\n\n`);
@@ -77,6 +78,6 @@ function orderAt(now: number, thread: number, id: string, fails: boolean): Sampl
   };
 }
 
-function each<Value>(value: Value): { payment: Value; vendor: Value; courier: Value } {
-  return { payment: value, vendor: value, courier: value };
+function each<Value>(value: Value): Record<StepName, Value> {
+  return perStep(() => value);
 }

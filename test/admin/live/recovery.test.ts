@@ -62,7 +62,7 @@ describe.skipIf(CHROMIUM === undefined)(`the live page where something went wron
     expect(await page.locator("#stuck-hint").innerText()).toMatch(/^2 compensations wait, the oldest for 2 h/);
 
     await page.getByRole("button", { name: "Retry payment of stuck-1" }).click();
-    await says(panel, /compensated/);
+    await says(panel, /Settle\s+compensated/);
     await page.getByLabel("Note on vendor of stuck-1").fill("called them");
     await page.getByRole("button", { name: "Settle vendor of stuck-1" }).click();
     await says(panel, /settled, and the note is kept/);

@@ -78,13 +78,13 @@ export class LeaseCluster {
   async sync(call: LeaseSync, timeoutMs: number): Promise<LeaseAnswer> {
     const chance = this.random();
     const wayMs = this.random() < this.stalls ? this.random() * LONGEST_STALL_MS : 2 + this.random() * 20;
-    const carriedOut = wait(wayMs / 2).then(() => {
+    const executed = wait(wayMs / 2).then(() => {
       if (!this.engineUp || chance < this.loses / 2) return undefined;
       const { entries, answer } = allocate(this.entries, call);
       this.entries = entries;
       return structuredClone(answer);
     });
-    const answered = carriedOut.then(async (answer) => {
+    const answered = executed.then(async (answer) => {
       await wait(wayMs / 2);
       if (answer === undefined || chance < this.loses) throw new Error("lost");
       return answer;

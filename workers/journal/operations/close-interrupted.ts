@@ -1,5 +1,5 @@
 import type { AnswerBody } from "../../../src/orders/answer.ts";
-import { STEPS } from "../steps.ts";
+import { STEPS } from "../../../src/orders/steps.ts";
 import type { Tables } from "../tables/tables.ts";
 
 /** Closes up to `limit` attempts that nobody runs any more: failed, with every step to be compensated. Returns how many. */

@@ -1,7 +1,7 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { EVENT_KEPT_MS } from "../../../src/orders/event-payload.ts";
 import type { Backlog, Waiting } from "../../../src/orders/operator-journal.ts";
-import type { StepName } from "../../../src/orders/step.ts";
+import { STEPS, type StepName } from "../../../src/orders/steps.ts";
 import { rows } from "../tables/rows.ts";
 import { RowCount } from "./row-count.ts";
 
@@ -33,12 +33,10 @@ export class Backlogs {
   async read(): Promise<Backlog> {
     const compensations = async (step: StepName) =>
       waiting(await this.#compensations.read([step], [0]), () => first(this.#oldestCompensation, step));
+    const counted: Array<[StepName, Waiting]> = [];
+    for (const step of STEPS) counted.push([step, await compensations(step)]);
     return {
-      compensations: {
-        payment: await compensations("payment"),
-        vendor: await compensations("vendor"),
-        courier: await compensations("courier"),
-      },
+      compensations: Object.fromEntries(counted) as Backlog["compensations"],
       events: waiting(await this.#events.read([], ["", 0]), () => first(this.#oldestEvent)),
       deadLetters: await this.#deadLetters.read([], [0, 0]),
       bytes: this.#sizeOf(),

@@ -1,6 +1,7 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import type { ErrorKind } from "../../../src/orders/error-kind.ts";
 import type { Cursor, OrderStatus, OrderSummary, Page } from "../../../src/orders/operator-journal.ts";
+import { BLOCK_IDS } from "../tables/attempts.ts";
 import { rows } from "../tables/rows.ts";
 import { pendingById } from "./pending.ts";
 
@@ -47,15 +48,20 @@ export class OrderList {
        ORDER BY accepted_ms DESC, order_id LIMIT ?5`,
     );
     const columns = "id, order_id, attempt, amount, accepted_ms, ended_ms, error";
+    // Newest by id: in the order in which they ended, whatever the clock did. The newest block has attempts that its row does not cover.
+    this.#all = rows(
+      db,
+      `SELECT ${columns} FROM attempt_blocks CROSS JOIN attempts ON id BETWEEN first_id AND first_id + ${BLOCK_IDS - 1}
+       WHERE first_id < ?3 AND id < ?3 AND ended_ms >= ?1 AND ended_ms < ?2
+         AND (min_ended_ms < ?2 AND max_ended_ms >= ?1 OR first_id > (SELECT max(id) FROM attempts) - ${BLOCK_IDS})
+       ORDER BY first_id DESC, id DESC LIMIT ${MAX_LOOKS}`,
+    );
     // The cursor is the only upper bound: beside a second one the index would be read from that.
-    const ended = (index: string, where: string) =>
-      rows(
-        db,
-        `SELECT ${columns} FROM attempts INDEXED BY ${index} WHERE ${where} ended_ms >= ?1 AND (ended_ms, id) < (?2, ?3)
-         ORDER BY ended_ms DESC, id DESC LIMIT ${MAX_LOOKS}`,
-      );
-    this.#all = ended("attempts_by_end", "");
-    this.#failed = ended("attempts_failed", "error IS NOT NULL AND");
+    this.#failed = rows(
+      db,
+      `SELECT ${columns} FROM attempts INDEXED BY attempts_failed WHERE error IS NOT NULL AND ended_ms >= ?1 AND (ended_ms, id) < (?2, ?3)
+       ORDER BY ended_ms DESC, id DESC LIMIT ${MAX_LOOKS}`,
+    );
     this.#pending = rows(db, pendingById("id, attempt_id", "falling"));
     this.#attempt = rows(db, `SELECT ${columns} FROM attempts WHERE id = ?`);
     this.#standing = rows(
@@ -93,10 +99,12 @@ export class OrderList {
   /** Next: the attempt's end and id. */
   *#fromAttempts(filter: Filter, first = FIRST, id = FIRST): Iterable<Look> {
     const { status, sinceMs, untilMs } = filter;
-    const start = first < untilMs ? [first, id] : [untilMs, 0];
-    const statement = status === "error" ? this.#failed : this.#all;
+    const found =
+      status === "error"
+        ? this.#failed.iterate(sinceMs, ...(first < untilMs ? [first, id] : [untilMs, 0]))
+        : this.#all.iterate(sinceMs, untilMs, id);
     let looks = 0;
-    for (const row of statement.iterate(sinceMs, ...start) as Iterable<unknown> as Iterable<Ended>) {
+    for (const row of found as Iterable<unknown> as Iterable<Ended>) {
       const next = [row[5], row[0]];
       const order = this.#show(row, filter);
       looks++;

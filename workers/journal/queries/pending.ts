@@ -1,4 +1,4 @@
-import { STEPS } from "../steps.ts";
+import { STEPS } from "../../../src/orders/steps.ts";
 
 /**
  * The pending compensations of all steps by their id, as SQL: those after `?1` rising, or those before it falling, up to `?2`. The

@@ -14,6 +14,9 @@ export type EndedAttempt = [
 
 export type FailedAttempt = [id: number, orderId: string, attempt: number, endedMs: number];
 
+/** Ids in one row of `attempt_blocks`, as the migrations have it. */
+export const BLOCK_IDS = 1_024;
+
 const COLUMNS = "id, attempt, amount, accepted_ms, ended_ms, error, interrupted, answer";
 
 /** Attempts that have ended. Appended to, never changed; failed ones are deleted when they are old. */
@@ -22,6 +25,7 @@ export class Attempts {
   readonly #latest: StatementSync;
   readonly #before: StatementSync;
   readonly #add: StatementSync;
+  readonly #describeBlocks: StatementSync;
   readonly #failedBefore: StatementSync;
   readonly #remove: StatementSync;
 
@@ -38,6 +42,10 @@ export class Attempts {
     this.#add = db.prepare(
       "INSERT INTO attempts (order_id, attempt, amount, accepted_ms, ended_ms, error, interrupted, answer) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
     );
+    this.#describeBlocks = db.prepare(`
+      INSERT OR REPLACE INTO attempt_blocks
+      SELECT id / ${BLOCK_IDS} * ${BLOCK_IDS} AS block, min(ended_ms), max(ended_ms) FROM attempts WHERE id >= ? - ${BLOCK_IDS} GROUP BY block
+    `);
   }
 
   one(orderId: string, attempt: number): EndedAttempt | undefined {
@@ -65,7 +73,10 @@ export class Attempts {
     json: string,
   ): number {
     const { lastInsertRowid } = this.#add.run(orderId, attempt, amount, acceptedMs, endedMs, error, interrupted ? 1 : 0, json);
-    return Number(lastInsertRowid);
+    const id = Number(lastInsertRowid);
+    // The block before is full. A rollback takes both with it.
+    if (id % BLOCK_IDS === 0) this.#describeBlocks.run(id);
+    return id;
   }
 
   /** Failed attempts that ended before a time and come after one of them, oldest first. */

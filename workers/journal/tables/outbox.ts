@@ -1,7 +1,7 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { EVENT_KEPT_MS, eventPayload } from "../../../src/orders/event-payload.ts";
 import type { OrderEvent, OrderEventType } from "../../../src/orders/order-event.ts";
-import type { DuePage } from "../../../src/retries/due-page.ts";
+import type { DuePage } from "../../../src/retries/retry-queue.ts";
 import { dueRanges } from "./due-ranges.ts";
 import { rows } from "./rows.ts";
 

@@ -1,7 +1,6 @@
-import { Canceled } from "../../../concurrency/cancel-cause.ts";
 import { CancelScope } from "../../../concurrency/cancel-scope.ts";
 import { Capacity } from "../../../concurrency/capacity.ts";
-import { monotonicMs } from "../../../concurrency/clock.ts";
+import { monotonicMs, SYSTEM_CLOCK } from "../../../concurrency/clock.ts";
 import type { Tried } from "../../../orders/compensating.ts";
 import {
   type CompensationCallParts,
@@ -13,21 +12,19 @@ import {
   RETRIES,
   type RetriedCompensation,
 } from "../../../orders/compensation-call.ts";
-import { STEPS, type StepInput, type StepName } from "../../../orders/step.ts";
-import { type Clock, SYSTEM_CLOCK } from "../../../retries/clock.ts";
+import type { StepInput } from "../../../orders/step.ts";
+import { perStep, STEPS, type StepName } from "../../../orders/steps.ts";
 import type { EndpointHealth } from "../../../retries/endpoint-health.ts";
+import { acquireWithin } from "../bulkhead.ts";
+import { NodeStops } from "../durable-options.ts";
 
 export interface CompensationCallsOptions extends CompensationCallParts, Omit<CompensationHealthParts, "clock"> {
-  /** A try that no order waits for has ended, whatever came of it. */
+  /** A try that no order waits for has ended, done or not. */
   readonly onRetried?: (retry: RetriedCompensation) => void;
-  readonly clock?: Clock;
 }
 
-/** `first`: an order waits for it. `now`: an operator wants it, whatever the provider's health. */
+/** Who makes a try: `first`, an order that waits for it; `retry`, its delayed call; `now`, an operator, whatever the provider's health. */
 export type CompensationTurn = "first" | "retry" | "now";
-
-/** This node stops: its part of the work goes on at another. */
-export class NodeStops extends Error {}
 
 interface Bulkhead {
   readonly health: EndpointHealth;
@@ -36,8 +33,8 @@ interface Bulkhead {
 }
 
 /**
- * The calls that compensate, as far as this node makes them: a bulkhead and a health for each provider, as with the embedded engine, but no
- * queue, for the engine keeps what waits. Main thread only.
+ * The calls of this node that compensate. Each provider has a bulkhead and a health, as with the embedded engine. There is no queue, because
+ * the engine keeps what waits. Main thread only.
  */
 export class CompensationCalls {
   readonly #options: CompensationCallsOptions;
@@ -46,45 +43,31 @@ export class CompensationCalls {
 
   constructor(options: CompensationCallsOptions) {
     this.#options = options;
-    const bulkhead = (step: StepName): Bulkhead => ({
-      health: compensationHealth(step, { clock: SYSTEM_CLOCK, ...options }),
+    this.#bulkheads = perStep((step) => ({
+      health: compensationHealth(step, { ...options, clock: SYSTEM_CLOCK }),
       first: new Capacity(FIRST_TRIES),
       retry: new Capacity(RETRIES),
-    });
-    this.#bulkheads = { payment: bulkhead("payment"), vendor: bulkhead("vendor"), courier: bulkhead("courier") };
-  }
-
-  /** Calls under way. */
-  get inFlight(): number {
-    return STEPS.reduce((sum, step) => sum + this.#bulkheads[step].health.inFlight, 0);
+    }));
   }
 
   /**
-   * Tries once. Undefined when it came to no call, because the provider is down or its bulkhead has been full for too long. Throws
-   * `NodeStops` after `stop`, also when that has cut the call off, and when the step runner has no room.
+   * Tries once. Undefined without a call: the provider is down, or its bulkhead has been full for too long. Throws `NodeStops` after `stop`,
+   * which also cuts the call off, and throws when the step runner has no room.
    */
   async attempt(turn: CompensationTurn, step: StepName, input: StepInput, triesBefore: number): Promise<Tried | undefined> {
     const { health, first, retry } = this.#bulkheads[step];
     this.#throwIfStopped();
     if (turn === "now") return this.#retry(health, step, input, triesBefore);
-    // While it is down a retry in good time is the probe; an order has no time for that.
+    // While the provider is down a retry is its probe; an order has no time to be one.
     if (turn === "first" ? health.down || health.paused : !health.mayStart) return undefined;
-    const line = new CancelScope();
-    const leaveLine = line.cancelAfter(LINE_MS);
-    try {
-      using _permit = await (turn === "first" ? first : retry).acquire(line);
-      this.#throwIfStopped();
-      if (turn === "first") return await this.#call(health, step, input, triesBefore);
-      return health.mayStart ? await this.#retry(health, step, input, triesBefore) : undefined;
-    } catch (error) {
-      if (error instanceof Canceled) return undefined;
-      throw error;
-    } finally {
-      leaveLine();
-    }
+    using permit = await acquireWithin(turn === "first" ? first : retry, LINE_MS);
+    this.#throwIfStopped();
+    if (permit === undefined) return undefined;
+    if (turn === "first") return await this.#call(health, step, input, triesBefore);
+    return health.mayStart ? await this.#retry(health, step, input, triesBefore) : undefined;
   }
 
-  /** Cuts off what is under way. */
+  /** Cuts off the calls under way. */
   stop(): void {
     this.#stop.cancel("shutdown");
     for (const step of STEPS) this.#bulkheads[step].health.close();
@@ -99,11 +82,11 @@ export class CompensationCalls {
 
   async #call(health: EndpointHealth, step: StepName, input: StepInput, tries: number): Promise<Tried> {
     const tried = await compensateOnce(this.#options, health, this.#stop, step, input, tries);
-    if (tried === undefined) throw new NodeStops("this node stops");
+    if (tried === undefined) throw new NodeStops();
     return tried;
   }
 
   #throwIfStopped(): void {
-    if (this.#stop.cause !== undefined) throw new NodeStops("this node stops");
+    if (this.#stop.cause !== undefined) throw new NodeStops();
   }
 }

@@ -4,8 +4,8 @@ import type { CompensationRow } from "../../../orders/operator-journal.ts";
 import type { FirstTry } from "../../../orders/order-journal.ts";
 import { newTraceparent } from "../../../orders/traceparent.ts";
 import { DURABLE } from "../durable-options.ts";
-import { sendToObject } from "../object-calls.ts";
 import { type CompensationBegin, type CompensationChanged, OBJECTS } from "../objects.ts";
+import type { OrderObject } from "../order/order-object.ts";
 import type { CompensationCalls, CompensationTurn } from "./compensation-calls.ts";
 import { afterTurn, begun, type CompensationState, ENDED, firstTryOf, PENDING, rowOf, settled, statusOf } from "./compensation-state.ts";
 
@@ -106,8 +106,11 @@ export function compensationObject(calls: Pick<CompensationCalls, "attempt">) {
 
 type CompensationObject = ReturnType<typeof compensationObject>;
 
-/** What others call it by. */
+/** How other objects call this one. */
 export const COMPENSATION = { name: OBJECTS.compensation } as CompensationObject;
+
+// Only its type is imported, for that module needs this one.
+const ORDER = { name: OBJECTS.order } as OrderObject;
 
 async function stateOf(ctx: Pick<ObjectContext, "get">): Promise<CompensationState | undefined> {
   return (await ctx.get<CompensationState>(PENDING)) ?? (await ctx.get<CompensationState>(ENDED)) ?? undefined;
@@ -125,5 +128,5 @@ function store(ctx: ObjectContext, state: CompensationState): void {
 function report(ctx: ObjectContext, state: CompensationState): void {
   const { orderId, attempt, step, tries } = state;
   const changed: CompensationChanged = { attempt, step, tries, status: statusOf(state) };
-  sendToObject(ctx, { service: OBJECTS.order, method: "compensationChanged", key: orderId }, changed);
+  ctx.objectSendClient<typeof ORDER>(ORDER, orderId).compensationChanged(changed);
 }

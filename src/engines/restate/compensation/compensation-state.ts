@@ -1,7 +1,7 @@
 import type { Tried } from "../../../orders/compensating.ts";
 import type { CompensationRow } from "../../../orders/operator-journal.ts";
 import type { FirstTry } from "../../../orders/order-journal.ts";
-import type { StepName } from "../../../orders/step.ts";
+import { STEPS, type StepName } from "../../../orders/steps.ts";
 import { backoffMs, COMPENSATION_BACKOFF } from "../../../retries/backoff.ts";
 import { type CompensationBegin, compensationKey } from "../objects.ts";
 
@@ -92,8 +92,10 @@ export function compensationId(key: string): string {
   return Buffer.from(key).toString("base64url");
 }
 
+const KEY = new RegExp(`^.+:[1-9]\\d*:(${STEPS.join("|")})$`, "s");
+
 /** The key behind an id; undefined for what is the id of none. */
 export function keyOfCompensation(id: string): string | undefined {
   const key = Buffer.from(id, "base64url").toString("utf8");
-  return /^.+:[1-9]\d*:(payment|vendor|courier)$/s.test(key) && compensationId(key) === id ? key : undefined;
+  return KEY.test(key) && compensationId(key) === id ? key : undefined;
 }

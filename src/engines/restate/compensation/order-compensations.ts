@@ -1,7 +1,7 @@
 import { type ObjectContext, RestatePromise, TimeoutError } from "@restatedev/restate-sdk";
 import type { FirstTry } from "../../../orders/order-journal.ts";
 import type { StepInput, StepName } from "../../../orders/step.ts";
-import { sendEvent } from "../events/send-event.ts";
+import { sendEvent } from "../events/order-events-object.ts";
 import {
   type AttemptState,
   attemptState,

@@ -3,7 +3,7 @@ import type { Capacity } from "../../../concurrency/capacity.ts";
 import type { OnFault } from "../../../orders/faults.ts";
 import type { StepRunner } from "../../../orders/step-runner.ts";
 import type { Couriers } from "../../engine.ts";
-import type { Ingress } from "../ingress.ts";
+import type { Ingress } from "../client/ingress.ts";
 import type { LeaseAnswer } from "./allocation.ts";
 import { CourierCalls } from "./courier-calls.ts";
 import { COURIER_LEASE, COURIER_LEASE_KEY } from "./courier-lease.ts";

@@ -69,7 +69,7 @@ export class LeaseHolder {
   /** By the last answer: what others leave. */
   #fairPart = Number.POSITIVE_INFINITY;
   /** They may not be used any more, though calls that used them may still be ending. */
-  #hasLapsed = false;
+  #hasExpired = false;
   /** What the object was last told. */
   #wanted = 0;
   #grants = 0;
@@ -77,7 +77,7 @@ export class LeaseHolder {
   #failing = false;
   #sentAtMs = Number.NEGATIVE_INFINITY;
   #timer: NodeJS.Timeout | undefined;
-  #lapse: NodeJS.Timeout | undefined;
+  #expiry: NodeJS.Timeout | undefined;
   #calling: Promise<void> | undefined;
   #again = false;
   #stopped = false;
@@ -91,7 +91,7 @@ export class LeaseHolder {
 
   /** How many couriers this node may use now. */
   get held(): number {
-    return this.#hasLapsed ? 0 : this.#held;
+    return this.#hasExpired ? 0 : this.#held;
   }
 
   /** How many calls it has made. */
@@ -113,7 +113,7 @@ export class LeaseHolder {
       this.#resize(0);
       await this.#call(STOP_TIMEOUT_MS);
     }
-    clearTimeout(this.#lapse);
+    clearTimeout(this.#expiry);
     this.#held = 0;
   }
 
@@ -149,14 +149,15 @@ export class LeaseHolder {
   async #call(timeoutMs: number): Promise<void> {
     const { capacity, total, node, sync } = this.#options;
     const nowMs = this.#nowMs();
-    const { inUse, waiting, grants } = capacity;
+    const { inUse, waiting } = capacity;
+    const { grants } = capacity.held;
     const granted = grants - this.#grants;
     this.#grants = grants;
     if (inUse > 0 || waiting > 0 || granted > 0) this.#usedAtMs = nowMs;
     const idle = this.#stopped || nowMs - this.#usedAtMs > IDLE_MS;
     // A call that was cut off keeps its courier until it has ended.
-    const keep = Math.min(this.#held, Math.max(inUse, idle || this.#hasLapsed ? 0 : this.#target));
-    this.#resize(this.#hasLapsed ? 0 : keep);
+    const keep = Math.min(this.#held, Math.max(inUse, idle || this.#hasExpired ? 0 : this.#target));
+    this.#resize(this.#hasExpired ? 0 : keep);
     this.#sentAtMs = nowMs;
     // One that is in use now and then is wanted, though it may be free at this moment.
     const needed = Math.max(inUse + waiting, Math.min(this.#held, granted));
@@ -171,7 +172,7 @@ export class LeaseHolder {
       keep,
       want: this.#wanted,
       waitedMs: Math.round(capacity.nextHasWaitedMs),
-      expired: this.#expired(),
+      expired: this.#expiredOthers(),
     };
     try {
       this.#answered(nowMs, keep, await sync(call, timeoutMs));
@@ -186,28 +187,28 @@ export class LeaseHolder {
   #answered(sentAtMs: number, keep: number, answer: LeaseAnswer): void {
     const nowMs = this.#nowMs();
     this.#failing = false;
-    this.#look(answer.others, nowMs);
+    this.#observe(answer.others, nowMs);
     const usableMs = sentAtMs + this.#options.useMs - nowMs;
-    clearTimeout(this.#lapse);
+    clearTimeout(this.#expiry);
     if (usableMs <= 0) {
-      this.#lapsed();
+      this.#expire();
       return;
     }
     // Forgotten meanwhile, so others may have what this node believed to hold.
     if (answer.held < keep) this.#options.cutOff();
-    this.#hasLapsed = false;
+    this.#hasExpired = false;
     this.#held = answer.held;
     this.#target = answer.target;
     this.#fairPart = answer.fairPart;
     // Below what it holds where others lack some: what comes back is not handed on.
     this.#resize(Math.min(answer.held, answer.target), Math.max(1, answer.fairPart));
-    this.#lapse = setTimeout(() => this.#lapsed(), usableMs);
-    this.#lapse.unref();
+    this.#expiry = setTimeout(() => this.#expire(), usableMs);
+    this.#expiry.unref();
     this.#options.onHeld();
   }
 
-  #lapsed(): void {
-    this.#hasLapsed = true;
+  #expire(): void {
+    this.#hasExpired = true;
     this.#target = 0;
     this.#resize(0);
     this.#options.cutOff();
@@ -218,14 +219,14 @@ export class LeaseHolder {
   }
 
   /** Since when each of the others has not been heard of. */
-  #look(others: LeaseAnswer["others"], nowMs: number): void {
+  #observe(others: LeaseAnswer["others"], nowMs: number): void {
     for (const { node, seq, leaseMs } of others) {
       if (this.#seen.get(node)?.seq !== seq) this.#seen.set(node, { seq, sinceMs: nowMs, leaseMs });
     }
     for (const node of this.#seen.keys()) if (!others.some((other) => other.node === node)) this.#seen.delete(node);
   }
 
-  #expired(): Seen[] {
+  #expiredOthers(): Seen[] {
     const nowMs = this.#nowMs();
     return [...this.#seen].flatMap(([node, { seq, sinceMs, leaseMs }]) => (nowMs > sinceMs + leaseMs ? [{ node, seq }] : []));
   }

@@ -1,5 +1,5 @@
 import { parseArgs } from "node:util";
-import { Deployments } from "./deployments.ts";
+import { EngineAdmin } from "../client/engine-admin.ts";
 
 export interface DeploymentArguments {
   readonly admin: string;
@@ -23,8 +23,8 @@ const OPTIONS = {
  * Runs a command of `npm run engine:*` and ends the process: with 1 and one line that says what is wrong where it fails. `--admin` stands
  * for `RESTATE_ADMIN_URL`, and that for it.
  */
-export async function runCommand(usage: string, command: (args: DeploymentArguments, engine: Deployments) => Promise<void>): Promise<void> {
-  let engine: Deployments | undefined;
+export async function runCommand(usage: string, command: (args: DeploymentArguments, engine: EngineAdmin) => Promise<void>): Promise<void> {
+  let engine: EngineAdmin | undefined;
   try {
     const { values } = parseArgs({ options: OPTIONS });
     if (values.help) {
@@ -35,7 +35,7 @@ export async function runCommand(usage: string, command: (args: DeploymentArgume
     const url = checkedUrl("--url", values.url);
     const seconds = Number(values["timeout-s"]);
     if (!(seconds >= 0)) throw new RangeError(`--timeout-s ${values["timeout-s"]}: must be a number of seconds`);
-    engine = new Deployments(admin);
+    engine = new EngineAdmin(admin);
     await command({ admin, url, force: values.force, keep: values.keep, timeoutMs: seconds * 1_000 }, engine);
   } catch (error) {
     process.stderr.write(`${(error as Error).message}\n`);

@@ -13,6 +13,6 @@ usage: npm run engine:register -- --url URL [options]
 `;
 
 await runCommand(USAGE, async ({ url, force }, engine) => {
-  const { id } = await engine.register(url, force);
+  const { id } = await engine.register(url, { force });
   process.stdout.write(`registered ${url} as ${id}\n`);
 });

@@ -1,6 +1,5 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { runCommand } from "./command-line.ts";
-import { DeploymentError } from "./deployments.ts";
 
 const USAGE = `Brings the engine to a new version of the service while orders run. Start the nodes of the new version first, beside the old ones,
 at an address of their own. This command registers that address, so that new orders go there. It waits until every order that began on
@@ -20,20 +19,19 @@ const LOOK_EVERY_MS = 500;
 const SETTLE_MS = 1_000;
 
 await runCommand(USAGE, async ({ url, timeoutMs, keep }, engine) => {
-  const before = await engine.list();
-  const current = await engine.register(url, false);
+  const before = await engine.deployments();
+  const current = await engine.register(url);
   process.stdout.write(`new orders go to ${url} (${current.id})\n`);
   await pause(SETTLE_MS);
   const end = performance.now() + timeoutMs;
   for (const { id, url: oldUrl } of before.filter((old) => old.id !== current.id)) {
     let last = -1;
     for (;;) {
-      const left = await engine.underWay(id);
+      const left = await engine.invocationsUnderWay(id);
       if (left === 0) break;
       if (left !== last) process.stdout.write(`${oldUrl}: ${left} under way\n`);
       last = left;
-      if (performance.now() > end)
-        throw new DeploymentError(`${oldUrl}: ${left} are still under way; its nodes have to stay up. Run this again.`);
+      if (performance.now() > end) throw new Error(`${oldUrl}: ${left} are still under way; its nodes have to stay up. Run this again.`);
       await pause(LOOK_EVERY_MS);
     }
     if (!keep) await engine.remove(id);

@@ -1,16 +1,11 @@
 import type { KeyObject } from "node:crypto";
-import { Canceled } from "../../../concurrency/cancel-cause.ts";
 import { CancelScope } from "../../../concurrency/cancel-scope.ts";
 import { Capacity } from "../../../concurrency/capacity.ts";
-import type { OrderEvent } from "../../../orders/order-event.ts";
-import type { Post } from "../../../outgoing/post.ts";
-import { type Clock, SYSTEM_CLOCK } from "../../../retries/clock.ts";
-import { EndpointHealth, type EndpointOutcome } from "../../../retries/endpoint-health.ts";
-import { MAX_REQUESTS, REQUEST_TIMEOUT_MS } from "../../../webhooks/delivery.ts";
-import type { DeliveryLog } from "../../../webhooks/delivery-log.ts";
-import { deliveryVerdict } from "../../../webhooks/delivery-verdict.ts";
-import { type PostResult, postEvent, postToReceiver } from "../../../webhooks/post-event.ts";
-import { NodeStops } from "../compensation/compensation-calls.ts";
+import { SYSTEM_CLOCK } from "../../../concurrency/clock.ts";
+import { type PostResult, postToReceiver } from "../../../webhooks/post-event.ts";
+import { type DeliveryLog, MAX_REQUESTS, WebhookReceiver } from "../../../webhooks/webhook-receiver.ts";
+import { acquireWithin } from "../bulkhead.ts";
+import { NodeStops } from "../durable-options.ts";
 import { expiresMs, type WaitingEvent } from "./order-events-state.ts";
 
 export interface EventSenderOptions {
@@ -19,143 +14,110 @@ export interface EventSenderOptions {
   /** Every one of them signs every delivery. */
   readonly secrets: readonly KeyObject[];
   readonly log: DeliveryLog;
-  /** What the cluster knows: whether the receiver has answered 410 to any node since the last resume. */
+  /** Asks the engine whether the receiver has answered 410 to any node since the last resume. */
   readonly isDisabled: () => Promise<boolean>;
-  /** Lets the cluster know of a 410. */
+  /** Stores a 410 in the engine, for all nodes. */
   readonly disable: () => Promise<void>;
   /** The receiver takes events again after it did not. */
-  readonly onUp?: () => void;
-  readonly post?: Post;
-  readonly clock?: Clock;
-  readonly maxRequests?: number;
+  readonly onUp: () => void;
 }
 
 /** How a turn of an event ended. */
 export type Sent =
   | { readonly type: "delivered" }
   | { readonly type: "failed"; readonly retryAfterMs: number }
-  /** It was not sent: the receiver is down, or there was no place. */
+  /** It was not sent: the receiver is down, or the bulkhead is full. */
   | { readonly type: "held" }
-  /** The receiver wants nothing at all. */
+  /** The receiver has answered 410: it takes no events. */
   | { readonly type: "disabled" }
-  /** Its time is over. */
+  /** Its 24 hours are over. */
   | { readonly type: "dead"; readonly reason: string };
 
 // Long enough for a burst, short beside the pause that follows.
-const LINE_MS = 500;
+const BULKHEAD_WAIT_MS = 500;
 
 /**
- * Delivers events to the receiver as far as this node does it: signs, keeps the number of requests in bounds, knows when the receiver is
- * down. Has no queue, for the engine keeps what waits. Main thread only.
+ * The requests of this node to the receiver: signs them, bounds their number, and knows when the receiver is down. There is no queue,
+ * because the engine keeps what waits. Main thread only.
  */
 export class EventSender {
-  readonly #options: EventSenderOptions & { readonly post: Post; readonly clock: Clock };
-  /** For logs: the rest of the URL may hold a token. */
-  readonly #receiver: string;
-  readonly #health: EndpointHealth;
-  readonly #places: Capacity;
+  readonly #options: EventSenderOptions;
+  readonly #receiver: WebhookReceiver;
+  readonly #bulkhead = new Capacity(MAX_REQUESTS);
   readonly #stop = new CancelScope();
   #disabled = false;
-  /** 410s that this node was answered with, and what lets the cluster know of the last one. */
+  /** How many 410s this node has received, and the call that stores the last one. */
   #gone = 0;
-  #telling: Promise<void> | undefined;
+  #disabling: Promise<void> | undefined;
 
   constructor(options: EventSenderOptions) {
-    const { maxRequests = MAX_REQUESTS } = options;
-    this.#options = { post: postToReceiver(options.url), clock: SYSTEM_CLOCK, ...options };
-    this.#receiver = new URL(options.url).origin;
-    this.#health = new EndpointHealth({ maxInFlight: maxRequests, clock: this.#options.clock, onDown: (down) => this.#noteReceiver(down) });
-    this.#places = new Capacity(maxRequests);
+    this.#options = options;
+    this.#receiver = new WebhookReceiver({ ...options, post: postToReceiver(options.url), clock: SYSTEM_CLOCK, maxRequests: MAX_REQUESTS });
   }
 
   /** As this node knows it. */
   state(): { readonly receiver: "up" | "down" | "disabled"; readonly inFlight: number } {
-    return { receiver: this.#disabled ? "disabled" : this.#health.down ? "down" : "up", inFlight: this.#health.inFlight };
+    return { receiver: this.#disabled ? "disabled" : this.#receiver.health.down ? "down" : "up", inFlight: this.#receiver.health.inFlight };
   }
 
-  /** Asks what the cluster knows of the receiver. Rejects when it cannot be asked. */
-  async look(): Promise<void> {
-    await this.#telling;
+  /** Asks the engine what all nodes know of the receiver. Rejects when the engine does not answer. */
+  async refresh(): Promise<void> {
+    await this.#disabling;
     const gone = this.#gone;
     const disabled = await this.#options.isDisabled();
     // An answer from before a 410 says nothing of the time after it.
-    if (gone === this.#gone) this.#note(disabled);
+    if (gone === this.#gone) this.#setDisabled(disabled);
   }
 
-  #note(disabled: boolean): void {
+  #setDisabled(disabled: boolean): void {
     if (this.#disabled === disabled || this.#stop.cause !== undefined) return;
     this.#disabled = disabled;
     const { log } = this.#options;
-    const fields = { receiver: this.#receiver };
+    const fields = { receiver: this.#receiver.origin };
     if (disabled)
       log.error(fields, "the webhook receiver answered 410 Gone: nothing is delivered until a resume; events are kept for their 24 hours");
     else log.info(fields, "webhook delivery goes on");
   }
 
-  /** One turn of the event of an order that is to be delivered next. Throws `NodeStops` after `stop`. */
+  /** One turn of the event that an order has to deliver next. Throws `NodeStops` after `stop`. */
   async send(orderId: string, event: WaitingEvent): Promise<Sent> {
     this.#throwIfStopped();
-    // A resume may have been at another node, so what this one heard of a 410 is asked again.
-    if (this.#disabled) await this.look();
+    // A resume may have been at another node.
+    if (this.#disabled) await this.refresh();
     if (this.#disabled) return this.#unlessDead(event, "the receiver answered 410 Gone", { type: "disabled" });
-    if (!this.#health.mayStart && this.#health.down) return this.#unlessDead(event, "receiver down", { type: "held" });
-    const line = new CancelScope();
-    const leaveLine = line.cancelAfter(LINE_MS);
-    try {
-      using _permit = await this.#places.acquire(line);
-      leaveLine();
-      this.#throwIfStopped();
-      if (this.#disabled || !this.#health.mayStart) return { type: "held" };
-      return await this.#judge(orderId, event, await this.#post(orderId, event));
-    } catch (error) {
-      if (error instanceof Canceled) return { type: "held" };
-      throw error;
-    } finally {
-      leaveLine();
-    }
+    if (!this.#receiver.health.mayStart && this.#receiver.health.down) return this.#unlessDead(event, "receiver down", { type: "held" });
+    using permit = await acquireWithin(this.#bulkhead, BULKHEAD_WAIT_MS);
+    this.#throwIfStopped();
+    if (permit === undefined || this.#disabled || !this.#receiver.health.mayStart) return { type: "held" };
+    return await this.#outcomeOf(orderId, event, await this.#request(orderId, event));
   }
 
-  /** Aborts what is under way: it is sent again by another node. */
+  /** Aborts the requests under way: another node sends them again. */
   stop(): void {
     this.#stop.cancel("shutdown");
-    this.#health.close();
+    this.#receiver.health.close();
   }
 
-  async #post(orderId: string, { id, payload, createdMs, tries }: WaitingEvent): Promise<PostResult> {
-    const { clock, secrets, post } = this.#options;
-    const event: OrderEvent = { seq: 0, id, orderId, payload, createdMs, expiresMs: 0, tries };
-    const epoch = this.#health.begin();
-    const scope = new CancelScope();
-    const linked = scope.link(this.#stop);
-    const stopTimer = clock.after(REQUEST_TIMEOUT_MS, () => void scope.cancel("deadline"));
-    let outcome: EndpointOutcome;
-    try {
-      const result = await postEvent(event, { secrets, post }, scope, clock.nowMs());
-      outcome = deliveryVerdict(result, tries, this.#health.down);
-      return result;
-    } finally {
-      stopTimer();
-      linked.unsubscribe();
-      this.#health.end(epoch, outcome);
-    }
+  #request(orderId: string, { id, payload, createdMs, tries }: WaitingEvent): Promise<PostResult> {
+    return this.#receiver.send({ seq: 0, id, orderId, payload, createdMs, expiresMs: 0, tries }, this.#stop);
   }
 
-  async #judge(orderId: string, event: WaitingEvent, result: PostResult): Promise<Sent> {
+  async #outcomeOf(orderId: string, event: WaitingEvent, result: PostResult): Promise<Sent> {
     const { log } = this.#options;
     switch (result.type) {
       case "delivered":
         return { type: "delivered" };
       case "gone":
         this.#gone++;
-        this.#note(true);
-        this.#telling ??= this.#options.disable().finally(() => {
-          this.#telling = undefined;
+        this.#setDisabled(true);
+        this.#disabling ??= this.#options.disable().finally(() => {
+          this.#disabling = undefined;
         });
-        // Until the cluster knows, a turn that has ended might be forgotten with this node.
-        await this.#telling;
+        // Before the turn ends: this node may die, and then no node would know of the 410.
+        await this.#disabling;
         return { type: "disabled" };
       case "aborted":
-        throw new NodeStops("this node stops");
+        throw new NodeStops();
       case "failed": {
         const fields = { order_id: orderId, event: event.id, reason: result.reason };
         const sent = this.#unlessDead(event, result.reason, { type: "failed", retryAfterMs: result.retryAfterMs ?? 0 });
@@ -168,20 +130,10 @@ export class EventSender {
   }
 
   #unlessDead(event: WaitingEvent, reason: string, sent: Sent): Sent {
-    return this.#options.clock.nowMs() >= expiresMs(event) ? { type: "dead", reason } : sent;
-  }
-
-  #noteReceiver(down: boolean): void {
-    const { log, onUp } = this.#options;
-    const fields = { receiver: this.#receiver };
-    if (down) log.warn(fields, "the webhook receiver is down: probing it with one request at a time");
-    else {
-      log.info(fields, "the webhook receiver is up again");
-      onUp?.();
-    }
+    return SYSTEM_CLOCK.nowMs() >= expiresMs(event) ? { type: "dead", reason } : sent;
   }
 
   #throwIfStopped(): void {
-    if (this.#stop.cause !== undefined) throw new NodeStops("this node stops");
+    if (this.#stop.cause !== undefined) throw new NodeStops();
   }
 }

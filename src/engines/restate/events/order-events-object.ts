@@ -107,8 +107,13 @@ export function orderEventsObject(sender: Pick<EventSender, "send"> | undefined)
 
 type OrderEventsObject = ReturnType<typeof orderEventsObject>;
 
-/** What others call it by. */
+/** How other objects call this one. */
 export const ORDER_EVENTS = { name: OBJECTS.orderEvents } as OrderEventsObject;
+
+/** Gives an event to the queue of its order, one-way. Events that one handler or one object sends arrive in that order. */
+export function sendEvent(ctx: ObjectContext, event: EventAdded): void {
+  ctx.objectSendClient<typeof ORDER_EVENTS>(ORDER_EVENTS, event.orderId).add(event);
+}
 
 function withoutReceiver(event: WaitingEvent): Sent {
   return Date.now() >= expiresMs(event) ? { type: "dead", reason: "no receiver is configured" } : { type: "disabled" };

@@ -1,10 +1,10 @@
 import type { KeyObject } from "node:crypto";
 import { Periodic } from "../../../concurrency/periodic.ts";
 import type { OnFault } from "../../../orders/faults.ts";
-import type { DeliveryLog } from "../../../webhooks/delivery-log.ts";
-import type { Ingress } from "../ingress.ts";
+import type { DeliveryLog } from "../../../webhooks/webhook-receiver.ts";
+import type { Ingress } from "../client/ingress.ts";
+import { orUnavailable } from "../journal/engine-tables.ts";
 import { OBJECTS } from "../objects.ts";
-import { orUnavailable } from "../operators/engine-tables.ts";
 import { EventSender } from "./event-sender.ts";
 import { RECEIVER_KEY, type ReceiverState } from "./webhook-receiver-object.ts";
 
@@ -16,15 +16,15 @@ export interface ReceiverDeliveryOptions {
   readonly onFault: OnFault;
 }
 
-// How long after a 410 to one node others may still send. A look costs the engine next to nothing.
-const LOOK_EVERY_MS = 1_000;
+// How long after a 410 to one node the others may still send. The call costs the engine next to nothing.
+const REFRESH_EVERY_MS = 1_000;
 const TIMEOUT_MS = 5_000;
 
-/** This node's part in delivery: its sender, and what it hears of the receiver from the others. Main thread only. */
+/** This node's part in delivery: its sender, and the state of the receiver that all nodes share. Main thread only. */
 export class ReceiverDelivery {
   readonly sender: EventSender;
   readonly #options: ReceiverDeliveryOptions;
-  readonly #looking: Periodic;
+  readonly #refreshing: Periodic;
 
   constructor(options: ReceiverDeliveryOptions) {
     const { url, secrets, log, onFault } = options;
@@ -36,18 +36,18 @@ export class ReceiverDelivery {
       isDisabled: () => this.#isDisabled(),
       disable: () => this.#call("disable"),
       onUp: () => {
-        // Without it what waits is tried in its own time.
+        // Without this call each waiting event is tried at the end of its own pause.
         this.#call("wakeAll").catch((error: unknown) => onFault("events that wait could not be woken", error));
       },
     });
-    this.#looking = new Periodic(LOOK_EVERY_MS, async () => {
+    this.#refreshing = new Periodic(REFRESH_EVERY_MS, async () => {
       // While the engine is down nothing is delivered either.
-      await this.sender.look().catch(() => {});
+      await this.sender.refresh().catch(() => {});
     });
   }
 
   start(): void {
-    this.#looking.start();
+    this.#refreshing.start();
   }
 
   state(): ReturnType<EventSender["state"]> {
@@ -57,13 +57,13 @@ export class ReceiverDelivery {
   /** Goes on after a 410, on all nodes. Rejects with `JournalUnavailable`. */
   async resume(): Promise<void> {
     await orUnavailable(this.#call("resume"));
-    await orUnavailable(this.sender.look());
+    await orUnavailable(this.sender.refresh());
   }
 
-  /** Aborts what is under way. */
+  /** Aborts the requests under way. */
   async stop(): Promise<void> {
     this.sender.stop();
-    await this.#looking.stop();
+    await this.#refreshing.stop();
   }
 
   async #isDisabled(): Promise<boolean> {

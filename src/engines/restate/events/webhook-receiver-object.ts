@@ -1,7 +1,7 @@
 import { handlers, type ObjectContext, type ObjectSharedContext, object, rpc } from "@restatedev/restate-sdk";
 import { DURABLE } from "../durable-options.ts";
-import { sendToObject } from "../object-calls.ts";
 import { OBJECTS } from "../objects.ts";
+import { ORDER_EVENTS } from "./order-events-object.ts";
 
 /** There is one receiver, so one object. */
 export const RECEIVER_KEY = "receiver";
@@ -53,9 +53,7 @@ export function webhookReceiverObject(waitingAfter: (orderId: string, limit: num
       async wake(ctx: ObjectContext, { walk, after }: Wake): Promise<void> {
         if ((await ctx.get<number>(WALK)) !== walk) return;
         const orderIds = await ctx.run("page", () => waitingAfter(after, PAGE));
-        for (const key of orderIds) {
-          sendToObject(ctx, { service: OBJECTS.orderEvents, method: "deliver", key }, {});
-        }
+        for (const orderId of orderIds) ctx.objectSendClient<typeof ORDER_EVENTS>(ORDER_EVENTS, orderId).deliver({});
         const last = orderIds.at(-1);
         if (last === undefined || orderIds.length < PAGE) return;
         walkOn(ctx, { walk, after: last }, PAUSE_MS);
@@ -73,8 +71,7 @@ export function webhookReceiverObject(waitingAfter: (orderId: string, limit: num
 
 type WebhookReceiverObject = ReturnType<typeof webhookReceiverObject>;
 
-/** What others call it by. */
-export const WEBHOOK_RECEIVER = { name: OBJECTS.webhookReceiver } as WebhookReceiverObject;
+const WEBHOOK_RECEIVER = { name: OBJECTS.webhookReceiver } as WebhookReceiverObject;
 
 function walkOn(ctx: ObjectContext, wake: Wake, delay: number): void {
   ctx.objectSendClient<typeof WEBHOOK_RECEIVER>(WEBHOOK_RECEIVER, RECEIVER_KEY).wake(wake, rpc.sendOpts({ delay }));

@@ -1,0 +1,140 @@
+import { monotonicMs } from "../concurrency/clock.ts";
+import type { StepInput } from "../orders/step.ts";
+import type { StepSpec } from "../orders/step-runner.ts";
+
+/** A step that has not settled yet, as a pool knows it. */
+interface UnsettledStep {
+  /** Grows with each step of the pool. */
+  readonly id: number;
+  readonly settled: boolean;
+  readonly spec: StepSpec;
+  readonly input: StepInput;
+  /** Undefined while it waits for one. */
+  readonly thread: { readonly id: number } | undefined;
+}
+
+/** The steps of one pool that have not settled. */
+export interface UnsettledSteps {
+  /** The highest id that was given so far. */
+  readonly lastId: number;
+  /** In no particular order. */
+  all(): readonly UnsettledStep[];
+}
+
+/** A step that has run for long, and still does. */
+export interface LongStep {
+  readonly name: string;
+  readonly action: "perform" | "compensate";
+  readonly orderId: string;
+  readonly attempt: number;
+  readonly threadId: number;
+  /** It ran by then: since the mark after its start, or since the first of all marks. On the clock of `monotonicMs`. */
+  readonly sinceMs: number;
+}
+
+// Shorter steps are shown when they have ended; looked at four times a second, most of them would be over before they are drawn.
+const LONG_MS = 300;
+// Of one pool: what can be told apart on the screen, and little to send.
+const MAX_SHOWN = 16;
+// More than the ten seconds that a page shows, at a mark every 50 ms.
+const MAX_MARKS = 256;
+
+/**
+ * Some of the long steps, for whoever looks. A step carries no time of its own: ids grow, so whoever notes the last id now
+ * and then knows later how old a step is at least. Steps cost nothing by this, whether somebody looks or not. Main thread only.
+ */
+export class LongSteps {
+  readonly #pools: readonly LongStepsOfPool[];
+
+  constructor(pools: readonly UnsettledSteps[]) {
+    this.#pools = pools.map((steps) => new LongStepsOfPool(steps));
+  }
+
+  /** To be called at even intervals while somebody looks: starts are known to within one. */
+  mark(nowMs = monotonicMs()): void {
+    for (const pool of this.#pools) pool.mark(nowMs);
+  }
+
+  /** Nobody looks any more. */
+  forget(): void {
+    for (const pool of this.#pools) pool.forget();
+  }
+
+  /**
+   * Of each pool those that were given before and still run; in the places that became free the oldest, and in half of these the
+   * youngest: where many run for long, the oldest alone would all be about to end.
+   */
+  sample(nowMs = monotonicMs()): LongStep[] {
+    return this.#pools.flatMap((pool) => pool.sample(nowMs));
+  }
+}
+
+interface Shown {
+  readonly step: UnsettledStep;
+  readonly sinceMs: number;
+}
+
+class LongStepsOfPool {
+  readonly #steps: UnsettledSteps;
+  #marks: { readonly lastId: number; readonly atMs: number }[] = [];
+  #shown: Shown[] = [];
+
+  constructor(steps: UnsettledSteps) {
+    this.#steps = steps;
+  }
+
+  mark(nowMs: number): void {
+    this.#marks.push({ lastId: this.#steps.lastId, atMs: nowMs });
+    if (this.#marks.length > MAX_MARKS) this.#marks.shift();
+  }
+
+  forget(): void {
+    this.#marks = [];
+    this.#shown = [];
+  }
+
+  sample(nowMs: number): LongStep[] {
+    this.#shown = this.#shown.filter(({ step }) => !step.settled);
+    const isShown = new Set(this.#shown.map(({ step }) => step));
+    const lastLong = this.#marks.findLast(({ atMs }) => atMs <= nowMs - LONG_MS)?.lastId ?? 0;
+    const free = MAX_SHOWN - this.#shown.length;
+    const oldest = new Foremost(Math.ceil(free / 2), (a, b) => a.id - b.id);
+    const youngest = new Foremost(Math.floor(free / 2), (a, b) => b.id - a.id);
+    for (const step of this.#steps.all()) {
+      if (step.id <= lastLong && step.thread !== undefined && !isShown.has(step)) youngest.offer(oldest.offer(step));
+    }
+    for (const step of [...oldest.steps, ...youngest.steps]) this.#shown.push({ step, sinceMs: this.#startOf(step) });
+    return this.#shown.flatMap(({ step: { spec, input, thread }, sinceMs }) => {
+      // Lost with its thread, it waits to be run again.
+      if (thread === undefined) return [];
+      const { name, action } = spec;
+      return [{ name, action, orderId: input.orderId, attempt: input.attempt, threadId: thread.id, sinceMs }];
+    });
+  }
+
+  #startOf({ id }: UnsettledStep): number {
+    return this.#marks.find(({ lastId }) => lastId >= id)?.atMs ?? monotonicMs();
+  }
+}
+
+/** The first so many of all that are offered. */
+class Foremost {
+  readonly steps: UnsettledStep[] = [];
+  readonly #size: number;
+  readonly #compare: (a: UnsettledStep, b: UnsettledStep) => number;
+
+  constructor(size: number, compare: (a: UnsettledStep, b: UnsettledStep) => number) {
+    this.#size = size;
+    this.#compare = compare;
+  }
+
+  /** Gives back the one for which there is no place, if any. */
+  offer(step: UnsettledStep | undefined): UnsettledStep | undefined {
+    if (step === undefined) return undefined;
+    const last = this.steps.at(-1);
+    if (this.steps.length === this.#size && (last === undefined || this.#compare(step, last) >= 0)) return step;
+    const at = this.steps.findIndex((one) => this.#compare(step, one) < 0);
+    this.steps.splice(at < 0 ? this.steps.length : at, 0, step);
+    return this.steps.length > this.#size ? this.steps.pop() : undefined;
+  }
+}

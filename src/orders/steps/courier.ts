@@ -1,0 +1,22 @@
+import { defineStep } from "./step-definition.ts";
+
+/** Assigns a courier; compensated, the courier is released. */
+export const courier = defineStep({
+  provider: "courier service",
+  perform: { path: "assignments", hasAmount: false, acts: "assignments" },
+  compensate: { path: "releases", hasAmount: false, acts: "releases" },
+  capacity: { byDefault: 5, atMost: 128, counts: "couriers" },
+  simulated: { delayMs: 100, failsWith: "no_courier" },
+  errors: {
+    no_courier: { status: 503, when: "no courier can be assigned, or the circuit of their service is open" },
+  },
+  meaning: {
+    statuses: { 404: "no_courier", 409: "no_courier", 503: "no_courier" },
+    definite: "internal",
+    other: "internal",
+    unreachable: "internal",
+    circuitOpen: "no_courier",
+    // The service says so of itself when it has no courier.
+    healthy: 503,
+  },
+});

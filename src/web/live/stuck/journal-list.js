@@ -1,0 +1,83 @@
+import { ask, Refused } from "../admin-api.js";
+import { element } from "../elements.js";
+
+const PAGE = 20;
+// The most that the admin listener gives at one time.
+const MAX_LIMIT = 500;
+// The panel reads its lists again this often. A row that was dealt with shows its result until then.
+export const READ_EVERY_MS = 3_000;
+
+/**
+ * @typedef {object} Row
+ * @property {HTMLTableRowElement} root
+ * @property {(item: any) => void} show
+ * @property {() => boolean} isFresh somebody has just dealt with it
+ */
+
+/**
+ * A list of the journal.
+ *
+ * @param {string} title
+ * @param {string} path of its route
+ * @param {string} field of the answer
+ * @param {readonly string[]} headings
+ * @param {(item: any) => Row} rowOf
+ */
+export function journalList(title, path, field, headings, rowOf) {
+  const body = element("tbody");
+  const none = element("p", { class: "hint" }, "None.");
+  const tail = element("p", { class: "hint" });
+  const grid = element(
+    "section",
+    { class: "scroll", "aria-label": title, hidden: true, tabindex: 0 },
+    element("table", {}, element("thead", {}, element("tr", {}, ...headings.map((text) => element("th", { scope: "col" }, text)))), body),
+  );
+  const root = element("section", { class: "sub wide" }, element("h3", {}, title), none, grid, tail);
+  /** Rows by their number. A row stays the same, so that the text in its field is not lost. @type {Map<number, Row>} */
+  const rows = new Map();
+  let limit = PAGE;
+  return { root, read };
+
+  /** Reads it again, and shows a refusal below it. */
+  async function read() {
+    try {
+      const page = await ask(`${path}?limit=${limit}`);
+      show(page[field]);
+      tail.replaceChildren();
+      if (page.next_cursor !== undefined && limit < MAX_LIMIT) offerMore();
+    } catch (error) {
+      if (!(error instanceof Refused)) throw error;
+      tail.replaceChildren(error.message);
+    }
+  }
+
+  /** @param {readonly { id: number }[]} items */
+  function show(items) {
+    const ids = new Set(items.map(({ id }) => id));
+    for (const [id, row] of rows) {
+      if (ids.has(id) || row.isFresh()) continue;
+      row.root.remove();
+      rows.delete(id);
+    }
+    for (const item of items) {
+      const known = rows.get(item.id);
+      if (known !== undefined) known.show(item);
+      else {
+        const row = rowOf(item);
+        rows.set(item.id, row);
+        body.append(row.root);
+      }
+    }
+    none.hidden = rows.size > 0;
+    grid.hidden = rows.size === 0;
+  }
+
+  function offerMore() {
+    const button = element("button", { type: "button" }, "More");
+    button.addEventListener("click", () => {
+      limit = Math.min(MAX_LIMIT, limit * 5);
+      void read();
+    });
+    tail.append(`the oldest ${limit} `, button);
+  }
+}

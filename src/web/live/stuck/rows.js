@@ -1,0 +1,110 @@
+/** @import { Act } from "./action.js" */
+/** @import { Row } from "./journal-list.js" */
+import { element, linkButton } from "../elements.js";
+import { age } from "../words.js";
+import { outputBeside } from "./action.js";
+import { READ_EVERY_MS } from "./journal-list.js";
+
+const CELLS = ["Step", "Amount", "Waits for", "Tries", "Last answer", "Next try"];
+export const COMPENSATION_HEADINGS = ["Order", ...CELLS, "What to do"];
+export const LETTER_HEADINGS = ["Order", "Event", "Given up", "Why", "What to do"];
+
+/**
+ * A compensation that is pending, with buttons to retry it and to settle it by hand.
+ *
+ * @param {any} first
+ * @param {Act} act
+ * @param {(orderId: string) => void} openOrder
+ * @returns {Row}
+ */
+export function compensationRow(first, act, openOrder) {
+  const path = `/compensations/${first.id}`;
+  const name = `${first.step} of ${first.order_id}`;
+  const cells = CELLS.map((label) => element("td", { "data-label": label }));
+  const output = outputBeside();
+  const retry = element("button", { type: "button", "aria-label": `Retry ${name}` }, "Retry");
+  const note = element("input", {
+    required: true,
+    maxlength: 1000,
+    placeholder: "what you did instead",
+    "aria-label": `Note on ${name}`,
+  });
+  const settle = element("button", { type: "submit", "aria-label": `Settle ${name}` }, "Settle");
+  const form = element("form", { class: "inline" }, retry, note, settle, output);
+  const root = element("tr", {}, orderCell(first.order_id, openOrder), ...cells, element("td", { class: "actions" }, form));
+  let freshUntilMs = 0;
+  retry.addEventListener("click", () =>
+    act(retry, output, `${path}/retry`, {}, (row) =>
+      ended(row, row.state === "done" ? "compensated" : `not compensated: ${row.last_answer ?? "no answer"}`),
+    ),
+  );
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    void act(settle, output, `${path}/settle`, { note: note.value }, (row) => ended(row, "settled, and the note is kept"));
+  });
+  show(first);
+  return { root, show, isFresh: () => performance.now() < freshUntilMs };
+
+  /** @param {any} row @param {string} text */
+  function ended(row, text) {
+    if (row.state !== "pending") {
+      freshUntilMs = performance.now() + READ_EVERY_MS;
+      for (const part of [retry, note, settle]) part.disabled = true;
+    }
+    show(row);
+    return text;
+  }
+
+  /** @param {any} row */
+  function show({ step, amount, age_seconds, tries, last_answer, next_try_at }) {
+    const inSeconds = next_try_at === undefined ? undefined : (Date.parse(next_try_at) - Date.now()) / 1_000;
+    const texts = [
+      step,
+      (amount / 100).toFixed(2),
+      age(age_seconds),
+      String(tries),
+      last_answer ?? "–",
+      inSeconds === undefined ? "–" : inSeconds < 1 ? "now" : `in ${age(inSeconds)}`,
+    ];
+    for (const [index, cell] of cells.entries()) if (cell.textContent !== texts[index]) cell.textContent = texts[index];
+  }
+}
+
+/**
+ * An event that was given up, with a button to deliver it again.
+ *
+ * @param {any} letter
+ * @param {Act} act
+ * @param {(orderId: string) => void} openOrder
+ * @returns {Row}
+ */
+export function letterRow({ id, order_id, type, given_up_at, reason }, act, openOrder) {
+  const output = outputBeside();
+  const button = element("button", { type: "button", "aria-label": `Redeliver ${type} of ${order_id}` }, "Redeliver");
+  let freshUntilMs = 0;
+  button.addEventListener("click", () =>
+    act(button, output, `/dead-letters/${id}/redeliver`, {}, () => {
+      freshUntilMs = performance.now() + READ_EVERY_MS;
+      return "waits for delivery again";
+    }),
+  );
+  const root = element(
+    "tr",
+    {},
+    orderCell(order_id, openOrder),
+    element("td", {}, type),
+    element("td", {}, `${age(Math.max(0, (Date.now() - Date.parse(given_up_at)) / 1_000))} ago`),
+    element("td", {}, reason),
+    element("td", { class: "actions" }, button, output),
+  );
+  return { root, show: () => {}, isFresh: () => performance.now() < freshUntilMs };
+}
+
+/** @param {string} orderId @param {(orderId: string) => void} openOrder */
+function orderCell(orderId, openOrder) {
+  return element(
+    "td",
+    { class: "id" },
+    linkButton(orderId, () => openOrder(orderId)),
+  );
+}

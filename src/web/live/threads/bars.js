@@ -1,0 +1,103 @@
+/** @import { Bar } from "./lane.js" */
+/** @import { Placed, View } from "./view.js" */
+import { colorOf } from "../palette.js";
+import { hatch } from "./marks.js";
+
+const TIP_PX = 6;
+
+/** @typedef {{ bar: Bar, left: number, right: number, top: number, bottom: number }} Hit where a bar was drawn, in CSS pixels */
+
+/**
+ * Draws the steps.
+ *
+ * @param {View} view
+ * @param {readonly Bar[]} bars
+ * @param {readonly string[]} steps
+ * @returns {Hit[]} in the order in which they were drawn
+ */
+export function drawBars(view, bars, steps) {
+  /** @type {Hit[]} */
+  const hits = [];
+  for (const bar of bars) {
+    const hit = drawBar(view, bar, steps[bar.step] ?? "");
+    if (hit !== undefined) hits.push(hit);
+  }
+  return hits;
+}
+
+/**
+ * @param {View} view
+ * @param {Bar} bar
+ * @param {string} step
+ * @returns {Hit | undefined}
+ */
+function drawBar({ context, byLane, x, left: start, width, edge, colors }, bar, step) {
+  const placed = byLane.get(bar.lane);
+  if (placed === undefined) return undefined;
+  const left = Math.max(start - 4, x(bar.from));
+  const isRunning = bar.status === "running";
+  // The step has run on since the latest report.
+  const right = Math.max(x(isRunning ? Math.max(bar.to, edge) : bar.to), left + 1.5);
+  if (right < start || left > width) return undefined;
+  const { top, height } = barBox(placed, bar.sub);
+  const isComputing = bar.lane.pool === "exclusive";
+  context.globalAlpha = isComputing ? 1 : 0.34;
+  context.fillStyle = colorOf(step);
+  context.fillRect(left, top, right - left, height);
+  context.globalAlpha = 1;
+  if (isComputing) hatch(context, left, top, right - left, height, colors.lane);
+  else context.fillRect(left, top + height - 1.5, right - left, 1.5);
+  if (isRunning) drawTip(context, Math.min(right, x(edge)), top, height);
+  if (bar.status === "failed" || bar.status === "lost") {
+    context.fillStyle = colors.failed;
+    const cap = Math.max(1, Math.min(3, (right - left) / 4));
+    context.fillRect(right - cap, top - 1, cap, height + 2);
+  } else if (bar.status === "canceled") {
+    context.fillStyle = colors.ink;
+    context.fillRect(right - Math.min(1.5, (right - left) / 4), top, 1.5, height);
+  }
+  if (bar.compensated !== null && right - left > 5) {
+    context.fillStyle = colors.compensated;
+    context.fillRect(left, top, right - left, 1.5);
+  }
+  return { bar, left, right, top, bottom: top + height };
+}
+
+/**
+ * The head of an arrow, in the colour that is set: the step still runs.
+ *
+ * @param {CanvasRenderingContext2D} context
+ * @param {number} right
+ * @param {number} top
+ * @param {number} height
+ */
+function drawTip(context, right, top, height) {
+  context.beginPath();
+  context.moveTo(right - TIP_PX, top - 1);
+  context.lineTo(right, top + height / 2);
+  context.lineTo(right - TIP_PX, top + height + 1);
+  context.fill();
+}
+
+/**
+ * @param {Placed} placed
+ * @param {number} sub
+ */
+function barBox({ lane, top, height }, sub) {
+  if (lane.pool === "exclusive") return { top: top + 7, height: height - 14 };
+  const each = (height - 6) / lane.subs;
+  return { top: top + 3 + sub * each, height: Math.max(2, each - 1.5) };
+}
+
+/**
+ * The height at which lines from and to a bar end.
+ *
+ * @param {View} view
+ * @param {Bar} bar
+ */
+export function middleOf({ byLane }, bar) {
+  const placed = byLane.get(bar.lane);
+  if (placed === undefined) return undefined;
+  const { top, height } = barBox(placed, bar.sub);
+  return top + height / 2;
+}

@@ -1,0 +1,82 @@
+/** @import { Cancel } from "./lane-model.js" */
+/** @import { View } from "./view.js" */
+import { isStill } from "../frames.js";
+import { duration, spoken } from "../words.js";
+import { middleOf } from "./bars.js";
+import { drawLabel } from "./marks.js";
+
+const FLASH_MS = 900;
+// Lines across more than a thousand bars would say no more than a few dozen.
+const MAX_LINES = 24;
+const MAX_LABELS = 3;
+// In a storm more flashes than this would hide the bars.
+const MAX_FLASHES = 4;
+const LABEL_EVERY_PX = 120;
+
+/**
+ * A line from each cause to every step it stopped, the latest cancel first; a new one flashes.
+ *
+ * @param {View} view
+ * @param {readonly Cancel[]} cancels
+ */
+export function drawCancels(view, cancels) {
+  const { x, left, width, placed } = view;
+  const nowMs = performance.now();
+  const main = placed[0];
+  /** @type {{ text: string, at: number, y: number }[]} */
+  const labels = [];
+  for (const [index, cancel] of cancels.slice(-MAX_LINES).reverse().entries()) {
+    const y = cancel.cause === undefined ? main && main.top + main.height / 2 : middleOf(view, cancel.cause);
+    if (y === undefined) continue;
+    const at = x(cancel.at);
+    if (at < left || at > width) continue;
+    const fresh = isStill() || index >= MAX_FLASHES ? 0 : Math.max(0, 1 - (nowMs - cancel.seenMs) / FLASH_MS);
+    drawCancel(view, cancel, { at, y, fresh });
+    if (labels.length < MAX_LABELS && Math.abs((labels.at(-1)?.at ?? Number.POSITIVE_INFINITY) - at) > LABEL_EVERY_PX) {
+      labels.push({ text: labelOf(cancel), at, y });
+    }
+  }
+  // On top of all lines and dots.
+  for (const { text, at, y } of labels) drawLabel(view, text, at, y);
+}
+
+/**
+ * @param {View} view
+ * @param {Cancel} cancel
+ * @param {{ at: number, y: number, fresh: number }} from the cause; `fresh` falls from 1 to 0 while it flashes
+ */
+function drawCancel(view, { stopped }, { at, y, fresh }) {
+  const { context, x, isNarrow, colors } = view;
+  const flashPx = isNarrow ? 4 : 9;
+  context.strokeStyle = colors.failed;
+  context.fillStyle = colors.failed;
+  for (const bar of stopped) {
+    const barY = middleOf(view, bar);
+    if (barY === undefined) continue;
+    const end = x(bar.to);
+    context.globalAlpha = 0.4 + 0.6 * fresh;
+    context.lineWidth = 1 + 1.5 * fresh;
+    context.beginPath();
+    context.moveTo(at, y);
+    context.lineTo(end, barY);
+    context.stroke();
+    context.globalAlpha = 0.6 + 0.2 * fresh;
+    drawDot(context, end, barY, 1.5 + (flashPx / 2) * fresh);
+  }
+  context.globalAlpha = 0.8;
+  drawDot(context, at, y, 2.5 + flashPx * fresh);
+  context.globalAlpha = 1;
+}
+
+/** @param {CanvasRenderingContext2D} context @param {number} x @param {number} y @param {number} radius */
+function drawDot(context, x, y, radius) {
+  context.beginPath();
+  context.arc(x, y, radius, 0, 2 * Math.PI);
+  context.fill();
+}
+
+/** @param {Cancel} cancel */
+function labelOf({ order, ms }) {
+  const cause = order.canceled?.[0] ?? "";
+  return `${spoken(cause === "sibling_failed" ? order.kind : cause)}: stopped in ${duration(ms)}`;
+}

@@ -1,0 +1,48 @@
+/** @import { Lane, LaneThread, Sample } from "./lane.js" */
+/** @import { Placed, View } from "./view.js" */
+import { counted, duration } from "../words.js";
+import { STUCK_MS } from "./lane-model.js";
+import { AXIS_PX } from "./view.js";
+
+/** A lane's thread and what it does, before the lane. @param {View} view @param {Placed} placed */
+export function drawTitle({ context, isNarrow, colors }, { lane, top, height }) {
+  const thread = lane.threads.at(-1);
+  const last = lane.samples.at(-1);
+  context.textAlign = "left";
+  context.fillStyle = colors.ink;
+  const name = thread === undefined ? lane.pool : isNarrow ? `#${thread.id}` : `${lane.pool} #${thread.id}`;
+  const y = top + height / 2;
+  context.fillText(name, 2, y - 6);
+  context.fillStyle = colors.soft;
+  context.fillText(subtitle(lane, thread, last, isNarrow), 2, y + 7);
+}
+
+/**
+ * @param {Lane} lane
+ * @param {LaneThread | undefined} thread
+ * @param {Sample | undefined} last
+ * @param {boolean} isNarrow
+ */
+function subtitle({ pool }, thread, last, isNarrow) {
+  if (last === undefined) return "";
+  if (pool === "main") return `${Math.round(last.level * 100)} % busy`;
+  if (pool === "journal") return isNarrow ? `${last.level * 4}/s` : `${last.level * 4} commits/s`;
+  if (thread?.to !== undefined) return "gone";
+  if (last.other > STUCK_MS) return isNarrow ? "stuck" : `stuck ${duration(last.other)}`;
+  if (last.level === 0) return "idle";
+  if (isNarrow) return `${last.level} step${last.level === 1 ? "" : "s"}`;
+  return pool === "exclusive" ? "computes" : counted(last.level, "step");
+}
+
+/** The seconds, below the lanes. @param {View} view */
+export function drawAxis({ context, x, edge, height, isNarrow, colors, left }) {
+  context.fillStyle = colors.soft;
+  context.textAlign = "center";
+  const every = isNarrow ? 5 : 2;
+  for (let seconds = 0; seconds <= 10; seconds += every) {
+    const at = x(edge - seconds * 1_000);
+    context.textAlign = seconds === 0 ? "right" : at < left + 12 ? "left" : "center";
+    context.fillRect(Math.round(at), height - AXIS_PX - 2, 1, 4);
+    context.fillText(seconds === 0 ? "now" : `−${seconds} s`, at, height - AXIS_PX / 2 + 1);
+  }
+}

@@ -1,0 +1,80 @@
+/** @import { Lane, Sample } from "./lane.js" */
+/** @import { Placed, View } from "./view.js" */
+import { STUCK_MS, WINDOW_MS } from "./lane-model.js";
+
+// Shorter delays are a matter of the timer.
+const LATE_MS = 30;
+
+/** The ground of a lane: its seconds, and in gray how much the thread had to do. @param {View} view @param {Placed} placed */
+export function drawLoad(view, placed) {
+  drawGround(view, placed);
+  if (placed.lane.pool === "main") drawLoop(view, placed);
+  else if (placed.lane.pool === "journal") drawCommits(view, placed);
+  else drawSteps(view, placed);
+}
+
+/** @param {View} view @param {Placed} placed */
+function drawGround({ context, left, right, colors, x, edge }, { top, height }) {
+  context.fillStyle = colors.lane;
+  context.fillRect(left, top, right - left, height);
+  context.fillStyle = colors.line;
+  for (let second = Math.ceil((edge - WINDOW_MS) / 1_000); second * 1_000 <= edge; second++) {
+    context.fillRect(Math.round(x(second * 1_000)), top, 1, height);
+  }
+}
+
+/** How busy the main thread is, and where a timer was late. @param {View} view @param {Placed} placed */
+function drawLoop({ context, x, colors }, { lane, top, height }) {
+  context.fillStyle = colors.faint;
+  eachSample(lane, (sample, from) => {
+    const tall = Math.max(1, sample.level * (height - 2));
+    context.fillRect(x(from), top + height - tall, x(sample.at) - x(from) + 0.5, tall);
+  });
+  context.fillStyle = colors.warn;
+  eachSample(lane, (sample, from) => {
+    if (sample.other >= LATE_MS) context.fillRect(x(from), top, x(sample.at) - x(from), Math.min(height, 2 + sample.other / 20));
+  });
+}
+
+/** A bar a tick: how many requests its commits made durable. @param {View} view @param {Placed} placed */
+function drawCommits({ context, x, colors }, { lane, top, height }) {
+  context.fillStyle = colors.faint;
+  eachSample(lane, (sample, from) => {
+    if (sample.other === 0) return;
+    const tall = Math.min(height - 2, 3 + Math.log2(1 + sample.other) * 1.9);
+    context.fillRect(x(from) + 1, top + height - tall, Math.max(1, x(sample.at) - x(from) - 2), tall);
+  });
+}
+
+/** How many steps the thread carried, drawn as bars or not; and when its heartbeat was missing. @param {View} view @param {Placed} placed */
+function drawSteps({ context, x, colors }, { lane, top, height }) {
+  eachSample(lane, (sample, from) => {
+    const left = x(from);
+    const wide = x(sample.at) - left + 0.5;
+    if (sample.other > STUCK_MS) {
+      context.globalAlpha = 0.35;
+      context.fillStyle = colors.failed;
+      context.fillRect(left, top, wide, height);
+      context.globalAlpha = 1;
+    }
+    if (sample.level === 0) return;
+    // Below the bar of its one step, which begins and ends between two samples.
+    const share = lane.pool === "exclusive" ? 0.16 : Math.min(1, Math.log2(1 + sample.level) / 10);
+    context.globalAlpha = 0.55;
+    context.fillStyle = colors.faint;
+    context.fillRect(left, top + height - share * height, wide, share * height);
+    context.globalAlpha = 1;
+  });
+}
+
+/**
+ * @param {Lane} lane
+ * @param {(sample: Sample, from: number) => void} draw
+ */
+function eachSample({ samples }, draw) {
+  for (const [index, sample] of samples.entries()) {
+    const before = samples[index - 1]?.at;
+    // After a gap nothing is known of the time before.
+    draw(sample, before === undefined || sample.at - before > 1_500 ? sample.at - 250 : before);
+  }
+}

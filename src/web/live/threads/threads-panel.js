@@ -1,0 +1,129 @@
+/** @import { Hello, Tick } from "../../../admin/live/messages.ts" */
+/** @import { ServerClock } from "../server-clock.js" */
+import { byId, element, table } from "../elements.js";
+import { drawWhileVisible } from "../frames.js";
+import { duration, short, spoken } from "../words.js";
+import { Lanes } from "./lanes.js";
+
+// More rows would push the panels below out of sight.
+const MAX_LISTED = 8;
+const MAX_CANCELS_LISTED = 5;
+
+/**
+ * The panel of the threads: lanes, what is under the pointer, the legend, and the same as a table.
+ *
+ * @param {ServerClock} clock
+ * @param {(orderId: string) => void} openOrder
+ */
+export function threadsPanel(clock, openOrder) {
+  const canvas = byId("lanes", HTMLCanvasElement);
+  const details = byId("threads-details", HTMLDetailsElement);
+  const sampling = byId("sampling", HTMLElement);
+  const lanes = new Lanes(canvas, clock);
+  /** @type {Tick | undefined} */
+  let latest;
+
+  details.addEventListener("toggle", () => {
+    if (latest !== undefined) showTable(latest);
+  });
+  drawWhileVisible(canvas, () => lanes.draw());
+  pointAtBars();
+
+  return {
+    /** @param {Hello} hello */
+    hello(hello) {
+      lanes.model.hello(hello);
+      lanes.steps = hello.steps;
+      showLegend(hello.steps);
+    },
+    /** @param {Tick} tick @param {boolean} isShown its words change, besides the picture */
+    add(tick, isShown) {
+      lanes.model.tick(tick);
+      latest = tick;
+      if (!isShown) return;
+      showSampling();
+      if (details.open) showTable(tick);
+    },
+    /** @param {boolean} isLive */
+    setLive(isLive) {
+      lanes.isLive = isLive;
+    },
+    /** How many orders ended in the last ten seconds. */
+    ended: () => lanes.model.shares().ended,
+  };
+
+  function showSampling() {
+    const { shown, ended } = lanes.model.shares();
+    const text =
+      ended === 0
+        ? "nothing ran in the last ten seconds: place an order"
+        : shown === ended
+          ? `all ${short(ended)} orders drawn`
+          : `sampled: ${short(shown)} of ${short(ended)} orders drawn`;
+    if (sampling.textContent !== text) sampling.textContent = text;
+  }
+
+  /** @param {Tick} tick */
+  function showTable({ now, threads, loop }) {
+    const main = ["main", "main", "–", "–", `busy ${Math.round(loop.utilization * 100)} %, late ${short(loop.delay_ms)} ms`];
+    const rows = threads.map(([id, pool, running, started, heartbeatAgeMs]) => [
+      `#${id}`,
+      pool,
+      short(running),
+      short(started),
+      `${short(heartbeatAgeMs)} ms ago`,
+    ]);
+    const cancels = lanes.model.cancels.slice(-MAX_CANCELS_LISTED).toReversed();
+    byId("threads-table", HTMLElement).replaceChildren(
+      table("Threads", ["thread", "pool", "steps now", "steps ever", "last heartbeat"], [main, ...rows]),
+      table(
+        "Steps that still run after a third of a second",
+        ["order", "step that runs", "thread", "for"],
+        lanes.model.open.running
+          .slice(0, MAX_LISTED)
+          .map(({ order, step, thread, from }) => [order.id, lanes.steps[step] ?? "", `#${thread}`, duration(now - from)]),
+      ),
+      table(
+        "The latest cancels",
+        ["canceled order", "cause", "steps stopped", "after"],
+        cancels.map(({ order, stopped, ms }) => [order.id, spoken(order.canceled?.[0] ?? ""), short(stopped.length), duration(ms)]),
+      ),
+    );
+  }
+
+  function pointAtBars() {
+    const tip = byId("lanes-tip", HTMLElement);
+    canvas.addEventListener("pointermove", (event) => {
+      const bar = lanes.at(event.offsetX, event.offsetY);
+      tip.hidden = bar === undefined;
+      canvas.classList.toggle("pointing", bar !== undefined);
+      if (bar === undefined) return;
+      tip.textContent = lanes.describe(bar);
+      const left = Math.max(0, Math.min(event.offsetX + 12, canvas.clientWidth - tip.offsetWidth - 4));
+      tip.style.transform = `translate(${left}px, ${event.offsetY + 14}px)`;
+    });
+    canvas.addEventListener("pointerleave", () => {
+      tip.hidden = true;
+    });
+    canvas.addEventListener("click", (event) => {
+      const bar = lanes.at(event.offsetX, event.offsetY);
+      if (bar !== undefined) void openOrder(bar.order.id);
+    });
+  }
+}
+
+/** @param {readonly string[]} steps */
+function showLegend(steps) {
+  const key = (/** @type {string} */ name, /** @type {string} */ text) =>
+    element("li", {}, element("i", { class: `key ${name}`, "aria-hidden": true }), text);
+  byId("legend", HTMLElement).replaceChildren(
+    ...steps.map((step) => key(step, step)),
+    key("waits", "pale: waits, beside others"),
+    key("computes", "striped: computes, on a thread of its own"),
+    key("open", "still runs"),
+    key("failure", "failed; a line to each step it stopped"),
+    key("compensation", "was compensated"),
+    key("load", "gray: how much its thread has to do"),
+    key("late", "the event loop was late"),
+  );
+}

@@ -1,0 +1,89 @@
+import type { KeyObject } from "node:crypto";
+import { CancelScope } from "../concurrency/cancel-scope.ts";
+import type { Clock } from "../concurrency/clock.ts";
+import type { OrderEvent } from "../orders/order-event.ts";
+import type { Post } from "../outgoing/post.ts";
+import { EndpointHealth, type EndpointOutcome } from "../retries/endpoint-health.ts";
+import { type PostResult, postEvent } from "./post-event.ts";
+
+/** What delivery needs of a logger; pino's fits. */
+export interface DeliveryLog {
+  debug(fields: object, message: string): void;
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+}
+
+export interface WebhookReceiverOptions {
+  /** Absolute, http or https, without user and password. */
+  readonly url: string;
+  /** Every one of them signs every delivery. */
+  readonly secrets: readonly KeyObject[];
+  readonly post: Post;
+  readonly log: DeliveryLog;
+  readonly clock: Clock;
+  /** Requests at one time. */
+  readonly maxRequests: number;
+  /** 0 to 1, for the jitter of pauses. */
+  readonly random?: () => number;
+  /** The receiver is up again. */
+  readonly onUp?: () => void;
+}
+
+// Enough for 160 events a second to a receiver 100 ms away, few enough for a small receiver.
+export const MAX_REQUESTS = 16;
+// The lower end of what Standard Webhooks recommends: a receiver should store the event and work later.
+const REQUEST_TIMEOUT_MS = 15_000;
+
+/** The receiver of the order events: signs and sends one event at a time, and learns from the answers whether it is up. Main thread only. */
+export class WebhookReceiver {
+  /** For logs: the rest of the URL may hold a token. */
+  readonly origin: string;
+  readonly health: EndpointHealth;
+  readonly #options: WebhookReceiverOptions;
+
+  constructor(options: WebhookReceiverOptions) {
+    const { url, clock, maxRequests, random = Math.random } = options;
+    this.#options = options;
+    this.origin = new URL(url).origin;
+    this.health = new EndpointHealth({ maxInFlight: maxRequests, clock, random, onDown: (down) => this.#noteDown(down) });
+  }
+
+  /** Sends an event once. Resolves with how that ended: `aborted` once `stop` is canceled. Never rejects. */
+  async send(event: OrderEvent, stop: CancelScope): Promise<PostResult> {
+    const { clock } = this.#options;
+    const epoch = this.health.begin();
+    const scope = new CancelScope();
+    const linked = scope.link(stop);
+    const stopTimer = clock.after(REQUEST_TIMEOUT_MS, () => void scope.cancel("deadline"));
+    const result = await postEvent(event, this.#options, scope, clock.nowMs());
+    stopTimer();
+    linked.unsubscribe();
+    this.health.end(epoch, verdictOn(result, event.tries, this.health.down));
+    return result;
+  }
+
+  #noteDown(down: boolean): void {
+    const { log, onUp } = this.#options;
+    const fields = { receiver: this.origin };
+    if (down) log.warn(fields, "the webhook receiver is down: probing it with one request at a time");
+    else {
+      log.info(fields, "the webhook receiver is up again");
+      onUp?.();
+    }
+  }
+}
+
+/** What a try says of the receiver. `tries`: failed ones of that event before it. */
+function verdictOn(result: PostResult, tries: number, isDown: boolean): EndpointOutcome {
+  if (result.type === "delivered") return "ok";
+  if (result.type !== "failed") return undefined;
+  const { kind, retryAfterMs = 0 } = result;
+  const overloaded = kind === "overloaded";
+  return {
+    // A second refusal of one event says nothing new: a few events that a receiver never takes must not stop all others.
+    counts: kind !== "refused" || tries === 0 || isDown,
+    overloaded,
+    pauseMs: overloaded ? retryAfterMs : 0,
+  };
+}

@@ -1,0 +1,45 @@
+/** Arguments with which test/docs/slow.ts runs what measures: as small as it can be and still do all it does. */
+export const BENCHMARKS: Readonly<Record<string, string>> = {
+  "bench:storm": "--seconds 1 --rounds 1",
+  "bench:cancel": "--orders 60",
+  "bench:waiting": "--orders 200 --processes 1",
+  "bench:express": "--warmup 1 --seconds 1 --pairs 1 --processes 1",
+  "bench:goroutines": "--seconds 1 --rounds 1",
+  "bench:journal": "--seconds 1 --rounds 1",
+  "bench:journal-scale": "--orders 2000 --keys",
+  "bench:ill-provider": "--seconds 2 --rate 20",
+  "bench:hung-vendor": "--seconds 3 --rate 20",
+  "bench:backlog": "--compensations 12000 --events 500 --rate 20 --seconds 2",
+  "bench:hot-order": "--attempts 500 --seconds 2",
+  "bench:retention": "--orders 3000 --rate 10 --seconds 2",
+  "bench:telemetry": "--pairs 1",
+  "bench:readers": "--seconds 2",
+  "bench:overload": "--seconds 3",
+  "bench:start": "--pairs 1",
+  "bench:pages": "--pages 3 --pairs 1 --seconds 1",
+  "bench:page-heap": "--minutes 1 --connections 2",
+  "bench:connections": "--slow 20 --rounds 1 --seconds 1 --opened 500",
+  "campaign:couriers": "--couriers 5 --kills 1",
+};
+
+/** The same for what ends with targets that are not about speed, so each must be met. */
+export const CAMPAIGNS: Readonly<Record<string, string>> = {
+  "demo:cluster": "",
+  "campaign:cluster": "--orders 60 --seed docs --nodes 2 --engine-nodes 1 --kills 1 --engine-kills 1 --clients 8",
+  "test:starvation": "--seconds 3",
+};
+
+/** The same for scripts that have a test of their own in there. */
+export const OTHERS: Readonly<Record<string, string>> = {
+  "bench:engines": "--seconds 2 --connections 8",
+  load: "--duration 1 --connections 16",
+  fuzz: "--requests 3000",
+  demo: "--once",
+  "test:schedules": '-t "grant against cancel"',
+  screenshots: "DIRECTORY",
+  "engine:register": "--url URL --admin URL",
+  "engine:upgrade": "--url URL --admin URL",
+};
+
+/** Every script that test/docs/slow.ts runs. */
+export const SMALL_RUNS: Readonly<Record<string, string>> = { ...BENCHMARKS, ...CAMPAIGNS, ...OTHERS };
