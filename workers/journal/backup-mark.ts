@@ -2,18 +2,18 @@ import { closeSync, fsyncSync, openSync, readSync, statSync, writeSync } from "n
 import { APPLICATION_ID } from "./identify.ts";
 import { OpenFailed } from "./sqlite-trouble.ts";
 
-/** In place of the application id in a backup: "ORDB". Its four bytes are at this place of every SQLite file. */
+/** The application id of a backup, "ORDB", at the offset that SQLite's file format has for it. */
 const BACKUP_ID = 0x4f524442;
 const ID_OFFSET = 68;
 
-/** Marks a whole database file that nobody has open as a backup. Its caller brings it to the disk. */
+/** Marks a complete database file as a backup. No connection may have it open; the caller syncs it. */
 export function markBackup(file: string): void {
   writeId(file, BACKUP_ID);
 }
 
 /**
- * Makes a backup that was put in a journal's place a journal. Throws `OpenFailed` where the log of the journal before stands beside
- * it still: SQLite would take that log for this file's, and both would be lost. The mark goes before the file has a log of its own.
+ * Makes a restored backup a journal, before it has a log of its own. Throws `OpenFailed` where the log of the replaced journal is still
+ * beside it: SQLite would apply that log to this file, and both would be lost.
  */
 export function unmarkBackup(file: string): void {
   if (readId(file) !== BACKUP_ID) return;
@@ -27,7 +27,7 @@ export function unmarkBackup(file: string): void {
   }
 }
 
-/** Undefined for what is no file that can be read; what is wrong with it SQLite says better. */
+/** Undefined for what is not a readable file: SQLite has the better error message. */
 function readId(file: string): number | undefined {
   try {
     if (!statSync(file).isFile()) return undefined;

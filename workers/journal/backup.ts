@@ -6,12 +6,12 @@ import { markBackup } from "./backup-mark.ts";
 import { openForReading } from "./open-database.ts";
 import { troubleOf } from "./sqlite-trouble.ts";
 
-// Some milliseconds of a helper thread's time each; between two of them this thread answers reads.
+// One step takes a helper thread some milliseconds. Between two steps this thread answers reads.
 const PAGES_A_STEP = 500;
 
 /**
- * Copies the journal to a file that does not exist yet, as it is at this moment, while orders go on. The file has its name only
- * once it is whole and on the disk.
+ * Copies the journal, as it is at this moment, to a new file while orders go on. The file gets its name when it is complete and
+ * durable.
  */
 export async function backUp(journal: string, file: string): Promise<BackupReply> {
   if (journal === ":memory:") return { failure: "a journal in memory has no backup" };
@@ -19,10 +19,10 @@ export async function backUp(journal: string, file: string): Promise<BackupReply
   let source: DatabaseSync | undefined;
   try {
     if ((await stat(file).catch(() => undefined)) !== undefined) return { exists: true };
-    // From a backup that was cut off; what is there would be taken for a part of this one.
+    // A backup that was cut off left it, and SQLite would continue it.
     await remove(partial);
     source = openForReading(journal);
-    // Holds one moment of the journal. Without it every commit of the writer would make the backup begin again.
+    // A read transaction. Without it every commit of the writer would restart the backup.
     source.exec("BEGIN; SELECT 1 FROM sqlite_schema");
     await backup(source, partial, { rate: PAGES_A_STEP });
     source.exec("COMMIT");

@@ -2,24 +2,23 @@ import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { leavesDiskInDoubt } from "./sqlite-trouble.ts";
 import { rows } from "./tables/rows.ts";
 
-// In pages of the log. A page that is written many times between two checkpoints goes to the database file once. Reading a log
-// of this length (32 MB) at start takes about 0.1 s.
+// Pages of the log: 32 MB, which a start reads in about 0.1 s. A page that changes often between two checkpoints is copied once.
 const AFTER_PAGES = 8_000;
-// Of a commit, until the first checkpoint has said how long the log really was: its rows, and the pages of the indexes they are in.
+// A guess until the first checkpoint returns the real length of the log.
 const PAGES_A_CHANGE = 1.5;
 // An order alone in its commit.
 const MOST_PAGES_A_CHANGE = 8;
 
 /**
- * Brings the log into the database file now and then. SQLite would do it by itself but keep quiet about a disk that fails
- * meanwhile, and after a failed `fsync` a later one that works says nothing of the pages before it.
+ * Copies the log into the database file now and then. SQLite's own checkpoints hide a disk that fails, and after a failed `fsync` one that
+ * works proves nothing about earlier pages.
  */
 export class Checkpoints {
   readonly #checkpoint: StatementSync;
   #pagesAChange = PAGES_A_CHANGE;
   #changes = 0;
   #movedPages = 0;
-  /** Whether the log was empty when the changes began. */
+  /** Whether the log was empty before these changes. */
   #isWhole = true;
 
   constructor(db: DatabaseSync) {
@@ -27,10 +26,10 @@ export class Checkpoints {
   }
 
   /**
-   * `changes`: rows; `movedPages`: those that were moved to make the file shorter, which it is after the checkpoint.
+   * `changes`: rows. `movedPages`: pages moved to make the file shorter, which the checkpoint does.
    *
-   * Throws what leaves the disk in doubt. Readers that are in the way make it less of a checkpoint, which is no error; nor is a full
-   * disk: what was committed is safe in the log, and the next checkpoint begins again.
+   * Throws an error that leaves the disk in doubt. A reader in the way is no error: the checkpoint copies less. Nor is a full disk:
+   * commits are safe in the log, and the next checkpoint starts over.
    */
   afterCommit(changes: number, movedPages: number): void {
     this.#changes += changes;
@@ -38,7 +37,7 @@ export class Checkpoints {
     if (this.#changes * this.#pagesAChange + this.#movedPages < AFTER_PAGES) return;
     try {
       const [, logPages, donePages] = this.#checkpoint.get() as unknown as [busy: number, logPages: number, donePages: number];
-      // Where all of it was done the log begins anew with the next commit, and the next length is of these changes alone.
+      // After a complete checkpoint the next commit restarts the log, so its next length is that of the next changes alone.
       if (this.#isWhole && this.#movedPages === 0) this.#pagesAChange = Math.min(MOST_PAGES_A_CHANGE, logPages / this.#changes);
       this.#isWhole = logPages === donePages;
     } catch (error) {

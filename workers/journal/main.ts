@@ -7,20 +7,20 @@ import { OpenFailed } from "./sqlite-trouble.ts";
 import { Writer } from "./writer.ts";
 
 /**
- * The file that Piscina loads on the journal's own threads, the only ones that touch the disk: one that writes, and one that reads, so
- * that no order waits for a look-up. A journal in memory has one thread for both.
+ * The file that Piscina loads on the journal's threads. Only they touch the disk: one writes and one reads, so that no order waits for a
+ * query. A journal in memory has one thread for both.
  */
 
 const settings = workerData as JournalSettings;
 let writer: Writer | undefined;
 let queries: Queries | undefined;
 
-/** To be called once, before anything else. Returns the reason when the operator can mend it, throws on a bug. */
+/** Is called once, first. Returns the reason for a failure that the operator can mend; throws on a bug. */
 export function open(): OpenReply {
   try {
     if (settings.role === "writer") writer = new Writer(settings);
     queries = new Queries(settings, writer?.db ?? openForReading(settings.file));
-    // By itself a thread writes what it has compiled at its end, which a killed process does not come to.
+    // A thread writes its compile cache at its end, and a killed process never gets there.
     flushCompileCache();
     return {};
   } catch (error) {

@@ -3,8 +3,8 @@ import { APPLICATION_ID } from "./identify.ts";
 import { MIGRATIONS } from "./migrations.ts";
 
 /**
- * Brings the schema from `version` to the newest number, all steps in one transaction. It writes even where there is
- * no step to take, which shows that the file can be written.
+ * Migrates the schema from `version` to the newest, all steps in one transaction. Writes even without a step: that shows whether the
+ * file can be written.
  */
 export function migrate(db: DatabaseSync, version: number): void {
   db.exec("BEGIN IMMEDIATE");

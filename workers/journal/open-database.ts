@@ -8,22 +8,22 @@ import { lockJournal } from "./lock.ts";
 import { migrate } from "./migrate.ts";
 import { OpenFailed, troubleOf } from "./sqlite-trouble.ts";
 
-// For a writer of another process, such as a person at a prompt, to end its transaction.
+// Another process may write, such as a person at a prompt: its transaction may take this long.
 const BUSY_TIMEOUT_MS = 1_500;
-// The index by order id is written at random places; what fits in here need not be read again.
+// Order ids hit their index at random places. Pages in the cache need no second read.
 const CACHE_KIB = 16_384;
-// After a log that a long read of another process has held up, the room is given back.
+// A long read of another process makes the log grow. Later it is truncated to this.
 const LOG_LIMIT_BYTES = 64 * 1024 * 1024;
 
-/** The writer's connection, and what keeps other processes from being one. */
+/** The writer's connection, and the lock that keeps other writers out. */
 export interface OpenDatabase {
   readonly db: DatabaseSync;
   readonly lock?: DatabaseSync;
 }
 
 /**
- * Opens, locks, checks and migrates the journal's database. On return it has taken a write to the disk. Throws `OpenFailed`
- * where the operator can mend the reason.
+ * Opens, locks, checks and migrates the journal's database. On return one write is durable. Throws `OpenFailed` where the operator can
+ * mend the reason.
  */
 export function openForWriting({ file, maxPages, lockWaitMs }: JournalSettings): OpenDatabase {
   const inMemory = file === ":memory:";
@@ -37,7 +37,7 @@ export function openForWriting({ file, maxPages, lockWaitMs }: JournalSettings):
       unmarkBackup(file);
     }
     db = new DatabaseSync(file, { timeout: BUSY_TIMEOUT_MS, enableForeignKeyConstraints: true });
-    // Before anything is changed in a file that may be somebody else's.
+    // Before the first change: the file may belong to another program.
     const version = identify(db);
     // Only a file that has no page yet takes this; an older journal keeps its free pages until a `VACUUM`.
     if (version === 0) db.exec("PRAGMA auto_vacuum = INCREMENTAL");
@@ -49,10 +49,10 @@ export function openForWriting({ file, maxPages, lockWaitMs }: JournalSettings):
       PRAGMA temp_store = MEMORY;
       PRAGMA journal_size_limit = ${LOG_LIMIT_BYTES};
     `);
-    // SQLite hides what goes wrong in a checkpoint that it makes by itself; see Checkpoints.
+    // SQLite hides the errors of its own checkpoints; see Checkpoints.
     db.exec("PRAGMA wal_autocheckpoint = 0");
-    // What a run before this one could not bring to the disk may still be read as if it were there. From here it is written once more,
-    // into the database, before anything is built on it. A reader of another process may be in the way: then it stays in the log.
+    // The kernel's cache may show pages that an earlier run could not make durable. They are written once more, into the database, before
+    // anything relies on them. Where a reader of another process is in the way, they stay in the log.
     db.exec("PRAGMA wal_checkpoint(TRUNCATE)");
     if (maxPages !== undefined) db.exec(`PRAGMA max_page_count = ${maxPages}`);
     migrate(db, version);
@@ -66,12 +66,12 @@ export function openForWriting({ file, maxPages, lockWaitMs }: JournalSettings):
   }
 }
 
-/** A connection that sees what is committed and waits for no writer. The journal must be open for writing in this process. */
+/** A connection that reads committed rows and waits for no writer. This process must have the journal open for writing. */
 export function openForReading(file: string): DatabaseSync {
   return new DatabaseSync(file, { readOnly: true, timeout: BUSY_TIMEOUT_MS });
 }
 
-/** Node's own way of making parents never returns where a parent cannot be made, as under /proc. */
+/** Node's recursive `mkdir` never returns where a parent cannot be made, as under /proc. */
 function makeDirectory(directory: string): void {
   if (isDirectory(directory)) return;
   const parent = dirname(directory);

@@ -1,20 +1,20 @@
 import { statSync } from "node:fs";
 import { dirname } from "node:path";
 
-// Within this time of a change a second one may leave a directory with the same time: the coarsest file systems count in two seconds.
+// A second change within this time may leave the directory's time as it is: the coarsest file systems count in two seconds.
 const CLOCK_STEP_MS = 2_000;
 
 /**
- * The files of a journal that is open. SQLite goes on in a file that somebody has removed, and all that is written there is gone with the
- * process; in place of one that was replaced the next start finds another journal.
+ * The files of an open journal. SQLite continues in a file that was removed, and its rows end with the process; in place of a file that
+ * was replaced the next start finds another journal.
  *
- * Whoever removes or replaces a file changes its directory. So while that is as it was, the files are too, which is a look at one thing
- * after each commit instead of four. Git trusts a file's time with the same caution.
+ * To remove or replace a file changes its directory. So while the directory is unchanged the files are, and a commit needs one `stat`
+ * instead of four. Git trusts a file's time with the same caution.
  */
 export class OpenFiles {
   readonly #files: ReadonlyMap<string, string | undefined>;
   readonly #directories: readonly string[];
-  /** How the directories were when the files were last found there; undefined where that says too little. */
+  /** State of the directories when the files were last found; undefined where a change could hide. */
   #unchanged: string | undefined;
 
   /** `file` and `lock` as SQLite has opened them, links resolved. */
@@ -23,7 +23,7 @@ export class OpenFiles {
     this.#directories = [...new Set([dirname(file), dirname(lock)])];
   }
 
-  /** The first one that is not there any more, undefined while all are. Takes some microseconds. */
+  /** The first file that is gone or another, undefined while none is. Takes some microseconds. */
   lost(): string | undefined {
     const nowMs = Date.now();
     let state = "";

@@ -9,7 +9,7 @@ import { OrderList } from "./queries/order-list.ts";
 import { troubleOf } from "./sqlite-trouble.ts";
 import { type Tables, tablesOf } from "./tables/tables.ts";
 
-/** Everything that is only read. Each query looks at a bounded number of rows, so none is long in the way of the next. */
+/** The reads. Each looks at a bounded number of rows, so none delays the next for long. */
 export class Queries {
   readonly #db: DatabaseSync;
   readonly #begin: StatementSync;
@@ -23,7 +23,7 @@ export class Queries {
   constructor({ file }: JournalSettings, db: DatabaseSync) {
     this.#db = db;
     this.#begin = db.prepare("BEGIN");
-    // Nothing was written, and unlike COMMIT it is let in whatever the query came to.
+    // A read has nothing to commit, and unlike COMMIT this works after any error.
     this.#end = db.prepare("ROLLBACK");
     this.#tables = tablesOf(db, false);
     this.#orders = new OrderList(db);
@@ -32,12 +32,12 @@ export class Queries {
     this.#backlogs = new Backlogs(db, () => sizeOf(file));
   }
 
-  /** Throws nothing: a fault of one query must not end the thread that all others use. */
+  /** Throws nothing: a fault of one query must not end the thread of all others. */
   run(query: Query): QueryReply | Promise<QueryReply> {
-    // The one that takes long, so it lets others go between; its own statements do not need one moment.
+    // This one takes long, so it lets others run in between. Its statements need no common snapshot.
     if (query[0] === "backlog") return this.#backlogs.read().then((answer) => ({ answer }), replyTo);
     try {
-      // One moment for all statements of a query: the writer commits between any two of them.
+      // One snapshot for all statements of a query: the writer may commit between any two.
       this.#begin.run();
       return { answer: this.#answer(query) };
     } catch (error) {
