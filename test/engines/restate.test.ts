@@ -5,7 +5,6 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest"
 import { Balancer } from "../../load/cluster/balancer.ts";
 import { type AttemptEnding, balance } from "../../load/stand-in/balance.ts";
 import { type StandIn, startStandIn } from "../../load/stand-in/stand-in.ts";
-import { perStepSetting } from "../../src/orders/steps.ts";
 import { ChildServer } from "../support/child-server.ts";
 import { eventually } from "../support/eventually.ts";
 import { fastOnce } from "../support/fast-once.ts";

@@ -1,0 +1,89 @@
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { ChildServer } from "../support/child-server.ts";
+import { postOrder, send } from "../support/http-client.ts";
+import { CopyWithStep, readGuide } from "./guide.ts";
+
+interface StepView {
+  readonly name: string;
+  readonly status: string;
+}
+
+const guide = readGuide();
+let copy: CopyWithStep;
+beforeAll(() => {
+  copy = new CopyWithStep(guide);
+});
+afterAll(() => copy[Symbol.dispose]());
+
+/** The guide's definition without one of its lines, or with a line changed. */
+const without = (line: RegExp, instead = "") => {
+  const changed = guide.definition.replace(line, instead);
+  expect(changed).not.toBe(guide.definition);
+  return changed;
+};
+
+test("touches two files of the code", () => {
+  expect([guide.file, ...guide.changes.keys()]).toEqual(["src/orders/steps/loyalty.ts", "src/orders/steps.ts"]);
+});
+
+describe("the compiler", () => {
+  test("has nothing to say of the step as the guide adds it", () => {
+    expect(copy.complaints()).toEqual([]);
+  });
+
+  const fields = [...guide.definition.matchAll(/^ {2}(\w+):/gm)].map(([, field = ""]) => field);
+
+  test("is asked about every part of a definition", () => {
+    expect(fields).toEqual(["provider", "perform", "compensate", "capacity", "simulated", "errors", "meaning"]);
+  });
+
+  test.each(fields)("names a definition without %s", (field) => {
+    const text = without(new RegExp(`^ {2}${field}:(?: [^\\n]*,| \\{\\n[\\s\\S]*?^ {2}\\},)\\n`, "m"));
+    expect(copy.complaints(text).join("\n")).toMatch(new RegExp(`^src/orders/steps/loyalty.ts.*'${field}'`, "s"));
+  });
+
+  test.each([
+    ["path", /path: "\w+", /],
+    ["hasAmount", /hasAmount: \w+, /],
+    ["acts", /, acts: "\w+"/],
+    ["atMost", /atMost: [\d_]+, /],
+    ["delayMs", /delayMs: \d+, /],
+    ["definite", /\n *definite: "\w+",/],
+    ["circuitOpen", /\n *circuitOpen: "\w+",/],
+    ["when", /, when: "[^"]*"/],
+  ])("names a definition without its %s", (field, text) => {
+    expect(copy.complaints(without(text)).join("\n")).toMatch(new RegExp(`^src/orders/steps/loyalty.ts.*'${field}'`, "s"));
+  });
+
+  test("names an error kind that the step says it fails with and does not describe", () => {
+    const text = without(/failsWith: "\w+"/, 'failsWith: "no_such_kind"');
+    expect(copy.complaints(text).join("\n")).toMatch(/^src\/orders\/steps\/loyalty\.ts.*no_such_kind/);
+  });
+});
+
+test("the service runs it beside the others, cancels it with them and fails with its kind", async () => {
+  copy.write(guide.file, guide.definition);
+  await using server = new ChildServer({ LOYALTY_CAPACITY: "7" }, undefined, { cwd: copy.directory });
+  const { port, adminPort } = await server.ports();
+  const soon = { payment: 1, vendor: 1, courier: 1, loyalty: 1 };
+  const placed = await postOrder(port, { order_id: "four", amount: 1, delay_ms: soon });
+  expect(placed.json.steps.map(({ name, status }: StepView) => `${name} ${status}`)).toEqual([
+    "payment ok",
+    "vendor ok",
+    "courier ok",
+    "loyalty ok",
+  ]);
+
+  const delayMs = { ...soon, vendor: 60_000, loyalty: 300 };
+  const failed = await postOrder(port, { order_id: "fails", amount: 1, fail_step: "loyalty", delay_ms: delayMs });
+  expect([failed.status, failed.json.error.kind]).toEqual([503, "no_points"]);
+  expect(failed.json.steps.map(({ name, status }: StepView) => `${name} ${status}`)).toEqual([
+    "payment ok",
+    "vendor canceled",
+    "courier ok",
+    "loyalty error",
+  ]);
+  const steps = (await send(port, { path: "/openapi.json" })).json.components.schemas.Order.properties.fail_step.enum;
+  expect(steps).toContain("loyalty");
+  expect((await send(adminPort, { path: "/metrics" })).text).toContain('capacity_in_use{step="loyalty"} 0');
+});

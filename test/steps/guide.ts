@@ -1,0 +1,97 @@
+import { spawnSync } from "node:child_process";
+import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { section } from "../support/markdown.ts";
+
+const PROJECT = fileURLToPath(new URL("../../", import.meta.url));
+const COPIED = ["src", "workers", "load", "test", "docs", "deploy", "package.json", "tsconfig.json", "README.md", "CONTRIBUTING.md"];
+const TSC = join(PROJECT, "node_modules/typescript/bin/tsc");
+
+/** What the guide "Add a step" of CONTRIBUTING.md has its reader write. */
+export interface Guide {
+  /** Name and text of the step's file, from the project's root. */
+  readonly file: string;
+  readonly definition: string;
+  /** Lines to be replaced, by file. */
+  readonly changes: ReadonlyMap<string, ReadonlyArray<readonly [from: string, to: string]>>;
+  /** Rows of the documentation's tables, by file: each goes behind the row that starts like the first of the two. */
+  readonly rows: ReadonlyMap<string, ReadonlyArray<readonly [after: string, row: string]>>;
+}
+
+/** Reads the guide. Throws where it is not of the form that people can follow. */
+export function readGuide(): Guide {
+  const text = section(readFileSync(join(PROJECT, "CONTRIBUTING.md"), "utf8"), /^#+ Add a step$/);
+  const blocks = [...text.matchAll(/`([\w./-]+)`[^`]*\n+( *)```(ts|diff)\n([\s\S]*?)^ *```$/gm)].map(
+    ([, file = "", indent = "", language, block = ""]) => ({
+      file,
+      language,
+      lines: outdented(block, indent),
+    }),
+  );
+  const definitions = blocks.filter(({ language }) => language === "ts");
+  const [definition] = definitions;
+  if (definition === undefined || definitions.length > 1) throw new Error("the guide must have one block of ts");
+  const changes = new Map<string, Array<readonly [string, string]>>();
+  const rows = new Map<string, Array<readonly [string, string]>>();
+  for (const { file, lines } of blocks.filter(({ language }) => language === "diff")) {
+    const into = file.endsWith(".md") ? rows : changes;
+    // Every run of removed or unchanged lines is followed by the lines that come in its place.
+    for (const [, from = "", to = ""] of lines.matchAll(/((?:^[- ].*\n)+)((?:^[+].*\n)+)/gm)) {
+      const isKept = from.startsWith(" ");
+      into.set(file, [...(into.get(file) ?? []), [bare(from), isKept ? bare(from) + bare(to) : bare(to)]]);
+    }
+  }
+  return { file: definition.file, definition: definition.lines, changes, rows };
+}
+
+/** A copy of the project in which the step is added. It goes when it is disposed. */
+export class CopyWithStep implements Disposable {
+  readonly directory = mkdtempSync(join(tmpdir(), "add-a-step-"));
+  readonly #guide: Guide;
+
+  constructor(guide: Guide) {
+    this.#guide = guide;
+    for (const name of COPIED) cpSync(join(PROJECT, name), join(this.directory, name), { recursive: true });
+    symlinkSync(join(PROJECT, "node_modules"), join(this.directory, "node_modules"));
+    this.write(guide.file, guide.definition);
+    for (const [file, changes] of [...guide.changes, ...guide.rows]) this.#change(file, changes);
+  }
+
+  write(file: string, text: string): void {
+    writeFileSync(join(this.directory, file), text);
+  }
+
+  /** The compiler's complaints about the definition's file with this text, and about anything else. */
+  complaints(definition = this.#guide.definition): string[] {
+    this.write(this.#guide.file, definition);
+    const { stdout } = spawnSync(process.execPath, [TSC, "--noEmit", "--pretty", "false"], { cwd: this.directory, encoding: "utf8" });
+    return stdout.split("\n").filter((line) => /^\S+\(\d+,\d+\): error/.test(line));
+  }
+
+  [Symbol.dispose](): void {
+    rmSync(this.directory, { recursive: true, force: true });
+  }
+
+  #change(file: string, changes: ReadonlyArray<readonly [string, string]>): void {
+    let text = readFileSync(join(this.directory, file), "utf8");
+    for (const [from, to] of changes) {
+      if (text.split(from).length !== 2) throw new Error(`the guide changes a line that ${file} does not have once:\n${from}`);
+      text = text.replace(from, () => to);
+    }
+    this.write(file, text);
+  }
+}
+
+function outdented(block: string, indent: string): string {
+  return block
+    .split("\n")
+    .map((line) => (line.startsWith(indent) ? line.slice(indent.length) : line))
+    .join("\n");
+}
+
+/** Without the mark in the first column of each line. */
+function bare(lines: string): string {
+  return lines.replaceAll(/^[-+ ]/gm, "");
+}
