@@ -200,7 +200,7 @@ describe("an import against an arrow is found", () => {
     ["src/orders/x.ts", 'import { a } from "../telemetry/tracing.ts";'],
     ["src/orders/x.ts", 'import type { HrTime } from "@opentelemetry/api";'],
     ["workers/runtime/x.ts", 'import { SpanKind } from "@opentelemetry/api";'],
-    ["src/config.ts", 'import { a } from "./orders/order.ts";'],
+    ["src/config.ts", 'import { a } from "./http/status.ts";'],
     ["src/http/x.ts", 'import { start } from "../service.ts";'],
     ["src/service.ts", 'import { a } from "./main.ts";'],
     ["src/main.ts", 'import { Piscina } from "piscina";'],
