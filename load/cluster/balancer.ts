@@ -2,9 +2,9 @@ import type { ClientHttp2Session, ClientHttp2Stream, OutgoingHttpHeaders } from 
 import { connect, createServer, type Http2Server, type ServerHttp2Session, type ServerHttp2Stream } from "node:http2";
 import type { AddressInfo } from "node:net";
 
-// A node that was killed closes its connections at once; this is for one that does not even do that.
+// A killed node closes its connections at once. This timeout is for a node that does not.
 const CONNECT_TIMEOUT_MS = 1_000;
-// Of a node that cannot be reached: how long it is left out before it is asked again.
+// How long the balancer leaves out a node that it could not reach.
 const LEFT_OUT_MS = 300;
 const NO_NODE = 503;
 

@@ -32,7 +32,7 @@ export interface CampaignResult {
   readonly seconds: number;
 }
 
-// An engine that has lost a node elects new leaders within seconds; on a busy machine that takes its time.
+// An engine that has lost a node elects new leaders within seconds, on a busy machine later.
 const ORDER_TIMEOUT_MS = 180_000;
 const REPEATERS = 8;
 // Between the kill and the new start: as long as a supervisor takes.
@@ -128,7 +128,7 @@ function planOf({ orders, serviceKills, engineKills }: CampaignOptions, random: 
   return kinds.map((what) => ({ what, after: Math.floor(random() * orders * 0.9) })).sort((a, b) => a.after - b.after);
 }
 
-/** Asks every node for every order again. What was placed, or failed under its key, is answered by the same bytes. */
+/** Sends every order to every node again. An order that was placed, or that failed under its key, must get the same bytes. */
 async function changedAnswers(cluster: Cluster, reported: readonly ReportedOrder[], client: OrderClient): Promise<string[]> {
   const changed: string[] = [];
   const left = reported.flatMap((order) => cluster.nodes.map((node) => ({ order, node }))).values();

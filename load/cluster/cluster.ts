@@ -20,7 +20,7 @@ export interface ClusterOptions {
   readonly onPhase?: (phase: string) => void;
 }
 
-/** Everything of a cluster on this machine: engine, balancers, providers and nodes of the service. Left by `await using`, nothing stays. */
+/** A whole cluster on this machine: engine, balancers, providers and nodes of the service. `await using` ends all of it. */
 export class Cluster implements AsyncDisposable {
   readonly engine: EngineCluster;
   readonly balancer: Balancer;
@@ -79,7 +79,7 @@ export class Cluster implements AsyncDisposable {
     }
   }
 
-  /** One node more, which the balancer does not know yet. */
+  /** Starts another node, which the balancer does not know yet. */
   async add(settings: Readonly<Record<string, string>> = {}, script?: string): Promise<ServiceNode> {
     const node = await ServiceNode.start(`node-${++this.#named}`, { ...this.#settings, ...settings }, script);
     this.#stack.use(node);

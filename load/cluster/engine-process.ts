@@ -13,7 +13,7 @@ const STOP_TIMEOUT_MS = 10_000;
 const KEPT_OUTPUT = 4_000;
 
 const living = new Set<ChildProcess>();
-// What ends this process takes its engines with it; for what ends it without a word (SIGKILL) see `killWithParent`.
+// The engines end with this process; after SIGKILL by `killWithParent`.
 process.once("exit", () => {
   for (const child of living) child.kill("SIGKILL");
 });
@@ -54,7 +54,7 @@ export class EngineProcess implements AsyncDisposable {
     this.adminUrl = `http://127.0.0.1:${adminPort}`;
     this.#environment = {
       RESTATE_DISABLE_TELEMETRY: "true",
-      // At each start it asks for its newest release, which no setting prevents; it need not say that it got no answer.
+      // At each start the engine asks for its newest release, which no setting prevents. The filter hides the failure of that.
       RESTATE_LOG_FILTER: "warn,octocrab=off",
       RESTATE_LOG_DISABLE_ANSI_CODES: "true",
       RESTATE_LISTEN_MODE: "tcp",
