@@ -38,7 +38,7 @@ const CASES: readonly Case[] = [
   {
     name: "computing sibling",
     share: 1 / 3,
-    // One only: more computing threads than processors would measure the scheduler of the operating system.
+    // Only one: with more computing threads than processors, this would measure the scheduler of the operating system.
     simulation: { failStep: "payment", delayMs: { payment: FAILS_AFTER_MS, courier: 0 }, cpuMs: { vendor: SIBLING_MS } },
   },
 ];

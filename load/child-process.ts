@@ -5,7 +5,7 @@ const STOP_TIMEOUT_MS = 20_000;
 const KEPT_OUTPUT = 4_000;
 
 const living = new Set<ChildProcess>();
-// Whatever ends this process, by its own decision or by an uncaught error, takes its children with it.
+// Children end with this process, also after an uncaught error.
 process.once("exit", () => {
   for (const child of living) child.kill("SIGKILL");
 });
@@ -14,13 +14,13 @@ export interface ChildOptions {
   /** Absolute paths: a program, Node itself unless another is named, and its arguments, a script for Node first. */
   readonly program?: string;
   readonly args: readonly string[];
-  /** The whole environment: what happens to be set around a benchmark must not change it. */
+  /** The whole environment: the variables of the caller must not change a benchmark. */
   readonly env: Readonly<Record<string, string>>;
   /** What the script prints once it is up. */
   readonly up: RegExp;
 }
 
-/** A process started here that has said it is up. Left by `await using`, it is killed if it still runs. */
+/** A child process that is up. `await using` kills it at the end of the block. */
 export class Child implements AsyncDisposable {
   readonly pid: number;
   /** The groups of the `up` pattern. */
@@ -42,7 +42,7 @@ export class Child implements AsyncDisposable {
     const child = spawn(program, args, {
       env: { ...env },
       stdio: ["ignore", "pipe", "pipe"],
-      // A Ctrl-C is ours alone: the child must be there until we have looked at what it left behind.
+      // Ctrl-C reaches this process alone: the child must live until this process has looked for leaks.
       detached: true,
       windowsHide: true,
     });

@@ -1,6 +1,6 @@
 import { connect } from "node:net";
 
-/** One connection to 127.0.0.1: what it sends, and which of four ways it goes (0 to 3). Resolves when it is closed. */
+/** Opens a connection to 127.0.0.1, sends `bytes`, and closes it in one of four ways (0 to 3). Resolves when it is closed. */
 export function comeAndGo(port: number, bytes: string, way: number): Promise<void> {
   return new Promise((resolve) => {
     const socket = connect(port, "127.0.0.1", () => {

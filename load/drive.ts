@@ -26,7 +26,7 @@ export interface DriveResult {
   readonly timeouts: number;
 }
 
-// A server that is gone would otherwise be called again, as fast as possible, until the time is over.
+// Otherwise autocannon would call a dead server as fast as possible until the time is over.
 const GIVE_UP_AFTER_ERRORS = 1_000;
 
 const nextId = orderIds();

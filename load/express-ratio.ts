@@ -12,9 +12,8 @@ import { atLeast } from "./target.ts";
 const BARE_EXPRESS = fileURLToPath(new URL("./baseline/bare-express.ts", import.meta.url));
 // As many orders at one time as there are couriers.
 const CONNECTIONS = 128;
-// The warm-up lasts until the compiler is through with the five threads of the service, which share two cores with the client. Pairs are short
-// and by turns: what else the machine has to do changes within seconds, and both should have the same of it. What the compiler makes
-// of a process differs by some percent from the next one's.
+// The warm-up lasts until V8 has compiled the hot code of all five threads of the service, which share two cores with the client. Rounds are
+// short and alternate, because the machine's other load changes within seconds. Compiled code differs by some percent between processes.
 const DEFAULTS = { warmup: 20, seconds: 2, pairs: 6, processes: 3 };
 const USAGE = `Orders without delays over HTTP, this service against bare Express with the same body and answer, by turns.
 

@@ -7,11 +7,11 @@ import { residentKiB } from "./resident-memory.ts";
 import { ServerProcess } from "./server-process.ts";
 import { leaksOf, readCounters, settledCounters } from "./thread-counters.ts";
 
-/** Of the shared pool of a service that holds orders. */
+/** Threads of the shared pool of a service that holds orders. */
 export const THREADS = 2;
 const LONG_MS = 600_000;
-// Idle memory is that of a server that has worked: code compiled, heaps of all threads grown to what a small load
-// (64 at a time) needs. Otherwise the orders would be charged for that too.
+// Idle memory is that of a server that has worked: its code is compiled, and the heaps of all threads have grown to the size that a small
+// load needs. Otherwise this growth would count as memory of the waiting orders.
 const WARM_UP = {
   connections: 64,
   seconds: 4,
@@ -59,8 +59,8 @@ export interface HoldOptions {
 }
 
 /**
- * The service. Besides: how many threads it cost that all clients hung up at one moment. Throws when something of an order is left
- * after that.
+ * Has the service hold so many orders; then all clients hang up at one moment. Also returns the number of threads replaced by that. Throws
+ * when something of an order is left.
  */
 export async function holdAtService(
   count: number,

@@ -42,7 +42,7 @@ runBench(async () => {
     let compensations = 0;
     await using standIn = disposable(
       await startStandIn({
-        // The same seed: both sides' first calls meet the same fate.
+        // The same seed: the first calls of both sides get the same answers.
         rates: { vendor: { failBefore: failing / 100, failStatus: 503 } },
         faultModeOf({ step, action }) {
           if (step === "vendor" && action === "perform") calls++;

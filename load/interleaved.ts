@@ -43,11 +43,11 @@ export interface Comparison {
 
 export const HEAD = [`${CONNECTIONS} connections, zero delays`, "orders/s", "CPU us/order", "orders/s ratio", "CPU ratio"];
 
-/** Short rounds by turns, for what else the machine has to do changes within seconds. */
+/** Short rounds by turns, because the machine's other load changes within seconds. */
 export async function pairsOf(first: Way, second: Way, pairs: number): Promise<Pair[]> {
   const rounds: Pair[] = [];
   for (let pair = 0; pair < pairs; pair++) {
-    // Which of them goes first changes as well.
+    // The first of each pair alternates as well.
     const swap = pair % 2 === 1;
     const early = await (swap ? second : first).run();
     const late = await (swap ? first : second).run();

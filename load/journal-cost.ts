@@ -100,7 +100,7 @@ runBench(async () => {
 
     return [
       atLeast("orders/s with a file over those in memory, medians", median(rates.file) / median(rates.memory), MIN_RATIO),
-      // In memory the journal is still asked and answers; so the whole answer, not the difference, bounds what it costs.
+      // A journal in memory costs its round trip too, so the limit is for the whole answer and not for the difference.
       atMost("p50 of an answer at one order at a time, journal on a file", median(waits.file), MAX_OVERHEAD_MS, " ms"),
     ];
   } finally {

@@ -123,7 +123,7 @@ runBench(async () => {
 
   const few = await fill(join(directory, "few.db"), FEW, values.keys);
   const many = await fill(join(directory, "many.db"), orders, values.keys);
-  // Each is measured twice, in turn, and the better time counts: the machine's other work only ever adds.
+  // Each is measured twice, in turn, and the better time counts: other load on the machine can only add time.
   const rounds = [await measure(few), await measure(many), await measure(few), await measure(many)] as const;
   const best = ([a, b]: readonly [Measured, Measured]): Measured => ({
     openMs: Math.min(a.openMs, b.openMs),

@@ -12,13 +12,13 @@ export interface OpenLoop {
 }
 
 export interface OpenLoopResult {
-  /** From the moment an order should have been sent to its answer; so a server that is slow is not asked less often. */
+  /** From the time when an order was due to be sent until its answer, so that a slow server does not hide its own delay. */
   readonly latenciesMs: readonly number[];
   readonly statuses: ReadonlyMap<number, number>;
   readonly broken: number;
 }
 
-/** Sends orders at a constant rate, whatever becomes of those before, and waits for all their answers. */
+/** Sends orders at a constant rate, independent of earlier answers, and waits for all answers. */
 export async function openLoop({ port, perSecond, seconds, order, onAnswer }: OpenLoop): Promise<OpenLoopResult> {
   const agent = new Agent({ keepAlive: true, maxSockets: Number.POSITIVE_INFINITY });
   const latenciesMs: number[] = [];

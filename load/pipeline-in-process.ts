@@ -46,7 +46,7 @@ export class PipelineInProcess implements AsyncDisposable {
     return new PipelineInProcess(runtime, orders);
   }
 
-  /** Runs an order whose providers behave like that. */
+  /** Runs an order with simulated providers. */
   run(simulation: Simulation, scope = new CancelScope()): Promise<OrderOutcome> {
     return this.#pipeline.run({ orderId: this.#nextId(), amount: 1200, attempt: 1, simulation }, scope);
   }

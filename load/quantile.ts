@@ -1,4 +1,4 @@
-/** The value that a share `q` (0 to 1) of the values does not exceed. Throws where there is none. */
+/** The smallest value that at least a share `q` (0 to 1) of the values does not exceed. Throws when there are no values. */
 export function quantile(values: readonly number[], q: number): number {
   const sorted = values.toSorted((a, b) => a - b);
   const value = sorted[Math.max(0, Math.ceil(q * sorted.length) - 1)];

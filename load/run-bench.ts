@@ -2,15 +2,15 @@ import { UsageError } from "./options.ts";
 import type { Target } from "./target.ts";
 import { targetLine } from "./target.ts";
 
-/** Runs a benchmark and ends the process: with 1 when it misses one of the targets that it gives or cannot be run, with 2 where it was called wrongly. */
+/** Runs a benchmark and ends the process: with 1 when it fails or misses one of its targets, with 2 when its options are wrong. */
 export function runBench(bench: () => Promise<readonly Target[]>): void {
-  // Leaving by `exit` is what ends child processes; the default of these signals would orphan them.
+  // `exit` ends the child processes. The default action of these signals would orphan them.
   process.once("SIGHUP", () => process.exit(129));
   process.once("SIGINT", () => process.exit(130));
   process.once("SIGTERM", () => process.exit(143));
   bench().then(
     (targets) => {
-      // None were measured where only help was asked for.
+      // With --help there are no targets.
       if (targets.length > 0) process.stdout.write(`\n${targets.map(targetLine).join("")}`);
       process.exit(targets.every(({ met }) => met) ? 0 : 1);
     },

@@ -7,9 +7,9 @@ import { leaksOf, settledCounters, type ThreadCounters } from "./thread-counters
 export interface ScenarioResult {
   readonly scenario: Scenario;
   readonly load: DriveResult;
-  /** Absent where the server could not be asked any more. */
+  /** Undefined when the server did not answer any more. */
   readonly counters: ThreadCounters | undefined;
-  /** Everything that was not as it must be, in words. */
+  /** Describes everything that was wrong. */
   readonly faults: readonly string[];
 }
 

@@ -15,14 +15,14 @@ usage: npm run test:starvation -- [--seconds N]
   --seconds N  of load (default: 60)
 `;
 const NICENESS = 15;
-// Each waits for its answer before it asks again, so together they ask for all that the service can carry and no more.
+// Each client waits for its answer before its next order, so together they load the service fully, but no more.
 const CONNECTIONS = 32;
 const ORDER = { amount: 7, fail_step: "payment", delay_ms: { payment: 5, vendor: 800, courier: 800 } };
 
 runBench(async () => {
   const options = readNumbers(USAGE, { seconds: 60 });
   if (options === undefined) return [];
-  // The starved service may take long for an order, and its deadline is not what this is about.
+  // The starved service may take long for an order; this run does not test the deadline.
   const settings = { ORDER_TIMEOUT_MS: "60000", COURIER_CAPACITY: "128" };
   await using server = await ServerProcess.start(settings, undefined, NICENESS);
   const loops = await Promise.all(

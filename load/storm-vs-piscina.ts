@@ -41,7 +41,7 @@ async function piscinaRound(threads: number, seconds: number): Promise<Round> {
   return { who: `Piscina signal, ${threads} threads`, perSecond, threadsLost: orders.threadsDestroyed };
 }
 
-/** The third way that everybody will think of. */
+/** The third way, which readers will ask for. */
 async function signalRound(seconds: number): Promise<Round> {
   await using orders = await SignalOrders.start(availableParallelism(), AT_A_TIME * STEPS_AN_ORDER);
   const sibling = { ms: SIBLING_MS, fails: false };
@@ -88,7 +88,7 @@ runBench(async () => {
   const lost = own.reduce((sum, { threadsLost }) => sum + threadsLost, 0);
   return [
     atLeast("orders/s over those of Piscina's signal, medians", rate(own) / rate(baseline), MIN_RATIO),
-    // What a signal costs to make, send and abort is most of the difference; how much that is differs from machine to machine.
+    // Most of the difference is the cost to make, send and abort a signal, which differs between machines.
     atLeast("orders/s over those of transferable signals, medians", rate(own) / rate(signals), MIN_SIGNAL_RATIO),
     atMost("threads replaced", lost, 0),
   ];

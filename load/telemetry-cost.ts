@@ -11,7 +11,7 @@ import { atLeast, atMost, type Target } from "./target.ts";
 const WARM_UP_SECONDS = 15;
 const SECONDS = 3;
 const SCRAPE_EVERY_MS = 1_000;
-// What telemetry that is off may cost against a build without it, and a scrape every second against none.
+// The limits: telemetry that is off against a build without it, and a scrape every second against none.
 const OFF_RATIO = 0.97;
 const SCRAPED_RATIO = 0.99;
 

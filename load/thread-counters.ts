@@ -20,8 +20,8 @@ export async function readCounters(adminUrl: string): Promise<ThreadCounters> {
 }
 
 /**
- * The counters after the load. autocannon hangs up on the orders in flight when its time is over and those have to be
- * canceled first, so the counters get some seconds to balance.
+ * The counters after the load. At its end autocannon hangs up on the orders in flight, which have to be canceled first: the counters get
+ * some seconds to balance.
  */
 export async function settledCounters(adminUrl: string): Promise<ThreadCounters> {
   const end = performance.now() + SETTLE_TIMEOUT_MS;
@@ -32,7 +32,7 @@ export async function settledCounters(adminUrl: string): Promise<ThreadCounters>
   }
 }
 
-/** What has leaked, in words; empty where the counters balance. */
+/** Describes each leak; empty when the counters balance. */
 export function leaksOf(counters: ThreadCounters): string[] {
   const leaks: string[] = [];
   if (counters.running !== 0) leaks.push(`${counters.running} steps still running`);

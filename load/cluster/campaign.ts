@@ -32,7 +32,7 @@ export interface CampaignResult {
   readonly seconds: number;
 }
 
-// An engine that has lost a node elects new leaders within seconds; on a busy machine that takes its time.
+// An engine that has lost a node elects new leaders within seconds, on a busy machine later.
 const ORDER_TIMEOUT_MS = 180_000;
 const REPEATERS = 8;
 // Between the kill and the new start: as long as a supervisor takes.

@@ -20,7 +20,7 @@ export interface ClusterOptions {
   readonly onPhase?: (phase: string) => void;
 }
 
-/** Everything of a cluster on this machine: engine, balancers, providers and nodes of the service. Left by `await using`, nothing stays. */
+/** A whole cluster on this machine: engine, balancers, providers and nodes of the service. `await using` ends all of it. */
 export class Cluster implements AsyncDisposable {
   readonly engine: EngineCluster;
   readonly balancer: Balancer;

@@ -56,7 +56,7 @@ runBench(async (): Promise<Target[]> => {
     await pause(CALM_MS);
     const node = cluster.node(kill);
     await node.kill();
-    // It may have held none that were in use; those it held unused come back as well.
+    // The dead node may have held only unused couriers, which have to come back as well.
     await pause(LOOK_EVERY_MS);
     took.push(await full());
     say(`killed ${node.name}: all ${couriers} in use after ${took.at(-1)?.toFixed(0)} ms`);

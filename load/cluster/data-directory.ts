@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 const living = new Set<string>();
-// A Ctrl-C ends the process by `exit`, which waits for nothing asynchronous. The engines have been killed by then, or are just being.
+// Ctrl-C ends the process by `exit`, which waits for nothing asynchronous. At that time the engines are dead or dying.
 process.once("exit", () => {
   for (const path of living) remove(path);
 });

@@ -1,6 +1,6 @@
 import type { EngineProcess } from "./engine-process.ts";
 
-/** What the engine has done so far, all nodes of it together. */
+/** What all nodes of the engine have done so far. */
 export interface EngineWork {
   /** Calls at its ingress. */
   readonly calls: number;

@@ -81,7 +81,7 @@ runBench(async () => {
     if (path === "/events") delivered++;
     return "done";
   });
-  // A probe of each finds out within ten seconds.
+  // A probe of each provider finds within ten seconds that it is back.
   while (compensated < 3_000) await sleep(50);
   const emptyUp = await orders(empty);
   row("empty, providers up", emptyUp, empty);

@@ -1,9 +1,9 @@
 import { DatabaseSync } from "node:sqlite";
 import { SqliteJournal } from "../../src/journal/sqlite-journal.ts";
 
-/** Rows that a journal is filled with, as a long trouble leaves them. */
+/** The rows to fill a journal with, as a long outage leaves them. */
 export interface Filling {
-  /** Orders that failed and of which all three steps are not compensated yet. */
+  /** Failed orders; none of their three steps is compensated yet. */
   readonly pendingOrders?: number;
   /** Undelivered events, each of an order of its own. */
   readonly events?: number;

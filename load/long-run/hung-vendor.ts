@@ -53,7 +53,7 @@ runBench(async () => {
   await sleep(seconds * 1_000);
   const endMs = Date.now();
   const result = await run;
-  // Those of the last second fail two seconds later.
+  // The orders of the last second fail two seconds later.
   while (refundedMs.size < paidMs.size && Date.now() < endMs + DEADLINE_MS + 30_000) await sleep(20);
   const allDoneMs = Math.max(...refundedMs.values()) - endMs;
   // An order with a hung vendor fails at its deadline; from then on the customer waits.
@@ -77,7 +77,6 @@ runBench(async () => {
   return [
     atMost("payments without a refund", paidMs.size - refundedMs.size, 0),
     atMost("wait for a refund, p99", quantile(waits, 0.99), 1_000, " ms"),
-    // The last orders fail two seconds after they came.
     atMost("last refund, after the last order has failed", allDoneMs - DEADLINE_MS, 2_000, " ms"),
   ];
 });

@@ -2,8 +2,8 @@ import { type ParseArgsOptionsConfig, parseArgs } from "node:util";
 import { UsageError } from "../options.ts";
 
 /**
- * Options of a benchmark that are all whole numbers, 1 or more. Undefined when only help was asked for, which is printed. Throws
- * `UsageError` on others.
+ * Reads options that are all whole numbers, 1 or more. With `--help` it prints the usage and returns undefined. Throws `UsageError` on any
+ * other option or value.
  */
 export function readNumbers<Name extends string>(
   usage: string,

@@ -38,7 +38,7 @@ runBench(async () => {
     const sqlite = (...commands: string[]) => run("sqlite3", [file, ...commands]);
     counts.push(Number((await sqlite("SELECT count(*) FROM attempts")).stdout));
     const startMs = performance.now();
-    // Within a transaction, which holds one moment of the journal: without it every order would make the backup begin again.
+    // In a transaction, which holds one state of the journal. Without it every order would make the backup start again.
     await sqlite("BEGIN", "SELECT count(*) FROM attempts", `.backup ${copy}`, "COMMIT");
     backupMs = performance.now() - startMs;
     counts.push(Number((await sqlite("SELECT count(*) FROM attempts")).stdout));
@@ -55,7 +55,7 @@ runBench(async () => {
     execFileSync("sqlite3", [db, sql], { encoding: "utf8", maxBuffer: 2 ** 30 })
       .trim()
       .split("\n");
-  // Whatever had been answered when the backup began was durable before the first look.
+  // Every answer that was sent before the backup began was durable before its first read.
   const [first = 0, later = 0] = counts;
   const missing = Number(
     query(
@@ -67,7 +67,7 @@ runBench(async () => {
   let wrong = 0;
   {
     await using restored = await ServerProcess.start({ JOURNAL: copy });
-    // Orders that ran at that moment were interrupted, as far as the copy knows: they had no answer yet.
+    // The copy takes the orders that ran at that moment for interrupted: they had no answer yet.
     for (const line of query(
       copy,
       "SELECT order_id || char(9) || answer FROM attempts WHERE interrupted = 0 ORDER BY random() LIMIT 200",

@@ -46,11 +46,11 @@ runBench(async () => {
   process.stderr.write("waiting for the first deletions, a minute after the start\n");
   const look = (server: ServerProcess) => openLoop({ port: server.port, perSecond: options.rate, seconds: options.seconds, order });
   while (failedRows() === before) await look(keeping);
-  // Side by side, so that both get what the machine has at that moment.
+  // Side by side, so that both get the same share of the machine.
   const ratios: number[] = [];
   const rows: string[][] = [];
   const startMs = performance.now();
-  // Few old orders are gone before anybody looks; one look there has to be.
+  // With few old orders all are deleted before the first look; at least one look is needed.
   do {
     const [without, during] = await Promise.all([look(keeping), look(retiring)]);
     const p99 = [during, without].map(({ latenciesMs }) => quantile(latenciesMs, 0.99)) as [number, number];

@@ -51,7 +51,7 @@ interface Result {
   readonly secondHalfMiB: number;
 }
 
-/** Orders placed a second while so many are always in flight, without the time in which the first and the last are alone. */
+/** Orders placed a second while so many are always in flight, without the ramps at the beginning and the end. */
 async function peakOf(port: number, { atATime: count, order }: Bottleneck): Promise<{ perSecond: number; orders: number }> {
   const agent = new Agent({ keepAlive: true });
   const countFromMs = performance.now() + WARM_UP_MS;
@@ -85,7 +85,7 @@ async function overload(server: ServerProcess, bottleneck: Bottleneck, factor: n
   const memory = watchMemory(pid, seconds);
   const running = runPhase({ port, perSecond: factor * peak, seconds, order });
   await sleep(seconds * 1_000);
-  // Not when all are answered: what comes next is meant to find what the overload has left.
+  // Not when all are answered: the next phase must meet what the overload has left.
   const after = await runPhase({ port, perSecond: AFTER_SHARE * peak, seconds: AFTER_SECONDS, order, settlingMs: BACK_TO_NORMAL_MS });
   const [firstHalfMiB, secondHalfMiB] = await memory;
   return { factor, peak, peakOrders, phase: await running, after, firstHalfMiB, secondHalfMiB };

@@ -9,7 +9,7 @@ import { TRICKS, type Trick } from "./tricks.ts";
 
 const DEFAULTS = { processes: 3, pairs: 6, seconds: 2, warmup: 15, orders: 10_000 };
 const USAGE = `What each trick saves: code that is there for its cost alone, against the ordinary way of writing it in a copy of the project, by
-turns. Rows named "none" compare the project with itself: what they show is noise. A trick that saves less than 3 % should go (Linux).
+turns. The first row compares the service with itself: what it shows is noise. A trick that saves less than 3 % should go (Linux).
 
 usage: npm run bench:tricks -- [options]
 

@@ -28,6 +28,7 @@ export class ProjectCopy implements Disposable {
   /** Throws where a change does not fit the project. */
   constructor(change: Change) {
     this.directory = mkdtempSync(join(tmpdir(), "trick-"));
+    process.once("exit", this.#remove);
     for (const name of COPIED) cpSync(join(PROJECT, name), join(this.directory, name), { recursive: true });
     symlinkSync(join(PROJECT, "node_modules"), join(this.directory, "node_modules"));
     for (const [file, text] of changedFiles(change)) {
@@ -42,8 +43,11 @@ export class ProjectCopy implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    rmSync(this.directory, { recursive: true, force: true });
+    process.off("exit", this.#remove);
+    this.#remove();
   }
+
+  readonly #remove = (): void => rmSync(this.directory, { recursive: true, force: true });
 }
 
 /** The texts of the files that differ, by path. Throws where a change does not fit the project. */

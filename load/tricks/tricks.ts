@@ -46,7 +46,6 @@ export const TRICKS: readonly Trick[] = [
     cost: "client, CPU us",
     change: by("load/request-writer.ts", "request-writer"),
   },
-  { name: "none", plain: "the same", cost: "waiting, bytes", change: {}, isControl: true },
   { name: "forget request", plain: "it is kept", cost: "waiting, bytes", change: by("src/http/forget-request.ts", "forget-request") },
   {
     name: "route without promise",
@@ -101,7 +100,6 @@ export const TRICKS: readonly Trick[] = [
     change: by("src/concurrency/cancel-scope.ts", "cancel-scope"),
   },
   { name: "flat request id", plain: "randomUUID", cost: "waiting, bytes", change: by("src/http/request-id.ts", "request-id") },
-  { name: "none", plain: "the same", cost: "idle, MiB", change: {}, isControl: true },
   { name: "HTTP when asked for", plain: "import", cost: "idle, MiB", change: by("src/node-http.ts", "node-http") },
   { name: "compile cache", plain: "none", cost: "idle, MiB", change: edit("src/start.js", ['import "./compile-cache.js";', ""]) },
 ];
