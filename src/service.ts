@@ -32,7 +32,7 @@ import { MAX_COMPENSATING } from "./orders/compensation-call.ts";
 import type { OnOrderEnded } from "./orders/ended-order.ts";
 import { JournalUnavailable } from "./orders/order-journal.ts";
 import { Pipeline } from "./orders/pipeline.ts";
-import type { StepName } from "./orders/step.ts";
+import type { StepName } from "./orders/steps.ts";
 import { readProviderKeys } from "./provider-keys.ts";
 import { orderLog } from "./telemetry/order-log.ts";
 import { startTracing } from "./telemetry/tracing.ts";

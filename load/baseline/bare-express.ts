@@ -1,6 +1,6 @@
 import type { AddressInfo } from "node:net";
 import express from "express";
-import { STEPS } from "../../src/orders/step.ts";
+import { STEPS } from "../../src/orders/steps.ts";
 
 /** What Express alone can do: parses the same body and answers the same JSON, with nothing in between. */
 const app = express();

@@ -1,4 +1,4 @@
-import { STEPS, type StepName } from "../../src/orders/step.ts";
+import { STEPS, type StepName } from "../../src/orders/steps.ts";
 import type { LedgerEntry, LedgerSnapshot } from "./ledger.ts";
 
 /** How one attempt at an order ended, as its client or the order service says. */

@@ -1,6 +1,6 @@
 import { createServer, type IncomingMessage, type Server } from "node:http";
 import { text } from "node:stream/consumers";
-import { STEPS, type StepName } from "../../src/orders/step.ts";
+import { STEPS, type StepName } from "../../src/orders/steps.ts";
 import { checkFaultRates, type FaultRateSettings } from "./fault-rates.ts";
 import type { DownMode } from "./flaky-listener.ts";
 import type { Ledger } from "./ledger.ts";

@@ -1,4 +1,4 @@
-import type { StepName } from "../../src/orders/step.ts";
+import type { StepName } from "../../src/orders/steps.ts";
 import type { Action, Call } from "./call.ts";
 import { drawFaultMode, type FaultMode } from "./fault-mode.ts";
 import { checkFaultRates, type FaultRateSettings, type FaultRates, faultRatesFor, isCalm } from "./fault-rates.ts";

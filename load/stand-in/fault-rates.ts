@@ -1,4 +1,4 @@
-import { STEPS, type StepName } from "../../src/orders/step.ts";
+import { STEPS, type StepName } from "../../src/orders/steps.ts";
 import type { Action } from "./call.ts";
 
 /** Shares of requests, 0 to 1, that are treated in each of these ways; together 1 at most. The rest is done and answered. */

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import type { StepName } from "../../src/orders/step.ts";
+import type { StepName } from "../../src/orders/steps.ts";
 import type { FaultRateSettings } from "./fault-rates.ts";
 import type { DownMode } from "./flaky-listener.ts";
 import type { LedgerCounts, LedgerSnapshot } from "./ledger.ts";

@@ -1,4 +1,4 @@
-import { STEPS, type StepName } from "../../src/orders/step.ts";
+import { STEPS, type StepName } from "../../src/orders/steps.ts";
 
 export type UnderWayCounts = Readonly<Record<StepName, { readonly now: number; readonly most: number }>>;
 

@@ -2,7 +2,7 @@ import type { EndedOrder } from "../orders/ended-order.ts";
 import type { ErrorKind } from "../orders/error-kind.ts";
 import type { Backlog } from "../orders/operator-journal.ts";
 import { JournalUnavailable } from "../orders/order-journal.ts";
-import type { StepName } from "../orders/step.ts";
+import type { StepName } from "../orders/steps.ts";
 import { CompensationMetrics } from "./metrics/compensation-metrics.ts";
 import { expose, type Family } from "./metrics/family.ts";
 import { JournalMetrics } from "./metrics/journal-metrics.ts";

@@ -7,7 +7,7 @@ import type { Listener } from "../http/listener.ts";
 import type { SqliteJournal } from "../journal/sqlite-journal.ts";
 import type { Compensator } from "../orders/compensator.ts";
 import type { ProviderHealthOptions } from "../orders/provider-health.ts";
-import type { StepName } from "../orders/step.ts";
+import type { StepName } from "../orders/steps.ts";
 import type { ThreadRuntime } from "../threads/thread-runtime.ts";
 
 /** The running service, for whoever started it. */

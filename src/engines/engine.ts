@@ -10,8 +10,8 @@ import type { Compensation, OrderJournal } from "../orders/order-journal.ts";
 import type { OrderService } from "../orders/order-service.ts";
 import type { Pipeline } from "../orders/pipeline.ts";
 import type { ProviderHealths } from "../orders/provider-health.ts";
-import type { StepName } from "../orders/step.ts";
 import type { StepRunner } from "../orders/step-runner.ts";
+import type { StepName } from "../orders/steps.ts";
 
 /** The order service of either engine. */
 export type PlacesOrders = Pick<OrderService, "place" | "inFlight" | "fieldsOf">;

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { z } from "zod";
 import type { IdempotencyKey } from "../orders/order-journal.ts";
 import type { Order } from "../orders/order-service.ts";
-import { STEPS } from "../orders/step.ts";
+import { STEPS } from "../orders/steps.ts";
 import { BadRequest } from "./answers.ts";
 
 const KEPT_MS = 24 * 60 * 60 * 1000;

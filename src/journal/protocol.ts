@@ -1,7 +1,7 @@
 import type { Backlog, CompensationRow, Cursor, DeadLetter, OrderStatus, OrderSummary, Page } from "../orders/operator-journal.ts";
 import type { OrderEvent } from "../orders/order-event.ts";
 import type { AcceptResult, Compensation, CompensationState, CompensationStatus, FirstTry } from "../orders/order-journal.ts";
-import type { StepName } from "../orders/step.ts";
+import type { StepName } from "../orders/steps.ts";
 import type { DuePage } from "../retries/retry-queue.ts";
 
 /** The settings of a thread of the journal. Plain data. */

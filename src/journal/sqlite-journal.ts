@@ -24,7 +24,7 @@ import {
   type OrderJournal,
   type OrderRecord,
 } from "../orders/order-journal.ts";
-import type { StepName } from "../orders/step.ts";
+import type { StepName } from "../orders/steps.ts";
 import type { DuePage } from "../retries/retry-queue.ts";
 import { JournalThreads, type SqliteJournalOptions } from "./journal-threads.ts";
 import type { FoundAttempt, FoundOrder, JournalSettings } from "./protocol.ts";

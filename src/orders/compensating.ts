@@ -1,6 +1,6 @@
 import { backoffMs, COMPENSATION_BACKOFF } from "../retries/backoff.ts";
 import type { FirstTry } from "./order-journal.ts";
-import type { StepName } from "./step.ts";
+import type { StepName } from "./steps.ts";
 
 /** How one try ended. */
 export interface Tried {

@@ -4,8 +4,9 @@ import { MAX_HOLD_MS } from "../retries/circuit-breaker.ts";
 import { EndpointHealth, type EndpointOutcome } from "../retries/endpoint-health.ts";
 import type { Tried } from "./compensating.ts";
 import type { ProviderHealths } from "./provider-health.ts";
-import { STEPS, type StepInput, type StepName, type StepOutcome } from "./step.ts";
+import type { StepInput, StepOutcome } from "./step.ts";
 import type { StepRunner } from "./step-runner.ts";
+import { STEPS, type StepName } from "./steps.ts";
 
 // A provider's bulkhead: how many of its compensations may be under way, of orders that fail now and of the backlog. Two limits, so that
 // neither kind keeps the other waiting. Some dozens are enough for 2000 a second at 10 ms a call.

@@ -1,6 +1,6 @@
 import type { ErrorKind } from "./error-kind.ts";
 import type { CompensationStatus } from "./order-journal.ts";
-import type { StepName } from "./step.ts";
+import type { StepName } from "./steps.ts";
 
 /** Where the next page goes on: what the page before gave. Means something to the journal only, and only for the same list. */
 export type Cursor = readonly (number | string)[];

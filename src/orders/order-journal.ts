@@ -1,7 +1,7 @@
 import type { DuePage } from "../retries/retry-queue.ts";
 import type { AnswerBody } from "./answer.ts";
 import type { ErrorKind } from "./error-kind.ts";
-import type { StepName } from "./step.ts";
+import type { StepName } from "./steps.ts";
 
 /**
  * What the domain needs written down before it is believed. `journal` implements it on SQLite; every write resolves

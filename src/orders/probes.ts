@@ -1,7 +1,8 @@
 import { Canceled } from "../concurrency/cancel-cause.ts";
 import type { CancelScope } from "../concurrency/cancel-scope.ts";
 import type { ProviderHealths } from "./provider-health.ts";
-import { type EndedStep, STEPS, type StepName } from "./step.ts";
+import type { EndedStep } from "./step.ts";
+import { STEPS, type StepName } from "./steps.ts";
 
 /**
  * An order that probes a provider whose circuit is not closed. The step of that provider runs first, and the others wait until it has

@@ -2,7 +2,8 @@ import { monotonicMs } from "../concurrency/clock.ts";
 import { CallTimes } from "../retries/call-times.ts";
 import { type CallVerdict, CircuitBreaker, type CircuitBreakerOptions } from "../retries/circuit-breaker.ts";
 import { RetryBudget } from "../retries/retry-budget.ts";
-import type { EndedStep, StepName, StepOutcome } from "./step.ts";
+import type { EndedStep, StepOutcome } from "./step.ts";
+import type { StepName } from "./steps.ts";
 
 export interface ProviderHealthOptions extends Pick<CircuitBreakerOptions, "opensAfter" | "onChange" | "random"> {
   /** How many calls one step may make, 1 or more. */

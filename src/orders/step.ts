@@ -2,8 +2,6 @@ import type { CancelCause } from "../concurrency/cancel-cause.ts";
 import type { StepErrorKind } from "./error-kind.ts";
 import type { StepName } from "./steps.ts";
 
-export { STEPS, type StepName } from "./steps.ts";
-
 /** What the steps of one attempt at an order work on. Nothing that JSON cannot carry. */
 export interface StepInput {
   readonly orderId: string;

@@ -6,7 +6,8 @@ import { expect, test } from "vitest";
 import { monotonicMs } from "../../src/concurrency/clock.ts";
 import { TraceRecorder } from "../../src/diagnosis/trace-recorder.ts";
 import type { EndedOrder } from "../../src/orders/ended-order.ts";
-import { type EndedStep, STEPS } from "../../src/orders/step.ts";
+import type { EndedStep } from "../../src/orders/step.ts";
+import { STEPS } from "../../src/orders/steps.ts";
 import { type CheckedEvent, offencesIn } from "./trace-format.ts";
 
 const THREADS = [

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { FirstTry } from "../../src/orders/order-journal.ts";
-import type { StepName } from "../../src/orders/step.ts";
+import type { StepName } from "../../src/orders/steps.ts";
 import { done, JournalFixture, NOW, pending } from "./journal-fixture.ts";
 
 describe.each(["file", "memory"] as const)("compensations, journal in a %s", (kind) => {

@@ -7,7 +7,7 @@ import type { AnswerBody } from "../../src/orders/answer.ts";
 import type { ErrorKind } from "../../src/orders/error-kind.ts";
 import type { OrderEvent } from "../../src/orders/order-event.ts";
 import type { AcceptResult, FirstTry, IdempotencyKey, StoredAnswer } from "../../src/orders/order-journal.ts";
-import type { StepName } from "../../src/orders/step.ts";
+import type { StepName } from "../../src/orders/steps.ts";
 
 export const DAY_MS = 86_400_000;
 /** A moment for tests whose time stands still. */

@@ -7,8 +7,7 @@ import {
   type FirstTry,
   type OrderRecord,
 } from "../../src/orders/order-journal.ts";
-import type { StepName } from "../../src/orders/step.ts";
-import { STEPS } from "../../src/orders/steps.ts";
+import { STEPS, type StepName } from "../../src/orders/steps.ts";
 import { answerTo, DAY_MS } from "./journal-fixture.ts";
 
 interface ModelCompensation {

@@ -9,7 +9,7 @@ import {
   type OrderRecord,
   type StoredAnswer,
 } from "../../src/orders/order-journal.ts";
-import type { StepName } from "../../src/orders/step.ts";
+import type { StepName } from "../../src/orders/steps.ts";
 import type { DuePage } from "../../src/retries/retry-queue.ts";
 
 /** A compensation as a row: not done as long as it has a next try. */

@@ -1,6 +1,6 @@
 import { setImmediate as turn } from "node:timers/promises";
 import { expect, test } from "vitest";
-import { STEPS } from "../../src/orders/step.ts";
+import { STEPS } from "../../src/orders/steps.ts";
 import { timers } from "../leaks/timers.ts";
 import { eventually } from "../support/eventually.ts";
 import { OrderServiceFixture } from "./order-service-fixture.ts";

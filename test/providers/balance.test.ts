@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { type AttemptEnding, balance } from "../../load/stand-in/balance.ts";
 import type { CallBody } from "../../load/stand-in/call.ts";
 import { Ledger, type LedgerEntry, type LedgerSnapshot } from "../../load/stand-in/ledger.ts";
-import { STEPS, type StepName } from "../../src/orders/step.ts";
+import { STEPS, type StepName } from "../../src/orders/steps.ts";
 
 const key = (id: string, attempt: number, step: StepName) => `${id}:${attempt}:${step}`;
 const body = (id: string, step: StepName): CallBody => (step === "courier" ? { order_id: id } : { order_id: id, amount: 5 });

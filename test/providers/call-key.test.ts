@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { STEPS } from "../../src/orders/step.ts";
+import { STEPS } from "../../src/orders/steps.ts";
 import { callKey, compensationKey } from "../../workers/providers/call-key.ts";
 
 test("is the id, the attempt and the step", () => {

@@ -1,6 +1,7 @@
 import { fileURLToPath } from "node:url";
 import { CancelScope } from "../../src/concurrency/cancel-scope.ts";
-import type { StepInput, StepName, StepOutcome } from "../../src/orders/step.ts";
+import type { StepInput, StepOutcome } from "../../src/orders/step.ts";
+import type { StepName } from "../../src/orders/steps.ts";
 import type { LogMessage } from "../../src/threads/protocol.ts";
 import { ThreadRuntime } from "../../src/threads/thread-runtime.ts";
 import type { ProviderUrls } from "../../workers/providers/provider.ts";

@@ -1,7 +1,8 @@
 import type { CancelScope, Subscription } from "../../src/concurrency/cancel-scope.ts";
 import { monotonicMs } from "../../src/concurrency/clock.ts";
-import { type EndedStep, STEPS, type StepInput, type StepName, type StepOutcome } from "../../src/orders/step.ts";
+import type { EndedStep, StepInput, StepOutcome } from "../../src/orders/step.ts";
 import type { StepGroup, StepRunner, StepSpec } from "../../src/orders/step-runner.ts";
+import { STEPS, type StepName } from "../../src/orders/steps.ts";
 
 /** A step that a fake runner has been asked for. */
 export interface FakeStep {

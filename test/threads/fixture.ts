@@ -1,8 +1,9 @@
 import { fileURLToPath } from "node:url";
 import { expect } from "vitest";
 import { CancelScope } from "../../src/concurrency/cancel-scope.ts";
-import type { EndedStep, StepInput, StepName, StepOutcome } from "../../src/orders/step.ts";
+import type { EndedStep, StepInput, StepOutcome } from "../../src/orders/step.ts";
 import type { StepGroup } from "../../src/orders/step-runner.ts";
+import type { StepName } from "../../src/orders/steps.ts";
 import type { ReplaceReason } from "../../src/threads/pool-thread.ts";
 import { ThreadRuntime, type ThreadRuntimeOptions } from "../../src/threads/thread-runtime.ts";
 import { eventually } from "../support/eventually.ts";

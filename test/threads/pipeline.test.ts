@@ -8,8 +8,8 @@ import { type AnswerBody, answerTo } from "../../src/orders/answer.ts";
 import type { StepErrorKind } from "../../src/orders/error-kind.ts";
 import { errorOf } from "../../src/orders/outcome.ts";
 import { Pipeline } from "../../src/orders/pipeline.ts";
-import { STEPS, type StepInput, type StepName, type StepOutcome } from "../../src/orders/step.ts";
-import { perStep } from "../../src/orders/steps.ts";
+import type { StepInput, StepOutcome } from "../../src/orders/step.ts";
+import { perStep, STEPS, type StepName } from "../../src/orders/steps.ts";
 import { FakeRunner } from "./fake-runner.ts";
 
 const OK: StepOutcome = { status: "ok" };

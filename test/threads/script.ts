@@ -1,6 +1,5 @@
 import type { StepErrorKind } from "../../src/orders/error-kind.ts";
-import type { StepName } from "../../src/orders/step.ts";
-import { perStep, STEP_TABLE } from "../../src/orders/steps.ts";
+import { perStep, STEP_TABLE, type StepName } from "../../src/orders/steps.ts";
 
 /** What a step of `steps.ts` does when it runs. Numbers called counters are those of `SharedCounters`. */
 export interface Script {

@@ -1,4 +1,4 @@
-import type { StepName } from "../../src/orders/step.ts";
+import type { StepName } from "../../src/orders/steps.ts";
 
 const PLAIN = /^[!-$&-~]*$/;
 

@@ -1,6 +1,7 @@
 import type { CancelCause } from "../../concurrency/cancel-cause.ts";
 import type { ErrorKind } from "../../orders/error-kind.ts";
-import type { StepName, StepOutcome } from "../../orders/step.ts";
+import type { StepOutcome } from "../../orders/step.ts";
+import type { StepName } from "../../orders/steps.ts";
 
 // The messages of `GET /events`. This file has types only, so that the page, which is checked as browser code, can import them.
 // Times are milliseconds on the clock of `monotonicMs` unless their name says otherwise.

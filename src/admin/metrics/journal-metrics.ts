@@ -1,5 +1,5 @@
 import type { Backlog, Waiting } from "../../orders/operator-journal.ts";
-import { STEPS } from "../../orders/step.ts";
+import { STEPS } from "../../orders/steps.ts";
 import type { Family, Sample } from "./family.ts";
 import { Histogram } from "./histogram.ts";
 

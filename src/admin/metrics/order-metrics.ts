@@ -1,7 +1,7 @@
 import type { EndedOrder } from "../../orders/ended-order.ts";
 import { ERROR_KINDS, type ErrorKind, ORDER_ERROR_KINDS } from "../../orders/error-kind.ts";
 import type { OrderOutcome, StepReport } from "../../orders/outcome.ts";
-import { STEPS, type StepName } from "../../orders/step.ts";
+import { STEPS, type StepName } from "../../orders/steps.ts";
 import type { Family, Sample } from "./family.ts";
 import { Histogram } from "./histogram.ts";
 

@@ -1,4 +1,4 @@
-import { STEPS, type StepName } from "../../orders/step.ts";
+import { STEPS, type StepName } from "../../orders/steps.ts";
 import type { Family, Sample } from "./family.ts";
 
 /** The state of a circuit breaker. */

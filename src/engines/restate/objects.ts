@@ -2,7 +2,8 @@ import type { CancelCause } from "../../concurrency/cancel-cause.ts";
 import type { ErrorKind } from "../../orders/error-kind.ts";
 import type { OrderEventType } from "../../orders/order-event.ts";
 import type { CompensationStatus, StoredAnswer } from "../../orders/order-journal.ts";
-import type { Simulation, StepName } from "../../orders/step.ts";
+import type { Simulation } from "../../orders/step.ts";
+import type { StepName } from "../../orders/steps.ts";
 
 /**
  * Names of the engine's objects, and the requests, answers and states of their handlers. All of it is stored, so the version before must be

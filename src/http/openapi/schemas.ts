@@ -4,7 +4,7 @@ import type { AnswerBody, StepAnswer } from "../../orders/answer.ts";
 import { ERROR_KINDS, ORDER_ERROR_KINDS, STEP_ERROR_KINDS } from "../../orders/error-kind.ts";
 import { ATTEMPTS_SHOWN } from "../../orders/order-journal.ts";
 import type { OrderView } from "../../orders/order-view.ts";
-import { STEPS } from "../../orders/step.ts";
+import { STEPS } from "../../orders/steps.ts";
 import { READINESS } from "../health-routes.ts";
 import { orderSchema } from "../order-body.ts";
 import { ORDER_ID } from "../order-id.ts";

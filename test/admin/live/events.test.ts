@@ -1,7 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { monotonicMs } from "../../../src/concurrency/clock.ts";
-import { STEPS } from "../../../src/orders/step.ts";
-import { perStep } from "../../../src/orders/steps.ts";
+import { perStep, STEPS } from "../../../src/orders/steps.ts";
 import { eventually } from "../../support/eventually.ts";
 import { newId, postOrder, send } from "../../support/http-client.ts";
 import { startService, type TestService } from "../../support/service.ts";

@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { randomFrom } from "../../../load/stand-in/random.ts";
 import { OrderSample } from "../../../src/admin/live/order-sample.ts";
 import type { EndedOrder } from "../../../src/orders/ended-order.ts";
-import { STEPS } from "../../../src/orders/step.ts";
+import { STEPS } from "../../../src/orders/steps.ts";
 
 const SEED = "order-sample 1";
 

@@ -1,6 +1,5 @@
 import type { Hello, SampledOrder, Tick } from "../../../src/admin/live/messages.ts";
-import { STEPS } from "../../../src/orders/step.ts";
-import { perStep, type StepName } from "../../../src/orders/steps.ts";
+import { perStep, STEPS, type StepName } from "../../../src/orders/steps.ts";
 
 const TICK_MS = 250;
 const TICKS = 40;

@@ -1,7 +1,7 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import type { CompensationRow } from "../../../src/orders/operator-journal.ts";
 import type { Compensation, CompensationState } from "../../../src/orders/order-journal.ts";
-import type { StepName } from "../../../src/orders/step.ts";
+import type { StepName } from "../../../src/orders/steps.ts";
 import type { DuePage } from "../../../src/retries/retry-queue.ts";
 import { dueRanges } from "./due-ranges.ts";
 import { rows } from "./rows.ts";

@@ -1,6 +1,7 @@
 import { type ObjectContext, RestatePromise, TimeoutError } from "@restatedev/restate-sdk";
 import type { FirstTry } from "../../../orders/order-journal.ts";
-import type { StepInput, StepName } from "../../../orders/step.ts";
+import type { StepInput } from "../../../orders/step.ts";
+import type { StepName } from "../../../orders/steps.ts";
 import { sendEvent } from "../events/order-events-object.ts";
 import {
   type AttemptState,

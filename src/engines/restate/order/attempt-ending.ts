@@ -2,7 +2,7 @@ import type { ObjectContext } from "@restatedev/restate-sdk";
 import { answerTo } from "../../../orders/answer.ts";
 import type { FirstTry } from "../../../orders/order-journal.ts";
 import { failedByFault, type OrderOutcome, stepsToCompensate } from "../../../orders/outcome.ts";
-import { STEPS } from "../../../orders/step.ts";
+import { STEPS } from "../../../orders/steps.ts";
 import { beginCompensations, compensationsOf, isCompensated, sendCompensations } from "../compensation/order-compensations.ts";
 import { sendEvent } from "../events/order-events-object.ts";
 import { type AttemptEnd, type AttemptRequest, type AttemptState, HEAD, type OrderHead } from "../objects.ts";

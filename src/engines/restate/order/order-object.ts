@@ -5,7 +5,8 @@ import type { OnOrderEnded } from "../../../orders/ended-order.ts";
 import type { FirstTry } from "../../../orders/order-journal.ts";
 import type { OrderOutcome } from "../../../orders/outcome.ts";
 import type { Pipeline } from "../../../orders/pipeline.ts";
-import { STEPS, type StepInput } from "../../../orders/step.ts";
+import type { StepInput } from "../../../orders/step.ts";
+import { STEPS } from "../../../orders/steps.ts";
 import { compensationChanged } from "../compensation/order-compensations.ts";
 import { ATTEMPT_RETRIES, QUICK } from "../durable-options.ts";
 import {

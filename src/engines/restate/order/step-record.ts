@@ -1,6 +1,7 @@
 import type { CancelCause } from "../../../concurrency/cancel-cause.ts";
 import { type OrderOutcome, outcomeOfSteps, type StepReport } from "../../../orders/outcome.ts";
-import { STEPS, type StepName, type StepOutcome } from "../../../orders/step.ts";
+import type { StepOutcome } from "../../../orders/step.ts";
+import { STEPS, type StepName } from "../../../orders/steps.ts";
 
 /** How a step ended, as the engine stores it. Times are milliseconds since 1970, with fractions. */
 export interface StepRecord {
