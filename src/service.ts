@@ -1,6 +1,4 @@
-import { fileURLToPath } from "node:url";
 import type { Logger } from "pino";
-import type { WorkerSettings } from "../workers/settings.ts";
 import { adminApp } from "./admin/admin-app.ts";
 import { LiveFeed } from "./admin/live/live-feed.ts";
 import { Metrics } from "./admin/metrics.ts";
@@ -9,13 +7,14 @@ import { stuckWarning } from "./admin/stuck-warning.ts";
 import type { ThreadCounters } from "./admin/thread-routes.ts";
 import { Admission } from "./admission/admission.ts";
 import { readAccess } from "./composition/access.ts";
-import { capacitiesOf, waitingOf } from "./composition/capacities.ts";
+import { capacitiesOf } from "./composition/capacities.ts";
 import { chaosOn } from "./composition/chaos.ts";
 import { Listeners } from "./composition/listeners.ts";
 import { nodeName } from "./composition/node-name.ts";
 import { operatorParts } from "./composition/operator-parts.ts";
 import { providerHealthsOf, providerUrlsOf } from "./composition/providers.ts";
 import type { Service, StartOptions } from "./composition/service.ts";
+import { startStepThreads } from "./composition/threads.ts";
 import type { Config } from "./config.ts";
 import { ThreadInspector } from "./diagnosis/thread-inspector.ts";
 import { TraceRecorder } from "./diagnosis/trace-recorder.ts";
@@ -28,7 +27,6 @@ import type { Readiness } from "./http/health-routes.ts";
 import { TooManyConnections } from "./http/listener.ts";
 import { publicApp } from "./http/public-app.ts";
 import { TokenBuckets } from "./http/token-buckets.ts";
-import { MAX_COMPENSATING } from "./orders/compensation-call.ts";
 import type { OnOrderEnded } from "./orders/ended-order.ts";
 import { JournalUnavailable } from "./orders/order-journal.ts";
 import { Pipeline } from "./orders/pipeline.ts";
@@ -37,13 +35,7 @@ import { readProviderKeys } from "./provider-keys.ts";
 import { orderLog } from "./telemetry/order-log.ts";
 import { startTracing } from "./telemetry/tracing.ts";
 import { REPLACE_REASONS } from "./threads/pool-thread.ts";
-import { ThreadRuntime } from "./threads/thread-runtime.ts";
 import { readWebhookSecrets } from "./webhooks/secret.ts";
-
-const WORKER_FILE = fileURLToPath(new URL("../workers/main.ts", import.meta.url));
-// Room on the cancel board for steps that are no client's order: those of compensations, of retries by hand and of the chaos routes. Besides,
-// where nodes share the couriers each courier call has a group of its own.
-const EXTRA_GROUPS = MAX_COMPENSATING + 64;
 
 export type { Service, StartOptions } from "./composition/service.ts";
 
@@ -111,20 +103,12 @@ export async function start(config: Config, log: Logger, options: StartOptions):
   const stickBegun = new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT);
   const traces = new TraceRecorder(() => runtime.threads());
   // Meanwhile: each of these threads takes as long to start as the journal's.
-  const threads = ThreadRuntime.start({
-    workerFile: options.workerFile ?? WORKER_FILE,
-    threads: config.THREADS,
-    cpuThreads: config.CPU_THREADS,
-    cpuThreadsOnDemand: !config.CPU_THREADS_AT_START,
-    waiting: waitingOf(config),
-    cancelGraceMs: config.CANCEL_GRACE_MS,
-    longestStepMs: Math.max(config.ORDER_TIMEOUT_MS, config.COMPENSATION_TIMEOUT_MS),
-    maxGroups: config.MAX_IN_FLIGHT + config.COURIER_CAPACITY + EXTRA_GROUPS,
-    settings: { stickBegun, providerUrls, providerKeys } satisfies WorkerSettings,
-    // A step knows its order but not the request that asked for it.
-    onLog: ({ level, message, fields }) => faults.line(level, message, { ...fields, ...orderFields(fields.order_id) }),
+  const threads = startStepThreads(config, {
+    workerFile: options.workerFile,
+    settings: { stickBegun, providerUrls, providerKeys },
+    faults,
+    orderFields: (orderId) => orderFields(orderId),
     ...(tracing !== undefined && { onSpans: tracing.spansEnded }),
-    onFault,
     onReplaced: (pool, thread, reason) => {
       log.warn({ pool, thread, reason }, "thread replaced");
       live.threadReplaced(pool, thread, reason);
@@ -258,5 +242,5 @@ export async function start(config: Config, log: Logger, options: StartOptions):
   };
 }
 
-/** What could not be started has nothing to stop; whoever waits for it is told why. */
+/** What could not be started has nothing to stop; whoever waits for it learns why. */
 function ignore(): void {}

@@ -141,8 +141,8 @@ describe("the arrows between the rooms", () => {
     expect(seen).toEqual(
       expect.arrayContaining([
         "src/main.ts -> src/service.ts",
-        "src/service.ts -> src/threads/thread-runtime.ts",
-        "src/service.ts -> workers/settings.ts",
+        "src/composition/threads.ts -> src/threads/thread-runtime.ts",
+        "src/composition/threads.ts -> workers/settings.ts",
         "src/threads/piscina-threads.ts -> piscina",
         "src/orders/pipeline.ts -> src/concurrency/capacity.ts",
         "workers/runtime/serve.ts -> src/threads/cancel-board.ts",

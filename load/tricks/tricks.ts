@@ -72,8 +72,11 @@ export const TRICKS: readonly Trick[] = [
     change: {
       edits: [
         { file: "src/orders/pipeline.ts", from: "  run(input: StepInput, scope", to: "  async run(input: StepInput, scope" },
-        { file: "src/orders/pipeline.ts", from: "return group.join().then((result) => {", to: "const result = await group.join();\n    {" },
-        { file: "src/orders/pipeline.ts", from: "group.scope.canceledAtMs);\n    });", to: "group.scope.canceledAtMs);\n    }" },
+        {
+          file: "src/orders/pipeline.ts",
+          from: "order.group.spawn(start);\n    return join(order",
+          to: "order.group.spawn(start);\n    return await join(order",
+        },
         { file: "src/orders/attempt-runner.ts", from: "  run(run: OrderRun): Promise", to: "  async run(run: OrderRun): Promise" },
         {
           file: "src/orders/attempt-runner.ts",

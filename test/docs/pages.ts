@@ -35,5 +35,5 @@ export const CODE_BLOCKS: readonly CodeBlock[] = [...PAGES].flatMap(([page, mark
 
 /** A page without its blocks of code. */
 export function prose(markdown: string): string {
-  return markdown.replaceAll(/^```[\s\S]*?^```$/gm, "");
+  return markdown.replaceAll(/^ *```[\s\S]*?^ *```$/gm, "");
 }

@@ -25,7 +25,7 @@ export function section(text: string, heading: RegExp): string {
 
 /** What stands between single backquotes. */
 export function codesOf(text: string): string[] {
-  return [...text.replaceAll(/^```[\s\S]*?^```$/gm, "").matchAll(/`([^`]+)`/g)].map(([, code]) => code ?? "");
+  return [...text.replaceAll(/^ *```[\s\S]*?^ *```$/gm, "").matchAll(/`([^`]+)`/g)].map(([, code]) => code ?? "");
 }
 
 function cellsOf(line: string): string[] {
