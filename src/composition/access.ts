@@ -11,7 +11,7 @@ export interface Access {
   readonly reload: (() => Promise<void>) | undefined;
 }
 
-/** Throws `AccessKeyError`, and `ConfigError` where whoever comes from outside would have a door without a lock. */
+/** Throws `AccessKeyError`, and `ConfigError` where a listener would be open to other machines without keys. */
 export async function readAccess(config: Config, log: Logger): Promise<Access> {
   const adminKeys = config.ADMIN_KEYS_FILE === undefined ? undefined : await AccessKeys.read("ADMIN_KEYS_FILE", config.ADMIN_KEYS_FILE);
   if (adminKeys === undefined) await requireLoopback(config, "ADMIN_HOST", "ADMIN_KEYS_FILE");

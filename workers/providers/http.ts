@@ -91,7 +91,7 @@ function failure(
   context: StepContext,
 ): StepFailed {
   if (effect === "none") context.callHadNoEffect();
-  // A client is told no more than "internal", so this line is the only trace of what went wrong.
+  // The client reads no more than "internal", so only this line says what went wrong.
   if (kind === "internal") context.log("warn", message, { step, order_id: orderId });
   return new StepFailed(kind, effect, message, { ill });
 }

@@ -77,7 +77,7 @@ export interface ErrorsOf {
   readonly headersOf?: (kind: ErrorKind) => readonly AnswerHeader[];
 }
 
-// Node's HTTP layer and the front door give these, before any route.
+// Node's HTTP layer and the request listener give these answers, before any route.
 const BEFORE_ANY_ROUTE = [
   "bad_request",
   "forbidden",
