@@ -108,7 +108,7 @@ describe("node src/main.ts", () => {
     await using server = new ChildServer(PATIENT);
     const { port, adminPort } = await server.ports();
     const cutOff = expect(postOrder(port, orderOf("cut-off", FOR_EVER_MS))).rejects.toThrow();
-    await running(adminPort, 3);
+    await running(adminPort, STEPS.length);
     // The answer may or may not make it out.
     await send(adminPort, { method: "POST", path: "/chaos/crash" }).catch(() => {});
     expect(await server.exited).toEqual({ code: null, signal: "SIGKILL" });
@@ -122,7 +122,7 @@ describe.skipIf(onWindows)("a signal", () => {
     const { port, adminPort, orderMs } = await startAndTime(server);
     const agent = new Agent({ keepAlive: true });
     const inFlight = postOrder(port, orderOf("in-flight", orderMs), { agent });
-    await running(adminPort, 3);
+    await running(adminPort, STEPS.length);
 
     server.signal(signal);
     await eventually(
@@ -191,7 +191,7 @@ describe.skipIf(onWindows)("a signal", () => {
     await using server = new ChildServer(PATIENT);
     const { port, adminPort, orderMs } = await startAndTime(server);
     const inFlight = postOrder(port, orderOf("in-flight", orderMs));
-    await running(adminPort, 3);
+    await running(adminPort, STEPS.length);
     // Two of a name might reach the process as one.
     server.signal("SIGINT");
     server.signal("SIGTERM");
@@ -203,7 +203,7 @@ describe.skipIf(onWindows)("a signal", () => {
     await using server = new ChildServer({ ...PATIENT, SHUTDOWN_TIMEOUT_MS: "50" });
     const { port, adminPort } = await server.ports();
     const inFlight = postOrder(port, { ...orderOf("too-long", FOR_EVER_MS), cpu_ms: { payment: FOR_EVER_MS } });
-    await running(adminPort, 3);
+    await running(adminPort, STEPS.length);
     server.signal("SIGTERM");
     expect(await inFlight).toMatchObject({ status: 408, json: { steps: CANCELED, error: { kind: "canceled" } } });
     expect(await server.exited).toEqual({ code: 0, signal: null });
@@ -306,7 +306,7 @@ test.skipIf(onWindows)(
         await using server = new ChildServer(settings, [process.execPath, "--import", preload, "src/main.ts"]);
         const { port, adminPort } = await server.ports();
         const cutOff = expect(postOrder(port, orderOf("cut-off", FOR_EVER_MS))).rejects.toThrow();
-        await running(adminPort, 3);
+        await running(adminPort, STEPS.length);
         server.signal("SIGUSR2");
         expect(await server.exited).toEqual({ code: 1, signal: null });
         expect(server.stderr).toBe("");
@@ -335,7 +335,7 @@ test.skipIf(onWindows || npm.status !== 0)("npm start passes a signal on: the or
   await using server = new ChildServer(PATIENT, ["npm", "start"]);
   const { port, adminPort } = await server.ports();
   const inFlight = postOrder(port, orderOf("in-flight", 1_000));
-  await running(adminPort, 3);
+  await running(adminPort, STEPS.length);
   server.signal("SIGTERM");
   expect(await inFlight).toMatchObject({ status: 200, json: { status: "ok" } });
   expect(await server.exited).toEqual({ code: 0, signal: null });

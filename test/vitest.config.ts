@@ -4,6 +4,12 @@ import { defineConfig } from "vitest/config";
 export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
+    tags: [
+      {
+        name: "three-steps",
+        description: "about payment, vendor and courier by name or number: a further step makes it fail or say too little",
+      },
+    ],
     pool: "forks",
     // Each file in a process of its own, so that its leak counts are its own. Three at a time: most of them wait most of the
     // time, for children to start and for deadlines to pass.

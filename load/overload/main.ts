@@ -3,6 +3,7 @@ import { Agent } from "node:http";
 import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { STEPS } from "../../src/orders/steps.ts";
 import { atATime } from "../at-a-time.ts";
 import { readNumbers } from "../long-run/numbers.ts";
 import { post } from "../open-loop.ts";
@@ -123,8 +124,8 @@ function targetsOf(name: string, result: Result): Target[] {
 async function stepsOfRefused(server: ServerProcess, results: readonly Result[]): Promise<number> {
   const { started } = await settledCounters(server.adminUrl);
   const phases = results.flatMap(({ phase, after }) => [phase, after]);
-  const allowed = phases.reduce((sum, phase) => sum + 3 * phase.ok + 6 * failures(phase), 0);
-  const atPeaks = results.reduce((sum, { peakOrders }) => sum + 3 * peakOrders, 0);
+  const allowed = phases.reduce((sum, phase) => sum + STEPS.length * phase.ok + 2 * STEPS.length * failures(phase), 0);
+  const atPeaks = results.reduce((sum, { peakOrders }) => sum + STEPS.length * peakOrders, 0);
   return Math.max(0, started - allowed - atPeaks);
 }
 

@@ -144,7 +144,7 @@ test("a thread that is replaced meanwhile is seen, with the steps that were lost
   const [shared] = runtime.threads().filter(({ pool }) => pool === "shared");
   const { events, trackOf } = await traceOf(running, async () => {
     const answer = postOrder(running.port, orderOf(newId("lost"), LONG));
-    await eventually("the order to run", () => runtime.totals().running === 3);
+    await eventually("the order to run", () => runtime.totals().running === STEPS.length);
     expect((await send(running.adminPort, { method: "POST", path: "/chaos/kill-thread" })).json.killed).toBe(shared?.id);
     expect((await answer).status).toBe(500);
   });

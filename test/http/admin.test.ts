@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { perStep } from "../../src/orders/steps.ts";
+import { perStep, STEPS } from "../../src/orders/steps.ts";
 import { eventually } from "../support/eventually.ts";
 import { newId, orderOf, postOrder, send, type ThreadsPage, threadsPage } from "../support/http-client.ts";
 import { startService, type TestService } from "../support/service.ts";
@@ -59,7 +59,7 @@ describe("GET /debug/threads", () => {
       cpu_ms: { courier: FOR_EVER_MS },
     };
     const answer = postOrder(server.port, order, { signal: hangUp.signal });
-    const during = await eventually("three steps running", counters, ({ running }) => running === 3);
+    const during = await eventually("the steps running", counters, ({ running }) => running === STEPS.length);
     expect(during).toMatchObject({ orders_in_flight: 1, started: before.started + 3, finished: before.finished });
     const runningIn = (pool: string) =>
       during.threads.filter((thread) => thread.pool === pool).reduce((sum, { running }) => sum + running, 0);

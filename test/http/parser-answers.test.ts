@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { STEPS } from "../../src/orders/steps.ts";
 import { eventually } from "../support/eventually.ts";
 import { newId, orderOf, send, threadsPage } from "../support/http-client.ts";
 import { type RawAnswer, RawConnection } from "../support/raw-connection.ts";
@@ -121,7 +122,7 @@ describe("rubbish behind a good request", () => {
   test("does not hide that the client hangs up", async () => {
     using connection = await RawConnection.open(server.port);
     await connection.write(`${asOrder(orderOf(newId("left"), FOR_EVER_MS))}rubbish\r\n\r\n`);
-    await eventually("the order running", async () => (await threadsPage(server.adminPort)).running === 3);
+    await eventually("the order running", async () => (await threadsPage(server.adminPort)).running === STEPS.length);
     connection.socket.end();
     await eventually("the order canceled", () => server.service.orderService.inFlight === 0);
   });
@@ -156,7 +157,7 @@ describe("CONNECT, which Node takes for the end of HTTP on a connection,", () =>
   test("does not hide that the client is gone, and a reset is no fault of ours", async () => {
     using connection = await RawConnection.open(server.port);
     await connection.write(asOrder(orderOf(newId("left"), FOR_EVER_MS)) + TUNNEL);
-    await eventually("the order running", async () => (await threadsPage(server.adminPort)).running === 3);
+    await eventually("the order running", async () => (await threadsPage(server.adminPort)).running === STEPS.length);
     connection.socket.resetAndDestroy();
     await eventually("the order canceled", () => server.service.orderService.inFlight === 0);
   });

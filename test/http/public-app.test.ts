@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { Agent } from "node:http";
 import { brotliCompressSync, deflateSync, gzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { STEPS } from "../../src/orders/steps.ts";
 import { eventually } from "../support/eventually.ts";
 import { newId, orderOf, postOrder, send, threadsPage } from "../support/http-client.ts";
 import { RawConnection } from "../support/raw-connection.ts";
@@ -285,7 +286,7 @@ describe("a client that hangs up", () => {
     const before = await nothingRuns();
     using connection = await RawConnection.open(server.port);
     await connection.write(withLength(JSON.stringify(orderOf(`gone-${how}`, FOR_EVER_MS))));
-    const during = await eventually("three steps running", counters, (page) => page.running === 3);
+    const during = await eventually("the steps running", counters, (page) => page.running === STEPS.length);
     expect(during).toMatchObject({ orders_in_flight: 1, started: before.started + 3, finished: before.finished });
 
     connection.socket[how]();
@@ -298,7 +299,7 @@ describe("a client that hangs up", () => {
     await nothingRuns();
     using connection = await RawConnection.open(server.port);
     await connection.write([1, 2, 3].map((n) => withLength(JSON.stringify(orderOf(`pipelined-${n}`, FOR_EVER_MS)))).join(""));
-    await eventually("three orders in flight", counters, (page) => page.orders_in_flight === 3 && page.running === 9);
+    await eventually("three orders in flight", counters, (page) => page.orders_in_flight === 3 && page.running === 3 * STEPS.length);
     connection.socket.destroy();
     await nothingRuns();
   });
@@ -364,7 +365,7 @@ describe("too many orders", () => {
     const during = await eventually(
       "the first running",
       () => threadsPage(small.adminPort),
-      ({ running }) => running === 3,
+      ({ running }) => running === STEPS.length,
     );
 
     const refused = await postOrder(small.port, orderOf("second", 0));
@@ -373,7 +374,7 @@ describe("too many orders", () => {
     expect(Object.keys(refused.json)).toEqual(["status", "error"]);
     // A body that breaks a rule gets 400 even then: a retry would not help.
     expect(await postOrder(small.port, "{}")).toMatchObject({ status: 400 });
-    expect(await threadsPage(small.adminPort)).toMatchObject({ running: 3, started: during.started, orders_in_flight: 1 });
+    expect(await threadsPage(small.adminPort)).toMatchObject({ running: STEPS.length, started: during.started, orders_in_flight: 1 });
     expect((await send(small.port, { path: "/readyz" })).status).toBe(200);
 
     first.socket.destroy();
