@@ -13,7 +13,7 @@ export interface ThreadSetup {
   readonly tracing: boolean;
 }
 
-/** One step on its way to a thread. `id` is unique in its pool while the process lives; slot and generation name its group. */
+/** One step on its way to a thread. Slot and generation name its group; `id` is unique while the process lives. */
 export type StepMessage = readonly [
   id: number,
   slot: number,
@@ -33,8 +33,8 @@ export interface StandingTask {
 
 export type NotOk = Exclude<StepOutcome, { status: "ok" }>;
 
-/** Step id, when the step began and ended (`monotonicMs`), and how; null stands for ok, the outcome of almost all. */
-export type OutcomeEntry = readonly [id: number, startedAtMs: number, endedAtMs: number, outcome: NotOk | null];
+/** Which step, when the step began and ended (`monotonicMs`), and how; null stands for ok, the outcome of almost all. */
+export type OutcomeEntry = readonly [id: number, slot: number, startedAtMs: number, endedAtMs: number, outcome: NotOk | null];
 
 /** What a thread posts beside its outcomes; comes out of the pool as its `message` event. */
 export type ThreadMessage = ReadyMessage | LogMessage | SpansMessage;

@@ -3,11 +3,12 @@ import type { DispatchedStep } from "./dispatched-step.ts";
 import { PiscinaThreads, type PiscinaThreadsOptions } from "./piscina-threads.ts";
 import type { PoolThread, ReplaceReason } from "./pool-thread.ts";
 import type { OutcomeEntry, StepMessage } from "./protocol.ts";
-import { StepTable } from "./step-table.ts";
+import type { Slots } from "./slots.ts";
 import type { Tracker } from "./tracker.ts";
 
 export interface ThreadPoolOptions extends Omit<PiscinaThreadsOptions, "onOutcomes" | "onReady" | "onExit"> {
   readonly board: CancelBoard;
+  readonly slots: Slots;
   readonly tracker: Tracker;
 }
 
@@ -24,17 +25,17 @@ const MAX_RETRIES = 2;
 export class ThreadPool {
   readonly name: "shared" | "exclusive";
   readonly #board: CancelBoard;
+  readonly #slots: Slots;
   readonly #tracker: Tracker;
   readonly #threads: PiscinaThreads;
-  /** Those that have not settled. */
-  readonly steps = new StepTable();
   #waiting: DispatchedStep[] = [];
   #flushScheduled = false;
   #closing = false;
 
-  constructor({ board, tracker, ...options }: ThreadPoolOptions) {
+  constructor({ board, slots, tracker, ...options }: ThreadPoolOptions) {
     this.name = options.name;
     this.#board = board;
+    this.#slots = slots;
     this.#tracker = tracker;
     this.#threads = new PiscinaThreads({
       ...options,
@@ -61,15 +62,13 @@ export class ThreadPool {
   /** Puts a step into the next message to a thread. Its outcome comes through `step.settle`. */
   enqueue(step: DispatchedStep): void {
     this.#threads.start();
-    this.steps.add(step);
     this.#waiting.push(step);
     this.lookAtWaiting();
   }
 
-  /** To be called when a step settled, however. */
-  forget(step: DispatchedStep): void {
-    this.steps.remove(step);
-    if (step.thread !== undefined) this.#threads.endIfDone(step.thread);
+  /** To be called when a step of this pool has settled, however. */
+  stepSettled({ thread }: DispatchedStep): void {
+    if (thread !== undefined) this.#threads.endIfDone(thread);
     // The exclusive pool may have a step waiting for this thread.
     this.lookAtWaiting();
   }
@@ -142,8 +141,8 @@ export class ThreadPool {
   }
 
   #settle({ row }: PoolThread, entries: readonly OutcomeEntry[]): void {
-    for (const [id, startedAtMs, endedAtMs, outcome] of entries) {
-      const step = this.steps.get(id);
+    for (const [id, slot, startedAtMs, endedAtMs, outcome] of entries) {
+      const step = this.#slots.step(slot, id);
       if (step !== undefined) step.settle(outcome ?? { status: "ok" }, endedAtMs, startedAtMs);
       // A step that was given up has ended after all.
       else if (row !== undefined) this.#tracker.endedLate(row);
@@ -154,7 +153,7 @@ export class ThreadPool {
     // It may have claimed a row and died before its message said so.
     const row = thread.row ?? this.#tracker.rowOf(thread.id);
     if (row !== undefined) this.#tracker.settle(row);
-    for (const step of this.steps.all()) if (step.thread === thread) this.#lost(step, reason);
+    for (const step of this.#slots.unsettled()) if (step.thread === thread) this.#lost(step, reason);
   }
 
   #lost(step: DispatchedStep, reason: ReplaceReason): void {

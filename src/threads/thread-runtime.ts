@@ -3,7 +3,7 @@ import { Capacity, type CapacityOptions } from "../concurrency/capacity.ts";
 import { monotonicMs } from "../concurrency/clock.ts";
 import { DEFAULT_URGENCY } from "../concurrency/urgency.ts";
 import type { InspectableThreads } from "../diagnosis/inspected-thread.ts";
-import { LongSteps } from "../diagnosis/long-steps.ts";
+import { LongSteps, type UnsettledSteps } from "../diagnosis/long-steps.ts";
 import type { SpanData } from "../orders/span-data.ts";
 import type { StepGroup, StepRunner } from "../orders/step-runner.ts";
 import { CancelBoard } from "./cancel-board.ts";
@@ -71,6 +71,7 @@ export class ThreadRuntime implements StepRunner, InspectableThreads {
     // A replacement claims its row while the dead thread's is still being settled, and as many threads may be in quarantine.
     const layout = Layout.allocate({ slots: options.maxGroups, rows: 3 * (options.threads + options.cpuThreads) });
     const board = CancelBoard.create(layout);
+    const slots = new Slots(board, options.maxGroups);
     const tracker = new Tracker(layout);
     const pool = (name: "shared" | "exclusive", threads: number, onDemand: boolean) =>
       new ThreadPool({
@@ -80,6 +81,7 @@ export class ThreadRuntime implements StepRunner, InspectableThreads {
         workerFile: options.workerFile,
         setup: { layout: layout.handle, settings: options.settings ?? {}, tracing: options.onSpans !== undefined },
         board,
+        slots,
         tracker,
         heapLimitMb: options.heapLimitMb ?? HEAP_LIMIT_MB,
         quarantineMs: (options.longestStepMs ?? LONGEST_STEP_MS) + options.cancelGraceMs,
@@ -97,7 +99,7 @@ export class ThreadRuntime implements StepRunner, InspectableThreads {
     this.#pools = [shared, exclusive];
     this.#parts = {
       board,
-      slots: new Slots(board, options.maxGroups),
+      slots,
       watchdog: new CancellationWatchdog({
         graceMs: options.cancelGraceMs,
         board,
@@ -109,7 +111,7 @@ export class ThreadRuntime implements StepRunner, InspectableThreads {
       exclusiveCapacity: new Capacity(options.cpuThreads, options.waiting),
     };
     if (onDemand) void this.#learnHoldsFromReady();
-    this.longSteps = new LongSteps([shared.steps, exclusive.steps]);
+    this.longSteps = new LongSteps([stepsOfPool(slots, false), stepsOfPool(slots, true)]);
     this.#heartbeat = new HeartbeatWatch(tracker, this.#pools, options.startTimeoutMs);
   }
 
@@ -153,10 +155,10 @@ export class ThreadRuntime implements StepRunner, InspectableThreads {
 
   /** Everything that must be zero when no order is in flight. */
   counters() {
-    const { slots, shared, exclusive, exclusiveCapacity, watchdog } = this.#parts;
+    const { slots, exclusiveCapacity, watchdog } = this.#parts;
     return {
       slots: slots.inUse,
-      unsettled: shared.steps.size + exclusive.steps.size,
+      unsettled: slots.unsettled().length,
       exclusivePermits: exclusiveCapacity.inUse,
       exclusiveWaiting: exclusiveCapacity.waiting,
       watchedGroups: watchdog.size,
@@ -194,4 +196,13 @@ export class ThreadRuntime implements StepRunner, InspectableThreads {
     await exclusive.ready().catch(() => {});
     exclusiveCapacity.held.usableSinceMs = monotonicMs();
   }
+}
+
+function stepsOfPool(slots: Slots, exclusive: boolean): UnsettledSteps {
+  return {
+    get lastId() {
+      return slots.lastStepId;
+    },
+    all: () => slots.unsettled().filter(({ spec }) => spec.computes === exclusive),
+  };
 }
