@@ -24,12 +24,10 @@ export type StepMessage = readonly [
 ];
 
 /**
- * The one Piscina task of a thread, which lasts as long as the thread. The main thread posts `StepMessage[]` through the port, and the thread
- * posts `OutcomeEntry[]` back.
+ * The one Piscina task of a thread lasts as long as the thread: a Piscina task for each step would cost the main thread several times as
+ * much. The main thread posts `StepMessage[]` through its port, and the thread posts `OutcomeEntry[]` back.
  */
-export interface StandingTask {
-  readonly port: MessagePort;
-}
+export type StandingTask = MessagePort;
 
 export type NotOk = Exclude<StepOutcome, { status: "ok" }>;
 

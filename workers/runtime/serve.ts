@@ -36,7 +36,7 @@ export function serve(makeSteps: (settings: never) => StepRegistry): (task: Stan
   flushCompileCache();
   parentPort?.postMessage({ type: "ready", threadId, row } satisfies ReadyMessage);
 
-  return ({ port }) => {
+  return (port) => {
     const outcomes = new Outcomes(port);
     port.on("message", (received: readonly StepMessage[]) => {
       for (const step of received) startStep(step, outcomes);
