@@ -94,7 +94,7 @@ export function serve(makeSteps: (settings: never) => StepRegistry): (task: Stan
     // Where the provider is ill the step may be tried again: the main thread decides whether it has failed.
     if (outcome?.status === "failed" && outcome.ill === undefined) cancelSiblings(context);
     context.span?.end(outcome, endedAtMs);
-    tracker.countEnd(row);
+    tracker.countEnd(row, endedAtMs);
     outcomes.add(id, context.slot, context.startedAtMs, endedAtMs, outcome);
   }
 
