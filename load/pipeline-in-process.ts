@@ -40,6 +40,7 @@ export class PipelineInProcess implements AsyncDisposable {
       threads,
       cpuThreads,
       cancelGraceMs,
+      longestStepMs: 10_000,
       maxGroups: orders,
       settings: { stickBegun: new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT) } satisfies WorkerSettings,
     });

@@ -38,7 +38,6 @@ export const TRICKS: readonly Trick[] = [
     cost: "service, CPU us",
     change: by("src/http/message-classes.ts", "message-classes"),
   },
-  { name: "step table", plain: "Map", cost: "service, CPU us", change: by("src/threads/step-table.ts", "step-table") },
   { name: "order runs", plain: "Map", cost: "service, CPU us", change: by("src/orders/order-runs.ts", "order-runs") },
   {
     name: "request writer",

@@ -10,7 +10,7 @@ export interface ByOrderId {
 /**
  * The runs in flight, or other objects with one for an order, by order id: a hash table with lists as buckets. Main thread only.
  *
- * Lists in buckets instead of a `Map`, for the reason that `StepTable` explains. Two `Map`s cost 8 us more an order, 14 % of the CPU of a
+ * Lists in buckets instead of a `Map`, for the reason that `Slots` explains. Two `Map`s cost 8 us more an order, 14 % of the CPU of a
  * small one (`npm run bench:tricks`).
  */
 export class OrderRuns<Run extends ByOrderId = OrderRun> {

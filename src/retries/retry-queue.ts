@@ -57,7 +57,7 @@ export class RetryQueue<Item> {
   readonly #unsubscribe: readonly (() => void)[];
   /**
    * At most `maxInFlight`, so a search costs nothing. A `Map` whose entries come and go with every try would keep dead entries in V8's old
-   * generation until a full collection (see `StepTable`).
+   * generation until a full collection (see `Slots`).
    */
   #running: { readonly id: Id; readonly ended: Promise<void> }[] = [];
   #buffer: Item[] = [];

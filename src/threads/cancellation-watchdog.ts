@@ -4,12 +4,11 @@ import type { PoolThread } from "./pool-thread.ts";
 import { ALIVE_MS, type Tracker } from "./tracker.ts";
 
 interface Watched {
-  dueMs: number;
+  /** When its present grace began. */
+  sinceMs: number;
   steps: readonly DispatchedStep[];
   extensions: number;
-  /** Steps that each of their threads had finished when they were last looked at. */
-  finished: ReadonlyMap<PoolThread, number>;
-  readonly canceledAtMs: number;
+  /** The log's head when it was canceled. */
   readonly head: number;
 }
 
@@ -21,7 +20,7 @@ export interface WatchdogOptions {
   readonly giveUp: (step: DispatchedStep) => void;
 }
 
-// How often a thread that beats or finishes steps, but has not acted on its bell yet, gets the grace again: it is overloaded, not stuck.
+// How often a thread that beats, but has not acted on its bell yet, gets the grace again: it is overloaded, not stuck.
 const MAX_EXTENSIONS = 7;
 // If the timer fires later than this part of the grace, the process itself was stalled, so its threads get the grace again. The turns of
 // a busy event loop are far shorter, and say nothing about the threads.
@@ -48,18 +47,9 @@ export class CancellationWatchdog {
 
   /** The group of these steps has just been canceled. Returns how to end the watch, once all of them have settled. */
   watch(steps: readonly DispatchedStep[]): () => void {
-    const { graceMs, board } = this.#options;
-    const canceledAtMs = performance.now();
-    const watched: Watched = {
-      canceledAtMs,
-      dueMs: canceledAtMs + graceMs,
-      head: board.head(),
-      steps,
-      extensions: 0,
-      finished: this.#finishedBy(steps),
-    };
+    const watched: Watched = { sinceMs: performance.now(), steps, extensions: 0, head: this.#options.board.head() };
     this.#watched.add(watched);
-    this.#timer ??= setTimeout(() => this.#due(), graceMs);
+    this.#timer ??= setTimeout(() => this.#due(), this.#options.graceMs);
     return () => {
       this.#watched.delete(watched);
       if (this.#watched.size === 0) this.#stopTimer();
@@ -90,53 +80,38 @@ export class CancellationWatchdog {
     // A watch that began since the timer fired may have set another.
     this.#stopTimer();
     for (const watched of this.#watched) {
-      if (watched.dueMs > firedMs) break;
+      const lateMs = firedMs - watched.sinceMs - graceMs;
+      if (lateMs < 0) break;
       this.#watched.delete(watched);
-      const processStalled = firedMs - watched.dueMs > LATE_SHARE * graceMs;
+      const processStalled = lateMs > LATE_SHARE * graceMs;
       const spared: DispatchedStep[] = [];
       let countsAsExtension = false;
       for (const step of watched.steps) {
         if (step.settled || step.thread === undefined) continue;
         const { standsStill } = step.thread;
         countsAsExtension ||= !standsStill;
-        const isExcused = watched.extensions < MAX_EXTENSIONS && (processStalled || this.#isOnlyOverloaded(step.thread, watched));
+        const { beats, acknowledged } = this.#signsOf(step.thread, watched);
+        const isExcused = watched.extensions < MAX_EXTENSIONS && (processStalled || (beats && !acknowledged));
         // Each step for itself: a stuck step is no reason to end the thread of another step of its order.
         if (standsStill || isExcused) spared.push(step);
-        else this.#end(step, step.thread, watched);
+        else if (beats && acknowledged) this.#options.giveUp(step);
+        else step.thread.kill("grace");
       }
       if (spared.length === 0) continue;
-      watched.dueMs = performance.now() + graceMs;
+      watched.sinceMs = performance.now();
       watched.steps = spared;
       if (countsAsExtension) watched.extensions++;
-      watched.finished = this.#finishedBy(spared);
       this.#watched.add(watched);
     }
     const [next] = this.#watched;
-    if (next !== undefined) this.#timer = setTimeout(() => this.#due(), Math.max(1, next.dueMs - performance.now()));
+    if (next !== undefined) this.#timer = setTimeout(() => this.#due(), Math.max(1, next.sinceMs + graceMs - performance.now()));
   }
 
-  #end(step: DispatchedStep, thread: PoolThread, watched: Watched): void {
-    if (this.#isWell(thread, watched)) this.#options.giveUp(step);
-    else thread.kill("grace");
-  }
-
-  /** It has acted on the cancel and has written its heartbeat since. */
-  #isWell({ row }: PoolThread, { head, canceledAtMs }: Watched): boolean {
+  /** Whether a thread has written its heartbeat since the grace began, and whether it has acted on the cancel. */
+  #signsOf({ row }: PoolThread, { head, sinceMs }: Watched): { beats: boolean; acknowledged: boolean } {
     const { board, tracker } = this.#options;
-    if (row === undefined || !board.hasAcknowledged(row, head)) return false;
-    return tracker.read(row).heartbeatAgeMs < Math.max(ALIVE_MS, performance.now() - canceledAtMs);
-  }
-
-  #isOnlyOverloaded(thread: PoolThread, { head, finished }: Watched): boolean {
-    const { board, tracker } = this.#options;
-    if (thread.row === undefined || board.hasAcknowledged(thread.row, head)) return false;
-    const counts = tracker.read(thread.row);
-    return counts.heartbeatAgeMs < ALIVE_MS || counts.finished !== finished.get(thread);
-  }
-
-  #finishedBy(steps: readonly DispatchedStep[]): ReadonlyMap<PoolThread, number> {
-    const finished = new Map<PoolThread, number>();
-    for (const { thread } of steps) if (thread?.row !== undefined) finished.set(thread, this.#options.tracker.read(thread.row).finished);
-    return finished;
+    if (row === undefined) return { beats: false, acknowledged: false };
+    const beats = tracker.read(row).heartbeatAgeMs < Math.max(ALIVE_MS, performance.now() - sinceMs);
+    return { beats, acknowledged: board.hasAcknowledged(row, head) };
   }
 }

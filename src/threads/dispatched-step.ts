@@ -5,23 +5,27 @@ import type { StepSpec } from "../orders/step-runner.ts";
 import type { PoolThread } from "./pool-thread.ts";
 import type { StepMessage } from "./protocol.ts";
 
-/** The group of steps that a step belongs to. */
-export interface StepOwner {
+/** A group of steps as its slot and its steps know it. */
+export interface OpenGroup {
   readonly slot: number;
   readonly generation: number;
   /** Why the group was canceled, as far as the main thread has been notified, which may be later than the board knows. */
   readonly cause: CancelCause | undefined;
   /** Called once, before anybody learns the outcome. */
   stepSettled(step: DispatchedStep, outcome: StepOutcome): void;
+  /** Undefined for a step that has settled. */
+  step(id: number): DispatchedStep | undefined;
+  /** Its dispatched steps that have not settled, in the order of dispatch. */
+  unsettled(): DispatchedStep[];
 }
 
 /** One step from the moment the runtime takes it until it has settled. Main thread. */
 export class DispatchedStep {
-  /** Given by the table of its pool. */
-  id = 0;
+  /** Grows with each step of the process. */
+  readonly id: number;
   readonly spec: StepSpec;
   readonly input: StepInput;
-  readonly owner: StepOwner;
+  readonly owner: OpenGroup;
   /** The thread it was sent to; undefined while it waits for one. */
   thread: PoolThread | undefined;
   retries = 0;
@@ -29,7 +33,8 @@ export class DispatchedStep {
   older: DispatchedStep | undefined;
   #resolve: ((ended: EndedStep) => void) | undefined;
 
-  constructor(spec: StepSpec, input: StepInput, owner: StepOwner, resolve: (ended: EndedStep) => void) {
+  constructor(id: number, spec: StepSpec, input: StepInput, owner: OpenGroup, resolve: (ended: EndedStep) => void) {
+    this.id = id;
     this.spec = spec;
     this.input = input;
     this.owner = owner;

@@ -1,5 +1,5 @@
+import type { PiscinaThreads } from "./piscina-threads.ts";
 import type { PoolThread } from "./pool-thread.ts";
-import type { ThreadPool } from "./thread-pool.ts";
 import type { Tracker } from "./tracker.ts";
 
 const LOOK_EVERY_MS = 500;
@@ -15,12 +15,12 @@ type Seen = Map<PoolThread, { readonly beat: number | undefined; readonly looks:
 /** Replaces threads that have stopped answering, or that never started to. Main thread only. */
 export class HeartbeatWatch {
   readonly #tracker: Tracker;
-  readonly #pools: readonly Pick<ThreadPool, "allThreads">[];
+  readonly #pools: readonly Pick<PiscinaThreads, "all">[];
   readonly #startLooks: number;
   readonly #timer: NodeJS.Timeout;
   #seen: Seen = new Map();
 
-  constructor(tracker: Tracker, pools: readonly Pick<ThreadPool, "allThreads">[], startTimeoutMs = START_TIMEOUT_MS) {
+  constructor(tracker: Tracker, pools: readonly Pick<PiscinaThreads, "all">[], startTimeoutMs = START_TIMEOUT_MS) {
     this.#tracker = tracker;
     this.#pools = pools;
     this.#startLooks = Math.ceil(startTimeoutMs / LOOK_EVERY_MS);
@@ -35,7 +35,7 @@ export class HeartbeatWatch {
     // Often enough for the tracker to notice every wrap of its words.
     this.#tracker.totals();
     const seen: Seen = new Map();
-    for (const thread of this.#pools.flatMap((pool) => pool.allThreads)) {
+    for (const thread of this.#pools.flatMap((pool) => [...pool.all()])) {
       if (thread.standsStill) continue;
       const beat = thread.row === undefined ? undefined : this.#tracker.lastBeat(thread.row);
       const before = this.#seen.get(thread);

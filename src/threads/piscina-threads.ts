@@ -1,31 +1,51 @@
 import type { Worker } from "node:worker_threads";
 import { Piscina } from "piscina";
-import { Lane } from "./lane.ts";
+import type { SpanData } from "../orders/span-data.ts";
+import type { LayoutHandle } from "./layout.ts";
 import { PoolThread, type ReplaceReason } from "./pool-thread.ts";
-import type { LogMessage, OutcomeEntry, SpansMessage, StandingTask, ThreadMessage, ThreadSetup } from "./protocol.ts";
+import type { LogMessage, OutcomeEntry, StandingTask, ThreadMessage, ThreadSetup } from "./protocol.ts";
 
-export interface PiscinaThreadsOptions {
-  readonly name: "shared" | "exclusive";
+/** How the threads of a runtime start, and what becomes of what they report. */
+export interface ThreadOptions {
+  /** Absolute path of the worker file that Piscina loads on each thread. */
+  readonly workerFile: string;
+  /** Plain data for the worker file. */
+  readonly settings?: unknown;
+  /** Megabytes of old-generation heap a thread may use before it dies as out of memory. */
+  readonly heapLimitMb?: number;
+  readonly cancelGraceMs: number;
+  /** How long a step may run before its own deadline cancels it. */
+  readonly longestStepMs: number;
+  readonly onLog?: (message: LogMessage) => void;
+  /** Spans of steps that have ended, of orders that are sampled; without it none are made. */
+  readonly onSpans?: (spans: readonly SpanData[]) => void;
+  readonly onFault?: (message: string, error: unknown) => void;
+  /** Once for each thread that ends, or is on its way to, while its pool goes on. */
+  readonly onReplaced?: (pool: PoolName, threadId: number, reason: ReplaceReason) => void;
+}
+
+export type PoolName = "shared" | "exclusive";
+
+export interface PoolOptions extends ThreadOptions {
+  readonly name: PoolName;
   readonly threads: number;
   /** Whether they start with the first step that needs one: a thread holds about 12 MB. */
   readonly onDemand: boolean;
-  readonly workerFile: string;
-  readonly setup: ThreadSetup;
-  /** Megabytes of old-generation heap a thread may use before it dies as out of memory. */
-  readonly heapLimitMb: number;
-  /** How long a thread in quarantine may take to end. */
-  readonly quarantineMs: number;
-  readonly onMessage: (message: LogMessage | SpansMessage) => void;
-  readonly onOutcomes: (thread: PoolThread, entries: readonly OutcomeEntry[]) => void;
-  /** A thread takes steps from now on. */
-  readonly onReady: () => void;
-  /** A thread is gone; all its outcomes have been reported. */
-  readonly onExit: (thread: PoolThread, reason: ReplaceReason) => void;
-  /** Once for each thread that ends, or is on its way to, while the pool goes on. */
-  readonly onReplaced: (thread: PoolThread, reason: ReplaceReason) => void;
-  readonly onFault: (message: string, error: unknown) => void;
+  readonly layout: LayoutHandle;
 }
 
+/** The pool that these threads work for. */
+export interface ThreadListener {
+  outcomes(thread: PoolThread, entries: readonly OutcomeEntry[]): void;
+  /** A thread takes steps from now on. */
+  ready(): void;
+  /** A thread is gone; all its outcomes have been reported. */
+  exited(thread: PoolThread, reason: ReplaceReason): void;
+}
+
+// A step holds some kilobytes; half a gigabyte is far above what a full board of them needs, and two threads
+// that run away together still leave the machine standing.
+const HEAP_LIMIT_MB = 512;
 // Three semi-spaces of 2 MB. Steps that wait survive any young generation, so a larger one only stays resident: with the
 // default, each thread grew it to 8 to 13 MB under 10 000 waiting orders, and CPU an order was no lower.
 const YOUNG_GENERATION_MB = 6;
@@ -39,7 +59,8 @@ const MAX_RESTART_PAUSE_MS = 5_000;
  * is ready. Main thread only.
  */
 export class PiscinaThreads {
-  readonly #options: PiscinaThreadsOptions;
+  readonly #options: PoolOptions;
+  readonly #listener: ThreadListener;
   /** Undefined before the first step, where threads start on demand. */
   #piscina: Piscina<StandingTask, never> | undefined;
   readonly #threads = new Map<Worker, PoolThread>();
@@ -51,8 +72,9 @@ export class PiscinaThreads {
   #startedOrFailed: (() => void) | undefined;
   #startFault: unknown = "they do not load in time";
 
-  constructor(options: PiscinaThreadsOptions) {
+  constructor(options: PoolOptions, listener: ThreadListener) {
     this.#options = options;
+    this.#listener = listener;
     if (!options.onDemand) this.start();
   }
 
@@ -61,10 +83,15 @@ export class PiscinaThreads {
     return this.#threads.values();
   }
 
+  /** Those that have loaded, also those that get no more steps. */
+  loaded(): PoolThread[] {
+    return [...this.all()].filter((thread) => thread.ready);
+  }
+
   /** Resolves when every thread has loaded and claimed its row. Rejects when one after the other dies before it has. */
   async ready(): Promise<void> {
     const { name, threads } = this.#options;
-    while ([...this.all()].filter((thread) => thread.ready).length < threads) {
+    while (this.loaded().length < threads) {
       if (this.#failedStarts >= HOPELESS_STARTS) throw new Error(`the threads of the ${name} pool do not start: ${this.#startFault}`);
       await new Promise<void>((resolve) => (this.#startedOrFailed = resolve));
     }
@@ -73,23 +100,24 @@ export class PiscinaThreads {
   /** A second call does nothing. Throws what Piscina throws. */
   start(): void {
     if (this.#piscina !== undefined || this.#closing) return;
-    const options = this.#options;
+    const { workerFile, threads, heapLimitMb, layout, settings = {}, onSpans, onFault } = this.#options;
+    const setup: ThreadSetup = { layout, settings, tracing: onSpans !== undefined };
     this.#piscina = new Piscina({
-      filename: options.workerFile,
-      minThreads: options.threads,
-      maxThreads: options.threads,
+      filename: workerFile,
+      minThreads: threads,
+      maxThreads: threads,
       idleTimeout: Number.POSITIVE_INFINITY,
       // `sync` would freeze an idle thread in `Atomics.wait`: no heartbeat, no bell, no keep-alive sockets.
       atomics: "disabled",
       recordTiming: false,
-      resourceLimits: { maxOldGenerationSizeMb: options.heapLimitMb, maxYoungGenerationSizeMb: YOUNG_GENERATION_MB },
-      workerData: options.setup,
+      resourceLimits: { maxOldGenerationSizeMb: heapLimitMb ?? HEAP_LIMIT_MB, maxYoungGenerationSizeMb: YOUNG_GENERATION_MB },
+      workerData: setup,
       // Piscina calls this inside `run`, with ids and without the payload: set `#target` before `run`.
       loadBalancer: (_task, workers) => workers.find((worker) => worker.id === this.#target) ?? null,
     });
     this.#piscina.on("workerCreate", ({ id }: { id: number }) => this.#update(id, (thread) => (thread.listed = true)));
     this.#piscina.on("message", (message: ThreadMessage) => this.#receive(message));
-    this.#piscina.on("error", (error: unknown) => options.onFault("a thread failed between two steps", error));
+    this.#piscina.on("error", (error: unknown) => onFault?.("a thread failed between two steps", error));
     this.#watchNewWorkers();
   }
 
@@ -100,10 +128,11 @@ export class PiscinaThreads {
   quarantine(thread: PoolThread, reason: ReplaceReason): boolean {
     if (thread.quarantine !== undefined) return true;
     if (thread.leaving !== undefined || this.#quarantined >= this.#options.threads) return false;
+    const { longestStepMs, cancelGraceMs } = this.#options;
     thread.leaving = reason;
-    thread.quarantine = setTimeout(() => thread.kill(reason), this.#options.quarantineMs).unref();
+    thread.quarantine = setTimeout(() => thread.kill(reason), longestStepMs + cancelGraceMs).unref();
     this.#quarantined++;
-    this.#options.onReplaced(thread, reason);
+    this.#replaced(thread, reason);
     this.#ensureThreads(0);
     return true;
   }
@@ -121,16 +150,18 @@ export class PiscinaThreads {
     await Promise.all(gone);
   }
 
-  #openLane(thread: PoolThread): void {
-    if (thread.lane !== undefined) return;
-    const lane = new Lane((entries) => this.#options.onOutcomes(thread, entries));
-    thread.lane = lane;
+  #replaced({ id }: PoolThread, reason: ReplaceReason): void {
+    this.#options.onReplaced?.(this.#options.name, id, reason);
+  }
+
+  #giveStandingTask(thread: PoolThread): void {
+    const port = thread.openLane((entries) => this.#listener.outcomes(thread, entries));
     this.#target = thread.id;
-    const standing = (this.#piscina as Piscina<StandingTask, never>).run({ port: lane.farEnd }, { transferList: [lane.farEnd] as never });
+    const standing = (this.#piscina as Piscina<StandingTask, never>).run(port, { transferList: [port] as never });
     // It ends only with its thread, which the `exit` event reports: a dying thread may reject it before that, or resolve it (`throw null`).
     const ended = (error: unknown): void => {
       if (!this.#threads.has(thread.worker) || thread.leaving !== undefined || this.#closing) return;
-      this.#options.onFault("a thread's standing task ended", error);
+      this.#options.onFault?.("a thread's standing task ended", error);
       thread.kill("uncaught");
     };
     standing.then(ended, ended);
@@ -138,7 +169,8 @@ export class PiscinaThreads {
 
   #receive(message: ThreadMessage): void {
     if (message.type === "ready") this.#update(message.threadId, (thread) => (thread.row = message.row));
-    else this.#options.onMessage(message);
+    else if (message.type === "log") this.#options.onLog?.(message);
+    else this.#options.onSpans?.(message.spans);
   }
 
   /** Piscina reports no thread that dies while it starts, so every worker is watched as soon as it is there. */
@@ -161,24 +193,24 @@ export class PiscinaThreads {
     for (const thread of this.#threads.values()) {
       if (thread.id !== threadId) continue;
       change(thread);
-      if (!thread.listed || thread.row === undefined || thread.leaving !== undefined) continue;
-      this.#openLane(thread);
+      if (!thread.listed || thread.row === undefined || thread.leaving !== undefined || thread.ready) continue;
+      this.#giveStandingTask(thread);
       this.#failedStarts = 0;
       this.#startedOrFailed?.();
-      this.#options.onReady();
+      this.#listener.ready();
     }
   }
 
   #exited(thread: PoolThread): void {
     this.#threads.delete(thread.worker);
-    thread.lane?.close();
+    thread.closeLane();
     const wasQuarantined = thread.quarantine !== undefined;
     if (wasQuarantined) this.#quarantined--;
     clearTimeout(thread.quarantine);
     thread.leaving ??= "exit";
-    this.#options.onExit(thread, thread.leaving);
+    this.#listener.exited(thread, thread.leaving);
     if (this.#closing) return;
-    if (!wasQuarantined) this.#options.onReplaced(thread, thread.leaving);
+    if (!wasQuarantined) this.#replaced(thread, thread.leaving);
     if (!thread.ready) {
       this.#failedStarts++;
       this.#startedOrFailed?.();

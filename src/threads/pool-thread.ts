@@ -1,14 +1,16 @@
-import type { Worker } from "node:worker_threads";
+import { MessageChannel, type MessagePort, receiveMessageOnPort, type Worker } from "node:worker_threads";
 import type { InspectedThread } from "../diagnosis/inspected-thread.ts";
 import type { SnapshotState } from "../diagnosis/snapshot-state.ts";
-import type { Lane } from "./lane.ts";
+import type { OutcomeEntry, StepMessage } from "./protocol.ts";
 
 /** Why a thread was replaced. */
 export const REPLACE_REASONS = ["grace", "heartbeat", "chaos", "exit", "uncaught", "out_of_memory"] as const;
 
 export type ReplaceReason = (typeof REPLACE_REASONS)[number];
 
-/** What the main thread knows of one of a pool's threads. */
+type OutcomeListener = (entries: readonly OutcomeEntry[]) => void;
+
+/** One of a pool's threads, as the main thread knows it, and the lane to it: a port for its steps and their outcomes. Main thread only. */
 export class PoolThread implements InspectedThread {
   readonly worker: Worker;
   /** Kept here because a `Worker` forgets its id when it exits. */
@@ -26,16 +28,16 @@ export class PoolThread implements InspectedThread {
   terminated = false;
   /** The heap snapshot that is asked of it. */
   snapshot: SnapshotState | undefined;
-  /** Steps go to it from here on: it is listed, has a row, and was given the standing task. */
-  lane: Lane | undefined;
+  #lane: { readonly port: MessagePort; readonly onOutcomes: OutcomeListener } | undefined;
 
   constructor(worker: Worker) {
     this.worker = worker;
     this.id = worker.threadId;
   }
 
+  /** It is listed, has a row, and was given the standing task. */
   get ready(): boolean {
-    return this.lane !== undefined;
+    return this.#lane !== undefined;
   }
 
   /** Steps may be sent to it. */
@@ -46,6 +48,26 @@ export class PoolThread implements InspectedThread {
   /** It stands still for a heap snapshot, through no fault of its steps. */
   get standsStill(): boolean {
     return this.snapshot?.standsStill ?? false;
+  }
+
+  /** Returns the thread's end of the lane, to be transferred. */
+  openLane(onOutcomes: OutcomeListener): MessagePort {
+    const { port1, port2 } = new MessageChannel();
+    port1.on("message", onOutcomes);
+    this.#lane = { port: port1, onOutcomes };
+    return port2;
+  }
+
+  send(steps: readonly StepMessage[]): void {
+    this.#lane?.port.postMessage(steps);
+  }
+
+  /** After the thread's `exit`: reads what the thread had posted and nobody has read yet. */
+  closeLane(): void {
+    if (this.#lane === undefined) return;
+    const { port, onOutcomes } = this.#lane;
+    for (let left = receiveMessageOnPort(port); left !== undefined; left = receiveMessageOnPort(port)) onOutcomes(left.message);
+    port.close();
   }
 
   /** Terminates it, unless that was done before; its pool replaces it. */

@@ -13,7 +13,7 @@ export interface ThreadSetup {
   readonly tracing: boolean;
 }
 
-/** One step on its way to a thread. `id` is unique in its pool while the process lives; slot and generation name its group. */
+/** One step on its way to a thread. Slot and generation name its group; `id` is unique while the process lives. */
 export type StepMessage = readonly [
   id: number,
   slot: number,
@@ -24,17 +24,15 @@ export type StepMessage = readonly [
 ];
 
 /**
- * The one Piscina task of a thread, which lasts as long as the thread. The main thread posts `StepMessage[]` through the port, and the thread
- * posts `OutcomeEntry[]` back.
+ * The one Piscina task of a thread lasts as long as the thread: a Piscina task for each step would cost the main thread several times as
+ * much. The main thread posts `StepMessage[]` through its port, and the thread posts `OutcomeEntry[]` back.
  */
-export interface StandingTask {
-  readonly port: MessagePort;
-}
+export type StandingTask = MessagePort;
 
 export type NotOk = Exclude<StepOutcome, { status: "ok" }>;
 
-/** Step id, when the step began and ended (`monotonicMs`), and how; null stands for ok, the outcome of almost all. */
-export type OutcomeEntry = readonly [id: number, startedAtMs: number, endedAtMs: number, outcome: NotOk | null];
+/** Which step, when the step began and ended (`monotonicMs`), and how; null stands for ok, the outcome of almost all. */
+export type OutcomeEntry = readonly [id: number, slot: number, startedAtMs: number, endedAtMs: number, outcome: NotOk | null];
 
 /** What a thread posts beside its outcomes; comes out of the pool as its `message` event. */
 export type ThreadMessage = ReadyMessage | LogMessage | SpansMessage;

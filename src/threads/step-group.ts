@@ -6,7 +6,7 @@ import type { EndedStep, StepInput, StepOutcome } from "../orders/step.ts";
 import type { StepGroup, StepSpec } from "../orders/step-runner.ts";
 import type { CancelBoard } from "./cancel-board.ts";
 import type { CancellationWatchdog } from "./cancellation-watchdog.ts";
-import { DispatchedStep, type StepOwner } from "./dispatched-step.ts";
+import { DispatchedStep, type OpenGroup } from "./dispatched-step.ts";
 import type { Slots } from "./slots.ts";
 import type { ThreadPool } from "./thread-pool.ts";
 
@@ -22,7 +22,7 @@ export interface GroupParts {
 }
 
 /** One group's slot on the board and its dispatched steps. Main thread only. */
-export class DispatchedGroup implements StepGroup, StepOwner, CauseArbiter {
+export class DispatchedGroup implements StepGroup, OpenGroup, CauseArbiter {
   readonly slot: number;
   readonly generation: number;
   readonly #parts: GroupParts;
@@ -42,7 +42,7 @@ export class DispatchedGroup implements StepGroup, StepOwner, CauseArbiter {
     this.#parts = parts;
     this.#scope = scope;
     this.#urgency = urgency;
-    this.slot = parts.slots.take();
+    this.slot = parts.slots.take(this);
     this.generation = parts.board.generation(this.slot);
     scope.decideBy(this);
   }
@@ -83,7 +83,7 @@ export class DispatchedGroup implements StepGroup, StepOwner, CauseArbiter {
 
   #dispatch(spec: StepSpec, input: StepInput): Promise<EndedStep> {
     return new Promise((resolve) => {
-      const step = new DispatchedStep(spec, input, this, resolve);
+      const step = new DispatchedStep(++this.#parts.slots.lastStepId, spec, input, this, resolve);
       step.older = this.#newest;
       this.#newest = step;
       this.#poolOf(spec).enqueue(step);
@@ -95,7 +95,7 @@ export class DispatchedGroup implements StepGroup, StepOwner, CauseArbiter {
     if (outcome.status === "failed" && outcome.ill === undefined) this.#failureHasNotified = true;
     // A step that failed has set the word, but its thread may have lost its processor before it notified the others.
     if (outcome.status === "canceled" && this.#scope.cause === undefined && this.#open > 1) this.#parts.board.notify(this.slot);
-    this.#poolOf(step.spec).forget(step);
+    this.#poolOf(step.spec).stepSettled(step);
   }
 
   #poolOf({ computes }: StepSpec): ThreadPool {
@@ -109,7 +109,7 @@ export class DispatchedGroup implements StepGroup, StepOwner, CauseArbiter {
     this.#failureIsDue = !isFirst && asked !== "sibling_failed";
     // The thread that was first may not have notified the others yet, and their grace begins here.
     if (!isFirst && !this.#failureHasNotified) board.notify(this.slot);
-    const steps = this.#unsettled();
+    const steps = this.unsettled();
     if (steps.length > 0) {
       for (const pool of new Set(steps.map(({ spec }) => this.#poolOf(spec)))) pool.lookAtWaiting();
       this.#endWatch = watchdog.watch(steps);
@@ -117,7 +117,13 @@ export class DispatchedGroup implements StepGroup, StepOwner, CauseArbiter {
     return isFirst ? asked : (board.causeOf(this.slot, this.generation) ?? asked);
   }
 
-  #unsettled(): DispatchedStep[] {
+  step(id: number): DispatchedStep | undefined {
+    let step = this.#newest;
+    while (step !== undefined && step.id !== id) step = step.older;
+    return step?.settled === false ? step : undefined;
+  }
+
+  unsettled(): DispatchedStep[] {
     const steps: DispatchedStep[] = [];
     for (let step = this.#newest; step !== undefined; step = step.older) if (!step.settled) steps.push(step);
     return steps.reverse();

@@ -1,13 +1,14 @@
 import type { CancelBoard } from "./cancel-board.ts";
 import type { DispatchedStep } from "./dispatched-step.ts";
-import { PiscinaThreads, type PiscinaThreadsOptions } from "./piscina-threads.ts";
+import { PiscinaThreads, type PoolName, type PoolOptions, type ThreadListener } from "./piscina-threads.ts";
 import type { PoolThread, ReplaceReason } from "./pool-thread.ts";
 import type { OutcomeEntry, StepMessage } from "./protocol.ts";
-import { StepTable } from "./step-table.ts";
+import type { Slots } from "./slots.ts";
 import type { Tracker } from "./tracker.ts";
 
-export interface ThreadPoolOptions extends Omit<PiscinaThreadsOptions, "onOutcomes" | "onReady" | "onExit"> {
+export interface ThreadPoolOptions extends PoolOptions {
   readonly board: CancelBoard;
+  readonly slots: Slots;
   readonly tracker: Tracker;
 }
 
@@ -21,56 +22,39 @@ const MAX_RETRIES = 2;
  * A step that has no thread yet waits here, where a cancel finds it. A task in Piscina's queue can be taken back only by an `AbortSignal`,
  * and a task with a signal may not share a thread.
  */
-export class ThreadPool {
-  readonly name: "shared" | "exclusive";
+export class ThreadPool implements ThreadListener {
+  readonly name: PoolName;
+  readonly threads: PiscinaThreads;
   readonly #board: CancelBoard;
+  readonly #slots: Slots;
   readonly #tracker: Tracker;
-  readonly #threads: PiscinaThreads;
-  /** Those that have not settled. */
-  readonly steps = new StepTable();
   #waiting: DispatchedStep[] = [];
   #flushScheduled = false;
   #closing = false;
 
-  constructor({ board, tracker, ...options }: ThreadPoolOptions) {
+  constructor(options: ThreadPoolOptions) {
     this.name = options.name;
-    this.#board = board;
-    this.#tracker = tracker;
-    this.#threads = new PiscinaThreads({
-      ...options,
-      onOutcomes: (thread, entries) => this.#settle(thread, entries),
-      onReady: () => this.lookAtWaiting(),
-      onExit: (thread, reason) => this.#exited(thread, reason),
-    });
-  }
-
-  /** Live threads that have loaded, also those that get no more steps. */
-  get threads(): readonly PoolThread[] {
-    return this.allThreads.filter((thread) => thread.ready);
-  }
-
-  /** Also those that are loading. */
-  get allThreads(): readonly PoolThread[] {
-    return [...this.#threads.all()];
-  }
-
-  ready(): Promise<void> {
-    return this.#threads.ready();
+    this.#board = options.board;
+    this.#slots = options.slots;
+    this.#tracker = options.tracker;
+    this.threads = new PiscinaThreads(options, this);
   }
 
   /** Puts a step into the next message to a thread. Its outcome comes through `step.settle`. */
   enqueue(step: DispatchedStep): void {
-    this.#threads.start();
-    this.steps.add(step);
+    this.threads.start();
     this.#waiting.push(step);
     this.lookAtWaiting();
   }
 
-  /** To be called when a step settled, however. */
-  forget(step: DispatchedStep): void {
-    this.steps.remove(step);
-    if (step.thread !== undefined) this.#threads.endIfDone(step.thread);
+  /** To be called when a step of this pool has settled, however. */
+  stepSettled({ thread }: DispatchedStep): void {
+    if (thread !== undefined) this.threads.endIfDone(thread);
     // The exclusive pool may have a step waiting for this thread.
+    this.lookAtWaiting();
+  }
+
+  ready(): void {
     this.lookAtWaiting();
   }
 
@@ -90,7 +74,7 @@ export class ThreadPool {
     const cause = this.#board.causeOf(owner.slot, owner.generation);
     if (thread?.row === undefined || thread.terminated || cause === undefined) return;
     // The last step of a thread settles at the thread's exit: only then it has surely ended.
-    if (thread.inFlight === 1 || !this.#threads.quarantine(thread, "grace")) {
+    if (thread.inFlight === 1 || !this.threads.quarantine(thread, "grace")) {
       thread.kill("grace");
       return;
     }
@@ -101,7 +85,7 @@ export class ThreadPool {
   /** Ends all threads. Steps that have not settled are lost. */
   async close(): Promise<void> {
     this.#closing = true;
-    await this.#threads.close();
+    await this.threads.close();
     this.#flush();
   }
 
@@ -128,12 +112,12 @@ export class ThreadPool {
       if (steps === undefined) messages.set(thread, [step.message()]);
       else steps.push(step.message());
     }
-    for (const [thread, steps] of messages) thread.lane?.send(steps);
+    for (const [thread, steps] of messages) thread.send(steps);
   }
 
   #leastBusy(): PoolThread | undefined {
     let best: PoolThread | undefined;
-    for (const thread of this.#threads.all()) {
+    for (const thread of this.threads.all()) {
       if (!thread.takesSteps) continue;
       if (this.name === "exclusive" && thread.inFlight > 0) continue;
       if (best === undefined || thread.inFlight < best.inFlight) best = thread;
@@ -141,20 +125,20 @@ export class ThreadPool {
     return best;
   }
 
-  #settle({ row }: PoolThread, entries: readonly OutcomeEntry[]): void {
-    for (const [id, startedAtMs, endedAtMs, outcome] of entries) {
-      const step = this.steps.get(id);
+  outcomes({ row }: PoolThread, entries: readonly OutcomeEntry[]): void {
+    for (const [id, slot, startedAtMs, endedAtMs, outcome] of entries) {
+      const step = this.#slots.step(slot, id);
       if (step !== undefined) step.settle(outcome ?? { status: "ok" }, endedAtMs, startedAtMs);
       // A step that was given up has ended after all.
       else if (row !== undefined) this.#tracker.endedLate(row);
     }
   }
 
-  #exited(thread: PoolThread, reason: ReplaceReason): void {
+  exited(thread: PoolThread, reason: ReplaceReason): void {
     // It may have claimed a row and died before its message said so.
     const row = thread.row ?? this.#tracker.rowOf(thread.id);
     if (row !== undefined) this.#tracker.settle(row);
-    for (const step of this.steps.all()) if (step.thread === thread) this.#lost(step, reason);
+    for (const step of this.#slots.unsettled()) if (step.thread === thread) this.#lost(step, reason);
   }
 
   #lost(step: DispatchedStep, reason: ReplaceReason): void {

@@ -3,23 +3,21 @@ import { Capacity, type CapacityOptions } from "../concurrency/capacity.ts";
 import { monotonicMs } from "../concurrency/clock.ts";
 import { DEFAULT_URGENCY } from "../concurrency/urgency.ts";
 import type { InspectableThreads } from "../diagnosis/inspected-thread.ts";
-import { LongSteps } from "../diagnosis/long-steps.ts";
-import type { SpanData } from "../orders/span-data.ts";
+import { LongSteps, type UnsettledSteps } from "../diagnosis/long-steps.ts";
 import type { StepGroup, StepRunner } from "../orders/step-runner.ts";
 import { CancelBoard } from "./cancel-board.ts";
 import { CancellationWatchdog } from "./cancellation-watchdog.ts";
+import type { DispatchedStep } from "./dispatched-step.ts";
 import { HeartbeatWatch } from "./heartbeat-watch.ts";
 import { Layout } from "./layout.ts";
+import type { PoolName, ThreadOptions } from "./piscina-threads.ts";
 import type { ReplaceReason } from "./pool-thread.ts";
-import type { LogMessage } from "./protocol.ts";
 import { Slots } from "./slots.ts";
 import { DispatchedGroup, type GroupParts } from "./step-group.ts";
 import { ThreadPool } from "./thread-pool.ts";
 import { type ThreadCounts, type Totals, Tracker } from "./tracker.ts";
 
-export interface ThreadRuntimeOptions {
-  /** Absolute path of the worker file that Piscina loads on each thread. */
-  readonly workerFile: string;
+export interface ThreadRuntimeOptions extends ThreadOptions {
   /** Threads of the shared pool, 1 or more. */
   readonly threads: number;
   /** Threads of the exclusive pool, 1 or more. */
@@ -28,21 +26,10 @@ export interface ThreadRuntimeOptions {
   readonly cpuThreadsOnDemand?: boolean;
   /** Of the lines in front of the exclusive pool's threads. */
   readonly waiting?: CapacityOptions;
-  readonly cancelGraceMs: number;
   /** Groups of steps that may be open at one time. */
   readonly maxGroups: number;
-  /** Plain data for the worker file. */
-  readonly settings?: unknown;
-  readonly heapLimitMb?: number;
-  /** How long a step may run before its own deadline cancels it. */
-  readonly longestStepMs?: number;
   /** How long a thread may take to load its worker file. */
   readonly startTimeoutMs?: number;
-  readonly onLog?: (message: LogMessage) => void;
-  /** Spans of steps that have ended, of orders that are sampled; without it none are made. */
-  readonly onSpans?: (spans: readonly SpanData[]) => void;
-  readonly onFault?: (message: string, error: unknown) => void;
-  readonly onReplaced?: (pool: string, threadId: number, reason: ReplaceReason) => void;
 }
 
 /** One thread as `/debug/threads` shows it. */
@@ -50,12 +37,6 @@ export interface ThreadView extends ThreadCounts {
   readonly id: number;
   readonly pool: string;
 }
-
-// A step holds some kilobytes; half a gigabyte is far above what a full board of them needs, and two threads
-// that run away together still leave the machine standing.
-const HEAP_LIMIT_MB = 512;
-// An order takes 2 seconds unless it is set otherwise.
-const LONGEST_STEP_MS = 10_000;
 
 /** The threads: both pools, the shared memory and the watchers over them. The step runner of the running service. Main thread only. */
 export class ThreadRuntime implements StepRunner, InspectableThreads {
@@ -68,49 +49,28 @@ export class ThreadRuntime implements StepRunner, InspectableThreads {
   readonly longSteps: LongSteps;
 
   private constructor(options: ThreadRuntimeOptions) {
+    const { threads, cpuThreads, cpuThreadsOnDemand: onDemand = false, maxGroups, cancelGraceMs: graceMs } = options;
     // A replacement claims its row while the dead thread's is still being settled, and as many threads may be in quarantine.
-    const layout = Layout.allocate({ slots: options.maxGroups, rows: 3 * (options.threads + options.cpuThreads) });
+    const layout = Layout.allocate({ slots: maxGroups, rows: 3 * (threads + cpuThreads) });
     const board = CancelBoard.create(layout);
+    const slots = new Slots(board, maxGroups);
     const tracker = new Tracker(layout);
-    const pool = (name: "shared" | "exclusive", threads: number, onDemand: boolean) =>
-      new ThreadPool({
-        name,
-        threads,
-        onDemand,
-        workerFile: options.workerFile,
-        setup: { layout: layout.handle, settings: options.settings ?? {}, tracing: options.onSpans !== undefined },
-        board,
-        tracker,
-        heapLimitMb: options.heapLimitMb ?? HEAP_LIMIT_MB,
-        quarantineMs: (options.longestStepMs ?? LONGEST_STEP_MS) + options.cancelGraceMs,
-        onMessage: (message) => (message.type === "log" ? options.onLog?.(message) : options.onSpans?.(message.spans)),
-        onFault: (message, error) => options.onFault?.(message, error),
-        onReplaced: (thread, reason) => {
-          this.#replaced.set(reason, (this.#replaced.get(reason) ?? 0) + 1);
-          options.onReplaced?.(name, thread.id, reason);
-        },
-      });
-    const onDemand = options.cpuThreadsOnDemand ?? false;
-    const shared = pool("shared", options.threads, false);
-    const exclusive = pool("exclusive", options.cpuThreads, onDemand);
+    const onReplaced = (pool: PoolName, threadId: number, reason: ReplaceReason) => {
+      this.#replaced.set(reason, (this.#replaced.get(reason) ?? 0) + 1);
+      options.onReplaced?.(pool, threadId, reason);
+    };
+    const common = { ...options, onReplaced, layout: layout.handle, board, slots, tracker };
+    const shared = new ThreadPool({ ...common, name: "shared", threads, onDemand: false });
+    const exclusive = new ThreadPool({ ...common, name: "exclusive", threads: cpuThreads, onDemand });
+    const giveUp = (step: DispatchedStep) => (step.spec.computes ? exclusive : shared).giveUp(step);
+    const watchdog = new CancellationWatchdog({ graceMs, board, tracker, giveUp });
+    const exclusiveCapacity = new Capacity(cpuThreads, options.waiting);
     this.#tracker = tracker;
     this.#pools = [shared, exclusive];
-    this.#parts = {
-      board,
-      slots: new Slots(board, options.maxGroups),
-      watchdog: new CancellationWatchdog({
-        graceMs: options.cancelGraceMs,
-        board,
-        tracker,
-        giveUp: (step) => (step.spec.computes ? exclusive : shared).giveUp(step),
-      }),
-      shared,
-      exclusive,
-      exclusiveCapacity: new Capacity(options.cpuThreads, options.waiting),
-    };
+    this.#parts = { board, slots, watchdog, shared, exclusive, exclusiveCapacity };
     if (onDemand) void this.#learnHoldsFromReady();
-    this.longSteps = new LongSteps([shared.steps, exclusive.steps]);
-    this.#heartbeat = new HeartbeatWatch(tracker, this.#pools, options.startTimeoutMs);
+    this.longSteps = new LongSteps([stepsOfPool(slots, false), stepsOfPool(slots, true)]);
+    this.#heartbeat = new HeartbeatWatch(tracker, [shared.threads, exclusive.threads], options.startTimeoutMs);
   }
 
   /** Starts the threads and resolves when all that are not on demand are up. Rejects when they cannot be started, with none left. */
@@ -118,7 +78,7 @@ export class ThreadRuntime implements StepRunner, InspectableThreads {
     const runtime = new ThreadRuntime(options);
     const { shared, exclusive } = runtime.#parts;
     try {
-      await Promise.all([shared.ready(), options.cpuThreadsOnDemand || exclusive.ready()]);
+      await Promise.all([shared.threads.ready(), options.cpuThreadsOnDemand || exclusive.threads.ready()]);
       return runtime;
     } catch (error) {
       await runtime.close();
@@ -142,7 +102,7 @@ export class ThreadRuntime implements StepRunner, InspectableThreads {
 
   threads(): ThreadView[] {
     return this.#pools.flatMap((pool) =>
-      pool.threads.flatMap(({ id, row }) => (row === undefined ? [] : [{ id, pool: pool.name, ...this.#tracker.read(row) }])),
+      pool.threads.loaded().flatMap(({ id, row }) => (row === undefined ? [] : [{ id, pool: pool.name, ...this.#tracker.read(row) }])),
     );
   }
 
@@ -153,10 +113,10 @@ export class ThreadRuntime implements StepRunner, InspectableThreads {
 
   /** Everything that must be zero when no order is in flight. */
   counters() {
-    const { slots, shared, exclusive, exclusiveCapacity, watchdog } = this.#parts;
+    const { slots, exclusiveCapacity, watchdog } = this.#parts;
     return {
       slots: slots.inUse,
-      unsettled: shared.steps.size + exclusive.steps.size,
+      unsettled: slots.unsettled().length,
       exclusivePermits: exclusiveCapacity.inUse,
       exclusiveWaiting: exclusiveCapacity.waiting,
       watchedGroups: watchdog.size,
@@ -165,7 +125,7 @@ export class ThreadRuntime implements StepRunner, InspectableThreads {
 
   /** Terminates the busiest thread, or an idle one where none is busy. Returns its id, undefined when none is up. */
   killThread(): number | undefined {
-    const threads = this.#pools.flatMap((pool) => pool.threads).filter(({ leaving }) => leaving === undefined);
+    const threads = this.#pools.flatMap((pool) => pool.threads.loaded()).filter(({ leaving }) => leaving === undefined);
     const [busiest] = threads.sort((a, b) => b.inFlight - a.inFlight);
     busiest?.kill("chaos");
     return busiest?.id;
@@ -173,7 +133,7 @@ export class ThreadRuntime implements StepRunner, InspectableThreads {
 
   inspectable(threadId: number): ReturnType<InspectableThreads["inspectable"]> {
     for (const pool of this.#pools) {
-      const thread = pool.threads.find(({ id, leaving }) => id === threadId && leaving === undefined);
+      const thread = pool.threads.loaded().find(({ id, leaving }) => id === threadId && leaving === undefined);
       if (thread !== undefined) return { thread, goesOn: () => pool.lookAtWaiting() };
     }
     return undefined;
@@ -191,7 +151,16 @@ export class ThreadRuntime implements StepRunner, InspectableThreads {
     const { exclusive, exclusiveCapacity } = this.#parts;
     exclusiveCapacity.held.usableSinceMs = Number.POSITIVE_INFINITY;
     // Threads that do not start are reported elsewhere.
-    await exclusive.ready().catch(() => {});
+    await exclusive.threads.ready().catch(() => {});
     exclusiveCapacity.held.usableSinceMs = monotonicMs();
   }
+}
+
+function stepsOfPool(slots: Slots, exclusive: boolean): UnsettledSteps {
+  return {
+    get lastId() {
+      return slots.lastStepId;
+    },
+    all: () => slots.unsettled().filter(({ spec }) => spec.computes === exclusive),
+  };
 }

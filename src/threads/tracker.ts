@@ -60,15 +60,16 @@ export class Tracker {
     Atomics.add(this.#words, this.#layout.rowAt(row, STARTED), 1);
   }
 
-  /** A step has ended; before its outcome is posted. Worker. */
-  countEnd(row: number): void {
+  /** A step has ended; before its outcome is posted. Also a heartbeat: the timer's may be late in a long turn. Worker. */
+  countEnd(row: number, nowMs?: number): void {
+    this.beat(row, nowMs);
     Atomics.add(this.#words, this.#layout.rowAt(row, FINISHED), 1);
     Atomics.sub(this.#words, this.#layout.rowAt(row, RUNNING), 1);
   }
 
   /** This thread is alive. Worker. */
-  beat(row: number): void {
-    Atomics.store(this.#words, this.#layout.rowAt(row, HEARTBEAT), (monotonicMs() - this.#layout.handle.epochMs) | 0);
+  beat(row: number, nowMs = monotonicMs()): void {
+    Atomics.store(this.#words, this.#layout.rowAt(row, HEARTBEAT), (nowMs - this.#layout.handle.epochMs) | 0);
   }
 
   /** The row's heartbeat, to be compared with an earlier one. Any thread. */

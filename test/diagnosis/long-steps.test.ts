@@ -1,27 +1,33 @@
 import { expect, test } from "vitest";
 import { LongSteps } from "../../src/diagnosis/long-steps.ts";
+import type { DispatchedStep } from "../../src/threads/dispatched-step.ts";
 import type { PoolThread } from "../../src/threads/pool-thread.ts";
-import { StepTable } from "../../src/threads/step-table.ts";
 import { newStep } from "../threads/new-step.ts";
 
 const MARK_MS = 50;
 
 function fixture() {
-  const table = new StepTable();
-  const long = new LongSteps([table]);
+  const steps: DispatchedStep[] = [];
+  const long = new LongSteps([
+    {
+      get lastId() {
+        return steps.at(-1)?.id ?? 0;
+      },
+      all: () => steps.filter(({ settled }) => !settled),
+    },
+  ]);
   const thread = { id: 7, inFlight: 0 } as PoolThread;
   let nowMs = 0;
   return {
     long,
-    table,
+    steps,
     begin() {
       const step = newStep();
-      table.add(step);
+      steps.push(step);
       step.moveTo(thread);
       return step;
     },
     end(step: ReturnType<typeof newStep>) {
-      table.remove(step);
       step.settle({ status: "ok" });
     },
     pass(ms: number) {
@@ -49,8 +55,8 @@ test("a step is shown once it has run for 300 ms, and until it ends", () => {
 });
 
 test("a step that waits for a thread does not run", () => {
-  const { long, table, pass, shown } = fixture();
-  table.add(newStep());
+  const { long, steps, pass, shown } = fixture();
+  steps.push(newStep());
   pass(1_000);
   expect(shown()).toEqual([]);
   expect(long.sample(0)).toEqual([]);

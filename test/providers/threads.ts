@@ -16,6 +16,7 @@ export function startThreads(providerUrls: ProviderUrls | undefined, logs: LogMe
     threads,
     cpuThreads: 1,
     cancelGraceMs: 1000,
+    longestStepMs: 10_000,
     maxGroups: 5000,
     settings: {
       stickBegun: new SharedArrayBuffer(4),

@@ -6,7 +6,6 @@ import type { PoolThread } from "../../src/threads/pool-thread.ts";
 import type { OutcomeEntry } from "../../src/threads/protocol.ts";
 import { Slots } from "../../src/threads/slots.ts";
 import { DispatchedGroup, type GroupParts } from "../../src/threads/step-group.ts";
-import { StepTable } from "../../src/threads/step-table.ts";
 import { Tracker } from "../../src/threads/tracker.ts";
 import { EXPLORED, MAIN, MAX_THREADS } from "./control-words.ts";
 import type { GatedAtomics } from "./gated-atomics.ts";
@@ -38,7 +37,6 @@ export class MainRole implements Role {
   readonly #board: CancelBoard;
   #slots: Slots;
   #tracker: Tracker;
-  #steps = new StepTable();
   #parts: GroupParts;
   #threads: PoolThread[] = [];
   #orders: Order[] = [];
@@ -66,7 +64,6 @@ export class MainRole implements Role {
     new Int32Array(this.layout.buffer).set(this.#atFirst);
     this.#slots = new Slots(this.#board, SLOTS);
     this.#tracker = new Tracker(this.#layout);
-    this.#steps = new StepTable();
     this.#parts = this.#makeParts();
     this.#threads = Array.from({ length: MAX_THREADS }, (_, id) => ({ id, inFlight: 0, row: undefined }) as unknown as PoolThread);
     this.#orders = [];
@@ -83,8 +80,8 @@ export class MainRole implements Role {
     } else if (what === "ready") this.#ready(Number(thread), Number(rest[0]));
     else if (what === "exit") this.#exited(Number(thread));
     else if (what === "outcomes") {
-      for (const [id, startedAtMs, endedAtMs, outcome] of JSON.parse(rest.join(" ")) as OutcomeEntry[]) {
-        this.#steps.get(id)?.settle(outcome ?? { status: "ok" }, endedAtMs, startedAtMs);
+      for (const [id, slot, startedAtMs, endedAtMs, outcome] of JSON.parse(rest.join(" ")) as OutcomeEntry[]) {
+        this.#slots.step(slot, id)?.settle(outcome ?? { status: "ok" }, endedAtMs, startedAtMs);
       }
     } else this.scenario.take?.(this, message);
     if (this.scenario.counts === true && this.#control.phase === EXPLORED) this.#checkCounts();
@@ -155,13 +152,12 @@ export class MainRole implements Role {
     const pool = {
       enqueue: (step: DispatchedStep) => {
         const { to, later } = this.#sent;
-        this.#steps.add(step);
         step.moveTo(this.#threads[to]);
         const text = JSON.stringify([step.message()]);
         if (later) this.#control.mail.postLater(to, text);
         else this.#gate.post(to, text);
       },
-      forget: (step: DispatchedStep) => this.#steps.remove(step),
+      stepSettled() {},
       lookAtWaiting() {},
     };
     return {
@@ -183,7 +179,7 @@ export class MainRole implements Role {
     this.#exits.add(thread);
     const row = (this.#threads[thread] as PoolThread).row ?? this.#tracker.rowOf(thread);
     if (row !== undefined) this.#tracker.settle(row);
-    for (const step of this.#steps.all()) {
+    for (const step of this.#slots.unsettled()) {
       if (step.thread?.id !== thread) continue;
       const { slot, generation, cause } = step.owner;
       if (cause !== undefined) step.settle({ status: "canceled", cause, effect: "unknown" });

@@ -141,8 +141,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "a step is counted as ended after its outcome was posted",
     file: SERVE,
-    from: "    tracker.countEnd(row);\n",
-    to: "    setImmediate(() => setImmediate(() => tracker.countEnd(row)));\n",
+    from: "    tracker.countEnd(row, endedAtMs);\n",
+    to: "    setImmediate(() => setImmediate(() => tracker.countEnd(row, endedAtMs)));\n",
     foundBy: "a step that failed dies or its thread does",
   },
   {

@@ -59,7 +59,7 @@ export function makeRole(control: SharedControl, gate: GatedAtomics, thread: num
       on: (_event: string, listener: (steps: StepMessage[]) => void) => (receive = (text) => listener(JSON.parse(text))),
       postMessage: (entries: OutcomeEntry[]) => gate.post(MAIN, `outcomes ${thread} ${JSON.stringify(entries)}`),
     };
-    void serve(() => counted)({ port } as unknown as StandingTask);
+    void serve(() => counted)(port as unknown as StandingTask);
   }
 
   return {

@@ -6,6 +6,7 @@ import { describe, expect, test, vi } from "vitest";
 import { randomFrom } from "../../load/stand-in/random.ts";
 import { CANCEL_CAUSES, type CancelCause } from "../../src/concurrency/cancel-cause.ts";
 import { CancelBoard } from "../../src/threads/cancel-board.ts";
+import type { OpenGroup } from "../../src/threads/dispatched-step.ts";
 import { Layout } from "../../src/threads/layout.ts";
 import { Slots } from "../../src/threads/slots.ts";
 import { Tracker } from "../../src/threads/tracker.ts";
@@ -14,6 +15,8 @@ import { seedOf } from "../support/seed.ts";
 import type { ReaderSetup } from "./log-reader.ts";
 import type { WriterSetup } from "./log-writer.ts";
 
+/** A group that nobody asks for its steps. */
+const NO_STEPS = {} as OpenGroup;
 const SEED = seedOf("LAYOUT_SEED");
 const SLOTS = 12;
 const READERS = 3;
@@ -177,7 +180,7 @@ class Run {
   }
 
   #take(): number {
-    const slot = this.#slots.take();
+    const slot = this.#slots.take(NO_STEPS);
     expect(this.#board.causeOf(slot, this.#board.generation(slot))).toBeUndefined();
     expect(this.#causes.has(slot)).toBe(false);
     this.#causes.set(slot, undefined);
@@ -203,7 +206,7 @@ class Run {
     const slot = this.#take();
     this.#giveBack(slot);
     for (let n = 0; n < cancels; n++) {
-      this.#slots.take();
+      this.#slots.take(NO_STEPS);
       this.#causes.set(slot, undefined);
       this.#cancel(slot, "deadline");
       this.#giveBack(slot);
@@ -468,9 +471,9 @@ describe("the cancel board and its log", () => {
     const layout = Layout.allocate({ slots: 2, rows: 1 });
     const board = CancelBoard.create(layout);
     const slots = new Slots(board, 2);
-    slots.take();
-    slots.take();
-    expect(() => slots.take()).toThrow("cancel board is full: 2 groups of steps are open");
+    slots.take(NO_STEPS);
+    slots.take(NO_STEPS);
+    expect(() => slots.take(NO_STEPS)).toThrow("cancel board is full: 2 groups of steps are open");
     expect(() => board.causeOf(2, 0)).toThrow(RangeError);
     expect(() => board.cancel(-1, 0, "deadline")).toThrow(RangeError);
     expect(() => new Layout({ ...layout.handle, slots: 100 })).toThrow(RangeError);

@@ -78,6 +78,7 @@ export class Fixture implements AsyncDisposable {
       cpuThreads,
       // Out of the way unless a test is about it.
       cancelGraceMs: 10_000,
+      longestStepMs: 10_000,
       maxGroups: 64,
       ...options,
       settings,

@@ -30,9 +30,7 @@ beforeEach(() => {
   };
   watch = new HeartbeatWatch(tracker, [
     {
-      get allThreads() {
-        return threads.map((thread) => Object.assign(thread, { kill }) as unknown as PoolThread);
-      },
+      all: () => threads.map((thread) => Object.assign(thread, { kill }) as unknown as PoolThread).values(),
     },
   ]);
 });

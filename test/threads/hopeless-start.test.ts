@@ -13,6 +13,7 @@ test("a worker file that cannot be loaded fails the start, says why, and leaves 
     threads: 2,
     cpuThreads: 1,
     cancelGraceMs: 250,
+    longestStepMs: 10_000,
     maxGroups: 10,
     onReplaced: () => void failed++,
   });

@@ -16,6 +16,7 @@ const runtime = await ThreadRuntime.start({
   threads: 4,
   cpuThreads: 1,
   cancelGraceMs: 50,
+  longestStepMs: 10_000,
   maxGroups: 10,
   settings,
 });

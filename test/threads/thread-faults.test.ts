@@ -275,12 +275,13 @@ describe("a canceled step that does not stop", () => {
 
   test("in quarantine: one that ends late is counted once, a second one that ignores its cancel ends with the thread, and so does what takes too long", async () => {
     await using fixture = await Fixture.start({ threads: 1, cpuThreads: 1, cancelGraceMs: 500, longestStepMs: 2_000 });
-    const [late, deaf, endless] = [
-      await fixture.running("wait_ignoring_cancel"),
-      await fixture.running("ignore_cancel"),
-      await fixture.running("wait"),
-    ];
-    late.scope.cancel("client_disconnected");
+    const scope = new CancelScope();
+    // Open until after the late end: the step is found by its group, but has settled.
+    const group = fixture.runtime.open(scope);
+    const late = fixture.step(group, fixture.script("wait_ignoring_cancel"));
+    await fixture.counters.reached(late.script.runs);
+    const [deaf, endless] = [await fixture.running("ignore_cancel"), await fixture.running("wait")];
+    scope.cancel("client_disconnected");
     expect(await late.outcome).toEqual(canceled());
     const { started } = fixture.runtime.totals();
     const counts = { running: 2, started, finished: started - 2 };
@@ -290,6 +291,7 @@ describe("a canceled step that does not stop", () => {
     deaf.scope.cancel("client_disconnected");
     expect(await deaf.outcome).toEqual(canceled());
     expect(fixture.runtime.totals()).toEqual({ running: 1, started, finished: started - 1 });
+    group.close();
     // Nobody cancels it, so only the bound ends it.
     expect(await endless.outcome).toEqual(lost("grace"));
     await expectRecovered(fixture, "grace");

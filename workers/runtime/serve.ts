@@ -36,7 +36,7 @@ export function serve(makeSteps: (settings: never) => StepRegistry): (task: Stan
   flushCompileCache();
   parentPort?.postMessage({ type: "ready", threadId, row } satisfies ReadyMessage);
 
-  return ({ port }) => {
+  return (port) => {
     const outcomes = new Outcomes(port);
     port.on("message", (received: readonly StepMessage[]) => {
       for (const step of received) startStep(step, outcomes);
@@ -51,7 +51,7 @@ export function serve(makeSteps: (settings: never) => StepRegistry): (task: Stan
       const nowMs = monotonicMs();
       const outcome = { status: "canceled", cause, effect: "none" } as const;
       if (setup.tracing) StepSpan.begin(name, action, input, nowMs)?.end(outcome, nowMs);
-      outcomes.add(id, nowMs, nowMs, outcome);
+      outcomes.add(id, slot, nowMs, nowMs, outcome);
       return;
     }
     const step = steps[name];
@@ -59,7 +59,7 @@ export function serve(makeSteps: (settings: never) => StepRegistry): (task: Stan
     if (step === undefined || body === undefined) {
       threadLog("error", "no such step", { step: name, action });
       const nowMs = monotonicMs();
-      outcomes.add(id, nowMs, nowMs, { status: "failed", kind: "internal", effect: "none" });
+      outcomes.add(id, slot, nowMs, nowMs, { status: "failed", kind: "internal", effect: "none" });
       return;
     }
     const context = new StepContext(thread, slot, generation);
@@ -94,8 +94,8 @@ export function serve(makeSteps: (settings: never) => StepRegistry): (task: Stan
     // Where the provider is ill the step may be tried again: the main thread decides whether it has failed.
     if (outcome?.status === "failed" && outcome.ill === undefined) cancelSiblings(context);
     context.span?.end(outcome, endedAtMs);
-    tracker.countEnd(row);
-    outcomes.add(id, context.startedAtMs, endedAtMs, outcome);
+    tracker.countEnd(row, endedAtMs);
+    outcomes.add(id, context.slot, context.startedAtMs, endedAtMs, outcome);
   }
 
   /**
