@@ -23,7 +23,7 @@ function unlessOff<T>(rule: z.ZodType<T>): z.ZodType<T | undefined> {
 
 const MAX_RATE = 1_000_000;
 
-/** `N` or `N/burst`; a burst that is not given is what comes in a second. */
+/** `N` or `N/burst`. Without a burst it is as large as `N`. */
 const rate = z
   .string()
   .transform((text) => {
@@ -86,7 +86,7 @@ const SETTINGS = {
   ADMIN_HOST: setting(host, "127.0.0.1", "admin listener, address"),
   ADMIN_PORT: setting(port, "9090", "admin listener, port (0: any free one)"),
   ORDER_TIMEOUT_MS: setting(whole(1, MAX_TIMER_MS), "2000", "deadline of one order"),
-  COMPENSATION_TIMEOUT_MS: setting(whole(1, MAX_TIMER_MS), "5000", "deadline of one call that undoes"),
+  COMPENSATION_TIMEOUT_MS: setting(whole(1, MAX_TIMER_MS), "5000", "deadline of one call that compensates"),
   THREADS: setting(whole(1, MAX_THREADS), CPUS, "OS threads of the shared pool (each carries many waiting steps)"),
   CPU_THREADS: setting(whole(1, MAX_THREADS), CPUS, "OS threads of the exclusive pool (one computing step each)"),
   CPU_THREADS_AT_START: setting(onOrOff, "off", "whether they start with the service (`on`) or with the first step that computes (`off`)"),
@@ -189,7 +189,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
   return Object.freeze(config);
 }
 
-/** Settings that mean nothing with an engine are refused: whoever gives one relies on it. */
+/** Refuses settings that have no meaning with this engine: whoever gives one relies on it. */
 function checkEngine(config: Config, environment: Readonly<Record<string, string | undefined>>): void {
   const isGiven = (name: SettingName) => environment[name] !== undefined && environment[name] !== "";
   const { ENGINE: engine } = config;
@@ -202,14 +202,14 @@ function checkEngine(config: Config, environment: Readonly<Record<string, string
   }
 }
 
-/** The value is no part of this rule, so it is not shown. */
+/** This rule is not about the value, so the value is not shown. */
 function requireTogether(config: Config, given: SettingName, needed: SettingName): void {
   if (config[given] !== undefined && config[needed] === undefined) throw new ConfigError(`${given}: needs ${needed} as well`);
 }
 
 /**
- * A setting as an error line names it. A URL may hold a password or a token, also in its path, and instead of a secret's
- * file people give the secret: of a URL no more is shown than scheme and host, and of what may be anything else nothing.
+ * A setting as an error line names it. A URL may hold a password or a token, also in its path, so only its scheme and host are shown.
+ * People may give a secret in place of its file, so nothing of such a setting is shown.
  */
 function withValue(name: string, text: string | undefined): string {
   if (!/_(URL|ENDPOINT|FILE)$/.test(name)) return `${name}=${JSON.stringify(text)}`;

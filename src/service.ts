@@ -39,9 +39,9 @@ import { readWebhookSecrets } from "./webhooks/secret.ts";
 
 export type { Service, StartOptions } from "./composition/service.ts";
 
-/** Puts the concrete pieces together. The one file that knows them all. */
+/** Puts the concrete pieces together, with the parts in `composition/`. No other file knows them all. */
 export async function start(config: Config, log: Logger, options: StartOptions): Promise<Service> {
-  // What was started is stopped in reverse, at the end or when a later piece cannot be had.
+  // Whatever was started is stopped in reverse order: at the end, or when a later piece cannot be started.
   await using starting = new AsyncDisposableStack();
   const faults = new FaultLog({ log, expected: [JournalUnavailable, TooManyConnections] });
   starting.defer(() => faults.close());
@@ -58,7 +58,7 @@ export async function start(config: Config, log: Logger, options: StartOptions):
   const providerUrls = providerUrlsOf(config);
   const simulated = Object.keys(providerUrls).length === 0;
   const phase = (name: string) => options.onPhase?.(name);
-  // An engine that shares the couriers wants to hear when an order has to wait for one.
+  // An engine that shares the couriers among nodes is called when an order has to wait for one.
   let onCourierWait = () => {};
   const capacities = capacitiesOf(config, () => onCourierWait());
   const opening = openEngine({
@@ -102,7 +102,7 @@ export async function start(config: Config, log: Logger, options: StartOptions):
   let orderFields: (orderId: unknown) => object = () => ({});
   const stickBegun = new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT);
   const traces = new TraceRecorder(() => runtime.threads());
-  // Meanwhile: each of these threads takes as long to start as the journal's.
+  // At the same time as the journal, whose thread takes as long to start.
   const threads = startStepThreads(config, {
     workerFile: options.workerFile,
     settings: { stickBegun, providerUrls, providerKeys },
@@ -197,7 +197,7 @@ export async function start(config: Config, log: Logger, options: StartOptions):
   const adminListener = await listeners.openAdmin(admin);
   starting.defer(() => adminListener.close());
   starting.defer(() => live.close());
-  // Before the listener, which waits for answers that are under way.
+  // Closed before the admin listener, which waits for answers that are under way.
   starting.defer(() => traces.close());
 
   await running.start();

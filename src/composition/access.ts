@@ -3,7 +3,7 @@ import { type Config, ConfigError } from "../config.ts";
 import { AccessKeyError, AccessKeys } from "../http/access-keys.ts";
 import { isOnLoopback } from "../http/loopback.ts";
 
-/** Whose requests are taken on either listener; absent: anybody's. */
+/** Whose requests each listener takes. Without keys it takes anybody's. */
 export interface Access {
   readonly adminKeys: AccessKeys | undefined;
   readonly apiKeys: AccessKeys | undefined;

@@ -3,7 +3,7 @@ import { StuckThreads } from "../admin/stuck-threads.ts";
 import type { PlacesOrders } from "../engines/engine.ts";
 import type { ThreadRuntime } from "../threads/thread-runtime.ts";
 
-/** The trouble that can be made on purpose. `stickBegun`: what a step that sticks says that by. */
+/** The faults that operators can cause on purpose. `stickBegun`: a shared word in which the step `stick` counts its starts. */
 export function chaosOn(
   runtime: ThreadRuntime,
   stickBegun: SharedArrayBuffer,

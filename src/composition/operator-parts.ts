@@ -3,7 +3,7 @@ import type { OperatorParts } from "../admin/admin-app.ts";
 import type { Config } from "../config.ts";
 import type { OpenEngine, RunningEngine } from "../engines/engine.ts";
 
-/** What operators look at and steer, whichever engine there is. `backupDirectory`: absolute; absent: no backups. */
+/** What operators see and change, with either engine. `backupDirectory`: absolute; absent: no backups. */
 export function operatorParts(
   { journal }: OpenEngine,
   running: RunningEngine,

@@ -11,7 +11,7 @@ export function providerUrlsOf(config: Config): ProviderUrls {
   return Object.fromEntries(urls.filter(([, url]) => url !== undefined));
 }
 
-/** What is known of how each real provider is. */
+/** The health of each real provider. */
 export function providerHealthsOf(
   urls: ProviderUrls,
   log: Logger,

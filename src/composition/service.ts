@@ -18,9 +18,9 @@ export interface Service {
   readonly endpointPort: number | undefined;
   readonly orderService: PlacesOrders;
   readonly runtime: ThreadRuntime;
-  /** Of the embedded engine; throws where another one runs. */
+  /** The journal of the embedded engine. Throws with another engine. */
   readonly journal: SqliteJournal;
-  /** As `journal`. */
+  /** The compensator of the embedded engine. Throws with another engine. */
   readonly compensator: Compensator;
   readonly admission: Admission;
   readonly traces: TraceRecorder;
@@ -28,7 +28,7 @@ export interface Service {
   readonly capacities: Readonly<Record<StepName, Capacity>>;
   /** Takes no more orders, lets those in flight end (cancels them after the shutdown timeout), stops. */
   stop(): Promise<void>;
-  /** What the log's last line tells. */
+  /** The fields of the last log line. */
   lastWords(): object;
   /** Cancels the orders in flight that a `stop` is waiting for. */
   cancelAll(): void;
@@ -45,6 +45,6 @@ export interface StartOptions {
   readonly onPhase?: (phase: string) => void;
   /** For tests and benchmarks that compare. */
   readonly providerHealth?: Pick<ProviderHealthOptions, "opensAfter" | "maxTries">;
-  /** Nobody knows any more what the journal holds; the process has to end. */
+  /** Called when the contents of the journal are in doubt: the process has to end. */
   readonly onFatal: (reason: string) => void;
 }

@@ -16,7 +16,7 @@ export interface StepThreadsParts extends Pick<ThreadRuntimeOptions, "onSpans" |
   readonly workerFile: string | undefined;
   readonly settings: WorkerSettings;
   readonly faults: FaultLog;
-  /** What is known of the request behind an order: a step knows its order only. */
+  /** The log fields of the request behind an order. A step knows only its order. */
   readonly orderFields: (orderId: unknown) => object;
 }
 

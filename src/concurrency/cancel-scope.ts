@@ -2,7 +2,7 @@ import { type CancelCause, Canceled } from "./cancel-cause.ts";
 import { monotonicMs } from "./clock.ts";
 
 export interface Subscription {
-  /** Ends it. Doing it twice, or after the cancel, does nothing. */
+  /** Ends the subscription. Has no effect a second time, or after the cancel. */
   unsubscribe(): void;
 }
 
@@ -69,7 +69,7 @@ export class CancelScope {
    */
   cancel(asked: CancelCause): boolean {
     if (this.#cause !== undefined) return false;
-    // Taken first: a step on another thread may stop before the arbiter returns, and would have stopped before its cancel.
+    // Read before the arbiter is asked: a step on another thread may stop meanwhile, and no step may stop before its cancel.
     const nowMs = monotonicMs();
     const cause = this.#arbiter?.decide(asked) ?? asked;
     this.#cause = cause;
@@ -130,7 +130,7 @@ export class CancelScope {
     if (this.#cause !== undefined) throw new Canceled(this.#cause);
   }
 
-  /** Cancels this scope with the parent's cause and keeps its deadline too. A parent that lives longer is to be unsubscribed from. */
+  /** Cancels this scope with the parent's cause and takes over its deadline. Unsubscribe where the parent lives longer. */
   link(parent: CancelScope): Subscription {
     if (parent.#deadlineMs !== undefined) this.#noteDeadline(parent.#deadlineMs);
     return parent.onCancel((cause) => void this.cancel(cause));

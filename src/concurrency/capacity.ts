@@ -6,11 +6,11 @@ import { DEFAULT_URGENCY } from "./urgency.ts";
 import { type Waiter, WaitingLine } from "./waiting-line.ts";
 
 export interface CapacityOptions {
-  /** Among waiters one counts as if it had come this many milliseconds later for each level of urgency. So nobody starves. */
+  /** A waiter counts as if it had come this many milliseconds later for each level of its urgency (0 is the most). So nobody starves. */
   readonly agingMs?: number;
   /**
-   * Ends a wait, and cancels its scope with `deadline`, where a permit comes so late that even the shortest hold of late would
-   * miss the scope's deadline. For holders that the deadline stops too.
+   * Ends a wait, and cancels its scope with `deadline`, where a permit comes too late: even the shortest recent hold would end after the
+   * scope's deadline. For permits whose holders stop at the deadline.
    */
   readonly endsHopelessWaits?: boolean;
   /** On the clock of `monotonicMs`, which deadlines are on. */
@@ -28,7 +28,7 @@ const AGING_MS = 50;
  * Main thread only, one event loop: no waiter holds an OS thread.
  *
  * Rules:
- * 1. No permit is granted while `inUse` is at the limit or above it, where `resize` has lowered that meanwhile.
+ * 1. No permit is granted while `inUse` is at the limit or, after `resize` has lowered the limit, above it.
  * 2. A newcomer overtakes no waiter of its urgency or a higher one, and one of a lower urgency only while that has waited less
  *    than `agingMs` for each level between them.
  * 3. Canceled first: the wait fails even if a permit is free.
@@ -136,7 +136,7 @@ export class Capacity {
       this.#line.remove(next);
       next.subscription?.unsubscribe();
       if (this.#isHopeless(next, nowMs)) {
-        // Its siblings stop now and not at the deadline: they are in vain too.
+        // Its siblings stop now and not at the deadline: the order cannot be placed any more.
         next.scope?.cancel("deadline");
         // It may have been canceled already, or another cause may have been first.
         next.reject(new Canceled(next.scope?.cause ?? "deadline"));

@@ -1,6 +1,6 @@
 import { monotonicMs } from "./clock.ts";
 
-// Reading the clock costs more than the rest of a grant; while nobody waits, some grants tell as much as all.
+// Reading the clock costs more than the rest of a grant. While nobody waits, one grant in four is enough.
 const MEASURED_GRANTS = 4;
 // A changed level is learned within some 20 samples, and mixed holds of one level do not swing the average.
 const SHARE = 1 / 16;
@@ -10,10 +10,10 @@ const RISE = 1 / 64;
 /** The start of a hold that is not measured. */
 export const UNMEASURED = -1;
 
-/** How long the permits of one capacity are held: a moving average, and about the shortest hold of late. Milliseconds. */
+/** How long the permits of one capacity are held, in milliseconds: a moving average, and about the shortest of the recent holds. */
 export class HoldTime {
   readonly #nowMs: () => number;
-  /** A hold counts from here on. Infinity: what the permits stand for is not there yet, so no hold is measured. */
+  /** Holds are measured from this moment on. Infinity: what the permits stand for is not there yet. */
   usableSinceMs = Number.NEGATIVE_INFINITY;
   #grants = 0;
   #firstGrantMs = 0;
@@ -40,19 +40,19 @@ export class HoldTime {
     return this.#grants === 0 ? 0 : Math.max(0, this.#nowMs() - Math.max(this.#firstGrantMs, this.usableSinceMs));
   }
 
-  /** How many permits were asked for and free at once, so far. */
+  /** How many permits have been granted without a wait. */
   get grants(): number {
     return this.#grants;
   }
 
-  /** A permit was free when it was asked for. Returns now, or `UNMEASURED`. */
+  /** A permit is granted without a wait. Returns when, or `UNMEASURED`. */
   granted(): number {
     const sinceMs = this.#grants % MEASURED_GRANTS === 0 ? this.#nowMs() : UNMEASURED;
     if (this.#grants++ === 0) this.#firstGrantMs = sinceMs;
     return sinceMs;
   }
 
-  /** A permit that is held since then, or that was not measured, comes back. */
+  /** A permit comes back. `sinceMs`: what `granted` returned, or when a waiter got it. */
   released(sinceMs: number, nowMs: number): void {
     const fromMs = Math.max(sinceMs, this.usableSinceMs);
     if (sinceMs !== UNMEASURED && fromMs <= nowMs) this.add(nowMs - fromMs);

@@ -17,7 +17,7 @@ export function sleep(ms: number, scope: CancelScope, clock: Clock = SYSTEM_CLOC
   });
 }
 
-/** As `sleep`, but resolves at the cancel too: with whether the time has passed. */
+/** As `sleep`, but resolves at the cancel too. Gives whether the time has passed. */
 export function pause(ms: number, scope: CancelScope, clock?: Clock): Promise<boolean> {
   return sleep(ms, scope, clock).then(
     () => true,

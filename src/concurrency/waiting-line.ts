@@ -8,7 +8,7 @@ export interface Waiter<T> {
   readonly reject: (error: Canceled) => void;
   readonly scope: CancelScope | undefined;
   readonly level: Level<T>;
-  /** When it came, and later for each level of urgency: the lowest goes first. */
+  /** When it came, plus some time for each level of its urgency. The lowest goes first. */
   readonly countsFromMs: number;
   previous: Waiter<T> | undefined;
   next: Waiter<T> | undefined;
@@ -27,7 +27,7 @@ interface Level<T> {
 
 /** Waiters by urgency; within one urgency first come, first served. */
 export class WaitingLine<T> {
-  // Made when somebody first waits there: mostly one.
+  // A level is made when somebody first waits there. Mostly there is one.
   readonly #levels: Level<T>[] = [];
   #length = 0;
 
@@ -64,7 +64,7 @@ export class WaitingLine<T> {
     this.#length++;
   }
 
-  /** Once for each `add`. */
+  /** To be called once for each `add`. */
   remove({ level, previous, next }: Waiter<T>): void {
     if (previous === undefined) level.head = next;
     else previous.next = next;

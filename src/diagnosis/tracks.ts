@@ -21,7 +21,7 @@ const MAX_LANES = 200;
  * track without being nested in it, and a thread carries many waiting steps at one time. So a thread has several tracks, its lanes, and a step
  * takes the first free one. Main thread only.
  *
- * Rejected: async slices ("b" and "e"), which may overlap. Perfetto shows them beside the threads, not on them, and binds no arrow to them.
+ * Rejected: async slices ("b" and "e"), which may overlap. Perfetto shows them beside the threads and cannot bind an arrow to them.
  */
 export class Tracks {
   readonly #pid: number;

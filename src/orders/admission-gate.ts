@@ -12,7 +12,7 @@ export interface AdmissionGate {
    * thread of their own.
    */
   admit(urgency: number, computing: number): Overload | undefined;
-  /** The journal has answered for an admitted order: it asks for its capacities in this turn of the event loop, or does not run. */
+  /** The journal has answered an admitted order, which in this turn of the event loop asks for its capacities or does not run at all. */
   arrived(computing: number): void;
   /** An order was refused for `MAX_IN_FLIGHT`. Returns the seconds for `Retry-After`. */
   full(): number;

@@ -19,7 +19,7 @@ export interface AttemptRunnerOptions {
   readonly journal: Pick<OrderJournal, "finish">;
   readonly compensator: Compensator;
   readonly orderTimeoutMs: number;
-  /** The attempt is closed in the journal, or will not be while this process lives. Once for each. */
+  /** Called once for each attempt: when it is closed in the journal, or when this process gives up on closing it. */
   readonly onClosed: (run: OrderRun) => void;
   readonly onEnded?: OnOrderEnded;
   readonly onFault?: OnFault;
@@ -90,9 +90,9 @@ export class AttemptRunner {
   }
 
   /**
-   * An outcome that is not stored must not be sent, because a restart would make another one. So the order fails as `internal`, is
-   * compensated, and that is stored as soon as the journal can. If the process ends before, the next start does the same and stores the
-   * same answer, in which every step has failed.
+   * An outcome that is not stored must not be sent: after a restart the order would have another one. So the order fails as `internal` and
+   * is compensated, and that is stored as soon as the journal can be written. If the process ends earlier, the next start does the same and
+   * stores the same answer, in which every step has failed.
    */
   async #failUnstored(run: OrderRun, outcome: OrderOutcome, begun: Compensating | undefined): Promise<StoredAnswer> {
     const compensating = begun ?? (await this.#compensate(run.input, outcome));

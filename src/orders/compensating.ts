@@ -33,12 +33,12 @@ interface Task {
   owed: boolean;
 }
 
-// A row whose first try is under way when it is stored is not due before that try has surely ended.
+// A first try may be under way when its row is stored. The row is due only when that try has surely ended.
 const LEASE_EXTRA_MS = 5_000;
 
 /** The compensations of one failed attempt until they are rows of the journal. Main thread only. */
 export class Compensating {
-  /** Resolves when every step has been tried once, or will not be before it is a row. Never rejects. */
+  /** Resolves when each step has been tried once or is left to its row in the journal. Never rejects. */
   readonly firstTries: Promise<void>;
   readonly #parts: CompensatingParts;
   readonly #tasks: readonly Task[];
@@ -51,13 +51,13 @@ export class Compensating {
     this.firstTries = Promise.all(this.#tasks.map((task) => this.#firstTry(task))).then(() => {});
   }
 
-  /** The state of each compensation as a row. After the first call no first try begins: the rows say when each step is due. */
+  /** The state of each compensation, as a row. After this call no first try begins: the rows say when each step is due. */
   describe(nowMs: number): FirstTry[] {
     this.#described = true;
     return this.#tasks.map((task) => this.#row(task, nowMs));
   }
 
-  /** The rows described last are stored. Tries that have ended since are recorded, and the queue tries the rows that are due. */
+  /** The rows of the last `describe` are stored. Records tries that have ended since, and has the queue try the rows that are due. */
   stored(): void {
     this.#stored = true;
     for (const task of this.#tasks) {
@@ -84,8 +84,8 @@ export class Compensating {
       task.calls = !this.#described;
       return task.calls;
     });
-    // A call that a stop has cut off has no result and is not under way any more. A row that is not stored yet is due at once; one that is
-    // stored already is due when its lease is over.
+    // A call that a stop cut off has no result and is over. Its row is due at once where it is not stored yet, otherwise when its lease is
+    // over.
     if (task.tried === undefined) task.calls = false;
     this.#recordOwed(task);
   }

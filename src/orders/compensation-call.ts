@@ -19,10 +19,10 @@ export const LINE_MS = 500;
 
 /** A try that no order waits for. Times are on the clock of `monotonicMs`. */
 export interface RetriedCompensation {
-  /** Its trace is a new one, for the order's own ended long ago. */
+  /** Has a trace of its own: the order's trace ended long ago. */
   readonly input: StepInput;
   readonly step: StepName;
-  /** Those before it. */
+  /** Tries before this one. */
   readonly tries: number;
   readonly done: boolean;
   readonly startedAtMs: number;
@@ -48,7 +48,7 @@ export interface CompensationHealthParts {
   readonly random?: () => number;
 }
 
-/** What is known of the address that undoes a step, kept in step with the circuit of the step's provider. */
+/** The health of the address that compensates a step. Follows the circuit of the step's provider. */
 export function compensationHealth(step: StepName, { providers, onDown, clock, random }: CompensationHealthParts): EndpointHealth {
   const health = new EndpointHealth({
     clock,
@@ -56,7 +56,7 @@ export function compensationHealth(step: StepName, { providers, onDown, clock, r
     maxInFlight: FIRST_TRIES + RETRIES,
     onDown: (down) => onDown?.(step, down),
   });
-  // Two states and not one: a compensation can wait for its turn and an order cannot, and perhaps only the compensations' address fails.
+  // Apart from the circuit: a compensation can wait for its turn and an order cannot, and perhaps only this address fails.
   const circuit = providers?.[step]?.circuit;
   circuit?.onChange((state) => (state === "open" ? health.takeDown() : health.answered()));
   circuit?.onHold((ms) => health.pause(ms));
@@ -115,7 +115,7 @@ function verdictOn(outcome: StepOutcome, triesBefore: number): EndpointOutcome {
   if (outcome.status === "lost" || (outcome.status === "canceled" && outcome.cause !== "deadline")) return undefined;
   const answer = outcome.status === "failed" ? outcome.answer : undefined;
   const overloaded = answer === "HTTP 429";
-  // A second refusal of one compensation: a few that a provider never takes must not make it look down.
+  // This compensation was tried before. A few that a provider always refuses must not make the provider look down.
   if (triesBefore > 0 && !overloaded && answer?.startsWith("HTTP 4")) return undefined;
   return { counts: true, overloaded, pauseMs: holdMsOf(outcome) };
 }

@@ -25,7 +25,7 @@ export interface CompensatorOptions {
   readonly journal: Pick<OrderJournal, "compensationTried" | "dueCompensations">;
   /** Deadline of one call. The order's has often passed already. */
   readonly timeoutMs: number;
-  /** Shared with the orders' calls: what one side learns of a provider the other knows. */
+  /** Shared with the orders' calls, so that each side knows what the other has learned of a provider. */
   readonly providers?: ProviderHealths;
   /** A try that has ended. */
   readonly onTried?: (step: StepName, done: boolean) => void;
@@ -33,7 +33,7 @@ export interface CompensatorOptions {
   readonly onRetried?: (retry: RetriedCompensation) => void;
   /** Progress has been stored, perhaps with an event. */
   readonly onStored?: () => void;
-  /** A provider does not take compensations any more, or does again. */
+  /** A provider has stopped taking compensations (true), or takes them again (false). */
   readonly onDown?: (step: StepName, down: boolean) => void;
   /** Something that will be tried again, for the log. */
   readonly onFault?: OnFault;
@@ -69,7 +69,7 @@ export class Compensator {
     this.#bulkheads = perStep((step) => this.#bulkhead(step));
   }
 
-  /** Begins to retry what the journal has as not done. Once. */
+  /** Begins to retry the compensations that are pending in the journal. To be called once. */
   start(): void {
     for (const step of STEPS) this.#bulkheads[step].queue.start();
   }
@@ -92,14 +92,12 @@ export class Compensator {
     return compensating;
   }
 
-  /**
-   * An operator's retry: now, whatever the provider's health. Resolves when the try has ended and is stored. Rejects after `stop`.
-   */
+  /** Retries now, for an operator, whatever the provider's health. Resolves when the result is stored. Rejects after `stop`. */
   tryNow(compensation: Compensation): Promise<void> {
     return this.#bulkheads[compensation.step].queue.attemptNow(compensation);
   }
 
-  /** An operator has settled it: it is not tried any more, unless a try is under way. */
+  /** An operator has settled the compensation: no further try begins. */
   forget({ step, id }: Pick<Compensation, "id" | "step">): void {
     this.#bulkheads[step].queue.forget(id);
   }

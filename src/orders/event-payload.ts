@@ -1,6 +1,6 @@
 import type { OrderEventType } from "./order-event.ts";
 
-/** How long delivery is tried before an event becomes a dead letter. */
+/** How long delivery is tried. After that an event becomes a dead letter. */
 export const EVENT_KEPT_MS = 24 * 60 * 60 * 1000;
 
 /** The body of an event as it is signed and sent. `error`: null for a placed order. Any thread. */

@@ -11,7 +11,7 @@ export interface Page<Item> {
   readonly next?: Cursor;
 }
 
-/** What an operator names a row by. A number where the journal counts its rows, a text where nobody counts. */
+/** How operators name a row: by a number where the journal counts its rows, otherwise by a text. */
 export type RowId = number | string;
 
 /** What operators ask of the journal, and what they may change. Writes resolve when durable. */
@@ -21,19 +21,19 @@ export interface OperatorJournal {
    * left out that was there when the first page was read; one that changes while pages are read may come a second time.
    */
   orders(filter: OrderFilter, cursor: Cursor | undefined, limit: number): Promise<Page<OrderSummary>>;
-  /** The id of a row as a path has it; undefined for what can be no row's. */
+  /** Reads the id of a row from a path; undefined where the text cannot be an id. */
   rowIdOf(text: string): RowId | undefined;
   /** Oldest first. */
   compensations(status: CompensationStatus, cursor: Cursor | undefined, limit: number): Promise<Page<CompensationRow>>;
   compensation(id: RowId): Promise<CompensationRow | undefined>;
   /**
-   * Dealt with by hand: it is not tried again. Returns its row, undefined where there is none, and leaves one that is not pending
-   * as it is.
+   * Marks a compensation as dealt with by hand: it is not tried again. Returns its row, undefined where there is none. One that is not
+   * pending stays as it is.
    */
   settleCompensation(id: RowId, note: string, nowMs: number): Promise<CompensationRow | undefined>;
   /** Events that were given up, oldest first. */
   deadLetters(cursor: Cursor | undefined, limit: number): Promise<Page<DeadLetter>>;
-  /** Puts an event back into the outbox, behind all others of its order, with its whole time before it. False where there is no such. */
+  /** Puts a dead letter back into the outbox, behind the other events of its order, with its full time again. False where there is none. */
   redeliver(seq: RowId, nowMs: number): Promise<boolean>;
   /** What waits, and for how long. */
   backlog(): Promise<Backlog>;
@@ -49,7 +49,7 @@ export class BackupExists extends Error {}
 
 export interface OrderFilter {
   readonly status?: OrderStatus;
-  /** Ended, or while it runs accepted, at this moment or later. */
+  /** Orders that ended at this moment or later; of those that run, orders that were accepted then or later. */
   readonly sinceMs?: number;
   readonly untilMs?: number;
 }

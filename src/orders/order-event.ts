@@ -10,7 +10,7 @@ export interface OrderEvent {
   /** The body as it is signed and sent: `{"type","timestamp","data"}` after Standard Webhooks. */
   readonly payload: string;
   readonly createdMs: number;
-  /** From then on (wall clock) a failed try is the last one. */
+  /** Wall clock. A try that fails after this is the last one. */
   readonly expiresMs: number;
   /** Failed tries so far. */
   readonly tries: number;

@@ -4,7 +4,7 @@ import type { ErrorKind } from "./error-kind.ts";
 import type { StepName } from "./steps.ts";
 
 /**
- * What the domain needs written down before it is believed. `journal` implements it on SQLite; every write resolves
+ * What the domain needs stored before it relies on it. `journal` implements it on SQLite; every write resolves
  * when its effect is durable and rejects, mostly with `JournalUnavailable`, when it surely has none. Where nobody could know
  * (the disk failed in the very commit, the journal's thread died) neither happens: the process ends and the next start reads.
  */
@@ -13,7 +13,7 @@ export interface OrderJournal {
   accept(request: AcceptRequest): Promise<AcceptResult>;
   /** Stores how an attempt ended, its compensations and its events, and closes it. One transaction. */
   finish(request: FinishRequest): Promise<void>;
-  /** Counts a try of a compensation and moves its next one, or marks it done; the last one done writes `order.compensated`. */
+  /** Counts a try and sets when the next one is due, or marks the compensation done. The last one done writes `order.compensated`. */
   compensationTried(tried: CompensationTried): Promise<void>;
   /** Compensations of a step whose next try is due. */
   dueCompensations(step: StepName, nowMs: number, limit: number): Promise<DuePage<Compensation>>;

@@ -83,7 +83,7 @@ export class OrderRun implements ByOrderId {
     this.#waiters++;
     onHangUp(signal, () => {
       this.#waiters--;
-      // After the end of the order this cancels nothing.
+      // Has no effect when the order has ended.
       if (this.#waiters === 0) this.scope.cancel("client_disconnected");
       onLeft?.();
     });

@@ -41,7 +41,7 @@ export interface PlaceRequest extends OrderOrigin {
   readonly key?: IdempotencyKey;
   /** 0 (most) to 7; 3 where nothing is said. */
   readonly urgency?: number;
-  /** What the calls of its steps carry; where the order has a span of its own, it names that. */
+  /** The trace context that the steps' calls carry. It names the order's own span where there is one. */
   readonly traceparent?: string;
 }
 
@@ -49,14 +49,14 @@ export interface PlaceRequest extends OrderOrigin {
 export interface Placement {
   /** Rejects with `Refused` where the order is refused only now. */
   readonly answer: Promise<PlacedAnswer>;
-  /** The answer was stored by an earlier request. Where that is not known yet, the answer says it. */
+  /** Whether an earlier request stored the answer. False where that is not known yet: then `PlacedAnswer.replayed` says it. */
   readonly replayed: boolean;
 }
 
 /** `replayed`: an earlier request stored it. */
 export type PlacedAnswer = StoredAnswer & { readonly replayed?: true };
 
-// The journal is asked again if the attempt has ended meanwhile, which cannot happen many times in a row.
+// How often the journal is asked. It is asked again when an attempt has ended meanwhile, which cannot happen many times in a row.
 const MAX_LOOKS = 20;
 
 // As many orders as are being stored at one time under load. More only make a look-up longer.
@@ -152,7 +152,7 @@ export class OrderService {
     return arriving;
   }
 
-  /** In one turn of the event loop with the start of the steps, so that admission counts the order exactly once. */
+  /** Runs in the turn of the event loop in which the steps start, so that admission counts the order exactly once. */
   #arrived(arriving: Arriving): void {
     this.#arriving.remove(arriving);
     this.#options.gate?.arrived(arriving.computing);

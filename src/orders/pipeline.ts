@@ -14,7 +14,7 @@ import { perStep, STEPS, type StepName } from "./steps.ts";
 const WAITING = specs(false);
 const COMPUTING = specs(true);
 
-/** Runs a step in the pipeline's place: calls `start` once, or knows the step's end from elsewhere. Never rejects. */
+/** Decides how a step runs: calls `start` once, or gives the step's end from elsewhere. Never rejects. */
 export type StepInterceptor = (name: StepName, group: CancelScope, start: () => Promise<EndedStep>) => Promise<EndedStep>;
 
 /** What the steps of one order share. */
@@ -37,7 +37,7 @@ export class Pipeline {
   constructor(runner: StepRunner, capacities: Readonly<Record<StepName, Capacity>>, providers: ProviderHealths = {}) {
     this.#runner = runner;
     this.#capacities = capacities;
-    // Where all providers are simulated, an order pays for one look at this field and for nothing else.
+    // Where all providers are simulated, an order pays for this one check and nothing else.
     this.#providers = STEPS.some((name) => providers[name] !== undefined) ? providers : undefined;
   }
 
@@ -69,7 +69,7 @@ export class Pipeline {
 
   /**
    * As `run`, with every step given to `intercept` instead of being started. A step may start after its task has ended, so it releases its
-   * permit itself. Of an order that a circuit refuses, `start` gives the refusal.
+   * permit itself. Where a circuit refuses the order, `start` gives the refusal.
    */
   runIntercepted(input: StepInput, scope: CancelScope, urgency: number, intercept: StepInterceptor): Promise<OrderOutcome> {
     const startedAtMs = monotonicMs();

@@ -5,8 +5,8 @@ import type { EndedStep } from "./step.ts";
 import { STEPS, type StepName } from "./steps.ts";
 
 /**
- * An order that probes a provider whose circuit is not closed. The step of that provider runs first, and the others wait until it has
- * succeeded. Most probes fail, and each would otherwise be a payment made and refunded. Main thread only.
+ * The steps of an order that probe providers whose circuits are not closed. They run first, and the other steps wait until all of them
+ * have succeeded. Most probes fail, and each would otherwise cost a payment and its refund. Main thread only.
  */
 export class Probes {
   readonly #steps: readonly StepName[];

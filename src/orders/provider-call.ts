@@ -7,7 +7,7 @@ import type { EndedStep, StepInput, StepOutcome } from "./step.ts";
 import type { StepGroup, StepSpec } from "./step-runner.ts";
 import { perStep, STEP_TABLE, type StepName } from "./steps.ts";
 
-/** How a step fails whose provider's circuit is open. */
+/** The error kind of a step whose provider's circuit is open. */
 export const CIRCUIT_OPEN = perStep((step) => STEP_TABLE[step].meaning.circuitOpen);
 
 // Short beside an order's deadline: such a retry helps against a short fault, and the circuit breaker handles a longer one.
@@ -43,7 +43,7 @@ export class ProviderCall {
   begin(): Promise<EndedStep> {
     const { name, health, scope } = this.#parts;
     if (scope.cause === undefined && health.surelyMisses(scope.deadlineMs)) {
-      // The order is over: its other steps need not run until its deadline has come.
+      // The order cannot be placed any more, so its other steps stop now and not at the deadline.
       scope.cancel("deadline");
     }
     if (scope.cause !== undefined) return Promise.resolve(endedNow({ status: "canceled", cause: scope.cause, effect: "none" }));

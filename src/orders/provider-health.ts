@@ -10,7 +10,7 @@ export interface ProviderHealthOptions extends Pick<CircuitBreakerOptions, "open
   readonly maxTries?: number;
 }
 
-// A third try succeeds where two have failed less often than it costs the order its time.
+// The first call and two retries: a third retry costs an order more time than it saves orders.
 const MAX_TRIES = 3;
 // A Node timer may fire up to a millisecond before its time.
 const EARLY_MS = 2;
@@ -65,8 +65,8 @@ export class ProviderHealth {
 }
 
 /**
- * What a call says of its provider. Every answer but one that says "unavailable" shows that the provider works. `isLate`: if the deadline
- * canceled a call under way, that call timed out.
+ * What a call says of its provider. Every answer but one that says "unavailable" shows that the provider works. `isLate`: a call that the
+ * deadline canceled counts as timed out.
  */
 function verdictOn(outcome: StepOutcome, isLate: boolean): CallVerdict {
   switch (outcome.status) {

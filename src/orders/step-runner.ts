@@ -24,7 +24,7 @@ export interface StepGroup {
 
 export interface StepSpec {
   readonly name: string;
-  /** `compensate` takes back what `do` did under the same order, attempt and step. */
+  /** `compensate` takes back what `perform` did under the same order, attempt and step. */
   readonly action: "perform" | "compensate";
   /** Computes instead of waiting, so it gets a thread of its own. */
   readonly computes: boolean;

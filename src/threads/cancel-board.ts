@@ -38,7 +38,7 @@ export class CancelBoard {
   static create(layout: Layout, head = 0): CancelBoard {
     const board = new CancelBoard(layout);
     Atomics.store(board.#words, HEAD, head | 0);
-    // As if so many cancels had been logged: zeros would pass for entries of the first generation.
+    // Fills the log as if `head` cancels had been logged: zeros would pass for entries of the first generation.
     for (let n = head - layout.handle.logSize; n < head; n++) Atomics.store(board.#words, layout.logAt(n), board.#entry(0, n));
     return board;
   }
@@ -97,7 +97,7 @@ export class CancelBoard {
       const old = Atomics.load(words, at);
       const isNext = generationOf(old) === this.#generation(head - this.#layout.handle.logSize);
       const isMine = isNext && Atomics.compareExchange(words, at, old, this.#entry(slot, head)) === old;
-      // Also for another writer whose entry is there: it may have stalled, or died, before it moved the head.
+      // Also where the entry is another writer's: that one may have stalled, or died, before it moved the head.
       Atomics.compareExchange(words, HEAD, head, (head + 1) | 0);
       // If the head is elsewhere, this thread stalled for whole generations before it wrote, and no reader may look there for long.
       if (isMine && (Atomics.load(words, HEAD) - head - 1) >>> 0 < this.#layout.handle.logSize) return;

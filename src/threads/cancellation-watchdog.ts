@@ -16,7 +16,7 @@ export interface WatchdogOptions {
   readonly graceMs: number;
   readonly board: CancelBoard;
   readonly tracker: Tracker;
-  /** The thread is well, but this step of it ignores its cancel. */
+  /** Called for a step that ignores its cancel on a thread that responds. */
   readonly giveUp: (step: DispatchedStep) => void;
 }
 
@@ -45,7 +45,7 @@ export class CancellationWatchdog {
     return this.#watched.size;
   }
 
-  /** The group of these steps has just been canceled. Returns how to end the watch, once all of them have settled. */
+  /** Watches the steps of a group that has just been canceled. Returns a function that ends the watch, for when all have settled. */
   watch(steps: readonly DispatchedStep[]): () => void {
     const watched: Watched = { sinceMs: performance.now(), steps, extensions: 0, head: this.#options.board.head() };
     this.#watched.add(watched);
@@ -74,10 +74,10 @@ export class CancellationWatchdog {
     setImmediate(() => setImmediate(() => this.#judge(firedMs)));
   }
 
-  /** Judges what was due when the timer fired. The time since then excuses nobody. */
+  /** Judges what was due at `firedMs`, when the timer fired. */
   #judge(firedMs: number): void {
     const { graceMs } = this.#options;
-    // A watch that began since the timer fired may have set another.
+    // A watch that began after the timer fired may have set another timer.
     this.#stopTimer();
     for (const watched of this.#watched) {
       const lateMs = firedMs - watched.sinceMs - graceMs;

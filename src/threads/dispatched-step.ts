@@ -50,7 +50,7 @@ export class DispatchedStep {
     return [this.id, slot, generation, this.spec.name, this.spec.action, this.input];
   }
 
-  /** To this thread, or back to where steps wait for one. */
+  /** Moves the step to a thread; undefined: back among the steps that wait for one. */
   moveTo(thread: PoolThread | undefined): void {
     if (this.thread !== undefined) this.thread.inFlight--;
     if (thread !== undefined) thread.inFlight++;

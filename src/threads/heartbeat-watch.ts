@@ -9,7 +9,7 @@ const STUCK_LOOKS = 4;
 // A worker file loads in some tenths of a second, but on a machine starved of processor time it takes far longer.
 const START_TIMEOUT_MS = 30_000;
 
-/** Of each thread its last beat (undefined while it loads), and for how many looks that has been so. */
+/** By thread: its last beat (undefined while it loads), and for how many looks it has stayed the same. */
 type Seen = Map<PoolThread, { readonly beat: number | undefined; readonly looks: number }>;
 
 /** Replaces threads that have stopped answering, or that never started to. Main thread only. */

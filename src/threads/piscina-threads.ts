@@ -88,7 +88,7 @@ export class PiscinaThreads {
     return [...this.all()].filter((thread) => thread.ready);
   }
 
-  /** Resolves when every thread has loaded and claimed its row. Rejects when one after the other dies before it has. */
+  /** Resolves when every thread has loaded and claimed its row. Rejects when several threads in a row have died before that. */
   async ready(): Promise<void> {
     const { name, threads } = this.#options;
     while (this.loaded().length < threads) {
@@ -122,8 +122,8 @@ export class PiscinaThreads {
   }
 
   /**
-   * Gives a thread no more steps and replaces it, but lets it end the steps that it has: `endIfDone` kills it, or a timer. False where
-   * too many are in quarantine already.
+   * Gives a thread no more steps and replaces it, but lets the steps it has end. `endIfDone` then kills it, or a timer after
+   * `quarantineMs`. False where too many are in quarantine already.
    */
   quarantine(thread: PoolThread, reason: ReplaceReason): boolean {
     if (thread.quarantine !== undefined) return true;

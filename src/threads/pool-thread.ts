@@ -15,13 +15,13 @@ export class PoolThread implements InspectedThread {
   readonly worker: Worker;
   /** Kept here because a `Worker` forgets its id when it exits. */
   readonly id: number;
-  /** Steps that were sent to it and have not settled; each of them keeps the count. */
+  /** How many steps were sent to it and have not settled. `DispatchedStep` keeps the count. */
   inFlight = 0;
   /** Its tracker row, once it has loaded its worker file and claimed one. */
   row: number | undefined;
   /** Piscina counts it among the threads it gives tasks to: a pool's first threads before they run, later ones after. */
   listed = false;
-  /** Set when its end is known or ordered; it gets no more steps. */
+  /** Why it ends, once that is known or ordered. From then on it gets no steps. */
   leaving: ReplaceReason | undefined;
   /** It is leaving, but may end the steps it has until this timer fires. */
   quarantine: NodeJS.Timeout | undefined;

@@ -34,7 +34,7 @@ export class Slots {
     return slot;
   }
 
-  /** Only when every step of the group has settled; once for each `take`. */
+  /** To be called once for each `take`, when every step of the group has settled. */
   giveBack(slot: number): void {
     this.#board.renew(slot);
     this.#groups[slot] = undefined;

@@ -17,7 +17,7 @@ export interface GroupParts {
   readonly watchdog: CancellationWatchdog;
   readonly shared: ThreadPool;
   readonly exclusive: ThreadPool;
-  /** One permit a thread of the exclusive pool. */
+  /** Has one permit for each thread of the exclusive pool. */
   readonly exclusiveCapacity: Capacity;
 }
 
@@ -35,7 +35,7 @@ export class DispatchedGroup implements StepGroup, OpenGroup, CauseArbiter {
   #closed = false;
   /** A failure on a thread canceled the group first, and its outcome has not arrived yet. */
   #failureIsDue = false;
-  /** A step has failed whose thread canceled the group or, where it was second, notified all the same. */
+  /** The outcome of a failed step has arrived. Its thread notified the others before, whether or not its cancel was the first. */
   #failureHasNotified = false;
 
   constructor(parts: GroupParts, scope: CancelScope, urgency: number) {

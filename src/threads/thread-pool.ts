@@ -58,7 +58,7 @@ export class ThreadPool implements ThreadListener {
     this.lookAtWaiting();
   }
 
-  /** Something has changed for steps that wait here: a thread takes steps again, or they were canceled. */
+  /** To be called when a thread takes steps again, or when steps that wait here were canceled. */
   lookAtWaiting(): void {
     if (this.#flushScheduled || this.#waiting.length === 0) return;
     this.#flushScheduled = true;

@@ -22,9 +22,9 @@ export interface ThreadRuntimeOptions extends ThreadOptions {
   readonly threads: number;
   /** Threads of the exclusive pool, 1 or more. */
   readonly cpuThreads: number;
-  /** Whether the exclusive pool starts with the first step that computes, for a service where perhaps none ever does. */
+  /** Whether the exclusive pool starts only with the first step that computes. Many services never have one. */
   readonly cpuThreadsOnDemand?: boolean;
-  /** Of the lines in front of the exclusive pool's threads. */
+  /** How steps wait for a thread of the exclusive pool. */
   readonly waiting?: CapacityOptions;
   /** Groups of steps that may be open at one time. */
   readonly maxGroups: number;
@@ -38,7 +38,7 @@ export interface ThreadView extends ThreadCounts {
   readonly pool: string;
 }
 
-/** The threads: both pools, the shared memory and the watchers over them. The step runner of the running service. Main thread only. */
+/** The step runner of the service: both pools, the shared memory and what watches the threads. Main thread only. */
 export class ThreadRuntime implements StepRunner, InspectableThreads {
   readonly #tracker: Tracker;
   readonly #parts: GroupParts;
@@ -50,7 +50,7 @@ export class ThreadRuntime implements StepRunner, InspectableThreads {
 
   private constructor(options: ThreadRuntimeOptions) {
     const { threads, cpuThreads, cpuThreadsOnDemand: onDemand = false, maxGroups, cancelGraceMs: graceMs } = options;
-    // A replacement claims its row while the dead thread's is still being settled, and as many threads may be in quarantine.
+    // Three rows a thread: for itself, for its replacement while its own row is being settled, and for one in quarantine.
     const layout = Layout.allocate({ slots: maxGroups, rows: 3 * (threads + cpuThreads) });
     const board = CancelBoard.create(layout);
     const slots = new Slots(board, maxGroups);
@@ -90,7 +90,7 @@ export class ThreadRuntime implements StepRunner, InspectableThreads {
     return new DispatchedGroup(this.#parts, scope, urgency);
   }
 
-  /** The exclusive pool's threads as a capacity: steps that compute hold one each, or wait for one. */
+  /** The exclusive pool's threads as a capacity: each step that computes holds a permit for one, or waits for it. */
   get exclusive(): Capacity {
     return this.#parts.exclusiveCapacity;
   }

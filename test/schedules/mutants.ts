@@ -85,8 +85,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "the step does not look at its word once it is registered",
     file: WATCH,
-    from: "    context.stopIfCanceled();\n  }\n\n  /** Once for each `add`. */",
-    to: "  }\n\n  /** Once for each `add`. */",
+    from: "    context.stopIfCanceled();\n  }\n\n  /** To be called once for each `add`. */",
+    to: "  }\n\n  /** To be called once for each `add`. */",
     foundBy: "a step starts while its order is canceled",
   },
   {

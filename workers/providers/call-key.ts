@@ -11,7 +11,7 @@ export function callKey(orderId: string, attempt: number, step: StepName): strin
   return `${encoded(orderId)}:${attempt}:${step}`;
 }
 
-/** The key of the call that undoes that one. No call's key ends like this, because no step is named so. */
+/** The key of the call that compensates. No other call's key ends like this, because no step is named `undo`. */
 export function compensationKey(orderId: string, attempt: number, step: StepName): string {
   return `${callKey(orderId, attempt, step)}:undo`;
 }

@@ -7,13 +7,13 @@ const MAX_BODY_BYTES = 64 * 1024;
 // The body of an honest answer comes with its head. A guess, small beside an order's deadline.
 const MAX_BODY_MS = 100;
 
-/** What one call says. */
+/** The content of one call. */
 export interface EndpointCall {
   readonly key: string;
   readonly body: object;
   /** Sent as it is where the call has no span of its own. */
   readonly traceparent: string | undefined;
-  /** Of the step that calls; undefined where nobody reads it. */
+  /** The span of the step that calls; undefined where there is none. */
   readonly span: StepSpan | undefined;
   /** Its cancel closes the socket. */
   readonly cancelable: Cancelable & { readonly cause: CancelCause | undefined };

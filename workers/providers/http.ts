@@ -15,8 +15,8 @@ import { type Refusal, refusalOf } from "./refusal.ts";
 
 /**
  * Real providers over HTTP. A call stops with its order: the socket is closed. The answer's status line decides, its
- * body is never looked at. Not retried in here: whether a call may be made again is decided where it is known how ill the
- * provider is, for the whole process.
+ * body is never looked at. Nothing is retried in here: `src/orders/provider-call.ts` decides that, because the main thread knows the
+ * provider's health.
  */
 export function httpProvider(urls: ProviderUrls, keys: ProviderKeys = {}): Provider {
   const performing = endpoints((step) => STEP_TABLE[step].perform, urls, keys);
@@ -65,7 +65,7 @@ export function httpProvider(urls: ProviderUrls, keys: ProviderKeys = {}): Provi
   };
 }
 
-/** The providers' addresses for one kind of call. To ask for that of a step without a URL is a bug, and throws. */
+/** The providers' addresses for one kind of call. Throws for a step without a URL, which is a bug. */
 function endpoints(requestOf: (step: StepName) => ProviderRequest, urls: ProviderUrls, keys: ProviderKeys): (step: StepName) => Endpoint {
   const made = new Map<StepName, Endpoint>();
   for (const [step, base] of Object.entries(urls) as Array<[StepName, string | undefined]>) {
@@ -91,7 +91,7 @@ function failure(
   context: StepContext,
 ): StepFailed {
   if (effect === "none") context.callHadNoEffect();
-  // The client reads no more than "internal", so only this line says what went wrong.
+  // The client gets only "internal", so this log line is all that says what went wrong.
   if (kind === "internal") context.log("warn", message, { step, order_id: orderId });
   return new StepFailed(kind, effect, message, { ill });
 }

@@ -1,9 +1,9 @@
 /**
  * Whether an error of `node:http` means that not one byte of the request has left, so the provider cannot have acted.
- * Goes by the system call, not by the code: a timeout or an unreachable host may also end a connection in use.
+ * Decides by the system call, not by the error code: a timeout or an unreachable host may also end a connection in use.
  */
 export function neverSent(error: unknown): boolean {
-  // One error for each address of a name.
+  // Node tries all addresses of a host name, and gives one error for each.
   if (error instanceof AggregateError) return error.errors.length > 0 && error.errors.every(isBeforeConnected);
   return isBeforeConnected(error);
 }

@@ -2,7 +2,7 @@ import type { StepErrorKind } from "../../src/orders/error-kind.ts";
 import type { Effect } from "../../src/orders/step.ts";
 import { STEP_TABLE, type StepName } from "../../src/orders/steps.ts";
 
-/** What an answer, or the lack of one, makes of a step that did not succeed. */
+/** What an answer, or its absence, means for a step that did not succeed. */
 export interface Refusal {
   readonly kind: StepErrorKind;
   readonly effect: Effect;

@@ -37,7 +37,7 @@ function wait(step: StepName, input: StepInput, context: StepContext): Promise<v
 function delayOf(step: StepName, input: StepInput): number {
   const { simulation } = input;
   if (simulation?.delayMs?.[step] !== undefined) return simulation.delayMs[step];
-  // "How long that step computes instead of waiting."
+  // A step that computes does not wait afterwards, unless the order asks for a delay too.
   return simulation?.cpuMs?.[step] !== undefined ? 0 : STEP_TABLE[step].simulated.delayMs;
 }
 

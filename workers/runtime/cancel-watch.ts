@@ -5,13 +5,13 @@ import type { StepContext } from "./step-context.ts";
  * Waits for this thread's bell and notifies its steps of their cancels. One `waitAsync` for the whole thread: a waiter that is never
  * woken cannot be withdrawn, so one a step would pile up.
  *
- * A step registers first and looks at its word afterwards. That look finds a cancel before the registration, the log a later one: none
- * can be missed.
+ * A step registers first and looks at its word afterwards. The look finds a cancel from before the registration, the log shows a later
+ * one. So no cancel is missed.
  */
 export class CancelWatch {
   readonly #board: CancelBoard;
   readonly #row: number;
-  // By slot, a small number: the context that came last. It links to the others of that slot.
+  // By slot: the context that came last. It links to the others of that slot.
   readonly #newest: (StepContext | undefined)[] = [];
   #seen: number;
 
@@ -23,14 +23,14 @@ export class CancelWatch {
   }
 
   add(context: StepContext): void {
-    // No longer than needed: the board hands out its first slots first.
+    // Stays short: the board hands out low slots first.
     while (this.#newest.length <= context.slot) this.#newest.push(undefined);
     context.older = this.#newest[context.slot];
     this.#newest[context.slot] = context;
     context.stopIfCanceled();
   }
 
-  /** Once for each `add`. */
+  /** To be called once for each `add`. */
   remove(context: StepContext): void {
     let newer = this.#newest[context.slot];
     if (newer === context) {

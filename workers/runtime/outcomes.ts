@@ -14,7 +14,7 @@ export class Outcomes {
   /** A step has ended. Posts nothing before the synchronous caller has returned. */
   add(...entry: OutcomeEntry): void {
     this.#entries.push(entry);
-    // The check phase of this same turn: whatever its timers, sockets and wake-ups ended goes together.
+    // In the check phase of this turn: whatever ended in its timers, socket events and wake-ups leaves together.
     if (this.#entries.length === 1) setImmediate(this.#post);
   }
 

@@ -31,8 +31,8 @@ export function serve(makeSteps: (settings: never) => StepRegistry): (task: Stan
   setInterval(() => tracker.beat(row), BEAT_EVERY_MS).unref();
   giveHeapSnapshots(() => tracker.beat(row));
 
-  // A thread writes what it has compiled at its end, which a thread of a killed process does not reach. Before it is ready: a thread that
-  // is terminated while it writes takes the process with it, and one that starts is terminated only if it hangs.
+  // Node writes what a thread has compiled when the thread ends, which in a killed process never happens. Before `ready`: terminating a
+  // thread while it writes would end the process, and a thread that starts is terminated only if it hangs.
   flushCompileCache();
   parentPort?.postMessage({ type: "ready", threadId, row } satisfies ReadyMessage);
 
@@ -64,12 +64,12 @@ export function serve(makeSteps: (settings: never) => StepRegistry): (task: Stan
     }
     const context = new StepContext(thread, slot, generation);
     if (setup.tracing) context.span = StepSpan.begin(name, action, input, context.startedAtMs);
-    // In this order: what `watch.add` looks for is either there already, or its canceler sees this step running.
+    // First the count, then the registration: either its look finds the cancel, or the canceler sees this step running (invariant 5).
     tracker.countStart(row);
     watch.add(context);
     let running: Promise<void>;
     try {
-      // A step may be no async function after all.
+      // A step need not be an async function.
       running = Promise.resolve(body.call(step, input, context));
     } catch (error) {
       running = Promise.reject(error);

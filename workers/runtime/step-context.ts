@@ -12,7 +12,7 @@ import { threadLog } from "../telemetry/thread-log.ts";
 export interface ThreadParts {
   readonly board: CancelBoard;
   readonly tracker: Tracker;
-  /** This thread's row of both. */
+  /** This thread's row in the shared memory. */
   readonly row: number;
 }
 
@@ -28,7 +28,7 @@ export class StepContext {
   readonly startedAtMs = monotonicMs();
   /** For the thread's cancel watch: the step of the same slot that came to this thread before. */
   older: StepContext | undefined;
-  /** Undefined where nobody reads it. */
+  /** Undefined where spans are off or the order is not sampled. */
   span: StepSpan | undefined;
   readonly #scope = new CancelScope();
   readonly #thread: ThreadParts;
@@ -52,7 +52,7 @@ export class StepContext {
 
   /**
    * An `AbortSignal` for `fetch` and whatever else takes one. Made on first use. Its event does not fire in a loop that never awaits,
-   * but to read this property looks at shared memory as `checkpoint` does: a signal of a canceled order is aborted already.
+   * but reading this property looks at shared memory as `checkpoint` does: the signal of a canceled order is aborted already.
    */
   get signal(): AbortSignal {
     this.#beat();
@@ -65,7 +65,7 @@ export class StepContext {
     return this.#scope.onCancel(listener);
   }
 
-  /** Throws `Canceled` once listeners have been called: what fails then failed because of the cancel. */
+  /** Throws `Canceled` once the step has been notified. Call it in a `catch`: what fails after the cancel failed because of it. */
   throwIfCanceled(): void {
     this.#scope.throwIfCanceled();
   }
@@ -80,7 +80,7 @@ export class StepContext {
 
   /**
    * Throws `Canceled` when the order has been canceled. For loops that compute, which no message and no event reaches: call it at least
-   * every millisecond. Each call also tells the main thread that the loop is alive.
+   * every millisecond. Each call also writes the thread's heartbeat.
    */
   checkpoint(): void {
     this.#beat();
@@ -88,7 +88,7 @@ export class StepContext {
     if (cause !== undefined) throw new Canceled(cause);
   }
 
-  /** From here on the provider may act, whatever becomes of this step: unless the step ends ok, it has to be compensated. */
+  /** To be called before the provider can act. Unless the step then ends ok, it has to be compensated. */
   callStarts(): void {
     this.#callUnderWay = true;
   }

@@ -139,7 +139,7 @@ export class EmbeddedRun implements RunningEngine {
   }
 }
 
-/** The parts of an embedded engine. Throws where it is another one. */
+/** The journal and the compensator of an embedded engine. Throws for any other engine. */
 export function embeddedOf(engine: OpenEngine, running: RunningEngine): Pick<EmbeddedRun, "compensator"> & Pick<EmbeddedEngine, "journal"> {
   if (!(engine instanceof EmbeddedEngine && running instanceof EmbeddedRun)) throw new Error("the engine is not the embedded one");
   return { journal: engine.journal, compensator: running.compensator };

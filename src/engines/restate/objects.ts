@@ -16,7 +16,7 @@ import type { StepName } from "../../orders/steps.ts";
  * | `IdempotencyKey` | `keyOf(client, key)` | exclusive: `claim`, `bind`, `release`, `expire` |
  * | `Compensation` | `compensationKey(...)` | exclusive: `begin`, `retry`, `tryNow`, `settle`, `report`; shared: `row` |
  * | `OrderEvents` | order id | exclusive: `add`, `deliver`, `redeliver` |
- * | `CourierLease` | `couriers` | exclusive: `sync` |
+ * | `CourierLease` (`courier-lease/courier-lease.ts`) | `couriers` | exclusive: `sync` |
  * | `WebhookReceiver` | `receiver` | exclusive: `disable`, `resume`, `wakeAll`, `wake`; shared: `state` |
  */
 export const OBJECTS = {

@@ -1,6 +1,6 @@
 import { defineStep } from "./step-definition.ts";
 
-/** Assigns a courier; compensated, the courier is released. */
+/** Assigns a courier. The compensation releases the courier. */
 export const courier = defineStep({
   provider: "courier service",
   perform: { path: "assignments", hasAmount: false, acts: "assignments" },
@@ -16,7 +16,7 @@ export const courier = defineStep({
     other: "internal",
     unreachable: "internal",
     circuitOpen: "no_courier",
-    // The service says so of itself when it has no courier.
+    // The service answers this when it has no courier.
     healthy: 503,
   },
 });

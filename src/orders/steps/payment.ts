@@ -1,6 +1,6 @@
 import { defineStep } from "./step-definition.ts";
 
-/** Charges the customer; compensated, the charge is refunded. */
+/** Charges the customer. The compensation refunds the charge. */
 export const payment = defineStep({
   provider: "payment provider",
   perform: { path: "payments", hasAmount: true, acts: "charges" },

@@ -2,23 +2,23 @@
 export interface StepError {
   /** HTTP, 400 to 599. */
   readonly status: number;
-  /** When it comes: a phrase for documents, code in backticks. */
+  /** When a client gets it: a phrase for the documents, code in backticks. */
   readonly when: string;
 }
 
 /** One of the two calls at a step's provider: `POST {URL}/{path}`. */
 export interface ProviderRequest<Acts extends string = string> {
-  /** No other call of any step has the same, so that one address can stand for several providers. */
+  /** Differs from the path of every other call of every step, so that one address can stand for several providers. */
   readonly path: string;
   /** Whether the body carries the order's amount; it always carries its id. */
   readonly hasAmount: boolean;
-  /** What a provider calls such an act once it has been done, in the plural: "charges". The stand-in counts them under this name. */
+  /** The name under which the stand-in's ledger counts calls that had their effect: "charges". */
   readonly acts: Acts;
 }
 
 /** Everything that distinguishes one step from the others. Plain data, which every thread may read. */
 export interface StepDefinition<Kind extends string = string, Acts extends string = string> {
-  /** Who does it: "payment provider". */
+  /** Who is called: "payment provider". */
   readonly provider: string;
   readonly perform: ProviderRequest<Acts>;
   readonly compensate: ProviderRequest<Acts>;
@@ -28,22 +28,22 @@ export interface StepDefinition<Kind extends string = string, Acts extends strin
   readonly simulated: { readonly delayMs: number; readonly failsWith: Kind };
   /** The error kinds that only this step fails with. */
   readonly errors: Readonly<Record<Kind, StepError>>;
-  /** What it means that the provider does not answer 2xx. */
+  /** The error kind of an answer other than 2xx, and of no answer. */
   readonly meaning: {
-    /** Answers that say no to this order. */
+    /** By status: answers that refuse this order. */
     readonly statuses: Readonly<Record<number, Kind>>;
-    /** Any other answer that a provider surely gives before it acts. */
+    /** Any other status that a provider sends only before it acts (`DEFINITE` in `workers/providers/refusal.ts`). */
     readonly definite: Kind | "internal";
-    /** Any other answer. */
+    /** Any other status: the call is in doubt. */
     readonly other: Kind | "internal";
     readonly unreachable: Kind | "internal";
     readonly circuitOpen: Kind;
-    /** A status of the provider's that says no to this order though it looks like an illness, unless it says when to ask again. */
+    /** A 5xx with which the provider refuses this order and works itself, unless `Retry-After` comes with it. */
     readonly healthy?: number;
   };
 }
 
-/** Has the compiler check that a step names no error kind but its own and `internal`. */
+/** Makes the compiler check that a step names only its own error kinds and `internal`. */
 export function defineStep<const Kind extends string, const Acts extends string>(
   definition: StepDefinition<Kind, Acts>,
 ): StepDefinition<Kind, Acts> {

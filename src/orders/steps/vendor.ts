@@ -1,6 +1,6 @@
 import { defineStep } from "./step-definition.ts";
 
-/** Has the vendor accept the order; compensated, the acceptance is canceled. */
+/** Has the vendor accept the order. The compensation cancels the acceptance. */
 export const vendor = defineStep({
   provider: "vendor",
   perform: { path: "orders", hasAmount: true, acts: "acceptances" },

@@ -26,7 +26,7 @@ export class IdempotencyKeys {
     return this.#get.get(key, client, nowMs) as unknown as KnownKey | undefined;
   }
 
-  /** Takes the place of what the key, now expired, belonged to. */
+  /** Stores the attempt that a key belongs to from now on, whatever it belonged to before. */
   put(client: string, key: string, bodyHash: string, expiresMs: number, orderId: string, attempt: number): void {
     this.#put.run(client, key, bodyHash, orderId, attempt, expiresMs);
   }
