@@ -85,6 +85,11 @@ test("npm run test:schedules runs one part of it", async () => {
   expect({ code, stdout }).toMatchObject({ code: 0, stdout: expect.stringMatching(/\d+ schedules: Capacity/) });
 });
 
+test("npm run test:add-step runs some of the tests in a copy with a further step", async () => {
+  const { code, stdout } = await npmRun("test:add-step", OTHERS["test:add-step"]);
+  expect({ code, stdout }).toMatchObject({ code: 0, stdout: expect.stringMatching(/Tests .*passed/) });
+});
+
 test.skipIf(CHROMIUM === undefined)("npm run screenshots makes every picture", async () => {
   const directory = directoryHere();
   const { code, stdout, stderr } = await npmRun("screenshots", directory);

@@ -36,6 +36,7 @@ export const OTHERS: Readonly<Record<string, string>> = {
   load: "--duration 1 --connections 16",
   fuzz: "--requests 3000",
   demo: "--once",
+  "test:add-step": "test/orders/order-runs.property.test.ts",
   "test:schedules": '-t "grant against cancel"',
   screenshots: "DIRECTORY",
   "engine:register": "--url URL --admin URL",
