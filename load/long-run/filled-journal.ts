@@ -1,9 +1,10 @@
 import { DatabaseSync } from "node:sqlite";
 import { SqliteJournal } from "../../src/journal/sqlite-journal.ts";
+import { STEPS } from "../../src/orders/steps.ts";
 
 /** The rows to fill a journal with, as a long outage leaves them. */
 export interface Filling {
-  /** Failed orders; none of their three steps is compensated yet. */
+  /** Failed orders; none of their steps is compensated yet. */
   readonly pendingOrders?: number;
   /** Undelivered events, each of an order of its own. */
   readonly events?: number;
@@ -33,7 +34,7 @@ export async function fillJournal(file: string, { pendingOrders = 0, events = 0,
       FROM (SELECT n, ${orderId} AS order_id FROM n)`);
   if (pendingOrders > 0) {
     attempts(pendingOrders, "'pending ' || n", "1", nowMs - DAY_MS / 2, "'vendor_unavailable'");
-    for (const step of ["vendor", "courier", "payment"]) {
+    for (const step of STEPS) {
       db.exec(`
         INSERT INTO compensations (attempt_id, step, tries, next_try_ms, last_answer)
         SELECT id, '${step}', 7, ${nowMs} - id % 60000, 'HTTP 503' FROM attempts WHERE order_id LIKE 'pending %'`);

@@ -4,6 +4,7 @@ import { Agent } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { STEPS } from "../../src/orders/steps.ts";
 import { ChildServer } from "../support/child-server.ts";
 import { eventually } from "../support/eventually.ts";
 import { buildFailingDisk, type DiskFault, FailingDisk, WITHOUT_FAILING_DISK } from "../support/failing-disk.ts";
@@ -92,7 +93,7 @@ async function expectNothingLost(journal: string, { asked }: Load): Promise<{ in
     await eventually(
       "everything compensated",
       async () => (await send(port, { path })).json.attempts[0].compensations,
-      (all: { status: string }[]) => all.length === 3 && all.every(({ status }) => status === "done"),
+      (all: { status: string }[]) => all.length === STEPS.length && all.every(({ status }) => status === "done"),
       30_000,
     );
   }

@@ -163,7 +163,11 @@ describe("a parent that outlives its orders is left by all of them", () => {
     const parent = new CancelScope();
     const gates: Script[] = [];
     const orders = Array.from({ length: 5 }, () => {
-      const plan = { payment: fixture.script("wait"), vendor: fixture.script("succeed"), courier: fixture.script("sleep", { ms: 1 }) };
+      const plan = {
+        ...perStep(() => fixture.script("sleep", { ms: 1 })),
+        payment: fixture.script("wait"),
+        vendor: fixture.script("succeed"),
+      };
       gates.push(plan.payment);
       return pipeline.run(inputFor(plan), parent);
     });
@@ -182,11 +186,21 @@ test("a lost thread leaves nothing behind either", async () => {
   await using own = await Fixture.start({ threads: 1, cpuThreads: 1 });
   const before = await countAtRest(own.runtime, capacities);
   for (const round of [1, 2, 3]) {
-    const plan = { payment: own.script("wait_then_exit"), vendor: own.script("wait_ignoring_cancel"), courier: own.script("wait") };
+    const plan = {
+      ...perStep(() => own.script("wait")),
+      payment: own.script("wait_then_exit"),
+      vendor: own.script("wait_ignoring_cancel"),
+    };
     const scope = new CancelScope();
     const outcome = new Pipeline(own.runtime, capacities).run(inputFor(plan), scope);
     await Promise.all(Object.values(plan).map(({ runs }) => own.counters.reached(runs)));
-    expect(countOf(own.runtime, capacities)).toMatchObject({ running: 3, unfinished: 3, slots: 1, unsettled: STEPS.length, permits: 3 });
+    expect(countOf(own.runtime, capacities)).toMatchObject({
+      running: STEPS.length,
+      unfinished: STEPS.length,
+      slots: 1,
+      unsettled: STEPS.length,
+      permits: STEPS.length,
+    });
     own.open({ script: plan.payment });
     expect((await outcome).error).toBe("internal");
     const { osThreads: _osThreads, threads: _threads, timers: _timers, ...counters } = countOf(own.runtime, capacities);

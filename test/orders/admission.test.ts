@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { STEPS } from "../../src/orders/steps.ts";
 import { eventually } from "../support/eventually.ts";
 import { orderOf, postOrder } from "../support/http-client.ts";
 import { RawConnection } from "../support/raw-connection.ts";
@@ -55,7 +56,7 @@ test("requests that wait for another's answer count: 230 for one id and a limit 
     expect(answer?.headers["retry-after"]).toMatch(/^[1-9]/);
   }
   expect(inFlight()).toBe(LIMIT);
-  await eventually("its steps", () => stepsStarted() === 3);
+  await eventually("its steps", () => stepsStarted() === STEPS.length);
   pipe.socket.destroy();
   await expectAllPlacesBack();
 });
@@ -75,20 +76,20 @@ test("requests that wait for another's answer count: 230 for one id and a limit 
   expect(text.match(/HTTP\/1\.1 503 /g)).toHaveLength(HALF);
   expect(refused).toEqual(Array(HALF - LIMIT).fill(503));
   expect(inFlight()).toBe(LIMIT);
-  expect(stepsStarted()).toBe(3);
+  expect(stepsStarted()).toBe(STEPS.length);
   hangUp();
   await expectAllPlacesBack();
 });
 
 test("a place of one that waits is free as soon as it has left, and the order runs on for the others", async () => {
   const first = clients(1);
-  await eventually("the order to run", () => stepsStarted() === 3);
+  await eventually("the order to run", () => stepsStarted() === STEPS.length);
   const others = clients(LIMIT - 1);
   await eventually("the limit", () => inFlight() === LIMIT);
   others.hangUp();
   await eventually("their places back", () => inFlight() === 1);
   expect(await postOrder(running.port, orderOf("another", 0))).toMatchObject({ status: 200 });
-  expect(running.service.runtime.totals().running).toBe(3);
+  expect(running.service.runtime.totals().running).toBe(STEPS.length);
   first.hangUp();
   await expectAllPlacesBack();
 });

@@ -86,10 +86,8 @@ test("a vendor that hangs: orders fail at once, it gets probes only, payments ar
   // A wait that is in the code shows in every one of them; one that a busy machine adds does not.
   expect(Math.min(...refused().map(({ elapsedMs }) => elapsedMs))).toBeLessThan(DEADLINE_MS / 50);
   for (const { json } of refused()) {
-    expect(json).toMatchObject({
-      error: { kind: "vendor_unavailable" },
-      steps: [{ status: "canceled", detail: "sibling_failed" }, {}, {}],
-    });
+    expect(json.error.kind).toBe("vendor_unavailable");
+    expect(json.steps[0]).toMatchObject({ status: "canceled", detail: "sibling_failed" });
     expect(standIn.ledger.find("payment", `${json.order_id}:1:payment`)).toBeUndefined();
   }
   await eventually("all payments to be refunded", () => counts().refunds === counts().charges - placed());

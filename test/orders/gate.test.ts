@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import type { AdmissionGate } from "../../src/orders/admission-gate.ts";
+import { STEPS } from "../../src/orders/steps.ts";
 import { OrderServiceFixture } from "./order-service-fixture.ts";
 
 /** Notes what it is asked, and refuses when it is told to. */
@@ -38,7 +39,7 @@ test("its urgency and its steps that compute are asked about, and it has arrived
   at.runner.onStart = () => gate.calls.push("step");
   const order = { orderId: "o", amount: 1, simulation: { cpuMs: { payment: 5, vendor: 0, courier: 1 } } };
   await at.orderService.place({ order, urgency: 6 });
-  expect(gate.calls).toEqual(["admit 6 2", "arrived 2", "step", "step", "step"]);
+  expect(gate.calls).toEqual(["admit 6 2", "arrived 2", ...STEPS.map(() => "step")]);
 });
 
 test("requests for an order that is being written down, or that runs, start no work and are not asked about", async () => {

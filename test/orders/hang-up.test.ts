@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { STEPS } from "../../src/orders/steps.ts";
 import { OrderServiceFixture } from "./order-service-fixture.ts";
 
 test("an order is canceled when the signal of the last client that waits for it is aborted, and not before", async () => {
@@ -13,7 +14,7 @@ test("an order is canceled when the signal of the last client that waits for it 
   first.abort();
   // The attempt keeps its place; of those who only waited, one is left.
   expect(at.orderService.inFlight).toBe(2);
-  expect(at.runner.running).toBe(3);
+  expect(at.runner.running).toBe(STEPS.length);
   third.abort();
   expect((await answer).error).toBe("canceled");
   expect(at.orderService.inFlight).toBe(0);

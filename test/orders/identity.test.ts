@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { STEPS } from "../../src/orders/steps.ts";
 import { ENGINES, startEngine, type TestEngine } from "../engines/engines.ts";
 import { eventually } from "../support/eventually.ts";
 import { orderOf, postOrder, send } from "../support/http-client.ts";
@@ -61,12 +62,12 @@ describe.each(ENGINES)("with the engine %s", (name) => {
 
     test("while it runs, the same content waits for its answer and other content is a conflict at once", async () => {
       const first = postOrder(port, orderOf("running", 1_000));
-      await eventually("the order to run", stepsRunning, (count) => count === 3);
+      await eventually("the order to run", stepsRunning, (count) => count === STEPS.length);
       const same = postOrder(port, quick("running"));
       const other = await postOrder(port, quick("running", 2));
       expect(other).toMatchObject({ status: 409, json: { error: { kind: "order_conflict" } } });
       // It still runs, so the conflict did not wait for it.
-      expect(stepsRunning()).toBe(3);
+      expect(stepsRunning()).toBe(STEPS.length);
       const answers = await Promise.all([first, same]);
       expect(answers[1].text).toBe(answers[0].text);
       expect(answers[0].json.steps[0].duration_ms).toBeGreaterThanOrEqual(990);
@@ -80,7 +81,7 @@ describe.each(ENGINES)("with the engine %s", (name) => {
       const waiting = [gone(one), gone(two)];
       const running = async () => (await send(port, { path: "/order/shared" })).json?.status === "running";
       await eventually("the order to run", running);
-      await eventually("its three steps to run", stepsStarted, (count) => count === before + 3);
+      await eventually("its steps to run", stepsStarted, (count) => count === before + STEPS.length);
       one.abort();
       expect(await waiting[0]).toBe("gone");
       // The other one is still there: after a third has come and gone the order runs on.
@@ -89,7 +90,7 @@ describe.each(ENGINES)("with the engine %s", (name) => {
       three.abort();
       await third;
       expect(await running()).toBe(true);
-      expect(stepsStarted()).toBe(before + 3);
+      expect(stepsStarted()).toBe(before + STEPS.length);
       two.abort();
       await waiting[1];
       const view = await eventually(
@@ -98,7 +99,7 @@ describe.each(ENGINES)("with the engine %s", (name) => {
         ({ status }) => status === "error",
       );
       expect(view.error.kind).toBe("canceled");
-      expect(view.steps.map(({ detail }: { detail: string }) => detail)).toEqual(Array(3).fill("client_disconnected"));
+      expect(view.steps.map(({ detail }: { detail: string }) => detail)).toEqual(STEPS.map(() => "client_disconnected"));
     });
   });
 
@@ -115,10 +116,10 @@ describe.each(ENGINES)("with the engine %s", (name) => {
 
     test("with another body it is a mismatch, also while the first runs", async () => {
       const first = postOrder(port, orderOf("mismatch", 1_000), keyed("key-2"));
-      await eventually("the order to run", stepsRunning, (count) => count === 3);
+      await eventually("the order to run", stepsRunning, (count) => count === STEPS.length);
       const early = await postOrder(port, quick("mismatch"), keyed("key-2"));
       expect(early).toMatchObject({ status: 422, json: { error: { kind: "idempotency_mismatch" } } });
-      expect(stepsRunning()).toBe(3);
+      expect(stepsRunning()).toBe(STEPS.length);
       expect((await first).status).toBe(200);
       const late = await postOrder(port, quick("another order"), keyed("key-2"));
       expect(late).toMatchObject({ status: 422, json: { error: { kind: "idempotency_mismatch" } } });
@@ -126,7 +127,7 @@ describe.each(ENGINES)("with the engine %s", (name) => {
 
     test("a request that joins a running order by its key gets its answer then and later", async () => {
       const first = postOrder(port, { ...orderOf("joined", 300), fail_step: "courier" });
-      await eventually("the order to run", stepsRunning, (count) => count === 3);
+      await eventually("the order to run", stepsRunning, (count) => count === STEPS.length);
       const joins = await postOrder(port, { ...orderOf("joined", 300), fail_step: "courier" }, keyed("key-3"));
       expect(joins).toMatchObject({ status: 503, text: (await first).text });
       const later = await postOrder(port, { ...orderOf("joined", 300), fail_step: "courier" }, keyed("key-3"));
@@ -167,7 +168,7 @@ describe.each(ENGINES)("with the engine %s", (name) => {
     expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200]));
     expect(new Set(answers.map(({ text }) => text)).size).toBe(1);
     expect(fixture.standIn.ledger.snapshot().counts).toMatchObject({ charges: 1, acceptances: 1, assignments: 1, refunds: 0 });
-    expect(fixture.running.service.runtime.totals().started).toBe(3);
+    expect(fixture.running.service.runtime.totals().started).toBe(STEPS.length);
   });
 });
 

@@ -4,7 +4,7 @@ import { SqliteJournal } from "../../src/journal/sqlite-journal.ts";
 import { Compensator } from "../../src/orders/compensator.ts";
 import { OrderService } from "../../src/orders/order-service.ts";
 import { Pipeline } from "../../src/orders/pipeline.ts";
-import { perStep } from "../../src/orders/steps.ts";
+import { perStep, STEPS } from "../../src/orders/steps.ts";
 import { eventually } from "../support/eventually.ts";
 import { FakeRunner } from "../threads/fake-runner.ts";
 
@@ -34,7 +34,7 @@ test("a repeat that is accepted in the very commit that stores the failure befor
     expect((await first.answer).error).toBe("vendor_unavailable");
     const second = await repeat;
     expect(commits).toEqual([1, 2]);
-    await eventually("its steps", () => runner.running === 3);
+    await eventually("its steps", () => runner.running === STEPS.length);
     const third = await orderService.place(ORDER);
     expect(orderService.inFlight).toBe(2);
     runner.onStart = (step) => step.end({ status: "ok" });
@@ -42,7 +42,7 @@ test("a repeat that is accepted in the very commit that stores the failure befor
     expect((await second.answer).error).toBe("canceled");
     expect(await third.answer).toEqual(await second.answer);
     expect(orderService.inFlight).toBe(0);
-    expect(runner.started.filter(({ spec }) => spec.action === "perform")).toHaveLength(6);
+    expect(runner.started.filter(({ spec }) => spec.action === "perform")).toHaveLength(2 * STEPS.length);
   } finally {
     await compensator.stop();
     await journal.close();

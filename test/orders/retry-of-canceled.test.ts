@@ -116,7 +116,7 @@ test("whoever asks, without a key too, while a canceled attempt is still being c
   const client = new AbortController();
   const first = await at.place("o", 1, client.signal);
   client.abort();
-  await eventually("its compensations", () => at.steps("compensate").length === 3);
+  await eventually("its compensations", () => at.steps("compensate").length === STEPS.length);
   let placed = 0;
   const waiting = [1, 2, 3].map(() => at.place().finally(() => placed++));
   await turn();
@@ -125,7 +125,7 @@ test("whoever asks, without a key too, while a canceled attempt is still being c
   for (const step of at.steps("compensate")) step.end({ status: "ok" });
   const placements = await Promise.all(waiting);
   expect((await first.answer).error).toBe("canceled");
-  expect(at.steps("perform", "o", 2)).toHaveLength(3);
+  expect(at.steps("perform", "o", 2)).toHaveLength(STEPS.length);
   at.end({ status: "ok" }, "o", 2);
   for (const { answer } of placements) expect(await answer).not.toHaveProperty("error");
   expect(at.steps("perform", "o", 3)).toEqual([]);

@@ -6,7 +6,7 @@ import { eventually } from "../support/eventually.ts";
 import { OrderServiceFixture } from "./order-service-fixture.ts";
 
 const OK = { status: "ok" } as const;
-const ALL = ["courier", "payment", "vendor"];
+const ALL = STEPS.toSorted();
 
 test("an order that cannot be written down is refused before any step runs, and leaves its place", async () => {
   await using at = new OrderServiceFixture({ maxInFlight: 1 });
@@ -71,8 +71,8 @@ test("compensations under way while a failure cannot be stored are written down 
   }
   for (const step of others) step.end({ status: "ok" });
   await eventually("them to be written down", () => at.journal.rows.every(({ nextTryMs }) => nextTryMs === undefined));
-  expect(at.journal.rows.map(({ tries }) => tries)).toEqual([1, 1, 1]);
-  expect(at.steps("compensate")).toHaveLength(3);
+  expect(at.journal.rows.map(({ tries }) => tries)).toEqual(STEPS.map(() => 1));
+  expect(at.steps("compensate")).toHaveLength(STEPS.length);
 });
 
 test("a client that asks again before a failure could be stored waits, and its order is a new attempt", async () => {
@@ -85,7 +85,7 @@ test("a client that asks again before a failure could be stored waits, and its o
   // As HTTP does when the answer has been sent.
   client.abort();
   const { answer: second } = await at.place();
-  await eventually("the new attempt", () => at.steps("perform", "o", 2).length === 3);
+  await eventually("the new attempt", () => at.steps("perform", "o", 2).length === STEPS.length);
   at.end({ status: "ok" }, "o", 2);
   expect(await second).not.toHaveProperty("error");
   expect(at.journal.finished.map(({ attempt, answer: { error } }) => [attempt, error])).toEqual([

@@ -37,7 +37,13 @@ beforeAll(async () => {
     onGone: (call) => void gone.push(call),
   });
   // One thread, so that connections can be counted.
-  runtime = await startThreads({ payment: `${standIn.url}/`, vendor: `${standIn.url}/shop/v1`, courier: `${standIn.url}/a/b/` }, logs, 1);
+  const urls = {
+    ...perStep(() => standIn.url),
+    payment: `${standIn.url}/`,
+    vendor: `${standIn.url}/shop/v1`,
+    courier: `${standIn.url}/a/b/`,
+  };
+  runtime = await startThreads(urls, logs, 1);
 });
 beforeEach(() => {
   faultMode = () => undefined;
@@ -415,7 +421,7 @@ describe("cancel", () => {
     await fastOnce("the closing", 100, async () => {
       const scope = new CancelScope();
       const running = Promise.all(STEPS.map((step) => runStep(runtime, step, "perform", newOrder(), scope)));
-      await eventually("all calls have arrived", () => calls.length === gone.length + 3);
+      await eventually("all calls have arrived", () => calls.length === gone.length + STEPS.length);
       const canceledAt = performance.now();
       scope.cancel("client_disconnected");
       for (const outcome of await running) expect(outcome).toEqual({ status: "canceled", cause: "client_disconnected", effect: "unknown" });

@@ -273,7 +273,7 @@ const KIND = { sibling_failed: "payment_declined", deadline: "timeout", client_d
 
 interface Order {
   readonly failing: Script;
-  readonly ending: Script;
+  readonly ending: readonly Script[];
   readonly scope: CancelScope;
   readonly client: CancelScope;
   readonly outcome: Promise<OrderOutcome>;
@@ -281,10 +281,12 @@ interface Order {
 
 const capacities: Record<StepName, Capacity> = { ...perStep(() => new Capacity(10)), courier: new Capacity(1) };
 
-/** An order whose payment fails when it is told to, whose vendor has ended, and whose courier does as the test says. */
+/** An order whose payment fails when its gate opens, whose courier does as the test says, and whose other steps end. */
 function place(courier: Script, computes: boolean): Order {
-  const [failing, ending] = [fixture.script("wait_then_fail"), fixture.script("succeed")];
-  const plan: Plan = { payment: failing, vendor: ending, courier };
+  const failing = fixture.script("wait_then_fail");
+  const { payment: _payment, courier: _courier, ...others } = perStep(() => fixture.script("succeed"));
+  const ending = Object.values(others);
+  const plan: Plan = { ...others, payment: failing, courier };
   const scope = new CancelScope();
   const client = new CancelScope();
   const linked = scope.link(client);
@@ -344,7 +346,8 @@ describe.each(CANCEL_CAUSES)("an order canceled by %s while its courier is", (ca
     const free = await before?.();
     const courier = script();
     const order = place(courier, computes);
-    await Promise.all([reached(courier), fixture.counters.reached(order.failing.runs), fixture.counters.reached(order.ending.ends)]);
+    await Promise.all([reached(courier), fixture.counters.reached(order.failing.runs)]);
+    for (const { ends } of order.ending) await fixture.counters.reached(ends);
     expect(fixture.runtime.totals().running).toBeGreaterThan(0);
     expect(capacities.payment.inUse).toBe(1);
 
@@ -352,11 +355,12 @@ describe.each(CANCEL_CAUSES)("an order canceled by %s while its courier is", (ca
     const { steps, error } = await order.outcome;
 
     expect(error).toBe(KIND[cause]);
-    const [payment, vendor, last] = steps.map(({ outcome }) => outcome);
     const declined = { status: "failed", kind: "payment_declined", effect: "none" };
-    expect(payment).toEqual(cause === "sibling_failed" ? declined : stopped(cause));
-    expect(vendor).toEqual(OK);
-    expect(last).toEqual(stopped(cause, effect));
+    expect(Object.fromEntries(steps.map(({ name, outcome }) => [name, outcome]))).toEqual({
+      ...perStep(() => OK),
+      payment: cause === "sibling_failed" ? declined : stopped(cause),
+      courier: stopped(cause, effect),
+    });
     expect(fixture.counters.read(courier.runs)).toBe(runs);
     await free?.();
     // At once: nothing of the order is left when its outcome is there.

@@ -38,15 +38,20 @@ function expectNothingLeft(): void {
   for (const capacity of Object.values(capacities)) expect([capacity.inUse, capacity.waiting]).toEqual([0, 0]);
 }
 
+/** What every step ends with: `others`, but for those that are named. */
+const outcomesOf = (others: StepOutcome, named: Partial<Record<StepName, StepOutcome>>) => STEPS.map((step) => named[step] ?? others);
+
+const BESIDE_COURIER = STEPS.filter((step) => step !== "courier");
+
 const outcomes = async (order: ReturnType<Pipeline["run"]>) => (await order).steps.map(({ outcome }) => outcome);
 
 describe("an order whose steps all end ok", () => {
   test("is placed; the steps ran side by side, each with one permit, in the answer's order", async () => {
     const order = pipeline.run(INPUT, scope);
     expect(runner.names()).toEqual(STEPS);
-    expect(Object.values(capacities).map(({ inUse }) => inUse)).toEqual([1, 1, 1]);
+    expect(Object.values(capacities).map(({ inUse }) => inUse)).toEqual(STEPS.map(() => 1));
     expect(scope.listenerCount).toBe(1);
-    for (const name of ["courier", "payment", "vendor"] as const) runner.step(name).end(OK);
+    for (const name of STEPS.toReversed()) runner.step(name).end(OK);
     const result = await order;
     expect(result).not.toHaveProperty("error");
     expect(result.steps.map(({ name }) => name)).toEqual(STEPS);
@@ -57,11 +62,9 @@ describe("an order whose steps all end ok", () => {
   test("hands the runner the order's input and says which steps compute", async () => {
     const input: StepInput = { ...INPUT, simulation: { cpuMs: { vendor: 3, courier: 0 } } };
     const order = pipeline.run(input, scope);
-    expect(runner.started.map(({ spec }) => spec)).toEqual([
-      { name: "payment", action: "perform", computes: false, retryable: false },
-      { name: "vendor", action: "perform", computes: true, retryable: false },
-      { name: "courier", action: "perform", computes: false, retryable: false },
-    ]);
+    expect(runner.started.map(({ spec }) => spec)).toEqual(
+      STEPS.map((name) => ({ name, action: "perform", computes: name === "vendor", retryable: false })),
+    );
     // The same object: no step keeps a copy of its own.
     expect(runner.started.every((step) => step.input === input)).toBe(true);
     runner.endAll();
@@ -71,12 +74,11 @@ describe("an order whose steps all end ok", () => {
   test("lasts as long as its slowest step", async () => {
     let ended = false;
     const order = pipeline.run(INPUT, scope).finally(() => (ended = true));
-    runner.step("payment").end(OK);
-    runner.step("vendor").end(OK);
+    for (const name of BESIDE_COURIER) runner.step(name).end(OK);
     await turn();
     expect(ended).toBe(false);
     expect(runner.closed).toBe(0);
-    expect(Object.values(capacities).map(({ inUse }) => inUse)).toEqual([0, 0, 1]);
+    expect(Object.values(capacities).map(({ inUse }) => inUse)).toEqual(STEPS.map((name) => (name === "courier" ? 1 : 0)));
     runner.step("courier").end(OK);
     await order;
     expectNothingLeft();
@@ -117,7 +119,7 @@ describe("the first failure decides", () => {
     runner.step("courier").end(failed("no_courier"));
     await turn();
     runner.step("payment").end(failed("payment_declined"));
-    runner.step("vendor").end(failed("vendor_unavailable"));
+    runner.endAll(failed("vendor_unavailable"));
     expect((await order).error).toBe("no_courier");
     expectNothingLeft();
   });
@@ -150,7 +152,7 @@ describe("the first failure decides", () => {
     runner.step("vendor").end(OK);
     await turn();
     runner.step("payment").end(failed("payment_declined"));
-    expect(await outcomes(order)).toEqual([failed("payment_declined"), OK, canceled("sibling_failed")]);
+    expect(await outcomes(order)).toEqual(outcomesOf(canceled("sibling_failed"), { payment: failed("payment_declined"), vendor: OK }));
   });
 
   test("a step that ends ok after it is ok too", async () => {
@@ -160,7 +162,7 @@ describe("the first failure decides", () => {
     await turn();
     expect(capacities.courier.inUse).toBe(1);
     runner.step("courier").end(OK);
-    expect(await outcomes(order)).toEqual([failed("payment_declined"), canceled("sibling_failed"), OK]);
+    expect(await outcomes(order)).toEqual(outcomesOf(canceled("sibling_failed"), { payment: failed("payment_declined"), courier: OK }));
     expectNothingLeft();
   });
 
@@ -169,7 +171,7 @@ describe("the first failure decides", () => {
     runner.step("courier").end(LOST);
     const { error, steps } = await order;
     expect(error).toBe("internal");
-    expect(steps.map(({ outcome }) => outcome)).toEqual([canceled("sibling_failed"), canceled("sibling_failed"), LOST]);
+    expect(steps.map(({ outcome }) => outcome)).toEqual(outcomesOf(canceled("sibling_failed"), { courier: LOST }));
     expectNothingLeft();
   });
 
@@ -178,7 +180,7 @@ describe("the first failure decides", () => {
     runner.step("vendor").break(new Error("bug"));
     const { error, steps } = await order;
     expect(error).toBe("internal");
-    expect(steps[1]?.outcome).toEqual({ status: "lost", reason: "Error: bug", effect: "unknown" });
+    expect(steps.find(({ name }) => name === "vendor")?.outcome).toEqual({ status: "lost", reason: "Error: bug", effect: "unknown" });
     expectNothingLeft();
   });
 });
@@ -195,7 +197,7 @@ describe("a cancel from outside", () => {
     scope.cancel(cause);
     const { error, steps } = await order;
     expect(error).toBe(kind);
-    expect(steps.map(({ outcome }) => outcome)).toEqual([OK, canceled(cause), canceled(cause)]);
+    expect(steps.map(({ outcome }) => outcome)).toEqual(outcomesOf(canceled(cause), { payment: OK }));
     expectNothingLeft();
   });
 
@@ -222,15 +224,14 @@ describe("capacity", () => {
     const taken = capacities.courier.tryAcquire();
     const stopTimer = scope.cancelAfter(20);
     const order = pipeline.run(INPUT, scope);
-    runner.step("payment").end(OK);
-    runner.step("vendor").end(OK);
+    for (const name of BESIDE_COURIER) runner.step(name).end(OK);
     expect(capacities.courier.waiting).toBe(1);
     const { error, steps } = await order;
     stopTimer();
     expect(error).toBe("timeout");
-    expect(steps.map(({ outcome }) => outcome)).toEqual([OK, OK, canceled("deadline", "none")]);
-    expect(steps[2]?.durationMs).toBeGreaterThanOrEqual(19);
-    expect(runner.names()).toEqual(["payment", "vendor"]);
+    expect(steps.map(({ outcome }) => outcome)).toEqual(outcomesOf(OK, { courier: canceled("deadline", "none") }));
+    expect(steps.find(({ name }) => name === "courier")?.durationMs).toBeGreaterThanOrEqual(19);
+    expect(runner.names()).toEqual(BESIDE_COURIER);
     expect([capacities.courier.inUse, capacities.courier.waiting]).toEqual([1, 0]);
     taken?.release();
     expectNothingLeft();
@@ -240,8 +241,8 @@ describe("capacity", () => {
     const taken = capacities.courier.tryAcquire();
     const order = pipeline.run(INPUT, scope);
     runner.step("payment").end(failed("payment_declined"));
-    expect((await outcomes(order))[2]).toEqual(canceled("sibling_failed", "none"));
-    expect(runner.names()).toEqual(["payment", "vendor"]);
+    expect((await outcomes(order))[STEPS.indexOf("courier")]).toEqual(canceled("sibling_failed", "none"));
+    expect(runner.names()).toEqual(BESIDE_COURIER);
     taken?.release();
     expectNothingLeft();
   });
@@ -285,11 +286,10 @@ test("an answer spells every outcome as the contract does", async () => {
   expect(answer).toMatchObject({
     status: "error",
     order_id: "o-1",
-    steps: [
-      { name: "payment", status: "canceled", detail: "sibling_failed" },
-      { name: "vendor", status: "error", detail: "internal" },
-      { name: "courier", status: "error", detail: "no_courier" },
-    ],
+    steps: STEPS.map((name) => {
+      if (name === "vendor") return { name, status: "error", detail: "internal" };
+      return name === "courier" ? { name, status: "error", detail: "no_courier" } : { name, status: "canceled", detail: "sibling_failed" };
+    }),
     error: { kind: "no_courier", message: "order failed" },
   });
   for (const step of answer.steps) expect(Object.keys(step).sort()).toEqual(["detail", "duration_ms", "name", "status"]);

@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { CancelScope } from "../../src/concurrency/cancel-scope.ts";
 import { Capacity } from "../../src/concurrency/capacity.ts";
 import { Pipeline } from "../../src/orders/pipeline.ts";
-import { perStep } from "../../src/orders/steps.ts";
+import { perStep, STEPS } from "../../src/orders/steps.ts";
 import { Fixture, inputFor } from "./fixture.ts";
 
 const CANCELED = { status: "canceled", cause: "sibling_failed", effect: "none" };
@@ -73,16 +73,19 @@ describe("a step that fails cancels its siblings from its own thread", () => {
       const limits = { ...capacities(), courier: new Capacity(1) };
       // The courier waits for its capacity: only this thread can cancel that.
       using _taken = limits.courier.tryAcquire();
-      const plan = { payment: fixture.script("wait_then_fail"), vendor: fixture.script("sleep"), courier: fixture.script("succeed") };
+      const plan = {
+        ...perStep(() => fixture.script("sleep")),
+        payment: fixture.script("wait_then_fail"),
+        courier: fixture.script("succeed"),
+      };
       const order = new Pipeline(fixture.runtime, limits).run(inputFor(plan), scope);
-      await fixture.counters.reached(plan.payment.runs);
-      await fixture.counters.reached(plan.vendor.runs);
+      for (const [name, { runs }] of Object.entries(plan)) if (name !== "courier") await fixture.counters.reached(runs);
       fixture.counters.add(plan.payment.gate);
       fixture.counters.block(plan.vendor.ends);
       scope.cancel(cause);
       const { error, steps } = await order;
       expect(error).toBe("payment_declined");
-      expect(steps.map(({ outcome }) => outcome)).toEqual([FAILED, CANCELED, CANCELED]);
+      expect(steps.map(({ outcome }) => outcome)).toEqual(STEPS.map((name) => (name === "payment" ? FAILED : CANCELED)));
       expect(fixture.counters.read(plan.courier.runs)).toBe(0);
       fixture.expectIdle();
     },
@@ -91,11 +94,7 @@ describe("a step that fails cancels its siblings from its own thread", () => {
   test("a cancel from outside that came first stays the cause", async () => {
     await using fixture = await Fixture.start({ threads: 2 });
     const scope = new CancelScope();
-    const plan = {
-      payment: fixture.script("wait_ignoring_cancel_then_fail"),
-      vendor: fixture.script("sleep"),
-      courier: fixture.script("sleep"),
-    };
+    const plan = { ...perStep(() => fixture.script("sleep")), payment: fixture.script("wait_ignoring_cancel_then_fail") };
     const order = new Pipeline(fixture.runtime, capacities()).run(inputFor(plan), scope);
     for (const { runs } of Object.values(plan)) await fixture.counters.reached(runs);
     scope.cancel("deadline");
@@ -103,7 +102,7 @@ describe("a step that fails cancels its siblings from its own thread", () => {
     const { error, steps } = await order;
     expect(error).toBe("timeout");
     const late = { ...CANCELED, cause: "deadline" };
-    expect(steps.map(({ outcome }) => outcome)).toEqual([FAILED, late, late]);
+    expect(steps.map(({ outcome }) => outcome)).toEqual(STEPS.map((name) => (name === "payment" ? FAILED : late)));
     fixture.expectIdle();
   });
 
@@ -173,9 +172,8 @@ describe("a step that fails cancels its siblings from its own thread", () => {
     const scope = new CancelScope();
     const canceled = fixture.counters.take();
     const plan = {
+      ...perStep(() => fixture.script("sleep")),
       payment: fixture.script("wait_then_fail_and_die", { stalled: canceled }),
-      vendor: fixture.script("sleep"),
-      courier: fixture.script("sleep"),
     };
     const order = new Pipeline(fixture.runtime, capacities()).run(inputFor(plan), scope);
     for (const { runs } of Object.values(plan)) await fixture.counters.reached(runs);
