@@ -11,7 +11,6 @@ export default defineConfig({
       },
     ],
     pool: "forks",
-    tags: [{ name: "three-steps", description: "about payment, vendor and courier by name: look through these when a step is added" }],
     // Each file in a process of its own, so that its leak counts are its own. Three at a time: most of them wait most of the
     // time, for children to start and for deadlines to pass.
     maxWorkers: 3,

@@ -35,7 +35,7 @@ describe("GET /compensations", () => {
     });
   });
 
-  test("pages bring every one once, oldest first, while some are done and new ones come", async () => {
+  test("pages bring every one once, oldest first, while some are done and new ones come", { tags: ["three-steps"] }, async () => {
     await using server = await startOnFile();
     const { journal } = server.running.service;
     for (let n = 0; n < 20; n++) await fail(journal, `order ${n}`, n % 2 === 0 ? STEPS : ["courier"]);

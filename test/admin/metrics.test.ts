@@ -137,7 +137,7 @@ describe("GET /metrics", () => {
 });
 
 describe("metrics while the journal cannot be read", () => {
-  test("come without the series that it is asked for, and with them again afterwards", async () => {
+  test("come without the series that it is asked for, and with them again afterwards", { tags: ["three-steps"] }, async () => {
     const metrics = new Metrics();
     metrics.committed(3);
     let backlog = async () => BACKLOG;

@@ -9,7 +9,7 @@ const scrape = async (adminPort: number) => new Exposition((await send(adminPort
 
 const NOT_YET = 600_000;
 
-test("orders, steps, cancels, capacity and threads are counted as they were", async () => {
+test("orders, steps, cancels, capacity and threads are counted as they were", { tags: ["three-steps"] }, async () => {
   await using server = await startService({
     THREADS: "2",
     CPU_THREADS: "1",

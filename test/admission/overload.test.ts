@@ -50,29 +50,33 @@ const BOTTLENECKS: readonly Bottleneck[] = [
   },
 ];
 
-test.each(BOTTLENECKS)("at three times what $what can do few accepted orders fail, and the others have run no step", async (each) => {
-  const { settings, order, perSecond, oneIn } = each;
-  running = await startService(settings);
-  const answers = await openLoop(perSecond, 2 * perSecond, order);
-  const ok = answers.filter(({ status }) => status === 200).length;
-  const refused = answers.filter((answer) => kindOf(answer) === "overloaded");
-  const failed = answers.length - ok - refused.length;
-  expect(ok).toBeGreaterThan(10);
-  expect(refused.length).toBeGreaterThan(10);
-  expect(failed).toBeLessThanOrEqual((ok + failed) / oneIn);
-  for (const { status, headers, json } of refused) {
-    expect([status, json.steps]).toEqual([503, undefined]);
-    expect(headers["retry-after"]).toMatch(/^([1-9]|[12]\d|30)$/);
-  }
-  const { deadline, limit, max_in_flight } = running.service.admission.refused;
-  expect([deadline + limit, max_in_flight]).toEqual([refused.length, 0]);
-  await expectNothingLeft();
-  await eventually("the limit to be wide again", () => running.service.admission.limit > 20);
-  // Of a failed order some steps may have run, and some more to compensate them.
-  const { started } = running.service.runtime.totals();
-  expect(started).toBeGreaterThanOrEqual(STEPS.length * ok);
-  expect(started).toBeLessThanOrEqual(STEPS.length * ok + 2 * STEPS.length * failed);
-});
+test.each(BOTTLENECKS)(
+  "at three times what $what can do few accepted orders fail, and the others have run no step",
+  { tags: ["three-steps"] },
+  async (each) => {
+    const { settings, order, perSecond, oneIn } = each;
+    running = await startService(settings);
+    const answers = await openLoop(perSecond, 2 * perSecond, order);
+    const ok = answers.filter(({ status }) => status === 200).length;
+    const refused = answers.filter((answer) => kindOf(answer) === "overloaded");
+    const failed = answers.length - ok - refused.length;
+    expect(ok).toBeGreaterThan(10);
+    expect(refused.length).toBeGreaterThan(10);
+    expect(failed).toBeLessThanOrEqual((ok + failed) / oneIn);
+    for (const { status, headers, json } of refused) {
+      expect([status, json.steps]).toEqual([503, undefined]);
+      expect(headers["retry-after"]).toMatch(/^([1-9]|[12]\d|30)$/);
+    }
+    const { deadline, limit, max_in_flight } = running.service.admission.refused;
+    expect([deadline + limit, max_in_flight]).toEqual([refused.length, 0]);
+    await expectNothingLeft();
+    await eventually("the limit to be wide again", () => running.service.admission.limit > 20);
+    // Of a failed order some steps may have run, and some more to compensate them.
+    const { started } = running.service.runtime.totals();
+    expect(started).toBeGreaterThanOrEqual(STEPS.length * ok);
+    expect(started).toBeLessThanOrEqual(STEPS.length * ok + 2 * STEPS.length * failed);
+  },
+);
 
 test("200 orders at once on an idle service are all placed where they fit their deadlines", async () => {
   running = await startService({ COURIER_CAPACITY: "40", ORDER_TIMEOUT_MS: "20000" });
@@ -122,7 +126,7 @@ test("an urgent order gets past those that wait for a courier", async () => {
   await expectNothingLeft();
 });
 
-test("a hopeless wait ends before its deadline, and its courier is not begun", async () => {
+test("a hopeless wait ends before its deadline, and its courier is not begun", { tags: ["three-steps"] }, async () => {
   // Two places in line are admitted on a guess, for nobody has had a courier yet; then each takes almost as long as the deadline.
   running = await startService({ COURIER_CAPACITY: "1", ORDER_TIMEOUT_MS: "1600" });
   const orders = ["first", "second", "third"].map((id) =>

@@ -56,7 +56,7 @@ function schemaOf(journal: string): unknown {
 }
 
 // As docs/operating.md says: back up, upgrade with orders in flight, then back to the old version by the backup.
-test("an upgrade keeps every answer, and a roll-back those from before the backup", async () => {
+test("an upgrade keeps every answer, and a roll-back those from before the backup", { tags: ["three-steps"] }, async () => {
   const directory = mkdtempSync(join(tmpdir(), "upgrade-"));
   onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
   const journal = join(directory, "orders.db");

@@ -120,7 +120,9 @@ test("a client that hangs up while it reads slowly ends its recording", async ()
 
 const LONG_MS = 60_000;
 
-test("more steps at one time than a thread has tracks are in the trace, and so is a cancel among them", async () => {
+test("more steps at one time than a thread has tracks are in the trace, and so is a cancel among them", {
+  tags: ["three-steps"],
+}, async () => {
   const recorder = new TraceRecorder(() => THREADS);
   const out = new PassThrough();
   recorder.record(out, 60);

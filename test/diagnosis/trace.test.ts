@@ -75,7 +75,9 @@ test("two orders that compute run on two OS threads at one time", async () => {
   );
 });
 
-test("a cancel is an arrow from the failed step to each that it stopped, with the microseconds that took", async () => {
+test("a cancel is an arrow from the failed step to each that it stopped, with the microseconds that took", {
+  tags: ["three-steps"],
+}, async () => {
   await using running = await startService(SETTINGS);
   const id = newId("fails");
   const { events } = await traceOf(running, async () => {
@@ -138,7 +140,7 @@ test("a step's wait for capacity is seen, and whether it came to run", async () 
   expect(ended).toBeDefined();
 });
 
-test("a thread that is replaced meanwhile is seen, with the steps that were lost with it", async () => {
+test("a thread that is replaced meanwhile is seen, with the steps that were lost with it", { tags: ["three-steps"] }, async () => {
   await using running = await startService({ ...SETTINGS, THREADS: "1", CPU_THREADS: "1" });
   const { runtime } = running.service;
   const [shared] = runtime.threads().filter(({ pool }) => pool === "shared");

@@ -96,7 +96,7 @@ describe.skipIf(process.platform === "win32")("a service as npm start has it", (
   };
 
   describe.skipIf(!hasCurl)("asked with curl", () => {
-    test.concurrent.each(COMMANDS.filter(isOfOrder))("$page: $text", async ({ text, prints }) => {
+    test.concurrent.each(COMMANDS.filter(isOfOrder))("$page: $text", { tags: ["three-steps"] }, async ({ text, prints }) => {
       const withoutTimes = (answer: string) => answer.trim().replaceAll(/"duration_ms":\d+/g, '"duration_ms":0');
       let seen: Ran | undefined;
       for (let tries = 0; tries < TRIES; tries++) {

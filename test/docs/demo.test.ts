@@ -1,3 +1,4 @@
+// @module-tag three-steps
 import { once } from "node:events";
 import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import type { AddressInfo } from "node:net";

@@ -49,7 +49,7 @@ describe("GET /debug/threads", () => {
     expect(new Set(json.threads.map(({ id }: { id: number }) => id)).size).toBe(4);
   });
 
-  test("counts steps on the threads that run them", async () => {
+  test("counts steps on the threads that run them", { tags: ["three-steps"] }, async () => {
     const before = await counters();
     const hangUp = new AbortController();
     const order = {
@@ -81,7 +81,7 @@ describe("GET /debug/threads", () => {
 });
 
 describe("POST /chaos/kill-thread", () => {
-  test("ends a busy thread: its orders get a clear answer and the counters balance", async () => {
+  test("ends a busy thread: its orders get a clear answer and the counters balance", { tags: ["three-steps"] }, async () => {
     await using fresh = await startService({ ...THREADS, ORDER_TIMEOUT_MS: String(FOR_EVER_MS) });
     const orders = [1, 2, 3, 4].map((n) => postOrder(fresh.port, orderOf(`killed-${n}`, FOR_EVER_MS)));
     const during = await eventually(
@@ -151,7 +151,7 @@ describe("POST /chaos/stick-thread", () => {
     ["of the given time", { ms: 60_000 }, 60_000],
     ["of the default, with an empty object", {}, 5_000],
     ["of the default, with no body", undefined, 5_000],
-  ])("%s is replaced after the grace, and orders notice nothing", async (_what, body, stuckMs) => {
+  ])("%s is replaced after the grace, and orders notice nothing", { tags: ["three-steps"] }, async (_what, body, stuckMs) => {
     await using fresh = await startService(THREADS);
     const before = await counters(fresh);
     const order = postOrder(fresh.port, orderOf("meanwhile", 600));

@@ -266,7 +266,7 @@ test("without API_KEYS_FILE a key that is sent all the same changes nothing", as
   expect(server.service.reloadKeys).toBeUndefined();
 });
 
-test.skipIf(onWindows)("SIGHUP changes the keys and leaves requests under way undisturbed", async () => {
+test.skipIf(onWindows)("SIGHUP changes the keys and leaves requests under way undisturbed", { tags: ["three-steps"] }, async () => {
   const file = fileWith("old-key");
   await using server = new ChildServer({ ...SMALL, API_KEYS_FILE: file, ORDER_TIMEOUT_MS: String(FOR_EVER_MS) });
   const { port, adminPort } = await server.ports();

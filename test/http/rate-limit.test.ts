@@ -47,7 +47,7 @@ test("headers of the draft's own examples are read as they are meant", () => {
 });
 
 describe("with RATE_LIMIT", () => {
-  test("a client has its burst at once and then what comes in; every answer says what is left", async () => {
+  test("a client has its burst at once and then what comes in; every answer says what is left", { tags: ["three-steps"] }, async () => {
     await using server = await startLimited({ RATE_LIMIT: "2/5" });
     const policy = { q: 5, w: 3 };
     for (const [r, t] of [

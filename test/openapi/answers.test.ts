@@ -167,7 +167,7 @@ describe("answers as documented come", () => {
     check("POST", "/order", await postOrder(server.port, " ".repeat(20_000)), 413);
   });
 
-  test("to an order whose thread dies", async () => {
+  test("to an order whose thread dies", { tags: ["three-steps"] }, async () => {
     await using fragile = await startService({ THREADS: "1", CPU_THREADS: "1", ORDER_TIMEOUT_MS: String(FOR_EVER_MS) });
     const answer = postOrder(fragile.port, { order_id: "lost", amount: 1, delay_ms: { payment: FOR_EVER_MS } });
     await eventually("two steps done and one running", async () => {
@@ -256,7 +256,7 @@ describe("answers as documented come", () => {
   });
 });
 
-test("every operation has answered with every status that the document has", () => {
+test("every operation has answered with every status that the document has", { tags: ["three-steps"] }, () => {
   const all = documented.operations.flatMap(({ method, path, operation }) =>
     Object.keys(operation.responses).map((status) => `${method} ${path} ${status}`),
   );

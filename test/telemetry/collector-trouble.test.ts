@@ -117,7 +117,7 @@ describe("a collector in trouble costs spans and no order", () => {
     expect(JSON.stringify(lines)).not.toContain("secret");
   });
 
-  test("that refuses them: they are counted, and taken again when it takes them", async () => {
+  test("that refuses them: they are counted, and taken again when it takes them", { tags: ["three-steps"] }, async () => {
     await using collector = await Collector.start();
     collector.status = 400;
     await using server = await startService({ THREADS: "1", CPU_THREADS: "1", OTEL_EXPORTER_OTLP_ENDPOINT: collector.endpoint });
@@ -134,7 +134,9 @@ describe("a collector in trouble costs spans and no order", () => {
     expect(server.logged.filter(({ msg }) => msg.includes("collector"))).toMatchObject([{ level: 40 }, { level: 30, spans_dropped: 8 }]);
   });
 
-  test("that takes them and never answers: orders and the stop go on, and what it took at first has arrived", async () => {
+  test("that takes them and never answers: orders and the stop go on, and what it took at first has arrived", {
+    tags: ["three-steps"],
+  }, async () => {
     await using collector = await Collector.start();
     const server = await startService({ THREADS: "1", CPU_THREADS: "1", OTEL_EXPORTER_OTLP_ENDPOINT: collector.endpoint });
     await postOrder(server.port, orderOf(newId("seen"), 0));
@@ -147,7 +149,7 @@ describe("a collector in trouble costs spans and no order", () => {
     expect(collector.spans.length).toBe(4);
   });
 
-  test("a stop sends what waits", async () => {
+  test("a stop sends what waits", { tags: ["three-steps"] }, async () => {
     await using collector = await Collector.start();
     const server = await startService({ THREADS: "1", CPU_THREADS: "1", OTEL_EXPORTER_OTLP_ENDPOINT: collector.endpoint });
     await postOrder(server.port, orderOf(newId("last"), 0));

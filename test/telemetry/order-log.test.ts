@@ -9,7 +9,7 @@ import { startService } from "../support/service.ts";
 
 const TRACE_ID = "0af7651916cd43dd8448eb211c80319c";
 
-test("each attempt is one line: what it was, how it ended, where its steps ran", async () => {
+test("each attempt is one line: what it was, how it ended, where its steps ran", { tags: ["three-steps"] }, async () => {
   await using server = await startService({ THREADS: "2", CPU_THREADS: "1" });
   const ofOrder = (id: string) => server.logged.filter(({ order_id }) => order_id === id);
   const ids = (await threadsPage(server.adminPort)).threads.filter(({ pool }) => pool === "shared").map(({ id }) => id);
@@ -93,7 +93,7 @@ const canHaveTerminal = process.platform === "linux" && spawnSync("script", ["--
 test.skipIf(!canHaveTerminal).each([
   ["in colors", {}],
   ["without colors where NO_COLOR is set", { NO_COLOR: "1" }],
-])("on a terminal it is for people, %s", async (_how, colors) => {
+])("on a terminal it is for people, %s", { tags: ["three-steps"] }, async (_how, colors) => {
   const { PATH = "" } = process.env;
   const server = spawn("script", ["-qec", `exec "${process.execPath}" src/main.ts`, "/dev/null"], {
     env: { PATH, JOURNAL: "memory", PORT: "0", ADMIN_PORT: "0", THREADS: "1", CPU_THREADS: "1", ...colors },

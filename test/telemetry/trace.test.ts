@@ -46,7 +46,9 @@ function named(spans: readonly ReceivedSpan[], name: string): ReceivedSpan {
   return found[0] as ReceivedSpan;
 }
 
-test("a failed order is one trace, from the client's span to the providers' calls, with spans on the right threads", async () => {
+test("a failed order is one trace, from the client's span to the providers' calls, with spans on the right threads", {
+  tags: ["three-steps"],
+}, async () => {
   await using collector = await Collector.start();
   const { calls, settings } = await startProviders({
     // Declined only once the vendor is being called, who never answers.
@@ -143,7 +145,9 @@ test("a failed order is one trace, from the client's span to the providers' call
   expect(line).toMatchObject({ trace_id: TRACE_ID });
 });
 
-test("without a traceparent an order is the root of a new trace, and one that is not sampled has no spans", async () => {
+test("without a traceparent an order is the root of a new trace, and one that is not sampled has no spans", {
+  tags: ["three-steps"],
+}, async () => {
   await using collector = await Collector.start();
   const { calls, settings } = await startProviders({});
   await using server = await startService({ ...settings, THREADS: "1", OTEL_EXPORTER_OTLP_ENDPOINT: collector.endpoint });

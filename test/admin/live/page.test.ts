@@ -30,7 +30,7 @@ describe.skipIf(CHROMIUM === undefined)(`the live page${SKIPPED}`, () => {
   /** The text of the orders shown, newest first. */
   const ordersOf = (page: Page) => page.locator("#orders-rows");
 
-  test("asks nobody but its own server, and the browser has nothing to complain about", async () => {
+  test("asks nobody but its own server, and the browser has nothing to complain about", { tags: ["three-steps"] }, async () => {
     await using opened = await openPage(browser, adminPort, { reducedMotion: "no-preference" });
     const { page, urls, complaints } = opened;
     await makeTrouble(page, "Place an order", /^ok$/);

@@ -76,7 +76,7 @@ afterAll(async () => {
   rmSync(directory, { recursive: true });
 });
 
-test("a client that openapi-typescript makes of the document is type-checked and places an order", async () => {
+test("a client that openapi-typescript makes of the document is type-checked and places an order", { tags: ["three-steps"] }, async () => {
   const { text } = await send(server.port, { path: "/openapi.json" });
   writeFileSync(join(directory, "api.ts"), await run(GENERATE, [], {}, text));
   writeFileSync(join(directory, "package.json"), '{"type":"module"}');
