@@ -293,7 +293,11 @@ describe("a client that hangs up", () => {
       expect(during).toMatchObject({ orders_in_flight: 1, started: before.started + STEPS.length, finished: before.finished });
 
       connection.socket[how]();
-      expect(await nothingRuns()).toMatchObject({ started: before.started + STEPS.length, finished: before.finished + STEPS.length, replaced: 0 });
+      expect(await nothingRuns()).toMatchObject({
+        started: before.started + STEPS.length,
+        finished: before.finished + STEPS.length,
+        replaced: 0,
+      });
       expect(connection.received).toBe("");
       expect((await postOrder(server.port, orderOf(newId("after"), 0))).status).toBe(200);
     },
