@@ -77,14 +77,14 @@ describe.each([
 test("a thread that dies takes the other steps on it along, each with the outcome that is its own", async () => {
   await using fixture = await Fixture.start({ threads: 1 });
   const innocent = await fixture.running("wait");
-  // Deaf, so that it is still there when the thread dies.
-  const deaf = await fixture.running("wait_ignoring_cancel");
+  // It ignores its cancel, so that it is still there when the thread dies.
+  const ignoring = await fixture.running("wait_ignoring_cancel");
   const endedBefore = await fixture.running("wait");
   fixture.open(endedBefore);
   expect(await endedBefore.outcome).toEqual(OK);
-  deaf.scope.cancel("client_disconnected");
+  ignoring.scope.cancel("client_disconnected");
   const victim = await fixture.running("exit");
-  expect(await Promise.all([innocent, deaf, victim].map(({ outcome }) => outcome))).toEqual([lost("exit"), canceled(), lost("exit")]);
+  expect(await Promise.all([innocent, ignoring, victim].map(({ outcome }) => outcome))).toEqual([lost("exit"), canceled(), lost("exit")]);
   await expectRecovered(fixture, "exit");
 });
 
@@ -156,16 +156,16 @@ describe("killThread", () => {
     await using fixture = await Fixture.start({ threads: 1, startFaults: [undefined, undefined, "wait_at_gate"] });
     const victim = await fixture.running("wait");
     fixture.runtime.killThread();
-    const [patient, impatient] = [fixture.lone("succeed"), fixture.lone("succeed")];
+    const [kept, withdrawn] = [fixture.lone("succeed"), fixture.lone("succeed")];
     await victim.ended;
     await turn();
     expect(fixture.runtime.counters()).toMatchObject({ slots: 2, unsettled: 2 });
     // There is no thread yet that could say so.
-    impatient.scope.cancel("client_disconnected");
-    expect(await impatient.outcome).toEqual(canceled("none"));
+    withdrawn.scope.cancel("client_disconnected");
+    expect(await withdrawn.outcome).toEqual(canceled("none"));
     fixture.counters.add(fixture.startGate);
-    expect(await patient.outcome).toEqual(OK);
-    expect([fixture.runsOf(patient), fixture.runsOf(impatient)]).toEqual([1, 0]);
+    expect(await kept.outcome).toEqual(OK);
+    expect([fixture.runsOf(kept), fixture.runsOf(withdrawn)]).toEqual([1, 0]);
     await expectRecovered(fixture, "chaos");
   });
 
@@ -250,12 +250,12 @@ describe("a canceled step that does not stop", () => {
         .filter(({ pool }) => pool === "shared")
         .map(({ id, running }) => [id, running]);
     const elsewhere = await fixture.running("wait");
-    const deaf = [await fixture.running(fixture.script("ignore_cancel", { calls: true }))];
-    const beside = await besideOf(fixture, elsewhere, deaf[0] as LoneStep);
+    const ignoring = [await fixture.running(fixture.script("ignore_cancel", { calls: true }))];
+    const beside = await besideOf(fixture, elsewhere, ignoring[0] as LoneStep);
     await fixture.counters.reached(beside.script.runs);
     const before = ids();
-    for (const { scope } of deaf) scope.cancel("client_disconnected");
-    expect(await deaf[0]?.outcome).toEqual(canceled());
+    for (const { scope } of ignoring) scope.cancel("client_disconnected");
+    expect(await ignoring[0]?.outcome).toEqual(canceled());
     // Another thread takes its place, and it is counted as replaced, but goes on with what it has.
     expect(fixture.replacements).toMatchObject([{ pool: "shared", reason: "grace" }]);
     await eventually("the replacement", () => ids().length === 3);
@@ -276,7 +276,7 @@ describe("a canceled step that does not stop", () => {
 
   test("in quarantine: one that ends late is counted once, a second one that ignores its cancel ends with the thread, and so does what takes too long", async () => {
     await using fixture = await Fixture.start({ threads: 1, cpuThreads: 1, cancelGraceMs: 500, longestStepMs: 2_000 });
-    const [late, deaf, endless] = [
+    const [late, ignoring, endless] = [
       await fixture.running("wait_ignoring_cancel"),
       await fixture.running("ignore_cancel"),
       await fixture.running("wait"),
@@ -288,8 +288,8 @@ describe("a canceled step that does not stop", () => {
     expect(fixture.runtime.totals()).toEqual(counts);
     fixture.open(late);
     await fixture.counters.reached(late.script.ends);
-    deaf.scope.cancel("client_disconnected");
-    expect(await deaf.outcome).toEqual(canceled());
+    ignoring.scope.cancel("client_disconnected");
+    expect(await ignoring.outcome).toEqual(canceled());
     expect(fixture.runtime.totals()).toEqual({ running: 1, started, finished: started - 1 });
     // Nobody cancels it, so only the bound ends it.
     expect(await endless.outcome).toEqual(lost("grace"));
