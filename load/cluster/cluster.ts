@@ -1,3 +1,4 @@
+import { perStepSetting } from "../../src/orders/steps.ts";
 import { eventually } from "../../test/support/eventually.ts";
 import type { FaultRateSettings } from "../stand-in/fault-rates.ts";
 import { type SpawnedStandIn, spawnStandIn } from "../stand-in/spawn.ts";
@@ -61,7 +62,7 @@ export class Cluster implements AsyncDisposable {
     const all = {
       RESTATE_INGRESS_URL: ingress.url,
       RESTATE_ADMIN_URL: admin.url,
-      ...(providers && { PAYMENT_URL: providers.urls.payment, VENDOR_URL: providers.urls.vendor, COURIER_URL: providers.urls.courier }),
+      ...(providers && perStepSetting("URL", (step) => providers.urls[step])),
       ...settings,
     };
     const cluster = new Cluster(engine, balancer, providers, all, stack.move());

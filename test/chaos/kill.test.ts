@@ -24,12 +24,12 @@ const PLACED = 30;
 const FAILED = 30;
 const LIMIT_MS = 600_000;
 
-interface Told {
+interface Answer {
   readonly status: string;
   readonly error?: { readonly kind: string };
 }
 
-// Killed at random moments, or ended by itself because its disk failed, restarted on the same journal: what a client was told stays
+// Killed at random moments, or ended by itself because its disk failed, restarted on the same journal: what a client was answered stays
 // so, and nobody pays for nothing.
 test(`what was acknowledged survives ${KILLS} times SIGKILL or a disk that fails in a commit, and the ledger balances (SEED=${SEED})`, {
   timeout: 2 * LIMIT_MS,
@@ -69,8 +69,8 @@ test(`what was acknowledged survives ${KILLS} times SIGKILL or a disk that fails
   const isEnough = () => {
     const placed = answered.filter(({ status }) => status === 200).length;
     const { kills, cutOff, torn, diskFailures } = counts;
-    const told = answered.length > ANSWERED && placed > PLACED && answered.length - placed > FAILED;
-    return told && kills >= KILLS && cutOff > KILLS && torn > 0 && (disk === undefined || diskFailures > 2);
+    const isEnough = answered.length > ANSWERED && placed > PLACED && answered.length - placed > FAILED;
+    return isEnough && kills >= KILLS && cutOff > KILLS && torn > 0 && (disk === undefined || diskFailures > 2);
   };
   const startedMs = performance.now();
   let next = 0;
@@ -80,7 +80,7 @@ test(`what was acknowledged survives ${KILLS} times SIGKILL or a disk that fails
     }
     await using server = new ChildServer({ ...settings, ...disk?.settings });
     const { port } = await server.ports();
-    await checkWhatWasTold(port, sample(answered, 40, random));
+    await checkAnswersStay(port, sample(answered, 40, random));
 
     let killed = false;
     const client = async () => {
@@ -130,7 +130,7 @@ test(`what was acknowledged survives ${KILLS} times SIGKILL or a disk that fails
   await using server = new ChildServer(settings);
   const { port } = await server.ports();
   await standIn.setFaultRates({});
-  await checkWhatWasTold(port, answered);
+  await checkAnswersStay(port, answered);
   const endings = await endingsOf(port, orders, 90_000);
   expect(balance(await standIn.quiet(), endings)).toEqual([]);
 
@@ -141,9 +141,9 @@ test(`what was acknowledged survives ${KILLS} times SIGKILL or a disk that fails
   await standIn.close();
 });
 
-/** `GET /order/{id}` and the repeat of the same request say what the client was told before. */
-async function checkWhatWasTold(port: number, told: readonly Answered[]): Promise<void> {
-  const left = told.values();
+/** `GET /order/{id}` and the repeat of the same request say what the client was answered before. */
+async function checkAnswersStay(port: number, given: readonly Answered[]): Promise<void> {
+  const left = given.values();
   // Each answer alone would wait for two idle processes to be woken up.
   const reader = async () => {
     for (const one of left) await checkOne(port, one);
@@ -152,8 +152,8 @@ async function checkWhatWasTold(port: number, told: readonly Answered[]): Promis
 }
 
 async function checkOne(port: number, { orderId, amount, key, status, text }: Answered): Promise<void> {
-  const before = JSON.parse(text) as Told;
-  const view = (await send(port, { path: `/order/${encodeURIComponent(orderId)}` })).json as { readonly attempts: readonly Told[] };
+  const before = JSON.parse(text) as Answer;
+  const view = (await send(port, { path: `/order/${encodeURIComponent(orderId)}` })).json as { readonly attempts: readonly Answer[] };
   const same = view.attempts.filter((attempt) => attempt.status === before.status && attempt.error?.kind === before.error?.kind);
   expect(same.length, `${orderId} was answered ${text}, and now is ${JSON.stringify(view)}`).toBeGreaterThan(0);
   const repeat = await ask(port, { orderId, amount, ...(key !== undefined && { key }) });

@@ -15,7 +15,7 @@ import { badDay, DEADLINE_TIMES } from "./providers.ts";
 
 const SEED = process.env.SEED ?? String(Date.now());
 const ORDERS = 5000;
-// The worst that a client can be told, each to be seen a few times.
+// The worst answers that a client can get, each to be seen a few times.
 const KINDS = ["payment_declined", "payment_unavailable", "vendor_unavailable", "no_courier", "internal", "timeout"];
 const LIMIT_MS = 600_000;
 
@@ -34,7 +34,7 @@ test(`the ledger balances after ${ORDERS} orders on a bad day (SEED=${SEED})`, {
   const orders = new Map<string, number>();
   const answers: Answered[] = [];
   const counts = { repeated: 0, hungUp: 0, killed: 0, broken: 0 };
-  const told = { placed: new Set<string>(), failed: new Set<string>(), kinds: new Map<string, number>() };
+  const distinct = { placed: new Set<string>(), failed: new Set<string>(), kinds: new Map<string, number>() };
 
   const measure = async () => {
     await using quiet = await startService({ ...settings, ORDER_TIMEOUT_MS: "60000" });
@@ -67,12 +67,12 @@ test(`the ledger balances after ${ORDERS} orders on a bad day (SEED=${SEED})`, {
     );
     if (answered !== undefined) {
       answers.push(answered);
-      // As sets of answers: one that is told to several, at once or again, is one attempt.
-      if (answered.status === 200) told.placed.add(orderId);
+      // As sets of answers: one that goes to several, at once or again, is one attempt.
+      if (answered.status === 200) distinct.placed.add(orderId);
       else if (ranToAnEnd(answered)) {
-        told.failed.add(orderId + answered.text);
+        distinct.failed.add(orderId + answered.text);
         const { kind } = JSON.parse(answered.text).error;
-        told.kinds.set(kind, (told.kinds.get(kind) ?? 0) + 1);
+        distinct.kinds.set(kind, (distinct.kinds.get(kind) ?? 0) + 1);
       }
     } else if (hangUp?.aborted === true) counts.hungUp++;
     else counts.broken++;
@@ -81,12 +81,12 @@ test(`the ledger balances after ${ORDERS} orders on a bad day (SEED=${SEED})`, {
     { what: "requests", atLeast: ORDERS, seen: () => answers.length + counts.hungUp },
     // While a circuit is open orders are refused by the hundred: they are no bad day for anybody.
     { what: "steps that ran", atLeast: 2.5 * ORDERS, seen: () => service.runtime.totals().started },
-    { what: "placed", atLeast: ORDERS / 5, seen: () => told.placed.size },
-    { what: "failed", atLeast: ORDERS / 10, seen: () => told.failed.size },
+    { what: "placed", atLeast: ORDERS / 5, seen: () => distinct.placed.size },
+    { what: "failed", atLeast: ORDERS / 10, seen: () => distinct.failed.size },
     { what: "repeated", atLeast: ORDERS / 50, seen: () => counts.repeated },
     { what: "hung up", atLeast: ORDERS / 50, seen: () => counts.hungUp },
     { what: "killed threads", atLeast: 5, seen: () => counts.killed },
-    ...KINDS.map((kind) => ({ what: kind, atLeast: 5, seen: () => told.kinds.get(kind) ?? 0 })),
+    ...KINDS.map((kind) => ({ what: kind, atLeast: 5, seen: () => distinct.kinds.get(kind) ?? 0 })),
     { what: "calls after their compensation", atLeast: 5, seen: async () => (await standIn.ledger()).counts.tooLate },
   ];
   await runUntilSeen({ clients, sights, limitMs: LIMIT_MS }, one);

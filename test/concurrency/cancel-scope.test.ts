@@ -34,7 +34,7 @@ describe("cancel", () => {
     expect(() => scope.throwIfCanceled()).toThrow(expect.objectContaining({ name: "Canceled", causedBy: first }));
   });
 
-  test("tells the listeners before it returns, in order, each once", () => {
+  test("calls the listeners before it returns, in order, each once", () => {
     const scope = new CancelScope();
     const heard: string[] = [];
     for (const name of ["a", "b", "c"]) scope.onCancel((cause) => void heard.push(`${name} ${cause}`));

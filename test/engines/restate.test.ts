@@ -5,6 +5,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest"
 import { Balancer } from "../../load/cluster/balancer.ts";
 import { type AttemptEnding, balance } from "../../load/stand-in/balance.ts";
 import { type StandIn, startStandIn } from "../../load/stand-in/stand-in.ts";
+import { perStep, perStepSetting, STEPS } from "../../src/orders/steps.ts";
 import { ChildServer } from "../support/child-server.ts";
 import { eventually } from "../support/eventually.ts";
 import { fastOnce } from "../support/fast-once.ts";
@@ -40,7 +41,7 @@ beforeAll(async () => {
     },
   });
   const { url } = standIn;
-  urls = { ...FEW_THREADS, PAYMENT_URL: url, VENDOR_URL: url, COURIER_URL: url, ORDER_TIMEOUT_MS: String(FOR_EVER_MS) };
+  urls = { ...FEW_THREADS, ...perStepSetting("URL", () => url), ORDER_TIMEOUT_MS: String(FOR_EVER_MS) };
   node = await startService({ ...engine.settings, ...urls });
   ({ port } = node);
   balancer = await Balancer.start([`http://127.0.0.1:${node.service.endpointPort}`]);
@@ -60,11 +61,11 @@ const actedSteps = (id: string) =>
   effectsOf(id)
     .map(({ key }) => key)
     .toSorted();
-const allSteps = (id: string) => ["courier", "payment", "vendor"].map((step) => `${id}:1:${step}`);
+const allSteps = (id: string) => STEPS.toSorted().map((step) => `${id}:1:${step}`);
 
-/** Paid, assigned, and the vendor hangs. */
+/** Every step but the vendor has acted, and the vendor hangs. */
 async function vendorHangs(id: string): Promise<void> {
-  await eventually("the order to hang at the vendor", () => actedSteps(id).length === 2 && vendorCalls.get(id) === 1);
+  await eventually("the order to hang at the vendor", () => actedSteps(id).length === STEPS.length - 1 && vendorCalls.get(id) === 1);
 }
 
 /** The order ended in the attempt that was under way, and each step has one effect. */
@@ -180,7 +181,7 @@ test("a node that dies in the middle: another goes on with the same attempt, and
     const answer = postOrder(at, { order_id: "orphan", amount: 1 }).catch(() => "gone");
     await vendorHangs("orphan");
     // A step without a record would run again.
-    await eventually("its begin and two steps to be recorded", async () => (await recorded("orphan")) === 3);
+    await eventually("its begin and all steps but one to be recorded", async () => (await recorded("orphan")) === STEPS.length);
     first.signal("SIGKILL");
     expect(await answer).toBe("gone");
   } finally {
@@ -189,7 +190,7 @@ test("a node that dies in the middle: another goes on with the same attempt, and
   await using second = await engine.start({ ...urls, RESTATE_ENDPOINT_PORT });
   await endedOnce(second.port, "orphan");
   const calls = Object.fromEntries(effectsOf("orphan").map(({ step, calls: count }) => [step, count]));
-  expect(calls).toEqual({ payment: 1, courier: 1, vendor: 1 });
+  expect(calls).toEqual(perStep(() => 1));
   expect(vendorCalls.get("orphan")).toBe(2);
 });
 
@@ -204,7 +205,7 @@ describe("with two nodes", () => {
     const [one, two] = [new AbortController(), new AbortController()];
     const gone = (port: number, { signal }: AbortController) => postOrder(port, long("shared"), { signal }).catch(() => "gone");
     const first = gone(here.port, one);
-    await eventually("the order to run", running, (count) => count === 3);
+    await eventually("the order to run", running, (count) => count === STEPS.length);
     const second = gone(there.port, two);
     await eventually("the second to be known to wait", () => joined("shared"));
     expect(await postOrder(here.port, long("shared", 2))).toMatchObject({ status: 409, json: { error: { kind: "order_conflict" } } });
@@ -213,7 +214,7 @@ describe("with two nodes", () => {
     // One that comes after the hang-up was dealt with has seen it.
     await eventually("the hang-up to be known", () => left("shared"));
     expect((await viewAt(here.port, "shared")).status).toBe("running");
-    expect(running()).toBe(3);
+    expect(running()).toBe(STEPS.length);
     two.abort();
     expect(await second).toBe("gone");
     const view = await eventually(
@@ -222,7 +223,7 @@ describe("with two nodes", () => {
       ({ status }) => status === "error",
     );
     expect(view).toMatchObject({ attempts_total: 1, error: { kind: "canceled" } });
-    expect(view.steps.map(({ detail }: { detail: string }) => detail)).toEqual(Array(3).fill("client_disconnected"));
+    expect(view.steps.map(({ detail }: { detail: string }) => detail)).toEqual(STEPS.map(() => "client_disconnected"));
     const answers = [];
     for (const { port } of [here, there, here]) answers.push(await postOrder(port, { ...orderOf("shared", 0), amount: 3 }));
     expect(new Set(answers.map(({ text }) => text)).size).toBe(1);
@@ -265,12 +266,12 @@ describe("with two nodes", () => {
     await eventually(
       "the order to run",
       () => there.service.runtime.totals().running,
-      (count) => count === 3,
+      (count) => count === STEPS.length,
     );
     await stopped.stop();
     const answer = await first;
     expect(answer).toMatchObject({ status: 408, json: { error: { kind: "canceled" } } });
-    expect(answer.json.steps.map(({ detail }: { detail: string }) => detail)).toEqual(Array(3).fill("shutdown"));
+    expect(answer.json.steps.map(({ detail }: { detail: string }) => detail)).toEqual(STEPS.map(() => "shutdown"));
     expect(
       await eventually(
         "nothing to run",

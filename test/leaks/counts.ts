@@ -10,7 +10,7 @@ export type Capacities = Readonly<Record<StepName, Capacity>>;
 
 /** Everything that an order could leave behind in this process. */
 export interface Counts {
-  /** Undefined where the system does not tell. */
+  /** Undefined where the system does not report it. */
   readonly osThreads: number | undefined;
   readonly threads: number;
   readonly running: number;

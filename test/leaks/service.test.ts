@@ -62,10 +62,10 @@ class Peaks {
 }
 
 // No thread may be lost, however slow the machine is.
-const PATIENT = { THREADS: "2", CPU_THREADS: "1", CPU_THREADS_AT_START: "on", ORDER_TIMEOUT_MS: "60000", CANCEL_GRACE_MS: "20000" };
+const LONG_DEADLINES = { THREADS: "2", CPU_THREADS: "1", CPU_THREADS_AT_START: "on", ORDER_TIMEOUT_MS: "60000", CANCEL_GRACE_MS: "20000" };
 
 test("clients that hang up leave nothing behind", async () => {
-  await using running = await startService({ ...PATIENT, COURIER_CAPACITY: "8" });
+  await using running = await startService({ ...LONG_DEADLINES, COURIER_CAPACITY: "8" });
   const { service, port } = running;
   await warmUp(service);
   const rest = await atRest(service);
@@ -134,7 +134,7 @@ interface Storm {
   readonly onMoment: (n: number) => void;
 }
 
-/** As a client does that is told to come again. */
+/** As a client does that comes again after `overloaded`. */
 async function placeOnceAdmitted(orderService: PlacesOrders, order: Order, signal: AbortSignal): Promise<Placement> {
   for (;;) {
     try {
@@ -231,7 +231,7 @@ test(`a storm in which threads are killed leaves nothing behind (seed ${SEED})`,
 test("a shutdown in the middle leaves nothing behind, the service itself included", async () => {
   await settleProcess();
   const before = { osThreads: osThreads(), timers: timers() };
-  const { service, logged } = await startService({ ...PATIENT, SHUTDOWN_TIMEOUT_MS: "50" });
+  const { service, logged } = await startService({ ...LONG_DEADLINES, SHUTDOWN_TIMEOUT_MS: "50" });
   expect(timers()).toBeGreaterThan(before.timers);
   const places = Array.from({ length: 20 }, (_, n) => {
     const delayMs = perStep(() => LONG);

@@ -26,7 +26,7 @@ function pipelined(order: object, count: number): string {
   return `POST /order HTTP/1.1\r\nHost: localhost\r\nContent-Length: ${body.length}\r\n\r\n${body}`.repeat(count);
 }
 
-/** So many requests that stay until they are told to go. */
+/** So many requests that stay until `hangUp` is called. */
 function clients(count: number) {
   const gone = new AbortController();
   const answers = Array.from({ length: count }, () => postOrder(running.port, HOT, { signal: gone.signal }).catch(() => undefined));

@@ -14,7 +14,7 @@ import { startWithProviders } from "./providers.ts";
 const ORDER = { order_id: "compensated", amount: 1200 };
 const TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
-/** Notes the compensations in the order of their arrival, and treats calls as told. */
+/** Notes the compensations in the order of their arrival; `faultModeOf` decides how each call is answered. */
 function watchCompensations(faultModeOf: (call: Call) => FaultMode | undefined) {
   const compensated: string[] = [];
   return {

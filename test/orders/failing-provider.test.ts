@@ -11,7 +11,7 @@ const FOR_EVER_MS = 300_000;
 // Contract: "recovers by itself within 2 s".
 const RECOVERY_MS = 2_000;
 
-/** Sends orders at a constant rate, whatever becomes of those before, until told to stop. */
+/** Sends orders at a constant rate, whatever becomes of those before, until it is stopped. */
 class Customers implements AsyncDisposable {
   readonly answers: Received[] = [];
   readonly #open = new Set<Promise<void>>();

@@ -26,7 +26,7 @@ interface Known {
   answer: StoredAnswer | undefined;
 }
 
-/** The domain's journal as a few arrays, which fails when it is told to. Knows no idempotency keys. */
+/** The domain's journal as a few arrays, which fails when a test asks for it. It knows no idempotency keys. */
 export class FakeJournal implements OrderJournal {
   /** Writes are refused, as by a full disk. */
   full = false;

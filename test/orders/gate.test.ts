@@ -3,7 +3,7 @@ import type { AdmissionGate } from "../../src/orders/admission-gate.ts";
 import { STEPS } from "../../src/orders/steps.ts";
 import { OrderServiceFixture } from "./order-service-fixture.ts";
 
-/** Notes what it is asked, and refuses when it is told to. */
+/** Notes what it is asked, and refuses when a test asks for it. */
 class FakeGate implements AdmissionGate {
   readonly calls: string[] = [];
   refuses = false;

@@ -58,7 +58,7 @@ test.each([
     expect(compensator.inFlight).toBeLessThanOrEqual(BULKHEAD);
     expect(runtime.counters().slots).toBe(compensator.inFlight);
 
-    // It is back: whoever waits for an answer is told that there will be none.
+    // It is back: the connections of those who wait for an answer are reset.
     hangs = false;
     await fixture.standIn.down(50, "reset");
     await eventually(

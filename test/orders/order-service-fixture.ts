@@ -10,7 +10,7 @@ import { FakeJournal } from "./fake-journal.ts";
 
 export interface OrderServiceFixtureOptions {
   readonly maxInFlight?: number;
-  /** What each call that undoes ends with at once; by default they go on until a test ends them. */
+  /** What each compensation ends with at once; by default they go on until a test ends them. */
   readonly compensate?: StepOutcome;
   readonly gate?: AdmissionGate;
 }

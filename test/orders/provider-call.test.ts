@@ -230,7 +230,7 @@ describe("what a canceled call says of its provider", () => {
   async function cutOff(cause: CancelCause, tookMs: number, isLate: boolean, effect: "none" | "unknown" = "unknown"): Promise<string> {
     for (let n = 0; n < 10 && vendor.circuit.state === "closed"; n++) {
       const own = new FakeRunner();
-      own.deaf.add("vendor");
+      own.ignoringCancel.add("vendor");
       const one = new CancelScope();
       // Not far from now: what calls took is forgotten after a while.
       const stop = one.cancelAfter(5_000);

@@ -134,7 +134,7 @@ test("whoever asks, without a key too, while a canceled attempt is still being c
 
 test("one that asks while a canceled attempt ends well after all gets its stored answer", async () => {
   await using at = new OrderServiceFixture();
-  for (const name of STEPS) at.runner.deaf.add(name);
+  for (const name of STEPS) at.runner.ignoringCancel.add(name);
   const client = new AbortController();
   const first = await at.place("o", 1, client.signal);
   client.abort();

@@ -21,7 +21,7 @@ test("an order that cannot be written down is refused before any step runs, and 
   expect(at.orderService.inFlight).toBe(0);
 });
 
-test("an outcome that cannot be stored is not told: the order fails and is compensated at once, and that is stored when it can be", async () => {
+test("an outcome that cannot be stored is not reported: the order fails and is compensated at once, and that is stored when it can be", async () => {
   await using at = new OrderServiceFixture({ compensate: OK });
   const before = timers();
   const { answer } = await at.place();
@@ -95,7 +95,7 @@ test("a client that asks again before a failure could be stored waits, and its o
   expect(at.orderService.inFlight).toBe(0);
 });
 
-test("a shutdown gives up on storing: the next start closes and undoes the attempt", async () => {
+test("a shutdown gives up on storing: the next start closes and compensates the attempt", async () => {
   await using at = new OrderServiceFixture({ compensate: OK });
   const before = timers();
   const client = new AbortController();

@@ -120,13 +120,13 @@ describe.each([
       expect(outcome).toEqual({ status: "canceled", cause: "shutdown", effect: "none" });
     });
 
-    test("undoes what was done, as often as asked", async () => {
+    test("compensates what was done, as often as asked", async () => {
       const order = subject.order(`compensate-${step}`);
       expect(await runStep(subject.runtime, step, "perform", order)).toEqual({ status: "ok" });
       for (let n = 0; n < 3; n++) expect(await runStep(subject.runtime, step, "compensate", order)).toEqual({ status: "ok" });
     });
 
-    test("undoes what never arrived", async () => {
+    test("compensates what never arrived", async () => {
       expect(await runStep(subject.runtime, step, "compensate", subject.order(`compensate-nothing-${step}`))).toEqual({ status: "ok" });
     });
 

@@ -59,7 +59,7 @@ describe("the ledger", () => {
     expect(ledger.snapshot().counts.charges).toBe(0);
   });
 
-  test("undoes once, and refuses the call from then on", () => {
+  test("compensates once, and refuses the call from then on", () => {
     const ledger = new Ledger();
     ledger.perform("payment", "a:1:payment", body);
     for (let n = 0; n < 3; n++) expect(ledger.compensate("payment", compensate)).toBe(200);
@@ -156,7 +156,7 @@ describe("the fault modes over HTTP", () => {
   const only = (type: (typeof FAULT_MODES)[number], more: object = {}) => open({ rates: { [type]: 1, ...more } });
   const charged = (standIn: StandIn) => standIn.ledger.snapshot().counts.charges;
 
-  test("none: it acts, answers, undoes", async () => {
+  test("none: it acts, answers, compensates", async () => {
     const standIn = await open();
     expect((await pay(standIn.url, "a")).status).toBe(200);
     expect((await send(`${standIn.url}/prefix`, "orders", "a:1:vendor", { order_id: "a", amount: 5 })).status).toBe(200);
@@ -268,7 +268,7 @@ describe("the fault modes over HTTP", () => {
     expect(charged(standIn)).toBe(0);
   });
 
-  test.each(["refuse", "reset"] as const)("told to be down (%s)", async (mode) => {
+  test.each(["refuse", "reset"] as const)("ordered to be down (%s)", async (mode) => {
     const standIn = await open();
     await pay(standIn.url, "a");
     const up = standIn.down(500, mode);
@@ -279,7 +279,7 @@ describe("the fault modes over HTTP", () => {
   });
 });
 
-test.each(["refuse", "reset"] as const)("one step's address goes down alone, until it is told to come up (%s)", async (mode) => {
+test.each(["refuse", "reset"] as const)("one step's address goes down alone, until it is ordered to come up (%s)", async (mode) => {
   const standIn = await open();
   const { payment, courier } = standIn.urls;
   expect((await pay(payment, "a")).status).toBe(200);
@@ -339,7 +339,7 @@ describe("in a process of its own", () => {
     expect((await standIn.quiet()).counts.charges).toBe(2);
   });
 
-  test("hangs for one step's calls and compensations while it is told to, and counts what it does for the others", async () => {
+  test("hangs for one step's calls and compensations while it is ordered to, and counts what it does for the others", async () => {
     const standIn = await spawned();
     await standIn.setFaultRates({ vendor: { hang: 1 } });
     const accept = (id: string, signal?: AbortSignal) =>

@@ -20,9 +20,9 @@ export const OVER = 3;
 
 /** Besides a thread's number: it takes a message though a wake-up is due too. */
 export const BY_MESSAGE = 8;
-/** Besides a thread's number: it dies here, and the main thread is told. */
+/** Besides a thread's number: it dies here, and the main thread is notified. */
 export const DIES = 16;
-/** Besides a thread's number: it stands still from here on, and nobody is told. */
+/** Besides a thread's number: it stands still from here on, and nobody is notified. */
 export const STALLS = 32;
 export const THREAD_BITS = 7;
 export const NOBODY = -1;

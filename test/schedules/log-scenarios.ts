@@ -16,7 +16,7 @@ export const LOG_SCENARIOS: readonly Scenario[] = [
       for (const thread of [1, 2]) main.start(thread);
       [one, two] = [main.open(), main.open()];
       main.send(one, "stays", 1);
-      main.send(two, "fails when told", 2);
+      main.send(two, "fails on request", 2);
       main.failLater(2);
       main.later("storm");
     },
@@ -39,7 +39,7 @@ export const LOG_SCENARIOS: readonly Scenario[] = [
       for (const thread of [1, 2]) main.start(thread);
       [one, two] = [main.open(), main.open()];
       main.send(one, "stays", 1);
-      main.send(two, "fails when told", 2);
+      main.send(two, "fails on request", 2);
       main.failLater(2);
       main.later("fill");
     },

@@ -119,7 +119,7 @@ export class MainRole implements Role {
     this.#control.mail.postLater(MAIN, message);
   }
 
-  /** Has a step "fails when told" fail when the set-up is over. */
+  /** Has a step "fails on request" fail when the set-up is over. */
   failLater(thread: number): void {
     this.#control.mail.postLater(thread, "fail");
   }

@@ -63,9 +63,10 @@ export class Order {
   fault(isGone: (thread: number) => boolean): string | undefined {
     if (this.#closedWith !== undefined) return this.#closedWith;
     const cause = this.open > 0 ? this.#onBoard() : this.#cause;
-    const deaf = this.#open.filter((thread) => !isGone(thread));
+    const unnotified = this.#open.filter((thread) => !isGone(thread));
     if (cause !== undefined && !this.#mayBeCanceled) return `was canceled for ${cause}, which another one was meant to be`;
-    if (cause !== undefined && deaf.length > 0) return `its step on thread ${deaf} has not heard that it was canceled for ${cause}`;
+    if (cause !== undefined && unnotified.length > 0)
+      return `its step on thread ${unnotified} has not heard that it was canceled for ${cause}`;
     for (const outcome of this.#outcomes) {
       if (outcome.status === "canceled" && outcome.cause !== cause) return `a step stopped for ${outcome.cause}, the order for ${cause}`;
     }

@@ -14,7 +14,7 @@ function openOrder(main: MainRole, failing: readonly number[]): Order {
   const order = main.open();
   main.send(order, "stays", 1);
   for (const thread of failing) {
-    main.send(order, "fails when told", thread);
+    main.send(order, "fails on request", thread);
     main.failLater(thread);
   }
   return order;
@@ -62,7 +62,7 @@ export const SCENARIOS: readonly Scenario[] = [
       [one, two] = [main.open(), main.open()];
       main.send(one, "stays", 1);
       main.send(two, "stays", 1);
-      main.send(one, "fails when told", 2);
+      main.send(one, "fails on request", 2);
       main.failLater(2);
       main.later("cancel");
     },
@@ -78,7 +78,7 @@ export const SCENARIOS: readonly Scenario[] = [
       const order = main.open();
       main.send(order, "stays", 1);
       main.send(order, "succeeds", 1, true);
-      main.send(order, "fails when told", 2);
+      main.send(order, "fails on request", 2);
       main.failLater(2);
     },
   },
@@ -122,7 +122,7 @@ export const SCENARIOS: readonly Scenario[] = [
       for (const thread of [1, 2]) main.start(thread);
       const order = main.open();
       for (const thread of [1, 2]) {
-        main.send(order, "fails when told", thread);
+        main.send(order, "fails on request", thread);
         main.failLater(thread);
       }
       order.whenClosed = () => main.send(main.open(), "stays", 1);

@@ -10,7 +10,7 @@ import type { SharedControl } from "./shared-control.ts";
 import { surround } from "./surroundings.ts";
 
 /** What the steps of the scenarios do. */
-export type Behavior = "stays" | "fails" | "fails when told" | "leaves work behind" | "succeeds";
+export type Behavior = "stays" | "fails" | "fails on request" | "leaves work behind" | "succeeds";
 
 /** A thread of the pools: the real `serve`, with a box for its port. */
 export function makeRole(control: SharedControl, gate: GatedAtomics, thread: number, layout: LayoutHandle | undefined): Role {
@@ -19,7 +19,7 @@ export function makeRole(control: SharedControl, gate: GatedAtomics, thread: num
     // By the cheapest of the ways to notice; the others hang on the same list.
     stays: { run: (_input, context) => new Promise((_resolve, reject) => context.onCancel((cause) => reject(new Canceled(cause)))) },
     fails: { run: () => Promise.reject(new StepFailed("payment_declined", "none", "declined")) },
-    "fails when told": {
+    "fails on request": {
       run: () => new Promise((_resolve, reject) => (fail = () => reject(new StepFailed("payment_declined", "none", "declined")))),
     },
     "leaves work behind": {

@@ -108,7 +108,7 @@ class Reader {
     return this.#board.hasAcknowledged(this.#row, position);
   }
 
-  told(slot: number): CancelCause | undefined {
+  notified(slot: number): CancelCause | undefined {
     return this.held.get(slot)?.cause;
   }
 }
@@ -244,8 +244,8 @@ class Run {
     for (const [slot, cause] of this.#causes) expect(this.#board.causeOf(slot, this.#board.generation(slot))).toBe(cause);
     expect(this.#slots.inUse).toBe(this.#causes.size);
     for (const [n, at] of this.#readers.entries()) {
-      const told = new Map([...at.held.keys()].flatMap((slot) => (at.told(slot) === undefined ? [] : [[slot, at.told(slot)]])));
-      expect(told).toEqual(this.#known[n]);
+      const notified = new Map([...at.held.keys()].flatMap((slot) => (at.notified(slot) === undefined ? [] : [[slot, at.notified(slot)]])));
+      expect(notified).toEqual(this.#known[n]);
     }
   }
 
@@ -336,7 +336,7 @@ describe("the cancel board and its log", () => {
       if (look === 1) for (let n = 0; n < more; n++) cancel(1);
     });
     expect(looks).toBe(expected === "log" ? behind : undefined);
-    expect(at.told(0)).toBe("deadline");
+    expect(at.notified(0)).toBe("deadline");
   });
 
   test("a reader that reads between any two writes of a cancel misses nothing", () => {
@@ -364,7 +364,7 @@ describe("the cancel board and its log", () => {
       for (let slot = 0; slot < SLOTS; slot++) {
         board.cancel(slot, 0, "shutdown");
         at.read(() => {});
-        expect(at.told(slot)).toBe("shutdown");
+        expect(at.notified(slot)).toBe("shutdown");
       }
       for (const write of writes) expect(write.mock.calls.length).toBeGreaterThanOrEqual(SLOTS);
     } finally {
@@ -392,12 +392,12 @@ describe("the cancel board and its log", () => {
         expect(died).toBe(came);
         board.cancel(2, 0, "deadline");
         at.read(() => {});
-        expect(at.told(0)).toBeUndefined();
-        expect(at.told(2)).toBe("deadline");
+        expect(at.notified(0)).toBeUndefined();
+        expect(at.notified(2)).toBe("deadline");
         // What the main thread does after its death.
         board.notify(1);
         at.read(() => {});
-        expect(at.told(1)).toBe("sibling_failed");
+        expect(at.notified(1)).toBe("sibling_failed");
         expect(at.hasSeen(board.head())).toBe(true);
         expect(at.read(() => {})).toBe(0);
       }
@@ -425,10 +425,10 @@ describe("the cancel board and its log", () => {
             board.cancel(1, 0, "deadline");
             came = restore();
             at.read(() => {});
-            expect([rounds, more, count, at.told(1)]).toEqual([rounds, more, count, "deadline"]);
+            expect([rounds, more, count, at.notified(1)]).toEqual([rounds, more, count, "deadline"]);
             board.cancel(2, 0, "shutdown");
             at.read(() => {});
-            expect([rounds, more, count, at.told(2)]).toEqual([rounds, more, count, "shutdown"]);
+            expect([rounds, more, count, at.notified(2)]).toEqual([rounds, more, count, "shutdown"]);
             // Whatever was written where, the log is believed again after one round.
             for (let n = 0; n < 8; n++) board.notify(0);
             at.read(() => {});
@@ -495,18 +495,18 @@ describe("a reader on a thread of its own", () => {
   async function startReader(
     slots: number,
     startHead: number,
-  ): Promise<{ layout: Layout; board: CancelBoard; told: Int32Array; stop: () => Promise<number> }> {
+  ): Promise<{ layout: Layout; board: CancelBoard; notified: Int32Array; stop: () => Promise<number> }> {
     const layout = Layout.allocate({ slots, rows: 1 });
     const board = CancelBoard.create(layout, startHead);
-    const told = new Int32Array(new SharedArrayBuffer(4 * slots));
+    const notified = new Int32Array(new SharedArrayBuffer(4 * slots));
     const listening = new Int32Array(new SharedArrayBuffer(4));
-    const workerData: ReaderSetup = { layout: layout.handle, told: told.buffer as SharedArrayBuffer, listening: listening.buffer };
+    const workerData: ReaderSetup = { layout: layout.handle, notified: notified.buffer as SharedArrayBuffer, listening: listening.buffer };
     const worker = new Worker(fileURLToPath(new URL("./log-reader.ts", import.meta.url)), { workerData });
     const failed = once(worker, "error").then(([error]) => Promise.reject(error));
     failed.catch(() => {});
     const up = Atomics.waitAsync(listening, 0, 0, PATIENCE_MS);
     expect(await Promise.race([up.value, failed])).toBe("ok");
-    return { layout, board, told, stop: () => worker.terminate() };
+    return { layout, board, notified, stop: () => worker.terminate() };
   }
 
   /** Watches from outside, without a wake-up of its own: nothing here could make up for one that was lost. */
@@ -531,7 +531,7 @@ describe("a reader on a thread of its own", () => {
         reader.board.cancel(slot, 0, cause);
         // Every other time at once, so that the next cancel meets the reader on its way back to sleep; and now and then much later.
         untilSeen(reader.board);
-        if (reader.told[slot] !== 1 + CANCEL_CAUSES.indexOf(cause)) expect([slot, reader.told[slot]]).toEqual([slot, cause]);
+        if (reader.notified[slot] !== 1 + CANCEL_CAUSES.indexOf(cause)) expect([slot, reader.notified[slot]]).toEqual([slot, cause]);
         const pause = performance.now() + (random() < 0.5 ? 0 : random() * 0.05);
         while (performance.now() < pause);
       }
@@ -556,7 +556,7 @@ describe("a reader on a thread of its own", () => {
       await ended;
       untilSeen(reader.board);
       expect(reader.board.head()).toBe((2 ** 31 - 20_000 + slots) | 0);
-      for (const [slot, cause] of reader.told.entries()) {
+      for (const [slot, cause] of reader.notified.entries()) {
         if (cause !== 1 + (slot % CANCEL_CAUSES.length)) expect([slot, cause]).toEqual([slot, 1 + (slot % CANCEL_CAUSES.length)]);
       }
     } finally {
@@ -574,8 +574,8 @@ describe("a reader on a thread of its own", () => {
         const end = Math.min(slots, slot + 1 + Math.floor(random() ** 3 * 2 * LOG_SIZE));
         while (slot < end) reader.board.cancel(slot++, 0, "deadline");
         untilSeen(reader.board);
-        expect(reader.told.subarray(0, slot).every((cause) => cause === 1 + CANCEL_CAUSES.indexOf("deadline"))).toBe(true);
-        expect(reader.told.subarray(slot).every((cause) => cause === 0)).toBe(true);
+        expect(reader.notified.subarray(0, slot).every((cause) => cause === 1 + CANCEL_CAUSES.indexOf("deadline"))).toBe(true);
+        expect(reader.notified.subarray(slot).every((cause) => cause === 0)).toBe(true);
       }
     } finally {
       await reader.stop();

@@ -14,11 +14,11 @@ export interface FakeStep {
   break(error: unknown): void;
 }
 
-/** Runs steps in memory: each goes on until the test ends it or, unless it is deaf, until its order is canceled. */
+/** Runs steps in memory: each goes on until the test ends it or, unless it ignores its cancel, until its order is canceled. */
 export class FakeRunner implements StepRunner {
   /** In the order in which they were asked for. */
   readonly started: FakeStep[] = [];
-  readonly deaf = new Set<StepName>();
+  readonly ignoringCancel = new Set<StepName>();
   /** Calls back with every step that is asked for. */
   onStart: ((step: FakeStep) => void) | undefined;
   /** Runs at one time; past it `open` throws. */
@@ -79,7 +79,7 @@ export class FakeRunner implements StepRunner {
       let subscription: Subscription | undefined;
       this.started.push(step);
       this.onStart?.(step);
-      if (ended || this.deaf.has(spec.name as StepName)) return;
+      if (ended || this.ignoringCancel.has(spec.name as StepName)) return;
       subscription = scope.onCancel((cause) => step.end({ status: "canceled", cause, effect: "unknown" }));
     });
   }

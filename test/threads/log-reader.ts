@@ -9,8 +9,8 @@ import { StepContext } from "../../workers/runtime/step-context.ts";
 /** What the test gives this thread. */
 export interface ReaderSetup {
   readonly layout: LayoutHandle;
-  /** One word a slot: 1 + index of the cause that the step of this slot was told, 0 while it knows of none. */
-  readonly told: SharedArrayBuffer;
+  /** One word a slot: 1 + index of the cause of which the step of this slot was notified, 0 while there is none. */
+  readonly notified: SharedArrayBuffer;
   /** One word: 1 when this thread listens. */
   readonly listening: SharedArrayBuffer;
 }
@@ -18,7 +18,7 @@ export interface ReaderSetup {
 // A thread with one step on every slot of the board, listening as a thread of the pool does, at full speed.
 const setup = workerData as ReaderSetup;
 const layout = new Layout(setup.layout);
-const told = new Int32Array(setup.told);
+const notified = new Int32Array(setup.notified);
 const [board, tracker] = [new CancelBoard(layout), new Tracker(layout)];
 const row = tracker.claim(1);
 const watch = new CancelWatch(board, row);
@@ -28,7 +28,7 @@ for (let slot = 0; slot < setup.layout.slots; slot++) {
   watch.add(context);
   context.signal.addEventListener("abort", () => {
     const reason: unknown = context.signal.reason;
-    Atomics.store(told, slot, reason instanceof Canceled ? 1 + CANCEL_CAUSES.indexOf(reason.causedBy) : -1);
+    Atomics.store(notified, slot, reason instanceof Canceled ? 1 + CANCEL_CAUSES.indexOf(reason.causedBy) : -1);
   });
 }
 void watch.listen();

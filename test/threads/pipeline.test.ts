@@ -85,7 +85,7 @@ describe("an order whose steps all end ok", () => {
   });
 
   test.each(CANCEL_CAUSES)("stays placed when %s comes too late to stop any", async (cause) => {
-    for (const name of STEPS) runner.deaf.add(name);
+    for (const name of STEPS) runner.ignoringCancel.add(name);
     const order = pipeline.run(INPUT, scope);
     runner.step("payment").end(OK);
     scope.cancel(cause);
@@ -114,7 +114,7 @@ describe("the first failure decides", () => {
   });
 
   test("a later failure does not change it, even one of a step that stands first in the answer", async () => {
-    for (const name of STEPS) runner.deaf.add(name);
+    for (const name of STEPS) runner.ignoringCancel.add(name);
     const order = pipeline.run(INPUT, scope);
     runner.step("courier").end(failed("no_courier"));
     await turn();
@@ -125,7 +125,7 @@ describe("the first failure decides", () => {
   });
 
   test("the earliest on the threads' clock, though another one was heard of before", async () => {
-    for (const name of STEPS) runner.deaf.add(name);
+    for (const name of STEPS) runner.ignoringCancel.add(name);
     const order = pipeline.run(INPUT, scope);
     const nowMs = monotonicMs();
     runner.step("vendor").end(failed("vendor_unavailable"), nowMs);
@@ -137,7 +137,7 @@ describe("the first failure decides", () => {
   });
 
   test("a cancel from outside after it does not change it", async () => {
-    for (const name of STEPS) runner.deaf.add(name);
+    for (const name of STEPS) runner.ignoringCancel.add(name);
     const order = pipeline.run(INPUT, scope);
     runner.step("vendor").end(failed("vendor_unavailable"));
     await turn();
@@ -156,7 +156,7 @@ describe("the first failure decides", () => {
   });
 
   test("a step that ends ok after it is ok too", async () => {
-    runner.deaf.add("courier");
+    runner.ignoringCancel.add("courier");
     const order = pipeline.run(INPUT, scope);
     runner.step("payment").end(failed("payment_declined"));
     await turn();
@@ -202,7 +202,7 @@ describe("a cancel from outside", () => {
   });
 
   test("counts as the first failure: a step that fails while it stops does not change the kind", async () => {
-    runner.deaf.add("vendor");
+    runner.ignoringCancel.add("vendor");
     const order = pipeline.run(INPUT, scope);
     scope.cancel("deadline");
     runner.step("vendor").end(failed("vendor_unavailable", "unknown"));
@@ -278,7 +278,7 @@ describe("errorOf", () => {
 });
 
 test("an answer spells every outcome as the contract does", async () => {
-  runner.deaf.add("vendor");
+  runner.ignoringCancel.add("vendor");
   const order = pipeline.run(INPUT, scope);
   runner.step("courier").end(failed("no_courier"));
   runner.step("vendor").end(LOST);

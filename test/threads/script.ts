@@ -8,7 +8,7 @@ export interface Script {
   readonly runs: number;
   /** Counter that counts its ends, the last thing a step does. One that dies with its thread does not get there. */
   readonly ends: number;
-  /** Counter that it waits at until it is 1 or more; its meaning is told at each `ScriptName`. */
+  /** Counter that it waits at until it is 1 or more; each `ScriptName` says what it means. */
   readonly gate: number;
   /** A time, or however else the script measures. */
   readonly ms?: number;

@@ -77,14 +77,14 @@ describe.each([
 test("a thread that dies takes the other steps on it along, each with the outcome that is its own", async () => {
   await using fixture = await Fixture.start({ threads: 1 });
   const innocent = await fixture.running("wait");
-  // Deaf, so that it is still there when the thread dies.
-  const deaf = await fixture.running("wait_ignoring_cancel");
+  // It ignores its cancel, so that it is still there when the thread dies.
+  const ignoring = await fixture.running("wait_ignoring_cancel");
   const endedBefore = await fixture.running("wait");
   fixture.open(endedBefore);
   expect(await endedBefore.outcome).toEqual(OK);
-  deaf.scope.cancel("client_disconnected");
+  ignoring.scope.cancel("client_disconnected");
   const victim = await fixture.running("exit");
-  expect(await Promise.all([innocent, deaf, victim].map(({ outcome }) => outcome))).toEqual([lost("exit"), canceled(), lost("exit")]);
+  expect(await Promise.all([innocent, ignoring, victim].map(({ outcome }) => outcome))).toEqual([lost("exit"), canceled(), lost("exit")]);
   await expectRecovered(fixture, "exit");
 });
 
@@ -156,16 +156,16 @@ describe("killThread", () => {
     await using fixture = await Fixture.start({ threads: 1, startFaults: [undefined, undefined, "wait_at_gate"] });
     const victim = await fixture.running("wait");
     fixture.runtime.killThread();
-    const [patient, impatient] = [fixture.lone("succeed"), fixture.lone("succeed")];
+    const [kept, withdrawn] = [fixture.lone("succeed"), fixture.lone("succeed")];
     await victim.ended;
     await turn();
     expect(fixture.runtime.counters()).toMatchObject({ slots: 2, unsettled: 2 });
     // There is no thread yet that could say so.
-    impatient.scope.cancel("client_disconnected");
-    expect(await impatient.outcome).toEqual(canceled("none"));
+    withdrawn.scope.cancel("client_disconnected");
+    expect(await withdrawn.outcome).toEqual(canceled("none"));
     fixture.counters.add(fixture.startGate);
-    expect(await patient.outcome).toEqual(OK);
-    expect([fixture.runsOf(patient), fixture.runsOf(impatient)]).toEqual([1, 0]);
+    expect(await kept.outcome).toEqual(OK);
+    expect([fixture.runsOf(kept), fixture.runsOf(withdrawn)]).toEqual([1, 0]);
     await expectRecovered(fixture, "chaos");
   });
 
@@ -250,12 +250,12 @@ describe("a canceled step that does not stop", () => {
         .filter(({ pool }) => pool === "shared")
         .map(({ id, running }) => [id, running]);
     const elsewhere = await fixture.running("wait");
-    const deaf = [await fixture.running(fixture.script("ignore_cancel", { calls: true }))];
-    const beside = await besideOf(fixture, elsewhere, deaf[0] as LoneStep);
+    const ignoring = [await fixture.running(fixture.script("ignore_cancel", { calls: true }))];
+    const beside = await besideOf(fixture, elsewhere, ignoring[0] as LoneStep);
     await fixture.counters.reached(beside.script.runs);
     const before = ids();
-    for (const { scope } of deaf) scope.cancel("client_disconnected");
-    expect(await deaf[0]?.outcome).toEqual(canceled());
+    for (const { scope } of ignoring) scope.cancel("client_disconnected");
+    expect(await ignoring[0]?.outcome).toEqual(canceled());
     // Another thread takes its place, and it is counted as replaced, but goes on with what it has.
     expect(fixture.replacements).toMatchObject([{ pool: "shared", reason: "grace" }]);
     await eventually("the replacement", () => ids().length === 3);
@@ -281,7 +281,7 @@ describe("a canceled step that does not stop", () => {
     const group = fixture.runtime.open(scope);
     const late = fixture.step(group, fixture.script("wait_ignoring_cancel"));
     await fixture.counters.reached(late.script.runs);
-    const [deaf, endless] = [await fixture.running("ignore_cancel"), await fixture.running("wait")];
+    const [ignoring, endless] = [await fixture.running("ignore_cancel"), await fixture.running("wait")];
     scope.cancel("client_disconnected");
     expect(await late.outcome).toEqual(canceled());
     const { started } = fixture.runtime.totals();
@@ -289,8 +289,8 @@ describe("a canceled step that does not stop", () => {
     expect(fixture.runtime.totals()).toEqual(counts);
     fixture.open(late);
     await fixture.counters.reached(late.script.ends);
-    deaf.scope.cancel("client_disconnected");
-    expect(await deaf.outcome).toEqual(canceled());
+    ignoring.scope.cancel("client_disconnected");
+    expect(await ignoring.outcome).toEqual(canceled());
     expect(fixture.runtime.totals()).toEqual({ running: 1, started, finished: started - 1 });
     group.close();
     // Nobody cancels it, so only the bound ends it.
