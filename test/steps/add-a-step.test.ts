@@ -1,3 +1,4 @@
+// @module-tag three-steps
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { ChildServer } from "../support/child-server.ts";
 import { postOrder, send } from "../support/http-client.ts";

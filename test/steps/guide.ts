@@ -1,12 +1,13 @@
 import { spawnSync } from "node:child_process";
-import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { section } from "../support/markdown.ts";
 
 const PROJECT = fileURLToPath(new URL("../../", import.meta.url));
-const COPIED = ["src", "workers", "load", "test", "docs", "deploy", "package.json", "tsconfig.json", "README.md", "CONTRIBUTING.md"];
+/** What a clone does not have, or what is large and the same in a copy. */
+const NOT_COPIED = ["node_modules", ".git", "data"];
 const TSC = join(PROJECT, "node_modules/typescript/bin/tsc");
 
 /** What the guide "Add a step" of CONTRIBUTING.md has its reader write. */
@@ -53,7 +54,8 @@ export class CopyWithStep implements Disposable {
 
   constructor(guide: Guide) {
     this.#guide = guide;
-    for (const name of COPIED) cpSync(join(PROJECT, name), join(this.directory, name), { recursive: true });
+    const names = readdirSync(PROJECT).filter((name) => !NOT_COPIED.includes(name));
+    for (const name of names) cpSync(join(PROJECT, name), join(this.directory, name), { recursive: true });
     symlinkSync(join(PROJECT, "node_modules"), join(this.directory, "node_modules"));
     this.write(guide.file, guide.definition);
     for (const [file, changes] of [...guide.changes, ...guide.rows]) this.#change(file, changes);
