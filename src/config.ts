@@ -177,8 +177,9 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
   const config = Object.fromEntries(values) as Config;
   requireTogether(config, "WEBHOOK_URL", "WEBHOOK_SECRET_FILE");
   requireTogether(config, "WEBHOOK_SECRET_FILE", "WEBHOOK_URL");
-  for (const url of STEPS.map((step) => stepSetting(step, "URL"))) {
-    requireTogether(config, url.replace(/URL$/, "KEY_FILE") as SettingName, url);
+  for (const step of STEPS) {
+    const url = stepSetting(step, "URL");
+    requireTogether(config, stepSetting(step, "KEY_FILE"), url);
     if (config.ENGINE === "embedded" && config.JOURNAL === "memory" && config[url] !== undefined) {
       throw new ConfigError(
         `${withValue("JOURNAL", "memory")}: must be a file where ${url} is set, for a crash would forget what to compensate`,

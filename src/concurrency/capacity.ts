@@ -110,8 +110,16 @@ export class Capacity {
     return new Promise((resolve, reject) => {
       const level = this.#line.level(urgency);
       const countsFromMs = this.#nowMs() + urgency * this.#agingMs;
-      const links = { previous: undefined, next: undefined, subscription: undefined };
-      const waiter: Waiter<Permit> = { resolve, reject, scope, level, countsFromMs, ...links };
+      const waiter: Waiter<Permit> = {
+        resolve,
+        reject,
+        scope,
+        level,
+        countsFromMs,
+        previous: undefined,
+        next: undefined,
+        subscription: undefined,
+      };
       this.#line.add(waiter);
       waiter.subscription = scope?.onCancel((cause) => {
         this.#line.remove(waiter);

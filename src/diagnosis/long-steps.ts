@@ -24,7 +24,7 @@ export interface UnsettledSteps {
 /** A step that has run for long, and still does. */
 export interface LongStep {
   readonly name: string;
-  readonly action: "perform" | "compensate";
+  readonly action: StepSpec["action"];
   readonly orderId: string;
   readonly attempt: number;
   readonly threadId: number;

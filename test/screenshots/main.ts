@@ -4,6 +4,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import type { Browser, Page } from "playwright-core";
 import { startStandIn } from "../../load/stand-in/stand-in.ts";
+import { perStepSetting } from "../../src/orders/steps.ts";
 import { fail, startOnFile } from "../admin/fixture.ts";
 import { openPage, press } from "../admin/live/open-page.ts";
 import { launchBrowser } from "../support/browser.ts";
@@ -68,8 +69,7 @@ const SCENES: readonly Scene[] = [
           return step === "vendor" ? { type: "refuse", slowMs: 60 } : undefined;
         },
       });
-      const { payment, vendor, courier } = standIn.urls;
-      return { settings: { PAYMENT_URL: payment, VENDOR_URL: vendor, COURIER_URL: courier, THREADS: "2" }, close: () => standIn.close() };
+      return { settings: { ...perStepSetting("URL", (step) => standIn.urls[step]), THREADS: "2" }, close: () => standIn.close() };
     },
     async play(page, port) {
       for (let n = 1; n <= 4; n++) await postOrder(port, { order_id: `order-${1040 + n}`, amount: 1_990 * n });

@@ -11,6 +11,8 @@ that are named, without the ones that are about the three steps (tag three-steps
   --keep  leaves the copy where it is
 `;
 
+const WITHOUT_THREE = ["vitest", "run", "--config", "test/vitest.config.ts", "--tags-filter=!three-steps"];
+
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: { keep: { type: "boolean", default: false }, help: { type: "boolean", short: "h", default: false } },
@@ -21,19 +23,15 @@ else {
   const copy = new CopyWithStep(guide);
   process.stdout.write(`the project with the step of ${guide.file}: ${copy.directory}\n`);
   try {
-    const complaints = copy.complaints();
-    if (complaints.length > 0) process.stdout.write(`the compiler complains:\n${complaints.join("\n")}\n`);
-    const failed = await failedTests(copy.directory, positionals);
-    if (failed || complaints.length > 0) process.exitCode = 1;
+    const checked = await passes("npm", ["run", "check"], copy.directory);
+    const tested = await passes("npx", [...WITHOUT_THREE, ...positionals], copy.directory);
+    if (!checked || !tested) process.exitCode = 1;
   } finally {
     if (!values.keep) copy[Symbol.dispose]();
   }
 }
 
-/** Whether a test failed in this directory. */
-async function failedTests(cwd: string, only: readonly string[]): Promise<boolean> {
-  const args = ["vitest", "run", "--config", "test/vitest.config.ts", "--tags-filter=!three-steps", ...only];
-  const tests = spawn("npx", args, { cwd, stdio: ["ignore", "inherit", "inherit"] });
-  const [code] = await once(tests, "exit");
-  return code !== 0;
+async function passes(command: string, args: readonly string[], cwd: string): Promise<boolean> {
+  const [code] = await once(spawn(command, args, { cwd, stdio: ["ignore", "inherit", "inherit"] }), "exit");
+  return code === 0;
 }

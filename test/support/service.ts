@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pino } from "pino";
 import { readConfig } from "../../src/config.ts";
+import { STEPS, stepSetting } from "../../src/orders/steps.ts";
 import { type Service, type StartOptions, start } from "../../src/service.ts";
 
 /** A line of the service's log as pino writes it: `level` 40 is a warning, 50 an error. */
@@ -37,7 +38,7 @@ export async function startService(
   const fatal: string[] = [];
   const log = pino({ level: "info" }, { write: (line: string) => void logged.push(JSON.parse(line)) });
   const hasJournal = overlay.ENGINE !== "restate";
-  const isReal = ["PAYMENT_URL", "VENDOR_URL", "COURIER_URL"].some((name) => overlay[name] !== undefined);
+  const isReal = STEPS.some((step) => overlay[stepSetting(step, "URL")] !== undefined);
   const directory = isReal && hasJournal ? mkdtempSync(join(tmpdir(), "service-")) : undefined;
   const journal = directory === undefined ? "memory" : join(directory, "orders.db");
   const config = readConfig({ PORT: "0", ADMIN_PORT: "0", ...(hasJournal && { JOURNAL: journal }), ...overlay });

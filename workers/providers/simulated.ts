@@ -1,4 +1,5 @@
 import type { StepInput } from "../../src/orders/step.ts";
+import { simulatedDelayMs } from "../../src/orders/steps/simulated-delay.ts";
 import { STEP_TABLE, type StepName } from "../../src/orders/steps.ts";
 import type { StepContext } from "../runtime/step-context.ts";
 import { StepFailed } from "../steps/step.ts";
@@ -35,10 +36,7 @@ function wait(step: StepName, input: StepInput, context: StepContext): Promise<v
 }
 
 function delayOf(step: StepName, input: StepInput): number {
-  const { simulation } = input;
-  if (simulation?.delayMs?.[step] !== undefined) return simulation.delayMs[step];
-  // A step that computes does not wait afterwards, unless the order asks for a delay too.
-  return simulation?.cpuMs?.[step] !== undefined ? 0 : STEP_TABLE[step].simulated.delayMs;
+  return simulatedDelayMs(step, input.simulation?.delayMs?.[step], input.simulation?.cpuMs?.[step]);
 }
 
 function compute(ms: number, context: StepContext): void {

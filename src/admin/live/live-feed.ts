@@ -2,6 +2,7 @@ import { monitorEventLoopDelay } from "node:perf_hooks";
 import type { Response } from "express";
 import type { Capacity } from "../../concurrency/capacity.ts";
 import { monotonicMs } from "../../concurrency/clock.ts";
+import type { LongSteps } from "../../diagnosis/long-steps.ts";
 import type { EndedOrder } from "../../orders/ended-order.ts";
 import type { OnFault } from "../../orders/faults.ts";
 import type { Backlog } from "../../orders/operator-journal.ts";
@@ -14,24 +15,11 @@ import { EventStream } from "./event-stream.ts";
 import type { Hello, LiveBacklog, LongRunning, ReplacedThread, Tick } from "./messages.ts";
 import { OrderSample } from "./order-sample.ts";
 
-/** The steps that run for long. The feed marks it at a steady rate while a page is open; `forget` drops the marks. */
-export interface LongStepSource {
-  mark(): void;
-  sample(): readonly {
-    readonly name: string;
-    readonly action: "perform" | "compensate";
-    readonly orderId: string;
-    readonly attempt: number;
-    readonly threadId: number;
-    readonly sinceMs: number;
-  }[];
-  forget(): void;
-}
-
 /** What the page shows besides the orders that have ended. */
 export interface LiveSources {
   readonly counters: ThreadCounters;
-  readonly longSteps: LongStepSource;
+  /** Marked at a steady rate while a page is open, forgotten when the last one closes. */
+  readonly longSteps: Pick<LongSteps, "mark" | "sample" | "forget">;
   readonly capacities: Readonly<Record<StepName, Pick<Capacity, "limit" | "inUse" | "waiting">>>;
   readonly circuitState: MetricSources["circuitState"];
   /** Rejects while the journal cannot be read. */

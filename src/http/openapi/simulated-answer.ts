@@ -1,3 +1,4 @@
+import { simulatedDelayMs } from "../../orders/steps/simulated-delay.ts";
 import { STEP_TABLE, STEPS, type StepName } from "../../orders/steps.ts";
 import { STATUS } from "../status.ts";
 
@@ -40,6 +41,5 @@ export function simulatedAnswer(order: ExampleOrder): { readonly status: number;
 }
 
 function durationOf(step: StepName, { delay_ms, cpu_ms }: ExampleOrder): number {
-  const computesMs = cpu_ms?.[step];
-  return (computesMs ?? 0) + (delay_ms?.[step] ?? (computesMs === undefined ? STEP_TABLE[step].simulated.delayMs : 0));
+  return (cpu_ms?.[step] ?? 0) + simulatedDelayMs(step, delay_ms?.[step], cpu_ms?.[step]);
 }
