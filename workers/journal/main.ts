@@ -1,5 +1,5 @@
 import { flushCompileCache } from "node:module";
-import { workerData } from "node:worker_threads";
+import { type MessagePort, workerData } from "node:worker_threads";
 import type { BackupReply, JournalSettings, OpenReply, Operation, Query, QueryReply, Reply } from "../../src/journal/protocol.ts";
 import { openForReading } from "./open-database.ts";
 import { Queries } from "./queries.ts";
@@ -29,9 +29,17 @@ export function open(): OpenReply {
   }
 }
 
-/** One batch of writes: one transaction. */
-export default function write(operations: readonly Operation[]): Reply {
-  return opened(writer).run(operations);
+/** The writer's standing task. Each batch of writes that comes through the port is one transaction. Rejects on a bug. */
+export function serveWrites(port: MessagePort): Promise<never> {
+  return new Promise((_resolve, reject) => {
+    port.on("message", (batch: readonly Operation[]) => {
+      try {
+        port.postMessage(opened(writer).run(batch));
+      } catch (error) {
+        reject(error);
+      }
+    });
+  });
 }
 
 export function probe(): Reply {
