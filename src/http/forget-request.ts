@@ -5,8 +5,15 @@ import type { IncomingMessage } from "node:http";
  * parsed URL and the routers' closures. Saves 12 % of what a waiting order keeps, 1.7 KB (`npm run bench:tricks`).
  */
 export function forgetRequest(request: IncomingMessage): void {
-  request.rawHeaders = [];
-  Object.assign(request, FORGOTTEN);
+  const stored = request as unknown as Record<Stored, unknown>;
+  stored.rawHeaders = [];
+  // One by one: `Object.assign` costs several times as much.
+  stored.headers = undefined;
+  stored.body = undefined;
+  stored.next = undefined;
+  stored.params = undefined;
+  stored.route = undefined;
+  stored._parsedUrl = undefined;
 }
 
-const FORGOTTEN = { headers: undefined, body: undefined, next: undefined, params: undefined, route: undefined, _parsedUrl: undefined };
+type Stored = "rawHeaders" | "headers" | "body" | "next" | "params" | "route" | "_parsedUrl";

@@ -71,7 +71,7 @@ export function isAllowed(request: IncomingMessage, response: Response, hosts: K
       sendError(response, "bad_request", "Host: is missing", { Connection: "close" });
       return false;
     }
-  } else if (!(hosts.has(host) && hosts.has(hostInTarget(request.url) ?? host)) && !isHealthCheck(request.url)) {
+  } else if (!isKnown(host, request.url, hosts) && !isHealthCheck(request.url)) {
     sendError(response, "forbidden", "Host: is not a name of this server; ALLOWED_HOSTS can hold more names");
     return false;
   }
@@ -83,9 +83,10 @@ export function isAllowed(request: IncomingMessage, response: Response, hosts: K
   return true;
 }
 
-/** The host of a target that is a whole URL; it has to be a known name as well as the `Host` header. */
-function hostInTarget(url = "/"): string | undefined {
-  return url.startsWith("/") ? undefined : /^https?:\/\/([^/?#]*)/i.exec(url)?.[1];
+/** Where the target is a whole URL, its host has to be a known name as well as the `Host` header. */
+function isKnown(host: string, url = "/", hosts: KnownHosts): boolean {
+  const inTarget = url.startsWith("/") ? undefined : /^https?:\/\/([^/?#]*)/i.exec(url)?.[1];
+  return hosts.has(host) && (inTarget === undefined || hosts.has(inTarget));
 }
 
 /** Health checks may carry any name: balancers choose it, and the answer is no secret. */
