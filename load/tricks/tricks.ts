@@ -18,7 +18,7 @@ const edit = (file: string, ...pairs: readonly (readonly [from: string, to: stri
   edits: pairs.map(([from, to]) => ({ file, from, to })),
 });
 
-const AWAITED_STEP = `  async function whenEnded(running: Promise<void>, id: number, name: string, input: StepMessage[5], context: StepContext, outcomes: Outcomes): Promise<void> {
+const AWAITED_STEP = `  async function whenEnded(running: Promise<void>, id: number, name: string, input: StepInput, context: StepContext, outcomes: Outcomes): Promise<void> {
     try {
       await running;
     } catch (error) {
@@ -70,7 +70,7 @@ export const TRICKS: readonly Trick[] = [
     cost: "waiting, bytes",
     change: {
       edits: [
-        { file: "src/orders/pipeline.ts", from: "  run(input: StepInput, scope", to: "  async run(input: StepInput, scope" },
+        { file: "src/orders/pipeline.ts", from: "  run(input: AttemptInput, scope", to: "  async run(input: AttemptInput, scope" },
         {
           file: "src/orders/pipeline.ts",
           from: "order.group.spawn(start);\n    return join(order",

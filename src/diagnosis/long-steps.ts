@@ -1,5 +1,5 @@
 import { monotonicMs } from "../concurrency/clock.ts";
-import type { StepInput } from "../orders/step.ts";
+import type { AttemptInput } from "../orders/step.ts";
 import type { StepSpec } from "../orders/step-runner.ts";
 
 /** A step that has not settled yet, as a pool knows it. */
@@ -8,7 +8,7 @@ interface UnsettledStep {
   readonly id: number;
   readonly settled: boolean;
   readonly spec: StepSpec;
-  readonly input: StepInput;
+  readonly input: AttemptInput;
   /** Undefined while it waits for one. */
   readonly thread: { readonly id: number } | undefined;
 }

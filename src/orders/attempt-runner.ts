@@ -12,7 +12,7 @@ import { type FinishRequest, JournalUnavailable, type OrderJournal, type StoredA
 import type { OrderRun } from "./order-run.ts";
 import { failedByFault, type OrderOutcome, stepsToCompensate } from "./outcome.ts";
 import type { Pipeline } from "./pipeline.ts";
-import type { Effect, StepInput } from "./step.ts";
+import type { AttemptInput, Effect } from "./step.ts";
 
 export interface AttemptRunnerOptions {
   readonly pipeline: Pipeline;
@@ -81,7 +81,7 @@ export class AttemptRunner {
   }
 
   /** Compensates what a failed order did. Waits for the first tries, but not for long. */
-  async #compensate(input: StepInput, { steps }: OrderOutcome): Promise<Compensating | undefined> {
+  async #compensate(input: AttemptInput, { steps }: OrderOutcome): Promise<Compensating | undefined> {
     const toCompensate = stepsToCompensate(steps);
     if (toCompensate.length === 0) return undefined;
     const compensating = this.#options.compensator.begin(input, toCompensate);
@@ -124,7 +124,7 @@ export class AttemptRunner {
   }
 }
 
-function finishOf({ orderId, attempt }: StepInput, outcome: OrderOutcome, compensating: Compensating | undefined): FinishRequest {
+function finishOf({ orderId, attempt }: AttemptInput, outcome: OrderOutcome, compensating: Compensating | undefined): FinishRequest {
   const nowMs = Date.now();
   const compensations = compensating?.describe(nowMs) ?? [];
   const json = JSON.stringify(answerTo(orderId, outcome, compensations));

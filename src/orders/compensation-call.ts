@@ -4,7 +4,7 @@ import { MAX_HOLD_MS } from "../retries/circuit-breaker.ts";
 import { EndpointHealth, type EndpointOutcome } from "../retries/endpoint-health.ts";
 import type { Tried } from "./compensating.ts";
 import type { ProviderHealths } from "./provider-health.ts";
-import type { StepInput, StepOutcome } from "./step.ts";
+import type { AttemptInput, StepOutcome } from "./step.ts";
 import type { StepRunner } from "./step-runner.ts";
 import { STEPS, type StepName } from "./steps.ts";
 
@@ -20,7 +20,7 @@ export const LINE_MS = 500;
 /** A try that no order waits for. Times are on the clock of `monotonicMs`. */
 export interface RetriedCompensation {
   /** Has a trace of its own: the order's trace ended long ago. */
-  readonly input: StepInput;
+  readonly input: AttemptInput;
   readonly step: StepName;
   /** Tries before this one. */
   readonly tries: number;
@@ -72,7 +72,7 @@ export async function compensateOnce(
   health: EndpointHealth,
   stop: CancelScope,
   step: StepName,
-  input: StepInput,
+  input: AttemptInput,
   triesBefore: number,
 ): Promise<Tried | undefined> {
   const epoch = health.begin();

@@ -12,7 +12,7 @@ import { compensateOnce, compensationHealth, FIRST_TRIES, LINE_MS, RETRIES, type
 import type { OnFault } from "./faults.ts";
 import { type Compensation, JournalUnavailable, type OrderJournal } from "./order-journal.ts";
 import type { ProviderHealths } from "./provider-health.ts";
-import type { StepInput } from "./step.ts";
+import type { AttemptInput } from "./step.ts";
 import type { StepRunner } from "./step-runner.ts";
 import { perStep, STEPS, type StepName } from "./steps.ts";
 import { newTraceparent } from "./traceparent.ts";
@@ -80,7 +80,7 @@ export class Compensator {
   }
 
   /** Tries each of these steps of a failed attempt once. */
-  begin(input: StepInput, steps: readonly StepName[]): Compensating {
+  begin(input: AttemptInput, steps: readonly StepName[]): Compensating {
     const compensating = new Compensating(steps, {
       timeoutMs: this.#options.timeoutMs,
       random: this.#options.random ?? Math.random,
@@ -133,7 +133,7 @@ export class Compensator {
   }
 
   /** Undefined when no call was made: the provider is down, its bulkhead was full for too long, or the process stops. */
-  async #firstTry(step: StepName, input: StepInput, begins: () => boolean): Promise<Tried | undefined> {
+  async #firstTry(step: StepName, input: AttemptInput, begins: () => boolean): Promise<Tried | undefined> {
     const { firstTries, health } = this.#bulkheads[step];
     if (health.down || health.paused) return undefined;
     const line = new CancelScope();
@@ -151,7 +151,7 @@ export class Compensator {
   }
 
   /** The queue must be notified, because it did not make this try itself. */
-  async #recordFirst(step: StepName, { orderId, attempt }: StepInput, tried: Tried): Promise<void> {
+  async #recordFirst(step: StepName, { orderId, attempt }: AttemptInput, tried: Tried): Promise<void> {
     await this.#record({ orderId, attempt, step, tries: 0 }, tried);
     if (!tried.done) this.#bulkheads[step].queue.notify();
   }
@@ -165,7 +165,7 @@ export class Compensator {
     if (tried !== undefined) await this.#record(compensation, tried);
   }
 
-  #call(step: StepName, input: StepInput, triesBefore: number): Promise<Tried | undefined> {
+  #call(step: StepName, input: AttemptInput, triesBefore: number): Promise<Tried | undefined> {
     return compensateOnce(this.#options, this.#bulkheads[step].health, this.#stop, step, input, triesBefore);
   }
 

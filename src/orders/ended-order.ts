@@ -1,10 +1,10 @@
 import type { FirstTry } from "./order-journal.ts";
 import type { OrderOutcome } from "./outcome.ts";
-import type { StepInput } from "./step.ts";
+import type { AttemptInput } from "./step.ts";
 
 /** An attempt at an order that has ended, as it was stored, for metrics, logs and traces. */
 export interface EndedOrder {
-  readonly input: StepInput;
+  readonly input: AttemptInput;
   /** Of the HTTP request that began it. */
   readonly requestId: string | undefined;
   readonly outcome: OrderOutcome;

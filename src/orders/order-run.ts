@@ -3,7 +3,7 @@ import { monotonicMs } from "../concurrency/clock.ts";
 import { DEFAULT_URGENCY } from "../concurrency/urgency.ts";
 import type { StoredAnswer } from "./order-journal.ts";
 import type { ByOrderId } from "./order-runs.ts";
-import type { StepInput } from "./step.ts";
+import type { AttemptInput } from "./step.ts";
 
 const ONCE = { once: true };
 
@@ -20,7 +20,7 @@ export interface OrderOrigin {
 /** One attempt at an order in flight, and who waits for it. */
 export class OrderRun implements ByOrderId {
   readonly scope = new CancelScope();
-  readonly input: StepInput;
+  readonly input: AttemptInput;
   /** 0 (most) to 7. */
   readonly urgency: number;
   readonly answer: Promise<StoredAnswer>;
@@ -34,7 +34,7 @@ export class OrderRun implements ByOrderId {
   #isClosed = false;
   #closed: PromiseWithResolvers<void> | undefined;
 
-  constructor(input: StepInput, origin: OrderOrigin, work: (run: OrderRun) => Promise<StoredAnswer>, urgency: number = DEFAULT_URGENCY) {
+  constructor(input: AttemptInput, origin: OrderOrigin, work: (run: OrderRun) => Promise<StoredAnswer>, urgency: number = DEFAULT_URGENCY) {
     this.input = input;
     this.urgency = urgency;
     // Keeps the fields and not the origin, which is a whole request: an order may wait for minutes.

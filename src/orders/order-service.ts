@@ -11,7 +11,7 @@ import { type OrderOrigin, OrderRun } from "./order-run.ts";
 import { type ByOrderId, OrderRuns } from "./order-runs.ts";
 import { computingSteps, type Pipeline } from "./pipeline.ts";
 import { Refused } from "./refused.ts";
-import type { Simulation, StepInput } from "./step.ts";
+import type { AttemptInput, Simulation } from "./step.ts";
 
 export interface OrderServiceOptions {
   readonly pipeline: Pipeline;
@@ -218,7 +218,7 @@ export class OrderService {
   }
 }
 
-function inputOf({ order, traceparent }: PlaceRequest, attempt: number): StepInput {
+function inputOf({ order, traceparent }: PlaceRequest, attempt: number): AttemptInput {
   const { orderId, amount, simulation } = order;
   return { orderId, amount, attempt, ...(traceparent !== undefined && { traceparent }), ...(simulation !== undefined && { simulation }) };
 }

@@ -7,7 +7,7 @@ import { type OrderOutcome, outcomeOfSteps } from "./outcome.ts";
 import { Probes } from "./probes.ts";
 import { CIRCUIT_OPEN, ProviderCall } from "./provider-call.ts";
 import type { ProviderHealths } from "./provider-health.ts";
-import type { EndedStep, StepInput, StepOutcome } from "./step.ts";
+import type { AttemptInput, EndedStep, StepOutcome } from "./step.ts";
 import type { StepGroup, StepRunner, StepSpec } from "./step-runner.ts";
 import { perStep, STEPS, type StepName } from "./steps.ts";
 
@@ -19,7 +19,7 @@ export type StepInterceptor = (name: StepName, group: CancelScope, start: () => 
 
 /** What the steps of one order share. */
 interface OrderSteps {
-  readonly input: StepInput;
+  readonly input: AttemptInput;
   readonly urgency: number;
   readonly group: TaskGroup<EndedStep>;
   readonly runner: StepGroup;
@@ -54,7 +54,7 @@ export class Pipeline {
    * Promises are passed on as they are, from here to the dispatched step: ten thousand orders may wait for minutes. An `await` here and in
    * the attempt runner keeps 7 % more of a waiting order (`npm run bench:tricks`).
    */
-  run(input: StepInput, scope: CancelScope, urgency: number = DEFAULT_URGENCY): Promise<OrderOutcome> {
+  run(input: AttemptInput, scope: CancelScope, urgency: number = DEFAULT_URGENCY): Promise<OrderOutcome> {
     const startedAtMs = monotonicMs();
     const refusing = this.#refusing(scope);
     if (refusing !== undefined) return Promise.resolve(refusedBy(refusing, startedAtMs));
@@ -71,7 +71,7 @@ export class Pipeline {
    * As `run`, with every step given to `intercept` instead of being started. A step may start after its task has ended, so it releases its
    * permit itself. Where a circuit refuses the order, `start` gives the refusal.
    */
-  runIntercepted(input: StepInput, scope: CancelScope, urgency: number, intercept: StepInterceptor): Promise<OrderOutcome> {
+  runIntercepted(input: AttemptInput, scope: CancelScope, urgency: number, intercept: StepInterceptor): Promise<OrderOutcome> {
     const startedAtMs = monotonicMs();
     const refusing = this.#refusing(scope);
     const order = this.#open(input, scope, urgency);
@@ -86,7 +86,7 @@ export class Pipeline {
     return this.#providers === undefined || scope.cause !== undefined ? undefined : circuitThatRefuses(this.#providers);
   }
 
-  #open(input: StepInput, scope: CancelScope, urgency: number): OrderSteps {
+  #open(input: AttemptInput, scope: CancelScope, urgency: number): OrderSteps {
     // Each permit is held until its step has ended, which for a step on a lost thread is that thread's exit. Nobody waits for a step that
     // ignores its cancel and is given up: its provider may for a while have one call more than the limit.
     const held = new Array<Permit | undefined>(STEPS.length);
@@ -169,12 +169,12 @@ function refusedStep(name: StepName, refusing: StepName): EndedStep {
   return { outcome, endedAtMs: monotonicMs() };
 }
 
-function computes(name: StepName, input: Pick<StepInput, "simulation">): boolean {
+function computes(name: StepName, input: Pick<AttemptInput, "simulation">): boolean {
   return (input.simulation?.cpuMs?.[name] ?? 0) > 0;
 }
 
 /** How many steps of an order will want a thread of their own. */
-export function computingSteps(input: Pick<StepInput, "simulation">): number {
+export function computingSteps(input: Pick<AttemptInput, "simulation">): number {
   if (input.simulation?.cpuMs === undefined) return 0;
   let count = 0;
   for (const name of STEPS) if (computes(name, input)) count++;

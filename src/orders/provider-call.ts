@@ -3,7 +3,7 @@ import { monotonicMs } from "../concurrency/clock.ts";
 import { pause } from "../concurrency/pause.ts";
 import { type BackoffPolicy, fullJitterMs } from "../retries/backoff.ts";
 import type { ProviderHealth } from "./provider-health.ts";
-import type { EndedStep, StepInput, StepOutcome } from "./step.ts";
+import type { AttemptInput, EndedStep, StepOutcome } from "./step.ts";
 import type { StepGroup, StepSpec } from "./step-runner.ts";
 import { perStep, STEP_TABLE, type StepName } from "./steps.ts";
 
@@ -19,7 +19,7 @@ export interface ProviderCallParts {
   readonly name: StepName;
   readonly health: ProviderHealth;
   readonly spec: StepSpec;
-  readonly input: StepInput;
+  readonly input: AttemptInput;
   readonly steps: StepGroup;
   /** The scope of the order's task group: canceling it ends the order's other steps too. */
   readonly scope: CancelScope;

@@ -1,5 +1,5 @@
 import type { CancelScope } from "../concurrency/cancel-scope.ts";
-import type { EndedStep, StepInput } from "./step.ts";
+import type { AttemptInput, EndedStep } from "./step.ts";
 
 /** What the pipeline needs from whatever runs its steps. `threads` implements it; tests have their own. */
 export interface StepRunner {
@@ -17,7 +17,7 @@ export interface StepGroup {
    * Runs one step to its end. Never rejects: every fault is an outcome. A group that is canceled before
    * the step began gives `canceled` with effect `none`, and the step never runs.
    */
-  run(step: StepSpec, input: StepInput): Promise<EndedStep>;
+  run(step: StepSpec, input: AttemptInput): Promise<EndedStep>;
   /** Throws while a step of this group has not ended. */
   close(): void;
 }

@@ -3,7 +3,7 @@ import type { StepErrorKind } from "./error-kind.ts";
 import type { StepName } from "./steps.ts";
 
 /** What the steps of one attempt at an order work on. Nothing that JSON cannot carry. */
-export interface StepInput {
+export interface AttemptInput {
   readonly orderId: string;
   /** Minor units, 1 to 2^53-1. */
   readonly amount: number;
@@ -11,6 +11,13 @@ export interface StepInput {
   readonly attempt: number;
   readonly traceparent?: string;
   readonly simulation?: Simulation;
+}
+
+/** What one of those steps gets on its thread. */
+export interface StepInput extends Pick<AttemptInput, "orderId" | "amount" | "attempt"> {
+  readonly traceparent: string | undefined;
+  /** The step's own part of its order's `Simulation`. */
+  readonly simulation: { readonly fails: boolean; readonly delayMs: number | undefined; readonly cpuMs: number | undefined };
 }
 
 /** How the simulated providers behave for one order. Times in milliseconds, 0 to 600000. */

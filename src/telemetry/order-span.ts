@@ -3,7 +3,7 @@ import type { RetriedCompensation } from "../orders/compensation-call.ts";
 import type { EndedOrder } from "../orders/ended-order.ts";
 import type { StepReport } from "../orders/outcome.ts";
 import type { SpanData } from "../orders/span-data.ts";
-import type { StepInput } from "../orders/step.ts";
+import type { AttemptInput } from "../orders/step.ts";
 import { type TraceContext, traceContextOf } from "../orders/traceparent.ts";
 
 /**
@@ -99,11 +99,11 @@ function errorOf(outcome: StepReport["outcome"]): string {
   return outcome.status === "failed" ? outcome.kind : "internal";
 }
 
-function identityOf({ orderId, attempt }: StepInput): Record<string, string | number> {
+function identityOf({ orderId, attempt }: AttemptInput): Record<string, string | number> {
   return { "order.id": orderId, "order.attempt": attempt };
 }
 
-function sampledTrace({ traceparent }: StepInput): TraceContext | undefined {
+function sampledTrace({ traceparent }: AttemptInput): TraceContext | undefined {
   const trace = traceparent === undefined ? undefined : traceContextOf(traceparent);
   return trace?.sampled === true ? trace : undefined;
 }

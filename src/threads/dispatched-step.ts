@@ -1,7 +1,8 @@
 import type { CancelCause } from "../concurrency/cancel-cause.ts";
 import { monotonicMs } from "../concurrency/clock.ts";
-import type { EndedStep, StepInput, StepOutcome } from "../orders/step.ts";
+import type { AttemptInput, EndedStep, StepOutcome } from "../orders/step.ts";
 import type { StepSpec } from "../orders/step-runner.ts";
+import type { StepName } from "../orders/steps.ts";
 import type { PoolThread } from "./pool-thread.ts";
 import type { StepMessage } from "./protocol.ts";
 
@@ -24,7 +25,7 @@ export class DispatchedStep {
   /** Grows with each step of the process. */
   readonly id: number;
   readonly spec: StepSpec;
-  readonly input: StepInput;
+  readonly input: AttemptInput;
   readonly owner: OpenGroup;
   /** The thread it was sent to; undefined while it waits for one. */
   thread: PoolThread | undefined;
@@ -33,7 +34,7 @@ export class DispatchedStep {
   older: DispatchedStep | undefined;
   #resolve: ((ended: EndedStep) => void) | undefined;
 
-  constructor(id: number, spec: StepSpec, input: StepInput, owner: OpenGroup, resolve: (ended: EndedStep) => void) {
+  constructor(id: number, spec: StepSpec, input: AttemptInput, owner: OpenGroup, resolve: (ended: EndedStep) => void) {
     this.id = id;
     this.spec = spec;
     this.input = input;
@@ -47,7 +48,11 @@ export class DispatchedStep {
 
   message(): StepMessage {
     const { slot, generation } = this.owner;
-    return [this.id, slot, generation, this.spec.name, this.spec.action, this.input];
+    const { name, action } = this.spec;
+    const { orderId, amount, attempt, traceparent, simulation } = this.input;
+    const step = name as StepName;
+    const [fails, delayMs, cpuMs] = [simulation?.failStep === step, simulation?.delayMs?.[step], simulation?.cpuMs?.[step]];
+    return [this.id, slot, generation, name, action, orderId, amount, attempt, traceparent, fails, delayMs, cpuMs];
   }
 
   /** Moves the step to a thread; undefined: back among the steps that wait for one. */

@@ -1,6 +1,6 @@
 import type { MessagePort } from "node:worker_threads";
 import type { SpanData } from "../orders/span-data.ts";
-import type { StepInput, StepOutcome } from "../orders/step.ts";
+import type { StepOutcome } from "../orders/step.ts";
 import type { StepSpec } from "../orders/step-runner.ts";
 import type { LayoutHandle } from "./layout.ts";
 
@@ -13,14 +13,23 @@ export interface ThreadSetup {
   readonly tracing: boolean;
 }
 
-/** One step on its way to a thread. Slot and generation name its group; `id` is unique while the process lives. */
+/**
+ * One step on its way to a thread. Slot and generation name its group; `id` is unique while the process lives. What follows the action is
+ * the step's input: flat, because the clone of an object has its field names in it.
+ */
 export type StepMessage = readonly [
   id: number,
   slot: number,
   generation: number,
   name: string,
   action: StepSpec["action"],
-  input: StepInput,
+  orderId: string,
+  amount: number,
+  attempt: number,
+  traceparent: string | undefined,
+  fails: boolean,
+  delayMs: number | undefined,
+  cpuMs: number | undefined,
 ];
 
 /**

@@ -2,7 +2,7 @@ import type { CancelCause } from "../concurrency/cancel-cause.ts";
 import type { CancelScope, CauseArbiter } from "../concurrency/cancel-scope.ts";
 import type { Capacity } from "../concurrency/capacity.ts";
 import { monotonicMs } from "../concurrency/clock.ts";
-import type { EndedStep, StepInput, StepOutcome } from "../orders/step.ts";
+import type { AttemptInput, EndedStep, StepOutcome } from "../orders/step.ts";
 import type { StepGroup, StepSpec } from "../orders/step-runner.ts";
 import type { CancelBoard } from "./cancel-board.ts";
 import type { CancellationWatchdog } from "./cancellation-watchdog.ts";
@@ -51,7 +51,7 @@ export class DispatchedGroup implements StepGroup, OpenGroup, CauseArbiter {
     return this.#failureIsDue ? undefined : this.#scope.cause;
   }
 
-  run(spec: StepSpec, input: StepInput): Promise<EndedStep> {
+  run(spec: StepSpec, input: AttemptInput): Promise<EndedStep> {
     if (this.#closed) return Promise.reject(new Error("step started in a group that is closed"));
     if (this.#scope.cause !== undefined) return Promise.resolve(neverRan(this.#scope.cause));
     this.#open++;
@@ -67,7 +67,7 @@ export class DispatchedGroup implements StepGroup, OpenGroup, CauseArbiter {
     this.#parts.slots.giveBack(this.slot);
   }
 
-  async #runExclusively(spec: StepSpec, input: StepInput): Promise<EndedStep> {
+  async #runExclusively(spec: StepSpec, input: AttemptInput): Promise<EndedStep> {
     const { exclusiveCapacity } = this.#parts;
     try {
       // Waits here, not in a queue of the pool, so that a canceled wait ends at once and its step never runs.
@@ -81,7 +81,7 @@ export class DispatchedGroup implements StepGroup, OpenGroup, CauseArbiter {
     }
   }
 
-  #dispatch(spec: StepSpec, input: StepInput): Promise<EndedStep> {
+  #dispatch(spec: StepSpec, input: AttemptInput): Promise<EndedStep> {
     return new Promise((resolve) => {
       const step = new DispatchedStep(++this.#parts.slots.lastStepId, spec, input, this, resolve);
       step.older = this.#newest;

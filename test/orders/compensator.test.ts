@@ -5,7 +5,7 @@ import { MAX_COMPENSATING } from "../../src/orders/compensation-call.ts";
 import { Compensator } from "../../src/orders/compensator.ts";
 import type { FirstTry } from "../../src/orders/order-journal.ts";
 import { ProviderHealth } from "../../src/orders/provider-health.ts";
-import type { StepInput, StepOutcome } from "../../src/orders/step.ts";
+import type { AttemptInput, StepOutcome } from "../../src/orders/step.ts";
 import { STEPS, type StepName } from "../../src/orders/steps.ts";
 import { PROBE_BACKOFF } from "../../src/retries/backoff.ts";
 import { timers } from "../leaks/timers.ts";
@@ -56,7 +56,7 @@ afterEach(async () => {
   expect(timers()).toBe(timersBefore);
 });
 
-const inputOf = (orderId: string): StepInput => ({ orderId, amount: 7, attempt: 1 });
+const inputOf = (orderId: string): AttemptInput => ({ orderId, amount: 7, attempt: 1 });
 const calls = (step: StepName): FakeStep[] => runner.started.filter(({ spec }) => spec.name === step);
 
 /** What the order's end does: writes down how far it is, then reports that it is stored. */

@@ -6,7 +6,7 @@ import { Capacity } from "../../src/concurrency/capacity.ts";
 import { monotonicMs } from "../../src/concurrency/clock.ts";
 import { Pipeline } from "../../src/orders/pipeline.ts";
 import { ProviderHealth } from "../../src/orders/provider-health.ts";
-import type { StepInput, StepOutcome } from "../../src/orders/step.ts";
+import type { AttemptInput, StepOutcome } from "../../src/orders/step.ts";
 import { perStep, STEPS, type StepName } from "../../src/orders/steps.ts";
 import { timers } from "../leaks/timers.ts";
 import { eventually } from "../support/eventually.ts";
@@ -16,7 +16,7 @@ const OK: StepOutcome = { status: "ok" };
 const UNAVAILABLE: StepOutcome = { status: "failed", kind: "vendor_unavailable", effect: "none", ill: {} };
 const UNAVAILABLE_IN_DOUBT: StepOutcome = { ...UNAVAILABLE, effect: "unknown" };
 const REFUSED: StepOutcome = { status: "failed", kind: "vendor_unavailable", effect: "none" };
-const INPUT: StepInput = { orderId: "o", amount: 1, attempt: 1 };
+const INPUT: AttemptInput = { orderId: "o", amount: 1, attempt: 1 };
 const FOR_EVER_MS = 300_000;
 
 let runner: FakeRunner;

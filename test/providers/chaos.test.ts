@@ -5,7 +5,7 @@ import type { FaultRateSettings } from "../../load/stand-in/fault-rates.ts";
 import { randomFrom } from "../../load/stand-in/random.ts";
 import { spawnStandIn } from "../../load/stand-in/spawn.ts";
 import { CancelScope } from "../../src/concurrency/cancel-scope.ts";
-import type { StepInput, StepOutcome } from "../../src/orders/step.ts";
+import type { AttemptInput, StepOutcome } from "../../src/orders/step.ts";
 import { perStep, STEPS, type StepName } from "../../src/orders/steps.ts";
 import type { ThreadRuntime } from "../../src/threads/thread-runtime.ts";
 import { measurePace } from "../support/pace.ts";
@@ -41,12 +41,12 @@ function rates(orderMs: number): FaultRateSettings {
 }
 
 interface Ended {
-  readonly order: StepInput;
+  readonly order: AttemptInput;
   readonly outcomes: readonly StepOutcome[];
 }
 
 /** An order as the pipeline runs it: three steps, the first failure cancels the others, and so does a client now and then. */
-async function place(runtime: ThreadRuntime, order: StepInput, deadlineMs: number): Promise<Ended> {
+async function place(runtime: ThreadRuntime, order: AttemptInput, deadlineMs: number): Promise<Ended> {
   const scope = new CancelScope();
   const stop = scope.cancelAfter(deadlineMs);
   const outcomes = await Promise.all(
@@ -72,7 +72,7 @@ function stepsToCompensate(ended: Ended): StepName[] {
   });
 }
 
-async function compensateUntilDone(runtime: ThreadRuntime, step: StepName, order: StepInput): Promise<void> {
+async function compensateUntilDone(runtime: ThreadRuntime, step: StepName, order: AttemptInput): Promise<void> {
   for (;;) {
     const scope = new CancelScope();
     const stop = scope.cancelAfter(COMPENSATION_TIMEOUT_MS);

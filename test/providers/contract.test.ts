@@ -5,7 +5,7 @@ import type { FaultMode } from "../../load/stand-in/fault-mode.ts";
 import { startStandIn } from "../../load/stand-in/stand-in.ts";
 import { CANCEL_CAUSES } from "../../src/concurrency/cancel-cause.ts";
 import { CancelScope } from "../../src/concurrency/cancel-scope.ts";
-import type { StepInput } from "../../src/orders/step.ts";
+import type { AttemptInput } from "../../src/orders/step.ts";
 import { perStep, STEP_TABLE, STEPS, type StepName } from "../../src/orders/steps.ts";
 import type { ThreadRuntime } from "../../src/threads/thread-runtime.ts";
 import { eventually } from "../support/eventually.ts";
@@ -15,7 +15,7 @@ import { NOTHING_LEFT, runStep, startThreads } from "./threads.ts";
 /** A provider of one kind behind real threads, and how to have it treat an order in a certain way. */
 interface Subject {
   readonly runtime: ThreadRuntime;
-  order(orderId: string, treatment?: { failStep?: StepName; delayMs?: number }): StepInput;
+  order(orderId: string, treatment?: { failStep?: StepName; delayMs?: number }): AttemptInput;
   close(): Promise<void>;
 }
 

@@ -5,7 +5,7 @@ import type { Call } from "../../load/stand-in/call.ts";
 import type { FaultMode } from "../../load/stand-in/fault-mode.ts";
 import { type StandIn, startStandIn } from "../../load/stand-in/stand-in.ts";
 import { CancelScope } from "../../src/concurrency/cancel-scope.ts";
-import type { StepInput } from "../../src/orders/step.ts";
+import type { AttemptInput } from "../../src/orders/step.ts";
 import { perStep, STEP_TABLE, STEPS, type StepName } from "../../src/orders/steps.ts";
 import { CancelBoard } from "../../src/threads/cancel-board.ts";
 import { Layout } from "../../src/threads/layout.ts";
@@ -63,7 +63,7 @@ afterAll(async () => {
   await standIn.close();
 });
 
-function newOrder(more: Partial<StepInput> = {}): StepInput {
+function newOrder(more: Partial<AttemptInput> = {}): AttemptInput {
   return { orderId: `http-${nextOrder++}`, amount: 4200, attempt: 1, ...more };
 }
 
@@ -75,7 +75,7 @@ async function longerThanCalls(step: StepName): Promise<number> {
   return 50 + 20 * (performance.now() - startedAt);
 }
 
-function booked(step: StepName, { orderId, attempt }: StepInput): { acted: number; compensated: number } | undefined {
+function booked(step: StepName, { orderId, attempt }: AttemptInput): { acted: number; compensated: number } | undefined {
   const entry = standIn.ledger.find(step, `${orderId}:${attempt}:${step}`);
   return entry && { acted: entry.acted.length, compensated: entry.compensated.length };
 }
@@ -446,7 +446,9 @@ describe("cancel", () => {
     const context = new StepContext({ board, tracker: new Tracker(layout), row: 0 }, 0, 0);
     board.cancel(0, 0, "deadline");
     const provider = httpProvider({ payment: standIn.url });
-    await expect(provider[action]("payment", newOrder(), context)).rejects.toMatchObject({ name: "Canceled", causedBy: "deadline" });
+    const simulation = { fails: false, delayMs: undefined, cpuMs: undefined };
+    const input = { orderId: "canceled", amount: 1, attempt: 1, traceparent: undefined, simulation };
+    await expect(provider[action]("payment", input, context)).rejects.toMatchObject({ name: "Canceled", causedBy: "deadline" });
     expect(context.callUnderWay).toBe(false);
     expect(calls).toEqual([]);
   });

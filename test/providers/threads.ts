@@ -1,6 +1,6 @@
 import { fileURLToPath } from "node:url";
 import { CancelScope } from "../../src/concurrency/cancel-scope.ts";
-import type { StepInput, StepOutcome } from "../../src/orders/step.ts";
+import type { AttemptInput, StepOutcome } from "../../src/orders/step.ts";
 import type { StepName } from "../../src/orders/steps.ts";
 import type { LogMessage } from "../../src/threads/protocol.ts";
 import { ThreadRuntime } from "../../src/threads/thread-runtime.ts";
@@ -31,7 +31,7 @@ export async function runStep(
   runtime: ThreadRuntime,
   name: StepName,
   action: "perform" | "compensate",
-  input: StepInput,
+  input: AttemptInput,
   scope: CancelScope = new CancelScope(),
 ): Promise<StepOutcome> {
   const own = new CancelScope();

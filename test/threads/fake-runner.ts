@@ -1,13 +1,13 @@
 import type { CancelScope, Subscription } from "../../src/concurrency/cancel-scope.ts";
 import { monotonicMs } from "../../src/concurrency/clock.ts";
-import type { EndedStep, StepInput, StepOutcome } from "../../src/orders/step.ts";
+import type { AttemptInput, EndedStep, StepOutcome } from "../../src/orders/step.ts";
 import type { StepGroup, StepRunner, StepSpec } from "../../src/orders/step-runner.ts";
 import { STEPS, type StepName } from "../../src/orders/steps.ts";
 
 /** A step that a fake runner has been asked for. */
 export interface FakeStep {
   readonly spec: StepSpec;
-  readonly input: StepInput;
+  readonly input: AttemptInput;
   /** Ends it. A second end does nothing: the test and a cancel may both try. */
   end(outcome: StepOutcome, endedAtMs?: number, startedAtMs?: number): void;
   /** Makes the promise of `run` reject, which no runner may do. */
@@ -58,7 +58,7 @@ export class FakeRunner implements StepRunner {
     for (const name of STEPS) this.started.find(({ spec }) => spec.name === name)?.end(outcome);
   }
 
-  #run(scope: CancelScope, spec: StepSpec, input: StepInput, onEnd: () => void): Promise<EndedStep> {
+  #run(scope: CancelScope, spec: StepSpec, input: AttemptInput, onEnd: () => void): Promise<EndedStep> {
     return new Promise((resolve, reject) => {
       this.running++;
       let ended = false;

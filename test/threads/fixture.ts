@@ -1,7 +1,7 @@
 import { fileURLToPath } from "node:url";
 import { expect } from "vitest";
 import { CancelScope } from "../../src/concurrency/cancel-scope.ts";
-import type { EndedStep, StepInput, StepOutcome } from "../../src/orders/step.ts";
+import type { AttemptInput, EndedStep, StepOutcome } from "../../src/orders/step.ts";
 import type { StepGroup } from "../../src/orders/step-runner.ts";
 import type { StepName } from "../../src/orders/steps.ts";
 import type { ReplaceReason } from "../../src/threads/pool-thread.ts";
@@ -153,6 +153,6 @@ interface StepOptions {
   name?: StepName;
 }
 
-export function inputFor(plan: Plan): StepInput {
+export function inputFor(plan: Plan): AttemptInput {
   return { orderId: JSON.stringify(plan), amount: 1, attempt: 1 };
 }

@@ -8,7 +8,7 @@ import { type AnswerBody, answerTo } from "../../src/orders/answer.ts";
 import type { StepErrorKind } from "../../src/orders/error-kind.ts";
 import { errorOf } from "../../src/orders/outcome.ts";
 import { Pipeline } from "../../src/orders/pipeline.ts";
-import type { StepInput, StepOutcome } from "../../src/orders/step.ts";
+import type { AttemptInput, StepOutcome } from "../../src/orders/step.ts";
 import { perStep, STEPS, type StepName } from "../../src/orders/steps.ts";
 import { FakeRunner } from "./fake-runner.ts";
 
@@ -16,7 +16,7 @@ const OK: StepOutcome = { status: "ok" };
 const failed = (kind: StepErrorKind, effect: "none" | "unknown" = "none"): StepOutcome => ({ status: "failed", kind, effect });
 const canceled = (cause: CancelCause, effect: "none" | "unknown" = "unknown"): StepOutcome => ({ status: "canceled", cause, effect });
 const LOST: StepOutcome = { status: "lost", reason: "thread ended: exit", effect: "unknown" };
-const INPUT: StepInput = { orderId: "o-1", amount: 1200, attempt: 1 };
+const INPUT: AttemptInput = { orderId: "o-1", amount: 1200, attempt: 1 };
 
 let runner: FakeRunner;
 let capacities: Record<StepName, Capacity>;
@@ -60,7 +60,7 @@ describe("an order whose steps all end ok", () => {
   });
 
   test("hands the runner the order's input and says which steps compute", async () => {
-    const input: StepInput = { ...INPUT, simulation: { cpuMs: { vendor: 3, courier: 0 } } };
+    const input: AttemptInput = { ...INPUT, simulation: { cpuMs: { vendor: 3, courier: 0 } } };
     const order = pipeline.run(input, scope);
     expect(runner.started.map(({ spec }) => spec)).toEqual(
       STEPS.map((name) => ({ name, action: "perform", computes: name === "vendor", retryable: false })),

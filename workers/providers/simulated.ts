@@ -11,7 +11,7 @@ import type { Provider } from "./provider.ts";
  */
 export const simulatedProvider: Provider = {
   perform(step, input, context) {
-    const cpuMs = input.simulation?.cpuMs?.[step] ?? 0;
+    const cpuMs = input.simulation.cpuMs ?? 0;
     if (cpuMs > 0) return computeAndWait(cpuMs, step, input, context);
     return wait(step, input, context);
   },
@@ -28,15 +28,12 @@ async function computeAndWait(cpuMs: number, step: StepName, input: StepInput, c
 
 /** Keeps nothing of the order while it waits: a load test may have ten thousand of them wait for minutes. */
 function wait(step: StepName, input: StepInput, context: StepContext): Promise<void> {
-  const slept = context.sleep(delayOf(step, input));
-  if (input.simulation?.failStep !== step) return slept;
+  const { fails, delayMs, cpuMs } = input.simulation;
+  const slept = context.sleep(simulatedDelayMs(step, delayMs, cpuMs));
+  if (!fails) return slept;
   return slept.then(() => {
     throw new StepFailed(STEP_TABLE[step].simulated.failsWith, "none", `simulated ${step} failed`);
   });
-}
-
-function delayOf(step: StepName, input: StepInput): number {
-  return simulatedDelayMs(step, input.simulation?.delayMs?.[step], input.simulation?.cpuMs?.[step]);
 }
 
 function compute(ms: number, context: StepContext): void {

@@ -2,6 +2,7 @@ import { flushCompileCache } from "node:module";
 import { parentPort, threadId, workerData } from "node:worker_threads";
 import { Canceled } from "../../src/concurrency/cancel-cause.ts";
 import { monotonicMs } from "../../src/concurrency/clock.ts";
+import type { StepInput } from "../../src/orders/step.ts";
 import { CancelBoard } from "../../src/threads/cancel-board.ts";
 import { Layout } from "../../src/threads/layout.ts";
 import type { NotOk, ReadyMessage, StandingTask, StepMessage, ThreadSetup } from "../../src/threads/protocol.ts";
@@ -44,7 +45,9 @@ export function serve(makeSteps: (settings: never) => StepRegistry): (task: Stan
     return new Promise(() => {});
   };
 
-  function startStep([id, slot, generation, name, action, input]: StepMessage, outcomes: Outcomes): void {
+  function startStep(message: StepMessage, outcomes: Outcomes): void {
+    const [id, slot, generation, name, action] = message;
+    const input = inputOf(message);
     const cause = board.causeOf(slot, generation);
     if (cause !== undefined) {
       // Canceled on its way here: it never runs.
@@ -126,4 +129,8 @@ export function serve(makeSteps: (settings: never) => StepRegistry): (task: Stan
     });
     return { status: "failed", kind: "internal", effect };
   }
+}
+
+function inputOf([, , , , , orderId, amount, attempt, traceparent, fails, delayMs, cpuMs]: StepMessage): StepInput {
+  return { orderId, amount, attempt, traceparent, simulation: { fails, delayMs, cpuMs } };
 }

@@ -12,7 +12,7 @@ import {
   RETRIES,
   type RetriedCompensation,
 } from "../../../orders/compensation-call.ts";
-import type { StepInput } from "../../../orders/step.ts";
+import type { AttemptInput } from "../../../orders/step.ts";
 import { perStep, STEPS, type StepName } from "../../../orders/steps.ts";
 import type { EndpointHealth } from "../../../retries/endpoint-health.ts";
 import { acquireWithin } from "../bulkhead.ts";
@@ -54,7 +54,7 @@ export class CompensationCalls {
    * Tries once. Undefined without a call: the provider is down, or its bulkhead has been full for too long. Throws `NodeStops` after `stop`,
    * which also cuts the call off, and throws when the step runner has no room.
    */
-  async attempt(turn: CompensationTurn, step: StepName, input: StepInput, triesBefore: number): Promise<Tried | undefined> {
+  async attempt(turn: CompensationTurn, step: StepName, input: AttemptInput, triesBefore: number): Promise<Tried | undefined> {
     const { health, first, retry } = this.#bulkheads[step];
     this.#throwIfStopped();
     if (turn === "now") return this.#retry(health, step, input, triesBefore);
@@ -73,14 +73,14 @@ export class CompensationCalls {
     for (const step of STEPS) this.#bulkheads[step].health.close();
   }
 
-  async #retry(health: EndpointHealth, step: StepName, input: StepInput, tries: number): Promise<Tried> {
+  async #retry(health: EndpointHealth, step: StepName, input: AttemptInput, tries: number): Promise<Tried> {
     const startedAtMs = monotonicMs();
     const tried = await this.#call(health, step, input, tries);
     this.#options.onRetried?.({ input, step, tries, done: tried.done, startedAtMs, endedAtMs: monotonicMs() });
     return tried;
   }
 
-  async #call(health: EndpointHealth, step: StepName, input: StepInput, tries: number): Promise<Tried> {
+  async #call(health: EndpointHealth, step: StepName, input: AttemptInput, tries: number): Promise<Tried> {
     const tried = await compensateOnce(this.#options, health, this.#stop, step, input, tries);
     if (tried === undefined) throw new NodeStops();
     return tried;

@@ -1,6 +1,6 @@
 import { type ObjectContext, RestatePromise, TimeoutError } from "@restatedev/restate-sdk";
 import type { FirstTry } from "../../../orders/order-journal.ts";
-import type { StepInput } from "../../../orders/step.ts";
+import type { AttemptInput } from "../../../orders/step.ts";
 import type { StepName } from "../../../orders/steps.ts";
 import { sendEvent } from "../events/order-events-object.ts";
 import {
@@ -25,7 +25,7 @@ const WAIT_FOR_COMPENSATION_MS = 500;
  */
 export async function beginCompensations(
   ctx: ObjectContext,
-  input: Omit<StepInput, "simulation">,
+  input: Omit<AttemptInput, "simulation">,
   steps: readonly StepName[],
   atMs: number,
 ): Promise<FirstTry[]> {
@@ -50,7 +50,7 @@ export async function beginCompensations(
 /** The same without waiting, for an interrupted attempt. Each compensation reports its first try to `Order`. */
 export function sendCompensations(
   ctx: ObjectContext,
-  input: Omit<StepInput, "simulation">,
+  input: Omit<AttemptInput, "simulation">,
   steps: readonly StepName[],
   atMs: number,
 ): void {
@@ -101,7 +101,7 @@ function newer(before: CompensationOfAttempt, { step, status, tries }: Compensat
 }
 
 function beginOf(
-  { orderId, amount, attempt, traceparent }: Omit<StepInput, "simulation">,
+  { orderId, amount, attempt, traceparent }: Omit<AttemptInput, "simulation">,
   step: StepName,
   sinceMs: number,
 ): CompensationBegin {

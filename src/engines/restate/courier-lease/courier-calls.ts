@@ -1,6 +1,6 @@
 import { CancelScope } from "../../../concurrency/cancel-scope.ts";
 import { monotonicMs } from "../../../concurrency/clock.ts";
-import type { EndedStep, StepInput } from "../../../orders/step.ts";
+import type { AttemptInput, EndedStep } from "../../../orders/step.ts";
 import type { StepGroup, StepRunner, StepSpec } from "../../../orders/step-runner.ts";
 
 /**
@@ -39,7 +39,7 @@ export class CourierCalls implements StepRunner {
     for (const goOn of [...this.#paused].slice(0, Math.max(0, this.#held() - this.#underWay.length))) goOn();
   };
 
-  async #run(scope: CancelScope, urgency: number | undefined, step: StepSpec, input: StepInput): Promise<EndedStep> {
+  async #run(scope: CancelScope, urgency: number | undefined, step: StepSpec, input: AttemptInput): Promise<EndedStep> {
     for (let inDoubt = false; ; ) {
       // A step may have its permit and call again after a pause: the lease may have expired in between.
       while (scope.cause === undefined && this.#underWay.length >= this.#held()) await this.#pause(scope);
@@ -56,7 +56,7 @@ export class CourierCalls implements StepRunner {
   }
 
   /** Runs the call in a group of its own, so that it can be cut off without the order. */
-  async #call(scope: CancelScope, own: CancelScope, urgency: number | undefined, step: StepSpec, input: StepInput): Promise<EndedStep> {
+  async #call(scope: CancelScope, own: CancelScope, urgency: number | undefined, step: StepSpec, input: AttemptInput): Promise<EndedStep> {
     const linked = own.link(scope);
     const group = this.#runner.open(own, urgency);
     this.#underWay.push(own);

@@ -3,12 +3,12 @@ import { CancelScope } from "../../../concurrency/cancel-scope.ts";
 import { monotonicMs } from "../../../concurrency/clock.ts";
 import type { ByOrderId } from "../../../orders/order-runs.ts";
 import type { Pipeline } from "../../../orders/pipeline.ts";
-import type { EndedStep, StepInput, StepOutcome } from "../../../orders/step.ts";
+import type { AttemptInput, EndedStep, StepOutcome } from "../../../orders/step.ts";
 import { perStep, STEPS, type StepName } from "../../../orders/steps.ts";
 import type { StepRecord } from "./step-record.ts";
 
 export interface ExecutionOptions {
-  readonly input: StepInput;
+  readonly input: AttemptInput;
   readonly requestId?: string | undefined;
   readonly urgency: number;
   /** Of the request that began the attempt. */
@@ -34,7 +34,7 @@ interface Pending {
 export class AttemptExecution implements ByOrderId {
   readonly scope = new CancelScope();
   readonly token: string;
-  readonly input: StepInput;
+  readonly input: AttemptInput;
   readonly requestId: string | undefined;
   nextInBucket: ByOrderId | undefined;
   readonly startedAtMs = monotonicMs();

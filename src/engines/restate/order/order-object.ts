@@ -5,7 +5,7 @@ import type { OnOrderEnded } from "../../../orders/ended-order.ts";
 import type { FirstTry } from "../../../orders/order-journal.ts";
 import type { OrderOutcome } from "../../../orders/outcome.ts";
 import type { Pipeline } from "../../../orders/pipeline.ts";
-import type { StepInput } from "../../../orders/step.ts";
+import type { AttemptInput } from "../../../orders/step.ts";
 import { STEPS } from "../../../orders/steps.ts";
 import { compensationChanged } from "../compensation/order-compensations.ts";
 import { ATTEMPT_RETRIES, QUICK } from "../durable-options.ts";
@@ -215,7 +215,7 @@ async function waitForSteps(context: ObjectContext & internal.ContextInternal, e
   return records;
 }
 
-function inputOf({ orderId, amount, traceparent, simulation }: AttemptRequest, number: number): StepInput {
+function inputOf({ orderId, amount, traceparent, simulation }: AttemptRequest, number: number): AttemptInput {
   return {
     orderId,
     amount,
