@@ -1,6 +1,6 @@
-import { Capacity } from "../concurrency/capacity.ts";
 import type { Config } from "../config.ts";
 import { perStep, type StepName, stepSetting } from "../orders/steps.ts";
+import { Capacity } from "../permits/capacity.ts";
 
 // Seven levels of urgency then come to less than a fifth of the deadline. Admission leaves that much for being overtaken.
 const AGING_SHARE = 1 / 40;

@@ -1,5 +1,4 @@
 import type { Admission } from "../admission/admission.ts";
-import type { Capacity } from "../concurrency/capacity.ts";
 import type { ThreadInspector } from "../diagnosis/thread-inspector.ts";
 import type { TraceRecorder } from "../diagnosis/trace-recorder.ts";
 import type { PlacesOrders } from "../engines/engine.ts";
@@ -8,6 +7,7 @@ import type { SqliteJournal } from "../journal/sqlite-journal.ts";
 import type { Compensator } from "../orders/compensator.ts";
 import type { ProviderHealthOptions } from "../orders/provider-health.ts";
 import type { StepName } from "../orders/steps.ts";
+import type { Capacity } from "../permits/capacity.ts";
 import type { ThreadRuntime } from "../threads/thread-runtime.ts";
 
 /** The running service, for whoever started it. */

@@ -1,6 +1,5 @@
 import type { Logger } from "pino";
 import type { CancelCause } from "../concurrency/cancel-cause.ts";
-import type { Capacity } from "../concurrency/capacity.ts";
 import type { AdmissionGate } from "../orders/admission-gate.ts";
 import type { RetriedCompensation } from "../orders/compensation-call.ts";
 import type { OnOrderEnded } from "../orders/ended-order.ts";
@@ -12,6 +11,7 @@ import type { Pipeline } from "../orders/pipeline.ts";
 import type { ProviderHealths } from "../orders/provider-health.ts";
 import type { StepRunner } from "../orders/step-runner.ts";
 import type { StepName } from "../orders/steps.ts";
+import type { Capacity } from "../permits/capacity.ts";
 
 /** The order service of either engine. */
 export type PlacesOrders = Pick<OrderService, "place" | "inFlight" | "fieldsOf">;

@@ -1,8 +1,8 @@
 import { Canceled } from "../concurrency/cancel-cause.ts";
 import { CancelScope } from "../concurrency/cancel-scope.ts";
-import { Capacity } from "../concurrency/capacity.ts";
 import { type Clock, monotonicMs, SYSTEM_CLOCK } from "../concurrency/clock.ts";
 import { pause } from "../concurrency/pause.ts";
+import { Capacity } from "../permits/capacity.ts";
 import { backoffMs, COMPENSATION_BACKOFF, PROBE_BACKOFF } from "../retries/backoff.ts";
 import type { EndpointHealth } from "../retries/endpoint-health.ts";
 import { Pace } from "../retries/pace.ts";

@@ -1,6 +1,6 @@
 import { CancelScope } from "../concurrency/cancel-scope.ts";
 import { monotonicMs } from "../concurrency/clock.ts";
-import { DEFAULT_URGENCY } from "../concurrency/urgency.ts";
+import { DEFAULT_URGENCY } from "../permits/urgency.ts";
 import type { StoredAnswer } from "./order-journal.ts";
 import type { ByOrderId } from "./order-runs.ts";
 import type { AttemptInput } from "./step.ts";

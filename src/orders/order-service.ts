@@ -1,5 +1,5 @@
 import type { CancelCause } from "../concurrency/cancel-cause.ts";
-import { DEFAULT_URGENCY } from "../concurrency/urgency.ts";
+import { DEFAULT_URGENCY } from "../permits/urgency.ts";
 import type { AdmissionGate } from "./admission-gate.ts";
 import { AttemptRunner } from "./attempt-runner.ts";
 import type { Compensator } from "./compensator.ts";

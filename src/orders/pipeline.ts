@@ -1,8 +1,8 @@
 import type { CancelScope } from "../concurrency/cancel-scope.ts";
-import type { Capacity, Permit } from "../concurrency/capacity.ts";
 import { monotonicMs } from "../concurrency/clock.ts";
 import { type GroupResult, TaskGroup, type TaskOutcome } from "../concurrency/task-group.ts";
-import { DEFAULT_URGENCY } from "../concurrency/urgency.ts";
+import type { Capacity, Permit } from "../permits/capacity.ts";
+import { DEFAULT_URGENCY } from "../permits/urgency.ts";
 import { type OrderOutcome, outcomeOfSteps } from "./outcome.ts";
 import { Probes } from "./probes.ts";
 import { CIRCUIT_OPEN, ProviderCall } from "./provider-call.ts";

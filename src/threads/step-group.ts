@@ -1,9 +1,9 @@
 import type { CancelCause } from "../concurrency/cancel-cause.ts";
 import type { CancelScope, CauseArbiter } from "../concurrency/cancel-scope.ts";
-import type { Capacity } from "../concurrency/capacity.ts";
 import { monotonicMs } from "../concurrency/clock.ts";
 import type { AttemptInput, EndedStep, StepOutcome } from "../orders/step.ts";
 import type { StepGroup, StepSpec } from "../orders/step-runner.ts";
+import type { Capacity } from "../permits/capacity.ts";
 import type { CancelBoard } from "./cancel-board.ts";
 import type { CancellationWatchdog } from "./cancellation-watchdog.ts";
 import { DispatchedStep, type OpenGroup } from "./dispatched-step.ts";

@@ -1,10 +1,10 @@
 import type { CancelScope } from "../concurrency/cancel-scope.ts";
-import { Capacity, type CapacityOptions } from "../concurrency/capacity.ts";
 import { monotonicMs } from "../concurrency/clock.ts";
-import { DEFAULT_URGENCY } from "../concurrency/urgency.ts";
 import type { InspectableThreads } from "../diagnosis/inspected-thread.ts";
 import { LongSteps, type UnsettledSteps } from "../diagnosis/long-steps.ts";
 import type { StepGroup, StepRunner } from "../orders/step-runner.ts";
+import { Capacity, type CapacityOptions } from "../permits/capacity.ts";
+import { DEFAULT_URGENCY } from "../permits/urgency.ts";
 import { CancelBoard } from "./cancel-board.ts";
 import { CancellationWatchdog } from "./cancellation-watchdog.ts";
 import type { DispatchedStep } from "./dispatched-step.ts";

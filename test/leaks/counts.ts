@@ -1,8 +1,8 @@
 import { readdirSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { expect } from "vitest";
-import type { Capacity } from "../../src/concurrency/capacity.ts";
 import type { StepName } from "../../src/orders/steps.ts";
+import type { Capacity } from "../../src/permits/capacity.ts";
 import type { ThreadRuntime } from "../../src/threads/thread-runtime.ts";
 import { timers } from "./timers.ts";
 

@@ -1,10 +1,10 @@
-import { Capacity } from "../../src/concurrency/capacity.ts";
 import type { AdmissionGate } from "../../src/orders/admission-gate.ts";
 import { Compensator } from "../../src/orders/compensator.ts";
 import { OrderService } from "../../src/orders/order-service.ts";
 import { Pipeline } from "../../src/orders/pipeline.ts";
 import type { StepOutcome } from "../../src/orders/step.ts";
 import { perStep } from "../../src/orders/steps.ts";
+import { Capacity } from "../../src/permits/capacity.ts";
 import { FakeRunner, type FakeStep } from "../threads/fake-runner.ts";
 import { FakeJournal } from "./fake-journal.ts";
 

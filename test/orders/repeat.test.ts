@@ -1,10 +1,10 @@
 import { expect, test } from "vitest";
-import { Capacity } from "../../src/concurrency/capacity.ts";
 import { SqliteJournal } from "../../src/journal/sqlite-journal.ts";
 import { Compensator } from "../../src/orders/compensator.ts";
 import { OrderService } from "../../src/orders/order-service.ts";
 import { Pipeline } from "../../src/orders/pipeline.ts";
 import { perStep, STEPS } from "../../src/orders/steps.ts";
+import { Capacity } from "../../src/permits/capacity.ts";
 import { eventually } from "../support/eventually.ts";
 import { FakeRunner } from "../threads/fake-runner.ts";
 

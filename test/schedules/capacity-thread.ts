@@ -5,9 +5,9 @@ import { type Change, loadChanged } from "./changed-sources.ts";
 // with one holder and three who want it.
 loadChanged(workerData as readonly Change[]);
 const { CancelScope } = await import("../../src/concurrency/cancel-scope.ts");
-const { Capacity } = await import("../../src/concurrency/capacity.ts");
+const { Capacity } = await import("../../src/permits/capacity.ts");
 const { Canceled } = await import("../../src/concurrency/cancel-cause.ts");
-type Permit = import("../../src/concurrency/capacity.ts").Permit;
+type Permit = import("../../src/permits/capacity.ts").Permit;
 
 /** In every order; `turn` lets the microtasks come one step further. */
 const EVENTS = ["release", "cancel first", "cancel second", "newcomer", "cancel newcomer", "turn", "turn", "turn"] as const;

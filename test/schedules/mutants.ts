@@ -13,7 +13,7 @@ const SLOTS = "src/threads/slots.ts";
 const GROUP = "src/threads/step-group.ts";
 const SERVE = "workers/runtime/serve.ts";
 const WATCH = "workers/runtime/cancel-watch.ts";
-const CAPACITY = "src/concurrency/capacity.ts";
+const CAPACITY = "src/permits/capacity.ts";
 
 /** Neighboring generations of the log are all that must differ, so one bit has to do: what takes 256 of them in the service takes two here. */
 export const FEW_GENERATIONS: Change = { file: BOARD, from: "const GENERATION_BITS = 8;", to: "const GENERATION_BITS = 1;" };

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { CancelScope } from "../../src/concurrency/cancel-scope.ts";
-import { Capacity } from "../../src/concurrency/capacity.ts";
 import { Pipeline } from "../../src/orders/pipeline.ts";
 import { perStep, STEPS } from "../../src/orders/steps.ts";
+import { Capacity } from "../../src/permits/capacity.ts";
 import { Fixture, inputFor } from "./fixture.ts";
 
 const CANCELED = { status: "canceled", cause: "sibling_failed", effect: "none" };

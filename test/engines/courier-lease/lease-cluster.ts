@@ -2,12 +2,12 @@ import { vi } from "vitest";
 import { randomFrom } from "../../../load/stand-in/random.ts";
 import { Canceled } from "../../../src/concurrency/cancel-cause.ts";
 import { CancelScope } from "../../../src/concurrency/cancel-scope.ts";
-import { Capacity } from "../../../src/concurrency/capacity.ts";
 import { allocate, type LeaseAnswer, type LeaseEntry, type LeaseSync } from "../../../src/engines/restate/courier-lease/allocation.ts";
 import { CourierCalls } from "../../../src/engines/restate/courier-lease/courier-calls.ts";
 import { LeaseHolder } from "../../../src/engines/restate/courier-lease/lease-holder.ts";
 import type { EndedStep, StepOutcome } from "../../../src/orders/step.ts";
 import type { StepGroup } from "../../../src/orders/step-runner.ts";
+import { Capacity } from "../../../src/permits/capacity.ts";
 
 const STEP_MS = 5;
 const GRACE_MS = 250;

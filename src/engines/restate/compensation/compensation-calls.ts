@@ -1,5 +1,4 @@
 import { CancelScope } from "../../../concurrency/cancel-scope.ts";
-import { Capacity } from "../../../concurrency/capacity.ts";
 import { monotonicMs, SYSTEM_CLOCK } from "../../../concurrency/clock.ts";
 import type { Tried } from "../../../orders/compensating.ts";
 import {
@@ -14,6 +13,7 @@ import {
 } from "../../../orders/compensation-call.ts";
 import type { AttemptInput } from "../../../orders/step.ts";
 import { perStep, STEPS, type StepName } from "../../../orders/steps.ts";
+import { Capacity } from "../../../permits/capacity.ts";
 import type { EndpointHealth } from "../../../retries/endpoint-health.ts";
 import { acquireWithin } from "../bulkhead.ts";
 import { NodeStops } from "../durable-options.ts";

@@ -1,5 +1,5 @@
-import type { Capacity } from "../../../concurrency/capacity.ts";
 import { monotonicMs } from "../../../concurrency/clock.ts";
+import type { Capacity } from "../../../permits/capacity.ts";
 import type { LeaseAnswer, LeaseSync, Seen } from "./allocation.ts";
 
 export interface LeaseHolderOptions {

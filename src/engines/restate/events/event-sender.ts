@@ -1,7 +1,7 @@
 import type { KeyObject } from "node:crypto";
 import { CancelScope } from "../../../concurrency/cancel-scope.ts";
-import { Capacity } from "../../../concurrency/capacity.ts";
 import { SYSTEM_CLOCK } from "../../../concurrency/clock.ts";
+import { Capacity } from "../../../permits/capacity.ts";
 import { type PostResult, postToReceiver } from "../../../webhooks/post-event.ts";
 import { type DeliveryLog, MAX_REQUESTS, WebhookReceiver } from "../../../webhooks/webhook-receiver.ts";
 import { acquireWithin } from "../bulkhead.ts";

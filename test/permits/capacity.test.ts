@@ -2,8 +2,8 @@ import { setImmediate as drainMicrotasks } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
 import { CANCEL_CAUSES } from "../../src/concurrency/cancel-cause.ts";
 import { CancelScope } from "../../src/concurrency/cancel-scope.ts";
-import { Capacity, type Permit } from "../../src/concurrency/capacity.ts";
 import { monotonicMs } from "../../src/concurrency/clock.ts";
+import { Capacity, type Permit } from "../../src/permits/capacity.ts";
 
 /** A plain copy: the private fields behind the getters cannot be read through the wrapper that a failed match prints. */
 const counts = ({ limit, inUse, waiting }: Capacity) => ({ limit, inUse, waiting });

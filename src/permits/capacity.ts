@@ -1,6 +1,6 @@
-import { Canceled } from "./cancel-cause.ts";
-import type { CancelScope } from "./cancel-scope.ts";
-import { monotonicMs } from "./clock.ts";
+import { Canceled } from "../concurrency/cancel-cause.ts";
+import type { CancelScope } from "../concurrency/cancel-scope.ts";
+import { monotonicMs } from "../concurrency/clock.ts";
 import { HoldTime, UNMEASURED } from "./hold-time.ts";
 import { DEFAULT_URGENCY } from "./urgency.ts";
 import { type Waiter, WaitingLine } from "./waiting-line.ts";

@@ -1,4 +1,4 @@
-import { monotonicMs } from "./clock.ts";
+import { monotonicMs } from "../concurrency/clock.ts";
 
 // Reading the clock costs more than the rest of a grant. While nobody waits, one grant in four is enough.
 const MEASURED_GRANTS = 4;

@@ -1,5 +1,5 @@
-import type { Canceled } from "./cancel-cause.ts";
-import type { CancelScope, Subscription } from "./cancel-scope.ts";
+import type { Canceled } from "../concurrency/cancel-cause.ts";
+import type { CancelScope, Subscription } from "../concurrency/cancel-scope.ts";
 import { URGENCIES } from "./urgency.ts";
 
 /** Somebody who waits for a `T`. */
