@@ -18,14 +18,14 @@ const edit = (file: string, ...pairs: readonly (readonly [from: string, to: stri
   edits: pairs.map(([from, to]) => ({ file, from, to })),
 });
 
-const AWAITED_STEP = `  async function whenEnded(running: Promise<void>, id: number, name: string, input: StepInput, context: StepContext, outcomes: Outcomes): Promise<void> {
+const AWAITED_STEP = `  async function whenEnded(running: Promise<void>, id: number, name: string, input: StepInput, context: StepContext): Promise<void> {
     try {
       await running;
     } catch (error) {
-      end(id, outcomeOf(error, name, input.orderId, context), context, outcomes);
+      end(id, outcomeOf(error, name, input.orderId, context), context);
       return;
     }
-    end(id, null, context, outcomes);
+    end(id, null, context);
   }
 
   function ended(running`;
@@ -91,7 +91,7 @@ export const TRICKS: readonly Trick[] = [
     cost: "waiting, bytes",
     change: edit(
       "workers/runtime/serve.ts",
-      ["whenEnded(running, id, name, input.orderId, context, outcomes);", "void whenEnded(running, id, name, input, context, outcomes);"],
+      ["whenEnded(running, id, name, input.orderId, context);", "void whenEnded(running, id, name, input, context);"],
       ["  function whenEnded(running", AWAITED_STEP],
     ),
   },

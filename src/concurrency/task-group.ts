@@ -21,7 +21,7 @@ export interface TaskGroupOptions<T> {
   readonly parent?: CancelScope;
   /**
    * For tasks whose failures are data, as an outcome that crossed a thread boundary is: whether a returned value is a failure. Such a
-   * task ends `ok` with its value, and cancels its siblings.
+   * task ends `ok` with its value, and cancels its siblings. Must not throw.
    */
   readonly isFailure?: (value: T) => boolean;
   /** Called with the index of each task that was started, when it has ended and before its siblings are canceled. Must not throw. */
@@ -74,7 +74,7 @@ export class TaskGroup<T> {
       return;
     }
     promise.then(
-      (value) => this.#returned(index, value),
+      (value) => this.#ended(index, { status: "ok", value }, this.#isFailure?.(value) === true),
       (error: unknown) => this.#failed(index, error),
     );
   }
@@ -88,17 +88,6 @@ export class TaskGroup<T> {
   #end(): GroupResult<T> {
     this.#parent?.unsubscribe();
     return { outcomes: this.#outcomes, firstFailure: this.#firstFailure, cause: this.scope.cause };
-  }
-
-  #returned(index: number, value: T): void {
-    let isFailure: boolean;
-    try {
-      isFailure = this.#isFailure?.(value) === true;
-    } catch (error) {
-      this.#failed(index, error);
-      return;
-    }
-    this.#ended(index, { status: "ok", value }, isFailure);
   }
 
   #failed(index: number, error: unknown): void {

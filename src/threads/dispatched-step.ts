@@ -1,24 +1,10 @@
-import type { CancelCause } from "../concurrency/cancel-cause.ts";
 import { monotonicMs } from "../concurrency/clock.ts";
 import type { AttemptInput, EndedStep, StepOutcome } from "../orders/step.ts";
 import type { StepSpec } from "../orders/step-runner.ts";
 import type { StepName } from "../orders/steps.ts";
 import type { PoolThread } from "./pool-thread.ts";
 import type { StepMessage } from "./protocol.ts";
-
-/** A group of steps as its slot and its steps know it. */
-export interface OpenGroup {
-  readonly slot: number;
-  readonly generation: number;
-  /** Why the group was canceled, as far as the main thread has been notified, which may be later than the board knows. */
-  readonly cause: CancelCause | undefined;
-  /** Called once, before anybody learns the outcome. */
-  stepSettled(step: DispatchedStep, outcome: StepOutcome): void;
-  /** Undefined for a step that has settled. */
-  step(id: number): DispatchedStep | undefined;
-  /** Its dispatched steps that have not settled, in the order of dispatch. */
-  unsettled(): DispatchedStep[];
-}
+import type { DispatchedGroup } from "./step-group.ts";
 
 /** One step from the moment the runtime takes it until it has settled. Main thread. */
 export class DispatchedStep {
@@ -26,7 +12,7 @@ export class DispatchedStep {
   readonly id: number;
   readonly spec: StepSpec;
   readonly input: AttemptInput;
-  readonly owner: OpenGroup;
+  readonly owner: DispatchedGroup;
   /** The thread it was sent to; undefined while it waits for one. */
   thread: PoolThread | undefined;
   retries = 0;
@@ -34,7 +20,7 @@ export class DispatchedStep {
   older: DispatchedStep | undefined;
   #resolve: ((ended: EndedStep) => void) | undefined;
 
-  constructor(id: number, spec: StepSpec, input: AttemptInput, owner: OpenGroup, resolve: (ended: EndedStep) => void) {
+  constructor(id: number, spec: StepSpec, input: AttemptInput, owner: DispatchedGroup, resolve: (ended: EndedStep) => void) {
     this.id = id;
     this.spec = spec;
     this.input = input;
@@ -67,7 +53,7 @@ export class DispatchedStep {
     const resolve = this.#resolve;
     if (resolve === undefined) return;
     this.#resolve = undefined;
-    if (this.thread !== undefined) this.thread.inFlight--;
+    this.thread?.stepSettled();
     // An earlier try that was lost with its thread may have had its effect, whatever the last one says of itself.
     const known = this.retries > 0 && outcome.status !== "ok" ? { ...outcome, effect: "unknown" as const } : outcome;
     this.owner.stepSettled(this, known);

@@ -3,7 +3,8 @@ import { Piscina } from "piscina";
 import type { SpanData } from "../orders/span-data.ts";
 import type { LayoutHandle } from "./layout.ts";
 import { PoolThread, type ReplaceReason } from "./pool-thread.ts";
-import type { LogMessage, OutcomeEntry, StandingTask, ThreadMessage, ThreadSetup } from "./protocol.ts";
+import type { LogMessage, StandingTask, ThreadMessage, ThreadSetup } from "./protocol.ts";
+import type { ThreadPool } from "./thread-pool.ts";
 
 /** How the threads of a runtime start, and what becomes of what they report. */
 export interface ThreadOptions {
@@ -34,15 +35,6 @@ export interface PoolOptions extends ThreadOptions {
   readonly layout: LayoutHandle;
 }
 
-/** The pool that these threads work for. */
-export interface ThreadListener {
-  outcomes(thread: PoolThread, entries: readonly OutcomeEntry[]): void;
-  /** A thread takes steps from now on. */
-  ready(): void;
-  /** A thread is gone; all its outcomes have been reported. */
-  exited(thread: PoolThread, reason: ReplaceReason): void;
-}
-
 // A step holds some kilobytes; half a gigabyte is far above what a full board of them needs, and two threads
 // that run away together still leave the machine standing.
 const HEAP_LIMIT_MB = 512;
@@ -60,7 +52,7 @@ const MAX_RESTART_PAUSE_MS = 5_000;
  */
 export class PiscinaThreads {
   readonly #options: PoolOptions;
-  readonly #listener: ThreadListener;
+  readonly #pool: ThreadPool;
   /** Undefined before the first step, where threads start on demand. */
   #piscina: Piscina<StandingTask, never> | undefined;
   readonly #threads = new Map<Worker, PoolThread>();
@@ -72,10 +64,14 @@ export class PiscinaThreads {
   #startedOrFailed: (() => void) | undefined;
   #startFault: unknown = "they do not load in time";
 
-  constructor(options: PoolOptions, listener: ThreadListener) {
+  constructor(options: PoolOptions, pool: ThreadPool) {
     this.#options = options;
-    this.#listener = listener;
+    this.#pool = pool;
     if (!options.onDemand) this.start();
+  }
+
+  get name(): PoolName {
+    return this.#options.name;
   }
 
   /** Also those that are loading or leaving. */
@@ -122,8 +118,8 @@ export class PiscinaThreads {
   }
 
   /**
-   * Gives a thread no more steps and replaces it, but lets the steps it has end. `endIfDone` then kills it, or a timer after
-   * `quarantineMs`. False where too many are in quarantine already.
+   * Gives a thread no more steps and replaces it, but lets the steps it has end: the last of them kills it, or a timer. False where too
+   * many are in quarantine already.
    */
   quarantine(thread: PoolThread, reason: ReplaceReason): boolean {
     if (thread.quarantine !== undefined) return true;
@@ -135,11 +131,6 @@ export class PiscinaThreads {
     this.#replaced(thread, reason);
     this.#ensureThreads(0);
     return true;
-  }
-
-  /** Kills a thread that was in quarantine for its last steps. */
-  endIfDone(thread: PoolThread): void {
-    if (thread.quarantine !== undefined && thread.inFlight === 0) thread.kill("grace");
   }
 
   async close(): Promise<void> {
@@ -155,7 +146,7 @@ export class PiscinaThreads {
   }
 
   #giveStandingTask(thread: PoolThread): void {
-    const port = thread.openLane((entries) => this.#listener.outcomes(thread, entries));
+    const port = thread.openLane((entries) => this.#pool.outcomes(thread, entries));
     this.#target = thread.id;
     const standing = (this.#piscina as Piscina<StandingTask, never>).run(port, { transferList: [port] as never });
     // It ends only with its thread, which the `exit` event reports: a dying thread may reject it before that, or resolve it (`throw null`).
@@ -197,7 +188,7 @@ export class PiscinaThreads {
       this.#giveStandingTask(thread);
       this.#failedStarts = 0;
       this.#startedOrFailed?.();
-      this.#listener.ready();
+      this.#pool.lookAtWaiting();
     }
   }
 
@@ -208,7 +199,7 @@ export class PiscinaThreads {
     if (wasQuarantined) this.#quarantined--;
     clearTimeout(thread.quarantine);
     thread.leaving ??= "exit";
-    this.#listener.exited(thread, thread.leaving);
+    this.#pool.exited(thread, thread.leaving);
     if (this.#closing) return;
     if (!wasQuarantined) this.#replaced(thread, thread.leaving);
     if (!thread.ready) {

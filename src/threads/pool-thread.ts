@@ -70,6 +70,12 @@ export class PoolThread implements InspectedThread {
     port.close();
   }
 
+  /** A step that was sent to it has settled. The last one ends a quarantine. */
+  stepSettled(): void {
+    this.inFlight--;
+    if (this.quarantine !== undefined && this.inFlight === 0) this.kill("grace");
+  }
+
   /** Terminates it, unless that was done before; its pool replaces it. */
   kill(reason: ReplaceReason): void {
     if (this.terminated) return;

@@ -1,5 +1,6 @@
 import type { CancelBoard } from "./cancel-board.ts";
-import type { DispatchedStep, OpenGroup } from "./dispatched-step.ts";
+import type { DispatchedStep } from "./dispatched-step.ts";
+import type { DispatchedGroup } from "./step-group.ts";
 
 /**
  * The groups of steps that are open, each in a slot of the cancel board. Main thread only.
@@ -12,12 +13,12 @@ export class Slots {
   /** Ids are unique while the process lives, so a late outcome of a step is never taken for another step's. 0 before the first. */
   lastStepId = 0;
   readonly #board: CancelBoard;
-  readonly #groups: (OpenGroup | undefined)[];
+  readonly #groups: (DispatchedGroup | undefined)[];
   readonly #free: number[];
 
   constructor(board: CancelBoard, count: number) {
     this.#board = board;
-    this.#groups = new Array<OpenGroup | undefined>(count).fill(undefined);
+    this.#groups = new Array<DispatchedGroup | undefined>(count).fill(undefined);
     // Highest first, so that pop() starts at slot 0 and a small load stays on few cache lines.
     this.#free = Array.from({ length: count }, (_, n) => count - 1 - n);
   }
@@ -27,7 +28,7 @@ export class Slots {
   }
 
   /** A slot whose present generation nobody has canceled. Throws when none is free: admission keeps that from happening. */
-  take(group: OpenGroup): number {
+  take(group: DispatchedGroup): number {
     const slot = this.#free.pop();
     if (slot === undefined) throw new Error(`cancel board is full: ${this.inUse} groups of steps are open`);
     this.#groups[slot] = group;

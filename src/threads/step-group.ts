@@ -6,7 +6,7 @@ import type { StepGroup, StepSpec } from "../orders/step-runner.ts";
 import type { Capacity } from "../permits/capacity.ts";
 import type { CancelBoard } from "./cancel-board.ts";
 import type { CancellationWatchdog } from "./cancellation-watchdog.ts";
-import { DispatchedStep, type OpenGroup } from "./dispatched-step.ts";
+import { DispatchedStep } from "./dispatched-step.ts";
 import type { Slots } from "./slots.ts";
 import type { ThreadPool } from "./thread-pool.ts";
 
@@ -22,7 +22,7 @@ export interface GroupParts {
 }
 
 /** One group's slot on the board and its dispatched steps. Main thread only. */
-export class DispatchedGroup implements StepGroup, OpenGroup, CauseArbiter {
+export class DispatchedGroup implements StepGroup, CauseArbiter {
   readonly slot: number;
   readonly generation: number;
   readonly #parts: GroupParts;
@@ -47,6 +47,7 @@ export class DispatchedGroup implements StepGroup, OpenGroup, CauseArbiter {
     scope.decideBy(this);
   }
 
+  /** Why the group was canceled, as far as this thread has been notified, which may be later than the board knows. */
   get cause(): CancelCause | undefined {
     return this.#failureIsDue ? undefined : this.#scope.cause;
   }
@@ -90,12 +91,14 @@ export class DispatchedGroup implements StepGroup, OpenGroup, CauseArbiter {
     });
   }
 
+  /** To be called once for each step, before anybody learns the outcome. */
   stepSettled(step: DispatchedStep, outcome: StepOutcome): void {
     this.#open--;
     if (outcome.status === "failed" && outcome.ill === undefined) this.#failureHasNotified = true;
     // A step that failed has set the word, but its thread may have lost its processor before it notified the others.
     if (outcome.status === "canceled" && this.#scope.cause === undefined && this.#open > 1) this.#parts.board.notify(this.slot);
-    this.#poolOf(step.spec).stepSettled(step);
+    // The exclusive pool may have a step waiting for this thread.
+    this.#poolOf(step.spec).lookAtWaiting();
   }
 
   #poolOf({ computes }: StepSpec): ThreadPool {
@@ -117,12 +120,14 @@ export class DispatchedGroup implements StepGroup, OpenGroup, CauseArbiter {
     return isFirst ? asked : (board.causeOf(this.slot, this.generation) ?? asked);
   }
 
+  /** Undefined for a step that has settled. */
   step(id: number): DispatchedStep | undefined {
     let step = this.#newest;
     while (step !== undefined && step.id !== id) step = step.older;
     return step?.settled === false ? step : undefined;
   }
 
+  /** Its dispatched steps that have not settled, in the order of dispatch. */
   unsettled(): DispatchedStep[] {
     const steps: DispatchedStep[] = [];
     for (let step = this.#newest; step !== undefined; step = step.older) if (!step.settled) steps.push(step);

@@ -1,6 +1,6 @@
 import type { CancelBoard } from "./cancel-board.ts";
 import type { DispatchedStep } from "./dispatched-step.ts";
-import { PiscinaThreads, type PoolName, type PoolOptions, type ThreadListener } from "./piscina-threads.ts";
+import { PiscinaThreads, type PoolOptions } from "./piscina-threads.ts";
 import type { PoolThread, ReplaceReason } from "./pool-thread.ts";
 import type { OutcomeEntry, StepMessage } from "./protocol.ts";
 import type { Slots } from "./slots.ts";
@@ -22,21 +22,15 @@ const MAX_RETRIES = 2;
  * A step that has no thread yet waits here, where a cancel finds it. A task in Piscina's queue can be taken back only by an `AbortSignal`,
  * and a task with a signal may not share a thread.
  */
-export class ThreadPool implements ThreadListener {
-  readonly name: PoolName;
+export class ThreadPool {
   readonly threads: PiscinaThreads;
-  readonly #board: CancelBoard;
-  readonly #slots: Slots;
-  readonly #tracker: Tracker;
+  readonly #options: ThreadPoolOptions;
   #waiting: DispatchedStep[] = [];
   #flushScheduled = false;
   #closing = false;
 
   constructor(options: ThreadPoolOptions) {
-    this.name = options.name;
-    this.#board = options.board;
-    this.#slots = options.slots;
-    this.#tracker = options.tracker;
+    this.#options = options;
     this.threads = new PiscinaThreads(options, this);
   }
 
@@ -44,17 +38,6 @@ export class ThreadPool implements ThreadListener {
   enqueue(step: DispatchedStep): void {
     this.threads.start();
     this.#waiting.push(step);
-    this.lookAtWaiting();
-  }
-
-  /** To be called when a step of this pool has settled, however. */
-  stepSettled({ thread }: DispatchedStep): void {
-    if (thread !== undefined) this.threads.endIfDone(thread);
-    // The exclusive pool may have a step waiting for this thread.
-    this.lookAtWaiting();
-  }
-
-  ready(): void {
     this.lookAtWaiting();
   }
 
@@ -71,14 +54,14 @@ export class ThreadPool implements ThreadListener {
    */
   giveUp(step: DispatchedStep): void {
     const { thread, owner } = step;
-    const cause = this.#board.causeOf(owner.slot, owner.generation);
+    const cause = this.#options.board.causeOf(owner.slot, owner.generation);
     if (thread?.row === undefined || thread.terminated || cause === undefined) return;
     // The last step of a thread settles at the thread's exit: only then it has surely ended.
     if (thread.inFlight === 1 || !this.threads.quarantine(thread, "grace")) {
       thread.kill("grace");
       return;
     }
-    this.#tracker.giveUp(thread.row);
+    this.#options.tracker.giveUp(thread.row);
     step.settle({ status: "canceled", cause, effect: "unknown" });
   }
 
@@ -96,7 +79,7 @@ export class ThreadPool implements ThreadListener {
     const messages = new Map<PoolThread, StepMessage[]>();
     for (const step of waiting) {
       const { slot, generation } = step.owner;
-      const cause = this.#board.causeOf(slot, generation);
+      const cause = this.#options.board.causeOf(slot, generation);
       if (cause !== undefined) {
         step.settle({ status: "canceled", cause, effect: "none" });
         continue;
@@ -119,26 +102,28 @@ export class ThreadPool implements ThreadListener {
     let best: PoolThread | undefined;
     for (const thread of this.threads.all()) {
       if (!thread.takesSteps) continue;
-      if (this.name === "exclusive" && thread.inFlight > 0) continue;
+      if (this.#options.name === "exclusive" && thread.inFlight > 0) continue;
       if (best === undefined || thread.inFlight < best.inFlight) best = thread;
     }
     return best;
   }
 
+  /** To be called with what a thread has posted. */
   outcomes({ row }: PoolThread, entries: readonly OutcomeEntry[]): void {
     for (const [id, slot, startedAtMs, endedAtMs, outcome] of entries) {
-      const step = this.#slots.step(slot, id);
+      const step = this.#options.slots.step(slot, id);
       if (step !== undefined) step.settle(outcome ?? { status: "ok" }, endedAtMs, startedAtMs);
       // A step that was given up has ended after all.
-      else if (row !== undefined) this.#tracker.endedLate(row);
+      else if (row !== undefined) this.#options.tracker.endedLate(row);
     }
   }
 
+  /** To be called when a thread is gone and all its outcomes have been reported. */
   exited(thread: PoolThread, reason: ReplaceReason): void {
     // It may have claimed a row and died before its message said so.
-    const row = thread.row ?? this.#tracker.rowOf(thread.id);
-    if (row !== undefined) this.#tracker.settle(row);
-    for (const step of this.#slots.unsettled()) if (step.thread === thread) this.#lost(step, reason);
+    const row = thread.row ?? this.#options.tracker.rowOf(thread.id);
+    if (row !== undefined) this.#options.tracker.settle(row);
+    for (const step of this.#options.slots.unsettled()) if (step.thread === thread) this.#lost(step, reason);
   }
 
   #lost(step: DispatchedStep, reason: ReplaceReason): void {
@@ -147,7 +132,7 @@ export class ThreadPool implements ThreadListener {
       step.settle({ status: "canceled", cause, effect: "unknown" });
       return;
     }
-    const isCanceled = this.#board.causeOf(slot, generation) !== undefined;
+    const isCanceled = this.#options.board.causeOf(slot, generation) !== undefined;
     if (!isCanceled && step.spec.retryable && step.retries < MAX_RETRIES && !this.#closing) {
       step.moveTo(undefined);
       step.retries++;
@@ -156,7 +141,7 @@ export class ThreadPool implements ThreadListener {
       return;
     }
     // A cancel that this thread does not know of comes from a step that failed, whose thread may have died before it notified the others.
-    if (isCanceled) this.#board.notify(slot);
+    if (isCanceled) this.#options.board.notify(slot);
     step.settle({ status: "lost", reason: `thread ended: ${reason}`, effect: "unknown" });
   }
 }

@@ -102,7 +102,9 @@ export class ThreadRuntime implements StepRunner, InspectableThreads {
 
   threads(): ThreadView[] {
     return this.#pools.flatMap((pool) =>
-      pool.threads.loaded().flatMap(({ id, row }) => (row === undefined ? [] : [{ id, pool: pool.name, ...this.#tracker.read(row) }])),
+      pool.threads
+        .loaded()
+        .flatMap(({ id, row }) => (row === undefined ? [] : [{ id, pool: pool.threads.name, ...this.#tracker.read(row) }])),
     );
   }
 

@@ -113,17 +113,6 @@ describe("failures that are data", () => {
     });
   });
 
-  test("an isFailure that throws makes its task fail", async () => {
-    const error = new Error("isFailure");
-    const group = new TaskGroup<number>({
-      isFailure: () => {
-        throw error;
-      },
-    });
-    group.spawn(async () => 1);
-    expect(await group.join()).toMatchObject({ outcomes: [{ status: "failed", error }], firstFailure: 0 });
-  });
-
   test("without isFailure no value is one", async () => {
     const group = new TaskGroup<string>();
     group.spawn(async () => "bad first");

@@ -1,7 +1,8 @@
+import type { Worker } from "node:worker_threads";
 import { expect, test } from "vitest";
 import { LongSteps } from "../../src/diagnosis/long-steps.ts";
 import type { DispatchedStep } from "../../src/threads/dispatched-step.ts";
-import type { PoolThread } from "../../src/threads/pool-thread.ts";
+import { PoolThread } from "../../src/threads/pool-thread.ts";
 import { newStep } from "../threads/new-step.ts";
 
 const MARK_MS = 50;
@@ -16,7 +17,7 @@ function fixture() {
       all: () => steps.filter(({ settled }) => !settled),
     },
   ]);
-  const thread = { id: 7, inFlight: 0 } as PoolThread;
+  const thread = new PoolThread({ threadId: 7 } as Worker);
   let nowMs = 0;
   return {
     long,

@@ -1,8 +1,9 @@
+import type { Worker } from "node:worker_threads";
 import { CancelScope } from "../../src/concurrency/cancel-scope.ts";
 import { CancelBoard } from "../../src/threads/cancel-board.ts";
 import type { DispatchedStep } from "../../src/threads/dispatched-step.ts";
 import { Layout, type LayoutHandle } from "../../src/threads/layout.ts";
-import type { PoolThread } from "../../src/threads/pool-thread.ts";
+import { PoolThread } from "../../src/threads/pool-thread.ts";
 import type { OutcomeEntry } from "../../src/threads/protocol.ts";
 import { Slots } from "../../src/threads/slots.ts";
 import { DispatchedGroup, type GroupParts } from "../../src/threads/step-group.ts";
@@ -65,7 +66,7 @@ export class MainRole implements Role {
     this.#slots = new Slots(this.#board, SLOTS);
     this.#tracker = new Tracker(this.#layout);
     this.#parts = this.#makeParts();
-    this.#threads = Array.from({ length: MAX_THREADS }, (_, id) => ({ id, inFlight: 0, row: undefined }) as unknown as PoolThread);
+    this.#threads = Array.from({ length: MAX_THREADS }, (_, id) => new PoolThread({ threadId: id } as Worker));
     this.#orders = [];
     this.#unsettled = 0;
     this.#exits.clear();
@@ -157,7 +158,6 @@ export class MainRole implements Role {
         if (later) this.#control.mail.postLater(to, text);
         else this.#gate.post(to, text);
       },
-      stepSettled() {},
       lookAtWaiting() {},
     };
     return {

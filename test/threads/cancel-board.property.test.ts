@@ -6,9 +6,9 @@ import { describe, expect, test, vi } from "vitest";
 import { randomFrom } from "../../load/stand-in/random.ts";
 import { CANCEL_CAUSES, type CancelCause } from "../../src/concurrency/cancel-cause.ts";
 import { CancelBoard } from "../../src/threads/cancel-board.ts";
-import type { OpenGroup } from "../../src/threads/dispatched-step.ts";
 import { Layout } from "../../src/threads/layout.ts";
 import { Slots } from "../../src/threads/slots.ts";
+import type { DispatchedGroup } from "../../src/threads/step-group.ts";
 import { Tracker } from "../../src/threads/tracker.ts";
 import { StepContext } from "../../workers/runtime/step-context.ts";
 import { seedOf } from "../support/seed.ts";
@@ -16,7 +16,7 @@ import type { ReaderSetup } from "./log-reader.ts";
 import type { WriterSetup } from "./log-writer.ts";
 
 /** A group that nobody asks for its steps. */
-const NO_STEPS = {} as OpenGroup;
+const NO_STEPS = {} as DispatchedGroup;
 const SEED = seedOf("LAYOUT_SEED");
 const SLOTS = 12;
 const READERS = 3;

@@ -36,7 +36,7 @@ function step(name: StepName, counters: SharedCounters, url: string): Step {
     async run(input, context) {
       const script = scriptOf(name, input);
       contexts.add(new WeakRef(context));
-      if (script.calls === true) context.callStarts();
+      if (script.calls === true) context.callUnderWay = true;
       const run = counters.add(script.runs);
       try {
         await perform(name, script, run, counters, url, context);

@@ -30,7 +30,7 @@ export function httpProvider(urls: ProviderUrls, keys: ProviderKeys = {}): Provi
       const body = bodyOf(perform, input);
       // The context may hear of a cancel a turn after its word is set, and what is not sent need not be compensated.
       context.checkpoint();
-      context.callStarts();
+      context.callUnderWay = true;
       let answer: PostAnswer;
       try {
         answer = await endpoint.post({ key, body, traceparent, span: context.span, cancelable: context });
@@ -51,7 +51,7 @@ export function httpProvider(urls: ProviderUrls, keys: ProviderKeys = {}): Provi
       const key = compensationKey(orderId, attempt, step);
       const body = { ...bodyOf(STEP_TABLE[step].compensate, input), undoes: callKey(orderId, attempt, step) };
       context.checkpoint();
-      context.callStarts();
+      context.callUnderWay = true;
       let answer: PostAnswer;
       try {
         answer = await endpoint.post({ key, body, traceparent, span: context.span, cancelable: context });
@@ -90,7 +90,6 @@ function failure(
   { orderId }: StepInput,
   context: StepContext,
 ): StepFailed {
-  if (effect === "none") context.callHadNoEffect();
   // The client gets only "internal", so this log line is all that says what went wrong.
   if (kind === "internal") context.log("warn", message, { step, order_id: orderId });
   return new StepFailed(kind, effect, message, { ill });

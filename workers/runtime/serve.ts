@@ -1,18 +1,17 @@
 import { flushCompileCache } from "node:module";
-import { parentPort, threadId, workerData } from "node:worker_threads";
+import { type MessagePort, parentPort, threadId, workerData } from "node:worker_threads";
 import { Canceled } from "../../src/concurrency/cancel-cause.ts";
 import { monotonicMs } from "../../src/concurrency/clock.ts";
 import type { StepInput } from "../../src/orders/step.ts";
 import { CancelBoard } from "../../src/threads/cancel-board.ts";
 import { Layout } from "../../src/threads/layout.ts";
-import type { NotOk, ReadyMessage, StandingTask, StepMessage, ThreadSetup } from "../../src/threads/protocol.ts";
+import type { NotOk, OutcomeEntry, ReadyMessage, StandingTask, StepMessage, ThreadSetup } from "../../src/threads/protocol.ts";
 import { BEAT_EVERY_MS, Tracker } from "../../src/threads/tracker.ts";
 import { giveHeapSnapshots } from "../diagnosis/heap-snapshots.ts";
 import { StepFailed, type StepRegistry } from "../steps/step.ts";
-import { StepSpan } from "../telemetry/step-span.ts";
+import { postSpans, StepSpan } from "../telemetry/step-span.ts";
 import { threadLog } from "../telemetry/thread-log.ts";
 import { CancelWatch } from "./cancel-watch.ts";
-import { Outcomes } from "./outcomes.ts";
 import { StepContext } from "./step-context.ts";
 
 /**
@@ -37,15 +36,27 @@ export function serve(makeSteps: (settings: never) => StepRegistry): (task: Stan
   flushCompileCache();
   parentPort?.postMessage({ type: "ready", threadId, row } satisfies ReadyMessage);
 
+  let lane: MessagePort;
+  let ended: OutcomeEntry[] = [];
   return (port) => {
-    const outcomes = new Outcomes(port);
-    port.on("message", (received: readonly StepMessage[]) => {
-      for (const step of received) startStep(step, outcomes);
-    });
+    lane = port;
+    port.on("message", (received: readonly StepMessage[]) => received.forEach(startStep));
     return new Promise(() => {});
   };
 
-  function startStep(message: StepMessage, outcomes: Outcomes): void {
+  function report(...outcome: OutcomeEntry): void {
+    ended.push(outcome);
+    // In the check phase of this turn: whatever ended in its timers, socket events and wake-ups leaves as one message.
+    if (ended.length === 1) setImmediate(postOutcomes);
+  }
+
+  function postOutcomes(): void {
+    postSpans();
+    lane.postMessage(ended);
+    ended = [];
+  }
+
+  function startStep(message: StepMessage): void {
     const [id, slot, generation, name, action] = message;
     const input = inputOf(message);
     const cause = board.causeOf(slot, generation);
@@ -54,7 +65,7 @@ export function serve(makeSteps: (settings: never) => StepRegistry): (task: Stan
       const nowMs = monotonicMs();
       const outcome = { status: "canceled", cause, effect: "none" } as const;
       if (setup.tracing) StepSpan.begin(name, action, input, nowMs)?.end(outcome, nowMs);
-      outcomes.add(id, slot, nowMs, nowMs, outcome);
+      report(id, slot, nowMs, nowMs, outcome);
       return;
     }
     const step = steps[name];
@@ -62,7 +73,7 @@ export function serve(makeSteps: (settings: never) => StepRegistry): (task: Stan
     if (step === undefined || body === undefined) {
       threadLog("error", "no such step", { step: name, action });
       const nowMs = monotonicMs();
-      outcomes.add(id, slot, nowMs, nowMs, { status: "failed", kind: "internal", effect: "none" });
+      report(id, slot, nowMs, nowMs, { status: "failed", kind: "internal", effect: "none" });
       return;
     }
     const context = new StepContext(thread, slot, generation);
@@ -77,28 +88,28 @@ export function serve(makeSteps: (settings: never) => StepRegistry): (task: Stan
     } catch (error) {
       running = Promise.reject(error);
     }
-    whenEnded(running, id, name, input.orderId, context, outcomes);
+    whenEnded(running, id, name, input.orderId, context);
   }
 
   /**
    * Two callbacks and no `await`, and neither the message nor the input within their reach: a step may wait for minutes among ten thousand
    * others. An `await` keeps 6 % more of a waiting order (`npm run bench:tricks`). A step that needs its input keeps it itself.
    */
-  function whenEnded(running: Promise<void>, id: number, name: string, orderId: string, context: StepContext, outcomes: Outcomes): void {
+  function whenEnded(running: Promise<void>, id: number, name: string, orderId: string, context: StepContext): void {
     running.then(
-      () => end(id, null, context, outcomes),
-      (error: unknown) => end(id, outcomeOf(error, name, orderId, context), context, outcomes),
+      () => end(id, null, context),
+      (error: unknown) => end(id, outcomeOf(error, name, orderId, context), context),
     );
   }
 
-  function end(id: number, outcome: NotOk | null, context: StepContext, outcomes: Outcomes): void {
+  function end(id: number, outcome: NotOk | null, context: StepContext): void {
     const endedAtMs = monotonicMs();
     watch.remove(context);
     // Where the provider is ill the step may be tried again: the main thread decides whether it has failed.
     if (outcome?.status === "failed" && outcome.ill === undefined) cancelSiblings(context);
     context.span?.end(outcome, endedAtMs);
     tracker.countEnd(row, endedAtMs);
-    outcomes.add(id, context.slot, context.startedAtMs, endedAtMs, outcome);
+    report(id, context.slot, context.startedAtMs, endedAtMs, outcome);
   }
 
   /**

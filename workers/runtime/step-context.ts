@@ -28,11 +28,12 @@ export class StepContext {
   readonly startedAtMs = monotonicMs();
   /** For the thread's cancel watch: the step of the same slot that came to this thread before. */
   older: StepContext | undefined;
+  /** To be set before a provider can act. Unless the step then ends ok, it has to be compensated. */
+  callUnderWay = false;
   /** Undefined where spans are off or the order is not sampled. */
   span: StepSpan | undefined;
   readonly #scope = new CancelScope();
   readonly #thread: ThreadParts;
-  #callUnderWay = false;
 
   constructor(thread: ThreadParts, slot: number, generation: number) {
     this.#thread = thread;
@@ -86,20 +87,6 @@ export class StepContext {
     this.#beat();
     const cause = this.orderCause;
     if (cause !== undefined) throw new Canceled(cause);
-  }
-
-  /** To be called before the provider can act. Unless the step then ends ok, it has to be compensated. */
-  callStarts(): void {
-    this.#callUnderWay = true;
-  }
-
-  /** The provider has surely not acted on the call, so there is nothing to compensate. */
-  callHadNoEffect(): void {
-    this.#callUnderWay = false;
-  }
-
-  get callUnderWay(): boolean {
-    return this.#callUnderWay;
   }
 
   /** Writes a line to the process's log, with the thread's number. */
