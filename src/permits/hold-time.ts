@@ -13,8 +13,7 @@ export const UNMEASURED = -1;
 /** How long the permits of one capacity are held, in milliseconds: a moving average, and about the shortest of the recent holds. */
 export class HoldTime {
   readonly #nowMs: () => number;
-  /** Holds are measured from this moment on. Infinity: what the permits stand for is not there yet. */
-  usableSinceMs = Number.NEGATIVE_INFINITY;
+  #measuredSinceMs = Number.NEGATIVE_INFINITY;
   #grants = 0;
   #firstGrantMs = 0;
   #samples = 0;
@@ -23,6 +22,14 @@ export class HoldTime {
 
   constructor(nowMs = monotonicMs) {
     this.#nowMs = nowMs;
+  }
+
+  /** Measures no hold until `ready` has settled: until then a holder waits for what its permit stands for. */
+  async measureFrom(ready: Promise<unknown>): Promise<void> {
+    this.#measuredSinceMs = Number.POSITIVE_INFINITY;
+    // Whoever gave the promise sees its failure.
+    await ready.catch(() => {});
+    this.#measuredSinceMs = this.#nowMs();
   }
 
   /** Undefined before the first sample. */
@@ -37,7 +44,7 @@ export class HoldTime {
 
   /** How long the very first permit has been held, while the average is not known; 0 before it was granted. */
   get firstHeldForMs(): number {
-    return this.#grants === 0 ? 0 : Math.max(0, this.#nowMs() - Math.max(this.#firstGrantMs, this.usableSinceMs));
+    return this.#grants === 0 ? 0 : Math.max(0, this.#nowMs() - Math.max(this.#firstGrantMs, this.#measuredSinceMs));
   }
 
   /** How many permits have been granted without a wait. */
@@ -54,7 +61,7 @@ export class HoldTime {
 
   /** A permit comes back. `sinceMs`: what `granted` returned, or when a waiter got it. */
   released(sinceMs: number, nowMs: number): void {
-    const fromMs = Math.max(sinceMs, this.usableSinceMs);
+    const fromMs = Math.max(sinceMs, this.#measuredSinceMs);
     if (sinceMs !== UNMEASURED && fromMs <= nowMs) this.add(nowMs - fromMs);
   }
 

@@ -8,8 +8,6 @@ export const REPLACE_REASONS = ["grace", "heartbeat", "chaos", "exit", "uncaught
 
 export type ReplaceReason = (typeof REPLACE_REASONS)[number];
 
-type OutcomeListener = (entries: readonly OutcomeEntry[]) => void;
-
 /** One of a pool's threads, as the main thread knows it, and the lane to it: a port for its steps and their outcomes. Main thread only. */
 export class PoolThread implements InspectedThread {
   readonly worker: Worker;
@@ -28,7 +26,7 @@ export class PoolThread implements InspectedThread {
   terminated = false;
   /** The heap snapshot that is asked of it. */
   snapshot: SnapshotState | undefined;
-  #lane: { readonly port: MessagePort; readonly onOutcomes: OutcomeListener } | undefined;
+  #lane: { readonly port: MessagePort; readonly onOutcomes: (entries: readonly OutcomeEntry[]) => void } | undefined;
 
   constructor(worker: Worker) {
     this.worker = worker;
@@ -51,7 +49,7 @@ export class PoolThread implements InspectedThread {
   }
 
   /** Returns the thread's end of the lane, to be transferred. */
-  openLane(onOutcomes: OutcomeListener): MessagePort {
+  openLane(onOutcomes: (entries: readonly OutcomeEntry[]) => void): MessagePort {
     const { port1, port2 } = new MessageChannel();
     port1.on("message", onOutcomes);
     this.#lane = { port: port1, onOutcomes };

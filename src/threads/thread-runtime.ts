@@ -1,5 +1,4 @@
 import type { CancelScope } from "../concurrency/cancel-scope.ts";
-import { monotonicMs } from "../concurrency/clock.ts";
 import type { InspectableThreads } from "../diagnosis/inspected-thread.ts";
 import { LongSteps, type UnsettledSteps } from "../diagnosis/long-steps.ts";
 import type { StepGroup, StepRunner } from "../orders/step-runner.ts";
@@ -68,7 +67,8 @@ export class ThreadRuntime implements StepRunner, InspectableThreads {
     this.#tracker = tracker;
     this.#pools = [shared, exclusive];
     this.#parts = { board, slots, watchdog, shared, exclusive, exclusiveCapacity };
-    if (onDemand) void this.#learnHoldsFromReady();
+    // The first steps wait for the threads to start. That wait says nothing about how long the next steps will compute.
+    if (onDemand) void exclusiveCapacity.held.measureFrom(exclusive.threads.ready());
     this.longSteps = new LongSteps([stepsOfPool(slots, false), stepsOfPool(slots, true)]);
     this.#heartbeat = new HeartbeatWatch(tracker, [shared.threads, exclusive.threads], options.startTimeoutMs);
   }
@@ -146,15 +146,6 @@ export class ThreadRuntime implements StepRunner, InspectableThreads {
     this.#heartbeat.close();
     this.#parts.watchdog.close();
     await Promise.all(this.#pools.map((pool) => pool.close()));
-  }
-
-  /** The first steps wait for the threads to start. That wait says nothing about how long the next steps will compute. */
-  async #learnHoldsFromReady(): Promise<void> {
-    const { exclusive, exclusiveCapacity } = this.#parts;
-    exclusiveCapacity.held.usableSinceMs = Number.POSITIVE_INFINITY;
-    // Threads that do not start are reported elsewhere.
-    await exclusive.threads.ready().catch(() => {});
-    exclusiveCapacity.held.usableSinceMs = monotonicMs();
   }
 }
 

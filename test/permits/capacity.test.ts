@@ -160,16 +160,18 @@ describe("holds", () => {
     expect(capacity.held.averageMs).toBeGreaterThan(295);
   });
 
-  test("count from when there is what the permits stand for, and one that ended before counts for nothing", () => {
+  test("count from when there is what the permits stand for, and one that ended before counts for nothing", async () => {
     let nowMs = 0;
     const capacity = new Capacity(9, { nowMs: () => nowMs });
-    capacity.held.usableSinceMs = Number.POSITIVE_INFINITY;
+    const ready = Promise.withResolvers<void>();
+    const measuring = capacity.held.measureFrom(ready.promise);
     // Of grants that nobody waits for every fourth is measured, the first one among them.
     const grants = Array.from({ length: 5 }, () => capacity.tryAcquire() as Permit);
     nowMs = 1_000;
     grants[0]?.release();
     expect([capacity.held.averageMs, capacity.held.firstHeldForMs]).toEqual([undefined, 0]);
-    capacity.held.usableSinceMs = nowMs;
+    ready.reject(new Error("it did not start"));
+    await measuring;
     nowMs += 20;
     expect(capacity.held.firstHeldForMs).toBe(20);
     grants[4]?.release();

@@ -13,7 +13,7 @@ import type { LogMessage } from "../../src/threads/protocol.ts";
 import type { ThreadRuntime } from "../../src/threads/thread-runtime.ts";
 import { Tracker } from "../../src/threads/tracker.ts";
 import { httpProvider } from "../../workers/providers/http.ts";
-import { StepContext } from "../../workers/runtime/step-context.ts";
+import { StepContext } from "../../workers/steps/step-context.ts";
 import { eventually } from "../support/eventually.ts";
 import { fastOnce } from "../support/fast-once.ts";
 import { NOTHING_LEFT, runStep, startThreads } from "./threads.ts";

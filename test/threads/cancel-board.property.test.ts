@@ -10,7 +10,7 @@ import { Layout } from "../../src/threads/layout.ts";
 import { Slots } from "../../src/threads/slots.ts";
 import type { DispatchedGroup } from "../../src/threads/step-group.ts";
 import { Tracker } from "../../src/threads/tracker.ts";
-import { StepContext } from "../../workers/runtime/step-context.ts";
+import { StepContext } from "../../workers/steps/step-context.ts";
 import { seedOf } from "../support/seed.ts";
 import type { ReaderSetup } from "./log-reader.ts";
 import type { WriterSetup } from "./log-writer.ts";

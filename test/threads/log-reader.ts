@@ -4,7 +4,7 @@ import { CancelBoard } from "../../src/threads/cancel-board.ts";
 import { Layout, type LayoutHandle } from "../../src/threads/layout.ts";
 import { Tracker } from "../../src/threads/tracker.ts";
 import { CancelWatch } from "../../workers/runtime/cancel-watch.ts";
-import { StepContext } from "../../workers/runtime/step-context.ts";
+import { StepContext } from "../../workers/steps/step-context.ts";
 
 /** What the test gives this thread. */
 export interface ReaderSetup {

@@ -6,8 +6,8 @@ import { parentPort } from "node:worker_threads";
 import type { StepInput } from "../../src/orders/step.ts";
 import { STEPS, type StepName } from "../../src/orders/steps.ts";
 import { serve } from "../../workers/runtime/serve.ts";
-import type { StepContext } from "../../workers/runtime/step-context.ts";
 import { type Step, StepFailed } from "../../workers/steps/step.ts";
+import type { StepContext } from "../../workers/steps/step-context.ts";
 import { FAILURE, type Plan, type Script, type StartFault, type StepSettings } from "./script.ts";
 import { SharedCounters } from "./shared-counters.ts";
 

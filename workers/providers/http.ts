@@ -3,8 +3,8 @@ import type { ProviderRequest } from "../../src/orders/steps/step-definition.ts"
 import { STEP_TABLE, type StepName } from "../../src/orders/steps.ts";
 import type { PostAnswer } from "../../src/outgoing/post.ts";
 import type { ProviderKeys } from "../../src/provider-keys.ts";
-import type { StepContext } from "../runtime/step-context.ts";
 import { StepFailed } from "../steps/step.ts";
+import type { StepContext } from "../steps/step-context.ts";
 import { reasonOf } from "../telemetry/step-span.ts";
 import { callKey, compensationKey } from "./call-key.ts";
 import { Endpoint } from "./endpoint.ts";

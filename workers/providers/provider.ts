@@ -1,6 +1,6 @@
 import type { StepInput } from "../../src/orders/step.ts";
 import type { StepName } from "../../src/orders/steps.ts";
-import type { StepContext } from "../runtime/step-context.ts";
+import type { StepContext } from "../steps/step-context.ts";
 
 /** Where the real providers are. A step without a URL is simulated. May carry a path and end in a slash. */
 export type ProviderUrls = { readonly [step in StepName]?: string };

@@ -1,8 +1,8 @@
 import type { StepInput } from "../../src/orders/step.ts";
 import { simulatedDelayMs } from "../../src/orders/steps/simulated-delay.ts";
 import { STEP_TABLE, type StepName } from "../../src/orders/steps.ts";
-import type { StepContext } from "../runtime/step-context.ts";
 import { StepFailed } from "../steps/step.ts";
+import type { StepContext } from "../steps/step-context.ts";
 import type { Provider } from "./provider.ts";
 
 /**

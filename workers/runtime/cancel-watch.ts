@@ -1,5 +1,5 @@
 import type { CancelBoard } from "../../src/threads/cancel-board.ts";
-import type { StepContext } from "./step-context.ts";
+import type { StepContext } from "../steps/step-context.ts";
 
 /**
  * Waits for this thread's bell and notifies its steps of their cancels. One `waitAsync` for the whole thread: a waiter that is never

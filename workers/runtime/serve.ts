@@ -9,10 +9,10 @@ import type { NotOk, OutcomeEntry, ReadyMessage, StandingTask, StepMessage, Thre
 import { BEAT_EVERY_MS, Tracker } from "../../src/threads/tracker.ts";
 import { giveHeapSnapshots } from "../diagnosis/heap-snapshots.ts";
 import { StepFailed, type StepRegistry } from "../steps/step.ts";
+import { StepContext } from "../steps/step-context.ts";
 import { postSpans, StepSpan } from "../telemetry/step-span.ts";
 import { threadLog } from "../telemetry/thread-log.ts";
 import { CancelWatch } from "./cancel-watch.ts";
-import { StepContext } from "./step-context.ts";
 
 /**
  * Makes this thread serve steps: claims its tracker row, listens to its bell, beats. Called once by a worker file at its

@@ -1,6 +1,6 @@
 import type { StepErrorKind } from "../../src/orders/error-kind.ts";
 import type { Effect, Illness, StepInput } from "../../src/orders/step.ts";
-import type { StepContext } from "../runtime/step-context.ts";
+import type { StepContext } from "./step-context.ts";
 
 /**
  * A step as its author writes it. `run` returns when the step is done, throws `StepFailed` to fail with a
