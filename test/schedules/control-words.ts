@@ -69,7 +69,7 @@ export const TRACE = PLAN + MAX_PLAN * 2;
 export const TRACE_WORDS = 6;
 export const WORDS = TRACE + MAX_STEPS * TRACE_WORDS;
 // Three words a state: its hash, and 1 + the preemptions that led to it.
-export const KNOWN_STATES = 2 ** 19;
+const KNOWN_STATES = 2 ** 19;
 export const MESSAGE_UNITS = MESSAGE_CHARS + 1;
 export const HELD_TEXT = MAX_THREADS * MAX_MESSAGES * MESSAGE_UNITS;
 export const VERDICT = HELD_TEXT + MAX_THREADS * MESSAGE_UNITS;
@@ -87,15 +87,17 @@ export interface ControlMemory {
   readonly text: Uint16Array;
 }
 
-export function allocateControl(): SharedArrayBuffer {
-  return new SharedArrayBuffer(WORDS * 4 + KNOWN_STATES * 12 + TEXT_UNITS * 2);
+/** `states`: how many places there are for known ones, a power of two. */
+export function allocateControl(states = KNOWN_STATES): SharedArrayBuffer {
+  return new SharedArrayBuffer(WORDS * 4 + states * 12 + TEXT_UNITS * 2);
 }
 
 export function controlMemory(buffer: SharedArrayBuffer): ControlMemory {
+  const textAt = buffer.byteLength - TEXT_UNITS * 2;
   return {
     words: new Int32Array(buffer, 0, WORDS),
-    known: new Int32Array(buffer, WORDS * 4, KNOWN_STATES * 3),
-    text: new Uint16Array(buffer, WORDS * 4 + KNOWN_STATES * 12, TEXT_UNITS),
+    known: new Int32Array(buffer, WORDS * 4, (textAt - WORDS * 4) / 4),
+    text: new Uint16Array(buffer, textAt, TEXT_UNITS),
   };
 }
 

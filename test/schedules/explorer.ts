@@ -39,9 +39,9 @@ export class Explorer implements AsyncDisposable {
     this.#workers = workers;
   }
 
-  /** `threads`: as many as the largest scenario needs that will be explored. */
-  static async start(changes: readonly Change[], threads = MAX_THREADS): Promise<Explorer> {
-    const control = allocateControl();
+  /** `threads`: as many as the largest scenario needs that will be explored. `states`: see `allocateControl`. */
+  static async start(changes: readonly Change[], threads = MAX_THREADS, states?: number): Promise<Explorer> {
+    const control = allocateControl(states);
     const workers = Array.from({ length: threads }, (_, thread) => {
       const workerData: ThreadData = { control, thread, threads, changes };
       return new Worker(new URL("./thread.ts", import.meta.url), { workerData });

@@ -3,12 +3,16 @@ import { setImmediate as turn } from "node:timers/promises";
 import { Worker } from "node:worker_threads";
 import { describe, expect, test } from "vitest";
 import { type Change, checkChange } from "./changed-sources.ts";
+import { MAX_THREADS } from "./control-words.ts";
 import { Explorer } from "./explorer.ts";
 import { CAPACITY_MUTANTS, FEW_GENERATIONS, MUTANTS, type Mutant } from "./mutants.ts";
 import { SCENARIOS } from "./scenarios.ts";
 
 // Every schedule with three preemptions in every scenario takes minutes: `npm run test:schedules`.
 const ALL_PREEMPTIONS = process.env.SCHEDULES === "all" ? 3 : undefined;
+
+// With them the largest scenario has millions of states.
+const STATES = ALL_PREEMPTIONS === undefined ? undefined : 2 ** 25;
 
 // All of it takes processor time and does not wait: a starved machine needs many times as long as a quiet one.
 const TIMEOUT_MS = ALL_PREEMPTIONS === undefined ? 600_000 : 3_600_000;
@@ -20,7 +24,7 @@ test(
   "every schedule of the scenarios keeps what the board, the log and the tracker promise",
   async () => {
     checkChange(FEW_GENERATIONS);
-    await using explorer = await Explorer.start([FEW_GENERATIONS]);
+    await using explorer = await Explorer.start([FEW_GENERATIONS], MAX_THREADS, STATES);
     let sum = 0;
     for (const { name, preemptions } of SCENARIOS) {
       const { schedules, states, fault } = explorer.explore(name, ALL_PREEMPTIONS ?? preemptions);

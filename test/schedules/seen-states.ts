@@ -1,4 +1,4 @@
-import { type ControlMemory, EVENT, HISTORY, KNOWN_STATES, MAX_THREADS, PREEMPTIONS, STATES, STATUS, WAITERS } from "./control-words.ts";
+import { type ControlMemory, EVENT, HISTORY, MAX_THREADS, PREEMPTIONS, STATES, STATUS, WAITERS } from "./control-words.ts";
 
 /** A step of a hash (MurmurHash3's). */
 function mixed(hash: number, value: number): number {
@@ -33,9 +33,14 @@ export class SeenStates {
     this.#memory = new Int32Array(memory);
   }
 
+  /** How many can be kept: a full table would be slow to search. */
+  get limit(): number {
+    return this.#known.length / 3 / 2;
+  }
+
   /** Whether there were more than can be kept. */
   get isFull(): boolean {
-    return (this.#words[STATES] as number) > KNOWN_STATES / 2;
+    return (this.#words[STATES] as number) > this.limit;
   }
 
   /** Whether this state was seen after as few preemptions; from now on it was. */
@@ -54,7 +59,8 @@ export class SeenStates {
     }
     const cost = (words[PREEMPTIONS] as number) + 1;
     const known = this.#known;
-    for (let n = a & (KNOWN_STATES - 1); ; n = (n + 1) & (KNOWN_STATES - 1)) {
+    const mask = known.length / 3 - 1;
+    for (let n = a & mask; ; n = (n + 1) & mask) {
       const at = n * 3;
       const before = known[at + 2] as number;
       if (before !== 0 && (known[at] !== a || known[at + 1] !== b)) continue;

@@ -16,7 +16,6 @@ import {
   HISTORY,
   IDLE,
   JUDGED,
-  KNOWN_STATES,
   MAIN,
   MAX_STEPS,
   NOBODY,
@@ -189,7 +188,7 @@ export class SharedControl {
       this.finish(thread);
       throw UNWOUND;
     }
-    if (this.#seen.isFull) this.accuse(`more than ${KNOWN_STATES / 2} states: the scenario is too large`);
+    if (this.#seen.isFull) this.accuse(`more than ${this.#seen.limit} states: the scenario is too large`);
     words[STEPS] = step + 1;
     let chosen = fallback;
     const planned = words[PLAN_AT] as number;
