@@ -104,7 +104,7 @@ describe("node src/main.ts", () => {
     }
   });
 
-  test("dies as from kill -9 at POST /chaos/crash, orders in flight or not", { tags: ["three-steps"] }, async () => {
+  test("dies as from kill -9 at POST /chaos/crash, orders in flight or not", async () => {
     await using server = new ChildServer(PATIENT);
     const { port, adminPort } = await server.ports();
     const cutOff = expect(postOrder(port, orderOf("cut-off", FOR_EVER_MS))).rejects.toThrow();
@@ -117,39 +117,35 @@ describe("node src/main.ts", () => {
 });
 
 describe.skipIf(onWindows)("a signal", () => {
-  test.each(["SIGTERM", "SIGINT"] as const)(
-    "%s drains: no new orders, those in flight are answered, exit 0",
-    { tags: ["three-steps"] },
-    async (signal) => {
-      await using server = new ChildServer(PATIENT);
-      const { port, adminPort, orderMs } = await startAndTime(server);
-      const agent = new Agent({ keepAlive: true });
-      const inFlight = postOrder(port, orderOf("in-flight", orderMs), { agent });
-      await running(adminPort, STEPS.length);
+  test.each(["SIGTERM", "SIGINT"] as const)("%s drains: no new orders, those in flight are answered, exit 0", async (signal) => {
+    await using server = new ChildServer(PATIENT);
+    const { port, adminPort, orderMs } = await startAndTime(server);
+    const agent = new Agent({ keepAlive: true });
+    const inFlight = postOrder(port, orderOf("in-flight", orderMs), { agent });
+    await running(adminPort, STEPS.length);
 
-      server.signal(signal);
-      await eventually(
-        "readyz says no",
-        () => readiness(port),
-        (status) => status === 503,
-      );
-      expect((await send(port, { path: "/healthz" })).status).toBe(200);
-      using late = await RawConnection.open(port);
-      const body = JSON.stringify(orderOf("late", 0));
-      await late.write(`POST /order HTTP/1.1\r\nHost: localhost\r\nContent-Length: ${body.length}\r\n\r\n${body}`);
-      const refusal = await late.until(/\r\n\r\n\{.*\}/);
-      expect(refusal).toMatch(/^HTTP\/1\.1 503 /);
-      expect(refusal).toMatch(/^Retry-After: [1-9]\d*\r$/im);
-      expect(refusal).toMatch(/^Connection: close\r$/im);
-      expect(JSON.parse(/\{.*\}/.exec(refusal)?.[0] ?? "")).toMatchObject({ status: "error", error: { kind: "shutting_down" } });
-      await eventually("the end of that connection", () => late.closed);
+    server.signal(signal);
+    await eventually(
+      "readyz says no",
+      () => readiness(port),
+      (status) => status === 503,
+    );
+    expect((await send(port, { path: "/healthz" })).status).toBe(200);
+    using late = await RawConnection.open(port);
+    const body = JSON.stringify(orderOf("late", 0));
+    await late.write(`POST /order HTTP/1.1\r\nHost: localhost\r\nContent-Length: ${body.length}\r\n\r\n${body}`);
+    const refusal = await late.until(/\r\n\r\n\{.*\}/);
+    expect(refusal).toMatch(/^HTTP\/1\.1 503 /);
+    expect(refusal).toMatch(/^Retry-After: [1-9]\d*\r$/im);
+    expect(refusal).toMatch(/^Connection: close\r$/im);
+    expect(JSON.parse(/\{.*\}/.exec(refusal)?.[0] ?? "")).toMatchObject({ status: "error", error: { kind: "shutting_down" } });
+    await eventually("the end of that connection", () => late.closed);
 
-      expect(await inFlight).toMatchObject({ status: 200, json: { status: "ok", order_id: "in-flight" } });
-      expect(await server.exited).toEqual({ code: 0, signal: null });
-      expect(server.stderr).toBe("");
-      agent.destroy();
-    },
-  );
+    expect(await inFlight).toMatchObject({ status: 200, json: { status: "ok", order_id: "in-flight" } });
+    expect(await server.exited).toEqual({ code: 0, signal: null });
+    expect(server.stderr).toBe("");
+    agent.destroy();
+  });
 
   test("stops a server that is idle but for open connections", async () => {
     await using server = new ChildServer(PATIENT);
@@ -162,11 +158,11 @@ describe.skipIf(onWindows)("a signal", () => {
     agent.destroy();
   });
 
-  test("sent again cancels what is left: 408, canceled, shutdown, exit 0", { tags: ["three-steps"] }, async () => {
+  test("sent again cancels what is left: 408, canceled, shutdown, exit 0", async () => {
     await using server = new ChildServer(PATIENT);
     const { port, adminPort } = await server.ports();
     const orders = [1, 2].map((n) => postOrder(port, orderOf(`left-${n}`, FOR_EVER_MS)));
-    await running(adminPort, 6);
+    await running(adminPort, 2 * STEPS.length);
     server.signal("SIGTERM");
     await eventually(
       "readyz says no",
@@ -191,7 +187,7 @@ describe.skipIf(onWindows)("a signal", () => {
     expect(await server.exited).toEqual({ code: 0, signal: null });
   });
 
-  test("that arrives twice at once, as Ctrl-C under npm does, is one signal", { tags: ["three-steps"] }, async () => {
+  test("that arrives twice at once, as Ctrl-C under npm does, is one signal", async () => {
     await using server = new ChildServer(PATIENT);
     const { port, adminPort, orderMs } = await startAndTime(server);
     const inFlight = postOrder(port, orderOf("in-flight", orderMs));
@@ -301,7 +297,6 @@ function openToWrite(pipe: string): number | undefined {
 
 test.skipIf(onWindows)(
   "a journal whose thread dies ends the process with 1 and one fatal line; the next start closes what it left open",
-  { tags: ["three-steps"] },
   async () => {
     const directory = mkdtempSync(join(tmpdir(), "lost-journal-"));
     const settings = { ...PATIENT, JOURNAL: join(directory, "orders.db") };
@@ -336,17 +331,13 @@ test.skipIf(onWindows)(
 
 const npm = spawnSync("npm", ["--version"], { encoding: "utf8" });
 
-test.skipIf(onWindows || npm.status !== 0)(
-  "npm start passes a signal on: the order in flight is answered, exit 0",
-  { tags: ["three-steps"] },
-  async () => {
-    await using server = new ChildServer(PATIENT, ["npm", "start"]);
-    const { port, adminPort } = await server.ports();
-    const inFlight = postOrder(port, orderOf("in-flight", 1_000));
-    await running(adminPort, STEPS.length);
-    server.signal("SIGTERM");
-    expect(await inFlight).toMatchObject({ status: 200, json: { status: "ok" } });
-    expect(await server.exited).toEqual({ code: 0, signal: null });
-    await expect(readiness(port)).rejects.toThrow(/ECONNREFUSED/);
-  },
-);
+test.skipIf(onWindows || npm.status !== 0)("npm start passes a signal on: the order in flight is answered, exit 0", async () => {
+  await using server = new ChildServer(PATIENT, ["npm", "start"]);
+  const { port, adminPort } = await server.ports();
+  const inFlight = postOrder(port, orderOf("in-flight", 1_000));
+  await running(adminPort, STEPS.length);
+  server.signal("SIGTERM");
+  expect(await inFlight).toMatchObject({ status: 200, json: { status: "ok" } });
+  expect(await server.exited).toEqual({ code: 0, signal: null });
+  await expect(readiness(port)).rejects.toThrow(/ECONNREFUSED/);
+});
