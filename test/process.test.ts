@@ -17,7 +17,7 @@ import { RawConnection } from "./support/raw-connection.ts";
 
 // Far longer than any test waits.
 const FOR_EVER_MS = 300_000;
-const PATIENT = { ORDER_TIMEOUT_MS: String(FOR_EVER_MS), SHUTDOWN_TIMEOUT_MS: String(FOR_EVER_MS) };
+const NO_DEADLINES = { ORDER_TIMEOUT_MS: String(FOR_EVER_MS), SHUTDOWN_TIMEOUT_MS: String(FOR_EVER_MS) };
 const CANCELED = STEPS.map((name) => ({ name, status: "canceled", detail: "shutdown" }));
 const onWindows = process.platform === "win32";
 
@@ -105,7 +105,7 @@ describe("node src/main.ts", () => {
   });
 
   test("dies as from kill -9 at POST /chaos/crash, orders in flight or not", async () => {
-    await using server = new ChildServer(PATIENT);
+    await using server = new ChildServer(NO_DEADLINES);
     const { port, adminPort } = await server.ports();
     const cutOff = expect(postOrder(port, orderOf("cut-off", FOR_EVER_MS))).rejects.toThrow();
     await running(adminPort, STEPS.length);
@@ -118,7 +118,7 @@ describe("node src/main.ts", () => {
 
 describe.skipIf(onWindows)("a signal", () => {
   test.each(["SIGTERM", "SIGINT"] as const)("%s drains: no new orders, those in flight are answered, exit 0", async (signal) => {
-    await using server = new ChildServer(PATIENT);
+    await using server = new ChildServer(NO_DEADLINES);
     const { port, adminPort, orderMs } = await startAndTime(server);
     const agent = new Agent({ keepAlive: true });
     const inFlight = postOrder(port, orderOf("in-flight", orderMs), { agent });
@@ -148,7 +148,7 @@ describe.skipIf(onWindows)("a signal", () => {
   });
 
   test("stops a server that is idle but for open connections", async () => {
-    await using server = new ChildServer(PATIENT);
+    await using server = new ChildServer(NO_DEADLINES);
     const { port } = await server.ports();
     const agent = new Agent({ keepAlive: true });
     await send(port, { path: "/healthz", agent });
@@ -159,7 +159,7 @@ describe.skipIf(onWindows)("a signal", () => {
   });
 
   test("sent again cancels what is left: 408, canceled, shutdown, exit 0", async () => {
-    await using server = new ChildServer(PATIENT);
+    await using server = new ChildServer(NO_DEADLINES);
     const { port, adminPort } = await server.ports();
     const orders = [1, 2].map((n) => postOrder(port, orderOf(`left-${n}`, FOR_EVER_MS)));
     await running(adminPort, 2 * STEPS.length);
@@ -188,7 +188,7 @@ describe.skipIf(onWindows)("a signal", () => {
   });
 
   test("that arrives twice at once, as Ctrl-C under npm does, is one signal", async () => {
-    await using server = new ChildServer(PATIENT);
+    await using server = new ChildServer(NO_DEADLINES);
     const { port, adminPort, orderMs } = await startAndTime(server);
     const inFlight = postOrder(port, orderOf("in-flight", orderMs));
     await running(adminPort, STEPS.length);
@@ -200,7 +200,7 @@ describe.skipIf(onWindows)("a signal", () => {
   });
 
   test("is enough where SHUTDOWN_TIMEOUT_MS is over before the orders are", async () => {
-    await using server = new ChildServer({ ...PATIENT, SHUTDOWN_TIMEOUT_MS: "50" });
+    await using server = new ChildServer({ ...NO_DEADLINES, SHUTDOWN_TIMEOUT_MS: "50" });
     const { port, adminPort } = await server.ports();
     const inFlight = postOrder(port, { ...orderOf("too-long", FOR_EVER_MS), cpu_ms: { payment: FOR_EVER_MS } });
     await running(adminPort, STEPS.length);
@@ -213,7 +213,7 @@ describe.skipIf(onWindows)("a signal", () => {
     ["headers", "POST /order HTTP/1.1\r\nHo"],
     ["body", "POST /order HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: 100\r\n\r\n"],
   ])("stops a server that waits for the rest of a client's %s", async (part, begun) => {
-    await using server = new ChildServer({ ...PATIENT, SHUTDOWN_TIMEOUT_MS: "50" });
+    await using server = new ChildServer({ ...NO_DEADLINES, SHUTDOWN_TIMEOUT_MS: "50" });
     const { port } = await server.ports();
     using slow = await RawConnection.open(port);
     await slow.write(begun);
@@ -299,7 +299,7 @@ test.skipIf(onWindows)(
   "a journal whose thread dies ends the process with 1 and one fatal line; the next start closes what it left open",
   async () => {
     const directory = mkdtempSync(join(tmpdir(), "lost-journal-"));
-    const settings = { ...PATIENT, JOURNAL: join(directory, "orders.db") };
+    const settings = { ...NO_DEADLINES, JOURNAL: join(directory, "orders.db") };
     const preload = fileURLToPath(new URL("support/first-thread-dies.ts", import.meta.url));
     try {
       {
@@ -332,7 +332,7 @@ test.skipIf(onWindows)(
 const npm = spawnSync("npm", ["--version"], { encoding: "utf8" });
 
 test.skipIf(onWindows || npm.status !== 0)("npm start passes a signal on: the order in flight is answered, exit 0", async () => {
-  await using server = new ChildServer(PATIENT, ["npm", "start"]);
+  await using server = new ChildServer(NO_DEADLINES, ["npm", "start"]);
   const { port, adminPort } = await server.ports();
   const inFlight = postOrder(port, orderOf("in-flight", 1_000));
   await running(adminPort, STEPS.length);
