@@ -88,6 +88,7 @@ describe("node src/main.ts", () => {
     expect(server.stdout).toBe("");
     expect(server.stderr).toMatch(/^order-pipeline: [^\n]+\n$/);
     expect(server.stderr).toContain(named);
+    await expect(server.ports()).rejects.toThrow(`ended before it listened, with exit code 1; stderr: ${server.stderr.trimEnd()}`);
   });
 
   test.each(["PORT", "ADMIN_PORT"])("refuses a %s in use with one line", async (name) => {
