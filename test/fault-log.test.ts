@@ -21,7 +21,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-const told = () => lines.map(({ msg, count }) => (count === undefined ? msg : `${msg} ${count}`));
+const reported = () => lines.map(({ msg, count }) => (count === undefined ? msg : `${msg} ${count}`));
 
 test("a fault is logged at once, as an error with its stack and fields", () => {
   faults.report("request failed", new TypeError("x is no function"), { request_id: "r", order_id: "o" });
@@ -37,9 +37,9 @@ test("an expected one has no stack", () => {
   for (const line of lines) expect(JSON.stringify(line)).not.toContain("stack");
 });
 
-test("equal ones that follow are counted, and told in one line a second with the newest one's fields", () => {
+test("equal ones that follow are counted, and reported in one line a second with the newest one's fields", () => {
   for (let n = 1; n <= 1_000; n++) faults.report("refused", new DiskFull("full"), { request_id: `r${n}` });
-  expect(told()).toEqual(["refused"]);
+  expect(reported()).toEqual(["refused"]);
   vi.advanceTimersByTime(999);
   expect(lines).toHaveLength(1);
   vi.advanceTimersByTime(1);
@@ -51,12 +51,12 @@ test("as long as they go on there is one line a second, and afterwards none", ()
     faults.report("refused", new Error("full"));
     vi.advanceTimersByTime(100);
   }
-  expect(told()).toEqual(["refused", "refused 9", "refused 10", "refused 10"]);
+  expect(reported()).toEqual(["refused", "refused 9", "refused 10", "refused 10"]);
   vi.advanceTimersByTime(60_000);
   expect(lines).toHaveLength(4);
   expect(vi.getTimerCount()).toBe(0);
   faults.report("refused", new Error("full"));
-  expect(told().at(-1)).toBe("refused");
+  expect(reported().at(-1)).toBe("refused");
 });
 
 test("lines of threads are folded in the same way, under their own level", () => {
@@ -96,7 +96,7 @@ test("faults that are all different are no flood either", () => {
 test("close tells what is left and leaves no timer", () => {
   for (let n = 0; n < 3; n++) faults.report("refused", new Error("full"));
   faults.close();
-  expect(told()).toEqual(["refused", "refused 2"]);
+  expect(reported()).toEqual(["refused", "refused 2"]);
   expect(vi.getTimerCount()).toBe(0);
 });
 

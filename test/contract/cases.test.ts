@@ -52,7 +52,7 @@ describe.each(ENGINES)("the contract's cases, engine %s", (name) => {
     await engine[Symbol.asyncDispose]();
   });
 
-  test.each(cases)("$name", { tags: ["three-steps"] }, async ({ name, expect: expected, ...request }) => {
+  test.each(cases)("$name", async ({ name, expect: expected, ...request }) => {
     let tries = 0;
     await fastOnce(name, expected.within_ms ?? Number.POSITIVE_INFINITY, async () => {
       if (tries++ === 0) return await ask(server.port, request, expected);
@@ -83,22 +83,18 @@ describe(`the contract's cases across three nodes in another order (SEED=${SEED}
   afterAll(() => nodes?.[Symbol.asyncDispose]());
 
   // Beside one another, for most of them wait. How fast they are answered is looked at with one node.
-  test.concurrent.each(shuffled.map(({ one }) => one))(
-    "$name",
-    { tags: ["three-steps"] },
-    async ({ name: _name, expect: expected, ...request }) => {
-      // Three nodes and an engine on a busy machine may say for a moment that they are overloaded. Nothing has run then.
-      await eventually("an answer of nodes that are not overloaded", async () => {
-        try {
-          await ask(nodes.port, request, expected);
-          return true;
-        } catch (error) {
-          if (/overloaded/.test(`${(error as { diff?: string }).diff} ${(error as Error).message}`)) return false;
-          throw error;
-        }
-      });
-    },
-  );
+  test.concurrent.each(shuffled.map(({ one }) => one))("$name", async ({ name: _name, expect: expected, ...request }) => {
+    // Three nodes and an engine on a busy machine may say for a moment that they are overloaded. Nothing has run then.
+    await eventually("an answer of nodes that are not overloaded", async () => {
+      try {
+        await ask(nodes.port, request, expected);
+        return true;
+      } catch (error) {
+        if (/overloaded/.test(`${(error as { diff?: string }).diff} ${(error as Error).message}`)) return false;
+        throw error;
+      }
+    });
+  });
 
   test("leave nothing running, and every node has run some", async () => {
     for (const { adminPort } of nodes.nodes) {

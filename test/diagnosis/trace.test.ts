@@ -1,7 +1,7 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
 import { MAX_RECORDINGS } from "../../src/diagnosis/trace-recorder.ts";
-import { STEPS } from "../../src/orders/steps.ts";
+import { perStep, STEPS } from "../../src/orders/steps.ts";
 import { timers } from "../leaks/timers.ts";
 import { eventually } from "../support/eventually.ts";
 import { newId, orderOf, postOrder, send } from "../support/http-client.ts";
@@ -75,22 +75,21 @@ test("two orders that compute run on two OS threads at one time", async () => {
   );
 });
 
-test("a cancel is an arrow from the failed step to each that it stopped, with the microseconds that took", {
-  tags: ["three-steps"],
-}, async () => {
+test("a cancel is an arrow from the failed step to each that it stopped, with the microseconds that took", async () => {
   await using running = await startService(SETTINGS);
   const id = newId("fails");
   const { events } = await traceOf(running, async () => {
-    const order = { order_id: id, amount: 1, fail_step: "payment", delay_ms: { payment: 30, vendor: LONG, courier: LONG } };
+    const order = { order_id: id, amount: 1, fail_step: "payment", delay_ms: { ...perStep(() => LONG), payment: 30 } };
     expect((await postOrder(running.port, order)).status).toBe(400);
   });
   const [failed] = named(events, "X", "payment: waiting");
   expect(failed?.args).toMatchObject({ order_id: id, attempt: 1, status: "failed", detail: "payment_declined" });
+  const siblings = STEPS.filter((step) => step !== "payment");
   const begins = named(events, "s", "cancel");
   const ends = named(events, "f", "cancel");
-  expect([begins.length, ends.length]).toEqual([2, 2]);
+  expect([begins.length, ends.length]).toEqual([siblings.length, siblings.length]);
   for (const begin of begins) expect(sliceAround(events, begin)).toEqual(failed);
-  expect(ends.map((end) => sliceAround(events, end)?.name).sort()).toEqual(["courier: waiting", "vendor: waiting"]);
+  expect(ends.map((end) => sliceAround(events, end)?.name).sort()).toEqual(siblings.map((step) => `${step}: waiting`).sort());
   for (const end of ends) {
     const slice = sliceAround(events, end);
     expect(slice?.args).toMatchObject({ order_id: id, status: "canceled", detail: "sibling_failed" });
@@ -140,7 +139,7 @@ test("a step's wait for capacity is seen, and whether it came to run", async () 
   expect(ended).toBeDefined();
 });
 
-test("a thread that is replaced meanwhile is seen, with the steps that were lost with it", { tags: ["three-steps"] }, async () => {
+test("a thread that is replaced meanwhile is seen, with the steps that were lost with it", async () => {
   await using running = await startService({ ...SETTINGS, THREADS: "1", CPU_THREADS: "1" });
   const { runtime } = running.service;
   const [shared] = runtime.threads().filter(({ pool }) => pool === "shared");

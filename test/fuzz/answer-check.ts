@@ -1,3 +1,7 @@
+import { readFileSync } from "node:fs";
+import { STEP_ERRORS } from "../../src/orders/error-kind.ts";
+import { section, tablesOf } from "../support/markdown.ts";
+
 /** An answer, as it was read from the wire. */
 export interface FuzzAnswer {
   readonly status: number;
@@ -8,28 +12,11 @@ export interface FuzzAnswer {
 /** Something that the server must never say. */
 export class BadAnswer extends Error {}
 
-// As the contract has it, and on purpose not imported from what is tested.
-const KINDS: Readonly<Record<string, number>> = {
-  bad_request: 400,
-  payment_declined: 400,
-  unauthorized: 401,
-  forbidden: 403,
-  not_found: 404,
-  method_not_allowed: 405,
-  canceled: 408,
-  request_timeout: 408,
-  order_conflict: 409,
-  payload_too_large: 413,
-  idempotency_mismatch: 422,
-  rate_limited: 429,
-  headers_too_large: 431,
-  vendor_unavailable: 503,
-  payment_unavailable: 503,
-  no_courier: 503,
-  overloaded: 503,
-  timeout: 504,
-};
-const OF_ORDERS = ["payment_declined", "canceled", "vendor_unavailable", "payment_unavailable", "no_courier", "timeout"];
+// From the page that clients read, on purpose not from the code that is tested. A server under fuzz has no fault and does not drain.
+const NEVER = ["internal", "shutting_down"];
+const KINDS = kindsOf(readFileSync(new URL("../../docs/api.md", import.meta.url), "utf8"));
+// Which steps there are is not under test. Neither is this list what the server looks at when it adds `steps` to an error.
+const OF_ORDERS = [...Object.keys(STEP_ERRORS), "canceled", "timeout"];
 const CONTINUE = "HTTP/1.1 100 Continue\r\n\r\n";
 
 /**
@@ -114,7 +101,7 @@ function check(answer: FuzzAnswer, headless: boolean): void {
   const { kind, message } = (json.error ?? {}) as { kind?: unknown; message?: unknown };
   if (json.status !== "error" || typeof kind !== "string" || typeof message !== "string" || message === "")
     fail("no error as the contract has it");
-  if (KINDS[String(kind)] !== status && !(status === 417 && kind === "bad_request")) fail("no kind of the contract's with its status");
+  if (KINDS.get(String(kind)) !== status && !(status === 417 && kind === "bad_request")) fail("no kind of the contract's with its status");
   if (kind === "overloaded" && !headers.has("retry-after")) fail("no Retry-After");
   if (/\n\s*at |node_modules|file:\/\//.test(String(message))) fail("a stack");
   const keys = Object.keys(json).join();
@@ -128,4 +115,12 @@ function parsed(body: string): Record<string, unknown> | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** The status of each error kind that a page lists, but for those that must not come. */
+function kindsOf(page: string): ReadonlyMap<string, number> {
+  const rows = tablesOf(section(page, /Error kinds$/)).flatMap((table) => table.rows);
+  const kinds = rows.map(([kind = "", status]) => [kind.replaceAll("`", ""), Number(status)] as const);
+  if (kinds.length < 15) throw new Error(`docs/api.md lists only ${kinds.length} error kinds`);
+  return new Map(kinds.filter(([kind]) => !NEVER.includes(kind)));
 }

@@ -8,7 +8,7 @@ import { SMUGGLED } from "./requests.ts";
 // are right does not depend on it, only which of them are seen.
 const QUIET_MS = 10;
 // Nothing that is healthy takes that long, on one busy core either.
-const PATIENCE_MS = 60_000;
+const ANSWER_TIMEOUT_MS = 60_000;
 
 /** Sends a case and checks what comes back. Throws `BadAnswer`, whose message says what came. */
 export async function converse(one: FuzzCase, port: number): Promise<FuzzAnswer[]> {
@@ -25,7 +25,7 @@ export async function converse(one: FuzzCase, port: number): Promise<FuzzAnswer[
       client.socket.resetAndDestroy();
       return checkAnswers(client.received, sent, false);
     }
-    if (ending === "patient") {
+    if (ending === "after_answers") {
       if (expected === undefined) await client.quiet();
       else await client.until(() => !one.closes && isAnswered(client.received, sent, expected.length));
     }
@@ -115,7 +115,7 @@ class Client {
   }
 
   async until(holds: () => boolean): Promise<void> {
-    const end = performance.now() + PATIENCE_MS;
+    const end = performance.now() + ANSWER_TIMEOUT_MS;
     while (!this.#over && !holds()) {
       if (performance.now() > end) throw new BadAnswer("never answered, or never ended");
       await this.#change(end - performance.now());

@@ -3,7 +3,7 @@ import { Random } from "./random.ts";
 import { fuzzRequest, type ListenerName } from "./requests.ts";
 
 /** How a client leaves: when all is answered, at once with its own side only, or at once with a reset. */
-export type Ending = "patient" | "half_close" | "reset";
+export type Ending = "after_answers" | "half_close" | "reset";
 
 /** What one connection sends. */
 export interface FuzzCase {
@@ -35,12 +35,12 @@ export function fuzzCase(seed: number, n: number): FuzzCase {
   const joined = Buffer.concat(made.map(({ bytes }) => bytes));
   const intact = random.chance(0.7);
   const bytes = intact ? joined : mutated(random, joined);
-  const ending = random.pick<Ending>(["patient", "patient", "patient", "patient", "patient", "patient", "patient", "half_close", "reset"]);
+  const ending = random.pick<Ending>([...Array<Ending>(7).fill("after_answers"), "half_close", "reset"]);
 
   const closing = made.findIndex(({ closes }) => closes);
   const answered = closing < 0 ? made : made.slice(0, closing + 1);
   const expected = answered.map(({ statuses }) => statuses).filter((statuses) => statuses !== undefined);
-  const predictable = intact && ending === "patient" && expected.length === answered.length;
+  const predictable = intact && ending === "after_answers" && expected.length === answered.length;
   return {
     n,
     listener,

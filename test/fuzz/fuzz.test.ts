@@ -12,7 +12,6 @@ const LIMIT_MS = 300_000;
 
 test(`${REQUESTS} requests that are wrong in all ways get answers of the contract and leave nothing behind (SEED=${SEED})`, {
   timeout: LIMIT_MS,
-  tags: ["three-steps"],
 }, async () => {
   const { requests, statuses, mostRunning, stepsStarted, openFiles } = await fuzz({ seed: SEED, requests: REQUESTS });
   expect(requests).toBeGreaterThanOrEqual(REQUESTS);

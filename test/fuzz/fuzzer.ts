@@ -28,7 +28,7 @@ export interface FuzzReport {
   readonly openFiles?: readonly [before: number, after: number];
 }
 
-/** A fault of the server's, told so that it can be seen again. */
+/** A fault of the server's, with what reproduces it. */
 export class FuzzFailure extends Error {}
 
 const CONNECTIONS = 200;
@@ -125,8 +125,8 @@ function openFiles(pid = 0): number | undefined {
 }
 
 async function explained(seed: number, one: FuzzCase, port: number, error: unknown): Promise<FuzzFailure> {
-  const told = `${(error as Error).message}\n${described(seed, one)}`;
-  if (!(error instanceof BadAnswer)) return new FuzzFailure(told, { cause: error });
+  const report = `${(error as Error).message}\n${described(seed, one)}`;
+  if (!(error instanceof BadAnswer)) return new FuzzFailure(report, { cause: error });
   const fails = async (bytes: Buffer) => {
     const { expected: _expected, ...loose } = { ...one, pieces: [bytes] };
     return await converse(loose, port).then(
@@ -135,8 +135,8 @@ async function explained(seed: number, one: FuzzCase, port: number, error: unkno
     );
   };
   const bytes = Buffer.concat(one.pieces);
-  if (!(await fails(bytes))) return new FuzzFailure(`${told}\n(the bytes alone, without what was expected, do not fail again)`);
-  return new FuzzFailure(`${told}\nless of it that fails too:\n${written(await shrunk(bytes, SHRINK_TRIES, fails))}`);
+  if (!(await fails(bytes))) return new FuzzFailure(`${report}\n(the bytes alone, without what was expected, do not fail again)`);
+  return new FuzzFailure(`${report}\nless of it that fails too:\n${written(await shrunk(bytes, SHRINK_TRIES, fails))}`);
 }
 
 function described(seed: number, { n, listener, pieces, ending }: FuzzCase): string {

@@ -13,6 +13,7 @@ const NUMBERS = [
   ...["9007199254740991", "9007199254740992", "9007199254740993", "9007199254740990.9", "18446744073709551616", "600001", "0.0"],
   ...["01", "+1", "0x10", "1_000", ".5", "5.", "NaN", "Infinity", "-", "1e", "--1", `${"9".repeat(400)}`, `0.${"0".repeat(400)}1`],
 ];
+const STEP_STRINGS = STEPS.map((step) => `"${step}"`);
 const STRINGS = [
   ...['""', '"."', '".."', '" a"', '"a "', '"a\\u0000b"', '"\\ud800"', '"\\udc00\\ud800"', '"\\ud83d\\ude00"', '"a\\u202eb"', '"e\\u0301"'],
   ...[
@@ -27,7 +28,8 @@ const STRINGS = [
     '"unterminated',
     '"\\u12"',
   ],
-  ...['"payment"', '"vendor"', '"courier"', '"Payment"', '"__proto__"', '"constructor"', '"/../x"', '"%2e%2e"', '"a/b?c#d"', '"\\uFEFFa"'],
+  ...STEP_STRINGS,
+  ...['"Payment"', '"__proto__"', '"constructor"', '"/../x"', '"%2e%2e"', '"a/b?c#d"', '"\\uFEFFa"'],
 ];
 const OTHERS = [
   "null",
@@ -36,8 +38,8 @@ const OTHERS = [
   "[]",
   "{}",
   "[1]",
-  '[{"payment":1}]',
-  '{"payment":null}',
+  `[{"${STEPS[0]}":1}]`,
+  `{"${STEPS[0]}":null}`,
   "undefined",
   "nul",
   "tru",
@@ -78,7 +80,7 @@ function slowOrder(random: Random, n: string): string {
     amount: 1 + random.below(2),
     ...(random.chance(0.3) && { fail_step: random.pick(STEPS) }),
     delay_ms: perStep(ms),
-    ...(random.chance(0.05) && { cpu_ms: { [random.pick(["payment", "courier"])]: random.below(4) } }),
+    ...(random.chance(0.05) && { cpu_ms: { [random.pick(STEPS)]: random.below(4) } }),
   });
 }
 
@@ -106,8 +108,7 @@ function object(random: Random, n: string): string {
     `"amount":${random.chance(0.7) ? random.below(3) : value(random)}`,
   ];
   if (random.chance(0.4)) fields.push(`"delay_ms":${random.chance(0.8) ? someSteps(random) : value(random)}`);
-  if (random.chance(0.2))
-    fields.push(`"fail_step":${random.chance(0.7) ? random.pick(['"payment"', '"vendor"', '"courier"']) : value(random)}`);
+  if (random.chance(0.2)) fields.push(`"fail_step":${random.chance(0.7) ? random.pick(STEP_STRINGS) : value(random)}`);
   if (random.chance(0.15)) fields.push(`${random.pick(KEYS)}:${value(random)}`);
   if (random.chance(0.1)) fields.splice(random.below(fields.length), 1);
   if (random.chance(0.1)) fields.push(random.pick(fields.length === 0 ? ['"a":1'] : fields));

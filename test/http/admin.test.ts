@@ -49,26 +49,30 @@ describe("GET /debug/threads", () => {
     expect(new Set(json.threads.map(({ id }: { id: number }) => id)).size).toBe(4);
   });
 
-  test("counts steps on the threads that run them", { tags: ["three-steps"] }, async () => {
+  test("counts steps on the threads that run them", async () => {
     const before = await counters();
     const hangUp = new AbortController();
     const order = {
       order_id: "counted",
       amount: 1,
-      delay_ms: { payment: FOR_EVER_MS, vendor: FOR_EVER_MS },
+      delay_ms: { ...perStep(() => FOR_EVER_MS), courier: 0 },
       cpu_ms: { courier: FOR_EVER_MS },
     };
     const answer = postOrder(server.port, order, { signal: hangUp.signal });
     const during = await eventually("the steps running", counters, ({ running }) => running === STEPS.length);
-    expect(during).toMatchObject({ orders_in_flight: 1, started: before.started + 3, finished: before.finished });
+    expect(during).toMatchObject({ orders_in_flight: 1, started: before.started + STEPS.length, finished: before.finished });
     const runningIn = (pool: string) =>
       during.threads.filter((thread) => thread.pool === pool).reduce((sum, { running }) => sum + running, 0);
-    expect({ shared: runningIn("shared"), exclusive: runningIn("exclusive") }).toEqual({ shared: 2, exclusive: 1 });
+    expect({ shared: runningIn("shared"), exclusive: runningIn("exclusive") }).toEqual({ shared: STEPS.length - 1, exclusive: 1 });
 
     hangUp.abort();
     await expect(answer).rejects.toThrow();
     const after = await eventually("nothing running", counters, settled);
-    expect(after).toMatchObject({ started: before.started + 3, finished: before.finished + 3, replaced: 0 });
+    expect(after).toMatchObject({
+      started: before.started + STEPS.length,
+      finished: before.finished + STEPS.length,
+      replaced: 0,
+    });
     expect(after.threads.reduce((sum, { started }) => sum + started, 0)).toBe(after.started);
   });
 
@@ -81,19 +85,19 @@ describe("GET /debug/threads", () => {
 });
 
 describe("POST /chaos/kill-thread", () => {
-  test("ends a busy thread: its orders get a clear answer and the counters balance", { tags: ["three-steps"] }, async () => {
+  test("ends a busy thread: its orders get a clear answer and the counters balance", async () => {
     await using fresh = await startService({ ...THREADS, ORDER_TIMEOUT_MS: String(FOR_EVER_MS) });
     const orders = [1, 2, 3, 4].map((n) => postOrder(fresh.port, orderOf(`killed-${n}`, FOR_EVER_MS)));
     const during = await eventually(
-      "twelve steps running",
+      "all steps running",
       () => counters(fresh),
-      ({ running }) => running === 12,
+      ({ running }) => running === 4 * STEPS.length,
     );
     expect(during.orders_in_flight).toBe(4);
 
     const { status, json } = await chaos("kill-thread", undefined, fresh);
     expect({ status, json }).toEqual({ status: 200, json: { status: "ok", killed: expect.any(Number) } });
-    expect(during.threads.find(({ id }) => id === json.killed)).toMatchObject({ pool: "shared", running: 6 });
+    expect(during.threads.find(({ id }) => id === json.killed)).toMatchObject({ pool: "shared", running: 2 * STEPS.length });
 
     for (const answer of await Promise.all(orders)) {
       expect(answer).toMatchObject({ status: 500, json: { status: "error", error: { kind: "internal", message: "order failed" } } });
@@ -114,7 +118,7 @@ describe("POST /chaos/kill-thread", () => {
 
   test("ends a computing thread, and the orders of others notice nothing", async () => {
     await using fresh = await startService({ ...THREADS, ORDER_TIMEOUT_MS: String(FOR_EVER_MS) });
-    // Of the three steps two get a thread and one waits, so that no thread of the other pool is ever the busiest.
+    // Two steps get a thread and the others wait, so that no thread of the other pool is ever the busiest.
     const cpu = perStep(() => FOR_EVER_MS);
     const computing = postOrder(fresh.port, { order_id: "computes", amount: 1, cpu_ms: cpu });
     await eventually(
@@ -151,7 +155,7 @@ describe("POST /chaos/stick-thread", () => {
     ["of the given time", { ms: 60_000 }, 60_000],
     ["of the default, with an empty object", {}, 5_000],
     ["of the default, with no body", undefined, 5_000],
-  ])("%s is replaced after the grace, and orders notice nothing", { tags: ["three-steps"] }, async (_what, body, stuckMs) => {
+  ])("%s is replaced after the grace, and orders notice nothing", async (_what, body, stuckMs) => {
     await using fresh = await startService(THREADS);
     const before = await counters(fresh);
     const order = postOrder(fresh.port, orderOf("meanwhile", 600));
@@ -161,7 +165,9 @@ describe("POST /chaos/stick-thread", () => {
     const page = await recovered([], 1, fresh);
     const gone = before.threads.filter(({ id }) => !idsOf(page).includes(id));
     expect(gone).toMatchObject([{ pool: "exclusive" }]);
-    expect(page).toMatchObject({ started: before.started + 4, finished: before.finished + 4 });
+    // The steps of the order, and the one that stuck.
+    const ran = STEPS.length + 1;
+    expect(page).toMatchObject({ started: before.started + ran, finished: before.finished + ran });
     await nextOrderWorks(fresh);
     expect(fresh.logged.filter(({ level }) => level >= 40)).toMatchObject([{ msg: "thread replaced", reason: "grace" }]);
     expect(fresh.service.runtime.counters()).toEqual({

@@ -34,8 +34,8 @@ describe("HEADERS_TIMEOUT_MS", () => {
 
   test("leaves alone who is slow with the body, and who waits for an answer", async () => {
     server = await startService({ ORDER_TIMEOUT_MS: FOR_EVER_MS, HEADERS_TIMEOUT_MS: "2000", REQUEST_TIMEOUT_MS: FOR_EVER_MS });
-    using patient = await RawConnection.open(server.port);
-    await patient.write(asOrder(orderOf(newId("waits"), 4_000)));
+    using waiting = await RawConnection.open(server.port);
+    await waiting.write(asOrder(orderOf(newId("waits"), 4_000)));
     using slow = await RawConnection.open(server.port);
     const body = JSON.stringify(orderOf(newId("slow"), 0));
     await slow.write(`${ORDER}Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body.slice(0, 5)}`);
@@ -44,7 +44,7 @@ describe("HEADERS_TIMEOUT_MS", () => {
     await silent.answersToTheEnd();
     await slow.write(body.slice(5));
     expect(await slow.until(/\}$/)).toMatch(/^HTTP\/1\.1 200 /);
-    expect(await patient.until(/\}$/)).toMatch(/^HTTP\/1\.1 200 /);
+    expect(await waiting.until(/\}$/)).toMatch(/^HTTP\/1\.1 200 /);
   });
 });
 

@@ -42,7 +42,7 @@ describe("what Node's parser refuses has the form of all answers:", () => {
     ["a chunk that is none, after one", asPost(chunked, "2\r\n{}\r\nzz\r\n"), 400, "bad_request"],
     ["chunk extensions of 20 kB", asPost(chunked, `1;${"a".repeat(20_000)}\r\n`), 413, "payload_too_large"],
     ["an unknown Expect", asPost("Expect: 200-ok\r\nContent-Length: 2\r\n"), 417, "bad_request"],
-  ])("%s", { tags: ["three-steps"] }, async (_what, bytes, status, kind) => {
+  ])("%s", async (_what, bytes, status, kind) => {
     for (const port of [server.port, server.adminPort]) {
       using connection = await RawConnection.open(port);
       await connection.write(bytes);
@@ -119,7 +119,7 @@ describe("rubbish behind a good request", () => {
     expect((await connection.answersToTheEnd()).map(({ status }) => status)).toEqual([404]);
   });
 
-  test("does not hide that the client hangs up", { tags: ["three-steps"] }, async () => {
+  test("does not hide that the client hangs up", async () => {
     using connection = await RawConnection.open(server.port);
     await connection.write(`${asOrder(orderOf(newId("left"), FOR_EVER_MS))}rubbish\r\n\r\n`);
     await eventually("the order running", async () => (await threadsPage(server.adminPort)).running === STEPS.length);
@@ -154,7 +154,7 @@ describe("CONNECT, which Node takes for the end of HTTP on a connection,", () =>
     expect(answers.slice(0, 2).map(({ body }) => JSON.parse(body).order_id)).toEqual(ids);
   });
 
-  test("does not hide that the client is gone, and a reset is no fault of ours", { tags: ["three-steps"] }, async () => {
+  test("does not hide that the client is gone, and a reset is no fault of ours", async () => {
     using connection = await RawConnection.open(server.port);
     await connection.write(asOrder(orderOf(newId("left"), FOR_EVER_MS)) + TUNNEL);
     await eventually("the order running", async () => (await threadsPage(server.adminPort)).running === STEPS.length);

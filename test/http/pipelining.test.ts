@@ -50,12 +50,12 @@ test("there is room again behind those that were answered", async () => {
 
 test("a client that sends and never reads is cut off before its answers fill the memory, and others notice nothing", async () => {
   await eventually("no socket open", () => openSockets() === 0);
-  using deaf = await RawConnection.open(server.port);
-  deaf.socket.pause();
-  const closed = once(deaf.socket, "close");
+  using stalled = await RawConnection.open(server.port);
+  stalled.socket.pause();
+  const closed = once(stalled.socket, "close");
   await eventually("the server's side open", () => openSockets() === 2);
   // More than the buffers of both sides hold.
-  for (let n = 0; n < 1_000 && !deaf.closed; n++) await Promise.race([deaf.write(SMALL.repeat(2_000)), closed]);
+  for (let n = 0; n < 1_000 && !stalled.closed; n++) await Promise.race([stalled.write(SMALL.repeat(2_000)), closed]);
   await eventually("the server's side closed", () => openSockets() < 2);
   expect((await send(server.port, { path: "/healthz" })).status).toBe(200);
 });

@@ -220,19 +220,19 @@ describe("connections", () => {
     }
   });
 
-  test("two orders at one time", { tags: ["three-steps"] }, async () => {
+  test("two orders at one time", async () => {
     const before = await counters();
     const both = [postOrder(server.port, orderOf("two-1", 400)), postOrder(server.port, orderOf("two-2", 400))];
-    const seen = await eventually("both in flight", counters, (page) => page.orders_in_flight === 2 && page.running === 6);
-    expect(seen.started - seen.finished).toBe(6);
+    const seen = await eventually("both in flight", counters, (page) => page.orders_in_flight === 2 && page.running === 2 * STEPS.length);
+    expect(seen.started - seen.finished).toBe(2 * STEPS.length);
     for (const [index, answer] of (await Promise.all(both)).entries()) {
       expect(answer).toMatchObject({ status: 200, json: { status: "ok", order_id: `two-${index + 1}` } });
     }
     expect(await counters()).toMatchObject({
       running: 0,
       orders_in_flight: 0,
-      started: before.started + 6,
-      finished: before.finished + 6,
+      started: before.started + 2 * STEPS.length,
+      finished: before.finished + 2 * STEPS.length,
     });
   });
 
@@ -254,7 +254,7 @@ describe("connections", () => {
 });
 
 describe("a client that hangs up", () => {
-  test("in the middle of its body leaves nothing behind", { tags: ["three-steps"] }, async () => {
+  test("in the middle of its body leaves nothing behind", async () => {
     const before = await counters();
     await eventually("no socket open", () => openSockets() === 0);
     using connections = new DisposableStack();
@@ -282,28 +282,24 @@ describe("a client that hangs up", () => {
     expect((await postOrder(server.port, orderOf(newId("after"), 0))).status).toBe(200);
   });
 
-  test.each(["destroy", "resetAndDestroy", "end"] as const)(
-    "in the middle of its order (%s) cancels it",
-    { tags: ["three-steps"] },
-    async (how) => {
-      const before = await nothingRuns();
-      using connection = await RawConnection.open(server.port);
-      await connection.write(withLength(JSON.stringify(orderOf(`gone-${how}`, FOR_EVER_MS))));
-      const during = await eventually("the steps running", counters, (page) => page.running === STEPS.length);
-      expect(during).toMatchObject({ orders_in_flight: 1, started: before.started + STEPS.length, finished: before.finished });
+  test.each(["destroy", "resetAndDestroy", "end"] as const)("in the middle of its order (%s) cancels it", async (how) => {
+    const before = await nothingRuns();
+    using connection = await RawConnection.open(server.port);
+    await connection.write(withLength(JSON.stringify(orderOf(`gone-${how}`, FOR_EVER_MS))));
+    const during = await eventually("the steps running", counters, (page) => page.running === STEPS.length);
+    expect(during).toMatchObject({ orders_in_flight: 1, started: before.started + STEPS.length, finished: before.finished });
 
-      connection.socket[how]();
-      expect(await nothingRuns()).toMatchObject({
-        started: before.started + STEPS.length,
-        finished: before.finished + STEPS.length,
-        replaced: 0,
-      });
-      expect(connection.received).toBe("");
-      expect((await postOrder(server.port, orderOf(newId("after"), 0))).status).toBe(200);
-    },
-  );
+    connection.socket[how]();
+    expect(await nothingRuns()).toMatchObject({
+      started: before.started + STEPS.length,
+      finished: before.finished + STEPS.length,
+      replaced: 0,
+    });
+    expect(connection.received).toBe("");
+    expect((await postOrder(server.port, orderOf(newId("after"), 0))).status).toBe(200);
+  });
 
-  test("cancels every order it had sent on one connection", { tags: ["three-steps"] }, async () => {
+  test("cancels every order it had sent on one connection", async () => {
     await nothingRuns();
     using connection = await RawConnection.open(server.port);
     await connection.write([1, 2, 3].map((n) => withLength(JSON.stringify(orderOf(`pipelined-${n}`, FOR_EVER_MS)))).join(""));
@@ -366,7 +362,7 @@ describe("a client that hangs up", () => {
 });
 
 describe("too many orders", () => {
-  test("are refused at once with Retry-After, and taken again when there is room", { tags: ["three-steps"] }, async () => {
+  test("are refused at once with Retry-After, and taken again when there is room", async () => {
     await using small = await startService({ MAX_IN_FLIGHT: "1", ORDER_TIMEOUT_MS: String(FOR_EVER_MS) });
     using first = await RawConnection.open(small.port);
     await first.write(withLength(JSON.stringify(orderOf("first", FOR_EVER_MS))));

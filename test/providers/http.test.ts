@@ -75,7 +75,7 @@ async function longerThanCalls(step: StepName): Promise<number> {
   return 50 + 20 * (performance.now() - startedAt);
 }
 
-function booked(step: StepName, { orderId, attempt }: AttemptInput): { acted: number; compensated: number } | undefined {
+function ledgerCounts(step: StepName, { orderId, attempt }: AttemptInput): { acted: number; compensated: number } | undefined {
   const entry = standIn.ledger.find(step, `${orderId}:${attempt}:${step}`);
   return entry && { acted: entry.acted.length, compensated: entry.compensated.length };
 }
@@ -126,8 +126,8 @@ describe("calls", () => {
   test("of another attempt are other calls", async () => {
     const order = newOrder();
     for (const attempt of [1, 2]) await runStep(runtime, "payment", "perform", { ...order, attempt });
-    expect(booked("payment", { ...order, attempt: 1 })).toEqual(CHARGED);
-    expect(booked("payment", { ...order, attempt: 2 })).toEqual(CHARGED);
+    expect(ledgerCounts("payment", { ...order, attempt: 1 })).toEqual(CHARGED);
+    expect(ledgerCounts("payment", { ...order, attempt: 2 })).toEqual(CHARGED);
   });
 });
 
@@ -229,16 +229,16 @@ describe.each(STEPS)("%s connection", (step) => {
       effect: "unknown",
       ill: {},
     });
-    expect(booked(step, order) ?? { acted: 0, compensated: 0 }).toEqual({ acted, compensated: 0 });
+    expect(ledgerCounts(step, order) ?? { acted: 0, compensated: 0 }).toEqual({ acted, compensated: 0 });
     expect(await runStep(runtime, step, "compensate", order)).toEqual({ status: "ok" });
-    expect(booked(step, order)).toEqual({ acted, compensated: acted });
+    expect(ledgerCounts(step, order)).toEqual({ acted, compensated: acted });
   });
 
   test("closed halfway through the body of a 200 is an answer all the same", async () => {
     const order = newOrder();
     faultMode = () => ({ type: "hangUpHalfway" });
     expect(await runStep(runtime, step, "perform", order)).toEqual({ status: "ok" });
-    expect(booked(step, order)).toEqual(CHARGED);
+    expect(ledgerCounts(step, order)).toEqual(CHARGED);
   });
 
   test("refused has surely had no effect", async () => {
@@ -248,7 +248,7 @@ describe.each(STEPS)("%s connection", (step) => {
     expect(await runStep(runtime, step, "perform", order)).toEqual({ status: "failed", kind: UNREACHABLE[step], effect: "none", ill: {} });
     expect(await runStep(runtime, step, "compensate", order)).toEqual({ ...NOT_COMPENSATED, answer: "ECONNREFUSED", ill: {} });
     await up;
-    expect(booked(step, order)).toBeUndefined();
+    expect(ledgerCounts(step, order)).toBeUndefined();
     expect(await runStep(runtime, step, "perform", order)).toEqual({ status: "ok" });
   });
 
@@ -274,7 +274,7 @@ describe("compensate", () => {
     expect(await running).toEqual({ status: "canceled", cause: "deadline", effect: "unknown" });
     expect(await runStep(runtime, step, "compensate", order)).toEqual({ status: "ok" });
     await standIn.quiet();
-    expect(booked(step, order)).toEqual({ acted: 0, compensated: 0 });
+    expect(ledgerCounts(step, order)).toEqual({ acted: 0, compensated: 0 });
     expect(standIn.ledger.find(step, `${order.orderId}:1:${step}`)?.tooLate).toBe(1);
   });
 
@@ -288,9 +288,9 @@ describe("compensate", () => {
     scope.cancel("sibling_failed");
     expect(await running).toEqual({ status: "canceled", cause: "sibling_failed", effect: "unknown" });
     await standIn.quiet();
-    expect(booked("payment", order)).toEqual(CHARGED);
+    expect(ledgerCounts("payment", order)).toEqual(CHARGED);
     expect(await runStep(runtime, "payment", "compensate", order)).toEqual({ status: "ok" });
-    expect(booked("payment", order)).toEqual({ acted: 1, compensated: 1 });
+    expect(ledgerCounts("payment", order)).toEqual({ acted: 1, compensated: 1 });
   });
 
   test.each(["failBefore", "failAfter", "hangUpBefore", "hangUpAfter", "refuse"] as const)(
@@ -303,7 +303,7 @@ describe("compensate", () => {
       const answer = expect.stringMatching(/^(HTTP 50[03]|[A-Z_]+)$/);
       expect(await runStep(runtime, "payment", "compensate", order)).toEqual({ ...NOT_COMPENSATED, answer, ill: {} });
       expect(await runStep(runtime, "payment", "compensate", order)).toEqual({ status: "ok" });
-      expect(booked("payment", order)).toEqual({ acted: 1, compensated: 1 });
+      expect(ledgerCounts("payment", order)).toEqual({ acted: 1, compensated: 1 });
     },
   );
 
@@ -498,11 +498,11 @@ describe("cancel", () => {
       await standIn.quiet();
       if (outcome.effect === "none") {
         none++;
-        expect(booked("payment", order)).toBeUndefined();
+        expect(ledgerCounts("payment", order)).toBeUndefined();
       } else {
         unknown++;
         await runStep(runtime, "payment", "compensate", order);
-        const { acted, compensated } = booked("payment", order) ?? { acted: 0, compensated: 0 };
+        const { acted, compensated } = ledgerCounts("payment", order) ?? { acted: 0, compensated: 0 };
         expect(compensated).toBe(acted);
       }
     }

@@ -1,6 +1,12 @@
 import { type ChildProcess, spawn } from "node:child_process";
+import { setTimeout as pause } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { eventually } from "./eventually.ts";
+
+// A grandchild may hold the pipes of a server that has ended, so that its `close` comes late or never.
+const LAST_WORDS_MS = 1_000;
+// A stack and what led to it.
+const SHOWN_LINES = 20;
 
 const PROJECT = fileURLToPath(new URL("../..", import.meta.url));
 
@@ -55,7 +61,7 @@ export class ChildServer implements AsyncDisposable {
     return this.#stderr;
   }
 
-  /** Waits for the line that says it is up and returns the ports it names. */
+  /** Waits for the line that says it is up and returns the ports it names. Throws if the server ended before. */
   async ports(): Promise<{ port: number; adminPort: number }> {
     const text = await eventually(
       "the line that says it is up",
@@ -64,12 +70,23 @@ export class ChildServer implements AsyncDisposable {
     );
     const port = /"api":"http:\/\/127\.0\.0\.1:(\d+)/.exec(text)?.[1];
     const adminPort = /"admin":"http:\/\/127\.0\.0\.1:(\d+)/.exec(text)?.[1];
-    if (port === undefined || adminPort === undefined) throw new Error(`no ports in what it said: ${text}`);
+    if (port === undefined || adminPort === undefined) throw new Error(await this.#whyNoPorts());
     return { port: Number(port), adminPort: Number(adminPort) };
   }
 
   signal(name: NodeJS.Signals): void {
     this.process.kill(name);
+  }
+
+  async #whyNoPorts(): Promise<string> {
+    if (!this.#gone) return `the server named no ports: ${this.#stdout}`;
+    await Promise.race([this.exited, pause(LAST_WORDS_MS)]);
+    const { exitCode, signalCode } = this.process;
+    // Log lines go to stdout, so a server that says nothing on stderr may say there why it ended.
+    const output = this.#stderr === "" ? "stdout" : "stderr";
+    const lines = this[output].trimEnd().split("\n").slice(-SHOWN_LINES).join("\n");
+    const how = signalCode ?? `exit code ${exitCode}`;
+    return `the server ended before it listened, with ${how}; ${output}: ${lines}`;
   }
 
   get #gone(): boolean {

@@ -2,7 +2,7 @@ import { setTimeout as pause } from "node:timers/promises";
 
 const LOOK_EVERY_MS = 5;
 // Long past anything that a healthy run takes on one busy core.
-const PATIENCE_MS = 60_000;
+const TIMEOUT_MS = 60_000;
 
 /**
  * Looks until `holds` says yes and returns what it saw then. For states that are promised to come, but not when:
@@ -12,7 +12,7 @@ export async function eventually<T>(
   what: string,
   look: () => T | Promise<T>,
   holds: (seen: T) => boolean = Boolean,
-  timeoutMs = PATIENCE_MS,
+  timeoutMs = TIMEOUT_MS,
 ): Promise<T> {
   const end = performance.now() + timeoutMs;
   for (;;) {

@@ -17,7 +17,7 @@ interface UpstreamAnswer {
 
 const HEALTH_CHECK_EVERY_MS = 20;
 // Far longer than a restart takes on a busy machine.
-const PATIENCE_MS = 60_000;
+const RETRY_LIMIT_MS = 60_000;
 
 /**
  * A balancer with one server behind it. It sends a request again after a 503 and where no connection came about, because then surely
@@ -60,7 +60,7 @@ export class RetryingProxy implements AsyncDisposable {
 
   async #pass(incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
     const body = await wholeOf(incoming);
-    const endMs = performance.now() + PATIENCE_MS;
+    const endMs = performance.now() + RETRY_LIMIT_MS;
     for (;;) {
       await this.#healthy;
       const answer = await this.#ask(incoming, body).catch((error: NodeJS.ErrnoException) => error);

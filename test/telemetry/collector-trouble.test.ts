@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { SpanData } from "../../src/orders/span-data.ts";
+import { STEPS } from "../../src/orders/steps.ts";
 import { SpanQueue } from "../../src/telemetry/span-queue.ts";
 import { eventually } from "../support/eventually.ts";
 import { Exposition } from "../support/exposition.ts";
@@ -8,6 +9,9 @@ import { startService } from "../support/service.ts";
 import { Collector } from "./collector.ts";
 
 const OUT_OF_REACH = "http://127.0.0.1:1/secret-in-the-path";
+
+/** An order without provider calls has one span, and one for each step. */
+const SPANS = 1 + STEPS.length;
 
 const span = { name: "x" } as SpanData;
 const spans = (count: number) => Array.from({ length: count }, () => span);
@@ -117,43 +121,43 @@ describe("a collector in trouble costs spans and no order", () => {
     expect(JSON.stringify(lines)).not.toContain("secret");
   });
 
-  test("that refuses them: they are counted, and taken again when it takes them", { tags: ["three-steps"] }, async () => {
+  test("that refuses them: they are counted, and taken again when it takes them", async () => {
     await using collector = await Collector.start();
     collector.status = 400;
     await using server = await startService({ THREADS: "1", CPU_THREADS: "1", OTEL_EXPORTER_OTLP_ENDPOINT: collector.endpoint });
     const dropped = async () => new Exposition((await send(server.adminPort, { path: "/metrics" })).text).value("spans_dropped_total");
-    // Each order has four spans.
     for (let n = 1; n <= 2; n++) {
       expect((await postOrder(server.port, orderOf(newId("refused"), 0))).status).toBe(200);
-      await eventually("the spans to be given up", dropped, (count) => count === n * 4);
+      await eventually("the spans to be given up", dropped, (count) => count === n * SPANS);
     }
     collector.status = 200;
     await postOrder(server.port, orderOf(newId("taken"), 0));
-    await eventually("the spans to arrive", () => collector.spans.length === 4);
+    await eventually("the spans to arrive", () => collector.spans.length === SPANS);
     await eventually("the line", () => server.logged.at(-1)?.msg === "the collector takes spans again");
-    expect(server.logged.filter(({ msg }) => msg.includes("collector"))).toMatchObject([{ level: 40 }, { level: 30, spans_dropped: 8 }]);
+    expect(server.logged.filter(({ msg }) => msg.includes("collector"))).toMatchObject([
+      { level: 40 },
+      { level: 30, spans_dropped: 2 * SPANS },
+    ]);
   });
 
-  test("that takes them and never answers: orders and the stop go on, and what it took at first has arrived", {
-    tags: ["three-steps"],
-  }, async () => {
+  test("that takes them and never answers: orders and the stop go on, and what it took at first has arrived", async () => {
     await using collector = await Collector.start();
     const server = await startService({ THREADS: "1", CPU_THREADS: "1", OTEL_EXPORTER_OTLP_ENDPOINT: collector.endpoint });
     await postOrder(server.port, orderOf(newId("seen"), 0));
-    await eventually("the first spans", () => collector.spans.length === 4);
+    await eventually("the first spans", () => collector.spans.length === SPANS);
     collector.status = undefined;
     await postOrder(server.port, orderOf(newId("unseen"), 0));
     await eventually("the collector to be asked again", () => collector.asked === 2);
     expect((await postOrder(server.port, orderOf(newId("unseen"), 0))).status).toBe(200);
     await server.stop();
-    expect(collector.spans.length).toBe(4);
+    expect(collector.spans.length).toBe(SPANS);
   });
 
-  test("a stop sends what waits", { tags: ["three-steps"] }, async () => {
+  test("a stop sends what waits", async () => {
     await using collector = await Collector.start();
     const server = await startService({ THREADS: "1", CPU_THREADS: "1", OTEL_EXPORTER_OTLP_ENDPOINT: collector.endpoint });
     await postOrder(server.port, orderOf(newId("last"), 0));
     await server.stop();
-    expect(collector.spans.length).toBe(4);
+    expect(collector.spans.length).toBe(SPANS);
   });
 });

@@ -1,3 +1,4 @@
+const STEP_COLORS = /** @type {const} */ (["step-1", "step-2", "step-3", "step-4", "step-5", "step-6"]);
 const NAMES = /** @type {const} */ ([
   "ink",
   "soft",
@@ -5,9 +6,7 @@ const NAMES = /** @type {const} */ ([
   "line",
   "panel",
   "lane",
-  "payment",
-  "vendor",
-  "courier",
+  ...STEP_COLORS,
   "failed",
   "compensated",
   "ok",
@@ -37,9 +36,18 @@ export function palette() {
 }
 
 /**
- * @param {string} step
+ * @param {string} name of the palette
  * @returns {string}
  */
-export function colorOf(step) {
-  return colors[/** @type {keyof Palette} */ (step)] ?? colors.soft;
+export function colorOf(name) {
+  return colors[/** @type {keyof Palette} */ (name)] ?? colors.soft;
+}
+
+/**
+ * The name of a step's colour, in the palette and as a class of `keys.css`. A seventh step has that of the first.
+ *
+ * @param {number} index in `Hello.steps`; that of no step has the colour of what is no step
+ */
+export function stepColor(index) {
+  return STEP_COLORS[index % STEP_COLORS.length] ?? "soft";
 }

@@ -1,5 +1,6 @@
 import { setTimeout as pause } from "node:timers/promises";
 import type { Browser, BrowserContextOptions, Locator, Page } from "playwright-core";
+import { STEPS, type StepName } from "../../../src/orders/steps.ts";
 import { eventually } from "../../support/eventually.ts";
 
 // To ask a page for its words costs it a layout; one that is asked all the time has time for nothing else.
@@ -61,6 +62,11 @@ export async function press(page: Page, name: string): Promise<(words: RegExp) =
 /** Presses one and waits for what came of it. */
 export async function makeTrouble(page: Page, name: string, words: RegExp): Promise<void> {
   await (await press(page, name))(words);
+}
+
+/** The colour of the style sheet that a step has. */
+export function colorOf(step: StepName): string {
+  return `step-${STEPS.indexOf(step) + 1}`;
 }
 
 /** How many pixels of the lanes have about this colour of the style sheet. */

@@ -7,7 +7,7 @@ import { CHROMIUM, launchBrowser, SKIPPED } from "../../support/browser.ts";
 import { eventually } from "../../support/eventually.ts";
 import { newId, postOrder, send } from "../../support/http-client.ts";
 import { fail, type OnFile, startOnFile } from "../fixture.ts";
-import { drawn, makeTrouble, openPage, says, tablesOf } from "./open-page.ts";
+import { colorOf, drawn, makeTrouble, openPage, says, tablesOf } from "./open-page.ts";
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const HTML_ID = `<img src=x onerror="document.title='run'"><b>a</b>`;
@@ -30,12 +30,12 @@ describe.skipIf(CHROMIUM === undefined)(`the live page${SKIPPED}`, () => {
   /** The text of the orders shown, newest first. */
   const ordersOf = (page: Page) => page.locator("#orders-rows");
 
-  test("asks nobody but its own server, and the browser has nothing to complain about", { tags: ["three-steps"] }, async () => {
+  test("asks nobody but its own server, and the browser has nothing to complain about", async () => {
     await using opened = await openPage(browser, adminPort, { reducedMotion: "no-preference" });
     const { page, urls, complaints } = opened;
     await makeTrouble(page, "Place an order", /^ok$/);
     await says(ordersOf(page), /demo-\w+\s+ok/);
-    for (const color of STEPS) await drawn(page, color);
+    for (const step of STEPS) await drawn(page, colorOf(step));
     expect(new Set(urls.map((url) => new URL(url).origin))).toEqual(new Set([`http://127.0.0.1:${adminPort}`]));
     expect(urls.length).toBeGreaterThan(15);
     expect(complaints).toEqual([]);
@@ -60,7 +60,7 @@ describe.skipIf(CHROMIUM === undefined)(`the live page${SKIPPED}`, () => {
     expect(first).toBeGreaterThanOrEqual(299);
     expect(second).toBeGreaterThan(first);
     // Nothing of this order has ended as far as the page knows: what there is of this colour is the bar.
-    await drawn(page, "vendor", 20);
+    await drawn(page, colorOf("vendor"), 20);
     client.abort();
     await left;
     await says(ordersOf(page), new RegExp(`${id}\\s+canceled`));

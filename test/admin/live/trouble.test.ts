@@ -5,7 +5,7 @@ import { CHROMIUM, launchBrowser, SKIPPED } from "../../support/browser.ts";
 import { eventually } from "../../support/eventually.ts";
 import { send } from "../../support/http-client.ts";
 import { startService, type TestService } from "../../support/service.ts";
-import { drawn, makeTrouble, openPage, press, says, tablesOf } from "./open-page.ts";
+import { colorOf, drawn, makeTrouble, openPage, press, says, tablesOf } from "./open-page.ts";
 
 describe.skipIf(CHROMIUM === undefined)(`a button of trouble does what it says, and the page shows it:${SKIPPED}`, () => {
   let server: TestService;
@@ -52,7 +52,7 @@ describe.skipIf(CHROMIUM === undefined)(`a button of trouble does what it says, 
       await ends(/^ok$/);
       await says(tables, /exclusive\t\d\t1\t[\s\S]*exclusive\t\d\t1\t/);
       // A pale bar has its colour only along its lower edge, which is no hundredth of this.
-      await drawn(page, "payment", 400);
+      await drawn(page, colorOf("payment"), 400);
     });
   });
 

@@ -1,3 +1,5 @@
+import { stepColor } from "../palette.js";
+
 /**
  * @typedef {object} Plot
  * @property {string} title
@@ -20,7 +22,9 @@
 
 /** The plots of the panel. @param {readonly string[]} steps @returns {Plot[]} */
 export function plotsOf(steps) {
-  const ofEachStep = (/** @type {string} */ name) => steps.map((step) => /** @type {const} */ ([`${name} ${step}`, step, step]));
+  const ofEachStep = (/** @type {string} */ name) =>
+    steps.map((step, index) => /** @type {const} */ ([`${name} ${step}`, step, stepColor(index)]));
+  const colorOfStep = (/** @type {string} */ step) => stepColor(steps.indexOf(step));
   /** @type {PlotRow[]} */
   const rows = [
     [
@@ -29,8 +33,8 @@ export function plotsOf(steps) {
       "stacked",
       10,
       ["ended ok", "ok", "ok"],
-      ["ended payment_declined", "declined", "payment"],
-      ["ended vendor_unavailable", "vendor", "vendor"],
+      ["ended payment_declined", "declined", colorOfStep("payment")],
+      ["ended vendor_unavailable", "vendor", colorOfStep("vendor")],
       ["ended timeout", "timeout", "warn"],
       ["ended canceled", "canceled", "soft"],
       ["ended other", "other", "failed"],

@@ -1,5 +1,6 @@
 /** @import { SampledOrder } from "../../../admin/live/messages.ts" */
 import { element, svgElement } from "../elements.js";
+import { stepColor } from "../palette.js";
 import { duration, spoken } from "../words.js";
 
 const LINE_WIDTH = 180;
@@ -29,7 +30,7 @@ export function timeline({ started, stored, steps: ends, canceled }, steps) {
     const y = index * (ROW_HEIGHT + ROW_GAP);
     const left = x(from ?? to);
     const width = Math.max(2, x(to) - left);
-    const bar = svgElement("rect", { x: left, y, width, height: ROW_HEIGHT, class: `step ${steps[index]}` });
+    const bar = svgElement("rect", { x: left, y, width, height: ROW_HEIGHT, class: `step ${stepColor(index)}` });
     const end = svgElement("rect", { x: Math.max(0, x(to) - 2), y, width: 2, height: ROW_HEIGHT, class: `end ${status}` });
     if (compensated === null) return [bar, end];
     // The compensation runs after the last step and until the answer.

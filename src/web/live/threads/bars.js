@@ -1,6 +1,6 @@
 /** @import { Bar } from "./lane.js" */
 /** @import { Placed, View } from "./view.js" */
-import { colorOf } from "../palette.js";
+import { colorOf, stepColor } from "../palette.js";
 import { hatch } from "./marks.js";
 
 const TIP_PX = 6;
@@ -12,14 +12,13 @@ const TIP_PX = 6;
  *
  * @param {View} view
  * @param {readonly Bar[]} bars
- * @param {readonly string[]} steps
  * @returns {Hit[]} in the order in which they were drawn
  */
-export function drawBars(view, bars, steps) {
+export function drawBars(view, bars) {
   /** @type {Hit[]} */
   const hits = [];
   for (const bar of bars) {
-    const hit = drawBar(view, bar, steps[bar.step] ?? "");
+    const hit = drawBar(view, bar);
     if (hit !== undefined) hits.push(hit);
   }
   return hits;
@@ -28,10 +27,9 @@ export function drawBars(view, bars, steps) {
 /**
  * @param {View} view
  * @param {Bar} bar
- * @param {string} step
  * @returns {Hit | undefined}
  */
-function drawBar({ context, byLane, x, left: start, width, edge, colors }, bar, step) {
+function drawBar({ context, byLane, x, left: start, width, edge, colors }, bar) {
   const placed = byLane.get(bar.lane);
   if (placed === undefined) return undefined;
   const left = Math.max(start - 4, x(bar.from));
@@ -42,7 +40,7 @@ function drawBar({ context, byLane, x, left: start, width, edge, colors }, bar, 
   const { top, height } = barBox(placed, bar.sub);
   const isComputing = bar.lane.pool === "exclusive";
   context.globalAlpha = isComputing ? 1 : 0.34;
-  context.fillStyle = colorOf(step);
+  context.fillStyle = colorOf(stepColor(bar.step));
   context.fillRect(left, top, right - left, height);
   context.globalAlpha = 1;
   if (isComputing) hatch(context, left, top, right - left, height, colors.lane);

@@ -47,7 +47,7 @@ export class Lanes {
     context.rect(left, 0, right - left, height);
     context.clip();
     for (const one of placed) drawLoad(view, one);
-    this.#hits = drawBars(view, bars, this.steps);
+    this.#hits = drawBars(view, bars);
     for (const one of placed) drawDeaths(view, one);
     drawCancels(view, cancels);
     drawGaps(view, gaps);

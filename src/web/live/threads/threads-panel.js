@@ -2,6 +2,7 @@
 /** @import { ServerClock } from "../server-clock.js" */
 import { byId, element, table } from "../elements.js";
 import { drawWhileVisible } from "../frames.js";
+import { stepColor } from "../palette.js";
 import { duration, short, spoken } from "../words.js";
 import { Lanes } from "./lanes.js";
 
@@ -117,7 +118,7 @@ function showLegend(steps) {
   const key = (/** @type {string} */ name, /** @type {string} */ text) =>
     element("li", {}, element("i", { class: `key ${name}`, "aria-hidden": true }), text);
   byId("legend", HTMLElement).replaceChildren(
-    ...steps.map((step) => key(step, step)),
+    ...steps.map((step, index) => key(stepColor(index), step)),
     key("waits", "pale: waits, beside others"),
     key("computes", "striped: computes, on a thread of its own"),
     key("open", "still runs"),
