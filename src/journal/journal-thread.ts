@@ -106,13 +106,13 @@ export class JournalThread {
     const { port1, port2 } = new MessageChannel();
     port1.on("message", (reply: Reply) => this.#onReply?.(reply));
     this.#lane = port1;
-    // Ends only with the thread.
-    void this.#run(port2, "serveWrites", [port2]);
+    // Ends only with the thread, or by a bug in it.
+    this.#pool.run(port2, { name: "serveWrites", transferList: [port2] as never }).catch((error: Error) => this.#died(error.message));
   }
 
-  async #run<T>(task: unknown, name: string, transferList: MessagePort[] = []): Promise<T> {
+  async #run<T>(task: unknown, name: string): Promise<T> {
     try {
-      return await this.#pool.run(task, { name, transferList: transferList as never });
+      return await this.#pool.run(task, { name });
     } catch (error) {
       // The task never left the main thread: a bug of the caller.
       if ((error as Error).name === "DataCloneError") throw error;
