@@ -26,10 +26,11 @@ export class JournalThread {
       filename: WORKER_FILE,
       minThreads: 1,
       maxThreads: 1,
-      // A backup takes seconds, in small steps of a helper thread. Reads run between the steps, as all else does beside the writer's lane.
+      // A backup takes seconds, in small steps of a helper thread. Reads run between the steps; in memory they run beside the writer's
+      // standing task.
       concurrentTasksPerWorker: MAX_READS,
       idleTimeout: Number.POSITIVE_INFINITY,
-      // The reader has neither timers nor ports, so it may block until the next task.
+      // The reader has neither timers nor a port of its own, so it may block until the next task. The writer's lane needs its event loop.
       atomics: settings.role === "reader" ? "sync" : "disabled",
       recordTiming: false,
       resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MB },
