@@ -26,10 +26,11 @@ export class JournalThread {
       filename: WORKER_FILE,
       minThreads: 1,
       maxThreads: 1,
-      // A backup takes seconds, in small steps of a helper thread. Reads run between the steps, as all else does beside the writer's lane.
+      // A backup takes seconds, in small steps of a helper thread. Reads run between the steps; in memory they run beside the writer's
+      // standing task.
       concurrentTasksPerWorker: MAX_READS,
       idleTimeout: Number.POSITIVE_INFINITY,
-      // The reader has neither timers nor ports, so it may block until the next task.
+      // The reader has neither timers nor a port of its own, so it may block until the next task. The writer's lane needs its event loop.
       atomics: settings.role === "reader" ? "sync" : "disabled",
       recordTiming: false,
       resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MB },
@@ -106,13 +107,13 @@ export class JournalThread {
     const { port1, port2 } = new MessageChannel();
     port1.on("message", (reply: Reply) => this.#onReply?.(reply));
     this.#lane = port1;
-    // Ends only with the thread.
-    void this.#run(port2, "serveWrites", [port2]);
+    // Ends only with the thread, or by a bug in it.
+    this.#pool.run(port2, { name: "serveWrites", transferList: [port2] as never }).catch((error: Error) => this.#died(error.message));
   }
 
-  async #run<T>(task: unknown, name: string, transferList: MessagePort[] = []): Promise<T> {
+  async #run<T>(task: unknown, name: string): Promise<T> {
     try {
-      return await this.#pool.run(task, { name, transferList: transferList as never });
+      return await this.#pool.run(task, { name });
     } catch (error) {
       // The task never left the main thread: a bug of the caller.
       if ((error as Error).name === "DataCloneError") throw error;

@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import { resolve } from "node:path";
 import { type BackupDone, BackupExists } from "../orders/operator-journal.ts";
 import { JournalBusy, JournalUnavailable } from "../orders/order-journal.ts";
@@ -149,8 +150,8 @@ export class JournalThreads {
   async #close(): Promise<void> {
     this.#health.close();
     await this.commits.close();
-    // A backup that is cut off would leave a partial file behind.
-    if (!this.#loss.aborted) await this.#backup?.catch(() => {});
+    // A backup that is cut off would leave a partial file behind. After a loss it never ends.
+    if (!this.#loss.aborted) await Promise.race([this.#backup?.catch(() => {}), once(this.#loss, "abort")]);
     // The writer last: the last connection that closes empties and removes the log.
     if (this.#reader !== this.#writer) await this.#reader.close();
     await this.#writer.close();

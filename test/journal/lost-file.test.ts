@@ -1,4 +1,4 @@
-import { renameSync, rmSync, writeFileSync } from "node:fs";
+import { renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { eventually } from "../support/eventually.ts";
 import { JournalFixture } from "./journal-fixture.ts";
@@ -41,3 +41,23 @@ test.skipIf(onWindows)("the log is removed: what was answered is brought into th
   await at.restart({});
   for (let n = 0; n < 20; n++) expect(await at.journal.find(`order ${n}`)).toMatchObject({ attemptsTotal: 1 });
 });
+
+test.skipIf(onWindows)(
+  "an error that the writer does not expect, such as a directory that leads to itself, is fatal with its reason",
+  async () => {
+    const fatal: string[] = [];
+    await using at = await JournalFixture.open("file", { onFatal: (reason) => fatal.push(reason) });
+    const moved = `${at.directory}.old`;
+    renameSync(at.directory, moved);
+    try {
+      symlinkSync(at.directory, at.directory);
+      const answered: unknown[] = [];
+      void at.accept("after").then(answered.push.bind(answered), answered.push.bind(answered));
+      await eventually("word of it", () => fatal.length > 0);
+      expect(fatal).toEqual([expect.stringMatching(/^the journal's thread ended \(ELOOP: .+\)$/)]);
+      expect(answered).toEqual([]);
+    } finally {
+      rmSync(moved, { recursive: true });
+    }
+  },
+);

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { JournalBusy } from "../../src/orders/order-journal.ts";
+import { eventually } from "../support/eventually.ts";
 import { JournalFixture, NOW, pending } from "./journal-fixture.ts";
 
 test("however many look orders up, what is due is read, and a settled compensation is answered", async () => {
@@ -22,4 +23,24 @@ test("however many look orders up, what is due is read, and a settled compensati
   const refused = (await looks).filter(({ status }) => status === "rejected");
   expect(refused).toHaveLength(300 - 256);
   for (const look of refused) expect(look).toMatchObject({ reason: expect.any(JournalBusy) });
+});
+
+// What is counted is what overtakes a write, so a slow machine changes nothing.
+test("in memory, where one thread does both, reads that follow each other without a pause do not keep a write waiting", async () => {
+  await using at = await JournalFixture.open("memory");
+  for (let n = 0; n < 100; n++) await at.run(`o${n}`);
+  let reads = 0;
+  let ends = false;
+  const reader = async () => {
+    for (; !ends; reads++) await at.journal.orders({}, undefined, 100);
+  };
+  const readers = Array.from({ length: 12 }, reader);
+  await eventually("some reads", () => reads > 100);
+  const before = reads;
+  for (let n = 0; n < 20; n++) await at.accept(`p${n}`);
+  const overtook = reads - before;
+  ends = true;
+  await Promise.all(readers);
+  // About two reads of each reader: one before the write, one whose answer comes with the write's. Without a limit some five hundred.
+  expect(overtook).toBeLessThan(20 * 100);
 });

@@ -93,6 +93,16 @@ describe.each(CASES)("journal in a %s, its %s dies", (kind, role) => {
   });
 });
 
+test("the reader dies while a close waits for its backup: the close ends", async () => {
+  await using at = await JournalFixture.open("file", { onFatal() {} });
+  at.journal.backup(`${at.file}.copy`).catch(() => {});
+  // It is under way from the next turn on.
+  await new Promise<void>((resolve) => setImmediate(resolve));
+  const closed = at.journal.close();
+  at.journal.killThread("reader");
+  await closed;
+});
+
 test("without `onFatal` a loss is an uncaught error, whoever noticed it", async () => {
   const others = process.listeners("uncaughtException");
   process.removeAllListeners("uncaughtException");

@@ -1,4 +1,5 @@
 import { flushCompileCache } from "node:module";
+import { setImmediate as turn } from "node:timers/promises";
 import { type MessagePort, workerData } from "node:worker_threads";
 import type { BackupReply, JournalSettings, OpenReply, Operation, Query, QueryReply, Reply } from "../../src/journal/protocol.ts";
 import { openForReading } from "./open-database.ts";
@@ -46,7 +47,10 @@ export function probe(): Reply {
   return opened(writer).probe();
 }
 
-export function read(query: Query): QueryReply | Promise<QueryReply> {
+export async function read(query: Query): Promise<QueryReply> {
+  // In memory this thread writes, too. A port delivers up to a thousand messages in one turn of the event loop, so without a pause
+  // reads that follow each other would all come before the next batch.
+  if (writer !== undefined) await turn();
   return opened(queries).run(query);
 }
 
@@ -56,7 +60,9 @@ export async function backup(file: string): Promise<BackupReply> {
   return backUp(settings.file, file);
 }
 
-export function close(): void {
+export async function close(): Promise<void> {
+  // Reads that wait for their turn come first.
+  await turn();
   if (writer === undefined) queries?.close();
   writer?.close();
 }
