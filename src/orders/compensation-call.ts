@@ -121,5 +121,5 @@ function verdictOn(outcome: StepOutcome, triesBefore: number): EndpointOutcome {
 }
 
 function holdMsOf(outcome: StepOutcome): number {
-  return outcome.status === "failed" ? Math.min(MAX_HOLD_MS, outcome.ill?.retryAfterMs ?? 0) : 0;
+  return outcome.status === "failed" ? Math.min(MAX_HOLD_MS, outcome.unavailable?.retryAfterMs ?? 0) : 0;
 }

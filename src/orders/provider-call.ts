@@ -71,9 +71,9 @@ export class ProviderCall {
   #retryOrEnd(ended: EndedStep): EndedStep | Promise<EndedStep> {
     const { health, scope } = this.#parts;
     const { outcome } = ended;
-    if (outcome.status !== "failed" || outcome.ill === undefined) return this.#withDoubt(ended);
+    if (outcome.status !== "failed" || outcome.unavailable === undefined) return this.#withDoubt(ended);
     if (this.#tries >= health.maxTries || scope.cause !== undefined) return this.#withDoubt(ended);
-    const waitMs = this.#waitMs(outcome.ill.retryAfterMs);
+    const waitMs = this.#waitMs(outcome.unavailable.retryAfterMs);
     // The budget is asked last: a retry for which there is no time must not use it up.
     if (health.surelyMisses(scope.deadlineMs, waitMs) || !health.retryBudget.withdraw()) return this.#withDoubt(ended);
     this.#inDoubt ||= outcome.effect === "unknown";

@@ -51,7 +51,7 @@ export class ProviderHealth {
     const isLate = deadlineMs !== undefined && endedAtMs >= deadlineMs - EARLY_MS && tookMs > this.#times.slowestMs(endedAtMs);
     const verdict = verdictOn(outcome, isLate);
     if (outcome.status === "ok" && startedAtMs !== undefined) this.#times.note(tookMs, endedAtMs);
-    this.circuit.leave(pass, verdict, outcome.status === "failed" ? outcome.ill?.retryAfterMs : undefined);
+    this.circuit.leave(pass, verdict, outcome.status === "failed" ? outcome.unavailable?.retryAfterMs : undefined);
   }
 
   /**
@@ -73,7 +73,7 @@ function verdictOn(outcome: StepOutcome, isLate: boolean): CallVerdict {
     case "ok":
       return "ok";
     case "failed":
-      return outcome.ill === undefined ? "ok" : "failed";
+      return outcome.unavailable === undefined ? "ok" : "failed";
     case "lost":
       return undefined;
     case "canceled":

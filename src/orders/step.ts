@@ -33,17 +33,23 @@ export interface Simulation {
  *
  * `effect` says what a step that did not end ok has left at its provider: `none` (surely nothing) or
  * `unknown` (a call was under way), which has to be compensated like a finished one. `answer` is what the provider answered to
- * a compensation that failed, for operators: "HTTP 503", "ECONNREFUSED"; one line of at most 200 characters. `ill` is there when it is
+ * a compensation that failed, for operators: "HTTP 503", "ECONNREFUSED"; one line of at most 200 characters. `unavailable` is there when it is
  * the provider that cannot work now, and not this order that it refuses: the same call may go well later.
  */
 export type StepOutcome =
   | { readonly status: "ok" }
-  | { readonly status: "failed"; readonly kind: StepErrorKind; readonly effect: Effect; readonly answer?: string; readonly ill?: Illness }
+  | {
+      readonly status: "failed";
+      readonly kind: StepErrorKind;
+      readonly effect: Effect;
+      readonly answer?: string;
+      readonly unavailable?: Unavailable;
+    }
   | { readonly status: "canceled"; readonly cause: CancelCause; readonly effect: Effect }
   | { readonly status: "lost"; readonly reason: string; readonly effect: "unknown" };
 
 /** A provider that could not be reached, or that says it cannot work now. */
-export interface Illness {
+export interface Unavailable {
   /** How long it asks to be left alone. */
   readonly retryAfterMs?: number;
 }

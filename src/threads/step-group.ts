@@ -94,7 +94,7 @@ export class DispatchedGroup implements StepGroup, CauseArbiter {
   /** To be called once for each step, before anybody learns the outcome. */
   stepSettled(step: DispatchedStep, outcome: StepOutcome): void {
     this.#open--;
-    if (outcome.status === "failed" && outcome.ill === undefined) this.#failureHasNotified = true;
+    if (outcome.status === "failed" && outcome.unavailable === undefined) this.#failureHasNotified = true;
     // A step that failed has set the word, but its thread may have lost its processor before it notified the others.
     if (outcome.status === "canceled" && this.#scope.cause === undefined && this.#open > 1) this.#parts.board.notify(this.slot);
     // The exclusive pool may have a step waiting for this thread.

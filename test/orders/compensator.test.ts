@@ -468,7 +468,7 @@ describe("a stop", () => {
 });
 
 describe("a provider whose circuit orders and compensations share", () => {
-  const UNAVAILABLE: StepOutcome = { ...NO, ill: {} };
+  const UNAVAILABLE: StepOutcome = { ...NO, unavailable: {} };
   const tryOne = async (orderId: string, outcome: StepOutcome) => {
     const before = calls("vendor").length;
     const compensating = compensator.begin(inputOf(orderId), ["vendor"]);
@@ -540,7 +540,7 @@ describe("a provider whose circuit orders and compensations share", () => {
 
   test("one that asks a compensation to wait gets orders all the same: its retries would keep them out for ever", async () => {
     compensator.start();
-    await tryOne("o", { ...NO, answer: "HTTP 429", ill: { retryAfterMs: 7_000 } });
+    await tryOne("o", { ...NO, answer: "HTTP 429", unavailable: { retryAfterMs: 7_000 } });
     expect([vendor.circuit.state, vendor.circuit.admits]).toEqual(["closed", true]);
   });
 });

@@ -13,7 +13,7 @@ import { eventually } from "../support/eventually.ts";
 import { FakeRunner, type FakeStep } from "../threads/fake-runner.ts";
 
 const OK: StepOutcome = { status: "ok" };
-const UNAVAILABLE: StepOutcome = { status: "failed", kind: "vendor_unavailable", effect: "none", ill: {} };
+const UNAVAILABLE: StepOutcome = { status: "failed", kind: "vendor_unavailable", effect: "none", unavailable: {} };
 const UNAVAILABLE_IN_DOUBT: StepOutcome = { ...UNAVAILABLE, effect: "unknown" };
 const REFUSED: StepOutcome = { status: "failed", kind: "vendor_unavailable", effect: "none" };
 const INPUT: AttemptInput = { orderId: "o", amount: 1, attempt: 1 };
@@ -125,7 +125,7 @@ describe("a call that met an unavailable provider", () => {
     await goWell(50);
     const stop = scope.cancelAfter(FOR_EVER_MS);
     const order = pipeline.run(INPUT, scope);
-    last().end({ ...UNAVAILABLE, ill: { retryAfterMs: FOR_EVER_MS / 10 } });
+    last().end({ ...UNAVAILABLE, unavailable: { retryAfterMs: FOR_EVER_MS / 10 } });
     await turn();
     // Within the deadline: it waits, and its circuit lets nobody through meanwhile.
     expect([runner.running, vendor.circuit.state, vendor.circuit.admits]).toEqual([STEPS.length - 1, "open", false]);
@@ -138,7 +138,7 @@ describe("a call that met an unavailable provider", () => {
     scope = new CancelScope();
     const stopAgain = scope.cancelAfter(FOR_EVER_MS);
     const late = new Pipeline(runner, capacities, { vendor }).run(INPUT, scope);
-    const asked: StepOutcome = { ...UNAVAILABLE, ill: { retryAfterMs: FOR_EVER_MS } };
+    const asked: StepOutcome = { ...UNAVAILABLE, unavailable: { retryAfterMs: FOR_EVER_MS } };
     last().end(asked);
     expect(await outcomeOf(late, "vendor")).toEqual(asked);
     stopAgain();

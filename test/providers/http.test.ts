@@ -136,8 +136,9 @@ const OK = "ok";
 /** After these surely nothing happened. */
 const DEFINITE = [400, 401, 402, 403, 404, 405, 410, 413, 415, 422, 429];
 /** These say that the provider itself cannot work now. To a courier service 503 means that it has no courier. */
-const ILL = [408, 429, 500, 502, 503, 504, 599];
-const saysIll = (step: StepName, status: number) => (ILL.includes(status) && (step !== "courier" || status !== 503) ? { ill: {} } : {});
+const UNAVAILABLE = [408, 429, 500, 502, 503, 504, 599];
+const saysUnavailable = (step: StepName, status: number) =>
+  UNAVAILABLE.includes(status) && (step !== "courier" || status !== 503) ? { unavailable: {} } : {};
 const ANSWERS: Partial<Record<StepName, ReadonlyArray<[statuses: readonly number[], kind: string, effect?: "none" | "unknown"]>>> = {
   payment: [
     [[200, 201, 202, 204, 299], OK],
@@ -169,7 +170,7 @@ describe.each(Object.entries(ANSWERS))("%s answers", (name, answers) => {
     faultMode = () => ({ type: "failBefore", status, headers: { location: `${standIn.url}/elsewhere` } });
     const order = newOrder();
     const outcome = await runStep(runtime, step, "perform", order);
-    expect(outcome).toEqual(kind === OK ? { status: "ok" } : { status: "failed", kind, effect, ...saysIll(step, status) });
+    expect(outcome).toEqual(kind === OK ? { status: "ok" } : { status: "failed", kind, effect, ...saysUnavailable(step, status) });
     // No redirect was followed, nothing was tried again in here.
     expect(calls).toHaveLength(1);
     if (kind !== "internal") return;
@@ -183,7 +184,7 @@ describe.each(Object.entries(ANSWERS))("%s answers", (name, answers) => {
     expect(await runStep(runtime, step, "compensate", newOrder())).toEqual({
       ...NOT_COMPENSATED,
       answer: `HTTP ${status}`,
-      ...(status >= 500 && { ill: {} }),
+      ...(status >= 500 && { unavailable: {} }),
     });
     expect(calls).toHaveLength(1);
   });
@@ -199,20 +200,20 @@ const UNREACHABLE: Record<StepName, string> = {
 describe.each(STEPS)("%s says when to ask again", (step) => {
   const retryAfter = (status: number, value: string): FaultMode => ({ type: "failBefore", status, headers: { "retry-after": value } });
 
-  test.each([429, 503])("with %i, which is an illness at the courier's too", async (status) => {
+  test.each([429, 503])("with %i, which is an outage at the courier's too", async (status) => {
     faultMode = () => retryAfter(status, "7");
     for (const action of ["perform", "compensate"] as const) {
-      expect(await runStep(runtime, step, action, newOrder())).toMatchObject({ status: "failed", ill: { retryAfterMs: 7_000 } });
+      expect(await runStep(runtime, step, action, newOrder())).toMatchObject({ status: "failed", unavailable: { retryAfterMs: 7_000 } });
     }
   });
 
   test("with no other status, and not in words", async () => {
     faultMode = () => retryAfter(500, "7");
-    expect(await runStep(runtime, step, "perform", newOrder())).toHaveProperty("ill", {});
+    expect(await runStep(runtime, step, "perform", newOrder())).toHaveProperty("unavailable", {});
     faultMode = () => retryAfter(409, "7");
-    expect(await runStep(runtime, step, "perform", newOrder())).not.toHaveProperty("ill");
+    expect(await runStep(runtime, step, "perform", newOrder())).not.toHaveProperty("unavailable");
     faultMode = () => retryAfter(429, "soon");
-    expect(await runStep(runtime, step, "perform", newOrder())).toHaveProperty("ill", {});
+    expect(await runStep(runtime, step, "perform", newOrder())).toHaveProperty("unavailable", {});
   });
 });
 
@@ -227,7 +228,7 @@ describe.each(STEPS)("%s connection", (step) => {
       status: "failed",
       kind: UNREACHABLE[step],
       effect: "unknown",
-      ill: {},
+      unavailable: {},
     });
     expect(ledgerCounts(step, order) ?? { acted: 0, compensated: 0 }).toEqual({ acted, compensated: 0 });
     expect(await runStep(runtime, step, "compensate", order)).toEqual({ status: "ok" });
@@ -245,8 +246,13 @@ describe.each(STEPS)("%s connection", (step) => {
     const order = newOrder();
     const up = standIn.down(await longerThanCalls(step), "refuse");
     await eventually("its connections are gone", () => standIn.connections.open === 0);
-    expect(await runStep(runtime, step, "perform", order)).toEqual({ status: "failed", kind: UNREACHABLE[step], effect: "none", ill: {} });
-    expect(await runStep(runtime, step, "compensate", order)).toEqual({ ...NOT_COMPENSATED, answer: "ECONNREFUSED", ill: {} });
+    expect(await runStep(runtime, step, "perform", order)).toEqual({
+      status: "failed",
+      kind: UNREACHABLE[step],
+      effect: "none",
+      unavailable: {},
+    });
+    expect(await runStep(runtime, step, "compensate", order)).toEqual({ ...NOT_COMPENSATED, answer: "ECONNREFUSED", unavailable: {} });
     await up;
     expect(ledgerCounts(step, order)).toBeUndefined();
     expect(await runStep(runtime, step, "perform", order)).toEqual({ status: "ok" });
@@ -301,7 +307,7 @@ describe("compensate", () => {
       faultMode = ({ nth }) => (nth === 1 ? { type } : undefined);
       // A reset may show itself in the reading or in the writing, a closing as the HTTP client's own code.
       const answer = expect.stringMatching(/^(HTTP 50[03]|[A-Z_]+)$/);
-      expect(await runStep(runtime, "payment", "compensate", order)).toEqual({ ...NOT_COMPENSATED, answer, ill: {} });
+      expect(await runStep(runtime, "payment", "compensate", order)).toEqual({ ...NOT_COMPENSATED, answer, unavailable: {} });
       expect(await runStep(runtime, "payment", "compensate", order)).toEqual({ status: "ok" });
       expect(ledgerCounts("payment", order)).toEqual({ acted: 1, compensated: 1 });
     },
@@ -383,7 +389,7 @@ describe("answers that are none", () => {
         status: "failed",
         kind: UNREACHABLE[step],
         effect: "unknown",
-        ill: {},
+        unavailable: {},
       });
     }
     await threads.close();
@@ -396,7 +402,7 @@ describe("answers that are none", () => {
       status: "failed",
       kind: "payment_unavailable",
       effect: "none",
-      ill: {},
+      unavailable: {},
     });
     await threads.close();
   });
@@ -409,7 +415,7 @@ describe("answers that are none", () => {
       status: "failed",
       kind: "payment_unavailable",
       effect: "none",
-      ill: {},
+      unavailable: {},
     });
     await threads.close();
   });

@@ -1,4 +1,4 @@
-import type { Illness, StepInput } from "../../src/orders/step.ts";
+import type { StepInput, Unavailable } from "../../src/orders/step.ts";
 import type { ProviderRequest } from "../../src/orders/steps/step-definition.ts";
 import { STEP_TABLE, type StepName } from "../../src/orders/steps.ts";
 import type { PostAnswer } from "../../src/outgoing/post.ts";
@@ -8,10 +8,10 @@ import type { StepContext } from "../steps/step-context.ts";
 import { reasonOf } from "../telemetry/step-span.ts";
 import { callKey, compensationKey } from "./call-key.ts";
 import { Endpoint } from "./endpoint.ts";
-import { illnessOf } from "./illness.ts";
 import { neverSent } from "./never-sent.ts";
 import type { Provider, ProviderUrls } from "./provider.ts";
 import { type Refusal, refusalOf } from "./refusal.ts";
+import { unavailabilityOf } from "./unavailability.ts";
 
 /**
  * Real providers over HTTP. A call stops with its order: the socket is closed. The answer's status line decides, its
@@ -41,8 +41,8 @@ export function httpProvider(urls: ProviderUrls, keys: ProviderKeys = {}): Provi
       }
       const { status } = answer;
       if (isSuccess(status)) return;
-      const ill = illnessOf(answer, meaning.healthy);
-      throw failure(step, refusalOf(step, status), `${step} provider answered ${status}`, ill, input, context);
+      const unavailable = unavailabilityOf(answer, meaning.healthy);
+      throw failure(step, refusalOf(step, status), `${step} provider answered ${status}`, unavailable, input, context);
     },
 
     async compensate(step, input, context) {
@@ -60,7 +60,7 @@ export function httpProvider(urls: ProviderUrls, keys: ProviderKeys = {}): Provi
         throw notCompensated(step, reasonOf(error), {});
       }
       // No 409 or 404 means "nothing to compensate" here: only 2xx promises that a call still under way will be refused.
-      if (!isSuccess(answer.status)) throw notCompensated(step, `HTTP ${answer.status}`, illnessOf(answer));
+      if (!isSuccess(answer.status)) throw notCompensated(step, `HTTP ${answer.status}`, unavailabilityOf(answer));
     },
   };
 }
@@ -86,17 +86,17 @@ function failure(
   step: StepName,
   { kind, effect }: Refusal,
   message: string,
-  ill: Illness | undefined,
+  unavailable: Unavailable | undefined,
   { orderId }: StepInput,
   context: StepContext,
 ): StepFailed {
   // The client gets only "internal", so this log line is all that says what went wrong.
   if (kind === "internal") context.log("warn", message, { step, order_id: orderId });
-  return new StepFailed(kind, effect, message, { ill });
+  return new StepFailed(kind, effect, message, { unavailable });
 }
 
-function notCompensated(step: StepName, answer: string, ill: Illness | undefined): StepFailed {
-  return new StepFailed("internal", "unknown", `${step} provider has not compensated a call: ${answer}`, { answer, ill });
+function notCompensated(step: StepName, answer: string, unavailable: Unavailable | undefined): StepFailed {
+  return new StepFailed("internal", "unknown", `${step} provider has not compensated a call: ${answer}`, { answer, unavailable });
 }
 
 function isSuccess(status: number): boolean {

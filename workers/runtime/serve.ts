@@ -105,8 +105,8 @@ export function serve(makeSteps: (settings: never) => StepRegistry): (task: Stan
   function end(id: number, outcome: NotOk | null, context: StepContext): void {
     const endedAtMs = monotonicMs();
     watch.remove(context);
-    // Where the provider is ill the step may be tried again: the main thread decides whether it has failed.
-    if (outcome?.status === "failed" && outcome.ill === undefined) cancelSiblings(context);
+    // Where the provider is unavailable the step may be tried again: the main thread decides whether it has failed.
+    if (outcome?.status === "failed" && outcome.unavailable === undefined) cancelSiblings(context);
     context.span?.end(outcome, endedAtMs);
     tracker.countEnd(row, endedAtMs);
     report(id, context.slot, context.startedAtMs, endedAtMs, outcome);
@@ -124,8 +124,8 @@ export function serve(makeSteps: (settings: never) => StepRegistry): (task: Stan
 
   function outcomeOf(error: unknown, name: string, orderId: string, context: StepContext): NotOk {
     if (error instanceof StepFailed) {
-      const { kind, effect, answer, ill } = error;
-      return { status: "failed", kind, effect, ...(answer !== undefined && { answer }), ...(ill !== undefined && { ill }) };
+      const { kind, effect, answer, unavailable } = error;
+      return { status: "failed", kind, effect, ...(answer !== undefined && { answer }), ...(unavailable !== undefined && { unavailable }) };
     }
     const effect = context.callUnderWay ? "unknown" : "none";
     const cause = context.orderCause;

@@ -1,5 +1,5 @@
 import type { StepErrorKind } from "../../src/orders/error-kind.ts";
-import type { Effect, Illness, StepInput } from "../../src/orders/step.ts";
+import type { Effect, StepInput, Unavailable } from "../../src/orders/step.ts";
 import type { StepContext } from "./step-context.ts";
 
 /**
@@ -20,14 +20,14 @@ export class StepFailed extends Error {
   readonly kind: StepErrorKind;
   readonly effect: Effect;
   readonly answer: string | undefined;
-  readonly ill: Illness | undefined;
+  readonly unavailable: Unavailable | undefined;
 
   /**
    * `effect`: `unknown` where the provider may have done its part all the same. `answer`: what it answered, for operators:
-   * one line of at most 200 characters, never a provider's own text, a URL or a key. `ill`: the provider cannot work now, so the
+   * one line of at most 200 characters, never a provider's own text, a URL or a key. `unavailable`: the provider cannot work now, so the
    * same call may be made again before the order fails.
    */
-  constructor(kind: StepErrorKind, effect: Effect, message: string, more: { answer?: string; ill?: Illness | undefined } = {}) {
+  constructor(kind: StepErrorKind, effect: Effect, message: string, more: { answer?: string; unavailable?: Unavailable | undefined } = {}) {
     const limit = Error.stackTraceLimit;
     // An expected failure is not a bug, so nobody reads its stack.
     Error.stackTraceLimit = 0;
@@ -37,6 +37,6 @@ export class StepFailed extends Error {
     this.kind = kind;
     this.effect = effect;
     this.answer = more.answer;
-    this.ill = more.ill;
+    this.unavailable = more.unavailable;
   }
 }

@@ -25,7 +25,7 @@ export class LeaseCluster {
   /** Shares of the calls that are lost, before or after they were executed, or take up to 4 s. */
   loses = 0;
   stalls = 0;
-  /** Share of the orders that call some time after they got their permit, as one does whose provider was ill at first. */
+  /** Share of the orders that call some time after they got their permit, as one does whose provider was unavailable at first. */
   pauses = 0;
   underWay = 0;
   mostUnderWay = 0;

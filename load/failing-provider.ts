@@ -15,7 +15,7 @@ import { atLeast, atMost } from "./target.ts";
 
 const USAGE = `The vendor fails so much of its calls, payment and courier are fine: how many orders are placed, with retries and without, side by side.
 
-usage: npm run bench:ill-provider -- [--seconds N] [--rate N] [--failing N]
+usage: npm run bench:failing-provider -- [--seconds N] [--rate N] [--failing N]
 
   --seconds N  how long orders come in (default: 20)
   --rate N     orders a second, for each of the two (default: 40)
@@ -34,7 +34,7 @@ runBench(async () => {
   if (options === undefined) return [];
   const { seconds, rate, failing } = options;
   const orders = seconds * rate;
-  const directory = mkdtempSync(join(tmpdir(), "ill-provider-"));
+  const directory = mkdtempSync(join(tmpdir(), "failing-provider-"));
   process.once("exit", () => rmSync(directory, { recursive: true, force: true }));
 
   const side = async (maxTries: number): Promise<Side> => {
