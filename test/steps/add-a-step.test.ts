@@ -30,6 +30,7 @@ test("touches two files of the code", () => {
 describe("the compiler", () => {
   test("has nothing to say of the step as the guide adds it", () => {
     expect(copy.complaints()).toEqual([]);
+    expect(copy.complaintsAbout(guide.definition)).toEqual([]);
   });
 
   const fields = [...guide.definition.matchAll(/^ {2}(\w+):/gm)].map(([, field = ""]) => field);
@@ -40,7 +41,7 @@ describe("the compiler", () => {
 
   test.each(fields)("names a definition without %s", (field) => {
     const text = without(new RegExp(`^ {2}${field}:(?: [^\\n]*,| \\{\\n[\\s\\S]*?^ {2}\\},)\\n`, "m"));
-    expect(copy.complaints(text).join("\n")).toMatch(new RegExp(`^src/orders/steps/loyalty.ts.*'${field}'`, "s"));
+    expect(copy.complaintsAbout(text).join("\n")).toMatch(new RegExp(`^src/orders/steps/loyalty.ts.*'${field}'`, "s"));
   });
 
   test.each([
@@ -53,12 +54,12 @@ describe("the compiler", () => {
     ["circuitOpen", /\n *circuitOpen: "\w+",/],
     ["when", /, when: "[^"]*"/],
   ])("names a definition without its %s", (field, text) => {
-    expect(copy.complaints(without(text)).join("\n")).toMatch(new RegExp(`^src/orders/steps/loyalty.ts.*'${field}'`, "s"));
+    expect(copy.complaintsAbout(without(text)).join("\n")).toMatch(new RegExp(`^src/orders/steps/loyalty.ts.*'${field}'`, "s"));
   });
 
   test("names an error kind that the step says it fails with and does not describe", () => {
     const text = without(/failsWith: "\w+"/, 'failsWith: "no_such_kind"');
-    expect(copy.complaints(text).join("\n")).toMatch(/^src\/orders\/steps\/loyalty\.ts.*no_such_kind/);
+    expect(copy.complaintsAbout(text).join("\n")).toMatch(/^src\/orders\/steps\/loyalty\.ts.*no_such_kind/);
   });
 });
 
