@@ -7,12 +7,13 @@ import { cpuOfClient, cpuOfService, memoryAtRest, memoryOfService, type Pair } f
 import { ProjectCopy } from "./project-copy.ts";
 import { TRICKS, type Trick } from "./tricks.ts";
 
-const DEFAULTS = { processes: 3, pairs: 6, seconds: 2, warmup: 15, orders: 10_000 };
+const DEFAULTS = { only: 0, processes: 3, pairs: 6, seconds: 2, warmup: 15, orders: 10_000 };
 const USAGE = `What each trick saves: code that is there for its cost alone, against the ordinary way of writing it in a copy of the project, by
 turns. The first row compares the service with itself: what it shows is noise. A trick that saves less than 3 % should go (Linux).
 
 usage: npm run bench:tricks -- [options]
 
+  --only N       the Nth trick alone (default: all)
   --processes N  of the service with and without each trick (default: ${DEFAULTS.processes})
   --pairs N      of rounds for each two processes (default: ${DEFAULTS.pairs})
   --seconds N    of one round (default: ${DEFAULTS.seconds})
@@ -49,7 +50,7 @@ runBench(async () => {
   if (options === undefined) return [];
   const rows: string[][] = [];
   const targets = [];
-  for (const trick of TRICKS) {
+  for (const trick of options.only === 0 ? TRICKS : TRICKS.slice(options.only - 1, options.only)) {
     process.stdout.write(`${trick.name}\n`);
     using copy = new ProjectCopy(trick.change);
     const pairs = await FIGURES[trick.cost](copy, options);
