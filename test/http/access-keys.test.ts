@@ -109,7 +109,8 @@ describe("a key file", () => {
 
 describe("with ADMIN_KEYS_FILE", () => {
   test("every admin route needs a key, and no public one does", async () => {
-    await using server = await startService({ ADMIN_KEYS_FILE: fileWith(`plain-key\n${hashed("hashed-key")}`) });
+    // Two threads: each is killed once.
+    await using server = await startService({ THREADS: "2", ADMIN_KEYS_FILE: fileWith(`plain-key\n${hashed("hashed-key")}`) });
     const routes = [
       ["GET", "/debug/threads", 200],
       ["POST", "/debug/threads", 405],
