@@ -159,6 +159,13 @@ describe("the arrows between the rooms", () => {
   });
 });
 
+test("no file of workers has a default export: a thread that is terminated while it loads one aborts the process", () => {
+  // Seen with Node 26.10: `require` of such a module ends in an assertion (`CreateRequiredModuleFacade`) when it is cut short.
+  const files = [...projectFiles].filter(([path]) => path.startsWith("workers/"));
+  expect(files.length).toBeGreaterThan(10);
+  expect(files.filter(([, text]) => /\bexport default\b|\bas default\b/.test(text)).map(([path]) => path)).toEqual([]);
+});
+
 test("the embedded engine's start loads nothing of the distributed one", () => {
   const loaded = new Set<string>();
   const load = (path: string): void => {

@@ -6,7 +6,7 @@ import { providerStep } from "./steps/provider-step.ts";
 import { stick } from "./steps/stick.ts";
 
 /** The file that Piscina loads on each of its threads. */
-export default serve((settings: WorkerSettings) => {
+export const standingTask = serve((settings: WorkerSettings) => {
   const provider = providerFor(settings.providerUrls, settings.providerKeys);
   return { ...perStep((step) => providerStep(step, provider)), stick: stick(settings.stickBegun) };
 });

@@ -8,7 +8,7 @@ import type { ThreadPool } from "./thread-pool.ts";
 
 /** How the threads of a runtime start, and what becomes of what they report. */
 export interface ThreadOptions {
-  /** Absolute path of the worker file that Piscina loads on each thread. */
+  /** Absolute path of the file that Piscina loads on each thread: it exports `standingTask`. */
   readonly workerFile: string;
   /** Plain data for the worker file. */
   readonly settings?: unknown;
@@ -100,6 +100,7 @@ export class PiscinaThreads {
     const setup: ThreadSetup = { layout, settings, tracing: onSpans !== undefined };
     this.#piscina = new Piscina({
       filename: workerFile,
+      name: "standingTask",
       minThreads: threads,
       maxThreads: threads,
       idleTimeout: Number.POSITIVE_INFINITY,

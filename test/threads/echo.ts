@@ -8,7 +8,7 @@ const DEADLY = "deadly";
 const ABSENT = "absent";
 
 /** A worker file whose steps fail with their action and input as the provider's answer. `deaths`: one shared Int32. */
-export default serve(({ deaths }: { deaths: SharedArrayBuffer }) => {
+export const standingTask = serve(({ deaths }: { deaths: SharedArrayBuffer }) => {
   const count = new Int32Array(deaths);
   const echo = (action: string) => async (input: StepInput) => {
     if (input.orderId === DEADLY && Atomics.add(count, 0, 1) === 0) process.exit(1);

@@ -17,7 +17,7 @@ const PBKDF2_ROUNDS_A_MS = 1_500;
 const contexts = new Set<WeakRef<StepContext>>();
 let startFault: StartFault;
 
-export default serve((settings: StepSettings) => {
+export const standingTask = serve((settings: StepSettings) => {
   const counters = new SharedCounters(settings.counters);
   startFault = settings.startFaults[counters.add(settings.starts) - 1];
   if (startFault === "exit") process.exit(3);
