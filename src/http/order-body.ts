@@ -7,7 +7,8 @@ import { ORDER_ID } from "./order-id.ts";
 
 const MAX_MS = 600_000;
 
-const STEP_LIST = new Intl.ListFormat("en-GB", { type: "disjunction" }).format(STEPS);
+// `Intl.ListFormat` says the same, but reads 4 MiB of the runtime's language data, which stay in memory.
+const STEP_LIST = STEPS.join(", ").replace(/, (?=[^,]+$)/, " or ");
 const AMOUNT_RULE = `must be a whole number from 1 to ${Number.MAX_SAFE_INTEGER}, in minor units`;
 const MS_RULE = `must be a whole number of milliseconds from 0 to ${MAX_MS}`;
 

@@ -1,5 +1,8 @@
 import { expect, test } from "vitest";
+import type { JournalSettings } from "../../src/journal/protocol.ts";
 import { JournalBusy } from "../../src/orders/order-journal.ts";
+import { Queries } from "../../workers/journal/queries.ts";
+import { Writer } from "../../workers/journal/writer.ts";
 import { eventually } from "../support/eventually.ts";
 import { JournalFixture, NOW, pending } from "./journal-fixture.ts";
 
@@ -23,6 +26,22 @@ test("however many look orders up, what is due is read, and a settled compensati
   const refused = (await looks).filter(({ status }) => status === "rejected");
   expect(refused).toHaveLength(300 - 256);
   for (const look of refused) expect(look).toMatchObject({ reason: expect.any(JournalBusy) });
+});
+
+test("a count of what waits that the closing cuts short is refused, without a fault", async () => {
+  const settings: JournalSettings = { file: ":memory:", role: "writer", events: false };
+  const writer = new Writer(settings);
+  const queries = new Queries(settings, writer.db);
+  // More than is counted in one turn.
+  writer.db.exec(`
+    WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 60000)
+    INSERT INTO dead_letters (seq, id, order_id, payload, created_ms, given_up_ms, reason) SELECT i, 'e' || i, 'a', '', 0, i, 'gone' FROM n`);
+  expect(await queries.run(["backlog"])).toMatchObject({ answer: { deadLetters: 60_000 } });
+  const cut = queries.run(["backlog"]);
+  // Past the first slice, and no further: it goes on in the next turn.
+  await Promise.resolve();
+  queries.close();
+  expect(await cut).toEqual({ unavailable: "the journal is closed" });
 });
 
 // What is counted is what overtakes a write, so a slow machine changes nothing.

@@ -35,7 +35,13 @@ export class Queries {
   /** Throws nothing: a fault of one query must not end the thread of all others. */
   run(query: Query): QueryReply | Promise<QueryReply> {
     // This one takes long, so it lets others run in between. Its statements need no common snapshot.
-    if (query[0] === "backlog") return this.#backlogs.read().then((answer) => ({ answer }), replyTo);
+    if (query[0] === "backlog") {
+      return this.#backlogs.read().then(
+        (answer) => ({ answer }),
+        // The journal may have been closed in between, and a statement that is finalized is no fault then.
+        (error: unknown) => (this.#db.isOpen ? replyTo(error) : { unavailable: "the journal is closed" }),
+      );
+    }
     try {
       // One snapshot for all statements of a query: the writer may commit between any two.
       this.#begin.run();

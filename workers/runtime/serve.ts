@@ -15,10 +15,9 @@ import { threadLog } from "../telemetry/thread-log.ts";
 import { CancelWatch } from "./cancel-watch.ts";
 
 /**
- * Makes this thread serve steps: claims its tracker row, listens to its bell, beats. Called once by a worker file at its
- * top level; what it returns is what the file exports as `standingTask`, which Piscina calls once: that task never ends.
- * No default export: Piscina loads the file by `require`, for which Node wraps a module that has one, and a thread that is
- * terminated within that step aborts the whole process (Node 26.10, an assertion in `CreateRequiredModuleFacade`).
+ * Makes this thread serve steps: claims its tracker row, listens to its bell, beats. Called once by a worker file at its top level; what
+ * it returns is the file's export `standingTask`, which Piscina calls once: that task never ends. It must not be a default export: Piscina
+ * loads by `require`, and terminating a thread while Node wraps a default export for it aborts the process (`CreateRequiredModuleFacade`).
  */
 export function serve(makeSteps: (settings: never) => StepRegistry): (task: StandingTask) => Promise<never> {
   const setup = workerData as ThreadSetup;
