@@ -2,9 +2,9 @@ import { monotonicMs } from "../concurrency/clock.ts";
 import type { AttemptInput } from "../orders/step.ts";
 import type { StepSpec } from "../orders/step-runner.ts";
 
-/** A step that has not settled yet, as a pool knows it. */
+/** A step that has not settled yet. */
 interface UnsettledStep {
-  /** Grows with each step of the pool. */
+  /** Grows with each step of the process. */
   readonly id: number;
   readonly settled: boolean;
   readonly spec: StepSpec;
@@ -13,12 +13,12 @@ interface UnsettledStep {
   readonly thread: { readonly id: number } | undefined;
 }
 
-/** The steps of one pool that have not settled. */
-export interface UnsettledSteps {
+/** The steps that have not settled. */
+interface UnsettledSteps {
   /** The highest id that was given so far. */
-  readonly lastId: number;
+  readonly lastStepId: number;
   /** In no particular order. */
-  all(): readonly UnsettledStep[];
+  unsettled(): readonly UnsettledStep[];
 }
 
 /** A step that has run for long, and still does. */
@@ -46,8 +46,8 @@ const MAX_MARKS = 256;
 export class LongSteps {
   readonly #pools: readonly LongStepsOfPool[];
 
-  constructor(pools: readonly UnsettledSteps[]) {
-    this.#pools = pools.map((steps) => new LongStepsOfPool(steps));
+  constructor(steps: UnsettledSteps) {
+    this.#pools = [false, true].map((computes) => new LongStepsOfPool(steps, computes));
   }
 
   /** To be called at even intervals while somebody looks: starts are known to within one. */
@@ -76,15 +76,17 @@ interface Shown {
 
 class LongStepsOfPool {
   readonly #steps: UnsettledSteps;
+  readonly #computes: boolean;
   #marks: { readonly lastId: number; readonly atMs: number }[] = [];
   #shown: Shown[] = [];
 
-  constructor(steps: UnsettledSteps) {
+  constructor(steps: UnsettledSteps, computes: boolean) {
     this.#steps = steps;
+    this.#computes = computes;
   }
 
   mark(nowMs: number): void {
-    this.#marks.push({ lastId: this.#steps.lastId, atMs: nowMs });
+    this.#marks.push({ lastId: this.#steps.lastStepId, atMs: nowMs });
     if (this.#marks.length > MAX_MARKS) this.#marks.shift();
   }
 
@@ -100,7 +102,8 @@ class LongStepsOfPool {
     const free = MAX_SHOWN - this.#shown.length;
     const oldest = new Foremost(Math.ceil(free / 2), (a, b) => a.id - b.id);
     const youngest = new Foremost(Math.floor(free / 2), (a, b) => b.id - a.id);
-    for (const step of this.#steps.all()) {
+    for (const step of this.#steps.unsettled()) {
+      if (step.spec.computes !== this.#computes) continue;
       if (step.id <= lastLong && step.thread !== undefined && !isShown.has(step)) youngest.offer(oldest.offer(step));
     }
     for (const step of [...oldest.steps, ...youngest.steps]) this.#shown.push({ step, sinceMs: this.#startOf(step) });

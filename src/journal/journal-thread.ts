@@ -9,8 +9,8 @@ const WORKER_FILE = fileURLToPath(new URL("../../workers/journal/main.ts", impor
 const YOUNG_GENERATION_MB = 6;
 
 /**
- * One OS thread with a connection to the journal: a Piscina pool of one. It is not replaced when it dies: its last batch is in doubt,
- * so the process has to end (crash-only: the next start reads what is durable).
+ * One OS thread with a connection to the journal: a Piscina pool of one. When it dies its last batch is in doubt, so the process has to
+ * end (crash-only: the next start reads what is durable). The thread that Piscina starts in its place never opens the journal.
  * From then on no request to it settles, because nobody may act on a guess. Main thread only.
  */
 export class JournalThread {
@@ -36,7 +36,7 @@ export class JournalThread {
       resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MB },
       workerData: settings,
     });
-    this.#pool.on("error", () => {});
+    this.#pool.on("error", (error: Error | null) => this.#died(`${error?.message ?? error}`));
     this.#onDeath = onDeath;
     this.#pool.threads[0]?.once("exit", (code) => this.#died(`exit code ${code}`));
   }

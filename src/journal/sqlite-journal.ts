@@ -182,8 +182,8 @@ export class SqliteJournal implements OrderJournal, EventOutbox, OperatorJournal
   }
 
   /**
-   * Lets requests that are under way or wait end, a backup too, refuses later ones, closes the file and ends the threads. After a loss it
-   * waits for none of them.
+   * Lets requests that are under way or wait end, a backup too, but cuts a count of what waits short. Refuses later ones, closes the file
+   * and ends the threads. After a loss it waits for none of them.
    */
   close(): Promise<void> {
     return this.#threads.close();

@@ -48,7 +48,7 @@ export class DispatchedStep {
     this.thread = thread;
   }
 
-  /** Only the first call counts: an outcome that was on its way when the thread died may come too late. */
+  /** Only the first call counts. */
   settle(outcome: StepOutcome, endedAtMs: number = monotonicMs(), startedAtMs?: number): void {
     const resolve = this.#resolve;
     if (resolve === undefined) return;

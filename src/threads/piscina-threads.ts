@@ -60,7 +60,8 @@ export class PiscinaThreads {
   #quarantined = 0;
   #failedStarts = 0;
   #restartTimer: NodeJS.Timeout | undefined;
-  #closing = false;
+  /** From then on no thread is replaced, and steps without a thread get none. */
+  closing = false;
   #startedOrFailed: (() => void) | undefined;
   #startFault: unknown = "they do not load in time";
 
@@ -95,8 +96,8 @@ export class PiscinaThreads {
 
   /** A second call does nothing. Throws what Piscina throws. */
   start(): void {
-    if (this.#piscina !== undefined || this.#closing) return;
-    const { workerFile, threads, heapLimitMb, layout, settings = {}, onSpans, onFault } = this.#options;
+    if (this.#piscina !== undefined || this.closing) return;
+    const { workerFile, threads, heapLimitMb, layout, settings = {}, onSpans } = this.#options;
     const setup: ThreadSetup = { layout, settings, tracing: onSpans !== undefined };
     this.#piscina = new Piscina({
       filename: workerFile,
@@ -114,7 +115,8 @@ export class PiscinaThreads {
     });
     this.#piscina.on("workerCreate", ({ id }: { id: number }) => this.#update(id, (thread) => (thread.listed = true)));
     this.#piscina.on("message", (message: ThreadMessage) => this.#receive(message));
-    this.#piscina.on("error", (error: unknown) => onFault?.("a thread failed between two steps", error));
+    // Each thread's own event says it, see below; without a listener this one would be thrown.
+    this.#piscina.on("error", () => {});
     this.#watchNewWorkers();
   }
 
@@ -122,24 +124,26 @@ export class PiscinaThreads {
    * Gives a thread no more steps and replaces it, but lets the steps it has end: the last of them kills it, or a timer. False where too
    * many are in quarantine already.
    */
-  quarantine(thread: PoolThread, reason: ReplaceReason): boolean {
+  quarantine(thread: PoolThread): boolean {
     if (thread.quarantine !== undefined) return true;
     if (thread.leaving !== undefined || this.#quarantined >= this.#options.threads) return false;
     const { longestStepMs, cancelGraceMs } = this.#options;
-    thread.leaving = reason;
-    thread.quarantine = setTimeout(() => thread.kill(reason), longestStepMs + cancelGraceMs).unref();
+    thread.leaving = "grace";
+    thread.quarantine = setTimeout(() => thread.kill("grace"), longestStepMs + cancelGraceMs).unref();
     this.#quarantined++;
-    this.#replaced(thread, reason);
+    this.#replaced(thread, "grace");
     this.#ensureThreads(0);
     return true;
   }
 
   async close(): Promise<void> {
-    this.#closing = true;
+    this.closing = true;
     clearTimeout(this.#restartTimer);
     const gone = [...this.#threads.keys()].map((worker) => new Promise<void>((resolve) => worker.once("exit", () => resolve())));
     await this.#piscina?.destroy();
     await Promise.all(gone);
+    // Piscina replaces a thread that crashes while it is being closed.
+    while (this.#piscina?.threads.length) await this.#piscina.destroy();
   }
 
   #replaced({ id }: PoolThread, reason: ReplaceReason): void {
@@ -152,7 +156,7 @@ export class PiscinaThreads {
     const standing = (this.#piscina as Piscina<StandingTask, never>).run(port, { transferList: [port] as never });
     // It ends only with its thread, which the `exit` event reports: a dying thread may reject it before that, or resolve it (`throw null`).
     const ended = (error: unknown): void => {
-      if (!this.#threads.has(thread.worker) || thread.leaving !== undefined || this.#closing) return;
+      if (thread.leaving !== undefined || this.closing) return;
       this.#options.onFault?.("a thread's standing task ended", error);
       thread.kill("uncaught");
     };
@@ -173,6 +177,7 @@ export class PiscinaThreads {
       this.#threads.set(worker, thread);
       // Anything can be thrown, null included.
       worker.once("error", (error: NodeJS.ErrnoException | null | undefined) => {
+        this.#options.onFault?.("a thread crashed", error);
         if (!thread.ready) this.#startFault = error;
         thread.leaving ??= error?.code === "ERR_WORKER_OUT_OF_MEMORY" ? "out_of_memory" : "uncaught";
       });
@@ -201,7 +206,7 @@ export class PiscinaThreads {
     clearTimeout(thread.quarantine);
     thread.leaving ??= "exit";
     this.#pool.exited(thread, thread.leaving);
-    if (this.#closing) return;
+    if (this.closing) return;
     if (!wasQuarantined) this.#replaced(thread, thread.leaving);
     if (!thread.ready) {
       this.#failedStarts++;

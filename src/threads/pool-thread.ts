@@ -13,7 +13,7 @@ export class PoolThread implements InspectedThread {
   readonly worker: Worker;
   /** Kept here because a `Worker` forgets its id when it exits. */
   readonly id: number;
-  /** How many steps were sent to it and have not settled. `DispatchedStep` keeps the count. */
+  /** How many steps were sent to it and have not settled. `DispatchedStep` counts. */
   inFlight = 0;
   /** Its tracker row, once it has loaded its worker file and claimed one. */
   row: number | undefined;

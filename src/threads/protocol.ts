@@ -46,7 +46,7 @@ export type OutcomeEntry = readonly [id: number, slot: number, startedAtMs: numb
 /** What a thread posts beside its outcomes; comes out of the pool as its `message` event. */
 export type ThreadMessage = ReadyMessage | LogMessage | SpansMessage;
 
-/** The thread's first message: it has claimed this tracker row. */
+/** The thread has loaded its worker file and claimed this tracker row. */
 export interface ReadyMessage {
   readonly type: "ready";
   readonly threadId: number;

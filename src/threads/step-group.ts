@@ -33,7 +33,7 @@ export class DispatchedGroup implements StepGroup, CauseArbiter {
   #endWatch: (() => void) | undefined;
   #open = 0;
   #closed = false;
-  /** A failure on a thread canceled the group first, and its outcome has not arrived yet. */
+  /** A failure on a thread canceled the group first, and neither its outcome nor its thread's death has arrived yet. */
   #failureIsDue = false;
   /** The outcome of a failed step has arrived. Its thread notified the others before, whether or not its cancel was the first. */
   #failureHasNotified = false;
@@ -76,7 +76,7 @@ export class DispatchedGroup implements StepGroup, CauseArbiter {
       return await this.#dispatch(spec, input);
     } catch (error) {
       this.#open--;
-      // Only a canceled wait for an exclusive thread throws in there.
+      // A canceled wait for an exclusive thread, or threads that do not start.
       if (this.#scope.cause !== undefined) return neverRan(this.#scope.cause);
       throw error;
     }
@@ -95,6 +95,8 @@ export class DispatchedGroup implements StepGroup, CauseArbiter {
   stepSettled(step: DispatchedStep, outcome: StepOutcome): void {
     this.#open--;
     if (outcome.status === "failed" && outcome.unavailable === undefined) this.#failureHasNotified = true;
+    // The failure that was due, or the death that took it along: the steps that end from here on are canceled.
+    if (outcome.status === "lost" || this.#failureHasNotified) this.#failureIsDue = false;
     // A step that failed has set the word, but its thread may have lost its processor before it notified the others.
     if (outcome.status === "canceled" && this.#scope.cause === undefined && this.#open > 1) this.#parts.board.notify(this.slot);
     // The exclusive pool may have a step waiting for this thread.

@@ -27,7 +27,6 @@ export class ThreadPool {
   readonly #options: ThreadPoolOptions;
   #waiting: DispatchedStep[] = [];
   #flushScheduled = false;
-  #closing = false;
 
   constructor(options: ThreadPoolOptions) {
     this.#options = options;
@@ -49,15 +48,15 @@ export class ThreadPool {
   }
 
   /**
-   * Settles a canceled step that ignores its cancel, on a thread that is well otherwise: the thread gets no more steps and ends when its
-   * other steps have ended. The step's permits are free from then on, though the step may still be at work.
+   * For a canceled step that ignores its cancel on a thread that is well otherwise. The thread is killed if the step is its last. Otherwise
+   * the step is settled, and the thread gets no more steps and ends when its other steps have ended. The step's permits are free from then on, though the step may still be at work.
    */
   giveUp(step: DispatchedStep): void {
     const { thread, owner } = step;
     const cause = this.#options.board.causeOf(owner.slot, owner.generation);
     if (thread?.row === undefined || thread.terminated || cause === undefined) return;
     // The last step of a thread settles at the thread's exit: only then it has surely ended.
-    if (thread.inFlight === 1 || !this.threads.quarantine(thread, "grace")) {
+    if (thread.inFlight === 1 || !this.threads.quarantine(thread)) {
       thread.kill("grace");
       return;
     }
@@ -67,7 +66,6 @@ export class ThreadPool {
 
   /** Ends all threads. Steps that have not settled are lost. */
   async close(): Promise<void> {
-    this.#closing = true;
     await this.threads.close();
     this.#flush();
   }
@@ -86,7 +84,7 @@ export class ThreadPool {
       }
       const thread = this.#leastBusy();
       if (thread === undefined) {
-        if (this.#closing) step.settle({ status: "canceled", cause: "shutdown", effect: "none" });
+        if (this.threads.closing) step.settle({ status: "canceled", cause: "shutdown", effect: "none" });
         else this.#waiting.push(step);
         continue;
       }
@@ -133,7 +131,7 @@ export class ThreadPool {
       return;
     }
     const isCanceled = this.#options.board.causeOf(slot, generation) !== undefined;
-    if (!isCanceled && step.spec.retryable && step.retries < MAX_RETRIES && !this.#closing) {
+    if (!isCanceled && step.spec.retryable && step.retries < MAX_RETRIES && !this.threads.closing) {
       step.moveTo(undefined);
       step.retries++;
       this.#waiting.push(step);

@@ -1,6 +1,6 @@
 import type { CancelScope } from "../concurrency/cancel-scope.ts";
 import type { InspectableThreads } from "../diagnosis/inspected-thread.ts";
-import { LongSteps, type UnsettledSteps } from "../diagnosis/long-steps.ts";
+import { LongSteps } from "../diagnosis/long-steps.ts";
 import type { StepGroup, StepRunner } from "../orders/step-runner.ts";
 import { Capacity, type CapacityOptions } from "../permits/capacity.ts";
 import { DEFAULT_URGENCY } from "../permits/urgency.ts";
@@ -69,7 +69,7 @@ export class ThreadRuntime implements StepRunner, InspectableThreads {
     this.#parts = { board, slots, watchdog, shared, exclusive, exclusiveCapacity };
     // The first steps wait for the threads to start. That wait says nothing about how long the next steps will compute.
     if (onDemand) void exclusiveCapacity.held.measureFrom(exclusive.threads.ready());
-    this.longSteps = new LongSteps([stepsOfPool(slots, false), stepsOfPool(slots, true)]);
+    this.longSteps = new LongSteps(slots);
     this.#heartbeat = new HeartbeatWatch(tracker, [shared.threads, exclusive.threads], options.startTimeoutMs);
   }
 
@@ -147,13 +147,4 @@ export class ThreadRuntime implements StepRunner, InspectableThreads {
     this.#parts.watchdog.close();
     await Promise.all(this.#pools.map((pool) => pool.close()));
   }
-}
-
-function stepsOfPool(slots: Slots, exclusive: boolean): UnsettledSteps {
-  return {
-    get lastId() {
-      return slots.lastStepId;
-    },
-    all: () => slots.unsettled().filter(({ spec }) => spec.computes === exclusive),
-  };
 }

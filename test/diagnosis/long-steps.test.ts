@@ -9,14 +9,12 @@ const MARK_MS = 50;
 
 function fixture() {
   const steps: DispatchedStep[] = [];
-  const long = new LongSteps([
-    {
-      get lastId() {
-        return steps.at(-1)?.id ?? 0;
-      },
-      all: () => steps.filter(({ settled }) => !settled),
+  const long = new LongSteps({
+    get lastStepId() {
+      return steps.at(-1)?.id ?? 0;
     },
-  ]);
+    unsettled: () => steps.filter(({ settled }) => !settled),
+  });
   const thread = new PoolThread({ threadId: 7 } as Worker);
   let nowMs = 0;
   return {

@@ -188,4 +188,26 @@ describe("a step that fails cancels its siblings from its own thread", () => {
     await fixture.allThreadsUp();
     fixture.expectIdle();
   });
+
+  test("whose outcome came after a cancel: a sibling whose thread dies then is canceled, not lost", async () => {
+    await using fixture = await Fixture.start({ threads: 2, cancelGraceMs: 600_000 });
+    const scope = new CancelScope();
+    const run = fixture.runtime.open(scope);
+    const [stalled, stall] = [fixture.counters.take(), fixture.counters.take()];
+    const first = fixture.step(run, fixture.script("wait_then_fail_and_stall", { stalled, stall }), { name: "payment" });
+    const second = fixture.step(run, fixture.script("ignore_cancel"));
+    for (const { script } of [first, second]) await fixture.counters.reached(script.runs);
+    fixture.open(first);
+    await fixture.counters.reached(stalled);
+    scope.cancel("deadline");
+    expect(scope.cause).toBe("sibling_failed");
+    fixture.counters.add(stall);
+    expect(await first.outcome).toEqual(FAILED);
+    // The only thread with a step on it.
+    fixture.runtime.killThread();
+    expect(await second.outcome).toEqual({ ...CANCELED, effect: "unknown" });
+    run.close();
+    await fixture.allThreadsUp();
+    fixture.expectIdle();
+  });
 });

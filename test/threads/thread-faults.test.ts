@@ -19,20 +19,20 @@ const OK: StepOutcome = { status: "ok" };
 const lost = (reason: ReplaceReason): StepOutcome => ({ status: "lost", reason: `thread ended: ${reason}`, effect: "unknown" });
 const canceled = (effect: "none" | "unknown" = "unknown"): StepOutcome => ({ status: "canceled", cause: "client_disconnected", effect });
 
-/** Faults by which a thread ends itself, and as what it is counted. */
-const DEATHS: readonly (readonly [ScriptName, ReplaceReason])[] = [
-  ["exit", "exit"],
-  ["throw_later", "uncaught"],
-  ["throw_in_microtask", "uncaught"],
-  ["throw_null_later", "uncaught"],
-  ["reject_unhandled", "uncaught"],
-  ["out_of_memory", "out_of_memory"],
+/** Faults by which a thread ends itself, as what it is counted, and what is reported of it. */
+const DEATHS: readonly (readonly [ScriptName, ReplaceReason, RegExp | undefined])[] = [
+  ["exit", "exit", undefined],
+  ["throw_later", "uncaught", /^a thread crashed: Error: nobody catches this$/],
+  ["throw_in_microtask", "uncaught", /^a thread crashed: Error: nobody catches this$/],
+  ["throw_null_later", "uncaught", /^a thread crashed: null$/],
+  ["reject_unhandled", "uncaught", /^a thread crashed: Error: nobody handles this$/],
+  ["out_of_memory", "out_of_memory", /^a thread crashed: Error .*JS heap out of memory$/],
 ];
 
 /** What is true after any fault that cost one thread. */
-async function expectRecovered(fixture: Fixture, reason: ReplaceReason, computes = false): Promise<void> {
+async function expectRecovered(fixture: Fixture, reason: ReplaceReason, computes = false, fault?: RegExp): Promise<void> {
   fixture.expectIdle();
-  expect(fixture.faults).toEqual([]);
+  expect(fixture.faults).toEqual(fault === undefined ? [] : [expect.stringMatching(fault)]);
   // The next step works, though its thread may still be starting.
   const next = fixture.lone("succeed", { computes });
   expect(await next.outcome).toEqual(OK);
@@ -56,7 +56,7 @@ describe.each([
   ["shared", false],
   ["exclusive", true],
 ])("a thread of the %s pool that ends by itself", (pool, computes) => {
-  test.each(DEATHS)("%s", async (script, reason) => {
+  test.each(DEATHS)("%s", async (script, reason, fault) => {
     await using fixture = await Fixture.start({ threads: 2, cpuThreads: 2, heapLimitMb: 32 });
     const elsewhere = await fixture.running("wait", { computes });
     const before = fixture.runtime.totals();
@@ -70,7 +70,7 @@ describe.each([
     expect(fixture.replacements).toMatchObject([{ pool, reason }]);
     fixture.open(elsewhere);
     expect(await elsewhere.outcome).toEqual(OK);
-    await expectRecovered(fixture, reason, computes);
+    await expectRecovered(fixture, reason, computes, fault);
   });
 });
 
