@@ -254,6 +254,11 @@ describe("a second process", () => {
       expect(await delayed).toEqual({ type: "accepted", attempt: 1 });
       person.exec("BEGIN IMMEDIATE");
       const refused = at.accept("b");
+      let isRefused = false;
+      refused.catch(() => (isRefused = true));
+      // Reads have a thread and a connection of their own: this one is answered while the write waits for the lock.
+      expect(await at.journal.find("a")).toMatchObject({ orderId: "a" });
+      expect(isRefused).toBe(false);
       await expect(refused).rejects.toBeInstanceOf(JournalUnavailable);
       await expect(refused).rejects.toThrow(/^another process has it open/);
       expect(at.journal.healthy).toBe(false);

@@ -140,10 +140,12 @@ describe("housekeeping", () => {
   const failed = { error: "timeout", compensations: [done("payment")] } as const;
 
   test.each([2, undefined])("with RETENTION_DAYS=%s", async (retentionDays) => {
-    await using at = await JournalFixture.open("file");
+    await using at = await JournalFixture.open("file", { events: true });
     const nowMs = Date.now();
     const oldMs = nowMs - 3 * DAY_MS;
-    await Promise.all(Array.from({ length: 900 }, (_, n) => at.run(`o${n}`, { ...failed, nowMs: oldMs })));
+    await at.run("o0", { ...failed, nowMs: oldMs });
+    for (const { seq } of (await at.journal.dueEvents(oldMs, 10)).items) await at.journal.giveUpEvent(seq, "gone", oldMs);
+    await Promise.all(Array.from({ length: 899 }, (_, n) => at.run(`o${n + 1}`, { ...failed, nowMs: oldMs })));
     await at.run("placed", { nowMs: oldMs });
     await at.run("young", { ...failed, nowMs: nowMs - DAY_MS });
     await Promise.all(Array.from({ length: 450 }, (_, n) => at.accept("runs", 1, keyOf(`k${n}`, "body", nowMs - 1), oldMs)));
@@ -155,11 +157,15 @@ describe("housekeeping", () => {
       onFault: (message, error) => faults.push(message, error),
       ...(retentionDays !== undefined && { retentionDays }),
     });
-    keeping.start();
     const count = (table: string) => at.query(`SELECT count(*) AS n FROM ${table}`)[0]?.n;
-    await eventually("a round", () => count("idempotency_keys") === 1 && (retentionDays === undefined || count("attempts") === 2));
+    const freePages = () => Number(at.query("PRAGMA freelist_count")[0]?.freelist_count);
+    expect(count("dead_letters")).toBe(1);
+    keeping.start();
+    const isShort = () => count("attempts") === 2 && count("dead_letters") === 0 && freePages() === 0;
+    await eventually("a round", () => count("idempotency_keys") === 1 && (retentionDays === undefined || isShort()));
     await keeping.stop();
     expect(faults).toEqual([]);
+    expect(count("dead_letters")).toBe(retentionDays === undefined ? 1 : 0);
     expect(count("attempts")).toBe(retentionDays === undefined ? 902 : 2);
     expect(await at.journal.find("placed")).toBeDefined();
     expect(await at.journal.find("young")).toBeDefined();

@@ -170,3 +170,33 @@ test("steps on a thread that has acted on its bell and beats are given up, one b
   await eventually("the judgment", () => watch.size === 0);
   expect([givenUp, killed]).toEqual([[steps[0], steps[2]], [silent]]);
 });
+
+test("what counts as late is the timer that fires, not the judgment after it", async () => {
+  const graceMs = 200;
+  cancel(true);
+  // A machine that stalls by itself makes the timer late: then once more.
+  for (let timerWasLate = true; timerWasLate; ) {
+    watch.close();
+    watch = watchdog(graceMs);
+    const startMs = performance.now();
+    watch.watch([stepOn(thread)]);
+    // Set after the watch's timer and for the same time, so it fires between that and the judgment, which is two turns later.
+    await past(graceMs);
+    timerWasLate = performance.now() - startMs - graceMs > graceMs / 4;
+    stall(2 * graceMs);
+    for (let turns = 0; turns < 3; turns++) await new Promise(setImmediate);
+  }
+  expect(killed).toEqual([thread]);
+});
+
+test("a thread that has beaten since its cancel, though long ago, gets the grace again while it has not acted on its bell", async () => {
+  // Three times the age at which a heartbeat is old.
+  const graceMs = 600;
+  watch = watchdog(graceMs);
+  cancel(false);
+  watch.watch([stepOn(thread)]);
+  tracker.beat(0);
+  await past(graceMs + 50);
+  expect([killed, watch.size]).toEqual([[], 1]);
+  await eventually("the second judgment, without another beat", () => killed.length > 0);
+});

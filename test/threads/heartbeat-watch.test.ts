@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { monotonicMs } from "../../src/concurrency/clock.ts";
 import { HeartbeatWatch } from "../../src/threads/heartbeat-watch.ts";
-import { Layout } from "../../src/threads/layout.ts";
+import { FINISHED, Layout, STARTED } from "../../src/threads/layout.ts";
 import type { PoolThread } from "../../src/threads/pool-thread.ts";
 import { Tracker } from "../../src/threads/tracker.ts";
 
@@ -51,6 +51,16 @@ function looks(count: number, between = (_look: number) => {}): void {
     between(look);
   }
 }
+
+test("each look reads the counters too, so that a word that wraps later is not taken for one that has not", () => {
+  const setWords = (value: number) => {
+    for (const field of [STARTED, FINISHED]) layout.words[layout.rowAt(0, field)] = value;
+  };
+  setWords(-1);
+  looks(1);
+  setWords(5);
+  expect(tracker.totals()).toMatchObject({ started: 2 ** 32 + 5, finished: 2 ** 32 + 5 });
+});
 
 test("a thread that does not beat between five looks is replaced, once; one that does is not", () => {
   looks(4, (look) => beatAt(0, look * LOOK_MS));
