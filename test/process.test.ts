@@ -232,6 +232,22 @@ const logLines = ({ stdout }: ChildServer): { level: number; msg: string }[] =>
     .filter((line) => line.startsWith("{"))
     .map((line) => JSON.parse(line));
 
+test("a second server on one journal is refused with one line, and the first goes on", async () => {
+  const directory = mkdtempSync(join(tmpdir(), "second-"));
+  try {
+    const JOURNAL = join(directory, "orders.db");
+    await using first = new ChildServer({ JOURNAL });
+    const { port } = await first.ports();
+    await using second = new ChildServer({ JOURNAL });
+    expect(await second.exited).toEqual({ code: 1, signal: null });
+    expect(second.stdout).toBe("");
+    expect(second.stderr).toMatch(/^order-pipeline: JOURNAL=[^\n]*another process has it open\n$/);
+    expect(await postOrder(port, orderOf("first", 0))).toMatchObject({ status: 200 });
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+});
+
 describe.skipIf(onWindows)("a start that does not come to its end", () => {
   let directory: string;
   beforeEach(() => {
@@ -255,7 +271,7 @@ describe.skipIf(onWindows)("a start that does not come to its end", () => {
     }
   });
 
-  test("for a file that is never read to its end: SIGTERM is heard, and a second one ends it", async () => {
+  test("for a file that is never read to its end: says so, SIGTERM is heard, and a second one ends it", async () => {
     const keys = join(directory, "keys");
     expect(spawnSync("mkfifo", [keys]).status).toBe(0);
     await using server = new ChildServer({ ADMIN_KEYS_FILE: keys });
@@ -266,8 +282,11 @@ describe.skipIf(onWindows)("a start that does not come to its end", () => {
       20_000,
     );
     try {
+      await eventually("it to say what it waits for", () =>
+        logLines(server).some(({ msg }) => /^still starting: reading the configuration/.test(msg)),
+      );
       server.signal("SIGTERM");
-      await eventually("it to hear the signal", () => logLines(server).length === 1);
+      await eventually("it to hear the signal", () => logLines(server).length === 2);
       // Node may or may not get around the thread that reads.
       server.signal("SIGTERM");
       expect([0, null]).toContain((await server.exited).code);
