@@ -85,6 +85,11 @@ test("npm run test:schedules runs one part of it", async () => {
   expect({ code, stdout }).toMatchObject({ code: 0, stdout: expect.stringMatching(/\d+ schedules: Capacity/) });
 });
 
+test.skipIf(process.platform !== "linux")("npm run test:one-core runs some of the tests on one core, twice", async () => {
+  const { code, stdout } = await npmRun("test:one-core", OTHERS["test:one-core"]);
+  expect({ code, stdout }).toMatchObject({ code: 0, stdout: expect.stringMatching(/2 runs passed, 0 failed\n$/) });
+});
+
 test("npm run test:add-step runs some of the tests in a copy with a further step", async () => {
   const { code, stdout } = await npmRun("test:add-step", OTHERS["test:add-step"]);
   expect({ code, stdout }).toMatchObject({ code: 0, stdout: expect.stringMatching(/Tests .*passed/) });

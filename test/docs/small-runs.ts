@@ -37,6 +37,7 @@ export const OTHERS: Readonly<Record<string, string>> = {
   fuzz: "--requests 3000",
   demo: "--once",
   "test:add-step": "test/orders/order-runs.property.test.ts",
+  "test:one-core": "--repeat 2 test/retries/backoff.test.ts",
   "test:schedules": '-t "grant against cancel"',
   screenshots: "DIRECTORY",
   "engine:register": "--url URL --admin URL",
