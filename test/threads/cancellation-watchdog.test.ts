@@ -1,5 +1,5 @@
 import type { Worker } from "node:worker_threads";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { SnapshotState } from "../../src/diagnosis/snapshot-state.ts";
 import { CancelBoard } from "../../src/threads/cancel-board.ts";
 import { CancellationWatchdog } from "../../src/threads/cancellation-watchdog.ts";
@@ -172,21 +172,27 @@ test("steps on a thread that has acted on its bell and beats are given up, one b
 });
 
 test("what counts as late is the timer that fires, not the judgment after it", async () => {
-  const graceMs = 200;
-  cancel(true);
-  // A machine that stalls by itself makes the timer late: then once more.
-  for (let timerWasLate = true; timerWasLate; ) {
-    watch.close();
-    watch = watchdog(graceMs);
-    const startMs = performance.now();
+  const { setImmediate: realImmediate } = globalThis;
+  let nowMs = 0;
+  const clock = vi.spyOn(performance, "now").mockImplementation(() => nowMs);
+  const stalled = Promise.withResolvers<void>();
+  // The watch asks for it when its timer has fired: here the process stalls until long after that.
+  const immediate = vi.spyOn(globalThis, "setImmediate").mockImplementationOnce(((work: () => void) => {
+    nowMs += 2 * GRACE_MS;
+    stalled.resolve();
+    return realImmediate(work);
+  }) as typeof setImmediate);
+  try {
+    cancel(true);
     watch.watch([stepOn(thread)]);
-    // Set after the watch's timer and for the same time, so it fires between that and the judgment, which is two turns later.
-    await past(graceMs);
-    timerWasLate = performance.now() - startMs - graceMs > graceMs / 4;
-    stall(2 * graceMs);
-    for (let turns = 0; turns < 3; turns++) await new Promise(setImmediate);
+    nowMs = GRACE_MS;
+    await stalled.promise;
+    for (let turns = 0; turns < 3; turns++) await new Promise(realImmediate);
+    expect([killed, watch.size]).toEqual([[thread], 0]);
+  } finally {
+    immediate.mockRestore();
+    clock.mockRestore();
   }
-  expect(killed).toEqual([thread]);
 });
 
 test("a thread that has beaten since its cancel, though long ago, gets the grace again while it has not acted on its bell", async () => {
@@ -195,6 +201,8 @@ test("a thread that has beaten since its cancel, though long ago, gets the grace
   watch = watchdog(graceMs);
   cancel(false);
   watch.watch([stepOn(thread)]);
+  // Heartbeats are written in whole milliseconds.
+  stall(5);
   tracker.beat(0);
   await past(graceMs + 50);
   expect([killed, watch.size]).toEqual([[], 1]);
