@@ -1,12 +1,13 @@
 import type { Worker } from "node:worker_threads";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { monotonicMs } from "../../src/concurrency/clock.ts";
 import { SnapshotState } from "../../src/diagnosis/snapshot-state.ts";
 import { CancelBoard } from "../../src/threads/cancel-board.ts";
 import { CancellationWatchdog } from "../../src/threads/cancellation-watchdog.ts";
 import type { DispatchedStep } from "../../src/threads/dispatched-step.ts";
 import { Layout } from "../../src/threads/layout.ts";
 import { PoolThread } from "../../src/threads/pool-thread.ts";
-import { Tracker } from "../../src/threads/tracker.ts";
+import { ALIVE_MS, Tracker } from "../../src/threads/tracker.ts";
 import { eventually } from "../support/eventually.ts";
 import { newStep } from "./new-step.ts";
 
@@ -43,7 +44,11 @@ function watchdog(graceMs: number): CancellationWatchdog {
   return new CancellationWatchdog({ graceMs, board, tracker, giveUp: (step) => void givenUp.push(step) });
 }
 
-afterEach(() => watch.close());
+afterEach(() => {
+  watch.close();
+  vi.restoreAllMocks();
+  vi.useRealTimers();
+});
 
 function stepOn(on: PoolThread | undefined): DispatchedStep {
   const step = newStep();
@@ -171,40 +176,61 @@ test("steps on a thread that has acted on its bell and beats are given up, one b
   expect([givenUp, killed]).toEqual([[steps[0], steps[2]], [silent]]);
 });
 
-test("what counts as late is the timer that fires, not the judgment after it", async () => {
-  const { setImmediate: realImmediate } = globalThis;
-  let nowMs = 0;
-  const clock = vi.spyOn(performance, "now").mockImplementation(() => nowMs);
-  const stalled = Promise.withResolvers<void>();
-  // The watch asks for it when its timer has fired: here the process stalls until long after that.
-  const immediate = vi.spyOn(globalThis, "setImmediate").mockImplementationOnce(((work: () => void) => {
-    nowMs += 2 * GRACE_MS;
-    stalled.resolve();
-    return realImmediate(work);
-  }) as typeof setImmediate);
-  try {
-    cancel(true);
-    watch.watch([stepOn(thread)]);
-    nowMs = GRACE_MS;
-    await stalled.promise;
-    for (let turns = 0; turns < 3; turns++) await new Promise(realImmediate);
-    expect([killed, watch.size]).toEqual([[thread], 0]);
-  } finally {
-    immediate.mockRestore();
-    clock.mockRestore();
-  }
+/** Puts the clocks and timers under the test's control: no judgment then depends on how busy the machine is. */
+function controlTime(): { pass(ms: number): void; fire(): void } {
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "setImmediate", "clearImmediate"] });
+  // Whole numbers: a grace that has passed is not short of a fraction.
+  let nowMs = 1_000;
+  vi.spyOn(performance, "now").mockImplementation(() => nowMs);
+  vi.spyOn(process, "hrtime").mockImplementation(() => [0, (layout.handle.epochMs + nowMs) * 1e6]);
+  const pass = (ms: number) => {
+    nowMs += ms;
+  };
+  return { pass, fire: () => void vi.advanceTimersToNextTimer() };
+}
+
+test("what counts as late is the timer that fires, not the judgment after it", () => {
+  const { pass, fire } = controlTime();
+  cancel(true);
+  watch.watch([stepOn(thread)]);
+  pass(GRACE_MS);
+  fire();
+  pass(2 * GRACE_MS);
+  // The judgment is two turns after the timer.
+  fire();
+  expect(killed).toEqual([]);
+  fire();
+  expect([killed, watch.size]).toEqual([[thread], 0]);
 });
 
-test("a thread that has beaten since its cancel, though long ago, gets the grace again while it has not acted on its bell", async () => {
-  // Three times the age at which a heartbeat is old.
-  const graceMs = 600;
+/** Lets what is left of a grace pass, and the two turns to the judgment. */
+function judgment({ pass, fire }: ReturnType<typeof controlTime>, leftMs: number): void {
+  pass(leftMs);
+  for (let turn = 0; turn < 3; turn++) fire();
+}
+
+test("a thread that has beaten since its cancel, though long ago, gets the grace again while it has not acted on its bell", () => {
+  const graceMs = 3 * ALIVE_MS;
+  const time = controlTime();
   watch = watchdog(graceMs);
   cancel(false);
   watch.watch([stepOn(thread)]);
-  // Heartbeats are written in whole milliseconds.
-  stall(5);
+  time.pass(10);
   tracker.beat(0);
-  await past(graceMs + 50);
+  judgment(time, graceMs - 10);
   expect([killed, watch.size]).toEqual([[], 1]);
-  await eventually("the second judgment, without another beat", () => killed.length > 0);
+  judgment(time, graceMs);
+  expect([killed, watch.size]).toEqual([[thread], 0]);
+});
+
+test("a thread that beat shortly before its cancel, and then no more, gets the grace again until that beat is old", () => {
+  const time = controlTime();
+  tracker.beat(0);
+  time.pass(GRACE_MS / 2);
+  cancel(false);
+  watch.watch([stepOn(thread)]);
+  let judgments = 0;
+  for (; killed.length === 0 && judgments < 20; judgments++) judgment(time, GRACE_MS);
+  expect(killed).toEqual([thread]);
+  expect(judgments).toBe(Math.ceil((ALIVE_MS - GRACE_MS / 2) / GRACE_MS));
 });
