@@ -1,6 +1,5 @@
 import type { Worker } from "node:worker_threads";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { monotonicMs } from "../../src/concurrency/clock.ts";
 import { SnapshotState } from "../../src/diagnosis/snapshot-state.ts";
 import { CancelBoard } from "../../src/threads/cancel-board.ts";
 import { CancellationWatchdog } from "../../src/threads/cancellation-watchdog.ts";
