@@ -23,8 +23,11 @@ test("while another program holds the journal's write lock each order is refused
       ids.map((id) => postOrder(server.port, orderOf(id, 0), { headers: { "X-Request-Id": `request-${id}` } })),
     );
     for (const { status, json } of answers) expect([status, json.error.kind]).toEqual([500, "internal"]);
-    const lines = server.logged.filter(({ msg }) => msg.startsWith(REFUSED));
+    const logged = () => server.logged.filter(({ msg }) => msg.startsWith(REFUSED));
     // Equal faults of one second are one line, which is the first one's, and their number.
+    const refusals = () => logged().reduce((sum, { count }) => sum + Number(count ?? 1), 0);
+    await eventually("each refusal to be counted", () => refusals() === ids.length);
+    const lines = logged();
     expect(lines.length).toBeLessThan(ids.length);
     const [{ order_id: id, request_id: request, reason, err }] = lines as [(typeof lines)[number]];
     expect(ids).toContain(id);
