@@ -44,19 +44,23 @@ const MAX_MARKS = 256;
  * and then knows later how old a step is at least. Steps cost nothing by this, whether somebody looks or not. Main thread only.
  */
 export class LongSteps {
-  readonly #pools: readonly LongStepsOfPool[];
+  readonly #steps: UnsettledSteps;
+  readonly #marks: Mark[] = [];
+  readonly #pools = [new LongStepsOfPool(this.#marks, false), new LongStepsOfPool(this.#marks, true)];
 
   constructor(steps: UnsettledSteps) {
-    this.#pools = [false, true].map((computes) => new LongStepsOfPool(steps, computes));
+    this.#steps = steps;
   }
 
   /** To be called at even intervals while somebody looks: starts are known to within one. */
   mark(nowMs = monotonicMs()): void {
-    for (const pool of this.#pools) pool.mark(nowMs);
+    this.#marks.push({ lastId: this.#steps.lastStepId, atMs: nowMs });
+    if (this.#marks.length > MAX_MARKS) this.#marks.shift();
   }
 
   /** Nobody looks any more. */
   forget(): void {
+    this.#marks.length = 0;
     for (const pool of this.#pools) pool.forget();
   }
 
@@ -65,8 +69,14 @@ export class LongSteps {
    * youngest: where many run for long, the oldest alone would all be about to end.
    */
   sample(nowMs = monotonicMs()): LongStep[] {
-    return this.#pools.flatMap((pool) => pool.sample(nowMs));
+    const unsettled = this.#steps.unsettled();
+    return this.#pools.flatMap((pool) => pool.sample(unsettled, nowMs));
   }
+}
+
+interface Mark {
+  readonly lastId: number;
+  readonly atMs: number;
 }
 
 interface Shown {
@@ -75,34 +85,27 @@ interface Shown {
 }
 
 class LongStepsOfPool {
-  readonly #steps: UnsettledSteps;
+  readonly #marks: readonly Mark[];
   readonly #computes: boolean;
-  #marks: { readonly lastId: number; readonly atMs: number }[] = [];
   #shown: Shown[] = [];
 
-  constructor(steps: UnsettledSteps, computes: boolean) {
-    this.#steps = steps;
+  constructor(marks: readonly Mark[], computes: boolean) {
+    this.#marks = marks;
     this.#computes = computes;
   }
 
-  mark(nowMs: number): void {
-    this.#marks.push({ lastId: this.#steps.lastStepId, atMs: nowMs });
-    if (this.#marks.length > MAX_MARKS) this.#marks.shift();
-  }
-
   forget(): void {
-    this.#marks = [];
     this.#shown = [];
   }
 
-  sample(nowMs: number): LongStep[] {
+  sample(unsettled: readonly UnsettledStep[], nowMs: number): LongStep[] {
     this.#shown = this.#shown.filter(({ step }) => !step.settled);
     const isShown = new Set(this.#shown.map(({ step }) => step));
     const lastLong = this.#marks.findLast(({ atMs }) => atMs <= nowMs - LONG_MS)?.lastId ?? 0;
     const free = MAX_SHOWN - this.#shown.length;
     const oldest = new Foremost(Math.ceil(free / 2), (a, b) => a.id - b.id);
     const youngest = new Foremost(Math.floor(free / 2), (a, b) => b.id - a.id);
-    for (const step of this.#steps.unsettled()) {
+    for (const step of unsettled) {
       if (step.spec.computes !== this.#computes) continue;
       if (step.id <= lastLong && step.thread !== undefined && !isShown.has(step)) youngest.offer(oldest.offer(step));
     }

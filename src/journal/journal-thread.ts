@@ -10,8 +10,8 @@ const YOUNG_GENERATION_MB = 6;
 
 /**
  * One OS thread with a connection to the journal: a Piscina pool of one. When it dies its last batch is in doubt, so the process has to
- * end (crash-only: the next start reads what is durable). The thread that Piscina starts in its place never opens the journal.
- * From then on no request to it settles, because nobody may act on a guess. Main thread only.
+ * end (crash-only: the next start reads what is durable). From then on no request to it settles, because nobody may act on a guess; the
+ * thread that Piscina starts in its place never opens the journal. Main thread only.
  */
 export class JournalThread {
   readonly #pool: Piscina;

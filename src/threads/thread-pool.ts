@@ -49,7 +49,8 @@ export class ThreadPool {
 
   /**
    * For a canceled step that ignores its cancel on a thread that is well otherwise. The thread is killed if the step is its last. Otherwise
-   * the step is settled, and the thread gets no more steps and ends when its other steps have ended. The step's permits are free from then on, though the step may still be at work.
+   * the step is settled, and the thread gets no more steps and ends when its other steps have ended. The step's permits are free from
+   * then on, though the step may still be at work.
    */
   giveUp(step: DispatchedStep): void {
     const { thread, owner } = step;

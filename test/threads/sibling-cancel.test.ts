@@ -4,10 +4,24 @@ import { Pipeline } from "../../src/orders/pipeline.ts";
 import { perStep, STEPS } from "../../src/orders/steps.ts";
 import { Capacity } from "../../src/permits/capacity.ts";
 import { Fixture, inputFor } from "./fixture.ts";
+import type { ScriptName } from "./script.ts";
 
 const CANCELED = { status: "canceled", cause: "sibling_failed", effect: "none" };
 const FAILED = { status: "failed", kind: "payment_declined", effect: "none" };
 const capacities = () => perStep(() => new Capacity(10));
+
+/** Two steps of a group: the first has canceled the group on its thread, which stands still there until `stall` is counted up. */
+async function stalledFailure(fixture: Fixture, sibling: ScriptName) {
+  const scope = new CancelScope();
+  const run = fixture.runtime.open(scope);
+  const [stalled, stall] = [fixture.counters.take(), fixture.counters.take()];
+  const first = fixture.step(run, fixture.script("wait_then_fail_and_stall", { stalled, stall }), { name: "payment" });
+  const second = fixture.step(run, fixture.script(sibling));
+  for (const { script } of [first, second]) await fixture.counters.reached(script.runs);
+  fixture.open(first);
+  await fixture.counters.reached(stalled);
+  return { scope, run, first, second, stall };
+}
 
 describe("a step that fails cancels its siblings from its own thread", () => {
   test("on its own thread and on others, waiting and computing: the main thread has no part in it", async () => {
@@ -149,14 +163,7 @@ describe("a step that fails cancels its siblings from its own thread", () => {
 
   test("that loses its processor before it rings does not keep a sibling from hearing of a failure on the main thread", async () => {
     await using fixture = await Fixture.start({ threads: 2, cancelGraceMs: 600_000 });
-    const scope = new CancelScope();
-    const run = fixture.runtime.open(scope);
-    const [stalled, stall] = [fixture.counters.take(), fixture.counters.take()];
-    const first = fixture.step(run, fixture.script("wait_then_fail_and_stall", { stalled, stall }), { name: "payment" });
-    const second = fixture.step(run, fixture.script("sleep"));
-    for (const { script } of [first, second]) await fixture.counters.reached(script.runs);
-    fixture.open(first);
-    await fixture.counters.reached(stalled);
+    const { scope, run, first, second, stall } = await stalledFailure(fixture, "sleep");
     // As where a courier's circuit opens while the order waits for a courier.
     scope.cancel("sibling_failed");
     expect(await second.outcome).toEqual(CANCELED);
@@ -191,14 +198,7 @@ describe("a step that fails cancels its siblings from its own thread", () => {
 
   test("whose outcome came after a cancel: a sibling whose thread dies then is canceled, not lost", async () => {
     await using fixture = await Fixture.start({ threads: 2, cancelGraceMs: 600_000 });
-    const scope = new CancelScope();
-    const run = fixture.runtime.open(scope);
-    const [stalled, stall] = [fixture.counters.take(), fixture.counters.take()];
-    const first = fixture.step(run, fixture.script("wait_then_fail_and_stall", { stalled, stall }), { name: "payment" });
-    const second = fixture.step(run, fixture.script("ignore_cancel"));
-    for (const { script } of [first, second]) await fixture.counters.reached(script.runs);
-    fixture.open(first);
-    await fixture.counters.reached(stalled);
+    const { scope, run, first, second, stall } = await stalledFailure(fixture, "ignore_cancel");
     scope.cancel("deadline");
     expect(scope.cause).toBe("sibling_failed");
     fixture.counters.add(stall);
