@@ -1,4 +1,5 @@
 import { readNumbers } from "../long-run/numbers.ts";
+import { UsageError } from "../options.ts";
 import { median, quantile } from "../quantile.ts";
 import { runBench } from "../run-bench.ts";
 import { table } from "../table.ts";
@@ -48,6 +49,7 @@ function row({ name, plain, cost }: Trick, pairs: readonly Pair[]): string[] {
 runBench(async () => {
   const options = readNumbers(USAGE, DEFAULTS);
   if (options === undefined) return [];
+  if (options.only > TRICKS.length) throw new UsageError(`--only ${options.only}: must be a whole number from 1 to ${TRICKS.length}`);
   const rows: string[][] = [];
   const targets = [];
   for (const trick of options.only === 0 ? TRICKS : TRICKS.slice(options.only - 1, options.only)) {
