@@ -8,6 +8,8 @@ FROM node:24-bookworm-slim AS build
 RUN apt-get update && apt-get install -y --no-install-recommends libatomic1 && rm -rf /var/lib/apt/lists/*
 WORKDIR /app
 COPY package.json package-lock.json ./
+# A workspace: without its folder npm would leave out what it depends on, and say nothing.
+COPY src/threads/package.json src/threads/
 RUN npm ci --omit=dev
 COPY LICENSE ./
 COPY src ./src

@@ -1,6 +1,5 @@
 import { setTimeout as pause } from "node:timers/promises";
-import { CancelScope } from "../src/concurrency/cancel-scope.ts";
-import { monotonicMs } from "../src/concurrency/clock.ts";
+import { CancelScope, monotonicMs } from "../src/threads/index.ts";
 import type { OrderOutcome } from "../src/orders/outcome.ts";
 import { perStep } from "../src/orders/steps.ts";
 import { eventually } from "../test/support/eventually.ts";

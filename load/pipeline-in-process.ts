@@ -1,10 +1,9 @@
 import { fileURLToPath } from "node:url";
-import { CancelScope } from "../src/concurrency/cancel-scope.ts";
+import { CancelScope, Capacity } from "../src/threads/index.ts";
 import type { OrderOutcome } from "../src/orders/outcome.ts";
 import { Pipeline } from "../src/orders/pipeline.ts";
 import type { Simulation } from "../src/orders/step.ts";
 import { perStep } from "../src/orders/steps.ts";
-import { Capacity } from "../src/permits/capacity.ts";
 import { ThreadRuntime } from "../src/threads/thread-runtime.ts";
 import type { WorkerSettings } from "../workers/settings.ts";
 import { orderIds } from "./order-ids.ts";

@@ -90,7 +90,11 @@ const SETTINGS = {
   THREADS: setting(whole(1, MAX_THREADS), CPUS, "OS threads of the shared pool (each carries many waiting steps)"),
   CPU_THREADS: setting(whole(1, MAX_THREADS), CPUS, "OS threads of the exclusive pool (one computing step each)"),
   CPU_THREADS_AT_START: setting(onOrOff, "off", "whether they start with the service (`on`) or with the first step that computes (`off`)"),
-  CANCEL_GRACE_MS: setting(whole(1, MAX_TIMER_MS), "250", "how long a canceled step may take to stop before its thread is replaced"),
+  CANCEL_GRACE_MS: setting(
+    whole(1, MAX_TIMER_MS),
+    "250",
+    "how long a canceled step may take to stop before nobody waits for it any longer; a thread that it holds up is replaced",
+  ),
   ...perStepSetting("CAPACITY", (step) => {
     const { byDefault, atMost, counts } = STEP_TABLE[step].capacity;
     return setting(whole(1, atMost), String(byDefault), counts);

@@ -16,6 +16,7 @@ import { providerHealthsOf, providerUrlsOf } from "./composition/providers.ts";
 import type { Service, StartOptions } from "./composition/service.ts";
 import { startStepThreads } from "./composition/threads.ts";
 import type { Config } from "./config.ts";
+import { LongSteps } from "./diagnosis/long-steps.ts";
 import { ThreadInspector } from "./diagnosis/thread-inspector.ts";
 import { TraceRecorder } from "./diagnosis/trace-recorder.ts";
 import { existingDirectory } from "./engines/embedded/backup-directory.ts";
@@ -31,10 +32,11 @@ import type { OnOrderEnded } from "./orders/ended-order.ts";
 import { JournalUnavailable } from "./orders/order-journal.ts";
 import { Pipeline } from "./orders/pipeline.ts";
 import type { StepName } from "./orders/steps.ts";
+import { ThreadStepRunner } from "./orders/thread-step-runner.ts";
 import { readProviderKeys } from "./provider-keys.ts";
 import { orderLog } from "./telemetry/order-log.ts";
 import { startTracing } from "./telemetry/tracing.ts";
-import { REPLACE_REASONS } from "./threads/pool-thread.ts";
+import { REPLACE_REASONS } from "./threads/index.ts";
 import { readWebhookSecrets } from "./webhooks/secret.ts";
 
 export type { Service, StartOptions } from "./composition/service.ts";
@@ -75,9 +77,9 @@ export async function start(config: Config, log: Logger, options: StartOptions):
   starting.defer(() => opening.then((opened) => opened.close(), ignore));
 
   const counters: ThreadCounters = {
-    totals: () => runtime.totals(),
-    threads: () => runtime.threads(),
-    replaced: () => runtime.replaced(),
+    totals: () => threads.totals(),
+    threads: () => threads.statistics().threads,
+    replaced: () => threads.statistics().replaced,
     ordersInFlight: () => running.orderService.inFlight,
   };
   const named = nodeName(config);
@@ -85,9 +87,9 @@ export async function start(config: Config, log: Logger, options: StartOptions):
   const live = new LiveFeed({
     counters,
     longSteps: {
-      mark: () => runtime.longSteps.mark(),
-      sample: () => runtime.longSteps.sample(),
-      forget: () => runtime.longSteps.forget(),
+      mark: () => longSteps.mark(),
+      sample: () => longSteps.sample(),
+      forget: () => longSteps.forget(),
     },
     capacities,
     circuitState,
@@ -101,31 +103,35 @@ export async function start(config: Config, log: Logger, options: StartOptions):
   // A thread may log before there is an engine to ask.
   let orderFields: (orderId: unknown) => object = () => ({});
   const stickBegun = new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT);
-  const traces = new TraceRecorder(() => runtime.threads());
+  const traces = new TraceRecorder(() => threads.statistics().threads);
   // At the same time as the journal, whose thread takes as long to start.
-  const threads = startStepThreads(config, {
+  const startingThreads = startStepThreads(config, {
     workerFile: options.workerFile,
-    settings: { stickBegun, providerUrls, providerKeys },
+    settings: { stickBegun, tracing: tracing !== undefined, providerUrls, providerKeys },
     faults,
     orderFields: (orderId) => orderFields(orderId),
-    ...(tracing !== undefined && { onSpans: tracing.spansEnded }),
+    onSpans: (spans) => tracing?.spansEnded(spans),
     onReplaced: (pool, thread, reason) => {
       log.warn({ pool, thread, reason }, "thread replaced");
       live.threadReplaced(pool, thread, reason);
       traces.replaced({ id: thread, pool }, reason);
     },
   });
-  starting.defer(() => threads.then((started) => started.close(), ignore));
+  starting.defer(() => startingThreads.then((started) => started.close(), ignore));
   opening.then(() => phase("starting the step threads"), ignore);
-  const [engine, runtime] = await Promise.all([opening, threads]);
+  const [engine, threads] = await Promise.all([opening, startingThreads]);
+  const longSteps = new LongSteps(threads);
+  const runner = new ThreadStepRunner(threads, (step, orderId, stack) => {
+    faults.line("error", "step threw something unclassified", { step, order_id: orderId, error: stack, ...orderFields(orderId) });
+  });
   if (engine.couriers !== undefined) onCourierWait = engine.couriers.onWait;
   const recent = new RecentBacklog(engine.journal);
 
   const providers = providerHealthsOf(providerUrls, log, options.providerHealth);
-  const pipeline = new Pipeline(engine.couriers?.watch(runtime) ?? runtime, capacities, providers);
+  const pipeline = new Pipeline(engine.couriers?.watch(runner) ?? runner, capacities, providers);
   const admission = new Admission({
     capacities: Object.values(capacities),
-    exclusive: runtime.exclusive,
+    exclusive: threads.exclusive,
     computingBehind: () => pipeline.computingBehind,
     inFlight: () => running.orderService.inFlight,
     maxInFlight: config.MAX_IN_FLIGHT,
@@ -136,7 +142,7 @@ export async function start(config: Config, log: Logger, options: StartOptions):
   if (log.isLevelEnabled("info")) observers.push(orderLog(log));
   if (tracing !== undefined) observers.push(tracing.orderEnded);
   const running: RunningEngine = engine.run({
-    runner: runtime,
+    runner,
     pipeline,
     capacities,
     gate: admission,
@@ -174,15 +180,18 @@ export async function start(config: Config, log: Logger, options: StartOptions):
     ),
   );
   starting.defer(() => publicListener.close());
-  const inspector = new ThreadInspector(runtime);
+  const inspector = new ThreadInspector(threads);
   const admin = adminApp({
     ...(access.adminKeys !== undefined && { keys: access.adminKeys }),
     counters,
     metrics,
     live,
     watched: {
-      stepsRunning: () => runtime.totals().running,
-      threadsReplaced: () => new Map(REPLACE_REASONS.map((reason) => [reason, runtime.replaced().get(reason) ?? 0])),
+      stepsRunning: () => threads.totals().running,
+      threadsReplaced: () => {
+        const { replaced } = threads.statistics();
+        return new Map(REPLACE_REASONS.map((reason) => [reason, replaced.get(reason) ?? 0]));
+      },
       capacities,
       circuitState,
       ...named,
@@ -191,7 +200,7 @@ export async function start(config: Config, log: Logger, options: StartOptions):
     },
     diagnosis: { traces, inspector },
     operators: operatorParts(engine, running, config, log, backupDirectory),
-    ...(simulated && { chaos: chaosOn(runtime, stickBegun, orderService) }),
+    ...(simulated && { chaos: chaosOn(threads, runner, stickBegun, orderService) }),
     report: onFault,
   });
   const adminListener = await listeners.openAdmin(admin);
@@ -217,7 +226,7 @@ export async function start(config: Config, log: Logger, options: StartOptions):
     adminListener,
     endpointPort: running.endpointPort,
     orderService,
-    runtime,
+    threads,
     get journal() {
       return embeddedOf(engine, running).journal;
     },

@@ -1,5 +1,6 @@
 import type { Logger } from "pino";
 import type { Service } from "./composition/service.ts";
+import { exitDespiteThreads } from "./threads/index.ts";
 
 // A Ctrl-C reaches this process from the terminal and once more from npm, which passes on its own.
 // A second signal that a person or a supervisor sends comes later than that.
@@ -68,6 +69,8 @@ export class Signals {
     try {
       await service.stop();
       log.info(service.lastWords(), "stopped");
+      // A step is in a call that nothing can end, and Node would wait for it.
+      if (service.threads.alive > 0) exitDespiteThreads();
       // A handle that a library has left open must not keep a stopped server alive.
       log.flush(() => exit(0));
     } catch (error) {

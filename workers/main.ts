@@ -1,12 +1,17 @@
-import { perStep } from "../src/orders/steps.ts";
-import { providerFor } from "./providers/choose.ts";
-import { serve } from "./runtime/serve.ts";
+import { perStep, type StepName } from "../src/orders/steps.ts";
+import { httpProvider } from "./providers/http.ts";
+import { simulatedProvider } from "./providers/simulated.ts";
 import type { WorkerSettings } from "./settings.ts";
-import { providerStep } from "./steps/provider-step.ts";
 import { stick } from "./steps/stick.ts";
+import { tasksOf } from "./steps/tasks-of.ts";
 
-/** The file that Piscina loads on each of its threads. */
-export const standingTask = serve((settings: WorkerSettings) => {
-  const provider = providerFor(settings.providerUrls, settings.providerKeys);
-  return { ...perStep((step) => providerStep(step, provider)), stick: stick(settings.stickBegun) };
+/** The file that each step thread loads. A step's work is a call at its provider: over HTTP where it has a URL, else simulated. */
+export const tasks = tasksOf(({ providerUrls = {}, providerKeys, stickBegun }: WorkerSettings) => {
+  const http = httpProvider(providerUrls, providerKeys);
+  const of = (step: StepName) => (providerUrls[step] === undefined ? simulatedProvider : http);
+  const steps = perStep((step) => ({
+    run: of(step).perform.bind(undefined, step),
+    compensate: of(step).compensate.bind(undefined, step),
+  }));
+  return { ...steps, stick: stick(stickBegun) };
 });

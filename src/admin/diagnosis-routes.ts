@@ -1,17 +1,16 @@
-import { pipeline } from "node:stream/promises";
 import { type ErrorRequestHandler, type Request, type Response, Router } from "express";
 import { z } from "zod";
-import { CancelScope } from "../concurrency/cancel-scope.ts";
 import { ThreadUnavailable } from "../diagnosis/inspected-thread.ts";
 import { InspectorBusy, MAIN_THREAD, type ThreadInspector } from "../diagnosis/thread-inspector.ts";
 import { MAX_RECORDINGS, type TraceRecorder } from "../diagnosis/trace-recorder.ts";
 import { sendError } from "../http/answers.ts";
 import { onlyMethods } from "../http/fallbacks.ts";
+import { CancelScope } from "../threads/index.ts";
 import { readQuery } from "./strict-input.ts";
 
 export interface Diagnosis {
   readonly traces: Pick<TraceRecorder, "full" | "record">;
-  readonly inspector: Pick<ThreadInspector, "cpuProfile" | "heapSnapshot">;
+  readonly inspector: Pick<ThreadInspector, "cpuProfile">;
 }
 
 const MAX_SECONDS = 60;
@@ -31,12 +30,11 @@ const THREAD = z
 
 const TRACE = z.strictObject({ seconds: SECONDS });
 const PROFILE = z.strictObject({ thread: THREAD, seconds: SECONDS });
-const HEAP = z.strictObject({ thread: THREAD });
 
 // A client that neither reads nor hangs up must not block the others. An answer may be silent for half of this time.
 const STALLED_MS = 2 * MAX_SECONDS * 1000;
 
-/** `GET /debug/trace`, `GET /debug/profile` and `GET /debug/heap`. */
+/** `GET /debug/trace` and `GET /debug/profile`. */
 export function diagnosisRoutes({ traces, inspector }: Diagnosis): Router {
   const router = Router({ caseSensitive: true, strict: true });
 
@@ -69,25 +67,6 @@ export function diagnosisRoutes({ traces, inspector }: Diagnosis): Router {
     })
     .all(onlyMethods("GET"));
 
-  router
-    .route("/debug/heap")
-    .head(onlyMethods("GET"))
-    .get(async (request: Request, response: Response) => {
-      const { thread } = readQuery(request, HEAP);
-      const pieces = inspector.heapSnapshot(thread);
-      // A failure before the first piece can still be answered.
-      const first = await pieces.next();
-      if (response.destroyed || first.done) return void (await pieces.return(undefined));
-      begin(response, nameOf(thread), "heapsnapshot");
-      const all = async function* () {
-        yield first.value;
-        yield* pieces;
-      };
-      // When the thread ends or the client hangs up, the answer breaks off: its status has been sent.
-      await pipeline(all, response).catch(() => pieces.return(undefined));
-    })
-    .all(onlyMethods("GET"));
-
   router.use(inspectionAnswers);
   return router;
 }
@@ -96,7 +75,7 @@ const inspectionAnswers: ErrorRequestHandler = (error: unknown, _request, respon
   if (error instanceof InspectorBusy) sendError(response, "overloaded", error.message);
   else if (!(error instanceof ThreadUnavailable)) next(error);
   else if (error.reason === "unknown") sendError(response, "not_found", `thread: ${THREAD_RULE}; ${error.message}`);
-  else sendError(response, error.reason === "busy" ? "overloaded" : "internal", error.message);
+  else sendError(response, "internal", error.message);
 };
 
 function nameOf(thread: number): string {

@@ -1,5 +1,5 @@
-import { CancelScope } from "../concurrency/cancel-scope.ts";
 import type { StepRunner } from "../orders/step-runner.ts";
+import { CancelScope } from "../threads/index.ts";
 
 // A thread of the exclusive pool that is busy for longer is not waited for.
 const BEGIN_TIMEOUT_MS = 5_000;
@@ -18,7 +18,7 @@ export class StuckThreads {
 
   /**
    * Makes a thread of the exclusive pool compute for `ms` and ignore its cancel. Its step has a group of its own, which is canceled as soon as
-   * the step computes, so the thread is replaced when the grace is over. Resolves at the cancel, with false where no thread began in time.
+   * the step computes, so the thread is replaced about a second after the grace. Resolves at the cancel, with false where no thread began in time.
    */
   stick(ms: number): Promise<boolean> {
     // One after another: the shared count does not say which step has begun.

@@ -1,7 +1,7 @@
-import { Periodic } from "../concurrency/periodic.ts";
 import type { Backlog, OperatorJournal, Waiting } from "../orders/operator-journal.ts";
 import { JournalUnavailable } from "../orders/order-journal.ts";
 import { STEPS } from "../orders/steps.ts";
+import { Periodic } from "../periodic.ts";
 import { ageSeconds } from "./times.ts";
 
 export interface StuckWarningOptions {

@@ -1,6 +1,5 @@
-import { monotonicMs } from "../concurrency/clock.ts";
 import type { AdmissionGate, Overload } from "../orders/admission-gate.ts";
-import { DEFAULT_URGENCY } from "../permits/urgency.ts";
+import { DEFAULT_URGENCY, monotonicMs } from "../threads/index.ts";
 import { RetryAfter } from "./retry-after.ts";
 import { Starvation } from "./starvation.ts";
 import { Tolerance } from "./tolerance.ts";

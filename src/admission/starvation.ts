@@ -1,4 +1,4 @@
-import { DEFAULT_URGENCY, URGENCIES } from "../permits/urgency.ts";
+import { DEFAULT_URGENCY, URGENCIES } from "../threads/index.ts";
 
 // Of an order's deadline. An order of every urgency is admitted this often, however many more urgent ones there are.
 const BOUND_SHARE = 1 / 4;

@@ -1,4 +1,4 @@
-import type { HoldTime } from "../permits/hold-time.ts";
+import type { HoldTime } from "../threads/index.ts";
 
 // Until a capacity has shown how long its permits are held: about what the simulated providers take of the default deadline. Or twice as
 // long as the first one is held by now: of what has lasted so long nothing better is known than that it may last as long again.

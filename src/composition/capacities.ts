@@ -1,6 +1,6 @@
 import type { Config } from "../config.ts";
 import { perStep, type StepName, stepSetting } from "../orders/steps.ts";
-import { Capacity } from "../permits/capacity.ts";
+import { Capacity } from "../threads/index.ts";
 
 // Seven levels of urgency then come to less than a fifth of the deadline. Admission leaves that much for being overtaken.
 const AGING_SHARE = 1 / 40;

@@ -7,8 +7,8 @@ import type { SqliteJournal } from "../journal/sqlite-journal.ts";
 import type { Compensator } from "../orders/compensator.ts";
 import type { ProviderHealthOptions } from "../orders/provider-health.ts";
 import type { StepName } from "../orders/steps.ts";
-import type { Capacity } from "../permits/capacity.ts";
-import type { ThreadRuntime } from "../threads/thread-runtime.ts";
+import type { Capacity } from "../threads/index.ts";
+import type { StepThreads } from "./threads.ts";
 
 /** The running service, for whoever started it. */
 export interface Service {
@@ -17,7 +17,7 @@ export interface Service {
   /** Where a distributed engine calls this node; undefined with the embedded one. */
   readonly endpointPort: number | undefined;
   readonly orderService: PlacesOrders;
-  readonly runtime: ThreadRuntime;
+  readonly threads: StepThreads;
   /** The journal of the embedded engine. Throws with another engine. */
   readonly journal: SqliteJournal;
   /** The compensator of the embedded engine. Throws with another engine. */

@@ -1,41 +1,57 @@
-import { fileURLToPath } from "node:url";
 import type { WorkerSettings } from "../../workers/settings.ts";
 import type { Config } from "../config.ts";
 import type { FaultLog } from "../fault-log.ts";
+import { ORDER_CAUSES } from "../orders/cancel-cause.ts";
 import { MAX_COMPENSATING } from "../orders/compensation-call.ts";
-import { ThreadRuntime, type ThreadRuntimeOptions } from "../threads/thread-runtime.ts";
+import type { SpanData } from "../orders/span-data.ts";
+import { STEP_CODECS } from "../orders/step-task.ts";
+import { parseThreadNews } from "../telemetry/thread-news.ts";
+import { type DefinedTasks, openThreads, type TaskTable, type Threads, type ThreadsOptions } from "../threads/index.ts";
 import { waitingOf } from "./capacities.ts";
 
-const WORKER_FILE = fileURLToPath(new URL("../../workers/main.ts", import.meta.url));
+const WORKER_FILE = new URL("../../workers/main.ts", import.meta.url);
 // Room on the cancel board for steps that are no client's order: those of compensations, of retries by hand and of the chaos routes. Besides,
 // where nodes share the couriers each courier call has a group of its own.
 const EXTRA_GROUPS = MAX_COMPENSATING + 64;
 
-export interface StepThreadsParts extends Pick<ThreadRuntimeOptions, "onSpans" | "onReplaced"> {
-  /** The worker file; the service's own by default. */
+export type StepThreads = Threads<TaskTable, (typeof ORDER_CAUSES)[number]>;
+
+export interface StepThreadsParts extends Pick<ThreadsOptions, "onReplaced"> {
+  /** The file of the steps; the service's own by default. */
   readonly workerFile: string | undefined;
   readonly settings: WorkerSettings;
   readonly faults: FaultLog;
   /** The log fields of the request behind an order. A step knows only its order. */
   readonly orderFields: (orderId: unknown) => object;
+  /** Spans of steps that have ended, of orders that are sampled. */
+  readonly onSpans: (spans: readonly SpanData[]) => void;
 }
 
 /** Starts the threads that run steps. Rejects when they cannot be started. Main thread only. */
 export function startStepThreads(
   config: Config,
-  { workerFile = WORKER_FILE, faults, orderFields, ...options }: StepThreadsParts,
-): Promise<ThreadRuntime> {
-  return ThreadRuntime.start({
+  { workerFile, settings, faults, orderFields, onSpans, ...options }: StepThreadsParts,
+): Promise<StepThreads> {
+  return openThreads<DefinedTasks, (typeof ORDER_CAUSES)[number]>({
     ...options,
-    workerFile,
-    threads: config.THREADS,
-    cpuThreads: config.CPU_THREADS,
-    cpuThreadsOnDemand: !config.CPU_THREADS_AT_START,
+    file: workerFile ?? WORKER_FILE,
+    settings,
+    shared: config.THREADS,
+    exclusive: config.CPU_THREADS,
+    exclusiveOnDemand: !config.CPU_THREADS_AT_START,
+    causes: ORDER_CAUSES,
+    codecs: STEP_CODECS,
     waiting: waitingOf(config),
-    cancelGraceMs: config.CANCEL_GRACE_MS,
-    longestStepMs: Math.max(config.ORDER_TIMEOUT_MS, config.COMPENSATION_TIMEOUT_MS),
+    graceMs: config.CANCEL_GRACE_MS,
     maxGroups: config.MAX_IN_FLIGHT + config.COURIER_CAPACITY + EXTRA_GROUPS,
-    onLog: ({ level, message, fields }) => faults.line(level, message, { ...fields, ...orderFields(fields.order_id) }),
+    // Admission bounds what waits, by orders.
+    maxWaiting: Number.MAX_SAFE_INTEGER,
+    onMessage(value) {
+      const news = parseThreadNews(value);
+      if (news?.type === "spans") onSpans(news.spans);
+      else if (news?.type === "log") faults.line(news.level, news.message, { ...news.fields, ...orderFields(news.fields.order_id) });
+      else faults.line("warn", "a step thread posted what nobody expects", {});
+    },
     onFault: faults.report.bind(faults),
   });
 }

@@ -1,5 +1,4 @@
-import { CancelScope } from "../concurrency/cancel-scope.ts";
-import { pause } from "../concurrency/pause.ts";
+import { CancelScope, pause } from "../threads/index.ts";
 import { type InspectedThread, ThreadEnd } from "./inspected-thread.ts";
 
 // A function's name and the field after it. Only the names of regular expressions have characters that JSON must escape.

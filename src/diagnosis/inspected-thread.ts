@@ -1,18 +1,15 @@
 import type { Worker } from "node:worker_threads";
-import type { SnapshotState } from "./snapshot-state.ts";
 
 /** A thread that can be inspected. */
 export interface InspectedThread {
   readonly id: number;
   readonly worker: Worker;
-  /** Its requested heap snapshot. */
-  snapshot: SnapshotState | undefined;
 }
 
 /** The thread cannot be inspected. The message is for operators. */
 export class ThreadUnavailable extends Error {
-  /** `unknown`: no thread has that id. `ended`: it has ended meanwhile. `busy`: it has not returned to its event loop. */
-  readonly reason: "unknown" | "ended" | "busy";
+  /** `unknown`: no thread has that id. `ended`: it has ended meanwhile. */
+  readonly reason: "unknown" | "ended";
 
   constructor(reason: ThreadUnavailable["reason"], message: string) {
     super(message);
@@ -54,8 +51,8 @@ export class ThreadEnd implements Disposable {
   }
 }
 
-/** How worker threads are found; `threads` implements it. */
+/** How worker threads are found. */
 export interface InspectableThreads {
-  /** Undefined where there is none with this id, or it is about to end. `goesOn` is to be called when it has stood still for a snapshot. */
-  inspectable(threadId: number): { readonly thread: InspectedThread; readonly goesOn: () => void } | undefined;
+  /** Undefined where there is none with this id, or it is about to end. */
+  worker(threadId: number): Worker | undefined;
 }

@@ -1,25 +1,10 @@
-import { monotonicMs } from "../concurrency/clock.ts";
 import type { AttemptInput } from "../orders/step.ts";
 import type { StepSpec } from "../orders/step-runner.ts";
-
-/** A step that has not settled yet. */
-interface UnsettledStep {
-  /** Grows with each step of the process. */
-  readonly id: number;
-  readonly settled: boolean;
-  readonly spec: StepSpec;
-  readonly input: AttemptInput;
-  /** Undefined while it waits for one. */
-  readonly thread: { readonly id: number } | undefined;
-}
+import { stepOf } from "../orders/step-task.ts";
+import { monotonicMs, type RunningTask, type Threads } from "../threads/index.ts";
 
 /** The steps that have not settled. */
-interface UnsettledSteps {
-  /** The highest id that was given so far. */
-  readonly lastStepId: number;
-  /** In no particular order. */
-  unsettled(): readonly UnsettledStep[];
-}
+type UnsettledSteps = Pick<Threads, "lastSerial" | "unsettled">;
 
 /** A step that has run for long, and still does. */
 export interface LongStep {
@@ -54,7 +39,7 @@ export class LongSteps {
 
   /** To be called at even intervals while somebody looks: starts are known to within one. */
   mark(nowMs = monotonicMs()): void {
-    this.#marks.push({ lastId: this.#steps.lastStepId, atMs: nowMs });
+    this.#marks.push({ lastId: this.#steps.lastSerial, atMs: nowMs });
     if (this.#marks.length > MAX_MARKS) this.#marks.shift();
   }
 
@@ -80,7 +65,7 @@ interface Mark {
 }
 
 interface Shown {
-  readonly step: UnsettledStep;
+  readonly step: RunningTask;
   readonly sinceMs: number;
 }
 
@@ -98,44 +83,44 @@ class LongStepsOfPool {
     this.#shown = [];
   }
 
-  sample(unsettled: readonly UnsettledStep[], nowMs: number): LongStep[] {
+  sample(unsettled: readonly RunningTask[], nowMs: number): LongStep[] {
     this.#shown = this.#shown.filter(({ step }) => !step.settled);
     const isShown = new Set(this.#shown.map(({ step }) => step));
     const lastLong = this.#marks.findLast(({ atMs }) => atMs <= nowMs - LONG_MS)?.lastId ?? 0;
     const free = MAX_SHOWN - this.#shown.length;
-    const oldest = new Foremost(Math.ceil(free / 2), (a, b) => a.id - b.id);
-    const youngest = new Foremost(Math.floor(free / 2), (a, b) => b.id - a.id);
+    const oldest = new Foremost(Math.ceil(free / 2), (a, b) => a.serial - b.serial);
+    const youngest = new Foremost(Math.floor(free / 2), (a, b) => b.serial - a.serial);
     for (const step of unsettled) {
-      if (step.spec.computes !== this.#computes) continue;
-      if (step.id <= lastLong && step.thread !== undefined && !isShown.has(step)) youngest.offer(oldest.offer(step));
+      if ((step.options?.on === "exclusive") !== this.#computes) continue;
+      if (step.serial <= lastLong && step.threadId !== undefined && !isShown.has(step)) youngest.offer(oldest.offer(step));
     }
     for (const step of [...oldest.steps, ...youngest.steps]) this.#shown.push({ step, sinceMs: this.#startOf(step) });
-    return this.#shown.flatMap(({ step: { spec, input, thread }, sinceMs }) => {
+    return this.#shown.flatMap(({ step: { name: task, input, threadId }, sinceMs }) => {
       // Lost with its thread, it waits to be run again.
-      if (thread === undefined) return [];
-      const { name, action } = spec;
-      return [{ name, action, orderId: input.orderId, attempt: input.attempt, threadId: thread.id, sinceMs }];
+      if (threadId === undefined) return [];
+      const { orderId, attempt } = input as AttemptInput;
+      return [{ ...stepOf(task), orderId, attempt, threadId, sinceMs }];
     });
   }
 
-  #startOf({ id }: UnsettledStep): number {
-    return this.#marks.find(({ lastId }) => lastId >= id)?.atMs ?? monotonicMs();
+  #startOf({ serial }: RunningTask): number {
+    return this.#marks.find(({ lastId }) => lastId >= serial)?.atMs ?? monotonicMs();
   }
 }
 
 /** The first so many of all that are offered. */
 class Foremost {
-  readonly steps: UnsettledStep[] = [];
+  readonly steps: RunningTask[] = [];
   readonly #size: number;
-  readonly #compare: (a: UnsettledStep, b: UnsettledStep) => number;
+  readonly #compare: (a: RunningTask, b: RunningTask) => number;
 
-  constructor(size: number, compare: (a: UnsettledStep, b: UnsettledStep) => number) {
+  constructor(size: number, compare: (a: RunningTask, b: RunningTask) => number) {
     this.#size = size;
     this.#compare = compare;
   }
 
   /** Gives back the one for which there is no place, if any. */
-  offer(step: UnsettledStep | undefined): UnsettledStep | undefined {
+  offer(step: RunningTask | undefined): RunningTask | undefined {
     if (step === undefined) return undefined;
     const last = this.steps.at(-1);
     if (this.steps.length === this.#size && (last === undefined || this.#compare(step, last) >= 0)) return step;

@@ -1,6 +1,6 @@
 import type { Writable } from "node:stream";
-import { monotonicMs } from "../concurrency/clock.ts";
 import type { EndedOrder } from "../orders/ended-order.ts";
+import { monotonicMs } from "../threads/index.ts";
 import { OrderTrace } from "./order-trace.ts";
 import type { TraceEvent } from "./trace-event.ts";
 import type { NamedThread, ThreadDirectory } from "./tracks.ts";

@@ -1,6 +1,6 @@
 import type { Logger } from "pino";
-import type { CancelCause } from "../concurrency/cancel-cause.ts";
 import type { AdmissionGate } from "../orders/admission-gate.ts";
+import type { CancelCause } from "../orders/cancel-cause.ts";
 import type { RetriedCompensation } from "../orders/compensation-call.ts";
 import type { OnOrderEnded } from "../orders/ended-order.ts";
 import type { OnFault } from "../orders/faults.ts";
@@ -11,7 +11,7 @@ import type { Pipeline } from "../orders/pipeline.ts";
 import type { ProviderHealths } from "../orders/provider-health.ts";
 import type { StepRunner } from "../orders/step-runner.ts";
 import type { StepName } from "../orders/steps.ts";
-import type { Capacity } from "../permits/capacity.ts";
+import type { Capacity } from "../threads/index.ts";
 
 /** The order service of either engine. */
 export type PlacesOrders = Pick<OrderService, "place" | "inFlight" | "fieldsOf">;

@@ -1,11 +1,10 @@
 import type { IRouter, NextFunction, Request, RequestHandler, Response } from "express";
-import { Canceled } from "../concurrency/cancel-cause.ts";
-import { monotonicMs } from "../concurrency/clock.ts";
 import type { ErrorKind } from "../orders/error-kind.ts";
 import { JournalBusy, JournalUnavailable, type OrderJournal } from "../orders/order-journal.ts";
 import type { OrderService, Placement, PlaceRequest } from "../orders/order-service.ts";
 import { viewOf } from "../orders/order-view.ts";
 import { Refused } from "../orders/refused.ts";
+import { Canceled, monotonicMs } from "../threads/index.ts";
 import type { AccessKeys } from "./access-keys.ts";
 import { sendError, sendJson } from "./answers.ts";
 import { needsApiKey } from "./api-keys.ts";

@@ -1,4 +1,4 @@
-import { DEFAULT_URGENCY } from "../permits/urgency.ts";
+import { DEFAULT_URGENCY } from "../threads/index.ts";
 
 /**
  * The urgency in a `Priority` header (RFC 9218), 0 (most urgent) to 7; 3 where the header has none. Never throws: unknown and malformed

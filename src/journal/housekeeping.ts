@@ -1,8 +1,7 @@
-import type { CancelScope } from "../concurrency/cancel-scope.ts";
-import { pause } from "../concurrency/pause.ts";
-import { Periodic } from "../concurrency/periodic.ts";
 import type { OnFault } from "../orders/faults.ts";
 import type { Cursor } from "../orders/operator-journal.ts";
+import { Periodic } from "../periodic.ts";
+import { type CancelScope, pause } from "../threads/index.ts";
 import type { SqliteJournal } from "./sqlite-journal.ts";
 
 export interface HousekeepingOptions {

@@ -1,9 +1,7 @@
-import { atMost } from "../concurrency/at-most.ts";
-import { CancelScope } from "../concurrency/cancel-scope.ts";
-import { monotonicMs } from "../concurrency/clock.ts";
-import { pause } from "../concurrency/pause.ts";
 import { backoffMs, PROBE_BACKOFF } from "../retries/backoff.ts";
+import { atMost, CancelScope, monotonicMs, pause } from "../threads/index.ts";
 import { answerTo } from "./answer.ts";
+import type { CancelCause } from "./cancel-cause.ts";
 import type { Compensating } from "./compensating.ts";
 import type { Compensator } from "./compensator.ts";
 import type { OnOrderEnded } from "./ended-order.ts";
@@ -31,7 +29,7 @@ const WAIT_FOR_COMPENSATION_MS = 500;
 /** Runs an accepted attempt: its steps, then the compensations, then the outcome to the journal, then the answer. Main thread only. */
 export class AttemptRunner {
   readonly #options: AttemptRunnerOptions;
-  readonly #stop = new CancelScope();
+  readonly #stop = new CancelScope<CancelCause>();
 
   constructor(options: AttemptRunnerOptions) {
     this.#options = options;
@@ -57,7 +55,7 @@ export class AttemptRunner {
 
   #broken(run: OrderRun, error: unknown, effect: Effect): OrderOutcome {
     this.#options.onFault?.("an order could not be run to its end", error, run.fields);
-    return failedByFault(effect);
+    return failedByFault(effect, monotonicMs());
   }
 
   /** From now on no attempt waits for a journal that cannot be written. The next start closes what is not stored. */
@@ -97,7 +95,7 @@ export class AttemptRunner {
   async #failUnstored(run: OrderRun, outcome: OrderOutcome, begun: Compensating | undefined): Promise<StoredAnswer> {
     const compensating = begun ?? (await this.#compensate(run.input, outcome));
     void this.#storeLater(run, compensating);
-    const reported = failedByFault("unknown");
+    const reported = failedByFault("unknown", monotonicMs());
     const finish = finishOf(run.input, reported, compensating);
     this.#report(run, reported, finish);
     return finish.answer;
@@ -111,7 +109,7 @@ export class AttemptRunner {
   async #storeLater(run: OrderRun, compensating: Compensating | undefined): Promise<void> {
     for (let failures = 1; await pause(backoffMs(failures, PROBE_BACKOFF, Math.random), this.#stop); failures++) {
       try {
-        await this.#options.journal.finish(finishOf(run.input, failedByFault("unknown"), compensating));
+        await this.#options.journal.finish(finishOf(run.input, failedByFault("unknown", monotonicMs()), compensating));
         compensating?.stored();
         break;
       } catch (error) {

@@ -1,7 +1,7 @@
-import { CancelScope } from "../concurrency/cancel-scope.ts";
-import type { Clock } from "../concurrency/clock.ts";
 import { MAX_HOLD_MS } from "../retries/circuit-breaker.ts";
 import { EndpointHealth, type EndpointOutcome } from "../retries/endpoint-health.ts";
+import { CancelScope, type Clock } from "../threads/index.ts";
+import type { CancelCause } from "./cancel-cause.ts";
 import type { Tried } from "./compensating.ts";
 import type { ProviderHealths } from "./provider-health.ts";
 import type { AttemptInput, StepOutcome } from "./step.ts";
@@ -70,7 +70,7 @@ export function compensationHealth(step: StepName, { providers, onDown, clock, r
 export async function compensateOnce(
   { runner, timeoutMs, providers, onTried }: CompensationCallParts,
   health: EndpointHealth,
-  stop: CancelScope,
+  stop: CancelScope<CancelCause>,
   step: StepName,
   input: AttemptInput,
   triesBefore: number,
@@ -78,7 +78,7 @@ export async function compensateOnce(
   const epoch = health.begin();
   let verdict: EndpointOutcome;
   try {
-    const scope = new CancelScope();
+    const scope = new CancelScope<CancelCause>();
     const steps = runner.open(scope);
     const stopTimer = scope.cancelAfter(timeoutMs);
     const linked = scope.link(stop);

@@ -1,12 +1,9 @@
-import { Canceled } from "../concurrency/cancel-cause.ts";
-import { CancelScope } from "../concurrency/cancel-scope.ts";
-import { type Clock, monotonicMs, SYSTEM_CLOCK } from "../concurrency/clock.ts";
-import { pause } from "../concurrency/pause.ts";
-import { Capacity } from "../permits/capacity.ts";
 import { backoffMs, COMPENSATION_BACKOFF, PROBE_BACKOFF } from "../retries/backoff.ts";
 import type { EndpointHealth } from "../retries/endpoint-health.ts";
 import { Pace } from "../retries/pace.ts";
 import { RetryQueue } from "../retries/retry-queue.ts";
+import { Canceled, CancelScope, Capacity, type Clock, monotonicMs, pause, SYSTEM_CLOCK } from "../threads/index.ts";
+import type { CancelCause } from "./cancel-cause.ts";
 import { Compensating, type Tried } from "./compensating.ts";
 import { compensateOnce, compensationHealth, FIRST_TRIES, LINE_MS, RETRIES, type RetriedCompensation } from "./compensation-call.ts";
 import type { OnFault } from "./faults.ts";
@@ -59,7 +56,7 @@ export class Compensator {
   readonly #clock: Clock;
   readonly #pace: Pace;
   readonly #bulkheads: Readonly<Record<StepName, Bulkhead>>;
-  readonly #stop = new CancelScope();
+  readonly #stop = new CancelScope<CancelCause>();
   readonly #active = new Set<Promise<void>>();
 
   constructor(options: CompensatorOptions) {
@@ -136,7 +133,7 @@ export class Compensator {
   async #firstTry(step: StepName, input: AttemptInput, begins: () => boolean): Promise<Tried | undefined> {
     const { firstTries, health } = this.#bulkheads[step];
     if (health.down || health.paused) return undefined;
-    const line = new CancelScope();
+    const line = new CancelScope<CancelCause>();
     const leaveLine = line.cancelAfter(LINE_MS);
     try {
       using _permit = await firstTries.acquire(line);

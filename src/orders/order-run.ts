@@ -1,6 +1,5 @@
-import { CancelScope } from "../concurrency/cancel-scope.ts";
-import { monotonicMs } from "../concurrency/clock.ts";
-import { DEFAULT_URGENCY } from "../permits/urgency.ts";
+import { CancelScope, DEFAULT_URGENCY, monotonicMs } from "../threads/index.ts";
+import type { CancelCause } from "./cancel-cause.ts";
 import type { StoredAnswer } from "./order-journal.ts";
 import type { ByOrderId } from "./order-runs.ts";
 import type { AttemptInput } from "./step.ts";
@@ -19,7 +18,7 @@ export interface OrderOrigin {
 
 /** One attempt at an order in flight, and who waits for it. */
 export class OrderRun implements ByOrderId {
-  readonly scope = new CancelScope();
+  readonly scope = new CancelScope<CancelCause>();
   readonly input: AttemptInput;
   /** 0 (most) to 7. */
   readonly urgency: number;

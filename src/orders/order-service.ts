@@ -1,7 +1,7 @@
-import type { CancelCause } from "../concurrency/cancel-cause.ts";
-import { DEFAULT_URGENCY } from "../permits/urgency.ts";
+import { DEFAULT_URGENCY } from "../threads/index.ts";
 import type { AdmissionGate } from "./admission-gate.ts";
 import { AttemptRunner } from "./attempt-runner.ts";
+import type { CancelCause } from "./cancel-cause.ts";
 import type { Compensator } from "./compensator.ts";
 import type { OnOrderEnded } from "./ended-order.ts";
 import type { OnFault } from "./faults.ts";

@@ -1,5 +1,4 @@
-import type { CancelCause } from "../concurrency/cancel-cause.ts";
-import { monotonicMs } from "../concurrency/clock.ts";
+import type { CancelCause } from "./cancel-cause.ts";
 import type { OrderErrorKind } from "./error-kind.ts";
 import type { Effect, EndedStep } from "./step.ts";
 import { STEPS, type StepName } from "./steps.ts";
@@ -65,8 +64,7 @@ export function outcomeOfSteps(
 }
 
 /** The outcome of an order that failed by a fault of this service. `effect`: `none` if no step began, `unknown` if that is in doubt. */
-export function failedByFault(effect: Effect): OrderOutcome {
-  const endedAtMs = monotonicMs();
+export function failedByFault(effect: Effect, endedAtMs: number): OrderOutcome {
   const outcome = { status: "failed", kind: "internal", effect } as const;
   return { steps: STEPS.map((name) => ({ name, outcome, durationMs: 0, endedAtMs })), startedAtMs: endedAtMs, error: "internal" };
 }

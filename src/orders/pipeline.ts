@@ -1,8 +1,14 @@
-import type { CancelScope } from "../concurrency/cancel-scope.ts";
-import { monotonicMs } from "../concurrency/clock.ts";
-import { type GroupResult, TaskGroup, type TaskOutcome } from "../concurrency/task-group.ts";
-import type { Capacity, Permit } from "../permits/capacity.ts";
-import { DEFAULT_URGENCY } from "../permits/urgency.ts";
+import {
+  type CancelScope,
+  type Capacity,
+  type ChildOutcome,
+  DEFAULT_URGENCY,
+  type GroupResult,
+  monotonicMs,
+  type Permit,
+  TaskGroup,
+} from "../threads/index.ts";
+import type { CancelCause } from "./cancel-cause.ts";
 import { type OrderOutcome, outcomeOfSteps } from "./outcome.ts";
 import { Probes } from "./probes.ts";
 import { CIRCUIT_OPEN, ProviderCall } from "./provider-call.ts";
@@ -15,13 +21,13 @@ const WAITING = specs(false);
 const COMPUTING = specs(true);
 
 /** Decides how a step runs: calls `start` once, or gives the step's end from elsewhere. Never rejects. */
-export type StepInterceptor = (name: StepName, group: CancelScope, start: () => Promise<EndedStep>) => Promise<EndedStep>;
+export type StepInterceptor = (name: StepName, group: CancelScope<CancelCause>, start: () => Promise<EndedStep>) => Promise<EndedStep>;
 
 /** What the steps of one order share. */
 interface OrderSteps {
   readonly input: AttemptInput;
   readonly urgency: number;
-  readonly group: TaskGroup<EndedStep>;
+  readonly group: TaskGroup<EndedStep, CancelCause>;
   readonly runner: StepGroup;
   /** By the step's index. A step's end releases its permit. */
   readonly held: (Permit | undefined)[];
@@ -54,14 +60,14 @@ export class Pipeline {
    * Promises are passed on as they are, from here to the dispatched step: ten thousand orders may wait for minutes. An `await` here and in
    * the attempt runner keeps 7 % more of a waiting order (`npm run bench:tricks`).
    */
-  run(input: AttemptInput, scope: CancelScope, urgency: number = DEFAULT_URGENCY): Promise<OrderOutcome> {
+  run(input: AttemptInput, scope: CancelScope<CancelCause>, urgency: number = DEFAULT_URGENCY): Promise<OrderOutcome> {
     const startedAtMs = monotonicMs();
     const refusing = this.#refusing(scope);
     if (refusing !== undefined) return Promise.resolve(refusedBy(refusing, startedAtMs));
     const order = this.#open(input, scope, urgency);
     const probes = this.#providers === undefined ? undefined : Probes.needed(this.#providers);
     // One closure for all steps of an order.
-    const start = (groupScope: CancelScope, index: number) =>
+    const start = (groupScope: CancelScope<CancelCause>, index: number) =>
       probes === undefined ? this.#step(index, order) : probes.spawn(nameOf(index), groupScope, () => this.#step(index, order));
     for (let index = 0; index < STEPS.length; index++) order.group.spawn(start);
     return join(order, startedAtMs);
@@ -71,7 +77,7 @@ export class Pipeline {
    * As `run`, with every step given to `intercept` instead of being started. A step may start after its task has ended, so it releases its
    * permit itself. Where a circuit refuses the order, `start` gives the refusal.
    */
-  runIntercepted(input: AttemptInput, scope: CancelScope, urgency: number, intercept: StepInterceptor): Promise<OrderOutcome> {
+  runIntercepted(input: AttemptInput, scope: CancelScope<CancelCause>, urgency: number, intercept: StepInterceptor): Promise<OrderOutcome> {
     const startedAtMs = monotonicMs();
     const refusing = this.#refusing(scope);
     const order = this.#open(input, scope, urgency);
@@ -82,15 +88,15 @@ export class Pipeline {
     return join(order, startedAtMs);
   }
 
-  #refusing(scope: CancelScope): StepName | undefined {
+  #refusing(scope: CancelScope<CancelCause>): StepName | undefined {
     return this.#providers === undefined || scope.cause !== undefined ? undefined : circuitThatRefuses(this.#providers);
   }
 
-  #open(input: AttemptInput, scope: CancelScope, urgency: number): OrderSteps {
+  #open(input: AttemptInput, scope: CancelScope<CancelCause>, urgency: number): OrderSteps {
     // Each permit is held until its step has ended, which for a step on a lost thread is that thread's exit. Nobody waits for a step that
     // ignores its cancel and is given up: its provider may for a while have one call more than the limit.
     const held = new Array<Permit | undefined>(STEPS.length);
-    const group = new TaskGroup<EndedStep>({ parent: scope, isFailure, onTaskEnded: (index) => held[index]?.release() });
+    const group = new TaskGroup<EndedStep, CancelCause>({ parent: scope, isFailure, onTaskEnded: (index) => held[index]?.release() });
     return { input, urgency, group, runner: this.#runner.open(group.scope, urgency), held };
   }
 
@@ -186,12 +192,12 @@ function specs(computes: boolean): Record<StepName, StepSpec> {
 }
 
 function outcomeOf(
-  { outcomes, firstFailure, cause }: GroupResult<EndedStep>,
+  { outcomes, firstFailure, cause }: GroupResult<EndedStep, CancelCause>,
   startedAtMs: number,
   canceledAtMs: number | undefined,
 ): OrderOutcome {
   const steps = STEPS.map((name, index) => {
-    const { outcome, endedAtMs, startedAtMs: beganAtMs, threadId } = endOf(outcomes[index] as TaskOutcome<EndedStep>);
+    const { outcome, endedAtMs, startedAtMs: beganAtMs, threadId } = endOf(outcomes[index] as ChildOutcome<EndedStep, CancelCause>);
     const durationMs = Math.max(0, Math.round(endedAtMs - startedAtMs));
     return { name, outcome, durationMs, startedAtMs: beganAtMs, endedAtMs, threadId };
   });
@@ -215,7 +221,7 @@ function isFailure({ outcome }: EndedStep): boolean {
   return outcome.status === "failed" || outcome.status === "lost";
 }
 
-function endOf(task: TaskOutcome<EndedStep>): EndedStep {
+function endOf(task: ChildOutcome<EndedStep, CancelCause>): EndedStep {
   switch (task.status) {
     case "ok":
       return task.value;

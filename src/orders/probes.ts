@@ -1,5 +1,5 @@
-import { Canceled } from "../concurrency/cancel-cause.ts";
-import type { CancelScope } from "../concurrency/cancel-scope.ts";
+import { Canceled, type CancelScope } from "../threads/index.ts";
+import type { CancelCause } from "./cancel-cause.ts";
 import type { ProviderHealths } from "./provider-health.ts";
 import type { EndedStep } from "./step.ts";
 import { STEPS, type StepName } from "./steps.ts";
@@ -26,7 +26,7 @@ export class Probes {
   }
 
   /** Starts a step now, or once all probes have succeeded. */
-  spawn(name: StepName, scope: CancelScope, start: () => Promise<EndedStep>): Promise<EndedStep> {
+  spawn(name: StepName, scope: CancelScope<CancelCause>, start: () => Promise<EndedStep>): Promise<EndedStep> {
     if (this.#steps.includes(name)) return this.#probe(start);
     return this.#wentWell.promise.then((well) => (well ? start() : canceledWith(scope)));
   }
@@ -51,7 +51,7 @@ function isProbed(providers: ProviderHealths, name: StepName): boolean {
 }
 
 /** The failed probe cancels the group, or was canceled with it. This scope may be canceled a turn of the event loop later. */
-function canceledWith(scope: CancelScope): Promise<never> {
+function canceledWith(scope: CancelScope<CancelCause>): Promise<never> {
   return new Promise((_, reject) => {
     scope.onCancel((cause) => reject(new Canceled(cause)));
   });

@@ -1,7 +1,6 @@
-import type { CancelScope } from "../concurrency/cancel-scope.ts";
-import { monotonicMs } from "../concurrency/clock.ts";
-import { pause } from "../concurrency/pause.ts";
 import { type BackoffPolicy, fullJitterMs } from "../retries/backoff.ts";
+import { type CancelScope, monotonicMs, pause } from "../threads/index.ts";
+import type { CancelCause } from "./cancel-cause.ts";
 import type { ProviderHealth } from "./provider-health.ts";
 import type { AttemptInput, EndedStep, StepOutcome } from "./step.ts";
 import type { StepGroup, StepSpec } from "./step-runner.ts";
@@ -22,7 +21,7 @@ export interface ProviderCallParts {
   readonly input: AttemptInput;
   readonly steps: StepGroup;
   /** The scope of the order's task group: canceling it ends the order's other steps too. */
-  readonly scope: CancelScope;
+  readonly scope: CancelScope<CancelCause>;
 }
 
 /**

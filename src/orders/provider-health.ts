@@ -1,7 +1,7 @@
-import { monotonicMs } from "../concurrency/clock.ts";
 import { CallTimes } from "../retries/call-times.ts";
 import { type CallVerdict, CircuitBreaker, type CircuitBreakerOptions } from "../retries/circuit-breaker.ts";
 import { RetryBudget } from "../retries/retry-budget.ts";
+import { monotonicMs } from "../threads/index.ts";
 import type { EndedStep, StepOutcome } from "./step.ts";
 import type { StepName } from "./steps.ts";
 

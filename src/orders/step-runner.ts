@@ -1,4 +1,4 @@
-import type { CancelScope } from "../concurrency/cancel-scope.ts";
+import type { CancelScope } from "../threads/index.ts";
 import type { AttemptInput, EndedStep } from "./step.ts";
 
 /** What the pipeline needs from whatever runs its steps. `threads` implements it; tests have their own. */

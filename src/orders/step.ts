@@ -1,4 +1,4 @@
-import type { CancelCause } from "../concurrency/cancel-cause.ts";
+import type { CancelCause } from "./cancel-cause.ts";
 import type { StepErrorKind } from "./error-kind.ts";
 import type { StepName } from "./steps.ts";
 

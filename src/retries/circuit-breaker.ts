@@ -1,4 +1,4 @@
-import { monotonicMs } from "../concurrency/clock.ts";
+import { monotonicMs } from "../threads/index.ts";
 
 /** `closed`: calls go through. `half_open`: few go through, and more with each success. `open`: only probes go through. */
 export type CircuitState = "closed" | "half_open" | "open";

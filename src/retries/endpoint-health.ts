@@ -1,4 +1,4 @@
-import type { Clock } from "../concurrency/clock.ts";
+import type { Clock } from "../threads/index.ts";
 import { backoffMs, PROBE_BACKOFF } from "./backoff.ts";
 
 export interface EndpointHealthOptions {

@@ -1,7 +1,4 @@
-import { Canceled } from "../concurrency/cancel-cause.ts";
-import type { CancelScope } from "../concurrency/cancel-scope.ts";
-import type { Clock } from "../concurrency/clock.ts";
-import { pause } from "../concurrency/pause.ts";
+import { Canceled, type CancelScope, type Clock, pause } from "../threads/index.ts";
 import { backoffMs, PROBE_BACKOFF } from "./backoff.ts";
 
 export interface JournalRetryOptions {

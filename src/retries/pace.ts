@@ -1,4 +1,4 @@
-import type { Clock } from "../concurrency/clock.ts";
+import type { Clock } from "../threads/index.ts";
 
 // Short, so that few tries start together even at thousands a second. Long enough that the timer costs nothing.
 const REFILL_MS = 20;

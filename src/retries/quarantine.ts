@@ -1,4 +1,4 @@
-import type { Clock } from "../concurrency/clock.ts";
+import type { Clock } from "../threads/index.ts";
 
 // Seldom enough to be no load: a try that meets a bug may have side effects each time.
 const QUARANTINE_MS = 60_000;

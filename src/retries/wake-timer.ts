@@ -1,4 +1,4 @@
-import type { Clock } from "../concurrency/clock.ts";
+import type { Clock } from "../threads/index.ts";
 
 /** Why a queue reads again: a row becomes due, rows were tried, or the last read failed. */
 export type WakeReason = "due" | "tried" | "read failed";

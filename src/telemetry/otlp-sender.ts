@@ -1,7 +1,7 @@
 import type { HrTime } from "@opentelemetry/api";
 import type { ReadableSpan } from "@opentelemetry/sdk-trace";
-import { monotonicMs } from "../concurrency/clock.ts";
 import type { SpanData } from "../orders/span-data.ts";
+import { monotonicMs } from "../threads/index.ts";
 import type { SendSpans } from "./span-queue.ts";
 
 const SERVICE_NAME = "order-pipeline";

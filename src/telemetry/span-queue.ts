@@ -1,5 +1,5 @@
-import { atMost } from "../concurrency/at-most.ts";
 import type { SpanData } from "../orders/span-data.ts";
+import { atMost } from "../threads/index.ts";
 
 /** Sends spans to a collector. Rejects when they did not arrive and are lost. */
 export type SendSpans = (spans: readonly SpanData[]) => Promise<void>;

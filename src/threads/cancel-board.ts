@@ -1,8 +1,8 @@
-import { CANCEL_CAUSES, type CancelCause } from "../concurrency/cancel-cause.ts";
-import { ACKNOWLEDGED, BELL, HEAD, type Layout, RUNNING } from "./layout.ts";
+import { ENDED } from "./canceled.ts";
+import { BELL, HEAD, type Layout, ROWS_USED, RUNNING } from "./layout.ts";
 
 /**
- * Cancels a group of steps on all threads, and notifies them. Any thread may have one of its own over the same layout; each method says
+ * Cancels a group of tasks on all threads, and notifies them. Any thread may have one of its own over the same layout; each method says
  * who may call it.
  *
  * A slot and its generation name a group. Whoever cancels first writes the group's word on the board, once. The log says which words to
@@ -10,14 +10,14 @@ import { ACKNOWLEDGED, BELL, HEAD, type Layout, RUNNING } from "./layout.ts";
  *
  * Invariants:
  * 1. A word gets a cause at most once a generation, by compareExchange: the first cause wins, whichever thread writes it.
- * 2. Whoever names a slot by an old generation reads no cause and writes nothing: the group is over. So a step that was given up, or
+ * 2. Whoever names a slot by an old generation reads no cause and writes nothing: the group is over. So a task that was given up, or
  *    that left work behind, never touches the group that has the slot now.
  * 3. A cancel is written in this order: word, log entry, head, bells. Whoever sees the head sees the words and entries below it, but
  *    perhaps no bell has changed for them yet.
  * 4. The entries at one place go from one generation to the next, whoever writes them. So a writer that stalled, however long, finds
  *    its place taken and tries the next one. A reader that finds an unexpected generation was overtaken by writers: it does not
- *    believe the log, and looks at all its own steps instead.
- * 5. A canceler writes the word and then reads `running`; a thread that starts a step counts the step and then reads the word. One of
+ *    believe the log, and looks at all its own tasks instead.
+ * 5. A canceler writes the word and then reads `running`; a thread that starts a task counts the task and then reads the word. One of
  *    the two sees the other, so a thread that runs nothing need not be woken.
  * 6. A thread reads its bell before it reads the log, and waits until the bell differs from that value: a notification in between ends
  *    the wait at once.
@@ -26,55 +26,72 @@ export class CancelBoard {
   readonly #layout: Layout;
   readonly #words: Int32Array<SharedArrayBuffer>;
 
-  constructor(layout: Layout) {
+  readonly #causes: readonly string[];
+
+  /** `causes`: all causes that a group can be canceled for, in the same order on every thread; 15 at most. */
+  constructor(layout: Layout, causes: readonly string[]) {
+    if (causes.length > CAUSE_MASK)
+      throw new RangeError(`${causes.length} causes do not fit into a word, which has room for ${CAUSE_MASK}`);
     if (layout.handle.slots > MAX_SLOTS) {
       throw new RangeError(`${layout.handle.slots} slots do not fit into a log entry, which has room for ${MAX_SLOTS}`);
     }
     this.#layout = layout;
     this.#words = layout.words;
+    this.#causes = causes;
   }
 
   /** Main thread, once, before any other thread has the layout. `head` is for tests of its wrap. */
-  static create(layout: Layout, head = 0): CancelBoard {
-    const board = new CancelBoard(layout);
+  static create(layout: Layout, causes: readonly string[], head = 0): CancelBoard {
+    const board = new CancelBoard(layout, causes);
     Atomics.store(board.#words, HEAD, head | 0);
     // Fills the log as if `head` cancels had been logged: zeros would pass for entries of the first generation.
     for (let n = head - layout.handle.logSize; n < head; n++) Atomics.store(board.#words, layout.logAt(n), board.#entry(0, n));
     return board;
   }
 
-  /** The generation of the group that has the slot now, or will have it next: 0 to 2^29-1. Main thread. */
+  /** The generation of the group that has the slot now, or will have it next: 0 to 2^28-1. Main thread. */
   generation(slot: number): number {
     return Atomics.load(this.#words, this.#layout.boardAt(slot)) >>> CAUSE_BITS;
   }
 
-  /** Begins the slot's next generation, without a cause. Main thread, when every step of the group has settled. */
+  /** Begins the slot's next generation, without a cause. Main thread, when every task of the group has settled. */
   renew(slot: number): void {
     Atomics.store(this.#words, this.#layout.boardAt(slot), (this.generation(slot) + 1) << CAUSE_BITS);
   }
 
+  knows(cause: string): boolean {
+    return this.#causes.includes(cause);
+  }
+
   /** Cancels a group for a cause, unless it already is canceled or over. Returns whether this cause was the first. Any thread. */
-  cancel(slot: number, generation: number, cause: CancelCause): boolean {
+  cancel(slot: number, generation: number, cause: string): boolean {
     const open = generation << CAUSE_BITS;
-    const canceled = open | (CANCEL_CAUSES.indexOf(cause) + 1);
+    const canceled = open | (this.#causes.indexOf(cause) + 1);
     if (Atomics.compareExchange(this.#words, this.#layout.boardAt(slot), open, canceled) !== open) return false;
     this.notify(slot);
     return true;
   }
 
   /** Why a group was canceled; undefined while it is not, and when it is over. Any thread. */
-  causeOf(slot: number, generation: number): CancelCause | undefined {
+  causeOf(slot: number, generation: number): string | undefined {
     const word = Atomics.load(this.#words, this.#layout.boardAt(slot));
-    return word >>> CAUSE_BITS === generation ? CANCEL_CAUSES[(word & CAUSE_MASK) - 1] : undefined;
+    return word >>> CAUSE_BITS === generation ? this.#causes[(word & CAUSE_MASK) - 1] : undefined;
+  }
+
+  /** As `causeOf`, and `ended` for a group that is over: what a task of it has to hear, however late it asks. Any thread. */
+  heardBy(slot: number, generation: number): string | undefined {
+    const word = Atomics.load(this.#words, this.#layout.boardAt(slot));
+    return word >>> CAUSE_BITS === generation ? this.#causes[(word & CAUSE_MASK) - 1] : ENDED;
   }
 
   /**
-   * Logs a slot whose word is set and wakes every thread that runs a step. `cancel` calls it; so does whoever finds that another thread
+   * Logs a slot whose word is set and wakes every thread that runs a task. `cancel` calls it; so does whoever finds that another thread
    * has set the word, since that thread may have died or lost its processor before it got here. Any thread.
    */
   notify(slot: number): void {
     this.#log(slot);
-    const { rows } = this.#layout.handle;
+    // After the word, as below: a thread claims its row long before it counts a task.
+    const rows = Atomics.load(this.#words, ROWS_USED);
     for (let row = 0; row < rows; row++) {
       // After the word (invariant 5). Waking a thread costs 5 to 8 us of processor time, whether or not it has anything to do.
       if (Atomics.load(this.#words, this.#layout.rowAt(row, RUNNING)) === 0) continue;
@@ -143,16 +160,6 @@ export class CancelBoard {
     if (wait.async) await wait.value;
   }
 
-  /** The thread has acted on the log up to this head. Worker. */
-  acknowledge(row: number, head: number): void {
-    Atomics.store(this.#words, this.#layout.rowAt(row, ACKNOWLEDGED), head);
-  }
-
-  /** Whether the thread of this row has acted on the log up to `head`. Any thread. */
-  hasAcknowledged(row: number, head: number): boolean {
-    return ((Atomics.load(this.#words, this.#layout.rowAt(row, ACKNOWLEDGED)) - head) | 0) >= 0;
-  }
-
   #generation(n: number): number {
     return (n >> this.#layout.logBits) & GENERATION_MASK;
   }
@@ -162,9 +169,9 @@ export class CancelBoard {
   }
 }
 
-// Room for seven causes. The rest of a word is its generation: only a thread that stalls for exactly 2^29 groups in one slot, ten hours
+// Room for 15 causes. The rest of a word is its generation: only a thread that stalls for exactly 2^28 groups in one slot, five hours
 // of a full load, takes one group for another.
-const CAUSE_BITS = 3;
+const CAUSE_BITS = 4;
 const CAUSE_MASK = 2 ** CAUSE_BITS - 1;
 
 // Only neighboring generations must differ (invariant 4); a reader that is further behind does not look at entries at all.

@@ -1,28 +1,28 @@
-import { monotonicMs } from "../concurrency/clock.ts";
+import { monotonicMs } from "./clock.ts";
 
 /**
  * The one block of memory that all threads share: a SharedArrayBuffer of Int32 words. This file says where each word is; `CancelBoard`
- * (head, log, board, acknowledged, bell) and `Tracker` (owner to heartbeat) say what may be done with it.
+ * (head, log, board, bell) and `Tracker` (the others) say what may be done with it.
  *
  * | words                  | field | writer                   | readers       | values                                       | reset                    |
  * |------------------------|-------|--------------------------|---------------|----------------------------------------------|--------------------------|
  * | 0                      | head  | anyone                   | anyone        | cancels ever logged, wraps at 2^32           | never                    |
+ * | 1                      | used  | workers                  | anyone        | how many rows have ever been claimed: those behind are empty | never     |
  * | 16 .. +`logSize`       | log   | anyone                   | workers       | slot and generation of cancel n, at n mod `logSize` | overwritten `logSize` cancels later |
  * | then `slots` words     | board | anyone, once a group     | workers, main | generation of the slot, and 0 or 1 + index of the cause | by main, with the next generation |
  * | then `rows` x 16 words | row   | see below                | anyone        | one thread's counters, one cache line        | by main when the thread died |
  *
- * A slot is the place of one group of steps on the board: steps that are canceled together, as those of an order. The generation of a
- * slot counts the groups that have had it; that of a log entry counts how often the log had been filled before it. A row:
+ * A slot is the place of one group of tasks on the board: tasks that are canceled together. The generation of a slot counts the groups that have had it; that of a log entry counts how often the log had been filled before it. A row:
  *
  * | word | field        | writer                      | meaning                                          |
  * |------|--------------|-----------------------------|--------------------------------------------------|
  * | 0    | owner        | worker claims, main frees   | 0 free, else the thread's id                     |
- * | 1    | running      | its thread                  | steps started and not ended                      |
- * | 2    | started      | its thread                  | steps ever started, wraps (`Tracker` unwraps)    |
- * | 3    | finished     | its thread                  | steps ever ended, however, wraps                 |
- * | 4    | heartbeat    | its thread                  | milliseconds since `epochMs`, wraps after 24 days |
- * | 5    | acknowledged | its thread                  | the `head` up to which it has acted on the log   |
- * | 6    | bell         | anyone                      | counts its notifications, wraps                  |
+ * | 1    | running      | its thread                  | tasks started and not ended                      |
+ * | 2    | started      | its thread                  | tasks ever started, wraps (`Tracker` unwraps)    |
+ * | 3    | finished     | its thread                  | tasks ever ended, however, wraps                 |
+ * | 4    | heartbeat    | its thread                  | when its event loop last turned for the timer: milliseconds since `epochMs`, wraps after 24 days |
+ * | 5    | bell         | anyone                      | counts its notifications, wraps                  |
+ * | 6    | received     | its thread                  | messages with tasks that it has received, wraps  |
  */
 export class Layout {
   readonly handle: LayoutHandle;
@@ -66,9 +66,9 @@ export class Layout {
 }
 
 export interface LayoutSizes {
-  /** Groups of steps at one time. */
+  /** Groups of tasks at one time. */
   readonly slots: number;
-  /** Threads at one time, dying ones included. */
+  /** Threads at one time, those included that cannot die. */
   readonly rows: number;
   /** Entries of the log, a power of two. */
   readonly logSize?: number;
@@ -85,6 +85,7 @@ const LOG_SIZE = 4096;
 const WORDS_A_LINE = 16; // 64 bytes: rows of two threads never share a cache line.
 
 export const HEAD = 0;
+export const ROWS_USED = 1;
 const LOG_START = WORDS_A_LINE;
 
 export const OWNER = 0;
@@ -92,8 +93,8 @@ export const RUNNING = 1;
 export const STARTED = 2;
 export const FINISHED = 3;
 export const HEARTBEAT = 4;
-export const ACKNOWLEDGED = 5;
-export const BELL = 6;
+export const BELL = 5;
+export const RECEIVED = 6;
 
 function totalWords({ slots, rows, logSize }: Required<LayoutSizes>): number {
   return wholeLines(LOG_START + logSize + slots) + rows * WORDS_A_LINE;

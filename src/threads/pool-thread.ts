@@ -1,84 +1,111 @@
 import { MessageChannel, type MessagePort, receiveMessageOnPort, type Worker } from "node:worker_threads";
-import type { InspectedThread } from "../diagnosis/inspected-thread.ts";
-import type { SnapshotState } from "../diagnosis/snapshot-state.ts";
-import type { OutcomeEntry, StepMessage } from "./protocol.ts";
+import { monotonicMs } from "./clock.ts";
+import type { TaskMessage } from "./protocol.ts";
 
-/** Why a thread was replaced. */
-export const REPLACE_REASONS = ["grace", "heartbeat", "chaos", "exit", "uncaught", "out_of_memory"] as const;
+/** Why a thread was replaced. `grace`: it was held up by tasks that ignored their cancel. `heartbeat`: it stood still, or never came up. */
+export const REPLACE_REASONS = ["grace", "heartbeat", "killed", "exit", "uncaught", "out_of_memory"] as const;
 
 export type ReplaceReason = (typeof REPLACE_REASONS)[number];
 
-/** One of a pool's threads, as the main thread knows it, and the lane to it: a port for its steps and their outcomes. Main thread only. */
-export class PoolThread implements InspectedThread {
-  readonly worker: Worker;
-  /** Kept here because a `Worker` forgets its id when it exits. */
-  readonly id: number;
-  /** How many steps were sent to it and have not settled. `DispatchedStep` counts. */
-  inFlight = 0;
-  /** Its tracker row, once it has loaded its worker file and claimed one. */
+/** For the pool of a thread. */
+export interface ThreadEvents {
+  message(message: unknown): void;
+  /** It has posted what was cloned there and cannot be read here. */
+  unreadable(error: unknown): void;
+  killed(): void;
+}
+
+/** One of a pool's threads, as the main thread knows it, and the port to it. Main thread only. */
+export class PoolThread {
+  /** Known, as all that follows, once it has loaded the tasks and said so. Kept here because a `Worker` forgets its id when it exits. */
+  id = 0;
+  worker: Worker | undefined;
   row: number | undefined;
-  /** Piscina counts it among the threads it gives tasks to: a pool's first threads before they run, later ones after. */
-  listed = false;
-  /** Why it ends, once that is known or ordered. From then on it gets no steps. */
+  readyAtMs: number | undefined;
+  /** How many tasks were sent to it and have not settled. `DispatchedTask` counts. */
+  inFlight = 0;
+  /** The tasks that it has not answered for and that were given up, by their `key`. */
+  readonly givenUpTasks = new Set<string>();
+  /** How many messages with tasks were sent to it. */
+  sent = 0;
+  /** Its event loop has not turned for a while. */
+  isHeld = false;
+  /** It gets no more tasks but may end those that it has; replaced already. */
+  isSetAside = false;
+  /** Why it ends, once that is known or ordered. From then on it gets no tasks. */
   leaving: ReplaceReason | undefined;
-  /** It is leaving, but may end the steps it has until this timer fires. */
-  quarantine: NodeJS.Timeout | undefined;
-  terminated = false;
-  /** The heap snapshot that is asked of it. */
-  snapshot: SnapshotState | undefined;
-  #lane: { readonly port: MessagePort; readonly onOutcomes: (entries: readonly OutcomeEntry[]) => void } | undefined;
+  /** It was ordered to end, and may not do so for long: nothing terminates a native call. */
+  killed = false;
+  /** Its tasks have settled. */
+  gone = false;
+  /** Ends the thread by way of Piscina: aborting the standing task removes the thread from its pool at once. */
+  readonly abort = new AbortController();
+  readonly #channel = new MessageChannel();
+  readonly #events: ThreadEvents;
 
-  constructor(worker: Worker) {
+  constructor(events: ThreadEvents) {
+    this.#events = events;
+    this.#channel.port1.on("message", events.message);
+    this.#channel.port1.on("messageerror", (error) => {
+      events.unreadable(error);
+      // Nobody knows which tasks it was about: they would wait for ever, or until their cancel.
+      this.kill("uncaught");
+    });
+  }
+
+  /** The thread's end of the port, to be transferred. */
+  get remotePort(): MessagePort {
+    return this.#channel.port2;
+  }
+
+  becomeReady(id: number, row: number, worker: Worker): void {
+    this.id = id;
+    this.row = row;
     this.worker = worker;
-    this.id = worker.threadId;
+    this.readyAtMs = monotonicMs();
   }
 
-  /** It is listed, has a row, and was given the standing task. */
-  get ready(): boolean {
-    return this.#lane !== undefined;
+  get givenUp(): number {
+    return this.givenUpTasks.size;
   }
 
-  /** Steps may be sent to it. */
-  get takesSteps(): boolean {
-    return this.ready && this.leaving === undefined && !this.standsStill;
+  get takesTasks(): boolean {
+    return this.readyAtMs !== undefined && this.leaving === undefined && !this.isSetAside;
   }
 
-  /** It stands still for a heap snapshot, through no fault of its steps. */
-  get standsStill(): boolean {
-    return this.snapshot?.standsStill ?? false;
+  /** Throws where the message cannot be cloned. */
+  send(message: TaskMessage): void {
+    this.#channel.port1.postMessage(message);
+    this.sent++;
   }
 
-  /** Returns the thread's end of the lane, to be transferred. */
-  openLane(onOutcomes: (entries: readonly OutcomeEntry[]) => void): MessagePort {
-    const { port1, port2 } = new MessageChannel();
-    port1.on("message", onOutcomes);
-    this.#lane = { port: port1, onOutcomes };
-    return port2;
+  /** Reads what the thread had posted and nobody has read yet, then closes the port. */
+  closePort(): void {
+    const { port1 } = this.#channel;
+    for (let left = nextOf(port1); left !== undefined; left = nextOf(port1)) this.#events.message(left.message);
+    port1.close();
   }
 
-  send(steps: readonly StepMessage[]): void {
-    this.#lane?.port.postMessage(steps);
-  }
-
-  /** After the thread's `exit`: reads what the thread had posted and nobody has read yet. */
-  closeLane(): void {
-    if (this.#lane === undefined) return;
-    const { port, onOutcomes } = this.#lane;
-    for (let left = receiveMessageOnPort(port); left !== undefined; left = receiveMessageOnPort(port)) onOutcomes(left.message);
-    port.close();
-  }
-
-  /** A step that was sent to it has settled. The last one ends a quarantine. */
-  stepSettled(): void {
+  /** A task that was sent to it has settled. A thread that was set aside ends with the last. */
+  taskSettled(): void {
     this.inFlight--;
-    if (this.quarantine !== undefined && this.inFlight === 0) this.kill("grace");
+    if (this.isSetAside && this.inFlight === 0) this.kill("grace");
   }
 
-  /** Terminates it, unless that was done before; its pool replaces it. */
+  /** Ends it, unless that was done before; its pool replaces it at once. */
   kill(reason: ReplaceReason): void {
-    if (this.terminated) return;
+    if (this.killed) return;
     this.leaving ??= reason;
-    this.terminated = true;
-    void this.worker.terminate();
+    this.killed = true;
+    this.#events.killed();
+  }
+}
+
+/** The next message that can be read. Reading throws for one that cannot, and takes it away all the same. */
+function nextOf(port: MessagePort): { readonly message: unknown } | undefined {
+  for (;;) {
+    try {
+      return receiveMessageOnPort(port);
+    } catch {}
   }
 }

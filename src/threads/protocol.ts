@@ -1,66 +1,84 @@
-import type { MessagePort } from "node:worker_threads";
-import type { SpanData } from "../orders/span-data.ts";
-import type { StepOutcome } from "../orders/step.ts";
-import type { StepSpec } from "../orders/step-runner.ts";
 import type { LayoutHandle } from "./layout.ts";
+import type { PostedResult } from "./result.ts";
 
 /** Given to every thread at its start, as `workerData`. */
 export interface ThreadSetup {
   readonly layout: LayoutHandle;
-  /** Whatever the worker file's steps need to know, e.g. where the providers are. Plain data. */
+  readonly causes: readonly string[];
+  /** URL of the file that exports `tasks`. */
+  readonly file: string;
   readonly settings: unknown;
-  /** Whether steps have spans where their order is sampled. */
-  readonly tracing: boolean;
 }
 
 /**
- * One step on its way to a thread. Slot and generation name its group; `id` is unique while the process lives. What follows the action is
- * the step's input: flat, because the clone of an object has its field names in it.
+ * Tasks on their way to a thread, one after the other in one flat array, `TASK_STRIDE` entries each: an array for each task costs a tenth
+ * more of a message. Slot and generation name the task's group; `id` is its place in the task table.
  */
-export type StepMessage = readonly [
+export type TaskMessage = unknown[];
+export type TaskEntries = readonly [id: number, slot: number, generation: number, name: string, payload: unknown];
+export const TASK_STRIDE = 5;
+
+/**
+ * The one Piscina task of a thread lasts as long as the thread: a Piscina task for each task would cost the main thread several times as
+ * much. Everything between the two goes through its port: `TaskMessage` one way, `ThreadMessage` the other.
+ */
+export type StandingTask = import("node:worker_threads").MessagePort;
+
+/** What a thread posts. */
+export type ThreadMessage = OutcomeMessage | ReadyMessage | UserMessage | FaultMessage;
+
+/** Which tasks, when each began and ended (`monotonicMs`), and how: `OUTCOME_STRIDE` entries each. */
+export type OutcomeMessage = unknown[];
+export type OutcomeEntries = readonly [
   id: number,
   slot: number,
   generation: number,
-  name: string,
-  action: StepSpec["action"],
-  orderId: string,
-  amount: number,
-  attempt: number,
-  traceparent: string | undefined,
-  fails: boolean,
-  delayMs: number | undefined,
-  cpuMs: number | undefined,
+  startedAtMs: number,
+  endedAtMs: number,
+  result: PostedResult,
 ];
+export const OUTCOME_STRIDE = 6;
 
-/**
- * The one Piscina task of a thread lasts as long as the thread: a Piscina task for each step would cost the main thread several times as
- * much. The main thread posts `StepMessage[]` through its port, and the thread posts `OutcomeEntry[]` back.
- */
-export type StandingTask = MessagePort;
-
-export type NotOk = Exclude<StepOutcome, { status: "ok" }>;
-
-/** Which step, when the step began and ended (`monotonicMs`), and how; null stands for ok, the outcome of almost all. */
-export type OutcomeEntry = readonly [id: number, slot: number, startedAtMs: number, endedAtMs: number, outcome: NotOk | null];
-
-/** What a thread posts beside its outcomes; comes out of the pool as its `message` event. */
-export type ThreadMessage = ReadyMessage | LogMessage | SpansMessage;
-
-/** The thread has loaded its worker file and claimed this tracker row. */
+/** The thread has loaded the tasks and claimed this tracker row. */
 export interface ReadyMessage {
   readonly type: "ready";
   readonly threadId: number;
   readonly row: number;
 }
 
-export interface SpansMessage {
-  readonly type: "spans";
-  readonly spans: readonly SpanData[];
+/** What `post` was given. */
+export interface UserMessage {
+  readonly type: "user";
+  readonly value: unknown;
 }
 
-export interface LogMessage {
-  readonly type: "log";
-  readonly level: "debug" | "info" | "warn" | "error";
+/** Something went wrong that no outcome tells of. */
+export interface FaultMessage {
+  readonly type: "fault";
   readonly message: string;
-  readonly fields: Readonly<Record<string, unknown>>;
+  readonly stack: string;
+}
+
+/** What a message from a thread is; undefined for anything that is none. Whoever runs on a thread may have got at its port. */
+export function parseThreadMessage(message: unknown): ThreadMessage | undefined {
+  if (Array.isArray(message)) return message.length % OUTCOME_STRIDE === 0 && outcomesAreWellFormed(message) ? message : undefined;
+  if (typeof message !== "object" || message === null) return undefined;
+  const { type, threadId, row, message: text, stack } = message as Record<string, unknown>;
+  switch (type) {
+    case "ready":
+      return Number.isInteger(threadId) && Number.isInteger(row) ? (message as ReadyMessage) : undefined;
+    case "user":
+      return message as UserMessage;
+    case "fault":
+      return typeof text === "string" && typeof stack === "string" ? (message as FaultMessage) : undefined;
+    default:
+      return undefined;
+  }
+}
+
+function outcomesAreWellFormed(message: readonly unknown[]): boolean {
+  for (let at = 0; at < message.length; at++) {
+    if (at % OUTCOME_STRIDE !== OUTCOME_STRIDE - 1 && typeof message[at] !== "number") return false;
+  }
+  return true;
 }

@@ -1,13 +1,11 @@
 import type { KeyObject } from "node:crypto";
-import { Canceled } from "../concurrency/cancel-cause.ts";
-import { CancelScope } from "../concurrency/cancel-scope.ts";
-import { type Clock, SYSTEM_CLOCK } from "../concurrency/clock.ts";
 import type { EventOutbox, OrderEvent } from "../orders/order-event.ts";
 import { JournalUnavailable } from "../orders/order-journal.ts";
 import type { Post } from "../outgoing/post.ts";
 import { backoffMs, EVENT_BACKOFF } from "../retries/backoff.ts";
 import { JournalRetry } from "../retries/journal-retry.ts";
 import { RetryQueue } from "../retries/retry-queue.ts";
+import { Canceled, CancelScope, type Clock, SYSTEM_CLOCK } from "../threads/index.ts";
 import { type PostFailure, postToReceiver } from "./post-event.ts";
 import { type DeliveryLog, MAX_REQUESTS, WebhookReceiver } from "./webhook-receiver.ts";
 

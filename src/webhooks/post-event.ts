@@ -1,8 +1,8 @@
 import type { KeyObject } from "node:crypto";
-import type { CancelScope } from "../concurrency/cancel-scope.ts";
 import type { OrderEvent } from "../orders/order-event.ts";
 import { type Post, type PostAnswer, postTo } from "../outgoing/post.ts";
 import { retryAfterMs } from "../outgoing/retry-after.ts";
+import type { CancelScope } from "../threads/index.ts";
 import { signatureHeaders } from "./sign.ts";
 
 /** How one try ended. */

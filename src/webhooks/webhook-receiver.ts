@@ -1,9 +1,8 @@
 import type { KeyObject } from "node:crypto";
-import { CancelScope } from "../concurrency/cancel-scope.ts";
-import type { Clock } from "../concurrency/clock.ts";
 import type { OrderEvent } from "../orders/order-event.ts";
 import type { Post } from "../outgoing/post.ts";
 import { EndpointHealth, type EndpointOutcome } from "../retries/endpoint-health.ts";
+import { CancelScope, type Clock } from "../threads/index.ts";
 import { type PostResult, postEvent } from "./post-event.ts";
 
 /** What delivery needs of a logger; pino's fits. */

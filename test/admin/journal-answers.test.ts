@@ -62,7 +62,7 @@ async function startWith(error: Error, faults: unknown[]): Promise<number> {
     watched: QUIET,
     diagnosis: {
       traces: new TraceRecorder(() => []),
-      inspector: new ThreadInspector({ inspectable: () => undefined }),
+      inspector: new ThreadInspector({ worker: () => undefined }),
     },
     operators: {
       journal,

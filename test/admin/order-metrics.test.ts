@@ -51,7 +51,7 @@ test("orders, steps, cancels, capacity and threads are counted as they were", { 
     'capacity_in_use{step="courier"}': 0,
     'threads{pool="shared"}': 2,
     'threads{pool="exclusive"}': 1,
-    'threads_replaced_total{reason="chaos"}': 0,
+    'threads_replaced_total{reason="killed"}': 0,
     'circuit_state{step="vendor"}': 0,
     journal_healthy: 1,
   };
@@ -76,10 +76,10 @@ test("orders, steps, cancels, capacity and threads are counted as they were", { 
   const busy = await scrape(adminPort);
   expect(busy.value('capacity_in_use{step="courier"}')).toBe(1);
   expect(busy.value('capacity_in_use{step="vendor"}')).toBe(2);
-  expect(server.service.runtime.killThread()).toBeDefined();
+  expect(server.service.threads.killThread()).toBeDefined();
   await eventually("the thread to be replaced", async () => {
     const now = await scrape(adminPort);
-    return now.value('threads_replaced_total{reason="chaos"}') === 1 && now.value('threads{pool="shared"}') === 2;
+    return now.value('threads_replaced_total{reason="killed"}') === 1 && now.value('threads{pool="shared"}') === 2;
   });
   hangUp.abort();
   await Promise.allSettled(holding);

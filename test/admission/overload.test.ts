@@ -8,11 +8,11 @@ let running: TestService;
 afterEach(() => running.stop());
 
 async function expectNothingLeft(): Promise<void> {
-  const { orderService, runtime, capacities } = running.service;
+  const { orderService, threads, capacities } = running.service;
   await eventually("the orders to end", () => orderService.inFlight === 0);
-  const { running: steps, started, finished } = runtime.totals();
+  const { running: steps, started, finished } = threads.totals();
   expect([steps, started - finished]).toEqual([0, 0]);
-  expect(runtime.counters()).toMatchObject({ slots: 0, unsettled: 0, exclusivePermits: 0, exclusiveWaiting: 0 });
+  expect(threads.counters()).toMatchObject({ groups: 0, unsettled: 0, exclusivePermits: 0, exclusiveWaiting: 0 });
   for (const { inUse, waiting } of Object.values(capacities)) expect([inUse, waiting]).toEqual([0, 0]);
 }
 
@@ -69,7 +69,7 @@ test.each(BOTTLENECKS)("at three times what $what can do few accepted orders fai
   await expectNothingLeft();
   await eventually("the limit to be wide again", () => running.service.admission.limit > 20);
   // Of a failed order some steps may have run, and some more to compensate them.
-  const { started } = running.service.runtime.totals();
+  const { started } = running.service.threads.totals();
   expect(started).toBeGreaterThanOrEqual(STEPS.length * ok);
   expect(started).toBeLessThanOrEqual(STEPS.length * ok + 2 * STEPS.length * failed);
 });
@@ -88,7 +88,7 @@ test("orders that are slow and wait for nothing are no overload", async () => {
   const slow = Array.from({ length: 120 }, (_, n) =>
     postOrder(running.port, orderOf(`slow-${n}`, 250_000), { signal: gone.signal }).catch(() => undefined),
   );
-  await eventually("all to run", () => running.service.runtime.totals().running === STEPS.length * 120);
+  await eventually("all to run", () => running.service.threads.totals().running === STEPS.length * 120);
   await new Promise((resolve) => setTimeout(resolve, 500));
   expect(orderService.inFlight).toBe(120);
   expect(await postOrder(running.port, orderOf("quick", 0))).toMatchObject({ status: 200 });
@@ -141,5 +141,5 @@ test("a hopeless wait ends before its deadline, and its courier is not begun", a
   await expectNothingLeft();
   // The other steps of all three orders, one courier, and what two orders had to compensate.
   const others = STEPS.length - 1;
-  expect(running.service.runtime.totals().started).toBe(3 * others + 1 + 2 * others);
+  expect(running.service.threads.totals().started).toBe(3 * others + 1 + 2 * others);
 });

@@ -51,7 +51,7 @@ test(`the ledger balances after ${ORDERS} orders on a bad day (SEED=${SEED})`, {
   const { service, port } = running;
 
   const one = async (n: number) => {
-    if (n % 500 === 250 && service.runtime.killThread() !== undefined) counts.killed++;
+    if (n % 500 === 250 && service.threads.killThread() !== undefined) counts.killed++;
     // A third of the requests are for an order somebody has asked for before, perhaps just now.
     const repeats = n > 0 && random() < 0.33;
     const orderId = `order ${repeats ? Math.max(0, n - 1 - Math.floor(random() * 200)) : n}`;
@@ -80,7 +80,7 @@ test(`the ledger balances after ${ORDERS} orders on a bad day (SEED=${SEED})`, {
   const sights = [
     { what: "requests", atLeast: ORDERS, seen: () => answers.length + counts.hungUp },
     // While a circuit is open orders are refused by the hundred: they are no bad day for anybody.
-    { what: "steps that ran", atLeast: 2.5 * ORDERS, seen: () => service.runtime.totals().started },
+    { what: "steps that ran", atLeast: 2.5 * ORDERS, seen: () => service.threads.totals().started },
     { what: "placed", atLeast: ORDERS / 5, seen: () => distinct.placed.size },
     { what: "failed", atLeast: ORDERS / 10, seen: () => distinct.failed.size },
     { what: "repeated", atLeast: ORDERS / 50, seen: () => counts.repeated },
@@ -113,9 +113,9 @@ test(`the ledger balances after ${ORDERS} orders on a bad day (SEED=${SEED})`, {
   for (const [orderId, same] of okTexts) expect(new Set(same.map(({ text }) => text)).size, orderId).toBe(1);
 
   expect(counts.broken).toBe(0);
-  expect(service.runtime.counters()).toEqual({ slots: 0, unsettled: 0, exclusivePermits: 0, exclusiveWaiting: 0, watchedGroups: 0 });
+  expect(service.threads.counters()).toEqual({ groups: 0, unsettled: 0, exclusivePermits: 0, exclusiveWaiting: 0, watchedGroups: 0 });
   expect(service.orderService.inFlight).toBe(0);
-  const { running: stillRunning, started, finished } = service.runtime.totals();
+  const { running: stillRunning, started, finished } = service.threads.totals();
   expect(started).toBeGreaterThan(ORDERS);
   expect({ stillRunning, open: started - finished }).toEqual({ stillRunning: 0, open: 0 });
   console.info(`SEED=${SEED} clients=${clients} deadline=${deadlineMs} ms attempts=${endings.length} placed=${placed.size}`, counts);

@@ -1,7 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { CANCEL_CAUSES, type CancelCause, Canceled } from "../../src/concurrency/cancel-cause.ts";
-import { CancelScope } from "../../src/concurrency/cancel-scope.ts";
-import { monotonicMs } from "../../src/concurrency/clock.ts";
+import { CANCEL_CAUSES, type CancelCause } from "../../src/orders/cancel-cause.ts";
+import { Canceled, CancelScope, monotonicMs } from "../../src/threads/index.ts";
 
 const activeTimeouts = () => process.getActiveResourcesInfo().filter((kind) => kind === "Timeout").length;
 

@@ -1,5 +1,5 @@
-import type { CancelCause } from "../../src/concurrency/cancel-cause.ts";
-import type { GroupResult, TaskOutcome } from "../../src/concurrency/task-group.ts";
+import type { CancelCause } from "../../src/orders/cancel-cause.ts";
+import type { GroupResult, TaskOutcome } from "../../src/threads/index.ts";
 
 export interface Reply {
   readonly from: number;

@@ -1,9 +1,8 @@
 import { setImmediate as drainMicrotasks } from "node:timers/promises";
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { CANCEL_CAUSES, type CancelCause, Canceled } from "../../src/concurrency/cancel-cause.ts";
-import { CancelScope } from "../../src/concurrency/cancel-scope.ts";
-import { type GroupResult, TaskGroup } from "../../src/concurrency/task-group.ts";
+import { CANCEL_CAUSES, type CancelCause } from "../../src/orders/cancel-cause.ts";
+import { Canceled, CancelScope, type GroupResult, TaskGroup } from "../../src/threads/index.ts";
 import { type End, type Reply, TaskGroupModel } from "./task-group-model.ts";
 
 /** `pick` chooses among the tasks that can still end when the command runs, so that shrinking keeps commands meaningful. */

@@ -1,8 +1,7 @@
 import { setImmediate as drainMicrotasks } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
-import { CANCEL_CAUSES, Canceled } from "../../src/concurrency/cancel-cause.ts";
-import { CancelScope } from "../../src/concurrency/cancel-scope.ts";
-import { TaskGroup } from "../../src/concurrency/task-group.ts";
+import { CANCEL_CAUSES } from "../../src/orders/cancel-cause.ts";
+import { Canceled, CancelScope, TaskGroup } from "../../src/threads/index.ts";
 
 /** A task that ends `canceled` as soon as its scope is canceled, and never otherwise. */
 const untilCanceled = (scope: CancelScope) => new Promise<never>((_, reject) => scope.onCancel((cause) => reject(new Canceled(cause))));

@@ -3,7 +3,7 @@ import { PassThrough } from "node:stream";
 import { text } from "node:stream/consumers";
 import { setImmediate as turn } from "node:timers/promises";
 import { expect, test } from "vitest";
-import { monotonicMs } from "../../src/concurrency/clock.ts";
+import { monotonicMs } from "../../src/threads/index.ts";
 import { TraceRecorder } from "../../src/diagnosis/trace-recorder.ts";
 import type { EndedOrder } from "../../src/orders/ended-order.ts";
 import type { EndedStep } from "../../src/orders/step.ts";

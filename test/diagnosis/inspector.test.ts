@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { CancelScope } from "../../src/concurrency/cancel-scope.ts";
+import { CancelScope } from "../../src/threads/index.ts";
 import { timers } from "../leaks/timers.ts";
 import { eventually } from "../support/eventually.ts";
 import { newId, orderOf, postOrder, type Received, send } from "../support/http-client.ts";
@@ -28,26 +28,16 @@ function profileIn({ status, headers, json }: Received): Profile {
 
 const functionsOf = ({ nodes }: Profile) => nodes.map(({ callFrame }) => callFrame.functionName);
 
-/** The texts of a snapshot as DevTools opens it: nodes and edges have as many fields as it says. */
-function stringsIn({ status, headers, json }: Received): Set<string> {
-  expect([status, headers["content-type"]]).toEqual([200, "application/json; charset=utf-8"]);
-  const { snapshot, nodes, edges, strings } = json;
-  expect(nodes.length).toBe(snapshot.node_count * snapshot.meta.node_fields.length);
-  expect(edges.length).toBe(snapshot.edge_count * snapshot.meta.edge_fields.length);
-  expect(snapshot.node_count).toBeGreaterThan(1000);
-  return new Set(strings);
-}
-
 function threadOf({ service }: TestService, pool: string): number {
-  return service.runtime.threads().find((thread) => thread.pool === pool)?.id ?? Number.NaN;
+  return service.threads.statistics().threads.find((thread) => thread.pool === pool)?.id ?? Number.NaN;
 }
 
 /** Places an order that computes until the client hangs up. */
 async function computing(running: TestService): Promise<AbortController> {
   const client = new AbortController();
   void postOrder(running.port, { ...orderOf(newId("computes"), 0), cpu_ms: { vendor: LONG } }, { signal: client.signal }).catch(() => {});
-  const { runtime, capacities } = running.service;
-  await eventually("it to compute", () => runtime.threads().some((thread) => thread.pool === "exclusive" && thread.running === 1));
+  const { threads, capacities } = running.service;
+  await eventually("it to compute", () => threads.statistics().threads.some((thread) => thread.pool === "exclusive" && thread.running === 1));
   // Until then the shared thread may have more steps in flight, and the chaos route kills the busiest thread.
   await eventually("its other steps to end", () => capacities.payment.inUse === 0 && capacities.courier.inUse === 0);
   return client;
@@ -90,11 +80,11 @@ describe("GET /debug/profile", () => {
         () => "hung up",
       );
       await eventually("the profile", () => inspector.busy);
-      for (const path of ["/debug/profile?seconds=1", `/debug/heap?thread=${threadOf(running, "shared")}`]) {
-        const refused = await send(running.adminPort, { path });
+      for (const other of ["", `&thread=${threadOf(running, "shared")}`]) {
+        const refused = await send(running.adminPort, { path: `/debug/profile?seconds=1${other}` });
         expect([refused.status, refused.json.error]).toEqual([
           503,
-          { kind: "overloaded", message: "a profile or a snapshot is being taken, and there is one at a time" },
+          { kind: "overloaded", message: "a profile is being taken, and there is one at a time" },
         ]);
       }
       client.abort();
@@ -118,57 +108,15 @@ describe("GET /debug/profile", () => {
   });
 });
 
-describe("GET /debug/heap", () => {
-  test("shows what the main thread holds and what a worker holds, while orders go on", async () => {
-    await using running = await startService(SETTINGS);
-    const id = threadOf(running, "shared");
-    let over = false;
-    const snapshots = (async () => {
-      const worker = await send(running.adminPort, { path: `/debug/heap?thread=${id}` });
-      const main = await send(running.adminPort, { path: "/debug/heap" });
-      over = true;
-      return { worker, main };
-    })();
-    // Steps find no thread while the only one stands still, and find it afterwards.
-    while (!over) expect((await postOrder(running.port, orderOf(newId("meanwhile"), 0))).status).toBe(200);
-    const { worker, main } = await snapshots;
-    const inWorker = stringsIn(worker);
-    const inMain = stringsIn(main);
-    expect([inWorker.has("CancelWatch"), inWorker.has("OrderService")]).toEqual([true, false]);
-    expect(inMain.has("OrderService")).toBe(true);
-    expect(worker.headers["content-disposition"]).toMatch(new RegExp(`filename="orders-thread-${id}-[\\dTZ-]+\\.heapsnapshot"$`));
-    expect(running.service.inspector.busy).toBe(false);
-    expect(running.logged.filter(({ level }) => level >= 40)).toEqual([]);
-  });
-
-  test("a client that hangs up in the midst of it leaves nothing behind", async () => {
-    await using running = await startService(SETTINGS);
-    for (const thread of [threadOf(running, "shared"), 0]) {
-      const client = new AbortController();
-      const answer = send(running.adminPort, { path: `/debug/heap?thread=${thread}`, signal: client.signal }).catch(() => "hung up");
-      await eventually("the snapshot", () => running.service.inspector.busy);
-      client.abort();
-      expect(await answer).toBe("hung up");
-      await eventually("room", () => !running.service.inspector.busy);
-    }
-    expect((await postOrder(running.port, orderOf(newId("after"), 0))).status).toBe(200);
-    expect(running.logged.filter(({ level }) => level >= 40)).toEqual([]);
-  });
-});
-
 test("a thread that there is not is named, and what is no id at all", async () => {
   await using running = await startService(SETTINGS);
   const rule = "thread: must be the id of a thread as GET /debug/threads shows it, or 0 for the main thread";
-  for (const path of ["/debug/profile?seconds=1&thread=", "/debug/heap?thread="]) {
-    const unknown = await send(running.adminPort, { path: `${path}4711` });
-    expect([unknown.status, unknown.json.error]).toEqual([
-      404,
-      { kind: "not_found", message: `${rule}; no thread of the pools has the id 4711` },
-    ]);
-    for (const wrong of ["main", "-1", "1e3", "01", "1&thread=2"]) {
-      const { status, json } = await send(running.adminPort, { path: path + wrong });
-      expect([wrong, status, json.error]).toEqual([wrong, 400, { kind: "bad_request", message: rule }]);
-    }
+  const path = "/debug/profile?seconds=1&thread=";
+  const unknown = await send(running.adminPort, { path: `${path}4711` });
+  expect([unknown.status, unknown.json.error]).toEqual([404, { kind: "not_found", message: `${rule}; no thread of the pools has the id 4711` }]);
+  for (const wrong of ["main", "-1", "1e3", "01", "1&thread=2"]) {
+    const { status, json } = await send(running.adminPort, { path: path + wrong });
+    expect([wrong, status, json.error]).toEqual([wrong, 400, { kind: "bad_request", message: rule }]);
   }
   expect(running.service.inspector.busy).toBe(false);
 });

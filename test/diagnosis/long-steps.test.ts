@@ -1,33 +1,39 @@
-import type { Worker } from "node:worker_threads";
 import { expect, test } from "vitest";
 import { LongSteps } from "../../src/diagnosis/long-steps.ts";
-import type { DispatchedStep } from "../../src/threads/dispatched-step.ts";
-import { PoolThread } from "../../src/threads/pool-thread.ts";
-import { newStep } from "../threads/new-step.ts";
+import { taskOf } from "../../src/orders/step-task.ts";
+import type { RunningTask } from "../../src/threads/index.ts";
 
 const MARK_MS = 50;
+const THREAD_ID = 7;
+
+type Step = { -readonly [field in keyof RunningTask]: RunningTask[field] };
+
+/** A step that no thread has and nobody waits for. */
+function newStep(serial: number): Step {
+  const input = { orderId: "o-1", amount: 1, attempt: 2 };
+  return { serial, name: taskOf("vendor", "compensate"), input, options: undefined, settled: false, threadId: undefined };
+}
 
 function fixture() {
-  const steps: DispatchedStep[] = [];
+  const steps: Step[] = [];
   const long = new LongSteps({
-    get lastStepId() {
-      return steps.at(-1)?.id ?? 0;
+    get lastSerial() {
+      return steps.at(-1)?.serial ?? 0;
     },
     unsettled: () => steps.filter(({ settled }) => !settled),
   });
-  const thread = new PoolThread({ threadId: 7 } as Worker);
   let nowMs = 0;
+  const ask = (): Step => {
+    const step = newStep(steps.length + 1);
+    steps.push(step);
+    return step;
+  };
   return {
     long,
-    steps,
-    begin() {
-      const step = newStep();
-      steps.push(step);
-      step.moveTo(thread);
-      return step;
-    },
-    end(step: ReturnType<typeof newStep>) {
-      step.settle({ status: "ok" });
+    ask,
+    begin: () => Object.assign(ask(), { threadId: THREAD_ID }),
+    end(step: Step) {
+      step.settled = true;
     },
     pass(ms: number) {
       for (const end = nowMs + ms; nowMs < end; ) {
@@ -53,12 +59,24 @@ test("a step is shown once it has run for 300 ms, and until it ends", () => {
   expect(shown()).toEqual([]);
 });
 
-test("a step that waits for a thread does not run", () => {
-  const { long, steps, pass, shown } = fixture();
-  steps.push(newStep());
+test("a step that waits for a thread does not run, nor one that waits for another after its thread was lost", () => {
+  const { long, ask, begin, pass, shown } = fixture();
+  ask();
+  const lost = begin();
   pass(1_000);
+  expect(shown()).toEqual([50]);
+  lost.threadId = undefined;
   expect(shown()).toEqual([]);
   expect(long.sample(0)).toEqual([]);
+});
+
+test("a step is shown with its name, what it does, its order and its thread", () => {
+  const { begin, long, pass } = fixture();
+  begin();
+  pass(400);
+  expect(long.sample(400)).toEqual([
+    { name: "vendor", action: "compensate", orderId: "o-1", attempt: 2, threadId: THREAD_ID, sinceMs: 50 },
+  ]);
 });
 
 test("of many the oldest and the youngest are shown, and keep their places; what is shown is bounded", () => {

@@ -42,15 +42,15 @@ function sliceAround(events: readonly CheckedEvent[], end: CheckedEvent): Checke
 
 test("two orders that compute run on two OS threads at one time", async () => {
   await using running = await startService(SETTINGS);
-  const { runtime } = running.service;
-  const busy = () => runtime.threads().filter((thread) => thread.pool === "exclusive" && thread.running === 1).length;
+  const { threads } = running.service;
+  const busy = () => threads.statistics().threads.filter((thread) => thread.pool === "exclusive" && thread.running === 1).length;
   const ids = [newId("computes"), newId("computes")];
   const { events, trackOf } = await traceOf(running, async () => {
     const hangUps: (() => Promise<void>)[] = [];
     for (const [index, id] of ids.entries()) {
       const orders = index + 1;
       // A hang-up would stop the other steps too while they run, and each of them would have an arrow.
-      const onlyComputes = () => busy() === orders && runtime.totals().finished === orders * (STEPS.length - 1);
+      const onlyComputes = () => busy() === orders && threads.totals().finished === orders * (STEPS.length - 1);
       hangUps.push(await placeUntilHangUp(running, { ...orderOf(id, 0), cpu_ms: { vendor: LONG } }, onlyComputes));
     }
     await Promise.all(hangUps.map((hangUp) => hangUp()));
@@ -118,10 +118,10 @@ test("a cancel is an arrow from the failed step to each that it stopped, with th
 
 test("a step's wait for capacity is seen, and whether it came to run", async () => {
   await using running = await startService({ ...SETTINGS, COURIER_CAPACITY: "1" });
-  const { runtime, capacities } = running.service;
+  const { threads, capacities } = running.service;
   const long = (id: string) => ({ order_id: id, amount: 1, delay_ms: { payment: 0, vendor: 0, courier: LONG } });
   const { events } = await traceOf(running, async () => {
-    const first = await placeUntilHangUp(running, long("has it"), () => runtime.totals().running === 1);
+    const first = await placeUntilHangUp(running, long("has it"), () => threads.totals().running === 1);
     const second = await placeUntilHangUp(running, long("waits, gives up"), () => capacities.courier.waiting === 1);
     const third = postOrder(running.port, orderOf("waits, runs", 0));
     await eventually("the third to wait", () => capacities.courier.waiting === 2);
@@ -144,15 +144,15 @@ test("a step's wait for capacity is seen, and whether it came to run", async () 
 
 test("a thread that is replaced meanwhile is seen, with the steps that were lost with it", async () => {
   await using running = await startService({ ...SETTINGS, THREADS: "1", CPU_THREADS: "1" });
-  const { runtime } = running.service;
-  const [shared] = runtime.threads().filter(({ pool }) => pool === "shared");
+  const { threads } = running.service;
+  const [shared] = threads.statistics().threads.filter(({ pool }) => pool === "shared");
   const { events, trackOf } = await traceOf(running, async () => {
     const answer = postOrder(running.port, orderOf(newId("lost"), LONG));
-    await eventually("the order to run", () => runtime.totals().running === STEPS.length);
+    await eventually("the order to run", () => threads.totals().running === STEPS.length);
     expect((await send(running.adminPort, { method: "POST", path: "/chaos/kill-thread" })).json.killed).toBe(shared?.id);
     expect((await answer).status).toBe(500);
   });
-  const replaced = named(events, "i", "thread replaced: chaos");
+  const replaced = named(events, "i", "thread replaced: killed");
   expect(replaced.map(trackOf)).toEqual([`shared ${shared?.id}`]);
   expect(named(events, "i", /: lost$/).map((event) => [event.name, trackOf(event), event.args.status])).toEqual(
     STEPS.map((step) => [`${step}: lost`, `shared ${shared?.id}`, "lost"]),
@@ -246,7 +246,7 @@ describe("GET /debug/trace", () => {
 
   test("nobody records by HEAD or POST", async () => {
     await using running = await startService({ THREADS: "1", CPU_THREADS: "1" });
-    for (const path of ["/debug/trace", "/debug/profile", "/debug/heap"]) {
+    for (const path of ["/debug/trace", "/debug/profile"]) {
       for (const method of ["HEAD", "POST"]) {
         const { status, headers } = await send(running.adminPort, { method, path });
         expect([path, method, status, headers.allow]).toEqual([path, method, 405, "GET"]);

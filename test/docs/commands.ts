@@ -84,6 +84,8 @@ const NEEDS_ROOT = { note: "it needs root and the machine's own systemd; systemd
 const UNIT = { file: "test/deploy/systemd.test.ts", shows: '"verify"', ...NEEDS_ROOT };
 const MANIFESTS = { note: "it needs a cluster; the test checks the manifests against the types of Kubernetes" };
 
+const EXAMPLES = { file: "test/threads/examples.test.ts", shows: "linesOf(" };
+
 /** Commands that need something of their own. Every other one is run by what test/docs/commands.test.ts says. */
 export const ELSEWHERE: Readonly<Record<string, RunBy>> = {
   "npm ci": { file: ".ci/run", shows: "npm ci " },
@@ -91,6 +93,13 @@ export const ELSEWHERE: Readonly<Record<string, RunBy>> = {
   "npm ci && npm test": { file: ".ci/run", shows: "npm test " },
   "npm test": { file: ".ci/run", shows: "npm test " },
   "npm start": { file: "test/docs/commands.test.ts", shows: '["npm", "start", ' },
+  "npm install cancelable-threads": {
+    file: "test/threads/package.test.ts",
+    shows: '"install", "--offline"',
+    note: "the tarball instead of the name",
+  },
+  "npm pack -w src/threads": { file: "test/threads/package.test.ts", shows: '"pack", "-w", "src/threads"' },
+  "node src/threads/examples/search/main.ts": { ...EXAMPLES, note: "the test runs every example so" },
   "npm run check": { file: "package.json", shows: '"test": "npm run check &&' },
   "npm run test:docs": { file: "test/docs/vitest.config.ts", shows: "test/docs/slow.ts", note: "it runs what the others say of it" },
   "npm run providers": { file: "test/docs/try-it.test.ts", shows: "GUIDE" },

@@ -73,6 +73,11 @@ test("npm run fuzz finds nothing wrong", async () => {
   expect({ code, stdout }).toMatchObject({ code: 0, stdout: expect.stringMatching(/all well/) });
 });
 
+test("npm run fuzz:threads finds nothing wrong", async () => {
+  const { code, stdout } = await npmRun("fuzz:threads", OTHERS["fuzz:threads"]);
+  expect({ code, stdout }).toMatchObject({ code: 0, stdout: expect.stringMatching(/all well/) });
+});
+
 test("npm run demo leaves nothing behind", async () => {
   const directory = directoryHere();
   const { code, stderr } = await npmRun("demo", OTHERS.demo, { env: { TMPDIR: directory, PORT: "0", ADMIN_PORT: "0" } });

@@ -35,6 +35,7 @@ export const OTHERS: Readonly<Record<string, string>> = {
   "bench:engines": "--seconds 2 --connections 8",
   load: "--duration 1 --connections 16",
   fuzz: "--requests 3000",
+  "fuzz:threads": "--seconds 5",
   demo: "--once",
   "test:add-step": "test/orders/order-runs.property.test.ts",
   "test:one-core": "--repeat 2 test/retries/backoff.test.ts",

@@ -25,13 +25,13 @@ test("with an identity key the endpoint takes what the engine has signed, and no
     await using engine = await RestateTestEngine.start({ RESTATE_REQUEST_IDENTITY_PRIVATE_KEY_PEM_FILE: file });
     await using running = await engine.start({ RESTATE_IDENTITY_KEY: `publickeyv1_${base58(raw)}`, RESTATE_NODE_NAME: "node-a" });
     expect(await postOrder(running.port, orderOf("signed", 0))).toMatchObject({ status: 200 });
-    const before = running.service.runtime.totals().started;
+    const before = running.service.threads.totals().started;
     // One that the engine pauses would hold its object, and nobody would know.
     expect(await pausing(engine.server.adminUrl)).toEqual([]);
     for (const path of ["/discover", "/invoke/Order/attempt"]) {
       expect(await callUnsigned(running.service.endpointPort as number, path)).toBe(401);
     }
-    expect(running.service.runtime.totals().started).toBe(before);
+    expect(running.service.threads.totals().started).toBe(before);
     expect((await send(running.adminPort, { path: "/metrics" })).text).toContain('\nnode_info{node="node-a"} 1\n');
   } finally {
     rmSync(directory, { recursive: true });

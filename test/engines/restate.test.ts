@@ -201,7 +201,7 @@ describe("with two nodes", () => {
   test("requests for one id meet; a hang-up cancels only when nobody waits at either; both repeat the answer", async () => {
     await using here = await engine.start(settings);
     await using there = await engine.start(settings);
-    const running = () => there.service.runtime.totals().running;
+    const running = () => there.service.threads.totals().running;
     const [one, two] = [new AbortController(), new AbortController()];
     const gone = (port: number, { signal }: AbortController) => postOrder(port, long("shared"), { signal }).catch(() => "gone");
     const first = gone(here.port, one);
@@ -265,7 +265,7 @@ describe("with two nodes", () => {
     const first = postOrder(stopped.port, long("stopped"));
     await eventually(
       "the order to run",
-      () => there.service.runtime.totals().running,
+      () => there.service.threads.totals().running,
       (count) => count === STEPS.length,
     );
     await stopped.stop();
@@ -275,7 +275,7 @@ describe("with two nodes", () => {
     expect(
       await eventually(
         "nothing to run",
-        () => there.service.runtime.totals().running,
+        () => there.service.threads.totals().running,
         (count) => count === 0,
       ),
     ).toBe(0);

@@ -116,7 +116,6 @@ describe("with ADMIN_KEYS_FILE", () => {
       ["POST", "/debug/threads", 405],
       ["GET", "/debug/trace?seconds=1", 200],
       ["GET", "/debug/profile?seconds=0", 400],
-      ["GET", "/debug/heap?thread=4711", 404],
       ["POST", "/chaos/kill-thread", 200],
       ["POST", "/chaos/stick-thread", 400],
       ["GET", "/chaos/crash", 405],

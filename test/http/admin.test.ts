@@ -146,7 +146,7 @@ describe("POST /chaos/kill-thread", () => {
       expect(await recovered([json.killed], replaced, fresh)).toMatchObject({ started: before.started, finished: before.finished });
     }
     await nextOrderWorks(fresh);
-    expect(fresh.logged.filter(({ level }) => level >= 40)).toMatchObject(Array(3).fill({ msg: "thread replaced", reason: "chaos" }));
+    expect(fresh.logged.filter(({ level }) => level >= 40)).toMatchObject(Array(3).fill({ msg: "thread replaced", reason: "killed" }));
   });
 });
 
@@ -170,8 +170,8 @@ describe("POST /chaos/stick-thread", () => {
     expect(page).toMatchObject({ started: before.started + ran, finished: before.finished + ran });
     await nextOrderWorks(fresh);
     expect(fresh.logged.filter(({ level }) => level >= 40)).toMatchObject([{ msg: "thread replaced", reason: "grace" }]);
-    expect(fresh.service.runtime.counters()).toEqual({
-      slots: 0,
+    expect(fresh.service.threads.counters()).toEqual({
+      groups: 0,
       unsettled: 0,
       exclusivePermits: 0,
       exclusiveWaiting: 0,

@@ -76,16 +76,16 @@ test("requests behind one that ends the connection are not collected", async () 
 test("orders in line end when their client hangs up", async () => {
   using connection = await RawConnection.open(server.port);
   await connection.write(Array.from({ length: 5 }, () => asOrder(orderOf(newId("left"), FOR_EVER_MS))).join(""));
-  await eventually("the orders running", () => server.service.runtime.totals().running >= 5);
+  await eventually("the orders running", () => server.service.threads.totals().running >= 5);
   connection.socket.resetAndDestroy();
   await eventually(
     "the orders canceled",
-    () => server.service.orderService.inFlight === 0 && server.service.runtime.totals().running === 0,
+    () => server.service.orderService.inFlight === 0 && server.service.threads.totals().running === 0,
   );
 });
 
 test("half of a body and a reset leave nothing behind", async () => {
-  const started = server.service.runtime.totals().started;
+  const started = server.service.threads.totals().started;
   await eventually("no socket open", () => openSockets() === 0);
   const clients = await Promise.all(Array.from({ length: 50 }, () => RawConnection.open(server.port)));
   for (const [n, client] of clients.entries()) {
@@ -95,7 +95,7 @@ test("half of a body and a reset leave nothing behind", async () => {
   expect(openSockets()).toBeGreaterThan(50);
   for (const { socket } of clients) socket.resetAndDestroy();
   await eventually("no socket open", () => openSockets() === 0);
-  expect(server.service.runtime.totals()).toMatchObject({ running: 0, started });
+  expect(server.service.threads.totals()).toMatchObject({ running: 0, started });
 });
 
 test("none of this is an error of the server's", () => {

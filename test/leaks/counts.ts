@@ -2,8 +2,7 @@ import { readdirSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { expect } from "vitest";
 import type { StepName } from "../../src/orders/steps.ts";
-import type { Capacity } from "../../src/permits/capacity.ts";
-import type { ThreadRuntime } from "../../src/threads/thread-runtime.ts";
+import type { Capacity, Threads } from "../../src/threads/index.ts";
 import { timers } from "./timers.ts";
 
 export type Capacities = Readonly<Record<StepName, Capacity>>;
@@ -16,7 +15,7 @@ export interface Counts {
   readonly running: number;
   /** Steps ever started and not finished, by the threads' own counters. */
   readonly unfinished: number;
-  readonly slots: number;
+  readonly groups: number;
   readonly unsettled: number;
   readonly exclusivePermits: number;
   readonly exclusiveWaiting: number;
@@ -26,15 +25,15 @@ export interface Counts {
   readonly timers: number;
 }
 
-export function countOf(runtime: ThreadRuntime, capacities: Capacities): Counts {
-  const { running, started, finished } = runtime.totals();
+export function countOf(stepThreads: Pick<Threads, "totals" | "statistics" | "counters">, capacities: Capacities): Counts {
+  const { running, started, finished } = stepThreads.totals();
   const all = Object.values(capacities);
   return {
     osThreads: osThreads(),
-    threads: runtime.threads().length,
+    threads: stepThreads.statistics().threads.length,
     running,
     unfinished: started - finished,
-    ...runtime.counters(),
+    ...stepThreads.counters(),
     permits: all.reduce((sum, { inUse }) => sum + inUse, 0),
     waiting: all.reduce((sum, { waiting }) => sum + waiting, 0),
     timers: timers(),
@@ -42,9 +41,9 @@ export function countOf(runtime: ThreadRuntime, capacities: Capacities): Counts 
 }
 
 /** What is counted before anything runs, which is what must be counted after. */
-export async function countAtRest(runtime: ThreadRuntime, capacities: Capacities): Promise<Counts> {
+export async function countAtRest(stepThreads: Pick<Threads, "totals" | "statistics" | "counters">, capacities: Capacities): Promise<Counts> {
   await settleProcess();
-  const counts = countOf(runtime, capacities);
+  const counts = countOf(stepThreads, capacities);
   const { osThreads: _osThreads, threads, timers: _timers, ...zeros } = counts;
   expect(threads).toBeGreaterThan(0);
   for (const count of Object.values(zeros)) expect(count).toBe(0);

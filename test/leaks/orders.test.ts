@@ -1,8 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { CancelScope } from "../../src/concurrency/cancel-scope.ts";
+import { CancelScope, Capacity } from "../../src/threads/index.ts";
 import { Pipeline } from "../../src/orders/pipeline.ts";
 import { perStep, STEPS, type StepName } from "../../src/orders/steps.ts";
-import { Capacity } from "../../src/permits/capacity.ts";
 import { eventually } from "../support/eventually.ts";
 import { Fixture, inputFor } from "../threads/fixture.ts";
 import type { Script, ScriptName } from "../threads/script.ts";

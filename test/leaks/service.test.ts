@@ -25,12 +25,12 @@ interface ServiceCounts extends Counts {
   readonly compensating: number;
 }
 
-function count({ runtime, capacities, orderService, compensator }: Service): ServiceCounts {
-  return { ...countOf(runtime, capacities), ordersInFlight: orderService.inFlight, compensating: compensator.inFlight };
+function count({ threads, capacities, orderService, compensator }: Service): ServiceCounts {
+  return { ...countOf(threads, capacities), ordersInFlight: orderService.inFlight, compensating: compensator.inFlight };
 }
 
-async function atRest({ runtime, capacities }: Service): Promise<ServiceCounts> {
-  return { ...(await countAtRest(runtime, capacities)), ordersInFlight: 0, compensating: 0 };
+async function atRest({ threads, capacities }: Service): Promise<ServiceCounts> {
+  return { ...(await countAtRest(threads, capacities)), ordersInFlight: 0, compensating: 0 };
 }
 
 /** Compensations that are rows and not done. */
@@ -69,7 +69,7 @@ test("clients that hang up leave nothing behind", async () => {
   const { service, port } = running;
   await warmUp(service);
   const rest = await atRest(service);
-  const started = service.runtime.totals().started;
+  const started = service.threads.totals().started;
   const clients = Array.from({ length: 12 }, (_, n) => {
     // Every third one computes; with one exclusive thread, all but one of those wait for it. Eight have a courier, four wait.
     const cpu = n % 3 === 0 ? { cpu_ms: { payment: LONG } } : {};
@@ -81,9 +81,9 @@ test("clients that hang up leave nothing behind", async () => {
   });
   // Payments, couriers, and the steps that wait for nothing.
   const runningSteps = 8 + 1 + 8 + 12 * (STEPS.length - 2);
-  await eventually("all orders to run", () => service.runtime.totals().running === runningSteps);
+  await eventually("all orders to run", () => service.threads.totals().running === runningSteps);
   expect(count(service)).toMatchObject({
-    slots: 12,
+    groups: 12,
     unfinished: runningSteps,
     exclusivePermits: 1,
     exclusiveWaiting: 3,
@@ -96,7 +96,7 @@ test("clients that hang up leave nothing behind", async () => {
   await eventually("the orders to end", () => service.orderService.inFlight === 0);
   expect(count(service)).toEqual(rest);
   // Those that waited never ran.
-  expect(service.runtime.totals().started).toBe(started + runningSteps);
+  expect(service.threads.totals().started).toBe(started + runningSteps);
   expect(running.logged.filter(({ level }) => level >= 40)).toEqual([]);
 });
 
@@ -197,7 +197,7 @@ test(`a storm of 2000 mixed orders leaves nothing behind (seed ${SEED})`, async 
   expect(count(service)).toEqual(rest);
   peaks.expectAbove(rest);
   expect([...seen].sort()).toEqual(kinds.sort());
-  expect(service.runtime.replaced().size).toBe(0);
+  expect(service.threads.statistics().replaced.size).toBe(0);
   expect(running.logged.filter(({ level }) => level >= 40)).toEqual([]);
 });
 
@@ -212,7 +212,7 @@ test(`a storm in which threads are killed leaves nothing behind (seed ${SEED})`,
     kinds: ["ok", "internal"],
     more: [{ what: "kills", atLeast: 6, seen: () => kills }],
     onMoment(n) {
-      if (n % 100 === 50 && service.runtime.killThread() !== undefined) kills++;
+      if (n % 100 === 50 && service.threads.killThread() !== undefined) kills++;
     },
   });
   // A compensation that was lost with its thread is tried again after a pause.
@@ -225,7 +225,7 @@ test(`a storm in which threads are killed leaves nothing behind (seed ${SEED})`,
   // Replacements take their time to start.
   await eventually("all threads to be up again", () => count(service).threads === rest.threads && osThreads() === rest.osThreads);
   expect(count(service)).toEqual(rest);
-  expect(Object.fromEntries(service.runtime.replaced())).toEqual({ chaos: kills });
+  expect(Object.fromEntries(service.threads.statistics().replaced)).toEqual({ killed: kills });
 });
 
 test("a shutdown in the middle leaves nothing behind, the service itself included", async () => {
@@ -241,9 +241,9 @@ test("a shutdown in the middle leaves nothing behind, the service itself include
   const placements = await Promise.all(places);
   // Vendors, couriers, and the steps that wait for nothing.
   const runningSteps = 15 + 1 + 5 + 20 * (STEPS.length - 2);
-  await eventually("all orders to run", () => service.runtime.totals().running === runningSteps);
+  await eventually("all orders to run", () => service.threads.totals().running === runningSteps);
   expect(count(service)).toMatchObject({
-    slots: 20,
+    groups: 20,
     unsettled: runningSteps,
     permits: 20 * (STEPS.length - 1) + 5,
     waiting: 15,
@@ -259,11 +259,11 @@ test("a shutdown in the middle leaves nothing behind, the service itself include
     const { steps }: AnswerBody = JSON.parse(json);
     expect(steps.map(({ status, detail }) => [status, detail])).toEqual(STEPS.map(() => ["canceled", "shutdown"]));
   }
-  expect(last).toMatchObject({ running: 0, unfinished: 0, slots: 0, unsettled: 0, permits: 0, waiting: 0, exclusivePermits: 0 });
+  expect(last).toMatchObject({ running: 0, unfinished: 0, groups: 0, unsettled: 0, permits: 0, waiting: 0, exclusivePermits: 0 });
   await stopped;
-  expect(service.runtime.threads()).toEqual([]);
-  expect(service.runtime.totals()).toEqual({ running: 0, started: runningSteps, finished: runningSteps });
-  expect(count(service)).toMatchObject({ slots: 0, unsettled: 0, permits: 0, waiting: 0, watchedGroups: 0, threads: 0 });
+  expect(service.threads.statistics().threads).toEqual([]);
+  expect(service.threads.totals()).toEqual({ running: 0, started: runningSteps, finished: runningSteps });
+  expect(count(service)).toMatchObject({ groups: 0, unsettled: 0, permits: 0, waiting: 0, watchedGroups: 0, threads: 0 });
   expect(timers()).toBe(before.timers);
   await eventually("the threads to be gone", () => osThreads() === before.osThreads);
   expect(logged.filter(({ level }) => level >= 40)).toEqual([]);

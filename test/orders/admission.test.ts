@@ -19,7 +19,7 @@ beforeEach(async () => {
 afterEach(() => running.stop());
 
 const inFlight = () => running.service.orderService.inFlight;
-const stepsStarted = () => running.service.runtime.totals().started;
+const stepsStarted = () => running.service.threads.totals().started;
 
 function pipelined(order: object, count: number): string {
   const body = JSON.stringify(order);
@@ -41,9 +41,9 @@ async function expectAllPlacesBack(): Promise<void> {
   );
   expect(answers.map(({ status }) => status)).toEqual(Array(LIMIT).fill(200));
   expect(inFlight()).toBe(0);
-  const { running: steps, started, finished } = running.service.runtime.totals();
+  const { running: steps, started, finished } = running.service.threads.totals();
   expect([steps, started - finished]).toEqual([0, 0]);
-  expect(running.service.runtime.counters()).toMatchObject({ slots: 0, unsettled: 0 });
+  expect(running.service.threads.counters()).toMatchObject({ groups: 0, unsettled: 0 });
 }
 
 test("requests that wait for another's answer count: 230 for one id and a limit of 5, the first ones pipelined", async () => {
@@ -89,7 +89,7 @@ test("a place of one that waits is free as soon as it has left, and the order ru
   others.hangUp();
   await eventually("their places back", () => inFlight() === 1);
   expect(await postOrder(running.port, orderOf("another", 0))).toMatchObject({ status: 200 });
-  expect(running.service.runtime.totals().running).toBe(STEPS.length);
+  expect(running.service.threads.totals().running).toBe(STEPS.length);
   first.hangUp();
   await expectAllPlacesBack();
 });

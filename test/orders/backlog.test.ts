@@ -80,7 +80,7 @@ test("a start with 20 000 compensations and 5000 events that nobody takes: ready
     expect(timers() - timersBefore).toBeLessThan(2 * (STEPS.length * RETRIES + DELIVERIES) + 50);
     expect(Math.max(...pages)).toBeLessThanOrEqual(PAGE);
     expect(pages.reduce((sum, rows) => sum + rows, 0)).toBeLessThan((STEPS.length + 1) * 2 * PAGE);
-    expect(service.runtime.counters().slots).toBe(STEPS.length * RETRIES);
+    expect(service.threads.counters().groups).toBe(STEPS.length * RETRIES);
   } finally {
     await running.stop();
     await standIn.close();
@@ -91,7 +91,7 @@ test("a start with 20 000 compensations and 5000 events works all of it off, in 
   deliver = undefined;
   await using running = await startService(settings());
   expect(await send(running.port, { path: "/readyz" })).toMatchObject({ status: 200 });
-  const { journal, compensator, runtime } = running.service;
+  const { journal, compensator, threads } = running.service;
   let placed = 0;
   const waiting = async () => {
     const { compensations, events } = await journal.backlog();
@@ -105,5 +105,5 @@ test("a start with 20 000 compensations and 5000 events works all of it off, in 
   // Those that waited, one for each order that is compensated now, and one for each that was placed meanwhile.
   expect(delivered.size).toBe(EVENTS + ORDERS + placed);
   expect(Math.max(...pages)).toBeLessThanOrEqual(PAGE);
-  expect([compensator.inFlight, runtime.counters().slots]).toEqual([0, 0]);
+  expect([compensator.inFlight, threads.counters().groups]).toEqual([0, 0]);
 }, 120_000);

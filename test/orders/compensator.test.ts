@@ -1,6 +1,6 @@
 import { setImmediate as turn } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { CancelScope } from "../../src/concurrency/cancel-scope.ts";
+import { CancelScope } from "../../src/threads/index.ts";
 import { MAX_COMPENSATING } from "../../src/orders/compensation-call.ts";
 import { Compensator } from "../../src/orders/compensator.ts";
 import type { FirstTry } from "../../src/orders/order-journal.ts";

@@ -115,7 +115,7 @@ test("a vendor that hangs: orders fail at once, it gets probes only, payments ar
   );
   const endings = customers.answers.map(({ status, json }) => ({ orderId: json.order_id, attempt: 1, ok: status === 200 }));
   expect(balance(standIn.ledger.snapshot(), endings)).toEqual([]);
-  expect(running.service.runtime.counters().slots).toBe(0);
+  expect(running.service.threads.counters().groups).toBe(0);
 });
 
 test("a provider that fails half its calls: a fifth more calls than orders at most, and more orders are placed than without retries", async () => {

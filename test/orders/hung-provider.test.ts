@@ -23,7 +23,7 @@ test.each([
       // Otherwise the vendor's circuit would open, and hardly an order would leave anything to compensate.
       { providerHealth: { opensAfter: Number.POSITIVE_INFINITY } },
     );
-    const { compensator, journal, runtime } = fixture.running.service;
+    const { compensator, journal, threads } = fixture.running.service;
     const counts = () => fixture.standIn.ledger.snapshot().counts;
     let peak = 0;
 
@@ -56,7 +56,7 @@ test.each([
     expect(peak).toBeGreaterThan(0);
     expect(peak).toBeLessThanOrEqual(3 * BULKHEAD);
     expect(compensator.inFlight).toBeLessThanOrEqual(BULKHEAD);
-    expect(runtime.counters().slots).toBe(compensator.inFlight);
+    expect(threads.counters().groups).toBe(compensator.inFlight);
 
     // It is back: the connections of those who wait for an answer are reset.
     hangs = false;
@@ -68,7 +68,7 @@ test.each([
       25_000,
     );
     await eventually("the last call to end", () => compensator.inFlight === 0);
-    expect(runtime.counters().slots).toBe(0);
+    expect(threads.counters().groups).toBe(0);
     expect(balance(fixture.standIn.ledger.snapshot(), [])).toEqual([]);
   },
   60_000,

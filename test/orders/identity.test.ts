@@ -25,8 +25,8 @@ describe.each(ENGINES)("with the engine %s", (name) => {
     await engine[Symbol.asyncDispose]();
   });
 
-  const stepsStarted = () => running.service.runtime.totals().started;
-  const stepsRunning = () => running.service.runtime.totals().running;
+  const stepsStarted = () => running.service.threads.totals().started;
+  const stepsRunning = () => running.service.threads.totals().running;
 
   describe("an order's id", () => {
     test("a placed order sent again gets the stored answer and runs nothing", async () => {
@@ -168,7 +168,7 @@ describe.each(ENGINES)("with the engine %s", (name) => {
     expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200]));
     expect(new Set(answers.map(({ text }) => text)).size).toBe(1);
     expect(fixture.standIn.ledger.snapshot().counts).toMatchObject({ charges: 1, acceptances: 1, assignments: 1, refunds: 0 });
-    expect(fixture.running.service.runtime.totals().started).toBe(STEPS.length);
+    expect(fixture.running.service.threads.totals().started).toBe(STEPS.length);
   });
 });
 

@@ -4,7 +4,7 @@ import { OrderService } from "../../src/orders/order-service.ts";
 import { Pipeline } from "../../src/orders/pipeline.ts";
 import type { StepOutcome } from "../../src/orders/step.ts";
 import { perStep } from "../../src/orders/steps.ts";
-import { Capacity } from "../../src/permits/capacity.ts";
+import { Capacity } from "../../src/threads/index.ts";
 import { FakeRunner, type FakeStep } from "../threads/fake-runner.ts";
 import { FakeJournal } from "./fake-journal.ts";
 

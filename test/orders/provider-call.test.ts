@@ -1,13 +1,11 @@
 import { setImmediate as turn } from "node:timers/promises";
 import { beforeEach, describe, expect, test } from "vitest";
-import type { CancelCause } from "../../src/concurrency/cancel-cause.ts";
-import { CancelScope } from "../../src/concurrency/cancel-scope.ts";
-import { monotonicMs } from "../../src/concurrency/clock.ts";
+import type { CancelCause } from "../../src/orders/cancel-cause.ts";
+import { CancelScope, Capacity, monotonicMs } from "../../src/threads/index.ts";
 import { Pipeline } from "../../src/orders/pipeline.ts";
 import { ProviderHealth } from "../../src/orders/provider-health.ts";
 import type { AttemptInput, StepOutcome } from "../../src/orders/step.ts";
 import { perStep, STEPS, type StepName } from "../../src/orders/steps.ts";
-import { Capacity } from "../../src/permits/capacity.ts";
 import { timers } from "../leaks/timers.ts";
 import { eventually } from "../support/eventually.ts";
 import { FakeRunner, type FakeStep } from "../threads/fake-runner.ts";
@@ -23,7 +21,7 @@ let runner: FakeRunner;
 let vendor: ProviderHealth;
 let capacities: Record<StepName, Capacity>;
 let pipeline: Pipeline;
-let scope: CancelScope;
+let scope: CancelScope<CancelCause>;
 let jitter: number;
 
 beforeEach(() => {
@@ -32,7 +30,7 @@ beforeEach(() => {
   vendor = new ProviderHealth({ random: () => jitter });
   capacities = perStep(() => new Capacity(1_000));
   pipeline = new Pipeline(runner, capacities, { vendor });
-  scope = new CancelScope();
+  scope = new CancelScope<CancelCause>();
 });
 
 const calls = (name: StepName = "vendor"): FakeStep[] => runner.started.filter(({ spec }) => spec.name === name);
@@ -44,7 +42,7 @@ async function goWell(orders: number, tookMs = 1): Promise<void> {
   for (let n = 0; n < orders; n++) {
     const own = new FakeRunner();
     own.onStart = ({ end }) => setImmediate(() => end(OK, monotonicMs(), monotonicMs() - tookMs));
-    await new Pipeline(own, capacities, { vendor }).run(INPUT, new CancelScope());
+    await new Pipeline(own, capacities, { vendor }).run(INPUT, new CancelScope<CancelCause>());
   }
 }
 
@@ -52,7 +50,7 @@ async function openCircuit(): Promise<void> {
   for (let n = 0; vendor.circuit.state === "closed"; n++) {
     const own = new FakeRunner();
     own.onStart = ({ spec, end }) => setImmediate(() => end(spec.name === "vendor" ? UNAVAILABLE : OK));
-    await new Pipeline(own, capacities, { vendor }).run(INPUT, new CancelScope());
+    await new Pipeline(own, capacities, { vendor }).run(INPUT, new CancelScope<CancelCause>());
     expect(n).toBeLessThan(20);
   }
 }
@@ -135,7 +133,7 @@ describe("a call that met an unavailable provider", () => {
 
     vendor = new ProviderHealth();
     await goWell(50);
-    scope = new CancelScope();
+    scope = new CancelScope<CancelCause>();
     const stopAgain = scope.cancelAfter(FOR_EVER_MS);
     const late = new Pipeline(runner, capacities, { vendor }).run(INPUT, scope);
     const asked: StepOutcome = { ...UNAVAILABLE, unavailable: { retryAfterMs: FOR_EVER_MS } };
@@ -231,7 +229,7 @@ describe("what a canceled call says of its provider", () => {
     for (let n = 0; n < 10 && vendor.circuit.state === "closed"; n++) {
       const own = new FakeRunner();
       own.ignoringCancel.add("vendor");
-      const one = new CancelScope();
+      const one = new CancelScope<CancelCause>();
       // Not far from now: what calls took is forgotten after a while.
       const stop = one.cancelAfter(5_000);
       const order = new Pipeline(own, capacities, { vendor }).run(INPUT, one);
@@ -276,7 +274,7 @@ describe("what a canceled call says of its provider", () => {
   test("a lost thread is none of its faults, and its call is not made again", async () => {
     await goWell(50);
     for (let n = 0; n < 30; n++) {
-      const order = pipeline.run(INPUT, new CancelScope());
+      const order = pipeline.run(INPUT, new CancelScope<CancelCause>());
       last().end({ status: "lost", reason: "exit", effect: "unknown" });
       await order;
     }

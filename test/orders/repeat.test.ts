@@ -4,7 +4,7 @@ import { Compensator } from "../../src/orders/compensator.ts";
 import { OrderService } from "../../src/orders/order-service.ts";
 import { Pipeline } from "../../src/orders/pipeline.ts";
 import { perStep, STEPS } from "../../src/orders/steps.ts";
-import { Capacity } from "../../src/permits/capacity.ts";
+import { Capacity } from "../../src/threads/index.ts";
 import { eventually } from "../support/eventually.ts";
 import { FakeRunner } from "../threads/fake-runner.ts";
 

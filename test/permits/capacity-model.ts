@@ -1,5 +1,5 @@
-import type { CancelCause } from "../../src/concurrency/cancel-cause.ts";
-import { HoldTime } from "../../src/permits/hold-time.ts";
+import type { CancelCause } from "../../src/orders/cancel-cause.ts";
+import { HoldTime } from "../../src/threads/permits/hold-time.ts";
 
 /** Granted: the permit is the waiter's, which has not run yet. Accepted: it has run, its caller has not. */
 export type AskState = "queued" | "granted" | "accepted" | "held" | "released" | "failed";

@@ -1,10 +1,8 @@
 import { setImmediate as drainMicrotasks } from "node:timers/promises";
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { CANCEL_CAUSES, type CancelCause, Canceled } from "../../src/concurrency/cancel-cause.ts";
-import { CancelScope, type Subscription } from "../../src/concurrency/cancel-scope.ts";
-import { monotonicMs } from "../../src/concurrency/clock.ts";
-import { Capacity, type Permit } from "../../src/permits/capacity.ts";
+import { CANCEL_CAUSES, type CancelCause } from "../../src/orders/cancel-cause.ts";
+import { Canceled, CancelScope, Capacity, monotonicMs, type Permit, type Subscription } from "../../src/threads/index.ts";
 import { type Ask, type AskState, CapacityModel, type ModelScope } from "./capacity-model.ts";
 
 /** `pick` chooses among whatever fits when the command runs, so that shrinking keeps commands meaningful. */

@@ -1,9 +1,7 @@
 import { setImmediate as drainMicrotasks } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
-import { CANCEL_CAUSES } from "../../src/concurrency/cancel-cause.ts";
-import { CancelScope } from "../../src/concurrency/cancel-scope.ts";
-import { monotonicMs } from "../../src/concurrency/clock.ts";
-import { Capacity, type Permit } from "../../src/permits/capacity.ts";
+import { CANCEL_CAUSES } from "../../src/orders/cancel-cause.ts";
+import { CancelScope, Capacity, monotonicMs, type Permit } from "../../src/threads/index.ts";
 
 /** A plain copy: the private fields behind the getters cannot be read through the wrapper that a failed match prints. */
 const counts = ({ limit, inUse, waiting }: Capacity) => ({ limit, inUse, waiting });

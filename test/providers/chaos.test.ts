@@ -4,10 +4,10 @@ import { type AttemptEnding, balance } from "../../load/stand-in/balance.ts";
 import type { FaultRateSettings } from "../../load/stand-in/fault-rates.ts";
 import { randomFrom } from "../../load/stand-in/random.ts";
 import { spawnStandIn } from "../../load/stand-in/spawn.ts";
-import { CancelScope } from "../../src/concurrency/cancel-scope.ts";
+import type { CancelCause } from "../../src/orders/cancel-cause.ts";
 import type { AttemptInput, StepOutcome } from "../../src/orders/step.ts";
 import { perStep, STEPS, type StepName } from "../../src/orders/steps.ts";
-import type { ThreadRuntime } from "../../src/threads/thread-runtime.ts";
+import { CancelScope, type Threads } from "../../src/threads/index.ts";
 import { measurePace } from "../support/pace.ts";
 import { runUntilSeen } from "../support/until-seen.ts";
 import { NOTHING_LEFT, runStep, startThreads } from "./threads.ts";
@@ -46,12 +46,12 @@ interface Ended {
 }
 
 /** An order as the pipeline runs it: three steps, the first failure cancels the others, and so does a client now and then. */
-async function place(runtime: ThreadRuntime, order: AttemptInput, deadlineMs: number): Promise<Ended> {
-  const scope = new CancelScope();
+async function place(threads: Threads, order: AttemptInput, deadlineMs: number): Promise<Ended> {
+  const scope = new CancelScope<CancelCause>();
   const stop = scope.cancelAfter(deadlineMs);
   const outcomes = await Promise.all(
     STEPS.map(async (step) => {
-      const outcome = await runStep(runtime, step, "perform", order, scope);
+      const outcome = await runStep(threads, step, "perform", order, scope);
       if (outcome.status !== "ok") scope.cancel("sibling_failed");
       return outcome;
     }),
@@ -72,11 +72,11 @@ function stepsToCompensate(ended: Ended): StepName[] {
   });
 }
 
-async function compensateUntilDone(runtime: ThreadRuntime, step: StepName, order: AttemptInput): Promise<void> {
+async function compensateUntilDone(threads: Threads, step: StepName, order: AttemptInput): Promise<void> {
   for (;;) {
-    const scope = new CancelScope();
+    const scope = new CancelScope<CancelCause>();
     const stop = scope.cancelAfter(COMPENSATION_TIMEOUT_MS);
-    const outcome = await runStep(runtime, step, "compensate", order, scope);
+    const outcome = await runStep(threads, step, "compensate", order, scope);
     stop();
     if (outcome.status === "ok") return;
     await sleep(5);
@@ -87,7 +87,7 @@ test(`what is said to have had no effect has had none, and compensating the rest
   timeout: 2 * LIMIT_MS,
 }, async () => {
   const standIn = await spawnStandIn({ seed: SEED });
-  const runtime = await startThreads(perStep(() => standIn.url));
+  const threads = await startThreads(perStep(() => standIn.url));
   const random = randomFrom(SEED);
   const ended: Ended[] = [];
   const compensateLater: Ended[] = [];
@@ -97,7 +97,7 @@ test(`what is said to have had no effect has had none, and compensating the rest
   let placed = 0;
 
   const { clients, orderMs } = await measurePace(100, async () => {
-    const one = await place(runtime, { orderId: `quiet ${quiet++}`, amount: 1, attempt: 1 }, LIMIT_MS);
+    const one = await place(threads, { orderId: `quiet ${quiet++}`, amount: 1, attempt: 1 }, LIMIT_MS);
     expect(isPlaced(one)).toBe(true);
     ended.push(one);
   });
@@ -105,14 +105,14 @@ test(`what is said to have had no effect has had none, and compensating the rest
 
   const one = async (n: number) => {
     const order = { orderId: `chaos ${n}`, amount: 1 + Math.floor(random() * 10_000), attempt: 1 };
-    if (n % 300 === 299 && runtime.killThread() !== undefined) killed++;
+    if (n % 300 === 299 && threads.killThread() !== undefined) killed++;
     // A client hangs up now and then.
-    const one = await place(runtime, order, random() < 0.2 ? random() * orderMs : 20 * orderMs);
+    const one = await place(threads, order, random() < 0.2 ? random() * orderMs : 20 * orderMs);
     ended.push(one);
     if (isPlaced(one)) placed++;
     for (const outcome of one.outcomes) kinds.add(outcome.status === "failed" ? outcome.kind : outcome.status);
     // Half of them at once, so that a compensation overtakes a call that is still on its way.
-    if (n % 2 === 0) for (const step of stepsToCompensate(one)) await compensateUntilDone(runtime, step, order);
+    if (n % 2 === 0) for (const step of stepsToCompensate(one)) await compensateUntilDone(threads, step, order);
     else compensateLater.push(one);
   };
   const sights = [
@@ -132,20 +132,20 @@ test(`what is said to have had no effect has had none, and compensating the rest
   // With bounded concurrency: all at once, a slow machine would meet no deadline.
   const left = compensateLater.values();
   const compensateRest = async () => {
-    for (const one of left) for (const step of stepsToCompensate(one)) await compensateUntilDone(runtime, step, one.order);
+    for (const one of left) for (const step of stepsToCompensate(one)) await compensateUntilDone(threads, step, one.order);
   };
   await Promise.all(Array.from({ length: clients }, compensateRest));
 
   const ledger = await standIn.quiet();
   expect(balance(ledger, endings)).toEqual([]);
-  expect(runtime.counters()).toEqual(NOTHING_LEFT);
-  const { running, started, finished } = runtime.totals();
+  expect(threads.counters()).toEqual(NOTHING_LEFT);
+  const { running, started, finished } = threads.totals();
   expect(started).toBeGreaterThan(ORDERS);
   expect({ running, open: started - finished }).toEqual({ running: 0, open: 0 });
   console.info(
     `SEED=${SEED} clients=${clients} quiet order=${Math.round(orderMs)} ms orders=${ended.length} placed=${placed} killed=${killed}`,
     ledger.counts,
   );
-  await runtime.close();
+  await threads.close();
   await standIn.close();
 });

@@ -3,26 +3,25 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import type { Call } from "../../load/stand-in/call.ts";
 import type { FaultMode } from "../../load/stand-in/fault-mode.ts";
 import { startStandIn } from "../../load/stand-in/stand-in.ts";
-import { CANCEL_CAUSES } from "../../src/concurrency/cancel-cause.ts";
-import { CancelScope } from "../../src/concurrency/cancel-scope.ts";
+import { CANCEL_CAUSES, type CancelCause } from "../../src/orders/cancel-cause.ts";
 import type { AttemptInput } from "../../src/orders/step.ts";
 import { perStep, STEP_TABLE, STEPS, type StepName } from "../../src/orders/steps.ts";
-import type { ThreadRuntime } from "../../src/threads/thread-runtime.ts";
+import { CancelScope, type Threads } from "../../src/threads/index.ts";
 import { eventually } from "../support/eventually.ts";
 import { fastOnce } from "../support/fast-once.ts";
 import { NOTHING_LEFT, runStep, startThreads } from "./threads.ts";
 
 /** A provider of one kind behind real threads, and how to have it treat an order in a certain way. */
 interface Subject {
-  readonly runtime: ThreadRuntime;
+  readonly threads: Threads;
   order(orderId: string, treatment?: { failStep?: StepName; delayMs?: number }): AttemptInput;
   close(): Promise<void>;
 }
 
 async function simulated(): Promise<Subject> {
-  const runtime = await startThreads(undefined);
+  const threads = await startThreads(undefined);
   return {
-    runtime,
+    threads,
     order: (orderId, { failStep, delayMs = 0 } = {}) => ({
       orderId,
       amount: 1200,
@@ -32,7 +31,7 @@ async function simulated(): Promise<Subject> {
         ...(failStep === undefined ? {} : { failStep }),
       },
     }),
-    close: () => runtime.close(),
+    close: () => threads.close(),
   };
 }
 
@@ -44,15 +43,15 @@ async function overHttp(): Promise<Subject> {
     return { type: action === "perform" && failStep === step ? "refuse" : "answer", ...slow };
   };
   const standIn = await startStandIn({ faultModeOf });
-  const runtime = await startThreads(perStep(() => standIn.url));
+  const threads = await startThreads(perStep(() => standIn.url));
   return {
-    runtime,
+    threads,
     order(orderId, treatment = {}) {
       treatments.set(orderId, treatment);
       return { orderId, amount: 1200, attempt: 1 };
     },
     async close() {
-      await runtime.close();
+      await threads.close();
       await standIn.close();
     },
   };
@@ -74,37 +73,37 @@ describe.each([
     subject = await start();
   });
   afterEach(() => {
-    expect(subject.runtime.counters()).toEqual(NOTHING_LEFT);
-    expect(subject.runtime.totals().running).toBe(0);
-    expect([...subject.runtime.replaced()]).toEqual([]);
+    expect(subject.threads.counters()).toEqual(NOTHING_LEFT);
+    expect(subject.threads.totals().running).toBe(0);
+    expect([...subject.threads.statistics().replaced]).toEqual([]);
   });
   afterAll(() => subject.close());
 
   describe.each(STEPS)("%s", (step) => {
     test("does its part", async () => {
-      expect(await runStep(subject.runtime, step, "perform", subject.order(`ok-${step}`))).toEqual({ status: "ok" });
+      expect(await runStep(subject.threads, step, "perform", subject.order(`ok-${step}`))).toEqual({ status: "ok" });
     });
 
     test("takes the time it takes", async () => {
       const startedAt = performance.now();
-      const outcome = await runStep(subject.runtime, step, "perform", subject.order(`slow-${step}`, { delayMs: 120 }));
+      const outcome = await runStep(subject.threads, step, "perform", subject.order(`slow-${step}`, { delayMs: 120 }));
       expect(outcome).toEqual({ status: "ok" });
       // A timer may fire a millisecond early.
       expect(performance.now() - startedAt).toBeGreaterThanOrEqual(119);
     });
 
     test("says no with the kind of its step", async () => {
-      const outcome = await runStep(subject.runtime, step, "perform", subject.order(`no-${step}`, { failStep: step }));
+      const outcome = await runStep(subject.threads, step, "perform", subject.order(`no-${step}`, { failStep: step }));
       expect(outcome).toMatchObject({ status: "failed", kind: FAILURE[step] });
     });
 
     test.each(CANCEL_CAUSES)("stops at once when canceled for %s", async (cause) => {
       let orders = 0;
       await fastOnce("the stop", 100, async () => {
-        const scope = new CancelScope();
+        const scope = new CancelScope<CancelCause>();
         const order = subject.order(`stop-${step}-${cause}-${orders++}`, { delayMs: 600_000 });
-        const running = runStep(subject.runtime, step, "perform", order, scope);
-        await eventually("it runs", () => subject.runtime.totals().running === 1);
+        const running = runStep(subject.threads, step, "perform", order, scope);
+        await eventually("it runs", () => subject.threads.totals().running === 1);
         await sleep(50);
         const canceledAt = performance.now();
         scope.cancel(cause);
@@ -114,40 +113,40 @@ describe.each([
     });
 
     test("never begins when canceled before", async () => {
-      const scope = new CancelScope();
+      const scope = new CancelScope<CancelCause>();
       scope.cancel("shutdown");
-      const outcome = await runStep(subject.runtime, step, "perform", subject.order(`never-${step}`), scope);
+      const outcome = await runStep(subject.threads, step, "perform", subject.order(`never-${step}`), scope);
       expect(outcome).toEqual({ status: "canceled", cause: "shutdown", effect: "none" });
     });
 
     test("compensates what was done, as often as asked", async () => {
       const order = subject.order(`compensate-${step}`);
-      expect(await runStep(subject.runtime, step, "perform", order)).toEqual({ status: "ok" });
-      for (let n = 0; n < 3; n++) expect(await runStep(subject.runtime, step, "compensate", order)).toEqual({ status: "ok" });
+      expect(await runStep(subject.threads, step, "perform", order)).toEqual({ status: "ok" });
+      for (let n = 0; n < 3; n++) expect(await runStep(subject.threads, step, "compensate", order)).toEqual({ status: "ok" });
     });
 
     test("compensates what never arrived", async () => {
-      expect(await runStep(subject.runtime, step, "compensate", subject.order(`compensate-nothing-${step}`))).toEqual({ status: "ok" });
+      expect(await runStep(subject.threads, step, "compensate", subject.order(`compensate-nothing-${step}`))).toEqual({ status: "ok" });
     });
 
     test("does not compensate in a run that was canceled before", async () => {
-      const scope = new CancelScope();
+      const scope = new CancelScope<CancelCause>();
       scope.cancel("deadline");
-      const outcome = await runStep(subject.runtime, step, "compensate", subject.order(`compensate-late-${step}`), scope);
+      const outcome = await runStep(subject.threads, step, "compensate", subject.order(`compensate-late-${step}`), scope);
       expect(outcome).toEqual({ status: "canceled", cause: "deadline", effect: "none" });
     });
   });
 
   test("takes any order id", async () => {
     for (const id of ["é", "%C3%A9", "a b", "a:1:payment", "日本".repeat(64), "\ud83d\ude80", "\ud800", "/../?#&", '"\\', " ", "."]) {
-      expect(await runStep(subject.runtime, "payment", "perform", subject.order(id)), id).toEqual({ status: "ok" });
-      expect(await runStep(subject.runtime, "payment", "compensate", subject.order(id)), id).toEqual({ status: "ok" });
+      expect(await runStep(subject.threads, "payment", "perform", subject.order(id)), id).toEqual({ status: "ok" });
+      expect(await runStep(subject.threads, "payment", "compensate", subject.order(id)), id).toEqual({ status: "ok" });
     }
   });
 
   test("takes many orders at one time", async () => {
     const orders = Array.from({ length: 300 }, (_, n) => subject.order(`many-${n}`, { delayMs: 30 }));
-    const outcomes = await Promise.all(orders.flatMap((order) => STEPS.map((step) => runStep(subject.runtime, step, "perform", order))));
+    const outcomes = await Promise.all(orders.flatMap((order) => STEPS.map((step) => runStep(subject.threads, step, "perform", order))));
     expect(outcomes.filter(({ status }) => status !== "ok")).toEqual([]);
   });
 });

@@ -4,16 +4,16 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import type { Call } from "../../load/stand-in/call.ts";
 import type { FaultMode } from "../../load/stand-in/fault-mode.ts";
 import { type StandIn, startStandIn } from "../../load/stand-in/stand-in.ts";
-import { CancelScope } from "../../src/concurrency/cancel-scope.ts";
+import type { CancelCause } from "../../src/orders/cancel-cause.ts";
 import type { AttemptInput } from "../../src/orders/step.ts";
 import { perStep, STEP_TABLE, STEPS, type StepName } from "../../src/orders/steps.ts";
 import { CancelBoard } from "../../src/threads/cancel-board.ts";
 import { Layout } from "../../src/threads/layout.ts";
-import type { LogMessage } from "../../src/threads/protocol.ts";
-import type { ThreadRuntime } from "../../src/threads/thread-runtime.ts";
-import { Tracker } from "../../src/threads/tracker.ts";
+import type { LogNews } from "../../src/telemetry/thread-news.ts";
+import { CancelScope, type Threads } from "../../src/threads/index.ts";
+import { BUILT_IN_CAUSES } from "../../src/threads/canceled.ts";
+import { TaskContext } from "../../src/threads/worker/index.ts";
 import { httpProvider } from "../../workers/providers/http.ts";
-import { StepContext } from "../../workers/steps/step-context.ts";
 import { eventually } from "../support/eventually.ts";
 import { fastOnce } from "../support/fast-once.ts";
 import { NOTHING_LEFT, runStep, startThreads } from "./threads.ts";
@@ -23,9 +23,9 @@ const CHARGED = { acted: 1, compensated: 0 };
 let faultMode: (call: Call) => FaultMode | undefined = () => undefined;
 let calls: Call[] = [];
 let gone: Call[] = [];
-const logs: LogMessage[] = [];
+const logs: LogNews[] = [];
 let standIn: StandIn;
-let runtime: ThreadRuntime;
+let threads: Threads;
 let nextOrder = 1;
 
 beforeAll(async () => {
@@ -43,7 +43,7 @@ beforeAll(async () => {
     vendor: `${standIn.url}/shop/v1`,
     courier: `${standIn.url}/a/b/`,
   };
-  runtime = await startThreads(urls, logs, 1);
+  threads = await startThreads(urls, logs, 1);
 });
 beforeEach(() => {
   faultMode = () => undefined;
@@ -52,13 +52,13 @@ beforeEach(() => {
   logs.length = 0;
 });
 afterEach(() => {
-  expect(runtime.counters()).toEqual(NOTHING_LEFT);
-  expect(runtime.totals().running).toBe(0);
-  expect([...runtime.replaced()]).toEqual([]);
+  expect(threads.counters()).toEqual(NOTHING_LEFT);
+  expect(threads.totals().running).toBe(0);
+  expect([...threads.statistics().replaced]).toEqual([]);
   expect(standIn.ledger.snapshot().malformed).toEqual([]);
 });
 afterAll(async () => {
-  await runtime.close();
+  await threads.close();
   await eventually("the threads' connections are closed", () => standIn.connections.open === 0);
   await standIn.close();
 });
@@ -70,7 +70,7 @@ function newOrder(more: Partial<AttemptInput> = {}): AttemptInput {
 /** Milliseconds in which this machine surely gets two calls done, by how long one takes now. */
 async function longerThanCalls(step: StepName): Promise<number> {
   const startedAt = performance.now();
-  await runStep(runtime, step, "perform", newOrder());
+  await runStep(threads, step, "perform", newOrder());
   calls = [];
   return 50 + 20 * (performance.now() - startedAt);
 }
@@ -93,7 +93,7 @@ describe("calls", () => {
     async (step, action, path, { undoes, ...body }: Record<string, unknown>) => {
       const traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
       const order = newOrder({ attempt: 7, traceparent });
-      expect(await runStep(runtime, step, action, order)).toEqual({ status: "ok" });
+      expect(await runStep(threads, step, action, order)).toEqual({ status: "ok" });
       const key = `${order.orderId}:7:${step}`;
       expect(calls).toHaveLength(1);
       expect(calls[0]).toMatchObject({ path, key: action === "perform" ? key : `${key}:undo` });
@@ -103,19 +103,19 @@ describe("calls", () => {
   );
 
   test("carry no traceparent where the order has none", async () => {
-    await runStep(runtime, "payment", "perform", newOrder());
+    await runStep(threads, "payment", "perform", newOrder());
     expect(calls[0]?.headers).not.toHaveProperty("traceparent");
   });
 
   test("carry the largest amount exactly", async () => {
-    await runStep(runtime, "payment", "perform", newOrder({ amount: Number.MAX_SAFE_INTEGER }));
+    await runStep(threads, "payment", "perform", newOrder({ amount: Number.MAX_SAFE_INTEGER }));
     expect(calls[0]?.body.amount).toBe(9007199254740991);
   });
 
   test("of ids that look alike have keys of their own, and each is charged", async () => {
     const ids = ["é", "%C3%A9", "e\u0301", "a b", "a%20b", "a+b", "a:1:payment", "a", "\ud800", "\udbff", "\ufffd", "\0"];
     for (const orderId of ids) {
-      expect(await runStep(runtime, "payment", "perform", newOrder({ orderId })), orderId).toEqual({ status: "ok" });
+      expect(await runStep(threads, "payment", "perform", newOrder({ orderId })), orderId).toEqual({ status: "ok" });
     }
     const keys = calls.map(({ key }) => key);
     expect(new Set(keys).size).toBe(ids.length);
@@ -125,7 +125,7 @@ describe("calls", () => {
 
   test("of another attempt are other calls", async () => {
     const order = newOrder();
-    for (const attempt of [1, 2]) await runStep(runtime, "payment", "perform", { ...order, attempt });
+    for (const attempt of [1, 2]) await runStep(threads, "payment", "perform", { ...order, attempt });
     expect(ledgerCounts("payment", { ...order, attempt: 1 })).toEqual(CHARGED);
     expect(ledgerCounts("payment", { ...order, attempt: 2 })).toEqual(CHARGED);
   });
@@ -169,7 +169,7 @@ describe.each(Object.entries(ANSWERS))("%s answers", (name, answers) => {
   test.each(rows)("$status is $kind", async ({ status, kind, effect }) => {
     faultMode = () => ({ type: "failBefore", status, headers: { location: `${standIn.url}/elsewhere` } });
     const order = newOrder();
-    const outcome = await runStep(runtime, step, "perform", order);
+    const outcome = await runStep(threads, step, "perform", order);
     expect(outcome).toEqual(kind === OK ? { status: "ok" } : { status: "failed", kind, effect, ...saysUnavailable(step, status) });
     // No redirect was followed, nothing was tried again in here.
     expect(calls).toHaveLength(1);
@@ -181,7 +181,7 @@ describe.each(Object.entries(ANSWERS))("%s answers", (name, answers) => {
 
   test.each([300, 307, 400, 402, 404, 409, 410, 500, 503])("a compensation answered with %i is not done", async (status) => {
     faultMode = () => ({ type: "failBefore", status, headers: { location: `${standIn.url}/elsewhere` } });
-    expect(await runStep(runtime, step, "compensate", newOrder())).toEqual({
+    expect(await runStep(threads, step, "compensate", newOrder())).toEqual({
       ...NOT_COMPENSATED,
       answer: `HTTP ${status}`,
       ...(status >= 500 && { unavailable: {} }),
@@ -203,17 +203,17 @@ describe.each(STEPS)("%s says when to ask again", (step) => {
   test.each([429, 503])("with %i, which is an outage at the courier's too", async (status) => {
     faultMode = () => retryAfter(status, "7");
     for (const action of ["perform", "compensate"] as const) {
-      expect(await runStep(runtime, step, action, newOrder())).toMatchObject({ status: "failed", unavailable: { retryAfterMs: 7_000 } });
+      expect(await runStep(threads, step, action, newOrder())).toMatchObject({ status: "failed", unavailable: { retryAfterMs: 7_000 } });
     }
   });
 
   test("with no other status, and not in words", async () => {
     faultMode = () => retryAfter(500, "7");
-    expect(await runStep(runtime, step, "perform", newOrder())).toHaveProperty("unavailable", {});
+    expect(await runStep(threads, step, "perform", newOrder())).toHaveProperty("unavailable", {});
     faultMode = () => retryAfter(409, "7");
-    expect(await runStep(runtime, step, "perform", newOrder())).not.toHaveProperty("unavailable");
+    expect(await runStep(threads, step, "perform", newOrder())).not.toHaveProperty("unavailable");
     faultMode = () => retryAfter(429, "soon");
-    expect(await runStep(runtime, step, "perform", newOrder())).toHaveProperty("unavailable", {});
+    expect(await runStep(threads, step, "perform", newOrder())).toHaveProperty("unavailable", {});
   });
 });
 
@@ -224,21 +224,21 @@ describe.each(STEPS)("%s connection", (step) => {
   ] as const)("%s has an unknown effect, and the compensation settles it", async (_what, type, acted) => {
     const order = newOrder();
     faultMode = ({ action }) => (action === "perform" ? { type } : undefined);
-    expect(await runStep(runtime, step, "perform", order)).toEqual({
+    expect(await runStep(threads, step, "perform", order)).toEqual({
       status: "failed",
       kind: UNREACHABLE[step],
       effect: "unknown",
       unavailable: {},
     });
     expect(ledgerCounts(step, order) ?? { acted: 0, compensated: 0 }).toEqual({ acted, compensated: 0 });
-    expect(await runStep(runtime, step, "compensate", order)).toEqual({ status: "ok" });
+    expect(await runStep(threads, step, "compensate", order)).toEqual({ status: "ok" });
     expect(ledgerCounts(step, order)).toEqual({ acted, compensated: acted });
   });
 
   test("closed halfway through the body of a 200 is an answer all the same", async () => {
     const order = newOrder();
     faultMode = () => ({ type: "hangUpHalfway" });
-    expect(await runStep(runtime, step, "perform", order)).toEqual({ status: "ok" });
+    expect(await runStep(threads, step, "perform", order)).toEqual({ status: "ok" });
     expect(ledgerCounts(step, order)).toEqual(CHARGED);
   });
 
@@ -246,21 +246,21 @@ describe.each(STEPS)("%s connection", (step) => {
     const order = newOrder();
     const up = standIn.down(await longerThanCalls(step), "refuse");
     await eventually("its connections are gone", () => standIn.connections.open === 0);
-    expect(await runStep(runtime, step, "perform", order)).toEqual({
+    expect(await runStep(threads, step, "perform", order)).toEqual({
       status: "failed",
       kind: UNREACHABLE[step],
       effect: "none",
       unavailable: {},
     });
-    expect(await runStep(runtime, step, "compensate", order)).toEqual({ ...NOT_COMPENSATED, answer: "ECONNREFUSED", unavailable: {} });
+    expect(await runStep(threads, step, "compensate", order)).toEqual({ ...NOT_COMPENSATED, answer: "ECONNREFUSED", unavailable: {} });
     await up;
     expect(ledgerCounts(step, order)).toBeUndefined();
-    expect(await runStep(runtime, step, "perform", order)).toEqual({ status: "ok" });
+    expect(await runStep(threads, step, "perform", order)).toEqual({ status: "ok" });
   });
 
   test("reset as soon as it is made has failed, and nothing has arrived", async () => {
     const up = standIn.down(await longerThanCalls(step), "reset");
-    const outcome = await runStep(runtime, step, "perform", newOrder());
+    const outcome = await runStep(threads, step, "perform", newOrder());
     await up;
     // Whether the system reports it to the connecting or to the writing of the request is a race.
     expect(outcome).toMatchObject({ status: "failed", kind: UNREACHABLE[step] });
@@ -273,12 +273,12 @@ describe("compensate", () => {
     const order = newOrder();
     const lateMs = await longerThanCalls(step);
     faultMode = ({ action }) => (action === "perform" ? { type: "late", lateMs } : undefined);
-    const scope = new CancelScope();
-    const running = runStep(runtime, step, "perform", order, scope);
+    const scope = new CancelScope<CancelCause>();
+    const running = runStep(threads, step, "perform", order, scope);
     await eventually("the call has arrived", () => calls.length === 1);
     scope.cancel("deadline");
     expect(await running).toEqual({ status: "canceled", cause: "deadline", effect: "unknown" });
-    expect(await runStep(runtime, step, "compensate", order)).toEqual({ status: "ok" });
+    expect(await runStep(threads, step, "compensate", order)).toEqual({ status: "ok" });
     await standIn.quiet();
     expect(ledgerCounts(step, order)).toEqual({ acted: 0, compensated: 0 });
     expect(standIn.ledger.find(step, `${order.orderId}:1:${step}`)?.tooLate).toBe(1);
@@ -288,14 +288,14 @@ describe("compensate", () => {
     const order = newOrder();
     const lateMs = await longerThanCalls("payment");
     faultMode = ({ action }) => (action === "perform" ? { type: "late", lateMs } : undefined);
-    const scope = new CancelScope();
-    const running = runStep(runtime, "payment", "perform", order, scope);
+    const scope = new CancelScope<CancelCause>();
+    const running = runStep(threads, "payment", "perform", order, scope);
     await eventually("the call has arrived", () => calls.length === 1);
     scope.cancel("sibling_failed");
     expect(await running).toEqual({ status: "canceled", cause: "sibling_failed", effect: "unknown" });
     await standIn.quiet();
     expect(ledgerCounts("payment", order)).toEqual(CHARGED);
-    expect(await runStep(runtime, "payment", "compensate", order)).toEqual({ status: "ok" });
+    expect(await runStep(threads, "payment", "compensate", order)).toEqual({ status: "ok" });
     expect(ledgerCounts("payment", order)).toEqual({ acted: 1, compensated: 1 });
   });
 
@@ -303,20 +303,20 @@ describe("compensate", () => {
     "that met %s is done when tried again",
     async (type) => {
       const order = newOrder();
-      await runStep(runtime, "payment", "perform", order);
+      await runStep(threads, "payment", "perform", order);
       faultMode = ({ nth }) => (nth === 1 ? { type } : undefined);
       // A reset may show itself in the reading or in the writing, a closing as the HTTP client's own code.
       const answer = expect.stringMatching(/^(HTTP 50[03]|[A-Z_]+)$/);
-      expect(await runStep(runtime, "payment", "compensate", order)).toEqual({ ...NOT_COMPENSATED, answer, unavailable: {} });
-      expect(await runStep(runtime, "payment", "compensate", order)).toEqual({ status: "ok" });
+      expect(await runStep(threads, "payment", "compensate", order)).toEqual({ ...NOT_COMPENSATED, answer, unavailable: {} });
+      expect(await runStep(threads, "payment", "compensate", order)).toEqual({ status: "ok" });
       expect(ledgerCounts("payment", order)).toEqual({ acted: 1, compensated: 1 });
     },
   );
 
   test("stops with its own run", async () => {
     faultMode = () => ({ type: "answer", slowMs: 10_000 });
-    const scope = new CancelScope();
-    const compensating = runStep(runtime, "payment", "compensate", newOrder(), scope);
+    const scope = new CancelScope<CancelCause>();
+    const compensating = runStep(threads, "payment", "compensate", newOrder(), scope);
     await eventually("it has arrived", () => calls.length === 1);
     scope.cancel("deadline");
     expect(await compensating).toMatchObject({ status: "canceled", cause: "deadline" });
@@ -329,7 +329,7 @@ describe("bodies", () => {
     faultMode = () => ({ type: "endless" });
     await fastOnce("five calls", 1000, async () => {
       const startedAt = performance.now();
-      for (let n = 0; n < 5; n++) expect(await runStep(runtime, "payment", action, newOrder())).toEqual({ status: "ok" });
+      for (let n = 0; n < 5; n++) expect(await runStep(threads, "payment", action, newOrder())).toEqual({ status: "ok" });
       return performance.now() - startedAt;
     });
     await eventually("all of them were closed by the client", () => gone.length === calls.length);
@@ -425,8 +425,8 @@ describe("cancel", () => {
   test("closes the socket at once", async () => {
     faultMode = () => ({ type: "answer", slowMs: 600_000 });
     await fastOnce("the closing", 100, async () => {
-      const scope = new CancelScope();
-      const running = Promise.all(STEPS.map((step) => runStep(runtime, step, "perform", newOrder(), scope)));
+      const scope = new CancelScope<CancelCause>();
+      const running = Promise.all(STEPS.map((step) => runStep(threads, step, "perform", newOrder(), scope)));
       await eventually("all calls have arrived", () => calls.length === gone.length + STEPS.length);
       const canceledAt = performance.now();
       scope.cancel("client_disconnected");
@@ -438,8 +438,8 @@ describe("cancel", () => {
   });
 
   test("before it was sent never sends it", async () => {
-    const scope = new CancelScope();
-    const running = Promise.all(STEPS.map((step) => runStep(runtime, step, "perform", newOrder(), scope)));
+    const scope = new CancelScope<CancelCause>();
+    const running = Promise.all(STEPS.map((step) => runStep(threads, step, "perform", newOrder(), scope)));
     scope.cancel("sibling_failed");
     for (const outcome of await running) expect(outcome).toEqual({ status: "canceled", cause: "sibling_failed", effect: "none" });
     await sleep(20);
@@ -448,14 +448,14 @@ describe("cancel", () => {
 
   test.each(["perform", "compensate"] as const)("that the signal has not heard of yet sends nothing (%s)", async (action) => {
     const layout = Layout.allocate({ slots: 1, rows: 1 });
-    const board = CancelBoard.create(layout);
-    const context = new StepContext({ board, tracker: new Tracker(layout), row: 0 }, 0, 0);
+    const board = CancelBoard.create(layout, BUILT_IN_CAUSES);
+    const context = new TaskContext(board, 0, 0);
     board.cancel(0, 0, "deadline");
     const provider = httpProvider({ payment: standIn.url });
     const simulation = { fails: false, delayMs: undefined, cpuMs: undefined };
     const input = { orderId: "canceled", amount: 1, attempt: 1, traceparent: undefined, simulation };
     await expect(provider[action]("payment", input, context)).rejects.toMatchObject({ name: "Canceled", causedBy: "deadline" });
-    expect(context.callUnderWay).toBe(false);
+    expect(context.progress).toBeUndefined();
     expect(calls).toEqual([]);
   });
 
@@ -464,7 +464,7 @@ describe("cancel", () => {
     const { url, sockets, close } = await rawServer(() => {});
     const threads = await startThreads({ payment: url.replace("http:", "https:") }, [], 1);
     await fastOnce("the stop", 100, async () => {
-      const scope = new CancelScope();
+      const scope = new CancelScope<CancelCause>();
       const running = runStep(threads, "payment", "perform", newOrder(), scope);
       await eventually("the connection has begun", () => sockets.size > 0);
       const canceledAt = performance.now();
@@ -485,15 +485,15 @@ describe("cancel", () => {
     let sweepMs = 0;
     for (let n = 0; n < 5; n++) {
       const startedAt = performance.now();
-      await runStep(runtime, "payment", "perform", newOrder());
+      await runStep(threads, "payment", "perform", newOrder());
       sweepMs = Math.max(sweepMs, 1.5 * (performance.now() - startedAt));
     }
     let none = 0;
     let unknown = 0;
     for (let n = 0; n < 240 || ((none === 0 || unknown === 0) && n < 2400); n++) {
       const order = newOrder();
-      const scope = new CancelScope();
-      const running = runStep(runtime, "payment", "perform", order, scope);
+      const scope = new CancelScope<CancelCause>();
+      const running = runStep(threads, "payment", "perform", order, scope);
       const spinUntil = performance.now() + ((n % 80) / 80) * sweepMs;
       if (n % 80 < 20) await Promise.resolve();
       else await sleep(0);
@@ -507,7 +507,7 @@ describe("cancel", () => {
         expect(ledgerCounts("payment", order)).toBeUndefined();
       } else {
         unknown++;
-        await runStep(runtime, "payment", "compensate", order);
+        await runStep(threads, "payment", "compensate", order);
         const { acted, compensated } = ledgerCounts("payment", order) ?? { acted: 0, compensated: 0 };
         expect(compensated).toBe(acted);
       }
@@ -519,11 +519,11 @@ describe("cancel", () => {
 
 describe("connections", () => {
   test("are used again, after refusals and failures too", async () => {
-    await runStep(runtime, "payment", "perform", newOrder());
+    await runStep(threads, "payment", "perform", newOrder());
     const before = standIn.connections.accepted;
     const statuses = [200, 402, 404, 500, 503, 307, 204];
     faultMode = ({ nth }) => ({ type: "failBefore", status: statuses[(calls.length + nth) % statuses.length] ?? 200 });
-    for (let n = 0; n < 100; n++) await runStep(runtime, STEPS[n % 3] as StepName, n % 2 === 0 ? "perform" : "compensate", newOrder());
+    for (let n = 0; n < 100; n++) await runStep(threads, STEPS[n % 3] as StepName, n % 2 === 0 ? "perform" : "compensate", newOrder());
     expect(calls).toHaveLength(101);
     expect(standIn.connections.accepted).toBe(before);
   });
@@ -534,7 +534,7 @@ describe("connections", () => {
     const width = 50;
     faultMode = () => ({ type: "answer", slowMs: 20 });
     for (let round = 0; round < 4; round++) {
-      await Promise.all(Array.from({ length: width }, () => runStep(runtime, "payment", "perform", newOrder())));
+      await Promise.all(Array.from({ length: width }, () => runStep(threads, "payment", "perform", newOrder())));
     }
     expect(calls).toHaveLength(4 * width);
     // Used again, though not each of them every time: on a busy machine a call may begin before the connection of one that

@@ -1,47 +1,56 @@
-import { fileURLToPath } from "node:url";
-import { CancelScope } from "../../src/concurrency/cancel-scope.ts";
+import { STEP_CODECS } from "../../src/orders/step-task.ts";
+import { type CancelCause, ORDER_CAUSES } from "../../src/orders/cancel-cause.ts";
 import type { AttemptInput, StepOutcome } from "../../src/orders/step.ts";
 import type { StepName } from "../../src/orders/steps.ts";
-import type { LogMessage } from "../../src/threads/protocol.ts";
-import { ThreadRuntime } from "../../src/threads/thread-runtime.ts";
+import { ThreadStepRunner } from "../../src/orders/thread-step-runner.ts";
+import { type LogNews, parseThreadNews } from "../../src/telemetry/thread-news.ts";
+import { CancelScope, openThreads, type Threads } from "../../src/threads/index.ts";
 import type { ProviderUrls } from "../../workers/providers/provider.ts";
 import type { WorkerSettings } from "../../workers/settings.ts";
 
-const WORKER_FILE = fileURLToPath(new URL("../../workers/main.ts", import.meta.url));
+const WORKER_FILE = new URL("../../workers/main.ts", import.meta.url);
 
 /** Real threads with the steps of the service. `logs` collects what they say. */
-export function startThreads(providerUrls: ProviderUrls | undefined, logs: LogMessage[] = [], threads = 2): Promise<ThreadRuntime> {
-  return ThreadRuntime.start({
-    workerFile: WORKER_FILE,
-    threads,
-    cpuThreads: 1,
-    cancelGraceMs: 1000,
-    longestStepMs: 10_000,
+export function startThreads(providerUrls: ProviderUrls | undefined, logs: LogNews[] = [], shared = 2): Promise<Threads> {
+  return openThreads({
+    file: WORKER_FILE,
+    shared,
+    exclusive: 1,
+    exclusiveOnDemand: false,
+    causes: ORDER_CAUSES,
+    codecs: STEP_CODECS,
+    graceMs: 1000,
     maxGroups: 5000,
     settings: {
       stickBegun: new SharedArrayBuffer(4),
+      tracing: false,
       ...(providerUrls === undefined ? {} : { providerUrls }),
     } satisfies WorkerSettings,
-    onLog: (message) => void logs.push(message),
+    onMessage(message) {
+      const news = parseThreadNews(message);
+      if (news?.type === "log") logs.push(news);
+    },
   });
 }
 
-/** Runs one step in a run of its own, to its end. */
+/** Runs one step in a run of its own, to its end. Rejects where the step threw what nobody had classified. */
 export async function runStep(
-  runtime: ThreadRuntime,
+  threads: Threads,
   name: StepName,
   action: "perform" | "compensate",
   input: AttemptInput,
-  scope: CancelScope = new CancelScope(),
+  scope = new CancelScope<CancelCause>(),
 ): Promise<StepOutcome> {
-  const own = new CancelScope();
+  const bugs: string[] = [];
+  const own = new CancelScope<CancelCause>();
   const linked = own.link(scope);
-  const run = runtime.open(own);
+  const run = new ThreadStepRunner(threads, (_step, _orderId, stack) => bugs.push(stack)).open(own);
   const { outcome } = await run.run({ name, action, computes: false, retryable: action === "compensate" }, input);
   run.close();
   linked.unsubscribe();
+  if (bugs.length > 0) throw new Error(bugs.join());
   return outcome;
 }
 
-/** What a runtime's counters say when nothing runs and nothing was left behind. */
-export const NOTHING_LEFT = { slots: 0, unsettled: 0, exclusivePermits: 0, exclusiveWaiting: 0, watchedGroups: 0 };
+/** What the counters of threads say when nothing runs and nothing was left behind. */
+export const NOTHING_LEFT = { groups: 0, unsettled: 0, exclusivePermits: 0, exclusiveWaiting: 0, watchedGroups: 0 };

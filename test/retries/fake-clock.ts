@@ -1,4 +1,4 @@
-import type { Clock } from "../../src/concurrency/clock.ts";
+import type { Clock } from "../../src/threads/index.ts";
 
 interface Timer {
   readonly atMs: number;

@@ -4,10 +4,10 @@ import { type Change, loadChanged } from "./changed-sources.ts";
 // A thread of its own, so that a changed `Capacity` can be loaded. It tries every order of what may happen to a capacity of one permit
 // with one holder and three who want it.
 loadChanged(workerData as readonly Change[]);
-const { CancelScope } = await import("../../src/concurrency/cancel-scope.ts");
-const { Capacity } = await import("../../src/permits/capacity.ts");
-const { Canceled } = await import("../../src/concurrency/cancel-cause.ts");
-type Permit = import("../../src/permits/capacity.ts").Permit;
+const { CancelScope } = await import("../../src/threads/cancel-scope.ts");
+const { Capacity } = await import("../../src/threads/permits/capacity.ts");
+const { Canceled } = await import("../../src/threads/canceled.ts");
+type Permit = import("../../src/threads/permits/capacity.ts").Permit;
 
 /** In every order; `turn` lets the microtasks come one step further. */
 const EVENTS = ["release", "cancel first", "cancel second", "newcomer", "cancel newcomer", "turn", "turn", "turn"] as const;

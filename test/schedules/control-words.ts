@@ -4,6 +4,7 @@ export const MAX_STEPS = 2_000;
 export const MAX_PLAN = 64;
 export const MAX_WAITERS = 4;
 export const MAX_MESSAGES = 16;
+export const MAX_TIMERS = 8;
 export const MESSAGE_CHARS = 480;
 export const VERDICT_CHARS = 1_000;
 
@@ -11,6 +12,8 @@ export const IDLE = 0;
 export const READY = 1;
 export const BLOCKED = 2;
 export const DEAD = 3;
+/** Stands still for ever; if it is killed it dies, unless it does so in a native call. */
+export const STALLED = 4;
 
 /** The phases of a schedule. Switches are explored in the second one only. */
 export const SET_UP = 0;
@@ -18,17 +21,32 @@ export const EXPLORED = 1;
 export const JUDGED = 2;
 export const OVER = 3;
 
-/** Besides a thread's number: it takes a message though a wake-up is due too. */
-export const BY_MESSAGE = 8;
-/** Besides a thread's number: it dies here, and the main thread is notified. */
-export const DIES = 16;
-/** Besides a thread's number: it stands still from here on, and nobody is notified. */
-export const STALLS = 32;
-export const THREAD_BITS = 7;
+// How a schedule goes on: one of these, with a thread's number (or a timer's) in it. Without any the thread goes on.
+/** It takes a message though a wake-up is due too. */
+export const BY_MESSAGE = 4;
+/** It dies here, and the main thread will hear of it. */
+export const DIES = 8;
+/** It stands still from here on, and nobody hears of it. */
+export const STALLS = 12;
+/** The main thread hears that this thread has died. */
+export const EXIT = 16;
+/** This timer of the main thread fires. */
+export const TIMER = 20;
+export const CHOICES = TIMER + MAX_TIMERS;
 export const NOBODY = -1;
 
 /** The thread that stands for the main thread of the service. */
 export const MAIN = 0;
+
+/** Whose turn it is after a choice. */
+export function threadOf(choice: number): number {
+  return choice >= EXIT ? MAIN : choice % MAX_THREADS;
+}
+
+/** `BY_MESSAGE`, `DIES` and so on; 0 for a thread that goes on. */
+export function kindOf(choice: number): number {
+  return choice >= TIMER ? TIMER : choice - (choice % MAX_THREADS);
+}
 
 export type Point = {
   readonly thread: number;
@@ -50,11 +68,20 @@ export const SCENARIO = 7;
 export const PREEMPTIONS = 8;
 export const LAST = 10;
 export const STATES = 11;
-export const BODIES = 12;
+/** Of each of these a bit for each task: its message was taken, its outcome was posted. */
+export const TOOK = 12;
+export const ANSWERED = 13;
 export const TURN = 16;
+// From here on hashed: see `SeenStates`.
 export const STATUS = TURN + MAX_THREADS;
 export const BLOCKED_AT = STATUS + MAX_THREADS;
-export const EVENT = BLOCKED_AT + MAX_THREADS;
+/** Of each of these a bit for each thread: it was killed, its exit is due on the main thread. */
+export const KILLED = BLOCKED_AT + MAX_THREADS;
+export const EXITS = KILLED + 1;
+/** Of each of these a bit for each timer: it may fire; it may fire once every thread that was killed has had the time to die. */
+export const TIMERS = EXITS + 1;
+export const SLOW_TIMERS = TIMERS + 1;
+export const EVENT = SLOW_TIMERS + 1;
 export const WAITERS = EVENT + MAX_THREADS;
 export const TAKEN = WAITERS + MAX_THREADS * MAX_WAITERS * 2;
 export const POSTED = TAKEN + MAX_THREADS;
@@ -65,7 +92,10 @@ export const HISTORY = HELD_AT + MAX_THREADS;
 // Two words a thread: what was ever put into its box, in which order.
 export const BOXES = HISTORY + MAX_THREADS * 2;
 export const PLAN = BOXES + MAX_THREADS * 2;
-export const TRACE = PLAN + MAX_PLAN * 2;
+/** A word for each task: how often its body has run. */
+export const BODIES = PLAN + MAX_PLAN * 2;
+export const MAX_TASKS = 8;
+export const TRACE = BODIES + MAX_TASKS;
 export const TRACE_WORDS = 6;
 export const WORDS = TRACE + MAX_STEPS * TRACE_WORDS;
 // Three words a state: its hash, and 1 + the preemptions that led to it.

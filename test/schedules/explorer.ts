@@ -1,7 +1,20 @@
 import { once } from "node:events";
 import { Worker } from "node:worker_threads";
 import type { Change } from "./changed-sources.ts";
-import { allocateControl, BY_MESSAGE, controlMemory, DIES, MAIN, MAX_THREADS, type Point, STALLS, THREAD_BITS } from "./control-words.ts";
+import {
+  allocateControl,
+  CHOICES,
+  controlMemory,
+  DIES,
+  EXIT,
+  kindOf,
+  MAIN,
+  MAX_THREADS,
+  type Point,
+  STALLS,
+  TIMER,
+  threadOf,
+} from "./control-words.ts";
 import { type Cast, Controller } from "./controller.ts";
 import { BOX, KINDS, READS } from "./gated-atomics.ts";
 import { SCENARIOS } from "./scenarios.ts";
@@ -93,8 +106,13 @@ export class Explorer implements AsyncDisposable {
       for (let step = last + 1; step < points.length; step++) {
         const { thread, goesOn, address, choices, chosen } = points[step] as Point;
         const children: Plan[] = [];
-        for (let choice = 0; choice < BY_MESSAGE + MAX_THREADS; choice++) {
-          if ((choices & (1 << choice)) === 0 || choice === chosen || (goesOn && (choice & THREAD_BITS) === thread)) continue;
+        for (let choice = 0; choice < CHOICES; choice++) {
+          if ((choices & (1 << choice)) === 0 || choice === chosen || (goesOn && choice === thread)) continue;
+          // A thread that was killed dies wherever it is; it need not be stopped for that.
+          if (goesOn && kindOf(choice) === DIES) {
+            children.push({ choices: [...plan.choices, step, choice], preemptions: plan.preemptions, hasLoss: plan.hasLoss });
+            continue;
+          }
           const preemptions = plan.preemptions + (goesOn ? 1 : 0);
           if (goesOn && scenario.stopped?.includes(thread) === false) continue;
           if (preemptions <= bound) children.push({ choices: [...plan.choices, step, choice], preemptions, hasLoss: plan.hasLoss });
@@ -124,15 +142,23 @@ function describe(points: readonly Point[], { choices }: Plan): string {
   const lines = points.flatMap(({ thread, goesOn, address, kind, chosen }, step) => {
     const planned = choices.some((at, n) => n % 2 === 0 && at === step);
     const what = goesOn ? `${KINDS[kind]} ${address >= BOX ? `to ${address - BOX}` : address}` : "waits";
-    const then =
-      chosen === thread
-        ? ""
-        : chosen >= STALLS
-          ? " (stalls for ever)"
-          : chosen >= DIES
-            ? " (dies here)"
-            : ` -> ${chosen & THREAD_BITS}${planned ? " (chosen)" : ""}`;
+    const then = chosen === thread ? "" : ` -> ${described(chosen, thread)}${planned ? " (chosen)" : ""}`;
     return [`${thread === MAIN ? "main" : `thread ${thread}`}: ${what}${then}`];
   });
   return lines.join("\n");
+}
+
+function described(choice: number, thread: number): string {
+  switch (kindOf(choice)) {
+    case DIES:
+      return choice - DIES === thread ? "dies here" : `thread ${choice - DIES} dies`;
+    case STALLS:
+      return "stalls for ever";
+    case EXIT:
+      return `main: thread ${choice - EXIT} has exited`;
+    case TIMER:
+      return `main: timer ${choice - TIMER}`;
+    default:
+      return `${threadOf(choice)}`;
+  }
 }

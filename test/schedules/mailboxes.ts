@@ -60,6 +60,22 @@ export class Mailboxes {
     return message;
   }
 
+  /** Takes the first message that begins so, whatever is before it. Undefined where there is none. */
+  takeFirst(thread: number, beginning: string): string | undefined {
+    const end = this.#words[POSTED + thread] as number;
+    for (let n = this.#words[TAKEN + thread] as number; n < end; n++) {
+      const message = readText(this.#text, this.#box(thread, n));
+      if (!message.startsWith(beginning)) continue;
+      // Those before it move up, and it is the first.
+      for (let to = n; to > (this.#words[TAKEN + thread] as number); to--) {
+        writeText(this.#text, this.#box(thread, to), readText(this.#text, this.#box(thread, to - 1)));
+      }
+      writeText(this.#text, this.#box(thread, this.#words[TAKEN + thread] as number), message);
+      return this.take(thread);
+    }
+    return undefined;
+  }
+
   /** The set-up of this thread is over. */
   deliverHeld(to: number): void {
     this.#words[HELD_AT + to] = this.#words[POSTED + to] as number;

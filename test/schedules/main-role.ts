@@ -1,5 +1,5 @@
 import type { Worker } from "node:worker_threads";
-import { CancelScope } from "../../src/concurrency/cancel-scope.ts";
+import { CancelScope } from "../../src/threads/index.ts";
 import { CancelBoard } from "../../src/threads/cancel-board.ts";
 import type { DispatchedStep } from "../../src/threads/dispatched-step.ts";
 import { Layout, type LayoutHandle } from "../../src/threads/layout.ts";

@@ -1,5 +1,5 @@
-import type { CancelCause } from "../../src/concurrency/cancel-cause.ts";
-import type { CancelScope } from "../../src/concurrency/cancel-scope.ts";
+import type { CancelCause } from "../../src/orders/cancel-cause.ts";
+import type { CancelScope } from "../../src/threads/index.ts";
 import type { StepOutcome } from "../../src/orders/step.ts";
 import type { CancelBoard } from "../../src/threads/cancel-board.ts";
 import type { DispatchedGroup } from "../../src/threads/step-group.ts";

@@ -1,6 +1,7 @@
 import { choicesOf, lowest } from "./choices.ts";
 import {
   ACTIVE,
+  ANSWERED,
   awaitTurn,
   BLOCKED,
   BLOCKED_AT,
@@ -10,12 +11,16 @@ import {
   DEAD,
   DIES,
   EVENT,
+  EXIT,
+  EXITS,
   EXPLORED,
   FINISHED,
   giveTurn,
   HISTORY,
   IDLE,
   JUDGED,
+  KILLED,
+  kindOf,
   MAIN,
   MAX_STEPS,
   NOBODY,
@@ -28,11 +33,17 @@ import {
   READY,
   SCENARIO,
   SET_UP,
+  SLOW_TIMERS,
+  STALLED,
+  STALLS,
   STATUS,
   STEPS,
-  THREAD_BITS,
+  TIMER,
+  TIMERS,
+  TOOK,
   TRACE,
   TRACE_WORDS,
+  threadOf,
   VERDICT,
   VERDICT_CHARS,
 } from "./control-words.ts";
@@ -51,7 +62,7 @@ const real = globalThis.Atomics;
  * who goes on, and hands over without a detour through the controller: a schedule costs as many switches as it has.
  */
 
-export type Event = "wake" | "message" | "over";
+export type Event = "wake" | "message" | "over" | { readonly exit: number } | { readonly timer: number };
 
 export class SharedControl {
   readonly mail: Mailboxes;
@@ -108,7 +119,11 @@ export class SharedControl {
     this.#unwindIfOver(thread);
     const choice = this.#decide(thread, true, kind, address);
     if (choice === thread) return;
-    if (choice >= DIES) this.#die(thread, (choice & DIES) !== 0);
+    if (kindOf(choice) === DIES || kindOf(choice) === STALLS) {
+      this.#die(thread, kindOf(choice));
+      this.#standBack(thread);
+      throw UNWOUND;
+    }
     this.#handOver(choice);
     awaitTurn(this.#words, thread);
     this.#unwindIfOver(thread);
@@ -118,11 +133,21 @@ export class SharedControl {
   nextEvent(thread: number): Event {
     const words = this.#words;
     if (this.phase === OVER) return "over";
-    words[STATUS + thread] = IDLE;
+    if (!this.isGone(thread)) words[STATUS + thread] = IDLE;
     this.#standBack(thread);
     if (this.phase === OVER) return "over";
     words[STATUS + thread] = READY;
-    return words[EVENT + thread] === BY_MESSAGE || !this.waiters.hasDue(thread) ? "message" : "wake";
+    const choice = words[EVENT + thread] as number;
+    if (kindOf(choice) === EXIT) {
+      words[EXITS] = (words[EXITS] as number) & ~(1 << (choice - EXIT));
+      this.note(thread, choice);
+      return { exit: choice - EXIT };
+    }
+    if (kindOf(choice) === TIMER) {
+      this.note(thread, choice);
+      return { timer: choice - TIMER };
+    }
+    return kindOf(choice) === BY_MESSAGE || !this.waiters.hasDue(thread) ? "message" : "wake";
   }
 
   /** As `Atomics.wait`, after its comparison. */
@@ -139,7 +164,7 @@ export class SharedControl {
     const words = this.#words;
     let woken = 0;
     for (let thread = 0; thread < this.#active; thread++) {
-      if (words[STATUS + thread] === DEAD) continue;
+      if (this.isGone(thread)) continue;
       if (woken < count && words[STATUS + thread] === BLOCKED && words[BLOCKED_AT + thread] === address) {
         words[STATUS + thread] = READY;
         woken++;
@@ -149,18 +174,55 @@ export class SharedControl {
     return woken;
   }
 
+  /** The main thread orders this thread to end. `native`: one that stands still does so in a native call, which nothing terminates. */
+  kill(thread: number, native: boolean): void {
+    const words = this.#words;
+    words[KILLED] = (words[KILLED] as number) | (1 << thread);
+    if (words[STATUS + thread] === STALLED && !native) this.#die(thread, DIES);
+  }
+
+  /** A timer of the main thread may fire from now on, or not any more. `slow`: not before whoever was killed has had the time to die. */
+  setTimer(n: number, isArmed: boolean, slow = false): void {
+    const words = this.#words;
+    for (const set of [TIMERS, SLOW_TIMERS]) words[set] = (words[set] as number) & ~(1 << n);
+    const set = slow ? SLOW_TIMERS : TIMERS;
+    if (isArmed) words[set] = (words[set] as number) | (1 << n);
+  }
+
   /** Dead or stalled. */
   isGone(thread: number): boolean {
-    return this.#words[STATUS + thread] === DEAD;
+    return this.#words[STATUS + thread] === DEAD || this.#words[STATUS + thread] === STALLED;
   }
 
-  /** The body of a step runs. */
-  countBody(): void {
-    this.#words[BODIES] = this.bodies + 1;
+  isStalled(thread: number): boolean {
+    return this.#words[STATUS + thread] === STALLED;
   }
 
-  get bodies(): number {
-    return this.#words[BODIES] as number;
+  /** The body of a task runs. */
+  countBody(task: number): void {
+    this.#words[BODIES + task] = this.bodies(task) + 1;
+  }
+
+  bodies(task: number): number {
+    return this.#words[BODIES + task] as number;
+  }
+
+  /** A thread takes the message that this task is in. */
+  noteTook(task: number): void {
+    this.#words[TOOK] = (this.#words[TOOK] as number) | (1 << task);
+  }
+
+  took(task: number): boolean {
+    return ((this.#words[TOOK] as number) & (1 << task)) !== 0;
+  }
+
+  /** A thread has posted the outcome of this task. */
+  noteAnswered(task: number): void {
+    this.#words[ANSWERED] = (this.#words[ANSWERED] as number) | (1 << task);
+  }
+
+  answered(task: number): boolean {
+    return ((this.#words[ANSWERED] as number) & (1 << task)) !== 0;
   }
 
   /** Says what was wrong with this schedule, unless something was already. */
@@ -179,7 +241,7 @@ export class SharedControl {
 
   #decide(thread: number, goesOn: boolean, kind: number, address: number): number {
     const words = this.#words;
-    const choices = choicesOf(this.#words, this.mail, this.waiters);
+    const choices = choicesOf(this.#words, this.mail, this.waiters, goesOn ? thread : undefined);
     const fallback = goesOn ? thread : choices === 0 ? NOBODY : lowest(choices);
     if (this.phase !== EXPLORED || choices === 0) return fallback;
     const step = words[STEPS] as number;
@@ -195,8 +257,8 @@ export class SharedControl {
     if (planned < (words[PLAN_LENGTH] as number) && words[PLAN + planned * 2] === step) {
       words[PLAN_AT] = planned + 1;
       chosen = words[PLAN + planned * 2 + 1] as number;
-      const isThere = chosen >= DIES ? goesOn && (chosen & THREAD_BITS) === thread : (choices & (1 << chosen)) !== 0;
-      if (!isThere) {
+      const isOwnEnd = goesOn && (chosen === (DIES | thread) || chosen === (STALLS | thread));
+      if (!isOwnEnd && (choices & (1 << chosen)) === 0) {
         this.accuse(`step ${step} cannot choose ${chosen}: a scenario must depend on nothing but its schedule`);
         chosen = fallback;
       }
@@ -221,25 +283,25 @@ export class SharedControl {
     }
   }
 
-  #die(thread: number, isTold: boolean): never {
+  #die(thread: number, kind: number): void {
     const words = this.#words;
-    words[STATUS + thread] = DEAD;
-    if (isTold) this.mail.post(MAIN, `exit ${thread}`);
-    this.#standBack(thread);
-    throw UNWOUND;
+    words[STATUS + thread] = kind === DIES ? DEAD : STALLED;
+    if (kind === DIES) words[EXITS] = (words[EXITS] as number) | (1 << thread);
   }
 
   /** The running thread cannot go on: others do, until it is its turn again. */
   #standBack(thread: number): void {
-    const choice = this.#decide(thread, false, 0, -1);
+    let choice = this.#decide(thread, false, 0, -1);
+    // Whoever dies where it stands needs no turn for that.
+    for (; kindOf(choice) === DIES && choice !== NOBODY; choice = this.#decide(thread, false, 0, -1)) this.#die(choice - DIES, DIES);
     if (choice === NOBODY) this.#endOfPhase();
     else this.#handOver(choice);
     awaitTurn(this.#words, thread);
   }
 
   #handOver(choice: number): void {
-    const thread = choice & THREAD_BITS;
-    this.#words[EVENT + thread] = choice & BY_MESSAGE;
+    const thread = threadOf(choice);
+    this.#words[EVENT + thread] = choice;
     giveTurn(this.#words, thread);
   }
 

@@ -1,4 +1,4 @@
-import { Canceled } from "../../src/concurrency/cancel-cause.ts";
+import { Canceled } from "../../src/threads/index.ts";
 import type { LayoutHandle } from "../../src/threads/layout.ts";
 import type { OutcomeEntry, StandingTask, StepMessage } from "../../src/threads/protocol.ts";
 import { serve } from "../../workers/runtime/serve.ts";

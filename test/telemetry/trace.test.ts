@@ -188,7 +188,7 @@ test("a step that waited for a courier until the deadline, and one whose thread 
   expect(courier.attributes).toMatchObject({ "step.status": "canceled", "cancel.cause": "sibling_failed" });
   expect(courier.attributes["thread.id"]).toBeUndefined();
 
-  await eventually("a thread to be killed", async () => server.service.runtime.killThread() !== undefined);
+  await eventually("a thread to be killed", async () => server.service.threads.killThread() !== undefined);
   const lost = (await holding).json;
   expect(lost.error.kind).toBe("internal");
   const ended = await eventually(

@@ -4,7 +4,7 @@ import { Worker } from "node:worker_threads";
 import fc from "fast-check";
 import { describe, expect, test, vi } from "vitest";
 import { randomFrom } from "../../load/stand-in/random.ts";
-import { CANCEL_CAUSES, type CancelCause } from "../../src/concurrency/cancel-cause.ts";
+import { CANCEL_CAUSES, type CancelCause } from "../../src/orders/cancel-cause.ts";
 import { CancelBoard } from "../../src/threads/cancel-board.ts";
 import { Layout } from "../../src/threads/layout.ts";
 import { Slots } from "../../src/threads/slots.ts";

@@ -1,5 +1,4 @@
-import type { CancelScope, Subscription } from "../../src/concurrency/cancel-scope.ts";
-import { monotonicMs } from "../../src/concurrency/clock.ts";
+import { type CancelScope, monotonicMs, type Subscription } from "../../src/threads/index.ts";
 import type { AttemptInput, EndedStep, StepOutcome } from "../../src/orders/step.ts";
 import type { StepGroup, StepRunner, StepSpec } from "../../src/orders/step-runner.ts";
 import { STEPS, type StepName } from "../../src/orders/steps.ts";

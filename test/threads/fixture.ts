@@ -1,6 +1,6 @@
 import { fileURLToPath } from "node:url";
 import { expect } from "vitest";
-import { CancelScope } from "../../src/concurrency/cancel-scope.ts";
+import { CancelScope } from "../../src/threads/index.ts";
 import type { AttemptInput, EndedStep, StepOutcome } from "../../src/orders/step.ts";
 import type { StepGroup } from "../../src/orders/step-runner.ts";
 import type { StepName } from "../../src/orders/steps.ts";

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { monotonicMs } from "../../src/concurrency/clock.ts";
+import { monotonicMs } from "../../src/threads/index.ts";
 import { HeartbeatWatch } from "../../src/threads/heartbeat-watch.ts";
 import { FINISHED, Layout, STARTED } from "../../src/threads/layout.ts";
 import type { PoolThread } from "../../src/threads/pool-thread.ts";

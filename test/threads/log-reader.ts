@@ -1,5 +1,6 @@
 import { workerData } from "node:worker_threads";
-import { CANCEL_CAUSES, Canceled } from "../../src/concurrency/cancel-cause.ts";
+import { CANCEL_CAUSES } from "../../src/orders/cancel-cause.ts";
+import { Canceled } from "../../src/threads/index.ts";
 import { CancelBoard } from "../../src/threads/cancel-board.ts";
 import { Layout, type LayoutHandle } from "../../src/threads/layout.ts";
 import { Tracker } from "../../src/threads/tracker.ts";

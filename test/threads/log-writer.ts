@@ -1,6 +1,6 @@
 import { workerData } from "node:worker_threads";
 import { randomFrom } from "../../load/stand-in/random.ts";
-import { CANCEL_CAUSES } from "../../src/concurrency/cancel-cause.ts";
+import { CANCEL_CAUSES } from "../../src/orders/cancel-cause.ts";
 import { CancelBoard } from "../../src/threads/cancel-board.ts";
 import { Layout, type LayoutHandle } from "../../src/threads/layout.ts";
 

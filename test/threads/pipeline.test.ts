@@ -1,15 +1,13 @@
 import { setImmediate as turn } from "node:timers/promises";
 import { beforeEach, describe, expect, test } from "vitest";
-import { CANCEL_CAUSES, type CancelCause } from "../../src/concurrency/cancel-cause.ts";
-import { CancelScope } from "../../src/concurrency/cancel-scope.ts";
-import { monotonicMs } from "../../src/concurrency/clock.ts";
+import { CANCEL_CAUSES, type CancelCause } from "../../src/orders/cancel-cause.ts";
+import { CancelScope, Capacity, monotonicMs } from "../../src/threads/index.ts";
 import { type AnswerBody, answerTo } from "../../src/orders/answer.ts";
 import type { StepErrorKind } from "../../src/orders/error-kind.ts";
 import { errorOf } from "../../src/orders/outcome.ts";
 import { Pipeline } from "../../src/orders/pipeline.ts";
 import type { AttemptInput, StepOutcome } from "../../src/orders/step.ts";
 import { perStep, STEPS, type StepName } from "../../src/orders/steps.ts";
-import { Capacity } from "../../src/permits/capacity.ts";
 import { FakeRunner } from "./fake-runner.ts";
 
 const OK: StepOutcome = { status: "ok" };

@@ -1,8 +1,7 @@
 import { describe, expect, test } from "vitest";
-import { CancelScope } from "../../src/concurrency/cancel-scope.ts";
+import { CancelScope, Capacity } from "../../src/threads/index.ts";
 import { Pipeline } from "../../src/orders/pipeline.ts";
 import { perStep, STEPS } from "../../src/orders/steps.ts";
-import { Capacity } from "../../src/permits/capacity.ts";
 import { Fixture, inputFor } from "./fixture.ts";
 import type { ScriptName } from "./script.ts";
 

@@ -1,6 +1,6 @@
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { CancelScope } from "../../src/concurrency/cancel-scope.ts";
+import { CancelScope } from "../../src/threads/index.ts";
 import type { AttemptInput, Simulation } from "../../src/orders/step.ts";
 import type { StepSpec } from "../../src/orders/step-runner.ts";
 import { STEPS, type StepName } from "../../src/orders/steps.ts";

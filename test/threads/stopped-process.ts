@@ -1,6 +1,6 @@
 import { writeSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { CancelScope } from "../../src/concurrency/cancel-scope.ts";
+import { CancelScope } from "../../src/threads/index.ts";
 import { ThreadRuntime } from "../../src/threads/thread-runtime.ts";
 import type { StepSettings } from "./script.ts";
 import { SharedCounters } from "./shared-counters.ts";

@@ -2,7 +2,7 @@ import { execFile } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { expect, test } from "vitest";
-import { CancelScope } from "../../src/concurrency/cancel-scope.ts";
+import { CancelScope } from "../../src/threads/index.ts";
 import { Fixture } from "./fixture.ts";
 
 const STOPPED_MIDWAY = fileURLToPath(new URL("stopped-midway.ts", import.meta.url));

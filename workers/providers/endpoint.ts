@@ -1,4 +1,3 @@
-import type { CancelCause } from "../../src/concurrency/cancel-cause.ts";
 import { type Cancelable, type Post, type PostAnswer, postTo } from "../../src/outgoing/post.ts";
 import type { StepSpan } from "../telemetry/step-span.ts";
 
@@ -16,7 +15,7 @@ export interface EndpointCall {
   /** The span of the step that calls; undefined where there is none. */
   readonly span: StepSpan | undefined;
   /** Its cancel closes the socket. */
-  readonly cancelable: Cancelable & { readonly cause: CancelCause | undefined };
+  readonly cancelable: Cancelable & { readonly cause: string | undefined };
 }
 
 /** One of a provider's addresses. */

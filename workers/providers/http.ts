@@ -1,11 +1,13 @@
 import type { StepInput, Unavailable } from "../../src/orders/step.ts";
+import { CALLING } from "../../src/orders/step-task.ts";
 import type { ProviderRequest } from "../../src/orders/steps/step-definition.ts";
 import { STEP_TABLE, type StepName } from "../../src/orders/steps.ts";
 import type { PostAnswer } from "../../src/outgoing/post.ts";
 import type { ProviderKeys } from "../../src/provider-keys.ts";
+import type { TaskContext } from "../../src/threads/worker/index.ts";
 import { StepFailed } from "../steps/step.ts";
-import type { StepContext } from "../steps/step-context.ts";
-import { reasonOf } from "../telemetry/step-span.ts";
+import { reasonOf, spanOf } from "../telemetry/step-span.ts";
+import { threadLog } from "../telemetry/thread-log.ts";
 import { callKey, compensationKey } from "./call-key.ts";
 import { Endpoint } from "./endpoint.ts";
 import { neverSent } from "./never-sent.ts";
@@ -30,19 +32,19 @@ export function httpProvider(urls: ProviderUrls, keys: ProviderKeys = {}): Provi
       const body = bodyOf(perform, input);
       // The context may hear of a cancel a turn after its word is set, and what is not sent need not be compensated.
       context.checkpoint();
-      context.callUnderWay = true;
+      context.progress = CALLING;
       let answer: PostAnswer;
       try {
-        answer = await endpoint.post({ key, body, traceparent, span: context.span, cancelable: context });
+        answer = await endpoint.post({ key, body, traceparent, span: spanOf(context.observer), cancelable: context });
       } catch (error) {
         context.throwIfCanceled();
         const refusal = { kind: meaning.unreachable, effect: neverSent(error) ? "none" : "unknown" } as const;
-        throw failure(step, refusal, `${step} provider could not be reached: ${reasonOf(error)}`, {}, input, context);
+        throw failure(step, refusal, `${step} provider could not be reached: ${reasonOf(error)}`, {}, input);
       }
       const { status } = answer;
       if (isSuccess(status)) return;
       const unavailable = unavailabilityOf(answer, meaning.healthy);
-      throw failure(step, refusalOf(step, status), `${step} provider answered ${status}`, unavailable, input, context);
+      throw failure(step, refusalOf(step, status), `${step} provider answered ${status}`, unavailable, input);
     },
 
     async compensate(step, input, context) {
@@ -51,10 +53,10 @@ export function httpProvider(urls: ProviderUrls, keys: ProviderKeys = {}): Provi
       const key = compensationKey(orderId, attempt, step);
       const body = { ...bodyOf(STEP_TABLE[step].compensate, input), undoes: callKey(orderId, attempt, step) };
       context.checkpoint();
-      context.callUnderWay = true;
+      context.progress = CALLING;
       let answer: PostAnswer;
       try {
-        answer = await endpoint.post({ key, body, traceparent, span: context.span, cancelable: context });
+        answer = await endpoint.post({ key, body, traceparent, span: spanOf(context.observer), cancelable: context });
       } catch (error) {
         context.throwIfCanceled();
         throw notCompensated(step, reasonOf(error), {});
@@ -88,10 +90,9 @@ function failure(
   message: string,
   unavailable: Unavailable | undefined,
   { orderId }: StepInput,
-  context: StepContext,
 ): StepFailed {
   // The client gets only "internal", so this log line is all that says what went wrong.
-  if (kind === "internal") context.log("warn", message, { step, order_id: orderId });
+  if (kind === "internal") threadLog("warn", message, { step, order_id: orderId });
   return new StepFailed(kind, effect, message, { unavailable });
 }
 

@@ -1,6 +1,6 @@
 import type { StepInput } from "../../src/orders/step.ts";
 import type { StepName } from "../../src/orders/steps.ts";
-import type { StepContext } from "../steps/step-context.ts";
+import type { TaskContext } from "../../src/threads/worker/index.ts";
 
 /** Where the real providers are. A step without a URL is simulated. May carry a path and end in a slash. */
 export type ProviderUrls = { readonly [step in StepName]?: string };
@@ -12,6 +12,6 @@ export type ProviderUrls = { readonly [step in StepName]?: string };
  * be on its way, will be refused.
  */
 export interface Provider {
-  perform(step: StepName, input: StepInput, context: StepContext): Promise<void>;
-  compensate(step: StepName, input: StepInput, context: StepContext): Promise<void>;
+  perform(step: StepName, input: StepInput, context: TaskContext): Promise<void>;
+  compensate(step: StepName, input: StepInput, context: TaskContext): Promise<void>;
 }

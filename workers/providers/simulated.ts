@@ -1,8 +1,8 @@
 import type { StepInput } from "../../src/orders/step.ts";
 import { simulatedDelayMs } from "../../src/orders/steps/simulated-delay.ts";
 import { STEP_TABLE, type StepName } from "../../src/orders/steps.ts";
+import type { TaskContext } from "../../src/threads/worker/index.ts";
 import { StepFailed } from "../steps/step.ts";
-import type { StepContext } from "../steps/step-context.ts";
 import type { Provider } from "./provider.ts";
 
 /**
@@ -21,13 +21,13 @@ export const simulatedProvider: Provider = {
   },
 };
 
-async function computeAndWait(cpuMs: number, step: StepName, input: StepInput, context: StepContext): Promise<void> {
+async function computeAndWait(cpuMs: number, step: StepName, input: StepInput, context: TaskContext): Promise<void> {
   compute(cpuMs, context);
   await wait(step, input, context);
 }
 
 /** Keeps nothing of the order while it waits: a load test may have ten thousand of them wait for minutes. */
-function wait(step: StepName, input: StepInput, context: StepContext): Promise<void> {
+function wait(step: StepName, input: StepInput, context: TaskContext): Promise<void> {
   const { fails, delayMs, cpuMs } = input.simulation;
   const slept = context.sleep(simulatedDelayMs(step, delayMs, cpuMs));
   if (!fails) return slept;
@@ -36,7 +36,7 @@ function wait(step: StepName, input: StepInput, context: StepContext): Promise<v
   });
 }
 
-function compute(ms: number, context: StepContext): void {
+function compute(ms: number, context: TaskContext): void {
   const end = performance.now() + ms;
   let x = 1;
   while (performance.now() < end) {

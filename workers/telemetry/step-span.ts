@@ -1,14 +1,14 @@
-import { parentPort, threadId } from "node:worker_threads";
-import type { CancelCause } from "../../src/concurrency/cancel-cause.ts";
-import { monotonicMs } from "../../src/concurrency/clock.ts";
+import { threadId } from "node:worker_threads";
 import type { SpanData } from "../../src/orders/span-data.ts";
-import type { StepInput, StepOutcome } from "../../src/orders/step.ts";
-import type { ThreadMessage } from "../../src/threads/protocol.ts";
+import type { StepInput } from "../../src/orders/step.ts";
+import { type StepFailure, stepOf } from "../../src/orders/step-task.ts";
+import type { SpansNews } from "../../src/telemetry/thread-news.ts";
+import { type CanceledOutcome, type FailedOutcome, monotonicMs, post, type TaskObserver } from "../../src/threads/worker/index.ts";
 
 type Attributes = Record<string, string | number>;
 
 /** The span of one step, on the thread that runs it. */
-export class StepSpan {
+export class StepSpan implements TaskObserver {
   readonly #name: string;
   readonly #traceId: string;
   readonly #parentSpanId: string;
@@ -25,15 +25,11 @@ export class StepSpan {
   }
 
   /** Undefined where the order has no trace or the trace is not sampled. Keeps no reference to the input. */
-  static begin(
-    step: string,
-    action: "perform" | "compensate",
-    { orderId, attempt, traceparent }: StepInput,
-    startedAtMs: number,
-  ): StepSpan | undefined {
+  static begin(task: string, { orderId, attempt, traceparent }: StepInput, startedAtMs: number): StepSpan | undefined {
     if (traceparent === undefined || !isSampled(traceparent)) return undefined;
+    const { name: step, action } = stepOf(task);
     const attributes = { "thread.id": threadId, "order.id": orderId, "order.attempt": attempt, "step.name": step, "step.action": action };
-    return new StepSpan(action === "perform" ? step : `compensate ${step}`, traceparent, attributes, startedAtMs);
+    return new StepSpan(task, traceparent, attributes, startedAtMs);
   }
 
   /** Begins the span of a call to a provider. */
@@ -42,7 +38,7 @@ export class StepSpan {
   }
 
   /** Ends and sends the span. `outcome`: null for ok. */
-  end(outcome: Exclude<StepOutcome, { status: "ok" }> | null, endedAtMs: number): void {
+  ended(outcome: FailedOutcome | CanceledOutcome | null, endedAtMs: number): void {
     const attributes = this.#attributes;
     attributes["step.status"] = outcome?.status ?? "ok";
     let error: string | undefined;
@@ -52,8 +48,8 @@ export class StepSpan {
       error = `canceled: ${outcome.cause}`;
       events.push({ name: "stopped", atMs: endedAtMs, attributes: { "cancel.cause": outcome.cause } });
     } else if (outcome?.status === "failed") {
-      attributes["error.type"] = outcome.kind;
-      error = outcome.kind;
+      error = (outcome.data as StepFailure | undefined)?.kind ?? "internal";
+      attributes["error.type"] = error;
     }
     send({
       name: this.#name,
@@ -107,7 +103,7 @@ export class CallSpan {
   }
 
   /** `cause`: the cause of the cancel that ended the call; undefined where the call failed by itself. */
-  failed(error: unknown, cause: CancelCause | undefined): void {
+  failed(error: unknown, cause: string | undefined): void {
     if (cause !== undefined) {
       this.#attributes["cancel.cause"] = cause;
       this.#end(`canceled: ${cause}`);
@@ -135,6 +131,22 @@ export class CallSpan {
 }
 
 let ended: SpanData[] = [];
+let tracing = false;
+
+/** Whether the steps of this thread have spans. Once per thread. */
+export function traceSteps(on: boolean): void {
+  tracing = on;
+}
+
+/** The span of a step that begins; undefined where it has none. */
+export function observeStep(task: string, input: unknown, startedAtMs: number): StepSpan | undefined {
+  return tracing ? StepSpan.begin(task, input as StepInput, startedAtMs) : undefined;
+}
+
+/** The span of the step that this observes; undefined where it has none. */
+export function spanOf(observer: TaskObserver | undefined): StepSpan | undefined {
+  return observer instanceof StepSpan ? observer : undefined;
+}
 
 /** The spans of one turn of the event loop go out in one message. */
 function send(span: SpanData): void {
@@ -147,7 +159,7 @@ export function postSpans(): void {
   if (ended.length === 0) return;
   const spans = ended;
   ended = [];
-  parentPort?.postMessage({ type: "spans", spans } satisfies ThreadMessage);
+  post({ type: "spans", spans } satisfies SpansNews);
 }
 
 function isSampled(traceparent: string): boolean {

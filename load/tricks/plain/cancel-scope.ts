@@ -1,5 +1,5 @@
-import { type CancelCause, Canceled } from "../../../src/concurrency/cancel-cause.ts";
-import { monotonicMs } from "../../../src/concurrency/clock.ts";
+import type { CancelCause } from "../../../src/orders/cancel-cause.ts";
+import { Canceled, monotonicMs } from "../../../src/threads/index.ts";
 
 export interface Subscription {
   unsubscribe(): void;

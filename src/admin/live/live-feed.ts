@@ -1,13 +1,12 @@
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import type { Response } from "express";
-import { monotonicMs } from "../../concurrency/clock.ts";
 import type { LongSteps } from "../../diagnosis/long-steps.ts";
 import type { EndedOrder } from "../../orders/ended-order.ts";
 import type { OnFault } from "../../orders/faults.ts";
 import type { Backlog } from "../../orders/operator-journal.ts";
 import { JournalUnavailable } from "../../orders/order-journal.ts";
 import { perStep, STEPS, type StepName } from "../../orders/steps.ts";
-import type { Capacity } from "../../permits/capacity.ts";
+import { type Capacity, monotonicMs } from "../../threads/index.ts";
 import { CIRCUIT_STATES } from "../metrics/pressure-metrics.ts";
 import type { MetricSources } from "../metrics.ts";
 import type { ThreadCounters } from "../thread-routes.ts";

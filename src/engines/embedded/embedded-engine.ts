@@ -1,15 +1,15 @@
 import type { KeyObject } from "node:crypto";
 import type { Logger } from "pino";
-import type { CancelCause } from "../../concurrency/cancel-cause.ts";
-import type { Periodic } from "../../concurrency/periodic.ts";
 import type { Config } from "../../config.ts";
 import { housekeeping } from "../../journal/housekeeping.ts";
 import { JournalOpenError } from "../../journal/journal-open-error.ts";
 import { SqliteJournal, type SqliteJournalOptions } from "../../journal/sqlite-journal.ts";
+import type { CancelCause } from "../../orders/cancel-cause.ts";
 import { Compensator } from "../../orders/compensator.ts";
 import { JournalUnavailable } from "../../orders/order-journal.ts";
 import { OrderService } from "../../orders/order-service.ts";
 import { recover } from "../../orders/recovery.ts";
+import type { Periodic } from "../../periodic.ts";
 import { WebhookDelivery } from "../../webhooks/delivery.ts";
 import { compensationsDownLog, type EngineParts, type OpenEngine, type RunningEngine } from "../engine.ts";
 

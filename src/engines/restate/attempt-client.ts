@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import type { CancelCause } from "../../concurrency/cancel-cause.ts";
+import type { CancelCause } from "../../orders/cancel-cause.ts";
 import type { OnFault } from "../../orders/faults.ts";
 import { OrderRuns } from "../../orders/order-runs.ts";
 import { Refused } from "../../orders/refused.ts";

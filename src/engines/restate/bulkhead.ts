@@ -1,10 +1,9 @@
-import { Canceled } from "../../concurrency/cancel-cause.ts";
-import { CancelScope } from "../../concurrency/cancel-scope.ts";
-import type { Capacity, Permit } from "../../permits/capacity.ts";
+import type { CancelCause } from "../../orders/cancel-cause.ts";
+import { Canceled, CancelScope, type Capacity, type Permit } from "../../threads/index.ts";
 
 /** A permit of a bulkhead, or undefined when none came free within `timeoutMs`. */
 export async function acquireWithin(bulkhead: Capacity, timeoutMs: number): Promise<Permit | undefined> {
-  const wait = new CancelScope();
+  const wait = new CancelScope<CancelCause>();
   const stopTimer = wait.cancelAfter(timeoutMs);
   try {
     return await bulkhead.acquire(wait);

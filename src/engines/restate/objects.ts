@@ -1,4 +1,4 @@
-import type { CancelCause } from "../../concurrency/cancel-cause.ts";
+import type { CancelCause } from "../../orders/cancel-cause.ts";
 import type { ErrorKind } from "../../orders/error-kind.ts";
 import type { OrderEventType } from "../../orders/order-event.ts";
 import type { CompensationStatus, StoredAnswer } from "../../orders/order-journal.ts";

@@ -1,6 +1,6 @@
-import { atMost } from "../../concurrency/at-most.ts";
-import type { CancelCause } from "../../concurrency/cancel-cause.ts";
+import type { CancelCause } from "../../orders/cancel-cause.ts";
 import type { OnFault } from "../../orders/faults.ts";
+import { atMost } from "../../threads/index.ts";
 import { compensationsDownLog, type EngineParts, type EngineTrouble, type OpenEngine, type RunningEngine } from "../engine.ts";
 import type { EngineOptions } from "../open-engine.ts";
 import { AttemptClient } from "./attempt-client.ts";

@@ -1,11 +1,11 @@
 import { randomUUID } from "node:crypto";
-import type { CancelCause } from "../../concurrency/cancel-cause.ts";
+import type { CancelCause } from "../../orders/cancel-cause.ts";
 import { InFlight } from "../../orders/in-flight.ts";
 import type { IdempotencyKey } from "../../orders/order-journal.ts";
 import { onHangUp } from "../../orders/order-run.ts";
 import type { PlacedAnswer, Placement, PlaceRequest } from "../../orders/order-service.ts";
 import { Refused } from "../../orders/refused.ts";
-import { DEFAULT_URGENCY } from "../../permits/urgency.ts";
+import { DEFAULT_URGENCY } from "../../threads/index.ts";
 import type { PlacesOrders } from "../engine.ts";
 import type { AttemptCall } from "./attempt-call.ts";
 import { type AttemptClient, conflict, unreachable } from "./attempt-client.ts";

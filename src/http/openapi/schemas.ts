@@ -1,6 +1,6 @@
 import { z } from "zod";
-import { CANCEL_CAUSES } from "../../concurrency/cancel-cause.ts";
 import type { AnswerBody, StepAnswer } from "../../orders/answer.ts";
+import { CANCEL_CAUSES } from "../../orders/cancel-cause.ts";
 import { ERROR_KINDS, ORDER_ERROR_KINDS, STEP_ERROR_KINDS } from "../../orders/error-kind.ts";
 import { ATTEMPTS_SHOWN } from "../../orders/order-journal.ts";
 import type { OrderView } from "../../orders/order-view.ts";

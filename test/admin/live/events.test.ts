@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { monotonicMs } from "../../../src/concurrency/clock.ts";
+import { monotonicMs } from "../../../src/threads/index.ts";
 import { perStep, STEPS } from "../../../src/orders/steps.ts";
 import { eventually } from "../../support/eventually.ts";
 import { newId, postOrder, send } from "../../support/http-client.ts";
@@ -100,7 +100,7 @@ describe("GET /events", () => {
     using watching = await watch(server.adminPort);
     const { killed } = (await send(server.adminPort, { method: "POST", path: "/chaos/kill-thread" })).json;
     const tick = await eventually("the replacement", () => watching.ticks.find(({ replaced }) => replaced.length > 0));
-    expect(tick?.replaced).toEqual([{ id: killed, pool: expect.any(String), reason: "chaos", at: expect.any(Number) }]);
+    expect(tick?.replaced).toEqual([{ id: killed, pool: expect.any(String), reason: "killed", at: expect.any(Number) }]);
     expect(tick?.replaced_total).toBe(1);
   });
 

@@ -45,7 +45,7 @@ function tickAt(n: number): Tick {
       [thread, "shared", 299, n * ENDED, 5],
     ],
     replaced_total: thread - 2,
-    replaced: n % 40 === 0 ? [{ id: thread - 1, pool: "shared", reason: "chaos", at: now }] : [],
+    replaced: n % 40 === 0 ? [{ id: thread - 1, pool: "shared", reason: "killed", at: now }] : [],
     in_use: each(100),
     waiting: each(3),
     circuits: each(0),

@@ -1,13 +1,12 @@
 import { vi } from "vitest";
 import { randomFrom } from "../../../load/stand-in/random.ts";
-import { Canceled } from "../../../src/concurrency/cancel-cause.ts";
-import { CancelScope } from "../../../src/concurrency/cancel-scope.ts";
+import { Canceled, CancelScope, Capacity } from "../../../src/threads/index.ts";
 import { allocate, type LeaseAnswer, type LeaseEntry, type LeaseSync } from "../../../src/engines/restate/courier-lease/allocation.ts";
 import { CourierCalls } from "../../../src/engines/restate/courier-lease/courier-calls.ts";
 import { LeaseHolder } from "../../../src/engines/restate/courier-lease/lease-holder.ts";
+import type { CancelCause } from "../../../src/orders/cancel-cause.ts";
 import type { EndedStep, StepOutcome } from "../../../src/orders/step.ts";
 import type { StepGroup } from "../../../src/orders/step-runner.ts";
-import { Capacity } from "../../../src/permits/capacity.ts";
 
 const STEP_MS = 5;
 const GRACE_MS = 250;
@@ -146,7 +145,7 @@ export class LeaseNode {
 
   /** `pausesMs`: what lies between the step's permit and its call. */
   async order(ms: number, pausesMs = 0, deadlineMs = DEADLINE_MS): Promise<"done" | "canceled"> {
-    const scope = new CancelScope();
+    const scope = new CancelScope<CancelCause>();
     const deadline = setTimeout(() => scope.cancel("deadline"), deadlineMs);
     try {
       using _permit = await this.#capacity.acquire(scope);
@@ -167,7 +166,7 @@ export class LeaseNode {
   }
 
   /** A step takes as many milliseconds as its amount. */
-  #group(scope: CancelScope): StepGroup {
+  #group(scope: CancelScope<CancelCause>): StepGroup {
     return {
       close: () => {},
       run: async (_step, { amount }) => {

@@ -6,7 +6,8 @@ import type { Tables } from "../tables/tables.ts";
 /** Closes up to `limit` attempts that nobody runs any more: failed, with every step to be compensated. Returns how many. */
 export function closeInterrupted(tables: Tables, limit: number, nowMs: number): number {
   const open = tables.open.some(limit);
-  const outcome = failedByFault("unknown");
+  // The answer has no times, only durations, and these are 0.
+  const outcome = failedByFault("unknown", 0);
   for (const [orderId, attempt, amount, acceptedMs] of open) {
     const json = JSON.stringify(answerTo(orderId, outcome, []));
     const id = tables.attempts.add(orderId, attempt, amount, acceptedMs, nowMs, "internal", true, json);

@@ -1,5 +1,5 @@
-import { monotonicMs } from "../../../concurrency/clock.ts";
-import { Periodic } from "../../../concurrency/periodic.ts";
+import { Periodic } from "../../../periodic.ts";
+import { monotonicMs } from "../../../threads/index.ts";
 import { OBJECTS } from "../objects.ts";
 import type { EngineAdmin } from "./engine-admin.ts";
 import type { Ingress } from "./ingress.ts";

@@ -1,4 +1,4 @@
-import { monotonicMs } from "../../../concurrency/clock.ts";
+import { monotonicMs } from "../../../threads/index.ts";
 import { EngineClient, EngineUnreachable } from "./engine-client.ts";
 
 /** How to call a handler of an object. */

@@ -1,5 +1,4 @@
-import { CancelScope } from "../../../concurrency/cancel-scope.ts";
-import { monotonicMs, SYSTEM_CLOCK } from "../../../concurrency/clock.ts";
+import type { CancelCause } from "../../../orders/cancel-cause.ts";
 import type { Tried } from "../../../orders/compensating.ts";
 import {
   type CompensationCallParts,
@@ -13,8 +12,8 @@ import {
 } from "../../../orders/compensation-call.ts";
 import type { AttemptInput } from "../../../orders/step.ts";
 import { perStep, STEPS, type StepName } from "../../../orders/steps.ts";
-import { Capacity } from "../../../permits/capacity.ts";
 import type { EndpointHealth } from "../../../retries/endpoint-health.ts";
+import { CancelScope, Capacity, monotonicMs, SYSTEM_CLOCK } from "../../../threads/index.ts";
 import { acquireWithin } from "../bulkhead.ts";
 import { NodeStops } from "../durable-options.ts";
 
@@ -39,7 +38,7 @@ interface Bulkhead {
 export class CompensationCalls {
   readonly #options: CompensationCallsOptions;
   readonly #bulkheads: Readonly<Record<StepName, Bulkhead>>;
-  readonly #stop = new CancelScope();
+  readonly #stop = new CancelScope<CancelCause>();
 
   constructor(options: CompensationCallsOptions) {
     this.#options = options;

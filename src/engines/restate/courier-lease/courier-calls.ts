@@ -1,7 +1,7 @@
-import { CancelScope } from "../../../concurrency/cancel-scope.ts";
-import { monotonicMs } from "../../../concurrency/clock.ts";
+import type { CancelCause } from "../../../orders/cancel-cause.ts";
 import type { AttemptInput, EndedStep } from "../../../orders/step.ts";
 import type { StepGroup, StepRunner, StepSpec } from "../../../orders/step-runner.ts";
+import { CancelScope, monotonicMs } from "../../../threads/index.ts";
 
 /**
  * Runs steps by another runner, and no more courier calls at a time than the lease allows. When the lease expires, calls under way are cut
@@ -21,7 +21,7 @@ export class CourierCalls implements StepRunner {
     this.#held = held;
   }
 
-  open(scope: CancelScope, urgency?: number): StepGroup {
+  open(scope: CancelScope<CancelCause>, urgency?: number): StepGroup {
     const steps = this.#runner.open(scope, urgency);
     return {
       run: (step, input) => (isCourierCall(step) ? this.#run(scope, urgency, step, input) : steps.run(step, input)),
@@ -39,14 +39,14 @@ export class CourierCalls implements StepRunner {
     for (const goOn of [...this.#paused].slice(0, Math.max(0, this.#held() - this.#underWay.length))) goOn();
   };
 
-  async #run(scope: CancelScope, urgency: number | undefined, step: StepSpec, input: AttemptInput): Promise<EndedStep> {
+  async #run(scope: CancelScope<CancelCause>, urgency: number | undefined, step: StepSpec, input: AttemptInput): Promise<EndedStep> {
     for (let inDoubt = false; ; ) {
       // A step may have its permit and call again after a pause: the lease may have expired in between.
       while (scope.cause === undefined && this.#underWay.length >= this.#held()) await this.#pause(scope);
       if (scope.cause !== undefined) {
         return { outcome: { status: "canceled", cause: scope.cause, effect: inDoubt ? "unknown" : "none" }, endedAtMs: monotonicMs() };
       }
-      const own = new CancelScope();
+      const own = new CancelScope<CancelCause>();
       const ended = await this.#call(scope, own, urgency, step, input);
       const { outcome } = ended;
       const wasCutOff = outcome.status === "canceled" && own.cause !== undefined && scope.cause === undefined;
@@ -56,7 +56,13 @@ export class CourierCalls implements StepRunner {
   }
 
   /** Runs the call in a group of its own, so that it can be cut off without the order. */
-  async #call(scope: CancelScope, own: CancelScope, urgency: number | undefined, step: StepSpec, input: AttemptInput): Promise<EndedStep> {
+  async #call(
+    scope: CancelScope<CancelCause>,
+    own: CancelScope<CancelCause>,
+    urgency: number | undefined,
+    step: StepSpec,
+    input: AttemptInput,
+  ): Promise<EndedStep> {
     const linked = own.link(scope);
     const group = this.#runner.open(own, urgency);
     this.#underWay.push(own);
@@ -71,7 +77,7 @@ export class CourierCalls implements StepRunner {
   }
 
   /** Resolves when there may be a lease, or the order is canceled. */
-  async #pause(scope: CancelScope): Promise<void> {
+  async #pause(scope: CancelScope<CancelCause>): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
     const listening = scope.onCancel(() => resolve());
     this.#paused.add(resolve);

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type { OnFault } from "../../../orders/faults.ts";
 import type { StepRunner } from "../../../orders/step-runner.ts";
-import type { Capacity } from "../../../permits/capacity.ts";
+import type { Capacity } from "../../../threads/index.ts";
 import type { Couriers } from "../../engine.ts";
 import type { Ingress } from "../client/ingress.ts";
 import type { LeaseAnswer } from "./allocation.ts";

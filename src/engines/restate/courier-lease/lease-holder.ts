@@ -1,5 +1,4 @@
-import { monotonicMs } from "../../../concurrency/clock.ts";
-import type { Capacity } from "../../../permits/capacity.ts";
+import { type Capacity, monotonicMs } from "../../../threads/index.ts";
 import type { LeaseAnswer, LeaseSync, Seen } from "./allocation.ts";
 
 export interface LeaseHolderOptions {

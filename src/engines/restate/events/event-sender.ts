@@ -1,7 +1,5 @@
 import type { KeyObject } from "node:crypto";
-import { CancelScope } from "../../../concurrency/cancel-scope.ts";
-import { SYSTEM_CLOCK } from "../../../concurrency/clock.ts";
-import { Capacity } from "../../../permits/capacity.ts";
+import { CancelScope, Capacity, SYSTEM_CLOCK } from "../../../threads/index.ts";
 import { type PostResult, postToReceiver } from "../../../webhooks/post-event.ts";
 import { type DeliveryLog, MAX_REQUESTS, WebhookReceiver } from "../../../webhooks/webhook-receiver.ts";
 import { acquireWithin } from "../bulkhead.ts";

@@ -1,6 +1,6 @@
 import type { KeyObject } from "node:crypto";
-import { Periodic } from "../../../concurrency/periodic.ts";
 import type { OnFault } from "../../../orders/faults.ts";
+import { Periodic } from "../../../periodic.ts";
 import type { DeliveryLog } from "../../../webhooks/webhook-receiver.ts";
 import type { Ingress } from "../client/ingress.ts";
 import { orUnavailable } from "../journal/engine-tables.ts";

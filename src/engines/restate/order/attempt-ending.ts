@@ -3,6 +3,7 @@ import { answerTo } from "../../../orders/answer.ts";
 import type { FirstTry } from "../../../orders/order-journal.ts";
 import { failedByFault, type OrderOutcome, stepsToCompensate } from "../../../orders/outcome.ts";
 import { STEPS } from "../../../orders/steps.ts";
+import { monotonicMs } from "../../../threads/index.ts";
 import { beginCompensations, compensationsOf, isCompensated, sendCompensations } from "../compensation/order-compensations.ts";
 import { sendEvent } from "../events/order-events-object.ts";
 import { type AttemptEnd, type AttemptRequest, type AttemptState, HEAD, type OrderHead } from "../objects.ts";
@@ -52,7 +53,7 @@ export async function endAttempt(
 /** For an attempt that somebody killed in the engine: what its steps did is in doubt, so all of them are compensated. */
 export function endInterrupted(context: ObjectContext, state: AttemptState, nowMs: number, parts: EndingParts): AttemptState {
   const orderId = context.key;
-  const answer = answerTo(orderId, failedByFault("unknown"), []);
+  const answer = answerTo(orderId, failedByFault("unknown", monotonicMs()), []);
   sendCompensations(context, { orderId, attempt: state.attempt, amount: state.amount }, STEPS, nowMs);
   const compensations = STEPS.map((step) => ({ step, status: "pending", tries: 0 }) as const);
   const json = JSON.stringify(answer);

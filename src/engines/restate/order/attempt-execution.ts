@@ -1,10 +1,9 @@
-import { type CancelCause, Canceled } from "../../../concurrency/cancel-cause.ts";
-import { CancelScope } from "../../../concurrency/cancel-scope.ts";
-import { monotonicMs } from "../../../concurrency/clock.ts";
+import { type CancelCause, orderCause } from "../../../orders/cancel-cause.ts";
 import type { ByOrderId } from "../../../orders/order-runs.ts";
 import type { Pipeline } from "../../../orders/pipeline.ts";
 import type { AttemptInput, EndedStep, StepOutcome } from "../../../orders/step.ts";
 import { perStep, STEPS, type StepName } from "../../../orders/steps.ts";
+import { Canceled, CancelScope, monotonicMs } from "../../../threads/index.ts";
 import type { StepRecord } from "./step-record.ts";
 
 export interface ExecutionOptions {
@@ -24,7 +23,7 @@ interface Pending {
   performed: boolean;
   readonly ended: PromiseWithResolvers<EndedStep>;
   begin: (() => Promise<EndedStep>) | undefined;
-  group: Pick<CancelScope, "cause"> | undefined;
+  group: Pick<CancelScope<CancelCause>, "cause"> | undefined;
 }
 
 /**
@@ -32,7 +31,7 @@ interface Pending {
  * another node are only recorded. Main thread only.
  */
 export class AttemptExecution implements ByOrderId {
-  readonly scope = new CancelScope();
+  readonly scope = new CancelScope<CancelCause>();
   readonly token: string;
   readonly input: AttemptInput;
   readonly requestId: string | undefined;
@@ -51,7 +50,7 @@ export class AttemptExecution implements ByOrderId {
     this.requestId = requestId;
     this.#again = again;
     this.#stopTimer = this.scope.cancelAfter(timeLeftMs);
-    const intercept = (name: StepName, group: CancelScope, begin: () => Promise<EndedStep>) => {
+    const intercept = (name: StepName, group: CancelScope<CancelCause>, begin: () => Promise<EndedStep>) => {
       this.#steps[name].begin = begin;
       this.#steps[name].group = group;
       return this.#steps[name].ended.promise;
@@ -120,7 +119,7 @@ function pending(): Pending {
 
 function failureOf(error: unknown): StepOutcome {
   // Canceled while it waited for capacity: it never reached a thread.
-  if (error instanceof Canceled) return { status: "canceled", cause: error.causedBy, effect: "none" };
+  if (error instanceof Canceled) return { status: "canceled", cause: orderCause(error.causedBy), effect: "none" };
   return { status: "lost", reason: String(error), effect: "unknown" };
 }
 

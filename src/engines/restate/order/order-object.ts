@@ -1,12 +1,12 @@
 import { handlers, type internal, type ObjectContext, type ObjectSharedContext, object, RestatePromise } from "@restatedev/restate-sdk";
-import type { CancelCause } from "../../../concurrency/cancel-cause.ts";
-import { monotonicMs } from "../../../concurrency/clock.ts";
+import type { CancelCause } from "../../../orders/cancel-cause.ts";
 import type { OnOrderEnded } from "../../../orders/ended-order.ts";
 import type { FirstTry } from "../../../orders/order-journal.ts";
 import type { OrderOutcome } from "../../../orders/outcome.ts";
 import type { Pipeline } from "../../../orders/pipeline.ts";
 import type { AttemptInput } from "../../../orders/step.ts";
 import { STEPS } from "../../../orders/steps.ts";
+import { monotonicMs } from "../../../threads/index.ts";
 import { compensationChanged } from "../compensation/order-compensations.ts";
 import { ATTEMPT_RETRIES, QUICK } from "../durable-options.ts";
 import {

@@ -1,4 +1,4 @@
-import type { CancelCause } from "../../../concurrency/cancel-cause.ts";
+import type { CancelCause } from "../../../orders/cancel-cause.ts";
 import { type OrderOutcome, outcomeOfSteps, type StepReport } from "../../../orders/outcome.ts";
 import type { StepOutcome } from "../../../orders/step.ts";
 import { STEPS, type StepName } from "../../../orders/steps.ts";

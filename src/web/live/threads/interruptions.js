@@ -6,7 +6,7 @@ import { AXIS_PX } from "./view.js";
 
 // By the reasons of `threadReplaced`.
 const REASONS = /** @type {Record<string, string>} */ ({
-  chaos: "killed",
+  killed: "killed",
   grace: "did not stop: replaced",
   heartbeat: "no sign of life: replaced",
   exit: "ended",

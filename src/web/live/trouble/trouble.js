@@ -78,7 +78,7 @@ const TROUBLES = [
   },
   {
     name: "Stick a thread",
-    watch: "it ignores its cancel: replaced after a grace",
+    watch: "it ignores its cancel: replaced a second after its grace",
     go: "a loop that ignores ctx runs on",
     async make() {
       await ask("/chaos/stick-thread", { ms: FIVE_SECONDS });

@@ -1,0 +1,60 @@
+import type { Codec, Codecs } from "../threads/index.ts";
+import type { StepErrorKind } from "./error-kind.ts";
+import type { AttemptInput, Effect, StepInput, Unavailable } from "./step.ts";
+import type { StepSpec } from "./step-runner.ts";
+import { STEPS, type StepName } from "./steps.ts";
+
+type FlatInput = readonly [
+  orderId: string,
+  amount: number,
+  attempt: number,
+  traceparent: string | undefined,
+  fails: boolean,
+  delayMs: number | undefined,
+  cpuMs: number | undefined,
+];
+
+/** The task of the step threads that does this. Any thread. */
+export function taskOf(step: string, action: StepSpec["action"]): string {
+  return action === "perform" ? step : `compensate ${step}`;
+}
+
+/** What a task of the step threads does: the other way round. */
+export function stepOf(task: string): { readonly name: string; readonly action: StepSpec["action"] } {
+  const [name = task, action] = task.split(" ").reverse();
+  return { name, action: action === undefined ? "perform" : "compensate" };
+}
+
+/**
+ * An attempt's input on its way to one of its steps. Flat, because the clone of an object has its field names in it, and of the simulation
+ * only what the step needs.
+ */
+const STEP_CODEC: Codec<AttemptInput, FlatInput> = {
+  encode({ orderId, amount, attempt, traceparent, simulation }, name) {
+    if (simulation === undefined) return [orderId, amount, attempt, traceparent, false, undefined, undefined];
+    const step = name as StepName;
+    return [orderId, amount, attempt, traceparent, simulation.failStep === step, simulation.delayMs?.[step], simulation.cpuMs?.[step]];
+  },
+  decode([orderId, amount, attempt, traceparent, fails, delayMs, cpuMs]): StepInput {
+    return { orderId, amount, attempt, traceparent, simulation: { fails, delayMs, cpuMs } };
+  },
+};
+
+/** For both ends. */
+export const STEP_CODECS: Codecs = Object.fromEntries(
+  ["stick", ...STEPS].flatMap((step) => [
+    [taskOf(step, "perform"), STEP_CODEC],
+    [taskOf(step, "compensate"), STEP_CODEC],
+  ]),
+);
+
+/** The data of a `Failure` that a step throws. */
+export interface StepFailure {
+  readonly kind: StepErrorKind;
+  readonly effect: Effect;
+  readonly answer: string | undefined;
+  readonly unavailable: Unavailable | undefined;
+}
+
+/** What a step notes as its progress before a provider can act: unless it then ends ok, it has to be compensated. */
+export const CALLING = "calling";

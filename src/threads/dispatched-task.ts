@@ -1,0 +1,143 @@
+import { Canceled } from "./canceled.ts";
+import { monotonicMs } from "./clock.ts";
+import { type Ended, Failure, type Outcome, TaskError, ThreadLost } from "./outcome.ts";
+import type { PoolThread } from "./pool-thread.ts";
+import type { TaskMessage } from "./protocol.ts";
+import type { SlotGroup } from "./slot-group.ts";
+import type { Task, TaskRunOptions } from "./task.ts";
+
+type Listener = (ended: never) => void;
+
+/** See `messageNumber`. */
+export const QUEUED = -1;
+
+/** Names a task for as long as its group is open: a place in the table is given again, but not to one that is sent for the same group. */
+export function keyOf(id: number, slot: number, generation: number): string {
+  return `${id} ${slot} ${generation}`;
+}
+
+/** One task from the moment it is run until it has settled, and its caller's handle. Main thread. */
+export class DispatchedTask implements Task<unknown> {
+  readonly name: string;
+  readonly input: unknown;
+  readonly group: SlotGroup;
+  readonly options: TaskRunOptions | undefined;
+  /** Grows with each task of the process. */
+  readonly serial: number;
+  /** The thread it was sent to; undefined while it waits for one. */
+  thread: PoolThread | undefined;
+  /** The task before it in the same group. */
+  older: DispatchedTask | undefined;
+  /** Which message to its thread it went in, from 1; 0 before that, and `QUEUED` while it waits at the dispatcher for a thread. */
+  messageNumber = 0;
+  /** How many threads have died with it after they had received it. */
+  losses = 0;
+  readonly #id: number;
+  #ended: Ended | undefined;
+  #listeners: Listener | Listener[] | undefined;
+  /** Those that were asked for. */
+  #promises: { outcome?: Promise<Outcome>; value?: Promise<unknown> } | undefined;
+
+  constructor(group: SlotGroup, name: string, input: unknown, options: TaskRunOptions | undefined) {
+    const { table } = group.parts;
+    this.group = group;
+    this.name = name;
+    this.input = input;
+    this.options = options;
+    this.serial = ++table.lastSerial;
+    this.#id = table.add(this);
+  }
+
+  get key(): string {
+    return keyOf(this.#id, this.group.slot, this.group.generation);
+  }
+
+  get settled(): boolean {
+    return this.#ended !== undefined;
+  }
+
+  get threadId(): number | undefined {
+    return this.thread?.id;
+  }
+
+  get outcome(): Promise<Outcome> {
+    this.#promises ??= {};
+    this.#promises.outcome ??= new Promise((resolve) => this.whenEnded(({ outcome }) => resolve(outcome)));
+    return this.#promises.outcome;
+  }
+
+  get ended(): Promise<unknown> {
+    return new Promise((resolve) => this.whenEnded(resolve));
+  }
+
+  whenEnded(listener: (ended: Ended) => void): void {
+    if (this.#ended !== undefined) listener(this.#converted(this.#ended));
+    else if (this.#listeners === undefined) this.#listeners = listener;
+    else if (typeof this.#listeners === "function") this.#listeners = [this.#listeners, listener];
+    else this.#listeners.push(listener);
+  }
+
+  // biome-ignore lint/suspicious/noThenProperty: `await task` gives the task's value, as `await` of errgroup's or Trio's child would.
+  then<A = unknown, B = never>(
+    ok?: ((value: unknown) => A | PromiseLike<A>) | null,
+    failed?: ((error: unknown) => B | PromiseLike<B>) | null,
+  ) {
+    this.#promises ??= {};
+    this.#promises.value ??= new Promise((resolve, reject) => {
+      this.whenEnded(({ outcome }) => (outcome.status === "ok" ? resolve(outcome.value) : reject(errorOf(outcome))));
+    });
+    return this.#promises.value.then(ok, failed);
+  }
+
+  /** Adds the task to a message, the n-th to its thread. */
+  addTo(message: TaskMessage, messageNumber: number): void {
+    const { slot, generation, parts } = this.group;
+    const codec = parts.codecs?.[this.name];
+    this.messageNumber = messageNumber;
+    message.push(this.#id, slot, generation, this.name, codec === undefined ? this.input : codec.encode(this.input, this.name));
+  }
+
+  /** Moves the task to a thread; undefined: back among the tasks that wait for one. */
+  moveTo(thread: PoolThread | undefined): void {
+    if (this.thread !== undefined) this.thread.inFlight--;
+    if (thread !== undefined) thread.inFlight++;
+    this.thread = thread;
+  }
+
+  /** Only the first call counts. */
+  settle(result: Outcome, endedAtMs: number = monotonicMs(), startedAtMs?: number): void {
+    if (this.#ended !== undefined) return;
+    const outcome = this.losses === 0 ? result : begunBefore(result);
+    this.#ended = { outcome, endedAtMs, startedAtMs, threadId: this.thread?.id, tries: this.losses + 1 };
+    this.group.parts.table.remove(this.#id);
+    this.thread?.taskSettled();
+    this.group.taskSettled(this, outcome);
+    const listeners = this.#listeners;
+    this.#listeners = undefined;
+    if (listeners === undefined) return;
+    const ended = this.#converted(this.#ended);
+    if (typeof listeners === "function") listeners(ended);
+    else for (const listener of listeners) listener(ended);
+  }
+
+  #converted(ended: Ended): never {
+    return (this.group.convert === undefined ? ended : this.group.convert(ended, this)) as never;
+  }
+}
+
+/** What never began on its last thread may have begun on one that died. */
+function begunBefore(outcome: Outcome): Outcome {
+  if (outcome.status === "lost") return { ...outcome, started: true };
+  return outcome.status === "canceled" && !outcome.started ? { ...outcome, started: true, stopped: false } : outcome;
+}
+
+function errorOf(outcome: Exclude<Outcome, { status: "ok" }>): Error {
+  switch (outcome.status) {
+    case "failed":
+      return outcome.error === undefined ? new Failure(outcome.data, outcome.message, outcome) : new TaskError(outcome);
+    case "canceled":
+      return new Canceled(outcome.cause);
+    case "lost":
+      return new ThreadLost(outcome);
+  }
+}

@@ -1,0 +1,214 @@
+import { type DispatchedTask, keyOf, QUEUED } from "./dispatched-task.ts";
+import { type FailedOutcome, Refused } from "./outcome.ts";
+import type { PoolThread, ReplaceReason } from "./pool-thread.ts";
+import type { PoolThreads } from "./pool-threads.ts";
+import { OUTCOME_STRIDE, type OutcomeMessage, type TaskMessage } from "./protocol.ts";
+import { fromPosted } from "./result.ts";
+import { type GroupParts, neverRan } from "./slot-group.ts";
+import type { Tracker } from "./tracker.ts";
+
+export interface DispatcherOptions extends Pick<GroupParts, "board" | "table"> {
+  readonly tracker: Tracker;
+  readonly causes: readonly string[];
+  /** How many tasks a thread may have. */
+  readonly maxTasksPerThread: number;
+  /** How many tasks may wait here. */
+  readonly maxWaiting: number;
+}
+
+// Enough for an idempotent task to survive an accident, too few for a task that kills its thread to kill many.
+const MAX_LOSSES = 2;
+
+/**
+ * Gives tasks to the threads of one pool; those of one event-loop turn go as one message per thread. Main thread only.
+ *
+ * A task that has no thread yet waits here, where a cancel finds it. A task in Piscina's queue can be taken back only by an `AbortSignal`,
+ * and a task with a signal may not share a thread.
+ */
+export class Dispatcher {
+  readonly #options: DispatcherOptions;
+  /** Set once, by whoever makes both. */
+  threads!: PoolThreads;
+  #waiting: DispatchedTask[] = [];
+  /** How many of `#waiting` have settled: they are dropped when they are half of it, so a cancel costs the same however many wait. */
+  #settledWaiting = 0;
+  #flushScheduled = false;
+
+  constructor(options: DispatcherOptions) {
+    this.#options = options;
+  }
+
+  /** Throws `Refused` where no further task may wait, a RangeError where the pool has no threads. */
+  refuseIfUnable(): void {
+    if (this.threads.isEmpty)
+      throw new RangeError(`there are no ${this.threads.name} threads: openThreads was given ${this.threads.name}: 0`);
+    const waiting = this.#waiting.length - this.#settledWaiting;
+    if (waiting >= this.#options.maxWaiting) throw new Refused(`${waiting} tasks wait for a thread, which is the limit`);
+  }
+
+  /** Puts a task into the next message to a thread. */
+  enqueue(task: DispatchedTask): void {
+    this.threads.start();
+    this.#queue(task);
+  }
+
+  /** To be called when a thread takes tasks again. */
+  lookAtWaiting(): void {
+    if (this.#flushScheduled || this.#waiting.length === 0) return;
+    this.#flushScheduled = true;
+    setImmediate(() => this.#flush());
+  }
+
+  /** For a canceled task. Has no effect where it does not wait here. */
+  dropWaiting(task: DispatchedTask, cause: string): void {
+    if (task.messageNumber !== QUEUED || task.settled) return;
+    this.#settledWaiting++;
+    task.settle(neverRan(cause));
+    if (this.#settledWaiting * 2 < this.#waiting.length) return;
+    this.#waiting = this.#waiting.filter(({ settled }) => !settled);
+    this.#settledWaiting = 0;
+  }
+
+  /**
+   * For a canceled task that ignores its cancel: nobody waits for it any longer, though it may still be at work. Its permits are free from
+   * then on.
+   */
+  giveUp(task: DispatchedTask): void {
+    const { thread, group } = task;
+    const cause = this.#options.board.causeOf(group.slot, group.generation);
+    if (thread?.row === undefined || cause === undefined) return;
+    if (!this.#hasReceived(thread, task)) {
+      // It looks at its group's word before it starts: it never will.
+      task.settle(neverRan(cause));
+      return;
+    }
+    this.#options.tracker.giveUp(thread.row);
+    thread.givenUpTasks.add(task.key);
+    task.settle({ status: "canceled", cause, started: true, stopped: false, progress: undefined });
+  }
+
+  /** Nothing runs any more: what waits is canceled. */
+  close(): void {
+    for (const task of this.#waiting) if (!task.settled) task.settle(neverRan("closed"));
+    this.#waiting = [];
+  }
+
+  #queue(task: DispatchedTask): void {
+    task.messageNumber = QUEUED;
+    this.#waiting.push(task);
+    this.lookAtWaiting();
+  }
+
+  #flush(): void {
+    this.#flushScheduled = false;
+    const messages = new Map<PoolThread, DispatchedTask[]>();
+    let taken = 0;
+    for (const task of this.#waiting) {
+      const thread = task.settled ? undefined : this.#leastBusy();
+      if (thread === undefined && !task.settled) break;
+      taken++;
+      if (thread === undefined) {
+        this.#settledWaiting--;
+        continue;
+      }
+      const { slot, generation } = task.group;
+      const cause = this.#options.board.causeOf(slot, generation);
+      if (cause !== undefined) {
+        task.settle(neverRan(cause));
+        continue;
+      }
+      task.moveTo(thread);
+      const tasks = messages.get(thread);
+      if (tasks === undefined) messages.set(thread, [task]);
+      else tasks.push(task);
+    }
+    if (taken > 0) this.#waiting = this.#waiting.slice(taken);
+    for (const [thread, tasks] of messages) send(thread, tasks);
+  }
+
+  #leastBusy(): PoolThread | undefined {
+    let best: PoolThread | undefined;
+    const most = this.#options.maxTasksPerThread;
+    for (const thread of this.threads.all()) {
+      if (!thread.takesTasks || thread.inFlight >= most || (most === 1 && thread.givenUp > 0)) continue;
+      // One whose loop has not turned for a while is the last choice.
+      if (best === undefined || (thread.isHeld === best.isHeld ? thread.inFlight < best.inFlight : best.isHeld)) best = thread;
+    }
+    return best;
+  }
+
+  /** To be called with what a thread has posted. Returns whether all of it could be read. */
+  outcomes(thread: PoolThread, message: OutcomeMessage): boolean {
+    const { table, tracker, causes } = this.#options;
+    let isRead = true;
+    for (let at = 0; at < message.length; at += OUTCOME_STRIDE) {
+      const [id, slot, generation] = [message[at] as number, message[at + 1] as number, message[at + 2] as number];
+      const task = table.find(id, slot, generation);
+      const outcome = fromPosted(message[at + 5], causes);
+      if (outcome === undefined) isRead = false;
+      else if (task?.thread === thread) task.settle(outcome, message[at + 4] as number, message[at + 3] as number);
+      // A task that was given up has ended after all, or never began.
+      else if (thread.row !== undefined && thread.givenUpTasks.delete(keyOf(id, slot, generation))) {
+        tracker.endedLate(thread.row);
+        // A thread of the exclusive pool takes the next one only now.
+        this.lookAtWaiting();
+      }
+    }
+    return isRead;
+  }
+
+  /** To be called when no line of a thread's code runs any more and all its outcomes have been reported. */
+  gone(thread: PoolThread, reason: ReplaceReason): void {
+    for (const task of this.#options.table.unsettled()) {
+      if (task.thread === thread) this.#lost(task, reason, this.#hasReceived(thread, task));
+    }
+  }
+
+  #hasReceived({ row }: PoolThread, { messageNumber }: DispatchedTask): boolean {
+    return row !== undefined && this.#options.tracker.hasReceived(row, messageNumber);
+  }
+
+  #lost(task: DispatchedTask, reason: ReplaceReason, received: boolean): void {
+    const { slot, generation, cause } = task.group;
+    if (cause !== undefined) {
+      task.settle({ status: "canceled", cause, started: received, stopped: !received, progress: undefined });
+      return;
+    }
+    const isCanceled = this.#options.board.causeOf(slot, generation) !== undefined;
+    const mayRunAgain = !received || (task.options?.idempotent === true && task.losses < MAX_LOSSES);
+    if (!isCanceled && mayRunAgain && !this.threads.closing) {
+      task.moveTo(undefined);
+      if (received) task.losses++;
+      this.#queue(task);
+      return;
+    }
+    // A cancel that this thread does not know of comes from a task that failed, whose thread may have died before it notified the others.
+    if (isCanceled) this.#options.board.notify(slot);
+    task.settle({ status: "lost", reason: `thread ended: ${reason}`, started: received });
+  }
+}
+
+/** An input that cannot be cloned fails its task, and none that is sent with it. */
+function send(thread: PoolThread, tasks: readonly DispatchedTask[]): void {
+  const message: TaskMessage = [];
+  const number = thread.sent + 1;
+  for (const task of tasks) task.addTo(message, number);
+  try {
+    thread.send(message);
+  } catch (error) {
+    if (tasks.length > 1) for (const task of tasks) send(thread, [task]);
+    else tasks[0]?.settle(uncloneable(error));
+  }
+}
+
+function uncloneable(error: unknown): FailedOutcome {
+  const message = `the input of the task cannot be cloned: ${error instanceof Error ? error.message : String(error)}`;
+  return {
+    status: "failed",
+    message,
+    data: undefined,
+    keepsSiblings: false,
+    progress: undefined,
+    error: { name: "DataCloneError", stack: message },
+  };
+}

@@ -1,0 +1,247 @@
+import type { Piscina } from "piscina";
+import { monotonicMs } from "./clock.ts";
+import type { Dispatcher } from "./dispatcher.ts";
+import { PoolThread } from "./pool-thread.ts";
+import { PoolWorkers, piscinaOf } from "./pool-workers.ts";
+import { parseThreadMessage, type ReadyMessage, type StandingTask, type ThreadSetup } from "./protocol.ts";
+import { atMost } from "./sleep.ts";
+import { StartBackoff, type StartLimit } from "./starts.ts";
+import type { CheckedOptions } from "./threads-options.ts";
+import type { Tracker } from "./tracker.ts";
+
+export type PoolName = "shared" | "exclusive";
+
+export interface PoolOptions extends Pick<CheckedOptions, "heapMb" | "maxGivenUp" | "onMessage" | "onFault" | "onReplaced"> {
+  readonly name: PoolName;
+  readonly threads: number;
+  /** Whether they start with the first task that needs one: a thread holds about 12 MB. */
+  readonly onDemand: boolean;
+  readonly setup: ThreadSetup;
+  readonly tracker: Tracker;
+  readonly startLimit: StartLimit;
+}
+
+// A thread that runs JavaScript is gone in a few milliseconds. One in a native call may take any time, and nobody waits for it; no line of
+// its code runs any more when the call returns.
+const DEATH_MS = 100;
+
+/**
+ * The threads of one Piscina pool from their start to their end, and their replacements. Piscina starts a thread for each standing task,
+ * and ends the thread when the task's signal is aborted. Main thread only.
+ */
+export class PoolThreads {
+  readonly #options: PoolOptions;
+  readonly #dispatcher: Dispatcher;
+  /** Undefined before the first task, where threads start on demand. */
+  #piscina: Piscina<StandingTask, never> | undefined;
+  readonly #threads = new Set<PoolThread>();
+  readonly #workers: PoolWorkers;
+  readonly #backoff = new StartBackoff();
+  /** From then on no thread is replaced, and tasks without a thread get none. */
+  closing = false;
+  #startedOrFailed: (() => void) | undefined;
+  #startFault: unknown = "they do not load in time";
+  #workerExited: (() => void) | undefined;
+
+  constructor(options: PoolOptions, dispatcher: Dispatcher) {
+    this.#options = options;
+    this.#dispatcher = dispatcher;
+    this.#workers = new PoolWorkers({
+      onError: (error, thread) => {
+        options.onFault("a thread crashed", error);
+        if (thread === undefined) this.#startFault = error;
+        else thread.leaving ??= error?.code === "ERR_WORKER_OUT_OF_MEMORY" ? "out_of_memory" : "uncaught";
+      },
+      onExit: (id, thread) => this.#exited(id, thread),
+    });
+    if (!options.onDemand) this.start();
+  }
+
+  get name(): PoolName {
+    return this.#options.name;
+  }
+
+  get maxGivenUp(): number {
+    return this.#options.maxGivenUp;
+  }
+
+  /** Whether it is to have any threads. */
+  get isEmpty(): boolean {
+    return this.#options.threads === 0;
+  }
+
+  /** Also those that are loading or leaving. */
+  all(): SetIterator<PoolThread> {
+    return this.#threads.values();
+  }
+
+  /** Those that have loaded, also those that get no more tasks. */
+  loaded(): PoolThread[] {
+    return [...this.#threads].filter(({ readyAtMs }) => readyAtMs !== undefined);
+  }
+
+  /** How many of its threads have not ended, those included that were killed and cannot die. */
+  get alive(): number {
+    return this.#workers.size;
+  }
+
+  /** Resolves when every thread has loaded and claimed its row. Rejects when several threads in a row have died before that. */
+  async ready(): Promise<void> {
+    const { name, threads } = this.#options;
+    while (this.loaded().length < threads) {
+      if (this.#backoff.isHopeless) throw new Error(`the threads of the ${name} pool do not start: ${this.#startFault}`);
+      await new Promise<void>((resolve) => (this.#startedOrFailed = resolve));
+    }
+  }
+
+  /** A second call does nothing. Throws what Piscina throws. */
+  start(): void {
+    const { threads, setup, heapMb } = this.#options;
+    if (this.#piscina !== undefined || this.closing || threads === 0) return;
+    this.#piscina = piscinaOf(setup, heapMb);
+    this.#ensureThreads();
+  }
+
+  /**
+   * For a thread on which tasks that ignore their cancel have piled up: it gets no more tasks and is replaced, and ends with the last of those
+   * that it has. As many threads as the pool has may be on their way out like this.
+   */
+  setAside(thread: PoolThread): void {
+    if (thread.leaving !== undefined || thread.isSetAside) return;
+    const before = [...this.#threads].filter(({ isSetAside, killed }) => isSetAside && !killed);
+    if (before.length >= this.#options.threads) before[0]?.kill("grace");
+    thread.isSetAside = true;
+    if (thread.inFlight === 0) thread.kill("grace");
+    else this.#ensureThreads();
+  }
+
+  /** Resolves when all threads have ended, after `withinMs` at the latest. */
+  async close(withinMs: number): Promise<void> {
+    this.closing = true;
+    this.#backoff.stop();
+    for (const thread of this.#threads) thread.kill("exit");
+    const allExited = new Promise<void>((resolve) => {
+      this.#workerExited = () => this.#workers.size === 0 && resolve();
+      this.#workerExited();
+    });
+    await atMost(Promise.all([allExited, this.#piscina?.destroy()]), withinMs);
+    for (const thread of this.#threads) this.#settle(thread);
+    this.#workers.unref();
+  }
+
+  #ensureThreads(): void {
+    if (this.#piscina === undefined || this.closing || this.#backoff.isPausing) return;
+    for (let missing = this.#missing(); missing > 0; missing--) {
+      if (!this.#options.startLimit.tryBegin(() => this.#ensureThreads())) return;
+      this.#startThread(this.#piscina);
+    }
+  }
+
+  #missing(): number {
+    let staying = 0;
+    for (const { killed, isSetAside, gone } of this.#threads) if (!killed && !isSetAside && !gone) staying++;
+    return this.#options.threads - staying;
+  }
+
+  #startThread(piscina: Piscina<StandingTask, never>): void {
+    const thread = new PoolThread({
+      message: (message) => this.#receive(thread, message),
+      unreadable: (error) => this.#options.onFault("a thread posted what cannot be read", error),
+      killed: () => this.#killed(thread),
+    });
+    this.#threads.add(thread);
+    let standing: Promise<never>;
+    try {
+      standing = piscina.run(thread.remotePort, { transferList: [thread.remotePort] as never, signal: thread.abort.signal });
+    } catch (error) {
+      // The machine has no room for a further thread.
+      standing = Promise.reject(error);
+    }
+    // It never ends but by the thread's death: rejected, or resolved where `null` was thrown.
+    const ended = (error: unknown): void => {
+      if (thread.killed || thread.gone || thread.readyAtMs !== undefined) return;
+      this.#startFault = error;
+      this.#died(thread);
+    };
+    standing.then(ended, ended);
+    this.#workers.watch(piscina.threads);
+  }
+
+  #exited(id: number, thread: PoolThread | undefined): void {
+    const { tracker } = this.#options;
+    if (thread !== undefined) this.#died(thread);
+    // After its tasks have settled: until then the row says what it had received. It may have died between its claim and its message.
+    const row = thread?.row ?? tracker.rowOf(id);
+    if (row !== undefined) tracker.settle(row);
+    this.#workerExited?.();
+    // Not ready yet, and perhaps not even given its standing task: then Piscina says nothing of its death.
+    if (thread === undefined) setImmediate(() => this.#failOrphanedStarts());
+  }
+
+  #failOrphanedStarts(): void {
+    const starting = [...this.#threads].filter(({ readyAtMs, killed }) => readyAtMs === undefined && !killed);
+    for (const thread of starting.slice(0, Math.max(0, starting.length - this.#workers.loading))) this.#died(thread);
+  }
+
+  #receive(thread: PoolThread, message: unknown): void {
+    const parsed = parseThreadMessage(message);
+    const isRead = Array.isArray(parsed) ? this.#dispatcher.outcomes(thread, parsed) : parsed !== undefined;
+    if (!isRead) this.#options.onFault("a thread posted what is no message of the library", message);
+    if (parsed === undefined || Array.isArray(parsed)) return;
+    if (parsed.type === "ready") this.#cameUp(thread, parsed);
+    else if (parsed.type === "user") this.#options.onMessage(parsed.value, thread.id);
+    else this.#options.onFault(parsed.message, parsed.stack);
+  }
+
+  #cameUp(thread: PoolThread, { threadId, row }: ReadyMessage): void {
+    if (thread.readyAtMs !== undefined || thread.killed || thread.gone) return;
+    const worker = this.#workers.bind(threadId, thread);
+    if (worker === undefined) return;
+    thread.becomeReady(threadId, row, worker);
+    this.#options.startLimit.ended();
+    this.#backoff.cameUp();
+    this.#startedOrFailed?.();
+    this.#dispatcher.lookAtWaiting();
+  }
+
+  #killed(thread: PoolThread): void {
+    if (thread.readyAtMs === undefined) {
+      this.#options.startLimit.ended();
+      if (!this.closing) this.#options.onFault("a thread was ended before it came up", thread.leaving);
+    }
+    thread.abort.abort();
+    // Mostly it exits before.
+    setTimeout(() => this.#settle(thread), DEATH_MS).unref();
+    this.#ensureThreads();
+    if (thread.readyAtMs === undefined) this.#settle(thread);
+  }
+
+  /** A thread has exited, or was never there. */
+  #died(thread: PoolThread): void {
+    if (thread.gone) return;
+    const { leaving, killed, readyAtMs } = thread;
+    thread.leaving ??= "exit";
+    // Piscina may still have its standing task in its queue.
+    if (readyAtMs === undefined) thread.abort.abort();
+    this.#settle(thread);
+    if (killed) return;
+    const upMs = readyAtMs === undefined ? undefined : monotonicMs() - readyAtMs;
+    // Whoever was set aside has been replaced already, and what it dies of says nothing about the next one.
+    if (!this.closing && !(thread.isSetAside && leaving === undefined)) this.#backoff.died(upMs, () => this.#ensureThreads());
+    if (readyAtMs === undefined) this.#options.startLimit.ended();
+    this.#startedOrFailed?.();
+  }
+
+  /** No line of its code runs any more: its outcomes are read, and what it has not answered is lost. */
+  #settle(thread: PoolThread): void {
+    if (thread.gone) return;
+    thread.gone = true;
+    thread.closePort();
+    this.#threads.delete(thread);
+    const reason = thread.leaving ?? "exit";
+    if (thread.row !== undefined) this.#options.tracker.depart(thread.row);
+    this.#dispatcher.gone(thread, reason);
+    // A thread that never came up has no id, and `onFault` has told of it.
+    if (!this.closing && thread.readyAtMs !== undefined) this.#options.onReplaced(this.#options.name, thread.id, reason);
+  }
+}

@@ -1,0 +1,161 @@
+import type { CancelBoard } from "./cancel-board.ts";
+import type { CancelScope, CauseArbiter } from "./cancel-scope.ts";
+import { DispatchedTask } from "./dispatched-task.ts";
+import type { Dispatcher } from "./dispatcher.ts";
+import type { GraceWatch } from "./grace-watch.ts";
+import type { CanceledOutcome, Ended, Outcome } from "./outcome.ts";
+import type { Capacity } from "./permits/capacity.ts";
+import { URGENCIES } from "./permits/urgency.ts";
+import type { Slots } from "./slots.ts";
+import type { RunningTask, TaskRunOptions } from "./task.ts";
+import type { TaskTable } from "./task-table.ts";
+import type { Codecs } from "./worker/define-tasks.ts";
+
+/** What all groups share. */
+export interface GroupParts {
+  readonly board: CancelBoard;
+  readonly slots: Slots;
+  readonly table: TaskTable;
+  readonly graceWatch: GraceWatch;
+  readonly codecs: Codecs | undefined;
+  readonly shared: Dispatcher;
+  readonly exclusive: Dispatcher;
+  /** Has one permit for each thread of the exclusive pool. */
+  readonly exclusiveCapacity: Capacity | undefined;
+}
+
+/** What the listeners of a task get, and its `ended` resolves with, instead of the `Ended`. Must not throw. */
+export type Convert = (ended: Ended, task: RunningTask) => unknown;
+
+/** One group's slot on the board and its dispatched tasks. Main thread only. */
+export class SlotGroup implements CauseArbiter {
+  readonly slot: number;
+  readonly generation: number;
+  readonly parts: GroupParts;
+  readonly convert: Convert | undefined;
+  readonly #scope: CancelScope;
+  readonly #urgency: number | undefined;
+  /** The task dispatched last; the others follow through `older`. */
+  #newest: DispatchedTask | undefined;
+  #endWatch: (() => void) | undefined;
+  #open = 0;
+  #closed = false;
+  /** A failure on a thread canceled the group first, and neither its outcome nor its thread's death has arrived yet. */
+  #failureIsDue = false;
+  /** The outcome of a failed task has arrived. Its thread notified the others before, whether or not its cancel was the first. */
+  #failureHasNotified = false;
+
+  constructor(parts: GroupParts, scope: CancelScope, urgency?: number, convert?: Convert) {
+    if (urgency !== undefined && !(Number.isInteger(urgency) && urgency >= 0 && urgency < URGENCIES)) {
+      throw new RangeError(`urgency must be 0 to ${URGENCIES - 1}, not ${urgency}`);
+    }
+    this.parts = parts;
+    this.convert = convert;
+    this.#scope = scope;
+    this.#urgency = urgency;
+    this.slot = parts.slots.take(this);
+    this.generation = parts.board.generation(this.slot);
+    try {
+      scope.decideBy(this);
+    } catch (error) {
+      parts.slots.giveBack(this.slot);
+      throw error;
+    }
+  }
+
+  /** Why the group was canceled, as far as this thread has been notified, which may be later than the board knows. */
+  get cause(): string | undefined {
+    return this.#failureIsDue ? undefined : this.#scope.cause;
+  }
+
+  cancel(cause: string): void {
+    this.#scope.cancel(cause);
+  }
+
+  run(name: string, input: unknown, options?: TaskRunOptions): DispatchedTask {
+    if (this.#closed) throw new Error("task run in a group that has ended");
+    const dispatcher = this.#dispatcherOf(options);
+    dispatcher.refuseIfUnable();
+    const task = new DispatchedTask(this, name, input, options);
+    task.older = this.#newest;
+    this.#newest = task;
+    this.#open++;
+    const { exclusiveCapacity } = this.parts;
+    if (this.#scope.cause !== undefined) task.settle(neverRan(this.#scope.cause));
+    else if (options?.on !== "exclusive" || exclusiveCapacity === undefined) dispatcher.enqueue(task);
+    else void this.#runExclusively(exclusiveCapacity, dispatcher, task);
+    return task;
+  }
+
+  /** To be called once, when all its tasks have settled; throws before that. */
+  close(): void {
+    if (this.#closed) throw new Error("group closed twice");
+    if (this.#open > 0) throw new Error(`group closed with ${this.#open} of its tasks still running`);
+    this.#closed = true;
+    this.#scope.decideBy(undefined);
+    this.#endWatch?.();
+    this.parts.slots.giveBack(this.slot);
+  }
+
+  async #runExclusively(capacity: Capacity, dispatcher: Dispatcher, task: DispatchedTask): Promise<void> {
+    try {
+      // Waits here, not in the pool's line, so that a canceled wait ends at once and its task never runs.
+      const permit = capacity.tryAcquire() ?? (await capacity.acquire(this.#scope, this.#urgency));
+      task.whenEnded(() => permit.release());
+      if (!task.settled) dispatcher.enqueue(task);
+    } catch (error) {
+      // A canceled wait for an exclusive thread, or threads that do not start.
+      if (this.#scope.cause === undefined) task.settle({ status: "lost", reason: String(error), started: false });
+      else task.settle(neverRan(this.#scope.cause));
+    }
+  }
+
+  /** To be called once for each task, before anybody learns the outcome. */
+  taskSettled(task: DispatchedTask, outcome: Outcome): void {
+    this.#open--;
+    if (outcome.status === "failed" && !outcome.keepsSiblings) this.#failureHasNotified = true;
+    // The failure that was due, or the death that took it along: the tasks that end from here on are canceled.
+    if (outcome.status === "lost" || this.#failureHasNotified) this.#failureIsDue = false;
+    // A task that failed has set the word, but its thread may have lost its processor before it notified the others.
+    if (outcome.status === "canceled" && this.#scope.cause === undefined && this.#open > 1) this.parts.board.notify(this.slot);
+    // The exclusive pool may have a task waiting for this thread.
+    this.#dispatcherOf(task.options).lookAtWaiting();
+  }
+
+  #dispatcherOf(options: TaskRunOptions | undefined): Dispatcher {
+    return options?.on === "exclusive" ? this.parts.exclusive : this.parts.shared;
+  }
+
+  /** The board decides: a failure on a thread may have been first. Called once, in the scope's cancel. */
+  decide(asked: string): string {
+    const { board, graceWatch } = this.parts;
+    // A parent may have causes that these threads do not know.
+    const isFirst = board.cancel(this.slot, this.generation, board.knows(asked) ? asked : "aborted");
+    this.#failureIsDue = !isFirst && asked !== "sibling_failed";
+    // The thread that was first may not have notified the others yet, and their grace begins here.
+    if (!isFirst && !this.#failureHasNotified) board.notify(this.slot);
+    const cause = isFirst ? asked : (board.causeOf(this.slot, this.generation) ?? asked);
+    const tasks = this.unsettled();
+    const sent = tasks.filter((task) => task.thread !== undefined);
+    if (sent.length > 0) this.#endWatch = graceWatch.watch(sent);
+    if (sent.length < tasks.length) setImmediate(() => this.#settleWaiting(tasks, cause));
+    return cause;
+  }
+
+  /** The tasks that no thread has yet. Not in the cancel itself, where nobody expects a task to end. */
+  #settleWaiting(tasks: readonly DispatchedTask[], cause: string): void {
+    for (const task of tasks) this.#dispatcherOf(task.options).dropWaiting(task, cause);
+  }
+
+  /** Its dispatched tasks that have not settled, in the order of dispatch. */
+  unsettled(): DispatchedTask[] {
+    const tasks: DispatchedTask[] = [];
+    for (let task = this.#newest; task !== undefined; task = task.older) if (!task.settled) tasks.push(task);
+    return tasks.reverse();
+  }
+}
+
+/** The outcome of a task that was canceled before it came to a thread. */
+export function neverRan(cause: string): CanceledOutcome {
+  return { status: "canceled", cause, started: false, stopped: true, progress: undefined };
+}

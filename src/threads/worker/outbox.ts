@@ -1,0 +1,110 @@
+import type { MessagePort } from "node:worker_threads";
+import type { CanceledOutcome, FailedOutcome } from "../outcome.ts";
+import { type FaultMessage, OUTCOME_STRIDE, type OutcomeMessage, type UserMessage } from "../protocol.ts";
+import { type PostedResult, toPost } from "../result.ts";
+import { Transferred } from "./define-tasks.ts";
+
+/** The thread's own, once it serves; `post` needs it. */
+let own: Outbox | undefined;
+
+/**
+ * Sends a value that can be cloned to `onMessage` of the main thread, for logs, spans and the like. It arrives before the outcomes of
+ * tasks that end later. Throws where the value cannot be cloned, or this thread runs no tasks. Task threads.
+ */
+export function post(value: unknown): void {
+  if (own === undefined) throw new Error("post: this thread runs no tasks");
+  own.post(value);
+}
+
+/** What leaves a thread: the outcomes of a turn as one message, and whatever else its tasks post. */
+export class Outbox {
+  readonly #port: MessagePort;
+  readonly #causes: readonly string[];
+  readonly #beforeOutcomes: (() => void) | undefined;
+  #ended: OutcomeMessage = [];
+
+  constructor(port: MessagePort, causes: readonly string[], beforeOutcomes: (() => void) | undefined) {
+    this.#port = port;
+    this.#causes = causes;
+    this.#beforeOutcomes = beforeOutcomes;
+    own = this;
+  }
+
+  /** `outcome`: null for ok, with its value. */
+  add(
+    id: number,
+    slot: number,
+    generation: number,
+    startedAtMs: number,
+    endedAtMs: number,
+    outcome: FailedOutcome | CanceledOutcome | null,
+    value?: unknown,
+  ): void {
+    // In the check phase of this turn: whatever ended in its timers, socket events and wake-ups leaves as one message.
+    if (this.#ended.length === 0) setImmediate(this.#postOutcomes);
+    const result = outcome === null ? (value === undefined ? null : ([value] as const)) : toPost(outcome, this.#causes);
+    this.#ended.push(id, slot, generation, startedAtMs, endedAtMs, result);
+  }
+
+  post(value: unknown): void {
+    this.#port.postMessage({ type: "user", value } satisfies UserMessage);
+  }
+
+  /** Never throws, whatever `error` is. */
+  fault(message: string, error: unknown): void {
+    let stack: string;
+    try {
+      stack = error instanceof Error && typeof error.stack === "string" ? error.stack : String(error);
+    } catch {
+      stack = "it throws when it is read";
+    }
+    this.#port.postMessage({ type: "fault", message, stack } satisfies FaultMessage);
+  }
+
+  readonly #postOutcomes = (): void => {
+    const ended = this.#ended;
+    this.#ended = [];
+    try {
+      this.#beforeOutcomes?.();
+    } catch (error) {
+      this.fault("beforeOutcomes threw", error);
+    }
+    if (this.#sent(ended)) return;
+    // One of them cannot be cloned; the others have nothing to do with it.
+    for (let at = 0; at < ended.length; at += OUTCOME_STRIDE) {
+      const one = ended.slice(at, at + OUTCOME_STRIDE);
+      if (this.#sent(one)) continue;
+      one[OUTCOME_STRIDE - 1] = uncloneable(one[OUTCOME_STRIDE - 1] as PostedResult);
+      this.#sent(one);
+    }
+  };
+
+  /** False where the message cannot be cloned. */
+  #sent(message: OutcomeMessage): boolean {
+    const list: ArrayBuffer[] = [];
+    try {
+      this.#port.postMessage(movable(message, list), list);
+      return true;
+    } catch {
+      return false;
+    }
+  }
+}
+
+/** The message with the values of `transfer` in their places, and their buffers in `list`. */
+function movable(message: OutcomeMessage, list: ArrayBuffer[]): OutcomeMessage {
+  let copy: OutcomeMessage | undefined;
+  for (let at = OUTCOME_STRIDE - 1; at < message.length; at += OUTCOME_STRIDE) {
+    const result = message[at] as PostedResult;
+    if (!Array.isArray(result) || !(result[0] instanceof Transferred)) continue;
+    copy ??= message.slice();
+    copy[at] = [result[0].value];
+    list.push(...result[0].list);
+  }
+  return copy ?? message;
+}
+
+function uncloneable(result: PostedResult): PostedResult {
+  const message = `${Array.isArray(result) && result.length === 1 ? "what the task returned" : "the data or progress of the task"} cannot be cloned`;
+  return [message, undefined, false, undefined, "DataCloneError", message];
+}

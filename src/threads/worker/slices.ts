@@ -1,0 +1,70 @@
+import { monotonicMs } from "../clock.ts";
+import { TASK_STRIDE, type TaskMessage } from "../protocol.ts";
+
+// How long tasks are started in one turn of the event loop: two milliseconds delay a task of another group by less than its own way here.
+const SLICE_MS = 2;
+// A start may take microseconds and its task compute afterwards, in microtasks, of which nobody sees the end before the turn is over. A turn
+// longer than this had such tasks in it: half as many are started in the next one.
+const LONG_TURN_MS = 4 * SLICE_MS;
+const MOST_STARTS = 64;
+
+/** A message with tasks that have not all been started. */
+interface Burst {
+  readonly message: TaskMessage;
+  at: number;
+}
+
+/**
+ * Starts the tasks of messages in slices: when one is over the loop turns, so that outcomes leave, timers fire, and what has just arrived
+ * gets its share. Messages take turns, a new one first, but each slice begins with the oldest: a short message does not wait for the long
+ * one before it, and a long one is never kept waiting by many short ones.
+ */
+export class Slices {
+  readonly #start: (message: TaskMessage, at: number) => number;
+  /** The last is the newest, or has waited longest for its turn. */
+  readonly #bursts: Burst[] = [];
+  #spentMs = 0;
+  /** This turn's slice is over. */
+  #over = false;
+  /** How many may start in one slice: fewer while turns are long. */
+  #mostStarts = MOST_STARTS;
+
+  /** `start` starts the task at this place of a message and returns when it began, on the clock of `monotonicMs`. It must not throw. */
+  constructor(start: (message: TaskMessage, at: number) => number) {
+    this.#start = start;
+  }
+
+  add(message: TaskMessage): void {
+    this.#bursts.push({ message, at: 0 });
+    if (!this.#over) this.#run(this.#startNext());
+  }
+
+  #run(beganMs: number): void {
+    let starts = 1;
+    for (let nowMs = beganMs; this.#bursts.length > 0; starts++) {
+      if (starts >= this.#mostStarts || this.#spentMs + nowMs - beganMs >= SLICE_MS) break;
+      nowMs = this.#startNext();
+    }
+    // The last start may have computed for long.
+    this.#spentMs += monotonicMs() - beganMs;
+    if (this.#spentMs >= SLICE_MS || this.#bursts.length > 0) this.#endSlice(beganMs, starts);
+  }
+
+  #startNext(burst = this.#bursts.pop() as Burst): number {
+    const { message, at } = burst;
+    burst.at = at + TASK_STRIDE;
+    if (burst.at < message.length) this.#bursts.unshift(burst);
+    return this.#start(message, at);
+  }
+
+  #endSlice(beganMs: number, starts: number): void {
+    this.#over = true;
+    setImmediate(() => {
+      this.#over = false;
+      this.#spentMs = 0;
+      this.#mostStarts = monotonicMs() - beganMs > LONG_TURN_MS ? Math.max(1, starts >> 1) : Math.min(MOST_STARTS, this.#mostStarts * 2);
+      const oldest = this.#bursts.shift();
+      if (oldest !== undefined) this.#run(this.#startNext(oldest));
+    });
+  }
+}

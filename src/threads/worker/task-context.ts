@@ -1,0 +1,81 @@
+import type { CancelBoard } from "../cancel-board.ts";
+import { Cancelable } from "../cancelable.ts";
+import { Canceled, ENDED } from "../canceled.ts";
+import { monotonicMs } from "../clock.ts";
+import { sleep } from "../sleep.ts";
+import type { TaskObserver } from "./define-tasks.ts";
+
+/**
+ * A task's view of its group: ways to notice the cancel, each of which throws or aborts with a `Canceled`. The first that sees the cancel
+ * tells all others. When the task has ended, however it ended, it is canceled with `ended`: what it left behind (a call, a timer, a loop
+ * with checkpoints) stops. Lives on the task's thread.
+ */
+export class TaskContext<Cause extends string = string> extends Cancelable<Cause> {
+  /** On the clock of `monotonicMs`. */
+  readonly startedAtMs = monotonicMs();
+  /** How far the task has got, in its own words; whatever can be cloned. Goes with the outcome of a task that fails or is canceled. */
+  progress: unknown = undefined;
+  /** What `observe` returned for this task. */
+  observer: TaskObserver | undefined = undefined;
+  /** For the library: the tasks of the same slot that came to this thread just before and just after. */
+  older: TaskContext | undefined = undefined;
+  newer: TaskContext | undefined = undefined;
+  /** For the library. */
+  readonly slot: number;
+  /** For the library. */
+  readonly generation: number;
+  readonly #board: CancelBoard;
+
+  /** For the library. */
+  constructor(board: CancelBoard, slot: number, generation: number) {
+    super();
+    this.#board = board;
+    this.slot = slot;
+    this.generation = generation;
+  }
+
+  /**
+   * An `AbortSignal` for `fetch` and whatever else takes one. Made on first use. Its event does not fire in a loop that never awaits,
+   * but reading this property looks at shared memory as `checkpoint` does: the signal of a canceled task is aborted already.
+   */
+  override get signal(): AbortSignal {
+    this.look();
+    return super.signal;
+  }
+
+  /** Resolves after `ms` (0 to 2^31-1) or throws `Canceled` as soon as the task is canceled. */
+  sleep(ms: number): Promise<void> {
+    this.look();
+    if (this.cause !== undefined) return Promise.reject(new Canceled(this.cause));
+    return ms <= 0 ? Promise.resolve() : sleep(ms, this);
+  }
+
+  /**
+   * Throws `Canceled` when the task has been canceled: one load from shared memory. For loops that compute, which no message and no event
+   * reaches: call it at least every millisecond.
+   */
+  checkpoint(): void {
+    this.look();
+    this.throwIfCanceled();
+  }
+
+  /** Lets this thread do what else is due, then goes on, or throws `Canceled`. For loops that compute beside other tasks. */
+  async yield(): Promise<void> {
+    this.checkpoint();
+    await new Promise<void>((resolve) => setImmediate(resolve));
+    this.checkpoint();
+  }
+
+  /** For the library: hears of the cancel, if there is one. */
+  look(): void {
+    if (this.cause !== undefined) return;
+    // A group may be over before a task of it has looked: its thread was held up for longer than the grace.
+    const cause = this.#board.heardBy(this.slot, this.generation);
+    if (cause !== undefined) this.latch(cause as Cause);
+  }
+
+  /** For the library: the task has ended. */
+  end(): void {
+    this.latch(ENDED as Cause);
+  }
+}
