@@ -1,7 +1,8 @@
 import { setTimeout as pause } from "node:timers/promises";
-import { CancelScope, monotonicMs } from "../src/threads/index.ts";
+import type { CancelCause } from "../src/orders/cancel-cause.ts";
 import type { OrderOutcome } from "../src/orders/outcome.ts";
 import { perStep } from "../src/orders/steps.ts";
+import { CancelScope, monotonicMs } from "../src/threads/index.ts";
 import { eventually } from "../test/support/eventually.ts";
 import { PipelineInProcess } from "./pipeline-in-process.ts";
 import { quantile } from "./quantile.ts";
@@ -84,7 +85,7 @@ async function cancelSome(pipeline: PipelineInProcess, waiting: WaitingOrder[], 
 }
 
 function place(pipeline: PipelineInProcess): WaitingOrder {
-  const scope = new CancelScope();
+  const scope = new CancelScope<CancelCause>();
   return { scope, outcome: pipeline.run(WAITS_LONG, scope) };
 }
 

@@ -18,17 +18,18 @@ const edit = (file: string, ...pairs: readonly (readonly [from: string, to: stri
   edits: pairs.map(([from, to]) => ({ file, from, to })),
 });
 
-const AWAITED_STEP = `  async function whenEnded(running: Promise<void>, id: number, name: string, input: StepInput, context: StepContext): Promise<void> {
+const AWAITED_TASK = `  async #whenEnded(running: Promise<unknown>, id: number, context: TaskContext): Promise<void> {
+    let value: unknown;
     try {
-      await running;
+      value = await running;
     } catch (error) {
-      end(id, outcomeOf(error, name, input.orderId, context), context);
+      this.#end(id, context, outcomeOf(error, context), undefined);
       return;
     }
-    end(id, null, context);
+    this.#end(id, context, null, value);
   }
 
-  function ended(running`;
+  #called(running`;
 
 export const TRICKS: readonly Trick[] = [
   { name: "none", plain: "the same", cost: "service, CPU us", change: {}, isControl: true },
@@ -86,20 +87,20 @@ export const TRICKS: readonly Trick[] = [
     },
   },
   {
-    name: "step without await",
+    name: "task without await",
     plain: "await",
     cost: "waiting, bytes",
     change: edit(
-      "workers/runtime/serve.ts",
-      ["whenEnded(running, id, name, input.orderId, context);", "void whenEnded(running, id, name, input, context);"],
-      ["  function whenEnded(running", AWAITED_STEP],
+      "src/threads/worker/serve.ts",
+      ["    this.#whenEnded(this.#run(", "    void this.#whenEnded(this.#run("],
+      ["  #whenEnded(running", AWAITED_TASK],
     ),
   },
   {
     name: "list of listeners",
     plain: "Set of closures",
     cost: "waiting, bytes",
-    change: by("src/concurrency/cancel-scope.ts", "cancel-scope"),
+    change: by("src/threads/cancelable.ts", "cancelable"),
   },
   { name: "flat request id", plain: "randomUUID", cost: "waiting, bytes", change: by("src/http/request-id.ts", "request-id") },
   { name: "HTTP when asked for", plain: "import", cost: "idle, MiB", change: by("src/node-http.ts", "node-http") },
