@@ -1,5 +1,5 @@
-import type { CancelCause } from "../../src/orders/cancel-cause.ts";
-import type { GroupResult, TaskOutcome } from "../../src/threads/index.ts";
+import type { ChildOutcome, GroupResult } from "../../src/threads/index.ts";
+import type { Cause } from "./causes.ts";
 
 export interface Reply {
   readonly from: number;
@@ -7,26 +7,26 @@ export interface Reply {
 }
 
 /** What a task's promise settles to; `cause` is a task that obeyed a cancel. */
-export type End = { readonly value: Reply } | { readonly error: Error } | { readonly cause: CancelCause };
+export type End = { readonly value: Reply } | { readonly error: Error } | { readonly cause: Cause };
 
 interface ModelTask {
   /** Whether it ends by itself when its group is canceled. */
   readonly obeys: boolean;
   end: End | undefined;
-  outcome: TaskOutcome<Reply> | undefined;
+  outcome: ChildOutcome<Reply, Cause> | undefined;
 }
 
 /** What a `TaskGroup` should do; `turn` runs the microtasks that are due, and those they make wait for the next one. */
 export class TaskGroupModel {
-  cause: CancelCause | undefined;
-  result: GroupResult<Reply> | undefined;
+  cause: Cause | undefined;
+  result: GroupResult<Reply, Cause> | undefined;
   joined = false;
   readonly tasks: ModelTask[] = [];
   readonly #met: Set<string>;
   #due: ModelTask[] = [];
   #firstFailure: number | undefined;
 
-  constructor(canceled: CancelCause | undefined, met: Set<string>) {
+  constructor(canceled: Cause | undefined, met: Set<string>) {
     this.cause = canceled;
     this.#met = met;
   }
@@ -69,7 +69,7 @@ export class TaskGroupModel {
     this.#due.push(task);
   }
 
-  cancel(cause: CancelCause): boolean {
+  cancel(cause: Cause): boolean {
     if (this.cause !== undefined) return false;
     this.#met.add(`canceled by ${cause}`);
     this.cause = cause;

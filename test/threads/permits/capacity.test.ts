@@ -1,7 +1,7 @@
 import { setImmediate as drainMicrotasks } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
-import { CANCEL_CAUSES } from "../../src/orders/cancel-cause.ts";
-import { CancelScope, Capacity, monotonicMs, type Permit } from "../../src/threads/index.ts";
+import { CancelScope, Capacity, monotonicMs, type Permit } from "../../../src/threads/index.ts";
+import { CAUSES } from "../causes.ts";
 
 /** A plain copy: the private fields behind the getters cannot be read through the wrapper that a failed match prints. */
 const counts = ({ limit, inUse, waiting }: Capacity) => ({ limit, inUse, waiting });
@@ -244,7 +244,7 @@ describe("rule 6: a wait that has become hopeless", () => {
 });
 
 describe("cancel", () => {
-  test.each(CANCEL_CAUSES)("rule 3: %s before the wait fails it although a permit is free", async (cause) => {
+  test.each(CAUSES)("rule 3: %s before the wait fails it although a permit is free", async (cause) => {
     const capacity = new Capacity(1);
     const scope = new CancelScope();
     scope.cancel(cause);

@@ -1,8 +1,8 @@
 import { setImmediate as drainMicrotasks } from "node:timers/promises";
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { CANCEL_CAUSES, type CancelCause } from "../../src/orders/cancel-cause.ts";
-import { Canceled, CancelScope, Capacity, monotonicMs, type Permit, type Subscription } from "../../src/threads/index.ts";
+import { Canceled, CancelScope, Capacity, monotonicMs, type Permit, type Subscription } from "../../../src/threads/index.ts";
+import { CAUSES, type Cause } from "../causes.ts";
 import { type Ask, type AskState, CapacityModel, type ModelScope } from "./capacity-model.ts";
 
 /** `pick` chooses among whatever fits when the command runs, so that shrinking keeps commands meaningful. */
@@ -17,7 +17,7 @@ type Action =
   | { readonly do: "tryAcquire" }
   | { readonly do: "pass"; readonly units: number }
   | { readonly do: "release" | "releaseAgain"; readonly pick: number }
-  | { readonly do: "cancel"; readonly whose: AskState; readonly pick: number; readonly cause: CancelCause };
+  | { readonly do: "cancel"; readonly whose: AskState; readonly pick: number; readonly cause: Cause };
 type Command = Action | { readonly do: "turn" } | { readonly do: "drain" };
 
 const pick = fc.nat(1_000);
@@ -43,7 +43,7 @@ const command: fc.Arbitrary<Command> = fc.oneof(
       // A grant is due only until the next turn: asked for no oftener than the rest, it would rarely be met.
       whose: fc.constantFrom("queued", "granted", "granted", "accepted", "held"),
       pick,
-      cause: fc.constantFrom(...CANCEL_CAUSES),
+      cause: fc.constantFrom(...CAUSES),
     }),
   },
   { weight: 4, arbitrary: fc.record({ do: fc.constant("turn") }) },

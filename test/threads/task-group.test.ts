@@ -1,7 +1,7 @@
 import { setImmediate as drainMicrotasks } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
-import { CANCEL_CAUSES } from "../../src/orders/cancel-cause.ts";
 import { Canceled, CancelScope, TaskGroup } from "../../src/threads/index.ts";
+import { CAUSES } from "./causes.ts";
 
 /** A task that ends `canceled` as soon as its scope is canceled, and never otherwise. */
 const untilCanceled = (scope: CancelScope) => new Promise<never>((_, reject) => scope.onCancel((cause) => reject(new Canceled(cause))));
@@ -159,8 +159,20 @@ describe("join", () => {
   });
 });
 
+test("a task has been reported as ended before its siblings are canceled: what they held together can be given back to them", async () => {
+  const log: string[] = [];
+  const group = new TaskGroup<string>({ onTaskEnded: (index) => log.push(`${index} ended`), isFailure: (value) => value === "bad" });
+  const gate = Promise.withResolvers<string>();
+  for (let n = 0; n < 2; n++) group.spawn(() => gate.promise);
+  group.spawn(untilCanceled);
+  group.scope.onCancel((cause) => log.push(cause));
+  gate.resolve("bad");
+  await group.join();
+  expect(log).toEqual(["0 ended", "sibling_failed", "1 ended", "2 ended"]);
+});
+
 describe("parent", () => {
-  test.each(CANCEL_CAUSES)("scope canceled by %s cancels the group with it", async (cause) => {
+  test.each(CAUSES)("scope canceled by %s cancels the group with it", async (cause) => {
     const parent = new CancelScope();
     const group = new TaskGroup<string>({ parent });
     group.spawn(untilCanceled);

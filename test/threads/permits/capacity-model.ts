@@ -1,5 +1,5 @@
-import type { CancelCause } from "../../src/orders/cancel-cause.ts";
-import { HoldTime } from "../../src/threads/permits/hold-time.ts";
+import { HoldTime } from "../../../src/threads/permits/hold-time.ts";
+import type { Cause } from "../causes.ts";
 
 /** Granted: the permit is the waiter's, which has not run yet. Accepted: it has run, its caller has not. */
 export type AskState = "queued" | "granted" | "accepted" | "held" | "released" | "failed";
@@ -14,13 +14,13 @@ export interface Ask {
   readonly cameAt: number;
   /** When its permit was granted, where that is measured. */
   since: number | undefined;
-  failure: CancelCause | undefined;
+  failure: Cause | undefined;
 }
 
 export interface ModelScope {
   /** In units of time; undefined without one. */
   readonly deadline: number | undefined;
-  cause: CancelCause | undefined;
+  cause: Cause | undefined;
   /** In the order of subscribing, with the state in which the entry counts. */
   readonly listeners: { readonly ask: Ask; readonly as: "queued" | "held" }[];
 }
@@ -95,7 +95,7 @@ export class CapacityModel {
     this.#handOn();
   }
 
-  cancel(scope: ModelScope, cause: CancelCause): void {
+  cancel(scope: ModelScope, cause: Cause): void {
     if (scope.cause !== undefined) return;
     for (const ask of this.asks) if (ask.scope === scope) this.#met.add(`canceled while ${ask.state}`);
     scope.cause = cause;
@@ -162,7 +162,7 @@ export class CapacityModel {
     return first;
   }
 
-  #fail(ask: Ask, cause: CancelCause): void {
+  #fail(ask: Ask, cause: Cause): void {
     ask.state = "failed";
     ask.failure = cause;
   }

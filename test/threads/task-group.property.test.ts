@@ -1,20 +1,20 @@
 import { setImmediate as drainMicrotasks } from "node:timers/promises";
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { CANCEL_CAUSES, type CancelCause } from "../../src/orders/cancel-cause.ts";
 import { Canceled, CancelScope, type GroupResult, TaskGroup } from "../../src/threads/index.ts";
+import { CAUSES, type Cause } from "./causes.ts";
 import { type End, type Reply, TaskGroupModel } from "./task-group-model.ts";
 
 /** `pick` chooses among the tasks that can still end when the command runs, so that shrinking keeps commands meaningful. */
 type Action =
   | { readonly do: "spawn"; readonly obeys: boolean; readonly throws: boolean }
   | { readonly do: "end"; readonly pick: number; readonly how: "finish" | "throw" | "data" }
-  | { readonly do: "cancelParent" | "cancelGroup"; readonly cause: CancelCause }
+  | { readonly do: "cancelParent" | "cancelGroup"; readonly cause: Cause }
   | { readonly do: "join" };
 type Command = Action | { readonly do: "turn" } | { readonly do: "drain" };
 
 const pick = fc.nat(1_000);
-const cause = fc.constantFrom(...CANCEL_CAUSES);
+const cause = fc.constantFrom(...CAUSES);
 // Mostly calm: were every failure as likely as a finish, few groups would live long enough to have more than one task.
 const how = fc.constantFrom("finish", "finish", "finish", "throw", "data");
 const throws = fc.integer({ min: 0, max: 15 }).map((n) => n === 15);
@@ -29,14 +29,14 @@ const command: fc.Arbitrary<Command> = fc.oneof(
 
 class Run {
   readonly model: TaskGroupModel;
-  readonly #parent = new CancelScope();
-  readonly #group: TaskGroup<Reply>;
+  readonly #parent = new CancelScope<Cause>();
+  readonly #group: TaskGroup<Reply, Cause>;
   readonly #started: number[] = [];
   readonly #shouldStart: number[] = [];
   readonly #gates = new Map<number, (end: End) => void>();
-  #join: Promise<GroupResult<Reply>> | undefined;
+  #join: Promise<GroupResult<Reply, Cause>> | undefined;
 
-  constructor(canceledBefore: CancelCause | undefined, met: Set<string>) {
+  constructor(canceledBefore: Cause | undefined, met: Set<string>) {
     if (canceledBefore !== undefined) this.#parent.cancel(canceledBefore);
     this.model = new TaskGroupModel(canceledBefore, met);
     this.#group = new TaskGroup({ parent: this.#parent, isFailure: (reply) => reply.bad });
@@ -102,7 +102,7 @@ class Run {
     spawn();
   }
 
-  #task(index: number, scope: CancelScope, obeys: boolean, thrown: Error | undefined): Promise<Reply> {
+  #task(index: number, scope: CancelScope<Cause>, obeys: boolean, thrown: Error | undefined): Promise<Reply> {
     this.#started.push(index);
     if (thrown !== undefined) throw thrown;
     const { promise, resolve, reject } = Promise.withResolvers<Reply>();
@@ -148,7 +148,7 @@ test("a group does what the model does under every interleaving", async () => {
   });
   await fc.assert(property, { numRuns: 800 });
   const ends = ["thrown", "data"].flatMap((how) => [`first failure ${how}`, `later failure ${how}`]);
-  const causes = CANCEL_CAUSES.map((cause) => `canceled by ${cause}`);
+  const causes = CAUSES.map((cause) => `canceled by ${cause}`);
   const rest = ["canceled before start", "ok after the cancel", "first failure after the cancel"];
   expect([...met]).toEqual(expect.arrayContaining([...ends, ...causes, ...rest]));
 });
