@@ -1,7 +1,8 @@
-import { type CancelScope, monotonicMs, type Subscription } from "../../src/threads/index.ts";
+import { orderCause } from "../../src/orders/cancel-cause.ts";
 import type { AttemptInput, EndedStep, StepOutcome } from "../../src/orders/step.ts";
 import type { StepGroup, StepRunner, StepSpec } from "../../src/orders/step-runner.ts";
 import { STEPS, type StepName } from "../../src/orders/steps.ts";
+import { type CancelScope, monotonicMs, type Subscription } from "../../src/threads/index.ts";
 
 /** A step that a fake runner has been asked for. */
 export interface FakeStep {
@@ -79,7 +80,7 @@ export class FakeRunner implements StepRunner {
       this.started.push(step);
       this.onStart?.(step);
       if (ended || this.ignoringCancel.has(spec.name as StepName)) return;
-      subscription = scope.onCancel((cause) => step.end({ status: "canceled", cause, effect: "unknown" }));
+      subscription = scope.onCancel((cause) => step.end({ status: "canceled", cause: orderCause(cause), effect: "unknown" }));
     });
   }
 }

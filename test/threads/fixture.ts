@@ -1,18 +1,26 @@
-import { fileURLToPath } from "node:url";
 import { expect } from "vitest";
-import { CancelScope } from "../../src/threads/index.ts";
+import { ORDER_CAUSES } from "../../src/orders/cancel-cause.ts";
 import type { AttemptInput, EndedStep, StepOutcome } from "../../src/orders/step.ts";
 import type { StepGroup } from "../../src/orders/step-runner.ts";
+import { STEP_CODECS } from "../../src/orders/step-task.ts";
 import type { StepName } from "../../src/orders/steps.ts";
-import type { ReplaceReason } from "../../src/threads/pool-thread.ts";
-import { ThreadRuntime, type ThreadRuntimeOptions } from "../../src/threads/thread-runtime.ts";
+import { ThreadStepRunner } from "../../src/orders/thread-step-runner.ts";
+import {
+  CancelScope,
+  type DefinedTasks,
+  openThreads,
+  type ReplaceReason,
+  type Threads,
+  type ThreadsOptions,
+  type ThreadView,
+} from "../../src/threads/index.ts";
 import { eventually } from "../support/eventually.ts";
 import type { Plan, Script, ScriptName, StartFault, StepSettings } from "./script.ts";
 import { SharedCounters } from "./shared-counters.ts";
 
-const WORKER_FILE = fileURLToPath(new URL("./steps.ts", import.meta.url));
+const WORKER_FILE = new URL("./steps.ts", import.meta.url);
 
-export interface FixtureOptions extends Partial<Omit<ThreadRuntimeOptions, "workerFile" | "settings">> {
+export interface FixtureOptions extends Partial<Omit<ThreadsOptions<string>, "file" | "settings">> {
   readonly url?: string;
   readonly startFaults?: readonly StartFault[];
 }
@@ -36,31 +44,33 @@ export interface LoneStep extends WatchedStep {
   readonly scope: CancelScope;
 }
 
-/** A runtime on the steps of `steps.ts`, with everything that a test wants to see of it. */
+interface Seen {
+  readonly replacements: Replacement[];
+  readonly faults: string[];
+}
+
+/** Threads that run the steps of `steps.ts`, with everything that a test wants to see of them. */
 export class Fixture implements AsyncDisposable {
-  readonly runtime: ThreadRuntime;
+  readonly threads: Threads;
+  readonly runner: ThreadStepRunner;
   readonly counters: SharedCounters;
   /** Counter that counts the threads that have begun to start, and the one that "wait_at_gate" waits at. */
   readonly starts: number;
   readonly startGate: number;
-  readonly replacements: Replacement[];
-  readonly faults: string[];
+  readonly replacements: readonly Replacement[];
+  readonly faults: readonly string[];
+  /** The stacks of what steps threw that nobody had classified. */
+  readonly bugs: string[] = [];
   readonly #size: number;
 
-  private constructor(
-    runtime: ThreadRuntime,
-    { starts, startGate }: StepSettings,
-    counters: SharedCounters,
-    replacements: Replacement[],
-    faults: string[],
-    size: number,
-  ) {
-    this.runtime = runtime;
+  private constructor(threads: Threads, { starts, startGate }: StepSettings, counters: SharedCounters, seen: Seen, size: number) {
+    this.threads = threads;
+    this.runner = new ThreadStepRunner(threads, (_step, _orderId, stack) => this.bugs.push(stack));
     this.starts = starts;
     this.startGate = startGate;
     this.counters = counters;
-    this.replacements = replacements;
-    this.faults = faults;
+    this.replacements = seen.replacements;
+    this.faults = seen.faults;
     this.#size = size;
   }
 
@@ -69,23 +79,24 @@ export class Fixture implements AsyncDisposable {
     const starts = counters.take();
     const startGate = counters.take();
     const settings: StepSettings = { counters: counters.buffer, url, starts, startGate, startFaults };
-    const replacements: Replacement[] = [];
-    const faults: string[] = [];
-    const { threads = 2, cpuThreads = 1 } = options;
-    const runtime = await ThreadRuntime.start({
-      workerFile: WORKER_FILE,
-      threads,
-      cpuThreads,
+    const seen: Seen = { replacements: [], faults: [] };
+    const { shared = 2, exclusive = 1 } = options;
+    const threads = await openThreads<DefinedTasks, string>({
+      file: WORKER_FILE,
+      shared,
+      exclusive,
+      exclusiveOnDemand: false,
+      causes: ORDER_CAUSES,
+      codecs: STEP_CODECS,
       // Out of the way unless a test is about it.
-      cancelGraceMs: 10_000,
-      longestStepMs: 10_000,
+      graceMs: 10_000,
       maxGroups: 64,
       ...options,
       settings,
-      onFault: (message, error) => faults.push(`${message}: ${error}`),
-      onReplaced: (pool, threadId, reason) => replacements.push({ pool, threadId, reason }),
+      onFault: (message, error) => seen.faults.push(`${message}: ${error}`),
+      onReplaced: (pool, threadId, reason) => seen.replacements.push({ pool, threadId, reason }),
     });
-    return new Fixture(runtime, settings, counters, replacements, faults, threads + cpuThreads);
+    return new Fixture(threads, settings, counters, seen, shared + exclusive);
   }
 
   script(name: ScriptName, more: Partial<Script> = {}): Script {
@@ -101,7 +112,7 @@ export class Fixture implements AsyncDisposable {
 
   /** Starts one step in a run of its own. */
   lone(name: ScriptName | Script, { scope = new CancelScope(), ...options }: { scope?: CancelScope } & StepOptions = {}): LoneStep {
-    const run = this.runtime.open(scope);
+    const run = this.runner.open(scope);
     const watched = this.step(run, typeof name === "string" ? this.script(name) : name, options);
     const ended = watched.ended.then((end) => {
       run.close();
@@ -125,17 +136,23 @@ export class Fixture implements AsyncDisposable {
     this.counters.add(script.gate);
   }
 
+  /** The threads that are up, each with its counters; of one pool where it is named. */
+  views(pool?: ThreadView["pool"]): readonly ThreadView[] {
+    const { threads } = this.threads.statistics();
+    return pool === undefined ? threads : threads.filter((thread) => thread.pool === pool);
+  }
+
   /** Everything that has to be zero when nothing is in flight is so, now. */
   expectIdle(): void {
-    expect(this.runtime.counters()).toEqual({ slots: 0, unsettled: 0, exclusivePermits: 0, exclusiveWaiting: 0, watchedGroups: 0 });
-    const { running, started, finished } = this.runtime.totals();
+    expect(this.threads.counters()).toEqual({ groups: 0, unsettled: 0, exclusivePermits: 0, exclusiveWaiting: 0, watchedGroups: 0 });
+    const { running, started, finished } = this.threads.totals();
     expect({ running, finished }).toEqual({ running: 0, finished: started });
-    for (const thread of this.runtime.threads()) expect(thread.running).toBe(0);
+    for (const thread of this.views()) expect(thread.running).toBe(0);
   }
 
   /** Resolves when as many threads are up as there should be. A replacement takes its time; everything else is exact at once. */
   async allThreadsUp(): Promise<void> {
-    await eventually(`${this.#size} threads up`, () => this.runtime.threads().length === this.#size);
+    await eventually(`${this.#size} threads up`, () => this.views().length === this.#size);
   }
 
   reasons(): ReplaceReason[] {
@@ -143,7 +160,7 @@ export class Fixture implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.runtime.close();
+    await this.threads.close();
   }
 }
 

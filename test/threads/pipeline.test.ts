@@ -1,13 +1,13 @@
 import { setImmediate as turn } from "node:timers/promises";
 import { beforeEach, describe, expect, test } from "vitest";
-import { CANCEL_CAUSES, type CancelCause } from "../../src/orders/cancel-cause.ts";
-import { CancelScope, Capacity, monotonicMs } from "../../src/threads/index.ts";
 import { type AnswerBody, answerTo } from "../../src/orders/answer.ts";
+import { CANCEL_CAUSES, type CancelCause } from "../../src/orders/cancel-cause.ts";
 import type { StepErrorKind } from "../../src/orders/error-kind.ts";
 import { errorOf } from "../../src/orders/outcome.ts";
 import { Pipeline } from "../../src/orders/pipeline.ts";
 import type { AttemptInput, StepOutcome } from "../../src/orders/step.ts";
 import { perStep, STEPS, type StepName } from "../../src/orders/steps.ts";
+import { CancelScope, Capacity, monotonicMs } from "../../src/threads/index.ts";
 import { FakeRunner } from "./fake-runner.ts";
 
 const OK: StepOutcome = { status: "ok" };
@@ -19,7 +19,7 @@ const INPUT: AttemptInput = { orderId: "o-1", amount: 1200, attempt: 1 };
 let runner: FakeRunner;
 let capacities: Record<StepName, Capacity>;
 let pipeline: Pipeline;
-let scope: CancelScope;
+let scope: CancelScope<CancelCause>;
 
 beforeEach(() => {
   runner = new FakeRunner();

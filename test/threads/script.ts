@@ -36,7 +36,10 @@ export type ScriptName =
   | "wait_ignoring_cancel"
   /** Holds the whole thread at the gate, in `Atomics.wait`. */
   | "hold_thread"
-  /** Succeeds, but looks for its cancel until the gate opens, counting the looks in `stalled` and those that saw one in `stall`. */
+  /**
+   * Succeeds, but goes on looking for a cancel until the gate opens. Counts the looks that were told `ended` in `stalled`, all others in
+   * `stall`.
+   */
   | "leave_work_behind"
   | "sleep"
   /** A request to the server of the settings, which never answers. */
@@ -68,7 +71,9 @@ export type ScriptName =
   /** Ends the thread at its first run and succeeds at the second. */
   | "exit_once"
   /** Writes what is left on the thread: timers into the gate, step contexts that were not freed into `ms`. */
-  | "heap_check";
+  | "heap_check"
+  /** Writes how many rows of the tracker are taken into the gate. */
+  | "count_rows";
 
 /** An order's scripts by step. Travels as the order's id, the one field of a step's input that is free text. */
 export type Plan = Readonly<Partial<Record<StepName, Script>>>;

@@ -2,41 +2,36 @@ import { pbkdf2Sync } from "node:crypto";
 import { setImmediate as turn } from "node:timers/promises";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
-import { parentPort } from "node:worker_threads";
+import { workerData } from "node:worker_threads";
 import type { StepInput } from "../../src/orders/step.ts";
+import { CALLING } from "../../src/orders/step-task.ts";
 import { STEPS, type StepName } from "../../src/orders/steps.ts";
-import { serve } from "../../workers/runtime/serve.ts";
+import { Layout, OWNER } from "../../src/threads/layout.ts";
+import type { ThreadSetup } from "../../src/threads/protocol.ts";
+import type { TaskContext } from "../../src/threads/worker/index.ts";
 import { type Step, StepFailed } from "../../workers/steps/step.ts";
-import type { StepContext } from "../../workers/steps/step-context.ts";
-import { FAILURE, type Plan, type Script, type StartFault, type StepSettings } from "./script.ts";
+import { tasksOf } from "../../workers/steps/tasks-of.ts";
+import { FAILURE, type Plan, type Script, type StepSettings } from "./script.ts";
 import { SharedCounters } from "./shared-counters.ts";
+import { startAsPlanned } from "./start-fault.ts";
 
 // About what one core of an ordinary machine does; only its order of magnitude matters.
 const PBKDF2_ROUNDS_A_MS = 1_500;
 
-const contexts = new Set<WeakRef<StepContext>>();
-let startFault: StartFault;
+const contexts = new Set<WeakRef<TaskContext>>();
 
-export const standingTask = serve((settings: StepSettings) => {
+export const tasks = tasksOf((settings: StepSettings & { tracing?: boolean }) => {
   const counters = new SharedCounters(settings.counters);
-  startFault = settings.startFaults[counters.add(settings.starts) - 1];
-  if (startFault === "exit") process.exit(3);
-  if (startFault === "throw") throw new Error("this thread does not start");
-  // The first thing it posts says which row it has claimed, so the pool never hears of that.
-  if (startFault === "exit_before_ready" && parentPort !== null) parentPort.postMessage = () => process.exit(9);
-  if (startFault === "wait_at_gate") counters.block(settings.startGate);
+  startAsPlanned(settings.startFaults[counters.add(settings.starts) - 1], () => counters.block(settings.startGate));
   return Object.fromEntries(STEPS.map((name) => [name, step(name, counters, settings.url)]));
 });
-
-// The row is claimed and the message that says so is out, but the pool cannot have read it.
-if (startFault === "exit_after_ready") process.exit(4);
 
 function step(name: StepName, counters: SharedCounters, url: string): Step {
   const runs: Step = {
     async run(input, context) {
       const script = scriptOf(name, input);
       contexts.add(new WeakRef(context));
-      if (script.calls === true) context.callUnderWay = true;
+      if (script.calls === true) context.progress = CALLING;
       const run = counters.add(script.runs);
       try {
         await perform(name, script, run, counters, url, context);
@@ -63,7 +58,7 @@ async function perform(
   run: number,
   counters: SharedCounters,
   url: string,
-  context: StepContext,
+  context: TaskContext,
 ): Promise<void> {
   switch (script.do) {
     case "succeed":
@@ -167,8 +162,8 @@ async function perform(
       const hoard: number[][] = [];
       for (;;) {
         hoard.push(Array.from({ length: 10_000 }, (_, n) => n * 1.5));
-        // Else it would be the heartbeat that ends it on a slow machine.
-        context.checkpoint();
+        // Else it would be its missing heartbeat that ends it on a slow machine.
+        await turn();
       }
     }
     case "exit_once":
@@ -176,10 +171,12 @@ async function perform(
       return;
     case "heap_check":
       return await heapCheck(script, counters, context);
+    case "count_rows":
+      return counters.write(script.gate, rowsOwned());
   }
 }
 
-async function heapCheck(script: Script, counters: SharedCounters, own: StepContext): Promise<void> {
+async function heapCheck(script: Script, counters: SharedCounters, own: TaskContext): Promise<void> {
   setFlagsFromString("--expose-gc");
   const collect = runInNewContext("gc") as () => void;
   // What was looked at through a WeakRef, and what a promise just handed over, stays alive until its turn ends.
@@ -197,17 +194,31 @@ async function heapCheck(script: Script, counters: SharedCounters, own: StepCont
   counters.write(script.ms ?? script.gate, left);
 }
 
-async function lookForCancel(script: Script, counters: SharedCounters, context: StepContext): Promise<void> {
+/** How many threads have a row of their own in the shared memory, or had one that nobody has freed. */
+function rowsOwned(): number {
+  const layout = new Layout((workerData as ThreadSetup).layout);
+  const rows = Array.from({ length: layout.handle.rows }, (_, row) => layout.words[layout.rowAt(row, OWNER)]);
+  return rows.filter((owner) => owner !== 0).length;
+}
+
+async function lookForCancel(script: Script, counters: SharedCounters, context: TaskContext): Promise<void> {
+  // Its step has ended by then.
+  await turn();
   while (counters.read(script.gate) === 0) {
-    try {
-      context.checkpoint();
-      context.signal.throwIfAborted();
-    } catch {
-      counters.add(script.stall ?? script.gate);
-    }
-    counters.add(script.stalled ?? script.gate);
+    const told = [() => context.checkpoint(), () => context.signal.throwIfAborted()].map(causeThrown);
+    const heard = told.every((cause) => cause === "ended") ? script.stalled : script.stall;
+    counters.add(heard ?? script.gate);
     await turn();
   }
+}
+
+function causeThrown(look: () => void): unknown {
+  try {
+    look();
+  } catch (error) {
+    return (error as { readonly causedBy?: unknown }).causedBy;
+  }
+  return undefined;
 }
 
 function forEver(): Promise<never> {
