@@ -29,23 +29,27 @@ export function stepOf(task: string): { readonly name: string; readonly action: 
  * An attempt's input on its way to one of its steps. Flat, because the clone of an object has its field names in it, and of the simulation
  * only what the step needs.
  */
-const STEP_CODEC: Codec<AttemptInput, FlatInput> = {
-  encode({ orderId, amount, attempt, traceparent, simulation }, name) {
-    if (simulation === undefined) return [orderId, amount, attempt, traceparent, false, undefined, undefined];
-    const step = name as StepName;
-    return [orderId, amount, attempt, traceparent, simulation.failStep === step, simulation.delayMs?.[step], simulation.cpuMs?.[step]];
-  },
-  decode([orderId, amount, attempt, traceparent, fails, delayMs, cpuMs]): StepInput {
-    return { orderId, amount, attempt, traceparent, simulation: { fails, delayMs, cpuMs } };
-  },
-};
+function codecOf(step: StepName): Codec<AttemptInput, FlatInput> {
+  return {
+    encode({ orderId, amount, attempt, traceparent, simulation }) {
+      if (simulation === undefined) return [orderId, amount, attempt, traceparent, false, undefined, undefined];
+      return [orderId, amount, attempt, traceparent, simulation.failStep === step, simulation.delayMs?.[step], simulation.cpuMs?.[step]];
+    },
+    decode([orderId, amount, attempt, traceparent, fails, delayMs, cpuMs]): StepInput {
+      return { orderId, amount, attempt, traceparent, simulation: { fails, delayMs, cpuMs } };
+    },
+  };
+}
 
 /** For both ends. */
 export const STEP_CODECS: Codecs = Object.fromEntries(
-  ["stick", ...STEPS].flatMap((step) => [
-    [taskOf(step, "perform"), STEP_CODEC],
-    [taskOf(step, "compensate"), STEP_CODEC],
-  ]),
+  ["stick", ...STEPS].flatMap((step) => {
+    const codec = codecOf(step as StepName);
+    return [
+      [taskOf(step, "perform"), codec],
+      [taskOf(step, "compensate"), codec],
+    ];
+  }),
 );
 
 /** The data of a `Failure` that a step throws. */

@@ -1,34 +1,32 @@
-import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { CancelScope } from "../../src/threads/index.ts";
 import type { AttemptInput, Simulation } from "../../src/orders/step.ts";
 import type { StepSpec } from "../../src/orders/step-runner.ts";
+import { STEP_CODECS } from "../../src/orders/step-task.ts";
 import { STEPS, type StepName } from "../../src/orders/steps.ts";
-import { ThreadRuntime } from "../../src/threads/thread-runtime.ts";
-
-// What `echo.ts` calls them; to import it would make this thread serve steps.
-const DEADLY = "deadly";
-const ABSENT = "absent";
+import { ThreadStepRunner } from "../../src/orders/thread-step-runner.ts";
+import { CancelScope, openThreads, type Threads } from "../../src/threads/index.ts";
+import { ABSENT, DEADLY } from "./echo.ts";
 
 const deaths = new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT);
-let runtime: ThreadRuntime;
+let threads: Threads<never>;
+let runner: ThreadStepRunner;
 
 beforeAll(async () => {
-  runtime = await ThreadRuntime.start({
-    workerFile: fileURLToPath(new URL("./echo.ts", import.meta.url)),
-    threads: 1,
-    cpuThreads: 1,
-    cancelGraceMs: 10_000,
-    longestStepMs: 10_000,
-    maxGroups: 64,
+  threads = await openThreads({
+    file: new URL("./echo.ts", import.meta.url),
+    shared: 1,
+    exclusive: 1,
+    exclusiveOnDemand: false,
+    codecs: STEP_CODECS,
     settings: { deaths },
   });
+  runner = new ThreadStepRunner(threads, () => {});
 });
-afterAll(() => runtime.close());
+afterAll(() => threads.close());
 
 /** The action and the input that a step gets on its thread. */
 async function received(name: StepName, input: AttemptInput, more: Partial<StepSpec> = {}): Promise<unknown> {
-  const group = runtime.open(new CancelScope());
+  const group = runner.open(new CancelScope());
   try {
     const { outcome } = await group.run({ name, action: "perform", computes: false, retryable: false, ...more }, input);
     if (outcome.status !== "failed" || outcome.answer === undefined) throw new Error(`no echo: ${JSON.stringify(outcome)}`);
