@@ -3,8 +3,8 @@ import { eventually } from "../support/eventually.ts";
 import { Fixture } from "./fixture.ts";
 
 test("threads on demand start with the first step that computes, and are kept", async () => {
-  await using fixture = await Fixture.start({ threads: 1, cpuThreads: 2, cpuThreadsOnDemand: true });
-  const pools = () => fixture.runtime.threads().map(({ pool }) => pool);
+  await using fixture = await Fixture.start({ shared: 1, exclusive: 2, exclusiveOnDemand: true });
+  const pools = () => fixture.views().map(({ pool }) => pool);
   expect(pools()).toEqual(["shared"]);
 
   const first = await fixture.running("wait", { computes: true });
@@ -18,19 +18,19 @@ test("threads on demand start with the first step that computes, and are kept", 
 });
 
 test("threads on demand that nobody needed do not hold up the end", async () => {
-  const fixture = await Fixture.start({ threads: 1, cpuThreads: 2, cpuThreadsOnDemand: true });
-  await fixture.runtime.close();
-  expect(fixture.runtime.threads()).toEqual([]);
+  const fixture = await Fixture.start({ shared: 1, exclusive: 2, exclusiveOnDemand: true });
+  await fixture.threads.close();
+  expect([fixture.views(), fixture.threads.alive, fixture.counters.read(fixture.starts)]).toEqual([[], 0, 1]);
 });
 
 test("while threads on demand start, a step that waits for one does not look as if it computed for so long", async () => {
   await using fixture = await Fixture.start({
-    threads: 1,
-    cpuThreads: 1,
-    cpuThreadsOnDemand: true,
+    shared: 1,
+    exclusive: 1,
+    exclusiveOnDemand: true,
     startFaults: [undefined, "wait_at_gate"],
   });
-  const { exclusive } = fixture.runtime;
+  const { exclusive } = fixture.threads;
   const step = fixture.lone("wait", { computes: true });
   await fixture.counters.reached(fixture.starts, 2);
   expect([exclusive.inUse, exclusive.held.firstHeldForMs]).toEqual([1, 0]);
@@ -42,14 +42,16 @@ test("while threads on demand start, a step that waits for one does not look as 
   fixture.expectIdle();
 });
 
-test("a step that waits for threads on demand that do not start ends with the runtime", async () => {
+test("a step that waits for threads on demand that do not start ends when they are closed", async () => {
   const startFaults = [undefined, ...Array.from({ length: 20 }, () => "exit" as const)];
-  const fixture = await Fixture.start({ threads: 1, cpuThreads: 1, cpuThreadsOnDemand: true, startFaults });
+  const fixture = await Fixture.start({ shared: 1, exclusive: 1, exclusiveOnDemand: true, startFaults });
   const step = fixture.lone("succeed", { computes: true });
   // The pauses between the starts are long by now, and there is no thread in them.
-  await eventually("the third death", () => fixture.replacements.length === 3);
-  await fixture.runtime.close();
+  await fixture.counters.reached(fixture.starts, 4);
+  expect(fixture.threads.counters()).toMatchObject({ groups: 1, unsettled: 1, exclusivePermits: 1 });
+  await fixture.threads.close();
   expect(await step.outcome).toEqual({ status: "canceled", cause: "shutdown", effect: "none" });
-  expect(await fixture.lone("succeed").outcome).toEqual({ status: "canceled", cause: "shutdown", effect: "none" });
+  expect(() => fixture.lone("succeed")).toThrow("the threads are closed");
+  expect(fixture.runsOf(step)).toBe(0);
   fixture.expectIdle();
 });

@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { Fixture } from "./fixture.ts";
 
 test("a loop that never awaits sees its cancel in the signal that its context gives it", async () => {
-  await using fixture = await Fixture.start({ threads: 1, cpuThreads: 1 });
+  await using fixture = await Fixture.start({ shared: 1, exclusive: 1 });
   const step = await fixture.running("compute_by_signal", { computes: true });
   step.scope.cancel("deadline");
   expect(await step.outcome).toEqual({ status: "canceled", cause: "deadline", effect: "none" });
