@@ -6,9 +6,9 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { AccessKeys } from "../../src/http/access-keys.ts";
 import { ChildServer } from "../support/child-server.ts";
 import { eventually } from "../support/eventually.ts";
-import { postOrder, threadsPage } from "../support/http-client.ts";
+import { postOrder, send, threadsPage } from "../support/http-client.ts";
 import { COMMANDS, type Command, ELSEWHERE, GUIDE, inlineCommandsOf } from "./commands.ts";
-import { CODE_BLOCKS, PROJECT, SCRIPTS } from "./pages.ts";
+import { CODE_BLOCKS, EVERYTHING, PROJECT, SCRIPTS } from "./pages.ts";
 import { entryPoints, type Ran, run } from "./run.ts";
 import { SMALL_RUNS } from "./small-runs.ts";
 
@@ -145,6 +145,25 @@ describe.skipIf(process.platform === "win32")("a service as npm start has it", (
     expect(stdout).toMatch(/^\d+\n$/);
   });
 });
+
+test.skipIf(process.platform === "win32")(
+  "a service that is started as the page says writes its heap at the signal that the page names",
+  async () => {
+    const [, options = ""] = /`NODE_OPTIONS="([^"]+)"`, then `kill -USR2 PID`/.exec(EVERYTHING) ?? [];
+    const directory = mkdtempSync(join(tmpdir(), "heap-"));
+    try {
+      await using server = new ChildServer({ NODE_OPTIONS: options.replace("DIRECTORY", directory) }, [process.execPath, "src/start.js"]);
+      const { port } = await server.ports();
+      server.signal("SIGUSR2");
+      const file = await eventually("the file", () => readdirSync(directory)[0]);
+      // It stops the whole service, so whoever is answered afterwards finds it whole.
+      expect((await send(port, { path: "/healthz" })).status).toBe(200);
+      expect(JSON.parse(readFileSync(join(directory, file ?? ""), "utf8")).nodes.length).toBeGreaterThan(1_000);
+    } finally {
+      rmSync(directory, { recursive: true, force: true });
+    }
+  },
+);
 
 test.skipIf(!hasOpenssl)("the commands that make a client's key make one that is taken", async () => {
   const directory = mkdtempSync(join(tmpdir(), "keys-"));

@@ -119,6 +119,7 @@ export const ELSEWHERE: Readonly<Record<string, RunBy>> = {
     note: "npm run demo:cluster starts such a cluster",
   },
   "kill -9": { file: "test/chaos/kill.test.ts", shows: 'server.signal("SIGKILL")' },
+  "kill -USR2 PID": { file: "test/docs/commands.test.ts", shows: 'server.signal("SIGUSR2")' },
   "docker build -t order-pipeline .": { ...INSTALLED, note: "the test runs the Dockerfile's own steps in a clean directory" },
   "docker run -p 8080:8080 -v orders:/data --stop-timeout 20 order-pipeline": {
     ...INSTALLED,

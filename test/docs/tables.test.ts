@@ -8,7 +8,7 @@ import { STATUS } from "../../src/http/status.ts";
 import { orderOf, postOrder, send } from "../support/http-client.ts";
 import { codesOf, section, tablesOf } from "../support/markdown.ts";
 import { startService, type TestService } from "../support/service.ts";
-import { EVERYTHING, PAGES } from "./pages.ts";
+import { PAGES } from "./pages.ts";
 
 const CONTRACT = new URL("../../../shared/CONTRACT.md", import.meta.url);
 const AVAILABLE_CPUS = "available CPUs";
@@ -42,10 +42,12 @@ function metricsIn(codes: readonly string[]): Map<string, readonly string[]> {
   );
 }
 
-const settings = settingsIn(EVERYTHING);
+/** Without the library's own page, whose options and fields are not the service's. */
+const OF_SERVICE = [...PAGES].flatMap(([page, text]) => (page === "src/threads/README.md" ? [] : [text])).join("\n\n");
+const settings = settingsIn(OF_SERVICE);
 // This page has the routes of providers.
 const routes = routesIn([...PAGES].flatMap(([page, text]) => (page === "docs/providers-and-events.md" ? [] : [text])).join("\n"));
-const metrics = metricsIn(rowsOf(EVERYTHING, "metric").flatMap(([names = ""]) => codesOf(names)));
+const metrics = metricsIn(rowsOf(OF_SERVICE, "metric").flatMap(([names = ""]) => codesOf(names)));
 
 test("the documented settings are those of the service, with their defaults", () => {
   const defaults = describeSettings()
@@ -60,12 +62,12 @@ test("the documented settings are those of the service, with their defaults", ()
 
 test("what a setting means is said in the words of --help", () => {
   const said = describeSettings();
-  const rows = rowsOf(EVERYTHING, "name").filter(([, , meaning]) => !said.includes(` ${meaning}`));
+  const rows = rowsOf(OF_SERVICE, "name").filter(([, , meaning]) => !said.includes(` ${meaning}`));
   expect(rows).toEqual([]);
 });
 
 test("the documented error kinds are those of the service, with their statuses", () => {
-  const documented = rowsOf(EVERYTHING, "kind").map(([kind = "", status = ""]): [string, number] => [
+  const documented = rowsOf(OF_SERVICE, "kind").map(([kind = "", status = ""]): [string, number] => [
     codesOf(kind)[0] ?? "",
     Number(status),
   ]);
@@ -76,12 +78,12 @@ test("every alert has a row that says what to do", () => {
   const rules = readFileSync(new URL("../../deploy/prometheus/alerts.yml", import.meta.url), "utf8");
   const alerts = [...rules.matchAll(/- alert: (\w+)/g)].map(([, name]) => name);
   expect(alerts.length).toBeGreaterThan(0);
-  expect(rowsOf(EVERYTHING, "alert").map(([name = ""]) => codesOf(name)[0])).toEqual(alerts);
+  expect(rowsOf(OF_SERVICE, "alert").map(([name = ""]) => codesOf(name)[0])).toEqual(alerts);
 });
 
 test("the documented fields and headers of an order are those of the OpenAPI document", () => {
   const document = JSON.parse(JSON.stringify(openApiDocument({ simulated: true, files: [] })));
-  const documented = (heading: string) => rowsOf(EVERYTHING, heading).map(([name = ""]) => codesOf(name)[0]);
+  const documented = (heading: string) => rowsOf(OF_SERVICE, heading).map(([name = ""]) => codesOf(name)[0]);
   expect(documented("field")).toEqual(Object.keys(document.components.schemas.Order.properties));
   const parameters: { name: string; in: string }[] = document.paths["/order"].post.parameters;
   const headers = parameters.filter((parameter) => parameter.in === "header").map(({ name }) => name);
