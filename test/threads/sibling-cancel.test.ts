@@ -1,7 +1,8 @@
 import { describe, expect, test } from "vitest";
-import { CancelScope, Capacity } from "../../src/threads/index.ts";
+import type { CancelCause } from "../../src/orders/cancel-cause.ts";
 import { Pipeline } from "../../src/orders/pipeline.ts";
 import { perStep, STEPS } from "../../src/orders/steps.ts";
+import { CancelScope, Capacity } from "../../src/threads/index.ts";
 import { Fixture, inputFor } from "./fixture.ts";
 import type { ScriptName } from "./script.ts";
 
@@ -12,7 +13,7 @@ const capacities = () => perStep(() => new Capacity(10));
 /** Two steps of a group: the first has canceled the group on its thread, which stands still there until `stall` is counted up. */
 async function stalledFailure(fixture: Fixture, sibling: ScriptName) {
   const scope = new CancelScope();
-  const run = fixture.runtime.open(scope);
+  const run = fixture.runner.open(scope);
   const [stalled, stall] = [fixture.counters.take(), fixture.counters.take()];
   const first = fixture.step(run, fixture.script("wait_then_fail_and_stall", { stalled, stall }), { name: "payment" });
   const second = fixture.step(run, fixture.script(sibling));
@@ -24,9 +25,9 @@ async function stalledFailure(fixture: Fixture, sibling: ScriptName) {
 
 describe("a step that fails cancels its siblings from its own thread", () => {
   test("on its own thread and on others, waiting and computing: the main thread has no part in it", async () => {
-    await using fixture = await Fixture.start({ threads: 2, cpuThreads: 1 });
+    await using fixture = await Fixture.start({ shared: 2, exclusive: 1 });
     const scope = new CancelScope();
-    const run = fixture.runtime.open(scope);
+    const run = fixture.runner.open(scope);
     const failing = fixture.step(run, fixture.script("wait_then_fail"), { name: "payment" });
     const siblings = [
       ...Array.from({ length: 4 }, () => fixture.step(run, fixture.script("sleep"))),
@@ -53,7 +54,7 @@ describe("a step that fails cancels its siblings from its own thread", () => {
   });
 
   test("its slot starts anew for the next run", async () => {
-    await using fixture = await Fixture.start({ threads: 1, maxGroups: 1 });
+    await using fixture = await Fixture.start({ shared: 1, maxGroups: 1 });
     for (let n = 0; n < 50; n++) {
       const failing = fixture.script("wait_then_fail");
       fixture.counters.add(failing.gate);
@@ -63,26 +64,26 @@ describe("a step that fails cancels its siblings from its own thread", () => {
     fixture.expectIdle();
   });
 
-  test("work that a step has left behind does not see the cancel of the group that has its slot now", async () => {
-    await using fixture = await Fixture.start({ threads: 1, maxGroups: 1 });
-    const [looks, seen] = [fixture.counters.take(), fixture.counters.take()];
-    const leaving = fixture.lone(fixture.script("leave_work_behind", { stalled: looks, stall: seen }));
+  test("work that a step has left behind is told that its step has ended, and nothing of the group that has its slot now", async () => {
+    await using fixture = await Fixture.start({ shared: 1, maxGroups: 1 });
+    const [ended, other] = [fixture.counters.take(), fixture.counters.take()];
+    const leaving = fixture.lone(fixture.script("leave_work_behind", { stalled: ended, stall: other }));
     expect(await leaving.outcome).toEqual({ status: "ok" });
     const next = await fixture.running("wait_ignoring_cancel");
     next.scope.cancel("deadline");
-    await fixture.counters.reached(looks, fixture.counters.read(looks) + 3);
+    await fixture.counters.reached(ended, fixture.counters.read(ended) + 3);
     fixture.open(next);
     expect(await next.outcome).toEqual({ status: "ok" });
     fixture.open(leaving);
-    expect(fixture.counters.read(seen)).toBe(0);
+    expect(fixture.counters.read(other)).toBe(0);
     fixture.expectIdle();
   });
 
   test.each(["deadline", "client_disconnected", "shutdown"] as const)(
     "%s while its outcome is on its way: the failure was first, for the order and for every step",
     async (cause) => {
-      await using fixture = await Fixture.start({ threads: 2 });
-      const scope = new CancelScope();
+      await using fixture = await Fixture.start({ shared: 2 });
+      const scope = new CancelScope<CancelCause>();
       const limits = { ...capacities(), courier: new Capacity(1) };
       // The courier waits for its capacity: only this thread can cancel that.
       using _taken = limits.courier.tryAcquire();
@@ -91,7 +92,7 @@ describe("a step that fails cancels its siblings from its own thread", () => {
         payment: fixture.script("wait_then_fail"),
         courier: fixture.script("succeed"),
       };
-      const order = new Pipeline(fixture.runtime, limits).run(inputFor(plan), scope);
+      const order = new Pipeline(fixture.runner, limits).run(inputFor(plan), scope);
       for (const [name, { runs }] of Object.entries(plan)) if (name !== "courier") await fixture.counters.reached(runs);
       fixture.counters.add(plan.payment.gate);
       fixture.counters.block(plan.vendor.ends);
@@ -105,10 +106,10 @@ describe("a step that fails cancels its siblings from its own thread", () => {
   );
 
   test("a cancel from outside that came first stays the cause", async () => {
-    await using fixture = await Fixture.start({ threads: 2 });
-    const scope = new CancelScope();
+    await using fixture = await Fixture.start({ shared: 2 });
+    const scope = new CancelScope<CancelCause>();
     const plan = { ...perStep(() => fixture.script("sleep")), payment: fixture.script("wait_ignoring_cancel_then_fail") };
-    const order = new Pipeline(fixture.runtime, capacities()).run(inputFor(plan), scope);
+    const order = new Pipeline(fixture.runner, capacities()).run(inputFor(plan), scope);
     for (const { runs } of Object.values(plan)) await fixture.counters.reached(runs);
     scope.cancel("deadline");
     fixture.counters.add(plan.payment.gate);
@@ -120,8 +121,8 @@ describe("a step that fails cancels its siblings from its own thread", () => {
   });
 
   test("a thread that dies between its cancel and the wake-up: the siblings hear of it from the main thread", async () => {
-    await using fixture = await Fixture.start({ threads: 2 });
-    const run = fixture.runtime.open(new CancelScope());
+    await using fixture = await Fixture.start({ shared: 2 });
+    const run = fixture.runner.open(new CancelScope());
     const dying = fixture.step(run, fixture.script("wait_then_fail_and_die"), { name: "payment" });
     const sibling = fixture.step(run, fixture.script("sleep"));
     const beside = fixture.step(run, fixture.script("sleep"));
@@ -140,8 +141,8 @@ describe("a step that fails cancels its siblings from its own thread", () => {
     { other: "another that fails", script: "wait_ignoring_cancel_then_fail", late: false, status: "failed" },
     { other: "one that finds itself canceled on its way to a thread", script: "sleep", late: true, status: "canceled" },
   ] as const)("loses its processor before it notifies anybody: $other has a sibling notified", async ({ script, late, status }) => {
-    await using fixture = await Fixture.start({ threads: 3, cancelGraceMs: 600_000 });
-    const run = fixture.runtime.open(new CancelScope());
+    await using fixture = await Fixture.start({ shared: 3, graceMs: 600_000 });
+    const run = fixture.runner.open(new CancelScope());
     const [stalled, stall] = [fixture.counters.take(), fixture.counters.take()];
     const first = fixture.step(run, fixture.script("wait_then_fail_and_stall", { stalled, stall }), { name: "payment" });
     const third = fixture.step(run, fixture.script("sleep"), { name: "courier" });
@@ -161,7 +162,7 @@ describe("a step that fails cancels its siblings from its own thread", () => {
   });
 
   test("that loses its processor before it rings does not keep a sibling from hearing of a failure on the main thread", async () => {
-    await using fixture = await Fixture.start({ threads: 2, cancelGraceMs: 600_000 });
+    await using fixture = await Fixture.start({ shared: 2, graceMs: 600_000 });
     const { scope, run, first, second, stall } = await stalledFailure(fixture, "sleep");
     // As where a courier's circuit opens while the order waits for a courier.
     scope.cancel("sibling_failed");
@@ -174,14 +175,14 @@ describe("a step that fails cancels its siblings from its own thread", () => {
   });
 
   test("the same with a deadline that comes before the exit: lost, and the siblings are woken at once", async () => {
-    await using fixture = await Fixture.start({ threads: 2 });
-    const scope = new CancelScope();
+    await using fixture = await Fixture.start({ shared: 2 });
+    const scope = new CancelScope<CancelCause>();
     const canceled = fixture.counters.take();
     const plan = {
       ...perStep(() => fixture.script("sleep")),
       payment: fixture.script("wait_then_fail_and_die", { stalled: canceled }),
     };
-    const order = new Pipeline(fixture.runtime, capacities()).run(inputFor(plan), scope);
+    const order = new Pipeline(fixture.runner, capacities()).run(inputFor(plan), scope);
     for (const { runs } of Object.values(plan)) await fixture.counters.reached(runs);
     fixture.counters.add(plan.payment.gate);
     // Its thread goes away without a word; until this one hears of the exit, the deadline has passed here.
@@ -196,14 +197,14 @@ describe("a step that fails cancels its siblings from its own thread", () => {
   });
 
   test("whose outcome came after a cancel: a sibling whose thread dies then is canceled, not lost", async () => {
-    await using fixture = await Fixture.start({ threads: 2, cancelGraceMs: 600_000 });
+    await using fixture = await Fixture.start({ shared: 2, graceMs: 600_000 });
     const { scope, run, first, second, stall } = await stalledFailure(fixture, "ignore_cancel");
     scope.cancel("deadline");
     expect(scope.cause).toBe("sibling_failed");
     fixture.counters.add(stall);
     expect(await first.outcome).toEqual(FAILED);
     // The only thread with a step on it.
-    fixture.runtime.killThread();
+    fixture.threads.killThread();
     expect(await second.outcome).toEqual({ ...CANCELED, effect: "unknown" });
     run.close();
     await fixture.allThreadsUp();
