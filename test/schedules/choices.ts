@@ -1,22 +1,26 @@
 import {
   ACTIVE,
+  BEAT_AT,
+  BEATS,
   BY_MESSAGE,
+  CLOCK,
   DEAD,
   DIES,
   EXIT,
   EXITS,
   EXPLORED,
+  FIRES_SLOWLY,
   IDLE,
   KILLED,
   LAST,
   MAIN,
+  MAY_FIRE,
+  NEXT_TIMER,
   PHASE,
   READY,
-  SLOW_TIMERS,
   STALLED,
   STATUS,
   TIMER,
-  TIMERS,
 } from "./control-words.ts";
 import type { Mailboxes } from "./mailboxes.ts";
 import type { Waiters } from "./waiters.ts";
@@ -25,16 +29,20 @@ import type { Waiters } from "./waiters.ts";
 export function choicesOf(words: Int32Array, mail: Mailboxes, waiters: Waiters, running: number | undefined): number {
   let choices = 0;
   let last = 0;
+  let beats = 0;
+  let deaths = 0;
   let mayStillRun = false;
   for (let thread = 0; thread < (words[ACTIVE] as number); thread++) {
     const status = words[STATUS + thread];
     if (isIn(words, KILLED, thread) && status !== DEAD && status !== STALLED) {
       mayStillRun = true;
       // Where it stands: another one need not be stopped for that.
-      if (running === undefined || running === thread) choices |= 1 << (DIES + thread);
+      if (running === undefined || running === thread) deaths |= 1 << (DIES + thread);
     }
     if (status === READY) choices |= 1 << thread;
     if (status !== IDLE) continue;
+    const beatAt = words[BEAT_AT + thread] as number;
+    if (beatAt !== 0 && beatAt <= (words[CLOCK] as number)) beats |= 1 << (BEATS + thread);
     const isDue = waiters.hasDue(thread);
     const hasMessage = mail.hasMessage(thread);
     if (!isDue && !hasMessage) continue;
@@ -45,12 +53,16 @@ export function choicesOf(words: Int32Array, mail: Mailboxes, waiters: Waiters, 
     choices |= 1 << thread;
     if (isDue && hasMessage) choices |= 1 << (thread + BY_MESSAGE);
   }
-  if (words[STATUS + MAIN] === IDLE && words[PHASE] === EXPLORED) {
-    choices |= (words[EXITS] as number) << EXIT;
-    choices |= (words[TIMERS] as number) << TIMER;
-    if (!mayStillRun) choices |= (words[SLOW_TIMERS] as number) << TIMER;
-  }
-  return choices === 0 ? last : choices;
+  // A beat tells nobody anything before the clock has moved on, so it need not come between what others do.
+  choices ||= last || beats;
+  if (words[PHASE] !== EXPLORED) return choices;
+  choices |= deaths;
+  if (words[STATUS + MAIN] !== IDLE) return choices;
+  choices |= (words[EXITS] as number) << EXIT;
+  const timer = words[NEXT_TIMER];
+  // Time passes for all: before the next timer each loop that turns has come to its heartbeat.
+  if (beats === 0 && (timer === MAY_FIRE || (timer === FIRES_SLOWLY && !mayStillRun))) choices |= 1 << TIMER;
+  return choices;
 }
 
 /** The first in the order of the kinds: threads that can go on, messages, deaths, and only then timers. */

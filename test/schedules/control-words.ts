@@ -4,7 +4,6 @@ export const MAX_STEPS = 2_000;
 export const MAX_PLAN = 64;
 export const MAX_WAITERS = 4;
 export const MAX_MESSAGES = 16;
-export const MAX_TIMERS = 8;
 export const MESSAGE_CHARS = 480;
 export const VERDICT_CHARS = 1_000;
 
@@ -21,7 +20,7 @@ export const EXPLORED = 1;
 export const JUDGED = 2;
 export const OVER = 3;
 
-// How a schedule goes on: one of these, with a thread's number (or a timer's) in it. Without any the thread goes on.
+// How a schedule goes on: one of these, with a thread's number in it. Without any the thread goes on.
 /** It takes a message though a wake-up is due too. */
 export const BY_MESSAGE = 4;
 /** It dies here, and the main thread will hear of it. */
@@ -30,22 +29,24 @@ export const DIES = 8;
 export const STALLS = 12;
 /** The main thread hears that this thread has died. */
 export const EXIT = 16;
-/** This timer of the main thread fires. */
-export const TIMER = 20;
-export const CHOICES = TIMER + MAX_TIMERS;
+/** The heartbeat of this thread is due, and its event loop comes to it. */
+export const BEATS = 20;
+/** The next timer of the main thread fires. */
+export const TIMER = 24;
+export const CHOICES = TIMER + 1;
 export const NOBODY = -1;
 
-/** The thread that stands for the main thread of the service. */
+/** The thread that stands for the main thread of a program. */
 export const MAIN = 0;
 
 /** Whose turn it is after a choice. */
 export function threadOf(choice: number): number {
-  return choice >= EXIT ? MAIN : choice % MAX_THREADS;
+  return kindOf(choice) === EXIT || kindOf(choice) === TIMER ? MAIN : choice % MAX_THREADS;
 }
 
 /** `BY_MESSAGE`, `DIES` and so on; 0 for a thread that goes on. */
 export function kindOf(choice: number): number {
-  return choice >= TIMER ? TIMER : choice - (choice % MAX_THREADS);
+  return choice - (choice % MAX_THREADS);
 }
 
 export type Point = {
@@ -78,10 +79,13 @@ export const BLOCKED_AT = STATUS + MAX_THREADS;
 /** Of each of these a bit for each thread: it was killed, its exit is due on the main thread. */
 export const KILLED = BLOCKED_AT + MAX_THREADS;
 export const EXITS = KILLED + 1;
-/** Of each of these a bit for each timer: it may fire; it may fire once every thread that was killed has had the time to die. */
-export const TIMERS = EXITS + 1;
-export const SLOW_TIMERS = TIMERS + 1;
-export const EVENT = SLOW_TIMERS + 1;
+/** Milliseconds, on the one clock of all threads. It moves when a timer of the main thread fires, and when a task computes. */
+export const CLOCK = EXITS + 1;
+/** Of the main thread's next timer: one of those below. */
+export const NEXT_TIMER = CLOCK + 1;
+/** A word for each thread: when its heartbeat is due; 0 while it has none. */
+export const BEAT_AT = NEXT_TIMER + 1;
+export const EVENT = BEAT_AT + MAX_THREADS;
 export const WAITERS = EVENT + MAX_THREADS;
 export const TAKEN = WAITERS + MAX_THREADS * MAX_WAITERS * 2;
 export const POSTED = TAKEN + MAX_THREADS;
@@ -104,6 +108,11 @@ export const MESSAGE_UNITS = MESSAGE_CHARS + 1;
 export const HELD_TEXT = MAX_THREADS * MAX_MESSAGES * MESSAGE_UNITS;
 export const VERDICT = HELD_TEXT + MAX_THREADS * MESSAGE_UNITS;
 export const TEXT_UNITS = VERDICT + VERDICT_CHARS + 1;
+
+// What the next timer is: none; it may fire; it may fire once every thread that was killed has had the time to die.
+export const NO_TIMER = 0;
+export const MAY_FIRE = 1;
+export const FIRES_SLOWLY = 2;
 
 // Waiter states.
 export const NONE = 0;

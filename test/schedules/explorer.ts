@@ -3,6 +3,7 @@ import { Worker } from "node:worker_threads";
 import type { Change } from "./changed-sources.ts";
 import {
   allocateControl,
+  BEATS,
   CHOICES,
   controlMemory,
   DIES,
@@ -156,8 +157,10 @@ function described(choice: number, thread: number): string {
       return "stalls for ever";
     case EXIT:
       return `main: thread ${choice - EXIT} has exited`;
+    case BEATS:
+      return `thread ${choice - BEATS} beats`;
     case TIMER:
-      return `main: timer ${choice - TIMER}`;
+      return "main: the next timer";
     default:
       return `${threadOf(choice)}`;
   }

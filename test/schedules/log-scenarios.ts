@@ -1,9 +1,25 @@
 import { MAIN } from "./control-words.ts";
-import type { Order } from "./order.ts";
+import type { MainRole } from "./main-role.ts";
 import type { Scenario } from "./scenario.ts";
+import type { TestedGroup } from "./tested-group.ts";
 
 // Of the schedule that is being tried; begun anew with each.
-let [one, two]: (Order | undefined)[] = [];
+let [one, two]: (TestedGroup | undefined)[] = [];
+
+function begin(main: MainRole): void {
+  [one, two] = [main.open(), main.open()];
+  main.run(one, "stays", 1);
+  main.run(two, "fails on request", 2);
+  main.requestLater(2);
+}
+
+async function cancelOthers(main: MainRole, count: number): Promise<void> {
+  for (let n = 0; n < count; n++) {
+    const group = main.open();
+    group.cancel("aborted");
+    await group.close();
+  }
+}
 
 /** Those in which more is logged than the log holds. */
 export const LOG_SCENARIOS: readonly Scenario[] = [
@@ -13,20 +29,12 @@ export const LOG_SCENARIOS: readonly Scenario[] = [
     preemptions: 1,
     last: [MAIN, 2],
     begin(main) {
-      for (const thread of [1, 2]) main.start(thread);
-      [one, two] = [main.open(), main.open()];
-      main.send(one, "stays", 1);
-      main.send(two, "fails on request", 2);
-      main.failLater(2);
+      begin(main);
       main.later("storm");
     },
     take(main) {
       one?.cancel("deadline");
-      for (let n = 0; n < 4; n++) {
-        const order = main.open();
-        order.cancel("client_disconnected");
-        order.close();
-      }
+      void cancelOthers(main, 4);
     },
   },
   {
@@ -36,20 +44,12 @@ export const LOG_SCENARIOS: readonly Scenario[] = [
     stopped: [2],
     last: [2],
     begin(main) {
-      for (const thread of [1, 2]) main.start(thread);
-      [one, two] = [main.open(), main.open()];
-      main.send(one, "stays", 1);
-      main.send(two, "fails on request", 2);
-      main.failLater(2);
+      begin(main);
       main.later("fill");
     },
-    take(main, message) {
+    async take(main, message) {
       // In two parts, so that the listener comes to the log in between and is not so far behind that it does without.
-      for (let n = 0; n < (message === "fill" ? 6 : 2); n++) {
-        const order = main.open();
-        order.cancel("client_disconnected");
-        order.close();
-      }
+      await cancelOthers(main, message === "fill" ? 6 : 2);
       if (message === "fill") main.post("fill again");
       else one?.cancel("deadline");
     },

@@ -3,10 +3,16 @@ import type { MainRole } from "./main-role.ts";
 /** A small situation whose schedules are all tried. Thread 0 is the main thread, the others are threads of the pools. */
 export interface Scenario {
   readonly name: string;
-  /** How many threads take part, 2 to 4. */
+  /** How many threads take part, 2 to 4. Those that no pool has at first are there to replace others. */
   readonly threads: number;
+  /** Threads of the exclusive pool; default 0. They come after those of the shared one. */
+  readonly exclusive?: number;
+  /** Threads of the shared pool; default all that are left. */
+  readonly shared?: number;
   /** How often a thread may be stopped between two operations, in `npm test`; wherever that is enough for the faults that it finds. */
   readonly preemptions: number;
+  /** As above, in the whole campaign, where the usual number takes too long. */
+  readonly most?: number;
   /** Threads that hear of others only when nobody else has anything to do: for where that matters to nobody. */
   readonly last?: readonly number[];
   /** Which threads may be stopped between two operations; without it all. */
@@ -15,14 +21,23 @@ export interface Scenario {
   readonly mortal?: readonly number[];
   /** Threads of which one may stand still for ever between any two operations. */
   readonly stalling?: readonly number[];
+  /** Whoever stands still does so in a native call: nothing terminates it. */
+  readonly native?: boolean;
+  /** After which tasks are given up; without it never. */
+  readonly graceMs?: number;
+  /** How often the watch over the threads' progress looks; default 0. */
+  readonly looks?: number;
+  readonly startTimeoutMs?: number;
+  readonly maxTasksPerThread?: number;
+  readonly maxGivenUp?: number;
   /** Whether the counts are looked at again and again. */
   readonly counts?: boolean;
-  /** Comes before the switches that are explored. */
+  /** All threads are up. Comes before the switches that are explored. */
   begin(main: MainRole): void;
   /** A message that the scenario has sent to the main thread. */
-  take?(main: MainRole, message: string): void;
+  take?(main: MainRole, message: string): void | Promise<void>;
+  /** A thread has come up that replaces another. */
+  replaced?(main: MainRole, thread: number): void;
   /** Everything has come to rest. */
   judge?(main: MainRole): void;
-  /** A thread has started. */
-  ready?(main: MainRole, thread: number): void;
 }

@@ -1,12 +1,13 @@
 import { choicesOf, lowest } from "./choices.ts";
 import {
   ACTIVE,
-  ANSWERED,
   awaitTurn,
+  BEAT_AT,
+  BEATS,
   BLOCKED,
   BLOCKED_AT,
-  BODIES,
   BY_MESSAGE,
+  CLOCK,
   controlMemory,
   DEAD,
   DIES,
@@ -23,6 +24,7 @@ import {
   kindOf,
   MAIN,
   MAX_STEPS,
+  NEXT_TIMER,
   NOBODY,
   OVER,
   PARKED,
@@ -33,26 +35,28 @@ import {
   READY,
   SCENARIO,
   SET_UP,
-  SLOW_TIMERS,
   STALLED,
   STALLS,
   STATUS,
   STEPS,
   TIMER,
-  TIMERS,
-  TOOK,
   TRACE,
   TRACE_WORDS,
   threadOf,
-  VERDICT,
-  VERDICT_CHARS,
 } from "./control-words.ts";
-import { Mailboxes, writeText } from "./mailboxes.ts";
+import { Ledger } from "./ledger.ts";
+import { Mailboxes } from "./mailboxes.ts";
 import { mix, SeenStates } from "./seen-states.ts";
 import { UNWOUND } from "./unwound.ts";
 import { Waiters } from "./waiters.ts";
 
 const real = globalThis.Atomics;
+
+// When a schedule begins, on its clock.
+const BEGINS_MS = 1_000;
+
+/** What happens to a thread that has nothing to do. */
+export type Event = "wake" | "message" | "beat" | "timer" | "over" | { readonly exit: number };
 
 /**
  * What the controller and the threads of a scenario share beside the memory under test: whose turn it is, the plan of this
@@ -61,14 +65,11 @@ const real = globalThis.Atomics;
  * Exactly one thread of a scenario runs at a time. Before each Atomics operation on the memory under test it decides, by the plan,
  * who goes on, and hands over without a detour through the controller: a schedule costs as many switches as it has.
  */
-
-export type Event = "wake" | "message" | "over" | { readonly exit: number } | { readonly timer: number };
-
 export class SharedControl {
   readonly mail: Mailboxes;
   readonly waiters: Waiters;
+  readonly ledger: Ledger;
   readonly #words: Int32Array;
-  readonly #text: Uint16Array;
   readonly #seen: SeenStates;
   readonly #threads: number;
 
@@ -76,10 +77,10 @@ export class SharedControl {
   constructor(buffer: SharedArrayBuffer, threads: number) {
     const memory = controlMemory(buffer);
     this.#words = memory.words;
-    this.#text = memory.text;
     this.#seen = new SeenStates(memory);
     this.mail = new Mailboxes(memory);
     this.waiters = new Waiters(memory.words);
+    this.ledger = new Ledger(memory);
     this.#threads = threads;
   }
 
@@ -143,9 +144,9 @@ export class SharedControl {
       this.note(thread, choice);
       return { exit: choice - EXIT };
     }
-    if (kindOf(choice) === TIMER) {
+    if (kindOf(choice) === TIMER || kindOf(choice) === BEATS) {
       this.note(thread, choice);
-      return { timer: choice - TIMER };
+      return kindOf(choice) === TIMER ? "timer" : "beat";
     }
     return kindOf(choice) === BY_MESSAGE || !this.waiters.hasDue(thread) ? "message" : "wake";
   }
@@ -181,12 +182,23 @@ export class SharedControl {
     if (words[STATUS + thread] === STALLED && !native) this.#die(thread, DIES);
   }
 
-  /** A timer of the main thread may fire from now on, or not any more. `slow`: not before whoever was killed has had the time to die. */
-  setTimer(n: number, isArmed: boolean, slow = false): void {
-    const words = this.#words;
-    for (const set of [TIMERS, SLOW_TIMERS]) words[set] = (words[set] as number) & ~(1 << n);
-    const set = slow ? SLOW_TIMERS : TIMERS;
-    if (isArmed) words[set] = (words[set] as number) | (1 << n);
+  /** On the clock of the schedule. */
+  get clockMs(): number {
+    return BEGINS_MS + (this.#words[CLOCK] as number);
+  }
+
+  set clockMs(ms: number) {
+    this.#words[CLOCK] = ms - BEGINS_MS;
+  }
+
+  /** Of the main thread: `NO_TIMER`, `MAY_FIRE` or `FIRES_SLOWLY`. */
+  set nextTimer(state: number) {
+    this.#words[NEXT_TIMER] = state;
+  }
+
+  /** The event loop of this thread is to come to its heartbeat `ms` from now. */
+  beatIn(thread: number, ms: number): void {
+    this.#words[BEAT_AT + thread] = (this.#words[CLOCK] as number) + ms;
   }
 
   /** Dead or stalled. */
@@ -196,38 +208,6 @@ export class SharedControl {
 
   isStalled(thread: number): boolean {
     return this.#words[STATUS + thread] === STALLED;
-  }
-
-  /** The body of a task runs. */
-  countBody(task: number): void {
-    this.#words[BODIES + task] = this.bodies(task) + 1;
-  }
-
-  bodies(task: number): number {
-    return this.#words[BODIES + task] as number;
-  }
-
-  /** A thread takes the message that this task is in. */
-  noteTook(task: number): void {
-    this.#words[TOOK] = (this.#words[TOOK] as number) | (1 << task);
-  }
-
-  took(task: number): boolean {
-    return ((this.#words[TOOK] as number) & (1 << task)) !== 0;
-  }
-
-  /** A thread has posted the outcome of this task. */
-  noteAnswered(task: number): void {
-    this.#words[ANSWERED] = (this.#words[ANSWERED] as number) | (1 << task);
-  }
-
-  answered(task: number): boolean {
-    return ((this.#words[ANSWERED] as number) & (1 << task)) !== 0;
-  }
-
-  /** Says what was wrong with this schedule, unless something was already. */
-  accuse(text: string): void {
-    if (this.#text[VERDICT] === 0 && this.phase !== OVER) writeText(this.#text, VERDICT, text.slice(0, VERDICT_CHARS));
   }
 
   /** The running thread ends the schedule: the controller goes on. */
@@ -245,12 +225,12 @@ export class SharedControl {
     const fallback = goesOn ? thread : choices === 0 ? NOBODY : lowest(choices);
     if (this.phase !== EXPLORED || choices === 0) return fallback;
     const step = words[STEPS] as number;
-    if (step >= MAX_STEPS) this.accuse(`more than ${MAX_STEPS} steps: somebody runs in circles`);
+    if (step >= MAX_STEPS) this.ledger.accuse(`more than ${MAX_STEPS} steps: somebody runs in circles`);
     if (step >= MAX_STEPS || (words[PLAN_AT] === words[PLAN_LENGTH] && this.#seen.wasSeen(thread, goesOn))) {
       this.finish(thread);
       throw UNWOUND;
     }
-    if (this.#seen.isFull) this.accuse(`more than ${this.#seen.limit} states: the scenario is too large`);
+    if (this.#seen.isFull) this.ledger.accuse(`more than ${this.#seen.limit} states: the scenario is too large`);
     words[STEPS] = step + 1;
     let chosen = fallback;
     const planned = words[PLAN_AT] as number;
@@ -259,7 +239,7 @@ export class SharedControl {
       chosen = words[PLAN + planned * 2 + 1] as number;
       const isOwnEnd = goesOn && (chosen === (DIES | thread) || chosen === (STALLS | thread));
       if (!isOwnEnd && (choices & (1 << chosen)) === 0) {
-        this.accuse(`step ${step} cannot choose ${chosen}: a scenario must depend on nothing but its schedule`);
+        this.ledger.accuse(`step ${step} cannot choose ${chosen}: a scenario must depend on nothing but its schedule`);
         chosen = fallback;
       }
     }

@@ -1,11 +1,13 @@
 /**
- * What the library's main-thread modules get in place of `piscina` and `node:worker_threads`: threads are those of the scenario, and a
- * port is a box.
+ * What the library's modules on the main thread get in place of `piscina`, `node:worker_threads` and `node:os`: threads are those of the
+ * scenario, a port is a box, and every machine is alike.
  */
 export interface Ground {
   /** The number of a thread that has not been used; undefined where the scenario has no more. */
   start(): number | undefined;
   kill(thread: number): void;
+  /** Whether it has been given its standing task. */
+  hasBegun(thread: number): boolean;
   post(to: number, text: string): void;
   /** Takes the next message from this thread that the main thread has not read. */
   takeFrom(thread: number): string | undefined;
@@ -31,6 +33,10 @@ export function portOf(thread: number): Port | undefined {
 /** As the event of the worker. */
 export function workerExited(thread: number): void {
   workers.get(thread)?.exit();
+}
+
+export function availableParallelism(): number {
+  return 4;
 }
 
 type Listener = (...values: unknown[]) => void;
@@ -81,6 +87,7 @@ class StandInWorker {
 
   unref(): void {}
 
+  /** Its exit event. */
   exit(): void {
     for (const listener of this.#listeners.get("exit") ?? []) listener(1);
     this.#listeners.clear();
@@ -107,7 +114,8 @@ export class Piscina {
     return new Promise((_resolve, reject) => {
       worker.once("exit", () => {
         this.#workers.delete(worker);
-        reject(new Error("worker exited"));
+        // Of a thread that dies before that Piscina says nothing.
+        if (ground.hasBegun(id)) reject(new Error("worker exited"));
       });
       signal.addEventListener("abort", () => {
         this.#workers.delete(worker);

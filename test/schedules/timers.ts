@@ -1,44 +1,50 @@
-import { MAX_TIMERS } from "./control-words.ts";
+import { FIRES_SLOWLY, MAY_FIRE, NO_TIMER } from "./control-words.ts";
 import type { SharedControl } from "./shared-control.ts";
 
-/** When a timer may fire: at any moment; when whoever was killed has had the time to die; never in this scenario. */
-export type Pace = "any" | "slow" | "never";
+interface Armed {
+  readonly dueMs: number;
+  readonly run: () => void;
+  readonly isSlow: boolean;
+}
 
-/** The timers of the main thread. A schedule decides when one fires, and nothing else does. */
+/** The timers of the main thread, on the clock of the schedule: it decides when the next one fires, and nothing else moves that clock. */
 export class Timers {
   readonly #control: SharedControl;
-  readonly #armed = new Map<number, () => void>();
+  /** In the order in which they fire. */
+  #armed: Armed[] = [];
 
   constructor(control: SharedControl) {
     this.#control = control;
   }
 
-  /** How many may still fire. */
-  get size(): number {
-    return this.#armed.size;
-  }
-
-  /** Returns how to stop it. */
-  arm(run: () => void, pace: Pace): () => void {
-    if (pace === "never") return () => {};
-    let n = 0;
-    while (this.#armed.has(n)) n++;
-    if (n >= MAX_TIMERS) throw new Error(`more than ${MAX_TIMERS} timers`);
-    this.#armed.set(n, run);
-    this.#control.setTimer(n, true, pace === "slow");
+  /** `isSlow`: it does not fire before whoever was killed has had the time to die. Returns how to stop it. */
+  arm(delayMs: number, isSlow: boolean, run: () => void): () => void {
+    const timer: Armed = { dueMs: this.#control.clockMs + delayMs, run, isSlow };
+    const at = this.#armed.findIndex(({ dueMs }) => dueMs > timer.dueMs);
+    this.#armed.splice(at === -1 ? this.#armed.length : at, 0, timer);
+    this.#changed();
     return () => {
-      if (this.#armed.get(n) === run) this.#disarm(n);
+      this.#armed = this.#armed.filter((each) => each !== timer);
+      this.#changed();
     };
   }
 
-  fire(n: number): void {
-    const run = this.#armed.get(n);
-    this.#disarm(n);
-    run?.();
+  fireNext(): void {
+    const timer = this.#armed.shift();
+    this.#changed();
+    if (timer === undefined) return;
+    this.#control.clockMs = Math.max(this.#control.clockMs, timer.dueMs);
+    timer.run();
   }
 
-  #disarm(n: number): void {
-    this.#armed.delete(n);
-    this.#control.setTimer(n, false);
+  /** For the next schedule. */
+  reset(): void {
+    this.#armed = [];
+    this.#changed();
+  }
+
+  #changed(): void {
+    const [next] = this.#armed;
+    this.#control.nextTimer = next === undefined ? NO_TIMER : next.isSlow ? FIRES_SLOWLY : MAY_FIRE;
   }
 }
