@@ -3,11 +3,11 @@ import { PassThrough } from "node:stream";
 import { text } from "node:stream/consumers";
 import { setImmediate as turn } from "node:timers/promises";
 import { expect, test } from "vitest";
-import { monotonicMs } from "../../src/threads/index.ts";
 import { TraceRecorder } from "../../src/diagnosis/trace-recorder.ts";
 import type { EndedOrder } from "../../src/orders/ended-order.ts";
 import type { EndedStep } from "../../src/orders/step.ts";
 import { STEPS } from "../../src/orders/steps.ts";
+import { monotonicMs } from "../../src/threads/index.ts";
 import { type CheckedEvent, offencesIn } from "./trace-format.ts";
 
 const THREADS = [

@@ -37,7 +37,9 @@ async function computing(running: TestService): Promise<AbortController> {
   const client = new AbortController();
   void postOrder(running.port, { ...orderOf(newId("computes"), 0), cpu_ms: { vendor: LONG } }, { signal: client.signal }).catch(() => {});
   const { threads, capacities } = running.service;
-  await eventually("it to compute", () => threads.statistics().threads.some((thread) => thread.pool === "exclusive" && thread.running === 1));
+  await eventually("it to compute", () =>
+    threads.statistics().threads.some((thread) => thread.pool === "exclusive" && thread.running === 1),
+  );
   // Until then the shared thread may have more steps in flight, and the chaos route kills the busiest thread.
   await eventually("its other steps to end", () => capacities.payment.inUse === 0 && capacities.courier.inUse === 0);
   return client;
@@ -113,7 +115,10 @@ test("a thread that there is not is named, and what is no id at all", async () =
   const rule = "thread: must be the id of a thread as GET /debug/threads shows it, or 0 for the main thread";
   const path = "/debug/profile?seconds=1&thread=";
   const unknown = await send(running.adminPort, { path: `${path}4711` });
-  expect([unknown.status, unknown.json.error]).toEqual([404, { kind: "not_found", message: `${rule}; no thread of the pools has the id 4711` }]);
+  expect([unknown.status, unknown.json.error]).toEqual([
+    404,
+    { kind: "not_found", message: `${rule}; no thread of the pools has the id 4711` },
+  ]);
   for (const wrong of ["main", "-1", "1e3", "01", "1&thread=2"]) {
     const { status, json } = await send(running.adminPort, { path: path + wrong });
     expect([wrong, status, json.error]).toEqual([wrong, 400, { kind: "bad_request", message: rule }]);

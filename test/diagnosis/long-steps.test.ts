@@ -31,7 +31,7 @@ function fixture() {
   return {
     long,
     ask,
-    begin: () => Object.assign(ask(), { threadId: THREAD_ID }),
+    begin: (): Step => Object.assign(ask(), { threadId: THREAD_ID }),
     end(step: Step) {
       step.settled = true;
     },

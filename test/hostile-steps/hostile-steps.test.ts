@@ -41,7 +41,8 @@ test.skipIf(!existsSync("/bin/sleep"))(
     );
     expect(next.text).not.toContain("canceled");
     // What may have happened is compensated, and what never came to its thread is not.
-    const compensated = (id: string) => send(port, { path: `/order/${id}` }).then(({ text }) => JSON.parse(text).attempts[0].compensations ?? []);
+    const compensated = (id: string) =>
+      send(port, { path: `/order/${id}` }).then(({ text }) => JSON.parse(text).attempts[0].compensations ?? []);
     const steps = await eventually(
       "the stuck order is compensated",
       () => compensated("native-call"),

@@ -1,6 +1,5 @@
 import { setImmediate as turn } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { CancelScope } from "../../src/threads/index.ts";
 import { MAX_COMPENSATING } from "../../src/orders/compensation-call.ts";
 import { Compensator } from "../../src/orders/compensator.ts";
 import type { FirstTry } from "../../src/orders/order-journal.ts";
@@ -8,6 +7,7 @@ import { ProviderHealth } from "../../src/orders/provider-health.ts";
 import type { AttemptInput, StepOutcome } from "../../src/orders/step.ts";
 import { STEPS, type StepName } from "../../src/orders/steps.ts";
 import { PROBE_BACKOFF } from "../../src/retries/backoff.ts";
+import { CancelScope } from "../../src/threads/index.ts";
 import { timers } from "../leaks/timers.ts";
 import { FakeClock } from "../retries/fake-clock.ts";
 import { eventually } from "../support/eventually.ts";

@@ -1,7 +1,7 @@
 import { setImmediate as turn } from "node:timers/promises";
 import { expect, test } from "vitest";
-import { CancelScope } from "../../src/threads/index.ts";
 import { JournalRetry } from "../../src/retries/journal-retry.ts";
+import { CancelScope } from "../../src/threads/index.ts";
 import { FakeClock } from "./fake-clock.ts";
 
 function open() {

@@ -4,7 +4,6 @@ import type { ProviderRequest } from "../../src/orders/steps/step-definition.ts"
 import { STEP_TABLE, type StepName } from "../../src/orders/steps.ts";
 import type { PostAnswer } from "../../src/outgoing/post.ts";
 import type { ProviderKeys } from "../../src/provider-keys.ts";
-import type { TaskContext } from "../../src/threads/worker/index.ts";
 import { StepFailed } from "../steps/step.ts";
 import { reasonOf, spanOf } from "../telemetry/step-span.ts";
 import { threadLog } from "../telemetry/thread-log.ts";

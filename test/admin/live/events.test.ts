@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { monotonicMs } from "../../../src/threads/index.ts";
 import { perStep, STEPS } from "../../../src/orders/steps.ts";
+import { monotonicMs } from "../../../src/threads/index.ts";
 import { eventually } from "../../support/eventually.ts";
 import { newId, postOrder, send } from "../../support/http-client.ts";
 import { startService, type TestService } from "../../support/service.ts";

@@ -1,12 +1,12 @@
 import { vi } from "vitest";
 import { randomFrom } from "../../../load/stand-in/random.ts";
-import { Canceled, CancelScope, Capacity } from "../../../src/threads/index.ts";
 import { allocate, type LeaseAnswer, type LeaseEntry, type LeaseSync } from "../../../src/engines/restate/courier-lease/allocation.ts";
 import { CourierCalls } from "../../../src/engines/restate/courier-lease/courier-calls.ts";
 import { LeaseHolder } from "../../../src/engines/restate/courier-lease/lease-holder.ts";
-import type { CancelCause } from "../../../src/orders/cancel-cause.ts";
+import { type CancelCause, orderCause } from "../../../src/orders/cancel-cause.ts";
 import type { EndedStep, StepOutcome } from "../../../src/orders/step.ts";
 import type { StepGroup } from "../../../src/orders/step-runner.ts";
+import { Canceled, CancelScope, Capacity } from "../../../src/threads/index.ts";
 
 const STEP_MS = 5;
 const GRACE_MS = 250;
@@ -166,7 +166,7 @@ export class LeaseNode {
   }
 
   /** A step takes as many milliseconds as its amount. */
-  #group(scope: CancelScope<CancelCause>): StepGroup {
+  #group(scope: CancelScope): StepGroup {
     return {
       close: () => {},
       run: async (_step, { amount }) => {
@@ -184,7 +184,9 @@ export class LeaseNode {
           this.#underWay--;
           this.#cluster.underWay--;
         }
-        return ended(scope.cause === undefined ? { status: "ok" } : { status: "canceled", cause: scope.cause, effect: "unknown" });
+        return ended(
+          scope.cause === undefined ? { status: "ok" } : { status: "canceled", cause: orderCause(scope.cause), effect: "unknown" },
+        );
       },
     };
   }
