@@ -61,6 +61,7 @@ export type ScriptName =
   | "throw_later"
   | "throw_in_microtask"
   | "throw_null_later"
+  /** Leaves a rejected promise behind and waits at the gate. */
   | "reject_unhandled"
   | "exit"
   /** Waits at the gate, then ends the thread. */

@@ -149,7 +149,7 @@ async function perform(
       return await forEver();
     case "reject_unhandled":
       void Promise.reject(new Error("nobody handles this"));
-      return await forEver();
+      return await counters.reached(script.gate, 1, context.signal);
     case "exit":
       return process.exit(5);
     case "wait_then_exit":
