@@ -118,6 +118,22 @@ test("by close: the tasks hear its cause, too", async () => {
   expect(own.threads.alive).toBe(0);
 });
 
+test("a task that is held up for longer than its grace hears at its first look, though its group is over and its place has the next one", async () => {
+  await using own = await Opened.open<Tasks>({ file: "./hearing-tasks.ts", exclusive: 1, maxGroups: 1, graceMs: 10 });
+  const [began = 0, gate = 0, next = 0] = own.take(3);
+  const group = own.threads.group();
+  const task = group.run("looksLate", { began, gate }, { on: "exclusive" });
+  await own.counters.reached(began);
+  group.cancel("superseded");
+  expect((await group.join()).outcomes).toEqual([{ ...stopped("superseded"), stopped: false }]);
+  await using nextGroup = own.threads.group();
+  nextGroup.run("sleeps", next);
+  await own.counters.reached(next);
+  own.counters.add(gate);
+  await eventually("it has looked", () => own.messages.length > 0);
+  expect([own.messages, task.settled, nextGroup.scope.cause]).toEqual([["first look: ended"], true, undefined]);
+});
+
 test.each(ENDS)("a task %s: what it left behind is stopped, whatever it does, and its thread lives on", async (end) => {
   const { threads, counters } = opened;
   const [began = 0, gate = 0, requested = 0] = opened.take(3);
