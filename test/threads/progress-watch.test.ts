@@ -124,18 +124,9 @@ describe("a shared thread", () => {
     expect(thread.isHeld).toBe(true);
   });
 
-  test("that stands still after a task on it was given up is replaced four looks later, not after eight", () => {
+  test.each([0, 4])("that stands still, for %i looks already when a task on it is given up, is replaced a second later", (before) => {
     const thread = threadOf("shared");
-    thread.givenUpTasks.add("stubborn");
-    looks(4);
-    expect(killed).toEqual([]);
-    looks(1);
-    expect(killed).toEqual([[thread, "grace"]]);
-  });
-
-  test("that had stood still before has the same second from then on", () => {
-    const thread = threadOf("shared");
-    looks(4);
+    looks(before);
     thread.givenUpTasks.add("stubborn");
     looks(4);
     expect(killed).toEqual([]);
