@@ -40,7 +40,7 @@ export class PoolThreads {
   /** From then on no thread is replaced, and tasks without a thread get none. */
   closing = false;
   #startedOrFailed: (() => void) | undefined;
-  #startFault: unknown = "they do not load in time";
+  #startFault: unknown;
   #workerExited: (() => void) | undefined;
 
   constructor(options: PoolOptions, dispatcher: Dispatcher) {
@@ -205,18 +205,21 @@ export class PoolThreads {
   }
 
   #killed(thread: PoolThread): void {
-    if (thread.readyAtMs === undefined) {
-      this.#options.startLimit.ended();
-      if (!this.closing) this.#options.onFault("a thread was ended before it came up", thread.leaving);
-    }
     thread.abort.abort();
-    // Mostly it exits before.
-    setTimeout(() => this.#settle(thread), DEATH_MS).unref();
-    this.#ensureThreads();
-    if (thread.readyAtMs === undefined) this.#settle(thread);
+    if (thread.readyAtMs !== undefined) {
+      // Mostly it exits before.
+      setTimeout(() => this.#settle(thread), DEATH_MS).unref();
+      this.#ensureThreads();
+      return;
+    }
+    if (!this.closing) {
+      this.#startFault = "they do not load in time";
+      this.#options.onFault("a thread was ended before it came up", thread.leaving);
+    }
+    this.#died(thread);
   }
 
-  /** A thread has exited, or was never there. */
+  /** A thread has exited, or never came up. */
   #died(thread: PoolThread): void {
     if (thread.gone) return;
     const { leaving, killed, readyAtMs } = thread;
@@ -224,7 +227,7 @@ export class PoolThreads {
     // Piscina may still have its standing task in its queue.
     if (readyAtMs === undefined) thread.abort.abort();
     this.#settle(thread);
-    if (killed) return;
+    if (killed && readyAtMs !== undefined) return;
     const upMs = readyAtMs === undefined ? undefined : monotonicMs() - readyAtMs;
     // Whoever was set aside has been replaced already, and what it dies of says nothing about the next one.
     if (!this.closing && !(thread.isSetAside && leaving === undefined)) this.#backoff.died(upMs, () => this.#ensureThreads());
