@@ -36,6 +36,8 @@ export class PoolThread {
   leaving: ReplaceReason | undefined;
   /** It was ordered to end, and may not do so for long: nothing terminates a native call. */
   killed = false;
+  /** Runs from its kill until its tasks have settled. */
+  deathTimer: NodeJS.Timeout | undefined;
   /** Its tasks have settled. */
   gone = false;
   /** Ends the thread by way of Piscina: aborting the standing task removes the thread from its pool at once. */
@@ -79,8 +81,9 @@ export class PoolThread {
     this.sent++;
   }
 
-  /** Reads what the thread had posted and nobody has read yet, then closes the port. */
+  /** For a thread that is gone: reads what it had posted and nobody has read yet, then closes the port. */
   closePort(): void {
+    clearTimeout(this.deathTimer);
     const { port1 } = this.#channel;
     for (let left = nextOf(port1); left !== undefined; left = nextOf(port1)) this.#events.message(left.message);
     port1.close();

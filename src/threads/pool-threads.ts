@@ -208,7 +208,7 @@ export class PoolThreads {
     thread.abort.abort();
     if (thread.readyAtMs !== undefined) {
       // Mostly it exits before.
-      setTimeout(() => this.#settle(thread), DEATH_MS).unref();
+      thread.deathTimer = setTimeout(() => this.#settle(thread), DEATH_MS).unref();
       this.#ensureThreads();
       return;
     }

@@ -201,7 +201,7 @@ test("a step that waited for a courier until the deadline, and one whose thread 
     expect([attributes["step.status"], parentSpanId, status.message]).toEqual([
       "lost",
       named(ended, "POST /order").spanId,
-      "thread ended: chaos",
+      "thread ended: killed",
     ]);
   }
 });
