@@ -25,10 +25,13 @@ describe("on a thread with neighbors that wait", () => {
     const neighbors = threads.group();
     for (let n = 0; n < NEIGHBORS; n++) neighbors.run("waits", { began, gate });
     await counters.reached(began, NEIGHBORS);
-    await act();
-    const { threads: after, running } = threads.statistics();
-    expect([after.map(({ id, pool }) => [id, pool]), running]).toEqual([before, NEIGHBORS]);
-    counters.add(gate);
+    try {
+      await act();
+      const { threads: after, running } = threads.statistics();
+      expect([after.map(({ id, pool }) => [id, pool]), running]).toEqual([before, NEIGHBORS]);
+    } finally {
+      counters.add(gate);
+    }
     const { outcomes } = await neighbors.join();
     expect(outcomes.map(({ status }) => status)).toEqual(Array.from({ length: NEIGHBORS }, () => "ok"));
     expect(opened.replaced).toEqual([]);

@@ -86,3 +86,10 @@ export class Opened<Defined extends DefinedTasks<never> | DefinedTasks<TaskTable
     await this.threads.close();
   }
 }
+
+/** How many outcomes there are of each kind. */
+export function statuses(outcomes: readonly { readonly status: string }[]): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const { status } of outcomes) counts[status] = (counts[status] ?? 0) + 1;
+  return counts;
+}
