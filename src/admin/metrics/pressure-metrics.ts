@@ -44,7 +44,7 @@ export function pressureFamilies(sources: PressureSources): Family[] {
       "Circuit breaker of a step's provider: 0 closed, 1 half-open, 2 open.",
       ofSteps((step) => CIRCUIT_STATES.indexOf(circuitState(step))),
     ),
-    gauge("threads", "Threads that take steps.", () => threadsOf(sources)),
+    gauge("threads", "Threads that are up.", () => threadsOf(sources)),
     {
       name: "threads_replaced_total",
       type: "counter",
