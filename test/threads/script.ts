@@ -46,6 +46,8 @@ export type ScriptName =
   | "fetch"
   /** Computes with checkpoints until the gate opens. */
   | "compute"
+  /** Computes with checkpoints for ever, and awaits without its event loop ever turning. */
+  | "compute_in_microtasks"
   /** Computes until the signal of its context is aborted, and never awaits. */
   | "compute_by_signal"
   /** Computes with checkpoints for `ms`. */
@@ -54,7 +56,7 @@ export type ScriptName =
   | "spin"
   /** Awaits all the time, but never asks whether it was canceled. */
   | "ignore_cancel"
-  /** A native call that nothing interrupts, of roughly `ms`. */
+  /** A native call that nothing interrupts, of `ms`. */
   | "native_call"
   | "throw_in_step"
   | "throw_odd_value"

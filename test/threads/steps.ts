@@ -1,4 +1,4 @@
-import { pbkdf2Sync } from "node:crypto";
+import { execFileSync } from "node:child_process";
 import { setImmediate as turn } from "node:timers/promises";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
@@ -14,9 +14,6 @@ import { tasksOf } from "../../workers/steps/tasks-of.ts";
 import { FAILURE, type Plan, type Script, type StepSettings } from "./script.ts";
 import { SharedCounters } from "./shared-counters.ts";
 import { startAsPlanned } from "./start-fault.ts";
-
-// About what one core of an ordinary machine does; only its order of magnitude matters.
-const PBKDF2_ROUNDS_A_MS = 1_500;
 
 const contexts = new Set<WeakRef<TaskContext>>();
 
@@ -113,6 +110,11 @@ async function perform(
     case "compute":
       while (counters.read(script.gate) === 0) context.checkpoint();
       return;
+    case "compute_in_microtasks":
+      for (;;) {
+        context.checkpoint();
+        await undefined;
+      }
     case "compute_by_signal":
       while (!context.signal.aborted);
       return context.signal.throwIfAborted();
@@ -126,7 +128,7 @@ async function perform(
     case "ignore_cancel":
       for (;;) await new Promise((resolve) => setTimeout(resolve, 1));
     case "native_call":
-      pbkdf2Sync("password", "salt", PBKDF2_ROUNDS_A_MS * (script.ms ?? 1), 64, "sha512");
+      execFileSync(process.execPath, ["-e", `setTimeout(() => {}, ${script.ms})`]);
       return;
     case "throw_in_step":
       throw new TypeError("a bug in a step");
