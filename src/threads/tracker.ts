@@ -42,11 +42,11 @@ export class Tracker {
   /** Takes a free row for this thread and returns its number. Throws when all are taken. Worker, once. */
   claim(threadId: number): number {
     for (let row = 0; row < this.#layout.handle.rows; row++) {
-      if (Atomics.compareExchange(this.#words, this.#layout.rowAt(row, OWNER), 0, threadId) === 0) {
-        this.beat(row);
-        for (let used = this.#used(); used <= row; used = this.#used()) Atomics.compareExchange(this.#words, ROWS_USED, used, row + 1);
-        return row;
-      }
+      // Before the claim: a thread may die right behind it, and its row must be found.
+      for (let used = this.#used(); used <= row; used = this.#used()) Atomics.compareExchange(this.#words, ROWS_USED, used, row + 1);
+      if (Atomics.compareExchange(this.#words, this.#layout.rowAt(row, OWNER), 0, threadId) !== 0) continue;
+      this.beat(row);
+      return row;
     }
     throw new Error(`no free tracker row for thread ${threadId}: all ${this.#layout.handle.rows} are taken`);
   }

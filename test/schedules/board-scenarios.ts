@@ -11,8 +11,7 @@ function openGroup(main: MainRole, failing: readonly number[]): TestedGroup {
   const group = main.open();
   main.run(group, "stays", 1);
   for (const thread of failing) {
-    main.run(group, "fails on request", thread);
-    main.requestLater(thread);
+    main.requestLater(main.run(group, "fails on request", thread));
   }
   return group;
 }
@@ -59,9 +58,8 @@ export const BOARD_SCENARIOS: readonly Scenario[] = [
     begin(main) {
       [one, two] = [main.open(), main.open()];
       main.run(one, "stays", 1);
-      main.run(one, "fails on request", 2);
+      main.requestLater(main.run(one, "fails on request", 2));
       main.run(two, "stays", 1);
-      main.requestLater(2);
       main.later("cancel");
     },
     take: () => two?.cancel("deadline"),
@@ -72,11 +70,13 @@ export const BOARD_SCENARIOS: readonly Scenario[] = [
     preemptions: 3,
     last: [MAIN, 2],
     begin(main) {
-      const group = main.open();
+      const [group, other] = [main.open(), main.open()];
       main.run(group, "stays", 1);
-      main.run(group, "fails on request", 2);
-      main.held(() => main.run(group, "succeeds", 1));
-      main.requestLater(2);
+      main.requestLater(main.run(group, "fails on request", 2));
+      const middle = main.run(group, "ignores its cancel", 1);
+      main.run(other, "stays", 2);
+      main.run(group, "stays", 1);
+      main.requestLater(middle);
     },
   },
   {
@@ -102,15 +102,28 @@ export const BOARD_SCENARIOS: readonly Scenario[] = [
     },
   },
   {
+    name: "a canceler stalls for ever, a sibling looks by itself",
+    threads: 4,
+    preemptions: 0,
+    last: [MAIN],
+    stalling: [2],
+    mayGoUnheard: true,
+    begin(main) {
+      one = openGroup(main, [2]);
+      main.requestLater(main.run(one, "looks on request", 3));
+    },
+    judge(main) {
+      const [listens, , looks] = one?.tasks ?? [];
+      if (looks?.outcome?.status === "canceled" && listens?.outcome === undefined) main.accuse("the task that listens has not heard");
+    },
+  },
+  {
     name: "a slot is given back and taken again while its last group's cancelers go on",
     threads: 3,
     preemptions: 1,
     begin(main) {
       const group = main.open();
-      for (const thread of [1, 2]) {
-        main.run(group, "fails on request", thread);
-        main.requestLater(thread);
-      }
+      for (const thread of [1, 2]) main.requestLater(main.run(group, "fails on request", thread));
       group.whenClosed = () => main.run(main.open(), "stays");
     },
   },
@@ -131,12 +144,11 @@ export const BOARD_SCENARIOS: readonly Scenario[] = [
     preemptions: 3,
     begin(main) {
       one = main.open();
-      main.run(one, "leaves work behind", 1);
+      main.requestLater(main.run(one, "leaves work behind", 1));
       one.whenClosed = () => {
         two = main.open();
         main.run(two, "stays");
       };
-      main.requestLater(1);
       main.later("cancel");
     },
     take: () => two?.cancel("deadline"),

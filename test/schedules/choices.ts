@@ -17,9 +17,11 @@ import {
   MAY_FIRE,
   NEXT_TIMER,
   PHASE,
+  READ_FIRST,
   READY,
   STALLED,
   STATUS,
+  TAKEN,
   TIMER,
 } from "./control-words.ts";
 import type { Mailboxes } from "./mailboxes.ts";
@@ -55,13 +57,14 @@ export function choicesOf(words: Int32Array, mail: Mailboxes, waiters: Waiters, 
   }
   // A beat tells nobody anything before the clock has moved on, so it need not come between what others do.
   choices ||= last || beats;
-  if (words[PHASE] !== EXPLORED) return choices;
-  choices |= deaths;
+  const exits = words[STATUS + MAIN] === IDLE ? (words[EXITS] as number) << EXIT : 0;
+  if (words[PHASE] !== EXPLORED) return choices || deaths || exits;
+  choices |= deaths | exits;
   if (words[STATUS + MAIN] !== IDLE) return choices;
-  choices |= (words[EXITS] as number) << EXIT;
   const timer = words[NEXT_TIMER];
-  // Time passes for all: before the next timer each loop that turns has come to its heartbeat.
-  if (beats === 0 && (timer === MAY_FIRE || (timer === FIRES_SLOWLY && !mayStillRun))) choices |= 1 << TIMER;
+  // Between timers an event loop reads what has arrived. Time passes for all: each loop that turns has come to its heartbeat.
+  const mayTurn = beats === 0 && (words[TAKEN + MAIN] as number) >= (words[READ_FIRST] as number);
+  if (mayTurn && (timer === MAY_FIRE || (timer === FIRES_SLOWLY && !mayStillRun))) choices |= 1 << TIMER;
   return choices;
 }
 

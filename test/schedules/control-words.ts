@@ -73,8 +73,10 @@ export const STATES = 11;
 export const TOOK = 12;
 export const ANSWERED = 13;
 export const TURN = 16;
+/** A word for each thread: since when it stands still, on the clock of the schedule. */
+export const STALLED_AT = TURN + MAX_THREADS;
 // From here on hashed: see `SeenStates`.
-export const STATUS = TURN + MAX_THREADS;
+export const STATUS = STALLED_AT + MAX_THREADS;
 export const BLOCKED_AT = STATUS + MAX_THREADS;
 /** Of each of these a bit for each thread: it was killed, its exit is due on the main thread. */
 export const KILLED = BLOCKED_AT + MAX_THREADS;
@@ -85,7 +87,9 @@ export const CLOCK = EXITS + 1;
 export const NEXT_TIMER = CLOCK + 1;
 /** A word for each thread: when its heartbeat is due; 0 while it has none. */
 export const BEAT_AT = NEXT_TIMER + 1;
-export const EVENT = BEAT_AT + MAX_THREADS;
+/** Up to which message the main thread has to read before its next timer fires. */
+export const READ_FIRST = BEAT_AT + MAX_THREADS;
+export const EVENT = READ_FIRST + 1;
 export const WAITERS = EVENT + MAX_THREADS;
 export const TAKEN = WAITERS + MAX_THREADS * MAX_WAITERS * 2;
 export const POSTED = TAKEN + MAX_THREADS;

@@ -27,18 +27,21 @@ function groupFault(group: TestedGroup, { control, ledger, exits, scenario }: Ma
   for (const { number, behavior, task } of group.open) {
     if (scenario.graceMs !== undefined && group.cause !== undefined) return `task ${number} has not settled a grace after the cancel`;
     if (task.threadId !== undefined && exits.has(task.threadId)) return `task ${number} waits for thread ${task.threadId}, which is dead`;
-    if (isLost(task.threadId) || behavior === "ignores its cancel") continue;
+    if (isLost(task.threadId) || scenario.mayGoUnheard === true || behavior === "ignores its cancel") continue;
     if (cause !== undefined) return `task ${number} on thread ${task.threadId} has not heard that it was canceled for ${cause}`;
     if (task.threadId !== undefined && ledger.bodies(number) === 0) return `task ${number} was never begun`;
   }
   const outcomes = group.tasks.map(({ outcome }) => outcome);
-  if (group.isClosed && cause === "sibling_failed" && !outcomes.some((one) => one?.status === "failed" || one?.status === "lost")) {
-    return "was canceled for a failure that nobody has seen";
-  }
+  // A task that was given up may be the one that failed.
+  const mayHaveFailed = outcomes.some(
+    (one) => one?.status === "failed" || one?.status === "lost" || (one?.status === "canceled" && !one.stopped),
+  );
+  if (group.isClosed && cause === "sibling_failed" && !mayHaveFailed) return "was canceled for a failure that nobody has seen";
   for (const { number, idempotent, outcome } of group.tasks) {
     const bodies = ledger.bodies(number);
     if (bodies > 1 && !idempotent) return `task ${number} has run ${bodies} times`;
-    if (outcome?.status === "canceled" && !outcome.started && bodies > 0) return `task ${number} has run, though it was told that it never would`;
+    if (outcome?.status === "canceled" && !outcome.started && bodies > 0)
+      return `task ${number} has run, though it was told that it never would`;
   }
   return undefined;
 }

@@ -9,8 +9,7 @@ let [one, two]: (TestedGroup | undefined)[] = [];
 function begin(main: MainRole): void {
   [one, two] = [main.open(), main.open()];
   main.run(one, "stays", 1);
-  main.run(two, "fails on request", 2);
-  main.requestLater(2);
+  main.requestLater(main.run(two, "fails on request", 2));
 }
 
 async function cancelOthers(main: MainRole, count: number): Promise<void> {

@@ -47,6 +47,7 @@ export class MainRole implements Role, Truth {
   #started = 0;
   #holds = false;
   #looks = 0;
+  #stalledUntilMs = 0;
   #onceRead: (() => void)[] = [];
 
   constructor(stage: Stage) {
@@ -76,6 +77,10 @@ export class MainRole implements Role, Truth {
     return SCENARIOS[this.control.scenario] as Scenario;
   }
 
+  givesUpAtMs(canceledAtMs: number): number {
+    return Math.max(canceledAtMs, this.#stalledUntilMs) + (this.scenario.graceMs ?? 0);
+  }
+
   begin(): void {
     new Int32Array(this.layout.buffer).set(this.#atFirst);
     this.#timers.reset();
@@ -87,6 +92,7 @@ export class MainRole implements Role, Truth {
     this.#started = 0;
     this.#looks = this.scenario.looks ?? 0;
     this.#onceRead = [];
+    this.#stalledUntilMs = 0;
     standOn(this.#ground);
     this.threads = new TestedThreads({
       layout: this.#layout,
@@ -95,7 +101,9 @@ export class MainRole implements Role, Truth {
       scenario: this.scenario,
       graceClock: this.#clock((ms, run) => (this.scenario.graceMs === undefined ? () => {} : this.#timers.arm(ms, false, run))),
       progressClock: this.#clock((ms, run) => (this.#looks-- > 0 ? this.#timers.arm(ms, false, run) : () => {})),
-      onFault: (message, error) => this.ledger.accuse(`a fault was told: ${message}: ${error}`),
+      onFault: (message, error) => {
+        if (message !== this.scenario.fault) this.ledger.accuse(`a fault was told: ${message}: ${error}`);
+      },
       onClosed: (slot) => this.groups.find((group) => group.slot === slot && !group.isClosed)?.closing(),
     });
   }
@@ -107,7 +115,7 @@ export class MainRole implements Role, Truth {
       this.scenario.judge?.(this);
       this.control.finish(MAIN);
     } else if (message === READ) this.#onceRead.shift()?.();
-    else if (message.startsWith(SCENARIO)) this.scenario.take?.(this, message.slice(SCENARIO.length));
+    else if (message.startsWith(SCENARIO)) void this.scenario.take?.(this, message.slice(SCENARIO.length));
     else this.#arrived(Number(message[0]), message.slice(2));
     this.#looked();
   }
@@ -134,7 +142,7 @@ export class MainRole implements Role, Truth {
   /** Runs a task. `to`: the thread that it will come to. */
   run(group: TestedGroup, behavior: Behavior, to?: number, options?: TaskRunOptions): TestedTask {
     if (this.#tasks === MAX_TASKS) throw new Error(`more than ${MAX_TASKS} tasks`);
-    const tested = group.run(this.#tasks++, behavior, options);
+    const tested = group.run(this.#tasks++, behavior, to, options);
     if (to !== undefined) {
       setImmediate(() => {
         const { threadId } = tested.task;
@@ -144,7 +152,7 @@ export class MainRole implements Role, Truth {
     return tested;
   }
 
-  /** The tasks that are run in here come to their threads when the set-up is over. */
+  /** Tasks that are run in here come to their threads when the set-up is over; so do starts of threads. */
   held(run: () => void): void {
     this.#stage.runImmediates();
     this.#holds = true;
@@ -163,13 +171,19 @@ export class MainRole implements Role, Truth {
     this.control.mail.postLater(MAIN, SCENARIO + message);
   }
 
-  /** The task of this thread that waits for a request gets it when the set-up is over. */
-  requestLater(thread: number): void {
-    this.control.mail.postLater(thread, REQUEST);
+  /** A task that waits for a request gets it when the set-up is over. */
+  requestLater({ number, to }: TestedTask): void {
+    this.control.mail.postLater(to as number, REQUEST + number);
   }
 
-  request(thread: number): void {
-    this.#stage.gate.post(thread, REQUEST);
+  request({ number, task }: TestedTask): void {
+    this.#stage.gate.post(task.threadId as number, REQUEST + number);
+  }
+
+  /** This thread stands still. */
+  stall(ms: number): void {
+    this.control.clockMs += ms;
+    this.#stalledUntilMs = this.control.clockMs;
   }
 
   kill(thread: number): void {
@@ -185,7 +199,7 @@ export class MainRole implements Role, Truth {
   #start(): number | undefined {
     if (this.#started === this.scenario.threads - 1) return undefined;
     this.#started++;
-    this.#stage.gate.post(this.#started, START);
+    this.#post(this.#started, START);
     return this.#started;
   }
 
@@ -201,7 +215,7 @@ export class MainRole implements Role, Truth {
     if (this.#begun && isReady && !wasReady) this.scenario.replaced?.(this, thread);
     if (this.#begun || !this.threads.areUp) return;
     this.#begun = true;
-    this.scenario.begin(this);
+    void this.scenario.begin(this);
   }
 
   #clock(after: (ms: number, run: () => void) => () => void): WatchClock {

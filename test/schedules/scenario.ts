@@ -30,10 +30,14 @@ export interface Scenario {
   readonly startTimeoutMs?: number;
   readonly maxTasksPerThread?: number;
   readonly maxGivenUp?: number;
+  /** A cancel need not come to all: whoever cancels may stand still before it has told them. */
+  readonly mayGoUnheard?: boolean;
+  /** The fault that may be told. */
+  readonly fault?: string;
   /** Whether the counts are looked at again and again. */
   readonly counts?: boolean;
   /** All threads are up. Comes before the switches that are explored. */
-  begin(main: MainRole): void;
+  begin(main: MainRole): void | Promise<void>;
   /** A message that the scenario has sent to the main thread. */
   take?(main: MainRole, message: string): void | Promise<void>;
   /** A thread has come up that replaces another. */

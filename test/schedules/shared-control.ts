@@ -32,10 +32,13 @@ import {
   PLAN,
   PLAN_AT,
   PLAN_LENGTH,
+  POSTED,
+  READ_FIRST,
   READY,
   SCENARIO,
   SET_UP,
   STALLED,
+  STALLED_AT,
   STALLS,
   STATUS,
   STEPS,
@@ -146,7 +149,9 @@ export class SharedControl {
     }
     if (kindOf(choice) === TIMER || kindOf(choice) === BEATS) {
       this.note(thread, choice);
-      return kindOf(choice) === TIMER ? "timer" : "beat";
+      if (kindOf(choice) === BEATS) return "beat";
+      words[READ_FIRST] = words[POSTED + MAIN] as number;
+      return "timer";
     }
     return kindOf(choice) === BY_MESSAGE || !this.waiters.hasDue(thread) ? "message" : "wake";
   }
@@ -210,6 +215,12 @@ export class SharedControl {
     return this.#words[STATUS + thread] === STALLED;
   }
 
+  /** For how long a thread has stood still; 0 for one that does not. */
+  stalledForMs(thread: number): number {
+    if (!this.isStalled(thread)) return 0;
+    return (this.#words[CLOCK] as number) - (this.#words[STALLED_AT + thread] as number);
+  }
+
   /** The running thread ends the schedule: the controller goes on. */
   finish(thread: number): void {
     real.store(this.#words, PHASE, OVER);
@@ -266,6 +277,7 @@ export class SharedControl {
   #die(thread: number, kind: number): void {
     const words = this.#words;
     words[STATUS + thread] = kind === DIES ? DEAD : STALLED;
+    words[STALLED_AT + thread] = words[CLOCK] as number;
     if (kind === DIES) words[EXITS] = (words[EXITS] as number) | (1 << thread);
   }
 

@@ -19,9 +19,9 @@ export type Behavior =
   | "computes"
   | "succeeds";
 
-/** What is sent to a thread in place of tasks. */
+/** What is sent to a thread in place of tasks; the number of a task follows the request. */
 export const START = "start";
-export const REQUEST = "request";
+export const REQUEST = "request ";
 
 // Longer than a slice.
 const COMPUTES_MS = 3;
@@ -31,7 +31,7 @@ export function makeRole({ control, gate, thread, layout: given }: Stage): Role 
   const layout = given as LayoutHandle;
   const setup: ThreadSetup = { layout, causes: BUILT_IN_CAUSES, file: "", settings: undefined };
   let receive: (message: TaskMessage) => void = () => {};
-  let requested = (): void => {};
+  const requested = new Map<number, () => void>();
   let stays: TaskContext[] = [];
 
   const failure = () => new Failure("declined");
@@ -42,30 +42,32 @@ export function makeRole({ control, gate, thread, layout: given }: Stage): Role 
       return new Promise((_resolve, reject) => context.onCancel((cause) => reject(new Canceled(cause))));
     },
     fails: () => Promise.reject(failure()),
-    "fails on request": () => new Promise((_resolve, reject) => (requested = () => reject(failure()))),
-    "looks on request": (_input, context: TaskContext) =>
+    "fails on request": (task) => new Promise((_resolve, reject) => requested.set(task, () => reject(failure()))),
+    "looks on request": (task, context: TaskContext) =>
       new Promise<void>((resolve, reject) => {
-        requested = () => {
+        requested.set(task, () => {
           try {
             context.checkpoint();
             resolve();
           } catch (error) {
             reject(error);
           }
-        };
+        });
       }),
-    "ignores its cancel": () => new Promise<void>((resolve) => (requested = resolve)),
-    "leaves work behind"(_input, context: TaskContext) {
-      requested = () => {
+    "ignores its cancel": (task) => new Promise<void>((resolve) => requested.set(task, resolve)),
+    "leaves work behind"(task, context: TaskContext) {
+      requested.set(task, () => {
         try {
           context.checkpoint();
           control.ledger.accuse("work that a task left behind goes on");
         } catch {
           if (context.cause !== ENDED) control.ledger.accuse("work that a task left behind takes another group's cancel for its own");
         }
-      };
+      });
     },
-    computes: () => void (control.clockMs += COMPUTES_MS),
+    computes() {
+      control.clockMs += COMPUTES_MS;
+    },
     succeeds() {},
   };
   const counted = Object.fromEntries(
@@ -101,13 +103,13 @@ export function makeRole({ control, gate, thread, layout: given }: Stage): Role 
     layout,
     begin() {
       receive = () => {};
-      requested = () => {};
+      requested.clear();
       stays = [];
       taskOf.clear();
     },
     take(message) {
       if (message === START) void serve(port as never, thread, setup, defineTasks(counted));
-      else if (message === REQUEST) requested();
+      else if (message.startsWith(REQUEST)) requested.get(Number(message.slice(REQUEST.length)))?.();
       else {
         const tasks = JSON.parse(message) as TaskMessage;
         for (let at = 0; at < tasks.length; at += TASK_STRIDE) {

@@ -7,6 +7,7 @@ import type { TaskRunOptions } from "../../src/threads/task.ts";
 import { ThreadGroup } from "../../src/threads/thread-group.ts";
 import type { TaskBody } from "../../src/threads/worker/define-tasks.ts";
 import type { Ledger } from "./ledger.ts";
+import type { SharedControl } from "./shared-control.ts";
 import type { Behavior } from "./task-role.ts";
 
 /** A task, and how it ended. */
@@ -16,6 +17,8 @@ export interface TestedTask {
   readonly behavior: Behavior;
   readonly task: DispatchedTask;
   readonly idempotent: boolean;
+  /** The thread that it is to come to, where that is certain. */
+  readonly to: number | undefined;
   outcome: Outcome | undefined;
 }
 
@@ -25,6 +28,9 @@ export interface Truth {
   readonly board: CancelBoard;
   /** A bit for each task whose outcome had been posted when the timer of the grace last fired. */
   readonly answeredInTime: number;
+  /** Tasks of a group that was canceled at this time are not given up before the time that this gives. */
+  givesUpAtMs(canceledAtMs: number): number;
+  readonly control: SharedControl;
 }
 
 /** A real group of tasks, which is joined when the last of its tasks has settled. */
@@ -69,10 +75,10 @@ export class TestedGroup {
     this.#group.cancel(cause);
   }
 
-  run(number: number, behavior: Behavior, options: TaskRunOptions = {}): TestedTask {
-    this.mayBeCanceled ||= behavior === "fails";
+  run(number: number, behavior: Behavior, to: number | undefined, options: TaskRunOptions = {}): TestedTask {
+    this.mayBeCanceled ||= behavior.startsWith("fails");
     const task = this.#group.run(behavior, number, options) as unknown as DispatchedTask;
-    const tested: TestedTask = { number, behavior, task, idempotent: options.idempotent === true, outcome: undefined };
+    const tested: TestedTask = { number, behavior, task, idempotent: options.idempotent === true, to, outcome: undefined };
     this.tasks.push(tested);
     task.whenEnded(({ outcome }: { outcome: Outcome }) => this.#settled(tested, outcome));
     return tested;
@@ -98,8 +104,14 @@ export class TestedGroup {
     if (this.open.length === 0) void this.close();
   }
 
+  #isGivenUpEarly({ thread }: DispatchedTask): boolean {
+    const { canceledAtMs } = this.#group.scope;
+    if (thread === undefined || thread.gone || canceledAtMs === undefined) return false;
+    return this.#truth.control.clockMs < this.#truth.givesUpAtMs(canceledAtMs);
+  }
+
   /** What is wrong with an outcome at the moment at which it is told. */
-  #faultOf({ number, idempotent, outcome: before }: TestedTask, outcome: Outcome): string | undefined {
+  #faultOf({ number, task, idempotent, outcome: before }: TestedTask, outcome: Outcome): string | undefined {
     const { ledger, answeredInTime } = this.#truth;
     const hasBegun = ledger.bodies(number) > 0;
     if (before !== undefined) return `it was ${before.status} before`;
@@ -110,8 +122,9 @@ export class TestedGroup {
       case "canceled":
         if (outcome.cause !== this.causeOnBoard) return `its cause is ${outcome.cause}, on the board ${this.causeOnBoard}`;
         if (!outcome.started && hasBegun) return "it has begun, which is denied";
-        if (!outcome.stopped && (answeredInTime & (1 << number)) !== 0) return "its outcome had been posted in time";
-        return undefined;
+        if (outcome.stopped) return undefined;
+        if ((answeredInTime & (1 << number)) !== 0) return "its outcome had been posted in time";
+        return this.#isGivenUpEarly(task) ? "it was given up before its time" : undefined;
       case "lost":
         if ((ledger.answered & (1 << number)) !== 0) return "its outcome had been posted";
         if (!outcome.started && hasBegun) return "it has begun, which is denied";

@@ -59,11 +59,7 @@ export class TestedThreads {
     shared.threads = new PoolThreads({ ...common, name: "shared", threads: sharedThreads, maxGivenUp }, shared);
     const alone = { threads: exclusiveThreads, maxGivenUp: Number.POSITIVE_INFINITY };
     exclusive.threads = new PoolThreads({ ...common, ...alone, name: "exclusive" }, exclusive);
-    const graceWatch = new GraceWatch(
-      graceMs,
-      (task) => (task.options?.on === "exclusive" ? exclusive : shared).giveUp(task),
-      graceClock,
-    );
+    const graceWatch = new GraceWatch(graceMs, (task) => (task.options?.on === "exclusive" ? exclusive : shared).giveUp(task), graceClock);
     this.tracker = tracker;
     this.pools = [shared.threads, exclusive.threads];
     this.#expected = sharedThreads + exclusiveThreads;

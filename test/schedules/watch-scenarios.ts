@@ -1,0 +1,209 @@
+import { MAIN } from "./control-words.ts";
+import type { Scenario } from "./scenario.ts";
+import type { TestedGroup, TestedTask } from "./tested-group.ts";
+
+// Of the schedule that is being tried; begun anew with each.
+let [one, two]: (TestedGroup | undefined)[] = [];
+let task: TestedTask | undefined;
+
+// After nine looks it is certain that none has moved for eight.
+const STUCK_MS = 9 * 250;
+
+/** About time: tasks that ignore their cancel, and threads that stand still. */
+export const WATCH_SCENARIOS: readonly Scenario[] = [
+  {
+    name: "a task is given up and fails later, its slot is taken again",
+    threads: 2,
+    preemptions: 1,
+    graceMs: 100,
+    counts: true,
+    begin(main) {
+      one = main.open();
+      main.requestLater(main.run(one, "fails on request", 1));
+      main.later("cancel");
+      one.whenClosed = () => main.run(main.open(), "stays");
+    },
+    take: () => one?.cancel("deadline"),
+  },
+  {
+    name: "a task is canceled on its way and given up before it arrives",
+    threads: 2,
+    preemptions: 1,
+    graceMs: 100,
+    counts: true,
+    begin(main) {
+      one = main.open();
+      main.held(() => main.run(one as TestedGroup, "stays", 1));
+      main.later("cancel");
+    },
+    take: () => one?.cancel("deadline"),
+  },
+  {
+    name: "two groups are canceled one after the other and ignore it",
+    threads: 2,
+    preemptions: 2,
+    graceMs: 100,
+    begin(main) {
+      [one, two] = [main.open(), main.open()];
+      main.run(one, "ignores its cancel", 1);
+      main.run(two, "ignores its cancel", 1);
+      main.later("cancel");
+    },
+    take() {
+      one?.cancel("deadline");
+      setTimeout(() => two?.cancel("deadline"), 60);
+    },
+  },
+  {
+    name: "the main thread stands still for longer than a grace",
+    threads: 2,
+    preemptions: 2,
+    graceMs: 100,
+    begin(main) {
+      one = main.open();
+      main.run(one, "stays", 1);
+      main.run(one, "ignores its cancel", 1);
+      main.later("cancel");
+    },
+    take(main) {
+      one?.cancel("deadline");
+      main.stall(400);
+    },
+  },
+  {
+    name: "an exclusive thread is free once the task that it was given up for has ended",
+    threads: 3,
+    shared: 0,
+    exclusive: 1,
+    preemptions: 0,
+    graceMs: 100,
+    looks: 7,
+    begin(main) {
+      [one, two] = [main.open(), main.open()];
+      main.requestLater(main.run(one, "ignores its cancel", 1, { on: "exclusive" }));
+      main.run(two, "succeeds", undefined, { on: "exclusive" });
+      main.later("cancel");
+    },
+    take: () => one?.cancel("deadline"),
+    judge(main) {
+      if (two?.isClosed !== true) main.accuse("a task waits though its thread has nothing to do");
+    },
+  },
+  {
+    name: "a thread stands still beside one that is well",
+    threads: 4,
+    shared: 2,
+    preemptions: 0,
+    last: [MAIN],
+    stalling: [1],
+    looks: 11,
+    begin(main) {
+      one = main.open();
+      main.held(() => main.run(one as TestedGroup, "looks on request", 1));
+      main.run(main.open(), "stays", 2);
+    },
+    judge(main) {
+      const reasons = [...main.threads.replaced].join();
+      const isStuck = main.control.isGone(1) && !main.control.isStalled(1);
+      if (reasons !== (isStuck ? "1,heartbeat" : "")) main.accuse(`replaced: ${reasons}`);
+      if (main.control.stalledForMs(1) > STUCK_MS) main.accuse("a thread that stands still is kept");
+    },
+  },
+  {
+    name: "a task computes alone on its thread",
+    threads: 3,
+    shared: 1,
+    exclusive: 1,
+    preemptions: 0,
+    last: [MAIN],
+    stalling: [2],
+    looks: 11,
+    begin(main) {
+      one = main.open();
+      main.held(() => main.run(one as TestedGroup, "looks on request", 2, { on: "exclusive" }));
+    },
+    judge(main) {
+      if (main.threads.replaced.size > 0) main.accuse("a thread was ended for computing");
+    },
+  },
+  {
+    name: "a task that computes alone on its thread is canceled",
+    threads: 3,
+    exclusive: 1,
+    shared: 0,
+    preemptions: 0,
+    stalling: [1],
+    native: true,
+    graceMs: 100,
+    looks: 9,
+    begin(main) {
+      [one, two] = [main.open(), main.open()];
+      main.held(() => main.run(one as TestedGroup, "looks on request", 1, { on: "exclusive" }));
+      task = main.run(two, "succeeds", undefined, { on: "exclusive" });
+      main.later("cancel");
+    },
+    take: () => one?.cancel("deadline"),
+    judge(main) {
+      if (!main.ledger.took(task?.number as number)) main.accuse("the task behind it never runs");
+    },
+  },
+  {
+    name: "a task ignores its cancel on a thread that is well",
+    threads: 2,
+    preemptions: 0,
+    graceMs: 100,
+    looks: 10,
+    begin(main) {
+      [one, two] = [main.open(), main.open()];
+      main.run(one, "ignores its cancel", 1);
+      main.run(two, "stays", 1);
+      main.later("cancel");
+    },
+    take: () => one?.cancel("deadline"),
+    judge(main) {
+      if (main.threads.replaced.size > 0) main.accuse("a thread was ended that is well");
+    },
+  },
+  {
+    name: "tasks that ignore their cancel pile up on a thread",
+    threads: 4,
+    shared: 1,
+    preemptions: 0,
+    graceMs: 100,
+    looks: 8,
+    maxGivenUp: 1,
+    last: [MAIN],
+    begin(main) {
+      [one, two] = [main.open(), main.open()];
+      main.run(one, "ignores its cancel", 1);
+      task = main.run(two, "looks on request", 1);
+      main.later("cancel");
+    },
+    take(main) {
+      one?.cancel("deadline");
+      setTimeout(() => task?.outcome === undefined && main.request(task as TestedTask), 1_800);
+    },
+    judge(main) {
+      const reasons = [...main.threads.replaced].join();
+      if (reasons !== "1,grace") main.accuse(`replaced: ${reasons}, expected: 1,grace`);
+      if (task?.outcome?.status !== "ok") main.accuse(`the task beside is ${task?.outcome?.status}`);
+    },
+  },
+  {
+    name: "a thread does not come up",
+    threads: 4,
+    shared: 1,
+    preemptions: 0,
+    stalling: [2],
+    looks: 3,
+    startTimeoutMs: 250,
+    fault: "a thread was ended before it came up",
+    begin(main) {
+      main.held(() => main.kill(1));
+      main.run(main.open(), "stays");
+    },
+    judge(main) {
+      if (main.threads.find(2) === undefined && main.threads.find(3) === undefined) main.accuse("the thread was not replaced");
+    },
+  },
+];
