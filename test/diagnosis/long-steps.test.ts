@@ -6,7 +6,7 @@ import type { RunningTask } from "../../src/threads/index.ts";
 const MARK_MS = 50;
 const THREAD_ID = 7;
 
-type Step = { -readonly [field in keyof RunningTask]: RunningTask[field] };
+type Step = { -readonly [Field in keyof RunningTask]: RunningTask[Field] };
 
 /** A step that no thread has and nobody waits for. */
 function newStep(serial: number): Step {

@@ -41,7 +41,10 @@ export function countOf(stepThreads: Pick<Threads, "totals" | "statistics" | "co
 }
 
 /** What is counted before anything runs, which is what must be counted after. */
-export async function countAtRest(stepThreads: Pick<Threads, "totals" | "statistics" | "counters">, capacities: Capacities): Promise<Counts> {
+export async function countAtRest(
+  stepThreads: Pick<Threads, "totals" | "statistics" | "counters">,
+  capacities: Capacities,
+): Promise<Counts> {
   await settleProcess();
   const counts = countOf(stepThreads, capacities);
   const { osThreads: _osThreads, threads, timers: _timers, ...zeros } = counts;

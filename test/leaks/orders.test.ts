@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { CancelScope, Capacity } from "../../src/threads/index.ts";
+import type { CancelCause } from "../../src/orders/cancel-cause.ts";
 import { Pipeline } from "../../src/orders/pipeline.ts";
 import { perStep, STEPS, type StepName } from "../../src/orders/steps.ts";
+import { CancelScope, Capacity } from "../../src/threads/index.ts";
 import { eventually } from "../support/eventually.ts";
 import { Fixture, inputFor } from "../threads/fixture.ts";
 import type { Script, ScriptName } from "../threads/script.ts";
@@ -13,24 +14,24 @@ let pipeline: Pipeline;
 let rest: Counts;
 
 beforeAll(async () => {
-  fixture = await Fixture.start({ threads: 2, cpuThreads: 2, cancelGraceMs: 5_000 });
+  fixture = await Fixture.start({ shared: 2, exclusive: 2, graceMs: 5_000 });
   // The first order makes what stays for good: compiled code, buffers, the threads' own modules.
   await Promise.all([fixture.lone("succeed").ended, fixture.lone("succeed", { computes: true }).ended]);
 });
 
-afterAll(() => fixture.runtime.close());
+afterAll(() => fixture.threads.close());
 
 beforeEach(async () => {
   capacities = perStep(() => new Capacity(5));
-  pipeline = new Pipeline(fixture.runtime, capacities);
-  rest = await countAtRest(fixture.runtime, capacities);
+  pipeline = new Pipeline(fixture.runner, capacities);
+  rest = await countAtRest(fixture.threads, capacities);
 });
 
 /** An order whose steps do what is asked of them, with its deadline, its client and whatever listens to both. */
 function place(scripts: Readonly<Record<StepName, ScriptName>>, timeoutMs = 60_000) {
   const plan = perStep((step) => fixture.script(scripts[step]));
-  const scope = new CancelScope();
-  const client = new CancelScope();
+  const scope = new CancelScope<CancelCause>();
+  const client = new CancelScope<CancelCause>();
   const linked = scope.link(client);
   const stopTimer = scope.cancelAfter(timeoutMs);
   const computing = STEPS.filter((name) => scripts[name] === "compute").map((name) => [name, 1]);
@@ -85,7 +86,7 @@ const ENDINGS: Readonly<Record<string, Ending>> = {
     error: undefined,
     end: (order) => {
       order.scope.cancel("client_disconnected");
-      expect(countOf(fixture.runtime, capacities)).toMatchObject({ watchedGroups: 1, timers: rest.timers + 2 });
+      expect(countOf(fixture.threads, capacities)).toMatchObject({ watchedGroups: 1, timers: rest.timers + 2 });
       openAll(order);
     },
   },
@@ -98,12 +99,12 @@ describe("an order leaves nothing behind", () => {
     // With a deadline, time must not decide whether the count is seen: its steps start long before it comes.
     await starts(Object.values(order.plan));
     const computing = Object.values(scripts).filter((script) => script === "compute").length;
-    const { osThreads: _osThreads, ...during } = countOf(fixture.runtime, capacities);
+    const { osThreads: _osThreads, ...during } = countOf(fixture.threads, capacities);
     expect(during).toEqual({
       threads: rest.threads,
       running: STEPS.length,
       unfinished: STEPS.length,
-      slots: 1,
+      groups: 1,
       unsettled: STEPS.length,
       exclusivePermits: computing,
       exclusiveWaiting: 0,
@@ -117,7 +118,7 @@ describe("an order leaves nothing behind", () => {
     end(order);
     const outcome = await order.outcome;
     // At once, not after a while.
-    expect(countOf(fixture.runtime, capacities)).toEqual(rest);
+    expect(countOf(fixture.threads, capacities)).toEqual(rest);
     expect(order.listeners()).toEqual([0, 0]);
     expect(outcome.error).toBe(error);
     expect(fixture.replacements).toEqual([]);
@@ -125,33 +126,33 @@ describe("an order leaves nothing behind", () => {
 
   test("after waiting for capacity and for an exclusive thread in vain", async () => {
     capacities = { ...capacities, courier: new Capacity(1) };
-    pipeline = new Pipeline(fixture.runtime, capacities);
+    pipeline = new Pipeline(fixture.runner, capacities);
     const scripts = { ...WAIT, payment: "compute", vendor: "compute" } as const;
     const first = place(scripts);
     await starts(Object.values(first.plan));
     const second = place(scripts);
     const third = place(scripts);
-    expect(countOf(fixture.runtime, capacities)).toMatchObject({
+    expect(countOf(fixture.threads, capacities)).toMatchObject({
       exclusivePermits: 2,
       exclusiveWaiting: 4,
       permits: 3 * STEPS.length - 2,
       waiting: 2,
-      slots: 3,
+      groups: 3,
     });
     second.scope.cancel("deadline");
     third.client.cancel("client_disconnected");
     expect((await second.outcome).error).toBe("timeout");
     expect((await third.outcome).error).toBe("canceled");
-    expect(countOf(fixture.runtime, capacities)).toMatchObject({
+    expect(countOf(fixture.threads, capacities)).toMatchObject({
       exclusivePermits: 2,
       exclusiveWaiting: 0,
       permits: STEPS.length,
       waiting: 0,
-      slots: 1,
+      groups: 1,
     });
     openAll(first);
     expect((await first.outcome).error).toBeUndefined();
-    expect(countOf(fixture.runtime, capacities)).toEqual(rest);
+    expect(countOf(fixture.threads, capacities)).toEqual(rest);
     for (const { plan } of [second, third]) for (const { runs } of Object.values(plan)) expect(fixture.counters.read(runs)).toBe(0);
     for (const { listeners } of [first, second, third]) expect(listeners()).toEqual([0, 0]);
   });
@@ -159,7 +160,7 @@ describe("an order leaves nothing behind", () => {
 
 describe("a parent that outlives its orders is left by all of them", () => {
   test("a scope", async () => {
-    const parent = new CancelScope();
+    const parent = new CancelScope<CancelCause>();
     const gates: Script[] = [];
     const orders = Array.from({ length: 5 }, () => {
       const plan = {
@@ -177,45 +178,45 @@ describe("a parent that outlives its orders is left by all of them", () => {
       await orders[n];
       expect(parent.listenerCount).toBe(4 - n);
     }
-    expect(countOf(fixture.runtime, capacities)).toEqual(rest);
+    expect(countOf(fixture.threads, capacities)).toEqual(rest);
   });
 });
 
 test("a lost thread leaves nothing behind either", async () => {
-  await using own = await Fixture.start({ threads: 1, cpuThreads: 1 });
-  const before = await countAtRest(own.runtime, capacities);
+  await using own = await Fixture.start({ shared: 1, exclusive: 1 });
+  const before = await countAtRest(own.threads, capacities);
   for (const round of [1, 2, 3]) {
     const plan = {
       ...perStep(() => own.script("wait")),
       payment: own.script("wait_then_exit"),
       vendor: own.script("wait_ignoring_cancel"),
     };
-    const scope = new CancelScope();
-    const outcome = new Pipeline(own.runtime, capacities).run(inputFor(plan), scope);
+    const scope = new CancelScope<CancelCause>();
+    const outcome = new Pipeline(own.runner, capacities).run(inputFor(plan), scope);
     await Promise.all(Object.values(plan).map(({ runs }) => own.counters.reached(runs)));
-    expect(countOf(own.runtime, capacities)).toMatchObject({
+    expect(countOf(own.threads, capacities)).toMatchObject({
       running: STEPS.length,
       unfinished: STEPS.length,
-      slots: 1,
+      groups: 1,
       unsettled: STEPS.length,
       permits: STEPS.length,
     });
     own.open({ script: plan.payment });
     expect((await outcome).error).toBe("internal");
-    const { osThreads: _osThreads, threads: _threads, timers: _timers, ...counters } = countOf(own.runtime, capacities);
+    const { osThreads: _osThreads, threads: _threads, timers: _timers, ...counters } = countOf(own.threads, capacities);
     const { osThreads: _before, threads: _threadsBefore, timers: _timersBefore, ...zeros } = before;
     expect(counters).toEqual(zeros);
     expect(scope.listenerCount).toBe(0);
     // The replacement takes its time to start, and the system its time to forget the old one.
     await own.allThreadsUp();
-    await eventually("the threads to be as many as before", () => countOf(own.runtime, capacities).osThreads === before.osThreads);
-    expect(countOf(own.runtime, capacities)).toEqual(before);
+    await eventually("the threads to be as many as before", () => countOf(own.threads, capacities).osThreads === before.osThreads);
+    expect(countOf(own.threads, capacities)).toEqual(before);
     expect(own.replacements).toHaveLength(round);
   }
 });
 
 test("nothing is left on the thread of a canceled step: no timer, no step's context", async () => {
-  await using own = await Fixture.start({ threads: 1, cpuThreads: 1 });
+  await using own = await Fixture.start({ shared: 1, exclusive: 1 });
   const heapCheck = async () => {
     const counter = own.counters.take();
     const script = own.script("heap_check", { ms: counter });

@@ -1,10 +1,10 @@
-import { STEP_CODECS } from "../../src/orders/step-task.ts";
 import { type CancelCause, ORDER_CAUSES } from "../../src/orders/cancel-cause.ts";
 import type { AttemptInput, StepOutcome } from "../../src/orders/step.ts";
+import { STEP_CODECS } from "../../src/orders/step-task.ts";
 import type { StepName } from "../../src/orders/steps.ts";
 import { ThreadStepRunner } from "../../src/orders/thread-step-runner.ts";
 import { type LogNews, parseThreadNews } from "../../src/telemetry/thread-news.ts";
-import { CancelScope, openThreads, type Threads } from "../../src/threads/index.ts";
+import { CancelScope, type DefinedTasks, openThreads, type Threads } from "../../src/threads/index.ts";
 import type { ProviderUrls } from "../../workers/providers/provider.ts";
 import type { WorkerSettings } from "../../workers/settings.ts";
 
@@ -12,7 +12,7 @@ const WORKER_FILE = new URL("../../workers/main.ts", import.meta.url);
 
 /** Real threads with the steps of the service. `logs` collects what they say. */
 export function startThreads(providerUrls: ProviderUrls | undefined, logs: LogNews[] = [], shared = 2): Promise<Threads> {
-  return openThreads({
+  return openThreads<DefinedTasks, string>({
     file: WORKER_FILE,
     shared,
     exclusive: 1,
