@@ -52,6 +52,7 @@ describe.concurrent("beside a hundred tasks that wait", () => {
   test("tasks that ignore their cancel cost no thread and no neighbor", async () => {
     await using opened = await open({ graceMs: 10 });
     const { threads, counters } = opened;
+    const [first] = threads.statistics().threads;
     const [began = 0, gate = 0] = opened.take(2);
     await beside(opened, async () => {
       const group = threads.group();
@@ -63,7 +64,9 @@ describe.concurrent("beside a hundred tasks that wait", () => {
       await pause(WATCHED_MS);
       // The thread takes tasks as before.
       await using next = threads.group();
-      expect(await next.run("reads", began)).toBe(20);
+      const task = next.run("reads", began);
+      expect([await task, task.threadId]).toEqual([20, first?.id]);
+      expect(threads.statistics().threads).toHaveLength(1);
     });
     expect(opened.replaced).toEqual([]);
     counters.add(gate);
