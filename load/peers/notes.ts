@@ -1,0 +1,49 @@
+import { eventually } from "../../test/support/eventually.ts";
+
+const CELLS = 16_384;
+/** Of a cell, in the order of `threads/work.mjs`: when its task started, last did something, and ended. 0: not yet. */
+const [STARTED, ACTED, ENDED, WORDS] = [0, 1, 2, 3];
+// Longer than a thread that lives leaves out its notes, which come each millisecond, while others have the processors.
+const SILENT_MS = 40;
+
+/** What tasks note of themselves in memory that all threads share, on the clock of `monotonicMs`. */
+export class Notes {
+  readonly shared = new SharedArrayBuffer(CELLS * WORDS * Float64Array.BYTES_PER_ELEMENT);
+  readonly #times = new Float64Array(this.shared);
+  #last = 0;
+
+  /** A cell for one task, unused for the last sixteen thousand tasks. The first one is nobody's: for tasks of which no notes are read. */
+  take(): number {
+    this.#last = (this.#last % (CELLS - 1)) + 1;
+    this.#times.fill(0, this.#last * WORDS, (this.#last + 1) * WORDS);
+    return this.#last;
+  }
+
+  startedAt(cell: number): number {
+    return this.#times[cell * WORDS + STARTED] as number;
+  }
+
+  /** Whether it came to its end by itself: returned or threw, rather than died with its thread. */
+  hasEnded(cell: number): boolean {
+    return this.#times[cell * WORDS + ENDED] !== 0;
+  }
+
+  async started(cell: number): Promise<void> {
+    await eventually("a task starts", () => this.startedAt(cell) !== 0);
+  }
+
+  /** When the task did something for the last time. Resolves once it surely does nothing more. */
+  async lastAct(cell: number): Promise<number> {
+    const at = cell * WORDS + ACTED;
+    let seen = -1;
+    let sinceMs = 0;
+    await eventually("a task stops", () => {
+      if (this.hasEnded(cell)) return true;
+      const acted = this.#times[at] as number;
+      if (acted !== seen) sinceMs = performance.now();
+      seen = acted;
+      return performance.now() - sinceMs > SILENT_MS;
+    });
+    return this.#times[at] as number;
+  }
+}

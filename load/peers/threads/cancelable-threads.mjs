@@ -1,0 +1,7 @@
+import { defineTasks } from "../../../src/threads/worker/index.ts";
+import { noteIn, work } from "./work.mjs";
+
+export const tasks = defineTasks((shared) => {
+  noteIn(shared);
+  return { work };
+});
