@@ -21,8 +21,10 @@ interface Burst {
  */
 export class Slices {
   readonly #start: (message: TaskMessage, at: number) => number;
-  /** The last is the newest, or has waited longest for its turn. */
+  /** In the order in which they came. */
   readonly #bursts: Burst[] = [];
+  /** Whose turn it is: a new one's, then from there back to the oldest, and round; -1 for the newest. */
+  #turn = -1;
   #spentMs = 0;
   /** This turn's slice is over. */
   #over = false;
@@ -35,7 +37,7 @@ export class Slices {
   }
 
   add(message: TaskMessage): void {
-    this.#bursts.push({ message, at: 0 });
+    this.#turn = this.#bursts.push({ message, at: 0 }) - 1;
     if (!this.#over) this.#run(this.#startNext());
   }
 
@@ -50,10 +52,19 @@ export class Slices {
     if (this.#spentMs >= SLICE_MS || this.#bursts.length > 0) this.#endSlice(beganMs, starts);
   }
 
-  #startNext(burst = this.#bursts.pop() as Burst): number {
+  #startNext(): number {
+    if (this.#turn < 0) this.#turn = this.#bursts.length - 1;
+    return this.#startOf(this.#turn--);
+  }
+
+  #startOf(n: number): number {
+    const burst = this.#bursts[n] as Burst;
     const { message, at } = burst;
     burst.at = at + TASK_STRIDE;
-    if (burst.at < message.length) this.#bursts.unshift(burst);
+    if (burst.at >= message.length) {
+      this.#bursts.splice(n, 1);
+      if (n < this.#turn) this.#turn--;
+    }
     return this.#start(message, at);
   }
 
@@ -63,8 +74,7 @@ export class Slices {
       this.#over = false;
       this.#spentMs = 0;
       this.#mostStarts = monotonicMs() - beganMs > LONG_TURN_MS ? Math.max(1, starts >> 1) : Math.min(MOST_STARTS, this.#mostStarts * 2);
-      const oldest = this.#bursts.shift();
-      if (oldest !== undefined) this.#run(this.#startNext(oldest));
+      if (this.#bursts.length > 0) this.#run(this.#startOf(0));
     });
   }
 }
