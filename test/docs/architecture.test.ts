@@ -9,10 +9,10 @@ const rowsUnder = (heading: RegExp) => tablesOf(section(PAGE, heading))[0]?.rows
 const FOLDERS = rowsUnder(/^## The folders/);
 const STEPS = rowsUnder(/^## The way of an order/);
 
-/** The arrows that test/architecture.test.ts checks: names of folders and of files in src, by folder. */
+/** The arrows that test/architecture checks: names of folders and of files in src, by folder. */
 function checkedArrows(): Map<string, string[]> {
-  const source = readFileSync(join(PROJECT, "test/architecture.test.ts"), "utf8");
-  const [, block = ""] = /^const ARROWS.*= \{\n([\s\S]*?)^\};/m.exec(source) ?? [];
+  const source = readFileSync(join(PROJECT, "test/architecture/arrows.ts"), "utf8");
+  const [, block = ""] = /^export const ARROWS.*= \{\n([\s\S]*?)^\};/m.exec(source) ?? [];
   return new Map(
     [...block.matchAll(/^ {2}(\w+): \[([^\]]*)\],$/gm)].map(([, folder = "", list = ""]) => [
       folder,
