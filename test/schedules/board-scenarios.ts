@@ -139,6 +139,18 @@ export const BOARD_SCENARIOS: readonly Scenario[] = [
     take() {},
   },
   {
+    name: "work that a task left behind goes on beside its siblings",
+    threads: 2,
+    preemptions: 3,
+    begin(main) {
+      one = main.open();
+      main.requestLater(main.run(one, "leaves work behind", 1));
+      main.run(one, "stays", 1);
+      main.later("cancel");
+    },
+    take: () => one?.cancel("deadline"),
+  },
+  {
     name: "work that a task left behind meets the next group in its slot",
     threads: 3,
     preemptions: 3,

@@ -9,6 +9,7 @@ import {
   EXIT,
   EXITS,
   EXPLORED,
+  FAIR,
   FIRES_SLOWLY,
   IDLE,
   KILLED,
@@ -57,13 +58,14 @@ export function choicesOf(words: Int32Array, mail: Mailboxes, waiters: Waiters, 
   }
   // A beat tells nobody anything before the clock has moved on, so it need not come between what others do.
   choices ||= last || beats;
+  const isQuiet = choices === 0;
   const exits = words[STATUS + MAIN] === IDLE ? (words[EXITS] as number) << EXIT : 0;
   if (words[PHASE] !== EXPLORED) return choices || deaths || exits;
   choices |= deaths | exits;
   if (words[STATUS + MAIN] !== IDLE) return choices;
   const timer = words[NEXT_TIMER];
   // Between timers an event loop reads what has arrived. Time passes for all: each loop that turns has come to its heartbeat.
-  const mayTurn = beats === 0 && (words[TAKEN + MAIN] as number) >= (words[READ_FIRST] as number);
+  const mayTurn = beats === 0 && (isQuiet || words[FAIR] === 0) && (words[TAKEN + MAIN] as number) >= (words[READ_FIRST] as number);
   if (mayTurn && (timer === MAY_FIRE || (timer === FIRES_SLOWLY && !mayStillRun))) choices |= 1 << TIMER;
   return choices;
 }

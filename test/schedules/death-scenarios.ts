@@ -98,12 +98,38 @@ export const DEATH_SCENARIOS: readonly Scenario[] = [
     name: "a thread dies while it starts",
     threads: 4,
     shared: 1,
+    preemptions: 1,
+    mortal: [2],
+    begin: (main) => main.later("kill"),
+    take(main) {
+      main.kill(1);
+      main.run(main.open(), "stays");
+    },
+  },
+  {
+    name: "a thread dies unseen while it starts",
+    threads: 4,
+    shared: 1,
     preemptions: 0,
     mortal: [2],
+    diesUnseen: true,
     begin(main) {
       main.held(() => main.kill(1));
       main.run(main.open(), "stays");
     },
+  },
+  {
+    name: "a task is canceled that waits behind one that stays",
+    threads: 2,
+    preemptions: 3,
+    maxTasksPerThread: 1,
+    begin(main) {
+      [one, two] = [main.open(), main.open()];
+      main.run(two, "stays", 1);
+      main.run(one, "stays");
+      main.later("cancel");
+    },
+    take: () => one?.cancel("deadline"),
   },
   {
     name: "tasks that wait for a thread are canceled",
@@ -129,8 +155,8 @@ export const DEATH_SCENARIOS: readonly Scenario[] = [
     begin(main) {
       [one, two] = [main.open(), main.open()];
       main.held(() => {
-        main.run(one as TestedGroup, "computes", 1);
         main.run(one as TestedGroup, "stays", 1);
+        main.run(one as TestedGroup, "computes", 1);
         main.run(two as TestedGroup, "stays", 1);
       });
       main.later("cancel");

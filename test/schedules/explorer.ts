@@ -120,7 +120,10 @@ export class Explorer implements AsyncDisposable {
         }
         for (const [ends, threads] of ENDS) {
           if (!goesOn || plan.hasLoss || !(scenario[threads] ?? []).includes(thread)) continue;
-          children.push({ choices: [...plan.choices, step, thread | ends], preemptions: plan.preemptions, hasLoss: true });
+          const end = { choices: [...plan.choices, step, thread | ends], preemptions: plan.preemptions, hasLoss: true };
+          // A message is seen by whom it goes to, and there may be no next operation.
+          if (address >= BOX) plans[end.preemptions]?.push(end);
+          else children.push(end);
         }
         if (!goesOn || isSeen(address)) for (const child of children) plans[child.preemptions]?.push(child);
         else if (children.length > 0) postponed.set(address, [...(postponed.get(address) ?? []), ...children]);

@@ -10,6 +10,16 @@ export function countsFault({ threads: { tracker, parts } }: MainRole): string |
   return undefined;
 }
 
+/** At every moment: an exclusive thread has one task, and no more threads are on their way out than the pool has. */
+export function crowdFault({ threads: { pools }, scenario: { exclusive = 0, shared, threads } }: MainRole): string | undefined {
+  const [first, second] = pools;
+  for (const { id, inFlight, givenUp } of second?.all() ?? []) {
+    if (inFlight + givenUp > 1) return `exclusive thread ${id} has ${inFlight} tasks and ${givenUp} that were given up`;
+  }
+  const leaving = [...(first?.all() ?? [])].filter(({ isSetAside, killed }) => isSetAside && !killed).length;
+  return leaving > (shared ?? threads - 1 - exclusive) ? `${leaving} threads are on their way out` : undefined;
+}
+
 /** What is wrong when everything has come to rest. */
 export function faultAtRest(main: MainRole): string | undefined {
   for (const [n, group] of main.groups.entries()) {
@@ -31,10 +41,9 @@ function groupFault(group: TestedGroup, { control, ledger, exits, scenario }: Ma
     if (cause !== undefined) return `task ${number} on thread ${task.threadId} has not heard that it was canceled for ${cause}`;
     if (task.threadId !== undefined && ledger.bodies(number) === 0) return `task ${number} was never begun`;
   }
-  const outcomes = group.tasks.map(({ outcome }) => outcome);
   // A task that was given up may be the one that failed.
-  const mayHaveFailed = outcomes.some(
-    (one) => one?.status === "failed" || one?.status === "lost" || (one?.status === "canceled" && !one.stopped),
+  const mayHaveFailed = group.tasks.some(
+    ({ outcome, wasGivenUp }) => wasGivenUp || outcome?.status === "failed" || outcome?.status === "lost",
   );
   if (group.isClosed && cause === "sibling_failed" && !mayHaveFailed) return "was canceled for a failure that nobody has seen";
   for (const { number, idempotent, outcome } of group.tasks) {

@@ -27,11 +27,6 @@ export class Mailboxes {
     return this.#words[POSTED + thread] !== this.#words[TAKEN + thread];
   }
 
-  /** Whether it has ever taken a message. */
-  hasTaken(thread: number): boolean {
-    return this.#words[TAKEN + thread] !== 0;
-  }
-
   /** Puts a message into a thread's box. */
   post(to: number, message: string): void {
     const n = this.#words[POSTED + to] as number;

@@ -4,7 +4,7 @@ import type { WatchClock } from "../../src/threads/grace-watch.ts";
 import { Layout, type LayoutHandle } from "../../src/threads/layout.ts";
 import type { TaskRunOptions } from "../../src/threads/task.ts";
 import { EXPLORED, MAIN, MAX_TASKS, MAX_THREADS } from "./control-words.ts";
-import { countsFault, faultAtRest } from "./judge.ts";
+import { countsFault, crowdFault, faultAtRest } from "./judge.ts";
 import type { Ledger } from "./ledger.ts";
 import type { Role, Stage } from "./role.ts";
 import type { Scenario } from "./scenario.ts";
@@ -61,13 +61,14 @@ export class MainRole implements Role, Truth {
     this.#timers = new Timers(stage.control);
     globalThis.setTimeout = ((run: () => void, ms: number) => {
       const stop = this.#timers.arm(ms, true, run);
-      return { stop, unref() {} };
+      const timer = { stop, unref: () => timer };
+      return timer;
     }) as unknown as typeof setTimeout;
     globalThis.clearTimeout = ((timer?: { stop(): void }) => timer?.stop()) as unknown as typeof clearTimeout;
     this.#ground = {
       start: () => this.#start(),
       kill: (thread) => this.control.kill(thread, this.scenario.native === true),
-      hasBegun: (thread) => this.control.mail.hasTaken(thread),
+      isSeen: (thread) => this.scenario.diesUnseen !== true || this.threads.find(thread) !== undefined,
       post: (to, text) => this.#post(to, text),
       takeFrom: (thread) => this.control.mail.takeFirst(MAIN, `${thread} `)?.slice(2),
     };
@@ -93,6 +94,7 @@ export class MainRole implements Role, Truth {
     this.#looks = this.scenario.looks ?? 0;
     this.#onceRead = [];
     this.#stalledUntilMs = 0;
+    if (this.scenario.fast === true) this.control.slowTimers();
     standOn(this.#ground);
     this.threads = new TestedThreads({
       layout: this.#layout,
@@ -235,8 +237,8 @@ export class MainRole implements Role, Truth {
   }
 
   #looked(): void {
-    if (this.scenario.counts !== true || this.control.phase !== EXPLORED) return;
-    const fault = countsFault(this);
+    if (this.control.phase !== EXPLORED) return;
+    const fault = crowdFault(this) ?? (this.scenario.counts === true ? countsFault(this) : undefined);
     if (fault !== undefined) this.ledger.accuse(fault);
   }
 }

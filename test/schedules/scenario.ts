@@ -27,6 +27,10 @@ export interface Scenario {
   readonly graceMs?: number;
   /** How often the watch over the threads' progress looks; default 0. */
   readonly looks?: number;
+  /** Threads are fast: time passes only when nobody has anything to do. */
+  readonly fast?: boolean;
+  /** Piscina says nothing of a thread that dies before it has come up. */
+  readonly diesUnseen?: boolean;
   readonly startTimeoutMs?: number;
   readonly maxTasksPerThread?: number;
   readonly maxGivenUp?: number;

@@ -5,7 +5,8 @@ import { describe, expect, test } from "vitest";
 import { type Change, checkChange } from "./changed-sources.ts";
 import { MAX_THREADS } from "./control-words.ts";
 import { Explorer } from "./explorer.ts";
-import { CAPACITY_MUTANTS, FEW_GENERATIONS, MUTANTS, type Mutant } from "./mutants.ts";
+import type { Mutant } from "./mutant.ts";
+import { CAPACITY_MUTANTS, FEW_GENERATIONS, MUTANTS } from "./mutants.ts";
 import { SCENARIOS } from "./scenarios.ts";
 
 // Every schedule with three preemptions in every scenario takes minutes: `npm run test:schedules`.

@@ -15,6 +15,7 @@ import {
   EXIT,
   EXITS,
   EXPLORED,
+  FAIR,
   FINISHED,
   giveTurn,
   HISTORY,
@@ -199,6 +200,11 @@ export class SharedControl {
   /** Of the main thread: `NO_TIMER`, `MAY_FIRE` or `FIRES_SLOWLY`. */
   set nextTimer(state: number) {
     this.#words[NEXT_TIMER] = state;
+  }
+
+  /** Timers of the main thread wait until nobody has anything else to do. */
+  slowTimers(): void {
+    this.#words[FAIR] = 1;
   }
 
   /** The event loop of this thread is to come to its heartbeat `ms` from now. */

@@ -6,8 +6,8 @@ export interface Ground {
   /** The number of a thread that has not been used; undefined where the scenario has no more. */
   start(): number | undefined;
   kill(thread: number): void;
-  /** Whether it has been given its standing task. */
-  hasBegun(thread: number): boolean;
+  /** Whether Piscina says that it has died. */
+  isSeen(thread: number): boolean;
   post(to: number, text: string): void;
   /** Takes the next message from this thread that the main thread has not read. */
   takeFrom(thread: number): string | undefined;
@@ -114,8 +114,7 @@ export class Piscina {
     return new Promise((_resolve, reject) => {
       worker.once("exit", () => {
         this.#workers.delete(worker);
-        // Of a thread that dies before that Piscina says nothing.
-        if (ground.hasBegun(id)) reject(new Error("worker exited"));
+        if (ground.isSeen(id)) reject(new Error("worker exited"));
       });
       signal.addEventListener("abort", () => {
         this.#workers.delete(worker);

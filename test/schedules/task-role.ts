@@ -15,6 +15,7 @@ export type Behavior =
   | "fails on request"
   | "looks on request"
   | "ignores its cancel"
+  | "looks when its group is over"
   | "leaves work behind"
   | "computes"
   | "succeeds";
@@ -55,21 +56,31 @@ export function makeRole({ control, gate, thread, layout: given }: Stage): Role 
         });
       }),
     "ignores its cancel": (task) => new Promise<void>((resolve) => requested.set(task, resolve)),
+    "looks when its group is over": (task, context: TaskContext) =>
+      new Promise<void>((resolve) => {
+        requested.set(task, () => {
+          // Of its own group's cancel it may have heard before.
+          if (context.cause !== "deadline") expectEnded(context);
+          resolve();
+        });
+      }),
     "leaves work behind"(task, context: TaskContext) {
-      requested.set(task, () => {
-        try {
-          context.checkpoint();
-          control.ledger.accuse("work that a task left behind goes on");
-        } catch {
-          if (context.cause !== ENDED) control.ledger.accuse("work that a task left behind takes another group's cancel for its own");
-        }
-      });
+      requested.set(task, () => expectEnded(context));
     },
     computes() {
       control.clockMs += COMPUTES_MS;
     },
     succeeds() {},
   };
+  function expectEnded(context: TaskContext): void {
+    try {
+      context.checkpoint();
+      control.ledger.accuse("work goes on after its task has ended, or its group");
+    } catch {
+      if (context.cause !== ENDED) control.ledger.accuse("work that is over takes another group's cancel for its own");
+    }
+  }
+
   const counted = Object.fromEntries(
     Object.entries(bodies).map(([name, body]): [string, TaskBody] => [
       name,

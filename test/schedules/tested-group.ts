@@ -20,6 +20,8 @@ export interface TestedTask {
   /** The thread that it is to come to, where that is certain. */
   readonly to: number | undefined;
   outcome: Outcome | undefined;
+  /** It was settled though its thread went on with it. */
+  wasGivenUp: boolean;
 }
 
 /** What a group of tasks is told, beside what really happened. */
@@ -78,7 +80,8 @@ export class TestedGroup {
   run(number: number, behavior: Behavior, to: number | undefined, options: TaskRunOptions = {}): TestedTask {
     this.mayBeCanceled ||= behavior.startsWith("fails");
     const task = this.#group.run(behavior, number, options) as unknown as DispatchedTask;
-    const tested: TestedTask = { number, behavior, task, idempotent: options.idempotent === true, to, outcome: undefined };
+    const idempotent = options.idempotent === true;
+    const tested: TestedTask = { number, behavior, task, idempotent, to, outcome: undefined, wasGivenUp: false };
     this.tasks.push(tested);
     task.whenEnded(({ outcome }: { outcome: Outcome }) => this.#settled(tested, outcome));
     return tested;
@@ -100,6 +103,7 @@ export class TestedGroup {
     const fault = this.#faultOf(tested, outcome);
     if (fault !== undefined) this.#truth.ledger.accuse(`task ${tested.number} is ${outcome.status}: ${fault}`);
     tested.outcome = outcome;
+    tested.wasGivenUp = outcome.status === "canceled" && !outcome.stopped && tested.task.thread?.gone === false;
     if (outcome.status === "failed" || outcome.status === "lost") this.mayBeCanceled = true;
     if (this.open.length === 0) void this.close();
   }
@@ -122,6 +126,7 @@ export class TestedGroup {
       case "canceled":
         if (outcome.cause !== this.causeOnBoard) return `its cause is ${outcome.cause}, on the board ${this.causeOnBoard}`;
         if (!outcome.started && hasBegun) return "it has begun, which is denied";
+        if (outcome.started && !ledger.took(number)) return "it is said to have begun, and has never arrived";
         if (outcome.stopped) return undefined;
         if ((answeredInTime & (1 << number)) !== 0) return "its outcome had been posted in time";
         return this.#isGivenUpEarly(task) ? "it was given up before its time" : undefined;

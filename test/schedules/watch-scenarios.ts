@@ -39,6 +39,28 @@ export const WATCH_SCENARIOS: readonly Scenario[] = [
     take: () => one?.cancel("deadline"),
   },
   {
+    name: "a task looks after it was given up",
+    threads: 2,
+    preemptions: 1,
+    graceMs: 100,
+    begin(main) {
+      one = main.open();
+      task = main.run(one, "looks when its group is over", 1);
+      one.whenClosed = () => {
+        two = main.open();
+        main.run(two, "stays");
+        main.post("request");
+        main.post("cancel");
+      };
+      main.later("cancel");
+    },
+    take(main, message) {
+      if (message === "request") main.request(task as TestedTask);
+      else if (two === undefined) one?.cancel("deadline");
+      else two.cancel("aborted");
+    },
+  },
+  {
     name: "two groups are canceled one after the other and ignore it",
     threads: 2,
     preemptions: 2,
@@ -75,17 +97,22 @@ export const WATCH_SCENARIOS: readonly Scenario[] = [
     threads: 3,
     shared: 0,
     exclusive: 1,
-    preemptions: 0,
+    preemptions: 1,
+    fast: true,
     graceMs: 100,
-    looks: 7,
+    looks: 9,
     begin(main) {
       [one, two] = [main.open(), main.open()];
-      main.requestLater(main.run(one, "ignores its cancel", 1, { on: "exclusive" }));
+      task = main.run(one, "ignores its cancel", 1, { on: "exclusive" });
       main.run(two, "succeeds", undefined, { on: "exclusive" });
       main.later("cancel");
     },
-    take: () => one?.cancel("deadline"),
+    take(main) {
+      one?.cancel("deadline");
+      setTimeout(() => main.request(task as TestedTask), 700);
+    },
     judge(main) {
+      if (main.threads.replaced.size > 0) main.accuse("a thread was ended that is well");
       if (two?.isClosed !== true) main.accuse("a task waits though its thread has nothing to do");
     },
   },
@@ -144,13 +171,15 @@ export const WATCH_SCENARIOS: readonly Scenario[] = [
     },
     take: () => one?.cancel("deadline"),
     judge(main) {
-      if (!main.ledger.took(task?.number as number)) main.accuse("the task behind it never runs");
+      const hasBegun = main.ledger.bodies(one?.tasks[0]?.number as number) > 0;
+      if (hasBegun && !main.ledger.took(task?.number as number)) main.accuse("the task behind it never runs");
     },
   },
   {
     name: "a task ignores its cancel on a thread that is well",
     threads: 2,
-    preemptions: 0,
+    preemptions: 1,
+    fast: true,
     graceMs: 100,
     looks: 10,
     begin(main) {
@@ -166,13 +195,13 @@ export const WATCH_SCENARIOS: readonly Scenario[] = [
   },
   {
     name: "tasks that ignore their cancel pile up on a thread",
-    threads: 4,
+    threads: 3,
     shared: 1,
-    preemptions: 0,
+    preemptions: 1,
+    fast: true,
     graceMs: 100,
-    looks: 8,
+    looks: 10,
     maxGivenUp: 1,
-    last: [MAIN],
     begin(main) {
       [one, two] = [main.open(), main.open()];
       main.run(one, "ignores its cancel", 1);
@@ -181,12 +210,44 @@ export const WATCH_SCENARIOS: readonly Scenario[] = [
     },
     take(main) {
       one?.cancel("deadline");
-      setTimeout(() => task?.outcome === undefined && main.request(task as TestedTask), 1_800);
+      setTimeout(() => {
+        main.request(task as TestedTask);
+        for (let n = 0; n < 2; n++) main.run(main.open(), "stays", 2);
+      }, 2_000);
     },
     judge(main) {
       const reasons = [...main.threads.replaced].join();
       if (reasons !== "1,grace") main.accuse(`replaced: ${reasons}, expected: 1,grace`);
       if (task?.outcome?.status !== "ok") main.accuse(`the task beside is ${task?.outcome?.status}`);
+    },
+  },
+  {
+    name: "two threads are set aside one after the other",
+    threads: 4,
+    shared: 1,
+    preemptions: 0,
+    fast: true,
+    graceMs: 100,
+    looks: 20,
+    maxGivenUp: 1,
+    begin(main) {
+      one = main.open();
+      main.run(one, "ignores its cancel", 1);
+      main.run(main.open(), "stays", 1);
+      main.later("cancel");
+    },
+    take(main) {
+      one?.cancel("deadline");
+      setTimeout(() => {
+        two = main.open();
+        main.run(two, "ignores its cancel", 2);
+        main.run(main.open(), "stays", 2);
+      }, 2_000);
+      setTimeout(() => two?.cancel("deadline"), 2_100);
+    },
+    judge(main) {
+      const reasons = [...main.threads.replaced].join();
+      if (reasons !== "1,grace") main.accuse(`replaced: ${reasons}, expected: 1,grace`);
     },
   },
   {
