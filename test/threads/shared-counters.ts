@@ -2,8 +2,8 @@
 const PATIENCE_MS = 60_000;
 
 /**
- * Shared Int32 words through which a test and its steps meet: gates that a step waits at, and counts of what
- * happened on a thread. They survive the thread, which is how a test proves that a step did or did not run.
+ * Shared Int32 words through which a test and its tasks meet: gates that a task waits at, and counts of what
+ * happened on a thread. They survive the thread, which is how a test proves that a task did or did not run.
  */
 export class SharedCounters {
   readonly buffer: SharedArrayBuffer;
