@@ -38,11 +38,14 @@ export class Dispatcher {
     this.#options = options;
   }
 
-  /** Throws `Refused` where no further task may wait, a RangeError where the pool has no threads. */
-  refuseIfUnable(): void {
+  /**
+   * Throws `Refused` where no further task may wait, a RangeError where the pool has no threads. `elsewhere`: how many tasks wait for
+   * a thread of the pool, but not here.
+   */
+  refuseIfUnable(elsewhere: number): void {
     if (this.threads.isEmpty)
       throw new RangeError(`there are no ${this.threads.name} threads: openThreads was given ${this.threads.name}: 0`);
-    const waiting = this.#waiting.length - this.#settledWaiting;
+    const waiting = elsewhere + this.#waiting.length - this.#settledWaiting;
     if (waiting >= this.#options.maxWaiting) throw new Refused(`${waiting} tasks wait for a thread, which is the limit`);
   }
 

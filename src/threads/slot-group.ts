@@ -75,12 +75,12 @@ export class SlotGroup implements CauseArbiter {
   run(name: string, input: unknown, options?: TaskRunOptions): DispatchedTask {
     if (this.#closed) throw new Error("task run in a group that has ended");
     const dispatcher = this.#dispatcherOf(options);
-    dispatcher.refuseIfUnable();
+    const { exclusiveCapacity } = this.parts;
+    dispatcher.refuseIfUnable(options?.on === "exclusive" ? (exclusiveCapacity?.waiting ?? 0) : 0);
     const task = new DispatchedTask(this, name, input, options);
     task.older = this.#newest;
     this.#newest = task;
     this.#open++;
-    const { exclusiveCapacity } = this.parts;
     if (this.#scope.cause !== undefined) task.settle(neverRan(this.#scope.cause));
     else if (options?.on !== "exclusive" || exclusiveCapacity === undefined) dispatcher.enqueue(task);
     else void this.#runExclusively(exclusiveCapacity, dispatcher, task);

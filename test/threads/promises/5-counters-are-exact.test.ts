@@ -75,8 +75,9 @@ test("of tasks that were given up: they have finished once, also when they end a
   counters.add(gate);
   await counters.reached(ended, 3);
   // Its outcome comes behind what the thread says of their ends.
-  await using next = threads.group();
+  const next = threads.group();
   await next.run("nothing", undefined);
+  await next.join();
   expect(counted(opened)).toEqual({ running: 1, started: 5, finished: 4 });
   counters.add(other);
   await beside.join();
