@@ -22,16 +22,10 @@ export const LEFTOVERS = {
       await context.sleep(600_000);
     });
   }),
-  leavesSignal: leaving(({ me, context }) => {
-    context.signal.addEventListener("abort", () => hears(me, context.signal.reason), { once: true });
-  }),
+  leavesSignal: leaving(({ me, context }) => hearsBySignal(me, context)),
   leavesSignalLater: leaving(({ me, context, ms }) => {
-    setTimeout(() => {
-      // Made after the task's end, mostly.
-      const { signal } = context;
-      if (signal.aborted) hears(me, signal.reason);
-      else signal.addEventListener("abort", () => hears(me, signal.reason), { once: true });
-    }, ms);
+    // Made after the task's end, mostly.
+    setTimeout(() => hearsBySignal(me, context), ms);
   }),
   leavesInterval: leaving(({ me, context }) => {
     const timer = setInterval(() => {
@@ -69,6 +63,12 @@ function leaving(leave: (left: Left) => void): Body {
 /** Runs until it throws, which must be for a cancel. */
 async function heard(me: MyNotes, work: () => Promise<unknown>): Promise<void> {
   await work().catch((error: unknown) => hears(me, error));
+}
+
+/** The signal of a task that is canceled already is aborted when it is made, and fires no event. */
+function hearsBySignal(me: MyNotes, { signal }: TaskContext): void {
+  if (signal.aborted) hears(me, signal.reason);
+  else signal.addEventListener("abort", () => hears(me, signal.reason), { once: true });
 }
 
 function hears(me: MyNotes, reason: unknown): void {
