@@ -46,7 +46,7 @@ function isRun(command: Command): boolean {
 test("every command is run by a test", () => {
   expect(COMMANDS.filter((command) => !isRun(command))).toEqual([]);
   expect(COMMANDS.filter(isOfOrder).length).toBeGreaterThanOrEqual(7);
-  expect(COMMANDS.filter(isOfDiagnosis).length).toBeGreaterThanOrEqual(5);
+  expect(COMMANDS.filter(isOfDiagnosis).length).toBeGreaterThanOrEqual(4);
   expect(ofJournal.length).toBeGreaterThanOrEqual(2);
   expect(ofKeys).toHaveLength(1);
   expect(ofNpx).toHaveLength(1);
@@ -107,7 +107,7 @@ describe.skipIf(process.platform === "win32")("a service as npm start has it", (
       expect(withoutTimes(seen?.stdout ?? "")).toBe(withoutTimes(prints ?? ""));
     });
 
-    // The service takes one profile or snapshot at a time, and a trace beside it.
+    // The service takes one profile at a time, and a trace beside it.
     test.concurrent.each([
       ["with a trace", (text: string) => text.includes("/debug/trace")],
       ["without one", (text: string) => !text.includes("/debug/trace")],
