@@ -45,6 +45,22 @@ describe("a canceled step", () => {
     expect(fixture.replacements).toEqual([]);
   });
 
+  test("whose thread got its processor back only when the main thread did has the grace once more", async () => {
+    await using fixture = await Fixture.start({ shared: 1, graceMs: GRACE_MS });
+    for (let n = 0; n < 3; n++) {
+      const step = await fixture.running("sleep");
+      const holder = await fixture.running("hold_thread");
+      step.scope.cancel("client_disconnected");
+      const end = performance.now() + 2 * GRACE_MS;
+      while (performance.now() < end);
+      fixture.open(holder);
+      expect(await step.outcome).toEqual(canceled("none"));
+      expect(await holder.outcome).toEqual(OK);
+    }
+    fixture.expectIdle();
+    expect(fixture.replacements).toEqual([]);
+  });
+
   test("behind one that computes on its thread: its order does not wait, and the other ends as if nothing had been", async () => {
     await using fixture = await Fixture.start({ shared: 1, graceMs: GRACE_MS });
     const step = await fixture.running("sleep");

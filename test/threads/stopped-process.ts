@@ -1,4 +1,5 @@
 import { writeSync } from "node:fs";
+import { setImmediate as turn } from "node:timers/promises";
 import { STEP_CODECS } from "../../src/orders/step-task.ts";
 import { ThreadStepRunner } from "../../src/orders/thread-step-runner.ts";
 import { CancelScope, openThreads } from "../../src/threads/index.ts";
@@ -29,8 +30,10 @@ for (let n = 0; n < STOPS; n++) {
   const input = { orderId: JSON.stringify({ vendor: script }), amount: 1, attempt: 1 };
   const ended = run.run({ name: "vendor", action: "perform", computes: false, retryable: false }, input);
   await counters.reached(script.runs);
-  scope.cancel("deadline");
   writeSync(1, `stopping for ${STOP_MS}\n`);
+  // In a turn in which nothing is read any more before the timers, of which the grace is one.
+  await turn();
+  scope.cancel("deadline");
   process.kill(process.pid, "SIGSTOP");
   const { outcome } = await ended;
   // One that was given up would leave its effect unknown.
