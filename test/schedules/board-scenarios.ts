@@ -155,7 +155,7 @@ export const BOARD_SCENARIOS: readonly Scenario[] = [
     threads: 3,
     preemptions: 3,
     begin(main) {
-      one = main.open();
+      [one, two] = [main.open(), undefined];
       main.requestLater(main.run(one, "leaves work behind", 1));
       one.whenClosed = () => {
         two = main.open();

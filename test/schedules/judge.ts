@@ -65,6 +65,7 @@ function poolsFault({ threads, control, exits, scenario }: MainRole): string | u
     const all = [...(pool?.all() ?? [])];
     const staying = all.filter(({ killed, isSetAside }) => !killed && !isSetAside);
     if (staying.length !== expected) return `the ${pool?.name} pool has ${staying.length} threads, not ${expected}`;
+    if (pool !== undefined && all.length > pool.alive) return `the ${pool.name} pool waits for a thread that has died`;
     for (const thread of all) {
       const { id, readyAtMs, isSetAside, inFlight, killed } = thread;
       if (exits.has(id) && readyAtMs !== undefined) return `thread ${id} has died, and its pool keeps it`;

@@ -34,6 +34,8 @@ export function makeRole({ control, gate, thread, layout: given }: Stage): Role 
   let receive: (message: TaskMessage) => void = () => {};
   const requested = new Map<number, () => void>();
   let stays: TaskContext[] = [];
+  /** Of tasks that have ended. */
+  let over = new Set<TaskContext>();
 
   const failure = () => new Failure("declined");
   const bodies: Record<Behavior, TaskBody> = {
@@ -86,7 +88,10 @@ export function makeRole({ control, gate, thread, layout: given }: Stage): Role 
       name,
       (task: number, context) => {
         control.ledger.countBody(task);
-        return body(task, context);
+        const result = Promise.resolve(body(task, context));
+        const ended = () => void over.add(context);
+        result.then(ended, ended);
+        return result;
       },
     ]),
   );
@@ -94,8 +99,9 @@ export function makeRole({ control, gate, thread, layout: given }: Stage): Role 
 
   /** Whoever waits must not hold those that have ended. */
   function lookAtList(): void {
-    for (const { cause, older } of stays) {
-      if (cause === undefined && older?.cause === ENDED) control.ledger.accuse("a task that has ended is still on its thread's list");
+    for (const context of stays) {
+      if (!over.has(context) && context.older !== undefined && over.has(context.older))
+        control.ledger.accuse("a task that has ended is still on its thread's list");
     }
   }
 
@@ -116,6 +122,7 @@ export function makeRole({ control, gate, thread, layout: given }: Stage): Role 
       receive = () => {};
       requested.clear();
       stays = [];
+      over = new Set();
       taskOf.clear();
     },
     take(message) {

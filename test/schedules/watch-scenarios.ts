@@ -44,7 +44,7 @@ export const WATCH_SCENARIOS: readonly Scenario[] = [
     preemptions: 1,
     graceMs: 100,
     begin(main) {
-      one = main.open();
+      [one, two] = [main.open(), undefined];
       task = main.run(one, "looks when its group is over", 1);
       one.whenClosed = () => {
         two = main.open();
@@ -231,7 +231,7 @@ export const WATCH_SCENARIOS: readonly Scenario[] = [
     looks: 20,
     maxGivenUp: 1,
     begin(main) {
-      one = main.open();
+      [one, two] = [main.open(), undefined];
       main.run(one, "ignores its cancel", 1);
       main.run(main.open(), "stays", 1);
       main.later("cancel");
