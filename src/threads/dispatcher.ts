@@ -29,8 +29,11 @@ export class Dispatcher {
   readonly #options: DispatcherOptions;
   /** Set once, by whoever makes both. */
   threads!: PoolThreads;
-  #waiting: DispatchedTask[] = [];
-  /** How many of `#waiting` have settled: they are dropped when they are half of it, so a cancel costs the same however many wait. */
+  /** Undefined where it waits no longer. What has gone or settled is dropped when it is half of it: nothing costs more where more wait. */
+  #waiting: (DispatchedTask | undefined)[] = [];
+  /** How many have gone, all at its beginning. */
+  #gone = 0;
+  /** How many of the others have settled. */
   #settledWaiting = 0;
   #flushScheduled = false;
 
@@ -45,7 +48,7 @@ export class Dispatcher {
   refuseIfUnable(elsewhere: number): void {
     if (this.threads.isEmpty)
       throw new RangeError(`there are no ${this.threads.name} threads: openThreads was given ${this.threads.name}: 0`);
-    const waiting = elsewhere + this.#waiting.length - this.#settledWaiting;
+    const waiting = elsewhere + this.#waiting.length - this.#gone - this.#settledWaiting;
     if (waiting >= this.#options.maxWaiting) throw new Refused(`${waiting} tasks wait for a thread, which is the limit`);
   }
 
@@ -67,8 +70,13 @@ export class Dispatcher {
     if (task.messageNumber !== QUEUED || task.settled) return;
     this.#settledWaiting++;
     task.settle(neverRan(cause));
-    if (this.#settledWaiting * 2 < this.#waiting.length) return;
-    this.#waiting = this.#waiting.filter(({ settled }) => !settled);
+    this.#dropIfHalf();
+  }
+
+  #dropIfHalf(): void {
+    if ((this.#gone + this.#settledWaiting) * 2 < this.#waiting.length) return;
+    this.#waiting = this.#waiting.filter((task) => task?.settled === false);
+    this.#gone = 0;
     this.#settledWaiting = 0;
   }
 
@@ -92,8 +100,10 @@ export class Dispatcher {
 
   /** Nothing runs any more: what waits is canceled. */
   close(): void {
-    for (const task of this.#waiting) if (!task.settled) task.settle(neverRan("closed"));
+    for (const task of this.#waiting) task?.settle(neverRan("closed"));
     this.#waiting = [];
+    this.#gone = 0;
+    this.#settledWaiting = 0;
   }
 
   #queue(task: DispatchedTask): void {
@@ -105,11 +115,12 @@ export class Dispatcher {
   #flush(): void {
     this.#flushScheduled = false;
     const messages = new Map<PoolThread, DispatchedTask[]>();
-    let taken = 0;
-    for (const task of this.#waiting) {
+    const waiting = this.#waiting;
+    for (; this.#gone < waiting.length; this.#gone++) {
+      const task = waiting[this.#gone] as DispatchedTask;
       const thread = task.settled ? undefined : this.#leastBusy();
       if (thread === undefined && !task.settled) break;
-      taken++;
+      waiting[this.#gone] = undefined;
       if (thread === undefined) {
         this.#settledWaiting--;
         continue;
@@ -125,7 +136,7 @@ export class Dispatcher {
       if (tasks === undefined) messages.set(thread, [task]);
       else tasks.push(task);
     }
-    if (taken > 0) this.#waiting = this.#waiting.slice(taken);
+    this.#dropIfHalf();
     for (const [thread, tasks] of messages) send(thread, tasks);
   }
 
