@@ -34,7 +34,7 @@ export async function cancels(peer: Peer, kind: Kind, seconds: number): Promise<
   while (performance.now() < end && settledMs.length < MOST_CANCELS) {
     const [cell, nextCell] = [notes.take(), notes.take()];
     const canceled = pool.run({ kind, ms: GOES_ON_MS, cell }, options);
-    await notes.started(cell);
+    await notes.started(cell, canceled);
     await pause(INTO_IT_MS);
     const canceledAt = monotonicMs();
     canceled.cancel();

@@ -34,7 +34,7 @@ export async function innocents(peer: Peer, seconds: number): Promise<Innocents>
     const before = beside();
     const canceled = pool.run({ kind: KINDS[cancels++ % KINDS.length] as Kind, ms: CANCELED_MS, cell });
     const after = beside();
-    await notes.started(cell);
+    await notes.started(cell, canceled);
     canceled.cancel();
     await canceled.settled;
     for (const ended of await Promise.all([...before, ...after])) if (!ended) lost++;

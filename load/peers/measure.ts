@@ -18,7 +18,10 @@ export interface Measured {
   readonly cancelCpuMicros: number;
 }
 
-const THREADS = availableParallelism();
+/** For tasks that can share them, and for those that compute. */
+export const THREADS = availableParallelism();
+
+const MEASURES = Object.keys(LOADS).length + CANCELED_KINDS.length + 2;
 
 /** In the order of `names`, one after the other. */
 async function each<Name extends string, T>(names: readonly Name[], one: (name: Name) => Promise<T>): Promise<Record<Name, T>> {
@@ -27,8 +30,9 @@ async function each<Name extends string, T>(names: readonly Name[], one: (name: 
   return Object.fromEntries(all) as Record<Name, T>;
 }
 
-/** All but the memory. */
-export async function measure(peer: Peer, seconds: number): Promise<Measured> {
+/** All but the memory. `roundSeconds`: of all measures together, without the start of the threads. */
+export async function measure(peer: Peer, roundSeconds: number): Promise<Measured> {
+  const seconds = roundSeconds / MEASURES;
   return {
     perSecond: await each(Object.keys(LOADS) as LoadName[], (name) => throughput(peer, LOADS[name], THREADS, seconds)),
     cancelCpuMicros: await cancelCpu(peer, seconds),

@@ -7,7 +7,7 @@ import type { Peer } from "./peer.ts";
 const TASKS = 10_000;
 const WAIT_MS = 600_000;
 const WARM_UP = { tasks: 64, seconds: 0.3 };
-const REST_MS = 700;
+const REST_MS = 500;
 
 export interface Memory {
   readonly kibATask: number;
@@ -28,7 +28,11 @@ export async function memory(peer: Peer, threads: number): Promise<Memory> {
   const before = residentKiB(process.pid);
   const cells = Array.from({ length: tasks }, () => notes.take());
   const runs = cells.map((cell) => pool.run({ kind: "wait", ms: WAIT_MS, cell }));
-  await pause(REST_MS);
-  const kibATask = (residentKiB(process.pid) - before) / runs.length;
-  return { kibATask, running: cells.filter((cell) => notes.startedAt(cell) !== 0).length, tasks };
+  const begun = (): number => cells.filter((cell) => notes.startedAt(cell) !== 0).length;
+  let running = -1;
+  while (running !== begun()) {
+    running = begun();
+    await pause(REST_MS);
+  }
+  return { kibATask: (residentKiB(process.pid) - before) / runs.length, running, tasks };
 }

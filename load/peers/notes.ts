@@ -1,4 +1,5 @@
 import { eventually } from "../../test/support/eventually.ts";
+import type { Run } from "./peer.ts";
 
 const CELLS = 16_384;
 /** Of a cell, in the order of `threads/work.mjs`: when its task started, last did something, and ended. 0: not yet. */
@@ -28,8 +29,13 @@ export class Notes {
     return this.#times[cell * WORDS + ENDED] !== 0;
   }
 
-  async started(cell: number): Promise<void> {
-    await eventually("a task starts", () => this.startedAt(cell) !== 0);
+  /** Resolves when the task has started; or has settled, if it never starts. */
+  async started(cell: number, { settled }: Run): Promise<void> {
+    let over = false;
+    void settled.then(() => {
+      over = true;
+    });
+    await eventually("a task starts", () => over || this.startedAt(cell) !== 0);
   }
 
   /** When the task did something for the last time. Resolves once it surely does nothing more. */

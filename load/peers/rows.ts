@@ -1,7 +1,7 @@
 import { median, quantile } from "../quantile.ts";
 import type { Cancels } from "./cancels.ts";
 import { linesOf } from "./first-failure/outcome.ts";
-import { CANCELED_KINDS, type Measured } from "./measure.ts";
+import { CANCELED_KINDS, type Measured, THREADS } from "./measure.ts";
 import type { Memory } from "./memory.ts";
 import type { Peer } from "./peer.ts";
 import { LOADS, threadsFor } from "./throughput.ts";
@@ -23,18 +23,21 @@ const CANCELED: Readonly<Record<(typeof CANCELED_KINDS)[number], string>> = {
   compute: "computes, never awaits",
 };
 
+/** Three digits of it are more than anything here is sure of. */
 function short(value: number): string {
-  if (value >= 1000) return `${Math.round(value / 100) / 10}`.concat(" k");
-  return value >= 100 ? value.toFixed(0) : String(Number(value.toPrecision(2)));
+  const rounded = Number(value.toPrecision(value < 100 ? 2 : 3));
+  return rounded < 10_000 ? String(rounded) : String(rounded).replace(/\d{3}$/, " $&");
 }
 
-/** Of all rounds: how many threads were lost, innocents lost, and among how many cancels and innocents. */
+function sum(values: readonly number[]): number {
+  return values.reduce((a, b) => a + b, 0);
+}
+
+/** Of all rounds: threads lost, cancels beside innocents, and innocents lost by them. */
 export function losses({ figures }: Rounds) {
   const cancels = figures.flatMap((of) => CANCELED_KINDS.map((kind) => of.cancels[kind]));
   const beside = figures.flatMap(({ innocents }) => innocents ?? []);
-  const sum = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0);
   return {
-    cancels: sum(cancels.map(({ settledMs }) => settledMs.length)) + sum(beside.map((of) => of.cancels)),
     threads: sum(cancels.map((of) => of.threadsLost)) + sum(beside.map((of) => of.threadsLost)),
     cancelsBeside: sum(beside.map((of) => of.cancels)),
     innocents: sum(beside.map(({ lost }) => lost)),
@@ -55,7 +58,7 @@ const stops =
   ({ figures }) => {
     const all = figures.map((of) => of.cancels[kind]);
     const [settled, stopped] = [pooled(all, "settledMs"), pooled(all, "stoppedMs")];
-    const ranOn = all.reduce((sum, of) => sum + of.ranOn, 0);
+    const ranOn = sum(all.map((of) => of.ranOn));
     return ranOn * 2 > stopped.length ? `runs on; settles ${times(settled)}` : times(stopped);
   };
 
@@ -80,9 +83,13 @@ const innocentsLost: Cell = (rounds) => {
   return rounds.peer.sharing === "all" ? figure : `${figure}; canceled ones are alone`;
 };
 
-const threadsLost: Cell = (rounds) => {
-  const { threads, cancels } = losses(rounds);
-  return rounds.peer.mostTasks === undefined ? short((threads / cancels) * 1000) : "each task's own";
+const threadsLost: Cell = ({ peer, figures }) => {
+  if (peer.mostTasks !== undefined) return "each task's own";
+  const ofKind = (kind: (typeof CANCELED_KINDS)[number]): string => {
+    const all = figures.map((of) => of.cancels[kind]);
+    return short((sum(all.map((of) => of.threadsLost)) / sum(all.map(({ settledMs }) => settledMs.length))) * 1000);
+  };
+  return CANCELED_KINDS.map(ofKind).join(", ");
 };
 
 const memoryOf: Cell = ({ memory }) => {
@@ -96,13 +103,13 @@ const ROWS: readonly Row[] = [
   [`tasks a second that wait 5 ms, ${LOADS.waiting.atATime} at a time`, perSecond("waiting")],
   [
     "threads for that",
-    ({ peer }) => (peer.mostTasks === undefined ? String(threadsFor(peer, LOADS.waiting, 2)) : `${peer.mostTasks} at most`),
+    ({ peer }) => (peer.mostTasks === undefined ? String(threadsFor(peer, LOADS.waiting, THREADS)) : `${peer.mostTasks} at most`),
   ],
   ["tasks a second that compute 5 ms", perSecond("computing")],
   ...CANCELED_KINDS.map((kind): Row => [`cancel to stop, ms: ${CANCELED[kind]}`, stops(kind)]),
   ...CANCELED_KINDS.map((kind): Row => [`cancel to the next task's start, ms: ${CANCELED[kind]}`, nextStarts(kind)]),
-  ["innocents lost per 1000 cancels", innocentsLost],
-  ["threads lost per 1000 cancels", threadsLost],
+  ["threads lost per 1000 cancels, of each of these three", threadsLost],
+  ["innocents lost per 1000 cancels beside them", innocentsLost],
   ["CPU of a canceled task and one behind it, us", ({ figures }) => short(median(figures.map((of) => of.cancelCpuMicros)))],
   ["memory of a waiting task, KiB", memoryOf],
   ['lines for "first failure stops the rest"', ({ name }) => String(linesOf(name))],

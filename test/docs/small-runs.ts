@@ -20,7 +20,7 @@ export const BENCHMARKS: Readonly<Record<string, string>> = {
   "bench:page-heap": "--minutes 1 --connections 2",
   "bench:tricks": "--processes 1 --pairs 1 --seconds 1 --warmup 1 --orders 200",
   "bench:connections": "--slow 20 --rounds 1 --seconds 1 --opened 500",
-  "bench:peers": "--seconds 1 --rounds 1",
+  "bench:peers": "--seconds 2 --rounds 1",
   "campaign:couriers": "--couriers 5 --kills 1",
 };
 

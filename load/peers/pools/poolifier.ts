@@ -1,7 +1,11 @@
 import { fileURLToPath } from "node:url";
 import { FixedThreadPool } from "poolifier";
+import { atMost } from "../../../src/threads/index.ts";
 import type { Job, Peer } from "../peer.ts";
 import { settled } from "./settled.ts";
+
+// Its threads have ended by then, but the promise sometimes never resolves.
+const DESTROY_MS = 1_000;
 
 export const poolifier: Peer = {
   title: "poolifier, `abortSignal`",
@@ -15,7 +19,9 @@ export const poolifier: Peer = {
         const abort = new AbortController();
         return { settled: settled(job, pool.execute(job, undefined, abort.signal)), cancel: () => abort.abort() };
       },
-      [Symbol.asyncDispose]: () => pool.destroy(),
+      async [Symbol.asyncDispose]() {
+        await atMost(pool.destroy(), DESTROY_MS);
+      },
     };
   },
 };
