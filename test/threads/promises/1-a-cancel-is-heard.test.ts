@@ -2,7 +2,9 @@ import { once } from "node:events";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { CancelBoard } from "../../../src/threads/cancel-board.ts";
 import { CancelScope, type GroupOptions } from "../../../src/threads/index.ts";
+import { Layout } from "../../../src/threads/layout.ts";
 import { eventually } from "../../support/eventually.ts";
 import { ASKED, ENDS, type tasks } from "./hearing-tasks.ts";
 import { type Cause, Opened } from "./opened.ts";
@@ -162,3 +164,31 @@ test.each(ENDS)("a task %s: what it left behind is stopped, whatever it does, an
   expect([opened.replaced, opened.faults]).toEqual([[], []]);
   opened.expectIdle();
 });
+
+// Inside the library: nobody waits for so many.
+test.each([1, 4_096, 4_097, 2 ** 31 - 1, 2 ** 31, 2 ** 31 + 1, 2 ** 32 - 2])(
+  "a thread that has idled through %i cancels hears of the last one, too",
+  (cancels) => {
+    const layout = Layout.allocate({ slots: 8, rows: 1 });
+    const seen = 5;
+    // As if all others had been logged meanwhile.
+    const board = CancelBoard.create(layout, ["superseded"], (seen + cancels - 1) | 0);
+    board.cancel(3, board.generation(3), "superseded");
+    const looked = new Set<number | "all">();
+    const next = board.readLog(
+      seen,
+      (slot) => looked.add(slot),
+      () => looked.add("all"),
+    );
+    expect(looked.has(3) || looked.has("all")).toBe(true);
+    expect(next).toBe(board.head());
+    // And then it knows.
+    looked.clear();
+    board.readLog(
+      next,
+      (slot) => looked.add(slot),
+      () => looked.add("all"),
+    );
+    expect([...looked]).toEqual([]);
+  },
+);

@@ -60,6 +60,22 @@ test("of tasks that never begin: they are not counted", async () => {
   expect([counted(opened), counters.read(began)]).toEqual([{ running: 0, started: 1, finished: 1 }, 1]);
 });
 
+test("of tasks that are canceled on their way to a thread: they are not counted", async () => {
+  await using opened = await open();
+  const { threads, counters } = opened;
+  const [began = 0, held = 0, gate = 0] = opened.take(3);
+  const [holding, canceled] = [threads.group(), threads.group()];
+  holding.run("holds", { began: held, gate });
+  await counters.reached(held);
+  const task = canceled.run("waits", { began, gate });
+  await eventually("it was sent", () => task.threadId !== undefined);
+  canceled.cancel("superseded");
+  counters.add(gate);
+  expect((await canceled.join()).outcomes).toMatchObject([{ status: "canceled", started: false, stopped: true }]);
+  await holding.join();
+  expect([counted(opened), counters.read(began)]).toEqual([{ running: 0, started: 1, finished: 1 }, 0]);
+});
+
 test("of tasks that were given up: they have finished once, also when they end after all", async () => {
   await using opened = await open({ graceMs: 10 });
   const { threads, counters } = opened;

@@ -31,6 +31,11 @@ export const tasks = defineTasks(({ counters: buffer }: Settings) => {
       await counters.reached(gate);
       counters.add(ended);
     },
+    /** Nothing else happens on its thread until the gate opens. */
+    holds({ began, gate }: Gated) {
+      counters.add(began);
+      counters.block(gate);
+    },
     nothing() {},
     exits: () => process.exit(0),
     /** Waits, and its context is not forgotten by itself. */
