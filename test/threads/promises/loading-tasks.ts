@@ -2,7 +2,7 @@ import { defineTasks, monotonicMs, type TaskContext } from "../../../src/threads
 import { SharedCounters } from "../shared-counters.ts";
 import type { Settings } from "./opened.ts";
 
-/** Counters by which a thread tells how it loads, and is told how to. */
+/** How threads are to load, and the counters by which they tell how they did. */
 export interface Loading {
   /** Counts the threads that have begun to load. */
   readonly starts: number;
@@ -12,7 +12,7 @@ export interface Loading {
   readonly most: number;
   /** A thread has loaded when it holds at least 1. */
   readonly gate: number;
-  /** While it holds 1 a thread crashes when it has loaded. */
+  /** No counter: as many crash when they have loaded. */
   readonly crashes: number;
   /** The first of many: the n-th holds how long after the crash before it the n-th thread began to load, in ms. */
   readonly pauses: number;
@@ -29,7 +29,7 @@ export const tasks = defineTasks(async ({ counters: buffer, loading: own }: Sett
   if (loading > counters.read(own.most)) counters.write(own.most, loading);
   await counters.reached(own.gate);
   counters.add(own.loaded);
-  if (counters.read(own.crashes) === 1) {
+  if (n <= own.crashes) {
     // When it has said that it is there.
     setTimeout(() => {
       counters.write(own.crashedAtMs, nowMs());
