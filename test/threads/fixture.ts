@@ -128,6 +128,19 @@ export class Fixture implements AsyncDisposable {
     return step;
   }
 
+  /**
+   * Resolves once the pool spreads steps over all its shared threads, the first of them first: one that the machine has kept from turning
+   * for half a second is its last choice.
+   */
+  async spreadsSteps(): Promise<void> {
+    for (let isEven = false; !isEven; ) {
+      const steps = await Promise.all(this.views("shared").map(() => this.running("wait")));
+      isEven = this.views("shared").every(({ running }) => running === 1);
+      for (const step of steps) this.open(step);
+      for (const { ended } of steps) await ended;
+    }
+  }
+
   runsOf({ script }: { readonly script: Script }): number {
     return this.counters.read(script.runs);
   }

@@ -53,6 +53,7 @@ describe("a step that ignores its cancel on a shared thread that is well", () =>
 
   test("beside as many as a thread may have: it gets no more steps, another takes its place, and it goes with the last that it has", async () => {
     await using fixture = await Fixture.start({ shared: 2, exclusive: 1, graceMs: GRACE_MS, maxGivenUp: 2 });
+    await fixture.spreadsSteps();
     const beside = await fixture.running("wait");
     const elsewhere = await fixture.running("wait");
     const ignoring = await fixture.running("ignore_cancel");

@@ -6,6 +6,7 @@ import { canceled, expectRecovered, lost, OK } from "./recovery.ts";
 
 /** A step on each of two threads of the shared pool: the pool spreads them, and the test makes sure of it. */
 async function onTwoThreads(fixture: Fixture): Promise<readonly [LoneStep, LoneStep]> {
+  await fixture.spreadsSteps();
   const first = await fixture.running("wait");
   const second = await fixture.running("wait");
   const shared = fixture.views().filter(({ pool }) => pool === "shared");

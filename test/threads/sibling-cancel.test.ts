@@ -12,6 +12,7 @@ const capacities = () => perStep(() => new Capacity(10));
 
 /** Two steps of a group: the first has canceled the group on its thread, which stands still there until `stall` is counted up. */
 async function stalledFailure(fixture: Fixture, sibling: ScriptName) {
+  await fixture.spreadsSteps();
   const scope = new CancelScope();
   const run = fixture.runner.open(scope);
   const [stalled, stall] = [fixture.counters.take(), fixture.counters.take()];
@@ -122,6 +123,7 @@ describe("a step that fails cancels its siblings from its own thread", () => {
 
   test("a thread that dies between its cancel and the wake-up: the siblings hear of it from the main thread", async () => {
     await using fixture = await Fixture.start({ shared: 2 });
+    await fixture.spreadsSteps();
     const run = fixture.runner.open(new CancelScope());
     const dying = fixture.step(run, fixture.script("wait_then_fail_and_die"), { name: "payment" });
     const sibling = fixture.step(run, fixture.script("sleep"));
@@ -142,6 +144,7 @@ describe("a step that fails cancels its siblings from its own thread", () => {
     { other: "one that finds itself canceled on its way to a thread", script: "sleep", late: true, status: "canceled" },
   ] as const)("loses its processor before it notifies anybody: $other has a sibling notified", async ({ script, late, status }) => {
     await using fixture = await Fixture.start({ shared: 3, graceMs: 600_000 });
+    await fixture.spreadsSteps();
     const run = fixture.runner.open(new CancelScope());
     const [stalled, stall] = [fixture.counters.take(), fixture.counters.take()];
     const first = fixture.step(run, fixture.script("wait_then_fail_and_stall", { stalled, stall }), { name: "payment" });

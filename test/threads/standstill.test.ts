@@ -6,6 +6,7 @@ test.each(["spin", "compute", "compute_in_microtasks"] as const)(
   "%s: a shared thread whose event loop does not turn is replaced with no order canceled; no other is, nor one that computes alone",
   async (script) => {
     await using fixture = await Fixture.start({ shared: 2, exclusive: 2, graceMs: 60 });
+    await fixture.spreadsSteps();
     const beside = await fixture.running("wait");
     const elsewhere = await fixture.running("wait");
     const computing = [await fixture.running("compute", { computes: true }), await fixture.running("spin", { computes: true })] as const;

@@ -1,4 +1,3 @@
-import { setImmediate as turn } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
 import { eventually } from "../support/eventually.ts";
 import { Fixture } from "./fixture.ts";
@@ -9,14 +8,14 @@ const GRACE_MS = 60;
 describe("a canceled step that does not stop", () => {
   test("spin: is given up after the grace, its thread is replaced with what runs there, and what had not arrived there runs elsewhere", async () => {
     await using fixture = await Fixture.start({ shared: 2, exclusive: 1, graceMs: GRACE_MS });
-    // The pool spreads them evenly, and of even threads takes the first.
+    // Of threads with as many steps the pool takes the first.
+    await fixture.spreadsSteps();
     const beside = await fixture.running(fixture.script("wait", { calls: true }));
     const elsewhere = await fixture.running("wait");
     const stuck = await fixture.running("spin");
-    const filler = await fixture.running("wait");
+    const filler = fixture.lone("wait");
     const unheard = fixture.lone("succeed");
-    // Steps are sent at the end of this turn or the next.
-    for (let turns = 0; turns < 2; turns++) await turn();
+    await fixture.counters.reached(filler.script.runs);
     const ids = fixture.threads.unsettled().map(({ threadId }) => threadId);
     expect(new Set(ids).size).toBe(2);
 

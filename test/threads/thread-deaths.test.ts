@@ -23,6 +23,7 @@ describe.each([
 ])("a thread of the %s pool that ends by itself", (pool, computes) => {
   test.each(DEATHS)("%s", async (script, reason, fault) => {
     await using fixture = await Fixture.start({ shared: 2, exclusive: 2, heapMb: 32 });
+    await fixture.spreadsSteps();
     const elsewhere = await fixture.running("wait", { computes });
     const before = fixture.threads.totals();
 
