@@ -21,7 +21,7 @@ export const BOARD_SCENARIOS: readonly Scenario[] = [
   {
     name: "a task fails, the main thread cancels, a task listens",
     threads: 3,
-    preemptions: 2,
+    preemptions: 1,
     last: [MAIN, 2],
     begin(main) {
       one = openGroup(main, [2]);
@@ -41,7 +41,7 @@ export const BOARD_SCENARIOS: readonly Scenario[] = [
   {
     name: "a task starts while its group is canceled",
     threads: 3,
-    preemptions: 3,
+    preemptions: 2,
     begin(main) {
       const group = main.open();
       main.held(() => {

@@ -1,13 +1,16 @@
 import { parentPort, workerData } from "node:worker_threads";
-import { type Change, loadChanged } from "./changed-sources.ts";
+import { type Change, loadVersions, urlOf } from "./changed-sources.ts";
 
 // A thread of its own, so that a changed `Capacity` can be loaded. It tries every order of what may happen to a capacity of one permit
 // with one holder and three who want it.
-loadChanged(workerData as readonly Change[]);
-const { CancelScope } = await import("../../src/threads/cancel-scope.ts");
-const { Capacity } = await import("../../src/threads/permits/capacity.ts");
-const { Canceled } = await import("../../src/threads/canceled.ts");
+loadVersions([workerData as readonly Change[]], "", []);
+type Library = typeof import("../../src/threads/index.ts");
 type Permit = import("../../src/threads/permits/capacity.ts").Permit;
+type Scope = import("../../src/threads/cancel-scope.ts").CancelScope;
+const load = (file: string): Promise<Library> => import(urlOf(`../../src/threads/${file}`, 0));
+const { CancelScope } = await load("cancel-scope.ts");
+const { Capacity } = await load("permits/capacity.ts");
+const { Canceled } = await load("canceled.ts");
 
 /** In every order; `turn` lets the microtasks come one step further. */
 const EVENTS = ["release", "cancel first", "cancel second", "newcomer", "cancel newcomer", "turn", "turn", "turn"] as const;
@@ -17,7 +20,7 @@ type Event = (typeof EVENTS)[number];
 let turns = 0;
 
 class Asker {
-  readonly scope = new CancelScope();
+  readonly scope: Scope = new CancelScope();
   asked = false;
   permit: Permit | undefined;
   failed: unknown;

@@ -72,6 +72,8 @@ export const STATES = 11;
 /** Of each of these a bit for each task: its message was taken, its outcome was posted. */
 export const TOOK = 12;
 export const ANSWERED = 13;
+/** Which version of the sources. */
+export const VERSION = 15;
 /** Whether timers wait until nobody has anything else to do. */
 export const FAIR = 14;
 export const TURN = 16;

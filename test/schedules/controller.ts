@@ -18,6 +18,7 @@ import {
   TRACE,
   TRACE_WORDS,
   VERDICT,
+  VERSION,
 } from "./control-words.ts";
 import { readText } from "./mailboxes.ts";
 
@@ -51,6 +52,15 @@ export class Controller {
     }
   }
 
+  /** The threads load another version of the sources. To be called when all of them stand at the start; then they do not for a while. */
+  load(version: number): void {
+    const words = this.#memory.words;
+    if (words[VERSION] === version) return;
+    words[VERSION] = version;
+    real.store(words, PARKED, 0);
+    for (let thread = 0; thread < this.#threads; thread++) giveTurn(words, thread);
+  }
+
   /** No state has been seen yet. */
   forget(): void {
     this.#memory.known.fill(0);
@@ -65,9 +75,10 @@ export class Controller {
   run({ scenario, threads, last }: Cast, plan: readonly number[], preemptions: number, timeoutMs: number): boolean {
     const words = this.#memory.words;
     this.#memory.text[VERDICT] = 0;
-    const states = words[STATES] as number;
+    const [states, version] = [words[STATES] as number, words[VERSION] as number];
     words.fill(0, 0, TRACE);
     words[STATES] = states;
+    words[VERSION] = version;
     for (const thread of last) words[LAST] = (words[LAST] as number) | (1 << thread);
     words.set(plan, PLAN);
     words[PLAN_LENGTH] = plan.length / 2;

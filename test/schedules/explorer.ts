@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import { Worker } from "node:worker_threads";
-import type { Change } from "./changed-sources.ts";
+import { type Change, EXEC_ARGV } from "./changed-sources.ts";
 import {
   allocateControl,
   BEATS,
@@ -43,7 +43,7 @@ interface Plan {
   readonly hasLoss: boolean;
 }
 
-/** The threads of one version of the source. They try one schedule after the other. */
+/** The threads of a scenario. They try one schedule after the other, of one version of the sources after the other. */
 export class Explorer implements AsyncDisposable {
   readonly #control: Controller;
   readonly #workers: readonly Worker[];
@@ -53,26 +53,29 @@ export class Explorer implements AsyncDisposable {
     this.#workers = workers;
   }
 
-  /** `threads`: as many as the largest scenario needs that will be explored. `states`: see `allocateControl`. */
-  static async start(changes: readonly Change[], threads = MAX_THREADS, states?: number): Promise<Explorer> {
+  /** `versions`: what is changed in each. `states`: see `allocateControl`. */
+  static async start(versions: readonly (readonly Change[])[], states?: number): Promise<Explorer> {
+    const threads = MAX_THREADS;
     const control = allocateControl(states);
     const workers = Array.from({ length: threads }, (_, thread) => {
-      const workerData: ThreadData = { control, thread, threads, changes };
-      return new Worker(new URL("./thread.ts", import.meta.url), { workerData });
+      const workerData: ThreadData = { control, thread, threads, versions };
+      return new Worker(new URL("./thread.ts", import.meta.url), { workerData, execArgv: EXEC_ARGV });
     });
-    const [layout] = await Promise.all(workers.map(async (worker) => (await once(worker, "message"))[0]));
+    const [layout] = await once(workers[MAIN] as Worker, "message");
     for (const worker of workers.slice(1)) worker.postMessage(layout);
     return new Explorer(new Controller(controlMemory(control), threads), workers);
   }
 
-  /** Tries every schedule of a scenario with up to `preemptions`, fewest first. Ends at the first bad one. */
-  explore(name: string, most?: number): Explored {
+  /** Tries every schedule of a scenario with up to `most` preemptions, fewest first. Ends at the first bad one. */
+  explore(name: string, most?: number, version = 0): Explored {
     const index = SCENARIOS.findIndex((scenario) => scenario.name === name);
     const scenario = SCENARIOS[index];
     if (scenario === undefined) throw new Error(`no scenario "${name}"`);
     const bound = most ?? scenario.preemptions;
     const touched = new Map<number, { threads: number; writers: number }>();
     let schedules = 0;
+    this.#allParked();
+    this.#control.load(version);
     this.#control.forget();
     // By what they cost, so that the simplest bad schedule is found first.
     const plans: Plan[][] = Array.from({ length: bound + 1 }, () => []);
@@ -132,9 +135,13 @@ export class Explorer implements AsyncDisposable {
   }
 
   #run(cast: Cast, plan: Plan): void {
-    if (!this.#control.allParked(PATIENCE_MS)) throw new Error("the threads do not come back to the start");
+    this.#allParked();
     if (this.#control.run(cast, plan.choices, plan.preemptions, PATIENCE_MS)) return;
     throw new Error("a schedule does not come to its end");
+  }
+
+  #allParked(): void {
+    if (!this.#control.allParked(PATIENCE_MS)) throw new Error("the threads do not come back to the start");
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

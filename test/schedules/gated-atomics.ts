@@ -43,9 +43,9 @@ export class GatedAtomics {
   }
 
   /** Operations on other memory go through at once. */
-  watch(memory: SharedArrayBuffer): void {
+  watch(memory: SharedArrayBuffer | undefined): void {
     this.#memory = memory;
-    this.#control.watch(memory);
+    if (memory !== undefined) this.#control.watch(memory);
   }
 
   /** Puts itself in the place of the real one. */

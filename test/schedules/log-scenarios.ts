@@ -39,7 +39,7 @@ export const LOG_SCENARIOS: readonly Scenario[] = [
   {
     name: "a writer stalls while the log is filled twice",
     threads: 3,
-    preemptions: 2,
+    preemptions: 1,
     stopped: [2],
     last: [2],
     begin(main) {

@@ -54,8 +54,10 @@ export class MainRole implements Role, Truth {
     this.#stage = stage;
     this.control = stage.control;
     this.ledger = stage.control.ledger;
-    this.#layout = Layout.allocate({ slots: SLOTS, rows: ROWS, logSize: LOG_SIZE });
+    const { layout } = stage;
+    this.#layout = layout === undefined ? Layout.allocate({ slots: SLOTS, rows: ROWS, logSize: LOG_SIZE }) : new Layout(layout);
     this.layout = this.#layout.handle;
+    new Int32Array(this.layout.buffer).fill(0);
     this.board = CancelBoard.create(this.#layout, BUILT_IN_CAUSES);
     this.#atFirst = new Int32Array(this.layout.buffer).slice();
     this.#timers = new Timers(stage.control);

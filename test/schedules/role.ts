@@ -7,7 +7,7 @@ export interface Stage {
   readonly control: SharedControl;
   readonly gate: GatedAtomics;
   readonly thread: number;
-  /** Undefined for the main thread, which makes it. */
+  /** Undefined for the main thread at first, which makes it. */
   readonly layout: LayoutHandle | undefined;
   /** Comes to the check phase of the event loop at once. */
   runImmediates(): void;

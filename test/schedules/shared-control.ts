@@ -47,6 +47,7 @@ import {
   TRACE,
   TRACE_WORDS,
   threadOf,
+  VERSION,
 } from "./control-words.ts";
 import { Ledger } from "./ledger.ts";
 import { Mailboxes } from "./mailboxes.ts";
@@ -105,6 +106,11 @@ export class SharedControl {
   /** Which one this schedule is of. */
   get scenario(): number {
     return this.#words[SCENARIO] as number;
+  }
+
+  /** Which version of the sources the threads are to run. */
+  get version(): number {
+    return this.#words[VERSION] as number;
   }
 
   get #active(): number {

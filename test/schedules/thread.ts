@@ -1,7 +1,6 @@
-import { registerHooks } from "node:module";
 import { parentPort, workerData } from "node:worker_threads";
 import type { LayoutHandle } from "../../src/threads/layout.ts";
-import { type Change, loadChanged, ROOT } from "./changed-sources.ts";
+import { type Change, loadVersions, urlOf } from "./changed-sources.ts";
 import { MAIN } from "./control-words.ts";
 import { GatedAtomics } from "./gated-atomics.ts";
 import type { Role, Stage } from "./role.ts";
@@ -13,10 +12,10 @@ export interface ThreadData {
   readonly control: SharedArrayBuffer;
   readonly thread: number;
   readonly threads: number;
-  readonly changes: readonly Change[];
+  readonly versions: readonly (readonly Change[])[];
 }
 
-const { control: buffer, thread, threads, changes } = workerData as ThreadData;
+const { control: buffer, thread, threads, versions } = workerData as ThreadData;
 const control = new SharedControl(buffer, threads);
 const gate = new GatedAtomics(control, thread);
 const nextTurn = globalThis.setImmediate;
@@ -24,16 +23,7 @@ let immediates: (() => void)[] = [];
 let beat: (() => void) | undefined;
 let beatsEveryMs = 0;
 
-const STAND_INS = new URL("./stand-ins.ts", import.meta.url).href;
-const REPLACED = ["piscina", "node:worker_threads", "node:os"];
-
-loadChanged(changes);
-registerHooks({
-  resolve: (specifier, context, next) =>
-    REPLACED.includes(specifier) && context.parentURL?.startsWith(`${ROOT}src/threads/`) === true
-      ? { url: STAND_INS, shortCircuit: true }
-      : next(specifier, context),
-});
+loadVersions(versions, new URL("./stand-ins.ts", import.meta.url).href, ["piscina", "node:worker_threads", "node:os"]);
 
 // Before anything that is tested is loaded. Immediates, intervals and clocks are those of the schedule.
 gate.install();
@@ -58,20 +48,22 @@ process.on = () => process;
 const builtin = process.getBuiltinModule;
 process.getBuiltinModule = ((name: string) => (name === "node:module" ? {} : builtin(name))) as typeof process.getBuiltinModule;
 
-const { makeRole } = (await import(thread === MAIN ? "./main-role.ts" : "./task-role.ts")) as { makeRole(stage: Stage): Role };
+let version = 0;
 let layout: LayoutHandle | undefined;
-if (thread !== MAIN) {
-  parentPort?.postMessage("loaded");
-  layout = await new Promise<LayoutHandle>((resolve) => parentPort?.once("message", resolve));
-}
-const role = makeRole({ control, gate, thread, layout, runImmediates });
-gate.watch(role.layout.buffer);
+if (thread !== MAIN) layout = await new Promise<LayoutHandle>((resolve) => parentPort?.once("message", resolve));
+let role = await load();
 if (thread === MAIN) parentPort?.postMessage(role.layout);
 
 for (;;) {
   // Whatever the schedule before left in the queues has run out.
   await turn();
   control.park(thread);
+  if (control.version !== version) {
+    version = control.version;
+    layout = role.layout;
+    role = await load();
+    continue;
+  }
   immediates = [];
   gate.reset();
   attempt(() => role.begin());
@@ -96,6 +88,15 @@ for (;;) {
       attempt(() => beat?.());
     } else attempt(() => role.exited?.(event.exit));
   }
+}
+
+async function load(): Promise<Role> {
+  const file = thread === MAIN ? "./main-role.ts" : "./task-role.ts";
+  const { makeRole } = (await import(urlOf(file, version))) as { makeRole(stage: Stage): Role };
+  gate.watch(undefined);
+  const made = makeRole({ control, gate, thread, layout, runImmediates });
+  gate.watch(made.layout.buffer);
+  return made;
 }
 
 function runImmediates(): void {

@@ -91,8 +91,8 @@ export const WATCH_MUTANTS: readonly Mutant[] = [
   {
     name: "the heartbeat is no sign of life",
     file: TRACKER,
-    from: "return `${this.#load(row, HEARTBEAT)} ${this.#load(row, STARTED)}",
-    to: "return `${this.#load(row, STARTED)}",
+    from: "this.#load(row, HEARTBEAT)}",
+    to: "row}",
     foundBy: "a thread stands still beside one that is well",
   },
   {

@@ -41,7 +41,7 @@ export const WATCH_SCENARIOS: readonly Scenario[] = [
   {
     name: "a task looks after it was given up",
     threads: 2,
-    preemptions: 1,
+    preemptions: 0,
     graceMs: 100,
     begin(main) {
       [one, two] = [main.open(), undefined];
@@ -159,6 +159,7 @@ export const WATCH_SCENARIOS: readonly Scenario[] = [
     exclusive: 1,
     shared: 0,
     preemptions: 0,
+    fast: true,
     stalling: [1],
     native: true,
     graceMs: 100,
