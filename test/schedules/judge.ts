@@ -33,7 +33,7 @@ function groupFault(group: TestedGroup, { control, ledger, exits, scenario }: Ma
   if (group.isClosed && group.cause !== group.closedFor) return `was canceled for ${group.cause}, on the board for ${group.closedFor}`;
   const cause = group.isClosed ? group.closedFor : group.causeOnBoard;
   if (cause !== undefined && !group.mayBeCanceled) return `was canceled for ${cause}, which another one was meant to be`;
-  const isLost = (thread: number | undefined) => thread !== undefined && control.isGone(thread);
+  const isLost = (thread: number | undefined) => thread !== undefined && control.turns.isGone(thread);
   for (const { number, behavior, task } of group.open) {
     if (scenario.graceMs !== undefined && group.cause !== undefined) return `task ${number} has not settled a grace after the cancel`;
     if (task.threadId !== undefined && exits.has(task.threadId)) return `task ${number} waits for thread ${task.threadId}, which is dead`;
@@ -73,7 +73,7 @@ function poolsFault({ threads, control, exits, scenario }: MainRole): string | u
       if (killed) return `thread ${id} was ended, and its tasks wait for it`;
       const own = threads.parts.table.unsettled().filter((task) => task.thread === thread).length;
       if (inFlight !== own) return `thread ${id} counts ${inFlight} tasks in flight, and has ${own}`;
-      if (thread.takesTasks && !control.isGone(id) && threads.parts.table.unsettled().some((task) => waitsFor(task.threadId)))
+      if (thread.takesTasks && !control.turns.isGone(id) && threads.parts.table.unsettled().some((task) => waitsFor(task.threadId)))
         return `a task waits, and thread ${id} takes tasks`;
     }
   }
@@ -93,7 +93,7 @@ function partsFault({ groups, threads: { parts } }: MainRole): string | undefine
 }
 
 function countsAtRest({ threads, control, exits, ledger, groups }: MainRole): string | undefined {
-  const isStalled = threads.all().some(({ id }) => control.isGone(id) && !exits.has(id));
+  const isStalled = threads.all().some(({ id }) => control.turns.isGone(id) && !exits.has(id));
   if (isStalled) return undefined;
   const { running, started, finished } = threads.tracker.totals();
   const open = groups.flatMap((group) => group.open).filter(({ task }) => task.threadId !== undefined).length;

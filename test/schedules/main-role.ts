@@ -61,15 +61,10 @@ export class MainRole implements Role, Truth {
     this.board = CancelBoard.create(this.#layout, BUILT_IN_CAUSES);
     this.#atFirst = new Int32Array(this.layout.buffer).slice();
     this.#timers = new Timers(stage.control);
-    globalThis.setTimeout = ((run: () => void, ms: number) => {
-      const stop = this.#timers.arm(ms, true, run);
-      const timer = { stop, unref: () => timer };
-      return timer;
-    }) as unknown as typeof setTimeout;
-    globalThis.clearTimeout = ((timer?: { stop(): void }) => timer?.stop()) as unknown as typeof clearTimeout;
+    this.#timers.install();
     this.#ground = {
       start: () => this.#start(),
-      kill: (thread) => this.control.kill(thread, this.scenario.native === true),
+      kill: (thread) => this.control.turns.kill(thread, this.scenario.native === true),
       isSeen: (thread) => this.scenario.diesUnseen !== true || this.threads.find(thread) !== undefined,
       post: (to, text) => this.#post(to, text),
       takeFrom: (thread) => this.control.mail.takeFirst(MAIN, `${thread} `)?.slice(2),
@@ -117,7 +112,7 @@ export class MainRole implements Role, Truth {
       const fault = faultAtRest(this);
       if (fault !== undefined) this.ledger.accuse(fault);
       this.scenario.judge?.(this);
-      this.control.finish(MAIN);
+      this.control.turns.finish(MAIN);
     } else if (message === READ) this.#onceRead.shift()?.();
     else if (message.startsWith(SCENARIO)) void this.scenario.take?.(this, message.slice(SCENARIO.length));
     else this.#arrived(Number(message[0]), message.slice(2));
@@ -239,7 +234,7 @@ export class MainRole implements Role, Truth {
   }
 
   #looked(): void {
-    if (this.control.phase !== EXPLORED) return;
+    if (this.control.turns.phase !== EXPLORED) return;
     const fault = crowdFault(this) ?? (this.scenario.counts === true ? countsFault(this) : undefined);
     if (fault !== undefined) this.ledger.accuse(fault);
   }

@@ -1,4 +1,3 @@
-import { choicesOf, lowest } from "./choices.ts";
 import {
   ACTIVE,
   awaitTurn,
@@ -9,49 +8,32 @@ import {
   BY_MESSAGE,
   CLOCK,
   controlMemory,
-  DEAD,
   DIES,
   EVENT,
   EXIT,
   EXITS,
-  EXPLORED,
   FAIR,
-  FINISHED,
-  giveTurn,
   HISTORY,
   IDLE,
   JUDGED,
-  KILLED,
   kindOf,
   MAIN,
-  MAX_STEPS,
   NEXT_TIMER,
-  NOBODY,
   OVER,
   PARKED,
-  PHASE,
-  PLAN,
-  PLAN_AT,
-  PLAN_LENGTH,
   POSTED,
   READ_FIRST,
   READY,
   SCENARIO,
-  SET_UP,
-  STALLED,
-  STALLED_AT,
   STALLS,
   STATUS,
-  STEPS,
   TIMER,
-  TRACE,
-  TRACE_WORDS,
-  threadOf,
   VERSION,
 } from "./control-words.ts";
 import { Ledger } from "./ledger.ts";
 import { Mailboxes } from "./mailboxes.ts";
 import { mix, SeenStates } from "./seen-states.ts";
+import { Turns } from "./turns.ts";
 import { UNWOUND } from "./unwound.ts";
 import { Waiters } from "./waiters.ts";
 
@@ -74,9 +56,9 @@ export class SharedControl {
   readonly mail: Mailboxes;
   readonly waiters: Waiters;
   readonly ledger: Ledger;
+  readonly turns: Turns;
   readonly #words: Int32Array;
   readonly #seen: SeenStates;
-  readonly #threads: number;
 
   /** `threads`: all there are; a scenario may need fewer. */
   constructor(buffer: SharedArrayBuffer, threads: number) {
@@ -86,11 +68,8 @@ export class SharedControl {
     this.mail = new Mailboxes(memory);
     this.waiters = new Waiters(memory.words);
     this.ledger = new Ledger(memory);
-    this.#threads = threads;
-  }
-
-  get phase(): number {
-    return real.load(this.#words, PHASE);
+    const { mail, waiters, ledger } = this;
+    this.turns = new Turns({ words: memory.words, mail, waiters, ledger, seen: this.#seen, threads });
   }
 
   /** The memory under test. */
@@ -126,27 +105,27 @@ export class SharedControl {
 
   /** The running thread is about to do something that others can see. Returns when it may. */
   beforeOperation(thread: number, kind: number, address: number): void {
-    if (this.phase === JUDGED) return;
-    this.#unwindIfOver(thread);
-    const choice = this.#decide(thread, true, kind, address);
+    if (this.turns.phase === JUDGED) return;
+    this.turns.unwindIfOver(thread);
+    const choice = this.turns.decide(thread, true, kind, address);
     if (choice === thread) return;
     if (kindOf(choice) === DIES || kindOf(choice) === STALLS) {
-      this.#die(thread, kindOf(choice));
-      this.#standBack(thread);
+      this.turns.die(thread, kindOf(choice));
+      this.turns.standBack(thread);
       throw UNWOUND;
     }
-    this.#handOver(choice);
+    this.turns.handOver(choice);
     awaitTurn(this.#words, thread);
-    this.#unwindIfOver(thread);
+    this.turns.unwindIfOver(thread);
   }
 
   /** The running thread has nothing to do. Returns what happens to it next. */
   nextEvent(thread: number): Event {
     const words = this.#words;
-    if (this.phase === OVER) return "over";
-    if (!this.isGone(thread)) words[STATUS + thread] = IDLE;
-    this.#standBack(thread);
-    if (this.phase === OVER) return "over";
+    if (this.turns.phase === OVER) return "over";
+    if (!this.turns.isGone(thread)) words[STATUS + thread] = IDLE;
+    this.turns.standBack(thread);
+    if (this.turns.phase === OVER) return "over";
     words[STATUS + thread] = READY;
     const choice = words[EVENT + thread] as number;
     if (kindOf(choice) === EXIT) {
@@ -168,8 +147,8 @@ export class SharedControl {
     const words = this.#words;
     words[STATUS + thread] = BLOCKED;
     words[BLOCKED_AT + thread] = address;
-    this.#standBack(thread);
-    this.#unwindIfOver(thread);
+    this.turns.standBack(thread);
+    this.turns.unwindIfOver(thread);
   }
 
   /** As `Atomics.notify`. */
@@ -177,7 +156,7 @@ export class SharedControl {
     const words = this.#words;
     let woken = 0;
     for (let thread = 0; thread < this.#active; thread++) {
-      if (this.isGone(thread)) continue;
+      if (this.turns.isGone(thread)) continue;
       if (woken < count && words[STATUS + thread] === BLOCKED && words[BLOCKED_AT + thread] === address) {
         words[STATUS + thread] = READY;
         woken++;
@@ -185,13 +164,6 @@ export class SharedControl {
       woken += this.waiters.notify(thread, address, count - woken);
     }
     return woken;
-  }
-
-  /** The main thread orders this thread to end. `native`: one that stands still does so in a native call, which nothing terminates. */
-  kill(thread: number, native: boolean): void {
-    const words = this.#words;
-    words[KILLED] = (words[KILLED] as number) | (1 << thread);
-    if (words[STATUS + thread] === STALLED && !native) this.#die(thread, DIES);
   }
 
   /** On the clock of the schedule. */
@@ -216,100 +188,5 @@ export class SharedControl {
   /** The event loop of this thread is to come to its heartbeat `ms` from now. */
   beatIn(thread: number, ms: number): void {
     this.#words[BEAT_AT + thread] = (this.#words[CLOCK] as number) + ms;
-  }
-
-  /** Dead or stalled. */
-  isGone(thread: number): boolean {
-    return this.#words[STATUS + thread] === DEAD || this.#words[STATUS + thread] === STALLED;
-  }
-
-  isStalled(thread: number): boolean {
-    return this.#words[STATUS + thread] === STALLED;
-  }
-
-  /** For how long a thread has stood still; 0 for one that does not. */
-  stalledForMs(thread: number): number {
-    if (!this.isStalled(thread)) return 0;
-    return (this.#words[CLOCK] as number) - (this.#words[STALLED_AT + thread] as number);
-  }
-
-  /** The running thread ends the schedule: the controller goes on. */
-  finish(thread: number): void {
-    real.store(this.#words, PHASE, OVER);
-    real.store(this.#words, PARKED, this.#threads - this.#active);
-    real.store(this.#words, FINISHED, 1);
-    real.notify(this.#words, FINISHED);
-    awaitTurn(this.#words, thread);
-  }
-
-  #decide(thread: number, goesOn: boolean, kind: number, address: number): number {
-    const words = this.#words;
-    const choices = choicesOf(this.#words, this.mail, this.waiters, goesOn ? thread : undefined);
-    const fallback = goesOn ? thread : choices === 0 ? NOBODY : lowest(choices);
-    if (this.phase !== EXPLORED || choices === 0) return fallback;
-    const step = words[STEPS] as number;
-    if (step >= MAX_STEPS) this.ledger.accuse(`more than ${MAX_STEPS} steps: somebody runs in circles`);
-    if (step >= MAX_STEPS || (words[PLAN_AT] === words[PLAN_LENGTH] && this.#seen.wasSeen(thread, goesOn))) {
-      this.finish(thread);
-      throw UNWOUND;
-    }
-    if (this.#seen.isFull) this.ledger.accuse(`more than ${this.#seen.limit} states: the scenario is too large`);
-    words[STEPS] = step + 1;
-    let chosen = fallback;
-    const planned = words[PLAN_AT] as number;
-    if (planned < (words[PLAN_LENGTH] as number) && words[PLAN + planned * 2] === step) {
-      words[PLAN_AT] = planned + 1;
-      chosen = words[PLAN + planned * 2 + 1] as number;
-      const isOwnEnd = goesOn && (chosen === (DIES | thread) || chosen === (STALLS | thread));
-      if (!isOwnEnd && (choices & (1 << chosen)) === 0) {
-        this.ledger.accuse(`step ${step} cannot choose ${chosen}: a scenario must depend on nothing but its schedule`);
-        chosen = fallback;
-      }
-    }
-    words.set([thread, goesOn ? 1 : 0, address, kind, choices, chosen], TRACE + step * TRACE_WORDS);
-    return chosen;
-  }
-
-  #endOfPhase(): void {
-    const words = this.#words;
-    if (this.phase === SET_UP) {
-      real.store(words, PHASE, EXPLORED);
-      for (let thread = 0; thread < this.#active; thread++) this.mail.deliverHeld(thread);
-      const choice = this.#decide(MAIN, false, 0, -1);
-      if (choice === NOBODY) throw new Error("the scenario has nothing to do after its set-up");
-      this.#handOver(choice);
-    } else {
-      real.store(words, PHASE, JUDGED);
-      this.mail.post(MAIN, "judge");
-      words[EVENT + MAIN] = BY_MESSAGE;
-      giveTurn(this.#words, MAIN);
-    }
-  }
-
-  #die(thread: number, kind: number): void {
-    const words = this.#words;
-    words[STATUS + thread] = kind === DIES ? DEAD : STALLED;
-    words[STALLED_AT + thread] = words[CLOCK] as number;
-    if (kind === DIES) words[EXITS] = (words[EXITS] as number) | (1 << thread);
-  }
-
-  /** The running thread cannot go on: others do, until it is its turn again. */
-  #standBack(thread: number): void {
-    let choice = this.#decide(thread, false, 0, -1);
-    // Whoever dies where it stands needs no turn for that.
-    for (; kindOf(choice) === DIES && choice !== NOBODY; choice = this.#decide(thread, false, 0, -1)) this.#die(choice - DIES, DIES);
-    if (choice === NOBODY) this.#endOfPhase();
-    else this.#handOver(choice);
-    awaitTurn(this.#words, thread);
-  }
-
-  #handOver(choice: number): void {
-    const thread = threadOf(choice);
-    this.#words[EVENT + thread] = choice;
-    giveTurn(this.#words, thread);
-  }
-
-  #unwindIfOver(thread: number): void {
-    if (this.phase === OVER || this.isGone(thread)) throw UNWOUND;
   }
 }

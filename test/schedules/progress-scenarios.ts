@@ -9,89 +9,8 @@ let task: TestedTask | undefined;
 // After nine looks it is certain that none has moved for eight.
 const STUCK_MS = 9 * 250;
 
-/** About time: tasks that ignore their cancel, and threads that stand still. */
-export const WATCH_SCENARIOS: readonly Scenario[] = [
-  {
-    name: "a task is given up and fails later, its slot is taken again",
-    threads: 2,
-    preemptions: 1,
-    graceMs: 100,
-    counts: true,
-    begin(main) {
-      one = main.open();
-      main.requestLater(main.run(one, "fails on request", 1));
-      main.later("cancel");
-      one.whenClosed = () => main.run(main.open(), "stays");
-    },
-    take: () => one?.cancel("deadline"),
-  },
-  {
-    name: "a task is canceled on its way and given up before it arrives",
-    threads: 2,
-    preemptions: 1,
-    graceMs: 100,
-    counts: true,
-    begin(main) {
-      one = main.open();
-      main.held(() => main.run(one as TestedGroup, "stays", 1));
-      main.later("cancel");
-    },
-    take: () => one?.cancel("deadline"),
-  },
-  {
-    name: "a task looks after it was given up",
-    threads: 2,
-    preemptions: 0,
-    graceMs: 100,
-    begin(main) {
-      [one, two] = [main.open(), undefined];
-      task = main.run(one, "looks when its group is over", 1);
-      one.whenClosed = () => {
-        two = main.open();
-        main.run(two, "stays");
-        main.post("request");
-        main.post("cancel");
-      };
-      main.later("cancel");
-    },
-    take(main, message) {
-      if (message === "request") main.request(task as TestedTask);
-      else if (two === undefined) one?.cancel("deadline");
-      else two.cancel("aborted");
-    },
-  },
-  {
-    name: "two groups are canceled one after the other and ignore it",
-    threads: 2,
-    preemptions: 2,
-    graceMs: 100,
-    begin(main) {
-      [one, two] = [main.open(), main.open()];
-      main.run(one, "ignores its cancel", 1);
-      main.run(two, "ignores its cancel", 1);
-      main.later("cancel");
-    },
-    take() {
-      one?.cancel("deadline");
-      setTimeout(() => two?.cancel("deadline"), 60);
-    },
-  },
-  {
-    name: "the main thread stands still for longer than a grace",
-    threads: 2,
-    preemptions: 2,
-    graceMs: 100,
-    begin(main) {
-      one = main.open();
-      main.run(one, "stays", 1);
-      main.run(one, "ignores its cancel", 1);
-      main.later("cancel");
-    },
-    take(main) {
-      one?.cancel("deadline");
-      main.stall(400);
-    },
-  },
+/** About threads that stand still, and those on which tasks were given up. */
+export const PROGRESS_SCENARIOS: readonly Scenario[] = [
   {
     name: "an exclusive thread is free once the task that it was given up for has ended",
     threads: 3,
@@ -131,9 +50,9 @@ export const WATCH_SCENARIOS: readonly Scenario[] = [
     },
     judge(main) {
       const reasons = [...main.threads.replaced].join();
-      const isStuck = main.control.isGone(1) && !main.control.isStalled(1);
+      const isStuck = main.control.turns.isGone(1) && !main.control.turns.isStalled(1);
       if (reasons !== (isStuck ? "1,heartbeat" : "")) main.accuse(`replaced: ${reasons}`);
-      if (main.control.stalledForMs(1) > STUCK_MS) main.accuse("a thread that stands still is kept");
+      if (main.control.turns.stalledForMs(1) > STUCK_MS) main.accuse("a thread that stands still is kept");
     },
   },
   {
