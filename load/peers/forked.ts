@@ -1,13 +1,22 @@
 import { fork } from "node:child_process";
 import { fileURLToPath } from "node:url";
 
-/** Runs a script of this folder in a process of its own and gives what it sends. Rejects when the process ends without a word. */
+/**
+ * Runs a script of this folder in a process of its own and gives what it sends, once it has ended: it must not be in the way of the next.
+ * Rejects when it ends without a word.
+ */
 export function forked<Answer>(script: string, args: readonly string[]): Promise<Answer> {
   return new Promise((resolve, reject) => {
-    // Its output is on stderr, so that stdout has the table alone.
+    // Its output goes to stderr, so that stdout has the table alone.
     const child = fork(fileURLToPath(new URL(script, import.meta.url)), args, { stdio: ["ignore", 2, 2, "ipc"] });
-    child.once("message", (answer) => resolve(answer as Answer));
+    let answer: Answer | undefined;
+    child.once("message", (message) => {
+      answer = message as Answer;
+    });
     child.once("error", reject);
-    child.once("exit", (code, signal) => reject(new Error(`${script} ${args.join(" ")} ended with ${signal ?? code} and no figures`)));
+    child.once("close", (code, signal) => {
+      if (answer !== undefined) resolve(answer);
+      else reject(new Error(`${script} ${args.join(" ")} ended with ${signal ?? code} and no figures`));
+    });
   });
 }
