@@ -26,7 +26,7 @@ const CANCELED: Readonly<Record<(typeof CANCELED_KINDS)[number], string>> = {
 /** Three digits of it are more than anything here is sure of. */
 function short(value: number): string {
   const rounded = Number(value.toPrecision(value < 100 ? 2 : 3));
-  return rounded < 10_000 ? String(rounded) : String(rounded).replace(/\d{3}$/, " $&");
+  return rounded < 10_000 ? String(rounded) : String(rounded).replace(/\B(?=(\d{3})+$)/g, " ");
 }
 
 function sum(values: readonly number[]): number {

@@ -1,10 +1,9 @@
 import { Tinypool } from "tinypool";
 import type { Peer } from "../peer.ts";
-import { settled } from "./settled.ts";
+import { bySignal } from "./by-signal.ts";
+import { TASKS_A_THREAD } from "./piscina.ts";
 
-// As in Piscina, whose fork it is.
-const TASKS_A_THREAD = 64;
-
+/** A fork of Piscina, with fewer options. */
 export const tinypool: Peer = {
   title: "tinypool, `signal`",
   sharing: "uncancelable",
@@ -17,16 +16,6 @@ export const tinypool: Peer = {
       concurrentTasksPerWorker: TASKS_A_THREAD,
       workerData: notes,
     });
-    pool.on("error", () => {});
-    return {
-      run(job, { cancelable = true } = {}) {
-        const abort = cancelable ? new AbortController() : undefined;
-        return {
-          settled: settled(job, pool.run(job, { signal: abort?.signal ?? null })),
-          cancel: () => abort?.abort(),
-        };
-      },
-      [Symbol.asyncDispose]: () => pool.destroy(),
-    };
+    return bySignal(pool);
   },
 };
