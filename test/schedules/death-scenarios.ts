@@ -95,6 +95,23 @@ export const DEATH_SCENARIOS: readonly Scenario[] = [
     replaced: (main, thread) => void main.run(main.open(), "stays", thread),
   },
   {
+    name: "the threads are closed while one of them is in a native call",
+    threads: 2,
+    preemptions: 0,
+    stalling: [1],
+    native: true,
+    maxTasksPerThread: 1,
+    begin(main) {
+      main.held(() => main.run(main.open(), "stays", 1));
+      main.run(main.open(), "succeeds");
+      main.later("close");
+    },
+    take: (main) => main.close(),
+    judge(main) {
+      if (main.threads.parts.table.size > 0) main.accuse("a task has not settled though the threads are closed");
+    },
+  },
+  {
     name: "a thread dies while it starts",
     threads: 4,
     shared: 1,

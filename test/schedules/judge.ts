@@ -26,6 +26,7 @@ export function faultAtRest(main: MainRole): string | undefined {
     const fault = groupFault(group, main);
     if (fault !== undefined) return `group ${n}: ${fault}`;
   }
+  if (main.threads.isClosing !== main.threads.isClosed) return "the threads have not been closed";
   return poolsFault(main) ?? partsFault(main) ?? countsAtRest(main);
 }
 
@@ -64,7 +65,7 @@ function poolsFault({ threads, control, exits, scenario }: MainRole): string | u
   ] as const) {
     const all = [...(pool?.all() ?? [])];
     const staying = all.filter(({ killed, isSetAside }) => !killed && !isSetAside);
-    if (staying.length !== expected) return `the ${pool?.name} pool has ${staying.length} threads, not ${expected}`;
+    if (staying.length !== (threads.isClosing ? 0 : expected)) return `the ${pool?.name} pool has ${staying.length} threads`;
     if (pool !== undefined && all.length > pool.alive) return `the ${pool.name} pool waits for a thread that has died`;
     for (const thread of all) {
       const { id, readyAtMs, isSetAside, inFlight, killed } = thread;
@@ -92,7 +93,7 @@ function partsFault({ groups, threads: { parts } }: MainRole): string | undefine
   return undefined;
 }
 
-function countsAtRest({ threads, control, exits, ledger, groups }: MainRole): string | undefined {
+function countsAtRest({ threads, control, exits, ledger, groups, scenario }: MainRole): string | undefined {
   const isStalled = threads.all().some(({ id }) => control.turns.isGone(id) && !exits.has(id));
   if (isStalled) return undefined;
   const { running, started, finished } = threads.tracker.totals();
@@ -102,7 +103,7 @@ function countsAtRest({ threads, control, exits, ledger, groups }: MainRole): st
   }
   const bodies = groups.flatMap((group) => group.tasks).reduce((sum, { number }) => sum + ledger.bodies(number), 0);
   // A thread may die between the count and the body.
-  const deaths = exits.size + threads.replaced.size;
+  const deaths = Array.from({ length: scenario.threads }, (_, thread) => control.turns.isGone(thread)).filter(Boolean).length;
   if (started < bodies || started > bodies + deaths) return `${bodies} tasks ran, ${started} are counted`;
   return undefined;
 }

@@ -189,6 +189,11 @@ export class MainRole implements Role, Truth {
     this.threads.find(thread)?.kill("killed");
   }
 
+  close(): void {
+    for (const group of this.groups) if (!group.isClosed) group.cancel("closed");
+    void this.threads.close();
+  }
+
   accuse(text: string): void {
     this.ledger.accuse(text);
   }

@@ -143,6 +143,13 @@ export const POOL_MUTANTS: readonly Mutant[] = [
     foundBy: "a thread is killed in a native call",
   },
   {
+    name: "closing waits for a thread that cannot die",
+    file: POOL,
+    from: "    await atMost(Promise.all([allExited, this.#piscina?.destroy()]), withinMs);\n",
+    to: "    await Promise.all([allExited, this.#piscina?.destroy()]);\n",
+    foundBy: "the threads are closed while one of them is in a native call",
+  },
+  {
     name: "a row is emptied before its tasks have settled",
     file: POOL,
     from: "    if (thread !== undefined) this.#died(thread);\n",

@@ -28,6 +28,7 @@ export interface ThreadsParts {
 }
 
 const DEFAULT_GRACE_MS = 100;
+const CLOSE_MS = 1_000;
 
 /** The library's parts on the main thread, put together as `Threads` does it, on the memory and the clock of the schedule. */
 export class TestedThreads {
@@ -36,6 +37,8 @@ export class TestedThreads {
   readonly pools: readonly PoolThreads[];
   /** Which threads were replaced, and why. */
   readonly replaced = new Map<number, ReplaceReason>();
+  isClosing = false;
+  isClosed = false;
   readonly #expected: number;
 
   constructor({ layout, board, slots, scenario, graceClock, progressClock, onFault, onClosed }: ThreadsParts) {
@@ -74,6 +77,16 @@ export class TestedThreads {
       exclusiveCapacity: exclusiveThreads === 0 ? undefined : new Capacity(exclusiveThreads),
     };
     new ProgressWatch(tracker, this.pools, startTimeoutMs, progressClock);
+  }
+
+  /** As `Threads` closes, without the grace for tasks. */
+  async close(): Promise<void> {
+    this.isClosing = true;
+    this.parts.graceWatch.close();
+    await Promise.all(this.pools.map((pool) => pool.close(CLOSE_MS)));
+    this.parts.shared.close();
+    this.parts.exclusive.close();
+    this.isClosed = true;
   }
 
   get areUp(): boolean {
