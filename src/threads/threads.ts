@@ -192,6 +192,8 @@ export class Threads<Tasks extends Table = Table, Cause extends string = string,
     await atMost(Promise.all(running), this.#graceMs);
     this.#progressWatch.close();
     graceWatch.close();
+    // All of them before the first ends: a place at the start limit that it gives up is for nobody.
+    for (const pool of this.#pools) pool.closing = true;
     await Promise.all(this.#pools.map((pool) => pool.close(CLOSE_MS)));
     shared.close();
     exclusive.close();
