@@ -10,6 +10,8 @@ export interface FaultMode {
   readonly headers?: Readonly<Record<string, string>>;
   /** Before anything else. */
   readonly slowMs?: number;
+  /** Before anything else, where a test says when. */
+  readonly after?: Promise<unknown>;
   readonly lateMs?: number;
   readonly downMs?: number;
 }

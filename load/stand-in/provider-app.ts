@@ -60,7 +60,8 @@ export function providerApp({ ledger, underWay, seen, faultModeOf, goDown, onGon
       clearTimeout(timer);
       if (!hungUp && !response.writableFinished) onGone?.(call);
     });
-    if (faultMode.slowMs === undefined) treat();
+    if (faultMode.after !== undefined) void faultMode.after.then(() => response.closed || treat());
+    else if (faultMode.slowMs === undefined) treat();
     else timer = setTimeout(treat, faultMode.slowMs);
 
     function treat(): void {
