@@ -11,7 +11,9 @@ const MIN_LINGER_MS = 200;
 // A balancer uses each of its idle connections within this time, and the answer ends the connection. A connection that is idle for longer
 // is closed although its client may be about to use it, so this is longer than the pauses in any real load.
 const MAX_LINGER_MS = 500;
-const POLL_MS = 20;
+// These times pass in steps, between which the event loop reads what has arrived, and a stall of the process counts as one step. After a
+// stall a timer fires first, with requests that came meanwhile unread; and if the whole machine was stalled, no client could send any.
+const STEP_MS = 20;
 // The kernel queues 511 connections for a listener, and Node accepts one a turn.
 const MAX_ACCEPT_TURNS = 512;
 // An idle turn takes a tenth of that. A connection that arrives between a turn's poll and the close is lost, so the last turn has to be
@@ -25,10 +27,8 @@ const QUIET_TURN_MS = 0.2;
  */
 export async function untilUnused(server: Server, hurry: AbortSignal): Promise<void> {
   if ((await countOf(server)) === 0) return;
-  const startMs = performance.now();
-  for (;;) {
-    await pause(POLL_MS, undefined, { signal: hurry }).catch(() => {});
-    const lingeredMs = performance.now() - startMs;
+  for (let lingeredMs = STEP_MS; ; lingeredMs += STEP_MS) {
+    await pause(STEP_MS, undefined, { signal: hurry }).catch(() => {});
     if (hurry.aborted || lingeredMs > MAX_LINGER_MS || (lingeredMs > MIN_LINGER_MS && (await countOf(server)) === 0)) return;
   }
 }
@@ -52,6 +52,18 @@ export async function acceptWaiting(server: Server): Promise<void> {
     if (!accepted && performance.now() - startMs < QUIET_TURN_MS) break;
   }
   server.off("connection", onConnection);
+}
+
+/** Calls back once the process has run for `ms`, and has read what had arrived by then. Returns how to stop it. */
+export function afterRunning(ms: number, callback: () => void): () => void {
+  let leftMs = ms;
+  const timer = setInterval(() => {
+    leftMs -= STEP_MS;
+    if (leftMs > 0) return;
+    clearInterval(timer);
+    setImmediate(callback);
+  }, STEP_MS);
+  return () => clearInterval(timer);
 }
 
 function countOf(server: Server): Promise<number> {

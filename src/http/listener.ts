@@ -3,7 +3,7 @@ import type { AddressInfo } from "node:net";
 import type { Express, Response } from "express";
 import { nodeHttp } from "../node-http.ts";
 import type { OnFault } from "../orders/faults.ts";
-import { acceptWaiting, type Connections, untilUnused } from "./connection-drain.ts";
+import { acceptWaiting, afterRunning, type Connections, untilUnused } from "./connection-drain.ts";
 import { KnownHosts } from "./known-hosts.ts";
 import { isOnLoopback } from "./loopback.ts";
 import { messageClasses } from "./message-classes.ts";
@@ -127,9 +127,9 @@ async function close(server: Server): Promise<void> {
   await acceptWaiting(server);
   return new Promise((resolve) => {
     // A client that never sends the rest of its request would keep the server open for ever.
-    const timer = setTimeout(() => server.closeAllConnections(), CLOSE_GRACE_MS);
+    const stop = afterRunning(CLOSE_GRACE_MS, () => server.closeAllConnections());
     server.close(() => {
-      clearTimeout(timer);
+      stop();
       resolve();
     });
     server.closeIdleConnections();

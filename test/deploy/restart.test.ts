@@ -90,6 +90,7 @@ test.skipIf(process.platform === "win32")(
     console.info(`${answered.length} orders, ${inFlightAtSignals} in flight at the signals; sent again`, {
       after503: keeping.unavailable + opening.unavailable,
       afterRefusal: keeping.refused + opening.refused,
+      afterStall: keeping.stalled + opening.stalled,
     });
   },
 );

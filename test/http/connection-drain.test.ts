@@ -1,6 +1,6 @@
 import { Agent } from "node:http";
 import { connect } from "node:net";
-import { setImmediate as nextTurn } from "node:timers/promises";
+import { setImmediate as nextTurn, setTimeout as pause } from "node:timers/promises";
 import express from "express";
 import { expect, test } from "vitest";
 import { sendJson } from "../../src/http/answers.ts";
@@ -108,3 +108,41 @@ test("connections that wait in the kernel when a listener is closed are taken in
   await Promise.all([listener.close(), ...answers]);
   for (const answer of await Promise.all(answers)) expect(answer).toMatch(/^HTTP\/1\.1 200 OK\r\n[\s\S]*^Connection: close\r$/m);
 });
+
+/** As if the machine had stopped: nothing of this thread runs, clients of the test included. */
+function stall(ms: number): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT)), 0, 0, ms);
+}
+
+test("a request that arrives while this process is stalled is answered, though the time to close connections has passed", async () => {
+  const { listener } = await startListener();
+  using client = await RawConnection.open(listener.port);
+  const closed = listener.close();
+  await eventually("the listener to take no more", () => isRefused(listener.port));
+  void client.write(GET);
+  stall(1_200);
+  expect(await client.answersToTheEnd()).toMatchObject([{ status: 200, headers: { connection: "close" } }]);
+  await closed;
+});
+
+test("an idle connection of a client that was stalled with this process is not closed before it could be used", async () => {
+  const { listener } = await startListener();
+  using idle = await RawConnection.open(listener.port);
+  await idle.write(GET);
+  await idle.until(/\{\}$/);
+  const closed = listener.endConnections(NEVER).then(() => listener.close());
+  await pause(50);
+  stall(600);
+  await pause(100);
+  await idle.write(GET);
+  expect((await idle.answersToTheEnd()).map(({ headers }) => headers.connection)).toEqual(["keep-alive", "close"]);
+  await closed;
+});
+
+async function isRefused(port: number): Promise<boolean> {
+  const { code } = await send(port, { path: "/answer" }).then(
+    () => ({ code: "" }),
+    (error: NodeJS.ErrnoException) => error,
+  );
+  return code === "ECONNREFUSED";
+}

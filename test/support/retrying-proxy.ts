@@ -2,6 +2,7 @@ import { Agent, createServer, type IncomingHttpHeaders, type IncomingMessage, re
 import type { AddressInfo } from "node:net";
 import { setTimeout as pause } from "node:timers/promises";
 import { send } from "./http-client.ts";
+import { Stalls } from "./stalls.ts";
 
 export interface RetryingProxyOptions {
   readonly upstreamPort: number;
@@ -18,11 +19,16 @@ interface UpstreamAnswer {
 const HEALTH_CHECK_EVERY_MS = 20;
 // Far longer than a restart takes on a busy machine.
 const RETRY_LIMIT_MS = 60_000;
+// The server closes a connection on which nothing comes for half a second while it drains, and the proxy may learn of it when it has just sent
+// the next request. That is no fault of a server whose clients did not run for so long.
+const STALL_MS = 250;
+const AFTER_STALL_MS = 2_000;
 
 /**
  * A balancer with one server behind it. It sends a request again after a 503 and where no connection came about, because then surely
- * nothing has happened, and after nothing else: a connection that broke is a 502 for the client. As balancers do, it holds requests back
- * from a server that is not healthy, and asks `GET /readyz` until that is.
+ * nothing has happened: a connection that broke is a 502 for the client. Only where this process itself did not run when it should have used
+ * the connection, it sends the request again; its idempotency key makes that safe. As balancers do, it holds requests back from a server
+ * that is not healthy, and asks `GET /readyz` until that is.
  */
 export class RetryingProxy implements AsyncDisposable {
   readonly #options: RetryingProxyOptions;
@@ -30,9 +36,11 @@ export class RetryingProxy implements AsyncDisposable {
   readonly #server: Server;
   /** Settles when the server is healthy again; undefined while it is. */
   #healthy: Promise<void> | undefined;
-  /** How often it sent a request again after a 503, and after a refused connection. */
+  readonly #stalls = new Stalls(STALL_MS);
+  /** How often it sent a request again after a 503, after a refused connection, and after a broken one because it had stalled itself. */
   unavailable = 0;
   refused = 0;
+  stalled = 0;
   /** Why clients got a 502. */
   readonly broken: string[] = [];
 
@@ -53,6 +61,7 @@ export class RetryingProxy implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#stalls[Symbol.dispose]();
     this.#agent.destroy();
     this.#server.closeAllConnections();
     await new Promise((resolve) => this.#server.close(resolve));
@@ -66,12 +75,14 @@ export class RetryingProxy implements AsyncDisposable {
       const answer = await this.#ask(incoming, body).catch((error: NodeJS.ErrnoException) => error);
       const isRefused = answer instanceof Error && answer.code === "ECONNREFUSED";
       const isUnavailable = !(answer instanceof Error) && answer.status === 503;
-      if ((!isRefused && !isUnavailable) || performance.now() > endMs) {
+      const isStalled = answer instanceof Error && answer.code === "ECONNRESET" && this.#stalls.agoMs < AFTER_STALL_MS;
+      if (!(isRefused || isUnavailable || isStalled) || performance.now() > endMs) {
         this.#tell(outgoing, answer);
         return;
       }
       if (isRefused) this.refused++;
-      else this.unavailable++;
+      else if (isUnavailable) this.unavailable++;
+      else this.stalled++;
       this.#healthy ??= this.#untilHealthy(endMs);
     }
   }
