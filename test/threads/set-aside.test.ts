@@ -131,14 +131,21 @@ test("as many may be set aside at one time as the pool has threads; those that w
   );
 });
 
-test("one that is set aside already, or leaves for another reason, is left alone", async () => {
-  const rig = new Pool(2);
-  const [aside, leaving] = (await rig.withTasks(1)) as [PoolThread, PoolThread];
+test("one that is set aside again, as at each look, does not give way to itself", async () => {
+  const rig = new Pool(1);
+  const [aside] = (await rig.withTasks(1)) as [PoolThread];
+  for (let look = 0; look < 3; look++) rig.pool.setAside(aside);
+  await rig.withTasks(1);
   rig.pool.setAside(aside);
-  for (let again = 0; again < 3; again++) rig.pool.setAside(aside);
+  expect([aside.killed, rig.gone]).toEqual([false, []]);
+});
+
+test("one that leaves for another reason is not set aside", async () => {
+  const rig = new Pool(1);
+  const [leaving] = (await rig.withTasks(1)) as [PoolThread];
   leaving.kill("killed");
   rig.pool.setAside(leaving);
-  expect([aside.killed, leaving.isSetAside]).toEqual([false, false]);
+  expect(leaving.isSetAside).toBe(false);
   await rig.hasEnded(leaving);
   expect(rig.gone).toEqual([[leaving, "killed", 1]]);
 });
