@@ -10,7 +10,12 @@ import { type Ran, type RunOptions, run } from "./run.ts";
 import { BENCHMARKS, CAMPAIGNS, OTHERS, SMALL_RUNS } from "./small-runs.ts";
 
 /** Programs without which a script cannot be run. */
-const NEEDS: Readonly<Record<string, string>> = { "bench:goroutines": "go", "bench:readers": "sqlite3", "test:starvation": "nice" };
+const NEEDS: Readonly<Record<string, string>> = {
+  "bench:goroutines": "go",
+  "bench:readers": "sqlite3",
+  "bench:page-heap": "Chromium",
+  "test:starvation": "nice",
+};
 
 const npmRun = (name: string, args: string | undefined, options?: RunOptions): Promise<Ran> =>
   run("sh", ["-c", `npm run --silent ${name} -- ${args}`], options);
@@ -18,7 +23,9 @@ const npmRun = (name: string, args: string | undefined, options?: RunOptions): P
 /** What a script cannot be run without and is missing here; then it says so. */
 async function missing(name: string): Promise<string | undefined> {
   const program = NEEDS[name];
-  if (program === undefined || (await run("sh", ["-c", `command -v ${program}`])).code === 0) return undefined;
+  if (program === undefined) return undefined;
+  const isThere = program === "Chromium" ? CHROMIUM !== undefined : (await run("sh", ["-c", `command -v ${program}`])).code === 0;
+  if (isThere) return undefined;
   console.log(`${name} is left out: there is no ${program}`);
   return program;
 }
