@@ -1,0 +1,115 @@
+import { beforeEach, describe, expect, test } from "vitest";
+import type { DispatchedTask } from "../../src/threads/dispatched-task.ts";
+import { CancelScope } from "../../src/threads/index.ts";
+import type { CanceledOutcome } from "../../src/threads/outcome.ts";
+import { SlotGroup } from "../../src/threads/slot-group.ts";
+import { FAILED, ThreadRig } from "./thread-rig.ts";
+
+const stopped = (cause: string): CanceledOutcome => ({ status: "canceled", cause, started: true, stopped: true, progress: undefined });
+const neverRan = (cause: string): CanceledOutcome => ({ ...stopped(cause), started: false });
+
+let rig: ThreadRig;
+
+beforeEach(() => {
+  rig = new ThreadRig(3);
+});
+
+/** How often the slots of groups were logged while this ran. */
+function notifications(while_: () => void): number {
+  const before = rig.board.head();
+  while_();
+  return rig.board.head() - before;
+}
+
+describe("a slot", () => {
+  test("is not kept by a group that cannot be opened", () => {
+    const { scope, group } = rig.open();
+    expect(() => new SlotGroup(rig.parts, scope)).toThrow("a scope carries one group at a time");
+    for (const urgency of [-1, 8, 1.5, Number.NaN]) expect(() => new SlotGroup(rig.parts, new CancelScope(), urgency)).toThrow(RangeError);
+    expect(rig.parts.slots.inUse).toBe(1);
+    group.close();
+    expect(rig.parts.slots.inUse).toBe(0);
+    // The scope may carry another one now.
+    new SlotGroup(rig.parts, scope).close();
+  });
+
+  test("is given back once, when all tasks have settled, and then nothing runs in the group", async () => {
+    const { group } = rig.open();
+    const tasks = await rig.runOnEach(group);
+    expect(() => group.close()).toThrow("group closed with 3 of its tasks still running");
+    for (const task of tasks) rig.posts(task, null);
+    group.close();
+    expect(() => group.close()).toThrow("group closed twice");
+    expect(() => group.run("task", undefined)).toThrow("task run in a group that has ended");
+    expect([rig.parts.slots.inUse, rig.parts.table.size]).toEqual([0, 0]);
+  });
+
+  test("of a group whose scope was canceled before is canceled on the board", () => {
+    const scope = new CancelScope();
+    scope.cancel("deadline");
+    const group = new SlotGroup(rig.parts, scope);
+    expect(rig.board.causeOf(group.slot, group.generation)).toBe("deadline");
+  });
+});
+
+describe("a cancel", () => {
+  test("ends what waits for a thread, not in the cancel itself but in the next turn; what was sent is waited for", async () => {
+    const { scope, group } = rig.open();
+    const [sent] = (await rig.runOnEach(group)) as [DispatchedTask];
+    const waiting = group.run("task", undefined);
+    scope.cancel("deadline");
+    expect([waiting.settled, sent.settled]).toEqual([false, false]);
+    expect(await waiting.outcome).toEqual(neverRan("deadline"));
+    expect(sent.settled).toBe(false);
+    expect(await group.run("task", undefined).outcome).toEqual(neverRan("deadline"));
+    expect(group.unsettled().length).toBe(3);
+  });
+
+  test("of a cause that the threads do not know is aborted for them", () => {
+    const { scope, group } = rig.open();
+    scope.cancel("of another library");
+    expect([scope.cause, rig.board.causeOf(group.slot, group.generation)]).toEqual(["of another library", "aborted"]);
+  });
+
+  test("is watched until the group is closed", async () => {
+    const { scope, group } = rig.open();
+    const tasks = await rig.runOnEach(group);
+    scope.cancel("deadline");
+    expect([rig.parts.graceWatch.size, rig.clock.timers]).toEqual([1, 1]);
+    for (const task of tasks) rig.posts(task, stopped("deadline"));
+    group.close();
+    expect([rig.parts.graceWatch.size, rig.clock.timers]).toEqual([0, 0]);
+  });
+});
+
+describe("threads are notified again, for one that was first may have died before it did", () => {
+  const failsOnItsThread = (group: SlotGroup) => rig.board.cancel(group.slot, group.generation, "sibling_failed");
+
+  test("when the main thread cancels and another was first, once; not when it is first itself", async () => {
+    const { scope, group } = rig.open();
+    await rig.runOnEach(group);
+    expect(notifications(() => failsOnItsThread(group))).toBe(1);
+    expect(notifications(() => scope.cancel("deadline"))).toBe(1);
+    const other = rig.open();
+    expect(notifications(() => other.scope.cancel("deadline"))).toBe(1);
+  });
+
+  test("not when it cancels because the failure has come: its thread notified them before it posted that", async () => {
+    const { scope, group } = rig.open();
+    const [failed] = (await rig.runOnEach(group)) as [DispatchedTask];
+    failsOnItsThread(group);
+    rig.posts(failed, FAILED);
+    expect(notifications(() => scope.cancel("sibling_failed"))).toBe(0);
+  });
+
+  test("when a task has heard of a cancel that the main thread does not know of, and two or more others may not have", async () => {
+    const { scope, group } = rig.open();
+    const [first, second, third] = (await rig.runOnEach(group)) as [DispatchedTask, DispatchedTask, DispatchedTask];
+    failsOnItsThread(group);
+    expect(notifications(() => rig.posts(first, stopped("sibling_failed")))).toBe(1);
+    // The one that is left is the one that failed.
+    expect(notifications(() => rig.posts(second, stopped("sibling_failed")))).toBe(0);
+    expect(notifications(() => rig.posts(third, FAILED))).toBe(0);
+    expect(notifications(() => scope.cancel("sibling_failed"))).toBe(0);
+  });
+});
