@@ -22,6 +22,7 @@ export const BOARD_SCENARIOS: readonly Scenario[] = [
     name: "a task fails, the main thread cancels, a task listens",
     threads: 3,
     preemptions: 1,
+    most: 3,
     last: [MAIN, 2],
     begin(main) {
       one = openGroup(main, [2]);
@@ -42,6 +43,7 @@ export const BOARD_SCENARIOS: readonly Scenario[] = [
     name: "a task starts while its group is canceled",
     threads: 3,
     preemptions: 2,
+    most: 3,
     begin(main) {
       const group = main.open();
       main.held(() => {
@@ -54,6 +56,7 @@ export const BOARD_SCENARIOS: readonly Scenario[] = [
     name: "two groups are canceled, tasks of both listen on one thread",
     threads: 3,
     preemptions: 2,
+    most: 3,
     last: [MAIN, 2],
     begin(main) {
       [one, two] = [main.open(), main.open()];

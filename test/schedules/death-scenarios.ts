@@ -24,6 +24,7 @@ export const DEATH_SCENARIOS: readonly Scenario[] = [
     threads: 3,
     shared: 1,
     preemptions: 1,
+    most: 3,
     mortal: [1],
     counts: true,
     async begin(main) {
@@ -56,6 +57,7 @@ export const DEATH_SCENARIOS: readonly Scenario[] = [
     name: "a thread dies that has two tasks of a group that is canceled",
     threads: 2,
     preemptions: 1,
+    most: 3,
     mortal: [1],
     begin(main) {
       one = main.open();
@@ -98,6 +100,7 @@ export const DEATH_SCENARIOS: readonly Scenario[] = [
     name: "the threads are closed while one of them is in a native call",
     threads: 2,
     preemptions: 0,
+    most: 3,
     stalling: [1],
     native: true,
     maxTasksPerThread: 1,
@@ -128,6 +131,7 @@ export const DEATH_SCENARIOS: readonly Scenario[] = [
     threads: 4,
     shared: 1,
     preemptions: 0,
+    most: 3,
     mortal: [2],
     diesUnseen: true,
     begin(main) {
@@ -169,6 +173,7 @@ export const DEATH_SCENARIOS: readonly Scenario[] = [
     name: "a task computes for longer than a slice",
     threads: 2,
     preemptions: 1,
+    most: 3,
     begin(main) {
       [one, two] = [main.open(), main.open()];
       main.held(() => {

@@ -13,7 +13,7 @@ export const TIMEOUT_MS = IS_WHOLE ? 3_600_000 : 600_000;
 
 // With more preemptions a scenario has millions of states.
 const STATES = IS_WHOLE ? 2 ** 23 : undefined;
-const MOST_PREEMPTIONS = 3;
+const MOST_PREEMPTIONS = 2;
 
 /** Tries every schedule of these scenarios. Fails with the first bad one. There is no chance in it: the same ones in the same order each time. */
 export async function expectAllGood(scenarios: readonly Scenario[]): Promise<void> {

@@ -25,6 +25,7 @@ export const GRACE_SCENARIOS: readonly Scenario[] = [
     name: "a task is canceled on its way and given up before it arrives",
     threads: 2,
     preemptions: 1,
+    most: 3,
     graceMs: 100,
     counts: true,
     begin(main) {
@@ -60,6 +61,7 @@ export const GRACE_SCENARIOS: readonly Scenario[] = [
     name: "two groups are canceled one after the other and ignore it",
     threads: 2,
     preemptions: 2,
+    most: 3,
     graceMs: 100,
     begin(main) {
       [one, two] = [main.open(), main.open()];
@@ -76,6 +78,7 @@ export const GRACE_SCENARIOS: readonly Scenario[] = [
     name: "the main thread stands still for longer than a grace",
     threads: 2,
     preemptions: 2,
+    most: 3,
     graceMs: 100,
     begin(main) {
       one = main.open();

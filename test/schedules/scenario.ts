@@ -11,7 +11,7 @@ export interface Scenario {
   readonly shared?: number;
   /** How often a thread may be stopped between two operations, in `npm test`; wherever that is enough for the faults that it finds. */
   readonly preemptions: number;
-  /** As above, in the whole campaign, where the usual number takes too long. */
+  /** As above, in the whole campaign; default 2. */
   readonly most?: number;
   /** Threads that hear of others only when nobody else has anything to do: for where that matters to nobody. */
   readonly last?: readonly number[];
