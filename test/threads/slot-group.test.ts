@@ -56,7 +56,10 @@ describe("a cancel", () => {
   test("ends what waits for a thread, not in the cancel itself but in the next turn; what was sent is waited for", async () => {
     const { scope, group } = rig.open();
     const [sent] = (await rig.runOnEach(group)) as [DispatchedTask];
+    // From now on none takes a task.
+    for (const thread of rig.threads) thread.leaving = "killed";
     const waiting = group.run("task", undefined);
+    await new Promise(setImmediate);
     scope.cancel("deadline");
     expect([waiting.settled, sent.settled]).toEqual([false, false]);
     expect(await waiting.outcome).toEqual(neverRan("deadline"));
