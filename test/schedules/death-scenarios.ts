@@ -85,6 +85,7 @@ export const DEATH_SCENARIOS: readonly Scenario[] = [
     threads: 3,
     shared: 1,
     preemptions: 0,
+    most: 1,
     stalling: [1],
     native: true,
     counts: true,

@@ -2,6 +2,7 @@ import type { Mutant } from "./mutant.ts";
 
 const DISPATCHER = "src/threads/dispatcher.ts";
 const POOL = "src/threads/pool-threads.ts";
+const WORKERS = "src/threads/pool-workers.ts";
 const THREAD = "src/threads/pool-thread.ts";
 const GROUP = "src/threads/slot-group.ts";
 const SLOTS = "src/threads/slots.ts";
@@ -26,15 +27,15 @@ export const POOL_MUTANTS: readonly Mutant[] = [
   {
     name: "a failure that is due stays due though a lost task took it along",
     file: GROUP,
-    from: 'if (outcome.status === "lost" || this.#failureHasNotified) this.#failureIsDue = false;',
-    to: "if (this.#failureHasNotified) this.#failureIsDue = false;",
+    from: 'if (outcome.status === "lost" || this.#failureHasNotified) ',
+    to: "if (this.#failureHasNotified) ",
     foundBy: "a thread dies that has two tasks of a group that is canceled",
   },
   {
     name: "a failure is not waited for once the main thread has canceled",
     file: GROUP,
-    from: 'this.#failureIsDue = !isFirst && asked !== "sibling_failed";',
-    to: "this.#failureIsDue = false;",
+    from: "this.#failureIsDue = !isFirst && ",
+    to: "this.#failureIsDue = false && ",
     foundBy: "a thread dies that has two tasks of a group that is canceled",
   },
   {
@@ -144,9 +145,9 @@ export const POOL_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "closing waits for a thread that cannot die",
-    file: POOL,
-    from: "    await atMost(Promise.all([allExited, this.#piscina?.destroy()]), withinMs);\n",
-    to: "    await Promise.all([allExited, this.#piscina?.destroy()]);\n",
+    file: WORKERS,
+    from: "      await atMost(new Promise<void>((resolve) => (this.#exited = resolve)), quietMs);\n",
+    to: "      await new Promise<void>((resolve) => (this.#exited = resolve));\n",
     foundBy: "the threads are closed while one of them is in a native call",
   },
   {

@@ -28,7 +28,7 @@ export interface ThreadsParts {
 }
 
 const DEFAULT_GRACE_MS = 100;
-const CLOSE_MS = 1_000;
+const QUIET_MS = 1_000;
 
 /** The library's parts on the main thread, put together as `Threads` does it, on the memory and the clock of the schedule. */
 export class TestedThreads {
@@ -83,7 +83,7 @@ export class TestedThreads {
   async close(): Promise<void> {
     this.isClosing = true;
     this.parts.graceWatch.close();
-    await Promise.all(this.pools.map((pool) => pool.close(CLOSE_MS)));
+    await Promise.all(this.pools.map((pool) => pool.close(QUIET_MS)));
     this.parts.shared.close();
     this.parts.exclusive.close();
     this.isClosed = true;
