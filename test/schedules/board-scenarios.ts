@@ -117,7 +117,8 @@ export const BOARD_SCENARIOS: readonly Scenario[] = [
     },
     judge(main) {
       const [listens, , looks] = one?.tasks ?? [];
-      if (looks?.outcome?.status === "canceled" && listens?.outcome === undefined) main.accuse("the task that listens has not heard");
+      if (looks?.outcome?.status === "canceled" && listens?.outcome === undefined)
+        main.ledger.accuse("the task that listens has not heard");
     },
   },
   {

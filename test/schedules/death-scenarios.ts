@@ -112,7 +112,7 @@ export const DEATH_SCENARIOS: readonly Scenario[] = [
     },
     take: (main) => main.close(),
     judge(main) {
-      if (main.threads.parts.table.size > 0) main.accuse("a task has not settled though the threads are closed");
+      if (main.threads.parts.table.size > 0) main.ledger.accuse("a task has not settled though the threads are closed");
     },
   },
   {
@@ -167,7 +167,7 @@ export const DEATH_SCENARIOS: readonly Scenario[] = [
     },
     take: () => one?.cancel("deadline"),
     judge(main) {
-      if (two?.isClosed !== true) main.accuse("a task waits though its thread has nothing to do");
+      if (two?.isClosed !== true) main.ledger.accuse("a task waits though its thread has nothing to do");
     },
   },
   {

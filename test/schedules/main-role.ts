@@ -194,10 +194,6 @@ export class MainRole implements Role, Truth {
     void this.threads.close();
   }
 
-  accuse(text: string): void {
-    this.ledger.accuse(text);
-  }
-
   // --- What threads and ports do. ---
 
   #start(): number | undefined {

@@ -32,8 +32,8 @@ export const PROGRESS_SCENARIOS: readonly Scenario[] = [
       setTimeout(() => main.request(task as TestedTask), 700);
     },
     judge(main) {
-      if (main.threads.replaced.size > 0) main.accuse("a thread was ended that is well");
-      if (two?.isClosed !== true) main.accuse("a task waits though its thread has nothing to do");
+      if (main.threads.replaced.size > 0) main.ledger.accuse("a thread was ended that is well");
+      if (two?.isClosed !== true) main.ledger.accuse("a task waits though its thread has nothing to do");
     },
   },
   {
@@ -53,8 +53,8 @@ export const PROGRESS_SCENARIOS: readonly Scenario[] = [
     judge(main) {
       const reasons = [...main.threads.replaced].join();
       const isStuck = main.control.turns.isGone(1) && !main.control.turns.isStalled(1);
-      if (reasons !== (isStuck ? "1,heartbeat" : "")) main.accuse(`replaced: ${reasons}`);
-      if (main.control.turns.stalledForMs(1) > STUCK_MS) main.accuse("a thread that stands still is kept");
+      if (reasons !== (isStuck ? "1,heartbeat" : "")) main.ledger.accuse(`replaced: ${reasons}`);
+      if (main.control.turns.stalledForMs(1) > STUCK_MS) main.ledger.accuse("a thread that stands still is kept");
     },
   },
   {
@@ -73,7 +73,7 @@ export const PROGRESS_SCENARIOS: readonly Scenario[] = [
       main.held(() => main.run(one as TestedGroup, "looks on request", 2, { on: "exclusive" }));
     },
     judge(main) {
-      if (main.threads.replaced.size > 0) main.accuse("a thread was ended for computing");
+      if (main.threads.replaced.size > 0) main.ledger.accuse("a thread was ended for computing");
     },
   },
   {
@@ -97,7 +97,7 @@ export const PROGRESS_SCENARIOS: readonly Scenario[] = [
     take: () => one?.cancel("deadline"),
     judge(main) {
       const hasBegun = main.ledger.bodies(one?.tasks[0]?.number as number) > 0;
-      if (hasBegun && !main.ledger.took(task?.number as number)) main.accuse("the task behind it never runs");
+      if (hasBegun && !main.ledger.took(task?.number as number)) main.ledger.accuse("the task behind it never runs");
     },
   },
   {
@@ -116,7 +116,7 @@ export const PROGRESS_SCENARIOS: readonly Scenario[] = [
     },
     take: () => one?.cancel("deadline"),
     judge(main) {
-      if (main.threads.replaced.size > 0) main.accuse("a thread was ended that is well");
+      if (main.threads.replaced.size > 0) main.ledger.accuse("a thread was ended that is well");
     },
   },
   {
@@ -144,8 +144,8 @@ export const PROGRESS_SCENARIOS: readonly Scenario[] = [
     },
     judge(main) {
       const reasons = [...main.threads.replaced].join();
-      if (reasons !== "1,grace") main.accuse(`replaced: ${reasons}, expected: 1,grace`);
-      if (task?.outcome?.status !== "ok") main.accuse(`the task beside is ${task?.outcome?.status}`);
+      if (reasons !== "1,grace") main.ledger.accuse(`replaced: ${reasons}, expected: 1,grace`);
+      if (task?.outcome?.status !== "ok") main.ledger.accuse(`the task beside is ${task?.outcome?.status}`);
     },
   },
   {
@@ -174,7 +174,7 @@ export const PROGRESS_SCENARIOS: readonly Scenario[] = [
     },
     judge(main) {
       const reasons = [...main.threads.replaced].join();
-      if (reasons !== "1,grace") main.accuse(`replaced: ${reasons}, expected: 1,grace`);
+      if (reasons !== "1,grace") main.ledger.accuse(`replaced: ${reasons}, expected: 1,grace`);
     },
   },
   {
@@ -191,7 +191,7 @@ export const PROGRESS_SCENARIOS: readonly Scenario[] = [
       main.run(main.open(), "stays");
     },
     judge(main) {
-      if (main.threads.find(2) === undefined && main.threads.find(3) === undefined) main.accuse("the thread was not replaced");
+      if (main.threads.find(2) === undefined && main.threads.find(3) === undefined) main.ledger.accuse("the thread was not replaced");
     },
   },
 ];
