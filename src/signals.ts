@@ -13,6 +13,8 @@ const STOP_SIGNALS = ["SIGTERM", "SIGINT"] as const;
  */
 export function exit(code: number): void {
   for (const name of STOP_SIGNALS) process.removeAllListeners(name);
+  // After a fault nobody has closed the threads, and one may be in a call that nothing can end.
+  if (code !== 0) exitDespiteThreads();
   process.exit(code);
 }
 

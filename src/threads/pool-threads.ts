@@ -4,7 +4,6 @@ import type { Dispatcher } from "./dispatcher.ts";
 import { PoolThread } from "./pool-thread.ts";
 import { PoolWorkers, piscinaOf } from "./pool-workers.ts";
 import { parseThreadMessage, type ReadyMessage, type StandingTask, type ThreadSetup } from "./protocol.ts";
-import { atMost } from "./sleep.ts";
 import { StartBackoff, type StartLimit } from "./starts.ts";
 import type { CheckedOptions } from "./threads-options.ts";
 import type { Tracker } from "./tracker.ts";
@@ -41,7 +40,6 @@ export class PoolThreads {
   closing = false;
   #startedOrFailed: (() => void) | undefined;
   #startFault: unknown;
-  #workerExited: (() => void) | undefined;
 
   constructor(options: PoolOptions, dispatcher: Dispatcher) {
     this.#options = options;
@@ -115,18 +113,15 @@ export class PoolThreads {
     else this.#ensureThreads();
   }
 
-  /** Resolves when all threads have ended, after `withinMs` at the latest. */
-  async close(withinMs: number): Promise<void> {
+  /** Resolves when all threads have ended, or when none has for `quietMs`: what is left is in a native call. */
+  async close(quietMs: number): Promise<void> {
     this.closing = true;
     this.#backoff.stop();
     for (const thread of this.#threads) thread.kill("exit");
-    const allExited = new Promise<void>((resolve) => {
-      this.#workerExited = () => this.#workers.size === 0 && resolve();
-      this.#workerExited();
-    });
-    await atMost(Promise.all([allExited, this.#piscina?.destroy()]), withinMs);
+    const destroyed = this.#piscina?.destroy();
+    await this.#workers.ended(quietMs);
     for (const thread of this.#threads) this.#settle(thread);
-    this.#workers.unref();
+    if (this.alive === 0) await destroyed;
   }
 
   #ensureThreads(): void {
@@ -173,7 +168,6 @@ export class PoolThreads {
     // After its tasks have settled: until then the row says what it had received. It may have died between its claim and its message.
     const row = thread?.row ?? tracker.rowOf(id);
     if (row !== undefined) tracker.settle(row);
-    this.#workerExited?.();
     // Not ready yet, and perhaps not even given its standing task: then Piscina says nothing of its death.
     if (thread === undefined) setImmediate(() => this.#failOrphanedStarts());
   }

@@ -2,6 +2,7 @@ import type { Worker } from "node:worker_threads";
 import { Piscina } from "piscina";
 import type { PoolThread } from "./pool-thread.ts";
 import type { StandingTask, ThreadSetup } from "./protocol.ts";
+import { atMost } from "./sleep.ts";
 
 // Three semi-spaces of 2 MB. Tasks that wait survive any young generation, so a larger one only stays resident: with the
 // default, each thread grew it to 8 to 13 MB under 30 000 waiting tasks, and CPU per task was no lower.
@@ -45,6 +46,7 @@ export interface WorkerEvents {
 export class PoolWorkers {
   readonly #events: WorkerEvents;
   readonly #known = new Map<Worker, Known>();
+  #exited: (() => void) | undefined;
 
   constructor(events: WorkerEvents) {
     this.#events = events;
@@ -71,6 +73,7 @@ export class PoolWorkers {
       worker.once("exit", () => {
         this.#known.delete(worker);
         this.#events.onExit(known.id, known.thread);
+        this.#exited?.();
       });
     }
   }
@@ -85,8 +88,12 @@ export class PoolWorkers {
     return undefined;
   }
 
-  /** Those that are left keep the process no longer. */
-  unref(): void {
+  /** Resolves when all have exited, or when none has for `quietMs`. Those that are left keep the process no longer. */
+  async ended(quietMs: number): Promise<void> {
+    for (let left = -1; this.size > 0 && this.size !== left; ) {
+      left = this.size;
+      await atMost(new Promise<void>((resolve) => (this.#exited = resolve)), quietMs);
+    }
     for (const worker of this.#known.keys()) worker.unref();
   }
 }

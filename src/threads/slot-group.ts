@@ -1,3 +1,4 @@
+import { inspect } from "node:util";
 import type { CancelBoard } from "./cancel-board.ts";
 import type { CancelScope, CauseArbiter } from "./cancel-scope.ts";
 import { DispatchedTask } from "./dispatched-task.ts";
@@ -42,6 +43,8 @@ export class SlotGroup implements CauseArbiter {
   #closed = false;
   /** A failure on a thread canceled the group first, and neither its outcome nor its thread's death has arrived yet. */
   #failureIsDue = false;
+  /** The outcome of a failed task has arrived, or the death of a thread that took one along. */
+  #failureHasCome = false;
   /** The outcome of a failed task has arrived. Its thread notified the others before, whether or not its cancel was the first. */
   #failureHasNotified = false;
 
@@ -74,6 +77,7 @@ export class SlotGroup implements CauseArbiter {
 
   run(name: string, input: unknown, options?: TaskRunOptions): DispatchedTask {
     if (this.#closed) throw new Error("task run in a group that has ended");
+    if (options !== undefined) checkOptions(options);
     const dispatcher = this.#dispatcherOf(options);
     const { exclusiveCapacity } = this.parts;
     dispatcher.refuseIfUnable(options?.on === "exclusive" ? (exclusiveCapacity?.waiting ?? 0) : 0);
@@ -115,7 +119,10 @@ export class SlotGroup implements CauseArbiter {
     this.#open--;
     if (outcome.status === "failed" && !outcome.keepsSiblings) this.#failureHasNotified = true;
     // The failure that was due, or the death that took it along: the tasks that end from here on are canceled.
-    if (outcome.status === "lost" || this.#failureHasNotified) this.#failureIsDue = false;
+    if (outcome.status === "lost" || this.#failureHasNotified) {
+      this.#failureHasCome = true;
+      this.#failureIsDue = false;
+    }
     // A task that failed has set the word, but its thread may have lost its processor before it notified the others.
     if (outcome.status === "canceled" && this.#scope.cause === undefined && this.#open > 1) this.parts.board.notify(this.slot);
     // The exclusive pool may have a task waiting for this thread.
@@ -131,7 +138,7 @@ export class SlotGroup implements CauseArbiter {
     const { board, graceWatch } = this.parts;
     // A parent may have causes that these threads do not know.
     const isFirst = board.cancel(this.slot, this.generation, board.knows(asked) ? asked : "aborted");
-    this.#failureIsDue = !isFirst && asked !== "sibling_failed";
+    this.#failureIsDue = !isFirst && !this.#failureHasCome && asked !== "sibling_failed";
     // The thread that was first may not have notified the others yet, and their grace begins here.
     if (!isFirst && !this.#failureHasNotified) board.notify(this.slot);
     const cause = isFirst ? asked : (board.causeOf(this.slot, this.generation) ?? asked);
@@ -153,6 +160,14 @@ export class SlotGroup implements CauseArbiter {
     for (let task = this.#newest; task !== undefined; task = task.older) if (!task.settled) tasks.push(task);
     return tasks.reverse();
   }
+}
+
+// On a shared thread by mistake, a task that computes would cost others their thread.
+function checkOptions(options: TaskRunOptions): void {
+  if (typeof options !== "object") throw new RangeError(`the options of a task must be an object, not ${inspect(options)}`);
+  const { on } = options;
+  if (on !== undefined && on !== "shared" && on !== "exclusive")
+    throw new RangeError(`on must be "shared" or "exclusive", not ${inspect(on)}`);
 }
 
 /** The outcome of a task that was canceled before it came to a thread. */

@@ -1,5 +1,7 @@
 import { availableParallelism } from "node:os";
+import { isAbsolute } from "node:path";
 import { pathToFileURL } from "node:url";
+import { inspect } from "node:util";
 import { MAX_TIMER_MS } from "./cancel-scope.ts";
 import { BUILT_IN_CAUSES, ENDED } from "./canceled.ts";
 import type { CapacityOptions } from "./permits/capacity.ts";
@@ -31,7 +33,7 @@ export interface ThreadsOptions<Cause extends string = never> {
   readonly maxWaiting?: number;
   /** Tasks that ignore their cancel, after which a shared thread is set aside: it ends those it has, and is replaced. Default 100. */
   readonly maxGivenUp?: number;
-  /** Megabytes of old-generation heap a thread may use before it dies as out of memory. Default 512. */
+  /** Megabytes of old-generation heap a thread may use before it dies as out of memory. 16 at least; default 512. */
   readonly heapMb?: number;
   /** How long a thread may take to load the file. Default 30 000. */
   readonly startTimeoutMs?: number;
@@ -70,7 +72,8 @@ const RANGES = {
   maxTasksPerThread: [1, Number.MAX_SAFE_INTEGER],
   maxWaiting: [0, Number.MAX_SAFE_INTEGER],
   maxGivenUp: [1, Number.MAX_SAFE_INTEGER],
-  heapMb: [1, Number.MAX_SAFE_INTEGER],
+  // With less V8 ends the whole process while a thread starts.
+  heapMb: [16, Number.MAX_SAFE_INTEGER],
   startTimeoutMs: [1, MAX_TIMER_MS],
 } as const;
 
@@ -86,14 +89,16 @@ export function checked({ file, codecs, waiting, causes = [], ...options }: Thre
   for (const [name, [least, most]] of Object.entries(RANGES)) {
     const value = all[name as keyof typeof RANGES];
     if (!Number.isInteger(value) || value < least || value > most) {
-      throw new RangeError(`${name} must be a whole number from ${least} to ${most}, not ${value}`);
+      throw new RangeError(`${name} must be a whole number from ${least} to ${most}, not ${inspect(value)}`);
     }
   }
+  if (!Array.isArray(causes)) throw new RangeError(`causes must be a list, not ${inspect(causes)}`);
   const reserved: readonly string[] = [...BUILT_IN_CAUSES, ENDED];
   for (const cause of causes) if (reserved.includes(cause)) throw new RangeError(`causes must not name the built-in cause "${cause}"`);
   const room = MOST_CAUSES - BUILT_IN_CAUSES.length;
   if (causes.length > room) throw new RangeError(`causes must be ${room} at most, not ${causes.length}`);
-  return { ...all, causes, codecs, waiting, onMessage: guarded(all.onMessage, all.onFault), file: urlOf(file) };
+  const settings = cloneable(all.settings);
+  return { ...all, settings, causes, codecs, waiting, onMessage: guarded(all.onMessage, all.onFault), file: urlOf(file) };
 }
 
 /** Options that are given as undefined are not given. */
@@ -102,8 +107,18 @@ function given<T extends object>(options: T): T {
 }
 
 function urlOf(file: URL | string): string {
-  const text = String(file);
-  return text.includes("://") ? text : pathToFileURL(text).href;
+  if (file instanceof URL || (typeof file === "string" && file.includes("://"))) return String(file);
+  if (typeof file !== "string" || !isAbsolute(file)) throw new RangeError(`file must be a URL or an absolute path, not ${inspect(file)}`);
+  return pathToFileURL(file).href;
+}
+
+/** They are cloned for each thread, where Piscina would fail with an error that names nothing. */
+function cloneable(settings: unknown): unknown {
+  try {
+    return structuredClone(settings);
+  } catch (error) {
+    throw new RangeError(`settings cannot be cloned: ${(error as Error).message}`);
+  }
 }
 
 /** What a task posts must not end the process by way of a listener that did not expect it. */

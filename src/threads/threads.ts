@@ -36,7 +36,8 @@ export interface Statistics extends Totals {
 
 // Further rows, for threads that were replaced and cannot die. Rows cost a cache line, and only those that were ever used cost a cancel.
 const SPARE_ROWS = 32;
-const CLOSE_MS = 1_000;
+// A thread that runs JavaScript ends within a few milliseconds of its turn at a processor.
+const QUIET_MS = 300;
 
 /** The threads, and what runs on them. Main thread only. */
 export class Threads<Tasks extends Table = Table, Cause extends string = string, Data = unknown> implements AsyncDisposable {
@@ -175,8 +176,8 @@ export class Threads<Tasks extends Table = Table, Cause extends string = string,
   }
 
   /**
-   * Cancels all groups with cause `closed`, gives their tasks the grace to stop, and ends all threads. Resolves within the grace and a
-   * second more, whatever the threads do: what has not ended by then is `lost`. A second call gives the same promise.
+   * Cancels all groups with cause `closed`, gives their tasks the grace to stop, and ends all threads. Waits for no thread that is in a
+   * native call: resolves when none has ended for 0.3 s, and what has not ended by then is `lost`. A second call gives the same promise.
    */
   close(): Promise<void> {
     this.#closed ??= this.#close();
@@ -194,7 +195,7 @@ export class Threads<Tasks extends Table = Table, Cause extends string = string,
     graceWatch.close();
     // All of them before the first ends: a place at the start limit that it gives up is for nobody.
     for (const pool of this.#pools) pool.closing = true;
-    await Promise.all(this.#pools.map((pool) => pool.close(CLOSE_MS)));
+    await Promise.all(this.#pools.map((pool) => pool.close(QUIET_MS)));
     shared.close();
     exclusive.close();
   }

@@ -59,6 +59,8 @@ describe("the tasks of one slot", () => {
         const ended = tasks[n] as TaskContext;
         watch.remove(ended);
         left.delete(ended);
+        // Whoever holds the ended one holds nobody else.
+        expect([ended.older, ended.newer]).toEqual([undefined, undefined]);
         expect([order, held(0).length]).toEqual([order, left.size]);
         expect(new Set(held(0))).toEqual(left);
       }

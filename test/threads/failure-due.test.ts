@@ -98,4 +98,23 @@ describe("no failure is due", () => {
     rig.dies(second());
     expect(seen().at(-1)).toEqual([1, canceled("sibling_failed", false)]);
   });
+
+  test("where its outcome came before the scope is canceled for something else", () => {
+    failsOnItsThread();
+    rig.posts(first(), FAILED);
+    scope.cancel("deadline");
+    expect([scope.cause, group.cause]).toEqual(["sibling_failed", "sibling_failed"]);
+    rig.dies(second());
+    expect(seen().at(-1)).toEqual([1, canceled("sibling_failed", false)]);
+  });
+
+  test("where its thread had died before the scope is canceled for something else", () => {
+    failsOnItsThread();
+    rig.dies(first());
+    expect(seen()).toEqual([[0, LOST]]);
+    scope.cancel("deadline");
+    expect([scope.cause, group.cause]).toEqual(["sibling_failed", "sibling_failed"]);
+    rig.dies(second());
+    expect(seen().at(-1)).toEqual([1, canceled("sibling_failed", false)]);
+  });
 });

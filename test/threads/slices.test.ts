@@ -132,6 +132,20 @@ describe("several messages", () => {
     for (const count of Object.values(begun)) expect(count).toBeGreaterThan(20);
   });
 
+  test.each([
+    ["compute when they start", 10, 0],
+    ["compute in microtasks", 0, 10],
+  ])("take turns also where tasks %s, for so long that one fills a turn", (_what, startingMs, microtasksMs) => {
+    startMs = startingMs;
+    slices.add(message("a", 1_000));
+    for (let n = 0; n < 20; n++) turn(microtasksMs);
+    expect(turn(microtasksMs)).toEqual([expect.stringMatching(/^a/)]);
+    slices.add(message("short", 1));
+    const next = [1, 2, 3, 4].flatMap(() => turn(microtasksMs));
+    expect(next).toContain("short1");
+    expect(next.length).toBeLessThan(8);
+  });
+
   test("never starve the oldest, though new ones fill every slice", () => {
     slices.add(message("old", 20));
     let own = started.length;

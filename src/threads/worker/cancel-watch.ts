@@ -32,10 +32,14 @@ export class CancelWatch {
   }
 
   /** To be called once for each `add`. A group may have thousands of tasks on a thread, so nothing is searched. */
-  remove({ slot, older, newer }: TaskContext): void {
+  remove(context: TaskContext): void {
+    const { slot, older, newer } = context;
     if (newer === undefined) this.#newest[slot] = older;
     else newer.older = older;
     if (older !== undefined) older.newer = newer;
+    // What a task left behind may hold its context for long, and must not hold those of all tasks that came after it.
+    context.older = undefined;
+    context.newer = undefined;
   }
 
   /** Listens for as long as the thread lives. `waitAsync` alone does not keep it alive; its ports do. */

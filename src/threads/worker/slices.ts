@@ -44,7 +44,8 @@ export class Slices {
   #run(beganMs: number): void {
     let starts = 1;
     for (let nowMs = beganMs; this.#bursts.length > 0; starts++) {
-      if (starts >= this.#mostStarts || this.#spentMs + nowMs - beganMs >= SLICE_MS) break;
+      // One of the oldest and one of another, however long turns are: else only the oldest would ever go on.
+      if (starts >= Math.max(this.#mostStarts, Math.min(2, this.#bursts.length)) || this.#spentMs + nowMs - beganMs >= SLICE_MS) break;
       nowMs = this.#startNext();
     }
     // The last start may have computed for long.
