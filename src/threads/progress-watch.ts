@@ -83,7 +83,9 @@ export class ProgressWatch {
 
   #judge(pool: WatchedPool, thread: PoolThread, { still, gaveUp, crowded }: Seen): void {
     if (gaveUp > GRACE_LOOKS && (still >= GRACE_LOOKS || pool.name === "exclusive")) thread.kill("grace");
-    else if (pool.name === "shared" && still >= STUCK_LOOKS) thread.kill("heartbeat");
+    // What holds up an exclusive thread that runs no task was left behind by one.
+    else if (still >= STUCK_LOOKS && (pool.name === "shared" || this.#tracker.read(thread.row as number).running === 0))
+      thread.kill("heartbeat");
     // Not sooner: tasks of a burst that had not begun are given up too, and a thread that is well answers for them within a second.
     else if (crowded > GRACE_LOOKS) pool.setAside(thread);
   }

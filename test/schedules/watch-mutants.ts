@@ -112,16 +112,23 @@ export const WATCH_MUTANTS: readonly Mutant[] = [
   {
     name: "a thread that stands still is kept",
     file: PROGRESS,
-    from: 'else if (pool.name === "shared" && still >= STUCK_LOOKS) thread.kill("heartbeat");',
-    to: "",
+    from: "else if (still >= STUCK_LOOKS && (",
+    to: "else if (false && (",
     foundBy: "a thread stands still beside one that is well",
   },
   {
     name: "a thread is ended for computing alone",
     file: PROGRESS,
-    from: 'pool.name === "shared" && still >= STUCK_LOOKS',
-    to: "still >= STUCK_LOOKS",
+    from: '(pool.name === "shared" || this.#tracker.read(thread.row as number).running === 0)',
+    to: "true",
     foundBy: "a task computes alone on its thread",
+  },
+  {
+    name: "an exclusive thread that stands still is kept though it runs nothing",
+    file: PROGRESS,
+    from: " || this.#tracker.read(thread.row as number).running === 0)",
+    to: ")",
+    foundBy: "a task that computes alone on its thread is canceled",
   },
   {
     name: "a thread is ended for one task that ignores its cancel",

@@ -195,7 +195,7 @@ describe("tasks that have piled up on a shared thread", () => {
 describe("an exclusive thread", () => {
   test("may compute in one piece for as long as nobody cancels its task", () => {
     const thread = threadOf("exclusive");
-    move(thread, STARTED);
+    tracker.countStart(thread.row as number);
     looks(1_000);
     expect(killed).toEqual([]);
     thread.givenUpTasks.add("stubborn");
@@ -203,6 +203,17 @@ describe("an exclusive thread", () => {
     expect(killed).toEqual([]);
     looks(1);
     expect(killed).toEqual([[thread, "grace"]]);
+  });
+
+  test("is ended after two seconds where it stands still and runs no task: what one has left behind holds it up", () => {
+    const thread = threadOf("exclusive");
+    tracker.countStart(thread.row as number);
+    looks(100);
+    tracker.countEnd(thread.row as number);
+    looks(8);
+    expect(killed).toEqual([]);
+    looks(1);
+    expect(killed).toEqual([[thread, "heartbeat"]]);
   });
 
   test("is ended a second after its task was given up, though its event loop turns", () => {
@@ -220,9 +231,9 @@ describe("an exclusive thread", () => {
       thread.givenUpTasks.add(task);
       looks(4);
       thread.givenUpTasks.delete(task);
-      looks(1);
+      looks(1, () => move(thread));
     }
-    looks(100);
+    looks(100, () => move(thread));
     expect(killed).toEqual([]);
   });
 });
