@@ -9,6 +9,30 @@ const ORDERS = 160;
 const AT_A_TIME = 40;
 // Calls of one provider's compensations at one time: first tries and retries.
 const BULKHEAD = 64 + 32;
+const MAX_LOADS = 10;
+const LIMIT_MS = 300_000;
+
+interface Load {
+  readonly answers: readonly Received[];
+  readonly charges: number;
+  readonly refunds: number;
+}
+
+/** Most refunds were done before the answer, and at most those of the last orders are missing. */
+function isKeptUpWith({ answers, charges, refunds }: Load): boolean {
+  const paid = answers.map(({ json }) => json.steps[0]).filter(({ status }) => status === "ok");
+  const done = paid.filter(({ compensation }) => compensation === "done");
+  return paid.length > ORDERS / 2 && done.length > paid.length / 2 && refunds > 0.75 * charges;
+}
+
+/** On a machine that is too slow for so many orders at one time some are refused at first. Nothing of them has run then. */
+function place(port: number, orderId: string): Promise<Received> {
+  return eventually(
+    "an answer of a service that is not overloaded",
+    () => postOrder(port, { order_id: orderId, amount: 5 }),
+    ({ status, json }) => status !== 503 || json.error.kind !== "overloaded",
+  );
+}
 
 test.each([
   ["none of its calls ever ends", 120_000],
@@ -27,31 +51,34 @@ test.each([
     const counts = () => fixture.standIn.ledger.snapshot().counts;
     let peak = 0;
 
-    const answers: Received[] = [];
-    let next = 0;
-    const client = async () => {
-      while (next < ORDERS) {
-        answers.push(await postOrder(fixture.port, { order_id: `o-${next++}`, amount: 5 }));
-        peak = Math.max(peak, compensator.inFlight);
-      }
+    let placed = 0;
+    const load = async (): Promise<Load> => {
+      const before = counts();
+      const answers: Received[] = [];
+      const end = placed + ORDERS;
+      const client = async () => {
+        while (placed < end) {
+          answers.push(await place(fixture.port, `o-${placed++}`));
+          peak = Math.max(peak, compensator.inFlight);
+        }
+      };
+      await Promise.all(Array.from({ length: AT_A_TIME }, client));
+      const { charges, refunds } = counts();
+      return { answers, charges: charges - before.charges, refunds: refunds - before.refunds };
     };
-    await Promise.all(Array.from({ length: AT_A_TIME }, client));
-    const atTheEnd = counts();
-
-    // While it lasted, refunds kept up with the orders that failed: most were done before the answer, and at most the last ones are
-    // missing.
-    expect(answers.map(({ status }) => status)).toEqual(Array(ORDERS).fill(504));
-    const paid = answers.map(({ json }) => json.steps[0]).filter(({ status }) => status === "ok");
-    expect(paid.length).toBeGreaterThan(ORDERS / 2);
-    expect(paid.filter(({ compensation }) => compensation === "done").length).toBeGreaterThan(0.5 * paid.length);
-    expect(atTheEnd.refunds).toBeGreaterThan(0.75 * atTheEnd.charges);
-    expect(atTheEnd.cancellations).toBe(0);
-    await eventually("the rest of the refunds", () => counts().refunds === counts().charges && counts().releases === counts().assignments);
+    // What starves does so under every load; what a busy machine holds up is not held up under every one.
+    for (let last: Load | undefined, tries = 0; last === undefined || !isKeptUpWith(last); tries++) {
+      if (tries === MAX_LOADS) throw new Error(`refunds never kept up: ${last?.refunds} of ${last?.charges}`);
+      last = await load();
+      expect(last.answers.map(({ status }) => status)).toEqual(Array(ORDERS).fill(504));
+      expect(counts().cancellations).toBe(0);
+      await eventually("the other refunds", () => counts().refunds === counts().charges && counts().releases === counts().assignments);
+    }
 
     // The vendor's wait in the journal and not in memory.
     await eventually("all that wait to be rows", async () => {
       const { compensations } = await journal.backlog();
-      return compensations.vendor.count === ORDERS && compensations.payment.count === 0 && compensations.courier.count === 0;
+      return compensations.vendor.count === placed && compensations.payment.count === 0 && compensations.courier.count === 0;
     });
     expect(peak).toBeGreaterThan(0);
     expect(peak).toBeLessThanOrEqual(3 * BULKHEAD);
@@ -65,11 +92,10 @@ test.each([
       "all of it to be compensated",
       async () => (await journal.backlog()).compensations.vendor.count,
       (count) => count === 0,
-      25_000,
     );
     await eventually("the last call to end", () => compensator.inFlight === 0);
     expect(threads.counters().groups).toBe(0);
     expect(balance(fixture.standIn.ledger.snapshot(), [])).toEqual([]);
   },
-  60_000,
+  LIMIT_MS,
 );
