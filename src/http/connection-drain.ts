@@ -1,4 +1,5 @@
 import type { Server } from "node:http";
+import type { Socket } from "node:net";
 import { setImmediate as nextTurn, setTimeout as pause } from "node:timers/promises";
 
 /** Whether a listener's connections end. Every answer reads it. */
@@ -52,6 +53,28 @@ export async function acceptWaiting(server: Server): Promise<void> {
     if (!accepted && performance.now() - startMs < QUIET_TURN_MS) break;
   }
   server.off("connection", onConnection);
+}
+
+/** The connections that a server accepts from now on. Node takes those that have sent nothing yet for idle ones, and ends them. */
+export class Newcomers {
+  readonly #sockets = new Set<Socket>();
+
+  constructor(server: Server) {
+    server.on("connection", (socket: Socket) => {
+      this.#sockets.add(socket);
+      socket.once("close", () => this.#sockets.delete(socket));
+    });
+  }
+
+  /** Resolves when each of them has sent something or is closed, or when a request that was on its way has arrived. */
+  async heard(): Promise<void> {
+    for (let waitedMs = 0; waitedMs < MIN_LINGER_MS && this.#hasSilentOne(); waitedMs += STEP_MS) await pause(STEP_MS);
+  }
+
+  #hasSilentOne(): boolean {
+    for (const { bytesRead } of this.#sockets) if (bytesRead === 0) return true;
+    return false;
+  }
 }
 
 /** Calls back once the process has run for `ms`, and has read what had arrived by then. Returns how to stop it. */

@@ -3,7 +3,7 @@ import type { AddressInfo } from "node:net";
 import type { Express, Response } from "express";
 import { nodeHttp } from "../node-http.ts";
 import type { OnFault } from "../orders/faults.ts";
-import { acceptWaiting, afterRunning, type Connections, untilUnused } from "./connection-drain.ts";
+import { acceptWaiting, afterRunning, type Connections, Newcomers, untilUnused } from "./connection-drain.ts";
 import { KnownHosts } from "./known-hosts.ts";
 import { isOnLoopback } from "./loopback.ts";
 import { messageClasses } from "./message-classes.ts";
@@ -19,7 +19,10 @@ export interface Listener {
    * aborted. A client learns the end of each connection from the answer on it, so the server closes none under a request.
    */
   endConnections(hurry: AbortSignal): Promise<void>;
-  /** Stops accepting, ends idle connections at once and the others a second later, and resolves when all are closed. */
+  /**
+   * Stops accepting, ends idle connections at once and the others a second later, and resolves when all are closed. A connection that has just
+   * been accepted is not idle: its request is on its way.
+   */
   close(): Promise<void>;
 }
 
@@ -124,7 +127,11 @@ function explain(name: string, host: string, port: number, { code, message }: No
 const CLOSE_GRACE_MS = 1_000;
 
 async function close(server: Server): Promise<void> {
+  const newcomers = new Newcomers(server);
   await acceptWaiting(server);
+  const closeIdle = server.closeIdleConnections.bind(server);
+  // Node calls it when it closes the server.
+  server.closeIdleConnections = () => {};
   return new Promise((resolve) => {
     // A client that never sends the rest of its request would keep the server open for ever.
     const stop = afterRunning(CLOSE_GRACE_MS, () => server.closeAllConnections());
@@ -132,6 +139,6 @@ async function close(server: Server): Promise<void> {
       stop();
       resolve();
     });
-    server.closeIdleConnections();
+    void newcomers.heard().then(closeIdle);
   });
 }

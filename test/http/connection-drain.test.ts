@@ -117,11 +117,27 @@ function stall(ms: number): void {
 test("a request that arrives while this process is stalled is answered, though the time to close connections has passed", async () => {
   const { listener } = await startListener();
   using client = await RawConnection.open(listener.port);
+  // Not idle, so it is not closed at once.
+  await client.write(GET.slice(0, 5));
   const closed = listener.close();
   await eventually("the listener to take no more", () => isRefused(listener.port));
-  void client.write(GET);
+  void client.write(GET.slice(5));
   stall(1_200);
   expect(await client.answersToTheEnd()).toMatchObject([{ status: 200, headers: { connection: "close" } }]);
+  await closed;
+});
+
+test("a connection that is accepted last is not closed before its request could arrive, and is where none comes", async () => {
+  const { listener } = await startListener();
+  const opening = Promise.all([RawConnection.open(listener.port), RawConnection.open(listener.port)]);
+  // By then each has called the kernel, and this thread has had no time to accept one.
+  await new Promise<void>((resolve) => process.nextTick(resolve));
+  const closed = listener.close();
+  const [client, silent] = await opening;
+  await eventually("the listener to take no more", () => isRefused(listener.port));
+  await client.write(GET);
+  expect(await client.answersToTheEnd()).toMatchObject([{ status: 200, headers: { connection: "close" } }]);
+  expect(await silent.answersToTheEnd()).toEqual([]);
   await closed;
 });
 
