@@ -52,13 +52,13 @@ export const STEP_CODECS: Codecs = Object.fromEntries(
   }),
 );
 
-/** The data of a `Failure` that a step throws. */
-export interface StepFailure {
-  readonly kind: StepErrorKind;
-  readonly effect: Effect;
-  readonly answer: string | undefined;
-  readonly unavailable: Unavailable | undefined;
-}
+/** The data of a `Failure` that a step throws: flat, as its input is. */
+export type StepFailure = readonly [
+  kind: StepErrorKind,
+  effect: Effect,
+  answer?: string | undefined,
+  unavailable?: Unavailable | undefined,
+];
 
 /** What a step notes as its progress before a provider can act: unless it then ends ok, it has to be compensated. */
 export const CALLING = "calling";

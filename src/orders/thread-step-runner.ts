@@ -31,7 +31,8 @@ export class ThreadStepRunner implements StepRunner {
 
   #failureOf({ data, error, progress, message }: FailedOutcome, task: RunningTask): NotOk {
     if (data !== undefined) {
-      const { kind, effect, answer, unavailable } = data as StepFailure;
+      const [kind, effect, answer, unavailable] = data as StepFailure;
+      if (answer === undefined && unavailable === undefined) return { status: "failed", kind, effect };
       return { status: "failed", kind, effect, ...(answer !== undefined && { answer }), ...(unavailable !== undefined && { unavailable }) };
     }
     this.#onBug(stepOf(task.name).name, (task.input as AttemptInput).orderId, error?.stack ?? message);

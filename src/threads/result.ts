@@ -39,9 +39,9 @@ export function fromPosted(posted: unknown, causes: readonly string[]): Outcome 
   const [first, second, third, progress, name, stack] = posted;
   if (posted.length === 3) return canceled(causes[first], second === true, third);
   if (typeof first !== "string") return undefined;
-  const failed = { status: "failed", message: first, data: second, keepsSiblings: third === true, progress } as const;
-  if (posted.length === 4) return { ...failed, error: undefined };
-  return typeof name === "string" && typeof stack === "string" ? { ...failed, error: { name, stack } } : undefined;
+  if (posted.length !== 4 && (typeof name !== "string" || typeof stack !== "string")) return undefined;
+  const error = posted.length === 4 ? undefined : { name, stack };
+  return { status: "failed", message: first, data: second, keepsSiblings: third === true, progress, error };
 }
 
 function canceled(cause: string | undefined, started: boolean, progress: unknown): CanceledOutcome | undefined {

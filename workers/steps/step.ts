@@ -24,6 +24,7 @@ export class StepFailed extends Failure<StepFailure> {
    */
   constructor(kind: StepErrorKind, effect: Effect, message: string, more: { answer?: string; unavailable?: Unavailable | undefined } = {}) {
     const { answer, unavailable } = more;
-    super({ kind, effect, answer, unavailable }, message, { keepsSiblings: unavailable !== undefined });
+    const isPlain = answer === undefined && unavailable === undefined;
+    super(isPlain ? [kind, effect] : [kind, effect, answer, unavailable], message, { keepsSiblings: unavailable !== undefined });
   }
 }

@@ -48,7 +48,7 @@ export class StepSpan implements TaskObserver {
       error = `canceled: ${outcome.cause}`;
       events.push({ name: "stopped", atMs: endedAtMs, attributes: { "cancel.cause": outcome.cause } });
     } else if (outcome?.status === "failed") {
-      error = (outcome.data as StepFailure | undefined)?.kind ?? "internal";
+      error = (outcome.data as StepFailure | undefined)?.[0] ?? "internal";
       attributes["error.type"] = error;
     }
     send({
