@@ -1,5 +1,5 @@
 import { brotliCompressSync, deflateSync, gzipSync } from "node:zlib";
-import { fuzzBody } from "./json-bodies.ts";
+import { fuzzBody, ownOrderId } from "./json-bodies.ts";
 import type { Random } from "./random.ts";
 
 /** One request as it goes over the wire. */
@@ -382,7 +382,7 @@ const VERSIONS = [
 
 /** A look at an order, an unknown one mostly. */
 function lookup(random: Random, id: string): FuzzRequest {
-  const orderId = random.pick([`shared-${random.below(50)}`, `fuzz-f${random.below(1_000)}-0`, "nobody"]);
+  const orderId = random.pick([`shared-${random.below(50)}`, ownOrderId(`f${random.below(1_000)}-0`), "nobody"]);
   return { bytes: join(head(`GET /order/${orderId} HTTP/1.1`, id)), statuses: [200, 404, 503], closes: false };
 }
 
