@@ -46,9 +46,12 @@ export class PoolThreads {
     this.#dispatcher = dispatcher;
     this.#workers = new PoolWorkers({
       onError: (error, thread) => {
-        options.onFault("a thread crashed", error);
+        // `#died` tells of it: which of those that start it was is not known yet.
         if (thread === undefined) this.#startFault = error;
-        else thread.leaving ??= error?.code === "ERR_WORKER_OUT_OF_MEMORY" ? "out_of_memory" : "uncaught";
+        else {
+          options.onFault("a thread crashed", error);
+          thread.leaving ??= error?.code === "ERR_WORKER_OUT_OF_MEMORY" ? "out_of_memory" : "uncaught";
+        }
       },
       onExit: (id, thread) => this.#exited(id, thread),
     });
@@ -222,6 +225,7 @@ export class PoolThreads {
     if (readyAtMs === undefined) thread.abort.abort();
     this.#settle(thread);
     if (killed && readyAtMs !== undefined) return;
+    if (readyAtMs === undefined && !killed && !this.closing) this.#options.onFault("a thread crashed while it started", this.#startFault);
     const upMs = readyAtMs === undefined ? undefined : monotonicMs() - readyAtMs;
     // Whoever was set aside has been replaced already, and what it dies of says nothing about the next one.
     if (!this.closing && !(thread.isSetAside && leaving === undefined)) this.#backoff.died(upMs, () => this.#ensureThreads());

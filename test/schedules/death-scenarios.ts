@@ -121,6 +121,7 @@ export const DEATH_SCENARIOS: readonly Scenario[] = [
     shared: 1,
     preemptions: 0,
     mortal: [2],
+    fault: "a thread crashed while it started",
     begin: (main) => main.later("kill"),
     take(main) {
       main.kill(1);
@@ -134,6 +135,7 @@ export const DEATH_SCENARIOS: readonly Scenario[] = [
     preemptions: 0,
     most: 3,
     mortal: [2],
+    fault: "a thread crashed while it started",
     diesUnseen: true,
     begin(main) {
       main.held(() => main.kill(1));

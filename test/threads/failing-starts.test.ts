@@ -12,8 +12,9 @@ function expectTold(fixture: Fixture, fault: StartFault, count: number, others: 
   // One that says that it is ready and dies may be counted as up for a moment, or not.
   expect([...others, ...exits].slice(0, fixture.replacements.length)).toEqual(fixture.reasons());
   expect(fixture.reasons().length).toBeGreaterThanOrEqual(others.length);
-  const crashes = Array.from({ length: fault === "throw" ? count : 0 }, () => "a thread crashed: Error: this thread does not start");
-  expect(fixture.faults).toEqual(crashes);
+  const why = fault === "throw" ? "this thread does not start" : `worker exited with code: ${fault === "exit" ? 3 : 4}`;
+  const crashes = Array.from({ length: count - (fault === "exit_after_ready" ? fixture.reasons().length - others.length : 0) });
+  expect(fixture.faults).toEqual(crashes.fill(`a thread crashed while it started: Error: ${why}`));
 }
 
 /** On a slow machine it may have been too little time for a thread that does not hang, too. */

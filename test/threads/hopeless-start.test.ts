@@ -16,7 +16,7 @@ test("a file of tasks that cannot be loaded fails the start, says why, and leave
   });
   await expect(starting).rejects.toThrow(/do not start: Error: this worker file cannot be loaded/);
   expect(faults.length).toBeGreaterThan(4);
-  expect(new Set(faults)).toEqual(new Set(["a thread crashed: Error: this worker file cannot be loaded"]));
+  expect(new Set(faults)).toEqual(new Set(["a thread crashed while it started: Error: this worker file cannot be loaded"]));
   const after = process.platform === "linux" ? readdirSync("/proc/self/task").length : 0;
   expect(after).toBeLessThanOrEqual(before);
 });
