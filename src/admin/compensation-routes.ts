@@ -3,26 +3,25 @@ import { z } from "zod";
 import { BadRequest, sendError, sendJson } from "../http/answers.ts";
 import { onlyMethods } from "../http/fallbacks.ts";
 import { readBody } from "../http/read-body.ts";
+import { COMPENSATION_STATES } from "../orders/compensation-state.ts";
 import type { CompensationRow, OperatorJournal } from "../orders/operator-journal.ts";
-import type { Compensation, CompensationStatus } from "../orders/order-journal.ts";
+import type { Compensation, OrderJournal } from "../orders/order-journal.ts";
 import { PAGE, pageJson, readCursor } from "./pages.ts";
 import { NOTHING, readJson, readQuery } from "./strict-input.ts";
 import { ageSeconds, isoTime } from "./times.ts";
 
 export interface CompensationParts {
-  readonly journal: Pick<OperatorJournal, "rowIdOf" | "compensations" | "compensation" | "settleCompensation">;
+  readonly journal: Pick<OperatorJournal, "rowIdOf" | "compensations" | "compensation" | "settleCompensation"> &
+    Pick<OrderJournal, "takeCompensation">;
   readonly compensator: {
     /** Resolves when a try has ended and is written down. */
     tryNow(compensation: Compensation): Promise<void>;
-    /** Ends the tries: an operator has settled it. */
-    forget(compensation: Pick<Compensation, "id" | "step">): void;
   };
   readonly onSettled: (row: CompensationRow) => void;
 }
 
-const STATES = ["pending", "done", "settled"] as const satisfies readonly CompensationStatus[];
-const STATE_RULE = `must be one of ${STATES.join(", ")}`;
-const LIST = z.strictObject({ state: z.enum(STATES, STATE_RULE).default("pending"), ...PAGE });
+const STATE_RULE = `must be one of ${COMPENSATION_STATES.join(", ")}`;
+const LIST = z.strictObject({ state: z.enum(COMPENSATION_STATES, STATE_RULE).default("pending"), ...PAGE });
 
 const MAX_NOTE = 1_000;
 const NOTE_RULE = `must be a string of 1 to ${MAX_NOTE} characters that is not blank`;
@@ -52,19 +51,22 @@ export function compensationRoutes({ journal, compensator, onSettled }: Compensa
     .post(readBody(MAX_BODY_BYTES), async (request: Request, response: Response) => {
       readQuery(request, NOTHING);
       readJson(request, NOTHING);
-      const row = await rowOf(request);
-      if (row === undefined) return notFound(response);
-      if (row.status !== "pending") throw notPending(row, "tried");
+      const id = journal.rowIdOf(String(request.params.id));
+      if (id === undefined) return notFound(response);
       if (retrying >= MAX_RETRYING) {
         sendError(response, "overloaded", `${MAX_RETRYING} compensations are being retried already`);
         return;
       }
       retrying++;
+      let row: CompensationRow | undefined;
       try {
-        await compensator.tryNow(row);
+        row = await journal.takeCompensation(id);
+        if (row?.status === "pending") await compensator.tryNow(row);
       } finally {
         retrying--;
       }
+      if (row === undefined) return notFound(response);
+      if (row.status !== "pending") return refuse(response, row, "tried");
       // Found again: retention deletes only what ended days ago.
       sendRow(response, (await journal.compensation(row.id)) ?? row);
     })
@@ -79,20 +81,13 @@ export function compensationRoutes({ journal, compensator, onSettled }: Compensa
       const row = id === undefined ? undefined : await journal.settleCompensation(id, note, Date.now());
       if (row === undefined) return notFound(response);
       // A client that repeats a lost request gets the same answer.
-      if (row.status !== "settled" || row.note !== note) throw notPending(row, "settled");
-      // The provider must not refund what was paid back by other means; only a try under way cannot be stopped.
-      compensator.forget(row);
+      if (row.status !== "settled" || row.note !== note) return refuse(response, row, "settled");
       onSettled(row);
       sendRow(response, row);
     })
     .all(onlyMethods("POST"));
 
   return router;
-
-  async function rowOf(request: Request): Promise<CompensationRow | undefined> {
-    const id = journal.rowIdOf(String(request.params.id));
-    return id === undefined ? undefined : await journal.compensation(id);
-  }
 }
 
 function isNote(text: string): boolean {
@@ -103,8 +98,12 @@ function notFound(response: Response): void {
   sendError(response, "not_found", "no such compensation");
 }
 
-function notPending({ id, status }: CompensationRow, what: string): BadRequest {
-  return new BadRequest(`id: compensation ${id} is ${status} already; only a pending one can be ${what}`);
+/** 409 where that may pass: its try is under way, or it waits for the word after a restore. */
+function refuse(response: Response, { id, status }: CompensationRow, what: string): void {
+  if (status === "trying")
+    sendError(response, "order_conflict", `id: compensation ${id} is being tried; it can be ${what} when that has ended`);
+  else if (status === "held") sendError(response, "order_conflict", `id: compensation ${id} is held since a restore; confirm it first`);
+  else throw new BadRequest(`id: compensation ${id} is ${status} already; only a pending one can be ${what}`);
 }
 
 function sendRow(response: Response, row: CompensationRow): void {

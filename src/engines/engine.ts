@@ -1,7 +1,7 @@
 import type { Logger } from "pino";
 import type { AdmissionGate } from "../orders/admission-gate.ts";
 import type { CancelCause } from "../orders/cancel-cause.ts";
-import type { RetriedCompensation } from "../orders/compensation-call.ts";
+import type { RetriedCompensation } from "../orders/compensator.ts";
 import type { OnOrderEnded } from "../orders/ended-order.ts";
 import type { OnFault } from "../orders/faults.ts";
 import type { OperatorJournal } from "../orders/operator-journal.ts";
@@ -17,7 +17,7 @@ import type { Capacity } from "../threads/index.ts";
 export type PlacesOrders = Pick<OrderService, "place" | "inFlight" | "fieldsOf">;
 
 /** What clients and operators read, and what operators change. */
-export type EngineJournal = OperatorJournal & Pick<OrderJournal, "find">;
+export type EngineJournal = OperatorJournal & Pick<OrderJournal, "find" | "takeCompensation">;
 
 /** Why an engine takes no orders now: the status in `GET /readyz`. */
 export type EngineTrouble = "journal_unavailable" | "engine_unavailable";
@@ -82,7 +82,6 @@ export interface RunningEngine {
 /** What an operator can do about a compensation. */
 export interface OperatorCompensator {
   tryNow(compensation: Compensation): Promise<void>;
-  forget(compensation: Pick<Compensation, "id" | "step">): void;
 }
 
 /** The delivery of events, for operators. */

@@ -1,4 +1,5 @@
 import type { IRouter, NextFunction, Request, RequestHandler, Response } from "express";
+import { AnswerLost } from "../orders/attempt-runner.ts";
 import type { ErrorKind } from "../orders/error-kind.ts";
 import { JournalBusy, JournalUnavailable, type OrderJournal } from "../orders/order-journal.ts";
 import type { OrderService, Placement, PlaceRequest } from "../orders/order-service.ts";
@@ -85,7 +86,8 @@ export function addOrderRoutes(
     if (error instanceof Refused) {
       onRefused?.(error.kind);
       sendError(response, error.kind, error.message, retryAfter(error));
-    } else fail(error, response);
+    } else if (error instanceof AnswerLost) response.destroy();
+    else fail(error, response);
   }
 
   function readRequest({ body, headers }: Request, requestId: string, client: Client | undefined, signal: AbortSignal): PlaceRequest {

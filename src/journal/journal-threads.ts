@@ -9,8 +9,8 @@ import { JournalOpenError } from "./journal-open-error.ts";
 import { JournalThread, MAX_READS } from "./journal-thread.ts";
 import type { Answers, JournalSettings, Query, QueryName, Reply } from "./protocol.ts";
 
-// Clients and operators can fill the queue with the other reads. Refunds and events must go on meanwhile.
-const NEVER_REFUSED: readonly QueryName[] = ["dueCompensations", "dueEvents", "backlog"];
+// Clients and operators can fill the queue with the other reads. Alarms must go on meanwhile.
+const NEVER_REFUSED: readonly QueryName[] = ["backlog"];
 
 export interface SqliteJournalOptions {
   /** Whether outcomes leave events in the outbox. Default no: nobody would ever deliver them. */

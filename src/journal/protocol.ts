@@ -1,6 +1,7 @@
+import type { CompensationStatus } from "../orders/compensation-state.ts";
 import type { Backlog, CompensationRow, Cursor, DeadLetter, OrderStatus, OrderSummary, Page } from "../orders/operator-journal.ts";
 import type { OrderEvent } from "../orders/order-event.ts";
-import type { AcceptResult, Compensation, CompensationState, CompensationStatus, FirstTry } from "../orders/order-journal.ts";
+import type { AcceptResult, Compensation, CompensationState } from "../orders/order-journal.ts";
 import type { StepName } from "../orders/steps.ts";
 import type { DuePage } from "../retries/retry-queue.ts";
 
@@ -27,7 +28,11 @@ export interface OpenReply {
 export type Operation =
   | AcceptOperation
   | FinishOperation
-  | CompensationTriedOperation
+  | AnswerOperation
+  | readonly ["compensationTried", ...TriedFields, nowMs: number]
+  | readonly ["takeCompensations", step: StepName, kind: "first" | "again", ...DueFields]
+  | readonly ["takeCompensation", id: number]
+  | readonly ["takeEvents", ...DueFields]
   | readonly ["closeInterrupted", limit: number, nowMs: number]
   | readonly ["settleCompensation", id: number, note: string, nowMs: number]
   | readonly ["eventDelivered", seq: number, nowMs: number]
@@ -50,19 +55,26 @@ export type FinishOperation = readonly [
   attempt: number,
   error: string | null,
   json: string,
+  answered: 0 | 1,
   nowMs: number,
-  compensations: readonly FirstTry[] | null,
+  compensations: readonly (readonly [step: StepName, trying: boolean])[] | null,
 ];
 
-export type CompensationTriedOperation = readonly [
-  "compensationTried",
+export type AnswerOperation = readonly [
+  "answer",
   orderId: string,
   attempt: number,
-  step: string,
-  nextTryMs: number | null,
-  lastAnswer: string | null,
+  json: string,
+  answered: 0 | 1,
   nowMs: number,
+  tried: readonly TriedFields[],
 ];
+
+/** A try of a compensation that has ended. `nextTryMs` null: it is done. */
+export type TriedFields = readonly [id: number, nextTryMs: number | null, lastAnswer: string | null];
+
+/** As `DueRequest`. */
+export type DueFields = readonly [nowMs: number, limit: number, leastTried: boolean, underWay: readonly (number | string)[]];
 
 export type OperationName = Operation[0];
 
@@ -70,8 +82,13 @@ export type OperationName = Operation[0];
 export interface Results {
   /** A number: accepted, as this attempt. */
   readonly accept: number | Exclude<AcceptResult, { type: "accepted" }>;
-  readonly finish: null;
-  readonly compensationTried: null;
+  /** The ids of the compensations; null without any. */
+  readonly finish: readonly number[] | null;
+  readonly answer: null;
+  readonly compensationTried: CompensationStatus;
+  readonly takeCompensations: DuePage<Compensation>;
+  readonly takeCompensation: CompensationRow | null;
+  readonly takeEvents: DuePage<OrderEvent>;
   readonly closeInterrupted: number;
   readonly settleCompensation: CompensationRow | null;
   readonly eventDelivered: null;
@@ -92,8 +109,6 @@ export type Result = Results[OperationName];
 /** A read looks at a bounded number of rows and writes nothing. */
 export type Query =
   | readonly ["find", orderId: string, before: number | null, limit: number]
-  | readonly ["dueCompensations", step: StepName, nowMs: number, limit: number]
-  | readonly ["dueEvents", nowMs: number, limit: number]
   | readonly ["orders", status: OrderStatus | null, sinceMs: number, untilMs: number, cursor: Cursor | null, limit: number]
   | readonly ["compensations", status: CompensationStatus, cursor: Cursor | null, limit: number]
   | readonly ["compensation", id: number]
@@ -104,8 +119,6 @@ export type QueryName = Query[0];
 
 export interface Answers {
   readonly find: FoundOrder | null;
-  readonly dueCompensations: DuePage<Compensation>;
-  readonly dueEvents: DuePage<OrderEvent>;
   readonly orders: Page<OrderSummary>;
   readonly compensations: Page<CompensationRow>;
   readonly compensation: CompensationRow | null;

@@ -1,4 +1,5 @@
 import type { AnswerBody } from "../orders/answer.ts";
+import type { CompensationStatus } from "../orders/compensation-state.ts";
 import type {
   Backlog,
   BackupDone,
@@ -15,19 +16,19 @@ import type { EventOutbox, OrderEvent } from "../orders/order-event.ts";
 import {
   type AcceptRequest,
   type AcceptResult,
+  type AnswerRequest,
   ATTEMPTS_SHOWN,
   type AttemptRecord,
   type Compensation,
-  type CompensationStatus,
   type CompensationTried,
   type FinishRequest,
   type OrderJournal,
   type OrderRecord,
 } from "../orders/order-journal.ts";
 import type { StepName } from "../orders/steps.ts";
-import type { DuePage } from "../retries/retry-queue.ts";
+import type { DuePage, DueRequest } from "../retries/retry-queue.ts";
 import { JournalThreads, type SqliteJournalOptions } from "./journal-threads.ts";
-import type { FoundAttempt, FoundOrder, JournalSettings } from "./protocol.ts";
+import type { DueFields, FoundAttempt, FoundOrder, JournalSettings, TriedFields } from "./protocol.ts";
 
 export type { SqliteJournalOptions } from "./journal-threads.ts";
 
@@ -72,21 +73,26 @@ export class SqliteJournal implements OrderJournal, EventOutbox, OperatorJournal
     return typeof result === "number" ? { type: "accepted", attempt: result } : result;
   }
 
-  async finish({ orderId, attempt, answer, compensations, nowMs }: FinishRequest): Promise<void> {
-    const error = answer.error ?? null;
-    await this.#threads.commits.request([
-      "finish",
-      orderId,
-      attempt,
-      error,
-      answer.json,
-      nowMs,
-      compensations.length === 0 ? null : compensations,
-    ]);
+  async finish({ orderId, attempt, answer, answered, compensations, nowMs }: FinishRequest): Promise<readonly number[]> {
+    const rows = compensations.length === 0 ? null : compensations.map(({ step, trying }) => [step, trying] as const);
+    const { error = null, json } = answer;
+    return (await this.#threads.commits.request(["finish", orderId, attempt, error, json, answered ? 1 : 0, nowMs, rows])) ?? [];
   }
 
-  async compensationTried({ orderId, attempt, step, nextTryMs, lastAnswer, nowMs }: CompensationTried): Promise<void> {
-    await this.#threads.commits.request(["compensationTried", orderId, attempt, step, nextTryMs ?? null, lastAnswer ?? null, nowMs]);
+  async answer({ orderId, attempt, json, answered, tried, nowMs }: AnswerRequest): Promise<void> {
+    await this.#threads.commits.request(["answer", orderId, attempt, json, answered ? 1 : 0, nowMs, tried.map(triedFields)]);
+  }
+
+  compensationTried(tried: CompensationTried, nowMs: number): Promise<CompensationStatus> {
+    return this.#threads.commits.request(["compensationTried", ...triedFields(tried), nowMs]);
+  }
+
+  takeCompensations(step: StepName, kind: "first" | "again", request: DueRequest): Promise<DuePage<Compensation>> {
+    return this.#threads.commits.request(["takeCompensations", step, kind, ...dueFields(request)]);
+  }
+
+  async takeCompensation(id: number): Promise<CompensationRow | undefined> {
+    return (await this.#threads.commits.request(["takeCompensation", id])) ?? undefined;
   }
 
   closeInterrupted(limit: number, nowMs: number): Promise<number> {
@@ -98,12 +104,8 @@ export class SqliteJournal implements OrderJournal, EventOutbox, OperatorJournal
     return found === null ? undefined : recordOf(found);
   }
 
-  dueCompensations(step: StepName, nowMs: number, limit: number): Promise<DuePage<Compensation>> {
-    return this.#threads.read(["dueCompensations", step, nowMs, limit]);
-  }
-
-  dueEvents(nowMs: number, limit: number): Promise<DuePage<OrderEvent>> {
-    return this.#threads.read(["dueEvents", nowMs, limit]);
+  takeEvents(request: DueRequest): Promise<DuePage<OrderEvent>> {
+    return this.#threads.commits.request(["takeEvents", ...dueFields(request)]);
   }
 
   async eventDelivered(seq: number, nowMs: number): Promise<void> {
@@ -188,6 +190,14 @@ export class SqliteJournal implements OrderJournal, EventOutbox, OperatorJournal
   close(): Promise<void> {
     return this.#threads.close();
   }
+}
+
+function triedFields({ id, nextTryMs, lastAnswer }: CompensationTried): TriedFields {
+  return [id, nextTryMs ?? null, lastAnswer ?? null];
+}
+
+function dueFields({ nowMs, limit, leastTried, underWay }: DueRequest): DueFields {
+  return [nowMs, limit, leastTried, underWay];
 }
 
 function recordOf({ orderId, attemptsTotal, latest, attempts }: FoundOrder): OrderRecord {

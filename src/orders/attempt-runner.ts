@@ -1,20 +1,19 @@
-import { backoffMs, PROBE_BACKOFF } from "../retries/backoff.ts";
-import { atMost, CancelScope, monotonicMs, pause } from "../threads/index.ts";
-import { answerTo } from "./answer.ts";
+import { JournalRetry } from "../retries/journal-retry.ts";
+import { Canceled, CancelScope, monotonicMs, SYSTEM_CLOCK } from "../threads/index.ts";
+import { AttemptEnding, type StoredEnding } from "./attempt-ending.ts";
 import type { CancelCause } from "./cancel-cause.ts";
-import type { Compensating } from "./compensating.ts";
 import type { Compensator } from "./compensator.ts";
 import type { OnOrderEnded } from "./ended-order.ts";
 import type { OnFault } from "./faults.ts";
-import { type FinishRequest, JournalUnavailable, type OrderJournal, type StoredAnswer } from "./order-journal.ts";
+import { JournalUnavailable, type OrderJournal, type StoredAnswer } from "./order-journal.ts";
 import type { OrderRun } from "./order-run.ts";
-import { failedByFault, type OrderOutcome, stepsToCompensate } from "./outcome.ts";
+import { failedByFault, type OrderOutcome } from "./outcome.ts";
 import type { Pipeline } from "./pipeline.ts";
-import type { AttemptInput, Effect } from "./step.ts";
+import type { Effect } from "./step.ts";
 
 export interface AttemptRunnerOptions {
   readonly pipeline: Pipeline;
-  readonly journal: Pick<OrderJournal, "finish">;
+  readonly journal: Pick<OrderJournal, "finish" | "answer">;
   readonly compensator: Compensator;
   readonly orderTimeoutMs: number;
   /** Called once for each attempt: when it is closed in the journal, or when this process gives up on closing it. */
@@ -23,19 +22,22 @@ export interface AttemptRunnerOptions {
   readonly onFault?: OnFault;
 }
 
-// How long an answer waits for compensations, most of which take one call. No answer waits for a provider that is down.
-const WAIT_FOR_COMPENSATION_MS = 500;
+/** The answer of an order cannot be stored, so nobody gets it. Who asks again gets what has become of the order. */
+export class AnswerLost extends Error {}
 
-/** Runs an accepted attempt: its steps, then the compensations, then the outcome to the journal, then the answer. Main thread only. */
+/** Runs an accepted attempt: its steps, then its outcome to the journal, then the answer. Main thread only. */
 export class AttemptRunner {
   readonly #options: AttemptRunnerOptions;
   readonly #stop = new CancelScope<CancelCause>();
+  readonly #journal: JournalRetry;
 
   constructor(options: AttemptRunnerOptions) {
     this.#options = options;
+    const passes = (error: unknown) => error instanceof JournalUnavailable;
+    this.#journal = new JournalRetry({ scope: this.#stop, clock: SYSTEM_CLOCK, passes });
   }
 
-  /** Resolves with the answer for the client. Never rejects. */
+  /** Resolves with the answer for the client once it is stored. Rejects with `AnswerLost` where it cannot be stored. */
   run(run: OrderRun): Promise<StoredAnswer> {
     const { input, scope } = run;
     // `cancelAll` did not reach an order that was being stored.
@@ -64,68 +66,34 @@ export class AttemptRunner {
   }
 
   async #finish(run: OrderRun, outcome: OrderOutcome): Promise<StoredAnswer> {
-    const compensating = outcome.error === undefined ? undefined : await this.#compensate(run.input, outcome);
-    const finish = finishOf(run.input, outcome, compensating);
+    const { journal, compensator, onFault } = this.#options;
+    const ending = new AttemptEnding(run, outcome, journal, compensator);
     try {
-      await this.#options.journal.finish(finish);
+      return this.#close(run, outcome, await ending.store());
     } catch (error) {
-      this.#options.onFault?.("an outcome could not be stored; its order fails and is compensated", error, run.fields);
-      return this.#failUnstored(run, outcome, compensating);
+      run.lose();
+      onFault?.("an outcome could not be stored: its client gets no answer", error, run.fields);
+      void this.#storeLater(run, outcome, ending, error);
+      throw new AnswerLost("the answer could not be stored", { cause: error });
     }
-    compensating?.stored();
-    this.#options.onClosed(run);
-    this.#report(run, outcome, finish);
-    return finish.answer;
   }
 
-  /** Compensates what a failed order did. Waits for the first tries, but not for long. */
-  async #compensate(input: AttemptInput, { steps }: OrderOutcome): Promise<Compensating | undefined> {
-    const toCompensate = stepsToCompensate(steps);
-    if (toCompensate.length === 0) return undefined;
-    const compensating = this.#options.compensator.begin(input, toCompensate);
-    await atMost(compensating.firstTries, WAIT_FOR_COMPENSATION_MS);
-    return compensating;
-  }
-
-  /**
-   * An outcome that is not stored must not be sent: after a restart the order would have another one. So the order fails as `internal` and
-   * is compensated, and that is stored as soon as the journal can be written. If the process ends earlier, the next start does the same and
-   * stores the same answer, in which every step has failed.
-   */
-  async #failUnstored(run: OrderRun, outcome: OrderOutcome, begun: Compensating | undefined): Promise<StoredAnswer> {
-    const compensating = begun ?? (await this.#compensate(run.input, outcome));
-    void this.#storeLater(run, compensating);
-    const reported = failedByFault("unknown", monotonicMs());
-    const finish = finishOf(run.input, reported, compensating);
-    this.#report(run, reported, finish);
-    return finish.answer;
-  }
-
-  #report(run: OrderRun, outcome: OrderOutcome, { compensations }: FinishRequest): void {
-    const { input, requestId, parentSpanId, receivedAtMs } = run;
-    this.#options.onEnded?.({ input, requestId, parentSpanId, receivedAtMs, outcome, compensations, storedAtMs: monotonicMs() });
-  }
-
-  async #storeLater(run: OrderRun, compensating: Compensating | undefined): Promise<void> {
-    for (let failures = 1; await pause(backoffMs(failures, PROBE_BACKOFF, Math.random), this.#stop); failures++) {
-      try {
-        await this.#options.journal.finish(finishOf(run.input, failedByFault("unknown", monotonicMs()), compensating));
-        compensating?.stored();
-        break;
-      } catch (error) {
-        if (error instanceof JournalUnavailable) continue;
+  /** If the process ends before that, the next start closes the attempt as interrupted. */
+  async #storeLater(run: OrderRun, outcome: OrderOutcome, ending: AttemptEnding, first: unknown): Promise<void> {
+    try {
+      if (!(first instanceof JournalUnavailable)) throw first;
+      this.#close(run, outcome, await this.#journal.run(() => ending.store()));
+    } catch (error) {
+      if (!(error instanceof Canceled))
         this.#options.onFault?.("an outcome can never be stored; the next start closes its order", error, run.fields);
-        break;
-      }
+      this.#options.onClosed(run);
     }
-    this.#options.onClosed(run);
   }
-}
 
-function finishOf({ orderId, attempt }: AttemptInput, outcome: OrderOutcome, compensating: Compensating | undefined): FinishRequest {
-  const nowMs = Date.now();
-  const compensations = compensating?.describe(nowMs) ?? [];
-  const json = JSON.stringify(answerTo(orderId, outcome, compensations));
-  const answer = outcome.error === undefined ? { json } : { error: outcome.error, json };
-  return { orderId, attempt, answer, compensations, nowMs };
+  #close(run: OrderRun, outcome: OrderOutcome, { answer, compensations }: StoredEnding): StoredAnswer {
+    const { input, requestId, parentSpanId, receivedAtMs } = run;
+    this.#options.onClosed(run);
+    this.#options.onEnded?.({ input, requestId, parentSpanId, receivedAtMs, outcome, compensations, storedAtMs: monotonicMs() });
+    return answer;
+  }
 }

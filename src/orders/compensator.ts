@@ -1,32 +1,40 @@
-import { backoffMs, COMPENSATION_BACKOFF, PROBE_BACKOFF } from "../retries/backoff.ts";
-import type { EndpointHealth } from "../retries/endpoint-health.ts";
+import { EndpointHealth, type Lane } from "../retries/endpoint-health.ts";
+import { JournalRetry } from "../retries/journal-retry.ts";
 import { Pace } from "../retries/pace.ts";
 import { RetryQueue } from "../retries/retry-queue.ts";
-import { Canceled, CancelScope, Capacity, type Clock, monotonicMs, pause, SYSTEM_CLOCK } from "../threads/index.ts";
+import { Canceled, CancelScope, type Clock, monotonicMs, SYSTEM_CLOCK } from "../threads/index.ts";
 import type { CancelCause } from "./cancel-cause.ts";
-import { Compensating, type Tried } from "./compensating.ts";
-import { compensateOnce, compensationHealth, FIRST_TRIES, LINE_MS, RETRIES, type RetriedCompensation } from "./compensation-call.ts";
+import { type CompensationCallParts, compensateOnce, FIRST_TRIES, RETRIES } from "./compensation-call.ts";
 import type { OnFault } from "./faults.ts";
-import { type Compensation, JournalUnavailable, type OrderJournal } from "./order-journal.ts";
+import { FirstTries } from "./first-tries.ts";
+import { type Compensation, type CompensationTried, JournalUnavailable, type NewCompensation, type OrderJournal } from "./order-journal.ts";
 import type { ProviderHealths } from "./provider-health.ts";
 import type { AttemptInput } from "./step.ts";
-import type { StepRunner } from "./step-runner.ts";
 import { perStep, STEPS, type StepName } from "./steps.ts";
 import { newTraceparent } from "./traceparent.ts";
 
 // For all providers together, so that a backlog leaves orders their share of the machine. A million takes some six minutes.
 const RETRIES_A_SECOND = 2_500;
 
-export interface CompensatorOptions {
-  readonly runner: StepRunner;
-  readonly journal: Pick<OrderJournal, "compensationTried" | "dueCompensations">;
-  /** Deadline of one call. The order's has often passed already. */
-  readonly timeoutMs: number;
-  /** Shared with the orders' calls, so that each side knows what the other has learned of a provider. */
+/** A try that no order waits for. Times are on the clock of `monotonicMs`. */
+export interface RetriedCompensation {
+  /** Has a trace of its own: the order's trace ended long ago. */
+  readonly input: AttemptInput;
+  readonly step: StepName;
+  /** Tries before this one. */
+  readonly tries: number;
+  readonly done: boolean;
+  readonly startedAtMs: number;
+  readonly endedAtMs: number;
+}
+
+export interface CompensatorOptions extends Pick<CompensationCallParts, "runner" | "timeoutMs"> {
+  readonly journal: Pick<OrderJournal, "compensationTried" | "takeCompensations">;
+  /** What is known of the addresses of the orders' own calls. */
   readonly providers?: ProviderHealths;
   /** A try that has ended. */
   readonly onTried?: (step: StepName, done: boolean) => void;
-  /** A try of a row of the journal has ended, done or not. */
+  /** A try that no order waits for has ended, done or not. */
   readonly onRetried?: (retry: RetriedCompensation) => void;
   /** Progress has been stored, perhaps with an event. */
   readonly onStored?: () => void;
@@ -39,36 +47,55 @@ export interface CompensatorOptions {
   readonly clock?: Clock;
 }
 
-/** What the compensations of one provider share. */
+/** What the compensations of one step share: the address that takes them, and two queues, so that backlog and new orders do not wait for each other. */
 interface Bulkhead {
-  readonly firstTries: Capacity;
   readonly health: EndpointHealth;
-  readonly queue: RetryQueue<Compensation>;
+  readonly first: Lane;
+  readonly again: Lane;
+  readonly queues: { readonly first: RetryQueue<Compensation>; readonly again: RetryQueue<Compensation> };
+}
+
+/** A place for the first try of each step that has one now. */
+export interface FirstTryPlan {
+  readonly rows: readonly NewCompensation[];
+  /** What `begin` of the lane gave, by row; undefined where there is no room now. */
+  readonly calls: readonly (number | undefined)[];
 }
 
 /**
- * Compensates what failed orders did (a saga), outside their cancel scopes: a cancel that stopped the order must not stop its refund. All
- * compensations of an order are tried at once, side by side. Those not done then are rows of the journal, retried across restarts until they
- * are done. A provider that hangs delays no other provider's compensations. Main thread only.
+ * Compensates what failed orders did (a saga), outside their cancel scopes: a cancel that stopped the order must not stop its refund. Every
+ * compensation is a row of the journal before its first try, and is tried across restarts until it is done. A provider that hangs delays no
+ * other provider's compensations. Main thread only.
  */
 export class Compensator {
   readonly #options: CompensatorOptions;
+  readonly #call: CompensationCallParts;
   readonly #clock: Clock;
   readonly #pace: Pace;
   readonly #bulkheads: Readonly<Record<StepName, Bulkhead>>;
   readonly #stop = new CancelScope<CancelCause>();
+  readonly #journal: JournalRetry;
   readonly #active = new Set<Promise<void>>();
 
   constructor(options: CompensatorOptions) {
+    const { runner, timeoutMs, clock = SYSTEM_CLOCK, random = Math.random, onFault } = options;
     this.#options = options;
-    this.#clock = options.clock ?? SYSTEM_CLOCK;
-    this.#pace = new Pace(RETRIES_A_SECOND, this.#clock);
+    this.#clock = clock;
+    this.#call = { runner, timeoutMs, nowMs: () => clock.nowMs(), random };
+    this.#pace = new Pace(RETRIES_A_SECOND, clock);
+    this.#journal = new JournalRetry({
+      scope: this.#stop,
+      clock,
+      random,
+      passes: (error) => error instanceof JournalUnavailable,
+      onStalled: (error) => onFault?.("compensations are not written down yet", error),
+    });
     this.#bulkheads = perStep((step) => this.#bulkhead(step));
   }
 
-  /** Begins to retry the compensations that are pending in the journal. To be called once. */
+  /** Begins to try the compensations that are due in the journal. To be called once. */
   start(): void {
-    for (const step of STEPS) this.#bulkheads[step].queue.start();
+    this.#eachQueue((queue) => queue.start());
   }
 
   /** Calls under way. */
@@ -76,27 +103,48 @@ export class Compensator {
     return STEPS.reduce((sum, step) => sum + this.#bulkheads[step].health.inFlight, 0);
   }
 
-  /** Tries each of these steps of a failed attempt once. */
-  begin(input: AttemptInput, steps: readonly StepName[]): Compensating {
-    const compensating = new Compensating(steps, {
-      timeoutMs: this.#options.timeoutMs,
-      random: this.#options.random ?? Math.random,
-      firstTry: (step, begins) => this.#firstTry(step, input, begins),
-      record: (step, tried) => void this.#keep(this.#recordFirst(step, input, tried)),
-      due: (step) => this.#bulkheads[step].queue.notify(),
+  /** Compensations may have become due. */
+  notify(): void {
+    this.#eachQueue((queue) => queue.notify());
+  }
+
+  /** Rows for steps that have to be compensated, and a call for each that may be made now. `begin` or `release` must follow. */
+  plan(steps: readonly StepName[]): FirstTryPlan {
+    const calls = steps.map((step) => {
+      const { first } = this.#bulkheads[step];
+      return this.#stop.cause === undefined && first.room > 0 ? first.begin() : undefined;
     });
-    void this.#keep(compensating.firstTries);
-    return compensating;
+    return { rows: steps.map((step, index) => ({ step, trying: calls[index] !== undefined })), calls };
   }
 
-  /** Retries now, for an operator, whatever the provider's health. Resolves when the result is stored. Rejects after `stop`. */
+  /** The rows of a plan are not stored. */
+  release({ rows, calls }: FirstTryPlan): void {
+    for (const [index, { step }] of rows.entries()) {
+      const call = calls[index];
+      if (call !== undefined) this.#bulkheads[step].first.end(call, undefined);
+    }
+  }
+
+  /** The rows of a plan are stored under these ids: makes the calls. The other rows are left to their queue. */
+  begin(input: AttemptInput, { rows, calls }: FirstTryPlan, ids: readonly number[]): FirstTries {
+    const tries = rows.flatMap(({ step }, index) => {
+      const call = calls[index];
+      if (call === undefined) this.#bulkheads[step].queues.first.notify();
+      return call === undefined ? [] : [this.#tryFirst({ ...input, id: ids[index] as number, step, tries: 0 }, input.traceparent, call)];
+    });
+    const first = new FirstTries(tries, (tried) => this.#store(tried));
+    this.#keep(first.ended);
+    return first;
+  }
+
+  /** What came of first tries has been stored: those that failed are due again some time. */
+  stored(tried: readonly CompensationTried[]): void {
+    if (tried.length > 0) this.#eachQueue((queue) => queue.postponed());
+  }
+
+  /** Tries one that was taken, for an operator, whatever is known of the provider. Resolves when the result is stored. Rejects after `stop`. */
   tryNow(compensation: Compensation): Promise<void> {
-    return this.#bulkheads[compensation.step].queue.attemptNow(compensation);
-  }
-
-  /** An operator has settled the compensation: no further try begins. */
-  forget({ step, id }: Pick<Compensation, "id" | "step">): void {
-    this.#bulkheads[step].queue.forget(id);
+    return this.#bulkheads[compensation.step].queues.again.attemptNow(compensation);
   }
 
   /** Starts no more tries. What is not done stays in the journal. Resolves when no call is under way. */
@@ -104,91 +152,80 @@ export class Compensator {
     this.#stop.cancel("shutdown");
     this.#pace.close();
     for (const step of STEPS) this.#bulkheads[step].health.close();
-    await Promise.all(STEPS.map((step) => this.#bulkheads[step].queue.stop()));
+    const stopping: Promise<void>[] = [];
+    this.#eachQueue((queue) => stopping.push(queue.stop()));
+    await Promise.all(stopping);
     while (this.#active.size > 0) await Promise.all(this.#active);
   }
 
   #bulkhead(step: StepName): Bulkhead {
     const { journal, providers, onDown, onFault, random } = this.#options;
     const common = { clock: this.#clock, ...(random !== undefined && { random }) };
-    const health = compensationHealth(step, {
-      ...common,
-      ...(providers !== undefined && { providers }),
-      ...(onDown !== undefined && { onDown }),
-    });
-    const queue = new RetryQueue<Compensation>({
-      ...common,
-      idOf: ({ id }) => id,
-      due: (nowMs, limit) => journal.dueCompensations(step, nowMs, limit),
-      attempt: (compensation) => this.#retry(compensation),
-      health,
-      maxInFlight: RETRIES,
-      pace: this.#pace,
-      ...(onFault !== undefined && { onFault }),
-    });
-    return { firstTries: new Capacity(FIRST_TRIES), health, queue };
+    const health = new EndpointHealth({ ...common, maxInFlight: FIRST_TRIES + RETRIES, onDown: (down) => onDown?.(step, down) });
+    // What is known of the address for orders slows this one and never stops it: perhaps only that one fails.
+    providers?.[step]?.circuit.onChange((state) => state === "open" && health.slow());
+    const lanes = { first: health.lane(FIRST_TRIES, "first"), again: health.lane(RETRIES, "again") };
+    const queue = (kind: "first" | "again") =>
+      new RetryQueue<Compensation>({
+        ...common,
+        idOf: ({ id }) => id,
+        take: (request) => journal.takeCompensations(step, kind, request),
+        attempt: (compensation) => this.#retry(compensation, lanes[kind]),
+        lane: lanes[kind],
+        pace: this.#pace,
+        ...(onFault !== undefined && { onFault }),
+      });
+    return { health, ...lanes, queues: { first: queue("first"), again: queue("again") } };
   }
 
-  /** Undefined when no call was made: the provider is down, its bulkhead was full for too long, or the process stops. */
-  async #firstTry(step: StepName, input: AttemptInput, begins: () => boolean): Promise<Tried | undefined> {
-    const { firstTries, health } = this.#bulkheads[step];
-    if (health.down || health.paused) return undefined;
-    const line = new CancelScope<CancelCause>();
-    const leaveLine = line.cancelAfter(LINE_MS);
-    try {
-      using _permit = await firstTries.acquire(line);
-      if (this.#stop.cause !== undefined || !begins()) return undefined;
-      return await this.#call(step, input, 0);
-    } catch (error) {
-      if (!(error instanceof Canceled)) this.#options.onFault?.("a compensation could not be tried", error, { order_id: input.orderId });
-      return undefined;
-    } finally {
-      leaveLine();
+  #eachQueue(work: (queue: RetryQueue<Compensation>) => void): void {
+    for (const step of STEPS) {
+      const { first, again } = this.#bulkheads[step].queues;
+      work(first);
+      work(again);
     }
   }
 
-  /** The queue must be notified, because it did not make this try itself. */
-  async #recordFirst(step: StepName, { orderId, attempt }: AttemptInput, tried: Tried): Promise<void> {
-    await this.#record({ orderId, attempt, step, tries: 0 }, tried);
-    if (!tried.done) this.#bulkheads[step].queue.notify();
+  async #tryFirst(compensation: Compensation, traceparent: string | undefined, call: number): Promise<CompensationTried | undefined> {
+    const { step } = compensation;
+    const tried = await compensateOnce(this.#call, compensation, traceparent, this.#bulkheads[step].first, call, this.#stop);
+    if (tried !== undefined) this.#options.onTried?.(step, tried.nextTryMs === undefined);
+    return tried;
   }
 
-  async #retry(compensation: Compensation): Promise<void> {
+  async #retry(compensation: Compensation, lane: Lane): Promise<void> {
     const { orderId, amount, attempt, step, tries } = compensation;
-    const input = { orderId, amount, attempt, traceparent: newTraceparent() };
+    const traceparent = newTraceparent();
     const startedAtMs = monotonicMs();
-    const tried = await this.#call(step, input, tries);
-    this.#options.onRetried?.({ input, step, tries, done: tried?.done === true, startedAtMs, endedAtMs: monotonicMs() });
-    if (tried !== undefined) await this.#record(compensation, tried);
+    const tried = await compensateOnce(this.#call, compensation, traceparent, lane, lane.begin(), this.#stop);
+    const done = tried !== undefined && tried.nextTryMs === undefined;
+    const input = { orderId, amount, attempt, traceparent };
+    this.#options.onRetried?.({ input, step, tries, done, startedAtMs, endedAtMs: monotonicMs() });
+    if (tried === undefined) return;
+    this.#options.onTried?.(step, done);
+    await this.#store(tried);
   }
 
-  #call(step: StepName, input: AttemptInput, triesBefore: number): Promise<Tried | undefined> {
-    return compensateOnce(this.#options, this.#bulkheads[step].health, this.#stop, step, input, triesBefore);
-  }
-
-  /** Repeats until it is stored or the process stops. After a stop the next start repeats the compensation, which is harmless. */
-  async #record({ orderId, attempt, step, tries }: Omit<Compensation, "id" | "amount">, { done, lastAnswer }: Tried): Promise<void> {
-    const { journal, onStored, onFault, random = Math.random } = this.#options;
-    for (let failures = 0; ; failures++) {
-      const nowMs = this.#clock.nowMs();
-      const nextTry = done ? {} : { nextTryMs: nowMs + backoffMs(tries + 1, COMPENSATION_BACKOFF, random) };
-      try {
-        await journal.compensationTried({ orderId, attempt, step, ...nextTry, ...(lastAnswer !== undefined && { lastAnswer }), nowMs });
-        if (done) onStored?.();
-        return;
-      } catch (error) {
-        if (!(error instanceof JournalUnavailable)) throw error;
-        if (failures === 0) onFault?.("a compensation is not written down yet", error, { order_id: orderId, step });
-      }
-      if (!(await pause(backoffMs(failures + 1, PROBE_BACKOFF, random), this.#stop, this.#clock))) return;
+  /** Repeats until it is stored or the process stops. After a stop the next start tries the compensation again, which is harmless. */
+  async #store(tried: CompensationTried): Promise<void> {
+    const { journal, onStored, onFault } = this.#options;
+    try {
+      const state = await this.#journal.run(() => journal.compensationTried(tried, this.#clock.nowMs()));
+      if (state === "done") onStored?.();
+      else if (state === "pending") this.#eachQueue((queue) => queue.postponed());
+      else
+        onFault?.(`a provider answered for a compensation that is ${state}`, new Error(tried.lastAnswer ?? "done"), {
+          compensation: tried.id,
+        });
+    } catch (error) {
+      if (!(error instanceof Canceled)) throw error;
     }
   }
 
-  #keep(work: Promise<void>): Promise<void> {
+  #keep(work: Promise<void>): void {
     const kept = work
       .catch((error: unknown) => this.#options.onFault?.("compensating failed unexpectedly", error))
       .finally(() => this.#active.delete(kept));
     this.#active.add(kept);
-    return kept;
   }
 }

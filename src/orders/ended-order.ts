@@ -1,4 +1,4 @@
-import type { FirstTry } from "./order-journal.ts";
+import type { CompensationProgress } from "./answer.ts";
 import type { OrderOutcome } from "./outcome.ts";
 import type { AttemptInput } from "./step.ts";
 
@@ -9,7 +9,7 @@ export interface EndedOrder {
   readonly requestId: string | undefined;
   readonly outcome: OrderOutcome;
   /** What had to be compensated, and how far it was when the answer was stored. */
-  readonly compensations: readonly FirstTry[];
+  readonly compensations: readonly CompensationProgress[];
   /** When that request asked for it, on the clock of `monotonicMs`. */
   readonly receivedAtMs: number;
   /** The client's span, where `input.traceparent` names the order's own; undefined for the root of a trace. */

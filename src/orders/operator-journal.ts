@@ -1,5 +1,5 @@
+import type { CompensationStatus } from "./compensation-state.ts";
 import type { ErrorKind } from "./error-kind.ts";
-import type { CompensationStatus } from "./order-journal.ts";
 import type { StepName } from "./steps.ts";
 
 /** Where the next page goes on: what the page before gave. Means something to the journal only, and only for the same list. */
@@ -12,7 +12,7 @@ export interface Page<Item> {
 }
 
 /** How operators name a row: by a number where the journal counts its rows, otherwise by a text. */
-export type RowId = number | string;
+export type RowId = number;
 
 /** What operators ask of the journal, and what they may change. Writes resolve when durable. */
 export interface OperatorJournal {

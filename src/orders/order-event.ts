@@ -1,4 +1,4 @@
-import type { DuePage } from "../retries/retry-queue.ts";
+import type { DuePage, DueRequest } from "../retries/retry-queue.ts";
 
 /** A row of the outbox on its way to the webhook receiver. */
 export interface OrderEvent {
@@ -23,8 +23,8 @@ export type OrderEventType = "order.placed" | "order.failed" | "order.compensate
  * outbox (any more) is no error: nothing happens.
  */
 export interface EventOutbox {
-  /** The first undelivered event of each order where its next try is due. */
-  dueEvents(nowMs: number, limit: number): Promise<DuePage<OrderEvent>>;
+  /** The first undelivered event of each order where its next try is due. It sees all that was stored before it was asked. */
+  takeEvents(request: DueRequest): Promise<DuePage<OrderEvent>>;
   /** Takes it out; the next event of its order, if any, is due from now on. */
   eventDelivered(seq: number, nowMs: number): Promise<void>;
   /** Counts the try and puts the next one off. */

@@ -1,6 +1,8 @@
-import type { DuePage } from "../retries/retry-queue.ts";
+import type { DuePage, DueRequest } from "../retries/retry-queue.ts";
 import type { AnswerBody } from "./answer.ts";
+import type { CompensationStatus } from "./compensation-state.ts";
 import type { ErrorKind } from "./error-kind.ts";
+import type { CompensationRow } from "./operator-journal.ts";
 import type { StepName } from "./steps.ts";
 
 /**
@@ -11,12 +13,22 @@ import type { StepName } from "./steps.ts";
 export interface OrderJournal {
   /** Takes an order in, or says what is known of its id or key already. One transaction. */
   accept(request: AcceptRequest): Promise<AcceptResult>;
-  /** Stores how an attempt ended, its compensations and its events, and closes it. One transaction. */
-  finish(request: FinishRequest): Promise<void>;
-  /** Counts a try and sets when the next one is due, or marks the compensation done. The last one done writes `order.compensated`. */
-  compensationTried(tried: CompensationTried): Promise<void>;
-  /** Compensations of a step whose next try is due. */
-  dueCompensations(step: StepName, nowMs: number, limit: number): Promise<DuePage<Compensation>>;
+  /**
+   * Stores how an attempt ended, its compensations and its events. Without compensations the attempt is closed; otherwise it stays closed to
+   * others until `answer`. One transaction. Resolves with the ids of the compensations, in their order.
+   */
+  finish(request: FinishRequest): Promise<readonly number[]>;
+  /** Stores the answer of an attempt with compensations and what their first tries came to, and closes it. One transaction. */
+  answer(request: AnswerRequest): Promise<void>;
+  /**
+   * Stores how a try ended. The last one done writes `order.compensated`. Resolves with the state the row is in, which is neither `pending`
+   * nor `done` where it was not under way any more: the answer is recorded on the row, and nothing else happens.
+   */
+  compensationTried(tried: CompensationTried, nowMs: number): Promise<CompensationStatus>;
+  /** Takes compensations of a step that are due: never tried ones (`first`) or others (`again`). They are `trying` from then on. */
+  takeCompensations(step: StepName, kind: "first" | "again", request: DueRequest): Promise<DuePage<Compensation>>;
+  /** Takes one whether it is due or not. Resolves with its row as it was; only one that was pending has been taken. */
+  takeCompensation(id: number): Promise<CompensationRow | undefined>;
   /**
    * What is known of an order: its newest attempts, those before the attempt `before` where that is given, at most
    * `ATTEMPTS_SHOWN`. Undefined when nothing is.
@@ -78,39 +90,48 @@ export interface FinishRequest {
   readonly orderId: string;
   readonly attempt: number;
   readonly answer: StoredAnswer;
-  readonly compensations: readonly FirstTry[];
+  /** Whether somebody receives this answer. False where compensations make another one of it. */
+  readonly answered: boolean;
+  readonly compensations: readonly NewCompensation[];
   readonly nowMs: number;
 }
 
-/** A step of a failed attempt that has to be compensated, and what has been tried until its attempt was stored. */
-export interface FirstTry {
+/** A step of a failed attempt that has to be compensated. */
+export interface NewCompensation {
   readonly step: StepName;
-  /** How often it has been tried: not at all, or once. */
-  readonly tries: 0 | 1;
-  /** When it is to be tried next, wall clock; absent once it is done. */
-  readonly nextTryMs?: number;
-  /** What the provider said to the last try, in a word or two. */
-  readonly lastAnswer?: string;
+  /** Its first try begins as soon as the row is durable. */
+  readonly trying: boolean;
 }
 
-/** A compensation that is not done, as the journal has it. */
+export interface AnswerRequest {
+  readonly orderId: string;
+  readonly attempt: number;
+  readonly json: string;
+  /** Whether somebody receives it. A key holds only an answer that was received. */
+  readonly answered: boolean;
+  readonly tried: readonly CompensationTried[];
+  readonly nowMs: number;
+}
+
+/** A compensation that is being tried. */
 export interface Compensation {
-  readonly id: number | string;
+  readonly id: number;
   readonly orderId: string;
   readonly attempt: number;
   readonly amount: number;
   readonly step: StepName;
+  /** Tries before this one. */
   readonly tries: number;
 }
 
+/** How a try of a compensation ended. */
 export interface CompensationTried {
-  readonly orderId: string;
-  readonly attempt: number;
+  readonly id: number;
   readonly step: StepName;
   /** When it is to be tried again, wall clock; absent when it is done. */
   readonly nextTryMs?: number;
+  /** What the provider said, in a word or two. */
   readonly lastAnswer?: string;
-  readonly nowMs: number;
 }
 
 export interface OrderRecord {
@@ -137,6 +158,3 @@ export interface CompensationState {
   readonly tries: number;
   readonly status: CompensationStatus;
 }
-
-/** `settled`: an operator said that it is dealt with. */
-export type CompensationStatus = "pending" | "done" | "settled";

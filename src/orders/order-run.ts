@@ -30,6 +30,7 @@ export class OrderRun implements ByOrderId {
   /** On the clock of `monotonicMs`. */
   readonly receivedAtMs: number;
   #waiters = 0;
+  #isLost = false;
   #isClosed = false;
   #closed: PromiseWithResolvers<void> | undefined;
 
@@ -52,6 +53,26 @@ export class OrderRun implements ByOrderId {
   /** Canceled by its clients or by a shutdown: no request may join it. */
   get canceledFromOutside(): boolean {
     return this.scope.cause === "client_disconnected" || this.scope.cause === "shutdown";
+  }
+
+  /** Whether somebody waits for its answer. */
+  get isAwaited(): boolean {
+    return this.#waiters > 0 && !this.#isLost;
+  }
+
+  /** Whether its answer is that of its key from now on: somebody receives it, and the attempt was not canceled from outside. */
+  get bindsKey(): boolean {
+    return this.isAwaited && !this.canceledFromOutside;
+  }
+
+  /** Whether those who wait have been told that there is no answer: no request may join it. */
+  get isLost(): boolean {
+    return this.#isLost;
+  }
+
+  /** Its answer cannot be stored now, so nobody gets one. */
+  lose(): void {
+    this.#isLost = true;
   }
 
   /** The fields of its log lines. */

@@ -15,7 +15,7 @@ import type { AttemptInput, Simulation } from "./step.ts";
 
 export interface OrderServiceOptions {
   readonly pipeline: Pipeline;
-  readonly journal: Pick<OrderJournal, "accept" | "finish">;
+  readonly journal: Pick<OrderJournal, "accept" | "finish" | "answer">;
   readonly compensator: Compensator;
   readonly orderTimeoutMs: number;
   readonly maxInFlight: number;
@@ -47,7 +47,7 @@ export interface PlaceRequest extends OrderOrigin {
 
 /** What a client that placed an order waits for. */
 export interface Placement {
-  /** Rejects with `Refused` where the order is refused only now. */
+  /** Rejects with `AnswerLost` where it cannot be stored. */
   readonly answer: Promise<PlacedAnswer>;
   /** Whether an earlier request stored the answer. False where that is not known yet: then `PlacedAnswer.replayed` says it. */
   readonly replayed: boolean;
@@ -179,9 +179,8 @@ export class OrderService {
           throw new Refused("idempotency_mismatch", "Idempotency-Key: this key was used with another body");
         case "running": {
           const run = this.#runs.get(accepted.orderId);
-          if (run !== undefined && !run.canceledFromOutside) return this.#join(run, request.signal);
-          // An attempt that was canceled from outside frees the order when it has ended. One that is not found has ended since the journal
-          // answered.
+          if (run !== undefined && !run.canceledFromOutside && !run.isLost) return this.#join(run, request.signal);
+          // Such an attempt frees the order when it is closed. One that is not found was closed since the journal answered.
           await run?.closed;
           this.#inFlight.refuseUnlessOpen();
         }

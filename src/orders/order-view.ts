@@ -1,6 +1,7 @@
 import type { StepAnswer } from "./answer.ts";
+import type { CompensationStatus } from "./compensation-state.ts";
 import type { ErrorKind } from "./error-kind.ts";
-import type { AttemptRecord, CompensationStatus, OrderRecord } from "./order-journal.ts";
+import type { AttemptRecord, OrderRecord } from "./order-journal.ts";
 
 /** What `GET /order/{order_id}` says: the latest attempt on top, the newest ones below. */
 export interface OrderView extends Pick<AttemptView, "status" | "steps" | "error"> {
@@ -49,7 +50,7 @@ function viewOfAttempt({ attempt, acceptedMs, ended, compensations }: AttemptRec
     steps: answer.steps.map((step) => {
       const now = compensations.find((compensation) => compensation.step === step.name);
       if (step.compensation === undefined || now === undefined) return step;
-      return { ...step, compensation: now.status === "pending" ? "pending" : "done" };
+      return { ...step, compensation: now.status === "done" || now.status === "settled" ? "done" : "pending" };
     }),
     ...(answer.error !== undefined && { error: answer.error }),
     ...(interrupted && { cause: "interrupted" as const }),

@@ -16,7 +16,7 @@ const MAX_TRIES = 3;
 const EARLY_MS = 2;
 
 /**
- * What the process knows of one real provider, learned from the calls of all orders and all compensations: its circuit breaker, its retry
+ * What the process knows of one real provider, learned from the calls of all orders: its circuit breaker, its retry
  * budget and how long its calls take. Main thread only.
  */
 export class ProviderHealth {
@@ -52,15 +52,6 @@ export class ProviderHealth {
     const verdict = verdictOn(outcome, isLate);
     if (outcome.status === "ok" && startedAtMs !== undefined) this.#times.note(tookMs, endedAtMs);
     this.circuit.leave(pass, verdict, outcome.status === "failed" ? outcome.unavailable?.retryAfterMs : undefined);
-  }
-
-  /**
-   * A compensation has been tried, without asking the circuit. A `Retry-After` in its answer holds back compensations only: perhaps only
-   * the address for compensations is overloaded, and each of their tries would keep orders out anew.
-   */
-  compensationEnded(outcome: StepOutcome): void {
-    // A compensation has a deadline of its own, which is more time than a call should need.
-    this.circuit.noteElsewhere(verdictOn(outcome, true));
   }
 }
 

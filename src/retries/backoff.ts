@@ -4,8 +4,11 @@ export interface BackoffPolicy {
   readonly capMs: number;
 }
 
-/** Between tries of one compensation. A customer waits for the money, so the first retries come quickly and the last every minute. */
-export const COMPENSATION_BACKOFF: BackoffPolicy = { baseMs: 200, capMs: 60_000 };
+/**
+ * Between tries of one compensation. A customer waits for the money, so the first retries come quickly. One that its provider refuses for an
+ * hour is refused for a reason of its own, and is tried once an hour from then on.
+ */
+export const COMPENSATION_BACKOFF: BackoffPolicy = { baseMs: 200, capMs: 3_600_000 };
 
 /**
  * Between tries of one event. A deploy or a lock passes within seconds. After an outage of hours, delivery resumes within ten minutes of
@@ -19,19 +22,26 @@ export const EVENT_BACKOFF: BackoffPolicy = { baseMs: 1_000, capMs: 600_000 };
  */
 export const PROBE_BACKOFF: BackoffPolicy = { baseMs: 500, capMs: 10_000 };
 
+/** The longest pause after `failures` failed tries (1 or more), milliseconds. */
+export function longestBackoffMs(failures: number, { baseMs, capMs }: BackoffPolicy): number {
+  return Math.min(capMs, baseMs * 2 ** (failures - 1));
+}
+
 /**
  * The pause in milliseconds after `failures` failed tries (1 or more). Half of it is fixed, so that pauses surely grow. Half is jitter
  * (`random` gives 0 to 1), so that calls which failed together do not return together.
  */
-export function backoffMs(failures: number, { baseMs, capMs }: BackoffPolicy, random: () => number): number {
-  const fullMs = Math.min(capMs, baseMs * 2 ** (failures - 1));
-  return Math.round(fullMs * (0.5 + random() / 2));
+export function backoffMs(failures: number, policy: BackoffPolicy, random: () => number): number {
+  return Math.round(longestBackoffMs(failures, policy) * (0.5 + random() / 2));
 }
 
 /**
  * As `backoffMs`, but all of the pause is jitter (full jitter). An order has no time to waste on a fixed part, and full jitter spreads the
  * retries of many calls as widely as possible.
  */
-export function fullJitterMs(failures: number, { baseMs, capMs }: BackoffPolicy, random: () => number): number {
-  return random() * Math.min(capMs, baseMs * 2 ** (failures - 1));
+export function fullJitterMs(failures: number, policy: BackoffPolicy, random: () => number): number {
+  return random() * longestBackoffMs(failures, policy);
 }
+
+/** The longest time without a call at an endpoint's own wish, milliseconds: a mistake (a date of next year) must not stop everything. */
+export const MAX_HOLD_MS = 60_000;

@@ -1,4 +1,5 @@
 import { monotonicMs } from "../threads/index.ts";
+import { MAX_HOLD_MS } from "./backoff.ts";
 
 /** `closed`: calls go through. `half_open`: few go through, and more with each success. `open`: only probes go through. */
 export type CircuitState = "closed" | "half_open" | "open";
@@ -32,8 +33,6 @@ const CLOSES_AFTER = 4;
 const ROOM_PER_SUCCESS = 2;
 // Half-open: a provider that fails half its calls, or begins to recover, gets more than one chance.
 const REOPENS_AFTER = 3;
-/** The longest hold, milliseconds: a provider's mistake (a date of next year) must not stop orders until somebody notices. */
-export const MAX_HOLD_MS = 60_000;
 
 /**
  * The circuit breaker of one provider, for calls that cannot wait. Closed, it counts failures in a row. Open, it lets one call
@@ -48,14 +47,9 @@ export class CircuitBreaker {
   readonly #random: () => number;
   readonly #nowMs: () => number;
   readonly #listeners: ((state: CircuitState, reason: string) => void)[] = [];
-  readonly #holdListeners: ((ms: number) => void)[] = [];
   #state: CircuitState = "closed";
   /** Weighted, since the last success. */
   #failures = 0;
-  /** Of calls that did not ask here, since the last success of any call. */
-  #failuresElsewhere = 0;
-  /** Whether a call that asked here has failed since the last success or since the circuit closed. */
-  #failedHere = false;
   // Calls that began before the last change show the state before it: they change nothing.
   #epoch = 0;
   #inFlight = 0;
@@ -88,11 +82,6 @@ export class CircuitBreaker {
     this.#listeners.push(listener);
   }
 
-  /** Calls back when the provider asks for no calls for so many milliseconds. */
-  onHold(listener: (ms: number) => void): void {
-    this.#holdListeners.push(listener);
-  }
-
   /** A call begins. Returns what `leave` needs when the call has ended; undefined when the call must not be made. */
   tryEnter(): number | undefined {
     if (this.#state === "closed") return this.#epoch;
@@ -108,29 +97,7 @@ export class CircuitBreaker {
       if (this.#state === "closed") this.#leaveClosed(verdict);
       else this.#leaveProbing(verdict);
     }
-    if (holdMs > 0) {
-      this.#failedHere = true;
-      this.hold(holdMs);
-    }
-  }
-
-  /**
-   * A call that did not ask here has ended, perhaps to another address of the provider. Its failure counts, because the provider may
-   * be dead. Its success closes the circuit if no call that asked here has failed. Otherwise one address may hang while another answers:
-   * then the success only replaces a probe that is due.
-   */
-  noteElsewhere(verdict: CallVerdict): void {
-    if (verdict === undefined) return;
-    if (verdict !== "ok") {
-      if (this.#state !== "closed") return;
-      this.#failuresElsewhere += WEIGHT[verdict];
-      this.#openAt(this.#opensAfter);
-    } else if (this.#state === "closed") {
-      this.#failuresElsewhere = 0;
-    } else if (this.#nowMs() >= this.#heldUntilMs) {
-      if (!this.#failedHere) this.#close();
-      else if (this.#state === "open" && this.admits) this.#change("half_open", "a compensation went well");
-    }
+    if (holdMs > 0) this.hold(holdMs);
   }
 
   /** The provider asks for no calls for `ms`, of which a minute counts at most. */
@@ -140,18 +107,11 @@ export class CircuitBreaker {
     this.#heldUntilMs = Math.max(this.#heldUntilMs, this.#nowMs() + heldMs);
     this.#open(`the provider asks to wait ${heldMs} ms`);
     this.#probeAtMs = this.#heldUntilMs;
-    for (const listener of this.#holdListeners) listener(heldMs);
   }
 
   #leaveClosed(verdict: CallVerdict): void {
-    if (verdict === "ok") {
-      this.#failures = 0;
-      this.#failuresElsewhere = 0;
-      this.#failedHere = false;
-    } else if (verdict !== undefined) {
-      this.#failedHere = true;
-      this.#countFailure(verdict, this.#opensAfter);
-    }
+    if (verdict === "ok") this.#failures = 0;
+    else if (verdict !== undefined) this.#countFailure(verdict, this.#opensAfter);
   }
 
   #leaveProbing(verdict: CallVerdict): void {
@@ -159,7 +119,6 @@ export class CircuitBreaker {
     // The provider is not at fault, so the next call may be the probe.
     if (verdict === undefined) this.#probeAtMs = this.#nowMs();
     else if (verdict !== "ok") {
-      this.#failedHere = true;
       if (this.#state === "half_open") this.#countFailure(verdict, REOPENS_AFTER);
     } else if (this.#state === "open") {
       // Probes still under way began before this success and may hang, so they count no more.
@@ -173,11 +132,7 @@ export class CircuitBreaker {
 
   #countFailure(verdict: "failed" | "timed_out", limit: number): void {
     this.#failures += WEIGHT[verdict];
-    this.#openAt(limit);
-  }
-
-  #openAt(limit: number): void {
-    if (this.#failures + this.#failuresElsewhere >= limit) this.#open("too many failures in a row");
+    if (this.#failures >= limit) this.#open("too many failures in a row");
   }
 
   #open(reason: string): void {
@@ -186,7 +141,6 @@ export class CircuitBreaker {
   }
 
   #close(): void {
-    this.#failedHere = false;
     this.#change("closed", "the provider works again");
   }
 
@@ -197,7 +151,6 @@ export class CircuitBreaker {
     this.#inFlight = 0;
     this.#successes = 0;
     this.#failures = 0;
-    this.#failuresElsewhere = 0;
     if (changes) for (const listener of this.#listeners) listener(state, reason);
   }
 

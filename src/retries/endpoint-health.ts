@@ -1,8 +1,9 @@
 import type { Clock } from "../threads/index.ts";
-import { backoffMs, PROBE_BACKOFF } from "./backoff.ts";
+import { MAX_HOLD_MS } from "./backoff.ts";
+import { Outage } from "./outage.ts";
 
 export interface EndpointHealthOptions {
-  /** The concurrency limit while all is well. */
+  /** How many calls may be under way at one time while all is well. */
   readonly maxInFlight: number;
   readonly clock: Clock;
   /** 0 to 1, for the jitter of pauses. */
@@ -11,181 +12,191 @@ export interface EndpointHealthOptions {
   readonly onDown?: (down: boolean) => void;
 }
 
-/** What a failed call says about the endpoint. */
-export interface EndpointFailure {
-  /** Whether it counts as a sign that the endpoint is down. */
-  readonly counts: boolean;
+/** A call that failed. */
+export interface CallFailure {
+  /** The row has failed before. Then this failure says something about the row, and nothing about the endpoint. */
+  readonly again: boolean;
+  /** `answered`: by an answer. `silent`: no answer came. `unconnected`: no connection came about, which is never the row's fault. */
+  readonly how: "answered" | "silent" | "unconnected";
   /** The endpoint says that it has too much to do. */
   readonly overloaded: boolean;
-  /** Asked for by the endpoint on behalf of all calls; 0 for none. */
-  readonly pauseMs: number;
+  /** How long the endpoint asks to wait; 0 where it does not ask. */
+  readonly retryAfterMs: number;
 }
 
 /** How a call ended. Undefined says nothing about the endpoint, as when a stop cut the call off. */
-export type EndpointOutcome = "ok" | EndpointFailure | undefined;
+export type CallEnd = "ok" | CallFailure | undefined;
 
-// Fewer than the calls that go out at once, so that few calls follow the first ones into a dead endpoint.
-const DOWN_AFTER = 5;
+// A `Retry-After` holds back the row that it answered. Of so many rows in a row it is about the endpoint.
+const ASKED_BY = 3;
+// A provider that is in trouble elsewhere gets a few calls at a time; each success lets one more through.
+const SLOW_LIMIT = 4;
 
 /**
- * How many calls an endpoint can take now. Its concurrency limit is halved when the endpoint says that it is overloaded, and grows by one
- * with each success (AIMD). After several failures in a row the endpoint is down: after each backoff one call probes it, until one succeeds.
+ * What is known of an address, learned from its own answers. Its concurrency limit is halved when it says that it is overloaded, and grows by
+ * one with each success (AIMD). Two outages are told apart. It is down when several rows have failed and none has succeeded: rows that
+ * failed before wait then, and one at a time probes it. It is silent when calls get no answer at all: first tries wait as well.
  *
- * Every call of the endpoint is reported by `begin` and `end`. Only a caller that can wait asks `mayStart` first. Main thread only.
+ * A failure counts only if nothing better was heard since its call began: calls that hang end long after others have succeeded.
+ *
+ * Main thread only.
  */
 export class EndpointHealth {
-  readonly #options: EndpointHealthOptions;
+  readonly #maxInFlight: number;
+  readonly #clock: Clock;
   readonly #listeners = new Set<() => void>();
-  /** Pauses that the endpoint asked for. They may overlap; no call starts until the last one has ended. */
-  readonly #askedPauses = new Set<() => void>();
-  #stopProbePause: (() => void) | undefined;
+  readonly #down: Outage;
+  readonly #silent: Outage;
   #inFlight = 0;
   #limit: number;
-  #failuresInRow = 0;
-  #failedProbes = 0;
-  /** It is down by `takeDown`, and no call has failed since. */
-  #takenDown = false;
-  // Calls that were under way when a pause began show the state before it: they must not lengthen or end the pause.
-  #epoch = 0;
+  /** How many calls have begun; how many had when the last one succeeded, and when the last answer came. */
+  #begun = 0;
+  #begunAtSuccess = 0;
+  #begunAtAnswer = 0;
+  #askedInRow = 0;
+  #stopHold: (() => void) | undefined;
   #closed = false;
 
-  constructor(options: EndpointHealthOptions) {
-    this.#options = options;
-    this.#limit = options.maxInFlight;
+  constructor({ maxInFlight, clock, random = Math.random, onDown }: EndpointHealthOptions) {
+    this.#maxInFlight = maxInFlight;
+    this.#limit = maxInFlight;
+    this.#clock = clock;
+    const onProbe = () => this.#notify();
+    this.#down = new Outage({ clock, random, onProbe, ...(onDown !== undefined && { onChange: onDown }) });
+    this.#silent = new Outage({ clock, random, onProbe });
   }
 
   get inFlight(): number {
     return this.#inFlight;
   }
 
-  /** How many calls may be under way at one time: 1 while the endpoint is down. */
   get limit(): number {
     return this.#limit;
   }
 
   get down(): boolean {
-    return this.#failuresInRow >= DOWN_AFTER;
+    return this.#down.on;
   }
 
-  /** Whether a pause is on: between two probes, or asked for by the endpoint. */
-  get paused(): boolean {
-    return this.#stopProbePause !== undefined || this.#askedPauses.size > 0;
+  /** Whether the endpoint has asked for a time without calls, which is not over. */
+  get held(): boolean {
+    return this.#stopHold !== undefined;
   }
 
-  get mayStart(): boolean {
-    return !this.paused && this.#inFlight < this.#limit;
+  /** A share of the calls. `first`: for rows that were never tried. */
+  lane(max: number, kind: "first" | "again"): Lane {
+    return new Lane(this, kind === "first" ? this.#silent : this.#down, max);
   }
 
-  /** Calls back whenever `mayStart` may have become true. Returns how to unsubscribe. */
+  /** Calls back whenever more calls may be allowed. Returns how to unsubscribe. */
   onResume(listener: () => void): () => void {
     this.#listeners.add(listener);
     return () => void this.#listeners.delete(listener);
   }
 
-  /** A call starts, whether or not `mayStart` allows it. Returns what to give to `end`. */
+  /** Another address of the same provider is in trouble: few calls at a time from now on, but never none. */
+  slow(): void {
+    this.#limit = Math.min(this.#limit, SLOW_LIMIT);
+  }
+
+  /** A call begins. Returns what `end` needs. */
   begin(): number {
     this.#inFlight++;
-    return this.#epoch;
+    return ++this.#begun;
   }
 
   /** A call has ended. Once for every `begin`. */
-  end(epoch: number, outcome: EndpointOutcome): void {
+  end(call: number, end: CallEnd): void {
     this.#inFlight--;
-    const current = epoch === this.#epoch;
-    if (outcome === "ok") {
-      if (current) this.#succeeded();
-    } else if (outcome !== undefined) {
-      if (outcome.pauseMs > 0) this.#pauseAsAsked(outcome.pauseMs);
-      if (current && outcome.overloaded) this.#limit = Math.max(1, Math.floor(this.#limit / 2));
-      if (current && outcome.counts) this.#failed();
-    }
-    this.#notifyIfMayStart();
-  }
-
-  /** Another part has found the endpoint dead: it is down, as after failures seen here. */
-  takeDown(): void {
-    if (this.down) return;
-    this.#failuresInRow = DOWN_AFTER;
-    this.#limit = 1;
-    this.#failedProbes = 1;
-    this.#takenDown = true;
-    this.#pauseUntilProbe();
-    this.#options.onDown?.(true);
-  }
-
-  /** Another part has had an answer from the endpoint: the next probe need not wait. If only `takeDown` took it down, it is up again. */
-  answered(): void {
-    if (!this.down) return;
-    if (this.#takenDown) this.#succeeded();
-    else this.#endProbePause();
-    this.#notifyIfMayStart();
-  }
-
-  /** The endpoint wants no call for `pauseMs`. */
-  pause(pauseMs: number): void {
-    this.#pauseAsAsked(pauseMs);
+    if (end === "ok") this.#succeeded();
+    else if (end !== undefined) this.#failed(call, end);
+    this.#notify();
   }
 
   /** Stops the timers and unsubscribes everybody, for good. */
   close(): void {
     this.#closed = true;
     this.#listeners.clear();
-    for (const stop of this.#askedPauses) stop();
-    this.#askedPauses.clear();
-    this.#endProbePause();
+    this.#stopHold?.();
+    this.#stopHold = undefined;
+    this.#down.close();
+    this.#silent.close();
   }
 
   #succeeded(): void {
-    const wasDown = this.down;
-    this.#failuresInRow = 0;
-    this.#failedProbes = 0;
-    this.#takenDown = false;
-    this.#limit = Math.min(this.#options.maxInFlight, this.#limit + 1);
-    // A call that did not ask `mayStart` was faster than the next probe.
-    this.#endProbePause();
-    if (wasDown) this.#options.onDown?.(false);
+    this.#begunAtSuccess = this.#begun;
+    this.#begunAtAnswer = this.#begun;
+    this.#askedInRow = 0;
+    this.#limit = Math.min(this.#maxInFlight, this.#limit + 1);
+    this.#down.end();
+    this.#silent.end();
   }
 
-  #failed(): void {
-    // If such a call fails, it does not postpone the next probe.
-    if (this.#stopProbePause !== undefined) return;
-    const wasDown = this.down;
-    this.#failuresInRow++;
-    this.#takenDown = false;
-    if (!this.down) return;
-    this.#limit = 1;
-    this.#failedProbes++;
-    this.#pauseUntilProbe();
-    if (!wasDown) this.#options.onDown?.(true);
+  #failed(call: number, { again, how, overloaded, retryAfterMs }: CallFailure): void {
+    if (overloaded) this.#limit = Math.max(1, Math.floor(this.#limit / 2));
+    if (retryAfterMs > 0 && ++this.#askedInRow >= ASKED_BY) this.#hold(Math.min(MAX_HOLD_MS, retryAfterMs));
+    const isOfEndpoint = !again || how === "unconnected";
+    // Whatever fails while it is down has probed it.
+    if ((isOfEndpoint || this.#down.on) && call > this.#begunAtSuccess) this.#down.sign();
+    if (how === "answered") {
+      this.#begunAtAnswer = this.#begun;
+      this.#silent.end();
+    } else if ((isOfEndpoint || this.#silent.on) && call > this.#begunAtAnswer) this.#silent.sign();
   }
 
-  #pauseUntilProbe(): void {
-    this.#epoch++;
+  #hold(holdMs: number): void {
+    this.#askedInRow = 0;
     if (this.#closed) return;
-    const { clock, random = Math.random } = this.#options;
-    this.#stopProbePause = clock.after(backoffMs(this.#failedProbes, PROBE_BACKOFF, random), () => {
-      this.#stopProbePause = undefined;
-      this.#notifyIfMayStart();
+    this.#stopHold?.();
+    this.#stopHold = this.#clock.after(holdMs, () => {
+      this.#stopHold = undefined;
+      this.#notify();
     });
   }
 
-  #endProbePause(): void {
-    this.#stopProbePause?.();
-    this.#stopProbePause = undefined;
-  }
-
-  #pauseAsAsked(pauseMs: number): void {
-    this.#epoch++;
-    if (this.#closed) return;
-    const stop = this.#options.clock.after(pauseMs, () => {
-      this.#askedPauses.delete(stop);
-      this.#notifyIfMayStart();
-    });
-    this.#askedPauses.add(stop);
-  }
-
-  #notifyIfMayStart(): void {
-    if (!this.mayStart) return;
+  #notify(): void {
     for (const listener of this.#listeners) listener();
+  }
+}
+
+/** The calls of one kind that an endpoint may get at one time. */
+export class Lane {
+  readonly health: EndpointHealth;
+  readonly max: number;
+  readonly #outage: Outage;
+  #inFlight = 0;
+
+  constructor(health: EndpointHealth, outage: Outage, max: number) {
+    this.health = health;
+    this.max = max;
+    this.#outage = outage;
+  }
+
+  get inFlight(): number {
+    return this.#inFlight;
+  }
+
+  /** Whether the next call is a probe: one at a time, and the row that was tried least. */
+  get probing(): boolean {
+    return this.#outage.on;
+  }
+
+  /** How many calls may begin now. */
+  get room(): number {
+    if (this.health.held) return 0;
+    if (this.#outage.on) return this.#outage.paused || this.#inFlight > 0 ? 0 : 1;
+    return Math.max(0, Math.min(this.max - this.#inFlight, this.health.limit - this.health.inFlight));
+  }
+
+  /** A call begins, whether or not there is room. Returns what `end` needs. */
+  begin(): number {
+    this.#inFlight++;
+    return this.health.begin();
+  }
+
+  /** A call has ended. Once for every `begin`. */
+  end(call: number, end: CallEnd): void {
+    this.#inFlight--;
+    this.health.end(call, end);
   }
 }

@@ -7,10 +7,12 @@ export interface JournalRetryOptions {
   readonly clock: Clock;
   /** 0 to 1, for the jitter of pauses. */
   readonly random?: () => number;
+  /** Whether an error passes; the call rejects with any other one. Default: every error passes. */
+  readonly passes?: (error: unknown) => boolean;
   /** Calls have begun to fail. Called once until `onWorking`. */
-  readonly onStalled: (error: unknown) => void;
+  readonly onStalled?: (error: unknown) => void;
   /** No call fails any more. */
-  readonly onWorking: () => void;
+  readonly onWorking?: () => void;
 }
 
 /**
@@ -27,17 +29,24 @@ export class JournalRetry {
 
   /** Resolves with the value of the call. Rejects with `Canceled` once the scope is canceled; even then the call is tried once. */
   async run<T>(call: () => Promise<T>): Promise<T> {
-    const { scope, clock, random = Math.random, onStalled, onWorking } = this.#options;
+    const { scope, clock, random = Math.random, passes, onStalled, onWorking } = this.#options;
     for (let failures = 0; ; ) {
       try {
         const value = await call();
-        if (failures > 0 && --this.#stalled === 0) onWorking();
+        if (failures > 0 && --this.#stalled === 0) onWorking?.();
         return value;
       } catch (error) {
+        if (passes?.(error) === false) {
+          if (failures > 0) this.#stalled--;
+          throw error;
+        }
         failures++;
-        if (failures === 1 && ++this.#stalled === 1) onStalled(error);
+        if (failures === 1 && ++this.#stalled === 1) onStalled?.(error);
         await pause(backoffMs(failures, PROBE_BACKOFF, random), scope, clock);
-        if (scope.cause !== undefined) throw new Canceled(scope.cause);
+        if (scope.cause !== undefined) {
+          this.#stalled--;
+          throw new Canceled(scope.cause);
+        }
       }
     }
   }

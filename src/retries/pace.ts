@@ -32,12 +32,17 @@ export class Pace {
     };
   }
 
-  /** Takes one token. False when there is none: `onRefill` says when to ask again. */
-  take(): boolean {
-    const taken = this.#tokens >= 1;
-    if (taken) this.#tokens--;
+  /** Takes up to `max` tokens. Returns how many; after 0 `onRefill` says when to ask again. */
+  take(max: number): number {
+    const taken = Math.min(max, Math.floor(this.#tokens));
+    this.#tokens -= taken;
     this.#refillLater();
     return taken;
+  }
+
+  /** Tokens that were taken and not needed. */
+  giveBack(tokens: number): void {
+    this.#tokens = Math.min(this.#full, this.#tokens + tokens);
   }
 
   close(): void {

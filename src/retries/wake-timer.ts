@@ -1,7 +1,7 @@
 import type { Clock } from "../threads/index.ts";
 
-/** Why a queue reads again: a row becomes due, rows were tried, or the last read failed. */
-export type WakeReason = "due" | "tried" | "read failed";
+/** Why a queue reads again: a row becomes due, rows were tried, or something failed. */
+export type WakeReason = "due" | "tried" | "fault";
 
 /** The timer for the next read of a retry queue. Main thread only. */
 export class WakeTimer {

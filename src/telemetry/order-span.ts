@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import type { RetriedCompensation } from "../orders/compensation-call.ts";
+import type { RetriedCompensation } from "../orders/compensator.ts";
 import type { EndedOrder } from "../orders/ended-order.ts";
 import type { StepReport } from "../orders/outcome.ts";
 import type { SpanData } from "../orders/span-data.ts";

@@ -1,5 +1,5 @@
 import type { Logger } from "pino";
-import type { RetriedCompensation } from "../orders/compensation-call.ts";
+import type { RetriedCompensation } from "../orders/compensator.ts";
 import type { OnOrderEnded } from "../orders/ended-order.ts";
 import type { SpanData } from "../orders/span-data.ts";
 import { spanOfRetry, spansOf } from "./order-span.ts";

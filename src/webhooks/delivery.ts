@@ -68,7 +68,7 @@ export class WebhookDelivery {
       post: postToReceiver(options.url),
       ...options,
     };
-    const { outbox, log, clock, random, maxRequests } = this.#options;
+    const { outbox, log, clock, random } = this.#options;
     this.#receiver = new WebhookReceiver(this.#options);
     this.#journal = new JournalRetry({
       scope: this.#scope,
@@ -79,10 +79,9 @@ export class WebhookDelivery {
     });
     this.#queue = new RetryQueue({
       idOf: ({ seq }) => seq,
-      due: (_nowMs, limit) => this.#journal.run(() => outbox.dueEvents(clock.nowMs(), limit)),
+      take: (request) => this.#journal.run(() => outbox.takeEvents({ ...request, nowMs: clock.nowMs() })),
       attempt: (event) => this.#attempt(event),
-      health: this.#receiver.health,
-      maxInFlight: maxRequests,
+      lane: this.#receiver.lane,
       clock,
       random,
       onFault: (message, error) => log.error({ err: error }, `webhook delivery: ${message}`),
@@ -116,12 +115,15 @@ export class WebhookDelivery {
   async stop(): Promise<void> {
     this.#scope.cancel("shutdown");
     this.#stopExpiryTimer?.();
-    this.#receiver.health.close();
+    this.#receiver.lane.health.close();
     await Promise.all([this.#queue.stop(), this.#expiring]);
   }
 
   state(): DeliveryState {
-    return { receiver: this.#disabled ? "disabled" : this.#receiver.health.down ? "down" : "up", inFlight: this.#receiver.health.inFlight };
+    return {
+      receiver: this.#disabled ? "disabled" : this.#receiver.lane.health.down ? "down" : "up",
+      inFlight: this.#receiver.lane.health.inFlight,
+    };
   }
 
   async #attempt(event: OrderEvent): Promise<void> {
@@ -161,13 +163,12 @@ export class WebhookDelivery {
       await this.#journal.run(() => outbox.eventFailed(seq, nextTryMs));
     }
     // One event probes a receiver that is down. No event expires while another one is sent or stored.
-    if (this.#receiver.health.down && this.#queue.inFlight === 1) await this.#giveUpExpired(nowMs, `receiver down: ${reason}`);
+    if (this.#receiver.lane.health.down && this.#queue.inFlight === 1) await this.#giveUpExpired(nowMs, `receiver down: ${reason}`);
   }
 
-  #pauseMs(failures: number, { kind, retryAfterMs = 0 }: PostFailure): number {
-    // The event waits as long as the receiver's pause and no longer, or it would be late for a receiver that is back. An event that is due at
-    // once stands behind all that wait already, so the next probe sends another one.
-    if (this.#receiver.health.down || (kind === "overloaded" && retryAfterMs > 0)) return retryAfterMs;
+  #pauseMs(failures: number, { retryAfterMs = 0 }: PostFailure): number {
+    // While the receiver is down its probes have a pause of their own: an event that waited longer would be late for one that is back.
+    if (this.#receiver.lane.health.down) return retryAfterMs;
     return Math.max(retryAfterMs, backoffMs(failures, EVENT_BACKOFF, this.#options.random));
   }
 

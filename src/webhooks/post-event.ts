@@ -1,5 +1,6 @@
 import type { KeyObject } from "node:crypto";
 import type { OrderEvent } from "../orders/order-event.ts";
+import { neverSent } from "../outgoing/never-sent.ts";
 import { type Post, type PostAnswer, postTo } from "../outgoing/post.ts";
 import { retryAfterMs } from "../outgoing/retry-after.ts";
 import type { CancelScope } from "../threads/index.ts";
@@ -18,8 +19,8 @@ export interface PostFailure {
   readonly type: "failed";
   /** One line for logs and dead letters. */
   readonly reason: string;
-  /** What failed: `refused` may be about this one event; `overloaded` (429, 502, 503, 504) and `unreachable` are about the receiver. */
-  readonly kind: "refused" | "overloaded" | "unreachable";
+  /** `overloaded`: 429, 502, 503, 504; `refused`: any other answer; `silent`: none came; `unconnected`: no connection came about. */
+  readonly kind: "refused" | "overloaded" | "silent" | "unconnected";
   readonly retryAfterMs?: number;
 }
 
@@ -51,9 +52,9 @@ export async function postEvent(event: OrderEvent, target: PostTarget, scope: Ca
     };
     answer = await target.post({ headers, body, cancelable: scope });
   } catch (error) {
-    if (scope.cause === "deadline") return { type: "failed", kind: "unreachable", reason: "no answer in time" };
+    if (scope.cause === "deadline") return { type: "failed", kind: "silent", reason: "no answer in time" };
     if (scope.cause !== undefined) return { type: "aborted" };
-    return { type: "failed", kind: "unreachable", reason: connectionFault(error) };
+    return { type: "failed", kind: neverSent(error) ? "unconnected" : "silent", reason: connectionFault(error) };
   }
   const { status, retryAfter } = answer;
   // The status alone decides, even when the connection breaks after it.

@@ -1,7 +1,7 @@
 import type { KeyObject } from "node:crypto";
 import type { OrderEvent } from "../orders/order-event.ts";
 import type { Post } from "../outgoing/post.ts";
-import { EndpointHealth, type EndpointOutcome } from "../retries/endpoint-health.ts";
+import { type CallEnd, EndpointHealth, type Lane } from "../retries/endpoint-health.ts";
 import { CancelScope, type Clock } from "../threads/index.ts";
 import { type PostResult, postEvent } from "./post-event.ts";
 
@@ -38,27 +38,28 @@ const REQUEST_TIMEOUT_MS = 15_000;
 export class WebhookReceiver {
   /** For logs: the rest of the URL may hold a token. */
   readonly origin: string;
-  readonly health: EndpointHealth;
+  readonly lane: Lane;
   readonly #options: WebhookReceiverOptions;
 
   constructor(options: WebhookReceiverOptions) {
     const { url, clock, maxRequests, random = Math.random } = options;
     this.#options = options;
     this.origin = new URL(url).origin;
-    this.health = new EndpointHealth({ maxInFlight: maxRequests, clock, random, onDown: (down) => this.#noteDown(down) });
+    const health = new EndpointHealth({ maxInFlight: maxRequests, clock, random, onDown: (down) => this.#noteDown(down) });
+    this.lane = health.lane(maxRequests, "again");
   }
 
   /** Sends an event once. Resolves with how that ended: `aborted` once `stop` is canceled. Never rejects. */
   async send(event: OrderEvent, stop: CancelScope): Promise<PostResult> {
     const { clock } = this.#options;
-    const epoch = this.health.begin();
+    const call = this.lane.begin();
     const scope = new CancelScope();
     const linked = scope.link(stop);
     const stopTimer = clock.after(REQUEST_TIMEOUT_MS, () => void scope.cancel("deadline"));
     const result = await postEvent(event, this.#options, scope, clock.nowMs());
     stopTimer();
     linked.unsubscribe();
-    this.health.end(epoch, verdictOn(result, event.tries, this.health.down));
+    this.lane.end(call, callEnd(result, event.tries));
     return result;
   }
 
@@ -74,15 +75,11 @@ export class WebhookReceiver {
 }
 
 /** What a try says of the receiver. `tries`: failed ones of that event before it. */
-function verdictOn(result: PostResult, tries: number, isDown: boolean): EndpointOutcome {
+function callEnd(result: PostResult, tries: number): CallEnd {
   if (result.type === "delivered") return "ok";
   if (result.type !== "failed") return undefined;
   const { kind, retryAfterMs = 0 } = result;
   const overloaded = kind === "overloaded";
-  return {
-    // A second refusal of one event says nothing new: a few events that a receiver never takes must not stop all others.
-    counts: kind !== "refused" || tries === 0 || isDown,
-    overloaded,
-    pauseMs: overloaded ? retryAfterMs : 0,
-  };
+  const how = kind === "silent" || kind === "unconnected" ? kind : "answered";
+  return { again: tries > 0, how, overloaded, retryAfterMs: overloaded ? retryAfterMs : 0 };
 }

@@ -132,4 +132,38 @@ export const MIGRATIONS: readonly string[] = [
     SELECT id >> 10 << 10 AS block, min(ended_ms), max(ended_ms) FROM attempts INDEXED BY attempts_by_end GROUP BY block;
   DROP INDEX attempts_by_end;
   `,
+  `
+  -- Whether somebody received the answer, or was waiting for it when it was stored.
+  ALTER TABLE attempts ADD COLUMN answered INTEGER NOT NULL DEFAULT 1;
+  UPDATE attempts SET answered = 0 WHERE interrupted = 1 OR error = 'canceled';
+
+  -- The state of a compensation is one word; next_try_ms says when one that is pending is due.
+  ALTER TABLE compensations ADD COLUMN state TEXT NOT NULL DEFAULT 'pending';
+  UPDATE compensations SET state = CASE WHEN note IS NOT NULL THEN 'settled' ELSE 'done' END WHERE ended_ms IS NOT NULL;
+  DROP INDEX compensations_due;
+  DROP INDEX compensations_pending;
+  CREATE INDEX compensations_due ON compensations (step, tries, next_try_ms) WHERE state = 'pending';
+  CREATE INDEX compensations_open ON compensations (state, step, id) WHERE ended_ms IS NULL;
+
+  -- The row that was tried least is the next to probe with.
+  DROP INDEX outbox_due;
+  CREATE INDEX outbox_due ON outbox (tries, next_try_ms) WHERE next_try_ms IS NOT NULL;
+
+  -- Each time that this journal was made of a backup.
+  CREATE TABLE restores (
+    id INTEGER PRIMARY KEY,
+    restored_ms INTEGER NOT NULL
+  ) STRICT;
+
+  -- What operators did, and who. Without an order: about the whole journal.
+  CREATE TABLE operator_actions (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    at_ms INTEGER NOT NULL,
+    actor TEXT NOT NULL,
+    action TEXT NOT NULL,
+    order_id TEXT,
+    detail TEXT
+  ) STRICT;
+  CREATE INDEX operator_actions_by_order ON operator_actions (order_id, id) WHERE order_id IS NOT NULL;
+  `,
 ];

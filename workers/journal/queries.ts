@@ -62,10 +62,6 @@ export class Queries {
     switch (query[0]) {
       case "find":
         return find(this.#tables, query[1], query[2], query[3]);
-      case "dueCompensations":
-        return this.#tables.compensations.due(query[1], query[2], query[3]);
-      case "dueEvents":
-        return this.#tables.outbox.due(query[1], query[2]);
       case "orders":
         return this.#orders.page(query[1], query[2], query[3], query[4], query[5]);
       case "compensations":

@@ -1,7 +1,8 @@
-import type { StepInput, Unavailable } from "../../src/orders/step.ts";
+import type { Effect, StepInput, Unavailable } from "../../src/orders/step.ts";
 import { CALLING } from "../../src/orders/step-task.ts";
 import type { ProviderRequest } from "../../src/orders/steps/step-definition.ts";
 import { STEP_TABLE, type StepName } from "../../src/orders/steps.ts";
+import { neverSent } from "../../src/outgoing/never-sent.ts";
 import type { PostAnswer } from "../../src/outgoing/post.ts";
 import type { ProviderKeys } from "../../src/provider-keys.ts";
 import { StepFailed } from "../steps/step.ts";
@@ -9,7 +10,6 @@ import { reasonOf, spanOf } from "../telemetry/step-span.ts";
 import { threadLog } from "../telemetry/thread-log.ts";
 import { callKey, compensationKey } from "./call-key.ts";
 import { Endpoint } from "./endpoint.ts";
-import { neverSent } from "./never-sent.ts";
 import type { Provider, ProviderUrls } from "./provider.ts";
 import { type Refusal, refusalOf } from "./refusal.ts";
 import { unavailabilityOf } from "./unavailability.ts";
@@ -58,7 +58,7 @@ export function httpProvider(urls: ProviderUrls, keys: ProviderKeys = {}): Provi
         answer = await endpoint.post({ key, body, traceparent, span: spanOf(context.observer), cancelable: context });
       } catch (error) {
         context.throwIfCanceled();
-        throw notCompensated(step, reasonOf(error), {});
+        throw notCompensated(step, reasonOf(error), {}, neverSent(error) ? "none" : "unknown");
       }
       // No 409 or 404 means "nothing to compensate" here: only 2xx promises that a call still under way will be refused.
       if (!isSuccess(answer.status)) throw notCompensated(step, `HTTP ${answer.status}`, unavailabilityOf(answer));
@@ -95,8 +95,8 @@ function failure(
   return new StepFailed(kind, effect, message, { unavailable });
 }
 
-function notCompensated(step: StepName, answer: string, unavailable: Unavailable | undefined): StepFailed {
-  return new StepFailed("internal", "unknown", `${step} provider has not compensated a call: ${answer}`, { answer, unavailable });
+function notCompensated(step: StepName, answer: string, unavailable: Unavailable | undefined, effect: Effect = "unknown"): StepFailed {
+  return new StepFailed("internal", effect, `${step} provider has not compensated a call: ${answer}`, { answer, unavailable });
 }
 
 function isSuccess(status: number): boolean {

@@ -122,7 +122,7 @@ function sampled({ input, outcome, storedAtMs, compensations }: EndedOrder): Sam
         threadId ?? null,
         startedAtMs === undefined ? null : round(startedAtMs),
         round(endedAtMs),
-        compensation === undefined ? null : compensation.nextTryMs === undefined ? "done" : "pending",
+        compensation === undefined ? null : compensation.done ? "done" : "pending",
       ];
     }),
   };

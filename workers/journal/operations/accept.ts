@@ -30,16 +30,13 @@ function byKey(tables: Tables, [client = "", key = "", bodyHash]: KeyFields, now
   const known = tables.keys.get(client, key, nowMs);
   if (known === undefined) return undefined;
   const [knownHash, orderId, attempt] = known;
-  const ended = tables.attempts.one(orderId, attempt);
-  if (ended !== undefined && nobodyGotTheAnswerOf(ended)) return undefined;
+  const isOpen = tables.open.get(orderId)?.[0] === attempt;
+  const ended = isOpen ? undefined : tables.attempts.one(orderId, attempt);
+  // Nobody received the answer of such an attempt, so it holds no key.
+  if (ended?.[7] === 0) return undefined;
   if (knownHash !== bodyHash) return { type: "mismatch" };
   if (ended !== undefined) return { type: "replayed", answer: storedAnswer(ended) };
-  return tables.open.get(orderId)?.[0] === attempt ? { type: "running", orderId, attempt } : undefined;
-}
-
-/** Canceled from outside, or interrupted by a crash: such an attempt holds no key. */
-function nobodyGotTheAnswerOf([, , , , , error, interrupted]: EndedAttempt): boolean {
-  return interrupted === 1 || error === ("canceled" satisfies ErrorKind);
+  return isOpen ? { type: "running", orderId, attempt } : undefined;
 }
 
 function bind(tables: Tables, key: KeyFields, orderId: string, attempt: number): void {
@@ -48,6 +45,6 @@ function bind(tables: Tables, key: KeyFields, orderId: string, attempt: number):
   tables.keys.put(client, name, bodyHash, expiresMs, orderId, attempt);
 }
 
-function storedAnswer([, , , , , error, , json]: EndedAttempt): StoredAnswer {
+function storedAnswer([, , , , , error, , , json]: EndedAttempt): StoredAnswer {
   return error === null ? { json } : { error: error as ErrorKind, json };
 }

@@ -3,16 +3,21 @@ import { failedByFault } from "../../../src/orders/outcome.ts";
 import { STEPS } from "../../../src/orders/steps.ts";
 import type { Tables } from "../tables/tables.ts";
 
-/** Closes up to `limit` attempts that nobody runs any more: failed, with every step to be compensated. Returns how many. */
+/**
+ * Closes up to `limit` attempts that nobody runs any more: failed, with every step to be compensated. Of one that had ended only the answer
+ * was missing, and nobody will get it. Returns how many.
+ */
 export function closeInterrupted(tables: Tables, limit: number, nowMs: number): number {
+  tables.compensations.interrupt(nowMs);
   const open = tables.open.some(limit);
   // The answer has no times, only durations, and these are 0.
   const outcome = failedByFault("unknown", 0);
   for (const [orderId, attempt, amount, acceptedMs] of open) {
+    tables.open.remove(orderId);
+    if (tables.attempts.one(orderId, attempt) !== undefined) continue;
     const json = JSON.stringify(answerTo(orderId, outcome, []));
-    const id = tables.attempts.add(orderId, attempt, amount, acceptedMs, nowMs, "internal", true, json);
-    tables.open.take(orderId);
-    for (const step of STEPS) tables.compensations.add(id, step, 0, nowMs, null, nowMs);
+    const id = tables.attempts.add(orderId, attempt, amount, acceptedMs, nowMs, "internal", 1, 0, json);
+    for (const step of STEPS) tables.compensations.add(id, step, "pending", nowMs);
     tables.outbox.add("order.failed", orderId, amount, attempt, "internal", nowMs);
   }
   return open.length;

@@ -1,33 +1,37 @@
-import type { CompensationTriedOperation } from "../../../src/journal/protocol.ts";
+import type { TriedFields } from "../../../src/journal/protocol.ts";
+import type { CompensationStatus } from "../../../src/orders/compensation-state.ts";
 import type { CompensationRow } from "../../../src/orders/operator-journal.ts";
-import type { EndedAttempt } from "../tables/attempts.ts";
 import type { Tables } from "../tables/tables.ts";
 
-/** Counts a try. After the last compensation of the attempt the order is compensated. */
-export function compensationTried(
-  tables: Tables,
-  [, orderId, attempt, step, nextTryMs, lastAnswer, nowMs]: CompensationTriedOperation,
-): null {
-  const ended = endedAttempt(tables, orderId, attempt);
-  const waited = tables.compensations.tried(ended[0], step, nextTryMs, lastAnswer, nowMs);
-  if (waited && nextTryMs === null) addEventWhenCompensated(tables, orderId, ended, nowMs);
-  return null;
+/** Stores how a try ended. After the last compensation of the attempt the order is compensated. Returns the state of the row. */
+export function compensationTried(tables: Tables, [id, nextTryMs, lastAnswer]: TriedFields, nowMs: number): CompensationStatus {
+  const wasTrying = tables.compensations.tried(id, nextTryMs, lastAnswer, nowMs);
+  if (wasTrying && nextTryMs === null) addEventWhenCompensated(tables, id, nowMs);
+  if (wasTrying) return nextTryMs === null ? "done" : "pending";
+  const row = tables.compensations.row(id);
+  if (row === null) throw new Error(`there is no compensation ${id}`);
+  // Whatever a provider says late is on record.
+  tables.compensations.answeredLate(id, `late: ${lastAnswer ?? "done"}`);
+  return row.status;
 }
 
-/** Marks a pending compensation as settled by an operator; another stays as it is. Returns its row, null where there is none. */
-export function settleCompensation(tables: Tables, id: number, note: string, nowMs: number): CompensationRow | null {
-  const waited = tables.compensations.settle(id, note, nowMs);
+/** Takes one that is pending for a try. Returns its row as it was, null where there is none. */
+export function takeCompensation(tables: Tables, id: number): CompensationRow | null {
   const row = tables.compensations.row(id);
-  if (waited && row !== null) addEventWhenCompensated(tables, row.orderId, endedAttempt(tables, row.orderId, row.attempt), nowMs);
+  tables.compensations.take(id);
   return row;
 }
 
-function endedAttempt(tables: Tables, orderId: string, attempt: number): EndedAttempt {
-  const ended = tables.attempts.one(orderId, attempt);
-  if (ended === undefined) throw new Error(`attempt ${attempt} at order ${JSON.stringify(orderId)} has not ended`);
-  return ended;
+/** Marks one as settled by an operator where that is possible. Returns its row, null where there is none. */
+export function settleCompensation(tables: Tables, id: number, note: string, nowMs: number): CompensationRow | null {
+  const waited = tables.compensations.settle(id, note, nowMs);
+  if (waited) addEventWhenCompensated(tables, id, nowMs);
+  return tables.compensations.row(id);
 }
 
-function addEventWhenCompensated(tables: Tables, orderId: string, [id, attempt, amount, , , error]: EndedAttempt, nowMs: number): void {
-  if (!tables.compensations.isAnyPending(id)) tables.outbox.add("order.compensated", orderId, amount, attempt, error, nowMs);
+function addEventWhenCompensated(tables: Tables, id: number, nowMs: number): void {
+  const attemptId = tables.compensations.attemptOf(id);
+  if (tables.compensations.isAnyOpen(attemptId)) return;
+  const { orderId, amount, attempt, error } = tables.attempts.byId(attemptId);
+  tables.outbox.add("order.compensated", orderId, amount, attempt, error, nowMs);
 }

@@ -2,8 +2,8 @@ import type { Operation, Result } from "../../../src/journal/protocol.ts";
 import type { Tables } from "../tables/tables.ts";
 import { accept } from "./accept.ts";
 import { closeInterrupted } from "./close-interrupted.ts";
-import { compensationTried, settleCompensation } from "./compensate.ts";
-import { finish } from "./finish.ts";
+import { compensationTried, settleCompensation, takeCompensation } from "./compensate.ts";
+import { answer, finish } from "./finish.ts";
 import { retire } from "./retire.ts";
 
 /** Executes one write, inside a transaction. Throws what the database throws, and on misuse. */
@@ -13,8 +13,18 @@ export function execute(tables: Tables, operation: Operation): Result {
       return accept(tables, operation);
     case "finish":
       return finish(tables, operation);
-    case "compensationTried":
-      return compensationTried(tables, operation);
+    case "answer":
+      return answer(tables, operation);
+    case "compensationTried": {
+      const [, ...tried] = operation;
+      return compensationTried(tables, [tried[0], tried[1], tried[2]], tried[3]);
+    }
+    case "takeCompensations":
+      return tables.compensations.takeDue(operation[1], operation[2], operation[3], operation[4], operation[5]);
+    case "takeCompensation":
+      return takeCompensation(tables, operation[1]);
+    case "takeEvents":
+      return tables.outbox.due(operation[1], operation[2], operation[3], operation[4]);
     case "closeInterrupted":
       return closeInterrupted(tables, operation[1], operation[2]);
     case "settleCompensation":

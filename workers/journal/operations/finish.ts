@@ -1,18 +1,37 @@
-import type { FinishOperation } from "../../../src/journal/protocol.ts";
+import type { AnswerOperation, FinishOperation } from "../../../src/journal/protocol.ts";
+import type { OpenAttempt } from "../tables/open-attempts.ts";
 import type { Tables } from "../tables/tables.ts";
+import { compensationTried } from "./compensate.ts";
 
-/** Closes an open attempt with its answer, its compensations and its events. Throws where the attempt is not open, which is a bug. */
-export function finish(tables: Tables, [, orderId, attempt, error, json, nowMs, compensations]: FinishOperation): null {
-  const open = tables.open.take(orderId);
-  if (open?.[0] !== attempt) throw new Error(`attempt ${attempt} at order ${JSON.stringify(orderId)} is not open`);
-  const [, amount, acceptedMs] = open;
-  const id = tables.attempts.add(orderId, attempt, amount, acceptedMs, nowMs, error, false, json);
+/**
+ * Stores how an open attempt ended, with its compensations and its events. It stays open to others while an answer has to follow. Returns
+ * the ids of the compensations. Throws where the attempt is not open, which is a bug.
+ */
+export function finish(
+  tables: Tables,
+  [, orderId, attempt, error, json, answered, nowMs, compensations]: FinishOperation,
+): readonly number[] | null {
+  const [, amount, acceptedMs] = openAttempt(tables, orderId, attempt);
+  const id = tables.attempts.add(orderId, attempt, amount, acceptedMs, nowMs, error, 0, answered, json);
   tables.outbox.add(error === null ? "order.placed" : "order.failed", orderId, amount, attempt, error, nowMs);
-  if (compensations === null) return null;
-  for (const { step, tries, nextTryMs = null, lastAnswer = null } of compensations) {
-    tables.compensations.add(id, step, tries, nextTryMs, lastAnswer, nowMs);
+  if (compensations === null) {
+    tables.open.remove(orderId);
+    return null;
   }
-  const allDone = compensations.every(({ nextTryMs }) => nextTryMs === undefined);
-  if (allDone) tables.outbox.add("order.compensated", orderId, amount, attempt, error, nowMs);
+  return compensations.map(([step, trying]) => tables.compensations.add(id, step, trying ? "trying" : "pending", nowMs));
+}
+
+/** Stores the answer of an attempt that has ended, and what the first tries of its compensations came to. Closes the attempt. */
+export function answer(tables: Tables, [, orderId, attempt, json, answered, nowMs, tried]: AnswerOperation): null {
+  openAttempt(tables, orderId, attempt);
+  tables.open.remove(orderId);
+  tables.attempts.answer(orderId, attempt, answered, json);
+  for (const one of tried) compensationTried(tables, one, nowMs);
   return null;
+}
+
+function openAttempt(tables: Tables, orderId: string, attempt: number): OpenAttempt {
+  const open = tables.open.get(orderId);
+  if (open?.[0] !== attempt) throw new Error(`attempt ${attempt} at order ${JSON.stringify(orderId)} is not open`);
+  return open;
 }

@@ -9,7 +9,7 @@ export function retire(tables: Tables, endedBeforeMs: number, after: Cursor, lim
   const [afterEndedMs = 0, afterId = 0] = after as readonly number[];
   const found = tables.attempts.failedBefore(endedBeforeMs, afterEndedMs, afterId, limit);
   for (const [id, orderId, attempt] of found) {
-    if (tables.compensations.isAnyPending(id)) continue;
+    if (tables.compensations.isAnyOpen(id)) continue;
     const isLast = tables.attempts.latest(orderId)?.[1] === attempt && tables.open.get(orderId) === undefined;
     if (isLast) tables.retired.put(orderId, attempt);
     tables.compensations.remove(id);

@@ -3,6 +3,7 @@ import { EVENT_KEPT_MS } from "../../../src/orders/event-payload.ts";
 import type { Backlog, Waiting } from "../../../src/orders/operator-journal.ts";
 import { STEPS, type StepName } from "../../../src/orders/steps.ts";
 import { rows } from "../tables/rows.ts";
+import { OPEN_STATES } from "./open-compensations.ts";
 import { RowCount } from "./row-count.ts";
 
 /** Counts and ages of what waits. */
@@ -16,12 +17,12 @@ export class Backlogs {
 
   constructor(db: DatabaseSync, sizeOf: () => number) {
     this.#sizeOf = sizeOf;
-    const pending = "next_try_ms IS NOT NULL AND step = ?";
-    this.#compensations = new RowCount(db, "compensations INDEXED BY compensations_pending", pending, ["id"]);
+    const open = "ended_ms IS NULL AND state = ? AND step = ?";
+    this.#compensations = new RowCount(db, "compensations INDEXED BY compensations_open", open, ["id"]);
     this.#oldestCompensation = rows(
       db,
       `SELECT ended_ms FROM attempts WHERE id = (
-         SELECT attempt_id FROM compensations INDEXED BY compensations_pending WHERE ${pending} ORDER BY id LIMIT 1)`,
+         SELECT attempt_id FROM compensations INDEXED BY compensations_open WHERE ${open} ORDER BY id LIMIT 1)`,
     );
     this.#events = new RowCount(db, "outbox INDEXED BY outbox_by_order", "true", ["order_id", "seq"]);
     // One that was put back after it had been given up waits since then.
@@ -31,16 +32,25 @@ export class Backlogs {
 
   /** Other queries may run meanwhile. Rejects with what the database throws. */
   async read(): Promise<Backlog> {
-    const compensations = async (step: StepName) =>
-      waiting(await this.#compensations.read([step], [0]), () => first(this.#oldestCompensation, step));
     const counted: Array<[StepName, Waiting]> = [];
-    for (const step of STEPS) counted.push([step, await compensations(step)]);
+    for (const step of STEPS) counted.push([step, await this.#ofStep(step)]);
     return {
       compensations: Object.fromEntries(counted) as Backlog["compensations"],
       events: waiting(await this.#events.read([], ["", 0]), () => first(this.#oldestEvent)),
       deadLetters: await this.#deadLetters.read([], [0, 0]),
       bytes: this.#sizeOf(),
     };
+  }
+
+  async #ofStep(step: StepName): Promise<Waiting> {
+    let count = 0;
+    let sinceMs = Number.POSITIVE_INFINITY;
+    for (const state of OPEN_STATES) {
+      const inState = waiting(await this.#compensations.read([state, step], [0]), () => first(this.#oldestCompensation, state, step));
+      count += inState.count;
+      sinceMs = Math.min(sinceMs, inState.sinceMs ?? sinceMs);
+    }
+    return count === 0 ? { count } : { count, sinceMs };
   }
 }
 

@@ -4,7 +4,9 @@ import type { Tables } from "../tables/tables.ts";
 
 /** An order with its newest attempts, those before the attempt `before` where that is given; null when nothing is known of it. */
 export function find(tables: Tables, orderId: string, before: number | null, limit: number): FoundOrder | null {
-  const open = tables.open.get(orderId);
+  const found = tables.open.get(orderId);
+  // One that has ended stays open until its answer is stored.
+  const open = found === undefined || tables.attempts.one(orderId, found[0]) !== undefined ? undefined : found;
   const running = open === undefined ? undefined : { attempt: open[0], amount: open[1], acceptedMs: open[2], compensations: [] };
   const latestEnded = running === undefined ? tables.attempts.latest(orderId) : undefined;
   const latest = running ?? (latestEnded === undefined ? undefined : endedAttempt(tables, latestEnded));
@@ -19,7 +21,7 @@ export function find(tables: Tables, orderId: string, before: number | null, lim
   return { orderId, attemptsTotal, latest, attempts };
 }
 
-function endedAttempt(tables: Tables, [id, attempt, amount, acceptedMs, atMs, error, interrupted, json]: EndedAttempt): FoundAttempt {
+function endedAttempt(tables: Tables, [id, attempt, amount, acceptedMs, atMs, error, interrupted, , json]: EndedAttempt): FoundAttempt {
   // A placed order has nothing to compensate, and most are.
   const compensations = error === null ? [] : tables.compensations.of(id);
   return { attempt, amount, acceptedMs, ended: { atMs, json, interrupted: interrupted === 1 }, compensations };

@@ -3,7 +3,7 @@ import type { ErrorKind } from "../../../src/orders/error-kind.ts";
 import type { Cursor, OrderStatus, OrderSummary, Page } from "../../../src/orders/operator-journal.ts";
 import { BLOCK_IDS } from "../tables/attempts.ts";
 import { rows } from "../tables/rows.ts";
-import { pendingById } from "./pending.ts";
+import { OPEN_STATES, openById } from "./open-compensations.ts";
 
 // Rows that one page may look at to find what it shows, where most are of another status or not an order's latest attempt: up to
 // twenty milliseconds. The next page goes on from there.
@@ -62,14 +62,14 @@ export class OrderList {
       `SELECT ${columns} FROM attempts INDEXED BY attempts_failed WHERE error IS NOT NULL AND ended_ms >= ?1 AND (ended_ms, id) < (?2, ?3)
        ORDER BY ended_ms DESC, id DESC LIMIT ${MAX_LOOKS}`,
     );
-    this.#pending = rows(db, pendingById("id, attempt_id", "falling"));
+    this.#pending = rows(db, openById("id, attempt_id", "falling", OPEN_STATES));
     this.#attempt = rows(db, `SELECT ${columns} FROM attempts WHERE id = ?`);
     this.#standing = rows(
       db,
       `SELECT
          EXISTS (SELECT 1 FROM attempts WHERE order_id = ?1 AND attempt > ?2 AND accepted_ms < ?3)
            OR EXISTS (SELECT 1 FROM open_attempts WHERE order_id = ?1 AND accepted_ms < ?3),
-         EXISTS (SELECT 1 FROM compensations WHERE attempt_id = ?4 AND next_try_ms IS NOT NULL)`,
+         EXISTS (SELECT 1 FROM compensations WHERE attempt_id = ?4 AND ended_ms IS NULL)`,
     );
   }
 

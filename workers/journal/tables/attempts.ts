@@ -9,6 +9,7 @@ export type EndedAttempt = [
   endedMs: number,
   error: string | null,
   interrupted: number,
+  answered: number,
   json: string,
 ];
 
@@ -17,11 +18,16 @@ export type FailedAttempt = [id: number, orderId: string, attempt: number, ended
 /** Ids in one row of `attempt_blocks`, as the migrations have it. */
 export const BLOCK_IDS = 1_024;
 
-const COLUMNS = "id, attempt, amount, accepted_ms, ended_ms, error, interrupted, answer";
+const COLUMNS = "id, attempt, amount, accepted_ms, ended_ms, error, interrupted, answered, answer";
 
-/** Attempts that have ended. Appended to, never changed; failed ones are deleted when they are old. */
+/**
+ * Attempts that have ended. Appended to; a failed one gets its answer after its compensations were tried, and is deleted when it is old.
+ * `answered`: somebody received the answer, or was waiting for it when it was stored.
+ */
 export class Attempts {
   readonly #one: StatementSync;
+  readonly #byId: StatementSync;
+  readonly #answer: StatementSync;
   readonly #latest: StatementSync;
   readonly #before: StatementSync;
   readonly #add: StatementSync;
@@ -31,6 +37,8 @@ export class Attempts {
 
   constructor(db: DatabaseSync) {
     this.#one = rows(db, `SELECT ${COLUMNS} FROM attempts WHERE order_id = ? AND attempt = ?`);
+    this.#byId = db.prepare("SELECT order_id AS orderId, amount, attempt, error FROM attempts WHERE id = ?");
+    this.#answer = db.prepare("UPDATE attempts SET answered = ?, answer = ? WHERE order_id = ? AND attempt = ?");
     this.#latest = rows(db, `SELECT ${COLUMNS} FROM attempts WHERE order_id = ? ORDER BY attempt DESC LIMIT 1`);
     this.#before = rows(db, `SELECT ${COLUMNS} FROM attempts WHERE order_id = ? AND attempt < ? ORDER BY attempt DESC LIMIT ?`);
     this.#failedBefore = rows(
@@ -40,7 +48,7 @@ export class Attempts {
     );
     this.#remove = db.prepare("DELETE FROM attempts WHERE id = ?");
     this.#add = db.prepare(
-      "INSERT INTO attempts (order_id, attempt, amount, accepted_ms, ended_ms, error, interrupted, answer) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+      "INSERT INTO attempts (order_id, attempt, amount, accepted_ms, ended_ms, error, interrupted, answered, answer) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
     );
     this.#describeBlocks = db.prepare(`
       INSERT OR REPLACE INTO attempt_blocks
@@ -50,6 +58,15 @@ export class Attempts {
 
   one(orderId: string, attempt: number): EndedAttempt | undefined {
     return this.#one.get(orderId, attempt) as unknown as EndedAttempt | undefined;
+  }
+
+  /** There is one of that id. */
+  byId(id: number): { orderId: string; amount: number; attempt: number; error: string | null } {
+    return this.#byId.get(id) as never;
+  }
+
+  answer(orderId: string, attempt: number, answered: 0 | 1, json: string): void {
+    this.#answer.run(answered, json, orderId, attempt);
   }
 
   latest(orderId: string): EndedAttempt | undefined {
@@ -69,10 +86,11 @@ export class Attempts {
     acceptedMs: number,
     endedMs: number,
     error: string | null,
-    interrupted: boolean,
+    interrupted: 0 | 1,
+    answered: 0 | 1,
     json: string,
   ): number {
-    const { lastInsertRowid } = this.#add.run(orderId, attempt, amount, acceptedMs, endedMs, error, interrupted ? 1 : 0, json);
+    const { lastInsertRowid } = this.#add.run(orderId, attempt, amount, acceptedMs, endedMs, error, interrupted, answered, json);
     const id = Number(lastInsertRowid);
     // The block before is full. A rollback takes both with it.
     if (id % BLOCK_IDS === 0) this.#describeBlocks.run(id);

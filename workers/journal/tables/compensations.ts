@@ -1,9 +1,11 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite";
+import { type CompensationStatus, TRANSITIONS, type Transition } from "../../../src/orders/compensation-state.ts";
 import type { CompensationRow } from "../../../src/orders/operator-journal.ts";
 import type { Compensation, CompensationState } from "../../../src/orders/order-journal.ts";
 import type { StepName } from "../../../src/orders/steps.ts";
+import { COMPENSATION_BACKOFF, longestBackoffMs, MAX_HOLD_MS } from "../../../src/retries/backoff.ts";
 import type { DuePage } from "../../../src/retries/retry-queue.ts";
-import { dueRanges } from "./due-ranges.ts";
+import { DueRows } from "./due-rows.ts";
 import { rows } from "./rows.ts";
 
 type Row = [
@@ -13,6 +15,7 @@ type Row = [
   step: StepName,
   amount: number,
   sinceMs: number,
+  status: CompensationStatus,
   tries: number,
   nextTryMs: number | null,
   lastAnswer: string | null,
@@ -20,60 +23,88 @@ type Row = [
   note: string | null,
 ];
 
-/** Steps of failed attempts that have to be compensated or have been. A row waits as long as it has a next try. */
+const TRIES = { first: { from: 0, upTo: 0 }, again: { from: 1, upTo: Number.MAX_SAFE_INTEGER - 1 } };
+
+/** Steps of failed attempts that have to be compensated or have been. A row is open until it is done or settled. */
 export class Compensations {
   readonly #add: StatementSync;
-  readonly #tried: StatementSync;
+  readonly #take: StatementSync;
+  readonly #done: StatementSync;
+  readonly #failed: StatementSync;
+  readonly #interrupted: StatementSync;
+  readonly #answeredLate: StatementSync;
   readonly #settle: StatementSync;
   readonly #row: StatementSync;
+  readonly #attemptOf: StatementSync;
   readonly #of: StatementSync;
-  readonly #isAnyPending: StatementSync;
-  readonly #due: StatementSync;
-  readonly #nextDue: StatementSync;
+  readonly #isAnyOpen: StatementSync;
+  readonly #due: DueRows;
   readonly #remove: StatementSync;
 
   constructor(db: DatabaseSync) {
-    this.#add = db.prepare(
-      "INSERT INTO compensations (attempt_id, step, tries, next_try_ms, last_answer, ended_ms) VALUES (?, ?, ?, ?, ?, ?)",
-    );
-    this.#tried = db.prepare(`
-      UPDATE compensations SET tries = tries + 1, next_try_ms = ?, last_answer = ?, ended_ms = ?
-      WHERE attempt_id = ? AND step = ? AND next_try_ms IS NOT NULL
-    `);
-    this.#settle = db.prepare(
-      "UPDATE compensations SET next_try_ms = NULL, ended_ms = ?, note = ? WHERE id = ? AND next_try_ms IS NOT NULL",
-    );
+    this.#add = db.prepare("INSERT INTO compensations (attempt_id, step, state, tries, next_try_ms) VALUES (?, ?, ?, 0, ?)");
+    const change = (transition: Transition, more: string, which = "id = ?") => {
+      const { from, to } = TRANSITIONS[transition];
+      return db.prepare(`UPDATE compensations SET state = '${to}', ${more} WHERE ${which} AND state IN ('${from.join("', '")}')`);
+    };
+    this.#take = change("taken", "next_try_ms = NULL");
+    this.#done = change("done", "tries = tries + 1, last_answer = NULL, ended_ms = ?");
+    this.#failed = change("failed", "tries = tries + 1, next_try_ms = ?, last_answer = ?");
+    this.#interrupted = change("interrupted", "next_try_ms = ?", "ended_ms IS NULL");
+    this.#settle = change("settled", "next_try_ms = NULL, ended_ms = ?, note = ?");
+    this.#answeredLate = db.prepare("UPDATE compensations SET last_answer = ? WHERE id = ?");
     this.#row = rows(
       db,
-      `SELECT c.id, order_id, attempt, step, amount, a.ended_ms, tries, next_try_ms, last_answer, c.ended_ms, note
+      `SELECT c.id, order_id, attempt, step, amount, a.ended_ms, state, tries, next_try_ms, last_answer, c.ended_ms, note
        FROM compensations c CROSS JOIN attempts a ON a.id = attempt_id WHERE c.id = ?`,
     );
-    this.#of = rows(db, "SELECT step, tries, next_try_ms, note FROM compensations WHERE attempt_id = ? ORDER BY id");
-    this.#isAnyPending = rows(db, "SELECT 1 FROM compensations WHERE attempt_id = ? AND next_try_ms IS NOT NULL LIMIT 1");
-    this.#due = rows(
-      db,
-      `
-      SELECT compensations.id, order_id, attempt, amount, tries
-      FROM compensations INDEXED BY compensations_due JOIN attempts ON attempts.id = attempt_id
-      WHERE step = ? AND next_try_ms > ? AND next_try_ms <= ? ORDER BY next_try_ms LIMIT ?
-      `,
-    );
-    this.#nextDue = rows(db, "SELECT min(next_try_ms) FROM compensations WHERE step = ? AND next_try_ms > ?");
+    this.#attemptOf = rows(db, "SELECT attempt_id FROM compensations WHERE id = ?");
+    this.#of = rows(db, "SELECT step, tries, state FROM compensations WHERE attempt_id = ? ORDER BY id");
+    this.#isAnyOpen = rows(db, "SELECT 1 FROM compensations WHERE attempt_id = ? AND ended_ms IS NULL LIMIT 1");
+    this.#due = new DueRows(db, {
+      table: "compensations",
+      id: "id",
+      index: "compensations_due",
+      where: "step = ? AND state = 'pending'",
+      longestPauseMs: (tries) => (tries === 0 ? 0 : Math.max(MAX_HOLD_MS, longestBackoffMs(tries, COMPENSATION_BACKOFF))),
+    });
     this.#remove = db.prepare("DELETE FROM compensations WHERE attempt_id = ?");
   }
 
-  /** `nextTryMs` null: it is done, as of `nowMs`. */
-  add(attemptId: number, step: string, tries: number, nextTryMs: number | null, lastAnswer: string | null, nowMs: number): void {
-    this.#add.run(attemptId, step, tries, nextTryMs, lastAnswer, nextTryMs === null ? nowMs : null);
+  /** One that is pending is due from `nowMs` on. Returns its id. */
+  add(attemptId: number, step: StepName, status: "pending" | "trying", nowMs: number): number {
+    return Number(this.#add.run(attemptId, step, status, status === "pending" ? nowMs : null).lastInsertRowid);
   }
 
-  /** Counts a try of one that waits. Returns whether it waited. */
-  tried(attemptId: number, step: string, nextTryMs: number | null, lastAnswer: string | null, nowMs: number): boolean {
-    const endedMs = nextTryMs === null ? nowMs : null;
-    return this.#tried.run(nextTryMs, lastAnswer, endedMs, attemptId, step).changes === 1;
+  /** Does nothing to one that is not pending. */
+  take(id: number): void {
+    this.#take.run(id);
   }
 
-  /** Returns whether it waited. */
+  /** Takes up to `limit` that are due. */
+  takeDue(step: StepName, kind: keyof typeof TRIES, nowMs: number, limit: number, leastTried: boolean): DuePage<Compensation> {
+    const { ids, ...next } = this.#due.page({ parameters: [step], tries: TRIES[kind], nowMs, limit, leastTried, except: [] });
+    const items = ids.map((id) => this.row(id) as CompensationRow);
+    for (const id of ids) this.take(id);
+    return { items: items.map(({ id, orderId, attempt, amount, tries }) => ({ id, orderId, attempt, amount, step, tries })), ...next };
+  }
+
+  /** Stores how a try ended; `nextTryMs` null: it is done. Returns whether it was under way. */
+  tried(id: number, nextTryMs: number | null, lastAnswer: string | null, nowMs: number): boolean {
+    const { changes } = nextTryMs === null ? this.#done.run(nowMs, id) : this.#failed.run(nextTryMs, lastAnswer, id);
+    return changes === 1;
+  }
+
+  /** The process that tried them has ended. */
+  interrupt(nowMs: number): void {
+    this.#interrupted.run(nowMs);
+  }
+
+  answeredLate(id: number, lastAnswer: string): void {
+    this.#answeredLate.run(lastAnswer, id);
+  }
+
+  /** Returns whether it could be settled. */
   settle(id: number, note: string, nowMs: number): boolean {
     return this.#settle.run(nowMs, note, id).changes === 1;
   }
@@ -84,24 +115,19 @@ export class Compensations {
     return row === undefined ? null : rowOf(row);
   }
 
+  /** There is one of that id. */
+  attemptOf(id: number): number {
+    return (this.#attemptOf.get(id) as unknown as [number])[0];
+  }
+
   /** In the order in which they were written. */
   of(attemptId: number): CompensationState[] {
-    const found = this.#of.all(attemptId) as unknown as [StepName, number, number | null, string | null][];
-    return found.map(([step, tries, nextTryMs, note]) => ({ step, tries, status: statusOf(nextTryMs, note) }));
+    const found = this.#of.all(attemptId) as unknown as [StepName, number, CompensationStatus][];
+    return found.map(([step, tries, status]) => ({ step, tries, status }));
   }
 
-  isAnyPending(attemptId: number): boolean {
-    return this.#isAnyPending.get(attemptId) !== undefined;
-  }
-
-  due(step: StepName, nowMs: number, limit: number): DuePage<Compensation> {
-    const found: [number, string, number, number, number][] = [];
-    for (const range of dueRanges(nowMs)) {
-      if (found.length < limit) found.push(...(this.#due.all(step, ...range, limit - found.length) as unknown as typeof found));
-    }
-    const items = found.map(([id, orderId, attempt, amount, tries]) => ({ id, orderId, attempt, amount, step, tries }));
-    const [nextDueMs] = this.#nextDue.get(step, nowMs) as unknown as [number | null];
-    return { items, ...(nextDueMs !== null && { nextDueMs }) };
+  isAnyOpen(attemptId: number): boolean {
+    return this.#isAnyOpen.get(attemptId) !== undefined;
   }
 
   /** All of an attempt. */
@@ -110,19 +136,14 @@ export class Compensations {
   }
 }
 
-function statusOf(nextTryMs: number | null, note: string | null): CompensationState["status"] {
-  if (nextTryMs !== null) return "pending";
-  return note === null ? "done" : "settled";
-}
-
-function rowOf([id, orderId, attempt, step, amount, sinceMs, tries, nextTryMs, lastAnswer, endedMs, note]: Row): CompensationRow {
+function rowOf([id, orderId, attempt, step, amount, sinceMs, status, tries, nextTryMs, lastAnswer, endedMs, note]: Row): CompensationRow {
   return {
     id,
     orderId,
     attempt,
     step,
     amount,
-    status: statusOf(nextTryMs, note),
+    status,
     sinceMs,
     tries,
     ...(nextTryMs !== null && { nextTryMs }),

@@ -26,12 +26,8 @@ export class OpenAttempts {
     return this.#add.run(orderId, attempt, amount, acceptedMs).changes === 1;
   }
 
-  /** Removes and returns it. */
-  take(orderId: string): OpenAttempt | undefined {
-    // A RETURNING costs more than this look: SQLite keeps its rows in a table of their own.
-    const open = this.get(orderId);
-    if (open !== undefined) this.#remove.run(orderId);
-    return open;
+  remove(orderId: string): void {
+    this.#remove.run(orderId);
   }
 
   /** Up to `limit` of them. */

@@ -1,9 +1,13 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { EVENT_KEPT_MS, eventPayload } from "../../../src/orders/event-payload.ts";
 import type { OrderEvent, OrderEventType } from "../../../src/orders/order-event.ts";
+import { MAX_RETRY_AFTER_MS } from "../../../src/outgoing/retry-after.ts";
+import { EVENT_BACKOFF, longestBackoffMs } from "../../../src/retries/backoff.ts";
 import type { DuePage } from "../../../src/retries/retry-queue.ts";
-import { dueRanges } from "./due-ranges.ts";
+import { DueRows } from "./due-rows.ts";
 import { rows } from "./rows.ts";
+
+const ALL_TRIES = { from: 0, upTo: Number.MAX_SAFE_INTEGER - 1 };
 
 /**
  * Events that wait for their delivery, and those that were given up. Only the first event of each order
@@ -12,8 +16,8 @@ import { rows } from "./rows.ts";
 export class Outbox {
   readonly #enabled: boolean;
   readonly #add: StatementSync;
-  readonly #due: StatementSync;
-  readonly #nextDue: StatementSync;
+  readonly #due: DueRows;
+  readonly #event: StatementSync;
   readonly #failed: StatementSync;
   readonly #remove: StatementSync;
   readonly #promote: StatementSync;
@@ -30,11 +34,16 @@ export class Outbox {
     const firstOf = (order: string, nowMs: string) =>
       `CASE WHEN EXISTS (SELECT 1 FROM outbox WHERE order_id = ${order}) THEN NULL ELSE ${nowMs} END`;
     this.#add = db.prepare(`${insert} VALUES (?1, ?2, ?3, ?4, ?4 + ${EVENT_KEPT_MS}, ${firstOf("?2", "?4")})`);
-    this.#due = rows(
-      db,
-      "SELECT seq, id, order_id, payload, created_ms, expires_ms, tries FROM outbox WHERE next_try_ms > ? AND next_try_ms <= ? ORDER BY next_try_ms LIMIT ?",
+    this.#due = new DueRows(db, {
+      table: "outbox",
+      id: "seq",
+      index: "outbox_due",
+      where: "next_try_ms IS NOT NULL",
+      longestPauseMs: (tries) => (tries === 0 ? 0 : Math.max(MAX_RETRY_AFTER_MS, longestBackoffMs(tries, EVENT_BACKOFF))),
+    });
+    this.#event = db.prepare(
+      "SELECT seq, id, order_id AS orderId, payload, created_ms AS createdMs, expires_ms AS expiresMs, tries FROM outbox WHERE seq = ?",
     );
-    this.#nextDue = rows(db, "SELECT min(next_try_ms) FROM outbox WHERE next_try_ms > ?");
     this.#failed = db.prepare("UPDATE outbox SET tries = tries + 1, next_try_ms = ? WHERE seq = ?");
     this.#remove = rows(db, "DELETE FROM outbox WHERE seq = ? RETURNING order_id");
     this.#promote = db.prepare(`
@@ -62,22 +71,9 @@ export class Outbox {
     this.#add.run(`evt_${crypto.randomUUID()}`, orderId, payload, nowMs);
   }
 
-  due(nowMs: number, limit: number): DuePage<OrderEvent> {
-    const found: [number, string, string, string, number, number, number][] = [];
-    for (const range of dueRanges(nowMs)) {
-      if (found.length < limit) found.push(...(this.#due.all(...range, limit - found.length) as unknown as typeof found));
-    }
-    const items = found.map(([seq, id, orderId, payload, createdMs, expiresMs, tries]) => ({
-      seq,
-      id,
-      orderId,
-      payload,
-      createdMs,
-      expiresMs,
-      tries,
-    }));
-    const [nextDueMs] = this.#nextDue.get(nowMs) as unknown as [number | null];
-    return { items, ...(nextDueMs !== null && { nextDueMs }) };
+  due(nowMs: number, limit: number, leastTried: boolean, except: readonly (number | string)[]): DuePage<OrderEvent> {
+    const { ids, ...next } = this.#due.page({ parameters: [], tries: ALL_TRIES, nowMs, limit, leastTried, except });
+    return { items: ids.map((seq) => this.#event.get(seq) as unknown as OrderEvent), ...next };
   }
 
   failed(seq: number, nextTryMs: number): void {
