@@ -95,7 +95,7 @@ export interface FirstTry {
 
 /** A compensation that is not done, as the journal has it. */
 export interface Compensation {
-  readonly id: number | string;
+  readonly id: number;
   readonly orderId: string;
   readonly attempt: number;
   readonly amount: number;
