@@ -125,41 +125,8 @@ const SETTINGS = {
   WEBHOOK_SECRET_FILE: optional(z.string(), "file with the secrets that events are signed with, one `whsec_...` a line"),
   SHUTDOWN_TIMEOUT_MS: setting(whole(0, MAX_TIMER_MS), "10000", "how long draining may take"),
   LOG_LEVEL: setting(level, "info", "fatal, error, warn, info, debug, trace or silent"),
-  ENGINE: setting(
-    z.enum(["embedded", "restate"], { error: "must be embedded or restate" }),
-    "embedded",
-    "where orders are remembered: `embedded` (the journal) or `restate`",
-  ),
-  RESTATE_INGRESS_URL: optional(providerUrl, "where the engine takes calls; for ENGINE=restate"),
-  RESTATE_ADMIN_URL: optional(providerUrl, "where the engine is asked what it knows; for ENGINE=restate"),
-  RESTATE_ENDPOINT_HOST: setting(host, "127.0.0.1", "where the engine calls this node, address; for ENGINE=restate"),
-  RESTATE_ENDPOINT_PORT: setting(port, "9080", "where the engine calls this node, port (0: any free one)"),
-  RESTATE_IDENTITY_KEY: optional(
-    z.string().regex(/^publickeyv1_[1-9A-HJ-NP-Za-km-z]{32,64}$/, "must be a key as the engine prints it, `publickeyv1_...`"),
-    "public key of the engine; calls that it has not signed are refused; needed where the endpoint is not on loopback",
-  ),
-  RESTATE_NODE_NAME: optional(
-    z.string().regex(/^[\w.-]{1,64}$/, "must be 1 to 64 letters, digits, `.`, `_` or `-`"),
-    "what `/metrics` and the live page call this node; the host name when absent",
-  ),
-  RESTATE_COURIER_LEASE_MS: setting(
-    whole(300, 60_000),
-    "800",
-    "how long a node may use couriers after it last heard from the engine; with CANCEL_GRACE_MS, how long those of a dead node are missing",
-  ),
   OTEL_EXPORTER_OTLP_ENDPOINT: optional(providerUrl, "base URL of an OTLP/HTTP collector that takes traces; none are made when absent"),
 } as const;
-
-const ENGINE_ONLY = [
-  "RESTATE_INGRESS_URL",
-  "RESTATE_ADMIN_URL",
-  "RESTATE_ENDPOINT_HOST",
-  "RESTATE_ENDPOINT_PORT",
-  "RESTATE_IDENTITY_KEY",
-  "RESTATE_NODE_NAME",
-  "RESTATE_COURIER_LEASE_MS",
-] as const satisfies readonly (keyof typeof SETTINGS)[];
-const JOURNAL_ONLY = ["JOURNAL", "RETENTION_DAYS", "BACKUP_DIR"] as const satisfies readonly (keyof typeof SETTINGS)[];
 
 type SettingName = keyof typeof SETTINGS;
 
@@ -184,27 +151,13 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
   for (const step of STEPS) {
     const url = stepSetting(step, "URL");
     requireTogether(config, stepSetting(step, "KEY_FILE"), url);
-    if (config.ENGINE === "embedded" && config.JOURNAL === "memory" && config[url] !== undefined) {
+    if (config.JOURNAL === "memory" && config[url] !== undefined) {
       throw new ConfigError(
         `${withValue("JOURNAL", "memory")}: must be a file where ${url} is set, for a crash would forget what to compensate`,
       );
     }
   }
-  checkEngine(config, environment);
   return Object.freeze(config);
-}
-
-/** Refuses settings that have no meaning with this engine: whoever gives one relies on it. */
-function checkEngine(config: Config, environment: Readonly<Record<string, string | undefined>>): void {
-  const isGiven = (name: SettingName) => environment[name] !== undefined && environment[name] !== "";
-  const { ENGINE: engine } = config;
-  const meaningless = engine === "embedded" ? ENGINE_ONLY : JOURNAL_ONLY;
-  const found = meaningless.find(isGiven);
-  if (found !== undefined) throw new ConfigError(`${found}: means nothing with ENGINE=${engine}`);
-  if (engine === "embedded") return;
-  for (const needed of ["RESTATE_INGRESS_URL", "RESTATE_ADMIN_URL"] as const) {
-    if (config[needed] === undefined) throw new ConfigError(`ENGINE="restate": needs ${needed} as well`);
-  }
 }
 
 /** This rule is not about the value, so the value is not shown. */

@@ -4,7 +4,6 @@ import { isatty } from "node:tty";
 import { parseArgs } from "node:util";
 import { type DestinationStream, type Logger, pino } from "pino";
 import { ConfigError, describeSettings, readConfig } from "./config.ts";
-import { EndpointError } from "./engines/engine.ts";
 import { AccessKeyError } from "./http/access-keys.ts";
 import { ListenError, type Listener } from "./http/listener.ts";
 import { JournalOpenError } from "./journal/journal-open-error.ts";
@@ -109,9 +108,7 @@ function whatIsWrong(error: NodeJS.ErrnoException): string | undefined {
   // Such as --port, from a user who does not know the settings yet.
   if (error.code?.startsWith("ERR_PARSE_ARGS"))
     return `${error.message}; settings are environment variables, which npm start -- --help lists`;
-  const isExpected = [ConfigError, ListenError, EndpointError, JournalOpenError, WebhookSecretError, AccessKeyError].some(
-    (kind) => error instanceof kind,
-  );
+  const isExpected = [ConfigError, ListenError, JournalOpenError, WebhookSecretError, AccessKeyError].some((kind) => error instanceof kind);
   return isExpected ? error.message : error.stack;
 }
 

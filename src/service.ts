@@ -7,11 +7,13 @@ import { stuckWarning } from "./admin/stuck-warning.ts";
 import type { ThreadCounters } from "./admin/thread-routes.ts";
 import { Admission } from "./admission/admission.ts";
 import { readAccess } from "./composition/access.ts";
+import { existingDirectory } from "./composition/backup-directory.ts";
 import { capacitiesOf } from "./composition/capacities.ts";
 import { chaosOn } from "./composition/chaos.ts";
+import { openJournal } from "./composition/journal.ts";
 import { Listeners } from "./composition/listeners.ts";
-import { nodeName } from "./composition/node-name.ts";
 import { operatorParts } from "./composition/operator-parts.ts";
+import { Orders } from "./composition/orders.ts";
 import { providerHealthsOf, providerUrlsOf } from "./composition/providers.ts";
 import type { Service, StartOptions } from "./composition/service.ts";
 import { startStepThreads } from "./composition/threads.ts";
@@ -19,10 +21,6 @@ import type { Config } from "./config.ts";
 import { LongSteps } from "./diagnosis/long-steps.ts";
 import { ThreadInspector } from "./diagnosis/thread-inspector.ts";
 import { TraceRecorder } from "./diagnosis/trace-recorder.ts";
-import { existingDirectory } from "./engines/embedded/backup-directory.ts";
-import { embeddedOf } from "./engines/embedded/embedded-engine.ts";
-import type { RunningEngine } from "./engines/engine.ts";
-import { openEngine } from "./engines/open-engine.ts";
 import { FaultLog } from "./fault-log.ts";
 import type { Readiness } from "./http/health-routes.ts";
 import { TooManyConnections } from "./http/listener.ts";
@@ -50,7 +48,7 @@ export async function start(config: Config, log: Logger, options: StartOptions):
   const onFault = faults.report.bind(faults);
 
   const access = await readAccess(config, log);
-  const secrets = config.WEBHOOK_SECRET_FILE === undefined ? [] : await readWebhookSecrets(config.WEBHOOK_SECRET_FILE);
+  const webhookSecrets = config.WEBHOOK_SECRET_FILE === undefined ? [] : await readWebhookSecrets(config.WEBHOOK_SECRET_FILE);
   const providerKeys = await readProviderKeys(config);
   const backupDirectory = config.BACKUP_DIR === undefined ? undefined : await existingDirectory("BACKUP_DIR", config.BACKUP_DIR);
   const metrics = new Metrics();
@@ -59,15 +57,10 @@ export async function start(config: Config, log: Logger, options: StartOptions):
   if (tracing !== undefined) starting.defer(() => tracing.close());
   const providerUrls = providerUrlsOf(config);
   const simulated = Object.keys(providerUrls).length === 0;
-  const phase = (name: string) => options.onPhase?.(name);
-  // An engine that shares the couriers among nodes is called when an order has to wait for one.
-  let onCourierWait = () => {};
-  const capacities = capacitiesOf(config, () => onCourierWait());
-  const opening = openEngine({
-    config,
-    log,
-    webhookSecrets: secrets,
-    onPhase: phase,
+  const onPhase = (phase: string) => options.onPhase?.(phase);
+  const capacities = capacitiesOf(config);
+  onPhase(`opening the journal ${config.JOURNAL}`);
+  const opening = openJournal(config, log, {
     onFatal: options.onFatal,
     onCommit: (requests, milliseconds) => {
       metrics.committed(milliseconds);
@@ -80,9 +73,8 @@ export async function start(config: Config, log: Logger, options: StartOptions):
     totals: () => threads.totals(),
     threads: () => threads.statistics().threads,
     replaced: () => threads.statistics().replaced,
-    ordersInFlight: () => running.orderService.inFlight,
+    ordersInFlight: () => orderService.inFlight,
   };
-  const named = nodeName(config);
   const circuitState = (step: StepName) => providers[step]?.circuit.state ?? "closed";
   const live = new LiveFeed({
     counters,
@@ -93,14 +85,13 @@ export async function start(config: Config, log: Logger, options: StartOptions):
     },
     capacities,
     circuitState,
-    ...named,
     backlog: () => recent.get(),
-    receiver: () => running.webhooks?.state().receiver ?? "none",
+    receiver: () => orders.webhooks?.state().receiver ?? "none",
     simulated,
     onFault,
   });
 
-  // A thread may log before there is an engine to ask.
+  // A thread may log before there is an order service to ask.
   let orderFields: (orderId: unknown) => object = () => ({});
   const stickBegun = new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT);
   const traces = new TraceRecorder(() => threads.statistics().threads);
@@ -118,22 +109,21 @@ export async function start(config: Config, log: Logger, options: StartOptions):
     },
   });
   starting.defer(() => startingThreads.then((started) => started.close(), ignore));
-  opening.then(() => phase("starting the step threads"), ignore);
-  const [engine, threads] = await Promise.all([opening, startingThreads]);
+  opening.then(() => onPhase("starting the step threads"), ignore);
+  const [journal, threads] = await Promise.all([opening, startingThreads]);
   const longSteps = new LongSteps(threads);
   const runner = new ThreadStepRunner(threads, (step, orderId, stack) => {
     faults.line("error", "step threw something unclassified", { step, order_id: orderId, error: stack, ...orderFields(orderId) });
   });
-  if (engine.couriers !== undefined) onCourierWait = engine.couriers.onWait;
-  const recent = new RecentBacklog(engine.journal);
+  const recent = new RecentBacklog(journal);
 
   const providers = providerHealthsOf(providerUrls, log, options.providerHealth);
-  const pipeline = new Pipeline(engine.couriers?.watch(runner) ?? runner, capacities, providers);
+  const pipeline = new Pipeline(runner, capacities, providers);
   const admission = new Admission({
     capacities: Object.values(capacities),
     exclusive: threads.exclusive,
     computingBehind: () => pipeline.computingBehind,
-    inFlight: () => running.orderService.inFlight,
+    inFlight: () => orderService.inFlight,
     maxInFlight: config.MAX_IN_FLIGHT,
     orderTimeoutMs: config.ORDER_TIMEOUT_MS,
   });
@@ -141,10 +131,13 @@ export async function start(config: Config, log: Logger, options: StartOptions):
   const observers: OnOrderEnded[] = [(order) => metrics.orderEnded(order), traces.ended, (order) => live.orderEnded(order)];
   if (log.isLevelEnabled("info")) observers.push(orderLog(log));
   if (tracing !== undefined) observers.push(tracing.orderEnded);
-  const running: RunningEngine = engine.run({
+  const orders = new Orders({
+    config,
+    log,
+    journal,
+    webhookSecrets,
     runner,
     pipeline,
-    capacities,
     gate: admission,
     providers,
     onEnded: (order) => {
@@ -152,23 +145,24 @@ export async function start(config: Config, log: Logger, options: StartOptions):
     },
     onTried: (step, done) => metrics.compensationTried(step, done),
     ...(tracing !== undefined && { onRetried: tracing.compensationRetried }),
+    onPhase,
     onFault,
   });
-  starting.defer(() => running.close());
-  const { orderService } = running;
+  starting.defer(() => orders.close());
+  const { orderService, compensator } = orders;
   orderFields = (orderId) => orderService.fieldsOf(orderId);
 
   const traceUse = tracing !== undefined ? "spans" : simulated ? "log" : "calls";
 
   let state: Readiness = "starting";
-  const readiness = () => (state === "ready" ? (engine.trouble ?? state) : state);
+  const readiness = () => (state === "ready" && !journal.healthy ? "journal_unavailable" : state);
   const listeners = new Listeners(config, onFault);
   const rateClock = options.rateClock === undefined ? {} : { nowMs: options.rateClock };
   const publicListener = await listeners.openPublic(
     publicApp(
       {
         orderService,
-        journal: engine.journal,
+        journal,
         simulated,
         traces: traceUse,
         onRefused: (kind) => metrics.orderRefused(kind),
@@ -194,12 +188,11 @@ export async function start(config: Config, log: Logger, options: StartOptions):
       },
       capacities,
       circuitState,
-      ...named,
-      journalHealthy: () => engine.trouble === undefined,
+      journalHealthy: () => journal.healthy,
       ...(tracing !== undefined && { spansDropped: tracing.dropped }),
     },
     diagnosis: { traces, inspector },
-    operators: operatorParts(engine, running, config, log, backupDirectory),
+    operators: operatorParts(journal, orders, config, log, backupDirectory),
     ...(simulated && { chaos: chaosOn(threads, runner, stickBegun, orderService) }),
     report: onFault,
   });
@@ -209,31 +202,25 @@ export async function start(config: Config, log: Logger, options: StartOptions):
   // Closed before the admin listener, which waits for answers that are under way.
   starting.defer(() => traces.close());
 
-  await running.start();
-  const warning = stuckWarning({ journal: engine.journal, warn: (fields, message) => log.warn(fields, message), onFault });
+  await orders.start();
+  const warning = stuckWarning({ journal, warn: (fields, message) => log.warn(fields, message), onFault });
   starting.defer(() => warning.stop());
   warning.start();
   admission.start();
   state = "ready";
   const hurry = new AbortController();
   const cancelAll = () => {
-    running.cancelAll("shutdown");
+    orderService.cancelAll("shutdown");
     hurry.abort();
   };
   const parts = starting.move();
   return {
     publicListener,
     adminListener,
-    endpointPort: running.endpointPort,
     orderService,
     threads,
-    get journal() {
-      return embeddedOf(engine, running).journal;
-    },
-    get compensator() {
-      return embeddedOf(engine, running).compensator;
-    },
-    lastWords: () => (config.ENGINE === "embedded" ? { commit_sizes: embeddedOf(engine, running).journal.commitSizes } : {}),
+    journal,
+    compensator,
     admission,
     traces,
     inspector,
@@ -244,7 +231,7 @@ export async function start(config: Config, log: Logger, options: StartOptions):
       // The listener stays open while orders end: a balancer reads 503 from `readyz`, and late clients a clear answer.
       state = "draining";
       const timer = setTimeout(cancelAll, config.SHUTDOWN_TIMEOUT_MS);
-      await Promise.all([running.drain(), publicListener.endConnections(hurry.signal)]);
+      await Promise.all([orderService.drain(), publicListener.endConnections(hurry.signal)]);
       clearTimeout(timer);
       await parts.disposeAsync();
     },

@@ -35,40 +35,6 @@ const refusalOf = (environment: Record<string, string>): string => {
   throw new Error(`was taken: ${JSON.stringify(environment)}`);
 };
 
-const RESTATE = { ENGINE: "restate", RESTATE_INGRESS_URL: "http://127.0.0.1:8080", RESTATE_ADMIN_URL: "http://127.0.0.1:9070" };
-
-test("the engine restate needs to know where it is, and takes nothing that means nothing with it", () => {
-  expect(readConfig(RESTATE)).toMatchObject({ ...RESTATE, RESTATE_ENDPOINT_HOST: "127.0.0.1", RESTATE_ENDPOINT_PORT: 9080 });
-  expect(readConfig({ ...RESTATE, PAYMENT_URL: "http://127.0.0.1:1" })).toMatchObject({ ENGINE: "restate" });
-  expect(readConfig({ ...RESTATE, JOURNAL: "" }).ENGINE).toBe("restate");
-  expect(refusalOf({ ENGINE: "restate" })).toBe('ENGINE="restate": needs RESTATE_INGRESS_URL as well');
-  expect(refusalOf({ ...RESTATE, RESTATE_ADMIN_URL: "" })).toBe('ENGINE="restate": needs RESTATE_ADMIN_URL as well');
-  for (const [name, value] of Object.entries({ JOURNAL: "memory", RETENTION_DAYS: "30", BACKUP_DIR: "/tmp" })) {
-    expect(refusalOf({ ...RESTATE, [name]: value })).toBe(`${name}: means nothing with ENGINE=restate`);
-  }
-  expect(refusalOf({ ENGINE: "other" })).toBe('ENGINE="other": must be embedded or restate');
-});
-
-test.each([
-  ["RESTATE_INGRESS_URL", "http://127.0.0.1:8080"],
-  ["RESTATE_ADMIN_URL", "http://127.0.0.1:9070"],
-  ["RESTATE_ENDPOINT_HOST", "127.0.0.1"],
-  ["RESTATE_ENDPOINT_PORT", "9080"],
-  ["RESTATE_IDENTITY_KEY", `publickeyv1_${"1".repeat(44)}`],
-  ["RESTATE_NODE_NAME", "a"],
-])("%s means nothing without the engine it is for", (name, value) => {
-  expect(refusalOf({ [name]: value })).toBe(`${name}: means nothing with ENGINE=embedded`);
-});
-
-test.each([
-  ["RESTATE_IDENTITY_KEY", "secret", "must be a key as the engine prints it, `publickeyv1_...`"],
-  ["RESTATE_COURIER_LEASE_MS", "299", "must be a whole number from 300 to 60000"],
-  ["RESTATE_NODE_NAME", "a b", "must be 1 to 64 letters, digits, `.`, `_` or `-`"],
-  ["RESTATE_ENDPOINT_PORT", "65536", "must be a whole number from 0 to 65535"],
-])("%s=%s breaks its rule", (name, value, rule) => {
-  expect(refusalOf({ ...RESTATE, [name]: value })).toBe(`${name}="${value}": ${rule}`);
-});
-
 test("the defaults are the contract's", () => {
   expect(readConfig({})).toMatchObject({
     HOST: "127.0.0.1",

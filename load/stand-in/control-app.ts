@@ -17,7 +17,7 @@ export interface ControlAppOptions {
 /** What the control listener understands, for `--help`. */
 export const CONTROL_ROUTES = `GET  /ledger         everything it ever did, by key
 GET  /counts         how often it charged, refunded and so on; cheap, however long the ledger
-GET  /under-way      how many calls of each step it has before it now, and had at most
+GET  /under-way      how many calls of each step it has before it now
 POST /control        rates, replacing all that were set before: {"vendor":{"hang":1}}, {} for a calm day
 POST /control/down   {"ms":500,"mode":"refuse"|"reset","step":"vendor"}: without ms until it is told to come up, without
                      step at the address that all of them share

@@ -9,8 +9,6 @@ export interface LedgerEntry {
   amount?: number;
   /** Requests that were answered from the ledger, calls and compensations. A request that broke before is in neither. */
   calls: number;
-  /** Who called, by the `Authorization` of the calls, each once; absent where they carried none. */
-  callers?: string[];
   compensationCalls: number;
   /** When it charged, accepted or assigned. A correct provider does so once at most. */
   acted: readonly number[];
@@ -61,10 +59,9 @@ export class Ledger {
   #pending = 0;
 
   /** Executes a call, or repeats what was said to its key before. Returns the status to answer. `refuseWith`: say no, if it is new. */
-  perform(step: StepName, key: string, { order_id: orderId, amount }: CallBody, refuseWith?: number, caller?: string): number {
+  perform(step: StepName, key: string, { order_id: orderId, amount }: CallBody, refuseWith?: number): number {
     const entry = this.#entry(step, key, orderId);
     entry.calls++;
-    if (caller !== undefined && entry.callers?.includes(caller) !== true) entry.callers = [...(entry.callers ?? []), caller];
     if (entry.orderId !== orderId || (entry.amount !== undefined && entry.amount !== amount)) {
       entry.mismatches++;
       return MISMATCH;

@@ -125,8 +125,8 @@ export function providerApp({ ledger, underWay, seen, faultModeOf, goDown, onGon
     }
   }
 
-  function act({ step, action, key, body, headers }: Call, refuseWith?: number): number {
-    return action === "perform" ? ledger.perform(step, key, body, refuseWith, headers.authorization) : ledger.compensate(step, body);
+  function act({ step, action, key, body }: Call, refuseWith?: number): number {
+    return action === "perform" ? ledger.perform(step, key, body, refuseWith) : ledger.compensate(step, body);
   }
 }
 

@@ -1,25 +1,20 @@
-import { STEPS, type StepName } from "../../src/orders/steps.ts";
+import { perStep, type StepName } from "../../src/orders/steps.ts";
 
-export type UnderWayCounts = Readonly<Record<StepName, { readonly now: number; readonly most: number }>>;
+export type UnderWayCounts = Readonly<Record<StepName, number>>;
 
-/** How many calls of each kind, compensations aside, a provider has before it at one time: what a capacity over all callers has to bound. */
+/** How many calls of each kind, compensations aside, a provider has before it now. */
 export class UnderWay {
-  readonly #counts = Object.fromEntries(STEPS.map((step) => [step, { now: 0, most: 0 }])) as Record<
-    StepName,
-    { now: number; most: number }
-  >;
+  readonly #counts: Record<StepName, number> = perStep(() => 0);
 
   began(step: StepName): void {
-    const count = this.#counts[step];
-    count.now++;
-    count.most = Math.max(count.most, count.now);
+    this.#counts[step]++;
   }
 
   ended(step: StepName): void {
-    this.#counts[step].now--;
+    this.#counts[step]--;
   }
 
   get counts(): UnderWayCounts {
-    return structuredClone(this.#counts);
+    return { ...this.#counts };
   }
 }

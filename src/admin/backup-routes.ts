@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { type Request, type Response, Router } from "express";
 import { z } from "zod";
-import { BadRequest, sendError, sendJson } from "../http/answers.ts";
+import { BadRequest, sendJson } from "../http/answers.ts";
 import { onlyMethods } from "../http/fallbacks.ts";
 import { BackupExists, type OperatorJournal } from "../orders/operator-journal.ts";
 import { NOTHING, readJson, readQuery, readSmallBody } from "./strict-input.ts";
@@ -12,8 +12,6 @@ export interface BackupParts {
   readonly directory?: string;
   /** A journal in memory has no backup. */
   readonly inMemory: boolean;
-  /** A distributed engine keeps the orders and makes the backups itself. */
-  readonly byEngine?: boolean;
 }
 
 // A growing backup is called NAME.partial. SQLite takes files with the other endings for parts of a database.
@@ -26,17 +24,13 @@ const BODY = z.strictObject({
 });
 
 /** `POST /backup`: a consistent copy of the journal, while it runs. */
-export function backupRoutes({ journal, directory, inMemory, byEngine = false }: BackupParts): Router {
+export function backupRoutes({ journal, directory, inMemory }: BackupParts): Router {
   const router = Router({ caseSensitive: true, strict: true });
   router
     .route("/backup")
     .post(readSmallBody, async (request: Request, response: Response) => {
       readQuery(request, NOTHING);
       const { name } = readJson(request, BODY);
-      if (byEngine) {
-        sendError(response, "not_found", "backup: the engine keeps the orders, so its own snapshots are their backup");
-        return;
-      }
       if (inMemory) throw new BadRequest("backup: a journal in memory has none; set JOURNAL to a file");
       if (directory === undefined) throw new BadRequest("backup: there is no place for it; set BACKUP_DIR to a directory");
       const { bytes, durationMs } = await written(join(directory, name), name);

@@ -16,8 +16,6 @@ export interface MetricSources extends PressureSources {
   readonly journalHealthy: () => boolean;
   /** Absent where no receiver is configured. */
   readonly webhooks?: Pick<WebhookControl, "state">;
-  /** The name of this node; absent where there is only one. */
-  readonly node?: string;
   /** How many spans were not exported; absent without an exporter. */
   readonly spansDropped?: () => number;
 }
@@ -60,7 +58,6 @@ export class Metrics {
       ...this.#journal.families(sources.journalHealthy),
       ...webhookFamilies(sources.webhooks),
       ...tracingFamilies(sources.spansDropped),
-      ...nodeFamilies(sources.node),
     ];
     for (const family of families) expose(registry, family);
     return {
@@ -93,11 +90,6 @@ function webhookFamilies(webhooks: MetricSources["webhooks"]): Family[] {
   if (webhooks === undefined) return [];
   const help = "1 while the webhook receiver takes events, 0 while it is down or has said 410.";
   return [{ name: "webhook_receiver_up", type: "gauge", help, samples: () => [{ value: webhooks.state().receiver === "up" ? 1 : 0 }] }];
-}
-
-function nodeFamilies(node: string | undefined): Family[] {
-  if (node === undefined) return [];
-  return [{ name: "node_info", type: "gauge", help: "1; which node this is.", samples: () => [{ labels: { node }, value: 1 }] }];
 }
 
 function tracingFamilies(spansDropped: MetricSources["spansDropped"]): Family[] {

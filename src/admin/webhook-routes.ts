@@ -11,7 +11,7 @@ export interface WebhookControl {
   readonly origin: string;
   state(): { readonly receiver: "up" | "down" | "disabled"; readonly inFlight: number };
   /** Delivers again after a 410. */
-  resume(): void | Promise<void>;
+  resume(): void;
 }
 
 export interface WebhookParts {
@@ -37,7 +37,7 @@ export function webhookRoutes({ journal, webhooks }: WebhookParts): Router {
       readQuery(request, NOTHING);
       readJson(request, NOTHING);
       if (webhooks === undefined) throw new BadRequest("webhooks: there is no receiver; WEBHOOK_URL is not set");
-      await webhooks.resume();
+      webhooks.resume();
       await sendState(response);
     })
     .all(onlyMethods("POST"));

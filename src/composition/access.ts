@@ -11,23 +11,17 @@ export interface Access {
   readonly reload: (() => Promise<void>) | undefined;
 }
 
-/** Throws `AccessKeyError`, and `ConfigError` where a listener would be open to other machines without keys. */
+/** Throws `AccessKeyError`, and `ConfigError` where the admin listener would be open to other machines without keys. */
 export async function readAccess(config: Config, log: Logger): Promise<Access> {
   const adminKeys = config.ADMIN_KEYS_FILE === undefined ? undefined : await AccessKeys.read("ADMIN_KEYS_FILE", config.ADMIN_KEYS_FILE);
-  if (adminKeys === undefined) await requireLoopback(config, "ADMIN_HOST", "ADMIN_KEYS_FILE");
-  if (config.ENGINE === "restate" && config.RESTATE_IDENTITY_KEY === undefined) {
-    await requireLoopback(config, "RESTATE_ENDPOINT_HOST", "RESTATE_IDENTITY_KEY");
+  if (adminKeys === undefined && !(await isOnLoopback(config.ADMIN_HOST))) {
+    throw new ConfigError(`ADMIN_HOST=${JSON.stringify(config.ADMIN_HOST)}: is not on loopback, so it needs ADMIN_KEYS_FILE`);
   }
   const apiKeys = config.API_KEYS_FILE === undefined ? undefined : await AccessKeys.read("API_KEYS_FILE", config.API_KEYS_FILE);
   const reload = async () => {
     await Promise.all([reloadKeys("admin keys", adminKeys, log), reloadKeys("API keys", apiKeys, log)]);
   };
   return { adminKeys, apiKeys, reload: adminKeys === undefined && apiKeys === undefined ? undefined : reload };
-}
-
-async function requireLoopback(config: Config, host: "ADMIN_HOST" | "RESTATE_ENDPOINT_HOST", lock: keyof Config): Promise<void> {
-  if (await isOnLoopback(config[host])) return;
-  throw new ConfigError(`${host}=${JSON.stringify(config[host])}: is not on loopback, so it needs ${lock}`);
 }
 
 async function reloadKeys(what: string, keys: AccessKeys | undefined, log: Logger): Promise<void> {

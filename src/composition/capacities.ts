@@ -10,10 +10,8 @@ export function waitingOf(config: Config) {
   return { agingMs: config.ORDER_TIMEOUT_MS * AGING_SHARE, endsHopelessWaits: true };
 }
 
-/** How many steps of each kind this process runs at one time. `onCourierWait`: called whenever an order begins to wait for a courier. */
-export function capacitiesOf(config: Config, onCourierWait: () => void): Readonly<Record<StepName, Capacity>> {
+/** How many steps of each kind this process runs at one time. */
+export function capacitiesOf(config: Config): Readonly<Record<StepName, Capacity>> {
   const waiting = waitingOf(config);
-  return perStep(
-    (step) => new Capacity(config[stepSetting(step, "CAPACITY")], step === "courier" ? { ...waiting, onWait: onCourierWait } : waiting),
-  );
+  return perStep((step) => new Capacity(config[stepSetting(step, "CAPACITY")], waiting));
 }

@@ -1,6 +1,6 @@
 import type { AdminParts } from "../admin/admin-app.ts";
 import { StuckThreads } from "../admin/stuck-threads.ts";
-import type { PlacesOrders } from "../engines/engine.ts";
+import type { OrderService } from "../orders/order-service.ts";
 import type { StepRunner } from "../orders/step-runner.ts";
 import type { Threads } from "../threads/index.ts";
 
@@ -9,7 +9,7 @@ export function chaosOn(
   threads: Pick<Threads, "killThread">,
   runner: StepRunner,
   stickBegun: SharedArrayBuffer,
-  orderService: PlacesOrders,
+  orderService: OrderService,
 ): NonNullable<AdminParts["chaos"]> {
   const sticking = new StuckThreads(runner, stickBegun);
   return {

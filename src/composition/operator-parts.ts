@@ -1,17 +1,17 @@
 import type { Logger } from "pino";
 import type { OperatorParts } from "../admin/admin-app.ts";
 import type { Config } from "../config.ts";
-import type { OpenEngine, RunningEngine } from "../engines/engine.ts";
+import type { SqliteJournal } from "../journal/sqlite-journal.ts";
+import type { Orders } from "./orders.ts";
 
-/** What operators see and change, with either engine. `backupDirectory`: absolute; absent: no backups. */
+/** What operators see and change. `backupDirectory`: absolute; absent: no backups. */
 export function operatorParts(
-  { journal }: OpenEngine,
-  running: RunningEngine,
+  journal: SqliteJournal,
+  { compensator, webhooks }: Orders,
   config: Config,
   log: Logger,
   backupDirectory: string | undefined,
 ): OperatorParts {
-  const { compensator, webhooks } = running;
   return {
     journal,
     lookup: journal,
@@ -23,12 +23,11 @@ export function operatorParts(
     backups: {
       ...(backupDirectory !== undefined && { directory: backupDirectory }),
       inMemory: config.JOURNAL === "memory",
-      byEngine: config.ENGINE === "restate",
     },
     onSettled: ({ id, orderId, attempt, step, note }) => {
       log.warn({ compensation: id, order_id: orderId, attempt, step, note }, "a compensation was settled by hand");
-      running.notify();
+      webhooks?.notify();
     },
-    onRedelivered: () => running.notify(),
+    onRedelivered: () => webhooks?.notify(),
   };
 }

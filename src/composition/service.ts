@@ -1,10 +1,10 @@
 import type { Admission } from "../admission/admission.ts";
 import type { ThreadInspector } from "../diagnosis/thread-inspector.ts";
 import type { TraceRecorder } from "../diagnosis/trace-recorder.ts";
-import type { PlacesOrders } from "../engines/engine.ts";
 import type { Listener } from "../http/listener.ts";
 import type { SqliteJournal } from "../journal/sqlite-journal.ts";
 import type { Compensator } from "../orders/compensator.ts";
+import type { OrderService } from "../orders/order-service.ts";
 import type { ProviderHealthOptions } from "../orders/provider-health.ts";
 import type { StepName } from "../orders/steps.ts";
 import type { Capacity } from "../threads/index.ts";
@@ -14,13 +14,9 @@ import type { StepThreads } from "./threads.ts";
 export interface Service {
   readonly publicListener: Listener;
   readonly adminListener: Listener;
-  /** Where a distributed engine calls this node; undefined with the embedded one. */
-  readonly endpointPort: number | undefined;
-  readonly orderService: PlacesOrders;
+  readonly orderService: OrderService;
   readonly threads: StepThreads;
-  /** The journal of the embedded engine. Throws with another engine. */
   readonly journal: SqliteJournal;
-  /** The compensator of the embedded engine. Throws with another engine. */
   readonly compensator: Compensator;
   readonly admission: Admission;
   readonly traces: TraceRecorder;
@@ -28,8 +24,6 @@ export interface Service {
   readonly capacities: Readonly<Record<StepName, Capacity>>;
   /** Takes no more orders, lets those in flight end (cancels them after the shutdown timeout), stops. */
   stop(): Promise<void>;
-  /** The fields of the last log line. */
-  lastWords(): object;
   /** Cancels the orders in flight that a `stop` is waiting for. */
   cancelAll(): void;
   /** Reads the files of the admin keys and the API keys again; a bad one changes nothing but the log. Absent where there is none. */

@@ -10,8 +10,7 @@ import { type DefinedTasks, openThreads, type TaskTable, type Threads, type Thre
 import { waitingOf } from "./capacities.ts";
 
 const WORKER_FILE = new URL("../../workers/main.ts", import.meta.url);
-// Room on the cancel board for steps that are no client's order: those of compensations, of retries by hand and of the chaos routes. Besides,
-// where nodes share the couriers each courier call has a group of its own.
+// Room on the cancel board for steps that are no client's order: those of compensations, of retries by hand and of the chaos routes.
 const EXTRA_GROUPS = MAX_COMPENSATING + 64;
 
 export type StepThreads = Threads<TaskTable, (typeof ORDER_CAUSES)[number]>;
@@ -43,7 +42,7 @@ export function startStepThreads(
     codecs: STEP_CODECS,
     waiting: waitingOf(config),
     graceMs: config.CANCEL_GRACE_MS,
-    maxGroups: config.MAX_IN_FLIGHT + config.COURIER_CAPACITY + EXTRA_GROUPS,
+    maxGroups: config.MAX_IN_FLIGHT + EXTRA_GROUPS,
     // Admission bounds what waits, by orders.
     maxWaiting: Number.MAX_SAFE_INTEGER,
     onMessage(value) {

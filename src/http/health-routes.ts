@@ -3,7 +3,7 @@ import { sendJson } from "./answers.ts";
 import { onlyMethods } from "./fallbacks.ts";
 
 /** The states of `GET /readyz`: 200 for `ready`, 503 for any other. */
-export const READINESS = ["ready", "starting", "journal_unavailable", "engine_unavailable", "draining"] as const;
+export const READINESS = ["ready", "starting", "journal_unavailable", "draining"] as const;
 
 export type Readiness = (typeof READINESS)[number];
 

@@ -20,10 +20,6 @@ export class InFlight {
     return this.#count >= this.#limit;
   }
 
-  get isDraining(): boolean {
-    return this.#state === "draining";
-  }
-
   /** From now on requests are admitted: recovery is over. Does nothing after `drain`. */
   open(): void {
     if (this.#state === "starting") this.#state = "open";

@@ -11,7 +11,7 @@ export interface Page<Item> {
   readonly next?: Cursor;
 }
 
-/** How operators name a row: by a number where the journal counts its rows, otherwise by a text. */
+/** How operators name a row of the journal. */
 export type RowId = number;
 
 /** What operators ask of the journal, and what they may change. Writes resolve when durable. */
@@ -102,8 +102,8 @@ export interface Backlog {
   readonly compensations: Readonly<Record<StepName, Waiting>>;
   readonly events: Waiting;
   readonly deadLetters: number;
-  /** Size of the database and its log, bytes. Absent where it is not this process that keeps them. */
-  readonly bytes?: number;
+  /** Size of the database and its log, bytes. */
+  readonly bytes: number;
 }
 
 export interface Waiting {

@@ -101,17 +101,14 @@ export class OrderRun implements ByOrderId {
    */
   join(signal: AbortSignal | undefined, onLeft?: () => void): void {
     this.#waiters++;
-    onHangUp(signal, () => {
+    const leave = () => {
       this.#waiters--;
       // Has no effect when the order has ended.
       if (this.#waiters === 0) this.scope.cancel("client_disconnected");
       onLeft?.();
-    });
+    };
+    // The listener ends with the signal, which belongs to one request.
+    if (signal?.aborted) leave();
+    else signal?.addEventListener("abort", leave, ONCE);
   }
-}
-
-/** Calls `leave` once, when the client hangs up, or at once if it has. The listener ends with the signal, which belongs to one request. */
-export function onHangUp(signal: AbortSignal | undefined, leave: () => void): void {
-  if (signal?.aborted) leave();
-  else signal?.addEventListener("abort", leave, ONCE);
 }

@@ -20,9 +20,6 @@ import { perStep, STEPS, type StepName } from "./steps.ts";
 const WAITING = specs(false);
 const COMPUTING = specs(true);
 
-/** Decides how a step runs: calls `start` once, or gives the step's end from elsewhere. Never rejects. */
-export type StepInterceptor = (name: StepName, group: CancelScope<CancelCause>, start: () => Promise<EndedStep>) => Promise<EndedStep>;
-
 /** What the steps of one order share. */
 interface OrderSteps {
   readonly input: AttemptInput;
@@ -73,21 +70,6 @@ export class Pipeline {
     return join(order, startedAtMs);
   }
 
-  /**
-   * As `run`, with every step given to `intercept` instead of being started. A step may start after its task has ended, so it releases its
-   * permit itself. Where a circuit refuses the order, `start` gives the refusal.
-   */
-  runIntercepted(input: AttemptInput, scope: CancelScope<CancelCause>, urgency: number, intercept: StepInterceptor): Promise<OrderOutcome> {
-    const startedAtMs = monotonicMs();
-    const refusing = this.#refusing(scope);
-    const order = this.#open(input, scope, urgency);
-    for (const [index, name] of STEPS.entries()) {
-      const start = () => (refusing === undefined ? this.#stepAlone(index, order) : Promise.resolve(refusedStep(name, refusing)));
-      order.group.spawn((groupScope) => intercept(name, groupScope, start));
-    }
-    return join(order, startedAtMs);
-  }
-
   #refusing(scope: CancelScope<CancelCause>): StepName | undefined {
     return this.#providers === undefined || scope.cause !== undefined ? undefined : circuitThatRefuses(this.#providers);
   }
@@ -98,15 +80,6 @@ export class Pipeline {
     const held = new Array<Permit | undefined>(STEPS.length);
     const group = new TaskGroup<EndedStep, CancelCause>({ parent: scope, isFailure, onTaskEnded: (index) => held[index]?.release() });
     return { input, urgency, group, runner: this.#runner.open(group.scope, urgency), held };
-  }
-
-  async #stepAlone(index: number, order: OrderSteps): Promise<EndedStep> {
-    const held: (Permit | undefined)[] = [];
-    try {
-      return await this.#step(index, { ...order, held });
-    } finally {
-      held[index]?.release();
-    }
   }
 
   #step(index: number, order: OrderSteps): Promise<EndedStep> {

@@ -25,8 +25,6 @@ export interface WebhookReceiverOptions {
   readonly maxRequests: number;
   /** 0 to 1, for the jitter of pauses. */
   readonly random?: () => number;
-  /** The receiver is up again. */
-  readonly onUp?: () => void;
 }
 
 // Enough for 160 events a second to a receiver 100 ms away, few enough for a small receiver.
@@ -64,13 +62,10 @@ export class WebhookReceiver {
   }
 
   #noteDown(down: boolean): void {
-    const { log, onUp } = this.#options;
+    const { log } = this.#options;
     const fields = { receiver: this.origin };
     if (down) log.warn(fields, "the webhook receiver is down: probing it with one request at a time");
-    else {
-      log.info(fields, "the webhook receiver is up again");
-      onUp?.();
-    }
+    else log.info(fields, "the webhook receiver is up again");
   }
 }
 

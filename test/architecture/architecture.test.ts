@@ -92,9 +92,3 @@ describe("what runs on other threads than the main one", () => {
     expect(files.filter(([, text]) => /\bexport default\b|\bas default\b/.test(text)).map(([path]) => path)).toEqual([]);
   });
 });
-
-test("the embedded engine's start loads nothing of the distributed one", () => {
-  const loaded = loadedWith(FILES, "src/main.ts");
-  expect(loaded).toContain("src/engines/embedded/embedded-engine.ts");
-  expect([...loaded].filter((path) => path.includes("restate"))).toEqual([]);
-});

@@ -19,7 +19,6 @@ export const ARROWS: Readonly<Record<string, readonly string[]>> = {
   telemetry: ["orders", "threads"],
   webhooks: ["orders", "outgoing", "retries", "threads"],
   admission: ["orders", "threads"],
-  engines: ["orders", "journal", "webhooks", "retries", "threads", "config.ts", "periodic.ts"],
   http: ["orders", "threads", "node-http.ts"],
   diagnosis: ["orders", "threads"],
   admin: ["http", "diagnosis", "orders", "threads", "periodic.ts"],
@@ -31,7 +30,6 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   piscina: ["src/threads/pool-threads.ts", "src/threads/pool-workers.ts", "src/journal/journal-thread.ts"],
   "prom-client": ["admin"],
   "@opentelemetry": ["telemetry"],
-  "@restatedev": ["engines"],
 };
 
 /** Rooms that import no other packages, but those of Node itself. */

@@ -2,15 +2,11 @@
 import { existsSync, readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { z } from "zod";
-import { randomFrom } from "../../load/stand-in/random.ts";
 import { simulatedDelayMs } from "../../src/orders/steps/simulated-delay.ts";
 import type { StepName } from "../../src/orders/steps.ts";
-import { ENGINES, startEngine, type TestEngine } from "../engines/engines.ts";
-import { ThreeNodes } from "../engines/three-nodes.ts";
-import { eventually } from "../support/eventually.ts";
 import { fastOnce } from "../support/fast-once.ts";
 import { type Received, send, threadsPage } from "../support/http-client.ts";
-import type { TestService } from "../support/service.ts";
+import { startService, type TestService } from "../support/service.ts";
 
 const COPY = new URL("cases.json", import.meta.url);
 const ORIGINAL = new URL("../../../shared/contract/cases.json", import.meta.url);
@@ -44,17 +40,12 @@ const LATE_MS = 100;
 
 const { cases } = FILE.parse(JSON.parse(readFileSync(COPY, "utf8")));
 
-describe.each(ENGINES)("the contract's cases, engine %s", (name) => {
-  let engine: TestEngine;
+describe("the contract's cases", () => {
   let server: TestService;
   beforeAll(async () => {
-    engine = await startEngine(name);
-    server = await engine.start();
+    server = await startService();
   });
-  afterAll(async () => {
-    await server.stop();
-    await engine[Symbol.asyncDispose]();
-  });
+  afterAll(() => server.stop());
 
   test.each(cases)("$name", async ({ name, expect: expected, ...request }) => {
     let tries = 0;
@@ -65,8 +56,7 @@ describe.each(ENGINES)("the contract's cases, engine %s", (name) => {
     await fastOnce(name, expected.within_ms ?? Number.POSITIVE_INFINITY, async () => {
       if (tries++ === 0) return await attempt(server.port);
       // A case is a request to a server that has seen no order of its id.
-      await using freshEngine = await startEngine(engine.name);
-      await using fresh = await freshEngine.start();
+      await using fresh = await startService();
       return await attempt(fresh.port);
     });
   });
@@ -76,41 +66,6 @@ describe.each(ENGINES)("the contract's cases, engine %s", (name) => {
     expect(page).toMatchObject({ running: 0, orders_in_flight: 0, replaced: 0 });
     expect(page.started).toBeGreaterThan(0);
     expect(page.finished).toBe(page.started);
-  });
-});
-
-const SEED = process.env.SEED ?? String(Date.now());
-
-describe(`the contract's cases across three nodes in another order (SEED=${SEED})`, () => {
-  const random = randomFrom(SEED);
-  const shuffled = cases.map((one) => ({ one, at: random() })).sort((a, b) => a.at - b.at);
-  let nodes: ThreeNodes;
-  beforeAll(async () => {
-    nodes = await ThreeNodes.start(SEED);
-  });
-  afterAll(() => nodes?.[Symbol.asyncDispose]());
-
-  // Beside one another, for most of them wait. How fast they are answered is looked at with one node.
-  test.concurrent.each(shuffled.map(({ one }) => one))("$name", async ({ name: _name, expect: expected, ...request }) => {
-    // Three nodes and an engine on a busy machine may say for a moment that they are overloaded. Nothing has run then. And while other cases
-    // hold all couriers, the order of this one waits.
-    await eventually(
-      "an answer of nodes that neither are overloaded nor keep the order waiting",
-      async () => {
-        const answer = await ask(nodes.port, request);
-        return isOverloaded(answer) || isHeldUp(answer, request, expected) ? answer.text : undefined;
-      },
-      (without) => without === undefined,
-    );
-  });
-
-  test("leave nothing running, and every node has run some", async () => {
-    for (const { adminPort } of nodes.nodes) {
-      const page = await threadsPage(adminPort);
-      expect(page).toMatchObject({ running: 0, orders_in_flight: 0, replaced: 0 });
-      expect(page.started).toBeGreaterThan(0);
-      expect(page.finished).toBe(page.started);
-    }
   });
 });
 
@@ -168,10 +123,6 @@ function hasLateStep({ json }: Received, { body }: Request, expected: Expected):
     const takesMs = (cpu_ms?.[name] ?? 0) + simulatedDelayMs(name, delay_ms?.[name], cpu_ms?.[name]);
     return expected.steps?.[index] !== "canceled" && duration_ms > takesMs + LATE_MS;
   });
-}
-
-function isOverloaded({ json }: Received): boolean {
-  return json.error?.kind === "overloaded";
 }
 
 /** An order that breaks no rule but that of the size. */

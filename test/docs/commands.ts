@@ -16,20 +16,7 @@ const WITH_HEADS = ["Dockerfile", "deploy/systemd/order-pipeline.service", "depl
 /** What commands begin with, between backquotes; in a block of its own a command may begin with anything. */
 const PROGRAMS = [
   ...["npm", "npx", "node", "vitest", "git", "sh", "bash", "sudo", "kill", "curl", "wget", "openssl", "sqlite3", "apt", "apt-get"],
-  ...[
-    "docker",
-    "useradd",
-    "kubectl",
-    "systemctl",
-    "journalctl",
-    "systemd-analyze",
-    "promtool",
-    "restatectl",
-    "restate-server",
-    "go",
-    "cp",
-    "install",
-  ],
+  ...["docker", "useradd", "kubectl", "systemctl", "journalctl", "systemd-analyze", "promtool", "go", "cp", "install"],
 ];
 const IS_COMMAND = new RegExp(`^(?:[A-Z_]+=\\S* )*(?:${PROGRAMS.join("|")}) \\S`);
 
@@ -107,16 +94,6 @@ export const ELSEWHERE: Readonly<Record<string, RunBy>> = {
     file: "test/openapi/client/generate.ts",
     shows: 'import("openapi-typescript")',
     note: "the locked version, from a running server's document; npx would download one",
-  },
-  "npm run engine:register -- --url http://balancer:9080 --admin http://engine:9070": {
-    file: "test/docs/slow.ts",
-    shows: 'npmRun("engine:register"',
-    note: "with the addresses of a cluster on this machine",
-  },
-  "restatectl provision --log-provider replicated --replication 2": {
-    file: "load/cluster/engine-cluster.ts",
-    shows: '"provision", "--yes"',
-    note: "npm run demo:cluster starts such a cluster",
   },
   "kill -9": { file: "test/chaos/kill.test.ts", shows: 'server.signal("SIGKILL")' },
   "kill -USR2 PID": { file: "test/docs/commands.test.ts", shows: 'server.signal("SIGUSR2")' },

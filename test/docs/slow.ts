@@ -2,8 +2,6 @@ import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { Balancer } from "../../load/cluster/balancer.ts";
-import { Cluster } from "../../load/cluster/cluster.ts";
 import { CHROMIUM } from "../support/browser.ts";
 import { SCRIPTS } from "./pages.ts";
 import { type Ran, type RunOptions, run } from "./run.ts";
@@ -62,14 +60,6 @@ describe("a campaign with small sizes finds nothing wrong", () => {
   });
 });
 
-// It has no targets. Beside other work a row may have no order within its seconds.
-test("npm run bench:engines measures both engines", async () => {
-  const { code, stdout } = await npmRun("bench:engines", OTHERS["bench:engines"]);
-  const rows = [...stdout.matchAll(/^ *(embedded|restate of \d, \d nodes?) +(\d+) /gm)];
-  expect({ code, rows: rows.length, stdout }).toMatchObject({ code: 0, rows: 7 });
-  expect(Number(rows[0]?.[2])).toBeGreaterThan(0);
-});
-
 test("npm run load finds nothing wrong", async () => {
   const { code, stdout } = await npmRun("load", OTHERS.load);
   expect({ code, stdout }).toMatchObject({ code: 0, stdout: expect.not.stringContaining("FAULT") });
@@ -114,18 +104,4 @@ test.skipIf(CHROMIUM === undefined)("npm run screenshots makes every picture", a
   const pictures = readdirSync(directory).sort();
   expect(pictures.length).toBeGreaterThan(2);
   expect(stdout.trim().split("\n").sort()).toEqual(pictures.map((name) => join(directory, name)));
-});
-
-test("npm run engine:register makes an address known, npm run engine:upgrade removes the one before", async () => {
-  await using cluster = await Cluster.start({ engineNodes: 1, serviceNodes: 1, realProviders: false });
-  const added = await cluster.add();
-  await using balancer = await Balancer.start([added.endpointUrl]);
-  const { adminUrl } = cluster.engine.node(0);
-  const urls = OTHERS["engine:register"]?.replace("URL", balancer.url).replace("URL", adminUrl);
-  expect(await npmRun("engine:register", urls)).toMatchObject({ code: 0, stderr: "", stdout: expect.stringContaining(balancer.url) });
-  expect(await npmRun("engine:upgrade", urls)).toMatchObject({
-    code: 0,
-    stderr: "",
-    stdout: expect.stringContaining("nothing is under way, removed"),
-  });
 });

@@ -21,19 +21,15 @@ export const BENCHMARKS: Readonly<Record<string, string>> = {
   "bench:tricks": "--processes 1 --pairs 1 --seconds 1 --warmup 1 --orders 200",
   "bench:connections": "--slow 20 --rounds 1 --seconds 1 --opened 500",
   "bench:peers": "--seconds 2 --rounds 1",
-  "campaign:couriers": "--couriers 5 --kills 1",
 };
 
 /** The same for what ends with targets that are not about speed, so each must be met. */
 export const CAMPAIGNS: Readonly<Record<string, string>> = {
-  "demo:cluster": "",
-  "campaign:cluster": "--orders 60 --seed docs --nodes 2 --engine-nodes 1 --kills 1 --engine-kills 1 --clients 8",
   "test:starvation": "--seconds 3",
 };
 
 /** The same for scripts that have a test of their own in there. */
 export const OTHERS: Readonly<Record<string, string>> = {
-  "bench:engines": "--seconds 2 --connections 8",
   load: "--duration 1 --connections 16",
   fuzz: "--requests 3000",
   "fuzz:threads": "--seconds 5",
@@ -42,8 +38,6 @@ export const OTHERS: Readonly<Record<string, string>> = {
   "test:one-core": "--repeat 2 test/retries/backoff.test.ts",
   "test:schedules": '-t "grant against cancel"',
   screenshots: "DIRECTORY",
-  "engine:register": "--url URL --admin URL",
-  "engine:upgrade": "--url URL --admin URL",
 };
 
 /** Every script that test/docs/slow.ts runs. */

@@ -2,9 +2,8 @@ import { request } from "node:http";
 import { setTimeout as pause } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { randomFrom } from "../../load/stand-in/random.ts";
-import type { PlacesOrders } from "../../src/engines/engine.ts";
 import type { AnswerBody } from "../../src/orders/answer.ts";
-import type { Order, Placement } from "../../src/orders/order-service.ts";
+import type { Order, OrderService, Placement } from "../../src/orders/order-service.ts";
 import { Refused } from "../../src/orders/refused.ts";
 import { perStep, STEP_TABLE, STEPS, type StepName } from "../../src/orders/steps.ts";
 import type { Service } from "../../src/service.ts";
@@ -135,7 +134,7 @@ interface Storm {
 }
 
 /** As a client does that comes again after `overloaded`. */
-async function placeOnceAdmitted(orderService: PlacesOrders, order: Order, signal: AbortSignal): Promise<Placement> {
+async function placeOnceAdmitted(orderService: Pick<OrderService, "place">, order: Order, signal: AbortSignal): Promise<Placement> {
   for (;;) {
     try {
       return await orderService.place({ order, signal });

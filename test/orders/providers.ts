@@ -14,11 +14,10 @@ export async function startWithProviders(
   overlay: Readonly<Record<string, string>> = {},
   options: StandInOptions = {},
   startOptions: Partial<StartOptions> = {},
-  start: typeof startService = startService,
 ): Promise<Fixture> {
   const standIn = await startStandIn(options);
   const urls = { ...perStepSetting("URL", () => standIn.url) };
-  const running = await start({ ...urls, ...overlay }, startOptions);
+  const running = await startService({ ...urls, ...overlay }, startOptions);
   return {
     standIn,
     running,

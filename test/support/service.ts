@@ -37,11 +37,10 @@ export async function startService(
   const logged: LogLine[] = [];
   const fatal: string[] = [];
   const log = pino({ level: "info" }, { write: (line: string) => void logged.push(JSON.parse(line)) });
-  const hasJournal = overlay.ENGINE !== "restate";
   const isReal = STEPS.some((step) => overlay[stepSetting(step, "URL")] !== undefined);
-  const directory = isReal && hasJournal ? mkdtempSync(join(tmpdir(), "service-")) : undefined;
+  const directory = isReal ? mkdtempSync(join(tmpdir(), "service-")) : undefined;
   const journal = directory === undefined ? "memory" : join(directory, "orders.db");
-  const config = readConfig({ PORT: "0", ADMIN_PORT: "0", ...(hasJournal && { JOURNAL: journal }), ...overlay });
+  const config = readConfig({ PORT: "0", ADMIN_PORT: "0", JOURNAL: journal, ...overlay });
   const service = await start(config, log, { onFatal: (reason) => void fatal.push(reason), ...options });
   let stopped: Promise<void> | undefined;
   const stop = () => {

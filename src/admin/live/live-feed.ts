@@ -25,8 +25,6 @@ export interface LiveSources {
   readonly backlog: () => Promise<Backlog>;
   /** Of events: `none`, `up`, `down` or `disabled`. */
   readonly receiver: () => string;
-  /** The name of this node; absent where there is one node. */
-  readonly node?: string;
   /** Whether the providers are simulated, so that trouble can be made. */
   readonly simulated: boolean;
   readonly onFault: OnFault;
@@ -81,14 +79,13 @@ export class LiveFeed {
 
   /** Makes a response a stream of events. Returns false when there are too many, or after `close`. */
   open(response: Response): boolean {
-    const { node, simulated, capacities } = this.#sources;
+    const { simulated, capacities } = this.#sources;
     return this.#stream.add(response, "hello", {
       pid: process.pid,
       now: monotonicMs(),
       now_since_1970_ms: Date.now(),
       every_ms: TICK_MS,
       simulated,
-      ...(node !== undefined && { node }),
       steps: STEPS,
       limits: perStep((step) => capacities[step].limit),
     } satisfies Hello);
@@ -193,6 +190,6 @@ function shown({ compensations, events, deadLetters, bytes }: Backlog): LiveBack
     compensations: perStep((step) => waiting(compensations[step])),
     events: waiting(events),
     dead_letters: deadLetters,
-    ...(bytes !== undefined && { journal_bytes: bytes }),
+    journal_bytes: bytes,
   };
 }

@@ -14,8 +14,6 @@ export interface Hello {
   readonly now: number;
   readonly now_since_1970_ms: number;
   readonly every_ms: number;
-  /** The name of this node; absent where there is one node. */
-  readonly node?: string;
   /** Whether the providers are simulated, so that the page offers trouble. */
   readonly simulated: boolean;
   readonly steps: readonly StepName[];
@@ -78,7 +76,7 @@ export interface LiveBacklog {
   readonly compensations: Readonly<Record<StepName, Waiting>>;
   readonly events: Waiting;
   readonly dead_letters: number;
-  readonly journal_bytes?: number;
+  readonly journal_bytes: number;
 }
 
 export interface Waiting {

@@ -39,7 +39,7 @@ export class JournalMetrics {
         { value: oldestSeconds(events, nowMs) },
       ]),
       gauge("dead_letters", "Order events that were given up.", ({ deadLetters }) => [{ value: deadLetters }]),
-      gauge("journal_bytes", "Size of the journal and its log.", ({ bytes }) => (bytes === undefined ? [] : [{ value: bytes }])),
+      gauge("journal_bytes", "Size of the journal and its log.", ({ bytes }) => [{ value: bytes }]),
       {
         name: "journal_healthy",
         type: "gauge",

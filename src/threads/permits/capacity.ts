@@ -15,8 +15,6 @@ export interface CapacityOptions {
   readonly endsHopelessWaits?: boolean;
   /** On the clock of `monotonicMs`, which deadlines are on. */
   readonly nowMs?: () => number;
-  /** Called when somebody begins to wait, for whoever can `resize`. Must not throw. */
-  readonly onWait?: () => void;
 }
 
 // Against a deadline of 2 s: an urgent waiter overtakes most of a line, and the last one waits 0.35 s longer.
@@ -28,7 +26,7 @@ const AGING_MS = 50;
  * Main thread only, one event loop: no waiter holds an OS thread.
  *
  * Rules:
- * 1. No permit is granted while `inUse` is at the limit or, after `resize` has lowered the limit, above it.
+ * 1. `inUse` never exceeds `limit`.
  * 2. A newcomer overtakes no waiter of its urgency or a higher one, and one of a lower urgency only while that has waited less
  *    than `agingMs` for each level between them.
  * 3. Canceled first: the wait fails even if a permit is free.
@@ -40,29 +38,21 @@ export class Capacity {
   readonly #agingMs: number;
   readonly #endsHopelessWaits: boolean;
   readonly #nowMs: () => number;
-  readonly #onWait: (() => void) | undefined;
   readonly #line = new WaitingLine<Permit>();
+  /** How many permits there are. */
+  readonly limit: number;
   /** How long its permits are held. */
   readonly held: HoldTime;
-  #limit: number;
-  #expected: number;
   #inUse = 0;
 
   /** `limit`: a whole number, 1 or more. Throws RangeError otherwise. */
-  constructor(limit: number, { agingMs = AGING_MS, endsHopelessWaits = false, nowMs = monotonicMs, onWait }: CapacityOptions = {}) {
+  constructor(limit: number, { agingMs = AGING_MS, endsHopelessWaits = false, nowMs = monotonicMs }: CapacityOptions = {}) {
     if (!Number.isSafeInteger(limit) || limit < 1) throw new RangeError(`capacity must be a whole number from 1, not ${limit}`);
-    this.#limit = limit;
-    this.#expected = limit;
-    this.#onWait = onWait;
+    this.limit = limit;
     this.#agingMs = agingMs;
     this.#endsHopelessWaits = endsHopelessWaits;
     this.#nowMs = nowMs;
     this.held = new HoldTime(nowMs);
-  }
-
-  /** How many permits to expect: the limit, or what `resize` says. */
-  get limit(): number {
-    return this.#expected;
   }
 
   get inUse(): number {
@@ -73,28 +63,9 @@ export class Capacity {
     return this.#line.length;
   }
 
-  /** How long the waiter that is next has waited, in milliseconds; 0 while nobody waits. */
-  get nextHasWaitedMs(): number {
-    const next = this.#line.first();
-    return next === undefined ? 0 : Math.max(0, this.#nowMs() - next.countsFromMs + next.level.urgency * this.#agingMs);
-  }
-
-  /**
-   * Changes the limit (Trio's `total_tokens`): a whole number, 0 or more. Waiters get further permits at once; none is taken from its
-   * holder. `expected`: what `limit` shows, where more permits will come.
-   */
-  resize(limit: number, expected = limit): void {
-    this.#limit = limit;
-    this.#expected = expected;
-    while (this.#line.length > 0 && this.#inUse < limit) {
-      this.#inUse++;
-      this.#handOn(this.#nowMs());
-    }
-  }
-
   /** A permit if one is free and nobody waits for it, else undefined. Never waits. */
   tryAcquire(): Permit | undefined {
-    if (this.#line.length > 0 || this.#inUse >= this.#limit) return undefined;
+    if (this.#line.length > 0 || this.#inUse >= this.limit) return undefined;
     this.#inUse++;
     return new Permit(this.#release, this.held.granted());
   }
@@ -125,7 +96,6 @@ export class Capacity {
         this.#line.remove(waiter);
         reject(new Canceled(cause));
       });
-      this.#onWait?.();
     });
   }
 
@@ -140,7 +110,7 @@ export class Capacity {
   };
 
   #handOn(nowMs: number): void {
-    for (let next = this.#inUse > this.#limit ? undefined : this.#line.first(); next !== undefined; next = this.#line.first()) {
+    for (let next = this.#line.first(); next !== undefined; next = this.#line.first()) {
       this.#line.remove(next);
       next.subscription?.unsubscribe();
       if (this.#isHopeless(next, nowMs)) {

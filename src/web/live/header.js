@@ -23,11 +23,8 @@ export function header() {
 
   return {
     /** @param {Hello} hello */
-    hello({ pid, node }) {
-      process = `${node === undefined ? "" : `node ${node}, `}process ${pid}`;
-      if (node === undefined) return;
-      byId("node", HTMLElement).textContent = `node ${node}`;
-      document.title = `Order pipeline: ${node}`;
+    hello({ pid }) {
+      process = `process ${pid}`;
     },
 
     /**

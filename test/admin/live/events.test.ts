@@ -119,10 +119,9 @@ describe("GET /events", () => {
     }
   });
 
-  test("names no node where there is one; ends with the service, which waits for no reader", async () => {
+  test("ends with the service, which waits for no reader", async () => {
     const fresh = await startService({ THREADS: "1", CPU_THREADS: "1" });
     using watching = await watch(fresh.adminPort);
-    expect(watching.hello.node).toBeUndefined();
     await fresh.stop();
     await eventually("the end", () => watching.ended !== undefined);
     expect(watching.ended).toBe("whole");

@@ -69,7 +69,7 @@ export function figures() {
       }),
     );
     const backlog = latest?.backlog;
-    if (backlog?.journal_bytes !== undefined) rows.push(["Journal", "size", bytes(backlog.journal_bytes), "", ""]);
+    if (backlog) rows.push(["Journal", "size", bytes(backlog.journal_bytes), "", ""]);
     if (latest !== undefined) rows.push(["Events", "receiver", latest.receiver, "", ""]);
     byId("figures-table", HTMLElement).replaceChildren(table("The last five minutes", ["figure", "of", "now", "mean", "most"], rows));
   }
