@@ -54,7 +54,7 @@ function answerTo(orderId: string, failed: boolean) {
   return { error: "vendor_unavailable", json: JSON.stringify({ status: "error", order_id: orderId, steps, error }) } as const;
 }
 
-const COMPENSATED = (["payment", "courier"] as const).map((step) => ({ step, tries: 1 as const }));
+const COMPENSATED = (["payment", "courier"] as const).map((step) => ({ step, trying: true }));
 
 async function fill(file: string, orders: number, keys: boolean): Promise<Filled> {
   const journal = await SqliteJournal.open(file);
@@ -71,7 +71,12 @@ async function fill(file: string, orders: number, keys: boolean): Promise<Filled
       const key = { client: "", key: randomUUID(), bodyHash: randomUUID(), expiresMs: nowMs + DAY_MS };
       const accepted = await journal.accept({ orderId, amount: AMOUNT, nowMs, ...(keys && { key }) });
       if (accepted.type !== "accepted") throw new Error(`${orderId}: ${accepted.type}`);
-      await journal.finish({ orderId, attempt: 1, answer: answerTo(orderId, failed), compensations: failed ? COMPENSATED : [], nowMs });
+      const answer = answerTo(orderId, failed);
+      const compensations = failed ? COMPENSATED : [];
+      const ids = await journal.finish({ orderId, attempt: 1, answer, answered: !failed, compensations, nowMs });
+      if (!failed) continue;
+      const tried = compensations.map(({ step }, index) => ({ id: ids[index] as number, step }));
+      await journal.answer({ orderId, attempt: 1, json: answer.json, answered: true, tried, nowMs });
     }
   };
   await Promise.all(Array.from({ length: AT_ONCE }, client));

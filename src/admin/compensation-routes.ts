@@ -5,14 +5,13 @@ import { onlyMethods } from "../http/fallbacks.ts";
 import { readBody } from "../http/read-body.ts";
 import { COMPENSATION_STATES } from "../orders/compensation-state.ts";
 import type { CompensationRow, OperatorJournal } from "../orders/operator-journal.ts";
-import type { Compensation, OrderJournal } from "../orders/order-journal.ts";
+import type { Compensation } from "../orders/order-journal.ts";
 import { PAGE, pageJson, readCursor } from "./pages.ts";
 import { NOTHING, readJson, readQuery } from "./strict-input.ts";
 import { ageSeconds, isoTime } from "./times.ts";
 
 export interface CompensationParts {
-  readonly journal: Pick<OperatorJournal, "rowIdOf" | "compensations" | "compensation" | "settleCompensation"> &
-    Pick<OrderJournal, "takeCompensation">;
+  readonly journal: Pick<OperatorJournal, "rowIdOf" | "compensations" | "compensation" | "takeCompensation" | "settleCompensation">;
   readonly compensator: {
     /** Resolves when a try has ended and is written down. */
     tryNow(compensation: Compensation): Promise<void>;

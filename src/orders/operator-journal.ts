@@ -26,9 +26,11 @@ export interface OperatorJournal {
   /** Oldest first. */
   compensations(status: CompensationStatus, cursor: Cursor | undefined, limit: number): Promise<Page<CompensationRow>>;
   compensation(id: RowId): Promise<CompensationRow | undefined>;
+  /** Takes one for a try, whether it is due or not. Resolves with its row as it was; only one that was pending has been taken. */
+  takeCompensation(id: RowId): Promise<CompensationRow | undefined>;
   /**
-   * Marks a compensation as dealt with by hand: it is not tried again. Returns its row, undefined where there is none. One that is not
-   * pending stays as it is.
+   * Marks a compensation as dealt with by hand: it is not tried again. Returns its row, undefined where there is none. One that is
+   * neither pending nor held stays as it is.
    */
   settleCompensation(id: RowId, note: string, nowMs: number): Promise<CompensationRow | undefined>;
   /** Events that were given up, oldest first. */

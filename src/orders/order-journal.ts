@@ -2,7 +2,6 @@ import type { DuePage, DueRequest } from "../retries/retry-queue.ts";
 import type { AnswerBody } from "./answer.ts";
 import type { CompensationStatus } from "./compensation-state.ts";
 import type { ErrorKind } from "./error-kind.ts";
-import type { CompensationRow } from "./operator-journal.ts";
 import type { StepName } from "./steps.ts";
 
 /**
@@ -27,8 +26,6 @@ export interface OrderJournal {
   compensationTried(tried: CompensationTried, nowMs: number): Promise<CompensationStatus>;
   /** Takes compensations of a step that are due: never tried ones (`first`) or others (`again`). They are `trying` from then on. */
   takeCompensations(step: StepName, kind: "first" | "again", request: DueRequest): Promise<DuePage<Compensation>>;
-  /** Takes one whether it is due or not. Resolves with its row as it was; only one that was pending has been taken. */
-  takeCompensation(id: number): Promise<CompensationRow | undefined>;
   /**
    * What is known of an order: its newest attempts, those before the attempt `before` where that is given, at most
    * `ATTEMPTS_SHOWN`. Undefined when nothing is.
