@@ -3,7 +3,7 @@ export const COMPENSATION_STATES = ["pending", "trying", "held", "done", "settle
 
 export type CompensationStatus = (typeof COMPENSATION_STATES)[number];
 
-/** What changes a state: from which states, to which one. docs/how-it-works.md draws this table. */
+/** What changes a state: from which states, to which one. docs/architecture.md draws this table. */
 export const TRANSITIONS = {
   /** A try begins. */
   taken: { from: ["pending"], to: "trying" },
