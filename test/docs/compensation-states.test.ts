@@ -6,7 +6,7 @@ const ARROW = /^ {2}(\w+) --> (\w+): (\w+)$/gm;
 
 test("the picture of a compensation's states is the code's own table", () => {
   const text = readFileSync(new URL("../../docs/architecture.md", import.meta.url), "utf8");
-  const picture = /### Compensation\n[^]*?```mermaid\nstateDiagram-v2\n([^]*?)```/.exec(text)?.[1] ?? "";
+  const picture = /### Compensation\n.*?```mermaid\nstateDiagram-v2\n(.*?)```/s.exec(text)?.[1] ?? "";
   const drawn = [...picture.matchAll(ARROW)].map(([, from, to, why]) => `${from} -> ${to}: ${why}`);
   const coded = Object.entries(TRANSITIONS).flatMap(([why, { from, to }]) => from.map((state) => `${state} -> ${to}: ${why}`));
   expect(drawn.toSorted()).toEqual(coded.toSorted());
