@@ -185,7 +185,8 @@ export class Lane {
   get room(): number {
     if (this.health.held) return 0;
     if (this.#outage.on) return this.#outage.paused || this.#inFlight > 0 ? 0 : 1;
-    return Math.max(0, Math.min(this.max - this.#inFlight, this.health.limit - this.health.inFlight));
+    // The limit is each lane's: rows that hang in one must not keep the other waiting.
+    return Math.max(0, Math.min(this.max, this.health.limit) - this.#inFlight);
   }
 
   /** A call begins, whether or not there is room. Returns what `end` needs. */
