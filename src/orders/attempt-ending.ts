@@ -54,15 +54,15 @@ export class AttemptEnding {
   async #finish(): Promise<StoredEnding> {
     const { orderId, attempt } = this.#run.input;
     const answer = this.#answerWith([]);
-    await this.#journal.finish({ orderId, attempt, answer, answered: this.#run.bindsKey, compensations: [], nowMs: Date.now() });
+    await this.#journal.finish({ orderId, attempt, answer, answered: this.#isAnswered, compensations: [], nowMs: Date.now() });
     return { answer, compensations: [] };
   }
 
   async #fail(): Promise<FirstTries> {
     const { input } = this.#run;
     const { orderId, attempt } = input;
-    const plan = this.#compensator.plan(this.#steps);
     const answer = this.#answerWith(this.#progress(() => false));
+    const plan = this.#compensator.plan(this.#steps);
     try {
       const ids = await this.#journal.finish({ orderId, attempt, answer, answered: false, compensations: plan.rows, nowMs: Date.now() });
       return this.#compensator.begin(input, plan, ids);
@@ -76,9 +76,17 @@ export class AttemptEnding {
     const { orderId, attempt } = this.#run.input;
     const compensations = this.#progress((step) => tried.some((one) => one.step === step && one.nextTryMs === undefined));
     const answer = this.#answerWith(compensations);
-    await this.#journal.answer({ orderId, attempt, json: answer.json, answered: this.#run.bindsKey, tried, nowMs: Date.now() });
+    await this.#journal.answer({ orderId, attempt, json: answer.json, answered: this.#isAnswered, tried, nowMs: Date.now() });
     this.#compensator.stored(tried);
     return { answer, compensations };
+  }
+
+  /**
+   * Whether the answer is that of its key from now on: somebody receives it, and the attempt was not canceled from outside. The outcome says
+   * that: a cancel that came after it changes nothing, as one of a shutdown while compensations are waited for.
+   */
+  get #isAnswered(): boolean {
+    return this.#run.isAwaited && this.#outcome.error !== "canceled";
   }
 
   #progress(isDone: (step: StepName) => boolean): CompensationProgress[] {

@@ -68,26 +68,31 @@ export class AttemptRunner {
   async #finish(run: OrderRun, outcome: OrderOutcome): Promise<StoredAnswer> {
     const { journal, compensator, onFault } = this.#options;
     const ending = new AttemptEnding(run, outcome, journal, compensator);
+    let stored: StoredEnding;
     try {
-      return this.#close(run, outcome, await ending.store());
+      stored = await ending.store();
     } catch (error) {
       run.lose();
       onFault?.("an outcome could not be stored: its client gets no answer", error, run.fields);
-      void this.#storeLater(run, outcome, ending, error);
+      this.#storeLater(run, outcome, ending, error).catch((bug: unknown) => onFault?.("an order's end was not reported", bug, run.fields));
       throw new AnswerLost("the answer could not be stored", { cause: error });
     }
+    return this.#close(run, outcome, stored);
   }
 
   /** If the process ends before that, the next start closes the attempt as interrupted. */
   async #storeLater(run: OrderRun, outcome: OrderOutcome, ending: AttemptEnding, first: unknown): Promise<void> {
+    let stored: StoredEnding;
     try {
       if (!(first instanceof JournalUnavailable)) throw first;
-      this.#close(run, outcome, await this.#journal.run(() => ending.store()));
+      stored = await this.#journal.run(() => ending.store());
     } catch (error) {
       if (!(error instanceof Canceled))
         this.#options.onFault?.("an outcome can never be stored; the next start closes its order", error, run.fields);
       this.#options.onClosed(run);
+      return;
     }
+    this.#close(run, outcome, stored);
   }
 
   #close(run: OrderRun, outcome: OrderOutcome, { answer, compensations }: StoredEnding): StoredAnswer {

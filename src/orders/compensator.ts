@@ -139,7 +139,7 @@ export class Compensator {
 
   /** What came of first tries has been stored: those that failed are due again some time. */
   stored(tried: readonly CompensationTried[]): void {
-    if (tried.length > 0) this.#eachQueue((queue) => queue.postponed());
+    for (const { step, nextTryMs } of tried) if (nextTryMs !== undefined) this.#bulkheads[step].queues.again.postponed();
   }
 
   /** Tries one that was taken, for an operator, whatever is known of the provider. Resolves when the result is stored. Rejects after `stop`. */
@@ -212,7 +212,7 @@ export class Compensator {
     try {
       const state = await this.#journal.run(() => journal.compensationTried(tried, this.#clock.nowMs()));
       if (state === "done") onStored?.();
-      else if (state === "pending") this.#eachQueue((queue) => queue.postponed());
+      else if (state === "pending") this.#bulkheads[tried.step].queues.again.postponed();
       else
         onFault?.(`a provider answered for a compensation that is ${state}`, new Error(tried.lastAnswer ?? "done"), {
           compensation: tried.id,

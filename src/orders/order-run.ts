@@ -60,11 +60,6 @@ export class OrderRun implements ByOrderId {
     return this.#waiters > 0 && !this.#isLost;
   }
 
-  /** Whether its answer is that of its key from now on: somebody receives it, and the attempt was not canceled from outside. */
-  get bindsKey(): boolean {
-    return this.isAwaited && !this.canceledFromOutside;
-  }
-
   /** Whether those who wait have been told that there is no answer: no request may join it. */
   get isLost(): boolean {
     return this.#isLost;
