@@ -6,8 +6,9 @@ import { SqliteJournal, type SqliteJournalOptions } from "../../src/journal/sqli
 import type { AnswerBody } from "../../src/orders/answer.ts";
 import type { ErrorKind } from "../../src/orders/error-kind.ts";
 import type { OrderEvent } from "../../src/orders/order-event.ts";
-import type { AcceptResult, FirstTry, IdempotencyKey, StoredAnswer } from "../../src/orders/order-journal.ts";
+import type { AcceptResult, Compensation, CompensationTried, IdempotencyKey, StoredAnswer } from "../../src/orders/order-journal.ts";
 import type { StepName } from "../../src/orders/steps.ts";
+import type { DuePage, DueRequest } from "../../src/retries/retry-queue.ts";
 
 export const DAY_MS = 86_400_000;
 /** A moment for tests whose time stands still. */
@@ -48,23 +49,59 @@ export class JournalFixture implements AsyncDisposable {
     return this.#journal.accept({ orderId, amount, nowMs, ...(key !== undefined && { key }) });
   }
 
-  finish(orderId: string, { attempt = 1, error, compensations = [], nowMs = NOW }: Ending = {}): Promise<void> {
-    return this.#journal.finish({ orderId, attempt, answer: answerTo(orderId, error), compensations, nowMs });
+  /** Ends an attempt as the service does: in one commit, or in two where it has compensations. Resolves with their ids. */
+  async finish(orderId: string, ending: Ending = {}): Promise<readonly number[]> {
+    const ids = await this.fail(orderId, ending);
+    if (ids.length > 0) await this.answer(orderId, ids, ending);
+    return ids;
   }
 
-  /** Accepts an order and ends it. */
-  async run(orderId: string, ending: Ending = {}): Promise<void> {
+  /** The first of the two commits, with an answer that nobody gets. The only one without compensations. */
+  fail(orderId: string, { attempt = 1, error, answered, compensations = [], nowMs = NOW }: Ending = {}): Promise<readonly number[]> {
+    const isLast = compensations.length === 0;
+    const answer = isLast ? answerTo(orderId, error) : answerBefore(orderId, error);
+    const rows = compensations.map(({ step, tried }) => ({ step, trying: tried !== undefined }));
+    return this.#journal.finish({ orderId, attempt, answer, answered: isLast && isAnswered(answered, error), compensations: rows, nowMs });
+  }
+
+  /** The second, with the ids that the first gave. */
+  answer(
+    orderId: string,
+    ids: readonly number[],
+    { attempt = 1, error, answered, compensations = [], nowMs = NOW }: Ending = {},
+  ): Promise<void> {
+    const tried = compensations.flatMap(({ step, tried: end }, index): CompensationTried[] =>
+      end === undefined ? [] : [{ ...end, id: ids[index] as number, step }],
+    );
+    const { json } = answerTo(orderId, error);
+    return this.#journal.answer({ orderId, attempt, json, answered: isAnswered(answered, error), tried, nowMs });
+  }
+
+  /** Accepts an order and ends it. Resolves with the ids of its compensations. */
+  async run(orderId: string, ending: Ending = {}): Promise<readonly number[]> {
     const { nowMs = NOW } = ending;
     const accepted = await this.accept(orderId, 100, undefined, nowMs);
     if (accepted.type !== "accepted") throw new Error(`${orderId} was ${accepted.type}`);
-    await this.finish(orderId, { ...ending, attempt: accepted.attempt });
+    return this.finish(orderId, { ...ending, attempt: accepted.attempt });
+  }
+
+  /** Takes the compensations of a step that are due: those never tried first, then the others. */
+  async take(step: StepName, nowMs = NOW): Promise<Compensation[]> {
+    const first = await this.#journal.takeCompensations(step, "first", dueAt(nowMs));
+    const again = await this.#journal.takeCompensations(step, "again", dueAt(nowMs));
+    return [...first.items, ...again.items];
+  }
+
+  /** The events that are due. */
+  dueEvents(nowMs: number, limit = 10_000): Promise<DuePage<OrderEvent>> {
+    return this.#journal.takeEvents(dueAt(nowMs, limit));
   }
 
   /** Delivers everything in the outbox to a receiver that takes it all. Returns what it got, in the order in which it was written. */
   async deliverAll(): Promise<OrderEvent[]> {
     const delivered: OrderEvent[] = [];
     for (;;) {
-      const { items } = await this.#journal.dueEvents(FAR, 10_000);
+      const { items } = await this.dueEvents(FAR);
       if (items.length === 0) return delivered.sort((one, other) => one.seq - other.seq);
       await Promise.all(items.map(({ seq }) => this.#journal.eventDelivered(seq, NOW)));
       delivered.push(...items);
@@ -96,8 +133,16 @@ export class JournalFixture implements AsyncDisposable {
 export interface Ending {
   readonly attempt?: number;
   readonly error?: ErrorKind;
-  readonly compensations?: readonly FirstTry[];
+  /** Whether somebody receives the answer. Default: yes, but where the order was canceled from outside. */
+  readonly answered?: boolean;
+  readonly compensations?: readonly Planned[];
   readonly nowMs?: number;
+}
+
+/** A compensation, and how its first try ends before the answer is stored; without `tried` it is left to its queue. */
+export interface Planned {
+  readonly step: StepName;
+  readonly tried?: Omit<CompensationTried, "id" | "step">;
 }
 
 /** What an attempt ended with; the order id is in it, so that an answer to another order is not mistaken for it. */
@@ -111,15 +156,36 @@ export function answerTo(orderId: string, error?: ErrorKind): StoredAnswer {
   return { json: JSON.stringify(body), ...(error !== undefined && { error }) };
 }
 
+/** As it is stored with a failed attempt until its first tries have ended. */
+export function answerBefore(orderId: string, error: ErrorKind = "internal"): StoredAnswer {
+  const { json } = answerTo(orderId, error);
+  return { error, json: json.replace('"duration_ms":1', '"duration_ms":1,"compensation":"pending"') };
+}
+
+function isAnswered(answered: boolean | undefined, error: ErrorKind | undefined): boolean {
+  return answered ?? error !== "canceled";
+}
+
 export function keyOf(key: string, bodyHash = "body", expiresMs = NOW + DAY_MS, client = ""): IdempotencyKey {
   return { client, key, bodyHash, expiresMs };
 }
 
-/** Compensated at the first try, before the attempt was stored. */
-export function done(step: StepName): FirstTry {
-  return { step, tries: 1 };
+/** Every row that is due. */
+export function dueAt(nowMs: number, limit = 10_000): DueRequest {
+  return { nowMs, limit, leastTried: false, underWay: [] };
 }
 
-export function pending(step: StepName, nextTryMs = NOW, tries: 0 | 1 = 0): FirstTry {
-  return { step, tries, nextTryMs };
+/** Compensated at the first try. */
+export function done(step: StepName): Planned {
+  return { step, tried: {} };
+}
+
+/** Not tried yet: due from the end of its attempt on. */
+export function pending(step: StepName): Planned {
+  return { step };
+}
+
+/** The first try failed. */
+export function postponed(step: StepName, nextTryMs = NOW, lastAnswer = "HTTP 503"): Planned {
+  return { step, tried: { nextTryMs, lastAnswer } };
 }
