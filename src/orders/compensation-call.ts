@@ -52,15 +52,21 @@ export async function compensateOnce(
   }
   stopTimer();
   linked.unsubscribe();
-  lane.end(call, callEnd(outcome, tries));
+  const end = callEnd(outcome, tries);
+  lane.end(call, end);
   if (outcome instanceof Error) return { id, step, nextTryMs: nowMs() + pauseMs(), lastAnswer: "it could not be run" };
   if (outcome.status === "ok") return { id, step };
   if (outcome.status === "canceled" && outcome.cause !== "deadline") return undefined;
   return { id, step, nextTryMs: nowMs() + pauseMs(retryAfterOf(outcome)), lastAnswer: wordsFor(outcome, timeoutMs) };
 
-  /** While the address is down its probes have a pause of their own: a row that waited longer would be late for a provider that is back. */
+  /**
+   * While the address is down its probes have a pause of their own: a row that waited longer would be late for a provider that is back. A try
+   * that says nothing of the address was no probe, and no pause follows it.
+   */
   function pauseMs(retryAfterMs = 0): number {
-    return lane.health.down ? retryAfterMs : Math.max(retryAfterMs, backoffMs(tries + 1, COMPENSATION_BACKOFF, random));
+    return lane.health.down && end !== undefined
+      ? retryAfterMs
+      : Math.max(retryAfterMs, backoffMs(tries + 1, COMPENSATION_BACKOFF, random));
   }
 }
 

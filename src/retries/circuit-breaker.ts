@@ -1,5 +1,5 @@
 import { monotonicMs } from "../threads/index.ts";
-import { MAX_HOLD_MS } from "./backoff.ts";
+import { RetryAfters } from "./retry-afters.ts";
 
 /** `closed`: calls go through. `half_open`: few go through, and more with each success. `open`: only probes go through. */
 export type CircuitState = "closed" | "half_open" | "open";
@@ -55,8 +55,7 @@ export class CircuitBreaker {
   #inFlight = 0;
   #successes = 0;
   #probeAtMs = 0;
-  /** Until then the provider wants no call, not even a probe. */
-  #heldUntilMs = 0;
+  readonly #asked = new RetryAfters();
 
   constructor({ opensAfter = OPENS_AFTER, onChange, random = Math.random, nowMs = monotonicMs }: CircuitBreakerOptions = {}) {
     this.#opensAfter = opensAfter;
@@ -91,22 +90,22 @@ export class CircuitBreaker {
     return this.#epoch;
   }
 
-  /** A call has ended. Once for every `tryEnter` that let a call through. `holdMs`: how long the provider asks for no calls. */
-  leave(pass: number, verdict: CallVerdict, holdMs = 0): void {
+  /** A call has ended. Once for every `tryEnter` that let a call through. `retryAfterMs`: how long the provider asks it to wait. */
+  leave(pass: number, verdict: CallVerdict, retryAfterMs = 0): void {
+    if (verdict === "ok") this.#asked.forget();
     if (pass === this.#epoch) {
       if (this.#state === "closed") this.#leaveClosed(verdict);
       else this.#leaveProbing(verdict);
     }
-    if (holdMs > 0) this.hold(holdMs);
+    const holdMs = retryAfterMs > 0 ? this.#asked.note(retryAfterMs, this.#nowMs()) : 0;
+    if (holdMs > 0 && this.#opensAfter !== Number.POSITIVE_INFINITY) this.#hold(holdMs);
   }
 
-  /** The provider asks for no calls for `ms`, of which a minute counts at most. */
-  hold(ms: number): void {
-    if (this.#opensAfter === Number.POSITIVE_INFINITY) return;
-    const heldMs = Math.min(MAX_HOLD_MS, ms);
-    this.#heldUntilMs = Math.max(this.#heldUntilMs, this.#nowMs() + heldMs);
-    this.#open(`the provider asks to wait ${heldMs} ms`);
-    this.#probeAtMs = this.#heldUntilMs;
+  #hold(ms: number): void {
+    // Holds overlap, and the provider wants not even a probe before the last has ended.
+    const untilMs = Math.max(this.#probeAtMs, this.#nowMs() + ms);
+    this.#open(`the provider asks to wait ${ms} ms`);
+    this.#probeAtMs = untilMs;
   }
 
   #leaveClosed(verdict: CallVerdict): void {
@@ -126,7 +125,7 @@ export class CircuitBreaker {
       this.#successes = 1;
     } else {
       this.#failures = 0;
-      if (++this.#successes >= CLOSES_AFTER) this.#close();
+      if (++this.#successes >= CLOSES_AFTER) this.#change("closed", "the provider works again");
     }
   }
 
@@ -138,10 +137,6 @@ export class CircuitBreaker {
   #open(reason: string): void {
     this.#change("open", reason);
     this.#probeAtMs = this.#nextProbeMs();
-  }
-
-  #close(): void {
-    this.#change("closed", "the provider works again");
   }
 
   #change(state: CircuitState, reason: string): void {

@@ -1,6 +1,6 @@
 import type { Clock } from "../threads/index.ts";
-import { MAX_HOLD_MS } from "./backoff.ts";
 import { Outage } from "./outage.ts";
+import { RetryAfters } from "./retry-afters.ts";
 
 export interface EndpointHealthOptions {
   /** How many calls may be under way at one time while all is well. */
@@ -27,8 +27,6 @@ export interface CallFailure {
 /** How a call ended. Undefined says nothing about the endpoint, as when a stop cut the call off. */
 export type CallEnd = "ok" | CallFailure | undefined;
 
-// A `Retry-After` holds back the row that it answered. Of so many rows in a row it is about the endpoint.
-const ASKED_BY = 3;
 // A provider that is in trouble elsewhere gets a few calls at a time; each success lets one more through.
 const SLOW_LIMIT = 4;
 
@@ -53,7 +51,7 @@ export class EndpointHealth {
   #begun = 0;
   #begunAtSuccess = 0;
   #begunAtAnswer = 0;
-  #askedInRow = 0;
+  readonly #asked = new RetryAfters();
   #stopHold: (() => void) | undefined;
   #closed = false;
 
@@ -85,7 +83,7 @@ export class EndpointHealth {
 
   /** A share of the calls. `first`: for rows that were never tried. */
   lane(max: number, kind: "first" | "again"): Lane {
-    return new Lane(this, kind === "first" ? this.#silent : this.#down, max);
+    return new Lane(this, kind, kind === "first" ? this.#silent : this.#down, max);
   }
 
   /** Calls back whenever more calls may be allowed. Returns how to unsubscribe. */
@@ -126,7 +124,7 @@ export class EndpointHealth {
   #succeeded(): void {
     this.#begunAtSuccess = this.#begun;
     this.#begunAtAnswer = this.#begun;
-    this.#askedInRow = 0;
+    this.#asked.forget();
     this.#limit = Math.min(this.#maxInFlight, this.#limit + 1);
     this.#down.end();
     this.#silent.end();
@@ -134,7 +132,8 @@ export class EndpointHealth {
 
   #failed(call: number, { again, how, overloaded, retryAfterMs }: CallFailure): void {
     if (overloaded) this.#limit = Math.max(1, Math.floor(this.#limit / 2));
-    if (retryAfterMs > 0 && ++this.#askedInRow >= ASKED_BY) this.#hold(Math.min(MAX_HOLD_MS, retryAfterMs));
+    // Calls that were under way when a hold began must not change it.
+    if (retryAfterMs > 0 && !this.held) this.#hold(this.#asked.note(retryAfterMs, this.#clock.nowMs()));
     const isOfEndpoint = !again || how === "unconnected";
     // Whatever fails while it is down has probed it.
     if ((isOfEndpoint || this.#down.on) && call > this.#begunAtSuccess) this.#down.sign();
@@ -145,9 +144,7 @@ export class EndpointHealth {
   }
 
   #hold(holdMs: number): void {
-    this.#askedInRow = 0;
-    if (this.#closed) return;
-    this.#stopHold?.();
+    if (holdMs === 0 || this.#closed) return;
     this.#stopHold = this.#clock.after(holdMs, () => {
       this.#stopHold = undefined;
       this.#notify();
@@ -163,11 +160,14 @@ export class EndpointHealth {
 export class Lane {
   readonly health: EndpointHealth;
   readonly max: number;
+  readonly #kind: "first" | "again";
   readonly #outage: Outage;
   #inFlight = 0;
+  #reserved = 0;
 
-  constructor(health: EndpointHealth, outage: Outage, max: number) {
+  constructor(health: EndpointHealth, kind: "first" | "again", outage: Outage, max: number) {
     this.health = health;
+    this.#kind = kind;
     this.max = max;
     this.#outage = outage;
   }
@@ -184,9 +184,20 @@ export class Lane {
   /** How many calls may begin now. */
   get room(): number {
     if (this.health.held) return 0;
-    if (this.#outage.on) return this.#outage.paused || this.#inFlight > 0 ? 0 : 1;
+    const taken = this.#inFlight + this.#reserved;
+    if (this.#outage.on) return this.#outage.paused || taken > 0 ? 0 : 1;
     // The limit is each lane's: rows that hang in one must not keep the other waiting.
-    return Math.max(0, Math.min(this.max, this.health.limit) - this.#inFlight);
+    return Math.max(0, Math.min(this.max, this.health.limit) - taken);
+  }
+
+  /** How many rows a queue may take now. Half of the room for first tries is left to orders that fail while the journal is asked. */
+  get roomForQueue(): number {
+    return this.#kind === "first" ? Math.ceil(this.room / 2) : this.room;
+  }
+
+  /** So many rows are being taken: their calls begin soon. Negative: they have been taken. */
+  reserve(calls: number): void {
+    this.#reserved += calls;
   }
 
   /** A call begins, whether or not there is room. Returns what `end` needs. */

@@ -30,24 +30,21 @@ export class JournalRetry {
   /** Resolves with the value of the call. Rejects with `Canceled` once the scope is canceled; even then the call is tried once. */
   async run<T>(call: () => Promise<T>): Promise<T> {
     const { scope, clock, random = Math.random, passes, onStalled, onWorking } = this.#options;
-    for (let failures = 0; ; ) {
-      try {
-        const value = await call();
-        if (failures > 0 && --this.#stalled === 0) onWorking?.();
-        return value;
-      } catch (error) {
-        if (passes?.(error) === false) {
-          if (failures > 0) this.#stalled--;
-          throw error;
+    let failures = 0;
+    try {
+      for (;;) {
+        try {
+          return await call();
+        } catch (error) {
+          if (passes?.(error) === false) throw error;
+          failures++;
+          if (failures === 1 && ++this.#stalled === 1) onStalled?.(error);
         }
-        failures++;
-        if (failures === 1 && ++this.#stalled === 1) onStalled?.(error);
         await pause(backoffMs(failures, PROBE_BACKOFF, random), scope, clock);
-        if (scope.cause !== undefined) {
-          this.#stalled--;
-          throw new Canceled(scope.cause);
-        }
+        if (scope.cause !== undefined) throw new Canceled(scope.cause);
       }
+    } finally {
+      if (failures > 0 && --this.#stalled === 0 && scope.cause === undefined) onWorking?.();
     }
   }
 }

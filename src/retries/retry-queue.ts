@@ -81,9 +81,9 @@ export class RetryQueue<Item> {
     this.#unsubscribe = [lane.health.onResume(pump), ...(pace === undefined ? [] : [pace.onRefill(pump)])];
   }
 
-  /** Tries under way, each until its outcome is stored. */
+  /** Tries under way, each until its outcome is stored, and one more while rows are being taken. */
   get inFlight(): number {
-    return this.#running.length;
+    return this.#running.length + (this.#taking === undefined ? 0 : 1);
   }
 
   /** Begins taking rows. Once. */
@@ -140,7 +140,7 @@ export class RetryQueue<Item> {
   #pump(): void {
     if (this.#phase !== "running" || this.#paused || this.#taking !== undefined || !this.#stale || this.#wake.reason === "fault") return;
     const { lane, pace } = this.#options;
-    const room = Math.min(lane.room, lane.max - this.#running.length);
+    const room = Math.min(lane.roomForQueue, lane.max - this.#running.length);
     if (room <= 0) return;
     const limit = pace === undefined ? room : pace.take(room);
     if (limit > 0) this.#taking = this.#take(limit);
@@ -148,23 +148,32 @@ export class RetryQueue<Item> {
 
   async #take(limit: number): Promise<void> {
     const { clock, take, lane, pace } = this.#options;
+    let items: readonly Item[] = [];
     this.#stale = false;
     this.#wake.stop();
+    lane.reserve(limit);
     try {
       const underWay = this.#running.map(({ id }) => id);
-      const { items, nextDueMs } = await take({ nowMs: clock.nowMs(), limit, leastTried: lane.probing, underWay });
-      pace?.giveBack(limit - items.length);
+      const page = await take({ nowMs: clock.nowMs(), limit, leastTried: lane.probing, underWay });
+      items = page.items;
       if (items.length === 0) this.#faults = 0;
       if (items.length >= limit) this.#stale = true;
-      else if (nextDueMs !== undefined) this.#wake.start(Math.min(MAX_WAKE_MS, Math.max(0, nextDueMs - clock.nowMs())), "due");
-      // After a stop they stay as they are: the next start finds them.
-      if (this.#phase === "running" && !this.#paused) for (const item of items) void this.#start(item);
+      else if (page.nextDueMs !== undefined) this.#wakeAt(page.nextDueMs);
     } catch (error) {
       this.#failed("what is due cannot be read: it will be read again", error);
-    } finally {
-      this.#taking = undefined;
-      this.#pump();
     }
+    lane.reserve(-limit);
+    pace?.giveBack(limit - items.length);
+    // After a stop they stay as they are: the next start finds them.
+    if (this.#phase === "running" && !this.#paused) for (const item of items) void this.#start(item);
+    this.#taking = undefined;
+    this.#pump();
+  }
+
+  #wakeAt(dueMs: number): void {
+    // Rows that were postponed meanwhile are not among those that the journal looked at, and after a fault there is a pause.
+    if (this.#wake.reason !== undefined) return;
+    this.#wake.start(Math.min(MAX_WAKE_MS, Math.max(0, dueMs - this.#options.clock.nowMs())), "due");
   }
 
   #start(item: Item): Promise<void> {

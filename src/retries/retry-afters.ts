@@ -1,0 +1,29 @@
+import { MAX_HOLD_MS } from "./backoff.ts";
+
+// Of so many calls it is about the address; of fewer it is about those calls.
+const ENOUGH = 3;
+
+/**
+ * What an address asks for by `Retry-After`. It holds back the call that it answers. Whoever is answered so before that call may come back
+ * is another one: of three in a row the address is held. Main thread only.
+ */
+export class RetryAfters {
+  #inRow = 0;
+  /** When the first of them may come back. */
+  #untilMs = 0;
+
+  /** A call is asked to wait for `askedMs`, more than 0. Returns for how long the address wants no call at all, milliseconds; mostly 0. */
+  note(askedMs: number, nowMs: number): number {
+    const isFirst = this.#inRow === 0 || nowMs >= this.#untilMs;
+    this.#inRow = isFirst ? 1 : this.#inRow + 1;
+    this.#untilMs = isFirst ? nowMs + askedMs : Math.min(this.#untilMs, nowMs + askedMs);
+    if (this.#inRow < ENOUGH) return 0;
+    this.#inRow = 0;
+    return Math.min(MAX_HOLD_MS, askedMs);
+  }
+
+  /** A call went well. */
+  forget(): void {
+    this.#inRow = 0;
+  }
+}
