@@ -18,6 +18,7 @@ import { liveRoutes } from "./live/live-routes.ts";
 import { pageRoutes } from "./live/page-routes.ts";
 import type { MetricSources, Metrics } from "./metrics.ts";
 import { metricsRoutes } from "./metrics-routes.ts";
+import type { OnAction } from "./on-action.ts";
 import { orderListRoutes } from "./order-list-routes.ts";
 import { orderLookupRoutes } from "./order-lookup-routes.ts";
 import { RecentBacklog } from "./recent-backlog.ts";
@@ -46,11 +47,12 @@ export interface OperatorParts {
   readonly compensator: CompensationParts["compensator"];
   /** Absent where no receiver is configured. */
   readonly webhooks?: WebhookControl;
-  readonly backups: Omit<BackupParts, "journal">;
+  readonly backups: Omit<BackupParts, "journal" | "onAction">;
   /** A compensation was settled by hand. */
   readonly onSettled: (row: CompensationRow) => void;
   /** An event waits in the outbox again. */
   readonly onRedelivered: () => void;
+  readonly onAction: OnAction;
 }
 
 /** The admin listener's application. It is on loopback by default, and no part of it is on the public listener. */
@@ -74,11 +76,11 @@ export function adminApp({ keys, counters, metrics, watched, diagnosis, live, op
     }),
   );
   app.use(orderListRoutes(journal));
-  app.use(orderLookupRoutes(operators.lookup));
+  app.use(orderLookupRoutes(operators.lookup, journal));
   app.use(compensationRoutes(operators));
   app.use(deadLetterRoutes(operators));
   app.use(webhookRoutes(operators));
-  app.use(backupRoutes({ journal, ...backups }));
+  app.use(backupRoutes({ journal, onAction: operators.onAction, ...backups }));
   if (chaos !== undefined) app.use(chaosRoutes(chaos), demoOrderRoutes(chaos.orderService));
   app.use(noSuchRoute);
   app.use(journalAnswers);

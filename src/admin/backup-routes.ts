@@ -4,14 +4,18 @@ import { z } from "zod";
 import { BadRequest, sendJson } from "../http/answers.ts";
 import { onlyMethods } from "../http/fallbacks.ts";
 import { BackupExists, type OperatorJournal } from "../orders/operator-journal.ts";
+import { JournalUnavailable } from "../orders/order-journal.ts";
+import { actorOf } from "./admin-keys.ts";
+import type { OnAction } from "./on-action.ts";
 import { NOTHING, readJson, readQuery, readSmallBody } from "./strict-input.ts";
 
 export interface BackupParts {
-  readonly journal: Pick<OperatorJournal, "backup">;
+  readonly journal: Pick<OperatorJournal, "backup" | "noteAction">;
   /** An absolute path; absent without `BACKUP_DIR`. */
   readonly directory?: string;
   /** A journal in memory has no backup. */
   readonly inMemory: boolean;
+  readonly onAction: OnAction;
 }
 
 // A growing backup is called NAME.partial. SQLite takes files with the other endings for parts of a database.
@@ -24,7 +28,7 @@ const BODY = z.strictObject({
 });
 
 /** `POST /backup`: a consistent copy of the journal, while it runs. */
-export function backupRoutes({ journal, directory, inMemory }: BackupParts): Router {
+export function backupRoutes({ journal, directory, inMemory, onAction }: BackupParts): Router {
   const router = Router({ caseSensitive: true, strict: true });
   router
     .route("/backup")
@@ -33,7 +37,10 @@ export function backupRoutes({ journal, directory, inMemory }: BackupParts): Rou
       const { name } = readJson(request, BODY);
       if (inMemory) throw new BadRequest("backup: a journal in memory has none; set JOURNAL to a file");
       if (directory === undefined) throw new BadRequest("backup: there is no place for it; set BACKUP_DIR to a directory");
+      const act = { actor: actorOf(request), action: "backup" } as const;
       const { bytes, durationMs } = await written(join(directory, name), name);
+      onAction({ ...act, name });
+      await journal.noteAction({ ...act, atMs: Date.now(), detail: name }).catch(unlessUnavailable);
       sendJson(response, 200, JSON.stringify({ status: "ok", name, bytes, duration_ms: Math.round(durationMs) }));
     })
     .all(onlyMethods("POST"));
@@ -47,4 +54,9 @@ export function backupRoutes({ journal, directory, inMemory }: BackupParts): Rou
       throw error;
     }
   }
+}
+
+/** A backup is wanted most of all of a journal that cannot be written. That it was made stands in the log. */
+function unlessUnavailable(error: unknown): void {
+  if (!(error instanceof JournalUnavailable)) throw error;
 }

@@ -6,6 +6,8 @@ import { readBody } from "../http/read-body.ts";
 import { COMPENSATION_STATES } from "../orders/compensation-state.ts";
 import type { CompensationRow, OperatorJournal } from "../orders/operator-journal.ts";
 import type { Compensation } from "../orders/order-journal.ts";
+import { actorOf } from "./admin-keys.ts";
+import type { OnAction } from "./on-action.ts";
 import { PAGE, pageJson, readCursor } from "./pages.ts";
 import { NOTHING, readJson, readQuery } from "./strict-input.ts";
 import { ageSeconds, isoTime } from "./times.ts";
@@ -17,6 +19,7 @@ export interface CompensationParts {
     tryNow(compensation: Compensation): Promise<void>;
   };
   readonly onSettled: (row: CompensationRow) => void;
+  readonly onAction: OnAction;
 }
 
 const STATE_RULE = `must be one of ${COMPENSATION_STATES.join(", ")}`;
@@ -31,7 +34,7 @@ const MAX_RETRYING = 32;
 const MAX_BODY_BYTES = 16 * 1024;
 
 /** `GET /compensations`, and two routes that try a pending one now or mark it as settled by hand. */
-export function compensationRoutes({ journal, compensator, onSettled }: CompensationParts): Router {
+export function compensationRoutes({ journal, compensator, onSettled, onAction }: CompensationParts): Router {
   const router = Router({ caseSensitive: true, strict: true });
   let retrying = 0;
 
@@ -59,8 +62,12 @@ export function compensationRoutes({ journal, compensator, onSettled }: Compensa
       retrying++;
       let row: CompensationRow | undefined;
       try {
-        row = await journal.takeCompensation(id);
-        if (row?.status === "pending") await compensator.tryNow(row);
+        const actor = actorOf(request);
+        row = await journal.takeCompensation(id, Date.now(), actor);
+        if (row?.status === "pending") {
+          onAction({ actor, action: "retry", ...fieldsOf(row) });
+          await compensator.tryNow(row);
+        }
       } finally {
         retrying--;
       }
@@ -77,10 +84,12 @@ export function compensationRoutes({ journal, compensator, onSettled }: Compensa
       readQuery(request, NOTHING);
       const { note } = readJson(request, SETTLE);
       const id = journal.rowIdOf(String(request.params.id));
-      const row = id === undefined ? undefined : await journal.settleCompensation(id, note, Date.now());
+      const [nowMs, actor] = [Date.now(), actorOf(request)];
+      const row = id === undefined ? undefined : await journal.settleCompensation(id, note, nowMs, actor);
       if (row === undefined) return notFound(response);
       // A client that repeats a lost request gets the same answer.
       if (row.status !== "settled" || row.note !== note) return refuse(response, row, "settled");
+      if (row.endedMs === nowMs) onAction({ actor, action: "settle", ...fieldsOf(row), note });
       onSettled(row);
       sendRow(response, row);
     })
@@ -91,6 +100,10 @@ export function compensationRoutes({ journal, compensator, onSettled }: Compensa
 
 function isNote(text: string): boolean {
   return text.trim() !== "" && text.isWellFormed() && [...text].length <= MAX_NOTE;
+}
+
+function fieldsOf({ id, orderId, attempt, step }: CompensationRow): object {
+  return { order_id: orderId, compensation: id, attempt, step };
 }
 
 function notFound(response: Response): void {

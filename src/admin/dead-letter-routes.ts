@@ -3,6 +3,8 @@ import { z } from "zod";
 import { sendError, sendJson } from "../http/answers.ts";
 import { onlyMethods } from "../http/fallbacks.ts";
 import type { DeadLetter, OperatorJournal } from "../orders/operator-journal.ts";
+import { actorOf } from "./admin-keys.ts";
+import type { OnAction } from "./on-action.ts";
 import { PAGE, pageJson, readCursor } from "./pages.ts";
 import { NOTHING, readJson, readQuery, readSmallBody } from "./strict-input.ts";
 import { isoTime } from "./times.ts";
@@ -11,13 +13,14 @@ export interface DeadLetterParts {
   readonly journal: Pick<OperatorJournal, "rowIdOf" | "deadLetters" | "redeliver">;
   /** An event waits in the outbox again. */
   readonly onRedelivered: () => void;
+  readonly onAction: OnAction;
 }
 
 const LIST = z.strictObject(PAGE);
 const NAME = "dead_letters";
 
 /** `GET /dead-letters`, and a route that delivers one of them after all. */
-export function deadLetterRoutes({ journal, onRedelivered }: DeadLetterParts): Router {
+export function deadLetterRoutes({ journal, onRedelivered, onAction }: DeadLetterParts): Router {
   const router = Router({ caseSensitive: true, strict: true });
 
   router
@@ -35,10 +38,12 @@ export function deadLetterRoutes({ journal, onRedelivered }: DeadLetterParts): R
       readQuery(request, NOTHING);
       readJson(request, NOTHING);
       const id = journal.rowIdOf(String(request.params.id));
-      if (id === undefined || !(await journal.redeliver(id, Date.now()))) {
+      const actor = actorOf(request);
+      if (id === undefined || !(await journal.redeliver(id, Date.now(), actor))) {
         sendError(response, "not_found", "no such dead letter");
         return;
       }
+      onAction({ actor, action: "redeliver", event: id });
       onRedelivered();
       sendJson(response, 200, JSON.stringify({ status: "ok", id }));
     })

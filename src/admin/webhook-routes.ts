@@ -2,6 +2,8 @@ import { type Request, type Response, Router } from "express";
 import { BadRequest, sendJson } from "../http/answers.ts";
 import { onlyMethods } from "../http/fallbacks.ts";
 import type { OperatorJournal } from "../orders/operator-journal.ts";
+import { actorOf } from "./admin-keys.ts";
+import type { OnAction } from "./on-action.ts";
 import { NOTHING, readJson, readQuery, readSmallBody } from "./strict-input.ts";
 import { ageSeconds } from "./times.ts";
 
@@ -15,12 +17,13 @@ export interface WebhookControl {
 }
 
 export interface WebhookParts {
-  readonly journal: Pick<OperatorJournal, "backlog">;
+  readonly journal: Pick<OperatorJournal, "backlog" | "noteAction">;
   /** Absent where no receiver is configured. */
   readonly webhooks?: WebhookControl;
+  readonly onAction: OnAction;
 }
 
-export function webhookRoutes({ journal, webhooks }: WebhookParts): Router {
+export function webhookRoutes({ journal, webhooks, onAction }: WebhookParts): Router {
   const router = Router({ caseSensitive: true, strict: true });
 
   router
@@ -37,6 +40,9 @@ export function webhookRoutes({ journal, webhooks }: WebhookParts): Router {
       readQuery(request, NOTHING);
       readJson(request, NOTHING);
       if (webhooks === undefined) throw new BadRequest("webhooks: there is no receiver; WEBHOOK_URL is not set");
+      const act = { actor: actorOf(request), action: "resume" } as const;
+      await journal.noteAction({ ...act, atMs: Date.now() });
+      onAction(act);
       webhooks.resume();
       await sendState(response);
     })

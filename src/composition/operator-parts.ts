@@ -29,5 +29,6 @@ export function operatorParts(
       webhooks?.notify();
     },
     onRedelivered: () => webhooks?.notify(),
+    onAction: (fields) => log.info(fields, "an operator acted"),
   };
 }

@@ -1,5 +1,15 @@
 import type { CompensationStatus } from "../orders/compensation-state.ts";
-import type { Backlog, CompensationRow, Cursor, DeadLetter, OrderStatus, OrderSummary, Page } from "../orders/operator-journal.ts";
+import type {
+  Backlog,
+  CompensationRow,
+  Cursor,
+  DeadLetter,
+  OperatorAction,
+  OperatorActionName,
+  OrderStatus,
+  OrderSummary,
+  Page,
+} from "../orders/operator-journal.ts";
 import type { OrderEvent } from "../orders/order-event.ts";
 import type { AcceptResult, Compensation, CompensationState } from "../orders/order-journal.ts";
 import type { StepName } from "../orders/steps.ts";
@@ -31,18 +41,20 @@ export type Operation =
   | AnswerOperation
   | readonly ["compensationTried", ...TriedFields, nowMs: number]
   | readonly ["takeCompensations", step: StepName, kind: "first" | "again", ...DueFields]
-  | readonly ["takeCompensation", id: number]
+  | readonly ["takeCompensation", id: number, nowMs: number, actor: string]
   | readonly ["takeEvents", ...DueFields]
   | readonly ["closeInterrupted", limit: number, nowMs: number]
-  | readonly ["settleCompensation", id: number, note: string, nowMs: number]
+  | readonly ["settleCompensation", id: number, note: string, nowMs: number, actor: string]
   | readonly ["eventDelivered", seq: number, nowMs: number]
   | readonly ["eventFailed", seq: number, nextTryMs: number]
   | readonly ["giveUpEvent", seq: number, reason: string, nowMs: number]
   | readonly ["giveUpExpired", expiredMs: number, reason: string, nowMs: number, limit: number]
-  | readonly ["redeliver", seq: number, nowMs: number]
+  | readonly ["redeliver", seq: number, nowMs: number, actor: string]
+  | readonly ["noteAction", atMs: number, actor: string, action: OperatorActionName, detail: string | null]
   | readonly ["expireKeys", nowMs: number, limit: number]
   | readonly ["retire", endedBeforeMs: number, after: Cursor, limit: number]
   | readonly ["expireDeadLetters", givenUpBeforeMs: number, limit: number]
+  | readonly ["expireActions", beforeMs: number, limit: number]
   | readonly ["shrink", pages: number];
 
 export type AcceptOperation = readonly ["accept", orderId: string, amount: number, nowMs: number, ...key: KeyFields];
@@ -96,10 +108,12 @@ export interface Results {
   readonly giveUpEvent: null;
   readonly giveUpExpired: number;
   readonly redeliver: boolean;
+  readonly noteAction: null;
   readonly expireKeys: number;
   /** Where to go on; null at the end. */
   readonly retire: Cursor | null;
   readonly expireDeadLetters: number;
+  readonly expireActions: number;
   /** How many free pages are left in the file. */
   readonly shrink: number;
 }
@@ -113,6 +127,7 @@ export type Query =
   | readonly ["compensations", status: CompensationStatus, cursor: Cursor | null, limit: number]
   | readonly ["compensation", id: number]
   | readonly ["deadLetters", cursor: Cursor | null, limit: number]
+  | readonly ["actions", orderId: string, limit: number]
   | readonly ["backlog"];
 
 export type QueryName = Query[0];
@@ -123,6 +138,7 @@ export interface Answers {
   readonly compensations: Page<CompensationRow>;
   readonly compensation: CompensationRow | null;
   readonly deadLetters: Page<DeadLetter>;
+  readonly actions: readonly OperatorAction[];
   readonly backlog: Backlog;
 }
 

@@ -1,16 +1,18 @@
 import type { AnswerBody } from "../orders/answer.ts";
 import type { CompensationStatus } from "../orders/compensation-state.ts";
-import type {
-  Backlog,
-  BackupDone,
-  CompensationRow,
-  Cursor,
-  DeadLetter,
-  OperatorJournal,
-  OrderFilter,
-  OrderSummary,
-  Page,
-  RowId,
+import {
+  ACTIONS_SHOWN,
+  type Backlog,
+  type BackupDone,
+  type CompensationRow,
+  type Cursor,
+  type DeadLetter,
+  type OperatorAction,
+  type OperatorJournal,
+  type OrderFilter,
+  type OrderSummary,
+  type Page,
+  type RowId,
 } from "../orders/operator-journal.ts";
 import type { EventOutbox, OrderEvent } from "../orders/order-event.ts";
 import {
@@ -31,6 +33,8 @@ import { JournalThreads, type SqliteJournalOptions } from "./journal-threads.ts"
 import type { DueFields, FoundAttempt, FoundOrder, JournalSettings, TriedFields } from "./protocol.ts";
 
 export type { SqliteJournalOptions } from "./journal-threads.ts";
+
+const UNKNOWN = "unknown";
 
 /** The journal on SQLite, on threads of its own. Main thread only; it never waits for the disk. */
 export class SqliteJournal implements OrderJournal, EventOutbox, OperatorJournal {
@@ -91,8 +95,8 @@ export class SqliteJournal implements OrderJournal, EventOutbox, OperatorJournal
     return this.#threads.commits.request(["takeCompensations", step, kind, ...dueFields(request)]);
   }
 
-  async takeCompensation(id: number): Promise<CompensationRow | undefined> {
-    return (await this.#threads.commits.request(["takeCompensation", id])) ?? undefined;
+  async takeCompensation(id: number, nowMs: number = Date.now(), actor: string = UNKNOWN): Promise<CompensationRow | undefined> {
+    return (await this.#threads.commits.request(["takeCompensation", id, nowMs, actor])) ?? undefined;
   }
 
   closeInterrupted(limit: number, nowMs: number): Promise<number> {
@@ -140,16 +144,24 @@ export class SqliteJournal implements OrderJournal, EventOutbox, OperatorJournal
     return (await this.#threads.read(["compensation", Number(id)])) ?? undefined;
   }
 
-  async settleCompensation(id: RowId, note: string, nowMs: number): Promise<CompensationRow | undefined> {
-    return (await this.#threads.commits.request(["settleCompensation", Number(id), note, nowMs])) ?? undefined;
+  async settleCompensation(id: RowId, note: string, nowMs: number, actor: string = UNKNOWN): Promise<CompensationRow | undefined> {
+    return (await this.#threads.commits.request(["settleCompensation", Number(id), note, nowMs, actor])) ?? undefined;
   }
 
   deadLetters(cursor: Cursor | undefined, limit: number): Promise<Page<DeadLetter>> {
     return this.#threads.read(["deadLetters", cursor ?? null, limit]);
   }
 
-  redeliver(seq: RowId, nowMs: number): Promise<boolean> {
-    return this.#threads.commits.request(["redeliver", Number(seq), nowMs]);
+  redeliver(seq: RowId, nowMs: number, actor: string = UNKNOWN): Promise<boolean> {
+    return this.#threads.commits.request(["redeliver", Number(seq), nowMs, actor]);
+  }
+
+  async noteAction({ atMs, actor, action, detail }: OperatorAction): Promise<void> {
+    await this.#threads.commits.request(["noteAction", atMs, actor, action, detail ?? null]);
+  }
+
+  actionsOn(orderId: string): Promise<readonly OperatorAction[]> {
+    return this.#threads.read(["actions", orderId, ACTIONS_SHOWN]);
   }
 
   backlog(): Promise<Backlog> {
@@ -176,6 +188,11 @@ export class SqliteJournal implements OrderJournal, EventOutbox, OperatorJournal
   /** Deletes up to `limit` dead letters that were given up before a time. Returns how many. */
   expireDeadLetters(givenUpBeforeMs: number, limit: number): Promise<number> {
     return this.#threads.commits.request(["expireDeadLetters", givenUpBeforeMs, limit]);
+  }
+
+  /** Deletes up to `limit` actions of operators that are about no order and were done before a time. Returns how many. */
+  expireActions(beforeMs: number, limit: number): Promise<number> {
+    return this.#threads.commits.request(["expireActions", beforeMs, limit]);
   }
 
   /** Makes the file shorter by up to so many pages that hold nothing. Returns how many more it could be. */

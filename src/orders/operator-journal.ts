@@ -26,17 +26,24 @@ export interface OperatorJournal {
   /** Oldest first. */
   compensations(status: CompensationStatus, cursor: Cursor | undefined, limit: number): Promise<Page<CompensationRow>>;
   compensation(id: RowId): Promise<CompensationRow | undefined>;
-  /** Takes one for a try, whether it is due or not. Resolves with its row as it was; only one that was pending has been taken. */
-  takeCompensation(id: RowId): Promise<CompensationRow | undefined>;
+  /**
+   * Takes one for a try, whether it is due or not. Resolves with its row as it was; only one that was pending has been taken. `actor`, here
+   * and below: who asks for it, which is kept.
+   */
+  takeCompensation(id: RowId, nowMs: number, actor: string): Promise<CompensationRow | undefined>;
   /**
    * Marks a compensation as dealt with by hand: it is not tried again. Returns its row, undefined where there is none. One that is
    * neither pending nor held stays as it is.
    */
-  settleCompensation(id: RowId, note: string, nowMs: number): Promise<CompensationRow | undefined>;
+  settleCompensation(id: RowId, note: string, nowMs: number, actor: string): Promise<CompensationRow | undefined>;
   /** Events that were given up, oldest first. */
   deadLetters(cursor: Cursor | undefined, limit: number): Promise<Page<DeadLetter>>;
   /** Puts a dead letter back into the outbox, behind the other events of its order, with its full time again. False where there is none. */
-  redeliver(seq: RowId, nowMs: number): Promise<boolean>;
+  redeliver(seq: RowId, nowMs: number, actor: string): Promise<boolean>;
+  /** Keeps what an operator did that changes nothing in the journal. */
+  noteAction(action: OperatorAction): Promise<void>;
+  /** What operators did about an order: the newest `ACTIONS_SHOWN`, oldest first. */
+  actionsOn(orderId: string): Promise<readonly OperatorAction[]>;
   /** What waits, and for how long. */
   backlog(): Promise<Backlog>;
   /**
@@ -45,6 +52,21 @@ export interface OperatorJournal {
    */
   backup(file: string): Promise<BackupDone>;
 }
+
+/** What operators do that is kept. */
+export type OperatorActionName = "retry" | "settle" | "redeliver" | "resume" | "backup" | "confirm";
+
+/** What an operator did. Times are wall clock. */
+export interface OperatorAction {
+  readonly atMs: number;
+  readonly actor: string;
+  readonly action: OperatorActionName;
+  /** To what, in words. */
+  readonly detail?: string;
+}
+
+/** How many actions one look-up of an order shows. */
+export const ACTIONS_SHOWN = 100;
 
 /** A file of that name is there already. */
 export class BackupExists extends Error {}

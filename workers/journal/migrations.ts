@@ -165,5 +165,6 @@ export const MIGRATIONS: readonly string[] = [
     detail TEXT
   ) STRICT;
   CREATE INDEX operator_actions_by_order ON operator_actions (order_id, id) WHERE order_id IS NOT NULL;
+  CREATE INDEX operator_actions_without_order ON operator_actions (at_ms) WHERE order_id IS NULL;
   `,
 ];

@@ -70,6 +70,8 @@ export class Queries {
         return this.#tables.compensations.row(query[1]);
       case "deadLetters":
         return this.#deadLetters.page(query[1], query[2]);
+      case "actions":
+        return this.#tables.actions.of(query[1], query[2]);
     }
   }
 }

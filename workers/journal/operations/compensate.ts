@@ -15,18 +15,26 @@ export function compensationTried(tables: Tables, [id, nextTryMs, lastAnswer]: T
   return row.status;
 }
 
-/** Takes one that is pending for a try. Returns its row as it was, null where there is none. */
-export function takeCompensation(tables: Tables, id: number): CompensationRow | null {
+/** Takes one that is pending for a try that an operator wants. Returns its row as it was, null where there is none. */
+export function takeCompensation(tables: Tables, id: number, nowMs: number, actor: string): CompensationRow | null {
   const row = tables.compensations.row(id);
+  if (row?.status !== "pending") return row;
   tables.compensations.take(id);
+  tables.actions.add(nowMs, actor, "retry", row.orderId, wordsFor(row));
   return row;
 }
 
 /** Marks one as settled by an operator where that is possible. Returns its row, null where there is none. */
-export function settleCompensation(tables: Tables, id: number, note: string, nowMs: number): CompensationRow | null {
+export function settleCompensation(tables: Tables, id: number, note: string, nowMs: number, actor: string): CompensationRow | null {
   const waited = tables.compensations.settle(id, note, nowMs);
   if (waited) addEventWhenCompensated(tables, id, nowMs);
-  return tables.compensations.row(id);
+  const row = tables.compensations.row(id);
+  if (waited && row !== null) tables.actions.add(nowMs, actor, "settle", row.orderId, `${wordsFor(row)}: ${note}`);
+  return row;
+}
+
+function wordsFor({ id, attempt, step }: CompensationRow): string {
+  return `compensation ${id} (attempt ${attempt}, ${step})`;
 }
 
 function addEventWhenCompensated(tables: Tables, id: number, nowMs: number): void {

@@ -4,6 +4,7 @@ import { accept } from "./accept.ts";
 import { closeInterrupted } from "./close-interrupted.ts";
 import { compensationTried, settleCompensation, takeCompensation } from "./compensate.ts";
 import { answer, finish } from "./finish.ts";
+import { redeliver } from "./redeliver.ts";
 import { retire } from "./retire.ts";
 
 /** Executes one write, inside a transaction. Throws what the database throws, and on misuse. */
@@ -22,13 +23,13 @@ export function execute(tables: Tables, operation: Operation): Result {
     case "takeCompensations":
       return tables.compensations.takeDue(operation[1], operation[2], operation[3], operation[4], operation[5]);
     case "takeCompensation":
-      return takeCompensation(tables, operation[1]);
+      return takeCompensation(tables, operation[1], operation[2], operation[3]);
     case "takeEvents":
       return tables.outbox.due(operation[1], operation[2], operation[3], operation[4]);
     case "closeInterrupted":
       return closeInterrupted(tables, operation[1], operation[2]);
     case "settleCompensation":
-      return settleCompensation(tables, operation[1], operation[2], operation[3]);
+      return settleCompensation(tables, operation[1], operation[2], operation[3], operation[4]);
     case "eventDelivered":
       tables.outbox.remove(operation[1], operation[2]);
       return null;
@@ -41,13 +42,18 @@ export function execute(tables: Tables, operation: Operation): Result {
     case "giveUpExpired":
       return tables.outbox.giveUpExpired(operation[1], operation[2], operation[3], operation[4]);
     case "redeliver":
-      return tables.outbox.redeliver(operation[1], operation[2]);
+      return redeliver(tables, operation[1], operation[2], operation[3]);
+    case "noteAction":
+      tables.actions.add(operation[1], operation[2], operation[3], null, operation[4]);
+      return null;
     case "expireKeys":
       return tables.keys.expire(operation[1], operation[2]);
     case "retire":
       return retire(tables, operation[1], operation[2], operation[3]);
     case "expireDeadLetters":
       return tables.outbox.expireDeadLetters(operation[1], operation[2]);
+    case "expireActions":
+      return tables.actions.expire(operation[1], operation[2]);
     case "shrink":
       return tables.freePages.giveBack(operation[1]);
   }

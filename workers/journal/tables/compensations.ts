@@ -38,6 +38,7 @@ export class Compensations {
   readonly #attemptOf: StatementSync;
   readonly #of: StatementSync;
   readonly #isAnyOpen: StatementSync;
+  readonly #isAnyOpenAt: StatementSync;
   readonly #due: DueRows;
   readonly #remove: StatementSync;
 
@@ -61,6 +62,7 @@ export class Compensations {
     this.#attemptOf = rows(db, "SELECT attempt_id FROM compensations WHERE id = ?");
     this.#of = rows(db, "SELECT step, tries, state FROM compensations WHERE attempt_id = ? ORDER BY id");
     this.#isAnyOpen = rows(db, "SELECT 1 FROM compensations WHERE attempt_id = ? AND ended_ms IS NULL LIMIT 1");
+    this.#isAnyOpenAt = rows(db, "SELECT 1 FROM compensations WHERE attempt_id = ? AND ifnull(ended_ms >= ?, true) LIMIT 1");
     this.#due = new DueRows(db, {
       table: "compensations",
       id: "id",
@@ -128,6 +130,11 @@ export class Compensations {
 
   isAnyOpen(attemptId: number): boolean {
     return this.#isAnyOpen.get(attemptId) !== undefined;
+  }
+
+  /** Whether one was neither done nor settled before a time. */
+  isAnyOpenAt(attemptId: number, atMs: number): boolean {
+    return this.#isAnyOpenAt.get(attemptId, atMs) !== undefined;
   }
 
   /** All of an attempt. */

@@ -58,7 +58,7 @@ export class Outbox {
     this.#putBack = db.prepare(`
       ${insert} SELECT id, order_id, payload, created_ms, ?2 + ${EVENT_KEPT_MS}, ${firstOf("dead_letters.order_id", "?2")} FROM dead_letters WHERE seq = ?1
     `);
-    this.#removeDeadLetter = db.prepare("DELETE FROM dead_letters WHERE seq = ?");
+    this.#removeDeadLetter = rows(db, "DELETE FROM dead_letters WHERE seq = ? RETURNING order_id");
     this.#expire = db.prepare(
       "DELETE FROM dead_letters WHERE seq IN (SELECT seq FROM dead_letters WHERE given_up_ms < ? ORDER BY given_up_ms LIMIT ?)",
     );
@@ -102,11 +102,10 @@ export class Outbox {
     return expired.length;
   }
 
-  /** Puts a dead letter back, behind all events of its order. Returns whether there was one. */
-  redeliver(seq: number, nowMs: number): boolean {
-    if (this.#putBack.run(seq, nowMs).changes === 0) return false;
-    this.#removeDeadLetter.run(seq);
-    return true;
+  /** Puts a dead letter back, behind all events of its order. Returns its order, undefined where there was none. */
+  redeliver(seq: number, nowMs: number): string | undefined {
+    this.#putBack.run(seq, nowMs);
+    return (this.#removeDeadLetter.get(seq) as unknown as [orderId: string] | undefined)?.[0];
   }
 
   /** Deletes dead letters that were given up before, up to `limit` of the oldest. Returns how many. */

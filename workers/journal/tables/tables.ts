@@ -4,6 +4,7 @@ import { Compensations } from "./compensations.ts";
 import { FreePages } from "./free-pages.ts";
 import { IdempotencyKeys } from "./idempotency-keys.ts";
 import { OpenAttempts } from "./open-attempts.ts";
+import { OperatorActions } from "./operator-actions.ts";
 import { Outbox } from "./outbox.ts";
 import { RetiredOrders } from "./retired-orders.ts";
 
@@ -15,6 +16,7 @@ export interface Tables {
   readonly keys: IdempotencyKeys;
   readonly compensations: Compensations;
   readonly outbox: Outbox;
+  readonly actions: OperatorActions;
   readonly freePages: FreePages;
 }
 
@@ -26,6 +28,7 @@ export function tablesOf(db: DatabaseSync, events: boolean): Tables {
     keys: new IdempotencyKeys(db),
     compensations: new Compensations(db),
     outbox: new Outbox(db, events),
+    actions: new OperatorActions(db),
     freePages: new FreePages(db),
   };
 }
