@@ -125,8 +125,8 @@ describe("a call that met an unavailable provider", () => {
     const order = pipeline.run(INPUT, scope);
     last().end({ ...UNAVAILABLE, unavailable: { retryAfterMs: FOR_EVER_MS / 10 } });
     await turn();
-    // Within the deadline: it waits, and its circuit lets nobody through meanwhile.
-    expect([runner.running, vendor.circuit.state, vendor.circuit.admits]).toEqual([STEPS.length - 1, "open", false]);
+    // Within the deadline: it waits, and keeps no other order out.
+    expect([runner.running, vendor.circuit.state, vendor.circuit.admits]).toEqual([STEPS.length - 1, "closed", true]);
     scope.cancel("client_disconnected");
     expect(await outcomeOf(order, "vendor")).toEqual({ status: "canceled", cause: "client_disconnected", effect: "none" });
     stop();

@@ -60,7 +60,7 @@ describe("closed", () => {
   test("one that never opens does not, whatever it hears", () => {
     const { circuit } = make(Number.POSITIVE_INFINITY);
     call(circuit, "timed_out", 1_000);
-    circuit.leave(enter(circuit), "failed", 5_000);
+    for (let n = 0; n < 10; n++) circuit.leave(enter(circuit), "failed", 5_000);
     expect([circuit.state, circuit.admits]).toEqual(["closed", true]);
   });
 });
@@ -168,85 +168,59 @@ describe("half-open", () => {
 });
 
 describe("a provider that says when to ask again", () => {
-  test("gets no call until then, not even a probe, and then a probe", () => {
+  /** Calls of several orders, all answered so. */
+  function ask(circuit: CircuitBreaker, ms: number, times = 3): void {
+    const passes = Array.from({ length: times }, () => enter(circuit));
+    for (const pass of passes) circuit.leave(pass, "failed", ms);
+  }
+
+  test("to three orders gets no call until then, not even a probe, and then a probe; to fewer it gets calls", () => {
     const { circuit, seen } = make();
-    const held: number[] = [];
-    circuit.onHold((ms) => held.push(ms));
-    circuit.leave(enter(circuit), "failed", 5_000);
-    expect([circuit.state, circuit.admits, held]).toEqual(["open", false, [5_000]]);
-    // Somebody else had an answer: that does not make it want calls.
-    circuit.noteElsewhere("ok");
+    ask(circuit, 5_000, 2);
+    expect([circuit.state, circuit.admits]).toEqual(["closed", true]);
+    ask(circuit, 5_000, 1);
+    expect([circuit.state, circuit.admits, seen.changes]).toEqual(["open", false, ["open"]]);
     seen.nowMs += 4_999;
-    expect(circuit.admits).toBe(false);
+    expect([circuit.admits, circuit.tryEnter()]).toEqual([false, undefined]);
     seen.nowMs += 1;
     call(circuit, "ok");
     expect(circuit.state).toBe("half_open");
+  });
+
+  test("to one order, whenever it comes back, keeps no other out", () => {
+    const { circuit, seen } = make();
+    for (let n = 0; n < 15; n++) {
+      ask(circuit, 5_000, 1);
+      expect([circuit.state, circuit.admits]).toEqual(["closed", true]);
+      seen.nowMs += 5_000;
+    }
+  });
+
+  test("an order that went well in between begins the count again; one that was cut off does not", () => {
+    const { circuit } = make();
+    ask(circuit, 5_000, 2);
+    call(circuit, "ok");
+    ask(circuit, 5_000, 2);
+    expect(circuit.state).toBe("closed");
+    call(circuit, undefined);
+    ask(circuit, 5_000, 1);
+    expect(circuit.state).toBe("open");
   });
 
   test("holds overlap, the last one counts, and none is longer than a minute", () => {
     const { circuit, seen } = make();
-    const [one, two, three] = [enter(circuit), enter(circuit), enter(circuit)];
-    circuit.leave(one, "failed", 9_000);
-    circuit.leave(two, "failed", 3_000);
+    const late = Array.from({ length: 6 }, () => enter(circuit));
+    const leave = (from: number, ms: number) => {
+      for (const pass of late.slice(from, from + 3)) circuit.leave(pass, "failed", ms);
+    };
+    ask(circuit, 9_000);
+    leave(0, 3_000);
     seen.nowMs += 8_999;
     expect(circuit.admits).toBe(false);
-    circuit.leave(three, "failed", 3_600_000);
+    leave(3, 3_600_000);
     seen.nowMs += 59_999;
     expect(circuit.admits).toBe(false);
     seen.nowMs += 1;
     expect(circuit.admits).toBe(true);
-  });
-});
-
-describe("calls that did not ask here", () => {
-  test("their failures open it too, and where only they failed one success closes it", () => {
-    const { circuit, seen } = make();
-    for (let n = 0; n < 10; n++) circuit.noteElsewhere("timed_out");
-    expect(circuit.state).toBe("open");
-    circuit.noteElsewhere("failed");
-    circuit.noteElsewhere(undefined);
-    expect(circuit.admits).toBe(false);
-    circuit.noteElsewhere("ok");
-    expect([circuit.state, seen.changes]).toEqual(["closed", ["open", "closed"]]);
-  });
-
-  test("their successes are no excuse for the failures of those that asked, and give nobody a probe", () => {
-    const { circuit, seen } = make();
-    for (let n = 0; n < 20; n++) {
-      call(circuit, "failed");
-      circuit.noteElsewhere("ok");
-    }
-    for (let n = 0; n < 100; n++) circuit.noteElsewhere("ok");
-    expect([circuit.state, circuit.admits]).toEqual(["open", false]);
-    // Nobody has asked for some time: they are all that is known.
-    seen.nowMs += PROBE_EVERY_MS;
-    circuit.noteElsewhere("ok");
-    expect(circuit.state).toBe("half_open");
-    enter(circuit);
-    circuit.noteElsewhere("ok");
-    seen.nowMs += PROBE_EVERY_MS - 1;
-    expect(circuit.tryEnter()).toBeUndefined();
-    seen.nowMs += 1;
-    call(circuit, "ok", 4);
-    expect(seen.changes).toEqual(["open", "half_open", "closed"]);
-  });
-
-  test("failures of both add up, and a success of either excuses its own", () => {
-    const { circuit } = make();
-    call(circuit, "failed", 10);
-    for (let n = 0; n < 9; n++) circuit.noteElsewhere("failed");
-    circuit.noteElsewhere("ok");
-    for (let n = 0; n < 9; n++) circuit.noteElsewhere("failed");
-    expect(circuit.state).toBe("closed");
-    circuit.noteElsewhere("failed");
-    expect(circuit.state).toBe("open");
-  });
-
-  test("a success of those that asked is one for all: the count begins again", () => {
-    const { circuit } = make();
-    for (let n = 0; n < 19; n++) circuit.noteElsewhere("failed");
-    call(circuit, "ok");
-    for (let n = 0; n < 19; n++) circuit.noteElsewhere("failed");
-    expect(circuit.state).toBe("closed");
   });
 });

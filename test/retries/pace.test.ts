@@ -9,7 +9,12 @@ test.each([0.5, 3, 50, 70, 1_000, 4_444])("%d a second: as many as that over tim
   const pace = new Pace(maxPerSecond, clock);
   pace.onRefill(take);
   function take(): void {
-    while (pace.take()) taken.push(clock.nowMs() - startMs);
+    // By ones and by many.
+    for (let max = 1; ; max = max === 1 ? 7 : 1) {
+      const count = pace.take(max);
+      for (let one = 0; one < count; one++) taken.push(clock.nowMs() - startMs);
+      if (count === 0) return;
+    }
   }
   take();
   clock.advance(60_000);
@@ -21,19 +26,50 @@ test.each([0.5, 3, 50, 70, 1_000, 4_444])("%d a second: as many as that over tim
   expect(clock.timers).toBe(0);
 });
 
+test("gives what there is where more is asked for, in whole tokens", () => {
+  const clock = new FakeClock();
+  const pace = new Pace(125, clock);
+  // A refill is 2.5, and one more.
+  expect([pace.take(2), pace.take(100), pace.take(1)]).toEqual([2, 1, 0]);
+  clock.advance(20);
+  expect([pace.take(100), pace.take(100)]).toEqual([3, 0]);
+  clock.advance(20);
+  expect(pace.take(100)).toBe(2);
+});
+
+test("what was not needed can be had again, and never makes more than a full bucket", () => {
+  const clock = new FakeClock();
+  const pace = new Pace(500, clock);
+  expect(pace.take(100)).toBe(11);
+  pace.giveBack(4);
+  expect(pace.take(100)).toBe(4);
+  pace.giveBack(11);
+  pace.giveBack(11);
+  expect(pace.take(100)).toBe(11);
+});
+
 test("no limit needs no timer; one that is not used lets its timer end", () => {
   const clock = new FakeClock();
   const unlimited = new Pace(Number.POSITIVE_INFINITY, clock);
-  for (let count = 0; count < 10_000; count++) expect(unlimited.take()).toBe(true);
-  expect(clock.asked).toEqual([]);
+  for (let count = 0; count < 10_000; count++) expect(unlimited.take(64)).toBe(64);
+  unlimited.giveBack(3);
+  expect([unlimited.take(64), clock.asked]).toEqual([64, []]);
   const limited = new Pace(100, clock);
-  limited.take();
-  limited.take();
-  limited.take();
-  expect(limited.take()).toBe(false);
+  expect([limited.take(3), limited.take(1)]).toEqual([3, 0]);
   clock.advance(1_000);
   expect(clock.timers).toBe(0);
   expect(clock.asked).toEqual([20, 20]);
+});
+
+test("whoever got none hears of the next refill, also when tokens were given back meanwhile", () => {
+  const clock = new FakeClock();
+  const pace = new Pace(500, clock);
+  let refills = 0;
+  pace.onRefill(() => refills++);
+  expect([pace.take(100), pace.take(1)]).toEqual([11, 0]);
+  pace.giveBack(11);
+  clock.advance(20);
+  expect([refills, clock.timers, pace.take(100)]).toEqual([1, 0, 11]);
 });
 
 test("two that share one get the same over time, and not more together; one that left hears nothing more", () => {
@@ -41,12 +77,8 @@ test("two that share one get the same over time, and not more together; one that
   const pace = new Pace(1_000, clock);
   const taken = [0, 0, 0];
   // Each takes all that there is, like a queue with a long backlog.
-  const leave = taken.map((_, who) =>
-    pace.onRefill(() => {
-      while (pace.take()) taken[who] = (taken[who] ?? 0) + 1;
-    }),
-  );
-  while (pace.take());
+  const leave = taken.map((_, who) => pace.onRefill(() => (taken[who] = (taken[who] ?? 0) + pace.take(64))));
+  expect(pace.take(64)).toBe(21);
   leave[2]?.();
   clock.advance(60_000);
   const [first = 0, second = 0, third] = taken;
