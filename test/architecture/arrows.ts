@@ -48,7 +48,7 @@ const CLOSED_TO_WORKERS = ["http", "admin", "journal"];
 const PROTOCOL_FILE = /^src\/journal\/protocol\.ts$/;
 /** What runs on other threads than the main one of all that is outside the library and `workers`. */
 export const RUN_BY_WORKERS =
-  /^src\/(node-http\.ts|outgoing\/.+|orders\/(answer|event-payload|outcome|step-task|steps|error-kind|steps\/.+)\.ts)$/;
+  /^src\/(node-http\.ts|outgoing\/.+|retries\/backoff\.ts|orders\/(answer|compensation-state|event-payload|outcome|step-task|steps|error-kind|steps\/.+)\.ts)$/;
 /** It puts everything together, with what stands in a room that is nobody else's. */
 const ROOT = "src/service.ts";
 const ROOT_ROOM = "composition";
