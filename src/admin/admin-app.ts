@@ -22,6 +22,7 @@ import type { OnAction } from "./on-action.ts";
 import { orderListRoutes } from "./order-list-routes.ts";
 import { orderLookupRoutes } from "./order-lookup-routes.ts";
 import { RecentBacklog } from "./recent-backlog.ts";
+import { restoreRoutes } from "./restore-routes.ts";
 import { type ThreadCounters, threadRoutes } from "./thread-routes.ts";
 import { type WebhookControl, webhookRoutes } from "./webhook-routes.ts";
 
@@ -50,6 +51,8 @@ export interface OperatorParts {
   readonly backups: Omit<BackupParts, "journal" | "onAction">;
   /** A compensation was settled by hand. */
   readonly onSettled: (row: CompensationRow) => void;
+  /** Compensations that were held since a restore are due. */
+  readonly onConfirmed: () => void;
   /** An event waits in the outbox again. */
   readonly onRedelivered: () => void;
   readonly onAction: OnAction;
@@ -81,6 +84,7 @@ export function adminApp({ keys, counters, metrics, watched, diagnosis, live, op
   app.use(deadLetterRoutes(operators));
   app.use(webhookRoutes(operators));
   app.use(backupRoutes({ journal, onAction: operators.onAction, ...backups }));
+  app.use(restoreRoutes(operators));
   if (chaos !== undefined) app.use(chaosRoutes(chaos), demoOrderRoutes(chaos.orderService));
   app.use(noSuchRoute);
   app.use(journalAnswers);

@@ -38,7 +38,12 @@ function isPart(part: unknown): part is number | string {
  * The answer with a page: its items under `name`, and `next_cursor` unless it is the last page. `list` names the list of the cursor, with the filters
  * that change its meaning.
  */
-export function pageJson<Item>(name: string, list: string, { items, next }: Page<Item>, show: (item: Item) => object): string {
+export function pageJson<Item>(name: string, list: string, page: Page<Item>, show: (item: Item) => object): string {
+  return JSON.stringify(pageFields(name, list, page, show));
+}
+
+/** The same as fields, for an answer that has others. */
+export function pageFields<Item>(name: string, list: string, { items, next }: Page<Item>, show: (item: Item) => object): object {
   const cursor = next === undefined ? undefined : Buffer.from(JSON.stringify([list, ...next])).toString("base64url");
-  return JSON.stringify({ [name]: items.map(show), ...(cursor !== undefined && { next_cursor: cursor }) });
+  return { [name]: items.map(show), ...(cursor !== undefined && { next_cursor: cursor }) };
 }

@@ -31,7 +31,7 @@ export function stuckWarning({ journal, warn, onFault, everyMs = EVERY_MS, nowMs
 }
 
 /** The fields of the warning; undefined where nothing is stuck. */
-function stuck({ compensations, events, deadLetters }: Backlog, nowMs: number): Record<string, unknown> | undefined {
+function stuck({ compensations, held, events, deadLetters }: Backlog, nowMs: number): Record<string, unknown> | undefined {
   const isStuck = ({ sinceMs }: Waiting) => sinceMs !== undefined && nowMs - sinceMs > STUCK_AFTER_MS;
   if (![...Object.values(compensations), events].some(isStuck)) return undefined;
   const show = ({ count, sinceMs }: Waiting) => ({
@@ -39,5 +39,6 @@ function stuck({ compensations, events, deadLetters }: Backlog, nowMs: number): 
     ...(sinceMs !== undefined && { oldest_seconds: ageSeconds(sinceMs, nowMs) }),
   });
   const waiting = STEPS.filter((step) => compensations[step].count > 0).map((step) => [step, show(compensations[step])]);
-  return { compensations: Object.fromEntries(waiting), events: show(events), dead_letters: deadLetters };
+  const heldFields = held === undefined ? {} : { held, held_until: "POST /restore/confirm" };
+  return { compensations: Object.fromEntries(waiting), ...heldFields, events: show(events), dead_letters: deadLetters };
 }

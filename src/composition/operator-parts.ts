@@ -28,6 +28,10 @@ export function operatorParts(
       log.warn({ compensation: id, order_id: orderId, attempt, step, note }, "a compensation was settled by hand");
       webhooks?.notify();
     },
+    onConfirmed: () => {
+      compensator.notify();
+      webhooks?.notify();
+    },
     onRedelivered: () => webhooks?.notify(),
     onAction: (fields) => log.info(fields, "an operator acted"),
   };

@@ -1,6 +1,7 @@
 import type { KeyObject } from "node:crypto";
 import type { Logger } from "pino";
 import type { Config } from "../config.ts";
+import { ClockWatch } from "../journal/clock-watch.ts";
 import { housekeeping } from "../journal/housekeeping.ts";
 import { JournalOpenError } from "../journal/journal-open-error.ts";
 import type { SqliteJournal } from "../journal/sqlite-journal.ts";
@@ -32,6 +33,7 @@ export class Orders {
   /** Absent where no receiver is configured. */
   readonly webhooks: WebhookDelivery | undefined;
   readonly #parts: OrdersParts;
+  readonly #clock = new ClockWatch();
   readonly #keeping: Periodic;
 
   /** Takes, retries and delivers nothing before `start`. */
@@ -39,8 +41,11 @@ export class Orders {
     const { config, log, journal, webhookSecrets: secrets, onFault } = parts;
     const { runner, pipeline, gate, providers, onEnded, onTried, onRetried } = parts;
     this.#parts = parts;
+    const isClockRight = (nowMs: number) => this.#clock.isRight(nowMs);
     this.webhooks =
-      config.WEBHOOK_URL === undefined ? undefined : new WebhookDelivery({ outbox: journal, url: config.WEBHOOK_URL, secrets, log });
+      config.WEBHOOK_URL === undefined
+        ? undefined
+        : new WebhookDelivery({ outbox: journal, url: config.WEBHOOK_URL, secrets, log, isClockRight });
     const onStored = () => this.webhooks?.notify();
     this.compensator = new Compensator({
       runner,
@@ -67,15 +72,17 @@ export class Orders {
     this.#keeping = housekeeping({
       journal,
       ...(config.RETENTION_DAYS !== undefined && { retentionDays: config.RETENTION_DAYS }),
+      isClockRight,
+      onClock: (isRight) => logClock(log, isRight),
       onFault,
     });
   }
 
   /** Closes what the last run left open, and takes orders from then on. Throws `JournalOpenError` when that cannot be closed. */
   async start(): Promise<void> {
-    const { config, log, journal, onPhase } = this.#parts;
+    const { config, log, onPhase } = this.#parts;
     onPhase("closing the orders that the last run left open");
-    const interrupted = await recover(journal).catch((error: unknown) => {
+    const interrupted = await this.#recover().catch((error: unknown) => {
       throw error instanceof JournalUnavailable ? new JournalOpenError(config.JOURNAL, error.message) : error;
     });
     if (interrupted > 0) log.warn({ orders: interrupted }, "closed orders that the last run left open; they are being compensated");
@@ -83,6 +90,29 @@ export class Orders {
     this.webhooks?.start();
     this.#keeping.start();
     this.orderService.open();
+    // Counting many takes a while, for which no order waits.
+    void this.#tellWhatIsHeld();
+  }
+
+  async #tellWhatIsHeld(): Promise<void> {
+    const { log, journal, onFault } = this.#parts;
+    try {
+      const { restoredMs = 0, orders, compensations } = await journal.restore();
+      if (compensations === 0) return;
+      const fields = { restored_at: new Date(restoredMs).toISOString(), orders, compensations };
+      log.warn(
+        fields,
+        "held since a restore, nothing of it goes on until it is confirmed: see GET /restore and POST /restore/confirm on the admin listener",
+      );
+    } catch (error) {
+      if (!(error instanceof JournalUnavailable)) onFault("what is held since a restore could not be counted", error);
+    }
+  }
+
+  async #recover(): Promise<number> {
+    const { journal } = this.#parts;
+    await this.#clock.ask(journal);
+    return recover(journal);
   }
 
   /** Stops compensations and deliveries. Resolves when none of their calls is under way. */
@@ -91,6 +121,11 @@ export class Orders {
     await this.compensator.stop();
     await this.webhooks?.stop();
   }
+}
+
+function logClock(log: Logger, isRight: boolean): void {
+  if (isRight) log.info("the clock is steady: what is old is deleted again");
+  else log.info("nothing is deleted or given up by its age until the clock has been steady for an hour");
 }
 
 function logDown(log: Logger, step: StepName, down: boolean): void {

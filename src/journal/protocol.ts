@@ -4,11 +4,14 @@ import type {
   CompensationRow,
   Cursor,
   DeadLetter,
+  HeldAttempt,
   OperatorAction,
   OperatorActionName,
   OrderStatus,
   OrderSummary,
   Page,
+  RestoreConfirmed,
+  RestoreState,
 } from "../orders/operator-journal.ts";
 import type { OrderEvent } from "../orders/order-event.ts";
 import type { AcceptResult, Compensation, CompensationState } from "../orders/order-journal.ts";
@@ -50,6 +53,7 @@ export type Operation =
   | readonly ["giveUpEvent", seq: number, reason: string, nowMs: number]
   | readonly ["giveUpExpired", expiredMs: number, reason: string, nowMs: number, limit: number]
   | readonly ["redeliver", seq: number, nowMs: number, actor: string]
+  | readonly ["confirmRestore", orderId: string | null, nowMs: number, limit: number, actor: string]
   | readonly ["noteAction", atMs: number, actor: string, action: OperatorActionName, detail: string | null]
   | readonly ["expireKeys", nowMs: number, limit: number]
   | readonly ["retire", endedBeforeMs: number, after: Cursor, limit: number]
@@ -108,6 +112,7 @@ export interface Results {
   readonly giveUpEvent: null;
   readonly giveUpExpired: number;
   readonly redeliver: boolean;
+  readonly confirmRestore: RestoreConfirmed;
   readonly noteAction: null;
   readonly expireKeys: number;
   /** Where to go on; null at the end. */
@@ -128,6 +133,9 @@ export type Query =
   | readonly ["compensation", id: number]
   | readonly ["deadLetters", cursor: Cursor | null, limit: number]
   | readonly ["actions", orderId: string, limit: number]
+  | readonly ["lastEndBefore", ms: number]
+  | readonly ["restore"]
+  | readonly ["heldAttempts", cursor: Cursor | null, limit: number]
   | readonly ["backlog"];
 
 export type QueryName = Query[0];
@@ -139,6 +147,9 @@ export interface Answers {
   readonly compensation: CompensationRow | null;
   readonly deadLetters: Page<DeadLetter>;
   readonly actions: readonly OperatorAction[];
+  readonly lastEndBefore: number | null;
+  readonly restore: RestoreState;
+  readonly heldAttempts: Page<HeldAttempt>;
   readonly backlog: Backlog;
 }
 

@@ -1,4 +1,3 @@
-import type { AnswerBody } from "../orders/answer.ts";
 import type { CompensationStatus } from "../orders/compensation-state.ts";
 import {
   ACTIONS_SHOWN,
@@ -7,11 +6,14 @@ import {
   type CompensationRow,
   type Cursor,
   type DeadLetter,
+  type HeldAttempt,
   type OperatorAction,
   type OperatorJournal,
   type OrderFilter,
   type OrderSummary,
   type Page,
+  type RestoreConfirmed,
+  type RestoreState,
   type RowId,
 } from "../orders/operator-journal.ts";
 import type { EventOutbox, OrderEvent } from "../orders/order-event.ts";
@@ -20,7 +22,6 @@ import {
   type AcceptResult,
   type AnswerRequest,
   ATTEMPTS_SHOWN,
-  type AttemptRecord,
   type Compensation,
   type CompensationTried,
   type FinishRequest,
@@ -30,7 +31,8 @@ import {
 import type { StepName } from "../orders/steps.ts";
 import type { DuePage, DueRequest } from "../retries/retry-queue.ts";
 import { JournalThreads, type SqliteJournalOptions } from "./journal-threads.ts";
-import type { DueFields, FoundAttempt, FoundOrder, JournalSettings, TriedFields } from "./protocol.ts";
+import { recordOf } from "./order-record.ts";
+import type { DueFields, JournalSettings, TriedFields } from "./protocol.ts";
 
 export type { SqliteJournalOptions } from "./journal-threads.ts";
 
@@ -137,7 +139,8 @@ export class SqliteJournal implements OrderJournal, EventOutbox, OperatorJournal
   }
 
   rowIdOf(text: string): number | undefined {
-    return /^[1-9]\d{0,14}$/.test(text) ? Number(text) : undefined;
+    const id = /^[1-9]\d{0,15}$/.test(text) ? Number(text) : undefined;
+    return Number.isSafeInteger(id) ? id : undefined;
   }
 
   async compensation(id: RowId): Promise<CompensationRow | undefined> {
@@ -164,12 +167,29 @@ export class SqliteJournal implements OrderJournal, EventOutbox, OperatorJournal
     return this.#threads.read(["actions", orderId, ACTIONS_SHOWN]);
   }
 
+  restore(): Promise<RestoreState> {
+    return this.#threads.read(["restore"]);
+  }
+
+  heldAttempts(cursor: Cursor | undefined, limit: number): Promise<Page<HeldAttempt>> {
+    return this.#threads.read(["heldAttempts", cursor ?? null, limit]);
+  }
+
+  confirmRestore(orderId: string | undefined, nowMs: number, limit: number, actor: string): Promise<RestoreConfirmed> {
+    return this.#threads.commits.request(["confirmRestore", orderId ?? null, nowMs, limit, actor]);
+  }
+
   backlog(): Promise<Backlog> {
     return this.#threads.read(["backlog"]);
   }
 
   backup(file: string): Promise<BackupDone> {
     return this.#threads.backup(file);
+  }
+
+  /** When something ended last before a time (wall clock); undefined where nothing did. It may miss some that ended long before the newest. */
+  async lastEndBefore(ms: number): Promise<number | undefined> {
+    return (await this.#threads.read(["lastEndBefore", ms])) ?? undefined;
   }
 
   /** Deletes up to `limit` idempotency keys that expired before `nowMs`. Returns how many. */
@@ -215,14 +235,4 @@ function triedFields({ id, nextTryMs, lastAnswer }: CompensationTried): TriedFie
 
 function dueFields({ nowMs, limit, leastTried, underWay }: DueRequest): DueFields {
   return [nowMs, limit, leastTried, underWay];
-}
-
-function recordOf({ orderId, attemptsTotal, latest, attempts }: FoundOrder): OrderRecord {
-  return { orderId, amount: latest.amount, attemptsTotal, latest: attemptOf(latest), attempts: attempts.map(attemptOf) };
-}
-
-function attemptOf({ ended, ...attempt }: FoundAttempt): AttemptRecord {
-  if (ended === undefined) return attempt;
-  const { atMs, json, interrupted } = ended;
-  return { ...attempt, ended: { atMs, answer: JSON.parse(json) as AnswerBody, interrupted } };
 }

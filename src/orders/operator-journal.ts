@@ -44,6 +44,15 @@ export interface OperatorJournal {
   noteAction(action: OperatorAction): Promise<void>;
   /** What operators did about an order: the newest `ACTIONS_SHOWN`, oldest first. */
   actionsOn(orderId: string): Promise<readonly OperatorAction[]>;
+  /** Whether this journal came from a backup, and how much of it is held since then. */
+  restore(): Promise<RestoreState>;
+  /** Attempts of which something is held, in the order in which they ended. */
+  heldAttempts(cursor: Cursor | undefined, limit: number): Promise<Page<HeldAttempt>>;
+  /**
+   * Lets what is held of an order go on, of all orders without one: up to `limit` attempts. An attempt that the restore closed has failed from
+   * then on.
+   */
+  confirmRestore(orderId: string | undefined, nowMs: number, limit: number, actor: string): Promise<RestoreConfirmed>;
   /** What waits, and for how long. */
   backlog(): Promise<Backlog>;
   /**
@@ -67,6 +76,37 @@ export interface OperatorAction {
 
 /** How many actions one look-up of an order shows. */
 export const ACTIONS_SHOWN = 100;
+
+export interface RestoreState {
+  /** Wall clock, of the last time; absent for a journal that was never restored. */
+  readonly restoredMs?: number;
+  readonly orders: number;
+  readonly compensations: number;
+}
+
+/** An attempt of which something is held. */
+export interface HeldAttempt {
+  readonly orderId: string;
+  readonly attempt: number;
+  readonly amount: number;
+  readonly acceptedMs: number;
+  /** Absent for one that ran when the backup was made: nobody knows how it ended. */
+  readonly endedMs?: number;
+  readonly compensations: readonly HeldCompensation[];
+}
+
+export interface HeldCompensation {
+  readonly id: RowId;
+  readonly step: StepName;
+  readonly tries: number;
+  readonly lastAnswer?: string;
+}
+
+/** How many compensations were let go, and whether nothing more of what was asked for is held. */
+export interface RestoreConfirmed {
+  readonly compensations: number;
+  readonly isAll: boolean;
+}
 
 /** A file of that name is there already. */
 export class BackupExists extends Error {}
@@ -124,6 +164,8 @@ export interface DeadLetter {
 /** What waits in the journal. Times are wall clock, of the oldest; absent where nothing waits. */
 export interface Backlog {
   readonly compensations: Readonly<Record<StepName, Waiting>>;
+  /** How many of these are held since a restore; absent where none is. */
+  readonly held?: number;
   readonly events: Waiting;
   readonly deadLetters: number;
   /** Size of the database and its log, bytes. */

@@ -61,7 +61,7 @@ export interface IdempotencyKey {
   readonly key: string;
   /** Of the checked body, so that spacing and the order of fields do not matter. */
   readonly bodyHash: string;
-  /** Wall clock; from then on the key is as if it had never been used. */
+  /** Wall clock; from then on the key may be deleted, and is then as if it had never been used. */
   readonly expiresMs: number;
 }
 
@@ -73,6 +73,8 @@ export type AcceptResult =
   | { readonly type: "replayed"; readonly answer: StoredAnswer }
   /** The id is placed, or being placed, with other content. */
   | { readonly type: "conflict" }
+  /** Something of its latest attempt is held since a restore. */
+  | { readonly type: "held" }
   /** The key was used with another body. Looked at before anything else. */
   | { readonly type: "mismatch" };
 

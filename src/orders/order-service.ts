@@ -56,6 +56,9 @@ export interface Placement {
 /** `replayed`: an earlier request stored it. */
 export type PlacedAnswer = StoredAnswer & { readonly replayed?: true };
 
+const HELD =
+  "order_id: this order is held since a restore of the journal, until an operator confirms it with POST /restore/confirm on the admin listener";
+
 // How often the journal is asked. It is asked again when an attempt has ended meanwhile, which cannot happen many times in a row.
 const MAX_LOOKS = 20;
 
@@ -175,6 +178,8 @@ export class OrderService {
           return { answer: Promise.resolve(accepted.answer), replayed: true };
         case "conflict":
           throw new Refused("order_conflict", "order_id: this order is already placed with another amount");
+        case "held":
+          throw new Refused("order_conflict", HELD);
         case "mismatch":
           throw new Refused("idempotency_mismatch", "Idempotency-Key: this key was used with another body");
         case "running": {

@@ -1,5 +1,5 @@
 import { closeSync, fsyncSync, openSync, readSync, statSync, writeSync } from "node:fs";
-import { APPLICATION_ID } from "./identify.ts";
+import { CLAIMED_ID } from "./identify.ts";
 import { OpenFailed } from "./sqlite-trouble.ts";
 
 /** The application id of a backup, "ORDB", at the offset that SQLite's file format has for it. */
@@ -12,16 +12,18 @@ export function markBackup(file: string): void {
 }
 
 /**
- * Makes a restored backup a journal, before it has a log of its own. Throws `OpenFailed` where the log of the replaced journal is still
- * beside it: SQLite would apply that log to this file, and both would be lost.
+ * Claims a backup for a journal: a log that is beside it from now on is its own. It is still a backup, until the transaction that makes it a
+ * journal. Throws `OpenFailed` where the log of the replaced journal is beside it: SQLite would apply that log to this file, and both would be
+ * lost. No connection may have the file open.
  */
-export function unmarkBackup(file: string): void {
+export function claimBackup(file: string): void {
   if (readId(file) !== BACKUP_ID) return;
-  if ((statSync(`${file}-wal`, { throwIfNoEntry: false })?.size ?? 0) > 0) {
-    throw new OpenFailed("it is a backup, and the log of another journal stands beside it: remove its -wal and -shm first");
+  for (const log of ["-wal", "-journal"]) {
+    if ((statSync(`${file}${log}`, { throwIfNoEntry: false })?.size ?? 0) === 0) continue;
+    throw new OpenFailed("it is a backup, and the log of another journal stands beside it: remove its -wal, -shm and -journal first");
   }
   try {
-    writeId(file, APPLICATION_ID);
+    writeId(file, CLAIMED_ID);
   } catch (error) {
     throw new OpenFailed(`it is a backup that cannot be written (${(error as NodeJS.ErrnoException).code})`);
   }

@@ -5,19 +5,28 @@ import { OpenFailed } from "./sqlite-trouble.ts";
 /** Marks a database file as a journal of this service (`PRAGMA application_id`): "ORDJ". */
 export const APPLICATION_ID = 0x4f52444a;
 
-/**
- * The number of the schema that the database has; 0 for a new one. Only reads. Throws `OpenFailed` for a database of
- * something else and for one from a newer version of this service.
- */
-export function identify(db: DatabaseSync): number {
+/** Marks a backup that is being made a journal: "ORDR". See `claimBackup`. */
+export const CLAIMED_ID = 0x4f524452;
+
+/** What a database is. */
+export interface Identity {
+  /** The number of its schema; 0 for a new one. */
+  readonly version: number;
+  /** It has to be made a journal. */
+  readonly isBackup: boolean;
+}
+
+/** Only reads. Throws `OpenFailed` for a database of something else and for one from a newer version of this service. */
+export function identify(db: DatabaseSync): Identity {
   const version = numberOf(db, "PRAGMA user_version");
-  const isOurs = numberOf(db, "PRAGMA application_id") === APPLICATION_ID;
+  const id = numberOf(db, "PRAGMA application_id");
   const isNew = numberOf(db, "SELECT count(*) FROM sqlite_schema") === 0;
-  if (!isOurs && !isNew) throw new OpenFailed("it is not a journal: a SQLite database of something else");
+  if (id !== APPLICATION_ID && id !== CLAIMED_ID && !isNew)
+    throw new OpenFailed("it is not a journal: a SQLite database of something else");
   if (version > MIGRATIONS.length) {
     throw new OpenFailed(`it has schema ${version}, written by a newer version; this one knows up to ${MIGRATIONS.length}`);
   }
-  return version;
+  return { version, isBackup: id === CLAIMED_ID };
 }
 
 function numberOf(db: DatabaseSync, query: string): number {

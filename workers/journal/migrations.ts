@@ -149,11 +149,13 @@ export const MIGRATIONS: readonly string[] = [
   DROP INDEX outbox_due;
   CREATE INDEX outbox_due ON outbox (tries, next_try_ms) WHERE next_try_ms IS NOT NULL;
 
-  -- Each time that this journal was made of a backup.
+  -- Each time that this journal was made of a backup. Since then neither ids of rows nor numbers of attempts are below first_id.
   CREATE TABLE restores (
     id INTEGER PRIMARY KEY,
-    restored_ms INTEGER NOT NULL
+    restored_ms INTEGER NOT NULL,
+    first_id INTEGER NOT NULL
   ) STRICT;
+  CREATE INDEX compensations_held ON compensations (attempt_id, id) WHERE state = 'held';
 
   -- What operators did, and who. Without an order: about the whole journal.
   CREATE TABLE operator_actions (

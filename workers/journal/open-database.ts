@@ -1,8 +1,8 @@
-import { mkdirSync, statSync } from "node:fs";
+import { closeSync, fsyncSync, mkdirSync, openSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import type { JournalSettings } from "../../src/journal/protocol.ts";
-import { unmarkBackup } from "./backup-mark.ts";
+import { claimBackup } from "./backup-mark.ts";
 import { identify } from "./identify.ts";
 import { lockJournal } from "./lock.ts";
 import { migrate } from "./migrate.ts";
@@ -22,8 +22,8 @@ export interface OpenDatabase {
 }
 
 /**
- * Opens, locks, checks and migrates the journal's database. On return one write is durable. Throws `OpenFailed` where the operator can
- * mend the reason.
+ * Opens, locks, checks and migrates the journal's database, and makes a journal of a backup. On return one write is durable. Throws
+ * `OpenFailed` where the operator can mend the reason.
  */
 export function openForWriting({ file, maxPages, lockWaitMs }: JournalSettings): OpenDatabase {
   const inMemory = file === ":memory:";
@@ -34,11 +34,11 @@ export function openForWriting({ file, maxPages, lockWaitMs }: JournalSettings):
       makeDirectory(dirname(file));
       if (isDirectory(file)) throw new OpenFailed("it is a directory");
       lock = lockJournal(file, lockWaitMs);
-      unmarkBackup(file);
+      claimBackup(file);
     }
     db = new DatabaseSync(file, { timeout: BUSY_TIMEOUT_MS, enableForeignKeyConstraints: true });
     // Before the first change: the file may belong to another program.
-    const version = identify(db);
+    const { version, isBackup } = identify(db);
     // Only a file that has no page yet takes this; an older journal keeps its free pages until a `VACUUM`.
     if (version === 0) db.exec("PRAGMA auto_vacuum = INCREMENTAL");
     const mode = db.prepare("PRAGMA journal_mode = WAL").get();
@@ -55,7 +55,9 @@ export function openForWriting({ file, maxPages, lockWaitMs }: JournalSettings):
     // anything relies on them. Where a reader of another process is in the way, they stay in the log.
     db.exec("PRAGMA wal_checkpoint(TRUNCATE)");
     if (maxPages !== undefined) db.exec(`PRAGMA max_page_count = ${maxPages}`);
-    migrate(db, version);
+    migrate(db, version, isBackup);
+    // The log of a large one would be read at every start.
+    if (isBackup) db.exec("PRAGMA wal_checkpoint(TRUNCATE)");
     return { db, ...(lock !== undefined && { lock }) };
   } catch (error) {
     db?.close();
@@ -78,9 +80,20 @@ function makeDirectory(directory: string): void {
   if (parent !== directory) makeDirectory(parent);
   try {
     mkdirSync(directory);
+    // The journal would be lost with its directory.
+    syncDirectory(parent);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code !== "EEXIST" || !isDirectory(directory)) throw new OpenFailed(`its directory cannot be made (${code})`);
+  }
+}
+
+function syncDirectory(path: string): void {
+  const fd = openSync(path, "r");
+  try {
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
   }
 }
 

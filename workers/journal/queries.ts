@@ -5,6 +5,8 @@ import { Backlogs } from "./queries/backlog.ts";
 import { CompensationList } from "./queries/compensation-list.ts";
 import { DeadLetterList } from "./queries/dead-letter-list.ts";
 import { find } from "./queries/find.ts";
+import { HeldList } from "./queries/held-list.ts";
+import { LastEnd } from "./queries/last-end.ts";
 import { OrderList } from "./queries/order-list.ts";
 import { troubleOf } from "./sqlite-trouble.ts";
 import { type Tables, tablesOf } from "./tables/tables.ts";
@@ -18,6 +20,8 @@ export class Queries {
   readonly #orders: OrderList;
   readonly #compensations: CompensationList;
   readonly #deadLetters: DeadLetterList;
+  readonly #held: HeldList;
+  readonly #lastEnd: LastEnd;
   readonly #backlogs: Backlogs;
 
   constructor({ file }: JournalSettings, db: DatabaseSync) {
@@ -29,14 +33,16 @@ export class Queries {
     this.#orders = new OrderList(db);
     this.#compensations = new CompensationList(db, this.#tables.compensations);
     this.#deadLetters = new DeadLetterList(db);
+    this.#held = new HeldList(db, this.#tables);
+    this.#lastEnd = new LastEnd(db);
     this.#backlogs = new Backlogs(db, () => sizeOf(file));
   }
 
   /** Throws nothing: a fault of one query must not end the thread of all others. */
   run(query: Query): QueryReply | Promise<QueryReply> {
-    // This one takes long, so it lets others run in between. Its statements need no common snapshot.
-    if (query[0] === "backlog") {
-      return this.#backlogs.read().then(
+    // These take long, so they let others run in between. Their statements need no common snapshot.
+    if (query[0] === "backlog" || query[0] === "restore") {
+      return (query[0] === "backlog" ? this.#backlogs.read() : this.#held.state()).then(
         (answer) => ({ answer }),
         // The journal may have been closed in between, and a statement that is finalized is no fault then.
         (error: unknown) => (this.#db.isOpen ? replyTo(error) : { unavailable: "the journal is closed" }),
@@ -58,7 +64,7 @@ export class Queries {
     this.#db.close();
   }
 
-  #answer(query: Exclude<Query, readonly ["backlog"]>): Answers[QueryName] {
+  #answer(query: Exclude<Query, readonly ["backlog" | "restore"]>): Answers[QueryName] {
     switch (query[0]) {
       case "find":
         return find(this.#tables, query[1], query[2], query[3]);
@@ -70,8 +76,12 @@ export class Queries {
         return this.#tables.compensations.row(query[1]);
       case "deadLetters":
         return this.#deadLetters.page(query[1], query[2]);
+      case "heldAttempts":
+        return this.#held.page(query[1], query[2]);
       case "actions":
         return this.#tables.actions.of(query[1], query[2]);
+      case "lastEndBefore":
+        return this.#lastEnd.before(query[1]);
     }
   }
 }

@@ -7,7 +7,7 @@ import type { Tables } from "../tables/tables.ts";
 /** Takes an order in, or says what is known of its id or key already. */
 export function accept(tables: Tables, [, orderId, amount, nowMs, ...key]: AcceptOperation): Results["accept"] {
   if (key.length > 0) {
-    const answer = byKey(tables, key, nowMs);
+    const answer = byKey(tables, key);
     if (answer !== undefined) return answer;
   }
   const latest = tables.attempts.latest(orderId);
@@ -17,8 +17,10 @@ export function accept(tables: Tables, [, orderId, amount, nowMs, ...key]: Accep
     bind(tables, key, orderId, attempt);
     return { type: "replayed", answer: storedAnswer(latest) };
   }
+  if (latest !== undefined && tables.held.isAny(latest[0])) return { type: "held" };
   // The one that was deleted may be the later: an older one stays while something of it is not compensated.
-  const attempt = 1 + Math.max(latest?.[1] ?? 0, tables.retired.isEmpty ? 0 : tables.retired.lastAttempt(orderId));
+  const last = Math.max(latest?.[1] ?? 0, tables.retired.isEmpty ? 0 : tables.retired.lastAttempt(orderId));
+  const attempt = tables.restores.attemptAfter(last);
   const isNew = tables.open.add(orderId, attempt, amount, nowMs);
   const open = isNew ? undefined : tables.open.get(orderId);
   if (open !== undefined && open[1] !== amount) return { type: "conflict" };
@@ -26,8 +28,8 @@ export function accept(tables: Tables, [, orderId, amount, nowMs, ...key]: Accep
   return open === undefined ? attempt : { type: "running", orderId, attempt: open[0] };
 }
 
-function byKey(tables: Tables, [client = "", key = "", bodyHash]: KeyFields, nowMs: number): Results["accept"] | undefined {
-  const known = tables.keys.get(client, key, nowMs);
+function byKey(tables: Tables, [client = "", key = "", bodyHash]: KeyFields): Results["accept"] | undefined {
+  const known = tables.keys.get(client, key);
   if (known === undefined) return undefined;
   const [knownHash, orderId, attempt] = known;
   const isOpen = tables.open.get(orderId)?.[0] === attempt;

@@ -1,6 +1,7 @@
 import type { TriedFields } from "../../../src/journal/protocol.ts";
 import type { CompensationStatus } from "../../../src/orders/compensation-state.ts";
 import type { CompensationRow } from "../../../src/orders/operator-journal.ts";
+import { CLOSED_BY_RESTORE } from "../tables/attempts.ts";
 import type { Tables } from "../tables/tables.ts";
 
 /** Stores how a try ended. After the last compensation of the attempt the order is compensated. Returns the state of the row. */
@@ -40,6 +41,8 @@ function wordsFor({ id, attempt, step }: CompensationRow): string {
 function addEventWhenCompensated(tables: Tables, id: number, nowMs: number): void {
   const attemptId = tables.compensations.attemptOf(id);
   if (tables.compensations.isAnyOpen(attemptId)) return;
-  const { orderId, amount, attempt, error } = tables.attempts.byId(attemptId);
+  const { orderId, amount, attempt, error, interrupted } = tables.attempts.byId(attemptId);
+  // Nobody was told that it failed, and all of it was settled by hand.
+  if (interrupted === CLOSED_BY_RESTORE) return;
   tables.outbox.add("order.compensated", orderId, amount, attempt, error, nowMs);
 }

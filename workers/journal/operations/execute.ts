@@ -5,6 +5,7 @@ import { closeInterrupted } from "./close-interrupted.ts";
 import { compensationTried, settleCompensation, takeCompensation } from "./compensate.ts";
 import { answer, finish } from "./finish.ts";
 import { redeliver } from "./redeliver.ts";
+import { confirmRestore } from "./restore.ts";
 import { retire } from "./retire.ts";
 
 /** Executes one write, inside a transaction. Throws what the database throws, and on misuse. */
@@ -43,6 +44,8 @@ export function execute(tables: Tables, operation: Operation): Result {
       return tables.outbox.giveUpExpired(operation[1], operation[2], operation[3], operation[4]);
     case "redeliver":
       return redeliver(tables, operation[1], operation[2], operation[3]);
+    case "confirmRestore":
+      return confirmRestore(tables, operation[1], operation[2], operation[3], operation[4]);
     case "noteAction":
       tables.actions.add(operation[1], operation[2], operation[3], null, operation[4]);
       return null;

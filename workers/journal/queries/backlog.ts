@@ -33,24 +33,32 @@ export class Backlogs {
   /** Other queries may run meanwhile. Rejects with what the database throws. */
   async read(): Promise<Backlog> {
     const counted: Array<[StepName, Waiting]> = [];
-    for (const step of STEPS) counted.push([step, await this.#ofStep(step)]);
+    let held = 0;
+    for (const step of STEPS) {
+      const { heldOfStep, ...waiting } = await this.#ofStep(step);
+      counted.push([step, waiting]);
+      held += heldOfStep;
+    }
     return {
       compensations: Object.fromEntries(counted) as Backlog["compensations"],
+      ...(held > 0 && { held }),
       events: waiting(await this.#events.read([], ["", 0]), () => first(this.#oldestEvent)),
       deadLetters: await this.#deadLetters.read([], [0, 0]),
       bytes: this.#sizeOf(),
     };
   }
 
-  async #ofStep(step: StepName): Promise<Waiting> {
+  async #ofStep(step: StepName): Promise<Waiting & { heldOfStep: number }> {
     let count = 0;
+    let heldOfStep = 0;
     let sinceMs = Number.POSITIVE_INFINITY;
     for (const state of OPEN_STATES) {
       const inState = waiting(await this.#compensations.read([state, step], [0]), () => first(this.#oldestCompensation, state, step));
       count += inState.count;
+      if (state === "held") heldOfStep = inState.count;
       sinceMs = Math.min(sinceMs, inState.sinceMs ?? sinceMs);
     }
-    return count === 0 ? { count } : { count, sinceMs };
+    return count === 0 ? { count, heldOfStep } : { count, sinceMs, heldOfStep };
   }
 }
 

@@ -16,13 +16,13 @@ export function find(tables: Tables, orderId: string, before: number | null, lim
   const ended = tables.attempts.before(orderId, end, showsRunning ? limit - 1 : limit).reverse();
   const attempts: FoundAttempt[] = ended.map((row) => endedAttempt(tables, row));
   if (showsRunning) attempts.push(running);
-  // Numbers are given without a gap, so the last one counts them, those that were deleted since included.
-  const attemptsTotal = Math.max(latest.attempt, tables.retired.lastAttempt(orderId));
+  // Between two restores numbers are given without a gap, so the last one counts them, those that were deleted since included.
+  const attemptsTotal = tables.restores.attemptsUpTo(Math.max(latest.attempt, tables.retired.lastAttempt(orderId)));
   return { orderId, attemptsTotal, latest, attempts };
 }
 
 function endedAttempt(tables: Tables, [id, attempt, amount, acceptedMs, atMs, error, interrupted, , json]: EndedAttempt): FoundAttempt {
   // A placed order has nothing to compensate, and most are.
   const compensations = error === null ? [] : tables.compensations.of(id);
-  return { attempt, amount, acceptedMs, ended: { atMs, json, interrupted: interrupted === 1 }, compensations };
+  return { attempt, amount, acceptedMs, ended: { atMs, json, interrupted: interrupted !== 0 }, compensations };
 }

@@ -18,6 +18,9 @@ export type FailedAttempt = [id: number, orderId: string, attempt: number, ended
 /** Ids in one row of `attempt_blocks`, as the migrations have it. */
 export const BLOCK_IDS = 1_024;
 
+/** `interrupted` of an attempt that a restore closed: nobody has been told yet that it failed. */
+export const CLOSED_BY_RESTORE = 2;
+
 const COLUMNS = "id, attempt, amount, accepted_ms, ended_ms, error, interrupted, answered, answer";
 
 /**
@@ -27,17 +30,23 @@ const COLUMNS = "id, attempt, amount, accepted_ms, ended_ms, error, interrupted,
 export class Attempts {
   readonly #one: StatementSync;
   readonly #byId: StatementSync;
+  readonly #told: StatementSync;
   readonly #answer: StatementSync;
   readonly #latest: StatementSync;
   readonly #before: StatementSync;
   readonly #add: StatementSync;
+  readonly #move: StatementSync;
+  readonly #firstId: number;
   readonly #describeBlocks: StatementSync;
   readonly #failedBefore: StatementSync;
   readonly #remove: StatementSync;
 
-  constructor(db: DatabaseSync) {
+  /** `firstId`: no row is given an id below this; the first of a block. */
+  constructor(db: DatabaseSync, firstId: number) {
+    this.#firstId = firstId;
     this.#one = rows(db, `SELECT ${COLUMNS} FROM attempts WHERE order_id = ? AND attempt = ?`);
-    this.#byId = db.prepare("SELECT order_id AS orderId, amount, attempt, error FROM attempts WHERE id = ?");
+    this.#byId = db.prepare("SELECT order_id AS orderId, amount, attempt, error, interrupted FROM attempts WHERE id = ?");
+    this.#told = db.prepare("UPDATE attempts SET interrupted = 1 WHERE id = ?");
     this.#answer = db.prepare("UPDATE attempts SET answered = ?, answer = ? WHERE order_id = ? AND attempt = ?");
     this.#latest = rows(db, `SELECT ${COLUMNS} FROM attempts WHERE order_id = ? ORDER BY attempt DESC LIMIT 1`);
     this.#before = rows(db, `SELECT ${COLUMNS} FROM attempts WHERE order_id = ? AND attempt < ? ORDER BY attempt DESC LIMIT ?`);
@@ -50,6 +59,7 @@ export class Attempts {
     this.#add = db.prepare(
       "INSERT INTO attempts (order_id, attempt, amount, accepted_ms, ended_ms, error, interrupted, answered, answer) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
     );
+    this.#move = db.prepare("UPDATE attempts SET id = ? WHERE id = ?");
     this.#describeBlocks = db.prepare(`
       INSERT OR REPLACE INTO attempt_blocks
       SELECT id / ${BLOCK_IDS} * ${BLOCK_IDS} AS block, min(ended_ms), max(ended_ms) FROM attempts WHERE id >= ? - ${BLOCK_IDS} GROUP BY block
@@ -61,8 +71,13 @@ export class Attempts {
   }
 
   /** There is one of that id. */
-  byId(id: number): { orderId: string; amount: number; attempt: number; error: string | null } {
+  byId(id: number): { orderId: string; amount: number; attempt: number; error: string | null; interrupted: number } {
     return this.#byId.get(id) as never;
+  }
+
+  /** Somebody is told now that an attempt failed which a restore closed. */
+  told(id: number): void {
+    this.#told.run(id);
   }
 
   answer(orderId: string, attempt: number, answered: 0 | 1, json: string): void {
@@ -86,15 +101,23 @@ export class Attempts {
     acceptedMs: number,
     endedMs: number,
     error: string | null,
-    interrupted: 0 | 1,
+    interrupted: 0 | 1 | 2,
     answered: 0 | 1,
     json: string,
   ): number {
     const { lastInsertRowid } = this.#add.run(orderId, attempt, amount, acceptedMs, endedMs, error, interrupted, answered, json);
-    const id = Number(lastInsertRowid);
+    const given = Number(lastInsertRowid);
+    const id = given < this.#firstId ? this.#jump(given) : given;
     // The block before is full. A rollback takes both with it.
     if (id % BLOCK_IDS === 0) this.#describeBlocks.run(id);
     return id;
+  }
+
+  /** Gives the first row since a restore its id, and describes the block that is the last one before. */
+  #jump(given: number): number {
+    this.#move.run(this.#firstId, given);
+    this.#describeBlocks.run((Math.floor((given - 1) / BLOCK_IDS) + 1) * BLOCK_IDS);
+    return this.#firstId;
   }
 
   /** Failed attempts that ended before a time and come after one of them, oldest first. */

@@ -74,7 +74,7 @@ export class Compensations {
   }
 
   /** One that is pending is due from `nowMs` on. Returns its id. */
-  add(attemptId: number, step: StepName, status: "pending" | "trying", nowMs: number): number {
+  add(attemptId: number, step: StepName, status: "pending" | "trying" | "held", nowMs: number): number {
     return Number(this.#add.run(attemptId, step, status, status === "pending" ? nowMs : null).lastInsertRowid);
   }
 

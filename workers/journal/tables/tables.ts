@@ -2,10 +2,12 @@ import type { DatabaseSync } from "node:sqlite";
 import { Attempts } from "./attempts.ts";
 import { Compensations } from "./compensations.ts";
 import { FreePages } from "./free-pages.ts";
+import { Held } from "./held.ts";
 import { IdempotencyKeys } from "./idempotency-keys.ts";
 import { OpenAttempts } from "./open-attempts.ts";
 import { OperatorActions } from "./operator-actions.ts";
 import { Outbox } from "./outbox.ts";
+import { Restores } from "./restores.ts";
 import { RetiredOrders } from "./retired-orders.ts";
 
 /** Every table with its statements, prepared once for the life of the thread. */
@@ -15,18 +17,23 @@ export interface Tables {
   readonly retired: RetiredOrders;
   readonly keys: IdempotencyKeys;
   readonly compensations: Compensations;
+  readonly held: Held;
+  readonly restores: Restores;
   readonly outbox: Outbox;
   readonly actions: OperatorActions;
   readonly freePages: FreePages;
 }
 
 export function tablesOf(db: DatabaseSync, events: boolean): Tables {
+  const restores = new Restores(db);
   return {
     open: new OpenAttempts(db),
-    attempts: new Attempts(db),
+    attempts: new Attempts(db, restores.firstId),
     retired: new RetiredOrders(db),
     keys: new IdempotencyKeys(db),
     compensations: new Compensations(db),
+    held: new Held(db),
+    restores,
     outbox: new Outbox(db, events),
     actions: new OperatorActions(db),
     freePages: new FreePages(db),

@@ -1,0 +1,49 @@
+import type { DatabaseSync } from "node:sqlite";
+import { answerTo } from "../../../src/orders/answer.ts";
+import type { RestoreConfirmed } from "../../../src/orders/operator-journal.ts";
+import { failedByFault } from "../../../src/orders/outcome.ts";
+import { STEPS } from "../../../src/orders/steps.ts";
+import { CLOSED_BY_RESTORE } from "../tables/attempts.ts";
+import { Restores } from "../tables/restores.ts";
+import { type Tables, tablesOf } from "../tables/tables.ts";
+
+const EVERY_ATTEMPT = 2 ** 31;
+
+/**
+ * Makes a journal of a backup, inside the transaction of its opening: nothing of it goes on by itself. What ran when the backup was made may have
+ * ended in any way since, so it is closed as failed and all its steps are held, as is whatever was being compensated.
+ */
+export function restore(db: DatabaseSync, nowMs: number): void {
+  new Restores(db).add(nowMs);
+  // No event: nobody is told that an order failed which perhaps has not.
+  const tables = tablesOf(db, false);
+  tables.held.hold();
+  const outcome = failedByFault("unknown", 0);
+  for (const [orderId, attempt, amount, acceptedMs] of tables.open.some(EVERY_ATTEMPT)) {
+    tables.open.remove(orderId);
+    // Only the answer of such a one was missing, and nobody will get it.
+    if (tables.attempts.one(orderId, attempt) !== undefined) continue;
+    const json = JSON.stringify(answerTo(orderId, outcome, []));
+    const id = tables.attempts.add(orderId, attempt, amount, acceptedMs, nowMs, "internal", CLOSED_BY_RESTORE, 0, json);
+    for (const step of STEPS) tables.compensations.add(id, step, "held", nowMs);
+  }
+}
+
+/**
+ * Lets what is held of an order go on, of all orders where it is null; up to `limit` attempts. From now on an attempt that the restore closed has
+ * failed for everybody.
+ */
+export function confirmRestore(tables: Tables, orderId: string | null, nowMs: number, limit: number, actor: string): RestoreConfirmed {
+  const ids = orderId === null ? tables.held.attempts(0, limit) : tables.held.attemptsAt(orderId, limit);
+  let compensations = 0;
+  for (const id of ids) {
+    const confirmed = tables.held.confirm(id, nowMs);
+    const attempt = tables.attempts.byId(id);
+    compensations += confirmed;
+    tables.actions.add(nowMs, actor, "confirm", attempt.orderId, `${confirmed} compensations of attempt ${attempt.attempt}`);
+    if (attempt.interrupted !== CLOSED_BY_RESTORE) continue;
+    tables.attempts.told(id);
+    tables.outbox.add("order.failed", attempt.orderId, attempt.amount, attempt.attempt, attempt.error, nowMs);
+  }
+  return { compensations, isAll: ids.length < limit };
+}

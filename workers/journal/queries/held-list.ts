@@ -1,0 +1,63 @@
+import type { DatabaseSync, StatementSync } from "node:sqlite";
+import type { Cursor, HeldAttempt, HeldCompensation, Page, RestoreState } from "../../../src/orders/operator-journal.ts";
+import type { StepName } from "../../../src/orders/steps.ts";
+import { CLOSED_BY_RESTORE } from "../tables/attempts.ts";
+import { rows } from "../tables/rows.ts";
+import type { Tables } from "../tables/tables.ts";
+import { RowCount } from "./row-count.ts";
+
+// To count orders is to look at each attempt: some milliseconds' worth.
+const ATTEMPTS_A_TURN = 2_000;
+
+type Attempt = [orderId: string, attempt: number, amount: number, acceptedMs: number, endedMs: number, interrupted: number];
+type Held = [id: number, step: StepName, tries: number, lastAnswer: string | null];
+
+/** What is held since a restore. */
+export class HeldList {
+  readonly #tables: Tables;
+  readonly #compensations: RowCount;
+  readonly #orders: RowCount;
+  readonly #attempt: StatementSync;
+  readonly #of: StatementSync;
+
+  constructor(db: DatabaseSync, tables: Tables) {
+    this.#tables = tables;
+    const held = "compensations INDEXED BY compensations_held";
+    this.#compensations = new RowCount(db, held, "state = 'held'", ["attempt_id", "id"]);
+    // Each order counts with its first attempt that has something held, and each attempt with its first row.
+    const isFirst = `
+      state = 'held'
+      AND NOT EXISTS (SELECT 1 FROM ${held} WHERE state = 'held' AND attempt_id = one.attempt_id AND id < one.id)
+      AND NOT EXISTS (
+        SELECT 1 FROM attempts a CROSS JOIN attempts earlier INDEXED BY attempts_by_order
+          ON earlier.order_id = a.order_id AND earlier.attempt < a.attempt
+        WHERE a.id = one.attempt_id AND EXISTS (SELECT 1 FROM ${held} WHERE state = 'held' AND attempt_id = earlier.id))`;
+    this.#orders = new RowCount(db, "compensations AS one INDEXED BY compensations_held", isFirst, ["attempt_id", "id"], ATTEMPTS_A_TURN);
+    this.#attempt = rows(db, "SELECT order_id, attempt, amount, accepted_ms, ended_ms, interrupted FROM attempts WHERE id = ?");
+    this.#of = rows(db, `SELECT id, step, tries, last_answer FROM ${held} WHERE state = 'held' AND attempt_id = ? ORDER BY id`);
+  }
+
+  /** Other queries may run meanwhile. Rejects with what the database throws. */
+  async state(): Promise<RestoreState> {
+    const { restoredMs } = this.#tables.restores;
+    const [orders, compensations] = [await this.#orders.read([], [0, 0]), await this.#compensations.read([], [0, 0])];
+    return { ...(restoredMs !== undefined && { restoredMs }), orders, compensations };
+  }
+
+  page(cursor: Cursor | null, limit: number): Page<HeldAttempt> {
+    const [after = 0] = (cursor ?? []) as readonly number[];
+    const ids = this.#tables.held.attempts(after, limit);
+    const last = ids.length < limit ? undefined : ids.at(-1);
+    return { items: ids.map((id) => this.#show(id)), ...(last !== undefined && { next: [last] }) };
+  }
+
+  #show(id: number): HeldAttempt {
+    const [orderId, attempt, amount, acceptedMs, endedMs, interrupted] = this.#attempt.get(id) as unknown as Attempt;
+    const compensations = (this.#of.all(id) as unknown as Held[]).map(held);
+    return { orderId, attempt, amount, acceptedMs, ...(interrupted !== CLOSED_BY_RESTORE && { endedMs }), compensations };
+  }
+}
+
+function held([id, step, tries, lastAnswer]: Held): HeldCompensation {
+  return { id, step, tries, ...(lastAnswer !== null && { lastAnswer }) };
+}
