@@ -1,12 +1,25 @@
-import { setImmediate as turn } from "node:timers/promises";
 import { expect, test } from "vitest";
+import { AnswerLost } from "../../src/orders/attempt-runner.ts";
+import { FIRST_TRIES } from "../../src/orders/compensation-call.ts";
 import { STEPS } from "../../src/orders/steps.ts";
 import { timers } from "../leaks/timers.ts";
 import { eventually } from "../support/eventually.ts";
+import { NO, OK, settle } from "./compensator-fixture.ts";
 import { OrderServiceFixture } from "./order-service-fixture.ts";
 
-const OK = { status: "ok" } as const;
 const ALL = STEPS.toSorted();
+
+/** An order's steps end, the vendor's with a failure of which nobody knows what it did. */
+function fail(at: OrderServiceFixture, orderId = "o"): void {
+  for (const step of at.steps("perform", orderId)) {
+    step.end(step.spec.name === "vendor" ? { status: "failed", kind: "vendor_unavailable", effect: "unknown" } : OK);
+  }
+}
+
+/** The first look for rows that are due may leave one for 20 ms. */
+async function noTimersBut(before: number): Promise<void> {
+  await eventually("all timers to be stopped", timers, (count) => count === before);
+}
 
 test("an order that cannot be written down is refused before any step runs, and leaves its place", async () => {
   await using at = new OrderServiceFixture({ maxInFlight: 1 });
@@ -21,122 +34,173 @@ test("an order that cannot be written down is refused before any step runs, and 
   expect(at.orderService.inFlight).toBe(0);
 });
 
-test("an outcome that cannot be stored is not reported: the order fails and is compensated at once, and that is stored when it can be", async () => {
-  await using at = new OrderServiceFixture({ compensate: OK });
+test("an answer that cannot be stored is not sent; its true outcome is stored when it can be, and nothing of a placed order is compensated", async () => {
   const before = timers();
+  await using at = new OrderServiceFixture({ compensate: OK });
   const { answer } = await at.place();
+  const joiner = await at.place();
   at.journal.full = true;
   at.end();
-  const { error, json } = await answer;
-  expect(error).toBe("internal");
-  // Word for word what the next start would write of it.
-  const steps = STEPS.map((name) => ({ name, status: "error", duration_ms: 0, detail: "internal" }));
-  expect(json).toBe(JSON.stringify({ status: "error", order_id: "o", steps, error: { kind: "internal", message: "order failed" } }));
-  expect(at.compensated()).toEqual(ALL);
-  // Until it is stored the attempt is open in the journal, so the order counts as in flight.
-  expect(at.journal.finished).toEqual([]);
-  expect(at.orderService.inFlight).toBe(1);
+  await expect(answer).rejects.toBeInstanceOf(AnswerLost);
+  await expect(joiner.answer).rejects.toBeInstanceOf(AnswerLost);
+  // Until it is stored the attempt is open in the journal, so the order counts as in flight. Who joined it does not.
+  expect([at.journal.finished, at.orderService.inFlight]).toEqual([[], 1]);
+  expect(at.faults).toEqual(["an outcome could not be stored: its client gets no answer"]);
   at.journal.full = false;
-  await eventually("the failure to be stored", () => at.journal.finished.length === 1);
-  const [finished] = at.journal.finished;
-  expect(finished?.answer).toEqual({ error: "internal", json });
-  expect(finished?.compensations.map(({ tries, nextTryMs }) => [tries, nextTryMs])).toEqual(STEPS.map(() => [1, undefined]));
   await at.orderService.drain();
+  const steps = STEPS.map((name) => ({ name, status: "ok", duration_ms: expect.any(Number) }));
+  expect(at.journal.finished).toMatchObject([{ answered: false, compensations: [] }]);
+  expect(JSON.parse(at.journal.finished[0]?.answer.json ?? "")).toEqual({ status: "ok", order_id: "o", steps });
+  expect(at.compensated()).toEqual([]);
   expect([at.orderService.inFlight, at.compensator.inFlight, at.runner.running]).toEqual([0, 0, 0]);
-  expect([at.runner.opened, timers()]).toEqual([at.runner.closed, before]);
-  // Nothing is tried a second time.
-  expect(at.compensated()).toEqual(ALL);
-  expect(at.faults).toEqual(["an outcome could not be stored; its order fails and is compensated"]);
+  expect(at.runner.opened).toBe(at.runner.closed);
+  await noTimersBut(before);
 });
 
-test("compensations under way while a failure cannot be stored are written down with it once it can be", async () => {
+test("a failure that cannot be stored is compensated once it is, and not before: its rows come first", async () => {
+  await using at = new OrderServiceFixture({ compensate: OK });
+  const { answer } = await at.place();
+  at.journal.full = true;
+  fail(at);
+  await expect(answer).rejects.toBeInstanceOf(AnswerLost);
+  await settle();
+  expect([at.compensated(), at.compensator.inFlight]).toEqual([[], 0]);
+  at.journal.full = false;
+  await eventually("the answer to be stored", () => at.journal.answered.length === 1);
+  expect(at.journal.finished).toMatchObject([{ answer: { error: "vendor_unavailable" }, answered: false }]);
+  expect(at.compensated()).toEqual(ALL);
+  await eventually("them to be written down", () => at.journal.rows.every(({ status }) => status === "done"));
+  expect(at.journal.rows.map(({ tries }) => tries)).toEqual(STEPS.map(() => 1));
+  expect(at.journal.answered).toMatchObject([{ answered: false }]);
+  expect(at.orderService.inFlight).toBe(0);
+});
+
+test("places for first tries of failures that cannot be stored are free for others meanwhile", async () => {
+  await using at = new OrderServiceFixture({ maxInFlight: 200 });
+  at.journal.refusals.finish = Number.POSITIVE_INFINITY;
+  for (let n = 0; n <= FIRST_TRIES; n++) {
+    const { answer } = await at.place(`o-${n}`);
+    fail(at, `o-${n}`);
+    await expect(answer).rejects.toBeInstanceOf(AnswerLost);
+  }
+  await settle();
+  expect([at.compensator.inFlight, at.runner.running, at.orderService.inFlight]).toEqual([0, 0, FIRST_TRIES + 1]);
+  const plan = at.compensator.plan(STEPS);
+  expect(plan.rows.map(({ trying }) => trying)).toEqual(STEPS.map(() => true));
+  at.compensator.release(plan);
+});
+
+test("an answer that cannot be stored after the compensations were tried: they are stored with it later, and not tried again", async () => {
   await using at = new OrderServiceFixture();
   const { answer } = await at.place();
-  at.journal.full = true;
-  at.end();
-  // The client does not wait for calls that hang.
-  expect((await answer).error).toBe("internal");
-  const [vendor, ...others] = at.steps("compensate");
-  vendor?.end({ status: "ok" });
-  await turn();
-  at.journal.full = false;
-  await eventually("the failure to be stored", () => at.journal.finished.length === 1);
-  const done = at.journal.rows.find(({ step }) => step === vendor?.spec.name);
-  expect(done).toMatchObject({ tries: 1, nextTryMs: undefined });
-  for (const { spec } of others) {
-    const row = at.journal.row(spec.name as "payment", "o");
-    // Not due as long as the call may be under way.
-    expect(row.tries).toBe(0);
-    expect(row.nextTryMs).toBeGreaterThan(Date.now() + 60_000);
-  }
-  for (const step of others) step.end({ status: "ok" });
-  await eventually("them to be written down", () => at.journal.rows.every(({ nextTryMs }) => nextTryMs === undefined));
-  expect(at.journal.rows.map(({ tries }) => tries)).toEqual(STEPS.map(() => 1));
-  expect(at.steps("compensate")).toHaveLength(STEPS.length);
+  at.journal.refusals.answer = 3;
+  fail(at);
+  await settle();
+  const [payment, vendor, courier] = at.steps("compensate");
+  payment?.end(OK);
+  vendor?.end(NO);
+  courier?.end(OK);
+  await expect(answer).rejects.toBeInstanceOf(AnswerLost);
+  expect(at.journal.rows.map(({ status }) => status)).toEqual(["trying", "trying", "trying"]);
+  await eventually("the answer to be stored", () => at.journal.answered.length === 1);
+  expect(at.journal.rows.map(({ status, tries }) => [status, tries])).toEqual([
+    ["done", 1],
+    ["pending", 1],
+    ["done", 1],
+  ]);
+  // What the client would have read.
+  expect(JSON.parse(at.journal.answered[0]?.json ?? "").steps).toMatchObject([{ status: "ok" }, { status: "error" }, { status: "ok" }]);
+  expect(at.journal.commits).toEqual(["accept", "finish", "answer"]);
+  expect([at.steps("compensate").length, at.orderService.inFlight]).toEqual([STEPS.length, 0]);
 });
 
-test("a client that asks again before a failure could be stored waits, and its order is a new attempt", async () => {
+test.each(["finish", "answer"] as const)("results of tries that end after an answer was lost at `%s` are not lost", async (write) => {
+  await using at = new OrderServiceFixture();
+  const { answer } = await at.place();
+  at.journal.refusals[write] = 1;
+  fail(at);
+  await expect(answer).rejects.toBeInstanceOf(AnswerLost);
+  await eventually("the answer to be stored", () => at.journal.answered.length === 1);
+  for (const step of at.steps("compensate")) step.end(OK);
+  await eventually("them to be written down", () => at.journal.rows.every(({ status }) => status === "done"));
+  expect(at.journal.tried).toHaveLength(STEPS.length);
+});
+
+test("who asks again before the outcome could be stored waits and gets what has become of the order: placed, the stored answer", async () => {
+  await using at = new OrderServiceFixture();
+  const { answer } = await at.place();
+  at.journal.refusals.finish = 1;
+  at.end();
+  await expect(answer).rejects.toBeInstanceOf(AnswerLost);
+  const again = await at.place();
+  expect(again.replayed).toBe(true);
+  expect(await again.answer).toEqual(at.journal.finished[0]?.answer);
+  expect(at.steps("perform")).toHaveLength(STEPS.length);
+  expect([at.orderService.inFlight, at.journal.finished.length]).toEqual([0, 1]);
+});
+
+test("who asks again before the outcome could be stored waits and gets what has become of the order: failed, a new attempt", async () => {
   await using at = new OrderServiceFixture({ compensate: OK });
   const client = new AbortController();
   const { answer } = await at.place("o", 1, client.signal);
   at.journal.refusals.finish = 1;
-  at.end();
-  expect((await answer).error).toBe("internal");
-  // As HTTP does when the answer has been sent.
+  fail(at);
+  await expect(answer).rejects.toBeInstanceOf(AnswerLost);
+  // As HTTP does, which closes the connection.
   client.abort();
   const { answer: second } = await at.place();
-  await eventually("the new attempt", () => at.steps("perform", "o", 2).length === STEPS.length);
-  at.end({ status: "ok" }, "o", 2);
+  at.end(OK, "o", 2);
   expect(await second).not.toHaveProperty("error");
   expect(at.journal.finished.map(({ attempt, answer: { error } }) => [attempt, error])).toEqual([
-    [1, "internal"],
+    [1, "vendor_unavailable"],
     [2, undefined],
   ]);
   expect(at.orderService.inFlight).toBe(0);
 });
 
-test("a shutdown gives up on storing: the next start closes and compensates the attempt", async () => {
-  await using at = new OrderServiceFixture({ compensate: OK });
+test("a shutdown gives up on storing: the next start closes the attempt, and who waits for it is refused", async () => {
   const before = timers();
-  const client = new AbortController();
-  const { answer } = await at.place("o", 1, client.signal);
-  at.journal.full = true;
+  await using at = new OrderServiceFixture();
+  const { answer } = await at.place();
+  at.journal.refusals.finish = Number.POSITIVE_INFINITY;
   at.end();
-  expect((await answer).error).toBe("internal");
-  client.abort();
-  at.journal.full = false;
-  at.journal.refusals.finish = 1_000;
-  // Nor does whoever waits for it keep the process.
+  await expect(answer).rejects.toBeInstanceOf(AnswerLost);
   const waiting = at.place().catch((error: unknown) => error);
-  await turn();
-  const drained = at.orderService.drain();
+  await settle();
+  let isDrained = false;
+  const drained = at.orderService.drain().then(() => (isDrained = true));
+  await settle();
+  // As long as the journal may work again.
+  expect([isDrained, at.orderService.inFlight]).toEqual([false, 2]);
   at.orderService.cancelAll("shutdown");
   await drained;
   expect(await waiting).toMatchObject({ kind: "shutting_down" });
   expect(at.journal.finished).toEqual([]);
-  expect([at.orderService.inFlight, timers()]).toEqual([0, before]);
+  expect(at.orderService.inFlight).toBe(0);
+  await noTimersBut(before);
 });
 
-test("a finish that the journal will never take does not hold its place for ever", async () => {
-  await using at = new OrderServiceFixture({ compensate: OK });
+test("an outcome that the journal will never take does not hold its place for ever", async () => {
+  await using at = new OrderServiceFixture();
   const { answer } = await at.place();
   at.journal.finish = () => Promise.reject(new Error("attempt 1 is not open"));
   at.end();
-  expect((await answer).error).toBe("internal");
-  await eventually("its place back", () => at.orderService.inFlight === 0);
+  await expect(answer).rejects.toBeInstanceOf(AnswerLost);
+  expect(at.orderService.inFlight).toBe(0);
   expect(at.faults).toEqual([
-    "an outcome could not be stored; its order fails and is compensated",
+    "an outcome could not be stored: its client gets no answer",
     "an outcome can never be stored; the next start closes its order",
   ]);
 });
 
 test("an order for which the threads have no room fails, is stored as failed and leaves no timer behind", async () => {
-  await using at = new OrderServiceFixture();
   const before = timers();
+  await using at = new OrderServiceFixture();
   at.runner.room = 0;
   const { answer } = await at.place();
   expect((await answer).error).toBe("internal");
   expect(at.journal.finished).toMatchObject([{ answer: { error: "internal" }, compensations: [] }]);
   expect(at.faults).toEqual(["an order could not be run to its end"]);
-  expect([at.orderService.inFlight, timers()]).toEqual([0, before]);
+  expect(at.orderService.inFlight).toBe(0);
+  await noTimersBut(before);
 });

@@ -1,0 +1,219 @@
+import { afterEach, describe, expect, test, vi } from "vitest";
+import type { StepOutcome } from "../../src/orders/step.ts";
+import { STEPS } from "../../src/orders/steps.ts";
+import { NO, OK, settle } from "./compensator-fixture.ts";
+import { OrderServiceFixture } from "./order-service-fixture.ts";
+
+const REFUSED: StepOutcome = { status: "failed", kind: "no_courier", effect: "none" };
+const CUT_OFF: StepOutcome = { status: "canceled", cause: "sibling_failed", effect: "unknown" };
+const NOT_BEGUN: StepOutcome = { status: "canceled", cause: "sibling_failed", effect: "none" };
+
+/** The courier says no to an order; the others end so. */
+function refuse(at: OrderServiceFixture, others: StepOutcome = CUT_OFF): void {
+  for (const step of at.steps("perform")) if (step.spec.name !== "courier") step.end(others);
+  at.steps("perform")
+    .find(({ spec }) => spec.name === "courier")
+    ?.end(REFUSED);
+}
+
+/** Whether a promise has ended by now. */
+async function hasEnded(promise: Promise<unknown>): Promise<boolean> {
+  let ended = false;
+  const end = () => {
+    ended = true;
+  };
+  promise.then(end, end);
+  await settle();
+  return ended;
+}
+
+describe("the order of things when an order has failed", () => {
+  test("its rows are durable before the first provider is asked to take anything back", async () => {
+    await using at = new OrderServiceFixture();
+    const { answer } = await at.place();
+    const gate = Promise.withResolvers<void>();
+    at.journal.gates.finish = gate.promise;
+    refuse(at);
+    expect(await hasEnded(answer)).toBe(false);
+    // Their places are taken, nothing more.
+    expect([at.compensated(), at.compensator.inFlight]).toEqual([[], 2]);
+    gate.resolve();
+    await settle();
+    expect(at.compensated()).toEqual(["payment", "vendor"]);
+    expect(at.journal.rows.map(({ step, status }) => [step, status])).toEqual([
+      ["payment", "trying"],
+      ["vendor", "trying"],
+    ]);
+    expect(at.journal.finished[0]).toMatchObject({ answered: false, answer: { error: "no_courier" } });
+  });
+
+  test("its answer is stored before it is sent, with what has come of the compensations", async () => {
+    await using at = new OrderServiceFixture();
+    const { answer } = await at.place();
+    const gate = Promise.withResolvers<void>();
+    at.journal.gates.answer = gate.promise;
+    refuse(at, OK);
+    await settle();
+    const [payment, vendor] = at.steps("compensate");
+    payment?.end(OK);
+    vendor?.end(NO);
+    expect(await hasEnded(answer)).toBe(false);
+    expect(at.orderService.inFlight).toBe(1);
+    gate.resolve();
+    const sent = await answer;
+    expect(at.journal.answered).toMatchObject([{ json: sent.json, answered: true, tried: [{ step: "payment" }, { step: "vendor" }] }]);
+    expect(JSON.parse(sent.json).steps).toMatchObject([{ compensation: "done" }, { compensation: "pending" }, { detail: "no_courier" }]);
+    expect(at.journal.tried).toEqual([]);
+    expect(at.journal.rows.map(({ status }) => status)).toEqual(["done", "pending"]);
+  });
+
+  test.each([
+    ["a placed order", () => OK, ["accept", "finish"]],
+    ["one that left nothing behind", (name: string) => (name === "courier" ? REFUSED : NOT_BEGUN), ["accept", "finish"]],
+    ["one that left a call in doubt", (name: string) => (name === "vendor" ? CUT_OFF : REFUSED), ["accept", "finish", "answer"]],
+    ["one that left all three", (name: string) => (name === "courier" ? NO : OK), ["accept", "finish", "answer"]],
+  ] as const)("%s is so many commits", async (_which, outcomeOf, commits) => {
+    await using at = new OrderServiceFixture({ compensate: OK });
+    const { answer } = await at.place();
+    for (const step of at.steps("perform")) step.end(outcomeOf(step.spec.name));
+    await answer;
+    await settle();
+    expect(at.journal.commits).toEqual(commits);
+  });
+});
+
+describe("how long an answer waits for compensations", () => {
+  afterEach(() => void vi.useRealTimers());
+  const fakeTime = () => vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+
+  test("half a second; those that end later are stored one by one", async () => {
+    fakeTime();
+    await using at = new OrderServiceFixture();
+    const { answer } = await at.place();
+    refuse(at, OK);
+    await settle();
+    const [payment, vendor] = at.steps("compensate");
+    payment?.end(OK);
+    await vi.advanceTimersByTimeAsync(499);
+    expect(await hasEnded(answer)).toBe(false);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(await hasEnded(answer)).toBe(true);
+    expect(JSON.parse((await answer).json).steps).toMatchObject([{ compensation: "done" }, { compensation: "pending" }, {}]);
+    expect([at.journal.commits, at.orderService.inFlight]).toEqual([["accept", "finish", "answer"], 0]);
+    vendor?.end(OK);
+    await settle();
+    expect(at.journal.commits).toEqual(["accept", "finish", "answer", "compensationTried"]);
+    expect(at.journal.rows.map(({ status }) => status)).toEqual(["done", "done"]);
+  });
+
+  test("not at all where the client has gone: nothing is lost by that", async () => {
+    fakeTime();
+    await using at = new OrderServiceFixture();
+    const client = new AbortController();
+    const { answer } = await at.place("o", 1, client.signal);
+    client.abort();
+    expect(await hasEnded(answer)).toBe(true);
+    expect(at.journal.answered).toMatchObject([{ answered: false, tried: [] }]);
+    expect(at.compensated()).toEqual(STEPS.toSorted());
+    for (const step of at.steps("compensate")) step.end(OK);
+    await settle();
+    expect(at.journal.rows.map(({ status }) => status)).toEqual(STEPS.map(() => "done"));
+    expect(at.journal.tried).toHaveLength(STEPS.length);
+  });
+
+  test("not at all for rows whose try could not begin", async () => {
+    fakeTime();
+    await using at = new OrderServiceFixture();
+    const { answer } = await at.place();
+    await at.compensator.stop();
+    refuse(at);
+    expect(await hasEnded(answer)).toBe(true);
+    expect([at.compensated(), at.journal.rows.map(({ status }) => status)]).toEqual([[], ["pending", "pending"]]);
+  });
+});
+
+describe("whether an answer was received is stored with it", () => {
+  const answeredOf = ({ journal }: OrderServiceFixture) => (journal.answered[0] ?? journal.finished[0])?.answered;
+
+  test.each([OK, REFUSED])("yes, where somebody waits for $status", async (outcome) => {
+    await using at = new OrderServiceFixture({ compensate: OK });
+    const { answer } = await at.place();
+    at.end(outcome);
+    await answer;
+    expect(answeredOf(at)).toBe(true);
+  });
+
+  test("no, where everybody has gone, though every step went well", async () => {
+    await using at = new OrderServiceFixture();
+    for (const name of STEPS) at.runner.ignoringCancel.add(name);
+    const client = new AbortController();
+    const { answer } = await at.place("o", 1, client.signal);
+    client.abort();
+    at.end();
+    expect(await answer).not.toHaveProperty("error");
+    expect(answeredOf(at)).toBe(false);
+  });
+
+  test("yes, where one of two has gone", async () => {
+    await using at = new OrderServiceFixture({ compensate: OK });
+    const client = new AbortController();
+    const first = await at.place("o", 1, client.signal);
+    const second = await at.place();
+    client.abort();
+    at.end(REFUSED);
+    expect(await second.answer).toEqual(await first.answer);
+    expect(answeredOf(at)).toBe(true);
+  });
+
+  test("no, where a shutdown canceled the order: its client is to ask again", async () => {
+    await using at = new OrderServiceFixture({ compensate: OK });
+    const { answer } = await at.place();
+    at.orderService.cancelAll("shutdown");
+    expect((await answer).error).toBe("canceled");
+    expect(answeredOf(at)).toBe(false);
+  });
+
+  test("yes, where the order had failed by itself and the shutdown came while its compensations were waited for", async () => {
+    await using at = new OrderServiceFixture();
+    const { answer } = await at.place();
+    refuse(at);
+    await settle();
+    expect(at.compensated()).toHaveLength(2);
+    at.orderService.cancelAll("shutdown");
+    for (const step of at.steps("compensate")) step.end(OK);
+    expect((await answer).error).toBe("no_courier");
+    expect(answeredOf(at)).toBe(true);
+  });
+
+  test("yes, where every step went well in spite of a shutdown", async () => {
+    await using at = new OrderServiceFixture();
+    for (const name of STEPS) at.runner.ignoringCancel.add(name);
+    const { answer } = await at.place();
+    at.orderService.cancelAll("shutdown");
+    at.end();
+    expect(await answer).not.toHaveProperty("error");
+    expect(answeredOf(at)).toBe(true);
+  });
+});
+
+test("an order that is accepted while a shutdown cancels runs no step, charges nothing, and its answer holds no key", async () => {
+  await using at = new OrderServiceFixture();
+  const gate = Promise.withResolvers<void>();
+  at.journal.gates.accept = gate.promise;
+  const placing = at.place();
+  await settle();
+  const drained = at.orderService.drain();
+  at.orderService.cancelAll("shutdown");
+  expect(await hasEnded(drained)).toBe(false);
+  gate.resolve();
+  const { answer } = await placing;
+  const { error, json } = await answer;
+  expect([error, JSON.parse(json).steps.map(({ detail }: { detail: string }) => detail)]).toEqual([
+    "canceled",
+    STEPS.map(() => "shutdown"),
+  ]);
+  // What the fake runner was asked for came with a scope that was canceled already; the threads run no such step.
+  expect(at.journal.finished).toMatchObject([{ answered: false }]);
+  await drained;
+  expect(at.orderService.inFlight).toBe(0);
+});
