@@ -142,12 +142,13 @@ export const MIGRATIONS: readonly string[] = [
   UPDATE compensations SET state = CASE WHEN note IS NOT NULL THEN 'settled' ELSE 'done' END WHERE ended_ms IS NOT NULL;
   DROP INDEX compensations_due;
   DROP INDEX compensations_pending;
-  CREATE INDEX compensations_due ON compensations (step, tries, next_try_ms) WHERE state = 'pending';
+  -- Its expression is that of DueRows.
+  CREATE INDEX compensations_due ON compensations (step, min(tries, 16), next_try_ms) WHERE state = 'pending';
   CREATE INDEX compensations_open ON compensations (state, step, id) WHERE ended_ms IS NULL;
 
   -- The row that was tried least is the next to probe with.
   DROP INDEX outbox_due;
-  CREATE INDEX outbox_due ON outbox (tries, next_try_ms) WHERE next_try_ms IS NOT NULL;
+  CREATE INDEX outbox_due ON outbox (min(tries, 16), next_try_ms) WHERE next_try_ms IS NOT NULL;
 
   -- Each time that this journal was made of a backup. Since then neither ids of rows nor numbers of attempts are below first_id.
   CREATE TABLE restores (
