@@ -18,7 +18,7 @@ export interface BackupParts {
   readonly onAction: OnAction;
 }
 
-// A growing backup is called NAME.partial. SQLite takes files with the other endings for parts of a database.
+// A growing backup ends in .partial. SQLite takes files with the other endings for parts of a database.
 const NAME_RULE =
   "must be 1 to 100 letters, digits, dots, underscores and hyphens, beginning with a letter or digit and not ending in .partial, .lock, -wal, -shm or -journal";
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/;

@@ -1,17 +1,24 @@
+import { resolve } from "node:path";
 import type { Logger } from "pino";
 import type { Config } from "../config.ts";
 import { SqliteJournal, type SqliteJournalOptions } from "../journal/sqlite-journal.ts";
 
-/** Opens the journal file of this process. Throws `JournalOpenError`. `onFatal`: its contents are in doubt, so the process has to end. */
-export function openJournal(
+/**
+ * Opens the journal file of this process, and removes what backups that were cut off have left. Throws `JournalOpenError`. `onFatal`: its contents
+ * are in doubt, so the process has to end.
+ */
+export async function openJournal(
   config: Config,
   log: Logger,
   callbacks: Required<Pick<SqliteJournalOptions, "onCommit" | "onFatal">>,
 ): Promise<SqliteJournal> {
-  return SqliteJournal.open(config.JOURNAL, {
+  const journal = await SqliteJournal.open(config.JOURNAL, {
     ...callbacks,
     events: config.WEBHOOK_URL !== undefined,
     onHealth: (healthy, reason) =>
       healthy ? log.info({ reason }, "journal works again") : log.error({ reason }, "journal cannot be written"),
   });
+  const cutOff = config.BACKUP_DIR === undefined ? [] : await journal.removeCutOffBackups(resolve(config.BACKUP_DIR));
+  if (cutOff.length > 0) log.warn({ files: cutOff }, "backups were cut off: what they had left in BACKUP_DIR is removed");
+  return journal;
 }

@@ -15,7 +15,7 @@ const ANSWERS: Readonly<Record<ErrorKind, ErrorAnswer>> = {
   method_not_allowed: { status: 405, when: "with an `Allow` header" },
   canceled: { status: 408, when: "the order was canceled from outside (client gone, shutdown)" },
   request_timeout: { status: 408, when: "headers or body came too slowly; with `Connection: close`" },
-  order_conflict: { status: 409, when: "the id is placed, or being placed, with another amount" },
+  order_conflict: { status: 409, when: "the id is placed, or being placed, with another amount, or the order is held since a restore" },
   payload_too_large: { status: 413, when: "body over 16 KiB; answered as soon as its declared length says so, with `Connection: close`" },
   idempotency_mismatch: { status: 422, when: "the key was used with another body" },
   rate_limited: { status: 429, when: "this client sends more orders than `RATE_LIMIT` lets it; with `Retry-After`" },

@@ -88,6 +88,10 @@ export class JournalThread {
     return this.#run(file, "backup");
   }
 
+  removeCutOffBackups(directory: string): Promise<readonly string[]> {
+    return this.#run(directory, "removeCutOffBackups");
+  }
+
   /** Ends the thread as an accident would. For tests. */
   kill(): void {
     for (const worker of this.#pool.threads) void worker.terminate();

@@ -127,6 +127,11 @@ export class JournalThreads {
     return backup;
   }
 
+  /** Returns the names of what it has removed. No backup may be under way. */
+  removeCutOffBackups(directory: string): Promise<readonly string[]> {
+    return this.#reader.removeCutOffBackups(directory);
+  }
+
   close(): Promise<void> {
     this.#closed ??= this.#close();
     return this.#closed;

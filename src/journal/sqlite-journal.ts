@@ -192,6 +192,11 @@ export class SqliteJournal implements OrderJournal, EventOutbox, OperatorJournal
     return (await this.#threads.read(["lastEndBefore", ms])) ?? undefined;
   }
 
+  /** Removes what backups that were cut off have left in a directory; to be called before the first backup. Returns their names. */
+  removeCutOffBackups(directory: string): Promise<readonly string[]> {
+    return this.#threads.removeCutOffBackups(directory);
+  }
+
   /** Deletes up to `limit` idempotency keys that expired before `nowMs`. Returns how many. */
   expireKeys(nowMs: number, limit: number): Promise<number> {
     return this.#threads.commits.request(["expireKeys", nowMs, limit]);

@@ -1,13 +1,15 @@
-import { open, rename, rm, stat } from "node:fs/promises";
-import { dirname } from "node:path";
-import { backup, type DatabaseSync } from "node:sqlite";
+import { open, readdir, rename, rm, stat } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { backup, DatabaseSync } from "node:sqlite";
 import type { BackupReply } from "../../src/journal/protocol.ts";
 import { markBackup } from "./backup-mark.ts";
 import { openForReading } from "./open-database.ts";
-import { troubleOf } from "./sqlite-trouble.ts";
+import { isBusy, troubleOf } from "./sqlite-trouble.ts";
 
 // One step takes a helper thread some milliseconds. Between two steps this thread answers reads.
 const PAGES_A_STEP = 500;
+// A name that nothing else gives, so that what a killed process has left can be told from the files of others.
+const PARTIAL = ".order-pipeline.partial";
 
 /**
  * Copies the journal, as it is at this moment, to a new file while orders go on. The file gets its name when it is complete and
@@ -15,7 +17,7 @@ const PAGES_A_STEP = 500;
  */
 export async function backUp(journal: string, file: string): Promise<BackupReply> {
   if (journal === ":memory:") return { failure: "a journal in memory has no backup" };
-  const partial = `${file}.partial`;
+  const partial = `${file}${PARTIAL}`;
   let source: DatabaseSync | undefined;
   try {
     if ((await stat(file).catch(() => undefined)) !== undefined) return { exists: true };
@@ -37,6 +39,39 @@ export async function backUp(journal: string, file: string): Promise<BackupReply
     return { failure: troubleOf(error) ?? code ?? message };
   } finally {
     source?.close();
+  }
+}
+
+/**
+ * Removes what backups that were cut off have left in a directory, but not one that another process is writing. Returns their names; what cannot
+ * be removed stays.
+ */
+export async function removeCutOff(directory: string): Promise<string[]> {
+  const removed: string[] = [];
+  const entries = await readdir(directory, { withFileTypes: true }).catch(() => []);
+  for (const entry of entries) {
+    const partial = join(directory, entry.name);
+    if (!entry.isFile() || !entry.name.endsWith(PARTIAL) || isBeingWritten(partial)) continue;
+    const isRemoved = await remove(partial).then(
+      () => true,
+      () => false,
+    );
+    if (isRemoved) removed.push(entry.name);
+  }
+  return removed;
+}
+
+/** SQLite has a backup locked while it writes it. */
+function isBeingWritten(partial: string): boolean {
+  let db: DatabaseSync | undefined;
+  try {
+    db = new DatabaseSync(partial, { timeout: 0 });
+    db.exec("BEGIN EXCLUSIVE; ROLLBACK");
+    return false;
+  } catch (error) {
+    return isBusy(error);
+  } finally {
+    db?.close();
   }
 }
 

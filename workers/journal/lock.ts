@@ -1,11 +1,10 @@
 import { lstatSync, readlinkSync, realpathSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { OpenFailed } from "./sqlite-trouble.ts";
+import { isBusy, OpenFailed } from "./sqlite-trouble.ts";
 
 // Long enough for the process that is being replaced to end, short enough for a quick error.
 const WAIT_MS = 1_500;
-const BUSY = 5;
 
 /**
  * Makes this process the only one that serves the journal `file`, until the process ends, however it does. Node has no `flock`, so
@@ -20,7 +19,7 @@ export function lockJournal(file: string, waitMs: number = WAIT_MS): DatabaseSyn
     return lock;
   } catch (error) {
     lock.close();
-    if (((error as { errcode?: number }).errcode ?? 0) % 256 === BUSY) throw new OpenFailed("another process has it open");
+    if (isBusy(error)) throw new OpenFailed("another process has it open");
     throw error;
   }
 }

@@ -60,6 +60,12 @@ export async function backup(file: string): Promise<BackupReply> {
   return backUp(settings.file, file);
 }
 
+/** Removes what backups that were cut off have left in a directory. Returns their names. */
+export async function removeCutOffBackups(directory: string): Promise<readonly string[]> {
+  const { removeCutOff } = await import("./backup.ts");
+  return removeCutOff(directory);
+}
+
 export async function close(): Promise<void> {
   // Reads that wait for their turn come first.
   await turn();

@@ -30,6 +30,11 @@ export function leavesDiskInDoubt(error: unknown): boolean {
   return ![BUSY, READ_ONLY, FULL].includes(((error as { errcode?: number }).errcode ?? 0) & 0xff);
 }
 
+/** Another connection has the database locked. */
+export function isBusy(error: unknown): boolean {
+  return (((error as { errcode?: number }).errcode ?? 0) & 0xff) === BUSY;
+}
+
 /** What is wrong with the database as a whole, in words; undefined when the error concerns a single statement or is a bug. */
 export function troubleOf(error: unknown): string | undefined {
   const { errcode, errstr } = error as { errcode?: number; errstr?: string };
