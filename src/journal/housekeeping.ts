@@ -5,11 +5,17 @@ import { type CancelScope, pause } from "../threads/index.ts";
 import type { SqliteJournal } from "./sqlite-journal.ts";
 
 export interface HousekeepingOptions {
-  readonly journal: Pick<SqliteJournal, "expireKeys" | "retire" | "expireDeadLetters" | "shrink">;
+  readonly journal: Pick<SqliteJournal, "expireKeys" | "retire" | "expireDeadLetters" | "expireActions" | "shrink">;
   /** Absent: everything is kept but expired idempotency keys. */
   readonly retentionDays?: number;
+  /** Whether a time that was read from the wall clock just now may say what is old. */
+  readonly isClockRight: (nowMs: number) => boolean;
+  /** That has changed; at first it is right. */
+  readonly onClock?: (isRight: boolean) => void;
   readonly onFault: OnFault;
   readonly everyMs?: number;
+  /** Wall clock. */
+  readonly nowMs?: () => number;
 }
 
 const DAY_MS = 24 * 60 * 60 * 1000;
@@ -19,11 +25,17 @@ const ROWS_A_BATCH = 200;
 const PAGES_A_BATCH = 100;
 const PAUSE_MS = 40;
 
-/** Deletes old rows from the journal once a minute, and makes the file shorter. Not started yet. */
+/** Deletes old rows from the journal once a minute while the clock is right, and makes the file shorter. Not started yet. */
 export function housekeeping(options: HousekeepingOptions): Periodic {
+  const { isClockRight, onClock, nowMs = Date.now } = options;
+  let wasRight = true;
   return new Periodic(options.everyMs ?? EVERY_MS, async (stop) => {
     try {
-      await cleanUp(options, Date.now(), stop);
+      const atMs = nowMs();
+      const isRight = isClockRight(atMs);
+      if (isRight !== wasRight) onClock?.(isRight);
+      wasRight = isRight;
+      if (isRight) await cleanUp(options, atMs, stop);
     } catch (error) {
       options.onFault("old rows of the journal could not be deleted", error);
     }
@@ -43,5 +55,6 @@ async function cleanUp({ journal, retentionDays }: HousekeepingOptions, nowMs: n
     return next !== null;
   });
   await whileMore(async () => (await journal.expireDeadLetters(oldMs, ROWS_A_BATCH)) === ROWS_A_BATCH);
+  await whileMore(async () => (await journal.expireActions(oldMs, ROWS_A_BATCH)) === ROWS_A_BATCH);
   await whileMore(async () => (await journal.shrink(PAGES_A_BATCH)) > 0);
 }

@@ -18,6 +18,8 @@ export interface WebhookDeliveryOptions {
   readonly log: DeliveryLog;
   /** Requests at one time, each of another order. */
   readonly maxRequests?: number;
+  /** Whether a time that was read from the clock just now may say that an event's time is over. Default: always. */
+  readonly isClockRight?: (nowMs: number) => boolean;
   /** How long after `start` nothing is given up. */
   readonly startGraceMs?: number;
   readonly clock?: Clock;
@@ -62,6 +64,7 @@ export class WebhookDelivery {
   constructor(options: WebhookDeliveryOptions) {
     this.#options = {
       maxRequests: MAX_REQUESTS,
+      isClockRight: () => true,
       startGraceMs: START_GRACE_MS,
       clock: SYSTEM_CLOCK,
       random: Math.random,
@@ -146,24 +149,27 @@ export class WebhookDelivery {
   }
 
   async #failed(event: OrderEvent, failure: PostFailure): Promise<void> {
-    const { outbox, log, clock } = this.#options;
+    const { outbox, log, clock, isClockRight } = this.#options;
     const { seq, tries } = event;
     const { reason } = failure;
     const nowMs = clock.nowMs();
     const leftMs = Math.max(event.expiresMs, this.#graceEndMs) - nowMs;
+    const isRight = isClockRight(nowMs);
     const fields = { order_id: event.orderId, seq, reason };
-    if (leftMs <= 0) {
+    if (leftMs <= 0 && isRight) {
       await this.#journal.run(() => outbox.giveUpEvent(seq, reason, clock.nowMs()));
       log.error(fields, "an order event could not be delivered and is now a dead letter");
       this.#queue.notify();
     } else {
       if (tries === 0) log.warn(fields, "an order event was not delivered and will be tried again");
       else log.debug({ ...fields, failures: tries + 1 }, "an order event was not delivered again");
-      const nextTryMs = nowMs + Math.min(leftMs, this.#pauseMs(tries + 1, failure));
+      const pauseMs = this.#pauseMs(tries + 1, failure);
+      const nextTryMs = nowMs + (leftMs > 0 ? Math.min(leftMs, pauseMs) : pauseMs);
       await this.#journal.run(() => outbox.eventFailed(seq, nextTryMs));
     }
     // One event probes a receiver that is down. No event expires while another one is sent or stored.
-    if (this.#receiver.lane.health.down && this.#queue.inFlight === 1) await this.#giveUpExpired(nowMs, `receiver down: ${reason}`);
+    const isProbe = this.#receiver.lane.health.down && this.#queue.inFlight === 1;
+    if (isProbe && isRight) await this.#giveUpExpired(nowMs, `receiver down: ${reason}`);
   }
 
   #pauseMs(failures: number, { retryAfterMs = 0 }: PostFailure): number {
@@ -205,7 +211,9 @@ export class WebhookDelivery {
 
   async #expire(): Promise<void> {
     try {
-      if (this.#queue.inFlight === 0) await this.#giveUpExpired(this.#options.clock.nowMs(), "the receiver answered 410 Gone");
+      const nowMs = this.#options.clock.nowMs();
+      const isRight = this.#options.isClockRight(nowMs);
+      if (isRight && this.#queue.inFlight === 0) await this.#giveUpExpired(nowMs, "the receiver answered 410 Gone");
     } catch (error) {
       if (!(error instanceof Canceled)) this.#options.log.error({ err: error }, "expired order events could not be given up");
     }

@@ -1,11 +1,8 @@
 import { statSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
 import { describe, expect, test } from "vitest";
-import { housekeeping } from "../../src/journal/housekeeping.ts";
 import type { Cursor } from "../../src/orders/operator-journal.ts";
-import { JournalUnavailable } from "../../src/orders/order-journal.ts";
-import { eventually } from "../support/eventually.ts";
-import { answerTo, DAY_MS, done, JournalFixture, keyOf, NOW, pending } from "./journal-fixture.ts";
+import { answerTo, done, JournalFixture, NOW, pending } from "./journal-fixture.ts";
 
 const LATER = NOW + 1_000;
 
@@ -57,12 +54,16 @@ describe.each(["file", "memory"] as const)("retention, journal in a %s", (kind) 
     await at.run("a", { error: "timeout" });
     await retireAll(at, LATER);
     expect(await at.journal.find("a")).toMatchObject({ attemptsTotal: 3, latest: { attempt: 1 }, attempts: [{ attempt: 1 }] });
-    expect(await at.journal.dueCompensations("payment", NOW, 10)).toMatchObject({ items: [{ orderId: "a", attempt: 1 }] });
+    const [refund] = await at.take("payment");
+    expect(refund).toMatchObject({ orderId: "a", attempt: 1 });
+    // One that is being tried is not compensated either.
+    await retireAll(at, LATER);
+    expect(await at.journal.find("a")).toBeDefined();
 
     // A provider would answer a second attempt 2 with what it did for the first.
     expect(await at.accept("a")).toEqual({ type: "accepted", attempt: 4 });
     await at.finish("a", { attempt: 4, error: "timeout", nowMs: LATER });
-    await at.journal.compensationTried({ orderId: "a", attempt: 1, step: "payment", nowMs: NOW });
+    await at.journal.compensationTried({ id: refund?.id ?? 0, step: "payment" }, NOW);
     await retireAll(at, LATER);
     expect(await at.journal.find("a")).toMatchObject({ attemptsTotal: 4, attempts: [{ attempt: 4 }] });
     await retireAll(at, LATER + 1);
@@ -72,13 +73,30 @@ describe.each(["file", "memory"] as const)("retention, journal in a %s", (kind) 
 
   test("the number of a later attempt outlives that of an older one that goes after it", async () => {
     await using at = await JournalFixture.open(kind);
-    await at.run("a", { error: "timeout", compensations: [pending("payment")] });
+    const [refund = 0] = await at.run("a", { error: "timeout", compensations: [pending("payment")] });
     await at.run("a", { error: "timeout" });
     await retireAll(at, LATER);
-    await at.journal.compensationTried({ orderId: "a", attempt: 1, step: "payment", nowMs: NOW });
+    await at.journal.settleCompensation(refund, "by hand", NOW);
     await retireAll(at, LATER);
     expect(await at.journal.find("a")).toBeUndefined();
     expect(await at.accept("a")).toEqual({ type: "accepted", attempt: 3 });
+  });
+
+  test.each(["done", "settled"])("its age counts from its last compensation, %s long after the attempt's end", async (how) => {
+    await using at = await JournalFixture.open(kind);
+    const [payment = 0] = await at.run("a", { error: "timeout", compensations: [pending("payment"), done("vendor")], nowMs: NOW });
+    const lateMs = NOW + 500;
+    if (how === "settled") await at.journal.settleCompensation(payment, "paid back by hand", lateMs);
+    else for (const { id, step } of await at.take("payment")) await at.journal.compensationTried({ id, step }, lateMs);
+    await retireAll(at, lateMs);
+    const row = { id: payment, status: how, endedMs: lateMs };
+    expect(await at.journal.compensation(payment)).toMatchObject(row);
+    // Sent again for want of an answer.
+    if (how === "settled") expect(await at.journal.settleCompensation(payment, "paid back by hand", lateMs + 9)).toMatchObject(row);
+    expect(await at.journal.find("a")).toMatchObject({ attempts: [{ attempt: 1 }] });
+    await retireAll(at, lateMs + 1);
+    expect(await at.journal.compensation(payment)).toBeUndefined();
+    expect(await at.journal.find("a")).toBeUndefined();
   });
 
   test("an attempt that runs while those before it go is the last one all the same, after a crash too", async () => {
@@ -104,7 +122,7 @@ describe.each(["file", "memory"] as const)("retention, journal in a %s", (kind) 
   test("dead letters go by when they were given up, in batches", async () => {
     await using at = await JournalFixture.open(kind, { events: true });
     for (let n = 0; n < 5; n++) await at.run(`o${n}`);
-    for (const [n, { seq }] of (await at.journal.dueEvents(NOW, 10)).items.entries()) await at.journal.giveUpEvent(seq, "410", NOW + n);
+    for (const [n, { seq }] of (await at.dueEvents(NOW)).items.entries()) await at.journal.giveUpEvent(seq, "410", NOW + n);
     expect(await at.journal.expireDeadLetters(NOW, 10)).toBe(0);
     expect(await at.journal.expireDeadLetters(NOW + 3, 2)).toBe(2);
     expect(await at.journal.expireDeadLetters(NOW + 3, 2)).toBe(1);
@@ -134,68 +152,4 @@ test("the file becomes shorter while it is open and nothing else is written", as
   expect(at.query("PRAGMA freelist_count")).toEqual([{ freelist_count: 0 }]);
   expect(statSync(at.file).size).toBeLessThan(before / 2);
   expect(await at.journal.shrink(500)).toBe(0);
-});
-
-describe("housekeeping", () => {
-  const failed = { error: "timeout", compensations: [done("payment")] } as const;
-
-  test.each([2, undefined])("with RETENTION_DAYS=%s", async (retentionDays) => {
-    await using at = await JournalFixture.open("file", { events: true });
-    const nowMs = Date.now();
-    const oldMs = nowMs - 3 * DAY_MS;
-    await at.run("o0", { ...failed, nowMs: oldMs });
-    for (const { seq } of (await at.journal.dueEvents(oldMs, 10)).items) await at.journal.giveUpEvent(seq, "gone", oldMs);
-    await Promise.all(Array.from({ length: 899 }, (_, n) => at.run(`o${n + 1}`, { ...failed, nowMs: oldMs })));
-    await at.run("placed", { nowMs: oldMs });
-    await at.run("young", { ...failed, nowMs: nowMs - DAY_MS });
-    await Promise.all(Array.from({ length: 450 }, (_, n) => at.accept("runs", 1, keyOf(`k${n}`, "body", nowMs - 1), oldMs)));
-    await at.accept("runs", 1, keyOf("fresh", "body", nowMs + DAY_MS), oldMs);
-    const faults: unknown[] = [];
-    const keeping = housekeeping({
-      journal: at.journal,
-      everyMs: 1,
-      onFault: (message, error) => faults.push(message, error),
-      ...(retentionDays !== undefined && { retentionDays }),
-    });
-    const count = (table: string) => at.query(`SELECT count(*) AS n FROM ${table}`)[0]?.n;
-    const freePages = () => Number(at.query("PRAGMA freelist_count")[0]?.freelist_count);
-    expect(count("dead_letters")).toBe(1);
-    keeping.start();
-    const isShort = () => count("attempts") === 2 && count("dead_letters") === 0 && freePages() === 0;
-    await eventually("a round", () => count("idempotency_keys") === 1 && (retentionDays === undefined || isShort()));
-    await keeping.stop();
-    expect(faults).toEqual([]);
-    expect(count("dead_letters")).toBe(retentionDays === undefined ? 1 : 0);
-    expect(count("attempts")).toBe(retentionDays === undefined ? 902 : 2);
-    expect(await at.journal.find("placed")).toBeDefined();
-    expect(await at.journal.find("young")).toBeDefined();
-  });
-
-  test("stops between two batches, and goes on after one that could not be written", async () => {
-    let calls = 0;
-    const seen: string[] = [];
-    const stopping = Promise.withResolvers<Promise<void>>();
-    const journal = {
-      async expireKeys() {
-        calls++;
-        if (calls === 1) throw new JournalUnavailable("the disk is full");
-        // In the middle of a round, of which this batch is not the last.
-        if (calls === 3) stopping.resolve(keeping.stop());
-        return 200;
-      },
-      retire: () => Promise.reject(new Error("not any more")),
-      expireDeadLetters: () => Promise.reject(new Error("not any more")),
-      shrink: () => Promise.reject(new Error("not any more")),
-    };
-    const keeping = housekeeping({
-      journal,
-      retentionDays: 1,
-      everyMs: 1,
-      onFault: (_message, error) => seen.push((error as Error).message),
-    });
-    keeping.start();
-    await await stopping.promise;
-    expect(calls).toBe(3);
-    expect(seen).toEqual(["the disk is full"]);
-  });
 });

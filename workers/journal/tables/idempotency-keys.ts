@@ -10,7 +10,7 @@ export class IdempotencyKeys {
   readonly #expire: StatementSync;
 
   constructor(db: DatabaseSync) {
-    this.#get = rows(db, "SELECT body_hash, order_id, attempt FROM idempotency_keys WHERE key = ? AND client = ? AND expires_ms > ?");
+    this.#get = rows(db, "SELECT body_hash, order_id, attempt FROM idempotency_keys WHERE key = ? AND client = ?");
     this.#put = db.prepare(`
       INSERT INTO idempotency_keys (client, key, body_hash, order_id, attempt, expires_ms) VALUES (?, ?, ?, ?, ?, ?)
       ON CONFLICT (key, client) DO UPDATE SET
@@ -21,9 +21,9 @@ export class IdempotencyKeys {
     `);
   }
 
-  /** Undefined also for a key that has expired. */
-  get(client: string, key: string, nowMs: number): KnownKey | undefined {
-    return this.#get.get(key, client, nowMs) as unknown as KnownKey | undefined;
+  /** One that has expired stands until it is deleted: only then is the clock known to be right. */
+  get(client: string, key: string): KnownKey | undefined {
+    return this.#get.get(key, client) as unknown as KnownKey | undefined;
   }
 
   /** Stores the attempt that a key belongs to from now on, whatever it belonged to before. */
