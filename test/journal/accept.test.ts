@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { answerTo, JournalFixture, keyOf, NOW } from "./journal-fixture.ts";
+import { answerTo, DAY_MS, JournalFixture, keyOf, NOW } from "./journal-fixture.ts";
 
 describe.each(["file", "memory"] as const)("accept, journal in a %s", (kind) => {
   test("a new order is accepted as its first attempt", async () => {
@@ -122,10 +122,13 @@ describe.each(["file", "memory"] as const)("accept, journal in a %s", (kind) => 
       expect(await at.accept("b", 100, keyOf("k", "y", undefined, "alice"))).toEqual({ type: "mismatch" });
     });
 
-    test("from the moment it expires it is as if it had never been used", async () => {
+    test("once it has expired and is deleted it is as if it had never been used, and not before, whatever the time is", async () => {
       await using at = await JournalFixture.open(kind);
       await at.accept("a", 100, keyOf("k", "first", NOW + 10));
+      expect(await at.journal.expireKeys(NOW + 9, 100)).toBe(0);
       expect(await at.accept("b", 100, keyOf("k", "second", NOW + 20), NOW + 9)).toEqual({ type: "mismatch" });
+      expect(await at.accept("b", 100, keyOf("k", "second", NOW + 20), NOW + 30 * DAY_MS)).toEqual({ type: "mismatch" });
+      expect(await at.journal.expireKeys(NOW + 10, 100)).toBe(1);
       expect(await at.accept("b", 100, keyOf("k", "second", NOW + 20), NOW + 10)).toEqual({ type: "accepted", attempt: 1 });
       expect(await at.accept("a", 100, keyOf("k", "first", NOW + 30), NOW + 11)).toEqual({ type: "mismatch" });
     });

@@ -62,7 +62,7 @@ export class JournalModel {
   accept({ orderId, amount, key, nowMs }: AcceptRequest): AcceptResult {
     const keyName = key && `${key.client}/${key.key}`;
     const known = keyName === undefined ? undefined : this.#keys.get(keyName);
-    if (key !== undefined && known !== undefined && known.expiresMs > nowMs && holdsKeys(known.attempt)) {
+    if (key !== undefined && known !== undefined && holdsKeys(known.attempt)) {
       return known.bodyHash === key.bodyHash ? stateOf(known.attempt) : { type: "mismatch" };
     }
     const latest = this.#of(orderId).at(-1);
