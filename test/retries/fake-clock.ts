@@ -10,10 +10,12 @@ export class FakeClock implements Clock {
   /** The delays that were asked for, in order. */
   readonly asked: number[] = [];
   readonly #timers = new Set<Timer>();
+  /** What timers follow. */
   #nowMs = Date.now();
+  #aheadMs = 0;
 
   nowMs(): number {
-    return this.#nowMs;
+    return this.#nowMs + this.#aheadMs;
   }
 
   after(delayMs: number, callback: () => void): () => void {
@@ -22,6 +24,11 @@ export class FakeClock implements Clock {
     this.asked.push(delayMs);
     this.#timers.add(timer);
     return () => void this.#timers.delete(timer);
+  }
+
+  /** Sets the wall clock, forwards or back. Timers do not follow it. */
+  jump(ms: number): void {
+    this.#aheadMs += ms;
   }
 
   get timers(): number {

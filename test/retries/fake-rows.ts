@@ -1,5 +1,5 @@
 import { setImmediate as turn } from "node:timers/promises";
-import type { DuePage } from "../../src/retries/retry-queue.ts";
+import type { DuePage, DueRequest } from "../../src/retries/retry-queue.ts";
 
 export interface Row {
   readonly id: number;
@@ -7,29 +7,36 @@ export interface Row {
   readonly nextTryMs: number;
 }
 
+export interface FakeRowsOptions {
+  /** How many turns of the event loop an answer takes, before and after the rows are looked at. */
+  readonly turns?: () => number;
+  /** A row that is taken is marked, and nobody gets it until its try is stored, like a compensation. Otherwise, like an event, it is only read. */
+  readonly marks?: boolean;
+}
+
 /** Rows of a journal in memory. Answers some turns of the event loop later, like a thread would. */
 export class FakeRows {
   readonly #rows = new Map<number, Row>();
-  readonly #turns: () => number;
+  readonly #marked = new Set<number>();
+  readonly #options: FakeRowsOptions;
   #lastId = 0;
   /** Says no to every call while it is set. */
   unavailable = false;
   /** Calls under way. */
   busy = 0;
-  reads = 0;
-  mostAsked = 0;
+  /** What it was asked for. */
+  readonly takes: DueRequest[] = [];
 
-  /** `turns`: how long the next answer takes, before and after the rows are looked at. */
-  constructor(turns: () => number = () => 1) {
-    this.#turns = turns;
+  constructor(options: FakeRowsOptions = {}) {
+    this.#options = options;
   }
 
   get size(): number {
     return this.#rows.size;
   }
 
-  add(nextTryMs: number): Row {
-    const row = { id: ++this.#lastId, tries: 0, nextTryMs };
+  add(nextTryMs: number, tries = 0): Row {
+    const row = { id: ++this.#lastId, tries, nextTryMs };
     this.#rows.set(row.id, row);
     return row;
   }
@@ -42,28 +49,45 @@ export class FakeRows {
     return [...this.#rows.values()];
   }
 
+  /** Those that nobody has taken. */
+  waiting(): Row[] {
+    return this.all().filter(({ id }) => !this.#marked.has(id));
+  }
+
   /** At once, as another writer of the journal does it. */
   remove(id: number): void {
     this.#rows.delete(id);
   }
 
-  due(nowMs: number, limit: number): Promise<DuePage<Row>> {
-    this.reads++;
-    this.mostAsked = Math.max(this.mostAsked, limit);
+  /** At once, as for an operator. */
+  mark(id: number): void {
+    if (this.#options.marks === true) this.#marked.add(id);
+  }
+
+  take(request: DueRequest): Promise<DuePage<Row>> {
+    this.takes.push(request);
+    const { nowMs, limit, leastTried, underWay } = request;
     return this.#answer(() => {
-      const byTime = this.all().sort((a, b) => a.nextTryMs - b.nextTryMs || a.id - b.id);
-      const later = byTime.find(({ nextTryMs }) => nextTryMs > nowMs);
-      const items = byTime.filter(({ nextTryMs }) => nextTryMs <= nowMs).slice(0, limit);
-      return { items, ...(later !== undefined && { nextDueMs: later.nextTryMs }) };
+      const waiting = this.waiting();
+      const byTime = waiting.sort((a, b) => (leastTried ? a.tries - b.tries : 0) || a.nextTryMs - b.nextTryMs || a.id - b.id);
+      const isDue = ({ id, nextTryMs }: Row) => nextTryMs <= nowMs && !underWay.includes(id);
+      const items = byTime.filter(isDue).slice(0, limit);
+      for (const { id } of items) this.mark(id);
+      const later = waiting.filter(({ nextTryMs }) => nextTryMs > nowMs).map(({ nextTryMs }) => nextTryMs);
+      return { items, ...(later.length > 0 && { nextDueMs: Math.min(...later) }) };
     });
   }
 
   done(id: number): Promise<void> {
-    return this.#answer(() => this.remove(id));
+    return this.#answer(() => {
+      this.#marked.delete(id);
+      this.remove(id);
+    });
   }
 
   failed(id: number, nextTryMs: number): Promise<void> {
     return this.#answer(() => {
+      this.#marked.delete(id);
       const row = this.#rows.get(id);
       if (row !== undefined) this.#rows.set(id, { id, tries: row.tries + 1, nextTryMs });
     });
@@ -84,6 +108,6 @@ export class FakeRows {
   }
 
   async #wait(): Promise<void> {
-    for (let turns = this.#turns(); turns > 0; turns--) await turn();
+    for (let turns = this.#options.turns?.() ?? 1; turns > 0; turns--) await turn();
   }
 }
