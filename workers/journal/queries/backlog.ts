@@ -1,28 +1,38 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { EVENT_KEPT_MS } from "../../../src/orders/event-payload.ts";
 import type { Backlog, Waiting } from "../../../src/orders/operator-journal.ts";
-import { STEPS, type StepName } from "../../../src/orders/steps.ts";
+import { perStep, STEPS, type StepName } from "../../../src/orders/steps.ts";
 import { rows } from "../tables/rows.ts";
-import { OPEN_STATES } from "./open-compensations.ts";
+import { OPEN_STATES, openById } from "./open-compensations.ts";
 import { RowCount } from "./row-count.ts";
+
+// Counted in one statement: some milliseconds.
+const FEW = 10_000;
 
 /** Counts and ages of what waits. */
 export class Backlogs {
   readonly #sizeOf: () => number;
+  readonly #fewCompensations: StatementSync;
   readonly #compensations: RowCount;
-  readonly #oldestCompensation: StatementSync;
+  readonly #oldestCompensation: Readonly<Record<StepName, StatementSync>>;
   readonly #events: RowCount;
   readonly #oldestEvent: StatementSync;
   readonly #deadLetters: RowCount;
 
   constructor(db: DatabaseSync, sizeOf: () => number) {
     this.#sizeOf = sizeOf;
-    const open = "ended_ms IS NULL AND state = ? AND step = ?";
-    this.#compensations = new RowCount(db, "compensations INDEXED BY compensations_open", open, ["id"]);
-    this.#oldestCompensation = rows(
+    const open = "compensations INDEXED BY compensations_open";
+    const states = `'${OPEN_STATES.join("', '")}'`;
+    this.#fewCompensations = rows(
       db,
-      `SELECT ended_ms FROM attempts WHERE id = (
-         SELECT attempt_id FROM compensations INDEXED BY compensations_open WHERE ${open} ORDER BY id LIMIT 1)`,
+      `SELECT count(*) FROM (SELECT 1 FROM ${open} WHERE ended_ms IS NULL AND state IN (${states}) AND step = ? LIMIT ${FEW})`,
+    );
+    this.#compensations = new RowCount(db, open, "ended_ms IS NULL AND state = ? AND step = ?", ["id"]);
+    this.#oldestCompensation = perStep((step) =>
+      rows(
+        db,
+        `SELECT ended_ms FROM attempts WHERE id = (SELECT attempt_id FROM (${openById("id, attempt_id", "rising", OPEN_STATES, [step])}))`,
+      ),
     );
     this.#events = new RowCount(db, "outbox INDEXED BY outbox_by_order", "true", ["order_id", "seq"]);
     // One that was put back after it had been given up waits since then.
@@ -49,16 +59,14 @@ export class Backlogs {
   }
 
   async #ofStep(step: StepName): Promise<Waiting & { heldOfStep: number }> {
-    let count = 0;
-    let heldOfStep = 0;
-    let sinceMs = Number.POSITIVE_INFINITY;
-    for (const state of OPEN_STATES) {
-      const inState = waiting(await this.#compensations.read([state, step], [0]), () => first(this.#oldestCompensation, state, step));
-      count += inState.count;
-      if (state === "held") heldOfStep = inState.count;
-      sinceMs = Math.min(sinceMs, inState.sinceMs ?? sinceMs);
+    const heldOfStep = await this.#compensations.read(["held", step], [0]);
+    let [count] = this.#fewCompensations.get(step) as unknown as [number];
+    if (count === FEW) {
+      // A row that is taken meanwhile, or given back, counts twice or not at all. Few rows are counted in one statement.
+      const pending = await this.#compensations.read(["pending", step], [0]);
+      count = heldOfStep + pending + (await this.#compensations.read(["trying", step], [0]));
     }
-    return count === 0 ? { count, heldOfStep } : { count, sinceMs, heldOfStep };
+    return { ...waiting(count, () => first(this.#oldestCompensation[step], 0, 1)), heldOfStep };
   }
 }
 
@@ -68,6 +76,6 @@ function waiting(count: number, oldest: () => number | undefined): Waiting {
   return sinceMs === undefined ? { count: 0 } : { count, sinceMs };
 }
 
-function first(statement: StatementSync, ...parameters: string[]): number | undefined {
+function first(statement: StatementSync, ...parameters: number[]): number | undefined {
   return (statement.get(...parameters) as unknown as [number] | undefined)?.[0];
 }

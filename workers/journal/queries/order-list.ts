@@ -40,11 +40,12 @@ export class OrderList {
   readonly #standing: StatementSync;
 
   constructor(db: DatabaseSync) {
-    // The table of what runs is small, so it is sorted as a whole.
+    // The table of what runs is small, so it is sorted as a whole. An attempt that has ended is in it until its answer is stored.
     this.#running = rows(
       db,
       `SELECT order_id, attempt, amount, accepted_ms FROM open_attempts
        WHERE accepted_ms >= ?1 AND accepted_ms < ?2 AND (accepted_ms < ?3 OR (accepted_ms = ?3 AND order_id > ?4))
+         AND NOT EXISTS (SELECT 1 FROM attempts a WHERE a.order_id = open_attempts.order_id AND a.attempt = open_attempts.attempt)
        ORDER BY accepted_ms DESC, order_id LIMIT ?5`,
     );
     const columns = "id, order_id, attempt, amount, accepted_ms, ended_ms, error";
@@ -68,7 +69,7 @@ export class OrderList {
       db,
       `SELECT
          EXISTS (SELECT 1 FROM attempts WHERE order_id = ?1 AND attempt > ?2 AND accepted_ms < ?3)
-           OR EXISTS (SELECT 1 FROM open_attempts WHERE order_id = ?1 AND accepted_ms < ?3),
+           OR EXISTS (SELECT 1 FROM open_attempts WHERE order_id = ?1 AND attempt > ?2 AND accepted_ms < ?3),
          EXISTS (SELECT 1 FROM compensations WHERE attempt_id = ?4 AND ended_ms IS NULL)`,
     );
   }

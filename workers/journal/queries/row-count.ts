@@ -9,7 +9,7 @@ type Key = readonly (number | string)[];
 
 /**
  * Counts rows along an index, in slices: counting a million at once would keep every look-up waiting for a tenth of a second.
- * Rows never change their place in the indexes that it is used with, so each that is there the whole time is counted once.
+ * A row that is there the whole time and does not change its place in the index is counted once.
  */
 export class RowCount {
   readonly #rowsATurn: number;
