@@ -15,6 +15,8 @@ interface ModelCompensation {
   tries: number;
   /** Absent once it is done or settled. */
   nextTryMs: number | undefined;
+  /** When it was done or settled. */
+  endedMs?: number;
   note?: string;
 }
 
@@ -102,6 +104,7 @@ export class JournalModel {
     if (compensation?.nextTryMs === undefined) return;
     compensation.tries++;
     compensation.nextTryMs = nextTryMs;
+    if (nextTryMs === undefined) compensation.endedMs = nowMs;
     this.#addEventWhenCompensated(attempt, nowMs);
   }
 
@@ -110,6 +113,7 @@ export class JournalModel {
     if (compensation?.nextTryMs === undefined) return;
     compensation.note = note;
     compensation.nextTryMs = undefined;
+    compensation.endedMs = nowMs;
     this.#addEventWhenCompensated(attempt, nowMs);
   }
 
@@ -166,7 +170,9 @@ export class JournalModel {
   retire(beforeMs: number): void {
     this.attempts = this.attempts.filter(
       ({ ended, compensations }) =>
-        ended?.error === undefined || ended.atMs >= beforeMs || compensations.some(({ nextTryMs }) => nextTryMs !== undefined),
+        ended?.error === undefined ||
+        ended.atMs >= beforeMs ||
+        compensations.some(({ nextTryMs, endedMs = 0 }) => nextTryMs !== undefined || endedMs >= beforeMs),
     );
   }
 
