@@ -51,7 +51,7 @@ function treat(call: Call, status: number): Treatment {
   return { status: call.path === "/refunds" && call.orderId.startsWith("new-") ? status : 200 };
 }
 
-test("1000 refunds that never succeed: the 100 due behind them are made when it is their turn, and no bad one a second time before", async () => {
+test("1000 refunds that never succeed: the 100 due behind them are made when it is their turn, and before bad ones have a second one", async () => {
   await fastOnce("the last good refund, after its turn,", 2_000, async () => {
     using rows = await OldRows.make();
     rows.addRefunds(badAndGood());
@@ -61,14 +61,12 @@ test("1000 refunds that never succeed: the 100 due behind them are made when it 
     const good = () => provider.to("/refunds", "good-").filter(({ endedMs }) => endedMs !== undefined);
     await eventually("the good refunds", () => good().length >= GOOD);
 
-    // Each once, and none of the bad ones twice before the last of them.
+    // Each once, and before any bad one had a second turn, but for those that went out beside the last of them. On a slow machine a good
+    // one may miss its deadline, and has a later turn.
     expect(new Set(good().map(({ orderId }) => orderId)).size).toBe(GOOD);
     const lastMs = Math.max(...good().map(({ endedMs }) => endedMs as number));
     const before = provider.to("/refunds", "bad-").filter(({ beganMs }) => beganMs < lastMs);
     const twice = before.length - new Set(before.map(({ orderId }) => orderId)).size;
-    // Those that a slow machine keeps apart for longer than the pause of the first are due again meanwhile, in their turn.
-    const [first] = before as [Call];
-    if (lastMs - first.beganMs < PAUSE_MS) expect(twice).toBe(0);
 
     // By their rows: a try that a slow machine did not send before its deadline never came to the provider.
     await eventually("each bad one to be tried again", () => rows.query(TRIED_TOO_LITTLE).length === 0);
@@ -76,8 +74,8 @@ test("1000 refunds that never succeed: the 100 due behind them are made when it 
     expectDates(rows);
     expect(good()).toHaveLength(GOOD);
     // What hangs holds its lane for the deadline of a call; all else costs a round trip.
-    const turnMs = first.beganMs + Math.ceil(HANGING / LANES) * TIMEOUT_MS;
-    return lastMs - turnMs;
+    const turnMs = (before[0] as Call).beganMs + Math.ceil(HANGING / LANES) * TIMEOUT_MS;
+    return twice > LANES ? Number.POSITIVE_INFINITY : lastMs - turnMs;
   });
 });
 
