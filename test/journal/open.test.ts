@@ -45,7 +45,9 @@ async function filled(): Promise<void> {
   const orderIds = Array.from({ length: 200 }, (_, n) => `o${n}`);
   await Promise.all(orderIds.map((orderId) => journal.accept({ orderId, amount: 1, nowMs: NOW })));
   await Promise.all(
-    orderIds.map((orderId) => journal.finish({ orderId, attempt: 1, answer: answerTo(orderId), compensations: [], nowMs: NOW })),
+    orderIds.map((orderId) =>
+      journal.finish({ orderId, attempt: 1, answer: answerTo(orderId), answered: true, compensations: [], nowMs: NOW }),
+    ),
   );
   await journal.close();
 }

@@ -8,15 +8,11 @@ import { JournalFixture, NOW, pending } from "./journal-fixture.ts";
 
 test("however many look orders up, what is due is read, and a settled compensation is answered", async () => {
   await using at = await JournalFixture.open("file", { events: true });
-  await at.run("a", { error: "timeout", compensations: [pending("payment", NOW)] });
+  await at.run("a", { error: "timeout", compensations: [pending("vendor"), pending("payment")] });
   const lookUps = () => Promise.allSettled(Array.from({ length: 300 }, () => at.journal.find("a")));
   const looks = lookUps();
-  const [compensations, events, backlog] = await Promise.all([
-    at.journal.dueCompensations("payment", NOW, 10),
-    at.journal.dueEvents(NOW, 10),
-    at.journal.backlog(),
-  ]);
-  expect(compensations.items).toMatchObject([{ orderId: "a" }]);
+  const [compensations, events, backlog] = await Promise.all([at.take("payment"), at.dueEvents(NOW), at.journal.backlog()]);
+  expect(compensations).toMatchObject([{ orderId: "a" }]);
   expect(events.items).toMatchObject([{ orderId: "a" }]);
   expect(backlog.compensations.payment.count).toBe(1);
   const moreLooks = lookUps();

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { SqliteJournal } from "../../src/journal/sqlite-journal.ts";
-import { answerTo, DAY_MS, keyOf, NOW } from "./journal-fixture.ts";
+import { answerTo, DAY_MS, dueAt, keyOf, NOW } from "./journal-fixture.ts";
 
 let directory: string;
 let file: string;
@@ -19,7 +19,8 @@ afterEach(() => rmSync(directory, { recursive: true, force: true }));
 
 interface Promised {
   readonly amount: number;
-  state: "accepted" | "placed" | "failed" | "compensated";
+  /** `ending`: failed, and not answered yet. */
+  state: "accepted" | "placed" | "ending" | "failed" | "compensated";
 }
 
 /** Lets a process write for `ms` after its first acknowledgement, kills it, and returns everything it had acknowledged. */
@@ -51,8 +52,9 @@ async function writeAndKill(prefix: string, clients: number, ms: number): Promis
 
 /** What a promise leaves open: what was under way when the process died may have happened or not. */
 const LATER: Readonly<Record<Promised["state"], readonly string[]>> = {
-  accepted: ["accepted", "placed", "failed", "compensated"],
+  accepted: ["accepted", "placed", "ending", "failed", "compensated"],
   placed: ["placed"],
+  ending: ["ending", "failed", "compensated"],
   failed: ["failed", "compensated"],
   compensated: ["compensated"],
 };
@@ -64,13 +66,24 @@ async function stateOf(journal: SqliteJournal, orderId: string, amount: number):
   expect(attempt).toMatchObject({ attempt: 1, amount });
   if (attempt?.ended === undefined) return "accepted";
   expect(attempt.ended.answer.order_id).toBe(orderId);
-  if (attempt.ended.answer.status === "ok") return "placed";
+  const { answer } = attempt.ended;
+  if (answer.status === "ok") return "placed";
+  if (answer.steps[0]?.compensation === "pending") return "ending";
   return attempt.compensations.every(({ status }) => status === "done") ? "compensated" : "failed";
+}
+
+/** What the same request gets: only an answer that was stored as one. */
+async function askAgain(journal: SqliteJournal, orderId: string, amount: number, state: string): Promise<void> {
+  const nowMs = Date.now();
+  const again = await journal.accept({ orderId, amount, nowMs, key: keyOf(orderId, "body", 2 * nowMs) });
+  if (state === "accepted" || state === "ending") expect(again).toEqual({ type: "running", orderId, attempt: 1 });
+  else expect(again).toEqual({ type: "replayed", answer: answerTo(orderId, state === "placed" ? undefined : "no_courier") });
 }
 
 const EVENTS: Readonly<Record<string, readonly string[]>> = {
   accepted: [],
   placed: ["order.placed"],
+  ending: ["order.failed"],
   failed: ["order.failed"],
   compensated: ["order.failed", "order.compensated"],
 };
@@ -78,7 +91,7 @@ const EVENTS: Readonly<Record<string, readonly string[]>> = {
 /** Adds the types of what is delivered to those before, by order. */
 async function deliverAll(journal: SqliteJournal, events: Map<string, string[]>): Promise<void> {
   for (;;) {
-    const { items } = await journal.dueEvents(Date.now() + DAY_MS, 10_000);
+    const { items } = await journal.takeEvents(dueAt(Date.now() + DAY_MS));
     if (items.length === 0) return;
     for (const { orderId, payload } of items) events.set(orderId, [...(events.get(orderId) ?? []), JSON.parse(payload).type]);
     await Promise.all(items.map(({ seq }) => journal.eventDelivered(seq, NOW)));
@@ -100,6 +113,7 @@ describe("a process that is killed while it writes", () => {
         const found = await stateOf(journal, orderId, amount);
         expect(LATER[state], `${orderId} was ${state}`).toContain(found);
         expect(events.get(orderId) ?? [], orderId).toEqual(EVENTS[found]);
+        await askAgain(journal, orderId, amount, found);
         const order = all.get(orderId);
         if (order !== undefined) order.state = found as Promised["state"];
       }
@@ -124,7 +138,8 @@ describe("a log that ends early", () => {
   async function images(): Promise<{ lengthBefore: number; length: number; database: string; log: string }> {
     const journal = await SqliteJournal.open(file);
     await journal.accept({ orderId: "first", amount: 1, nowMs: NOW, key: keyOf("k1") });
-    await journal.finish({ orderId: "first", attempt: 1, answer: answerTo("first"), compensations: [], nowMs: NOW });
+    const ending = { answer: answerTo("first"), answered: true, compensations: [] };
+    await journal.finish({ ...ending, orderId: "first", attempt: 1, nowMs: NOW });
     const lengthBefore = statSync(`${file}-wal`).size;
     await journal.accept({ orderId: "second", amount: 2, nowMs: NOW, key: keyOf("k2") });
     const length = statSync(`${file}-wal`).size;

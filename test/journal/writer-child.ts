@@ -1,6 +1,6 @@
 import { openSync, writeSync } from "node:fs";
 import { SqliteJournal } from "../../src/journal/sqlite-journal.ts";
-import { answerTo, done, keyOf, pending } from "./journal-fixture.ts";
+import { answerBefore, answerTo, keyOf } from "./journal-fixture.ts";
 
 /**
  * Writes orders into the journal it is given until it is killed, and notes in a file what has been acknowledged, a line
@@ -21,13 +21,18 @@ async function client(): Promise<never> {
     const { type } = await journal.accept({ orderId, amount: n + 1, nowMs, key: keyOf(orderId, "body", nowMs * 2) });
     note("accepted", orderId, n + 1, type);
     if (n % 3 === 0) {
-      await journal.finish({ orderId, attempt: 1, answer: answerTo(orderId), compensations: [], nowMs });
+      await journal.finish({ orderId, attempt: 1, answer: answerTo(orderId), answered: true, compensations: [], nowMs });
       note("placed", orderId);
     } else if (n % 3 === 1) {
-      const compensations = [done("vendor"), pending("payment", nowMs)];
-      await journal.finish({ orderId, attempt: 1, answer: answerTo(orderId, "no_courier"), compensations, nowMs });
+      const attempt = { orderId, attempt: 1, nowMs };
+      const compensations = (["vendor", "payment"] as const).map((step) => ({ step, trying: true }));
+      const answer = answerBefore(orderId, "no_courier");
+      const [vendor = 0, payment = 0] = await journal.finish({ ...attempt, answer, answered: false, compensations });
+      note("ending", orderId);
+      const { json } = answerTo(orderId, "no_courier");
+      await journal.answer({ ...attempt, json, answered: true, tried: [{ id: vendor, step: "vendor" }] });
       note("failed", orderId);
-      await journal.compensationTried({ orderId, attempt: 1, step: "payment", nowMs });
+      await journal.compensationTried({ id: payment, step: "payment" }, nowMs);
       note("compensated", orderId);
     }
   }
