@@ -134,7 +134,7 @@ test("a compensation that never answers has a deadline of its own and holds up n
   );
   // Its first try goes on.
   expect(fixture.running.service.compensator.inFlight).toBe(1);
-  expect(others.find(({ step }: { step: string }) => step === "vendor")).toMatchObject({ status: "pending", tries: 0 });
+  expect(others.find(({ step }: { step: string }) => step === "vendor")).toMatchObject({ status: "trying", tries: 0 });
   const all = await eventually(
     "the vendor's second try",
     () => compensations(fixture.port),

@@ -111,18 +111,20 @@ test.skipIf(process.platform === "win32").each(["SIGTERM", "SIGKILL"] as const)(
   },
 );
 
-test("whoever asks, without a key too, while a canceled attempt is still being compensated waits for that, and they share one new attempt", async () => {
+test("whoever asks, without a key too, before a canceled attempt is closed waits for that, and they share one new attempt", async () => {
   await using at = new OrderServiceFixture();
   const client = new AbortController();
   const first = await at.place("o", 1, client.signal);
+  const gate = Promise.withResolvers<void>();
+  at.journal.gates.answer = gate.promise;
   client.abort();
   await eventually("its compensations", () => at.steps("compensate").length === STEPS.length);
   let placed = 0;
   const waiting = [1, 2, 3].map(() => at.place().finally(() => placed++));
   await turn();
-  expect([placed, at.orderService.inFlight, at.journal.finished.length]).toEqual([0, 4, 0]);
+  expect([placed, at.orderService.inFlight, at.journal.answered.length]).toEqual([0, 4, 0]);
   expect(at.steps("perform", "o", 2)).toEqual([]);
-  for (const step of at.steps("compensate")) step.end({ status: "ok" });
+  gate.resolve();
   const placements = await Promise.all(waiting);
   expect((await first.answer).error).toBe("canceled");
   expect(at.steps("perform", "o", 2)).toHaveLength(STEPS.length);
@@ -130,6 +132,10 @@ test("whoever asks, without a key too, while a canceled attempt is still being c
   for (const { answer } of placements) expect(await answer).not.toHaveProperty("error");
   expect(at.steps("perform", "o", 3)).toEqual([]);
   expect(at.orderService.inFlight).toBe(0);
+  // Nobody waited for the compensations of the first, which end in their own time.
+  expect(at.journal.rows.map(({ status }) => status)).toEqual(STEPS.map(() => "trying"));
+  for (const step of at.steps("compensate")) step.end({ status: "ok" });
+  await eventually("them to be done", () => at.journal.rows.every(({ status }) => status === "done"));
 });
 
 test("one that asks while a canceled attempt ends well after all gets its stored answer", async () => {

@@ -15,6 +15,8 @@ export function accept(tables: Tables, [, orderId, amount, nowMs, ...key]: Accep
     const [, attempt, placedAmount] = latest;
     if (placedAmount !== amount) return { type: "conflict" };
     bind(tables, key, orderId, attempt);
+    // Somebody receives it now, though nobody may have then.
+    if (latest[7] === 0) tables.attempts.answer(orderId, attempt, 1, latest[8]);
     return { type: "replayed", answer: storedAnswer(latest) };
   }
   if (latest !== undefined && tables.held.isAny(latest[0])) return { type: "held" };
