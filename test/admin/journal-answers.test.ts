@@ -13,6 +13,7 @@ import { QUIET } from "./quiet-sources.ts";
 
 const ROUTES: readonly (readonly [method: string, path: string, body?: object])[] = [
   ["GET", "/orders"],
+  ["GET", "/orders/a"],
   ["GET", "/compensations"],
   ["POST", "/compensations/1/retry"],
   ["POST", "/compensations/1/settle", { note: "by hand" }],
@@ -33,11 +34,17 @@ async function startWith(error: Error, faults: unknown[]): Promise<number> {
     orders: fails,
     compensations: fails,
     compensation: fails,
+    takeCompensation: fails,
     settleCompensation: fails,
     deadLetters: fails,
     redeliver: fails,
+    noteAction: fails,
+    actionsOn: fails,
     backlog: fails,
     backup: fails,
+    restore: fails,
+    heldAttempts: fails,
+    confirmRestore: fails,
   };
   const counters = {
     totals: () => ({ running: 0, started: 0, finished: 0 }),
@@ -67,10 +74,12 @@ async function startWith(error: Error, faults: unknown[]): Promise<number> {
     operators: {
       journal,
       lookup: { find: fails },
-      compensator: { tryNow: async () => {}, forget: () => {} },
+      compensator: { tryNow: async () => {} },
       backups: { directory: "/nowhere", inMemory: false },
       onSettled: () => {},
       onRedelivered: () => {},
+      onConfirmed: () => {},
+      onAction: () => {},
     },
     report: (_message, fault) => faults.push(fault),
   });

@@ -1,0 +1,107 @@
+import { DatabaseSync } from "node:sqlite";
+import { describe, expect, test } from "vitest";
+import { ACTIONS_SHOWN } from "../../src/orders/operator-journal.ts";
+import { DAY_MS, JournalFixture, NOW, pending } from "./journal-fixture.ts";
+
+const failed = { error: "timeout", compensations: [pending("payment"), pending("vendor")] } as const;
+
+describe.each(["file", "memory"] as const)("what operators did, journal in a %s", (kind) => {
+  test("stands with the order, oldest first, with the act alone", async () => {
+    await using at = await JournalFixture.open(kind, { events: true });
+    const [payment = 0, vendor = 0] = await at.run("a", failed);
+    await at.run("other", failed);
+    expect(await at.journal.actionsOn("a")).toEqual([]);
+    await at.journal.takeCompensation(payment, NOW + 1, "ann");
+    await at.journal.settleCompensation(vendor, "by bank", NOW + 2, "bob");
+    const [event] = (await at.dueEvents(NOW)).items;
+    await at.journal.giveUpEvent(event?.seq ?? 0, "gone", NOW);
+    await at.journal.redeliver(event?.seq ?? 0, NOW + 3, "ann");
+    const all = [
+      { atMs: NOW + 1, actor: "ann", action: "retry", detail: `compensation ${payment} (attempt 1, payment)` },
+      { atMs: NOW + 2, actor: "bob", action: "settle", detail: `compensation ${vendor} (attempt 1, vendor): by bank` },
+      { atMs: NOW + 3, actor: "ann", action: "redeliver", detail: `event ${event?.seq}` },
+    ];
+    expect(await at.journal.actionsOn("a")).toEqual(all);
+
+    // What did nothing: it is tried, it is settled, there is none.
+    await at.journal.takeCompensation(payment, NOW + 4, "cat");
+    await at.journal.settleCompensation(payment, "x", NOW + 4, "cat");
+    await at.journal.settleCompensation(vendor, "by bank", NOW + 4, "cat");
+    await at.journal.takeCompensation(vendor, NOW + 4, "cat");
+    await at.journal.settleCompensation(4_711, "x", NOW + 4, "cat");
+    await at.journal.takeCompensation(4_711, NOW + 4, "cat");
+    expect(await at.journal.redeliver(event?.seq ?? 0, NOW + 4, "cat")).toBe(false);
+    expect(await at.journal.actionsOn("a")).toEqual(all);
+    expect(await at.journal.actionsOn("other")).toEqual([]);
+  });
+
+  test(`of many the newest ${ACTIONS_SHOWN} are shown`, async () => {
+    await using at = await JournalFixture.open(kind);
+    const [payment = 0] = await at.run("a", failed);
+    for (let n = 0; n < ACTIONS_SHOWN + 5; n++) {
+      await at.journal.takeCompensation(payment, NOW + n, "ann");
+      await at.journal.compensationTried({ id: payment, step: "payment", nextTryMs: NOW }, NOW);
+    }
+    const times = (await at.journal.actionsOn("a")).map(({ atMs }) => atMs - NOW);
+    expect(times).toEqual(Array.from({ length: ACTIONS_SHOWN }, (_, n) => n + 5));
+  });
+
+  test("goes with the last attempt at the order, and not before", async () => {
+    await using at = await JournalFixture.open(kind);
+    for (let attempt = 1; attempt <= 2; attempt++) {
+      const ids = await at.run("a", { ...failed, nowMs: NOW + attempt });
+      for (const id of ids) await at.journal.settleCompensation(id, "by bank", NOW + attempt, "ann");
+    }
+    await at.run("placed", failed);
+    for (const { id } of await at.take("payment")) await at.journal.compensationTried({ id, step: "payment" }, NOW);
+    for (const { id } of await at.take("vendor")) await at.journal.compensationTried({ id, step: "vendor", nextTryMs: NOW }, NOW);
+    for (const { id } of (await at.journal.compensations("pending", undefined, 9)).items) await at.journal.settleCompensation(id, "x", NOW);
+    await at.run("placed");
+    await at.journal.retire(NOW + 2, [], 10);
+    expect(await at.journal.find("a")).toMatchObject({ attempts: [{ attempt: 2 }] });
+    expect(await at.journal.actionsOn("a")).toHaveLength(4);
+    await at.journal.retire(NOW + 3, [], 10);
+    expect(await at.journal.find("a")).toBeUndefined();
+    expect(await at.journal.actionsOn("a")).toEqual([]);
+    expect(await at.journal.find("placed")).toMatchObject({ attempts: [{ attempt: 2 }] });
+    expect(await at.journal.actionsOn("placed")).toHaveLength(1);
+  });
+
+  test("about no order, or about one that is gone already, goes by its own age", async () => {
+    await using at = await JournalFixture.open(kind, { events: true });
+    await at.run("a", { error: "timeout" });
+    const [event] = (await at.dueEvents(NOW)).items;
+    await at.journal.giveUpEvent(event?.seq ?? 0, "gone", NOW + DAY_MS);
+    await at.journal.retire(NOW + 1, [], 10);
+    await at.journal.noteAction({ atMs: NOW + 8, actor: "ann", action: "backup", detail: "monday.db" });
+    expect(await at.journal.redeliver(event?.seq ?? 0, NOW + 9, "ann")).toBe(true);
+    expect(await at.journal.actionsOn("a")).toEqual([]);
+    expect(await at.journal.expireActions(NOW + 8, 10)).toBe(0);
+    expect(await at.journal.expireActions(NOW + 10, 1)).toBe(1);
+    expect(await at.journal.expireActions(NOW + 9, 10)).toBe(0);
+    expect(await at.journal.expireActions(NOW + 10, 10)).toBe(1);
+    expect(await at.journal.expireActions(NOW + 10, 10)).toBe(0);
+  });
+});
+
+test("an act that cannot be kept is not done", async () => {
+  await using at = await JournalFixture.open("file", { events: true });
+  const [payment = 0, vendor = 0] = await at.run("a", failed);
+  const [event] = (await at.dueEvents(NOW)).items;
+  await at.journal.giveUpEvent(event?.seq ?? 0, "gone", NOW);
+  const db = new DatabaseSync(at.file);
+  db.exec("ALTER TABLE operator_actions RENAME TO elsewhere");
+  await expect(at.journal.takeCompensation(payment, NOW, "ann")).rejects.toThrow("operator_actions");
+  await expect(at.journal.settleCompensation(vendor, "by bank", NOW, "ann")).rejects.toThrow("operator_actions");
+  await expect(at.journal.redeliver(event?.seq ?? 0, NOW, "ann")).rejects.toThrow("operator_actions");
+  const states = async () => (await at.journal.find("a"))?.latest.compensations.map(({ status }) => status);
+  expect(await states()).toEqual(["pending", "pending"]);
+  expect((await at.journal.deadLetters(undefined, 10)).items).toHaveLength(1);
+  db.exec("ALTER TABLE elsewhere RENAME TO operator_actions");
+  db.close();
+  await at.journal.takeCompensation(payment, NOW, "ann");
+  await at.journal.settleCompensation(vendor, "by bank", NOW, "ann");
+  expect(await states()).toEqual(["trying", "settled"]);
+  expect(await at.journal.redeliver(event?.seq ?? 0, NOW, "ann")).toBe(true);
+  expect(await at.journal.actionsOn("a")).toHaveLength(3);
+});
