@@ -31,6 +31,11 @@ export class FakeClock implements Clock {
     this.#aheadMs += ms;
   }
 
+  /** Milliseconds that have passed, on a clock that never jumps. */
+  get passedMs(): number {
+    return this.#nowMs;
+  }
+
   get timers(): number {
     return this.#timers.size;
   }

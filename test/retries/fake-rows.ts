@@ -64,11 +64,17 @@ export class FakeRows {
     if (this.#options.marks === true) this.#marked.add(id);
   }
 
-  take(request: DueRequest): Promise<DuePage<Row>> {
+  /** As after a restart. */
+  unmark(id: number): void {
+    this.#marked.delete(id);
+  }
+
+  /** `kind`: of rows that were never tried, or of all others; default: of all. */
+  take(request: DueRequest, kind?: "first" | "again"): Promise<DuePage<Row>> {
     this.takes.push(request);
     const { nowMs, limit, leastTried, underWay } = request;
     return this.#answer(() => {
-      const waiting = this.waiting();
+      const waiting = this.waiting().filter(({ tries }) => kind === undefined || (kind === "first") === (tries === 0));
       const byTime = waiting.sort((a, b) => (leastTried ? a.tries - b.tries : 0) || a.nextTryMs - b.nextTryMs || a.id - b.id);
       const isDue = ({ id, nextTryMs }: Row) => nextTryMs <= nowMs && !underWay.includes(id);
       const items = byTime.filter(isDue).slice(0, limit);
@@ -80,14 +86,14 @@ export class FakeRows {
 
   done(id: number): Promise<void> {
     return this.#answer(() => {
-      this.#marked.delete(id);
+      this.unmark(id);
       this.remove(id);
     });
   }
 
   failed(id: number, nextTryMs: number): Promise<void> {
     return this.#answer(() => {
-      this.#marked.delete(id);
+      this.unmark(id);
       const row = this.#rows.get(id);
       if (row !== undefined) this.#rows.set(id, { id, tries: row.tries + 1, nextTryMs });
     });

@@ -123,7 +123,7 @@ test("a limit of one grows with what goes well", async () => {
   expect(at.health.limit).toBe(1);
   at.add(100);
   const most: number[] = [];
-  at.call = async () => {
+  at.call = async (): Promise<"ok"> => {
     most.push(at.lane.inFlight);
     for (let turns = 0; turns < 30; turns++) await turn();
     return "ok";
