@@ -1,60 +1,55 @@
 import { describe, expect, test } from "vitest";
-import type { FirstTry } from "../../src/orders/order-journal.ts";
 import type { StepName } from "../../src/orders/steps.ts";
-import { done, JournalFixture, NOW, pending } from "./journal-fixture.ts";
+import { done, dueAt, JournalFixture, NOW, type Planned, pending, postponed } from "./journal-fixture.ts";
 
 describe.each(["file", "memory"] as const)("compensations, journal in a %s", (kind) => {
-  const THREE = [done("courier"), pending("vendor", NOW + 20, 1), pending("payment", NOW + 10)];
+  const THREE = [done("courier"), postponed("vendor", NOW + 20), pending("payment")];
 
-  async function failed(orderId: string, compensations: readonly FirstTry[] = THREE) {
+  async function failed(orderId: string, compensations: readonly Planned[] = THREE) {
     const at = await JournalFixture.open(kind, { events: true });
     await at.accept(orderId, 70);
-    await at.finish(orderId, { error: "timeout", compensations });
-    return at;
+    const ids = await at.finish(orderId, { error: "timeout", compensations });
+    return Object.assign(at, { ids });
   }
 
-  test("one that a clock put far ahead, before it was set right, is due behind all others", async () => {
-    const yearMs = 365 * 86_400_000;
-    await using at = await failed("a year ahead", [pending("payment", NOW + yearMs)]);
-    await at.run("soon", { error: "timeout", compensations: [pending("payment", NOW + 3_600_000)] });
-    await at.run("due", { error: "timeout", compensations: [pending("payment", NOW)] });
-    const due = async (limit: number) => (await at.journal.dueCompensations("payment", NOW, limit)).items.map(({ orderId }) => orderId);
-    expect(await due(10)).toEqual(["due", "a year ahead"]);
-    expect(await due(1)).toEqual(["due"]);
-  });
-
-  test("those of a step that are due are found, longest due first, with the time of the next", async () => {
-    await using at = await failed("late", [pending("payment", NOW + 30)]);
-    await at.run("early", { error: "timeout", compensations: [pending("payment", NOW + 10), pending("vendor", NOW)] });
-    await at.run("middle", { error: "timeout", compensations: [pending("payment", NOW + 20, 1)] });
+  test("those that are due are taken, each by one, with the time of the next; never tried ones apart from the others", async () => {
+    await using at = await failed("late", [postponed("payment", NOW + 30)]);
+    await at.run("early", { error: "timeout", compensations: [postponed("payment", NOW + 10), pending("vendor")] });
+    await at.run("middle", { error: "timeout", compensations: [postponed("payment", NOW + 20)] });
+    await at.run("new", { error: "timeout", compensations: [pending("payment")] });
     await at.run("done", { error: "timeout", compensations: [done("payment")] });
-    const due = async (nowMs: number, limit = 10) => {
-      const { items, nextDueMs } = await at.journal.dueCompensations("payment", nowMs, limit);
+    const take = async (which: "first" | "again", nowMs: number, limit = 10) => {
+      const { items, nextDueMs } = await at.journal.takeCompensations("payment", which, dueAt(nowMs, limit));
       return [items.map(({ orderId }) => orderId), nextDueMs];
     };
-    expect(await due(NOW + 9)).toEqual([[], NOW + 10]);
-    expect(await due(NOW + 10)).toEqual([["early"], NOW + 20]);
-    expect(await due(NOW + 29)).toEqual([["early", "middle"], NOW + 30]);
-    expect(await due(NOW + 30)).toEqual([["early", "middle", "late"], undefined]);
-    expect(await due(NOW + 30, 2)).toEqual([["early", "middle"], undefined]);
-    expect((await at.journal.dueCompensations("payment", NOW + 30, 10)).items).toEqual([
-      { id: expect.any(Number), orderId: "early", attempt: 1, amount: 100, step: "payment", tries: 0 },
-      { id: expect.any(Number), orderId: "middle", attempt: 1, amount: 100, step: "payment", tries: 1 },
-      { id: expect.any(Number), orderId: "late", attempt: 1, amount: 70, step: "payment", tries: 0 },
+    expect(await take("again", NOW + 9)).toEqual([[], NOW + 10]);
+    expect(await take("again", NOW + 29, 1)).toEqual([["early"], NOW + 30]);
+    expect(await take("again", NOW + 29)).toEqual([["middle"], NOW + 30]);
+    expect(await take("first", NOW + 29)).toEqual([["new"], undefined]);
+    expect(await at.journal.takeCompensations("payment", "again", dueAt(NOW + 30))).toEqual({
+      items: [{ id: at.ids[0], orderId: "late", attempt: 1, amount: 70, step: "payment", tries: 1 }],
+    });
+    for (const which of ["first", "again"] as const) expect(await take(which, NOW + 1_000)).toEqual([[], undefined]);
+    const { items } = await at.journal.compensations("trying", undefined, 10);
+    expect(items.map(({ orderId, nextTryMs }) => [orderId, nextTryMs])).toEqual([
+      ["late", undefined],
+      ["early", undefined],
+      ["middle", undefined],
+      ["new", undefined],
     ]);
-    expect(await at.journal.dueCompensations("courier", NOW + 30, 10)).toEqual({ items: [] });
+    expect(await at.take("courier", NOW + 1_000)).toEqual([]);
   });
 
   test("a failed try is counted and put off, with what the provider said, over a restart; one that is done stays done", async () => {
     await using at = await failed("a");
-    const tried = { orderId: "a", attempt: 1, step: "vendor", nowMs: NOW + 25 } as const;
-    await at.journal.compensationTried({ ...tried, nextTryMs: NOW + 100, lastAnswer: "503" });
+    const [, vendor = 0] = at.ids;
+    expect(await at.take("vendor", NOW + 20)).toMatchObject([{ id: vendor, tries: 1 }]);
+    const put = { id: vendor, step: "vendor", nextTryMs: NOW + 100, lastAnswer: "HTTP 502" } as const;
+    expect(await at.journal.compensationTried(put, NOW + 25)).toBe("pending");
     if (kind === "file") await at.restart();
-    expect(await at.journal.dueCompensations("vendor", NOW + 99, 10)).toEqual({ items: [], nextDueMs: NOW + 100 });
-    const [due] = (await at.journal.dueCompensations("vendor", NOW + 100, 10)).items;
-    expect(due).toMatchObject({ orderId: "a", tries: 2 });
-    expect(await at.journal.compensation(due?.id ?? 0)).toEqual({
-      id: due?.id,
+    expect(await at.journal.takeCompensations("vendor", "again", dueAt(NOW + 99))).toEqual({ items: [], nextDueMs: NOW + 100 });
+    expect(await at.journal.compensation(vendor)).toEqual({
+      id: vendor,
       orderId: "a",
       attempt: 1,
       step: "vendor",
@@ -63,12 +58,16 @@ describe.each(["file", "memory"] as const)("compensations, journal in a %s", (ki
       sinceMs: NOW,
       tries: 2,
       nextTryMs: NOW + 100,
-      lastAnswer: "503",
+      lastAnswer: "HTTP 502",
     });
-    await at.journal.compensationTried({ ...tried, lastAnswer: "200", nowMs: NOW + 101 });
-    await at.journal.compensationTried({ ...tried, nextTryMs: NOW + 200, nowMs: NOW + 102 });
-    expect(await at.journal.dueCompensations("vendor", NOW + 1_000, 10)).toEqual({ items: [] });
-    expect(await at.journal.compensation(due?.id ?? 0)).toMatchObject({ status: "done", tries: 3, lastAnswer: "200", endedMs: NOW + 101 });
+    expect(await at.take("vendor", NOW + 100)).toMatchObject([{ orderId: "a", tries: 2 }]);
+    expect(await at.journal.compensationTried({ id: vendor, step: "vendor" }, NOW + 101)).toBe("done");
+    const over = await at.journal.compensation(vendor);
+    expect(over).toMatchObject({ status: "done", tries: 3, endedMs: NOW + 101 });
+    expect(over).not.toHaveProperty("lastAnswer");
+    expect(await at.journal.compensationTried({ ...put, nextTryMs: NOW + 200 }, NOW + 102)).toBe("done");
+    expect(await at.take("vendor", NOW + 1_000)).toEqual([]);
+    expect(await at.journal.compensation(vendor)).toEqual({ ...over, lastAnswer: "late: HTTP 502" });
     expect((await at.journal.find("a"))?.latest.compensations).toEqual([
       { step: "courier", tries: 1, status: "done" },
       { step: "vendor", tries: 3, status: "done" },
@@ -76,12 +75,15 @@ describe.each(["file", "memory"] as const)("compensations, journal in a %s", (ki
     ]);
   });
 
-  test("the last one done makes the order compensated, once", async () => {
+  test("the last one done makes the order compensated, once, however often it is told", async () => {
     await using at = await failed("a");
-    const finish = (step: StepName) => at.journal.compensationTried({ orderId: "a", attempt: 1, step, nowMs: NOW + 5 });
-    await finish("payment");
+    await Promise.all([at.take("vendor", NOW + 20), at.take("payment")]);
+    const [, vendor = 0, payment = 0] = at.ids;
+    const finish = (id: number, step: StepName) => at.journal.compensationTried({ id, step }, NOW + 5);
+    await finish(payment, "payment");
     expect((await at.payloads()).map(({ type }) => type)).toEqual(["order.failed"]);
-    await Promise.all([finish("vendor"), finish("vendor"), finish("payment")]);
+    const states = await Promise.all([finish(vendor, "vendor"), finish(vendor, "vendor"), finish(payment, "payment")]);
+    expect(states).toEqual(["done", "done", "done"]);
     expect(await at.payloads()).toEqual([
       {
         type: "order.compensated",
@@ -91,39 +93,70 @@ describe.each(["file", "memory"] as const)("compensations, journal in a %s", (ki
     ]);
   });
 
+  test("one that an operator takes is nobody else's, due or not; one under way, done or unknown is not taken", async () => {
+    await using at = await failed("a");
+    const [courier = 0, vendor = 0] = at.ids;
+    const take = (id: number) => at.journal.takeCompensation(id, NOW, "me");
+    expect(await take(vendor)).toMatchObject({ id: vendor, status: "pending", tries: 1, nextTryMs: NOW + 20 });
+    expect(await at.take("vendor", NOW + 1_000)).toEqual([]);
+    expect(await take(vendor)).toMatchObject({ id: vendor, status: "trying" });
+    expect(await take(courier)).toMatchObject({ id: courier, status: "done" });
+    expect(await take(4_711)).toBeUndefined();
+    expect(await at.journal.compensationTried({ id: vendor, step: "vendor" }, NOW)).toBe("done");
+    expect(await at.journal.compensation(courier)).toMatchObject({ status: "done", tries: 1 });
+  });
+
   test("one that an operator settles ends its tries and counts for the order; its note stays, whatever comes later", async () => {
     await using at = await failed("a");
     await at.deliverAll();
-    const idOf = async (step: StepName) => (await at.journal.dueCompensations(step, NOW + 1_000, 10)).items[0]?.id ?? 0;
-    const [vendor, payment] = [await idOf("vendor"), await idOf("payment")];
-    const settled = await at.journal.settleCompensation(vendor, "refunded by bank transfer", NOW + 50);
-    expect(settled).toMatchObject({ id: vendor, status: "settled", note: "refunded by bank transfer", endedMs: NOW + 50, tries: 1 });
-    expect(await at.journal.dueCompensations("vendor", NOW + 1_000, 10)).toEqual({ items: [] });
+    const [, vendor = 0, payment = 0] = at.ids;
+    const settle = (id: number, note: string, nowMs: number) => at.journal.settleCompensation(id, note, nowMs, "me");
+    // Not while a try is under way: its answer would be lost.
+    await at.take("vendor", NOW + 20);
+    expect(await settle(vendor, "too early", NOW + 40)).toMatchObject({ id: vendor, status: "trying" });
+    await at.journal.compensationTried({ id: vendor, step: "vendor", nextTryMs: NOW + 60, lastAnswer: "HTTP 500" }, NOW + 45);
+    const settled = await settle(vendor, "refunded by bank transfer", NOW + 50);
+    expect(settled).toMatchObject({ id: vendor, status: "settled", note: "refunded by bank transfer", endedMs: NOW + 50, tries: 2 });
+    expect(await at.take("vendor", NOW + 1_000)).toEqual([]);
     expect(await at.payloads()).toEqual([]);
-    // A try that was on its way meanwhile, and a second operator.
-    await at.journal.compensationTried({ orderId: "a", attempt: 1, step: "vendor", nowMs: NOW + 60 });
-    expect(await at.journal.settleCompensation(vendor, "again", NOW + 70)).toEqual(settled);
-    await at.journal.settleCompensation(payment, "too", NOW + 80);
+    // A late answer is on record, a second operator comes too late.
+    expect(await at.journal.compensationTried({ id: vendor, step: "vendor" }, NOW + 60)).toBe("settled");
+    expect(await settle(vendor, "again", NOW + 70)).toEqual({ ...settled, lastAnswer: "late: done" });
+    await settle(payment, "too", NOW + 80);
     expect((await at.payloads()).map(({ type, data }) => [type, data.order_id])).toEqual([["order.compensated", "a"]]);
     expect((await at.journal.find("a"))?.latest.compensations.map(({ status }) => status)).toEqual(["done", "settled", "settled"]);
     // One that is done is not settled any more, and one that is not there is nobody's.
     const [first] = (await at.journal.compensations("done", undefined, 10)).items;
-    expect(await at.journal.settleCompensation(first?.id ?? 0, "late", NOW + 90)).toEqual(first);
-    expect(await at.journal.settleCompensation(4_711, "no such", NOW)).toBeUndefined();
+    expect(await settle(first?.id ?? 0, "late", NOW + 90)).toEqual(first);
+    expect(await settle(4_711, "no such", NOW)).toBeUndefined();
     expect(await at.payloads()).toEqual([]);
   });
 
-  test("a try for an attempt that is not known is the caller's fault; for a step without a compensation it is nothing", async () => {
+  test("a try of one that is not known is the caller's fault and no one else's", async () => {
     await using at = await failed("a", [pending("payment")]);
-    const tried = { orderId: "a", attempt: 1, step: "vendor", nowMs: NOW } as const;
-    await expect(at.journal.compensationTried({ ...tried, attempt: 2 })).rejects.toThrow('attempt 2 at order "a" has not ended');
-    await at.journal.compensationTried(tried);
-    expect((await at.journal.dueCompensations("payment", NOW, 10)).items).toMatchObject([{ step: "payment", tries: 0 }]);
+    const [{ id } = { id: 0 }] = await at.take("payment");
+    const [unknown, known] = await Promise.allSettled([
+      at.journal.compensationTried({ id: 4_711, step: "payment" }, NOW),
+      at.journal.compensationTried({ id, step: "payment" }, NOW),
+    ]);
+    expect(unknown).toMatchObject({ reason: { message: "there is no compensation 4711" } });
+    expect(known).toMatchObject({ value: "done" });
+    expect(at.journal.healthy).toBe(true);
   });
 
-  test("lists, backlog and orders say what waits", async () => {
+  test("the id of one that is gone is not given again", async () => {
+    await using at = await failed("a", [done("payment"), done("vendor")]);
+    for (let next: readonly (number | string)[] | null = []; next !== null; ) next = await at.journal.retire(NOW + 1, next, 10);
+    expect(await at.journal.compensations("done", undefined, 10)).toEqual({ items: [] });
+    if (kind === "file") await at.restart();
+    const [id = 0] = await at.run("b", { error: "timeout", compensations: [pending("payment")] });
+    expect(id).toBeGreaterThan(Math.max(...at.ids));
+    expect(at.ids).toHaveLength(2);
+  });
+
+  test("lists, backlog and orders say what waits, what is under way too", async () => {
     await using at = await failed("a");
-    await at.run("b", { error: "no_courier", compensations: [pending("payment", NOW + 1)], nowMs: NOW + 9 });
+    await at.run("b", { error: "no_courier", compensations: [postponed("payment", NOW + 1)], nowMs: NOW + 9 });
     await at.run("c", { nowMs: NOW + 10 });
     await at.accept("d", 4, undefined, NOW + 11);
     const page = await at.journal.compensations("pending", undefined, 2);
@@ -134,6 +167,9 @@ describe.each(["file", "memory"] as const)("compensations, journal in a %s", (ki
     const rest = await at.journal.compensations("pending", page.next, 2);
     expect(rest.items.map(({ orderId, step }) => [orderId, step])).toEqual([["b", "payment"]]);
     expect(rest.next).toBeUndefined();
+    await at.journal.takeCompensations("payment", "first", dueAt(NOW));
+    expect((await at.journal.compensations("pending", undefined, 10)).items.map(({ orderId }) => orderId)).toEqual(["a", "b"]);
+    expect((await at.journal.compensations("trying", undefined, 10)).items).toMatchObject([{ orderId: "a", step: "payment" }]);
     expect(await at.journal.backlog()).toMatchObject({
       compensations: { payment: { count: 2, sinceMs: NOW }, vendor: { count: 1, sinceMs: NOW }, courier: { count: 0 } },
       events: { count: 3, sinceMs: NOW },
@@ -147,4 +183,23 @@ describe.each(["file", "memory"] as const)("compensations, journal in a %s", (ki
       ["a", "compensating"],
     ]);
   });
+});
+
+test("the count of what waits is right while rows are taken and given back", async () => {
+  await using at = await JournalFixture.open("file");
+  const [id = 0] = await at.run("a", { error: "timeout", compensations: [postponed("payment")] });
+  let ends = false;
+  let tries = 0;
+  const trying = (async () => {
+    for (; !ends; tries++) {
+      await at.journal.takeCompensation(id, NOW, "me");
+      await at.journal.compensationTried({ id, step: "payment", nextTryMs: NOW }, NOW);
+    }
+  })();
+  const seen = new Set<string>();
+  for (let look = 0; look < 2_000; look++) seen.add(JSON.stringify((await at.journal.backlog()).compensations.payment));
+  ends = true;
+  await trying;
+  expect(tries).toBeGreaterThan(20);
+  expect([...seen]).toEqual([JSON.stringify({ count: 1, sinceMs: NOW })]);
 });
