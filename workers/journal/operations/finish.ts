@@ -21,17 +21,24 @@ export function finish(
   return compensations.map(([step, trying]) => tables.compensations.add(id, step, trying ? "trying" : "pending", nowMs));
 }
 
-/** Stores the answer of an attempt that has ended, and what the first tries of its compensations came to. Closes the attempt. */
+/**
+ * Stores the answer of an attempt that has ended, and what the first tries of its compensations came to. Closes the attempt. Throws where it is not
+ * open or runs, which is a bug.
+ */
 export function answer(tables: Tables, [, orderId, attempt, json, answered, nowMs, tried]: AnswerOperation): null {
   openAttempt(tables, orderId, attempt);
   tables.open.remove(orderId);
-  tables.attempts.answer(orderId, attempt, answered, json);
+  if (!tables.attempts.answer(orderId, attempt, answered, json)) throw new Error(`${nameOf(orderId, attempt)} has not ended`);
   for (const one of tried) compensationTried(tables, one, nowMs);
   return null;
 }
 
 function openAttempt(tables: Tables, orderId: string, attempt: number): OpenAttempt {
   const open = tables.open.get(orderId);
-  if (open?.[0] !== attempt) throw new Error(`attempt ${attempt} at order ${JSON.stringify(orderId)} is not open`);
+  if (open?.[0] !== attempt) throw new Error(`${nameOf(orderId, attempt)} is not open`);
   return open;
+}
+
+function nameOf(orderId: string, attempt: number): string {
+  return `attempt ${attempt} at order ${JSON.stringify(orderId)}`;
 }

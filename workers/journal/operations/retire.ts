@@ -3,14 +3,18 @@ import type { Tables } from "../tables/tables.ts";
 
 /**
  * Deletes failed attempts that ended before a time, as did the last of their compensations, which go with them; an attempt of which something
- * is not compensated yet stays. What operators did about an order goes with the last of it. Looks at up to `limit` of them, after the one that `after` names. Returns where to go on, null at the end.
+ * is not compensated or not answered yet stays. What operators did about an order goes with the last of it. Looks at up to `limit` of them, after
+ * the one that `after` names. Returns where to go on, null at the end.
  */
 export function retire(tables: Tables, endedBeforeMs: number, after: Cursor, limit: number): Cursor | null {
   const [afterEndedMs = 0, afterId = 0] = after as readonly number[];
   const found = tables.attempts.failedBefore(endedBeforeMs, afterEndedMs, afterId, limit);
   for (const [id, orderId, attempt] of found) {
     if (tables.compensations.isAnyOpenAt(id, endedBeforeMs)) continue;
-    const isRunning = tables.open.get(orderId) !== undefined;
+    const open = tables.open.get(orderId);
+    // Its answer has to follow.
+    if (open?.[0] === attempt) continue;
+    const isRunning = open !== undefined;
     if (!isRunning && tables.attempts.latest(orderId)?.[1] === attempt) tables.retired.put(orderId, attempt);
     tables.compensations.remove(id);
     tables.attempts.remove(id);

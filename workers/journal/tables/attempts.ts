@@ -80,8 +80,9 @@ export class Attempts {
     this.#told.run(id);
   }
 
-  answer(orderId: string, attempt: number, answered: 0 | 1, json: string): void {
-    this.#answer.run(answered, json, orderId, attempt);
+  /** Returns whether the attempt has ended. */
+  answer(orderId: string, attempt: number, answered: 0 | 1, json: string): boolean {
+    return this.#answer.run(answered, json, orderId, attempt).changes === 1;
   }
 
   latest(orderId: string): EndedAttempt | undefined {
