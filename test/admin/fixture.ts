@@ -7,12 +7,15 @@ import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { Webhook } from "standardwebhooks";
 import type { SqliteJournal } from "../../src/journal/sqlite-journal.ts";
-import type { FirstTry } from "../../src/orders/order-journal.ts";
+import type { OrderEvent } from "../../src/orders/order-event.ts";
+import type { CompensationTried } from "../../src/orders/order-journal.ts";
+import type { StepName } from "../../src/orders/steps.ts";
 import { type Received, send } from "../support/http-client.ts";
 import { startService, type TestService } from "../support/service.ts";
 
 export const SECRET = `whsec_${randomBytes(32).toString("base64")}`;
-export const FAR_AWAY_MS = 3_600_000;
+// Longer than a test takes. One that is dated more than a minute ahead after one try would be due: the clock ran ahead then.
+const NOT_DUE_MS = 55_000;
 
 /** A service on a journal in a file, which outlives it until this is disposed of. */
 export interface OnFile extends AsyncDisposable {
@@ -54,32 +57,44 @@ export async function startOnFile(overlay: Readonly<Record<string, string>> = {}
 }
 
 /** A failed attempt at a new order, written straight into the journal. What is to be compensated of it is not due before the test has ended. */
-export async function fail(journal: SqliteJournal, orderId: string, steps: readonly FirstTry["step"][], nowMs = Date.now()): Promise<void> {
+export async function fail(journal: SqliteJournal, orderId: string, steps: readonly StepName[], nowMs = Date.now()): Promise<void> {
   await attempt(journal, orderId, steps.map(waiting), nowMs);
 }
 
-export function waiting(step: FirstTry["step"]): FirstTry {
-  return { step, tries: 1, nextTryMs: Date.now() + FAR_AWAY_MS, lastAnswer: "HTTP 503" };
+/** What came of the first try of a compensation. */
+export type FirstTry = Omit<CompensationTried, "id">;
+
+export function waiting(step: StepName): FirstTry {
+  return { step, nextTryMs: Date.now() + NOT_DUE_MS, lastAnswer: "HTTP 503" };
 }
 
 /** A failed attempt, or without compensations a placed order. */
 export async function attempt(
   journal: SqliteJournal,
   orderId: string,
-  compensations: readonly FirstTry[] | undefined,
+  firstTries: readonly FirstTry[] | undefined,
   nowMs = Date.now(),
 ): Promise<void> {
   const accepted = await journal.accept({ orderId, amount: 1200, nowMs });
   if (accepted.type !== "accepted") throw new Error(`${orderId} was not accepted: ${accepted.type}`);
   const body = { order_id: orderId, steps: [] };
   const answer =
-    compensations === undefined
+    firstTries === undefined
       ? { json: JSON.stringify({ status: "ok", ...body }) }
       : {
           error: "vendor_unavailable" as const,
           json: JSON.stringify({ status: "error", ...body, error: { kind: "vendor_unavailable", message: "order failed" } }),
         };
-  await journal.finish({ orderId, attempt: accepted.attempt, answer, compensations: compensations ?? [], nowMs });
+  const of = { orderId, attempt: accepted.attempt, nowMs };
+  const compensations = (firstTries ?? []).map(({ step }) => ({ step, trying: true }));
+  const ids = await journal.finish({ ...of, answer, answered: compensations.length === 0, compensations });
+  const tried = (firstTries ?? []).map((one, index) => ({ ...one, id: ids[index] as number }));
+  if (tried.length > 0) await journal.answer({ ...of, json: answer.json, answered: true, tried });
+}
+
+/** Events that are due at a time, oldest first. */
+export async function eventsDue(journal: SqliteJournal, nowMs = Date.now(), limit = 500): Promise<readonly OrderEvent[]> {
+  return (await journal.takeEvents({ nowMs, limit, leastTried: false, underWay: [] })).items;
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: tests look into answers whose shape is what they test.

@@ -8,7 +8,7 @@ import { perStep, type StepName } from "../../src/orders/steps.ts";
 import type { CircuitState } from "../../src/retries/circuit-breaker.ts";
 import { eventually } from "../support/eventually.ts";
 import { newId, orderOf, postOrder } from "../support/http-client.ts";
-import { fail, type OnFile, Receiver, startOnFile } from "./fixture.ts";
+import { eventsDue, fail, type OnFile, Receiver, startOnFile } from "./fixture.ts";
 import { QUIET } from "./quiet-sources.ts";
 
 const NOTHING = { count: 0 };
@@ -59,8 +59,7 @@ describe("GET /metrics", () => {
     const [payment] = (await server.get("/compensations")).json.compensations;
     await server.post(`/compensations/${payment.id}/retry`);
     await eventually("the receiver to be disabled", async () => (await server.get("/webhooks")).json.receiver === "disabled");
-    const { items } = await journal.dueEvents(Date.now(), 1);
-    for (const { seq } of items) await journal.giveUpEvent(seq, "HTTP 500", Date.now());
+    for (const { seq } of await eventsDue(journal, Date.now(), 1)) await journal.giveUpEvent(seq, "HTTP 500", Date.now());
     const hangUp = new AbortController();
     standIn.setFaultRates({ slow: 1, slowMs: [60_000, 60_000] });
     const running = postOrder(server.running.port, { order_id: newId("running"), amount: 1 }, { signal: hangUp.signal });

@@ -75,7 +75,14 @@ describe("GET /orders", () => {
 
     const seen = await allPages(server, "/orders?limit=7", "orders", async (page) => {
       // An order that runs ends, a new one comes, and a failed one that no page has shown yet begins anew.
-      await journal.finish({ orderId: `open ${page}`, attempt: 1, answer: { json: "{}" }, compensations: [], nowMs: Date.now() });
+      await journal.finish({
+        orderId: `open ${page}`,
+        attempt: 1,
+        answer: { json: "{}" },
+        answered: true,
+        compensations: [],
+        nowMs: Date.now(),
+      });
       await attempt(journal, `new ${page}`, undefined);
       if (page >= 4) await journal.accept({ orderId: `before ${page - 3}`, amount: 1200, nowMs: Date.now() }).catch(() => {});
     });
@@ -98,7 +105,7 @@ describe("GET /orders", () => {
       if (page <= 2) await journal.accept({ orderId: `new ${page}`, amount: 1, nowMs: nowMs + 1_000 });
       else if (page <= 5) {
         for (const orderId of (await shown()).slice(0, 3)) {
-          await journal.finish({ orderId, attempt: 1, answer: { json: "{}" }, compensations: [], nowMs: Date.now() });
+          await journal.finish({ orderId, attempt: 1, answer: { json: "{}" }, answered: true, compensations: [], nowMs: Date.now() });
         }
       }
     });

@@ -3,7 +3,7 @@ import { stuckWarning } from "../../src/admin/stuck-warning.ts";
 import { SqliteJournal } from "../../src/journal/sqlite-journal.ts";
 import { JournalUnavailable } from "../../src/orders/order-journal.ts";
 import { eventually } from "../support/eventually.ts";
-import { attempt, fail } from "./fixture.ts";
+import { attempt, eventsDue, fail } from "./fixture.ts";
 
 const EVERY_MS = 5;
 const MINUTES = 60_000;
@@ -55,7 +55,7 @@ test("one line a look says what has waited for more than five minutes, and none 
     // The compensations are settled, the events given up: what nobody waits for any more is no reason for a warning.
     const { items } = await journal.compensations("pending", undefined, 10);
     for (const { id } of items) await journal.settleCompensation(id, "by hand", nowMs);
-    const seqs = (await journal.dueEvents(nowMs + MINUTES, 10)).items.map(({ seq }) => seq);
+    const seqs = (await eventsDue(journal, nowMs + MINUTES)).map(({ seq }) => seq);
     for (const seq of seqs) await journal.giveUpEvent(seq, "HTTP 500", nowMs);
     await eventually("no more events than those of the settling", async () => (await journal.backlog()).events.count === 2);
     await looksMore();
@@ -65,7 +65,7 @@ test("one line a look says what has waited for more than five minutes, and none 
 
     // An event that is put back waits from then on, however old it is.
     nowMs += 60 * MINUTES;
-    for (const { seq } of (await journal.dueEvents(nowMs, 10)).items) await journal.eventDelivered(seq, nowMs);
+    for (const { seq } of await eventsDue(journal, nowMs)) await journal.eventDelivered(seq, nowMs);
     const [seq = 0] = seqs;
     await journal.redeliver(seq, nowMs);
     await looksMore();
@@ -98,9 +98,9 @@ test("stops with no check under way, and reports a bug", async () => {
 
 test("nothing is said where nothing waits", async () => {
   const journal = await SqliteJournal.open("memory", { events: true });
-  await attempt(journal, "done at once", [{ step: "payment", tries: 1 }]);
+  await attempt(journal, "done at once", [{ step: "payment" }]);
   for (let events = 2; events > 0; events--) {
-    for (const { seq } of (await journal.dueEvents(Date.now(), 10)).items) await journal.eventDelivered(seq, Date.now());
+    for (const { seq } of await eventsDue(journal)) await journal.eventDelivered(seq, Date.now());
   }
   let looks = 0;
   const lines: object[] = [];

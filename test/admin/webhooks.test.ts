@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { eventually } from "../support/eventually.ts";
 import { newId, orderOf, postOrder } from "../support/http-client.ts";
-import { allPages, attempt, type OnFile, Receiver, startOnFile } from "./fixture.ts";
+import { allPages, attempt, eventsDue, type OnFile, Receiver, startOnFile } from "./fixture.ts";
 
 const pending = (server: OnFile) => server.get("/webhooks").then(({ json }) => json.pending as number);
 
@@ -10,8 +10,7 @@ async function giveUpSome(server: OnFile, count: number): Promise<string[]> {
   const { journal } = server.running.service;
   const orders = Array.from({ length: count }, () => newId("given up"));
   for (const id of orders) await attempt(journal, id, undefined);
-  const { items } = await journal.dueEvents(Date.now() + 3_600_000, 500);
-  for (const { seq } of items) await journal.giveUpEvent(seq, "HTTP 500", Date.now());
+  for (const { seq } of await eventsDue(journal, Date.now() + 3_600_000)) await journal.giveUpEvent(seq, "HTTP 500", Date.now());
   return orders;
 }
 

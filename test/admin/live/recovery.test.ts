@@ -8,7 +8,7 @@ import { CHROMIUM, launchBrowser, SKIPPED } from "../../support/browser.ts";
 import { ChildServer } from "../../support/child-server.ts";
 import { eventually } from "../../support/eventually.ts";
 import { postOrder } from "../../support/http-client.ts";
-import { attempt, fail, type OnFile, Receiver, startOnFile } from "../fixture.ts";
+import { attempt, eventsDue, fail, type OnFile, Receiver, startOnFile } from "../fixture.ts";
 import { drawn, makeTrouble, openPage, says } from "./open-page.ts";
 
 interface Noted {
@@ -43,8 +43,7 @@ describe.skipIf(CHROMIUM === undefined)(`the live page where something went wron
     const { journal } = file.running.service;
     await fail(journal, "stuck-1", ["payment", "vendor"], Date.now() - 7_200_000);
     await attempt(journal, "given-up", undefined);
-    const { items } = await journal.dueEvents(Date.now() + 3_600_000, 500);
-    for (const { seq } of items) await journal.giveUpEvent(seq, "HTTP 500", Date.now());
+    for (const { seq } of await eventsDue(journal, Date.now() + 3_600_000)) await journal.giveUpEvent(seq, "HTTP 500", Date.now());
     // Something to deliver, so that the receiver is asked and says that it wants nothing.
     await postOrder(file.running.port, { order_id: "delivered", amount: 1 });
   });
