@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { ATTEMPTS_SHOWN, JournalBusy } from "../../src/orders/order-journal.ts";
-import { answerTo, done, JournalFixture, NOW, pending } from "./journal-fixture.ts";
+import { answerBefore, answerTo, done, JournalFixture, NOW, pending, postponed } from "./journal-fixture.ts";
 
 describe.each(["file", "memory"] as const)("find, journal in a %s", (kind) => {
   test("an order is found with its attempts, compensations and times", async () => {
@@ -11,7 +11,7 @@ describe.each(["file", "memory"] as const)("find, journal in a %s", (kind) => {
     const running = { attempt: 1, amount: 100, acceptedMs: NOW, compensations: [] };
     expect(await at.journal.find("a")).toEqual({ orderId: "a", amount: 100, attemptsTotal: 1, latest: running, attempts: [running] });
 
-    await at.finish("a", { error: "no_courier", compensations: [done("vendor"), pending("payment", NOW + 5, 1)], nowMs: NOW + 7 });
+    await at.finish("a", { error: "no_courier", compensations: [done("vendor"), postponed("payment", NOW + 5)], nowMs: NOW + 7 });
     const answer = JSON.parse(answerTo("a", "no_courier").json);
     const compensations = [
       { step: "vendor", tries: 1, status: "done" },
@@ -27,6 +27,27 @@ describe.each(["file", "memory"] as const)("find, journal in a %s", (kind) => {
     await at.finish("a", { attempt: 2, nowMs: NOW + 30 });
     const placed = { ...again, ended: { atMs: NOW + 30, answer: JSON.parse(answerTo("a").json), interrupted: false } };
     expect(await at.journal.find("a")).toEqual({ orderId: "a", amount: 200, attemptsTotal: 2, latest: placed, attempts: [failed, placed] });
+  });
+
+  test("an attempt that waits for its answer to be stored is shown as ended, once", async () => {
+    await using at = await JournalFixture.open(kind);
+    await at.run("a", { error: "timeout" });
+    await at.accept("a", 100, undefined, NOW + 1);
+    const ending = { attempt: 2, error: "no_courier", compensations: [done("vendor"), pending("payment")], nowMs: NOW + 2 } as const;
+    const ids = await at.fail("a", ending);
+    const compensations = [
+      { step: "vendor", tries: 0, status: "trying" },
+      { step: "payment", tries: 0, status: "pending" },
+    ];
+    const before = { atMs: NOW + 2, answer: JSON.parse(answerBefore("a", "no_courier").json), interrupted: false };
+    const latest = { attempt: 2, amount: 100, acceptedMs: NOW + 1, ended: before, compensations };
+    const found = await at.journal.find("a");
+    expect(found).toMatchObject({ attemptsTotal: 2, latest, attempts: [{ attempt: 1 }, latest] });
+    expect(found?.attempts).toHaveLength(2);
+    expect((await at.journal.find("a", 2))?.attempts.map(({ attempt }) => attempt)).toEqual([1]);
+    await at.answer("a", ids, ending);
+    const after = { ...before, answer: JSON.parse(answerTo("a", "no_courier").json) };
+    expect((await at.journal.find("a"))?.attempts).toMatchObject([{ attempt: 1 }, { attempt: 2, ended: after }]);
   });
 
   test("of many attempts the newest are shown, those before one of them on demand, and the latest always", async () => {

@@ -1,9 +1,9 @@
 import { expect, test } from "vitest";
 import type { OrderEvent } from "../../src/orders/order-event.ts";
-import { DAY_MS, done, FAR, JournalFixture, NOW, pending } from "./journal-fixture.ts";
+import { DAY_MS, done, dueAt, FAR, JournalFixture, NOW, postponed } from "./journal-fixture.ts";
 
 async function due(at: JournalFixture, nowMs = NOW): Promise<readonly OrderEvent[]> {
-  return (await at.journal.dueEvents(nowMs, 100)).items;
+  return (await at.dueEvents(nowMs)).items;
 }
 
 async function dueOf(at: JournalFixture, orderId: string, nowMs = NOW): Promise<OrderEvent> {
@@ -23,17 +23,42 @@ test("each event has an id of its own that stays, its time, and a day to be deli
   );
   for (const { id } of events) expect(id).toMatch(/^evt_[0-9a-f-]{36}$/);
   expect(new Set(events.map(({ id }) => id)).size).toBe(3);
-  expect(await at.journal.dueEvents(NOW, 2)).toEqual({ items: events.slice(0, 2) });
+  expect(await at.dueEvents(NOW, 2)).toEqual({ items: events.slice(0, 2) });
   await at.restart();
   expect(await due(at)).toEqual(events);
 });
 
-test("an event that a clock put far ahead, before it was set right, is due behind all others", async () => {
+test("an event under way is not given to anybody else, and is due again when it no longer is", async () => {
+  await using at = await JournalFixture.open("file", { events: true });
+  for (const orderId of ["a", "b", "c"]) await at.run(orderId);
+  const [a, , c] = await due(at);
+  const underWay = [a?.seq ?? 0, c?.seq ?? 0];
+  expect(named((await at.journal.takeEvents({ ...dueAt(NOW), underWay })).items)).toEqual([["b", "order.placed"]]);
+  expect((await due(at)).map(({ orderId }) => orderId)).toEqual(["a", "b", "c"]);
+});
+
+test("for a probe the event that was tried least comes first", async () => {
+  await using at = await JournalFixture.open("file", { events: true });
+  for (const orderId of ["a", "b", "c"]) await at.run(orderId);
+  const { seq } = await dueOf(at, "a");
+  await at.journal.eventFailed(seq, NOW - 1_000);
+  await at.journal.eventFailed((await dueOf(at, "b")).seq, NOW - 900);
+  await at.journal.eventFailed(seq, NOW - 1_000);
+  const take = async (leastTried: boolean) => (await at.journal.takeEvents({ ...dueAt(NOW), leastTried })).items;
+  expect((await take(false)).map(({ orderId }) => orderId)).toEqual(["a", "b", "c"]);
+  expect((await take(true)).map(({ orderId, tries }) => [orderId, tries])).toEqual([
+    ["c", 0],
+    ["b", 1],
+    ["a", 2],
+  ]);
+});
+
+test("an event that a clock put far ahead, before it was set right, is due, and one within its longest pause is not", async () => {
   await using at = await JournalFixture.open("file", { events: true });
   for (const orderId of ["a year ahead", "soon", "now"]) await at.run(orderId);
   await at.journal.eventFailed((await dueOf(at, "a year ahead")).seq, NOW + 365 * DAY_MS);
   await at.journal.eventFailed((await dueOf(at, "soon")).seq, NOW + DAY_MS / 24);
-  expect((await due(at)).map(({ orderId }) => orderId)).toEqual(["now", "a year ahead"]);
+  expect((await due(at)).map(({ orderId }) => orderId)).toEqual(["a year ahead", "now"]);
 });
 
 test("of an order only the first event is due, the next from the moment on at which that is delivered", async () => {
@@ -48,17 +73,22 @@ test("of an order only the first event is due, the next from the moment on at wh
   const first = await dueOf(at, "a");
   await at.journal.eventFailed(first.seq, NOW + 50);
   expect(named(await due(at, NOW + 49))).toEqual([["b", "order.placed"]]);
-  expect(await at.journal.dueEvents(NOW, 10)).toMatchObject({ nextDueMs: NOW + 50 });
+  expect(await at.dueEvents(NOW)).toMatchObject({ nextDueMs: NOW + 50 });
   expect(await dueOf(at, "a", NOW + 50)).toEqual({ ...first, tries: 1 });
   await at.restart();
   expect(await dueOf(at, "a", NOW + 50)).toEqual({ ...first, tries: 1 });
   await at.journal.eventDelivered(first.seq, NOW + 60);
-  expect(await at.journal.dueEvents(NOW + 59, 10)).toMatchObject({ items: [{ orderId: "b" }], nextDueMs: NOW + 60 });
+  const datesOf = (orderId: string) => at.query(`SELECT next_try_ms AS ms FROM outbox WHERE order_id = '${orderId}' ORDER BY seq`);
+  expect(datesOf("a")).toEqual([{ ms: NOW + 60 }, { ms: null }]);
   expect(JSON.parse((await dueOf(at, "a", NOW + 60)).payload).type).toBe("order.compensated");
   // Once more for what is gone: nobody's turn comes any sooner.
   await at.journal.eventDelivered(first.seq, NOW + 1);
   await at.journal.eventFailed(first.seq, NOW + 1);
-  expect(named(await due(at, NOW + 59))).toEqual([["b", "order.placed"]]);
+  expect(datesOf("a")).toEqual([{ ms: NOW + 60 }, { ms: null }]);
+  expect(named(await due(at, NOW + 60))).toEqual([
+    ["b", "order.placed"],
+    ["a", "order.compensated"],
+  ]);
   expect(named(await at.deliverAll())).toEqual([
     ["a", "order.compensated"],
     ["b", "order.placed"],
@@ -107,7 +137,7 @@ test("a dead letter that is delivered again comes behind the events of its order
   const alone = await dueOf(at, "b");
   await at.journal.giveUpEvent(alone.seq, "410", NOW);
   await at.journal.redeliver(alone.seq, NOW + 7);
-  expect(await at.journal.dueEvents(NOW + 6, 10)).toEqual({ items: [], nextDueMs: NOW + 7 });
+  expect(at.query("SELECT next_try_ms AS ms, tries FROM outbox")).toEqual([{ ms: NOW + 7, tries: 0 }]);
   expect(named(await due(at, NOW + 7))).toEqual([["b", "order.placed"]]);
 });
 
@@ -126,9 +156,10 @@ test("events whose day is over are given up in batches, oldest first, also those
 
 test("what was written while there was a receiver is there to be delivered when the journal is opened without", async () => {
   await using at = await JournalFixture.open("file", { events: true });
-  await at.run("a", { error: "timeout", compensations: [pending("payment")] });
+  await at.run("a", { error: "timeout", compensations: [postponed("payment")] });
   await at.restart({});
   await at.run("b");
-  await at.journal.compensationTried({ orderId: "a", attempt: 1, step: "payment", nowMs: NOW });
+  const [{ id } = { id: 0 }] = await at.take("payment");
+  expect(await at.journal.compensationTried({ id, step: "payment" }, NOW)).toBe("done");
   expect((await at.payloads()).map(({ type }) => type)).toEqual(["order.failed"]);
 });
