@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
-import { writeFileSync } from "node:fs";
+import { mkdtempDisposableSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { expect, test } from "vitest";
@@ -37,7 +38,8 @@ async function startFailing(overlay: Readonly<Record<string, string>>, headers: 
 const acted = (server: OnFile) => server.running.logged.filter(({ msg }) => msg === "an operator acted");
 
 test("who retried, settled, redelivered, resumed and backed up is in the journal and in the log, once each, by the name of their key", async () => {
-  const keys = join(import.meta.dirname, "../../node_modules/.cache", `keys-${process.pid}`);
+  using directory = mkdtempDisposableSync(join(tmpdir(), "keys-"));
+  const keys = join(directory.path, "keys");
   writeFileSync(keys, `${ANN}\n${BOB}\n`);
   await using failing = await startFailing({ ADMIN_KEYS_FILE: keys }, bearer);
   const { server, refund, get, post } = failing;
