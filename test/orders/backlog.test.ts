@@ -21,8 +21,8 @@ const LIMIT_MS = 300_000;
 // Rows tried at one time, for each provider and for events.
 const RETRIES = 32;
 const DELIVERIES = 16;
-// Far less than the backlog, and more than any page has to be.
-const PAGE = 512;
+// As many as may be tried at one time of the kind that is tried most.
+const PAGE = 64;
 
 let directory: string;
 let receiver: Server;
@@ -41,9 +41,9 @@ beforeEach(async () => {
   await new Promise<void>((resolve) => receiver.listen(0, "127.0.0.1", resolve));
   delivered.clear();
   pages.length = 0;
-  for (const read of ["dueCompensations", "dueEvents"] as const) {
-    const original = SqliteJournal.prototype[read] as (...args: unknown[]) => Promise<{ items: readonly unknown[] }>;
-    vi.spyOn(SqliteJournal.prototype, read).mockImplementation(async function (this: SqliteJournal, ...args: unknown[]) {
+  for (const take of ["takeCompensations", "takeEvents"] as const) {
+    const original = SqliteJournal.prototype[take] as (...args: unknown[]) => Promise<{ items: readonly unknown[] }>;
+    vi.spyOn(SqliteJournal.prototype, take).mockImplementation(async function (this: SqliteJournal, ...args: unknown[]) {
       const page = await original.apply(this, args);
       pages.push(page.items.length);
       return page as never;
