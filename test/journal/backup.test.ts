@@ -128,7 +128,8 @@ describe("a backup", () => {
     expect(at.journal.healthy).toBe(true);
     // What a backup that was cut off has left is not a part of the next one.
     const copy = join(at.directory, "copy.db");
-    for (const suffix of [".partial", ".partial-wal", ".partial-journal"]) writeFileSync(`${copy}${suffix}`, "left over".repeat(1_000));
+    const partial = `${copy}.order-pipeline.partial`;
+    for (const suffix of ["", "-wal", "-journal"]) writeFileSync(`${partial}${suffix}`, "left over".repeat(1_000));
     await at.journal.backup(copy);
     expect(readdirSync(at.directory).filter((name) => name.startsWith("copy"))).toEqual(["copy.db"]);
     await expectAnswers(copy, { placed: [], failed: [] });
