@@ -2,7 +2,7 @@ import { setImmediate as turn } from "node:timers/promises";
 import { EVENT_KEPT_MS } from "../../src/orders/event-payload.ts";
 import type { EventOutbox, OrderEvent } from "../../src/orders/order-event.ts";
 import { JournalUnavailable } from "../../src/orders/order-journal.ts";
-import type { DuePage } from "../../src/retries/retry-queue.ts";
+import type { DuePage, DueRequest } from "../../src/retries/retry-queue.ts";
 
 interface Row extends OrderEvent {
   tries: number;
@@ -19,7 +19,9 @@ export class FakeOutbox implements EventOutbox {
   /** Calls under way. */
   busy = 0;
   reads = 0;
+  /** The most events that one read asked for, and whether all reads wanted the one tried least. */
   mostAsked = 0;
+  onlyLeastTried = true;
   mostGivenUpAtOnce = 0;
   /** The most events that were handed out and that nothing was said of since. */
   mostOutstanding = 0;
@@ -60,12 +62,18 @@ export class FakeOutbox implements EventOutbox {
     this.#outstanding.clear();
   }
 
-  dueEvents(nowMs: number, limit: number): Promise<DuePage<OrderEvent>> {
+  takeEvents({ nowMs, limit, leastTried, underWay }: DueRequest): Promise<DuePage<OrderEvent>> {
     return this.#answer(() => {
       this.reads++;
       this.mostAsked = Math.max(this.mostAsked, limit);
+      this.onlyLeastTried &&= leastTried;
       const due = this.#headIndex(nowMs, Number.POSITIVE_INFINITY);
-      const items = this.#heads.slice(0, Math.min(due, limit)).map(({ nextTryMs: _, ...event }) => event);
+      const candidates = leastTried ? this.#heads.slice(0, due).sort((a, b) => a.tries - b.tries) : this.#heads;
+      const items: OrderEvent[] = [];
+      for (let index = 0; index < due && items.length < limit; index++) {
+        const { nextTryMs: _, ...event } = candidates[index] as Row;
+        if (!underWay.includes(event.seq)) items.push(event);
+      }
       for (const { seq } of items) this.#outstanding.add(seq);
       this.mostOutstanding = Math.max(this.mostOutstanding, this.#outstanding.size);
       const next = this.#heads[due];
