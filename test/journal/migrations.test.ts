@@ -4,9 +4,11 @@ import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { SqliteJournal } from "../../src/journal/sqlite-journal.ts";
+import type { CompensationStatus } from "../../src/orders/compensation-state.ts";
 import type { OrderEvent } from "../../src/orders/order-event.ts";
+import type { StepName } from "../../src/orders/steps.ts";
 import { MIGRATIONS } from "../../workers/journal/migrations.ts";
-import { answerTo, DAY_MS, NOW } from "./journal-fixture.ts";
+import { answerTo, DAY_MS, dueAt, FAR, NOW } from "./journal-fixture.ts";
 
 let directory: string;
 let file: string;
@@ -81,8 +83,9 @@ test.each(CASES)("a journal with schema %i opens and works, with what it holds",
   });
 
   // What was pending is due at once; what was done stays done.
-  const due = async (step: "payment" | "vendor" | "courier") => (await journal.dueCompensations(step, NOW, 10)).items;
-  expect(await due("payment")).toEqual([{ id: 3, orderId: "failed", attempt: 1, amount: 100, step: "payment", tries: 7 }]);
+  const due = async (step: StepName, which: "first" | "again" = "first") =>
+    (await journal.takeCompensations(step, which, dueAt(NOW))).items;
+  expect(await due("payment", "again")).toEqual([{ id: 3, orderId: "failed", attempt: 1, amount: 100, step: "payment", tries: 7 }]);
   expect(await due("vendor")).toMatchObject([{ id: 5, orderId: "crashed", tries: 0 }]);
   expect(await due("courier")).toMatchObject([{ id: 4, orderId: "crashed", tries: 0 }]);
   expect(await journal.compensation(2)).toMatchObject({ status: "done", endedMs: NOW + 1 });
@@ -95,7 +98,7 @@ test.each(CASES)("a journal with schema %i opens and works, with what it holds",
   // Of each order the oldest event is due, and the rest one after another.
   const delivered: OrderEvent[] = [];
   for (;;) {
-    const { items } = await journal.dueEvents(NOW, 100);
+    const { items } = await journal.takeEvents(dueAt(NOW));
     if (items.length === 0) break;
     for (const event of items) {
       expect(event).toMatchObject({ tries: 0, expiresMs: event.createdMs + DAY_MS, id: `evt_${event.seq}` });
@@ -109,8 +112,9 @@ test.each(CASES)("a journal with schema %i opens and works, with what it holds",
 
   // It goes on from there.
   expect(await journal.closeInterrupted(10, NOW)).toBe(4);
-  await journal.compensationTried({ orderId: "failed", attempt: 1, step: "payment", nowMs: NOW });
-  const events = (await journal.dueEvents(NOW, 100)).items;
+  expect(await due("payment", "again")).toMatchObject([{ id: 3 }]);
+  expect(await journal.compensationTried({ id: 3, step: "payment" }, NOW)).toBe("done");
+  const events = (await journal.takeEvents(dueAt(NOW))).items;
   expect(events.map(({ payload }) => JSON.parse(payload).type).sort()).toEqual(["order.compensated", ...Array(4).fill("order.failed")]);
   if (version === 2) for (const { seq } of events) expect(seq).toBeGreaterThan(11);
   await journal.close();
@@ -122,6 +126,84 @@ test.each(CASES)("a journal with schema %i opens and works, with what it holds",
   after.close();
   // A second start has nothing to do.
   await (await SqliteJournal.open(file)).close();
+});
+
+/** A journal of the version before the states of compensations, with a row in each state that there was. */
+function writtenByFour(): void {
+  const db = new DatabaseSync(file);
+  db.exec("PRAGMA journal_mode = WAL; PRAGMA foreign_keys = ON");
+  for (const step of MIGRATIONS.slice(0, 4)) db.exec(step);
+  const attempt = (id: number, orderId: string, error: string | null, interrupted = 0) => `
+    INSERT INTO attempts (id, order_id, attempt, amount, accepted_ms, ended_ms, error, interrupted, answer) VALUES (${id}, '${orderId}',
+      1, 100, ${NOW - 10}, ${NOW}, ${error && `'${error}'`}, ${interrupted}, '${answerTo(orderId, (error ?? undefined) as "timeout").json}');
+    INSERT INTO idempotency_keys (client, key, body_hash, order_id, attempt, expires_ms) VALUES ('', '${orderId}', 'h', '${orderId}', 1, ${FAR});`;
+  db.exec(`
+    PRAGMA application_id = 0x4f52444a; PRAGMA user_version = 4;
+    ${attempt(1, "placed", null)} ${attempt(2, "failed", "no_courier")} ${attempt(3, "crashed", "internal", 1)} ${attempt(4, "left", "canceled")}
+    INSERT INTO open_attempts (order_id, attempt, amount, accepted_ms) VALUES ('open', 1, 5, ${NOW});
+    INSERT INTO compensations (id, attempt_id, step, tries, next_try_ms, last_answer, ended_ms, note) VALUES
+      (1, 2, 'payment', 7, ${NOW + 50}, 'HTTP 503', NULL, NULL), (2, 2, 'vendor', 1, NULL, NULL, ${NOW + 1}, NULL),
+      (3, 2, 'courier', 3, NULL, 'HTTP 400', ${NOW + 2}, 'by hand'), (4, 3, 'payment', 0, ${NOW}, NULL, NULL, NULL),
+      (5, 3, 'vendor', 30, 0, NULL, NULL, NULL), (9, 4, 'payment', 0, NULL, NULL, ${NOW + 3}, '');
+    DELETE FROM compensations WHERE id = 9;
+    INSERT INTO outbox (seq, id, order_id, payload, created_ms, expires_ms, tries, next_try_ms) VALUES
+      (3, 'evt_3', 'failed', '{"n":3}', ${NOW}, ${NOW + DAY_MS}, 2, ${NOW}), (5, 'evt_5', 'failed', '{"n":5}', ${NOW}, ${NOW + DAY_MS}, 0, NULL);`);
+  db.close();
+}
+
+test("a journal with schema 4 opens with the state of each compensation, and who received which answer", async () => {
+  writtenByFour();
+  const journal = await SqliteJournal.open(file, { events: true });
+  const rowsOf = async (status: CompensationStatus) => (await journal.compensations(status, undefined, 10)).items;
+  expect((await rowsOf("pending")).map(({ id, tries, nextTryMs, lastAnswer }) => [id, tries, nextTryMs, lastAnswer])).toEqual([
+    [1, 7, NOW + 50, "HTTP 503"],
+    [4, 0, NOW, undefined],
+    [5, 30, 0, undefined],
+  ]);
+  expect((await rowsOf("done")).map(({ id, endedMs }) => [id, endedMs])).toEqual([[2, NOW + 1]]);
+  expect((await rowsOf("settled")).map(({ id, endedMs, note }) => [id, endedMs, note])).toEqual([[3, NOW + 2, "by hand"]]);
+  for (const status of ["trying", "held"] as const) expect(await rowsOf(status)).toEqual([]);
+  expect(await journal.backlog()).toMatchObject({ compensations: { payment: { count: 2 }, vendor: { count: 1 }, courier: { count: 0 } } });
+
+  const accept = (orderId: string) =>
+    journal.accept({ orderId, amount: 100, nowMs: NOW, key: { client: "", key: orderId, bodyHash: "h", expiresMs: FAR } });
+  expect(await accept("placed")).toEqual({ type: "replayed", answer: answerTo("placed") });
+  expect(await accept("failed")).toEqual({ type: "replayed", answer: answerTo("failed", "no_courier") });
+  expect(await accept("crashed")).toEqual({ type: "accepted", attempt: 2 });
+  expect(await accept("left")).toEqual({ type: "accepted", attempt: 2 });
+
+  const take = (step: StepName, which: "first" | "again", nowMs: number) => journal.takeCompensations(step, which, dueAt(nowMs));
+  expect(await take("payment", "first", NOW)).toMatchObject({ items: [{ id: 4 }] });
+  expect(await take("payment", "again", NOW)).toEqual({ items: [], nextDueMs: NOW + 50 });
+  expect(await take("payment", "again", NOW + 50)).toMatchObject({ items: [{ id: 1, orderId: "failed", tries: 7 }] });
+  expect(await take("vendor", "again", NOW)).toMatchObject({ items: [{ id: 5, orderId: "crashed", tries: 30 }] });
+  expect((await journal.takeEvents(dueAt(NOW))).items).toMatchObject([{ seq: 3, tries: 2 }]);
+
+  // What is done and settled counts for the order.
+  await journal.eventDelivered(3, NOW);
+  await journal.eventDelivered(5, NOW);
+  expect(await journal.compensationTried({ id: 1, step: "payment" }, NOW)).toBe("done");
+  const [event] = (await journal.takeEvents(dueAt(NOW))).items;
+  expect(JSON.parse(event?.payload ?? "{}")).toMatchObject({ type: "order.compensated", data: { order_id: "failed" } });
+  // Ids go on behind those that are gone.
+  await journal.finish({ orderId: "left", attempt: 2, answer: answerTo("left", "timeout"), answered: true, nowMs: NOW, compensations: [] });
+  expect(await journal.accept({ orderId: "next", amount: 1, nowMs: NOW })).toMatchObject({ attempt: 1 });
+  const compensations = [{ step: "payment", trying: false }] as const;
+  const ending = { orderId: "next", attempt: 1, answer: answerTo("next", "timeout"), answered: false, compensations, nowMs: NOW };
+  expect(await journal.finish(ending)).toEqual([10]);
+  await journal.close();
+});
+
+test("a row that names neither its state nor whether its answer was received is pending, and was received", async () => {
+  await (await SqliteJournal.open(file)).close();
+  const db = new DatabaseSync(file);
+  db.exec(`
+    INSERT INTO attempts (id, order_id, attempt, amount, accepted_ms, ended_ms, error, interrupted, answer) VALUES (1, 'a', 1, 1, 0, 0, 'timeout', 0, '{}');
+    INSERT INTO compensations (attempt_id, step, tries) VALUES (1, 'payment', 0);`);
+  expect(db.prepare("SELECT answered, state FROM attempts JOIN compensations ON attempt_id = attempts.id").all()).toEqual([
+    { answered: 1, state: "pending" },
+  ]);
+  db.close();
 });
 
 test("a migrated journal has the schema of a new one", async () => {
