@@ -1,3 +1,4 @@
+import type { Socket } from "node:net";
 import type { Response } from "express";
 import type { ErrorKind } from "../orders/error-kind.ts";
 import { headersOf, STATUS } from "./status.ts";
@@ -16,6 +17,14 @@ export function sendJson(response: Response, status: number, json: string, heade
     "Content-Length": Buffer.byteLength(json),
   });
   response.end(json);
+}
+
+/** Sends no answer to a request: its connection is closed when its turn comes, after the answers to those before it. */
+export function sendNothing(response: Response): void {
+  const { socket } = response;
+  if (socket !== null) socket.destroy();
+  // Not `response.destroy()`: Node gets stuck at a response that was destroyed before its turn, and the client would wait for ever.
+  else response.once("socket", (own: Socket) => own.destroy());
 }
 
 /** Sends an error answer. Not for an order that ran: its answer has steps. */

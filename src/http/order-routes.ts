@@ -7,7 +7,7 @@ import { viewOf } from "../orders/order-view.ts";
 import { Refused } from "../orders/refused.ts";
 import { Canceled, monotonicMs } from "../threads/index.ts";
 import type { AccessKeys } from "./access-keys.ts";
-import { sendError, sendJson } from "./answers.ts";
+import { sendError, sendJson, sendNothing } from "./answers.ts";
 import { needsApiKey } from "./api-keys.ts";
 import { readBefore } from "./attempt-number.ts";
 import { ANYONE, type Client } from "./client.ts";
@@ -86,7 +86,7 @@ export function addOrderRoutes(
     if (error instanceof Refused) {
       onRefused?.(error.kind);
       sendError(response, error.kind, error.message, retryAfter(error));
-    } else if (error instanceof AnswerLost) response.destroy();
+    } else if (error instanceof AnswerLost) sendNothing(response);
     else fail(error, response);
   }
 

@@ -1,5 +1,6 @@
 import { setImmediate as turn } from "node:timers/promises";
 import { beforeEach, describe, expect, test } from "vitest";
+import { answerTo } from "../../src/orders/answer.ts";
 import type { CancelCause } from "../../src/orders/cancel-cause.ts";
 import { Pipeline } from "../../src/orders/pipeline.ts";
 import { ProviderHealth } from "../../src/orders/provider-health.ts";
@@ -187,6 +188,16 @@ describe("an open circuit", () => {
     expect([error, runner.opened, scope.listenerCount]).toEqual(["vendor_unavailable", 0, 0]);
     const canceled = { status: "canceled", cause: "sibling_failed", effect: "none" };
     expect(steps.map(({ outcome }) => outcome)).toEqual(STEPS.map((step) => (step === "vendor" ? REFUSED : canceled)));
+  });
+
+  test("tells the time of what it refused in whole milliseconds, as every answer does", async () => {
+    await openCircuit();
+    // One of them may have taken none.
+    for (let n = 0; n < 20; n++) {
+      const outcome = await pipeline.run(INPUT, scope);
+      for (const { duration_ms: durationMs } of answerTo("o", outcome, []).steps) expect(durationMs % 1).toBe(0);
+    }
+    expect(runner.opened).toBe(0);
   });
 
   test("lets a probe through, whose siblings wait until it went well", async () => {
