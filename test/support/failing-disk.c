@@ -2,6 +2,7 @@
  * Preloaded into a process it makes the disk under its journal fail while a file of that name is in the directory FAILING_DISK:
  *   sync-log        the log cannot be synced, and as on a real disk what was written since the last sync is gone
  *   sync-database   the database cannot be synced
+ *   full-log        the log cannot be written: no space
  *   full-database   the database cannot be written: no space
  *   sync-copy       a backup cannot be synced
  *   full-copy       a backup cannot be written: no space
@@ -63,7 +64,7 @@ int fdatasync(int fd) { return sync_with("fdatasync", fd); }
 
 ssize_t pwrite64(int fd, const void *bytes, size_t length, off64_t offset) {
   ssize_t (*real)(int, const void *, size_t, off64_t) = (ssize_t(*)(int, const void *, size_t, off64_t))dlsym(RTLD_NEXT, "pwrite64");
-  if ((is_file(fd, ".db") && fails("full-database")) || (is_file(fd, ".partial") && fails("full-copy"))) {
+  if ((is_file(fd, ".db-wal") && fails("full-log")) || (is_file(fd, ".db") && fails("full-database")) || (is_file(fd, ".partial") && fails("full-copy"))) {
     errno = ENOSPC;
     return -1;
   }

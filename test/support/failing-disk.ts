@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
 /** The ways in which it fails; `failing-disk.c` says what each of them does. */
-export type DiskFault = "sync-log" | "sync-database" | "full-database" | "sync-copy" | "full-copy";
+export type DiskFault = "sync-log" | "sync-database" | "full-log" | "full-database" | "sync-copy" | "full-copy";
 
 /** Why there can be no failing disk here; undefined where there can. */
 export const WITHOUT_FAILING_DISK: string | undefined =

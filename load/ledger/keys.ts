@@ -1,0 +1,13 @@
+import type { Call } from "../stand-in/call.ts";
+import type { KnownOrder } from "./known-order.ts";
+import type { World } from "./world.ts";
+
+/** The attempt and the order that a call is for. */
+export function known(world: World, { body, action, key }: Call): { attempt: number; order: KnownOrder } {
+  const called = action === "perform" ? key : (body.undoes ?? "");
+  const order = world.orders.get(body.order_id);
+  if (order !== undefined) return { attempt: Number(called.split(":").at(-2)), order };
+  const unknown = world.orders.known(body.order_id, body.amount ?? 0);
+  world.violation("a provider was called for an order that nobody asked for", unknown);
+  return { attempt: 0, order: unknown };
+}

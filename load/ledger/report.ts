@@ -1,0 +1,23 @@
+import type { CampaignResult } from "./campaign.ts";
+
+const SHOWN = 10;
+const WITH_HISTORY = 3;
+
+/** What a campaign has seen in one line, and each violation with the history of its order. */
+export function reportOn({ orders, requests, disruptedMs, sights, missing, violations, historyOf }: CampaignResult, seed: number): string {
+  const minutes = disruptedMs / 60_000;
+  const lines = [
+    `seed ${seed}: ${orders} orders, ${requests} requests in ${minutes.toFixed(1)} minutes, ${Math.round(orders / minutes)} orders/minute`,
+    `seen: ${sights}`,
+  ];
+  if (missing.length > 0) lines.push(`never seen: ${missing.join(", ")}`);
+  const told = new Set<string>();
+  for (const { order, text } of violations.slice(0, SHOWN)) {
+    lines.push(`VIOLATION ${order ?? ""}: ${text}`);
+    if (order === undefined || told.has(order) || told.size >= WITH_HISTORY) continue;
+    told.add(order);
+    lines.push(...historyOf(order).map((line) => `    ${line}`));
+  }
+  if (violations.length > SHOWN) lines.push(`and ${violations.length - SHOWN} more`);
+  return `${lines.join("\n")}\n`;
+}
