@@ -73,6 +73,8 @@ const MANIFESTS = { note: "it needs a cluster; the test checks the manifests aga
 
 const EXAMPLES = { file: "test/threads/examples.test.ts", shows: "linesOf(" };
 
+const RESTORE = { file: "test/restore/pages.test.ts", shows: "section(page, /^### Restore a backup/)" };
+
 /** Commands that need something of their own. Every other one is run by what test/docs/commands.test.ts says. */
 export const ELSEWHERE: Readonly<Record<string, RunBy>> = {
   "npm ci": { file: ".ci/run", shows: "npm ci " },
@@ -95,6 +97,12 @@ export const ELSEWHERE: Readonly<Record<string, RunBy>> = {
     shows: 'import("openapi-typescript")',
     note: "the locked version, from a running server's document; npx would download one",
   },
+  "mkdir aside && mv data/orders.db data/orders.db-* aside/": RESTORE,
+  "install -m 600 backups/monday.db data/orders.db": RESTORE,
+  "curl -s http://127.0.0.1:9090/restore": RESTORE,
+  'curl -s -X POST http://127.0.0.1:9090/restore/confirm -d \'{"order_id":"shoes-1"}\'': RESTORE,
+  'curl -s -X POST http://127.0.0.1:9090/compensations/4711/settle -d \'{"note":"paid back by bank transfer"}\'': RESTORE,
+  "curl -s -X POST http://127.0.0.1:9090/restore/confirm": RESTORE,
   "kill -9": { file: "test/chaos/kill.test.ts", shows: 'server.signal("SIGKILL")' },
   "kill -USR2 PID": { file: "test/docs/commands.test.ts", shows: 'server.signal("SIGUSR2")' },
   "docker build -t order-pipeline .": { ...INSTALLED, note: "the test runs the Dockerfile's own steps in a clean directory" },

@@ -28,7 +28,7 @@ interface Running {
  */
 export class Site implements AsyncDisposable {
   readonly directory = mkdtempSync(join(tmpdir(), "restore-"));
-  readonly journal = join(this.directory, "orders.db");
+  readonly journal = join(this.directory, "data", "orders.db");
   readonly backups = join(this.directory, "backups");
   readonly calls: Call[] = [];
   /** Type and order of each event that was delivered. */
@@ -110,6 +110,10 @@ export class Site implements AsyncDisposable {
 
   admin(method: "GET" | "POST", path: string, body?: unknown): Promise<Received> {
     return send(this.#up.adminPort, { method, path, ...(body !== undefined && { body }) });
+  }
+
+  get adminPort(): number {
+    return this.#up.adminPort;
   }
 
   /** The lines that the process has logged from warnings up, up to now. */

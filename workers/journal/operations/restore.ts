@@ -15,7 +15,6 @@ const EVERY_ATTEMPT = 2 ** 31;
  */
 export function restore(db: DatabaseSync, nowMs: number): void {
   new Restores(db).add(nowMs);
-  // No event: nobody is told that an order failed which perhaps has not.
   const tables = tablesOf(db, false);
   tables.held.hold();
   const outcome = failedByFault("unknown", 0);
@@ -24,6 +23,7 @@ export function restore(db: DatabaseSync, nowMs: number): void {
     // Only the answer of such a one was missing, and nobody will get it.
     if (tables.attempts.one(orderId, attempt) !== undefined) continue;
     const json = JSON.stringify(answerTo(orderId, outcome, []));
+    // Without an event: nobody is told that an order failed which perhaps has not.
     const id = tables.attempts.add(orderId, attempt, amount, acceptedMs, nowMs, "internal", CLOSED_BY_RESTORE, 0, json);
     for (const step of STEPS) tables.compensations.add(id, step, "held", nowMs);
   }
