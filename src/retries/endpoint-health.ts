@@ -186,18 +186,22 @@ export class Lane {
     if (this.health.held) return 0;
     const taken = this.#inFlight + this.#reserved;
     if (this.#outage.on) return this.#outage.paused || taken > 0 ? 0 : 1;
-    // The limit is each lane's: rows that hang in one must not keep the other waiting.
-    return Math.max(0, Math.min(this.max, this.health.limit) - taken);
+    return Math.max(0, this.#limit - taken);
   }
 
-  /** How many rows a queue may take now. Half of the room for first tries is left to orders that fail while the journal is asked. */
-  get roomForQueue(): number {
-    return this.#kind === "first" ? Math.ceil(this.room / 2) : this.room;
+  /** How many calls may be those of a queue: half of the first tries are left to orders that fail now, whatever hangs in the backlog. */
+  get maxOfQueue(): number {
+    return this.#kind === "first" ? Math.ceil(this.#limit / 2) : this.#limit;
   }
 
   /** So many rows are being taken: their calls begin soon. Negative: they have been taken. */
   reserve(calls: number): void {
     this.#reserved += calls;
+  }
+
+  /** The endpoint's is each lane's: rows that hang in one must not keep the other waiting. */
+  get #limit(): number {
+    return Math.min(this.max, this.health.limit);
   }
 
   /** A call begins, whether or not there is room. Returns what `end` needs. */

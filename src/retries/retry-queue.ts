@@ -61,7 +61,7 @@ export class RetryQueue<Item> {
   readonly #options: RetryQueueOptions<Item>;
   readonly #unsubscribe: readonly (() => void)[];
   /**
-   * At most `lane.max` and those of operators, so a search costs nothing. A `Map` whose entries come and go with every try would keep dead
+   * At most `lane.maxOfQueue` and those of operators, so a search costs nothing. A `Map` whose entries come and go with every try would keep dead
    * entries in V8's old generation until a full collection.
    */
   #running: { readonly id: Id; readonly ended: Promise<void> }[] = [];
@@ -101,7 +101,7 @@ export class RetryQueue<Item> {
 
   /** A row has been postponed. */
   postponed(): void {
-    if (this.#stale) return;
+    if (this.#stale || this.#phase === "stopped") return;
     if (this.#wake.reason === undefined || this.#wake.reason === "due") this.#wake.start(AFTER_TRY_MS, "tried");
   }
 
@@ -130,7 +130,7 @@ export class RetryQueue<Item> {
   async #stop(): Promise<void> {
     this.#phase = "stopped";
     for (const unsubscribe of this.#unsubscribe) unsubscribe();
-    this.#wake.close();
+    this.#wake.stop();
     while (this.#running.length > 0 || this.#taking !== undefined) {
       await Promise.all([...this.#running.map(({ ended }) => ended), this.#taking]);
     }
@@ -140,7 +140,7 @@ export class RetryQueue<Item> {
   #pump(): void {
     if (this.#phase !== "running" || this.#paused || this.#taking !== undefined || !this.#stale || this.#wake.reason === "fault") return;
     const { lane, pace } = this.#options;
-    const room = Math.min(lane.roomForQueue, lane.max - this.#running.length);
+    const room = Math.min(lane.room, lane.maxOfQueue - this.#running.length);
     if (room <= 0) return;
     const limit = pace === undefined ? room : pace.take(room);
     if (limit > 0) this.#taking = this.#take(limit);
@@ -172,7 +172,7 @@ export class RetryQueue<Item> {
 
   #wakeAt(dueMs: number): void {
     // Rows that were postponed meanwhile are not among those that the journal looked at, and after a fault there is a pause.
-    if (this.#wake.reason !== undefined) return;
+    if (this.#phase === "stopped" || this.#wake.reason !== undefined) return;
     this.#wake.start(Math.min(MAX_WAKE_MS, Math.max(0, dueMs - this.#options.clock.nowMs())), "due");
   }
 

@@ -9,7 +9,6 @@ export class WakeTimer {
   readonly #wake: () => void;
   #stop: (() => void) | undefined;
   #reason: WakeReason | undefined;
-  #closed = false;
 
   constructor(clock: Clock, wake: () => void) {
     this.#clock = clock;
@@ -21,10 +20,9 @@ export class WakeTimer {
     return this.#reason;
   }
 
-  /** Restarts the timer. `delayMs`: 0 to 2^31-1. Does nothing after `close`. */
+  /** Restarts the timer. `delayMs`: 0 to 2^31-1. */
   start(delayMs: number, reason: WakeReason): void {
     this.stop();
-    if (this.#closed) return;
     this.#reason = reason;
     this.#stop = this.#clock.after(delayMs, () => {
       this.#reason = undefined;
@@ -35,11 +33,5 @@ export class WakeTimer {
   stop(): void {
     this.#stop?.();
     this.#reason = undefined;
-  }
-
-  /** Stops the timer for good. */
-  close(): void {
-    this.#closed = true;
-    this.stop();
   }
 }

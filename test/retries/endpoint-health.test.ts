@@ -97,13 +97,17 @@ describe("Retry-After", () => {
 
   test("of calls that were under way changes nothing, and after the hold it takes three again", () => {
     const { clock, health } = open();
+    const asked = { ...ASKED, again: true };
     const underWay = Array.from({ length: 6 }, () => health.begin());
-    call(health, ASKED, 3);
-    for (const one of underWay) health.end(one, { ...ASKED, retryAfterMs: 60_000 });
+    call(health, asked, 3);
+    for (const one of underWay) health.end(one, { ...asked, retryAfterMs: 60_000 });
+    expect(clock.asked).toEqual([5_000]);
     clock.advance(5_000);
+    expect([health.held, clock.timers]).toEqual([false, 0]);
+    call(health, asked, 2);
     expect(health.held).toBe(false);
-    call(health, ASKED, 2);
-    expect(health.held).toBe(false);
+    call(health, asked);
+    expect(health.held).toBe(true);
   });
 });
 

@@ -39,9 +39,9 @@ test("probing: one call at a time, also when an earlier one still hangs, and non
   for (let count = 0; count < 5; count++) first.end(first.begin(), SILENT);
   clock.advance(500);
   // One of this lane is under way from before: the next probe waits for it.
-  expect([first.room, first.roomForQueue, again.room]).toEqual([1, 1, 0]);
+  expect([first.room, again.room]).toEqual([1, 0]);
   const probe = first.begin();
-  expect([first.room, first.roomForQueue]).toEqual([0, 0]);
+  expect(first.room).toBe(0);
   again.end(hanging, undefined);
   expect(again.room).toBe(1);
   first.end(probe, SILENT);
@@ -53,7 +53,7 @@ test("probing: one call at a time, also when an earlier one still hangs, and non
 test("rows that are being taken have their calls reserved", () => {
   const { first, again } = open();
   again.reserve(3);
-  expect([again.room, again.roomForQueue, again.inFlight, first.room]).toEqual([1, 1, 0, 8]);
+  expect([again.room, again.inFlight, first.room]).toEqual([1, 0, 8]);
   again.begin();
   expect(again.room).toBe(0);
   again.reserve(-3);
@@ -71,13 +71,18 @@ test("a row that is being taken is the one probe", () => {
   expect([first.room, again.room]).toEqual([1, 0]);
 });
 
-test("a queue of first tries takes half of the room, and the last place; one of other rows takes all", () => {
-  const { first, again } = open();
-  expect([first.roomForQueue, again.roomForQueue]).toEqual([4, 4]);
-  first.reserve(4);
-  expect([first.room, first.roomForQueue]).toEqual([4, 2]);
-  first.reserve(3);
-  expect([first.room, first.roomForQueue]).toEqual([1, 1]);
-  first.reserve(1);
-  expect([first.room, first.roomForQueue]).toEqual([0, 0]);
+test("a queue of first tries may have half of the calls, and one at least; one of other rows all that there are", () => {
+  const { health, first, again } = open();
+  const shares: number[][] = [];
+  for (let count = 0; count < 5; count++) {
+    shares.push([health.limit, first.maxOfQueue, again.maxOfQueue]);
+    health.end(health.begin(), { ...SILENT, again: true, overloaded: true });
+  }
+  expect(shares).toEqual([
+    [12, 4, 4],
+    [6, 3, 4],
+    [3, 2, 3],
+    [1, 1, 1],
+    [1, 1, 1],
+  ]);
 });

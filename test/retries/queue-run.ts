@@ -125,7 +125,10 @@ export class QueueRun {
     this.expect(leastTried === lane.probing && (!leastTried || limit === 1), "a probe was not one row, that tried least");
     const missing = [...this.running[kind]].filter((id) => !underWay.includes(id));
     this.expect(missing.length === 0, `the rows ${missing} under way were not named`);
-    this.expect(this.running[kind].size + limit <= MAX[kind] + this.outside.size, "more were taken than may run until they are stored");
+    this.expect(
+      this.running[kind].size + limit <= lane.maxOfQueue + this.outside.size,
+      "more were taken than may run until they are stored",
+    );
     return this.rows.take(request, this.marks ? kind : undefined);
   }
 

@@ -95,6 +95,23 @@ test("first tries go on while the endpoint answers anything; silent, they are pr
   await at.queue.stop();
 });
 
+test("first tries of the backlog that hang leave half of the calls to orders that fail now", async () => {
+  const at = new QueueFixture({ max: 8, kind: "first" });
+  const gate = newGate();
+  at.call = () => gate.passed.then(() => FAILED);
+  at.add(20);
+  at.queue.start();
+  await at.settle();
+  at.queue.notify();
+  await at.settle();
+  expect([at.tried.length, at.lane.room]).toEqual([4, 4]);
+  gate.open();
+  at.call = () => "ok";
+  await at.settle();
+  expect(new Set(at.tried).size).toBe(20);
+  await at.queue.stop();
+});
+
 test("a lane that had no room goes on as soon as anybody's call ends or goes well", async () => {
   const at = new QueueFixture({ max: 4 });
   const others = Array.from({ length: 4 }, () => at.lane.begin());
