@@ -1,0 +1,47 @@
+import { expect, test } from "vitest";
+import { answerTo } from "../../src/orders/answer.ts";
+import type { CancelCause } from "../../src/orders/cancel-cause.ts";
+import type { OrderOutcome } from "../../src/orders/outcome.ts";
+import { Pipeline } from "../../src/orders/pipeline.ts";
+import { ProviderHealth } from "../../src/orders/provider-health.ts";
+import { perStep, STEPS } from "../../src/orders/steps.ts";
+import { CancelScope, Capacity } from "../../src/threads/index.ts";
+import { FakeRunner } from "../threads/fake-runner.ts";
+
+const ORDERS = 50;
+
+function timesOf(outcome: OrderOutcome): number[] {
+  return answerTo("o", outcome, []).steps.map(({ duration_ms: ms }) => ms);
+}
+
+test.each(STEPS)(
+  "an answer has whole milliseconds also where the circuit of %s refuses the order, at once or at its probe",
+  async (step) => {
+    const runner = new FakeRunner();
+    let nowMs = 0;
+    const health = new ProviderHealth({ opensAfter: 1, random: () => 1, nowMs: () => nowMs } as ConstructorParameters<
+      typeof ProviderHealth
+    >[0]);
+    const pipeline = new Pipeline(
+      runner,
+      perStep(() => new Capacity(ORDERS)),
+      { [step]: health },
+    );
+    const run = () => pipeline.run({ orderId: "o", amount: 1, attempt: 1 }, new CancelScope<CancelCause>());
+    const pass = health.circuit.tryEnter() as number;
+    health.circuit.leave(pass, "failed");
+
+    const refused = await Promise.all(Array.from({ length: ORDERS }, run));
+    expect(runner.started).toEqual([]);
+    expect(refused.flatMap(timesOf).filter((ms) => !Number.isInteger(ms) || ms < 0)).toEqual([]);
+
+    // Its probe is due.
+    nowMs += 60_000;
+    const probing = run();
+    expect(runner.names()).toEqual([step]);
+    runner.step(step).end({ status: "failed", kind: "internal", effect: "none" });
+    const probed = timesOf(await probing);
+    expect(probed).toHaveLength(STEPS.length);
+    expect(probed.filter((ms) => !Number.isInteger(ms) || ms < 0)).toEqual([]);
+  },
+);
