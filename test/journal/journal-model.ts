@@ -1,32 +1,50 @@
+import type { CompensationStatus } from "../../src/orders/compensation-state.ts";
 import type { ErrorKind } from "../../src/orders/error-kind.ts";
 import {
   type AcceptRequest,
   type AcceptResult,
   ATTEMPTS_SHOWN,
   type AttemptRecord,
-  type FirstTry,
   type OrderRecord,
+  type StoredAnswer,
 } from "../../src/orders/order-journal.ts";
 import { STEPS, type StepName } from "../../src/orders/steps.ts";
-import { answerTo, DAY_MS } from "./journal-fixture.ts";
+import { dueAmong, LONGEST_PAUSE_MS } from "./due-model.ts";
+import { answerBefore, answerTo } from "./journal-fixture.ts";
+import { OutboxModel } from "./outbox-model.ts";
 
-interface ModelCompensation {
+export interface ModelCompensation {
+  /** Rises in the order in which they were written. */
+  readonly n: number;
+  readonly attempt: Attempt;
   readonly step: StepName;
+  /** What the journal calls it, once it is known. */
+  id?: number;
+  status: CompensationStatus;
   tries: number;
-  /** Absent once it is done or settled. */
-  nextTryMs: number | undefined;
-  /** When it was done or settled. */
-  endedMs?: number;
+  nextTryMs?: number | undefined;
+  lastAnswer?: string | undefined;
+  endedMs?: number | undefined;
   note?: string;
 }
 
-/** `ended` is absent while it runs. */
+/** How a try ended; without `nextTryMs` it is done. */
+export interface ModelTry {
+  readonly nextTryMs?: number;
+  readonly lastAnswer?: string;
+}
+
 export interface Attempt {
   readonly orderId: string;
   readonly attempt: number;
   readonly amount: number;
   readonly acceptedMs: number;
-  ended: { readonly atMs: number; readonly error: ErrorKind | undefined; readonly interrupted: boolean } | undefined;
+  /** Absent while it runs. */
+  ended?: { readonly atMs: number; readonly error: ErrorKind | undefined; readonly interrupted: boolean };
+  /** Nobody else may begin: it runs, or its answer has to follow. */
+  isOpen: boolean;
+  isAnswered: boolean;
+  answer?: StoredAnswer;
   compensations: ModelCompensation[];
 }
 
@@ -36,144 +54,117 @@ interface Key {
   readonly attempt: Attempt;
 }
 
-/** An event that is not delivered, in the outbox or among the dead letters. */
-export interface Event {
-  /** Not the journal's, but in the same order. */
-  readonly seq: number;
-  readonly type: string;
-  readonly orderId: string;
-  readonly attempt: number;
-  expiresMs: number;
-  tries: number;
-  /** When it is due as soon as nothing of its order is before it. */
-  nextTryMs: number;
-  givenUpMs?: number;
-}
-
 /** What a journal should do, written the obvious way: everything in memory, every question a search. */
 export class JournalModel {
   attempts: Attempt[] = [];
-  /** In the order in which they are to be delivered. */
-  outbox: Event[] = [];
-  /** In the order in which they were written. */
-  deadLetters: Event[] = [];
+  readonly outbox = new OutboxModel();
   readonly #keys = new Map<string, Key>();
   readonly #lastNumbers = new Map<string, number>();
-  #lastSeq = 0;
+  #lastRow = 0;
 
   accept({ orderId, amount, key, nowMs }: AcceptRequest): AcceptResult {
     const keyName = key && `${key.client}/${key.key}`;
     const known = keyName === undefined ? undefined : this.#keys.get(keyName);
-    if (key !== undefined && known !== undefined && holdsKeys(known.attempt)) {
-      return known.bodyHash === key.bodyHash ? stateOf(known.attempt) : { type: "mismatch" };
+    // Nobody knows any more whether somebody received the answer of one that was retired.
+    const isRetired = known !== undefined && !this.attempts.includes(known.attempt);
+    if (key !== undefined && known !== undefined && (isRetired || known.attempt.isOpen || known.attempt.isAnswered)) {
+      if (known.bodyHash !== key.bodyHash) return { type: "mismatch" };
+      if (!isRetired) return stateOf(known.attempt);
     }
-    const latest = this.#of(orderId).at(-1);
-    const isTaken = latest !== undefined && latest.ended?.error === undefined;
+    const latest = this.of(orderId).at(-1);
+    const isTaken = latest !== undefined && (latest.isOpen || latest.ended?.error === undefined);
     if (isTaken && latest.amount !== amount) return { type: "conflict" };
     const attempt = isTaken ? latest : this.#add(orderId, amount, nowMs);
     if (key !== undefined && keyName !== undefined) this.#keys.set(keyName, { ...key, attempt });
-    return isTaken ? stateOf(attempt) : { type: "accepted", attempt: attempt.attempt };
+    if (!isTaken) return { type: "accepted", attempt: attempt.attempt };
+    if (!attempt.isOpen) attempt.isAnswered = true;
+    return stateOf(attempt);
   }
 
-  /** Returns whether the attempt was open, and ends it then. */
-  finish(attempt: Attempt, error: ErrorKind | undefined, compensations: readonly FirstTry[], nowMs: number): boolean {
-    if (attempt.ended !== undefined) return false;
-    this.#end(attempt, error, compensations, nowMs, false);
+  /** Returns whether the attempt ran, and ends it then. */
+  finish(
+    attempt: Attempt,
+    error: ErrorKind | undefined,
+    isAnswered: boolean,
+    compensations: readonly { readonly step: StepName; readonly trying: boolean }[],
+    nowMs: number,
+  ): boolean {
+    if (!attempt.isOpen || attempt.ended !== undefined) return false;
+    const isLast = compensations.length === 0;
+    this.#end(attempt, error, nowMs, false, isLast ? answerTo(attempt.orderId, error) : answerBefore(attempt.orderId, error));
+    attempt.isOpen = !isLast;
+    attempt.isAnswered = isLast && isAnswered;
+    for (const { step, trying } of compensations) this.#compensate(attempt, step, trying ? "trying" : "pending", nowMs);
+    return true;
+  }
+
+  /** Returns whether the attempt waited for its answer. */
+  answer(attempt: Attempt, isAnswered: boolean, tried: readonly (readonly [ModelCompensation, ModelTry])[], nowMs: number): boolean {
+    if (!attempt.isOpen || attempt.ended === undefined) return false;
+    attempt.isOpen = false;
+    attempt.isAnswered = isAnswered;
+    attempt.answer = answerTo(attempt.orderId, attempt.ended.error);
+    for (const [compensation, end] of tried) this.compensationTried(compensation, end, nowMs);
     return true;
   }
 
   closeInterrupted(nowMs: number): number {
+    for (const row of this.compensations) if (row.status === "trying") Object.assign(row, { status: "pending", nextTryMs: nowMs });
     // Nobody relies on this order; the model has one to be comparable.
-    const open = this.attempts.filter(({ ended }) => ended === undefined).sort((one, other) => (one.orderId < other.orderId ? -1 : 1));
-    const compensations = STEPS.map((step) => ({ step, tries: 0, nextTryMs: nowMs }) as const);
-    for (const attempt of open) this.#end(attempt, "internal", compensations, nowMs, true);
+    const open = this.attempts.filter(({ isOpen }) => isOpen).sort((one, other) => (one.orderId < other.orderId ? -1 : 1));
+    for (const attempt of open) {
+      attempt.isOpen = false;
+      if (attempt.ended !== undefined) continue;
+      this.#end(attempt, "internal", nowMs, true, interruptedAnswer(attempt.orderId));
+      for (const step of STEPS) this.#compensate(attempt, step, "pending", nowMs);
+    }
     return open.length;
   }
 
-  pending(step: StepName): { attempt: Attempt; compensation: ModelCompensation; nextTryMs: number }[] {
-    return this.attempts.flatMap((attempt) =>
-      attempt.compensations.flatMap((compensation) => {
-        const { nextTryMs } = compensation;
-        return compensation.step === step && nextTryMs !== undefined ? [{ attempt, compensation, nextTryMs }] : [];
-      }),
-    );
+  get compensations(): ModelCompensation[] {
+    return this.attempts.flatMap(({ compensations }) => compensations).sort((one, other) => one.n - other.n);
   }
 
-  compensationTried(attempt: Attempt, step: StepName, nextTryMs: number | undefined, nowMs: number): void {
-    const compensation = attempt.compensations.find((candidate) => candidate.step === step);
-    if (compensation?.nextTryMs === undefined) return;
-    compensation.tries++;
-    compensation.nextTryMs = nextTryMs;
-    if (nextTryMs === undefined) compensation.endedMs = nowMs;
-    this.#addEventWhenCompensated(attempt, nowMs);
+  takeCompensations(step: StepName, kind: "first" | "again", nowMs: number, limit: number, leastTried: boolean) {
+    const waiting = this.compensations.flatMap((row) => {
+      const { n, tries, nextTryMs } = row;
+      const isAsked = row.status === "pending" && row.step === step && (kind === "first") === (tries === 0);
+      return isAsked && nextTryMs !== undefined ? [{ n, tries, nextTryMs, row }] : [];
+    });
+    const { items, ...next } = dueAmong(waiting, { nowMs, limit, leastTried }, LONGEST_PAUSE_MS.compensation);
+    for (const { row } of items) this.take(row);
+    return { items: items.map(({ row }) => row), ...next };
   }
 
-  settle(attempt: Attempt, step: StepName, note: string, nowMs: number): void {
-    const compensation = attempt.compensations.find((candidate) => candidate.step === step);
-    if (compensation?.nextTryMs === undefined) return;
-    compensation.note = note;
-    compensation.nextTryMs = undefined;
-    compensation.endedMs = nowMs;
-    this.#addEventWhenCompensated(attempt, nowMs);
+  take(row: ModelCompensation): void {
+    if (row.status === "pending") Object.assign(row, { status: "trying", nextTryMs: undefined });
   }
 
-  /** The first event of each order. */
-  heads(): Event[] {
-    return [...Map.groupBy(this.outbox, ({ orderId }) => orderId).values()].flatMap(([head]) => head ?? []);
+  compensationTried(row: ModelCompensation, { nextTryMs, lastAnswer }: ModelTry, nowMs: number): CompensationStatus {
+    if (row.status !== "trying") {
+      row.lastAnswer = `late: ${lastAnswer ?? "done"}`;
+    } else if (nextTryMs === undefined) {
+      Object.assign(row, { status: "done", tries: row.tries + 1, lastAnswer: undefined, endedMs: nowMs });
+      this.#addEventWhenCompensated(row.attempt, nowMs);
+    } else {
+      Object.assign(row, { status: "pending", tries: row.tries + 1, lastAnswer, nextTryMs });
+    }
+    return row.status;
   }
 
-  delivered(event: Event, nowMs: number): void {
-    if (!this.outbox.includes(event)) return;
-    const isHead = this.heads().includes(event);
-    this.outbox = this.outbox.filter((other) => other !== event);
-    const next = this.outbox.find(({ orderId }) => orderId === event.orderId);
-    if (isHead && next !== undefined) next.nextTryMs = nowMs;
-  }
-
-  failed(event: Event, nextTryMs: number): void {
-    if (!this.outbox.includes(event)) return;
-    event.tries++;
-    event.nextTryMs = nextTryMs;
-  }
-
-  giveUp(event: Event, nowMs: number): void {
-    if (!this.outbox.includes(event)) return;
-    this.delivered(event, nowMs);
-    event.givenUpMs = nowMs;
-    this.deadLetters.push(event);
-    this.deadLetters.sort((one, other) => one.seq - other.seq);
-  }
-
-  giveUpExpired(expiredMs: number, nowMs: number, limit: number): number {
-    const expired = this.outbox.slice(0, limit).filter(({ expiresMs }) => expiresMs <= expiredMs);
-    for (const event of expired) this.giveUp(event, nowMs);
-    return expired.length;
-  }
-
-  redeliver(event: Event, nowMs: number): boolean {
-    if (!this.deadLetters.includes(event)) return false;
-    this.deadLetters = this.deadLetters.filter((other) => other !== event);
-    this.#write(event.type, event, nowMs);
-    return true;
-  }
-
-  expireDeadLetters(beforeMs: number, limit: number): number {
-    // Those that were given up first, which need not be the events that came first.
-    const expired = this.deadLetters
-      .filter(({ givenUpMs = 0 }) => givenUpMs < beforeMs)
-      .sort((one, other) => (one.givenUpMs ?? 0) - (other.givenUpMs ?? 0) || one.seq - other.seq)
-      .slice(0, limit);
-    this.deadLetters = this.deadLetters.filter((letter) => !expired.includes(letter));
-    return expired.length;
+  settle(row: ModelCompensation, note: string, nowMs: number): void {
+    if (row.status !== "pending") return;
+    Object.assign(row, { status: "settled", nextTryMs: undefined, endedMs: nowMs, note });
+    this.#addEventWhenCompensated(row.attempt, nowMs);
   }
 
   retire(beforeMs: number): void {
-    this.attempts = this.attempts.filter(
-      ({ ended, compensations }) =>
-        ended?.error === undefined ||
-        ended.atMs >= beforeMs ||
-        compensations.some(({ nextTryMs, endedMs = 0 }) => nextTryMs !== undefined || endedMs >= beforeMs),
-    );
+    const isOver = ({ ended, isOpen, compensations }: Attempt) =>
+      !isOpen &&
+      ended?.error !== undefined &&
+      ended.atMs < beforeMs &&
+      compensations.every(({ endedMs }) => endedMs !== undefined && endedMs < beforeMs);
+    this.attempts = this.attempts.filter((attempt) => !isOver(attempt));
   }
 
   expireKeys(nowMs: number): number {
@@ -183,7 +174,7 @@ export class JournalModel {
   }
 
   find(orderId: string, before = Number.POSITIVE_INFINITY): OrderRecord | undefined {
-    const all = this.#of(orderId);
+    const all = this.of(orderId);
     const latest = all.at(-1);
     if (latest === undefined) return undefined;
     const shown = all.filter(({ attempt }) => attempt < before).slice(-ATTEMPTS_SHOWN);
@@ -191,63 +182,49 @@ export class JournalModel {
     return { orderId, amount: latest.amount, attemptsTotal, latest: recordOf(latest), attempts: shown.map(recordOf) };
   }
 
-  #end(
-    attempt: Attempt,
-    error: ErrorKind | undefined,
-    compensations: readonly Omit<FirstTry, "lastAnswer">[],
-    atMs: number,
-    interrupted: boolean,
-  ) {
+  /** All attempts at an order that are known still, oldest first. */
+  of(orderId: string): Attempt[] {
+    return this.attempts.filter((attempt) => attempt.orderId === orderId);
+  }
+
+  #end(attempt: Attempt, error: ErrorKind | undefined, atMs: number, interrupted: boolean, answer: StoredAnswer): void {
     attempt.ended = { atMs, error, interrupted };
-    attempt.compensations = compensations.map(({ step, tries, nextTryMs }) => ({ step, tries, nextTryMs }));
-    this.#write(error === undefined ? "order.placed" : "order.failed", attempt, atMs);
-    this.#addEventWhenCompensated(attempt, atMs);
+    attempt.answer = answer;
+    this.outbox.write(error === undefined ? "order.placed" : "order.failed", attempt, atMs);
+  }
+
+  #compensate(attempt: Attempt, step: StepName, status: "pending" | "trying", nowMs: number): void {
+    const n = this.#lastRow++;
+    attempt.compensations.push({ n, attempt, step, status, tries: 0, nextTryMs: status === "pending" ? nowMs : undefined });
   }
 
   #addEventWhenCompensated(attempt: Attempt, nowMs: number): void {
-    const { compensations } = attempt;
-    const isOver = compensations.length > 0 && compensations.every(({ nextTryMs }) => nextTryMs === undefined);
-    if (isOver) this.#write("order.compensated", attempt, nowMs);
-  }
-
-  #write(type: string, { orderId, attempt }: { orderId: string; attempt: number }, nowMs: number): void {
-    this.outbox.push({ seq: this.#lastSeq++, type, orderId, attempt, tries: 0, nextTryMs: nowMs, expiresMs: nowMs + DAY_MS });
+    if (attempt.compensations.every(({ endedMs }) => endedMs !== undefined)) this.outbox.write("order.compensated", attempt, nowMs);
   }
 
   #add(orderId: string, amount: number, acceptedMs: number): Attempt {
     const attempt = (this.#lastNumbers.get(orderId) ?? 0) + 1;
     this.#lastNumbers.set(orderId, attempt);
-    const added: Attempt = { orderId, attempt, amount, acceptedMs, ended: undefined, compensations: [] };
+    const added: Attempt = { orderId, attempt, amount, acceptedMs, isOpen: true, isAnswered: false, compensations: [] };
     this.attempts.push(added);
     return added;
   }
-
-  #of(orderId: string): Attempt[] {
-    return this.attempts.filter((attempt) => attempt.orderId === orderId);
-  }
 }
 
-/** Nobody got the answer of one that was canceled from outside or that a crash interrupted. */
-function holdsKeys({ ended }: Attempt): boolean {
-  return ended?.error !== "canceled" && ended?.interrupted !== true;
+function stateOf({ orderId, attempt, isOpen, answer }: Attempt): AcceptResult {
+  return isOpen || answer === undefined ? { type: "running", orderId, attempt } : { type: "replayed", answer };
 }
 
-function stateOf({ orderId, attempt, ended }: Attempt): AcceptResult {
-  return ended === undefined ? { type: "running", orderId, attempt } : { type: "replayed", answer: answerTo(orderId, ended.error) };
+function recordOf({ attempt, amount, acceptedMs, ended, answer, compensations }: Attempt): AttemptRecord {
+  const record = { attempt, amount, acceptedMs, compensations: compensations.map(({ step, tries, status }) => ({ step, tries, status })) };
+  if (ended === undefined || answer === undefined) return record;
+  return { ...record, ended: { atMs: ended.atMs, answer: JSON.parse(answer.json), interrupted: ended.interrupted } };
 }
 
-function recordOf({ orderId, attempt, amount, acceptedMs, ended, compensations }: Attempt): AttemptRecord {
-  const states = compensations.map(({ step, tries, nextTryMs, note }) => {
-    const status = nextTryMs !== undefined ? "pending" : note === undefined ? "done" : "settled";
-    return { step, tries, status } as const;
-  });
-  const record = { attempt, amount, acceptedMs, compensations: states };
-  if (ended === undefined) return record;
-  const { json } = ended.interrupted ? interruptedAnswer(orderId) : answerTo(orderId, ended.error);
-  return { ...record, ended: { atMs: ended.atMs, answer: JSON.parse(json), interrupted: ended.interrupted } };
-}
-
-function interruptedAnswer(orderId: string): { json: string } {
+function interruptedAnswer(orderId: string): StoredAnswer {
   const steps = STEPS.map((name) => ({ name, status: "error", duration_ms: 0, detail: "internal" }));
-  return { json: JSON.stringify({ status: "error", order_id: orderId, steps, error: { kind: "internal", message: "order failed" } }) };
+  return {
+    error: "internal",
+    json: JSON.stringify({ status: "error", order_id: orderId, steps, error: { kind: "internal", message: "order failed" } }),
+  };
 }
