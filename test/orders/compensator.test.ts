@@ -5,7 +5,7 @@ import { STEPS } from "../../src/orders/steps.ts";
 import { PROBE_BACKOFF } from "../../src/retries/backoff.ts";
 import { answered, CompensatorFixture, NO, OK, settle, TIMEOUT_MS } from "./compensator-fixture.ts";
 
-test("rows: 32 that failed before and 64 that never were tried at one time for a provider; the runner needs room for no more", async () => {
+test("rows: 32 that failed before and 32 that never were tried at one time for a provider, beside 32 of orders that fail now", async () => {
   await using at = new CompensatorFixture();
   for (const step of STEPS) {
     for (let n = 0; n < 200; n++) at.journal.addRow(step, at.clock.nowMs() - 1, `new ${n}`);
@@ -17,12 +17,19 @@ test("rows: 32 that failed before and 64 that never were tried at one time for a
     await at.pass(50);
     most = Math.max(most, at.compensator.inFlight);
   }
+  const ofQueue = FIRST_TRIES / 2;
   for (const step of STEPS) {
     const kinds = ["new", "old"].map((kind) => at.calls(step).filter(({ input }) => input.orderId.startsWith(kind)).length);
-    expect([step, ...kinds]).toEqual([step, FIRST_TRIES, RETRIES]);
+    expect([step, ...kinds]).toEqual([step, ofQueue, RETRIES]);
   }
-  expect([most, at.runner.opened - at.runner.closed]).toEqual([MAX_COMPENSATING, MAX_COMPENSATING]);
-  // Orders that fail now take no more.
+  expect(most).toBe(STEPS.length * (ofQueue + RETRIES));
+  // A backlog that hangs keeps no order that fails now waiting; and the runner needs room for no more.
+  for (let n = 0; n < FIRST_TRIES - ofQueue; n++) {
+    const { rows, tries } = await at.fail(`now ${n}`, STEPS);
+    expect(rows.map(({ trying }) => trying)).toEqual(STEPS.map(() => true));
+    await at.answer(`now ${n}`, tries);
+  }
+  expect([at.compensator.inFlight, at.runner.opened - at.runner.closed]).toEqual([MAX_COMPENSATING, MAX_COMPENSATING]);
   expect(at.compensator.plan(STEPS).rows.map(({ trying }) => trying)).toEqual(STEPS.map(() => false));
   for (const step of STEPS) await at.drainRows(step);
   for (const { orderId, step } of at.journal.rows) {
