@@ -26,8 +26,9 @@ const ORDER_RULE = "must be a string";
 const CONFIRM = z.strictObject({ all: z.literal(true, ALL_RULE).optional(), order_id: z.string(ORDER_RULE).optional() });
 // An id of escaped surrogate pairs takes 12 bytes a character.
 const MAX_BODY_BYTES = 4 * 1024;
-// Small batches with pauses between them, as in housekeeping: an order waits for one batch at most, some milliseconds.
-const ATTEMPTS_A_BATCH = 200;
+// Small batches with pauses between them, as in housekeeping: an order waits for one batch at most, some milliseconds. A million compensations
+// take a few minutes.
+const ATTEMPTS_A_BATCH = 50;
 const PAUSE_MS = 20;
 
 /** `GET /restore`: what of a restored backup is held. `POST /restore/confirm`: the word that lets it go on. */

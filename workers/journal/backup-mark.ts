@@ -6,7 +6,7 @@ import { OpenFailed } from "./sqlite-trouble.ts";
 const BACKUP_ID = 0x4f524442;
 const ID_OFFSET = 68;
 
-/** Marks a complete database file as a backup. No connection may have it open; the caller syncs it. */
+/** Marks a complete database file as a backup, and makes all of it durable. No connection may have it open. */
 export function markBackup(file: string): void {
   writeId(file, BACKUP_ID);
 }

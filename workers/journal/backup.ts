@@ -29,7 +29,6 @@ export async function backUp(journal: string, file: string): Promise<BackupReply
     await backup(source, partial, { rate: PAGES_A_STEP });
     source.exec("COMMIT");
     markBackup(partial);
-    await toDisk(partial);
     await rename(partial, file);
     await toDisk(dirname(file));
     return { bytes: (await stat(file)).size };

@@ -7,7 +7,7 @@ import type { Tables } from "../tables/tables.ts";
 import { RowCount } from "./row-count.ts";
 
 // To count orders is to look at each attempt: some milliseconds' worth.
-const ATTEMPTS_A_TURN = 2_000;
+const ATTEMPTS_A_TURN = 500;
 
 type Attempt = [orderId: string, attempt: number, amount: number, acceptedMs: number, endedMs: number, interrupted: number];
 type Held = [id: number, step: StepName, tries: number, lastAnswer: string | null];
