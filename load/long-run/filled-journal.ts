@@ -46,8 +46,8 @@ export async function fillJournal(file: string, { pendingOrders = 0, events = 0,
     attempts(oldOrders.count, "'old ' || n", "1", oldMs, "CASE WHEN n % 3 = 0 THEN NULL ELSE 'vendor_unavailable' END");
     for (const step of ["courier", "payment"]) {
       db.exec(`
-        INSERT INTO compensations (attempt_id, step, tries, ended_ms)
-        SELECT id, '${step}', 1, ended_ms FROM attempts WHERE order_id LIKE 'old %' AND error IS NOT NULL`);
+        INSERT INTO compensations (attempt_id, step, state, tries, ended_ms)
+        SELECT id, '${step}', 'done', 1, ended_ms FROM attempts WHERE order_id LIKE 'old %' AND error IS NOT NULL`);
     }
   }
   if (events > 0) {

@@ -54,7 +54,7 @@ export class AttemptEnding {
   async #finish(): Promise<StoredEnding> {
     const { orderId, attempt } = this.#run.input;
     const answer = this.#answerWith([]);
-    await this.#journal.finish({ orderId, attempt, answer, answered: this.#isAnswered, compensations: [], nowMs: Date.now() });
+    await this.#journal.finish({ orderId, attempt, answer, answered: this.#decideAnswered(), compensations: [], nowMs: Date.now() });
     return { answer, compensations: [] };
   }
 
@@ -76,7 +76,7 @@ export class AttemptEnding {
     const { orderId, attempt } = this.#run.input;
     const compensations = this.#progress((step) => tried.some((one) => one.step === step && one.nextTryMs === undefined));
     const answer = this.#answerWith(compensations);
-    await this.#journal.answer({ orderId, attempt, json: answer.json, answered: this.#isAnswered, tried, nowMs: Date.now() });
+    await this.#journal.answer({ orderId, attempt, json: answer.json, answered: this.#decideAnswered(), tried, nowMs: Date.now() });
     this.#compensator.stored(tried);
     return { answer, compensations };
   }
@@ -85,8 +85,11 @@ export class AttemptEnding {
    * Whether the answer is that of its key from now on: somebody receives it, and the attempt was not canceled from outside. The outcome says
    * that: a cancel that came after it changes nothing, as one of a shutdown while compensations are waited for.
    */
-  get #isAnswered(): boolean {
-    return this.#run.isAwaited && this.#outcome.error !== "canceled";
+  #decideAnswered(): boolean {
+    const isAnswered = this.#run.isAwaited && this.#outcome.error !== "canceled";
+    // Who came now would receive an answer that is stored as one which nobody had.
+    if (!isAnswered) this.#run.lose();
+    return isAnswered;
   }
 
   #progress(isDone: (step: StepName) => boolean): CompensationProgress[] {

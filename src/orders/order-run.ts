@@ -60,12 +60,12 @@ export class OrderRun implements ByOrderId {
     return this.#waiters > 0 && !this.#isLost;
   }
 
-  /** Whether those who wait have been told that there is no answer: no request may join it. */
+  /** Whether no request may join it any more, because its answer is stored as one that nobody had, if at all. */
   get isLost(): boolean {
     return this.#isLost;
   }
 
-  /** Its answer cannot be stored now, so nobody gets one. */
+  /** Its answer cannot be stored now, or is stored as one that nobody had. */
   lose(): void {
     this.#isLost = true;
   }

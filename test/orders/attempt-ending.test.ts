@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, test, vi } from "vitest";
 import type { StepOutcome } from "../../src/orders/step.ts";
 import { STEPS } from "../../src/orders/steps.ts";
+import { eventually } from "../support/eventually.ts";
 import { NO, OK, settle } from "./compensator-fixture.ts";
 import { OrderServiceFixture } from "./order-service-fixture.ts";
 
@@ -152,6 +153,26 @@ describe("whether an answer was received is stored with it", () => {
     at.end();
     expect(await answer).not.toHaveProperty("error");
     expect(answeredOf(at)).toBe(false);
+  });
+
+  test("no, where everybody has gone after the deadline; who asks while that is being stored gets a new attempt, not that answer", async () => {
+    await using at = new OrderServiceFixture({ orderTimeoutMs: 20 });
+    const storing = vi.spyOn(at.journal, "answer");
+    const gate = Promise.withResolvers<void>();
+    at.journal.gates.answer = gate.promise;
+    const client = new AbortController();
+    const { answer } = await at.place("o", 1, client.signal);
+    await eventually("the deadline", () => at.compensated().length === STEPS.length);
+    client.abort();
+    await eventually("the answer to be stored", () => storing.mock.calls.length === 1);
+    const second = at.place();
+    expect(await hasEnded(second)).toBe(false);
+    gate.resolve();
+    expect((await answer).error).toBe("timeout");
+    expect(answeredOf(at)).toBe(false);
+    const { answer: its } = await second;
+    at.end(OK, "o", 2);
+    expect(await its).not.toHaveProperty("error");
   });
 
   test("yes, where one of two has gone", async () => {

@@ -10,6 +10,7 @@ import { FakeJournal } from "./fake-journal.ts";
 
 export interface OrderServiceFixtureOptions {
   readonly maxInFlight?: number;
+  readonly orderTimeoutMs?: number;
   /** What each compensation ends with at once; by default they go on until a test ends them. */
   readonly compensate?: StepOutcome;
   readonly gate?: AdmissionGate;
@@ -23,7 +24,7 @@ export class OrderServiceFixture implements AsyncDisposable {
   readonly compensator: Compensator;
   readonly orderService: OrderService;
 
-  constructor({ maxInFlight = 10, compensate, gate }: OrderServiceFixtureOptions = {}) {
+  constructor({ maxInFlight = 10, orderTimeoutMs = 60_000, compensate, gate }: OrderServiceFixtureOptions = {}) {
     const onFault = (message: string) => void this.faults.push(message);
     const { runner, journal } = this;
     if (compensate !== undefined) runner.onStart = (step) => step.spec.action === "compensate" && step.end(compensate);
@@ -33,7 +34,7 @@ export class OrderServiceFixture implements AsyncDisposable {
       pipeline: new Pipeline(runner, capacities),
       journal,
       compensator: this.compensator,
-      orderTimeoutMs: 60_000,
+      orderTimeoutMs,
       maxInFlight,
       ...(gate !== undefined && { gate }),
       onFault,
