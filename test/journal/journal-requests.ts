@@ -9,7 +9,7 @@ const HOUR_MS = 3_600_000;
 
 const which = fc.nat(1_000);
 /** How a try ends: done, or put off by so much. */
-const end = fc.record({ laterMs: fc.option(fc.nat(80), { nil: undefined }), lastAnswer: fc.constantFrom("HTTP 500", "HTTP 503") });
+const end = fc.record({ laterMs: fc.option(fc.nat(80), { nil: undefined, freq: 1 }), lastAnswer: fc.constantFrom("HTTP 500", "HTTP 503") });
 const limit = fc.integer({ min: 1, max: 4 });
 
 /** A request, by choices that mean something only together with what is there when its turn comes. */
@@ -57,7 +57,7 @@ const request = fc.oneof(
     }),
   },
   { weight: 1, arbitrary: fc.record({ type: fc.constant("takeCompensation" as const), which }) },
-  { weight: 1, arbitrary: fc.record({ type: fc.constant("settle" as const), which }) },
+  { weight: 3, arbitrary: fc.record({ type: fc.constant("settle" as const), which }) },
   { weight: 1, arbitrary: fc.record({ type: fc.constant("takeEvents" as const), which, limit, leastTried: fc.boolean() }) },
   { weight: 2, arbitrary: fc.record({ type: fc.constant("eventDelivered" as const), which }) },
   { weight: 1, arbitrary: fc.record({ type: fc.constant("eventFailed" as const), which, laterMs: fc.nat(80) }) },
@@ -79,7 +79,7 @@ export const turn = fc.record({
     { weight: 1, arbitrary: fc.constantFrom(-30_000, -HOUR_MS, -2 * HOUR_MS) },
   ),
   before: fc.oneof(
-    { weight: 20, arbitrary: fc.constant("nothing" as const) },
+    { weight: 30, arbitrary: fc.constant("nothing" as const) },
     { weight: 1, arbitrary: fc.constant("restart" as const) },
     { weight: 2, arbitrary: fc.constant("crash" as const) },
   ),
