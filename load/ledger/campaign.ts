@@ -119,17 +119,14 @@ export async function campaign(options: CampaignOptions): Promise<CampaignResult
     if (!(await restores.isPossible()))
       for (const sight of ["restore", "confirmed by order", "confirmed all"] as const) sights.leaveOut(sight);
 
-    const hasSeenAll = () => {
-      sights.set("call after its undo", providers.counts.tooLate);
-      return sights.missing.length === 0;
-    };
     const isEnough = () => world.nowMs >= options.runMs || world.orders.size >= (options.orders ?? Number.POSITIVE_INFINITY);
     const over = () => isOver;
     const disruptions = disruptor.run(scheduleOf(seed, options), over);
     const working = Promise.all([clients.run(options.clients, over), operators.run(over), disruptions]);
     while (!isOver) {
+      sights.set("call after its undo", providers.counts.tooLate);
       const mustEnd = world.violations.length > 0 || options.stop?.aborted === true || world.nowMs >= options.limitMs;
-      isOver = mustEnd || (isEnough() && hasSeenAll());
+      isOver = mustEnd || (isEnough() && sights.missing.length === 0);
       await Promise.race([pause(LOOK_EVERY_MS), working]);
     }
     await working;
@@ -141,7 +138,7 @@ export async function campaign(options: CampaignOptions): Promise<CampaignResult
     service.signal("SIGTERM");
     const exit = await service.ended();
     if (world.violations.length === 0 && exit?.code !== 0) world.violation(`after SIGTERM the service ended with ${JSON.stringify(exit)}`);
-    const missing = hasSeenAll() ? [] : sights.missing;
+    const { missing } = sights;
     const historyOf = (order: string) => world.diary.historyOf(order);
     const { size } = world.orders;
     return {

@@ -9,6 +9,7 @@ export function noteEvent(order: KnownOrder, event: ReceivedEvent): string | und
   const at = events.findIndex(({ id }) => id === event.id);
   if (at >= 0) {
     const before = events[at] as ReceivedEvent;
+    before.taken ||= event.taken;
     if (before.type !== event.type || before.attempt !== event.attempt) return `the event ${event.id} was ${textOf(before)} before`;
     if (at < events.length - 1 && !rewound) return `${textOf(event)} came again after ${textOf(events.at(-1) as ReceivedEvent)}`;
     return undefined;

@@ -15,11 +15,13 @@ export interface KnownKey {
   kept: KeptAnswer | undefined;
 }
 
-/** An event as the receiver took it. */
+/** An event that the receiver got. */
 export interface ReceivedEvent {
   readonly id: string;
   readonly type: string;
   readonly attempt: number;
+  /** It was answered with 2xx, or the connection was cut after it had been taken. */
+  taken: boolean;
 }
 
 /** What an operator has done by hand: undone a step, or decided that it stands. */

@@ -7,6 +7,7 @@ import type { World } from "./world.ts";
 
 const LOOK_EVERY_MS = 150;
 const ROWS_A_LOOK = 20;
+const READ_WITHIN_MS = 150;
 const RETRIED = 0.3;
 const SETTLED = 0.1;
 
@@ -32,7 +33,9 @@ export class Operators {
       await pause(LOOK_EVERY_MS);
       try {
         await this.#askAgain();
-        for (const row of await this.#admin.rows("pending", ROWS_A_LOOK)) {
+        // Those that are tried just now must not be settled.
+        const trying = await this.#admin.rows("trying", ROWS_A_LOOK);
+        for (const row of [...(await this.#admin.rows("pending", ROWS_A_LOOK)), ...trying]) {
           const draw = this.#random();
           if (draw < SETTLED) await this.settle(row, "undone");
           else if (draw < SETTLED + RETRIED) await this.#retry(row);
@@ -69,6 +72,7 @@ export class Operators {
     // Another one may be tried first, or have been undone; it is not settled then. 500 and 503 say nothing.
     if (status >= 500) return;
     this.#asked.delete(row.id);
+    if (status === 409 && text.includes("tried")) world.sights.saw("settle refused during a try");
     if (status !== 200) return;
     const settled = JSON.parse(text) as ShownRow;
     if (settled.order_id !== row.order_id || settled.attempt !== attempt || settled.step !== step) {
@@ -76,6 +80,11 @@ export class Operators {
       return;
     }
     world.sights.saw("settled by an operator");
+    if (this.#providers.isBeingUndone(step, order.id, attempt)) {
+      // Unless the end of that call has yet to be read.
+      await pause(READ_WITHIN_MS);
+      if (this.#providers.isBeingUndone(step, order.id, attempt)) world.violation(`${row.id} is settled while it is tried`, order);
+    }
     if (order.hand(attempt, step) === undefined && as === "undone") this.#providers.undoByHand(step, order.id, attempt, row.amount);
     order.byHand.set(`${attempt}:${step}`, as);
   }

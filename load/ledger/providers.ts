@@ -41,6 +41,8 @@ export class Providers {
   readonly #world: World;
   readonly #standIn: StandIn;
   readonly #storms = new Set<Storm>();
+  /** Keys of undos that are under way. */
+  readonly #undoing = new Map<string, number>();
 
   private constructor(world: World, standIn: StandIn) {
     this.#world = world;
@@ -51,6 +53,7 @@ export class Providers {
     const standIn = await startStandIn({
       seed: String(world.seed),
       faultModeOf: (call) => providers.#receive(call),
+      onEnd: (call) => providers.#ended(call),
     });
     const providers = new Providers(world, standIn);
     return providers;
@@ -82,6 +85,10 @@ export class Providers {
     this.#standIn.ledger.compensate(step, body);
   }
 
+  isBeingUndone(step: StepName, orderId: string, attempt: number): boolean {
+    return this.#undoing.has(`${orderId}:${attempt}:${step}`);
+  }
+
   /** Returns how to end it. */
   storm(storm: Storm): () => void {
     this.#storms.add(storm);
@@ -110,6 +117,7 @@ export class Providers {
       if (isFromBefore) world.violation(`attempt ${attempt} is given again: a restore must not give a number twice`, order);
       if (seenAt === undefined) world.moments.is("called");
     } else {
+      this.#undoing.set(call.body.undoes ?? "", nth);
       if (seenAt !== undefined && seenAt < order.heldSince)
         world.violation(`${step} of attempt ${attempt} is undone before the word`, order);
       const hand = order.hand(attempt, step);
@@ -120,6 +128,11 @@ export class Providers {
     }
     this.#count(mode);
     return mode;
+  }
+
+  #ended({ action, body: { undoes = "" }, nth }: Call): void {
+    // A later try may have begun.
+    if (action === "compensate" && this.#undoing.get(undoes) === nth) this.#undoing.delete(undoes);
   }
 
   #modeOf(call: Call): FaultMode {

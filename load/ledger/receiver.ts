@@ -70,13 +70,13 @@ export class Receiver {
     const expected = createHmac("sha256", SECRET).update(`${id}.${at}.${payload}`).digest("base64");
     if (signature !== `v1,${expected}`) world.violation(`the event ${id} is signed wrongly`, order);
     world.touch(order, `event ${type} of attempt ${data.attempt}, ${id}`);
-    const wrong = noteEvent(order, { id: String(id), type, attempt: data.attempt });
+    const draw = randomFrom(`${world.seed} event ${++this.#deliveries}`)();
+    const isRefused = !world.calm && (this.#isDown || draw < REFUSED);
+    const wrong = noteEvent(order, { id: String(id), type, attempt: data.attempt, taken: !isRefused });
     if (wrong !== undefined) world.violation(wrong, order);
     if (this.#taken.has(String(id))) world.sights.saw("event repeated");
     world.moments.is("delivering");
 
-    const draw = randomFrom(`${world.seed} event ${++this.#deliveries}`)();
-    const isRefused = !world.calm && (this.#isDown || draw < REFUSED);
     if (isRefused) {
       world.sights.saw("event not taken");
       response.writeHead(500).end();

@@ -32,6 +32,7 @@ export const SIGHTS = [
   "undone again",
   "retried by an operator",
   "settled by an operator",
+  "settle refused during a try",
   "event delivered",
   "event not taken",
   "event repeated",

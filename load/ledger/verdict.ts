@@ -94,7 +94,7 @@ function* missingEvents(order: KnownOrder, { attempt, status, compensations }: S
   // Nobody is told of an attempt that a restore closed and an operator settled: perhaps its order stands.
   const isSettled = compensations.length > 0 && compensations.every((one) => one.status === "settled");
   if (status === "running" || (order.rewound && isSettled)) return;
-  const has = (type: string) => order.events.some((event) => event.type === type && event.attempt === attempt);
+  const has = (type: string) => order.events.some((event) => event.taken && event.type === type && event.attempt === attempt);
   const due = [status === "ok" ? "order.placed" : "order.failed", ...(compensations.length > 0 ? ["order.compensated"] : [])];
   for (const type of due) if (!has(type)) yield `${type} of attempt ${attempt} was never delivered`;
 }

@@ -15,6 +15,8 @@ export interface ProviderAppOptions {
   readonly goDown: (ms: number) => void;
   /** The client closed the connection before it had an answer. */
   readonly onGone?: ((call: Call) => void) | undefined;
+  /** It is over, answered or not. */
+  readonly onEnd?: ((call: Call) => void) | undefined;
 }
 
 /** How a provider says no to a call: as it would, where that has a status of its own. */
@@ -27,7 +29,7 @@ const MAX_BODY = 64 * 1024;
 const ENDLESS_CHUNK = Buffer.alloc(16 * 1024, " ");
 
 /** The endpoints of all providers, at the root or under any prefix. Not listening yet. */
-export function providerApp({ ledger, underWay, seen, faultModeOf, goDown, onGone }: ProviderAppOptions): Server {
+export function providerApp({ ledger, underWay, seen, faultModeOf, goDown, onGone, onEnd }: ProviderAppOptions): Server {
   return createServer((request, response) => {
     // Not `for await`, not `pipeline`: this answers thousands of calls a second beside what is being measured.
     const chunks: Buffer[] = [];
@@ -59,6 +61,7 @@ export function providerApp({ ledger, underWay, seen, faultModeOf, goDown, onGon
       if (call.action === "perform") underWay.ended(call.step);
       clearTimeout(timer);
       if (!hungUp && !response.writableFinished) onGone?.(call);
+      onEnd?.(call);
     });
     if (faultMode.after !== undefined) void faultMode.after.then(() => response.closed || treat());
     else if (faultMode.slowMs === undefined) treat();

@@ -21,6 +21,8 @@ export interface StandInOptions {
   readonly faultModeOf?: (call: Call) => FaultMode | undefined;
   /** The client closed the connection before it had an answer. */
   readonly onGone?: (call: Call) => void;
+  /** A call is over, answered or not. */
+  readonly onEnd?: (call: Call) => void;
 }
 
 /** Stands in for all providers: a correct, idempotent one, with as unreliable a network and as bad a day as it is told to have. */
@@ -58,7 +60,9 @@ export async function startStandIn(options: StandInOptions = {}): Promise<StandI
   const faultModeOf = (call: Call) => options.faultModeOf?.(call) ?? rates.draw(seed, call);
   const newListener = (): FlakyListener => {
     const goDown = (ms: number) => void listener.down(ms, "refuse");
-    const listener = new FlakyListener(providerApp({ ledger, underWay, seen, faultModeOf, goDown, onGone: options.onGone }));
+    const listener = new FlakyListener(
+      providerApp({ ledger, underWay, seen, faultModeOf, goDown, onGone: options.onGone, onEnd: options.onEnd }),
+    );
     return listener;
   };
   const shared = newListener();

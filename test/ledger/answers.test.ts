@@ -71,7 +71,7 @@ test("what a restore took back binds no more, and what it kept does", () => {
 });
 
 describe("events", () => {
-  const event = (id: string, type: string, attempt: number) => ({ id, type: `order.${type}`, attempt });
+  const event = (id: string, type: string, attempt: number) => ({ id, type: `order.${type}`, attempt, taken: true });
   const wrongsOf = (events: readonly ReturnType<typeof event>[], order = new KnownOrder("o1", 1)) =>
     events.map((one) => noteEvent(order, one));
   const [failed, compensated, placed] = [event("a", "failed", 1), event("b", "compensated", 1), event("c", "placed", 2)];

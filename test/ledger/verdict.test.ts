@@ -34,7 +34,7 @@ class World {
   }
 
   event(type: string, attempt: number): void {
-    this.order.events.push({ id: `${type} ${attempt}`, type, attempt });
+    this.order.events.push({ id: `${type} ${attempt}`, type, attempt, taken: true });
   }
 
   verdict(): string[] {
@@ -94,6 +94,13 @@ test.each<[string, (world: World) => void, RegExp]>([
   ],
   ["it still runs", (world) => (world.shown = { ...SHOWN, attempts: [{ ...FAILED, status: "running" }, PLACED] }), /still runs/],
   ["an event was lost", (world) => world.order.events.pop(), /order.compensated of attempt 1 was never delivered/],
+  [
+    "an event was never taken",
+    (world) => {
+      for (const event of world.order.events) event.taken = false;
+    },
+    /order.failed of attempt 1 was never delivered/,
+  ],
   ["an event contradicts it", (world) => world.event("order.failed", 2), /order.failed of attempt 2, which is ok/],
   ["an event is of no attempt", (world) => world.event("order.failed", 3), /order.failed of attempt 3, which is undefined/],
   ["the service has forgotten it", (world) => (world.shown = undefined), /which nobody knows of/],
