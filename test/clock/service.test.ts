@@ -21,10 +21,13 @@ test("a clock that was ahead for a while holds no refund, after a restart and wi
   await rig.order("early");
   await eventually("both refunds to be refused", () => rig.count("/refunds slow") > 0 && rig.count("/refunds early") > 0);
   await rig.stop();
-  expect(rig.rows("compensations WHERE step = 'payment' AND state = 'pending'")).toBe(2);
+  expect(rig.rows("compensations WHERE step = 'payment' AND ended_ms IS NULL")).toBe(2);
   rig.setAhead(0);
-  const slow = "step = 'payment' AND attempt_id = (SELECT id FROM attempts WHERE order_id = 'slow')";
-  rig.change(`UPDATE compensations SET tries = 20, next_try_ms = ${Date.now() + 50 * MINUTE_MS} WHERE ${slow}`);
+  const due = (orderId: string, minutes: number, more: string) =>
+    `UPDATE compensations SET state = 'pending', next_try_ms = ${Date.now() + minutes * MINUTE_MS} ${more}
+     WHERE step = 'payment' AND attempt_id = (SELECT id FROM attempts WHERE order_id = '${orderId}')`;
+  // The stop may have cut off a try, whose row would be due at once.
+  rig.change(`${due("early", 100, "")} AND state = 'trying'; ${due("slow", 50, ", tries = 20")}`);
   const slowCalls = rig.count("/refunds slow");
 
   rig.answer = failing((orderId) => (orderId === "third" && rig.count("/refunds third") < 4 ? 500 : 200));
