@@ -1,6 +1,7 @@
 import { z } from "zod";
 import type { AnswerBody, StepAnswer } from "../../orders/answer.ts";
 import { CANCEL_CAUSES } from "../../orders/cancel-cause.ts";
+import { COMPENSATION_STATES } from "../../orders/compensation-state.ts";
 import { ERROR_KINDS, ORDER_ERROR_KINDS, STEP_ERROR_KINDS } from "../../orders/error-kind.ts";
 import { ATTEMPTS_SHOWN } from "../../orders/order-journal.ts";
 import type { OrderView } from "../../orders/order-view.ts";
@@ -62,7 +63,9 @@ const REFUSAL = z
 const compensation = z
   .object({
     step: stepName,
-    status: z.enum(["pending", "done", "settled"]).meta({ description: "`settled`: an operator has dealt with it by other means." }),
+    status: z.enum(COMPENSATION_STATES).meta({
+      description: "`settled`: an operator has dealt with it by other means. `held`: since a restore, until an operator confirms it.",
+    }),
     tries: z.int().min(0),
   })
   .meta({ description: "What is compensated of a failed attempt." });

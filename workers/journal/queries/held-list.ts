@@ -19,6 +19,7 @@ export class HeldList {
   readonly #orders: RowCount;
   readonly #attempt: StatementSync;
   readonly #of: StatementSync;
+  #counted: { readonly orders: number; readonly compensations: number } | undefined;
 
   constructor(db: DatabaseSync, tables: Tables) {
     this.#tables = tables;
@@ -40,8 +41,10 @@ export class HeldList {
   /** Other queries may run meanwhile. Rejects with what the database throws. */
   async state(): Promise<RestoreState> {
     const { restoredMs } = this.#tables.restores;
-    const [orders, compensations] = [await this.#orders.read([], [0, 0]), await this.#compensations.read([], [0, 0])];
-    return { ...(restoredMs !== undefined && { restoredMs }), orders, compensations };
+    const compensations = await this.#compensations.read([], [0, 0]);
+    // Orders are dear to count. Nothing is held that was not held before, so as many compensations are of the same orders.
+    if (compensations !== this.#counted?.compensations) this.#counted = { compensations, orders: await this.#orders.read([], [0, 0]) };
+    return { ...(restoredMs !== undefined && { restoredMs }), ...this.#counted };
   }
 
   page(cursor: Cursor | null, limit: number): Page<HeldAttempt> {

@@ -22,8 +22,9 @@ export const READ_EVERY_MS = 3_000;
  * @param {string} field of the answer
  * @param {readonly string[]} headings
  * @param {(item: any) => Row} rowOf
+ * @param {(item: any) => unknown} keyOf what an item is known by
  */
-export function journalList(title, path, field, headings, rowOf) {
+export function journalList(title, path, field, headings, rowOf, keyOf = ({ id }) => id) {
   const body = element("tbody");
   const none = element("p", { class: "hint" }, "None.");
   const tail = element("p", { class: "hint" });
@@ -33,10 +34,16 @@ export function journalList(title, path, field, headings, rowOf) {
     element("table", {}, element("thead", {}, element("tr", {}, ...headings.map((text) => element("th", { scope: "col" }, text)))), body),
   );
   const root = element("section", { class: "sub wide" }, element("h3", {}, title), none, grid, tail);
-  /** Rows by their number. A row stays the same, so that the text in its field is not lost. @type {Map<number, Row>} */
+  /** Rows by their key. A row stays the same, so that the text in its field is not lost. @type {Map<unknown, Row>} */
   const rows = new Map();
   let limit = PAGE;
-  return { root, read };
+  return {
+    root,
+    read,
+    get isEmpty() {
+      return rows.size === 0;
+    },
+  };
 
   /** Reads it again, and shows a refusal below it. */
   async function read() {
@@ -51,20 +58,20 @@ export function journalList(title, path, field, headings, rowOf) {
     }
   }
 
-  /** @param {readonly { id: number }[]} items */
+  /** @param {readonly any[]} items */
   function show(items) {
-    const ids = new Set(items.map(({ id }) => id));
-    for (const [id, row] of rows) {
-      if (ids.has(id) || row.isFresh()) continue;
+    const keys = new Set(items.map(keyOf));
+    for (const [key, row] of rows) {
+      if (keys.has(key) || row.isFresh()) continue;
       row.root.remove();
-      rows.delete(id);
+      rows.delete(key);
     }
     for (const item of items) {
-      const known = rows.get(item.id);
+      const known = rows.get(keyOf(item));
       if (known !== undefined) known.show(item);
       else {
         const row = rowOf(item);
-        rows.set(item.id, row);
+        rows.set(keyOf(item), row);
         body.append(row.root);
       }
     }

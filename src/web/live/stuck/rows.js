@@ -7,6 +7,7 @@ import { READ_EVERY_MS } from "./journal-list.js";
 
 const CELLS = ["Step", "Amount", "Waits for", "Tries", "Last answer", "Next try"];
 export const COMPENSATION_HEADINGS = ["Order", ...CELLS, "What to do"];
+export const HELD_HEADINGS = ["Order", "Amount", "In the backup it", "Held", "What to do"];
 export const LETTER_HEADINGS = ["Order", "Event", "Given up", "Why", "What to do"];
 
 /**
@@ -95,6 +96,37 @@ export function letterRow({ id, order_id, type, given_up_at, reason }, act, open
     element("td", {}, type),
     element("td", {}, `${age(Math.max(0, (Date.now() - Date.parse(given_up_at)) / 1_000))} ago`),
     element("td", {}, reason),
+    element("td", { class: "actions" }, button, output),
+  );
+  return { root, show: () => {}, isFresh: () => performance.now() < freshUntilMs };
+}
+
+/**
+ * An attempt of which something is held since a restore, with a button to confirm its order.
+ *
+ * @param {any} held
+ * @param {Act} act
+ * @param {(orderId: string) => void} openOrder
+ * @returns {Row}
+ */
+export function heldRow({ order_id, amount, was, compensations }, act, openOrder) {
+  const output = outputBeside();
+  const button = element("button", { type: "button", "aria-label": `Confirm ${order_id}` }, "Confirm");
+  let freshUntilMs = 0;
+  button.addEventListener("click", () =>
+    act(button, output, "/restore/confirm", { order_id }, (answer) => {
+      freshUntilMs = performance.now() + READ_EVERY_MS;
+      button.disabled = true;
+      return `being compensated: ${answer.compensations}`;
+    }),
+  );
+  const steps = compensations.map((/** @type {{ step: string }} */ { step }) => step).join(", ");
+  const cells = [(amount / 100).toFixed(2), was === "running" ? "was running" : "had failed", steps];
+  const root = element(
+    "tr",
+    {},
+    orderCell(order_id, openOrder),
+    ...cells.map((text) => element("td", {}, text)),
     element("td", { class: "actions" }, button, output),
   );
   return { root, show: () => {}, isFresh: () => performance.now() < freshUntilMs };

@@ -3,7 +3,7 @@ import { byId, element } from "../elements.js";
 import { age, counted } from "../words.js";
 import { actions, outputBeside } from "./action.js";
 import { journalList, READ_EVERY_MS } from "./journal-list.js";
-import { COMPENSATION_HEADINGS, compensationRow, LETTER_HEADINGS, letterRow } from "./rows.js";
+import { COMPENSATION_HEADINGS, compensationRow, HELD_HEADINGS, heldRow, LETTER_HEADINGS, letterRow } from "./rows.js";
 
 /** What the panel says of each state of the receiver. @type {Readonly<Record<string, string>>} */
 const RECEIVER_STATES = {
@@ -12,6 +12,10 @@ const RECEIVER_STATES = {
   down: "down; it is tried again by itself, and nothing is lost.",
   disabled: "disabled: it answered 410. Nothing is sent until you say so.",
 };
+
+const HELD_HINT =
+  "Confirmed, an order is compensated, and may be sent again. One that was running may have been placed since the backup: ask its provider " +
+  "before. POST /restore/confirm confirms all.";
 
 /**
  * The panel of an operator on duty: what is not compensated, what was not delivered, and the buttons to mend it.
@@ -26,9 +30,20 @@ export function stuck(announce, openOrder) {
     compensationRow(item, act, openOrder),
   );
   const letters = journalList("Dead letters", "/dead-letters", "dead_letters", LETTER_HEADINGS, (item) => letterRow(item, act, openOrder));
+  const held = journalList(
+    "Held since a restore",
+    "/restore",
+    "held",
+    HELD_HEADINGS,
+    (item) => heldRow(item, act, openOrder),
+    ({ order_id, attempt }) => `${attempt} ${order_id}`,
+  );
+  held.root.hidden = true;
+  held.root.firstElementChild?.after(element("p", { class: "hint" }, HELD_HINT));
   const receiver = element("p", { id: "receiver" });
   const receiverOutput = outputBeside();
   byId("stuck-body", HTMLElement).append(
+    held.root,
     compensations.root,
     letters.root,
     element("section", { class: "sub" }, element("h3", {}, "Receiver of events"), receiver, receiverOutput),
@@ -66,7 +81,8 @@ export function stuck(announce, openOrder) {
     isReading = true;
     readMs = performance.now();
     try {
-      await Promise.all([compensations.read(), letters.read()]);
+      await Promise.all([held.read(), compensations.read(), letters.read()]);
+      held.root.hidden = held.isEmpty;
       if (counts !== undefined) countsBefore = counts;
     } finally {
       isReading = false;
