@@ -165,6 +165,22 @@ describe.each(["file", "memory"] as const)("finish, journal in a %s", (kind) => 
       expect(await at.accept("a")).toEqual({ type: "accepted", attempt: 2 });
     });
 
+    test("it is not retired, however old it is and though all of it is compensated", async () => {
+      await using at = await JournalFixture.open(kind);
+      const ending = { error: "timeout", compensations: [pending("payment")] } as const;
+      await at.accept("a");
+      const ids = await at.fail("a", ending);
+      await at.take("payment");
+      await at.journal.compensationTried({ id: ids[0] ?? 0, step: "payment" }, NOW);
+      const retire = () => at.journal.retire(NOW + 1_000, [], 10);
+      await retire();
+      await at.answer("a", ids, ending);
+      expect(await at.journal.find("a")).toMatchObject({ latest: { attempt: 1 } });
+      await retire();
+      expect(await at.journal.find("a")).toBeUndefined();
+      expect(await at.accept("a")).toEqual({ type: "accepted", attempt: 2 });
+    });
+
     test("an answer to an attempt that runs is the caller's fault", async () => {
       await using at = await JournalFixture.open(kind);
       await at.accept("a");
