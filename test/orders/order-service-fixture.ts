@@ -6,6 +6,7 @@ import type { StepOutcome } from "../../src/orders/step.ts";
 import { perStep } from "../../src/orders/steps.ts";
 import { Capacity } from "../../src/threads/index.ts";
 import { FakeRunner, type FakeStep } from "../threads/fake-runner.ts";
+import { settle } from "./compensator-fixture.ts";
 import { FakeJournal } from "./fake-journal.ts";
 
 export interface OrderServiceFixtureOptions {
@@ -69,4 +70,28 @@ export class OrderServiceFixture implements AsyncDisposable {
     this.orderService.cancelAll("shutdown");
     await this.compensator.stop();
   }
+}
+
+/** A definite no of the courier. */
+export const REFUSED: StepOutcome = { status: "failed", kind: "no_courier", effect: "none" };
+/** A call that was cut off with its order. */
+export const CUT_OFF: StepOutcome = { status: "canceled", cause: "sibling_failed", effect: "unknown" };
+
+/** The courier says no to an order; the others end so. */
+export function refuse(at: OrderServiceFixture, others: StepOutcome = CUT_OFF): void {
+  for (const step of at.steps("perform")) if (step.spec.name !== "courier") step.end(others);
+  at.steps("perform")
+    .find(({ spec }) => spec.name === "courier")
+    ?.end(REFUSED);
+}
+
+/** Whether a promise has ended by now. */
+export async function hasEnded(promise: Promise<unknown>): Promise<boolean> {
+  let ended = false;
+  const end = () => {
+    ended = true;
+  };
+  promise.then(end, end);
+  await settle();
+  return ended;
 }
