@@ -1,6 +1,6 @@
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { copyFileSync, existsSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, readdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { describe, expect, test } from "vitest";
@@ -146,8 +146,15 @@ describe("a backup", () => {
     const [place, log] = [join(at.directory, "place.db"), join(at.directory, "place.db-wal")];
     copyFileSync(`${at.file}-wal`, log);
     copyFileSync(copy, place);
-    await expect(SqliteJournal.open(place)).rejects.toThrow(/it is a backup, and the log of another journal stands beside it/);
-    rmSync(log);
+    const refusal = /it is a backup, and the log of another journal stands beside it/;
+    await expect(SqliteJournal.open(place)).rejects.toThrow(refusal);
+    // By any of its names.
+    const link = join(at.directory, "link.db");
+    symlinkSync(place, link);
+    await expect(SqliteJournal.open(link)).rejects.toThrow(refusal);
+    renameSync(log, `${place}-journal`);
+    await expect(SqliteJournal.open(place)).rejects.toThrow(refusal);
+    rmSync(`${place}-journal`);
     const restored = await SqliteJournal.open(place);
     expect(await restored.find("before")).toMatchObject({ orderId: "before" });
     expect(await restored.find("after")).toBeUndefined();

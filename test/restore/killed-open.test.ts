@@ -1,4 +1,4 @@
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
@@ -12,6 +12,8 @@ import { addOpenWork, backUp, expectNothingGoesOn, heldIn } from "./open-work.ts
 const OPEN = join(import.meta.dirname, "open-child.ts");
 const JOURNAL_ID = 0x4f52444a;
 const HELD = 7;
+// Their rows need pages that a backup does not have.
+const RUNNING = 100;
 
 let directory: string;
 let library: string;
@@ -112,6 +114,32 @@ describe.skipIf(WITHOUT_FAILING_DISK !== undefined)("a restored backup whose fir
       await journal.close();
     }
   });
+});
+
+test("a restored backup that the disk has no room for stays a backup, whatever page it ends at", async () => {
+  await using at = await JournalFixture.open("file", { events: true });
+  await addOpenWork(at);
+  const running = Array.from({ length: RUNNING }, (_, n) => at.accept(`running-${n}`));
+  await Promise.all(running);
+  const copy = await backUp(at);
+  const pages = statSync(copy).size / 4_096;
+  const tried = join(at.directory, "tried");
+  mkdirSync(tried);
+  const file = join(tried, "orders.db");
+  copyFileSync(copy, file);
+  const isRefusedWith = async (more: number) => {
+    const opened = await SqliteJournal.open(file, { maxPages: pages + more }).catch((error: Error) => error);
+    if (!(opened instanceof Error)) await opened.close();
+    else expect([opened.message, lookAt(tried, file)]).toEqual([expect.stringMatching(/the disk is full/), "backup"]);
+    return opened instanceof Error;
+  };
+  let more = 0;
+  while (await isRefusedWith(more)) more++;
+  expect(more).toBeGreaterThan(3);
+  const journal = await SqliteJournal.open(file);
+  expect(await journal.restore()).toMatchObject({ orders: 3 + RUNNING, compensations: HELD + 3 * RUNNING });
+  await expectNothingGoesOn(journal);
+  await journal.close();
 });
 
 describe.skipIf(WITHOUT_FAILING_DISK !== undefined)("what is new is on the disk, with its name", () => {

@@ -1,4 +1,4 @@
-import { closeSync, fsyncSync, openSync, readSync, statSync, writeSync } from "node:fs";
+import { closeSync, fsyncSync, openSync, readSync, realpathSync, statSync, writeSync } from "node:fs";
 import { CLAIMED_ID } from "./identify.ts";
 import { OpenFailed } from "./sqlite-trouble.ts";
 
@@ -18,8 +18,10 @@ export function markBackup(file: string): void {
  */
 export function claimBackup(file: string): void {
   if (readId(file) !== BACKUP_ID) return;
+  // SQLite follows links, and has its log beside the file itself.
+  const path = realpathSync(file);
   for (const log of ["-wal", "-journal"]) {
-    if ((statSync(`${file}${log}`, { throwIfNoEntry: false })?.size ?? 0) === 0) continue;
+    if ((statSync(`${path}${log}`, { throwIfNoEntry: false })?.size ?? 0) === 0) continue;
     throw new OpenFailed("it is a backup, and the log of another journal stands beside it: remove its -wal, -shm and -journal first");
   }
   try {

@@ -75,7 +75,8 @@ function isBeingWritten(partial: string): boolean {
 }
 
 async function remove(partial: string): Promise<void> {
-  for (const suffix of ["", "-wal", "-shm", "-journal"]) await rm(`${partial}${suffix}`, { force: true });
+  // The file itself last: without it the others would never be found.
+  for (const suffix of ["-wal", "-shm", "-journal", ""]) await rm(`${partial}${suffix}`, { force: true });
 }
 
 async function toDisk(path: string): Promise<void> {
