@@ -10,7 +10,7 @@ import { SqliteJournal } from "../../src/journal/sqlite-journal.ts";
 import { JournalUnavailable } from "../../src/orders/order-journal.ts";
 import { Writer } from "../../workers/journal/writer.ts";
 import { eventually } from "../support/eventually.ts";
-import { answerTo, JournalFixture, keyOf, NOW } from "./journal-fixture.ts";
+import { answerTo, done, JournalFixture, keyOf, NOW, pending } from "./journal-fixture.ts";
 
 const SMALL = { maxPages: 120, probeMs: 20 };
 
@@ -65,6 +65,27 @@ describe("a full disk", () => {
     expect(await at.journal.expireKeys(NOW, 1_000)).toBe(again.length);
     await eventually("healthy once more", () => at.journal.healthy);
     expect(health.map(([healthy]) => healthy)).toEqual([false, true, false, true]);
+  });
+
+  test("between the two commits of an ending refuses the answer whole; it is stored when there is room again", async () => {
+    await using at = await JournalFixture.open("file", { ...SMALL, events: true });
+    await at.accept("a", 1, keyOf("k"));
+    const [vendor = 0, payment = 0] = await at.fail("a", { error: "timeout", compensations: [done("vendor"), pending("payment")] });
+    await at.take("payment");
+    const accepted = await fill(at);
+    // More than the pages that are left have room for.
+    const json = JSON.stringify({ ...JSON.parse(answerTo("a", "timeout").json), filler: "x".repeat(50_000) });
+    const tried = [vendor, payment].map((id, index) => ({ id, step: index === 0 ? ("vendor" as const) : ("payment" as const) }));
+    const answer = () => at.journal.answer({ orderId: "a", attempt: 1, json, answered: true, tried, nowMs: NOW });
+    await expect(answer()).rejects.toBeInstanceOf(JournalUnavailable);
+    expect((await at.journal.find("a"))?.latest.compensations.map(({ status }) => status)).toEqual(["trying", "trying"]);
+    expect((await at.journal.orders({ status: "compensating" }, undefined, 10)).items).toMatchObject([{ orderId: "a" }]);
+
+    expect(await at.journal.expireKeys(NOW, 1_000)).toBe(accepted.length);
+    await answer();
+    expect((await at.journal.find("a"))?.latest.compensations.map(({ status }) => status)).toEqual(["done", "done"]);
+    expect(await at.accept("a", 1, keyOf("k"))).toEqual({ type: "replayed", answer: { error: "timeout", json } });
+    expect((await at.payloads()).map(({ type }) => type)).toEqual(["order.failed", "order.compensated"]);
   });
 
   test("everything that was acknowledged is there after a restart", async () => {
