@@ -34,6 +34,21 @@ describe("a receiver that is down", () => {
     );
   });
 
+  test("few events that were all probes many times wait no longer than a probe does, once it is back", async () => {
+    await using fixture = await Fixture.open();
+    for (let index = 0; index < 5; index++) fixture.add(`order ${index}`);
+    fixture.receiver.behavior = hangUp;
+    fixture.delivery.start();
+    const since = fixture.clock.nowMs();
+    await fixture.until(() => fixture.clock.nowMs() - since > 30 * MINUTE_MS);
+    await fixture.quiet();
+    expect(fixture.receiver.arrivals.length).toBeGreaterThan(100);
+    fixture.receiver.behavior = accept;
+    const backMs = fixture.clock.nowMs();
+    await fixture.delivered();
+    expect(fixture.clock.nowMs() - backMs).toBeLessThanOrEqual(10_000);
+  });
+
   test("nobody listens at first", async () => {
     await using fixture = await Fixture.open();
     await fixture.receiver.close();
