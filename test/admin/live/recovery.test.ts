@@ -86,6 +86,34 @@ describe.skipIf(CHROMIUM === undefined)(`the live page where something went wron
     await says(panel, /page\.db exists already/);
   });
 
+  test("keeps the row of a compensation that is being tried, and one about which somebody writes, though no list has them then", async () => {
+    await fail(file.running.service.journal, "slow-1", ["payment", "vendor"]);
+    await using opened = await openPage(browser, file.running.adminPort);
+    const { page } = opened;
+    const panel = page.locator("#stuck-body");
+    await says(panel, /slow-1\s+payment[\s\S]*slow-1\s+vendor/);
+    const gate = Promise.withResolvers<void>();
+    let lists = 0;
+    await page.route("**/compensations/*/retry", async (route) => {
+      await gate.promise;
+      await route.continue();
+    });
+    await page.getByLabel("Note on vendor of slow-1").fill("called");
+    await page.getByRole("button", { name: "Retry payment of slow-1" }).click();
+    await page.route("**/compensations?*", (route) => {
+      lists++;
+      return route.fulfill({ json: { compensations: [] } });
+    });
+    await eventually("some looks at the list", () => lists >= 3);
+    expect(await page.getByLabel("Note on vendor of slow-1").inputValue()).toBe("called");
+    expect(await page.getByRole("button", { name: "Retry payment of slow-1" }).count()).toBe(1);
+    gate.resolve();
+    await says(panel, /compensated/);
+    // Nobody has anything to do with them any more.
+    await page.getByLabel("Note on vendor of slow-1").fill("");
+    await eventually("both rows to go", async () => (await page.getByRole("button", { name: /^Retry .* of slow-1$/ }).count()) === 0);
+  });
+
   test("is live again by itself after the process was killed and started again", async () => {
     const directory = mkdtempSync(join(tmpdir(), "live-page-"));
     const settings = {

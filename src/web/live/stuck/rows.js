@@ -34,24 +34,40 @@ export function compensationRow(first, act, openOrder) {
   const form = element("form", { class: "inline" }, retry, note, settle, output);
   const root = element("tr", {}, orderCell(first.order_id, openOrder), ...cells, element("td", { class: "actions" }, form));
   let freshUntilMs = 0;
+  let underWay = 0;
   retry.addEventListener("click", () =>
-    act(retry, output, `${path}/retry`, {}, (row) =>
-      ended(row, row.state === "done" ? "compensated" : `not compensated: ${row.last_answer ?? "no answer"}`),
+    keepWhile(
+      act(retry, output, `${path}/retry`, {}, (row) =>
+        ended(row, row.state === "done" ? "compensated" : `not compensated: ${row.last_answer ?? "no answer"}`),
+      ),
     ),
   );
   form.addEventListener("submit", (event) => {
     event.preventDefault();
-    void act(settle, output, `${path}/settle`, { note: note.value }, (row) => ended(row, "settled, and the note is kept"));
+    void keepWhile(act(settle, output, `${path}/settle`, { note: note.value }, (row) => ended(row, "settled, and the note is kept")));
   });
   show(first);
-  return { root, show, isFresh: () => performance.now() < freshUntilMs };
+  return { root, show, isFresh: () => underWay > 0 || hasNote() || performance.now() < freshUntilMs };
+
+  /** One that is being tried is not pending, so it leaves the list. What somebody writes about it meanwhile must not go with it. */
+  function hasNote() {
+    return note.value !== "" && !note.disabled;
+  }
+
+  /** @param {Promise<void>} acting the row stays for as long, and for a look longer */
+  async function keepWhile(acting) {
+    underWay++;
+    try {
+      await acting;
+    } finally {
+      underWay--;
+      freshUntilMs = performance.now() + READ_EVERY_MS;
+    }
+  }
 
   /** @param {any} row @param {string} text */
   function ended(row, text) {
-    if (row.state !== "pending") {
-      freshUntilMs = performance.now() + READ_EVERY_MS;
-      for (const part of [retry, note, settle]) part.disabled = true;
-    }
+    if (row.state !== "pending") for (const part of [retry, note, settle]) part.disabled = true;
     show(row);
     return text;
   }
