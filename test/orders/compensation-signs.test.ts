@@ -64,6 +64,16 @@ describe("what an answer to a compensation says of its address", () => {
     expect(at.journal.row("vendor", "o-9")).toMatchObject({ status: "pending", tries: 1, lastAnswer: "its thread was lost" });
   });
 
+  test("down: the row of a probe is due with the next one; that of a lost thread, which was no probe, has a pause of its own", async () => {
+    await using at = new CompensatorFixture();
+    await at.takeDown("vendor");
+    await at.failAndTry("probe", "vendor", NO);
+    await at.failAndTry("lost", "vendor", LOST);
+    const inMs = (orderId: string) => (at.journal.row("vendor", orderId).nextTryMs ?? 0) - at.clock.nowMs();
+    // No pause follows what says nothing: without one of its own it would be tried over and over.
+    expect([inMs("probe"), inMs("lost")]).toEqual([0, 200]);
+  });
+
   test("429 and 503 make room for fewer at a time, each success for one more", async () => {
     await using at = new CompensatorFixture();
     await failAgain(at, 3, answered(429));
