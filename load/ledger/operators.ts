@@ -10,6 +10,7 @@ const ROWS_A_LOOK = 20;
 const READ_WITHIN_MS = 150;
 const RETRIED = 0.3;
 const SETTLED = 0.1;
+const SETTLED_DURING_TRY = 0.4;
 
 /** Operators, who have compensations tried again and settle some by hand: then they see to the money themselves. */
 export class Operators {
@@ -37,7 +38,7 @@ export class Operators {
         const trying = await this.#admin.rows("trying", ROWS_A_LOOK);
         for (const row of [...(await this.#admin.rows("pending", ROWS_A_LOOK)), ...trying]) {
           const draw = this.#random();
-          if (draw < SETTLED) await this.settle(row, "undone");
+          if (draw < (trying.includes(row) ? SETTLED_DURING_TRY : SETTLED)) await this.settle(row, "undone");
           else if (draw < SETTLED + RETRIED) await this.#retry(row);
         }
       } catch {
