@@ -116,8 +116,6 @@ export async function campaign(options: CampaignOptions): Promise<CampaignResult
   try {
     if (disk === undefined) for (const sight of ["full disk", "failed sync"] as const) sights.leaveOut(sight);
     await service.start();
-    if (!(await restores.isPossible()))
-      for (const sight of ["restore", "confirmed by order", "confirmed all"] as const) sights.leaveOut(sight);
 
     const isEnough = () => world.nowMs >= options.runMs || world.orders.size >= (options.orders ?? Number.POSITIVE_INFINITY);
     const over = () => isOver;

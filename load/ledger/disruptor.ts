@@ -38,7 +38,6 @@ export class Disruptor {
   readonly #later = new Set<Promise<void>>();
   #aheadMs = 0;
   #mostAheadMs = 0;
-  #canRestore = false;
 
   constructor(parts: DisruptorParts) {
     this.#parts = parts;
@@ -46,7 +45,6 @@ export class Disruptor {
 
   /** Goes on until `isOver` says so. */
   async run(schedule: Iterator<Planned, never>, isOver: () => boolean): Promise<void> {
-    this.#canRestore = await this.#parts.restores.isPossible();
     while (!isOver()) {
       const planned = schedule.next().value;
       await pause(planned.pauseMs);
@@ -57,11 +55,6 @@ export class Disruptor {
       await this.#do(planned);
     }
     await Promise.all(this.#later);
-  }
-
-  /** Whether restores are among what is done. */
-  get canRestore(): boolean {
-    return this.#canRestore;
   }
 
   /** The clock goes on behind everything that was ever dated, so that nothing has to be waited for. */
@@ -109,7 +102,7 @@ export class Disruptor {
       case "back up":
         return this.#tried("backup", () => restores.backUp());
       case "restore":
-        if (this.#canRestore) await this.#restore(disruption.signal, disruption.wordAfterMs);
+        return this.#restore(disruption.signal, disruption.wordAfterMs);
     }
   }
 

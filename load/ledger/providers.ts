@@ -5,6 +5,7 @@ import { CALM, type FaultRates } from "../stand-in/fault-rates.ts";
 import { randomFrom } from "../stand-in/random.ts";
 import { type StandIn, startStandIn } from "../stand-in/stand-in.ts";
 import { known } from "./keys.ts";
+import type { KnownOrder } from "./known-order.ts";
 import type { World } from "./world.ts";
 
 /** How a provider behaves in an ordinary hour: bad enough to show everything, good enough for most orders to be placed. */
@@ -34,6 +35,8 @@ export interface Storm {
   readonly how: (typeof STORMS)[number];
 }
 
+// Half of what the service waits for an undo.
+const GIVEN_UP_WITHIN_MS = 400;
 const OTHER_REFUSALS = [400, 404] as const;
 
 /** All providers, in this process: what they did is known in the moment they did it. */
@@ -121,13 +124,23 @@ export class Providers {
       if (seenAt !== undefined && seenAt < order.heldSince)
         world.violation(`${step} of attempt ${attempt} is undone before the word`, order);
       const hand = order.hand(attempt, step);
-      if (hand !== undefined) world.violation(`${step} of attempt ${attempt} is undone after an operator settled it as ${hand}`, order);
+      if (hand !== undefined) {
+        this.#suspect(call, order, `${step} of attempt ${attempt} is undone after an operator settled it as ${hand}`);
+        return { type: "hang" };
+      }
       if (isFromBefore) order.undoneByWord.add(attempt);
       world.sights.saw(nth === 1 ? "undone" : "undone again");
       if (nth === 1) world.moments.is("undoing");
     }
     this.#count(mode);
     return mode;
+  }
+
+  /** An undo that must not be. One that was given up before and is read late closes its connection; whoever waits for the answer does not. */
+  #suspect({ body: { undoes = "" }, nth }: Call, order: KnownOrder, text: string): void {
+    setTimeout(() => {
+      if (this.#undoing.get(undoes) === nth) this.#world.violation(text, order);
+    }, GIVEN_UP_WITHIN_MS);
   }
 
   #ended({ action, body: { undoes = "" }, nth }: Call): void {

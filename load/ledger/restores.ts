@@ -48,16 +48,6 @@ export class Restores {
     this.#random = randomFrom(`${parts.world.seed} restores`);
   }
 
-  /** Whether something waits for the word. */
-  get isHeld(): boolean {
-    return this.#isHeld;
-  }
-
-  /** Whether the service can do it at all: without its routes a restore would undo what stands. */
-  async isPossible(): Promise<boolean> {
-    return (await this.#parts.admin.get("/restore")).status === 200;
-  }
-
   async backUp(): Promise<void> {
     const { world, admin, backupDirectory } = this.#parts;
     const name = `backup-${++this.#names}.db`;
@@ -98,7 +88,7 @@ export class Restores {
     const { clients, providers } = this.#parts;
     for (let quiet = 0; quiet < LOOKS; quiet++) {
       await pause(LOOK_EVERY_MS);
-      if (clients.inFlight + providers.openConnections > 0) quiet = 0;
+      if (clients.inFlight + providers.openConnections > 0) quiet = -1;
     }
   }
 
