@@ -20,8 +20,8 @@ export interface OrderJournal {
   /** Stores the answer of an attempt with compensations and what their first tries came to, and closes it. One transaction. */
   answer(request: AnswerRequest): Promise<void>;
   /**
-   * Stores how a try ended. The last one done writes `order.compensated`. Resolves with the state the row is in, which is neither `pending`
-   * nor `done` where it was not under way any more: the answer is recorded on the row, and nothing else happens.
+   * Stores how a try ended. The last one done writes `order.compensated`. Resolves with the state the row is in then. Where the try was not
+   * under way any more (settled, say) the answer is recorded on the row, and nothing else happens.
    */
   compensationTried(tried: CompensationTried, nowMs: number): Promise<CompensationStatus>;
   /** Takes compensations of a step that are due: never tried ones (`first`) or others (`again`). They are `trying` from then on. */
