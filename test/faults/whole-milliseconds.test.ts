@@ -6,6 +6,7 @@ import { Pipeline } from "../../src/orders/pipeline.ts";
 import { ProviderHealth } from "../../src/orders/provider-health.ts";
 import { perStep, STEPS } from "../../src/orders/steps.ts";
 import { CancelScope, Capacity } from "../../src/threads/index.ts";
+import { eventually } from "../support/eventually.ts";
 import { FakeRunner } from "../threads/fake-runner.ts";
 
 const ORDERS = 50;
@@ -18,10 +19,7 @@ test.each(STEPS)(
   "an answer has whole milliseconds also where the circuit of %s refuses the order, at once or at its probe",
   async (step) => {
     const runner = new FakeRunner();
-    let nowMs = 0;
-    const health = new ProviderHealth({ opensAfter: 1, random: () => 1, nowMs: () => nowMs } as ConstructorParameters<
-      typeof ProviderHealth
-    >[0]);
+    const health = new ProviderHealth({ opensAfter: 1, random: () => 1 });
     const pipeline = new Pipeline(
       runner,
       perStep(() => new Capacity(ORDERS)),
@@ -35,8 +33,7 @@ test.each(STEPS)(
     expect(runner.started).toEqual([]);
     expect(refused.flatMap(timesOf).filter((ms) => !Number.isInteger(ms) || ms < 0)).toEqual([]);
 
-    // Its probe is due.
-    nowMs += 60_000;
+    await eventually("its probe to be due", () => health.circuit.admits);
     const probing = run();
     expect(runner.names()).toEqual([step]);
     runner.step(step).end({ status: "failed", kind: "internal", effect: "none" });
