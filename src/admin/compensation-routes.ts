@@ -6,6 +6,7 @@ import { readBody } from "../http/read-body.ts";
 import { COMPENSATION_STATES } from "../orders/compensation-state.ts";
 import type { CompensationRow, OperatorJournal } from "../orders/operator-journal.ts";
 import type { Compensation } from "../orders/order-journal.ts";
+import type { StepName } from "../orders/steps.ts";
 import { actorOf } from "./admin-keys.ts";
 import type { OnAction } from "./on-action.ts";
 import { PAGE, pageJson, readCursor } from "./pages.ts";
@@ -17,6 +18,8 @@ export interface CompensationParts {
   readonly compensator: {
     /** Resolves when a try has ended and is written down. */
     tryNow(compensation: Compensation): Promise<void>;
+    /** Why one that is due is not being tried. */
+    waitsFor(step: StepName, tries: number): "probing" | "bulkhead";
   };
   readonly onSettled: (row: CompensationRow) => void;
   readonly onAction: OnAction;
@@ -44,7 +47,7 @@ export function compensationRoutes({ journal, compensator, onSettled, onAction }
       const { state, limit, cursor } = readQuery(request, LIST);
       const list = `compensations ${state}`;
       const page = await journal.compensations(state, readCursor(list, cursor), limit);
-      sendJson(response, 200, pageJson("compensations", list, page, show));
+      sendJson(response, 200, pageJson("compensations", list, page, showNow));
     })
     .all(onlyMethods("GET", "HEAD"));
 
@@ -96,6 +99,13 @@ export function compensationRoutes({ journal, compensator, onSettled, onAction }
     .all(onlyMethods("POST"));
 
   return router;
+
+  /** As it is now, with what holds it back. */
+  function showNow(row: CompensationRow): object {
+    const { status, nextTryMs = 0, step, tries } = row;
+    if (status !== "pending") return show(row);
+    return { ...show(row), held_back_by: nextTryMs > Date.now() ? "backoff" : compensator.waitsFor(step, tries) };
+  }
 }
 
 function isNote(text: string): boolean {

@@ -103,6 +103,12 @@ export class Compensator {
     return STEPS.reduce((sum, step) => sum + this.#bulkheads[step].health.inFlight, 0);
   }
 
+  /** Why one that is due and was tried so often is not being tried: its provider is probed with another, or all places are taken. */
+  waitsFor(step: StepName, tries: number): "probing" | "bulkhead" {
+    const { first, again } = this.#bulkheads[step];
+    return (tries === 0 ? first : again).probing ? "probing" : "bulkhead";
+  }
+
   /** Compensations may have become due. */
   notify(): void {
     this.#eachQueue((queue) => queue.notify());

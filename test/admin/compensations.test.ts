@@ -30,7 +30,10 @@ describe("GET /compensations", () => {
       tries: expect.any(Number),
       next_try_at: expect.stringMatching(/^\d{4}-\d\d-\d\dT.*Z$/),
       last_answer: "HTTP 503",
+      held_back_by: expect.stringMatching(/^(backoff|bulkhead)$/),
     });
+    const [row] = (await server.get("/compensations")).json.compensations;
+    expect(row.held_back_by === "backoff" || Date.parse(row.next_try_at) <= Date.now()).toBe(true);
   });
 
   test("pages bring every one once, oldest first, while some are done and new ones come", async () => {

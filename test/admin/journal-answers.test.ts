@@ -74,7 +74,7 @@ async function startWith(error: Error, faults: unknown[]): Promise<number> {
     operators: {
       journal,
       lookup: { find: fails },
-      compensator: { tryNow: async () => {} },
+      compensator: { tryNow: async () => {}, waitsFor: () => "bulkhead" },
       backups: { directory: "/nowhere", inMemory: false },
       onSettled: () => {},
       onRedelivered: () => {},

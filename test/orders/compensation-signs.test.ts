@@ -38,6 +38,9 @@ describe("what an answer to a compensation says of its address", () => {
     expect([at.changes, firstTriesNow(at)]).toEqual([[], FIRST_TRIES]);
     await at.failAndTry("o-4", "vendor", outcome);
     expect([at.changes, firstTriesNow(at)]).toEqual([["vendor down"], first]);
+    // What operators are told of a row that is due.
+    expect([at.compensator.waitsFor("vendor", 1), at.compensator.waitsFor("payment", 1)]).toEqual(["probing", "bulkhead"]);
+    expect(at.compensator.waitsFor("vendor", 0)).toBe(first === 0 ? "probing" : "bulkhead");
     expect(at.journal.row("vendor", "o-0").lastAnswer).toBe(words);
     // Another address is another matter.
     expect(at.compensator.plan(["payment"]).rows).toEqual([{ step: "payment", trying: true }]);
