@@ -76,8 +76,7 @@ export function addOrderRoutes(
 
   function answerWhenEnded({ answer, replayed }: Placement, response: Response): void {
     answer.then(
-      ({ error, json, replayed: foundLater }) =>
-        sendJson(response, error === undefined ? 200 : STATUS[error], json, replayed || foundLater === true ? REPLAYED : {}),
+      ({ error, json }) => sendJson(response, error === undefined ? 200 : STATUS[error], json, replayed ? REPLAYED : {}),
       (error: unknown) => answerError(error, response),
     );
   }

@@ -48,13 +48,10 @@ export interface PlaceRequest extends OrderOrigin {
 /** What a client that placed an order waits for. */
 export interface Placement {
   /** Rejects with `AnswerLost` where it cannot be stored. */
-  readonly answer: Promise<PlacedAnswer>;
-  /** Whether an earlier request stored the answer. False where that is not known yet: then `PlacedAnswer.replayed` says it. */
+  readonly answer: Promise<StoredAnswer>;
+  /** Whether an earlier request stored the answer. */
   readonly replayed: boolean;
 }
-
-/** `replayed`: an earlier request stored it. */
-export type PlacedAnswer = StoredAnswer & { readonly replayed?: true };
 
 const HELD =
   "order_id: this order is held since a restore of the journal, until an operator confirms it with POST /restore/confirm on the admin listener";
