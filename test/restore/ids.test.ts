@@ -120,6 +120,23 @@ describe("no id of a row and no number of an attempt is given a second time", ()
     db.close();
   });
 
+  test("by two restores of one backup, though its journal is ahead of the clock", () => {
+    const restoredAgain = () => {
+      const db = new DatabaseSync(":memory:");
+      for (const step of MIGRATIONS) db.exec(step);
+      // An earlier restore, a moment ago.
+      db.exec(`INSERT INTO restores (restored_ms, first_id) VALUES (${NOW}, ${2 ** 45})`);
+      const restores = new Restores(db);
+      restores.add(NOW);
+      db.close();
+      return restores;
+    };
+    const [one, other] = [restoredAgain(), restoredAgain()];
+    expect(Math.min(one.firstId, other.firstId)).toBeGreaterThan(2 ** 45 + 2 ** 39);
+    expect(one.firstId).not.toBe(other.firstId);
+    expect(one.attemptAfter(1)).not.toBe(other.attemptAfter(1));
+  });
+
   test("after thousands of restores", async () => {
     await using at = await JournalFixture.open("file");
     const db = new DatabaseSync(at.file);

@@ -1,8 +1,9 @@
+import { randomInt } from "node:crypto";
 import type { DatabaseSync } from "node:sqlite";
 import { rows } from "./rows.ts";
 
 // What the replaced journal has given since the backup is not known. It was not so many: at ten thousand orders a second that takes three
-// years. Eight thousand restores fit into the exact integers of JavaScript.
+// years. Five thousand restores fit into the exact integers of JavaScript.
 const IDS_AHEAD = 2 ** 40;
 // One backup may be restored twice, and knows nothing of what was given after the first time. So ids follow the clock too, faster than any
 // journal gives them: a million a second. They stay exact integers for 280 years.
@@ -14,6 +15,10 @@ const MOST_BY_CLOCK = 2 ** 52;
 const ALIGNED_TO = 1_024;
 
 const NUMBERED = ["compensations", "outbox", "operator_actions"];
+
+// A journal that was restored is up to two weeks ahead of the clock. A backup of it that is restored twice starts from the same ids each time, so
+// only chance tells the two apart: one in a billion that they start alike.
+const STARTS = IDS_AHEAD / ALIGNED_TO;
 
 /**
  * The times that this journal was made of a backup, and where ids of rows and numbers of attempts went on each time. Providers and operators may
@@ -40,7 +45,8 @@ export class Restores {
   add(nowMs: number): void {
     const highest = Math.max(this.firstId, this.#highestAttemptId(), ...NUMBERED.map((table) => this.#sequenceOf(table)));
     const byClock = (nowMs - EPOCH_MS) * IDS_A_MS;
-    const firstId = alignedUp(Math.max(highest + IDS_AHEAD, byClock <= MOST_BY_CLOCK ? byClock : 0));
+    const least = alignedUp(Math.max(highest + IDS_AHEAD, byClock <= MOST_BY_CLOCK ? byClock : 0));
+    const firstId = least + randomInt(STARTS) * ALIGNED_TO;
     this.#db.prepare("INSERT INTO restores (restored_ms, first_id) VALUES (?, ?)").run(nowMs, firstId);
     for (const table of NUMBERED) {
       this.#db.prepare("DELETE FROM sqlite_sequence WHERE name = ?").run(table);
