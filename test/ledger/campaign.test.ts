@@ -13,16 +13,16 @@ async function small(seed: number): Promise<CampaignResult> {
   return await campaign({ seed, runMs: 4_000, limitMs: LIMIT_MS, clients: 16, brief: true, pauseMs: 60, say: () => {} });
 }
 
-test.each([1, SEED])("a small campaign sees everything and finds nothing wrong (SEED=%i)", { timeout: 2 * LIMIT_MS }, async (seed) => {
-  const result = await small(seed);
+test(`a small campaign sees everything and finds nothing wrong (SEED=${SEED})`, { timeout: 2 * LIMIT_MS }, async () => {
+  const result = await small(SEED);
   const { violations, missing, orders, sights, remove } = result;
   // The report has the history of the order, without which nobody can find the cause.
-  expect(violations, reportOn(result, seed)).toEqual([]);
-  expect(missing, `seed ${seed}`).toEqual([]);
+  expect(violations, reportOn(result, SEED)).toEqual([]);
+  expect(missing, `seed ${SEED}`).toEqual([]);
   expect(orders).toBeGreaterThan(100);
   const leftOut = WITHOUT_FAILING_DISK === undefined ? [] : ["full disk", "failed sync"];
   for (const sight of SIGHTS)
     if (!leftOut.includes(sight)) expect([sight, sights.count(sight)]).toEqual([sight, expect.toSatisfy((count) => count > 0)]);
-  console.info(`seed ${seed}: ${orders} orders, ${sights}`);
+  console.info(`seed ${SEED}: ${orders} orders, ${sights}`);
   remove();
 });
