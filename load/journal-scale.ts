@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { SqliteJournal } from "../src/journal/sqlite-journal.ts";
+import { Journal } from "../src/journal/journal.ts";
 import { median } from "./quantile.ts";
 import { runBench } from "./run-bench.ts";
 import { table } from "./table.ts";
@@ -57,7 +57,7 @@ function answerTo(orderId: string, failed: boolean) {
 const COMPENSATED = (["payment", "courier"] as const).map((step) => ({ step, trying: true }));
 
 async function fill(file: string, orders: number, keys: boolean): Promise<Filled> {
-  const journal = await SqliteJournal.open(file);
+  const journal = await Journal.open(file);
   const sample: string[] = [];
   const startMs = performance.now();
   let next = 0;
@@ -88,7 +88,7 @@ async function fill(file: string, orders: number, keys: boolean): Promise<Filled
 /** Opens and recovers the journal as a start does, then asks for one order at a time. */
 async function measure({ file, sample }: Filled): Promise<Measured> {
   const startMs = performance.now();
-  const journal = await SqliteJournal.open(file);
+  const journal = await Journal.open(file);
   const interrupted = await journal.closeInterrupted(1_000, Date.now());
   const { compensations, events } = await journal.backlog();
   const openMs = performance.now() - startMs;

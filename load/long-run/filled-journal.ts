@@ -1,5 +1,5 @@
 import { DatabaseSync } from "node:sqlite";
-import { SqliteJournal } from "../../src/journal/sqlite-journal.ts";
+import { Journal } from "../../src/journal/journal.ts";
 import { STEPS } from "../../src/orders/steps.ts";
 
 /** The rows to fill a journal with, as a long outage leaves them. */
@@ -21,7 +21,7 @@ const FAILED = `,"error":{"kind":"vendor_unavailable","message":"order failed"}`
 
 /** Makes a journal and fills it by SQL, which takes seconds where orders would take an hour. */
 export async function fillJournal(file: string, { pendingOrders = 0, events = 0, hotAttempts = 0, oldOrders }: Filling): Promise<void> {
-  await (await SqliteJournal.open(file)).close();
+  await (await Journal.open(file)).close();
   const db = new DatabaseSync(file);
   db.exec("PRAGMA synchronous = OFF; BEGIN");
   const nowMs = Date.now();

@@ -1,7 +1,7 @@
 import { resolve } from "node:path";
 import type { Logger } from "pino";
 import type { Config } from "../config.ts";
-import { SqliteJournal, type SqliteJournalOptions } from "../journal/sqlite-journal.ts";
+import { Journal, type JournalOptions } from "../journal/journal.ts";
 
 /**
  * Opens the journal file of this process, and removes what backups that were cut off have left. Throws `JournalOpenError`. `onFatal`: its contents
@@ -10,9 +10,9 @@ import { SqliteJournal, type SqliteJournalOptions } from "../journal/sqlite-jour
 export async function openJournal(
   config: Config,
   log: Logger,
-  callbacks: Required<Pick<SqliteJournalOptions, "onCommit" | "onFatal">>,
-): Promise<SqliteJournal> {
-  const journal = await SqliteJournal.open(config.JOURNAL, {
+  callbacks: Required<Pick<JournalOptions, "onCommit" | "onFatal">>,
+): Promise<Journal> {
+  const journal = await Journal.open(config.JOURNAL, {
     ...callbacks,
     events: config.WEBHOOK_URL !== undefined,
     onHealth: (healthy, reason) =>

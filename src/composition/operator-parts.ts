@@ -1,12 +1,12 @@
 import type { Logger } from "pino";
 import type { OperatorParts } from "../admin/admin-app.ts";
 import type { Config } from "../config.ts";
-import type { SqliteJournal } from "../journal/sqlite-journal.ts";
+import type { Journal } from "../journal/journal.ts";
 import type { Orders } from "./orders.ts";
 
 /** What operators see and change. `backupDirectory`: absolute; absent: no backups. */
 export function operatorParts(
-  journal: SqliteJournal,
+  journal: Journal,
   { compensator, webhooks }: Orders,
   config: Config,
   log: Logger,

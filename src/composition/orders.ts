@@ -3,8 +3,8 @@ import type { Logger } from "pino";
 import type { Config } from "../config.ts";
 import { ClockWatch } from "../journal/clock-watch.ts";
 import { housekeeping } from "../journal/housekeeping.ts";
+import type { Journal } from "../journal/journal.ts";
 import { JournalOpenError } from "../journal/journal-open-error.ts";
-import type { SqliteJournal } from "../journal/sqlite-journal.ts";
 import { Compensator, type CompensatorOptions } from "../orders/compensator.ts";
 import type { OnFault } from "../orders/faults.ts";
 import { JournalUnavailable } from "../orders/order-journal.ts";
@@ -20,7 +20,7 @@ export interface OrdersParts
     Required<Pick<OrderServiceOptions, "pipeline" | "gate" | "onEnded">> {
   readonly config: Config;
   readonly log: Logger;
-  readonly journal: SqliteJournal;
+  readonly journal: Journal;
   readonly webhookSecrets: readonly KeyObject[];
   readonly onPhase: (phase: string) => void;
   readonly onFault: OnFault;

@@ -2,7 +2,7 @@ import type { Admission } from "../admission/admission.ts";
 import type { ThreadInspector } from "../diagnosis/thread-inspector.ts";
 import type { TraceRecorder } from "../diagnosis/trace-recorder.ts";
 import type { Listener } from "../http/listener.ts";
-import type { SqliteJournal } from "../journal/sqlite-journal.ts";
+import type { Journal } from "../journal/journal.ts";
 import type { Compensator } from "../orders/compensator.ts";
 import type { OrderService } from "../orders/order-service.ts";
 import type { ProviderHealthOptions } from "../orders/provider-health.ts";
@@ -16,7 +16,7 @@ export interface Service {
   readonly adminListener: Listener;
   readonly orderService: OrderService;
   readonly threads: StepThreads;
-  readonly journal: SqliteJournal;
+  readonly journal: Journal;
   readonly compensator: Compensator;
   readonly admission: Admission;
   readonly traces: TraceRecorder;

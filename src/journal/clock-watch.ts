@@ -1,5 +1,5 @@
 import { monotonicMs } from "../threads/index.ts";
-import type { SqliteJournal } from "./sqlite-journal.ts";
+import type { Journal } from "./journal.ts";
 
 // NTP moves the wall clock by less between two looks where it slews. What moves it by more has set it.
 const TOLERANCE_MS = 10_000;
@@ -26,7 +26,7 @@ export class ClockWatch {
    * Believes the wall clock at once where the journal has nothing that it makes older than an hour, or something that it makes between one
    * hour and two hours old. Rejects as the journal does.
    */
-  async ask(journal: Pick<SqliteJournal, "lastEndBefore">, nowMs: number = Date.now()): Promise<void> {
+  async ask(journal: Pick<Journal, "lastEndBefore">, nowMs: number = Date.now()): Promise<void> {
     const offsetMs = nowMs - this.#monotonicMs();
     const lastMs = await journal.lastEndBefore(nowMs - STEADY_MS);
     if (lastMs === undefined || lastMs >= nowMs - 2 * STEADY_MS) this.#believedMs = offsetMs;

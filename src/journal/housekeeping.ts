@@ -2,10 +2,10 @@ import type { OnFault } from "../orders/faults.ts";
 import type { Cursor } from "../orders/operator-journal.ts";
 import { Periodic } from "../periodic.ts";
 import { type CancelScope, pause } from "../threads/index.ts";
-import type { SqliteJournal } from "./sqlite-journal.ts";
+import type { Journal } from "./journal.ts";
 
 export interface HousekeepingOptions {
-  readonly journal: Pick<SqliteJournal, "expireKeys" | "retire" | "expireDeadLetters" | "expireActions" | "shrink">;
+  readonly journal: Pick<Journal, "expireKeys" | "retire" | "expireDeadLetters" | "expireActions" | "shrink">;
   /** Absent: everything is kept but expired idempotency keys. */
   readonly retentionDays?: number;
   /** Whether a time that was read from the wall clock just now may say what is old. */

@@ -26,8 +26,7 @@ export class JournalThread {
       filename: WORKER_FILE,
       minThreads: 1,
       maxThreads: 1,
-      // A backup takes seconds, in small steps of a helper thread. Reads run between the steps; in memory they run beside the writer's
-      // standing task.
+      // A backup takes seconds, in small steps of a helper thread. Reads run between the steps.
       concurrentTasksPerWorker: MAX_READS,
       idleTimeout: Number.POSITIVE_INFINITY,
       // The reader has neither timers nor a port of its own, so it may block until the next task. The writer's lane needs its event loop.

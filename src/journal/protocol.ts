@@ -20,7 +20,7 @@ import type { DuePage } from "../retries/retry-queue.ts";
 
 /** The settings of a thread of the journal. Plain data. */
 export interface JournalSettings {
-  /** Absolute path, or `:memory:`. */
+  /** Absolute path. */
   readonly file: string;
   /** The writer makes, locks and migrates the file; a reader finds all that done. */
   readonly role: "writer" | "reader";

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { startStandIn } from "../../load/stand-in/stand-in.ts";
-import type { SqliteJournal } from "../../src/journal/sqlite-journal.ts";
+import type { Journal } from "../../src/journal/journal.ts";
 import { perStepSetting, STEPS } from "../../src/orders/steps.ts";
 import { eventually } from "../support/eventually.ts";
 import { orderOf, postOrder } from "../support/http-client.ts";
@@ -234,7 +234,7 @@ test("what an order placed by HTTP has left pending is what the lists and the or
 });
 
 /** A failed attempt whose payment nobody has tried to take back. */
-async function untriedOne(journal: SqliteJournal, orderId: string): Promise<void> {
+async function untriedOne(journal: Journal, orderId: string): Promise<void> {
   const nowMs = Date.now();
   await journal.accept({ orderId, amount: 1, nowMs });
   const answer = { error: "internal", json: "{}" } as const;

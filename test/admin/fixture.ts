@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { Webhook } from "standardwebhooks";
-import type { SqliteJournal } from "../../src/journal/sqlite-journal.ts";
+import type { Journal } from "../../src/journal/journal.ts";
 import type { OrderEvent } from "../../src/orders/order-event.ts";
 import type { CompensationTried } from "../../src/orders/order-journal.ts";
 import type { StepName } from "../../src/orders/steps.ts";
@@ -57,7 +57,7 @@ export async function startOnFile(overlay: Readonly<Record<string, string>> = {}
 }
 
 /** A failed attempt at a new order, written straight into the journal. What is to be compensated of it is not due before the test has ended. */
-export async function fail(journal: SqliteJournal, orderId: string, steps: readonly StepName[], nowMs = Date.now()): Promise<void> {
+export async function fail(journal: Journal, orderId: string, steps: readonly StepName[], nowMs = Date.now()): Promise<void> {
   await attempt(journal, orderId, steps.map(waiting), nowMs);
 }
 
@@ -70,7 +70,7 @@ export function waiting(step: StepName): FirstTry {
 
 /** A failed attempt, or without compensations a placed order. */
 export async function attempt(
-  journal: SqliteJournal,
+  journal: Journal,
   orderId: string,
   firstTries: readonly FirstTry[] | undefined,
   nowMs = Date.now(),
@@ -93,7 +93,7 @@ export async function attempt(
 }
 
 /** Events that are due at a time, oldest first. */
-export async function eventsDue(journal: SqliteJournal, nowMs = Date.now(), limit = 500): Promise<readonly OrderEvent[]> {
+export async function eventsDue(journal: Journal, nowMs = Date.now(), limit = 500): Promise<readonly OrderEvent[]> {
   return (await journal.takeEvents({ nowMs, limit, leastTried: false, underWay: [] })).items;
 }
 

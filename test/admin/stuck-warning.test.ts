@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { stuckWarning } from "../../src/admin/stuck-warning.ts";
-import { SqliteJournal } from "../../src/journal/sqlite-journal.ts";
+import { Journal } from "../../src/journal/journal.ts";
 import { JournalUnavailable } from "../../src/orders/order-journal.ts";
 import { eventually } from "../support/eventually.ts";
 import { attempt, eventsDue, fail } from "./fixture.ts";
@@ -9,7 +9,7 @@ const EVERY_MS = 5;
 const MINUTES = 60_000;
 
 test("one line a look says what has waited for more than five minutes, and none says that nothing has", async () => {
-  const journal = await SqliteJournal.open("memory", { events: true });
+  const journal = await Journal.open("memory", { events: true });
   const startMs = Date.now();
   let nowMs = startMs;
   let looks = 0;
@@ -97,7 +97,7 @@ test("stops with no check under way, and reports a bug", async () => {
 });
 
 test("nothing is said where nothing waits", async () => {
-  const journal = await SqliteJournal.open("memory", { events: true });
+  const journal = await Journal.open("memory", { events: true });
   await attempt(journal, "done at once", [{ step: "payment" }]);
   for (let events = 2; events > 0; events--) {
     for (const { seq } of await eventsDue(journal)) await journal.eventDelivered(seq, Date.now());

@@ -38,6 +38,24 @@ describe("the arrows between the rooms", () => {
   });
 });
 
+describe("the journal's rules", () => {
+  const RULES = "src/journal/rules/";
+
+  test("know no store: they import the domain and each other", () => {
+    const targets = importsOfAll.filter(({ path }) => path.startsWith(RULES)).map(({ target }) => target);
+    expect(targets.length).toBeGreaterThan(0);
+    expect(targets.filter((target) => !/^src\/(orders|retries|outgoing|journal\/(rules|protocol))/.test(target))).toEqual([]);
+  });
+
+  test("speak no SQL, and no other file of the journal decides by them: stores keep the tables that the rules ask for", () => {
+    const sql = /\b(SELECT|INSERT|UPDATE|DELETE) /;
+    expect([...FILES].filter(([path, text]) => path.startsWith(RULES) && sql.test(text)).map(([path]) => path)).toEqual([]);
+    const users = importsOfAll.filter(({ path, target, typeOnly }) => target.startsWith(RULES) && !path.startsWith(RULES) && !typeOnly);
+    const entered = users.map(({ target }) => target.slice(RULES.length));
+    expect([...new Set(entered)].toSorted()).toEqual(["execute.ts", "find.ts", "pauses.ts", "tables.ts"]);
+  });
+});
+
 describe("the library", () => {
   test("says no word of what its first user does with it", () => {
     const library = filesOf("src/threads/**/*");

@@ -15,7 +15,7 @@ export const ARROWS: Readonly<Record<string, readonly string[]>> = {
   threads: [],
   retries: ["threads"],
   orders: ["retries", "threads"],
-  journal: ["orders", "retries", "threads", "periodic.ts"],
+  journal: ["orders", "outgoing", "retries", "threads", "periodic.ts"],
   telemetry: ["orders", "threads"],
   webhooks: ["orders", "outgoing", "retries", "threads"],
   admission: ["orders", "threads"],
@@ -44,11 +44,11 @@ export const SHARED_BY_LIBRARY =
   /^src\/threads\/(cancel-board|cancelable|canceled|clock|layout|outcome|protocol|result|sleep|tracker)\.ts$/;
 
 const CLOSED_TO_WORKERS = ["http", "admin", "journal"];
-/** The journal's protocol stands with its client in `src`. */
-const PROTOCOL_FILE = /^src\/journal\/protocol\.ts$/;
+/** The journal's protocol and its rules stand with its client in `src`. */
+const OF_THE_JOURNAL = /^src\/journal\/(protocol|rules\/.+)\.ts$/;
 /** What runs on other threads than the main one of all that is outside the library and `workers`. */
 export const RUN_BY_WORKERS =
-  /^src\/(node-http\.ts|outgoing\/.+|retries\/backoff\.ts|orders\/(answer|compensation-state|event-payload|outcome|step-task|steps|error-kind|steps\/.+)\.ts)$/;
+  /^src\/(node-http\.ts|outgoing\/.+|retries\/backoff\.ts|journal\/rules\/.+|orders\/(answer|compensation-state|event-payload|outcome|step-task|steps|error-kind|steps\/.+)\.ts)$/;
 /** It puts everything together, with what stands in a room that is nobody else's. */
 const ROOT = "src/service.ts";
 const ROOT_ROOM = "composition";
@@ -112,7 +112,7 @@ function mayHavePackage(path: string, target: string): boolean {
 function mayWorkersImport({ target, typeOnly }: Import): boolean {
   if (target.startsWith("workers/") || target === WORKER_DOOR) return true;
   if (!target.startsWith("src/")) return isPackage(target) && PACKAGES[packageOf(target)] === undefined;
-  return typeOnly ? PROTOCOL_FILE.test(target) || !CLOSED_TO_WORKERS.includes(roomOf(target)) : RUN_BY_WORKERS.test(target);
+  return typeOnly ? OF_THE_JOURNAL.test(target) || !CLOSED_TO_WORKERS.includes(roomOf(target)) : RUN_BY_WORKERS.test(target);
 }
 
 /** `src/http/x.ts` is in `http`; a file directly in `src` is a room of its own. */

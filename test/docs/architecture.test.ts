@@ -50,7 +50,7 @@ test("the imports on the map are those that the architecture test allows", () =>
 
 test("the way of an order names threads by their paths, and steps that are there", () => {
   const threadOf = (path: string) =>
-    path.startsWith("workers/journal/") ? "journal" : /^(src\/threads\/worker|workers)\//.test(path) ? "step" : "main";
+    /^(workers\/journal|src\/journal\/rules)\//.test(path) ? "journal" : /^(src\/threads\/worker|workers)\//.test(path) ? "step" : "main";
   // It runs on both sides.
   const isOfBoth = (path: string) => path.startsWith("src/outgoing/");
   const wrong = STEPS.filter(([, , files = "", threads = ""]) => {

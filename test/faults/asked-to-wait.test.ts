@@ -1,6 +1,6 @@
 import { setImmediate as turn } from "node:timers/promises";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { SqliteJournal } from "../../src/journal/sqlite-journal.ts";
+import { Journal } from "../../src/journal/journal.ts";
 import type { EventOutbox } from "../../src/orders/order-event.ts";
 import { WebhookDelivery } from "../../src/webhooks/delivery.ts";
 import { FakeClock } from "../retries/fake-clock.ts";
@@ -9,7 +9,7 @@ const HOUR_MS = 3_600_000;
 const MINUTE_MS = 60_000;
 
 let clock: FakeClock;
-let journal: SqliteJournal;
+let journal: Journal;
 let delivery: WebhookDelivery;
 /** The orders whose events were sent, one for each request. */
 let sent: string[];
@@ -20,7 +20,7 @@ beforeEach(async () => {
   clock = new FakeClock();
   sent = [];
   busy = 0;
-  journal = await SqliteJournal.open("memory", { events: true });
+  journal = await Journal.open("memory", { events: true });
   const outbox = new Proxy<EventOutbox>(journal, {
     get(target, name) {
       const method = Reflect.get(target, name, target) as (...all: unknown[]) => Promise<unknown>;

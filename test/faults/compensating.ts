@@ -1,5 +1,5 @@
 import { setImmediate as turn } from "node:timers/promises";
-import { SqliteJournal } from "../../src/journal/sqlite-journal.ts";
+import { Journal } from "../../src/journal/journal.ts";
 import { Compensator } from "../../src/orders/compensator.ts";
 import type { FirstTries } from "../../src/orders/first-tries.ts";
 import { JournalUnavailable, type OrderJournal } from "../../src/orders/order-journal.ts";
@@ -19,7 +19,7 @@ export function refused(answer: string, retryAfterMs?: number): StepOutcome {
 export class Compensating implements AsyncDisposable {
   readonly clock = new FakeClock();
   readonly runner = new FakeRunner();
-  readonly journal: SqliteJournal;
+  readonly journal: Journal;
   readonly compensator: Compensator;
   readonly down: boolean[] = [];
   readonly faults: string[] = [];
@@ -27,7 +27,7 @@ export class Compensating implements AsyncDisposable {
   refusesResults = false;
   #busy = 0;
 
-  private constructor(journal: SqliteJournal) {
+  private constructor(journal: Journal) {
     this.journal = journal;
     const noted = async <T>(call: () => Promise<T>): Promise<T> => {
       this.#busy++;
@@ -58,7 +58,7 @@ export class Compensating implements AsyncDisposable {
 
   /** Started. */
   static async open(): Promise<Compensating> {
-    const at = new Compensating(await SqliteJournal.open("memory"));
+    const at = new Compensating(await Journal.open("memory"));
     at.compensator.start();
     return at;
   }

@@ -3,9 +3,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Worker } from "node:worker_threads";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { Journal } from "../../src/journal/journal.ts";
 import { JournalOpenError } from "../../src/journal/journal-open-error.ts";
 import { JournalThread } from "../../src/journal/journal-thread.ts";
-import { SqliteJournal } from "../../src/journal/sqlite-journal.ts";
 import { osThreads, settleProcess } from "../leaks/counts.ts";
 import { eventually } from "../support/eventually.ts";
 
@@ -37,7 +37,7 @@ const onLinux = process.platform === "linux";
 test.runIf(onLinux)("a journal that does not open leaves no thread", async () => {
   mkdirSync(join(directory, "orders.db"));
   const most = await threadsOf(async () => {
-    for (let n = 0; n < 3; n++) await expect(SqliteJournal.open(join(directory, "orders.db"))).rejects.toBeInstanceOf(JournalOpenError);
+    for (let n = 0; n < 3; n++) await expect(Journal.open(join(directory, "orders.db"))).rejects.toBeInstanceOf(JournalOpenError);
   });
   expect(most).toBeGreaterThan(0);
 });
@@ -67,12 +67,12 @@ test.runIf(onLinux)("a journal whose reader ends while it starts leaves no threa
   process.on("worker", endSecond);
   try {
     const most = await threadsOf(async () => {
-      await expect(SqliteJournal.open(join(directory, "orders.db"))).rejects.toThrow(/the journal's thread ended/);
+      await expect(Journal.open(join(directory, "orders.db"))).rejects.toThrow(/the journal's thread ended/);
     });
     expect(most).toBeGreaterThan(0);
   } finally {
     process.off("worker", endSecond);
   }
   // Nor does it keep the lock.
-  await (await SqliteJournal.open(join(directory, "orders.db"))).close();
+  await (await Journal.open(join(directory, "orders.db"))).close();
 });

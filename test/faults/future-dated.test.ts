@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { SqliteJournal } from "../../src/journal/sqlite-journal.ts";
+import { Journal } from "../../src/journal/journal.ts";
 
 const NOW = Date.UTC(2026, 10, 21);
 const MINUTE_MS = 60_000;
@@ -21,11 +21,11 @@ beforeEach(() => {
 afterEach(() => rmSync(directory, { recursive: true, force: true }));
 
 /** A journal in which the clock that wrote some rows may have been ahead. */
-async function journalWith(write: (db: DatabaseSync) => void): Promise<SqliteJournal> {
-  await (await SqliteJournal.open(file, { events: true })).close();
+async function journalWith(write: (db: DatabaseSync) => void): Promise<Journal> {
+  await (await Journal.open(file, { events: true })).close();
   using db = new DatabaseSync(file);
   write(db);
-  return SqliteJournal.open(file, { events: true });
+  return Journal.open(file, { events: true });
 }
 
 // By tries: the longest pause that a row may have, which is what a `Retry-After` or the backoff allows.

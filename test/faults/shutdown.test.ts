@@ -1,6 +1,6 @@
 import { setImmediate as turn } from "node:timers/promises";
 import { expect, test } from "vitest";
-import { SqliteJournal } from "../../src/journal/sqlite-journal.ts";
+import { Journal } from "../../src/journal/journal.ts";
 import { Compensator } from "../../src/orders/compensator.ts";
 import { OrderService } from "../../src/orders/order-service.ts";
 import { Pipeline } from "../../src/orders/pipeline.ts";
@@ -12,7 +12,7 @@ import { FakeRunner } from "../threads/fake-runner.ts";
 const EVER_MS = 600_000;
 
 test("an order that is being written down when a shutdown cancels all others makes no call, and binds no key", async () => {
-  const journal = await SqliteJournal.open("memory");
+  const journal = await Journal.open("memory");
   const runner = new FakeRunner();
   const compensator = new Compensator({ runner, journal, timeoutMs: EVER_MS });
   // Holds back the answer of the journal, which has written the order down.

@@ -1,5 +1,5 @@
 import { afterEach, expect, test, vi } from "vitest";
-import { SqliteJournal } from "../../src/journal/sqlite-journal.ts";
+import { Journal } from "../../src/journal/journal.ts";
 import { JournalUnavailable } from "../../src/orders/order-journal.ts";
 import { eventually } from "../support/eventually.ts";
 import { orderOf, postOrder } from "../support/http-client.ts";
@@ -10,13 +10,13 @@ afterEach(() => void vi.restoreAllMocks());
 
 /** The journal refuses the outcome of one order until it is mended. */
 function refuse(orderId: string): { count: () => number; mend: () => void } {
-  const { finish } = SqliteJournal.prototype;
+  const { finish } = Journal.prototype;
   let count = 0;
   let isMended = false;
   const mend = () => {
     isMended = true;
   };
-  vi.spyOn(SqliteJournal.prototype, "finish").mockImplementation(async function (this: SqliteJournal, request) {
+  vi.spyOn(Journal.prototype, "finish").mockImplementation(async function (this: Journal, request) {
     if (request.orderId !== orderId || isMended) return finish.call(this, request);
     count++;
     throw new JournalUnavailable("the disk is full");

@@ -1,10 +1,10 @@
 import { readdirSync } from "node:fs";
 import { dirname } from "node:path";
-import { SqliteJournal } from "../../src/journal/sqlite-journal.ts";
+import { Journal } from "../../src/journal/journal.ts";
 
 /** Backs up the journal that it is given, says how that ended and what is in the directory then, and whether the journal still works. */
 const [, , file = "", copy = ""] = process.argv;
-const journal = await SqliteJournal.open(file);
+const journal = await Journal.open(file);
 const outcome = await journal.backup(copy).then(
   () => "done",
   (error: Error) => `${error.constructor.name}: ${error.message}`,

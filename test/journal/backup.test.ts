@@ -4,7 +4,7 @@ import { copyFileSync, existsSync, readdirSync, renameSync, rmSync, symlinkSync,
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { describe, expect, test } from "vitest";
-import { SqliteJournal } from "../../src/journal/sqlite-journal.ts";
+import { Journal } from "../../src/journal/journal.ts";
 import { BackupExists } from "../../src/orders/operator-journal.ts";
 import { JournalUnavailable } from "../../src/orders/order-journal.ts";
 import { eventually } from "../support/eventually.ts";
@@ -63,7 +63,7 @@ function pad(at: JournalFixture): void {
 
 /** Starts a copy as a journal and asks it for every answer that was given before the copy was begun. */
 async function expectAnswers(file: string, { placed, failed }: { placed: string[]; failed: string[] }): Promise<void> {
-  const journal = await SqliteJournal.open(file);
+  const journal = await Journal.open(file);
   while ((await journal.closeInterrupted(1_000, NOW)) > 0);
   const replay = (orderId: string) => journal.accept({ orderId, amount: 1, nowMs: NOW, key: keyOf(orderId) });
   for (const [orderIds, error] of [
@@ -147,15 +147,15 @@ describe("a backup", () => {
     copyFileSync(`${at.file}-wal`, log);
     copyFileSync(copy, place);
     const refusal = /it is a backup, and the log of another journal stands beside it/;
-    await expect(SqliteJournal.open(place)).rejects.toThrow(refusal);
+    await expect(Journal.open(place)).rejects.toThrow(refusal);
     // By any of its names.
     const link = join(at.directory, "link.db");
     symlinkSync(place, link);
-    await expect(SqliteJournal.open(link)).rejects.toThrow(refusal);
+    await expect(Journal.open(link)).rejects.toThrow(refusal);
     renameSync(log, `${place}-journal`);
-    await expect(SqliteJournal.open(place)).rejects.toThrow(refusal);
+    await expect(Journal.open(place)).rejects.toThrow(refusal);
     rmSync(`${place}-journal`);
-    const restored = await SqliteJournal.open(place);
+    const restored = await Journal.open(place);
     expect(await restored.find("before")).toMatchObject({ orderId: "before" });
     expect(await restored.find("after")).toBeUndefined();
     await restored.accept({ orderId: "later", amount: 1, nowMs: NOW });
@@ -163,7 +163,7 @@ describe("a backup", () => {
     copyFileSync(place, crashed);
     copyFileSync(log, itsLog);
     await restored.close();
-    const again = await SqliteJournal.open(crashed);
+    const again = await Journal.open(crashed);
     expect(await again.find("later")).toMatchObject({ orderId: "later" });
     await again.close();
   });

@@ -4,13 +4,14 @@ import { COMPENSATION_STATES, type CompensationStatus, TRANSITIONS, type Transit
 import { Held } from "../../workers/journal/tables/held.ts";
 import { Writer } from "../../workers/journal/writer.ts";
 import { NOW } from "./journal-fixture.ts";
+import { temporaryFile } from "./temporary-file.ts";
 
 const ROW = "SELECT state, tries, next_try_ms, last_answer, ended_ms, note FROM compensations WHERE id = 1";
 const LATER = NOW + 500;
 
 /** A journal with one failed attempt and its only compensation, the row 1. */
 class OneRow implements Disposable {
-  readonly writer = new Writer({ file: ":memory:", role: "writer", events: true });
+  readonly writer = new Writer({ file: temporaryFile(), role: "writer", events: true });
 
   constructor(state: CompensationStatus) {
     this.run(["accept", "a", 100, NOW]);

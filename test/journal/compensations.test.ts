@@ -197,9 +197,8 @@ test("the count of what waits is right while rows are taken and given back", asy
     }
   })();
   const seen = new Set<string>();
-  for (let look = 0; look < 2_000; look++) seen.add(JSON.stringify((await at.journal.backlog()).compensations.payment));
+  for (let look = 0; look < 2_000 || tries <= 20; look++) seen.add(JSON.stringify((await at.journal.backlog()).compensations.payment));
   ends = true;
   await trying;
-  expect(tries).toBeGreaterThan(20);
   expect([...seen]).toEqual([JSON.stringify({ count: 1, sinceMs: NOW })]);
 });

@@ -8,6 +8,7 @@ import { MOST_TRIES } from "../../workers/journal/tables/due-rows.ts";
 import { Outbox } from "../../workers/journal/tables/outbox.ts";
 import { Writer } from "../../workers/journal/writer.ts";
 import { DAY_MS, NOW } from "./journal-fixture.ts";
+import { temporaryFile } from "./temporary-file.ts";
 
 const HOUR_MS = 3_600_000;
 
@@ -15,7 +16,7 @@ let writer: Writer;
 let db: DatabaseSync;
 
 beforeEach(() => {
-  writer = new Writer({ file: ":memory:", role: "writer", events: true });
+  writer = new Writer({ file: temporaryFile(), role: "writer", events: true });
   db = writer.db;
 });
 

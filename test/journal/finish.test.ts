@@ -36,7 +36,8 @@ describe.each(["file", "memory"] as const)("finish, journal in a %s", (kind) => 
     expect(await at.journal.find("b")).toBeUndefined();
   });
 
-  test("what the database itself refuses is compensated alone, halfway through an operation too", async () => {
+  // Only a database refuses halfway: in memory the rules have looked before they write.
+  test.runIf(kind === "file")("what the database itself refuses is refused alone, halfway through an operation too", async () => {
     await using at = await JournalFixture.open(kind, { events: true });
     await Promise.all([at.accept("a"), at.accept("b"), at.accept("c")]);
     const twice = { error: "timeout", compensations: [pending("payment"), pending("payment")] } as const;

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { DatabaseSync } from "node:sqlite";
 import { describe, expect, test } from "vitest";
-import { SqliteJournal } from "../../src/journal/sqlite-journal.ts";
+import { Journal } from "../../src/journal/journal.ts";
 import { JournalUnavailable } from "../../src/orders/order-journal.ts";
 import { Writer } from "../../workers/journal/writer.ts";
 import { eventually } from "../support/eventually.ts";
@@ -141,7 +141,7 @@ const CAN_LIMIT = spawnSync("prlimit", ["--version"]).status === 0;
 test.skipIf(!CAN_LIMIT)("a write that the system cuts short in a commit is fatal, and nothing that was acknowledged is lost", async () => {
   const directory = mkdtempSync(join(tmpdir(), "journal-limit-"));
   const file = join(directory, "orders.db");
-  await (await SqliteJournal.open(file)).close();
+  await (await Journal.open(file)).close();
   // The limit holds for every file of the process; the log reaches it first.
   const script = join(import.meta.dirname, "limited-child.ts");
   const child = spawn("prlimit", ["--fsize=1000000:unlimited", process.execPath, script, file], { stdio: ["ignore", "pipe", "inherit"] });
@@ -151,7 +151,7 @@ test.skipIf(!CAN_LIMIT)("a write that the system cuts short in a commit is fatal
     expect(fatal).toMatch(/^the disk reports an error/);
     expect(accepted).toBeGreaterThan(50);
     expect(await once(child, "close")).toEqual([1, null]);
-    const journal = await SqliteJournal.open(file);
+    const journal = await Journal.open(file);
     for (let n = 0; n < accepted; n++) {
       expect(await journal.accept({ orderId: `o${n}`, amount: 1, nowMs: NOW })).toEqual({ type: "running", orderId: `o${n}`, attempt: 1 });
     }

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { SqliteJournal, type SqliteJournalOptions } from "../../src/journal/sqlite-journal.ts";
+import { Journal, type JournalOptions } from "../../src/journal/journal.ts";
 import type { AnswerBody } from "../../src/orders/answer.ts";
 import type { ErrorKind } from "../../src/orders/error-kind.ts";
 import type { OrderEvent } from "../../src/orders/order-event.ts";
@@ -20,29 +20,29 @@ export const FAR = NOW + 1_000 * DAY_MS;
 export class JournalFixture implements AsyncDisposable {
   readonly directory: string;
   readonly file: string;
-  readonly #options: SqliteJournalOptions;
-  #journal!: SqliteJournal;
+  readonly #options: JournalOptions;
+  #journal!: Journal;
 
-  private constructor(kind: "file" | "memory", options: SqliteJournalOptions) {
+  private constructor(kind: "file" | "memory", options: JournalOptions) {
     this.directory = mkdtempSync(join(tmpdir(), "journal-"));
     this.file = kind === "memory" ? "memory" : join(this.directory, "orders.db");
     this.#options = options;
   }
 
-  static async open(kind: "file" | "memory", options: SqliteJournalOptions = {}): Promise<JournalFixture> {
+  static async open(kind: "file" | "memory", options: JournalOptions = {}): Promise<JournalFixture> {
     const fixture = new JournalFixture(kind, options);
-    fixture.#journal = await SqliteJournal.open(fixture.file, options);
+    fixture.#journal = await Journal.open(fixture.file, options);
     return fixture;
   }
 
-  get journal(): SqliteJournal {
+  get journal(): Journal {
     return this.#journal;
   }
 
   /** Closes the journal and opens it again, as a restart does. */
-  async restart(options: SqliteJournalOptions = this.#options): Promise<void> {
+  async restart(options: JournalOptions = this.#options): Promise<void> {
     await this.#journal.close();
-    this.#journal = await SqliteJournal.open(this.file, options);
+    this.#journal = await Journal.open(this.file, options);
   }
 
   accept(orderId: string, amount = 100, key?: IdempotencyKey, nowMs = NOW): Promise<AcceptResult> {

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { SqliteJournal } from "../../src/journal/sqlite-journal.ts";
+import { Journal } from "../../src/journal/journal.ts";
 import type { CompensationStatus } from "../../src/orders/compensation-state.ts";
 import type { OrderEvent } from "../../src/orders/order-event.ts";
 import type { StepName } from "../../src/orders/steps.ts";
@@ -57,7 +57,7 @@ const CASES: readonly [number, string][] = [
 
 test.each(CASES)("a journal with schema %i opens and works, with what it holds", async (version, more) => {
   writtenBy(version, more);
-  const journal = await SqliteJournal.open(file, { events: true });
+  const journal = await Journal.open(file, { events: true });
   const key = (name: string, client = "") => ({ client, key: name, bodyHash: "h", expiresMs: NOW + 9 });
   const accept = (orderId: string, amount: number, name?: string, client?: string) =>
     journal.accept({ orderId, amount, nowMs: NOW, ...(name !== undefined && { key: key(name, client) }) });
@@ -125,7 +125,7 @@ test.each(CASES)("a journal with schema %i opens and works, with what it holds",
   expect(after.prepare("PRAGMA foreign_key_check").all()).toEqual([]);
   after.close();
   // A second start has nothing to do.
-  await (await SqliteJournal.open(file)).close();
+  await (await Journal.open(file)).close();
 });
 
 /** A journal of the version before the states of compensations, with a row in each state that there was. */
@@ -153,7 +153,7 @@ function writtenByFour(): void {
 
 test("a journal with schema 4 opens with the state of each compensation, and who received which answer", async () => {
   writtenByFour();
-  const journal = await SqliteJournal.open(file, { events: true });
+  const journal = await Journal.open(file, { events: true });
   const rowsOf = async (status: CompensationStatus) => (await journal.compensations(status, undefined, 10)).items;
   expect((await rowsOf("pending")).map(({ id, tries, nextTryMs, lastAnswer }) => [id, tries, nextTryMs, lastAnswer])).toEqual([
     [1, 7, NOW + 50, "HTTP 503"],
@@ -195,7 +195,7 @@ test("a journal with schema 4 opens with the state of each compensation, and who
 });
 
 test("a row that names neither its state nor whether its answer was received is pending, and was received", async () => {
-  await (await SqliteJournal.open(file)).close();
+  await (await Journal.open(file)).close();
   const db = new DatabaseSync(file);
   db.exec(`
     INSERT INTO attempts (id, order_id, attempt, amount, accepted_ms, ended_ms, error, interrupted, answer) VALUES (1, 'a', 1, 1, 0, 0, 'timeout', 0, '{}');
@@ -216,9 +216,9 @@ test("a migrated journal has the schema of a new one", async () => {
     return schema;
   };
   writtenBy(2, OUTBOX);
-  await (await SqliteJournal.open(file)).close();
+  await (await Journal.open(file)).close();
   const fresh = join(directory, "fresh.db");
-  await (await SqliteJournal.open(fresh)).close();
+  await (await Journal.open(fresh)).close();
   // The counter of AUTOINCREMENT has its table either way.
   expect(schemaOf(file)).toEqual(schemaOf(fresh));
 });
@@ -226,7 +226,7 @@ test("a migrated journal has the schema of a new one", async () => {
 test("a migration that fails leaves nothing behind", async () => {
   // In the way of the third step's end.
   writtenBy(2, `${OUTBOX} CREATE TABLE retired_orders (x);`);
-  await expect(SqliteJournal.open(file)).rejects.toThrow("table retired_orders already exists");
+  await expect(Journal.open(file)).rejects.toThrow("table retired_orders already exists");
   const after = new DatabaseSync(file);
   const one = (sql: string) => Object.values(after.prepare(sql).get() ?? {})[0];
   expect(one("PRAGMA user_version")).toBe(2);

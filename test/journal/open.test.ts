@@ -6,8 +6,8 @@ import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { Journal, type JournalOptions } from "../../src/journal/journal.ts";
 import { JournalOpenError } from "../../src/journal/journal-open-error.ts";
-import { SqliteJournal, type SqliteJournalOptions } from "../../src/journal/sqlite-journal.ts";
 import { JournalUnavailable } from "../../src/orders/order-journal.ts";
 import { MIGRATIONS } from "../../workers/journal/migrations.ts";
 import { openForReading, openForWriting } from "../../workers/journal/open-database.ts";
@@ -25,8 +25,8 @@ beforeEach(() => {
 afterEach(() => rmSync(directory, { recursive: true, force: true }));
 
 /** The message with which opening is refused: one line that names the setting and the file. */
-async function refusal(path: string, options?: SqliteJournalOptions): Promise<string> {
-  const opened = SqliteJournal.open(path, options);
+async function refusal(path: string, options?: JournalOptions): Promise<string> {
+  const opened = Journal.open(path, options);
   const error: unknown = await opened.then(
     (journal) => journal.close().then(() => "opened"),
     (reason: unknown) => reason,
@@ -41,7 +41,7 @@ async function refusal(path: string, options?: SqliteJournalOptions): Promise<st
 
 /** A journal with 200 placed orders `o0` to `o199`. */
 async function filled(): Promise<void> {
-  const journal = await SqliteJournal.open(file);
+  const journal = await Journal.open(file);
   const orderIds = Array.from({ length: 200 }, (_, n) => `o${n}`);
   await Promise.all(orderIds.map((orderId) => journal.accept({ orderId, amount: 1, nowMs: NOW })));
   await Promise.all(
@@ -55,10 +55,10 @@ async function filled(): Promise<void> {
 describe("the file", () => {
   test("and its directories are made when missing; an empty file counts as missing", async () => {
     const deep = join(directory, "a", "b", "orders.db");
-    await (await SqliteJournal.open(deep)).close();
+    await (await Journal.open(deep)).close();
     expect(statSync(deep).size).toBeGreaterThan(0);
     writeFileSync(file, "");
-    await (await SqliteJournal.open(file)).close();
+    await (await Journal.open(file)).close();
   });
 
   test("is alone after an orderly close: nothing is left in a log beside it", async () => {
@@ -202,12 +202,12 @@ describe("a second process", () => {
       child.kill("SIGKILL");
       await once(child, "exit");
     }
-    await (await SqliteJournal.open(file)).close();
+    await (await Journal.open(file)).close();
   });
 
   test("that comes a moment before the first lets go waits for it", async () => {
     const child = await holder();
-    const opened = SqliteJournal.open(file);
+    const opened = Journal.open(file);
     const exited = once(child, "exit");
     setTimeout(() => child.stdin.end(), 400);
     await (await opened).close();
@@ -241,7 +241,7 @@ describe("a second process", () => {
     }
     // The name that does not lead anywhere yet is the same lock too.
     rmSync(file);
-    const first = await SqliteJournal.open(join(directory, name));
+    const first = await Journal.open(join(directory, name));
     expect(await refusal(file, AT_ONCE)).toBe("another process has it open");
     await first.close();
     expect(statSync(file).size).toBeGreaterThan(0);

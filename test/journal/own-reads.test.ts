@@ -3,8 +3,8 @@ import type { JournalSettings } from "../../src/journal/protocol.ts";
 import { JournalBusy } from "../../src/orders/order-journal.ts";
 import { Queries } from "../../workers/journal/queries.ts";
 import { Writer } from "../../workers/journal/writer.ts";
-import { eventually } from "../support/eventually.ts";
 import { JournalFixture, NOW, pending } from "./journal-fixture.ts";
+import { temporaryFile } from "./temporary-file.ts";
 
 test("however many look orders up, what is due is read, and a settled compensation is answered", async () => {
   await using at = await JournalFixture.open("file", { events: true });
@@ -25,7 +25,7 @@ test("however many look orders up, what is due is read, and a settled compensati
 });
 
 test("a count of what waits that the closing cuts short is refused, without a fault", async () => {
-  const settings: JournalSettings = { file: ":memory:", role: "writer", events: false };
+  const settings: JournalSettings = { file: temporaryFile(), role: "writer", events: false };
   const writer = new Writer(settings);
   const queries = new Queries(settings, writer.db);
   // More than is counted in one turn.
@@ -41,21 +41,3 @@ test("a count of what waits that the closing cuts short is refused, without a fa
 });
 
 // What is counted is what overtakes a write, so a slow machine changes nothing.
-test("in memory, where one thread does both, reads that follow each other without a pause do not keep a write waiting", async () => {
-  await using at = await JournalFixture.open("memory");
-  for (let n = 0; n < 100; n++) await at.run(`o${n}`);
-  let reads = 0;
-  let ends = false;
-  const reader = async () => {
-    for (; !ends; reads++) await at.journal.orders({}, undefined, 100);
-  };
-  const readers = Array.from({ length: 12 }, reader);
-  await eventually("some reads", () => reads > 100);
-  const before = reads;
-  for (let n = 0; n < 20; n++) await at.accept(`p${n}`);
-  const overtook = reads - before;
-  ends = true;
-  await Promise.all(readers);
-  // About two reads of each reader: one before the write, one whose answer comes with the write's. Without a limit some five hundred.
-  expect(overtook).toBeLessThan(20 * 100);
-});

@@ -2,6 +2,7 @@ import { DatabaseSync } from "node:sqlite";
 import { expect, test, vi } from "vitest";
 import { Queries } from "../../workers/journal/queries.ts";
 import { Writer } from "../../workers/journal/writer.ts";
+import { temporaryFile } from "./temporary-file.ts";
 
 // Tables that grow with the orders.
 const LARGE = "attempts|compensations|outbox|dead_letters|idempotency_keys|retired_orders|operator_actions";
@@ -29,7 +30,7 @@ function statements(): { db: DatabaseSync; sqls: string[] } {
     sqls.add(sql);
     return prepare.call(this, sql, ...rest);
   });
-  const settings = { file: ":memory:", role: "writer", events: true } as const;
+  const settings = { file: temporaryFile(), role: "writer", events: true } as const;
   const writer = new Writer(settings);
   new Queries(settings, writer.db);
   spy.mockRestore();

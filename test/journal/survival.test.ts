@@ -4,7 +4,7 @@ import { appendFileSync, copyFileSync, mkdtempSync, readFileSync, rmSync, statSy
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { SqliteJournal } from "../../src/journal/sqlite-journal.ts";
+import { Journal } from "../../src/journal/journal.ts";
 import { answerTo, DAY_MS, dueAt, keyOf, NOW } from "./journal-fixture.ts";
 
 let directory: string;
@@ -59,7 +59,7 @@ const LATER: Readonly<Record<Promised["state"], readonly string[]>> = {
   compensated: ["compensated"],
 };
 
-async function stateOf(journal: SqliteJournal, orderId: string, amount: number): Promise<string> {
+async function stateOf(journal: Journal, orderId: string, amount: number): Promise<string> {
   const found = await journal.find(orderId);
   expect(found?.attempts).toHaveLength(1);
   const attempt = found?.attempts[0];
@@ -73,7 +73,7 @@ async function stateOf(journal: SqliteJournal, orderId: string, amount: number):
 }
 
 /** What the same request gets: only an answer that was stored as one. */
-async function askAgain(journal: SqliteJournal, orderId: string, amount: number, state: string): Promise<void> {
+async function askAgain(journal: Journal, orderId: string, amount: number, state: string): Promise<void> {
   const nowMs = Date.now();
   const again = await journal.accept({ orderId, amount, nowMs, key: keyOf(orderId, "body", 2 * nowMs) });
   if (state === "accepted" || state === "ending") expect(again).toEqual({ type: "running", orderId, attempt: 1 });
@@ -89,7 +89,7 @@ const EVENTS: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** Adds the types of what is delivered to those before, by order. */
-async function deliverAll(journal: SqliteJournal, events: Map<string, string[]>): Promise<void> {
+async function deliverAll(journal: Journal, events: Map<string, string[]>): Promise<void> {
   for (;;) {
     const { items } = await journal.takeEvents(dueAt(Date.now() + DAY_MS));
     if (items.length === 0) return;
@@ -107,7 +107,7 @@ describe("a process that is killed while it writes", () => {
       const clients = [1, 8, 64, 300][kill % 4] ?? 1;
       for (const [orderId, promised] of await writeAndKill(`k${kill}`, clients, 30 * kill)) all.set(orderId, promised);
       if (kill % 2 === 1) torn += tearLog() ? 1 : 0;
-      const journal = await SqliteJournal.open(file, { events: true });
+      const journal = await Journal.open(file, { events: true });
       await deliverAll(journal, events);
       for (const [orderId, { amount, state }] of all) {
         const found = await stateOf(journal, orderId, amount);
@@ -136,7 +136,7 @@ describe("a process that is killed while it writes", () => {
 describe("a log that ends early", () => {
   /** A database and its log as they are on the disk after `first` was acknowledged and after `second` was. */
   async function images(): Promise<{ lengthBefore: number; length: number; database: string; log: string }> {
-    const journal = await SqliteJournal.open(file);
+    const journal = await Journal.open(file);
     await journal.accept({ orderId: "first", amount: 1, nowMs: NOW, key: keyOf("k1") });
     const ending = { answer: answerTo("first"), answered: true, compensations: [] };
     await journal.finish({ ...ending, orderId: "first", attempt: 1, nowMs: NOW });
@@ -155,7 +155,7 @@ describe("a log that ends early", () => {
     const path = join(directory, "crashed.db");
     copyFileSync(database, path);
     writeFileSync(`${path}-wal`, log);
-    const journal = await SqliteJournal.open(path);
+    const journal = await Journal.open(path);
     const found = await Promise.all(["first", "second"].map((orderId) => journal.find(orderId)));
     // It goes on from there as from any other state.
     expect(await journal.accept({ orderId: "third", amount: 3, nowMs: NOW })).toEqual({ type: "accepted", attempt: 1 });

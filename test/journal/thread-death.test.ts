@@ -14,7 +14,6 @@ function watch(promises: readonly Promise<unknown>[]) {
 const CASES = [
   ["file", "writer"],
   ["file", "reader"],
-  ["memory", "writer"],
 ] as const;
 
 describe.each(CASES)("journal in a %s, its %s dies", (kind, role) => {
@@ -69,8 +68,6 @@ describe.each(CASES)("journal in a %s, its %s dies", (kind, role) => {
     expect(settled).toBe(settledAtDeath);
     expect(ends).toEqual([]);
     expect(fatal).toHaveLength(1);
-    if (kind === "memory") return;
-
     await at.restart({ events: true });
     while ((await at.journal.closeInterrupted(1_000, NOW)) > 0);
     for (const orderId of placed) {

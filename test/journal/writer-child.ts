@@ -1,5 +1,5 @@
 import { openSync, writeSync } from "node:fs";
-import { SqliteJournal } from "../../src/journal/sqlite-journal.ts";
+import { Journal } from "../../src/journal/journal.ts";
 import { answerBefore, answerTo, keyOf } from "./journal-fixture.ts";
 
 /**
@@ -7,7 +7,7 @@ import { answerBefore, answerTo, keyOf } from "./journal-fixture.ts";
  * each, at once: a line that is there is a promise. A file keeps what a killed process has written; a pipe may be full.
  */
 const [, , file = "", prefix = "", clients = "1", acknowledged = ""] = process.argv;
-const journal = await SqliteJournal.open(file, { events: true });
+const journal = await Journal.open(file, { events: true });
 const nowMs = Date.now();
 let next = 0;
 const notes = openSync(acknowledged, "a");

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { SqliteJournal } from "../../src/journal/sqlite-journal.ts";
+import { Journal } from "../../src/journal/journal.ts";
 
 /** A refund that an earlier run has left pending. */
 export interface OldRefund {
@@ -29,7 +29,7 @@ export class OldRows implements Disposable {
 
   static async make(): Promise<OldRows> {
     const rows = new OldRows();
-    await (await SqliteJournal.open(rows.file)).close();
+    await (await Journal.open(rows.file)).close();
     return rows;
   }
 

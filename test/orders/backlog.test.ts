@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { fillJournal } from "../../load/long-run/filled-journal.ts";
 import { startStandIn } from "../../load/stand-in/stand-in.ts";
-import { SqliteJournal } from "../../src/journal/sqlite-journal.ts";
+import { Journal } from "../../src/journal/journal.ts";
 import { perStepSetting, STEPS } from "../../src/orders/steps.ts";
 import { timers } from "../leaks/timers.ts";
 import { eventually } from "../support/eventually.ts";
@@ -42,8 +42,8 @@ beforeEach(async () => {
   delivered.clear();
   pages.length = 0;
   for (const take of ["takeCompensations", "takeEvents"] as const) {
-    const original = SqliteJournal.prototype[take] as (...args: unknown[]) => Promise<{ items: readonly unknown[] }>;
-    vi.spyOn(SqliteJournal.prototype, take).mockImplementation(async function (this: SqliteJournal, ...args: unknown[]) {
+    const original = Journal.prototype[take] as (...args: unknown[]) => Promise<{ items: readonly unknown[] }>;
+    vi.spyOn(Journal.prototype, take).mockImplementation(async function (this: Journal, ...args: unknown[]) {
       const page = await original.apply(this, args);
       pages.push(page.items.length);
       return page as never;

@@ -1,6 +1,6 @@
 import { afterEach, expect, test, vi } from "vitest";
+import { Journal } from "../../src/journal/journal.ts";
 import { JournalOpenError } from "../../src/journal/journal-open-error.ts";
-import { SqliteJournal } from "../../src/journal/sqlite-journal.ts";
 import { JournalUnavailable } from "../../src/orders/order-journal.ts";
 import { recover } from "../../src/orders/recovery.ts";
 import { osThreads, settleProcess } from "../leaks/counts.ts";
@@ -27,7 +27,7 @@ test("attempts that a crash left open are closed page by page, until a page clos
 test("a journal that cannot be written once it is open stops the start with one line, and nothing of the start is left", async () => {
   await settleProcess();
   const before = { osThreads: osThreads(), timers: timers() };
-  vi.spyOn(SqliteJournal.prototype, "closeInterrupted").mockRejectedValue(new JournalUnavailable("the disk is full"));
+  vi.spyOn(Journal.prototype, "closeInterrupted").mockRejectedValue(new JournalUnavailable("the disk is full"));
   const started = startService().catch((error: unknown) => error);
   const error = await started;
   expect(error).toBeInstanceOf(JournalOpenError);

@@ -1,10 +1,11 @@
 import { expect, test } from "vitest";
-import { SqliteJournal } from "../../src/journal/sqlite-journal.ts";
+import { Journal } from "../../src/journal/journal.ts";
 import { Compensator } from "../../src/orders/compensator.ts";
 import { OrderService } from "../../src/orders/order-service.ts";
 import { Pipeline } from "../../src/orders/pipeline.ts";
 import { perStep, STEPS } from "../../src/orders/steps.ts";
 import { Capacity } from "../../src/threads/index.ts";
+import { temporaryFile } from "../journal/temporary-file.ts";
 import { eventually } from "../support/eventually.ts";
 import { FakeRunner } from "../threads/fake-runner.ts";
 
@@ -12,7 +13,7 @@ const ORDER = { order: { orderId: "o", amount: 1 } };
 
 test("a repeat that is accepted in the very commit that stores the failure before it can be joined and canceled", async () => {
   const commits: number[] = [];
-  const journal = await SqliteJournal.open("memory", { onCommit: (requests) => commits.push(requests) });
+  const journal = await Journal.open(temporaryFile(), { onCommit: (requests) => commits.push(requests) });
   const runner = new FakeRunner();
   const capacities = perStep(() => new Capacity(9));
   const compensator = new Compensator({ runner, journal, timeoutMs: 60_000 });

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { balance } from "../../load/stand-in/balance.ts";
 import { type StandIn, startStandIn } from "../../load/stand-in/stand-in.ts";
-import { SqliteJournal } from "../../src/journal/sqlite-journal.ts";
+import { Journal } from "../../src/journal/journal.ts";
 import { perStepSetting, STEPS } from "../../src/orders/steps.ts";
 import { ChildServer } from "../support/child-server.ts";
 import { eventually } from "../support/eventually.ts";
@@ -45,9 +45,9 @@ afterEach(async () => {
 /** Calls of the journal wait. Returns what lets them go on, and how many have come. */
 function hold(write: "accept" | "answer"): { release: () => void; count: () => number } {
   const gate = Promise.withResolvers<void>();
-  const original = SqliteJournal.prototype[write] as (...values: unknown[]) => Promise<never>;
+  const original = Journal.prototype[write] as (...values: unknown[]) => Promise<never>;
   let count = 0;
-  vi.spyOn(SqliteJournal.prototype, write).mockImplementation(async function (this: SqliteJournal, ...values: unknown[]) {
+  vi.spyOn(Journal.prototype, write).mockImplementation(async function (this: Journal, ...values: unknown[]) {
     count++;
     await gate.promise;
     return original.apply(this, values);

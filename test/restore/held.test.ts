@@ -1,7 +1,7 @@
 import { rmSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
 import { expect, test } from "vitest";
-import { SqliteJournal } from "../../src/journal/sqlite-journal.ts";
+import { Journal } from "../../src/journal/journal.ts";
 import { STEPS } from "../../src/orders/steps.ts";
 import { answerTo, JournalFixture, keyOf, NOW, pending } from "../journal/journal-fixture.ts";
 import { addOpenWork, backUp, deliverAll, expectNothingGoesOn, heldIn, restoreFrom, takeAll } from "./open-work.ts";
@@ -98,7 +98,7 @@ test("the word for one order lets that order go on and no other; of an attempt t
   await expectNothingHappensToOthers(journal);
 });
 
-async function expectNothingHappensToOthers(journal: SqliteJournal): Promise<void> {
+async function expectNothingHappensToOthers(journal: Journal): Promise<void> {
   expect(await takeAll(journal)).toEqual([]);
   expect(await heldIn(journal)).toEqual(HELD.filter((held) => !held.startsWith("running")));
 }
@@ -122,7 +122,7 @@ test("the word for all lets a batch of attempts go on at a time, until nothing i
   expect(await deliverAll(journal)).toEqual(["order.failed running"]);
   await journal.close();
 
-  const again = await SqliteJournal.open(file, { events: true });
+  const again = await Journal.open(file, { events: true });
   expect(await takeAll(again, NOW)).toEqual(HELD);
   expect((await again.restore()).restoredMs).toBeGreaterThan(0);
   expect(await heldIn(again)).toEqual([]);
@@ -176,7 +176,7 @@ test("held attempts come in pages, each once", async () => {
   await using restored = await restoreFrom(await backUp(at), at.directory);
   const seen: string[] = [];
   const pages: number[] = [];
-  let cursor: Awaited<ReturnType<SqliteJournal["heldAttempts"]>>["next"];
+  let cursor: Awaited<ReturnType<Journal["heldAttempts"]>>["next"];
   do {
     const { items, next } = await restored.journal.heldAttempts(cursor, 4);
     pages.push(items.length);

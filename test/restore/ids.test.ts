@@ -1,6 +1,6 @@
 import { DatabaseSync } from "node:sqlite";
 import { describe, expect, test } from "vitest";
-import type { SqliteJournal } from "../../src/journal/sqlite-journal.ts";
+import type { Journal } from "../../src/journal/journal.ts";
 import { MIGRATIONS } from "../../workers/journal/migrations.ts";
 import { Restores } from "../../workers/journal/tables/restores.ts";
 import { answerTo, dueAt, FAR, JournalFixture, NOW } from "../journal/journal-fixture.ts";
@@ -20,7 +20,7 @@ interface Given {
 }
 
 /** Gives ids of every kind: orders that fail, a dead letter that is redelivered, an act of an operator. */
-async function giveIds(journal: SqliteJournal, file: string): Promise<Given> {
+async function giveIds(journal: Journal, file: string): Promise<Given> {
   for (let n = 0; n < ATTEMPTS; n++) {
     const accepted = await journal.accept({ orderId: "again", amount: 1, nowMs: NOW });
     if (accepted.type !== "accepted") throw new Error(accepted.type);

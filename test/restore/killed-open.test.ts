@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { SqliteJournal } from "../../src/journal/sqlite-journal.ts";
+import { Journal } from "../../src/journal/journal.ts";
 import { JournalFixture } from "../journal/journal-fixture.ts";
 import { WITHOUT_FAILING_DISK } from "../support/failing-disk.ts";
 import { buildDiskSteps, diskStepsOf } from "./disk-steps.ts";
@@ -84,7 +84,7 @@ describe.skipIf(WITHOUT_FAILING_DISK !== undefined)("a restored backup whose fir
       const is = lookAt(at, file);
       left.set(is, (left.get(is) ?? 0) + 1);
 
-      const journal = await SqliteJournal.open(file, { events: true });
+      const journal = await Journal.open(file, { events: true });
       expect(await heldIn(journal)).toHaveLength(HELD);
       await expectNothingGoesOn(journal);
       await journal.close();
@@ -108,7 +108,7 @@ describe.skipIf(WITHOUT_FAILING_DISK !== undefined)("a restored backup whose fir
         expect(diskStepsOf(library, at, [OPEN, file], Math.ceil(steps.length * share)).signal).toBe("SIGKILL");
         lookAt(at, file);
       }
-      const journal = await SqliteJournal.open(file);
+      const journal = await Journal.open(file);
       expect(await heldIn(journal)).toHaveLength(HELD);
       await expectNothingGoesOn(journal);
       await journal.close();
@@ -128,7 +128,7 @@ test("a restored backup that the disk has no room for stays a backup, whatever p
   const file = join(tried, "orders.db");
   copyFileSync(copy, file);
   const isRefusedWith = async (more: number) => {
-    const opened = await SqliteJournal.open(file, { maxPages: pages + more }).catch((error: Error) => error);
+    const opened = await Journal.open(file, { maxPages: pages + more }).catch((error: Error) => error);
     if (!(opened instanceof Error)) await opened.close();
     else expect([opened.message, lookAt(tried, file)]).toEqual([expect.stringMatching(/the disk is full/), "backup"]);
     return opened instanceof Error;
@@ -136,7 +136,7 @@ test("a restored backup that the disk has no room for stays a backup, whatever p
   let more = 0;
   while (await isRefusedWith(more)) more++;
   expect(more).toBeGreaterThan(3);
-  const journal = await SqliteJournal.open(file);
+  const journal = await Journal.open(file);
   expect(await journal.restore()).toMatchObject({ orders: 3 + RUNNING, compensations: HELD + 3 * RUNNING });
   await expectNothingGoesOn(journal);
   await journal.close();

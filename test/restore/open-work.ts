@@ -1,7 +1,7 @@
 import { copyFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect } from "vitest";
-import { SqliteJournal } from "../../src/journal/sqlite-journal.ts";
+import { Journal } from "../../src/journal/journal.ts";
 import type { OrderEvent } from "../../src/orders/order-event.ts";
 import { STEPS } from "../../src/orders/steps.ts";
 import { done, dueAt, FAR, type JournalFixture, keyOf, NOW, pending, postponed } from "../journal/journal-fixture.ts";
@@ -31,14 +31,14 @@ export async function addOpenWork(at: JournalFixture): Promise<OpenWork> {
 let copies = 0;
 
 /** Backs a journal up to a new file. */
-export async function backUp(at: { readonly journal: SqliteJournal; readonly directory: string }): Promise<string> {
+export async function backUp(at: { readonly journal: Journal; readonly directory: string }): Promise<string> {
   const { file } = await at.journal.backup(join(at.directory, `backup-${++copies}.db`));
   return file;
 }
 
 /** A journal that came from a backup. */
 export interface Restored extends AsyncDisposable {
-  readonly journal: SqliteJournal;
+  readonly journal: Journal;
   readonly directory: string;
   readonly file: string;
 }
@@ -47,12 +47,12 @@ export interface Restored extends AsyncDisposable {
 export async function restoreFrom(backup: string, directory: string): Promise<Restored> {
   const file = join(directory, `restored-${++copies}.db`);
   copyFileSync(backup, file);
-  const journal = await SqliteJournal.open(file, { events: true });
+  const journal = await Journal.open(file, { events: true });
   return { journal, directory, file, [Symbol.asyncDispose]: () => journal.close() };
 }
 
 /** Nothing goes on however long one waits: recovery closes nothing, and no queue finds a row or an event. */
-export async function expectNothingGoesOn(journal: SqliteJournal): Promise<void> {
+export async function expectNothingGoesOn(journal: Journal): Promise<void> {
   expect(await journal.closeInterrupted(1_000, NOW)).toBe(0);
   for (const step of STEPS) {
     for (const kind of ["first", "again"] as const) expect(await journal.takeCompensations(step, kind, dueAt(FAR))).toEqual({ items: [] });
@@ -61,7 +61,7 @@ export async function expectNothingGoesOn(journal: SqliteJournal): Promise<void>
 }
 
 /** Takes everything that is due: its order and step. */
-export async function takeAll(journal: SqliteJournal, nowMs = FAR): Promise<string[]> {
+export async function takeAll(journal: Journal, nowMs = FAR): Promise<string[]> {
   const taken: string[] = [];
   for (const step of STEPS) {
     for (const kind of ["first", "again"] as const) {
@@ -73,7 +73,7 @@ export async function takeAll(journal: SqliteJournal, nowMs = FAR): Promise<stri
 }
 
 /** Delivers all events: type and order. */
-export async function deliverAll(journal: SqliteJournal): Promise<string[]> {
+export async function deliverAll(journal: Journal): Promise<string[]> {
   const delivered: OrderEvent[] = [];
   for (;;) {
     const { items } = await journal.takeEvents(dueAt(FAR));
@@ -86,7 +86,7 @@ export async function deliverAll(journal: SqliteJournal): Promise<string[]> {
 }
 
 /** The compensations that are held: order and step. */
-export async function heldIn(journal: SqliteJournal): Promise<string[]> {
+export async function heldIn(journal: Journal): Promise<string[]> {
   const { items } = await journal.heldAttempts(undefined, 500);
   return items.flatMap(({ orderId, compensations }) => compensations.map(({ step }) => `${orderId} ${step}`)).sort();
 }

@@ -20,7 +20,7 @@ let queries: Queries | undefined;
 export function open(): OpenReply {
   try {
     if (settings.role === "writer") writer = new Writer(settings);
-    queries = new Queries(settings, writer?.db ?? openForReading(settings.file));
+    else queries = new Queries(settings, openForReading(settings.file));
     // A thread writes its compile cache at its end, and a killed process never gets there.
     flushCompileCache();
     return {};
@@ -48,9 +48,6 @@ export function probe(): Reply {
 }
 
 export async function read(query: Query): Promise<QueryReply> {
-  // In memory this thread writes, too. A port delivers up to a thousand messages in one turn of the event loop, so without a pause
-  // reads that follow each other would all come before the next batch.
-  if (writer !== undefined) await turn();
   return opened(queries).run(query);
 }
 
@@ -69,7 +66,7 @@ export async function removeCutOffBackups(directory: string): Promise<readonly s
 export async function close(): Promise<void> {
   // Reads that wait for their turn come first.
   await turn();
-  if (writer === undefined) queries?.close();
+  queries?.close();
   writer?.close();
 }
 

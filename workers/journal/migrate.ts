@@ -1,7 +1,7 @@
 import type { DatabaseSync } from "node:sqlite";
 import { APPLICATION_ID } from "./identify.ts";
 import { MIGRATIONS } from "./migrations.ts";
-import { restore } from "./operations/restore.ts";
+import { restore } from "./restore.ts";
 
 /**
  * Brings the schema from `version` to the newest, and makes a journal of a backup, all in one transaction: a database is not taken for a journal

@@ -18,7 +18,7 @@ const LOG_LIMIT_BYTES = 64 * 1024 * 1024;
 /** The writer's connection, and the lock that keeps other writers out. */
 export interface OpenDatabase {
   readonly db: DatabaseSync;
-  readonly lock?: DatabaseSync;
+  readonly lock: DatabaseSync;
 }
 
 /**
@@ -26,23 +26,20 @@ export interface OpenDatabase {
  * `OpenFailed` where the operator can mend the reason.
  */
 export function openForWriting({ file, maxPages, lockWaitMs }: JournalSettings): OpenDatabase {
-  const inMemory = file === ":memory:";
   let lock: DatabaseSync | undefined;
   let db: DatabaseSync | undefined;
   try {
-    if (!inMemory) {
-      makeDirectory(dirname(file));
-      if (isDirectory(file)) throw new OpenFailed("it is a directory");
-      lock = lockJournal(file, lockWaitMs);
-      claimBackup(file);
-    }
+    makeDirectory(dirname(file));
+    if (isDirectory(file)) throw new OpenFailed("it is a directory");
+    lock = lockJournal(file, lockWaitMs);
+    claimBackup(file);
     db = new DatabaseSync(file, { timeout: BUSY_TIMEOUT_MS, enableForeignKeyConstraints: true });
     // Before the first change: the file may belong to another program.
     const { version, isBackup } = identify(db);
     // Only a file that has no page yet takes this; an older journal keeps its free pages until a `VACUUM`.
     if (version === 0) db.exec("PRAGMA auto_vacuum = INCREMENTAL");
     const mode = db.prepare("PRAGMA journal_mode = WAL").get();
-    if (mode?.journal_mode !== "wal" && !inMemory) throw new OpenFailed("its file system cannot hold a write-ahead log");
+    if (mode?.journal_mode !== "wal") throw new OpenFailed("its file system cannot hold a write-ahead log");
     db.exec(`
       PRAGMA synchronous = FULL;
       PRAGMA cache_size = -${CACHE_KIB};
@@ -58,7 +55,7 @@ export function openForWriting({ file, maxPages, lockWaitMs }: JournalSettings):
     migrate(db, version, isBackup);
     // The log of a large one would be read at every start.
     if (isBackup) db.exec("PRAGMA wal_checkpoint(TRUNCATE)");
-    return { db, ...(lock !== undefined && { lock }) };
+    return { db, lock };
   } catch (error) {
     db?.close();
     lock?.close();

@@ -1,22 +1,22 @@
 import { statSync } from "node:fs";
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import type { Answers, JournalSettings, Query, QueryName, QueryReply } from "../../src/journal/protocol.ts";
+import { find } from "../../src/journal/rules/find.ts";
 import { Backlogs } from "./queries/backlog.ts";
 import { CompensationList } from "./queries/compensation-list.ts";
 import { DeadLetterList } from "./queries/dead-letter-list.ts";
-import { find } from "./queries/find.ts";
 import { HeldList } from "./queries/held-list.ts";
 import { LastEnd } from "./queries/last-end.ts";
 import { OrderList } from "./queries/order-list.ts";
 import { troubleOf } from "./sqlite-trouble.ts";
-import { type Tables, tablesOf } from "./tables/tables.ts";
+import { type SqliteTables, tablesOf } from "./tables/tables.ts";
 
 /** The reads. Each looks at a bounded number of rows, so none delays the next for long. */
 export class Queries {
   readonly #db: DatabaseSync;
   readonly #begin: StatementSync;
   readonly #end: StatementSync;
-  readonly #tables: Tables;
+  readonly #tables: SqliteTables;
   readonly #orders: OrderList;
   readonly #compensations: CompensationList;
   readonly #deadLetters: DeadLetterList;

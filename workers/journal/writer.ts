@@ -1,21 +1,20 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import type { Committed, JournalSettings, Operation, Reply, Result } from "../../src/journal/protocol.ts";
+import { execute } from "../../src/journal/rules/execute.ts";
 import { Checkpoints } from "./checkpoints.ts";
 import { openForWriting } from "./open-database.ts";
 import { OpenFiles } from "./open-files.ts";
-import { execute } from "./operations/execute.ts";
 import { leavesDiskInDoubt, troubleOf } from "./sqlite-trouble.ts";
 import { Probes } from "./tables/probes.ts";
 import { rows } from "./tables/rows.ts";
-import { type Tables, tablesOf } from "./tables/tables.ts";
+import { type SqliteTables, tablesOf } from "./tables/tables.ts";
 
 /** The connection that writes, the only one. A batch of operations is one transaction. */
 export class Writer {
   readonly db: DatabaseSync;
-  readonly #lock: DatabaseSync | undefined;
-  /** Absent for a journal in memory. */
-  readonly #files: OpenFiles | undefined;
-  readonly #tables: Tables;
+  readonly #lock: DatabaseSync;
+  readonly #files: OpenFiles;
+  readonly #tables: SqliteTables;
   readonly #probes: Probes;
   readonly #checkpoints: Checkpoints;
   readonly #begin: StatementSync;
@@ -28,8 +27,7 @@ export class Writer {
     const { db, lock } = openForWriting(settings);
     this.db = db;
     this.#lock = lock;
-    const [file, lockFile] = [db.location(), lock?.location()];
-    this.#files = file && lockFile ? new OpenFiles(file, lockFile) : undefined;
+    this.#files = new OpenFiles(db.location() as string, lock.location() as string);
     this.#tables = tablesOf(db, settings.events);
     this.#probes = new Probes(db);
     this.#checkpoints = new Checkpoints(db);
@@ -42,7 +40,7 @@ export class Writer {
   run(operations: readonly Operation[]): Reply {
     const reply = this.#run(operations);
     // After the commit: every answer that follows is in a file that the next start finds.
-    const lost = this.#files?.lost();
+    const lost = this.#files.lost();
     return lost === undefined ? reply : this.#giveUp(lost);
   }
 
@@ -72,7 +70,7 @@ export class Writer {
   /** The log is emptied into the database and removed. */
   close(): void {
     this.db.close();
-    this.#lock?.close();
+    this.#lock.close();
   }
 
   /** `work` returns the results of its operations. Throws what `work` and the database throw. */

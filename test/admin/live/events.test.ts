@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { perStep, STEPS } from "../../../src/orders/steps.ts";
 import { monotonicMs } from "../../../src/threads/index.ts";
+import { temporaryFile } from "../../journal/temporary-file.ts";
 import { eventually } from "../../support/eventually.ts";
 import { newId, postOrder, send } from "../../support/http-client.ts";
 import { startService, type TestService } from "../../support/service.ts";
@@ -8,7 +9,7 @@ import { watch } from "./watching.ts";
 
 let server: TestService;
 beforeAll(async () => {
-  server = await startService({ THREADS: "2", CPU_THREADS: "1", ORDER_TIMEOUT_MS: "60000" });
+  server = await startService({ JOURNAL: temporaryFile(), THREADS: "2", CPU_THREADS: "1", ORDER_TIMEOUT_MS: "60000" });
 });
 afterAll(() => server.stop());
 

@@ -1,9 +1,9 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite";
+import { CLOSED_BY_RESTORE } from "../../../src/journal/rules/tables.ts";
 import type { Cursor, HeldAttempt, HeldCompensation, Page, RestoreState } from "../../../src/orders/operator-journal.ts";
 import type { StepName } from "../../../src/orders/steps.ts";
-import { CLOSED_BY_RESTORE } from "../tables/attempts.ts";
 import { rows } from "../tables/rows.ts";
-import type { Tables } from "../tables/tables.ts";
+import type { SqliteTables } from "../tables/tables.ts";
 import { RowCount } from "./row-count.ts";
 
 // To count orders is to look at each attempt: some milliseconds' worth.
@@ -14,14 +14,14 @@ type Held = [id: number, step: StepName, tries: number, lastAnswer: string | nul
 
 /** What is held since a restore. */
 export class HeldList {
-  readonly #tables: Tables;
+  readonly #tables: SqliteTables;
   readonly #compensations: RowCount;
   readonly #orders: RowCount;
   readonly #attempt: StatementSync;
   readonly #of: StatementSync;
   #counted: { readonly orders: number; readonly compensations: number } | undefined;
 
-  constructor(db: DatabaseSync, tables: Tables) {
+  constructor(db: DatabaseSync, tables: SqliteTables) {
     this.#tables = tables;
     const held = "compensations INDEXED BY compensations_held";
     this.#compensations = new RowCount(db, held, "state = 'held'", ["attempt_id", "id"]);

@@ -1,25 +1,9 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite";
+import type { AttemptsTable, EndedAttempt, FailedAttempt } from "../../../src/journal/rules/tables.ts";
 import { rows } from "./rows.ts";
-
-export type EndedAttempt = [
-  id: number,
-  attempt: number,
-  amount: number,
-  acceptedMs: number,
-  endedMs: number,
-  error: string | null,
-  interrupted: number,
-  answered: number,
-  json: string,
-];
-
-export type FailedAttempt = [id: number, orderId: string, attempt: number, endedMs: number];
 
 /** Ids in one row of `attempt_blocks`, as the migrations have it. */
 export const BLOCK_IDS = 1_024;
-
-/** `interrupted` of an attempt that a restore closed: nobody has been told yet that it failed. */
-export const CLOSED_BY_RESTORE = 2;
 
 const COLUMNS = "id, attempt, amount, accepted_ms, ended_ms, error, interrupted, answered, answer";
 
@@ -27,7 +11,7 @@ const COLUMNS = "id, attempt, amount, accepted_ms, ended_ms, error, interrupted,
  * Attempts that have ended. Appended to; a failed one gets its answer after its compensations were tried, and is deleted when it is old.
  * `answered`: somebody received the answer, or was waiting for it when it was stored.
  */
-export class Attempts {
+export class Attempts implements AttemptsTable {
   readonly #one: StatementSync;
   readonly #byId: StatementSync;
   readonly #told: StatementSync;
@@ -45,7 +29,9 @@ export class Attempts {
   constructor(db: DatabaseSync, firstId: number) {
     this.#firstId = firstId;
     this.#one = rows(db, `SELECT ${COLUMNS} FROM attempts WHERE order_id = ? AND attempt = ?`);
-    this.#byId = db.prepare("SELECT order_id AS orderId, amount, attempt, error, interrupted FROM attempts WHERE id = ?");
+    this.#byId = db.prepare(
+      "SELECT order_id AS orderId, amount, attempt, error, interrupted, ended_ms AS endedMs FROM attempts WHERE id = ?",
+    );
     this.#told = db.prepare("UPDATE attempts SET interrupted = 1 WHERE id = ?");
     this.#answer = db.prepare("UPDATE attempts SET answered = ?, answer = ? WHERE order_id = ? AND attempt = ?");
     this.#latest = rows(db, `SELECT ${COLUMNS} FROM attempts WHERE order_id = ? ORDER BY attempt DESC LIMIT 1`);
@@ -71,7 +57,7 @@ export class Attempts {
   }
 
   /** There is one of that id. */
-  byId(id: number): { orderId: string; amount: number; attempt: number; error: string | null; interrupted: number } {
+  byId(id: number): ReturnType<AttemptsTable["byId"]> {
     return this.#byId.get(id) as never;
   }
 

@@ -1,9 +1,10 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite";
+import { longestCompensationPauseMs } from "../../../src/journal/rules/pauses.ts";
+import type { CompensationsTable } from "../../../src/journal/rules/tables.ts";
 import { type CompensationStatus, TRANSITIONS, type Transition } from "../../../src/orders/compensation-state.ts";
 import type { CompensationRow } from "../../../src/orders/operator-journal.ts";
 import type { Compensation, CompensationState } from "../../../src/orders/order-journal.ts";
 import type { StepName } from "../../../src/orders/steps.ts";
-import { COMPENSATION_BACKOFF, longestBackoffMs, MAX_HOLD_MS } from "../../../src/retries/backoff.ts";
 import type { DuePage } from "../../../src/retries/retry-queue.ts";
 import { DueRows } from "./due-rows.ts";
 import { rows } from "./rows.ts";
@@ -26,7 +27,7 @@ type Row = [
 const TRIES = { first: { from: 0, upTo: 0 }, again: { from: 1, upTo: Number.MAX_SAFE_INTEGER - 1 } };
 
 /** Steps of failed attempts that have to be compensated or have been. A row is open until it is done or settled. */
-export class Compensations {
+export class Compensations implements CompensationsTable {
   readonly #add: StatementSync;
   readonly #take: StatementSync;
   readonly #done: StatementSync;
@@ -68,7 +69,7 @@ export class Compensations {
       id: "id",
       index: "compensations_due",
       where: "step = ? AND state = 'pending'",
-      longestPauseMs: (tries) => (tries === 0 ? 0 : Math.max(MAX_HOLD_MS, longestBackoffMs(tries, COMPENSATION_BACKOFF))),
+      longestPauseMs: longestCompensationPauseMs,
     });
     this.#remove = db.prepare("DELETE FROM compensations WHERE attempt_id = ?");
   }

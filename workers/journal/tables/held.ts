@@ -1,9 +1,10 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite";
+import type { HeldTable } from "../../../src/journal/rules/tables.ts";
 import { TRANSITIONS } from "../../../src/orders/compensation-state.ts";
 import { rows } from "./rows.ts";
 
 /** Compensations that are held since a restore, until an operator has let them go on or settled them. */
-export class Held {
+export class Held implements HeldTable {
   /** False: nothing is held, and nothing will be while this connection is open. Orders ask this before they look. */
   readonly isPossible: boolean;
   readonly #hold: StatementSync;

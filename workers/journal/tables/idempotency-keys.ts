@@ -1,10 +1,9 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite";
+import type { KeysTable, KnownKey } from "../../../src/journal/rules/tables.ts";
 import { rows } from "./rows.ts";
 
-export type KnownKey = [bodyHash: string, orderId: string, attempt: number];
-
 /** Which attempt a client's key belongs to. */
-export class IdempotencyKeys {
+export class IdempotencyKeys implements KeysTable {
   readonly #get: StatementSync;
   readonly #put: StatementSync;
   readonly #expire: StatementSync;

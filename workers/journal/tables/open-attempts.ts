@@ -1,10 +1,9 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite";
+import type { OpenAttempt, OpenAttemptsTable } from "../../../src/journal/rules/tables.ts";
 import { rows } from "./rows.ts";
 
-export type OpenAttempt = [attempt: number, amount: number, acceptedMs: number];
-
 /** Attempts that run, one an order. Small: what ends is taken out. */
-export class OpenAttempts {
+export class OpenAttempts implements OpenAttemptsTable {
   readonly #get: StatementSync;
   readonly #add: StatementSync;
   readonly #remove: StatementSync;

@@ -1,11 +1,12 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite";
+import type { ActionsTable } from "../../../src/journal/rules/tables.ts";
 import type { OperatorAction, OperatorActionName } from "../../../src/orders/operator-journal.ts";
 import { rows } from "./rows.ts";
 
 type Row = [atMs: number, actor: string, action: OperatorActionName, detail: string | null];
 
 /** What operators did, and who. Written in the transaction of the act where the act is a write. */
-export class OperatorActions {
+export class OperatorActions implements ActionsTable {
   readonly #add: StatementSync;
   readonly #newestOf: StatementSync;
   readonly #removeOf: StatementSync;

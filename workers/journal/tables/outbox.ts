@@ -1,8 +1,8 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite";
+import { longestEventPauseMs } from "../../../src/journal/rules/pauses.ts";
+import type { OutboxTable } from "../../../src/journal/rules/tables.ts";
 import { EVENT_KEPT_MS, eventPayload } from "../../../src/orders/event-payload.ts";
 import type { OrderEvent, OrderEventType } from "../../../src/orders/order-event.ts";
-import { MAX_RETRY_AFTER_MS } from "../../../src/outgoing/retry-after.ts";
-import { EVENT_BACKOFF, longestBackoffMs } from "../../../src/retries/backoff.ts";
 import type { DuePage } from "../../../src/retries/retry-queue.ts";
 import { DueRows } from "./due-rows.ts";
 import { rows } from "./rows.ts";
@@ -13,8 +13,8 @@ const ALL_TRIES = { from: 0, upTo: Number.MAX_SAFE_INTEGER - 1 };
  * Events that wait for their delivery, and those that were given up. Only the first event of each order
  * has a next try. When that event goes, its successor gets one. So the events of an order are delivered in order.
  */
-export class Outbox {
-  readonly #enabled: boolean;
+export class Outbox implements OutboxTable {
+  readonly isEnabled: boolean;
   readonly #add: StatementSync;
   readonly #due: DueRows;
   readonly #event: StatementSync;
@@ -29,7 +29,7 @@ export class Outbox {
 
   /** `enabled`: whether `add` adds. Events of earlier runs are delivered either way. */
   constructor(db: DatabaseSync, enabled: boolean) {
-    this.#enabled = enabled;
+    this.isEnabled = enabled;
     const insert = "INSERT INTO outbox (id, order_id, payload, created_ms, expires_ms, next_try_ms)";
     const firstOf = (order: string, nowMs: string) =>
       `CASE WHEN EXISTS (SELECT 1 FROM outbox WHERE order_id = ${order}) THEN NULL ELSE ${nowMs} END`;
@@ -39,7 +39,7 @@ export class Outbox {
       id: "seq",
       index: "outbox_due",
       where: "next_try_ms IS NOT NULL",
-      longestPauseMs: (tries) => (tries === 0 ? 0 : Math.max(MAX_RETRY_AFTER_MS, longestBackoffMs(tries, EVENT_BACKOFF))),
+      longestPauseMs: longestEventPauseMs,
     });
     this.#event = db.prepare(
       "SELECT seq, id, order_id AS orderId, payload, created_ms AS createdMs, expires_ms AS expiresMs, tries FROM outbox WHERE seq = ?",
@@ -65,7 +65,7 @@ export class Outbox {
   }
 
   add(type: OrderEventType, orderId: string, amount: number, attempt: number, error: string | null, nowMs: number): void {
-    if (!this.#enabled) return;
+    if (!this.isEnabled) return;
     const payload = eventPayload(type, orderId, amount, attempt, error, nowMs);
     // The global `crypto` is loaded with the first event: its module takes 4 MB, for nothing where there are no events.
     this.#add.run(`evt_${crypto.randomUUID()}`, orderId, payload, nowMs);

@@ -1,5 +1,5 @@
-import { randomInt } from "node:crypto";
 import type { DatabaseSync } from "node:sqlite";
+import type { RestoresTable } from "../../../src/journal/rules/tables.ts";
 import { rows } from "./rows.ts";
 
 // What the replaced journal has given since the backup is not known. It was not so many: at ten thousand orders a second that takes three
@@ -24,7 +24,7 @@ const STARTS = IDS_AHEAD / ALIGNED_TO;
  * The times that this journal was made of a backup, and where ids of rows and numbers of attempts went on each time. Providers and operators may
  * remember those of the journal that was replaced, so none is given again.
  */
-export class Restores {
+export class Restores implements RestoresTable {
   readonly #db: DatabaseSync;
   /** The first id of each time, newest first. */
   #firstIds: readonly number[] = [];
@@ -46,7 +46,8 @@ export class Restores {
     const highest = Math.max(this.firstId, this.#highestAttemptId(), ...NUMBERED.map((table) => this.#sequenceOf(table)));
     const byClock = (nowMs - EPOCH_MS) * IDS_A_MS;
     const least = alignedUp(Math.max(highest + IDS_AHEAD, byClock <= MOST_BY_CLOCK ? byClock : 0));
-    const firstId = least + randomInt(STARTS) * ALIGNED_TO;
+    // Not by `node:crypto`: its module takes 4 MB on every thread of the journal, and nobody guesses at this number.
+    const firstId = least + Math.floor(Math.random() * STARTS) * ALIGNED_TO;
     this.#db.prepare("INSERT INTO restores (restored_ms, first_id) VALUES (?, ?)").run(nowMs, firstId);
     for (const table of NUMBERED) {
       this.#db.prepare("DELETE FROM sqlite_sequence WHERE name = ?").run(table);

@@ -1,11 +1,12 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite";
+import type { RetiredOrdersTable } from "../../../src/journal/rules/tables.ts";
 import { rows } from "./rows.ts";
 
 /**
  * Orders whose last failed attempt was deleted, with its number. The next attempt counts on from there:
  * a provider may remember the keys of the calls before for longer than this journal does, and would answer it with them.
  */
-export class RetiredOrders {
+export class RetiredOrders implements RetiredOrdersTable {
   readonly #get: StatementSync;
   readonly #put: StatementSync;
 

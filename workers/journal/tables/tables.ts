@@ -1,4 +1,5 @@
 import type { DatabaseSync } from "node:sqlite";
+import type { Tables } from "../../../src/journal/rules/tables.ts";
 import { Attempts } from "./attempts.ts";
 import { Compensations } from "./compensations.ts";
 import { FreePages } from "./free-pages.ts";
@@ -11,7 +12,7 @@ import { Restores } from "./restores.ts";
 import { RetiredOrders } from "./retired-orders.ts";
 
 /** Every table with its statements, prepared once for the life of the thread. */
-export interface Tables {
+export interface SqliteTables extends Tables {
   readonly open: OpenAttempts;
   readonly attempts: Attempts;
   readonly retired: RetiredOrders;
@@ -24,7 +25,7 @@ export interface Tables {
   readonly freePages: FreePages;
 }
 
-export function tablesOf(db: DatabaseSync, events: boolean): Tables {
+export function tablesOf(db: DatabaseSync, events: boolean): SqliteTables {
   const restores = new Restores(db);
   return {
     open: new OpenAttempts(db),

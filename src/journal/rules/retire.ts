@@ -1,5 +1,5 @@
-import type { Cursor } from "../../../src/orders/operator-journal.ts";
-import type { Tables } from "../tables/tables.ts";
+import type { Cursor } from "../../orders/operator-journal.ts";
+import type { Tables } from "./tables.ts";
 
 /**
  * Deletes failed attempts that ended before a time, as did the last of their compensations, which go with them; an attempt of which something

@@ -1,4 +1,4 @@
-import type { Tables } from "../tables/tables.ts";
+import type { Tables } from "./tables.ts";
 
 /** Puts a dead letter back, behind all events of its order. Returns whether there was one. */
 export function redeliver(tables: Tables, seq: number, nowMs: number, actor: string): boolean {

@@ -1,12 +1,12 @@
-import type { Operation, Result } from "../../../src/journal/protocol.ts";
-import type { Tables } from "../tables/tables.ts";
+import type { Operation, Result } from "../protocol.ts";
 import { accept } from "./accept.ts";
 import { closeInterrupted } from "./close-interrupted.ts";
 import { compensationTried, settleCompensation, takeCompensation } from "./compensate.ts";
+import { confirmRestore } from "./confirm-restore.ts";
 import { answer, finish } from "./finish.ts";
 import { redeliver } from "./redeliver.ts";
-import { confirmRestore } from "./restore.ts";
 import { retire } from "./retire.ts";
+import type { Tables } from "./tables.ts";
 
 /** Executes one write, inside a transaction. Throws what the database throws, and on misuse. */
 export function execute(tables: Tables, operation: Operation): Result {

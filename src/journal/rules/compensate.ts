@@ -1,8 +1,7 @@
-import type { TriedFields } from "../../../src/journal/protocol.ts";
-import type { CompensationStatus } from "../../../src/orders/compensation-state.ts";
-import type { CompensationRow } from "../../../src/orders/operator-journal.ts";
-import { CLOSED_BY_RESTORE } from "../tables/attempts.ts";
-import type { Tables } from "../tables/tables.ts";
+import type { CompensationStatus } from "../../orders/compensation-state.ts";
+import type { CompensationRow } from "../../orders/operator-journal.ts";
+import type { TriedFields } from "../protocol.ts";
+import { CLOSED_BY_RESTORE, type Tables } from "./tables.ts";
 
 /** Stores how a try ended. After the last compensation of the attempt the order is compensated. Returns the state of the row. */
 export function compensationTried(tables: Tables, [id, nextTryMs, lastAnswer]: TriedFields, nowMs: number): CompensationStatus {
@@ -39,6 +38,7 @@ function wordsFor({ id, attempt, step }: CompensationRow): string {
 }
 
 function addEventWhenCompensated(tables: Tables, id: number, nowMs: number): void {
+  if (!tables.outbox.isEnabled) return;
   const attemptId = tables.compensations.attemptOf(id);
   if (tables.compensations.isAnyOpen(attemptId)) return;
   const { orderId, amount, attempt, error, interrupted } = tables.attempts.byId(attemptId);

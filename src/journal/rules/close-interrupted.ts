@@ -1,7 +1,7 @@
-import { answerTo } from "../../../src/orders/answer.ts";
-import { failedByFault } from "../../../src/orders/outcome.ts";
-import { STEPS } from "../../../src/orders/steps.ts";
-import type { Tables } from "../tables/tables.ts";
+import { answerTo } from "../../orders/answer.ts";
+import { failedByFault } from "../../orders/outcome.ts";
+import { STEPS } from "../../orders/steps.ts";
+import type { Tables } from "./tables.ts";
 
 /**
  * Closes up to `limit` attempts that nobody runs any more: failed, with every step to be compensated. Of one that had ended only the answer

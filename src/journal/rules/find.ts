@@ -1,6 +1,5 @@
-import type { FoundAttempt, FoundOrder } from "../../../src/journal/protocol.ts";
-import type { EndedAttempt } from "../tables/attempts.ts";
-import type { Tables } from "../tables/tables.ts";
+import type { FoundAttempt, FoundOrder } from "../protocol.ts";
+import type { EndedAttempt, Tables } from "./tables.ts";
 
 /** An order with its newest attempts, those before the attempt `before` where that is given; null when nothing is known of it. */
 export function find(tables: Tables, orderId: string, before: number | null, limit: number): FoundOrder | null {

@@ -1,7 +1,6 @@
-import type { AnswerOperation, FinishOperation } from "../../../src/journal/protocol.ts";
-import type { OpenAttempt } from "../tables/open-attempts.ts";
-import type { Tables } from "../tables/tables.ts";
+import type { AnswerOperation, FinishOperation } from "../protocol.ts";
 import { compensationTried } from "./compensate.ts";
+import type { OpenAttempt, Tables } from "./tables.ts";
 
 /**
  * Stores how an open attempt ended, with its compensations and its events. It stays open to others while an answer has to follow. Returns
@@ -27,8 +26,8 @@ export function finish(
  */
 export function answer(tables: Tables, [, orderId, attempt, json, answered, nowMs, tried]: AnswerOperation): null {
   openAttempt(tables, orderId, attempt);
-  tables.open.remove(orderId);
   if (!tables.attempts.answer(orderId, attempt, answered, json)) throw new Error(`${nameOf(orderId, attempt)} has not ended`);
+  tables.open.remove(orderId);
   for (const one of tried) compensationTried(tables, one, nowMs);
   return null;
 }

@@ -1,8 +1,7 @@
-import type { AcceptOperation, KeyFields, Results } from "../../../src/journal/protocol.ts";
-import type { ErrorKind } from "../../../src/orders/error-kind.ts";
-import type { StoredAnswer } from "../../../src/orders/order-journal.ts";
-import type { EndedAttempt } from "../tables/attempts.ts";
-import type { Tables } from "../tables/tables.ts";
+import type { ErrorKind } from "../../orders/error-kind.ts";
+import type { StoredAnswer } from "../../orders/order-journal.ts";
+import type { AcceptOperation, KeyFields, Results } from "../protocol.ts";
+import type { EndedAttempt, Tables } from "./tables.ts";
 
 /** Takes an order in, or says what is known of its id or key already. */
 export function accept(tables: Tables, [, orderId, amount, nowMs, ...key]: AcceptOperation): Results["accept"] {

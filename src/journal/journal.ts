@@ -30,20 +30,22 @@ import {
 } from "../orders/order-journal.ts";
 import type { StepName } from "../orders/steps.ts";
 import type { DuePage, DueRequest } from "../retries/retry-queue.ts";
-import { JournalThreads, type SqliteJournalOptions } from "./journal-threads.ts";
+import type { JournalStore } from "./journal-store.ts";
+import { MemoryStore } from "./memory/memory-store.ts";
 import { recordOf } from "./order-record.ts";
 import type { DueFields, JournalSettings, TriedFields } from "./protocol.ts";
+import { type JournalOptions, SqliteStore } from "./sqlite-store.ts";
 
-export type { SqliteJournalOptions } from "./journal-threads.ts";
+export type { JournalOptions } from "./sqlite-store.ts";
 
 const UNKNOWN = "unknown";
 
-/** The journal on SQLite, on threads of its own. Main thread only; it never waits for the disk. */
-export class SqliteJournal implements OrderJournal, EventOutbox, OperatorJournal {
-  readonly #threads: JournalThreads;
+/** The journal: in a file, on threads of its own, or in memory. Main thread only; it never waits for the disk. */
+export class Journal implements OrderJournal, EventOutbox, OperatorJournal {
+  readonly #store: JournalStore;
 
-  private constructor(threads: JournalThreads) {
-    this.#threads = threads;
+  private constructor(store: JournalStore) {
+    this.#store = store;
   }
 
   /**
@@ -51,27 +53,27 @@ export class SqliteJournal implements OrderJournal, EventOutbox, OperatorJournal
    * `close`. Rejects with `JournalOpenError` when it is damaged, not a journal, of a newer version, served by another process,
    * or cannot be written.
    */
-  static async open(file: string, options: SqliteJournalOptions = {}): Promise<SqliteJournal> {
-    return new SqliteJournal(await JournalThreads.open(file, options));
+  static async open(file: string, options: JournalOptions = {}): Promise<Journal> {
+    return new Journal(file === "memory" ? new MemoryStore(options.events ?? false) : await SqliteStore.open(file, options));
   }
 
   /** False after a failed write, until one works again; one is tried every second. */
   get healthy(): boolean {
-    return this.#threads.healthy;
+    return this.#store.healthy;
   }
 
   /** How many commits carried how many requests. */
-  get commitSizes(): { upTo: number; commits: number }[] {
-    return this.#threads.commitSizes;
+  get commitSizes(): JournalStore["commitSizes"] {
+    return this.#store.commitSizes;
   }
 
   /** Ends a thread of the journal as an accident would. For tests. */
   killThread(role: JournalSettings["role"] = "writer"): void {
-    this.#threads.kill(role);
+    this.#store.kill?.(role);
   }
 
   async accept({ orderId, amount, key, nowMs }: AcceptRequest): Promise<AcceptResult> {
-    const result = await this.#threads.commits.request(
+    const result = await this.#store.request(
       key === undefined
         ? ["accept", orderId, amount, nowMs]
         : ["accept", orderId, amount, nowMs, key.client, key.key, key.bodyHash, key.expiresMs],
@@ -82,60 +84,60 @@ export class SqliteJournal implements OrderJournal, EventOutbox, OperatorJournal
   async finish({ orderId, attempt, answer, answered, compensations, nowMs }: FinishRequest): Promise<readonly number[]> {
     const rows = compensations.length === 0 ? null : compensations.map(({ step, trying }) => [step, trying] as const);
     const { error = null, json } = answer;
-    return (await this.#threads.commits.request(["finish", orderId, attempt, error, json, answered ? 1 : 0, nowMs, rows])) ?? [];
+    return (await this.#store.request(["finish", orderId, attempt, error, json, answered ? 1 : 0, nowMs, rows])) ?? [];
   }
 
   async answer({ orderId, attempt, json, answered, tried, nowMs }: AnswerRequest): Promise<void> {
-    await this.#threads.commits.request(["answer", orderId, attempt, json, answered ? 1 : 0, nowMs, tried.map(triedFields)]);
+    await this.#store.request(["answer", orderId, attempt, json, answered ? 1 : 0, nowMs, tried.map(triedFields)]);
   }
 
   compensationTried(tried: CompensationTried, nowMs: number): Promise<CompensationStatus> {
-    return this.#threads.commits.request(["compensationTried", ...triedFields(tried), nowMs]);
+    return this.#store.request(["compensationTried", ...triedFields(tried), nowMs]);
   }
 
   takeCompensations(step: StepName, kind: "first" | "again", request: DueRequest): Promise<DuePage<Compensation>> {
-    return this.#threads.commits.request(["takeCompensations", step, kind, ...dueFields(request)]);
+    return this.#store.request(["takeCompensations", step, kind, ...dueFields(request)]);
   }
 
   async takeCompensation(id: number, nowMs: number = Date.now(), actor: string = UNKNOWN): Promise<CompensationRow | undefined> {
-    return (await this.#threads.commits.request(["takeCompensation", id, nowMs, actor])) ?? undefined;
+    return (await this.#store.request(["takeCompensation", id, nowMs, actor])) ?? undefined;
   }
 
   closeInterrupted(limit: number, nowMs: number): Promise<number> {
-    return this.#threads.commits.request(["closeInterrupted", limit, nowMs]);
+    return this.#store.request(["closeInterrupted", limit, nowMs]);
   }
 
   async find(orderId: string, before?: number): Promise<OrderRecord | undefined> {
-    const found = await this.#threads.read(["find", orderId, before ?? null, ATTEMPTS_SHOWN]);
+    const found = await this.#store.read(["find", orderId, before ?? null, ATTEMPTS_SHOWN]);
     return found === null ? undefined : recordOf(found);
   }
 
   takeEvents(request: DueRequest): Promise<DuePage<OrderEvent>> {
-    return this.#threads.commits.request(["takeEvents", ...dueFields(request)]);
+    return this.#store.request(["takeEvents", ...dueFields(request)]);
   }
 
   async eventDelivered(seq: number, nowMs: number): Promise<void> {
-    await this.#threads.commits.request(["eventDelivered", seq, nowMs]);
+    await this.#store.request(["eventDelivered", seq, nowMs]);
   }
 
   async eventFailed(seq: number, nextTryMs: number): Promise<void> {
-    await this.#threads.commits.request(["eventFailed", seq, nextTryMs]);
+    await this.#store.request(["eventFailed", seq, nextTryMs]);
   }
 
   async giveUpEvent(seq: number, reason: string, nowMs: number): Promise<void> {
-    await this.#threads.commits.request(["giveUpEvent", seq, reason, nowMs]);
+    await this.#store.request(["giveUpEvent", seq, reason, nowMs]);
   }
 
   giveUpExpired(expiredMs: number, reason: string, nowMs: number, limit: number): Promise<number> {
-    return this.#threads.commits.request(["giveUpExpired", expiredMs, reason, nowMs, limit]);
+    return this.#store.request(["giveUpExpired", expiredMs, reason, nowMs, limit]);
   }
 
   orders({ status, sinceMs, untilMs }: OrderFilter, cursor: Cursor | undefined, limit: number): Promise<Page<OrderSummary>> {
-    return this.#threads.read(["orders", status ?? null, sinceMs ?? 0, untilMs ?? Number.MAX_SAFE_INTEGER, cursor ?? null, limit]);
+    return this.#store.read(["orders", status ?? null, sinceMs ?? 0, untilMs ?? Number.MAX_SAFE_INTEGER, cursor ?? null, limit]);
   }
 
   compensations(status: CompensationStatus, cursor: Cursor | undefined, limit: number): Promise<Page<CompensationRow>> {
-    return this.#threads.read(["compensations", status, cursor ?? null, limit]);
+    return this.#store.read(["compensations", status, cursor ?? null, limit]);
   }
 
   rowIdOf(text: string): number | undefined {
@@ -144,62 +146,62 @@ export class SqliteJournal implements OrderJournal, EventOutbox, OperatorJournal
   }
 
   async compensation(id: RowId): Promise<CompensationRow | undefined> {
-    return (await this.#threads.read(["compensation", Number(id)])) ?? undefined;
+    return (await this.#store.read(["compensation", Number(id)])) ?? undefined;
   }
 
   async settleCompensation(id: RowId, note: string, nowMs: number, actor: string = UNKNOWN): Promise<CompensationRow | undefined> {
-    return (await this.#threads.commits.request(["settleCompensation", Number(id), note, nowMs, actor])) ?? undefined;
+    return (await this.#store.request(["settleCompensation", Number(id), note, nowMs, actor])) ?? undefined;
   }
 
   deadLetters(cursor: Cursor | undefined, limit: number): Promise<Page<DeadLetter>> {
-    return this.#threads.read(["deadLetters", cursor ?? null, limit]);
+    return this.#store.read(["deadLetters", cursor ?? null, limit]);
   }
 
   redeliver(seq: RowId, nowMs: number, actor: string = UNKNOWN): Promise<boolean> {
-    return this.#threads.commits.request(["redeliver", Number(seq), nowMs, actor]);
+    return this.#store.request(["redeliver", Number(seq), nowMs, actor]);
   }
 
   async noteAction({ atMs, actor, action, detail }: OperatorAction): Promise<void> {
-    await this.#threads.commits.request(["noteAction", atMs, actor, action, detail ?? null]);
+    await this.#store.request(["noteAction", atMs, actor, action, detail ?? null]);
   }
 
   actionsOn(orderId: string): Promise<readonly OperatorAction[]> {
-    return this.#threads.read(["actions", orderId, ACTIONS_SHOWN]);
+    return this.#store.read(["actions", orderId, ACTIONS_SHOWN]);
   }
 
   restore(): Promise<RestoreState> {
-    return this.#threads.read(["restore"]);
+    return this.#store.read(["restore"]);
   }
 
   heldAttempts(cursor: Cursor | undefined, limit: number): Promise<Page<HeldAttempt>> {
-    return this.#threads.read(["heldAttempts", cursor ?? null, limit]);
+    return this.#store.read(["heldAttempts", cursor ?? null, limit]);
   }
 
   confirmRestore(orderId: string | undefined, nowMs: number, limit: number, actor: string): Promise<RestoreConfirmed> {
-    return this.#threads.commits.request(["confirmRestore", orderId ?? null, nowMs, limit, actor]);
+    return this.#store.request(["confirmRestore", orderId ?? null, nowMs, limit, actor]);
   }
 
   backlog(): Promise<Backlog> {
-    return this.#threads.read(["backlog"]);
+    return this.#store.read(["backlog"]);
   }
 
   backup(file: string): Promise<BackupDone> {
-    return this.#threads.backup(file);
+    return this.#store.backup(file);
   }
 
   /** When something ended last before a time (wall clock); undefined where nothing did. It may miss some that ended long before the newest. */
   async lastEndBefore(ms: number): Promise<number | undefined> {
-    return (await this.#threads.read(["lastEndBefore", ms])) ?? undefined;
+    return (await this.#store.read(["lastEndBefore", ms])) ?? undefined;
   }
 
   /** Removes what backups that were cut off have left in a directory; to be called before the first backup. Returns their names. */
   removeCutOffBackups(directory: string): Promise<readonly string[]> {
-    return this.#threads.removeCutOffBackups(directory);
+    return this.#store.removeCutOffBackups(directory);
   }
 
   /** Deletes up to `limit` idempotency keys that expired before `nowMs`. Returns how many. */
   expireKeys(nowMs: number, limit: number): Promise<number> {
-    return this.#threads.commits.request(["expireKeys", nowMs, limit]);
+    return this.#store.request(["expireKeys", nowMs, limit]);
   }
 
   /**
@@ -207,22 +209,22 @@ export class SqliteJournal implements OrderJournal, EventOutbox, OperatorJournal
    * Returns where to go on, null at the end.
    */
   retire(endedBeforeMs: number, after: Cursor, limit: number): Promise<Cursor | null> {
-    return this.#threads.commits.request(["retire", endedBeforeMs, after, limit]);
+    return this.#store.request(["retire", endedBeforeMs, after, limit]);
   }
 
   /** Deletes up to `limit` dead letters that were given up before a time. Returns how many. */
   expireDeadLetters(givenUpBeforeMs: number, limit: number): Promise<number> {
-    return this.#threads.commits.request(["expireDeadLetters", givenUpBeforeMs, limit]);
+    return this.#store.request(["expireDeadLetters", givenUpBeforeMs, limit]);
   }
 
   /** Deletes up to `limit` actions of operators that are about no order and were done before a time. Returns how many. */
   expireActions(beforeMs: number, limit: number): Promise<number> {
-    return this.#threads.commits.request(["expireActions", beforeMs, limit]);
+    return this.#store.request(["expireActions", beforeMs, limit]);
   }
 
   /** Makes the file shorter by up to so many pages that hold nothing. Returns how many more it could be. */
   shrink(pages: number): Promise<number> {
-    return this.#threads.commits.request(["shrink", pages]);
+    return this.#store.request(["shrink", pages]);
   }
 
   /**
@@ -230,7 +232,7 @@ export class SqliteJournal implements OrderJournal, EventOutbox, OperatorJournal
    * and ends the threads. After a loss it waits for none of them.
    */
   close(): Promise<void> {
-    return this.#threads.close();
+    return this.#store.close();
   }
 }
 

@@ -6,13 +6,14 @@ import { CommitSizes } from "./commit-sizes.ts";
 import { GroupCommit } from "./group-commit.ts";
 import { JournalHealth } from "./journal-health.ts";
 import { JournalOpenError } from "./journal-open-error.ts";
+import type { JournalStore } from "./journal-store.ts";
 import { JournalThread, MAX_READS } from "./journal-thread.ts";
-import type { Answers, JournalSettings, Query, QueryName, Reply } from "./protocol.ts";
+import type { Answers, JournalSettings, Operation, OperationName, Query, QueryName, Reply, Results } from "./protocol.ts";
 
 // Clients and operators can fill the queue with the other reads. Alarms must go on meanwhile.
 const NEVER_REFUSED: readonly QueryName[] = ["backlog"];
 
-export interface SqliteJournalOptions {
+export interface JournalOptions {
   /** Whether outcomes leave events in the outbox. Default no: nobody would ever deliver them. */
   readonly events?: boolean;
   /** After each commit that wrote something: how many requests shared it and how long it took on the journal's thread. */
@@ -34,17 +35,15 @@ export interface SqliteJournalOptions {
   readonly lockWaitMs?: number;
 }
 
-/** The threads of a journal: how they start and end, and what their replies and their loss mean. Main thread only. */
-export class JournalThreads {
-  readonly #options: SqliteJournalOptions;
+/** The journal on SQLite: how its threads start and end, and what their replies and their loss mean. Main thread only. */
+export class SqliteStore implements JournalStore {
+  readonly #options: JournalOptions;
   /** Aborted: nobody knows any more what is durable. */
   readonly #loss: AbortSignal;
   readonly #onFatal: (reason: string) => void;
   readonly #writer: JournalThread;
-  /** The writer itself for a journal in memory, which has one connection. */
   readonly #reader: JournalThread;
-  /** Takes the writes. */
-  readonly commits: GroupCommit;
+  readonly #commits: GroupCommit;
   readonly #health: JournalHealth;
   readonly #sizes = new CommitSizes();
   #reads = 0;
@@ -54,7 +53,7 @@ export class JournalThreads {
   private constructor(
     writer: JournalThread,
     reader: JournalThread,
-    options: SqliteJournalOptions,
+    options: JournalOptions,
     loss: AbortSignal,
     onFatal: (reason: string) => void,
   ) {
@@ -63,7 +62,7 @@ export class JournalThreads {
     this.#onFatal = onFatal;
     this.#writer = writer;
     this.#reader = reader;
-    this.commits = new GroupCommit({
+    this.#commits = new GroupCommit({
       send: (batch) => writer.write(batch),
       onReply: (reply, requests) => this.#onReply(reply, requests),
       ...(options.maxBatch !== undefined && { maxBatch: options.maxBatch }),
@@ -77,11 +76,10 @@ export class JournalThreads {
     if (loss.aborted) this.#abandon();
   }
 
-  /** As `SqliteJournal.open`. */
-  static async open(file: string, options: SqliteJournalOptions): Promise<JournalThreads> {
-    const inMemory = file === "memory";
+  /** As `Journal.open`, for a file. */
+  static async open(file: string, options: JournalOptions): Promise<SqliteStore> {
     const settings: JournalSettings = {
-      file: inMemory ? ":memory:" : resolve(file),
+      file: resolve(file),
       role: "writer",
       events: options.events ?? false,
       ...(options.maxPages !== undefined && { maxPages: options.maxPages }),
@@ -96,10 +94,10 @@ export class JournalThreads {
     };
     const writing = JournalThread.start(settings, onFatal);
     // The reader opens the file after the writer has created and migrated it.
-    const reading = inMemory ? writing : JournalThread.start({ ...settings, role: "reader" }, onFatal, writing);
+    const reading = JournalThread.start({ ...settings, role: "reader" }, onFatal, writing);
     const [writer, reader] = await Promise.all([writing, reading]);
     if (typeof writer === "string") throw new JournalOpenError(file, writer);
-    if (typeof reader !== "string") return new JournalThreads(writer, reader, options, loss.signal, onFatal);
+    if (typeof reader !== "string") return new SqliteStore(writer, reader, options, loss.signal, onFatal);
     await writer.close();
     throw new JournalOpenError(file, reader);
   }
@@ -137,6 +135,10 @@ export class JournalThreads {
     return this.#closed;
   }
 
+  request<Name extends OperationName>(operation: Operation & readonly [Name, ...unknown[]]): Promise<Results[Name]> {
+    return this.#commits.request<Name>(operation);
+  }
+
   /** Rejects with `JournalBusy` where too many reads wait, and with `JournalUnavailable`. */
   async read<Name extends QueryName>(query: Query & readonly [Name, ...unknown[]]): Promise<Answers[Name]> {
     if (this.#closed !== undefined) throw new JournalUnavailable("the journal is closed");
@@ -154,11 +156,11 @@ export class JournalThreads {
 
   async #close(): Promise<void> {
     this.#health.close();
-    await this.commits.close();
+    await this.#commits.close();
     // A backup that is cut off would leave a partial file behind. After a loss it never ends.
     if (!this.#loss.aborted) await Promise.race([this.#backup?.catch(() => {}), once(this.#loss, "abort")]);
     // The writer last: the last connection that closes empties and removes the log.
-    if (this.#reader !== this.#writer) await this.#reader.close();
+    await this.#reader.close();
     await this.#writer.close();
   }
 
@@ -173,7 +175,7 @@ export class JournalThreads {
 
   #abandon(): void {
     this.#health.close();
-    this.commits.abandon();
+    this.#commits.abandon();
   }
 
   /** After a loss nothing settles, though a reader that lives still answers. */

@@ -1,0 +1,150 @@
+import { type CompensationStatus, TRANSITIONS, type Transition } from "../../orders/compensation-state.ts";
+import type { CompensationRow } from "../../orders/operator-journal.ts";
+import type { Compensation, CompensationState } from "../../orders/order-journal.ts";
+import { perStep, type StepName } from "../../orders/steps.ts";
+import type { DuePage } from "../../retries/retry-queue.ts";
+import { longestCompensationPauseMs } from "../rules/pauses.ts";
+import type { AttemptsTable, CompensationsTable } from "../rules/tables.ts";
+import { duePage } from "./due.ts";
+
+interface Row {
+  readonly id: number;
+  readonly attemptId: number;
+  readonly step: StepName;
+  status: CompensationStatus;
+  tries: number;
+  nextTryMs: number | undefined;
+  lastAnswer: string | undefined;
+  endedMs: number | undefined;
+  note: string | undefined;
+}
+
+/** Steps of failed attempts that have to be compensated or have been. */
+export class MemoryCompensations implements CompensationsTable {
+  readonly #attempts: AttemptsTable;
+  readonly #rows = new Map<number, Row>();
+  readonly #byAttempt = new Map<number, Row[]>();
+  readonly #pending = perStep(() => new Set<Row>());
+  #lastId = 0;
+
+  constructor(attempts: AttemptsTable) {
+    this.#attempts = attempts;
+  }
+
+  add(attemptId: number, step: StepName, status: "pending" | "trying" | "held", nowMs: number): number {
+    const id = ++this.#lastId;
+    const nextTryMs = status === "pending" ? nowMs : undefined;
+    const row: Row = { id, attemptId, step, status, tries: 0, nextTryMs, lastAnswer: undefined, endedMs: undefined, note: undefined };
+    this.#rows.set(id, row);
+    const siblings = this.#byAttempt.get(attemptId);
+    if (siblings === undefined) this.#byAttempt.set(attemptId, [row]);
+    else siblings.push(row);
+    if (status === "pending") this.#pending[step].add(row);
+    return id;
+  }
+
+  take(id: number): void {
+    this.#change(id, "taken", {});
+  }
+
+  takeDue(step: StepName, kind: "first" | "again", nowMs: number, limit: number, leastTried: boolean): DuePage<Compensation> {
+    const rows = this.#pending[step].values().filter(({ tries }) => (tries === 0) === (kind === "first"));
+    const { items, ...next } = duePage(rows, nowMs, limit, leastTried, longestCompensationPauseMs);
+    const taken = items.map((row) => this.#compensation(row));
+    for (const { id } of items) this.take(id);
+    return { items: taken, ...next };
+  }
+
+  tried(id: number, nextTryMs: number | null, lastAnswer: string | null, nowMs: number): boolean {
+    const row = this.#rows.get(id);
+    const changed =
+      nextTryMs === null
+        ? this.#change(id, "done", { endedMs: nowMs })
+        : this.#change(id, "failed", { nextTryMs, lastAnswer: lastAnswer ?? undefined });
+    if (changed && row !== undefined) row.tries++;
+    return changed;
+  }
+
+  interrupt(nowMs: number): void {
+    for (const { id } of this.#rows.values()) this.#change(id, "interrupted", { nextTryMs: nowMs });
+  }
+
+  answeredLate(id: number, lastAnswer: string): void {
+    const row = this.#rows.get(id);
+    if (row !== undefined) row.lastAnswer = lastAnswer;
+  }
+
+  settle(id: number, note: string, nowMs: number): boolean {
+    return this.#change(id, "settled", { endedMs: nowMs, note });
+  }
+
+  row(id: number): CompensationRow | null {
+    const row = this.#rows.get(id);
+    return row === undefined ? null : shown(row, this.#attempts);
+  }
+
+  attemptOf(id: number): number {
+    return (this.#rows.get(id) as Row).attemptId;
+  }
+
+  of(attemptId: number): CompensationState[] {
+    return (this.#byAttempt.get(attemptId) ?? []).map(({ step, tries, status }) => ({ step, tries, status }));
+  }
+
+  isAnyOpen(attemptId: number): boolean {
+    return (this.#byAttempt.get(attemptId) ?? []).some(({ endedMs }) => endedMs === undefined);
+  }
+
+  isAnyOpenAt(attemptId: number, atMs: number): boolean {
+    return (this.#byAttempt.get(attemptId) ?? []).some(({ endedMs }) => endedMs === undefined || endedMs >= atMs);
+  }
+
+  remove(attemptId: number): void {
+    for (const { id } of this.#byAttempt.get(attemptId) ?? []) this.#rows.delete(id);
+    this.#byAttempt.delete(attemptId);
+  }
+
+  /** Those after an id that are wanted, by id, rising. For lists. */
+  all(after: number, isWanted: (row: Pick<Row, "status" | "endedMs">) => boolean): IteratorObject<CompensationRow> {
+    const found = this.#rows.values().filter((row) => row.id > after && isWanted(row));
+    return found.map((row) => shown(row, this.#attempts));
+  }
+
+  #compensation({ id, attemptId, step, tries }: Row): Compensation {
+    const { orderId, attempt, amount } = this.#attempts.byId(attemptId);
+    return { id, orderId, attempt, amount, step, tries };
+  }
+
+  /** Returns whether the table of transitions allows it. */
+  #change(id: number, transition: Transition, { nextTryMs, ...more }: Partial<Row>): boolean {
+    const row = this.#rows.get(id);
+    const { from, to } = TRANSITIONS[transition];
+    if (row === undefined || !(from as readonly CompensationStatus[]).includes(row.status)) return false;
+    const pending = this.#pending[row.step];
+    pending.delete(row);
+    Object.assign(row, more, { status: to, nextTryMs, ...(to === "done" && { lastAnswer: undefined }) });
+    if (to === "pending") pending.add(row);
+    return true;
+  }
+}
+
+function shown(
+  { id, attemptId, step, status, tries, nextTryMs, lastAnswer, endedMs, note }: Row,
+  attempts: AttemptsTable,
+): CompensationRow {
+  const { orderId, attempt, amount, endedMs: sinceMs } = attempts.byId(attemptId);
+  return {
+    id,
+    orderId,
+    attempt,
+    step,
+    amount,
+    status,
+    sinceMs,
+    tries,
+    ...(nextTryMs !== undefined && { nextTryMs }),
+    ...(lastAnswer !== undefined && { lastAnswer }),
+    ...(endedMs !== undefined && { endedMs }),
+    ...(note !== undefined && { note }),
+  };
+}
