@@ -3,7 +3,7 @@ import { perStep } from "../../src/orders/steps.ts";
 export interface ExpectedStep {
   readonly status: "ok" | "error" | "canceled";
   readonly detail?: string;
-  readonly compensation?: "done";
+  readonly compensation?: "done" | "pending";
 }
 
 /** One of the ways in which an order can end: how to bring it about, and what has to be seen then. */

@@ -68,10 +68,11 @@ async function abandoned(api: string, body: string, afterMs: number): Promise<An
   setTimeout(() => outgoing.destroy(), afterMs);
   const { order_id } = JSON.parse(body) as { order_id: string };
   let order: OrderSeen | undefined;
-  await eventually("the abandoned order has ended", async () => {
+  // No answer waits for the compensations of such an order, so they may be made after its end.
+  await eventually("the abandoned order has ended and is compensated", async () => {
     const response = await fetch(`${api}/order/${order_id}`);
     order = response.ok ? ((await response.json()) as OrderSeen) : undefined;
-    return order !== undefined && order.status !== "running";
+    return order !== undefined && order.status !== "running" && order.steps?.every(({ compensation }) => compensation !== "pending");
   });
   return { order: order as OrderSeen };
 }
