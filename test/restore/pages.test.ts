@@ -31,12 +31,18 @@ test.skipIf(!hasCurl)("the page's own commands, in its order, restore a backup a
   await using site = await Site.open();
   const paying = Promise.withResolvers<void>();
   let down = true;
+  const paid = new Set<string>();
   site.answer = async ({ path, orderId }) => {
     if (orderId === "shoes-1" && path === "/payments" && down) {
       paying.resolve();
       await eventually("the restore", () => !down);
     }
-    if (orderId !== "shoes-1" && path === "/orders") return 422;
+    if (path === "/payments") paid.add(orderId);
+    if (orderId !== "shoes-1" && path === "/orders") {
+      // A payment that had not begun would leave nothing to refund.
+      await eventually("its payment", () => paid.has(orderId));
+      return 422;
+    }
     return path === "/refunds" && down ? 503 : 200;
   };
   await site.start();
