@@ -28,6 +28,7 @@ export class QueueFixture {
   mostInFlight = 0;
   mostCalls = 0;
   running = 0;
+  looks = 0;
   /** What the endpoint makes of a call. */
   call: (row: Row) => Promise<CallEnd> | CallEnd = () => "ok";
   /** How long a row that failed is put off. While the endpoint is down its probes have a pause of their own. */
@@ -48,6 +49,15 @@ export class QueueFixture {
       ...(this.pace !== undefined && { pace: this.pace }),
       ...options,
     });
+  }
+
+  /** A `take` of these rows: the answer to the look of that number comes once the gate is open. Counts in `looks`. */
+  holdingLook(held: number, { passed }: { readonly passed: Promise<unknown> }): RetryQueueOptions<Row>["take"] {
+    return async (request) => {
+      const page = await this.rows.take(request);
+      if (++this.looks === held) await passed;
+      return page;
+    };
   }
 
   add(count: number, inMs = 0, tries = 0): Row[] {

@@ -85,14 +85,9 @@ test("a try that rejects during a look pauses the queue all the same, whatever t
   const [answered, called] = [newGate(), newGate()];
   at.add(1);
   at.add(1, 20);
-  let looks = 0;
   const queue = new RetryQueue<Row>({
     idOf: ({ id }) => id,
-    async take(request) {
-      const page = await at.rows.take(request);
-      if (++looks === 2) await answered.passed;
-      return page;
-    },
+    take: at.holdingLook(2, answered),
     async attempt({ id }) {
       at.tried.push(id);
       await called.passed;
@@ -105,12 +100,12 @@ test("a try that rejects during a look pauses the queue all the same, whatever t
   queue.start();
   await at.until(() => at.tried.length === 1);
   queue.notify();
-  await at.until(() => looks === 2);
+  await at.until(() => at.looks === 2);
   called.open();
   await at.settle();
   answered.open();
   await at.settle();
-  expect([at.clock.nextMs, looks]).toEqual([500, 2]);
+  expect([at.clock.nextMs, at.looks]).toEqual([500, 2]);
   at.clock.advance(499);
   await at.settle();
   expect(at.tried).toEqual([1]);
@@ -150,14 +145,9 @@ test("stop waits for the tries and the look under way; what the look brings is n
   const at = new QueueFixture({ max: 4 });
   const [called, answered] = [newGate(), newGate()];
   at.add(1);
-  let looks = 0;
   const queue = new RetryQueue<Row>({
     idOf: ({ id }) => id,
-    async take(request) {
-      const page = await at.rows.take(request);
-      if (++looks === 2) await answered.passed;
-      return page;
-    },
+    take: at.holdingLook(2, answered),
     async attempt({ id }) {
       at.tried.push(id);
       await called.passed;
@@ -170,7 +160,7 @@ test("stop waits for the tries and the look under way; what the look brings is n
   await at.until(() => at.tried.length === 1);
   at.add(1);
   queue.notify();
-  await at.until(() => looks === 2);
+  await at.until(() => at.looks === 2);
   let stopped = false;
   const stopping = queue.stop().then(() => (stopped = true));
   await at.settle();

@@ -19,14 +19,9 @@ test("a notify is not lost at any stage of a look", async () => {
 test("a notify while the journal has the rows together and has not answered leads to another look", async () => {
   const at = new QueueFixture();
   const answered = newGate();
-  let looks = 0;
   const queue = new RetryQueue<Row>({
     idOf: ({ id }) => id,
-    async take(request) {
-      const page = await at.rows.take(request);
-      if (++looks === 1) await answered.passed;
-      return page;
-    },
+    take: at.holdingLook(1, answered),
     attempt: ({ id }) => at.rows.done(id),
     lane: at.lane,
     clock: at.clock,
@@ -36,7 +31,7 @@ test("a notify while the journal has the rows together and has not answered lead
   at.add(1);
   queue.notify();
   await at.settle();
-  expect([looks, at.rows.size]).toEqual([1, 1]);
+  expect([at.looks, at.rows.size]).toEqual([1, 1]);
   answered.open();
   await at.until(() => at.rows.size === 0);
   await queue.stop();
@@ -64,14 +59,9 @@ test("a look that began before a try was stored, and says that nothing is due fo
   const [row] = at.add(1);
   at.add(1, 3_600_000);
   const [answered, called] = [newGate(), newGate()];
-  let looks = 0;
   const queue = new RetryQueue<Row>({
     idOf: ({ id }) => id,
-    async take(request) {
-      const page = await at.rows.take(request);
-      if (++looks === 2) await answered.passed;
-      return page;
-    },
+    take: at.holdingLook(2, answered),
     async attempt({ id }) {
       at.tried.push(id);
       await called.passed;
@@ -84,7 +74,7 @@ test("a look that began before a try was stored, and says that nothing is due fo
   queue.start();
   await at.until(() => queue.inFlight === 1 && at.tried.length === 1);
   queue.notify();
-  await at.until(() => looks === 2);
+  await at.until(() => at.looks === 2);
   called.open();
   await at.until(() => at.rows.waiting().length === 2);
   await at.settle();
