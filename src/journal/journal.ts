@@ -146,11 +146,11 @@ export class Journal implements OrderJournal, EventOutbox, OperatorJournal {
   }
 
   async compensation(id: RowId): Promise<CompensationRow | undefined> {
-    return (await this.#store.read(["compensation", Number(id)])) ?? undefined;
+    return (await this.#store.read(["compensation", id])) ?? undefined;
   }
 
   async settleCompensation(id: RowId, note: string, nowMs: number, actor: string = UNKNOWN): Promise<CompensationRow | undefined> {
-    return (await this.#store.request(["settleCompensation", Number(id), note, nowMs, actor])) ?? undefined;
+    return (await this.#store.request(["settleCompensation", id, note, nowMs, actor])) ?? undefined;
   }
 
   deadLetters(cursor: Cursor | undefined, limit: number): Promise<Page<DeadLetter>> {
@@ -158,7 +158,7 @@ export class Journal implements OrderJournal, EventOutbox, OperatorJournal {
   }
 
   redeliver(seq: RowId, nowMs: number, actor: string = UNKNOWN): Promise<boolean> {
-    return this.#store.request(["redeliver", Number(seq), nowMs, actor]);
+    return this.#store.request(["redeliver", seq, nowMs, actor]);
   }
 
   async noteAction({ atMs, actor, action, detail }: OperatorAction): Promise<void> {

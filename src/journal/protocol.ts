@@ -90,7 +90,7 @@ export type AnswerOperation = readonly [
 export type TriedFields = readonly [id: number, nextTryMs: number | null, lastAnswer: string | null];
 
 /** As `DueRequest`. */
-export type DueFields = readonly [nowMs: number, limit: number, leastTried: boolean, underWay: readonly (number | string)[]];
+export type DueFields = readonly [nowMs: number, limit: number, leastTried: boolean, underWay: readonly number[]];
 
 export type OperationName = Operation[0];
 

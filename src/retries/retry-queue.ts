@@ -4,8 +4,6 @@ import type { Lane } from "./endpoint-health.ts";
 import type { Pace } from "./pace.ts";
 import { WakeTimer } from "./wake-timer.ts";
 
-type Id = number | string;
-
 /** What a journal says of rows that wait to be tried. */
 export interface DuePage<Item> {
   /** At most as many as were asked for. */
@@ -22,11 +20,11 @@ export interface DueRequest {
   /** The row that was tried least, instead of those that have been due for the longest. */
   readonly leastTried: boolean;
   /** Tries under way: rows that are not wanted. */
-  readonly underWay: readonly Id[];
+  readonly underWay: readonly number[];
 }
 
 export interface RetryQueueOptions<Item> {
-  readonly idOf: (item: Item) => Id;
+  readonly idOf: (item: Item) => number;
   /** Takes rows that are due. May reject (the journal cannot be used); the queue then asks again after a pause. */
   readonly take: (request: DueRequest) => Promise<DuePage<Item>>;
   /**
@@ -64,7 +62,7 @@ export class RetryQueue<Item> {
    * At most `lane.maxOfQueue` and those of operators, so a search costs nothing. A `Map` whose entries come and go with every try would keep dead
    * entries in V8's old generation until a full collection.
    */
-  #running: { readonly id: Id; readonly ended: Promise<void> }[] = [];
+  #running: { readonly id: number; readonly ended: Promise<void> }[] = [];
   #phase: "new" | "running" | "stopped" = "new";
   #paused = false;
   #stale = true;

@@ -47,7 +47,7 @@ export function probe(): Reply {
   return opened(writer).probe();
 }
 
-export async function read(query: Query): Promise<QueryReply> {
+export function read(query: Query): QueryReply | Promise<QueryReply> {
   return opened(queries).run(query);
 }
 

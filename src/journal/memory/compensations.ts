@@ -4,7 +4,7 @@ import type { Compensation, CompensationState } from "../../orders/order-journal
 import { perStep, type StepName } from "../../orders/steps.ts";
 import type { DuePage } from "../../retries/retry-queue.ts";
 import { longestCompensationPauseMs } from "../rules/pauses.ts";
-import type { AttemptsTable, CompensationsTable } from "../rules/tables.ts";
+import { type AttemptsTable, type CompensationsTable, compensationRow } from "../rules/tables.ts";
 import { duePage } from "./due.ts";
 
 interface Row {
@@ -13,10 +13,10 @@ interface Row {
   readonly step: StepName;
   status: CompensationStatus;
   tries: number;
-  nextTryMs: number | undefined;
-  lastAnswer: string | undefined;
-  endedMs: number | undefined;
-  note: string | undefined;
+  nextTryMs: number | null;
+  lastAnswer: string | null;
+  endedMs: number | null;
+  note: string | null;
 }
 
 /** Steps of failed attempts that have to be compensated or have been. */
@@ -33,8 +33,8 @@ export class MemoryCompensations implements CompensationsTable {
 
   add(attemptId: number, step: StepName, status: "pending" | "trying" | "held", nowMs: number): number {
     const id = ++this.#lastId;
-    const nextTryMs = status === "pending" ? nowMs : undefined;
-    const row: Row = { id, attemptId, step, status, tries: 0, nextTryMs, lastAnswer: undefined, endedMs: undefined, note: undefined };
+    const nextTryMs = status === "pending" ? nowMs : null;
+    const row: Row = { id, attemptId, step, status, tries: 0, nextTryMs, lastAnswer: null, endedMs: null, note: null };
     this.#rows.set(id, row);
     const siblings = this.#byAttempt.get(attemptId);
     if (siblings === undefined) this.#byAttempt.set(attemptId, [row]);
@@ -58,9 +58,7 @@ export class MemoryCompensations implements CompensationsTable {
   tried(id: number, nextTryMs: number | null, lastAnswer: string | null, nowMs: number): boolean {
     const row = this.#rows.get(id);
     const changed =
-      nextTryMs === null
-        ? this.#change(id, "done", { endedMs: nowMs })
-        : this.#change(id, "failed", { nextTryMs, lastAnswer: lastAnswer ?? undefined });
+      nextTryMs === null ? this.#change(id, "done", { endedMs: nowMs }) : this.#change(id, "failed", { nextTryMs, lastAnswer });
     if (changed && row !== undefined) row.tries++;
     return changed;
   }
@@ -92,11 +90,11 @@ export class MemoryCompensations implements CompensationsTable {
   }
 
   isAnyOpen(attemptId: number): boolean {
-    return (this.#byAttempt.get(attemptId) ?? []).some(({ endedMs }) => endedMs === undefined);
+    return (this.#byAttempt.get(attemptId) ?? []).some(({ endedMs }) => endedMs === null);
   }
 
   isAnyOpenAt(attemptId: number, atMs: number): boolean {
-    return (this.#byAttempt.get(attemptId) ?? []).some(({ endedMs }) => endedMs === undefined || endedMs >= atMs);
+    return (this.#byAttempt.get(attemptId) ?? []).some(({ endedMs }) => endedMs === null || endedMs >= atMs);
   }
 
   remove(attemptId: number): void {
@@ -116,35 +114,20 @@ export class MemoryCompensations implements CompensationsTable {
   }
 
   /** Returns whether the table of transitions allows it. */
-  #change(id: number, transition: Transition, { nextTryMs, ...more }: Partial<Row>): boolean {
+  #change(id: number, transition: Transition, { nextTryMs = null, ...more }: Partial<Row>): boolean {
     const row = this.#rows.get(id);
     const { from, to } = TRANSITIONS[transition];
     if (row === undefined || !(from as readonly CompensationStatus[]).includes(row.status)) return false;
     const pending = this.#pending[row.step];
     pending.delete(row);
-    Object.assign(row, more, { status: to, nextTryMs, ...(to === "done" && { lastAnswer: undefined }) });
+    Object.assign(row, more, { status: to, nextTryMs, ...(to === "done" && { lastAnswer: null }) });
     if (to === "pending") pending.add(row);
     return true;
   }
 }
 
-function shown(
-  { id, attemptId, step, status, tries, nextTryMs, lastAnswer, endedMs, note }: Row,
-  attempts: AttemptsTable,
-): CompensationRow {
+function shown(row: Row, attempts: AttemptsTable): CompensationRow {
+  const { id, attemptId, step, status, tries, nextTryMs, lastAnswer, endedMs, note } = row;
   const { orderId, attempt, amount, endedMs: sinceMs } = attempts.byId(attemptId);
-  return {
-    id,
-    orderId,
-    attempt,
-    step,
-    amount,
-    status,
-    sinceMs,
-    tries,
-    ...(nextTryMs !== undefined && { nextTryMs }),
-    ...(lastAnswer !== undefined && { lastAnswer }),
-    ...(endedMs !== undefined && { endedMs }),
-    ...(note !== undefined && { note }),
-  };
+  return compensationRow([id, orderId, attempt, step, amount, sinceMs, status, tries, nextTryMs, lastAnswer, endedMs, note]);
 }

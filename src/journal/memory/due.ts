@@ -2,11 +2,11 @@ import type { DuePage } from "../../retries/retry-queue.ts";
 
 /** A row that waits for its next try. */
 interface Waiting {
-  readonly nextTryMs: number | undefined;
+  readonly nextTryMs: number | null;
   readonly tries: number;
 }
 
-/** The rows whose next try is due: those tried least, or those due for the longest, first. See `isDue` of the rules for the clock. */
+/** The rows whose next try is due: those tried least, or those due for the longest, first. `longestPauseMs`: see the rules. */
 export function duePage<Row extends Waiting>(
   rows: Iterable<Row>,
   nowMs: number,
@@ -18,7 +18,7 @@ export function duePage<Row extends Waiting>(
   let nextDueMs = Number.POSITIVE_INFINITY;
   for (const row of rows) {
     const { nextTryMs, tries } = row;
-    if (nextTryMs === undefined) continue;
+    if (nextTryMs === null) continue;
     // One dated further ahead than any pause it may have: the clock ran ahead when it was written.
     if (nextTryMs <= nowMs || nextTryMs > nowMs + longestPauseMs(tries)) due.push(row);
     else nextDueMs = Math.min(nextDueMs, nextTryMs);

@@ -110,7 +110,7 @@ export function deadLettersPage(tables: MemoryTables, cursor: Cursor | null, lim
 /** Counts and ages of what waits. */
 export function backlog(tables: MemoryTables): Backlog {
   const compensations = perStep((): Waiting => ({ count: 0 }));
-  for (const { step, sinceMs } of tables.compensations.all(0, ({ endedMs }) => endedMs === undefined)) {
+  for (const { step, sinceMs } of tables.compensations.all(0, ({ endedMs }) => endedMs === null)) {
     const { count, sinceMs: oldestMs = sinceMs } = compensations[step];
     compensations[step] = { count: count + 1, sinceMs: Math.min(oldestMs, sinceMs) };
   }

@@ -10,8 +10,8 @@ interface Event {
   readonly event: Omit<OrderEvent, "tries">;
   readonly seq: number;
   tries: number;
-  /** Undefined of one that waits for an earlier event of its order. */
-  nextTryMs: number | undefined;
+  /** Null of one that waits for an earlier event of its order. */
+  nextTryMs: number | null;
 }
 
 /** Events that wait for their delivery, and those that were given up. Only the first event of each order has a next try. */
@@ -32,7 +32,7 @@ export class MemoryOutbox implements OutboxTable {
     this.#put(`evt_${crypto.randomUUID()}`, orderId, payload, nowMs, nowMs);
   }
 
-  due(nowMs: number, limit: number, leastTried: boolean, except: readonly (number | string)[]): DuePage<OrderEvent> {
+  due(nowMs: number, limit: number, leastTried: boolean, except: readonly number[]): DuePage<OrderEvent> {
     const waiting = this.#events.values().filter(({ seq }) => !except.includes(seq));
     const { items, ...next } = duePage(waiting, nowMs, limit, leastTried, longestEventPauseMs);
     return { items: items.map(({ event, tries }) => ({ ...event, tries })), ...next };
@@ -99,7 +99,7 @@ export class MemoryOutbox implements OutboxTable {
     const seq = ++this.#lastSeq;
     const before = this.#byOrder.get(orderId);
     const event = { seq, id, orderId, payload, createdMs, expiresMs: nowMs + EVENT_KEPT_MS };
-    const row: Event = { event, seq, tries: 0, nextTryMs: before === undefined ? nowMs : undefined };
+    const row: Event = { event, seq, tries: 0, nextTryMs: before === undefined ? nowMs : null };
     this.#events.set(seq, row);
     if (before === undefined) this.#byOrder.set(orderId, [row]);
     else before.push(row);

@@ -17,10 +17,8 @@ export function execute(tables: Tables, operation: Operation): Result {
       return finish(tables, operation);
     case "answer":
       return answer(tables, operation);
-    case "compensationTried": {
-      const [, ...tried] = operation;
-      return compensationTried(tables, [tried[0], tried[1], tried[2]], tried[3]);
-    }
+    case "compensationTried":
+      return compensationTried(tables, [operation[1], operation[2], operation[3]], operation[4]);
     case "takeCompensations":
       return tables.compensations.takeDue(operation[1], operation[2], operation[3], operation[4], operation[5]);
     case "takeCompensation":

@@ -1,3 +1,4 @@
+import type { CompensationStatus } from "../../orders/compensation-state.ts";
 import type { CompensationRow, OperatorAction, OperatorActionName } from "../../orders/operator-journal.ts";
 import type { OrderEvent, OrderEventType } from "../../orders/order-event.ts";
 import type { Compensation, CompensationState } from "../../orders/order-journal.ts";
@@ -138,6 +139,53 @@ export interface KeysTable {
   expire(nowMs: number, limit: number): number;
 }
 
+/** A compensation with its attempt, as a store reads it. */
+export type CompensationFields = [
+  id: number,
+  orderId: string,
+  attempt: number,
+  step: StepName,
+  amount: number,
+  sinceMs: number,
+  status: CompensationStatus,
+  tries: number,
+  nextTryMs: number | null,
+  lastAnswer: string | null,
+  endedMs: number | null,
+  note: string | null,
+];
+
+/** As operators see it: without what there is not. */
+export function compensationRow([
+  id,
+  orderId,
+  attempt,
+  step,
+  amount,
+  sinceMs,
+  status,
+  tries,
+  nextTryMs,
+  lastAnswer,
+  endedMs,
+  note,
+]: CompensationFields): CompensationRow {
+  return {
+    id,
+    orderId,
+    attempt,
+    step,
+    amount,
+    status,
+    sinceMs,
+    tries,
+    ...(nextTryMs !== null && { nextTryMs }),
+    ...(lastAnswer !== null && { lastAnswer }),
+    ...(endedMs !== null && { endedMs }),
+    ...(note !== null && { note }),
+  };
+}
+
 /** Steps of failed attempts that have to be compensated or have been. A row is open until it is done or settled. */
 export interface CompensationsTable {
   /** One that is pending is due from `nowMs` on. Returns its id. */
@@ -171,7 +219,7 @@ export interface OutboxTable {
   /** Whether `add` adds. */
   readonly isEnabled: boolean;
   add(type: OrderEventType, orderId: string, amount: number, attempt: number, error: string | null, nowMs: number): void;
-  due(nowMs: number, limit: number, leastTried: boolean, except: readonly (number | string)[]): DuePage<OrderEvent>;
+  due(nowMs: number, limit: number, leastTried: boolean, except: readonly number[]): DuePage<OrderEvent>;
   failed(seq: number, nextTryMs: number): void;
   /** Delivered: the next event of its order is due from now on. */
   remove(seq: number, nowMs: number): void;

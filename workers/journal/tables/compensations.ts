@@ -1,28 +1,14 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { longestCompensationPauseMs } from "../../../src/journal/rules/pauses.ts";
-import type { CompensationsTable } from "../../../src/journal/rules/tables.ts";
-import { type CompensationStatus, TRANSITIONS, type Transition } from "../../../src/orders/compensation-state.ts";
+import { type CompensationFields, type CompensationsTable, compensationRow } from "../../../src/journal/rules/tables.ts";
+import type { CompensationStatus, Transition } from "../../../src/orders/compensation-state.ts";
 import type { CompensationRow } from "../../../src/orders/operator-journal.ts";
 import type { Compensation, CompensationState } from "../../../src/orders/order-journal.ts";
 import type { StepName } from "../../../src/orders/steps.ts";
 import type { DuePage } from "../../../src/retries/retry-queue.ts";
 import { DueRows } from "./due-rows.ts";
 import { rows } from "./rows.ts";
-
-type Row = [
-  id: number,
-  orderId: string,
-  attempt: number,
-  step: StepName,
-  amount: number,
-  sinceMs: number,
-  status: CompensationStatus,
-  tries: number,
-  nextTryMs: number | null,
-  lastAnswer: string | null,
-  endedMs: number | null,
-  note: string | null,
-];
+import { stateChange } from "./state-change.ts";
 
 const TRIES = { first: { from: 0, upTo: 0 }, again: { from: 1, upTo: Number.MAX_SAFE_INTEGER - 1 } };
 
@@ -45,10 +31,7 @@ export class Compensations implements CompensationsTable {
 
   constructor(db: DatabaseSync) {
     this.#add = db.prepare("INSERT INTO compensations (attempt_id, step, state, tries, next_try_ms) VALUES (?, ?, ?, 0, ?)");
-    const change = (transition: Transition, more: string, which = "id = ?") => {
-      const { from, to } = TRANSITIONS[transition];
-      return db.prepare(`UPDATE compensations SET state = '${to}', ${more} WHERE ${which} AND state IN ('${from.join("', '")}')`);
-    };
+    const change = (transition: Transition, more: string, which = "id = ?") => db.prepare(stateChange(transition, more, which));
     this.#take = change("taken", "next_try_ms = NULL");
     this.#done = change("done", "tries = tries + 1, last_answer = NULL, ended_ms = ?");
     this.#failed = change("failed", "tries = tries + 1, next_try_ms = ?, last_answer = ?");
@@ -114,8 +97,8 @@ export class Compensations implements CompensationsTable {
 
   /** Null where there is none of that id. */
   row(id: number): CompensationRow | null {
-    const row = this.#row.get(id) as unknown as Row | undefined;
-    return row === undefined ? null : rowOf(row);
+    const row = this.#row.get(id) as unknown as CompensationFields | undefined;
+    return row === undefined ? null : compensationRow(row);
   }
 
   /** There is one of that id. */
@@ -142,21 +125,4 @@ export class Compensations implements CompensationsTable {
   remove(attemptId: number): void {
     this.#remove.run(attemptId);
   }
-}
-
-function rowOf([id, orderId, attempt, step, amount, sinceMs, status, tries, nextTryMs, lastAnswer, endedMs, note]: Row): CompensationRow {
-  return {
-    id,
-    orderId,
-    attempt,
-    step,
-    amount,
-    status,
-    sinceMs,
-    tries,
-    ...(nextTryMs !== null && { nextTryMs }),
-    ...(lastAnswer !== null && { lastAnswer }),
-    ...(endedMs !== null && { endedMs }),
-    ...(note !== null && { note }),
-  };
 }

@@ -26,7 +26,7 @@ export interface DueRequest {
   /** Those that were tried least come first (no row was tried more than `MOST_TRIES`); otherwise those that have been due for the longest. */
   readonly leastTried: boolean;
   /** Ids that are not wanted. */
-  readonly except: readonly (number | string)[];
+  readonly except: readonly number[];
 }
 
 /**

@@ -1,7 +1,7 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import type { HeldTable } from "../../../src/journal/rules/tables.ts";
-import { TRANSITIONS } from "../../../src/orders/compensation-state.ts";
 import { rows } from "./rows.ts";
+import { stateChange } from "./state-change.ts";
 
 /** Compensations that are held since a restore, until an operator has let them go on or settled them. */
 export class Held implements HeldTable {
@@ -15,12 +15,8 @@ export class Held implements HeldTable {
 
   constructor(db: DatabaseSync) {
     const held = "compensations INDEXED BY compensations_held WHERE state = 'held'";
-    const { restored, confirmed } = TRANSITIONS;
     this.isPossible = db.prepare(`SELECT 1 FROM ${held} LIMIT 1`).get() !== undefined;
-    this.#hold = db.prepare(
-      `UPDATE compensations SET state = '${restored.to}', next_try_ms = NULL
-       WHERE ended_ms IS NULL AND state IN ('${restored.from.join("', '")}')`,
-    );
+    this.#hold = db.prepare(stateChange("restored", "next_try_ms = NULL", "ended_ms IS NULL"));
     this.#isAny = rows(db, `SELECT 1 FROM ${held} AND attempt_id = ? LIMIT 1`);
     this.#attempts = rows(db, `SELECT DISTINCT attempt_id FROM ${held} AND attempt_id > ? ORDER BY attempt_id LIMIT ?`);
     this.#ofOrder = rows(
@@ -28,9 +24,7 @@ export class Held implements HeldTable {
       `SELECT a.id FROM attempts a INDEXED BY attempts_by_order
        WHERE order_id = ? AND EXISTS (SELECT 1 FROM ${held} AND attempt_id = a.id) ORDER BY attempt LIMIT ?`,
     );
-    this.#confirm = db.prepare(
-      `UPDATE compensations SET state = '${confirmed.to}', next_try_ms = ? WHERE attempt_id = ? AND state IN ('${confirmed.from.join("', '")}')`,
-    );
+    this.#confirm = db.prepare(stateChange("confirmed", "next_try_ms = ?", "attempt_id = ?"));
   }
 
   /** Holds all that is open. */

@@ -71,7 +71,7 @@ export class Outbox implements OutboxTable {
     this.#add.run(`evt_${crypto.randomUUID()}`, orderId, payload, nowMs);
   }
 
-  due(nowMs: number, limit: number, leastTried: boolean, except: readonly (number | string)[]): DuePage<OrderEvent> {
+  due(nowMs: number, limit: number, leastTried: boolean, except: readonly number[]): DuePage<OrderEvent> {
     const { ids, ...next } = this.#due.page({ parameters: [], tries: ALL_TRIES, nowMs, limit, leastTried, except });
     return { items: ids.map((seq) => this.#event.get(seq) as unknown as OrderEvent), ...next };
   }
