@@ -7,7 +7,7 @@ import { longestCompensationPauseMs } from "../rules/pauses.ts";
 import { type AttemptsTable, type CompensationsTable, compensationRow } from "../rules/tables.ts";
 import { duePage } from "./due.ts";
 
-interface Row {
+export interface CompensationRecord {
   readonly id: number;
   readonly attemptId: number;
   readonly step: StepName;
@@ -21,25 +21,31 @@ interface Row {
 
 /** Steps of failed attempts that have to be compensated or have been. */
 export class MemoryCompensations implements CompensationsTable {
-  readonly #attempts: AttemptsTable;
-  readonly #rows = new Map<number, Row>();
-  readonly #byAttempt = new Map<number, Row[]>();
-  readonly #pending = perStep(() => new Set<Row>());
-  #lastId = 0;
+  readonly #attempts: Pick<AttemptsTable, "byId">;
+  readonly #rows = new Map<number, CompensationRecord>();
+  readonly #byAttempt = new Map<number, CompensationRecord[]>();
+  readonly #pending = perStep(() => new Set<CompensationRecord>());
+  readonly #onChange: ((row: CompensationRecord) => void) | undefined;
+  #lastId: number;
 
-  constructor(attempts: AttemptsTable) {
+  /** `onChange`: a row was added or changed. Ids are given from `firstId` on. */
+  constructor(attempts: Pick<AttemptsTable, "byId">, onChange?: (row: CompensationRecord) => void, firstId = 1) {
     this.#attempts = attempts;
+    this.#onChange = onChange;
+    this.#lastId = firstId - 1;
+  }
+
+  /** A row that is there already, as another store has it. */
+  load(row: CompensationRecord): void {
+    if (!this.#rows.has(row.id)) this.#put(row);
   }
 
   add(attemptId: number, step: StepName, status: "pending" | "trying" | "held", nowMs: number): number {
     const id = ++this.#lastId;
     const nextTryMs = status === "pending" ? nowMs : null;
-    const row: Row = { id, attemptId, step, status, tries: 0, nextTryMs, lastAnswer: null, endedMs: null, note: null };
-    this.#rows.set(id, row);
-    const siblings = this.#byAttempt.get(attemptId);
-    if (siblings === undefined) this.#byAttempt.set(attemptId, [row]);
-    else siblings.push(row);
-    if (status === "pending") this.#pending[step].add(row);
+    const row: CompensationRecord = { id, attemptId, step, status, tries: 0, nextTryMs, lastAnswer: null, endedMs: null, note: null };
+    this.#put(row);
+    this.#onChange?.(row);
     return id;
   }
 
@@ -69,7 +75,9 @@ export class MemoryCompensations implements CompensationsTable {
 
   answeredLate(id: number, lastAnswer: string): void {
     const row = this.#rows.get(id);
-    if (row !== undefined) row.lastAnswer = lastAnswer;
+    if (row === undefined) return;
+    row.lastAnswer = lastAnswer;
+    this.#onChange?.(row);
   }
 
   settle(id: number, note: string, nowMs: number): boolean {
@@ -82,7 +90,7 @@ export class MemoryCompensations implements CompensationsTable {
   }
 
   attemptOf(id: number): number {
-    return (this.#rows.get(id) as Row).attemptId;
+    return (this.#rows.get(id) as CompensationRecord).attemptId;
   }
 
   of(attemptId: number): CompensationState[] {
@@ -103,18 +111,32 @@ export class MemoryCompensations implements CompensationsTable {
   }
 
   /** Those after an id that are wanted, by id, rising. For lists. */
-  all(after: number, isWanted: (row: Pick<Row, "status" | "endedMs">) => boolean): IteratorObject<CompensationRow> {
+  all(after: number, isWanted: (row: Pick<CompensationRecord, "status" | "endedMs">) => boolean): IteratorObject<CompensationRow> {
     const found = this.#rows.values().filter((row) => row.id > after && isWanted(row));
     return found.map((row) => shown(row, this.#attempts));
   }
 
-  #compensation({ id, attemptId, step, tries }: Row): Compensation {
+  /** Lets what is held of an attempt go on: due from `nowMs` on. Returns how many. */
+  confirm(attemptId: number, nowMs: number): number {
+    const rows = this.#byAttempt.get(attemptId) ?? [];
+    return rows.filter(({ id }) => this.#change(id, "confirmed", { nextTryMs: nowMs })).length;
+  }
+
+  #put(row: CompensationRecord): void {
+    this.#rows.set(row.id, row);
+    const siblings = this.#byAttempt.get(row.attemptId);
+    if (siblings === undefined) this.#byAttempt.set(row.attemptId, [row]);
+    else siblings.push(row);
+    if (row.status === "pending") this.#pending[row.step].add(row);
+  }
+
+  #compensation({ id, attemptId, step, tries }: CompensationRecord): Compensation {
     const { orderId, attempt, amount } = this.#attempts.byId(attemptId);
     return { id, orderId, attempt, amount, step, tries };
   }
 
   /** Returns whether the table of transitions allows it. */
-  #change(id: number, transition: Transition, { nextTryMs = null, ...more }: Partial<Row>): boolean {
+  #change(id: number, transition: Transition, { nextTryMs = null, ...more }: Partial<CompensationRecord>): boolean {
     const row = this.#rows.get(id);
     const { from, to } = TRANSITIONS[transition];
     if (row === undefined || !(from as readonly CompensationStatus[]).includes(row.status)) return false;
@@ -122,11 +144,12 @@ export class MemoryCompensations implements CompensationsTable {
     pending.delete(row);
     Object.assign(row, more, { status: to, nextTryMs, ...(to === "done" && { lastAnswer: null }) });
     if (to === "pending") pending.add(row);
+    this.#onChange?.(row);
     return true;
   }
 }
 
-function shown(row: Row, attempts: AttemptsTable): CompensationRow {
+function shown(row: CompensationRecord, attempts: Pick<AttemptsTable, "byId">): CompensationRow {
   const { id, attemptId, step, status, tries, nextTryMs, lastAnswer, endedMs, note } = row;
   const { orderId, attempt, amount, endedMs: sinceMs } = attempts.byId(attemptId);
   return compensationRow([id, orderId, attempt, step, amount, sinceMs, status, tries, nextTryMs, lastAnswer, endedMs, note]);
