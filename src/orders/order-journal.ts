@@ -41,6 +41,9 @@ export interface OrderJournal {
 /** The journal could not be written and the request has had no effect: disk full, file read-only, locked or closed. */
 export class JournalUnavailable extends Error {}
 
+/** The server of the journal cannot be reached now. What was asked for has had no effect. */
+export class JournalUnreachable extends JournalUnavailable {}
+
 /** Too many reads wait already. */
 export class JournalBusy extends JournalUnavailable {}
 
