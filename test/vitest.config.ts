@@ -10,6 +10,7 @@ export default defineConfig({
         description: "about payment, vendor and courier by name or number: a further step makes it fail or say too little",
       },
     ],
+    globalSetup: fileURLToPath(new URL("support/postgres/global-setup.ts", import.meta.url)),
     pool: "forks",
     // Each file in a process of its own, so that its leak counts are its own. Four at a time: most of them wait most of the
     // time, for children to start and for deadlines to pass. With three, two cores were idle for a fifth of it.

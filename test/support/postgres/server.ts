@@ -1,0 +1,206 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync } from "node:fs";
+import { writeFile } from "node:fs/promises";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Client, type QueryResultRow } from "pg";
+import { cert, key } from "../../outgoing/certificate.ts";
+import { AS_SERVER } from "./account.ts";
+import { type Binaries, binariesOf, giveToServer, type PostgresVersion } from "./binaries.ts";
+import { copyDirectory, copyTemplate, DATABASE, initialize, PASSWORD, SUPERUSER } from "./data-directory.ts";
+import { Keeper } from "./keeper.ts";
+
+export interface PostgresOptions {
+  /** npm's by default. */
+  readonly version?: PostgresVersion;
+  /** Settings of `postgresql.conf`, over those for speed. */
+  readonly settings?: Readonly<Record<string, string>>;
+  /** Off by default: only a machine that loses power needs it, not a server that is killed. */
+  readonly fsync?: boolean;
+  /** With `password` clients have to give `server.password`; by default they are trusted. */
+  readonly auth?: "trust" | "password";
+  /** Whether it takes connections with TLS only. `test/outgoing/certificate.ts` has its certificate. */
+  readonly tls?: boolean;
+  /** A data directory, as a backup is, that it starts on a copy of. */
+  readonly from?: string;
+  /** A system identifier of its own: takes a second more, as nothing can be copied. */
+  readonly ownIdentity?: boolean;
+}
+
+// For servers that live for seconds and hold little.
+const FOR_SPEED = { fsync: "off", full_page_writes: "off", max_wal_size: "256MB", shared_buffers: "64MB", jit: "off" };
+const FIXED = { listen_addresses: "127.0.0.1", unix_socket_directories: "", lc_messages: "C" };
+// Vitest runs four files at one time, and a test may have several nodes.
+const MAX_CONNECTIONS = "200";
+// Below the ports that the system gives to clients and to listeners on port 0, so that none of those takes it while the server is down.
+const PORTS = { from: 20_000, to: 32_000 };
+const STARTS = 5;
+const KEPT_LOG_LENGTH = 100_000;
+
+/** A PostgreSQL server with a superuser and an empty database, `orders` both. */
+export class PostgresServer implements AsyncDisposable {
+  readonly port: number;
+  /** What it was made from; it is deleted with the server. */
+  readonly dataDirectory: string;
+  readonly password = PASSWORD;
+  readonly binaries: Binaries;
+  readonly #settings: Readonly<Record<string, string>>;
+  readonly #keeper: Keeper;
+  #process: ChildProcess | undefined;
+  #log = "";
+
+  /** For `startPostgres` and `startStandby`. */
+  constructor(port: number, place: Place, settings: Readonly<Record<string, string>>) {
+    this.port = port;
+    this.dataDirectory = place.dataDirectory;
+    this.binaries = place.binaries;
+    this.#keeper = place.keeper;
+    this.#settings = settings;
+  }
+
+  /** Of the database `orders`, without a password. */
+  get url(): string {
+    return `postgres://${SUPERUSER}@127.0.0.1:${this.port}/${DATABASE}`;
+  }
+
+  /** What it has logged, the last part of it. */
+  get log(): string {
+    return this.#log;
+  }
+
+  /** Starts it on its port and data, as at first; resolves when it takes connections. Throws with its log where it ends before. */
+  async start(): Promise<void> {
+    if (this.#process !== undefined) throw new Error("the server runs");
+    this.#log = "";
+    const args = Object.entries({ ...this.#settings, port: `${this.port}` }).flatMap(([name, value]) => ["-c", `${name}=${value}`]);
+    const child = spawn(join(this.binaries.directory, "postgres"), ["-D", this.dataDirectory, ...args], {
+      ...AS_SERVER,
+      stdio: ["ignore", "ignore", "pipe"],
+      // Not in the way of a terminal's Ctrl-C, which would end it before the tests that use it.
+      detached: true,
+    });
+    this.#process = child;
+    this.#keeper.keep(child.pid);
+    const isUp = Promise.withResolvers<boolean>();
+    child.stderr.setEncoding("utf8").on("data", (text) => {
+      this.#log = (this.#log + text).slice(-KEPT_LOG_LENGTH);
+      if (/ready to accept (read-only )?connections/.test(this.#log)) isUp.resolve(true);
+    });
+    child.once("error", isUp.reject);
+    child.once("close", () => {
+      this.#process = undefined;
+      this.#keeper.keep(undefined);
+      isUp.resolve(false);
+    });
+    if (!(await isUp.promise)) throw new Error(`PostgreSQL ended at its start:\n${this.#log}`);
+  }
+
+  /** Stops it: `fast` ends the sessions in order, `immediate` leaves the rest to recovery. Resolves when no process of it is left. */
+  async stop(mode: "fast" | "immediate" = "fast"): Promise<void> {
+    await this.#end(mode === "fast" ? "SIGINT" : "SIGQUIT");
+  }
+
+  /** Kills its first process. The others see that and end; resolves when none is left. */
+  async kill(): Promise<void> {
+    await this.#end("SIGKILL");
+  }
+
+  async #end(signal: NodeJS.Signals): Promise<void> {
+    if (this.#process === undefined) return;
+    // Not `exit`: every process of the server holds the pipe.
+    const closed = once(this.#process, "close");
+    this.#process.kill(signal);
+    await closed;
+  }
+
+  /** Runs a statement in a session of its own, as the superuser. */
+  async query<Row extends QueryResultRow>(text: string, values: readonly unknown[] = [], database = DATABASE): Promise<Row[]> {
+    const ssl = this.#settings.ssl === "on" ? { ca: cert } : false;
+    const client = new Client({ host: "127.0.0.1", port: this.port, user: SUPERUSER, password: PASSWORD, database, ssl });
+    await client.connect();
+    try {
+      return (await client.query<Row>(text, [...values])).rows;
+    } finally {
+      await client.end();
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop("immediate");
+    await this.#keeper.end();
+  }
+}
+
+/** Where a server lives: its data is to be made by whoever starts it. */
+export interface Place {
+  readonly scratch: string;
+  readonly dataDirectory: string;
+  readonly binaries: Binaries;
+  readonly keeper: Keeper;
+}
+
+/** A place of its own, which is deleted at the latest when this process has ended. */
+export function newPlace(version: PostgresVersion): Place {
+  const scratch = mkdtempSync(join(tmpdir(), "order-pipeline-postgres-"));
+  giveToServer(scratch);
+  const keeper = new Keeper(scratch);
+  return { scratch, dataDirectory: join(scratch, "data"), binaries: binariesOf(version, scratch), keeper };
+}
+
+/** Starts a server on a free port of 127.0.0.1. Throws where there are no programs for it, or where it does not come up. */
+export async function startPostgres(options: PostgresOptions = {}): Promise<PostgresServer> {
+  const { version = "npm", settings, fsync = false, auth = "trust", tls = false, from, ownIdentity = false } = options;
+  const place = newPlace(version);
+  try {
+    const { scratch, dataDirectory, binaries } = place;
+    if (from !== undefined) await copyDirectory(from, dataDirectory);
+    else if (ownIdentity) await initialize(binaries, scratch, dataDirectory);
+    else await copyTemplate(binaries, scratch, dataDirectory);
+    await writeAccess(dataDirectory, auth, tls);
+    const speed = fsync ? { ...FOR_SPEED, fsync: "on", full_page_writes: "on" } : FOR_SPEED;
+    const secured = tls ? { ssl: "on", ssl_cert_file: "server.crt", ssl_key_file: "server.key" } : {};
+    return await startSomewhere(place, { max_connections: MAX_CONNECTIONS, ...speed, ...secured, ...settings, ...FIXED });
+  } catch (error) {
+    await place.keeper.end();
+    throw error;
+  }
+}
+
+async function writeAccess(dataDirectory: string, auth: "trust" | "password", tls: boolean): Promise<void> {
+  const line = `${tls ? "hostssl" : "host"} %s all 127.0.0.1/32 ${auth === "trust" ? "trust" : "scram-sha-256"}\n`;
+  await writeFile(join(dataDirectory, "pg_hba.conf"), line.replace("%s", "all") + line.replace("%s", "replication"));
+  if (!tls) return;
+  for (const [name, text] of Object.entries({ "server.crt": cert, "server.key": key })) {
+    const path = join(dataDirectory, name);
+    await writeFile(path, text, { mode: 0o600 });
+    giveToServer(path);
+  }
+}
+
+/** Another server may take a port that was free a moment ago; then it tries the next. */
+export async function startSomewhere(place: Place, settings: Readonly<Record<string, string>>): Promise<PostgresServer> {
+  for (let left = STARTS; ; left--) {
+    const server = new PostgresServer(await freePort(), place, settings);
+    try {
+      await server.start();
+      return server;
+    } catch (error) {
+      if (left === 0 || !server.log.includes("could not bind")) throw error;
+    }
+  }
+}
+
+async function freePort(): Promise<number> {
+  for (;;) {
+    const port = PORTS.from + Math.floor(Math.random() * (PORTS.to - PORTS.from));
+    const holder = createServer();
+    const isFree = await new Promise((resolve) => {
+      holder.once("error", () => resolve(false)).listen(port, "127.0.0.1", () => resolve(true));
+    });
+    if (!isFree) continue;
+    await new Promise((resolve) => holder.close(resolve));
+    return port;
+  }
+}
