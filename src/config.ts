@@ -1,5 +1,6 @@
-import { availableParallelism } from "node:os";
+import { availableParallelism, hostname } from "node:os";
 import { z } from "zod";
+import { ADDRESS_RULE, hasPassword, parseAddress, storeOf } from "./journal/postgres/address.ts";
 import { perStepSetting, STEP_TABLE, STEPS, stepSetting } from "./orders/steps.ts";
 
 /** A setting whose value breaks its rule; the message is one line that names it, its value (unless that may hold a secret) and the rule. */
@@ -76,6 +77,24 @@ function isHttpUrl(text: string): boolean {
   return url !== null && /^https?:$/.test(url.protocol) && url.username === "" && url.password === "" && url.hash === "";
 }
 
+// Of one letter: a drive of Windows.
+const HAS_SCHEME = /^[a-z][a-z0-9+.-]+:\/\//i;
+const journal = z
+  .string()
+  .refine((text) => storeOf(text) === "postgres" || !HAS_SCHEME.test(text), "must be a file, memory or postgres://...")
+  .refine((text) => storeOf(text) !== "postgres" || !hasPassword(text), "must hold no password: that belongs into JOURNAL_PASSWORD_FILE")
+  .refine((text) => storeOf(text) !== "postgres" || parseAddress(text) !== undefined, ADDRESS_RULE);
+
+// As much as PostgreSQL shows of an `application_name`.
+const nodeName = z.string().regex(/^[\w.-]{1,63}$/, "must be 1 to 63 letters, digits, dots, underscores and hyphens");
+const NODE_NAME =
+  hostname()
+    .replaceAll(/[^\w.-]/g, "-")
+    .slice(0, 63) || "node";
+// Below a second a commit on a busy disk, or a pause of the process, would pass for the node's death. A minute is how long nobody would get an
+// answer about the orders of a dead node.
+const leaseMs = whole(1_000, 60_000);
+
 const MAX_THREADS = 256;
 const CPUS = String(Math.min(MAX_THREADS, availableParallelism()));
 
@@ -114,9 +133,20 @@ const SETTINGS = {
     z.string(),
     "file with the keys of the admin listener, one a line, or its SHA-256 as `sha256:HEX`; read again on SIGHUP",
   ),
-  JOURNAL: setting(z.string(), "data/orders.db", "SQLite file of the journal; `memory` keeps nothing, simulated providers only"),
+  JOURNAL: setting(
+    journal,
+    "data/orders.db",
+    "SQLite file of the journal; `memory` keeps nothing, simulated providers only; `postgres://...` for many nodes",
+  ),
+  JOURNAL_PASSWORD_FILE: optional(z.string(), "file with the password for `postgres://`, so that it stands in no environment"),
+  NODE_NAME: setting(nodeName, NODE_NAME, "on PostgreSQL: how this node is called in the log, on the live page and in lists"),
+  NODE_LEASE_MS: setting(
+    leaseMs,
+    "5000",
+    "on PostgreSQL: the server ends the session of a node that it has not heard of for this long, and other nodes close its orders",
+  ),
   RETENTION_DAYS: setting(unlessOff(whole(1, 36_500)), "off", "failed attempts older than that are deleted; placed orders stay"),
-  BACKUP_DIR: optional(z.string(), "where `POST /backup` may write; must exist at the start"),
+  BACKUP_DIR: optional(z.string(), "where `POST /backup` may write, for a journal in a file; must exist at the start"),
   ...perStepSetting("URL", (step) => optional(providerUrl, `${STEP_TABLE[step].provider} over HTTP; simulated when absent`)),
   ...perStepSetting("KEY_FILE", (step) =>
     optional(z.string(), `file with the key sent to ${stepSetting(step, "URL")} as \`Authorization: Bearer\``),
@@ -148,16 +178,31 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
   const config = Object.fromEntries(values) as Config;
   requireTogether(config, "WEBHOOK_URL", "WEBHOOK_SECRET_FILE");
   requireTogether(config, "WEBHOOK_SECRET_FILE", "WEBHOOK_URL");
+  requireStore(config);
   for (const step of STEPS) {
     const url = stepSetting(step, "URL");
     requireTogether(config, stepSetting(step, "KEY_FILE"), url);
     if (config.JOURNAL === "memory" && config[url] !== undefined) {
       throw new ConfigError(
-        `${withValue("JOURNAL", "memory")}: must be a file where ${url} is set, for a crash would forget what to compensate`,
+        `${withValue("JOURNAL", "memory")}: must be a file or postgres://... where ${url} is set, for a crash would forget what to compensate`,
       );
     }
   }
   return Object.freeze(config);
+}
+
+/** What belongs to one store only is a mistake beside another one. */
+function requireStore(config: Config): void {
+  const onPostgres = storeOf(config.JOURNAL) === "postgres";
+  if (config.JOURNAL_PASSWORD_FILE !== undefined && !onPostgres) {
+    throw new ConfigError("JOURNAL_PASSWORD_FILE: needs JOURNAL=postgres://... as well");
+  }
+  // Whoever sets it counts on backups there.
+  if (config.BACKUP_DIR !== undefined && onPostgres) {
+    throw new ConfigError(
+      `${withValue("BACKUP_DIR", config.BACKUP_DIR)}: must not be set with JOURNAL=postgres://..., whose backups PostgreSQL makes`,
+    );
+  }
 }
 
 /** This rule is not about the value, so the value is not shown. */
@@ -170,7 +215,7 @@ function requireTogether(config: Config, given: SettingName, needed: SettingName
  * People may give a secret in place of its file, so nothing of such a setting is shown.
  */
 function withValue(name: string, text: string | undefined): string {
-  if (!/_(URL|ENDPOINT|FILE)$/.test(name)) return `${name}=${JSON.stringify(text)}`;
+  if (!/_(URL|ENDPOINT|FILE)$/.test(name) && !(name === "JOURNAL" && /:/.test(text ?? ""))) return `${name}=${JSON.stringify(text)}`;
   const [origin] = /^[a-z][a-z0-9+.-]*:\/\/[\w.:[\]-]+(?=$|\/[^@?#]*$)/i.exec(text ?? "") ?? [];
   if (origin === undefined || name.endsWith("_FILE")) return `${name} (its value is not shown, for it may hold a secret)`;
   return `${name}=${JSON.stringify(origin === text ? text : `${origin}/...`)}`;

@@ -1,6 +1,7 @@
-import { availableParallelism } from "node:os";
+import { availableParallelism, hostname } from "node:os";
 import { describe, expect, test } from "vitest";
 import { ConfigError, describeSettings, readConfig } from "../src/config.ts";
+import { parseAddress } from "../src/journal/postgres/address.ts";
 
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
@@ -21,6 +22,7 @@ const WHOLE = [
   { name: "HEADERS_TIMEOUT_MS", minimum: 1, maximum: 86_400_000 },
   { name: "REQUEST_TIMEOUT_MS", minimum: 1, maximum: 86_400_000 },
   { name: "SHUTDOWN_TIMEOUT_MS", minimum: 0, maximum: MAX_TIMER_MS },
+  { name: "NODE_LEASE_MS", minimum: 1_000, maximum: 60_000 },
 ] as const;
 
 const LEVELS = ["fatal", "error", "warn", "info", "debug", "trace", "silent"];
@@ -60,6 +62,9 @@ test("the defaults are the contract's", () => {
     ALLOWED_HOSTS: undefined,
     ADMIN_KEYS_FILE: undefined,
     SHUTDOWN_TIMEOUT_MS: 10_000,
+    JOURNAL: "data/orders.db",
+    JOURNAL_PASSWORD_FILE: undefined,
+    NODE_LEASE_MS: 5000,
     LOG_LEVEL: "info",
   });
 });
@@ -179,12 +184,124 @@ describe("LOG_LEVEL", () => {
   });
 });
 
+describe("JOURNAL", () => {
+  const HIDDEN = "JOURNAL (its value is not shown, for it may hold a secret)";
+  const RULE =
+    "must be postgres://USER@HOST[:PORT][,HOST[:PORT]]/DATABASE, then perhaps ?sslmode=disable|require|verify-ca|verify-full and &sslrootcert=FILE";
+
+  test.each(["memory", "data/orders.db", "/var/lib/orders.db", "C:\\orders.db", "postgres", "postgres.db"])("takes %s", (value) => {
+    expect(readConfig({ JOURNAL: value }).JOURNAL).toBe(value);
+  });
+
+  test.each([
+    ["postgres://shop@db/orders", { hosts: [{ host: "db", port: 5432 }], user: "shop", database: "orders", sslmode: "disable" }],
+    ["postgresql://shop@10.0.0.7:6432/orders?sslmode=require", { hosts: [{ host: "10.0.0.7", port: 6432 }], sslmode: "require" }],
+    [
+      "postgres://shop%40eu@db-1.example:5433,db-2.example,[::1]:5434/my%20orders?sslmode=verify-full&sslrootcert=/etc/ca.pem",
+      {
+        hosts: [
+          { host: "db-1.example", port: 5433 },
+          { host: "db-2.example", port: 5432 },
+          { host: "::1", port: 5434 },
+        ],
+        user: "shop@eu",
+        database: "my orders",
+        sslmode: "verify-full",
+        sslrootcert: "/etc/ca.pem",
+      },
+    ],
+  ])("takes the address %s", (value, address) => {
+    expect(readConfig({ JOURNAL: value }).JOURNAL).toBe(value);
+    expect(parseAddress(value)).toMatchObject(address);
+  });
+
+  test.each([
+    "postgres:",
+    "postgres://",
+    "postgres://shop@db",
+    "postgres://shop@db/",
+    "postgres://shop@/orders",
+    "postgres://shop@db,/orders",
+    "postgres://shop@db:0/orders",
+    "postgres://shop@db:65536/orders",
+    "postgres://shop@db:x/orders",
+    "postgres://shop@::1/orders",
+    "postgres://shop@db/orders/more",
+    "postgres://shop@db/orders#x",
+    "postgres://sh%op@db/orders",
+    "postgres://shop@db/orders?sslmode=prefer",
+    "postgres://shop@db/orders?sslmode=disable&sslmode=verify-full",
+    "postgres://shop@db/orders?sslrootcert=/etc/ca.pem",
+    "postgres://shop@db/orders?sslmode=verify-ca&sslrootcert=",
+    "postgres://shop@db/orders?target_session_attrs=read-write",
+  ])("refuses %s, and shows nothing of it", (value) => {
+    expect(refusalOf({ JOURNAL: value })).toBe(`${HIDDEN}: ${RULE}`);
+  });
+
+  test("refuses an address without a user, and shows its host", () => {
+    expect(refusalOf({ JOURNAL: "postgres://db/orders" })).toBe(`JOURNAL="postgres://db/...": ${RULE}`);
+  });
+
+  test.each([
+    "postgres://shop:hunter2@db/orders",
+    "postgres://:hunter2@db/orders",
+    "postgres://shop:hunter@2@db/orders",
+    "postgres://shop:hunter/2@db/orders",
+    "postgres://shop:@db/orders",
+    "postgresql://shop@db/orders?password=hunter2",
+    "postgresql://shop@db/orders?sslmode=require&PASSWORD=hunter2",
+  ])("refuses a password, and does not show it: %s", (value) => {
+    expect(refusalOf({ JOURNAL: value })).toBe(`${HIDDEN}: must hold no password: that belongs into JOURNAL_PASSWORD_FILE`);
+  });
+
+  test.each(["mysql://shop:hunter2@db/orders", "postgress://shop:hunter2@db/orders", "POSTGRES://shop@db/orders"])(
+    "takes %s for no file",
+    (value) => expect(refusalOf({ JOURNAL: value })).toBe(`${HIDDEN}: must be a file, memory or postgres://...`),
+  );
+
+  const POSTGRES = { JOURNAL: "postgres://shop@db/orders" };
+
+  test("on PostgreSQL may have a password in a file, which needs it", () => {
+    const file = { JOURNAL_PASSWORD_FILE: "/run/secrets/journal-password" };
+    expect(readConfig({ ...POSTGRES, ...file })).toMatchObject(file);
+    expect(refusalOf(file)).toBe("JOURNAL_PASSWORD_FILE: needs JOURNAL=postgres://... as well");
+    // Who gives the password itself is not shown it.
+    expect(refusalOf({ JOURNAL_PASSWORD_FILE: "hunter2" })).not.toContain("hunter2");
+  });
+
+  test("on PostgreSQL has no BACKUP_DIR, and may have real providers", () => {
+    expect(refusalOf({ ...POSTGRES, BACKUP_DIR: "/backups" })).toBe(
+      'BACKUP_DIR="/backups": must not be set with JOURNAL=postgres://..., whose backups PostgreSQL makes',
+    );
+    expect(readConfig({ ...POSTGRES, PAYMENT_URL: "http://127.0.0.1:1" }).JOURNAL).toBe(POSTGRES.JOURNAL);
+  });
+});
+
+describe("NODE_NAME", () => {
+  test("is the host's name where none is given, if need be made fit", () => {
+    expect(readConfig({}).NODE_NAME).toBe(
+      hostname()
+        .replaceAll(/[^\w.-]/g, "-")
+        .slice(0, 63),
+    );
+  });
+
+  test.each(["a", "shop-1", "shop_1.eu.example", "9", "x".repeat(63)])("takes %s", (value) => {
+    expect(readConfig({ NODE_NAME: value }).NODE_NAME).toBe(value);
+  });
+
+  test.each([" ", "a b", "é", "a/b", "a\n", "x".repeat(64)])("refuses %j", (value) => {
+    const rule = "must be 1 to 63 letters, digits, dots, underscores and hyphens";
+    expect(refusalOf({ NODE_NAME: value })).toBe(`NODE_NAME=${JSON.stringify(value)}: ${rule}`);
+  });
+});
+
 describe.each(["PAYMENT", "VENDOR", "COURIER"])("a real %s", (provider) => {
   const url = { [`${provider}_URL`]: "http://127.0.0.1:1/x" };
 
   test("needs a journal that outlives the process", () => {
     expect(refusalOf({ ...url, JOURNAL: "memory" })).toBe(
-      `JOURNAL="memory": must be a file where ${provider}_URL is set, for a crash would forget what to compensate`,
+      `JOURNAL="memory": must be a file or postgres://... where ${provider}_URL is set, for a crash would forget what to compensate`,
     );
     expect(readConfig({ ...url, JOURNAL: "memory.db" }).JOURNAL).toBe("memory.db");
   });
