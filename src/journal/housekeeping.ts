@@ -5,7 +5,7 @@ import { type CancelScope, pause } from "../threads/index.ts";
 import type { Journal } from "./journal.ts";
 
 export interface HousekeepingOptions {
-  readonly journal: Pick<Journal, "expireKeys" | "retire" | "expireDeadLetters" | "expireActions" | "shrink">;
+  readonly journal: Pick<Journal, "expireKeys" | "retire" | "expireDeadLetters" | "expireActions">;
   /** Absent: everything is kept but expired idempotency keys. */
   readonly retentionDays?: number;
   /** Whether a time that was read from the wall clock just now may say what is old. */
@@ -22,10 +22,9 @@ const DAY_MS = 24 * 60 * 60 * 1000;
 const EVERY_MS = 60_000;
 // Small batches with pauses between them: an order waits for one batch at most, some milliseconds.
 const ROWS_A_BATCH = 200;
-const PAGES_A_BATCH = 100;
 const PAUSE_MS = 40;
 
-/** Deletes old rows from the journal once a minute while the clock is right, and makes the file shorter. Not started yet. */
+/** Deletes old rows from the journal once a minute while the clock is right. Not started yet. */
 export function housekeeping(options: HousekeepingOptions): Periodic {
   const { isClockRight, onClock, nowMs = Date.now } = options;
   let wasRight = true;
@@ -56,5 +55,4 @@ async function cleanUp({ journal, retentionDays }: HousekeepingOptions, nowMs: n
   });
   await whileMore(async () => (await journal.expireDeadLetters(oldMs, ROWS_A_BATCH)) === ROWS_A_BATCH);
   await whileMore(async () => (await journal.expireActions(oldMs, ROWS_A_BATCH)) === ROWS_A_BATCH);
-  await whileMore(async () => (await journal.shrink(PAGES_A_BATCH)) > 0);
 }

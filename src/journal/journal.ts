@@ -222,11 +222,6 @@ export class Journal implements OrderJournal, EventOutbox, OperatorJournal {
     return this.#store.request(["expireActions", beforeMs, limit]);
   }
 
-  /** Makes the file shorter by up to so many pages that hold nothing. Returns how many more it could be. */
-  shrink(pages: number): Promise<number> {
-    return this.#store.request(["shrink", pages]);
-  }
-
   /**
    * Lets requests that are under way or wait end, a backup too, but cuts a count of what waits short. Refuses later ones, closes the file
    * and ends the threads. After a loss it waits for none of them.

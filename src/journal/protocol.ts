@@ -58,8 +58,7 @@ export type Operation =
   | readonly ["expireKeys", nowMs: number, limit: number]
   | readonly ["retire", endedBeforeMs: number, after: Cursor, limit: number]
   | readonly ["expireDeadLetters", givenUpBeforeMs: number, limit: number]
-  | readonly ["expireActions", beforeMs: number, limit: number]
-  | readonly ["shrink", pages: number];
+  | readonly ["expireActions", beforeMs: number, limit: number];
 
 export type AcceptOperation = readonly ["accept", orderId: string, amount: number, nowMs: number, ...key: KeyFields];
 
@@ -119,8 +118,6 @@ export interface Results {
   readonly retire: Cursor | null;
   readonly expireDeadLetters: number;
   readonly expireActions: number;
-  /** How many free pages are left in the file. */
-  readonly shrink: number;
 }
 
 export type Result = Results[OperationName];

@@ -213,15 +213,12 @@ describe("on the journal", () => {
   test("reading, and asking again for what is known, commits nothing", async () => {
     let commits = 0;
     await using at = await JournalFixture.open("file", { onCommit: () => commits++ });
-    // The migrations of a new journal may leave free pages.
-    while ((await at.journal.shrink(10)) > 0);
-    commits = 0;
     await at.accept("a");
     await at.finish("a");
     expect(commits).toBe(2);
     await Promise.all([at.journal.find("a"), at.take("payment"), at.dueEvents(0), at.journal.backlog()]);
     await Promise.all([at.accept("a"), at.accept("a", 5), at.journal.expireKeys(0, 10), at.journal.closeInterrupted(10, 0)]);
-    await Promise.all([at.journal.eventDelivered(1, 0), at.journal.redeliver(1, 0), at.journal.retire(0, [], 10), at.journal.shrink(10)]);
+    await Promise.all([at.journal.eventDelivered(1, 0), at.journal.redeliver(1, 0), at.journal.retire(0, [], 10)]);
     await Promise.all([at.journal.takeCompensation(1, NOW, "me"), at.journal.settleCompensation(1, "", NOW, "me")]);
     expect(commits).toBe(2);
     await at.accept("b");

@@ -1,11 +1,14 @@
 import { copyFileSync } from "node:fs";
-import { DatabaseSync, StatementSync } from "node:sqlite";
+import { StatementSync } from "node:sqlite";
 import { afterEach, expect, test, vi } from "vitest";
 import type { Operation } from "../../src/journal/protocol.ts";
-import { MIGRATIONS } from "../../workers/journal/migrations.ts";
 import { Writer } from "../../workers/journal/writer.ts";
 import { JournalFixture, NOW, pending } from "../journal/journal-fixture.ts";
+import { furtherStep, renumber, UPGRADE, writeJournal } from "../journal/older-schema.ts";
 import { backUp, expectNothingGoesOn, heldIn, restoreFrom } from "./open-work.ts";
+
+/** "ORDB". */
+const BACKUP_ID = 0x4f524442;
 
 afterEach(() => vi.restoreAllMocks());
 
@@ -54,18 +57,21 @@ test("an order costs a journal that holds nothing no query more, whether it was 
 test("a backup of an older version is held as well: what it had open is in its tables of then", async () => {
   await using at = await JournalFixture.open("file");
   const old = `${at.directory}/old.db`;
-  const db = new DatabaseSync(old);
-  db.exec("PRAGMA journal_mode = WAL");
-  for (const step of MIGRATIONS.slice(0, 1)) db.exec(step);
-  db.exec(`
-    PRAGMA user_version = 1;
-    INSERT INTO attempts (id, order_id, attempt, amount, accepted_ms, ended_ms, error, interrupted, answer)
-      VALUES (7, 'failed', 3, 100, ${NOW}, ${NOW}, 'timeout', 0, '{"status":"error","order_id":"failed","steps":[]}');
-    INSERT INTO undo_tasks (id, attempt_id, step, tries, done_ms, request_id) VALUES (1, 7, 'payment', 2, NULL, NULL), (2, 7, 'vendor', 1, ${NOW}, NULL);
-    INSERT INTO open_attempts (order_id, attempt, amount, accepted_ms, request_id) VALUES ('running', 1, 5, ${NOW}, 17);
-    PRAGMA application_id = 0x4f524442;
-  `);
-  db.close();
+  writeJournal(
+    old,
+    "older",
+    `INSERT INTO attempts (id, order_id, attempt, amount, accepted_ms, ended_ms, error, interrupted, answer)
+       VALUES (7, 'failed', 3, 100, ${NOW}, ${NOW}, 'timeout', 0, '{"status":"error","order_id":"failed","steps":[]}');
+     INSERT INTO compensations (id, attempt_id, step, tries, next_try_ms, last_answer, ended_ms, state) VALUES
+       (1, 7, 'payment', 2, 0, 'HTTP 503', NULL, 'pending'), (2, 7, 'vendor', 1, NULL, NULL, ${NOW}, 'done');
+     INSERT INTO open_attempts (order_id, attempt, amount, accepted_ms) VALUES ('running', 1, 5, ${NOW});`,
+    BACKUP_ID,
+  );
+  {
+    using _step = furtherStep(UPGRADE);
+    new Writer({ file: old, role: "writer", events: false }).close();
+  }
+  renumber(old);
   await using restored = await restoreFrom(old, at.directory);
   expect(await heldIn(restored.journal)).toEqual(["failed payment", "running courier", "running payment", "running vendor"]);
   await expectNothingGoesOn(restored.journal);

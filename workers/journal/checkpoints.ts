@@ -17,7 +17,6 @@ export class Checkpoints {
   readonly #checkpoint: StatementSync;
   #pagesAChange = PAGES_A_CHANGE;
   #changes = 0;
-  #movedPages = 0;
   /** Whether the log was empty before these changes. */
   #isWhole = true;
 
@@ -26,25 +25,23 @@ export class Checkpoints {
   }
 
   /**
-   * `changes`: rows. `movedPages`: pages moved to make the file shorter, which the checkpoint does.
+   * `changes`: rows that the commit wrote.
    *
    * Throws an error that leaves the disk in doubt. A reader in the way is no error: the checkpoint copies less. Nor is a full disk:
    * commits are safe in the log, and the next checkpoint starts over.
    */
-  afterCommit(changes: number, movedPages: number): void {
+  afterCommit(changes: number): void {
     this.#changes += changes;
-    this.#movedPages += movedPages;
-    if (this.#changes * this.#pagesAChange + this.#movedPages < AFTER_PAGES) return;
+    if (this.#changes * this.#pagesAChange < AFTER_PAGES) return;
     try {
       const [, logPages, donePages] = this.#checkpoint.get() as unknown as [busy: number, logPages: number, donePages: number];
       // After a complete checkpoint the next commit restarts the log, so its next length is that of the next changes alone.
-      if (this.#isWhole && this.#movedPages === 0) this.#pagesAChange = Math.min(MOST_PAGES_A_CHANGE, logPages / this.#changes);
+      if (this.#isWhole) this.#pagesAChange = Math.min(MOST_PAGES_A_CHANGE, logPages / this.#changes);
       this.#isWhole = logPages === donePages;
     } catch (error) {
       if (leavesDiskInDoubt(error)) throw error;
     } finally {
       this.#changes = 0;
-      this.#movedPages = 0;
     }
   }
 }

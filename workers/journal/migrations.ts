@@ -12,10 +12,10 @@ export const MIGRATIONS: readonly string[] = [
     order_id TEXT PRIMARY KEY,
     attempt INTEGER NOT NULL,
     amount INTEGER NOT NULL,
-    accepted_ms INTEGER NOT NULL,
-    request_id INTEGER NOT NULL
+    accepted_ms INTEGER NOT NULL
   ) STRICT, WITHOUT ROWID;
 
+  -- answered: whether somebody received the answer, or was waiting for it when it was stored.
   CREATE TABLE attempts (
     id INTEGER PRIMARY KEY,
     order_id TEXT NOT NULL,
@@ -25,20 +25,40 @@ export const MIGRATIONS: readonly string[] = [
     ended_ms INTEGER NOT NULL,
     error TEXT,
     interrupted INTEGER NOT NULL,
-    answer TEXT NOT NULL
+    answer TEXT NOT NULL,
+    answered INTEGER NOT NULL DEFAULT 1
   ) STRICT;
   CREATE UNIQUE INDEX attempts_by_order ON attempts (order_id, attempt);
+  CREATE INDEX attempts_failed ON attempts (ended_ms) WHERE error IS NOT NULL;
 
-  CREATE TABLE undo_tasks (
-    id INTEGER PRIMARY KEY,
+  -- A block range index: of each block of 1024 ids of attempts, the range of their ends. An index of every end cost each order a tenth of
+  -- the journal's time. The first block is there before its first attempt.
+  CREATE TABLE attempt_blocks (
+    first_id INTEGER PRIMARY KEY,
+    min_ended_ms INTEGER NOT NULL,
+    max_ended_ms INTEGER NOT NULL
+  ) STRICT;
+  INSERT INTO attempt_blocks VALUES (0, 0, 0);
+
+  -- A queue in itself: next_try_ms says when one that is pending is due.
+  CREATE TABLE compensations (
+    -- An id is never given again: an operator may settle by one that a list has shown days ago.
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
     attempt_id INTEGER NOT NULL REFERENCES attempts (id),
     step TEXT NOT NULL,
     tries INTEGER NOT NULL,
-    done_ms INTEGER,
-    request_id INTEGER
+    next_try_ms INTEGER,
+    last_answer TEXT,
+    ended_ms INTEGER,
+    note TEXT,
+    state TEXT NOT NULL DEFAULT 'pending'
   ) STRICT;
-  CREATE UNIQUE INDEX undo_tasks_by_attempt ON undo_tasks (attempt_id, step);
-  CREATE INDEX undo_tasks_pending ON undo_tasks (id) WHERE done_ms IS NULL;
+  CREATE UNIQUE INDEX compensations_by_attempt ON compensations (attempt_id, step);
+  -- Its expression is that of DueRows. The row that was tried least is the next to probe with.
+  CREATE INDEX compensations_due ON compensations (step, min(tries, 16), next_try_ms) WHERE state = 'pending';
+  CREATE INDEX compensations_open ON compensations (state, step, id) WHERE ended_ms IS NULL;
+  CREATE INDEX compensations_held ON compensations (attempt_id, id) WHERE state = 'held';
+  CREATE INDEX compensations_settled ON compensations (id) WHERE note IS NOT NULL;
 
   CREATE TABLE idempotency_keys (
     id INTEGER PRIMARY KEY,
@@ -52,19 +72,19 @@ export const MIGRATIONS: readonly string[] = [
   CREATE UNIQUE INDEX idempotency_keys_by_key ON idempotency_keys (key, client);
   CREATE INDEX idempotency_keys_by_expiry ON idempotency_keys (expires_ms);
 
-  CREATE TABLE probes (
-    id INTEGER PRIMARY KEY,
-    filler BLOB NOT NULL
-  ) STRICT;
-  `,
-  `
+  -- Of each order only the first event has a next_try_ms, so that the events of an order go one after another.
   CREATE TABLE outbox (
     seq INTEGER PRIMARY KEY AUTOINCREMENT,
     id TEXT NOT NULL,
     order_id TEXT NOT NULL,
     payload TEXT NOT NULL,
-    created_ms INTEGER NOT NULL
+    created_ms INTEGER NOT NULL,
+    expires_ms INTEGER NOT NULL,
+    tries INTEGER NOT NULL DEFAULT 0,
+    next_try_ms INTEGER
   ) STRICT;
+  CREATE INDEX outbox_by_order ON outbox (order_id, seq);
+  CREATE INDEX outbox_due ON outbox (min(tries, 16), next_try_ms) WHERE next_try_ms IS NOT NULL;
 
   CREATE TABLE dead_letters (
     seq INTEGER PRIMARY KEY,
@@ -75,80 +95,14 @@ export const MIGRATIONS: readonly string[] = [
     given_up_ms INTEGER NOT NULL,
     reason TEXT NOT NULL
   ) STRICT;
-  `,
-  `
-  ALTER TABLE open_attempts DROP COLUMN request_id;
-
-  -- What has to be undone is a queue in itself: next_try_ms is when a row is due, NULL once it is done or settled.
-  CREATE TABLE compensations (
-    -- An id is never given again: an operator may settle by one that a list has shown days ago.
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    attempt_id INTEGER NOT NULL REFERENCES attempts (id),
-    step TEXT NOT NULL,
-    tries INTEGER NOT NULL,
-    next_try_ms INTEGER,
-    last_answer TEXT,
-    ended_ms INTEGER,
-    note TEXT
-  ) STRICT;
-  INSERT INTO compensations (id, attempt_id, step, tries, next_try_ms, ended_ms)
-    SELECT id, attempt_id, step, tries, CASE WHEN done_ms IS NULL THEN 0 END, done_ms FROM undo_tasks;
-  DROP TABLE undo_tasks;
-  CREATE UNIQUE INDEX compensations_by_attempt ON compensations (attempt_id, step);
-  CREATE INDEX compensations_due ON compensations (step, next_try_ms) WHERE next_try_ms IS NOT NULL;
-  CREATE INDEX compensations_pending ON compensations (step, id) WHERE next_try_ms IS NOT NULL;
-  CREATE INDEX compensations_settled ON compensations (id) WHERE note IS NOT NULL;
-
-  -- Of each order only the first event has a next_try_ms, so that the events of an order go one after another.
-  ALTER TABLE outbox ADD COLUMN expires_ms INTEGER NOT NULL DEFAULT 0;
-  ALTER TABLE outbox ADD COLUMN tries INTEGER NOT NULL DEFAULT 0;
-  ALTER TABLE outbox ADD COLUMN next_try_ms INTEGER;
-  UPDATE outbox SET expires_ms = created_ms + 86400000;
-  UPDATE outbox SET next_try_ms = 0 WHERE seq IN (SELECT min(seq) FROM outbox GROUP BY order_id);
-  CREATE INDEX outbox_by_order ON outbox (order_id, seq);
-  CREATE INDEX outbox_due ON outbox (next_try_ms) WHERE next_try_ms IS NOT NULL;
   -- Without their payloads they are quick to count.
   CREATE INDEX dead_letters_by_end ON dead_letters (given_up_ms);
-
-  CREATE INDEX attempts_by_end ON attempts (ended_ms);
-  CREATE INDEX attempts_failed ON attempts (ended_ms) WHERE error IS NOT NULL;
 
   -- Of an order whose last failed attempt was deleted: its number, because providers may still know the keys of its calls.
   CREATE TABLE retired_orders (
     order_id TEXT PRIMARY KEY,
     attempt INTEGER NOT NULL
   ) STRICT, WITHOUT ROWID;
-  `,
-  `
-  -- A block range index: of each block of 1024 ids of attempts, the range of their ends. An index of every end cost each order a tenth of
-  -- the journal's time. The first block is there before its first attempt.
-  CREATE TABLE attempt_blocks (
-    first_id INTEGER PRIMARY KEY,
-    min_ended_ms INTEGER NOT NULL,
-    max_ended_ms INTEGER NOT NULL
-  ) STRICT;
-  INSERT INTO attempt_blocks VALUES (0, 0, 0);
-  INSERT OR REPLACE INTO attempt_blocks
-    SELECT id >> 10 << 10 AS block, min(ended_ms), max(ended_ms) FROM attempts INDEXED BY attempts_by_end GROUP BY block;
-  DROP INDEX attempts_by_end;
-  `,
-  `
-  -- Whether somebody received the answer, or was waiting for it when it was stored.
-  ALTER TABLE attempts ADD COLUMN answered INTEGER NOT NULL DEFAULT 1;
-  UPDATE attempts SET answered = 0 WHERE interrupted = 1 OR error = 'canceled';
-
-  -- The state of a compensation is one word; next_try_ms says when one that is pending is due.
-  ALTER TABLE compensations ADD COLUMN state TEXT NOT NULL DEFAULT 'pending';
-  UPDATE compensations SET state = CASE WHEN note IS NOT NULL THEN 'settled' ELSE 'done' END WHERE ended_ms IS NOT NULL;
-  DROP INDEX compensations_due;
-  DROP INDEX compensations_pending;
-  -- Its expression is that of DueRows.
-  CREATE INDEX compensations_due ON compensations (step, min(tries, 16), next_try_ms) WHERE state = 'pending';
-  CREATE INDEX compensations_open ON compensations (state, step, id) WHERE ended_ms IS NULL;
-
-  -- The row that was tried least is the next to probe with.
-  DROP INDEX outbox_due;
-  CREATE INDEX outbox_due ON outbox (min(tries, 16), next_try_ms) WHERE next_try_ms IS NOT NULL;
 
   -- Each time that this journal was made of a backup. Since then neither ids of rows nor numbers of attempts are below first_id.
   CREATE TABLE restores (
@@ -156,7 +110,6 @@ export const MIGRATIONS: readonly string[] = [
     restored_ms INTEGER NOT NULL,
     first_id INTEGER NOT NULL
   ) STRICT;
-  CREATE INDEX compensations_held ON compensations (attempt_id, id) WHERE state = 'held';
 
   -- What operators did, and who. Without an order: about the whole journal.
   CREATE TABLE operator_actions (
@@ -169,5 +122,10 @@ export const MIGRATIONS: readonly string[] = [
   ) STRICT;
   CREATE INDEX operator_actions_by_order ON operator_actions (order_id, id) WHERE order_id IS NOT NULL;
   CREATE INDEX operator_actions_without_order ON operator_actions (at_ms) WHERE order_id IS NULL;
+
+  CREATE TABLE probes (
+    id INTEGER PRIMARY KEY,
+    filler BLOB NOT NULL
+  ) STRICT;
   `,
 ];

@@ -36,8 +36,6 @@ export function openForWriting({ file, maxPages, lockWaitMs }: JournalSettings):
     db = new DatabaseSync(file, { timeout: BUSY_TIMEOUT_MS, enableForeignKeyConstraints: true });
     // Before the first change: the file may belong to another program.
     const { version, isBackup } = identify(db);
-    // Only a file that has no page yet takes this; an older journal keeps its free pages until a `VACUUM`.
-    if (version === 0) db.exec("PRAGMA auto_vacuum = INCREMENTAL");
     const mode = db.prepare("PRAGMA journal_mode = WAL").get();
     if (mode?.journal_mode !== "wal") throw new OpenFailed("its file system cannot hold a write-ahead log");
     db.exec(`

@@ -78,16 +78,14 @@ export class Writer {
     this.#committing = false;
     const startMs = performance.now();
     const changesBefore = this.#totalChanges();
-    const movedBefore = this.#tables.freePages.moved;
     this.#begin.run();
     const results = work();
     this.#committing = true;
     this.#commit.run();
     const changes = this.#totalChanges() - changesBefore;
-    const movedPages = this.#tables.freePages.moved - movedBefore;
-    if (changes + movedPages === 0) return { type: "committed", results };
+    if (changes === 0) return { type: "committed", results };
     const commitMs = performance.now() - startMs;
-    this.#checkpoints.afterCommit(changes, movedPages);
+    this.#checkpoints.afterCommit(changes);
     return { type: "committed", results, commitMs };
   }
 

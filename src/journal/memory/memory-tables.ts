@@ -17,7 +17,6 @@ export class MemoryTables implements Tables {
   // A journal in memory is never made of a backup.
   readonly held: HeldTable = { isAny: () => false, attempts: () => [], attemptsAt: () => [], confirm: () => 0 };
   readonly restores: RestoresTable = { attemptAfter: (last) => last + 1, attemptsUpTo: (attempt) => attempt };
-  readonly freePages = { giveBack: () => 0 };
 
   /** `events`: whether outcomes leave events in the outbox. */
   constructor(events: boolean) {

@@ -55,7 +55,5 @@ export function execute(tables: Tables, operation: Operation): Result {
       return tables.outbox.expireDeadLetters(operation[1], operation[2]);
     case "expireActions":
       return tables.actions.expire(operation[1], operation[2]);
-    case "shrink":
-      return tables.freePages.giveBack(operation[1]);
   }
 }

@@ -19,7 +19,6 @@ export interface Tables {
   readonly held: HeldTable;
   readonly restores: RestoresTable;
   readonly actions: ActionsTable;
-  readonly freePages: { giveBack(pages: number): number };
 }
 
 /** `interrupted` of an attempt that a restore closed: nobody has been told yet that it failed. */

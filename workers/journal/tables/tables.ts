@@ -2,7 +2,6 @@ import type { DatabaseSync } from "node:sqlite";
 import type { Tables } from "../../../src/journal/rules/tables.ts";
 import { Attempts } from "./attempts.ts";
 import { Compensations } from "./compensations.ts";
-import { FreePages } from "./free-pages.ts";
 import { Held } from "./held.ts";
 import { IdempotencyKeys } from "./idempotency-keys.ts";
 import { OpenAttempts } from "./open-attempts.ts";
@@ -22,7 +21,6 @@ export interface SqliteTables extends Tables {
   readonly restores: Restores;
   readonly outbox: Outbox;
   readonly actions: OperatorActions;
-  readonly freePages: FreePages;
 }
 
 export function tablesOf(db: DatabaseSync, events: boolean): SqliteTables {
@@ -37,6 +35,5 @@ export function tablesOf(db: DatabaseSync, events: boolean): SqliteTables {
     restores,
     outbox: new Outbox(db, events),
     actions: new OperatorActions(db),
-    freePages: new FreePages(db),
   };
 }
