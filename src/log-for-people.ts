@@ -13,7 +13,7 @@ interface OrderLine {
  * its steps ended; any other line has its fields after its message.
  */
 export function logForPeople({ colors }: { readonly colors: boolean }): (line: string) => string {
-  const prettify = prettyFactory({ colorize: colors, ignore: "pid,hostname", singleLine: true });
+  const prettify = prettyFactory({ colorize: colors, ignore: "pid,hostname,node", singleLine: true });
   return (line) => {
     const entry = JSON.parse(line);
     if (entry.msg !== "order ended") return prettify(entry);

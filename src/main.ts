@@ -1,12 +1,14 @@
 import "./compile-cache.js";
 import { flushCompileCache } from "node:module";
+import { hostname } from "node:os";
 import { isatty } from "node:tty";
 import { parseArgs } from "node:util";
-import { type DestinationStream, type Logger, pino } from "pino";
-import { ConfigError, describeSettings, readConfig } from "./config.ts";
+import { type DestinationStream, type Logger, type LoggerOptions, pino } from "pino";
+import { type Config, ConfigError, describeSettings, readConfig } from "./config.ts";
 import { AccessKeyError } from "./http/access-keys.ts";
 import { ListenError, type Listener } from "./http/listener.ts";
 import { JournalOpenError } from "./journal/journal-open-error.ts";
+import { storeOf } from "./journal/postgres/address.ts";
 import { LogOutput, nonBlocking } from "./log-output.ts";
 import { type Service, start } from "./service.ts";
 import { exit, Signals } from "./signals.ts";
@@ -38,7 +40,10 @@ async function main(): Promise<void> {
   // Also after an uncaught error.
   process.once("exit", () => output.flushSync());
   const terminal = isatty(STANDARD_OUTPUT) ? { colors: wantsColors(process.env) } : undefined;
-  const log = pino({ level: config.LOG_LEVEL }, terminal === undefined ? output : await forPeople(output, terminal.colors));
+  const log = pino(
+    { ...baseOf(config), level: config.LOG_LEVEL },
+    terminal === undefined ? output : await forPeople(output, terminal.colors),
+  );
   // Before the start, which may take long: a signal must end it, too.
   const signals = new Signals(log, { reloads: config.ADMIN_KEYS_FILE !== undefined || config.API_KEYS_FILE !== undefined });
   const progress = new StartProgress(log);
@@ -53,10 +58,19 @@ async function main(): Promise<void> {
   const started = startedAs(service);
   if (terminal !== undefined) output.write(welcome(started, terminal));
   // Programs that start this one read its ports from this line, so every log level has it.
-  else pino({}, output).info({ api: started.api, admin: started.admin, took_ms: Math.round(started.tookMs) }, "order pipeline is up");
+  else
+    pino(baseOf(config), output).info(
+      { api: started.api, admin: started.admin, took_ms: Math.round(started.tookMs) },
+      "order pipeline is up",
+    );
   // Node writes the cache at the end of a process, but not of a killed one.
   flushCompileCache();
   signals.serve(service);
+}
+
+/** What every line of the log has: where there may be several nodes, the name of this one too. */
+function baseOf({ JOURNAL, NODE_NAME: node }: Config): LoggerOptions {
+  return storeOf(JOURNAL) === "postgres" ? { base: { pid: process.pid, hostname: hostname(), node } } : {};
 }
 
 /** A log in plain text for a terminal, instead of JSON. The package for it is loaded only here. */

@@ -26,6 +26,7 @@ import type { Readiness } from "./http/health-routes.ts";
 import { TooManyConnections } from "./http/listener.ts";
 import { publicApp } from "./http/public-app.ts";
 import { TokenBuckets } from "./http/token-buckets.ts";
+import { storeOf } from "./journal/postgres/address.ts";
 import type { OnOrderEnded } from "./orders/ended-order.ts";
 import { JournalUnavailable } from "./orders/order-journal.ts";
 import { Pipeline } from "./orders/pipeline.ts";
@@ -88,6 +89,7 @@ export async function start(config: Config, log: Logger, options: StartOptions):
     backlog: () => recent.get(),
     receiver: () => orders.webhooks?.state().receiver ?? "none",
     simulated,
+    ...(storeOf(config.JOURNAL) === "postgres" && { node: config.NODE_NAME }),
     onFault,
   });
 

@@ -2,7 +2,7 @@ import { stripVTControlCharacters } from "node:util";
 import { expect, test } from "vitest";
 import { logForPeople } from "../src/log-for-people.ts";
 
-const HEAD = { level: 30, time: 0, pid: 1, hostname: "shop-1" };
+const HEAD = { level: 30, time: 0, pid: 1, hostname: "shop-1", node: "shop-1" };
 const forReading = logForPeople({ colors: false });
 
 test("the line of an order says in words how it and its steps ended", () => {

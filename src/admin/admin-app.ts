@@ -18,6 +18,7 @@ import { liveRoutes } from "./live/live-routes.ts";
 import { pageRoutes } from "./live/page-routes.ts";
 import type { MetricSources, Metrics } from "./metrics.ts";
 import { metricsRoutes } from "./metrics-routes.ts";
+import { nodeRoutes } from "./node-routes.ts";
 import type { OnAction } from "./on-action.ts";
 import { orderListRoutes } from "./order-list-routes.ts";
 import { orderLookupRoutes } from "./order-lookup-routes.ts";
@@ -33,7 +34,7 @@ export interface AdminParts {
   readonly metrics: Metrics;
   readonly live: LiveFeed;
   /** Further sources of `/metrics`. */
-  readonly watched: Omit<MetricSources, "backlog" | "webhooks" | "ordersInFlight" | "threads">;
+  readonly watched: Omit<MetricSources, "backlog" | "nodes" | "webhooks" | "ordersInFlight" | "threads">;
   readonly diagnosis: Diagnosis;
   readonly operators: OperatorParts;
   /** Absent with real providers: then the chaos routes do not exist. */
@@ -75,6 +76,7 @@ export function adminApp({ keys, counters, metrics, watched, diagnosis, live, op
       threads: counters.threads,
       backlog: () => recent.get(),
       ordersInFlight: counters.ordersInFlight,
+      ...(journal.nodes !== undefined && { nodes: journal.nodes }),
       ...(webhooks !== undefined && { webhooks }),
     }),
   );
@@ -85,6 +87,7 @@ export function adminApp({ keys, counters, metrics, watched, diagnosis, live, op
   app.use(webhookRoutes(operators));
   app.use(backupRoutes({ journal, onAction: operators.onAction, ...backups }));
   app.use(restoreRoutes(operators));
+  app.use(nodeRoutes(journal));
   if (chaos !== undefined) app.use(chaosRoutes(chaos), demoOrderRoutes(chaos.orderService));
   app.use(noSuchRoute);
   app.use(journalAnswers);

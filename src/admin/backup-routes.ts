@@ -13,10 +13,15 @@ export interface BackupParts {
   readonly journal: Pick<OperatorJournal, "backup" | "noteAction">;
   /** An absolute path; absent without `BACKUP_DIR`. */
   readonly directory?: string;
-  /** A journal in memory has no backup. */
-  readonly inMemory: boolean;
+  /** Only a journal in a file has a backup that is made here. */
+  readonly store: keyof typeof NO_BACKUP | "file";
   readonly onAction: OnAction;
 }
+
+const NO_BACKUP = {
+  memory: "backup: a journal in memory has none; set JOURNAL to a file",
+  postgres: "backup: PostgreSQL makes those of this journal; see docs/many-machines.md",
+} as const;
 
 // A growing backup ends in .partial. SQLite takes files with the other endings for parts of a database.
 const NAME_RULE =
@@ -28,14 +33,14 @@ const BODY = z.strictObject({
 });
 
 /** `POST /backup`: a consistent copy of the journal, while it runs. */
-export function backupRoutes({ journal, directory, inMemory, onAction }: BackupParts): Router {
+export function backupRoutes({ journal, directory, store, onAction }: BackupParts): Router {
   const router = Router({ caseSensitive: true, strict: true });
   router
     .route("/backup")
     .post(readSmallBody, async (request: Request, response: Response) => {
       readQuery(request, NOTHING);
       const { name } = readJson(request, BODY);
-      if (inMemory) throw new BadRequest("backup: a journal in memory has none; set JOURNAL to a file");
+      if (store !== "file") throw new BadRequest(NO_BACKUP[store]);
       if (directory === undefined) throw new BadRequest("backup: there is no place for it; set BACKUP_DIR to a directory");
       const act = { actor: actorOf(request), action: "backup" } as const;
       const { bytes, durationMs } = await written(join(directory, name), name);

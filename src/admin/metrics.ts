@@ -1,6 +1,6 @@
 import type { EndedOrder } from "../orders/ended-order.ts";
 import type { ErrorKind } from "../orders/error-kind.ts";
-import type { Backlog } from "../orders/operator-journal.ts";
+import type { Backlog, NodeState } from "../orders/operator-journal.ts";
 import { JournalUnavailable } from "../orders/order-journal.ts";
 import type { StepName } from "../orders/steps.ts";
 import { CompensationMetrics } from "./metrics/compensation-metrics.ts";
@@ -14,6 +14,8 @@ import type { WebhookControl } from "./webhook-routes.ts";
 export interface MetricSources extends PressureSources {
   readonly backlog: () => Promise<Backlog>;
   readonly journalHealthy: () => boolean;
+  /** Absent for the journal of one process. */
+  readonly nodes?: () => Promise<readonly NodeState[]>;
   /** Absent where no receiver is configured. */
   readonly webhooks?: Pick<WebhookControl, "state">;
   /** How many spans were not exported; absent without an exporter. */
@@ -56,6 +58,7 @@ export class Metrics {
       ...pressureFamilies(sources),
       this.#compensations.family(),
       ...this.#journal.families(sources.journalHealthy),
+      ...(sources.nodes === undefined ? [] : [this.#journal.nodesFamily()]),
       ...webhookFamilies(sources.webhooks),
       ...tracingFamilies(sources.spansDropped),
     ];
@@ -63,7 +66,8 @@ export class Metrics {
     return {
       contentType: registry.contentType,
       text: async () => {
-        this.#journal.show(await orUnavailable(sources.backlog));
+        const [backlog, nodes] = await Promise.all([orUnavailable(sources.backlog), orUnavailable(sources.nodes ?? nobody)]);
+        this.#journal.show(backlog, nodes?.length);
         return (await registry.metrics()) + (await processMetrics().metrics());
       },
     };
@@ -77,7 +81,9 @@ export interface Exposition {
   text(): Promise<string>;
 }
 
-async function orUnavailable(read: () => Promise<Backlog>): Promise<Backlog | undefined> {
+async function nobody(): Promise<undefined> {}
+
+async function orUnavailable<T>(read: () => Promise<T>): Promise<T | undefined> {
   try {
     return await read();
   } catch (error) {

@@ -2,6 +2,7 @@ import type { Logger } from "pino";
 import type { OperatorParts } from "../admin/admin-app.ts";
 import type { Config } from "../config.ts";
 import type { Journal } from "../journal/journal.ts";
+import { storeOf } from "../journal/postgres/address.ts";
 import type { Orders } from "./orders.ts";
 
 /** What operators see and change. `backupDirectory`: absolute; absent: no backups. */
@@ -22,7 +23,7 @@ export function operatorParts(
       }),
     backups: {
       ...(backupDirectory !== undefined && { directory: backupDirectory }),
-      inMemory: config.JOURNAL === "memory",
+      store: storeOf(config.JOURNAL),
     },
     onSettled: ({ id, orderId, attempt, step, note }) => {
       log.warn({ compensation: id, order_id: orderId, attempt, step, note }, "a compensation was settled by hand");

@@ -60,6 +60,24 @@ export interface OperatorJournal {
    * `JournalUnavailable` when it cannot be written; then nothing is left of it.
    */
   backup(file: string): Promise<BackupDone>;
+  /** The nodes that live on this journal, by their names. Absent for the journal of one process. */
+  readonly nodes?: () => Promise<readonly NodeState[]>;
+}
+
+/** A node, from its start until it was stopped or the others saw that it is dead. */
+export interface NodeState {
+  readonly name: string;
+  /** Tells lives of one name apart: a node that starts again begins a new one. */
+  readonly life: number;
+  /** Of the service. */
+  readonly version: string;
+  readonly leaseMs: number;
+  /** Wall clock. */
+  readonly startedMs: number;
+  /** Orders that it runs, or whose answers it still has to store. */
+  readonly ordersUnderWay: number;
+  /** It is the node that was asked. */
+  readonly isThis: boolean;
 }
 
 /** What operators do that is kept. */

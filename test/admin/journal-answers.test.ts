@@ -20,6 +20,7 @@ const ROUTES: readonly (readonly [method: string, path: string, body?: object])[
   ["GET", "/dead-letters"],
   ["POST", "/dead-letters/1/redeliver"],
   ["GET", "/webhooks"],
+  ["GET", "/nodes"],
   ["POST", "/backup", { name: "a.db" }],
 ];
 
@@ -45,6 +46,7 @@ async function startWith(error: Error, faults: unknown[]): Promise<number> {
     restore: fails,
     heldAttempts: fails,
     confirmRestore: fails,
+    nodes: fails,
   };
   const counters = {
     totals: () => ({ running: 0, started: 0, finished: 0 }),
@@ -75,7 +77,7 @@ async function startWith(error: Error, faults: unknown[]): Promise<number> {
       journal,
       lookup: { find: fails },
       compensator: { tryNow: async () => {}, waitsFor: () => "bulkhead" },
-      backups: { directory: "/nowhere", inMemory: false },
+      backups: { directory: "/nowhere", store: "file" },
       onSettled: () => {},
       onRedelivered: () => {},
       onConfirmed: () => {},

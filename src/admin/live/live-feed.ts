@@ -27,6 +27,8 @@ export interface LiveSources {
   readonly receiver: () => string;
   /** Whether the providers are simulated, so that trouble can be made. */
   readonly simulated: boolean;
+  /** The name of the node; absent where the journal is of one process. */
+  readonly node?: string;
   readonly onFault: OnFault;
 }
 
@@ -79,9 +81,10 @@ export class LiveFeed {
 
   /** Makes a response a stream of events. Returns false when there are too many, or after `close`. */
   open(response: Response): boolean {
-    const { simulated, capacities } = this.#sources;
+    const { simulated, capacities, node } = this.#sources;
     return this.#stream.add(response, "hello", {
       pid: process.pid,
+      ...(node !== undefined && { node }),
       now: monotonicMs(),
       now_since_1970_ms: Date.now(),
       every_ms: TICK_MS,

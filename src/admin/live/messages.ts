@@ -10,6 +10,8 @@ import type { StepName } from "../../orders/steps.ts";
 export interface Hello {
   /** A new pid on a later stream means that the process was restarted, and its threads are numbered anew. */
   readonly pid: number;
+  /** The name of the node, where there may be several. */
+  readonly node?: string;
   /** `now` and `now_since_1970_ms` are the same moment on two clocks, so that the page can show times of day. */
   readonly now: number;
   readonly now_since_1970_ms: number;

@@ -10,14 +10,28 @@ const COMMIT_SECONDS = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2,
 export class JournalMetrics {
   readonly #commitSeconds = new Histogram(COMMIT_SECONDS);
   #backlog: Backlog | undefined;
+  #nodes: number | undefined;
 
   committed(milliseconds: number): void {
     this.#commitSeconds.observe(milliseconds / 1_000);
   }
 
-  /** Sets the backlog to show. While the journal cannot be read (undefined) its series are left out: a stale number would hide the fault. */
-  show(backlog: Backlog | undefined): void {
+  /**
+   * Sets the backlog and the number of nodes to show. While the journal cannot be read (undefined) their series are left out: a stale number
+   * would hide the fault.
+   */
+  show(backlog: Backlog | undefined, nodes?: number): void {
     this.#backlog = backlog;
+    this.#nodes = nodes;
+  }
+
+  nodesFamily(): Family {
+    return {
+      name: "nodes",
+      type: "gauge",
+      help: "Nodes that live on this journal.",
+      samples: () => (this.#nodes === undefined ? [] : [{ value: this.#nodes }]),
+    };
   }
 
   families(healthy: () => boolean): Family[] {

@@ -23,8 +23,8 @@ export function header() {
 
   return {
     /** @param {Hello} hello */
-    hello({ pid }) {
-      process = `process ${pid}`;
+    hello({ pid, node }) {
+      process = node === undefined ? `process ${pid}` : `node ${node}, process ${pid}`;
     },
 
     /**

@@ -1,0 +1,131 @@
+import express from "express";
+import { Client, types } from "pg";
+import { expect, test } from "vitest";
+import { Metrics } from "../../src/admin/metrics.ts";
+import { nodeRoutes } from "../../src/admin/node-routes.ts";
+import { errorAnswers } from "../../src/http/fallbacks.ts";
+import { listen } from "../../src/http/listener.ts";
+import { listNodes } from "../../src/journal/postgres/node-list.ts";
+import { MIGRATIONS, SCHEMA } from "../../src/journal/postgres/schema.ts";
+import type { Sql } from "../../src/journal/postgres/sql.ts";
+import type { NodeState, OperatorJournal } from "../../src/orders/operator-journal.ts";
+import { JournalUnavailable } from "../../src/orders/order-journal.ts";
+import { perStep } from "../../src/orders/steps.ts";
+import { send } from "../support/http-client.ts";
+import { freshDatabase } from "../support/postgres/index.ts";
+import { startService } from "../support/service.ts";
+import { QUIET } from "./quiet-sources.ts";
+
+const INT8 = 20;
+const NOTHING = { count: 0 };
+const NODE: NodeState = {
+  name: "shop-1",
+  life: 7,
+  version: "1.2.3",
+  leaseMs: 5_000,
+  startedMs: Date.UTC(2026, 10, 23),
+  ordersUnderWay: 3,
+  isThis: true,
+};
+
+/** Asks the route of a journal. */
+async function ask(journal: Pick<OperatorJournal, "nodes">, path = "/nodes") {
+  const app = express();
+  app.use(nodeRoutes(journal));
+  app.use(errorAnswers(() => {}));
+  const listener = await listen({
+    name: "ADMIN_PORT",
+    host: "127.0.0.1",
+    port: 0,
+    app,
+    anyNameFromOutside: false,
+    allowedHosts: [],
+    onFault: () => {},
+    keepAliveTimeoutMs: 5_000,
+    headersTimeoutMs: 5_000,
+    requestTimeoutMs: 5_000,
+  });
+  try {
+    return await send(listener.port, { path });
+  } finally {
+    await listener.close();
+  }
+}
+
+/** The lines of the metric, without its help. */
+async function metricOf(nodes: OperatorJournal["nodes"]): Promise<string[]> {
+  const backlog = { compensations: perStep(() => NOTHING), events: NOTHING, deadLetters: 0, bytes: 0 };
+  const sources = {
+    ...QUIET,
+    backlog: async () => backlog,
+    ordersInFlight: () => 0,
+    threads: () => [],
+    ...(nodes !== undefined && { nodes }),
+  };
+  const text = await (await new Metrics().exposition(sources)).text();
+  return text.split("\n").filter((line) => /^nodes\b/.test(line));
+}
+
+test("GET /nodes lists who lives, and says who answers", async () => {
+  const { isThis, ...other } = NODE;
+  const { status, json } = await ask({ nodes: async () => [NODE, { ...other, name: "shop-2", life: 9, isThis: false }] });
+  const shown = { version: "1.2.3", lease_ms: 5_000, started_at: "2026-11-23T00:00:00.000Z", orders_under_way: 3 };
+  expect(status).toBe(200);
+  expect(json).toEqual({
+    nodes: [
+      { name: "shop-1", life: 7, ...shown, this: true },
+      { name: "shop-2", life: 9, ...shown },
+    ],
+  });
+  expect((await ask({ nodes: async () => [NODE] }, "/nodes?all=1")).json.error).toEqual({
+    kind: "bad_request",
+    message: "all: is not a known parameter; there is none here",
+  });
+});
+
+test("the journal of one process has no nodes: 404 says why, and there is no metric", async () => {
+  await using server = await startService();
+  const { status, json } = await send(server.adminPort, { path: "/nodes" });
+  expect([status, json.error.kind]).toEqual([404, "not_found"]);
+  expect(json.error.message).toContain("not on PostgreSQL");
+  expect((await send(server.adminPort, { method: "POST", path: "/nodes" })).headers.allow).toBe("GET, HEAD");
+  expect(await metricOf(undefined)).toEqual([]);
+});
+
+test("the metric counts them, and is left out while the journal cannot be read", async () => {
+  expect(await metricOf(async () => [NODE, NODE, NODE])).toEqual(["nodes 3"]);
+  expect(await metricOf(() => Promise.reject(new JournalUnavailable("the database is away")))).toEqual([]);
+  await expect(metricOf(() => Promise.reject(new TypeError("bug")))).rejects.toThrow("bug");
+});
+
+test("on PostgreSQL those are listed that have not ended, by name and life, with the orders that each has open", async () => {
+  await using database = await freshDatabase();
+  const client = new Client({
+    connectionString: database.url,
+    types: { getTypeParser: (oid: number) => (oid === INT8 ? Number : types.getTypeParser(oid)) },
+  });
+  // It is dropped under this session.
+  client.on("error", () => {});
+  await client.connect();
+  const sql: Sql = {
+    rows: async ({ text }, values = []) => (await client.query({ text, values: [...values], rowMode: "array" })).rows as never,
+  };
+  await client.query(`CREATE SCHEMA ${SCHEMA}; SET search_path = ${SCHEMA}`);
+  for (const step of MIGRATIONS) await client.query(step.sql);
+  expect(await listNodes(sql, 1)).toEqual([]);
+
+  // In the order of the database's own collation "b" comes before "C".
+  await client.query(
+    `INSERT INTO nodes (name, version, schema_version, lease_ms, started_ms, ended_ms)
+     VALUES ('b', '1.0.0', 1, 5000, 1000, NULL), ('C', '1.0.1', 1, 4000, 2000, NULL), ('b', '1.0.1', 1, 5000, 3000, NULL),
+            ('dead', '1.0.0', 1, 5000, 4000, 5000)`,
+  );
+  await client.query(
+    `INSERT INTO attempts (order_id, attempt, amount, accepted_ms, open_by)
+     SELECT 'o' || n, 1, 1, 1, CASE WHEN n <= 4 THEN 1 WHEN n <= 6 THEN 2 WHEN n <= 7 THEN 4 END FROM generate_series(1, 20) n`,
+  );
+  const lines = (await listNodes(sql, 1)).map(({ name, life, version, leaseMs, startedMs, ordersUnderWay, isThis }) =>
+    [name, life, version, leaseMs, startedMs, ordersUnderWay, isThis].join(" "),
+  );
+  expect(lines).toEqual(["C 2 1.0.1 4000 2000 2 false", "b 1 1.0.0 5000 1000 4 true", "b 3 1.0.1 5000 3000 0 false"]);
+});
