@@ -2,6 +2,7 @@ import { CancelScope, DEFAULT_URGENCY, monotonicMs } from "../threads/index.ts";
 import type { CancelCause } from "./cancel-cause.ts";
 import type { StoredAnswer } from "./order-journal.ts";
 import type { ByOrderId } from "./order-runs.ts";
+import type { OtherNodes } from "./other-nodes.ts";
 import type { AttemptInput } from "./step.ts";
 
 const ONCE = { once: true };
@@ -29,20 +30,33 @@ export class OrderRun implements ByOrderId {
   readonly parentSpanId: string | undefined;
   /** On the clock of `monotonicMs`. */
   readonly receivedAtMs: number;
+  readonly #otherNodes: OtherNodes | undefined;
   #waiters = 0;
+  /** While nobody waits here: whether somebody does at another node, as far as is known. */
+  #isAwaitedElsewhere = false;
+  #stopWatch: (() => void) | undefined;
   #isLost = false;
   #isClosed = false;
   #closed: PromiseWithResolvers<void> | undefined;
 
-  constructor(input: AttemptInput, origin: OrderOrigin, work: (run: OrderRun) => Promise<StoredAnswer>, urgency: number = DEFAULT_URGENCY) {
+  /** `otherNodes`: absent where no other node has the same journal. */
+  constructor(
+    input: AttemptInput,
+    origin: OrderOrigin,
+    work: (run: OrderRun) => Promise<StoredAnswer>,
+    urgency: number = DEFAULT_URGENCY,
+    otherNodes?: OtherNodes,
+  ) {
     this.input = input;
     this.urgency = urgency;
     // Keeps the fields and not the origin, which is a whole request: an order may wait for minutes.
     this.requestId = origin.requestId;
     this.parentSpanId = origin.parentSpanId;
     this.receivedAtMs = origin.receivedAtMs ?? monotonicMs();
-    // Before the work begins: if the client has hung up already, no step must run.
+    // Before the work begins: if the client has hung up already, no step must run. Other nodes are not asked: who waits there for an attempt
+    // that has done nothing may as well begin the next.
     this.join(origin.signal);
+    this.#otherNodes = otherNodes;
     this.answer = work(this);
   }
 
@@ -55,9 +69,13 @@ export class OrderRun implements ByOrderId {
     return this.scope.cause === "client_disconnected" || this.scope.cause === "shutdown";
   }
 
-  /** Whether somebody waits for its answer. */
+  /**
+   * Whether somebody waits for its answer. Where nobody waits here and other nodes have not replied yet: no. Who waits there then asks the
+   * journal again, and gets the order that was placed, or a new attempt after one that failed.
+   */
   get isAwaited(): boolean {
-    return this.#waiters > 0 && !this.#isLost;
+    if (this.#isLost) return false;
+    return this.#waiters > 0 || (this.#isAwaitedElsewhere && !this.canceledFromOutside);
   }
 
   /** Whether no request may join it any more, because its answer is stored as one that nobody had, if at all. */
@@ -87,23 +105,43 @@ export class OrderRun implements ByOrderId {
 
   close(): void {
     this.#isClosed = true;
+    this.#unwatch();
     this.#closed?.resolve();
   }
 
   /**
-   * A request waits for the answer from now on, until `signal` is aborted. Then `onLeft` is called, and if no other request waits, the order
-   * is canceled. Without a signal the request waits until the order ends.
+   * A request waits for the answer from now on, until `signal` is aborted. Then `onLeft` is called, and if no other request waits, at other
+   * nodes neither, the order is canceled. Without a signal the request waits until the order ends.
    */
   join(signal: AbortSignal | undefined, onLeft?: () => void): void {
     this.#waiters++;
+    this.#unwatch();
     const leave = () => {
       this.#waiters--;
-      // Has no effect when the order has ended.
-      if (this.#waiters === 0) this.scope.cancel("client_disconnected");
+      if (this.#waiters === 0) this.#abandon();
       onLeft?.();
     };
     // The listener ends with the signal, which belongs to one request.
     if (signal?.aborted) leave();
     else signal?.addEventListener("abort", leave, ONCE);
+  }
+
+  #abandon(): void {
+    // Has no effect when the order has ended.
+    if (this.#otherNodes === undefined) this.scope.cancel("client_disconnected");
+    else if (!this.#isClosed && !this.#isLost) this.#stopWatch = this.#watch(this.#otherNodes);
+  }
+
+  #watch(otherNodes: OtherNodes): () => void {
+    return otherNodes.watchWaiters(this.orderId, this.input.attempt, (isAwaited) => {
+      this.#isAwaitedElsewhere = isAwaited;
+      if (!isAwaited) this.scope.cancel("client_disconnected");
+    });
+  }
+
+  #unwatch(): void {
+    this.#stopWatch?.();
+    this.#stopWatch = undefined;
+    this.#isAwaitedElsewhere = false;
   }
 }

@@ -3,12 +3,21 @@ import type { AdmissionGate } from "./admission-gate.ts";
 import { AttemptRunner } from "./attempt-runner.ts";
 import type { CancelCause } from "./cancel-cause.ts";
 import type { Compensator } from "./compensator.ts";
+import { Elsewhere } from "./elsewhere.ts";
 import type { OnOrderEnded } from "./ended-order.ts";
 import type { OnFault } from "./faults.ts";
 import { InFlight } from "./in-flight.ts";
-import { type AcceptResult, type IdempotencyKey, JournalUnavailable, type OrderJournal, type StoredAnswer } from "./order-journal.ts";
+import {
+  type AcceptResult,
+  type IdempotencyKey,
+  JournalUnavailable,
+  JournalUnreachable,
+  type OrderJournal,
+  type StoredAnswer,
+} from "./order-journal.ts";
 import { type OrderOrigin, OrderRun } from "./order-run.ts";
 import { type ByOrderId, OrderRuns } from "./order-runs.ts";
+import type { OtherNodes } from "./other-nodes.ts";
 import { computingSteps, type Pipeline } from "./pipeline.ts";
 import { Refused } from "./refused.ts";
 import type { AttemptInput, Simulation } from "./step.ts";
@@ -21,6 +30,8 @@ export interface OrderServiceOptions {
   readonly maxInFlight: number;
   /** Absent: `maxInFlight` is the only limit. */
   readonly gate?: AdmissionGate;
+  /** Absent where no other node has the same journal. */
+  readonly otherNodes?: OtherNodes;
   /** An attempt and its events have been stored. */
   readonly onStored?: () => void;
   readonly onEnded?: OnOrderEnded;
@@ -75,12 +86,14 @@ export class OrderService {
   readonly #runner: AttemptRunner;
   readonly #work = (run: OrderRun) => this.#runner.run(run);
   readonly #inFlight: InFlight;
+  readonly #elsewhere: Elsewhere | undefined;
 
   constructor(options: OrderServiceOptions) {
     this.#options = options;
     this.#runs = new OrderRuns(options.maxInFlight);
     this.#inFlight = new InFlight(options.maxInFlight);
     this.#runner = new AttemptRunner({ ...options, onClosed: (run) => this.#closed(run) });
+    this.#elsewhere = options.otherNodes && new Elsewhere(options.otherNodes, options.orderTimeoutMs);
   }
 
   /** Requests admitted and not ended: orders that run, and requests that wait for the answer of one. */
@@ -99,8 +112,9 @@ export class OrderService {
   }
 
   /**
-   * Starts an attempt at an order, joins the attempt that runs, or finds the stored answer. Throws `Refused` when nothing was run: with
-   * `overloaded`, `shutting_down`, `order_conflict`, `idempotency_mismatch`, or `internal` if the order cannot be stored.
+   * Starts an attempt at an order, joins the attempt that runs, here or on another node, or finds the stored answer. Throws `Refused` when
+   * nothing was run: with `overloaded`, `shutting_down`, `order_conflict`, `idempotency_mismatch`, `internal` if the order cannot be stored,
+   * or `canceled` if the client hung up while another node ran it.
    */
   async place(request: PlaceRequest): Promise<Placement> {
     this.#inFlight.refuseUnlessOpen();
@@ -114,6 +128,7 @@ export class OrderService {
       keepsPlace = !placement.replayed;
       return placement;
     } catch (error) {
+      if (error instanceof JournalUnreachable) throw new Refused("overloaded", "the journal cannot be reached", 1);
       if (!(error instanceof JournalUnavailable)) throw error;
       const fields = { order_id: request.order.orderId, request_id: request.requestId };
       this.#options.onFault?.("order refused: it could not be written down", error, fields);
@@ -132,6 +147,7 @@ export class OrderService {
   /** Cancels every order in flight. Outcomes that the journal cannot store are left to the next start. */
   cancelAll(cause: CancelCause): void {
     for (const run of this.#runs.all()) run.scope.cancel(cause);
+    this.#elsewhere?.cancelAll(cause);
     this.#runner.stop();
   }
 
@@ -181,9 +197,17 @@ export class OrderService {
           throw new Refused("idempotency_mismatch", "Idempotency-Key: this key was used with another body");
         case "running": {
           const run = this.#runs.get(accepted.orderId);
-          if (run !== undefined && !run.canceledFromOutside && !run.isLost) return this.#join(run, request.signal);
-          // Such an attempt frees the order when it is closed. One that is not found was closed since the journal answered.
-          await run?.closed;
+          if (run?.input.attempt !== accepted.attempt) {
+            // Another node has it, or it was closed since the journal answered.
+            const answer = await this.#elsewhere?.endOf(accepted.orderId, accepted.attempt, request.signal);
+            if (answer !== undefined) {
+              // The place of what is no replay ends with its attempt, which has ended.
+              this.#inFlight.leave();
+              return { answer: Promise.resolve(answer), replayed: false };
+            }
+          } else if (run.canceledFromOutside || run.isLost) await run.closed;
+          else return this.#join(run, request.signal);
+          // Nobody received its answer, which frees the order.
           this.#inFlight.refuseUnlessOpen();
         }
       }
@@ -193,7 +217,7 @@ export class OrderService {
   }
 
   #start(request: PlaceRequest, attempt: number): Placement {
-    const run = new OrderRun(inputOf(request, attempt), request, this.#work, request.urgency);
+    const run = new OrderRun(inputOf(request, attempt), request, this.#work, request.urgency, this.#options.otherNodes);
     this.#runs.add(run);
     return { answer: run.answer, replayed: false };
   }
