@@ -1,0 +1,193 @@
+import type { ErrorKind } from "../../orders/error-kind.ts";
+import type { OnFault } from "../../orders/faults.ts";
+import { JournalUnavailable, type StoredAnswer } from "../../orders/order-journal.ts";
+import type { OtherNodes } from "../../orders/other-nodes.ts";
+import type { Cancelable } from "../../threads/index.ts";
+import { Poll } from "./poll.ts";
+import type { Sql, Statement } from "./sql.ts";
+
+const REGISTER: Statement = {
+  name: "waiters_register",
+  text: `
+    INSERT INTO waiters (order_id, attempt, life)
+    SELECT order_id, attempt, $3 FROM unnest($1::text[], $2::bigint[]) AS one (order_id, attempt)
+    ON CONFLICT DO NOTHING`,
+};
+
+const UNREGISTER: Statement = {
+  name: "waiters_unregister",
+  text: `
+    DELETE FROM waiters USING unnest($1::text[], $2::bigint[]) AS one (order_id, attempt)
+    WHERE waiters.order_id = one.order_id AND waiters.attempt = one.attempt AND waiters.life = $3`,
+};
+
+// An attempt whose row is gone is closed too.
+const CLOSED: Statement = {
+  name: "waiters_closed",
+  text: `
+    SELECT one.place, attempts.answered, attempts.error, attempts.answer
+    FROM unnest($1::text[], $2::bigint[]) WITH ORDINALITY AS one (order_id, attempt, place)
+    LEFT JOIN attempts ON attempts.order_id = one.order_id AND attempts.attempt = one.attempt
+    WHERE attempts.open_by IS NULL`,
+};
+
+// A node that was frozen may add a row after its life was ended.
+const AWAITED: Statement = {
+  name: "waiters_awaited",
+  text: `
+    SELECT one.place FROM unnest($1::text[], $2::bigint[]) WITH ORDINALITY AS one (order_id, attempt, place)
+    WHERE EXISTS (
+      SELECT FROM waiters JOIN nodes ON nodes.life = waiters.life
+      WHERE waiters.order_id = one.order_id AND waiters.attempt = one.attempt AND nodes.ended_ms IS NULL)`,
+};
+
+type Closed = [place: number, answered: number | null, error: ErrorKind | null, answer: string | null];
+
+interface Attempt {
+  readonly orderId: string;
+  readonly attempt: number;
+}
+
+/** Another node's attempt, and the requests here that wait for it. */
+interface Wait extends Attempt {
+  readonly requests: Set<(answer: StoredAnswer | undefined) => void>;
+  /** The life under which its row is surely there. */
+  registeredBy: number | undefined;
+  /** Whether its row may be there. */
+  mayHaveRow: boolean;
+}
+
+/** An attempt of this node that nobody here waits for. */
+interface Watch extends Attempt {
+  readonly onKnown: (isAwaited: boolean) => void;
+}
+
+export interface WaitingOptions {
+  readonly sql: Sql;
+  /** That of this node, now. */
+  readonly life: () => number;
+  readonly onFault?: OnFault;
+}
+
+/**
+ * Lets requests wait for attempts of other nodes. A row of `waiters` says for which ones this node has such requests, so that the node that
+ * runs one goes on when its own clients hang up. The rows of a life end with it. Main thread only.
+ *
+ * Both sides poll. Rejected: `NOTIFY`, which takes a lock of the whole database at each commit and left a third of the commits.
+ */
+export class Waiting implements OtherNodes {
+  readonly #options: WaitingOptions;
+  readonly #waits = new Map<string, Wait>();
+  readonly #ends = new Poll<Wait>((waits) => this.#orLater(this.#lookForEnds(waits)));
+  readonly #watches = new Poll<Watch>((watches) => this.#lookForWaiters(watches));
+
+  constructor(options: WaitingOptions) {
+    this.#options = options;
+  }
+
+  endOf(orderId: string, attempt: number, scope: Cancelable): Promise<StoredAnswer | undefined> {
+    const wait = this.#waitFor(orderId, attempt);
+    const { promise, resolve } = Promise.withResolvers<StoredAnswer | undefined>();
+    wait.requests.add(resolve);
+    if (wait.requests.size === 1) this.#ends.lookAt(wait);
+    const subscription = scope.onCancel(() => {
+      resolve(undefined);
+      if (wait.requests.delete(resolve) && wait.requests.size === 0) this.#ends.lookAt(wait);
+    });
+    return promise.finally(() => subscription.unsubscribe());
+  }
+
+  watchWaiters(orderId: string, attempt: number, onKnown: (isAwaited: boolean) => void): () => void {
+    const watch: Watch = { orderId, attempt, onKnown };
+    this.#watches.lookAt(watch);
+    return () => this.#watches.delete(watch);
+  }
+
+  #waitFor(orderId: string, attempt: number): Wait {
+    const key = keyOf({ orderId, attempt });
+    const known = this.#waits.get(key);
+    if (known !== undefined) return known;
+    const wait: Wait = { orderId, attempt, requests: new Set(), registeredBy: undefined, mayHaveRow: false };
+    this.#waits.set(key, wait);
+    return wait;
+  }
+
+  async #lookForEnds(waits: readonly Wait[]): Promise<void> {
+    await this.#unregister(waits.filter(({ requests }) => requests.size === 0));
+    const awaited = waits.filter(({ requests }) => requests.size > 0);
+    if (awaited.length === 0) return;
+    // First, and by a statement of its own: a node whose clients have hung up sees either the row or, later, that its attempt was canceled.
+    await this.#register(awaited);
+    const closed = await this.#options.sql.rows<Closed>(CLOSED, columnsOf(awaited));
+    const ended = closed.map(([place, answered, error, json]) => {
+      const wait = awaited[place - 1] as Wait;
+      this.#end(wait, answered === 1 ? answerOf(error, json as string) : undefined);
+      return wait;
+    });
+    await this.#unregister(ended);
+  }
+
+  #end(wait: Wait, answer: StoredAnswer | undefined): void {
+    // Who asks from now on begins a new wait, which finds the same end.
+    this.#waits.delete(keyOf(wait));
+    for (const resolve of wait.requests) resolve(answer);
+    wait.requests.clear();
+  }
+
+  async #register(waits: readonly Wait[]): Promise<void> {
+    const life = this.#options.life();
+    const unknown = waits.filter(({ registeredBy }) => registeredBy !== life);
+    if (unknown.length === 0) return;
+    for (const wait of unknown) wait.mayHaveRow = true;
+    await this.#options.sql.rows(REGISTER, [...columnsOf(unknown), life]);
+    for (const wait of unknown) wait.registeredBy = life;
+  }
+
+  /** Those that a request has begun to wait for meanwhile stay. */
+  async #unregister(waits: readonly Wait[]): Promise<void> {
+    const registered = waits.filter(({ mayHaveRow }) => mayHaveRow);
+    for (const wait of registered) wait.registeredBy = undefined;
+    if (registered.length > 0) await this.#options.sql.rows(UNREGISTER, [...columnsOf(registered), this.#options.life()]);
+    for (const wait of registered) wait.mayHaveRow = false;
+    for (const wait of waits) {
+      if (wait.requests.size > 0) continue;
+      this.#ends.delete(wait);
+      if (this.#waits.get(keyOf(wait)) === wait) this.#waits.delete(keyOf(wait));
+    }
+  }
+
+  async #lookForWaiters(watches: readonly Watch[]): Promise<void> {
+    const places = new Set<number>();
+    const looked = this.#options.sql.rows<[place: number]>(AWAITED, columnsOf(watches));
+    await this.#orLater(looked.then((rows) => rows.forEach(([place]) => void places.add(place))));
+    for (const [index, watch] of watches.entries()) {
+      // It was stopped meanwhile.
+      if (!this.#watches.has(watch)) continue;
+      const isAwaited = places.has(index + 1);
+      if (!isAwaited) this.#watches.delete(watch);
+      watch.onKnown(isAwaited);
+    }
+  }
+
+  /** What fails leaves all as it was, for the next look. */
+  async #orLater(look: Promise<void>): Promise<void> {
+    try {
+      await look;
+    } catch (error) {
+      if (!(error instanceof JournalUnavailable))
+        this.#options.onFault?.("requests that wait for other nodes could not be looked up", error);
+    }
+  }
+}
+
+function keyOf({ orderId, attempt }: Attempt): string {
+  return `${attempt} ${orderId}`;
+}
+
+function columnsOf(attempts: readonly Attempt[]): [orderIds: string[], attempts: number[]] {
+  return [attempts.map(({ orderId }) => orderId), attempts.map(({ attempt }) => attempt)];
+}
+
+function answerOf(error: ErrorKind | null, json: string): StoredAnswer {
+  return error === null ? { json } : { error, json };
+}
