@@ -30,7 +30,7 @@ async function journalWith(write: (db: DatabaseSync) => void): Promise<Journal> 
 
 // By tries: the longest pause that a row may have, which is what a `Retry-After` or the backoff allows.
 const LONGEST_MS: readonly (readonly [tries: number, pauseMs: number])[] = [
-  [0, 0],
+  [0, MINUTE_MS],
   [1, MINUTE_MS],
   [9, MINUTE_MS],
   [10, 200 * 2 ** 9],

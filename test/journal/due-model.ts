@@ -11,7 +11,7 @@ const HOUR_MS = 3_600_000;
 
 /** The longest pause of a compensation and of an event after so many failed tries, milliseconds. */
 export const LONGEST_PAUSE_MS = {
-  compensation: (tries: number) => (tries === 0 ? 0 : Math.max(60_000, Math.min(HOUR_MS, 100 * 2 ** tries))),
+  compensation: (tries: number) => Math.max(60_000, tries === 0 ? 0 : Math.min(HOUR_MS, 100 * 2 ** tries)),
   event: (tries: number) => (tries === 0 ? 0 : HOUR_MS),
 };
 

@@ -1,5 +1,6 @@
 import type { DatabaseSync } from "node:sqlite";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { LONGEST_FIRST_PAUSE_MS } from "../../src/journal/rules/pauses.ts";
 import { MAX_RETRY_AFTER_MS } from "../../src/outgoing/retry-after.ts";
 import { COMPENSATION_BACKOFF, EVENT_BACKOFF, longestBackoffMs, MAX_HOLD_MS } from "../../src/retries/backoff.ts";
 import type { DuePage } from "../../src/retries/retry-queue.ts";
@@ -177,8 +178,12 @@ test("compensations of another step, never tried ones and those that are not pen
   expect(new Compensations(db).takeDue("payment", "first", NOW, 10, false)).toEqual({ items: [] });
 });
 
-test("a compensation that was never tried has no pause: dated ahead by a wrong clock, it is due", () => {
+test("a compensation that was never tried may be due in a minute; dated further ahead by a wrong clock, it is due", () => {
   const table = compensations();
-  table.add("a second ahead", NOW + 1_000, 0);
-  expect(new Compensations(db).takeDue("payment", "first", NOW, 10, false).items).toMatchObject([{ orderId: "a second ahead" }]);
+  table.add("beyond", NOW + LONGEST_FIRST_PAUSE_MS + 1, 0);
+  table.add("within", NOW + LONGEST_FIRST_PAUSE_MS, 0);
+  const due = (nowMs: number) => named(new Compensations(db).takeDue("payment", "first", nowMs, 10, false));
+  expect(due(NOW)).toEqual({ names: ["beyond"], nextDueMs: NOW + LONGEST_FIRST_PAUSE_MS });
+  expect(due(NOW + LONGEST_FIRST_PAUSE_MS - 1)).toEqual({ names: [], nextDueMs: NOW + LONGEST_FIRST_PAUSE_MS });
+  expect(due(NOW + LONGEST_FIRST_PAUSE_MS)).toEqual({ names: ["within"] });
 });

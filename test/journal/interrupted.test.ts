@@ -1,4 +1,7 @@
 import { expect, test } from "vitest";
+import { MemoryTables } from "../../src/journal/memory/memory-tables.ts";
+import { closeInterrupted } from "../../src/journal/rules/close-interrupted.ts";
+import { execute } from "../../src/journal/rules/execute.ts";
 import { STEPS } from "../../src/orders/steps.ts";
 import { answerBefore, answerTo, done, dueAt, JournalFixture, keyOf, NOW, pending, postponed } from "./journal-fixture.ts";
 
@@ -109,4 +112,17 @@ test("an answer that was stored before the crash is its key's after it, whatever
   expect(await at.journal.closeInterrupted(10, NOW + 60)).toBe(0);
   expect(await at.accept("a", 100, keyOf("k"))).toEqual({ type: "replayed", answer: answerTo("a", "no_courier") });
   expect(await at.accept("a", 100, keyOf("k", "another body"))).toEqual({ type: "mismatch" });
+});
+
+test("calls of an attempt may still be under way when it is closed: then it is compensated later, what was being tried at once", () => {
+  const tables = new MemoryTables(true);
+  execute(tables, ["accept", "tried", 100, NOW]);
+  execute(tables, ["finish", "tried", 1, "timeout", "{}", 1, NOW, [["payment", true]]]);
+  execute(tables, ["answer", "tried", 1, "{}", 1, NOW, []]);
+  execute(tables, ["accept", "ran", 100, NOW]);
+  expect(closeInterrupted(tables, 10, NOW, NOW + 7_000)).toBe(1);
+  const due = (nowMs: number) => tables.compensations.takeDue("payment", "first", nowMs, 10, false);
+  expect(due(NOW)).toMatchObject({ items: [{ orderId: "tried" }], nextDueMs: NOW + 7_000 });
+  expect(due(NOW + 6_999)).toEqual({ items: [], nextDueMs: NOW + 7_000 });
+  expect(due(NOW + 7_000)).toMatchObject({ items: [{ orderId: "ran" }] });
 });

@@ -153,7 +153,9 @@ test("a further step is made once: in a journal with schema 1 and in a new one, 
 test("a step that fails leaves nothing behind: the version before goes on with the journal", async () => {
   writeJournal(file, "newest", ROWS);
   {
-    using _step = furtherStep("UPDATE attempts SET amount = 0; ALTER TABLE attempts ADD COLUMN weight INTEGER; CREATE TABLE retired_orders (x);");
+    using _step = furtherStep(
+      "UPDATE attempts SET amount = 0; ALTER TABLE attempts ADD COLUMN weight INTEGER; CREATE TABLE retired_orders (x);",
+    );
     expect(() => new Writer({ file, role: "writer", events: false })).toThrow("table retired_orders already exists");
   }
   const db = new DatabaseSync(file);

@@ -1,6 +1,7 @@
 import { DatabaseSync } from "node:sqlite";
 import { describe, expect, test } from "vitest";
 import type { Journal } from "../../src/journal/journal.ts";
+import { attemptAfter, attemptsUpTo } from "../../src/journal/rules/restores.ts";
 import { MIGRATIONS } from "../../workers/journal/migrations.ts";
 import { Restores } from "../../workers/journal/tables/restores.ts";
 import { answerTo, dueAt, FAR, JournalFixture, NOW } from "../journal/journal-fixture.ts";
@@ -100,7 +101,7 @@ describe("no id of a row and no number of an attempt is given a second time", ()
     for (const step of MIGRATIONS) db.exec(step);
     db.exec("INSERT INTO operator_actions (id, at_ms, actor, action) VALUES (77, 0, '', 'resume')");
     const restores = new Restores(db);
-    let last = restores.attemptAfter(41);
+    let last = attemptAfter(restores.firstIds, 41);
     let highest = 77;
     expect(last).toBe(42);
     for (let restore = 1; restore <= 100; restore++) {
@@ -108,9 +109,9 @@ describe("no id of a row and no number of an attempt is given a second time", ()
       // What the replaced journal can have given: it was never so many.
       const longAfter = 2 ** 39;
       expect(restores.firstId).toBeGreaterThan(highest + longAfter);
-      expect(restores.attemptAfter(0)).toBeGreaterThan(last + longAfter);
-      expect(restores.attemptsUpTo(restores.attemptAfter(last))).toBe(42 + restore);
-      last = restores.attemptAfter(last);
+      expect(attemptAfter(restores.firstIds, 0)).toBeGreaterThan(last + longAfter);
+      expect(attemptsUpTo(restores.firstIds, attemptAfter(restores.firstIds, last))).toBe(42 + restore);
+      last = attemptAfter(restores.firstIds, last);
       highest = restores.firstId;
       for (const table of ["compensations", "outbox", "operator_actions"]) {
         expect(db.prepare("SELECT seq FROM sqlite_sequence WHERE name = ?").all(table)).toEqual([{ seq: highest - 1 }]);
@@ -134,7 +135,7 @@ describe("no id of a row and no number of an attempt is given a second time", ()
     const [one, other] = [restoredAgain(), restoredAgain()];
     expect(Math.min(one.firstId, other.firstId)).toBeGreaterThan(2 ** 45 + 2 ** 39);
     expect(one.firstId).not.toBe(other.firstId);
-    expect(one.attemptAfter(1)).not.toBe(other.attemptAfter(1));
+    expect(attemptAfter(one.firstIds, 1)).not.toBe(attemptAfter(other.firstIds, 1));
   });
 
   test("after thousands of restores", async () => {

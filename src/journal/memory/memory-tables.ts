@@ -16,7 +16,7 @@ export class MemoryTables implements Tables {
   readonly outbox: MemoryOutbox;
   // A journal in memory is never made of a backup.
   readonly held: HeldTable = { isAny: () => false, attempts: () => [], attemptsAt: () => [], confirm: () => 0 };
-  readonly restores: RestoresTable = { attemptAfter: (last) => last + 1, attemptsUpTo: (attempt) => attempt };
+  readonly restores: RestoresTable = { firstIds: [] };
 
   /** `events`: whether outcomes leave events in the outbox. */
   constructor(events: boolean) {

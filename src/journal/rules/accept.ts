@@ -1,6 +1,7 @@
 import type { ErrorKind } from "../../orders/error-kind.ts";
 import type { StoredAnswer } from "../../orders/order-journal.ts";
 import type { AcceptOperation, KeyFields, Results } from "../protocol.ts";
+import { attemptAfter } from "./restores.ts";
 import type { EndedAttempt, Tables } from "./tables.ts";
 
 /** Takes an order in, or says what is known of its id or key already. */
@@ -21,7 +22,7 @@ export function accept(tables: Tables, [, orderId, amount, nowMs, ...key]: Accep
   if (latest !== undefined && tables.held.isAny(latest[0])) return { type: "held" };
   // The one that was deleted may be the later: an older one stays while something of it is not compensated.
   const last = Math.max(latest?.[1] ?? 0, tables.retired.isEmpty ? 0 : tables.retired.lastAttempt(orderId));
-  const attempt = tables.restores.attemptAfter(last);
+  const attempt = attemptAfter(tables.restores.firstIds, last);
   const isNew = tables.open.add(orderId, attempt, amount, nowMs);
   const open = isNew ? undefined : tables.open.get(orderId);
   if (open !== undefined && open[1] !== amount) return { type: "conflict" };

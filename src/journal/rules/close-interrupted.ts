@@ -5,9 +5,9 @@ import type { Tables } from "./tables.ts";
 
 /**
  * Closes up to `limit` attempts that nobody runs any more: failed, with every step to be compensated. Of one that had ended only the answer
- * was missing, and nobody will get it. Returns how many.
+ * was missing, and nobody will get it. `dueMs`: when the compensations of those that it closes are due. Returns how many.
  */
-export function closeInterrupted(tables: Tables, limit: number, nowMs: number): number {
+export function closeInterrupted(tables: Tables, limit: number, nowMs: number, dueMs: number): number {
   tables.compensations.interrupt(nowMs);
   const open = tables.open.some(limit);
   // The answer has no times, only durations, and these are 0.
@@ -17,7 +17,7 @@ export function closeInterrupted(tables: Tables, limit: number, nowMs: number): 
     if (tables.attempts.one(orderId, attempt) !== undefined) continue;
     const json = JSON.stringify(answerTo(orderId, outcome, []));
     const id = tables.attempts.add(orderId, attempt, amount, acceptedMs, nowMs, "internal", 1, 0, json);
-    for (const step of STEPS) tables.compensations.add(id, step, "pending", nowMs);
+    for (const step of STEPS) tables.compensations.add(id, step, "pending", dueMs);
     tables.outbox.add("order.failed", orderId, amount, attempt, "internal", nowMs);
   }
   return open.length;

@@ -1,4 +1,5 @@
 import type { FoundAttempt, FoundOrder } from "../protocol.ts";
+import { attemptsUpTo } from "./restores.ts";
 import type { EndedAttempt, Tables } from "./tables.ts";
 
 /** An order with its newest attempts, those before the attempt `before` where that is given; null when nothing is known of it. */
@@ -16,7 +17,7 @@ export function find(tables: Tables, orderId: string, before: number | null, lim
   const attempts: FoundAttempt[] = ended.map((row) => endedAttempt(tables, row));
   if (showsRunning) attempts.push(running);
   // Between two restores numbers are given without a gap, so the last one counts them, those that were deleted since included.
-  const attemptsTotal = tables.restores.attemptsUpTo(Math.max(latest.attempt, tables.retired.lastAttempt(orderId)));
+  const attemptsTotal = attemptsUpTo(tables.restores.firstIds, Math.max(latest.attempt, tables.retired.lastAttempt(orderId)));
   return { orderId, attemptsTotal, latest, attempts };
 }
 

@@ -2,11 +2,17 @@ import { MAX_RETRY_AFTER_MS } from "../../outgoing/retry-after.ts";
 import { COMPENSATION_BACKOFF, EVENT_BACKOFF, longestBackoffMs, MAX_HOLD_MS } from "../../retries/backoff.ts";
 
 /**
+ * How far ahead a compensation may be due that was never tried. An attempt whose node died is closed at once, but calls of it may be under way
+ * until its deadline and the time of a call are over: with the default settings seven seconds.
+ */
+export const LONGEST_FIRST_PAUSE_MS = 60_000;
+
+/**
  * How far ahead of now, milliseconds, the next try of a compensation may be that was tried so often. One dated further ahead was written while
  * the clock ran ahead: it is due, or a customer would wait for the money until the clock is there again.
  */
 export function longestCompensationPauseMs(tries: number): number {
-  return tries === 0 ? 0 : Math.max(MAX_HOLD_MS, longestBackoffMs(tries, COMPENSATION_BACKOFF));
+  return tries === 0 ? LONGEST_FIRST_PAUSE_MS : Math.max(MAX_HOLD_MS, longestBackoffMs(tries, COMPENSATION_BACKOFF));
 }
 
 /** The same for an event. */

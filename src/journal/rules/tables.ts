@@ -38,10 +38,8 @@ export interface HeldTable {
 
 /** Where numbers of attempts went on after the journal was made of a backup. */
 export interface RestoresTable {
-  /** The number of an order's next attempt; `last` 0 where there was none. */
-  attemptAfter(last: number): number;
-  /** How many attempts at an order there were up to its attempt of that number, lost ones not counted. */
-  attemptsUpTo(attempt: number): number;
+  /** The first id of each time, newest first. Since then neither ids of rows nor numbers of attempts are below it. */
+  readonly firstIds: readonly number[];
 }
 
 /** What operators did, and who. Written in the transaction of the act where the act is a write. */
