@@ -1,6 +1,7 @@
 import type { AdmissionGate } from "../../src/orders/admission-gate.ts";
 import { Compensator } from "../../src/orders/compensator.ts";
 import { OrderService } from "../../src/orders/order-service.ts";
+import type { OtherNodes } from "../../src/orders/other-nodes.ts";
 import { Pipeline } from "../../src/orders/pipeline.ts";
 import type { StepOutcome } from "../../src/orders/step.ts";
 import { perStep } from "../../src/orders/steps.ts";
@@ -15,17 +16,22 @@ export interface OrderServiceFixtureOptions {
   /** What each compensation ends with at once; by default they go on until a test ends them. */
   readonly compensate?: StepOutcome;
   readonly gate?: AdmissionGate;
+  readonly otherNodes?: OtherNodes;
+  /** Two nodes have one. */
+  readonly journal?: FakeJournal;
 }
 
 /** An order service, open, with everything around it in memory: a runner and a journal that do as the test says. */
 export class OrderServiceFixture implements AsyncDisposable {
-  readonly journal = new FakeJournal();
+  readonly journal: FakeJournal;
   readonly runner = new FakeRunner();
   readonly faults: string[] = [];
   readonly compensator: Compensator;
   readonly orderService: OrderService;
 
-  constructor({ maxInFlight = 10, orderTimeoutMs = 60_000, compensate, gate }: OrderServiceFixtureOptions = {}) {
+  constructor(options: OrderServiceFixtureOptions = {}) {
+    const { maxInFlight = 10, orderTimeoutMs = 60_000, compensate, gate, otherNodes } = options;
+    this.journal = options.journal ?? new FakeJournal();
     const onFault = (message: string) => void this.faults.push(message);
     const { runner, journal } = this;
     if (compensate !== undefined) runner.onStart = (step) => step.spec.action === "compensate" && step.end(compensate);
@@ -38,6 +44,7 @@ export class OrderServiceFixture implements AsyncDisposable {
       orderTimeoutMs,
       maxInFlight,
       ...(gate !== undefined && { gate }),
+      ...(otherNodes !== undefined && { otherNodes }),
       onFault,
     });
     this.compensator.start();

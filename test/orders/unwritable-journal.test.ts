@@ -1,6 +1,7 @@
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { AnswerLost } from "../../src/orders/attempt-runner.ts";
 import { FIRST_TRIES } from "../../src/orders/compensation-call.ts";
+import { JournalUnreachable } from "../../src/orders/order-journal.ts";
 import { STEPS } from "../../src/orders/steps.ts";
 import { timers } from "../leaks/timers.ts";
 import { eventually } from "../support/eventually.ts";
@@ -32,6 +33,13 @@ test("an order that cannot be written down is refused before any step runs, and 
   at.end();
   expect(await answer).not.toHaveProperty("error");
   expect(at.orderService.inFlight).toBe(0);
+});
+
+test("an order is refused as overloaded, to be sent again in a second, where the journal's server cannot be reached", async () => {
+  await using at = new OrderServiceFixture({ maxInFlight: 1 });
+  vi.spyOn(at.journal, "accept").mockRejectedValueOnce(new JournalUnreachable("connection refused"));
+  await expect(at.place()).rejects.toMatchObject({ kind: "overloaded", retryAfterSeconds: 1 });
+  expect([at.runner.started, at.orderService.inFlight, at.faults]).toEqual([[], 0, []]);
 });
 
 test("an answer that cannot be stored is not sent; its true outcome is stored when it can be, and nothing of a placed order is compensated", async () => {
