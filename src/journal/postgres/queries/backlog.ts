@@ -1,0 +1,95 @@
+import { EVENT_KEPT_MS } from "../../../orders/event-payload.ts";
+import type { Backlog, Waiting } from "../../../orders/operator-journal.ts";
+import { perStep, STEPS, type StepName } from "../../../orders/steps.ts";
+import { SCHEMA } from "../schema.ts";
+import type { Sql, Statement } from "../sql.ts";
+import { Lagging } from "./lagging.ts";
+import { OPEN_STATES, openById } from "./open-compensations.ts";
+
+// Of each kind: some milliseconds, every second.
+const FEW = 10_000;
+// What a statement can count in some seconds.
+const MOST = 5_000_000;
+// A count of a million takes a fifth of a second, and sizes are read from files.
+const MAX_AGE_MS = 30_000;
+
+const COUNTS: Statement = {
+  name: "backlog-counts",
+  text: `SELECT ${[
+    count("outbox"),
+    count("dead_letters"),
+    ...STEPS.flatMap((step) => [openOf(step, OPEN_STATES), openOf(step, ["held"])]),
+  ].join(",\n")}`,
+};
+
+// One event that was put back after it had been given up waits since then.
+const OLDEST: Statement = {
+  name: "backlog-oldest",
+  text: `
+    SELECT (SELECT expires_ms - ${EVENT_KEPT_MS} FROM outbox ORDER BY seq LIMIT 1),
+    ${STEPS.map(
+      (step) => `(
+        SELECT ended_ms FROM attempts
+        WHERE id = (SELECT attempt_id FROM (${openById("id, attempt_id", "rising", OPEN_STATES, 1, [step])}) oldest))`,
+    ).join(",\n")}`,
+};
+
+const BYTES: Statement = {
+  name: "backlog-bytes",
+  text: `
+    SELECT coalesce(sum(pg_total_relation_size(oid)), 0)::bigint FROM pg_class
+    WHERE relkind = 'r' AND relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = '${SCHEMA}')`,
+};
+
+function count(table: string): string {
+  return `(SELECT count(*) FROM (SELECT 1 FROM ${table} LIMIT $1::bigint) few)`;
+}
+
+function openOf(step: StepName, states: readonly string[]): string {
+  const isIn = states.map((state) => `'${state}'`).join(", ");
+  return count(`compensations WHERE state IN (${isIn}) AND step = '${step}' AND ended_ms IS NULL`);
+}
+
+/** Counts and ages of what waits. Each count is exact up to 10 000; above, it may be half a minute old, and it ends at five million. */
+export class Backlogs {
+  readonly #sql: Sql;
+  readonly #many: Lagging<readonly number[]>;
+  readonly #bytes: Lagging<number>;
+
+  constructor(sql: Sql) {
+    this.#sql = sql;
+    this.#many = new Lagging(() => this.#counts(MOST), MAX_AGE_MS);
+    this.#bytes = new Lagging(() => this.#size(), MAX_AGE_MS);
+  }
+
+  async read(): Promise<Backlog> {
+    const few = await this.#counts(FEW);
+    const many = few.includes(FEW) ? await this.#many.value() : [];
+    // A count of long ago may be below what there is now.
+    const [events = 0, deadLetters = 0, ...steps] = few.map((counted, index) => Math.max(counted, counted < FEW ? 0 : (many[index] ?? 0)));
+    const [[oldestEvent = null, ...oldest] = []] = await this.#sql.rows<(number | null)[]>(OLDEST, [0]);
+    const held = STEPS.reduce((sum, _, index) => sum + (steps[2 * index + 1] ?? 0), 0);
+    return {
+      compensations: perStep((step) => waiting(steps[2 * STEPS.indexOf(step)], oldest[STEPS.indexOf(step)])),
+      ...(held > 0 && { held }),
+      events: waiting(events, oldestEvent),
+      deadLetters,
+      bytes: await this.#bytes.value(),
+    };
+  }
+
+  async #counts(upTo: number): Promise<readonly number[]> {
+    const [row = []] = await this.#sql.rows<number[]>(COUNTS, [upTo]);
+    return row;
+  }
+
+  async #size(): Promise<number> {
+    const [[bytes] = [0]] = await this.#sql.rows<[number]>(BYTES);
+    return bytes;
+  }
+}
+
+/** The last one may have gone since it was counted. */
+function waiting(count = 0, sinceMs: number | null = null): Waiting {
+  return count === 0 || sinceMs === null ? { count: 0 } : { count, sinceMs };
+}

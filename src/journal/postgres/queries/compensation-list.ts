@@ -1,0 +1,68 @@
+import type { CompensationStatus } from "../../../orders/compensation-state.ts";
+import type { CompensationRow, Cursor, Page } from "../../../orders/operator-journal.ts";
+import { type CompensationFields, compensationRow } from "../../rules/tables.ts";
+import type { Sql, Statement } from "../sql.ts";
+import { openById } from "./open-compensations.ts";
+
+// Rows that one page looks at where most are of another status: some milliseconds.
+const MAX_LOOKS = 5_000;
+
+const FIELDS = `c.id, a.order_id, a.attempt, c.step, a.amount, a.ended_ms, c.state, c.tries, c.next_try_ms, c.last_answer, c.ended_ms, c.note`;
+
+const ONE: Statement = {
+  name: "compensation",
+  text: `SELECT ${FIELDS} FROM compensations c CROSS JOIN LATERAL (SELECT * FROM attempts WHERE id = c.attempt_id LIMIT 1) a WHERE c.id = $1::bigint`,
+};
+
+const PAGES: Readonly<Record<CompensationStatus, Statement>> = {
+  pending: pageOf("pending", openById("id", "rising", ["pending"], "$2::bigint")),
+  trying: pageOf("trying", openById("id", "rising", ["trying"], "$2::bigint")),
+  held: pageOf("held", openById("id", "rising", ["held"], "$2::bigint")),
+  settled: pageOf("settled", "SELECT id FROM compensations WHERE note IS NOT NULL AND id > $1::bigint ORDER BY id LIMIT $2::bigint"),
+  // Most rows are done in the end, so those have no index of their own.
+  done: pageOf(
+    "done",
+    `SELECT id FROM (SELECT id, state FROM compensations WHERE id > $1::bigint ORDER BY id LIMIT ${MAX_LOOKS}) c WHERE state = 'done' ORDER BY id LIMIT $2::bigint`,
+  ),
+};
+
+const LAST_LOOK: Statement = {
+  name: "compensations-last-look",
+  text: `SELECT id FROM compensations WHERE id > $1::bigint ORDER BY id LIMIT 1 OFFSET ${MAX_LOOKS - 1}`,
+};
+
+function pageOf(status: CompensationStatus, ids: string): Statement {
+  return {
+    name: `compensations-${status}`,
+    text: `
+      SELECT ${FIELDS} FROM (${ids}) page
+      CROSS JOIN LATERAL (SELECT * FROM compensations WHERE id = page.id LIMIT 1) c
+      CROSS JOIN LATERAL (SELECT * FROM attempts WHERE id = c.attempt_id LIMIT 1) a
+      ORDER BY page.id`,
+  };
+}
+
+/** What has to be compensated, or was, oldest first. */
+export class CompensationList {
+  readonly #sql: Sql;
+
+  constructor(sql: Sql) {
+    this.#sql = sql;
+  }
+
+  /** Null where there is none of that id. */
+  async one(id: number): Promise<CompensationRow | null> {
+    const [row] = await this.#sql.rows<CompensationFields>(ONE, [id]);
+    return row === undefined ? null : compensationRow(row);
+  }
+
+  async page(status: CompensationStatus, cursor: Cursor | null, limit: number): Promise<Page<CompensationRow>> {
+    const [after = 0] = cursor ?? [];
+    // Before the page, which then looks at least as far: rows may go in between, but none comes back.
+    const [lastLook] = status === "done" ? await this.#sql.rows<[number]>(LAST_LOOK, [after]) : [];
+    const items = (await this.#sql.rows<CompensationFields>(PAGES[status], [after, limit])).map(compensationRow);
+    const lastId = items.at(-1)?.id ?? 0;
+    const next = items.length === limit ? lastId : lastLook === undefined ? undefined : Math.max(lastId, lastLook[0]);
+    return { items, ...(next !== undefined && { next: [next] }) };
+  }
+}
