@@ -8,6 +8,7 @@ import { Exposition } from "../support/exposition.ts";
 import { codesOf, tablesOf } from "../support/markdown.ts";
 import { readQuery } from "../support/promql.ts";
 import { Receiver, startOnFile } from "./fixture.ts";
+import { metricsOfNodes } from "./quiet-sources.ts";
 
 const PROJECT = fileURLToPath(new URL("../..", import.meta.url));
 const RULES = "deploy/prometheus/alerts.yml";
@@ -30,6 +31,7 @@ const CONTRACT = [
   "compensations_total{step,status}",
   "journal_commit_seconds",
   "journal_bytes",
+  "nodes",
   "compensations_pending{step}",
   "compensation_oldest_seconds{step}",
   "events_pending",
@@ -57,7 +59,7 @@ beforeAll(async () => {
   const receiver = await Receiver.start();
   // With everything that has metrics. Nothing was ever ordered here: what has not happened yet is 0, not absent.
   const server = await startOnFile({ WEBHOOK_URL: receiver.url, OTEL_EXPORTER_OTLP_ENDPOINT: "http://127.0.0.1:1" });
-  text = (await server.get("/metrics")).text;
+  text = (await server.get("/metrics")).text + (await metricsOfNodes());
   metrics = new Exposition(text);
   await server[Symbol.asyncDispose]();
   await receiver[Symbol.asyncDispose]();

@@ -1,7 +1,6 @@
 import express from "express";
 import { Client, types } from "pg";
 import { expect, test } from "vitest";
-import { Metrics } from "../../src/admin/metrics.ts";
 import { nodeRoutes } from "../../src/admin/node-routes.ts";
 import { errorAnswers } from "../../src/http/fallbacks.ts";
 import { listen } from "../../src/http/listener.ts";
@@ -10,14 +9,12 @@ import { MIGRATIONS, SCHEMA } from "../../src/journal/postgres/schema.ts";
 import type { Sql } from "../../src/journal/postgres/sql.ts";
 import type { NodeState, OperatorJournal } from "../../src/orders/operator-journal.ts";
 import { JournalUnavailable } from "../../src/orders/order-journal.ts";
-import { perStep } from "../../src/orders/steps.ts";
 import { send } from "../support/http-client.ts";
 import { freshDatabase } from "../support/postgres/index.ts";
 import { startService } from "../support/service.ts";
-import { QUIET } from "./quiet-sources.ts";
+import { metricsOfNodes } from "./quiet-sources.ts";
 
 const INT8 = 20;
-const NOTHING = { count: 0 };
 const NODE: NodeState = {
   name: "shop-1",
   life: 7,
@@ -52,20 +49,6 @@ async function ask(journal: Pick<OperatorJournal, "nodes">, path = "/nodes") {
   }
 }
 
-/** The lines of the metric, without its help. */
-async function metricOf(nodes: OperatorJournal["nodes"]): Promise<string[]> {
-  const backlog = { compensations: perStep(() => NOTHING), events: NOTHING, deadLetters: 0, bytes: 0 };
-  const sources = {
-    ...QUIET,
-    backlog: async () => backlog,
-    ordersInFlight: () => 0,
-    threads: () => [],
-    ...(nodes !== undefined && { nodes }),
-  };
-  const text = await (await new Metrics().exposition(sources)).text();
-  return text.split("\n").filter((line) => /^nodes\b/.test(line));
-}
-
 test("GET /nodes lists who lives, and says who answers", async () => {
   const { isThis, ...other } = NODE;
   const { status, json } = await ask({ nodes: async () => [NODE, { ...other, name: "shop-2", life: 9, isThis: false }] });
@@ -89,13 +72,14 @@ test("the journal of one process has no nodes: 404 says why, and there is no met
   expect([status, json.error.kind]).toEqual([404, "not_found"]);
   expect(json.error.message).toContain("not on PostgreSQL");
   expect((await send(server.adminPort, { method: "POST", path: "/nodes" })).headers.allow).toBe("GET, HEAD");
-  expect(await metricOf(undefined)).toEqual([]);
+  expect((await send(server.adminPort, { path: "/metrics" })).text).not.toContain(" nodes ");
 });
 
 test("the metric counts them, and is left out while the journal cannot be read", async () => {
-  expect(await metricOf(async () => [NODE, NODE, NODE])).toEqual(["nodes 3"]);
-  expect(await metricOf(() => Promise.reject(new JournalUnavailable("the database is away")))).toEqual([]);
-  await expect(metricOf(() => Promise.reject(new TypeError("bug")))).rejects.toThrow("bug");
+  expect(await metricsOfNodes(async () => [NODE, NODE, NODE])).toContain("# TYPE nodes gauge\nnodes 3\n");
+  const away = () => Promise.reject(new JournalUnavailable("the database is away"));
+  expect(await metricsOfNodes(away)).not.toContain("\nnodes ");
+  await expect(metricsOfNodes(() => Promise.reject(new TypeError("bug")))).rejects.toThrow("bug");
 });
 
 test("on PostgreSQL those are listed that have not ended, by name and life, with the orders that each has open", async () => {

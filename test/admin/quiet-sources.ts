@@ -1,7 +1,9 @@
-import type { MetricSources } from "../../src/admin/metrics.ts";
+import { type MetricSources, Metrics } from "../../src/admin/metrics.ts";
+import type { Backlog } from "../../src/orders/operator-journal.ts";
 import { perStep } from "../../src/orders/steps.ts";
 
 const NOTHING = { inUse: 0, waiting: 0 };
+export const NO_BACKLOG: Backlog = { compensations: perStep(() => ({ count: 0 })), events: { count: 0 }, deadLetters: 0, bytes: 0 };
 
 /** What `/metrics` asks of a service in which nothing happens. */
 export const QUIET: Omit<MetricSources, "backlog" | "ordersInFlight" | "threads" | "webhooks"> = {
@@ -11,3 +13,10 @@ export const QUIET: Omit<MetricSources, "backlog" | "ordersInFlight" | "threads"
   circuitState: () => "closed",
   journalHealthy: () => true,
 };
+
+/** What `/metrics` says of nodes, on PostgreSQL only. */
+export async function metricsOfNodes(nodes: MetricSources["nodes"] = async () => []): Promise<string> {
+  const sources = { ...QUIET, backlog: async () => NO_BACKLOG, ordersInFlight: () => 0, threads: () => [], nodes };
+  const text = await (await new Metrics().exposition(sources)).text();
+  return text.replaceAll(/^(?!nodes |# (?:HELP|TYPE) nodes ).*\n/gm, "");
+}

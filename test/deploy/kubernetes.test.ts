@@ -2,18 +2,23 @@ import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import type { StatefulSet } from "kubernetes-types/apps/v1.d.ts";
+import type { Deployment, StatefulSet } from "kubernetes-types/apps/v1.d.ts";
 import type { ConfigMap, PodSpec, Service } from "kubernetes-types/core/v1.d.ts";
+import type { PodDisruptionBudget } from "kubernetes-types/policy/v1.d.ts";
 import { describe, expect, test } from "vitest";
 import { parseAllDocuments } from "yaml";
 import { readConfig } from "../../src/config.ts";
+import { parseAddress } from "../../src/journal/postgres/address.ts";
 
 const PROJECT = fileURLToPath(new URL("../..", import.meta.url));
-const FILE = join(PROJECT, "deploy/kubernetes/order-pipeline.yaml");
+const FILE_ON_VOLUME = "order-pipeline.yaml";
+const NODES = "order-pipeline-nodes.yaml";
 const TYPES: Readonly<Record<string, string>> = {
   ConfigMap: "core/v1",
   Service: "core/v1",
   StatefulSet: "apps/v1",
+  Deployment: "apps/v1",
+  PodDisruptionBudget: "policy/v1",
   NetworkPolicy: "networking/v1",
 };
 
@@ -22,11 +27,27 @@ interface Manifest {
   readonly kind: string;
 }
 
-const manifests = parseAllDocuments(readFileSync(FILE, "utf8"), { version: "1.1" }).map((document) => {
-  if (document.errors.length > 0) throw document.errors[0];
-  return document.toJS() as Manifest;
-});
-const one = <T>(kind: string) => manifests.find((manifest) => manifest.kind === kind) as T;
+/** The manifests of a file, and what its pods run with. */
+function read(file: string) {
+  const manifests = parseAllDocuments(readFileSync(join(PROJECT, "deploy/kubernetes", file), "utf8"), { version: "1.1" }).map(
+    (document) => {
+      if (document.errors.length > 0) throw document.errors[0];
+      return document.toJS() as Manifest;
+    },
+  );
+  const one = <T>(kind: string) => manifests.find((manifest) => manifest.kind === kind) as T;
+  const { spec } = one<StatefulSet | undefined>("StatefulSet") ?? one<Deployment>("Deployment");
+  const pod = spec?.template.spec as PodSpec;
+  const container = pod.containers[0] as PodSpec["containers"][0];
+  const settings = Object.fromEntries([
+    ...Object.entries(one<ConfigMap>("ConfigMap").data ?? {}),
+    ...(container.env ?? []).map(({ name, value }) => [name, value]),
+  ]) as Record<string, string>;
+  const mounts = container.volumeMounts?.map(({ name, mountPath }) => ({ name, mountPath })) ?? [];
+  /** The volume that a path is on. */
+  const volumeOf = (path: string) => mounts.find(({ mountPath }) => path === mountPath || path.startsWith(`${mountPath}/`))?.name;
+  return { manifests, one, pod, container, settings, config: readConfig(settings), mounts, volumeOf };
+}
 
 /** What the compiler says of the manifests as values of the API's published types: an unknown field is an error, a missing one too. */
 function complaints(checked: readonly Manifest[]): string {
@@ -61,23 +82,19 @@ function complaints(checked: readonly Manifest[]): string {
   }
 }
 
-describe("deploy/kubernetes/order-pipeline.yaml", () => {
-  test("obeys the API's published types, which know what is wrong", () => {
-    expect(manifests.map(({ kind }) => kind).sort()).toEqual(Object.keys(TYPES).sort());
-    expect(complaints(manifests)).toBe("");
-    const wrong = structuredClone(one<unknown>("StatefulSet")) as { spec: { template: { spec: Record<string, unknown> } } };
-    wrong.spec.template.spec.terminationGraceSeconds = 30;
-    expect(complaints([wrong as unknown as Manifest])).toContain("terminationGraceSeconds");
-  });
+describe.each([
+  { file: FILE_ON_VOLUME, kinds: ["ConfigMap", "Service", "StatefulSet", "NetworkPolicy"] },
+  { file: NODES, kinds: ["ConfigMap", "Service", "Deployment", "PodDisruptionBudget", "NetworkPolicy"] },
+])("deploy/kubernetes/$file", ({ file, kinds }) => {
+  const { manifests, one, pod, container, settings, config, volumeOf } = read(file);
 
-  const { spec } = one<StatefulSet>("StatefulSet");
-  const pod = spec?.template.spec as PodSpec;
-  const container = pod.containers[0] as PodSpec["containers"][0];
-  const settings = Object.fromEntries([
-    ...Object.entries(one<ConfigMap>("ConfigMap").data ?? {}),
-    ...(container.env ?? []).map(({ name, value }) => [name, value]),
-  ]) as Record<string, string>;
-  const config = readConfig(settings);
+  test("obeys the API's published types, which know what is wrong", () => {
+    expect(manifests.map(({ kind }) => kind)).toEqual(kinds);
+    expect(complaints(manifests)).toBe("");
+    const [, , workload] = structuredClone(manifests) as unknown as { spec: { template: { spec: Record<string, unknown> } } }[];
+    if (workload !== undefined) workload.spec.template.spec.terminationGraceSeconds = 30;
+    expect(complaints([workload as unknown as Manifest])).toContain("terminationGraceSeconds");
+  });
 
   test("sets what exists, and what the image listens on", () => {
     expect(Object.keys(settings).filter((name) => !(name in config))).toEqual([]);
@@ -94,14 +111,36 @@ describe("deploy/kubernetes/order-pipeline.yaml", () => {
     expect((pod.terminationGracePeriodSeconds ?? 0) * 1_000).toBeGreaterThanOrEqual(preStopMs + config.SHUTDOWN_TIMEOUT_MS + 5_000);
   });
 
-  test("runs one process, on volumes of its own, with secrets from files", () => {
-    expect(spec?.replicas).toBe(1);
-    const mounts = container.volumeMounts?.map(({ name, mountPath }) => ({ name, mountPath })) ?? [];
-    const claims = spec?.volumeClaimTemplates?.map(({ metadata }) => metadata?.name) ?? [];
-    expect(mounts.map(({ name }) => name).sort()).toEqual([...claims, ...(pod.volumes ?? []).map(({ name }) => name)].sort());
-    const under = (path: string) => mounts.find(({ mountPath }) => path === mountPath || path.startsWith(`${mountPath}/`))?.name;
-    expect([config.JOURNAL, config.BACKUP_DIR ?? "", config.ADMIN_KEYS_FILE ?? ""].map(under)).toEqual(["journal", "backups", "secrets"]);
+  test("takes secrets from files, and may do little", () => {
+    const files = [config.ADMIN_KEYS_FILE, config.JOURNAL_PASSWORD_FILE, parseAddress(config.JOURNAL)?.sslrootcert];
+    expect(files.filter((path) => path !== undefined).map(volumeOf)).toEqual(Array(file === NODES ? 3 : 1).fill("secrets"));
     expect(pod.securityContext).toMatchObject({ runAsNonRoot: true, runAsUser: 10001 });
     expect(container.securityContext).toMatchObject({ allowPrivilegeEscalation: false, readOnlyRootFilesystem: true });
   });
+
+  test("asks the database's readiness of no probe but the one that takes the pod out", () => {
+    const paths = [container.startupProbe, container.livenessProbe, container.readinessProbe].map((probe) => probe?.httpGet?.path);
+    expect(paths).toEqual(["/healthz", "/healthz", "/readyz"]);
+  });
+});
+
+test("a journal in a file is served by one process, on volumes of its own", () => {
+  const { one, pod, config, mounts, volumeOf } = read(FILE_ON_VOLUME);
+  const { spec } = one<StatefulSet>("StatefulSet");
+  expect(spec?.replicas).toBe(1);
+  const claims = spec?.volumeClaimTemplates?.map(({ metadata }) => metadata?.name) ?? [];
+  expect(mounts.map(({ name }) => name).sort()).toEqual([...claims, ...(pod.volumes ?? []).map(({ name }) => name)].sort());
+  expect([config.JOURNAL, config.BACKUP_DIR ?? ""].map(volumeOf)).toEqual(["journal", "backups"]);
+});
+
+test("nodes on PostgreSQL keep nothing, and go one at a time", () => {
+  const { one, pod, config, mounts } = read(NODES);
+  const { spec } = one<Deployment>("Deployment");
+  expect(spec?.replicas).toBeGreaterThan(1);
+  expect(spec?.strategy?.rollingUpdate).toEqual({ maxSurge: 1, maxUnavailable: 0 });
+  const budget = one<PodDisruptionBudget>("PodDisruptionBudget").spec;
+  expect([budget?.maxUnavailable, budget?.selector]).toEqual([1, spec?.selector]);
+  expect([mounts, pod.volumes?.map(({ name }) => name)].flat()).toEqual([expect.objectContaining({ name: "secrets" }), "secrets"]);
+  expect(parseAddress(config.JOURNAL)).toMatchObject({ sslmode: "verify-full" });
+  expect(parseAddress(config.JOURNAL)?.hosts.length).toBeGreaterThan(1);
 });

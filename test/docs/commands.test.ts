@@ -25,7 +25,7 @@ const isRequest = ({ text }: Command) => text.startsWith("curl ");
 const isOfOrder = (command: Command) => isRequest(command) && command.prints !== undefined;
 const isOfDiagnosis = ({ text }: Command) => /^curl .*http:\/\/127\.0\.0\.1:9090\/debug\//.test(text);
 const ofJournal = COMMANDS.filter(({ text }) => text.startsWith("sqlite3 "));
-const ofKeys = CODE_BLOCKS.filter(({ text }) => text.includes("openssl"));
+const ofKeys = CODE_BLOCKS.filter(({ text }) => text.includes("sha256sum"));
 const ofNpx = COMMANDS.filter(({ text }) => text.startsWith("npx node "));
 
 /** Whether a test runs this command: one of this file or test/docs/try-it.test.ts, as it stands; another as `commands.ts` says. */

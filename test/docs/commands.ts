@@ -11,11 +11,17 @@ export interface Command {
 }
 
 /** Files outside the pages whose heads say how to install them. */
-const WITH_HEADS = ["Dockerfile", "deploy/systemd/order-pipeline.service", "deploy/kubernetes/order-pipeline.yaml"];
+const WITH_HEADS = [
+  "Dockerfile",
+  "deploy/systemd/order-pipeline.service",
+  "deploy/kubernetes/order-pipeline.yaml",
+  "deploy/kubernetes/order-pipeline-nodes.yaml",
+  "deploy/compose.yaml",
+];
 
 /** What commands begin with, between backquotes; in a block of its own a command may begin with anything. */
 const PROGRAMS = [
-  ...["npm", "npx", "node", "vitest", "git", "sh", "bash", "sudo", "kill", "curl", "wget", "openssl", "sqlite3", "apt", "apt-get"],
+  ...["npm", "npx", "node", "vitest", "git", "sh", "bash", "sudo", "kill", "mkdir", "curl", "wget", "openssl", "sqlite3", "apt", "apt-get"],
   ...["docker", "useradd", "kubectl", "systemctl", "journalctl", "systemd-analyze", "promtool", "go", "cp", "install"],
 ];
 const IS_COMMAND = new RegExp(`^(?:[A-Z_]+=\\S* )*(?:${PROGRAMS.join("|")}) \\S`);
@@ -71,6 +77,12 @@ const NEEDS_ROOT = { note: "it needs root and the machine's own systemd; systemd
 const UNIT = { file: "test/deploy/systemd.test.ts", shows: '"verify"', ...NEEDS_ROOT };
 const MANIFESTS = { note: "it needs a cluster; the test checks the manifests against the types of Kubernetes" };
 
+const COMPOSE = {
+  file: "test/deploy/compose.test.ts",
+  shows: "deploy/compose.yaml",
+  note: "it needs Docker and images from the network; the test checks the file against the settings",
+};
+
 const EXAMPLES = { file: "test/threads/examples.test.ts", shows: "linesOf(" };
 
 const RESTORE = { file: "test/restore/pages.test.ts", shows: "section(page, /^### Restore a backup/)" };
@@ -123,5 +135,14 @@ export const ELSEWHERE: Readonly<Record<string, RunBy>> = {
     shows: "kubernetes-types/",
     ...MANIFESTS,
   },
+  "kubectl create secret generic order-pipeline --from-file=admin-keys=FILE --from-file=journal-password=FILE --from-file=postgres-ca=FILE [--from-file=payment-key=FILE ...]":
+    { file: "test/deploy/kubernetes.test.ts", shows: "kubernetes-types/", ...MANIFESTS },
+  "kubectl apply -f order-pipeline-nodes.yaml": {
+    file: "test/deploy/kubernetes.test.ts",
+    shows: "order-pipeline-nodes.yaml",
+    ...MANIFESTS,
+  },
+  "mkdir -p data && openssl rand -hex 32 > data/journal-password": COMPOSE,
+  "docker compose -f deploy/compose.yaml up": COMPOSE,
   "kubectl apply -f order-pipeline.yaml": { file: "test/deploy/kubernetes.test.ts", shows: "order-pipeline.yaml", ...MANIFESTS },
 };

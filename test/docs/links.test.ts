@@ -5,7 +5,7 @@ import { codesOf, tablesOf } from "../support/markdown.ts";
 import { CODE_BLOCKS, EVERYTHING, PAGES, PROJECT, prose, SCRIPTS } from "./pages.ts";
 
 /** Languages of blocks of code; commands are `sh`, or `console` where they stand with what they print. */
-const LANGUAGES = ["sh", "console", "json", "http", "mermaid", "ts", "diff", "yaml"];
+const LANGUAGES = ["sh", "console", "json", "http", "mermaid", "ts", "diff", "yaml", "sql", "ini"];
 /** Paths that are examples of what somebody may have. */
 const EXAMPLES = /NAME|\/loyalty\.ts$|^data\//;
 
