@@ -12,7 +12,7 @@
  *     await server.kill();                                   // SIGKILL; then:
  *     await server.start();                                  // on the same port and data
  *
- *     await using standby = await startStandby(server, { synchronous: true });
+ *     await using standby = await startStandby(server);   // synchronous, of Debian's
  *     await server.kill();
  *     await standby.promote();                               // standby.url takes writes from now on
  *
@@ -25,3 +25,4 @@
 export { type PostgresVersion, WITHOUT_DEBIAN_POSTGRES } from "./binaries.ts";
 export { type PostgresOptions, PostgresServer, startPostgres } from "./server.ts";
 export { type FreshDatabase, freshDatabase } from "./shared.ts";
+export { type StandbyOptions, startStandby } from "./standby.ts";

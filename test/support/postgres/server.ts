@@ -1,15 +1,14 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync } from "node:fs";
-import { writeFile } from "node:fs/promises";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Client, type QueryResultRow } from "pg";
-import { cert, key } from "../../outgoing/certificate.ts";
+import { cert } from "../../outgoing/certificate.ts";
 import { AS_SERVER } from "./account.ts";
 import { type Binaries, binariesOf, giveToServer, type PostgresVersion } from "./binaries.ts";
-import { copyDirectory, copyTemplate, DATABASE, initialize, PASSWORD, SUPERUSER } from "./data-directory.ts";
+import { copyDirectory, copyTemplate, DATABASE, initialize, PASSWORD, SUPERUSER, writeAccess } from "./data-directory.ts";
+import { freePort } from "./free-port.ts";
 import { Keeper } from "./keeper.ts";
 
 export interface PostgresOptions {
@@ -31,11 +30,11 @@ export interface PostgresOptions {
 
 // For servers that live for seconds and hold little.
 const FOR_SPEED = { fsync: "off", full_page_writes: "off", max_wal_size: "256MB", shared_buffers: "64MB", jit: "off" };
+// Its standbys may be down for a while.
+const FOR_STANDBYS = { wal_keep_size: "256MB" };
 const FIXED = { listen_addresses: "127.0.0.1", unix_socket_directories: "", lc_messages: "C" };
 // Vitest runs four files at one time, and a test may have several nodes.
 const MAX_CONNECTIONS = "200";
-// Below the ports that the system gives to clients and to listeners on port 0, so that none of those takes it while the server is down.
-const PORTS = { from: 20_000, to: 32_000 };
 const STARTS = 5;
 const KEPT_LOG_LENGTH = 100_000;
 
@@ -46,7 +45,7 @@ export class PostgresServer implements AsyncDisposable {
   readonly dataDirectory: string;
   readonly password = PASSWORD;
   readonly binaries: Binaries;
-  readonly #settings: Readonly<Record<string, string>>;
+  readonly settings: Readonly<Record<string, string>>;
   readonly #keeper: Keeper;
   #process: ChildProcess | undefined;
   #log = "";
@@ -57,7 +56,7 @@ export class PostgresServer implements AsyncDisposable {
     this.dataDirectory = place.dataDirectory;
     this.binaries = place.binaries;
     this.#keeper = place.keeper;
-    this.#settings = settings;
+    this.settings = settings;
   }
 
   /** Of the database `orders`, without a password. */
@@ -74,7 +73,7 @@ export class PostgresServer implements AsyncDisposable {
   async start(): Promise<void> {
     if (this.#process !== undefined) throw new Error("the server runs");
     this.#log = "";
-    const args = Object.entries({ ...this.#settings, port: `${this.port}` }).flatMap(([name, value]) => ["-c", `${name}=${value}`]);
+    const args = Object.entries({ ...this.settings, port: `${this.port}` }).flatMap(([name, value]) => ["-c", `${name}=${value}`]);
     const child = spawn(join(this.binaries.directory, "postgres"), ["-D", this.dataDirectory, ...args], {
       ...AS_SERVER,
       stdio: ["ignore", "ignore", "pipe"],
@@ -117,7 +116,7 @@ export class PostgresServer implements AsyncDisposable {
 
   /** Runs a statement in a session of its own, as the superuser. */
   async query<Row extends QueryResultRow>(text: string, values: readonly unknown[] = [], database = DATABASE): Promise<Row[]> {
-    const ssl = this.#settings.ssl === "on" ? { ca: cert } : false;
+    const ssl = this.settings.ssl === "on" ? { ca: cert } : false;
     const client = new Client({ host: "127.0.0.1", port: this.port, user: SUPERUSER, password: PASSWORD, database, ssl });
     await client.connect();
     try {
@@ -125,6 +124,18 @@ export class PostgresServer implements AsyncDisposable {
     } finally {
       await client.end();
     }
+  }
+
+  /** Changes a setting of the running server, which keeps it over its restarts. For settings that need no restart. */
+  async setUp(name: string, value: string): Promise<void> {
+    await this.query(`ALTER SYSTEM SET ${name} = '${value}'`);
+    await this.query("SELECT pg_reload_conf()");
+  }
+
+  /** Makes a standby a primary; resolves when it takes writes. */
+  async promote(): Promise<void> {
+    const [row] = await this.query<{ promoted: boolean }>("SELECT pg_promote() AS promoted");
+    if (row?.promoted !== true) throw new Error(`the standby is no primary:\n${this.#log}`);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -161,21 +172,10 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
     await writeAccess(dataDirectory, auth, tls);
     const speed = fsync ? { ...FOR_SPEED, fsync: "on", full_page_writes: "on" } : FOR_SPEED;
     const secured = tls ? { ssl: "on", ssl_cert_file: "server.crt", ssl_key_file: "server.key" } : {};
-    return await startSomewhere(place, { max_connections: MAX_CONNECTIONS, ...speed, ...secured, ...settings, ...FIXED });
+    return await startSomewhere(place, { max_connections: MAX_CONNECTIONS, ...speed, ...FOR_STANDBYS, ...secured, ...settings, ...FIXED });
   } catch (error) {
     await place.keeper.end();
     throw error;
-  }
-}
-
-async function writeAccess(dataDirectory: string, auth: "trust" | "password", tls: boolean): Promise<void> {
-  const line = `${tls ? "hostssl" : "host"} %s all 127.0.0.1/32 ${auth === "trust" ? "trust" : "scram-sha-256"}\n`;
-  await writeFile(join(dataDirectory, "pg_hba.conf"), line.replace("%s", "all") + line.replace("%s", "replication"));
-  if (!tls) return;
-  for (const [name, text] of Object.entries({ "server.crt": cert, "server.key": key })) {
-    const path = join(dataDirectory, name);
-    await writeFile(path, text, { mode: 0o600 });
-    giveToServer(path);
   }
 }
 
@@ -189,18 +189,5 @@ export async function startSomewhere(place: Place, settings: Readonly<Record<str
     } catch (error) {
       if (left === 0 || !server.log.includes("could not bind")) throw error;
     }
-  }
-}
-
-async function freePort(): Promise<number> {
-  for (;;) {
-    const port = PORTS.from + Math.floor(Math.random() * (PORTS.to - PORTS.from));
-    const holder = createServer();
-    const isFree = await new Promise((resolve) => {
-      holder.once("error", () => resolve(false)).listen(port, "127.0.0.1", () => resolve(true));
-    });
-    if (!isFree) continue;
-    await new Promise((resolve) => holder.close(resolve));
-    return port;
   }
 }
