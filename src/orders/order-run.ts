@@ -74,8 +74,7 @@ export class OrderRun implements ByOrderId {
    * journal again, and gets the order that was placed, or a new attempt after one that failed.
    */
   get isAwaited(): boolean {
-    if (this.#isLost) return false;
-    return this.#waiters > 0 || (this.#isAwaitedElsewhere && !this.canceledFromOutside);
+    return (this.#waiters > 0 || this.#isAwaitedElsewhere) && !this.#isLost;
   }
 
   /** Whether no request may join it any more, because its answer is stored as one that nobody had, if at all. */

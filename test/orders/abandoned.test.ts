@@ -54,15 +54,27 @@ test.each([
   expect(watch.isStopped).toBe(true);
 });
 
-test("one that was canceled from outside is received by nobody, though somebody elsewhere came to wait for it", async () => {
+test("one that a shutdown cancels is received by nobody: who waits elsewhere begins a new attempt", async () => {
   await using order = await abandoned();
-  const { at, watch } = order;
-  for (const name of STEPS) at.runner.ignoringCancel.add(name);
-  watch.tell(true);
-  at.orderService.cancelAll("shutdown");
+  order.watch.tell(true);
+  order.at.orderService.cancelAll("shutdown");
+  expect((await order.answer).error).toBe("canceled");
+  expect(order.at.journal.answered).toMatchObject([{ answered: false }]);
+});
+
+test("one whose compensations somebody elsewhere waits for is not answered before them", async () => {
+  const otherNodes = new FakeOtherNodes();
+  await using at = new OrderServiceFixture({ otherNodes });
+  const client = new AbortController();
+  const { answer } = await at.place("o", 1, client.signal);
+  client.abort();
+  watchOf(otherNodes).tell(true);
   refuse(at);
-  await order.answer;
-  expect(at.journal.answered).toMatchObject([{ answered: false }]);
+  await settle();
+  expect([at.compensated().length, at.journal.answered]).toEqual([2, []]);
+  for (const step of at.steps("compensate")) step.end(OK);
+  expect((await answer).error).toBe("no_courier");
+  expect(at.journal.answered).toMatchObject([{ answered: true, tried: [{}, {}] }]);
 });
 
 test("a request that joins here ends the watch, and its hang-up begins another", async () => {

@@ -182,7 +182,7 @@ describe("one that waits far longer than any order takes", () => {
     expect(await waiting).toEqual({ json: "{}" });
   });
 
-  test("leaves no timer and no listener behind when its wait is over", async () => {
+  test("leaves no timer and no listener behind when its wait is over, which no shutdown cancels any more", async () => {
     const before = timers();
     const otherNodes = new FakeOtherNodes();
     const elsewhere = new Elsewhere(otherNodes, 2_000);
@@ -193,5 +193,7 @@ describe("one that waits far longer than any order takes", () => {
     waitOf(otherNodes).end(undefined);
     expect(await waiting).toBeUndefined();
     expect([timers(), removed.mock.calls.length]).toEqual([before, 1]);
+    elsewhere.cancelAll("shutdown");
+    expect(waitOf(otherNodes).scope.cause).toBeUndefined();
   });
 });

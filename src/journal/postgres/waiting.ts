@@ -53,7 +53,7 @@ interface Wait extends Attempt {
   readonly requests: Set<(answer: StoredAnswer | undefined) => void>;
   /** The life under which its row is surely there. */
   registeredBy: number | undefined;
-  /** Whether its row may be there. */
+  /** Whether its row may be there, perhaps because a reply was lost. */
   mayHaveRow: boolean;
 }
 
@@ -148,7 +148,6 @@ export class Waiting implements OtherNodes {
     const registered = waits.filter(({ mayHaveRow }) => mayHaveRow);
     for (const wait of registered) wait.registeredBy = undefined;
     if (registered.length > 0) await this.#options.sql.rows(UNREGISTER, [...columnsOf(registered), this.#options.life()]);
-    for (const wait of registered) wait.mayHaveRow = false;
     for (const wait of waits) {
       if (wait.requests.size > 0) continue;
       this.#ends.delete(wait);
