@@ -40,7 +40,7 @@ test.each<{ what: string; cut: Direction[]; arriving: number }>([
   { what: "the way to the client", cut: ["to-client"], arriving: 1 },
   { what: "both ways", cut: [], arriving: 0 },
 ])(
-  "while $what is cut, of one statement $arriving arrives and none is answered, and it goes on after the healing",
+  "with a cut of $what, of one statement $arriving arrives and none is answered, and it goes on after the healing",
   async ({ cut, arriving }) => {
     await far.query("INSERT INTO arrived VALUES (0)");
     proxy.cut(...cut);

@@ -4,7 +4,7 @@ import { once } from "node:events";
 // The programs end long before; a process that nobody waits for, as in some containers, never looks ended.
 const LOOKS = 100;
 
-// $1 is the directory. Each line names the process of the server, an empty one that there is none now.
+// $1 is the data directory, the others are to be deleted. Each line names the process of the server, an empty one that there is none now.
 const SCRIPT = `
 while read -r line; do pid=$line; done
 if [ -n "$pid" ]; then
@@ -13,19 +13,23 @@ if [ -n "$pid" ]; then
   while kill -0 "$pid" && [ $looks -lt ${LOOKS} ]; do sleep 0.1; looks=$((looks + 1)); done
 fi
 # A killed server leaves it behind, with the shared memory that its seventh line names.
-[ -f "$1/data/postmaster.pid" ] && ipcrm -m "$(sed -n '7s/.* //p' "$1/data/postmaster.pid")"
-rm -rf "$1"
+[ -f "$1/postmaster.pid" ] && ipcrm -m "$(sed -n '7s/.* //p' "$1/postmaster.pid")"
+shift
+rm -rf "$@"
 `;
 
 /**
- * Ends a server and deletes its directory when this process has ended, in whatever way: it reads from a pipe that the operating system
+ * Ends a server and deletes its directories when this process has ended, in whatever way: it reads from a pipe that the operating system
  * closes then. A process group of its own keeps it from the signals of a terminal.
  */
 export class Keeper {
   readonly #shell: ChildProcess;
 
-  constructor(directory: string) {
-    this.#shell = spawn("sh", ["-c", SCRIPT, "keeper", directory], { stdio: ["pipe", "ignore", "ignore"], detached: true });
+  constructor(dataDirectory: string, directories: readonly string[]) {
+    this.#shell = spawn("sh", ["-c", SCRIPT, "keeper", dataDirectory, ...directories], {
+      stdio: ["pipe", "ignore", "ignore"],
+      detached: true,
+    });
     this.#shell.unref();
     // It has ended before this process: somebody ended it by hand.
     this.#shell.stdin?.on("error", () => {});
@@ -36,7 +40,7 @@ export class Keeper {
     this.#shell.stdin?.write(`${pid ?? ""}\n`);
   }
 
-  /** Resolves when the server has ended and the directory is gone. */
+  /** Resolves when the server has ended and the directories are gone. */
   async end(): Promise<void> {
     if (this.#shell.exitCode !== null) return;
     this.#shell.ref();

@@ -1,22 +1,21 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Client, type QueryResultRow } from "pg";
 import { cert } from "../../outgoing/certificate.ts";
 import { AS_SERVER } from "./account.ts";
-import { type Binaries, binariesOf, giveToServer, type PostgresVersion } from "./binaries.ts";
+import type { Binaries, PostgresVersion } from "./binaries.ts";
 import { copyDirectory, copyTemplate, DATABASE, initialize, PASSWORD, SUPERUSER, writeAccess } from "./data-directory.ts";
 import { freePort } from "./free-port.ts";
-import { Keeper } from "./keeper.ts";
+import type { Keeper } from "./keeper.ts";
+import { newPlace, type Place } from "./place.ts";
 
 export interface PostgresOptions {
   /** npm's by default. */
   readonly version?: PostgresVersion;
   /** Settings of `postgresql.conf`, over those for speed. */
   readonly settings?: Readonly<Record<string, string>>;
-  /** Off by default: only a machine that loses power needs it, not a server that is killed. */
+  /** Off by default: only a machine that loses power needs it, not a server that is killed. With it the data is on disk. */
   readonly fsync?: boolean;
   /** With `password` clients have to give `server.password`; by default they are trusted. */
   readonly auth?: "trust" | "password";
@@ -144,26 +143,10 @@ export class PostgresServer implements AsyncDisposable {
   }
 }
 
-/** Where a server lives: its data is to be made by whoever starts it. */
-export interface Place {
-  readonly scratch: string;
-  readonly dataDirectory: string;
-  readonly binaries: Binaries;
-  readonly keeper: Keeper;
-}
-
-/** A place of its own, which is deleted at the latest when this process has ended. */
-export function newPlace(version: PostgresVersion): Place {
-  const scratch = mkdtempSync(join(tmpdir(), "order-pipeline-postgres-"));
-  giveToServer(scratch);
-  const keeper = new Keeper(scratch);
-  return { scratch, dataDirectory: join(scratch, "data"), binaries: binariesOf(version, scratch), keeper };
-}
-
 /** Starts a server on a free port of 127.0.0.1. Throws where there are no programs for it, or where it does not come up. */
 export async function startPostgres(options: PostgresOptions = {}): Promise<PostgresServer> {
   const { version = "npm", settings, fsync = false, auth = "trust", tls = false, from, ownIdentity = false } = options;
-  const place = newPlace(version);
+  const place = newPlace(version, fsync);
   try {
     const { scratch, dataDirectory, binaries } = place;
     if (from !== undefined) await copyDirectory(from, dataDirectory);

@@ -4,7 +4,8 @@ import { promisify } from "node:util";
 import { eventually } from "../eventually.ts";
 import { AS_SERVER } from "./account.ts";
 import { PASSWORD, SUPERUSER } from "./data-directory.ts";
-import { newPlace, type PostgresServer, startSomewhere } from "./server.ts";
+import { newPlace } from "./place.ts";
+import { type PostgresServer, startSomewhere } from "./server.ts";
 
 export interface StandbyOptions {
   /** Its name among the primary's standbys. */
@@ -19,7 +20,7 @@ export interface StandbyOptions {
  */
 export async function startStandby(primary: PostgresServer, options: StandbyOptions = {}): Promise<PostgresServer> {
   const { name = "standby", synchronous = true } = options;
-  const place = newPlace("debian");
+  const place = newPlace("debian", primary.settings.fsync === "on");
   try {
     await backUp(primary, name, place.dataDirectory);
     // What it may hold must not be less than what the primary may.
