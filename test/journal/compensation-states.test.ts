@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import type { Operation, Result } from "../../src/journal/protocol.ts";
 import { COMPENSATION_STATES, type CompensationStatus, TRANSITIONS, type Transition } from "../../src/orders/compensation-state.ts";
-import { Held } from "../../workers/journal/tables/held.ts";
+import { heldCompensations, hold } from "../../workers/journal/tables/held.ts";
 import { Writer } from "../../workers/journal/writer.ts";
 import { NOW } from "./journal-fixture.ts";
 import { temporaryFile } from "./temporary-file.ts";
@@ -20,7 +20,7 @@ class OneRow implements Disposable {
     if (state === "trying" || state === "done") this.run(["takeCompensation", 1, NOW, "me"]);
     if (state === "done") this.run(["compensationTried", 1, null, null, NOW]);
     if (state === "settled") this.run(["settleCompensation", 1, "by transfer", NOW, "me"]);
-    if (state === "held") new Held(this.writer.db).hold();
+    if (state === "held") hold(this.writer.db);
     expect(this.row).toMatchObject({ state });
   }
 
@@ -58,8 +58,8 @@ const ACTIONS: Readonly<Record<Transition, { run: (at: OneRow) => unknown; leave
     late: "late: HTTP 500",
   },
   interrupted: { run: (at) => at.run(["closeInterrupted", 10, LATER]), leaves: { tries: 0, next_try_ms: LATER, ended_ms: null } },
-  restored: { run: (at) => new Held(at.writer.db).hold(), leaves: { tries: 0, next_try_ms: null, ended_ms: null } },
-  confirmed: { run: (at) => new Held(at.writer.db).confirm(1, LATER), leaves: { tries: 0, next_try_ms: LATER, ended_ms: null } },
+  restored: { run: (at) => hold(at.writer.db), leaves: { tries: 0, next_try_ms: null, ended_ms: null } },
+  confirmed: { run: (at) => heldCompensations(at.writer.db).confirm(1, LATER), leaves: { tries: 0, next_try_ms: LATER, ended_ms: null } },
   settled: {
     run: (at) => at.run(["settleCompensation", 1, "by hand", LATER, "me"]),
     leaves: { tries: 0, next_try_ms: null, ended_ms: LATER, note: "by hand" },

@@ -4,9 +4,9 @@ import { LONGEST_FIRST_PAUSE_MS } from "../../src/journal/rules/pauses.ts";
 import { MAX_RETRY_AFTER_MS } from "../../src/outgoing/retry-after.ts";
 import { COMPENSATION_BACKOFF, EVENT_BACKOFF, longestBackoffMs, MAX_HOLD_MS } from "../../src/retries/backoff.ts";
 import type { DuePage } from "../../src/retries/retry-queue.ts";
-import { Compensations } from "../../workers/journal/tables/compensations.ts";
+import { compensations as compensationsTable } from "../../workers/journal/tables/compensations.ts";
 import { MOST_TRIES } from "../../workers/journal/tables/due-rows.ts";
-import { Outbox } from "../../workers/journal/tables/outbox.ts";
+import { outbox } from "../../workers/journal/tables/outbox.ts";
 import { Writer } from "../../workers/journal/writer.ts";
 import { DAY_MS, NOW } from "./journal-fixture.ts";
 import { temporaryFile } from "./temporary-file.ts";
@@ -45,7 +45,7 @@ const asked = ({ nowMs = NOW, limit = 100, leastTried = false, except = [] }: As
 
 /** What is taken stays taken, so the transaction is rolled back: each test looks more than once. */
 function compensations(): Table {
-  const table = new Compensations(db);
+  const table = compensationsTable(db);
   let last = 0;
   return {
     add(name, nextTryMs, tries = 1) {
@@ -67,7 +67,7 @@ function compensations(): Table {
 }
 
 function events(): Table {
-  const table = new Outbox(db, true);
+  const table = outbox(db, true);
   return {
     add(name, nextTryMs, tries = 1) {
       db.exec(`INSERT INTO outbox (id, order_id, payload, created_ms, expires_ms, tries, next_try_ms)
@@ -172,17 +172,17 @@ test("compensations of another step, never tried ones and those that are not pen
     db.exec(`UPDATE compensations SET ${change} WHERE attempt_id = (SELECT id FROM attempts WHERE order_id = '${name}')`);
   }
   expect(table.page()).toEqual({ names: ["due"] });
-  const first = new Compensations(db).takeDue("payment", "first", NOW, 10, false);
+  const first = compensationsTable(db).takeDue("payment", "first", NOW, 10, false);
   expect(first.items.map(({ orderId, tries }) => [orderId, tries])).toEqual([["first", 0]]);
   // They are taken: nobody else gets them.
-  expect(new Compensations(db).takeDue("payment", "first", NOW, 10, false)).toEqual({ items: [] });
+  expect(compensationsTable(db).takeDue("payment", "first", NOW, 10, false)).toEqual({ items: [] });
 });
 
 test("a compensation that was never tried may be due in a minute; dated further ahead by a wrong clock, it is due", () => {
   const table = compensations();
   table.add("beyond", NOW + LONGEST_FIRST_PAUSE_MS + 1, 0);
   table.add("within", NOW + LONGEST_FIRST_PAUSE_MS, 0);
-  const due = (nowMs: number) => named(new Compensations(db).takeDue("payment", "first", nowMs, 10, false));
+  const due = (nowMs: number) => named(compensationsTable(db).takeDue("payment", "first", nowMs, 10, false));
   expect(due(NOW)).toEqual({ names: ["beyond"], nextDueMs: NOW + LONGEST_FIRST_PAUSE_MS });
   expect(due(NOW + LONGEST_FIRST_PAUSE_MS - 1)).toEqual({ names: [], nextDueMs: NOW + LONGEST_FIRST_PAUSE_MS });
   expect(due(NOW + LONGEST_FIRST_PAUSE_MS)).toEqual({ names: ["within"] });

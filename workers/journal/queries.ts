@@ -6,7 +6,7 @@ import { Backlogs } from "./queries/backlog.ts";
 import { CompensationList } from "./queries/compensation-list.ts";
 import { DeadLetterList } from "./queries/dead-letter-list.ts";
 import { HeldList } from "./queries/held-list.ts";
-import { LastEnd } from "./queries/last-end.ts";
+import { lastEnd } from "./queries/last-end.ts";
 import { OrderList } from "./queries/order-list.ts";
 import { troubleOf } from "./sqlite-trouble.ts";
 import { type SqliteTables, tablesOf } from "./tables/tables.ts";
@@ -21,7 +21,7 @@ export class Queries {
   readonly #compensations: CompensationList;
   readonly #deadLetters: DeadLetterList;
   readonly #held: HeldList;
-  readonly #lastEnd: LastEnd;
+  readonly #lastEnd: ReturnType<typeof lastEnd>;
   readonly #backlogs: Backlogs;
 
   constructor({ file }: JournalSettings, db: DatabaseSync) {
@@ -34,7 +34,7 @@ export class Queries {
     this.#compensations = new CompensationList(db, this.#tables.compensations);
     this.#deadLetters = new DeadLetterList(db);
     this.#held = new HeldList(db, this.#tables);
-    this.#lastEnd = new LastEnd(db);
+    this.#lastEnd = lastEnd(db);
     this.#backlogs = new Backlogs(db, () => sizeOf(file));
   }
 
@@ -81,7 +81,7 @@ export class Queries {
       case "actions":
         return this.#tables.actions.of(query[1], query[2]);
       case "lastEndBefore":
-        return this.#lastEnd.before(query[1]);
+        return this.#lastEnd(query[1]);
     }
   }
 }

@@ -5,8 +5,8 @@ import { Checkpoints } from "./checkpoints.ts";
 import { openForWriting } from "./open-database.ts";
 import { OpenFiles } from "./open-files.ts";
 import { leavesDiskInDoubt, troubleOf } from "./sqlite-trouble.ts";
-import { Probes } from "./tables/probes.ts";
-import { rows } from "./tables/rows.ts";
+import { probes } from "./tables/probes.ts";
+import { fieldOf } from "./tables/rows.ts";
 import { type SqliteTables, tablesOf } from "./tables/tables.ts";
 
 /** The connection that writes, the only one. A batch of operations is one transaction. */
@@ -15,11 +15,11 @@ export class Writer {
   readonly #lock: DatabaseSync;
   readonly #files: OpenFiles;
   readonly #tables: SqliteTables;
-  readonly #probes: Probes;
+  readonly #probes: ReturnType<typeof probes>;
   readonly #checkpoints: Checkpoints;
   readonly #begin: StatementSync;
   readonly #commit: StatementSync;
-  readonly #changes: StatementSync;
+  readonly #changes: () => number | undefined;
   #committing = false;
 
   /** Throws `OpenFailed` where the operator can mend the reason. */
@@ -29,11 +29,11 @@ export class Writer {
     this.#lock = lock;
     this.#files = new OpenFiles(db.location() as string, lock.location() as string);
     this.#tables = tablesOf(db, settings.events);
-    this.#probes = new Probes(db);
+    this.#probes = probes(db);
     this.#checkpoints = new Checkpoints(db);
     this.#begin = db.prepare("BEGIN IMMEDIATE");
     this.#commit = db.prepare("COMMIT");
-    this.#changes = rows(db, "SELECT total_changes()");
+    this.#changes = fieldOf<number>(db, "SELECT total_changes()");
   }
 
   /** Executes all operations, in order, and returns when they are durable. Does not throw for anything the database says. */
@@ -55,15 +55,15 @@ export class Writer {
 
   /** Writes a row without meaning and deletes it, to see whether the disk takes a write. */
   probe(): Reply {
-    const write = (work: () => void): Reply =>
+    const write = (work: () => number): Reply =>
       this.#replyTo(() => {
         work();
         return [];
       });
-    const filled = write(() => this.#probes.fill());
+    const filled = write(this.#probes.fill);
     if (filled.type === "fatal") return filled;
     // Also where there was no room: the row that a crash left of an earlier probe takes some.
-    const cleared = write(() => this.#probes.clear());
+    const cleared = write(this.#probes.clear);
     return filled.type === "committed" ? cleared : filled;
   }
 
@@ -77,12 +77,12 @@ export class Writer {
   #transaction(work: () => Committed["results"]): Committed {
     this.#committing = false;
     const startMs = performance.now();
-    const changesBefore = this.#totalChanges();
+    const changesBefore = this.#changes() as number;
     this.#begin.run();
     const results = work();
     this.#committing = true;
     this.#commit.run();
-    const changes = this.#totalChanges() - changesBefore;
+    const changes = (this.#changes() as number) - changesBefore;
     if (changes === 0) return { type: "committed", results };
     const commitMs = performance.now() - startMs;
     this.#checkpoints.afterCommit(changes);
@@ -133,9 +133,5 @@ export class Writer {
       // Nothing more can be saved.
     }
     return { type: "fatal", reason: `${lost} was removed or replaced` };
-  }
-
-  #totalChanges(): number {
-    return (this.#changes.get() as unknown as [number])[0];
   }
 }

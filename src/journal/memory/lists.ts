@@ -11,6 +11,7 @@ import type {
   Waiting,
 } from "../../orders/operator-journal.ts";
 import { perStep } from "../../orders/steps.ts";
+import { pageOf } from "../rules/page.ts";
 import type { EndedAttempt } from "../rules/tables.ts";
 import type { MemoryTables } from "./memory-tables.ts";
 
@@ -90,21 +91,15 @@ export function compensationsPage(
   limit: number,
 ): Page<CompensationRow> {
   const [after = 0] = (cursor ?? []) as readonly number[];
-  return pageOf(
-    tables.compensations
-      .all(after, (row) => row.status === status)
-      .take(limit)
-      .toArray(),
-    limit,
-    ({ id }) => id,
-  );
+  const found = tables.compensations.all(after, (row) => row.status === status);
+  return pageOf(found.take(limit).toArray(), limit, ({ id }) => [id]);
 }
 
 /** In the order in which they were written. */
 export function deadLettersPage(tables: MemoryTables, cursor: Cursor | null, limit: number): Page<DeadLetter> {
   const [after = 0] = (cursor ?? []) as readonly number[];
   const letters = [...tables.outbox.deadLetters.values()].filter(({ seq }) => seq > after).sort((a, b) => a.seq - b.seq);
-  return pageOf(letters.slice(0, limit), limit, ({ seq }) => seq);
+  return pageOf(letters.slice(0, limit), limit, ({ seq }) => [seq]);
 }
 
 /** Counts and ages of what waits. */
@@ -122,9 +117,4 @@ export function lastEndBefore(tables: MemoryTables, ms: number): number | null {
   const newest = Iterator.from(tables.attempts.newest(Number.MAX_SAFE_INTEGER)).take(MAX_LOOKS);
   const ends = [...newest.map(({ row }) => row[4]), ...tables.outbox.deadLetters.values().map(({ givenUpMs }) => givenUpMs)];
   return ends.reduce<number | null>((last, end) => (end < ms ? Math.max(last ?? 0, end) : last), null);
-}
-
-function pageOf<Item>(items: readonly Item[], limit: number, idOf: (item: Item) => number): Page<Item> {
-  const last = items.length < limit ? undefined : items.at(-1);
-  return { items, ...(last !== undefined && { next: [idOf(last)] }) };
 }

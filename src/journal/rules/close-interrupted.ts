@@ -4,11 +4,26 @@ import { STEPS } from "../../orders/steps.ts";
 import type { Tables } from "./tables.ts";
 
 /**
- * Closes up to `limit` attempts that nobody runs any more: failed, with every step to be compensated. Of one that had ended only the answer
- * was missing, and nobody will get it. `dueMs`: when the compensations of those that it closes are due. Returns how many.
+ * Closes up to `limit` attempts that nobody runs any more: failed, with every step to be compensated. `dueMs`: when the compensations of those that
+ * it closes are due. Returns how many.
  */
 export function closeInterrupted(tables: Tables, limit: number, nowMs: number, dueMs: number): number {
   tables.compensations.interrupt(nowMs);
+  return closeOpen(tables, limit, nowMs, 1, "pending", dueMs, (orderId, amount, attempt) =>
+    tables.outbox.add("order.failed", orderId, amount, attempt, "internal", nowMs),
+  );
+}
+
+/** Closes open attempts as failed. Of one that had ended only the answer was missing, and nobody will get it. Returns how many. */
+export function closeOpen(
+  tables: Tables,
+  limit: number,
+  nowMs: number,
+  interrupted: 1 | 2,
+  compensations: "pending" | "held",
+  dueMs: number,
+  tell?: (orderId: string, amount: number, attempt: number) => void,
+): number {
   const open = tables.open.some(limit);
   // The answer has no times, only durations, and these are 0.
   const outcome = failedByFault("unknown", 0);
@@ -16,9 +31,9 @@ export function closeInterrupted(tables: Tables, limit: number, nowMs: number, d
     tables.open.remove(orderId);
     if (tables.attempts.one(orderId, attempt) !== undefined) continue;
     const json = JSON.stringify(answerTo(orderId, outcome, []));
-    const id = tables.attempts.add(orderId, attempt, amount, acceptedMs, nowMs, "internal", 1, 0, json);
-    for (const step of STEPS) tables.compensations.add(id, step, "pending", dueMs);
-    tables.outbox.add("order.failed", orderId, amount, attempt, "internal", nowMs);
+    const id = tables.attempts.add(orderId, attempt, amount, acceptedMs, nowMs, "internal", interrupted, 0, json);
+    for (const step of STEPS) tables.compensations.add(id, step, compensations, dueMs);
+    tell?.(orderId, amount, attempt);
   }
   return open.length;
 }

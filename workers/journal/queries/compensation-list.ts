@@ -1,7 +1,7 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite";
+import type { CompensationsTable } from "../../../src/journal/rules/tables.ts";
 import type { CompensationStatus } from "../../../src/orders/compensation-state.ts";
 import type { CompensationRow, Cursor, Page } from "../../../src/orders/operator-journal.ts";
-import type { Compensations } from "../tables/compensations.ts";
 import { rows } from "../tables/rows.ts";
 import { type OPEN_STATES, openById } from "./open-compensations.ts";
 
@@ -10,13 +10,13 @@ const MAX_LOOKS = 5_000;
 
 /** What has to be compensated, or was, oldest first. */
 export class CompensationList {
-  readonly #compensations: Compensations;
+  readonly #compensations: CompensationsTable;
   readonly #settled: StatementSync;
   readonly #open: Readonly<Record<(typeof OPEN_STATES)[number], StatementSync>>;
   /** Most rows of a journal are done in the end, so those have no index of their own. */
   readonly #all: StatementSync;
 
-  constructor(db: DatabaseSync, compensations: Compensations) {
+  constructor(db: DatabaseSync, compensations: CompensationsTable) {
     this.#compensations = compensations;
     this.#settled = rows(
       db,

@@ -1,4 +1,5 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite";
+import { pageOf } from "../../../src/journal/rules/page.ts";
 import { CLOSED_BY_RESTORE } from "../../../src/journal/rules/tables.ts";
 import type { Cursor, HeldAttempt, HeldCompensation, Page, RestoreState } from "../../../src/orders/operator-journal.ts";
 import type { StepName } from "../../../src/orders/steps.ts";
@@ -50,8 +51,7 @@ export class HeldList {
   page(cursor: Cursor | null, limit: number): Page<HeldAttempt> {
     const [after = 0] = (cursor ?? []) as readonly number[];
     const ids = this.#tables.held.attempts(after, limit);
-    const last = ids.length < limit ? undefined : ids.at(-1);
-    return { items: ids.map((id) => this.#show(id)), ...(last !== undefined && { next: [last] }) };
+    return { ...pageOf(ids, limit, (last) => [last]), items: ids.map((id) => this.#show(id)) };
   }
 
   #show(id: number): HeldAttempt {

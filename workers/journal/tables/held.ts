@@ -1,54 +1,32 @@
-import type { DatabaseSync, StatementSync } from "node:sqlite";
+import type { DatabaseSync } from "node:sqlite";
 import type { HeldTable } from "../../../src/journal/rules/tables.ts";
-import { rows } from "./rows.ts";
-import { stateChange } from "./state-change.ts";
+import { stateChange } from "../../../src/journal/sql/state-change.ts";
+import { allOf, changeOf, fieldOf } from "./rows.ts";
 
-/** Compensations that are held since a restore, until an operator has let them go on or settled them. */
-export class Held implements HeldTable {
-  /** False: nothing is held, and nothing will be while this connection is open. Orders ask this before they look. */
-  readonly isPossible: boolean;
-  readonly #hold: StatementSync;
-  readonly #isAny: StatementSync;
-  readonly #attempts: StatementSync;
-  readonly #ofOrder: StatementSync;
-  readonly #confirm: StatementSync;
+const HELD = "compensations INDEXED BY compensations_held WHERE state = 'held'";
 
-  constructor(db: DatabaseSync) {
-    const held = "compensations INDEXED BY compensations_held WHERE state = 'held'";
-    this.isPossible = db.prepare(`SELECT 1 FROM ${held} LIMIT 1`).get() !== undefined;
-    this.#hold = db.prepare(stateChange("restored", "next_try_ms = NULL", "ended_ms IS NULL"));
-    this.#isAny = rows(db, `SELECT 1 FROM ${held} AND attempt_id = ? LIMIT 1`);
-    this.#attempts = rows(db, `SELECT DISTINCT attempt_id FROM ${held} AND attempt_id > ? ORDER BY attempt_id LIMIT ?`);
-    this.#ofOrder = rows(
-      db,
-      `SELECT a.id FROM attempts a INDEXED BY attempts_by_order
-       WHERE order_id = ? AND EXISTS (SELECT 1 FROM ${held} AND attempt_id = a.id) ORDER BY attempt LIMIT ?`,
-    );
-    this.#confirm = db.prepare(stateChange("confirmed", "next_try_ms = ?", "attempt_id = ?"));
-  }
+/** Compensations that are held since a restore. Where nothing is, nothing will be while this connection is open: orders do not look then. */
+export function heldCompensations(db: DatabaseSync): HeldTable {
+  const isPossible = fieldOf(db, `SELECT 1 FROM ${HELD} LIMIT 1`)() !== undefined;
+  const some = fieldOf(db, `SELECT 1 FROM ${HELD} AND attempt_id = ? LIMIT 1`);
+  const attempts = allOf<[after: number, limit: number], [id: number]>(
+    db,
+    `SELECT DISTINCT attempt_id FROM ${HELD} AND attempt_id > ? ORDER BY attempt_id LIMIT ?`,
+  );
+  const attemptsAt = allOf<[orderId: string, limit: number], [id: number]>(
+    db,
+    `SELECT a.id FROM attempts a INDEXED BY attempts_by_order
+     WHERE order_id = ? AND EXISTS (SELECT 1 FROM ${HELD} AND attempt_id = a.id) ORDER BY attempt LIMIT ?`,
+  );
+  return {
+    isAny: (attemptId) => isPossible && some(attemptId) !== undefined,
+    attempts: (after, limit) => attempts(after, limit).map(([id]) => id),
+    attemptsAt: (orderId, limit) => attemptsAt(orderId, limit).map(([id]) => id),
+    confirm: changeOf(db, stateChange("confirmed", "next_try_ms = ?2", "attempt_id = ?1")),
+  };
+}
 
-  /** Holds all that is open. */
-  hold(): void {
-    this.#hold.run();
-  }
-
-  /** Whether something of an attempt is held. */
-  isAny(attemptId: number): boolean {
-    return this.isPossible && this.#isAny.get(attemptId) !== undefined;
-  }
-
-  /** Up to `limit` attempts with something held, by their id, after one of them. */
-  attempts(after: number, limit: number): number[] {
-    return (this.#attempts.all(after, limit) as unknown as [number][]).map(([id]) => id);
-  }
-
-  /** Up to `limit` such attempts at one order. */
-  attemptsAt(orderId: string, limit: number): number[] {
-    return (this.#ofOrder.all(orderId, limit) as unknown as [number][]).map(([id]) => id);
-  }
-
-  /** Lets all of an attempt go on: due from `nowMs` on. Returns how many. */
-  confirm(attemptId: number, nowMs: number): number {
-    return Number(this.#confirm.run(nowMs, attemptId).changes);
-  }
+/** Holds all that is open. */
+export function hold(db: DatabaseSync): void {
+  db.exec(stateChange("restored", "next_try_ms = NULL", "ended_ms IS NULL"));
 }

@@ -1,54 +1,32 @@
 import type { DatabaseSync } from "node:sqlite";
 import { firstIdAfterRestore } from "../../../src/journal/rules/restores.ts";
 import type { RestoresTable } from "../../../src/journal/rules/tables.ts";
-import { rows } from "./rows.ts";
+import { allOf, fieldOf } from "./rows.ts";
 
 const NUMBERED = ["compensations", "outbox", "operator_actions"];
 
-/**
- * The times that this journal was made of a backup, and where ids of rows and numbers of attempts went on each time. Providers and operators may
- * remember those of the journal that was replaced, so none is given again.
- */
-export class Restores implements RestoresTable {
-  readonly #db: DatabaseSync;
-  firstIds: readonly number[] = [];
-  /** Wall clock, of the last time; absent for a journal that was never restored. */
-  restoredMs: number | undefined;
+export interface Restores extends RestoresTable {
+  /** Wall clock, of the last time; undefined for a journal that was never restored. */
+  readonly restoredMs: number | undefined;
+}
 
-  constructor(db: DatabaseSync) {
-    this.#db = db;
-    this.#read();
-  }
+/** The times that this journal was made of a backup. */
+export function restoresOf(db: DatabaseSync): Restores {
+  const restores = allOf<[], [firstId: number, restoredMs: number]>(db, "SELECT first_id, restored_ms FROM restores ORDER BY id DESC")();
+  return { firstIds: restores.map(([firstId]) => firstId), restoredMs: restores[0]?.[1] };
+}
 
-  /** No id of a row is given below this. */
-  get firstId(): number {
-    return this.firstIds[0] ?? 0;
-  }
-
-  /** Notes a restore: ids and numbers go on from its own first id. */
-  add(nowMs: number): void {
-    const highest = Math.max(this.firstId, this.#highestAttemptId(), ...NUMBERED.map((table) => this.#sequenceOf(table)));
-    const firstId = firstIdAfterRestore(highest, nowMs);
-    this.#db.prepare("INSERT INTO restores (restored_ms, first_id) VALUES (?, ?)").run(nowMs, firstId);
-    for (const table of NUMBERED) {
-      this.#db.prepare("DELETE FROM sqlite_sequence WHERE name = ?").run(table);
-      this.#db.prepare("INSERT INTO sqlite_sequence (name, seq) VALUES (?, ?)").run(table, firstId - 1);
-    }
-    this.#read();
-  }
-
-  #read(): void {
-    const restores = rows(this.#db, "SELECT first_id, restored_ms FROM restores ORDER BY id DESC").all() as unknown as [number, number][];
-    this.firstIds = restores.map(([firstId]) => firstId);
-    this.restoredMs = restores[0]?.[1];
-  }
-
-  #sequenceOf(table: string): number {
-    const found = rows(this.#db, "SELECT seq FROM sqlite_sequence WHERE name = ?").get(table) as unknown as [number] | undefined;
-    return found?.[0] ?? 0;
-  }
-
-  #highestAttemptId(): number {
-    return (rows(this.#db, "SELECT max(id) FROM attempts").get() as unknown as [number | null])[0] ?? 0;
+/** Notes a restore: ids of rows and numbers of attempts go on from a first id of its own. */
+export function addRestore(db: DatabaseSync, nowMs: number): void {
+  const highest = fieldOf<number>(
+    db,
+    `SELECT max(id) FROM (SELECT max(first_id) AS id FROM restores UNION ALL SELECT max(id) FROM attempts
+       UNION ALL SELECT seq FROM sqlite_sequence WHERE name IN ('${NUMBERED.join("', '")}'))`,
+  )();
+  const firstId = firstIdAfterRestore(highest ?? 0, nowMs);
+  db.prepare("INSERT INTO restores (restored_ms, first_id) VALUES (?, ?)").run(nowMs, firstId);
+  for (const table of NUMBERED) {
+    db.prepare("DELETE FROM sqlite_sequence WHERE name = ?").run(table);
+    db.prepare("INSERT INTO sqlite_sequence (name, seq) VALUES (?, ?)").run(table, firstId - 1);
   }
 }

@@ -1,4 +1,4 @@
-import { TRANSITIONS, type Transition } from "../../../src/orders/compensation-state.ts";
+import { TRANSITIONS, type Transition } from "../../orders/compensation-state.ts";
 
 /** SQL that changes the state of the compensations `which` holds for, where the table of transitions allows it, and sets `more`. */
 export function stateChange(transition: Transition, more: string, which: string): string {
