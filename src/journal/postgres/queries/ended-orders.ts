@@ -32,11 +32,13 @@ export type LookedAt = [
 ];
 
 const COLUMNS = "a.id, order_id, attempt, amount, accepted_ms, ended_ms, error";
+// Not IS NULL: the index of all that is open could be walked for the few rows of one attempt.
+const IS_OPEN = "coalesce(c.ended_ms, 0) = 0";
 const BY_ID = `SELECT ${COLUMNS}, id AS key FROM attempts a WHERE id < $1::bigint ORDER BY id DESC`;
 
 /**
  * Values: the place after which it goes on (`$1` key, `$2` id), `$3` and `$4` the time in which they ended (the second one excluded), `$5` limit,
- * `$6` and `$7` the moment since which attempts do not supersede others (`Beginning`).
+ * `$6` to `$8` the moment since which attempts do not supersede others (`Beginning`).
  */
 export const ENDED = {
   all: endedOrders("all", BY_ID, "true"),
@@ -55,7 +57,7 @@ export const ENDED = {
      FROM (${openById("id, attempt_id", "falling", OPEN_STATES, MAX_LOOKS)}) c
      CROSS JOIN LATERAL (SELECT * FROM attempts WHERE id = c.attempt_id LIMIT 1) a
      ORDER BY c.id DESC`,
-    "NOT EXISTS (SELECT 1 FROM compensations c WHERE attempt_id = l.id AND ended_ms IS NULL AND c.id > l.key OFFSET 0)",
+    `NOT EXISTS (SELECT 1 FROM compensations c WHERE attempt_id = l.id AND ${IS_OPEN} AND c.id > l.key OFFSET 0)`,
   ),
 };
 
@@ -73,11 +75,12 @@ function endedOrders(name: string, rows: string, where: string): Statement {
          FROM ${looks}
          LEFT JOIN LATERAL (
            SELECT true AS is_superseded FROM attempts later
-           WHERE later.order_id = l.order_id AND later.attempt > l.attempt AND (later.id < $6::bigint OR age(later.xmin) > age($7::xid))
+           WHERE later.order_id = l.order_id AND later.attempt > l.attempt 
+             AND (later.id < $6::bigint OR (age(later.xmin) > age($7::xid) AND later.xmin <> ALL ($8::xid[])))
            LIMIT 1
          ) later ON true
          LEFT JOIN LATERAL (
-           SELECT true AS is_open FROM compensations c WHERE l.error IS NOT NULL AND attempt_id = l.id AND c.ended_ms IS NULL LIMIT 1
+           SELECT true AS is_open FROM compensations c WHERE l.error IS NOT NULL AND attempt_id = l.id AND ${IS_OPEN} LIMIT 1
          ) open ON true
          WHERE l.ended_ms >= $3::bigint AND l.ended_ms < $4::bigint AND is_superseded IS NULL AND $2::bigint IS NOT NULL AND ${where}
          ORDER BY key DESC, l.id DESC LIMIT $5::bigint)

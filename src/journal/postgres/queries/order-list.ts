@@ -13,15 +13,16 @@ const CLOCKS_MS = 5 * 60 * 1000;
 // Attempts with ids that are lower by this were stored long before. Of those that are not, the number of the transaction says it; it is of no use
 // for all of them, because these numbers come again.
 const RECENT_IDS = 1_000_000;
-// The lowest number of a transaction; beside the highest id it decides nothing.
-const FIRST_TRANSACTION = "3";
 
 /**
- * When the first page was read: attempts with ids from `recentId` on were there if their transaction is before `transaction`. One that was stored
- * since then does not take the place of the order's one before: it stands at the head of the list, where the pages have passed already, so the
- * order would be on none of them.
+ * When the first page was read: attempts with ids from `recentId` on were there if their transaction is before `next` and none of those `underWay`.
+ * One that was stored since then does not take the place of the order's one before: it stands at the head of the list, where the pages have
+ * passed already, so the order would be on none of them.
  */
-type Beginning = readonly [recentId: number, transaction: string];
+type Beginning = readonly [recentId: number, next: string, underWay: string];
+
+// No id is recent, so the rest decides nothing.
+const NOW: Beginning = [FIRST, "3", "{}"];
 
 interface Filter {
   readonly status: OrderStatus | null;
@@ -31,19 +32,23 @@ interface Filter {
 
 const BEGINNING: Statement = {
   name: "orders-beginning",
-  text: `SELECT coalesce((SELECT max(id) FROM attempts), 0) - ${RECENT_IDS}, pg_snapshot_xmin(pg_current_snapshot())::xid::text`,
+  text: `
+    SELECT coalesce((SELECT max(id) FROM attempts), 0) - ${RECENT_IDS}, pg_snapshot_xmax(snapshot)::xid::text,
+      ARRAY(SELECT under_way::xid FROM pg_snapshot_xip(snapshot) under_way)::text
+    FROM pg_current_snapshot() snapshot`,
 };
 
-// What runs is little, so it is sorted as a whole. MATERIALIZED: otherwise the order could be taken from the index of all attempts. One that has
+// What runs is little, so it is sorted as a whole. Ids are compared outside: inside, the index of all attempts
+// could be taken for them. One that has
 // ended is open until its answer is stored.
 const RUNNING_ORDERS: Statement = {
   name: "orders-running",
   text: `
     WITH open AS MATERIALIZED (
       SELECT id, order_id, attempt, amount, accepted_ms FROM attempts
-      WHERE open_by IS NOT NULL AND ended_ms IS NULL AND id < $1::bigint AND accepted_ms >= $2::bigint AND accepted_ms < $3::bigint
+      WHERE open_by IS NOT NULL AND ended_ms IS NULL AND accepted_ms >= $2::bigint AND accepted_ms < $3::bigint
     )
-    SELECT * FROM open ORDER BY id DESC LIMIT $4::bigint`,
+    SELECT * FROM open WHERE id < $1::bigint ORDER BY id DESC LIMIT $4::bigint`,
 };
 
 /** Orders by their latest attempt, newest first: those that run, then those that have ended, by acceptance. Failed ones by when they ended. */
@@ -62,15 +67,10 @@ export class OrderList {
     limit: number,
   ): Promise<Page<OrderSummary>> {
     const filter = { status, sinceMs, untilMs };
-    const [part = RUNNING, recentId = FIRST, transaction = FIRST_TRANSACTION, ...from] = (cursor ?? []) as [
-      number?,
-      number?,
-      string?,
-      ...number[],
-    ];
+    const [part, beginning, from] = placeOf(cursor);
     // Before the first page: what is stored between the two must not hide what that page does not show.
-    const [begun] = cursor === null ? await this.#sql.rows<[number, string]>(BEGINNING) : [[recentId, transaction] as const];
-    const at = (place: number, ...key: readonly number[]): Cursor => [place, ...(begun as Beginning), ...key];
+    const begun = cursor === null ? ((await this.#sql.rows<Beginning>(BEGINNING))[0] ?? NOW) : beginning;
+    const at = (place: number, ...key: readonly number[]): Cursor => [place, ...begun, ...key];
     const items: OrderSummary[] = [];
     if (part === RUNNING && (status === null || status === "running")) {
       const found = await this.#sql.rows<Running>(RUNNING_ORDERS, [from[0] ?? FIRST, sinceMs, untilMs, limit]);
@@ -81,7 +81,7 @@ export class OrderList {
     if (status === "running") return { items };
     // In a statement of its own, after that of what runs: an attempt that ends between the two may come twice, but is not missed.
     const place = part === ENDED_PART ? from : [];
-    const ended = await this.#ended(filter, place, [recentId, transaction], limit - items.length);
+    const ended = await this.#ended(filter, place, beginning, limit - items.length);
     return { items: [...items, ...ended.items], ...(ended.next !== undefined && { next: at(ENDED_PART, ...ended.next) }) };
   }
 
@@ -100,6 +100,12 @@ export class OrderList {
     const next = isAfter ? await idAtTime(this.#sql, lastId, untilMs + CLOCKS_MS) : lastKey;
     return { items, next: [next, isAfter ? next : lastId] };
   }
+}
+
+function placeOf(cursor: Cursor | null): readonly [part: number, Beginning, from: readonly number[]] {
+  if (cursor === null) return [RUNNING, NOW, []];
+  const [part, recentId, next, underWay, ...from] = cursor as readonly [number, ...Beginning, ...number[]];
+  return [part, [recentId, next, underWay], from];
 }
 
 interface Ended {
