@@ -21,16 +21,16 @@ class TestSql implements Sql {
   /** After it was executed: its reply is lost. */
   after: ((name: string) => unknown) | undefined;
   isBusy = false;
-  readonly #client: pg.Client;
+  readonly client: pg.Client;
 
   constructor(client: pg.Client) {
-    this.#client = client;
+    this.client = client;
   }
 
   async rows<Row extends readonly unknown[]>({ name, text }: Statement, values: readonly unknown[] = []): Promise<Row[]> {
     this.before?.(name);
     this.isBusy = true;
-    const { rows } = await this.#client.query({ name, text, values: [...values], rowMode: "array" }).finally(() => (this.isBusy = false));
+    const { rows } = await this.client.query({ name, text, values: [...values], rowMode: "array" }).finally(() => (this.isBusy = false));
     this.asked.push(name);
     this.after?.(name);
     return rows as unknown as Row[];
@@ -217,6 +217,30 @@ describe("a request that waits for an attempt of another node", () => {
     expect(scopes.map(({ listenerCount }) => listenerCount)).toEqual([0, 0, 0]);
   });
 
+  test.each(["it left", "its attempt ended"])(
+    "is not lost where it comes while the row of one before is deleted, because %s",
+    async (why) => {
+      const { sql, waiting } = await node(2);
+      await open("o");
+      const scope = new CancelScope();
+      const first = waiting.endOf("o", 1, scope);
+      await waiterRows("o:1 by 2");
+      const second = new Promise((resolve) => {
+        sql.before = (name) => {
+          if (name !== "waiters_unregister") return;
+          sql.before = undefined;
+          resolve(waiting.endOf("o", 1, new CancelScope()));
+        };
+      });
+      if (why === "it left") scope.cancel("client_disconnected");
+      else await close("o", 1);
+      await first;
+      await sql.more("waiters_register", 1);
+      await close("o", 1);
+      expect(await second).toEqual({ json: "{}" });
+    },
+  );
+
   test("waits on while the server is away, and is not lost where a reply was", async () => {
     const { sql, waiting } = await node(2);
     await open("o");
@@ -353,6 +377,20 @@ describe("an attempt that only other nodes wait for", () => {
     expect(await new Promise((resolve) => waiting.watchWaiters("o", 1, resolve))).toBe(false);
     await admin.query("DELETE FROM waiters");
   });
+});
+
+test("attempts are found by their index, also by statements that were planned while the tables were empty", async () => {
+  const { sql, waiting } = await node(2);
+  const settings = { enable_seqscan: "off", enable_hashjoin: "off", enable_mergejoin: "off", plan_cache_mode: "force_generic_plan" };
+  for (const [name, value] of Object.entries(settings)) await sql.client.query(`SET ${name} = ${value}`);
+  await admin.query("VACUUM ANALYZE attempts, waiters, nodes");
+  await Promise.all([waiting.endOf("o", 1, new CancelScope()), new Promise((resolve) => waiting.watchWaiters("o", 1, resolve))]);
+  for (const name of ["waiters_closed", "waiters_awaited"]) {
+    const { rows } = await sql.client.query(`EXPLAIN EXECUTE ${name} ('{o}', '{1}')`);
+    const plan = rows.map((row) => row["QUERY PLAN"]).join("\n");
+    expect(plan).toMatch(/Index Cond: \(\(order_id = one.order_id\) AND \(attempt = one.attempt\)\)/);
+    expect(plan).not.toMatch(/Seq Scan|Hash|Materialize/);
+  }
 });
 
 test("what the server refuses is a fault, and requests wait on", async () => {

@@ -21,24 +21,29 @@ const UNREGISTER: Statement = {
     WHERE waiters.order_id = one.order_id AND waiters.attempt = one.attempt AND waiters.life = $3`,
 };
 
+// Asked for one by one: a join that was planned while the table was empty walks all of it, until the server plans again.
+const ATTEMPT = `
+  SELECT answered, error, answer, open_by FROM attempts
+  WHERE attempts.order_id = one.order_id AND attempts.attempt = one.attempt LIMIT 1`;
+// A node that was frozen may add a row after its life was ended.
+const WAITER = `
+  SELECT FROM waiters JOIN nodes ON nodes.life = waiters.life
+  WHERE waiters.order_id = one.order_id AND waiters.attempt = one.attempt AND nodes.ended_ms IS NULL LIMIT 1`;
+
 // An attempt whose row is gone is closed too.
 const CLOSED: Statement = {
   name: "waiters_closed",
   text: `
-    SELECT one.place, attempts.answered, attempts.error, attempts.answer
+    SELECT place, answered, error, answer
     FROM unnest($1::text[], $2::bigint[]) WITH ORDINALITY AS one (order_id, attempt, place)
-    LEFT JOIN attempts ON attempts.order_id = one.order_id AND attempts.attempt = one.attempt
-    WHERE attempts.open_by IS NULL`,
+    LEFT JOIN LATERAL (${ATTEMPT}) AS found ON true WHERE open_by IS NULL`,
 };
 
-// A node that was frozen may add a row after its life was ended.
 const AWAITED: Statement = {
   name: "waiters_awaited",
   text: `
-    SELECT one.place FROM unnest($1::text[], $2::bigint[]) WITH ORDINALITY AS one (order_id, attempt, place)
-    WHERE EXISTS (
-      SELECT FROM waiters JOIN nodes ON nodes.life = waiters.life
-      WHERE waiters.order_id = one.order_id AND waiters.attempt = one.attempt AND nodes.ended_ms IS NULL)`,
+    SELECT place FROM unnest($1::text[], $2::bigint[]) WITH ORDINALITY AS one (order_id, attempt, place)
+    CROSS JOIN LATERAL (${WAITER}) AS found`,
 };
 
 type Closed = [place: number, answered: number | null, error: ErrorKind | null, answer: string | null];
@@ -119,19 +124,13 @@ export class Waiting implements OtherNodes {
     // First, and by a statement of its own: a node whose clients have hung up sees either the row or, later, that its attempt was canceled.
     await this.#register(awaited);
     const closed = await this.#options.sql.rows<Closed>(CLOSED, columnsOf(awaited));
-    const ended = closed.map(([place, answered, error, json]) => {
-      const wait = awaited[place - 1] as Wait;
-      this.#end(wait, answered === 1 ? answerOf(error, json as string) : undefined);
-      return wait;
-    });
-    await this.#unregister(ended);
-  }
-
-  #end(wait: Wait, answer: StoredAnswer | undefined): void {
-    // Who asks from now on begins a new wait, which finds the same end.
-    this.#waits.delete(keyOf(wait));
-    for (const resolve of wait.requests) resolve(answer);
-    wait.requests.clear();
+    for (const [place, answered, error, json] of closed) {
+      const { requests } = awaited[place - 1] as Wait;
+      const answer = answered === 1 ? answerOf(error, json as string) : undefined;
+      for (const resolve of requests) resolve(answer);
+      // The next look takes its row away.
+      requests.clear();
+    }
   }
 
   async #register(waits: readonly Wait[]): Promise<void> {
@@ -151,7 +150,7 @@ export class Waiting implements OtherNodes {
     for (const wait of waits) {
       if (wait.requests.size > 0) continue;
       this.#ends.delete(wait);
-      if (this.#waits.get(keyOf(wait)) === wait) this.#waits.delete(keyOf(wait));
+      this.#waits.delete(keyOf(wait));
     }
   }
 
