@@ -94,6 +94,8 @@ const NODE_NAME =
 // Below a second a commit on a busy disk, or a pause of the process, would pass for the node's death. A minute is how long nobody would get an
 // answer about the orders of a dead node.
 const leaseMs = whole(1_000, 60_000);
+// What src/couriers/courier-share.ts takes beside the cancel grace.
+const CUT_OFF_MS = 200;
 
 const MAX_THREADS = 256;
 const CPUS = String(Math.min(MAX_THREADS, availableParallelism()));
@@ -201,6 +203,14 @@ function requireStore(config: Config): void {
   if (config.BACKUP_DIR !== undefined && onPostgres) {
     throw new ConfigError(
       `${withValue("BACKUP_DIR", config.BACKUP_DIR)}: must not be set with JOURNAL=postgres://..., whose backups PostgreSQL makes`,
+    );
+  }
+  // A node uses its couriers until a cancel still has its time before the lease is over, and hears of the server four times a lease.
+  const leastMs = 2 * (config.CANCEL_GRACE_MS + CUT_OFF_MS);
+  if (onPostgres && config.NODE_LEASE_MS < leastMs) {
+    const { NODE_LEASE_MS: leaseMs, CANCEL_GRACE_MS: graceMs } = config;
+    throw new ConfigError(
+      `NODE_LEASE_MS="${leaseMs}": must be at least ${leastMs} where CANCEL_GRACE_MS is ${graceMs}, or no courier could be used`,
     );
   }
 }

@@ -269,6 +269,16 @@ describe("JOURNAL", () => {
     expect(refusalOf({ JOURNAL_PASSWORD_FILE: "hunter2" })).not.toContain("hunter2");
   });
 
+  test("on PostgreSQL needs a lease in which couriers can be used and canceled", () => {
+    const grace = { CANCEL_GRACE_MS: "2300" };
+    expect(readConfig({ ...POSTGRES, ...grace }).NODE_LEASE_MS).toBe(5_000);
+    expect(refusalOf({ ...POSTGRES, ...grace, NODE_LEASE_MS: "4999" })).toBe(
+      'NODE_LEASE_MS="4999": must be at least 5000 where CANCEL_GRACE_MS is 2300, or no courier could be used',
+    );
+    expect(readConfig({ ...grace, NODE_LEASE_MS: "4999" }).NODE_LEASE_MS).toBe(4_999);
+    expect(readConfig({ ...POSTGRES, NODE_LEASE_MS: "1000" }).NODE_LEASE_MS).toBe(1_000);
+  });
+
   test("on PostgreSQL has no BACKUP_DIR, and may have real providers", () => {
     expect(refusalOf({ ...POSTGRES, BACKUP_DIR: "/backups" })).toBe(
       'BACKUP_DIR="/backups": must not be set with JOURNAL=postgres://..., whose backups PostgreSQL makes',
