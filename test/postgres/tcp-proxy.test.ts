@@ -1,3 +1,4 @@
+import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { setTimeout as pause } from "node:timers/promises";
 import { Client } from "pg";
 import { afterEach, beforeEach, expect, test } from "vitest";
@@ -73,16 +74,32 @@ test("the end of a connection is not heard through a cut, and heard after the he
 });
 
 test("a connection begun while all is cut comes about after the healing", async () => {
-  await far.end();
-  proxy.cut();
-  const late = new Client({ connectionString: proxy.through(database.url) });
-  let isConnected = false;
-  const connected = late.connect().then(() => (isConnected = true));
+  await using upstream = await Upstream.start();
+  await using way = await TcpProxy.start(upstream.port);
+  way.cut();
+  const late = connect(way.port, "127.0.0.1");
+  late.write("asked");
   await pause(NOT_ANSWERED_MS);
-  expect(isConnected).toBe(false);
-  proxy.heal();
-  await connected;
-  await late.end();
+  expect(upstream.sockets).toHaveLength(0);
+  way.heal();
+  await eventually("what it sent arrives", () => upstream.received === "asked");
+  late.destroy();
+});
+
+test("a client that breaks off is not heard through a cut, not even when the server writes to it", async () => {
+  await using upstream = await Upstream.start();
+  await using way = await TcpProxy.start(upstream.port);
+  const client = connect(way.port, "127.0.0.1");
+  await eventually("the connection", () => upstream.sockets.length === 1);
+  way.cut("to-server");
+  client.resetAndDestroy();
+  upstream.sockets[0]?.write("answered");
+  await pause(NOT_ANSWERED_MS);
+  upstream.sockets[0]?.write("and more");
+  await pause(NOT_ANSWERED_MS);
+  expect(upstream.ends).toBe(0);
+  way.heal();
+  await eventually("the server sees the end", () => upstream.ends === 1);
 });
 
 test("a reset breaks what there is, not what comes", async () => {
@@ -102,3 +119,32 @@ test("without a server behind it a connection is broken, not held", async () => 
   await expect(client.connect()).rejects.toThrow(/ECONNRESET|terminated/);
   await eventually("the proxy has no connection", () => empty.connections === 0);
 });
+
+/** A server that keeps whatever comes. */
+class Upstream implements AsyncDisposable {
+  readonly sockets: Socket[] = [];
+  received = "";
+  ends = 0;
+  readonly #server = createServer((socket) => {
+    this.sockets.push(socket);
+    socket.on("data", (bytes) => (this.received += bytes));
+    socket.on("error", () => {});
+    socket.on("close", () => this.ends++);
+  });
+
+  static async start(): Promise<Upstream> {
+    const upstream = new Upstream();
+    await new Promise<void>((resolve) => upstream.#server.listen(0, "127.0.0.1", resolve));
+    return upstream;
+  }
+
+  get port(): number {
+    return (this.#server.address() as AddressInfo).port;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const closed = new Promise((resolve) => this.#server.close(resolve));
+    for (const socket of this.sockets) socket.destroy();
+    await closed;
+  }
+}

@@ -9,6 +9,8 @@ const SCRIPT = `
 while read -r line; do pid=$line; done
 if [ -n "$pid" ]; then
   kill -QUIT "$pid"
+  # A test may have stopped it.
+  kill -CONT "$pid"
   looks=0
   while kill -0 "$pid" && [ $looks -lt ${LOOKS} ]; do sleep 0.1; looks=$((looks + 1)); done
 fi
