@@ -1,4 +1,12 @@
-import type { AttemptsTable, EndedAttempt, FailedAttempt, OpenAttempt, OpenAttemptsTable, RetiredOrdersTable } from "../rules/tables.ts";
+import type {
+  AttemptsTable,
+  EndedAttempt,
+  Ending,
+  FailedAttempt,
+  OpenAttempt,
+  OpenAttemptsTable,
+  RetiredOrdersTable,
+} from "../rules/tables.ts";
 
 /** An attempt that has ended, and the one before it at the same order. */
 interface Ended {
@@ -34,23 +42,9 @@ export class MemoryAttempts implements AttemptsTable {
     return found;
   }
 
-  add(
-    orderId: string,
-    attempt: number,
-    amount: number,
-    acceptedMs: number,
-    endedMs: number,
-    error: string | null,
-    interrupted: 0 | 1 | 2,
-    answered: 0 | 1,
-    json: string,
-  ): number {
+  add(orderId: string, ...attempt: [...OpenAttempt, ...Ending]): number {
     const id = this.#all.length;
-    const ended = {
-      orderId,
-      row: [id, attempt, amount, acceptedMs, endedMs, error, interrupted, answered, json] as EndedAttempt,
-      before: this.#latest.get(orderId),
-    };
+    const ended: Ended = { orderId, row: [id, ...attempt], before: this.#latest.get(orderId) };
     this.#all.push(ended);
     this.#latest.set(orderId, ended);
     return id;
@@ -59,8 +53,7 @@ export class MemoryAttempts implements AttemptsTable {
   answer(orderId: string, attempt: number, answered: 0 | 1, json: string): boolean {
     const ended = this.#find(orderId, attempt);
     if (ended === undefined) return false;
-    const [id, , amount, acceptedMs, endedMs, error, interrupted] = ended.row;
-    ended.row = [id, attempt, amount, acceptedMs, endedMs, error, interrupted, answered, json];
+    ended.row = ended.row.with(7, answered).with(8, json) as EndedAttempt;
     return true;
   }
 

@@ -3,6 +3,7 @@ import type { JournalStore } from "../journal-store.ts";
 import type { Answers, Operation, OperationName, Query, QueryName, Result, Results } from "../protocol.ts";
 import { execute } from "../rules/execute.ts";
 import { find } from "../rules/find.ts";
+import { answerTo, type Reads } from "../rules/reads.ts";
 import { backlog, compensationsPage, deadLettersPage, lastEndBefore, ordersPage } from "./lists.ts";
 import { MemoryTables } from "./memory-tables.ts";
 
@@ -11,10 +12,25 @@ export class MemoryStore implements JournalStore {
   readonly healthy = true;
   readonly commitSizes = [];
   readonly #tables: MemoryTables;
+  readonly #reads: Reads;
   #isClosed = false;
 
   constructor(events: boolean) {
-    this.#tables = new MemoryTables(events);
+    const tables = new MemoryTables(events);
+    this.#tables = tables;
+    this.#reads = {
+      find: (...asked) => find(tables, ...asked),
+      orders: (...asked) => ordersPage(tables, ...asked),
+      compensations: (...asked) => compensationsPage(tables, ...asked),
+      compensation: (id) => tables.compensations.row(id),
+      deadLetters: (...asked) => deadLettersPage(tables, ...asked),
+      actions: (...asked) => tables.actions.of(...asked),
+      lastEndBefore: (ms) => lastEndBefore(tables, ms),
+      // A journal in memory is never made of a backup.
+      restore: () => ({ orders: 0, compensations: 0 }),
+      heldAttempts: () => ({ items: [] }),
+      backlog: () => backlog(tables),
+    };
   }
 
   request<Name extends OperationName>(operation: Operation & readonly [Name, ...unknown[]]): Promise<Results[Name]> {
@@ -22,7 +38,7 @@ export class MemoryStore implements JournalStore {
   }
 
   read<Name extends QueryName>(query: Query & readonly [Name, ...unknown[]]): Promise<Answers[Name]> {
-    return this.#settled(() => this.#answer(query) as Answers[Name]);
+    return this.#settled(() => answerTo(this.#reads, query) as Answers[Name]);
   }
 
   backup(): Promise<never> {
@@ -43,32 +59,6 @@ export class MemoryStore implements JournalStore {
       return Promise.resolve(work());
     } catch (error) {
       return Promise.reject(error);
-    }
-  }
-
-  #answer(query: Query): Answers[QueryName] {
-    const tables = this.#tables;
-    switch (query[0]) {
-      case "find":
-        return find(tables, query[1], query[2], query[3]);
-      case "orders":
-        return ordersPage(tables, query[1], query[2], query[3], query[4], query[5]);
-      case "compensations":
-        return compensationsPage(tables, query[1], query[2], query[3]);
-      case "compensation":
-        return tables.compensations.row(query[1]);
-      case "deadLetters":
-        return deadLettersPage(tables, query[1], query[2]);
-      case "actions":
-        return tables.actions.of(query[1], query[2]);
-      case "lastEndBefore":
-        return lastEndBefore(tables, query[1]);
-      case "restore":
-        return { orders: 0, compensations: 0 };
-      case "heldAttempts":
-        return { items: [] };
-      case "backlog":
-        return backlog(tables);
     }
   }
 }

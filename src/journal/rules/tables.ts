@@ -65,17 +65,9 @@ export interface OpenAttemptsTable {
   some(limit: number): [orderId: string, ...OpenAttempt][];
 }
 
-export type EndedAttempt = [
-  id: number,
-  attempt: number,
-  amount: number,
-  acceptedMs: number,
-  endedMs: number,
-  error: string | null,
-  interrupted: number,
-  answered: number,
-  json: string,
-];
+export type Ending = [endedMs: number, error: string | null, interrupted: number, answered: number, json: string];
+
+export type EndedAttempt = [id: number, ...OpenAttempt, ...Ending];
 
 export type FailedAttempt = [id: number, orderId: string, attempt: number, endedMs: number];
 
@@ -91,17 +83,7 @@ export interface AttemptsTable {
   /** The newest of those before an attempt, newest first. */
   before(orderId: string, attempt: number, limit: number): EndedAttempt[];
   /** Returns the row's id. */
-  add(
-    orderId: string,
-    attempt: number,
-    amount: number,
-    acceptedMs: number,
-    endedMs: number,
-    error: string | null,
-    interrupted: 0 | 1 | 2,
-    answered: 0 | 1,
-    json: string,
-  ): number;
+  add(orderId: string, ...attempt: [...OpenAttempt, ...Ending]): number;
   /** Returns whether the attempt has ended. */
   answer(orderId: string, attempt: number, answered: 0 | 1, json: string): boolean;
   /** Somebody is told now that an attempt failed which a restore closed. */

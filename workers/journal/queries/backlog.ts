@@ -1,8 +1,8 @@
-import type { DatabaseSync, StatementSync } from "node:sqlite";
+import type { DatabaseSync } from "node:sqlite";
 import { EVENT_KEPT_MS } from "../../../src/orders/event-payload.ts";
 import type { Backlog, Waiting } from "../../../src/orders/operator-journal.ts";
 import { perStep, STEPS, type StepName } from "../../../src/orders/steps.ts";
-import { rows } from "../tables/rows.ts";
+import { fieldOf } from "../tables/rows.ts";
 import { OPEN_STATES, openById } from "./open-compensations.ts";
 import { RowCount } from "./row-count.ts";
 
@@ -12,31 +12,31 @@ const FEW = 10_000;
 /** Counts and ages of what waits. */
 export class Backlogs {
   readonly #sizeOf: () => number;
-  readonly #fewCompensations: StatementSync;
+  readonly #fewCompensations: (step: StepName) => number | undefined;
   readonly #compensations: RowCount;
-  readonly #oldestCompensation: Readonly<Record<StepName, StatementSync>>;
+  readonly #oldestCompensation: Readonly<Record<StepName, (first: number, limit: number) => number | undefined>>;
   readonly #events: RowCount;
-  readonly #oldestEvent: StatementSync;
+  readonly #oldestEvent: () => number | undefined;
   readonly #deadLetters: RowCount;
 
   constructor(db: DatabaseSync, sizeOf: () => number) {
     this.#sizeOf = sizeOf;
     const open = "compensations INDEXED BY compensations_open";
     const states = `'${OPEN_STATES.join("', '")}'`;
-    this.#fewCompensations = rows(
+    this.#fewCompensations = fieldOf<number>(
       db,
       `SELECT count(*) FROM (SELECT 1 FROM ${open} WHERE ended_ms IS NULL AND state IN (${states}) AND step = ? LIMIT ${FEW})`,
     );
     this.#compensations = new RowCount(db, open, "ended_ms IS NULL AND state = ? AND step = ?", ["id"]);
     this.#oldestCompensation = perStep((step) =>
-      rows(
+      fieldOf<number>(
         db,
         `SELECT ended_ms FROM attempts WHERE id = (SELECT attempt_id FROM (${openById("id, attempt_id", "rising", OPEN_STATES, [step])}))`,
       ),
     );
     this.#events = new RowCount(db, "outbox INDEXED BY outbox_by_order", "true", ["order_id", "seq"]);
     // One that was put back after it had been given up waits since then.
-    this.#oldestEvent = rows(db, `SELECT expires_ms - ${EVENT_KEPT_MS} FROM outbox ORDER BY seq LIMIT 1`);
+    this.#oldestEvent = fieldOf<number>(db, `SELECT expires_ms - ${EVENT_KEPT_MS} FROM outbox ORDER BY seq LIMIT 1`);
     this.#deadLetters = new RowCount(db, "dead_letters INDEXED BY dead_letters_by_end", "true", ["given_up_ms", "seq"]);
   }
 
@@ -52,7 +52,7 @@ export class Backlogs {
     return {
       compensations: Object.fromEntries(counted) as Backlog["compensations"],
       ...(held > 0 && { held }),
-      events: waiting(await this.#events.read([], ["", 0]), () => first(this.#oldestEvent)),
+      events: waiting(await this.#events.read([], ["", 0]), this.#oldestEvent),
       deadLetters: await this.#deadLetters.read([], [0, 0]),
       bytes: this.#sizeOf(),
     };
@@ -60,13 +60,13 @@ export class Backlogs {
 
   async #ofStep(step: StepName): Promise<Waiting & { heldOfStep: number }> {
     const heldOfStep = await this.#compensations.read(["held", step], [0]);
-    let [count] = this.#fewCompensations.get(step) as unknown as [number];
+    let count = this.#fewCompensations(step) as number;
     if (count === FEW) {
       // A row that is taken meanwhile, or given back, counts twice or not at all. Few rows are counted in one statement.
       const pending = await this.#compensations.read(["pending", step], [0]);
       count = heldOfStep + pending + (await this.#compensations.read(["trying", step], [0]));
     }
-    return { ...waiting(count, () => first(this.#oldestCompensation[step], 0, 1)), heldOfStep };
+    return { ...waiting(count, () => this.#oldestCompensation[step](0, 1)), heldOfStep };
   }
 }
 
@@ -74,8 +74,4 @@ function waiting(count: number, oldest: () => number | undefined): Waiting {
   const sinceMs = count === 0 ? undefined : oldest();
   // The last one may have gone since it was counted.
   return sinceMs === undefined ? { count: 0 } : { count, sinceMs };
-}
-
-function first(statement: StatementSync, ...parameters: number[]): number | undefined {
-  return (statement.get(...parameters) as unknown as [number] | undefined)?.[0];
 }

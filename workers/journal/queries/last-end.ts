@@ -1,9 +1,10 @@
 import type { DatabaseSync } from "node:sqlite";
+import type { Reads } from "../../../src/journal/rules/reads.ts";
 import { BLOCK_IDS } from "../tables/attempts.ts";
 import { fieldOf } from "../tables/rows.ts";
 
 /** When something ended last before a time. Of placed orders between the newest and the bounds of a block it may miss some. */
-export function lastEnd(db: DatabaseSync): (beforeMs: number) => number | null {
+export function lastEnd(db: DatabaseSync): Reads["lastEndBefore"] {
   // The first block is there, with zeros, before its first attempt.
   const last = fieldOf<number | null>(
     db,
