@@ -12,7 +12,7 @@
  *     await server.kill();                                   // SIGKILL; then:
  *     await server.start();                                  // on the same port and data
  *
- *     await using standby = await startStandby(server);   // synchronous, of Debian's
+ *     await using standby = await startStandby(server);      // synchronous, of Debian's
  *     await server.kill();
  *     await standby.promote();                               // standby.url takes writes from now on
  *

@@ -1,4 +1,4 @@
-import { mkdtempSync, statfsSync } from "node:fs";
+import { existsSync, mkdtempSync, statfsSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Binaries, binariesOf, giveToServer, type PostgresVersion } from "./binaries.ts";
@@ -33,7 +33,7 @@ export function newPlace(version: PostgresVersion, isOnDisk: boolean): Place {
 }
 
 function roomyHome(): string {
-  if (process.platform !== "linux") return tmpdir();
+  if (!existsSync(IN_MEMORY)) return tmpdir();
   const { bavail, bsize } = statfsSync(IN_MEMORY);
   return bavail * bsize > ROOM_IN_MEMORY_BYTES ? IN_MEMORY : tmpdir();
 }
