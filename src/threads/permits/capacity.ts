@@ -26,7 +26,7 @@ const AGING_MS = 50;
  * Main thread only, one event loop: no waiter holds an OS thread.
  *
  * Rules:
- * 1. `inUse` never exceeds `limit`.
+ * 1. No permit is granted while `inUse` is at the limit, or above it since `resize` has lowered it.
  * 2. A newcomer overtakes no waiter of its urgency or a higher one, and one of a lower urgency only while that has waited less
  *    than `agingMs` for each level between them.
  * 3. Canceled first: the wait fails even if a permit is free.
@@ -39,20 +39,24 @@ export class Capacity {
   readonly #endsHopelessWaits: boolean;
   readonly #nowMs: () => number;
   readonly #line = new WaitingLine<Permit>();
-  /** How many permits there are. */
-  readonly limit: number;
   /** How long its permits are held. */
   readonly held: HoldTime;
+  #limit: number;
   #inUse = 0;
 
   /** `limit`: a whole number, 1 or more. Throws RangeError otherwise. */
   constructor(limit: number, { agingMs = AGING_MS, endsHopelessWaits = false, nowMs = monotonicMs }: CapacityOptions = {}) {
     if (!Number.isSafeInteger(limit) || limit < 1) throw new RangeError(`capacity must be a whole number from 1, not ${limit}`);
-    this.limit = limit;
+    this.#limit = limit;
     this.#agingMs = agingMs;
     this.#endsHopelessWaits = endsHopelessWaits;
     this.#nowMs = nowMs;
     this.held = new HoldTime(nowMs);
+  }
+
+  /** How many permits there are. */
+  get limit(): number {
+    return this.#limit;
   }
 
   get inUse(): number {
@@ -63,9 +67,21 @@ export class Capacity {
     return this.#line.length;
   }
 
+  /** How long the waiter that is next has waited, in milliseconds; 0 while nobody waits. */
+  get nextHasWaitedMs(): number {
+    const next = this.#line.first();
+    return next === undefined ? 0 : Math.max(0, this.#nowMs() - next.countsFromMs + next.level.urgency * this.#agingMs);
+  }
+
+  /** Changes the limit (Trio's `total_tokens`), 0 or more. Waiters get further permits at once; none is taken from its holder. */
+  resize(limit: number): void {
+    this.#limit = limit;
+    for (; this.#line.length > 0 && this.#inUse < limit; this.#handOn(this.#nowMs())) this.#inUse++;
+  }
+
   /** A permit if one is free and nobody waits for it, else undefined. Never waits. */
   tryAcquire(): Permit | undefined {
-    if (this.#line.length > 0 || this.#inUse >= this.limit) return undefined;
+    if (this.#line.length > 0 || this.#inUse >= this.#limit) return undefined;
     this.#inUse++;
     return new Permit(this.#release, this.held.granted());
   }
@@ -110,7 +126,7 @@ export class Capacity {
   };
 
   #handOn(nowMs: number): void {
-    for (let next = this.#line.first(); next !== undefined; next = this.#line.first()) {
+    for (let next = this.#inUse > this.#limit ? undefined : this.#line.first(); next !== undefined; next = this.#line.first()) {
       this.#line.remove(next);
       next.subscription?.unsubscribe();
       if (this.#isHopeless(next, nowMs)) {
