@@ -10,8 +10,9 @@ export function waitingOf(config: Config) {
   return { agingMs: config.ORDER_TIMEOUT_MS * AGING_SHARE, endsHopelessWaits: true };
 }
 
-/** How many steps of each kind this process runs at one time. */
-export function capacitiesOf(config: Config): Readonly<Record<StepName, Capacity>> {
+/** How many steps of each kind this process runs at one time. `courier`: where the nodes of a cluster share the couriers. */
+export function capacitiesOf(config: Config, courier?: Capacity): Readonly<Record<StepName, Capacity>> {
   const waiting = waitingOf(config);
-  return perStep((step) => new Capacity(config[stepSetting(step, "CAPACITY")], waiting));
+  const own = (step: StepName) => new Capacity(config[stepSetting(step, "CAPACITY")], waiting);
+  return perStep((step) => (step === "courier" ? (courier ?? own(step)) : own(step)));
 }

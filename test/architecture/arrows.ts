@@ -16,6 +16,7 @@ export const ARROWS: Readonly<Record<string, readonly string[]>> = {
   retries: ["threads"],
   orders: ["retries", "threads"],
   journal: ["orders", "outgoing", "retries", "threads", "periodic.ts"],
+  couriers: ["orders", "threads"],
   telemetry: ["orders", "threads"],
   webhooks: ["orders", "outgoing", "retries", "threads"],
   admission: ["orders", "threads"],

@@ -1,6 +1,9 @@
 /** Everything of a cluster is in this schema of its database. */
 export const SCHEMA = "order_pipeline";
 
+/** The class of our advisory locks; the number beside it is a life, or 0: the schema is being changed, or -1: couriers are shared. */
+export const LOCK_CLASS = 0x4f524450;
+
 /**
  * The steps that led to the schema. Step N takes it from version N-1 to N. A step that has been released is never edited; a change is a new
  * one. Two versions of the service run beside each other during an upgrade, so a step only adds what the version before can ignore; what
@@ -32,7 +35,9 @@ export const MIGRATIONS: readonly string[] = [
     -- Couriers: how many it holds, could use, and how long the first of its orders has waited for one.
     couriers_held integer NOT NULL DEFAULT 0,
     couriers_wanted integer NOT NULL DEFAULT 0,
-    couriers_waited_ms integer NOT NULL DEFAULT 0
+    couriers_waited_ms integer NOT NULL DEFAULT 0,
+    -- The number of its last request for couriers.
+    couriers_asked bigint NOT NULL DEFAULT 0
   ) WITH (fillfactor = 50);
   CREATE INDEX nodes_alive ON nodes (life) WHERE ended_ms IS NULL;
 
@@ -146,5 +151,47 @@ export const MIGRATIONS: readonly string[] = [
     life bigint NOT NULL,
     PRIMARY KEY (order_id, attempt, life)
   );
+
+  -- Gives back and takes couriers for a life; no row where others have ended it, and none for a request that comes after a later one: the node
+  -- took its connection for lost, and what it keeps was said anew since. The sum of what lives hold never exceeds the total: one node
+  -- at a time gets past the lock, and the statement after it sees all that was committed before (READ COMMITTED).
+  -- Shares are max-min fair. Each node claims its couriers one by one; the first claims of all come first, then the second ones, and so on.
+  -- Among the nth claims those of nodes go first whose orders have waited longer. A node that has the courier is 250 ms ahead: a courier that
+  -- changes its node is idle for a moment.
+  -- What is left is shared likewise, as spares of the nodes that want some: their next orders need not wait.
+  CREATE FUNCTION share_couriers(of_life bigint, asked bigint, keep integer, want integer, waited_ms integer, total integer)
+  RETURNS TABLE (held integer, target integer) LANGUAGE plpgsql AS $$
+  DECLARE
+    kept integer;
+    share integer;
+    lacking integer;
+    free integer;
+  BEGIN
+    -- Before the lock: a batch of this life may have the row for a while, and then other nodes need not wait for it.
+    SELECT least(couriers_held, keep) INTO kept FROM nodes
+    WHERE life = of_life AND ended_ms IS NULL AND couriers_asked < asked FOR NO KEY UPDATE;
+    IF NOT FOUND THEN RETURN; END IF;
+    PERFORM pg_advisory_xact_lock(${LOCK_CLASS}, -1);
+    WITH alive AS (
+      SELECT life, couriers_held AS has, couriers_wanted AS wants, couriers_waited_ms AS waits FROM nodes
+      WHERE ended_ms IS NULL AND life <> of_life
+      UNION ALL SELECT of_life, kept, want, waited_ms
+    ), claims AS (
+      SELECT life FROM alive, generate_series(1, total) AS nth WHERE wants > 0
+      ORDER BY nth > wants, nth, waits + CASE WHEN has >= nth THEN 250 ELSE 0 END DESC, life
+      LIMIT total
+    ), shares AS (
+      SELECT life, has, (SELECT count(*) FROM claims WHERE claims.life = alive.life)::integer AS gets FROM alive
+    )
+    SELECT sum(gets) FILTER (WHERE life = of_life), coalesce(sum(greatest(gets - has, 0)) FILTER (WHERE life <> of_life), 0), total - sum(has)
+    INTO share, lacking, free FROM shares;
+    held := kept + least(greatest(free, 0), greatest(share - kept, 0));
+    -- It gives up what others lack and is not free.
+    free := free - (held - kept);
+    target := CASE WHEN share > held THEN share ELSE greatest(share, held - greatest(lacking - free, 0)) END;
+    UPDATE nodes SET couriers_held = held, couriers_wanted = want, couriers_waited_ms = waited_ms, couriers_asked = asked
+    WHERE life = of_life;
+    RETURN NEXT;
+  END $$;
   `,
 ];

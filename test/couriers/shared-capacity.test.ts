@@ -1,0 +1,92 @@
+import { setImmediate as drainMicrotasks } from "node:timers/promises";
+import { expect, test } from "vitest";
+import { SharedCapacity } from "../../src/couriers/shared-capacity.ts";
+import { CancelScope, type Permit } from "../../src/threads/index.ts";
+
+/** Permits that were granted to waiters, in the order of their grants. */
+function askers(capacity: SharedCapacity, count: number): Permit[] {
+  const granted: Permit[] = [];
+  for (let asked = 0; asked < count; asked++) void capacity.acquire().then((permit) => granted.push(permit));
+  return granted;
+}
+
+test("grants none at first, and admission expects all", async () => {
+  const capacity = new SharedCapacity(5);
+  expect(capacity.tryAcquire()).toBeUndefined();
+  const granted = askers(capacity, 1);
+  await drainMicrotasks();
+  expect([granted.length, capacity.inUse, capacity.waiting, capacity.limit]).toEqual([0, 0, 1, 5]);
+});
+
+test("waiters get what it is given at once, and no more", async () => {
+  const capacity = new SharedCapacity(5);
+  const granted = askers(capacity, 3);
+  capacity.share(2, 4);
+  await drainMicrotasks();
+  expect([granted.length, capacity.inUse, capacity.waiting, capacity.limit]).toEqual([2, 2, 1, 4]);
+  capacity.share(9, 4);
+  await drainMicrotasks();
+  expect([granted.length, capacity.inUse, capacity.waiting]).toEqual([3, 3, 0]);
+  for (const permit of granted) permit.release();
+  expect(capacity.inUse).toBe(0);
+});
+
+test("what is taken away comes back from its holders and is granted to nobody", async () => {
+  const capacity = new SharedCapacity(5);
+  capacity.share(3, 3);
+  const held = askers(capacity, 3);
+  const waiters = askers(capacity, 2);
+  await drainMicrotasks();
+  capacity.share(1, 1);
+  held[0]?.release();
+  held[1]?.release();
+  await drainMicrotasks();
+  expect([waiters.length, capacity.inUse, capacity.waiting]).toEqual([0, 1, 2]);
+  held[2]?.release();
+  await drainMicrotasks();
+  expect([waiters.length, capacity.inUse, capacity.waiting]).toEqual([1, 1, 1]);
+});
+
+test("a grant that meets a cancel while the limit falls goes to nobody", async () => {
+  const capacity = new SharedCapacity(5);
+  capacity.share(1, 1);
+  const [first] = [capacity.tryAcquire()];
+  const scope = new CancelScope();
+  const canceled = capacity.acquire(scope);
+  canceled.catch(() => {});
+  const waiters = askers(capacity, 1);
+  first?.release();
+  scope.cancel("deadline");
+  capacity.share(0, 0);
+  await expect(canceled).rejects.toThrow();
+  expect([waiters.length, capacity.inUse, capacity.waiting]).toEqual([0, 0, 1]);
+});
+
+test("a share of none says nothing to admission: whoever asks for some will get some", () => {
+  const capacity = new SharedCapacity(5);
+  capacity.share(2, 2);
+  capacity.share(0, 0);
+  expect(capacity.limit).toBe(2);
+});
+
+test("tells when the first waiter comes, and how long it has waited, whatever its urgency", () => {
+  let nowMs = 1_000;
+  let told = 0;
+  const capacity = new SharedCapacity(5, { nowMs: () => nowMs });
+  capacity.onWait = () => told++;
+  expect(capacity.nextHasWaitedMs).toBe(0);
+  void capacity.acquire(undefined, 7);
+  nowMs += 100;
+  void capacity.acquire(undefined, 7);
+  expect([told, capacity.nextHasWaitedMs]).toEqual([1, 100]);
+});
+
+test("tells the most that were in use at one time, once", () => {
+  const capacity = new SharedCapacity(5);
+  capacity.share(3, 3);
+  const permits = [capacity.tryAcquire(), capacity.tryAcquire()];
+  permits[0]?.release();
+  expect([capacity.takeMostInUse(), capacity.takeMostInUse()]).toEqual([2, 1]);
+  permits[1]?.release();
+  expect([capacity.takeMostInUse(), capacity.takeMostInUse()]).toEqual([0, 0]);
+});
