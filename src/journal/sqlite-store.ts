@@ -35,14 +35,18 @@ export interface JournalOptions {
   readonly lockWaitMs?: number;
 }
 
+interface Threads {
+  readonly writer: JournalThread;
+  readonly reader: JournalThread;
+  /** Aborted: nobody knows any more what is durable. */
+  readonly loss: AbortSignal;
+  readonly onFatal: (reason: string) => void;
+}
+
 /** The journal on SQLite: how its threads start and end, and what their replies and their loss mean. Main thread only. */
 export class SqliteStore implements JournalStore {
   readonly #options: JournalOptions;
-  /** Aborted: nobody knows any more what is durable. */
-  readonly #loss: AbortSignal;
-  readonly #onFatal: (reason: string) => void;
-  readonly #writer: JournalThread;
-  readonly #reader: JournalThread;
+  readonly #threads: Threads;
   readonly #commits: GroupCommit;
   readonly #health: JournalHealth;
   readonly #sizes = new CommitSizes();
@@ -50,18 +54,10 @@ export class SqliteStore implements JournalStore {
   #backup: Promise<BackupDone> | undefined;
   #closed: Promise<void> | undefined;
 
-  private constructor(
-    writer: JournalThread,
-    reader: JournalThread,
-    options: JournalOptions,
-    loss: AbortSignal,
-    onFatal: (reason: string) => void,
-  ) {
+  private constructor(threads: Threads, options: JournalOptions) {
+    const { writer, loss } = threads;
+    this.#threads = threads;
     this.#options = options;
-    this.#loss = loss;
-    this.#onFatal = onFatal;
-    this.#writer = writer;
-    this.#reader = reader;
     this.#commits = new GroupCommit({
       send: (batch) => writer.write(batch),
       onReply: (reply, requests) => this.#onReply(reply, requests),
@@ -97,7 +93,7 @@ export class SqliteStore implements JournalStore {
     const reading = JournalThread.start({ ...settings, role: "reader" }, onFatal, writing);
     const [writer, reader] = await Promise.all([writing, reading]);
     if (typeof writer === "string") throw new JournalOpenError(file, writer);
-    if (typeof reader !== "string") return new SqliteStore(writer, reader, options, loss.signal, onFatal);
+    if (typeof reader !== "string") return new SqliteStore({ writer, reader, loss: loss.signal, onFatal }, options);
     await writer.close();
     throw new JournalOpenError(file, reader);
   }
@@ -111,23 +107,18 @@ export class SqliteStore implements JournalStore {
   }
 
   kill(role: JournalSettings["role"]): void {
-    (role === "writer" ? this.#writer : this.#reader).kill();
+    this.#threads[role].kill();
   }
 
   backup(file: string): Promise<BackupDone> {
     // One at a time: two would slow each other down, and may have the same name.
-    const before = this.#backup ?? Promise.resolve();
-    const backup = before.then(
-      () => this.#backUp(file),
-      () => this.#backUp(file),
-    );
-    this.#backup = backup;
-    return backup;
+    const before = this.#backup?.catch(() => {}) ?? Promise.resolve();
+    this.#backup = before.then(() => this.#backUp(file));
+    return this.#backup;
   }
 
-  /** Returns the names of what it has removed. No backup may be under way. */
   removeCutOffBackups(directory: string): Promise<readonly string[]> {
-    return this.#reader.removeCutOffBackups(directory);
+    return this.#threads.reader.removeCutOffBackups(directory);
   }
 
   close(): Promise<void> {
@@ -139,13 +130,12 @@ export class SqliteStore implements JournalStore {
     return this.#commits.request<Name>(operation);
   }
 
-  /** Rejects with `JournalBusy` where too many reads wait, and with `JournalUnavailable`. */
   async read<Name extends QueryName>(query: Query & readonly [Name, ...unknown[]]): Promise<Answers[Name]> {
     if (this.#closed !== undefined) throw new JournalUnavailable("the journal is closed");
     if (this.#reads >= MAX_READS && !NEVER_REFUSED.includes(query[0])) throw new JournalBusy(`${MAX_READS} reads wait already`);
     this.#reads++;
     try {
-      const { answer, unavailable, fault } = await this.#unlessLost(this.#reader.read(query));
+      const { answer, unavailable, fault } = await this.#unlessLost(this.#threads.reader.read(query));
       if (fault !== undefined) throw new Error(fault);
       if (unavailable !== undefined) throw new JournalUnavailable(unavailable);
       return answer as Answers[Name];
@@ -158,16 +148,17 @@ export class SqliteStore implements JournalStore {
     this.#health.close();
     await this.#commits.close();
     // A backup that is cut off would leave a partial file behind. After a loss it never ends.
-    if (!this.#loss.aborted) await Promise.race([this.#backup?.catch(() => {}), once(this.#loss, "abort")]);
+    const { writer, reader, loss } = this.#threads;
+    if (!loss.aborted) await Promise.race([this.#backup?.catch(() => {}), once(loss, "abort")]);
     // The writer last: the last connection that closes empties and removes the log.
-    await this.#reader.close();
-    await this.#writer.close();
+    await reader.close();
+    await writer.close();
   }
 
   async #backUp(file: string): Promise<BackupDone> {
     if (this.#closed !== undefined) throw new JournalUnavailable("the journal is closed");
     const startMs = performance.now();
-    const { bytes, exists, failure } = await this.#unlessLost(this.#reader.backup(file));
+    const { bytes, exists, failure } = await this.#unlessLost(this.#threads.reader.backup(file));
     if (exists) throw new BackupExists(file);
     if (bytes === undefined) throw new JournalUnavailable(failure);
     return { file, bytes, durationMs: performance.now() - startMs };
@@ -181,24 +172,18 @@ export class SqliteStore implements JournalStore {
   /** After a loss nothing settles, though a reader that lives still answers. */
   async #unlessLost<T>(reply: Promise<T>): Promise<T> {
     const answer = await reply;
-    return this.#loss.aborted ? new Promise<never>(() => {}) : answer;
+    return this.#threads.loss.aborted ? new Promise<never>(() => {}) : answer;
   }
 
   #onReply(reply: Reply, requests: number): void {
-    switch (reply.type) {
-      case "fatal":
-        this.#onFatal(reply.reason);
-        return;
-      case "refused":
-        this.#health.failed(reply.reason);
-        return;
-      case "committed":
-        if (reply.commitMs === undefined) return;
-        if (requests > 0) {
-          this.#sizes.record(requests);
-          this.#options.onCommit?.(requests, reply.commitMs);
-        }
-        this.#health.works();
+    if (reply.type === "fatal") this.#threads.onFatal(reply.reason);
+    else if (reply.type === "refused") this.#health.failed(reply.reason);
+    else if (reply.commitMs !== undefined) {
+      if (requests > 0) {
+        this.#sizes.record(requests);
+        this.#options.onCommit?.(requests, reply.commitMs);
+      }
+      this.#health.works();
     }
   }
 }

@@ -58,6 +58,7 @@ describe("the journal's rules", () => {
       "find.ts",
       "page.ts",
       "pauses.ts",
+      "reads.ts",
       "restores.ts",
       "tables.ts",
     ]);

@@ -45,11 +45,11 @@ export const SHARED_BY_LIBRARY =
   /^src\/threads\/(cancel-board|cancelable|canceled|clock|layout|outcome|protocol|result|sleep|tracker)\.ts$/;
 
 const CLOSED_TO_WORKERS = ["http", "admin", "journal"];
-/** The journal's protocol and its rules stand with its client in `src`. */
-const OF_THE_JOURNAL = /^src\/journal\/(protocol|rules\/.+)\.ts$/;
+/** The journal's protocol, its rules and the SQL that two stores share stand with its client in `src`. */
+const OF_THE_JOURNAL = /^src\/journal\/(protocol|rules\/.+|sql\/.+)\.ts$/;
 /** What runs on other threads than the main one of all that is outside the library and `workers`. */
 export const RUN_BY_WORKERS =
-  /^src\/(node-http\.ts|outgoing\/.+|retries\/backoff\.ts|journal\/rules\/.+|orders\/(answer|compensation-state|event-payload|outcome|step-task|steps|error-kind|steps\/.+)\.ts)$/;
+  /^src\/(node-http\.ts|outgoing\/.+|retries\/backoff\.ts|journal\/(rules|sql)\/.+|orders\/(answer|compensation-state|event-payload|outcome|step-task|steps|error-kind|steps\/.+)\.ts)$/;
 /** It puts everything together, with what stands in a room that is nobody else's. */
 const ROOT = "src/service.ts";
 const ROOT_ROOM = "composition";

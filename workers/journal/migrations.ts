@@ -54,7 +54,7 @@ export const MIGRATIONS: readonly string[] = [
     state TEXT NOT NULL DEFAULT 'pending'
   ) STRICT;
   CREATE UNIQUE INDEX compensations_by_attempt ON compensations (attempt_id, step);
-  -- Its expression is that of DueRows. The row that was tried least is the next to probe with.
+  -- Its expression is that of dueRows. The row that was tried least is the next to probe with.
   CREATE INDEX compensations_due ON compensations (step, min(tries, 16), next_try_ms) WHERE state = 'pending';
   CREATE INDEX compensations_open ON compensations (state, step, id) WHERE ended_ms IS NULL;
   CREATE INDEX compensations_held ON compensations (attempt_id, id) WHERE state = 'held';

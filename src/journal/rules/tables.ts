@@ -135,34 +135,11 @@ export type CompensationFields = [
 ];
 
 /** As operators see it: without what there is not. */
-export function compensationRow([
-  id,
-  orderId,
-  attempt,
-  step,
-  amount,
-  sinceMs,
-  status,
-  tries,
-  nextTryMs,
-  lastAnswer,
-  endedMs,
-  note,
-]: CompensationFields): CompensationRow {
-  return {
-    id,
-    orderId,
-    attempt,
-    step,
-    amount,
-    status,
-    sinceMs,
-    tries,
-    ...(nextTryMs !== null && { nextTryMs }),
-    ...(lastAnswer !== null && { lastAnswer }),
-    ...(endedMs !== null && { endedMs }),
-    ...(note !== null && { note }),
-  };
+export function compensationRow(fields: CompensationFields): CompensationRow {
+  const [id, orderId, attempt, step, amount, sinceMs, status, tries, nextTryMs, lastAnswer, endedMs, note] = fields;
+  const row: CompensationRow = { id, orderId, attempt, step, amount, status, sinceMs, tries };
+  const done = { ...(endedMs !== null && { endedMs }), ...(note !== null && { note }) };
+  return { ...row, ...(nextTryMs !== null && { nextTryMs }), ...(lastAnswer !== null && { lastAnswer }), ...done };
 }
 
 /** Steps of failed attempts that have to be compensated or have been. A row is open until it is done or settled. */

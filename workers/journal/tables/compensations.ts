@@ -5,7 +5,7 @@ import { stateChange } from "../../../src/journal/sql/state-change.ts";
 import type { CompensationStatus, Transition } from "../../../src/orders/compensation-state.ts";
 import type { CompensationRow } from "../../../src/orders/operator-journal.ts";
 import type { StepName } from "../../../src/orders/steps.ts";
-import { DueRows } from "./due-rows.ts";
+import { dueRows } from "./due-rows.ts";
 import { allOf, changeOf, fieldOf, insertOf, rowOf } from "./rows.ts";
 
 const TRIES = { first: { from: 0, upTo: 0 }, again: { from: 1, upTo: Number.MAX_SAFE_INTEGER - 1 } };
@@ -31,7 +31,7 @@ export function compensations(db: DatabaseSync): CompensationsTable {
   );
   const open = fieldOf(db, "SELECT 1 FROM compensations WHERE attempt_id = ? AND ended_ms IS NULL LIMIT 1");
   const openAt = fieldOf(db, "SELECT 1 FROM compensations WHERE attempt_id = ? AND ifnull(ended_ms >= ?, true) LIMIT 1");
-  const due = new DueRows(db, {
+  const dueIds = dueRows(db, {
     table: "compensations",
     id: "id",
     index: "compensations_due",
@@ -46,7 +46,7 @@ export function compensations(db: DatabaseSync): CompensationsTable {
     add: (attemptId, step, status, nowMs) => add(attemptId, step, status, status === "pending" ? nowMs : null),
     take,
     takeDue: (step, kind, nowMs, limit, leastTried) => {
-      const { ids, ...next } = due.page({ parameters: [step], tries: TRIES[kind], nowMs, limit, leastTried, except: [] });
+      const { ids, ...next } = dueIds({ parameters: [step], tries: TRIES[kind], nowMs, limit, leastTried, except: [] });
       const items = ids.map((id) => row(id) as CompensationRow);
       for (const id of ids) take(id);
       return { items: items.map(({ id, orderId, attempt, amount, tries }) => ({ id, orderId, attempt, amount, step, tries })), ...next };

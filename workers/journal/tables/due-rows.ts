@@ -1,5 +1,5 @@
-import type { DatabaseSync, StatementSync } from "node:sqlite";
-import { rows } from "./rows.ts";
+import type { DatabaseSync } from "node:sqlite";
+import { allOf, fieldOf } from "./rows.ts";
 
 /** Rows that were tried so often or more often have the same longest pause. The indexes are made with this number. */
 export const MOST_TRIES = 16;
@@ -29,47 +29,39 @@ export interface DueRequest {
   readonly except: readonly number[];
 }
 
+/** The ids of up to `limit` rows, and when the earliest of the others will be due. */
+export interface DueIds {
+  readonly ids: readonly number[];
+  readonly nextDueMs?: number;
+}
+
 /**
  * Finds rows whose next try is due. A row dated further ahead than any pause it may have is due too: the clock ran ahead when it was written,
  * and a customer must not wait for the money until the clock is there again. How long a pause may be depends on the tries, so each number of
  * tries is looked at by itself, up to `MOST_TRIES`: without a limit the rows that fail for days would cost every look some microseconds each.
  */
-export class DueRows {
-  readonly #longestPauseMs: (tries: number) => number;
-  readonly #nextTries: StatementSync;
-  readonly #due: StatementSync;
-  readonly #nextDue: StatementSync;
-
-  constructor(db: DatabaseSync, { table, id, index, where, longestPauseMs }: DueRowsOptions) {
-    this.#longestPauseMs = longestPauseMs;
-    const from = `FROM ${table} INDEXED BY ${index} WHERE ${where}`;
-    this.#nextTries = rows(db, `SELECT min(${GROUP}) ${from} AND ${GROUP} >= ?`);
-    this.#due = rows(
-      db,
-      `SELECT ${id}, next_try_ms ${from} AND ${GROUP} = ? AND next_try_ms > ? AND next_try_ms <= ? ORDER BY next_try_ms LIMIT ?`,
-    );
-    this.#nextDue = rows(db, `SELECT min(next_try_ms) ${from} AND ${GROUP} = ? AND next_try_ms > ? AND next_try_ms <= ?`);
-  }
-
-  /** The ids of up to `limit` rows, and when the earliest of the others will be due. */
-  page({ parameters, tries, nowMs, limit, leastTried, except }: DueRequest): { ids: readonly number[]; nextDueMs?: number } {
+export function dueRows(db: DatabaseSync, { table, id, index, where, longestPauseMs }: DueRowsOptions): (request: DueRequest) => DueIds {
+  const from = `FROM ${table} INDEXED BY ${index} WHERE ${where}`;
+  const nextTries = fieldOf<number | null>(db, `SELECT min(${GROUP}) ${from} AND ${GROUP} >= ?`);
+  const inGroup = `${from} AND ${GROUP} = ? AND next_try_ms > ? AND next_try_ms <= ?`;
+  const due = allOf<(string | number)[], [id: number, dueMs: number]>(
+    db,
+    `SELECT ${id}, next_try_ms ${inGroup} ORDER BY next_try_ms LIMIT ?`,
+  );
+  const nextDue = fieldOf<number | null>(db, `SELECT min(next_try_ms) ${inGroup}`);
+  return ({ parameters, tries, nowMs, limit, leastTried, except }) => {
+    const groupAt = (least: number) => nextTries(...parameters, least) ?? AFTER_ALL;
     const found: [id: number, dueMs: number][] = [];
     let nextDueMs = AFTER_ALL;
-    for (let group = this.#groupAt(parameters, tries.from); group <= tries.upTo; group = this.#groupAt(parameters, group + 1)) {
-      const aheadMs = nowMs + this.#longestPauseMs(group);
-      const inGroup = (after: number, upTo: number) =>
-        this.#due.all(...parameters, group, after, upTo, limit + except.length) as unknown as [id: number, dueMs: number][];
-      const due = [...inGroup(BEFORE_ALL, nowMs), ...inGroup(aheadMs, AFTER_ALL).map(([id]) => [id, BEFORE_ALL] as [number, number])];
-      found.push(...due.filter(([id]) => !except.includes(id)));
-      const [next] = this.#nextDue.get(...parameters, group, nowMs, aheadMs) as unknown as [number | null];
-      nextDueMs = Math.min(nextDueMs, next ?? AFTER_ALL);
+    for (let group = groupAt(tries.from); group <= tries.upTo; group = groupAt(group + 1)) {
+      const aheadMs = nowMs + longestPauseMs(group);
+      const between = (after: number, upTo: number) => due(...parameters, group, after, upTo, limit + except.length);
+      const ahead = between(aheadMs, AFTER_ALL).map(([id]): [number, number] => [id, BEFORE_ALL]);
+      found.push(...[...between(BEFORE_ALL, nowMs), ...ahead].filter(([id]) => !except.includes(id)));
+      nextDueMs = Math.min(nextDueMs, nextDue(...parameters, group, nowMs, aheadMs) ?? AFTER_ALL);
       if (leastTried && found.length >= limit) break;
     }
     if (!leastTried) found.sort(([, a], [, b]) => a - b);
     return { ids: found.slice(0, limit).map(([id]) => id), ...(nextDueMs !== AFTER_ALL && { nextDueMs }) };
-  }
-
-  #groupAt(parameters: readonly (string | number)[], tries: number): number {
-    return (this.#nextTries.get(...parameters, tries) as unknown as [number | null])[0] ?? AFTER_ALL;
-  }
+  };
 }

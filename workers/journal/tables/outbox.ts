@@ -3,7 +3,7 @@ import { longestEventPauseMs } from "../../../src/journal/rules/pauses.ts";
 import type { OutboxTable } from "../../../src/journal/rules/tables.ts";
 import { EVENT_KEPT_MS, eventPayload } from "../../../src/orders/event-payload.ts";
 import type { OrderEvent } from "../../../src/orders/order-event.ts";
-import { DueRows } from "./due-rows.ts";
+import { dueRows } from "./due-rows.ts";
 import { allOf, changeOf, fieldOf } from "./rows.ts";
 
 const ALL_TRIES = { from: 0, upTo: Number.MAX_SAFE_INTEGER - 1 };
@@ -17,7 +17,7 @@ function firstOf(order: string, nowMs: string): string {
 /** Events that wait for their delivery, and those that were given up. Those of earlier runs are delivered though `isEnabled` is false. */
 export function outbox(db: DatabaseSync, isEnabled: boolean): OutboxTable {
   const add = changeOf(db, `${INSERT} VALUES (?1, ?2, ?3, ?4, ?4 + ${EVENT_KEPT_MS}, ${firstOf("?2", "?4")})`);
-  const due = new DueRows(db, {
+  const dueIds = dueRows(db, {
     table: "outbox",
     id: "seq",
     index: "outbox_due",
@@ -54,7 +54,7 @@ export function outbox(db: DatabaseSync, isEnabled: boolean): OutboxTable {
       add(`evt_${crypto.randomUUID()}`, orderId, eventPayload(type, orderId, amount, attempt, error, nowMs), nowMs);
     },
     due: (nowMs, limit, leastTried, except) => {
-      const { ids, ...next } = due.page({ parameters: [], tries: ALL_TRIES, nowMs, limit, leastTried, except });
+      const { ids, ...next } = dueIds({ parameters: [], tries: ALL_TRIES, nowMs, limit, leastTried, except });
       return { items: ids.map((seq) => event.get(seq) as unknown as OrderEvent), ...next };
     },
     failed,
