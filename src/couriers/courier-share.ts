@@ -45,7 +45,9 @@ const RENEW_MS = 200;
 const FAST_MS = 50;
 // Then couriers go back that nobody here uses.
 const IDLE_MS = 500;
-// Beside the cancel grace: for timers that fire late, and for the cancel to reach the thread and the socket.
+// `sureUntilMs` may come nearer, so it is looked at: a session that breaks frees its lock at once.
+const LOOK_MS = 50;
+// Beside the cancel grace: for that look, for timers that fire late, and for the cancel to reach the thread and the socket.
 const CUT_OFF_MS = 200;
 
 /**
@@ -56,8 +58,8 @@ const CUT_OFF_MS = 200;
  * 1. what the nodes that live hold is never more than that, whatever they ask for at the same moment, and however late (`sync`);
  * 2. a node uses no more than it holds, and stops using a courier before it says so (`keep`);
  * 3. from `sureUntilMs` on others may use what this node holds. So `CANCEL_GRACE_MS` and `CUT_OFF_MS` earlier no call begins here any more, and
- *    those under way are cut off with their orders. That does not depend on `ORDER_TIMEOUT_MS`. With the default settings an order is over by
- *    then: it was accepted by a commit, of which `sureUntilMs` is a lease later.
+ *    those under way are cut off with their orders, however large `ORDER_TIMEOUT_MS` is. With the default settings an order has ended by then,
+ *    unless the session broke: its acceptance was a commit, and `sureUntilMs` is a lease after the last one.
  *
  * A process that is frozen for longer than its lease cuts its calls off when it wakes and not before. Nor is a call ended at its provider.
  */
@@ -173,7 +175,7 @@ export class CourierShare {
       this.#use();
       this.#calls?.cutOff();
     };
-    return setTimeout(look, Math.max(0, this.#usableUntilMs() - this.#nowMs())).unref();
+    return setTimeout(look, LOOK_MS).unref();
   }
 
   #plan(): void {

@@ -1,12 +1,14 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { CourierShare, type Share, type ShareRequest } from "../../src/couriers/courier-share.ts";
 import { SharedCapacity } from "../../src/couriers/shared-capacity.ts";
+import type { CancelCause } from "../../src/orders/cancel-cause.ts";
 import { CancelScope } from "../../src/threads/index.ts";
 
 beforeEach(() => void vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "Date"] }));
 afterEach(() => void vi.useRealTimers());
 
 const LEASE_MS = 5_000;
+const GRACE_MS = 250;
 const pass = (ms: number) => vi.advanceTimersByTimeAsync(ms);
 // The parts of a request that are not the same in all.
 const said = ({ keep, want }: ShareRequest) => ({ keep, want });
@@ -24,7 +26,7 @@ class Answered {
     this.couriers = new CourierShare({
       capacity: this.capacity,
       total: 5,
-      cancelGraceMs: 250,
+      cancelGraceMs: GRACE_MS,
       sureUntilMs: () => this.sureUntilMs,
       sync: (request) => {
         this.requests.push(request);
@@ -151,6 +153,23 @@ test("a process that wakes after its lease uses no courier, though none of its t
   const { node, permit } = await Answered.holding(3);
   vi.setSystemTime(Date.now() + LEASE_MS);
   expect(node.couriers.held).toBe(0);
+  permit.release();
+});
+
+test("calls are cut off in time where the node is sure for less long than it was: its session broke", async () => {
+  const { node, permit } = await Answered.holding(3);
+  const scope = new CancelScope<CancelCause>();
+  const runner = node.couriers.guard({ open: () => ({ run: () => new Promise(() => {}), close: () => {} }) });
+  const step = { name: "courier", action: "perform", computes: false, retryable: false } as const;
+  void runner.open(scope).run(step, { orderId: "order", attempt: 1, amount: 1 });
+  await pass(100);
+  node.sureUntilMs = Date.now() + GRACE_MS + 300;
+  await pass(99);
+  expect(scope.cause).toBeUndefined();
+  // What is left is the cancel grace, and a little.
+  await pass(151);
+  expect(scope.cause).toBe("deadline");
+  expect(node.sureUntilMs - Date.now()).toBe(GRACE_MS + 50);
   permit.release();
 });
 

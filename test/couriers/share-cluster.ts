@@ -6,6 +6,7 @@ import { type CancelCause, orderCause } from "../../src/orders/cancel-cause.ts";
 import type { EndedStep, StepOutcome } from "../../src/orders/step.ts";
 import type { StepGroup, StepRunner } from "../../src/orders/step-runner.ts";
 import { Canceled, CancelScope } from "../../src/threads/index.ts";
+import { allocated, type Claimant } from "./allocation-model.ts";
 
 const STEP_MS = 5;
 export const GRACE_MS = 250;
@@ -17,10 +18,7 @@ const REPLY_TIMEOUT_MS = 1_000;
 const LONGEST_STALL_MS = 4_000;
 const LONGEST_PAUSE_MS = 400;
 
-interface Life {
-  readonly held: number;
-  readonly wanted: number;
-  readonly waitedMs: number;
+interface Life extends Claimant {
   readonly asked: number;
 }
 
@@ -87,27 +85,15 @@ export class ShareCluster {
     return this.#begun;
   }
 
-  /** As the function of the database does it, less the spares: couriers one by one, the next to the node that has fewest of those that want more. */
+  /** As the database does it. */
   share(life: number, { number, keep, want, waitedMs }: ShareRequest): Share | undefined {
     const before = this.lives.get(life);
     if (before === undefined || number <= before.asked) return undefined;
     const own = { held: Math.min(before.held, keep), wanted: want, waitedMs, asked: number };
-    const all = [own, ...[...this.lives].filter(([other]) => other !== life).map(([, row]) => row)];
-    const gets = all.map(() => 0);
-    const claim = (index: number) => {
-      const { held = 0, waitedMs: waited = 0 } = all[index] ?? {};
-      return waited + (held > (gets[index] ?? 0) ? 250 : 0) - (gets[index] ?? 0) * 1e6;
-    };
-    for (let left = this.total; left > 0; left--) {
-      const [first] = [...all.keys()].filter((index) => (gets[index] ?? 0) < (all[index]?.wanted ?? 0)).sort((a, b) => claim(b) - claim(a));
-      if (first !== undefined) gets[first] = (gets[first] ?? 0) + 1;
-    }
-    const free = this.total - all.reduce((sum, { held }) => sum + held, 0);
-    const [share = 0] = gets;
-    const held = own.held + Math.min(free, Math.max(0, share - own.held));
-    const lacking = all.slice(1).reduce((sum, each, index) => sum + Math.max(0, (gets[index + 1] ?? 0) - each.held), 0);
-    this.lives.set(life, { ...own, held });
-    return { held, target: share > held ? share : Math.max(share, held - lacking) };
+    const others = [...this.lives].filter(([other]) => other !== life).map(([, row]) => row);
+    const answer = allocated(own, others, this.total);
+    this.lives.set(life, { ...own, held: answer.held });
+    return answer;
   }
 }
 

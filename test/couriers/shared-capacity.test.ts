@@ -1,5 +1,6 @@
 import { setImmediate as drainMicrotasks } from "node:timers/promises";
 import { expect, test } from "vitest";
+import { WaitForecast } from "../../src/admission/wait-forecast.ts";
 import { SharedCapacity } from "../../src/couriers/shared-capacity.ts";
 import { CancelScope, type Permit } from "../../src/threads/index.ts";
 
@@ -60,6 +61,17 @@ test("a grant that meets a cancel while the limit falls goes to nobody", async (
   capacity.share(0, 0);
   await expect(canceled).rejects.toThrow();
   expect([waiters.length, capacity.inUse, capacity.waiting]).toEqual([0, 0, 1]);
+});
+
+test("admission forecasts by the share of the moment", () => {
+  const capacity = new SharedCapacity(4);
+  const forecast = new WaitForecast(capacity, 2_000);
+  expect([forecast.waitMs(3), forecast.free(0)]).toEqual([0, 4]);
+  capacity.share(2, 2);
+  expect([forecast.waitMs(1), forecast.free(0), forecast.waitMs(3)]).toEqual([0, 2, 2 * forecast.turnMs]);
+  const turnMs = forecast.turnMs;
+  capacity.share(0, 1);
+  expect([forecast.free(0), forecast.turnMs]).toEqual([1, 2 * turnMs]);
 });
 
 test("a share of none says nothing to admission: whoever asks for some will get some", () => {
