@@ -194,25 +194,27 @@ describe("a request that waits for an attempt of another node", () => {
     expect(await end).toEqual({ json: "the second" });
   });
 
-  test("leaves at once; the row goes with the last one, and comes back with the next", async () => {
+  test("leaves at once; the row goes with the last one, comes back with the next, and is no other attempt's", async () => {
     const { sql, waiting } = await node(2);
     await open("o");
+    await open("o", 2);
+    const other = waiting.endOf("o", 2, new CancelScope());
     const scopes = [1, 2, 3].map(() => new CancelScope());
     const [first, second, third] = scopes as [CancelScope, CancelScope, CancelScope];
     const left = waiting.endOf("o", 1, first);
     const leaving = waiting.endOf("o", 1, second);
-    await waiterRows("o:1 by 2");
+    await waiterRows("o:1 by 2", "o:2 by 2");
     first.cancel("client_disconnected");
     expect(await left).toBeUndefined();
     await sql.more("waiters_closed");
-    expect(await waiters()).toEqual(["o:1 by 2"]);
+    expect(await waiters()).toEqual(["o:1 by 2", "o:2 by 2"]);
     second.cancel("client_disconnected");
     expect(await leaving).toBeUndefined();
-    await noWaiters();
+    await waiterRows("o:2 by 2");
     const end = waiting.endOf("o", 1, third);
-    await waiterRows("o:1 by 2");
+    await waiterRows("o:1 by 2", "o:2 by 2");
     await close("o", 1);
-    expect(await end).toEqual({ json: "{}" });
+    expect([await end, await other]).toEqual([{ json: "{}" }, { json: "{}" }]);
     await noWaiters();
     expect(scopes.map(({ listenerCount }) => listenerCount)).toEqual([0, 0, 0]);
   });
