@@ -8,8 +8,7 @@ import { OpenFailed } from "./sqlite-trouble.ts";
 import { Writer } from "./writer.ts";
 
 /**
- * The file that Piscina loads on the journal's threads. Only they touch the disk: one writes and one reads, so that no order waits for a
- * query. A journal in memory has one thread for both.
+ * The file that Piscina loads on the journal's threads. Only they touch the disk: one writes and one reads, so that no order waits for a query.
  */
 
 const settings = workerData as JournalSettings;
@@ -51,13 +50,11 @@ export function read(query: Query): QueryReply | Promise<QueryReply> {
   return opened(queries).run(query);
 }
 
-/** Copies the journal to `file` while it runs. */
 export async function backup(file: string): Promise<BackupReply> {
   const { backUp } = await import("./backup.ts");
   return backUp(settings.file, file);
 }
 
-/** Removes what backups that were cut off have left in a directory. Returns their names. */
 export async function removeCutOffBackups(directory: string): Promise<readonly string[]> {
   const { removeCutOff } = await import("./backup.ts");
   return removeCutOff(directory);

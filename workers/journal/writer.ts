@@ -55,15 +55,10 @@ export class Writer {
 
   /** Writes a row without meaning and deletes it, to see whether the disk takes a write. */
   probe(): Reply {
-    const write = (work: () => number): Reply =>
-      this.#replyTo(() => {
-        work();
-        return [];
-      });
-    const filled = write(this.#probes.fill);
+    const filled = this.#replyTo(() => [this.#probes.fill()]);
     if (filled.type === "fatal") return filled;
     // Also where there was no room: the row that a crash left of an earlier probe takes some.
-    const cleared = write(this.#probes.clear);
+    const cleared = this.#replyTo(() => [this.#probes.clear()]);
     return filled.type === "committed" ? cleared : filled;
   }
 

@@ -124,18 +124,13 @@ export class MemoryOpenAttempts implements OpenAttemptsTable {
 }
 
 /** Orders whose last failed attempt was deleted, with its number. */
-export class MemoryRetiredOrders implements RetiredOrdersTable {
-  readonly #attempts = new Map<string, number>();
-
-  get isEmpty(): boolean {
-    return this.#attempts.size === 0;
-  }
-
-  lastAttempt(orderId: string): number {
-    return this.#attempts.get(orderId) ?? 0;
-  }
-
-  put(orderId: string, attempt: number): void {
-    this.#attempts.set(orderId, Math.max(attempt, this.lastAttempt(orderId)));
-  }
+export function retiredOrders(): RetiredOrdersTable {
+  const attempts = new Map<string, number>();
+  return {
+    get isEmpty() {
+      return attempts.size === 0;
+    },
+    lastAttempt: (orderId) => attempts.get(orderId) ?? 0,
+    put: (orderId, attempt) => void attempts.set(orderId, Math.max(attempt, attempts.get(orderId) ?? 0)),
+  };
 }

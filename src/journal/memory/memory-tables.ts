@@ -1,6 +1,6 @@
 import type { HeldTable, RestoresTable, Tables } from "../rules/tables.ts";
 import { MemoryActions } from "./actions.ts";
-import { MemoryAttempts, MemoryOpenAttempts, MemoryRetiredOrders } from "./attempts.ts";
+import { MemoryAttempts, MemoryOpenAttempts, retiredOrders } from "./attempts.ts";
 import { MemoryCompensations } from "./compensations.ts";
 import { MemoryKeys } from "./keys.ts";
 import { MemoryOutbox } from "./outbox.ts";
@@ -9,7 +9,7 @@ import { MemoryOutbox } from "./outbox.ts";
 export class MemoryTables implements Tables {
   readonly open = new MemoryOpenAttempts();
   readonly attempts = new MemoryAttempts();
-  readonly retired = new MemoryRetiredOrders();
+  readonly retired = retiredOrders();
   readonly keys = new MemoryKeys();
   readonly compensations = new MemoryCompensations(this.attempts);
   readonly actions = new MemoryActions();

@@ -1,9 +1,9 @@
-import type { DatabaseSync, StatementSync } from "node:sqlite";
+import type { DatabaseSync } from "node:sqlite";
 import { pageOf } from "../../../src/journal/rules/page.ts";
 import { CLOSED_BY_RESTORE } from "../../../src/journal/rules/tables.ts";
 import type { Cursor, HeldAttempt, HeldCompensation, Page, RestoreState } from "../../../src/orders/operator-journal.ts";
 import type { StepName } from "../../../src/orders/steps.ts";
-import { rows } from "../tables/rows.ts";
+import { allOf, rowOf } from "../tables/rows.ts";
 import type { SqliteTables } from "../tables/tables.ts";
 import { RowCount } from "./row-count.ts";
 
@@ -18,8 +18,8 @@ export class HeldList {
   readonly #tables: SqliteTables;
   readonly #compensations: RowCount;
   readonly #orders: RowCount;
-  readonly #attempt: StatementSync;
-  readonly #of: StatementSync;
+  readonly #attempt: (id: number) => Attempt | undefined;
+  readonly #of: (attemptId: number) => Held[];
   #counted: { readonly orders: number; readonly compensations: number } | undefined;
 
   constructor(db: DatabaseSync, tables: SqliteTables) {
@@ -35,8 +35,8 @@ export class HeldList {
           ON earlier.order_id = a.order_id AND earlier.attempt < a.attempt
         WHERE a.id = one.attempt_id AND EXISTS (SELECT 1 FROM ${held} WHERE state = 'held' AND attempt_id = earlier.id))`;
     this.#orders = new RowCount(db, "compensations AS one INDEXED BY compensations_held", isFirst, ["attempt_id", "id"], ATTEMPTS_A_TURN);
-    this.#attempt = rows(db, "SELECT order_id, attempt, amount, accepted_ms, ended_ms, interrupted FROM attempts WHERE id = ?");
-    this.#of = rows(db, `SELECT id, step, tries, last_answer FROM ${held} WHERE state = 'held' AND attempt_id = ? ORDER BY id`);
+    this.#attempt = rowOf(db, "SELECT order_id, attempt, amount, accepted_ms, ended_ms, interrupted FROM attempts WHERE id = ?");
+    this.#of = allOf(db, `SELECT id, step, tries, last_answer FROM ${held} WHERE state = 'held' AND attempt_id = ? ORDER BY id`);
   }
 
   /** Other queries may run meanwhile. Rejects with what the database throws. */
@@ -55,12 +55,10 @@ export class HeldList {
   }
 
   #show(id: number): HeldAttempt {
-    const [orderId, attempt, amount, acceptedMs, endedMs, interrupted] = this.#attempt.get(id) as unknown as Attempt;
-    const compensations = (this.#of.all(id) as unknown as Held[]).map(held);
+    const [orderId, attempt, amount, acceptedMs, endedMs, interrupted] = this.#attempt(id) as Attempt;
+    const compensations = this.#of(id).map(
+      ([id, step, tries, lastAnswer]): HeldCompensation => ({ id, step, tries, ...(lastAnswer !== null && { lastAnswer }) }),
+    );
     return { orderId, attempt, amount, acceptedMs, ...(interrupted !== CLOSED_BY_RESTORE && { endedMs }), compensations };
   }
-}
-
-function held([id, step, tries, lastAnswer]: Held): HeldCompensation {
-  return { id, step, tries, ...(lastAnswer !== null && { lastAnswer }) };
 }

@@ -89,10 +89,13 @@ export class OrderList {
     }
     if (status === "running") return { items };
     const [first, id] = part === ENDED ? from : [];
-    const ended = status === "compensating" ? this.#fromPending(filter, first, id) : this.#fromAttempts(filter, first, id);
-    for (const { order, next } of ended) {
+    let looks = 0;
+    for (const { order, next } of status === "compensating"
+      ? this.#fromPending(filter, first, id)
+      : this.#fromAttempts(filter, first, id)) {
+      looks++;
       if (order !== undefined) items.push(order);
-      if (order === undefined || items.length === limit) return { items, next: [ENDED, beganForNextMs, ...next] };
+      if (items.length === limit || looks === MAX_LOOKS) return { items, next: [ENDED, beganForNextMs, ...next] };
     }
     return { items };
   }
@@ -104,29 +107,18 @@ export class OrderList {
       status === "error"
         ? this.#failed.iterate(sinceMs, ...(first < untilMs ? [first, id] : [untilMs, 0]))
         : this.#all.iterate(sinceMs, untilMs, id);
-    let looks = 0;
-    for (const row of found as Iterable<unknown> as Iterable<Ended>) {
-      const next = [row[5], row[0]];
-      const order = this.#show(row, filter);
-      looks++;
-      if (order !== undefined) yield { order, next };
-      if (looks === MAX_LOOKS) yield { next };
-    }
+    for (const row of found as Iterable<unknown> as Iterable<Ended>) yield { order: this.#show(row, filter), next: [row[5], row[0]] };
   }
 
   /** Next: the compensation's id and that of its attempt. The compensations of an attempt lie side by side. */
   *#fromPending(filter: Filter, first = FIRST, lastAttempt = 0): Iterable<Look> {
     let attemptBefore = lastAttempt;
-    let looks = 0;
     for (const [id, attemptId] of this.#pending.iterate(first, MAX_LOOKS) as Iterable<unknown> as Iterable<[number, number]>) {
-      const next = [id, attemptId];
-      looks++;
       const row = attemptId === attemptBefore ? undefined : (this.#attempt.get(attemptId) as unknown as Ended | undefined);
       attemptBefore = attemptId;
       if (row !== undefined && row[5] < filter.sinceMs - CLOCK_STEP_MS) return;
-      const order = row === undefined || row[5] < filter.sinceMs || row[5] >= filter.untilMs ? undefined : this.#show(row, filter);
-      if (order !== undefined) yield { order, next };
-      if (looks === MAX_LOOKS) yield { next };
+      const isIn = row !== undefined && row[5] >= filter.sinceMs && row[5] < filter.untilMs;
+      yield { order: isIn ? this.#show(row, filter) : undefined, next: [id, attemptId] };
     }
   }
 
@@ -141,9 +133,9 @@ export class OrderList {
   }
 }
 
-/** An order and where the list goes on after it; without an order when that is enough for one page. */
+/** A row that was looked at, and where the list goes on after it. */
 interface Look {
-  readonly order?: OrderSummary;
+  readonly order: OrderSummary | undefined;
   readonly next: Cursor;
 }
 
