@@ -42,7 +42,15 @@ test("more than some thousands are counted too, and those that few are left of a
     `INSERT INTO outbox (id, order_id, payload, created_ms, expires_ms, next_try_ms)
      SELECT 'e' || n, 'o' || n, '{}', 1, ${EVENT_KEPT_MS} + n, 1 FROM generate_series(1, 25000) n`,
   );
-  expect((await at.queries.run(["backlog"])).events).toEqual({ count: 25_000, sinceMs: 1 });
+  const letter = { order_id: "o", payload: "{}", created_ms: 1, given_up_ms: 1, reason: "gone" };
+  await at.insert("dead_letters", [
+    { ...letter, seq: 1, id: "a" },
+    { ...letter, seq: 2, id: "b" },
+  ]);
+  expect(await at.queries.run(["backlog"])).toMatchObject({ events: { count: 25_000, sinceMs: 1 }, deadLetters: 2 });
+  // Beside a kind of which there are many.
+  await at.client.query("DELETE FROM dead_letters WHERE seq = 1");
+  expect((await at.queries.run(["backlog"])).deadLetters).toBe(1);
   await at.client.query("DELETE FROM outbox WHERE seq > 3");
   expect((await at.queries.run(["backlog"])).events).toEqual({ count: 3, sinceMs: 1 });
 });
