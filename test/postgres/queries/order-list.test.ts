@@ -144,7 +144,7 @@ test(`no order is missed while others end, fail and are sent again (SEED=${SEED}
       const between = async () => {
         for (const upTo = Math.min(300, acts + 1 + 5 * random()); acts < upTo; acts++) await act();
       };
-      const found = (await pages((cursor) => at.orders(status === undefined ? {} : { status }, cursor, 3), between)).flat();
+      const found = (await pages((cursor) => at.orders(status === undefined ? {} : { status }, cursor, 2), between)).flat();
       const seen = new Set(found.map(({ orderId }) => orderId));
       expect(before.filter((orderId) => !seen.has(orderId))).toEqual([]);
       changes += acts;
@@ -152,7 +152,7 @@ test(`no order is missed while others end, fail and are sent again (SEED=${SEED}
       expect((await listed(at, {}, 3)).toSorted()).toEqual([...latest].map(([orderId, { attempt }]) => `${orderId} ${attempt}`).toSorted());
     }
   }
-  expect(changes).toBeGreaterThan(500);
+  expect(changes).toBeGreaterThan(100);
 });
 
 test(`the list has every order of a time, whatever the clocks did (SEED=${SEED})`, async () => {
