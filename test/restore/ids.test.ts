@@ -99,9 +99,9 @@ describe("no id of a row and no number of an attempt is given a second time", ()
   ])("though the clock is %s", (_, nowMs) => {
     const db = new DatabaseSync(":memory:");
     for (const step of MIGRATIONS) db.exec(step);
-    db.exec("INSERT INTO operator_actions (id, at_ms, actor, action) VALUES (77, 0, '', 'resume')");
+    db.exec(`INSERT INTO operator_actions (id, at_ms, actor, action) VALUES (${2 ** 42}, 0, '', 'resume')`);
     let last = attemptAfter(restoresOf(db).firstIds, 41);
-    let highest = 77;
+    let highest = 2 ** 42;
     expect(last).toBe(42);
     for (let restore = 1; restore <= 100; restore++) {
       addRestore(db, nowMs);
