@@ -77,6 +77,12 @@ describe("nodes that are gone", () => {
   });
 });
 
+test("a life begins without the couriers that the one before it kept", async () => {
+  await database.begin({ held: 4, wanted: 4 });
+  const a = await database.begin();
+  expect(await share(sql, a, { keep: 3, want: 3 })).toEqual({ held: 1, target: 2 });
+});
+
 test("a request that comes after a later one changes nothing", async () => {
   const a = await database.begin();
   await share(sql, a, { number: 1_000_001, want: 5 });

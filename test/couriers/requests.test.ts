@@ -119,10 +119,12 @@ test("a wish whose order has left during its request is taken back", async () =>
   ]);
 });
 
-test("an order that comes to wait during a request has the next one made early", async () => {
+test("an order that comes to wait during a request has the next one made early, and not before its answer", async () => {
   const { node, permit } = await Answered.holding(1);
   await pass(200);
   const waiter = node.capacity.acquire();
+  await pass(100);
+  expect(node.requests.length).toBe(2);
   await node.answer(1);
   await pass(50);
   expect(node.requests.map(said)).toEqual([

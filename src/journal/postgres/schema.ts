@@ -177,11 +177,11 @@ export const MIGRATIONS: readonly string[] = [
       WHERE ended_ms IS NULL AND life <> of_life
       UNION ALL SELECT of_life, kept, want, waited_ms
     ), claims AS (
-      SELECT life FROM alive, generate_series(1, total) AS nth WHERE wants > 0
+      SELECT life, nth FROM alive, generate_series(1, total) AS nth WHERE wants > 0
       ORDER BY nth > wants, nth, waits + CASE WHEN has >= nth THEN 250 ELSE 0 END DESC, life
       LIMIT total
     ), shares AS (
-      SELECT life, has, (SELECT count(*) FROM claims WHERE claims.life = alive.life)::integer AS gets FROM alive
+      SELECT life, has, count(nth)::integer AS gets FROM alive LEFT JOIN claims USING (life) GROUP BY life, has
     )
     SELECT sum(gets) FILTER (WHERE life = of_life), coalesce(sum(greatest(gets - has, 0)) FILTER (WHERE life <> of_life), 0), total - sum(has)
     INTO share, lacking, free FROM shares;
