@@ -104,8 +104,8 @@ test.each(["file", "memory"] as const)("a journal in a %s knows when something e
   expect(await at.journal.lastEndBefore(NOW + DAY_MS)).toBe(NOW + 30);
 });
 
-test("a dead letter tells of its time, where its order is gone", async () => {
-  await using at = await JournalFixture.open("memory", { events: true });
+test.each(["file", "memory"] as const)("a dead letter tells of its time, where its order is gone: in a %s", async (kind) => {
+  await using at = await JournalFixture.open(kind, { events: true });
   await at.run("a", { ...failed, nowMs: NOW });
   for (const { seq } of (await at.dueEvents(NOW)).items) await at.journal.giveUpEvent(seq, "gone", NOW + 9);
   await at.journal.retire(NOW + 1, [], 10);

@@ -1,17 +1,8 @@
-import type { CompensationStatus } from "../../orders/compensation-state.ts";
 import type { ErrorKind } from "../../orders/error-kind.ts";
-import type {
-  Backlog,
-  CompensationRow,
-  Cursor,
-  DeadLetter,
-  OrderStatus,
-  OrderSummary,
-  Page,
-  Waiting,
-} from "../../orders/operator-journal.ts";
+import type { Backlog, CompensationRow, DeadLetter, OrderStatus, OrderSummary, Page, Waiting } from "../../orders/operator-journal.ts";
 import { perStep } from "../../orders/steps.ts";
 import { pageOf } from "../rules/page.ts";
+import type { Reads } from "../rules/reads.ts";
 import type { EndedAttempt } from "../rules/tables.ts";
 import type { MemoryTables } from "./memory-tables.ts";
 
@@ -21,15 +12,10 @@ const MAX_LOOKS = 5_000;
 const RUNNING = 0;
 const ENDED = 1;
 
+type Asked<Name extends keyof Reads> = [tables: MemoryTables, ...Parameters<Reads[Name]>];
+
 /** Orders by their latest attempt, newest first: those that run, then by when they ended. */
-export function ordersPage(
-  tables: MemoryTables,
-  status: OrderStatus | null,
-  sinceMs: number,
-  untilMs: number,
-  cursor: Cursor | null,
-  limit: number,
-): Page<OrderSummary> {
+export function ordersPage(...[tables, status, sinceMs, untilMs, cursor, limit]: Asked<"orders">): Page<OrderSummary> {
   const [part = RUNNING, from = Number.MAX_SAFE_INTEGER] = (cursor ?? []) as readonly number[];
   const isIn = (ms: number) => ms >= sinceMs && ms < untilMs;
   if (part === RUNNING && (status === null || status === "running")) {
@@ -84,19 +70,14 @@ function runningOrder(orderId: string, [attempt, amount, acceptedMs]: readonly n
 }
 
 /** Oldest first. */
-export function compensationsPage(
-  tables: MemoryTables,
-  status: CompensationStatus,
-  cursor: Cursor | null,
-  limit: number,
-): Page<CompensationRow> {
+export function compensationsPage(...[tables, status, cursor, limit]: Asked<"compensations">): Page<CompensationRow> {
   const [after = 0] = (cursor ?? []) as readonly number[];
   const found = tables.compensations.all(after, (row) => row.status === status);
   return pageOf(found.take(limit).toArray(), limit, ({ id }) => [id]);
 }
 
 /** In the order in which they were written. */
-export function deadLettersPage(tables: MemoryTables, cursor: Cursor | null, limit: number): Page<DeadLetter> {
+export function deadLettersPage(...[tables, cursor, limit]: Asked<"deadLetters">): Page<DeadLetter> {
   const [after = 0] = (cursor ?? []) as readonly number[];
   const letters = [...tables.outbox.deadLetters.values()].filter(({ seq }) => seq > after).sort((a, b) => a.seq - b.seq);
   return pageOf(letters.slice(0, limit), limit, ({ seq }) => [seq]);

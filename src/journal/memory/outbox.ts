@@ -45,7 +45,6 @@ export class MemoryOutbox implements OutboxTable {
     found.nextTryMs = nextTryMs;
   }
 
-  /** Delivered: the next event of its order is due from now on. */
   remove(seq: number, nowMs: number): void {
     const found = this.#events.get(seq);
     if (found === undefined) return;
