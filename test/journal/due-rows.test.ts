@@ -1,11 +1,10 @@
 import type { DatabaseSync } from "node:sqlite";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { LONGEST_FIRST_PAUSE_MS } from "../../src/journal/rules/pauses.ts";
+import { LONGEST_FIRST_PAUSE_MS, MOST_TRIES } from "../../src/journal/rules/pauses.ts";
 import { MAX_RETRY_AFTER_MS } from "../../src/outgoing/retry-after.ts";
 import { COMPENSATION_BACKOFF, EVENT_BACKOFF, longestBackoffMs, MAX_HOLD_MS } from "../../src/retries/backoff.ts";
 import type { DuePage } from "../../src/retries/retry-queue.ts";
 import { compensations as compensationsTable } from "../../workers/journal/tables/compensations.ts";
-import { MOST_TRIES } from "../../workers/journal/tables/due-rows.ts";
 import { outbox } from "../../workers/journal/tables/outbox.ts";
 import { Writer } from "../../workers/journal/writer.ts";
 import { DAY_MS, NOW } from "./journal-fixture.ts";

@@ -1,6 +1,9 @@
 import { MAX_RETRY_AFTER_MS } from "../../outgoing/retry-after.ts";
 import { COMPENSATION_BACKOFF, EVENT_BACKOFF, longestBackoffMs, MAX_HOLD_MS } from "../../retries/backoff.ts";
 
+/** Rows that were tried so often or more often have the same longest pause. The indexes of all stores are made with this number. */
+export const MOST_TRIES = 16;
+
 /**
  * How far ahead a compensation may be due that was never tried. An attempt whose node died is closed at once, but calls of it may be under way
  * until its deadline and the time of a call are over: with the default settings seven seconds.

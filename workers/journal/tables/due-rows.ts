@@ -1,8 +1,6 @@
 import type { DatabaseSync } from "node:sqlite";
+import { MOST_TRIES } from "../../../src/journal/rules/pauses.ts";
 import { allOf, fieldOf } from "./rows.ts";
-
-/** Rows that were tried so often or more often have the same longest pause. The indexes are made with this number. */
-export const MOST_TRIES = 16;
 
 const GROUP = `min(tries, ${MOST_TRIES})`;
 const BEFORE_ALL = -1;
