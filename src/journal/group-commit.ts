@@ -87,6 +87,9 @@ export class GroupCommit {
       this.#options.onReply(reply, requests.length);
       if (reply.type === "fatal") return;
       settle(requests, reply);
+      const again = reply.type === "committed" ? (reply.again ?? []) : [];
+      this.#operations.unshift(...again.map((index) => operations[index] as Operation));
+      this.#requests.unshift(...again.map((index) => requests[index] as Request));
     }
     this.#busy = false;
     this.#idle?.();
@@ -96,7 +99,7 @@ export class GroupCommit {
     try {
       return await this.#options.send(batch);
     } catch (error) {
-      return new JournalUnavailable((error as Error).message);
+      return error instanceof JournalUnavailable ? error : new JournalUnavailable((error as Error).message);
     }
   }
 }

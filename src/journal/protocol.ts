@@ -46,7 +46,7 @@ export type Operation =
   | readonly ["takeCompensations", step: StepName, kind: "first" | "again", ...DueFields]
   | readonly ["takeCompensation", id: number, nowMs: number, actor: string]
   | readonly ["takeEvents", ...DueFields]
-  | readonly ["closeInterrupted", limit: number, nowMs: number]
+  | CloseInterruptedOperation
   | readonly ["settleCompensation", id: number, note: string, nowMs: number, actor: string]
   | readonly ["eventDelivered", seq: number, nowMs: number]
   | readonly ["eventFailed", seq: number, nextTryMs: number]
@@ -59,6 +59,9 @@ export type Operation =
   | readonly ["retire", endedBeforeMs: number, after: Cursor, limit: number]
   | readonly ["expireDeadLetters", givenUpBeforeMs: number, limit: number]
   | readonly ["expireActions", beforeMs: number, limit: number];
+
+/** `dueMs`, `life`: on PostgreSQL, where another node's dead life is closed. */
+export type CloseInterruptedOperation = readonly ["closeInterrupted", limit: number, nowMs: number, dueMs?: number, life?: number];
 
 export type AcceptOperation = readonly ["accept", orderId: string, amount: number, nowMs: number, ...key: KeyFields];
 
@@ -178,6 +181,8 @@ export interface Committed {
   readonly commitMs?: number;
   /** Operations that failed for a reason of their own: index and message. The others were executed. */
   readonly faults?: readonly (readonly [index: number, message: string])[];
+  /** Operations that are to be executed with the next batch. */
+  readonly again?: readonly number[];
 }
 
 /** The batch was not written: it surely had no effect. */

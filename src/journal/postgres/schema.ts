@@ -4,6 +4,12 @@ export const SCHEMA = "order_pipeline";
 /** The class of our advisory locks; the number beside it is a life, or 0: the schema is being changed, or -1: couriers are shared. */
 export const LOCK_CLASS = 0x4f524450;
 
+export interface Migration {
+  readonly sql: string;
+  /** The oldest version of the schema whose service works on this one too. */
+  readonly worksWith: number;
+}
+
 /**
  * The steps that led to the schema. Step N takes it from version N-1 to N. A step that has been released is never edited; a change is a new
  * one. Two versions of the service run beside each other during an upgrade, so a step only adds what the version before can ignore; what
@@ -12,14 +18,19 @@ export const LOCK_CLASS = 0x4f524450;
  * One row for an attempt from its acceptance on, never moved: with tables of their own for attempts that run and that have ended, an order
  * could run twice (one node looks for it in the first, another one ends it, the first looks into the second).
  */
-export const MIGRATIONS: readonly string[] = [
-  `
-  -- One row. continued_on says on which server, by its system identifier and timeline, the rows are known to be whole.
+export const MIGRATIONS: readonly Migration[] = [
+  {
+    worksWith: 1,
+    sql: `
+  -- One row. works_with: see Migration. continued_on says on which server, by its system identifier and timeline, the rows are known to be
+  -- whole, and continued_at since when, by the server's clock.
   CREATE TABLE cluster (
-    only boolean PRIMARY KEY DEFAULT true CHECK (only),
+    "only" boolean PRIMARY KEY DEFAULT true CHECK ("only"),
     id text NOT NULL,
     version integer NOT NULL,
-    continued_on text NOT NULL
+    works_with integer NOT NULL,
+    continued_on text NOT NULL,
+    continued_at timestamptz NOT NULL DEFAULT now()
   );
 
   -- A life of a node: from its start until others have seen that it is dead, or it was stopped. Its session holds the advisory lock of it.
@@ -27,6 +38,8 @@ export const MIGRATIONS: readonly string[] = [
     life bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY,
     name text NOT NULL,
     version text NOT NULL,
+    -- The newest version of this schema that it knows.
+    schema_version integer NOT NULL,
     lease_ms integer NOT NULL,
     started_ms bigint NOT NULL,
     ended_ms bigint,
@@ -152,6 +165,19 @@ export const MIGRATIONS: readonly string[] = [
     PRIMARY KEY (order_id, attempt, life)
   );
 
+  -- Notes the number of a batch. Fails, and with it the batch, for a life that others have ended.
+  CREATE FUNCTION begin_batch(of_life bigint, batch bigint) RETURNS void LANGUAGE plpgsql AS $$
+  BEGIN
+    UPDATE nodes SET last_batch = batch WHERE life = of_life AND ended_ms IS NULL;
+    IF NOT FOUND THEN RAISE EXCEPTION 'life % was ended', of_life USING ERRCODE = 'OP001'; END IF;
+  END $$;
+
+  -- Fails, and with it the batch, where not all rows were as they had been read.
+  CREATE FUNCTION expect(found bigint, wanted bigint) RETURNS void LANGUAGE plpgsql AS $$
+  BEGIN
+    IF found <> wanted THEN RAISE EXCEPTION 'found % rows of %', found, wanted USING ERRCODE = 'OP002'; END IF;
+  END $$;
+
   -- Gives back and takes couriers for a life; no row where others have ended it, and none for a request that comes after a later one: the node
   -- took its connection for lost, and what it keeps was said anew since. The sum of what lives hold never exceeds the total: one node
   -- at a time gets past the lock, and the statement after it sees all that was committed before (READ COMMITTED).
@@ -194,4 +220,5 @@ export const MIGRATIONS: readonly string[] = [
     RETURN NEXT;
   END $$;
   `,
+  },
 ];

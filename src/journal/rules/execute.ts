@@ -26,7 +26,7 @@ export function execute(tables: Tables, operation: Operation): Result {
     case "takeEvents":
       return tables.outbox.due(operation[1], operation[2], operation[3], operation[4]);
     case "closeInterrupted":
-      return closeInterrupted(tables, operation[1], operation[2], operation[2]);
+      return closeInterrupted(tables, operation[1], operation[2], operation[3] ?? operation[2]);
     case "settleCompensation":
       return settleCompensation(tables, operation[1], operation[2], operation[3], operation[4]);
     case "eventDelivered":

@@ -1,0 +1,106 @@
+import type { OrderEvent } from "../../../orders/order-event.ts";
+import type { Operation } from "../../protocol.ts";
+import { longestCompensationPauseMs, longestEventPauseMs, MOST_TRIES } from "../../rules/pauses.ts";
+import type { Sql, Statement } from "../sql.ts";
+import type { BatchTables } from "./batch-tables.ts";
+import { COMPENSATION_COLUMNS, type CompensationTuple, compensationRecord } from "./compensation-row.ts";
+import { loadAttemptsOf } from "./load-attempts.ts";
+
+type Take<Name extends "takeCompensations" | "takeEvents"> = Extract<Operation, readonly [Name, ...unknown[]]>;
+
+// How many rows more are looked at than are wanted: other nodes may have as many in their hands.
+const MORE = 64;
+const NO_LIMIT = Number.MAX_SAFE_INTEGER;
+
+/**
+ * Ids of rows that are due, by how often they were tried: each number of tries has a longest pause of its own, and a row dated further ahead was
+ * written while a clock ran ahead. `$1` now, `$2` and `$3` the numbers of tries and now with their longest pauses, `$4` how many.
+ */
+function dueIds(table: string, id: string, where: string): string {
+  const part = (condition: string) => `
+    (SELECT ${id} AS id, tries, next_try_ms FROM ${table} WHERE ${where} AND least(tries, ${MOST_TRIES}) = g.tries AND ${condition}
+     ORDER BY next_try_ms LIMIT $4)`;
+  return `
+    SELECT due.id, due.tries, due.next_try_ms FROM unnest($2::integer[], $3::bigint[]) g (tries, ahead_ms)
+    CROSS JOIN LATERAL (${part("next_try_ms <= $1")} UNION ALL ${part("next_try_ms > g.ahead_ms")}) due`;
+}
+
+function nextDue(table: string, where: string): string {
+  return `
+    SELECT min(next.due_ms) FROM unnest($2::integer[], $3::bigint[]) g (tries, ahead_ms) CROSS JOIN LATERAL (
+      SELECT next_try_ms AS due_ms FROM ${table} WHERE ${where} AND least(tries, ${MOST_TRIES}) = g.tries
+        AND next_try_ms > $1 AND next_try_ms <= g.ahead_ms ORDER BY next_try_ms LIMIT 1) next`;
+}
+
+// Chosen without a lock, then locked as they are: who waits for a lock on another node's choice would only find it taken.
+const COMPENSATIONS: Statement = {
+  name: "due_compensations",
+  text: `
+    WITH due AS (${dueIds("compensations", "id", "step = $5 AND state = 'pending'")} ORDER BY CASE WHEN $6 THEN tries END, next_try_ms LIMIT $4)
+    SELECT ${COMPENSATION_COLUMNS}, (SELECT count(*) FROM due) FROM compensations c
+    WHERE c.id IN (SELECT id FROM due) AND c.state = 'pending' ORDER BY c.id FOR UPDATE SKIP LOCKED`,
+};
+const NEXT_COMPENSATION: Statement = {
+  name: "next_due_compensation",
+  text: nextDue("compensations", "step = $4 AND state = 'pending'"),
+};
+
+// Of each order the first only; one that this node has taken and does not send is due like any other.
+const IS_FREE = `(taken_by IS NULL OR taken_by = $5 AND NOT seq = ANY($6::bigint[]))
+  AND NOT EXISTS (SELECT 1 FROM outbox earlier WHERE earlier.order_id = outbox.order_id AND earlier.seq < outbox.seq)`;
+const EVENTS: Statement = {
+  name: "due_events",
+  text: `
+    WITH due AS (${dueIds("outbox", "seq", IS_FREE)} ORDER BY CASE WHEN $7 THEN tries END, next_try_ms LIMIT $4)
+    SELECT seq, id, order_id, payload, created_ms, expires_ms, tries, next_try_ms, (SELECT count(*) FROM due) FROM outbox
+    WHERE seq IN (SELECT id FROM due) AND (taken_by IS NULL OR taken_by = $5) ORDER BY seq FOR UPDATE SKIP LOCKED`,
+};
+const NEXT_EVENT: Statement = { name: "next_due_event", text: nextDue("outbox", "taken_by IS NULL") };
+
+type EventTuple = readonly [number, string, string, string, number, number, number, number, number];
+
+export async function loadDueCompensations(
+  sql: Sql,
+  tables: BatchTables,
+  [, step, kind, nowMs, limit, leastTried]: Take<"takeCompensations">,
+): Promise<void> {
+  const [tries, aheadMs] = groups(nowMs, longestCompensationPauseMs, kind === "first" ? [0, 0] : [1, MOST_TRIES]);
+  const [rows, [next]] = await Promise.all([
+    sql.rows<readonly [...CompensationTuple, seen: number]>(COMPENSATIONS, [nowMs, tries, aheadMs, limit + MORE, step, leastTried]),
+    sql.rows<[number | null]>(NEXT_COMPENSATION, [nowMs, tries, aheadMs, step]),
+  ]);
+  const records = rows.map((row) => compensationRecord(row as unknown as CompensationTuple));
+  for (const record of records) tables.compensations.load(record);
+  const isSkipping = records.length < limit && (rows[0]?.[9] ?? 0) > records.length;
+  tables.compensations.due.set(`${step} ${kind}`, { nextDueMs: next?.[0] ?? undefined, isSkipping });
+  await loadAttemptsOf(sql, tables, records);
+}
+
+export async function loadDueEvents(
+  sql: Sql,
+  tables: BatchTables,
+  [, nowMs, limit, leastTried, underWay]: Take<"takeEvents">,
+  life: number,
+): Promise<void> {
+  const [tries, aheadMs] = groups(nowMs, longestEventPauseMs, [0, MOST_TRIES]);
+  const [rows, [next]] = await Promise.all([
+    sql.rows<EventTuple>(EVENTS, [nowMs, tries, aheadMs, limit + MORE, life, underWay, leastTried]),
+    sql.rows<[number | null]>(NEXT_EVENT, [nowMs, tries, aheadMs]),
+  ]);
+  const isSkipping = rows.length < limit && (rows[0]?.[8] ?? 0) > rows.length;
+  const dueMs = (row: EventTuple) => (row[7] > nowMs ? 0 : row[7]);
+  const sorted = [...rows].sort((a, b) => (leastTried ? a[6] - b[6] : 0) || dueMs(a) - dueMs(b));
+  const items = sorted.slice(0, limit).map(event);
+  const nextDueMs = isSkipping ? nowMs : (next?.[0] ?? undefined);
+  tables.outbox.page = { items, ...(nextDueMs !== undefined && { nextDueMs }) };
+}
+
+function event([seq, id, orderId, payload, createdMs, expiresMs, tries]: EventTuple): OrderEvent {
+  return { seq, id, orderId, payload, createdMs, expiresMs, tries };
+}
+
+/** The numbers of tries from one to another, and how far ahead of now each may be dated. */
+function groups(nowMs: number, longestPauseMs: (tries: number) => number, [from, upTo]: readonly [number, number]): [number[], number[]] {
+  const tries = Array.from({ length: upTo - from + 1 }, (_, index) => from + index);
+  return [tries, tries.map((count) => Math.min(NO_LIMIT, nowMs + longestPauseMs(count)))];
+}

@@ -1,0 +1,209 @@
+import type { Operation } from "../../protocol.ts";
+import type { Sql, Statement } from "../sql.ts";
+import { ATTEMPT_COLUMNS, type AttemptTuple, attemptRow } from "./attempt-row.ts";
+import type { BatchTables } from "./batch-tables.ts";
+import { COMPENSATION_COLUMNS, type CompensationTuple, compensationRecord } from "./compensation-row.ts";
+import { loadAttempts } from "./load-attempts.ts";
+import { loadDueCompensations, loadDueEvents } from "./load-due.ts";
+import { loadOldAttempts, loadOrphans } from "./load-others.ts";
+
+// An attempt that runs and the one before it are all that the rules look at.
+const ATTEMPTS_OF_ORDERS: Statement = {
+  name: "attempts_of_orders",
+  text: `SELECT ${ATTEMPT_COLUMNS}, EXISTS (SELECT 1 FROM compensations c WHERE c.state = 'held' AND c.attempt_id = a.id)
+         FROM unnest($1::text[]) v (order_id) CROSS JOIN LATERAL (
+           SELECT * FROM attempts WHERE order_id = v.order_id ORDER BY attempt DESC LIMIT 2) a`,
+};
+const RETIRED: Statement = {
+  name: "retired",
+  text: "SELECT order_id, attempt FROM unnest($1::text[]) v (order_id) JOIN retired_orders USING (order_id)",
+};
+// Locked, so that nobody binds them to another attempt meanwhile.
+const KEYS: Statement = {
+  name: "keys",
+  text: `SELECT k.client, k.key, k.body_hash, k.order_id, k.attempt
+         FROM unnest($1::text[], $2::text[]) v (client, key) JOIN idempotency_keys k ON k.key = v.key AND k.client = v.client FOR UPDATE OF k`,
+};
+const ATTEMPTS_OF_KEYS: Statement = {
+  name: "attempts_of_keys",
+  text: `SELECT ${ATTEMPT_COLUMNS}
+         FROM unnest($1::text[], $2::text[]) v (client, key) JOIN idempotency_keys k ON k.key = v.key AND k.client = v.client
+         JOIN attempts a ON a.order_id = k.order_id AND a.attempt = k.attempt`,
+};
+// With their siblings: whose last one is done is compensated, whoever does it. Locked in the order of their ids.
+const COMPENSATIONS: Statement = {
+  name: "compensations",
+  text: `SELECT ${COMPENSATION_COLUMNS} FROM compensations c
+         WHERE attempt_id IN (SELECT attempt_id FROM compensations WHERE id = ANY($1::bigint[])) ORDER BY c.id FOR UPDATE`,
+};
+const ATTEMPTS_OF_COMPENSATIONS: Statement = {
+  name: "attempts_of_compensations",
+  text: `SELECT ${ATTEMPT_COLUMNS} FROM attempts a WHERE a.id IN (SELECT attempt_id FROM compensations WHERE id = ANY($1::bigint[]))`,
+};
+const HELD: Statement = {
+  name: "held",
+  text: "SELECT DISTINCT attempt_id FROM compensations WHERE state = 'held' ORDER BY attempt_id LIMIT $1",
+};
+const HELD_OF_ORDER: Statement = {
+  name: "held_of_order",
+  text: `SELECT a.id FROM attempts a WHERE order_id = $1
+         AND EXISTS (SELECT 1 FROM compensations WHERE state = 'held' AND attempt_id = a.id) ORDER BY attempt LIMIT $2`,
+};
+const LETTERS: Statement = {
+  name: "letters",
+  text: "SELECT seq, order_id FROM dead_letters WHERE seq = ANY($1::bigint[]) ORDER BY seq FOR UPDATE",
+};
+const OLDEST_EVENTS: Statement = {
+  name: "oldest_events",
+  text: "SELECT seq, expires_ms FROM outbox WHERE taken_by IS NULL OR taken_by = $2 ORDER BY seq LIMIT $1 FOR UPDATE SKIP LOCKED",
+};
+const EXPIRE_KEYS: Statement = {
+  name: "expire_keys",
+  text: `WITH gone AS (
+           DELETE FROM idempotency_keys WHERE (key, client) IN (
+             SELECT key, client FROM idempotency_keys WHERE expires_ms <= $1 ORDER BY expires_ms LIMIT $2 FOR UPDATE SKIP LOCKED) RETURNING 1)
+         SELECT count(*) FROM gone`,
+};
+const EXPIRE_LETTERS: Statement = {
+  name: "expire_letters",
+  text: `WITH gone AS (
+           DELETE FROM dead_letters WHERE seq IN (
+             SELECT seq FROM dead_letters WHERE given_up_ms < $1 ORDER BY given_up_ms LIMIT $2 FOR UPDATE SKIP LOCKED) RETURNING 1)
+         SELECT count(*) FROM gone`,
+};
+const EXPIRE_ACTIONS: Statement = {
+  name: "expire_actions",
+  text: `WITH gone AS (
+           DELETE FROM operator_actions WHERE id IN (
+             SELECT id FROM operator_actions WHERE order_id IS NULL AND at_ms < $1 ORDER BY at_ms LIMIT $2 FOR UPDATE SKIP LOCKED) RETURNING 1)
+         SELECT count(*) FROM gone`,
+};
+
+/** Loads what the operations of a batch name into its tables, inside its transaction. Deletes what is only to be deleted. */
+export async function load(sql: Sql, tables: BatchTables, operations: readonly Operation[], life: number): Promise<void> {
+  const orders = new Set<string>();
+  const keys = new Map<string, readonly [client: string, key: string]>();
+  const compensations = new Set<number>();
+  const letters = new Set<number>();
+  const others: Promise<void>[] = [];
+  for (const operation of operations) {
+    switch (operation[0]) {
+      case "accept": {
+        orders.add(operation[1]);
+        const [, , , , client, key] = operation;
+        if (client !== undefined && key !== undefined) keys.set(`${key} ${client}`, [client, key]);
+        break;
+      }
+      case "answer":
+        for (const [id] of operation[6]) compensations.add(id);
+        break;
+      case "compensationTried":
+      case "takeCompensation":
+      case "settleCompensation":
+        compensations.add(operation[1]);
+        break;
+      case "redeliver":
+        letters.add(operation[1]);
+        break;
+      case "takeCompensations":
+        others.push(loadDueCompensations(sql, tables, operation));
+        break;
+      case "takeEvents":
+        others.push(loadDueEvents(sql, tables, operation, life));
+        break;
+      case "closeInterrupted":
+        others.push(loadOrphans(sql, tables, operation));
+        break;
+      case "retire":
+        others.push(loadOldAttempts(sql, tables, operation));
+        break;
+      case "confirmRestore":
+        others.push(loadHeld(sql, tables, operation[1], operation[3]));
+        break;
+      case "giveUpExpired":
+        others.push(rowsInto(sql, OLDEST_EVENTS, [operation[4], life], (rows) => (tables.outbox.oldest = rows as never)));
+        break;
+      case "expireKeys":
+        others.push(countInto(sql, EXPIRE_KEYS, operation, (count) => (tables.keys.expired = count)));
+        break;
+      case "expireDeadLetters":
+        others.push(countInto(sql, EXPIRE_LETTERS, operation, (count) => (tables.outbox.expired = count)));
+        break;
+      case "expireActions":
+        others.push(countInto(sql, EXPIRE_ACTIONS, operation, (count) => (tables.expiredActions = count)));
+        break;
+    }
+  }
+  if (letters.size > 0) {
+    for (const [seq, orderId] of await sql.rows<[number, string]>(LETTERS, [[...letters]])) {
+      tables.outbox.letters.set(seq, orderId);
+      orders.add(orderId);
+    }
+  }
+  await Promise.all([
+    loadOrders(sql, tables, [...orders]),
+    loadKeys(sql, tables, keys),
+    loadCompensations(sql, tables, [...compensations]),
+    ...others,
+  ]);
+}
+
+export async function loadOrders(sql: Sql, tables: BatchTables, orderIds: readonly string[]): Promise<void> {
+  if (orderIds.length === 0) return;
+  const [attempts, retired] = await Promise.all([
+    sql.rows<readonly [...AttemptTuple, isHeld: boolean]>(ATTEMPTS_OF_ORDERS, [orderIds]),
+    sql.rows<[string, number]>(RETIRED, [orderIds]),
+  ]);
+  for (const row of attempts) {
+    tables.attempts.load(attemptRow(row as unknown as AttemptTuple));
+    if (row[11]) tables.heldAttempts.add(row[0]);
+  }
+  for (const [orderId, attempt] of retired) tables.retiredAttempts.set(orderId, attempt);
+}
+
+async function loadKeys(sql: Sql, tables: BatchTables, keys: ReadonlyMap<string, readonly [string, string]>): Promise<void> {
+  if (keys.size === 0) return;
+  const sorted = [...keys.keys()].sort().map((name) => keys.get(name) as readonly [string, string]);
+  const names = [sorted.map(([client]) => client), sorted.map(([, key]) => key)];
+  const [known, attempts] = await Promise.all([
+    sql.rows<[string, string, string, string, number]>(KEYS, names),
+    sql.rows<AttemptTuple>(ATTEMPTS_OF_KEYS, names),
+  ]);
+  for (const [client, key, ...rest] of known) tables.keys.load(client, key, rest);
+  for (const row of attempts) tables.attempts.load(attemptRow(row));
+}
+
+async function loadCompensations(sql: Sql, tables: BatchTables, ids: readonly number[]): Promise<void> {
+  if (ids.length === 0) return;
+  const [rows, attempts] = await Promise.all([
+    sql.rows<CompensationTuple>(COMPENSATIONS, [ids]),
+    sql.rows<AttemptTuple>(ATTEMPTS_OF_COMPENSATIONS, [ids]),
+  ]);
+  for (const row of attempts) tables.attempts.load(attemptRow(row));
+  for (const row of rows) tables.compensations.load(compensationRecord(row));
+}
+
+async function loadHeld(sql: Sql, tables: BatchTables, orderId: string | null, limit: number): Promise<void> {
+  const found = await (orderId === null ? sql.rows<[number]>(HELD, [limit]) : sql.rows<[number]>(HELD_OF_ORDER, [orderId, limit]));
+  tables.toConfirm = found.map(([id]) => id);
+  await loadAttempts(sql, tables, tables.toConfirm);
+}
+
+async function rowsInto(
+  sql: Sql,
+  statement: Statement,
+  values: readonly unknown[],
+  into: (rows: readonly unknown[][]) => void,
+): Promise<void> {
+  into(await sql.rows<unknown[]>(statement, values));
+}
+
+async function countInto(
+  sql: Sql,
+  statement: Statement,
+  [, beforeMs, limit]: readonly [string, number, number],
+  into: (count: number) => void,
+): Promise<void> {
+  const [row] = await sql.rows<[number]>(statement, [beforeMs, limit]);
+  into(row?.[0] ?? 0);
+}

@@ -1,0 +1,154 @@
+import type { Duplex } from "node:stream";
+import pg from "pg";
+import { JournalUnreachable } from "../../orders/order-journal.ts";
+import { monotonicMs } from "../../threads/index.ts";
+import { SCHEMA } from "./schema.ts";
+import type { Sql, Statement } from "./sql.ts";
+import type { Target } from "./targets.ts";
+
+const INT8 = 20;
+// All our bigints are safe integers.
+const TYPES = {
+  getTypeParser: (oid: number, format?: "text" | "binary") => (oid === INT8 ? Number : pg.types.getTypeParser(oid, format)),
+} as pg.CustomTypesConfig;
+
+const CONNECT_TIMEOUT_MS = 3_000;
+
+export interface ConnectionOptions {
+  /** How the server's own views name it. */
+  readonly name: string;
+  /** Without a reply for so long the connection is given up. */
+  readonly timeoutMs: number;
+  /** Settings of the session. */
+  readonly settings?: Readonly<Record<string, string | number>>;
+}
+
+/** The server answered with an error; `code` is its SQLSTATE. */
+export class SqlError extends Error {
+  readonly code: string;
+
+  constructor(message: string, code: string) {
+    super(message);
+    this.code = code;
+  }
+}
+
+/** What was sent last may have been executed or not. */
+export class ConnectionLost extends JournalUnreachable {}
+
+/** A session with a server. Statements go out at once, one after another, and need not wait for each other's replies. Main thread only. */
+export class Connection implements Sql {
+  readonly #client: pg.Client;
+  #lost: string | undefined;
+  /** On the monotonic clock: when the last statement was sent that was answered. */
+  heardOfMs: number;
+  onLost: ((reason: string) => void) | undefined;
+  /** The server warns. */
+  onNotice: ((code: string | undefined) => void) | undefined;
+
+  private constructor(client: pg.Client, sentMs: number) {
+    this.#client = client;
+    this.heardOfMs = sentMs;
+    client.on("error", (error) => this.#lose(error.message));
+    client.on("end", () => this.#lose("the server closed the connection"));
+    client.on("notice", ({ code }) => this.onNotice?.(code));
+  }
+
+  /**
+   * Connects to the first of the servers that takes writes. Rejects with `JournalUnreachable`, and with `SqlError` where the last of them refused
+   * for a reason of its own, such as a wrong password.
+   */
+  static async open(targets: readonly Target[], options: ConnectionOptions): Promise<Connection> {
+    let failure: unknown;
+    for (const target of targets) {
+      try {
+        return await Connection.#open(target, options);
+      } catch (error) {
+        failure = error;
+      }
+    }
+    throw failure;
+  }
+
+  static async #open(target: Target, { name, timeoutMs, settings = {} }: ConnectionOptions): Promise<Connection> {
+    const client = new pg.Client({
+      ...target,
+      application_name: name,
+      pipeline: true,
+      keepAlive: true,
+      types: TYPES,
+      connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+      query_timeout: timeoutMs,
+    } as pg.ClientConfig);
+    const sentMs = monotonicMs();
+    // Errors after the connection was made come as events, also before anybody listens.
+    client.on("error", () => {});
+    await client.connect().catch((error: unknown) => {
+      throw errorOf(error);
+    });
+    const connection = new Connection(client, sentMs);
+    try {
+      const [standby] = await connection.rows<[boolean]>({ name: "is_standby", text: "SELECT pg_is_in_recovery()" });
+      if (standby?.[0] !== false) throw new JournalUnreachable("the server is a standby");
+      const all = { search_path: SCHEMA, ...settings };
+      await Promise.all(
+        Object.entries(all).map(([key, value]) =>
+          connection.rows({ name: `set_${key}`, text: "SELECT set_config($1, $2, false)" }, [key, String(value)]),
+        ),
+      );
+    } catch (error) {
+      connection.close();
+      throw error;
+    }
+    return connection;
+  }
+
+  get isLost(): boolean {
+    return this.#lost !== undefined;
+  }
+
+  async rows<Row extends readonly unknown[]>({ name, text }: Statement, values: readonly unknown[] = []): Promise<Row[]> {
+    if (this.#lost !== undefined) throw new ConnectionLost(this.#lost);
+    const sentMs = monotonicMs();
+    try {
+      const { rows } = await this.#client.query<Row[]>({ name, text, values: values as unknown[], rowMode: "array" });
+      this.heardOfMs = sentMs;
+      return rows as unknown as Row[];
+    } catch (error) {
+      const known = errorOf(error);
+      if (known instanceof ConnectionLost) this.#lose(known.message);
+      throw known;
+    }
+  }
+
+  /** Several statements, without values. */
+  async script(text: string): Promise<void> {
+    await this.#client.query(text).catch((error: unknown) => {
+      throw errorOf(error);
+    });
+  }
+
+  /** Ends the session at once; what is under way is lost. */
+  close(): void {
+    this.#lose("it was closed");
+  }
+
+  #lose(reason: string): void {
+    if (this.#lost !== undefined) return;
+    this.#lost = reason;
+    // Not by `end`, which waits for replies that may never come. A session whose socket is gone ends by itself.
+    (this.#client as unknown as { connection: { stream: Duplex } }).connection.stream.destroy();
+    this.onLost?.(reason);
+  }
+}
+
+/** Whether a server said something that ends the session: it shuts down, or an administrator or a timeout of its own ended it. */
+function endsSession(error: { readonly severity?: string }): boolean {
+  return error.severity === "FATAL" || error.severity === "PANIC";
+}
+
+function errorOf(error: unknown): Error {
+  const { code, message, severity } = error as { code?: string; message: string; severity?: string };
+  if (severity === undefined) return new ConnectionLost(message === "" ? (code ?? "the connection failed") : message);
+  return endsSession({ severity }) && !/^(28|3D|42)/.test(code ?? "") ? new ConnectionLost(message) : new SqlError(message, code ?? "");
+}

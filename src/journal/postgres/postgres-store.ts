@@ -1,0 +1,222 @@
+import type { NodeState } from "../../orders/operator-journal.ts";
+import { JournalBusy, JournalUnavailable, JournalUnreachable } from "../../orders/order-journal.ts";
+import type { OtherNodes } from "../../orders/other-nodes.ts";
+import { atMost } from "../../threads/index.ts";
+import { CommitSizes } from "../commit-sizes.ts";
+import { GroupCommit } from "../group-commit.ts";
+import { JournalOpenError } from "../journal-open-error.ts";
+import type { JournalStore } from "../journal-store.ts";
+import type { Answers, Operation, OperationName, Query, QueryName, Reply, Results } from "../protocol.ts";
+import { ADDRESS_RULE, type PostgresAddress, parseAddress } from "./address.ts";
+import { Connection, SqlError } from "./connection.ts";
+import { Continuity, UnfitDatabase } from "./continuity.ts";
+import { LazySql } from "./lazy-sql.ts";
+import type { NodeIdentity } from "./life.ts";
+import { listNodes } from "./node-list.ts";
+import { findOrder } from "./queries/find-order.ts";
+import { PostgresQueries } from "./queries/postgres-queries.ts";
+import { READING_SETTINGS } from "./queries/reading-settings.ts";
+import { Session } from "./session.ts";
+import { Takeover } from "./takeover.ts";
+import { targetsOf } from "./targets.ts";
+import { Waiting } from "./waiting.ts";
+import { Writer } from "./writer.ts";
+
+export interface PostgresOptions {
+  readonly node: NodeIdentity;
+  /** Read at each connection. */
+  readonly password?: () => string;
+  /** How long after its end calls of an attempt may still be under way: its deadline and the time of a call, milliseconds. */
+  readonly callsEndMs: number;
+  /** Another node is dead: its attempts are closed and are being compensated. */
+  readonly onTakenOver?: (node: string, attempts: number) => void;
+  /** Others took this node for dead. It goes on as a new one. */
+  readonly onEnded?: () => void;
+  /** The database came from a backup, or lost what came last: what was open is held. */
+  readonly onRestored?: () => void;
+  readonly onFault?: (message: string, error: unknown) => void;
+}
+
+interface StoreOptions extends PostgresOptions {
+  readonly events: boolean;
+  readonly onCommit?: (requests: number, milliseconds: number) => void;
+  readonly onHealth?: (healthy: boolean, reason: string) => void;
+}
+
+// As many as may wait on SQLite.
+const MAX_READS = 1_000;
+// A list that takes longer is not waited for.
+const READ_TIMEOUT_MS = 5_000;
+// All that a life has open at its end.
+const EVERYTHING = 1_000_000;
+const LEAVE_MS = 2_000;
+const AWAY = "the database cannot be reached";
+
+/** The journal on PostgreSQL, for many nodes. Main thread only: the work is the server's. */
+export class PostgresStore implements JournalStore {
+  readonly #options: StoreOptions;
+  readonly #session: Session;
+  readonly #continuity: Continuity;
+  readonly #writer: Writer;
+  readonly #commits: GroupCommit;
+  readonly #reads: LazySql;
+  /** For waits and couriers, whose statements stand alone: no operator's list is before them. */
+  readonly sql: LazySql;
+  readonly #queries: PostgresQueries;
+  readonly #takeover: Takeover;
+  readonly #sizes = new CommitSizes();
+  readonly others: OtherNodes;
+  #reading = 0;
+  #isClosing = false;
+  #closed: Promise<void> | undefined;
+
+  private constructor(address: PostgresAddress, options: StoreOptions, continuity: Continuity, session: Session) {
+    const { node, password, callsEndMs, events, onFault } = options;
+    this.#options = options;
+    this.#continuity = continuity;
+    this.#session = session;
+    this.#writer = new Writer({ session, events, restores: continuity });
+    this.#commits = new GroupCommit({
+      send: (batch) => this.#writer.run(batch),
+      onReply: (reply, requests) => this.#onReply(reply, requests),
+    });
+    const connect = () =>
+      Connection.open(targetsOf(address, password), { name: node.name, timeoutMs: READ_TIMEOUT_MS, settings: READING_SETTINGS });
+    this.#reads = new LazySql(connect);
+    this.sql = new LazySql(connect);
+    this.#queries = new PostgresQueries(this.#reads);
+    this.others = new Waiting({ sql: this.sql, life: () => this.life, ...(onFault !== undefined && { onFault }) });
+    this.#takeover = new Takeover({
+      sql: () => session.connection,
+      life: () => this.life,
+      sessionAgeMs: () => session.ageMs,
+      server: () => continuity.server,
+      callsEndMs,
+      close: (limit, nowMs, dueMs, life) => this.request(["closeInterrupted", limit, nowMs, dueMs, life]),
+      onTakenOver: (name, attempts) => options.onTakenOver?.(name, attempts),
+      onFault: (error) => {
+        if (!(error instanceof JournalUnavailable)) onFault?.("dead nodes could not be looked for", error);
+      },
+    });
+  }
+
+  /** `journal`: a `postgres://` address. Rejects with `JournalOpenError` where it cannot be reached or used. */
+  static async open(journal: string, options: StoreOptions): Promise<PostgresStore> {
+    const { node, password } = options;
+    const address = parseAddress(journal);
+    if (address === undefined) throw new JournalOpenError(journal, ADDRESS_RULE);
+    const continuity = new Continuity(node.leaseMs, () => options.onRestored?.());
+    // Nothing of a session changes before it is there.
+    let store: PostgresStore | undefined;
+    try {
+      const session = await Session.start({
+        targets: () => targetsOf(address, password),
+        node,
+        check: (connection, life) => continuity.check(connection, life),
+        onChange: (connected, reason) => options.onHealth?.(connected, reason),
+        onEnded: () => store?.ended(),
+      });
+      store = new PostgresStore(address, options, continuity, session);
+      return store;
+    } catch (error) {
+      throw isForOperators(error) ? new JournalOpenError(journal, error.message) : error;
+    }
+  }
+
+  /** The life of this node now. */
+  get life(): number {
+    return this.#session.life;
+  }
+
+  /** On the monotonic clock: until then nobody can have ended this life. */
+  sureUntilMs(): number {
+    return this.#session.sureUntilMs();
+  }
+
+  get healthy(): boolean {
+    return this.#session.connection !== undefined;
+  }
+
+  get commitSizes(): { upTo: number; commits: number }[] {
+    return this.#sizes.steps();
+  }
+
+  request<Name extends OperationName>(operation: Operation & readonly [Name, ...unknown[]]): Promise<Results[Name]> {
+    // What the last run left open is another life's here, and no node closes its own.
+    if (operation[0] === "closeInterrupted" && operation[4] === undefined) return Promise.resolve(0 as Results[Name]);
+    if (!this.healthy && !this.#isClosing) return Promise.reject(new JournalUnreachable(AWAY));
+    return this.#commits.request<Name>(operation);
+  }
+
+  async read<Name extends QueryName>(query: Query & readonly [Name, ...unknown[]]): Promise<Answers[Name]> {
+    if (this.#isClosing) throw new JournalUnavailable("the journal is closed");
+    if (this.#reading >= MAX_READS && query[0] !== "backlog") throw new JournalBusy(`${MAX_READS} reads wait already`);
+    this.#reading++;
+    try {
+      return (await this.#answer(query)) as Answers[Name];
+    } catch (error) {
+      throw error instanceof SqlError && isForOperators(error) ? new JournalUnavailable(error.message) : error;
+    } finally {
+      this.#reading--;
+    }
+  }
+
+  /** The nodes that live. */
+  nodes(): Promise<readonly NodeState[]> {
+    return listNodes(this.#reads, this.life);
+  }
+
+  backup(): Promise<never> {
+    return Promise.reject(new JournalUnavailable("PostgreSQL makes the backups of its databases"));
+  }
+
+  removeCutOffBackups(): Promise<readonly string[]> {
+    return Promise.resolve([]);
+  }
+
+  close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  /** Others have ended the life. */
+  ended(): void {
+    this.#writer.forget();
+    this.#options.onEnded?.();
+  }
+
+  #answer(query: Query): Promise<Answers[QueryName]> {
+    if (query[0] !== "find") return this.#queries.run(query);
+    return findOrder(this.#reads, this.#continuity.firstIds, query[1], query[2], query[3]);
+  }
+
+  async #close(): Promise<void> {
+    this.#takeover.close();
+    this.#isClosing = true;
+    if (this.healthy) await this.#leave();
+    // Requests whose commit is in doubt would wait for the server for ever.
+    this.#session.close();
+    await this.#commits.close();
+    this.#reads.close();
+    this.sql.close();
+  }
+
+  /** Ends the own life, so that nobody has to find out. What is still open others close when they do. */
+  async #leave(): Promise<void> {
+    const nowMs = Date.now();
+    const leaving = this.#commits.request(["closeInterrupted", EVERYTHING, nowMs, nowMs, this.life]);
+    await atMost(leaving, LEAVE_MS);
+  }
+
+  #onReply(reply: Reply, requests: number): void {
+    if (reply.type === "refused") this.#options.onFault?.("the database refused a batch", new JournalUnavailable(reply.reason));
+    if (reply.type !== "committed" || reply.commitMs === undefined) return;
+    this.#sizes.record(requests);
+    this.#options.onCommit?.(requests, reply.commitMs);
+  }
+}
+
+/** Whether the message of an error tells an operator what to mend. */
+function isForOperators(error: unknown): error is Error {
+  return error instanceof JournalUnavailable || error instanceof UnfitDatabase || error instanceof SqlError;
+}

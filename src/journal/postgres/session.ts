@@ -1,0 +1,181 @@
+import { monotonicMs } from "../../threads/index.ts";
+import { Connection } from "./connection.ts";
+import { beginLife, type Life, type NodeIdentity, resumeLife } from "./life.ts";
+import type { Target } from "./targets.ts";
+
+export interface SessionOptions {
+  /** Asked at each connection. */
+  readonly targets: () => readonly Target[];
+  readonly node: NodeIdentity;
+  /** Looks whether a new connection is good for this node; rejects where it is not. `life`: the one that it had. */
+  readonly check: (connection: Connection, life: Life | undefined) => Promise<void>;
+  /** The connection is there again (true) or gone, with the reason. */
+  readonly onChange: (connected: boolean, reason: string) => void;
+  /** Others have ended the life. A new one has begun: what the old one ran is closed. */
+  readonly onEnded: () => void;
+}
+
+// A reset connection is back before others look twice. While the server is away, ten tries a second are no load.
+const RECONNECT_MS = 100;
+// Three may be lost.
+const BEATS_A_LEASE = 4;
+/** How often a node looks whether others are dead. One that others find free twice is dead. */
+export const LOOK_MS = 1_000;
+
+/**
+ * The session that writes. It holds the advisory lock of this node's life: the server ends the session of a node that it has not heard of for a
+ * lease, and others see that the lock is free. So it is the server that says who is dead. A session that broke comes back with the same life
+ * where nobody has ended that meanwhile. Main thread only: so a session that lives shows that the main thread lives.
+ */
+export class Session {
+  readonly #options: SessionOptions;
+  #connection: Connection | undefined;
+  #life: Life;
+  #lostMs = 0;
+  #sinceMs = 0;
+  #beat: NodeJS.Timeout | undefined;
+  #closed = false;
+  #back = Promise.withResolvers<void>();
+
+  private constructor(options: SessionOptions, connection: Connection, life: Life) {
+    this.#options = options;
+    this.#life = life;
+    this.#adopt(connection);
+  }
+
+  /** Connects and begins a life. Rejects with `JournalUnreachable`, `SqlError`, or as `check` does. */
+  static async start(options: SessionOptions): Promise<Session> {
+    const connection = await connect(options, undefined);
+    try {
+      return new Session(options, connection, await beginLife(connection, options.node));
+    } catch (error) {
+      connection.close();
+      throw error;
+    }
+  }
+
+  get life(): number {
+    return this.#life.number;
+  }
+
+  /** Undefined while there is none. */
+  get connection(): Connection | undefined {
+    return this.#connection;
+  }
+
+  /** Whether the server has surely not given this life up: whoever acts on a reply asks that first. */
+  get isSure(): boolean {
+    return monotonicMs() < this.sureUntilMs();
+  }
+
+  /** On the monotonic clock: until then nobody can have ended this life. */
+  sureUntilMs(): number {
+    const { leaseMs } = this.#options.node;
+    const heardMs = this.#connection?.heardOfMs;
+    return heardMs === undefined ? Math.min(this.#lostMs + LOOK_MS, this.#life.heardMs + leaseMs) : heardMs + leaseMs;
+  }
+
+  /**
+   * Resolves once there is a connection, with the number of the last batch that the life before has written; undefined where that life was ended,
+   * or the session is closed.
+   */
+  async recovered(life: number): Promise<number | undefined> {
+    while (this.#connection === undefined && !this.#closed) await this.#back.promise;
+    return this.#life.number === life && !this.#closed ? this.#life.lastBatch : undefined;
+  }
+
+  /** How old the connection is, milliseconds. */
+  get ageMs(): number {
+    return monotonicMs() - this.#sinceMs;
+  }
+
+  /** A batch is stored, and its reply is known. */
+  acknowledge(batch: number): void {
+    this.#life = { ...this.#life, lastBatch: batch };
+  }
+
+  close(): void {
+    this.#closed = true;
+    clearInterval(this.#beat);
+    this.#connection?.close();
+    this.#back.resolve();
+  }
+
+  #adopt(connection: Connection): void {
+    this.#connection = connection;
+    this.#sinceMs = monotonicMs();
+    connection.onLost = (reason) => this.#lost(connection, reason);
+    this.#beat = setInterval(() => {
+      connection.rows({ name: "beat", text: "SELECT 1" }).catch(() => {});
+    }, this.#options.node.leaseMs / BEATS_A_LEASE);
+    this.#beat.unref();
+    this.#back.resolve();
+    // It may have been lost before anybody listened.
+    if (connection.isLost) this.#lost(connection, "the connection broke");
+  }
+
+  #lost(connection: Connection, reason: string): void {
+    if (this.#connection !== connection) return;
+    clearInterval(this.#beat);
+    this.#connection = undefined;
+    this.#life = { ...this.#life, heardMs: connection.heardOfMs };
+    this.#lostMs = monotonicMs();
+    this.#back = Promise.withResolvers();
+    if (this.#closed) return;
+    this.#options.onChange(false, reason);
+    void this.#reconnect();
+  }
+
+  async #reconnect(): Promise<void> {
+    while (!this.#closed) {
+      const connection = await connect(this.#options, this.#life).catch(() => undefined);
+      const before = this.#life.number;
+      const life =
+        connection === undefined ? undefined : await resumeLife(connection, this.#life, this.#options.node).catch(() => undefined);
+      if (connection === undefined || life === undefined || this.#closed) {
+        connection?.close();
+        await new Promise((resolve) => setTimeout(resolve, RECONNECT_MS).unref());
+        continue;
+      }
+      this.#life = life;
+      if (life.number !== before) this.#options.onEnded();
+      this.#adopt(connection);
+      if (this.#connection !== undefined) this.#options.onChange(true, "the server can be reached again");
+      return;
+    }
+  }
+}
+
+async function connect({ targets, node, check }: SessionOptions, life: Life | undefined): Promise<Connection> {
+  const { leaseMs, name } = node;
+  const connection = await Connection.open(targets(), {
+    name,
+    timeoutMs: leaseMs,
+    settings: {
+      // What the server ends by itself: a session that says nothing, inside a transaction and outside, and one whose host does not acknowledge.
+      idle_session_timeout: leaseMs,
+      idle_in_transaction_session_timeout: leaseMs,
+      tcp_user_timeout: leaseMs,
+      tcp_keepalives_idle: Math.max(1, Math.floor(leaseMs / 4_000)),
+      tcp_keepalives_interval: 1,
+      tcp_keepalives_count: Math.max(1, Math.floor(leaseMs / 2_000)),
+      statement_timeout: leaseMs,
+      // Below the lease: who waits for a row longer than that would lose its life over it.
+      lock_timeout: Math.floor(leaseMs * 0.6),
+      // A plan that is made while the tables are empty stays.
+      enable_seqscan: "off",
+      enable_bitmapscan: "off",
+      enable_hashjoin: "off",
+      enable_mergejoin: "off",
+      default_transaction_isolation: "read committed",
+      plan_cache_mode: "force_generic_plan",
+    },
+  });
+  try {
+    await check(connection, life);
+    return connection;
+  } catch (error) {
+    connection.close();
+    throw error;
+  }
+}

@@ -1,0 +1,82 @@
+import { LOCK_CLASS } from "./schema.ts";
+import { LOOK_MS } from "./session.ts";
+import type { Sql, Statement } from "./sql.ts";
+
+// One transaction each, as at a start.
+const PAGE = 500;
+
+// A free lock proves that a node is dead, but not just after the server has come up or another one has taken its place: then all are free.
+// Until the looking session is as old as a lease, what is free was free on this same server for a lease.
+const FREE: Statement = {
+  name: "free_lives",
+  text: `
+    SELECT life, name FROM nodes WHERE life <> $1
+      AND NOT EXISTS (SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND classid = $2 AND objid = life AND granted
+        AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))
+      AND (ended_ms IS NOT NULL OR $3 > lease_ms
+        OR (now() - pg_postmaster_start_time() > lease_ms * interval '1 ms'
+          AND (SELECT now() - continued_at > lease_ms * interval '1 ms' AND continued_on = $4 FROM cluster)))`,
+};
+
+export interface TakeoverOptions {
+  /** The session that writes. */
+  readonly sql: () => Sql | undefined;
+  readonly life: () => number;
+  /** How old that session is, milliseconds. */
+  readonly sessionAgeMs: () => number;
+  /** The server that it is on, as `cluster.continued_on` names it. */
+  readonly server: () => string;
+  /** How long after its end calls of an attempt may still be under way: its deadline and the time of a call, milliseconds. */
+  readonly callsEndMs: number;
+  /** Closes a page of what a dead life had open, due at a time. Returns how many attempts. */
+  readonly close: (limit: number, nowMs: number, dueMs: number, life: number) => Promise<number>;
+  readonly onTakenOver: (node: string, attempts: number) => void;
+  readonly onFault: (error: unknown) => void;
+}
+
+/** Ends the lives of nodes that are dead, and closes what they had open. Each node looks after the others. Main thread only. */
+export class Takeover {
+  readonly #options: TakeoverOptions;
+  readonly #timer: NodeJS.Timeout;
+  /** Whose locks were free at the last look. A node whose connection broke takes its lock again before the next. */
+  #free = new Set<number>();
+  #looking = false;
+
+  constructor(options: TakeoverOptions) {
+    this.#options = options;
+    this.#timer = setInterval(() => void this.#look(), LOOK_MS);
+    this.#timer.unref();
+  }
+
+  close(): void {
+    clearInterval(this.#timer);
+  }
+
+  async #look(): Promise<void> {
+    const { sql, life, sessionAgeMs, server, onFault } = this.#options;
+    const session = sql();
+    if (this.#looking || session === undefined) return;
+    this.#looking = true;
+    try {
+      const found = await session.rows<[number, string]>(FREE, [life(), LOCK_CLASS, Math.floor(sessionAgeMs()), server()]);
+      const before = this.#free;
+      this.#free = new Set(found.map(([number]) => number));
+      for (const [number, name] of found) if (before.has(number)) await this.#takeOver(number, name);
+    } catch (error) {
+      this.#free.clear();
+      onFault(error);
+    } finally {
+      this.#looking = false;
+    }
+  }
+
+  async #takeOver(life: number, name: string): Promise<void> {
+    const { close, callsEndMs, onTakenOver } = this.#options;
+    let attempts = 0;
+    for (let count = PAGE; count === PAGE; attempts += count) {
+      const nowMs = Date.now();
+      count = await close(PAGE, nowMs, nowMs + callsEndMs, life);
+    }
+    onTakenOver(name, attempts);
+  }
+}

@@ -1,0 +1,222 @@
+import { JournalUnreachable } from "../../orders/order-journal.ts";
+import type { Operation, Reply, Result } from "../protocol.ts";
+import { execute } from "../rules/execute.ts";
+import type { RestoresTable } from "../rules/tables.ts";
+import type { AttemptRow } from "./batch/attempt-row.ts";
+import { BatchTables } from "./batch/batch-tables.ts";
+import { type Flushed, flush, readFlushed } from "./batch/flush.ts";
+import { load } from "./batch/load.ts";
+import { type Connection, ConnectionLost, SqlError } from "./connection.ts";
+import type { Session } from "./session.ts";
+import type { Statement } from "./sql.ts";
+
+const BEGIN: Statement = { name: "begin", text: "BEGIN" };
+const COMMIT: Statement = { name: "commit", text: "COMMIT" };
+const ROLLBACK: Statement = { name: "rollback", text: "ROLLBACK" };
+const BEGIN_BATCH: Statement = { name: "begin_batch", text: "SELECT begin_batch($1, $2)" };
+
+// What another node did between the look and the write: unique_violation, deadlock_detected, serialization_failure, and `expect`.
+const DECIDE_AGAIN = ["23505", "40P01", "40001", "OP002"];
+// Each time some other node has written one of the same orders or keys.
+const MAX_DECISIONS = 20;
+// Of a life that was ended, and of a server that takes no writes any more: a new connection finds out what to do.
+const CONNECT_AGAIN = ["OP001", "25006"];
+
+export interface WriterOptions {
+  readonly session: Session;
+  readonly events: boolean;
+  readonly restores: RestoresTable;
+}
+
+/** What was decided of a batch. */
+interface Decision {
+  readonly tables: BatchTables;
+  readonly results: (Result | undefined)[];
+  readonly faults: Map<number, string>;
+}
+
+/**
+ * Executes batches on the session that writes. The rules run here, on what was loaded, and what they changed goes out with the commit: two round
+ * trips, and one where nothing has to be looked up, as for new orders without a key and for the ends of this node's own.
+ *
+ * What another node does meanwhile shows: a row is there that was not, or is not as it was. Then the batch has no effect and is decided again. A
+ * connection that breaks inside the commit leaves no doubt: each batch notes its number, which the next connection reads. Main thread only.
+ */
+export class Writer {
+  readonly #options: WriterOptions;
+  /** The attempts that this life has open, as their rows are. By order. */
+  readonly #own = new Map<string, AttemptRow>();
+  /** Orders that were accepted as new ones and are not. They are looked up. */
+  readonly #known = new Set<string>();
+  #batch = 0;
+
+  constructor(options: WriterOptions) {
+    this.#options = options;
+  }
+
+  /** How many attempts this node has open. */
+  get open(): number {
+    return this.#own.size;
+  }
+
+  /** Others have ended the life: what it had open is closed. */
+  forget(): void {
+    this.#own.clear();
+    this.#batch = 0;
+  }
+
+  /** Rejects with `JournalUnavailable` where the batch surely had no effect. */
+  async run(operations: readonly Operation[]): Promise<Reply> {
+    const startMs = performance.now();
+    for (let decisions = 0; decisions < MAX_DECISIONS; decisions++) {
+      const isBlind =
+        decisions === 0 && this.#options.restores.firstIds.length === 0 && operations.every((operation) => this.#needsNoLook(operation));
+      const done = await this.#try(operations, isBlind);
+      if (done === undefined) continue;
+      if (typeof done === "string") return { type: "refused", reason: done };
+      const { results, faults, again } = done;
+      return { type: "committed", results, faults: [...faults], again, commitMs: performance.now() - startMs };
+    }
+    return { type: "refused", reason: `other nodes wrote the same orders or keys ${MAX_DECISIONS} times in a row` };
+  }
+
+  #needsNoLook(operation: Operation): boolean {
+    switch (operation[0]) {
+      case "accept":
+        return operation.length === 4 && !this.#known.has(operation[1]);
+      case "finish":
+      case "eventDelivered":
+      case "eventFailed":
+      case "giveUpEvent":
+      case "noteAction":
+        return true;
+      case "answer":
+        return operation[6].length === 0;
+      default:
+        return false;
+    }
+  }
+
+  /** Undefined: it has to be decided again. A string: why the server refused it. */
+  async #try(
+    operations: readonly Operation[],
+    isBlind: boolean,
+  ): Promise<(Omit<Decision, "tables"> & { readonly again: readonly number[] }) | string | undefined> {
+    const { session } = this.#options;
+    const { connection, life } = session;
+    if (connection === undefined) throw new JournalUnreachable("the database cannot be reached");
+    const batch = ++this.#batch;
+    let decision: Decision | undefined;
+    let flushed: Flushed;
+    try {
+      const opening = [connection.rows(BEGIN), connection.rows(BEGIN_BATCH, [life, batch])];
+      decision = await this.#decide(connection, operations, isBlind, life, Promise.all(opening));
+      [flushed] = await Promise.all([flush(connection, decision.tables, life, isBlind), connection.rows(COMMIT), ...opening]);
+    } catch (error) {
+      if (error instanceof SqlError) {
+        if (!CONNECT_AGAIN.includes(error.code)) {
+          if (!connection.isLost && decision === undefined) await connection.rows(ROLLBACK).catch(() => {});
+          return DECIDE_AGAIN.includes(error.code) ? undefined : error.message;
+        }
+        connection.close();
+      } else if (!(error instanceof ConnectionLost)) {
+        // A bug must not leave the transaction open.
+        connection.close();
+        throw error;
+      }
+      const last = await session.recovered(life);
+      if (last === undefined) throw new JournalUnreachable("this node's session was ended");
+      if (decision === undefined || last < batch) return undefined;
+      flushed = await this.#reread(decision.tables, life);
+    }
+    session.acknowledge(batch);
+    await this.#makeSure(life);
+    return this.#committed(operations, decision, flushed, life);
+  }
+
+  /** Lets the rules decide, without those operations whose own fault shows. */
+  async #decide(
+    connection: Connection,
+    operations: readonly Operation[],
+    isBlind: boolean,
+    life: number,
+    opening: Promise<unknown>,
+  ): Promise<Decision> {
+    // The one that is waited for below may be another.
+    opening.catch(() => {});
+    const { events, restores } = this.#options;
+    const faults = new Map<number, string>();
+    for (;;) {
+      const tables = new BatchTables(life, events, restores);
+      for (const [name, orderId] of operations) {
+        const own = name === "accept" || name === "finish" || name === "answer" ? this.#own.get(orderId as string) : undefined;
+        if (own !== undefined) tables.attempts.load({ ...own });
+      }
+      if (!isBlind) await Promise.all([opening, load(connection, tables, operations, life)]);
+      const results: (Result | undefined)[] = [];
+      const before = faults.size;
+      for (const [index, operation] of operations.entries()) {
+        if (faults.has(index)) results.push(undefined);
+        else
+          try {
+            results.push(execute(tables, operation));
+          } catch (error) {
+            faults.set(index, (error as Error).message);
+            break;
+          }
+      }
+      if (faults.size === before) return { tables, results, faults };
+    }
+  }
+
+  /** What the server gave for rows of a batch whose commit was not answered. */
+  async #reread(tables: BatchTables, life: number): Promise<Flushed> {
+    const { session } = this.#options;
+    for (;;) {
+      const { connection } = session;
+      try {
+        if (connection !== undefined) return await readFlushed(connection, tables, life);
+      } catch (error) {
+        if (!(error instanceof ConnectionLost)) throw error;
+      }
+      if ((await session.recovered(life)) === undefined) throw new JournalUnreachable("this node's session was ended");
+    }
+  }
+
+  /** A process that was frozen reads old replies when it wakes. What they say may have been undone by others. */
+  async #makeSure(life: number): Promise<void> {
+    const { session } = this.#options;
+    while (!session.isSure || session.life !== life) {
+      await session.connection?.rows({ name: "beat", text: "SELECT 1" }).catch(() => {});
+      if ((await session.recovered(life)) === undefined) throw new JournalUnreachable("this node's session was ended");
+    }
+  }
+
+  #committed(operations: readonly Operation[], { tables, results, faults }: Decision, { ids, compensationIds }: Flushed, life: number) {
+    const given = new Map(ids.map(([orderId, attempt, id]) => [`${attempt} ${orderId}`, id]));
+    const left = new Set<string>();
+    for (const row of tables.attempts.added) {
+      row.id = given.get(`${row.attempt} ${row.orderId}`);
+      if (row.id === undefined) left.add(row.orderId);
+      else this.#own.set(row.orderId, row);
+    }
+    for (const row of tables.attempts.changed.keys()) {
+      if (row.openBy === life) this.#own.set(row.orderId, row);
+      else if (this.#own.get(row.orderId)?.attempt === row.attempt) this.#own.delete(row.orderId);
+    }
+    const again: number[] = [];
+    for (const [index, operation] of operations.entries()) {
+      if (operation[0] === "accept") {
+        if (left.has(operation[1])) again.push(index);
+        else this.#known.delete(operation[1]);
+      }
+      const result = results[index];
+      if (operation[0] === "finish" && result !== null && result !== undefined) {
+        results[index] = (result as readonly number[]).map((id) => compensationIds.get(id) as number);
+      }
+    }
+    for (const orderId of left) this.#known.add(orderId);
+    for (const index of again) results[index] = undefined;
+    return { results, faults, again };
+  }
+}
