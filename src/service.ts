@@ -10,6 +10,7 @@ import { readAccess } from "./composition/access.ts";
 import { existingDirectory } from "./composition/backup-directory.ts";
 import { capacitiesOf } from "./composition/capacities.ts";
 import { chaosOn } from "./composition/chaos.ts";
+import { Couriers } from "./composition/cluster.ts";
 import { openJournal } from "./composition/journal.ts";
 import { Listeners } from "./composition/listeners.ts";
 import { operatorParts } from "./composition/operator-parts.ts";
@@ -59,9 +60,10 @@ export async function start(config: Config, log: Logger, options: StartOptions):
   const providerUrls = providerUrlsOf(config);
   const simulated = Object.keys(providerUrls).length === 0;
   const onPhase = (phase: string) => options.onPhase?.(phase);
-  const capacities = capacitiesOf(config);
+  const couriers = storeOf(config.JOURNAL) === "postgres" ? new Couriers(config, onFault) : undefined;
+  const capacities = capacitiesOf(config, couriers?.capacity);
   onPhase(`opening the journal ${config.JOURNAL}`);
-  const opening = openJournal(config, log, {
+  const opening = openJournal(config, log, onFault, {
     onFatal: options.onFatal,
     onCommit: (requests, milliseconds) => {
       metrics.committed(milliseconds);
@@ -114,9 +116,12 @@ export async function start(config: Config, log: Logger, options: StartOptions):
   opening.then(() => onPhase("starting the step threads"), ignore);
   const [journal, threads] = await Promise.all([opening, startingThreads]);
   const longSteps = new LongSteps(threads);
-  const runner = new ThreadStepRunner(threads, (step, orderId, stack) => {
+  const stepRunner = new ThreadStepRunner(threads, (step, orderId, stack) => {
     faults.line("error", "step threw something unclassified", { step, order_id: orderId, error: stack, ...orderFields(orderId) });
   });
+  const share = journal.cluster === undefined ? undefined : await couriers?.join(journal.cluster);
+  if (share !== undefined) starting.defer(() => share.stop());
+  const runner = share?.guard(stepRunner) ?? stepRunner;
   const recent = new RecentBacklog(journal);
 
   const providers = providerHealthsOf(providerUrls, log, options.providerHealth);

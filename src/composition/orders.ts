@@ -63,6 +63,7 @@ export class Orders {
       gate,
       journal,
       compensator: this.compensator,
+      ...(journal.cluster !== undefined && { otherNodes: journal.cluster.others }),
       orderTimeoutMs: config.ORDER_TIMEOUT_MS,
       maxInFlight: config.MAX_IN_FLIGHT,
       onStored,

@@ -33,28 +33,56 @@ import type { DuePage, DueRequest } from "../retries/retry-queue.ts";
 import type { JournalStore } from "./journal-store.ts";
 import { MemoryStore } from "./memory/memory-store.ts";
 import { recordOf } from "./order-record.ts";
+import { storeOf } from "./postgres/address.ts";
+import type { PostgresOptions, PostgresStore } from "./postgres/postgres-store.ts";
 import type { DueFields, JournalSettings, TriedFields } from "./protocol.ts";
-import { type JournalOptions, SqliteStore } from "./sqlite-store.ts";
+import { type SqliteOptions, SqliteStore } from "./sqlite-store.ts";
 
-export type { JournalOptions } from "./sqlite-store.ts";
+export interface JournalOptions extends SqliteOptions {
+  /** Needed on PostgreSQL. */
+  readonly cluster?: PostgresOptions;
+}
 
 const UNKNOWN = "unknown";
 
-/** The journal: in a file, on threads of its own, or in memory. Main thread only; it never waits for the disk. */
+/** The journal: in a file, on threads of its own, on PostgreSQL, or in memory. Main thread only; it never waits for the disk. */
 export class Journal implements OrderJournal, EventOutbox, OperatorJournal {
   readonly #store: JournalStore;
+  /** What nodes with one journal share. Absent where one process has it. */
+  readonly cluster: Pick<PostgresStore, "life" | "sureUntilMs" | "sql" | "others"> | undefined;
+  readonly nodes: OperatorJournal["nodes"];
 
-  private constructor(store: JournalStore) {
+  private constructor(store: JournalStore, cluster?: PostgresStore) {
     this.#store = store;
+    this.cluster = cluster;
+    if (cluster !== undefined) this.nodes = () => cluster.nodes();
   }
 
   /**
-   * Opens the journal `file`, made with its directory when missing, or one in memory (`"memory"`) that ends with
-   * `close`. Rejects with `JournalOpenError` when it is damaged, not a journal, of a newer version, served by another process,
-   * or cannot be written.
+   * Opens a journal: a file, made with its directory when missing, a `postgres://` address, or one in memory (`"memory"`) that ends with
+   * `close`. Rejects with `JournalOpenError` when it is damaged, not a journal, of a newer version, served by another process, or cannot be
+   * reached or written.
    */
-  static async open(file: string, options: JournalOptions = {}): Promise<Journal> {
-    return new Journal(file === "memory" ? new MemoryStore(options.events ?? false) : await SqliteStore.open(file, options));
+  static async open(journal: string, options: JournalOptions = {}): Promise<Journal> {
+    const { events = false, cluster, onCommit, onHealth } = options;
+    switch (storeOf(journal)) {
+      case "memory":
+        return new Journal(new MemoryStore(events));
+      case "file":
+        return new Journal(await SqliteStore.open(journal, options));
+      case "postgres": {
+        if (cluster === undefined) throw new TypeError("a journal on PostgreSQL needs to know its node");
+        // Its client takes some MB, for nothing on a file.
+        const { PostgresStore } = await import("./postgres/postgres-store.ts");
+        const store = await PostgresStore.open(journal, {
+          ...cluster,
+          events,
+          ...(onCommit !== undefined && { onCommit }),
+          ...(onHealth !== undefined && { onHealth }),
+        });
+        return new Journal(store, store);
+      }
+    }
   }
 
   /** False after a failed write, until one works again; one is tried every second. */

@@ -13,7 +13,7 @@ import type { Answers, JournalSettings, Operation, OperationName, Query, QueryNa
 // Clients and operators can fill the queue with the other reads. Alarms must go on meanwhile.
 const NEVER_REFUSED: readonly QueryName[] = ["backlog"];
 
-export interface JournalOptions {
+export interface SqliteOptions {
   /** Whether outcomes leave events in the outbox. Default no: nobody would ever deliver them. */
   readonly events?: boolean;
   /** After each commit that wrote something: how many requests shared it and how long it took on the journal's thread. */
@@ -45,7 +45,7 @@ interface Threads {
 
 /** The journal on SQLite: how its threads start and end, and what their replies and their loss mean. Main thread only. */
 export class SqliteStore implements JournalStore {
-  readonly #options: JournalOptions;
+  readonly #options: SqliteOptions;
   readonly #threads: Threads;
   readonly #commits: GroupCommit;
   readonly #health: JournalHealth;
@@ -54,7 +54,7 @@ export class SqliteStore implements JournalStore {
   #backup: Promise<BackupDone> | undefined;
   #closed: Promise<void> | undefined;
 
-  private constructor(threads: Threads, options: JournalOptions) {
+  private constructor(threads: Threads, options: SqliteOptions) {
     const { writer, loss } = threads;
     this.#threads = threads;
     this.#options = options;
@@ -73,7 +73,7 @@ export class SqliteStore implements JournalStore {
   }
 
   /** As `Journal.open`, for a file. */
-  static async open(file: string, options: JournalOptions): Promise<SqliteStore> {
+  static async open(file: string, options: SqliteOptions): Promise<SqliteStore> {
     const settings: JournalSettings = {
       file: resolve(file),
       role: "writer",

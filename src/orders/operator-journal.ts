@@ -61,7 +61,7 @@ export interface OperatorJournal {
    */
   backup(file: string): Promise<BackupDone>;
   /** The nodes that live on this journal, by their names. Absent for the journal of one process. */
-  readonly nodes?: () => Promise<readonly NodeState[]>;
+  readonly nodes?: (() => Promise<readonly NodeState[]>) | undefined;
 }
 
 /** A node, from its start until it was stopped or the others saw that it is dead. */
