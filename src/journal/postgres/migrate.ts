@@ -31,7 +31,7 @@ export async function migrate(connection: Connection, migrations: readonly Migra
     await run(
       "cluster_write",
       `INSERT INTO cluster (id, version, works_with, continued_on) VALUES ($1, $2, $3, '')
-       ON CONFLICT (only) DO UPDATE SET version = excluded.version, works_with = excluded.works_with`,
+       ON CONFLICT ("only") DO UPDATE SET version = excluded.version, works_with = excluded.works_with`,
       [clusterId, newest, oldest],
     );
     return { clusterId };

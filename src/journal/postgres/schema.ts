@@ -173,9 +173,9 @@ export const MIGRATIONS: readonly Migration[] = [
   END $$;
 
   -- Fails, and with it the batch, where not all rows were as they had been read.
-  CREATE FUNCTION expect(found bigint, wanted bigint) RETURNS void LANGUAGE plpgsql AS $$
+  CREATE FUNCTION expect(actual bigint, wanted bigint) RETURNS void LANGUAGE plpgsql AS $$
   BEGIN
-    IF found <> wanted THEN RAISE EXCEPTION 'found % rows of %', found, wanted USING ERRCODE = 'OP002'; END IF;
+    IF actual <> wanted THEN RAISE EXCEPTION '% rows of %', actual, wanted USING ERRCODE = 'OP002'; END IF;
   END $$;
 
   -- Gives back and takes couriers for a life; no row where others have ended it, and none for a request that comes after a later one: the node

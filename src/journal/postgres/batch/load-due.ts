@@ -36,7 +36,7 @@ function nextDue(table: string, where: string): string {
 const COMPENSATIONS: Statement = {
   name: "due_compensations",
   text: `
-    WITH due AS (${dueIds("compensations", "id", "step = $5 AND state = 'pending'")} ORDER BY CASE WHEN $6 THEN tries END, next_try_ms LIMIT $4)
+    WITH due AS (${dueIds("compensations", "id", "step = $5 AND state = 'pending'")} ORDER BY CASE WHEN $6 THEN due.tries END, due.next_try_ms LIMIT $4)
     SELECT ${COMPENSATION_COLUMNS}, (SELECT count(*) FROM due) FROM compensations c
     WHERE c.id IN (SELECT id FROM due) AND c.state = 'pending' ORDER BY c.id FOR UPDATE SKIP LOCKED`,
 };
@@ -51,7 +51,7 @@ const IS_FREE = `(taken_by IS NULL OR taken_by = $5 AND NOT seq = ANY($6::bigint
 const EVENTS: Statement = {
   name: "due_events",
   text: `
-    WITH due AS (${dueIds("outbox", "seq", IS_FREE)} ORDER BY CASE WHEN $7 THEN tries END, next_try_ms LIMIT $4)
+    WITH due AS (${dueIds("outbox", "seq", IS_FREE)} ORDER BY CASE WHEN $7 THEN due.tries END, due.next_try_ms LIMIT $4)
     SELECT seq, id, order_id, payload, created_ms, expires_ms, tries, next_try_ms, (SELECT count(*) FROM due) FROM outbox
     WHERE seq IN (SELECT id FROM due) AND (taken_by IS NULL OR taken_by = $5) ORDER BY seq FOR UPDATE SKIP LOCKED`,
 };
