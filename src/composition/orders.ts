@@ -70,6 +70,7 @@ export class Orders {
       onEnded,
       onFault,
     });
+    if (journal.cluster !== undefined) journal.cluster.onLifeEnded = () => this.orderService.cancelRuns("shutdown");
     this.#keeping = housekeeping({
       journal,
       ...(config.RETENTION_DAYS !== undefined && { retentionDays: config.RETENTION_DAYS }),

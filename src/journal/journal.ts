@@ -49,7 +49,7 @@ const UNKNOWN = "unknown";
 export class Journal implements OrderJournal, EventOutbox, OperatorJournal {
   readonly #store: JournalStore;
   /** What nodes with one journal share. Absent where one process has it. */
-  readonly cluster: Pick<PostgresStore, "life" | "sureUntilMs" | "sql" | "others"> | undefined;
+  readonly cluster: Pick<PostgresStore, "life" | "sureUntilMs" | "sql" | "others" | "onLifeEnded"> | undefined;
   readonly nodes: OperatorJournal["nodes"];
 
   private constructor(store: JournalStore, cluster?: PostgresStore) {

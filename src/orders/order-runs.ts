@@ -7,6 +7,11 @@ export interface ByOrderId {
   nextInBucket: ByOrderId | undefined;
 }
 
+/** An order that was admitted and is being stored. */
+export interface Arriving extends ByOrderId {
+  readonly computing: number;
+}
+
 /**
  * The runs in flight, or other objects with one for an order, by order id: a hash table with lists as buckets. Main thread only.
  *

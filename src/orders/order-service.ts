@@ -16,7 +16,7 @@ import {
   type StoredAnswer,
 } from "./order-journal.ts";
 import { type OrderOrigin, OrderRun } from "./order-run.ts";
-import { type ByOrderId, OrderRuns } from "./order-runs.ts";
+import { type Arriving, OrderRuns } from "./order-runs.ts";
 import type { OtherNodes } from "./other-nodes.ts";
 import { computingSteps, type Pipeline } from "./pipeline.ts";
 import { Refused } from "./refused.ts";
@@ -72,11 +72,6 @@ const MAX_LOOKS = 20;
 
 // As many orders as are being stored at one time under load. More only make a look-up longer.
 const ARRIVING = 1_024;
-
-/** An order that was admitted and is being stored. */
-interface Arriving extends ByOrderId {
-  readonly computing: number;
-}
 
 /** Takes in orders: admission, identity, who waits for which attempt, and the drain at the end. Main thread only. */
 export class OrderService {
@@ -146,9 +141,14 @@ export class OrderService {
 
   /** Cancels every order in flight. Outcomes that the journal cannot store are left to the next start. */
   cancelAll(cause: CancelCause): void {
-    for (const run of this.#runs.all()) run.scope.cancel(cause);
+    this.cancelRuns(cause);
     this.#elsewhere?.cancelAll(cause);
     this.#runner.stop();
+  }
+
+  /** Cancels the orders that run. Also where others have closed them: nobody gets an answer, so nothing more is to be done for one. */
+  cancelRuns(cause: CancelCause): void {
+    for (const run of this.#runs.all()) run.scope.cancel(cause);
   }
 
   /**

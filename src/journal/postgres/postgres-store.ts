@@ -66,6 +66,8 @@ export class PostgresStore implements JournalStore {
   readonly #takeover: Takeover;
   readonly #sizes = new CommitSizes();
   readonly others: OtherNodes;
+  /** Others have ended this node's life, and closed what it ran. */
+  onLifeEnded: (() => void) | undefined;
   #reading = 0;
   #isClosing = false;
   #closed: Promise<void> | undefined;
@@ -182,6 +184,7 @@ export class PostgresStore implements JournalStore {
   /** Others have ended the life. */
   ended(): void {
     this.#writer.forget();
+    this.onLifeEnded?.();
     this.#options.onEnded?.();
   }
 
