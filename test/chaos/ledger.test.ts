@@ -14,7 +14,8 @@ import { endingsOf } from "./endings.ts";
 import { badDay, DEADLINE_TIMES } from "./providers.ts";
 
 const SEED = process.env.SEED ?? String(Date.now());
-const ORDERS = 5000;
+// Thousands more, with kills of the process and restores, are in `npm run campaign:ledger`.
+const ORDERS = 1500;
 // The worst answers that a client can get, each to be seen a few times.
 const KINDS = ["payment_declined", "payment_unavailable", "vendor_unavailable", "no_courier", "internal", "timeout"];
 const LIMIT_MS = 600_000;

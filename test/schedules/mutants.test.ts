@@ -5,7 +5,8 @@ import { IS_WHOLE, TIMEOUT_MS } from "./explored.ts";
 import { Explorer } from "./explorer.ts";
 import { FEW_GENERATIONS, MUTANTS } from "./mutants.ts";
 
-test(
+// A test of the tests, which changes with `src/threads` only: `npm run test:schedules` has it.
+test.runIf(IS_WHOLE)(
   "a schedule finds each fault that is put into the sources",
   async () => {
     for (const mutant of MUTANTS) checkChange(mutant);
