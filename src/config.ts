@@ -1,6 +1,8 @@
 import { availableParallelism, hostname } from "node:os";
 import { z } from "zod";
+import { CUT_OFF_MS } from "./couriers/cut-off.ts";
 import { ADDRESS_RULE, hasPassword, parseAddress, storeOf } from "./journal/postgres/address.ts";
+import { LONGEST_CALLS_MS } from "./journal/rules/pauses.ts";
 import { perStepSetting, STEP_TABLE, STEPS, stepSetting } from "./orders/steps.ts";
 
 /** A setting whose value breaks its rule; the message is one line that names it, its value (unless that may hold a secret) and the rule. */
@@ -94,8 +96,6 @@ const NODE_NAME =
 // Below a second a commit on a busy disk, or a pause of the process, would pass for the node's death. A minute is how long nobody would get an
 // answer about the orders of a dead node.
 const leaseMs = whole(1_000, 60_000);
-// What src/couriers/courier-share.ts takes beside the cancel grace.
-const CUT_OFF_MS = 200;
 
 const MAX_THREADS = 256;
 const CPUS = String(Math.min(MAX_THREADS, availableParallelism()));
@@ -211,6 +211,14 @@ function requireStore(config: Config): void {
     const { NODE_LEASE_MS: leaseMs, CANCEL_GRACE_MS: graceMs } = config;
     throw new ConfigError(
       `NODE_LEASE_MS="${leaseMs}": must be at least ${leastMs} where CANCEL_GRACE_MS is ${graceMs}, or no courier could be used`,
+    );
+  }
+  // What a dead node had open is due so late. A row dated further ahead counts as the mistake of a clock, and would be compensated while its call
+  // is under way.
+  const { ORDER_TIMEOUT_MS: orderMs, COMPENSATION_TIMEOUT_MS: compensationMs } = config;
+  if (onPostgres && orderMs + compensationMs > LONGEST_CALLS_MS) {
+    throw new ConfigError(
+      `ORDER_TIMEOUT_MS="${orderMs}", COMPENSATION_TIMEOUT_MS="${compensationMs}": must be at most ${LONGEST_CALLS_MS} together with JOURNAL=postgres://...`,
     );
   }
 }

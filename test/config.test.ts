@@ -279,6 +279,16 @@ describe("JOURNAL", () => {
     expect(readConfig({ ...POSTGRES, NODE_LEASE_MS: "1000" }).NODE_LEASE_MS).toBe(1_000);
   });
 
+  test("on PostgreSQL needs deadlines after which a dead node's orders can be compensated", () => {
+    const atMost = { ORDER_TIMEOUT_MS: "45000" };
+    expect(readConfig({ ...POSTGRES, ...atMost }).ORDER_TIMEOUT_MS).toBe(45_000);
+    const tooLong = { ORDER_TIMEOUT_MS: "45001", COMPENSATION_TIMEOUT_MS: "5000" };
+    expect(refusalOf({ ...POSTGRES, ...tooLong })).toBe(
+      'ORDER_TIMEOUT_MS="45001", COMPENSATION_TIMEOUT_MS="5000": must be at most 50000 together with JOURNAL=postgres://...',
+    );
+    expect(readConfig(tooLong).ORDER_TIMEOUT_MS).toBe(45_001);
+  });
+
   test("on PostgreSQL has no BACKUP_DIR, and may have real providers", () => {
     expect(refusalOf({ ...POSTGRES, BACKUP_DIR: "/backups" })).toBe(
       'BACKUP_DIR="/backups": must not be set with JOURNAL=postgres://..., whose backups PostgreSQL makes',

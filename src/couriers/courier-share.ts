@@ -2,6 +2,7 @@ import type { OnFault } from "../orders/faults.ts";
 import type { StepRunner } from "../orders/step-runner.ts";
 import { monotonicMs } from "../threads/index.ts";
 import { CourierCalls } from "./courier-calls.ts";
+import { CUT_OFF_MS } from "./cut-off.ts";
 import type { SharedCapacity } from "./shared-capacity.ts";
 
 /** What a node tells of itself. */
@@ -47,8 +48,6 @@ const FAST_MS = 50;
 const IDLE_MS = 500;
 // `sureUntilMs` may come nearer, so it is looked at: a session that breaks frees its lock at once.
 const LOOK_MS = 50;
-// Beside the cancel grace: for that look, for timers that fire late, and for the cancel to reach the thread and the socket.
-const CUT_OFF_MS = 200;
 
 /**
  * This node's share of the couriers. One request each `RENEW_MS` serves all orders, and none is made while no courier is used.

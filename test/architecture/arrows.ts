@@ -2,7 +2,7 @@ import { type Files, type Import, importsOf } from "./imports.ts";
 
 /** What the files of each room of `src` may import of the other rooms, besides their own. */
 export const ARROWS: Readonly<Record<string, readonly string[]>> = {
-  "config.ts": ["orders", "journal"],
+  "config.ts": ["orders", "journal", "couriers"],
   "provider-keys.ts": ["config.ts", "orders"],
   "fault-log.ts": [],
   "welcome.ts": [],

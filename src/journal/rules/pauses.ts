@@ -10,6 +10,9 @@ export const MOST_TRIES = 16;
  */
 export const LONGEST_FIRST_PAUSE_MS = 60_000;
 
+/** How long calls of a dead node may go on at most: the clock of the node that reads the row may be the rest behind. */
+export const LONGEST_CALLS_MS = LONGEST_FIRST_PAUSE_MS - 10_000;
+
 /**
  * How far ahead of now, milliseconds, the next try of a compensation may be that was tried so often. One dated further ahead was written while
  * the clock ran ahead: it is due, or a customer would wait for the money until the clock is there again.
