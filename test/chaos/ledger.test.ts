@@ -52,7 +52,7 @@ test(`the ledger balances after ${ORDERS} orders on a bad day (SEED=${SEED})`, {
   const { service, port } = running;
 
   const one = async (n: number) => {
-    if (n % 500 === 250 && service.threads.killThread() !== undefined) counts.killed++;
+    if (n % 150 === 75 && service.threads.killThread() !== undefined) counts.killed++;
     // A third of the requests are for an order somebody has asked for before, perhaps just now.
     const repeats = n > 0 && random() < 0.33;
     const orderId = `order ${repeats ? Math.max(0, n - 1 - Math.floor(random() * 200)) : n}`;
