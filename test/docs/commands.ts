@@ -93,6 +93,11 @@ export const ELSEWHERE: Readonly<Record<string, RunBy>> = {
   "npm ci && npm start": { file: ".ci/run", shows: "npm ci ", note: "test/docs/commands.test.ts starts its server with the second" },
   "npm ci && npm test": { file: ".ci/run", shows: "npm test " },
   "npm test": { file: ".ci/run", shows: "npm test " },
+  "apt-get install postgresql": {
+    file: ".ci/run",
+    shows: "apt-get install -y --no-install-recommends postgresql",
+    note: "without a cluster of its own",
+  },
   "npm start": { file: "test/docs/commands.test.ts", shows: '["npm", "start", ' },
   "npm install cancelable-threads": {
     file: "test/threads/package.test.ts",
