@@ -11,6 +11,7 @@ describe("an import against an arrow is found", () => {
     ["src/composition/x.ts", 'import { a } from "../threads/threads.ts";'],
     ["src/orders/x.ts", 'import type { Request } from "express";'],
     ["src/orders/x.ts", 'import { Piscina } from "piscina";'],
+    ["src/journal/journal.ts", 'import pg from "pg";'],
     ["src/orders/deep/x.ts", 'import { a } from "../../admin/admin-app.ts";'],
     ["src/threads/x.ts", 'import { a } from "../orders/order.ts";'],
     ["src/threads/x.ts", 'import type { A } from "../orders/order.ts";'],

@@ -30,6 +30,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   express: ["http", "admin"],
   piscina: ["src/threads/pool-threads.ts", "src/threads/pool-workers.ts", "src/journal/journal-thread.ts"],
   "prom-client": ["admin"],
+  pg: ["src/journal/postgres/connection.ts", "src/journal/postgres/targets.ts"],
   "@opentelemetry": ["telemetry"],
 };
 

@@ -68,6 +68,18 @@ test("the way of an order names threads by their paths, and steps that are there
   expect(next.filter((number) => number > STEPS.length)).toEqual([]);
 });
 
+test("every rule of identity is in the function that is named for it", () => {
+  const rules = rowsUnder(/^## Where each rule is/);
+  expect(rules.length).toBeGreaterThanOrEqual(18);
+  const lost = rules.filter(([, file = "", name = ""]) => {
+    const [path = "", called = ""] = [...codesOf(file), ...codesOf(name)];
+    const source = readFileSync(join(PROJECT, path), "utf8");
+    // A method of a class, or a function: its head ends the line, or its parameters go on below.
+    return !new RegExp(`^(export |  )?(async |function )*${called}\\([^;]*$`, "m").test(source);
+  });
+  expect(lost).toEqual([]);
+});
+
 /** What is wrong with a diagram, of the little of Mermaid's language that these pages use. */
 function faultsOf(diagram: string): string[] {
   const [kind = "", ...lines] = diagram.trimEnd().split("\n");
