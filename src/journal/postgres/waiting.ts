@@ -18,7 +18,7 @@ const UNREGISTER: Statement = {
   name: "waiters_unregister",
   text: `
     DELETE FROM waiters USING unnest($1::text[], $2::bigint[]) AS one (order_id, attempt)
-    WHERE waiters.order_id = one.order_id AND waiters.attempt = one.attempt AND waiters.life = $3`,
+    WHERE waiters.order_id = ANY (ARRAY[one.order_id]) AND waiters.attempt = one.attempt AND waiters.life = $3`,
 };
 
 // Asked for one by one: a join that was planned while the table was empty walks all of it, until the server plans again.

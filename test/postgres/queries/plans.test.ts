@@ -5,6 +5,7 @@ import type { Sql, Statement } from "../../../src/journal/postgres/sql.ts";
 import { COMPENSATION_STATES } from "../../../src/orders/compensation-state.ts";
 import { ORDER_STATUSES } from "../../../src/orders/operator-journal.ts";
 import { type PostgresVersion, WITHOUT_DEBIAN_POSTGRES } from "../../support/postgres/index.ts";
+import { fill } from "./fill.ts";
 import { acceptedMs, QueriesFixture } from "./queries-fixture.ts";
 
 const ORDERS = 200_000;
@@ -60,32 +61,6 @@ async function calls(at: QueriesFixture): Promise<readonly Call[]> {
   return [...all.values()];
 }
 
-/** Every third order failed, with compensations in all states. */
-async function fill(client: Client): Promise<void> {
-  await client.query(
-    `INSERT INTO attempts (id, order_id, attempt, amount, accepted_ms, open_by, ended_ms, error, answer)
-     SELECT n, 'o' || n, 1, 1, at_ms, CASE WHEN n > ${ORDERS} THEN 1 END, CASE WHEN n <= ${ORDERS} THEN at_ms + 100 END,
-       CASE WHEN n <= ${ORDERS} AND n % 3 = 0 THEN 'timeout' END, repeat('x', 200)
-     FROM (SELECT n, $1::bigint + 1000 * n AS at_ms FROM generate_series(1, ${ORDERS} + 500) n) times`,
-    [acceptedMs(0)],
-  );
-  await client.query(`
-    INSERT INTO compensations (attempt_id, step, state, next_try_ms, ended_ms, note)
-    SELECT id, step, state, CASE WHEN state = 'pending' THEN 1 END, CASE WHEN state IN ('done', 'settled') THEN 1 END,
-      CASE WHEN state = 'settled' THEN 'by hand' END
-    FROM (
-      SELECT id, step, (ARRAY['done', 'pending', 'held', 'settled', 'trying'])[1 + id / 3 % 5] AS state
-      FROM attempts CROSS JOIN (VALUES ('payment'), ('vendor')) steps (step) WHERE error IS NOT NULL
-    ) rows ORDER BY id, step`);
-  await client.query(`
-    INSERT INTO outbox (id, order_id, payload, created_ms, expires_ms, next_try_ms)
-    SELECT 'e' || n, 'o' || n, '{}', n, n, n FROM generate_series(1, 60000) n`);
-  await client.query(`
-    INSERT INTO dead_letters SELECT n, 'e' || n, 'o' || n, '{}', n, n, 'gone' FROM generate_series(1, 60000) n`);
-  await client.query(`
-    INSERT INTO operator_actions (at_ms, actor, action, order_id) SELECT n, 'ann', 'retry', 'o' || n % 1000 FROM generate_series(1, 60000) n`);
-}
-
 /** The steps of a plan that touch, or return, more rows than a page has reason for. */
 async function dear(client: Client, { statement, values }: Call): Promise<string[]> {
   const literals = values.map((value) => client.escapeLiteral(String(value))).join(", ");
@@ -120,7 +95,7 @@ describe.each<PostgresVersion>(["npm", "debian"])("plans of %s", (version) => {
       await client.query("PREPARE dear AS SELECT order_id FROM attempts WHERE amount = 2");
       await client.query("EXPLAIN EXECUTE dear");
 
-      await fill(client);
+      await fill(client, ORDERS);
       const full = await calls(at);
       expect(namesOf(full)).toEqual(namesOf(empty));
       expect(namesOf(full).size).toBeGreaterThanOrEqual(20);

@@ -13,7 +13,7 @@ const ADD_ATTEMPTS: Statement = { name: "add_attempts", text: `${NEW_ATTEMPTS} R
 // Nothing was looked up before: an order that is known is left out.
 const ADD_UNKNOWN_ATTEMPTS: Statement = {
   name: "add_unknown_attempts",
-  text: `${NEW_ATTEMPTS} WHERE NOT EXISTS (SELECT 1 FROM retired_orders r WHERE r.order_id = v.order_id)
+  text: `${NEW_ATTEMPTS} WHERE (SELECT attempt FROM retired_orders r WHERE r.order_id = v.order_id) IS NULL
          ON CONFLICT DO NOTHING RETURNING order_id, attempt, id`,
 };
 const CHANGE_ATTEMPTS: Statement = {
@@ -24,7 +24,7 @@ const CHANGE_ATTEMPTS: Statement = {
         answered = v.answered, answer = v.answer
       FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::text[], $6::smallint[], $7::smallint[], $8::text[])
         v (id, was_open_by, open_by, ended_ms, error, interrupted, answered, answer)
-      WHERE a.id = v.id AND a.open_by IS NOT DISTINCT FROM v.was_open_by RETURNING 1)
+      WHERE a.id = ANY (ARRAY[v.id]) AND a.open_by IS NOT DISTINCT FROM v.was_open_by RETURNING 1)
     SELECT expect(count(*), $9) FROM changed`,
 };
 const ADD_COMPENSATIONS: Statement = {
@@ -43,7 +43,7 @@ const CHANGE_COMPENSATIONS: Statement = {
         ended_ms = v.ended_ms, note = v.note, taken_by = CASE WHEN v.state = 'trying' THEN $8::bigint END
       FROM unnest($1::bigint[], $2::text[], $3::integer[], $4::bigint[], $5::text[], $6::bigint[], $7::text[])
         v (id, state, tries, next_try_ms, last_answer, ended_ms, note)
-      WHERE c.id = v.id RETURNING 1)
+      WHERE c.id = ANY (ARRAY[v.id]) RETURNING 1)
     SELECT expect(count(*), $9) FROM changed`,
 };
 const REMOVE_COMPENSATIONS: Statement = {
@@ -67,18 +67,18 @@ const CHANGE_KEYS: Statement = {
     UPDATE idempotency_keys k SET body_hash = v.body_hash, order_id = v.order_id, attempt = v.attempt, expires_ms = v.expires_ms
     FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::bigint[])
       v (client, key, body_hash, order_id, attempt, expires_ms)
-    WHERE k.key = v.key AND k.client = v.client`,
+    WHERE k.key = ANY (ARRAY[v.key]) AND k.client = v.client`,
 };
 const TAKE_EVENTS: Statement = { name: "take_events", text: "UPDATE outbox SET taken_by = $2 WHERE seq = ANY($1::bigint[])" };
 const POSTPONE_EVENTS: Statement = {
   name: "postpone_events",
   text: `UPDATE outbox o SET tries = tries + 1, next_try_ms = v.next_try_ms, taken_by = NULL
-         FROM unnest($1::bigint[], $2::bigint[]) v (seq, next_try_ms) WHERE o.seq = v.seq`,
+         FROM unnest($1::bigint[], $2::bigint[]) v (seq, next_try_ms) WHERE o.seq = ANY (ARRAY[v.seq])`,
 };
 const GIVE_UP_EVENTS: Statement = {
   name: "give_up_events",
   text: `
-    WITH gone AS (DELETE FROM outbox o USING unnest($1::bigint[], $2::text[], $3::bigint[]) v (seq, reason, now_ms) WHERE o.seq = v.seq
+    WITH gone AS (DELETE FROM outbox o USING unnest($1::bigint[], $2::text[], $3::bigint[]) v (seq, reason, now_ms) WHERE o.seq = ANY (ARRAY[v.seq])
       RETURNING o.seq, o.id, o.order_id, o.payload, o.created_ms, v.now_ms, v.reason)
     INSERT INTO dead_letters (seq, id, order_id, payload, created_ms, given_up_ms, reason) SELECT * FROM gone`,
 };
@@ -86,7 +86,7 @@ const REMOVE_EVENTS: Statement = { name: "remove_events", text: "DELETE FROM out
 const PUT_BACK: Statement = {
   name: "put_back_letters",
   text: `
-    WITH gone AS (DELETE FROM dead_letters d USING unnest($1::bigint[], $2::bigint[]) v (seq, now_ms) WHERE d.seq = v.seq
+    WITH gone AS (DELETE FROM dead_letters d USING unnest($1::bigint[], $2::bigint[]) v (seq, now_ms) WHERE d.seq = ANY (ARRAY[v.seq])
       RETURNING d.id, d.order_id, d.payload, d.created_ms, v.now_ms)
     INSERT INTO outbox (id, order_id, payload, created_ms, expires_ms, next_try_ms)
     SELECT id, order_id, payload, created_ms, now_ms + ${EVENT_KEPT_MS}, now_ms FROM gone`,
@@ -165,7 +165,7 @@ export async function flush(sql: Sql, tables: BatchTables, life: number, isBlind
 const READ_ATTEMPTS: Statement = {
   name: "read_added_attempts",
   text: `SELECT a.order_id, a.attempt, a.id FROM unnest($1::text[], $2::bigint[]) v (order_id, attempt)
-         JOIN attempts a ON a.order_id = v.order_id AND a.attempt = v.attempt WHERE a.open_by = $3`,
+         JOIN attempts a ON a.order_id = ANY (ARRAY[v.order_id]) AND a.attempt = v.attempt WHERE a.open_by = $3`,
 };
 const READ_COMPENSATIONS: Statement = {
   name: "read_added_compensations",

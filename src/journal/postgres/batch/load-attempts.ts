@@ -8,7 +8,7 @@ const BY_ID: Statement = { name: "attempts_by_id", text: `SELECT ${ATTEMPT_COLUM
 // Locked in the order of their ids.
 const COMPENSATIONS: Statement = {
   name: "compensations_of_attempts",
-  text: `SELECT ${COMPENSATION_COLUMNS} FROM compensations c WHERE attempt_id = ANY($1::bigint[]) ORDER BY c.id FOR UPDATE`,
+  text: `SELECT ${COMPENSATION_COLUMNS} FROM compensations c WHERE attempt_id = ANY($1::bigint[]) ORDER BY c.id + 0 FOR UPDATE`,
 };
 
 /** Attempts by their ids, with their compensations. */

@@ -38,7 +38,7 @@ const COMPENSATIONS: Statement = {
   text: `
     WITH due AS (${dueIds("compensations", "id", "step = $5 AND state = 'pending'")} ORDER BY CASE WHEN $6 THEN due.tries END, due.next_try_ms LIMIT $4)
     SELECT ${COMPENSATION_COLUMNS}, (SELECT count(*) FROM due) FROM compensations c
-    WHERE c.id IN (SELECT id FROM due) AND c.state = 'pending' ORDER BY c.id FOR UPDATE SKIP LOCKED`,
+    WHERE c.id = ANY (ARRAY(SELECT id FROM due)) AND c.state = 'pending' ORDER BY c.id + 0 FOR UPDATE SKIP LOCKED`,
 };
 const NEXT_COMPENSATION: Statement = {
   name: "next_due_compensation",
@@ -47,13 +47,13 @@ const NEXT_COMPENSATION: Statement = {
 
 // Of each order the first only; one that this node has taken and does not send is due like any other.
 const IS_FREE = `(taken_by IS NULL OR taken_by = $5 AND NOT seq = ANY($6::bigint[]))
-  AND NOT EXISTS (SELECT 1 FROM outbox earlier WHERE earlier.order_id = outbox.order_id AND earlier.seq < outbox.seq)`;
+  AND (SELECT seq FROM outbox earlier WHERE earlier.order_id = outbox.order_id AND earlier.seq < outbox.seq LIMIT 1) IS NULL`;
 const EVENTS: Statement = {
   name: "due_events",
   text: `
     WITH due AS (${dueIds("outbox", "seq", IS_FREE)} ORDER BY CASE WHEN $7 THEN due.tries END, due.next_try_ms LIMIT $4)
     SELECT seq, id, order_id, payload, created_ms, expires_ms, tries, next_try_ms, (SELECT count(*) FROM due) FROM outbox
-    WHERE seq IN (SELECT id FROM due) AND (taken_by IS NULL OR taken_by = $5) ORDER BY seq FOR UPDATE SKIP LOCKED`,
+    WHERE seq = ANY (ARRAY(SELECT id FROM due)) AND (taken_by IS NULL OR taken_by = $5) ORDER BY seq + 0 FOR UPDATE SKIP LOCKED`,
 };
 const NEXT_EVENT: Statement = { name: "next_due_event", text: nextDue("outbox", "taken_by IS NULL") };
 

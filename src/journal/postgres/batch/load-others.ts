@@ -13,11 +13,11 @@ const LOCK_LIFE: Statement = { name: "try_lock_life", text: "SELECT pg_try_advis
 const END_LIFE: Statement = { name: "end_life", text: "UPDATE nodes SET ended_ms = $2 WHERE life = $1 AND ended_ms IS NULL" };
 const OPEN_ATTEMPTS: Statement = {
   name: "open_attempts_of_life",
-  text: `SELECT ${ATTEMPT_COLUMNS} FROM attempts a WHERE open_by = $1 ORDER BY id LIMIT $2 FOR UPDATE`,
+  text: `SELECT ${ATTEMPT_COLUMNS} FROM attempts a WHERE open_by = $1 ORDER BY id + 0 LIMIT $2 FOR UPDATE`,
 };
 const TAKEN_COMPENSATIONS: Statement = {
   name: "compensations_of_life",
-  text: `SELECT ${COMPENSATION_COLUMNS} FROM compensations c WHERE taken_by = $1 AND state = 'trying' ORDER BY id LIMIT $2 FOR UPDATE`,
+  text: `SELECT ${COMPENSATION_COLUMNS} FROM compensations c WHERE taken_by = $1 AND state = 'trying' ORDER BY id + 0 LIMIT $2 FOR UPDATE`,
 };
 const OLD_ATTEMPTS: Statement = {
   name: "old_attempts",

@@ -7,38 +7,41 @@ import { loadAttempts } from "./load-attempts.ts";
 import { loadDueCompensations, loadDueEvents } from "./load-due.ts";
 import { loadOldAttempts, loadOrphans } from "./load-others.ts";
 
+const IS_HELD = "(SELECT id FROM compensations c WHERE c.state = 'held' AND c.attempt_id = a.id LIMIT 1) IS NOT NULL";
 // An attempt that runs and the one before it are all that the rules look at.
 const ATTEMPTS_OF_ORDERS: Statement = {
   name: "attempts_of_orders",
-  text: `SELECT ${ATTEMPT_COLUMNS}, EXISTS (SELECT 1 FROM compensations c WHERE c.state = 'held' AND c.attempt_id = a.id)
+  text: `SELECT ${ATTEMPT_COLUMNS}, ${IS_HELD}
          FROM unnest($1::text[]) v (order_id) CROSS JOIN LATERAL (
            SELECT * FROM attempts WHERE order_id = v.order_id ORDER BY attempt DESC LIMIT 2) a`,
 };
 const RETIRED: Statement = {
   name: "retired",
-  text: "SELECT order_id, attempt FROM unnest($1::text[]) v (order_id) JOIN retired_orders USING (order_id)",
+  text: "SELECT order_id, attempt FROM retired_orders WHERE order_id = ANY ($1::text[])",
 };
 // Locked, so that nobody binds them to another attempt meanwhile.
 const KEYS: Statement = {
   name: "keys",
   text: `SELECT k.client, k.key, k.body_hash, k.order_id, k.attempt
-         FROM unnest($1::text[], $2::text[]) v (client, key) JOIN idempotency_keys k ON k.key = v.key AND k.client = v.client FOR UPDATE OF k`,
+         FROM unnest($1::text[], $2::text[]) v (client, key)
+         JOIN idempotency_keys k ON k.key = ANY (ARRAY[v.key]) AND k.client = v.client FOR UPDATE OF k`,
 };
 const ATTEMPTS_OF_KEYS: Statement = {
   name: "attempts_of_keys",
   text: `SELECT ${ATTEMPT_COLUMNS}
-         FROM unnest($1::text[], $2::text[]) v (client, key) JOIN idempotency_keys k ON k.key = v.key AND k.client = v.client
-         JOIN attempts a ON a.order_id = k.order_id AND a.attempt = k.attempt`,
+         FROM unnest($1::text[], $2::text[]) v (client, key)
+         JOIN idempotency_keys k ON k.key = ANY (ARRAY[v.key]) AND k.client = v.client
+         JOIN attempts a ON a.order_id = ANY (ARRAY[k.order_id]) AND a.attempt = k.attempt`,
 };
 // With their siblings: whose last one is done is compensated, whoever does it. Locked in the order of their ids.
 const COMPENSATIONS: Statement = {
   name: "compensations",
   text: `SELECT ${COMPENSATION_COLUMNS} FROM compensations c
-         WHERE attempt_id IN (SELECT attempt_id FROM compensations WHERE id = ANY($1::bigint[])) ORDER BY c.id FOR UPDATE`,
+         WHERE attempt_id = ANY (ARRAY(SELECT attempt_id FROM compensations WHERE id = ANY ($1::bigint[]))) ORDER BY c.id + 0 FOR UPDATE`,
 };
 const ATTEMPTS_OF_COMPENSATIONS: Statement = {
   name: "attempts_of_compensations",
-  text: `SELECT ${ATTEMPT_COLUMNS} FROM attempts a WHERE a.id IN (SELECT attempt_id FROM compensations WHERE id = ANY($1::bigint[]))`,
+  text: `SELECT ${ATTEMPT_COLUMNS} FROM attempts a WHERE a.id = ANY (ARRAY(SELECT attempt_id FROM compensations WHERE id = ANY ($1::bigint[])))`,
 };
 const HELD: Statement = {
   name: "held",
@@ -47,7 +50,7 @@ const HELD: Statement = {
 const HELD_OF_ORDER: Statement = {
   name: "held_of_order",
   text: `SELECT a.id FROM attempts a WHERE order_id = $1
-         AND EXISTS (SELECT 1 FROM compensations WHERE state = 'held' AND attempt_id = a.id) ORDER BY attempt LIMIT $2`,
+         AND ${IS_HELD} ORDER BY attempt LIMIT $2`,
 };
 const LETTERS: Statement = {
   name: "letters",
@@ -60,22 +63,22 @@ const OLDEST_EVENTS: Statement = {
 const EXPIRE_KEYS: Statement = {
   name: "expire_keys",
   text: `WITH gone AS (
-           DELETE FROM idempotency_keys WHERE (key, client) IN (
-             SELECT key, client FROM idempotency_keys WHERE expires_ms <= $1 ORDER BY expires_ms LIMIT $2 FOR UPDATE SKIP LOCKED) RETURNING 1)
+           DELETE FROM idempotency_keys WHERE ctid = ANY (ARRAY(
+             SELECT ctid FROM idempotency_keys WHERE expires_ms <= $1 ORDER BY expires_ms LIMIT $2 FOR UPDATE SKIP LOCKED)) RETURNING 1)
          SELECT count(*) FROM gone`,
 };
 const EXPIRE_LETTERS: Statement = {
   name: "expire_letters",
   text: `WITH gone AS (
-           DELETE FROM dead_letters WHERE seq IN (
-             SELECT seq FROM dead_letters WHERE given_up_ms < $1 ORDER BY given_up_ms LIMIT $2 FOR UPDATE SKIP LOCKED) RETURNING 1)
+           DELETE FROM dead_letters WHERE seq = ANY (ARRAY(
+             SELECT seq FROM dead_letters WHERE given_up_ms < $1 ORDER BY given_up_ms LIMIT $2 FOR UPDATE SKIP LOCKED)) RETURNING 1)
          SELECT count(*) FROM gone`,
 };
 const EXPIRE_ACTIONS: Statement = {
   name: "expire_actions",
   text: `WITH gone AS (
-           DELETE FROM operator_actions WHERE id IN (
-             SELECT id FROM operator_actions WHERE order_id IS NULL AND at_ms < $1 ORDER BY at_ms LIMIT $2 FOR UPDATE SKIP LOCKED) RETURNING 1)
+           DELETE FROM operator_actions WHERE id = ANY (ARRAY(
+             SELECT id FROM operator_actions WHERE order_id IS NULL AND at_ms < $1 ORDER BY at_ms LIMIT $2 FOR UPDATE SKIP LOCKED)) RETURNING 1)
          SELECT count(*) FROM gone`,
 };
 
