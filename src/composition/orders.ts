@@ -11,8 +11,11 @@ import { JournalUnavailable } from "../orders/order-journal.ts";
 import { OrderService, type OrderServiceOptions } from "../orders/order-service.ts";
 import { recover } from "../orders/recovery.ts";
 import type { StepName } from "../orders/steps.ts";
-import type { Periodic } from "../periodic.ts";
+import { Periodic } from "../periodic.ts";
 import { WebhookDelivery } from "../webhooks/delivery.ts";
+
+// Of the rows that other nodes added, or gave back at their end, nobody tells. A look costs the server a commit.
+const LOOK_MS = 1_000;
 
 export interface OrdersParts
   extends Required<Pick<CompensatorOptions, "runner" | "providers" | "onTried">>,
@@ -35,6 +38,8 @@ export class Orders {
   readonly #parts: OrdersParts;
   readonly #clock = new ClockWatch();
   readonly #keeping: Periodic;
+  /** Looks for rows of other nodes. */
+  readonly #looking: Periodic | undefined;
 
   /** Takes, retries and delivers nothing before `start`. */
   constructor(parts: OrdersParts) {
@@ -71,6 +76,7 @@ export class Orders {
       onFault,
     });
     if (journal.cluster !== undefined) journal.cluster.onLifeEnded = () => this.orderService.cancelRuns("shutdown");
+    this.#looking = journal.cluster && new Periodic(LOOK_MS, async () => this.#look());
     this.#keeping = housekeeping({
       journal,
       ...(config.RETENTION_DAYS !== undefined && { retentionDays: config.RETENTION_DAYS }),
@@ -78,6 +84,11 @@ export class Orders {
       onClock: (isRight) => logClock(log, isRight),
       onFault,
     });
+  }
+
+  #look(): void {
+    this.compensator.notify();
+    this.webhooks?.notify();
   }
 
   /** Closes what the last run left open, and takes orders from then on. Throws `JournalOpenError` when that cannot be closed. */
@@ -91,6 +102,7 @@ export class Orders {
     this.compensator.start();
     this.webhooks?.start();
     this.#keeping.start();
+    this.#looking?.start();
     this.orderService.open();
     // Counting many takes a while, for which no order waits.
     void this.#tellWhatIsHeld();
@@ -120,6 +132,7 @@ export class Orders {
   /** Stops compensations and deliveries. Resolves when none of their calls is under way. */
   async close(): Promise<void> {
     await this.#keeping.stop();
+    await this.#looking?.stop();
     await this.compensator.stop();
     await this.webhooks?.stop();
   }
