@@ -13,6 +13,8 @@ const TYPES = {
 } as pg.CustomTypesConfig;
 
 const CONNECT_TIMEOUT_MS = 3_000;
+// Of the server, from which such a warning comes. The commit is reported as done then, and may be lost with this server.
+const WAIT_FOR_STANDBY = "SyncRepWaitForLSN";
 
 export interface ConnectionOptions {
   /** How the server's own views name it. */
@@ -43,15 +45,15 @@ export class Connection implements Sql {
   /** On the monotonic clock: when the last statement was sent that was answered. */
   heardOfMs: number;
   onLost: ((reason: string) => void) | undefined;
-  /** The server warns. */
-  onNotice: ((code: string | undefined) => void) | undefined;
 
   private constructor(client: pg.Client, sentMs: number) {
     this.#client = client;
     this.heardOfMs = sentMs;
     client.on("error", (error) => this.#lose(error.message));
     client.on("end", () => this.#lose("the server closed the connection"));
-    client.on("notice", ({ code }) => this.onNotice?.(code));
+    client.on("notice", ({ routine }) => {
+      if (routine === WAIT_FOR_STANDBY) this.#lose("somebody canceled a commit's wait for the standby");
+    });
   }
 
   /**
@@ -112,6 +114,8 @@ export class Connection implements Sql {
     const sentMs = monotonicMs();
     try {
       const { rows } = await this.#client.query<Row[]>({ name, text, values: values as unknown[], rowMode: "array" });
+      // Its reply may come with what the connection was given up for.
+      if (this.#lost !== undefined) throw new ConnectionLost(this.#lost);
       this.heardOfMs = sentMs;
       return rows as unknown as Row[];
     } catch (error) {
