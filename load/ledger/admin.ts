@@ -1,6 +1,6 @@
 import type { StepName } from "../../src/orders/steps.ts";
 import type { Requests, Response } from "./requests.ts";
-import type { Service } from "./service.ts";
+import type { Reachable } from "./service.ts";
 
 /** A row of `GET /compensations`. */
 export interface ShownRow {
@@ -17,10 +17,10 @@ const PAGE = 500;
 
 /** The routes for operators, over HTTP. All of them reject while the service is down. */
 export class Admin {
-  readonly #service: Service;
+  readonly #service: Reachable;
   readonly #requests: Requests;
 
-  constructor(service: Service, requests: Requests) {
+  constructor(service: Reachable, requests: Requests) {
     this.#service = service;
     this.#requests = requests;
   }

@@ -3,7 +3,7 @@ import { randomFrom } from "../stand-in/random.ts";
 import { type Asked, noteAnswer, noteAsked } from "./answers.ts";
 import type { KnownOrder } from "./known-order.ts";
 import type { Requests } from "./requests.ts";
-import type { Service } from "./service.ts";
+import type { Reachable } from "./service.ts";
 import type { World } from "./world.ts";
 
 const RECENT = 200;
@@ -53,12 +53,12 @@ export function intentOf(seed: number, n: number): Intent {
 /** Asks for orders, one after another or at once, and compares every answer with what was answered before. */
 export class Clients {
   readonly #world: World;
-  readonly #service: Service;
+  readonly #service: Reachable;
   readonly #requests: Requests;
   #next = 0;
   #inFlight = 0;
 
-  constructor(world: World, service: Service, requests: Requests) {
+  constructor(world: World, service: Reachable, requests: Requests) {
     this.#world = world;
     this.#service = service;
     this.#requests = requests;

@@ -6,7 +6,7 @@ import type { Operators } from "./operators.ts";
 import type { Providers } from "./providers.ts";
 import type { Requests } from "./requests.ts";
 import type { Restores } from "./restores.ts";
-import type { Service } from "./service.ts";
+import type { Reachable } from "./service.ts";
 import { type ShownAttempt, type ShownOrder, verdictOn } from "./verdict.ts";
 import type { World } from "./world.ts";
 
@@ -19,13 +19,14 @@ const QUIET_LIMIT_MS = 300_000;
 
 export interface ClosingParts {
   readonly world: World;
-  readonly service: Service;
+  readonly service: Reachable;
   readonly requests: Requests;
   readonly admin: Admin;
   readonly clients: Clients;
   readonly operators: Operators;
   readonly providers: Providers;
-  readonly restores: Restores;
+  /** Absent where nothing is ever restored. */
+  readonly restores?: Restores;
   readonly say: (text: string) => void;
 }
 
@@ -40,7 +41,7 @@ export class Closing {
   async run(): Promise<void> {
     const { world, providers, operators, restores, say } = this.#parts;
     await operators.finish();
-    await restores.confirmAll();
+    await restores?.confirmAll();
     say("asking again under known keys");
     await this.#repeat();
     say("waiting until nothing is pending");

@@ -35,6 +35,16 @@ export interface Storm {
   readonly how: (typeof STORMS)[number];
 }
 
+/** Counts the calls for couriers that are under way. */
+export interface CourierCount {
+  /** A call has come. Gives how it is to be treated, which may be another way than that drawn for it. */
+  began(call: Call, mode: FaultMode): FaultMode;
+  /** The client closed the connection before it had an answer. */
+  gone(call: Call): void;
+  /** A call is over, answered or not. */
+  ended(call: Call): void;
+}
+
 // Half of what the service waits for an undo.
 const GIVEN_UP_WITHIN_MS = 400;
 const OTHER_REFUSALS = [400, 404] as const;
@@ -43,22 +53,26 @@ const OTHER_REFUSALS = [400, 404] as const;
 export class Providers {
   readonly #world: World;
   readonly #standIn: StandIn;
+  readonly #couriers: CourierCount | undefined;
   readonly #storms = new Set<Storm>();
   /** Keys of undos that are under way. */
   readonly #undoing = new Map<string, number>();
 
-  private constructor(world: World, standIn: StandIn) {
+  private constructor(world: World, standIn: StandIn, couriers: CourierCount | undefined) {
     this.#world = world;
     this.#standIn = standIn;
+    this.#couriers = couriers;
   }
 
-  static async start(world: World): Promise<Providers> {
+  /** `couriers`: who counts the calls for couriers, where a node may be frozen during one. */
+  static async start(world: World, couriers?: CourierCount): Promise<Providers> {
     const standIn = await startStandIn({
       seed: String(world.seed),
       faultModeOf: (call) => providers.#receive(call),
+      onGone: (call) => couriers?.gone(call),
       onEnd: (call) => providers.#ended(call),
     });
-    const providers = new Providers(world, standIn);
+    const providers = new Providers(world, standIn, couriers);
     return providers;
   }
 
@@ -133,7 +147,7 @@ export class Providers {
       if (nth === 1) world.moments.is("undoing");
     }
     this.#count(mode);
-    return mode;
+    return isCourier(call) && this.#couriers !== undefined ? this.#couriers.began(call, mode) : mode;
   }
 
   /** An undo that must not be. One that was given up before and is read late closes its connection; whoever waits for the answer does not. */
@@ -143,7 +157,13 @@ export class Providers {
     }, GIVEN_UP_WITHIN_MS);
   }
 
-  #ended({ action, body: { undoes = "" }, nth }: Call): void {
+  #ended(call: Call): void {
+    if (isCourier(call)) this.#couriers?.ended(call);
+    const {
+      action,
+      body: { undoes = "" },
+      nth,
+    } = call;
     // A later try may have begun.
     if (action === "compensate" && this.#undoing.get(undoes) === nth) this.#undoing.delete(undoes);
   }
@@ -175,6 +195,10 @@ export class Providers {
     if (type === "refuse") sights.saw("provider refused");
     if (type === "hangUpBefore" || type === "hangUpAfter" || type === "hangUpHalfway") sights.saw("provider cut the connection");
   }
+}
+
+function isCourier({ step, action }: Call): boolean {
+  return step === "courier" && action === "perform";
 }
 
 function modeIn({ how }: Storm): FaultMode {

@@ -11,6 +11,12 @@ export function reportOn({ orders, requests, disruptedMs, sights, missing, viola
     `seen: ${sights}`,
   ];
   if (missing.length > 0) lines.push(`never seen: ${missing.join(", ")}`);
+  return `${[...lines, ...violationLines({ violations, historyOf })].join("\n")}\n`;
+}
+
+/** The first violations, the first few of them with the history of their order. */
+export function violationLines({ violations, historyOf }: Pick<CampaignResult, "violations" | "historyOf">): string[] {
+  const lines: string[] = [];
   const told = new Set<string>();
   for (const { order, text } of violations.slice(0, SHOWN)) {
     lines.push(`VIOLATION ${order ?? ""}: ${text}`);
@@ -19,5 +25,5 @@ export function reportOn({ orders, requests, disruptedMs, sights, missing, viola
     lines.push(...historyOf(order).map((line) => `    ${line}`));
   }
   if (violations.length > SHOWN) lines.push(`and ${violations.length - SHOWN} more`);
-  return `${lines.join("\n")}\n`;
+  return lines;
 }

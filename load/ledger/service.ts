@@ -18,8 +18,15 @@ export interface Exit {
   readonly signal: NodeJS.Signals | null;
 }
 
+/** Where something of the service listens now; undefined while it is down. */
+export interface Reachable {
+  readonly ports: { readonly api: number; readonly admin: number } | undefined;
+}
+
 export interface ServiceOptions {
   readonly directory: string;
+  /** What its logs are called after, where several services write theirs into the directory. */
+  readonly name?: string;
   /** Its environment. */
   readonly settings: Readonly<Record<string, string>>;
   /** It ended without having been told to. */
@@ -27,12 +34,12 @@ export interface ServiceOptions {
 }
 
 /** The service in one process after another, all on the same journal. Each writes a log of its own. */
-export class Service {
+export class Service implements Reachable {
   readonly #options: ServiceOptions;
   #process: ChildProcess | undefined;
   #exited: Promise<Exit> | undefined;
   #wanted = false;
-  #ports: { readonly api: number; readonly admin: number } | undefined;
+  #ports: Reachable["ports"];
   #generation = 0;
 
   constructor(options: ServiceOptions) {
@@ -41,8 +48,7 @@ export class Service {
     process.once("exit", () => this.#process?.kill("SIGKILL"));
   }
 
-  /** Undefined while it is down. */
-  get ports(): { readonly api: number; readonly admin: number } | undefined {
+  get ports(): Reachable["ports"] {
     return this.#ports;
   }
 
@@ -85,9 +91,9 @@ export class Service {
   }
 
   async #startOnce(endMs: number): Promise<string | undefined> {
-    const { directory, settings, onOwnEnd } = this.#options;
+    const { directory, name, settings, onOwnEnd } = this.#options;
     this.#generation++;
-    const file = join(directory, `service-${String(this.#generation).padStart(4, "0")}.log`);
+    const file = join(directory, `service-${name === undefined ? "" : `${name}-`}${String(this.#generation).padStart(4, "0")}.log`);
     const log = openSync(file, "w");
     const { PATH = "", HOME = "" } = process.env;
     const child = spawn(process.execPath, ["src/start.js"], {

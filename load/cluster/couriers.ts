@@ -1,0 +1,69 @@
+import { setTimeout as pause } from "node:timers/promises";
+import type { CourierCount } from "../ledger/providers.ts";
+import type { Call } from "../stand-in/call.ts";
+import type { FaultMode } from "../stand-in/fault-mode.ts";
+
+const LOOK_EVERY_MS = 5;
+// A connection that was closed is read as closed within that time, also in a busy process.
+const READ_WITHIN_MS = 150;
+
+export interface CouriersOptions {
+  readonly count: number;
+  /** How long a call takes at least: so long that there are too few of them. */
+  readonly slowMs: number;
+  /** More were in use than there are. */
+  readonly onTooMany: (inUse: number) => void;
+}
+
+/** What the courier service sees of a cluster: the calls that are under way at one time. */
+export class Couriers implements CourierCount {
+  readonly #options: CouriersOptions;
+  readonly #underWay = new Set<Call>();
+  readonly #gone = new WeakSet<Call>();
+  #most = 0;
+
+  constructor(options: CouriersOptions) {
+    this.#options = options;
+  }
+
+  /** The most that were in use at one time. */
+  get most(): number {
+    return this.#most;
+  }
+
+  began(call: Call, mode: FaultMode): FaultMode {
+    this.#underWay.add(call);
+    if (this.#underWay.size <= this.#options.count) this.#most = Math.max(this.#most, this.#underWay.size);
+    else this.#suspect([...this.#underWay]);
+    // A frozen node hangs up on nobody: a call without an end would count for as long as the node is frozen.
+    const type = mode.type === "hang" ? "answer" : mode.type;
+    return { ...mode, type, slowMs: (mode.slowMs ?? 0) + this.#options.slowMs };
+  }
+
+  /** The client had closed its connection, perhaps before another call came that was read first. */
+  gone(call: Call): void {
+    this.#gone.add(call);
+  }
+
+  ended(call: Call): void {
+    this.#underWay.delete(call);
+  }
+
+  /** Waits until all are in use. Resolves with how long that took, milliseconds; undefined after `limitMs`. */
+  async untilAllInUse(limitMs: number): Promise<number | undefined> {
+    const startMs = performance.now();
+    while (this.#underWay.size < this.#options.count) {
+      if (performance.now() - startMs > limitMs) return undefined;
+      await pause(LOOK_EVERY_MS);
+    }
+    return performance.now() - startMs;
+  }
+
+  #suspect(calls: readonly Call[]): void {
+    setTimeout(() => {
+      const inUse = calls.filter((call) => !this.#gone.has(call)).length;
+      this.#most = Math.max(this.#most, inUse);
+      if (inUse > this.#options.count) this.#options.onTooMany(inUse);
+    }, READ_WITHIN_MS);
+  }
+}

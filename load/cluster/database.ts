@@ -1,0 +1,76 @@
+import { type PostgresServer, startPostgres } from "../../test/support/postgres/server.ts";
+import { startStandby } from "../../test/support/postgres/standby.ts";
+import { TcpProxy } from "../../test/support/tcp-proxy.ts";
+
+export interface DatabaseOptions {
+  /** Whether there is a standby, for which every commit waits. It needs Debian's PostgreSQL. */
+  readonly standby: boolean;
+  /** Whether the data is on disk. */
+  readonly fsync: boolean;
+}
+
+/** The PostgreSQL of a cluster: a primary, perhaps a standby, and a network of its own for each node. */
+export class Database implements AsyncDisposable {
+  readonly #stack = new AsyncDisposableStack();
+  readonly #servers: PostgresServer[] = [];
+  /** Of the node with that number, a proxy for each server. */
+  readonly #networks: TcpProxy[][] = [];
+  #primary = 0;
+  #upMs: number | undefined;
+
+  static async start({ standby, fsync }: DatabaseOptions): Promise<Database> {
+    const database = new Database();
+    try {
+      const primary = database.#stack.use(await startPostgres({ version: standby ? "debian" : "npm", fsync }));
+      database.#servers.push(primary);
+      if (standby) database.#servers.push(database.#stack.use(await startStandby(primary)));
+      database.#upMs = performance.now();
+      return database;
+    } catch (error) {
+      await database[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  /** Since when it has taken writes without a break, on the monotonic clock; undefined while it takes none. */
+  get upMs(): number | undefined {
+    return this.#upMs;
+  }
+
+  /** The address of a further node: all servers, each by way of that node's own network. */
+  async addressForNode(): Promise<string> {
+    const proxies = await Promise.all(this.#servers.map(async ({ port }) => this.#stack.use(await TcpProxy.start(port))));
+    this.#networks.push(proxies);
+    const url = new URL(this.#servers[0]?.url ?? "");
+    const hosts = proxies.map(({ port }) => `127.0.0.1:${port}`).join();
+    return `postgres://${url.username}@${hosts}${url.pathname}`;
+  }
+
+  /** The network of the n-th node. */
+  network(node: number): readonly TcpProxy[] {
+    return this.#networks[node] ?? [];
+  }
+
+  /** SIGKILL to the primary. */
+  async kill(): Promise<void> {
+    this.#upMs = undefined;
+    await this.#servers[this.#primary]?.kill();
+  }
+
+  /** After `kill`. */
+  async startAgain(): Promise<void> {
+    await this.#servers[this.#primary]?.start();
+    this.#upMs = performance.now();
+  }
+
+  /** After `kill`: the standby takes its place for good. */
+  async promoteStandby(): Promise<void> {
+    this.#primary++;
+    await this.#servers[this.#primary]?.promote();
+    this.#upMs = performance.now();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#stack.disposeAsync();
+  }
+}
