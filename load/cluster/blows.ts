@@ -2,7 +2,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import type { Requests } from "../ledger/requests.ts";
 import type { World } from "../ledger/world.ts";
 import type { Couriers } from "./couriers.ts";
-import type { Database } from "./database.ts";
+import type { ClusterDatabase } from "./database.ts";
 import type { Node, Nodes } from "./nodes.ts";
 import type { Blow, Planned } from "./plan.ts";
 
@@ -13,7 +13,7 @@ const SHOWN = 5;
 export interface BlowsParts {
   readonly world: World;
   readonly nodes: Nodes;
-  readonly database: Database;
+  readonly database: ClusterDatabase;
   readonly couriers: Couriers;
   readonly requests: Requests;
   /** Within this time after a kill all couriers must be in use again. */
@@ -76,14 +76,17 @@ export class BlowsInTurn {
   }
 
   async #kill({ name, service }: Node, downMs: number): Promise<void> {
-    const { world, couriers, couriersWithinMs } = this.#parts;
+    const { world, couriers, couriersWithinMs, say } = this.#parts;
     service.signal("SIGKILL");
     const ended = this.#ended();
     const inUse = async () => {
       await service.ended();
       const tookMs = await couriers.untilAllInUse(couriersWithinMs);
       if (tookMs === undefined) world.violation(`${couriersWithinMs} ms after ${name} was killed not all couriers are in use`);
-      else this.#slowestCouriersMs = Math.max(this.#slowestCouriersMs, tookMs);
+      else {
+        this.#slowestCouriersMs = Math.max(this.#slowestCouriersMs, tookMs);
+        say(`all couriers were in use ${seconds(tookMs)} after the kill`);
+      }
     };
     const startAgain = async () => {
       await service.ended();
@@ -121,7 +124,7 @@ export class BlowsInTurn {
 
   /** Resolves when no order runs that was accepted before now, wherever it ran. */
   async #ended(): Promise<void> {
-    const { world, database, endedWithinMs } = this.#parts;
+    const { world, database, endedWithinMs, say } = this.#parts;
     const [beforeMs, startMs] = [Date.now(), performance.now()];
     for (;;) {
       const running = await this.#runningSince(beforeMs);
@@ -130,6 +133,7 @@ export class BlowsInTurn {
       const tookMs = fromMs === undefined ? 0 : performance.now() - fromMs;
       if (running?.length === 0 && fromMs !== undefined) {
         this.#slowestEndMs = Math.max(this.#slowestEndMs, tookMs);
+        say(`every order that ran then has ended, after ${seconds(tookMs)}`);
         return;
       }
       if (tookMs > endedWithinMs) {
@@ -151,6 +155,10 @@ export class BlowsInTurn {
     }
     return undefined;
   }
+}
+
+function seconds(ms: number): string {
+  return `${(ms / 1_000).toFixed(2)} s`;
 }
 
 /** In words, for whoever watches. */

@@ -10,14 +10,16 @@ import { Providers } from "../ledger/providers.ts";
 import { Receiver, SECRET_LINE } from "../ledger/receiver.ts";
 import { Requests } from "../ledger/requests.ts";
 import { type Violation, World } from "../ledger/world.ts";
+import { Balancer } from "./balancer.ts";
 import { BlowsInTurn, type Recovery } from "./blows.ts";
 import { Couriers } from "./couriers.ts";
-import { Database } from "./database.ts";
+import { type ClusterDatabase, Database } from "./database.ts";
 import { Nodes } from "./nodes.ts";
-import { type Blows, planOf } from "./plan.ts";
+import type { Planned } from "./plan.ts";
 
-export interface CampaignOptions extends Blows {
+export interface CampaignOptions {
   readonly seed: number;
+  readonly plan: readonly Planned[];
   readonly nodes: number;
   /** At least; clients go on until the last blow has fallen. */
   readonly orders: number;
@@ -29,13 +31,17 @@ export interface CampaignOptions extends Blows {
   readonly couriersWithinMs: number;
   /** Within this time after a blow whatever ran then must have ended. */
   readonly endedWithinMs: number;
-  readonly fsync: boolean;
+  /** Whether clients send to a balancer instead of to each node. */
+  readonly balanced?: boolean;
+  /** `directory`: for files that it needs. By default servers of our own, as the plan needs them, with the data on disk. */
+  readonly openDatabase?: (directory: string) => Promise<ClusterDatabase>;
   /** Ends it as if all orders had been placed. */
   readonly stop?: AbortSignal;
   readonly say: (text: string) => void;
 }
 
 export interface CampaignResult {
+  readonly seed: number;
   readonly orders: number;
   readonly requests: number;
   readonly seconds: number;
@@ -59,7 +65,7 @@ const COURIER_MS = 100;
 
 /** Strikes a cluster on PostgreSQL while clients place orders at all its nodes, and judges it afterwards by what everybody else knows. */
 export async function campaign(options: CampaignOptions): Promise<CampaignResult> {
-  const { seed, say, standby } = { ...options, standby: options.failovers > 0 };
+  const { seed, say, plan, balanced = false, openDatabase = () => databaseFor(plan) } = options;
   const directory = mkdtempSync(join(tmpdir(), "campaign-nodes-"));
   const secretFile = join(directory, "secret");
   writeFileSync(secretFile, SECRET_LINE, { mode: 0o600 });
@@ -74,13 +80,14 @@ export async function campaign(options: CampaignOptions): Promise<CampaignResult
   const providers = stack.adopt(await Providers.start(world, couriers), (all) => all.close());
   const receiver = stack.adopt(await Receiver.start(world), (one) => one.close());
   const requests = stack.adopt(new Requests(), (all) => all.close());
-  const database = stack.use(await Database.start({ standby, fsync: options.fsync }));
+  const database = stack.use(await openDatabase(directory));
   const journals = await Promise.all(Array.from({ length: options.nodes }, () => database.addressForNode()));
   const nodes = new Nodes({
     directory,
     journals,
     settings: {
       ...providers.settings,
+      ...database.settings,
       WEBHOOK_URL: receiver.url,
       WEBHOOK_SECRET_FILE: secretFile,
       NODE_LEASE_MS: String(options.leaseMs),
@@ -96,18 +103,20 @@ export async function campaign(options: CampaignOptions): Promise<CampaignResult
     onOwnEnd: (text) => world.violation(text),
   });
   stack.defer(() => nodes.kill());
-  const clients = new Clients(world, nodes, requests);
   const blows = new BlowsInTurn({ ...options, world, nodes, database, couriers, requests });
-  const tell = () => say(`${(world.nowMs / 1_000).toFixed(0)} s: ${world.orders.size} orders, ${clients.sent} requests`);
 
   say(`starting ${options.nodes} nodes`);
   await nodes.start();
+  const balancer = balanced ? stack.use(await Balancer.start(nodes.all.map(({ service }) => service))) : undefined;
+  if (balancer !== undefined) say(`the balancer takes orders at http://127.0.0.1:${balancer.port}/order`);
+  for (const { name, service } of nodes.all) say(`${name}: its live page is http://127.0.0.1:${service.ports?.admin}/`);
+  const clients = new Clients(world, balancer ?? nodes, requests);
+  const tell = () => say(`${world.orders.size} orders, ${clients.sent} requests`);
   const timer = setInterval(tell, SAY_EVERY_MS);
   stack.defer(() => clearInterval(timer));
   let isOver = false;
   let isStruck = false;
   const mustEnd = () => world.violations.length > 0 || options.stop?.aborted === true;
-  const plan = planOf(seed, options);
   const striking = blows.run(plan, mustEnd).then(() => {
     isStruck = true;
   });
@@ -132,6 +141,7 @@ export async function campaign(options: CampaignOptions): Promise<CampaignResult
     for (const text of await nodes.stop()) world.violation(text);
   }
   return {
+    seed,
     orders: world.orders.size,
     requests: clients.sent,
     seconds: world.nowMs / 1_000,
@@ -144,4 +154,8 @@ export async function campaign(options: CampaignOptions): Promise<CampaignResult
     directory,
     remove: () => rmSync(directory, { recursive: true, force: true }),
   };
+}
+
+async function databaseFor(plan: readonly Planned[]): Promise<ClusterDatabase> {
+  return await Database.start({ standby: plan.some(({ kind }) => kind === "failover"), fsync: true });
 }

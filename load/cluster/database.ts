@@ -9,8 +9,27 @@ export interface DatabaseOptions {
   readonly fsync: boolean;
 }
 
-/** The PostgreSQL of a cluster: a primary, perhaps a standby, and a network of its own for each node. */
-export class Database implements AsyncDisposable {
+/** The PostgreSQL of a cluster. */
+export interface ClusterDatabase extends AsyncDisposable {
+  /** Since when it has taken writes without a break, on the monotonic clock; undefined while it takes none. */
+  readonly upMs: number | undefined;
+  /** What nodes need beside the address. */
+  readonly settings: Readonly<Record<string, string>>;
+  /** The address for a further node. */
+  addressForNode(): Promise<string>;
+  /** Through which the n-th node reaches it, where that can be cut. */
+  network(node: number): readonly TcpProxy[];
+  /** SIGKILL to the primary. */
+  kill(): Promise<void>;
+  /** After `kill`. */
+  startAgain(): Promise<void>;
+  /** After `kill`: the standby takes its place for good. */
+  promoteStandby(): Promise<void>;
+}
+
+/** Servers of our own: a primary, perhaps a standby, and a network of its own for each node. */
+export class Database implements ClusterDatabase {
+  readonly settings = {};
   readonly #stack = new AsyncDisposableStack();
   readonly #servers: PostgresServer[] = [];
   /** Of the node with that number, a proxy for each server. */
@@ -32,12 +51,11 @@ export class Database implements AsyncDisposable {
     }
   }
 
-  /** Since when it has taken writes without a break, on the monotonic clock; undefined while it takes none. */
   get upMs(): number | undefined {
     return this.#upMs;
   }
 
-  /** The address of a further node: all servers, each by way of that node's own network. */
+  /** All servers, each by way of that node's own network. */
   async addressForNode(): Promise<string> {
     const proxies = await Promise.all(this.#servers.map(async ({ port }) => this.#stack.use(await TcpProxy.start(port))));
     this.#networks.push(proxies);
@@ -46,24 +64,20 @@ export class Database implements AsyncDisposable {
     return `postgres://${url.username}@${hosts}${url.pathname}`;
   }
 
-  /** The network of the n-th node. */
   network(node: number): readonly TcpProxy[] {
     return this.#networks[node] ?? [];
   }
 
-  /** SIGKILL to the primary. */
   async kill(): Promise<void> {
     this.#upMs = undefined;
     await this.#servers[this.#primary]?.kill();
   }
 
-  /** After `kill`. */
   async startAgain(): Promise<void> {
     await this.#servers[this.#primary]?.start();
     this.#upMs = performance.now();
   }
 
-  /** After `kill`: the standby takes its place for good. */
   async promoteStandby(): Promise<void> {
     this.#primary++;
     await this.#servers[this.#primary]?.promote();

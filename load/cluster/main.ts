@@ -3,6 +3,7 @@ import { runBench } from "../run-bench.ts";
 import { atMost } from "../target.ts";
 import { campaign } from "./campaign.ts";
 import { readCommandLine, USAGE } from "./options.ts";
+import { planOf } from "./plan.ts";
 import { reportOn } from "./report.ts";
 
 const COURIERS_WITHIN_MS = 2_000;
@@ -27,13 +28,13 @@ runBench(async () => {
   });
   const result = await campaign({
     ...line,
+    plan: planOf(seed, line),
     couriersWithinMs: COURIERS_WITHIN_MS,
     endedWithinMs: leaseMs + ENDED_WITHIN_MS,
-    fsync: true,
     stop: stop.signal,
     say: (text) => void process.stderr.write(`${new Date().toISOString().slice(11, 19)} ${text}\n`),
   });
-  process.stdout.write(reportOn(result, seed));
+  process.stdout.write(reportOn(result));
   const isWell = result.violations.length === 0;
   if (isWell && !line.keep) result.remove();
   else process.stdout.write(`the logs are in ${result.directory}\n`);

@@ -2,8 +2,8 @@ import { violationLines } from "../ledger/report.ts";
 import type { CampaignResult } from "./campaign.ts";
 
 /** What a campaign has done in a few lines, and each violation with the history of its order. */
-export function reportOn(result: CampaignResult, seed: number): string {
-  const { orders, requests, seconds, placed, failed, recovery, couriers } = result;
+export function reportOn(result: CampaignResult): string {
+  const { seed, orders, requests, seconds, placed, failed, recovery, couriers } = result;
   const blows = [...recovery.counts].map(([kind, count]) => `${kind} ${count}`).join(", ");
   const lines = [
     `seed ${seed}: ${orders} orders, ${requests} requests, ${placed} placed and ${failed} failed attempts in ${seconds.toFixed(0)} s`,
