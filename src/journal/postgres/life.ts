@@ -51,7 +51,7 @@ export async function resumeLife(connection: Connection, life: Life, node: NodeI
   const [row] = await connection.rows<[number, number]>(
     {
       name: "resume_life",
-      text: "UPDATE nodes SET last_batch = last_batch WHERE life = $1 AND ended_ms IS NULL RETURNING last_batch, pg_backend_pid()",
+      text: "UPDATE nodes SET sessions = sessions + 1 WHERE life = $1 AND ended_ms IS NULL RETURNING last_batch, pg_backend_pid()",
     },
     [life.number],
   );

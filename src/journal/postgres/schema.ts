@@ -43,6 +43,8 @@ export const MIGRATIONS: readonly Migration[] = [
     lease_ms integer NOT NULL,
     started_ms bigint NOT NULL,
     ended_ms bigint,
+    -- How many of them have held its lock.
+    sessions integer NOT NULL DEFAULT 1,
     -- The number of the batch that was written last: a node whose connection broke inside COMMIT asks for it.
     last_batch bigint NOT NULL DEFAULT 0,
     -- Couriers: how many it holds, could use, and how long the first of its orders has waited for one.

@@ -127,21 +127,40 @@ export class Session {
   }
 
   async #reconnect(): Promise<void> {
+    let told = "";
     while (!this.#closed) {
-      const connection = await connect(this.#options, this.#life).catch(() => undefined);
       const before = this.#life.number;
-      const life =
-        connection === undefined ? undefined : await resumeLife(connection, this.#life, this.#options.node).catch(() => undefined);
-      if (connection === undefined || life === undefined || this.#closed) {
-        connection?.close();
+      let connection: Connection;
+      try {
+        connection = await this.#resume();
+      } catch (error) {
+        const { message } = error as Error;
+        // What keeps a node away may be an operator's to mend: another password, another database.
+        if (message !== told && !this.#closed) this.#options.onChange(false, message);
+        told = message;
         await new Promise((resolve) => setTimeout(resolve, RECONNECT_MS).unref());
         continue;
       }
-      this.#life = life;
-      if (life.number !== before) this.#options.onEnded();
+      if (this.#life.number !== before) this.#options.onEnded();
+      if (this.#closed) {
+        connection.close();
+        return;
+      }
       this.#adopt(connection);
       if (this.#connection !== undefined) this.#options.onChange(true, "the server can be reached again");
       return;
+    }
+  }
+
+  /** Connects and takes the life's lock again, or begins a life. Rejects where either fails. */
+  async #resume(): Promise<Connection> {
+    const connection = await connect(this.#options, this.#life);
+    try {
+      this.#life = await resumeLife(connection, this.#life, this.#options.node);
+      return connection;
+    } catch (error) {
+      connection.close();
+      throw error;
     }
   }
 }

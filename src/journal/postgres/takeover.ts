@@ -1,3 +1,4 @@
+import { Periodic } from "../../periodic.ts";
 import { LOCK_CLASS } from "./schema.ts";
 import { LOOK_MS } from "./session.ts";
 import type { Sql, Statement } from "./sql.ts";
@@ -10,7 +11,7 @@ const PAGE = 500;
 const FREE: Statement = {
   name: "free_lives",
   text: `
-    SELECT life, name FROM nodes WHERE life <> $1
+    SELECT life, name, sessions FROM nodes WHERE life <> $1
       AND NOT EXISTS (SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND classid = $2 AND objid = life AND granted
         AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))
       AND (ended_ms IS NOT NULL OR $3 > lease_ms
@@ -37,36 +38,33 @@ export interface TakeoverOptions {
 /** Ends the lives of nodes that are dead, and closes what they had open. Each node looks after the others. Main thread only. */
 export class Takeover {
   readonly #options: TakeoverOptions;
-  readonly #timer: NodeJS.Timeout;
-  /** Whose locks were free at the last look. A node whose connection broke takes its lock again before the next. */
-  #free = new Set<number>();
-  #looking = false;
+  readonly #looking: Periodic;
+  /** Whose locks were free at the last look, and the number of their session. A node whose connection broke has the next one before the next look. */
+  #free = new Map<number, number>();
 
   constructor(options: TakeoverOptions) {
     this.#options = options;
-    this.#timer = setInterval(() => void this.#look(), LOOK_MS);
-    this.#timer.unref();
+    // A pause follows each reply. A lock that was free for all of it was free for that long.
+    this.#looking = new Periodic(LOOK_MS, () => this.#look());
+    this.#looking.start();
   }
 
   close(): void {
-    clearInterval(this.#timer);
+    void this.#looking.stop();
   }
 
   async #look(): Promise<void> {
     const { sql, life, sessionAgeMs, server, onFault } = this.#options;
     const session = sql();
-    if (this.#looking || session === undefined) return;
-    this.#looking = true;
+    if (session === undefined) return;
     try {
-      const found = await session.rows<[number, string]>(FREE, [life(), LOCK_CLASS, Math.floor(sessionAgeMs()), server()]);
+      const found = await session.rows<[number, string, number]>(FREE, [life(), LOCK_CLASS, Math.floor(sessionAgeMs()), server()]);
       const before = this.#free;
-      this.#free = new Set(found.map(([number]) => number));
-      for (const [number, name] of found) if (before.has(number)) await this.#takeOver(number, name);
+      this.#free = new Map(found.map(([number, , sessions]) => [number, sessions]));
+      for (const [number, name, sessions] of found) if (before.get(number) === sessions) await this.#takeOver(number, name);
     } catch (error) {
       this.#free.clear();
       onFault(error);
-    } finally {
-      this.#looking = false;
     }
   }
 

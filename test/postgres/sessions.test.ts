@@ -1,0 +1,142 @@
+import { expect, test } from "vitest";
+import { randomFrom } from "../../load/stand-in/random.ts";
+import { eventually } from "../support/eventually.ts";
+import { newId, type Received } from "../support/http-client.ts";
+import { type PostgresServer, startPostgres } from "../support/postgres/index.ts";
+import { seedOf } from "../support/seed.ts";
+import { TcpProxy } from "../support/tcp-proxy.ts";
+import { LEASE_MS, NodeProcess } from "./node-process.ts";
+
+const PATIENT = { ORDER_TIMEOUT_MS: "40000" };
+const BREAKS = 4;
+const CLIENTS = 12;
+const SLOW = { payment: 2_000, vendor: 0, courier: 0 };
+
+const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+
+function seededRandom(): () => number {
+  const seed = seedOf("SESSIONS_SEED");
+  console.info(`SESSIONS_SEED=${seed}`);
+  return randomFrom(seed);
+}
+
+/** Orders without end at some nodes, and what was answered. */
+class Load {
+  readonly answers = new Map<string, Received | undefined>();
+  #isOn = true;
+  readonly #clients: Promise<unknown>;
+
+  constructor(nodes: readonly NodeProcess[]) {
+    this.#clients = Promise.all(
+      Array.from({ length: CLIENTS }, (_, index) => this.#client(nodes[index % nodes.length] as NodeProcess, index)),
+    );
+  }
+
+  async #client(node: NodeProcess, index: number): Promise<void> {
+    while (this.#isOn) {
+      const id = newId("load");
+      // Some are looked up before they are stored.
+      this.answers.set(id, await node.order(id, index % 3 === 0 ? { headers: { "idempotency-key": id } } : {}));
+    }
+  }
+
+  async stop(): Promise<void> {
+    this.#isOn = false;
+    await this.#clients;
+  }
+}
+
+/** What was answered is stored, and all nodes know the same of every order. */
+async function expectSameEverywhere(load: Load, nodes: readonly NodeProcess[]): Promise<void> {
+  let placed = 0;
+  for (const [id, answer] of load.answers) {
+    const shown = await eventually(
+      `the end of ${id}`,
+      () => Promise.all(nodes.map((node) => node.shown(id))),
+      (views) => views.every(({ status }) => status !== "running"),
+    );
+    for (const view of shown) expect(view).toEqual(shown[0]);
+    if (answer?.status === 200) {
+      placed++;
+      expect({ id, status: shown[0].status, attempts: shown[0].attempts_total }).toEqual({ id, status: "ok", attempts: 1 });
+      expect(shown[0].steps).toEqual(answer.json.steps);
+    } else if (answer?.status === 503)
+      expect({ id, error: answer.json.error.kind, shown: shown[0].error?.kind }).toEqual({ id, error: "overloaded", shown: "not_found" });
+    else expect({ id, answer: answer?.text }).toEqual({ id, answer: undefined });
+  }
+  expect(placed).toBeGreaterThan(0);
+}
+
+async function livesOf(nodes: readonly NodeProcess[]): Promise<number[]> {
+  return Promise.all(nodes.map((node) => node.life()));
+}
+
+async function withNodes(
+  run: (server: PostgresServer, proxy: TcpProxy, nodes: readonly [NodeProcess, NodeProcess]) => Promise<void>,
+): Promise<void> {
+  await using server = await startPostgres();
+  await using proxy = await TcpProxy.start(server.port);
+  await using one = await NodeProcess.start("one", proxy.through(server.url), undefined, PATIENT);
+  await using two = await NodeProcess.start("two", server.url, undefined, PATIENT);
+  await run(server, proxy, [one, two]);
+}
+
+test("a database that is killed again and again: nodes refuse at once meanwhile, keep their lives and their orders, and no answer is lost or changed", () =>
+  withNodes(async (server, _proxy, nodes) => {
+    const random = seededRandom();
+    const lives = await livesOf(nodes);
+    const long = newId("long");
+    const longAnswer = nodes[0].order(long, { body: { order_id: long, amount: 5, delay_ms: SLOW } });
+    const load = new Load(nodes);
+    for (let nth = 0; nth < BREAKS; nth++) {
+      await pause(150 * random());
+      await server.kill();
+      const refused = await eventually(
+        "a refusal",
+        () => nodes[0].order(),
+        (answer) => answer !== undefined && answer.status !== 200,
+      );
+      expect(refused).toMatchObject({ status: 503, json: { error: { kind: "overloaded" } }, headers: { "retry-after": "1" } });
+      expect(await nodes[0].readiness()).toBe(503);
+      // Longer than a lease, once: nobody can be heard of, and nobody is dead for it.
+      if (nth === 0) await pause(LEASE_MS + 500);
+      await server.start();
+      for (const node of nodes)
+        await eventually(
+          "it is ready",
+          () => node.readiness(),
+          (status) => status === 200,
+        );
+    }
+    await load.stop();
+    // Long enough to take somebody for dead.
+    await pause(LEASE_MS + 2_500);
+    expect(await livesOf(nodes)).toEqual(lives);
+    await longAnswer;
+    expect(await nodes[1].shown(long)).toMatchObject({ status: "ok", attempts_total: 1 });
+    await expectSameEverywhere(load, nodes);
+    for (const node of nodes) expect(node.warnings.filter((message) => /dead/.test(message))).toEqual([]);
+  }));
+
+test("connections that break in the middle of commits leave no doubt", () =>
+  withNodes(async (_server, proxy, nodes) => {
+    const random = seededRandom();
+    const lives = await livesOf(nodes);
+    const load = new Load(nodes);
+    for (let nth = 0; nth < 4 * BREAKS; nth++) {
+      await pause(60 * random());
+      // What the server is sent now is executed, and its reply is lost.
+      proxy.cut("to-client");
+      await pause(10 * random());
+      proxy.reset();
+      proxy.heal();
+    }
+    await load.stop();
+    await eventually(
+      "it is ready",
+      () => nodes[0].readiness(),
+      (status) => status === 200,
+    );
+    expect(await livesOf(nodes)).toEqual(lives);
+    await expectSameEverywhere(load, nodes);
+  }));
