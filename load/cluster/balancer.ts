@@ -68,8 +68,7 @@ export class Balancer implements Reachable, AsyncDisposable {
 
   async #look(target: Target): Promise<void> {
     const port = target.service.ports?.api;
-    const looking = fetch(`http://127.0.0.1:${port}/readyz`, { signal: AbortSignal.timeout(READY_WITHIN_MS) });
-    target.isReady = port !== undefined && (await looking.then(({ ok }) => ok).catch(() => false));
+    target.isReady = port !== undefined && (await isReady(port));
     if (!target.isReady) for (const client of target.connections) client.destroy();
   }
 
@@ -78,5 +77,13 @@ export class Balancer implements Reachable, AsyncDisposable {
     const closed = new Promise((resolve) => this.#server.close(resolve));
     for (const { connections } of this.#targets) for (const client of connections) client.destroy();
     await closed;
+  }
+}
+
+async function isReady(port: number): Promise<boolean> {
+  try {
+    return (await fetch(`http://127.0.0.1:${port}/readyz`, { signal: AbortSignal.timeout(READY_WITHIN_MS) })).ok;
+  } catch {
+    return false;
   }
 }
