@@ -81,7 +81,7 @@ async function withNodes(
   await run(server, proxy, [one, two]);
 }
 
-test("a database that is killed again and again: nodes refuse at once meanwhile, keep their lives and their orders, and no answer is lost or changed", () =>
+test.concurrent("a database that is killed again and again: nodes refuse at once meanwhile, keep their lives and their orders, and no answer is lost or changed", () =>
   withNodes(async (server, _proxy, nodes) => {
     const random = seededRandom();
     const lives = await livesOf(nodes);
@@ -118,7 +118,7 @@ test("a database that is killed again and again: nodes refuse at once meanwhile,
     for (const node of nodes) expect(node.warnings.filter((message) => /dead/.test(message))).toEqual([]);
   }));
 
-test("connections that break in the middle of commits leave no doubt", () =>
+test.concurrent("connections that break in the middle of commits leave no doubt", () =>
   withNodes(async (_server, proxy, nodes) => {
     const random = seededRandom();
     const lives = await livesOf(nodes);
