@@ -3,6 +3,9 @@ export const COMPENSATION_STATES = ["pending", "trying", "held", "done", "settle
 
 export type CompensationStatus = (typeof COMPENSATION_STATES)[number];
 
+/** Those of what has to be compensated still. */
+export const OPEN_STATES = ["pending", "trying", "held"] as const satisfies readonly CompensationStatus[];
+
 /** What changes a state: from which states, to which one. docs/architecture.md draws this table. */
 export const TRANSITIONS = {
   /** A try begins. */

@@ -56,6 +56,7 @@ describe("the journal's rules", () => {
       "close-by-restore.ts",
       "execute.ts",
       "find.ts",
+      "operator-rows.ts",
       "page.ts",
       "pauses.ts",
       "reads.ts",

@@ -1,6 +1,6 @@
-import type { ErrorKind } from "../../orders/error-kind.ts";
 import type { Backlog, CompensationRow, DeadLetter, OrderStatus, OrderSummary, Page, Waiting } from "../../orders/operator-journal.ts";
 import { perStep } from "../../orders/steps.ts";
+import { endedOrder, runningOrder } from "../rules/operator-rows.ts";
 import { pageOf } from "../rules/page.ts";
 import type { Reads } from "../rules/reads.ts";
 import type { EndedAttempt } from "../rules/tables.ts";
@@ -24,7 +24,7 @@ export function ordersPage(...[tables, status, sinceMs, untilMs, cursor, limit]:
       .filter(([orderId, [attempt, , acceptedMs]]) => isIn(acceptedMs) && isRunning(orderId, attempt))
       .sort(([a, [, , aMs]], [b, [, , bMs]]) => bMs - aMs || (a < b ? -1 : 1));
     const skipped = cursor === null ? 0 : from;
-    const shown = running.slice(skipped, skipped + limit).map(([orderId, row]) => runningOrder(orderId, row));
+    const shown = running.slice(skipped, skipped + limit).map(([orderId, row]) => runningOrder(orderId, ...row));
     if (shown.length === limit) return { items: shown, next: [RUNNING, skipped + limit] };
     if (status === "running") return { items: shown };
     const rest = endedPage(tables, status, isIn, Number.MAX_SAFE_INTEGER, limit - shown.length);
@@ -44,7 +44,7 @@ function endedPage(
   let looks = 0;
   for (const { orderId, row } of tables.attempts.newest(beforeId)) {
     looks++;
-    const order = isIn(row[4]) ? endedOrder(tables, orderId, row) : undefined;
+    const order = isIn(row[4]) ? latestOrder(tables, orderId, row) : undefined;
     if (order !== undefined && (status === null || status === order.status || (status === "error" && order.error !== undefined)))
       items.push(order);
     if (items.length === limit || looks === MAX_LOOKS) return { items, next: [ENDED, row[0]] };
@@ -53,20 +53,14 @@ function endedPage(
 }
 
 /** Undefined for an attempt that is not its order's latest. */
-function endedOrder(
+function latestOrder(
   tables: MemoryTables,
   orderId: string,
   [id, attempt, amount, acceptedMs, endedMs, error]: EndedAttempt,
 ): OrderSummary | undefined {
   const isSuperseded = (tables.open.get(orderId)?.[0] ?? attempt) !== attempt;
   if (isSuperseded || tables.attempts.latest(orderId)?.[1] !== attempt) return undefined;
-  if (error === null) return { orderId, attempt, amount, status: "ok", acceptedMs, endedMs };
-  const status = tables.compensations.isAnyOpen(id) ? "compensating" : "error";
-  return { orderId, attempt, amount, status, acceptedMs, endedMs, error: error as ErrorKind };
-}
-
-function runningOrder(orderId: string, [attempt, amount, acceptedMs]: readonly number[]): OrderSummary {
-  return { orderId, attempt: attempt as number, amount: amount as number, status: "running", acceptedMs: acceptedMs as number };
+  return endedOrder([orderId, attempt, amount, acceptedMs, endedMs, error], tables.compensations.isAnyOpen(id));
 }
 
 /** Oldest first. */

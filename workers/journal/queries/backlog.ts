@@ -1,9 +1,10 @@
 import type { DatabaseSync } from "node:sqlite";
+import { OPEN_STATES } from "../../../src/orders/compensation-state.ts";
 import { EVENT_KEPT_MS } from "../../../src/orders/event-payload.ts";
 import type { Backlog, Waiting } from "../../../src/orders/operator-journal.ts";
 import { perStep, STEPS, type StepName } from "../../../src/orders/steps.ts";
 import { fieldOf } from "../tables/rows.ts";
-import { OPEN_STATES, openById } from "./open-compensations.ts";
+import { openById } from "./open-compensations.ts";
 import { RowCount } from "./row-count.ts";
 
 // Counted in one statement: some milliseconds.

@@ -1,9 +1,9 @@
 import type { DatabaseSync } from "node:sqlite";
 import type { Reads } from "../../../src/journal/rules/reads.ts";
-import type { CompensationStatus } from "../../../src/orders/compensation-state.ts";
+import type { CompensationStatus, OPEN_STATES } from "../../../src/orders/compensation-state.ts";
 import type { CompensationRow } from "../../../src/orders/operator-journal.ts";
 import { rows } from "../tables/rows.ts";
-import { type OPEN_STATES, openById } from "./open-compensations.ts";
+import { openById } from "./open-compensations.ts";
 
 // Rows that one page may look at where most are of another status: a few milliseconds.
 const MAX_LOOKS = 5_000;

@@ -1,7 +1,7 @@
 import type { DatabaseSync } from "node:sqlite";
+import { type HeldFields, heldAttempt } from "../../../src/journal/rules/operator-rows.ts";
 import { pageOf } from "../../../src/journal/rules/page.ts";
-import { CLOSED_BY_RESTORE } from "../../../src/journal/rules/tables.ts";
-import type { Cursor, HeldAttempt, HeldCompensation, Page, RestoreState } from "../../../src/orders/operator-journal.ts";
+import type { Cursor, HeldAttempt, Page, RestoreState } from "../../../src/orders/operator-journal.ts";
 import type { StepName } from "../../../src/orders/steps.ts";
 import { allOf, rowOf } from "../tables/rows.ts";
 import type { SqliteTables } from "../tables/tables.ts";
@@ -10,7 +10,6 @@ import { RowCount } from "./row-count.ts";
 // To count orders is to look at each attempt: some milliseconds' worth.
 const ATTEMPTS_A_TURN = 500;
 
-type Attempt = [orderId: string, attempt: number, amount: number, acceptedMs: number, endedMs: number, interrupted: number];
 type Held = [id: number, step: StepName, tries: number, lastAnswer: string | null];
 
 /** What is held since a restore. */
@@ -18,7 +17,7 @@ export class HeldList {
   readonly #tables: SqliteTables;
   readonly #compensations: RowCount;
   readonly #orders: RowCount;
-  readonly #attempt: (id: number) => Attempt | undefined;
+  readonly #attempt: (id: number) => HeldFields | undefined;
   readonly #of: (attemptId: number) => Held[];
   #counted: { readonly orders: number; readonly compensations: number } | undefined;
 
@@ -51,14 +50,7 @@ export class HeldList {
   page(cursor: Cursor | null, limit: number): Page<HeldAttempt> {
     const [after = 0] = (cursor ?? []) as readonly number[];
     const ids = this.#tables.held.attempts(after, limit);
-    return { ...pageOf(ids, limit, (last) => [last]), items: ids.map((id) => this.#show(id)) };
-  }
-
-  #show(id: number): HeldAttempt {
-    const [orderId, attempt, amount, acceptedMs, endedMs, interrupted] = this.#attempt(id) as Attempt;
-    const compensations = this.#of(id).map(
-      ([id, step, tries, lastAnswer]): HeldCompensation => ({ id, step, tries, ...(lastAnswer !== null && { lastAnswer }) }),
-    );
-    return { orderId, attempt, amount, acceptedMs, ...(interrupted !== CLOSED_BY_RESTORE && { endedMs }), compensations };
+    const items = ids.map((id) => heldAttempt(this.#attempt(id) as HeldFields, this.#of(id)));
+    return { ...pageOf(ids, limit, (last) => [last]), items };
   }
 }

@@ -1,9 +1,6 @@
 import type { CompensationStatus } from "../../../src/orders/compensation-state.ts";
 import { STEPS, type StepName } from "../../../src/orders/steps.ts";
 
-/** The states of what has to be compensated still. */
-export const OPEN_STATES = ["pending", "trying", "held"] as const satisfies readonly CompensationStatus[];
-
 /**
  * The open compensations of some steps in some states by their id, as SQL: those after `?1` rising, or those before it falling, up to `?2`. The
  * index has them by state and step, for the oldest of each; SQLite merges them as it goes, so it looks at no more rows than it returns.

@@ -1,9 +1,10 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite";
-import type { ErrorKind } from "../../../src/orders/error-kind.ts";
+import { type EndedFields, endedOrder, runningOrder } from "../../../src/journal/rules/operator-rows.ts";
+import { OPEN_STATES } from "../../../src/orders/compensation-state.ts";
 import type { Cursor, OrderStatus, OrderSummary, Page } from "../../../src/orders/operator-journal.ts";
 import { BLOCK_IDS } from "../tables/attempts.ts";
 import { rows } from "../tables/rows.ts";
-import { OPEN_STATES, openById } from "./open-compensations.ts";
+import { openById } from "./open-compensations.ts";
 
 // Rows that one page may look at to find what it shows, where most are of another status or not an order's latest attempt: up to
 // twenty milliseconds. The next page goes on from there.
@@ -16,7 +17,7 @@ const ENDED = 1;
 const FIRST = Number.MAX_SAFE_INTEGER;
 
 type Running = [orderId: string, attempt: number, amount: number, acceptedMs: number];
-type Ended = [id: number, orderId: string, attempt: number, amount: number, acceptedMs: number, endedMs: number, error: ErrorKind | null];
+type Ended = [id: number, ...EndedFields];
 type Standing = [isSuperseded: number, isPending: number];
 
 interface Filter {
@@ -83,7 +84,7 @@ export class OrderList {
     if (part === RUNNING && (status === null || status === "running")) {
       const [acceptedMs = FIRST, orderId = ""] = from;
       const found = this.#running.all(sinceMs, untilMs, acceptedMs, orderId, limit) as unknown as Running[];
-      items.push(...found.map(running));
+      items.push(...found.map((row) => runningOrder(...row)));
       const last = found.at(-1);
       if (last !== undefined && found.length === limit) return { items, next: [RUNNING, beganForNextMs, last[3], last[0]] };
     }
@@ -123,13 +124,11 @@ export class OrderList {
   }
 
   /** Undefined for what the list leaves out. */
-  #show([id, orderId, attempt, amount, acceptedMs, endedMs, error]: Ended, { status, beganMs }: Filter): OrderSummary | undefined {
+  #show([id, ...fields]: Ended, { status, beganMs }: Filter): OrderSummary | undefined {
+    const [orderId, attempt, , , , error] = fields;
     if (status !== null && (status === "ok") !== (error === null)) return undefined;
     const [isSuperseded, isPending] = this.#standing.get(orderId, attempt, beganMs, id) as unknown as Standing;
-    if (isSuperseded === 1) return undefined;
-    if (error === null) return { orderId, attempt, amount, status: "ok", acceptedMs, endedMs };
-    // An order that is not compensated yet has failed too.
-    return { orderId, attempt, amount, status: isPending === 1 ? "compensating" : "error", acceptedMs, endedMs, error };
+    return isSuperseded === 1 ? undefined : endedOrder(fields, isPending === 1);
   }
 }
 
@@ -137,8 +136,4 @@ export class OrderList {
 interface Look {
   readonly order: OrderSummary | undefined;
   readonly next: Cursor;
-}
-
-function running([orderId, attempt, amount, acceptedMs]: Running): OrderSummary {
-  return { orderId, attempt, amount, status: "running", acceptedMs };
 }

@@ -1,10 +1,11 @@
+import { OPEN_STATES } from "../../../orders/compensation-state.ts";
 import { EVENT_KEPT_MS } from "../../../orders/event-payload.ts";
 import type { Backlog, Waiting } from "../../../orders/operator-journal.ts";
 import { perStep, STEPS, type StepName } from "../../../orders/steps.ts";
 import { SCHEMA } from "../schema.ts";
 import type { Sql, Statement } from "../sql.ts";
 import { Lagging } from "./lagging.ts";
-import { OPEN_STATES, openById } from "./open-compensations.ts";
+import { openById } from "./open-compensations.ts";
 
 // Of each kind: some milliseconds, every second.
 const FEW = 10_000;

@@ -1,4 +1,5 @@
 import type { Cursor, DeadLetter, Page } from "../../../orders/operator-journal.ts";
+import { pageOf } from "../../rules/page.ts";
 import type { Sql, Statement } from "../sql.ts";
 
 const PAGE: Statement = {
@@ -14,8 +15,7 @@ type Row = [seq: number, id: string, orderId: string, payload: string, createdMs
 export async function deadLetters(sql: Sql, cursor: Cursor | null, limit: number): Promise<Page<DeadLetter>> {
   const [after = 0] = cursor ?? [];
   const items = (await sql.rows<Row>(PAGE, [after, limit])).map(deadLetter);
-  const last = items.length < limit ? undefined : items.at(-1);
-  return { items, ...(last !== undefined && { next: [last.seq] }) };
+  return pageOf(items, limit, ({ seq }) => [seq]);
 }
 
 function deadLetter([seq, id, orderId, payload, createdMs, givenUpMs, reason]: Row): DeadLetter {

@@ -1,6 +1,6 @@
-import type { Cursor, HeldAttempt, HeldCompensation, Page, RestoreState } from "../../../orders/operator-journal.ts";
-import type { StepName } from "../../../orders/steps.ts";
-import { CLOSED_BY_RESTORE } from "../../rules/tables.ts";
+import type { Cursor, HeldAttempt, Page, RestoreState } from "../../../orders/operator-journal.ts";
+import { type HeldFields, heldAttempt } from "../../rules/operator-rows.ts";
+import { pageOf } from "../../rules/page.ts";
 import type { Sql, Statement } from "../sql.ts";
 import { Lagging } from "./lagging.ts";
 
@@ -12,7 +12,7 @@ const MAX_AGE_MS = 30_000;
 const PAGE: Statement = {
   name: "held-attempts",
   text: `
-    SELECT held.attempt_id, order_id, attempt, amount, accepted_ms, ended_ms, interrupted, of_attempt.rows
+    SELECT held.attempt_id, of_attempt.rows, order_id, attempt, amount, accepted_ms, ended_ms, interrupted
     FROM (${heldAttempts("")} LIMIT $2::bigint) held
     CROSS JOIN LATERAL (SELECT * FROM attempts WHERE id = held.attempt_id LIMIT 1) a
     CROSS JOIN LATERAL (
@@ -64,8 +64,8 @@ export class HeldList {
   async page(cursor: Cursor | null, limit: number): Promise<Page<HeldAttempt>> {
     const [after = 0] = cursor ?? [];
     const found = await this.#sql.rows<Row>(PAGE, [after, limit]);
-    const last = found.length < limit ? undefined : found.at(-1);
-    return { items: found.map(heldAttempt), ...(last !== undefined && { next: [last[0]] }) };
+    const items = found.map(([, json, ...fields]) => heldAttempt(fields, JSON.parse(json)));
+    return { ...pageOf(found, limit, ([last]) => [last]), items };
   }
 
   /** In parts, as no statement may take long. */
@@ -94,24 +94,4 @@ interface Count {
   readonly next?: number;
 }
 
-type Row = [
-  id: number,
-  orderId: string,
-  attempt: number,
-  amount: number,
-  acceptedMs: number,
-  endedMs: number,
-  interrupted: number,
-  compensations: string,
-];
-
-function heldAttempt([, orderId, attempt, amount, acceptedMs, endedMs, interrupted, json]: Row): HeldAttempt {
-  const compensations = (JSON.parse(json) as Held[]).map(heldCompensation);
-  return { orderId, attempt, amount, acceptedMs, ...(interrupted !== CLOSED_BY_RESTORE && { endedMs }), compensations };
-}
-
-type Held = [id: number, step: StepName, tries: number, lastAnswer: string | null];
-
-function heldCompensation([id, step, tries, lastAnswer]: Held): HeldCompensation {
-  return { id, step, tries, ...(lastAnswer !== null && { lastAnswer }) };
-}
+type Row = [attemptId: number, compensations: string, ...HeldFields];

@@ -1,9 +1,6 @@
 import type { CompensationStatus } from "../../../orders/compensation-state.ts";
 import { STEPS, type StepName } from "../../../orders/steps.ts";
 
-/** The states of what has to be compensated still. */
-export const OPEN_STATES = ["pending", "trying", "held"] as const satisfies readonly CompensationStatus[];
-
 /**
  * The open compensations of some steps in some states by their id, as SQL: those after `$1` rising, or those before it falling, up to a limit.
  * The index has them by state and step. Each of these stops at the limit, so few rows are sorted, whatever the planner expects.

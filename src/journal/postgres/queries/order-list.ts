@@ -1,4 +1,5 @@
 import type { Cursor, OrderStatus, OrderSummary, Page } from "../../../orders/operator-journal.ts";
+import { endedOrder, runningOrder } from "../../rules/operator-rows.ts";
 import type { Sql, Statement } from "../sql.ts";
 import { ENDED, type LookedAt, type Shown } from "./ended-orders.ts";
 import { idAtTime } from "./id-at-time.ts";
@@ -74,7 +75,7 @@ export class OrderList {
     const items: OrderSummary[] = [];
     if (part === RUNNING && (status === null || status === "running")) {
       const found = await this.#sql.rows<Running>(RUNNING_ORDERS, [from[0] ?? FIRST, sinceMs, untilMs, limit]);
-      items.push(...found.map(running));
+      items.push(...found.map(([, ...row]) => runningOrder(...row)));
       const last = found.at(-1);
       if (last !== undefined && found.length === limit) return { items, next: at(RUNNING, last[0]) };
     }
@@ -92,7 +93,10 @@ export class OrderList {
     const found = await this.#sql.rows<Shown | LookedAt>(ENDED[list], [key, id, sinceMs, untilMs, limit, ...beginning]);
     const last = found.at(-1);
     if (last === undefined) return { items: [] };
-    const items = found.filter((row) => row[2] !== null).map(ended);
+    const shown = found.filter((row) => row[2] !== null);
+    const items = shown.map(([, , orderId, attempt, amount, acceptedMs, endedMs, error, isOpen]) =>
+      endedOrder([orderId, attempt, amount, acceptedMs, endedMs, error], isOpen),
+    );
     if (last[2] !== null) return { items, ...(items.length === limit && { next: last.slice(0, 2) as number[] }) };
     const [lastKey, lastId, , , , firstEndedMs, lastEndedMs] = last;
     if (lastEndedMs !== null && lastEndedMs < sinceMs - CLOCKS_MS) return { items };
@@ -114,13 +118,3 @@ interface Ended {
 }
 
 type Running = [id: number, orderId: string, attempt: number, amount: number, acceptedMs: number];
-
-function running([, orderId, attempt, amount, acceptedMs]: Running): OrderSummary {
-  return { orderId, attempt, amount, status: "running", acceptedMs };
-}
-
-function ended([, , orderId, attempt, amount, acceptedMs, endedMs, error, isOpen]: Shown): OrderSummary {
-  if (error === null) return { orderId, attempt, amount, status: "ok", acceptedMs, endedMs };
-  // An order that is not compensated yet has failed too.
-  return { orderId, attempt, amount, status: isOpen ? "compensating" : "error", acceptedMs, endedMs, error };
-}
