@@ -11,9 +11,10 @@ export interface JournalStore {
   request<Name extends OperationName>(operation: Operation & readonly [Name, ...unknown[]]): Promise<Results[Name]>;
   /** Rejects with `JournalUnavailable`, and with `JournalBusy` where too many wait. */
   read<Name extends QueryName>(query: Query & readonly [Name, ...unknown[]]): Promise<Answers[Name]>;
-  backup(file: string): Promise<BackupDone>;
+  /** Absent where it makes none; so is the next. */
+  backup?(file: string): Promise<BackupDone>;
   /** Removes what backups that were cut off have left in a directory. Returns their names. */
-  removeCutOffBackups(directory: string): Promise<readonly string[]>;
+  removeCutOffBackups?(directory: string): Promise<readonly string[]>;
   /** Ends a thread as an accident would. For tests. */
   kill?(role: JournalSettings["role"]): void;
   /** Lets what is under way end, and refuses what comes later. */

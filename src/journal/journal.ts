@@ -25,6 +25,7 @@ import {
   type Compensation,
   type CompensationTried,
   type FinishRequest,
+  JournalUnavailable,
   type OrderJournal,
   type OrderRecord,
 } from "../orders/order-journal.ts";
@@ -213,7 +214,8 @@ export class Journal implements OrderJournal, EventOutbox, OperatorJournal {
     return this.#store.read(["backlog"]);
   }
 
-  backup(file: string): Promise<BackupDone> {
+  async backup(file: string): Promise<BackupDone> {
+    if (this.#store.backup === undefined) throw new JournalUnavailable("only a journal in a file makes backups");
     return this.#store.backup(file);
   }
 
@@ -223,8 +225,8 @@ export class Journal implements OrderJournal, EventOutbox, OperatorJournal {
   }
 
   /** Removes what backups that were cut off have left in a directory; to be called before the first backup. Returns their names. */
-  removeCutOffBackups(directory: string): Promise<readonly string[]> {
-    return this.#store.removeCutOffBackups(directory);
+  async removeCutOffBackups(directory: string): Promise<readonly string[]> {
+    return (await this.#store.removeCutOffBackups?.(directory)) ?? [];
   }
 
   /** Deletes up to `limit` idempotency keys that expired before `nowMs`. Returns how many. */

@@ -170,7 +170,7 @@ describe("a backup", () => {
 
   test("of a journal in memory is refused", async () => {
     await using at = await JournalFixture.open("memory");
-    await expect(at.journal.backup(join(at.directory, "never.db"))).rejects.toThrow("a journal in memory has no backup");
+    await expect(at.journal.backup(join(at.directory, "never.db"))).rejects.toThrow("only a journal in a file makes backups");
   });
 
   test("that runs when the journal is closed ends first", async () => {

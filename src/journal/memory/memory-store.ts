@@ -41,14 +41,6 @@ export class MemoryStore implements JournalStore {
     return this.#settled(() => answerTo(this.#reads, query) as Answers[Name]);
   }
 
-  backup(): Promise<never> {
-    return Promise.reject(new JournalUnavailable("a journal in memory has no backup"));
-  }
-
-  removeCutOffBackups(): Promise<readonly string[]> {
-    return Promise.resolve([]);
-  }
-
   async close(): Promise<void> {
     this.#isClosed = true;
   }

@@ -13,7 +13,6 @@ import { Continuity, UnfitDatabase } from "./continuity.ts";
 import { LazySql } from "./lazy-sql.ts";
 import type { NodeIdentity } from "./life.ts";
 import { listNodes } from "./node-list.ts";
-import { findOrder } from "./queries/find-order.ts";
 import { PostgresQueries } from "./queries/postgres-queries.ts";
 import { READING_SETTINGS } from "./queries/reading-settings.ts";
 import { Session } from "./session.ts";
@@ -56,7 +55,6 @@ const AWAY = "the database cannot be reached";
 export class PostgresStore implements JournalStore {
   readonly #options: StoreOptions;
   readonly #session: Session;
-  readonly #continuity: Continuity;
   readonly #writer: Writer;
   readonly #commits: GroupCommit;
   readonly #reads: LazySql;
@@ -75,7 +73,6 @@ export class PostgresStore implements JournalStore {
   private constructor(address: PostgresAddress, options: StoreOptions, continuity: Continuity, session: Session) {
     const { node, password, callsEndMs, events, onFault } = options;
     this.#options = options;
-    this.#continuity = continuity;
     this.#session = session;
     this.#writer = new Writer({ session, events, restores: continuity });
     this.#commits = new GroupCommit({
@@ -86,7 +83,7 @@ export class PostgresStore implements JournalStore {
       Connection.open(targetsOf(address, password), { name: node.name, timeoutMs: READ_TIMEOUT_MS, settings: READING_SETTINGS });
     this.#reads = new LazySql(connect);
     this.sql = new LazySql(connect);
-    this.#queries = new PostgresQueries(this.#reads);
+    this.#queries = new PostgresQueries(this.#reads, continuity);
     this.others = new Waiting({ sql: this.sql, life: () => this.life, ...(onFault !== undefined && { onFault }) });
     this.#takeover = new Takeover({
       sql: () => session.connection,
@@ -155,7 +152,7 @@ export class PostgresStore implements JournalStore {
     if (this.#reading >= MAX_READS && query[0] !== "backlog") throw new JournalBusy(`${MAX_READS} reads wait already`);
     this.#reading++;
     try {
-      return (await this.#answer(query)) as Answers[Name];
+      return await this.#queries.run<Name>(query);
     } catch (error) {
       throw error instanceof SqlError && isForOperators(error) ? new JournalUnavailable(error.message) : error;
     } finally {
@@ -168,14 +165,6 @@ export class PostgresStore implements JournalStore {
     return listNodes(this.#reads, this.life);
   }
 
-  backup(): Promise<never> {
-    return Promise.reject(new JournalUnavailable("PostgreSQL makes the backups of its databases"));
-  }
-
-  removeCutOffBackups(): Promise<readonly string[]> {
-    return Promise.resolve([]);
-  }
-
   close(): Promise<void> {
     this.#closed ??= this.#close();
     return this.#closed;
@@ -186,11 +175,6 @@ export class PostgresStore implements JournalStore {
     this.#writer.forget();
     this.onLifeEnded?.();
     this.#options.onEnded?.();
-  }
-
-  #answer(query: Query): Promise<Answers[QueryName]> {
-    if (query[0] !== "find") return this.#queries.run(query);
-    return findOrder(this.#reads, this.#continuity.firstIds, query[1], query[2], query[3]);
   }
 
   async #close(): Promise<void> {

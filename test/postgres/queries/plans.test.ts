@@ -43,7 +43,7 @@ async function calls(at: QueriesFixture): Promise<readonly Call[]> {
       return at.sql.rows(statement, values);
     },
   };
-  const queries = new PostgresQueries(sql);
+  const queries = new PostgresQueries(sql, { firstIds: [] });
   const middle = { sinceMs: acceptedMs(ORDERS / 2), untilMs: acceptedMs(ORDERS / 2 + 1_000) };
   for (const status of [null, ...ORDER_STATUSES]) {
     const { next = null } = await queries.run(["orders", status, 0, Number.MAX_SAFE_INTEGER, null, LIMIT]);

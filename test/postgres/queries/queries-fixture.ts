@@ -45,7 +45,7 @@ export class QueriesFixture implements AsyncDisposable {
     this.database = database;
     this.client = client;
     this.sql = sqlOf(client);
-    this.queries = new PostgresQueries(this.sql);
+    this.queries = new PostgresQueries(this.sql, { firstIds: [] });
   }
 
   static async open(version?: PostgresVersion): Promise<QueriesFixture> {
