@@ -9,6 +9,7 @@ import { Operators } from "../ledger/operators.ts";
 import { Providers } from "../ledger/providers.ts";
 import { Receiver, SECRET_LINE } from "../ledger/receiver.ts";
 import { Requests } from "../ledger/requests.ts";
+import type { Sights } from "../ledger/sights.ts";
 import { type Violation, World } from "../ledger/world.ts";
 import { Balancer } from "./balancer.ts";
 import { BlowsInTurn, type Recovery } from "./blows.ts";
@@ -45,8 +46,7 @@ export interface CampaignResult {
   readonly orders: number;
   readonly requests: number;
   readonly seconds: number;
-  readonly placed: number;
-  readonly failed: number;
+  readonly sights: Sights;
   readonly recovery: Recovery;
   readonly couriers: { readonly count: number; readonly most: number };
   readonly violations: readonly Violation[];
@@ -145,8 +145,7 @@ export async function campaign(options: CampaignOptions): Promise<CampaignResult
     orders: world.orders.size,
     requests: clients.sent,
     seconds: world.nowMs / 1_000,
-    placed: world.sights.count("placed"),
-    failed: world.sights.count("failed"),
+    sights: world.sights,
     recovery: blows.recovery,
     couriers: { count: COURIERS, most: couriers.most },
     violations: world.violations,

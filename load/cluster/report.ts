@@ -3,10 +3,10 @@ import type { CampaignResult } from "./campaign.ts";
 
 /** What a campaign has done in a few lines, and each violation with the history of its order. */
 export function reportOn(result: CampaignResult): string {
-  const { seed, orders, requests, seconds, placed, failed, recovery, couriers } = result;
+  const { seed, orders, requests, seconds, sights, recovery, couriers } = result;
   const blows = [...recovery.counts].map(([kind, count]) => `${kind} ${count}`).join(", ");
   const lines = [
-    `seed ${seed}: ${orders} orders, ${requests} requests, ${placed} placed and ${failed} failed attempts in ${seconds.toFixed(0)} s`,
+    `seed ${seed}: ${orders} orders, ${requests} requests, ${sights.count("placed")} placed and ${sights.count("failed")} failed attempts in ${seconds.toFixed(0)} s`,
     `blows: ${blows}`,
     `slowest end of what ran: ${(recovery.slowestEndMs / 1_000).toFixed(2)} s; slowest until all couriers were in use after a kill: ${(recovery.slowestCouriersMs / 1_000).toFixed(2)} s; most couriers: ${couriers.most} of ${couriers.count}`,
     ...violationLines(result),
