@@ -3,7 +3,7 @@ import type { Answers, JournalSettings, Operation, OperationName, Query, QueryNa
 
 /** Where a journal keeps its rows. Main thread only; it never waits for the disk. */
 export interface JournalStore {
-  /** False after a failed write, until one works again. */
+  /** False after a failed write, until one works again; on PostgreSQL while there is no session. */
   readonly healthy: boolean;
   /** How many commits carried how many requests. */
   readonly commitSizes: readonly { readonly upTo: number; readonly commits: number }[];

@@ -86,7 +86,7 @@ export class Journal implements OrderJournal, EventOutbox, OperatorJournal {
     }
   }
 
-  /** False after a failed write, until one works again; one is tried every second. */
+  /** False after a failed write, until one works again; one is tried every second. On PostgreSQL false while there is no session. */
   get healthy(): boolean {
     return this.#store.healthy;
   }
@@ -254,7 +254,8 @@ export class Journal implements OrderJournal, EventOutbox, OperatorJournal {
 
   /**
    * Lets requests that are under way or wait end, a backup too, but cuts a count of what waits short. Refuses later ones, closes the file
-   * and ends the threads. After a loss it waits for none of them.
+   * and ends the threads. After a loss it waits for none of them. On PostgreSQL it ends this node's life; without a session, nothing is waited
+   * for, and other nodes end it.
    */
   close(): Promise<void> {
     return this.#store.close();

@@ -19,7 +19,10 @@ export type Shown = [
   isOpen: boolean,
 ];
 
-/** Comes last where `MAX_LOOKS` rows were looked at and too few of them are shown: the place of the last one, and when the first and the last of them ended. */
+/**
+ * Comes last where `MAX_LOOKS` rows were looked at and too few of them are shown: the place of the last one, and when the first and the last of
+ * them ended.
+ */
 export type LookedAt = [
   key: number,
   id: number,
@@ -63,8 +66,8 @@ export const ENDED = {
 };
 
 /**
- * Each takes the same values, whether it needs them or not. One statement, so one snapshot. Each part of it stops at its limit, and the second one only runs where the first has too few. LATERAL with a
- * limit is a loop over what is shown, whatever the planner takes the tables for.
+ * Each takes the same values, whether it needs them or not. One statement, so one snapshot. Each part of it stops at its limit, and the second
+ * part only runs where the first one has too few rows. LATERAL with a limit is a loop over what is shown, whatever the planner expects.
  */
 function endedOrders(name: string, rows: string, where: string): Statement {
   const looks = `(${rows} LIMIT ${MAX_LOOKS}) l`;
@@ -76,7 +79,7 @@ function endedOrders(name: string, rows: string, where: string): Statement {
          FROM ${looks}
          LEFT JOIN LATERAL (
            SELECT true AS is_superseded FROM attempts later
-           WHERE later.order_id = l.order_id AND later.attempt > l.attempt 
+           WHERE later.order_id = l.order_id AND later.attempt > l.attempt
              AND (later.id < $6::bigint OR (age(later.xmin) > age($7::xid) AND later.xmin <> ALL ($8::xid[])))
            LIMIT 1
          ) later ON true

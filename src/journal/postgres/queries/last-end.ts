@@ -19,7 +19,7 @@ const LAST_END: Statement = {
     ) ends`,
 };
 
-/** When something ended last before a time; null where nothing did. Where the clock was set it may miss some placed orders that are not among the newest. */
+/** When something ended last before a time; null where nothing did. After a step of the clock it may miss placed orders that are not new. */
 export async function lastEndBefore(sql: Sql, ms: number): Promise<number | null> {
   const acceptedBeforeId = await idAtTime(sql, Number.MAX_SAFE_INTEGER, ms);
   const [row] = await sql.rows<[number | null]>(LAST_END, [ms, acceptedBeforeId]);

@@ -39,9 +39,8 @@ const BEGINNING: Statement = {
     FROM pg_current_snapshot() snapshot`,
 };
 
-// What runs is little, so it is sorted as a whole. Ids are compared outside: inside, the index of all attempts
-// could be taken for them. One that has
-// ended is open until its answer is stored.
+// What runs is little, so it is sorted as a whole. Ids are compared outside: inside, the planner could take the index of all attempts for that.
+// An attempt that has ended is open until its answer is stored.
 const RUNNING_ORDERS: Statement = {
   name: "orders-running",
   text: `
