@@ -92,7 +92,7 @@ export async function campaign(options: CampaignOptions): Promise<CampaignResult
       WEBHOOK_SECRET_FILE: secretFile,
       NODE_LEASE_MS: String(options.leaseMs),
       COURIER_CAPACITY: String(COURIERS),
-      ORDER_TIMEOUT_MS: "2000",
+      ORDER_TIMEOUT_MS: "3000",
       COMPENSATION_TIMEOUT_MS: "800",
       CANCEL_GRACE_MS: "200",
       SHUTDOWN_TIMEOUT_MS: "5000",

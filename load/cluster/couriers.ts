@@ -21,6 +21,7 @@ export class Couriers implements CourierCount {
   readonly #underWay = new Set<Call>();
   readonly #gone = new WeakSet<Call>();
   #most = 0;
+  #held: Promise<void> | undefined;
 
   constructor(options: CouriersOptions) {
     this.#options = options;
@@ -37,7 +38,7 @@ export class Couriers implements CourierCount {
     else this.#suspect([...this.#underWay]);
     // A frozen node hangs up on nobody: a call without an end would count for as long as the node is frozen.
     const type = mode.type === "hang" ? "answer" : mode.type;
-    return { ...mode, type, slowMs: (mode.slowMs ?? 0) + this.#options.slowMs };
+    return { ...mode, type, slowMs: (mode.slowMs ?? 0) + this.#options.slowMs, ...(this.#held && { after: this.#held }) };
   }
 
   /** The client had closed its connection, perhaps before another call came that was read first. */
@@ -49,14 +50,21 @@ export class Couriers implements CourierCount {
     this.#underWay.delete(call);
   }
 
-  /** Waits until all are in use. Resolves with how long that took, milliseconds; undefined after `limitMs`. */
+  /**
+   * Waits until all are in use. Resolves with how long that took, milliseconds; undefined after `limitMs`. No call that comes meanwhile is answered
+   * before: a cluster that can use all of them then does.
+   */
   async untilAllInUse(limitMs: number): Promise<number | undefined> {
     const startMs = performance.now();
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#held = promise;
     while (this.#underWay.size < this.#options.count) {
-      if (performance.now() - startMs > limitMs) return undefined;
+      if (performance.now() - startMs > limitMs) break;
       await pause(LOOK_EVERY_MS);
     }
-    return performance.now() - startMs;
+    this.#held = undefined;
+    resolve();
+    return this.#underWay.size < this.#options.count ? undefined : performance.now() - startMs;
   }
 
   #suspect(calls: readonly Call[]): void {

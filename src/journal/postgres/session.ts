@@ -19,8 +19,11 @@ export interface SessionOptions {
 const RECONNECT_MS = 100;
 // Three may be lost.
 const BEATS_A_LEASE = 4;
-/** How often a node looks whether others are dead. One that others find free twice is dead. */
-export const LOOK_MS = 1_000;
+/**
+ * How often a node looks whether others are dead. One that others find free twice is dead: so that its couriers are in use again 2 s after a kill,
+ * with the time that it takes to share them.
+ */
+export const LOOK_MS = 750;
 
 /**
  * The session that writes. It holds the advisory lock of this node's life: the server ends the session of a node that it has not heard of for a
