@@ -27,6 +27,8 @@ export const BENCHMARKS: Readonly<Record<string, string>> = {
 export const CAMPAIGNS: Readonly<Record<string, string>> = {
   "test:starvation": "--seconds 3",
   "campaign:ledger": "--minutes 1 --orders 2000",
+  "campaign:nodes": "--orders 600 --kills 2 --freezes 1 --database-kills 1 --cuts 1",
+  "demo:cluster": "",
 };
 
 /** The same for scripts that have a test of their own in there. */
