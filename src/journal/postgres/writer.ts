@@ -1,5 +1,5 @@
 import { JournalUnreachable } from "../../orders/order-journal.ts";
-import type { Operation, Reply, Result } from "../protocol.ts";
+import type { Operation, Reply, Result, Results } from "../protocol.ts";
 import { execute } from "../rules/execute.ts";
 import type { RestoresTable } from "../rules/tables.ts";
 import type { AttemptRow } from "./batch/attempt-row.ts";
@@ -110,7 +110,7 @@ export class Writer {
     let flushed: Flushed;
     try {
       const opening = [connection.rows(BEGIN), connection.rows(BEGIN_BATCH, [life, batch])];
-      decision = await this.#decide(connection, operations, isBlind, life, Promise.all(opening));
+      decision = await this.#decide(connection, operations, isBlind, life, batch, Promise.all(opening));
       [flushed] = await Promise.all([flush(connection, decision.tables, life, isBlind), connection.rows(COMMIT), ...opening]);
     } catch (error) {
       if (error instanceof SqlError) {
@@ -140,6 +140,7 @@ export class Writer {
     operations: readonly Operation[],
     isBlind: boolean,
     life: number,
+    batch: number,
     opening: Promise<unknown>,
   ): Promise<Decision> {
     // The one that is waited for below may be another.
@@ -166,6 +167,8 @@ export class Writer {
           }
       }
       if (faults.size === before) return { tables, results, faults };
+      // What is only to be deleted was deleted with the look. That must not be done twice.
+      if (!isBlind) await Promise.all([connection.rows(ROLLBACK), connection.rows(BEGIN), connection.rows(BEGIN_BATCH, [life, batch])]);
     }
   }
 
@@ -210,13 +213,19 @@ export class Writer {
         if (left.has(operation[1])) again.push(index);
         else this.#known.delete(operation[1]);
       }
-      const result = results[index];
-      if (operation[0] === "finish" && result !== null && result !== undefined) {
-        results[index] = (result as readonly number[]).map((id) => compensationIds.get(id) as number);
-      }
+      results[index] = withGivenIds(operation, results[index], compensationIds);
     }
     for (const orderId of left) this.#known.add(orderId);
     for (const index of again) results[index] = undefined;
     return { results, faults, again };
   }
+}
+
+/** A result as the caller gets it: an attempt that ended in a batch has compensations that the batch numbered itself. */
+function withGivenIds([name]: Operation, result: Result | undefined, given: ReadonlyMap<number, number>): Result | undefined {
+  const idOf = (id: number) => given.get(id) ?? id;
+  if (name === "finish") return (result as Results["finish"] | undefined)?.map(idOf) ?? result;
+  if (name !== "takeCompensations" || result === undefined) return result;
+  const page = result as Results["takeCompensations"];
+  return { ...page, items: page.items.map((item) => ({ ...item, id: idOf(item.id) })) };
 }

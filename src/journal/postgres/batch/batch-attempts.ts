@@ -72,6 +72,7 @@ export class BatchAttempts implements AttemptsTable {
     json: string,
   ): number {
     const row = this.#byOrder.get(orderId)?.find((one) => one.attempt === attempt) as AttemptRow;
+    if (row.endedMs !== null) throw new Error(`attempt ${attempt} at order ${JSON.stringify(orderId)} has ended before`);
     this.#change(row, { endedMs, error, interrupted, answered, json });
     return row.id as number;
   }

@@ -6,8 +6,8 @@ import type { AttemptsTable } from "../../rules/tables.ts";
 
 // Below all ids of rows.
 const FIRST_NEW_ID = -(2 ** 40);
-// Another node had rows in its hands that are due: it may leave some.
-const AGAIN_MS = 50;
+/** Another node had rows in its hands that are due: it may leave some. */
+export const AGAIN_MS = 50;
 
 /** What the server said of rows that are due, beside the rows. */
 export interface DueRest {

@@ -2,6 +2,7 @@ import { eventPayload } from "../../../orders/event-payload.ts";
 import type { OrderEvent, OrderEventType } from "../../../orders/order-event.ts";
 import type { DuePage } from "../../../retries/retry-queue.ts";
 import type { OutboxTable } from "../../rules/tables.ts";
+import { AGAIN_MS } from "./batch-compensations.ts";
 
 /** An event as it is written. */
 export interface NewEvent {
@@ -38,9 +39,11 @@ export class BatchOutbox implements OutboxTable {
     this.added.push({ id: `evt_${crypto.randomUUID()}`, orderId, payload, createdMs: nowMs });
   }
 
-  due(): DuePage<OrderEvent> {
-    this.taken.push(...this.page.items.map(({ seq }) => seq));
-    return this.page;
+  due(nowMs: number): DuePage<OrderEvent> {
+    const { items } = this.page;
+    this.taken.push(...items.map(({ seq }) => seq));
+    // What this batch adds was not there when the page was read.
+    return this.added.length > 0 ? { items, nextDueMs: nowMs + AGAIN_MS } : this.page;
   }
 
   failed(seq: number, nextTryMs: number): void {

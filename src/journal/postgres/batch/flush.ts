@@ -10,10 +10,11 @@ const NEW_ATTEMPTS = `
   SELECT v.order_id, v.attempt, v.amount, v.accepted_ms, $5 FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[])
     v (order_id, attempt, amount, accepted_ms)`;
 const ADD_ATTEMPTS: Statement = { name: "add_attempts", text: `${NEW_ATTEMPTS} RETURNING order_id, attempt, id` };
-// Nothing was looked up before: an order that is known is left out.
+// Nothing was looked up before: an order that is known is left out. Its first attempt may be deleted while a later one stands.
 const ADD_UNKNOWN_ATTEMPTS: Statement = {
   name: "add_unknown_attempts",
   text: `${NEW_ATTEMPTS} WHERE (SELECT attempt FROM retired_orders r WHERE r.order_id = v.order_id) IS NULL
+           AND (SELECT attempt FROM attempts a WHERE a.order_id = v.order_id LIMIT 1) IS NULL
          ON CONFLICT DO NOTHING RETURNING order_id, attempt, id`,
 };
 const CHANGE_ATTEMPTS: Statement = {
@@ -146,7 +147,7 @@ export async function flush(sql: Sql, tables: BatchTables, life: number, isBlind
     write(RETIRE, newlyRetired.size, () => [[...newlyRetired.keys()], [...newlyRetired.values()]]),
     write(TAKE_EVENTS, outbox.taken.length, () => [outbox.taken, life]),
     write(POSTPONE_EVENTS, outbox.postponed.length, () => columns(outbox.postponed, 2)),
-    write(GIVE_UP_EVENTS, outbox.givenUp.length, () => columns(outbox.givenUp, 3)),
+    write(GIVE_UP_EVENTS, outbox.givenUp.length, () => columns(outbox.givenUp.map(withoutNul), 3)),
     write(REMOVE_EVENTS, outbox.removed.length, () => [outbox.removed]),
     write(PUT_BACK, outbox.putBack.length, () => columns(outbox.putBack, 2)),
     write(ADD_EVENTS, outbox.added.length, () =>
@@ -155,7 +156,7 @@ export async function flush(sql: Sql, tables: BatchTables, life: number, isBlind
         4,
       ),
     ),
-    write(ADD_ACTIONS, newActions.length, () => columns(newActions, 5)),
+    write(ADD_ACTIONS, newActions.length, () => columns(newActions.map(withoutNul), 5)),
     write(FORGET_ACTIONS, forgottenActions.length, () => [forgottenActions]),
     ...(lifeOver === undefined ? [] : [RELEASE_EVENTS, RELEASE_WAITERS, FORGET_LIFE].map((statement) => sql.rows(statement, [lifeOver]))),
   ]);
@@ -185,6 +186,11 @@ export async function readFlushed(sql: Sql, { attempts, compensations }: BatchTa
 function idsOf(rows: readonly CompensationRecord[], given: readonly (readonly [id: number, attemptId: number, step: string])[]) {
   const byRow = new Map(given.map(([id, attemptId, step]) => [`${attemptId} ${step}`, id]));
   return new Map(rows.map(({ id, attemptId, step }) => [id, byRow.get(`${attemptId} ${step}`) as number]));
+}
+
+/** PostgreSQL has no text with NUL in it. What people and other servers wrote may have some; all else is JSON, or has a rule. */
+function withoutNul(row: readonly unknown[]): unknown[] {
+  return row.map((value) => (typeof value === "string" ? value.replaceAll("\0", "\ufffd") : value));
 }
 
 /** Columns of tuples, as `unnest` wants them. */
@@ -220,9 +226,9 @@ function compensationColumns(rows: readonly CompensationRecord[]): unknown[][] {
     rows.map((row) => row.status),
     rows.map((row) => row.tries),
     rows.map((row) => row.nextTryMs),
-    rows.map((row) => row.lastAnswer),
+    withoutNul(rows.map((row) => row.lastAnswer)),
     rows.map((row) => row.endedMs),
-    rows.map((row) => row.note),
+    withoutNul(rows.map((row) => row.note)),
   ];
 }
 

@@ -46,7 +46,7 @@ const NEXT_COMPENSATION: Statement = {
 };
 
 // Of each order the first only; one that this node has taken and does not send is due like any other.
-const IS_FREE = `(taken_by IS NULL OR taken_by = $5 AND NOT seq = ANY($6::bigint[]))
+const IS_FREE = `(taken_by IS NULL OR taken_by = $5) AND NOT seq = ANY($6::bigint[])
   AND (SELECT seq FROM outbox earlier WHERE earlier.order_id = outbox.order_id AND earlier.seq < outbox.seq LIMIT 1) IS NULL`;
 const EVENTS: Statement = {
   name: "due_events",
