@@ -3,12 +3,15 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { Journal, type JournalOptions } from "../../src/journal/journal.ts";
+import type { PostgresStore } from "../../src/journal/postgres/postgres-store.ts";
 import type { AnswerBody } from "../../src/orders/answer.ts";
 import type { ErrorKind } from "../../src/orders/error-kind.ts";
 import type { OrderEvent } from "../../src/orders/order-event.ts";
 import type { AcceptResult, Compensation, CompensationTried, IdempotencyKey, StoredAnswer } from "../../src/orders/order-journal.ts";
 import type { StepName } from "../../src/orders/steps.ts";
 import type { DuePage, DueRequest } from "../../src/retries/retry-queue.ts";
+import { eventually } from "../support/eventually.ts";
+import { type FreshDatabase, freshDatabase } from "../support/postgres/index.ts";
 
 export const DAY_MS = 86_400_000;
 /** A moment for tests whose time stands still. */
@@ -16,22 +19,32 @@ export const NOW = Date.UTC(2026, 10, 21);
 /** Later than anything that a test writes. */
 export const FAR = NOW + 1_000 * DAY_MS;
 
-/** A journal in a directory of its own, or in memory; `await using` closes the one and deletes the other. */
+export const STORES = ["memory", "file", "postgres"] as const;
+export type StoreKind = (typeof STORES)[number];
+
+// Debian's server where the environment says so, to run the same tests on the oldest version.
+const POSTGRES = process.env.POSTGRES === "debian" ? "debian" : "npm";
+/** Of a node. */
+export const CLUSTER = { node: { name: "test", version: "0.0.0", leaseMs: 10_000 }, callsEndMs: 1_000 };
+
+/** A journal in a directory of its own, in memory, or in a PostgreSQL database of its own; `await using` closes it and deletes what it has. */
 export class JournalFixture implements AsyncDisposable {
   readonly directory: string;
   readonly file: string;
   readonly #options: JournalOptions;
+  readonly #database: FreshDatabase | undefined;
   #journal!: Journal;
 
-  private constructor(kind: "file" | "memory", options: JournalOptions) {
+  private constructor(kind: StoreKind, options: JournalOptions, database?: FreshDatabase) {
     this.directory = mkdtempSync(join(tmpdir(), "journal-"));
-    this.file = kind === "memory" ? "memory" : join(this.directory, "orders.db");
-    this.#options = options;
+    this.file = database?.url ?? (kind === "memory" ? "memory" : join(this.directory, "orders.db"));
+    this.#options = database === undefined ? options : { cluster: CLUSTER, ...options };
+    this.#database = database;
   }
 
-  static async open(kind: "file" | "memory", options: JournalOptions = {}): Promise<JournalFixture> {
-    const fixture = new JournalFixture(kind, options);
-    fixture.#journal = await Journal.open(fixture.file, options);
+  static async open(kind: StoreKind, options: JournalOptions = {}): Promise<JournalFixture> {
+    const fixture = new JournalFixture(kind, options, kind === "postgres" ? await freshDatabase(POSTGRES) : undefined);
+    fixture.#journal = await Journal.open(fixture.file, fixture.#options);
     return fixture;
   }
 
@@ -39,10 +52,22 @@ export class JournalFixture implements AsyncDisposable {
     return this.#journal;
   }
 
+  /** What a start does with what the process before has left open. On PostgreSQL other nodes do it with a dead one; this one goes on as a new one. */
+  async closeInterrupted(limit: number, nowMs: number): Promise<number> {
+    const journal = this.#journal;
+    if (journal.cluster === undefined) return journal.closeInterrupted(limit, nowMs);
+    const { life } = journal.cluster;
+    const closed = await (journal.cluster as PostgresStore).request(["closeInterrupted", limit, nowMs, nowMs, life]);
+    // The first write finds out.
+    await journal.expireKeys(0, 1).catch(() => {});
+    await eventually("a new life", () => journal.cluster?.life !== life && journal.healthy);
+    return closed;
+  }
+
   /** Closes the journal and opens it again, as a restart does. */
   async restart(options: JournalOptions = this.#options): Promise<void> {
     await this.#journal.close();
-    this.#journal = await Journal.open(this.file, options);
+    this.#journal = await Journal.open(this.file, { ...this.#options, ...options });
   }
 
   accept(orderId: string, amount = 100, key?: IdempotencyKey, nowMs = NOW): Promise<AcceptResult> {
@@ -126,6 +151,7 @@ export class JournalFixture implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#journal.close();
+    await this.#database?.[Symbol.asyncDispose]();
     rmSync(this.directory, { recursive: true, force: true });
   }
 }
