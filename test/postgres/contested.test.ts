@@ -1,0 +1,107 @@
+import { expect, test } from "vitest";
+import { Journal } from "../../src/journal/journal.ts";
+import type { PostgresStore } from "../../src/journal/postgres/postgres-store.ts";
+import type { AcceptResult } from "../../src/orders/order-journal.ts";
+import { CLUSTER, JournalFixture, keyOf, NOW } from "../journal/journal-fixture.ts";
+import { seedOf } from "../support/seed.ts";
+
+// Two nodes on one database get the same orders and keys at one time.
+
+const SEED = seedOf("CONTESTED_SEED");
+const REQUESTS = 3_000;
+const ORDERS = 400;
+const KEYS = 300;
+const CLIENTS = 200;
+
+/** Small, seeded, the same everywhere (mulberry32). Returns 0 to `below`, exclusive. */
+function randomOf(seed: number): (below: number) => number {
+  let state = seed;
+  return (below) => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) % below;
+  };
+}
+
+interface Asked {
+  readonly orderId: string;
+  readonly amount: number;
+  readonly key: string | undefined;
+}
+
+test("two nodes accept no order twice, bind no key to two orders and change no answer", async () => {
+  console.log(`CONTESTED_SEED=${SEED}`);
+  const random = randomOf(SEED);
+  await using fixture = await JournalFixture.open("postgres", { events: true });
+  const other = await Journal.open(fixture.file, { events: true, cluster: CLUSTER });
+  try {
+    const nodes = [fixture.journal, other] as const;
+    const accepted = new Map<string, number>();
+    const answers = new Map<string, string>();
+    const ofKey = new Map<string, string>();
+    const twice: string[] = [];
+    const seen = { accepted: 0, running: 0, replayed: 0, conflict: 0, mismatch: 0, held: 0 };
+
+    async function ask(node: Journal, { orderId, amount, key }: Asked): Promise<void> {
+      // Another body under a key: what it names is hashed.
+      const body = key === undefined ? undefined : keyOf(key, `${orderId} ${amount}`);
+      const result = await node.accept({ orderId, amount, nowMs: NOW, ...(body !== undefined && { key: body }) });
+      seen[result.type]++;
+      note(result, orderId, key);
+      if (result.type !== "accepted") return;
+      const answer = { json: JSON.stringify({ order_id: orderId, attempt: result.attempt }) };
+      await node.finish({ orderId, attempt: result.attempt, answer, answered: true, compensations: [], nowMs: NOW });
+    }
+
+    function note(result: AcceptResult, orderId: string, key: string | undefined): void {
+      if (result.type === "accepted") {
+        const count = (accepted.get(orderId) ?? 0) + 1;
+        accepted.set(orderId, count);
+        if (count > 1) twice.push(orderId);
+      }
+      if (result.type === "replayed") {
+        const before = answers.get(orderId) ?? result.answer.json;
+        answers.set(orderId, before);
+        if (before !== result.answer.json || !before.includes(`"${orderId}"`)) twice.push(`answer of ${orderId}`);
+      }
+      if (key !== undefined && ["accepted", "replayed", "running"].includes(result.type)) {
+        const bound = ofKey.get(key) ?? orderId;
+        ofKey.set(key, bound);
+        if (bound !== orderId) twice.push(`key ${key}`);
+      }
+    }
+
+    // First without keys, so that nothing is looked up before; then with some.
+    for (const share of [0, 2]) {
+      const asked = Array.from({ length: REQUESTS / 2 }, (): [number, Asked] => {
+        const number = random(ORDERS) + share * ORDERS;
+        const key = random(3) < share ? `k${random(KEYS)}` : undefined;
+        return [random(2), { orderId: `o${number}`, amount: 1 + (random(20) === 0 ? 1 : 0), key }];
+      });
+      // Twins in one batch, and at both nodes.
+      const left = asked.values();
+      const client = async () => {
+        for (const [node, one] of left) await ask(nodes[node] as Journal, one);
+      };
+      await Promise.all(Array.from({ length: CLIENTS }, client));
+    }
+
+    expect(twice).toEqual([]);
+    expect(Math.min(seen.accepted, seen.running, seen.replayed, seen.conflict, seen.mismatch)).toBeGreaterThan(0);
+    const { sql } = fixture.journal.cluster as PostgresStore;
+    const [rows] = await sql.rows<[number, number, number]>({
+      name: "contested",
+      text: `SELECT count(*), count(DISTINCT order_id), count(*) FILTER (WHERE open_by IS NOT NULL OR ended_ms IS NULL) FROM attempts`,
+    });
+    expect(rows).toEqual([seen.accepted, seen.accepted, 0]);
+    const [keys] = await sql.rows<[number, number]>({
+      name: "contested_keys",
+      text: "SELECT count(*), count(*) FILTER (WHERE a.id IS NULL) FROM idempotency_keys k LEFT JOIN attempts a USING (order_id, attempt)",
+    });
+    expect(keys).toEqual([ofKey.size, 0]);
+    expect(await fixture.deliverAll()).toHaveLength(seen.accepted);
+  } finally {
+    await other.close();
+  }
+});
