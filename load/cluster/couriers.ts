@@ -7,6 +7,10 @@ const LOOK_EVERY_MS = 5;
 // A connection that was closed is read as closed within that time, also in a busy process.
 const READ_WITHIN_MS = 150;
 
+// A frozen node hangs up on nobody: a call without an end would count for as long as the node is frozen. And who has read half an answer may have
+// begun another call before the end of this one is seen here.
+const UNCOUNTABLE: readonly FaultMode["type"][] = ["hang", "hangUpHalfway"];
+
 export interface CouriersOptions {
   readonly count: number;
   /** How long a call takes at least: so long that there are too few of them. */
@@ -36,8 +40,7 @@ export class Couriers implements CourierCount {
     this.#underWay.add(call);
     if (this.#underWay.size <= this.#options.count) this.#most = Math.max(this.#most, this.#underWay.size);
     else this.#suspect([...this.#underWay]);
-    // A frozen node hangs up on nobody: a call without an end would count for as long as the node is frozen.
-    const type = mode.type === "hang" ? "answer" : mode.type;
+    const type = UNCOUNTABLE.includes(mode.type) ? "answer" : mode.type;
     return { ...mode, type, slowMs: (mode.slowMs ?? 0) + this.#options.slowMs, ...(this.#held && { after: this.#held }) };
   }
 

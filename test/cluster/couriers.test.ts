@@ -49,8 +49,9 @@ test("all in use is seen when it is so, and not before", async () => {
   expect(await until).toBeGreaterThanOrEqual(0);
 });
 
-test("calls are slow, and none is without an end", () => {
+test("calls are slow, and have an end that both sides see at once", () => {
   const { couriers } = withTwo();
   expect(couriers.began({} as Call, { type: "hang", slowMs: 5 })).toEqual({ type: "answer", slowMs: 15 });
+  expect(couriers.began({} as Call, { type: "hangUpHalfway" })).toEqual({ type: "answer", slowMs: 10 });
   expect(couriers.began({} as Call, { type: "failAfter" })).toEqual({ type: "failAfter", slowMs: 10 });
 });
