@@ -67,7 +67,7 @@ export class JournalFixture implements AsyncDisposable {
   /** Closes the journal and opens it again, as a restart does. */
   async restart(options: JournalOptions = this.#options): Promise<void> {
     await this.#journal.close();
-    this.#journal = await Journal.open(this.file, { ...this.#options, ...options });
+    this.#journal = await Journal.open(this.file, this.#database === undefined ? options : { cluster: CLUSTER, ...options });
   }
 
   accept(orderId: string, amount = 100, key?: IdempotencyKey, nowMs = NOW): Promise<AcceptResult> {
