@@ -8,6 +8,10 @@ export interface Drive {
   readonly seconds: number;
   /** The order without its id; each request gets one of its own. */
   readonly order: Readonly<Record<string, unknown>>;
+  /** Each id in so many requests, one after the other; 1 by default. */
+  readonly repeats?: number;
+  /** Each request has an `Idempotency-Key`: the id of its order. */
+  readonly keyed?: boolean;
   /** A piece of text that every answer must contain. */
   readonly answerHas: string;
   /** Ends the run early. */
@@ -32,7 +36,8 @@ const GIVE_UP_AFTER_ERRORS = 1_000;
 const nextId = orderIds();
 
 /** Sends orders from so many connections, one after the other on each, for so long. */
-export async function drive({ url, connections, seconds, order, answerHas, signal, onAnswer }: Drive): Promise<DriveResult> {
+export async function drive(options: Drive): Promise<DriveResult> {
+  const { url, connections, seconds, order, repeats = 1, keyed = false, answerHas, signal, onAnswer } = options;
   const { promise, resolve, reject } = Promise.withResolvers<autocannon.Result>();
   const instance = autocannon(
     {
@@ -40,7 +45,7 @@ export async function drive({ url, connections, seconds, order, answerHas, signa
       connections,
       duration: seconds,
       bailout: GIVE_UP_AFTER_ERRORS,
-      setupClient: writeOrders(url, order, nextId),
+      setupClient: (client) => writeOrders(url, order, repeated(nextId, repeats), keyed)(client),
       verifyBody: (body) => String(body).includes(answerHas),
     },
     (error, result) => (error ? reject(error) : resolve(result)),
@@ -63,5 +68,19 @@ export async function drive({ url, connections, seconds, order, answerHas, signa
     wrongBodies: result.mismatches,
     socketErrors: result.errors - result.timeouts,
     timeouts: result.timeouts,
+  };
+}
+
+/** Gives each value so many times. */
+function repeated(next: () => string, times: number): () => string {
+  let value = "";
+  let left = 0;
+  return () => {
+    if (left === 0) {
+      value = next();
+      left = times;
+    }
+    left--;
+    return value;
   };
 }

@@ -13,6 +13,7 @@ export function writeOrders(
   url: string,
   order: Readonly<Record<string, unknown>>,
   nextId: () => string,
+  keyed = false,
 ): (client: autocannon.Client) => void {
   const { host, pathname } = new URL(url);
   const head = `POST ${pathname} HTTP/1.1\r\nHost: ${host}\r\nConnection: keep-alive\r\nContent-Type: application/json\r\nContent-Length: `;
@@ -21,8 +22,10 @@ export function writeOrders(
     const { getRequestBuffer } = client as Client;
     if (typeof getRequestBuffer !== "function") throw new Error("this autocannon makes its requests in another way");
     (client as Client).getRequestBuffer = () => {
-      const body = `{"order_id":${JSON.stringify(nextId())}${rest === "}" ? "" : ","}${rest}`;
-      return Buffer.from(`${head}${Buffer.byteLength(body)}\r\n\r\n${body}`);
+      const id = nextId();
+      const key = keyed ? `\r\nIdempotency-Key: ${id}` : "";
+      const body = `{"order_id":${JSON.stringify(id)}${rest === "}" ? "" : ","}${rest}`;
+      return Buffer.from(`${head}${Buffer.byteLength(body)}${key}\r\n\r\n${body}`);
     };
   };
 }

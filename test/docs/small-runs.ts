@@ -7,6 +7,7 @@ export const BENCHMARKS: Readonly<Record<string, string>> = {
   "bench:goroutines": "--seconds 1 --rounds 1",
   "bench:journal": "--seconds 1 --rounds 1",
   "bench:journal-scale": "--orders 2000 --keys",
+  "bench:postgres": "--warmup 1 --seconds 1 --pairs 1 --connections 8",
   "bench:failing-provider": "--seconds 2 --rate 20",
   "bench:hung-vendor": "--seconds 3 --rate 20",
   "bench:backlog": "--compensations 12000 --events 500 --rate 20 --seconds 2",
