@@ -1,0 +1,74 @@
+import { expect, test } from "vitest";
+import { answerTo, DAY_MS, done, dueAt, JournalFixture, NOW, pending, postponed } from "../journal/journal-fixture.ts";
+
+// What operations that share a transaction do to each other. Calls of one turn of the event loop are one batch.
+
+const NUL = "a\0b";
+
+test("of a batch only the operation fails that has a fault of its own, whether something was looked up or not", async () => {
+  await using fixture = await JournalFixture.open("postgres", { events: true });
+  const { journal } = fixture;
+  for (const looks of [false, true]) {
+    const ids = Array.from({ length: 50 }, (_, index) => `${looks}-${index}`);
+    await Promise.all(ids.map((id) => fixture.accept(id)));
+    // Two dead letters of which one batch deletes one, though it is decided twice.
+    for (const { seq } of (await fixture.dueEvents(NOW, 2)).items) await journal.giveUpEvent(seq, "HTTP 400", NOW);
+    const deleting = looks ? [journal.expireDeadLetters(NOW + 1, 1)] : [];
+    const ending = ids.map((id, index) => fixture.finish(id, { attempt: index === 20 ? 7 : 1 }));
+    const ends = await Promise.allSettled(ending);
+    expect(ends.flatMap(({ status }, index) => (status === "rejected" ? [index] : []))).toEqual([20]);
+    expect(ends[20]).toMatchObject({ reason: { message: `attempt 7 at order "${looks}-20" is not open` } });
+    expect((await journal.orders({ status: "running" }, undefined, 100)).items.map(({ orderId }) => orderId)).toEqual([`${looks}-20`]);
+    expect(await Promise.all(deleting)).toEqual(looks ? [1] : []);
+    await fixture.finish(`${looks}-20`);
+  }
+  expect((await journal.deadLetters(undefined, 10)).items).toHaveLength(1);
+  expect(await fixture.deliverAll()).toHaveLength(98);
+});
+
+test("an attempt that has ended cannot end again in the same batch, and the rest of the batch is stored", async () => {
+  await using fixture = await JournalFixture.open("postgres");
+  await Promise.all([fixture.accept("a"), fixture.accept("b")]);
+  const ending = { error: "internal", compensations: [pending("payment")] } as const;
+  const ends = await Promise.allSettled([fixture.fail("a", ending), fixture.fail("a", ending), fixture.finish("b")]);
+  expect(ends.map(({ status }) => status)).toEqual(["fulfilled", "rejected", "fulfilled"]);
+  expect((await fixture.journal.compensations("pending", undefined, 10)).items).toHaveLength(1);
+});
+
+test("a compensation that is written and taken in one batch is handed out under its id", async () => {
+  await using fixture = await JournalFixture.open("postgres");
+  const { journal } = fixture;
+  await fixture.accept("a");
+  const failing = fixture.fail("a", { error: "internal", compensations: [pending("payment")] });
+  const taking = journal.takeCompensations("payment", "first", dueAt(NOW));
+  const [ids, { items }] = await Promise.all([failing, taking]);
+  expect(items.map(({ id }) => id)).toEqual(ids);
+  expect(await journal.compensationTried({ id: ids[0] as number, step: "payment" }, NOW)).toBe("done");
+});
+
+test("texts with NUL characters are stored without them and fail nothing of their batch", async () => {
+  await using fixture = await JournalFixture.open("postgres", { events: true });
+  const { journal } = fixture;
+  const failed = await fixture.run("a", { error: "internal", compensations: [postponed("payment", NOW, NUL), pending("vendor")] });
+  const [event] = (await fixture.dueEvents(NOW)).items;
+  await Promise.all([
+    journal.settleCompensation(failed[1] as number, NUL, NOW, NUL),
+    journal.giveUpEvent(event?.seq ?? 0, NUL, NOW),
+    journal.noteAction({ atMs: NOW, actor: NUL, action: "backup", detail: NUL }),
+    fixture.accept("b"),
+  ]);
+  const shown = NUL.replace("\0", "\ufffd");
+  expect(await journal.compensation(failed[0] as number)).toMatchObject({ lastAnswer: shown });
+  expect(await journal.compensation(failed[1] as number)).toMatchObject({ note: shown });
+  expect((await journal.deadLetters(undefined, 10)).items).toMatchObject([{ reason: shown }]);
+  expect(await journal.actionsOn("a")).toMatchObject([{ actor: shown }]);
+});
+
+test("an order whose first attempt is deleted and whose second was placed is not accepted as a new one", async () => {
+  await using fixture = await JournalFixture.open("postgres");
+  await fixture.run("a", { error: "internal", compensations: [done("payment")] });
+  await fixture.run("a", { nowMs: NOW + DAY_MS });
+  await fixture.journal.retire(NOW + 1, [], 10);
+  expect((await fixture.journal.find("a"))?.attempts).toMatchObject([{ attempt: 2 }]);
+  expect(await fixture.accept("a")).toEqual({ type: "replayed", answer: answerTo("a") });
+});
