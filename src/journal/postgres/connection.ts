@@ -40,13 +40,16 @@ export class ConnectionLost extends JournalUnreachable {}
 
 /** A session with a server. Statements go out at once, one after another, and need not wait for each other's replies. Main thread only. */
 export class Connection implements Sql {
+  /** The server it is with. */
+  readonly target: Target;
   readonly #client: pg.Client;
   #lost: string | undefined;
   /** On the monotonic clock: when the last statement was sent that was answered. */
   heardOfMs: number;
   onLost: ((reason: string) => void) | undefined;
 
-  private constructor(client: pg.Client, sentMs: number) {
+  private constructor(target: Target, client: pg.Client, sentMs: number) {
+    this.target = target;
     this.#client = client;
     this.heardOfMs = sentMs;
     client.on("error", (error) => this.#lose(error.message));
@@ -88,7 +91,7 @@ export class Connection implements Sql {
     await client.connect().catch((error: unknown) => {
       throw errorOf(error);
     });
-    const connection = new Connection(client, sentMs);
+    const connection = new Connection(target, client, sentMs);
     try {
       const [standby] = await connection.rows<[boolean]>({ name: "is_standby", text: "SELECT pg_is_in_recovery()" });
       if (standby?.[0] !== false) throw new JournalUnreachable("the server is a standby");

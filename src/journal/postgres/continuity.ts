@@ -66,6 +66,11 @@ export class Continuity {
       const [row] = await connection.rows<[string, string, string]>(SERVER);
       if (row === undefined) throw new JournalUnavailable("the database has no cluster");
       const [, continuedOn, server] = row;
+      if (isBehind(server, this.server)) {
+        throw new UnfitDatabase(
+          `it was replaced by a standby (${server}, and this node has seen ${this.server} since); a restart believes it`,
+        );
+      }
       this.server = server;
       const batch = life === undefined ? undefined : (await connection.rows<[number]>(LAST_BATCH, [life.number]))[0]?.[0];
       if (life !== undefined && batch !== undefined) {
@@ -83,4 +88,9 @@ export class Continuity {
       await new Promise((resolve) => setTimeout(resolve, LOOK_AGAIN_MS));
     }
   }
+}
+
+/** Whether a server is one that another has replaced: of the same origin, on an earlier timeline. A node never goes back to it by itself. */
+function isBehind(server: string, known: string): boolean {
+  return server.split("/")[0] === known.split("/")[0] && server < known;
 }

@@ -17,12 +17,18 @@ export class LazySql implements Sql {
     return connection.rows<Row>(statement, values);
   }
 
-  close(): void {
-    this.#closed = true;
+  /** Goes on with another session. What is under way rejects with `ConnectionLost`. */
+  reset(): void {
     this.#connection?.then(
       (connection) => connection.close(),
       () => {},
     );
+    this.#connection = undefined;
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.reset();
   }
 
   async #open(): Promise<Connection> {

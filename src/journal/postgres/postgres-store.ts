@@ -7,7 +7,7 @@ import { GroupCommit } from "../group-commit.ts";
 import { JournalOpenError } from "../journal-open-error.ts";
 import type { JournalStore } from "../journal-store.ts";
 import type { Answers, Operation, OperationName, Query, QueryName, Reply, Results } from "../protocol.ts";
-import { ADDRESS_RULE, type PostgresAddress, parseAddress } from "./address.ts";
+import { ADDRESS_RULE, parseAddress } from "./address.ts";
 import { Connection, SqlError } from "./connection.ts";
 import { Continuity, UnfitDatabase } from "./continuity.ts";
 import { LazySql } from "./lazy-sql.ts";
@@ -55,6 +55,7 @@ const AWAY = "the database cannot be reached";
 export class PostgresStore implements JournalStore {
   readonly #options: StoreOptions;
   readonly #session: Session;
+  readonly #continuity: Continuity;
   readonly #writer: Writer;
   readonly #commits: GroupCommit;
   readonly #reads: LazySql;
@@ -67,20 +68,23 @@ export class PostgresStore implements JournalStore {
   /** Others have ended this node's life, and closed what it ran. */
   onLifeEnded: (() => void) | undefined;
   #reading = 0;
+  #readFrom: string;
   #isClosing = false;
   #closed: Promise<void> | undefined;
 
-  private constructor(address: PostgresAddress, options: StoreOptions, continuity: Continuity, session: Session) {
-    const { node, password, callsEndMs, events, onFault } = options;
+  private constructor(options: StoreOptions, continuity: Continuity, session: Session) {
+    const { node, callsEndMs, events, onFault } = options;
     this.#options = options;
     this.#session = session;
+    this.#continuity = continuity;
+    this.#readFrom = this.#server();
     this.#writer = new Writer({ session, events, restores: continuity });
     this.#commits = new GroupCommit({
       send: (batch) => this.#writer.run(batch),
       onReply: (reply, requests) => this.#onReply(reply, requests),
     });
-    const connect = () =>
-      Connection.open(targetsOf(address, password), { name: node.name, timeoutMs: READ_TIMEOUT_MS, settings: READING_SETTINGS });
+    // Where this node writes: another that takes writes too may be an old primary.
+    const connect = () => Connection.open([session.target], { name: node.name, timeoutMs: READ_TIMEOUT_MS, settings: READING_SETTINGS });
     this.#reads = new LazySql(connect);
     this.sql = new LazySql(connect);
     this.#queries = new PostgresQueries(this.#reads, continuity);
@@ -112,10 +116,13 @@ export class PostgresStore implements JournalStore {
         targets: () => targetsOf(address, password),
         node,
         check: (connection, life) => continuity.check(connection, life),
-        onChange: (connected, reason) => options.onHealth?.(connected, reason),
+        onChange: (connected, reason) => {
+          if (connected) store?.followSession();
+          options.onHealth?.(connected, reason);
+        },
         onEnded: () => store?.ended(),
       });
-      store = new PostgresStore(address, options, continuity, session);
+      store = new PostgresStore(options, continuity, session);
       return store;
     } catch (error) {
       throw isForOperators(error) ? new JournalOpenError(journal, error.message) : error;
@@ -175,6 +182,20 @@ export class PostgresStore implements JournalStore {
     this.#writer.forget();
     this.onLifeEnded?.();
     this.#options.onEnded?.();
+  }
+
+  /** Takes the other sessions to the server that is written to, where that has changed. */
+  followSession(): void {
+    const server = this.#server();
+    if (server === this.#readFrom) return;
+    this.#readFrom = server;
+    this.#reads.reset();
+    this.sql.reset();
+  }
+
+  #server(): string {
+    const { host, port } = this.#session.target;
+    return `${host}:${port} ${this.#continuity.server}`;
   }
 
   async #close(): Promise<void> {

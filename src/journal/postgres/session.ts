@@ -32,6 +32,8 @@ export const LOOK_MS = 750;
  */
 export class Session {
   readonly #options: SessionOptions;
+  /** The server that this node is with, or was last. */
+  target: Target;
   #connection: Connection | undefined;
   #life: Life;
   #lostMs = 0;
@@ -43,6 +45,7 @@ export class Session {
   private constructor(options: SessionOptions, connection: Connection, life: Life) {
     this.#options = options;
     this.#life = life;
+    this.target = connection.target;
     this.#adopt(connection);
   }
 
@@ -106,6 +109,7 @@ export class Session {
 
   #adopt(connection: Connection): void {
     this.#connection = connection;
+    this.target = connection.target;
     this.#sinceMs = monotonicMs();
     connection.onLost = (reason) => this.#lost(connection, reason);
     this.#beat = setInterval(() => {
@@ -168,9 +172,22 @@ export class Session {
   }
 }
 
-async function connect({ targets, node, check }: SessionOptions, life: Life | undefined): Promise<Connection> {
+/** Connects to the first of the servers that takes writes and is good for this node. */
+async function connect(options: SessionOptions, life: Life | undefined): Promise<Connection> {
+  let failure: unknown;
+  for (const target of options.targets()) {
+    try {
+      return await connectTo(target, options, life);
+    } catch (error) {
+      failure = error;
+    }
+  }
+  throw failure;
+}
+
+async function connectTo(target: Target, { node, check }: SessionOptions, life: Life | undefined): Promise<Connection> {
   const { leaseMs, name } = node;
-  const connection = await Connection.open(targets(), {
+  const connection = await Connection.open([target], {
     name,
     timeoutMs: leaseMs,
     settings: {
