@@ -57,11 +57,14 @@ export class Operators {
     for (const row of await this.#admin.rows("pending")) await this.#retry(row);
   }
 
-  /** Settles a row, and does by hand what has to be done, once the service has said that it is settled. */
-  async settle(row: ShownRow, as: ByHand): Promise<void> {
+  /** Settles a row, and does by hand what has to be done, once the service has said that it is settled. Returns whether it has said anything. */
+  async settle(row: ShownRow, as: ByHand): Promise<boolean> {
     const world = this.#world;
     const order = world.orders.get(row.order_id);
-    if (order === undefined) return world.violation(`there is a compensation for ${row.order_id}, which nobody asked for`);
+    if (order === undefined) {
+      world.violation(`there is a compensation for ${row.order_id}, which nobody asked for`);
+      return true;
+    }
     this.#asked.set(row.id, { row, as });
     const { attempt, step } = row;
     const note = `${row.order_id}:${attempt}:${step} ${as}`;
@@ -71,14 +74,14 @@ export class Operators {
     const { status, text } = await settling;
     world.touch(order, `settle of ${row.id}: ${status} ${text}`);
     // Another one may be tried first, or have been undone; it is not settled then. 500 and 503 say nothing.
-    if (status >= 500) return;
+    if (status >= 500) return false;
     this.#asked.delete(row.id);
     if (status === 409 && text.includes("tried")) world.sights.saw("settle refused during a try");
-    if (status !== 200) return;
+    if (status !== 200) return true;
     const settled = JSON.parse(text) as ShownRow;
     if (settled.order_id !== row.order_id || settled.attempt !== attempt || settled.step !== step) {
       world.violation(`settling compensation ${row.id}, which was ${step} of attempt ${attempt}, settled ${text}`, order);
-      return;
+      return true;
     }
     world.sights.saw("settled by an operator");
     if (this.#providers.isBeingUndone(step, order.id, attempt)) {
@@ -88,6 +91,7 @@ export class Operators {
     }
     if (order.hand(attempt, step) === undefined && as === "undone") this.#providers.undoByHand(step, order.id, attempt, row.amount);
     order.byHand.set(`${attempt}:${step}`, as);
+    return true;
   }
 
   async #askAgain(): Promise<void> {

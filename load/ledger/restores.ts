@@ -132,7 +132,8 @@ export class Restores {
       const order = world.orders.get(row.order_id);
       const hand = order?.hand(row.attempt, row.step) ?? (order !== undefined && this.#isLeft(order, row.attempt) ? "stands" : undefined);
       if (hand === undefined) held.push(row);
-      else await operators.settle(row, hand);
+      // Whoever gives the word before that is heard has it undone once more.
+      else if (!(await operators.settle(row, hand))) throw new Error(`settling ${row.id} was not answered`);
     }
     return held;
   }
