@@ -1,3 +1,4 @@
+import { Client } from "pg";
 import { expect, test } from "vitest";
 import { randomFrom } from "../../load/stand-in/random.ts";
 import { eventually } from "../support/eventually.ts";
@@ -6,6 +7,7 @@ import { type PostgresServer, startPostgres } from "../support/postgres/index.ts
 import { seedOf } from "../support/seed.ts";
 import { TcpProxy } from "../support/tcp-proxy.ts";
 import { LEASE_MS, NodeProcess } from "./node-process.ts";
+import { Site } from "./site.ts";
 
 const PATIENT = { ORDER_TIMEOUT_MS: "40000" };
 const BREAKS = 4;
@@ -140,3 +142,17 @@ test.concurrent("connections that break in the middle of commits leave no doubt"
     expect(await livesOf(nodes)).toEqual(lives);
     await expectSameEverywhere(load, nodes);
   }));
+
+test.concurrent("a node that is frozen inside a transaction holds others up until the server ends its session, and fails none of their orders", async () => {
+  await using site = await Site.open();
+  const node = await site.start("one");
+  const id = newId("contested");
+  const frozen = new Client({ connectionString: site.url, options: `-c idle_in_transaction_session_timeout=${LEASE_MS}` });
+  const ended = new Promise((resolve) => frozen.on("error", resolve));
+  await frozen.connect();
+  await frozen.query("BEGIN");
+  await frozen.query("INSERT INTO order_pipeline.attempts (order_id, attempt, amount, accepted_ms, open_by) VALUES ($1, 1, 5, 0, 0)", [id]);
+  const answers = await Promise.all([id, newId("beside"), newId("beside")].map((one) => node.order(one)));
+  expect(answers.map((answer) => answer?.status)).toEqual([200, 200, 200]);
+  await ended;
+});

@@ -15,8 +15,9 @@ const COMMIT: Statement = { name: "commit", text: "COMMIT" };
 const ROLLBACK: Statement = { name: "rollback", text: "ROLLBACK" };
 const BEGIN_BATCH: Statement = { name: "begin_batch", text: "SELECT begin_batch($1, $2)" };
 
-// What another node did between the look and the write: unique_violation, deadlock_detected, serialization_failure, and `expect`.
-const DECIDE_AGAIN = ["23505", "40P01", "40001", "OP002"];
+// What another node did between the look and the write: unique_violation, deadlock_detected, serialization_failure, and `expect`. And
+// lock_not_available: it was frozen or cut off inside its transaction, which the server ends within the lease.
+const DECIDE_AGAIN = ["23505", "40P01", "40001", "OP002", "55P03"];
 // Each time some other node has written one of the same orders or keys.
 const MAX_DECISIONS = 20;
 // Of a life that was ended, and of a server that takes no writes any more: a new connection finds out what to do.
