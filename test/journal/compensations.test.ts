@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
 import type { StepName } from "../../src/orders/steps.ts";
-import { done, dueAt, JournalFixture, NOW, type Planned, pending, postponed } from "./journal-fixture.ts";
+import { done, dueAt, JournalFixture, NOW, type Planned, pending, postponed, STORES } from "./journal-fixture.ts";
 
-describe.each(["file", "memory"] as const)("compensations, journal in a %s", (kind) => {
+describe.each(STORES)("compensations, journal in %s", (kind) => {
   const THREE = [done("courier"), postponed("vendor", NOW + 20), pending("payment")];
 
   async function failed(orderId: string, compensations: readonly Planned[] = THREE) {
@@ -46,7 +46,7 @@ describe.each(["file", "memory"] as const)("compensations, journal in a %s", (ki
     expect(await at.take("vendor", NOW + 20)).toMatchObject([{ id: vendor, tries: 1 }]);
     const put = { id: vendor, step: "vendor", nextTryMs: NOW + 100, lastAnswer: "HTTP 502" } as const;
     expect(await at.journal.compensationTried(put, NOW + 25)).toBe("pending");
-    if (kind === "file") await at.restart();
+    if (kind !== "memory") await at.restart();
     expect(await at.journal.takeCompensations("vendor", "again", dueAt(NOW + 99))).toEqual({ items: [], nextDueMs: NOW + 100 });
     expect(await at.journal.compensation(vendor)).toEqual({
       id: vendor,
@@ -148,7 +148,7 @@ describe.each(["file", "memory"] as const)("compensations, journal in a %s", (ki
     await using at = await failed("a", [done("payment"), done("vendor")]);
     for (let next: readonly (number | string)[] | null = []; next !== null; ) next = await at.journal.retire(NOW + 1, next, 10);
     expect(await at.journal.compensations("done", undefined, 10)).toEqual({ items: [] });
-    if (kind === "file") await at.restart();
+    if (kind !== "memory") await at.restart();
     const [id = 0] = await at.run("b", { error: "timeout", compensations: [pending("payment")] });
     expect(id).toBeGreaterThan(Math.max(...at.ids));
     expect(at.ids).toHaveLength(2);

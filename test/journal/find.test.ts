@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { ATTEMPTS_SHOWN, JournalBusy } from "../../src/orders/order-journal.ts";
-import { answerBefore, answerTo, done, JournalFixture, NOW, pending, postponed } from "./journal-fixture.ts";
+import { answerBefore, answerTo, done, JournalFixture, NOW, pending, postponed, STORES } from "./journal-fixture.ts";
 
-describe.each(["file", "memory"] as const)("find, journal in a %s", (kind) => {
+describe.each(STORES)("find, journal in %s", (kind) => {
   test("an order is found with its attempts, compensations and times", async () => {
     await using at = await JournalFixture.open(kind);
     expect(await at.journal.find("a")).toBeUndefined();

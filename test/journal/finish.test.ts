@@ -1,9 +1,9 @@
 import { describe, expect, test } from "vitest";
-import { answerBefore, answerTo, done, JournalFixture, keyOf, NOW, pending, postponed } from "./journal-fixture.ts";
+import { answerBefore, answerTo, done, JournalFixture, keyOf, NOW, pending, postponed, STORES } from "./journal-fixture.ts";
 
 const ISO_NOW = new Date(NOW).toISOString();
 
-describe.each(["file", "memory"] as const)("finish, journal in a %s", (kind) => {
+describe.each(STORES)("finish, journal in %s", (kind) => {
   test("closes the attempt; a second one is the caller's fault and changes nothing", async () => {
     await using at = await JournalFixture.open(kind, { events: true });
     await at.accept("a");

@@ -1,11 +1,11 @@
 import { DatabaseSync } from "node:sqlite";
 import { describe, expect, test } from "vitest";
 import { ACTIONS_SHOWN } from "../../src/orders/operator-journal.ts";
-import { DAY_MS, JournalFixture, NOW, pending } from "./journal-fixture.ts";
+import { DAY_MS, JournalFixture, NOW, pending, STORES } from "./journal-fixture.ts";
 
 const failed = { error: "timeout", compensations: [pending("payment"), pending("vendor")] } as const;
 
-describe.each(["file", "memory"] as const)("what operators did, journal in a %s", (kind) => {
+describe.each(STORES)("what operators did, journal in %s", (kind) => {
   test("stands with the order, oldest first, with the act alone", async () => {
     await using at = await JournalFixture.open(kind, { events: true });
     const [payment = 0, vendor = 0] = await at.run("a", failed);

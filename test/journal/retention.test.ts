@@ -1,7 +1,7 @@
 import { DatabaseSync } from "node:sqlite";
 import { describe, expect, test } from "vitest";
 import type { Cursor } from "../../src/orders/operator-journal.ts";
-import { answerTo, done, JournalFixture, NOW, pending } from "./journal-fixture.ts";
+import { answerTo, done, JournalFixture, NOW, pending, STORES } from "./journal-fixture.ts";
 
 const LATER = NOW + 1_000;
 
@@ -11,7 +11,7 @@ async function retireAll(at: JournalFixture, beforeMs: number, limit = 100): Pro
   return batches;
 }
 
-describe.each(["file", "memory"] as const)("retention, journal in a %s", (kind) => {
+describe.each(STORES)("retention, journal in %s", (kind) => {
   test("a placed order stays a placed order, with its answer, for good", async () => {
     await using at = await JournalFixture.open(kind);
     await at.run("a", { error: "timeout", compensations: [done("payment")] });
@@ -103,7 +103,7 @@ describe.each(["file", "memory"] as const)("retention, journal in a %s", (kind) 
     await at.run("a", { error: "timeout" });
     await at.accept("a");
     await retireAll(at, LATER);
-    expect(await at.journal.closeInterrupted(10, NOW)).toBe(1);
+    expect(await at.closeInterrupted(10, NOW)).toBe(1);
     expect(await at.accept("a")).toEqual({ type: "accepted", attempt: 3 });
   });
 
