@@ -47,6 +47,11 @@ const writes: fc.Arbitrary<Call> = fc.oneof(
   },
   { weight: 6, arbitrary: fc.tuple(order, fc.boolean(), fc.subarray([...STEPS]), OFTEN).map(finish) },
   { weight: 6, arbitrary: fc.tuple(order, fc.boolean(), OFTEN, fc.boolean()).map(answer) },
+);
+
+// What looks for rows: on PostgreSQL it finds those that were there before its batch.
+const looks: fc.Arbitrary<Call> = fc.oneof(
+  // Nobody knows the number of a row that the same batch adds. On PostgreSQL it has none yet.
   fc
     .tuple(id, step, fc.boolean())
     .map(([of, ofStep, done]) => at((journal, nowMs) => journal.compensationTried(tried(of, ofStep, nowMs, done), nowMs))),
@@ -58,10 +63,6 @@ const writes: fc.Arbitrary<Call> = fc.oneof(
   id.map((seq) => at((journal, nowMs) => journal.eventFailed(seq, nowMs + 1_000))),
   id.map((seq) => at((journal, nowMs) => journal.giveUpEvent(seq, "HTTP 400", nowMs))),
   id.map((seq) => at((journal, nowMs) => journal.redeliver(seq, nowMs, "an operator"))),
-);
-
-// What looks for rows: on PostgreSQL it finds those that were there before its batch.
-const looks: fc.Arbitrary<Call> = fc.oneof(
   fc
     .tuple(step, fc.constantFrom("first" as const, "again" as const), fc.integer({ min: 1, max: 3 }), fc.boolean())
     .map(([ofStep, kind, limit, leastTried]) =>
@@ -85,10 +86,7 @@ const looks: fc.Arbitrary<Call> = fc.oneof(
   ),
 );
 
-const batch = fc.oneof(
-  { weight: 3, arbitrary: fc.uniqueArray(writes, { minLength: 1, maxLength: 3, selector: ({ ends }) => ends ?? Symbol() }) },
-  fc.tuple(looks),
-);
+const batch = fc.oneof(fc.uniqueArray(writes, { minLength: 1, maxLength: 3, selector: ({ ends }) => ends ?? Symbol() }), fc.tuple(looks));
 
 function at(run: (journal: Journal, nowMs: number) => Promise<unknown>): Call {
   return { run: (journal, { nowMs }) => run(journal, nowMs) };
@@ -173,7 +171,7 @@ async function everything(journal: Journal, sorted: boolean): Promise<unknown> {
 for (const [clock, stepsMs] of Object.entries(CLOCKS)) {
   test(`journals in memory, in a file and on PostgreSQL say the same, whatever is done to them, on a clock that ${clock}`, async () => {
     const seen = { refused: 0, accepted: 0, done: 0 };
-    const script = fc.array(fc.tuple(batch, fc.constantFrom(...stepsMs)), { minLength: 5, maxLength: 30 });
+    const script = fc.array(fc.tuple(batch, fc.constantFrom(...stepsMs)), { minLength: 5, maxLength: 40 });
     const check = fc.asyncProperty(script, async (steps) => {
       await using memory = await JournalFixture.open("memory", { events: true });
       await using file = await JournalFixture.open("file", { events: true });
