@@ -38,7 +38,7 @@ const PLACED = { order: ORDER, answerHas: '"status":"ok"' };
 const KINDS: readonly Kind[] = [
   { name: "placed", ...PLACED, maxCpu: MAX_CPU },
   { name: "placed, with a key", ...PLACED, keyed: true, maxCpu: MAX_CPU_KEYED },
-  { name: "failed, two compensations", order: { ...ORDER, fail_step: "courier" }, answerHas: '"compensation":"done"' },
+  { name: "failed, two compensations", order: { ...ORDER, fail_step: "courier" }, answerHas: '"kind":"no_courier"' },
   { name: "each sent five times", ...PLACED, repeats: 5 },
 ];
 
