@@ -6,8 +6,8 @@ import { type PostgresServer, startPostgres, startStandby, WITHOUT_DEBIAN_POSTGR
 import type { NodeProcess } from "./node-process.ts";
 import { Site } from "./site.ts";
 
-// Nothing is due before the test looks.
-const SETTINGS = { ORDER_TIMEOUT_MS: "40000" };
+// Nothing is due before the test looks, and a busy machine breaks no session.
+const SETTINGS = { ORDER_TIMEOUT_MS: "40000", NODE_LEASE_MS: "3000" };
 const CLIENTS = 8;
 const HELD_BACK_MS = 1_500;
 
@@ -58,7 +58,13 @@ describe.skipIf(WITHOUT_DEBIAN_POSTGRES !== undefined)(`servers of Debian: ${WIT
     for (const node of nodes) await answered(node, 200);
     const placed = await stop();
     site.providers.letGo(open.id);
-    expect(await open.answer).toMatchObject({ status: 200 });
+    // Where its node is cut off for a moment just then, it is stored later and not answered.
+    expect([200, undefined]).toContain((await open.answer)?.status);
+    await eventually(
+      "its end",
+      () => nodes[1].shown(open.id),
+      ({ status, attempts_total }) => status === "ok" && attempts_total === 1,
+    );
     expect(await Promise.all(nodes.map((node) => node.life()))).toEqual(lives);
     expect(placed.size).toBeGreaterThan(0);
     for (const [id, answer] of placed) {
