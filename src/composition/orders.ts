@@ -50,7 +50,7 @@ export class Orders {
     this.webhooks =
       config.WEBHOOK_URL === undefined
         ? undefined
-        : new WebhookDelivery({ outbox: journal, url: config.WEBHOOK_URL, secrets, log, isClockRight });
+        : new WebhookDelivery({ outbox: journal, url: config.WEBHOOK_URL, secrets, log, isClockRight, sharer: journal.cluster });
     const onStored = () => this.webhooks?.notify();
     this.compensator = new Compensator({
       runner,

@@ -7,6 +7,7 @@ import { JournalRetry } from "../retries/journal-retry.ts";
 import { RetryQueue } from "../retries/retry-queue.ts";
 import { Canceled, CancelScope, type Clock, SYSTEM_CLOCK } from "../threads/index.ts";
 import { type PostFailure, postToReceiver } from "./post-event.ts";
+import { type OutboxSharer, TakenEvents } from "./taken-events.ts";
 import { type DeliveryLog, MAX_REQUESTS, WebhookReceiver } from "./webhook-receiver.ts";
 
 export interface WebhookDeliveryOptions {
@@ -16,6 +17,8 @@ export interface WebhookDeliveryOptions {
   /** Every one of them signs every delivery. */
   readonly secrets: readonly KeyObject[];
   readonly log: DeliveryLog;
+  /** This node, where several share the outbox. */
+  readonly sharer?: OutboxSharer | undefined;
   /** Requests at one time, each of another order. */
   readonly maxRequests?: number;
   /** Whether a time that was read from the clock just now may say that an event's time is over. Default: always. */
@@ -54,6 +57,7 @@ export class WebhookDelivery {
   readonly #options: Required<WebhookDeliveryOptions>;
   readonly #scope = new CancelScope();
   readonly #receiver: WebhookReceiver;
+  readonly #taken: TakenEvents;
   readonly #journal: JournalRetry;
   readonly #queue: RetryQueue<OrderEvent>;
   #graceEndMs = 0;
@@ -65,14 +69,16 @@ export class WebhookDelivery {
     this.#options = {
       maxRequests: MAX_REQUESTS,
       isClockRight: () => true,
+      sharer: undefined,
       startGraceMs: START_GRACE_MS,
       clock: SYSTEM_CLOCK,
       random: Math.random,
       post: postToReceiver(options.url),
       ...options,
     };
-    const { outbox, log, clock, random } = this.#options;
+    const { log, clock, random } = this.#options;
     this.#receiver = new WebhookReceiver(this.#options);
+    this.#taken = new TakenEvents(this.#options.sharer, this.#scope, clock);
     this.#journal = new JournalRetry({
       scope: this.#scope,
       clock,
@@ -82,7 +88,7 @@ export class WebhookDelivery {
     });
     this.#queue = new RetryQueue({
       idOf: ({ seq }) => seq,
-      take: (request) => this.#journal.run(() => outbox.takeEvents({ ...request, nowMs: clock.nowMs() })),
+      take: (request) => this.#journal.run(() => this.#take({ ...request, nowMs: clock.nowMs() })),
       attempt: (event) => this.#attempt(event),
       lane: this.#receiver.lane,
       clock,
@@ -129,7 +135,16 @@ export class WebhookDelivery {
     };
   }
 
+  async #take(request: Parameters<EventOutbox["takeEvents"]>[0]): ReturnType<EventOutbox["takeEvents"]> {
+    const taken = await this.#options.outbox.takeEvents(request);
+    this.#taken.note(taken.items);
+    return taken;
+  }
+
   async #attempt(event: OrderEvent): Promise<void> {
+    // Others may send it now. No turn passes where that is known: the receiver's health counts what has begun.
+    const isOwn = this.#taken.isOwn(event);
+    if (isOwn !== true && !(await isOwn)) return;
     const result = await this.#receiver.send(event, this.#scope);
     try {
       if (result.type === "delivered") await this.#delivered(event);
