@@ -142,10 +142,16 @@ test.concurrent("connections that break in the middle of commits leave no doubt"
     const lives = await livesOf(nodes);
     const load = new Load(nodes);
     for (let nth = 0; nth < 4 * BREAKS; nth++) {
+      // Orders flow again.
+      await eventually(
+        "an answer",
+        () => nodes[0].order(),
+        (answer) => answer?.status === 200,
+      );
       await pause(60 * random());
       // What is sent now is lost, or it is executed and its reply is lost.
       proxy.cut(random() < 0.5 ? "to-server" : "to-client");
-      await pause(10 * random());
+      await pause(30 * random());
       proxy.reset();
       proxy.heal();
     }
