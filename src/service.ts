@@ -218,6 +218,7 @@ export async function start(config: Config, log: Logger, options: StartOptions):
   const hurry = new AbortController();
   const cancelAll = () => {
     orderService.cancelAll("shutdown");
+    journal.cluster?.hurry();
     hurry.abort();
   };
   const parts = starting.move();

@@ -50,7 +50,7 @@ const UNKNOWN = "unknown";
 export class Journal implements OrderJournal, EventOutbox, OperatorJournal {
   readonly #store: JournalStore;
   /** What nodes with one journal share. Absent where one process has it. */
-  readonly cluster: Pick<PostgresStore, "life" | "sureUntilMs" | "sql" | "others" | "onLifeEnded"> | undefined;
+  readonly cluster: Pick<PostgresStore, "life" | "sureUntilMs" | "sql" | "others" | "onLifeEnded" | "hurry"> | undefined;
   readonly nodes: OperatorJournal["nodes"];
 
   private constructor(store: JournalStore, cluster?: PostgresStore) {

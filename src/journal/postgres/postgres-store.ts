@@ -177,6 +177,11 @@ export class PostgresStore implements JournalStore {
     return this.#closed;
   }
 
+  /** The process is to end: what the database does not answer soon is not waited for. Others close what that leaves open. */
+  hurry(): void {
+    setTimeout(() => this.#session.close(), LEAVE_MS).unref();
+  }
+
   /** Others have ended the life. */
   ended(): void {
     this.#writer.forget();
