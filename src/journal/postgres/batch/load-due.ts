@@ -88,7 +88,9 @@ export async function loadDueEvents(
     sql.rows<[number | null]>(NEXT_EVENT, [nowMs, tries, aheadMs]),
   ]);
   const isSkipping = rows.length < limit && (rows[0]?.[8] ?? 0) > rows.length;
-  const sorted = [...rows].sort((a, b) => (leastTried ? a[6] - b[6] : 0) || a[7] - b[7]);
+  // One dated ahead of its longest pause waits behind nobody.
+  const dueMs = (row: EventTuple) => (row[7] > nowMs ? 0 : row[7]);
+  const sorted = [...rows].sort((a, b) => (leastTried ? a[6] - b[6] : 0) || dueMs(a) - dueMs(b));
   const items = sorted.slice(0, limit).map(event);
   const nextDueMs = isSkipping ? nowMs : (next?.[0] ?? undefined);
   tables.outbox.page = { items, ...(nextDueMs !== undefined && { nextDueMs }) };
