@@ -1,4 +1,5 @@
 import { WITHOUT_DEBIAN_POSTGRES } from "../../test/support/postgres/binaries.ts";
+import { campaignTerminal } from "../campaign-terminal.ts";
 import { runBench } from "../run-bench.ts";
 import { atMost } from "../target.ts";
 import { campaign } from "./campaign.ts";
@@ -19,20 +20,13 @@ runBench(async () => {
   const { seed, leaseMs } = line;
   process.stdout.write(`seed ${seed}\n`);
   if (WITHOUT_DEBIAN_POSTGRES !== undefined) process.stdout.write(`no failover: ${WITHOUT_DEBIAN_POSTGRES}\n`);
-  const stop = new AbortController();
-  // The first one ends it as if all orders had been placed; a second one at once.
-  process.removeAllListeners("SIGINT");
-  process.once("SIGINT", () => {
-    process.once("SIGINT", () => process.exit(130));
-    stop.abort();
-  });
+  const terminal = campaignTerminal();
   const result = await campaign({
     ...line,
     plan: planOf(seed, line),
     couriersWithinMs: COURIERS_WITHIN_MS,
     endedWithinMs: leaseMs + ENDED_WITHIN_MS,
-    stop: stop.signal,
-    say: (text) => void process.stderr.write(`${new Date().toISOString().slice(11, 19)} ${text}\n`),
+    ...terminal,
   });
   process.stdout.write(reportOn(result));
   const isWell = result.violations.length === 0;

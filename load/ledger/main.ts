@@ -1,3 +1,4 @@
+import { campaignTerminal } from "../campaign-terminal.ts";
 import { runBench } from "../run-bench.ts";
 import { atMost } from "../target.ts";
 import { campaign } from "./campaign.ts";
@@ -17,13 +18,7 @@ runBench(async () => {
   }
   const { minutes, seed, orders, keep } = line;
   process.stdout.write(`seed ${seed}\n`);
-  const stop = new AbortController();
-  // The first one ends it as if the time were over; a second one at once.
-  process.removeAllListeners("SIGINT");
-  process.once("SIGINT", () => {
-    process.once("SIGINT", () => process.exit(130));
-    stop.abort();
-  });
+  const terminal = campaignTerminal();
   const result = await campaign({
     seed,
     runMs: minutes * MINUTE_MS,
@@ -32,8 +27,7 @@ runBench(async () => {
     clients: CLIENTS,
     brief: false,
     pauseMs: 800,
-    stop: stop.signal,
-    say: (text) => void process.stderr.write(`${new Date().toISOString().slice(11, 19)} ${text}\n`),
+    ...terminal,
   });
   process.stdout.write(reportOn(result, seed));
   const isWell = result.violations.length === 0;
@@ -42,6 +36,6 @@ runBench(async () => {
   return [
     atMost("violations", result.violations.length, 0),
     // Whoever stops it early knows that it has not seen everything.
-    ...(stop.signal.aborted ? [] : [atMost("kinds of things that were not seen", result.missing.length, 0)]),
+    ...(terminal.stop.aborted ? [] : [atMost("kinds of things that were not seen", result.missing.length, 0)]),
   ];
 });

@@ -2,6 +2,7 @@ import { fileURLToPath } from "node:url";
 import { MessageChannel, type MessagePort } from "node:worker_threads";
 import { Piscina } from "piscina";
 import type { BackupReply, JournalSettings, OpenReply, Operation, Query, QueryReply, Reply } from "./protocol.ts";
+import { MAX_READS } from "./read-limit.ts";
 
 const WORKER_FILE = fileURLToPath(new URL("../../workers/journal/main.ts", import.meta.url));
 
@@ -131,6 +132,3 @@ export class JournalThread {
     this.#onDeath(`the journal's thread ended (${reason})`);
   }
 }
-
-/** Reads that may run or wait at one time. */
-export const MAX_READS = 256;

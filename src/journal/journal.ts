@@ -32,17 +32,11 @@ import {
 import type { StepName } from "../orders/steps.ts";
 import type { DuePage, DueRequest } from "../retries/retry-queue.ts";
 import type { JournalStore } from "./journal-store.ts";
-import { MemoryStore } from "./memory/memory-store.ts";
+import { type JournalOptions, type OpenStore, openStore } from "./open-store.ts";
 import { recordOf } from "./order-record.ts";
-import { storeOf } from "./postgres/address.ts";
-import type { PostgresOptions, PostgresStore } from "./postgres/postgres-store.ts";
 import type { DueFields, JournalSettings, TriedFields } from "./protocol.ts";
-import { type SqliteOptions, SqliteStore } from "./sqlite-store.ts";
 
-export interface JournalOptions extends SqliteOptions {
-  /** Needed on PostgreSQL. */
-  readonly cluster?: PostgresOptions;
-}
+export type { JournalOptions } from "./open-store.ts";
 
 const UNKNOWN = "unknown";
 
@@ -50,10 +44,12 @@ const UNKNOWN = "unknown";
 export class Journal implements OrderJournal, EventOutbox, OperatorJournal {
   readonly #store: JournalStore;
   /** What nodes with one journal share. Absent where one process has it. */
-  readonly cluster: Pick<PostgresStore, "life" | "sureUntilMs" | "sql" | "others" | "onLifeEnded" | "hurry"> | undefined;
+  readonly cluster:
+    | Pick<NonNullable<OpenStore["cluster"]>, "life" | "sureUntilMs" | "sql" | "others" | "onLifeEnded" | "hurry">
+    | undefined;
   readonly nodes: OperatorJournal["nodes"];
 
-  private constructor(store: JournalStore, cluster?: PostgresStore) {
+  private constructor({ store, cluster }: OpenStore) {
     this.#store = store;
     this.cluster = cluster;
     if (cluster !== undefined) this.nodes = () => cluster.nodes();
@@ -65,25 +61,7 @@ export class Journal implements OrderJournal, EventOutbox, OperatorJournal {
    * reached or written.
    */
   static async open(journal: string, options: JournalOptions = {}): Promise<Journal> {
-    const { events = false, cluster, onCommit, onHealth } = options;
-    switch (storeOf(journal)) {
-      case "memory":
-        return new Journal(new MemoryStore(events));
-      case "file":
-        return new Journal(await SqliteStore.open(journal, options));
-      case "postgres": {
-        if (cluster === undefined) throw new TypeError("a journal on PostgreSQL needs to know its node");
-        // Its client takes some MB, for nothing on a file.
-        const { PostgresStore } = await import("./postgres/postgres-store.ts");
-        const store = await PostgresStore.open(journal, {
-          ...cluster,
-          events,
-          ...(onCommit !== undefined && { onCommit }),
-          ...(onHealth !== undefined && { onHealth }),
-        });
-        return new Journal(store, store);
-      }
-    }
+    return new Journal(await openStore(journal, options));
   }
 
   /** False after a failed write, until one works again; one is tried every second. On PostgreSQL false while there is no session. */

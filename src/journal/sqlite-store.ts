@@ -1,17 +1,15 @@
 import { once } from "node:events";
 import { resolve } from "node:path";
 import { type BackupDone, BackupExists } from "../orders/operator-journal.ts";
-import { JournalBusy, JournalUnavailable } from "../orders/order-journal.ts";
+import { JournalUnavailable } from "../orders/order-journal.ts";
 import { CommitSizes } from "./commit-sizes.ts";
 import { GroupCommit } from "./group-commit.ts";
 import { JournalHealth } from "./journal-health.ts";
 import { JournalOpenError } from "./journal-open-error.ts";
 import type { JournalStore } from "./journal-store.ts";
-import { JournalThread, MAX_READS } from "./journal-thread.ts";
+import { JournalThread } from "./journal-thread.ts";
 import type { Answers, JournalSettings, Operation, OperationName, Query, QueryName, Reply, Results } from "./protocol.ts";
-
-// Clients and operators can fill the queue with the other reads. Alarms must go on meanwhile.
-const NEVER_REFUSED: readonly QueryName[] = ["backlog"];
+import { ReadLimit } from "./read-limit.ts";
 
 export interface SqliteOptions {
   /** Whether outcomes leave events in the outbox. Default no: nobody would ever deliver them. */
@@ -50,7 +48,7 @@ export class SqliteStore implements JournalStore {
   readonly #commits: GroupCommit;
   readonly #health: JournalHealth;
   readonly #sizes = new CommitSizes();
-  #reads = 0;
+  readonly #reads = new ReadLimit();
   #backup: Promise<BackupDone> | undefined;
   #closed: Promise<void> | undefined;
 
@@ -132,16 +130,12 @@ export class SqliteStore implements JournalStore {
 
   async read<Name extends QueryName>(query: Query & readonly [Name, ...unknown[]]): Promise<Answers[Name]> {
     if (this.#closed !== undefined) throw new JournalUnavailable("the journal is closed");
-    if (this.#reads >= MAX_READS && !NEVER_REFUSED.includes(query[0])) throw new JournalBusy(`${MAX_READS} reads wait already`);
-    this.#reads++;
-    try {
+    return this.#reads.run(query[0], async () => {
       const { answer, unavailable, fault } = await this.#unlessLost(this.#threads.reader.read(query));
       if (fault !== undefined) throw new Error(fault);
       if (unavailable !== undefined) throw new JournalUnavailable(unavailable);
       return answer as Answers[Name];
-    } finally {
-      this.#reads--;
-    }
+    });
   }
 
   async #close(): Promise<void> {

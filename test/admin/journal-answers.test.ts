@@ -4,11 +4,12 @@ import { LiveFeed } from "../../src/admin/live/live-feed.ts";
 import { Metrics } from "../../src/admin/metrics.ts";
 import { ThreadInspector } from "../../src/diagnosis/thread-inspector.ts";
 import { TraceRecorder } from "../../src/diagnosis/trace-recorder.ts";
-import { type Listener, listen } from "../../src/http/listener.ts";
+import type { Listener } from "../../src/http/listener.ts";
 import type { OperatorJournal } from "../../src/orders/operator-journal.ts";
 import { JournalBusy, JournalUnavailable } from "../../src/orders/order-journal.ts";
 import { perStep } from "../../src/orders/steps.ts";
 import { send } from "../support/http-client.ts";
+import { listenPlainly } from "./listen-plainly.ts";
 import { QUIET } from "./quiet-sources.ts";
 
 const ROUTES: readonly (readonly [method: string, path: string, body?: object])[] = [
@@ -85,17 +86,7 @@ async function startWith(error: Error, faults: unknown[]): Promise<number> {
     },
     report: (_message, fault) => faults.push(fault),
   });
-  const times = { keepAliveTimeoutMs: 5_000, headersTimeoutMs: 5_000, requestTimeoutMs: 5_000 };
-  listener = await listen({
-    name: "ADMIN_PORT",
-    host: "127.0.0.1",
-    port: 0,
-    app,
-    anyNameFromOutside: false,
-    allowedHosts: [],
-    onFault: () => {},
-    ...times,
-  });
+  listener = await listenPlainly(app);
   return listener.port;
 }
 

@@ -3,7 +3,6 @@ import { Client, types } from "pg";
 import { expect, test } from "vitest";
 import { nodeRoutes } from "../../src/admin/node-routes.ts";
 import { errorAnswers } from "../../src/http/fallbacks.ts";
-import { listen } from "../../src/http/listener.ts";
 import { listNodes } from "../../src/journal/postgres/node-list.ts";
 import { MIGRATIONS, SCHEMA } from "../../src/journal/postgres/schema.ts";
 import type { Sql } from "../../src/journal/postgres/sql.ts";
@@ -12,6 +11,7 @@ import { JournalUnavailable } from "../../src/orders/order-journal.ts";
 import { send } from "../support/http-client.ts";
 import { freshDatabase } from "../support/postgres/index.ts";
 import { startService } from "../support/service.ts";
+import { listenPlainly } from "./listen-plainly.ts";
 import { metricsOfNodes } from "./quiet-sources.ts";
 
 const INT8 = 20;
@@ -30,18 +30,7 @@ async function ask(journal: Pick<OperatorJournal, "nodes">, path = "/nodes") {
   const app = express();
   app.use(nodeRoutes(journal));
   app.use(errorAnswers(() => {}));
-  const listener = await listen({
-    name: "ADMIN_PORT",
-    host: "127.0.0.1",
-    port: 0,
-    app,
-    anyNameFromOutside: false,
-    allowedHosts: [],
-    onFault: () => {},
-    keepAliveTimeoutMs: 5_000,
-    headersTimeoutMs: 5_000,
-    requestTimeoutMs: 5_000,
-  });
+  const listener = await listenPlainly(app);
   try {
     return await send(listener.port, { path });
   } finally {

@@ -22,7 +22,7 @@ const CONTRACT: Migration = { worksWith: 3, sql: "ALTER TABLE attempts DROP COLU
 
 /** As a node of a later version does it at its start. */
 async function upgrade(url: string, migrations: readonly Migration[]) {
-  const connection = await Connection.open(targetsOf(parseAddress(url) as never), { name: "next", timeoutMs: 5_000 });
+  const connection = await Connection.open(targetsOf(parseAddress(url) as never)[0] as never, { name: "next", timeoutMs: 5_000 });
   try {
     return await migrate(connection, migrations);
   } finally {

@@ -60,22 +60,10 @@ export class Connection implements Sql {
   }
 
   /**
-   * Connects to the first of the servers that takes writes. Rejects with `JournalUnreachable`, and with `SqlError` where the last of them refused
-   * for a reason of its own, such as a wrong password.
+   * Connects to a server that takes writes. Rejects with `JournalUnreachable`, and with `SqlError` where it refused for a reason of its own, such as
+   * a wrong password.
    */
-  static async open(targets: readonly Target[], options: ConnectionOptions): Promise<Connection> {
-    let failure: unknown;
-    for (const target of targets) {
-      try {
-        return await Connection.#open(target, options);
-      } catch (error) {
-        failure = error;
-      }
-    }
-    throw failure;
-  }
-
-  static async #open(target: Target, { name, timeoutMs, settings = {} }: ConnectionOptions): Promise<Connection> {
+  static async open(target: Target, { name, timeoutMs, settings = {} }: ConnectionOptions): Promise<Connection> {
     const client = new pg.Client({
       ...target,
       application_name: name,

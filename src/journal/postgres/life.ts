@@ -1,5 +1,6 @@
 import type { Connection } from "./connection.ts";
 import { LOCK_CLASS, MIGRATIONS } from "./schema.ts";
+import { BEGIN, COMMIT } from "./sql.ts";
 
 /** What other nodes and operators see of a node. */
 export interface NodeIdentity {
@@ -23,7 +24,7 @@ export interface Life {
 /** Begins a life: its row is seen only once its lock is held. */
 export async function beginLife(connection: Connection, { name, version, leaseMs }: NodeIdentity): Promise<Life> {
   const [, [row]] = await Promise.all([
-    connection.rows({ name: "begin", text: "BEGIN" }),
+    connection.rows(BEGIN),
     connection.rows<[number, number]>(
       {
         name: "begin_life",
@@ -33,7 +34,7 @@ export async function beginLife(connection: Connection, { name, version, leaseMs
       },
       [name, version, MIGRATIONS.length, leaseMs, Date.now(), LOCK_CLASS],
     ),
-    connection.rows({ name: "commit", text: "COMMIT" }),
+    connection.rows(COMMIT),
   ]);
   const [number, pid] = row as [number, number];
   return { number, lastBatch: 0, pid, heardMs: connection.heardOfMs };

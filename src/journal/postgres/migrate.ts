@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type { Connection } from "./connection.ts";
 import { LOCK_CLASS, MIGRATIONS, type Migration, SCHEMA } from "./schema.ts";
+import { BEGIN, COMMIT } from "./sql.ts";
 
 /** What a database is, or why it is not to be used. */
 export type Identity = { readonly clusterId: string } | { readonly failure: string };
@@ -12,7 +13,7 @@ export type Identity = { readonly clusterId: string } | { readonly failure: stri
 export async function migrate(connection: Connection, migrations: readonly Migration[] = MIGRATIONS): Promise<Identity> {
   const run = (name: string, text: string, values?: readonly unknown[]) =>
     connection.rows<readonly (string | number)[]>({ name, text }, values);
-  await run("begin", "BEGIN");
+  await connection.rows(BEGIN);
   try {
     await run("migration_lock", "SELECT pg_advisory_xact_lock($1, 0)", [LOCK_CLASS]);
     const found = await identityOf(connection);
@@ -37,7 +38,7 @@ export async function migrate(connection: Connection, migrations: readonly Migra
     return { clusterId };
   } finally {
     // After an error this rolls back, and says no more than that.
-    if (!connection.isLost) await run("commit", "COMMIT");
+    if (!connection.isLost) await connection.rows(COMMIT);
   }
 }
 

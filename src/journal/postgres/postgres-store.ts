@@ -1,5 +1,5 @@
 import type { NodeState } from "../../orders/operator-journal.ts";
-import { JournalBusy, JournalUnavailable, JournalUnreachable } from "../../orders/order-journal.ts";
+import { JournalUnavailable, JournalUnreachable } from "../../orders/order-journal.ts";
 import type { OtherNodes } from "../../orders/other-nodes.ts";
 import { atMost } from "../../threads/index.ts";
 import { CommitSizes } from "../commit-sizes.ts";
@@ -7,6 +7,7 @@ import { GroupCommit } from "../group-commit.ts";
 import { JournalOpenError } from "../journal-open-error.ts";
 import type { JournalStore } from "../journal-store.ts";
 import type { Answers, Operation, OperationName, Query, QueryName, Reply, Results } from "../protocol.ts";
+import { ReadLimit } from "../read-limit.ts";
 import { ADDRESS_RULE, parseAddress } from "./address.ts";
 import { Connection, SqlError } from "./connection.ts";
 import { Continuity, UnfitDatabase } from "./continuity.ts";
@@ -42,8 +43,6 @@ interface StoreOptions extends PostgresOptions {
   readonly onHealth?: (healthy: boolean, reason: string) => void;
 }
 
-// As many as may wait on SQLite.
-const MAX_READS = 1_000;
 // A list that takes longer is not waited for.
 const READ_TIMEOUT_MS = 5_000;
 // All that a life has open at its end.
@@ -67,7 +66,7 @@ export class PostgresStore implements JournalStore {
   readonly others: OtherNodes;
   /** Others have ended this node's life, and closed what it ran. */
   onLifeEnded: (() => void) | undefined;
-  #reading = 0;
+  readonly #limit = new ReadLimit();
   #readFrom: string;
   #isClosing = false;
   #closed: Promise<void> | undefined;
@@ -84,7 +83,7 @@ export class PostgresStore implements JournalStore {
       onReply: (reply, requests) => this.#onReply(reply, requests),
     });
     // Where this node writes: another that takes writes too may be an old primary.
-    const connect = () => Connection.open([session.target], { name: node.name, timeoutMs: READ_TIMEOUT_MS, settings: READING_SETTINGS });
+    const connect = () => Connection.open(session.target, { name: node.name, timeoutMs: READ_TIMEOUT_MS, settings: READING_SETTINGS });
     this.#reads = new LazySql(connect);
     this.sql = new LazySql(connect);
     this.#queries = new PostgresQueries(this.#reads, continuity);
@@ -156,14 +155,10 @@ export class PostgresStore implements JournalStore {
 
   async read<Name extends QueryName>(query: Query & readonly [Name, ...unknown[]]): Promise<Answers[Name]> {
     if (this.#isClosing) throw new JournalUnavailable("the journal is closed");
-    if (this.#reading >= MAX_READS && query[0] !== "backlog") throw new JournalBusy(`${MAX_READS} reads wait already`);
-    this.#reading++;
     try {
-      return await this.#queries.run<Name>(query);
+      return await this.#limit.run(query[0], () => this.#queries.run<Name>(query));
     } catch (error) {
-      throw error instanceof SqlError && isForOperators(error) ? new JournalUnavailable(error.message) : error;
-    } finally {
-      this.#reading--;
+      throw error instanceof SqlError ? new JournalUnavailable(error.message) : error;
     }
   }
 

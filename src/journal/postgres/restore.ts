@@ -5,7 +5,7 @@ import { ATTEMPT_COLUMNS, type AttemptTuple, attemptRow } from "./batch/attempt-
 import { BatchTables } from "./batch/batch-tables.ts";
 import { flush } from "./batch/flush.ts";
 import type { Connection } from "./connection.ts";
-import type { Statement } from "./sql.ts";
+import { BEGIN, COMMIT, ROLLBACK, type Statement } from "./sql.ts";
 
 const PAGE = 1_000;
 const NO_LIFE = 0;
@@ -41,7 +41,7 @@ const CONTINUED: Statement = { name: "restored_on", text: "UPDATE cluster SET co
  */
 export async function holdEverything(connection: Connection, server: string, life: number | undefined): Promise<void> {
   const nowMs = Date.now();
-  await connection.script("BEGIN");
+  await connection.rows(BEGIN);
   try {
     const [done] = await connection.rows<[boolean]>(IS_DONE, [server, life ?? NO_LIFE]);
     if (done?.[0] !== true) {
@@ -60,9 +60,9 @@ export async function holdEverything(connection: Connection, server: string, lif
       await connection.rows(NOTE, [nowMs, firstId]);
       await connection.rows(CONTINUED, [server]);
     }
-    await connection.script("COMMIT");
+    await connection.rows(COMMIT);
   } catch (error) {
-    if (!connection.isLost) await connection.script("ROLLBACK");
+    if (!connection.isLost) await connection.rows(ROLLBACK);
     throw error;
   }
 }

@@ -1,6 +1,8 @@
 import { monotonicMs } from "../../threads/index.ts";
 import { Connection } from "./connection.ts";
 import { beginLife, type Life, type NodeIdentity, resumeLife } from "./life.ts";
+import { PLAN_SETTINGS } from "./plan-settings.ts";
+import type { Statement } from "./sql.ts";
 import type { Target } from "./targets.ts";
 
 export interface SessionOptions {
@@ -15,6 +17,7 @@ export interface SessionOptions {
   readonly onEnded: () => void;
 }
 
+const BEAT: Statement = { name: "beat", text: "SELECT 1" };
 // A reset connection is back before others look twice. While the server is away, ten tries a second are no load.
 const RECONNECT_MS = 100;
 // Three may be lost.
@@ -95,6 +98,11 @@ export class Session {
     return monotonicMs() - this.#sinceMs;
   }
 
+  /** Shows the server that this node lives, and this node that its session does. Resolves also where it does not. */
+  async beat(): Promise<void> {
+    await this.#connection?.rows(BEAT).catch(() => {});
+  }
+
   /** A batch is stored, and its reply is known. */
   acknowledge(batch: number): void {
     this.#life = { ...this.#life, lastBatch: batch };
@@ -113,7 +121,7 @@ export class Session {
     this.#sinceMs = monotonicMs();
     connection.onLost = (reason) => this.#lost(connection, reason);
     this.#beat = setInterval(() => {
-      connection.rows({ name: "beat", text: "SELECT 1" }).catch(() => {});
+      void this.beat();
     }, this.#options.node.leaseMs / BEATS_A_LEASE);
     this.#beat.unref();
     this.#back.resolve();
@@ -187,7 +195,7 @@ async function connect(options: SessionOptions, life: Life | undefined): Promise
 
 async function connectTo(target: Target, { node, check }: SessionOptions, life: Life | undefined): Promise<Connection> {
   const { leaseMs, name } = node;
-  const connection = await Connection.open([target], {
+  const connection = await Connection.open(target, {
     name,
     timeoutMs: leaseMs,
     settings: {
@@ -201,13 +209,8 @@ async function connectTo(target: Target, { node, check }: SessionOptions, life: 
       statement_timeout: leaseMs,
       // Below the lease: who waits for a row longer than that would lose its life over it.
       lock_timeout: Math.floor(leaseMs * 0.6),
-      // A plan that is made while the tables are empty stays.
-      enable_seqscan: "off",
-      enable_bitmapscan: "off",
-      enable_hashjoin: "off",
-      enable_mergejoin: "off",
       default_transaction_isolation: "read committed",
-      plan_cache_mode: "force_generic_plan",
+      ...PLAN_SETTINGS,
     },
   });
   try {

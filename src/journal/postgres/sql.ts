@@ -16,3 +16,7 @@ export interface Sql {
   /** The rows as tuples, in the order of their columns. Rejects with `JournalUnavailable` where the server cannot be reached. */
   rows<Row extends readonly unknown[]>(statement: Statement, values?: readonly unknown[]): Promise<Row[]>;
 }
+
+export const BEGIN: Statement = { name: "begin", text: "BEGIN" };
+export const COMMIT: Statement = { name: "commit", text: "COMMIT" };
+export const ROLLBACK: Statement = { name: "rollback", text: "ROLLBACK" };

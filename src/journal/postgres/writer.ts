@@ -8,11 +8,8 @@ import { type Flushed, flush, readFlushed } from "./batch/flush.ts";
 import { load } from "./batch/load.ts";
 import { type Connection, ConnectionLost, SqlError } from "./connection.ts";
 import type { Session } from "./session.ts";
-import type { Statement } from "./sql.ts";
+import { BEGIN, COMMIT, ROLLBACK, type Statement } from "./sql.ts";
 
-const BEGIN: Statement = { name: "begin", text: "BEGIN" };
-const COMMIT: Statement = { name: "commit", text: "COMMIT" };
-const ROLLBACK: Statement = { name: "rollback", text: "ROLLBACK" };
 const BEGIN_BATCH: Statement = { name: "begin_batch", text: "SELECT begin_batch($1, $2)" };
 
 // What another node did between the look and the write: unique_violation, deadlock_detected, serialization_failure, and `expect`. And
@@ -53,11 +50,6 @@ export class Writer {
 
   constructor(options: WriterOptions) {
     this.#options = options;
-  }
-
-  /** How many attempts this node has open. */
-  get open(): number {
-    return this.#own.size;
   }
 
   /** Others have ended the life: what it had open is closed. */
@@ -191,7 +183,7 @@ export class Writer {
   async #makeSure(life: number): Promise<void> {
     const { session } = this.#options;
     while (!session.isSure || session.life !== life) {
-      await session.connection?.rows({ name: "beat", text: "SELECT 1" }).catch(() => {});
+      await session.beat();
       if ((await session.recovered(life)) === undefined) throw new JournalUnreachable("this node's session was ended");
     }
   }

@@ -1,7 +1,6 @@
 import { EVENT_KEPT_MS } from "../../../orders/event-payload.ts";
 import type { CompensationRecord } from "../../memory/compensations.ts";
 import type { Sql, Statement } from "../sql.ts";
-import type { AttemptRow } from "./attempt-row.ts";
 import { isNew } from "./batch-compensations.ts";
 import type { BatchTables } from "./batch-tables.ts";
 
@@ -111,6 +110,9 @@ const RELEASE_EVENTS: Statement = { name: "release_events", text: "UPDATE outbox
 const RELEASE_WAITERS: Statement = { name: "release_waiters", text: "DELETE FROM waiters WHERE life = $1" };
 const FORGET_LIFE: Statement = { name: "forget_life", text: "DELETE FROM nodes WHERE life = $1" };
 
+const COMPENSATION_FIELDS = ["id", "status", "tries", "nextTryMs", "lastAnswer", "endedMs", "note"] as const;
+const KEY_FIELDS = ["client", "key", "bodyHash", "orderId", "attempt", "expiresMs"] as const;
+
 /** What the server gave for the rows of a batch. */
 export interface Flushed {
   /** Of the attempts that went in: all of them, but where `isBlind`. */
@@ -130,33 +132,41 @@ export async function flush(sql: Sql, tables: BatchTables, life: number, isBlind
     count === 0 ? undefined : sql.rows<never>(statement, values());
   const added = attempts.added.sort((a, b) => (a.orderId < b.orderId ? -1 : 1));
   const changed = [...attempts.changed].sort(([{ id: a = 0 }], [{ id: b = 0 }]) => a - b);
+  const changedAttempts = changed.map(([row]) => row);
   const rows = [...compensations.changed];
   const newRows = rows.filter(isNew);
   const changedRows = rows.filter((row) => !isNew(row)).sort((a, b) => a.id - b.id);
   const newKeys = keys.bound(false);
   const changedKeys = keys.bound(true);
   const [ids, given] = await Promise.all([
-    write(isBlind ? ADD_UNKNOWN_ATTEMPTS : ADD_ATTEMPTS, added.length, () => [...attemptColumns(added), life]),
-    write(ADD_COMPENSATIONS, newRows.length, () => [...newCompensationColumns(newRows), life]),
-    write(CHANGE_ATTEMPTS, changed.length, () => [...changedColumns(changed), changed.length]),
-    write(ADD_KEYS, newKeys.length, () => keyColumns(newKeys)),
-    write(CHANGE_KEYS, changedKeys.length, () => keyColumns(changedKeys)),
-    write(CHANGE_COMPENSATIONS, changedRows.length, () => [...compensationColumns(changedRows), life, changedRows.length]),
+    write(isBlind ? ADD_UNKNOWN_ATTEMPTS : ADD_ATTEMPTS, added.length, () => [
+      ...columns(added, "orderId", "attempt", "amount", "acceptedMs"),
+      life,
+    ]),
+    write(ADD_COMPENSATIONS, newRows.length, () => [...columns(newRows, "attemptId", "step", "status", "nextTryMs"), life]),
+    write(CHANGE_ATTEMPTS, changed.length, () => [
+      columns(changedAttempts, "id")[0],
+      changed.map(([, wasOpenBy]) => wasOpenBy),
+      ...columns(changedAttempts, "openBy", "endedMs", "error", "interrupted", "answered", "json"),
+      changed.length,
+    ]),
+    write(ADD_KEYS, newKeys.length, () => columns(newKeys, ...KEY_FIELDS)),
+    write(CHANGE_KEYS, changedKeys.length, () => columns(changedKeys, ...KEY_FIELDS)),
+    write(CHANGE_COMPENSATIONS, changedRows.length, () => [
+      ...columns(changedRows, ...COMPENSATION_FIELDS).map(withoutNul),
+      life,
+      changedRows.length,
+    ]),
     write(REMOVE_COMPENSATIONS, compensations.removed.length, () => [compensations.removed]),
     write(REMOVE_ATTEMPTS, attempts.removed.length, () => [attempts.removed]),
     write(RETIRE, newlyRetired.size, () => [[...newlyRetired.keys()], [...newlyRetired.values()]]),
     write(TAKE_EVENTS, outbox.taken.length, () => [outbox.taken, life]),
-    write(POSTPONE_EVENTS, outbox.postponed.length, () => columns(outbox.postponed, 2)),
-    write(GIVE_UP_EVENTS, outbox.givenUp.length, () => columns(outbox.givenUp.map(withoutNul), 3)),
+    write(POSTPONE_EVENTS, outbox.postponed.length, () => columns(outbox.postponed, 0, 1)),
+    write(GIVE_UP_EVENTS, outbox.givenUp.length, () => columns(outbox.givenUp, 0, 1, 2).map(withoutNul)),
     write(REMOVE_EVENTS, outbox.removed.length, () => [outbox.removed]),
-    write(PUT_BACK, outbox.putBack.length, () => columns(outbox.putBack, 2)),
-    write(ADD_EVENTS, outbox.added.length, () =>
-      columns(
-        outbox.added.map(({ id, orderId, payload, createdMs }) => [id, orderId, payload, createdMs]),
-        4,
-      ),
-    ),
-    write(ADD_ACTIONS, newActions.length, () => columns(newActions.map(withoutNul), 5)),
+    write(PUT_BACK, outbox.putBack.length, () => columns(outbox.putBack, 0, 1)),
+    write(ADD_EVENTS, outbox.added.length, () => columns(outbox.added, "id", "orderId", "payload", "createdMs")),
+    write(ADD_ACTIONS, newActions.length, () => columns(newActions, 0, 1, 2, 3, 4).map(withoutNul)),
     write(FORGET_ACTIONS, forgottenActions.length, () => [forgottenActions]),
     ...(lifeOver === undefined ? [] : [RELEASE_EVENTS, RELEASE_WAITERS, FORGET_LIFE].map((statement) => sql.rows(statement, [lifeOver]))),
   ]);
@@ -177,7 +187,7 @@ const READ_COMPENSATIONS: Statement = {
 export async function readFlushed(sql: Sql, { attempts, compensations }: BatchTables, life: number): Promise<Flushed> {
   const newRows = [...compensations.changed].filter(isNew);
   const [ids, given] = await Promise.all([
-    sql.rows<[string, number, number]>(READ_ATTEMPTS, [...attemptColumns(attempts.added).slice(0, 2), life]),
+    sql.rows<[string, number, number]>(READ_ATTEMPTS, [...columns(attempts.added, "orderId", "attempt"), life]),
     sql.rows<[number, number, string]>(READ_COMPENSATIONS, [newRows.map(({ attemptId }) => attemptId)]),
   ]);
   return { ids, compensationIds: idsOf(newRows, given) };
@@ -189,52 +199,11 @@ function idsOf(rows: readonly CompensationRecord[], given: readonly (readonly [i
 }
 
 /** PostgreSQL has no text with NUL in it. What people and other servers wrote may have some; all else is JSON, or has a rule. */
-function withoutNul(row: readonly unknown[]): unknown[] {
-  return row.map((value) => (typeof value === "string" ? value.replaceAll("\0", "\ufffd") : value));
+function withoutNul(values: readonly unknown[]): unknown[] {
+  return values.map((value) => (typeof value === "string" ? value.replaceAll("\0", "\ufffd") : value));
 }
 
-/** Columns of tuples, as `unnest` wants them. */
-function columns(rows: readonly (readonly unknown[])[], width: number): unknown[][] {
-  return Array.from({ length: width }, (_, column) => rows.map((row) => row[column]));
-}
-
-function attemptColumns(rows: readonly AttemptRow[]): unknown[][] {
-  return [rows.map((row) => row.orderId), rows.map((row) => row.attempt), rows.map((row) => row.amount), rows.map((row) => row.acceptedMs)];
-}
-
-function changedColumns(changes: readonly (readonly [AttemptRow, wasOpenBy: number | null])[]): unknown[][] {
-  const rows = changes.map(([row]) => row);
-  return [
-    rows.map((row) => row.id),
-    changes.map(([, wasOpenBy]) => wasOpenBy),
-    rows.map((row) => row.openBy),
-    rows.map((row) => row.endedMs),
-    rows.map((row) => row.error),
-    rows.map((row) => row.interrupted),
-    rows.map((row) => row.answered),
-    rows.map((row) => row.json),
-  ];
-}
-
-function newCompensationColumns(rows: readonly CompensationRecord[]): unknown[][] {
-  return [rows.map((row) => row.attemptId), rows.map((row) => row.step), rows.map((row) => row.status), rows.map((row) => row.nextTryMs)];
-}
-
-function compensationColumns(rows: readonly CompensationRecord[]): unknown[][] {
-  return [
-    rows.map((row) => row.id),
-    rows.map((row) => row.status),
-    rows.map((row) => row.tries),
-    rows.map((row) => row.nextTryMs),
-    withoutNul(rows.map((row) => row.lastAnswer)),
-    rows.map((row) => row.endedMs),
-    withoutNul(rows.map((row) => row.note)),
-  ];
-}
-
-function keyColumns(rows: ReturnType<BatchTables["keys"]["bound"]>): unknown[][] {
-  return columns(
-    rows.map(({ client, key, bodyHash, orderId, attempt, expiresMs }) => [client, key, bodyHash, orderId, attempt, expiresMs]),
-    6,
-  );
+/** Fields of rows as columns, as `unnest` wants them. */
+function columns<Row>(rows: readonly Row[], ...fields: readonly (keyof Row)[]): unknown[][] {
+  return fields.map((field) => rows.map((row) => row[field]));
 }
