@@ -53,10 +53,7 @@ export class Continuity {
     if (this.#clusterId !== undefined && this.#clusterId !== identity.clusterId)
       throw new UnfitDatabase(`its cluster is ${identity.clusterId} and not ${this.#clusterId}`);
     this.#clusterId = identity.clusterId;
-    if (!(await this.#isContinued(connection, life))) {
-      await holdEverything(connection, this.server, life?.number);
-      this.#onRestored();
-    }
+    if (!(await this.#isContinued(connection, life)) && (await holdEverything(connection, this.server, life?.number))) this.#onRestored();
     this.firstIds = (await connection.rows<[number]>(RESTORES)).map(([firstId]) => firstId);
   }
 

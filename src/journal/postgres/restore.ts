@@ -37,14 +37,15 @@ const CONTINUED: Statement = { name: "restored_on", text: "UPDATE cluster SET co
 
 /**
  * Holds all that is open in a database that came from a backup, or lost what came last: what ran may have ended in any way since. One transaction.
- * `life`: that of this node, where it had one.
+ * `life`: that of this node, where it had one. Returns whether there was anything to do: of two nodes that start at one time one does it.
  */
-export async function holdEverything(connection: Connection, server: string, life: number | undefined): Promise<void> {
+export async function holdEverything(connection: Connection, server: string, life: number | undefined): Promise<boolean> {
   const nowMs = Date.now();
   await connection.rows(BEGIN);
   try {
     const [done] = await connection.rows<[boolean]>(IS_DONE, [server, life ?? NO_LIFE]);
-    if (done?.[0] !== true) {
+    const isDone = done?.[0] === true;
+    if (!isDone) {
       const [highest] = await connection.rows<[number]>(HIGHEST);
       const firstId = firstIdAfterRestore(highest?.[0] ?? 0, nowMs);
       await connection.rows(END_LIVES, [nowMs]);
@@ -61,6 +62,7 @@ export async function holdEverything(connection: Connection, server: string, lif
       await connection.rows(CONTINUED, [server]);
     }
     await connection.rows(COMMIT);
+    return !isDone;
   } catch (error) {
     if (!connection.isLost) await connection.rows(ROLLBACK);
     throw error;
