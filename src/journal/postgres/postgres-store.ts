@@ -89,7 +89,8 @@ export class PostgresStore implements JournalStore {
     this.#queries = new PostgresQueries(this.#reads, continuity);
     this.others = new Waiting({ sql: this.sql, life: () => this.life, ...(onFault !== undefined && { onFault }) });
     this.#takeover = new Takeover({
-      sql: () => session.connection,
+      // Not on the session that writes: there a look could be part of a batch, and fail with it.
+      sql: () => (session.connection === undefined ? undefined : this.sql),
       life: () => this.life,
       sessionAgeMs: () => session.ageMs,
       server: () => continuity.server,

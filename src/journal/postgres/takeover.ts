@@ -7,7 +7,7 @@ import type { Sql, Statement } from "./sql.ts";
 const PAGE = 500;
 
 // A free lock proves that a node is dead, but not just after the server has come up or another one has taken its place: then all are free.
-// Until the looking session is as old as a lease, what is free was free on this same server for a lease.
+// Until the session that writes is as old as a lease, what is free was free on this same server for a lease.
 const FREE: Statement = {
   name: "free_lives",
   text: `
@@ -20,10 +20,10 @@ const FREE: Statement = {
 };
 
 export interface TakeoverOptions {
-  /** The session that writes. */
+  /** Where this node writes, in a session of its own; undefined while that cannot be reached. */
   readonly sql: () => Sql | undefined;
   readonly life: () => number;
-  /** How old that session is, milliseconds. */
+  /** How old the session that writes is, milliseconds. */
   readonly sessionAgeMs: () => number;
   /** The server that it is on, as `cluster.continued_on` names it. */
   readonly server: () => string;
@@ -55,10 +55,10 @@ export class Takeover {
 
   async #look(): Promise<void> {
     const { sql, life, sessionAgeMs, server, onFault } = this.#options;
-    const session = sql();
-    if (session === undefined) return;
+    const where = sql();
+    if (where === undefined) return;
     try {
-      const found = await session.rows<[number, string, number]>(FREE, [life(), LOCK_CLASS, Math.floor(sessionAgeMs()), server()]);
+      const found = await where.rows<[number, string, number]>(FREE, [life(), LOCK_CLASS, Math.floor(sessionAgeMs()), server()]);
       const before = this.#free;
       this.#free = new Map(found.map(([number, , sessions]) => [number, sessions]));
       for (const [number, name, sessions] of found) if (before.get(number) === sessions) await this.#takeOver(number, name);
