@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { createHash } from "node:crypto";
+import { createHash, randomUUID } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import { mkdir, rename, rm, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
@@ -34,10 +34,10 @@ export async function copyDirectory(from: string, to: string): Promise<void> {
   await run("cp", ["-Rp", from, to]);
 }
 
-/** Several workers may make it at one time: each makes its own aside, and the first one's stays. */
+/** Several tests may make it at one time, in one worker too: each makes its own aside, and the first one's stays. */
 async function makeTemplate(binaries: Binaries, scratch: string, template: string): Promise<void> {
   const made = join(scratch, "template");
-  const aside = `${template}.${process.pid}`;
+  const aside = `${template}.${randomUUID()}`;
   await initialize(binaries, scratch, made);
   await mkdir(TEMPLATES, { recursive: true });
   await copyDirectory(made, aside);
