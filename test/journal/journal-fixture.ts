@@ -23,7 +23,7 @@ export const STORES = ["memory", "file", "postgres"] as const;
 export type StoreKind = (typeof STORES)[number];
 
 // Debian's server where the environment says so, to run the same tests on the oldest version.
-const POSTGRES = process.env.POSTGRES === "debian" ? "debian" : "npm";
+export const POSTGRES = process.env.POSTGRES === "debian" ? "debian" : "npm";
 /** Of a node. */
 export const CLUSTER = { node: { name: "test", version: "0.0.0", leaseMs: 10_000 }, callsEndMs: 1_000 };
 

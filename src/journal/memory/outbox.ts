@@ -8,7 +8,8 @@ import { duePage } from "./due.ts";
 
 interface Event {
   readonly event: Omit<OrderEvent, "tries">;
-  readonly seq: number;
+  /** Its `seq`. */
+  readonly id: number;
   tries: number;
   /** Null of one that waits for an earlier event of its order. */
   nextTryMs: number | null;
@@ -33,7 +34,7 @@ export class MemoryOutbox implements OutboxTable {
   }
 
   due(nowMs: number, limit: number, leastTried: boolean, except: readonly number[]): DuePage<OrderEvent> {
-    const waiting = this.#events.values().filter(({ seq }) => !except.includes(seq));
+    const waiting = this.#events.values().filter(({ id }) => !except.includes(id));
     const { items, ...next } = duePage(waiting, nowMs, limit, leastTried, longestEventPauseMs);
     return { items: items.map(({ event, tries }) => ({ ...event, tries })), ...next };
   }
@@ -69,7 +70,7 @@ export class MemoryOutbox implements OutboxTable {
   giveUpExpired(expiredMs: number, reason: string, nowMs: number, limit: number): number {
     const oldest = this.#events.values().take(limit).toArray();
     const expired = oldest.filter(({ event }) => event.expiresMs <= expiredMs);
-    for (const { seq } of expired) this.giveUp(seq, reason, nowMs);
+    for (const { id } of expired) this.giveUp(id, reason, nowMs);
     return expired.length;
   }
 
@@ -98,7 +99,7 @@ export class MemoryOutbox implements OutboxTable {
     const seq = ++this.#lastSeq;
     const before = this.#byOrder.get(orderId);
     const event = { seq, id, orderId, payload, createdMs, expiresMs: nowMs + EVENT_KEPT_MS };
-    const row: Event = { event, seq, tries: 0, nextTryMs: before === undefined ? nowMs : null };
+    const row: Event = { event, id: seq, tries: 0, nextTryMs: before === undefined ? nowMs : null };
     this.#events.set(seq, row);
     if (before === undefined) this.#byOrder.set(orderId, [row]);
     else before.push(row);

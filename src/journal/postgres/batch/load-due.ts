@@ -1,7 +1,9 @@
 import type { OrderEvent } from "../../../orders/order-event.ts";
 import type { Operation } from "../../protocol.ts";
+import { dueOrder } from "../../rules/due-order.ts";
 import { longestCompensationPauseMs, longestEventPauseMs, MOST_TRIES } from "../../rules/pauses.ts";
 import type { Sql, Statement } from "../sql.ts";
+import { AGAIN_MS } from "./batch-compensations.ts";
 import type { BatchTables } from "./batch-tables.ts";
 import { COMPENSATION_COLUMNS, type CompensationTuple, compensationRecord } from "./compensation-row.ts";
 import { loadAttemptsOf } from "./load-attempts.ts";
@@ -32,13 +34,29 @@ function nextDue(table: string, where: string): string {
         AND next_try_ms > $1 AND next_try_ms <= g.ahead_ms ORDER BY next_try_ms LIMIT 1) next`;
 }
 
-// Chosen without a lock, then locked as they are: who waits for a lock on another node's choice would only find it taken.
+/** As `dueOrder` says, but for rows of one moment. `$1` now; `leastTried` as a parameter. */
+function inDueOrder(leastTried: string): string {
+  const tries = `least(due.tries, ${MOST_TRIES})`;
+  const since = `CASE WHEN due.next_try_ms <= $1 THEN due.next_try_ms WHEN ${leastTried} THEN ${NO_LIMIT} ELSE -1 END`;
+  return `ORDER BY CASE WHEN ${leastTried} THEN ${tries} END, ${since}, ${tries}, due.next_try_ms`;
+}
+
+/**
+ * The rows that are due and that no other node has in its hands, with how many are due; where there are none, one of nulls. Chosen without a lock,
+ * then locked as they are: who waits for a lock on another node's choice would only find it taken.
+ */
+function dueRows(due: string, locked: string): string {
+  return `WITH due AS (${due} LIMIT $4), locked AS (${locked} FOR UPDATE SKIP LOCKED)
+    SELECT locked.*, seen.count FROM (SELECT count(*) FROM due) seen LEFT JOIN locked ON true`;
+}
+
 const COMPENSATIONS: Statement = {
   name: "due_compensations",
-  text: `
-    WITH due AS (${dueIds("compensations", "id", "step = $5 AND state = 'pending'")} ORDER BY CASE WHEN $6 THEN due.tries END, due.next_try_ms LIMIT $4)
-    SELECT ${COMPENSATION_COLUMNS}, (SELECT count(*) FROM due) FROM compensations c
-    WHERE c.id = ANY (ARRAY(SELECT id FROM due)) AND c.state = 'pending' ORDER BY c.id + 0 FOR UPDATE SKIP LOCKED`,
+  text: dueRows(
+    `${dueIds("compensations", "id", "step = $5 AND state = 'pending'")} ${inDueOrder("$6")}`,
+    `SELECT ${COMPENSATION_COLUMNS} FROM compensations c
+     WHERE c.id = ANY (ARRAY(SELECT id FROM due)) AND c.state = 'pending' ORDER BY c.id + 0`,
+  ),
 };
 const NEXT_COMPENSATION: Statement = {
   name: "next_due_compensation",
@@ -50,10 +68,11 @@ const IS_FREE = `(taken_by IS NULL OR taken_by = $5) AND NOT seq = ANY($6::bigin
   AND (SELECT seq FROM outbox earlier WHERE earlier.order_id = outbox.order_id AND earlier.seq < outbox.seq LIMIT 1) IS NULL`;
 const EVENTS: Statement = {
   name: "due_events",
-  text: `
-    WITH due AS (${dueIds("outbox", "seq", IS_FREE)} ORDER BY CASE WHEN $7 THEN due.tries END, due.next_try_ms LIMIT $4)
-    SELECT seq, id, order_id, payload, created_ms, expires_ms, tries, next_try_ms, (SELECT count(*) FROM due) FROM outbox
-    WHERE seq = ANY (ARRAY(SELECT id FROM due)) AND (taken_by IS NULL OR taken_by = $5) ORDER BY seq + 0 FOR UPDATE SKIP LOCKED`,
+  text: dueRows(
+    `${dueIds("outbox", "seq", IS_FREE)} ${inDueOrder("$7")}`,
+    `SELECT seq, id, order_id, payload, created_ms, expires_ms, tries, next_try_ms FROM outbox
+     WHERE seq = ANY (ARRAY(SELECT id FROM due)) AND (taken_by IS NULL OR taken_by = $5) ORDER BY seq + 0`,
+  ),
 };
 const NEXT_EVENT: Statement = { name: "next_due_event", text: nextDue("outbox", "taken_by IS NULL") };
 
@@ -69,7 +88,7 @@ export async function loadDueCompensations(
     sql.rows<readonly [...CompensationTuple, seen: number]>(COMPENSATIONS, [nowMs, tries, aheadMs, limit + MORE, step, leastTried]),
     sql.rows<[number | null]>(NEXT_COMPENSATION, [nowMs, tries, aheadMs, step]),
   ]);
-  const records = rows.map((row) => compensationRecord(row as unknown as CompensationTuple));
+  const records = found(rows).map((row) => compensationRecord(row as unknown as CompensationTuple));
   for (const record of records) tables.compensations.load(record);
   const isSkipping = records.length < limit && (rows[0]?.[9] ?? 0) > records.length;
   tables.compensations.due.set(`${step} ${kind}`, { nextDueMs: next?.[0] ?? undefined, isSkipping });
@@ -87,13 +106,19 @@ export async function loadDueEvents(
     sql.rows<EventTuple>(EVENTS, [nowMs, tries, aheadMs, limit + MORE, life, underWay, leastTried]),
     sql.rows<[number | null]>(NEXT_EVENT, [nowMs, tries, aheadMs]),
   ]);
-  const isSkipping = rows.length < limit && (rows[0]?.[8] ?? 0) > rows.length;
-  // One dated ahead of its longest pause waits behind nobody.
-  const dueMs = (row: EventTuple) => (row[7] > nowMs ? 0 : row[7]);
-  const sorted = [...rows].sort((a, b) => (leastTried ? a[6] - b[6] : 0) || dueMs(a) - dueMs(b));
+  const free = found(rows);
+  const isSkipping = free.length < limit && (rows[0]?.[8] ?? 0) > free.length;
+  const inOrder = dueOrder(nowMs, leastTried);
+  const dated = ([seq, , , , , , tried, nextTryMs]: EventTuple) => ({ id: seq, tries: tried, nextTryMs });
+  const sorted = free.toSorted((a, b) => inOrder(dated(a), dated(b)));
   const items = sorted.slice(0, limit).map(event);
-  const nextDueMs = isSkipping ? nowMs : (next?.[0] ?? undefined);
+  const nextDueMs = isSkipping ? nowMs + AGAIN_MS : (next?.[0] ?? undefined);
   tables.outbox.page = { items, ...(nextDueMs !== undefined && { nextDueMs }) };
+}
+
+/** Without the row that only says how many are due. */
+function found<Row extends readonly unknown[]>(rows: readonly Row[]): readonly Row[] {
+  return rows.filter(([id]) => id !== null);
 }
 
 function event([seq, id, orderId, payload, createdMs, expiresMs, tries]: EventTuple): OrderEvent {
