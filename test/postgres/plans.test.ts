@@ -175,7 +175,7 @@ describe.each<PostgresVersion>(["npm", "debian"])("plans of %s", (version) => {
         pages.clear();
         await useEverything(store, client, "full");
         await seeAll();
-        expect(pages.get("change_attempts")).toBeGreaterThan(3);
+        expect(pages.get("write_batch")).toBeGreaterThan(3);
         expect(dear(pages)).toEqual([]);
 
         await client.query("VACUUM ANALYZE");

@@ -44,14 +44,21 @@ export class Connection implements Sql {
   readonly target: Target;
   readonly #client: pg.Client;
   #lost: string | undefined;
+  /** Statements. */
+  #unanswered = 0;
+  /** Of the connection and not of a statement: replies come in their order. */
+  readonly #watch: NodeJS.Timeout;
   /** On the monotonic clock: when the last statement was sent that was answered. */
   heardOfMs: number;
   onLost: ((reason: string) => void) | undefined;
 
-  private constructor(target: Target, client: pg.Client, sentMs: number) {
+  private constructor(target: Target, client: pg.Client, sentMs: number, timeoutMs: number) {
     this.target = target;
     this.#client = client;
     this.heardOfMs = sentMs;
+    this.#watch = setTimeout(() => {
+      if (this.#unanswered > 0) this.#lose("the server does not answer");
+    }, timeoutMs).unref();
     client.on("error", (error) => this.#lose(error.message));
     client.on("end", () => this.#lose("the server closed the connection"));
     client.on("notice", ({ routine }) => {
@@ -71,7 +78,6 @@ export class Connection implements Sql {
       keepAlive: true,
       types: TYPES,
       connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
-      query_timeout: timeoutMs,
     } as pg.ClientConfig);
     const sentMs = monotonicMs();
     // Errors after the connection was made come as events, also before anybody listens.
@@ -79,7 +85,7 @@ export class Connection implements Sql {
     await client.connect().catch((error: unknown) => {
       throw errorOf(error);
     });
-    const connection = new Connection(target, client, sentMs);
+    const connection = new Connection(target, client, sentMs, timeoutMs);
     try {
       const [standby] = await connection.rows<[boolean]>({ name: "is_standby", text: "SELECT pg_is_in_recovery()" });
       if (standby?.[0] !== false) throw new JournalUnreachable("the server is a standby");
@@ -100,20 +106,29 @@ export class Connection implements Sql {
     return this.#lost !== undefined;
   }
 
-  async rows<Row extends readonly unknown[]>({ name, text }: Statement, values: readonly unknown[] = []): Promise<Row[]> {
-    if (this.#lost !== undefined) throw new ConnectionLost(this.#lost);
-    const sentMs = monotonicMs();
-    try {
-      const { rows } = await this.#client.query<Row[]>({ name, text, values: values as unknown[], rowMode: "array" });
-      // Its reply may come with what the connection was given up for.
-      if (this.#lost !== undefined) throw new ConnectionLost(this.#lost);
-      this.heardOfMs = sentMs;
-      return rows as unknown as Row[];
-    } catch (error) {
-      const known = errorOf(error);
-      if (known instanceof ConnectionLost) this.#lose(known.message);
-      throw known;
-    }
+  rows<Row extends readonly unknown[]>({ name, text }: Statement, values: readonly unknown[] = []): Promise<Row[]> {
+    return new Promise((resolve, reject) => {
+      if (this.#lost !== undefined) {
+        reject(new ConnectionLost(this.#lost));
+        return;
+      }
+      const sentMs = monotonicMs();
+      if (this.#unanswered++ === 0) this.#watch.refresh();
+      this.#client.query({ name, text, values: values as unknown[], rowMode: "array" }, (error: Error | null, result) => {
+        this.#unanswered--;
+        this.#watch.refresh();
+        const known = error === null ? undefined : errorOf(error);
+        if (known instanceof ConnectionLost) this.#lose(known.message);
+        // A reply may come with what the connection was given up for.
+        const lost = known === undefined && this.#lost !== undefined ? new ConnectionLost(this.#lost) : known;
+        if (lost !== undefined) {
+          reject(lost);
+          return;
+        }
+        this.heardOfMs = sentMs;
+        resolve(result.rows as readonly unknown[] as Row[]);
+      });
+    });
   }
 
   /** Several statements, without values. */

@@ -56,7 +56,7 @@ export async function holdEverything(connection: Connection, server: string, lif
         const tables = new BatchTables(NO_LIFE, false, { firstIds: [] });
         for (const row of await connection.rows<AttemptTuple>(OPEN)) tables.attempts.orphans.push(tables.attempts.load(attemptRow(row)));
         count = closeByRestore(tables, PAGE, nowMs);
-        await flush(connection, tables, NO_LIFE, false);
+        await flush(connection, tables, NO_LIFE);
       }
       await connection.rows(NOTE, [nowMs, firstId]);
       await connection.rows(CONTINUED, [server]);

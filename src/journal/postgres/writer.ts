@@ -2,18 +2,19 @@ import { JournalUnreachable } from "../../orders/order-journal.ts";
 import type { Operation, Reply, Result, Results } from "../protocol.ts";
 import { execute } from "../rules/execute.ts";
 import type { RestoresTable } from "../rules/tables.ts";
-import type { AttemptRow } from "./batch/attempt-row.ts";
 import { BatchTables } from "./batch/batch-tables.ts";
-import { type Flushed, flush, readFlushed } from "./batch/flush.ts";
+import { flush } from "./batch/flush.ts";
 import { load } from "./batch/load.ts";
+import { OwnAttempts } from "./batch/own-attempts.ts";
+import { type Flushed, readFlushed } from "./batch/write-batch.ts";
 import { type Connection, ConnectionLost, SqlError } from "./connection.ts";
 import type { Session } from "./session.ts";
 import { BEGIN, COMMIT, ROLLBACK, type Statement } from "./sql.ts";
 
 const BEGIN_BATCH: Statement = { name: "begin_batch", text: "SELECT begin_batch($1, $2)" };
 
-// What another node did between the look and the write: unique_violation, deadlock_detected, serialization_failure, and `expect`. And
-// lock_not_available: it was frozen or cut off inside its transaction, which the server ends within the lease.
+// What another node did between the look and the write: unique_violation, deadlock_detected, serialization_failure, and `write_batch`.
+// And lock_not_available: it was frozen or cut off inside its transaction, which the server ends within the lease.
 const DECIDE_AGAIN = ["23505", "40P01", "40001", "OP002", "55P03"];
 // Each time some other node has written one of the same orders or keys.
 const MAX_DECISIONS = 20;
@@ -42,8 +43,7 @@ interface Decision {
  */
 export class Writer {
   readonly #options: WriterOptions;
-  /** The attempts that this life has open, as their rows are. By order. */
-  readonly #own = new Map<string, AttemptRow>();
+  readonly #own = new OwnAttempts();
   /** Orders that were accepted as new ones and are not. They are looked up. */
   readonly #known = new Set<string>();
   #batch = 0;
@@ -76,7 +76,8 @@ export class Writer {
   #needsNoLook(operation: Operation): boolean {
     switch (operation[0]) {
       case "accept":
-        return operation.length === 4 && !this.#known.has(operation[1]);
+        // A key of an order that runs may be stored, and this would store it again.
+        return !this.#known.has(operation[1]) && (operation.length === 4 || !this.#own.has(operation[1]));
       case "finish":
       case "eventDelivered":
       case "eventFailed":
@@ -84,7 +85,7 @@ export class Writer {
       case "noteAction":
         return true;
       case "answer":
-        return operation[6].length === 0;
+        return this.#own.knowsTried(operation[1], operation[6]);
       default:
         return false;
     }
@@ -102,9 +103,10 @@ export class Writer {
     let decision: Decision | undefined;
     let flushed: Flushed;
     try {
-      const opening = [connection.rows(BEGIN), connection.rows(BEGIN_BATCH, [life, batch])];
+      const opening = isBlind ? [] : [connection.rows(BEGIN), connection.rows(BEGIN_BATCH, [life, batch])];
       decision = await this.#decide(connection, operations, isBlind, life, batch, Promise.all(opening));
-      [flushed] = await Promise.all([flush(connection, decision.tables, life, isBlind), connection.rows(COMMIT), ...opening]);
+      if (isBlind) flushed = await flush(connection, decision.tables, life, batch);
+      else [flushed] = await Promise.all([flush(connection, decision.tables, life), connection.rows(COMMIT)]);
     } catch (error) {
       if (error instanceof SqlError) {
         if (!CONNECT_AGAIN.includes(error.code)) {
@@ -142,10 +144,8 @@ export class Writer {
     const faults = new Map<number, string>();
     for (;;) {
       const tables = new BatchTables(life, events, restores);
-      for (const [name, orderId] of operations) {
-        const own = name === "accept" || name === "finish" || name === "answer" ? this.#own.get(orderId as string) : undefined;
-        if (own !== undefined) tables.attempts.load({ ...own });
-      }
+      for (const [name, orderId] of operations)
+        if (name === "accept" || name === "finish" || name === "answer") this.#own.load(tables, orderId as string);
       if (!isBlind) await Promise.all([opening, load(connection, tables, operations, life)]);
       const results: (Result | undefined)[] = [];
       const before = faults.size;
@@ -188,25 +188,23 @@ export class Writer {
     }
   }
 
-  #committed(operations: readonly Operation[], { tables, results, faults }: Decision, { ids, compensationIds }: Flushed, life: number) {
-    const given = new Map(ids.map(([orderId, attempt, id]) => [`${attempt} ${orderId}`, id]));
+  #committed(operations: readonly Operation[], { tables, results, faults }: Decision, flushed: Flushed, life: number) {
+    const given = new Map(flushed.ids.map(([orderId, attempt, id]) => [`${attempt} ${orderId}`, id]));
     const left = new Set<string>();
     for (const row of tables.attempts.added) {
       row.id = given.get(`${row.attempt} ${row.orderId}`);
       if (row.id === undefined) left.add(row.orderId);
-      else this.#own.set(row.orderId, row);
     }
-    for (const row of tables.attempts.changed.keys()) {
-      if (row.openBy === life) this.#own.set(row.orderId, row);
-      else if (this.#own.get(row.orderId)?.attempt === row.attempt) this.#own.delete(row.orderId);
-    }
+    this.#own.keep(tables, flushed, life);
     const again: number[] = [];
     for (const [index, operation] of operations.entries()) {
       if (operation[0] === "accept") {
-        if (left.has(operation[1])) again.push(index);
-        else this.#known.delete(operation[1]);
+        const [, orderId, , , client = "", key] = operation;
+        const keyOrder = key === undefined ? orderId : (tables.keys.get(client, key)?.[1] ?? orderId);
+        if (left.has(orderId) || left.has(keyOrder)) again.push(index);
+        else this.#known.delete(orderId);
       }
-      results[index] = withGivenIds(operation, results[index], compensationIds);
+      results[index] = withGivenIds(operation, results[index], flushed.compensationIds);
     }
     for (const orderId of left) this.#known.add(orderId);
     for (const index of again) results[index] = undefined;

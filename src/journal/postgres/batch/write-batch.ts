@@ -1,0 +1,105 @@
+import { EVENT_KEPT_MS } from "../../../orders/event-payload.ts";
+import type { CompensationRecord } from "../../memory/compensations.ts";
+import type { Sql, Statement } from "../sql.ts";
+import { isNew } from "./batch-compensations.ts";
+import type { BatchTables } from "./batch-tables.ts";
+import { bigints, texts } from "./binary-array.ts";
+import { withoutNul } from "./without-nul.ts";
+
+const PARAMETERS = 37;
+const WRITE: Statement = {
+  name: "write_batch",
+  text: `SELECT * FROM write_batch(${Array.from({ length: PARAMETERS }, (_, index) => `$${index + 1}`)})`,
+};
+
+/** What the server gave for the rows of a batch. */
+export interface Flushed {
+  /** Of the attempts that went in: all of them, but where nothing was looked up. */
+  readonly ids: readonly (readonly [orderId: string, attempt: number, id: number])[];
+  /** Of new compensations, by the ids that the batch had for them. */
+  readonly compensationIds: ReadonlyMap<number, number>;
+}
+
+/** Writes attempts, keys, compensations and events: what nearly all batches change, in one statement. Parameters as `flush` has them. */
+export async function writeBatch(sql: Sql, tables: BatchTables, life: number, blindBatch: number | undefined): Promise<Flushed> {
+  const { attempts, compensations, keys, outbox } = tables;
+  const added = attempts.added.sort((a, b) => (a.orderId < b.orderId ? -1 : 1));
+  const changed = [...attempts.changed].sort(([{ id: a = 0 }], [{ id: b = 0 }]) => a - b);
+  const newKeys = keys.bound(false);
+  const rows = [...compensations.changed];
+  const newRows = rows.filter(isNew);
+  const changedRows = rows.filter((row) => !isNew(row)).sort((a, b) => a.id - b.id);
+  // In the order of the function's parameters.
+  const given = await sql.rows<[orderId: string | null, step: string | null, number: number, id: number]>(WRITE, [
+    life,
+    blindBatch ?? null,
+    blindBatch !== undefined,
+    texts(added, ({ orderId }) => orderId),
+    bigints(added, ({ attempt }) => attempt),
+    bigints(added, ({ amount }) => amount),
+    bigints(added, ({ acceptedMs }) => acceptedMs),
+    texts(newKeys, ({ client }) => client),
+    texts(newKeys, ({ key }) => key),
+    texts(newKeys, ({ bodyHash }) => bodyHash),
+    texts(newKeys, ({ orderId }) => orderId),
+    bigints(newKeys, ({ attempt }) => attempt),
+    bigints(newKeys, ({ expiresMs }) => expiresMs),
+    bigints(newRows, ({ attemptId }) => attemptId),
+    texts(newRows, ({ step }) => step),
+    texts(newRows, ({ status }) => status),
+    bigints(newRows, ({ nextTryMs }) => nextTryMs),
+    bigints(changed, ([{ id = 0 }]) => id),
+    bigints(changed, ([, wasOpenBy]) => wasOpenBy),
+    bigints(changed, ([{ openBy }]) => openBy),
+    bigints(changed, ([{ endedMs }]) => endedMs),
+    texts(changed, ([{ error }]) => error),
+    bigints(changed, ([{ interrupted }]) => interrupted),
+    bigints(changed, ([{ answered }]) => answered),
+    texts(changed, ([{ json }]) => json),
+    bigints(changedRows, ({ id }) => id),
+    texts(changedRows, ({ status }) => status),
+    bigints(changedRows, ({ tries }) => tries),
+    bigints(changedRows, ({ nextTryMs }) => nextTryMs),
+    texts(changedRows, ({ lastAnswer }) => withoutNul(lastAnswer)),
+    bigints(changedRows, ({ endedMs }) => endedMs),
+    texts(changedRows, ({ note }) => withoutNul(note)),
+    texts(outbox.added, ({ id }) => id),
+    texts(outbox.added, ({ orderId }) => orderId),
+    texts(outbox.added, ({ payload }) => payload),
+    bigints(outbox.added, ({ createdMs }) => createdMs),
+    EVENT_KEPT_MS,
+  ]);
+  const ids: Flushed["ids"][number][] = [];
+  const compensationIds: [number, number, string][] = [];
+  for (const [orderId, step, number, id] of given) {
+    if (orderId !== null) ids.push([orderId, number, id]);
+    else if (step !== null) compensationIds.push([id, number, step]);
+  }
+  return { ids, compensationIds: idsOf(newRows, compensationIds) };
+}
+
+const READ_ATTEMPTS: Statement = {
+  name: "read_added_attempts",
+  text: `SELECT a.order_id, a.attempt, a.id FROM unnest($1::text[], $2::bigint[]) v (order_id, attempt)
+         JOIN attempts a ON a.order_id = ANY (ARRAY[v.order_id]) AND a.attempt = v.attempt WHERE a.open_by = $3`,
+};
+const READ_COMPENSATIONS: Statement = {
+  name: "read_added_compensations",
+  text: "SELECT id, attempt_id, step FROM compensations WHERE attempt_id = ANY($1::bigint[])",
+};
+
+/** What the server gave for the rows of a batch that was written, where its reply was lost. */
+export async function readFlushed(sql: Sql, { attempts, compensations }: BatchTables, life: number): Promise<Flushed> {
+  const newRows = [...compensations.changed].filter(isNew);
+  const names = [attempts.added.map(({ orderId }) => orderId), attempts.added.map(({ attempt }) => attempt)];
+  const [ids, given] = await Promise.all([
+    sql.rows<[string, number, number]>(READ_ATTEMPTS, [...names, life]),
+    sql.rows<[number, number, string]>(READ_COMPENSATIONS, [newRows.map(({ attemptId }) => attemptId)]),
+  ]);
+  return { ids, compensationIds: idsOf(newRows, given) };
+}
+
+function idsOf(rows: readonly CompensationRecord[], given: readonly (readonly [id: number, attemptId: number, step: string])[]) {
+  const byRow = new Map(given.map(([id, attemptId, step]) => [`${attemptId} ${step}`, id]));
+  return new Map(rows.map(({ id, attemptId, step }) => [id, byRow.get(`${attemptId} ${step}`) as number]));
+}
