@@ -120,7 +120,7 @@ test.skipIf(process.platform !== "linux")("a full disk under the log stops neith
   const [port = 0, adminPort = 0] = await freePorts();
   const full = openSync("/dev/full", "w");
   const { PATH = "" } = process.env;
-  const server = spawn(process.execPath, ["src/main.ts"], {
+  const server = spawn(process.execPath, ["src/start.js"], {
     env: { PATH, JOURNAL: "memory", PORT: String(port), ADMIN_PORT: String(adminPort) },
     stdio: ["ignore", full, "inherit"],
   });

@@ -37,7 +37,7 @@ async function startAndTime(server: ChildServer): Promise<{ port: number; adminP
   return { ...ports, orderMs: 1_000 + Math.round(2 * (performance.now() - startedMs)) };
 }
 
-describe("node src/main.ts", () => {
+describe("node src/start.js", () => {
   test("says in one line of JSON where it listens, at every level; what it tells people to try works", async () => {
     await using server = new ChildServer({ LOG_LEVEL: "silent" });
     const { port, adminPort } = await server.ports();
@@ -66,7 +66,7 @@ describe("node src/main.ts", () => {
   });
 
   test("lists every setting for --help, and starts nothing", async () => {
-    await using server = new ChildServer({}, [process.execPath, "src/main.ts", "--help"]);
+    await using server = new ChildServer({}, [process.execPath, "src/start.js", "--help"]);
     expect(await server.exited).toEqual({ code: 0, signal: null });
     expect(server.stderr).toBe("");
     expect(server.stdout).not.toContain("http://");
@@ -83,7 +83,7 @@ describe("node src/main.ts", () => {
     ["an option it does not know", {}, ["--nonsense"], "--nonsense'; settings are environment variables"],
     ["an argument it does not know", {}, ["nonsense"], "nonsense"],
   ])("refuses %s with one line", async (_what, settings, args, named) => {
-    await using server = new ChildServer(settings as Record<string, string>, [process.execPath, "src/main.ts", ...args]);
+    await using server = new ChildServer(settings as Record<string, string>, [process.execPath, "src/start.js", ...args]);
     expect(await server.exited).toEqual({ code: 1, signal: null });
     expect(server.stdout).toBe("");
     expect(server.stderr).toMatch(/^order-pipeline: [^\n]+\n$/);
@@ -324,7 +324,7 @@ test.skipIf(onWindows)(
     const preload = fileURLToPath(new URL("support/first-thread-dies.ts", import.meta.url));
     try {
       {
-        await using server = new ChildServer(settings, [process.execPath, "--import", preload, "src/main.ts"]);
+        await using server = new ChildServer(settings, [process.execPath, "--import", preload, "src/start.js"]);
         const { port, adminPort } = await server.ports();
         const cutOff = expect(postOrder(port, orderOf("cut-off", FOR_EVER_MS))).rejects.toThrow();
         await running(adminPort, STEPS.length);

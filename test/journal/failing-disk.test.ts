@@ -177,7 +177,7 @@ describe.skipIf(WITHOUT_FAILING_DISK !== undefined)("a disk that fails under the
 test("the journal's thread dies under the running service: one line, exit code 1, nothing lost", { timeout: 120_000 }, async () => {
   const journal = join(directory, "thread.db");
   const preload = join(import.meta.dirname, "first-worker-dies.ts");
-  await using server = new ChildServer({ JOURNAL: journal }, [process.execPath, "--import", preload, "src/main.ts"]);
+  await using server = new ChildServer({ JOURNAL: journal }, [process.execPath, "--import", preload, "src/start.js"]);
   const { port } = await server.ports();
   const load = new Load(port);
   await eventually("some orders", () => load.answered.length >= 100, Boolean, 60_000);

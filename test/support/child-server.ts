@@ -29,10 +29,10 @@ export class ChildServer implements AsyncDisposable {
   #stdout = "";
   #stderr = "";
 
-  /** `command` stands for `node src/main.ts`. Of the environment it sees only `settings` and what a command needs to be found. */
+  /** `command` stands for what `npm start` runs. Of the environment it sees only `settings` and what a command needs to be found. */
   constructor(
     settings: Readonly<Record<string, string>> = {},
-    command: readonly string[] = [process.execPath, "src/main.ts"],
+    command: readonly string[] = [process.execPath, "src/start.js"],
     place: Place = {},
   ) {
     const { PATH = "", HOME = "" } = process.env;

@@ -96,7 +96,7 @@ test.skipIf(!canHaveTerminal).each([
   ["without colors where NO_COLOR is set", { NO_COLOR: "1" }],
 ])("on a terminal it is for people, %s", async (_how, colors) => {
   const { PATH = "" } = process.env;
-  const server = spawn("script", ["-qec", `exec "${process.execPath}" src/main.ts`, "/dev/null"], {
+  const server = spawn("script", ["-qec", `exec "${process.execPath}" src/start.js`, "/dev/null"], {
     env: { PATH, JOURNAL: "memory", PORT: "0", ADMIN_PORT: "0", THREADS: "1", CPU_THREADS: "1", ...colors },
     stdio: ["pipe", "pipe", "inherit"],
     detached: true,
