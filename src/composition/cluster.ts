@@ -19,7 +19,8 @@ export function clusterOptions(config: Config, log: Logger, onFault: OnFault): N
     callsEndMs: config.ORDER_TIMEOUT_MS + config.COMPENSATION_TIMEOUT_MS,
     onTakenOver: (node, orders) =>
       log.warn({ dead_node: node, orders }, "another node is dead: its orders are closed and are being compensated"),
-    onEnded: () => log.error("other nodes took this one for dead: the orders that it ran are closed, and it goes on as a new node"),
+    onEnded: (orders) =>
+      log.warn({ orders }, "other nodes took this one for dead: the orders that it ran are closed, and it goes on as a new node"),
     onRestored: () => log.warn("the database came from a backup or has lost what came last: what was open is held until it is confirmed"),
     onFault,
   };

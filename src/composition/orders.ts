@@ -75,7 +75,7 @@ export class Orders {
       onEnded,
       onFault,
     });
-    if (journal.cluster !== undefined) journal.cluster.onLifeEnded = () => this.orderService.cancelRuns("shutdown");
+    if (journal.cluster !== undefined) journal.cluster.onLifeEnded = () => this.orderService.closedElsewhere();
     this.#looking = journal.cluster && new Periodic(LOOK_MS, async () => this.#look());
     this.#keeping = housekeeping({
       journal,

@@ -42,7 +42,10 @@ export class AttemptRunner {
     const { input, scope } = run;
     // `cancelAll` did not reach an order that was being stored.
     if (this.#stop.cause !== undefined) scope.cancel(this.#stop.cause);
-    const stopTimer = scope.cancelAfter(this.#options.orderTimeoutMs);
+    const leftMs = this.#options.orderTimeoutMs - (monotonicMs() - run.askedAtMs);
+    // Its acceptance took all of its time, as where the process was frozen meanwhile: no step must run.
+    if (leftMs <= 0) scope.cancel("deadline");
+    const stopTimer = scope.cancelAfter(Math.max(0, leftMs));
     // An order may wait for minutes, so it keeps two closures and no more.
     const end = (outcome: OrderOutcome) => {
       stopTimer();
@@ -73,7 +76,7 @@ export class AttemptRunner {
       stored = await ending.store();
     } catch (error) {
       run.lose();
-      onFault?.("an outcome could not be stored: its client gets no answer", error, run.fields);
+      if (!run.isClosedElsewhere) onFault?.("an outcome could not be stored: its client gets no answer", error, run.fields);
       this.#storeLater(run, outcome, ending, error).catch((bug: unknown) => onFault?.("an order's end was not reported", bug, run.fields));
       throw new AnswerLost("the answer could not be stored", { cause: error });
     }
@@ -87,7 +90,7 @@ export class AttemptRunner {
       if (!(first instanceof JournalUnavailable)) throw first;
       stored = await this.#journal.run(() => ending.store());
     } catch (error) {
-      if (!(error instanceof Canceled))
+      if (!(error instanceof Canceled) && !run.isClosedElsewhere)
         this.#options.onFault?.("an outcome can never be stored; the next start closes its order", error, run.fields);
       this.#options.onClosed(run);
       return;

@@ -30,12 +30,15 @@ export class OrderRun implements ByOrderId {
   readonly parentSpanId: string | undefined;
   /** On the clock of `monotonicMs`. */
   readonly receivedAtMs: number;
+  /** On the clock of `monotonicMs`: when the journal was asked to accept it. Its time is counted from then on. */
+  readonly askedAtMs: number;
   readonly #otherNodes: OtherNodes | undefined;
   #waiters = 0;
   /** While nobody waits here: whether somebody does at another node, as far as is known. */
   #isAwaitedElsewhere = false;
   #stopWatch: (() => void) | undefined;
   #isLost = false;
+  #isClosedElsewhere = false;
   #isClosed = false;
   #closed: PromiseWithResolvers<void> | undefined;
 
@@ -46,13 +49,15 @@ export class OrderRun implements ByOrderId {
     work: (run: OrderRun) => Promise<StoredAnswer>,
     urgency: number = DEFAULT_URGENCY,
     otherNodes?: OtherNodes,
+    askedAtMs: number = monotonicMs(),
   ) {
     this.input = input;
     this.urgency = urgency;
     // Keeps the fields and not the origin, which is a whole request: an order may wait for minutes.
     this.requestId = origin.requestId;
     this.parentSpanId = origin.parentSpanId;
-    this.receivedAtMs = origin.receivedAtMs ?? monotonicMs();
+    this.receivedAtMs = origin.receivedAtMs ?? askedAtMs;
+    this.askedAtMs = askedAtMs;
     // Before the work begins: if the client has hung up already, no step must run. Other nodes are not asked: who waits there for an attempt
     // that has done nothing may as well begin the next.
     this.join(origin.signal);
@@ -85,6 +90,18 @@ export class OrderRun implements ByOrderId {
   /** Its answer cannot be stored now, or is stored as one that nobody had. */
   lose(): void {
     this.#isLost = true;
+  }
+
+  /** Whether others have closed it: there is nothing to store any more. */
+  get isClosedElsewhere(): boolean {
+    return this.#isClosedElsewhere;
+  }
+
+  /** Others took this process for dead and have closed the attempt. Its steps are canceled, and nobody gets an answer. */
+  closeElsewhere(): void {
+    this.#isClosedElsewhere = true;
+    this.lose();
+    this.scope.cancel("shutdown");
   }
 
   /** The fields of its log lines. */

@@ -1,4 +1,4 @@
-import { DEFAULT_URGENCY } from "../threads/index.ts";
+import { DEFAULT_URGENCY, monotonicMs } from "../threads/index.ts";
 import type { AdmissionGate } from "./admission-gate.ts";
 import { AttemptRunner } from "./attempt-runner.ts";
 import type { CancelCause } from "./cancel-cause.ts";
@@ -141,14 +141,16 @@ export class OrderService {
 
   /** Cancels every order in flight. Outcomes that the journal cannot store are left to the next start. */
   cancelAll(cause: CancelCause): void {
-    this.cancelRuns(cause);
+    for (const run of this.#runs.all()) run.scope.cancel(cause);
     this.#elsewhere?.cancelAll(cause);
     this.#runner.stop();
   }
 
-  /** Cancels the orders that run. Also where others have closed them: nobody gets an answer, so nothing more is to be done for one. */
-  cancelRuns(cause: CancelCause): void {
-    for (const run of this.#runs.all()) run.scope.cancel(cause);
+  /** Others took this process for dead, and have closed the orders that run here. Cancels their steps. Returns how many there were. */
+  closedElsewhere(): number {
+    const runs = this.#runs.all();
+    for (const run of runs) run.closeElsewhere();
+    return runs.length;
   }
 
   /**
@@ -177,6 +179,7 @@ export class OrderService {
   async #place(request: PlaceRequest, arriving: Arriving | undefined): Promise<Placement> {
     const { key } = request;
     const { orderId, amount } = request.order;
+    let askedAtMs = request.receivedAtMs ?? monotonicMs();
     for (let looks = 0; looks < MAX_LOOKS; looks++) {
       let accepted: AcceptResult;
       try {
@@ -186,7 +189,7 @@ export class OrderService {
       }
       switch (accepted.type) {
         case "accepted":
-          return this.#start(request, accepted.attempt);
+          return this.#start(request, accepted.attempt, askedAtMs);
         case "replayed":
           return { answer: Promise.resolve(accepted.answer), replayed: true };
         case "conflict":
@@ -209,6 +212,7 @@ export class OrderService {
           else return this.#join(run, request.signal);
           // Nobody received its answer, which frees the order.
           this.#inFlight.refuseUnlessOpen();
+          askedAtMs = monotonicMs();
         }
       }
     }
@@ -216,8 +220,8 @@ export class OrderService {
     throw new Refused("internal", "the order cannot be looked up");
   }
 
-  #start(request: PlaceRequest, attempt: number): Placement {
-    const run = new OrderRun(inputOf(request, attempt), request, this.#work, request.urgency, this.#options.otherNodes);
+  #start(request: PlaceRequest, attempt: number, askedAtMs: number): Placement {
+    const run = new OrderRun(inputOf(request, attempt), request, this.#work, request.urgency, this.#options.otherNodes, askedAtMs);
     this.#runs.add(run);
     return { answer: run.answer, replayed: false };
   }

@@ -55,7 +55,7 @@ export class JournalFixture implements AsyncDisposable {
   /** What a start does with what the process before has left open. On PostgreSQL other nodes do it with a dead one; this one goes on as a new one. */
   async closeInterrupted(limit: number, nowMs: number, life = this.#journal.cluster?.life): Promise<number> {
     const journal = this.#journal;
-    if (journal.cluster === undefined) return journal.closeInterrupted(limit, nowMs);
+    if (journal.cluster === undefined || life === undefined) return journal.closeInterrupted(limit, nowMs);
     const closed = await (journal.cluster as PostgresStore).request(["closeInterrupted", limit, nowMs, nowMs, life]);
     // The first write finds out.
     await journal.expireKeys(0, 1).catch(() => {});

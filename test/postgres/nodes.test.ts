@@ -104,6 +104,10 @@ test.concurrent("a frozen node keeps its life for half a lease; after two it has
     (answer) => answer?.status === 200,
   );
   expect(await one.life()).toBeGreaterThan(lifeOfTwo);
+  // One line for all that others closed. That an outcome could not be stored it may have said before, while it had no session.
+  expect(one.warnings.filter((message) => /never be stored|took this one for dead/.test(message))).toEqual([
+    "other nodes took this one for dead: the orders that it ran are closed, and it goes on as a new node",
+  ]);
   expect((await two.shown(long.id)).attempts).toMatchObject([INTERRUPTED]);
   expect(await two.shown(atTwo.id)).toMatchObject({ status: "running" });
   site.providers.letGo(atTwo.id);

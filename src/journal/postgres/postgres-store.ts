@@ -30,8 +30,8 @@ export interface PostgresOptions {
   readonly callsEndMs: number;
   /** Another node is dead: its attempts are closed and are being compensated. */
   readonly onTakenOver?: (node: string, attempts: number) => void;
-  /** Others took this node for dead. It goes on as a new one. */
-  readonly onEnded?: () => void;
+  /** Others took this node for dead, and have closed the orders that it ran: so many. It goes on as a new one. */
+  readonly onEnded?: (orders: number) => void;
   /** The database came from a backup, or lost what came last: what was open is held. */
   readonly onRestored?: () => void;
   readonly onFault?: (message: string, error: unknown) => void;
@@ -64,8 +64,8 @@ export class PostgresStore implements JournalStore {
   readonly #takeover: Takeover;
   readonly #sizes = new CommitSizes();
   readonly others: OtherNodes;
-  /** Others have ended this node's life, and closed what it ran. */
-  onLifeEnded: (() => void) | undefined;
+  /** Others have ended this node's life, and closed what it ran. Returns how many orders that were. */
+  onLifeEnded: (() => number) | undefined;
   readonly #limit = new ReadLimit();
   #readFrom: string;
   #isClosing = false;
@@ -181,8 +181,7 @@ export class PostgresStore implements JournalStore {
   /** Others have ended the life. */
   ended(): void {
     this.#writer.forget();
-    this.onLifeEnded?.();
-    this.#options.onEnded?.();
+    this.#options.onEnded?.(this.onLifeEnded?.() ?? 0);
   }
 
   /** Takes the other sessions to the server that is written to, where that has changed. */
