@@ -75,12 +75,18 @@ export class Database implements ClusterDatabase {
 
   async startAgain(): Promise<void> {
     await this.#servers[this.#primary]?.start();
-    this.#upMs = performance.now();
+    await this.#takesWrites();
   }
 
   async promoteStandby(): Promise<void> {
     this.#primary++;
     await this.#servers[this.#primary]?.promote();
+    await this.#takesWrites();
+  }
+
+  /** Commits once: with a standby that waits until the standby has come back, which may be seconds after the primary. */
+  async #takesWrites(): Promise<void> {
+    await this.#servers[this.#primary]?.query("SELECT pg_logical_emit_message(true, 'campaign', '')");
     this.#upMs = performance.now();
   }
 

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { answerTo, DAY_MS, done, dueAt, JournalFixture, NOW, pending, postponed } from "../journal/journal-fixture.ts";
+import { connect } from "./queries/queries-fixture.ts";
 
 // What operations that share a transaction do to each other. Calls of one turn of the event loop are one batch.
 
@@ -71,4 +72,29 @@ test("an order whose first attempt is deleted and whose second was placed is not
   await fixture.journal.retire(NOW + 1, [], 10);
   expect((await fixture.journal.find("a"))?.attempts).toMatchObject([{ attempt: 2 }]);
   expect(await fixture.accept("a")).toEqual({ type: "replayed", answer: answerTo("a") });
+});
+
+test("an order whose only attempt is being retired gets the next number, before the retirement is committed and after", async () => {
+  await using fixture = await JournalFixture.open("postgres");
+  const orderIds = Array.from({ length: 40 }, (_, n) => `o${n}`);
+  for (const orderId of ["held", ...orderIds]) await fixture.run(orderId, { error: "internal" });
+  const second = { type: "accepted", attempt: 2 };
+  const retirement = await connect(fixture.file);
+  try {
+    const retire = (orderId: string) =>
+      retirement.query(`WITH gone AS (DELETE FROM attempts WHERE order_id = '${orderId}' RETURNING order_id, attempt)
+        INSERT INTO retired_orders (order_id, attempt) SELECT * FROM gone`);
+    await retirement.query("BEGIN");
+    await retire("held");
+    expect(await fixture.accept("held")).toEqual(second);
+    await retirement.query("COMMIT");
+    // A transaction each, beside batches of one order each.
+    const retired = (async () => {
+      for (const orderId of orderIds) await retire(orderId);
+    })();
+    for (const orderId of orderIds) expect(await fixture.accept(orderId)).toEqual(second);
+    await retired;
+  } finally {
+    await retirement.end();
+  }
 });

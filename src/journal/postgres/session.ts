@@ -203,9 +203,10 @@ async function connectTo(target: Target, { node, check }: SessionOptions, life: 
       idle_session_timeout: leaseMs,
       idle_in_transaction_session_timeout: leaseMs,
       tcp_user_timeout: leaseMs,
+      // Not sooner than after a lease, where the system does not go by the limit above.
       tcp_keepalives_idle: Math.max(1, Math.floor(leaseMs / 4_000)),
       tcp_keepalives_interval: 1,
-      tcp_keepalives_count: Math.max(1, Math.floor(leaseMs / 2_000)),
+      tcp_keepalives_count: Math.ceil(leaseMs / 1_000),
       statement_timeout: leaseMs,
       // Below the lease: who waits for a row longer than that would lose its life over it.
       lock_timeout: Math.floor(leaseMs * 0.6),
