@@ -1,3 +1,4 @@
+import type { BackoffPolicy } from "../retries/backoff.ts";
 import { JournalRetry } from "../retries/journal-retry.ts";
 import { Canceled, CancelScope, monotonicMs, SYSTEM_CLOCK } from "../threads/index.ts";
 import { AttemptEnding, type StoredEnding } from "./attempt-ending.ts";
@@ -10,6 +11,9 @@ import type { OrderRun } from "./order-run.ts";
 import { failedByFault, type OrderOutcome } from "./outcome.ts";
 import type { Pipeline } from "./pipeline.ts";
 import type { Effect } from "./step.ts";
+
+// Who asks again for an order whose end is not stored waits for that. A journal that is away refuses without work, so a try a second is no load.
+const STORE_BACKOFF: BackoffPolicy = { baseMs: 500, capMs: 1_000 };
 
 export interface AttemptRunnerOptions {
   readonly pipeline: Pipeline;
@@ -34,7 +38,7 @@ export class AttemptRunner {
   constructor(options: AttemptRunnerOptions) {
     this.#options = options;
     const passes = (error: unknown) => error instanceof JournalUnavailable;
-    this.#journal = new JournalRetry({ scope: this.#stop, clock: SYSTEM_CLOCK, passes });
+    this.#journal = new JournalRetry({ scope: this.#stop, clock: SYSTEM_CLOCK, passes, backoff: STORE_BACKOFF });
   }
 
   /** Resolves with the answer for the client once it is stored. Rejects with `AnswerLost` where it cannot be stored. */

@@ -1,5 +1,5 @@
 import { Canceled, type CancelScope, type Clock, pause } from "../threads/index.ts";
-import { backoffMs, PROBE_BACKOFF } from "./backoff.ts";
+import { type BackoffPolicy, backoffMs, PROBE_BACKOFF } from "./backoff.ts";
 
 export interface JournalRetryOptions {
   /** Ends every wait. */
@@ -9,6 +9,8 @@ export interface JournalRetryOptions {
   readonly random?: () => number;
   /** Whether an error passes; the call rejects with any other one. Default: every error passes. */
   readonly passes?: (error: unknown) => boolean;
+  /** Between the tries of one call; `PROBE_BACKOFF` by default. */
+  readonly backoff?: BackoffPolicy;
   /** Calls have begun to fail. Called once until `onWorking`. */
   readonly onStalled?: (error: unknown) => void;
   /** No call fails any more. */
@@ -29,7 +31,7 @@ export class JournalRetry {
 
   /** Resolves with the value of the call. Rejects with `Canceled` once the scope is canceled; even then the call is tried once. */
   async run<T>(call: () => Promise<T>): Promise<T> {
-    const { scope, clock, random = Math.random, passes, onStalled, onWorking } = this.#options;
+    const { scope, clock, random = Math.random, passes, backoff = PROBE_BACKOFF, onStalled, onWorking } = this.#options;
     let failures = 0;
     try {
       for (;;) {
@@ -40,7 +42,7 @@ export class JournalRetry {
           failures++;
           if (failures === 1 && ++this.#stalled === 1) onStalled?.(error);
         }
-        await pause(backoffMs(failures, PROBE_BACKOFF, random), scope, clock);
+        await pause(backoffMs(failures, backoff, random), scope, clock);
         if (scope.cause !== undefined) throw new Canceled(scope.cause);
       }
     } finally {

@@ -42,6 +42,24 @@ test("an order is refused as overloaded, to be sent again in a second, where the
   expect([at.runner.started, at.orderService.inFlight, at.faults]).toEqual([[], 0, []]);
 });
 
+test("after a long outage of the journal what has ended meanwhile is stored within a second", async () => {
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+  try {
+    await using at = new OrderServiceFixture({ orderTimeoutMs: 3_600_000 });
+    const placed = await Promise.all(["a", "b", "c"].map((orderId) => at.place(orderId)));
+    at.journal.full = true;
+    for (const orderId of ["a", "b", "c"]) at.end(OK, orderId);
+    await Promise.all(placed.map(({ answer }) => expect(answer).rejects.toBeInstanceOf(AnswerLost)));
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(at.journal.finished).toEqual([]);
+    at.journal.full = false;
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(at.journal.finished).toHaveLength(3);
+  } finally {
+    vi.useRealTimers();
+  }
+});
+
 test("an answer that cannot be stored is not sent; its true outcome is stored when it can be, and nothing of a placed order is compensated", async () => {
   const before = timers();
   await using at = new OrderServiceFixture({ compensate: OK });
