@@ -30,6 +30,7 @@ describe.each(STORES)("retention, journal in %s", (kind) => {
     expect(await at.journal.find("a")).toBeUndefined();
     expect(await at.journal.compensations("done", undefined, 10)).toEqual({ items: [] });
     expect(await at.accept("a", 7)).toEqual({ type: "accepted", attempt: 3 });
+    expect(await at.accept("another", 7)).toEqual({ type: "accepted", attempt: 1 });
     await at.finish("a", { attempt: 3, error: "timeout" });
     await retireAll(at, LATER);
     expect(await at.accept("a", 7)).toEqual({ type: "accepted", attempt: 4 });
