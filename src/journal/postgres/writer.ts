@@ -145,7 +145,7 @@ export class Writer {
     for (;;) {
       const tables = new BatchTables(life, events, restores);
       for (const [name, orderId] of operations)
-        if (name === "accept" || name === "finish" || name === "answer") this.#own.load(tables, orderId as string);
+        if (name === "accept" || name === "finish" || name === "answer") this.#own.load(tables, orderId as string, isBlind);
       if (!isBlind) await Promise.all([opening, load(connection, tables, operations, life)]);
       const results: (Result | undefined)[] = [];
       const before = faults.size;

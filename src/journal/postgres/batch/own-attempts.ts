@@ -30,11 +30,12 @@ export class OwnAttempts {
     return tried.every(([id]) => known.some((row) => row.id === id));
   }
 
-  /** Gives a batch what is known of an order. */
-  load(tables: BatchTables, orderId: string): void {
+  /** Gives a batch what is known of an order; its compensations only where nothing is looked up, which would come too late to mend them. */
+  load(tables: BatchTables, orderId: string, isBlind: boolean): void {
     const row = this.#rows.get(orderId);
     if (row === undefined) return;
     tables.attempts.load({ ...row });
+    if (!isBlind) return;
     for (const compensation of this.#trying.get(row.id as number) ?? []) tables.compensations.load({ ...compensation });
   }
 
