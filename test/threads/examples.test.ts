@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 import { run } from "../docs/run.ts";
+import { eventually } from "../support/eventually.ts";
 
 const EXAMPLES = fileURLToPath(new URL("../../src/threads/examples/", import.meta.url));
 const MOST_LINES = 60;
@@ -28,7 +29,13 @@ test.concurrent("search: one finds the number, and no other searches to the end 
 });
 
 test.concurrent("requests: those that are slow are hung up on at the deadline, the others are answered or have failed alone", async () => {
-  expect(await linesOf("requests")).toEqual([
+  // Where a thread takes two seconds to start, those that are fast miss the deadline too: not in every run.
+  const lines = await eventually(
+    "a run that the machine did not hold up",
+    () => linesOf("requests"),
+    (seen) => !seen.some((line) => /^.(fast|broken).*canceled, deadline$/.test(line)),
+  );
+  expect(lines).toEqual([
     "/fast/1: this is /fast/1",
     "/slow/2: canceled, deadline",
     "/fast/3: this is /fast/3",
