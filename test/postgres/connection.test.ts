@@ -1,0 +1,34 @@
+import { expect, test } from "vitest";
+import { parseAddress } from "../../src/journal/postgres/address.ts";
+import { Connection, ConnectionLost, SqlError } from "../../src/journal/postgres/connection.ts";
+import { targetsOf } from "../../src/journal/postgres/targets.ts";
+import { freshDatabase } from "../support/postgres/index.ts";
+import { connect } from "./queries/queries-fixture.ts";
+
+function open(url: string): Promise<Connection> {
+  const [target] = targetsOf(parseAddress(url) as never);
+  return Connection.open(target as never, { name: "test", timeoutMs: 60_000 });
+}
+
+test("a statement during which the server ends the session is in doubt; one that the server refuses has had no effect, and the session stays", async () => {
+  await using database = await freshDatabase();
+  const connection = await open(database.url);
+  const refused = connection.rows({ name: "refused", text: "SELECT 1 / 0" });
+  await expect(refused).rejects.toThrow(SqlError);
+  await expect(refused).rejects.toMatchObject({ code: "22012" });
+  const [row] = await connection.rows<[number]>({ name: "pid", text: "SELECT pg_backend_pid()" });
+  const sleeping = expect(connection.rows({ name: "sleep", text: "SELECT pg_sleep(60)" })).rejects.toThrow(ConnectionLost);
+  const reasons: string[] = [];
+  connection.onLost = (reason) => reasons.push(reason);
+  const other = await connect(database.url);
+  // The statement was sent before, so it runs by then or is ended before it begins.
+  await other.query("SELECT pg_terminate_backend($1)", [row?.[0]]);
+  await other.end();
+  await sleeping;
+  expect([connection.isLost, reasons]).toEqual([true, [expect.stringContaining("terminating connection")]]);
+});
+
+test("a server that does not let a node in says so for operators: that is no lost connection", async () => {
+  await using database = await freshDatabase();
+  await expect(open(`${database.url}_missing`)).rejects.toThrow(SqlError);
+});
