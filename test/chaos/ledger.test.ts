@@ -15,7 +15,7 @@ import { badDay, DEADLINE_TIMES } from "./providers.ts";
 
 const SEED = process.env.SEED ?? String(Date.now());
 // Thousands more, with kills of the process and restores, are in `npm run campaign:ledger`.
-const ORDERS = 1500;
+const ORDERS = 700;
 // The worst answers that a client can get, each to be seen a few times.
 const KINDS = ["payment_declined", "payment_unavailable", "vendor_unavailable", "no_courier", "internal", "timeout"];
 const LIMIT_MS = 600_000;
@@ -52,7 +52,7 @@ test(`the ledger balances after ${ORDERS} orders on a bad day (SEED=${SEED})`, {
   const { service, port } = running;
 
   const one = async (n: number) => {
-    if (n % 150 === 75 && service.threads.killThread() !== undefined) counts.killed++;
+    if (n % 70 === 35 && service.threads.killThread() !== undefined) counts.killed++;
     // A third of the requests are for an order somebody has asked for before, perhaps just now.
     const repeats = n > 0 && random() < 0.33;
     const orderId = `order ${repeats ? Math.max(0, n - 1 - Math.floor(random() * 200)) : n}`;
