@@ -71,19 +71,20 @@ function isExpected({ status, json }: Received): boolean {
 async function expectNothingLost(journal: string, { asked }: Load): Promise<{ interrupted: number; unknown: number }> {
   await using server = new ChildServer({ JOURNAL: journal });
   const { port } = await server.ports();
+  const agent = new Agent({ keepAlive: true });
   let interrupted = 0;
   let unknown = 0;
   for (const { order, answer } of asked) {
     const path = `/order/${order.order_id}`;
     if (answer !== undefined) {
-      const { json } = await send(port, { path });
+      const { json } = await send(port, { path, agent });
       expect(json).toMatchObject({ order_id: order.order_id, amount: order.amount, status: answer.json.status });
-      const again = await postOrder(port, order, { headers: { "idempotency-key": order.order_id } });
+      const again = await postOrder(port, order, { agent, headers: { "idempotency-key": order.order_id } });
       expect(again.headers["idempotent-replayed"]).toBe("true");
       expect([again.status, again.text]).toEqual([answer.status, answer.text]);
       continue;
     }
-    const found = await send(port, { path });
+    const found = await send(port, { path, agent });
     if (found.status === 404) {
       unknown++;
       continue;
@@ -97,6 +98,7 @@ async function expectNothingLost(journal: string, { asked }: Load): Promise<{ in
       30_000,
     );
   }
+  agent.destroy();
   return { interrupted, unknown };
 }
 
