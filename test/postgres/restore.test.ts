@@ -58,13 +58,16 @@ describe.skipIf(WITHOUT_DEBIAN_POSTGRES !== undefined)(`servers of Debian: ${WIT
     for (const node of nodes) await answered(node, 200);
     const placed = await stop();
     site.providers.letGo(open.id);
-    // Where its node is cut off for a moment just then, it is stored later and not answered.
-    expect([200, undefined]).toContain((await open.answer)?.status);
-    await eventually(
+    // Where its node is cut off for a moment just then, it is stored later and not answered. A failover that takes longer than others need to
+    // look twice ends its courier call, as on a busy machine; but nobody else closes it.
+    expect([200, 504, undefined]).toContain((await open.answer)?.status);
+    const { attempts } = await eventually(
       "its end",
       () => nodes[1].shown(open.id),
-      ({ status, attempts_total }) => status === "ok" && attempts_total === 1,
+      ({ attempts_total, status }) => attempts_total === 1 && status !== "running" && status !== "compensating",
     );
+    expect(attempts).toMatchObject([{ steps: [{ status: "ok" }, { status: "ok" }, {}] }]);
+    expect(attempts[0]).not.toHaveProperty("cause");
     expect(await Promise.all(nodes.map((node) => node.life()))).toEqual(lives);
     expect(placed.size).toBeGreaterThan(0);
     for (const [id, answer] of placed) {
