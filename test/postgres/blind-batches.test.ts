@@ -49,8 +49,10 @@ test("a key of another order is found, and what one batch says of a key follows 
     fixture.accept("e", 100, keyOf("k3", "hash e")),
     fixture.accept("f", 5, keyOf("k5", "hash f")),
     fixture.accept("g", 100, keyOf("k5", "hash g")),
+    fixture.accept("h"),
+    fixture.accept("h", 5, keyOf("k1", "hash h")),
   ]);
-  expect(results.map(({ type }) => type)).toEqual(["accepted", "mismatch", "accepted", "conflict", "accepted"]);
+  expect(results.map(({ type }) => type)).toEqual(["accepted", "mismatch", "accepted", "conflict", "accepted", "accepted", "mismatch"]);
   expect([await fixture.journal.find("c"), await fixture.journal.find("d")]).toEqual([undefined, undefined]);
   // It runs, so its key may be stored: it is, and is not stored again.
   expect((await fixture.accept("e", 100, keyOf("k3", "hash e"))).type).toBe("running");

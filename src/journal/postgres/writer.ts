@@ -1,5 +1,5 @@
 import { JournalUnreachable } from "../../orders/order-journal.ts";
-import type { Operation, Reply, Result, Results } from "../protocol.ts";
+import type { AcceptOperation, Operation, Reply, Result, Results } from "../protocol.ts";
 import { execute } from "../rules/execute.ts";
 import type { RestoresTable } from "../rules/tables.ts";
 import { BatchTables } from "./batch/batch-tables.ts";
@@ -44,7 +44,7 @@ interface Decision {
 export class Writer {
   readonly #options: WriterOptions;
   readonly #own = new OwnAttempts();
-  /** Orders that were accepted as new ones and are not. They are looked up. */
+  /** Orders of requests that were taken for new ones and may not be. They are looked up. */
   readonly #known = new Set<string>();
   #batch = 0;
 
@@ -126,7 +126,7 @@ export class Writer {
     }
     session.acknowledge(batch);
     await this.#makeSure(life);
-    return this.#committed(operations, decision, flushed, life);
+    return this.#committed(operations, isBlind, decision, flushed, life);
   }
 
   /** Lets the rules decide, without those operations whose own fault shows. */
@@ -188,7 +188,7 @@ export class Writer {
     }
   }
 
-  #committed(operations: readonly Operation[], { tables, results, faults }: Decision, flushed: Flushed, life: number) {
+  #committed(operations: readonly Operation[], isBlind: boolean, { tables, results, faults }: Decision, flushed: Flushed, life: number) {
     const given = new Map(flushed.ids.map(([orderId, attempt, id]) => [`${attempt} ${orderId}`, id]));
     const left = new Set<string>();
     for (const row of tables.attempts.added) {
@@ -199,14 +199,15 @@ export class Writer {
     const again: number[] = [];
     for (const [index, operation] of operations.entries()) {
       if (operation[0] === "accept") {
-        const [, orderId, , , client = "", key] = operation;
-        const keyOrder = key === undefined ? orderId : (tables.keys.get(client, key)?.[1] ?? orderId);
-        if (left.has(orderId) || left.has(keyOrder)) again.push(index);
+        const [, orderId, , , ...key] = operation;
+        // That a key is new shows only where it went in with a new attempt.
+        const isGuess = isBlind && key.length > 0 && typeof results[index] !== "number";
+        if (left.has(orderId) || isGuess) again.push(index);
         else this.#known.delete(orderId);
       }
       results[index] = withGivenIds(operation, results[index], flushed.compensationIds);
     }
-    for (const orderId of left) this.#known.add(orderId);
+    for (const index of again) this.#known.add((operations[index] as AcceptOperation)[1]);
     for (const index of again) results[index] = undefined;
     return { results, faults, again };
   }

@@ -23,8 +23,7 @@ export class BatchAttempts implements AttemptsTable {
       get: (orderId) => openAttempt(this.#open(orderId)),
       add: (orderId, attempt, amount, acceptedMs) => this.#accept(orderId, attempt, amount, acceptedMs),
       remove: (orderId) => this.#close(this.#open(orderId)),
-      some: (limit) =>
-        this.orphans.slice(0, limit).map(({ orderId, attempt, amount, acceptedMs }) => [orderId, attempt, amount, acceptedMs]),
+      some: (limit) => this.#orphansByOrder().slice(0, limit),
     };
   }
 
@@ -97,6 +96,12 @@ export class BatchAttempts implements AttemptsTable {
     all.splice(all.indexOf(row), 1);
     this.#byId.delete(id);
     this.removed.push(id);
+  }
+
+  /** As the other stores have them. */
+  #orphansByOrder(): [orderId: string, ...OpenAttempt][] {
+    const rows = this.orphans.toSorted((a, b) => (a.orderId < b.orderId ? -1 : 1));
+    return rows.map(({ orderId, attempt, amount, acceptedMs }) => [orderId, attempt, amount, acceptedMs]);
   }
 
   #open(orderId: string): AttemptRow | undefined {

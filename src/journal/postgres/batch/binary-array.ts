@@ -10,8 +10,12 @@ const LENGTH_BYTES = 4;
 const NULL = -1;
 const HIGH = 2 ** 32;
 
-/** A column of rows as a parameter `bigint[]`, in the binary form: neither side has digits to write and read. Safe integers. */
-export function bigints<Row>(rows: readonly Row[], pick: (row: Row) => number | null): Buffer {
+/**
+ * A column of rows as a parameter `bigint[]`, in the binary form: neither side has digits to write and read. Safe integers.
+ * Null without rows.
+ */
+export function bigints<Row>(rows: readonly Row[], pick: (row: Row) => number | null): Buffer | null {
+  if (rows.length === 0) return null;
   const values = rows.map(pick);
   const numbers = values.reduce<number>((count, value) => (value === null ? count : count + 1), 0);
   const buffer = arrayOf(BIGINT, values.length, numbers * BIGINT_BYTES);
@@ -25,8 +29,9 @@ export function bigints<Row>(rows: readonly Row[], pick: (row: Row) => number | 
   return buffer;
 }
 
-/** A column of rows as a parameter `text[]`, in the binary form: neither side escapes the quotes of JSON. */
-export function texts<Row>(rows: readonly Row[], pick: (row: Row) => string | null): Buffer {
+/** A column of rows as a parameter `text[]`, in the binary form: neither side escapes the quotes of JSON. Null without rows. */
+export function texts<Row>(rows: readonly Row[], pick: (row: Row) => string | null): Buffer | null {
+  if (rows.length === 0) return null;
   const values = rows.map(pick);
   const bytes = values.reduce<number>((sum, value) => (value === null ? sum : sum + Buffer.byteLength(value)), 0);
   const buffer = arrayOf(TEXT, values.length, bytes);
