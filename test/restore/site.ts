@@ -47,7 +47,7 @@ export class Site implements AsyncDisposable {
     mkdirSync(this.backups);
     this.#settings = {
       ...{ JOURNAL: this.journal, BACKUP_DIR: this.backups, PAYMENT_URL: url, VENDOR_URL: url, COURIER_URL: url },
-      ...{ WEBHOOK_URL: `${url}/events`, WEBHOOK_SECRET_FILE: secret, ORDER_TIMEOUT_MS: "20000", COMPENSATION_TIMEOUT_MS: "1000" },
+      ...{ WEBHOOK_URL: `${url}/events`, WEBHOOK_SECRET_FILE: secret, ORDER_TIMEOUT_MS: "20000", COMPENSATION_TIMEOUT_MS: "10000" },
       ...settings,
     };
   }
