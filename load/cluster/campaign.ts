@@ -75,7 +75,7 @@ export async function campaign(options: CampaignOptions): Promise<CampaignResult
   const couriers = new Couriers({
     count: COURIERS,
     slowMs: COURIER_MS,
-    onTooMany: (inUse) => world.violation(`${inUse} couriers are in use, and there are ${COURIERS}`),
+    onTooMany: (inUse, calls) => world.violation(`${inUse} couriers are in use, and there are ${COURIERS}: ${calls}`),
   });
   const providers = stack.adopt(await Providers.start(world, couriers), (all) => all.close());
   const receiver = stack.adopt(await Receiver.start(world), (one) => one.close());

@@ -15,14 +15,15 @@ export interface CouriersOptions {
   readonly count: number;
   /** How long a call takes at least: so long that there are too few of them. */
   readonly slowMs: number;
-  /** More were in use than there are. */
-  readonly onTooMany: (inUse: number) => void;
+  /** More were in use than there are. `calls`: since when, in words. */
+  readonly onTooMany: (inUse: number, calls: string) => void;
 }
 
 /** What the courier service sees of a cluster: the calls that are under way at one time. */
 export class Couriers implements CourierCount {
   readonly #options: CouriersOptions;
-  readonly #underWay = new Set<Call>();
+  /** With when each began. */
+  readonly #underWay = new Map<Call, number>();
   readonly #gone = new WeakSet<Call>();
   #most = 0;
   #held: Promise<void> | undefined;
@@ -37,9 +38,9 @@ export class Couriers implements CourierCount {
   }
 
   began(call: Call, mode: FaultMode): FaultMode {
-    this.#underWay.add(call);
+    this.#underWay.set(call, performance.now());
     if (this.#underWay.size <= this.#options.count) this.#most = Math.max(this.#most, this.#underWay.size);
-    else this.#suspect([...this.#underWay]);
+    else this.#suspect(new Map(this.#underWay));
     const type = UNCOUNTABLE.includes(mode.type) ? "answer" : mode.type;
     return { ...mode, type, slowMs: (mode.slowMs ?? 0) + this.#options.slowMs, ...(this.#held && { after: this.#held }) };
   }
@@ -70,11 +71,13 @@ export class Couriers implements CourierCount {
     return this.#underWay.size < this.#options.count ? undefined : performance.now() - startMs;
   }
 
-  #suspect(calls: readonly Call[]): void {
+  #suspect(calls: ReadonlyMap<Call, number>): void {
+    const nowMs = performance.now();
     setTimeout(() => {
-      const inUse = calls.filter((call) => !this.#gone.has(call)).length;
-      this.#most = Math.max(this.#most, inUse);
-      if (inUse > this.#options.count) this.#options.onTooMany(inUse);
+      const inUse = [...calls].filter(([call]) => !this.#gone.has(call));
+      this.#most = Math.max(this.#most, inUse.length);
+      const words = inUse.map(([{ key }, beganMs]) => `${key} for ${Math.round(nowMs - beganMs)} ms`);
+      if (inUse.length > this.#options.count) this.#options.onTooMany(inUse.length, words.join(", "));
     }, READ_WITHIN_MS);
   }
 }
