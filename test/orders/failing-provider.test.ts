@@ -78,8 +78,9 @@ test("a vendor that hangs: orders fail at once, it gets probes only, payments ar
 
   // From now on orders fail at once, and before any of them makes a payment.
   const answersBefore = customers.answers.length;
-  // Those that were under way wait for their deadline, and get 504.
-  const refused = () => customers.answers.slice(answersBefore).filter(({ status }) => status === 503);
+  // Those that were under way wait for their deadline, and get 504. A machine that is too slow for the rate refuses some of them itself.
+  const refused = () =>
+    customers.answers.slice(answersBefore).filter(({ status, json }) => status === 503 && json.error.kind !== "overloaded");
   await eventually("orders that are refused", () => refused().length > 20);
   const [fromMs, callsBefore] = [performance.now(), vendorCalls];
   await eventually("more of them", () => refused().length > 120);
