@@ -8,7 +8,15 @@ export interface PostRequest {
   readonly body: string | Uint8Array;
   /** Its cancel closes the socket. */
   readonly cancelable: Cancelable;
+  /**
+   * Asked once more where a new connection is there: where the process was frozen, that is long after the call began. False: nothing is sent, and the
+   * call rejects with `NotBegun`. Default: true.
+   */
+  readonly mayBegin?: () => boolean;
 }
+
+/** Nothing of a call was sent, because it came to its connection too late. */
+export class NotBegun extends Error {}
 
 /** Cancels calls. Calls the listener at the cancel, or at once if it has happened already. */
 export interface Cancelable {
@@ -47,7 +55,8 @@ interface Client {
 export function postTo(url: URL, bodyLimits: BodyLimits): Post {
   const { request, agent } = clientFor(url);
   const target = { ...urlToHttpOptions(url), method: "POST", agent };
-  return ({ headers, body, cancelable }) =>
+  const connected = url.protocol === "https:" ? "secureConnect" : "connect";
+  return ({ headers, body, cancelable, mayBegin }) =>
     new Promise((resolve, reject) => {
       let answered = false;
       const outgoing = request({ ...target, headers }, (answer) => {
@@ -60,6 +69,11 @@ export function postTo(url: URL, bodyLimits: BodyLimits): Post {
       outgoing.on("error", (error) => {
         if (!answered) reject(error);
       });
+      if (mayBegin !== undefined)
+        outgoing.once("socket", (socket) => {
+          // Before what waits for the connection is sent.
+          if (socket.connecting) socket.once(connected, () => mayBegin() || outgoing.destroy(new NotBegun("the call came too late")));
+        });
       // Nothing is sent before this turn of the event loop ends, so a cancel that has happened already is in time.
       outgoing.end(body);
       // The error rejects the call at once. Without it the caller would wait until the system has closed the socket.

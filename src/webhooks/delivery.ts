@@ -145,7 +145,9 @@ export class WebhookDelivery {
     // Others may send it now. No turn passes where that is known: the receiver's health counts what has begun.
     const isOwn = this.#taken.isOwn(event);
     if (isOwn !== true && !(await isOwn)) return;
-    const result = await this.#receiver.send(event, this.#scope);
+    const result = await this.#receiver.send(event, this.#scope, () => this.#taken.isSurelyOwn(event));
+    // Put off here, it could be sent beside a node that has it now.
+    if (result.type === "failed" && !(await this.#taken.isOwn(event))) return;
     try {
       if (result.type === "delivered") await this.#delivered(event);
       if (result.type === "failed") await this.#failed(event, result);

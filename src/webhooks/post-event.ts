@@ -1,7 +1,7 @@
 import type { KeyObject } from "node:crypto";
 import type { OrderEvent } from "../orders/order-event.ts";
 import { neverSent } from "../outgoing/never-sent.ts";
-import { type Post, type PostAnswer, postTo } from "../outgoing/post.ts";
+import { NotBegun, type Post, type PostAnswer, postTo } from "../outgoing/post.ts";
 import { retryAfterMs } from "../outgoing/retry-after.ts";
 import type { CancelScope } from "../threads/index.ts";
 import { signatureHeaders } from "./sign.ts";
@@ -12,7 +12,7 @@ export type PostResult =
   /** 410: the receiver wants no more events at all. */
   | { readonly type: "gone" }
   | PostFailure
-  /** The scope was canceled for another cause than its deadline; whether the receiver has the event is unknown. */
+  /** The scope was canceled for another cause than its deadline, and whether the receiver has the event is unknown; or it was not to begin any more. */
   | { readonly type: "aborted" };
 
 export interface PostFailure {
@@ -40,8 +40,14 @@ export function postToReceiver(url: string): Post {
   return postTo(new URL(url), BODY_LIMITS);
 }
 
-/** Sends an event once, signed for `nowMs`. Never rejects. A scope canceled with `deadline` is a failure. */
-export async function postEvent(event: OrderEvent, target: PostTarget, scope: CancelScope, nowMs: number): Promise<PostResult> {
+/** Sends an event once, signed for `nowMs`. Never rejects. A scope canceled with `deadline` is a failure. `mayBegin`: see `PostRequest`. */
+export async function postEvent(
+  event: OrderEvent,
+  target: PostTarget,
+  scope: CancelScope,
+  nowMs: number,
+  mayBegin: () => boolean = () => true,
+): Promise<PostResult> {
   let answer: PostAnswer;
   try {
     const body = Buffer.from(event.payload);
@@ -50,10 +56,10 @@ export async function postEvent(event: OrderEvent, target: PostTarget, scope: Ca
       "user-agent": "order-pipeline",
       ...signatureHeaders(event.id, body, target.secrets, nowMs),
     };
-    answer = await target.post({ headers, body, cancelable: scope });
+    answer = await target.post({ headers, body, cancelable: scope, mayBegin });
   } catch (error) {
     if (scope.cause === "deadline") return { type: "failed", kind: "silent", reason: "no answer in time" };
-    if (scope.cause !== undefined) return { type: "aborted" };
+    if (scope.cause !== undefined || error instanceof NotBegun) return { type: "aborted" };
     return { type: "failed", kind: neverSent(error) ? "unconnected" : "silent", reason: connectionFault(error) };
   }
   const { status, retryAfter } = answer;

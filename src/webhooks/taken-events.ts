@@ -37,10 +37,15 @@ export class TakenEvents {
   /** At once where that is sure, otherwise resolves once it is; with false too where the scope is canceled before. */
   isOwn(event: OrderEvent): boolean | Promise<boolean> {
     const sharer = this.#sharer;
-    if (sharer === undefined) return true;
+    if (sharer === undefined || this.isSurelyOwn(event)) return true;
     const life = this.#lives.get(event);
-    if (sharer.life !== life) return false;
-    return monotonicMs() < sharer.sureUntilMs() || this.#untilSure(sharer, life);
+    return life !== undefined && sharer.life === life && this.#untilSure(sharer, life);
+  }
+
+  /** Whether it is sure now. */
+  isSurelyOwn(event: OrderEvent): boolean {
+    const sharer = this.#sharer;
+    return sharer === undefined || (sharer.life === this.#lives.get(event) && monotonicMs() < sharer.sureUntilMs());
   }
 
   async #untilSure(sharer: OutboxSharer, life: number): Promise<boolean> {

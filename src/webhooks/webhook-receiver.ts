@@ -47,14 +47,14 @@ export class WebhookReceiver {
     this.lane = health.lane(maxRequests, "again");
   }
 
-  /** Sends an event once. Resolves with how that ended: `aborted` once `stop` is canceled. Never rejects. */
-  async send(event: OrderEvent, stop: CancelScope): Promise<PostResult> {
+  /** Sends an event once. Resolves with how that ended: `aborted` once `stop` is canceled, or where it may not begin. Never rejects. */
+  async send(event: OrderEvent, stop: CancelScope, mayBegin: () => boolean): Promise<PostResult> {
     const { clock } = this.#options;
     const call = this.lane.begin();
     const scope = new CancelScope();
     const linked = scope.link(stop);
     const stopTimer = clock.after(REQUEST_TIMEOUT_MS, () => void scope.cancel("deadline"));
-    const result = await postEvent(event, this.#options, scope, clock.nowMs());
+    const result = await postEvent(event, this.#options, scope, clock.nowMs(), mayBegin);
     stopTimer();
     linked.unsubscribe();
     this.lane.end(call, callEnd(result, event.tries));

@@ -4,7 +4,7 @@ import { createServer as createTlsServer } from "node:https";
 import type { AddressInfo, Socket } from "node:net";
 import { getCACertificates, setDefaultCACertificates } from "node:tls";
 import { afterEach, describe, expect, test } from "vitest";
-import { type PostAnswer, postTo } from "../../src/outgoing/post.ts";
+import { NotBegun, type PostAnswer, postTo } from "../../src/outgoing/post.ts";
 import { CancelScope } from "../../src/threads/index.ts";
 import { eventually } from "../support/eventually.ts";
 import { cert, key } from "./certificate.ts";
@@ -148,6 +148,23 @@ test("canceled before it begins: sends nothing, on a connection that is there ei
   // Whatever had been sent would have arrived before this.
   await post(peer.url());
   expect(peer.arrived).toHaveLength(2);
+});
+
+test.each(["http", "https"])("by %s what may not begin any more when a new connection is there sends nothing", async (scheme) => {
+  const peer = await newPeer(scheme === "https");
+  const trusted = getCACertificates();
+  setDefaultCACertificates([...trusted, cert]);
+  try {
+    const request = { headers: HEADERS, body: "{}", cancelable: new CancelScope() };
+    const send = (may: boolean) => postTo(peer.url(scheme), LIMITS)({ ...request, mayBegin: () => may });
+    await expect(send(false)).rejects.toThrow(NotBegun);
+    await eventually("its socket is closed", () => peer.sockets.size === 0);
+    expect(peer.arrived).toEqual([]);
+    expect((await send(true)).status).toBe(204);
+    expect(peer.arrived).toHaveLength(1);
+  } finally {
+    setDefaultCACertificates(trusted);
+  }
 });
 
 test("canceled while it waits: rejects, and the socket is closed", async () => {

@@ -31,10 +31,11 @@ test.each([
   let answer: boolean | undefined;
   const asked = Promise.resolve(events.isOwn(EVENT)).then((own) => (answer = own));
   await turn();
-  expect(answer).toBeUndefined();
+  expect([answer, events.isSurelyOwn(EVENT)]).toEqual([undefined, false]);
   node.life = life;
   node.sureMs = SURE;
   expect(await asked).toBe(isOwn);
+  expect(events.isSurelyOwn(EVENT)).toBe(isOwn);
 });
 
 test("a stop ends the wait, and nothing is sent", async () => {
