@@ -36,7 +36,7 @@ interface Decision {
 
 /**
  * Executes batches on the session that writes. The rules run here, on what was loaded, and what they changed goes out with the commit: two round
- * trips, and one where nothing has to be looked up, as for new orders without a key and for the ends of this node's own.
+ * trips, and one where nothing has to be looked up, as for new orders and for the ends of this node's own.
  *
  * What another node does meanwhile shows: a row is there that was not, or is not as it was. Then the batch has no effect and is decided again. A
  * connection that breaks inside the commit leaves no doubt: each batch notes its number, which the next connection reads. Main thread only.
