@@ -26,6 +26,7 @@ const DAY_MS = 86_400_000;
 export class OldRows implements Disposable {
   readonly directory = mkdtempSync(join(tmpdir(), "money-"));
   readonly file = join(this.directory, "orders.db");
+  #reader: DatabaseSync | undefined;
 
   static async make(): Promise<OldRows> {
     const rows = new OldRows();
@@ -69,8 +70,9 @@ export class OldRows implements Disposable {
 
   /** What the file has now, while a service writes it. */
   query<Row>(sql: string): Row[] {
-    using db = new DatabaseSync(this.file, { readOnly: true, timeout: 1_000 });
-    return db.prepare(sql).all() as unknown as Row[];
+    // Tests ask again and again.
+    this.#reader ??= new DatabaseSync(this.file, { readOnly: true, timeout: 1_000 });
+    return this.#reader.prepare(sql).all() as unknown as Row[];
   }
 
   #write(work: (db: DatabaseSync) => void): void {
@@ -81,6 +83,7 @@ export class OldRows implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    this.#reader?.close();
     rmSync(this.directory, { recursive: true, force: true });
   }
 }
