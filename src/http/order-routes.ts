@@ -76,7 +76,8 @@ export function addOrderRoutes(
 
   function answerWhenEnded({ answer, replayed }: Placement, response: Response): void {
     answer.then(
-      ({ error, json }) => sendJson(response, error === undefined ? 200 : STATUS[error], json, replayed ? REPLAYED : {}),
+      ({ error, json, retryAfterMs }) =>
+        sendJson(response, error === undefined ? 200 : STATUS[error], json, replayed ? REPLAYED : retryAfter(toSeconds(retryAfterMs))),
       (error: unknown) => answerError(error, response),
     );
   }
@@ -84,7 +85,7 @@ export function addOrderRoutes(
   function answerError(error: unknown, response: Response): void {
     if (error instanceof Refused) {
       onRefused?.(error.kind);
-      sendError(response, error.kind, error.message, retryAfter(error));
+      sendError(response, error.kind, error.message, retryAfter(error.retryAfterSeconds));
     } else if (error instanceof AnswerLost) sendNothing(response);
     else fail(error, response);
   }
@@ -139,6 +140,10 @@ function hangUpOf(response: Response): AbortSignal {
   return hangUp.signal;
 }
 
-function retryAfter({ retryAfterSeconds }: Refused): Readonly<Record<string, string>> {
-  return retryAfterSeconds === undefined ? {} : { "Retry-After": String(retryAfterSeconds) };
+function retryAfter(seconds: number | undefined): Readonly<Record<string, string>> {
+  return seconds === undefined ? {} : { "Retry-After": String(seconds) };
+}
+
+function toSeconds(ms: number | undefined): number | undefined {
+  return ms === undefined ? undefined : Math.max(1, Math.ceil(ms / 1_000));
 }

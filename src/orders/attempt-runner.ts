@@ -5,8 +5,8 @@ import type { CancelCause } from "./cancel-cause.ts";
 import type { Compensator } from "./compensator.ts";
 import type { OnOrderEnded } from "./ended-order.ts";
 import type { OnFault } from "./faults.ts";
-import { JournalUnavailable, type OrderJournal, type StoredAnswer } from "./order-journal.ts";
-import type { OrderRun } from "./order-run.ts";
+import { JournalUnavailable, type OrderJournal } from "./order-journal.ts";
+import type { GivenAnswer, OrderRun } from "./order-run.ts";
 import { failedByFault, type OrderOutcome } from "./outcome.ts";
 import type { Pipeline } from "./pipeline.ts";
 import type { Effect } from "./step.ts";
@@ -38,7 +38,7 @@ export class AttemptRunner {
   }
 
   /** Resolves with the answer for the client once it is stored. Rejects with `AnswerLost` where it cannot be stored. */
-  run(run: OrderRun): Promise<StoredAnswer> {
+  run(run: OrderRun): Promise<GivenAnswer> {
     const { input, scope } = run;
     // `cancelAll` did not reach an order that was being stored.
     if (this.#stop.cause !== undefined) scope.cancel(this.#stop.cause);
@@ -65,7 +65,7 @@ export class AttemptRunner {
     this.#stop.cancel("shutdown");
   }
 
-  async #finish(run: OrderRun, outcome: OrderOutcome): Promise<StoredAnswer> {
+  async #finish(run: OrderRun, outcome: OrderOutcome): Promise<GivenAnswer> {
     const { journal, compensator, onFault } = this.#options;
     const ending = new AttemptEnding(run, outcome, journal, compensator);
     let stored: StoredEnding;
@@ -95,10 +95,10 @@ export class AttemptRunner {
     this.#close(run, outcome, stored);
   }
 
-  #close(run: OrderRun, outcome: OrderOutcome, { answer, compensations }: StoredEnding): StoredAnswer {
+  #close(run: OrderRun, outcome: OrderOutcome, { answer, compensations }: StoredEnding): GivenAnswer {
     const { input, requestId, parentSpanId, receivedAtMs } = run;
     this.#options.onClosed(run);
     this.#options.onEnded?.({ input, requestId, parentSpanId, receivedAtMs, outcome, compensations, storedAtMs: monotonicMs() });
-    return answer;
+    return outcome.retryAfterMs === undefined ? answer : { ...answer, retryAfterMs: outcome.retryAfterMs };
   }
 }

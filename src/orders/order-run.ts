@@ -17,13 +17,19 @@ export interface OrderOrigin {
   readonly signal?: AbortSignal;
 }
 
+/** What those get who wait for an attempt. */
+export interface GivenAnswer extends StoredAnswer {
+  /** When the order may be sent again, as far as that is known. It is not stored, because it is not true any more when a repeat comes. */
+  readonly retryAfterMs?: number;
+}
+
 /** One attempt at an order in flight, and who waits for it. */
 export class OrderRun implements ByOrderId {
   readonly scope = new CancelScope<CancelCause>();
   readonly input: AttemptInput;
   /** 0 (most) to 7. */
   readonly urgency: number;
-  readonly answer: Promise<StoredAnswer>;
+  readonly answer: Promise<GivenAnswer>;
   /** For `OrderRuns`. */
   nextInBucket: ByOrderId | undefined;
   readonly requestId: string | undefined;
@@ -43,7 +49,7 @@ export class OrderRun implements ByOrderId {
   constructor(
     input: AttemptInput,
     origin: OrderOrigin,
-    work: (run: OrderRun) => Promise<StoredAnswer>,
+    work: (run: OrderRun) => Promise<GivenAnswer>,
     urgency: number = DEFAULT_URGENCY,
     otherNodes?: OtherNodes,
   ) {

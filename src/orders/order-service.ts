@@ -7,15 +7,8 @@ import { Elsewhere } from "./elsewhere.ts";
 import type { OnOrderEnded } from "./ended-order.ts";
 import type { OnFault } from "./faults.ts";
 import { InFlight } from "./in-flight.ts";
-import {
-  type AcceptResult,
-  type IdempotencyKey,
-  JournalUnavailable,
-  JournalUnreachable,
-  type OrderJournal,
-  type StoredAnswer,
-} from "./order-journal.ts";
-import { type OrderOrigin, OrderRun } from "./order-run.ts";
+import { type AcceptResult, type IdempotencyKey, JournalUnavailable, JournalUnreachable, type OrderJournal } from "./order-journal.ts";
+import { type GivenAnswer, type OrderOrigin, OrderRun } from "./order-run.ts";
 import { type Arriving, OrderRuns } from "./order-runs.ts";
 import type { OtherNodes } from "./other-nodes.ts";
 import { computingSteps, type Pipeline } from "./pipeline.ts";
@@ -59,7 +52,7 @@ export interface PlaceRequest extends OrderOrigin {
 /** What a client that placed an order waits for. */
 export interface Placement {
   /** Rejects with `AnswerLost` where it cannot be stored. */
-  readonly answer: Promise<StoredAnswer>;
+  readonly answer: Promise<GivenAnswer>;
   /** Whether an earlier request stored the answer. */
   readonly replayed: boolean;
 }

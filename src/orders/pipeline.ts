@@ -11,7 +11,7 @@ import {
 import type { CancelCause } from "./cancel-cause.ts";
 import { type OrderOutcome, outcomeOfSteps } from "./outcome.ts";
 import { Probes } from "./probes.ts";
-import { CIRCUIT_OPEN, ProviderCall } from "./provider-call.ts";
+import { ProviderCall, refusedByCircuit } from "./provider-call.ts";
 import type { ProviderHealths } from "./provider-health.ts";
 import type { AttemptInput, EndedStep, StepOutcome } from "./step.ts";
 import type { StepGroup, StepRunner, StepSpec } from "./step-runner.ts";
@@ -59,8 +59,8 @@ export class Pipeline {
    */
   run(input: AttemptInput, scope: CancelScope<CancelCause>, urgency: number = DEFAULT_URGENCY): Promise<OrderOutcome> {
     const startedAtMs = monotonicMs();
-    const refusing = this.#refusing(scope);
-    if (refusing !== undefined) return Promise.resolve(refusedBy(refusing, startedAtMs));
+    const refused = this.#refuse(scope, startedAtMs);
+    if (refused !== undefined) return Promise.resolve(refused);
     const order = this.#open(input, scope, urgency);
     const probes = this.#providers === undefined ? undefined : Probes.needed(this.#providers);
     // One closure for all steps of an order.
@@ -70,8 +70,13 @@ export class Pipeline {
     return join(order, startedAtMs);
   }
 
-  #refusing(scope: CancelScope<CancelCause>): StepName | undefined {
-    return this.#providers === undefined || scope.cause !== undefined ? undefined : circuitThatRefuses(this.#providers);
+  #refuse(scope: CancelScope<CancelCause>, startedAtMs: number): OrderOutcome | undefined {
+    if (this.#providers === undefined || scope.cause !== undefined) return undefined;
+    for (const name of STEPS) {
+      const health = this.#providers[name];
+      if (health?.circuit.admits === false) return refusedBy(name, refusedByCircuit(name, health), startedAtMs);
+    }
+    return undefined;
   }
 
   #open(input: AttemptInput, scope: CancelScope<CancelCause>, urgency: number): OrderSteps {
@@ -127,25 +132,12 @@ function join({ group, runner }: OrderSteps, startedAtMs: number): Promise<Order
   });
 }
 
-/** The first step whose provider takes no call now. */
-function circuitThatRefuses(providers: ProviderHealths): StepName | undefined {
-  for (const name of STEPS) if (providers[name]?.circuit.admits === false) return name;
-  return undefined;
-}
-
-function refusedBy(refusing: StepName, startedAtMs: number): OrderOutcome {
+function refusedBy(refusing: StepName, outcome: ReturnType<typeof refusedByCircuit>, startedAtMs: number): OrderOutcome {
   const endedAtMs = monotonicMs();
   const durationMs = Math.max(0, Math.round(endedAtMs - startedAtMs));
-  const steps = STEPS.map((name) => ({ name, ...refusedStep(name, refusing), endedAtMs, durationMs }));
-  return { steps, startedAtMs, error: CIRCUIT_OPEN[refusing], canceled: { cause: "sibling_failed", atMs: endedAtMs } };
-}
-
-function refusedStep(name: StepName, refusing: StepName): EndedStep {
-  const outcome: StepOutcome =
-    name === refusing
-      ? { status: "failed", kind: CIRCUIT_OPEN[refusing], effect: "none" }
-      : { status: "canceled", cause: "sibling_failed", effect: "none" };
-  return { outcome, endedAtMs: monotonicMs() };
+  const canceled: StepOutcome = { status: "canceled", cause: "sibling_failed", effect: "none" };
+  const steps = STEPS.map((name) => ({ name, outcome: name === refusing ? outcome : canceled, endedAtMs, durationMs }));
+  return outcomeOfSteps(steps, startedAtMs, STEPS.indexOf(refusing), "sibling_failed", endedAtMs);
 }
 
 function computes(name: StepName, input: Pick<AttemptInput, "simulation">): boolean {
