@@ -52,8 +52,8 @@ async function measure(server: ServerProcess, bottleneck: Bottleneck, factor: nu
   const arrivalsMs = poisson((factor * servers * 1_000) / holdMs, seconds, randomFrom(`${seed} ${at}`));
   const inTime = (doneMs: number): boolean => doneMs <= seconds * 1_000;
   const ideal = idealLine({ arrivalsMs, servers, holdMs, timeoutMs: TIMEOUT_MS }).filter(inTime).length / seconds;
-  using _ = new Progress(at, seconds);
-  const phase = await runPhase({ port: server.port, arrivalsMs, order });
+  using progress = new Progress(at, seconds);
+  const phase = await runPhase({ port: server.port, arrivalsMs, order, onAnswer: progress.count });
   const goodput = phase.ended.filter(({ end, doneMs }) => end === "placed" && inTime(doneMs)).length / seconds;
   return { at, goodput, ideal, mib: residentKiB(server.pid) / 1_024, ...phase };
 }

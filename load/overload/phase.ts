@@ -10,6 +10,8 @@ export interface PhaseOptions {
   readonly order: object;
   /** Further headers of the n-th order. */
   readonly headers?: (n: number) => OutgoingHttpHeaders;
+  /** Called with each answer. */
+  readonly onAnswer?: () => void;
 }
 
 /** What became of one order. */
@@ -33,7 +35,7 @@ export interface Phase {
 const nextId = orderIds();
 
 /** Sends orders when they are due; resolves when all are answered. */
-export async function runPhase({ port, arrivalsMs, order, headers }: PhaseOptions): Promise<Phase> {
+export async function runPhase({ port, arrivalsMs, order, headers, onAnswer }: PhaseOptions): Promise<Phase> {
   const ended: Ended[] = [];
   const { broken, lateMs } = await openLoop({
     port,
@@ -41,6 +43,7 @@ export async function runPhase({ port, arrivalsMs, order, headers }: PhaseOption
     order: () => ({ order_id: nextId(), ...order }),
     ...(headers !== undefined && { headers }),
     onAnswer: (n, status, body, latencyMs) => {
+      onAnswer?.();
       const doneMs = (arrivalsMs[n] ?? 0) + latencyMs;
       ended.push({ end: status === 200 ? "placed" : endOf(body), n, doneMs, latencyMs });
     },
