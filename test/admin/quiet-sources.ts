@@ -11,6 +11,7 @@ export const QUIET: Omit<MetricSources, "backlog" | "ordersInFlight" | "threads"
   threadsReplaced: () => new Map(),
   capacities: perStep(() => NOTHING),
   circuitState: () => "closed",
+  listeners: () => [],
   journalHealthy: () => true,
 };
 
