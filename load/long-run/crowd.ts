@@ -7,14 +7,14 @@ import { setTimeout as sleep } from "node:timers/promises";
  * there are not more of them). One that the server ends comes again half a minute later.
  *
  * Arguments: port, connections, and how the last number of the addresses begins and how many there are (2 10: 127.0.0.2 to 127.0.0.11).
- * Prints `all have come`, then each second how many are open and how often the server has ended one.
+ * Prints each second how many are open, how often the server has ended one, and how many have come at all.
  */
 const [port = 0, count = 0, firstAddress = 0, addresses = 1] = process.argv.slice(2).map(Number);
 
 const AGAIN_MS = 30_000;
-// No more at a time than the server's queue of those that wait to be accepted has room for.
-const BATCH = 100;
-const BATCH_MS = 50;
+// Two crowds together then fit into the queue of those that Node has yet to accept (511). Whoever finds it full is heard seconds later.
+const COMING = 200;
+const LOOK_EVERY_MS = 5;
 const SLOW_TICKS = 10;
 const HEAD = "Host: localhost\r\n";
 const HEALTH = `GET /healthz HTTP/1.1\r\n${HEAD}\r\n`;
@@ -29,6 +29,8 @@ interface Slow {
 const slowOnes = Array.from({ length: SLOW_TICKS }, () => new Set<Slow>());
 let open = 0;
 let ended = 0;
+/** Whose first connection has been accepted or refused. */
+const came = new Set<number>();
 
 function come(n: number): void {
   const socket = connect({ port, host: "127.0.0.1", localAddress: `127.0.0.${firstAddress + (n % addresses)}` });
@@ -43,12 +45,14 @@ function come(n: number): void {
   socket.once("connect", () => {
     counted = 1;
     open++;
+    came.add(n);
   });
   // Being reset is one of the ways to be sent away.
   socket.on("error", () => {});
   socket.once("close", () => {
     open -= counted;
     ended++;
+    came.add(n);
     if (slow !== undefined) slowOnes[n % SLOW_TICKS]?.delete(slow);
     setTimeout(come, AGAIN_MS, n);
   });
@@ -58,10 +62,9 @@ let tick = 0;
 setInterval(() => {
   for (const slow of slowOnes[++tick % SLOW_TICKS] ?? []) slow.socket.write(SLOW.charAt(slow.sent++));
 }, 1_000 / SLOW_TICKS);
+setInterval(() => process.stdout.write(`${open} open, ${ended} ended, ${came.size} came\n`), 1_000);
 
 for (let n = 0; n < count; n++) {
+  while (n - came.size >= COMING) await sleep(LOOK_EVERY_MS);
   come(n);
-  if (n % BATCH === BATCH - 1) await sleep(BATCH_MS);
 }
-process.stdout.write("all have come\n");
-setInterval(() => process.stdout.write(`${open} open, ${ended} ended\n`), 1_000);
