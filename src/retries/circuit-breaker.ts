@@ -10,10 +10,9 @@ export type CircuitState = "closed" | "half_open" | "open";
  */
 export type CallVerdict = "ok" | "failed" | "timed_out" | undefined;
 
-/** A call that was let through: what `leave` needs when it has ended. */
+/** A call that was let through: whose, and after which change of state. */
 export interface Pass {
   readonly orderId: string;
-  // Calls that began before the last change show the state before it: they change nothing.
   readonly epoch: number;
 }
 
@@ -42,10 +41,9 @@ const REOPENS_AFTER = 3;
 
 /**
  * The circuit breaker of one provider, for calls that cannot wait. Closed, it counts orders whose calls fail in a row: one order that is
- * sent again and again says something about itself. Open, it lets one call through in each interval, a probe. Where each of those orders
- * was asked to wait (`Retry-After`), no probe comes before the first of them may. Half-open, after a successful probe, it lets a few
- * through at a time. Some successes close it; some failures in a row open it again. It has no timer: it reads the clock when somebody
- * calls. Main thread only.
+ * sent again and again says something about itself. Open, it lets one call through in each interval, a probe; where each of those orders
+ * was asked to wait (`Retry-After`), none before the first of them may come back. Half-open, after a successful probe, it lets a few through
+ * at a time. Some successes close it; some failures in a row open it again. It has no timer, it reads the clock. Main thread only.
  *
  * Rejected: a failure rate over a window. The window still holds the successes from before the outage, and when it opens would depend on
  * the rate of orders.
@@ -77,15 +75,15 @@ export class CircuitBreaker {
 
   /** Whether `tryEnter` would let a call through now. */
   get admits(): boolean {
-    if (this.#state === "closed") return true;
-    const hasRoom = this.#state === "half_open" && this.#inFlight < 1 + ROOM_PER_SUCCESS * this.#successes;
-    // Half-open too, because all calls that were let through may hang.
-    return hasRoom || this.#nowMs() >= this.#probeAtMs;
+    return this.retryAfterMs === 0;
   }
 
   /** Milliseconds until it lets a call through; 0 where it does now. It cannot close before. */
   get retryAfterMs(): number {
-    return this.admits ? 0 : this.#probeAtMs - this.#nowMs();
+    if (this.#state === "closed") return 0;
+    if (this.#state === "half_open" && this.#inFlight < 1 + ROOM_PER_SUCCESS * this.#successes) return 0;
+    // Half-open too, because all calls that were let through may hang.
+    return Math.max(0, this.#probeAtMs - this.#nowMs());
   }
 
   /** Calls back with each change of the state. */
@@ -105,6 +103,7 @@ export class CircuitBreaker {
 
   /** A call has ended. Once for every `tryEnter` that let a call through. `retryAfterMs`: how long the provider asks it to wait. */
   leave({ orderId, epoch }: Pass, verdict: CallVerdict, retryAfterMs = 0): void {
+    // It began before the last change, shows the state before that, and changes nothing.
     if (epoch !== this.#epoch) return;
     this.#inFlight--;
     if (verdict === "ok") this.#succeeded();
