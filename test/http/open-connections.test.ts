@@ -1,5 +1,5 @@
-import { EventEmitter } from "node:events";
-import type { Socket } from "node:net";
+import { EventEmitter, once } from "node:events";
+import { connect, type Socket } from "node:net";
 import { setTimeout as pause } from "node:timers/promises";
 import { afterEach, describe, expect, test } from "vitest";
 import { CLOSE_REASONS, OpenConnections } from "../../src/http/open-connections.ts";
@@ -170,4 +170,17 @@ test("a client that does not take its answers in within REQUEST_TIMEOUT_MS is cu
   await eventually("all answers", () => reading.received.match(/HTTP\/1\.1 200 OK/g)?.length === 100);
   expect([reading.closed, waiting.closed]).toEqual([false, false]);
   expect(await closedByReason()).toEqual({ unread: 2 });
+});
+
+test("after its last answer a connection is closed within seconds, also where its client keeps it open and sends nothing", async () => {
+  server = await startService(PATIENT);
+  const { connections } = server.service.publicListener;
+  const kept = ["rubbish\r\n\r\n", `${ORDER}Content-Length: 100000\r\n\r\n`].map((bytes) => {
+    const socket = connect({ port: server.port, host: "127.0.0.1", allowHalfOpen: true });
+    socket.on("error", () => {}).write(bytes);
+    return once(socket.resume(), "end").then(() => socket);
+  });
+  const sockets = await Promise.all(kept);
+  await eventually("the end of both", () => connections.open === 0, Boolean, 20_000);
+  for (const socket of sockets) socket.destroy();
 });
