@@ -99,7 +99,8 @@ runBench(async () => {
   const files = FURTHER_FILES + Math.max(Math.ceil(options.crowd / CROWDS), Math.min(options.crowd, MAX_CONNECTIONS));
   if (openFileLimit() < files)
     throw new Error(`a process may open ${openFileLimit()} files here; this needs ${files} (ulimit -n ${files})`);
-  await using server = await ServerProcess.start({ COURIER_CAPACITY: "128", MAX_CONNECTIONS: String(MAX_CONNECTIONS) });
+  const limits = { MAX_CONNECTIONS: String(MAX_CONNECTIONS), MAX_CONNECTIONS_PER_ADDRESS: "1000" };
+  await using server = await ServerProcess.start({ COURIER_CAPACITY: "128", ...limits });
   await ordinary(server, 2);
   const rows: string[][] = [];
   const rounds: { readonly without: Round; readonly beside: Round }[] = [];
