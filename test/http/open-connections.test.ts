@@ -60,34 +60,33 @@ const stillOpen = (connections: readonly RawConnection[]) => connections.filter(
 
 describe("MAX_CONNECTIONS", () => {
   test("for a further one the one that has been idle longest goes, whatever its client leaves undone, and none with an order", async () => {
-    server = await startService({ ...PATIENT, MAX_CONNECTIONS: "5" });
+    server = await startService({ ...PATIENT, MAX_CONNECTIONS: "6" });
     const { connections } = server.service.publicListener;
-    const next = async (begun: string, until = /^/) => {
+    const next = async (begun: string) => {
       const before = connections.open;
       const connection = await RawConnection.open(server.port);
       await eventually("one more", () => connections.open > before);
       await connection.write(begun);
-      await connection.until(until);
       return connection;
     };
     using running = await ordering();
-    const idle = [
-      await next(""),
-      await next("POST /ord"),
-      await next(`${ORDER}Content-Length: 100\r\nExpect: 100-continue\r\n\r\n`, /100 Continue/),
-      await used(),
-    ];
+    // It came first, and begins its request last.
+    const body = await next("");
+    const idle = [await next(""), await next("POST /ord"), await used(), body];
+    await body.write(`${ORDER}Content-Length: 100\r\nExpect: 100-continue\r\n\r\n`);
+    await body.until(/100 Continue/);
+    idle.push(await used());
     const newer: RawConnection[] = [];
     for (const [n, longest] of idle.entries()) {
-      expect([connections.open, stillOpen(idle)]).toEqual([5, idle.length - n]);
+      expect([connections.open, stillOpen(idle)]).toEqual([6, idle.length - n]);
       newer.push(await used());
       await isClosed(longest);
     }
-    expect([connections.open, stillOpen(idle), stillOpen(newer), running.closed]).toEqual([5, 0, 4, false]);
-    expect(await closedByReason()).toEqual({ full: 4 });
+    expect([connections.open, stillOpen(idle), stillOpen(newer), running.closed]).toEqual([6, 0, 5, false]);
+    expect(await closedByReason()).toEqual({ full: 5 });
     expect(server.logged.filter(({ level }) => level >= 40)[0]).toMatchObject({
       msg: "PORT: an idle connection was closed for a new one",
-      reason: "5 are open",
+      reason: "6 are open",
       address: "127.0.0.1",
     });
   });
