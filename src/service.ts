@@ -188,6 +188,7 @@ export async function start(config: Config, log: Logger, options: StartOptions):
     live,
     watched: {
       listeners: () => listeners.counts(access),
+      admission,
       stepsRunning: () => threads.totals().running,
       threadsReplaced: () => {
         const { replaced } = threads.statistics();

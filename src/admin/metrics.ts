@@ -56,7 +56,7 @@ export class Metrics {
     const { processMetrics } = await import("./metrics/process-metrics.ts");
     const registry = new Registry();
     const families: Family[] = [
-      ...this.#orders.families(),
+      ...this.#orders.families(sources),
       ...pressureFamilies(sources),
       ...listenerFamilies(sources.listeners),
       this.#compensations.family(),

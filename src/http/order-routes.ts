@@ -16,7 +16,7 @@ import { forgetRequest } from "./forget-request.ts";
 import { readIdempotencyKey } from "./idempotency-key.ts";
 import { readOrder } from "./order-body.ts";
 import { isOrderId } from "./order-id.ts";
-import { readUrgency } from "./priority.ts";
+import { readPriority } from "./priority.ts";
 import { limitRate } from "./rate-limit.ts";
 import { readBody } from "./read-body.ts";
 import { STATUS } from "./status.ts";
@@ -94,11 +94,11 @@ export function addOrderRoutes(
     // `body` is undefined for a request without a body.
     const order = readOrder(body instanceof Buffer ? body : Buffer.alloc(0), simulated);
     const key = readIdempotencyKey(headers["idempotency-key"], order, client?.name ?? ANYONE, Date.now());
-    const urgency = readUrgency(headers.priority);
+    const priority = readPriority(headers.priority);
     return {
       order,
       requestId,
-      urgency,
+      priority,
       receivedAtMs: monotonicMs(),
       signal,
       ...(key !== undefined && { key }),

@@ -49,7 +49,7 @@ export class AttemptRunner {
       return this.#finish(run, outcome);
     };
     try {
-      return this.#options.pipeline.run(input, scope, run.urgency).then(end, (error: unknown) => end(this.#broken(run, error, "unknown")));
+      return this.#options.pipeline.run(input, scope, run.priority).then(end, (error: unknown) => end(this.#broken(run, error, "unknown")));
     } catch (error) {
       return end(this.#broken(run, error, "none"));
     }

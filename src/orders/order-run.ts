@@ -1,4 +1,4 @@
-import { CancelScope, DEFAULT_URGENCY, monotonicMs } from "../threads/index.ts";
+import { CancelScope, DEFAULT_PRIORITY, monotonicMs } from "../threads/index.ts";
 import type { CancelCause } from "./cancel-cause.ts";
 import type { StoredAnswer } from "./order-journal.ts";
 import type { ByOrderId } from "./order-runs.ts";
@@ -27,8 +27,8 @@ export interface GivenAnswer extends StoredAnswer {
 export class OrderRun implements ByOrderId {
   readonly scope = new CancelScope<CancelCause>();
   readonly input: AttemptInput;
-  /** 0 (most) to 7. */
-  readonly urgency: number;
+  /** 0 (urgent) to 2 (background). */
+  readonly priority: number;
   readonly answer: Promise<GivenAnswer>;
   /** For `OrderRuns`. */
   nextInBucket: ByOrderId | undefined;
@@ -50,11 +50,11 @@ export class OrderRun implements ByOrderId {
     input: AttemptInput,
     origin: OrderOrigin,
     work: (run: OrderRun) => Promise<GivenAnswer>,
-    urgency: number = DEFAULT_URGENCY,
+    priority: number = DEFAULT_PRIORITY,
     otherNodes?: OtherNodes,
   ) {
     this.input = input;
-    this.urgency = urgency;
+    this.priority = priority;
     // Keeps the fields and not the origin, which is a whole request: an order may wait for minutes.
     this.requestId = origin.requestId;
     this.parentSpanId = origin.parentSpanId;

@@ -1,4 +1,4 @@
-import { DEFAULT_URGENCY } from "../threads/index.ts";
+import { DEFAULT_PRIORITY } from "../threads/index.ts";
 import type { AdmissionGate } from "./admission-gate.ts";
 import { AttemptRunner } from "./attempt-runner.ts";
 import type { CancelCause } from "./cancel-cause.ts";
@@ -43,8 +43,8 @@ export interface Order {
 export interface PlaceRequest extends OrderOrigin {
   readonly order: Order;
   readonly key?: IdempotencyKey;
-  /** 0 (most) to 7; 3 where nothing is said. */
-  readonly urgency?: number;
+  /** 0 (urgent), 1 where nothing is said, or 2 (background). */
+  readonly priority?: number;
   /** The trace context that the steps' calls carry. It names the order's own span where there is one. */
   readonly traceparent?: string;
 }
@@ -152,11 +152,11 @@ export class OrderService {
     return this.#runs.get(orderId) !== undefined || this.#arriving.get(orderId) !== undefined;
   }
 
-  #admit(gate: AdmissionGate, { order, urgency = DEFAULT_URGENCY }: PlaceRequest): Arriving {
+  #admit(gate: AdmissionGate, { order, priority = DEFAULT_PRIORITY }: PlaceRequest): Arriving {
     const computing = computingSteps(order);
-    const overload = gate.admit(urgency, computing);
+    const overload = gate.admit(priority, computing);
     if (overload !== undefined) throw new Refused("overloaded", overload.message, overload.retryAfterSeconds);
-    const arriving = { orderId: order.orderId, computing, nextInBucket: undefined };
+    const arriving = { orderId: order.orderId, priority, computing, nextInBucket: undefined };
     this.#arriving.add(arriving);
     return arriving;
   }
@@ -164,7 +164,7 @@ export class OrderService {
   /** Runs in the turn of the event loop in which the steps start, so that admission counts the order exactly once. */
   #arrived(arriving: Arriving): void {
     this.#arriving.remove(arriving);
-    this.#options.gate?.arrived(arriving.computing);
+    this.#options.gate?.arrived(arriving.priority, arriving.computing);
   }
 
   async #place(request: PlaceRequest, arriving: Arriving | undefined): Promise<Placement> {
@@ -210,7 +210,7 @@ export class OrderService {
   }
 
   #start(request: PlaceRequest, attempt: number): Placement {
-    const run = new OrderRun(inputOf(request, attempt), request, this.#work, request.urgency, this.#options.otherNodes);
+    const run = new OrderRun(inputOf(request, attempt), request, this.#work, request.priority, this.#options.otherNodes);
     this.#runs.add(run);
     return { answer: run.answer, replayed: false };
   }
