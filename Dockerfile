@@ -27,10 +27,11 @@ WORKDIR /app
 COPY --from=build --chown=0:0 /app ./
 RUN install -d -o 10001 -g 10001 -m 0700 /data
 VOLUME /data
-# The admin listener stays on loopback, so it is reached with `docker exec`. On another address it needs ADMIN_KEYS_FILE.
+# The admin listener stays on loopback, so it is reached with `docker exec`, as the health check does. On another address it needs ADMIN_KEYS_FILE.
 ENV HOST=0.0.0.0 JOURNAL=/data/orders.db
 USER 10001:10001
 EXPOSE 8080
-HEALTHCHECK --interval=30s --timeout=5s --start-period=60s CMD ["node_modules/.bin/node", "-e", "fetch(`http://127.0.0.1:${process.env.PORT || 8080}/healthz`).then(({ ok }) => process.exit(ok ? 0 : 1), () => process.exit(1))"]
+# The admin listener answers however many clients the public one has.
+HEALTHCHECK --interval=30s --timeout=5s --start-period=60s CMD ["node_modules/.bin/node", "-e", "const host = process.env.ADMIN_HOST || '127.0.0.1'; fetch(`http://${host.includes(':') ? `[${host}]` : host}:${process.env.ADMIN_PORT || 9090}/healthz`).then(({ ok }) => process.exit(ok ? 0 : 1), () => process.exit(1))"]
 # Without a shell in between, so that SIGTERM reaches the server.
 ENTRYPOINT ["node_modules/.bin/node", "src/start.js"]

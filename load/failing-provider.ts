@@ -6,7 +6,7 @@ import { readConfig } from "../src/config.ts";
 import { perStepSetting } from "../src/orders/steps.ts";
 import { start } from "../src/service.ts";
 import { readNumbers } from "./long-run/numbers.ts";
-import { openLoop } from "./open-loop.ts";
+import { constantRate, openLoop } from "./open-loop.ts";
 import { quantile } from "./quantile.ts";
 import { runBench } from "./run-bench.ts";
 import { startStandIn } from "./stand-in/stand-in.ts";
@@ -57,7 +57,7 @@ runBench(async () => {
     const onFatal = (reason: string) => process.stderr.write(`${reason}\n`);
     await using service = disposable(await start(config, pino({ level: "silent" }), { providerHealth: { maxTries }, onFatal }));
     const order = (n: number) => ({ order_id: `order ${n}`, amount: 100 });
-    const { statuses, latenciesMs } = await openLoop({ port: service.publicListener.port, perSecond: rate, seconds, order });
+    const { statuses, latenciesMs } = await openLoop({ port: service.publicListener.port, arrivalsMs: constantRate(rate, seconds), order });
     return { placed: statuses.get(200) ?? 0, calls, compensations, latenciesMs };
   };
   const [without, retried] = (await Promise.all([side(1), side(3)])) as [Side, Side];

@@ -1,12 +1,14 @@
-import { Agent, request } from "node:http";
+import { Agent, type OutgoingHttpHeaders, request } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
 
 export interface OpenLoop {
   readonly port: number;
-  readonly perSecond: number;
-  readonly seconds: number;
+  /** When each order is due, in milliseconds from the start, the earliest first. */
+  readonly arrivalsMs: readonly number[];
   /** The body of the n-th order, 0 first. */
   readonly order: (n: number) => object;
+  /** Further headers of the n-th order. */
+  readonly headers?: (n: number) => OutgoingHttpHeaders;
   /** What is called with each answer; its latency is that of `latenciesMs`. */
   readonly onAnswer?: (n: number, status: number, body: string, latencyMs: number) => void;
 }
@@ -14,25 +16,33 @@ export interface OpenLoop {
 export interface OpenLoopResult {
   /** From the time when an order was due to be sent until its answer, so that a slow server does not hide its own delay. */
   readonly latenciesMs: readonly number[];
+  /** By how much each order was sent late: what the latencies owe to this process. */
+  readonly lateMs: readonly number[];
   readonly statuses: ReadonlyMap<number, number>;
   readonly broken: number;
 }
 
-/** Sends orders at a constant rate, independent of earlier answers, and waits for all answers. */
-export async function openLoop({ port, perSecond, seconds, order, onAnswer }: OpenLoop): Promise<OpenLoopResult> {
+/** For `OpenLoop`: as many orders a second, at equal distances. */
+export function constantRate(perSecond: number, seconds: number): number[] {
+  return Array.from({ length: Math.round(perSecond * seconds) }, (_, n) => (n * 1_000) / perSecond);
+}
+
+/** Sends orders when they are due, independent of earlier answers, and waits for all answers. */
+export async function openLoop({ port, arrivalsMs, order, headers, onAnswer }: OpenLoop): Promise<OpenLoopResult> {
   const agent = new Agent({ keepAlive: true, maxSockets: Number.POSITIVE_INFINITY });
   const latenciesMs: number[] = [];
+  const lateMs: number[] = [];
   const statuses = new Map<number, number>();
   let broken = 0;
   const startMs = performance.now();
   const sent: Promise<void>[] = [];
-  const total = Math.round(perSecond * seconds);
-  for (let n = 0; n < total; n++) {
-    const dueMs = startMs + (n * 1_000) / perSecond;
+  for (const [n, arrivalMs] of arrivalsMs.entries()) {
+    const dueMs = startMs + arrivalMs;
     const early = dueMs - performance.now();
     if (early > 1) await sleep(early);
+    lateMs.push(Math.max(0, performance.now() - dueMs));
     sent.push(
-      post(agent, port, JSON.stringify(order(n))).then(
+      post(agent, port, JSON.stringify(order(n)), headers?.(n)).then(
         ([status, body]) => {
           const latencyMs = performance.now() - dueMs;
           latenciesMs.push(latencyMs);
@@ -45,13 +55,13 @@ export async function openLoop({ port, perSecond, seconds, order, onAnswer }: Op
   }
   await Promise.all(sent);
   agent.destroy();
-  return { latenciesMs, statuses, broken };
+  return { latenciesMs, lateMs, statuses, broken };
 }
 
 /** `POST /order` with this body. Resolves with status and body of the answer. */
-export function post(agent: Agent, port: number, body: string): Promise<[status: number, body: string]> {
+function post(agent: Agent, port: number, body: string, further?: OutgoingHttpHeaders): Promise<[status: number, body: string]> {
   return new Promise((resolve, reject) => {
-    const headers = { "content-type": "application/json", "content-length": Buffer.byteLength(body) };
+    const headers = { "content-type": "application/json", "content-length": Buffer.byteLength(body), ...further };
     const outgoing = request({ agent, host: "127.0.0.1", port, method: "POST", path: "/order", headers }, (response) => {
       let text = "";
       response.setEncoding("utf8").on("data", (chunk: string) => {

@@ -34,6 +34,8 @@ export class ServerProcess implements AsyncDisposable {
       ADMIN_PORT: "0",
       JOURNAL: "memory",
       LOG_LEVEL: "warn",
+      // All load comes from one address.
+      MAX_CONNECTIONS_PER_ADDRESS: "off",
       ...settings,
     };
     if (niceness === 0) return new ServerProcess(await Child.start({ args: [script], env, up: SERVICE_UP }));

@@ -4,54 +4,19 @@ import { CUT_OFF_MS } from "./couriers/cut-off.ts";
 import { ADDRESS_RULE, hasPassword, parseAddress, storeOf } from "./journal/postgres/address.ts";
 import { LONGEST_CALLS_MS } from "./journal/rules/pauses.ts";
 import { perStepSetting, STEP_TABLE, STEPS, stepSetting } from "./orders/steps.ts";
+import { host, hostNames, providerUrl, rate, receiverUrl, unlessOff, whole } from "./setting-rules.ts";
 
 /** A setting whose value breaks its rule; the message is one line that names it, its value (unless that may hold a secret) and the rule. */
 export class ConfigError extends Error {}
 
 const MAX_TIMER_MS = 2_147_483_647; // A Node timer holds a signed 32-bit number of milliseconds.
 
-function whole(minimum: number, maximum: number): z.ZodType<number> {
-  const rule = `must be a whole number from ${minimum} to ${maximum}`;
-  return z
-    .string()
-    .regex(/^\d{1,15}$/, rule)
-    .transform(Number)
-    .refine((value) => value >= minimum && value <= maximum, rule);
-}
-
-/** `off` gives undefined. */
-function unlessOff<T>(rule: z.ZodType<T>): z.ZodType<T | undefined> {
-  return z.preprocess((text) => (text === "off" ? undefined : text), rule.optional());
-}
-
-const MAX_RATE = 1_000_000;
-
-/** `N` or `N/burst`. Without a burst it is as large as `N`. */
-const rate = z
-  .string()
-  .transform((text) => {
-    const [, perSecond = "0", burst = perSecond] = /^(\d{1,7})(?:\/(\d{1,7}))?$/.exec(text) ?? [];
-    return Object.freeze({ perSecond: Number(perSecond), burst: Number(burst) });
-  })
-  .refine(
-    ({ perSecond, burst }) => Math.min(perSecond, burst) >= 1 && Math.max(perSecond, burst) <= MAX_RATE,
-    `must be off, N or N/burst, each a whole number from 1 to ${MAX_RATE}`,
-  );
-
-const host = z.string().regex(/^[\w.:%-]+$/, "must be a host name or an address");
 const port = whole(0, 65_535);
 // Longer than any client should be waited for, and short enough for the second that Node adds to be harmless.
 const clientMs = whole(1, 24 * 60 * 60 * 1000);
-const HOST_NAME = /^[\w-]+(\.[\w-]+)*$/;
-const hostNames = z
-  .string()
-  .transform((text) => Object.freeze(text.split(",").map((name) => name.trim().toLowerCase())))
-  .refine((names) => names.every((name) => HOST_NAME.test(name)), "must be host names without ports, separated by commas");
 const level = z.enum(["fatal", "error", "warn", "info", "debug", "trace", "silent"], {
   error: "must be fatal, error, warn, info, debug, trace or silent",
 });
-
-const onOrOff = z.enum(["on", "off"], { error: "must be on or off" }).transform((text) => text === "on");
 
 interface Setting {
   readonly rule: z.ZodType;
@@ -66,17 +31,6 @@ function setting<T>(rule: z.ZodType<T>, fallback: string, meaning: string): Sett
 /** A setting without a default: undefined where it is not given. */
 function optional<T>(rule: z.ZodType<T>, meaning: string): Setting & { rule: z.ZodType<T | undefined> } {
   return { rule: rule.optional(), fallback: undefined, meaning };
-}
-
-// Secrets have files of their own, so no URL has user and password; a provider's path is appended, so a query cannot stay.
-const providerUrl = z
-  .string()
-  .refine((text) => isHttpUrl(text) && !/[?#]/.test(text), "must be an http or https URL without user, query or fragment");
-const receiverUrl = z.string().refine(isHttpUrl, "must be an http or https URL without user or fragment");
-
-function isHttpUrl(text: string): boolean {
-  const url = URL.parse(text);
-  return url !== null && /^https?:$/.test(url.protocol) && url.username === "" && url.password === "" && url.hash === "";
 }
 
 // Of one letter: a drive of Windows.
@@ -98,7 +52,8 @@ const NODE_NAME =
 const leaseMs = whole(1_000, 60_000);
 
 const MAX_THREADS = 256;
-const CPUS = String(Math.min(MAX_THREADS, availableParallelism()));
+/** A thread a processor, but not more: what a service needs of them and of memory does not grow with the machine. */
+const threadsUpTo = (most: number) => String(Math.min(most, availableParallelism()));
 
 /** Every setting with its rule, default and meaning: the one place that `--help`, the checks and the types come from. */
 const SETTINGS = {
@@ -108,9 +63,12 @@ const SETTINGS = {
   ADMIN_PORT: setting(port, "9090", "admin listener, port (0: any free one)"),
   ORDER_TIMEOUT_MS: setting(whole(1, MAX_TIMER_MS), "2000", "deadline of one order"),
   COMPENSATION_TIMEOUT_MS: setting(whole(1, MAX_TIMER_MS), "5000", "deadline of one call that compensates"),
-  THREADS: setting(whole(1, MAX_THREADS), CPUS, "OS threads of the shared pool (each carries many waiting steps)"),
-  CPU_THREADS: setting(whole(1, MAX_THREADS), CPUS, "OS threads of the exclusive pool (one computing step each)"),
-  CPU_THREADS_AT_START: setting(onOrOff, "off", "whether they start with the service (`on`) or with the first step that computes (`off`)"),
+  THREADS: setting(whole(1, MAX_THREADS), threadsUpTo(4), "OS threads of the shared pool (each carries many waiting steps)"),
+  CPU_THREADS: setting(
+    whole(1, MAX_THREADS),
+    threadsUpTo(8),
+    "OS threads of the exclusive pool (one computing step each), which start with the first step that computes",
+  ),
   CANCEL_GRACE_MS: setting(
     whole(1, MAX_TIMER_MS),
     "250",
@@ -121,10 +79,19 @@ const SETTINGS = {
     return setting(whole(1, atMost), String(byDefault), counts);
   }),
   MAX_IN_FLIGHT: setting(whole(1, 1_000_000), "10000", "requests that run or wait for an order at one time; past it `overloaded`"),
-  MAX_CONNECTIONS: setting(whole(1, 1_000_000), "10000", "public connections at one time; a further one is closed at once"),
+  MAX_CONNECTIONS: setting(
+    whole(1, 1_000_000),
+    "10000",
+    "public connections at one time; for a further one the one that has been idle longest is closed",
+  ),
+  MAX_CONNECTIONS_PER_ADDRESS: setting(
+    unlessOff(whole(1, 1_000_000)),
+    "1000",
+    "of these for one client address (an IPv6 /64 counts as one); `off` behind a balancer",
+  ),
   KEEP_ALIVE_TIMEOUT_MS: setting(clientMs, "65000", "how long an idle connection stays open: longer than a usual balancer's 60 s"),
   HEADERS_TIMEOUT_MS: setting(clientMs, "10000", "how long a client may take to send headers"),
-  REQUEST_TIMEOUT_MS: setting(clientMs, "15000", "how long a client may take to send a whole request"),
+  REQUEST_TIMEOUT_MS: setting(clientMs, "15000", "how long a client may take to send a whole request, and to take in a whole answer"),
   RATE_LIMIT: setting(unlessOff(rate), "off", "orders a second for one client, `N` or `N/burst`; past it `rate_limited`"),
   API_KEYS_FILE: optional(
     z.string(),

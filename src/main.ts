@@ -4,6 +4,7 @@ import { hostname } from "node:os";
 import { isatty } from "node:tty";
 import { parseArgs } from "node:util";
 import { type DestinationStream, type Logger, type LoggerOptions, pino } from "pino";
+import { requireMemory, usableMemory } from "./composition/memory.ts";
 import { type Config, ConfigError, describeSettings, readConfig } from "./config.ts";
 import { AccessKeyError } from "./http/access-keys.ts";
 import { ListenError, type Listener } from "./http/listener.ts";
@@ -33,6 +34,7 @@ async function main(): Promise<void> {
     return;
   }
   const config = readConfig(process.env);
+  requireMemory(config, usableMemory());
   const output = new LogOutput({
     fd: nonBlocking(STANDARD_OUTPUT),
     onLost: (lines) => log.warn({ lines }, "log lines were lost: they could not be written"),

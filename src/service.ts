@@ -49,7 +49,7 @@ export async function start(config: Config, log: Logger, options: StartOptions):
   starting.defer(() => faults.close());
   const onFault = faults.report.bind(faults);
 
-  const access = await readAccess(config, log);
+  const access = await readAccess(config, log, faults);
   const webhookSecrets = config.WEBHOOK_SECRET_FILE === undefined ? [] : await readWebhookSecrets(config.WEBHOOK_SECRET_FILE);
   const providerKeys = await readProviderKeys(config);
   const backupDirectory = config.BACKUP_DIR === undefined ? undefined : await existingDirectory("BACKUP_DIR", config.BACKUP_DIR);
@@ -101,7 +101,7 @@ export async function start(config: Config, log: Logger, options: StartOptions):
   const traces = new TraceRecorder(() => threads.statistics().threads);
   // At the same time as the journal, whose thread takes as long to start.
   const startingThreads = startStepThreads(config, {
-    workerFile: options.workerFile,
+    options,
     settings: { stickBegun, tracing: tracing !== undefined, providerUrls, providerKeys },
     faults,
     orderFields: (orderId) => orderFields(orderId),
@@ -158,9 +158,7 @@ export async function start(config: Config, log: Logger, options: StartOptions):
   starting.defer(() => orders.close());
   const { orderService, compensator } = orders;
   orderFields = (orderId) => orderService.fieldsOf(orderId);
-
   const traceUse = tracing !== undefined ? "spans" : simulated ? "log" : "calls";
-
   let state: Readiness = "starting";
   const readiness = () => (state === "ready" && !journal.healthy ? "journal_unavailable" : state);
   const listeners = new Listeners(config, onFault);
@@ -184,10 +182,13 @@ export async function start(config: Config, log: Logger, options: StartOptions):
   const inspector = new ThreadInspector(threads);
   const admin = adminApp({
     ...(access.adminKeys !== undefined && { keys: access.adminKeys }),
+    readiness,
     counters,
     metrics,
     live,
     watched: {
+      listeners: () => listeners.counts(access),
+      admission,
       stepsRunning: () => threads.totals().running,
       threadsReplaced: () => {
         const { replaced } = threads.statistics();

@@ -45,9 +45,8 @@ test("the defaults are the contract's", () => {
     ADMIN_PORT: 9090,
     ORDER_TIMEOUT_MS: 2000,
     COMPENSATION_TIMEOUT_MS: 5000,
-    THREADS: availableParallelism(),
-    CPU_THREADS: availableParallelism(),
-    CPU_THREADS_AT_START: false,
+    THREADS: Math.min(4, availableParallelism()),
+    CPU_THREADS: Math.min(8, availableParallelism()),
     CANCEL_GRACE_MS: 250,
     PAYMENT_CAPACITY: 1000,
     VENDOR_CAPACITY: 1000,
@@ -56,6 +55,7 @@ test("the defaults are the contract's", () => {
     API_KEYS_FILE: undefined,
     MAX_IN_FLIGHT: 10_000,
     MAX_CONNECTIONS: 10_000,
+    MAX_CONNECTIONS_PER_ADDRESS: 1_000,
     KEEP_ALIVE_TIMEOUT_MS: 65_000,
     HEADERS_TIMEOUT_MS: 10_000,
     REQUEST_TIMEOUT_MS: 15_000,
@@ -77,12 +77,6 @@ test("an empty setting counts as absent", () => {
 
 test("variables of other names change nothing", () => {
   expect(readConfig({ PATH: "/bin", port: "1", Port: "2", THREADS_: "x" })).toEqual(readConfig({}));
-});
-
-test("CPU_THREADS_AT_START is on or off", () => {
-  expect(readConfig({ CPU_THREADS_AT_START: "on" }).CPU_THREADS_AT_START).toBe(true);
-  expect(readConfig({ CPU_THREADS_AT_START: "off" }).CPU_THREADS_AT_START).toBe(false);
-  expect(refusalOf({ CPU_THREADS_AT_START: "yes" })).toBe('CPU_THREADS_AT_START="yes": must be on or off');
 });
 
 test("the result is frozen", () => {

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { perStepSetting } from "../../src/orders/steps.ts";
-import { type OpenLoopResult, openLoop } from "../open-loop.ts";
+import { constantRate, type OpenLoopResult, openLoop } from "../open-loop.ts";
 import { quantile } from "../quantile.ts";
 import { residentKiB } from "../resident-memory.ts";
 import { runBench } from "../run-bench.ts";
@@ -51,8 +51,7 @@ runBench(async () => {
   const orders = (server: ServerProcess): Promise<OpenLoopResult> =>
     openLoop({
       port: server.port,
-      perSecond: options.rate,
-      seconds: options.seconds,
+      arrivalsMs: constantRate(options.rate, options.seconds),
       order: () => ({ order_id: `new ${next++}`, amount: 500 }),
     });
   const p = ({ latenciesMs }: OpenLoopResult, q: number) => quantile(latenciesMs, q);

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { perStep } from "../../src/orders/steps.ts";
-import { openLoop } from "../open-loop.ts";
+import { constantRate, openLoop } from "../open-loop.ts";
 import { quantile } from "../quantile.ts";
 import { runBench } from "../run-bench.ts";
 import { ServerProcess } from "../server-process.ts";
@@ -32,7 +32,7 @@ runBench(async () => {
   let next = 0;
   const { rate, seconds } = options;
   const order = () => ({ order_id: `o ${next++}`, amount: 1, delay_ms: perStep(() => 0) });
-  const orders = () => openLoop({ port: server.port, perSecond: rate, seconds, order });
+  const orders = () => openLoop({ port: server.port, arrivalsMs: constantRate(rate, seconds), order });
   await orders();
   const alone = await orders();
   const lookUpsMs: number[] = [];

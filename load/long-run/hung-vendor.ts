@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { perStepSetting } from "../../src/orders/steps.ts";
-import { openLoop } from "../open-loop.ts";
+import { constantRate, openLoop } from "../open-loop.ts";
 import { quantile } from "../quantile.ts";
 import { runBench } from "../run-bench.ts";
 import { ServerProcess } from "../server-process.ts";
@@ -43,8 +43,7 @@ runBench(async () => {
   const { seconds, rate } = options;
   const run = openLoop({
     port: server.port,
-    perSecond: rate,
-    seconds,
+    arrivalsMs: constantRate(rate, seconds),
     order: (n) => {
       sentMs.set(`order ${n}`, startMs + (n * 1_000) / rate);
       return { order_id: `order ${n}`, amount: 100 + n };

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { perStep } from "../../src/orders/steps.ts";
-import { openLoop } from "../open-loop.ts";
+import { constantRate, openLoop } from "../open-loop.ts";
 import { quantile } from "../quantile.ts";
 import { runBench } from "../run-bench.ts";
 import { ServerProcess } from "../server-process.ts";
@@ -44,7 +44,7 @@ runBench(async () => {
   };
   const before = failedRows();
   process.stderr.write("waiting for the first deletions, a minute after the start\n");
-  const look = (server: ServerProcess) => openLoop({ port: server.port, perSecond: options.rate, seconds: options.seconds, order });
+  const look = (server: ServerProcess) => openLoop({ port: server.port, arrivalsMs: constantRate(options.rate, options.seconds), order });
   while (failedRows() === before) await look(keeping);
   // Side by side, so that both get the same share of the machine.
   const ratios: number[] = [];

@@ -1,67 +1,57 @@
+import type { OutgoingHttpHeaders } from "node:http";
 import { openLoop } from "../open-loop.ts";
-import { quantile } from "../quantile.ts";
-
-/** What became of orders that came at a constant rate. */
-export interface Phase {
-  readonly ok: number;
-  /** Orders that were accepted and failed, by kind. */
-  readonly failed: ReadonlyMap<string, number>;
-  readonly refused: number;
-  readonly broken: number;
-  /** Orders placed a second, while orders came in. */
-  readonly goodput: number;
-  readonly okP99Ms: number;
-  readonly refusedP99Ms: number;
-  /** Of orders sent later than `settlingMs` after the first. */
-  readonly refusedLate: number;
-}
+import { orderIds } from "../order-ids.ts";
 
 export interface PhaseOptions {
   readonly port: number;
-  readonly perSecond: number;
-  readonly seconds: number;
-  readonly order: () => object;
-  readonly settlingMs?: number;
+  /** When each order is due, in milliseconds from the start. */
+  readonly arrivalsMs: readonly number[];
+  /** An order without its id. */
+  readonly order: object;
+  /** Further headers of the n-th order. */
+  readonly headers?: (n: number) => OutgoingHttpHeaders;
+  /** Called with each answer. */
+  readonly onAnswer?: () => void;
 }
 
-/** Sends orders at a constant rate; resolves when all are answered. */
-export async function runPhase({ port, perSecond, seconds, order, settlingMs = 0 }: PhaseOptions): Promise<Phase> {
-  const failed = new Map<string, number>();
-  const okMs: number[] = [];
-  const refusedMs: number[] = [];
-  let inTime = 0;
-  let refusedLate = 0;
-  const startMs = performance.now();
-  const { broken } = await openLoop({
+/** What became of one order. */
+export interface Ended {
+  /** Refused is who was told so before a step ran; failed is who was accepted and not placed. */
+  readonly end: "placed" | "failed" | "refused";
+  /** Its place among the arrivals, 0 first. */
+  readonly n: number;
+  /** From the start of the phase until the answer. */
+  readonly doneMs: number;
+  readonly latencyMs: number;
+}
+
+export interface Phase {
+  readonly ended: readonly Ended[];
+  readonly broken: number;
+  /** By how much each order was sent late. */
+  readonly lateMs: readonly number[];
+}
+
+const nextId = orderIds();
+
+/** Sends orders when they are due; resolves when all are answered. */
+export async function runPhase({ port, arrivalsMs, order, headers, onAnswer }: PhaseOptions): Promise<Phase> {
+  const ended: Ended[] = [];
+  const { broken, lateMs } = await openLoop({
     port,
-    perSecond,
-    seconds,
-    order,
+    arrivalsMs,
+    order: () => ({ order_id: nextId(), ...order }),
+    ...(headers !== undefined && { headers }),
     onAnswer: (n, status, body, latencyMs) => {
-      if (status === 200) {
-        okMs.push(latencyMs);
-        if (performance.now() - startMs <= seconds * 1_000) inTime++;
-        return;
-      }
-      const { steps, error } = JSON.parse(body) as { steps?: unknown; error: { kind: string } };
-      if (steps === undefined && error.kind === "overloaded") {
-        refusedMs.push(latencyMs);
-        if ((n * 1_000) / perSecond > settlingMs) refusedLate++;
-      } else failed.set(error.kind, (failed.get(error.kind) ?? 0) + 1);
+      onAnswer?.();
+      const doneMs = (arrivalsMs[n] ?? 0) + latencyMs;
+      ended.push({ end: status === 200 ? "placed" : endOf(body), n, doneMs, latencyMs });
     },
   });
-  return {
-    ok: okMs.length,
-    failed,
-    refused: refusedMs.length,
-    broken,
-    goodput: inTime / seconds,
-    okP99Ms: okMs.length === 0 ? Number.NaN : quantile(okMs, 0.99),
-    refusedP99Ms: refusedMs.length === 0 ? 0 : quantile(refusedMs, 0.99),
-    refusedLate,
-  };
+  return { ended, broken, lateMs };
 }
 
-export function failures({ failed }: Phase): number {
-  return [...failed.values()].reduce((sum, count) => sum + count, 0);
+function endOf(body: string): "failed" | "refused" {
+  const { steps, error } = JSON.parse(body) as { steps?: unknown; error: { kind: string } };
+  return steps === undefined && error.kind === "overloaded" ? "refused" : "failed";
 }

@@ -80,8 +80,8 @@ export const TRICKS: readonly Trick[] = [
         { file: "src/orders/attempt-runner.ts", from: "  run(run: OrderRun): Promise", to: "  async run(run: OrderRun): Promise" },
         {
           file: "src/orders/attempt-runner.ts",
-          from: "return this.#options.pipeline.run(input, scope, run.urgency).then(end,",
-          to: "return await this.#options.pipeline.run(input, scope, run.urgency).then(end,",
+          from: "return this.#options.pipeline.run(input, scope, run.priority).then(end,",
+          to: "return await this.#options.pipeline.run(input, scope, run.priority).then(end,",
         },
       ],
     },

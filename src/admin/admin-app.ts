@@ -2,6 +2,7 @@ import express, { type ErrorRequestHandler, type Express } from "express";
 import type { AccessKeys } from "../http/access-keys.ts";
 import { sendError } from "../http/answers.ts";
 import { errorAnswers, noSuchRoute } from "../http/fallbacks.ts";
+import { healthRoutes, type Readiness } from "../http/health-routes.ts";
 import type { OnFault } from "../orders/faults.ts";
 import type { CompensationRow, OperatorJournal } from "../orders/operator-journal.ts";
 import { JournalBusy, JournalUnavailable, type OrderJournal } from "../orders/order-journal.ts";
@@ -30,6 +31,7 @@ import { type WebhookControl, webhookRoutes } from "./webhook-routes.ts";
 export interface AdminParts {
   /** Absent: no route needs a key. */
   readonly keys?: AccessKeys;
+  readonly readiness: () => Readiness;
   readonly counters: ThreadCounters;
   readonly metrics: Metrics;
   readonly live: LiveFeed;
@@ -60,10 +62,12 @@ export interface OperatorParts {
 }
 
 /** The admin listener's application. It is on loopback by default, and no part of it is on the public listener. */
-export function adminApp({ keys, counters, metrics, watched, diagnosis, live, operators, chaos, report }: AdminParts): Express {
+export function adminApp({ keys, readiness, counters, metrics, watched, diagnosis, live, operators, chaos, report }: AdminParts): Express {
   const { journal, backups, webhooks } = operators;
   const app = express();
   app.disable("x-powered-by");
+  // Before the check of keys, because probes have none.
+  app.use(healthRoutes(readiness));
   if (keys !== undefined) app.use(needsKey(keys));
   app.use(threadRoutes(counters));
   app.use(pageRoutes());

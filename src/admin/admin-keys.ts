@@ -12,6 +12,7 @@ export function needsKey(keys: AccessKeys): RequestHandler {
     const key = bearerToken(authorization) ?? basicPassword(authorization);
     const client = key === undefined ? undefined : keys.find(key);
     if (client === undefined) {
+      keys.refuse(request.socket);
       sendError(response, "unauthorized", "Authorization: must be Bearer KEY, or Basic with KEY as the password", CHALLENGE);
       return;
     }

@@ -31,11 +31,11 @@ const THREAD = z
 const TRACE = z.strictObject({ seconds: SECONDS });
 const PROFILE = z.strictObject({ thread: THREAD, seconds: SECONDS });
 
-// A client that neither reads nor hangs up must not block the others. An answer may be silent for half of this time.
-const STALLED_MS = 2 * MAX_SECONDS * 1000;
+// A client that neither reads nor hangs up must not block the others. Whoever reads takes something in within a second.
+const UNREAD_MS = 10_000;
 
-/** `GET /debug/trace` and `GET /debug/profile`. */
-export function diagnosisRoutes({ traces, inspector }: Diagnosis): Router {
+/** `GET /debug/trace` and `GET /debug/profile`. `unreadMs`: how long a client may take nothing in of what was recorded; for tests. */
+export function diagnosisRoutes({ traces, inspector }: Diagnosis, unreadMs = UNREAD_MS): Router {
   const router = Router({ caseSensitive: true, strict: true });
 
   router
@@ -50,6 +50,8 @@ export function diagnosisRoutes({ traces, inspector }: Diagnosis): Router {
       }
       begin(response, `trace-${seconds}s`, "json");
       traces.record(response, seconds);
+      const recorded = setTimeout(() => cutUnread(response, unreadMs), seconds * 1000);
+      response.once("close", () => clearTimeout(recorded));
     })
     .all(onlyMethods("GET"));
 
@@ -64,6 +66,7 @@ export function diagnosisRoutes({ traces, inspector }: Diagnosis): Router {
       if (response.destroyed) return;
       begin(response, `${nameOf(thread)}-${seconds}s`, "cpuprofile");
       response.end(profile);
+      cutUnread(response, unreadMs);
     })
     .all(onlyMethods("GET"));
 
@@ -89,5 +92,9 @@ function begin(response: Response, what: string, ending: string): void {
   response.setHeader("X-Request-Id", response.locals.requestId);
   response.setHeader("Content-Type", "application/json; charset=utf-8");
   response.setHeader("Content-Disposition", `attachment; filename="orders-${what}-${at}Z.${ending}"`);
-  response.setTimeout(STALLED_MS, () => response.destroy());
+}
+
+/** From now on the client has to read: an answer of which nothing more goes out for `ms` is cut off. */
+function cutUnread(response: Response, ms: number): void {
+  response.setTimeout(ms, () => response.destroy());
 }

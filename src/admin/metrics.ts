@@ -6,6 +6,7 @@ import type { StepName } from "../orders/steps.ts";
 import { CompensationMetrics } from "./metrics/compensation-metrics.ts";
 import { expose, type Family } from "./metrics/family.ts";
 import { JournalMetrics } from "./metrics/journal-metrics.ts";
+import { type ListenerCounts, listenerFamilies } from "./metrics/listener-metrics.ts";
 import { OrderMetrics } from "./metrics/order-metrics.ts";
 import { type PressureSources, pressureFamilies } from "./metrics/pressure-metrics.ts";
 import type { WebhookControl } from "./webhook-routes.ts";
@@ -16,6 +17,7 @@ export interface MetricSources extends PressureSources {
   readonly journalHealthy: () => boolean;
   /** Absent for the journal of one process. */
   readonly nodes?: () => Promise<readonly NodeState[]>;
+  readonly listeners: () => readonly ListenerCounts[];
   /** Absent where no receiver is configured. */
   readonly webhooks?: Pick<WebhookControl, "state">;
   /** How many spans were not exported; absent without an exporter. */
@@ -54,8 +56,9 @@ export class Metrics {
     const { processMetrics } = await import("./metrics/process-metrics.ts");
     const registry = new Registry();
     const families: Family[] = [
-      ...this.#orders.families(),
+      ...this.#orders.families(sources),
       ...pressureFamilies(sources),
+      ...listenerFamilies(sources.listeners),
       this.#compensations.family(),
       ...this.#journal.families(sources.journalHealthy),
       ...(sources.nodes === undefined ? [] : [this.#journal.nodesFamily()]),

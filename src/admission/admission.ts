@@ -1,29 +1,18 @@
 import type { AdmissionGate, Overload } from "../orders/admission-gate.ts";
-import { DEFAULT_URGENCY, monotonicMs } from "../threads/index.ts";
+import { type Capacity, DEFAULT_PRIORITY, monotonicMs, PRIORITIES } from "../threads/index.ts";
+import { ControlledDelay } from "./controlled-delay.ts";
+import { Demand } from "./fair-shares.ts";
+import { Line, type LineRefusal } from "./line.ts";
 import { RetryAfter } from "./retry-after.ts";
-import { Starvation } from "./starvation.ts";
-import { Tolerance } from "./tolerance.ts";
 import { Turnaround } from "./turnaround.ts";
-import { type CapacityView, shareOf, WaitForecast } from "./wait-forecast.ts";
-
-/** Why an order was refused: it would have missed its deadline, the limit that adapts was reached, or `MAX_IN_FLIGHT`. */
-export type RefusedFor = "deadline" | "limit" | "max_in_flight";
-
-/** What can be seen of it from outside. No metric shows it. */
-export interface AdmissionView {
-  /** How many orders of usual urgency may be in flight now, 1 to `MAX_IN_FLIGHT`. */
-  readonly limit: number;
-  /** Orders refused since the start. */
-  readonly refused: Readonly<Record<RefusedFor, number>>;
-}
 
 export interface AdmissionOptions {
   /** One of each for every order. */
-  readonly capacities: readonly CapacityView[];
-  /** One for each step that computes. */
-  readonly exclusive: CapacityView;
-  /** Steps that compute and wait for another capacity first. */
-  readonly computingBehind: () => number;
+  readonly capacities: readonly Capacity[];
+  /** One for each step that computes. Its kind is the step's name. */
+  readonly exclusive: Capacity;
+  /** Steps that compute and wait for another capacity first, by priority. */
+  readonly computingBehind: () => ArrayLike<number>;
   readonly inFlight: () => number;
   readonly maxInFlight: number;
   readonly orderTimeoutMs: number;
@@ -38,71 +27,72 @@ const LOOK_EVERY_MS = 100;
  * Decides from what waits now whether the service can take one more order. A queue that admits more than its bottleneck can serve in time
  * serves nobody in time. Main thread only.
  *
- * An order is refused when one of its capacities will not come soon enough, by Little's law from how many are in front of
- * it and how long permits are held. Soon enough is (1) so soon that it is done long before its deadline, for payment and vendor
- * start at once while the courier is waited for, and a payment for an order that then times out would have to be refunded; and (2)
- * within what is tolerated for now (`Tolerance`). Only waiting counts: ten thousand slow orders that wait for nothing are no
- * overload. An order that finds a permit free is never refused for that capacity, so a forecast that is wrong is corrected.
+ * An order is refused when one of its capacities will not come soon enough (`Line`). It is not enough that it comes before the deadline, for
+ * payment and vendor start at once while the courier is waited for, and a payment for an order that then times out has to be refunded.
+ * Only waiting counts: ten thousand slow orders that wait for nothing are no overload.
  *
- * What orders wait for the journal and the event loop limits how many may be in flight, in the same measure.
+ * The journal and the event loop have no permits to count. What orders wait for them is measured, and limits how many may be in flight.
  */
-export class Admission implements AdmissionGate, AdmissionView {
+export class Admission implements AdmissionGate {
   readonly #options: AdmissionOptions;
   readonly #nowMs: () => number;
-  readonly #lines: readonly WaitForecast[];
-  readonly #exclusive: WaitForecast;
-  readonly #tolerance: Tolerance;
+  readonly #orders: Demand;
+  readonly #steps: Demand;
+  readonly #lines: readonly Line[];
+  readonly #exclusive: Line;
+  readonly #beforeSteps: ControlledDelay;
   readonly #turnaround = new Turnaround();
-  readonly #starvation: Starvation;
   readonly #retryAfter: RetryAfter;
   readonly #refused = { deadline: 0, limit: 0, max_in_flight: 0 };
-  #computingToCome = 0;
+  /** Orders on their way to their capacities, and their steps that compute, by priority. */
+  readonly #coming = new Float64Array(PRIORITIES);
+  readonly #stepsComing = new Float64Array(PRIORITIES);
+  readonly #stepsAhead = new Float64Array(PRIORITIES);
   #inFlightLimit = Number.POSITIVE_INFINITY;
   #lookedAtMs: number;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(options: AdmissionOptions) {
-    const { capacities, exclusive, orderTimeoutMs } = options;
+    const { capacities, exclusive, orderTimeoutMs, nowMs = monotonicMs } = options;
     this.#options = options;
-    this.#nowMs = options.nowMs ?? monotonicMs;
-    this.#lines = capacities.map((capacity) => new WaitForecast(capacity, orderTimeoutMs));
-    this.#exclusive = new WaitForecast(exclusive, orderTimeoutMs);
-    this.#tolerance = new Tolerance(orderTimeoutMs);
-    this.#starvation = new Starvation(orderTimeoutMs);
+    this.#nowMs = nowMs;
+    this.#orders = new Demand(orderTimeoutMs);
+    this.#steps = new Demand(orderTimeoutMs);
+    this.#lines = capacities.map((capacity) => new Line(capacity, this.#orders, orderTimeoutMs, nowMs));
+    this.#exclusive = new Line(exclusive, this.#steps, orderTimeoutMs, nowMs);
+    this.#beforeSteps = new ControlledDelay(orderTimeoutMs, nowMs());
     this.#retryAfter = new RetryAfter(options.random ?? Math.random);
-    this.#lookedAtMs = this.#nowMs();
+    this.#lookedAtMs = nowMs();
   }
 
+  /** How many orders of the usual priority, whose steps do not compute, may be in flight now: 1 to `MAX_IN_FLIGHT`. */
   get limit(): number {
     const inFlight = this.#options.inFlight();
-    const { coming } = this.#turnaround;
     let limit = Math.min(this.#options.maxInFlight, this.#inFlightLimit);
-    for (const line of this.#lines) limit = Math.min(limit, inFlight + this.#roomIn(line, coming));
-    // Only orders with steps that compute wait for the exclusive pool, so it counts only while there are such orders.
-    if (this.#computingAhead() > 0) limit = Math.min(limit, inFlight + this.#roomIn(this.#exclusive, this.#computingAhead()));
+    for (const line of this.#lines) limit = Math.min(limit, inFlight + line.room(DEFAULT_PRIORITY, this.#coming));
     return Math.max(1, Math.floor(limit));
   }
 
-  get refused(): Readonly<Record<RefusedFor, number>> {
+  /** Orders refused since the start, by reason. */
+  get refused(): Readonly<Record<LineRefusal | "max_in_flight", number>> {
     return this.#refused;
   }
 
-  admit(urgency: number, computing: number): Overload | undefined {
+  admit(priority: number, computing: readonly string[]): Overload | undefined {
     this.#retryAfter.asked();
-    const judgedAs = this.#starvation.isPossible ? this.#starvation.judgedAs(urgency, this.#nowMs()) : urgency;
-    const refusal = this.#refusal(judgedAs, computing);
-    if (refusal !== undefined) {
-      this.#starvation.refused(urgency, this.#nowMs());
-      return refusal;
-    }
-    this.#starvation.admitted(urgency);
+    (this.#orders.asked[priority] as number)++;
+    if (computing.length > 0) (this.#steps.asked[priority] as number) += computing.length;
+    const reason = this.#refusal(priority, computing);
+    if (reason !== undefined) return this.#refuse(reason);
     this.#turnaround.left(this.#nowMs);
-    this.#computingToCome += computing;
+    (this.#coming[priority] as number)++;
+    if (computing.length > 0) (this.#stepsComing[priority] as number) += computing.length;
     return undefined;
   }
 
-  arrived(computing: number): void {
-    this.#computingToCome -= computing;
+  arrived(priority: number, computing: readonly string[]): void {
+    (this.#coming[priority] as number)--;
+    if (computing.length > 0) (this.#stepsComing[priority] as number) -= computing.length;
     this.#turnaround.returned(this.#nowMs);
   }
 
@@ -126,61 +116,42 @@ export class Admission implements AdmissionGate, AdmissionView {
   /** Adapts the limits to what waits now. To be called every tenth of a second: its delay shows how long the event loop is busy. */
   look(): void {
     const nowMs = this.#nowMs();
-    const lateMs = Math.max(0, nowMs - this.#lookedAtMs - LOOK_EVERY_MS);
+    const passedMs = Math.max(0, nowMs - this.#lookedAtMs);
     this.#lookedAtMs = nowMs;
-    const beforeStepsMs = Math.max(lateMs, this.#turnaround.look(nowMs));
-    const tolerance = this.#tolerance;
-    let pressure = tolerance.pressure(beforeStepsMs, 0);
-    for (const line of this.#lines) pressure = Math.max(pressure, tolerance.pressure(line.waitMs(this.#turnaround.coming), line.holdMs));
-    pressure = Math.max(pressure, tolerance.pressure(this.#exclusive.waitMs(this.#computingAhead()), this.#exclusive.holdMs));
-    tolerance.look(pressure);
-    const excess = beforeStepsMs / tolerance.permittedMs(0);
-    // Little's law: the orders in flight are reduced by the factor by which their wait is too long.
-    this.#inFlightLimit = excess > 1 ? Math.max(1, this.#options.inFlight() / excess) : Number.POSITIVE_INFINITY;
+    for (const line of this.#lines) line.look(nowMs);
+    this.#exclusive.look(nowMs);
+    this.#limitInFlight(Math.max(passedMs - LOOK_EVERY_MS, this.#turnaround.look(nowMs)), nowMs);
+    this.#orders.pass(passedMs);
+    this.#steps.pass(passedMs);
     this.#retryAfter.look();
   }
 
-  #refusal(urgency: number, computing: number): Overload | undefined {
-    const { coming } = this.#turnaround;
+  #limitInFlight(beforeStepsMs: number, nowMs: number): void {
+    const delay = this.#beforeSteps;
+    delay.look(beforeStepsMs <= delay.targetMs(0), nowMs);
+    const excess = beforeStepsMs / delay.permittedMs(this.#options.orderTimeoutMs, 0);
+    // Little's law: the orders in flight are reduced by the factor by which their wait is too long.
+    this.#inFlightLimit = excess > 1 ? Math.max(1, this.#options.inFlight() / excess) : Number.POSITIVE_INFINITY;
+  }
+
+  #refusal(priority: number, computing: readonly string[]): LineRefusal | undefined {
     for (const line of this.#lines) {
-      const refusal = this.#refusalBy(line, coming, urgency);
+      const refusal = line.refusal(priority, this.#coming);
       if (refusal !== undefined) return refusal;
     }
-    if (computing > 0) {
-      // The order ends when its last computing step does.
-      const refusal = this.#refusalBy(this.#exclusive, this.#computingAhead() + computing - 1, urgency);
+    if (computing.length > 0) {
+      const behind = this.#options.computingBehind();
+      for (let each = 0; each < PRIORITIES; each++) this.#stepsAhead[each] = (this.#stepsComing[each] as number) + (behind[each] as number);
+      const refusal = this.#exclusive.refusal(priority, this.#stepsAhead, computing);
       if (refusal !== undefined) return refusal;
     }
-    if (this.#options.inFlight() >= Math.max(1, this.#inFlightLimit * relativeShare(urgency))) return this.#refuse("limit");
-    return undefined;
+    // The same for all priorities: each gets its part of what there is, for nobody waits in a line that could be shared otherwise.
+    return this.#options.inFlight() < this.#inFlightLimit ? undefined : "limit";
   }
 
-  #computingAhead(): number {
-    return this.#computingToCome + this.#options.computingBehind();
-  }
-
-  #refusalBy(line: WaitForecast, coming: number, urgency: number): Overload | undefined {
-    const waitMs = line.waitMs(coming);
-    if (waitMs === 0) return undefined;
-    if (waitMs > line.roomMs * shareOf(urgency)) return this.#refuse("deadline");
-    if (waitMs > this.#tolerance.permittedMs(line.holdMs) * relativeShare(urgency)) return this.#refuse("limit");
-    return undefined;
-  }
-
-  /** How many more orders of usual urgency a line may take. */
-  #roomIn(line: WaitForecast, coming: number): number {
-    const permittedMs = Math.min(line.roomMs * shareOf(DEFAULT_URGENCY), this.#tolerance.permittedMs(line.holdMs));
-    return line.free(coming) + (permittedMs - line.waitMs(coming)) / line.turnMs;
-  }
-
-  #refuse(why: "deadline" | "limit"): Overload {
-    this.#refused[why]++;
-    const message = why === "deadline" ? "too many orders wait: this one would miss its deadline" : "too many orders wait";
+  #refuse(reason: LineRefusal): Overload {
+    this.#refused[reason]++;
+    const message = reason === "deadline" ? "too many orders wait: this one would miss its deadline" : "too many orders wait";
     return { message, retryAfterSeconds: this.#retryAfter.refused() };
   }
-}
-
-/** The share of a limit for the usual urgency that an order of this urgency gets. */
-function relativeShare(urgency: number): number {
-  return shareOf(urgency) / shareOf(DEFAULT_URGENCY);
 }

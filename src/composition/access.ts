@@ -1,5 +1,6 @@
 import type { Logger } from "pino";
 import { type Config, ConfigError } from "../config.ts";
+import type { FaultLog } from "../fault-log.ts";
 import { AccessKeyError, AccessKeys } from "../http/access-keys.ts";
 import { isOnLoopback } from "../http/loopback.ts";
 
@@ -11,13 +12,19 @@ export interface Access {
   readonly reload: (() => Promise<void>) | undefined;
 }
 
-/** Throws `AccessKeyError`, and `ConfigError` where the admin listener would be open to other machines without keys. */
-export async function readAccess(config: Config, log: Logger): Promise<Access> {
-  const adminKeys = config.ADMIN_KEYS_FILE === undefined ? undefined : await AccessKeys.read("ADMIN_KEYS_FILE", config.ADMIN_KEYS_FILE);
+/** Requests without a valid key are counted, and logged once a second. Throws `AccessKeyError`, and `ConfigError` where the admin listener would be open to other machines without keys. */
+export async function readAccess(config: Config, log: Logger, faults: Pick<FaultLog, "line">): Promise<Access> {
+  const read = (setting: "ADMIN_KEYS_FILE" | "API_KEYS_FILE", listener: string) => {
+    const onRefused = (address: string | undefined) =>
+      faults.line("warn", `${listener} listener: a request without a valid key`, { address });
+    const { [setting]: file } = config;
+    return file === undefined ? undefined : AccessKeys.read(setting, file, onRefused);
+  };
+  const adminKeys = await read("ADMIN_KEYS_FILE", "admin");
   if (adminKeys === undefined && !(await isOnLoopback(config.ADMIN_HOST))) {
     throw new ConfigError(`ADMIN_HOST=${JSON.stringify(config.ADMIN_HOST)}: is not on loopback, so it needs ADMIN_KEYS_FILE`);
   }
-  const apiKeys = config.API_KEYS_FILE === undefined ? undefined : await AccessKeys.read("API_KEYS_FILE", config.API_KEYS_FILE);
+  const apiKeys = await read("API_KEYS_FILE", "public");
   const reload = async () => {
     await Promise.all([reloadKeys("admin keys", adminKeys, log), reloadKeys("API keys", apiKeys, log)]);
   };

@@ -1,13 +1,13 @@
 import type { Config } from "../config.ts";
 import { perStep, type StepName, stepSetting } from "../orders/steps.ts";
-import { Capacity } from "../threads/index.ts";
+import { Capacity, type CapacityOptions } from "../threads/index.ts";
 
-// Seven levels of urgency then come to less than a fifth of the deadline. Admission leaves that much for being overtaken.
-const AGING_SHARE = 1 / 40;
+// Of the deadline. About what the simulated providers take of the default one.
+const ASSUMED_HOLD_SHARE = 1 / 20;
 
 /** The options of every wait for a capacity or for a thread of the exclusive pool. */
-export function waitingOf(config: Config) {
-  return { agingMs: config.ORDER_TIMEOUT_MS * AGING_SHARE, endsHopelessWaits: true };
+export function waitingOf({ ORDER_TIMEOUT_MS }: Config): CapacityOptions {
+  return { endsHopelessWaits: true, assumedMs: ORDER_TIMEOUT_MS * ASSUMED_HOLD_SHARE, halfLifeMs: ORDER_TIMEOUT_MS };
 }
 
 /** How many steps of each kind this process runs at one time. `courier`: where the nodes of a cluster share the couriers. */

@@ -21,7 +21,9 @@ export function providerHealthsOf(
     (Object.keys(urls) as StepName[]).map((step) => {
       const onChange = (state: CircuitState, reason: string) =>
         state === "open" ? log.warn({ step, reason }, "circuit opened") : log.info({ step, reason }, `circuit ${state}`);
-      return [step, new ProviderHealth({ ...options, onChange })];
+      const health = new ProviderHealth(options);
+      health.circuit.onChange(onChange);
+      return [step, health];
     }),
   );
 }

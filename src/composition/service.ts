@@ -33,6 +33,8 @@ export interface Service {
 export interface StartOptions {
   /** For tests with steps of their own. */
   readonly workerFile?: string;
+  /** For tests that look at idle threads: those of the exclusive pool start with the service. */
+  readonly exclusiveAtStart?: boolean;
   /** For tests that let time pass: the clock of the rate limit, milliseconds. */
   readonly rateClock?: () => number;
   /** What the start does next, for an operator who wonders why it takes long. */

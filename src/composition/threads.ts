@@ -8,6 +8,7 @@ import { STEP_CODECS } from "../orders/step-task.ts";
 import { parseThreadNews } from "../telemetry/thread-news.ts";
 import { type DefinedTasks, openThreads, type TaskTable, type Threads, type ThreadsOptions } from "../threads/index.ts";
 import { waitingOf } from "./capacities.ts";
+import type { StartOptions } from "./service.ts";
 
 const WORKER_FILE = new URL("../../workers/main.ts", import.meta.url);
 // Room on the cancel board for steps that are no client's order: those of compensations, of retries by hand and of the chaos routes.
@@ -16,8 +17,7 @@ const EXTRA_GROUPS = MAX_COMPENSATING + 64;
 export type StepThreads = Threads<TaskTable, (typeof ORDER_CAUSES)[number]>;
 
 export interface StepThreadsParts extends Pick<ThreadsOptions, "onReplaced"> {
-  /** The file of the steps; the service's own by default. */
-  readonly workerFile: string | undefined;
+  readonly options: Pick<StartOptions, "workerFile" | "exclusiveAtStart">;
   readonly settings: WorkerSettings;
   readonly faults: FaultLog;
   /** The log fields of the request behind an order. A step knows only its order. */
@@ -29,15 +29,15 @@ export interface StepThreadsParts extends Pick<ThreadsOptions, "onReplaced"> {
 /** Starts the threads that run steps. Rejects when they cannot be started. Main thread only. */
 export function startStepThreads(
   config: Config,
-  { workerFile, settings, faults, orderFields, onSpans, ...options }: StepThreadsParts,
+  { options: { workerFile, exclusiveAtStart = false }, settings, faults, orderFields, onSpans, ...more }: StepThreadsParts,
 ): Promise<StepThreads> {
   return openThreads<DefinedTasks, (typeof ORDER_CAUSES)[number]>({
-    ...options,
+    ...more,
     file: workerFile ?? WORKER_FILE,
     settings,
     shared: config.THREADS,
     exclusive: config.CPU_THREADS,
-    exclusiveOnDemand: !config.CPU_THREADS_AT_START,
+    exclusiveOnDemand: !exclusiveAtStart,
     causes: ORDER_CAUSES,
     codecs: STEP_CODECS,
     waiting: waitingOf(config),

@@ -18,8 +18,8 @@ export class CourierCalls implements StepRunner {
     this.#held = held;
   }
 
-  open(scope: CancelScope<CancelCause>, urgency?: number): StepGroup {
-    const steps = this.#runner.open(scope, urgency);
+  open(scope: CancelScope<CancelCause>, priority?: number): StepGroup {
+    const steps = this.#runner.open(scope, priority);
     return {
       run: (step, input) =>
         step.name === "courier" && step.action === "perform" ? this.#run(scope, steps, step, input) : steps.run(step, input),

@@ -32,14 +32,14 @@ export class SharedCapacity extends Capacity {
     return most;
   }
 
-  override tryAcquire(): Permit | undefined {
-    const permit = super.tryAcquire();
+  override tryAcquire(kind?: string, nowMs?: number): Permit | undefined {
+    const permit = super.tryAcquire(kind, nowMs);
     this.#mostInUse = Math.max(this.#mostInUse, this.inUse);
     return permit;
   }
 
-  override acquire(scope?: CancelScope, urgency?: number): Promise<Permit> {
-    const permit = super.acquire(scope, urgency);
+  override acquire(scope?: CancelScope, priority?: number, kind?: string): Promise<Permit> {
+    const permit = super.acquire(scope, priority, kind);
     if (this.waiting === 1) this.onWait?.();
     return permit;
   }

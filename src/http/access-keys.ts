@@ -1,12 +1,16 @@
 import { hash, randomBytes } from "node:crypto";
-import { readFile } from "node:fs/promises";
+import { open } from "node:fs/promises";
+import type { Socket } from "node:net";
 import type { Client } from "./client.ts";
 
 /** A key file breaks a rule. The message names the setting, the line and the rule, and quotes nothing that may be a key. */
 export class AccessKeyError extends Error {}
 
 const HASHED = "sha256:";
-const RULE = `must be a key of visible ASCII characters, or ${HASHED} and the 64 hexadecimal digits of its SHA-256`;
+// Whoever tries keys over the network needs ages for so many random characters.
+const MIN_KEY_CHARACTERS = 16;
+const RULE = `must be a key of at least ${MIN_KEY_CHARACTERS} visible ASCII characters, or ${HASHED} in small letters and the 64 hexadecimal digits of a key's SHA-256`;
+const WRITABLE_BY_OTHERS = 0o022;
 
 /**
  * The keys of a listener's clients. It keeps SHA-256 hashes only, and looks a key up by a second hash that includes a secret of this process,
@@ -18,27 +22,35 @@ const RULE = `must be a key of visible ASCII characters, or ${HASHED} and the 64
 export class AccessKeys {
   readonly #setting: string;
   readonly #file: string;
+  readonly #onRefused: (address: string | undefined) => void;
   readonly #secret = randomBytes(32).toString("hex");
   #clients: ReadonlyMap<string, Client> = new Map();
   #reading: Promise<void> = Promise.resolve();
+  #refused = 0;
 
-  private constructor(setting: string, file: string) {
+  private constructor(setting: string, file: string, onRefused: (address: string | undefined) => void) {
     this.#setting = setting;
     this.#file = file;
+    this.#onRefused = onRefused;
   }
 
   /**
    * Reads the file that a setting names. Each line is a key or a key's SHA-256; blank lines and lines that begin with # are skipped.
-   * Throws `AccessKeyError`.
+   * `onRefused` is told of each request without a valid key, with its client's address. Throws `AccessKeyError`.
    */
-  static async read(setting: string, file: string): Promise<AccessKeys> {
-    const keys = new AccessKeys(setting, file);
+  static async read(setting: string, file: string, onRefused: (address: string | undefined) => void = () => {}): Promise<AccessKeys> {
+    const keys = new AccessKeys(setting, file, onRefused);
     await keys.reload();
     return keys;
   }
 
   get count(): number {
     return this.#clients.size;
+  }
+
+  /** Requests without a valid key so far. */
+  get refused(): number {
+    return this.#refused;
   }
 
   /** Reads the file again. Throws `AccessKeyError` and keeps the old keys where the file cannot be read or breaks a rule. */
@@ -52,6 +64,12 @@ export class AccessKeys {
   /** The client that has this key; undefined for an unknown key. */
   find(key: string): Client | undefined {
     return this.#clients.get(this.#blind(hashOf(key)));
+  }
+
+  /** Counts a request that shows no valid key. */
+  refuse({ remoteAddress }: Socket): void {
+    this.#refused++;
+    this.#onRefused(remoteAddress);
   }
 
   async #read(): Promise<void> {
@@ -83,32 +101,46 @@ function clientOf(digits: string): Client {
 }
 
 async function readHashes(setting: string, file: string): Promise<string[]> {
+  const hashes: string[] = [];
+  for (const [index, raw] of (await readSafely(setting, file)).split("\n").entries()) {
+    const line = raw.trim();
+    if (line === "" || line.startsWith("#")) continue;
+    const digits = parse(line);
+    if (digits === undefined) throw new AccessKeyError(`${setting}: line ${index + 1} of ${file} ${RULE}`);
+    hashes.push(digits);
+  }
+  if (hashes.length === 0) throw new AccessKeyError(`${setting}: ${file} holds no key: a line ${RULE}`);
+  return hashes;
+}
+
+/** The text of a file that nobody but its owner can change. */
+async function readSafely(setting: string, file: string): Promise<string> {
+  let mode: number;
   let text: string;
   try {
-    text = await readFile(file, "utf8");
+    await using opened = await open(file);
+    mode = (await opened.stat()).mode;
+    text = await opened.readFile("utf8");
   } catch (error) {
     // The message leaves out the file's name: an operator may have put a key there by mistake.
     throw new AccessKeyError(`${setting}: the file that it names cannot be read: ${(error as NodeJS.ErrnoException).code}`);
   }
-  const hashes: string[] = [];
-  for (const [index, raw] of text.split("\n").entries()) {
-    const line = raw.trim();
-    if (line === "" || line.startsWith("#")) continue;
-    const digits = parse(line);
-    if (digits === undefined) throw new AccessKeyError(`${setting}: line ${index + 1} of its file ${RULE}`);
-    hashes.push(digits);
+  // Windows has no such modes.
+  if (process.platform !== "win32" && (mode & WRITABLE_BY_OTHERS) !== 0) {
+    const octal = (mode & 0o777).toString(8).padStart(4, "0");
+    throw new AccessKeyError(`${setting}: ${file} has mode ${octal}: must not be writable by its group or by others (chmod go-w)`);
   }
-  if (hashes.length === 0) throw new AccessKeyError(`${setting}: its file holds no key: a line ${RULE}`);
-  return hashes;
+  return text;
 }
 
 /** The SHA-256 in hexadecimal digits. */
 function parse(line: string): string | undefined {
-  if (line.startsWith(HASHED)) {
-    const digits = line.slice(HASHED.length);
+  // Also where the word is misspelt: as a key it would open for whoever shows the hash, and not for whoever has the key.
+  if (/^sha-?256\b/i.test(line)) {
+    const digits = line.startsWith(HASHED) ? line.slice(HASHED.length) : "";
     return /^[\da-f]{64}$/i.test(digits) ? digits.toLowerCase() : undefined;
   }
-  return /^[\x21-\x7e]+$/.test(line) ? hashOf(line) : undefined;
+  return /^[\x21-\x7e]+$/.test(line) && line.length >= MIN_KEY_CHARACTERS ? hashOf(line) : undefined;
 }
 
 function hashOf(key: string): string {

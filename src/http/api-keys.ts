@@ -10,6 +10,7 @@ export function needsApiKey(keys: AccessKeys): RequestHandler {
     const key = bearerToken(request.headers.authorization);
     const client = key === undefined ? undefined : keys.find(key);
     if (client === undefined) {
+      keys.refuse(request.socket);
       sendError(response, "unauthorized", "Authorization: must be Bearer KEY", CHALLENGE);
       return;
     }

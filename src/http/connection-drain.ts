@@ -2,11 +2,6 @@ import type { Server } from "node:http";
 import type { Socket } from "node:net";
 import { setImmediate as nextTurn, setTimeout as pause } from "node:timers/promises";
 
-/** Whether a listener's connections end. Every answer reads it. */
-export interface Connections {
-  ending: boolean;
-}
-
 // A request that was sent before its client could know that this server ends arrives within this time.
 const MIN_LINGER_MS = 200;
 // A balancer uses each of its idle connections within this time, and the answer ends the connection. A connection that is idle for longer

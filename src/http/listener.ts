@@ -3,10 +3,11 @@ import type { AddressInfo } from "node:net";
 import type { Express, Response } from "express";
 import { nodeHttp } from "../node-http.ts";
 import type { OnFault } from "../orders/faults.ts";
-import { acceptWaiting, afterRunning, type Connections, Newcomers, untilUnused } from "./connection-drain.ts";
+import { acceptWaiting, afterRunning, Newcomers, untilUnused } from "./connection-drain.ts";
 import { KnownHosts } from "./known-hosts.ts";
 import { isOnLoopback } from "./loopback.ts";
 import { messageClasses } from "./message-classes.ts";
+import { type CloseReason, type ConnectionLimits, OpenConnections } from "./open-connections.ts";
 import { answerForParser } from "./parser-answers.ts";
 import { isAllowed, requestListener } from "./request-listener.ts";
 
@@ -14,6 +15,7 @@ import { isAllowed, requestListener } from "./request-listener.ts";
 export interface Listener {
   readonly host: string;
   readonly port: number;
+  readonly connections: Pick<OpenConnections, "open" | "closed">;
   /**
    * From now on every answer ends its connection. Resolves when no connection is open, after half a second at the latest, or when `hurry` is
    * aborted. A client learns the end of each connection from the answer on it, so the server closes none under a request.
@@ -43,8 +45,7 @@ export interface ListenOptions {
   /** How long a client may take to send headers, and a whole request. */
   readonly headersTimeoutMs: number;
   readonly requestTimeoutMs: number;
-  /** Connections at one time; a further one is closed at once. Unlimited when absent. */
-  readonly maxConnections?: number;
+  readonly limits: ConnectionLimits;
   /** Receives faults after the start. */
   readonly onFault: OnFault;
 }
@@ -52,7 +53,7 @@ export interface ListenOptions {
 /** This process cannot listen on the address. */
 export class ListenError extends Error {}
 
-/** A connection was closed at once, because `maxConnections` are open. */
+/** A connection was closed, because as many are open as `ConnectionLimits` allow. */
 export class TooManyConnections extends Error {}
 
 // A slow client may be noticed this late. Each check walks over all connections that are sending a request.
@@ -63,7 +64,7 @@ export async function listen(options: ListenOptions): Promise<Listener> {
   const { name, host, port, allowedHosts, anyNameFromOutside, onFault } = options;
   const loopback = await isOnLoopback(host);
   const hosts = new KnownHosts({ loopback, names: allowedHosts, anyName: anyNameFromOutside && !loopback && allowedHosts.length === 0 });
-  const connections: Connections = { ending: false };
+  const connections = new OpenConnections(options.limits, reportTooMany(options));
   const server = serverFor(options, hosts, connections);
   await new Promise<void>((resolve, reject) => {
     server.once("error", (error: NodeJS.ErrnoException) => reject(new ListenError(explain(name, host, port, error))));
@@ -74,19 +75,20 @@ export async function listen(options: ListenOptions): Promise<Listener> {
   return {
     host,
     port: (server.address() as AddressInfo).port,
+    connections,
     endConnections(hurry) {
       connections.ending = true;
       return untilUnused(server, hurry);
     },
     close() {
       connections.ending = true;
-      return close(server);
+      return close(server).finally(() => connections.stop());
     },
   };
 }
 
-function serverFor(options: ListenOptions, hosts: KnownHosts, connections: Connections): Server {
-  const { name, app, keepAliveTimeoutMs, requestTimeoutMs, maxConnections, onFault } = options;
+function serverFor(options: ListenOptions, hosts: KnownHosts, connections: OpenConnections): Server {
+  const { app, keepAliveTimeoutMs, requestTimeoutMs } = options;
   // Node refuses a longer time for the headers than for the whole request.
   const headersTimeoutMs = Math.min(options.headersTimeoutMs, requestTimeoutMs);
   const onRequest = requestListener(app, hosts, connections);
@@ -108,12 +110,23 @@ function serverFor(options: ListenOptions, hosts: KnownHosts, connections: Conne
   // `readBody` answers 100 Continue, so that a client need not send a body that is refused.
   server.on("checkContinue", onRequest);
   answerForParser(server, (request: IncomingMessage, response: Response) => isAllowed(request, response, hosts, connections));
-  if (maxConnections !== undefined) {
-    server.maxConnections = maxConnections;
-    const full = new TooManyConnections(`${maxConnections} are open`);
-    server.on("drop", () => onFault(`${name}: a connection was closed at once`, full));
-  }
+  // Before Node's own listener, so that a connection is known before its first request.
+  server.prependListener("connection", (socket) => connections.opened(socket));
+  server.on("clientError", (error: NodeJS.ErrnoException) => {
+    if (error.code === "ERR_HTTP_REQUEST_TIMEOUT") connections.count("slow");
+  });
   return server;
+}
+
+/** The log has one line a second for each of these, however many connections are closed. */
+function reportTooMany({ name, limits, onFault }: ListenOptions): (reason: CloseReason, address: string | undefined) => void {
+  const full = new TooManyConnections(`${limits.max} are open`);
+  const fullOfOne = new TooManyConnections(`${limits.maxPerAddress} of its address are open`);
+  const refused = new TooManyConnections("too many are open, and none of them is idle");
+  return (reason, address) => {
+    if (reason === "refused") onFault(`${name}: a connection was closed at once`, refused, { address });
+    else onFault(`${name}: an idle connection was closed for a new one`, reason === "full" ? full : fullOfOne, { address });
+  };
 }
 
 function explain(name: string, host: string, port: number, { code, message }: NodeJS.ErrnoException): string {

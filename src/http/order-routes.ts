@@ -16,7 +16,7 @@ import { forgetRequest } from "./forget-request.ts";
 import { readIdempotencyKey } from "./idempotency-key.ts";
 import { readOrder } from "./order-body.ts";
 import { isOrderId } from "./order-id.ts";
-import { readUrgency } from "./priority.ts";
+import { readPriority } from "./priority.ts";
 import { limitRate } from "./rate-limit.ts";
 import { readBody } from "./read-body.ts";
 import { STATUS } from "./status.ts";
@@ -76,7 +76,8 @@ export function addOrderRoutes(
 
   function answerWhenEnded({ answer, replayed }: Placement, response: Response): void {
     answer.then(
-      ({ error, json }) => sendJson(response, error === undefined ? 200 : STATUS[error], json, replayed ? REPLAYED : {}),
+      ({ error, json, retryAfterMs }) =>
+        sendJson(response, error === undefined ? 200 : STATUS[error], json, replayed ? REPLAYED : retryAfter(toSeconds(retryAfterMs))),
       (error: unknown) => answerError(error, response),
     );
   }
@@ -84,7 +85,7 @@ export function addOrderRoutes(
   function answerError(error: unknown, response: Response): void {
     if (error instanceof Refused) {
       onRefused?.(error.kind);
-      sendError(response, error.kind, error.message, retryAfter(error));
+      sendError(response, error.kind, error.message, retryAfter(error.retryAfterSeconds));
     } else if (error instanceof AnswerLost) sendNothing(response);
     else fail(error, response);
   }
@@ -93,11 +94,11 @@ export function addOrderRoutes(
     // `body` is undefined for a request without a body.
     const order = readOrder(body instanceof Buffer ? body : Buffer.alloc(0), simulated);
     const key = readIdempotencyKey(headers["idempotency-key"], order, client?.name ?? ANYONE, Date.now());
-    const urgency = readUrgency(headers.priority);
+    const priority = readPriority(headers.priority);
     return {
       order,
       requestId,
-      urgency,
+      priority,
       receivedAtMs: monotonicMs(),
       signal,
       ...(key !== undefined && { key }),
@@ -139,6 +140,10 @@ function hangUpOf(response: Response): AbortSignal {
   return hangUp.signal;
 }
 
-function retryAfter({ retryAfterSeconds }: Refused): Readonly<Record<string, string>> {
-  return retryAfterSeconds === undefined ? {} : { "Retry-After": String(retryAfterSeconds) };
+function retryAfter(seconds: number | undefined): Readonly<Record<string, string>> {
+  return seconds === undefined ? {} : { "Retry-After": String(seconds) };
+}
+
+function toSeconds(ms: number | undefined): number | undefined {
+  return ms === undefined ? undefined : Math.max(1, Math.ceil(ms / 1_000));
 }

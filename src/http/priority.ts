@@ -1,16 +1,20 @@
-import { DEFAULT_URGENCY } from "../threads/index.ts";
+import { DEFAULT_PRIORITY } from "../threads/index.ts";
+
+// By urgency: urgent, normal, background.
+const PRIORITY_OF = [0, 0, 0, DEFAULT_PRIORITY, 2, 2, 2, 2];
 
 /**
- * The urgency in a `Priority` header (RFC 9218), 0 (most urgent) to 7; 3 where the header has none. Never throws: unknown and malformed
- * members are ignored, and the last of several `u` counts, as in every structured-field dictionary.
+ * The priority that a `Priority` header (RFC 9218) gives an order by its urgency: 0 for `u=0` to `u=2`, 1 for `u=3` and where the header
+ * says none, 2 for `u=4` to `u=7`. Never throws: unknown and malformed members are ignored, and the last of several `u` counts, as in every
+ * structured-field dictionary.
  */
-export function readUrgency(header: string | string[] | undefined): number {
-  if (header === undefined) return DEFAULT_URGENCY;
+export function readPriority(header: string | string[] | undefined): number {
+  if (header === undefined) return DEFAULT_PRIORITY;
   // A comma inside a quoted string separates no members.
   const members = String(header)
     .replace(/"(?:[^"\\]|\\.)*"/g, '""')
     .split(",");
   const last = members.findLast((member) => /^\s*u\s*(?:[=;]|$)/.test(member));
   const digit = /^\s*u=([0-7])\s*(?:;.*)?$/.exec(last ?? "")?.[1];
-  return digit === undefined ? DEFAULT_URGENCY : Number(digit);
+  return PRIORITY_OF[Number(digit ?? "3")] as number;
 }

@@ -61,6 +61,7 @@ function readChunks(limit: number, request: Request, response: Response, read: N
   };
   const end = (): void => {
     stop();
+    response.locals.connections.received(request, response);
     request.body = Buffer.concat(chunks);
     read();
   };

@@ -2,16 +2,16 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Express, Request, Response } from "express";
 import { sendError } from "./answers.ts";
 import type { Client } from "./client.ts";
-import type { Connections } from "./connection-drain.ts";
 import type { KnownHosts } from "./known-hosts.ts";
 import { ignored, isClosing, lingeringClose } from "./lingering-close.ts";
+import type { OpenConnections } from "./open-connections.ts";
 import { isPipelined, mayQueue } from "./pipelining.ts";
 import { requestIdOf } from "./request-id.ts";
 
 /** The `response.locals` of every request. */
 export interface RequestLocals {
   readonly requestId: string;
-  readonly connections: Connections;
+  readonly connections: OpenConnections;
   /** Set once the request has been read, for requests that concern one order. */
   orderId: string | undefined;
   /** The owner of the API key; undefined where no key is needed. */
@@ -25,7 +25,7 @@ export interface RequestLocals {
 export function requestListener(
   app: Express,
   hosts: KnownHosts,
-  connections: Connections,
+  connections: OpenConnections,
 ): (request: IncomingMessage, response: ServerResponse) => void {
   return (request, response) => {
     // The client knows that this connection ends and expects no answer, so an order on it must not run.
@@ -38,6 +38,7 @@ export function requestListener(
       refusePipelined(request, response as Response, connections);
       return;
     }
+    connections.requested(request, response);
     if (!isAllowed(request, response as Response, hosts, connections)) return;
     if (request.url?.startsWith("/")) app(request as Request, response as Response);
     else app(request as Request, response as Response, () => sendError(response as Response, "bad_request", NO_PATH));
@@ -48,7 +49,7 @@ export function requestListener(
 const NO_PATH = "the request target must have a path";
 
 /** Answers a client that reads. One that does not read would keep the earlier answers in memory for ever, so its connection is cut. */
-function refusePipelined({ headers, socket }: IncomingMessage, response: Response, connections: Connections): void {
+function refusePipelined({ headers, socket }: IncomingMessage, response: Response, connections: OpenConnections): void {
   const isRead = !socket.writableNeedDrain;
   lingeringClose(socket);
   if (!isRead) {
@@ -60,7 +61,7 @@ function refusePipelined({ headers, socket }: IncomingMessage, response: Respons
 }
 
 /** Gives a request its locals. Answers it and returns false where its `Host` or its origin is not allowed. */
-export function isAllowed(request: IncomingMessage, response: Response, hosts: KnownHosts, connections: Connections): boolean {
+export function isAllowed(request: IncomingMessage, response: Response, hosts: KnownHosts, connections: OpenConnections): boolean {
   const { headers } = request;
   response.locals = localsOf(headers, connections);
 
@@ -102,6 +103,6 @@ function isOwnOrigin(origin: string, host: string | undefined): boolean {
   return text === `http://${authority}` || text === `https://${authority}`;
 }
 
-function localsOf(headers: IncomingMessage["headers"], connections: Connections): RequestLocals {
+function localsOf(headers: IncomingMessage["headers"], connections: OpenConnections): RequestLocals {
   return { requestId: requestIdOf(headers["x-request-id"]), connections, orderId: undefined, client: undefined };
 }

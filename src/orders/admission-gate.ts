@@ -1,3 +1,5 @@
+import type { StepName } from "./steps.ts";
+
 /** Why an order was not admitted, for its client. */
 export interface Overload {
   readonly message: string;
@@ -8,12 +10,12 @@ export interface Overload {
 /** Decides whether the service can take one more order. Main thread only. */
 export interface AdmissionGate {
   /**
-   * Undefined: admitted, and `arrived` must follow. `urgency`: 0 (most) to 7. `computing`: how many of its steps will want a
-   * thread of their own.
+   * Undefined: admitted, and `arrived` must follow. `priority`: 0 (urgent) to 2 (background). `computing`: those of its steps that will
+   * want a thread of their own.
    */
-  admit(urgency: number, computing: number): Overload | undefined;
+  admit(priority: number, computing: readonly StepName[]): Overload | undefined;
   /** The journal has answered an admitted order, which in this turn of the event loop asks for its capacities or does not run at all. */
-  arrived(computing: number): void;
+  arrived(priority: number, computing: readonly StepName[]): void;
   /** An order was refused for `MAX_IN_FLIGHT`. Returns the seconds for `Retry-After`. */
   full(): number;
 }

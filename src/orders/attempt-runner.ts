@@ -6,8 +6,8 @@ import type { CancelCause } from "./cancel-cause.ts";
 import type { Compensator } from "./compensator.ts";
 import type { OnOrderEnded } from "./ended-order.ts";
 import type { OnFault } from "./faults.ts";
-import { JournalUnavailable, type OrderJournal, type StoredAnswer } from "./order-journal.ts";
-import type { OrderRun } from "./order-run.ts";
+import { JournalUnavailable, type OrderJournal } from "./order-journal.ts";
+import type { GivenAnswer, OrderRun } from "./order-run.ts";
 import { failedByFault, type OrderOutcome } from "./outcome.ts";
 import type { Pipeline } from "./pipeline.ts";
 import type { Effect } from "./step.ts";
@@ -42,7 +42,7 @@ export class AttemptRunner {
   }
 
   /** Resolves with the answer for the client once it is stored. Rejects with `AnswerLost` where it cannot be stored. */
-  run(run: OrderRun): Promise<StoredAnswer> {
+  run(run: OrderRun): Promise<GivenAnswer> {
     const { input, scope } = run;
     // `cancelAll` did not reach an order that was being stored.
     if (this.#stop.cause !== undefined) scope.cancel(this.#stop.cause);
@@ -56,7 +56,7 @@ export class AttemptRunner {
       return this.#finish(run, outcome);
     };
     try {
-      return this.#options.pipeline.run(input, scope, run.urgency).then(end, (error: unknown) => end(this.#broken(run, error, "unknown")));
+      return this.#options.pipeline.run(input, scope, run.priority).then(end, (error: unknown) => end(this.#broken(run, error, "unknown")));
     } catch (error) {
       return end(this.#broken(run, error, "none"));
     }
@@ -72,7 +72,7 @@ export class AttemptRunner {
     this.#stop.cancel("shutdown");
   }
 
-  async #finish(run: OrderRun, outcome: OrderOutcome): Promise<StoredAnswer> {
+  async #finish(run: OrderRun, outcome: OrderOutcome): Promise<GivenAnswer> {
     const { journal, compensator, onFault } = this.#options;
     const ending = new AttemptEnding(run, outcome, journal, compensator);
     let stored: StoredEnding;
@@ -102,10 +102,10 @@ export class AttemptRunner {
     this.#close(run, outcome, stored);
   }
 
-  #close(run: OrderRun, outcome: OrderOutcome, { answer, compensations }: StoredEnding): StoredAnswer {
+  #close(run: OrderRun, outcome: OrderOutcome, { answer, compensations }: StoredEnding): GivenAnswer {
     const { input, requestId, parentSpanId, receivedAtMs } = run;
     this.#options.onClosed(run);
     this.#options.onEnded?.({ input, requestId, parentSpanId, receivedAtMs, outcome, compensations, storedAtMs: monotonicMs() });
-    return answer;
+    return outcome.retryAfterMs === undefined ? answer : { ...answer, retryAfterMs: outcome.retryAfterMs };
   }
 }

@@ -188,6 +188,8 @@ export interface Backlog {
   readonly deadLetters: number;
   /** Size of the database and its log, bytes. */
   readonly bytes: number;
+  /** Room that is left for them, bytes; absent where they are on no disk of this machine. */
+  readonly freeBytes?: number;
 }
 
 export interface Waiting {

@@ -1,4 +1,4 @@
-import { CancelScope, DEFAULT_URGENCY, monotonicMs } from "../threads/index.ts";
+import { CancelScope, DEFAULT_PRIORITY, monotonicMs } from "../threads/index.ts";
 import type { CancelCause } from "./cancel-cause.ts";
 import type { StoredAnswer } from "./order-journal.ts";
 import type { ByOrderId } from "./order-runs.ts";
@@ -17,13 +17,19 @@ export interface OrderOrigin {
   readonly signal?: AbortSignal;
 }
 
+/** What those get who wait for an attempt. */
+export interface GivenAnswer extends StoredAnswer {
+  /** When the order may be sent again, as far as that is known. It is not stored, because it is not true any more when a repeat comes. */
+  readonly retryAfterMs?: number;
+}
+
 /** One attempt at an order in flight, and who waits for it. */
 export class OrderRun implements ByOrderId {
   readonly scope = new CancelScope<CancelCause>();
   readonly input: AttemptInput;
-  /** 0 (most) to 7. */
-  readonly urgency: number;
-  readonly answer: Promise<StoredAnswer>;
+  /** 0 (urgent) to 2 (background). */
+  readonly priority: number;
+  readonly answer: Promise<GivenAnswer>;
   /** For `OrderRuns`. */
   nextInBucket: ByOrderId | undefined;
   readonly requestId: string | undefined;
@@ -46,13 +52,13 @@ export class OrderRun implements ByOrderId {
   constructor(
     input: AttemptInput,
     origin: OrderOrigin,
-    work: (run: OrderRun) => Promise<StoredAnswer>,
-    urgency: number = DEFAULT_URGENCY,
+    work: (run: OrderRun) => Promise<GivenAnswer>,
+    priority: number = DEFAULT_PRIORITY,
     otherNodes?: OtherNodes,
     askedAtMs: number = monotonicMs(),
   ) {
     this.input = input;
-    this.urgency = urgency;
+    this.priority = priority;
     // Keeps the fields and not the origin, which is a whole request: an order may wait for minutes.
     this.requestId = origin.requestId;
     this.parentSpanId = origin.parentSpanId;

@@ -1,4 +1,5 @@
 import type { OrderRun } from "./order-run.ts";
+import type { StepName } from "./steps.ts";
 
 /** An object that can be found by its order's id. */
 export interface ByOrderId {
@@ -9,7 +10,8 @@ export interface ByOrderId {
 
 /** An order that was admitted and is being stored. */
 export interface Arriving extends ByOrderId {
-  readonly computing: number;
+  readonly priority: number;
+  readonly computing: readonly StepName[];
 }
 
 /**

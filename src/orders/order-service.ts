@@ -1,4 +1,4 @@
-import { DEFAULT_URGENCY, monotonicMs } from "../threads/index.ts";
+import { DEFAULT_PRIORITY, monotonicMs } from "../threads/index.ts";
 import type { AdmissionGate } from "./admission-gate.ts";
 import { AttemptRunner } from "./attempt-runner.ts";
 import type { CancelCause } from "./cancel-cause.ts";
@@ -7,15 +7,8 @@ import { Elsewhere } from "./elsewhere.ts";
 import type { OnOrderEnded } from "./ended-order.ts";
 import type { OnFault } from "./faults.ts";
 import { InFlight } from "./in-flight.ts";
-import {
-  type AcceptResult,
-  type IdempotencyKey,
-  JournalUnavailable,
-  JournalUnreachable,
-  type OrderJournal,
-  type StoredAnswer,
-} from "./order-journal.ts";
-import { type OrderOrigin, OrderRun } from "./order-run.ts";
+import { type AcceptResult, type IdempotencyKey, JournalUnavailable, JournalUnreachable, type OrderJournal } from "./order-journal.ts";
+import { type GivenAnswer, type OrderOrigin, OrderRun } from "./order-run.ts";
 import { type Arriving, OrderRuns } from "./order-runs.ts";
 import type { OtherNodes } from "./other-nodes.ts";
 import { computingSteps, type Pipeline } from "./pipeline.ts";
@@ -50,8 +43,8 @@ export interface Order {
 export interface PlaceRequest extends OrderOrigin {
   readonly order: Order;
   readonly key?: IdempotencyKey;
-  /** 0 (most) to 7; 3 where nothing is said. */
-  readonly urgency?: number;
+  /** 0 (urgent), 1 where nothing is said, or 2 (background). */
+  readonly priority?: number;
   /** The trace context that the steps' calls carry. It names the order's own span where there is one. */
   readonly traceparent?: string;
 }
@@ -59,7 +52,7 @@ export interface PlaceRequest extends OrderOrigin {
 /** What a client that placed an order waits for. */
 export interface Placement {
   /** Rejects with `AnswerLost` where it cannot be stored. */
-  readonly answer: Promise<StoredAnswer>;
+  readonly answer: Promise<GivenAnswer>;
   /** Whether an earlier request stored the answer. */
   readonly replayed: boolean;
 }
@@ -161,11 +154,11 @@ export class OrderService {
     return this.#runs.get(orderId) !== undefined || this.#arriving.get(orderId) !== undefined;
   }
 
-  #admit(gate: AdmissionGate, { order, urgency = DEFAULT_URGENCY }: PlaceRequest): Arriving {
+  #admit(gate: AdmissionGate, { order, priority = DEFAULT_PRIORITY }: PlaceRequest): Arriving {
     const computing = computingSteps(order);
-    const overload = gate.admit(urgency, computing);
+    const overload = gate.admit(priority, computing);
     if (overload !== undefined) throw new Refused("overloaded", overload.message, overload.retryAfterSeconds);
-    const arriving = { orderId: order.orderId, computing, nextInBucket: undefined };
+    const arriving = { orderId: order.orderId, priority, computing, nextInBucket: undefined };
     this.#arriving.add(arriving);
     return arriving;
   }
@@ -173,7 +166,7 @@ export class OrderService {
   /** Runs in the turn of the event loop in which the steps start, so that admission counts the order exactly once. */
   #arrived(arriving: Arriving): void {
     this.#arriving.remove(arriving);
-    this.#options.gate?.arrived(arriving.computing);
+    this.#options.gate?.arrived(arriving.priority, arriving.computing);
   }
 
   async #place(request: PlaceRequest, arriving: Arriving | undefined): Promise<Placement> {
@@ -221,7 +214,7 @@ export class OrderService {
   }
 
   #start(request: PlaceRequest, attempt: number, askedAtMs: number): Placement {
-    const run = new OrderRun(inputOf(request, attempt), request, this.#work, request.urgency, this.#options.otherNodes, askedAtMs);
+    const run = new OrderRun(inputOf(request, attempt), request, this.#work, request.priority, this.#options.otherNodes, askedAtMs);
     this.#runs.add(run);
     return { answer: run.answer, replayed: false };
   }

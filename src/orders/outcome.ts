@@ -1,6 +1,6 @@
 import type { CancelCause } from "./cancel-cause.ts";
 import type { OrderErrorKind } from "./error-kind.ts";
-import type { Effect, EndedStep } from "./step.ts";
+import type { Effect, EndedStep, StepOutcome } from "./step.ts";
 import { STEPS, type StepName } from "./steps.ts";
 
 /** How one step of an order ended, where, and how long it took since the order began. */
@@ -18,6 +18,8 @@ export interface OrderOutcome {
   readonly error?: OrderErrorKind;
   /** Why steps were canceled, and since when; absent where none was. */
   readonly canceled?: { readonly cause: CancelCause; readonly atMs: number };
+  /** When the provider that failed it first, or that provider's circuit, may take it, as far as that is known. */
+  readonly retryAfterMs?: number;
 }
 
 /**
@@ -57,10 +59,16 @@ export function outcomeOfSteps(
 ): OrderOutcome {
   const error = errorOf(steps, firstFailure, cause);
   if (error === undefined) return { steps, startedAtMs };
+  const first = firstFailure === undefined ? undefined : steps[firstFailure];
   // A step that fails cancels its siblings from its own thread, before the scope on the main thread is canceled.
-  const atMs = cause === "sibling_failed" && firstFailure !== undefined ? steps[firstFailure]?.endedAtMs : canceledAtMs;
-  if (cause === undefined || atMs === undefined) return { steps, startedAtMs, error };
-  return { steps, startedAtMs, error, canceled: { cause, atMs } };
+  const atMs = cause === "sibling_failed" && first !== undefined ? first.endedAtMs : canceledAtMs;
+  const canceled = cause === undefined || atMs === undefined ? {} : { canceled: { cause, atMs } };
+  return { steps, startedAtMs, error, ...canceled, ...retryAfter(first?.outcome, error) };
+}
+
+function retryAfter(first: StepOutcome | undefined, error: OrderErrorKind): Pick<OrderOutcome, "retryAfterMs"> {
+  if (first?.status !== "failed" || first.kind !== error || first.unavailable?.retryAfterMs === undefined) return {};
+  return { retryAfterMs: first.unavailable.retryAfterMs };
 }
 
 /** The outcome of an order that failed by a fault of this service. `effect`: `none` if no step began, `unknown` if that is in doubt. */

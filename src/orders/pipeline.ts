@@ -2,16 +2,17 @@ import {
   type CancelScope,
   type Capacity,
   type ChildOutcome,
-  DEFAULT_URGENCY,
+  DEFAULT_PRIORITY,
   type GroupResult,
   monotonicMs,
   type Permit,
+  PRIORITIES,
   TaskGroup,
 } from "../threads/index.ts";
 import type { CancelCause } from "./cancel-cause.ts";
 import { type OrderOutcome, outcomeOfSteps } from "./outcome.ts";
 import { Probes } from "./probes.ts";
-import { CIRCUIT_OPEN, ProviderCall } from "./provider-call.ts";
+import { ProviderCall, refusedByCircuit } from "./provider-call.ts";
 import type { ProviderHealths } from "./provider-health.ts";
 import type { AttemptInput, EndedStep, StepOutcome } from "./step.ts";
 import type { StepGroup, StepRunner, StepSpec } from "./step-runner.ts";
@@ -19,11 +20,13 @@ import { perStep, STEPS, type StepName } from "./steps.ts";
 
 const WAITING = specs(false);
 const COMPUTING = specs(true);
+const NONE: readonly StepName[] = [];
 
 /** What the steps of one order share. */
 interface OrderSteps {
   readonly input: AttemptInput;
-  readonly urgency: number;
+  readonly priority: number;
+  readonly startedAtMs: number;
   readonly group: TaskGroup<EndedStep, CancelCause>;
   readonly runner: StepGroup;
   /** By the step's index. A step's end releases its permit. */
@@ -35,7 +38,7 @@ export class Pipeline {
   readonly #runner: StepRunner;
   readonly #capacities: Readonly<Record<StepName, Capacity>>;
   readonly #providers: ProviderHealths | undefined;
-  #computingBehind = 0;
+  readonly #computingBehind = new Float64Array(PRIORITIES);
 
   constructor(runner: StepRunner, capacities: Readonly<Record<StepName, Capacity>>, providers: ProviderHealths = {}) {
     this.#runner = runner;
@@ -44,24 +47,24 @@ export class Pipeline {
     this.#providers = STEPS.some((name) => providers[name] !== undefined) ? providers : undefined;
   }
 
-  /** Steps that wait for a capacity and will want a thread of their own once they have it. */
-  get computingBehind(): number {
+  /** Steps that wait for a capacity and will want a thread of their own once they have it, by priority. */
+  get computingBehind(): ArrayLike<number> {
     return this.#computingBehind;
   }
 
   /**
    * Resolves when every step has ended, so nothing of the order runs afterwards. `scope` carries the deadline, the client's hang-up and
-   * the shutdown; `urgency`, 0 (most) to 7, counts where a step waits. An order that a provider's circuit refuses makes no call at all.
+   * the shutdown; `priority`, 0 (urgent) to 2 (background), counts where a step waits. An order that a provider's circuit refuses makes no call at all.
    * Throws when the runner has no room. Does not reject for anything that a step, a thread or a client does.
    *
    * Promises are passed on as they are, from here to the dispatched step: ten thousand orders may wait for minutes. An `await` here and in
    * the attempt runner keeps 9 % more of a waiting order (`npm run bench:tricks`).
    */
-  run(input: AttemptInput, scope: CancelScope<CancelCause>, urgency: number = DEFAULT_URGENCY): Promise<OrderOutcome> {
+  run(input: AttemptInput, scope: CancelScope<CancelCause>, priority: number = DEFAULT_PRIORITY): Promise<OrderOutcome> {
     const startedAtMs = monotonicMs();
-    const refusing = this.#refusing(scope);
-    if (refusing !== undefined) return Promise.resolve(refusedBy(refusing, startedAtMs));
-    const order = this.#open(input, scope, urgency);
+    const refused = this.#refuse(scope, startedAtMs);
+    if (refused !== undefined) return Promise.resolve(refused);
+    const order = this.#open(input, scope, priority, startedAtMs);
     const probes = this.#providers === undefined ? undefined : Probes.needed(this.#providers);
     // One closure for all steps of an order.
     const start = (groupScope: CancelScope<CancelCause>, index: number) =>
@@ -70,22 +73,28 @@ export class Pipeline {
     return join(order, startedAtMs);
   }
 
-  #refusing(scope: CancelScope<CancelCause>): StepName | undefined {
-    return this.#providers === undefined || scope.cause !== undefined ? undefined : circuitThatRefuses(this.#providers);
+  #refuse(scope: CancelScope<CancelCause>, startedAtMs: number): OrderOutcome | undefined {
+    if (this.#providers === undefined || scope.cause !== undefined) return undefined;
+    for (const name of STEPS) {
+      const health = this.#providers[name];
+      if (health?.circuit.admits === false) return refusedBy(name, refusedByCircuit(name, health), startedAtMs);
+    }
+    return undefined;
   }
 
-  #open(input: AttemptInput, scope: CancelScope<CancelCause>, urgency: number): OrderSteps {
+  #open(input: AttemptInput, scope: CancelScope<CancelCause>, priority: number, startedAtMs: number): OrderSteps {
     // Each permit is held until its step has ended, which for a step on a lost thread is that thread's exit. Nobody waits for a step that
     // ignores its cancel and is given up: its provider may for a while have one call more than the limit.
     const held = new Array<Permit | undefined>(STEPS.length);
-    const group = new TaskGroup<EndedStep, CancelCause>({ parent: scope, isFailure, onTaskEnded: (index) => held[index]?.release() });
-    return { input, urgency, group, runner: this.#runner.open(group.scope, urgency), held };
+    const onTaskEnded = (index: number) => held[index]?.release(scope.cause === "deadline");
+    const group = new TaskGroup<EndedStep, CancelCause>({ parent: scope, isFailure, onTaskEnded });
+    return { input, priority, startedAtMs, group, runner: this.#runner.open(group.scope, priority), held };
   }
 
   #step(index: number, order: OrderSteps): Promise<EndedStep> {
     const capacity = this.#capacities[nameOf(index)];
-    const permit = capacity.tryAcquire();
-    if (permit === undefined) return this.#stepOnceGranted(capacity.acquire(order.group.scope, order.urgency), index, order);
+    const permit = capacity.tryAcquire(undefined, order.startedAtMs);
+    if (permit === undefined) return this.#stepOnceGranted(capacity.acquire(order.group.scope, order.priority), index, order);
     order.held[index] = permit;
     return this.#run(nameOf(index), order);
   }
@@ -96,15 +105,15 @@ export class Pipeline {
       order.held[index] = granted;
       return this.#run(nameOf(index), order);
     };
-    return computes(nameOf(index), order.input) ? this.#countBehind(late).then(start) : late.then(start);
+    return computes(nameOf(index), order.input) ? this.#countBehind(late, order.priority).then(start) : late.then(start);
   }
 
-  async #countBehind(late: Promise<Permit>): Promise<Permit> {
-    this.#computingBehind++;
+  async #countBehind(late: Promise<Permit>, priority: number): Promise<Permit> {
+    (this.#computingBehind[priority] as number)++;
     try {
       return await late;
     } finally {
-      this.#computingBehind--;
+      (this.#computingBehind[priority] as number)--;
     }
   }
 
@@ -127,37 +136,21 @@ function join({ group, runner }: OrderSteps, startedAtMs: number): Promise<Order
   });
 }
 
-/** The first step whose provider takes no call now. */
-function circuitThatRefuses(providers: ProviderHealths): StepName | undefined {
-  for (const name of STEPS) if (providers[name]?.circuit.admits === false) return name;
-  return undefined;
-}
-
-function refusedBy(refusing: StepName, startedAtMs: number): OrderOutcome {
+function refusedBy(refusing: StepName, outcome: ReturnType<typeof refusedByCircuit>, startedAtMs: number): OrderOutcome {
   const endedAtMs = monotonicMs();
   const durationMs = Math.max(0, Math.round(endedAtMs - startedAtMs));
-  const steps = STEPS.map((name) => ({ name, ...refusedStep(name, refusing), endedAtMs, durationMs }));
-  return { steps, startedAtMs, error: CIRCUIT_OPEN[refusing], canceled: { cause: "sibling_failed", atMs: endedAtMs } };
-}
-
-function refusedStep(name: StepName, refusing: StepName): EndedStep {
-  const outcome: StepOutcome =
-    name === refusing
-      ? { status: "failed", kind: CIRCUIT_OPEN[refusing], effect: "none" }
-      : { status: "canceled", cause: "sibling_failed", effect: "none" };
-  return { outcome, endedAtMs: monotonicMs() };
+  const canceled: StepOutcome = { status: "canceled", cause: "sibling_failed", effect: "none" };
+  const steps = STEPS.map((name) => ({ name, outcome: name === refusing ? outcome : canceled, endedAtMs, durationMs }));
+  return outcomeOfSteps(steps, startedAtMs, STEPS.indexOf(refusing), "sibling_failed", endedAtMs);
 }
 
 function computes(name: StepName, input: Pick<AttemptInput, "simulation">): boolean {
   return (input.simulation?.cpuMs?.[name] ?? 0) > 0;
 }
 
-/** How many steps of an order will want a thread of their own. */
-export function computingSteps(input: Pick<AttemptInput, "simulation">): number {
-  if (input.simulation?.cpuMs === undefined) return 0;
-  let count = 0;
-  for (const name of STEPS) if (computes(name, input)) count++;
-  return count;
+/** The steps of an order that will want a thread of their own. */
+export function computingSteps(input: Pick<AttemptInput, "simulation">): readonly StepName[] {
+  return input.simulation?.cpuMs === undefined ? NONE : STEPS.filter((name) => computes(name, input));
 }
 
 function specs(computes: boolean): Record<StepName, StepSpec> {

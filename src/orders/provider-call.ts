@@ -1,13 +1,17 @@
 import { type BackoffPolicy, fullJitterMs } from "../retries/backoff.ts";
+import type { Pass } from "../retries/circuit-breaker.ts";
 import { type CancelScope, monotonicMs, pause } from "../threads/index.ts";
 import type { CancelCause } from "./cancel-cause.ts";
 import type { ProviderHealth } from "./provider-health.ts";
 import type { AttemptInput, EndedStep, StepOutcome } from "./step.ts";
 import type { StepGroup, StepSpec } from "./step-runner.ts";
-import { perStep, STEP_TABLE, type StepName } from "./steps.ts";
+import { STEP_TABLE, type StepName } from "./steps.ts";
 
-/** The error kind of a step whose provider's circuit is open. */
-export const CIRCUIT_OPEN = perStep((step) => STEP_TABLE[step].meaning.circuitOpen);
+/** How a step ends whose provider's circuit lets no call through. */
+export function refusedByCircuit(name: StepName, { circuit }: ProviderHealth) {
+  const { circuitOpen: kind } = STEP_TABLE[name].meaning;
+  return { status: "failed", kind, effect: "none", unavailable: { retryAfterMs: circuit.retryAfterMs } } as const;
+}
 
 // Short beside an order's deadline: such a retry helps against a short fault, and the circuit breaker handles a longer one.
 const RETRY_BACKOFF: BackoffPolicy = { baseMs: 50, capMs: 400 };
@@ -40,19 +44,19 @@ export class ProviderCall {
 
   /** Resolves when the step has ended. Rejects only for a bug of the runner. */
   begin(): Promise<EndedStep> {
-    const { name, health, scope } = this.#parts;
+    const { name, health, input, scope } = this.#parts;
     if (scope.cause === undefined && health.surelyMisses(scope.deadlineMs)) {
       // The order cannot be placed any more, so its other steps stop now and not at the deadline.
       scope.cancel("deadline");
     }
     if (scope.cause !== undefined) return Promise.resolve(endedNow({ status: "canceled", cause: scope.cause, effect: "none" }));
-    const pass = health.circuit.tryEnter();
-    if (pass === undefined) return Promise.resolve(endedNow({ status: "failed", kind: CIRCUIT_OPEN[name], effect: "none" }));
+    const pass = health.circuit.tryEnter(input.orderId);
+    if (pass === undefined) return Promise.resolve(endedNow(refusedByCircuit(name, health)));
     health.retryBudget.deposit();
     return this.#try(pass);
   }
 
-  #try(pass: number): Promise<EndedStep> {
+  #try(pass: Pass): Promise<EndedStep> {
     const { health, steps, spec, input, scope } = this.#parts;
     this.#tries++;
     return steps.run(spec, input).then(
@@ -80,14 +84,14 @@ export class ProviderCall {
   }
 
   async #retry(waitMs: number, before: EndedStep): Promise<EndedStep> {
-    const { health, scope } = this.#parts;
+    const { health, input, scope } = this.#parts;
     await pause(waitMs, scope);
     // The step has been on no thread since its last try, so `startedAtMs` must not name the start of that try.
     const paused = { startedAtMs: undefined, endedAtMs: monotonicMs() };
     if (scope.cause !== undefined) {
       return this.#withDoubt({ ...before, ...paused, outcome: { status: "canceled", cause: scope.cause, effect: "none" } });
     }
-    const pass = health.surelyMisses(scope.deadlineMs) ? undefined : health.circuit.tryEnter();
+    const pass = health.surelyMisses(scope.deadlineMs) ? undefined : health.circuit.tryEnter(input.orderId);
     return pass === undefined ? this.#withDoubt({ ...before, ...paused }) : this.#try(pass);
   }
 

@@ -1,11 +1,11 @@
 import { CallTimes } from "../retries/call-times.ts";
-import { type CallVerdict, CircuitBreaker, type CircuitBreakerOptions } from "../retries/circuit-breaker.ts";
+import { type CallVerdict, CircuitBreaker, type CircuitBreakerOptions, type Pass } from "../retries/circuit-breaker.ts";
 import { RetryBudget } from "../retries/retry-budget.ts";
 import { monotonicMs } from "../threads/index.ts";
 import type { EndedStep, StepOutcome } from "./step.ts";
 import type { StepName } from "./steps.ts";
 
-export interface ProviderHealthOptions extends Pick<CircuitBreakerOptions, "opensAfter" | "onChange" | "random"> {
+export interface ProviderHealthOptions extends Pick<CircuitBreakerOptions, "opensAfter" | "random"> {
   /** How many calls one step may make, 1 or more. */
   readonly maxTries?: number;
 }
@@ -43,7 +43,7 @@ export class ProviderHealth {
   }
 
   /** A call that began with `pass` has ended. */
-  ended(pass: number, deadlineMs: number | undefined, { outcome, startedAtMs, endedAtMs }: EndedStep): void {
+  ended(pass: Pass, deadlineMs: number | undefined, { outcome, startedAtMs, endedAtMs }: EndedStep): void {
     // A call that never came to a thread took no time, and says nothing.
     const tookMs = endedAtMs - (startedAtMs ?? endedAtMs);
     // A cancel is the provider's fault only if the deadline has come and the call had more time than every recent successful call. A step

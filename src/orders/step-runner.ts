@@ -6,10 +6,10 @@ export interface StepRunner {
   /**
    * Opens a group of steps that are canceled together, by `scope` or by the first step that fails. The runner may cancel the siblings of
    * a failed step before `scope` is canceled; not if the outcome is `unavailable`, because that step may be retried. The runner decides which
-   * cause came first, and the scope takes that cause. Close the group when all of its steps have ended. `urgency`, 0 (most) to 7, counts
+   * cause came first, and the scope takes that cause. Close the group when all of its steps have ended. `priority`, 0 (urgent) to 2 (background), counts
    * where a step waits for a thread of its own.
    */
-  open(scope: CancelScope, urgency?: number): StepGroup;
+  open(scope: CancelScope, priority?: number): StepGroup;
 }
 
 export interface StepGroup {

@@ -17,8 +17,8 @@ export class ThreadStepRunner implements StepRunner {
     this.#onBug = onBug;
   }
 
-  open(scope: CancelScope, urgency?: number): StepGroup {
-    return new ThreadStepGroup(this.#threads.open(scope, urgency, this.#endOf));
+  open(scope: CancelScope, priority?: number): StepGroup {
+    return new ThreadStepGroup(this.#threads.open(scope, priority, this.#endOf));
   }
 
   readonly #endOf = (ended: Ended, task: RunningTask): EndedStep => {

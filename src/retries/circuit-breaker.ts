@@ -1,5 +1,5 @@
 import { monotonicMs } from "../threads/index.ts";
-import { RetryAfters } from "./retry-afters.ts";
+import { MAX_HOLD_MS } from "./backoff.ts";
 
 /** `closed`: calls go through. `half_open`: few go through, and more with each success. `open`: only probes go through. */
 export type CircuitState = "closed" | "half_open" | "open";
@@ -10,10 +10,15 @@ export type CircuitState = "closed" | "half_open" | "open";
  */
 export type CallVerdict = "ok" | "failed" | "timed_out" | undefined;
 
+/** A call that was let through: whose, and after which change of state. */
+export interface Pass {
+  readonly orderId: string;
+  readonly epoch: number;
+}
+
 export interface CircuitBreakerOptions {
-  /** So many failures in a row open it. A call that timed out counts twice. `Infinity`: never. */
+  /** So many orders whose calls fail in a row open it. A call that timed out counts twice. `Infinity`: never. */
   readonly opensAfter?: number;
-  readonly onChange?: (state: CircuitState, reason: string) => void;
   /** 0 to 1, for the jitter of the probes' interval. */
   readonly random?: () => number;
   /** Milliseconds on a clock that never goes back. */
@@ -35,9 +40,10 @@ const ROOM_PER_SUCCESS = 2;
 const REOPENS_AFTER = 3;
 
 /**
- * The circuit breaker of one provider, for calls that cannot wait. Closed, it counts failures in a row. Open, it lets one call
- * through in each interval, a probe. Half-open, after a successful probe, it lets a few through at a time. Some successes close it; some
- * failures in a row open it again. It has no timer: it reads the clock when somebody calls. Main thread only.
+ * The circuit breaker of one provider, for calls that cannot wait. Closed, it counts orders whose calls fail in a row: one order that is
+ * sent again and again says something about itself. Open, it lets one call through in each interval, a probe; where each of those orders
+ * was asked to wait (`Retry-After`), none before the first of them may come back. Half-open, after a successful probe, it lets a few through
+ * at a time. Some successes close it; some failures in a row open it again. It has no timer, it reads the clock. Main thread only.
  *
  * Rejected: a failure rate over a window. The window still holds the successes from before the outage, and when it opens would depend on
  * the rate of orders.
@@ -48,20 +54,19 @@ export class CircuitBreaker {
   readonly #nowMs: () => number;
   readonly #listeners: ((state: CircuitState, reason: string) => void)[] = [];
   #state: CircuitState = "closed";
-  /** Weighted, since the last success. */
-  #failures = 0;
-  // Calls that began before the last change show the state before it: they change nothing.
+  /** Orders that have failed since the last success, what they weigh, and when the first of them may come back. */
+  readonly #failing = new Set<string>();
+  #weight = 0;
+  #mayReturnAtMs = Number.POSITIVE_INFINITY;
   #epoch = 0;
   #inFlight = 0;
   #successes = 0;
   #probeAtMs = 0;
-  readonly #asked = new RetryAfters();
 
-  constructor({ opensAfter = OPENS_AFTER, onChange, random = Math.random, nowMs = monotonicMs }: CircuitBreakerOptions = {}) {
+  constructor({ opensAfter = OPENS_AFTER, random = Math.random, nowMs = monotonicMs }: CircuitBreakerOptions = {}) {
     this.#opensAfter = opensAfter;
     this.#random = random;
     this.#nowMs = nowMs;
-    if (onChange !== undefined) this.#listeners.push(onChange);
   }
 
   get state(): CircuitState {
@@ -70,10 +75,15 @@ export class CircuitBreaker {
 
   /** Whether `tryEnter` would let a call through now. */
   get admits(): boolean {
-    if (this.#state === "closed") return true;
-    const hasRoom = this.#state === "half_open" && this.#inFlight < 1 + ROOM_PER_SUCCESS * this.#successes;
+    return this.retryAfterMs === 0;
+  }
+
+  /** Milliseconds until it lets a call through; 0 where it does now. It cannot close before. */
+  get retryAfterMs(): number {
+    if (this.#state === "closed") return 0;
+    if (this.#state === "half_open" && this.#inFlight < 1 + ROOM_PER_SUCCESS * this.#successes) return 0;
     // Half-open too, because all calls that were let through may hang.
-    return hasRoom || this.#nowMs() >= this.#probeAtMs;
+    return Math.max(0, this.#probeAtMs - this.#nowMs());
   }
 
   /** Calls back with each change of the state. */
@@ -81,72 +91,64 @@ export class CircuitBreaker {
     this.#listeners.push(listener);
   }
 
-  /** A call begins. Returns what `leave` needs when the call has ended; undefined when the call must not be made. */
-  tryEnter(): number | undefined {
-    if (this.#state === "closed") return this.#epoch;
+  /** A call of an order begins. Undefined when it must not be made. */
+  tryEnter(orderId: string): Pass | undefined {
     if (!this.admits) return undefined;
-    this.#inFlight++;
-    this.#probeAtMs = this.#nextProbeMs();
-    return this.#epoch;
+    if (this.#state !== "closed") {
+      this.#inFlight++;
+      this.#probeAtMs = this.#nextProbeMs();
+    }
+    return { orderId, epoch: this.#epoch };
   }
 
   /** A call has ended. Once for every `tryEnter` that let a call through. `retryAfterMs`: how long the provider asks it to wait. */
-  leave(pass: number, verdict: CallVerdict, retryAfterMs = 0): void {
-    if (verdict === "ok") this.#asked.forget();
-    if (pass === this.#epoch) {
-      if (this.#state === "closed") this.#leaveClosed(verdict);
-      else this.#leaveProbing(verdict);
-    }
-    const holdMs = retryAfterMs > 0 ? this.#asked.note(retryAfterMs, this.#nowMs()) : 0;
-    if (holdMs > 0 && this.#opensAfter !== Number.POSITIVE_INFINITY) this.#hold(holdMs);
-  }
-
-  #hold(ms: number): void {
-    // Holds overlap, and the provider wants not even a probe before the last has ended.
-    const untilMs = Math.max(this.#probeAtMs, this.#nowMs() + ms);
-    this.#open(`the provider asks to wait ${ms} ms`);
-    this.#probeAtMs = untilMs;
-  }
-
-  #leaveClosed(verdict: CallVerdict): void {
-    if (verdict === "ok") this.#failures = 0;
-    else if (verdict !== undefined) this.#countFailure(verdict, this.#opensAfter);
-  }
-
-  #leaveProbing(verdict: CallVerdict): void {
+  leave({ orderId, epoch }: Pass, verdict: CallVerdict, retryAfterMs = 0): void {
+    // It began before the last change, shows the state before that, and changes nothing.
+    if (epoch !== this.#epoch) return;
     this.#inFlight--;
+    if (verdict === "ok") this.#succeeded();
+    else if (verdict !== undefined) this.#failed(orderId, WEIGHT[verdict], retryAfterMs);
     // The provider is not at fault, so the next call may be the probe.
-    if (verdict === undefined) this.#probeAtMs = this.#nowMs();
-    else if (verdict !== "ok") {
-      if (this.#state === "half_open") this.#countFailure(verdict, REOPENS_AFTER);
-    } else if (this.#state === "open") {
-      // Probes still under way began before this success and may hang, so they count no more.
-      this.#change("half_open", "a probe went well");
-      this.#successes = 1;
-    } else {
-      this.#failures = 0;
-      if (++this.#successes >= CLOSES_AFTER) this.#change("closed", "the provider works again");
+    else this.#probeAtMs = this.#nowMs();
+  }
+
+  #succeeded(): void {
+    this.#forgetFailures();
+    // Probes still under way began before this success and may hang, so they count no more.
+    if (this.#state === "open") this.#change("half_open", "a probe went well");
+    this.#successes++;
+    if (this.#state === "half_open" && this.#successes >= CLOSES_AFTER) this.#change("closed", "the provider works again");
+  }
+
+  #failed(orderId: string, weight: number, retryAfterMs: number): void {
+    const limit = this.#state === "closed" ? this.#opensAfter : REOPENS_AFTER;
+    if (limit === Number.POSITIVE_INFINITY || this.#failing.has(orderId)) return;
+    const nowMs = this.#nowMs();
+    this.#failing.add(orderId);
+    this.#weight += weight;
+    this.#mayReturnAtMs = Math.min(this.#mayReturnAtMs, nowMs + retryAfterMs);
+    if (this.#weight < limit) return;
+    const holdUntilMs = Math.min(this.#mayReturnAtMs, nowMs + MAX_HOLD_MS);
+    this.#forgetFailures();
+    if (this.#state !== "open") {
+      this.#change("open", holdUntilMs > nowMs ? "every order is asked to wait" : "too many failures in a row");
+      this.#probeAtMs = this.#nextProbeMs();
     }
+    this.#probeAtMs = Math.max(this.#probeAtMs, holdUntilMs);
   }
 
-  #countFailure(verdict: "failed" | "timed_out", limit: number): void {
-    this.#failures += WEIGHT[verdict];
-    if (this.#failures >= limit) this.#open("too many failures in a row");
-  }
-
-  #open(reason: string): void {
-    this.#change("open", reason);
-    this.#probeAtMs = this.#nextProbeMs();
+  #forgetFailures(): void {
+    this.#failing.clear();
+    this.#weight = 0;
+    this.#mayReturnAtMs = Number.POSITIVE_INFINITY;
   }
 
   #change(state: CircuitState, reason: string): void {
-    const changes = this.#state !== state;
     this.#state = state;
     this.#epoch++;
     this.#inFlight = 0;
     this.#successes = 0;
-    this.#failures = 0;
-    if (changes) for (const listener of this.#listeners) listener(state, reason);
+    for (const listener of this.#listeners) listener(state, reason);
   }
 
   #nextProbeMs(): number {

@@ -19,9 +19,9 @@ export {
   TaskError,
   ThreadLost,
 } from "./outcome.ts";
-export { Capacity, type CapacityOptions, Permit } from "./permits/capacity.ts";
-export type { HoldTime } from "./permits/hold-time.ts";
-export { DEFAULT_URGENCY, URGENCIES } from "./permits/urgency.ts";
+export { Capacity, type CapacityOptions } from "./permits/capacity.ts";
+export { DEFAULT_PRIORITY, DEFAULT_WEIGHTS, PRIORITIES, type Weights } from "./permits/fair-queue.ts";
+export { Permit } from "./permits/permit.ts";
 export { REPLACE_REASONS, type ReplaceReason } from "./pool-thread.ts";
 export type { PoolName } from "./pool-threads.ts";
 export { atMost, pause, sleep } from "./sleep.ts";

@@ -6,7 +6,7 @@ import type { Dispatcher } from "./dispatcher.ts";
 import type { GraceWatch } from "./grace-watch.ts";
 import type { CanceledOutcome, Ended, Outcome } from "./outcome.ts";
 import type { Capacity } from "./permits/capacity.ts";
-import { URGENCIES } from "./permits/urgency.ts";
+import { PRIORITIES } from "./permits/fair-queue.ts";
 import type { Slots } from "./slots.ts";
 import type { RunningTask, TaskRunOptions } from "./task.ts";
 import type { TaskTable } from "./task-table.ts";
@@ -35,7 +35,7 @@ export class SlotGroup implements CauseArbiter {
   readonly parts: GroupParts;
   readonly convert: Convert | undefined;
   readonly #scope: CancelScope;
-  readonly #urgency: number | undefined;
+  readonly #priority: number | undefined;
   /** The task dispatched last; the others follow through `older`. */
   #newest: DispatchedTask | undefined;
   #endWatch: (() => void) | undefined;
@@ -48,14 +48,14 @@ export class SlotGroup implements CauseArbiter {
   /** The outcome of a failed task has arrived. Its thread notified the others before, whether or not its cancel was the first. */
   #failureHasNotified = false;
 
-  constructor(parts: GroupParts, scope: CancelScope, urgency?: number, convert?: Convert) {
-    if (urgency !== undefined && !(Number.isInteger(urgency) && urgency >= 0 && urgency < URGENCIES)) {
-      throw new RangeError(`urgency must be 0 to ${URGENCIES - 1}, not ${urgency}`);
+  constructor(parts: GroupParts, scope: CancelScope, priority?: number, convert?: Convert) {
+    if (priority !== undefined && !(Number.isInteger(priority) && priority >= 0 && priority < PRIORITIES)) {
+      throw new RangeError(`priority must be 0 to ${PRIORITIES - 1}, not ${priority}`);
     }
     this.parts = parts;
     this.convert = convert;
     this.#scope = scope;
-    this.#urgency = urgency;
+    this.#priority = priority;
     this.slot = parts.slots.take(this);
     this.generation = parts.board.generation(this.slot);
     try {
@@ -104,8 +104,8 @@ export class SlotGroup implements CauseArbiter {
   async #runExclusively(capacity: Capacity, dispatcher: Dispatcher, task: DispatchedTask): Promise<void> {
     try {
       // Waits here, not in the pool's line, so that a canceled wait ends at once and its task never runs.
-      const permit = capacity.tryAcquire() ?? (await capacity.acquire(this.#scope, this.#urgency));
-      task.whenEnded(() => permit.release());
+      const permit = capacity.tryAcquire(task.name) ?? (await capacity.acquire(this.#scope, this.#priority, task.name));
+      task.whenEnded(() => permit.release(this.#scope.cause === "deadline"));
       if (!task.settled) dispatcher.enqueue(task);
     } catch (error) {
       // A canceled wait for an exclusive thread, or threads that do not start.

@@ -13,8 +13,8 @@ export interface GroupOptions<Cause extends string = string> {
   readonly timeoutMs?: number | undefined;
   /** Canceled with it, with the same cause. */
   readonly parent?: ThreadGroup<never, Cause> | CancelScope<Cause> | undefined;
-  /** 0 (most) to 7 (least): counts where a task waits for a thread of its own. */
-  readonly urgency?: number | undefined;
+  /** 0 (first) to 2 (last), 1 by default: counts where a task waits for a thread of its own. */
+  readonly priority?: number | undefined;
 }
 
 /** How a group ended. */
@@ -42,7 +42,7 @@ export class ThreadGroup<Tasks extends TaskTable, Cause extends string = string,
   #joined: Promise<JoinResult<Cause, Data>> | undefined;
 
   /** For `Threads.group`. Throws `Refused` when too many groups are open, RangeError for a bad option. */
-  constructor(parts: GroupParts, { signal, timeoutMs, parent, urgency }: GroupOptions<Cause>) {
+  constructor(parts: GroupParts, { signal, timeoutMs, parent, priority }: GroupOptions<Cause>) {
     const isFailure = (outcome: Outcome<unknown, Cause, Data>) =>
       outcome.status === "lost" || (outcome.status === "failed" && !outcome.keepsSiblings);
     const scope = parent instanceof ThreadGroup ? parent.scope : (parent as CancelScope<Cause | BuiltInCause> | undefined);
@@ -55,7 +55,7 @@ export class ThreadGroup<Tasks extends TaskTable, Cause extends string = string,
     };
     try {
       if (timeoutMs !== undefined) stopTimer = this.scope.cancelAfter(timeoutMs);
-      this.#slot = new SlotGroup(parts, this.scope, urgency);
+      this.#slot = new SlotGroup(parts, this.scope, priority);
     } catch (error) {
       this.#release();
       void this.#tasks.join();

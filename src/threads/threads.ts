@@ -2,6 +2,7 @@ import type { Worker } from "node:worker_threads";
 import { CancelBoard } from "./cancel-board.ts";
 import type { CancelScope } from "./cancel-scope.ts";
 import { BUILT_IN_CAUSES } from "./canceled.ts";
+import { monotonicMs } from "./clock.ts";
 import type { DispatchedTask } from "./dispatched-task.ts";
 import { Dispatcher } from "./dispatcher.ts";
 import { GraceWatch } from "./grace-watch.ts";
@@ -80,7 +81,7 @@ export class Threads<Tasks extends Table = Table, Cause extends string = string,
     const { codecs } = given;
     this.#parts = { board, slots: new Slots(board, given.maxGroups), table, graceWatch, codecs, shared, exclusive, exclusiveCapacity };
     // The first tasks wait for the threads to start. That wait says nothing about how long the next tasks will compute.
-    if (given.exclusiveOnDemand) void exclusiveCapacity?.held.measureFrom(exclusive.threads.ready());
+    if (given.exclusiveOnDemand) void exclusiveCapacity?.grants.measureFrom(exclusive.threads.ready(), monotonicMs);
     this.#progressWatch = new ProgressWatch(tracker, this.#pools, given.startTimeoutMs);
   }
 
@@ -103,8 +104,8 @@ export class Threads<Tasks extends Table = Table, Cause extends string = string,
    * have ended. A scope carries one such group at a time. `convert` makes of a task's end what its `ended` resolves with, so that thousands
    * of waiting tasks need no closure each.
    */
-  open(scope: CancelScope, urgency?: number, convert?: Convert): SlotGroup {
-    return new SlotGroup(this.#open(), scope, urgency, convert);
+  open(scope: CancelScope, priority?: number, convert?: Convert): SlotGroup {
+    return new SlotGroup(this.#open(), scope, priority, convert);
   }
 
   #open(): GroupParts {

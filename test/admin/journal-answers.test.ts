@@ -57,6 +57,7 @@ async function startWith(error: Error, faults: unknown[]): Promise<number> {
   };
   const capacity = { limit: 1, inUse: 0, waiting: 0 };
   const app = adminApp({
+    readiness: () => "ready",
     counters,
     live: new LiveFeed({
       counters,

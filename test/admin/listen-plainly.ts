@@ -13,5 +13,6 @@ export function listenPlainly(app: Parameters<typeof listen>[0]["app"]): Promise
     keepAliveTimeoutMs: 5_000,
     headersTimeoutMs: 5_000,
     requestTimeoutMs: 5_000,
+    limits: { max: 100 },
   });
 }

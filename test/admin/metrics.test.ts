@@ -1,3 +1,4 @@
+import { statfsSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { startStandIn } from "../../load/stand-in/stand-in.ts";
 import { Metrics } from "../../src/admin/metrics.ts";
@@ -17,6 +18,7 @@ const BACKLOG: Backlog = {
   events: NOTHING,
   deadLetters: 0,
   bytes: 4096,
+  freeBytes: 8192,
 };
 const OF_THE_JOURNAL = [
   "compensations_pending",
@@ -25,6 +27,7 @@ const OF_THE_JOURNAL = [
   "event_oldest_seconds",
   "dead_letters",
   "journal_bytes",
+  "journal_free_bytes",
 ];
 
 /** The samples of an exposition by their name with labels. */
@@ -94,6 +97,8 @@ describe("GET /metrics", () => {
     expect(samples.get('compensation_oldest_seconds{step="courier"}')).toBeLessThan(600);
     expect(samples.get("event_oldest_seconds")).toBeGreaterThan(0);
     expect(samples.get("journal_bytes")).toBeGreaterThan(4096);
+    const { bavail, bsize } = statfsSync(server.directory);
+    expect((samples.get("journal_free_bytes") ?? 0) / (bavail * bsize)).toBeCloseTo(1, 1);
     expect(samples.get("journal_commit_seconds_count")).toBeGreaterThan(5);
     expect(samples.get("journal_commit_seconds_sum")).toBeGreaterThan(0);
     expect(samples.get('journal_commit_seconds_bucket{le="+Inf"}')).toBe(samples.get("journal_commit_seconds_count"));
@@ -152,7 +157,7 @@ describe("metrics while the journal cannot be read", () => {
     const text = async () => samplesIn(await exposition.text());
     const ofJournal = (samples: ReadonlyMap<string, number>) =>
       [...samples.keys()].filter((name) => OF_THE_JOURNAL.includes(name.replace(/\{.*/, "")));
-    expect(ofJournal(await text())).toHaveLength(10);
+    expect(ofJournal(await text())).toHaveLength(11);
 
     backlog = () => Promise.reject(new JournalUnavailable("the disk reports an error"));
     const without = await text();
@@ -164,7 +169,9 @@ describe("metrics while the journal cannot be read", () => {
 
     backlog = async () => ({ ...BACKLOG, deadLetters: 3 });
     const again = await text();
-    expect([ofJournal(again).length, again.get("dead_letters"), again.get("journal_bytes")]).toEqual([10, 3, 4096]);
+    expect([ofJournal(again).length, again.get("dead_letters"), again.get("journal_bytes"), again.get("journal_free_bytes")]).toEqual([
+      11, 3, 4096, 8192,
+    ]);
   });
 
   test("a bug is not taken for that", async () => {

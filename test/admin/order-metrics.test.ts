@@ -10,13 +10,15 @@ const scrape = async (adminPort: number) => new Exposition((await send(adminPort
 const NOT_YET = 600_000;
 
 test("orders, steps, cancels, capacity and threads are counted as they were", { tags: ["three-steps"] }, async () => {
-  await using server = await startService({
-    THREADS: "2",
-    CPU_THREADS: "1",
-    CPU_THREADS_AT_START: "on",
-    COURIER_CAPACITY: "1",
-    ORDER_TIMEOUT_MS: String(NOT_YET),
-  });
+  await using server = await startService(
+    {
+      THREADS: "2",
+      CPU_THREADS: "1",
+      COURIER_CAPACITY: "1",
+      ORDER_TIMEOUT_MS: String(NOT_YET),
+    },
+    { exclusiveAtStart: true },
+  );
   const { port, adminPort } = server;
   const before = await scrape(adminPort);
   const order = (more: object) => postOrder(port, { order_id: newId("counted"), amount: 1, ...more });

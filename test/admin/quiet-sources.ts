@@ -11,6 +11,8 @@ export const QUIET: Omit<MetricSources, "backlog" | "ordersInFlight" | "threads"
   threadsReplaced: () => new Map(),
   capacities: perStep(() => NOTHING),
   circuitState: () => "closed",
+  admission: { limit: 1, refused: { deadline: 0, limit: 0, max_in_flight: 0 } },
+  listeners: () => [],
   journalHealthy: () => true,
 };
 

@@ -2,7 +2,8 @@ import { type Files, type Import, importsOf } from "./imports.ts";
 
 /** What the files of each room of `src` may import of the other rooms, besides their own. */
 export const ARROWS: Readonly<Record<string, readonly string[]>> = {
-  "config.ts": ["orders", "journal", "couriers"],
+  "config.ts": ["orders", "journal", "couriers", "setting-rules.ts"],
+  "setting-rules.ts": [],
   "provider-keys.ts": ["config.ts", "orders"],
   "fault-log.ts": [],
   "welcome.ts": [],

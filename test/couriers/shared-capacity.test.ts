@@ -1,6 +1,7 @@
 import { setImmediate as drainMicrotasks } from "node:timers/promises";
 import { expect, test } from "vitest";
-import { WaitForecast } from "../../src/admission/wait-forecast.ts";
+import { Demand } from "../../src/admission/fair-shares.ts";
+import { Line } from "../../src/admission/line.ts";
 import { SharedCapacity } from "../../src/couriers/shared-capacity.ts";
 import { CancelScope, type Permit } from "../../src/threads/index.ts";
 
@@ -64,14 +65,22 @@ test("a grant that meets a cancel while the limit falls goes to nobody", async (
 });
 
 test("admission forecasts by the share of the moment", () => {
-  const capacity = new SharedCapacity(4);
-  const forecast = new WaitForecast(capacity, 2_000);
-  expect([forecast.waitMs(3), forecast.free(0)]).toEqual([0, 4]);
+  let nowMs = 0;
+  const clock = () => nowMs;
+  const capacity = new SharedCapacity(4, { nowMs: clock });
+  capacity.held().add(100);
+  const line = new Line(capacity, new Demand(2_000), 2_000, clock);
+  const room = () => {
+    nowMs += 1;
+    return line.room(1, [0, 0, 0]);
+  };
+  // Each at once, and again every 100 ms for 1.62 s.
+  expect(room()).toBe(4 * 17);
   capacity.share(2, 2);
-  expect([forecast.waitMs(1), forecast.free(0), forecast.waitMs(3)]).toEqual([0, 2, 2 * forecast.turnMs]);
-  const turnMs = forecast.turnMs;
+  expect(room()).toBe(2 * 17);
+  // None of its own: it gets one when it asks.
   capacity.share(0, 1);
-  expect([forecast.free(0), forecast.turnMs]).toEqual([1, 2 * turnMs]);
+  expect(room()).toBe(17);
 });
 
 test("a share of none says nothing to admission: whoever asks for some will get some", () => {
@@ -81,15 +90,15 @@ test("a share of none says nothing to admission: whoever asks for some will get 
   expect(capacity.limit).toBe(2);
 });
 
-test("tells when the first waiter comes, and how long it has waited, whatever its urgency", () => {
+test("tells when the first waiter comes, and how long it has waited, whatever its priority", () => {
   let nowMs = 1_000;
   let told = 0;
   const capacity = new SharedCapacity(5, { nowMs: () => nowMs });
   capacity.onWait = () => told++;
   expect(capacity.nextHasWaitedMs).toBe(0);
-  void capacity.acquire(undefined, 7);
+  void capacity.acquire(undefined, 2);
   nowMs += 100;
-  void capacity.acquire(undefined, 7);
+  void capacity.acquire(undefined, 2);
   expect([told, capacity.nextHasWaitedMs]).toEqual([1, 100]);
 });
 

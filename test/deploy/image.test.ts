@@ -70,15 +70,17 @@ test.skipIf(process.platform !== "linux")("what the Dockerfile makes starts, ser
   const cached = compileCache(app);
   expect(cached.length).toBeGreaterThan(10);
 
-  const port = String(await freePort());
-  const env = { ...settings, HOST: "127.0.0.1", PORT: port, JOURNAL: join(data, "orders.db") };
+  const [port, adminPort] = [String(await freePort()), String(await freePort())];
+  const env = { ...settings, HOST: "127.0.0.1", PORT: port, ADMIN_PORT: adminPort, JOURNAL: join(data, "orders.db") };
   const [file = "", ...args] = of(image, "ENTRYPOINT")[0]?.words ?? [];
   const [check = "", ...checkArgs] = of(image, "HEALTHCHECK")[0]?.words ?? [];
-  const isHealthy = () => spawnSync(join(app, check), checkArgs, { cwd: app, env: { PORT: port }, ...runtimeUser }).status === 0;
+  const isHealthyAt = (at: object) =>
+    spawnSync(join(app, check), checkArgs, { cwd: app, env: { ADMIN_PORT: adminPort, ...at }, ...runtimeUser }).status === 0;
+  const isHealthy = () => isHealthyAt({});
   await using server = new ChildServer(env, [join(app, file), ...args], { cwd: app, ...runtimeUser });
   const { port: listening } = await server.ports();
   expect(listening).toBe(Number(port));
-  expect(isHealthy()).toBe(true);
+  expect([isHealthy(), isHealthyAt({ ADMIN_HOST: "0.0.0.0" }), isHealthyAt({ ADMIN_PORT: "1" })]).toEqual([true, true, false]);
   expect((await send(listening, { path: "/readyz" })).status).toBe(200);
   expect(await postOrder(listening, { order_id: "first", amount: 1200 })).toMatchObject({ status: 200, json: { status: "ok" } });
   server.signal("SIGTERM");

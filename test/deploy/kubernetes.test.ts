@@ -7,6 +7,7 @@ import type { ConfigMap, PodSpec, Service } from "kubernetes-types/core/v1.d.ts"
 import type { PodDisruptionBudget } from "kubernetes-types/policy/v1.d.ts";
 import { describe, expect, test } from "vitest";
 import { parseAllDocuments } from "yaml";
+import { requireMemory } from "../../src/composition/memory.ts";
 import { readConfig } from "../../src/config.ts";
 import { parseAddress } from "../../src/journal/postgres/address.ts";
 
@@ -118,9 +119,21 @@ describe.each([
     expect(container.securityContext).toMatchObject({ allowPrivilegeEscalation: false, readOnlyRootFilesystem: true });
   });
 
-  test("asks the database's readiness of no probe but the one that takes the pod out", () => {
-    const paths = [container.startupProbe, container.livenessProbe, container.readinessProbe].map((probe) => probe?.httpGet?.path);
-    expect(paths).toEqual(["/healthz", "/healthz", "/readyz"]);
+  test("probes where no client can be in the way, and asks the database's readiness of no probe but the one that takes the pod out", () => {
+    const probes = [container.startupProbe, container.livenessProbe, container.readinessProbe].map((probe) => probe?.httpGet);
+    expect(probes.map((get) => get?.path)).toEqual(["/healthz", "/healthz", "/readyz"]);
+    expect(probes.map((get) => get?.port)).toEqual(["admin", "admin", "admin"]);
+    expect([settings.ADMIN_HOST, config.MAX_CONNECTIONS_PER_ADDRESS]).toEqual(["0.0.0.0", undefined]);
+  });
+
+  test("has threads that fit into its memory, whatever machine it comes to", () => {
+    expect([settings.THREADS, settings.CPU_THREADS]).toEqual([String(config.THREADS), String(config.CPU_THREADS)]);
+    const [, mib, gib] = /^(\d+)(?:Mi|(Gi))$/.exec(String(container.resources?.limits?.memory)) ?? [];
+    const bytes = Number(mib) * 1024 ** (gib === undefined ? 2 : 3);
+    expect(bytes).toBeGreaterThan(0);
+    requireMemory(config, bytes);
+    // Half of it is for orders and connections.
+    requireMemory(config, bytes / 2);
   });
 });
 

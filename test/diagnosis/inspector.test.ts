@@ -6,7 +6,7 @@ import { newId, orderOf, postOrder, type Received, send } from "../support/http-
 import { startService, type TestService } from "../support/service.ts";
 
 const LONG = 60_000;
-const SETTINGS = { THREADS: "1", CPU_THREADS: "1", CPU_THREADS_AT_START: "on", ORDER_TIMEOUT_MS: "60000", CANCEL_GRACE_MS: "20000" };
+const SETTINGS = { THREADS: "1", CPU_THREADS: "1", ORDER_TIMEOUT_MS: "60000", CANCEL_GRACE_MS: "20000" };
 
 interface Profile {
   readonly nodes: readonly { readonly id: number; readonly callFrame: { readonly functionName: string } }[];
@@ -47,7 +47,7 @@ async function computing(running: TestService): Promise<AbortController> {
 
 describe("GET /debug/profile", () => {
   test("shows what the main thread does, and what a thread does that never returns to its event loop", async () => {
-    await using running = await startService(SETTINGS);
+    await using running = await startService(SETTINGS, { exclusiveAtStart: true });
     const { inspector } = running.service;
     const id = threadOf(running, "exclusive");
     const worker = send(running.adminPort, { path: `/debug/profile?thread=${id}&seconds=1` });
@@ -72,7 +72,7 @@ describe("GET /debug/profile", () => {
   });
 
   test("one at a time; a client that hangs up makes room and leaves nothing behind", async () => {
-    await using running = await startService(SETTINGS);
+    await using running = await startService(SETTINGS, { exclusiveAtStart: true });
     const { inspector } = running.service;
     await postOrder(running.port, orderOf(newId("warm"), 0));
     const before = timers();
@@ -97,7 +97,7 @@ describe("GET /debug/profile", () => {
   });
 
   test("says at once that its thread has ended", async () => {
-    await using running = await startService(SETTINGS);
+    await using running = await startService(SETTINGS, { exclusiveAtStart: true });
     const client = await computing(running);
     const id = threadOf(running, "exclusive");
     const answer = send(running.adminPort, { path: `/debug/profile?thread=${id}&seconds=60` });
@@ -111,7 +111,7 @@ describe("GET /debug/profile", () => {
 });
 
 test("a thread that there is not is named, and what is no id at all", async () => {
-  await using running = await startService(SETTINGS);
+  await using running = await startService(SETTINGS, { exclusiveAtStart: true });
   const rule = "thread: must be the id of a thread as GET /debug/threads shows it, or 0 for the main thread";
   const path = "/debug/profile?seconds=1&thread=";
   const unknown = await send(running.adminPort, { path: `${path}4711` });

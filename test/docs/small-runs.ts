@@ -16,11 +16,12 @@ export const BENCHMARKS: Readonly<Record<string, string>> = {
   "bench:telemetry": "--pairs 1",
   "bench:readers": "--seconds 2",
   "bench:overload": "--seconds 3",
+  "bench:classes": "--seconds 2",
   "bench:start": "--pairs 1",
   "bench:pages": "--pages 3 --pairs 1 --seconds 1",
   "bench:page-heap": "--minutes 1 --connections 2",
   "bench:tricks": "--processes 1 --pairs 1 --seconds 1 --warmup 1 --orders 200",
-  "bench:connections": "--slow 20 --rounds 1 --seconds 1 --opened 500",
+  "bench:connections": "--crowd 40 --rounds 1 --seconds 1 --opened 500",
   "bench:peers": "--seconds 2 --rounds 1",
 };
 

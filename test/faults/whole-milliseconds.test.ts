@@ -5,6 +5,7 @@ import type { OrderOutcome } from "../../src/orders/outcome.ts";
 import { Pipeline } from "../../src/orders/pipeline.ts";
 import { ProviderHealth } from "../../src/orders/provider-health.ts";
 import { perStep, STEPS } from "../../src/orders/steps.ts";
+import type { Pass } from "../../src/retries/circuit-breaker.ts";
 import { CancelScope, Capacity } from "../../src/threads/index.ts";
 import { eventually } from "../support/eventually.ts";
 import { FakeRunner } from "../threads/fake-runner.ts";
@@ -26,8 +27,7 @@ test.each(STEPS)(
       { [step]: health },
     );
     const run = () => pipeline.run({ orderId: "o", amount: 1, attempt: 1 }, new CancelScope<CancelCause>());
-    const pass = health.circuit.tryEnter() as number;
-    health.circuit.leave(pass, "failed");
+    health.circuit.leave(health.circuit.tryEnter("failing") as Pass, "failed");
 
     const refused = await Promise.all(Array.from({ length: ORDERS }, run));
     expect(runner.started).toEqual([]);

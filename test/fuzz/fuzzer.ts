@@ -1,7 +1,7 @@
 import { readdirSync } from "node:fs";
 import { ChildServer } from "../support/child-server.ts";
 import { eventually } from "../support/eventually.ts";
-import { send, type ThreadsPage, threadsPage } from "../support/http-client.ts";
+import { postOrder, send, type ThreadsPage, threadsPage } from "../support/http-client.ts";
 import { BadAnswer } from "./answer-check.ts";
 import { converse } from "./conversation.ts";
 import { type FuzzCase, fuzzCase } from "./fuzz-case.ts";
@@ -36,8 +36,7 @@ const LOOK_EVERY_MS = 50;
 const SHRINK_TRIES = 300;
 const SHOWN_CHARACTERS = 2_000;
 const SETTINGS = {
-  // Threads that start later have files of their own.
-  CPU_THREADS_AT_START: "on",
+  CPU_THREADS: "2",
   LOG_LEVEL: "warn",
   // Orders that take ten minutes come often; what is looked at is how they end.
   ORDER_TIMEOUT_MS: "300",
@@ -72,6 +71,12 @@ export async function fuzz({ seed, requests, onlyCase, onProgress }: FuzzRun): P
   };
   // Whatever a first request makes for good.
   for (const to of [ports.port, ports.adminPort]) await send(to, { path: "/orders" });
+  // Threads that compute have files of their own.
+  await postOrder(ports.port, { order_id: "first", amount: 1, cpu_ms: { payment: 1 } });
+  await eventually("the threads that compute", async () => {
+    const { threads, running } = await threadsPage(ports.adminPort);
+    return running === 0 && threads.filter(({ pool }) => pool === "exclusive").length === Number(SETTINGS.CPU_THREADS);
+  });
   const filesBefore = openFiles(server.process.pid);
   const watching = setInterval(() => {
     onProgress?.(sent);

@@ -6,11 +6,12 @@ import { startService, type TestService } from "../support/service.ts";
 
 // Far longer than any test waits.
 const FOR_EVER_MS = 300_000;
-const THREADS = { THREADS: "2", CPU_THREADS: "2", CPU_THREADS_AT_START: "on" };
+const THREADS = { THREADS: "2", CPU_THREADS: "2" };
+const ALL_THREADS = { exclusiveAtStart: true };
 
 let server: TestService;
 beforeAll(async () => {
-  server = await startService({ ...THREADS, ORDER_TIMEOUT_MS: String(FOR_EVER_MS) });
+  server = await startService({ ...THREADS, ORDER_TIMEOUT_MS: String(FOR_EVER_MS) }, ALL_THREADS);
 });
 afterAll(() => server.stop());
 
@@ -86,7 +87,7 @@ describe("GET /debug/threads", () => {
 
 describe("POST /chaos/kill-thread", () => {
   test("ends a busy thread: its orders get a clear answer and the counters balance", async () => {
-    await using fresh = await startService({ ...THREADS, ORDER_TIMEOUT_MS: String(FOR_EVER_MS) });
+    await using fresh = await startService({ ...THREADS, ORDER_TIMEOUT_MS: String(FOR_EVER_MS) }, ALL_THREADS);
     const orders = [1, 2, 3, 4].map((n) => postOrder(fresh.port, orderOf(`killed-${n}`, FOR_EVER_MS)));
     const during = await eventually(
       "all steps running",
@@ -117,7 +118,7 @@ describe("POST /chaos/kill-thread", () => {
   });
 
   test("ends a computing thread, and the orders of others notice nothing", async () => {
-    await using fresh = await startService({ ...THREADS, ORDER_TIMEOUT_MS: String(FOR_EVER_MS) });
+    await using fresh = await startService({ ...THREADS, ORDER_TIMEOUT_MS: String(FOR_EVER_MS) }, ALL_THREADS);
     // Two steps get a thread and the others wait, so that no thread of the other pool is ever the busiest.
     const cpu = perStep(() => FOR_EVER_MS);
     const computing = postOrder(fresh.port, { order_id: "computes", amount: 1, cpu_ms: cpu });
@@ -136,7 +137,7 @@ describe("POST /chaos/kill-thread", () => {
   });
 
   test("ends an idle thread where none is busy, again and again", async () => {
-    await using fresh = await startService(THREADS);
+    await using fresh = await startService(THREADS, ALL_THREADS);
     await nextOrderWorks(fresh);
     for (const replaced of [1, 2, 3]) {
       const before = await counters(fresh);
@@ -156,7 +157,7 @@ describe("POST /chaos/stick-thread", () => {
     ["of the default, with an empty object", {}, 5_000],
     ["of the default, with no body", undefined, 5_000],
   ])("%s is replaced after the grace, and orders notice nothing", async (_what, body, stuckMs) => {
-    await using fresh = await startService(THREADS);
+    await using fresh = await startService(THREADS, ALL_THREADS);
     const before = await counters(fresh);
     const order = postOrder(fresh.port, orderOf("meanwhile", 600));
     const { status, json } = await chaos("stick-thread", body, fresh);
@@ -180,7 +181,7 @@ describe("POST /chaos/stick-thread", () => {
   });
 
   test("twice at one time sticks two threads", async () => {
-    await using fresh = await startService(THREADS);
+    await using fresh = await startService(THREADS, ALL_THREADS);
     const answers = await Promise.all([chaos("stick-thread", { ms: 60_000 }, fresh), chaos("stick-thread", { ms: 60_000 }, fresh)]);
     expect(answers.map(({ status }) => status)).toEqual([200, 200]);
     const page = await recovered([], 2, fresh);

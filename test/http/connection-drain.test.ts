@@ -29,6 +29,7 @@ async function startListener(): Promise<{ listener: Listener; answerLate: () => 
     keepAliveTimeoutMs: 60_000,
     headersTimeoutMs: 60_000,
     requestTimeoutMs: 60_000,
+    limits: { max: 100 },
     onFault(message, error) {
       throw new Error(message, { cause: error });
     },

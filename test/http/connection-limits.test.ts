@@ -1,7 +1,7 @@
 import { Agent } from "node:http";
 import { afterEach, describe, expect, test } from "vitest";
 import { eventually } from "../support/eventually.ts";
-import { newId, orderOf, postOrder, send } from "../support/http-client.ts";
+import { newId, orderOf, send } from "../support/http-client.ts";
 import { RawConnection } from "../support/raw-connection.ts";
 import { startService, type TestService } from "../support/service.ts";
 
@@ -101,40 +101,6 @@ describe("KEEP_ALIVE_TIMEOUT_MS", () => {
       const agent = new Agent({ keepAlive: true });
       expect((await send(port, { path: "/nowhere", agent })).headers["keep-alive"]).toBe("timeout=65");
       agent.destroy();
-    }
-  });
-});
-
-describe("MAX_CONNECTIONS", () => {
-  test("closes a further connection at once, and only on the public listener", async () => {
-    server = await startService({ MAX_CONNECTIONS: "2" });
-    using first = await RawConnection.open(server.port);
-    await first.write("GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n");
-    await first.until(/\}$/);
-    using second = await RawConnection.open(server.port);
-    await second.write("GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n");
-    await second.until(/\}$/);
-    for (let n = 0; n < 3; n++) {
-      using further = await RawConnection.open(server.port);
-      await eventually("the further one closed", () => further.closed);
-      expect(further.received).toBe("");
-    }
-    const others = await Promise.all([1, 2, 3].map(() => RawConnection.open(server.adminPort)));
-    expect((await send(server.adminPort, { path: "/debug/threads" })).status).toBe(200);
-    for (const other of others) other.socket.destroy();
-
-    first.socket.destroy();
-    await eventually(
-      "room again",
-      () => postOrder(server.port, orderOf(newId("room"), 0)).catch(() => undefined),
-      (answer) => answer?.status === 200,
-    );
-    await server.stop();
-    const logged = server.logged.filter(({ level }) => level >= 50);
-    expect(logged.length).toBeGreaterThan(0);
-    for (const line of logged) {
-      expect(line).toMatchObject({ msg: "PORT: a connection was closed at once", reason: "2 are open" });
-      expect(line).not.toHaveProperty("err");
     }
   });
 });

@@ -148,16 +148,23 @@ describe("with RATE_LIMIT", () => {
 
   test("and API keys each key has a bucket, wherever it comes from; a request without a key gets 401 first", async () => {
     const file = join(directory, "keys");
-    writeFileSync(file, "anna-key\nbert-key");
+    writeFileSync(file, "anna-long-enough-key\nbert-long-enough-key");
     await using server = await startLimited({ RATE_LIMIT: "1/2", API_KEYS_FILE: file });
     const as = (key: string) => ({ headers: { authorization: `Bearer ${key}` } });
     const statuses: number[] = [];
-    for (const key of ["anna-key", "anna-key", "anna-key", "bert-key", "bert-key", "bert-key"]) {
+    for (const key of [
+      "anna-long-enough-key",
+      "anna-long-enough-key",
+      "anna-long-enough-key",
+      "bert-long-enough-key",
+      "bert-long-enough-key",
+      "bert-long-enough-key",
+    ]) {
       statuses.push((await place(server.port, as(key))).status);
     }
     expect(statuses).toEqual([200, 200, 429, 200, 200, 429]);
     for (let n = 0; n < 5; n++) {
-      const stranger = await place(server.port, as("cleo-key"));
+      const stranger = await place(server.port, as("cleo-long-enough-key"));
       expect(stranger.status).toBe(401);
       expect(stranger.headers).not.toHaveProperty("ratelimit");
     }

@@ -178,7 +178,11 @@ async function everything(journal: Journal, sorted: boolean): Promise<unknown> {
     ...[undefined, ...ORDER_STATUSES].map((status) => ordersOf(journal, status, sorted)),
     ...COMPENSATION_STATES.map((state) => journal.compensations(state, undefined, 50)),
     journal.deadLetters(undefined, 50),
-    journal.backlog().then(({ bytes: _bytes, ...waiting }) => (sorted ? JSON.parse(JSON.stringify(waiting, withoutTimes)) : waiting)),
+    journal
+      .backlog()
+      .then(({ bytes: _bytes, freeBytes: _freeBytes, ...waiting }) =>
+        sorted ? JSON.parse(JSON.stringify(waiting, withoutTimes)) : waiting,
+      ),
   ]);
   return withoutNames(lists.map((list) => list ?? null));
 }

@@ -65,11 +65,12 @@ class Peaks {
   }
 }
 
+const ALL_THREADS = { exclusiveAtStart: true };
 // No thread may be lost, however slow the machine is.
-const LONG_DEADLINES = { THREADS: "2", CPU_THREADS: "1", CPU_THREADS_AT_START: "on", ORDER_TIMEOUT_MS: "60000", CANCEL_GRACE_MS: "20000" };
+const LONG_DEADLINES = { THREADS: "2", CPU_THREADS: "1", ORDER_TIMEOUT_MS: "60000", CANCEL_GRACE_MS: "20000" };
 
 test("clients that hang up leave nothing behind", async () => {
-  await using running = await startService({ ...LONG_DEADLINES, COURIER_CAPACITY: "8" });
+  await using running = await startService({ ...LONG_DEADLINES, COURIER_CAPACITY: "8" }, ALL_THREADS);
   const { service, port } = running;
   await warmUp(service);
   const rest = await atRest(service);
@@ -187,10 +188,10 @@ async function storm({ orderService }: Service, { orders, kinds, more = [], onMo
 
 const FAILURES = perStep((step) => STEP_TABLE[step].simulated.failsWith);
 
-const OVERLAY = { THREADS: "2", CPU_THREADS: "2", CPU_THREADS_AT_START: "on", ORDER_TIMEOUT_MS: "250", COURIER_CAPACITY: "40" };
+const OVERLAY = { THREADS: "2", CPU_THREADS: "2", ORDER_TIMEOUT_MS: "250", COURIER_CAPACITY: "40" };
 
 test(`a storm of 2000 mixed orders leaves nothing behind (seed ${SEED})`, async () => {
-  await using running = await startService({ ...OVERLAY, CANCEL_GRACE_MS: "20000" });
+  await using running = await startService({ ...OVERLAY, CANCEL_GRACE_MS: "20000" }, ALL_THREADS);
   const { service } = running;
   await warmUp(service);
   const rest = await atRest(service);
@@ -206,7 +207,7 @@ test(`a storm of 2000 mixed orders leaves nothing behind (seed ${SEED})`, async 
 });
 
 test(`a storm in which threads are killed leaves nothing behind (seed ${SEED})`, async () => {
-  await using running = await startService({ ...OVERLAY, CANCEL_GRACE_MS: "20000" });
+  await using running = await startService({ ...OVERLAY, CANCEL_GRACE_MS: "20000" }, ALL_THREADS);
   const { service } = running;
   await warmUp(service);
   const rest = await atRest(service);
@@ -235,7 +236,7 @@ test(`a storm in which threads are killed leaves nothing behind (seed ${SEED})`,
 test("a shutdown in the middle leaves nothing behind, the service itself included", async () => {
   await settleProcess();
   const before = { osThreads: osThreads(), timers: timers() };
-  const { service, logged } = await startService({ ...LONG_DEADLINES, SHUTDOWN_TIMEOUT_MS: "50" });
+  const { service, logged } = await startService({ ...LONG_DEADLINES, SHUTDOWN_TIMEOUT_MS: "50" }, ALL_THREADS);
   expect(timers()).toBeGreaterThan(before.timers);
   const places = Array.from({ length: 20 }, (_, n) => {
     const delayMs = perStep(() => LONG);

@@ -203,11 +203,11 @@ describe("answers as documented come", () => {
   exercise("where keys are needed", async () => {
     const directory = mkdtempSync(join(tmpdir(), "keys-"));
     try {
-      writeFileSync(join(directory, "keys"), "the-key\n");
+      writeFileSync(join(directory, "keys"), "the-long-enough-key\n");
       await using guarded = await startService({ API_KEYS_FILE: join(directory, "keys") });
       check("POST", "/order", await postOrder(guarded.port, { order_id: "a", amount: 1 }), 401);
       check("GET", "/order/{order_id}", await send(guarded.port, { path: "/order/a" }), 401);
-      const headers = { authorization: "Bearer the-key" };
+      const headers = { authorization: "Bearer the-long-enough-key" };
       check("POST", "/order", await postOrder(guarded.port, { order_id: "a", amount: 1 }, { headers }), 200);
       check("GET", "/docs", await send(guarded.port, { path: "/docs" }), 200);
     } finally {

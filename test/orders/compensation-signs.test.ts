@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { FIRST_TRIES } from "../../src/orders/compensation-call.ts";
 import type { StepOutcome } from "../../src/orders/step.ts";
+import type { Pass } from "../../src/retries/circuit-breaker.ts";
 import { answered, CompensatorFixture, NO, OK } from "./compensator-fixture.ts";
 
 const HANG: StepOutcome = { status: "canceled", cause: "deadline", effect: "unknown" };
@@ -153,8 +154,8 @@ describe("a provider that is down", () => {
 });
 
 describe("a provider whose orders find its circuit open", () => {
-  const openByOrders = ({ vendor }: CompensatorFixture) => {
-    for (let n = 0; n < 20; n++) vendor.circuit.leave(vendor.circuit.tryEnter() as number, "failed");
+  const openByOrders = ({ vendor }: CompensatorFixture, retryAfterMs = 0) => {
+    for (let n = 0; n < 20; n++) vendor.circuit.leave(vendor.circuit.tryEnter(`failing ${n}`) as Pass, "failed", retryAfterMs);
     expect(vendor.circuit.state).toBe("open");
   };
 
@@ -178,8 +179,8 @@ describe("a provider whose orders find its circuit open", () => {
   test("and asks them to wait for a minute gets its compensations all the same", async () => {
     await using at = new CompensatorFixture();
     at.compensator.start();
-    for (let n = 0; n < 5; n++) at.vendor.circuit.leave(0, "failed", 60_000);
-    expect([at.vendor.circuit.state, at.vendor.circuit.admits]).toEqual(["open", false]);
+    openByOrders(at, 60_000);
+    expect(at.vendor.circuit.retryAfterMs).toBeGreaterThan(30_000);
     for (let n = 0; n < 5; n++) {
       await at.failAndTry(`o-${n}`, "vendor", OK);
       expect(at.journal.row("vendor", `o-${n}`)).toMatchObject({ status: "done", tries: 1 });

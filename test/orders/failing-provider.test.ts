@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { balance } from "../../load/stand-in/balance.ts";
+import type { FaultMode } from "../../load/stand-in/fault-mode.ts";
 import { eventually } from "../support/eventually.ts";
 import { fastOnce } from "../support/fast-once.ts";
 import { postOrder, type Received, send } from "../support/http-client.ts";
@@ -154,4 +155,57 @@ test("a provider that fails half its calls: a fifth more calls than orders at mo
   expect(withRetries.calls).toBeGreaterThan(1.1 * ORDERS);
   expect(withRetries.calls).toBeLessThanOrEqual(1.2 * ORDERS);
   expect(withRetries.placed).toBeGreaterThan(without.placed);
+});
+
+const ASKED_TO_WAIT: FaultMode = { type: "failBefore", status: 429, headers: { "retry-after": "60" } };
+
+test("an order that its vendor asks to wait a minute, sent again and again: it stops no other order, and its client hears of the minute", async () => {
+  let calls = 0;
+  await using fixture = await startWithProviders(
+    {},
+    {
+      faultModeOf({ step, action, body }) {
+        if (step !== "vendor" || action !== "perform" || body.order_id !== "asked") return undefined;
+        calls++;
+        return ASKED_TO_WAIT;
+      },
+    },
+  );
+  for (let n = 1; n <= 25; n++) {
+    const { status, headers } = await postOrder(fixture.port, { order_id: "asked", amount: 5 });
+    expect([status, headers["retry-after"], calls]).toEqual([503, "60", n]);
+  }
+  const { status, headers } = await postOrder(fixture.port, { order_id: "other", amount: 5 });
+  expect([status, headers["retry-after"]]).toEqual([200, undefined]);
+});
+
+test("a vendor that asks every order to wait: it is left alone, and who is refused is told for how long", async () => {
+  let calls = 0;
+  let asks = true;
+  let askedAtMs = 0;
+  await using fixture = await startWithProviders(
+    {},
+    {
+      faultModeOf({ step, action }) {
+        if (step !== "vendor" || action !== "perform" || !asks) return undefined;
+        if (calls++ === 0) askedAtMs = performance.now();
+        return { ...ASKED_TO_WAIT, headers: { "retry-after": "2" } };
+      },
+    },
+  );
+  const place = (orderId: string, headers = {}) => postOrder(fixture.port, { order_id: orderId, amount: 5 }, { headers });
+  for (let n = 0; calls < 20; n++) await place(`o-${n}`);
+  const key = { "idempotency-key": "refused" };
+  const refused = await place("refused", key);
+  expect([refused.status, Number(refused.headers["retry-after"])]).toEqual([
+    503,
+    expect.toSatisfy((seconds) => seconds === 1 || seconds === 2),
+  ]);
+  expect(calls).toBe(20);
+  const again = await place("refused", key);
+  // Its answer is the one of its key, and says nothing of now.
+  expect([again.headers["idempotent-replayed"], again.headers["retry-after"]]).toEqual(["true", undefined]);
+  asks = false;
+  await eventually("an order that is placed", async () => (await place("placed")).status === 200);
+  expect(performance.now() - askedAtMs).toBeGreaterThanOrEqual(2_000);
 });

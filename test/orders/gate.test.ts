@@ -8,13 +8,13 @@ class FakeGate implements AdmissionGate {
   readonly calls: string[] = [];
   refuses = false;
 
-  admit(urgency: number, computing: number) {
-    this.calls.push(`admit ${urgency} ${computing}`);
+  admit(priority: number, computing: readonly string[]) {
+    this.calls.push(`admit ${priority} ${computing}`);
     return this.refuses ? { message: "no", retryAfterSeconds: 7 } : undefined;
   }
 
-  arrived(computing: number): void {
-    this.calls.push(`arrived ${computing}`);
+  arrived(priority: number, computing: readonly string[]): void {
+    this.calls.push(`arrived ${priority} ${computing}`);
   }
 
   full(): number {
@@ -33,13 +33,13 @@ test("an order that is refused reaches neither the journal nor a thread, and hol
   expect([at.orderService.inFlight, at.journal.refusals.accept, at.runner.started.length]).toEqual([0, 1, 0]);
 });
 
-test("its urgency and its steps that compute are asked about, and it has arrived when its steps start", async () => {
+test("its priority and its steps that compute are asked about, and it has arrived when its steps start", async () => {
   const gate = new FakeGate();
   await using at = new OrderServiceFixture({ gate });
   at.runner.onStart = () => gate.calls.push("step");
   const order = { orderId: "o", amount: 1, simulation: { cpuMs: { payment: 5, vendor: 0, courier: 1 } } };
-  await at.orderService.place({ order, urgency: 6 });
-  expect(gate.calls).toEqual(["admit 6 2", "arrived 2", ...STEPS.map(() => "step")]);
+  await at.orderService.place({ order, priority: 2 });
+  expect(gate.calls).toEqual(["admit 2 payment,courier", "arrived 2 payment,courier", ...STEPS.map(() => "step")]);
 });
 
 test("requests for an order that is being written down, or that runs, start no work and are not asked about", async () => {
@@ -50,7 +50,7 @@ test("requests for an order that is being written down, or that runs, start no w
   gate.refuses = true;
   await at.place();
   await expect(at.place("o", 2)).rejects.toMatchObject({ kind: "order_conflict" });
-  expect(gate.calls).toEqual(["admit 3 0", "arrived 0"]);
+  expect(gate.calls).toEqual(["admit 1 ", "arrived 1 "]);
   expect(at.orderService.inFlight).toBe(3);
   await expect(at.place("another")).rejects.toEqual(overloaded(7));
 });
@@ -65,7 +65,7 @@ test("one that turns out to be a repeat, or cannot be written down, gives its pl
   at.journal.full = true;
   await expect(at.place("other")).rejects.toMatchObject({ kind: "internal" });
   at.journal.full = false;
-  expect(gate.calls).toEqual(Array(3).fill(["admit 3 0", "arrived 0"]).flat());
+  expect(gate.calls).toEqual(Array(3).fill(["admit 1 ", "arrived 1 "]).flat());
   expect(at.orderService.inFlight).toBe(0);
 });
 

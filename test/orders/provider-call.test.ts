@@ -51,7 +51,7 @@ async function openCircuit(): Promise<void> {
   for (let n = 0; vendor.circuit.state === "closed"; n++) {
     const own = new FakeRunner();
     own.onStart = ({ spec, end }) => setImmediate(() => end(spec.name === "vendor" ? UNAVAILABLE : OK));
-    await new Pipeline(own, capacities, { vendor }).run(INPUT, new CancelScope<CancelCause>());
+    await new Pipeline(own, capacities, { vendor }).run({ ...INPUT, orderId: `failing ${n}` }, new CancelScope<CancelCause>());
     expect(n).toBeLessThan(20);
   }
 }
@@ -184,10 +184,12 @@ describe("a call that met an unavailable provider", () => {
 describe("an open circuit", () => {
   test("fails an order before anything of it begins", async () => {
     await openCircuit();
-    const { steps, error } = await pipeline.run(INPUT, scope);
+    const { steps, error, retryAfterMs } = await pipeline.run(INPUT, scope);
     expect([error, runner.opened, scope.listenerCount]).toEqual(["vendor_unavailable", 0, 0]);
+    const refused = { ...REFUSED, unavailable: { retryAfterMs } };
     const canceled = { status: "canceled", cause: "sibling_failed", effect: "none" };
-    expect(steps.map(({ outcome }) => outcome)).toEqual(STEPS.map((step) => (step === "vendor" ? REFUSED : canceled)));
+    expect(steps.map(({ outcome }) => outcome)).toEqual(STEPS.map((step) => (step === "vendor" ? refused : canceled)));
+    expect(retryAfterMs).toBeGreaterThan(vendor.circuit.retryAfterMs - 1);
   });
 
   test("tells the time of what it refused in whole milliseconds, as every answer does", async () => {
@@ -229,7 +231,7 @@ describe("an open circuit", () => {
     await openCircuit();
     expect(one.waiting).toBe(1);
     permit?.release();
-    expect(await outcomeOf(order, "vendor")).toEqual(REFUSED);
+    expect(await order).toMatchObject({ error: "vendor_unavailable", retryAfterMs: expect.any(Number) });
     expect([calls().length, one.inUse]).toEqual([0, 0]);
   });
 });
@@ -243,7 +245,7 @@ describe("what a canceled call says of its provider", () => {
       const one = new CancelScope<CancelCause>();
       // Not far from now: what calls took is forgotten after a while.
       const stop = one.cancelAfter(5_000);
-      const order = new Pipeline(own, capacities, { vendor }).run(INPUT, one);
+      const order = new Pipeline(own, capacities, { vendor }).run({ ...INPUT, orderId: `cut off ${n}` }, one);
       const endedAtMs = (one.deadlineMs as number) - (isLate ? 0 : 1_000);
       one.cancel(cause);
       own.step("vendor").end({ status: "canceled", cause, effect }, endedAtMs, endedAtMs - tookMs);

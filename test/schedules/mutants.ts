@@ -23,7 +23,7 @@ export const CAPACITY_MUTANTS: readonly (Change & { readonly name: string })[] =
   {
     name: "a permit that was granted to a canceled waiter is lost",
     file: CAPACITY,
-    from: "      this.#release(UNMEASURED);\n",
+    from: "    this.grants.remove(grant);\n    this.#grantToWaiters();\n",
     to: "",
   },
   {
@@ -35,7 +35,7 @@ export const CAPACITY_MUTANTS: readonly (Change & { readonly name: string })[] =
   {
     name: "a canceled waiter keeps its place",
     file: CAPACITY,
-    from: "        this.#line.remove(waiter);\n        reject",
+    from: "        this.#leave(waiter);\n        reject",
     to: "        reject",
   },
   {

@@ -23,9 +23,10 @@ export class RawConnection implements Disposable {
     socket.on("error", () => {});
   }
 
-  static open(port: number): Promise<RawConnection> {
+  /** `localAddress`: the client's, any of 127.0.0.0/8 on Linux. */
+  static open(port: number, localAddress = "127.0.0.1"): Promise<RawConnection> {
     return new Promise((resolve, reject) => {
-      const socket = connect(port, "127.0.0.1", () => resolve(new RawConnection(socket)));
+      const socket = connect({ port, host: "127.0.0.1", localAddress }, () => resolve(new RawConnection(socket)));
       socket.once("error", reject);
     });
   }

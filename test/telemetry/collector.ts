@@ -13,7 +13,11 @@ export interface ReceivedSpan {
   readonly endMs: number;
   readonly attributes: Readonly<Record<string, string | number>>;
   readonly status: { readonly code: number; readonly message?: string };
-  readonly events: readonly { readonly name: string; readonly attributes: Readonly<Record<string, string | number>> }[];
+  readonly events: readonly {
+    readonly name: string;
+    readonly atMs: number;
+    readonly attributes: Readonly<Record<string, string | number>>;
+  }[];
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: JSON as the exporter wrote it.
@@ -70,10 +74,17 @@ export class Collector implements AsyncDisposable {
 
 function spanOf(span: Json): ReceivedSpan {
   const { name, kind, traceId, spanId, parentSpanId, status } = span;
-  const events = span.events.map((event: Json) => ({ name: event.name, attributes: valuesOf(event.attributes) }));
-  const startMs = Number(BigInt(span.startTimeUnixNano) / 1000n) / 1000;
-  const endMs = Number(BigInt(span.endTimeUnixNano) / 1000n) / 1000;
+  const events = span.events.map((event: Json) => ({
+    name: event.name,
+    atMs: milliseconds(event.timeUnixNano),
+    attributes: valuesOf(event.attributes),
+  }));
+  const [startMs, endMs] = [milliseconds(span.startTimeUnixNano), milliseconds(span.endTimeUnixNano)];
   return { name, kind, traceId, spanId, parentSpanId, startMs, endMs, attributes: valuesOf(span.attributes), status, events };
+}
+
+function milliseconds(nanoseconds: string): number {
+  return Number(BigInt(nanoseconds) / 1000n) / 1000;
 }
 
 function valuesOf(attributes: Json): Record<string, string | number> {

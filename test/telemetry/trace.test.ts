@@ -3,7 +3,7 @@ import type { AddressInfo } from "node:net";
 import { expect, onTestFinished, test } from "vitest";
 import { perStepSetting, STEP_TABLE, STEPS } from "../../src/orders/steps.ts";
 import { eventually } from "../support/eventually.ts";
-import { newId, orderOf, postOrder, threadsPage } from "../support/http-client.ts";
+import { newId, orderOf, postOrder, send, threadsPage } from "../support/http-client.ts";
 import { startService } from "../support/service.ts";
 import { Collector, type ReceivedSpan } from "./collector.ts";
 
@@ -86,7 +86,7 @@ test("a failed order is one trace, from the client's span to the providers' call
     "cancel.cause": "sibling_failed",
     "request.id": "asked-by-a-test",
   });
-  expect(order.events).toEqual([{ name: "cancel", attributes: { "cancel.cause": "sibling_failed" } }]);
+  expect(order.events).toEqual([{ name: "cancel", atMs: expect.any(Number), attributes: { "cancel.cause": "sibling_failed" } }]);
   // A clock that is read on two threads and moved to the time of day may be off by a little.
   expect(order.startMs).toBeGreaterThan(beforeMs - 1_000);
   expect(order.endMs).toBeLessThan(afterMs + 1_000);
@@ -134,7 +134,8 @@ test("a failed order is one trace, from the client's span to the providers' call
       status: { code: FAILED, message: "canceled: sibling_failed" },
     });
   }
-  expect(named(spans, "vendor").events).toEqual([{ name: "stopped", attributes: { "cancel.cause": "sibling_failed" } }]);
+  const { endMs } = named(spans, "vendor");
+  expect(named(spans, "vendor").events).toEqual([{ name: "stopped", atMs: endMs, attributes: { "cancel.cause": "sibling_failed" } }]);
   expect(named(spans, "compensate vendor")).toMatchObject({ attributes: { "step.status": "ok" }, status: { code: 0 } });
   // Ids are all different.
   expect(new Set(spans.map(({ spanId }) => spanId)).size).toBe(spanCount);
@@ -203,6 +204,44 @@ test("a step that waited for a courier until the deadline, and one whose thread 
       named(ended, "POST /order").spanId,
       "thread ended: killed",
     ]);
+  }
+});
+
+test("steps that are canceled on their way to a thread have spans, on that thread", async () => {
+  await using collector = await Collector.start();
+  await using server = await startService({
+    THREADS: "1",
+    CPU_THREADS: "1",
+    CANCEL_GRACE_MS: "60000",
+    ORDER_TIMEOUT_MS: "600000",
+    OTEL_EXPORTER_OTLP_ENDPOINT: collector.endpoint,
+  });
+  const { capacities } = server.service;
+  const [shared] = (await threadsPage(server.adminPort)).threads.filter(({ pool }) => pool === "shared");
+  /** The spans of an order whose client hangs up while the only thread computes something else. */
+  const canceled = async (): Promise<readonly ReceivedSpan[]> => {
+    await eventually("the thread to be idle", () => capacities.vendor.inUse === 0);
+    await send(server.adminPort, { method: "POST", path: "/chaos/stick-thread", body: { ms: 1_000 } });
+    const hangUp = new AbortController();
+    const orderId = newId("on-its-way");
+    const before = capacities.vendor.inUse;
+    const placing = postOrder(server.port, orderOf(orderId, 60_000), { signal: hangUp.signal }).catch(() => {});
+    await eventually("its steps to be sent", () => capacities.vendor.inUse > before);
+    hangUp.abort();
+    await placing;
+    return eventually(
+      "the spans of the order",
+      () => collector.spans.filter(({ attributes }) => attributes["order.id"] === orderId && attributes["step.action"] !== "compensate"),
+      (found) => found.length === 1 + STEPS.length,
+    );
+  };
+  // On a slow machine the thread is free again before the cancel has come.
+  const never = (spans: readonly ReceivedSpan[]) => STEPS.every((step) => named(spans, step).endMs === named(spans, step).startMs);
+  const spans = await eventually("steps that never ran", canceled, never);
+  for (const step of STEPS) {
+    const { attributes, parentSpanId } = named(spans, step);
+    expect(attributes).toMatchObject({ "step.status": "canceled", "cancel.cause": "client_disconnected", "thread.id": shared?.id });
+    expect(parentSpanId).toBe(named(spans, "POST /order").spanId);
   }
 });
 

@@ -25,7 +25,8 @@ describe("a slot", () => {
   test("is not kept by a group that cannot be opened", () => {
     const { scope, group } = rig.open();
     expect(() => new SlotGroup(rig.parts, scope)).toThrow("a scope carries one group at a time");
-    for (const urgency of [-1, 8, 1.5, Number.NaN]) expect(() => new SlotGroup(rig.parts, new CancelScope(), urgency)).toThrow(RangeError);
+    for (const priority of [-1, 3, 1.5, Number.NaN])
+      expect(() => new SlotGroup(rig.parts, new CancelScope(), priority)).toThrow(RangeError);
     expect(rig.parts.slots.inUse).toBe(1);
     group.close();
     expect(rig.parts.slots.inUse).toBe(0);

@@ -4,6 +4,7 @@ import { backup, DatabaseSync } from "node:sqlite";
 import type { BackupReply } from "../../src/journal/protocol.ts";
 import { markBackup } from "./backup-mark.ts";
 import { openForReading } from "./open-database.ts";
+import { makePrivate } from "./private-file.ts";
 import { isBusy, troubleOf } from "./sqlite-trouble.ts";
 
 // One step takes a helper thread some milliseconds. Between two steps this thread answers reads.
@@ -25,6 +26,7 @@ export async function backUp(journal: string, file: string): Promise<BackupReply
     source = openForReading(journal);
     // A read transaction. Without it every commit of the writer would restart the backup.
     source.exec("BEGIN; SELECT 1 FROM sqlite_schema");
+    makePrivate(partial);
     await backup(source, partial, { rate: PAGES_A_STEP });
     source.exec("COMMIT");
     markBackup(partial);

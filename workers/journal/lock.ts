@@ -1,6 +1,7 @@
 import { lstatSync, readlinkSync, realpathSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { DatabaseSync } from "node:sqlite";
+import { makePrivate } from "./private-file.ts";
 import { isBusy, OpenFailed } from "./sqlite-trouble.ts";
 
 // Long enough for the process that is being replaced to end, short enough for a quick error.
@@ -12,7 +13,10 @@ const WAIT_MS = 1_500;
  * Throws `OpenFailed` where another process has it. Returns what holds the lock.
  */
 export function lockJournal(file: string, waitMs: number = WAIT_MS): DatabaseSync {
-  const lock = new DatabaseSync(`${pathOf(file)}.lock`, { timeout: waitMs });
+  // SQLite follows links, so a second name of the journal would be a second writer.
+  const path = `${pathOf(file)}.lock`;
+  makePrivate(path);
+  const lock = new DatabaseSync(path, { timeout: waitMs });
   try {
     // This database stays empty, so its rollback journal needs no file.
     lock.exec("PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE");
@@ -24,8 +28,8 @@ export function lockJournal(file: string, waitMs: number = WAIT_MS): DatabaseSyn
   }
 }
 
-/** All names of a file are one lock: SQLite follows links, so a second name would be a second writer. */
-function pathOf(file: string): string {
+/** The one path of a file that may have several names, or be only the end of a link yet. Throws `OpenFailed` for a name that leads nowhere. */
+export function pathOf(file: string): string {
   try {
     return realPathOf(file);
   } catch (error) {

@@ -1,11 +1,12 @@
-import { closeSync, fsyncSync, mkdirSync, openSync, statSync } from "node:fs";
+import { chmodSync, closeSync, fsyncSync, mkdirSync, openSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import type { JournalSettings } from "../../src/journal/protocol.ts";
 import { claimBackup } from "./backup-mark.ts";
 import { identify } from "./identify.ts";
-import { lockJournal } from "./lock.ts";
+import { lockJournal, pathOf } from "./lock.ts";
 import { migrate } from "./migrate.ts";
+import { makePrivate } from "./private-file.ts";
 import { OpenFailed, troubleOf } from "./sqlite-trouble.ts";
 
 // Another process may write, such as a person at a prompt: its transaction may take this long.
@@ -32,6 +33,7 @@ export function openForWriting({ file, maxPages, lockWaitMs }: JournalSettings):
     makeDirectory(dirname(file));
     if (isDirectory(file)) throw new OpenFailed("it is a directory");
     lock = lockJournal(file, lockWaitMs);
+    makePrivate(pathOf(file));
     claimBackup(file);
     db = new DatabaseSync(file, { timeout: BUSY_TIMEOUT_MS, enableForeignKeyConstraints: true });
     // Before the first change: the file may belong to another program.
@@ -75,6 +77,8 @@ function makeDirectory(directory: string): void {
   if (parent !== directory) makeDirectory(parent);
   try {
     mkdirSync(directory);
+    // Whatever the umask.
+    chmodSync(directory, 0o700);
     // The journal would be lost with its directory.
     syncDirectory(parent);
   } catch (error) {

@@ -1,4 +1,5 @@
-import { statSync } from "node:fs";
+import { statfsSync, statSync } from "node:fs";
+import { dirname } from "node:path";
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import type { JournalSettings, Query, QueryReply } from "../../src/journal/protocol.ts";
 import { find } from "../../src/journal/rules/find.ts";
@@ -27,7 +28,7 @@ export class Queries {
     const tables = tablesOf(db, false);
     const orders = new OrderList(db);
     const held = new HeldList(db, tables);
-    const backlogs = new Backlogs(db, () => sizeOf(file));
+    const backlogs = new Backlogs(db, () => sizesOf(file));
     this.#reads = {
       find: (...asked) => find(tables, ...asked),
       orders: (...asked) => orders.page(...asked),
@@ -77,6 +78,9 @@ function replyTo(error: unknown): QueryReply {
   return unavailable === undefined ? { fault: (error as Error).message } : { unavailable };
 }
 
-function sizeOf(file: string): number {
-  return [file, `${file}-wal`].reduce((sum, name) => sum + (statSync(name, { throwIfNoEntry: false })?.size ?? 0), 0);
+function sizesOf(file: string): { bytes: number; freeBytes: number } {
+  const bytes = [file, `${file}-wal`].reduce((sum, name) => sum + (statSync(name, { throwIfNoEntry: false })?.size ?? 0), 0);
+  // Not `bfree`: file systems keep a part of that for root.
+  const { bavail, bsize } = statfsSync(dirname(file));
+  return { bytes, freeBytes: bavail * bsize };
 }

@@ -54,6 +54,9 @@ export class JournalMetrics {
       ]),
       gauge("dead_letters", "Order events that were given up.", ({ deadLetters }) => [{ value: deadLetters }]),
       gauge("journal_bytes", "Size of the journal and its log.", ({ bytes }) => [{ value: bytes }]),
+      gauge("journal_free_bytes", "Room that is left for them on their disk; of a journal in a file only.", ({ freeBytes }) =>
+        freeBytes === undefined ? [] : [{ value: freeBytes }],
+      ),
       {
         name: "journal_healthy",
         type: "gauge",

@@ -23,6 +23,14 @@ const REFUSED_WITH: readonly ErrorKind[] = [
   "shutting_down",
 ];
 
+/** What admission shows of itself. */
+export interface AdmissionFigures {
+  /** How many orders may be in flight now. */
+  readonly limit: number;
+  /** Orders that it refused since the start, as `overloaded`, by reason. */
+  readonly refused: Readonly<Record<"deadline" | "limit" | "max_in_flight", number>>;
+}
+
 /** Counts orders and their steps. In plain arrays, because every order is counted. Main thread only. */
 export class OrderMetrics {
   #placed = 0;
@@ -46,8 +54,14 @@ export class OrderMetrics {
     (this.#refused[KIND_INDEX[kind]] as number)++;
   }
 
-  families(): Family[] {
+  families({ admission }: { readonly admission: AdmissionFigures }): Family[] {
     return [
+      {
+        name: "orders_refused_total",
+        type: "counter",
+        help: "Orders refused for what goes on in the service, and not for what is in them, by reason.",
+        samples: () => this.#refusedSamples(admission.refused),
+      },
       {
         name: "orders_total",
         type: "counter",
@@ -93,6 +107,15 @@ export class OrderMetrics {
 
   #stepSample(step: StepName, row: number, status: string, column: number): Sample {
     return { labels: { step, status }, value: this.#steps[row * STEP_STATUSES.length + column] as number };
+  }
+
+  #refusedSamples(byAdmission: AdmissionFigures["refused"]): Sample[] {
+    const count = (kind: ErrorKind) => this.#refused[KIND_INDEX[kind]] as number;
+    const { deadline, limit, max_in_flight } = byAdmission;
+    // All other refusals as `overloaded` are for want of something: the journal, another node's word, the end of the start.
+    const unavailable = Math.max(0, count("overloaded") - deadline - limit - max_in_flight);
+    const reasons = { ...byAdmission, unavailable, rate_limited: count("rate_limited"), shutting_down: count("shutting_down") };
+    return Object.entries(reasons).map(([reason, value]) => ({ labels: { reason }, value }));
   }
 
   #orderSamples(): Sample[] {

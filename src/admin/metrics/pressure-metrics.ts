@@ -1,5 +1,6 @@
 import { STEPS, type StepName } from "../../orders/steps.ts";
 import type { Family, Sample } from "./family.ts";
+import type { AdmissionFigures } from "./order-metrics.ts";
 
 /** The state of a circuit breaker. */
 export type CircuitState = "closed" | "half_open" | "open";
@@ -7,6 +8,7 @@ export type CircuitState = "closed" | "half_open" | "open";
 /** Read at each scrape. */
 export interface PressureSources {
   readonly ordersInFlight: () => number;
+  readonly admission: AdmissionFigures;
   /** From the threads' own counters. */
   readonly stepsRunning: () => number;
   readonly threads: () => readonly { readonly pool: string }[];
@@ -25,9 +27,14 @@ export function pressureFamilies(sources: PressureSources): Family[] {
   const gauge = (name: string, help: string, samples: () => readonly Sample[]): Family => ({ name, type: "gauge", help, samples });
   const one = (value: () => number) => () => [{ value: value() }];
   const ofSteps = (value: (step: StepName) => number) => () => STEPS.map((step) => ({ labels: { step }, value: value(step) }));
-  const { ordersInFlight, stepsRunning, capacities, circuitState } = sources;
+  const { ordersInFlight, admission, stepsRunning, capacities, circuitState } = sources;
   return [
     gauge("orders_in_flight", "Orders that run, and requests that wait for the answer of one.", one(ordersInFlight)),
+    gauge(
+      "admission_limit",
+      "Orders of the usual priority that may be in flight now.",
+      one(() => admission.limit),
+    ),
     gauge("steps_running", "Steps and compensations that have begun on a thread and not ended.", one(stepsRunning)),
     gauge(
       "steps_waiting",

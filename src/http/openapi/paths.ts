@@ -62,7 +62,7 @@ function placeOrder(simulated: boolean): Json {
       }),
       header("Priority", {
         description:
-          "Urgency as in RFC 9218, `u=0` (most) to `u=7`, 3 where there is none: who goes first where steps wait. One that is not valid is ignored.",
+          "Urgency as in RFC 9218: `u=0` to `u=2` is urgent, `u=3` normal (as without the header), `u=4` to `u=7` background. Who goes first under pressure. One that is not valid is ignored.",
         schema: { type: "string" },
         ...headerExamples("Priority", simulated),
       }),

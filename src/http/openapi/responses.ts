@@ -21,7 +21,8 @@ export const ANSWER_HEADERS = {
     schema: { type: "string", const: "true" },
   },
   "Retry-After": {
-    description: "Whole seconds after which the same request may be taken. On `overloaded`, `shutting_down` and `rate_limited`.",
+    description:
+      "Whole seconds after which the same request may be taken. On `overloaded`, `shutting_down` and `rate_limited`, and where a provider or its open circuit says when to ask again.",
     schema: { type: "integer", minimum: 0 },
   },
   "RateLimit-Policy": {

@@ -8,7 +8,7 @@ export const courier = defineStep({
   capacity: { byDefault: 5, atMost: 128, counts: "couriers" },
   simulated: { delayMs: 100, failsWith: "no_courier" },
   errors: {
-    no_courier: { status: 503, when: "no courier can be assigned, or the circuit of their service is open" },
+    no_courier: { status: 503, when: "no courier can be assigned, or the circuit of their service is open (then with `Retry-After`)" },
   },
   meaning: {
     statuses: { 404: "no_courier", 409: "no_courier", 503: "no_courier" },

@@ -9,7 +9,10 @@ export const payment = defineStep({
   simulated: { delayMs: 150, failsWith: "payment_declined" },
   errors: {
     payment_declined: { status: 400, when: "the payment provider said no" },
-    payment_unavailable: { status: 503, when: "the payment provider could not be reached, or its circuit is open (not a decline)" },
+    payment_unavailable: {
+      status: 503,
+      when: "the payment provider could not be reached, or its circuit is open (then with `Retry-After`); not a decline",
+    },
   },
   meaning: {
     statuses: { 402: "payment_declined" },

@@ -8,7 +8,7 @@ export const vendor = defineStep({
   capacity: { byDefault: 1000, atMost: 1_000_000, counts: "vendor steps at one time" },
   simulated: { delayMs: 200, failsWith: "vendor_unavailable" },
   errors: {
-    vendor_unavailable: { status: 503, when: "the vendor failed, or its circuit is open" },
+    vendor_unavailable: { status: 503, when: "the vendor failed, or its circuit is open (then with `Retry-After`)" },
   },
   meaning: {
     statuses: {},

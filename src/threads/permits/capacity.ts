@@ -1,57 +1,85 @@
 import type { CancelScope } from "../cancel-scope.ts";
+import type { Subscription } from "../cancelable.ts";
 import { Canceled } from "../canceled.ts";
 import { monotonicMs } from "../clock.ts";
-import { HoldTime, UNMEASURED } from "./hold-time.ts";
-import { DEFAULT_URGENCY } from "./urgency.ts";
-import { type Waiter, WaitingLine } from "./waiting-line.ts";
+import type { Link } from "./chain.ts";
+import { DEFAULT_PRIORITY, DEFAULT_WEIGHTS, FairQueue, type Weights } from "./fair-queue.ts";
+import { type Grant, Grants } from "./grants.ts";
+import { HoldTime } from "./hold-time.ts";
+import { Permit } from "./permit.ts";
 
 export interface CapacityOptions {
-  /** A waiter counts as if it had come this many milliseconds later for each level of its urgency (0 is the most). So nobody starves. */
-  readonly agingMs?: number;
+  /** By priority: its share of the permits while others wait too. */
+  readonly weights?: Weights;
   /**
-   * Ends a wait, and cancels its scope with `deadline`, where a permit comes too late: even the shortest recent hold would end after the
-   * scope's deadline. For permits whose holders stop at the deadline.
+   * Ends a wait, and cancels its scope with `deadline`, where a permit comes too late while others could use it: even the shortest recent
+   * hold would end after the scope's deadline. For permits whose holders stop at the deadline.
    */
   readonly endsHopelessWaits?: boolean;
+  /** How long a hold takes, before the first has ended. */
+  readonly assumedMs?: number;
+  /** Hold times that turn others away count for half after this time without a new one. */
+  readonly halfLifeMs?: number;
   /** On the clock of `monotonicMs`, which deadlines are on. */
   readonly nowMs?: () => number;
 }
 
-// Against a deadline of 2 s: an urgent waiter overtakes most of a line, and the last one waits 0.35 s longer.
-const AGING_MS = 50;
+// Guesses, for the first moments of a capacity whose owner says nothing.
+const ASSUMED_MS = 100;
+const HALF_LIFE_MS = 2_000;
+// Reading the clock costs more than the rest of a release. Of the grants that nobody waited for one in four is measured.
+const MEASURED_GRANTS = 4;
+// Kinds of holds that are told apart. All further ones are one kind: names from outside must not fill the memory.
+const MAX_KINDS = 64;
+
+interface Waiter extends Link<Waiter> {
+  readonly resolve: (permit: Permit) => void;
+  readonly reject: (error: Canceled) => void;
+  readonly scope: CancelScope | undefined;
+  readonly priority: number;
+  readonly hold: HoldTime;
+  readonly cameAtMs: number;
+  subscription: Subscription | undefined;
+}
 
 /**
- * A bounded number of permits, granted by urgency and, within one urgency, first come first served; waiters can be
+ * A bounded number of permits, granted in fair shares to three priorities and, within one of them, first come first served; waiters can be
  * canceled (Trio's CapacityLimiter; the rules of a grant that meets a cancel are those of Go's x/sync semaphore).
  * Main thread only, one event loop: no waiter holds an OS thread.
  *
  * Rules:
  * 1. No permit is granted while `inUse` is at the limit, or above it since `resize` has lowered it.
- * 2. A newcomer overtakes no waiter of its urgency or a higher one, and one of a lower urgency only while that has waited less
- *    than `agingMs` for each level between them.
+ * 2. A newcomer overtakes no waiter of its priority. Of those that wait, each priority gets its weight's share of the permits.
  * 3. Canceled first: the wait fails even if a permit is free.
  * 4. Granted first, canceled before the waiter ran again: the permit goes to the next waiter and the wait fails.
  * 5. A permit is released exactly once.
- * 6. With `endsHopelessWaits` no permit goes to a waiter that is sure to miss its deadline.
+ * 6. With `endsHopelessWaits` no permit goes to a waiter that is sure to miss its deadline while another waits. The last one gets it: a
+ *    permit that is of use to nobody else costs nothing, and shows how long a hold takes now.
  */
 export class Capacity {
-  readonly #agingMs: number;
   readonly #endsHopelessWaits: boolean;
+  readonly #newHoldTime: () => HoldTime;
+  /** Of those who name no kind. */
+  readonly #hold: HoldTime;
   readonly #nowMs: () => number;
-  readonly #line = new WaitingLine<Permit>();
-  /** How long its permits are held. */
-  readonly held: HoldTime;
+  readonly #line: FairQueue<Waiter>;
+  readonly #kinds = new Map<string, HoldTime>();
+  /** The permits that are in use. */
+  readonly grants = new Grants();
   #limit: number;
-  #inUse = 0;
+  #granted = 0;
 
   /** `limit`: a whole number, 1 or more. Throws RangeError otherwise. */
-  constructor(limit: number, { agingMs = AGING_MS, endsHopelessWaits = false, nowMs = monotonicMs }: CapacityOptions = {}) {
+  constructor(limit: number, options: CapacityOptions = {}) {
     if (!Number.isSafeInteger(limit) || limit < 1) throw new RangeError(`capacity must be a whole number from 1, not ${limit}`);
+    const { weights = DEFAULT_WEIGHTS, endsHopelessWaits = false, assumedMs = ASSUMED_MS } = options;
+    const { halfLifeMs = HALF_LIFE_MS, nowMs = monotonicMs } = options;
     this.#limit = limit;
-    this.#agingMs = agingMs;
     this.#endsHopelessWaits = endsHopelessWaits;
+    this.#newHoldTime = () => new HoldTime(assumedMs, halfLifeMs);
+    this.#hold = this.#newHoldTime();
     this.#nowMs = nowMs;
-    this.held = new HoldTime(nowMs);
+    this.#line = new FairQueue(weights);
   }
 
   /** How many permits there are. */
@@ -60,128 +88,152 @@ export class Capacity {
   }
 
   get inUse(): number {
-    return this.#inUse;
+    return this.grants.length;
   }
 
   get waiting(): number {
     return this.#line.length;
   }
 
+  /** How many permits were ever granted. */
+  get granted(): number {
+    return this.#granted;
+  }
+
   /** How long the waiter that is next has waited, in milliseconds; 0 while nobody waits. */
   get nextHasWaitedMs(): number {
     const next = this.#line.first();
-    return next === undefined ? 0 : Math.max(0, this.#nowMs() - next.countsFromMs + next.level.urgency * this.#agingMs);
+    return next === undefined ? 0 : Math.max(0, this.#nowMs() - next.cameAtMs);
   }
 
   /** Changes the limit (Trio's `total_tokens`), 0 or more. Waiters get further permits at once; none is taken from its holder. */
   resize(limit: number): void {
     this.#limit = limit;
-    for (; this.#line.length > 0 && this.#inUse < limit; this.#handOn(this.#nowMs())) this.#inUse++;
+    this.#grantToWaiters();
   }
 
-  /** A permit if one is free and nobody waits for it, else undefined. Never waits. */
-  tryAcquire(): Permit | undefined {
-    if (this.#line.length > 0 || this.#inUse >= this.#limit) return undefined;
-    this.#inUse++;
-    return new Permit(this.#release, this.held.granted());
+  /** Changes the shares of the priorities from now on. */
+  weigh(weights: Weights): void {
+    this.#line.weigh(weights);
   }
 
-  /** Waits for a permit. `urgency`: 0 (most) to 7. Throws `Canceled` when the scope is canceled first. */
-  acquire(scope?: CancelScope, urgency: number = DEFAULT_URGENCY): Promise<Permit> {
+  /** How long permits are held by those who ask for them with this `kind`. */
+  held(kind?: string): HoldTime {
+    if (kind === undefined) return this.#hold;
+    if (!this.#kinds.has(kind) && this.#kinds.size < MAX_KINDS) this.#kinds.set(kind, this.#newHoldTime());
+    return this.#kinds.get(kind) ?? this.#hold;
+  }
+
+  /**
+   * A permit if one is free and nobody waits for it, else undefined. Never waits. `kind`: of holds that take about the same time. `nowMs`
+   * saves a look at the clock where the caller has just had one.
+   */
+  tryAcquire(kind?: string, nowMs?: number): Permit | undefined {
+    if (this.#line.length > 0 || this.inUse >= this.#limit) return undefined;
+    return new Permit(this.#release, this.#grant(this.held(kind), nowMs ?? this.#nowMs(), this.#granted % MEASURED_GRANTS === 0));
+  }
+
+  /** Waits for a permit. `priority`: 0 (first) to 2 (last). `kind`: as above. Throws `Canceled` when the scope is canceled first. */
+  acquire(scope?: CancelScope, priority: number = DEFAULT_PRIORITY, kind?: string): Promise<Permit> {
     if (scope?.cause !== undefined) return Promise.reject(new Canceled(scope.cause));
-    const free = this.tryAcquire();
-    return free === undefined ? this.#wait(scope, urgency) : Promise.resolve(free);
+    const free = this.tryAcquire(kind);
+    return free === undefined ? this.#wait(scope, priority, this.held(kind)) : Promise.resolve(free);
   }
 
-  #wait(scope: CancelScope | undefined, urgency: number): Promise<Permit> {
+  /** How many get a permit before a newcomer of this priority: see `FairQueue`. */
+  inFrontOf(priority: number, coming: ArrayLike<number>): number {
+    return this.#line.inFrontOf(priority, coming);
+  }
+
+  /** How many permits can be granted from now until so much time has passed: see `Grants`. */
+  grantsWithin(withinMs: number): number {
+    const nowMs = this.#nowMs();
+    return this.grants.within(withinMs, this.limit, this.#expectedMs(nowMs), nowMs);
+  }
+
+  /** How long the holds to come take on average: of those who wait or, where nobody does, of all that are known. */
+  #expectedMs(nowMs: number): number {
+    let sumMs = 0;
+    let holds = 0;
+    for (const hold of [this.#hold, ...this.#kinds.values()]) {
+      const count = this.#line.length === 0 ? hold.known : hold.waiting;
+      sumMs += count * hold.expectedMs(nowMs);
+      holds += count;
+    }
+    return holds === 0 ? this.#hold.expectedMs(nowMs) : sumMs / holds;
+  }
+
+  #grant(hold: HoldTime, sinceMs: number, isMeasured: boolean): Grant {
+    const grant = { hold, sinceMs, isMeasured, previous: undefined, next: undefined };
+    this.grants.add(grant);
+    this.#granted++;
+    return grant;
+  }
+
+  #wait(scope: CancelScope | undefined, priority: number, hold: HoldTime): Promise<Permit> {
     return new Promise((resolve, reject) => {
-      const level = this.#line.level(urgency);
-      const countsFromMs = this.#nowMs() + urgency * this.#agingMs;
-      const waiter: Waiter<Permit> = {
-        resolve,
-        reject,
-        scope,
-        level,
-        countsFromMs,
-        previous: undefined,
-        next: undefined,
-        subscription: undefined,
-      };
+      const links = { previous: undefined, next: undefined, subscription: undefined };
+      const waiter: Waiter = { resolve, reject, scope, priority, hold, cameAtMs: this.#nowMs(), ...links };
       this.#line.add(waiter);
+      hold.waiting++;
       waiter.subscription = scope?.onCancel((cause) => {
-        this.#line.remove(waiter);
+        this.#leave(waiter);
         reject(new Canceled(cause));
       });
     });
   }
 
-  readonly #release = (sinceMs: number): void => {
-    if (this.#line.length === 0 && sinceMs === UNMEASURED) {
-      this.#inUse--;
-      return;
-    }
+  #leave(waiter: Waiter): void {
+    this.#line.remove(waiter);
+    waiter.hold.waiting--;
+  }
+
+  readonly #release = (grant: Grant, cutOff: boolean): void => {
+    this.grants.remove(grant);
+    if (this.#line.length === 0 && !grant.isMeasured) return;
     const nowMs = this.#nowMs();
-    this.held.released(sinceMs, nowMs);
-    this.#handOn(nowMs);
+    const heldMs = this.grants.heldMs(grant, nowMs);
+    if (heldMs >= 0) grant.hold.add(heldMs, cutOff);
+    this.#grantToWaiters(nowMs);
   };
 
-  #handOn(nowMs: number): void {
-    for (let next = this.#inUse > this.#limit ? undefined : this.#line.first(); next !== undefined; next = this.#line.first()) {
-      this.#line.remove(next);
+  #grantToWaiters(nowMs: number = this.#nowMs()): void {
+    while (this.inUse < this.#limit) {
+      const next = this.#line.first();
+      if (next === undefined) return;
+      this.#leave(next);
       next.subscription?.unsubscribe();
-      if (this.#isHopeless(next, nowMs)) {
+      if (this.#line.length > 0 && this.#isHopeless(next, nowMs)) {
+        next.hold.doubt(nowMs);
         // Whatever else its scope does stops now and not at the deadline: without this permit nothing comes of it.
         next.scope?.cancel("deadline");
         // It may have been canceled already, or another cause may have been first.
         next.reject(new Canceled(next.scope?.cause ?? "deadline"));
         continue;
       }
-      // The permit changes hands without becoming free in between, so nobody can overtake.
-      const granted = next;
-      void GRANTED.then(() => this.#accept(granted, nowMs));
+      this.#line.served(next);
+      // In use from now on, so nobody can overtake.
+      const grant = this.#grant(next.hold, nowMs, true);
+      void GRANTED.then(() => this.#accept(next, grant));
+    }
+  }
+
+  #isHopeless({ scope, hold }: Waiter, nowMs: number): boolean {
+    const deadlineMs = scope?.deadlineMs;
+    return this.#endsHopelessWaits && deadlineMs !== undefined && nowMs + hold.shortestMs(nowMs) > deadlineMs;
+  }
+
+  #accept({ resolve, reject, scope }: Waiter, grant: Grant): void {
+    if (scope?.cause === undefined) {
+      resolve(new Permit(this.#release, grant));
       return;
     }
-    this.#inUse--;
-  }
-
-  #isHopeless({ scope }: Waiter<Permit>, nowMs: number): boolean {
-    const deadlineMs = scope?.deadlineMs;
-    return this.#endsHopelessWaits && deadlineMs !== undefined && nowMs + this.held.shortestMs > deadlineMs;
-  }
-
-  #accept({ resolve, reject, scope }: Waiter<Permit>, sinceMs: number): void {
-    // Between the grant and this turn the scope may have been canceled (rule 4). That is no hold to learn from.
-    if (scope?.cause === undefined) {
-      resolve(new Permit(this.#release, sinceMs));
-    } else {
-      this.#release(UNMEASURED);
-      reject(new Canceled(scope.cause));
-    }
+    // Canceled between the grant and this turn (rule 4). That is no hold to learn from.
+    this.grants.remove(grant);
+    this.#grantToWaiters();
+    reject(new Canceled(scope.cause));
   }
 }
 
 // A turn of the microtask queue between the grant and its acceptance. Made at the grant, so that a waiter holds one promise only.
 const GRANTED = Promise.resolve();
-
-/** One unit of a `Capacity`. Give it back with `using` or `release()`; doing both, or twice, throws. */
-export class Permit {
-  #giveBack: ((sinceMs: number) => void) | undefined;
-  readonly #sinceMs: number;
-
-  /** `sinceMs` is given back with it: when it was granted, or `UNMEASURED`. */
-  constructor(giveBack: (sinceMs: number) => void, sinceMs: number) {
-    this.#giveBack = giveBack;
-    this.#sinceMs = sinceMs;
-  }
-
-  release(): void {
-    const giveBack = this.#giveBack;
-    if (giveBack === undefined) throw new Error("permit released twice");
-    this.#giveBack = undefined;
-    giveBack(this.#sinceMs);
-  }
-
-  [Symbol.dispose](): void {
-    this.release();
-  }
-}

@@ -1,75 +1,85 @@
-import { monotonicMs } from "../clock.ts";
+// So many that a mean is known well enough although holds vary, and a changed level soon.
+const SAMPLES = 32;
 
-// Reading the clock costs more than the rest of a grant. While nobody waits, one grant in four is enough.
-const MEASURED_GRANTS = 4;
-// A changed level is learned within some 20 samples, and mixed holds of one level do not swing the average.
-const SHARE = 1 / 16;
-// The shortest hold is a promise ("surely not less"), so it rises slowly.
-const RISE = 1 / 64;
-
-/** The start of a hold that is not measured. */
-export const UNMEASURED = -1;
-
-/** How long the permits of one capacity are held, in milliseconds: a moving average, and about the shortest of the recent holds. */
+/**
+ * How long permits of one kind are held, from the last holds. Milliseconds; `nowMs` is of one clock. Pure.
+ *
+ * What keeps others away must not be believed for ever, for then no hold comes about that would correct it: where somebody was turned away
+ * and no hold has ended for a half-life, all times here count for half after each further one.
+ */
 export class HoldTime {
-  readonly #nowMs: () => number;
-  #measuredSinceMs = Number.NEGATIVE_INFINITY;
-  #grants = 0;
-  #firstGrantMs = 0;
-  #samples = 0;
-  #averageMs = 0;
-  #shortestMs = 0;
+  readonly #assumedMs: number;
+  readonly #halfLifeMs: number;
+  readonly #recent: number[] = [];
+  #oldest = 0;
+  #doubtedSinceMs: number | undefined;
+  /** How many wait who will hold so. */
+  waiting = 0;
 
-  constructor(nowMs = monotonicMs) {
-    this.#nowMs = nowMs;
+  /** `assumedMs`: what to expect before the first hold has ended. */
+  constructor(assumedMs: number, halfLifeMs: number) {
+    this.#assumedMs = assumedMs;
+    this.#halfLifeMs = halfLifeMs;
   }
 
-  /** Measures no hold until `ready` has settled: until then a holder waits for what its permit stands for. */
-  async measureFrom(ready: Promise<unknown>): Promise<void> {
-    this.#measuredSinceMs = Number.POSITIVE_INFINITY;
-    // Whoever gave the promise sees its failure.
-    await ready.catch(() => {});
-    this.#measuredSinceMs = this.#nowMs();
+  /** How many holds these times come from. */
+  get known(): number {
+    return this.#recent.length;
   }
 
-  /** Undefined before the first sample. */
-  get averageMs(): number | undefined {
-    return this.#samples === 0 ? undefined : this.#averageMs;
+  /** A hold has ended. One that was cut off counts as long as those that lasted longer have taken on average (Efron 1967). */
+  add(heldMs: number, cutOff = false): void {
+    const longer = cutOff ? this.#recent.filter((ms) => ms > heldMs) : [];
+    this.#recent[this.#oldest] = longer.length === 0 ? heldMs : mean(longer);
+    this.#oldest = (this.#oldest + 1) % SAMPLES;
+    this.#doubtedSinceMs = undefined;
   }
 
-  /** 0 before the first sample. */
-  get shortestMs(): number {
-    return this.#shortestMs;
+  /** Somebody is turned away because of these times. */
+  doubt(nowMs: number): void {
+    this.#doubtedSinceMs ??= nowMs;
   }
 
-  /** How long the very first permit has been held, while the average is not known; 0 before it was granted. */
-  get firstHeldForMs(): number {
-    return this.#grants === 0 ? 0 : Math.max(0, this.#nowMs() - Math.max(this.#firstGrantMs, this.#measuredSinceMs));
+  /** What the next hold takes: the mean and its standard error, so that who relies on few holds errs on the safe side. */
+  expectedMs(nowMs: number): number {
+    if (this.#recent.length === 0) return this.#belief(nowMs) * this.#assumedMs;
+    const meanMs = mean(this.#recent);
+    const variance = this.#recent.reduce((sum, ms) => sum + (ms - meanMs) ** 2, 0) / this.#recent.length;
+    return this.#belief(nowMs) * (meanMs + Math.sqrt(variance / this.#recent.length));
   }
 
-  /** How many permits have been granted without a wait. */
-  get grants(): number {
-    return this.#grants;
+  /** 0 before the first. */
+  shortestMs(nowMs: number): number {
+    return this.#recent.length === 0 ? 0 : this.#belief(nowMs) * Math.min(...this.#recent);
   }
 
-  /** A permit is granted without a wait. Returns when, or `UNMEASURED`. */
-  granted(): number {
-    const sinceMs = this.#grants % MEASURED_GRANTS === 0 ? this.#nowMs() : UNMEASURED;
-    if (this.#grants++ === 0) this.#firstGrantMs = sinceMs;
-    return sinceMs;
+  /** Whether a hold of this age has lasted longer than all recent ones. */
+  isExceededBy(ageMs: number, nowMs: number): boolean {
+    return ageMs > this.#belief(nowMs) * (this.#recent.length === 0 ? this.#assumedMs : Math.max(...this.#recent));
   }
 
-  /** A permit comes back. `sinceMs`: what `granted` returned, or when a waiter got it. */
-  released(sinceMs: number, nowMs: number): void {
-    const fromMs = Math.max(sinceMs, this.#measuredSinceMs);
-    if (sinceMs !== UNMEASURED && fromMs <= nowMs) this.add(nowMs - fromMs);
+  /**
+   * What is left of a hold of this age: what was left on average of the recent ones that lasted longer (mean residual life). Of a hold that
+   * has lasted longer than all of them nothing is known but its age, so it may last as long again.
+   */
+  restMs(ageMs: number, nowMs: number): number {
+    if (this.isExceededBy(ageMs, nowMs)) return ageMs;
+    const belief = this.#belief(nowMs);
+    let sumMs = 0;
+    let longer = 0;
+    for (const ms of this.#recent) {
+      if (ms * belief < ageMs) continue;
+      sumMs += ms * belief;
+      longer++;
+    }
+    return (longer === 0 ? this.#assumedMs * belief : sumMs / longer) - ageMs;
   }
 
-  add(heldMs: number): void {
-    // A plain mean at first, so that the very first hold does not count for more than the others.
-    if (this.#samples < 1 / SHARE) this.#samples++;
-    this.#averageMs += (heldMs - this.#averageMs) / this.#samples;
-    if (this.#samples === 1 || heldMs < this.#shortestMs) this.#shortestMs = heldMs;
-    else this.#shortestMs += (heldMs - this.#shortestMs) * RISE;
+  #belief(nowMs: number): number {
+    return this.#doubtedSinceMs === undefined ? 1 : 0.5 ** Math.max(0, (nowMs - this.#doubtedSinceMs) / this.#halfLifeMs - 1);
   }
+}
+
+function mean(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
 }

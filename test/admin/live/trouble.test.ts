@@ -11,7 +11,7 @@ describe.skipIf(CHROMIUM === undefined)(`a button of trouble does what it says, 
   let server: TestService;
   let browser: Browser;
   beforeAll(async () => {
-    [server, browser] = await Promise.all([startService({ THREADS: "2", CPU_THREADS: "2", CPU_THREADS_AT_START: "on" }), launchBrowser()]);
+    [server, browser] = await Promise.all([startService({ THREADS: "2", CPU_THREADS: "2" }, { exclusiveAtStart: true }), launchBrowser()]);
   });
   afterAll(async () => {
     await browser?.close();

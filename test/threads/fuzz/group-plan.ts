@@ -25,7 +25,7 @@ export interface GroupPlan {
   readonly cancels: readonly { readonly at: CancelAt; readonly cause: "superseded" | "deadline" | "other"; readonly ms: number }[];
   readonly signal: { readonly afterMs: number | "before"; readonly reason: SignalReason } | undefined;
   readonly timeoutMs: number | undefined;
-  readonly urgency: number | undefined;
+  readonly priority: number | undefined;
   /** `scope`: of a `CancelScope` of its own, which is canceled for a cause that the library does not know. */
   readonly parent: "none" | "group" | "scope";
   /** When it is canceled at the latest, after all of its tasks were run. */
@@ -62,7 +62,7 @@ export function groupPlan(random: Random, run: RunOptions): GroupPlan {
     pauseAfter: random.chance(0.3) ? 1 + random.below(4) : undefined,
     signal: random.chance(0.2) ? { afterMs: random.chance(0.2) ? "before" : random.below(100), reason: random.pick(REASONS) } : undefined,
     timeoutMs: random.chance(0.3) ? random.pick([0, 1, 20, 200]) : undefined,
-    urgency: random.chance(0.3) ? random.below(8) : undefined,
+    priority: random.chance(0.3) ? random.below(3) : undefined,
     parent: random.pick(["none", "none", "none", "group", "scope"]),
     // Sometimes later than the watch of the threads waits for one that stands still.
     lastMs: random.chance(0.03) ? 4_000 : random.pick([50, 300, 300, isBurst ? 2_000 : 600]),

@@ -39,7 +39,7 @@ export class GroupRun {
   }
 
   async run(boundMs: number): Promise<void> {
-    const { timeoutMs, urgency, parent, signal: signalPlan, lastMs } = this.#plan;
+    const { timeoutMs, priority, parent, signal: signalPlan, lastMs } = this.#plan;
     if (timeoutMs !== undefined) this.#causes.add("deadline");
     const controller = signalPlan === undefined ? undefined : new AbortController();
     const abort = () => {
@@ -52,7 +52,7 @@ export class GroupRun {
     const scope = parent === "scope" ? new CancelScope<never>() : undefined;
     let group: ThreadGroup<TaskTable, Cause>;
     try {
-      group = this.#threads.group({ signal: controller?.signal, timeoutMs, urgency, parent: (outer ?? scope) as never });
+      group = this.#threads.group({ signal: controller?.signal, timeoutMs, priority, parent: (outer ?? scope) as never });
     } catch (error) {
       await outer?.join();
       throw error;

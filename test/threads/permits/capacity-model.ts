@@ -1,4 +1,3 @@
-import { HoldTime } from "../../../src/threads/permits/hold-time.ts";
 import type { Cause } from "../causes.ts";
 
 /** Granted: the permit is the waiter's, which has not run yet. Accepted: it has run, its caller has not. */
@@ -9,11 +8,12 @@ export interface Ask {
   readonly scope: ModelScope | undefined;
   /** As a holder it releases from inside its cancel listener, the earliest moment there is. */
   readonly eager: boolean;
-  readonly urgency: number;
+  readonly priority: number;
   /** When it came, in units of time. */
   readonly cameAt: number;
-  /** When its permit was granted, where that is measured. */
-  since: number | undefined;
+  /** When its permit was granted. */
+  since: number;
+  isMeasured: boolean;
   failure: Cause | undefined;
 }
 
@@ -25,20 +25,24 @@ export interface ModelScope {
   readonly listeners: { readonly ask: Ask; readonly as: "queued" | "held" }[];
 }
 
-// As in the service: of the grants nobody waited for only some are measured.
+// As in the service: of the grants that nobody waited for only some are measured, unless somebody waits when they end.
 const MEASURED_GRANTS = 4;
+const RECENT_HOLDS = 32;
+export const WEIGHTS = [4, 2, 1] as const;
 
 /**
  * What a `Capacity` should do, written the obvious way: one array for the queue and one for the
- * microtasks that are due, so that a test can say how far the event loop has come. Time passes when the test says so; a level of
- * urgency is worth one unit of it.
+ * microtasks that are due, so that a test can say how far the event loop has come. Time passes when the test says so.
  */
 export class CapacityModel {
   readonly limit: number;
   readonly asks: Ask[] = [];
   readonly queue: Ask[] = [];
   readonly #due: Ask[] = [];
-  readonly #held = new HoldTime();
+  readonly #holds: number[] = [];
+  /** By priority: when its next waiter starts, in virtual time. */
+  readonly #starts = [0, 0, 0];
+  #virtual = 0;
   now = 0;
   #grants = 0;
   /** Which meetings have happened: a run that never sees one would prove nothing about it. */
@@ -66,16 +70,25 @@ export class CapacityModel {
     return scope.cause === undefined ? scope.listeners.filter(({ ask, as }) => ask.state === as).length : 0;
   }
 
-  acquire(scope: ModelScope | undefined, eager: boolean, urgency: number): void {
+  acquire(scope: ModelScope | undefined, eager: boolean, priority: number): void {
     const canceled = scope?.cause;
     const free = this.#free();
     const state = canceled !== undefined ? "failed" : free ? "accepted" : "queued";
-    const since = state === "accepted" ? this.#measure() : undefined;
-    const ask: Ask = { state, scope, eager, urgency, cameAt: this.now, since, failure: canceled };
+    const ask: Ask = {
+      state,
+      scope,
+      eager,
+      priority,
+      cameAt: this.now,
+      since: this.now,
+      isMeasured: state === "accepted" && this.#isMeasured(),
+      failure: canceled,
+    };
     this.asks.push(ask);
     if (canceled !== undefined) this.#met.add(free ? "canceled before, permit free" : "canceled before");
     else if (free) this.#due.push(ask);
     else {
+      this.#starts[priority] = this.#startOf(priority);
       this.queue.push(ask);
       scope?.listeners.push({ ask, as: "queued" });
     }
@@ -83,15 +96,15 @@ export class CapacityModel {
 
   tryAcquire(): boolean {
     const free = this.#free();
-    const rest = { scope: undefined, eager: false, urgency: 0, cameAt: this.now, failure: undefined };
-    if (free) this.asks.push({ state: "held", since: this.#measure(), ...rest });
+    const rest = { scope: undefined, eager: false, priority: 1, cameAt: this.now, failure: undefined };
+    if (free) this.asks.push({ state: "held", since: this.now, isMeasured: this.#isMeasured(), ...rest });
     else this.#met.add("tryAcquire refused");
     return free;
   }
 
   release(ask: Ask): void {
     ask.state = "released";
-    if (ask.since !== undefined) this.#held.add(this.now - ask.since);
+    if (this.queue.length > 0 || ask.isMeasured) this.#holds.push(this.now - ask.since);
     this.#handOn();
   }
 
@@ -133,32 +146,44 @@ export class CapacityModel {
     return this.queue.length === 0 && this.inUse < this.limit;
   }
 
-  #measure(): number | undefined {
-    return this.#grants++ % MEASURED_GRANTS === 0 ? this.now : undefined;
-  }
-
   #handOn(): void {
-    for (let next = this.#first(); next !== undefined; next = this.#first()) {
+    while (this.inUse < this.limit) {
+      const next = this.#first();
+      if (next === undefined) return;
+      const shortest = Math.min(...this.#holds.slice(-RECENT_HOLDS));
+      const isHopeless = next.scope?.deadline !== undefined && this.#holds.length > 0 && this.now + shortest > next.scope.deadline;
       this.queue.splice(this.queue.indexOf(next), 1);
-      if (next.scope?.deadline !== undefined && this.now + this.#held.shortestMs > next.scope.deadline) {
+      if (isHopeless && next.scope !== undefined && this.queue.length > 0) {
         this.#met.add("hopeless");
         this.#fail(next, next.scope.cause ?? "deadline");
         this.cancel(next.scope, "deadline");
         continue;
       }
-      this.#met.add("granted after a wait");
+      this.#met.add(isHopeless ? "hopeless, but alone" : "granted after a wait");
+      this.#virtual = this.#starts[next.priority] as number;
+      this.#starts[next.priority] = this.#virtual + 1 / (WEIGHTS[next.priority] as number);
       next.state = "granted";
       next.since = this.now;
+      next.isMeasured = true;
+      this.#grants++;
       this.#due.push(next);
-      return;
     }
   }
 
+  #isMeasured(): boolean {
+    return this.#grants++ % MEASURED_GRANTS === 0;
+  }
+
+  #startOf(priority: number): number {
+    const start = this.#starts[priority] as number;
+    return this.queue.some((ask) => ask.priority === priority) ? start : Math.max(start, this.#virtual);
+  }
+
   #first(): Ask | undefined {
-    const inOrder = this.queue.toSorted((a, b) => a.cameAt + a.urgency - (b.cameAt + b.urgency) || a.urgency - b.urgency);
+    const inOrder = this.queue.toSorted((a, b) => this.#startOf(a.priority) - this.#startOf(b.priority) || a.priority - b.priority);
     const first = inOrder[0];
     if (first !== undefined && first !== this.queue[0]) this.#met.add("overtaken");
-    if (inOrder.some((ask) => first !== undefined && ask.urgency < first.urgency)) this.#met.add("aged");
+    if (inOrder.some((ask) => first !== undefined && ask.priority < first.priority)) this.#met.add("a lower priority first");
     return first;
   }
 

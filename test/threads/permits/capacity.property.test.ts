@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { Canceled, CancelScope, Capacity, monotonicMs, type Permit, type Subscription } from "../../../src/threads/index.ts";
 import { CAUSES, type Cause } from "../causes.ts";
-import { type Ask, type AskState, CapacityModel, type ModelScope } from "./capacity-model.ts";
+import { type Ask, type AskState, CapacityModel, type ModelScope, WEIGHTS } from "./capacity-model.ts";
 
 /** `pick` chooses among whatever fits when the command runs, so that shrinking keeps commands meaningful. */
 type Action =
@@ -12,7 +12,7 @@ type Action =
       readonly scope: "none" | "own" | "shared";
       readonly pick: number;
       readonly eager: boolean;
-      readonly urgency: number;
+      readonly priority: number;
     }
   | { readonly do: "tryAcquire" }
   | { readonly do: "pass"; readonly units: number }
@@ -29,7 +29,7 @@ const command: fc.Arbitrary<Command> = fc.oneof(
       scope: fc.constantFrom("none", "own", "shared"),
       pick,
       eager: fc.boolean(),
-      urgency: fc.constantFrom(0, 3, 3, 3, 5, 7),
+      priority: fc.constantFrom(0, 1, 1, 1, 2),
     }),
   },
   { weight: 1, arbitrary: fc.record({ do: fc.constant("tryAcquire") }) },
@@ -71,7 +71,7 @@ class Run {
   constructor(limit: number, met: Set<string>) {
     this.model = new CapacityModel(limit, met);
     this.#real = new Capacity(limit, {
-      agingMs: UNIT_MS,
+      weights: WEIGHTS,
       endsHopelessWaits: true,
       nowMs: () => STARTED_MS + this.model.now * UNIT_MS,
     });
@@ -80,7 +80,7 @@ class Run {
   apply(command: Action): void {
     switch (command.do) {
       case "acquire":
-        this.#acquire(this.#scopeFor(command.scope, command.pick), command.eager, command.urgency);
+        this.#acquire(this.#scopeFor(command.scope, command.pick), command.eager, command.priority);
         return;
       case "pass":
         this.model.now += command.units;
@@ -141,17 +141,17 @@ class Run {
     for (const stop of this.#timers) stop();
   }
 
-  #acquire(scope: ModelScope | undefined, eager: boolean, urgency: number): void {
+  #acquire(scope: ModelScope | undefined, eager: boolean, priority: number): void {
     const real = scope && this.#scopes.get(scope);
     const seen: Seen = { permit: undefined, failure: undefined, subscription: undefined };
-    this.#real.acquire(real, urgency).then(
+    this.#real.acquire(real, priority).then(
       (permit) => {
         seen.permit = permit;
         if (eager) seen.subscription = real?.onCancel(() => permit.release());
       },
       (error: unknown) => (seen.failure = error),
     );
-    this.model.acquire(scope, eager && real !== undefined, urgency);
+    this.model.acquire(scope, eager && real !== undefined, priority);
     const ask = this.model.asks.at(-1);
     if (ask !== undefined) this.#seen.set(ask, seen);
   }
@@ -221,8 +221,9 @@ test("a capacity does what the model does under every interleaving", async () =>
     "handed on",
     "handed back",
     "overtaken",
-    "aged",
+    "a lower priority first",
     "hopeless",
+    "hopeless, but alone",
   ];
   const states = ["queued", "granted", "accepted", "held"].map((state) => `canceled while ${state}`);
   expect([...met]).toEqual(expect.arrayContaining([...expected, ...states]));

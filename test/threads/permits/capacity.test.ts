@@ -8,9 +8,9 @@ const counts = ({ limit, inUse, waiting }: Capacity) => ({ limit, inUse, waiting
 const canceledBy = (cause: string) => expect.objectContaining({ name: "Canceled", causedBy: cause });
 
 /** A scope, its wait and how that ended so far; the rejection is taken at once so that it is never unhandled. */
-function ask(capacity: Capacity, scope = new CancelScope(), urgency?: number) {
+function ask(capacity: Capacity, scope = new CancelScope(), priority?: number) {
   const seen: { scope: CancelScope; permit?: Permit; error?: unknown } = { scope };
-  capacity.acquire(scope, urgency).then(
+  capacity.acquire(scope, priority).then(
     (permit) => (seen.permit = permit),
     (error: unknown) => (seen.error = error),
   );
@@ -90,104 +90,113 @@ async function grantsOf(held: Permit, waiters: ReturnType<typeof ask>[]): Promis
   return order;
 }
 
-describe("urgency", () => {
-  test("the urgent go first, and within one urgency who came first", async () => {
-    const capacity = new Capacity(1, { nowMs: () => 0 });
+describe("priority", () => {
+  test("each that waits gets its weight's share of the grants, and within one priority who came first goes first", async () => {
+    const capacity = new Capacity(1, { weights: [4, 2, 1] });
     const held = await capacity.acquire();
-    const waiters = [3, 3, 0, 7, 0, 3].map((urgency) => ask(capacity, new CancelScope(), urgency));
-    expect(await grantsOf(held, waiters)).toEqual([2, 4, 0, 1, 5, 3]);
-  });
-
-  test("one level is worth agingMs of waiting", async () => {
-    let nowMs = 0;
-    const capacity = new Capacity(1, { agingMs: 50, nowMs: () => nowMs });
-    const held = await capacity.acquire();
-    const waiters = [ask(capacity, new CancelScope(), 7)];
-    nowMs = 349;
-    waiters.push(ask(capacity, new CancelScope(), 0));
-    nowMs = 350;
-    waiters.push(ask(capacity, new CancelScope(), 0));
-    nowMs = 351;
-    waiters.push(ask(capacity, new CancelScope(), 0));
-    expect(await grantsOf(held, waiters)).toEqual([1, 2, 0, 3]);
-  });
-
-  test("nobody starves: under an endless flood of the most urgent the least urgent waits for 7 times agingMs", async () => {
-    let nowMs = 0;
-    const capacity = new Capacity(1, { agingMs: 50, nowMs: () => nowMs });
-    let held = await capacity.acquire();
-    const least = ask(capacity, new CancelScope(), 7);
-    const most: ReturnType<typeof ask>[] = [];
-    const given = new Set<Permit>();
-    // Two come for each permit that comes back, so without aging the line of the urgent would never be empty.
-    while (least.permit === undefined) {
-      expect(nowMs).toBeLessThan(2_000);
-      most.push(ask(capacity, new CancelScope(), 0), ask(capacity, new CancelScope(), 0));
-      nowMs += 10;
-      held.release();
-      await drainMicrotasks();
-      held = most.find((each) => each.permit !== undefined && !given.has(each.permit))?.permit ?? held;
-      given.add(held);
+    const priorities = [2, 2, 2, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0];
+    const waiters = priorities.map((priority) => ask(capacity, new CancelScope(), priority));
+    const order = await grantsOf(held, waiters);
+    for (const [priority, share] of [4, 2, 1].entries()) {
+      const own = order.filter((index) => priorities[index] === priority);
+      expect(own).toEqual(own.toSorted((a, b) => a - b));
+      expect(order.slice(0, 7).filter((index) => priorities[index] === priority)).toHaveLength(share);
     }
-    // It is overtaken by those that came within 350 ms of it, two every 10 ms, each of which takes 10 ms.
-    expect(nowMs).toBe((2 * 36 + 1) * 10);
-    least.permit.release();
+    expect(priorities[order[0] as number]).toBe(0);
   });
 
-  test.each([-1, 8, 1.5])("%d is refused", async (urgency) => {
+  test("nobody saves up a share that he did not ask for, and what nobody asks for is for the others", async () => {
+    const capacity = new Capacity(1);
+    let held = await capacity.acquire();
+    const grants = (count: number, priority: number) => Array.from({ length: count }, () => ask(capacity, new CancelScope(), priority));
+    expect(await grantsOf(held, grants(50, 2))).toHaveLength(50);
+    held = await capacity.acquire();
+    const late = grants(13, 2);
+    const urgent = grants(8, 0);
+    const order = await grantsOf(held, [...late, ...urgent]);
+    // One background grant to eight urgent ones, although the background had none while it waited alone.
+    expect(order.slice(0, 9).filter((index) => index < late.length)).toHaveLength(1);
+  });
+
+  test("what a priority has had in advance stays the same part of a grant when its weight changes", async () => {
+    const capacity = new Capacity(1, { weights: [1, 1, 0.000001] });
+    const held = await capacity.acquire();
+    const waiters = [2, 2, 0, 0, 0].map((priority) => ask(capacity, new CancelScope(), priority));
+    held.release();
+    await drainMicrotasks();
+    waiters[2]?.permit?.release();
+    await drainMicrotasks();
+    capacity.weigh([1, 1, 1]);
+    waiters[0]?.permit?.release();
+    await drainMicrotasks();
+    // Its next grant would have been due after a million others.
+    const order = [3, 1, 4];
+    for (const index of order) {
+      expect(waiters[index]?.permit).toBeDefined();
+      waiters[index]?.permit?.release();
+      await drainMicrotasks();
+    }
+  });
+
+  test.each([-1, 3, 1.5])("%d is refused", async (priority) => {
     const capacity = new Capacity(1);
     using _held = await capacity.acquire();
-    await expect(capacity.acquire(undefined, urgency)).rejects.toThrow(RangeError);
+    await expect(capacity.acquire(undefined, priority)).rejects.toThrow(RangeError);
     expect(capacity.waiting).toBe(0);
   });
 });
 
 describe("holds", () => {
-  test("their average is known from the first that was measured, and follows a change", async () => {
+  const known = (capacity: Capacity) => [capacity.held().known, capacity.held().expectedMs(0)];
+
+  test("one in four is measured while nobody waits, each where somebody does, but not a grant that met a cancel", async () => {
     let nowMs = 0;
     const capacity = new Capacity(1, { nowMs: () => nowMs });
-    expect(capacity.held.averageMs).toBeUndefined();
-    const hold = async (ms: number) => {
-      const permit = await capacity.acquire();
-      nowMs += ms;
-      permit.release();
-    };
-    await hold(100);
-    expect(capacity.held.averageMs).toBe(100);
-    for (let n = 0; n < 400; n++) await hold(300);
-    expect(capacity.held.averageMs).toBeGreaterThan(295);
+    for (let n = 0; n < 8; n++) {
+      const permit = capacity.tryAcquire(undefined, nowMs - 5);
+      nowMs += 15;
+      permit?.release();
+    }
+    expect(known(capacity)).toEqual([2, 20]);
+    const held = await capacity.acquire();
+    const [canceled, stays, last] = [ask(capacity), ask(capacity), ask(capacity)];
+    nowMs += 20;
+    held.release();
+    canceled.scope.cancel("shutdown");
+    await drainMicrotasks();
+    nowMs += 20;
+    stays.permit?.release();
+    expect(known(capacity)).toEqual([4, 20]);
+    await drainMicrotasks();
+    last.permit?.release();
   });
 
   test("count from when there is what the permits stand for, and one that ended before counts for nothing", async () => {
     let nowMs = 0;
-    const capacity = new Capacity(9, { nowMs: () => nowMs });
+    const capacity = new Capacity(9, { nowMs: () => nowMs, assumedMs: 7 });
     const ready = Promise.withResolvers<void>();
-    const measuring = capacity.held.measureFrom(ready.promise);
-    // Of grants that nobody waits for every fourth is measured, the first one among them.
+    const measuring = capacity.grants.measureFrom(ready.promise, () => nowMs);
     const grants = Array.from({ length: 5 }, () => capacity.tryAcquire() as Permit);
     nowMs = 1_000;
     grants[0]?.release();
-    expect([capacity.held.averageMs, capacity.held.firstHeldForMs]).toEqual([undefined, 0]);
+    expect(known(capacity)).toEqual([0, 7]);
     ready.reject(new Error("it did not start"));
     await measuring;
     nowMs += 20;
-    expect(capacity.held.firstHeldForMs).toBe(20);
-    grants[4]?.release();
-    expect(capacity.held.averageMs).toBe(20);
+    for (const grant of grants.slice(1)) grant.release();
+    expect(known(capacity)).toEqual([1, 20]);
   });
 
-  test("of permits that somebody waited for are measured, but not of a grant that met a cancel", async () => {
+  test("of one kind say nothing about another, and kinds beyond number are one", () => {
     let nowMs = 0;
-    const capacity = new Capacity(1, { nowMs: () => nowMs });
-    const held = await capacity.acquire();
-    const [canceled, stays] = [ask(capacity), ask(capacity)];
-    nowMs = 100;
-    held.release();
-    canceled.scope.cancel("shutdown");
-    await drainMicrotasks();
-    nowMs = 200;
-    stays.permit?.release();
-    expect(capacity.held.averageMs).toBe(100);
+    const capacity = new Capacity(1, { nowMs: () => nowMs, assumedMs: 50 });
+    const permit = capacity.tryAcquire("long");
+    nowMs += 1_500;
+    permit?.release();
+    expect([capacity.held("long").expectedMs(nowMs), capacity.held("short").expectedMs(nowMs)]).toEqual([1_500, 50]);
+    for (let n = 0; n < 1_000; n++) capacity.held(`kind ${n}`);
+    expect(capacity.held("one more")).toBe(capacity.held("and another"));
+    expect(capacity.held("one more")).not.toBe(capacity.held("long"));
   });
 });
 
@@ -202,7 +211,7 @@ describe("rule 6: a wait that has become hopeless", () => {
     const held = await capacity.acquire();
     const late = ask(capacity, new CancelScope());
     const stopTimer = late.scope.cancelAfter(60_000);
-    return { capacity, held, late, stopTimer, pass: (ms: number) => (nowMs += ms) };
+    return { capacity, held, late, stopTimer, pass: (ms: number) => (nowMs += ms), nowMs: () => nowMs };
   }
 
   test("gets no permit: its scope is canceled, and the next one is granted", async () => {
@@ -219,14 +228,29 @@ describe("rule 6: a wait that has become hopeless", () => {
     stopTimer();
   });
 
-  test("with nobody behind it, the permit is free", async () => {
+  test("gets the permit all the same where nobody else waits, and is right if it takes less time than others did", async () => {
     const { capacity, held, late, stopTimer, pass } = await slow(true);
+    // Short ones behind long ones, as they were canceled one after the other while the thread was free.
     pass(59_500);
     held.release();
     await drainMicrotasks();
-    expect(late.error).toEqual(canceledBy("deadline"));
-    expect(counts(capacity)).toMatchObject({ inUse: 0, waiting: 0 });
+    expect([late.permit === undefined, late.scope.cause]).toEqual([false, undefined]);
+    pass(10);
+    late.permit?.release();
+    expect(capacity.held().shortestMs(0)).toBe(10);
     stopTimer();
+  });
+
+  test("the shortest hold counts for less and less while it turns others away and none is new", async () => {
+    const { capacity, held, pass, nowMs } = await slow(true);
+    capacity.held().doubt(nowMs());
+    expect(capacity.held().shortestMs(nowMs() + 2_000)).toBe(1_000);
+    expect(capacity.held().shortestMs(nowMs() + 4_000)).toBe(500);
+    expect(capacity.held().shortestMs(nowMs() + 6_000)).toBe(250);
+    pass(1_000);
+    held.release();
+    await drainMicrotasks();
+    expect(capacity.held().shortestMs(nowMs() + 6_000)).toBe(1_000);
   });
 
   test.each([

@@ -35,7 +35,7 @@ describe("groups", () => {
     for (let n = 0; n < 3 * MOST; n++) {
       // A second one for the same scope.
       expect(() => threads.open(scope)).toThrow("one group at a time");
-      expect(() => threads.group({ urgency: 8 })).toThrow(RangeError);
+      expect(() => threads.group({ priority: 3 })).toThrow(RangeError);
       expect(() => threads.group({ timeoutMs: -1 })).toThrow(RangeError);
       expect(() => threads.group({ timeoutMs: 2 ** 31, signal: canceled })).toThrow(RangeError);
       expect(threads.counters().groups).toBe(1);

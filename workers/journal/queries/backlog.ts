@@ -12,7 +12,7 @@ const FEW = 10_000;
 
 /** Counts and ages of what waits. */
 export class Backlogs {
-  readonly #sizeOf: () => number;
+  readonly #sizes: () => Pick<Backlog, "bytes" | "freeBytes">;
   readonly #fewCompensations: (step: StepName) => number | undefined;
   readonly #compensations: RowCount;
   readonly #oldestCompensation: Readonly<Record<StepName, (first: number, limit: number) => number | undefined>>;
@@ -20,8 +20,8 @@ export class Backlogs {
   readonly #oldestEvent: () => number | undefined;
   readonly #deadLetters: RowCount;
 
-  constructor(db: DatabaseSync, sizeOf: () => number) {
-    this.#sizeOf = sizeOf;
+  constructor(db: DatabaseSync, sizes: () => Pick<Backlog, "bytes" | "freeBytes">) {
+    this.#sizes = sizes;
     const open = "compensations INDEXED BY compensations_open";
     const states = `'${OPEN_STATES.join("', '")}'`;
     this.#fewCompensations = fieldOf<number>(
@@ -55,7 +55,7 @@ export class Backlogs {
       ...(held > 0 && { held }),
       events: waiting(await this.#events.read([], ["", 0]), this.#oldestEvent),
       deadLetters: await this.#deadLetters.read([], [0, 0]),
-      bytes: this.#sizeOf(),
+      ...this.#sizes(),
     };
   }
 

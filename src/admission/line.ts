@@ -1,0 +1,96 @@
+import { type Capacity, PRIORITIES } from "../threads/index.ts";
+import { ControlledDelay } from "./controlled-delay.ts";
+import { type Demand, fairWeights } from "./fair-shares.ts";
+
+// For whatever the forecast does not know: turns of the event loop, messages between threads, the outcome's way into the journal.
+const MARGIN_SHARE = 1 / 20;
+// Holds get longer on a machine that gets busier, so a long wait may turn out longer than it was forecast.
+const WAIT_SHARE = 0.9;
+// So many times what will come on average of other priorities is to fit in front of an order: chance may bring more.
+const ARRIVING_TIMES = 2;
+// What is known of a capacity's permits is reckoned anew after so long. Grants since then are taken off, so none counts twice.
+const RECKONED_FOR_MS = 1;
+const ONE_KIND = [undefined];
+
+/** The kinds of an order's own holds. */
+type Kinds = readonly (string | undefined)[];
+
+/** Why an order was refused: it would miss its deadline, or the line stays and is not to grow. */
+export type LineRefusal = "deadline" | "limit";
+
+/**
+ * The line of a capacity that orders wait for. An order is admitted if fewer get a permit before it than can be granted while it may wait:
+ *
+ *     before it < sum over all permits of 1 + floor((permitted wait - rest of the hold) / expected hold)
+ *     permitted wait = 0.9 * (deadline - margin - its own holds), or less while the line stays
+ *
+ * Only other orders come before it, and where a permit is free nothing is refused, so no forecast can lock orders out.
+ */
+export class Line {
+  readonly #capacity: Capacity;
+  readonly #demand: Demand;
+  readonly #timeoutMs: number;
+  readonly #nowMs: () => number;
+  readonly #delay: ControlledDelay;
+  readonly #before = new Float64Array(PRIORITIES);
+  #wasEmpty = true;
+  #reckoned = { kinds: ONE_KIND as Kinds, atMs: Number.NEGATIVE_INFINITY, permittedMs: 0, grants: 0, stands: false };
+
+  /** `timeoutMs`: the deadline of an order. */
+  constructor(capacity: Capacity, demand: Demand, timeoutMs: number, nowMs: () => number) {
+    this.#capacity = capacity;
+    this.#demand = demand;
+    this.#timeoutMs = timeoutMs;
+    this.#nowMs = nowMs;
+    this.#delay = new ControlledDelay(timeoutMs, nowMs());
+  }
+
+  /** To be called ten times a second. */
+  look(nowMs: number): void {
+    this.#delay.look(this.#wasEmpty || this.#capacity.waiting === 0, nowMs);
+    this.#wasEmpty = false;
+    this.#capacity.weigh(fairWeights(this.#demand.asked));
+  }
+
+  /**
+   * Undefined: an order of this priority need not wait too long. `coming`: permits that orders admitted before will still ask for, by
+   * priority. `kinds`: of the order's own holds.
+   */
+  refusal(priority: number, coming: ArrayLike<number>, kinds: Kinds = ONE_KIND): LineRefusal | undefined {
+    const { waiting, inUse, limit } = this.#capacity;
+    if (waiting === 0) {
+      this.#wasEmpty = true;
+      if (inUse + (coming[0] as number) + (coming[1] as number) + (coming[2] as number) < limit) return undefined;
+    }
+    if (this.room(priority, coming, kinds) > 0) return undefined;
+    for (const kind of kinds) this.#capacity.held(kind).doubt(this.#nowMs());
+    return this.#reckoned.stands ? "limit" : "deadline";
+  }
+
+  /** How many more orders of this priority the line can take, less than 1 where it can take none. */
+  room(priority: number, coming: ArrayLike<number>, kinds: Kinds = ONE_KIND): number {
+    const { grants, permittedMs } = this.#reckon(kinds);
+    for (let each = 0; each < PRIORITIES; each++) {
+      const arriving = each === priority ? 0 : ARRIVING_TIMES * this.#demand.arriving(each, permittedMs);
+      this.#before[each] = (coming[each] as number) + arriving;
+    }
+    return grants - this.#capacity.granted - this.#capacity.inFrontOf(priority, this.#before);
+  }
+
+  #reckon(kinds: Kinds) {
+    const nowMs = this.#nowMs();
+    if (this.#reckoned.kinds === kinds && nowMs - this.#reckoned.atMs < RECKONED_FOR_MS) return this.#reckoned;
+    const ownMs = this.#ownMs(kinds, nowMs);
+    const roomMs = WAIT_SHARE * Math.max(0, this.#timeoutMs * (1 - MARGIN_SHARE) - ownMs);
+    const permittedMs = this.#delay.permittedMs(roomMs, ownMs);
+    const grants = this.#capacity.granted + this.#capacity.grantsWithin(permittedMs);
+    this.#reckoned = { kinds, atMs: nowMs, permittedMs, grants, stands: permittedMs < roomMs };
+    return this.#reckoned;
+  }
+
+  /** How long the order's own holds take, side by side as far as there are permits. */
+  #ownMs(kinds: Kinds, nowMs: number): number {
+    const expectedMs = kinds.map((kind) => this.#capacity.held(kind).expectedMs(nowMs));
+    return Math.max(...expectedMs, expectedMs.reduce((sum, ms) => sum + ms, 0) / this.#capacity.limit);
+  }
+}

@@ -1,0 +1,142 @@
+import { describe, expect, test } from "vitest";
+import { seedOf } from "../support/seed.ts";
+import { type Arrival, ideal, poisson, randomOf, type Simulated, simulate } from "./simulation.ts";
+
+const seed = seedOf("SIMULATION_SEED");
+console.log(`SIMULATION_SEED=${seed}`);
+const random = randomOf(seed);
+const exponential = (meanMs: number) => -Math.log(1 - random()) * meanMs;
+const NORMAL = 1;
+// As by default: five couriers and 2 s.
+const TIMEOUT_MS = 2_000;
+const COURIERS = { limit: 5, timeoutMs: TIMEOUT_MS };
+/** The longest wait that admission permits. */
+const roomMs = (holdMs: number) => 0.9 * (0.95 * TIMEOUT_MS - holdMs);
+
+/** Counts the orders that fit, of those that came from `fromMs` on. */
+function count(arrivals: readonly Arrival[], fits: (index: number) => boolean, fromMs = 0, untilMs = Number.POSITIVE_INFINITY): number {
+  return arrivals.filter(({ atMs }, index) => atMs >= fromMs && atMs < untilMs && fits(index)).length;
+}
+
+const missed =
+  ({ refused, doneAtMs }: Simulated) =>
+  (index: number) =>
+    !refused[index] && doneAtMs[index] === undefined;
+
+describe.each([
+  ["all the same", (meanMs: number) => meanMs],
+  ["exponential", exponential],
+])("holds that are %s", (shape, holdOf) => {
+  test.each([100, 1_100].flatMap((holdMs) => [0.6, 0.9, 1.1, 3, 10].map((load) => [holdMs, load] as const)))(
+    "of %i ms: at %d times the capacity at least 0.9 of what an ideal line does, and accepted orders are done in time",
+    async (holdMs, load) => {
+      const seconds = holdMs < 1_000 ? 15 : 80;
+      const arrivals = poisson(random, (load * 5_000) / holdMs, seconds, () => ({ priority: NORMAL, holdMs: holdOf(holdMs) }));
+      const simulated = await simulate(arrivals, COURIERS);
+      const inTime = (atMs: number | undefined) => atMs !== undefined && atMs < seconds * 1_000;
+      const done = simulated.doneAtMs.filter(inTime).length;
+      const best = ideal(arrivals, COURIERS, roomMs(holdMs)).filter(inTime).length;
+      // Where each hold may take any time, and most of a deadline on average, what comes cannot be known.
+      if (shape === "exponential" && holdMs > TIMEOUT_MS / 2) {
+        expect(done).toBeGreaterThanOrEqual(0.85 * best);
+        return;
+      }
+      expect(done).toBeGreaterThanOrEqual(0.9 * best);
+      // In the first seconds nothing is known yet.
+      const late = (index: number) => !simulated.refused[index] && !((simulated.waitMs[index] ?? TIMEOUT_MS) <= TIMEOUT_MS - holdMs);
+      const accepted = count(arrivals, (index) => simulated.refused[index] === false, TIMEOUT_MS);
+      expect(count(arrivals, late, TIMEOUT_MS)).toBeLessThanOrEqual(Math.max(2, 0.01 * accepted));
+    },
+  );
+});
+
+/** At four times the capacity: of each priority how many asked, and what part was admitted; both after the first deadline. */
+async function admittedOf(mix: readonly number[]) {
+  const seconds = 25;
+  const arrivals = poisson(random, 200, seconds, () => {
+    const of = random();
+    return { priority: of < (mix[0] as number) ? 0 : of < (mix[0] as number) + (mix[1] as number) ? 1 : 2, holdMs: 100 };
+  });
+  const simulated = await simulate(arrivals, COURIERS);
+  const parts = mix.map((_part, priority) => {
+    const asked = count(arrivals, (index) => arrivals[index]?.priority === priority, TIMEOUT_MS);
+    return count(arrivals, (index) => arrivals[index]?.priority === priority && !simulated.refused[index], TIMEOUT_MS) / asked;
+  });
+  return { arrivals, simulated, parts, done: simulated.doneAtMs.filter((atMs) => atMs !== undefined).length / seconds };
+}
+
+test.each([
+  [0.9, 0.05, 0.05],
+  [0.9, 0, 0.1],
+  [0.05, 0.9, 0.05],
+  [0.05, 0.05, 0.9],
+  [0.4, 0.3, 0.3],
+])("of %d urgent, %d normal and %d background orders none is worse off than a lower one, and none starves", async (...mix) => {
+  const { parts, done, simulated, arrivals } = await admittedOf(mix);
+  const [urgent = 0, normal = 0, background = 0] = parts;
+  // Chance makes some difference to what is admitted of a few hundred.
+  if (mix[1] > 0) {
+    expect(urgent).toBeGreaterThan(normal - 0.03);
+    expect(normal).toBeGreaterThan(background - 0.03);
+  }
+  expect(urgent).toBeGreaterThan(background - 0.01);
+  // Its weight's share of 50 orders per second, or as much for an order as its part in what the others get.
+  const served = background * 200 * mix[2];
+  expect(served).toBeGreaterThan(0.6 * Math.min(50 / 13, Math.min(urgent / 2.25, mix[1] > 0 ? normal / 1.5 : 1) * 200 * mix[2]));
+  expect(done).toBeGreaterThan(0.9 * 50);
+  expect(count(arrivals, missed(simulated), TIMEOUT_MS)).toBeLessThanOrEqual(0.01 * arrivals.length);
+});
+
+test("each priority gets in within its deadline's length, again and again, while all three ask for more than there is", async () => {
+  const { arrivals, simulated } = await admittedOf([0.6, 0.2, 0.2]);
+  for (const priority of [0, 1, 2]) {
+    const doneMs = arrivals
+      .filter((each, index) => each.priority === priority && simulated.doneAtMs[index] !== undefined)
+      .map(({ atMs }) => atMs);
+    // At first a long line is let come about, and nobody gets in until it is short.
+    const gapsMs = doneMs.slice(1).map((atMs, index) => (atMs > 2 * TIMEOUT_MS ? atMs - (doneMs[index] as number) : 0));
+    expect(Math.max(...gapsMs)).toBeLessThan(TIMEOUT_MS);
+  }
+});
+
+test("a burst is admitted as far as it fits, again and again", async () => {
+  const arrivals = Array.from({ length: 600 }, (_, n) => ({ atMs: Math.floor(n / 60) * 3_000 + (n % 60), priority: NORMAL, holdMs: 100 }));
+  const { doneAtMs } = await simulate(arrivals, COURIERS);
+  expect(count(arrivals, (index) => doneAtMs[index] !== undefined)).toBe(600);
+});
+
+test("short and long holds at one capacity: neither shuts the other out", async () => {
+  const arrivals = poisson(random, 20, 60, () => ({ priority: NORMAL, holdMs: random() < 0.1 ? 1_500 : 20 }));
+  const simulated = await simulate(arrivals, COURIERS);
+  expect(count(arrivals, (index) => simulated.doneAtMs[index] !== undefined)).toBeGreaterThan(
+    0.9 * ideal(arrivals, COURIERS, roomMs(168)).length,
+  );
+  expect(count(arrivals, missed(simulated))).toBeLessThan(0.01 * arrivals.length);
+});
+
+test("a level that rises to the eightyfold and falls again is learned within a second", async () => {
+  const isSlow = (atMs: number) => atMs > 10_000 && atMs < 20_000;
+  const arrivals = poisson(random, 300, 25, () => ({ priority: NORMAL, holdMs: 0 })).map((each) => ({
+    ...each,
+    holdMs: isSlow(each.atMs) ? 800 : 10,
+  }));
+  const simulated = await simulate(arrivals, COURIERS);
+  const done = (index: number) => simulated.doneAtMs[index] !== undefined;
+  expect(count(arrivals, missed(simulated), 0, 10_000)).toBe(0);
+  expect(count(arrivals, missed(simulated), 10_000, 11_000)).toBeLessThan(100);
+  expect(count(arrivals, missed(simulated), 11_000)).toBeLessThanOrEqual(5);
+  // 6.25 per second by five couriers.
+  expect(count(arrivals, done, 11_000, 20_000)).toBeGreaterThan(0.9 * 9 * 6.25);
+  expect(count(arrivals, done, 22_500)).toBe(count(arrivals, () => true, 22_500));
+});
+
+test("a capacity that shrinks to a fifth and one that grows", async () => {
+  const arrivals = poisson(random, 40, 30, () => ({ priority: NORMAL, holdMs: 100 }));
+  const shrinks = await simulate(arrivals, { ...COURIERS, resize: { atMs: 10_000, limit: 1 } });
+  // Those who wait already when it shrinks come too late.
+  expect(count(arrivals, missed(shrinks))).toBeLessThanOrEqual(20);
+  expect(count(arrivals, (index) => shrinks.doneAtMs[index] !== undefined, 12_000)).toBeGreaterThan(0.9 * 180);
+  const grows = await simulate(arrivals, { ...COURIERS, limit: 1, resize: { atMs: 10_000, limit: 5 } });
+  expect(count(arrivals, missed(grows))).toBeLessThanOrEqual(5);
+  expect(count(arrivals, (index) => grows.refused[index] === true, 12_000)).toBeLessThanOrEqual(5);
+});

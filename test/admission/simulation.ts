@@ -1,0 +1,190 @@
+import { Admission } from "../../src/admission/admission.ts";
+import { CancelScope, Capacity, type Permit } from "../../src/threads/index.ts";
+
+const LOOK_MS = 100;
+const JOURNAL_MS = 2;
+
+/** One order of a simulation: when it comes, its priority, and how long it holds its permit. */
+export interface Arrival {
+  readonly atMs: number;
+  readonly priority: number;
+  readonly holdMs: number;
+}
+
+export interface SimulationOptions {
+  readonly limit: number;
+  readonly timeoutMs: number;
+  /** Changes the limit at some moment. */
+  readonly resize?: { readonly atMs: number; readonly limit: number };
+}
+
+/** What has become of the orders, each by its index among the arrivals. */
+export interface Simulated {
+  readonly refused: readonly boolean[];
+  /** Of those that were done before their deadline. */
+  readonly doneAtMs: readonly (number | undefined)[];
+  /** Of those that got their permit. */
+  readonly waitMs: readonly (number | undefined)[];
+}
+
+class VirtualScope extends CancelScope {
+  readonly #deadlineMs: number;
+
+  constructor(deadlineMs: number) {
+    super();
+    this.#deadlineMs = deadlineMs;
+  }
+
+  override get deadlineMs(): number {
+    return this.#deadlineMs;
+  }
+}
+
+/** Events of virtual time, the earliest first; of those at one time the one that was added first. */
+class Agenda {
+  readonly #heap: { readonly atMs: number; readonly number: number; readonly run: () => void }[] = [];
+  #added = 0;
+
+  add(atMs: number, run: () => void): void {
+    const heap = this.#heap;
+    const event = { atMs, number: this.#added++, run };
+    let at = heap.length;
+    for (let parent = (at - 1) >> 1; at > 0 && this.#isBefore(event, heap[parent]); parent = (at - 1) >> 1) {
+      heap[at] = heap[parent] as typeof event;
+      at = parent;
+    }
+    heap[at] = event;
+  }
+
+  take() {
+    const heap = this.#heap;
+    const first = heap[0];
+    const last = heap.pop();
+    if (first === undefined || last === undefined || heap.length === 0) return first;
+    let at = 0;
+    for (;;) {
+      let child = 2 * at + 1;
+      if (child + 1 < heap.length && this.#isBefore(heap[child + 1] as typeof last, heap[child])) child++;
+      if (child >= heap.length || !this.#isBefore(heap[child] as typeof last, last)) break;
+      heap[at] = heap[child] as typeof last;
+      at = child;
+    }
+    heap[at] = last;
+    return first;
+  }
+
+  #isBefore(a: { atMs: number; number: number }, b: { atMs: number; number: number } | undefined): boolean {
+    return b !== undefined && (a.atMs < b.atMs || (a.atMs === b.atMs && a.number < b.number));
+  }
+}
+
+/** Lets orders come to the real admission and a real capacity, in virtual time: hours of load in a second. */
+export async function simulate(arrivals: readonly Arrival[], { limit, timeoutMs, resize }: SimulationOptions): Promise<Simulated> {
+  let nowMs = 0;
+  const clock = () => nowMs;
+  const options = { endsHopelessWaits: true, assumedMs: timeoutMs / 20, halfLifeMs: timeoutMs, nowMs: clock };
+  const capacity = new Capacity(limit, options);
+  let inFlight = 0;
+  const admission = new Admission({
+    capacities: [capacity],
+    exclusive: new Capacity(1, options),
+    computingBehind: () => [0, 0, 0],
+    inFlight: () => inFlight,
+    maxInFlight: Number.MAX_SAFE_INTEGER,
+    orderTimeoutMs: timeoutMs,
+    nowMs: clock,
+    random: () => 0.5,
+  });
+  const agenda = new Agenda();
+  const refused: boolean[] = arrivals.map(() => false);
+  const doneAtMs: (number | undefined)[] = arrivals.map(() => undefined);
+  const waitMs: (number | undefined)[] = arrivals.map(() => undefined);
+  const lastMs = (arrivals.at(-1)?.atMs ?? 0) + 2 * timeoutMs;
+  for (let atMs = LOOK_MS; atMs < lastMs; atMs += LOOK_MS) agenda.add(atMs, () => admission.look());
+  if (resize !== undefined) agenda.add(resize.atMs, () => capacity.resize(resize.limit));
+  const run = (index: number, { priority, holdMs }: Arrival) => {
+    const cameMs = nowMs;
+    const scope = new VirtualScope(nowMs + timeoutMs);
+    let permit: Permit | undefined;
+    let ended = false;
+    const end = (inTime: boolean) => {
+      if (ended) return;
+      ended = true;
+      inFlight--;
+      if (inTime) doneAtMs[index] = nowMs;
+      permit?.release(!inTime);
+    };
+    const hold = (granted: Permit) => {
+      permit = granted;
+      waitMs[index] = nowMs - cameMs;
+      agenda.add(nowMs + holdMs, () => end(true));
+    };
+    agenda.add(scope.deadlineMs, () => {
+      if (!ended) scope.cancel("deadline");
+      end(false);
+    });
+    capacity.acquire(scope, priority).then(hold, () => end(false));
+  };
+  const arrive = (index: number) => {
+    const arrival = arrivals[index];
+    if (arrival === undefined) return;
+    agenda.add(arrival.atMs, () => {
+      arrive(index + 1);
+      if (admission.admit(arrival.priority, []) !== undefined) {
+        refused[index] = true;
+        return;
+      }
+      inFlight++;
+      agenda.add(nowMs + JOURNAL_MS, () => {
+        admission.arrived(arrival.priority, []);
+        run(index, arrival);
+      });
+    });
+  };
+  arrive(0);
+  let granted = 0;
+  for (let event = agenda.take(); event !== undefined; event = agenda.take()) {
+    nowMs = event.atMs;
+    event.run();
+    // A grant takes some turns of the microtask queue.
+    if (capacity.granted === granted) continue;
+    granted = capacity.granted;
+    for (let turn = 0; turn < 6; turn++) await null;
+  }
+  return { refused, doneAtMs, waitMs };
+}
+
+/**
+ * When the orders would be done by the best that can be: a line that knows how long each hold will take, and refuses exactly those that would
+ * wait for longer than `roomMs`.
+ */
+export function ideal(arrivals: readonly Arrival[], { limit, timeoutMs }: SimulationOptions, roomMs: number): number[] {
+  const freeAtMs: number[] = Array.from({ length: limit }, () => 0);
+  const doneAtMs: number[] = [];
+  for (const { atMs, holdMs } of arrivals) {
+    let first = 0;
+    for (let each = 1; each < limit; each++) if ((freeAtMs[each] as number) < (freeAtMs[first] as number)) first = each;
+    const startMs = Math.max(atMs, freeAtMs[first] as number);
+    if (startMs - atMs > roomMs) continue;
+    freeAtMs[first] = startMs + Math.min(holdMs, atMs + timeoutMs - startMs);
+    if (startMs + holdMs <= atMs + timeoutMs) doneAtMs.push(startMs + holdMs);
+  }
+  return doneAtMs;
+}
+
+/** Numbers from 0 to below 1 that look random, the same for the same seed. */
+export function randomOf(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+    return state / 2 ** 32;
+  };
+}
+
+/** Orders that come at random moments (Poisson), so many per second on average. */
+export function poisson(random: () => number, perSecond: number, seconds: number, order: () => Omit<Arrival, "atMs">): Arrival[] {
+  const arrivals: Arrival[] = [];
+  const gapMs = () => (-Math.log(1 - random()) * 1_000) / perSecond;
+  for (let atMs = gapMs(); atMs < seconds * 1_000; atMs += gapMs()) arrivals.push({ atMs, ...order() });
+  return arrivals;
+}

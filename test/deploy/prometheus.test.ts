@@ -1,0 +1,137 @@
+import { spawn, spawnSync } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { once } from "node:events";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { expect, onTestFinished, test } from "vitest";
+import { freePort } from "../../load/long-run/plain-provider.ts";
+import { Journal } from "../../src/journal/journal.ts";
+import { fail } from "../admin/fixture.ts";
+import { ChildServer } from "../support/child-server.ts";
+import { eventually } from "../support/eventually.ts";
+import { postOrder, send } from "../support/http-client.ts";
+
+const DEPLOY = fileURLToPath(new URL("../../deploy/prometheus/", import.meta.url));
+const SECONDS = { s: 1, m: 60, h: 3_600, d: 86_400 };
+// A minute of the rules is a second here.
+const FASTER = 60;
+
+const WITHOUT = spawnSync("prometheus", ["--version"]).status === 0 ? undefined : "Debian's prometheus is not installed";
+if (WITHOUT !== undefined) console.warn(`alerts are not tried with a real Prometheus: ${WITHOUT}`);
+
+/** The shipped files, with another target and key, and times that pass faster. */
+async function startPrometheus(target: string, keyFile: string): Promise<{ alerts(): Promise<string[]> }> {
+  const directory = mkdtempSync(join(tmpdir(), "prometheus-"));
+  const rules = readFileSync(join(DEPLOY, "alerts.yml"), "utf8").replaceAll(
+    /(\[|for: )(\d+)([smhd])/g,
+    (_all, before: string, count: string, unit: keyof typeof SECONDS) => `${before}${(Number(count) * SECONDS[unit] * 1_000) / FASTER}ms`,
+  );
+  writeFileSync(join(directory, "alerts.yml"), rules);
+  const config = readFileSync(join(DEPLOY, "prometheus.yml"), "utf8")
+    .replace("scrape_interval: 15s", "scrape_interval: 250ms\n    scrape_timeout: 250ms")
+    .replace("/etc/prometheus/order-pipeline.key", keyFile)
+    .replace("127.0.0.1:9090", target);
+  writeFileSync(join(directory, "prometheus.yml"), `global: { evaluation_interval: 250ms }\n${config}`);
+  const port = await freePort();
+  const args = [
+    `--config.file=${directory}/prometheus.yml`,
+    `--storage.tsdb.path=${directory}/data`,
+    `--web.listen-address=127.0.0.1:${port}`,
+  ];
+  const child = spawn("prometheus", args, { stdio: "ignore" });
+  onTestFinished(async () => {
+    child.kill("SIGKILL");
+    if (child.exitCode === null && child.signalCode === null) await once(child, "exit");
+    rmSync(directory, { recursive: true, force: true });
+  });
+  const ready = () =>
+    send(port, { path: "/-/ready" }).then(
+      ({ status }) => status === 200,
+      () => false,
+    );
+  await eventually("Prometheus to be ready", ready);
+  const path = `/api/v1/query?query=${encodeURIComponent('ALERTS{alertstate="firing"}')}`;
+  return {
+    async alerts() {
+      const { result } = (await send(port, { path })).json.data;
+      return result.map(({ metric }: { metric: Record<string, string> }) => `${metric.alertname} ${metric.step ?? ""}`.trim());
+    },
+  };
+}
+
+test.skipIf(WITHOUT !== undefined)(
+  "with a real Prometheus: a refund that is overdue rings until it is paid, also while the process is dead; so do a dead process, failing orders, an open circuit and wrong keys",
+  async () => {
+    const directory = mkdtempSync(join(tmpdir(), "alerts-"));
+    onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
+    const failing = new Set(["/refunds"]);
+    const provider = createServer((request, response) => {
+      request.resume().on("end", () => response.writeHead(failing.has(request.url ?? "") ? 500 : 200).end("{}"));
+    });
+    onTestFinished(() => void provider.close());
+    await once(provider.listen(0, "127.0.0.1"), "listening");
+    const url = `http://127.0.0.1:${(provider.address() as AddressInfo).port}`;
+    const key = randomBytes(24).toString("hex");
+    const keyFile = join(directory, "key");
+    writeFileSync(keyFile, `${key}\n`, { mode: 0o600 });
+    const adminPort = await freePort();
+    const journal = join(directory, "orders.db");
+    const settings = {
+      PAYMENT_URL: url,
+      VENDOR_URL: url,
+      COURIER_URL: url,
+      JOURNAL: journal,
+      ADMIN_PORT: String(adminPort),
+      ADMIN_KEYS_FILE: keyFile,
+    };
+    const place = (port: number, orderId: string) => postOrder(port, { order_id: orderId, amount: 5 });
+    const { alerts } = await startPrometheus(`127.0.0.1:${adminPort}`, keyFile);
+    const rings = (...names: string[]) => eventually(names.join(), alerts, (all) => names.every((name) => all.includes(name)));
+    const stops = (...names: string[]) => eventually(`no ${names}`, alerts, (all) => !names.some((name) => all.includes(name)));
+
+    const before = await Journal.open(journal);
+    await fail(before, "owed", ["payment"], Date.now() - 600_000);
+    await before.close();
+    {
+      await using first = new ChildServer(settings);
+      await first.ports();
+      await rings("RefundOverdue payment");
+      await stops("ServiceDown");
+    }
+    await rings("ServiceDown");
+    expect(await alerts()).toContain("RefundOverdue payment");
+
+    await using again = new ChildServer(settings);
+    const { port } = await again.ports();
+    const asOperator = (path: string, method = "GET", shown = key) =>
+      send(adminPort, { method, path, headers: { authorization: `Bearer ${shown}` } });
+    const [owed] = (await asOperator("/compensations")).json.compensations;
+    failing.clear();
+    await asOperator(`/compensations/${owed.id}/retry`, "POST");
+    await stops("ServiceDown", "RefundOverdue payment");
+
+    failing.add("/orders");
+    let orders = 0;
+    await eventually(
+      "what is wrong now to ring",
+      async () => {
+        await Promise.all([place(port, `o-${orders++}`), ...[1, 2, 3].map(() => asOperator("/orders", "GET", "not the key"))]);
+        return alerts();
+      },
+      (all) => ["OrdersFailing", "CircuitOpen vendor", "KeysRefused"].every((name) => all.includes(name)),
+    );
+    failing.clear();
+    await eventually(
+      "all to stop",
+      async () => {
+        await place(port, `o-${orders++}`);
+        return alerts();
+      },
+      (all) => all.length === 0,
+    );
+  },
+);
