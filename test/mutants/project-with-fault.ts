@@ -19,6 +19,7 @@ interface Report {
   readonly testResults: ReadonlyArray<{
     readonly name: string;
     readonly status: string;
+    readonly message: string;
     readonly assertionResults: ReadonlyArray<{ readonly status: string; readonly fullName: string }>;
   }>;
 }
@@ -67,10 +68,13 @@ export class ProjectWithFault extends CopiedProject {
     const path = join(this.directory, REPORT);
     try {
       const { testResults } = JSON.parse(readFileSync(path, "utf8")) as Report;
-      const failed = testResults.find(({ status }) => status === "failed");
-      if (failed === undefined) return { file: "", name: "the tests ended with an error outside of any test" };
-      const test = failed.assertionResults.find(({ status }) => status === "failed");
-      return { file: relative(this.directory, failed.name), name: test?.fullName ?? "the file could not be loaded" };
+      // Files that were broken off because another failed count as failed too.
+      for (const { name, assertionResults } of testResults) {
+        const test = assertionResults.find(({ status }) => status === "failed");
+        if (test !== undefined) return { file: relative(this.directory, name), name: test.fullName };
+      }
+      const file = testResults.find(({ status, message }) => status === "failed" && message !== "")?.name;
+      return { file: file === undefined ? "" : relative(this.directory, file), name: "an error outside of any test" };
     } catch {
       return { file: "", name: "the tests told nothing: they ended, or hung" };
     } finally {
