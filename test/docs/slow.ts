@@ -87,6 +87,11 @@ test("npm run test:schedules runs one part of it", async () => {
   expect({ code, stdout }).toMatchObject({ code: 0, stdout: expect.stringMatching(/\d+ schedules: Capacity/) });
 });
 
+test("npm run test:mutants finds a fault in one file", async () => {
+  const { code, stdout } = await npmRun("test:mutants", OTHERS["test:mutants"]);
+  expect({ code, stdout }).toMatchObject({ code: 0, stdout: expect.stringMatching(/1 faults, 1 found, 0 not\n$/) });
+});
+
 test.skipIf(process.platform !== "linux")("npm run test:one-core runs some of the tests on one core, twice", async () => {
   const { code, stdout } = await npmRun("test:one-core", OTHERS["test:one-core"]);
   expect({ code, stdout }).toMatchObject({ code: 0, stdout: expect.stringMatching(/2 runs passed, 0 failed\n$/) });

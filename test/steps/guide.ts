@@ -1,13 +1,11 @@
 import { spawnSync } from "node:child_process";
-import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { CopiedProject } from "../support/copied-project.ts";
 import { section } from "../support/markdown.ts";
 
 const PROJECT = fileURLToPath(new URL("../../", import.meta.url));
-/** What a clone does not have, or what is large and the same in a copy. */
-const NOT_COPIED = ["node_modules", ".git", "data"];
 const TSC = join(PROJECT, "node_modules/typescript/bin/tsc");
 
 /** What the guide "Add a step" of CONTRIBUTING.md has its reader write. */
@@ -47,22 +45,15 @@ export function readGuide(): Guide {
   return { file: definition.file, definition: definition.lines, changes, rows };
 }
 
-/** A copy of the project in which the step is added. It goes when it is disposed. */
-export class CopyWithStep implements Disposable {
-  readonly directory = mkdtempSync(join(tmpdir(), "add-a-step-"));
+/** A copy of the project in which the step is added. */
+export class CopyWithStep extends CopiedProject {
   readonly #guide: Guide;
 
   constructor(guide: Guide) {
+    super("add-a-step");
     this.#guide = guide;
-    const names = readdirSync(PROJECT).filter((name) => !NOT_COPIED.includes(name));
-    for (const name of names) cpSync(join(PROJECT, name), join(this.directory, name), { recursive: true });
-    symlinkSync(join(PROJECT, "node_modules"), join(this.directory, "node_modules"));
     this.write(guide.file, guide.definition);
     for (const [file, changes] of [...guide.changes, ...guide.rows]) this.#change(file, changes);
-  }
-
-  write(file: string, text: string): void {
-    writeFileSync(join(this.directory, file), text);
   }
 
   /** The compiler's complaints about the whole project. */
@@ -92,12 +83,8 @@ export class CopyWithStep implements Disposable {
     return stdout.split("\n").filter((line) => /^\S+\(\d+,\d+\): error/.test(line));
   }
 
-  [Symbol.dispose](): void {
-    rmSync(this.directory, { recursive: true, force: true });
-  }
-
   #change(file: string, changes: ReadonlyArray<readonly [string, string]>): void {
-    let text = readFileSync(join(this.directory, file), "utf8");
+    let text = this.read(file);
     for (const [from, to] of changes) {
       if (text.split(from).length !== 2) throw new Error(`the guide changes a line that ${file} does not have once:\n${from}`);
       text = text.replace(from, () => to);

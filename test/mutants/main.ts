@@ -1,0 +1,112 @@
+import { parseArgs } from "node:util";
+import { filesOf } from "../architecture/imports.ts";
+import { type DrawnFault, drawnFrom } from "./drawn.ts";
+import { type FailedTest, ProjectWithFault } from "./project-with-fault.ts";
+import { testsOf } from "./tests-of.ts";
+
+const USAGE = `usage: npm run test:mutants -- [--lines N] [--seed S] [--in FOLDER]...
+
+Puts small faults into a copy of src and workers, one at a time, on lines that a seed draws, and runs the tests that can see each: those
+nearest to the file first, the others until one fails. Tells which test found it, and at the end which faults nobody found. A fault that
+does not compile is none: another is drawn. A test that fails without the fault too has found nothing.
+
+  --lines N    how many faults (default: 20; each takes from ten seconds to the time of npm test)
+  --seed S     the same lines as another run with that seed, while the code is the same
+  --in FOLDER  only files whose path begins so; may be given several times (default: src/ and workers/)
+
+Ends with 0 when all were found, with 1 when some were not, 2: wrong usage, 130: interrupted.
+`;
+const SOURCES = ["src/**/*.ts", "workers/**/*.ts"];
+const ALL = [...SOURCES, "src/**/*.js", "test/**/*.ts", "load/**/*.ts"];
+// Mostly a test of the file itself finds it.
+const NEAREST = 6;
+
+interface Options {
+  readonly lines: number;
+  readonly seed: number;
+  readonly folders: readonly string[];
+}
+
+async function campaign({ lines, seed, folders }: Options): Promise<number> {
+  say(`seed ${seed}`);
+  const files = filesOf(...ALL);
+  const sources = new Map([...filesOf(...SOURCES)].filter(([path]) => isIn(path, folders)));
+  if (sources.size === 0) throw new RangeError(`--in ${folders.join(" ")}: no such file`);
+  using project = new ProjectWithFault();
+  process.once("SIGINT", () => {
+    project[Symbol.dispose]();
+    process.exit(130);
+  });
+  const survivors: string[] = [];
+  let done = 0;
+  for (const fault of drawnFrom(sources, seed)) {
+    if (done === lines) break;
+    project.put(fault);
+    if (!(await project.compiles())) continue;
+    const found = await judge(project, fault, testsOf(fault.file, files));
+    const told = `${fault.file}:${fault.line} ${fault.what}`;
+    if (found === undefined) survivors.push(told);
+    say(`${++done} of ${lines} ${told}: ${found === undefined ? "NOT FOUND" : `found by ${found.file}, ${found.name}`}`);
+  }
+  say(`\n${done} faults, ${done - survivors.length} found, ${survivors.length} not`);
+  for (const survivor of survivors) say(`  ${survivor}`);
+  return survivors.length === 0 ? 0 : 1;
+}
+
+async function judge(project: ProjectWithFault, fault: DrawnFault, tests: readonly string[]): Promise<FailedTest | undefined> {
+  let left = tests;
+  for (let count = NEAREST; left.length > 0; count = left.length) {
+    const now = left.slice(0, count);
+    const failure = await project.firstFailure(now);
+    left = left.slice(count);
+    if (failure === undefined) continue;
+    if (await isHealthy(project, fault, failure)) return failure;
+    // The others of those that ran have not been asked.
+    left = [...now.filter((file) => file !== failure.file), ...left];
+  }
+  return undefined;
+}
+
+async function isHealthy(project: ProjectWithFault, fault: DrawnFault, { file }: FailedTest): Promise<boolean> {
+  if (file === "") return true;
+  project.heal();
+  const failure = await project.firstFailure([file]);
+  project.put(fault);
+  if (failure !== undefined) say(`  ${file} fails without the fault too: ${failure.name}`);
+  return failure === undefined;
+}
+
+function isIn(path: string, folders: readonly string[]): boolean {
+  return folders.some((folder) => path.startsWith(folder)) && !path.startsWith("src/threads/examples/") && !path.startsWith("src/web/");
+}
+
+function say(text: string): void {
+  process.stdout.write(`${text}\n`);
+}
+
+function readOptions(): Options | undefined {
+  const { values } = parseArgs({
+    options: {
+      lines: { type: "string", default: "20" },
+      seed: { type: "string", default: String(Math.trunc(Math.random() * 2 ** 31)) },
+      in: { type: "string", multiple: true, default: ["src/", "workers/"] },
+      help: { type: "boolean", short: "h", default: false },
+    },
+  });
+  if (values.help) return undefined;
+  return { lines: whole("lines", values.lines), seed: whole("seed", values.seed), folders: values.in };
+}
+
+function whole(name: string, text: string): number {
+  if (!/^\d{1,10}$/.test(text)) throw new RangeError(`--${name} ${text}: must be a whole number`);
+  return Number(text);
+}
+
+try {
+  const options = readOptions();
+  if (options === undefined) process.stdout.write(USAGE);
+  else process.exitCode = await campaign(options);
+} catch (error) {
+  process.stderr.write(`${(error as Error).message}\n`);
+  process.exitCode = 2;
+}
