@@ -183,9 +183,9 @@ export class LiveFeed {
     const reported: LongRunning[] = [];
     for (const { name, action, orderId, attempt, threadId, sinceMs } of this.#sources.longSteps.sample()) {
       const step = (STEPS as readonly string[]).indexOf(name);
-      if (action === "compensate") continue;
+      if (step < 0 || action === "compensate") continue;
       // A page that drew the step while it ran also draws how it ended.
-      if (step >= 0) sample.expect(orderId);
+      sample.expect(orderId);
       reported.push([orderId, attempt, step, threadId, Math.round(sinceMs)]);
     }
     return reported;

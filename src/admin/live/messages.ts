@@ -72,7 +72,7 @@ export type EndedAs = ErrorKind | "ok";
 export type LiveThread = readonly [id: number, pool: string, running: number, started: number, heartbeatAgeMs: number];
 
 /**
- * `step` is an index of `Hello.steps`; -1 for a task that is no step of an order, such as one that was stuck on purpose. `since` is when the step was sent to its thread, up to 50 ms late, and later for a step that began
+ * `step` is an index of `Hello.steps`. `since` is when the step was sent to its thread, up to 50 ms late, and later for a step that began
  * before the first page was open.
  */
 export type LongRunning = readonly [orderId: string, attempt: number, step: number, thread: number, since: number];

@@ -60,12 +60,33 @@ function drawCancel(view, { stopped }, { at, y, fresh }) {
     context.moveTo(at, y);
     context.lineTo(end, barY);
     context.stroke();
-    context.globalAlpha = 0.6 + 0.2 * fresh;
-    drawDot(context, end, barY, 1.5 + (flashPx / 2) * fresh);
+    context.globalAlpha = 0.8;
+    drawHead(context, { x: at, y }, { x: end, y: barY }, 4 + (flashPx / 4) * fresh);
   }
   context.globalAlpha = 0.8;
   drawDot(context, at, y, 2.5 + flashPx * fresh);
   context.globalAlpha = 1;
+}
+
+/**
+ * The head of an arrow at the end of a line.
+ *
+ * @param {CanvasRenderingContext2D} context
+ * @param {{ x: number, y: number }} from
+ * @param {{ x: number, y: number }} to
+ * @param {number} size half of its width
+ */
+function drawHead(context, from, to, size) {
+  const along = Math.atan2(to.y - from.y, to.x - from.x);
+  context.save();
+  context.translate(to.x, to.y);
+  context.rotate(along);
+  context.beginPath();
+  context.moveTo(0, 0);
+  context.lineTo(-2 * size, -size);
+  context.lineTo(-2 * size, size);
+  context.fill();
+  context.restore();
 }
 
 /** @param {CanvasRenderingContext2D} context @param {number} x @param {number} y @param {number} radius */
