@@ -132,7 +132,12 @@ async function take(browser: Browser, { name, settings, play }: Scene, { width, 
     await using file = await startOnFile(prepared.settings);
     if (name === "stuck-refunds") {
       for (const [n, minutes] of [190, 42].entries()) {
-        await fail(file.running.service.journal, `order-${1021 + n}`, ["payment"], Date.now() - minutes * MINUTE_MS);
+        await fail(
+          file.running.service.journal,
+          `order-${1021 + n}`,
+          n === 0 ? ["payment", "vendor"] : ["payment"],
+          Date.now() - minutes * MINUTE_MS,
+        );
       }
     }
     await using opened = await openPage(browser, file.running.adminPort, {

@@ -8,7 +8,7 @@ const TOP_PX = 6;
 const BOTTOM_PX = 14;
 // More decades than this have every second one named.
 const MAX_NAMED = 4;
-const STATES = ["closed", "half open", "open"];
+const STATES = ["closed", "half", "open"];
 
 /**
  * @typedef {object} Frame
@@ -73,6 +73,7 @@ export function drawAxes(canvas, { shape, min, most, points }) {
 /** @param {number} value */
 function niceAbove(value) {
   const unit = 10 ** Math.floor(Math.log10(value));
-  for (const step of [1, 2, 3, 4, 5, 6, 8, 10]) if (value <= unit * step) return unit * step;
+  // Half of each is a short number too.
+  for (const step of [1, 2, 4, 6, 8, 10]) if (value <= unit * step) return unit * step;
   return value;
 }

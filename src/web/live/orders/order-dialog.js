@@ -100,7 +100,7 @@ function attemptSection(attempt) {
   return element(
     "section",
     { class: "attempt-section", "aria-label": `Attempt ${attempt.attempt}`, tabindex: 0 },
-    element("h3", {}, `Attempt ${attempt.attempt} `, badge(error?.kind ?? status)),
+    element("h3", {}, `Attempt ${attempt.attempt} `, badge(cause ?? error?.kind ?? status)),
     element("p", { class: "hint" }, times),
     cause === undefined
       ? ""

@@ -65,7 +65,9 @@ export function threadsPanel(clock, openOrder) {
     const { shown, ended, refused } = lanes.model.shares();
     const drawn =
       ended === 0
-        ? "nothing runs, so the picture rests: place an order"
+        ? latest !== undefined && latest.in_flight > 0
+          ? `${counted(latest.in_flight, "order runs", "orders run")}, none ended in 10 s`
+          : "nothing runs, so the picture rests: place an order"
         : shown === ended
           ? `${counted(ended, "order")} in 10 s, all drawn`
           : `${short(ended)} orders in 10 s, ${short(shown)} of them drawn`;
