@@ -29,6 +29,7 @@ import { publicApp } from "./http/public-app.ts";
 import { TokenBuckets } from "./http/token-buckets.ts";
 import { storeOf } from "./journal/postgres/address.ts";
 import type { OnOrderEnded } from "./orders/ended-order.ts";
+import type { ErrorKind } from "./orders/error-kind.ts";
 import { JournalUnavailable } from "./orders/order-journal.ts";
 import { Pipeline } from "./orders/pipeline.ts";
 import type { StepName } from "./orders/steps.ts";
@@ -81,19 +82,19 @@ export async function start(config: Config, log: Logger, options: StartOptions):
   const circuitState = (step: StepName) => providers[step]?.circuit.state ?? "closed";
   const live = new LiveFeed({
     counters,
-    longSteps: {
-      mark: () => longSteps.mark(),
-      sample: () => longSteps.sample(),
-      forget: () => longSteps.forget(),
-    },
+    longSteps: { mark: () => longSteps.mark(), sample: () => longSteps.sample(), forget: () => longSteps.forget() },
     capacities,
     circuitState,
     backlog: () => recent.get(),
     receiver: () => orders.webhooks?.state().receiver ?? "none",
     simulated,
     ...(storeOf(config.JOURNAL) === "postgres" && { node: config.NODE_NAME }),
+    apiPort: () => publicListener.port,
     onFault,
   });
+  const onRefused = (kind: ErrorKind) => {
+    for (const counting of [metrics, live]) counting.orderRefused(kind);
+  };
 
   // A thread may log before there is an order service to ask.
   let orderFields: (orderId: unknown) => object = () => ({});
@@ -170,7 +171,7 @@ export async function start(config: Config, log: Logger, options: StartOptions):
         journal,
         simulated,
         traces: traceUse,
-        onRefused: (kind) => metrics.orderRefused(kind),
+        onRefused,
         ...(access.apiKeys !== undefined && { keys: access.apiKeys }),
         ...(config.RATE_LIMIT !== undefined && { buckets: new TokenBuckets(config.RATE_LIMIT, rateClock) }),
       },
@@ -201,7 +202,7 @@ export async function start(config: Config, log: Logger, options: StartOptions):
     },
     diagnosis: { traces, inspector },
     operators: operatorParts(journal, orders, config, log, backupDirectory),
-    ...(simulated && { chaos: chaosOn(threads, runner, stickBegun, orderService) }),
+    ...(simulated && { chaos: { ...chaosOn(threads, runner, stickBegun, orderService), onRefused } }),
     report: onFault,
   });
   const adminListener = await listeners.openAdmin(admin);
@@ -210,7 +211,7 @@ export async function start(config: Config, log: Logger, options: StartOptions):
   // Closed before the admin listener, which waits for answers that are under way.
   starting.defer(() => traces.close());
 
-  await orders.start();
+  live.recovered(await orders.start());
   const warning = stuckWarning({ journal, warn: (fields, message) => log.warn(fields, message), onFault });
   starting.defer(() => warning.stop());
   warning.start();

@@ -14,14 +14,15 @@ usage: npm run demo [-- --once]
   --once   end after the tour
   --help
 
-It listens on the ports of npm start, or on free ones where those are taken; PORT, ADMIN_PORT, THREADS, CPU_THREADS and
-ORDER_TIMEOUT_MS say otherwise. The journal is a temporary file. Ctrl-C stops it.
+A service that is killed is started again. It listens on the ports of npm start, or on free ones where those are taken; PORT,
+ADMIN_PORT, THREADS, CPU_THREADS and ORDER_TIMEOUT_MS say otherwise. The journal is a temporary file. Ctrl-C stops it.
 
 Exit code 0: all is well; 1: an outcome was not what it says; 2: wrong usage; 130: stopped during the tour.
 `;
 const USUAL_PORTS = { PORT: "8080", ADMIN_PORT: "9090" };
 const PASSED_ON = ["THREADS", "CPU_THREADS", "ORDER_TIMEOUT_MS"];
 const INTERRUPTED = 130;
+const STOPS = "Ctrl-C stops it.";
 
 class UsageError extends Error {}
 
@@ -52,13 +53,16 @@ async function main(): Promise<number> {
 async function leaveRunning(server: ServerProcess, settings: Readonly<Record<string, string>>, signal: AbortSignal): Promise<void> {
   const stopping = new Promise<undefined>((resolve) => signal.addEventListener("abort", () => resolve(undefined), { once: true }));
   const again = { ...settings, PORT: String(server.port), ADMIN_PORT: new URL(server.adminUrl).port };
-  write(`\nThe page, every thread live, with buttons that make trouble: ${bold(`${server.adminUrl}/`)}\nCtrl-C stops it.\n`);
+  write(`\nThe page, every thread live, with buttons that make trouble: ${bold(`${server.adminUrl}/`)}\n${STOPS}\n`);
   for (let current = server; ; ) {
     const ended = await Promise.race([current.ended, stopping]);
     if (ended === undefined) return await stopped(current);
     const startMs = performance.now();
     current = await ServerProcess.start(again);
-    write(`The service was gone (${ended}). It is back after ${(performance.now() - startMs).toFixed(0)} ms, with all it had answered.\n`);
+    const ms = (performance.now() - startMs).toFixed(0);
+    const [, interrupted] = /"orders":(\d+),"msg":"closed orders/.exec(current.output) ?? [];
+    const lost = interrupted === undefined ? "no order was under way" : `${interrupted} orders were interrupted and are being compensated`;
+    write(`The service was gone (${ended}). It is back after ${ms} ms with all it had answered; ${lost}. ${STOPS}\n`);
   }
 }
 

@@ -3,6 +3,7 @@ import type { AccessKeys } from "../http/access-keys.ts";
 import { sendError } from "../http/answers.ts";
 import { errorAnswers, noSuchRoute } from "../http/fallbacks.ts";
 import { healthRoutes, type Readiness } from "../http/health-routes.ts";
+import type { ErrorKind } from "../orders/error-kind.ts";
 import type { OnFault } from "../orders/faults.ts";
 import type { CompensationRow, OperatorJournal } from "../orders/operator-journal.ts";
 import { JournalBusy, JournalUnavailable, type OrderJournal } from "../orders/order-journal.ts";
@@ -40,7 +41,7 @@ export interface AdminParts {
   readonly diagnosis: Diagnosis;
   readonly operators: OperatorParts;
   /** Absent with real providers: then the chaos routes do not exist. */
-  readonly chaos?: Chaos & { readonly orderService: Pick<OrderService, "place"> };
+  readonly chaos?: Chaos & { readonly orderService: Pick<OrderService, "place">; readonly onRefused?: (kind: ErrorKind) => void };
   readonly report: OnFault;
 }
 
@@ -92,7 +93,7 @@ export function adminApp({ keys, readiness, counters, metrics, watched, diagnosi
   app.use(backupRoutes({ journal, onAction: operators.onAction, ...backups }));
   app.use(restoreRoutes(operators));
   app.use(nodeRoutes(journal));
-  if (chaos !== undefined) app.use(chaosRoutes(chaos), demoOrderRoutes(chaos.orderService));
+  if (chaos !== undefined) app.use(chaosRoutes(chaos), demoOrderRoutes(chaos.orderService, chaos.onRefused));
   app.use(noSuchRoute);
   app.use(journalAnswers);
   app.use(errorAnswers(report));

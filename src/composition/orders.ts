@@ -91,8 +91,8 @@ export class Orders {
     this.webhooks?.notify();
   }
 
-  /** Closes what the last run left open, and takes orders from then on. Throws `JournalOpenError` when that cannot be closed. */
-  async start(): Promise<void> {
+  /** Closes what the last run left open, and takes orders from then on. Gives how many it closed. Throws `JournalOpenError` when they cannot be closed. */
+  async start(): Promise<number> {
     const { config, log, onPhase } = this.#parts;
     onPhase("closing the orders that the last run left open");
     const interrupted = await this.#recover().catch((error: unknown) => {
@@ -106,6 +106,7 @@ export class Orders {
     this.orderService.open();
     // Counting many takes a while, for which no order waits.
     void this.#tellWhatIsHeld();
+    return interrupted;
   }
 
   async #tellWhatIsHeld(): Promise<void> {

@@ -54,7 +54,9 @@ test.concurrent("an outcome that is not what it says is named, and makes the exi
     const [page = ""] = /http:\/\/127\.0\.0\.1:\d+\//.exec(demo.stdout) ?? [];
     // The answer may or may not make it out.
     await fetch(`${page}chaos/crash`, { method: "POST" }).catch(() => {});
-    await eventually("the service to be back", () => /was gone \(signal SIGKILL\)\. It is back/.test(demo.stdout));
+    await eventually("the service to be back", () =>
+      /was gone \(signal SIGKILL\)\. It is back .*no order was under way\. Ctrl-C stops it\./.test(demo.stdout),
+    );
     expect((await fetch(page)).status).toBe(200);
   } finally {
     code = await interrupt(demo);

@@ -2,7 +2,7 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import type { Browser, Page } from "playwright-core";
+import type { Browser, BrowserContextOptions, Page } from "playwright-core";
 import { startStandIn } from "../../load/stand-in/stand-in.ts";
 import { perStepSetting } from "../../src/orders/steps.ts";
 import { fail, startOnFile } from "../admin/fixture.ts";
@@ -11,10 +11,10 @@ import { launchBrowser } from "../support/browser.ts";
 import { eventually } from "../support/eventually.ts";
 import { postOrder } from "../support/http-client.ts";
 
-const README_IMAGES = fileURLToPath(new URL("../../docs/images/", import.meta.url));
-const USAGE = `usage: npm run screenshots [-- DIRECTORY]
+const IMAGES_OF_PAGES = fileURLToPath(new URL("../../docs/images/", import.meta.url));
+const USAGE = `usage: npm run screenshots [-- DIRECTORY [SCENE ...]]
 
-Makes the two pictures of the README, or all twenty of them, light and dark, wide and narrow, in DIRECTORY.`;
+Makes the pictures of the pages under docs/images, or those of all or the named scenes in DIRECTORY: light and wide, dark and narrow, and in forced colors.`;
 const MINUTE_MS = 60_000;
 // Some of the last ten seconds before the picture is taken.
 const FOR_A_WHILE_MS = 1_500;
@@ -22,6 +22,8 @@ const FOR_A_WHILE_MS = 1_500;
 /** What a picture shows: how to bring it about on an open page. */
 interface Scene {
   readonly name: string;
+  /** The file under docs/images; none where no page shows it. */
+  readonly image?: string;
   readonly settings?: () => Promise<{ settings: Record<string, string>; close: () => Promise<void> }>;
   readonly play: (page: Page, port: number) => Promise<void>;
 }
@@ -31,22 +33,21 @@ const NO_PROVIDERS = { settings: { THREADS: "2", CPU_THREADS: "2" }, close: asyn
 const SCENES: readonly Scene[] = [
   { name: "idle", play: () => pause(FOR_A_WHILE_MS) },
   {
-    name: "busy",
+    name: "failure",
+    image: "failure.png",
     async play(page) {
-      for (const name of ["Place an order", "Fail a payment", "Compute", "Fail a vendor late", "Hang up", "200 orders at once"]) {
-        await press(page, name);
-        await pause(700);
-      }
+      await (await press(page, "Fail a payment"))(/declined/);
+      await page.mouse.move(0, 0);
       await pause(FOR_A_WHILE_MS);
     },
   },
   {
     name: "storm",
+    image: "storm.png",
     async play(page) {
-      await (await press(page, "Compute"))(/ok/);
-      await (await press(page, "Storm: 2000 fail"))(/declined/);
       await (await press(page, "Fail a vendor late"))(/vendor/);
       await (await press(page, "Hang up"))(/canceled/);
+      await page.getByRole("button", { name: "10 s in the picture" }).click();
       // Its picture is taken while it goes on.
       await press(page, "Storm: 2000 fail");
       await pause(FOR_A_WHILE_MS);
@@ -55,13 +56,30 @@ const SCENES: readonly Scene[] = [
   {
     name: "dead-thread",
     async play(page) {
-      await (await press(page, "Kill a thread"))(/internal/);
-      await press(page, "Stick a thread");
-      await pause(2 * FOR_A_WHILE_MS);
+      await page.getByRole("button", { name: "10 s in the picture" }).click();
+      await (await press(page, "Kill a thread"))(/failed/);
+      await (await press(page, "Stick a thread"))(/replaced/);
+      await pause(FOR_A_WHILE_MS);
+    },
+  },
+  {
+    name: "refused",
+    async play(page) {
+      await (await press(page, "200 orders at once"))(/ok/);
+      await pause(FOR_A_WHILE_MS);
+    },
+  },
+  {
+    name: "order",
+    async play(page) {
+      await (await press(page, "Fail a vendor late"))(/vendor/);
+      await page.locator("#orders-rows button").first().click();
+      await page.locator("#order table").waitFor();
     },
   },
   {
     name: "stuck-refunds",
+    image: "stuck-refunds.png",
     async settings() {
       const standIn = await startStandIn({
         faultModeOf: ({ step, action }) => {
@@ -75,52 +93,64 @@ const SCENES: readonly Scene[] = [
       for (let n = 1; n <= 4; n++) await postOrder(port, { order_id: `order-${1040 + n}`, amount: 1_990 * n });
       await page.locator("#stuck-body tbody tr").nth(5).waitFor();
       await pause(FOR_A_WHILE_MS);
-      await page.evaluate('document.getElementById("stuck").scrollIntoView()');
     },
   },
 ];
 
-const [directory] = process.argv.slice(2);
+interface Look {
+  readonly name: string;
+  readonly width: number;
+  readonly colors: Pick<BrowserContextOptions, "colorScheme" | "forcedColors">;
+}
+
+const WIDE: Look = { name: "light-1280", width: 1280, colors: { colorScheme: "light" } };
+const LOOKS: readonly Look[] = [
+  WIDE,
+  { name: "dark-390", width: 390, colors: { colorScheme: "dark" } },
+  { name: "forced-1280", width: 1280, colors: { colorScheme: "dark", forcedColors: "active" } },
+];
+
+const [directory, ...names] = process.argv.slice(2);
 if (directory?.startsWith("-") === true) {
   process.stdout.write(`${USAGE}\n`);
 } else {
   await using browser = await launchBrowser();
   if (directory === undefined) {
-    for (const scene of SCENES)
-      if (/storm|stuck/.test(scene.name)) await take(browser, scene, "light", 1280, join(README_IMAGES, `${scene.name}.png`));
+    for (const scene of SCENES) if (scene.image !== undefined) await take(browser, scene, WIDE, join(IMAGES_OF_PAGES, scene.image));
   } else {
     mkdirSync(directory, { recursive: true });
-    for (const scene of SCENES)
-      for (const scheme of ["light", "dark"] as const)
-        for (const width of [1280, 390]) await take(browser, scene, scheme, width, join(directory, `${scene.name}-${scheme}-${width}.png`));
+    for (const scene of SCENES) {
+      if (names.length > 0 && !names.includes(scene.name)) continue;
+      for (const look of LOOKS) await take(browser, scene, look, join(directory, `${scene.name}-${look.name}.png`));
+    }
   }
 }
 
-async function take(
-  browser: Browser,
-  { name, settings, play }: Scene,
-  colorScheme: "light" | "dark",
-  width: number,
-  path: string,
-): Promise<void> {
+async function take(browser: Browser, { name, settings, play }: Scene, { width, colors }: Look, path: string): Promise<void> {
   const prepared = (await settings?.()) ?? NO_PROVIDERS;
   try {
     await using file = await startOnFile(prepared.settings);
     if (name === "stuck-refunds") {
       for (const [n, minutes] of [190, 42].entries()) {
-        await fail(file.running.service.journal, `order-${1021 + n}`, ["payment"], Date.now() - minutes * MINUTE_MS);
+        await fail(
+          file.running.service.journal,
+          `order-${1021 + n}`,
+          n === 0 ? ["payment", "vendor"] : ["payment"],
+          Date.now() - minutes * MINUTE_MS,
+        );
       }
     }
     await using opened = await openPage(browser, file.running.adminPort, {
-      colorScheme,
+      ...colors,
       reducedMotion: "no-preference",
       viewport: { width, height: width < 600 ? 844 : 760 },
     });
     const { page } = opened;
+    await page.getByRole("button", { name: "2 s in the picture" }).click();
     await play(page, file.running.port);
     await eventually("a connection", () => page.locator('#link[data-state="live"]').count());
     // A picture of the buttons pressed last would have scrolled there.
-    if (!name.startsWith("stuck")) await page.evaluate("scrollTo(0, 0)");
+    await page.evaluate("scrollTo(0, 0)");
     await pause(200);
     await page.screenshot({ path });
     process.stdout.write(`${path}\n`);

@@ -30,9 +30,9 @@ const DEMO = z.strictObject({
 /**
  * `POST /chaos/orders`: places orders, all at once or `at_once` at a time, and answers what became of them. With `at_once`, an order
  * that is refused as `overloaded` is placed again, as clients should do. The page cannot place orders itself, because the public
- * listener takes nothing from a page of another origin. Only while all providers are simulated.
+ * listener takes nothing from a page of another origin. Only while all providers are simulated. `onRefused` hears of each refusal.
  */
-export function demoOrderRoutes(orderService: Pick<OrderService, "place">): Router {
+export function demoOrderRoutes(orderService: Pick<OrderService, "place">, onRefused?: (kind: ErrorKind) => void): Router {
   const router = Router({ caseSensitive: true, strict: true });
   router
     .route("/chaos/orders")
@@ -65,8 +65,9 @@ export function demoOrderRoutes(orderService: Pick<OrderService, "place">): Rout
           if (hang_up_ms !== undefined) void sleep(hang_up_ms).then(() => hangUp.abort());
           return (await answer).error ?? "ok";
         } catch (error) {
-          if (error instanceof Refused) return error.kind;
-          throw error;
+          if (!(error instanceof Refused)) throw error;
+          onRefused?.(error.kind);
+          return error.kind;
         }
       }
     })

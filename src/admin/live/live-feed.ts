@@ -2,10 +2,11 @@ import { monitorEventLoopDelay } from "node:perf_hooks";
 import type { Response } from "express";
 import type { LongSteps } from "../../diagnosis/long-steps.ts";
 import type { EndedOrder } from "../../orders/ended-order.ts";
+import type { ErrorKind } from "../../orders/error-kind.ts";
 import type { OnFault } from "../../orders/faults.ts";
 import type { Backlog } from "../../orders/operator-journal.ts";
 import { JournalUnavailable } from "../../orders/order-journal.ts";
-import { perStep, STEPS, type StepName } from "../../orders/steps.ts";
+import { perStep, STEP_TABLE, STEPS, type StepName } from "../../orders/steps.ts";
 import { type Capacity, monotonicMs } from "../../threads/index.ts";
 import { CIRCUIT_STATES } from "../metrics/pressure-metrics.ts";
 import type { MetricSources } from "../metrics.ts";
@@ -29,6 +30,8 @@ export interface LiveSources {
   readonly simulated: boolean;
   /** The name of the node; absent where the journal is of one process. */
   readonly node?: string;
+  /** The port of the public listener. */
+  readonly apiPort?: () => number;
   readonly onFault: OnFault;
 }
 
@@ -49,6 +52,8 @@ export class LiveFeed {
   #loopDelay: ReturnType<typeof monitorEventLoopDelay> | undefined;
   #loopUse = performance.eventLoopUtilization();
   #commits = { count: 0, requests: 0, max_ms: 0 };
+  #refused: Partial<Record<ErrorKind, number>> = {};
+  #interrupted = 0;
   #replaced: ReplacedThread[] = [];
   #backlog: Backlog | undefined;
   #marks = 0;
@@ -67,6 +72,16 @@ export class LiveFeed {
     this.#sample?.add(order);
   }
 
+  /** An order was refused before any of its steps began. */
+  orderRefused(kind: ErrorKind): void {
+    if (this.#sample !== undefined) this.#refused[kind] = (this.#refused[kind] ?? 0) + 1;
+  }
+
+  /** The start has closed so many orders that the last process left open. */
+  recovered(interrupted: number): void {
+    this.#interrupted = interrupted;
+  }
+
   /** The journal has made so many requests durable. */
   committed(requests: number, milliseconds: number): void {
     if (this.#sample === undefined) return;
@@ -81,15 +96,18 @@ export class LiveFeed {
 
   /** Makes a response a stream of events. Returns false when there are too many, or after `close`. */
   open(response: Response): boolean {
-    const { simulated, capacities, node } = this.#sources;
+    const { simulated, capacities, node, apiPort } = this.#sources;
     return this.#stream.add(response, "hello", {
       pid: process.pid,
       ...(node !== undefined && { node }),
       now: monotonicMs(),
       now_since_1970_ms: Date.now(),
+      started_since_1970_ms: Math.round(performance.timeOrigin),
+      ...(apiPort !== undefined && { api_port: apiPort() }),
       every_ms: TICK_MS,
       simulated,
       steps: STEPS,
+      refunding: STEPS.filter((step) => STEP_TABLE[step].compensate.hasAmount),
       limits: perStep((step) => capacities[step].limit),
     } satisfies Hello);
   }
@@ -105,7 +123,9 @@ export class LiveFeed {
     this.#loopUse = performance.eventLoopUtilization();
     this.#loopDelay = monitorEventLoopDelay({ resolution: LOOP_RESOLUTION_MS });
     this.#loopDelay.enable();
-    this.#ticks = 0;
+    // The first tick says already what is stuck, so the page need not move its panels afterwards.
+    this.#ticks = 1;
+    void this.#readBacklog();
     this.#timer = setInterval(() => {
       this.#sources.longSteps.mark();
       if (++this.#marks % (TICK_MS / MARK_MS) === 0) this.#tick();
@@ -117,6 +137,7 @@ export class LiveFeed {
     this.#loopDelay?.disable();
     this.#sources.longSteps.forget();
     this.#sample = undefined;
+    this.#refused = {};
     this.#replaced = [];
     this.#commits = { count: 0, requests: 0, max_ms: 0 };
   }
@@ -139,6 +160,7 @@ export class LiveFeed {
         .threads()
         .map(({ id, pool, running: steps, started: ever, heartbeatAgeMs }) => [id, pool, steps, ever, heartbeatAgeMs]),
       replaced_total: [...counters.replaced().values()].reduce((sum, count) => sum + count, 0),
+      interrupted: this.#interrupted,
       replaced: this.#replaced,
       in_use: perStep((step) => capacities[step].inUse),
       waiting: perStep((step) => capacities[step].waiting),
@@ -148,9 +170,11 @@ export class LiveFeed {
       receiver: receiver(),
       backlog: this.#backlog === undefined ? null : shown(this.#backlog),
       long_steps: this.#longSteps(this.#sample),
+      refused: this.#refused,
       ...this.#sample.take(),
     } satisfies Tick);
     this.#loopDelay?.reset();
+    this.#refused = {};
     this.#replaced = [];
     this.#commits = { count: 0, requests: 0, max_ms: 0 };
   }

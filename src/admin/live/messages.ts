@@ -15,10 +15,16 @@ export interface Hello {
   /** `now` and `now_since_1970_ms` are the same moment on two clocks, so that the page can show times of day. */
   readonly now: number;
   readonly now_since_1970_ms: number;
+  /** When the process began, milliseconds since 1970. */
+  readonly started_since_1970_ms: number;
+  /** The port of the public listener, which has `/docs`. Absent where there is none. */
+  readonly api_port?: number;
   readonly every_ms: number;
   /** Whether the providers are simulated, so that the page offers trouble. */
   readonly simulated: boolean;
   readonly steps: readonly StepName[];
+  /** The steps whose compensation gives the amount back. */
+  readonly refunding: readonly StepName[];
   readonly limits: Readonly<Record<StepName, number>>;
 }
 
@@ -34,6 +40,8 @@ export interface Tick {
   readonly in_flight: number;
   readonly threads: readonly LiveThread[];
   readonly replaced_total: number;
+  /** How many orders the start of this process found interrupted, and closed. */
+  readonly interrupted: number;
   readonly replaced: readonly ReplacedThread[];
   readonly in_use: Readonly<Record<StepName, number>>;
   readonly waiting: Readonly<Record<StepName, number>>;
@@ -49,6 +57,8 @@ export interface Tick {
   readonly long_steps: readonly LongRunning[];
   /** All attempts that have ended, by kind. */
   readonly ended: Readonly<Partial<Record<EndedAs, number>>>;
+  /** All orders that were refused before any of their steps began, by kind. */
+  readonly refused: Readonly<Partial<Record<ErrorKind, number>>>;
   /** Some of the attempts that have ended, among them all that had a step in `long_steps`. */
   readonly orders: readonly SampledOrder[];
   /** How many attempts that have ended are not among `orders`. */

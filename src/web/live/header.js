@@ -1,10 +1,10 @@
 /** @import { Hello, Tick } from "../../admin/live/messages.ts" */
 /** @import { LinkState } from "./feed.js" */
-import { byId, element } from "./elements.js";
+import { ask } from "./admin-api.js";
+import { byId } from "./elements.js";
 import { WINDOW_MS } from "./threads/lane-model.js";
 import { age, duration, short } from "./words.js";
 
-const NAMES = ["orders/s over 10 s", "p99", "in flight", "cancel p50", "threads"];
 // When a process dies under a button, both announce something. The second announcement would hide the first, so they are joined.
 const TOGETHER_MS = 3_000;
 
@@ -12,34 +12,42 @@ const TOGETHER_MS = 3_000;
 export function header() {
   const link = byId("link", HTMLElement);
   const linkText = byId("link-text", HTMLElement);
-  const values = NAMES.map(() => element("dd", {}, "–"));
-  byId("glance", HTMLElement).append(
-    ...NAMES.map((name, index) => element("div", {}, element("dt", {}, name), /** @type {HTMLElement} */ (values[index]))),
-  );
+  const values = byId("glance", HTMLElement).querySelectorAll("dd");
   // The latest known values; they are shown for as long as the lanes show their orders.
   const latest = { p99: { ms: Number.NaN, at: 0 }, cancel: { ms: Number.NaN, at: 0 } };
+  const alarm = byId("alarm", HTMLAnchorElement);
   let process = "";
   let lostMs = 0;
+  let newsMs = 0;
+  setInterval(showAge, 1_000);
 
   return {
     /** @param {Hello} hello */
-    hello({ pid, node }) {
+    hello({ pid, node, api_port }) {
       process = node === undefined ? `process ${pid}` : `node ${node}, process ${pid}`;
+      if (node !== undefined) void nameNodes(pid, node);
+      if (api_port === undefined) return;
+      const docs = byId("docs", HTMLAnchorElement);
+      docs.href = `${location.protocol}//${location.hostname}:${api_port}/docs`;
+      docs.hidden = false;
     },
 
     /**
      * @param {Tick} tick
      * @param {boolean} isShown its figures are shown, and not only remembered
-     * @param {() => number} ended how many orders ended in the last ten seconds
+     * @param {() => { ended: number, refused: number }} shares how many orders ended and were refused in the last ten seconds
      */
-    add(tick, isShown, ended) {
+    add(tick, isShown, shares) {
+      newsMs = performance.now();
       if (tick.order_ms !== null) latest.p99 = { ms: tick.order_ms.p99, at: tick.now };
       if (tick.cancel_ms !== null) latest.cancel = { ms: tick.cancel_ms.p50, at: tick.now };
       if (!isShown) return;
       const recent = (/** @type {{ ms: number, at: number }} */ { ms, at }) =>
         Number.isNaN(ms) || tick.now < at || tick.now - at > WINDOW_MS ? "–" : duration(ms);
+      const { ended, refused } = shares();
       const texts = [
-        short(ended() / 10),
+        short(ended / 10),
+        short(refused),
         recent(latest.p99),
         short(tick.in_flight),
         recent(latest.cancel),
@@ -48,9 +56,19 @@ export function header() {
       for (const [index, value] of values.entries()) if (value.textContent !== texts[index]) value.textContent = texts[index] ?? "";
     },
 
+    /** @param {string} text what is stuck; empty where nothing is */
+    setAlarm(text) {
+      if (alarm.textContent === text) return;
+      alarm.textContent = text;
+      alarm.hidden = text === "";
+      document.body.classList.toggle("stuck", text !== "");
+    },
+
     /** @param {LinkState} state */
     setState(state) {
       link.dataset.state = state;
+      // Figures that are not of now must not look as if they were.
+      document.body.classList.toggle("dimmed", newsMs > 0 && state !== "live");
       if (state === "live") {
         linkText.textContent = `live, ${process}`;
         if (lostMs > 0) announce(`live again after ${age((performance.now() - lostMs) / 1_000)}`);
@@ -58,10 +76,24 @@ export function header() {
         return;
       }
       if (lostMs === 0) lostMs = performance.now();
-      linkText.textContent = state === "silent" ? "no news for three seconds" : "no connection; trying again";
+      showAge();
       if (state === "lost" && process !== "") announce("the connection is lost; trying again");
     },
   };
+
+  function showAge() {
+    if (link.dataset.state === "live" || link.dataset.state === "connecting") return;
+    const last = newsMs === 0 ? "" : `, last news ${age((performance.now() - newsMs) / 1_000)} ago`;
+    linkText.textContent = link.dataset.state === "silent" ? `no news${last}` : `no connection${last}; trying again`;
+  }
+
+  /** @param {number} pid @param {string} node */
+  async function nameNodes(pid, node) {
+    const { nodes } = await ask("/nodes").catch(() => ({ nodes: [] }));
+    const others = nodes.map((/** @type {{ name: string }} */ { name }) => name).filter((/** @type {string} */ name) => name !== node);
+    if (others.length > 0) process = `node ${node} (others: ${others.join(", ")}), process ${pid}`;
+    if (link.dataset.state === "live") linkText.textContent = `live, ${process}`;
+  }
 }
 
 let announcedMs = Number.NEGATIVE_INFINITY;

@@ -4,8 +4,10 @@ import { figures } from "./figures/figures.js";
 import { announce, header } from "./header.js";
 import { orderDialog } from "./orders/order-dialog.js";
 import { orders } from "./orders/orders.js";
+import { recovery } from "./recovery.js";
 import { ServerClock } from "./server-clock.js";
 import { stuck } from "./stuck/stuck.js";
+import { upkeep } from "./stuck/upkeep.js";
 import { threadsPanel } from "./threads/threads-panel.js";
 import { trouble } from "./trouble/trouble.js";
 
@@ -15,10 +17,12 @@ const SHOWN_EVERY_TICKS = 4;
 const clock = new ServerClock();
 const openOrder = orderDialog();
 const head = header();
+const recovered = recovery(announce);
 const threads = threadsPanel(clock, openOrder);
 const figuresPanel = figures();
 const ordersPanel = orders(clock, openOrder);
 const stuckPanel = stuck(announce, openOrder);
+const showReceiver = upkeep(announce);
 const showTrouble = trouble(byId("trouble-body", HTMLElement), announce);
 
 /** @type {number | undefined} */
@@ -27,11 +31,13 @@ let ticks = 0;
 
 listen({
   onHello(hello) {
+    recovered.hello(hello);
     clock.restart(hello.now, hello.now_since_1970_ms);
     head.hello(hello);
     threads.hello(hello);
     ordersPanel.hello(hello.steps);
     showTrouble(hello.simulated);
+    stuckPanel.hello(hello);
     figuresPanel.hello(hello.steps, pid !== undefined && pid !== hello.pid);
     pid = hello.pid;
   },
@@ -41,16 +47,25 @@ listen({
     ticks++;
     clock.received(tick.now);
     threads.add(tick, isShown);
-    head.add(tick, isShown, threads.ended);
+    head.add(tick, isShown, threads.shares);
+    recovered.add(tick);
     figuresPanel.add(tick);
     ordersPanel.add(tick);
-    stuckPanel.add(tick);
+    showReceiver(tick.receiver);
+    head.setAlarm(stuckPanel.add(tick));
+    void stuckPanel.settled().then(showPanels);
   },
   onState(state) {
     threads.setLive(state === "live");
     head.setState(state);
+    if (state !== "live") showPanels();
   },
 });
+
+/** Until the first message nobody knows which panels there are and which comes first, and nothing shall jump. */
+function showPanels() {
+  document.body.classList.remove("starting");
+}
 
 // Tabbing reaches the tables, so that the arrow keys scroll them.
 for (const area of document.querySelectorAll("section.scroll")) /** @type {HTMLElement} */ (area).tabIndex = 0;

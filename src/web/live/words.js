@@ -29,6 +29,11 @@ export function age(seconds) {
   return `${Math.round(seconds / 86_400)} days`;
 }
 
+/** An amount in minor units. @param {number} amount */
+export function money(amount) {
+  return (amount / 100).toLocaleString("en", { minimumFractionDigits: 2 });
+}
+
 /** @param {number} bytes */
 export function bytes(bytes) {
   return bytes < 1e6 ? `${short(bytes / 1e3)} kB` : `${short(bytes / 1e6)} MB`;
@@ -37,6 +42,11 @@ export function bytes(bytes) {
 /** @param {Date} date */
 export function timeOfDay(date) {
   return date.toLocaleTimeString("en-GB");
+}
+
+/** Date and time of day where the reader is. @param {string} iso */
+export function localTime(iso) {
+  return new Date(iso).toLocaleString("en-GB", { dateStyle: "medium", timeStyle: "medium" });
 }
 
 /** @param {string} kind `payment_declined` and the like */

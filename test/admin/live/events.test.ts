@@ -31,6 +31,18 @@ describe("GET /events", () => {
     expect(watching.retryMs).toBe(500);
   });
 
+  test("counts who was refused, by kind, of clients and of the demo", async () => {
+    await using small = await startService({ THREADS: "1", CPU_THREADS: "1", MAX_IN_FLIGHT: "1" });
+    using watching = await watch(small.adminPort);
+    const order = { order_id: newId("refused"), amount: 1, delay_ms: perStep(() => 0) };
+    await postOrder(small.port, order);
+    expect((await postOrder(small.port, { ...order, amount: 2 })).status).toBe(409);
+    expect((await demo({ count: 5, order: { delay_ms: { vendor: 100 } } }, small)).json.ended).toEqual({ ok: 1, overloaded: 4 });
+    const refused = (kind: "order_conflict" | "overloaded") => watching.ticks.reduce((sum, tick) => sum + (tick.refused[kind] ?? 0), 0);
+    await eventually("all of them", () => refused("order_conflict") > 0 && refused("overloaded") > 3);
+    expect([refused("order_conflict"), refused("overloaded")]).toEqual([1, 4]);
+  });
+
   test("reports how an order ended, step by step", async () => {
     using watching = await watch(server.adminPort);
     const id = newId("reported");

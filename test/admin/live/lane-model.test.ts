@@ -115,6 +115,20 @@ test("the bar of a step that runs grows in its place, stops with its step and is
   expect(model.bars.find(({ order: { id } }) => id === "cut off")).toMatchObject({ status: "ended", to: start + 1_500 });
 });
 
+test("while nothing runs they keep what ran last, and no more; what runs next takes its place", () => {
+  const model = new LaneModel();
+  model.hello(first.hello);
+  for (const tick of first.ticks) model.tick(tick);
+  const last = first.ticks.at(-1)?.now ?? 0;
+  const threads = [[1, "exclusive", 0, 1, 5]] as const;
+  const rest = (ms: number) => model.tick(quiet(last + ms, { threads, in_flight: 0 }));
+  for (let ms = 250; ms <= 60_000; ms += 250) rest(ms);
+  expect(model.bars.length).toBeGreaterThan(1_000);
+  for (const { samples } of model.lanes) expect(samples.length).toBeLessThan(100);
+  model.tick(quiet(last + 60_250, { threads, in_flight: 1 }));
+  expect(model.bars).toEqual([]);
+});
+
 test("the median of a second is not that of its one slow order", () => {
   const history = new History();
   const tick = (now: number, ok: number, p50: number) =>

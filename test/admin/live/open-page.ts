@@ -31,6 +31,8 @@ export async function openPage(browser: Browser, adminPort: number, options: Bro
   });
   await page.goto(`http://127.0.0.1:${adminPort}/`);
   await page.locator('#link[data-state="live"]').waitFor();
+  // What a test looks for stays longer in the picture.
+  await page.getByRole("button", { name: "10 s in the picture" }).click();
   return { page, urls, complaints, [Symbol.asyncDispose]: () => context.close() };
 }
 

@@ -134,6 +134,48 @@ describe.skipIf(CHROMIUM === undefined)(`the live page${SKIPPED}`, () => {
     await says(dialog, /no such order/);
   });
 
+  test("nothing jumps while it loads, and the first paint waits for little", async () => {
+    await using opened = await openPage(browser, adminPort);
+    const { page } = opened;
+    await page.addInitScript(
+      `globalThis.shifts = []; new PerformanceObserver((list) => shifts.push(...list.getEntries().map(({ value }) => value))).observe({ type: "layout-shift", buffered: true })`,
+    );
+    await page.reload();
+    await page.locator("#stuck-body tbody tr").first().waitFor();
+    await says(page.locator("#figures-hint"), /per second/);
+    const shifts = await page.evaluate<number[]>("shifts");
+    expect(shifts.reduce((sum, one) => sum + one, 0)).toBeLessThan(0.05);
+    const paintMs = await page.evaluate<number>("performance.getEntriesByName('first-contentful-paint')[0].startTime");
+    console.info(`first paint after ${Math.round(paintMs)} ms, shifts ${JSON.stringify(shifts)}`);
+  });
+
+  test("Tab reaches every button, link and field; Space pauses the picture, and arrows step", async () => {
+    await using opened = await openPage(browser, adminPort);
+    const { page } = opened;
+    await page.locator("#stuck-body tbody tr").first().waitFor();
+    const pause = page.getByRole("button", { name: /^Pause/ });
+    await page.locator("#threads").focus();
+    for (const [key, pressed] of [
+      ["Space", "true"],
+      ["Space", "false"],
+      ["ArrowLeft", "true"],
+    ] as const) {
+      await page.keyboard.press(key);
+      expect(await pause.getAttribute("aria-pressed")).toBe(pressed);
+    }
+    const missed = await page.evaluate<string[]>(`[...document.querySelectorAll("a[href], button, input, select, summary")]
+      .filter((one) => one.checkVisibility({ visibilityProperty: true }) && !one.disabled)
+      .filter((one) => { one.focus(); return document.activeElement !== one || one.tabIndex < 0; }).map((one) => one.outerHTML)`);
+    expect(missed).toEqual([]);
+    await page.evaluate("document.activeElement.blur(); scrollTo(0, 0)");
+    const reached = new Set<string>();
+    for (let n = 0; n < 40; n++) {
+      await page.keyboard.press("Tab");
+      reached.add(await page.evaluate<string>("document.activeElement.textContent"));
+    }
+    for (const name of ["Pause", "No courier", "Crash the process", "Retry all"]) expect([...reached]).toContain(name);
+  });
+
   test("axe finds nothing serious, light and wide, dark and narrow, and nothing is wider than the window", async () => {
     await using opened = await openPage(browser, adminPort);
     const { page } = opened;

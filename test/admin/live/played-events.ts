@@ -21,9 +21,11 @@ export function playedTenSeconds(n: number): { hello: Hello; ticks: Tick[] } {
     pid: 1,
     now: startMs,
     now_since_1970_ms: 1_700_000_000_000 + startMs,
+    started_since_1970_ms: 1_700_000_000_000,
     every_ms: TICK_MS,
     simulated: true,
     steps: STEPS,
+    refunding: ["payment"],
     limits: each(1_000),
   };
   return { hello, ticks: Array.from({ length: TICKS }, (_, at) => tickAt(n * TICKS + at + 1)) };
@@ -45,6 +47,7 @@ function tickAt(n: number): Tick {
       [thread, "shared", 299, n * ENDED, 5],
     ],
     replaced_total: thread - 2,
+    interrupted: 0,
     replaced: n % 40 === 0 ? [{ id: thread - 1, pool: "shared", reason: "killed", at: now }] : [],
     in_use: each(100),
     waiting: each(3),
@@ -54,6 +57,7 @@ function tickAt(n: number): Tick {
     receiver: "none",
     backlog: { compensations: each({ count: 0, oldest_s: 0 }), events: { count: 0, oldest_s: 0 }, dead_letters: 0, journal_bytes: 1e6 },
     long_steps: [[`long-${n >> 3}`, 1, 0, 1, now - 300 - (n % 8) * TICK_MS]],
+    refused: { overloaded: 3 },
     ended: { ok: ENDED / 2, payment_declined: ENDED / 2 },
     orders: Array.from({ length: SHOWN }, (_, at) => orderAt(now, thread, `order-${n}-${at}`, at % 2 === 0)),
     left: ENDED - SHOWN,

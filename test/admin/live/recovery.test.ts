@@ -16,6 +16,8 @@ interface Noted {
   readonly pausesMs: readonly number[];
 }
 
+const EQUAL = /(\d+) interrupted, \1 compensated/;
+
 /** Has a page note when it opens a stream of events, whether that says anything, and for how long it sets timers. */
 const NOTE_TRIES = `(() => {
   const noted = globalThis.noted = { tries: [], pausesMs: [] };
@@ -59,6 +61,10 @@ describe.skipIf(CHROMIUM === undefined)(`the live page where something went wron
     const panel = page.locator("#stuck-body");
     await says(panel, /stuck-1\s+payment\s+12\.00\s+2 h\s+1\s+HTTP 503/);
     expect(await page.locator("#stuck-hint").innerText()).toMatch(/^2 compensations wait, the oldest for 2 h/);
+    // It comes first, the header says so, and only what gives money back has an amount.
+    expect(await page.locator("#alarm").innerText()).toBe("4 stuck, oldest 2 h");
+    expect(await page.evaluate("document.getElementById('stuck').offsetTop < document.getElementById('threads').offsetTop")).toBe(true);
+    expect(await panel.innerText()).toMatch(/vendor\s+2 h/);
 
     await page.getByRole("button", { name: "Retry payment of stuck-1" }).click();
     await says(panel, /Settle\s+compensated/);
@@ -68,10 +74,11 @@ describe.skipIf(CHROMIUM === undefined)(`the live page where something went wron
     expect((await file.get("/compensations")).json.compensations).toEqual([]);
     expect((await file.get("/compensations?state=settled")).json.compensations).toMatchObject([{ step: "vendor", note: "called them" }]);
 
-    await says(panel, /disabled: it answered 410/);
+    const upkeep = page.locator("#upkeep-body");
+    await says(upkeep, /disabled: it answered 410/);
     receiver.status = 204;
     await page.getByRole("button", { name: "Resume" }).click();
-    await says(panel, /Receiver of events\s+up\./);
+    await says(upkeep, /Receiver of events\s+up\./);
     await page
       .getByRole("button", { name: /^Redeliver order\.\w+ of given-up$/ })
       .first()
@@ -80,10 +87,10 @@ describe.skipIf(CHROMIUM === undefined)(`the live page where something went wron
 
     await page.getByLabel("File name").fill("page.db");
     await page.getByRole("button", { name: "Back up" }).click();
-    await says(panel, /\d+ bytes in \d+ ms/);
+    await says(upkeep, /\d+ bytes in \d+ ms/);
     expect(readFileSync(join(file.backups, "page.db")).length).toBeGreaterThan(1_000);
     await page.getByRole("button", { name: "Back up" }).click();
-    await says(panel, /page\.db exists already/);
+    await says(upkeep, /page\.db exists already/);
   });
 
   test("keeps the row of a compensation that is being tried, and one about which somebody writes, though no list has them then", async () => {
@@ -91,7 +98,7 @@ describe.skipIf(CHROMIUM === undefined)(`the live page where something went wron
     await using opened = await openPage(browser, file.running.adminPort);
     const { page } = opened;
     const panel = page.locator("#stuck-body");
-    await says(panel, /slow-1\s+payment[\s\S]*slow-1\s+vendor/);
+    await says(panel, /slow-1\s+payment[\s\S]*\svendor/);
     const gate = Promise.withResolvers<void>();
     let lists = 0;
     await page.route("**/compensations/*/retry", async (route) => {
@@ -136,6 +143,8 @@ describe.skipIf(CHROMIUM === undefined)(`the live page where something went wron
       expect(await first.exited).toMatchObject({ signal: "SIGKILL" });
       await page.locator('#link[data-state="lost"]').waitFor();
       await says(page.locator("#announce"), /connection is lost/);
+      await says(page.locator("#link-text"), /no connection, last news \d+ s ago/);
+      expect(await page.evaluate("getComputedStyle(document.querySelector('main')).opacity")).toBe("0.5");
 
       await using second = new ChildServer(settings);
       await second.ports();
@@ -150,6 +159,9 @@ describe.skipIf(CHROMIUM === undefined)(`the live page where something went wron
       expect(tries.filter(({ atMs, heard }) => atMs > readyMs && !heard)).toEqual([]);
       expect(await page.locator("#link-text").innerText()).toBe(`live, process ${second.process.pid}`);
       await drawn(page, "failed");
+      expect(await page.evaluate("getComputedStyle(document.querySelector('main')).opacity")).toBe("1");
+      const [, interrupted, compensated] = /(\d+) interrupted, (\d+) compensated/.exec(await says(page.locator("#recovered"), EQUAL)) ?? [];
+      expect([Number(interrupted) > 0, compensated]).toEqual([true, interrupted]);
       await page.fill("#orders-id", id);
       await page.keyboard.press("Enter");
       await says(page.locator("#order"), /Attempt 1\s+ok/);

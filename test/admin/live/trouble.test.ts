@@ -22,13 +22,14 @@ describe.skipIf(CHROMIUM === undefined)(`a button of trouble does what it says, 
 
   // These wait most of the time, so they do it together. Killed threads and a full service would disturb them.
   describe.concurrent("at one time", () => {
-    test("fail a payment, fail a vendor late, hang up, time out", async () => {
+    test("fail a payment, fail a vendor late, no courier, hang up, time out", async () => {
       await using opened = await openPage(browser, server.adminPort);
       const { page } = opened;
       const tables = await tablesOf(page);
       const timeout = await press(page, "Time out");
       const declined = await press(page, "Fail a payment");
       const late = await press(page, "Fail a vendor late");
+      const noCourier = await press(page, "No courier");
       const left = await press(page, "Hang up");
       // A line from each cause to what it stopped, and what was compensated: each at once, for all of it scrolls out.
       const stopped = (cause: string) => says(tables, new RegExp(`demo-\\w+\\s+${cause}\\s+\\d\\s+[\\d.]+ (µs|ms)`));
@@ -38,10 +39,12 @@ describe.skipIf(CHROMIUM === undefined)(`a button of trouble does what it says, 
       await left(/^canceled$/);
       await stopped("client disconnected");
       await late(/^vendor unavailable$/);
+      await noCourier(/^no courier$/);
       await drawn(page, "compensated");
       await timeout(/^timeout$/);
       await stopped("deadline");
-      for (const kind of ["payment declined", "vendor unavailable", "canceled", "timeout"]) await says(ordersOf(page), new RegExp(kind));
+      for (const kind of ["payment declined", "vendor unavailable", "no courier", "canceled", "timeout"])
+        await says(ordersOf(page), new RegExp(kind));
     });
 
     test("Compute: on threads of their own", async () => {
@@ -65,8 +68,14 @@ describe.skipIf(CHROMIUM === undefined)(`a button of trouble does what it says, 
       "steps that waited for a courier",
       async () => {
         // The line of couriers is short-lived, and looked at four times a second; it is in the figures once its second is over.
-        await makeTrouble(page, "200 orders at once", /\d ok\b/);
+        const said = await (await press(page, "200 orders at once"))(/\d ok\b/);
         await pause(1_500);
+        // Who was refused is on the page too: as a figure, in words, and as a series.
+        if (said.includes("refused")) {
+          await says(page.locator("#glance"), /refused in 10 s\s*[1-9]/);
+          await says(page.locator("#sampling"), /\d refused before any step began/);
+          await says(page.locator("figure").first(), /refused/);
+        }
         return page.locator("#figures-table").innerText();
       },
       (text) => Number(most.exec(text)?.[1] ?? 0) > 5,
@@ -79,11 +88,11 @@ describe.skipIf(CHROMIUM === undefined)(`a button of trouble does what it says, 
     await using opened = await openPage(browser, server.adminPort);
     const { page } = opened;
     const before = (await send(server.adminPort, { path: "/debug/threads" })).json.replaced;
-    await makeTrouble(page, "Kill a thread", /^killed thread #\d+; .*\d+ internal/);
+    await makeTrouble(page, "Kill a thread", /^killed thread #\d+: \d+ of 12 orders had a step on it and failed/);
     await says(ordersOf(page), /internal/);
     await says(page.locator("#glance"), new RegExp(`${before + 1} replaced`));
     await drawn(page, "ok");
-    await makeTrouble(page, "Stick a thread", /stuck/);
+    await makeTrouble(page, "Stick a thread", /^replaced after/);
     await says(page.locator("#glance"), new RegExp(`${before + 2} replaced`));
     await says(await tablesOf(page), /#\d+\s+shared[\s\S]*#\d+\s+exclusive/);
   });

@@ -41,7 +41,7 @@ export function figures() {
     add(tick) {
       history.add(tick);
       latest = tick;
-      if (++ticks % 4 !== 0) return;
+      if (++ticks % 4 !== 0 && ticks > 1) return;
       read();
       if (details.open) showTable();
     },
@@ -55,7 +55,7 @@ export function figures() {
 
   function read() {
     for (const card of cards) card.read();
-    const text = pointed === undefined ? `the last ${age(span())}, a point a second` : `${pointed + 1} s ago`;
+    const text = pointed === undefined ? `the last ${age(span())}, a point per second` : `${pointed + 1} s ago`;
     if (hint.textContent !== text) hint.textContent = text;
   }
 

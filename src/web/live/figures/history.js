@@ -1,10 +1,11 @@
 /** @import { Tick } from "../../../admin/live/messages.ts" */
+import { total } from "../total.js";
 
 /** Five minutes, a point a second. */
 export const SECONDS = 300;
 
 // The kinds that have a colour of their own; the rest are "other".
-const KINDS = ["ok", "payment_declined", "vendor_unavailable", "timeout", "canceled"];
+const KINDS = ["ok", "payment_declined", "vendor_unavailable", "no_courier", "timeout", "canceled"];
 
 /** What happened in the last five minutes: series by name, in arrays of fixed size. NaN where nothing is known. */
 export class History {
@@ -26,13 +27,14 @@ export class History {
     for (const kind of KINDS) this.#sum(`ended ${kind}`, 0);
     this.#sum("ended other", 0);
     for (const [kind, count] of Object.entries(tick.ended)) this.#sum(`ended ${KINDS.includes(kind) ? kind : "other"}`, count);
+    this.#sum("refused", total(tick.refused));
     this.#sum("commits", tick.commits.count);
     this.#sum("requests", tick.commits.requests);
     if (tick.commits.count > 0) {
       this.#max("commit size", tick.commits.requests / tick.commits.count);
       this.#max("commit ms", tick.commits.max_ms);
     }
-    const ended = Object.values(tick.ended).reduce((sum, count) => sum + count, 0);
+    const ended = total(tick.ended);
     this.#mean("order p50", tick.order_ms?.p50, ended);
     this.#max("order p99", tick.order_ms?.p99);
     this.#mean("cancel p50", tick.cancel_ms?.p50, ended - (tick.ended.ok ?? 0));

@@ -19,9 +19,9 @@ import { drawPlot } from "./plot.js";
  */
 export function plotCard({ title, unit, shape, least, series }, { history, span, pointed, version }, onPoint) {
   const canvas = element("canvas", { "aria-hidden": true });
-  const values = series.map(({ name, label, color, dashed }) => {
+  const values = series.map(({ name, label, color }, index) => {
     const value = element("b", {}, "–");
-    const key = element("i", { class: `key ${color}${dashed ? " dashed" : ""}`, "aria-hidden": true });
+    const key = element("i", { class: `key ${color}${shape === "stacked" ? "" : ` line dash-${index}`}`, "aria-hidden": true });
     return { name, value, root: element("span", { class: "value" }, key, `${label} `, value) };
   });
   const root = element(
@@ -41,7 +41,7 @@ export function plotCard({ title, unit, shape, least, series }, { history, span,
     const now = `${version()} ${pointed()} ${canvas.clientWidth} ${matchMedia("(prefers-color-scheme: dark)").matches}`;
     if (now === drawn) return;
     drawn = now;
-    const lines = series.map(({ name, color, dashed }) => ({ color, dashed, values: history.of(name).subarray(-span()) }));
+    const lines = series.map(({ name, color }) => ({ color, values: history.of(name).subarray(-span()) }));
     const before = pointed();
     drawPlot(canvas, lines, { shape, least, pointed: before === undefined ? undefined : span() - 1 - before });
   });

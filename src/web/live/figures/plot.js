@@ -1,15 +1,16 @@
 /** @import { Shape } from "./plots.js" */
-import { fitted } from "../frames.js";
 import { colorOf, palette } from "../palette.js";
-import { short } from "../words.js";
+import { drawAxes } from "./axes.js";
 
-/** @typedef {{ readonly color: string, readonly dashed: boolean, readonly values: Float64Array }} Line */
+/** @typedef {{ readonly color: string, readonly values: Float64Array }} Line */
 
-const TOP_PX = 12;
-const BOTTOM_PX = 2;
+// A series without a value above zero has a scale all the same.
+const LEAST = 0.1;
+/** By the place of a series in its plot, so that colours alone need not tell them apart. */
+const DASHES = [[], [5, 3], [1.5, 2.5], [8, 2, 2, 2], [3, 3], [8, 4]];
 
 /**
- * Draws some series of equal length, a point a second.
+ * Draws some series of equal length, a point per second.
  *
  * @param {HTMLCanvasElement} canvas
  * @param {readonly Line[]} series
@@ -19,49 +20,36 @@ const BOTTOM_PX = 2;
  * @param {number | undefined} options.pointed the index of the point under the pointer
  */
 export function drawPlot(canvas, series, { shape, least, pointed }) {
-  const { context, width, height } = fitted(canvas);
-  const colors = palette();
-  context.clearRect(0, 0, width, height);
   const drawn = shape === "stacked" ? stacked(series) : series.map((one) => ({ ...one, from: undefined }));
   let most = least;
-  for (const { values } of drawn) for (const value of values) if (value > most) most = value;
-  most = niceAbove(most);
-  const bottom = height - BOTTOM_PX;
-  const tall = bottom - TOP_PX;
+  let min = least / 10;
+  for (const { values } of drawn) {
+    for (const value of values) {
+      if (value > most) most = value;
+      if (value > 0 && value < min) min = value;
+    }
+  }
   const points = drawn[0]?.values.length ?? 0;
-  const x = (/** @type {number} */ index) => (index / (points - 1)) * (width - 2) + 1;
-  const y = (/** @type {number} */ value) =>
-    bottom - tall * (shape === "log" ? Math.log10(1 + 10 * Math.max(0, value)) / Math.log10(1 + 10 * most) : value / most);
-
-  context.fillStyle = colors.line;
-  for (let minute = 1; points - 60 * minute > 0; minute++) context.fillRect(Math.round(x(points - 1 - 60 * minute)), TOP_PX, 1, tall);
-  context.fillRect(0, bottom, width, 1);
-  context.fillRect(0, TOP_PX, width, 1);
-  for (const { values, from, color, dashed } of drawn.toReversed()) {
+  const { context, x, y, top, bottom } = drawAxes(canvas, { shape, most, min: Math.max(min, least / 1e4, LEAST / 1e3), points });
+  for (const [index, { values, from, color }] of [...drawn.entries()].toReversed()) {
     context.strokeStyle = colorOf(color);
     context.fillStyle = colorOf(color);
     context.lineWidth = 1.5;
-    context.setLineDash(dashed ? [3, 3] : []);
+    context.setLineDash(DASHES[index % DASHES.length] ?? []);
     if (from === undefined) drawLine(context, values, x, y);
     else {
       context.globalAlpha = 0.75;
-      for (const [index, value] of values.entries()) {
-        const floor = from[index] ?? 0;
-        if (value > floor) context.fillRect(x(index - 0.5), y(value), width / points + 0.5, y(floor) - y(value));
+      for (const [at, value] of values.entries()) {
+        const floor = from[at] ?? 0;
+        if (value > floor) context.fillRect(x(at - 0.5), y(value), x(1) - x(0) + 0.5, y(floor) - y(value));
       }
       context.globalAlpha = 1;
     }
   }
   context.setLineDash([]);
-  if (pointed !== undefined) {
-    context.fillStyle = colors.soft;
-    context.fillRect(x(pointed), TOP_PX, 1, tall);
-  }
-  context.font = `10px ${getComputedStyle(canvas).fontFamily}`;
-  context.fillStyle = colors.soft;
-  context.textAlign = "right";
-  context.textBaseline = "top";
-  context.fillText(short(most), width, 0);
+  if (pointed === undefined) return;
+  context.fillStyle = palette().soft;
+  context.fillRect(x(pointed), top, 1, bottom - top);
 }
 
 /**
@@ -93,13 +81,6 @@ function stacked(series) {
   return series.map(({ color, values }) => {
     const from = below;
     below = values.map((value, index) => value + (Number.isNaN(from[index]) ? 0 : (from[index] ?? 0)));
-    return { color, dashed: false, values: below, from };
+    return { color, values: below, from };
   });
-}
-
-/** @param {number} value */
-function niceAbove(value) {
-  const unit = 10 ** Math.floor(Math.log10(value));
-  for (const step of [1, 1.5, 2, 3, 5, 7.5, 10]) if (value <= unit * step) return unit * step;
-  return value;
 }

@@ -5,18 +5,17 @@ import { stepColor } from "../palette.js";
  * @property {string} title
  * @property {string} unit
  * @property {Shape} shape
- * @property {number} least the scale ends no lower than here, so that noise does not look like an event
+ * @property {number} least the scale ends no lower than here, so that noise does not look like an event; a logarithmic one begins no higher than at a tenth of it
  * @property {readonly Series[]} series
  *
- * @typedef {"lines" | "stacked" | "log"} Shape
+ * @typedef {"lines" | "stacked" | "log" | "states"} Shape
  *
  * @typedef {object} Series
  * @property {string} name as `History` has it
  * @property {string} label
  * @property {string} color of the palette
- * @property {boolean} dashed
  *
- * @typedef {readonly [name: string, label: string, color: string, dashed?: "dashed"]} SeriesRow
+ * @typedef {readonly [name: string, label: string, color: string]} SeriesRow
  * @typedef {readonly [title: string, unit: string, shape: Shape, least: number, ...series: SeriesRow[]]} PlotRow
  */
 
@@ -29,26 +28,30 @@ export function plotsOf(steps) {
   const rows = [
     [
       "Orders",
-      "a second",
+      "per second",
       "stacked",
       10,
       ["ended ok", "ok", "ok"],
       ["ended payment_declined", "declined", colorOfStep("payment")],
-      ["ended vendor_unavailable", "vendor", colorOfStep("vendor")],
+      ["ended vendor_unavailable", "vendor unavailable", colorOfStep("vendor")],
+      ["ended no_courier", "no courier", colorOfStep("courier")],
       ["ended timeout", "timeout", "warn"],
       ["ended canceled", "canceled", "soft"],
       ["ended other", "other", "failed"],
+      ["refused", "refused", "faint"],
     ],
-    ["Time to answer", "ms", "log", 100, ["order p50", "p50", "ok"], ["order p99", "p99", "ok", "dashed"]],
-    ["Cancel to stop", "ms", "log", 1, ["cancel p50", "p50", "failed"], ["cancel p99", "p99", "failed", "dashed"]],
-    ["In flight", "", "lines", 10, ["in flight", "orders", "ok"], ["steps running", "steps", "soft", "dashed"]],
+    ["Time to answer", "ms", "log", 1_000, ["order p50", "p50", "ok"], ["order p99", "p99", "ok"]],
+    ["Cancel to stop", "ms", "log", 10, ["cancel p50", "p50", "failed"], ["cancel p99", "p99", "failed"]],
+    ["In flight", "orders, steps", "lines", 10, ["in flight", "orders", "ok"], ["steps running", "steps", "soft"]],
     ["Waiting for capacity", "steps", "lines", 10, ...ofEachStep("waiting")],
-    ["Capacity in use", "steps", "log", 10, ...ofEachStep("in use")],
-    ["Event loop", "", "lines", 100, ["loop delay", "late ms", "warn"], ["loop busy", "busy %", "soft", "dashed"]],
-    ["Threads", "", "lines", 4, ["threads", "alive", "ok"], ["replaced", "replaced/s", "failed"]],
-    ["Journal", "a second", "lines", 10, ["requests", "requests", "compensated"], ["commits", "commits", "soft", "dashed"]],
-    ["A commit", "", "log", 10, ["commit size", "requests", "compensated"], ["commit ms", "ms", "soft", "dashed"]],
-    ["Circuits", "", "lines", 2, ...ofEachStep("circuit")],
+    ["Capacity in use", "steps", "lines", 10, ...ofEachStep("in use")],
+    ["Event loop late", "ms", "lines", 50, ["loop delay", "longest", "warn"]],
+    ["Event loop busy", "%", "lines", 100, ["loop busy", "most", "soft"]],
+    ["Threads", "", "lines", 4, ["threads", "alive", "ok"], ["replaced", "replaced", "failed"]],
+    ["Journal", "per second", "lines", 10, ["requests", "requests", "compensated"], ["commits", "commits", "soft"]],
+    ["Requests per commit", "", "lines", 4, ["commit size", "most", "compensated"]],
+    ["Time of a commit", "ms", "log", 100, ["commit ms", "longest", "soft"]],
+    ["Circuits", "", "states", 2, ...ofEachStep("circuit")],
     [
       "Still to do",
       "rows",
@@ -64,6 +67,6 @@ export function plotsOf(steps) {
     unit: [unit, shape === "log" ? "log" : ""].filter((word) => word !== "").join(", "),
     shape,
     least,
-    series: series.map(([name, label, color, dashed]) => ({ name, label, color, dashed: dashed !== undefined })),
+    series: series.map(([name, label, color]) => ({ name, label, color })),
   }));
 }

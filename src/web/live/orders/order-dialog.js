@@ -1,7 +1,7 @@
 import { ask, Refused } from "../admin-api.js";
 import { byId, element, table } from "../elements.js";
-import { short, spoken } from "../words.js";
-import { badge } from "./timeline.js";
+import { duration, localTime, money, short, spoken } from "../words.js";
+import { badge, timeline } from "./timeline.js";
 
 /**
  * @typedef {object} Attempt as `GET /orders/{order_id}` shows it
@@ -60,12 +60,11 @@ function pathOf(orderId) {
  * @param {{ amount: number, status: string, error?: { kind: string }, attempts_total: number, attempts: Attempt[] }} order
  */
 function describe(orderId, { amount, status, error, attempts_total, attempts }) {
-  const sum = (amount / 100).toLocaleString("en", { minimumFractionDigits: 2 });
   const facts = element(
     "p",
     { class: "facts" },
     badge(error?.kind ?? status),
-    ` amount ${sum} · ${attempts_total === 1 ? "one attempt" : `${short(attempts_total)} attempts`}`,
+    ` amount ${money(amount)} · ${attempts_total === 1 ? "one attempt" : `${short(attempts_total)} attempts`}`,
   );
   const list = element("div", {}, ...attempts.toReversed().map(attemptSection));
   const older = element("p");
@@ -94,27 +93,52 @@ function describe(orderId, { amount, status, error, attempts_total, attempts }) 
 }
 
 /** @param {Attempt} attempt */
-function attemptSection({ attempt, status, accepted_at, ended_at, steps, error, cause, compensations }) {
-  const rows = steps.map(({ name, status: how, duration_ms, detail }) => {
+function attemptSection(attempt) {
+  const { status, accepted_at, ended_at, steps, error, cause } = attempt;
+  const tookMs = ended_at === undefined ? undefined : Date.parse(ended_at) - Date.parse(accepted_at);
+  const times = tookMs === undefined ? `since ${localTime(accepted_at)}` : `${localTime(accepted_at)}, for ${duration(tookMs)}`;
+  return element(
+    "section",
+    { class: "attempt-section", "aria-label": `Attempt ${attempt.attempt}`, tabindex: 0 },
+    element("h3", {}, `Attempt ${attempt.attempt} `, badge(cause ?? error?.kind ?? status)),
+    element("p", { class: "hint" }, times),
+    cause === undefined
+      ? ""
+      : element("p", {}, `It was ${cause} by the end of its process. Nobody knows how far its steps came, so each is compensated.`),
+    steps.length === 0 ? element("p", {}, "Its steps have not ended yet.") : stepsTable(attempt, tookMs ?? 0),
+  );
+}
+
+/** Its steps and their compensations, each on a line of the same time. @param {Attempt} attempt @param {number} tookMs */
+function stepsTable({ attempt, steps, cause, compensations }, tookMs) {
+  const names = steps.map(({ name }) => name);
+  const isKnown = cause === undefined;
+  const order = sampledOf(steps, tookMs);
+  const rows = steps.map(({ name, status, duration_ms, detail }, index) => {
     const compensation = compensations.find(({ step }) => step === name);
     const compensated =
       compensation === undefined ? "" : `${compensation.status}${compensation.tries > 1 ? ` after ${compensation.tries} tries` : ""}`;
-    return [name, spoken(how), `${short(duration_ms)} ms`, spoken(detail ?? ""), compensated];
+    if (!isKnown) return [name, "", "not known", "–", "", compensated];
+    return [name, timeline(order, names, index), spoken(status), `${short(duration_ms)} ms`, spoken(detail ?? ""), compensated];
   });
-  const times = ended_at === undefined ? `since ${accepted_at}` : `${accepted_at} to ${ended_at}`;
-  return element(
-    "section",
-    { class: "attempt-section" },
-    element(
-      "h3",
-      {},
-      `Attempt ${attempt} `,
-      badge(error?.kind ?? status),
-      cause === undefined ? "" : ` ${cause} by the end of its process`,
-    ),
-    element("p", { class: "hint" }, times),
-    rows.length === 0
-      ? element("p", {}, "Its steps have not ended yet.")
-      : table(`Steps of attempt ${attempt}`, ["step", "ended", "after", "why", "compensated"], rows),
+  const line = isKnown ? `0 to ${duration(tookMs)}` : "";
+  return table(`Steps of attempt ${attempt}`, ["step", line, "ended", "after", "why", "compensated"], rows);
+}
+
+/** As the feed tells of an order, from what the journal keeps of it. @param {Attempt["steps"]} steps @param {number} tookMs */
+function sampledOf(steps, tookMs) {
+  const lasted = steps.map(({ duration_ms }) => duration_ms);
+  const canceledMs = steps.filter(({ status }) => status === "canceled").map(({ duration_ms }) => duration_ms);
+  const cause = /** @type {import("../../../orders/cancel-cause.ts").CancelCause} */ (
+    steps.find(({ status }) => status === "canceled")?.detail ?? "sibling_failed"
   );
+  return {
+    started: 0,
+    stored: Math.max(tookMs, ...lasted),
+    ...(canceledMs.length > 0 && { canceled: /** @type {const} */ ([cause, Math.min(...canceledMs)]) }),
+    steps: steps.map(({ status, duration_ms, compensation }) => {
+      const how = /** @type {import("../../../admin/live/messages.ts").SampledStep[0]} */ (status === "error" ? "failed" : status);
+      return /** @type {import("../../../admin/live/messages.ts").SampledStep} */ ([how, null, 0, duration_ms, compensation ?? null]);
+    }),
+  };
 }

@@ -16,18 +16,25 @@ export function badge(kind) {
   return element("span", { class: `badge ${kind === "ok" ? "good" : kind === "running" ? "plain" : "bad"}` }, spoken(kind));
 }
 
-/** An order from its start to its answer, a row a step. @param {SampledOrder} order @param {readonly string[]} steps */
-export function timeline({ started, stored, steps: ends, canceled }, steps) {
-  const height = ends.length * (ROW_HEIGHT + ROW_GAP) - ROW_GAP;
+/**
+ * An order from its start to its answer, a row per step.
+ *
+ * @param {Pick<SampledOrder, "started" | "stored" | "steps" | "canceled">} order
+ * @param {readonly string[]} steps
+ * @param {number} [only] the index of the one step to draw
+ */
+export function timeline({ started, stored, steps: ends, canceled }, steps, only) {
+  const height = (only === undefined ? ends.length : 1) * (ROW_HEIGHT + ROW_GAP) - ROW_GAP;
   const wholeMs = Math.max(stored - started, 0.001);
   const x = (/** @type {number} */ at) => Math.max(0, Math.min(LINE_WIDTH, ((at - started) / wholeMs) * LINE_WIDTH));
   const words = ends.map(([status, , from, to, compensated], index) => {
     const ran = status === "canceled" && from === null ? "never began" : `${status} after ${duration(Math.max(0, to - started))}`;
     return `${steps[index]} ${ran}${compensated === null ? "" : `, compensation ${compensated}`}`;
   });
-  const label = words.join("; ");
+  const label = only === undefined ? words.join("; ") : (words[only] ?? "");
   const lines = ends.flatMap(([status, , from, to, compensated], index) => {
-    const y = index * (ROW_HEIGHT + ROW_GAP);
+    if (only !== undefined && index !== only) return [];
+    const y = only === undefined ? index * (ROW_HEIGHT + ROW_GAP) : 0;
     const left = x(from ?? to);
     const width = Math.max(2, x(to) - left);
     const bar = svgElement("rect", { x: left, y, width, height: ROW_HEIGHT, class: `step ${stepColor(index)}` });

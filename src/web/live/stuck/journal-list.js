@@ -33,7 +33,7 @@ export function journalList(title, path, field, headings, rowOf, keyOf = ({ id }
     { class: "scroll", "aria-label": title, hidden: true, tabindex: 0 },
     element("table", {}, element("thead", {}, element("tr", {}, ...headings.map((text) => element("th", { scope: "col" }, text)))), body),
   );
-  const root = element("section", { class: "sub wide" }, element("h3", {}, title), none, grid, tail);
+  const root = element("section", { class: "sub wide empty" }, element("h3", {}, title), none, grid, tail);
   /** Rows by their key. A row stays the same, so that the text in its field is not lost. @type {Map<unknown, Row>} */
   const rows = new Map();
   let limit = PAGE;
@@ -75,6 +75,12 @@ export function journalList(title, path, field, headings, rowOf, keyOf = ({ id }
         body.append(row.root);
       }
     }
+    // Rows of one order follow each other, and only the first names it.
+    for (const { root: row } of rows.values()) {
+      const before = /** @type {HTMLElement | null} */ (row.previousElementSibling);
+      row.classList.toggle("same", row.dataset.order !== undefined && row.dataset.order === before?.dataset.order);
+    }
+    root.classList.toggle("empty", rows.size === 0);
     none.hidden = rows.size > 0;
     grid.hidden = rows.size === 0;
   }

@@ -1,12 +1,15 @@
 /** @import { Act } from "./action.js" */
 /** @import { Row } from "./journal-list.js" */
 import { element, linkButton } from "../elements.js";
-import { age } from "../words.js";
+import { age, money } from "../words.js";
 import { outputBeside } from "./action.js";
 import { READ_EVERY_MS } from "./journal-list.js";
 
-const CELLS = ["Step", "Amount", "Waits for", "Tries", "Last answer", "Next try"];
+const CELLS = ["Step", "Owed", "Waits for", "Tries", "Last answer", "Next try"];
+/** What holds one back that is due. @type {Readonly<Record<string, string>>} */
+const HELD_BACK = { probing: "after a probe of the provider", bulkhead: "when a place is free" };
 export const COMPENSATION_HEADINGS = ["Order", ...CELLS, "What to do"];
+const NUMBERS = new Set(["Owed", "Tries"]);
 export const HELD_HEADINGS = ["Order", "Amount", "In the backup it", "Held", "What to do"];
 export const LETTER_HEADINGS = ["Order", "Event", "Given up", "Why", "What to do"];
 
@@ -16,12 +19,13 @@ export const LETTER_HEADINGS = ["Order", "Event", "Given up", "Why", "What to do
  * @param {any} first
  * @param {Act} act
  * @param {(orderId: string) => void} openOrder
+ * @param {boolean} isRefund it gives the amount back
  * @returns {Row}
  */
-export function compensationRow(first, act, openOrder) {
+export function compensationRow(first, act, openOrder, isRefund) {
   const path = `/compensations/${first.id}`;
   const name = `${first.step} of ${first.order_id}`;
-  const cells = CELLS.map((label) => element("td", { "data-label": label }));
+  const cells = CELLS.map((label) => element("td", { "data-label": label, class: NUMBERS.has(label) && "number" }));
   const output = outputBeside();
   const retry = element("button", { type: "button", "aria-label": `Retry ${name}` }, "Retry");
   const note = element("input", {
@@ -32,7 +36,13 @@ export function compensationRow(first, act, openOrder) {
   });
   const settle = element("button", { type: "submit", "aria-label": `Settle ${name}` }, "Settle");
   const form = element("form", { class: "inline" }, retry, note, settle, output);
-  const root = element("tr", {}, orderCell(first.order_id, openOrder), ...cells, element("td", { class: "actions" }, form));
+  const root = element(
+    "tr",
+    { "data-order": first.order_id },
+    orderCell(first.order_id, openOrder),
+    ...cells,
+    element("td", { class: "actions" }, form),
+  );
   let freshUntilMs = 0;
   let underWay = 0;
   retry.addEventListener("click", () =>
@@ -73,15 +83,15 @@ export function compensationRow(first, act, openOrder) {
   }
 
   /** @param {any} row */
-  function show({ step, amount, age_seconds, tries, last_answer, next_try_at }) {
+  function show({ step, amount, age_seconds, tries, last_answer, next_try_at, held_back_by }) {
     const inSeconds = next_try_at === undefined ? undefined : (Date.parse(next_try_at) - Date.now()) / 1_000;
     const texts = [
       step,
-      (amount / 100).toFixed(2),
+      isRefund ? money(amount) : "",
       age(age_seconds),
       String(tries),
       last_answer ?? "–",
-      inSeconds === undefined ? "–" : inSeconds < 1 ? "now" : `in ${age(inSeconds)}`,
+      HELD_BACK[held_back_by] ?? (inSeconds === undefined ? "–" : inSeconds < 1 ? "now" : `in ${age(inSeconds)}`),
     ];
     for (const [index, cell] of cells.entries()) if (cell.textContent !== texts[index]) cell.textContent = texts[index];
   }
@@ -137,7 +147,7 @@ export function heldRow({ order_id, amount, was, compensations }, act, openOrder
     }),
   );
   const steps = compensations.map((/** @type {{ step: string }} */ { step }) => step).join(", ");
-  const cells = [(amount / 100).toFixed(2), was === "running" ? "was running" : "had failed", steps];
+  const cells = [money(amount), was === "running" ? "was running" : "had failed", steps];
   const root = element(
     "tr",
     {},

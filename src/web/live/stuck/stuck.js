@@ -1,17 +1,13 @@
-/** @import { Tick } from "../../../admin/live/messages.ts" */
+/** @import { Hello, Tick } from "../../../admin/live/messages.ts" */
 import { byId, element } from "../elements.js";
-import { age, counted } from "../words.js";
-import { actions, outputBeside } from "./action.js";
+import { age, counted, short } from "../words.js";
+import { actions } from "./action.js";
 import { journalList, READ_EVERY_MS } from "./journal-list.js";
+import { retryAll } from "./retry-all.js";
 import { COMPENSATION_HEADINGS, compensationRow, HELD_HEADINGS, heldRow, LETTER_HEADINGS, letterRow } from "./rows.js";
 
-/** What the panel says of each state of the receiver. @type {Readonly<Record<string, string>>} */
-const RECEIVER_STATES = {
-  none: "none is configured (WEBHOOK_URL).",
-  up: "up.",
-  down: "down; it is tried again by itself, and nothing is lost.",
-  disabled: "disabled: it answered 410. Nothing is sent until you say so.",
-};
+// What waits for less is most likely being tried for the first time.
+const STUCK_S = 3;
 
 const HELD_HINT =
   "Confirmed, an order is compensated, and may be sent again. One that was running may have been placed since the backup: ask its provider " +
@@ -26,8 +22,10 @@ const HELD_HINT =
 export function stuck(announce, openOrder) {
   const hint = byId("stuck-hint", HTMLElement);
   const act = actions(announce, () => void read());
+  /** The steps whose compensation gives the amount back. @type {readonly string[]} */
+  let refunding = [];
   const compensations = journalList("Not compensated", "/compensations", "compensations", COMPENSATION_HEADINGS, (item) =>
-    compensationRow(item, act, openOrder),
+    compensationRow(item, act, openOrder, refunding.includes(item.step)),
   );
   const letters = journalList("Dead letters", "/dead-letters", "dead_letters", LETTER_HEADINGS, (item) => letterRow(item, act, openOrder));
   const held = journalList(
@@ -40,26 +38,27 @@ export function stuck(announce, openOrder) {
   );
   held.root.hidden = true;
   held.root.firstElementChild?.after(element("p", { class: "hint" }, HELD_HINT));
-  const receiver = element("p", { id: "receiver" });
-  const receiverOutput = outputBeside();
-  byId("stuck-body", HTMLElement).append(
-    held.root,
-    compensations.root,
-    letters.root,
-    element("section", { class: "sub" }, element("h3", {}, "Receiver of events"), receiver, receiverOutput),
-    element("section", { class: "sub" }, element("h3", {}, "Backup"), backupForm()),
-  );
+  compensations.root.firstElementChild?.after(retryAll(announce, () => void read()));
+  byId("stuck-body", HTMLElement).append(held.root, compensations.root, letters.root);
   let countsBefore = "";
-  let receiverBefore = "";
   let readMs = 0;
-  let isReading = false;
+  /** @type {Promise<unknown> | undefined} */
+  let reading;
 
   return {
-    /** @param {Tick} tick */
+    /** @param {Hello} hello */
+    hello(hello) {
+      refunding = hello.refunding;
+    },
+    /** Resolves when the lists are no longer being read. */
+    settled: async () => {
+      await reading;
+    },
+    /** Gives what is stuck, in a few words; an empty text where nothing is. @param {Tick} tick */
     add({ backlog, receiver: state }) {
       if (backlog === null) {
         hint.textContent = "the journal cannot be read now";
-        return;
+        return "the journal cannot be read";
       }
       const { events, dead_letters } = backlog;
       const waiting = Object.values(backlog.compensations);
@@ -67,49 +66,27 @@ export function stuck(announce, openOrder) {
       const oldest_s = Math.max(0, ...waiting.map((one) => one.oldest_s));
       const text = [waits("compensation", { count, oldest_s }), waits("event", events), counted(dead_letters, "dead letter")].join(" · ");
       if (hint.textContent !== text) hint.textContent = text;
-      byId("stuck", HTMLElement).classList.toggle("alarm", count > 0 || dead_letters > 0 || state === "disabled");
-      showReceiver(state);
       const counts = `${count} ${dead_letters}`;
       const isDue = count + dead_letters > 0 && performance.now() - readMs >= READ_EVERY_MS;
       if (counts !== countsBefore || isDue) void read(counts);
+      const stuckNow = (oldest_s >= STUCK_S ? count : 0) + dead_letters;
+      if (stuckNow > 0) return `${short(stuckNow)} stuck${count > 0 ? `, oldest ${age(oldest_s)}` : ""}`;
+      return state === "disabled" ? "no events are sent" : "";
     },
   };
 
   /** @param {string} [counts] of which the lists are */
   async function read(counts) {
-    if (isReading) return;
-    isReading = true;
+    if (reading !== undefined) return;
     readMs = performance.now();
+    reading = Promise.all([held.read(), compensations.read(), letters.read()]);
     try {
-      await Promise.all([held.read(), compensations.read(), letters.read()]);
+      await reading;
       held.root.hidden = held.isEmpty;
       if (counts !== undefined) countsBefore = counts;
     } finally {
-      isReading = false;
+      reading = undefined;
     }
-  }
-
-  /** @param {string} state */
-  function showReceiver(state) {
-    if (state === receiverBefore) return;
-    receiverBefore = state;
-    receiver.replaceChildren(RECEIVER_STATES[state] ?? state);
-    if (state !== "disabled") return;
-    const button = element("button", { type: "button" }, "Resume");
-    button.addEventListener("click", () => act(button, receiverOutput, "/webhooks/resume", {}, ({ receiver: now }) => `resumed: ${now}`));
-    receiver.append(" ", button);
-  }
-
-  function backupForm() {
-    const name = element("input", { name: "name", required: true, autocomplete: "off", spellcheck: "false", placeholder: "monday.db" });
-    const button = element("button", { type: "submit" }, "Back up");
-    const output = outputBeside();
-    const form = element("form", { class: "inline" }, element("label", {}, "File name ", name), button, output);
-    form.addEventListener("submit", (event) => {
-      event.preventDefault();
-      void act(button, output, "/backup", { name: name.value }, ({ bytes, duration_ms }) => `${bytes} bytes in ${duration_ms} ms`);
-    });
-    return form;
   }
 }
 

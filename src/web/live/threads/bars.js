@@ -4,6 +4,10 @@ import { colorOf, stepColor } from "../palette.js";
 import { hatch } from "./marks.js";
 
 const TIP_PX = 6;
+const FONT_PX = 11;
+const LEAST_FONT_PX = 8;
+/** What a bar says of its end where it has the room. @type {Readonly<Record<string, string>>} */
+const ENDS = { failed: "failed", lost: "lost with its thread", canceled: "stopped" };
 
 /** @typedef {{ bar: Bar, left: number, right: number, top: number, bottom: number }} Hit where a bar was drawn, in CSS pixels */
 
@@ -29,7 +33,8 @@ export function drawBars(view, bars) {
  * @param {Bar} bar
  * @returns {Hit | undefined}
  */
-function drawBar({ context, byLane, x, left: start, width, edge, colors }, bar) {
+function drawBar(view, bar) {
+  const { context, byLane, x, left: start, width, edge, colors } = view;
   const placed = byLane.get(bar.lane);
   if (placed === undefined) return undefined;
   const left = Math.max(start - 4, x(bar.from));
@@ -48,17 +53,46 @@ function drawBar({ context, byLane, x, left: start, width, edge, colors }, bar) 
   if (isRunning) drawTip(context, Math.min(right, x(edge)), top, height);
   if (bar.status === "failed" || bar.status === "lost") {
     context.fillStyle = colors.failed;
-    const cap = Math.max(1, Math.min(3, (right - left) / 4));
+    const cap = Math.max(1, Math.min(4, (right - left) / 4));
     context.fillRect(right - cap, top - 1, cap, height + 2);
   } else if (bar.status === "canceled") {
     context.fillStyle = colors.ink;
-    context.fillRect(right - Math.min(1.5, (right - left) / 4), top, 1.5, height);
+    context.fillRect(right - Math.min(3, (right - left) / 4), top, Math.min(3, (right - left) / 4), height);
   }
   if (bar.compensated !== null && right - left > 5) {
     context.fillStyle = colors.compensated;
-    context.fillRect(left, top, right - left, 1.5);
+    context.fillRect(left, top, right - left, height < 12 ? 1.5 : 3);
   }
+  context.fillStyle = isComputing ? colors.panel : colors.ink;
+  drawName(view, bar, Math.max(left, start), Math.min(right, width), top, height);
   return { bar, left, right, top, bottom: top + height };
+}
+
+/**
+ * The step and its end in as many words as the bar has room for, or the step's first letter: colours alone say nothing to some readers.
+ *
+ * @param {View} view
+ * @param {Bar} bar
+ * @param {number} left
+ * @param {number} right
+ * @param {number} top
+ * @param {number} height
+ */
+function drawName({ context, steps }, { step, status, compensated }, left, right, top, height) {
+  const size = Math.min(FONT_PX, height - 2);
+  const name = steps[step] ?? "";
+  if (size < LEAST_FONT_PX || right - left < size || name === "") return;
+  const initial = name.charAt(0).toUpperCase();
+  const undone = compensated === null ? undefined : compensated === "done" ? "compensated" : "not compensated yet";
+  const end = ENDS[status] ?? undone;
+  const font = context.font;
+  context.font = font.replace(/^[\d.]+px/, `${size}px`);
+  context.textAlign = "left";
+  const text = [end === undefined ? name : `${name} ${end}`, name, initial].find(
+    (one) => context.measureText(one).width < right - left - 6,
+  );
+  if (text !== undefined) context.fillText(text, left + 3, top + height / 2 + 0.5);
+  context.font = font;
 }
 
 /**
@@ -81,9 +115,9 @@ function drawTip(context, right, top, height) {
  * @param {Placed} placed
  * @param {number} sub
  */
-function barBox({ lane, top, height }, sub) {
-  if (lane.pool === "exclusive") return { top: top + 7, height: height - 14 };
-  const each = (height - 6) / lane.subs;
+function barBox({ lane, top, height, subs }, sub) {
+  if (lane.pool === "exclusive") return { top: top + 4, height: height - 8 };
+  const each = (height - 6) / subs;
   return { top: top + 3 + sub * each, height: Math.max(2, each - 1.5) };
 }
 

@@ -33,7 +33,7 @@ export function drawCancels(view, cancels) {
     const fresh = isStill() || index >= MAX_FLASHES ? 0 : Math.max(0, 1 - (nowMs - cancel.seenMs) / FLASH_MS);
     drawCancel(view, cancel, { at, y, fresh });
     if (labels.length < MAX_LABELS && Math.abs((labels.at(-1)?.at ?? Number.POSITIVE_INFINITY) - at) > LABEL_EVERY_PX) {
-      labels.push({ text: labelOf(cancel), at, y });
+      labels.push({ text: labelOf(cancel, view.steps), at, y });
     }
   }
   // On top of all lines and dots.
@@ -60,12 +60,33 @@ function drawCancel(view, { stopped }, { at, y, fresh }) {
     context.moveTo(at, y);
     context.lineTo(end, barY);
     context.stroke();
-    context.globalAlpha = 0.6 + 0.2 * fresh;
-    drawDot(context, end, barY, 1.5 + (flashPx / 2) * fresh);
+    context.globalAlpha = 0.8;
+    drawHead(context, { x: at, y }, { x: end, y: barY }, 4 + (flashPx / 4) * fresh);
   }
   context.globalAlpha = 0.8;
   drawDot(context, at, y, 2.5 + flashPx * fresh);
   context.globalAlpha = 1;
+}
+
+/**
+ * The head of an arrow at the end of a line.
+ *
+ * @param {CanvasRenderingContext2D} context
+ * @param {{ x: number, y: number }} from
+ * @param {{ x: number, y: number }} to
+ * @param {number} size half of its width
+ */
+function drawHead(context, from, to, size) {
+  const along = Math.atan2(to.y - from.y, to.x - from.x);
+  context.save();
+  context.translate(to.x, to.y);
+  context.rotate(along);
+  context.beginPath();
+  context.moveTo(0, 0);
+  context.lineTo(-2 * size, -size);
+  context.lineTo(-2 * size, size);
+  context.fill();
+  context.restore();
 }
 
 /** @param {CanvasRenderingContext2D} context @param {number} x @param {number} y @param {number} radius */
@@ -75,8 +96,9 @@ function drawDot(context, x, y, radius) {
   context.fill();
 }
 
-/** @param {Cancel} cancel */
-function labelOf({ order, ms }) {
+/** @param {Cancel} cancel @param {readonly string[]} steps */
+function labelOf({ order, stopped, ms }, steps) {
   const cause = order.canceled?.[0] ?? "";
-  return `${spoken(cause === "sibling_failed" ? order.kind : cause)}: stopped in ${duration(ms)}`;
+  const names = stopped.map(({ step }) => steps[step] ?? "").join(" and ");
+  return `${spoken(cause === "sibling_failed" ? order.kind : cause)}: ${names} stopped in ${duration(ms)}`;
 }

@@ -34,15 +34,15 @@ function subtitle({ pool }, thread, last, isNarrow) {
   return pool === "exclusive" ? "computes" : counted(last.level, "step");
 }
 
-/** The seconds, below the lanes. @param {View} view */
-export function drawAxis({ context, x, edge, height, isNarrow, colors, left }) {
+/** The seconds, below the lanes; `edgeWord` stands at their end. @param {View} view @param {string} edgeWord */
+export function drawAxis({ context, x, edge, span, height, isNarrow, colors, left }, edgeWord) {
   context.fillStyle = colors.soft;
   context.textAlign = "center";
-  const every = isNarrow ? 5 : 2;
-  for (let seconds = 0; seconds <= 10; seconds += every) {
-    const at = x(edge - seconds * 1_000);
-    context.textAlign = seconds === 0 ? "right" : at < left + 12 ? "left" : "center";
+  const every = span / (isNarrow ? 2 : 5);
+  for (let ms = 0; ms <= span; ms += every) {
+    const at = x(edge - ms);
+    context.textAlign = ms === 0 ? "right" : at < left + 12 ? "left" : "center";
     context.fillRect(Math.round(at), height - AXIS_PX - 2, 1, 4);
-    context.fillText(seconds === 0 ? "now" : `−${seconds} s`, at, height - AXIS_PX / 2 + 1);
+    context.fillText(ms === 0 ? edgeWord : `−${ms / 1_000} s`, at, height - AXIS_PX / 2 + 1);
   }
 }

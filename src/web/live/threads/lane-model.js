@@ -1,5 +1,6 @@
 /** @import { Hello, SampledOrder, Tick } from "../../../admin/live/messages.ts" */
-/** @import { Bar, Lane } from "./lane.js" */
+/** @import { Bar, Lane, Sample } from "./lane.js" */
+import { total } from "../total.js";
 import { newLane, pack } from "./lane.js";
 import { OpenBars } from "./open-bars.js";
 
@@ -43,13 +44,15 @@ export class LaneModel {
   cancels = [];
   /** @type {Gap[]} */
   gaps = [];
-  /** Orders of the last ten seconds. @type {{ at: number, shown: number, ended: number }[]} */
+  /** Orders of the last ten seconds. @type {{ at: number, shown: number, ended: number, refused: number }[]} */
   #shares = [];
   /** @type {Map<number, Lane>} */
   #byThread = new Map();
   /** @type {number | undefined} */
   #pid;
   #lastNow = 0;
+  /** The latest moment at which anything ran. What happened before it is kept until something runs again. */
+  active = 0;
 
   /** @param {Hello} hello */
   hello({ pid, now }) {
@@ -70,30 +73,33 @@ export class LaneModel {
     }
     this.#pid = pid;
     this.#lastNow = now;
+    this.active = now;
   }
 
   /** @param {Tick} tick */
   tick(tick) {
-    const { now, loop, commits } = tick;
+    const { now, loop, commits, orders, long_steps, replaced, in_flight } = tick;
     this.#lastNow = now;
-    this.main.samples.push({ at: now, level: loop.utilization, other: loop.delay_ms });
-    this.journal.samples.push({ at: now, level: commits.count, other: commits.requests });
+    if (orders.length + long_steps.length + replaced.length + in_flight > 0) this.active = now;
+    this.#addSample(this.main, { at: now, level: loop.utilization, other: loop.delay_ms });
+    this.#addSample(this.journal, { at: now, level: commits.count, other: commits.requests });
     this.#takeThreads(tick);
-    const ended = Object.values(tick.ended).reduce((sum, count) => sum + count, 0);
-    this.#shares.push({ at: now, shown: tick.orders.length, ended });
+    this.#shares.push({ at: now, shown: orders.length, ended: total(tick.ended), refused: total(tick.refused) });
     for (const bar of this.open.grow(tick, this.#byThread)) this.#addBar(bar);
-    for (const order of tick.orders) this.#addOrder(order);
-    this.#drop(now - KEPT_MS);
+    for (const order of orders) this.#addOrder(order);
+    this.#shares = this.#shares.filter(({ at }) => at > now - WINDOW_MS);
+    this.#drop(Math.min(now, this.active) - KEPT_MS);
   }
 
-  /** How many orders ended in the last ten seconds, and how many of those are drawn. */
+  /** Of the last ten seconds: how many orders ended, how many of those are drawn, and how many were refused. */
   shares() {
-    const from = this.#lastNow - WINDOW_MS;
-    const recent = this.#shares.filter(({ at }) => at > from);
-    return {
-      shown: recent.reduce((sum, { shown }) => sum + shown, 0),
-      ended: recent.reduce((sum, { ended }) => sum + ended, 0),
-    };
+    const sum = { shown: 0, ended: 0, refused: 0 };
+    for (const { shown, ended, refused } of this.#shares) {
+      sum.shown += shown;
+      sum.ended += ended;
+      sum.refused += refused;
+    }
+    return sum;
   }
 
   /** @param {Tick} tick */
@@ -108,8 +114,14 @@ export class LaneModel {
     }
     for (const [id, pool, running, , heartbeatAgeMs] of threads) {
       const lane = this.#byThread.get(id) ?? this.#place(id, pool, now);
-      lane.samples.push({ at: now, level: running, other: heartbeatAgeMs });
+      this.#addSample(lane, { at: now, level: running, other: heartbeatAgeMs });
     }
+  }
+
+  /** While nothing runs the picture rests, and only the latest sample is of use. @param {Lane} lane @param {Sample} sample */
+  #addSample({ samples }, sample) {
+    if (sample.at - this.active > WINDOW_MS) samples.pop();
+    samples.push(sample);
   }
 
   /**
@@ -129,6 +141,7 @@ export class LaneModel {
       else this.lanes.splice(next, 0, place);
     }
     place.threads.push({ id, from: now });
+    this.active = now;
     this.#byThread.set(id, place);
     return place;
   }
@@ -166,7 +179,6 @@ export class LaneModel {
     this.bars = this.bars.filter(({ to }) => to > before).slice(-MAX_BARS);
     this.cancels = this.cancels.filter(({ at }) => at > before).slice(-MAX_CANCELS);
     this.gaps = this.gaps.filter(({ to }) => to > before).slice(-MAX_GAPS);
-    this.#shares = this.#shares.filter(({ at }) => at > before);
     for (const one of this.lanes) {
       one.samples = one.samples.filter(({ at }) => at > before);
       for (const [sub, bars] of one.packed.entries()) one.packed[sub] = bars.filter(({ to }) => to > before).slice(-MAX_BARS);

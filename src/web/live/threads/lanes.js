@@ -1,17 +1,19 @@
 /** @import { Hit } from "./bars.js" */
 /** @import { Bar } from "./lane.js" */
 /** @import { ServerClock } from "../server-clock.js" */
-import { duration, spoken } from "../words.js";
+import { duration, spoken, timeOfDay } from "../words.js";
 import { drawBars } from "./bars.js";
 import { drawCancels } from "./cancel-lines.js";
 import { drawAxis, drawTitle } from "./captions.js";
 import { drawDeaths, drawGaps } from "./interruptions.js";
-import { LaneModel } from "./lane-model.js";
+import { LaneModel, WINDOW_MS } from "./lane-model.js";
 import { drawLoad } from "./load.js";
 import { viewOf } from "./view.js";
 
 // Ticks come every 250 ms. The picture is this far behind the server, so that its right edge has been reported.
 const BEHIND_MS = 320;
+// As a share of its width. A guess: a caption takes less.
+const RESTS_AFTER = 0.3;
 
 /** Draws the lanes of a model, and says which bar is at a place of the picture. */
 export class Lanes {
@@ -23,6 +25,12 @@ export class Lanes {
   #hits = [];
   /** While false, as when the connection is lost, the picture stands still. */
   isLive = false;
+  /** While somebody points at a bar, it does not move away. */
+  isPointedAt = false;
+  /** Milliseconds from the left edge to the right one. */
+  span = WINDOW_MS;
+  /** What was there when the picture was paused. @type {Pick<LaneModel, "lanes" | "bars" | "cancels" | "gaps"> | undefined} */
+  #paused;
   model = new LaneModel();
   /** @type {readonly string[]} */
   steps = [];
@@ -37,10 +45,28 @@ export class Lanes {
     this.#clock = clock;
   }
 
-  draw() {
-    if (this.isLive) this.#edge = this.#clock.now() - BEHIND_MS;
+  get isPaused() {
+    return this.#paused !== undefined;
+  }
+
+  /** @param {boolean} isPaused */
+  pause(isPaused) {
     const { lanes, bars, cancels, gaps } = this.model;
-    const view = viewOf(this.#canvas, lanes, this.#edge);
+    this.#paused = isPaused ? { lanes, bars, cancels, gaps } : undefined;
+  }
+
+  /** Moves a paused picture by a tenth of its width. @param {1 | -1} direction */
+  step(direction) {
+    this.#edge = Math.min(this.#edge + (direction * this.span) / 10, this.#clock.now());
+  }
+
+  draw() {
+    const newest = this.#clock.now() - BEHIND_MS;
+    const moves = this.isLive && !this.isPaused && !this.isPointedAt;
+    // While nothing runs it rests, so that the last order stays to be looked at, with room for its captions.
+    if (moves) this.#edge = Math.min(newest, this.model.active + RESTS_AFTER * this.span);
+    const { lanes, bars, cancels, gaps } = this.#paused ?? this.model;
+    const view = viewOf(this.#canvas, { lanes, bars }, { edge: this.#edge, span: this.span, steps: this.steps });
     const { context, placed, left, right, height } = view;
     context.save();
     context.beginPath();
@@ -48,12 +74,13 @@ export class Lanes {
     context.clip();
     for (const one of placed) drawLoad(view, one);
     this.#hits = drawBars(view, bars);
+    view.bars = this.#hits;
     for (const one of placed) drawDeaths(view, one);
     drawCancels(view, cancels);
     drawGaps(view, gaps);
     context.restore();
     for (const one of placed) drawTitle(view, one);
-    drawAxis(view);
+    drawAxis(view, this.isLive && newest - this.#edge < 1_000 ? "now" : timeOfDay(this.#clock.date(this.#edge)));
   }
 
   /**

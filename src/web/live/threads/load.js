@@ -1,6 +1,8 @@
 /** @import { Lane, Sample } from "./lane.js" */
 /** @import { Placed, View } from "./view.js" */
-import { STUCK_MS, WINDOW_MS } from "./lane-model.js";
+
+import { STUCK_MS } from "./lane-model.js";
+import { hatch } from "./marks.js";
 
 // Shorter delays are a matter of the timer.
 const LATE_MS = 30;
@@ -14,13 +16,12 @@ export function drawLoad(view, placed) {
 }
 
 /** @param {View} view @param {Placed} placed */
-function drawGround({ context, left, right, colors, x, edge }, { top, height }) {
+function drawGround({ context, left, right, colors, x, edge, span }, { top, height }) {
   context.fillStyle = colors.lane;
   context.fillRect(left, top, right - left, height);
   context.fillStyle = colors.line;
-  for (let second = Math.ceil((edge - WINDOW_MS) / 1_000); second * 1_000 <= edge; second++) {
-    context.fillRect(Math.round(x(second * 1_000)), top, 1, height);
-  }
+  const every = span / 10;
+  for (let at = Math.ceil((edge - span) / every) * every; at <= edge; at += every) context.fillRect(Math.round(x(at)), top, 1, height);
 }
 
 /** How busy the main thread is, and where a timer was late. @param {View} view @param {Placed} placed */
@@ -52,10 +53,11 @@ function drawSteps({ context, x, colors }, { lane, top, height }) {
     const left = x(from);
     const wide = x(sample.at) - left + 0.5;
     if (sample.other > STUCK_MS) {
-      context.globalAlpha = 0.35;
-      context.fillStyle = colors.failed;
-      context.fillRect(left, top, wide, height);
-      context.globalAlpha = 1;
+      // Where a step computes for so long, its bar covers this one. What remains is a thread that ignores its cancel.
+      const from = x(sample.at - sample.other);
+      context.fillStyle = colors.soft;
+      context.fillRect(from, top + 4, left + wide - from, height - 8);
+      hatch(context, from, top + 4, left + wide - from, height - 8, colors.lane);
     }
     if (sample.level === 0) return;
     // Below the bar of its one step, which begins and ends between two samples.

@@ -3,25 +3,33 @@ import { AXIS_PX } from "./view.js";
 
 // The height of a label and the room around it.
 const LABEL_PX = 18;
+const MAX_STEPS = 12;
+
+/** @typedef {{ readonly left: number, readonly right: number, readonly top: number, readonly bottom: number }} Box in CSS pixels */
 
 /**
- * A label beside a place. It moves up or down where other labels are in its way, and is left out where there is no room.
+ * A label beside a place. It moves up or down where bars or other labels are in its way. Where bars are everywhere it lies on some, and
+ * where other labels are it is left out.
  *
  * @param {View} view
  * @param {string} text
  * @param {number} x
  * @param {number} wantedY
  */
-export function drawLabel({ context, colors, left: start, width, height, labels }, text, x, wantedY) {
+export function drawLabel({ context, colors, left: start, width, height, bars, labels }, text, x, wantedY) {
   const wide = context.measureText(text).width + 10;
   const left = Math.max(start + 2, Math.min(x + 8, width - 12 - wide));
-  const isFree = (/** @type {number} */ y) =>
-    y > 9 &&
-    y < height - AXIS_PX - 9 &&
-    labels.every((other) => Math.abs(other.y - y) >= LABEL_PX || other.left > left + wide || other.right < left);
-  const y = [0, 1, -1, 2, -2, 3, -3].map((steps) => wantedY + steps * LABEL_PX).find(isFree);
+  const boxAt = (/** @type {number} */ y) => ({ left, right: left + wide, top: y - LABEL_PX / 2, bottom: y + LABEL_PX / 2 });
+  const isFreeOf = (/** @type {readonly Box[]} */ others) => (/** @type {number} */ y) => {
+    const { top, bottom } = boxAt(y);
+    return others.every((other) => other.top >= bottom || other.bottom <= top || other.left > left + wide || other.right < left);
+  };
+  const places = Array.from({ length: 2 * MAX_STEPS + 1 }, (_, n) => wantedY + Math.ceil(n / 2) * (n % 2 === 0 ? 1 : -1) * LABEL_PX)
+    .filter((y) => y > 9 && y < height - AXIS_PX - 9)
+    .filter(isFreeOf(labels));
+  const y = places.find(isFreeOf(bars)) ?? places[0];
   if (y === undefined) return;
-  labels.push({ left, right: left + wide, y });
+  labels.push(boxAt(y));
   context.globalAlpha = 0.93;
   context.fillStyle = colors.panel;
   context.fillRect(left, y - 8, wide, 16);

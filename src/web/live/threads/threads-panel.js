@@ -3,12 +3,15 @@
 import { byId, element, table } from "../elements.js";
 import { drawWhileVisible } from "../frames.js";
 import { stepColor } from "../palette.js";
-import { duration, short, spoken } from "../words.js";
+import { counted, duration, short, spoken } from "../words.js";
+import { controls } from "./controls.js";
 import { Lanes } from "./lanes.js";
 
 // More rows would push the panels below out of sight.
 const MAX_LISTED = 8;
 const MAX_CANCELS_LISTED = 5;
+// As in page.css.
+const NARROW_PX = 980;
 
 /**
  * The panel of the threads: lanes, what is under the pointer, the legend, and the same as a table.
@@ -27,6 +30,9 @@ export function threadsPanel(clock, openOrder) {
   details.addEventListener("toggle", () => {
     if (latest !== undefined) showTable(latest);
   });
+  controls(lanes);
+  // Where there is little room the buttons of trouble follow the lanes at once.
+  byId("legend-details", HTMLDetailsElement).open = innerWidth > NARROW_PX;
   drawWhileVisible(canvas, () => lanes.draw());
   pointAtBars();
 
@@ -40,6 +46,8 @@ export function threadsPanel(clock, openOrder) {
     /** @param {Tick} tick @param {boolean} isShown its words change, besides the picture */
     add(tick, isShown) {
       lanes.model.tick(tick);
+      // The canvas has its height before the panels are shown, so nothing below it moves.
+      if (latest === undefined) lanes.draw();
       latest = tick;
       if (!isShown) return;
       showSampling();
@@ -49,18 +57,21 @@ export function threadsPanel(clock, openOrder) {
     setLive(isLive) {
       lanes.isLive = isLive;
     },
-    /** How many orders ended in the last ten seconds. */
-    ended: () => lanes.model.shares().ended,
+    /** Of the last ten seconds: how many orders ended, and how many were refused. */
+    shares: () => lanes.model.shares(),
   };
 
   function showSampling() {
-    const { shown, ended } = lanes.model.shares();
-    const text =
+    const { shown, ended, refused } = lanes.model.shares();
+    const drawn =
       ended === 0
-        ? "nothing ran in the last ten seconds: place an order"
+        ? latest !== undefined && latest.in_flight > 0
+          ? `${counted(latest.in_flight, "order runs", "orders run")}, none ended in 10 s`
+          : "nothing runs, so the picture rests: place an order"
         : shown === ended
-          ? `all ${short(ended)} orders drawn`
-          : `sampled: ${short(shown)} of ${short(ended)} orders drawn`;
+          ? `${counted(ended, "order")} in 10 s, all drawn`
+          : `${short(ended)} orders in 10 s, ${short(shown)} of them drawn`;
+    const text = refused === 0 ? drawn : `${drawn}; ${short(refused)} refused before any step began`;
     if (sampling.textContent !== text) sampling.textContent = text;
   }
 
@@ -97,6 +108,7 @@ export function threadsPanel(clock, openOrder) {
     canvas.addEventListener("pointermove", (event) => {
       const bar = lanes.at(event.offsetX, event.offsetY);
       tip.hidden = bar === undefined;
+      lanes.isPointedAt = bar !== undefined;
       canvas.classList.toggle("pointing", bar !== undefined);
       if (bar === undefined) return;
       tip.textContent = lanes.describe(bar);
@@ -105,6 +117,7 @@ export function threadsPanel(clock, openOrder) {
     });
     canvas.addEventListener("pointerleave", () => {
       tip.hidden = true;
+      lanes.isPointedAt = false;
     });
     canvas.addEventListener("click", (event) => {
       const bar = lanes.at(event.offsetX, event.offsetY);
@@ -115,16 +128,17 @@ export function threadsPanel(clock, openOrder) {
 
 /** @param {readonly string[]} steps */
 function showLegend(steps) {
-  const key = (/** @type {string} */ name, /** @type {string} */ text) =>
-    element("li", {}, element("i", { class: `key ${name}`, "aria-hidden": true }), text);
+  const key = (/** @type {string} */ name, /** @type {string} */ text, letter = "") =>
+    element("li", {}, element("i", { class: `key ${name}`, "aria-hidden": true }, letter), text);
   byId("legend", HTMLElement).replaceChildren(
-    ...steps.map((step, index) => key(stepColor(index), step)),
-    key("waits", "pale: waits, beside others"),
-    key("computes", "striped: computes, on a thread of its own"),
+    ...steps.map((step, index) => key(`lettered ${stepColor(index)}`, step, step.charAt(0).toUpperCase())),
+    key("waits", "waits, beside others"),
+    key("computes", "computes, on a thread of its own"),
     key("open", "still runs"),
-    key("failure", "failed; a line to each step it stopped"),
+    key("failure", "failed; an arrow to each step it stopped"),
+    key("canceled", "was stopped"),
     key("compensation", "was compensated"),
-    key("load", "gray: how much its thread has to do"),
+    key("load", "how much the thread has to do"),
     key("late", "the event loop was late"),
   );
 }
