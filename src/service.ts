@@ -191,10 +191,7 @@ export async function start(config: Config, log: Logger, options: StartOptions):
       listeners: () => listeners.counts(access),
       admission,
       stepsRunning: () => threads.totals().running,
-      threadsReplaced: () => {
-        const { replaced } = threads.statistics();
-        return new Map(REPLACE_REASONS.map((reason) => [reason, replaced.get(reason) ?? 0]));
-      },
+      threadsReplaced: () => new Map(REPLACE_REASONS.map((reason) => [reason, threads.statistics().replaced.get(reason) ?? 0])),
       capacities,
       circuitState,
       journalHealthy: () => journal.healthy,
