@@ -99,6 +99,16 @@ describe.each(["file", "postgres"] as const)("outbox, journal in %s", (kind) => 
     ]);
   });
 
+  test("a try of one that waits for an earlier one of its order changes nothing", async () => {
+    await using at = await JournalFixture.open(kind, { events: true });
+    await at.run("a", { error: "timeout", compensations: [done("payment")] });
+    const first = await dueOf(at, "a");
+    await at.journal.eventFailed(first.seq + 1, NOW - 1);
+    expect((await due(at)).map(({ seq }) => seq)).toEqual([first.seq]);
+    await at.journal.eventDelivered(first.seq, NOW);
+    expect(await due(at)).toMatchObject([{ seq: first.seq + 1, tries: 0 }]);
+  });
+
   test("no later event takes the number of one that is gone", async () => {
     await using at = await JournalFixture.open(kind, { events: true });
     for (const orderId of ["a", "b", "c"]) await at.run(orderId);

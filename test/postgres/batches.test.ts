@@ -82,7 +82,7 @@ test("an order whose only attempt is being retired gets the next number, before 
   const retirement = await connect(fixture.file);
   try {
     const retire = (orderId: string) =>
-      retirement.query(`WITH gone AS (DELETE FROM attempts WHERE order_id = '${orderId}' RETURNING order_id, attempt)
+      retirement.query(`WITH gone AS (DELETE FROM attempts WHERE order_id = '${orderId}' AND attempt = 1 RETURNING order_id, attempt)
         INSERT INTO retired_orders (order_id, attempt) SELECT * FROM gone`);
     await retirement.query("BEGIN");
     await retire("held");

@@ -41,7 +41,7 @@ export class MemoryOutbox implements OutboxTable {
 
   failed(seq: number, nextTryMs: number): void {
     const found = this.#events.get(seq);
-    if (found === undefined) return;
+    if (found === undefined || found.nextTryMs === null) return;
     found.tries++;
     found.nextTryMs = nextTryMs;
   }

@@ -176,6 +176,7 @@ export interface OutboxTable {
   readonly isEnabled: boolean;
   add(type: OrderEventType, orderId: string, amount: number, attempt: number, error: string | null, nowMs: number): void;
   due(nowMs: number, limit: number, leastTried: boolean, except: readonly number[]): DuePage<OrderEvent>;
+  /** Does nothing to one that waits for an earlier event of its order. */
   failed(seq: number, nextTryMs: number): void;
   /** Delivered: the next event of its order is due from now on. */
   remove(seq: number, nowMs: number): void;

@@ -27,7 +27,7 @@ export function outbox(db: DatabaseSync, isEnabled: boolean): OutboxTable {
   const event = db.prepare(
     "SELECT seq, id, order_id AS orderId, payload, created_ms AS createdMs, expires_ms AS expiresMs, tries FROM outbox WHERE seq = ?",
   );
-  const failed = changeOf(db, "UPDATE outbox SET tries = tries + 1, next_try_ms = ?2 WHERE seq = ?1");
+  const failed = changeOf(db, "UPDATE outbox SET tries = tries + 1, next_try_ms = ?2 WHERE seq = ?1 AND next_try_ms IS NOT NULL");
   const removed = fieldOf<string>(db, "DELETE FROM outbox WHERE seq = ? RETURNING order_id");
   const promote = changeOf(
     db,

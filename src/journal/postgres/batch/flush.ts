@@ -26,7 +26,8 @@ const TAKE_EVENTS: Statement = { name: "take_events", text: "UPDATE outbox SET t
 const POSTPONE_EVENTS: Statement = {
   name: "postpone_events",
   text: `UPDATE outbox o SET tries = tries + 1, next_try_ms = v.next_try_ms, taken_by = NULL
-         FROM unnest($1::bigint[], $2::bigint[]) v (seq, next_try_ms) WHERE o.seq = ANY (ARRAY[v.seq])`,
+         FROM unnest($1::bigint[], $2::bigint[]) v (seq, next_try_ms) WHERE o.seq = ANY (ARRAY[v.seq])
+           AND (SELECT seq FROM outbox earlier WHERE earlier.order_id = o.order_id AND earlier.seq < o.seq LIMIT 1) IS NULL`,
 };
 const GIVE_UP_EVENTS: Statement = {
   name: "give_up_events",
@@ -86,7 +87,8 @@ export async function flush(sql: Sql, tables: BatchTables, life: number, blindBa
   const written = writeBatch(sql, tables, life, blindBatch);
   sent.push(written, ...rest.map(([statement, values]) => sql.rows(statement, values)));
   if (isTransaction) sent.push(sql.rows(COMMIT));
-  await Promise.all(sent);
+  // The first error in their order: those after it only say that the transaction has failed.
+  for (const outcome of await Promise.allSettled(sent)) if (outcome.status === "rejected") throw outcome.reason;
   return written;
 }
 
