@@ -48,7 +48,7 @@ describe("the compiler", () => {
     ["delayMs", without(/delayMs: \d+, /)],
     ["definite", without(/\n *definite: "\w+",/)],
     ["circuitOpen", without(/\n *circuitOpen: "\w+",/)],
-    ["when", without(/, when: "[^"]*"/)],
+    ["when", without(/,\s+when: "[^"]*",?/)],
   ];
 
   test("names what a definition lacks, and an error kind that the step says it fails with and does not describe", () => {
