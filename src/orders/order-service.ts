@@ -59,10 +59,8 @@ export interface Placement {
 
 const HELD =
   "order_id: this order is held since a restore of the journal, until an operator confirms it with POST /restore/confirm on the admin listener";
-
 // How often the journal is asked. It is asked again when an attempt has ended meanwhile, which cannot happen many times in a row.
 const MAX_LOOKS = 20;
-
 // As many orders as are being stored at one time under load. More only make a look-up longer.
 const ARRIVING = 1_024;
 
@@ -141,9 +139,7 @@ export class OrderService {
 
   /** Others took this process for dead, and have closed the orders that run here. Cancels their steps. Returns how many there were. */
   closedElsewhere(): number {
-    const runs = this.#runs.all();
-    for (const run of runs) run.closeElsewhere();
-    return runs.length;
+    return this.#runs.all().map((run) => run.closeElsewhere()).length;
   }
 
   /**

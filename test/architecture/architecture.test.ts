@@ -54,6 +54,7 @@ describe("the journal's rules", () => {
     const entered = users.map(({ target }) => target.slice(RULES.length));
     expect([...new Set(entered)].toSorted()).toEqual([
       "close-by-restore.ts",
+      "due-order.ts",
       "execute.ts",
       "find.ts",
       "operator-rows.ts",
