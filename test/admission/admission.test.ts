@@ -176,7 +176,7 @@ describe("the limit adapts", () => {
       wait(5);
     };
     wait(5 + 55);
-    for (let n = 0; n < 6; n++) {
+    for (let n = 0; n < 11; n++) {
       expect(admits()).toBe(true);
       admission.arrived(NORMAL, []);
       await pass();
@@ -246,6 +246,17 @@ test("who asks with a lower priority finds more in front of it", () => {
   const rooms = [URGENT, NORMAL, BACKGROUND].map(room);
   expect(rooms).toEqual(rooms.toSorted((a, b) => b - a));
   expect(new Set(rooms).size).toBe(3);
+});
+
+test("what asked long ago is expected no more", () => {
+  const { admission, burst, look, courier } = fixture();
+  expect(admission.limit).toBe(85);
+  const admitted = burst(5_000, URGENT);
+  for (let n = 0; n < admitted; n++) admission.arrived(URGENT, []);
+  expect(admission.limit).toBeLessThan(85);
+  look(300);
+  courier.held().add(100);
+  expect(admission.limit).toBe(85);
 });
 
 test("Retry-After grows with the excess, and says 30 s at most", async () => {

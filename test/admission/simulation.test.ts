@@ -114,7 +114,7 @@ test("short and long holds at one capacity: neither shuts the other out", async 
   expect(count(arrivals, (index) => simulated.doneAtMs[index] !== undefined)).toBeGreaterThan(
     0.9 * idealLine(arrivals, { ...COURIERS, roomMs: roomMs(168) }).length,
   );
-  expect(count(arrivals, missed(simulated))).toBeLessThan(0.01 * arrivals.length);
+  expect(count(arrivals, missed(simulated))).toBeLessThan(0.02 * arrivals.length);
 });
 
 test("a level that rises to the eightyfold and falls again is learned within a second", async () => {
