@@ -68,12 +68,12 @@ runBench(async () => {
   for (const mix of MIXES) {
     const name = mix.join("/");
     const random = randomFrom(`${seed} ${name}`);
-    const arrivalsMs = poisson(PER_SECOND, seconds, random);
-    const orders = arrivalsMs.map(() => {
+    const orders = poisson(random, PER_SECOND, seconds, () => {
       const percent = random() * 100;
       const name: Class = percent < mix[0] ? "urgent" : percent < mix[0] + mix[1] ? "normal" : "background";
       return { name, urgency: CLASSES[name][Math.floor(random() * CLASSES[name].length)] };
     });
+    const arrivalsMs = orders.map(({ atMs }) => atMs);
     await using server = await ServerProcess.start({ ORDER_TIMEOUT_MS: String(TIMEOUT_MS), COURIER_CAPACITY: String(COURIERS) });
     using progress = new Progress(name, seconds);
     const headers = (n: number) => ({ priority: `u=${orders[n]?.urgency}` });

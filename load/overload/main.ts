@@ -49,10 +49,11 @@ interface Result extends Phase {
 async function measure(server: ServerProcess, bottleneck: Bottleneck, factor: number, seconds: number, seed: number): Promise<Result> {
   const { name, servers, holdMs, order } = bottleneck;
   const at = `${name}, ${factor} x`;
-  const arrivalsMs = poisson((factor * servers * 1_000) / holdMs, seconds, randomFrom(`${seed} ${at}`));
+  const arrivals = poisson(randomFrom(`${seed} ${at}`), (factor * servers * 1_000) / holdMs, seconds, () => ({ holdMs }));
   const inTime = (doneMs: number): boolean => doneMs <= seconds * 1_000;
-  const ideal = idealLine({ arrivalsMs, servers, holdMs, timeoutMs: TIMEOUT_MS }).filter(inTime).length / seconds;
+  const ideal = idealLine(arrivals, { limit: servers, timeoutMs: TIMEOUT_MS }).filter(inTime).length / seconds;
   using progress = new Progress(at, seconds);
+  const arrivalsMs = arrivals.map(({ atMs }) => atMs);
   const phase = await runPhase({ port: server.port, arrivalsMs, order, onAnswer: progress.count });
   const goodput = phase.ended.filter(({ end, doneMs }) => end === "placed" && inTime(doneMs)).length / seconds;
   return { at, goodput, ideal, mib: residentKiB(server.pid) / 1_024, ...phase };

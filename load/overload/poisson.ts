@@ -1,7 +1,12 @@
-/** Moments in milliseconds from 0 until `seconds`, as of clients who know nothing of each other: a Poisson process. `random`: in [0, 1). */
-export function poisson(perSecond: number, seconds: number, random: () => number): number[] {
-  const next = (): number => (-Math.log(1 - random()) * 1_000) / perSecond;
-  const moments: number[] = [];
-  for (let ms = next(); ms < seconds * 1_000; ms += next()) moments.push(ms);
-  return moments;
+/** Orders that come at random moments, as of clients who know nothing of each other: so many per second on average. `random`: in [0, 1). */
+export function poisson<Order extends object>(
+  random: () => number,
+  perSecond: number,
+  seconds: number,
+  order: () => Order,
+): (Order & { readonly atMs: number })[] {
+  const arrivals: (Order & { readonly atMs: number })[] = [];
+  const gapMs = (): number => (-Math.log(1 - random()) * 1_000) / perSecond;
+  for (let atMs = gapMs(); atMs < seconds * 1_000; atMs += gapMs()) arrivals.push({ atMs, ...order() });
+  return arrivals;
 }

@@ -1,5 +1,7 @@
 // Of an order's deadline. A line that was never short for so long does not come from a burst.
-const INTERVAL_SHARE = 1 / 4;
+const INTERVAL_SHARE = 1 / 2;
+// And that takes this long at least: with a short deadline a moment in which the machine is busy with something else is no overload.
+const LEAST_INTERVAL_MS = 1_000;
 // A line that stays serves nobody better than a short one. Short is this share of the deadline,
 const TARGET_SHARE = 1 / 10;
 // or the time of so many holds: a line that is shorter than that may run empty.
@@ -23,7 +25,7 @@ export class ControlledDelay {
   /** To be called ten times a second. `wasShort`: at any moment since the last time. */
   look(wasShort: boolean, nowMs: number): void {
     if (wasShort) this.#shortAtMs = nowMs;
-    this.#stands = nowMs - this.#shortAtMs > this.#timeoutMs * INTERVAL_SHARE;
+    this.#stands = nowMs - this.#shortAtMs > Math.max(LEAST_INTERVAL_MS, this.#timeoutMs * INTERVAL_SHARE);
   }
 
   /** The longest wait that is short, for what takes `holdMs`. */

@@ -176,7 +176,7 @@ describe("the limit adapts", () => {
       wait(5);
     };
     wait(5 + 55);
-    for (let n = 0; n < 6; n++) {
+    for (let n = 0; n < 11; n++) {
       expect(admits()).toBe(true);
       admission.arrived(NORMAL, []);
       await pass();
@@ -246,6 +246,23 @@ test("who asks with a lower priority finds more in front of it", () => {
   const rooms = [URGENT, NORMAL, BACKGROUND].map(room);
   expect(rooms).toEqual(rooms.toSorted((a, b) => b - a));
   expect(new Set(rooms).size).toBe(3);
+});
+
+test("who asked lately will ask again and come before orders of a lower priority, who asked long ago will not", () => {
+  const limitAfter = (urgent: number, tenths: number) => {
+    const { admission, burst, look, courier, wait } = fixture();
+    const admitted = burst(urgent, URGENT);
+    for (let n = 0; n < admitted; n++) admission.arrived(URGENT, []);
+    look(tenths);
+    courier.held().add(100);
+    wait(15);
+    return admission.limit;
+  };
+  const quiet = limitAfter(0, 1);
+  // 10 in 2 s, and chance may bring twice as many: 15 or 16 in the time that an order may wait.
+  expect(quiet - limitAfter(10, 1)).toBeGreaterThanOrEqual(15);
+  expect(quiet - limitAfter(10, 1)).toBeLessThanOrEqual(16);
+  expect(quiet - limitAfter(10, 300)).toBeLessThanOrEqual(1);
 });
 
 test("Retry-After grows with the excess, and says 30 s at most", async () => {

@@ -153,38 +153,3 @@ export async function simulate(arrivals: readonly Arrival[], { limit, timeoutMs,
   }
   return { refused, doneAtMs, waitMs };
 }
-
-/**
- * When the orders would be done by the best that can be: a line that knows how long each hold will take, and refuses exactly those that would
- * wait for longer than `roomMs`.
- */
-export function ideal(arrivals: readonly Arrival[], { limit, timeoutMs }: SimulationOptions, roomMs: number): number[] {
-  const freeAtMs: number[] = Array.from({ length: limit }, () => 0);
-  const doneAtMs: number[] = [];
-  for (const { atMs, holdMs } of arrivals) {
-    let first = 0;
-    for (let each = 1; each < limit; each++) if ((freeAtMs[each] as number) < (freeAtMs[first] as number)) first = each;
-    const startMs = Math.max(atMs, freeAtMs[first] as number);
-    if (startMs - atMs > roomMs) continue;
-    freeAtMs[first] = startMs + Math.min(holdMs, atMs + timeoutMs - startMs);
-    if (startMs + holdMs <= atMs + timeoutMs) doneAtMs.push(startMs + holdMs);
-  }
-  return doneAtMs;
-}
-
-/** Numbers from 0 to below 1 that look random, the same for the same seed. */
-export function randomOf(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
-    return state / 2 ** 32;
-  };
-}
-
-/** Orders that come at random moments (Poisson), so many per second on average. */
-export function poisson(random: () => number, perSecond: number, seconds: number, order: () => Omit<Arrival, "atMs">): Arrival[] {
-  const arrivals: Arrival[] = [];
-  const gapMs = () => (-Math.log(1 - random()) * 1_000) / perSecond;
-  for (let atMs = gapMs(); atMs < seconds * 1_000; atMs += gapMs()) arrivals.push({ atMs, ...order() });
-  return arrivals;
-}

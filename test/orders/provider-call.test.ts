@@ -140,6 +140,7 @@ describe("a call that met an unavailable provider", () => {
     const asked: StepOutcome = { ...UNAVAILABLE, unavailable: { retryAfterMs: FOR_EVER_MS } };
     last().end(asked);
     expect(await outcomeOf(late, "vendor")).toEqual(asked);
+    expect([(await late).retryAfterMs, (await order).retryAfterMs]).toEqual([FOR_EVER_MS, undefined]);
     stopAgain();
   });
 
