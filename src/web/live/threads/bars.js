@@ -89,9 +89,9 @@ function drawName({ context, steps }, { step, status, compensated }, left, right
   context.font = font.replace(/^[\d.]+px/, `${size}px`);
   context.textAlign = "left";
   const text = [end === undefined ? name : `${name} ${end}`, name, initial].find(
-    (one) => context.measureText(one).width < right - left - 6,
+    (one) => context.measureText(one).width < right - left - 4,
   );
-  if (text !== undefined) context.fillText(text, left + 3, top + height / 2 + 0.5);
+  if (text !== undefined) context.fillText(text, left + 2, top + height / 2 + 0.5);
   context.font = font;
 }
 

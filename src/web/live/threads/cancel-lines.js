@@ -33,7 +33,7 @@ export function drawCancels(view, cancels) {
     const fresh = isStill() || index >= MAX_FLASHES ? 0 : Math.max(0, 1 - (nowMs - cancel.seenMs) / FLASH_MS);
     drawCancel(view, cancel, { at, y, fresh });
     if (labels.length < MAX_LABELS && Math.abs((labels.at(-1)?.at ?? Number.POSITIVE_INFINITY) - at) > LABEL_EVERY_PX) {
-      labels.push({ text: labelOf(cancel, view.steps), at, y });
+      labels.push({ text: labelOf(cancel, view), at, y });
     }
   }
   // On top of all lines and dots.
@@ -96,9 +96,9 @@ function drawDot(context, x, y, radius) {
   context.fill();
 }
 
-/** @param {Cancel} cancel @param {readonly string[]} steps */
-function labelOf({ order, stopped, ms }, steps) {
+/** @param {Cancel} cancel @param {View} view */
+function labelOf({ order, stopped, ms }, { steps, isNarrow }) {
   const cause = order.canceled?.[0] ?? "";
-  const names = stopped.map(({ step }) => steps[step] ?? "").join(" and ");
-  return `${spoken(cause === "sibling_failed" ? order.kind : cause)}: ${names} stopped in ${duration(ms)}`;
+  const names = isNarrow ? "" : `${stopped.map(({ step }) => steps[step] ?? "").join(" and ")} `;
+  return `${spoken(cause === "sibling_failed" ? order.kind : cause)}: ${names}stopped in ${duration(ms)}`;
 }

@@ -48,7 +48,7 @@ function drawCommits({ context, x, colors }, { lane, top, height }) {
 }
 
 /** How many steps the thread carried, drawn as bars or not; and when its heartbeat was missing. @param {View} view @param {Placed} placed */
-function drawSteps({ context, x, colors }, { lane, top, height }) {
+function drawSteps({ context, x, colors, bars }, { lane, top, height }) {
   eachSample(lane, (sample, from) => {
     const left = x(from);
     const wide = x(sample.at) - left + 0.5;
@@ -57,6 +57,7 @@ function drawSteps({ context, x, colors }, { lane, top, height }) {
       const from = x(sample.at - sample.other);
       context.fillStyle = colors.soft;
       context.fillRect(from, top + 4, left + wide - from, height - 8);
+      bars.push({ left: from, right: left + wide, top: top + 4, bottom: top + height - 4 });
       hatch(context, from, top + 4, left + wide - from, height - 8, colors.lane);
     }
     if (sample.level === 0) return;

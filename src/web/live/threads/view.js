@@ -29,7 +29,7 @@ const FEW_SUBS = 3;
  * @property {number} height
  * @property {boolean} isNarrow
  * @property {Palette} colors
- * @property {readonly Box[]} bars where they are drawn; set once they are
+ * @property {Box[]} bars that are drawn already
  * @property {Box[]} labels that are drawn already
  */
 
