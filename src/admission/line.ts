@@ -8,8 +8,9 @@ const MARGIN_SHARE = 1 / 20;
 const WAIT_SHARE = 0.9;
 // So many times what will come on average of other priorities is to fit in front of an order: chance may bring more.
 const ARRIVING_TIMES = 2;
-// What is known of a capacity's permits is reckoned anew after so long. Grants since then are taken off, so none counts twice.
-const RECKONED_FOR_MS = 1;
+// What is known of a capacity's permits is reckoned anew after so long: for a thousand of them that takes a tenth of a millisecond. Grants
+// since then are taken off, so none counts twice.
+const RECKONED_FOR_MS = 10;
 const ONE_KIND = [undefined];
 
 /** The kinds of an order's own holds. */

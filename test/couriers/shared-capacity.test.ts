@@ -71,7 +71,7 @@ test("admission forecasts by the share of the moment", () => {
   capacity.held().add(100);
   const line = new Line(capacity, new Demand(2_000), 2_000, clock);
   const room = () => {
-    nowMs += 1;
+    nowMs += 10;
     return line.room(1, [0, 0, 0]);
   };
   // Each at once, and again every 100 ms for 1.62 s.
