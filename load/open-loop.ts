@@ -40,11 +40,14 @@ export async function openLoop({ port, arrivalsMs, order, headers, onAnswer }: O
     const dueMs = startMs + arrivalMs;
     const early = dueMs - performance.now();
     if (early > 1) await sleep(early);
-    lateMs.push(Math.max(0, performance.now() - dueMs));
+    const sentMs = performance.now();
+    // It may be sent up to a millisecond early.
+    const fromMs = Math.min(dueMs, sentMs);
+    lateMs.push(sentMs - fromMs);
     sent.push(
       post(agent, port, JSON.stringify(order(n)), headers?.(n)).then(
         ([status, body]) => {
-          const latencyMs = performance.now() - dueMs;
+          const latencyMs = performance.now() - fromMs;
           latenciesMs.push(latencyMs);
           statuses.set(status, (statuses.get(status) ?? 0) + 1);
           onAnswer?.(n, status, body, latencyMs);

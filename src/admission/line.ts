@@ -5,11 +5,12 @@ import { type Demand, fairWeights } from "./fair-shares.ts";
 // For whatever the forecast does not know: turns of the event loop, messages between threads, the outcome's way into the journal.
 const MARGIN_SHARE = 1 / 20;
 // Holds get longer on a machine that gets busier, so a long wait may turn out longer than it was forecast.
-const WAIT_SHARE = 0.9;
+const WAIT_SHARE = 0.8;
 // So many times what will come on average of other priorities is to fit in front of an order: chance may bring more.
 const ARRIVING_TIMES = 2;
-// What is known of a capacity's permits is reckoned anew after so long. Grants since then are taken off, so none counts twice.
-const RECKONED_FOR_MS = 1;
+// What is known of a capacity's permits is reckoned anew after so long: for a thousand of them that takes a tenth of a millisecond. Grants
+// since then are taken off, so none counts twice.
+const RECKONED_FOR_MS = 10;
 const ONE_KIND = [undefined];
 
 /** The kinds of an order's own holds. */
@@ -22,7 +23,7 @@ export type LineRefusal = "deadline" | "limit";
  * The line of a capacity that orders wait for. An order is admitted if fewer get a permit before it than can be granted while it may wait:
  *
  *     before it < sum over all permits of 1 + floor((permitted wait - rest of the hold) / expected hold)
- *     permitted wait = 0.9 * (deadline - margin - its own holds), or less while the line stays
+ *     permitted wait = 0.8 * (deadline - margin - its own holds), or less while the line stays
  *
  * Only other orders come before it, and where a permit is free nothing is refused, so no forecast can lock orders out.
  */

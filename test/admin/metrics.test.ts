@@ -181,6 +181,20 @@ describe("metrics while the journal cannot be read", () => {
   });
 });
 
+test("refusals are counted by reason: those of admission by its own, the others by their kind", async () => {
+  const metrics = new Metrics();
+  for (const kind of Array<"overloaded">(9).fill("overloaded")) metrics.orderRefused(kind);
+  metrics.orderRefused("rate_limited");
+  metrics.orderRefused("order_conflict");
+  const admission = { limit: 17, refused: { deadline: 4, limit: 2, max_in_flight: 1 } };
+  const sources = { ...QUIET, admission, backlog: async () => BACKLOG, ordersInFlight: () => 0, threads: () => [] };
+  const samples = samplesIn(await (await metrics.exposition(sources)).text());
+  const reasons = { deadline: 4, limit: 2, max_in_flight: 1, unavailable: 2, rate_limited: 1, shutting_down: 0 };
+  for (const [reason, count] of Object.entries(reasons))
+    expect([reason, samples.get(`orders_refused_total{reason="${reason}"}`)]).toEqual([reason, count]);
+  expect(samples.get("admission_limit")).toBe(17);
+});
+
 test("what waits is counted at most once a second, however often it is asked for", async () => {
   let reads = 0;
   let nowMs = 5_000;

@@ -1,7 +1,8 @@
 import { afterEach, expect, test } from "vitest";
 import { perStep, STEPS } from "../../src/orders/steps.ts";
 import { eventually } from "../support/eventually.ts";
-import { orderOf, postOrder, type Received } from "../support/http-client.ts";
+import { Exposition } from "../support/exposition.ts";
+import { orderOf, postOrder, type Received, send } from "../support/http-client.ts";
 import { startService, type TestService } from "../support/service.ts";
 
 let running: TestService;
@@ -64,8 +65,9 @@ test.each(BOTTLENECKS)("at three times what $what can do few accepted orders fai
     expect([status, json.steps]).toEqual([503, undefined]);
     expect(headers["retry-after"]).toMatch(/^([1-9]|[12]\d|30)$/);
   }
-  const { deadline, limit, max_in_flight } = running.service.admission.refused;
-  expect([deadline + limit, max_in_flight]).toEqual([refused.length, 0]);
+  const metrics = new Exposition((await send(running.adminPort, { path: "/metrics" })).text);
+  const refusedFor = (reason: string) => metrics.value(`orders_refused_total{reason="${reason}"}`) ?? Number.NaN;
+  expect([refusedFor("deadline") + refusedFor("limit"), refusedFor("unavailable")]).toEqual([refused.length, 0]);
   await expectNothingLeft();
   await eventually("the limit to be wide again", () => running.service.admission.limit > 20);
   // Of a failed order some steps may have run, and some more to compensate them.

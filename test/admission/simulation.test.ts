@@ -14,7 +14,7 @@ const NORMAL = 1;
 const TIMEOUT_MS = 2_000;
 const COURIERS = { limit: 5, timeoutMs: TIMEOUT_MS };
 /** The longest wait that admission permits. */
-const roomMs = (holdMs: number) => 0.9 * (0.95 * TIMEOUT_MS - holdMs);
+const roomMs = (holdMs: number) => 0.8 * (0.95 * TIMEOUT_MS - holdMs);
 
 /** Counts the orders that fit, of those that came from `fromMs` on. */
 function count(arrivals: readonly Arrival[], fits: (index: number) => boolean, fromMs = 0, untilMs = Number.POSITIVE_INFINITY): number {

@@ -71,16 +71,16 @@ test("admission forecasts by the share of the moment", () => {
   capacity.held().add(100);
   const line = new Line(capacity, new Demand(2_000), 2_000, clock);
   const room = () => {
-    nowMs += 1;
+    nowMs += 10;
     return line.room(1, [0, 0, 0]);
   };
-  // Each at once, and again every 100 ms for 1.62 s.
-  expect(room()).toBe(4 * 17);
+  // Each at once, and again every 100 ms for 1.44 s.
+  expect(room()).toBe(4 * 15);
   capacity.share(2, 2);
-  expect(room()).toBe(2 * 17);
+  expect(room()).toBe(2 * 15);
   // None of its own: it gets one when it asks.
   capacity.share(0, 1);
-  expect(room()).toBe(17);
+  expect(room()).toBe(15);
 });
 
 test("a share of none says nothing to admission: whoever asks for some will get some", () => {
