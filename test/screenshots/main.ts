@@ -1,8 +1,10 @@
-import { mkdirSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import type { Browser, BrowserContextOptions, Page } from "playwright-core";
+import { ServerProcess } from "../../load/server-process.ts";
 import { startStandIn } from "../../load/stand-in/stand-in.ts";
 import { perStepSetting } from "../../src/orders/steps.ts";
 import { fail, startOnFile } from "../admin/fixture.ts";
@@ -29,6 +31,9 @@ interface Scene {
 }
 
 const NO_PROVIDERS = { settings: { THREADS: "2", CPU_THREADS: "2" }, close: async () => {} };
+
+/** What a scene with processes of its own leaves for the end of its picture. */
+let crashed = new AsyncDisposableStack();
 
 const SCENES: readonly Scene[] = [
   { name: "idle", play: () => pause(FOR_A_WHILE_MS) },
@@ -75,6 +80,26 @@ const SCENES: readonly Scene[] = [
       await (await press(page, "Fail a vendor late"))(/vendor/);
       await page.locator("#orders-rows button").first().click();
       await page.locator("#order table").waitFor();
+    },
+  },
+  {
+    name: "crash",
+    async settings() {
+      crashed = new AsyncDisposableStack();
+      return { ...NO_PROVIDERS, close: () => crashed.disposeAsync() };
+    },
+    async play(page) {
+      const directory = mkdtempSync(join(tmpdir(), "crash-"));
+      crashed.defer(() => rmSync(directory, { recursive: true }));
+      const settings = { THREADS: "2", CPU_THREADS: "2", JOURNAL: join(directory, "orders.db") };
+      const first = await ServerProcess.start(settings);
+      await page.goto(`${first.adminUrl}/`);
+      await page.getByRole("button", { name: "10 s in the picture" }).click();
+      await press(page, "Crash the process");
+      await first.ended;
+      crashed.use(await ServerProcess.start({ ...settings, PORT: String(first.port), ADMIN_PORT: new URL(first.adminUrl).port }));
+      await page.locator("#recovered", { hasText: /\d compensated/ }).waitFor();
+      await pause(FOR_A_WHILE_MS);
     },
   },
   {

@@ -3,7 +3,9 @@ import { ask } from "./admin-api.js";
 import { byId } from "./elements.js";
 import { counted, short } from "./words.js";
 
-const LOOK_EVERY_MS = 500;
+// Most are compensated within a second. Where a provider is down it takes long, and looks are work for the journal.
+const FIRST_PAUSE_MS = 250;
+const MAX_PAUSE_MS = 10_000;
 // The most that the admin listener gives at one time.
 const LIMIT = 500;
 
@@ -37,14 +39,18 @@ export function recovery(announce) {
 
   /** Looks until all of them are compensated, or another process is there. @param {number} ofMs */
   async function follow(ofMs) {
-    for (let left = interrupted; left > 0 && ofMs === startedMs; ) {
+    for (
+      let [left, pauseMs] = [interrupted, FIRST_PAUSE_MS];
+      left > 0 && ofMs === startedMs;
+      pauseMs = Math.min(2 * pauseMs, MAX_PAUSE_MS)
+    ) {
       left = await compensating(ofMs).catch(() => left);
       if (ofMs !== startedMs) return;
       const done = left >= LIMIT ? "being compensated" : `${short(Math.max(0, interrupted - left))} compensated`;
       const text = `The last process ended in the midst of work: ${short(interrupted)} interrupted, ${done}`;
       line.textContent = text;
       if (left === 0) announce(text);
-      else await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
+      else await new Promise((resolve) => setTimeout(resolve, pauseMs));
     }
   }
 }

@@ -44,7 +44,7 @@ describe.skipIf(CHROMIUM === undefined)(`the live page under load${SKIPPED}`, ()
     let stormMs = 0;
     const turnMs = await longestTurnMs(browser, page, async () => {
       const ends = await press(page, "Storm: 2000 fail");
-      await says(page.locator("#sampling"), /^sampled: [\d\u202f]+ of [\d\u202f]+ orders drawn$/);
+      await says(page.locator("#sampling"), /^[\d\u202f]+ orders in 10 s, [\d\u202f]+ of them drawn/);
       stormMs = await type(11);
       await ends(/^2\u202f000 payment declined$/);
     });

@@ -155,6 +155,20 @@ describe.skipIf(CHROMIUM === undefined)(`the live page${SKIPPED}`, () => {
     expect([y >= 0, y + height <= 844]).toEqual([true, true]);
   });
 
+  test("names its node and the others of its cluster", async () => {
+    await using opened = await openPage(browser, adminPort);
+    const { page } = opened;
+    // As of a service on PostgreSQL, which takes longer to start than all of this file.
+    await page.route("**/nodes", (route) => route.fulfill({ json: { nodes: [{ name: "shop-1" }, { name: "shop-2" }] } }));
+    await page.addInitScript(`globalThis.EventSource = class extends EventSource {
+      addEventListener(type, listener) {
+        super.addEventListener(type, ({ data }) => listener({ data: data.replace('{"pid":', '{"node":"shop-1","pid":') }));
+      }
+    }`);
+    await page.reload();
+    await says(page.locator("#link-text"), /^live, node shop-1 \(others: shop-2\), process \d+$/);
+  });
+
   test("Tab reaches every button, link and field; Space pauses the picture, and arrows step", async () => {
     await using opened = await openPage(browser, adminPort);
     const { page } = opened;

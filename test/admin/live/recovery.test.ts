@@ -91,6 +91,13 @@ describe.skipIf(CHROMIUM === undefined)(`the live page where something went wron
     expect(readFileSync(join(file.backups, "page.db")).length).toBeGreaterThan(1_000);
     await page.getByRole("button", { name: "Back up" }).click();
     await says(upkeep, /page\.db exists already/);
+
+    await fail(file.running.service.journal, "all-1", ["payment", "vendor"]);
+    await page.getByRole("button", { name: "Retry all" }).click();
+    await says(panel, /2 of 2 tried, 2 compensated/);
+    await says(panel, /Not compensated\s+None/);
+    // What is left is an event that was given up.
+    await says(page.locator("#alarm"), /^1 stuck$/);
   });
 
   test("keeps the row of a compensation that is being tried, and one about which somebody writes, though no list has them then", async () => {

@@ -118,11 +118,12 @@ function stepsTable({ attempt, steps, cause, compensations }, tookMs) {
     const compensation = compensations.find(({ step }) => step === name);
     const compensated =
       compensation === undefined ? "" : `${compensation.status}${compensation.tries > 1 ? ` after ${compensation.tries} tries` : ""}`;
-    if (!isKnown) return [name, "", "not known", "–", "", compensated];
-    return [name, timeline(order, names, index), spoken(status), `${short(duration_ms)} ms`, spoken(detail ?? ""), compensated];
+    if (!isKnown) return [name, "", "not known", "–", compensated];
+    const ended = spoken(detail === undefined ? status : `${status}: ${detail}`);
+    return [name, timeline(order, names, index), ended, `${short(duration_ms)} ms`, compensated];
   });
   const line = isKnown ? `0 to ${duration(tookMs)}` : "";
-  return table(`Steps of attempt ${attempt}`, ["step", line, "ended", "after", "why", "compensated"], rows);
+  return table(`Steps of attempt ${attempt}`, ["step", line, "ended", "after", "compensated"], rows);
 }
 
 /** As the feed tells of an order, from what the journal keeps of it. @param {Attempt["steps"]} steps @param {number} tookMs */

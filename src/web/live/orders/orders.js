@@ -63,7 +63,11 @@ export function orders(clock, open) {
 
   function showHint() {
     const text =
-      status.value !== "live" ? "from the journal, newest first" : isHeld() ? "held while you point at them" : "some of those that end";
+      status.value !== "live"
+        ? "from the journal, newest first"
+        : isHeld()
+          ? "the rows stay while you point at them"
+          : "some of those that end";
     if (hint.textContent !== text) hint.textContent = text;
   }
 

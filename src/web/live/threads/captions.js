@@ -2,7 +2,7 @@
 /** @import { Placed, View } from "./view.js" */
 import { counted, duration } from "../words.js";
 import { STUCK_MS } from "./lane-model.js";
-import { AXIS_PX } from "./view.js";
+import { AXIS_PX } from "./marks.js";
 
 /** A lane's thread and what it does, before the lane. @param {View} view @param {Placed} placed */
 export function drawTitle({ context, isNarrow, colors }, { lane, top, height }) {

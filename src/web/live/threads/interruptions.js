@@ -1,8 +1,7 @@
 /** @import { Gap } from "./lane-model.js" */
 /** @import { Placed, View } from "./view.js" */
 import { duration } from "../words.js";
-import { drawLabel, hatch } from "./marks.js";
-import { AXIS_PX } from "./view.js";
+import { AXIS_PX, drawLabel, hatch } from "./marks.js";
 
 // By the reasons of `threadReplaced`.
 const REASONS = /** @type {Record<string, string>} */ ({

@@ -1,6 +1,7 @@
 /** @import { View } from "./view.js" */
-import { AXIS_PX } from "./view.js";
 
+// The height of the axis below the lanes.
+export const AXIS_PX = 16;
 // The height of a label and the room around it.
 const LABEL_PX = 18;
 const MAX_STEPS = 12;

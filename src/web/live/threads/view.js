@@ -3,8 +3,8 @@
 /** @import { Box } from "./marks.js" */
 import { fitted } from "../frames.js";
 import { palette } from "../palette.js";
+import { AXIS_PX } from "./marks.js";
 
-export const AXIS_PX = 16;
 const GAP_PX = 5;
 const RIGHT_PX = 8;
 // Below this width words are left out, so that bars have the room.
