@@ -71,7 +71,7 @@ test.skipIf(CHROMIUM === undefined)(`and shows it in its head${SKIPPED}`, async 
   await eventually(
     "the head",
     () => opened.page.locator("#link-text").innerText(),
-    (text) => text === `live, node shop-2, process ${process.pid}`,
+    (text) => text === `live, node shop-2 (others: shop-1), process ${process.pid}`,
   );
 });
 

@@ -11,7 +11,7 @@ import { postOrder, type Received, send } from "../support/http-client.ts";
 import { type OnFile, Receiver, startOnFile } from "./fixture.ts";
 
 const FAILS = { vendor: { refuse: 1 }, compensate: { refuse: 1 } } as const;
-const [ANN, BOB] = ["key-of-ann", "key-of-bob"];
+const [ANN, BOB] = ["key-of-ann-the-operator", "key-of-bob-the-operator"];
 const nameOf = (key: string) => `key ${createHash("sha256").update(key).digest("hex").slice(0, 32)}`;
 const bearer = { authorization: `Bearer ${ANN}` };
 const basic = { authorization: `Basic ${Buffer.from(`anybody:${BOB}`).toString("base64")}` };

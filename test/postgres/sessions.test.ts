@@ -9,7 +9,8 @@ import { TcpProxy } from "../support/tcp-proxy.ts";
 import { LEASE_MS, NodeProcess } from "./node-process.ts";
 import { Site } from "./site.ts";
 
-// Two looks at a free lock are over well before it.
+// Two looks at a free lock are over well before it. A node that cannot connect again between them loses its life, so these tests run one
+// after the other: side by side they slow each other down.
 const LONG_LEASE_MS = 4_000;
 const PATIENT = { ORDER_TIMEOUT_MS: "40000", NODE_LEASE_MS: `${LONG_LEASE_MS}` };
 const BREAKS = 4;
@@ -96,12 +97,17 @@ async function withNodes(
   await run(server, proxy, [one, two]);
 }
 
-test.concurrent("a database that is killed again and again: nodes refuse at once meanwhile, keep their lives and their orders, and no answer is lost or changed", () =>
+test("a database that is killed again and again: nodes refuse at once meanwhile, keep their lives and their orders, and no answer is lost or changed", () =>
   withNodes(async (server, proxy, nodes) => {
     const random = seededRandom();
     const lives = await livesOf(nodes);
     const long = newId("long");
     const longAnswer = nodes[0].order(long, { body: { order_id: long, amount: 5, delay_ms: SLOW } });
+    await eventually(
+      "it runs",
+      () => nodes[1].shown(long),
+      ({ status }) => status === "running",
+    );
     const load = new Load(nodes);
     for (let nth = 0; nth < BREAKS; nth++) {
       await pause(150 * random());
@@ -136,7 +142,7 @@ test.concurrent("a database that is killed again and again: nodes refuse at once
     for (const node of nodes) expect(node.warnings.filter((message) => /dead/.test(message))).toEqual([]);
   }));
 
-test.concurrent("connections that break in the middle of commits leave no doubt", () =>
+test("connections that break in the middle of commits leave no doubt", () =>
   withNodes(async (_server, proxy, nodes) => {
     const random = seededRandom();
     const lives = await livesOf(nodes);
@@ -166,7 +172,7 @@ test.concurrent("connections that break in the middle of commits leave no doubt"
     await expectSameEverywhere(load, nodes);
   }));
 
-test.concurrent("a node that is frozen inside a transaction holds others up until the server ends its session, and fails none of their orders", async () => {
+test("a node that is frozen inside a transaction holds others up until the server ends its session, and fails none of their orders", async () => {
   await using site = await Site.open();
   const node = await site.start("one");
   const id = newId("contested");

@@ -8,7 +8,8 @@ import { CHROMIUM, launchBrowser, SKIPPED } from "../support/browser.ts";
 import { eventually } from "../support/eventually.ts";
 import { Site } from "./site.ts";
 
-const ORDERS = 2_000;
+// Confirming so many takes far longer than an order, also on a slow machine.
+const ORDERS = 4_000;
 
 /** Puts a backup in the place of the journal that has so many orders with a refund each to be made, and starts. */
 async function restoreMany(site: Site, orders: number): Promise<void> {
@@ -39,7 +40,7 @@ test("orders go on while many are confirmed", async () => {
   let placed = 0;
   for (; !isConfirmed; placed++) expect((await site.order(`new-${placed}`)).status).toBe(200);
   // One may come before the first is confirmed, and one may wait for all of them. The others were placed between.
-  expect(placed).toBeGreaterThan(3);
+  expect(placed).toBeGreaterThan(2);
   expect((await confirming).json).toEqual({ status: "ok", compensations: ORDERS });
   await eventually("all refunds", () => refundsIn(site).size === ORDERS);
 });
@@ -90,8 +91,8 @@ describe.skipIf(CHROMIUM === undefined)(`the live page${SKIPPED}`, () => {
     await using site = await Site.open();
     await restoreMany(site, 1);
     await site.admin("POST", "/restore/confirm");
-    site.answer = ({ path, orderId }) =>
-      orderId === "failing" && path === "/orders" ? 422 : path === "/refunds" && orderId === "failing" ? 503 : 200;
+    // A payment in doubt is refunded, whenever its siblings fail.
+    site.answer = ({ path, orderId }) => (orderId !== "failing" ? 200 : path === "/payments" ? 500 : path === "/refunds" ? 503 : 200);
     await site.order("failing");
     await using opened = await openPage(browser, site.adminPort);
     const panel = opened.page.locator("#stuck-body");
