@@ -118,9 +118,10 @@ export class Admission implements AdmissionGate {
     const nowMs = this.#nowMs();
     const passedMs = Math.max(0, nowMs - this.#lookedAtMs);
     this.#lookedAtMs = nowMs;
-    for (const line of this.#lines) line.look(nowMs);
-    this.#exclusive.look(nowMs);
-    this.#limitInFlight(Math.max(passedMs - LOOK_EVERY_MS, this.#turnaround.look(nowMs)), nowMs);
+    const lateMs = Math.max(0, passedMs - LOOK_EVERY_MS);
+    for (const line of this.#lines) line.look(nowMs, lateMs);
+    this.#exclusive.look(nowMs, lateMs);
+    this.#limitInFlight(Math.max(lateMs, this.#turnaround.look(nowMs)), nowMs);
     this.#orders.pass(passedMs);
     this.#steps.pass(passedMs);
     this.#retryAfter.look();

@@ -46,8 +46,9 @@ export class Line {
     this.#delay = new ControlledDelay(timeoutMs, nowMs());
   }
 
-  /** To be called ten times a second. */
-  look(nowMs: number): void {
+  /** To be called ten times a second. `lateMs`: how much later than that. */
+  look(nowMs: number, lateMs: number): void {
+    if (lateMs > 0) this.#capacity.grants.stalled(lateMs);
     this.#delay.look(this.#wasEmpty || this.#capacity.waiting === 0, nowMs);
     this.#wasEmpty = false;
     this.#capacity.weigh(fairWeights(this.#demand.asked));

@@ -99,6 +99,14 @@ describe("an order is refused when its capacity will not come before its deadlin
     expect(burst(200)).toBe(10);
   });
 
+  test("but not those that seem to, because the process stood still: their ends have not been heard of", () => {
+    const { state, admission, burst, wait } = fixture();
+    wait(5);
+    state.nowMs += 400 + LOOK_MS;
+    admission.look();
+    expect(burst(200)).toBe(75);
+  });
+
   test("a hold that was cut off at a deadline says how long holds take at least, not how long", () => {
     const { courier, burst } = fixture({ holdMs: 1_100 });
     for (let n = 0; n < 100; n++) courier.held().add(300, true);

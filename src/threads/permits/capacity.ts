@@ -164,7 +164,7 @@ export class Capacity {
   }
 
   #grant(hold: HoldTime, sinceMs: number, isMeasured: boolean): Grant {
-    const grant = { hold, sinceMs, isMeasured, previous: undefined, next: undefined };
+    const grant = { hold, sinceMs, isMeasured, stalledMs: 0, previous: undefined, next: undefined };
     this.grants.add(grant);
     this.#granted++;
     return grant;

@@ -7,6 +7,8 @@ export interface Grant extends Link<Grant> {
   readonly hold: HoldTime;
   /** Whether the end of its hold is measured although nobody waits then. */
   readonly isMeasured: boolean;
+  /** How long the process has stood still since. */
+  stalledMs: number;
 }
 
 /** The permits of one capacity that are in use, the oldest first. Milliseconds on one clock. */
@@ -26,13 +28,18 @@ export class Grants extends Chain<Grant> {
     return nowMs - Math.max(sinceMs, this.#measuredFromMs);
   }
 
+  /** The process has stood still for so long. Holds that ended meanwhile are not known to have ended, so it makes none of them older. */
+  stalled(ms: number): void {
+    for (let grant = this.first; grant !== undefined; grant = grant.next) grant.stalledMs += ms;
+  }
+
   /**
    * How many permits, of which there are `limit`, can be granted until so much time has passed, by what is known: how long each has been
    * held, and how long holds take. A free one counts at once, one in use when the rest of its hold is over, and each again after each
    * further hold, which takes `expectedMs`.
    */
   within(withinMs: number, limit: number, expectedMs: number, nowMs: number): number {
-    const ageMs = (grant: Grant) => Math.max(0, this.heldMs(grant, nowMs));
+    const ageMs = (grant: Grant) => Math.max(0, this.heldMs(grant, nowMs) - grant.stalledMs);
     const { last } = this;
     // Where even the youngest has been held for longer than all before it, holds take longer now.
     const longer = last?.hold.isExceededBy(ageMs(last), nowMs) ? 2 * ageMs(last) : 0;
