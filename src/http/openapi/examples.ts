@@ -14,6 +14,8 @@ export interface OrderExample {
   readonly answer: { readonly status: number; readonly body: object };
   /** It steers the simulated providers. */
   readonly simulation?: true;
+  /** Its body is not one that the schema takes. */
+  readonly breaksRule?: true;
 }
 
 function refusal(kind: keyof typeof ERROR_ANSWERS, message: string): OrderExample["answer"] {
@@ -66,6 +68,7 @@ const ORDER_EXAMPLES: readonly OrderExample[] = [
     name: "no_amount",
     summary: "A rule is broken: the message names field and rule",
     body: { order_id: "seventh" },
+    breaksRule: true,
     answer: refusal("bad_request", `amount: must be a whole number from 1 to ${Number.MAX_SAFE_INTEGER}, in minor units`),
   },
   {

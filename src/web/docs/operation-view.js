@@ -15,7 +15,7 @@ import { trial } from "./trial.js";
  * @property {Examples} [examples]
  */
 
-/** @typedef {Readonly<Record<string, { schema: Schema, examples?: Examples }>>} Content by media type */
+/** @typedef {Readonly<Record<string, { schema: Schema, examples?: Examples, "x-refused-examples"?: Examples }>>} Content by media type */
 
 /**
  * @typedef {object} Reply

@@ -1,6 +1,7 @@
 import { codeBlock, element, statusBadge } from "./element.js";
 
 /** @typedef {import("./operation-view.js").Documented} Documented */
+/** @typedef {import("./operation-view.js").Content} Content */
 /** @typedef {import("./operation-view.js").Operation} Operation */
 
 // An order is placed once. So these fields get an ending that is new with each page, the same for all examples that name one order.
@@ -23,7 +24,7 @@ function newEnding() {
 export function trial(document, method, path, operation) {
   const { operationId, summary, parameters = [], requestBody, security } = operation;
   const body = requestBody?.content["application/json"];
-  const examples = body?.examples ?? parameters.find(({ in: where }) => where === "path")?.examples ?? {};
+  const examples = examplesOf(body) ?? parameters.find(({ in: where }) => where === "path")?.examples ?? {};
   const id = (/** @type {string} */ name) => `${operationId}-${name}`;
 
   const chooser = element(
@@ -180,6 +181,11 @@ function answerView(answer, received, ms) {
  */
 function field(label, control) {
   return element("div", { class: "field" }, element("label", { for: control.id }, label), control);
+}
+
+/** Bodies that the schema takes, and those that show what the server says to others. @param {Content[string] | undefined} body */
+function examplesOf(body) {
+  return body && { ...body.examples, ...body["x-refused-examples"] };
 }
 
 /** @param {unknown} value */
