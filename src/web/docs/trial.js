@@ -4,6 +4,8 @@ import { codeBlock, element, statusBadge } from "./element.js";
 /** @typedef {import("./operation-view.js").Content} Content */
 /** @typedef {import("./operation-view.js").Operation} Operation */
 
+// What a line holds where the page is narrow.
+const SHORT_COMMAND = 60;
 // An order is placed once. So these fields get an ending that is new with each page, the same for all examples that name one order.
 const IDENTITIES = ["order_id", "Idempotency-Key"];
 let ending = newEnding();
@@ -80,7 +82,9 @@ export function trial(document, method, path, operation) {
       ...(sent === undefined ? [] : [`-d ${quoted(compact(sent))}`]),
       quoted(url.href),
     ];
-    command.replaceChildren(codeBlock(parts.join(" \\\n  "), "The same request with curl"));
+    const oneLine = parts.join(" ");
+    const text = oneLine.length <= SHORT_COMMAND ? oneLine : parts.join(" \\\n  ");
+    command.replaceChildren(codeBlock(text, "The same request with curl"));
   }
 
   async function submit() {
@@ -154,8 +158,8 @@ export function trial(document, method, path, operation) {
     "div",
     { class: "trial", role: "group", "aria-label": `Try it: ${summary}` },
     element("h4", {}, "Try it"),
-    form,
     command,
+    form,
     result,
   );
 }
