@@ -5,6 +5,7 @@ import { ADDRESS_RULE, hasPassword, parseAddress, storeOf } from "./journal/post
 import { LONGEST_CALLS_MS } from "./journal/rules/pauses.ts";
 import { perStepSetting, STEP_TABLE, STEPS, stepSetting } from "./orders/steps.ts";
 import { host, hostNames, providerUrl, rate, receiverUrl, unlessOff, whole } from "./setting-rules.ts";
+import { textTable } from "./text-table.ts";
 
 /** A setting whose value breaks its rule; the message is one line that names it, its value (unless that may hold a secret) and the rule. */
 export class ConfigError extends Error {}
@@ -92,15 +93,15 @@ const SETTINGS = {
   KEEP_ALIVE_TIMEOUT_MS: setting(clientMs, "65000", "how long an idle connection stays open: longer than a usual balancer's 60 s"),
   HEADERS_TIMEOUT_MS: setting(clientMs, "10000", "how long a client may take to send headers"),
   REQUEST_TIMEOUT_MS: setting(clientMs, "15000", "how long a client may take to send a whole request, and to take in a whole answer"),
-  RATE_LIMIT: setting(unlessOff(rate), "off", "orders a second for one client, `N` or `N/burst`; past it `rate_limited`"),
+  RATE_LIMIT: setting(unlessOff(rate), "off", "orders per second for one client, `N` or `N/burst`; past it `rate_limited`"),
   API_KEYS_FILE: optional(
     z.string(),
-    "file with the keys of clients that may send orders, one a line, or its SHA-256 as `sha256:HEX`; read again on SIGHUP",
+    "file with the keys of clients that may send orders, one per line, or its SHA-256 as `sha256:HEX`; read again on SIGHUP",
   ),
   ALLOWED_HOSTS: optional(hostNames, "further names for the check of `Host`, separated by commas"),
   ADMIN_KEYS_FILE: optional(
     z.string(),
-    "file with the keys of the admin listener, one a line, or its SHA-256 as `sha256:HEX`; read again on SIGHUP",
+    "file with the keys of the admin listener, one per line, or its SHA-256 as `sha256:HEX`; read again on SIGHUP",
   ),
   JOURNAL: setting(
     journal,
@@ -121,7 +122,7 @@ const SETTINGS = {
     optional(z.string(), `file with the key sent to ${stepSetting(step, "URL")} as \`Authorization: Bearer\``),
   ),
   WEBHOOK_URL: optional(receiverUrl, "where order events are delivered; needs WEBHOOK_SECRET_FILE"),
-  WEBHOOK_SECRET_FILE: optional(z.string(), "file with the secrets that events are signed with, one `whsec_...` a line"),
+  WEBHOOK_SECRET_FILE: optional(z.string(), "file with the secrets that events are signed with, one `whsec_...` per line"),
   SHUTDOWN_TIMEOUT_MS: setting(whole(0, MAX_TIMER_MS), "10000", "how long draining may take"),
   LOG_LEVEL: setting(level, "info", "fatal, error, warn, info, debug, trace or silent"),
   OTEL_EXPORTER_OTLP_ENDPOINT: optional(providerUrl, "base URL of an OTLP/HTTP collector that takes traces; none are made when absent"),
@@ -206,9 +207,8 @@ function withValue(name: string, text: string | undefined): string {
   return `${name}=${JSON.stringify(origin === text ? text : `${origin}/...`)}`;
 }
 
-/** The settings as lines for `--help`. */
-export function describeSettings(): string {
-  return Object.entries(SETTINGS)
-    .map(([name, { fallback, meaning }]) => `  ${name.padEnd(23)} ${(fallback ?? "none").padEnd(14)} ${meaning}`)
-    .join("\n");
+/** The settings as a table for `--help`, with a head. Lines are broken at so many columns where they are given. */
+export function describeSettings(columns?: number): string {
+  const rows = Object.entries(SETTINGS).map(([name, { fallback = "none", meaning }]) => [name, fallback, meaning]);
+  return textTable([["NAME", "DEFAULT", "MEANING"], ...rows], columns);
 }

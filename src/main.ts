@@ -3,7 +3,7 @@ import { flushCompileCache } from "node:module";
 import { hostname } from "node:os";
 import { isatty } from "node:tty";
 import { parseArgs } from "node:util";
-import { type DestinationStream, type Logger, type LoggerOptions, pino } from "pino";
+import { type Logger, type LoggerOptions, pino } from "pino";
 import { requireMemory, usableMemory } from "./composition/memory.ts";
 import { type Config, ConfigError, describeSettings, readConfig } from "./config.ts";
 import { AccessKeyError } from "./http/access-keys.ts";
@@ -13,6 +13,7 @@ import { storeOf } from "./journal/postgres/address.ts";
 import { LogOutput, nonBlocking } from "./log-output.ts";
 import { type Service, start } from "./service.ts";
 import { exit, Signals } from "./signals.ts";
+import type { TerminalLog } from "./terminal-log.ts";
 import { WebhookSecretError } from "./webhooks/secret.ts";
 import { type Started, wantsColors, welcome } from "./welcome.ts";
 
@@ -24,8 +25,7 @@ usage: npm start [-- --help]
 
 Settings are environment variables:
 
-  NAME                    DEFAULT        MEANING
-${describeSettings()}`;
+${describeSettings(process.stdout.columns ?? 120)}`;
 
 async function main(): Promise<void> {
   const { help } = parseArgs({ options: { help: { type: "boolean", short: "h" } } }).values;
@@ -39,13 +39,14 @@ async function main(): Promise<void> {
     fd: nonBlocking(STANDARD_OUTPUT),
     onLost: (lines) => log.warn({ lines }, "log lines were lost: they could not be written"),
   });
-  // Also after an uncaught error.
-  process.once("exit", () => output.flushSync());
   const terminal = isatty(STANDARD_OUTPUT) ? { colors: wantsColors(process.env) } : undefined;
-  const log = pino(
-    { ...baseOf(config), level: config.LOG_LEVEL },
-    terminal === undefined ? output : await forPeople(output, terminal.colors),
-  );
+  const terminalLog = terminal && (await openTerminalLog(output, terminal.colors));
+  // Also after an uncaught error.
+  process.once("exit", () => {
+    terminalLog?.flush();
+    output.flushSync();
+  });
+  const log = pino({ ...baseOf(config), level: config.LOG_LEVEL }, terminalLog ?? output);
   // Before the start, which may take long: a signal must end it, too.
   const signals = new Signals(log, { reloads: config.ADMIN_KEYS_FILE !== undefined || config.API_KEYS_FILE !== undefined });
   const progress = new StartProgress(log);
@@ -58,7 +59,10 @@ async function main(): Promise<void> {
   });
   progress.end();
   const started = startedAs(service);
-  if (terminal !== undefined) output.write(welcome(started, terminal));
+  if (terminal !== undefined && terminalLog !== undefined) {
+    output.write(welcome(started, terminal));
+    terminalLog.page = `${started.admin}/`;
+  }
   // Programs that start this one read its ports from this line, so every log level has it.
   else
     pino(baseOf(config), output).info(
@@ -76,10 +80,9 @@ function baseOf({ JOURNAL, NODE_NAME: node }: Config): LoggerOptions {
 }
 
 /** A log in plain text for a terminal, instead of JSON. The package for it is loaded only here. */
-async function forPeople(output: LogOutput, colors: boolean): Promise<DestinationStream> {
-  const { logForPeople } = await import("./log-for-people.ts");
-  const forReading = logForPeople({ colors });
-  return { write: (line: string) => output.write(forReading(line)) };
+async function openTerminalLog(output: LogOutput, colors: boolean): Promise<TerminalLog> {
+  const { TerminalLog } = await import("./terminal-log.ts");
+  return new TerminalLog({ colors, write: (text) => output.write(text) });
 }
 
 // A start takes well under a second; an operator who waits for longer wants to know why.

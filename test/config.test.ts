@@ -366,11 +366,23 @@ test("of several bad settings one is named", () => {
 
 test("the description has a line for each setting, with its default and its meaning", () => {
   const config = readConfig({});
-  const lines = describeSettings().split("\n");
+  const [head, ...lines] = describeSettings().split("\n");
+  expect(head).toMatch(/^ {2}NAME +DEFAULT +MEANING$/);
   for (const [name, value] of Object.entries(config)) {
     // What has no default as a value has some word for that.
     const fallback = ["string", "number"].includes(typeof value) ? String(value) : "\\S+";
     expect(lines.filter((line) => new RegExp(`^ +${name} +${fallback} +\\w.*\\S$`).test(line))).toHaveLength(1);
   }
   expect(lines).toHaveLength(Object.keys(config).length);
+  // Each column begins at one place, however long a name is and however narrow the terminal.
+  for (const columns of [80, 120]) {
+    const table = describeSettings(columns).split("\n");
+    const [defaults = 0, meanings = 0] = ["DEFAULT", "MEANING"].map((title) => table[0]?.indexOf(title));
+    for (const line of table) {
+      expect(line.slice(meanings - 2)).toMatch(/^ {2}\S/);
+      if (line.slice(0, meanings).trim() !== "") expect(line.slice(defaults - 2)).toMatch(/^ {2}\S/);
+    }
+    expect(table.filter((line) => line.length > columns)).toEqual([]);
+    expect(table.length).toBeGreaterThan(lines.length + 1);
+  }
 });

@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { logForPeople } from "../src/log-for-people.ts";
 
 const HEAD = { level: 30, time: 0, pid: 1, hostname: "shop-1", node: "shop-1" };
-const forReading = logForPeople({ colors: false });
+const forReading = (line: string) => logForPeople({ colors: false })(line).text;
 
 test("the line of an order says in words how it and its steps ended", () => {
   const order = {
@@ -21,13 +21,13 @@ test("the line of an order says in words how it and its steps ended", () => {
     ],
     msg: "order ended",
   };
-  const words = "payment_declined after 154 ms (payment payment_declined 153, courier ok 102)";
+  const words = "payment_declined after 154 ms (payment payment_declined 153 ms, courier ok 102 ms)";
   expect(forReading(JSON.stringify(order))).toMatch(/^\[[\d:.]+\] INFO: /);
   expect(forReading(JSON.stringify(order))).toContain(`INFO: order second: ${words}\n`);
   const again = { ...order, attempt: 3 };
   expect(forReading(JSON.stringify(again))).toContain(`INFO: order second (attempt 3): ${words}\n`);
   const { kind: _, ...placed } = { ...order, duration_ms: 200, steps: order.steps.slice(1) };
-  expect(forReading(JSON.stringify(placed))).toContain("INFO: order second: ok after 200 ms (courier ok 102)\n");
+  expect(forReading(JSON.stringify(placed))).toContain("INFO: order second: ok after 200 ms (courier ok 102 ms)\n");
 });
 
 test("any other line is one line too, with all its fields but those of the process", () => {
@@ -37,7 +37,7 @@ test("any other line is one line too, with all its fields but those of the proce
 
 test("colors change nothing but the looks", () => {
   const line = JSON.stringify({ ...HEAD, signal: "SIGINT", msg: "draining" });
-  const colored = logForPeople({ colors: true })(line);
+  const { text: colored } = logForPeople({ colors: true })(line);
   expect(colored).toContain("\u001b[");
   expect(stripVTControlCharacters(colored)).toBe(forReading(line));
 });

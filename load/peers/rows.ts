@@ -99,13 +99,13 @@ const memoryOf: Cell = ({ memory }) => {
 };
 
 const ROWS: readonly Row[] = [
-  [`empty tasks a second, ${LOADS.empty.atATime} at a time`, perSecond("empty")],
-  [`tasks a second that wait 5 ms, ${LOADS.waiting.atATime} at a time`, perSecond("waiting")],
+  [`empty tasks per second, ${LOADS.empty.atATime} at a time`, perSecond("empty")],
+  [`tasks per second that wait 5 ms, ${LOADS.waiting.atATime} at a time`, perSecond("waiting")],
   [
     "threads for that",
     ({ peer }) => (peer.mostTasks === undefined ? String(threadsFor(peer, LOADS.waiting, THREADS)) : `${peer.mostTasks} at most`),
   ],
-  ["tasks a second that compute 5 ms", perSecond("computing")],
+  ["tasks per second that compute 5 ms", perSecond("computing")],
   ...CANCELED_KINDS.map((kind): Row => [`cancel to stop, ms: ${CANCELED[kind]}`, stops(kind)]),
   ...CANCELED_KINDS.map((kind): Row => [`cancel to the next task's start, ms: ${CANCELED[kind]}`, nextStarts(kind)]),
   ["threads lost per 1000 cancels, of each of these three", threadsLost],

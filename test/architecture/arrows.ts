@@ -2,12 +2,14 @@ import { type Files, type Import, importsOf } from "./imports.ts";
 
 /** What the files of each room of `src` may import of the other rooms, besides their own. */
 export const ARROWS: Readonly<Record<string, readonly string[]>> = {
-  "config.ts": ["orders", "journal", "couriers", "setting-rules.ts"],
+  "config.ts": ["orders", "journal", "couriers", "setting-rules.ts", "text-table.ts"],
   "setting-rules.ts": [],
   "provider-keys.ts": ["config.ts", "orders"],
   "fault-log.ts": [],
   "welcome.ts": [],
   "log-for-people.ts": [],
+  "terminal-log.ts": ["log-for-people.ts"],
+  "text-table.ts": [],
   "log-output.ts": [],
   "node-http.ts": [],
   "periodic.ts": ["threads"],

@@ -54,6 +54,7 @@ const metrics = metricsIn(rowsOf(OF_SERVICE, "metric").flatMap(([names = ""]) =>
 test("the documented settings are those of the service, with their defaults", () => {
   const defaults = describeSettings()
     .split("\n")
+    .slice(1)
     .map((line) => /^ *(\S+) +(\S+)/.exec(line)?.slice(1) as [string, string]);
   const actual = new Map(defaults.map(([name, value]) => [name, OF_MACHINE[name] ?? value]));
   expect(Object.fromEntries(settings)).toEqual(Object.fromEntries(actual));

@@ -59,8 +59,16 @@ describe.skipIf(CHROMIUM === undefined)(`the page of the API docs${SKIPPED}`, ()
     for (const { operation, method, path } of operations) {
       expect(await page.locator(`#${operation.operationId} h3`).innerText()).toBe(`${method} ${path}`);
       const statuses = await page.locator(`#${operation.operationId} .answers > details > summary .status`).allInnerTexts();
-      expect(statuses).toEqual(Object.keys(operation.responses));
+      const given = Object.entries<{ $ref?: string }>(operation.responses);
+      const [own, common] = [false, true].map((isCommon) =>
+        given.flatMap(([status, { $ref }]) => (($ref !== undefined) === isCommon ? [status] : [])),
+      );
+      expect(statuses).toEqual(own);
+      expect(await page.locator(`#${operation.operationId} .answers > p`).innerText()).toBe(
+        `Besides: answers to any request (${common?.join(", ")})`,
+      );
     }
+    expect(await page.locator("#common-answers .answers > details").count()).toBe(Object.keys(document.components.responses).length);
     expect(await page.locator("#error-kinds tbody td:first-child").allInnerTexts()).toEqual(Object.keys(ERROR_ANSWERS));
     expect(await page.locator("#schemas h3").allInnerTexts()).toEqual(Object.keys(document.components.schemas));
     // Every link within the page leads somewhere.
@@ -98,6 +106,22 @@ describe.skipIf(CHROMIUM === undefined)(`the page of the API docs${SKIPPED}`, ()
     expect(seen.complaints).toEqual([]);
   });
 
+  test("has the shortest command first, and a button that copies it, or selects it where there is no clipboard", async () => {
+    await using opened = await open();
+    const { page } = opened;
+    const command = page.locator("#placeOrder .command");
+    const text = await command.locator("code").innerText();
+    expect(text).toMatch(/^curl -i \\\n {2}-d '\{"order_id":"first-\w+","amount":1200\}' \\\n {2}'http:\/\/127\.0\.0\.1:\d+\/order'$/);
+    await page.context().grantPermissions(["clipboard-read", "clipboard-write"]);
+    await command.getByRole("button", { name: "Copy" }).click();
+    await command.getByText("Copied").waitFor();
+    expect(await page.evaluate("navigator.clipboard.readText()")).toBe(text);
+    await page.evaluate(`Object.defineProperty(navigator, "clipboard", { value: undefined })`);
+    await page.locator("#isAlive .command button").click();
+    await page.locator("#isAlive .command").getByText("Selected").waitFor();
+    expect(await page.evaluate("getSelection().toString()")).toMatch(/^curl -i 'http\S+healthz'$/);
+  });
+
   test("shows HTML in an order's id as text", async () => {
     await using opened = await open();
     const { page, seen } = opened;
@@ -118,7 +142,7 @@ describe.skipIf(CHROMIUM === undefined)(`the page of the API docs${SKIPPED}`, ()
     expect(await page.evaluate("document.activeElement.textContent")).toBe("Skip to the operations");
     await page.keyboard.press("Enter");
     const reached: string[] = [];
-    for (let steps = 0; steps < 30 && !reached.includes("Send"); steps++) {
+    for (let steps = 0; steps < 40 && !reached.includes("Send"); steps++) {
       await page.keyboard.press("Tab");
       reached.push(await page.evaluate<string>("document.activeElement.id || document.activeElement.textContent"));
     }

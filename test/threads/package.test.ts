@@ -199,11 +199,14 @@ for (const [version, compiler] of COMPILERS) {
   });
 }
 
-test.concurrent("the code of its README passes TypeScript and prints what the README says", async () => {
-  const readme = readFileSync(join(installed, "README.md"), "utf8");
+test.concurrent.each([
+  ["its README", join(installed, "README.md"), "tasks.ts"],
+  ["the project's README", join(PROJECT, "README.md"), "steps.ts"],
+])("the code of %s passes TypeScript and prints what the README says", async (_whose, file, tasks) => {
+  const readme = readFileSync(file, "utf8");
   const blocks = [...readme.matchAll(/^```ts\n(\/\/ ([a-z]+\.ts)[\s\S]*?)^```$/gm)];
-  expect(blocks.map(([, , name]) => name)).toEqual(["tasks.ts", "main.ts"]);
-  const folder = join(user, "readme");
+  expect(blocks.map(([, , name]) => name)).toEqual([tasks, "main.ts"]);
+  const folder = join(user, `readme-${tasks}`);
   mkdirSync(folder);
   for (const [, text = "", name = ""] of blocks) writeFileSync(join(folder, name), text);
   const config = { extends: "../tsconfig.json", compilerOptions: { noEmit: true, allowImportingTsExtensions: true }, files: ["main.ts"] };

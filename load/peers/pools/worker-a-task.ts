@@ -7,7 +7,7 @@ const FILE = new URL("../threads/worker-a-task.mjs", import.meta.url);
 const MOST_TASKS = 50;
 
 export const workerATask: Peer = {
-  title: "a `Worker` a task, `terminate()`",
+  title: "a `Worker` per task, `terminate()`",
   sharing: "none",
   mostTasks: MOST_TASKS,
   async open(_count, notes) {

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { ERROR_ANSWERS } from "../status.ts";
 import { paths } from "./paths.ts";
-import { ANSWER_HEADERS, SHARED_RESPONSES, sharedResponse } from "./responses.ts";
+import { ANSWER_HEADERS, SHARED_RESPONSES } from "./responses.ts";
 import { componentSchemas, type Json } from "./schemas.ts";
 
 const { version } = JSON.parse(readFileSync(new URL("../../../package.json", import.meta.url), "utf8")) as { version: string };
@@ -15,7 +15,7 @@ export interface DocumentOptions {
 
 const TEXT = `Runs the steps of an order in parallel on OS threads. The first failure, the deadline or a client that hangs up cancels the rest; what had already happened is compensated.
 
-Every answer has an \`X-Request-Id\`. An error answer is \`{"status":"error","error":{"kind":"...","message":"..."}}\`; that of an order that ran has \`order_id\` and \`steps\` too. A server on which API keys are configured needs one of them for orders and look-ups.`;
+Every answer has an \`X-Request-Id\`. An error answer is \`{"status":"error","error":{"kind":"...","message":"..."}}\`; that of an order that ran has \`order_id\` and \`steps\` too. Any other path is answered with 404 \`not_found\`, any other method with 405 \`method_not_allowed\` and \`Allow\`. A server on which API keys are configured needs one of them for orders and look-ups.`;
 const SIMULATED =
   "The providers of this server are simulated: `fail_step`, `delay_ms` and `cpu_ms` say how they behave for one order, and no money moves.";
 const REAL = "The providers of this server are real: an order that is placed is paid for.";
@@ -46,7 +46,6 @@ export function openApiDocument({ simulated, files }: DocumentOptions): Json {
       },
     },
     "x-providers": simulated ? "simulated" : "real",
-    "x-other-paths": sharedResponse("not_found"),
     "x-error-kinds": Object.entries(ERROR_ANSWERS).map(([kind, { status, when }]) => ({ kind, status, when })),
   };
 }

@@ -14,6 +14,8 @@ export interface OrderExample {
   readonly answer: { readonly status: number; readonly body: object };
   /** It steers the simulated providers. */
   readonly simulation?: true;
+  /** Its body is not one that the schema takes. */
+  readonly breaksRule?: true;
 }
 
 function refusal(kind: keyof typeof ERROR_ANSWERS, message: string): OrderExample["answer"] {
@@ -21,6 +23,7 @@ function refusal(kind: keyof typeof ERROR_ANSWERS, message: string): OrderExampl
 }
 
 const FIRST: ExampleOrder = { order_id: "first", amount: 1200 };
+const TENTH: ExampleOrder = { order_id: "tenth", amount: 1200 };
 const LATE: ExampleOrder = { order_id: "third", amount: 1200, fail_step: "vendor", delay_ms: { courier: 5000 } };
 
 function simulated(name: string, summary: string, body: ExampleOrder): OrderExample {
@@ -28,17 +31,18 @@ function simulated(name: string, summary: string, body: ExampleOrder): OrderExam
 }
 
 const ORDER_EXAMPLES: readonly OrderExample[] = [
+  { name: "placed", summary: "An order that is placed", body: FIRST, answer: simulatedAnswer(FIRST) },
   {
-    name: "placed",
-    summary: "An order that is placed",
-    body: FIRST,
+    name: "with_headers",
+    summary: "The same for another order, with every header that it may have",
+    body: TENTH,
     headers: {
       "Idempotency-Key": "checkout-42",
       traceparent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
       "X-Request-Id": "request-1",
       Priority: "u=1",
     },
-    answer: simulatedAnswer(FIRST),
+    answer: simulatedAnswer(TENTH),
   },
   simulated("declined", "The payment is declined: the vendor is stopped, the courier released", {
     order_id: "second",
@@ -66,6 +70,7 @@ const ORDER_EXAMPLES: readonly OrderExample[] = [
     name: "no_amount",
     summary: "A rule is broken: the message names field and rule",
     body: { order_id: "seventh" },
+    breaksRule: true,
     answer: refusal("bad_request", `amount: must be a whole number from 1 to ${Number.MAX_SAFE_INTEGER}, in minor units`),
   },
   {

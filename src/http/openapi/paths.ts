@@ -2,8 +2,8 @@ import { type ErrorKind, ORDER_ERROR_KINDS } from "../../orders/error-kind.ts";
 import { STEPS } from "../../orders/steps.ts";
 import { BEFORE } from "../attempt-number.ts";
 import { IDEMPOTENCY_KEY } from "../idempotency-key.ts";
-import { lookUpExamples, orderExamples } from "./examples.ts";
-import { type AnswerHeader, errorResponses, headerRefs, isOrderErrorKind, jsonResponse, sharedResponse } from "./responses.ts";
+import { lookUpExamples, type OrderExample, orderExamples } from "./examples.ts";
+import { type AnswerHeader, errorResponses, headerRefs, isOrderErrorKind, jsonResponse } from "./responses.ts";
 import { type Json, parameterSchema, refTo } from "./schemas.ts";
 
 // A key is needed only where keys are configured.
@@ -16,18 +16,14 @@ const WITHOUT_RATES: readonly ErrorKind[] = ["unauthorized", "forbidden", "reque
 /** `paths` of the document: every route of the public listener. `files`: names of what `/docs` loads. */
 export function paths(simulated: boolean, files: readonly string[]): Json {
   return {
-    "/order": withOtherMethods({ post: placeOrder(simulated) }),
-    "/order/{order_id}": withOtherMethods({ get: showOrder(simulated) }),
-    "/healthz": withOtherMethods({ get: healthz }),
-    "/readyz": withOtherMethods({ get: readyz }),
-    "/openapi.json": withOtherMethods({ get: openApiJson }),
-    "/docs": withOtherMethods({ get: docs }),
-    "/docs/{file}": withOtherMethods({ get: docsFile(files) }),
+    "/order": { post: placeOrder(simulated) },
+    "/order/{order_id}": { get: showOrder(simulated) },
+    "/healthz": { get: healthz },
+    "/readyz": { get: readyz },
+    "/openapi.json": { get: openApiJson },
+    "/docs": { get: docs },
+    "/docs/{file}": { get: docsFile(files) },
   };
-}
-
-function withOtherMethods(item: Json): Json {
-  return { ...item, "x-other-methods": sharedResponse("method_not_allowed") };
 }
 
 function placeOrder(simulated: boolean): Json {
@@ -72,7 +68,9 @@ function placeOrder(simulated: boolean): Json {
       content: {
         "application/json": {
           schema: refTo("Order"),
-          examples: Object.fromEntries(examples.map(({ name, summary, body }) => [name, { summary, value: body }])),
+          examples: bodiesOf(examples.filter(({ breaksRule }) => breaksRule !== true)),
+          // Validators check `examples` against the schema, which these break on purpose.
+          "x-refused-examples": bodiesOf(examples.filter(({ breaksRule }) => breaksRule === true)),
         },
       },
     },
@@ -105,6 +103,10 @@ function placeOrder(simulated: boolean): Json {
       }),
     },
   };
+}
+
+function bodiesOf(examples: readonly OrderExample[]): Json {
+  return Object.fromEntries(examples.map(({ name, summary, body }) => [name, { summary, value: body }]));
 }
 
 function showOrder(simulated: boolean): Json {
@@ -153,22 +155,22 @@ function showOrder(simulated: boolean): Json {
 const healthz = {
   tags: ["health"],
   operationId: "isAlive",
-  summary: "Does the process live?",
+  summary: "Whether the process lives",
   description: "Answers for any `Host`, as does `/readyz`: balancers ask by names of their own.",
   security: [],
-  responses: { 200: jsonResponse("It does.", ["Alive"]), ...errorResponses({ kinds: [] }) },
+  responses: { 200: jsonResponse("The process lives.", ["Alive"]), ...errorResponses({ kinds: [] }) },
 };
 
 const readyz = {
   tags: ["health"],
   operationId: "isReady",
-  summary: "Does it take orders?",
+  summary: "Whether orders are taken",
   security: [],
   responses: {
-    200: jsonResponse("It does.", ["Ready"]),
+    200: jsonResponse("Orders are taken.", ["Ready"]),
     ...errorResponses({ kinds: [] }),
     503: jsonResponse(
-      "It starts, it drains, or its journal cannot be written. Or more than 100 requests are in line on one connection.",
+      "The server starts, drains, or cannot write its journal. Or more than 100 requests are in line on one connection.",
       ["NotReady", "Refusal"],
       ["Retry-After"],
     ),
@@ -207,8 +209,12 @@ function docsFile(files: readonly string[]): Json {
 function content(type: string, schema: Json): Json {
   const headers = headerRefs(["ETag", "Cache-Control"]);
   return {
-    200: { description: "The content.", headers, content: { [type]: { schema } } },
-    304: { description: "It is what the client has.", headers },
+    200: {
+      description: "The document has changed since the client read it, or the client has none.",
+      headers,
+      content: { [type]: { schema } },
+    },
+    304: { description: "The client has the current document.", headers },
   };
 }
 

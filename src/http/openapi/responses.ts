@@ -34,7 +34,6 @@ export const ANSWER_HEADERS = {
     schema: { type: "string" },
   },
   "WWW-Authenticate": { description: "The scheme to show a key with.", schema: { type: "string" } },
-  Allow: { description: "The methods that this path has.", required: true, schema: { type: "string" } },
   ETag: { description: "Of this content, for `If-None-Match`.", required: true, schema: { type: "string" } },
   "Cache-Control": { description: "Keep it, and ask each time whether it has changed.", schema: { type: "string" } },
 } as const;
@@ -88,18 +87,16 @@ const BEFORE_ANY_ROUTE = [
 ] as const satisfies readonly ErrorKind[];
 const EXPECTATION_FAILED = 417;
 
-/** `components.responses`: answers that every operation may give, and those to requests that are none. */
+/** `components.responses`: answers that every operation may give. */
 export const SHARED_RESPONSES: Readonly<Record<string, Json>> = {
   ...Object.fromEntries(BEFORE_ANY_ROUTE.map((kind) => [kind, errorResponse([kind], { kinds: [kind] }, [])])),
   expectation_failed: {
     ...jsonResponse("`Expect` is something else than `100-continue`.", ["Refusal"]),
     "x-error-kinds": ["bad_request"],
   },
-  not_found: errorResponse(["not_found"], { kinds: ["not_found"] }, []),
-  method_not_allowed: errorResponse(["method_not_allowed"], { kinds: ["method_not_allowed"], headersOf: () => ["Allow"] }, []),
 };
 
-export function sharedResponse(name: string): Json {
+function sharedResponse(name: string): Json {
   return { $ref: `#/components/responses/${name}` };
 }
 

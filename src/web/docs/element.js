@@ -41,12 +41,32 @@ export function inline(text) {
 }
 
 /**
- * A block of JSON or text that can be scrolled, also by keyboard.
+ * A block of JSON or text that can be scrolled, also by keyboard, with a button that copies it.
  * @param {string} text
  * @param {string} label
  */
 export function codeBlock(text, label) {
-  return element("pre", { tabindex: 0, "aria-label": label }, element("code", {}, text));
+  const code = element("code", {}, text);
+  const copy = element("button", { type: "button", class: "copy quiet", "aria-label": `Copy: ${label}` }, "Copy");
+  copy.addEventListener("click", async () => {
+    copy.textContent = await copied(code);
+    setTimeout(() => (copy.textContent = "Copy"), TOLD_MS);
+  });
+  return element("div", { class: "code" }, element("pre", { tabindex: 0, "aria-label": label }, code), copy);
+}
+
+// Long enough to be read.
+const TOLD_MS = 2_000;
+
+/** Browsers give no clipboard to pages that came over plain HTTP from another machine; the text is selected there. @param {HTMLElement} code */
+async function copied(code) {
+  try {
+    await navigator.clipboard.writeText(code.textContent);
+    return "Copied";
+  } catch {
+    getSelection()?.selectAllChildren(code);
+    return "Selected";
+  }
 }
 
 /** @param {string} method */

@@ -15,10 +15,11 @@ import { trial } from "./trial.js";
  * @property {Examples} [examples]
  */
 
-/** @typedef {Readonly<Record<string, { schema: Schema, examples?: Examples }>>} Content by media type */
+/** @typedef {Readonly<Record<string, { schema: Schema, examples?: Examples, "x-refused-examples"?: Examples }>>} Content by media type */
 
 /**
  * @typedef {object} Reply
+ * @property {string} [$ref] it is one of the answers that any request may get
  * @property {string} description
  * @property {Readonly<Record<string, Header>>} [headers]
  * @property {Content} [content]
@@ -59,19 +60,57 @@ export function operationView(document, method, path, operation) {
   const { operationId, summary, description, parameters = [], requestBody, responses } = operation;
   const body = requestBody?.content["application/json"];
   const bodySchema = body?.schema.$ref === undefined ? body?.schema : document.components.schemas[nameOf(body.schema.$ref)];
+  const own = Object.entries(responses).filter(([, { $ref }]) => $ref === undefined);
+  const common = Object.entries(responses).flatMap(([status, { $ref }]) => ($ref === undefined ? [] : [status]));
   return element(
     "section",
     { id: operationId, class: "operation", "aria-labelledby": `${operationId}-title` },
-    element("h3", { id: `${operationId}-title` }, methodBadge(method), " ", element("code", { class: "path" }, ...breakable(path))),
-    element("p", { class: "summary" }, summary),
-    ...prose(description),
+    element(
+      "div",
+      { class: "about" },
+      element("h3", { id: `${operationId}-title` }, methodBadge(method), " ", element("code", { class: "path" }, ...breakable(path))),
+      element("p", { class: "summary" }, summary),
+      ...prose(description),
+    ),
     trial(document, method, path, operation),
-    parameters.length > 0 && element("h4", {}, "Parameters"),
-    parameters.length > 0 && parameterList(parameters),
-    bodySchema !== undefined && element("h4", {}, "Body"),
-    bodySchema !== undefined && propertyList(bodySchema),
-    element("h4", {}, "Answers"),
-    element("div", { class: "answers" }, ...Object.entries(responses).map(([status, reply]) => replyView(document, status, reply))),
+    element(
+      "div",
+      { class: "reference" },
+      parameters.length > 0 && element("h4", {}, "Parameters"),
+      parameters.length > 0 && parameterList(parameters),
+      bodySchema !== undefined && element("h4", {}, "Body"),
+      bodySchema !== undefined && propertyList(bodySchema),
+      element("h4", {}, "Answers"),
+      element(
+        "div",
+        { class: "answers" },
+        ...own.map(([status, reply]) => replyView(document, status, reply)),
+        element("p", {}, "Besides: ", element("a", { href: "#common-answers" }, "answers to any request"), ` (${common.join(", ")})`),
+      ),
+    ),
+  );
+}
+
+/**
+ * The answers that any request may get, once for all operations.
+ * @param {Documented} document
+ */
+export function commonAnswers(document) {
+  const statuses = new Map(
+    Object.values(document.paths)
+      .flatMap((item) => Object.values(item))
+      .flatMap(({ responses }) => Object.entries(responses))
+      .flatMap(([status, { $ref }]) => ($ref === undefined ? [] : [[nameOf($ref), status]])),
+  );
+  return element(
+    "section",
+    { id: "common-answers", "aria-labelledby": "common-answers-title" },
+    element("h2", { id: "common-answers-title" }, "Answers to any request"),
+    element(
+      "div",
+      { class: "answers" },
+      ...Object.entries(document.components.responses).map(([name, reply]) => replyView(document, statuses.get(name) ?? "", reply)),
+    ),
   );
 }
 
@@ -88,11 +127,9 @@ function parameterList(parameters) {
 /**
  * @param {Documented} document
  * @param {string} status
- * @param {Reply & { $ref?: string }} given
+ * @param {Reply} reply
  */
-function replyView(document, status, given) {
-  const reply = given.$ref === undefined ? given : document.components.responses[nameOf(given.$ref)];
-  if (reply === undefined) return undefined;
+function replyView(document, status, reply) {
   const { description, headers = {}, content = {} } = reply;
   const bodies = Object.entries(content).map(([type, { schema }]) => [type, typeOf(schema)]);
   return element(
@@ -102,7 +139,7 @@ function replyView(document, status, given) {
     ...prose(description),
     ...bodies.map(([type = "", words = ""]) => element("p", {}, element("code", {}, String(type)), ": ", ...words)),
     ...Object.values(content).flatMap(({ examples = {} }) => Object.entries(examples).map(exampleView)),
-    element("h5", {}, "Headers"),
+    element("p", { class: "label" }, "Headers"),
     element(
       "ul",
       { class: "rows" },

@@ -1,5 +1,5 @@
 import { breakable, element, inline, methodBadge, prose, statusBadge } from "./element.js";
-import { operationView, schemaView } from "./operation-view.js";
+import { commonAnswers, operationView, schemaView } from "./operation-view.js";
 
 /** @typedef {import("./operation-view.js").Documented} Documented */
 /** @typedef {{ method: string, path: string, operation: import("./operation-view.js").Operation }} Entry */
@@ -37,6 +37,7 @@ function contents(doc, entries) {
   const rest = element(
     "ul",
     {},
+    element("li", {}, element("a", { href: "#common-answers" }, "Answers to any request")),
     element("li", {}, element("a", { href: "#error-kinds" }, "Error kinds")),
     element("li", {}, element("a", { href: "#schemas" }, "Schemas")),
     element("li", {}, element("a", { href: "openapi.json" }, "openapi.json")),
@@ -86,6 +87,7 @@ function show(doc) {
         .filter(({ operation }) => operation.tags.includes(name))
         .map(({ method, path, operation }) => operationView(doc, method, path, operation)),
     ]),
+    commonAnswers(doc),
     errorKinds(doc),
     element(
       "section",

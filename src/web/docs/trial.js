@@ -1,8 +1,11 @@
 import { codeBlock, element, statusBadge } from "./element.js";
 
 /** @typedef {import("./operation-view.js").Documented} Documented */
+/** @typedef {import("./operation-view.js").Content} Content */
 /** @typedef {import("./operation-view.js").Operation} Operation */
 
+// What a line holds where the page is narrow.
+const SHORT_COMMAND = 60;
 // An order is placed once. So these fields get an ending that is new with each page, the same for all examples that name one order.
 const IDENTITIES = ["order_id", "Idempotency-Key"];
 let ending = newEnding();
@@ -23,7 +26,7 @@ function newEnding() {
 export function trial(document, method, path, operation) {
   const { operationId, summary, parameters = [], requestBody, security } = operation;
   const body = requestBody?.content["application/json"];
-  const examples = body?.examples ?? parameters.find(({ in: where }) => where === "path")?.examples ?? {};
+  const examples = examplesOf(body) ?? parameters.find(({ in: where }) => where === "path")?.examples ?? {};
   const id = (/** @type {string} */ name) => `${operationId}-${name}`;
 
   const chooser = element(
@@ -79,7 +82,9 @@ export function trial(document, method, path, operation) {
       ...(sent === undefined ? [] : [`-d ${quoted(compact(sent))}`]),
       quoted(url.href),
     ];
-    command.replaceChildren(codeBlock(parts.join(" \\\n  "), "The same request with curl"));
+    const oneLine = parts.join(" ");
+    const text = oneLine.length <= SHORT_COMMAND ? oneLine : parts.join(" \\\n  ");
+    command.replaceChildren(codeBlock(text, "The same request with curl"));
   }
 
   async function submit() {
@@ -153,8 +158,8 @@ export function trial(document, method, path, operation) {
     "div",
     { class: "trial", role: "group", "aria-label": `Try it: ${summary}` },
     element("h4", {}, "Try it"),
-    form,
     command,
+    form,
     result,
   );
 }
@@ -180,6 +185,11 @@ function answerView(answer, received, ms) {
  */
 function field(label, control) {
   return element("div", { class: "field" }, element("label", { for: control.id }, label), control);
+}
+
+/** Bodies that the schema takes, and those that show what the server says to others. @param {Content[string] | undefined} body */
+function examplesOf(body) {
+  return body && { ...body.examples, ...body["x-refused-examples"] };
 }
 
 /** @param {unknown} value */
