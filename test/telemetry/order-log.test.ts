@@ -117,7 +117,7 @@ test.skipIf(!canHaveTerminal).each([
     ({ length }) => length > 0,
   );
   await postOrder(Number(port), orderOf("for-people", 0));
-  const line = new RegExp(`order for-people: ok after \\d+ ms \\(${STEPS.map((step) => `${step} ok \\d+`).join(", ")}\\)`);
+  const line = new RegExp(`order for-people: ok after \\d+ ms \\(${STEPS.map((step) => `${step} ok \\d+ ms`).join(", ")}\\)`);
   await eventually("the line", () => line.test(shown));
   // Ctrl-C.
   server.stdin?.write("\u0003");
