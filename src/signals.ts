@@ -8,7 +8,7 @@ const SAME_SIGNAL_MS = 300;
 const STOP_SIGNALS = ["SIGTERM", "SIGINT"] as const;
 
 /**
- * Ends the process with this exit code. Node waits for every thread first, and a thread that waits for a disk delays that; so the next
+ * Ends a process that has not stopped, with this exit code. Node waits for every thread first, and a thread that waits for a disk delays that; so the next
  * signal kills the process, as it does with a process that does not listen.
  */
 export function exit(code: number): void {
@@ -73,8 +73,9 @@ export class Signals {
       log.info({ commit_sizes: service.journal.commitSizes }, "stopped");
       // A step is in a call that nothing can end, and Node would wait for it.
       if (service.threads.alive > 0) exitDespiteThreads();
-      // A handle that a library has left open must not keep a stopped server alive.
-      log.flush(() => exit(0));
+      // A handle that a library has left open must not keep a stopped server alive. It still listens: what it stopped for is done, and one
+      // signal more, such as that of a supervisor that has not seen the end yet, must not make a failure of it.
+      log.flush(() => process.exit(0));
     } catch (error) {
       log.fatal({ err: error }, "could not stop cleanly");
       exit(1);
