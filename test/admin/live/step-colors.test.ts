@@ -11,6 +11,12 @@ const LEAST_CONTRAST = 3;
 // In Oklab. A guess, from looking at them as lines of 1.5 px and as pale bars: the nearest two have 0.138.
 const LEAST_DISTANCE = 0.12;
 
+const COLOR_VISION = {
+  protanopes: without([0.152286, 1.052583, -0.204868, 0.114503, 0.786281, 0.099216, -0.003882, -0.048116, 1.051998]),
+  deuteranopes: without([0.367322, 0.860646, -0.227968, 0.280085, 0.672501, 0.047413, -0.01182, 0.04294, 0.968881]),
+  tritanopes: without([1.255528, -0.076749, -0.178779, -0.078411, 0.930809, 0.147602, 0.004733, 0.691367, 0.3039]),
+};
+
 describe.each([
   ["light", THEME.slice(0, DARK)],
   ["dark", THEME.slice(DARK)],
@@ -31,6 +37,18 @@ describe.each([
       for (const marks of ["failed", "compensated"]) expect(distance(lab, oklab(linear(marks)))).toBeGreaterThan(0.1);
     }
   });
+
+  test.each(Object.entries(COLOR_VISION))(
+    "of an order, its failure, its compensation and a thread's load differ for %s too",
+    (_who, seen) => {
+      const labs = ["step-1", "step-2", "step-3", "failed", "compensated", "faint"].map(
+        (name) => [name, oklab(seen(linear(name)))] as const,
+      );
+      for (const [index, [name, lab]] of labs.entries())
+        for (const [other, otherLab] of labs.slice(index + 1))
+          expect([name, other, distance(lab, otherLab)]).toEqual([name, other, expect.toSatisfy((far) => far >= LEAST_DISTANCE)]);
+    },
+  );
 });
 
 test("each has a class for keys and timelines", () => {
@@ -45,6 +63,21 @@ function linearOf(hex: string): Triple {
     return part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4;
   });
   return [r, g, b];
+}
+
+/** What someone without one kind of cone sees: Machado, Oliveira and Fernandes, 2009, severity 1. */
+function without(matrix: readonly number[]): (color: Triple) => Triple {
+  return (color) => {
+    const row = (at: number) =>
+      Math.min(
+        1,
+        Math.max(
+          0,
+          color.reduce((sum, part, n) => sum + part * (matrix[at + n] as number), 0),
+        ),
+      );
+    return [row(0), row(3), row(6)];
+  };
 }
 
 function contrast(one: Triple, other: Triple): number {
