@@ -14,6 +14,8 @@ export interface Drive {
   readonly keyed?: boolean;
   /** A piece of text that every answer must contain. */
   readonly answerHas: string;
+  /** Or this one: a service may refuse what it cannot do before the deadline, as it does on a slow machine. */
+  readonly refusalHas?: string;
   /** Ends the run early. */
   readonly signal?: AbortSignal;
   readonly onAnswer?: () => void;
@@ -25,6 +27,8 @@ export interface DriveResult {
   readonly latencyMs: { readonly p50: number; readonly p90: number; readonly p99: number; readonly max: number };
   readonly statuses: ReadonlyMap<number, number>;
   readonly wrongBodies: number;
+  /** Answers with `refusalHas`. */
+  readonly refused: number;
   /** Broken connections; timeouts are counted apart. */
   readonly socketErrors: number;
   readonly timeouts: number;
@@ -37,8 +41,15 @@ const nextId = orderIds();
 
 /** Sends orders from so many connections, one after the other on each, for so long. */
 export async function drive(options: Drive): Promise<DriveResult> {
-  const { url, connections, seconds, order, repeats = 1, keyed = false, answerHas, signal, onAnswer } = options;
+  const { url, connections, seconds, order, repeats = 1, keyed = false, answerHas, refusalHas, signal, onAnswer } = options;
   const { promise, resolve, reject } = Promise.withResolvers<autocannon.Result>();
+  let refused = 0;
+  const isRight = (body: string): boolean => {
+    if (body.includes(answerHas)) return true;
+    if (refusalHas === undefined || !body.includes(refusalHas)) return false;
+    refused++;
+    return true;
+  };
   const instance = autocannon(
     {
       url,
@@ -46,7 +57,7 @@ export async function drive(options: Drive): Promise<DriveResult> {
       duration: seconds,
       bailout: GIVE_UP_AFTER_ERRORS,
       setupClient: (client) => writeOrders(url, order, repeated(nextId, repeats), keyed)(client),
-      verifyBody: (body) => String(body).includes(answerHas),
+      verifyBody: (body) => isRight(String(body)),
     },
     (error, result) => (error ? reject(error) : resolve(result)),
   );
@@ -66,6 +77,7 @@ export async function drive(options: Drive): Promise<DriveResult> {
     latencyMs: { p50, p90, p99, max },
     statuses,
     wrongBodies: result.mismatches,
+    refused,
     socketErrors: result.errors - result.timeouts,
     timeouts: result.timeouts,
   };

@@ -4,6 +4,8 @@ import type { Scenario } from "./scenarios.ts";
 import { ServerProcess } from "./server-process.ts";
 import { leaksOf, settledCounters, type ThreadCounters } from "./thread-counters.ts";
 
+const OVERLOADED = 503;
+
 export interface ScenarioResult {
   readonly scenario: Scenario;
   readonly load: DriveResult;
@@ -31,15 +33,26 @@ export async function runScenario(scenario: Scenario, connections: number, secon
 
 async function driveWithProgress(scenario: Scenario, url: string, connections: number, seconds: number, signal: AbortSignal) {
   using progress = new Progress(scenario.name, seconds);
-  const { order, answerHas } = scenario;
-  return await drive({ url, connections, seconds, order, answerHas, signal, onAnswer: progress.count });
+  const { order, answerHas, refusalHas } = scenario;
+  return await drive({
+    url,
+    connections,
+    seconds,
+    order,
+    answerHas,
+    signal,
+    ...(refusalHas !== undefined && { refusalHas }),
+    onAnswer: progress.count,
+  });
 }
 
-function faultsOf({ status, answerHas }: Scenario, load: DriveResult): string[] {
+/** What is wrong about these answers. */
+export function faultsOf({ status, answerHas }: Scenario, load: DriveResult): string[] {
   const faults: string[] = [];
-  if (load.answers === 0) faults.push("no answer at all");
-  for (const [other, count] of load.statuses) {
-    if (other !== status) faults.push(`${count} answers with status ${other} instead of ${status}`);
+  if ((load.statuses.get(status) ?? 0) === 0) faults.push(`no answer with status ${status}`);
+  for (const [other, all] of load.statuses) {
+    const count = other === OVERLOADED ? all - load.refused : all;
+    if (other !== status && count > 0) faults.push(`${count} answers with status ${other} instead of ${status}`);
   }
   if (load.wrongBodies > 0) faults.push(`${load.wrongBodies} answers without ${answerHas}`);
   if (load.socketErrors > 0) faults.push(`${load.socketErrors} broken connections`);

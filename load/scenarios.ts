@@ -8,6 +8,8 @@ export interface Scenario {
   readonly status: number;
   /** In every right answer: a 400 could also be a request that was refused. */
   readonly answerHas: string;
+  /** Of the other right answer, with status 503: on a machine that is slow for the deadline. */
+  readonly refusalHas?: string;
 }
 
 // Far above any latency that a loaded machine gives, below autocannon's own 10 s: an order that hangs shows as a wrong status.
@@ -39,5 +41,6 @@ export const SCENARIOS: readonly Scenario[] = [
     order: { amount: 1200, delay_ms: perStep(() => 8000) },
     status: 504,
     answerHas: '"kind":"timeout"',
+    refusalHas: '"kind":"overloaded"',
   },
 ];
