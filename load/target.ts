@@ -1,21 +1,27 @@
-/** Something that a benchmark has to show, and whether it did. */
+/** Something that a measurement has to show, and whether it did. */
 export interface Target {
-  readonly text: string;
+  readonly what: string;
+  readonly value: number;
+  readonly atLeast?: number;
+  readonly atMost?: number;
+  readonly unit: string;
   readonly met: boolean;
 }
 
 export function atMost(what: string, value: number, limit: number, unit = ""): Target {
-  return { text: `${what}: ${short(value)}${unit} (at most ${limit}${unit})`, met: value <= limit };
+  return { what, value, atMost: limit, unit, met: value <= limit };
 }
 
 export function atLeast(what: string, value: number, limit: number, unit = ""): Target {
-  return { text: `${what}: ${short(value)}${unit} (at least ${limit}${unit})`, met: value >= limit };
+  return { what, value, atLeast: limit, unit, met: value >= limit };
 }
 
-export function targetLine({ text, met }: Target): string {
-  return `${met ? "met   " : "MISSED"}  ${text}\n`;
+export function targetLine({ what, value, atLeast, atMost, unit, met }: Target): string {
+  const limit = atLeast === undefined ? `at most ${atMost}` : `at least ${atLeast}`;
+  return `${met ? "met   " : "MISSED"}  ${what}: ${short(value)}${unit} (${limit}${unit})\n`;
 }
 
-function short(value: number): string {
-  return value >= 1000 ? value.toFixed(0) : String(Number(value.toPrecision(3)));
+/** Three digits, or all of those before the point. */
+export function short(value: number): string {
+  return Math.abs(value) >= 1000 ? value.toFixed(0) : String(Number(value.toPrecision(3)));
 }
