@@ -24,7 +24,7 @@ export interface Drive {
 export interface DriveResult {
   readonly answers: number;
   readonly perSecond: number;
-  readonly latencyMs: { readonly p50: number; readonly p90: number; readonly p99: number; readonly max: number };
+  readonly latencyMs: { readonly p50: number; readonly p90: number; readonly p99: number; readonly p999: number; readonly max: number };
   readonly statuses: ReadonlyMap<number, number>;
   readonly wrongBodies: number;
   /** Answers with `refusalHas`. */
@@ -32,6 +32,11 @@ export interface DriveResult {
   /** Broken connections; timeouts are counted apart. */
   readonly socketErrors: number;
   readonly timeouts: number;
+}
+
+/** Answers that were wrong or missing where all were to be 200. */
+export function wrongAnswers({ answers, statuses, wrongBodies, socketErrors, timeouts }: DriveResult): number {
+  return answers - (statuses.get(200) ?? 0) + wrongBodies + socketErrors + timeouts;
 }
 
 // Otherwise autocannon would call a dead server as fast as possible until the time is over.
@@ -70,11 +75,11 @@ export async function drive(options: Drive): Promise<DriveResult> {
 
   const statuses = new Map(Object.entries(result.statusCodeStats ?? {}).map(([status, { count }]) => [Number(status), count ?? 0]));
   const answers = [...statuses.values()].reduce((sum, count) => sum + count, 0);
-  const { p50, p90, p99, max } = result.latency;
+  const { p50, p90, p99, p99_9: p999, max } = result.latency;
   return {
     answers,
     perSecond: answers / result.duration,
-    latencyMs: { p50, p90, p99, max },
+    latencyMs: { p50, p90, p99, p999, max },
     statuses,
     wrongBodies: result.mismatches,
     refused,

@@ -1,0 +1,25 @@
+import { join } from "node:path";
+import { bareExpressUnder, peerUnder, serviceUnder } from "../lab/closed-loop.ts";
+import { defineExperiment } from "../lab/experiment.ts";
+import { atLeast, atMost } from "../target.ts";
+
+const [BARE, MEMORY, FILE] = ["bare Express", "journal in memory", "journal in a file"];
+
+export const experiment = defineExperiment({
+  question: "What does an order without delays cost, beside bare Express with the same body and answer?",
+  // Until then V8 has compiled the hot code of all threads, which share two cores with the client. Rounds are short, because the machine's
+  // other load changes within seconds.
+  defaults: { warmup: 15, rounds: 9, seconds: 2, connections: 64 },
+  lab: {},
+  variants: (load) => [
+    bareExpressUnder(load),
+    serviceUnder(MEMORY, load, () => ({})),
+    serviceUnder(FILE, load, ({ directory }) => ({ JOURNAL: join(directory, "orders.db") })),
+  ],
+  peer: peerUnder,
+  targets: (seen) => [
+    atMost("CPU an order, journal in memory, over bare Express", seen.ratio("CPU an order", MEMORY, BARE), 1.65),
+    atMost("CPU an order, journal in a file, over bare Express", seen.ratio("CPU an order", FILE, BARE), 2.1),
+    atLeast("orders/s, journal in memory, over bare Express", seen.ratio("orders/s", MEMORY, BARE), 0.6),
+  ],
+});

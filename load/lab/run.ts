@@ -1,0 +1,121 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { table } from "../table.ts";
+import { short } from "../target.ts";
+import { Comparison } from "./comparison.ts";
+import type { Experiment, Round, Variant } from "./experiment.ts";
+import { commit, machine, type Result, summary } from "./results.ts";
+
+const SCRIPT = fileURLToPath(new URL("../../src/main.ts", import.meta.url));
+
+export interface RunOptions {
+  readonly sizes?: Readonly<Record<string, number>>;
+  /** `src/main.ts` of another tree, and how it is called: each variant that runs the service also runs there. */
+  readonly against?: { readonly name: string; readonly script: string };
+  readonly peer?: string;
+  /** Leaves out other variants, and all targets. */
+  readonly only?: readonly string[];
+  readonly say?: (text: string) => void;
+}
+
+/** Runs an experiment: all variants by turns, in as many rounds as asked. Throws when an answer was wrong. */
+export async function runExperiment(name: string, experiment: Experiment, options: RunOptions = {}): Promise<Result> {
+  const { against, peer, only, say = () => {} } = options;
+  const sizes = { ...experiment.defaults, ...options.sizes };
+  const missing = experiment.missing?.(sizes);
+  if (missing !== undefined) throw new Error(`${name}: ${missing}`);
+  const own = experiment.variants(sizes).filter((variant) => only?.includes(variant.name) ?? true);
+  const entries = own.flatMap((variant) => [
+    { name: variant.name, variant, script: SCRIPT },
+    ...(against !== undefined && variant.ofTree ? [{ name: at(variant, against.name), variant, script: against.script }] : []),
+  ]);
+  if (peer !== undefined && experiment.peer !== undefined) {
+    const variant = experiment.peer(peer, sizes);
+    entries.push({ name: variant.name, variant, script: SCRIPT });
+  }
+
+  await using stack = new AsyncDisposableStack();
+  const opened: { readonly name: string; readonly rounds: Round[]; readonly round: () => Promise<Round> }[] = [];
+  for (const { name: variantName, variant, script } of entries) {
+    say(`${name}: ${variantName} starts`);
+    opened.push({ name: variantName, rounds: [], round: await variant.open({ stack, script, directory: temporaryDirectory(stack) }) });
+  }
+  const rounds = sizes.rounds ?? 1;
+  for (let round = 0; round < rounds; round++) {
+    // Whoever comes first in one round comes last in the next.
+    for (const one of round % 2 === 0 ? opened : opened.toReversed()) {
+      const measured = await one.round();
+      one.rounds.push(measured);
+      const seen = Object.entries(measured.figures).slice(0, 3);
+      say(
+        `${name}: round ${round + 1} of ${rounds}, ${one.name}: ${seen.map(([what, [value, unit]]) => label(what, short(value), unit)).join(", ")}`,
+      );
+    }
+  }
+  const seen = new Comparison(new Map(opened.map(({ name, rounds }) => [name, rounds])));
+  return {
+    name,
+    question: experiment.question,
+    at: new Date().toISOString(),
+    commit: commit(),
+    machine: machine(),
+    settings: sizes,
+    variants: opened.map(({ name, rounds }) => summary(name, rounds)),
+    targets: only === undefined ? experiment.targets(seen, sizes) : [],
+  };
+}
+
+export function at(variant: { readonly name: string }, tree: string): string {
+  return `${variant.name} at ${tree}`;
+}
+
+function label(what: string, value: string, unit: string): string {
+  return what === unit ? `${value} ${unit}` : `${what} ${value}${unit === "" ? "" : ` ${unit}`}`;
+}
+
+function temporaryDirectory(stack: AsyncDisposableStack): string {
+  const directory = mkdtempSync(join(tmpdir(), "lab-"));
+  const remove = (): void => rmSync(directory, { recursive: true, force: true });
+  process.once("exit", remove);
+  stack.defer(() => {
+    process.off("exit", remove);
+    remove();
+  });
+  return directory;
+}
+
+/** The figures of a result for people: a table for each set of variants that have the same figures. */
+export function tablesOf({ variants, settings, question }: Result): string {
+  const sets = Map.groupBy(variants, ({ figures }) => figures.map(({ name, unit }) => label(name, "", unit)).join("\n"));
+  const tables = [...sets].map(([, alike]) =>
+    table(
+      ["", ...(alike[0]?.figures ?? []).map(({ name, unit }) => (name === unit || unit === "" ? name : `${name}, ${unit}`))],
+      alike.map(({ name, figures }) => [
+        name,
+        ...figures.map(({ median, min, max }) => (min === max ? short(median) : `${short(median)} (${short(min)} to ${short(max)})`)),
+      ]),
+    ),
+  );
+  const sizes = Object.entries(settings).map(([size, value]) => `${size} ${value}`);
+  return `${question} (${sizes.join(", ")}; medians)\n\n${tables.join("\n")}`;
+}
+
+/** Each variant over itself at another commit: medians of the ratios round by round. */
+export function ratiosAgainst({ variants }: Result, tree: string): string {
+  const pairs = variants.flatMap((variant) => {
+    const other = variants.find(({ name }) => name === at(variant, tree));
+    return other === undefined ? [] : [{ variant, other }];
+  });
+  const rows = pairs.flatMap(({ variant, other }) =>
+    variant.figures.map(({ name, rounds }, n) => {
+      const ratios = rounds.map((value, round) => value / (other.figures[n]?.rounds[round] as number)).sort((a, b) => a - b);
+      const shown = [ratios[Math.ceil(ratios.length / 2) - 1], ratios[0], ratios.at(-1)].map((ratio) => (ratio as number).toFixed(3));
+      return [`${variant.name}: ${name}`, ...shown];
+    }),
+  );
+  return table([`over ${tree}`, "median of rounds", "least", "most"], rows);
+}
+
+export type { Variant };
