@@ -14,6 +14,18 @@ export const HELD_HEADINGS = ["Order", "Amount", "In the backup it", "Held", "Wh
 export const LETTER_HEADINGS = ["Order", "Event", "Given up", "Why", "What to do"];
 
 /**
+ * When a compensation is tried next, in words. One that is due and held back is not tried now.
+ *
+ * @param {string | undefined} at ISO 8601; none while it is tried
+ * @param {string | undefined} heldBackBy
+ * @param {number} nowMs
+ */
+export function nextTry(at, heldBackBy, nowMs) {
+  const inSeconds = at === undefined ? undefined : (Date.parse(at) - nowMs) / 1_000;
+  return HELD_BACK[heldBackBy ?? ""] ?? (inSeconds === undefined ? "–" : inSeconds < 1 ? "now" : `in ${age(inSeconds)}`);
+}
+
+/**
  * A compensation that is pending, with buttons to retry it and to settle it by hand.
  *
  * @param {any} first
@@ -84,14 +96,13 @@ export function compensationRow(first, act, openOrder, isRefund) {
 
   /** @param {any} row */
   function show({ step, amount, age_seconds, tries, last_answer, next_try_at, held_back_by }) {
-    const inSeconds = next_try_at === undefined ? undefined : (Date.parse(next_try_at) - Date.now()) / 1_000;
     const texts = [
       step,
       isRefund ? money(amount) : "",
       age(age_seconds),
       String(tries),
       last_answer ?? "–",
-      HELD_BACK[held_back_by] ?? (inSeconds === undefined ? "–" : inSeconds < 1 ? "now" : `in ${age(inSeconds)}`),
+      nextTry(next_try_at, held_back_by, Date.now()),
     ];
     for (const [index, cell] of cells.entries()) if (cell.textContent !== texts[index]) cell.textContent = texts[index];
   }
