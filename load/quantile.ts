@@ -9,3 +9,8 @@ export function quantile(values: readonly number[], q: number): number {
 export function median(values: readonly number[]): number {
   return quantile(values, 0.5);
 }
+
+/** For `Round.latencyMs`: percentiles and their values. */
+export function percentiles(values: readonly number[]): (readonly [percentile: number, value: number])[] {
+  return [50, 90, 99, 99.9, 100].map((percent) => [percent, quantile(values, percent / 100)] as const);
+}

@@ -7,7 +7,7 @@ interface Client extends autocannon.Client {
 
 /**
  * For autocannon's `setupClient`: makes a client send orders that differ in their id only. autocannon itself puts each request together from
- * all its parts, which is a third to two thirds of the client's CPU (`npm run bench:tricks`) and missing to a server on the same machine.
+ * all its parts, which is a third to two thirds of the client's CPU (docs/performance.md) and missing to a server on the same machine.
  */
 export function writeOrders(
   url: string,

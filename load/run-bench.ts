@@ -1,3 +1,4 @@
+import { CannotRun } from "./lab/experiment.ts";
 import { UsageError } from "./options.ts";
 import type { Target } from "./target.ts";
 import { targetLine } from "./target.ts";
@@ -16,7 +17,8 @@ export function runBench(bench: () => Promise<readonly Target[]>): void {
     },
     (error: unknown) => {
       const wrongUsage = error instanceof UsageError;
-      process.stderr.write(`${wrongUsage ? `${error.message} (see --help)` : (error as Error).stack}\n`);
+      const text = error instanceof CannotRun ? error.message : wrongUsage ? `${error.message} (see --help)` : (error as Error).stack;
+      process.stderr.write(`${text}\n`);
       process.exit(wrongUsage ? 2 : 1);
     },
   );

@@ -5,6 +5,6 @@ import { fileURLToPath } from "node:url";
 const DIRECTORY = fileURLToPath(new URL("../node_modules/.cache/order-pipeline", import.meta.url));
 
 // Threads read the variable when they start. Without a cache each thread, the main one too, loads the compiler that strips types: 25 of
-// 149 MiB at rest (`npm run bench:tricks`), and half of a start's time.
+// 149 MiB at rest (docs/performance.md), and half of a start's time.
 process.env.NODE_COMPILE_CACHE ??= DIRECTORY;
 enableCompileCache(process.env.NODE_COMPILE_CACHE);

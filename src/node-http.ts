@@ -1,6 +1,6 @@
 /**
  * `node:http` and `node:https`, loaded at the first call. An `import` of `node:http` reads every export to bind it, and some of them load
- * undici, on each thread that has such an import: 12 of 136 MiB at rest (`npm run bench:tricks`). Any thread.
+ * undici, on each thread that has such an import: 12 of 136 MiB at rest (docs/performance.md). Any thread.
  */
 
 export function nodeHttp(): typeof import("node:http") {

@@ -1,10 +1,8 @@
-import { describe, expect, test } from "vitest";
-import { type Innocents, innocents } from "../load/peers/innocents.ts";
-import { measure } from "../load/peers/measure.ts";
-import type { Peer } from "../load/peers/peer.ts";
-import { OWN, PEERS } from "../load/peers/peers.ts";
-import { markdown, type Rounds } from "../load/peers/rows.ts";
-import { targetsOf } from "../load/peers/targets.ts";
+import { expect, test } from "vitest";
+import { targetsOf } from "../load/experiments/peers.ts";
+import { Comparison } from "../load/lab/comparison.ts";
+import { INNOCENTS_LOST, INNOCENTS_THREADS, innocents, measure } from "../load/peers/measures.ts";
+import { OWN, PEERS, type Peer } from "../load/peers/pools.ts";
 
 const SECONDS = 1;
 const own = PEERS[OWN] as Peer;
@@ -30,21 +28,23 @@ const careless: Peer = {
   },
 };
 
-describe("npm run bench:peers", () => {
-  test("finds no innocents and no threads lost by the library, having looked at some", async () => {
-    const figures = await measure(own, SECONDS);
-    const rounds: Rounds = { name: OWN, peer: own, figures: [figures], memory: [{ kibATask: 1, running: 1, tasks: 1 }] };
-    expect(targetsOf([rounds])).toEqual(Array.from({ length: 3 }, () => ({ text: expect.any(String), met: true })));
-    // On a machine that stalls a task may be over before anybody cancels it.
-    for (const { settledMs, ranOn } of Object.values(figures.cancels)) expect(ranOn).toBeLessThan(settledMs.length);
-    expect(markdown([rounds]).split("\n")).toContainEqual(expect.stringMatching(/^\| innocents lost .+ \| 0 \|$/));
+test("the experiment peers finds no innocents and no threads lost by the library, having looked at some", async () => {
+  const figures = await measure(own, SECONDS);
+  const seen = (...rounds: (typeof figures)[]) => new Comparison(new Map([[own.title, rounds.map((figures) => ({ figures }))]]));
+  expect(targetsOf(seen(figures)).map(({ met }) => met)).toEqual([true, true, true]);
+  // On a machine that stalls a task may be over before anybody cancels it.
+  const ranOn = Object.entries(figures).filter(([name]) => name.endsWith("ran on to its end"));
+  expect(ranOn).toHaveLength(3);
+  for (const [, [perThousand]] of ranOn) expect(perThousand).toBeLessThan(1000);
 
-    const faulty = { ...figures, innocents: { ...(figures.innocents as Innocents), threadsLost: 1 } };
-    expect(targetsOf([{ ...rounds, figures: [figures, faulty] }]).map(({ met }) => met)).toEqual([true, true, false]);
-  });
+  const threadLost = { ...figures, [INNOCENTS_THREADS]: [1, ""] as const };
+  expect(targetsOf(seen(figures, threadLost)).map(({ met }) => met)).toEqual([true, true, false]);
+  const innocentLost = { ...figures, [INNOCENTS_LOST]: [1, ""] as const };
+  expect(targetsOf(seen(figures, innocentLost)).map(({ met }) => met)).toEqual([true, false, true]);
+});
 
-  test("sees innocents that are lost", async () => {
-    const { lost, threadsLost } = await innocents(careless, 0.3);
-    expect([lost > 0, threadsLost]).toEqual([true, 0]);
-  });
+test("it sees innocents that are lost", async () => {
+  const figures = await innocents(careless, 0.3);
+  expect(figures[INNOCENTS_LOST]?.[0]).toBeGreaterThan(0);
+  expect(figures[INNOCENTS_THREADS]?.[0]).toBe(0);
 });

@@ -16,6 +16,9 @@ export interface Load extends Partial<Pick<Drive, "order" | "answerHas" | "keyed
   readonly seconds: number;
 }
 
+/** Environment variables of the service. */
+export type Settings = Readonly<Record<string, string>>;
+
 /** A server under load; without a pid nothing is known of its CPU and memory. */
 export interface Server {
   readonly orderUrl: string;
@@ -33,10 +36,7 @@ export function cpuByKind({ pid = 0, stepThreads }: Server): Record<string, numb
 }
 
 /** The service with these settings, as the experiments load it. */
-export async function startService(
-  scope: Scope,
-  settings: Readonly<Record<string, string>>,
-): Promise<Server & { readonly process: ServerProcess }> {
+export async function startService(scope: Scope, settings: Settings): Promise<Server & { readonly process: ServerProcess }> {
   const process = scope.stack.use(await ServerProcess.start({ COURIER_CAPACITY: "128", ...settings }, scope.script));
   const { threads } = (await (await fetch(`${process.adminUrl}/debug/threads`)).json()) as { threads: { id: number }[] };
   return { orderUrl: process.orderUrl, pid: process.pid, stepThreads: new Set(threads.map(({ id }) => id)), process };
@@ -73,14 +73,14 @@ export async function closedLoop(
 export function serviceUnder(
   name: string,
   load: Load & { readonly warmup: number },
-  settings: (scope: Scope) => Readonly<Record<string, string>>,
+  settings: (scope: Scope) => Settings | Promise<Settings>,
 ): Variant {
   const { warmup, ...rest } = load;
   return {
     name,
     ofTree: true,
     async open(scope) {
-      const server = await startService(scope, settings(scope));
+      const server = await startService(scope, await settings(scope));
       await closedLoop(server, { ...rest, seconds: warmup });
       return () => closedLoop(server, rest);
     },
@@ -101,10 +101,11 @@ export function bareExpressUnder({ warmup, ...load }: Load & { readonly warmup: 
 
 export async function startBareExpress(
   stack: AsyncDisposableStack,
+  env: Readonly<Record<string, string>> = {},
   args: readonly string[] = [],
-): Promise<Server & { readonly child: Child }> {
-  const child = stack.use(await Child.start({ args: [...args, BARE_EXPRESS], env: {}, up: /bare Express on (\d+)/ }));
-  return { orderUrl: `http://127.0.0.1:${child.groups[0]}/order`, pid: child.pid, child };
+): Promise<Server & { readonly pid: number; readonly process: Child }> {
+  const child = stack.use(await Child.start({ args: [BARE_EXPRESS, ...args], env, up: /bare Express on (\d+)/ }));
+  return { orderUrl: `http://127.0.0.1:${child.groups[0]}/order`, pid: child.pid, process: child };
 }
 
 /** Another server under this load, wherever it runs. */

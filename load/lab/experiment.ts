@@ -40,6 +40,9 @@ export interface Variant {
   open(scope: Scope): Promise<() => Promise<Round>>;
 }
 
+/** An experiment needs what this machine has not; the message is one line. */
+export class CannotRun extends Error {}
+
 /** How much of what an experiment does. */
 export type Sizes<Size extends string> = Readonly<Record<NoInfer<Size> | "rounds", number>>;
 
@@ -51,7 +54,7 @@ export interface Experiment<Size extends string = string> {
   /** What a size means, where its name does not say it. */
   readonly about?: Readonly<Partial<Record<NoInfer<Size>, string>>>;
   /** Sizes for `npm run lab`, which leaves experiments without them out. */
-  readonly lab?: Partial<Sizes<Size>>;
+  readonly lab?: Readonly<{ [Name in NoInfer<Size> | "rounds"]?: number }>;
   /** Why it cannot run on this machine, if so. */
   missing?(sizes: Sizes<Size>): string | undefined;
   variants(sizes: Sizes<Size>): readonly Variant[];

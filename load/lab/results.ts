@@ -55,11 +55,14 @@ export function machine(): Result["machine"] {
   };
 }
 
-/** The commit of this tree; with a plus sign where files differ from it. */
+/** The commit of this tree; with a plus sign where files other than results differ from it. */
 export function commit(): string {
   const git = (...args: string[]) => execFileSync("git", args, { cwd: PROJECT, encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] });
   try {
-    return git("rev-parse", "--short", "HEAD").trim() + (git("status", "--porcelain", "-uno").trim() === "" ? "" : "+");
+    return (
+      git("rev-parse", "--short", "HEAD").trim() +
+      (git("status", "--porcelain", "-uno", "--", ".", ":!load/results").trim() === "" ? "" : "+")
+    );
   } catch {
     // A tree without its history.
     return "unknown";

@@ -5,8 +5,8 @@ import { fileURLToPath } from "node:url";
 import { table } from "../table.ts";
 import { short } from "../target.ts";
 import { Comparison } from "./comparison.ts";
-import type { Experiment, Round, Variant } from "./experiment.ts";
-import { commit, machine, type Result, summary } from "./results.ts";
+import { CannotRun, type Experiment, type Round } from "./experiment.ts";
+import { commit, type Figure, machine, type Result, summary } from "./results.ts";
 
 const SCRIPT = fileURLToPath(new URL("../../src/main.ts", import.meta.url));
 
@@ -20,12 +20,12 @@ export interface RunOptions {
   readonly say?: (text: string) => void;
 }
 
-/** Runs an experiment: all variants by turns, in as many rounds as asked. Throws when an answer was wrong. */
+/** Runs an experiment: all variants by turns, in as many rounds as asked. Throws when an answer was wrong; `CannotRun` where this machine lacks something. */
 export async function runExperiment(name: string, experiment: Experiment, options: RunOptions = {}): Promise<Result> {
   const { against, peer, only, say = () => {} } = options;
   const sizes = { ...experiment.defaults, ...options.sizes };
   const missing = experiment.missing?.(sizes);
-  if (missing !== undefined) throw new Error(`${name}: ${missing}`);
+  if (missing !== undefined) throw new CannotRun(`${name}: ${missing}`);
   const own = experiment.variants(sizes).filter((variant) => only?.includes(variant.name) ?? true);
   const entries = own.flatMap((variant) => [
     { name: variant.name, variant, script: SCRIPT },
@@ -37,10 +37,15 @@ export async function runExperiment(name: string, experiment: Experiment, option
   }
 
   await using stack = new AsyncDisposableStack();
+  const directory = temporaryDirectory(stack);
   const opened: { readonly name: string; readonly rounds: Round[]; readonly round: () => Promise<Round> }[] = [];
   for (const { name: variantName, variant, script } of entries) {
     say(`${name}: ${variantName} starts`);
-    opened.push({ name: variantName, rounds: [], round: await variant.open({ stack, script, directory: temporaryDirectory(stack) }) });
+    opened.push({
+      name: variantName,
+      rounds: [],
+      round: await variant.open({ stack, script, directory: mkdtempSync(join(directory, "variant-")) }),
+    });
   }
   const rounds = sizes.rounds ?? 1;
   for (let round = 0; round < rounds; round++) {
@@ -86,20 +91,31 @@ function temporaryDirectory(stack: AsyncDisposableStack): string {
   return directory;
 }
 
+// A table with more columns is wider than a terminal.
+const MOST_COLUMNS = 6;
+
 /** The figures of a result for people: a table for each set of variants that have the same figures. */
 export function tablesOf({ variants, settings, question }: Result): string {
-  const sets = Map.groupBy(variants, ({ figures }) => figures.map(({ name, unit }) => label(name, "", unit)).join("\n"));
-  const tables = [...sets].map(([, alike]) =>
-    table(
-      ["", ...(alike[0]?.figures ?? []).map(({ name, unit }) => (name === unit || unit === "" ? name : `${name}, ${unit}`))],
-      alike.map(({ name, figures }) => [
-        name,
-        ...figures.map(({ median, min, max }) => (min === max ? short(median) : `${short(median)} (${short(min)} to ${short(max)})`)),
-      ]),
-    ),
-  );
+  const title = ({ name, unit }: Figure): string => (name === unit || unit === "" ? name : `${name}, ${unit}`);
+  const sets = Map.groupBy(variants, ({ figures }) => figures.map(title).join("\n"));
+  const tables = [...sets.values()].map((alike) => {
+    const titles = alike[0]?.figures.map(title) ?? [];
+    if (titles.length <= MOST_COLUMNS)
+      return table(
+        ["", ...titles],
+        alike.map(({ name, figures }) => [name, ...figures.map(cell)]),
+      );
+    return table(
+      ["", ...alike.map(({ name }) => name)],
+      titles.map((title, n) => [title, ...alike.map(({ figures }) => cell(figures[n] as Figure))]),
+    );
+  });
   const sizes = Object.entries(settings).map(([size, value]) => `${size} ${value}`);
-  return `${question} (${sizes.join(", ")}; medians)\n\n${tables.join("\n")}`;
+  return `${question}\n${sizes.join(", ")}; medians, the least and the most of a round\n\n${tables.join("\n")}`;
+}
+
+function cell({ median, min, max }: Figure): string {
+  return min === max ? short(median) : `${short(median)} (${short(min)} to ${short(max)})`;
 }
 
 /** Each variant over itself at another commit: medians of the ratios round by round. */
@@ -117,5 +133,3 @@ export function ratiosAgainst({ variants }: Result, tree: string): string {
   );
   return table([`over ${tree}`, "median of rounds", "least", "most"], rows);
 }
-
-export type { Variant };

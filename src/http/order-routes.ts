@@ -60,7 +60,7 @@ export function addOrderRoutes(
     .all(onlyMethods("GET", "HEAD"));
 
   // Gives Express no promise and takes no `next`: either keeps all that the routers have made for this request. An async handler keeps 14 %
-  // more of a waiting order (`npm run bench:tricks`).
+  // more of a waiting order (docs/performance.md).
   function placeOrder(request: Request, response: Response): void {
     const { requestId, client } = response.locals;
     const placing = readRequest(request, requestId, client, hangUpOf(response));

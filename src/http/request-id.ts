@@ -15,7 +15,7 @@ export function requestIdOf(header: string | string[] | undefined): string {
 
 /**
  * 32 hexadecimal digits, random. V8 keeps a `randomUUID()` as a tree of strings: 4 % more of what a waiting order keeps
- * (`npm run bench:tricks`).
+ * (docs/performance.md).
  */
 export function newRequestId(): string {
   if (used === pool.length) {

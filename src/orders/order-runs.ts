@@ -18,7 +18,7 @@ export interface Arriving extends ByOrderId {
  * The runs in flight, or other objects with one for an order, by order id: a hash table with lists as buckets. Main thread only.
  *
  * Lists in buckets instead of a `Map`, for the reason that `Slots` explains. Two `Map`s cost 8 us more an order, 14 % of the CPU of a
- * small one (`npm run bench:tricks`).
+ * small one (docs/performance.md).
  */
 export class OrderRuns<Run extends ByOrderId = OrderRun> {
   readonly #buckets: (Run | undefined)[];

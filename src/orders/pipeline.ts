@@ -58,7 +58,7 @@ export class Pipeline {
    * Throws when the runner has no room. Does not reject for anything that a step, a thread or a client does.
    *
    * Promises are passed on as they are, from here to the dispatched step: ten thousand orders may wait for minutes. An `await` here and in
-   * the attempt runner keeps 9 % more of a waiting order (`npm run bench:tricks`).
+   * the attempt runner keeps 9 % more of a waiting order (docs/performance.md).
    */
   run(input: AttemptInput, scope: CancelScope<CancelCause>, priority: number = DEFAULT_PRIORITY): Promise<OrderOutcome> {
     const startedAtMs = monotonicMs();

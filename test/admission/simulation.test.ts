@@ -1,6 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { idealLine } from "../../load/overload/ideal-line.ts";
-import { poisson } from "../../load/overload/poisson.ts";
+import { idealLine, poisson } from "../../load/lab/random-orders.ts";
 import { randomFrom } from "../../load/stand-in/random.ts";
 import { seedOf } from "../support/seed.ts";
 import { type Arrival, type Simulated, simulate } from "./simulation.ts";

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect, onTestFinished, test } from "vitest";
-import { freePort } from "../../load/long-run/plain-provider.ts";
+import { freePort } from "../../load/lab/plain-provider.ts";
 import { ChildServer } from "../support/child-server.ts";
 import { postOrder, send } from "../support/http-client.ts";
 import { type Instruction, isInContext, readDockerfile } from "./dockerfile.ts";

@@ -8,7 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect, onTestFinished, test } from "vitest";
-import { freePort } from "../../load/long-run/plain-provider.ts";
+import { freePort } from "../../load/lab/plain-provider.ts";
 import { Journal } from "../../src/journal/journal.ts";
 import { fail } from "../admin/fixture.ts";
 import { ChildServer } from "../support/child-server.ts";

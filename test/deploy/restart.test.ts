@@ -3,7 +3,7 @@ import { Agent } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
-import { freePort } from "../../load/long-run/plain-provider.ts";
+import { freePort } from "../../load/lab/plain-provider.ts";
 import { ChildServer } from "../support/child-server.ts";
 import { eventually } from "../support/eventually.ts";
 import { orderOf, postOrder, send, threadsPage } from "../support/http-client.ts";

@@ -10,7 +10,7 @@ import { postOrder, send, threadsPage } from "../support/http-client.ts";
 import { COMMANDS, type Command, ELSEWHERE, GUIDE, inlineCommandsOf } from "./commands.ts";
 import { CODE_BLOCKS, EVERYTHING, PROJECT, SCRIPTS } from "./pages.ts";
 import { entryPoints, type Ran, run } from "./run.ts";
-import { SMALL_RUNS } from "./small-runs.ts";
+import { EXPERIMENTS, SMALL_RUNS } from "./small-runs.ts";
 
 // On a busy machine an order may be slower than the page shows and end in another way. A fault of the page shows in every try.
 const TRIES = 10;
@@ -36,7 +36,9 @@ function isRun(command: Command): boolean {
   const [, name = "", args = ""] = /^npm (?:run )?([a-z]+(?:[:-][a-z]+)*)(?: -- (.+))?$/.exec(text) ?? [];
   // test/docs/help.test.ts asks every script that runs a file of ours.
   if (args === "--help") return entryPoints(SCRIPTS[name] ?? "").length > 0;
-  const small = SMALL_RUNS[name];
+  const [experiment = "", ...options] = args.split(" ");
+  if (name === "bench" && options.join() === "--help") return experiment in EXPERIMENTS;
+  const small = name === "bench" ? EXPERIMENTS[experiment] : SMALL_RUNS[name];
   if (small !== undefined && (args.match(/--[\w-]+/g) ?? []).every((option) => small.includes(option))) return true;
   // `npm test` runs all that lies there.
   const [, tests] = /^npx vitest run --config test\/vitest\.config\.ts (test\/\S+)$/.exec(text) ?? [];
@@ -60,7 +62,7 @@ test("what runs a command elsewhere is there, and no page has lost the command",
 
 test("a command that nobody runs is found", () => {
   const markdown =
-    "`npm run bench:new` or `LOG_LEVEL=debug npm run start:all`, `npm run load -- --unheard-of 1`, `curl -I http://127.0.0.1:8080/`, `npm`";
+    "`npm run bench -- new` or `LOG_LEVEL=debug npm run start:all`, `npm run load -- --unheard-of 1`, `curl -I http://127.0.0.1:8080/`, `npm`";
   const found = inlineCommandsOf(markdown).map((text) => ({ page: "new.md", text }));
   expect(found).toHaveLength(4);
   expect(found.filter(isRun)).toEqual([]);

@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { experimentNamed, experimentNames } from "../../load/lab/experiments.ts";
 import { SCRIPTS } from "./pages.ts";
 import { entryPoints, run } from "./run.ts";
 
@@ -25,15 +26,28 @@ test("every script answers --help with its own name, and does nothing else", asy
   };
   await Promise.all(Array.from({ length: AT_A_TIME }, client));
   expect(silent).toEqual([]);
-  expect(ours.length).toBeGreaterThan(18);
+  expect(ours.length).toBeGreaterThan(12);
 });
 
-test("a benchmark names an option that it does not know, and a size that is none", async () => {
-  const file = "load/cancel-latency.ts";
-  const [unknown, none] = await Promise.all([
-    run(process.execPath, [file, "--nonsense"]),
-    run(process.execPath, [file, "--orders", "few"]),
+const BENCH = "load/lab/bench.ts";
+
+test("every experiment answers --help with its own name, and is in the list with its question", async () => {
+  const { stdout } = await run(process.execPath, [BENCH]);
+  for (const name of experimentNames()) {
+    const { question } = await experimentNamed(name);
+    expect(stdout).toMatch(new RegExp(`^  ${name} +${RegExp.escape(question)}$`, "m"));
+  }
+  const { code, stdout: help, stderr } = await run(process.execPath, [BENCH, "journal", "--help"]);
+  expect({ code, stderr, help }).toMatchObject({ code: 0, stderr: "", help: expect.stringContaining("usage: npm run bench -- journal ") });
+});
+
+test("the lab names an experiment and an option that it does not know, and a size that is none", async () => {
+  const [missing, unknown, none] = await Promise.all([
+    run(process.execPath, [BENCH, "journals"]),
+    run(process.execPath, [BENCH, "cancel", "--nonsense"]),
+    run(process.execPath, [BENCH, "cancel", "--orders", "few"]),
   ]);
+  expect(missing).toMatchObject({ code: 2, stdout: "", stderr: expect.stringMatching(/^there is no experiment "journals"[^\n]*\n$/) });
   expect(unknown).toMatchObject({ code: 2, stdout: "", stderr: expect.stringMatching(/^[^\n]*--nonsense[^\n]*\n$/) });
   expect(none).toMatchObject({ code: 2, stdout: "", stderr: expect.stringMatching(/^--orders few: must be a whole number[^\n]*\n$/) });
 });

@@ -1,32 +1,15 @@
-import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
+import { experimentNames } from "../../load/lab/experiments.ts";
 import { CHROMIUM } from "../support/browser.ts";
 import { SCRIPTS } from "./pages.ts";
 import { type Ran, type RunOptions, run } from "./run.ts";
-import { BENCHMARKS, CAMPAIGNS, OTHERS, SMALL_RUNS } from "./small-runs.ts";
-
-/** Programs without which a script cannot be run. */
-const NEEDS: Readonly<Record<string, string>> = {
-  "bench:goroutines": "go",
-  "bench:readers": "sqlite3",
-  "bench:page-heap": "Chromium",
-  "test:starvation": "nice",
-};
+import { CAMPAIGNS, EXPERIMENTS, OTHERS, SMALL_RUNS } from "./small-runs.ts";
 
 const npmRun = (name: string, args: string | undefined, options?: RunOptions): Promise<Ran> =>
   run("sh", ["-c", `npm run --silent ${name} -- ${args}`], options);
-
-/** What a script cannot be run without and is missing here; then it says so. */
-async function missing(name: string): Promise<string | undefined> {
-  const program = NEEDS[name];
-  if (program === undefined) return undefined;
-  const isThere = program === "Chromium" ? CHROMIUM !== undefined : (await run("sh", ["-c", `command -v ${program}`])).code === 0;
-  if (isThere) return undefined;
-  console.log(`${name} is left out: there is no ${program}`);
-  return program;
-}
 
 function directoryHere(): string {
   const directory = mkdtempSync(join(tmpdir(), "docs-run-"));
@@ -34,27 +17,40 @@ function directoryHere(): string {
   return directory;
 }
 
-test("every benchmark and campaign is here", () => {
-  const named = Object.keys(SCRIPTS).filter((name) => /^(bench|campaign):/.test(name));
-  expect(named.filter((name) => !(name in SMALL_RUNS))).toEqual([]);
+test("every experiment and campaign is here", () => {
+  expect(Object.keys(EXPERIMENTS).sort()).toEqual(experimentNames());
+  expect(Object.keys(SCRIPTS).filter((name) => name.startsWith("campaign:") && !(name in SMALL_RUNS))).toEqual([]);
 });
 
-describe("a benchmark with small sizes measures what it says, met or missed", () => {
-  test.each(Object.entries(BENCHMARKS))("%s %s", async (name, sizes) => {
-    if ((await missing(name)) !== undefined) return;
-    const { code, stdout, stderr } = await npmRun(name, sizes);
+describe("an experiment with small sizes measures what it says, met or missed", () => {
+  test.each(Object.entries(EXPERIMENTS))("%s %s", async (name, sizes) => {
+    const results = directoryHere();
+    const { code, stdout, stderr } = await npmRun("bench", `${name} ${sizes} --results ${results}`);
+    if (code === 1 && /^[^\n]*: this needs .*\n$/.test(stderr)) {
+      console.log(`left out: ${stderr}`);
+      return;
+    }
     const verdicts = stdout.match(/^(met|MISSED) /gm) ?? [];
     expect({ code, verdicts: verdicts.length, stdout, stderr }).toMatchObject({
       code: verdicts.some((verdict) => verdict.startsWith("MISSED")) ? 1 : 0,
       verdicts: expect.toSatisfy((count: number) => count > 0),
       stderr: expect.not.stringMatching(/Error|^ +at /m),
     });
+    const { targets, variants } = JSON.parse(readFileSync(join(results, `${name}.json`), "utf8"));
+    expect([targets.length, variants.length > 0]).toEqual([verdicts.length, true]);
   });
+});
+
+test("npm run lab writes figures and a report of them", async () => {
+  const directory = directoryHere();
+  const report = join(directory, "report.html");
+  await npmRun("lab", `${OTHERS.lab} --results ${directory} --report ${report}`);
+  expect(JSON.parse(readFileSync(join(directory, "cancel.json"), "utf8")).name).toBe("cancel");
+  expect(readFileSync(report, "utf8")).toContain("<html");
 });
 
 describe("a campaign with small sizes finds nothing wrong", () => {
   test.each(Object.entries(CAMPAIGNS))("%s %s", async (name, sizes) => {
-    if ((await missing(name)) !== undefined) return;
     const { code, stdout, stderr } = await npmRun(name, sizes);
     expect({ code, stdout, stderr }).toMatchObject({ code: 0, stdout: expect.stringMatching(/^met /m) });
   });

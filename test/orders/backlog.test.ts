@@ -4,12 +4,12 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { fillJournal } from "../../load/long-run/filled-journal.ts";
 import { startStandIn } from "../../load/stand-in/stand-in.ts";
 import { Journal } from "../../src/journal/journal.ts";
 import { perStepSetting, STEPS } from "../../src/orders/steps.ts";
 import { timers } from "../leaks/timers.ts";
 import { eventually } from "../support/eventually.ts";
+import { fillJournal } from "../support/filled-journal.ts";
 import { orderOf, postOrder, send } from "../support/http-client.ts";
 import { startService } from "../support/service.ts";
 

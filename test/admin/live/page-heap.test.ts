@@ -1,6 +1,6 @@
 import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { type Holdings, holdings } from "../../page-heap/holdings.ts";
+import { type Holdings, holdings } from "../../../load/lab/page-holdings.ts";
 import { CHROMIUM, launchBrowser, SKIPPED } from "../../support/browser.ts";
 import { eventually } from "../../support/eventually.ts";
 import { startService, type TestService } from "../../support/service.ts";

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { freePort } from "../../../load/long-run/plain-provider.ts";
+import { freePort } from "../../../load/lab/plain-provider.ts";
 import { CHROMIUM, launchBrowser, SKIPPED } from "../../support/browser.ts";
 import { ChildServer } from "../../support/child-server.ts";
 import { eventually } from "../../support/eventually.ts";

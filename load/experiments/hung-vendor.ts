@@ -1,0 +1,64 @@
+import { join } from "node:path";
+import { perStepSetting } from "../../src/orders/steps.ts";
+import { eventually } from "../../test/support/eventually.ts";
+import { defineExperiment, type Scope } from "../lab/experiment.ts";
+import { PlainProvider } from "../lab/plain-provider.ts";
+import { constantRate, openLoop } from "../open-loop.ts";
+import { percentiles, quantile } from "../quantile.ts";
+import { ServerProcess } from "../server-process.ts";
+import { atMost } from "../target.ts";
+
+const NAME = "this service";
+const DEADLINE_MS = 2_000;
+
+async function round({ script, directory }: Scope, journal: string, rate: number, seconds: number) {
+  const [paidMs, refundedMs] = [new Map<string, number>(), new Map<string, number>()];
+  await using provider = await PlainProvider.start(0, ({ path, orderId }) => {
+    if (path === "/orders" || path === "/cancellations") return "hangs";
+    if (path === "/payments") paidMs.set(orderId, performance.now());
+    if (path === "/refunds" && !refundedMs.has(orderId)) refundedMs.set(orderId, performance.now());
+    return "done";
+  });
+  const settings = { JOURNAL: join(directory, journal), ...perStepSetting("URL", () => provider.url) };
+  await using server = await ServerProcess.start(settings, script);
+  const startMs = performance.now();
+  const order = (n: number) => ({ order_id: `order ${n}`, amount: 100 + n });
+  const { latenciesMs } = await openLoop({ port: server.port, arrivalsMs: constantRate(rate, seconds), order });
+  await eventually("every payment is refunded", () => refundedMs.size >= paidMs.size).catch(() => {});
+  // An order with a hung vendor fails at its deadline; from then on the customer waits.
+  const failedMs = (orderId: string): number => startMs + (Number(orderId.split(" ")[1]) * 1_000) / rate + DEADLINE_MS;
+  const waits = [...refundedMs].map(([orderId, atMs]) => atMs - failedMs(orderId));
+  const last = Math.max(...refundedMs.values()) - (startMs + seconds * 1_000 + DEADLINE_MS);
+  return {
+    latencyMs: percentiles(latenciesMs),
+    figures: {
+      payments: [paidMs.size, `of ${rate * seconds}`],
+      "not refunded": [paidMs.size - refundedMs.size, ""],
+      "wait for a refund, p50": [quantile(waits, 0.5), "ms"],
+      "wait for a refund, p99": [quantile(waits, 0.99), "ms"],
+      "last refund, after the last order has failed": [last, "ms"],
+    },
+  } as const;
+}
+
+export const experiment = defineExperiment({
+  question: "How long does a customer wait for the refund while the vendor takes calls and never answers?",
+  defaults: { rounds: 1, seconds: 24, rate: 150 },
+  about: { rate: "orders per second" },
+  lab: {},
+  variants: ({ seconds, rate }) => [
+    {
+      name: NAME,
+      ofTree: true,
+      async open(scope) {
+        let rounds = 0;
+        return () => round(scope, `${rounds++}.db`, rate, seconds);
+      },
+    },
+  ],
+  targets: (seen) => [
+    atMost("payments without a refund", seen.most(NAME, "not refunded"), 0),
+    atMost("wait for a refund, p99", seen.median(NAME, "wait for a refund, p99"), 1_000, " ms"),
+    atMost("last refund, after the last order has failed", seen.median(NAME, "last refund, after the last order has failed"), 2_000, " ms"),
+  ],
+});

@@ -1,0 +1,172 @@
+import { setTimeout as pause } from "node:timers/promises";
+import type { CancelCause } from "../../src/orders/cancel-cause.ts";
+import type { OrderOutcome } from "../../src/orders/outcome.ts";
+import { perStep, STEPS } from "../../src/orders/steps.ts";
+import { CancelScope, monotonicMs } from "../../src/threads/index.ts";
+import { eventually } from "../../test/support/eventually.ts";
+import { drive } from "../drive.ts";
+import { HeldOrders } from "../held-orders.ts";
+import { NO_DELAYS, startBareExpress } from "../lab/closed-loop.ts";
+import { defineExperiment, type Round, type Variant } from "../lab/experiment.ts";
+import { residentKiB, tooFewFiles } from "../lab/proc.ts";
+import { PipelineInProcess } from "../pipeline-in-process.ts";
+import { quantile } from "../quantile.ts";
+import { ServerProcess } from "../server-process.ts";
+import { atMost } from "../target.ts";
+import { leaksOf, readCounters, settledCounters } from "../thread-counters.ts";
+
+const [SERVICE, BARE, FEW] = ["this service", "bare Express", 10];
+const cancelAmong = (orders: number) => `one cancel, ${orders} in flight`;
+const THREADS = 2;
+const LONG_MS = 600_000;
+const WAITS_LONG = perStep(() => LONG_MS);
+// Idle memory is that of a server that has worked: its code is compiled, and the heaps of all threads have grown to the size that a small
+// load needs. Otherwise this growth would count as memory of the waiting orders.
+const WARM_UP = { connections: 64, seconds: 4, order: NO_DELAYS, answerHas: '"status":"ok"' };
+const REST_MS = 3_000;
+const SPARE_FILES = 200;
+// Clearing thousands of orders at once on a busy machine may take its time; no thread is to be replaced for that here.
+const GRACE_MS = 30_000;
+// Lets the threads fall idle between two cancels, so that none is measured behind another.
+const PAUSE_MS = 3;
+
+interface Holder {
+  readonly port: number;
+  readonly pid: number;
+  inFlight(): Promise<number>;
+}
+
+/** Warms a server up and has it hold so many orders. Throws when one of them is answered. */
+async function hold(count: number, { port, pid, inFlight }: Holder): Promise<Round["figures"]> {
+  await drive({ url: `http://127.0.0.1:${port}/order`, ...WARM_UP });
+  await eventually("the server is idle", async () => (await inFlight()) === 0);
+  await pause(REST_MS);
+  const idleKib = residentKiB(pid);
+  using orders = await HeldOrders.send(port, count, { amount: 1200, delay_ms: WAITS_LONG });
+  await eventually(`${count} orders wait`, async () => (await inFlight()) === count || orders.answered > 0);
+  await pause(REST_MS);
+  const waitingKib = residentKiB(pid);
+  if (orders.answered > 0) throw new Error(`${orders.answered} orders were answered instead of waiting`);
+  return {
+    idle: [idleKib / 1024, "MiB"],
+    "with the orders": [waitingKib / 1024, "MiB"],
+    "an order": [((waitingKib - idleKib) * 1024) / count, "bytes"],
+  };
+}
+
+/** Each round has a process of its own: how much of its heap an idle one has in memory differs by a KB an order. */
+function holdAtService(orders: number): Variant {
+  const limits = {
+    PAYMENT_CAPACITY: orders,
+    VENDOR_CAPACITY: orders,
+    MAX_IN_FLIGHT: Math.max(orders, WARM_UP.connections),
+    MAX_CONNECTIONS: 2 * orders + WARM_UP.connections,
+  };
+  const settings = Object.fromEntries(Object.entries(limits).map(([name, limit]) => [name, String(limit)]));
+  return {
+    name: SERVICE,
+    ofTree: true,
+    open:
+      async ({ script }) =>
+      async () => {
+        const fixed = { THREADS: String(THREADS), COURIER_CAPACITY: "128", ORDER_TIMEOUT_MS: String(LONG_MS) };
+        await using service = await ServerProcess.start({ ...fixed, ...settings }, script);
+        const { port, pid, adminUrl } = service;
+        const figures = await hold(orders, { port, pid, inFlight: async () => (await readCounters(adminUrl)).orders_in_flight });
+        // All clients have hung up at one moment.
+        const counters = await settledCounters(adminUrl);
+        const leaks = leaksOf(counters);
+        const ended = await service.stop();
+        if (ended !== "code 0") leaks.push(`the server ended with ${ended} after SIGTERM`);
+        if (leaks.length > 0) throw new Error(`after all clients hung up: ${leaks.join("; ")}`);
+        return { figures: { ...figures, "threads replaced": [counters.replaced, ""] } };
+      },
+  };
+}
+
+function holdAtBareExpress(orders: number): Variant {
+  return {
+    name: BARE,
+    open: async () => async () => {
+      await using stack = new AsyncDisposableStack();
+      const { orderUrl, process } = await startBareExpress(stack, {}, ["hold"]);
+      const inFlight = async () => Number(await (await fetch(new URL("/held", orderUrl))).text());
+      return {
+        figures: {
+          ...(await hold(orders, { port: Number(new URL(orderUrl).port), pid: process.pid, inFlight })),
+          "threads replaced": [0, ""],
+        },
+      };
+    },
+  };
+}
+
+interface WaitingOrder {
+  readonly scope: CancelScope<CancelCause>;
+  readonly outcome: Promise<OrderOutcome>;
+}
+
+/** What the cancel of one order costs while so many are in flight: how long its call holds the main thread, and until its steps have stopped. */
+function cancel(inFlight: number, cancels: number): Variant {
+  return {
+    name: cancelAmong(inFlight),
+    async open({ stack }) {
+      const pipeline = stack.use(
+        await PipelineInProcess.start({ threads: THREADS, cpuThreads: 1, orders: inFlight, cancelGraceMs: GRACE_MS }),
+      );
+      const waiting: WaitingOrder[] = [];
+      const place = (): void => {
+        const scope = new CancelScope<CancelCause>();
+        waiting.push({ scope, outcome: pipeline.run({ delayMs: WAITS_LONG }, scope) });
+      };
+      while (waiting.length < inFlight) place();
+      await eventually(`${inFlight} orders run`, () => pipeline.stepsRunning === STEPS.length * inFlight);
+      stack.defer(async () => {
+        for (const { scope } of waiting) scope.cancel("client_disconnected");
+        await Promise.all(waiting.map(({ outcome }) => outcome));
+      });
+      const round = async (): Promise<Round> => {
+        const [callMs, stopMs]: [number[], number[]] = [[], []];
+        for (let n = 0; n < cancels; n++) {
+          // The oldest goes and a new one comes: all of them take their turn, wherever they are stored.
+          const { scope, outcome } = waiting.shift() as WaitingOrder;
+          const beginMs = monotonicMs();
+          scope.cancel("client_disconnected");
+          callMs.push(monotonicMs() - beginMs);
+          const { steps } = await outcome;
+          stopMs.push(Math.max(...steps.map(({ endedAtMs }) => endedAtMs)) - beginMs);
+          place();
+          await pause(PAUSE_MS);
+        }
+        if (pipeline.threadsReplaced > 0) throw new Error("threads were replaced: what was measured was not the cancel");
+        const figure = (values: readonly number[], q: number) => [quantile(values, q), "ms"] as const;
+        return {
+          figures: {
+            "call, p50": figure(callMs, 0.5),
+            "call, p99": figure(callMs, 0.99),
+            "stopped, p50": figure(stopMs, 0.5),
+            "stopped, p99": figure(stopMs, 0.99),
+          },
+        };
+      };
+      await round();
+      return round;
+    },
+  };
+}
+
+export const experiment = defineExperiment({
+  question: "What memory does a waiting order hold, beside bare Express, and does a cancel cost more among many of them?",
+  defaults: { rounds: 3, orders: 10_000, cancels: 300 },
+  about: { orders: "that wait at one time", cancels: "of a round, one after the other" },
+  lab: {},
+  missing: ({ orders }) => tooFewFiles(orders + SPARE_FILES),
+  variants: ({ orders, cancels }) => [holdAtService(orders), holdAtBareExpress(orders), cancel(FEW, cancels), cancel(orders, cancels)],
+  targets: (seen, { orders }) => [
+    atMost("memory of a waiting order", seen.median(SERVICE, "an order"), 18 * 1024, " bytes"),
+    atMost("threads replaced when all clients hung up at one moment", seen.most(SERVICE, "threads replaced"), 0),
+    ...["call, p50", "stopped, p50"].map((figure) =>
+      atMost(`a cancel's ${figure}, among ${orders} over that among ${FEW}`, seen.ratio(figure, cancelAmong(orders), cancelAmong(FEW)), 2),
+    ),
+  ],
+});

@@ -1,0 +1,73 @@
+import { existsSync } from "node:fs";
+import { parseArgs } from "node:util";
+import { UsageError } from "../options.ts";
+import { runBench } from "../run-bench.ts";
+import type { Target } from "../target.ts";
+import { CannotRun } from "./experiment.ts";
+import { experimentNamed, experimentNames } from "./experiments.ts";
+import { gate } from "./gate.ts";
+import { RESULTS, writeResult } from "./results.ts";
+import { runExperiment } from "./run.ts";
+
+const REPORT = "load/results/report.html";
+const USAGE = `Runs the experiments that take seconds to a minute, under a quarter of an hour in all on two quiet cores. Writes what each of them measured
+to load/results/NAME.json, and a report of all results that are there. Exit code 0: all targets are met; 1: one is missed; 2: wrong usage.
+
+usage: npm run lab -- [options]
+
+  --only NAME    this experiment; may be given several times (default: all that have sizes for it)
+  --results DIR  where the figures are written, and read for the report (default: load/results)
+  --report FILE  where the report is written (default: ${REPORT})
+  --gate         under a minute, for CI: fails where an order costs over 15 % more CPU than in the results that are kept, each in proportion
+                 to what was measured beside it; writes nothing
+`;
+
+function readArguments() {
+  try {
+    const options = {
+      only: { type: "string", multiple: true, default: [] as string[] },
+      results: { type: "string", default: RESULTS },
+      report: { type: "string", default: REPORT },
+      gate: { type: "boolean", default: false },
+      help: { type: "boolean", short: "h", default: false },
+    } as const;
+    return parseArgs({ options }).values;
+  } catch (error) {
+    throw new UsageError((error as Error).message);
+  }
+}
+
+const say = (text: string): void => void process.stderr.write(`${new Date().toISOString().slice(11, 19)} ${text}\n`);
+
+async function lab(only: readonly string[], results: string): Promise<Target[]> {
+  const targets: Target[] = [];
+  for (const name of only.length > 0 ? only : experimentNames()) {
+    const experiment = await experimentNamed(name);
+    if (only.length === 0 && experiment.lab === undefined) continue;
+    try {
+      const result = await runExperiment(name, experiment, { sizes: (experiment.lab ?? {}) as Readonly<Record<string, number>>, say });
+      writeResult(results, result);
+      targets.push(...result.targets.map((target) => ({ ...target, what: `${name}: ${target.what}` })));
+    } catch (error) {
+      if (!(error instanceof CannotRun)) throw error;
+      say(`left out: ${error.message}`);
+    }
+  }
+  return targets;
+}
+
+runBench(async () => {
+  const options = readArguments();
+  if (options.help) {
+    process.stdout.write(USAGE);
+    return [];
+  }
+  if (options.gate) return await gate(say);
+  const targets = await lab(options.only, options.results);
+  const report = new URL("report.ts", import.meta.url);
+  if (!existsSync(report)) throw new Error("all results are written, but no report: load/lab/report.ts is not there");
+  const { writeReport } = (await import(report.href)) as { readonly writeReport: (results: string, file: string) => unknown };
+  await writeReport(options.results, options.report);
+  process.stdout.write(`the report: ${options.report}\n`);
+  return targets;
+});

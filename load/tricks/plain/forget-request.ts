@@ -1,2 +1,0 @@
-/** Keeps the request as it is. */
-export function forgetRequest(): void {}

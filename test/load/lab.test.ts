@@ -1,0 +1,292 @@
+import { execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, expect, onTestFinished, test } from "vitest";
+import { stageOf } from "../../load/experiments/stages.ts";
+import { checkOut } from "../../load/lab/against.ts";
+import { closedLoop, peerUnder } from "../../load/lab/closed-loop.ts";
+import { CannotRun, defineExperiment, type Variant } from "../../load/lab/experiment.ts";
+import { compared } from "../../load/lab/gate.ts";
+import { type Result, readResult, writeResult } from "../../load/lab/results.ts";
+import { ratiosAgainst, runExperiment, tablesOf } from "../../load/lab/run.ts";
+import { atLeast, atMost } from "../../load/target.ts";
+import { run } from "../docs/run.ts";
+import { eventually } from "../support/eventually.ts";
+
+function directoryHere(): string {
+  const directory = mkdtempSync(join(tmpdir(), "lab-test-"));
+  onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
+  return directory;
+}
+
+/** A variant whose n-th round gives the n-th value, and tells `calls`. */
+function valued(name: string, values: readonly number[], calls: string[]): Variant {
+  return {
+    name,
+    ofTree: name === "own",
+    async open({ script }) {
+      calls.push(`${name} opens${script.startsWith("/other") ? " there" : ""}`);
+      let round = 0;
+      return async () => {
+        calls.push(name);
+        return {
+          figures: { speed: [values[round++] as number, "m/s"] },
+          overTime: [{ s: 0.5, ordersPerSecond: 1, rssMib: 1, cpu: { main: 1 } }],
+        };
+      };
+    },
+  };
+}
+
+function experimentOf(calls: string[], limit = 2) {
+  return defineExperiment({
+    question: "Which is faster?",
+    defaults: { rounds: 3 },
+    variants: () => [valued("own", [40, 20, 60], calls), valued("base", [10, 20, 20], calls)],
+    peer: (url) => valued(url, [1, 1, 1], calls),
+    targets: (seen) => [
+      atLeast("speed over base", seen.ratio("speed", "own", "base"), limit),
+      atMost("speed", seen.most("base", "speed"), 20, " m/s"),
+    ],
+  });
+}
+
+describe("an experiment", () => {
+  test("runs its variants by turns, whoever was first comes last in the next round, and gives medians, spread and targets", async () => {
+    const calls: string[] = [];
+    const result = await runExperiment("fast", experimentOf(calls), {});
+    expect(calls).toEqual(["own opens", "base opens", "own", "base", "base", "own", "own", "base"]);
+    expect(result).toMatchObject({ name: "fast", question: "Which is faster?", settings: { rounds: 3 } });
+    const [own, base] = result.variants;
+    expect(own?.figures).toEqual([{ name: "speed", unit: "m/s", median: 40, min: 20, max: 60, rounds: [40, 20, 60] }]);
+    expect(base?.figures[0]).toMatchObject({ median: 20, min: 10, max: 20 });
+    expect(own?.overTime?.map(({ s }) => s)).toEqual([0.5, 1, 1.5]);
+    // The ratios of the rounds are 4, 1 and 3; the ratio of the medians would be 2.
+    expect(result.targets).toEqual([
+      { what: "speed over base", value: 3, atLeast: 2, unit: "", met: true },
+      { what: "speed", value: 20, atMost: 20, unit: " m/s", met: true },
+    ]);
+    expect(tablesOf(result)).toMatch(/^own +40 \(20 to 60\)$/m);
+  });
+
+  test("misses a target by any amount", async () => {
+    const { targets } = await runExperiment("fast", experimentOf([], 3.01));
+    expect(targets.map(({ met }) => met)).toEqual([false, true]);
+  });
+
+  test("runs those variants at another commit that run the service, and a peer, and says the ratios", async () => {
+    const calls: string[] = [];
+    const against = { name: "abc", script: "/other/src/main.ts" };
+    const result = await runExperiment("fast", experimentOf(calls), { against, peer: "http://peer", sizes: { rounds: 1 } });
+    expect(calls).toEqual(["own opens", "own opens there", "base opens", "http://peer opens", "own", "own", "base", "http://peer"]);
+    expect(result.variants.map(({ name }) => name)).toEqual(["own", "own at abc", "base", "http://peer"]);
+    expect(ratiosAgainst(result, "abc")).toMatch(/^own: speed +1\.000 +1\.000 +1\.000$/m);
+  });
+
+  test("closes what it opened and removes its files, also when a round fails", async () => {
+    let seen = "";
+    const closed: string[] = [];
+    const failing: Variant = {
+      name: "failing",
+      async open({ stack, directory }) {
+        seen = directory;
+        stack.defer(() => void closed.push("closed"));
+        return () => Promise.reject(new Error("3 answers were wrong"));
+      },
+    };
+    const experiment = defineExperiment({ question: "?", defaults: { rounds: 1 }, variants: () => [failing], targets: () => [] });
+    await expect(runExperiment("fails", experiment)).rejects.toThrow("3 answers were wrong");
+    expect([closed, seen === "" || existsSync(seen)]).toEqual([["closed"], false]);
+  });
+
+  test("says what this machine lacks, and starts nothing", async () => {
+    const calls: string[] = [];
+    const experiment = { ...experimentOf(calls), missing: () => "this needs a thing" };
+    await expect(runExperiment("fast", experiment)).rejects.toThrow(new CannotRun("fast: this needs a thing"));
+    expect(calls).toEqual([]);
+  });
+
+  test("is written and read as it is", async () => {
+    const directory = directoryHere();
+    const result = await runExperiment("fast", experimentOf([]));
+    writeResult(directory, result);
+    expect(readdirSync(directory)).toEqual(["fast.json"]);
+    expect(readResult(directory, "fast")).toEqual(result);
+    expect(readResult(directory, "slow")).toBeUndefined();
+  });
+});
+
+describe("a closed loop", () => {
+  async function serverThat(answers: (n: number) => readonly [status: number, body: string]): Promise<string> {
+    let n = 0;
+    const server = createServer((request, response) => {
+      request.resume().once("end", () => {
+        const [status, body] = answers(n++);
+        response.writeHead(status, { "content-length": body.length }).end(body);
+      });
+    });
+    await once(server.listen(0, "127.0.0.1"), "listening");
+    onTestFinished(() => {
+      server.closeAllConnections();
+      server.close();
+    });
+    return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  }
+  const RIGHT = [200, '{"status":"ok"}'] as const;
+  const LOAD = { connections: 2, seconds: 1 };
+
+  test("at a server whose answers are right gives rate and percentiles; of a server elsewhere no CPU is known", async () => {
+    const variant = peerUnder(await serverThat(() => RIGHT), { ...LOAD, warmup: 1 });
+    await using stack = new AsyncDisposableStack();
+    const round = await variant.open({ stack, script: "", directory: "" });
+    const { figures, latencyMs } = await round();
+    expect(Object.keys(figures)).toEqual(["orders/s"]);
+    expect(figures["orders/s"]?.[0]).toBeGreaterThan(10);
+    expect(latencyMs?.map(([percentile]) => percentile)).toEqual([50, 90, 99, 99.9, 100]);
+  });
+
+  test.each([
+    ["one wrong body", (n: number) => (n === 5 ? ([200, '{"status":"error"}'] as const) : RIGHT)],
+    ["one connection without an answer", (n: number) => (n === 5 ? ([200, ""] as const) : RIGHT)],
+  ])("fails on %s", async (_what, answers) => {
+    const orderUrl = `${await serverThat(answers)}/order`;
+    await expect(closedLoop({ orderUrl }, LOAD)).rejects.toThrow(/^1 of \d+ answers .* were wrong or missing$/);
+  });
+});
+
+describe("another commit", () => {
+  const git = (directory: string, ...args: string[]) =>
+    execFileSync("git", ["-c", "user.name=t", "-c", "user.email=t@t", ...args], { cwd: directory, encoding: "utf8" }).trim();
+
+  test("is checked out beside the tree, with its packages, and is gone afterwards", async () => {
+    const project = directoryHere();
+    git(project, "init", "-q");
+    mkdirSync(join(project, "src"));
+    mkdirSync(join(project, "node_modules"));
+    writeFileSync(join(project, "node_modules/package"), "installed");
+    writeFileSync(join(project, ".gitignore"), "node_modules\n");
+    writeFileSync(join(project, "package-lock.json"), "{}");
+    for (const text of ["old", "new"]) {
+      writeFileSync(join(project, "src/main.ts"), text);
+      git(project, "add", ".");
+      git(project, "commit", "-qm", text);
+    }
+    let script = "";
+    {
+      await using tree = await checkOut("HEAD~1", project);
+      ({ script } = tree);
+      expect(tree.name).toBe(git(project, "rev-parse", "--short", "HEAD~1"));
+      expect(readFileSync(script, "utf8")).toBe("old");
+      expect(readFileSync(join(script, "../../node_modules/package"), "utf8")).toBe("installed");
+    }
+    expect(existsSync(script)).toBe(false);
+    // Nothing of the tree itself went with it.
+    expect(readFileSync(join(project, "node_modules/package"), "utf8")).toBe("installed");
+    expect(git(project, "worktree", "list").split("\n")).toHaveLength(1);
+    await expect(checkOut("no-such-commit", project)).rejects.toThrow("--against no-such-commit: there is no such commit");
+  });
+});
+
+describe("the gate", () => {
+  const resultOf = (name: string, cpu: Readonly<Record<string, number>>) =>
+    ({
+      name,
+      variants: Object.entries(cpu).map(([name, min]) => ({
+        name,
+        figures: [{ name: "CPU an order", unit: "us", median: 2 * min, min, max: 3 * min, rounds: [] }],
+      })),
+    }) as unknown as Result;
+  const all = (bare: number, memory: number, file: number, storm: number) => ({
+    express: resultOf("express", { "bare Express": bare, "journal in memory": memory, "journal in a file": file }),
+    storm: resultOf("storm", { "this pipeline": storm }),
+  });
+  const verdict = (now: ReturnType<typeof all>) => compared(now, all(40, 60, 80, 70)).map(({ met }) => met);
+
+  test("lets pass what is as it was, and what a machine that is half as fast makes of it", () => {
+    expect(verdict(all(40, 60, 80, 70))).toEqual([true, true, true]);
+    expect(verdict(all(80, 120, 160, 140))).toEqual([true, true, true]);
+    expect(verdict(all(40, 60 * 1.14, 80 * 1.14, 70 * 1.14))).toEqual([true, true, true]);
+  });
+
+  test("fails what costs more than 15 % more, each figure by itself", () => {
+    expect(verdict(all(40, 60 * 1.16, 80 * 1.16, 70))).toEqual([false, true, true]);
+    expect(verdict(all(40, 60, 80 * 1.16, 70))).toEqual([true, false, true]);
+    expect(verdict(all(40, 60, 80, 70 * 1.16))).toEqual([true, true, false]);
+  });
+});
+
+test.each([
+  ["", "(idle)", undefined],
+  ["", "(garbage collector)", "gc"],
+  ["", "writeUtf8String", "native"],
+  ["node:_http_server", "resOnFinish", "node:http"],
+  ["node:internal/process/task_queues", "processTicksAndRejections", "node internals"],
+  ["file:///p/node_modules/router/index.js", "next", "express"],
+  ["file:///p/node_modules/piscina/dist/index.js", "run", "threads"],
+  ["file:///p/node_modules/@opentelemetry/api/x.js", "get", "telemetry"],
+  ["file:///src/app/src/http/read-body.ts", "readBody", "http"],
+  ["file:///p/src/admission/line.ts", "enter", "orders"],
+  ["file:///p/src/service.ts", "start", "other"],
+])("a profile's time in %s %s belongs to the stage %s", (url, name, stage) => {
+  expect(stageOf(url, name)).toBe(stage);
+});
+
+describe("the command", () => {
+  const NODE = process.execPath;
+
+  test("ends with 1 where a target is missed, else with 0", async () => {
+    const script = (met: boolean) =>
+      `import { runBench } from "./load/run-bench.ts"; runBench(async () => [{ what: "speed", value: 3, atLeast: 4, unit: "", met: ${met} }]);`;
+    const [missed, met] = await Promise.all([false, true].map((met) => run(NODE, ["--input-type=module", "-e", script(met)])));
+    expect(missed).toMatchObject({ code: 1, stdout: "\nMISSED  speed: 3 (at least 4)\n" });
+    expect(met).toMatchObject({ code: 0, stdout: "\nmet     speed: 3 (at least 4)\n" });
+  });
+
+  test("writes what it measured", async () => {
+    const results = directoryHere();
+    const { code, stdout } = await run(NODE, [
+      "load/lab/bench.ts",
+      "storm",
+      "--rounds",
+      "1",
+      "--seconds",
+      "1",
+      "--orders",
+      "2",
+      "--results",
+      results,
+    ]);
+    const written = readResult(results, "storm");
+    expect(code).toBe(written?.targets.every(({ met }) => met) ? 0 : 1);
+    expect(written).toMatchObject({ name: "storm", settings: { rounds: 1, seconds: 1, orders: 2 }, machine: { node: process.version } });
+    expect(stdout.match(/^(met|MISSED) /gm)).toHaveLength(written?.targets.length ?? 0);
+  });
+
+  test.skipIf(!existsSync("/proc/self/stat"))("takes the service with it when it is stopped", async () => {
+    const child = spawn(NODE, ["load/lab/bench.ts", "starvation", "--seconds", "600"], {
+      stdio: "ignore",
+      env: { PATH: process.env.PATH },
+    });
+    const childrenOf = (pid: number) => readdirSync("/proc").filter((id) => /^\d+$/.test(id) && statOf(id)?.includes(` ${pid} `));
+    const statOf = (id: string): string | undefined => {
+      try {
+        // The state and the parent come behind the program's name.
+        return /\) \w( \d+ )/.exec(readFileSync(`/proc/${id}/stat`, "utf8"))?.[1];
+      } catch {
+        return undefined;
+      }
+    };
+    const children = await eventually(
+      "the service and the busy loops",
+      () => childrenOf(child.pid as number),
+      (seen) => seen.length >= 2,
+    );
+    child.kill("SIGTERM");
+    expect(await once(child, "exit")).toEqual([143, null]);
+    await eventually("their end", () => children.every((id) => !existsSync(`/proc/${id}`)));
+  });
+});
