@@ -16,7 +16,7 @@ function build(directory: string): string {
   return program;
 }
 
-function goStorm(seconds: number): Variant {
+export function goStorm(seconds: number): Variant {
   return {
     name: GO_STORM,
     async open({ directory }) {
