@@ -77,7 +77,7 @@ export const experiment = defineExperiment({
   question: "How long does it take from the first failure on one thread until the siblings have stopped on theirs?",
   defaults: { rounds: 3, orders: 1000 },
   about: { orders: "of a round, one after the other" },
-  lab: {},
+  lab: { orders: 500 },
   variants: ({ orders }) =>
     Object.entries(CASES).flatMap(([name, { simulation, sibling, signals }]) => [
       byBoard(name, simulation, orders),

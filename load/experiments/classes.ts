@@ -94,7 +94,7 @@ export const experiment = defineExperiment({
   question: "Which orders are admitted of urgent, normal and background ones, when four times as many come as can be served?",
   defaults: { rounds: 1, seconds: 20, seed: 1 },
   about: { seed: "of the moments at which orders come" },
-  lab: { seconds: 8 },
+  lab: { seconds: 6 },
   variants: ({ seconds, seed }) => MIXES.map((mix) => variant(mix, seconds, seed)),
   targets: (seen) =>
     MIXES.map((mix) => mix.join("/")).flatMap((name) => [

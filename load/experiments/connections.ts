@@ -128,7 +128,7 @@ export const experiment = defineExperiment({
     "What do ordinary clients and probes wait beside 20 000 connections that are idle, slow or do not read, and does a connection leave anything?",
   defaults: { rounds: 3, seconds: 6, connections: 64, crowd: 20_000, opened: 100_000 },
   about: { crowd: "its connections; half of them is how many files a process needs", opened: "connections that are opened and closed" },
-  lab: { rounds: 2, seconds: 4, opened: 30_000 },
+  lab: { rounds: 2, seconds: 3, opened: 10_000 },
   missing: ({ crowd }) => tooFewFiles(FURTHER_FILES + Math.max(Math.ceil(crowd / CROWDS), Math.min(crowd, MAX_CONNECTIONS))),
   variants: ({ crowd, opened, ...load }) => [ordinary(WITHOUT, load, 0), ordinary(BESIDE, load, crowd), openAndClose(opened)],
   targets: (seen) => [

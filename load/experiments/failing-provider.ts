@@ -70,7 +70,7 @@ export const experiment = defineExperiment({
   question: "How many orders are placed while the vendor fails half its calls, with retries and without?",
   defaults: { rounds: 1, seconds: 20, rate: 40, failing: 50 },
   about: { rate: "orders per second", failing: "percent of the vendor's calls that fail" },
-  lab: {},
+  lab: { seconds: 10 },
   variants: (sizes) => [variant(NONE, 1, sizes), variant(RETRIES, 3, sizes)],
   targets: (seen) => [
     atMost("calls an order with retries", seen.median(RETRIES, "vendor's calls an order"), 1.2),

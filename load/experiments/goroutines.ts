@@ -45,7 +45,7 @@ function goHttp({ warmup, ...load }: { readonly warmup: number; readonly connect
 export const experiment = defineExperiment({
   question: "How do the same orders go in Go?",
   defaults: { warmup: 3, rounds: 3, seconds: 3, connections: 64 },
-  lab: {},
+  lab: { rounds: 2, seconds: 2 },
   missing: () => (spawnSync("go", ["version"]).status === 0 ? undefined : "this needs a Go toolchain, and there is no `go` on the path"),
   variants: (sizes) => [
     ...storm.variants({ ...sizes, orders: sizes.connections }).filter(({ name }) => name === OWN),

@@ -45,7 +45,7 @@ export const experiment = defineExperiment({
   question: "How long does a customer wait for the refund while the vendor takes calls and never answers?",
   defaults: { rounds: 1, seconds: 24, rate: 150 },
   about: { rate: "orders per second" },
-  lab: {},
+  lab: { seconds: 12 },
   variants: ({ seconds, rate }) => [
     {
       name: NAME,

@@ -107,7 +107,7 @@ export const experiment = defineExperiment({
   question: "What does a journal of a million finished orders take on disk, at a start and for a look-up, beside one of a thousand?",
   defaults: { rounds: 3, orders: 1_000_000, keys: 0 },
   about: { orders: "finished ones in the large journal", keys: "1: each was sent with an Idempotency-Key that has not expired" },
-  lab: { orders: 300_000 },
+  lab: { rounds: 2, orders: 200_000 },
   variants: ({ orders, keys }) => [variant(FEW, keys > 0), variant(orders, keys > 0)],
   targets: (seen, { orders }) => [
     atMost("open and recover", seen.median(nameOf(orders), "open and recover"), 2_000, " ms"),

@@ -68,7 +68,7 @@ function sharing(connections: number, seconds: number): Variant {
 export const experiment = defineExperiment({
   question: "What does the journal in a file cost, beside one in memory?",
   defaults: { warmup: 5, rounds: 5, seconds: 3, connections: 64 },
-  lab: { rounds: 3, seconds: 2 },
+  lab: { warmup: 4, rounds: 3, seconds: 2 },
   variants: (load) => [
     serviceUnder(FILE, load, inFile),
     serviceUnder(MEMORY, load, inMemory),

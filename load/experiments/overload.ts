@@ -94,7 +94,7 @@ export const experiment = defineExperiment({
     "How many orders are placed at 0.6 to 10 times what couriers or threads can serve, beside an ideal line with the same arrivals?",
   defaults: { rounds: 1, seconds: 12, seed: 1 },
   about: { seconds: "for each load, the heaviest first", seed: "of the moments at which orders come" },
-  lab: { seconds: 5 },
+  lab: { seconds: 4 },
   variants: ({ seconds, seed }) => Object.entries(BOTTLENECKS).map(([name, bottleneck]) => variant(name, bottleneck, seconds, seed)),
   targets: (seen) =>
     Object.keys(BOTTLENECKS).flatMap((name) => [

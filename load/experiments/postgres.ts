@@ -60,7 +60,7 @@ function variant(
 export const experiment = defineExperiment({
   question: "What does one node on PostgreSQL cost, beside one with its journal in a file?",
   defaults: { warmup: 5, rounds: 5, seconds: 3, connections: 64 },
-  lab: { rounds: 3, seconds: 2 },
+  lab: { warmup: 3, rounds: 2, seconds: 2 },
   variants: (load) => [
     variant(FILE, load, async ({ directory }) => ({ journal: join(directory, "orders.db") })),
     variant(POSTGRES, load, async ({ stack }) => {

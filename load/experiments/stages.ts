@@ -83,7 +83,7 @@ function inspected(
 export const experiment = defineExperiment({
   question: "Where do an order's microseconds go, by stage and thread?",
   defaults: { warmup: 10, rounds: 3, seconds: 3, connections: 64 },
-  lab: {},
+  lab: { warmup: 6, rounds: 2 },
   variants: (sizes) => [
     inspected(BARE, sizes, ({ stack }) => startBareExpress(stack, INSPECTED)),
     inspected(MEMORY, sizes, (scope) => startService(scope, INSPECTED)),

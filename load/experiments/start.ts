@@ -49,7 +49,7 @@ function variant(name: string, ofTree: boolean, program: (scope: Scope, start: n
 export const experiment = defineExperiment({
   question: "How long does the first answer take from the start, and what memory does the service hold at rest?",
   defaults: { rounds: 9 },
-  lab: { rounds: 5 },
+  lab: { rounds: 4 },
   variants: () => [
     variant(BARE, false, ({ directory }) => ({
       args: [fileURLToPath(new URL("../baseline/bare-express.ts", import.meta.url))],

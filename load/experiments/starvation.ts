@@ -14,7 +14,7 @@ export const experiment = defineExperiment({
   question: "Is any healthy thread replaced when the service gets hardly any processor time?",
   // Each client waits for its answer before its next order, so together they load the service fully, but no more.
   defaults: { rounds: 1, seconds: 60, connections: 32 },
-  lab: { seconds: 15 },
+  lab: { seconds: 10 },
   variants: (load) => [
     {
       name: NAME,

@@ -81,7 +81,7 @@ export const experiment = defineExperiment({
   question: "How many orders fail per second whose payment fails after 5 ms while their siblings would take 800 ms?",
   defaults: { rounds: 3, seconds: 3, orders: 64 },
   about: { orders: "at one time" },
-  lab: { seconds: 2 },
+  lab: { rounds: 2, seconds: 2 },
   variants: ({ orders, seconds }) => [
     variant(OWN, orders, seconds, () => own(orders)),
     variant(SIGNAL, orders, seconds, () => signal(orders)),

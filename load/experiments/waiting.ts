@@ -1,3 +1,5 @@
+import { once } from "node:events";
+import { connect, type Socket } from "node:net";
 import { setTimeout as pause } from "node:timers/promises";
 import type { CancelCause } from "../../src/orders/cancel-cause.ts";
 import type { OrderOutcome } from "../../src/orders/outcome.ts";
@@ -5,10 +7,10 @@ import { perStep, STEPS } from "../../src/orders/steps.ts";
 import { CancelScope, monotonicMs } from "../../src/threads/index.ts";
 import { eventually } from "../../test/support/eventually.ts";
 import { drive } from "../drive.ts";
-import { HeldOrders } from "../held-orders.ts";
 import { NO_DELAYS, startBareExpress } from "../lab/closed-loop.ts";
 import { defineExperiment, type Round, type Variant } from "../lab/experiment.ts";
 import { residentKiB, tooFewFiles } from "../lab/proc.ts";
+import { orderIds } from "../order-ids.ts";
 import { PipelineInProcess } from "../pipeline-in-process.ts";
 import { quantile } from "../quantile.ts";
 import { ServerProcess } from "../server-process.ts";
@@ -29,6 +31,55 @@ const SPARE_FILES = 200;
 const GRACE_MS = 30_000;
 // Lets the threads fall idle between two cancels, so that none is measured behind another.
 const PAUSE_MS = 3;
+
+// A listener's backlog is 511; connections beyond it would be dropped and tried again a second later.
+const WAVE = 250;
+
+/**
+ * Orders that have been sent and get no answer for a long time, each on a connection of its own. Plain sockets: 10 000 of a real
+ * client would cost more than what is measured.
+ */
+class HeldOrders implements Disposable {
+  readonly #sockets: Socket[] = [];
+  #answered = 0;
+
+  /** Sends so many orders to `POST /order` of a port of 127.0.0.1; resolves when all are on their way. */
+  static async send(port: number, count: number, order: Readonly<Record<string, unknown>>): Promise<HeldOrders> {
+    const held = new HeldOrders();
+    const nextId = orderIds();
+    for (let sent = 0; sent < count; sent += WAVE) {
+      const wave = Array.from({ length: Math.min(WAVE, count - sent) }, () => held.#sendOne(port, { order_id: nextId(), ...order }));
+      await Promise.all(wave);
+    }
+    return held;
+  }
+
+  /** Orders that got an answer or lost their connection although they should have waited. */
+  get answered(): number {
+    return this.#answered;
+  }
+
+  /** All clients go away at once. */
+  hangUp(): void {
+    for (const socket of this.#sockets.splice(0)) socket.removeAllListeners("close").destroy();
+  }
+
+  [Symbol.dispose](): void {
+    this.hangUp();
+  }
+
+  async #sendOne(port: number, order: unknown): Promise<void> {
+    const body = JSON.stringify(order);
+    const socket = connect(port, "127.0.0.1");
+    await once(socket, "connect");
+    this.#sockets.push(socket);
+    socket.on("error", () => {});
+    socket.once("data", () => this.#answered++).once("close", () => this.#answered++);
+    socket.write(
+      `POST /order HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+    );
+  }
+}
 
 interface Holder {
   readonly port: number;
@@ -159,7 +210,7 @@ export const experiment = defineExperiment({
   question: "What memory does a waiting order hold, beside bare Express, and does a cancel cost more among many of them?",
   defaults: { rounds: 3, orders: 10_000, cancels: 300 },
   about: { orders: "that wait at one time", cancels: "of a round, one after the other" },
-  lab: {},
+  lab: { rounds: 2 },
   missing: ({ orders }) => tooFewFiles(orders + SPARE_FILES),
   variants: ({ orders, cancels }) => [holdAtService(orders), holdAtBareExpress(orders), cancel(FEW, cancels), cancel(orders, cancels)],
   targets: (seen, { orders }) => [

@@ -1,5 +1,4 @@
-import { parseArgs } from "node:util";
-import { UsageError } from "../options.ts";
+import { readOptions, UsageError, wholeNumber } from "../options.ts";
 import { runBench } from "../run-bench.ts";
 import type { Target } from "../target.ts";
 import { checkOut } from "./against.ts";
@@ -42,25 +41,13 @@ async function list(): Promise<string> {
   return `${USAGE}\n${lines.join("")}\nnpm run bench -- NAME --help has the options of one.\n`;
 }
 
-function readArguments(args: readonly string[], experiment: Experiment) {
-  const sizes = Object.keys(experiment.defaults);
-  const options = [...sizes, "against", "results", ...(experiment.peer === undefined ? [] : ["peer"])];
-  try {
-    const { values } = parseArgs({
-      args: [...args],
-      options: { help: { type: "boolean", short: "h" }, ...Object.fromEntries(options.map((name) => [name, { type: "string" as const }])) },
-    });
-    const texts = values as Readonly<Record<string, string | undefined>>;
-    const given = sizes.flatMap((size) => (texts[size] === undefined ? [] : [[size, wholeNumber(size, texts[size])] as const]));
-    return { help: values.help === true, sizes: Object.fromEntries(given), texts };
-  } catch (error) {
-    throw error instanceof UsageError ? error : new UsageError((error as Error).message);
-  }
-}
-
-function wholeNumber(size: string, text: string): number {
-  if (!/^[1-9]\d{0,8}$/.test(text)) throw new UsageError(`--${size} ${text}: must be a whole number, 1 or more`);
-  return Number(text);
+/** Sizes that are given, and the options that every experiment has. */
+function readArguments(args: readonly string[], { defaults, peer }: Experiment) {
+  const names = [...Object.keys(defaults), "against", "results", ...(peer === undefined ? [] : ["peer"])];
+  const { help, ...texts } = readOptions(Object.fromEntries(names.map((name) => [name, { type: "string" as const }])), args);
+  const given = Object.entries(texts as Readonly<Record<string, string>>).filter(([name]) => name in defaults);
+  const sizes = Object.fromEntries(given.map(([name, text]) => [name, wholeNumber(name, text)]));
+  return { help, sizes, texts: texts as Readonly<Record<string, string | undefined>> };
 }
 
 async function bench([name, ...rest]: readonly string[]): Promise<readonly Target[]> {

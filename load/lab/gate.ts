@@ -1,4 +1,5 @@
 import { atMost, type Target } from "../target.ts";
+import { CannotRun } from "./experiment.ts";
 import { experimentNamed } from "./experiments.ts";
 import { RESULTS, type Result, readResult } from "./results.ts";
 import { runExperiment } from "./run.ts";
@@ -46,7 +47,7 @@ export function compared(now: Results, kept: Results): Target[] {
 export async function gate(say: (text: string) => void): Promise<Target[]> {
   const kept = await bothOf(async (name) => {
     const result = readResult(RESULTS, name);
-    if (result === undefined) throw new Error(`load/results/${name}.json is not there: npm run lab writes it`);
+    if (result === undefined) throw new CannotRun(`load/results/${name}.json is not there: npm run lab writes it`);
     return result;
   });
   const once = compared(await bothOf(async (name) => run(name, RUNS[name].sizes, say)), kept);

@@ -1,6 +1,5 @@
 import { existsSync } from "node:fs";
-import { parseArgs } from "node:util";
-import { UsageError } from "../options.ts";
+import { readOptions } from "../options.ts";
 import { runBench } from "../run-bench.ts";
 import type { Target } from "../target.ts";
 import { CannotRun } from "./experiment.ts";
@@ -22,21 +21,6 @@ usage: npm run lab -- [options]
                  to what was measured beside it; writes nothing
 `;
 
-function readArguments() {
-  try {
-    const options = {
-      only: { type: "string", multiple: true, default: [] as string[] },
-      results: { type: "string", default: RESULTS },
-      report: { type: "string", default: REPORT },
-      gate: { type: "boolean", default: false },
-      help: { type: "boolean", short: "h", default: false },
-    } as const;
-    return parseArgs({ options }).values;
-  } catch (error) {
-    throw new UsageError((error as Error).message);
-  }
-}
-
 const say = (text: string): void => void process.stderr.write(`${new Date().toISOString().slice(11, 19)} ${text}\n`);
 
 async function lab(only: readonly string[], results: string): Promise<Target[]> {
@@ -57,7 +41,12 @@ async function lab(only: readonly string[], results: string): Promise<Target[]> 
 }
 
 runBench(async () => {
-  const options = readArguments();
+  const options = readOptions({
+    only: { type: "string", multiple: true, default: [] as string[] },
+    results: { type: "string", default: RESULTS },
+    report: { type: "string", default: REPORT },
+    gate: { type: "boolean", default: false },
+  });
   if (options.help) {
     process.stdout.write(USAGE);
     return [];

@@ -101,7 +101,7 @@ function oneAfterTheOther(rounds: readonly (readonly Sample[])[]): Sample[] {
 }
 
 /** More than five digits of a measured figure are noise. */
-function digits(value: number): number {
+export function digits(value: number): number {
   return Number(value.toPrecision(5));
 }
 

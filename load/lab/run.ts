@@ -6,7 +6,7 @@ import { table } from "../table.ts";
 import { short } from "../target.ts";
 import { Comparison } from "./comparison.ts";
 import { CannotRun, type Experiment, type Round } from "./experiment.ts";
-import { commit, type Figure, machine, type Result, summary } from "./results.ts";
+import { commit, digits, type Figure, machine, type Result, summary } from "./results.ts";
 
 const SCRIPT = fileURLToPath(new URL("../../src/main.ts", import.meta.url));
 
@@ -68,7 +68,7 @@ export async function runExperiment(name: string, experiment: Experiment, option
     machine: machine(),
     settings: sizes,
     variants: opened.map(({ name, rounds }) => summary(name, rounds)),
-    targets: only === undefined ? experiment.targets(seen, sizes) : [],
+    targets: only === undefined ? experiment.targets(seen, sizes).map((target) => ({ ...target, value: digits(target.value) })) : [],
   };
 }
 
