@@ -1,10 +1,10 @@
 import { setTimeout as pause, setImmediate as turn } from "node:timers/promises";
 import { expect, test } from "vitest";
-import type { tasks } from "./neighbor-tasks.ts";
 import { Opened, statuses } from "./opened.ts";
+import type { tasks } from "./plain-tasks.ts";
 
 type Tasks = typeof tasks;
-const FILE = "./neighbor-tasks.ts";
+const FILE = "./plain-tasks.ts";
 
 test("a short task beside thousands waits for few of them, and they give their outcomes one by one", async () => {
   await using opened = await Opened.open<Tasks>({ file: FILE });
@@ -61,12 +61,12 @@ test("none of many tasks waits for ever, however many come behind it", async () 
 test("none of thousands is lost because clients hang up, nor because a task is there that ignores its cancel", async () => {
   await using opened = await Opened.open<Tasks>({ file: FILE, graceMs: 10 });
   const { threads, counters } = opened;
-  const [ended = 0, began = 0, gate = 0] = opened.take(3);
+  const [ended = 0, began = 0, gate = 0, ignored = 0] = opened.take(4);
   const ignoring = threads.group();
-  ignoring.run("ignores", { began, gate });
+  ignoring.run("ignores", { began, gate, ended: ignored });
   const clients = Array.from({ length: 40 }, () => {
     const group = threads.group();
-    group.run("sleeps", began);
+    group.run("sleeps", { began });
     return group;
   });
   await counters.reached(began, 41);
@@ -93,7 +93,7 @@ test("none of thousands is lost that waited for a thread that died, while client
   threads.killThread();
   const clients = Array.from({ length: 50 }, () => {
     const group = threads.group();
-    group.run("sleeps", began);
+    group.run("sleeps", { began });
     return group;
   });
   await using group = threads.group();

@@ -1,12 +1,12 @@
 import { expect, test } from "vitest";
 import type { Task } from "../../../src/threads/index.ts";
 import { eventually } from "../../support/eventually.ts";
-import type { tasks } from "./counted-tasks.ts";
 import { Opened, type OpenOptions } from "./opened.ts";
+import type { tasks } from "./plain-tasks.ts";
 
 type Tasks = typeof tasks;
 
-const open = (options: Omit<OpenOptions, "file"> = {}) => Opened.open<Tasks>({ file: "./counted-tasks.ts", graceMs: 60_000, ...options });
+const open = (options: Omit<OpenOptions, "file"> = {}) => Opened.open<Tasks>({ file: "./plain-tasks.ts", graceMs: 60_000, ...options });
 
 /** What the threads counted, all together; the threads' own counts have to add up to it, but for those that are gone. */
 function counted({ threads }: Opened<Tasks>) {

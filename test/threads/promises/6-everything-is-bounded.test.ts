@@ -4,12 +4,12 @@ import { describe, expect, test } from "vitest";
 import { CancelScope, Refused } from "../../../src/threads/index.ts";
 import { eventually } from "../../support/eventually.ts";
 import { SharedCounters } from "../shared-counters.ts";
-import type { tasks as counted } from "./counted-tasks.ts";
 import { type Loading, type tasks as loading, PAUSES } from "./loading-tasks.ts";
 import { Opened, type OpenOptions, statuses } from "./opened.ts";
+import type { tasks as counted } from "./plain-tasks.ts";
 
 type Counted = typeof counted;
-const open = (options: Omit<OpenOptions, "file"> = {}) => Opened.open<Counted>({ file: "./counted-tasks.ts", ...options });
+const open = (options: Omit<OpenOptions, "file"> = {}) => Opened.open<Counted>({ file: "./plain-tasks.ts", ...options });
 
 describe("groups", () => {
   const MOST = 4;

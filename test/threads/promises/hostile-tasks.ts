@@ -72,6 +72,16 @@ const DEADLY = {
     setTimeout(() => raise("in a timer"));
     return new Promise(() => {});
   },
+  timerWithNull: () => {
+    setTimeout(() => {
+      throw null;
+    });
+    return new Promise(() => {});
+  },
+  microtask: () => {
+    queueMicrotask(() => raise("in a microtask"));
+    return new Promise(() => {});
+  },
   heap: () => {
     const all: unknown[] = [];
     for (;;) all.push(new Array(100_000).fill(all.length));
