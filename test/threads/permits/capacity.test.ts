@@ -108,7 +108,7 @@ describe("rule 6: a wait that has become hopeless", () => {
   /** One permit, of which it is known that it is held for 1 s. */
   async function slow(endsHopelessWaits: boolean) {
     let nowMs = monotonicMs();
-    const capacity = new Capacity(1, { endsHopelessWaits, nowMs: () => nowMs });
+    const capacity = new Capacity(1, { ...(endsHopelessWaits && { endsHopelessWaits }), nowMs: () => nowMs });
     const first = await capacity.acquire();
     nowMs += 1_000;
     first.release();

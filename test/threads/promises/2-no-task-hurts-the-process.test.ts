@@ -116,6 +116,8 @@ interface Death {
 
 const DEATHS: Record<Deadly, Death> = {
   exit: { reasons: ["exit"] },
+  // Nobody knows whose outcome it was.
+  unreadable: { reasons: ["uncaught"], fault: /^a thread posted what cannot be read: / },
   timer: { reasons: ["uncaught"], fault: /^a thread crashed: Error: in a timer/ },
   timerWithNull: { reasons: ["uncaught"], fault: /^a thread crashed: null$/ },
   microtask: { reasons: ["uncaught"], fault: /^a thread crashed: Error: in a microtask/ },
