@@ -3,7 +3,7 @@ import { transfer } from "../../../src/threads/worker/index.ts";
 import { FORGED_MESSAGES, libraryPort, unreadable } from "./forged-messages.ts";
 import type { Body } from "./good-tasks.ts";
 import { hostileProxy } from "./hostile-throws.ts";
-import type { MyNotes } from "./my-notes.ts";
+import type { MyNotes } from "./notes.ts";
 
 /** Tasks that return what nobody should, or post it. `expected.ts` says which of them fail. */
 export const HOSTILE_RETURNS = {
