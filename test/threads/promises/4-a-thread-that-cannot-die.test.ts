@@ -112,24 +112,6 @@ describe.skipIf(process.platform === "win32").concurrent("in a native call", () 
     });
   });
 
-  test("the only exclusive thread: the next task has its place long before the call ends", async () => {
-    await withNativeCalls({ shared: 0, exclusive: 1, exclusiveOnDemand: false }, async (opened) => {
-      const { threads, counters } = opened;
-      const [began = 0, after = 0] = opened.take(2);
-      const [canceled, waiting] = [threads.group(), threads.group()];
-      const stuck = canceled.run("calls", { began, after }, { on: "exclusive" });
-      await counters.reached(began);
-      const next = waiting.run("reads", began, { on: "exclusive" });
-      canceled.cancel("superseded");
-      expect((await stuck.outcome).status).toBe("canceled");
-      expect(await next).toBe(1);
-      await eventually("it was replaced", () => opened.replaced.length > 0);
-      expect([threads.alive, counters.read(after), opened.replaced]).toEqual([2, 0, ["grace"]]);
-      for (const group of [canceled, waiting]) await group.join();
-      opened.expectIdle();
-    });
-  });
-
   test("when the threads are closed: everything settles, and close waits for no call", async () => {
     await withNativeCalls({ exclusive: 1, exclusiveOnDemand: false }, async (opened) => {
       const { threads, counters } = opened;

@@ -40,26 +40,6 @@ test("after every outcome, whatever it is", async () => {
   opened.expectIdle();
 });
 
-test("of tasks that never begin: they are not counted", async () => {
-  await using opened = await open({ maxTasksPerThread: 1 });
-  const { threads, counters } = opened;
-  const [began = 0, gate = 0] = opened.take(2);
-  const [running, waiting, canceled] = [threads.group(), threads.group(), threads.group()];
-  running.run("waits", { began, gate });
-  await counters.reached(began);
-  for (let n = 0; n < 5; n++) waiting.run("waits", { began, gate });
-  canceled.cancel("superseded");
-  canceled.run("waits", { began, gate });
-  expect((await canceled.join()).outcomes).toMatchObject([{ status: "canceled", started: false, stopped: true }]);
-  waiting.cancel("superseded");
-  for (const outcome of (await waiting.join()).outcomes)
-    expect(outcome).toMatchObject({ status: "canceled", started: false, stopped: true });
-  expect(counted(opened)).toEqual({ running: 1, started: 1, finished: 0 });
-  counters.add(gate);
-  await running.join();
-  expect([counted(opened), counters.read(began)]).toEqual([{ running: 0, started: 1, finished: 1 }, 1]);
-});
-
 test("of tasks that are canceled on their way to a thread: they are not counted", async () => {
   await using opened = await open();
   const { threads, counters } = opened;

@@ -2,7 +2,6 @@ import { availableParallelism } from "node:os";
 import { setTimeout as pause } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
 import { CancelScope, Refused } from "../../../src/threads/index.ts";
-import { eventually } from "../../support/eventually.ts";
 import { SharedCounters } from "../shared-counters.ts";
 import { type Loading, type tasks as loading, PAUSES } from "./loading-tasks.ts";
 import { Opened, type OpenOptions, statuses } from "./opened.ts";
@@ -90,29 +89,6 @@ describe("tasks", () => {
       opened.expectIdle();
     },
   );
-
-  test("that have ended are forgotten, in whatever order those of a group end", async () => {
-    await using opened = await open();
-    const { threads, counters } = opened;
-    const [began = 0] = opened.take(1);
-    // One that stays keeps the group's place on the thread.
-    await using group = threads.group();
-    const [stays = 0] = opened.take(1);
-    group.run("waits", { began, gate: stays });
-    const gates = opened.take(90);
-    const all = gates.map((gate) => group.run("isRemembered", { began, gate }));
-    await counters.reached(began, 91);
-    await using probe = threads.group();
-    expect(await probe.run("contextsLeft", undefined)).toBe(90);
-    // The oldest, the newest and the one in the middle of those that are left, in turn.
-    for (const left = [...gates.keys()]; left.length > 0; ) {
-      const [n = 0] = left.splice([0, left.length - 1, left.length >> 1][left.length % 3] ?? 0, 1);
-      counters.add(gates[n] ?? 0);
-      await all[n];
-    }
-    await eventually("none is left", async () => (await probe.run("contextsLeft", undefined)) === 0);
-    counters.add(stays);
-  });
 });
 
 describe("threads", () => {

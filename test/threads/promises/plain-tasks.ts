@@ -1,6 +1,4 @@
 import { readFileSync } from "node:fs";
-import { setFlagsFromString } from "node:v8";
-import { runInNewContext } from "node:vm";
 import { defineTasks, Failure, monotonicMs, type TaskContext } from "../../../src/threads/worker/index.ts";
 import { SharedCounters } from "../shared-counters.ts";
 import type { Settings } from "./opened.ts";
@@ -11,13 +9,9 @@ interface Gated {
   readonly gate: number;
 }
 
-setFlagsFromString("--expose-gc");
-const collect = runInNewContext("gc") as () => void;
-
 /** `fifo`: what `calls` reads. */
 export const tasks = defineTasks(({ counters: buffer, fifo = "" }: Settings & { fifo?: string }) => {
   const counters = new SharedCounters(buffer);
-  const contexts: WeakRef<TaskContext>[] = [];
   return {
     nothing() {},
     reads: (counter: number) => counters.read(counter),
@@ -70,17 +64,6 @@ export const tasks = defineTasks(({ counters: buffer, fifo = "" }: Settings & { 
       counters.add(began);
       readFileSync(fifo);
       counters.add(after);
-    },
-    /** Waits, and its context is not forgotten by itself. */
-    async isRemembered({ began, gate }: Gated, context: TaskContext) {
-      contexts.push(new WeakRef(context));
-      counters.add(began);
-      await counters.reached(gate);
-    },
-    /** How many of the contexts that are remembered are still there. */
-    contextsLeft() {
-      collect();
-      return contexts.filter((context) => context.deref() !== undefined).length;
     },
   };
 });

@@ -1,3 +1,4 @@
+import { setImmediate as turn } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { CancelCause } from "../../src/orders/cancel-cause.ts";
 import { Pipeline } from "../../src/orders/pipeline.ts";
@@ -6,9 +7,10 @@ import type { StepSpec } from "../../src/orders/step-runner.ts";
 import { STEP_CODECS } from "../../src/orders/step-task.ts";
 import { perStep, STEPS, type StepName } from "../../src/orders/steps.ts";
 import { ThreadStepRunner } from "../../src/orders/thread-step-runner.ts";
-import { CancelScope, Capacity, openThreads, type Threads } from "../../src/threads/index.ts";
+import { CancelScope, Capacity, openThreads, type ReplaceReason, type Threads } from "../../src/threads/index.ts";
+import { eventually } from "../support/eventually.ts";
 import { ABSENT, DEADLY } from "./echo.ts";
-import { canceledBy, Fixture, inputFor, OK } from "./fixture.ts";
+import { canceledBy, Fixture, inputFor, lost, OK } from "./fixture.ts";
 
 const CANCELED = canceledBy("sibling_failed", "none");
 const FAILED = { status: "failed", kind: "payment_declined", effect: "none" };
@@ -141,5 +143,84 @@ describe("a step gets", () => {
     const expected = { ...input, action: "perform", simulation: { fails: true, delayMs: 1, cpuMs: 2 } };
     expect(await received(one, input, { retryable: true })).toEqual(expected);
     expect(new Int32Array(deaths)[0]).toBe(2);
+  });
+});
+
+/** What is true after any fault that cost one thread. */
+async function expectRecovered(fixture: Fixture, reason: ReplaceReason, computes = false): Promise<void> {
+  fixture.expectIdle();
+  expect(fixture.faults).toEqual([]);
+  // The next step works, though its thread may still be starting.
+  const next = fixture.lone("succeed", { computes });
+  expect(await next.outcome).toEqual(OK);
+  expect(fixture.runsOf(next)).toBe(1);
+  expect(fixture.reasons()).toEqual([reason]);
+  expect(Object.fromEntries(fixture.threads.statistics().replaced)).toEqual({ [reason]: 1 });
+  await fixture.allThreadsUp();
+  fixture.expectIdle();
+}
+
+test("killThread terminates the busiest thread; steps of other threads notice nothing", async () => {
+  await using fixture = await Fixture.start({ shared: 2 });
+  await fixture.spreadsSteps();
+  const [first, second] = [await fixture.running("wait"), await fixture.running("wait")];
+  expect(fixture.views("shared").map(({ running }) => running)).toEqual([1, 1]);
+  const third = await fixture.running("wait");
+  // The tie is broken by order, so the first thread has two.
+  const busiest = fixture.views().find(({ running }) => running === 2);
+  expect(fixture.threads.killThread()).toBe(busiest?.id);
+  expect(fixture.replacements).toEqual([]);
+
+  expect(await Promise.all([first.outcome, third.outcome])).toEqual([lost("killed"), lost("killed")]);
+  expect(fixture.replacements).toEqual([{ pool: "shared", threadId: busiest?.id, reason: "killed" }]);
+  expect(fixture.threads.totals().running).toBe(1);
+  fixture.open(second);
+  expect(await second.outcome).toEqual(OK);
+  await expectRecovered(fixture, "killed");
+});
+
+test("an exclusive thread gets no second step while another one is being replaced", async () => {
+  const startFaults = [undefined, undefined, undefined, "wait_at_gate"] as const;
+  await using fixture = await Fixture.start({ shared: 1, exclusive: 2, startFaults });
+  const first = await fixture.running("compute", { computes: true });
+  const victim = fixture.lone("exit", { computes: true });
+  expect(await victim.outcome).toEqual(lost("exit"));
+  const second = fixture.lone("succeed", { computes: true });
+  for (let n = 0; n < 3; n++) await turn();
+  // It has its permit, but would have to share a thread that computes. Sent there, it could not end before the other.
+  expect(fixture.threads.counters()).toMatchObject({ exclusivePermits: 2, exclusiveWaiting: 0, unsettled: 2 });
+  second.scope.cancel("client_disconnected");
+  expect(await second.outcome).toEqual(canceledBy("client_disconnected", "none"));
+  const third = fixture.lone("succeed", { computes: true });
+  fixture.open(first);
+  expect(await first.outcome).toEqual(OK);
+  expect(await third.outcome).toEqual(OK);
+  expect(fixture.runsOf(second)).toBe(0);
+  fixture.counters.add(fixture.startGate);
+  await expectRecovered(fixture, "exit", true);
+});
+
+describe("a step whose thread is lost under it", () => {
+  test("retryable, but it kills every thread: is lost after two repeats", async () => {
+    await using fixture = await Fixture.start({ shared: 1, exclusive: 1 });
+    const step = fixture.lone("exit", { retryable: true });
+    expect(await step.outcome).toEqual(lost("exit"));
+    expect(fixture.runsOf(step)).toBe(3);
+    fixture.expectIdle();
+    expect(fixture.reasons()).toEqual(["exit", "exit", "exit"]);
+    expect(await fixture.lone("succeed").outcome).toEqual(OK);
+    await fixture.allThreadsUp();
+  });
+
+  test("retryable and canceled before its repeat: not run again, and what the first run did is unknown", async () => {
+    await using fixture = await Fixture.start({ shared: 1 });
+    const step = await fixture.running(fixture.script("wait", { calls: true }), { retryable: true });
+    fixture.threads.killThread();
+    await eventually("the thread to be gone", () => fixture.replacements.length === 1);
+    expect(fixture.threads.counters()).toMatchObject({ groups: 1, unsettled: 1 });
+    step.scope.cancel("client_disconnected");
+    expect(await step.outcome).toEqual(canceledBy("client_disconnected", "unknown"));
+    expect(fixture.runsOf(step)).toBe(1);
+    await expectRecovered(fixture, "killed");
   });
 });
