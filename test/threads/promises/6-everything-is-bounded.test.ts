@@ -117,16 +117,17 @@ describe("threads", () => {
     expect(opened.faults).toEqual(Array.from({ length: CRASHES }, () => "a thread crashed: Error: of the file"));
   });
 
-  test("of which there are 64 in all come up, never more at one time than the limit; killed and closed at once they are gone", async () => {
+  test("many at once come up, never more at one time than the limit; killed and closed at once they are gone", async () => {
     const counters = new SharedCounters();
     const own = loadingOf(counters, 0);
     const limit = Math.max(2, availableParallelism());
+    const each = Math.max(12, limit);
     const opening = Opened.open<typeof loading>({
       file: "./loading-tasks.ts",
       counters,
       settings: { loading: own },
-      shared: 32,
-      exclusive: 32,
+      shared: each,
+      exclusive: each,
       exclusiveOnDemand: false,
     });
     await counters.reached(own.starts, limit);
@@ -136,15 +137,15 @@ describe("threads", () => {
     counters.add(own.gate);
     await using opened = await opening;
     const { threads } = opened;
-    expect([threads.statistics().threads.length, counters.read(own.most), threads.alive]).toEqual([64, limit, 64]);
+    expect([threads.statistics().threads.length, counters.read(own.most), threads.alive]).toEqual([2 * each, limit, 2 * each]);
     const [began = 0, gate = 0] = opened.take(2);
     await using group = threads.group();
-    for (let n = 0; n < 320; n++) group.run("waits", { began, gate });
-    await counters.reached(began, 320);
+    for (let n = 0; n < 10 * each; n++) group.run("waits", { began, gate });
+    await counters.reached(began, 10 * each);
     for (const { running, pool } of threads.statistics().threads) expect(running).toBe(pool === "shared" ? 10 : 0);
     counters.add(gate);
-    expect(statuses((await group.join()).outcomes)).toEqual({ ok: 320 });
-    for (let n = 0; n < 30; n++) threads.killThread();
+    expect(statuses((await group.join()).outcomes)).toEqual({ ok: 10 * each });
+    for (let n = 0; n < each; n++) threads.killThread();
     await threads.close();
     expect([threads.alive, counters.read(own.most)]).toEqual([0, limit]);
   });
