@@ -63,6 +63,7 @@ describe("a cancel", () => {
     // From now on none takes a task.
     for (const thread of rig.threads) thread.leaving = "killed";
     const waiting = group.run("task", undefined);
+    expect(waiting.serial).toBeGreaterThan(sent.serial);
     await new Promise(setImmediate);
     scope.cancel("deadline");
     expect([waiting.settled, sent.settled]).toEqual([false, false]);

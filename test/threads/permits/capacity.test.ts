@@ -98,6 +98,11 @@ describe("holds", () => {
     nowMs += 1_500;
     permit?.release();
     expect([capacity.held("long").expectedMs(nowMs), capacity.held("short").expectedMs(nowMs)]).toEqual([1_500, 50]);
+    const held = capacity.tryAcquire();
+    void capacity.acquire(undefined, 1, "long").then((granted) => granted.release());
+    expect(["long", "short"].map((kind) => capacity.held(kind).waiting)).toEqual([1, 0]);
+    held?.release();
+    expect(capacity.held("long").waiting).toBe(0);
     for (let n = 0; n < 1_000; n++) capacity.held(`kind ${n}`);
     expect(capacity.held("one more")).toBe(capacity.held("and another"));
     expect(capacity.held("one more")).not.toBe(capacity.held("long"));
@@ -147,7 +152,9 @@ describe("rule 6: a wait that has become hopeless", () => {
     ["that can still be done in time", true, 58_000],
     ["of a capacity whose holders go on after the deadline", false, 59_500],
   ])("and one %s does", async (_what, endsHopelessWaits, ms) => {
-    const { held, late, stopTimer, pass } = await slow(endsHopelessWaits);
+    const { capacity, held, late, stopTimer, pass } = await slow(endsHopelessWaits);
+    // Not the last one, who gets it in any case.
+    ask(capacity);
     pass(ms);
     held.release();
     await drainMicrotasks();
