@@ -3,11 +3,10 @@ import { seedOf } from "../support/seed.ts";
 import { BadAnswer, checkAnswers } from "./answer-check.ts";
 import { fuzzCase } from "./fuzz-case.ts";
 import { fuzz } from "./fuzzer.ts";
-import { shrunk } from "./shrink.ts";
 
 const SEED = seedOf("SEED");
 // A new seed each time; `npm run fuzz` sends as many as it is told.
-const REQUESTS = 8_000;
+const REQUESTS = 5_000;
 // It works from the first moment to the last, so a machine that is busy otherwise makes it longer.
 const LIMIT_MS = 300_000;
 
@@ -63,10 +62,4 @@ describe("an answer that breaks the contract is noticed:", () => {
     expect(() => checkAnswers(good + received, sent, true)).toThrow(BadAnswer);
     expect(checkAnswers(good + good, sent, true)).toHaveLength(2);
   });
-});
-
-test("failing bytes are made as short as they can be", async () => {
-  const fails = async (bytes: Buffer) => bytes.includes("needle");
-  const hay = Buffer.from(`${"hay".repeat(300)}needle${"hay".repeat(300)}`);
-  expect((await shrunk(hay, 300, fails)).toString()).toBe("needle");
 });

@@ -2,10 +2,8 @@ import { readdirSync } from "node:fs";
 import { ChildServer } from "../support/child-server.ts";
 import { eventually } from "../support/eventually.ts";
 import { postOrder, send, type ThreadsPage, threadsPage } from "../support/http-client.ts";
-import { BadAnswer } from "./answer-check.ts";
 import { converse } from "./conversation.ts";
 import { type FuzzCase, fuzzCase } from "./fuzz-case.ts";
-import { shrunk } from "./shrink.ts";
 
 export interface FuzzRun {
   readonly seed: number;
@@ -33,7 +31,6 @@ export class FuzzFailure extends Error {}
 
 const CONNECTIONS = 200;
 const LOOK_EVERY_MS = 50;
-const SHRINK_TRIES = 300;
 const SHOWN_CHARACTERS = 2_000;
 const SETTINGS = {
   CPU_THREADS: "2",
@@ -65,7 +62,7 @@ export async function fuzz({ seed, requests, onlyCase, onProgress }: FuzzRun): P
       } catch (error) {
         failure ??= isDown()
           ? new FuzzFailure(`the server has ended\n${described(seed, one)}\n${server.stderr}`)
-          : await explained(seed, one, port(one), error);
+          : new FuzzFailure(`${(error as Error).message}\n${described(seed, one)}`, { cause: error });
       }
     }
   };
@@ -129,32 +126,12 @@ function openFiles(pid = 0): number | undefined {
   return process.platform === "linux" ? readdirSync(`/proc/${pid}/fd`).length : undefined;
 }
 
-async function explained(seed: number, one: FuzzCase, port: number, error: unknown): Promise<FuzzFailure> {
-  const report = `${(error as Error).message}\n${described(seed, one)}`;
-  if (!(error instanceof BadAnswer)) return new FuzzFailure(report, { cause: error });
-  const fails = async (bytes: Buffer) => {
-    const { expected: _expected, ...loose } = { ...one, pieces: [bytes] };
-    return await converse(loose, port).then(
-      () => false,
-      (failure: unknown) => failure instanceof BadAnswer,
-    );
-  };
-  const bytes = Buffer.concat(one.pieces);
-  if (!(await fails(bytes))) return new FuzzFailure(`${report}\n(the bytes alone, without what was expected, do not fail again)`);
-  return new FuzzFailure(`${report}\nless of it that fails too:\n${written(await shrunk(bytes, SHRINK_TRIES, fails))}`);
-}
-
 function described(seed: number, { n, listener, pieces, ending }: FuzzCase): string {
   return `again: npm run fuzz -- --seed ${seed} --case ${n}\n${listener} listener, ${ending}, in these pieces:\n${pieces.map(cut).join("\n")}`;
 }
 
-/** The seed and the case give the rest. */
+/** As a JSON string in latin1: one character a byte. The seed and the case give the rest. */
 function cut(bytes: Buffer): string {
-  const text = written(bytes);
+  const text = JSON.stringify(bytes.toString("latin1"));
   return text.length <= SHOWN_CHARACTERS ? text : `${text.slice(0, SHOWN_CHARACTERS)}... (${bytes.length} bytes)`;
-}
-
-/** As a JSON string in latin1: one character a byte. */
-function written(bytes: Buffer): string {
-  return JSON.stringify(bytes.toString("latin1"));
 }

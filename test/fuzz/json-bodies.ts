@@ -1,5 +1,5 @@
 import { perStep, STEPS } from "../../src/orders/steps.ts";
-import type { Random } from "./random.ts";
+import { type Random, words } from "./random.ts";
 
 /** A body for `POST /order`. */
 export interface FuzzBody {
@@ -9,47 +9,35 @@ export interface FuzzBody {
 }
 
 const NUMBERS = [
-  ...["0", "-0", "1", "-1", "1.0", "1.5", "1e3", "1E+2", "1e-1", "1e400", "-1e400", "1e-400", "100e-2", "1.00000000000000000001"],
-  ...["9007199254740991", "9007199254740992", "9007199254740993", "9007199254740990.9", "18446744073709551616", "600001", "0.0"],
-  ...["01", "+1", "0x10", "1_000", ".5", "5.", "NaN", "Infinity", "-", "1e", "--1", `${"9".repeat(400)}`, `0.${"0".repeat(400)}1`],
+  ...words`
+    0 -0 1 -1 1.0 1.5 1e3 1E+2 1e-1 1e400 -1e400 1e-400 100e-2 1.00000000000000000001 9007199254740991 9007199254740992 9007199254740993
+    9007199254740990.9 18446744073709551616 600001 0.0 01 +1 0x10 1_000 .5 5. NaN Infinity - 1e --1
+  `,
+  `${"9".repeat(400)}`,
+  `0.${"0".repeat(400)}1`,
 ];
 const STEP_STRINGS = STEPS.map((step) => `"${step}"`);
 const STRINGS = [
-  ...['""', '"."', '".."', '" a"', '"a "', '"a\\u0000b"', '"\\ud800"', '"\\udc00\\ud800"', '"\\ud83d\\ude00"', '"a\\u202eb"', '"e\\u0301"'],
-  ...[
-    '"\\u00e9"',
-    `"${"x".repeat(128)}"`,
-    `"${"x".repeat(129)}"`,
-    '"\u{1f600}"',
-    '"\\x41"',
-    '"a\nb"',
-    '"\t"',
-    "'a'",
-    '"unterminated',
-    '"\\u12"',
-  ],
+  ...words`
+    "" "." ".." "a\u0000b" "\ud800" "\udc00\ud800" "\ud83d\ude00" "a\u202eb" "e\u0301" "\u00e9" "\x41" 'a' "unterminated "\u12" "Payment"
+    "__proto__" "constructor" "/../x" "%2e%2e" "a/b?c#d" "\uFEFFa"
+  `,
+  '" a"',
+  '"a "',
+  `"${"x".repeat(128)}"`,
+  `"${"x".repeat(129)}"`,
+  '"\u{1f600}"',
+  '"a\nb"',
+  '"\t"',
   ...STEP_STRINGS,
-  ...['"Payment"', '"__proto__"', '"constructor"', '"/../x"', '"%2e%2e"', '"a/b?c#d"', '"\\uFEFFa"'],
 ];
-const OTHERS = [
-  "null",
-  "true",
-  "false",
-  "[]",
-  "{}",
-  "[1]",
-  `[{"${STEPS[0]}":1}]`,
-  `{"${STEPS[0]}":null}`,
-  "undefined",
-  "nul",
-  "tru",
-  "",
-  "//x",
-  "/**/1",
-];
+const OTHERS = [...words`null true false [] {} [1] undefined nul tru //x /**/1`, `[{"${STEPS[0]}":1}]`, `{"${STEPS[0]}":null}`, ""];
 const KEYS = [
-  ...['"order_id"', '"amount"', '"fail_step"', '"delay_ms"', '"cpu_ms"', '"__proto__"', '"constructor"', '"toString"', '""', '"Amount"'],
-  ...['"amount "', '"\\u0061mount"', '"order_id\\u0000"', "amount", '"steps"', '"error"', '"\\ud800"'],
+  ...words`
+    "order_id" "amount" "fail_step" "delay_ms" "cpu_ms" "__proto__" "constructor" "toString" "" "Amount" "\u0061mount" "order_id\u0000"
+    amount "steps" "error" "\ud800"
+  `,
+  '"amount "',
 ];
 // Of UTF-8: overlong forms, halves of surrogates, bytes that never occur, characters cut off, past the last code point.
 const BAD_UTF8 = ["c0af", "c080", "eda080", "edb080", "ff", "fe", "80", "c3", "e282", "f09f98", "f4908080", "f8888080", "00"];

@@ -1,5 +1,10 @@
 import { randomFrom } from "../../load/stand-in/random.ts";
 
+/** The words of a text, as they are written. */
+export function words(text: TemplateStringsArray): string[] {
+  return String.raw(text).trim().split(/\s+/);
+}
+
 /** Choices that depend on nothing but a seed. */
 export class Random {
   readonly #next: () => number;

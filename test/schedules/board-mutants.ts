@@ -1,4 +1,4 @@
-import type { Mutant } from "./mutant.ts";
+import type { Mutant } from "./changed-sources.ts";
 
 export const BOARD = "src/threads/cancel-board.ts";
 

@@ -16,7 +16,21 @@ function openGroup(main: MainRole, failing: readonly number[]): TestedGroup {
   return group;
 }
 
-/** About the board: words, log and bells. */
+function beginWithTwo(main: MainRole): void {
+  [one, two] = [main.open(), main.open()];
+  main.run(one, "stays", 1);
+  main.requestLater(main.run(two, "fails on request", 2));
+}
+
+async function cancelOthers(main: MainRole, count: number): Promise<void> {
+  for (let n = 0; n < count; n++) {
+    const group = main.open();
+    group.cancel("aborted");
+    await group.close();
+  }
+}
+
+/** About the board: words, log and bells. In the last ones more is logged than the log holds. */
 export const BOARD_SCENARIOS: readonly Scenario[] = [
   {
     name: "a task fails, the main thread cancels, a task listens",
@@ -168,5 +182,36 @@ export const BOARD_SCENARIOS: readonly Scenario[] = [
       main.later("cancel");
     },
     take: () => two?.cancel("deadline"),
+  },
+  {
+    name: "a listener falls behind by more than the log holds",
+    threads: 3,
+    preemptions: 1,
+    last: [MAIN, 2],
+    begin(main) {
+      beginWithTwo(main);
+      main.later("storm");
+    },
+    take(main) {
+      one?.cancel("deadline");
+      void cancelOthers(main, 4);
+    },
+  },
+  {
+    name: "a writer stalls while the log is filled twice",
+    threads: 3,
+    preemptions: 1,
+    stopped: [2],
+    last: [2],
+    begin(main) {
+      beginWithTwo(main);
+      main.later("fill");
+    },
+    async take(main, message) {
+      // In two parts, so that the listener comes to the log in between and is not so far behind that it does without.
+      await cancelOthers(main, message === "fill" ? 6 : 2);
+      if (message === "fill") main.post("fill again");
+      else one?.cancel("deadline");
+    },
   },
 ];

@@ -8,6 +8,13 @@ export interface Change {
   readonly to: string;
 }
 
+/** A fault that somebody could make in the protocol. */
+export interface Mutant extends Change {
+  readonly name: string;
+  /** The scenario that finds it. */
+  readonly foundBy: string;
+}
+
 /** Of the project, with a slash at its end. */
 export const ROOT = new URL("../../", import.meta.url).href;
 

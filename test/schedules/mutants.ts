@@ -1,6 +1,5 @@
 import { BOARD, BOARD_MUTANTS } from "./board-mutants.ts";
-import type { Change } from "./changed-sources.ts";
-import type { Mutant } from "./mutant.ts";
+import type { Change, Mutant } from "./changed-sources.ts";
 import { POOL_MUTANTS } from "./pool-mutants.ts";
 import { THREAD_MUTANTS } from "./thread-mutants.ts";
 import { WATCH_MUTANTS } from "./watch-mutants.ts";

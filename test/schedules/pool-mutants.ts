@@ -1,4 +1,4 @@
-import type { Mutant } from "./mutant.ts";
+import type { Mutant } from "./changed-sources.ts";
 
 const DISPATCHER = "src/threads/dispatcher.ts";
 const POOL = "src/threads/pool-threads.ts";

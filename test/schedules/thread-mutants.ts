@@ -1,4 +1,4 @@
-import type { Mutant } from "./mutant.ts";
+import type { Mutant } from "./changed-sources.ts";
 
 const SERVE = "src/threads/worker/serve.ts";
 const WATCH = "src/threads/worker/cancel-watch.ts";

@@ -1,11 +1,83 @@
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { CancelBoard } from "../../src/threads/cancel-board.ts";
 import { Layout } from "../../src/threads/layout.ts";
-import { BoardReader } from "./board-reader.ts";
-import { CAUSES } from "./causes.ts";
+import { Tracker } from "../../src/threads/tracker.ts";
+import { CancelWatch } from "../../src/threads/worker/cancel-watch.ts";
+import { TaskContext } from "../../src/threads/worker/task-context.ts";
+import { CAUSES, type Cause } from "./causes.ts";
 
-const LOG_SIZE = 4096;
+const LOG_SIZE = 64;
 const SMALL_LOG = 4;
+
+/** One thread's side of the board, on the test's own thread: its tasks, one for each slot, and the watch that reads the log for them. */
+class BoardReader {
+  readonly held = new Map<number, TaskContext<Cause>>();
+  readonly #board: ObservedBoard;
+  readonly #tracker: Tracker;
+  readonly #row: number;
+  readonly #watch: CancelWatch;
+
+  constructor(layout: Layout, threadId: number) {
+    this.#board = new ObservedBoard(layout, CAUSES);
+    this.#tracker = new Tracker(layout);
+    this.#row = this.#tracker.claim(threadId);
+    this.#watch = new CancelWatch(this.#board, this.#row);
+  }
+
+  start(slot: number): void {
+    const context = new TaskContext<Cause>(this.#board, slot, this.#board.generation(slot));
+    this.held.set(slot, context);
+    this.#tracker.countStart(this.#row);
+    this.#watch.add(context);
+  }
+
+  end(slot: number): void {
+    this.#watch.remove(this.held.get(slot) as TaskContext);
+    this.#tracker.countEnd(this.#row);
+    this.held.delete(slot);
+  }
+
+  /** Gives how many entries of the log it looked at, undefined when it looked at all its tasks instead. */
+  read(whileReading: (looks: number) => void = () => {}): number | undefined {
+    this.#board.whileReading = whileReading;
+    this.#watch.catchUp();
+    return this.#board.looks;
+  }
+
+  /** Whether it has read the log up to this head. */
+  hasSeen(head: number): boolean {
+    return this.#board.seen === head;
+  }
+
+  heard(slot: number): string | undefined {
+    return this.held.get(slot)?.cause;
+  }
+}
+
+/** A board that tells what is read of its log, and lets a test act in the middle of it. */
+class ObservedBoard extends CancelBoard {
+  whileReading: (looks: number) => void = () => {};
+  seen = this.head();
+  looks: number | undefined;
+
+  override readLog(from: number, look: (slot: number) => void, lookAtAll: () => void): number {
+    let looks = 0;
+    let all = false;
+    this.seen = super.readLog(
+      from,
+      (slot) => {
+        look(slot);
+        this.whileReading(++looks);
+      },
+      () => {
+        all = true;
+        lookAtAll();
+      },
+    );
+    this.looks = all ? undefined : looks;
+    return this.seen;
+  }
+}
 
 afterEach(() => void vi.restoreAllMocks());
 
@@ -132,50 +204,4 @@ describe("a writer", () => {
     }
     expect(deaths).toBeGreaterThan(4 * 8);
   });
-
-  test("that is held up after any of its uses of Atomics, while the log is filled so often, hides no cancel", () => {
-    let schedules = 0;
-    for (const rounds of [0, 1, 255, 256, 257]) {
-      for (let more = -5; more <= 5; more++) {
-        const others = SMALL_LOG * rounds + more;
-        for (let count = 1, came = others >= 0; came; count++) {
-          for (const second of ["before", "afterwards"] as const) {
-            // One that reads at the end only looks at all its tasks, and needs no log.
-            for (const reader of ["keeps up", "reads at the end"] as const) {
-              schedules++;
-              came = heldUp({ count, others, second, reader });
-            }
-          }
-        }
-      }
-    }
-    expect(schedules).toBeGreaterThan(1_000);
-  });
-
-  function heldUp(schedule: { count: number; others: number; second: "before" | "afterwards"; reader: string }): boolean {
-    const { count, others, second, reader } = schedule;
-    const { board, at } = smallBoard();
-    const restore = interruptAfter(count, () => {
-      vi.restoreAllMocks();
-      for (let n = 0; n < others; n++) {
-        board.notify(0);
-        if (reader === "keeps up" && n % (SMALL_LOG - 1) === 0) at.read();
-      }
-      at.read();
-      if (second === "before") board.cancel(2, 0, "shutdown");
-    });
-    board.cancel(1, 0, "deadline");
-    const came = restore();
-    at.read();
-    expect({ ...schedule, heard: at.heard(1) }).toEqual({ ...schedule, heard: "deadline" });
-    board.cancel(2, 0, "shutdown");
-    at.read();
-    expect({ ...schedule, heard: at.heard(2) }).toEqual({ ...schedule, heard: "shutdown" });
-    // Whatever was written where, the log is believed again after one round.
-    for (let n = 0; n < 2 * SMALL_LOG; n++) board.notify(0);
-    at.read();
-    board.notify(0);
-    expect(at.read()).toBe(1);
-    return came;
-  }
 });

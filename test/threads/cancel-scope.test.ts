@@ -4,18 +4,14 @@ import { CAUSES } from "./causes.ts";
 
 const activeTimeouts = () => process.getActiveResourcesInfo().filter((kind) => kind === "Timeout").length;
 
-describe("a Canceled", () => {
-  test("carries its cause and no stack, and leaves other errors theirs", () => {
-    const limit = Error.stackTraceLimit;
-    const canceled = new Canceled("deadline");
-    expect(canceled).toBeInstanceOf(Error);
-    expect(canceled.causedBy).toBe("deadline");
-    expect(canceled.name).toBe("Canceled");
-    expect(canceled.message).toBe("canceled: deadline");
-    expect(canceled.stack).not.toMatch(/\n\s+at /);
-    expect(Error.stackTraceLimit).toBe(limit);
-    expect(new Error("plain").stack).toMatch(/\n\s+at /);
-  });
+test("a Canceled carries its cause and no stack, and leaves other errors theirs", () => {
+  const limit = Error.stackTraceLimit;
+  const canceled = new Canceled("deadline");
+  expect(canceled).toBeInstanceOf(Error);
+  expect(canceled).toMatchObject({ causedBy: "deadline", name: "Canceled", message: "canceled: deadline" });
+  expect(canceled.stack).not.toMatch(/\n\s+at /);
+  expect(Error.stackTraceLimit).toBe(limit);
+  expect(new Error("plain").stack).toMatch(/\n\s+at /);
 });
 
 describe("cancel", () => {
@@ -29,41 +25,36 @@ describe("cancel", () => {
     expect(() => scope.throwIfCanceled()).toThrow(expect.objectContaining({ name: "Canceled", causedBy: first }));
   });
 
-  test("calls the listeners before it returns, in order, each once", () => {
+  test("calls the listeners before it returns, in order, each once; from inside one it is a later cause", () => {
     const scope = new CancelScope();
-    const heard: string[] = [];
-    for (const name of ["a", "b", "c"]) scope.onCancel((cause) => void heard.push(`${name} ${cause}`));
-    expect(scope.listenerCount).toBe(3);
-    scope.cancel("shutdown");
-    expect(heard).toEqual(["a shutdown", "b shutdown", "c shutdown"]);
+    const heard: unknown[] = [];
+    scope.onCancel((cause) => heard.push("a", cause, scope.cause, scope.cancel("shutdown")));
+    scope.onCancel((cause) => heard.push("b", cause));
+    expect(scope.listenerCount).toBe(2);
     scope.cancel("deadline");
-    expect(heard).toHaveLength(3);
+    scope.cancel("shutdown");
+    expect(heard).toEqual(["a", "deadline", "deadline", false, "b", "deadline"]);
     expect(scope.listenerCount).toBe(0);
   });
 
-  test("from inside a listener is a later cause, and the cause is visible there", () => {
+  test("is noted before the arbiter lets anybody stop, so no step stops before its cancel", () => {
     const scope = new CancelScope();
-    const heard: unknown[] = [];
-    scope.onCancel(() => heard.push(scope.cause, scope.cancel("shutdown")));
-    scope.onCancel((cause) => heard.push(cause));
+    let stoppedAtMs = 0;
+    scope.decideBy({
+      decide(asked) {
+        // As a step on another thread that reads the board now.
+        stoppedAtMs = monotonicMs();
+        return asked;
+      },
+    });
     scope.cancel("deadline");
-    expect(heard).toEqual(["deadline", false, "deadline"]);
+    expect(stoppedAtMs).toBeGreaterThan(0);
+    expect(scope.canceledAtMs).toBeLessThanOrEqual(stoppedAtMs);
   });
 });
 
-describe("onCancel", () => {
-  test("after the cancel calls at once and keeps nothing", () => {
-    const scope = new CancelScope();
-    scope.cancel("client_disconnected");
-    const heard: string[] = [];
-    const subscription = scope.onCancel((cause) => void heard.push(cause));
-    expect(heard).toEqual(["client_disconnected"]);
-    expect(scope.listenerCount).toBe(0);
-    subscription.unsubscribe();
-    expect(heard).toHaveLength(1);
-  });
-
-  test("from inside a listener is called at once too", () => {
+describe("a listener", () => {
+  test("that comes after the cancel, or from inside another one, is called at once and not kept", () => {
     const scope = new CancelScope();
     const heard: string[] = [];
     scope.onCancel(() => {
@@ -71,24 +62,30 @@ describe("onCancel", () => {
       heard.push("outer");
     });
     scope.cancel("deadline");
-    expect(heard).toEqual(["inner deadline", "outer"]);
-    expect(scope.listenerCount).toBe(0);
+    const subscription = scope.onCancel((cause) => void heard.push(cause));
+    expect([heard, scope.listenerCount]).toEqual([["inner deadline", "outer", "deadline"], 0]);
+    subscription.unsubscribe();
+    expect(heard).toHaveLength(3);
   });
 
-  test("a listener that has left is not called; leaving twice takes nobody else off", () => {
+  test("that has left is not called, also where an earlier one takes it off; leaving twice takes nobody else off", () => {
     const scope = new CancelScope();
     const heard: string[] = [];
-    const subscription = scope.onCancel(() => void heard.push("gone"));
-    scope.onCancel(() => void heard.push("stays"));
-    subscription.unsubscribe();
-    subscription.unsubscribe();
-    expect(scope.listenerCount).toBe(1);
+    const gone = scope.onCancel(() => void heard.push("gone"));
+    scope.onCancel(() => {
+      heard.push("stays");
+      later.unsubscribe();
+    });
+    const later = scope.onCancel(() => void heard.push("taken off"));
+    scope.onCancel(() => void heard.push("last"));
+    for (let n = 0; n < 2; n++) gone.unsubscribe();
+    expect(scope.listenerCount).toBe(3);
     scope.cancel("shutdown");
-    subscription.unsubscribe();
-    expect(heard).toEqual(["stays"]);
+    gone.unsubscribe();
+    expect(heard).toEqual(["stays", "last"]);
   });
 
-  test("the same function subscribed twice is two subscriptions", () => {
+  test("subscribed twice is two subscriptions", () => {
     const scope = new CancelScope();
     let calls = 0;
     const listener = () => void calls++;
@@ -96,128 +93,70 @@ describe("onCancel", () => {
     scope.onCancel(listener);
     expect(scope.listenerCount).toBe(2);
     subscription.unsubscribe();
-    expect(scope.listenerCount).toBe(1);
     scope.cancel("shutdown");
     expect(calls).toBe(1);
   });
-
-  test("a listener taken off by an earlier one during the cancel is not called", () => {
-    const scope = new CancelScope();
-    const heard: string[] = [];
-    scope.onCancel(() => {
-      heard.push("first");
-      later.unsubscribe();
-    });
-    const later = scope.onCancel(() => void heard.push("taken off"));
-    scope.onCancel(() => void heard.push("last"));
-    scope.cancel("shutdown");
-    expect(heard).toEqual(["first", "last"]);
-  });
 });
 
-describe("signal", () => {
-  test("made before the cancel aborts with a Canceled, after the listeners", () => {
-    const scope = new CancelScope();
-    const signal = scope.signal;
-    expect(scope.signal).toBe(signal);
-    const abortedInListener: boolean[] = [];
-    scope.onCancel(() => abortedInListener.push(signal.aborted));
-    let events = 0;
-    signal.addEventListener("abort", () => events++);
-    scope.cancel("sibling_failed");
-    expect(abortedInListener).toEqual([false]);
-    expect(events).toBe(1);
-    expect(signal.reason).toBeInstanceOf(Canceled);
-    expect(signal.reason).toMatchObject({ causedBy: "sibling_failed" });
-  });
-
-  test("made after the cancel is aborted from the start", () => {
-    const scope = new CancelScope();
-    scope.cancel("deadline");
-    expect(scope.signal.aborted).toBe(true);
-    expect(scope.signal.reason).toMatchObject({ name: "Canceled", causedBy: "deadline" });
-  });
+test("a signal aborts with a Canceled after the listeners; one that is made after the cancel is aborted from the start", () => {
+  const scope = new CancelScope();
+  const { signal } = scope;
+  expect(scope.signal).toBe(signal);
+  const log: unknown[] = [];
+  scope.onCancel(() => log.push(signal.aborted));
+  signal.addEventListener("abort", () => log.push(signal.reason));
+  scope.cancel("sibling_failed");
+  expect(log).toEqual([false, expect.any(Canceled)]);
+  const late = new CancelScope();
+  late.cancel("deadline");
+  expect(late.signal.aborted).toBe(true);
+  expect([signal.reason, late.signal.reason]).toMatchObject([
+    { name: "Canceled", causedBy: "sibling_failed" },
+    { name: "Canceled", causedBy: "deadline" },
+  ]);
 });
 
-describe("follow a scope", () => {
-  test.each(CAUSES)("takes over %s", (cause) => {
+describe("a scope that is linked to another", () => {
+  test.each(CAUSES)("takes over %s, also where it was canceled before, and gives none of its own", (cause) => {
     const parent = new CancelScope();
-    const child = new CancelScope();
-    child.link(parent);
-    expect(parent.listenerCount).toBe(1);
+    const [child, other, late] = [new CancelScope(), new CancelScope(), new CancelScope()];
+    for (const each of [child, other]) each.link(parent);
+    other.cancel("first");
+    expect([parent.cause, parent.listenerCount]).toEqual([undefined, 2]);
     parent.cancel(cause);
-    expect(child.cause).toBe(cause);
+    late.link(parent);
+    expect([child.cause, other.cause, late.cause]).toEqual([cause, "first", cause]);
     expect(parent.listenerCount).toBe(0);
   });
 
-  test("that is canceled already cancels at once", () => {
-    const parent = new CancelScope();
-    parent.cancel("shutdown");
-    const child = new CancelScope();
-    child.link(parent);
-    expect(child.cause).toBe("shutdown");
-  });
-
-  test("and let go of it: no listener stays and its cancel is not heard", () => {
-    const parent = new CancelScope();
-    const child = new CancelScope();
+  test("and lets go of it: no listener stays and its cancel is not heard", () => {
+    const [parent, child] = [new CancelScope(), new CancelScope()];
     const linked = child.link(parent);
-    linked.unsubscribe();
-    linked.unsubscribe();
+    for (let n = 0; n < 2; n++) linked.unsubscribe();
     expect(parent.listenerCount).toBe(0);
     parent.cancel("shutdown");
     expect(child.cause).toBeUndefined();
   });
-
-  test("a child's cancel does not reach its parent", () => {
-    const parent = new CancelScope();
-    const child = new CancelScope();
-    child.link(parent);
-    child.cancel("deadline");
-    expect(parent.cause).toBeUndefined();
-    parent.cancel("shutdown");
-    expect(child.cause).toBe("deadline");
-  });
 });
 
 describe("cancelAfter", () => {
-  test("cancels with deadline", async () => {
+  test("cancels with deadline; stopped, it leaves no timer behind", async () => {
     const scope = new CancelScope();
     const canceled = new Promise<string>((resolve) => scope.onCancel(resolve));
     scope.cancelAfter(0);
     expect(scope.cause).toBeUndefined();
     expect(await canceled).toBe("deadline");
-  });
-
-  test("stopped leaves no timer behind", () => {
-    const scope = new CancelScope();
     const before = activeTimeouts();
-    const stop = scope.cancelAfter(2 ** 31 - 1);
+    const stop = new CancelScope().cancelAfter(2 ** 31 - 1);
     expect(activeTimeouts()).toBe(before + 1);
-    stop();
-    stop();
+    for (let n = 0; n < 2; n++) stop();
     expect(activeTimeouts()).toBe(before);
   });
-});
 
-test.each([-1, Number.NaN, 2 ** 31])("cancelAfter(%s) throws and leaves neither timer nor deadline", (timeoutMs) => {
-  const scope = new CancelScope();
-  const before = activeTimeouts();
-  expect(() => scope.cancelAfter(timeoutMs)).toThrow(RangeError);
-  expect([activeTimeouts(), scope.deadlineMs]).toEqual([before, undefined]);
-});
-
-test("a scope was canceled before its arbiter let anybody stop, so no step stops before its cancel", () => {
-  const scope = new CancelScope();
-  let stoppedAtMs = 0;
-  scope.decideBy({
-    decide(asked) {
-      // As a step on another thread that reads the board now.
-      stoppedAtMs = monotonicMs();
-      return asked;
-    },
+  test.each([-1, Number.NaN, 2 ** 31])("(%s) throws and leaves neither timer nor deadline", (timeoutMs) => {
+    const scope = new CancelScope();
+    const before = activeTimeouts();
+    expect(() => scope.cancelAfter(timeoutMs)).toThrow(RangeError);
+    expect([activeTimeouts(), scope.deadlineMs]).toEqual([before, undefined]);
   });
-  scope.cancel("deadline");
-  expect(stoppedAtMs).toBeGreaterThan(0);
-  expect(scope.canceledAtMs).toBeLessThanOrEqual(stoppedAtMs);
 });

@@ -1,5 +1,5 @@
 import { expect } from "vitest";
-import { ORDER_CAUSES } from "../../src/orders/cancel-cause.ts";
+import { type CancelCause, ORDER_CAUSES } from "../../src/orders/cancel-cause.ts";
 import type { AttemptInput, EndedStep, StepOutcome } from "../../src/orders/step.ts";
 import type { StepGroup } from "../../src/orders/step-runner.ts";
 import { STEP_CODECS } from "../../src/orders/step-task.ts";
@@ -19,6 +19,10 @@ import type { Plan, Script, ScriptName, StartFault, StepSettings } from "./scrip
 import { SharedCounters } from "./shared-counters.ts";
 
 const WORKER_FILE = new URL("./steps.ts", import.meta.url);
+
+export const OK: StepOutcome = { status: "ok" };
+export const lost = (reason: ReplaceReason): StepOutcome => ({ status: "lost", reason: `thread ended: ${reason}`, effect: "unknown" });
+export const canceledBy = (cause: CancelCause, effect: "none" | "unknown"): StepOutcome => ({ status: "canceled", cause, effect });
 
 export interface FixtureOptions extends Partial<Omit<ThreadsOptions<string>, "file" | "settings">> {
   readonly url?: string;

@@ -1,10 +1,11 @@
 import { beforeEach, describe, expect, test } from "vitest";
-import type { DispatchedTask } from "../../src/threads/dispatched-task.ts";
+import { DispatchedTask } from "../../src/threads/dispatched-task.ts";
 import { GraceWatch } from "../../src/threads/grace-watch.ts";
 import type { Outcome } from "../../src/threads/index.ts";
 import type { PoolThread } from "../../src/threads/pool-thread.ts";
+import type { SlotGroup } from "../../src/threads/slot-group.ts";
+import { TaskTable } from "../../src/threads/task-table.ts";
 import { ManualClock } from "./manual-clock.ts";
-import { newTask } from "./new-task.ts";
 
 const GRACE_MS = 100;
 const LATE_MS = GRACE_MS / 2;
@@ -24,6 +25,15 @@ beforeEach(() => {
   };
   watch = new GraceWatch(GRACE_MS, giveUp, clock);
 });
+
+/** A task of a group that does nothing, which nobody waits for; sent to this thread, or to none. */
+function newTask(thread?: PoolThread): DispatchedTask {
+  const parts = { table: new TaskTable(), codecs: undefined };
+  const group = { slot: 0, generation: 0, cause: undefined, convert: undefined, parts, taskSettled() {} };
+  const task = new DispatchedTask(group as unknown as SlotGroup, "task", undefined, undefined);
+  task.moveTo(thread);
+  return task;
+}
 
 /** A task that was sent to a thread. */
 function sent(): DispatchedTask {

@@ -1,4 +1,4 @@
-import { setImmediate as turn } from "node:timers/promises";
+import { setTimeout as pause, setImmediate as turn } from "node:timers/promises";
 import { beforeEach, describe, expect, test } from "vitest";
 import { type AnswerBody, answerTo } from "../../src/orders/answer.ts";
 import { CANCEL_CAUSES, type CancelCause } from "../../src/orders/cancel-cause.ts";
@@ -40,8 +40,6 @@ function expectNothingLeft(): void {
 const outcomesOf = (others: StepOutcome, named: Partial<Record<StepName, StepOutcome>>) => STEPS.map((step) => named[step] ?? others);
 
 const BESIDE_COURIER = STEPS.filter((step) => step !== "courier");
-
-const outcomes = async (order: ReturnType<Pipeline["run"]>) => (await order).steps.map(({ outcome }) => outcome);
 
 describe("an order whose steps all end ok", () => {
   test("is placed; the steps ran side by side, each with one permit, in the answer's order", async () => {
@@ -111,12 +109,13 @@ describe("the first failure decides", () => {
     expectNothingLeft();
   });
 
-  test("a later failure does not change it, even one of a step that stands first in the answer", async () => {
+  test("neither a later failure, even of a step that stands first in the answer, nor a cancel from outside changes it", async () => {
     for (const name of STEPS) runner.ignoringCancel.add(name);
     const order = pipeline.run(INPUT, scope);
     runner.step("courier").end(failed("no_courier"));
     await turn();
     runner.step("payment").end(failed("payment_declined"));
+    scope.cancel("deadline");
     runner.endAll(failed("vendor_unavailable"));
     expect((await order).error).toBe("no_courier");
     expectNothingLeft();
@@ -134,33 +133,17 @@ describe("the first failure decides", () => {
     expectNothingLeft();
   });
 
-  test("a cancel from outside after it does not change it", async () => {
-    for (const name of STEPS) runner.ignoringCancel.add(name);
-    const order = pipeline.run(INPUT, scope);
-    runner.step("vendor").end(failed("vendor_unavailable"));
-    await turn();
-    scope.cancel("deadline");
-    runner.endAll();
-    expect((await order).error).toBe("vendor_unavailable");
-    expectNothingLeft();
-  });
-
-  test("a step that ended before it stays ok: a cancel is not retroactive", async () => {
+  test("a step that ended ok before it stays ok, and so is one that ends ok after it: a cancel is not retroactive", async () => {
+    runner.ignoringCancel.add("courier");
     const order = pipeline.run(INPUT, scope);
     runner.step("vendor").end(OK);
     await turn();
     runner.step("payment").end(failed("payment_declined"));
-    expect(await outcomes(order)).toEqual(outcomesOf(canceled("sibling_failed"), { payment: failed("payment_declined"), vendor: OK }));
-  });
-
-  test("a step that ends ok after it is ok too", async () => {
-    runner.ignoringCancel.add("courier");
-    const order = pipeline.run(INPUT, scope);
-    runner.step("payment").end(failed("payment_declined"));
     await turn();
     expect(capacities.courier.inUse).toBe(1);
     runner.step("courier").end(OK);
-    expect(await outcomes(order)).toEqual(outcomesOf(canceled("sibling_failed"), { payment: failed("payment_declined"), courier: OK }));
+    const named = { payment: failed("payment_declined"), vendor: OK, courier: OK };
+    expect((await order).steps.map(({ outcome }) => outcome)).toEqual(outcomesOf(canceled("sibling_failed"), named));
     expectNothingLeft();
   });
 
@@ -217,62 +200,35 @@ describe("a cancel from outside", () => {
   });
 });
 
-describe("capacity", () => {
-  test("a step that waits for it until the deadline is canceled by the deadline, the order times out, the step never starts", async () => {
-    const taken = capacities.courier.tryAcquire();
-    const stopTimer = scope.cancelAfter(20);
-    const order = pipeline.run(INPUT, scope);
-    for (const name of BESIDE_COURIER) runner.step(name).end(OK);
-    expect(capacities.courier.waiting).toBe(1);
-    const { error, steps } = await order;
-    stopTimer();
-    expect(error).toBe("timeout");
-    expect(steps.map(({ outcome }) => outcome)).toEqual(outcomesOf(OK, { courier: canceled("deadline", "none") }));
-    expect(steps.find(({ name }) => name === "courier")?.durationMs).toBeGreaterThanOrEqual(19);
-    expect(runner.names()).toEqual(BESIDE_COURIER);
-    expect([capacities.courier.inUse, capacities.courier.waiting]).toEqual([1, 0]);
-    taken?.release();
-    expectNothingLeft();
-  });
-
-  test("a step that waits for it is canceled by a sibling's failure", async () => {
-    const taken = capacities.courier.tryAcquire();
-    const order = pipeline.run(INPUT, scope);
-    runner.step("payment").end(failed("payment_declined"));
-    expect((await outcomes(order))[STEPS.indexOf("courier")]).toEqual(canceled("sibling_failed", "none"));
-    expect(runner.names()).toEqual(BESIDE_COURIER);
-    taken?.release();
-    expectNothingLeft();
-  });
-
-  test("is handed on in order of arrival, and held until the step has really ended", async () => {
-    const first = pipeline.run({ ...INPUT, orderId: "first" }, scope);
-    const second = pipeline.run({ ...INPUT, orderId: "second" }, scope);
-    const third = pipeline.run({ ...INPUT, orderId: "third" }, scope);
-    const couriers = () => runner.started.filter(({ spec }) => spec.name === "courier");
-    for (const expected of [["first"], ["first", "second"], ["first", "second", "third"]]) {
-      expect(couriers().map(({ input }) => input.orderId)).toEqual(expected);
-      expect([capacities.courier.inUse, capacities.courier.waiting]).toEqual([1, 3 - expected.length]);
-      couriers().at(-1)?.end(OK);
-      await turn();
-    }
-    for (const { end } of runner.started) end(OK);
-    for (const { error } of await Promise.all([first, second, third])) expect(error).toBeUndefined();
-    expect(capacities.courier.inUse).toBe(0);
-  });
+test("a step that has waited for capacity until its cancel never starts, and lasted as long", async () => {
+  using _taken = capacities.courier.tryAcquire();
+  const order = pipeline.run(INPUT, scope);
+  await pause(20);
+  scope.cancel("deadline");
+  const courier = (await order).steps.find(({ name }) => name === "courier");
+  expect(courier?.outcome).toEqual(canceled("deadline", "none"));
+  expect(courier?.durationMs).toBeGreaterThanOrEqual(19);
+  expect(runner.names()).toEqual(BESIDE_COURIER);
 });
 
-describe("errorOf", () => {
-  test.each<[string, StepOutcome[], number | undefined, CancelCause | undefined, string | undefined]>([
-    ["all ok", [OK, OK], undefined, undefined, undefined],
-    ["all ok in spite of a cancel", [OK, OK], undefined, "deadline", undefined],
-    ["the first in time, not in place", [failed("payment_declined"), failed("no_courier")], 1, "sibling_failed", "no_courier"],
-    ["the deadline came first", [failed("payment_declined"), OK], 0, "deadline", "timeout"],
-    ["nobody failed and nobody canceled, but a step is not ok", [canceled("shutdown"), OK], undefined, undefined, "internal"],
-  ])("%s", (_what, given, firstFailure, cause, kind) => {
-    const ended = given.map((outcome) => ({ outcome }));
-    expect(errorOf(ended, firstFailure, cause)).toBe(kind);
-  });
+test("capacity is handed on in order of arrival, and held until the step has really ended", async () => {
+  const first = pipeline.run({ ...INPUT, orderId: "first" }, scope);
+  const second = pipeline.run({ ...INPUT, orderId: "second" }, scope);
+  const third = pipeline.run({ ...INPUT, orderId: "third" }, scope);
+  const couriers = () => runner.started.filter(({ spec }) => spec.name === "courier");
+  for (const expected of [["first"], ["first", "second"], ["first", "second", "third"]]) {
+    expect(couriers().map(({ input }) => input.orderId)).toEqual(expected);
+    expect([capacities.courier.inUse, capacities.courier.waiting]).toEqual([1, 3 - expected.length]);
+    couriers().at(-1)?.end(OK);
+    await turn();
+  }
+  for (const { end } of runner.started) end(OK);
+  for (const { error } of await Promise.all([first, second, third])) expect(error).toBeUndefined();
+  expect(capacities.courier.inUse).toBe(0);
+});
+
+test("an order is internal whose step is not ok though nobody failed and nobody canceled", () => {
+  expect(errorOf([{ outcome: canceled("shutdown") }, { outcome: OK }], undefined, undefined)).toBe("internal");
 });
 
 test("an answer spells every outcome as the contract does", async () => {

@@ -159,21 +159,16 @@ describe("a shared thread", () => {
   });
 });
 
+/** A shared thread with as many tasks that were given up as it may have. */
+function crowded(): PoolThread {
+  const thread = threadOf("shared");
+  for (let n = 0; n < MAX_GIVEN_UP; n++) thread.givenUpTasks.add(`stubborn ${n}`);
+  return thread;
+}
+
 describe("tasks that have piled up on a shared thread", () => {
-  const crowd = Array.from({ length: MAX_GIVEN_UP }, (_, n) => `stubborn ${n}`);
-
-  test("set it aside when it has not answered for them within a second, though it is well", () => {
-    const thread = threadOf("shared");
-    for (const key of crowd) thread.givenUpTasks.add(key);
-    looks(4, () => move(thread));
-    expect(setAside).toEqual([]);
-    looks(1, () => move(thread));
-    expect([setAside, killed]).toEqual([[thread], []]);
-  });
-
-  test("do not where it answers for one of them in time, and the second counts anew", () => {
-    const thread = threadOf("shared");
-    for (const key of crowd) thread.givenUpTasks.add(key);
+  test("set it aside when it has answered for none of them within a second, though it is well; the second counts anew where it has", () => {
+    const thread = crowded();
     looks(4, () => move(thread));
     thread.givenUpTasks.delete("stubborn 0");
     looks(1, () => move(thread));
@@ -185,8 +180,7 @@ describe("tasks that have piled up on a shared thread", () => {
   });
 
   test("kill it where it stands still: nothing on it is to be waited for", () => {
-    const thread = threadOf("shared");
-    for (const key of crowd) thread.givenUpTasks.add(key);
+    const thread = crowded();
     looks(5);
     expect([setAside, killed]).toEqual([[], [[thread, "grace"]]]);
   });
@@ -197,7 +191,6 @@ describe("an exclusive thread", () => {
     const thread = threadOf("exclusive");
     tracker.countStart(thread.row as number);
     looks(1_000);
-    expect(killed).toEqual([]);
     thread.givenUpTasks.add("stubborn");
     looks(4);
     expect(killed).toEqual([]);
@@ -251,8 +244,7 @@ test.each(["shared", "exclusive"] as const)("a thread of the %s pool that has no
 });
 
 test("a thread that was ordered to end is left alone", () => {
-  const thread = threadOf("shared");
-  for (let n = 0; n < MAX_GIVEN_UP; n++) thread.givenUpTasks.add(`stubborn ${n}`);
+  const thread = crowded();
   thread.kill("killed");
   looks(40, () => move(thread));
   expect([killed, setAside]).toEqual([[[thread, "killed"]], []]);

@@ -12,9 +12,6 @@ export interface Script {
   readonly gate: number;
   /** A time, or however else the script measures. */
   readonly ms?: number;
-  /** SharedCounters: counts that its thread is held up (or about to die), and lets it go on. */
-  readonly stalled?: number;
-  readonly stall?: number;
   /** Its provider may have acted from its start on. */
   readonly calls?: boolean;
 }
@@ -26,53 +23,26 @@ export type ScriptName =
   /** Waits at the gate, canceled by its signal, then succeeds or fails. */
   | "wait"
   | "wait_then_fail"
-  /** Waits at the gate whatever happens, then fails. */
-  | "wait_ignoring_cancel_then_fail"
-  /** Waits at the gate and fails, but its thread dies as soon as it has written its cancel down, before it can tell anybody. */
-  | "wait_then_fail_and_die"
-  /** Waits at the gate and fails, but its thread is held up at the stall as soon as it has written its cancel down. */
-  | "wait_then_fail_and_stall"
   /** Waits at the gate whatever happens, then returns as if nothing had. */
   | "wait_ignoring_cancel"
   /** Holds the whole thread at the gate, in `Atomics.wait`. */
   | "hold_thread"
-  /**
-   * Succeeds, but goes on looking for a cancel until the gate opens. Counts the looks that were told `ended` in `stalled`, all others in
-   * `stall`.
-   */
-  | "leave_work_behind"
   | "sleep"
   /** A request to the server of the settings, which never answers. */
   | "fetch"
   /** Computes with checkpoints until the gate opens. */
   | "compute"
-  /** Computes with checkpoints for ever, and awaits without its event loop ever turning. */
-  | "compute_in_microtasks"
-  /** Computes until the signal of its context is aborted, and never awaits. */
-  | "compute_by_signal"
   /** Computes with checkpoints for `ms`. */
   | "compute_ms"
   /** Computes for ever and looks at nothing. */
   | "spin"
   /** Awaits all the time, but never asks whether it was canceled. */
   | "ignore_cancel"
-  /** A native call that nothing interrupts, of `ms`. */
-  | "native_call"
   | "throw_in_step"
   | "throw_odd_value"
-  | "throw_later"
-  | "throw_in_microtask"
-  | "throw_null_later"
-  /** Leaves a rejected promise behind and waits at the gate. */
-  | "reject_unhandled"
   | "exit"
   /** Waits at the gate, then ends the thread. */
   | "wait_then_exit"
-  /** Succeeds, and ends the thread in the same breath. */
-  | "succeed_then_exit"
-  | "out_of_memory"
-  /** Ends the thread at its first run and succeeds at the second. */
-  | "exit_once"
   /** Writes what is left on the thread: timers into the gate, step contexts that were not freed into `ms`. */
   | "heap_check"
   /** Writes how many rows of the tracker are taken into the gate. */

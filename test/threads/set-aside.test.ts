@@ -9,6 +9,8 @@ import { Tracker } from "../../src/threads/tracker.ts";
 import { eventually } from "../support/eventually.ts";
 import { CAUSES } from "./causes.ts";
 
+// That such a thread is replaced, takes no tasks and ends with its last one is tried in `test/schedules`.
+
 /** A pool of real threads, whose tasks are only numbers here. */
 class Pool {
   readonly pool: PoolThreads;
@@ -23,7 +25,7 @@ class Pool {
       lookAtWaiting() {},
       gone: (thread: PoolThread, reason: string) => void this.gone.push([thread, reason, thread.inFlight]),
     };
-    const file = new URL("./no-tasks.ts", import.meta.url).href;
+    const file = new URL("./tasks-of-nothing.ts", import.meta.url).href;
     this.#threads = threads;
     this.pool = new PoolThreads(
       {
@@ -62,53 +64,6 @@ class Pool {
     expect([...this.pool.all()].length).toBe(this.#threads);
   }
 }
-
-test("a thread that is set aside takes no tasks, is replaced at once, and ends with the last of those that it has", async () => {
-  const rig = new Pool(1);
-  const [aside] = (await rig.withTasks(2)) as [PoolThread];
-  rig.pool.setAside(aside);
-  expect([aside.takesTasks, aside.killed]).toEqual([false, false]);
-  const [next] = (await rig.withTasks(1)) as [PoolThread];
-  expect(next).not.toBe(aside);
-  aside.taskSettled();
-  expect(aside.killed).toBe(false);
-  aside.taskSettled();
-  expect(aside.killed).toBe(true);
-  await rig.hasEnded(aside);
-  await rig.isWhole();
-  // The last task of any other thread ends nothing.
-  next.taskSettled();
-  expect([rig.gone, next.takesTasks]).toEqual([[[aside, "grace", 0]], true]);
-});
-
-test("one without tasks ends at once", async () => {
-  const rig = new Pool(1);
-  const [aside] = (await rig.withTasks(0)) as [PoolThread];
-  rig.pool.setAside(aside);
-  expect(aside.killed).toBe(true);
-  await rig.hasEnded(aside);
-  await rig.withTasks(0);
-  await rig.isWhole();
-});
-
-test("places are free again when those set aside have ended: nobody is ever killed for them", async () => {
-  const rig = new Pool(2);
-  const ended: PoolThread[] = [];
-  for (let round = 0; round < 3; round++) {
-    const threads = await rig.withTasks(1);
-    for (const thread of threads) rig.pool.setAside(thread);
-    expect([round, threads.map(({ killed }) => killed)]).toEqual([round, [false, false]]);
-    await rig.withTasks(1);
-    for (const thread of threads) thread.taskSettled();
-    for (const thread of threads) await rig.hasEnded(thread);
-    ended.push(...threads);
-  }
-  await rig.isWhole();
-  // None had a task left when it ended.
-  expect(rig.gone.map(([thread, reason, tasks]) => [ended.includes(thread), reason, tasks])).toEqual(
-    Array.from({ length: 6 }, () => [true, "grace", 0]),
-  );
-});
 
 test("as many may be set aside at one time as the pool has threads; those that were ordered to end hold no place, and the oldest gives way", async () => {
   const rig = new Pool(2);

@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, test } from "vitest";
 import type { DispatchedTask } from "../../src/threads/dispatched-task.ts";
 import { CancelScope } from "../../src/threads/index.ts";
-import type { CanceledOutcome } from "../../src/threads/outcome.ts";
+import type { CanceledOutcome, Outcome } from "../../src/threads/outcome.ts";
 import { SlotGroup } from "../../src/threads/slot-group.ts";
 import { FAILED, ThreadRig } from "./thread-rig.ts";
 
@@ -13,6 +13,9 @@ let rig: ThreadRig;
 beforeEach(() => {
   rig = new ThreadRig(3);
 });
+
+/** What the thread of a task that fails does first. */
+const failsOnItsThread = (group: SlotGroup) => rig.board.cancel(group.slot, group.generation, "sibling_failed");
 
 /** How often the slots of groups were logged while this ran. */
 function notifications(while_: () => void): number {
@@ -60,6 +63,7 @@ describe("a cancel", () => {
     // From now on none takes a task.
     for (const thread of rig.threads) thread.leaving = "killed";
     const waiting = group.run("task", undefined);
+    expect(waiting.serial).toBeGreaterThan(sent.serial);
     await new Promise(setImmediate);
     scope.cancel("deadline");
     expect([waiting.settled, sent.settled]).toEqual([false, false]);
@@ -87,8 +91,6 @@ describe("a cancel", () => {
 });
 
 describe("threads are notified again, for one that was first may have died before it did", () => {
-  const failsOnItsThread = (group: SlotGroup) => rig.board.cancel(group.slot, group.generation, "sibling_failed");
-
   test("when the main thread cancels and another was first, once; not when it is first itself", async () => {
     const { scope, group } = rig.open();
     await rig.runOnEach(group);
@@ -115,5 +117,87 @@ describe("threads are notified again, for one that was first may have died befor
     expect(notifications(() => rig.posts(second, stopped("sibling_failed")))).toBe(0);
     expect(notifications(() => rig.posts(third, FAILED))).toBe(0);
     expect(notifications(() => scope.cancel("sibling_failed"))).toBe(0);
+  });
+});
+
+describe("which failure was first", () => {
+  const LOST = { status: "lost", reason: "thread ended: exit", started: true };
+  const givenUp = (cause: string): CanceledOutcome => ({ ...stopped(cause), stopped: false });
+
+  let scope: CancelScope;
+  let group: SlotGroup;
+  let tasks: readonly [DispatchedTask, DispatchedTask, DispatchedTask];
+  /** Each outcome so far, in the order in which they came. */
+  let seen: [task: number, Outcome][];
+
+  beforeEach(async () => {
+    ({ scope, group } = rig.open());
+    tasks = (await rig.runOnEach(group)) as [DispatchedTask, DispatchedTask, DispatchedTask];
+    seen = [];
+    for (const [n, task] of tasks.entries()) task.whenEnded(({ outcome }) => seen.push([n, outcome]));
+  });
+
+  describe("one on a thread was before the cancel of the main thread, which has not heard of it", () => {
+    beforeEach(() => {
+      failsOnItsThread(group);
+      scope.cancel("deadline");
+      // The board had decided. Who failed is not known yet.
+      expect([scope.cause, group.cause]).toEqual(["sibling_failed", undefined]);
+    });
+
+    test("its thread dies with it: that task is lost, and only that one", () => {
+      rig.dies(tasks[0]);
+      expect([seen, group.cause]).toEqual([[[0, LOST]], "sibling_failed"]);
+      rig.dies(tasks[1]);
+      rig.posts(tasks[2], stopped("sibling_failed"));
+      expect(seen.slice(1)).toEqual([
+        [1, givenUp("sibling_failed")],
+        [2, stopped("sibling_failed")],
+      ]);
+    });
+
+    test("it arrives: a task whose thread dies afterwards is canceled", () => {
+      rig.posts(tasks[0], FAILED);
+      expect(group.cause).toBe("sibling_failed");
+      rig.dies(tasks[1]);
+      expect(seen).toEqual([
+        [0, FAILED],
+        [1, givenUp("sibling_failed")],
+      ]);
+    });
+
+    test("one that keeps its siblings arrives before it: that was not it", () => {
+      rig.posts(tasks[1], { ...FAILED, keepsSiblings: true });
+      rig.posts(tasks[2], null);
+      expect(group.cause).toBeUndefined();
+      rig.dies(tasks[0]);
+      expect([seen.at(-1), group.cause]).toEqual([[0, LOST], "sibling_failed"]);
+    });
+  });
+
+  test("none is due where the main thread was first: whose thread dies then is canceled for its cause, and a failure is one", () => {
+    scope.cancel("deadline");
+    failsOnItsThread(group);
+    expect([scope.cause, group.cause]).toEqual(["deadline", "deadline"]);
+    rig.dies(tasks[0]);
+    rig.posts(tasks[1], FAILED);
+    rig.dies(tasks[2]);
+    expect(seen).toEqual([
+      [0, givenUp("deadline")],
+      [1, FAILED],
+      [2, givenUp("deadline")],
+    ]);
+  });
+
+  test.each<[string, () => void]>([
+    ["its outcome", () => rig.posts(tasks[0], FAILED)],
+    ["the death of its thread", () => rig.dies(tasks[0])],
+  ])("none is due where %s came before the scope is canceled, for it or for something else", (_what, comes) => {
+    failsOnItsThread(group);
+    comes();
+    scope.cancel("deadline");
+    expect([scope.cause, group.cause]).toEqual(["sibling_failed", "sibling_failed"]);
+    rig.dies(tasks[1]);
+    expect(seen.at(-1)).toEqual([1, givenUp("sibling_failed")]);
   });
 });

@@ -1,8 +1,7 @@
-import { execFileSync } from "node:child_process";
 import { setImmediate as turn } from "node:timers/promises";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
-import { workerData } from "node:worker_threads";
+import { MessagePort, workerData } from "node:worker_threads";
 import type { StepInput } from "../../src/orders/step.ts";
 import { CALLING } from "../../src/orders/step-task.ts";
 import { STEPS, type StepName } from "../../src/orders/steps.ts";
@@ -11,9 +10,8 @@ import type { ThreadSetup } from "../../src/threads/protocol.ts";
 import type { TaskContext } from "../../src/threads/worker/index.ts";
 import { type Step, StepFailed } from "../../workers/steps/step.ts";
 import { tasksOf } from "../../workers/steps/tasks-of.ts";
-import { FAILURE, type Plan, type Script, type StepSettings } from "./script.ts";
+import { FAILURE, type Plan, type Script, type StartFault, type StepSettings } from "./script.ts";
 import { SharedCounters } from "./shared-counters.ts";
-import { startAsPlanned } from "./start-fault.ts";
 
 const contexts = new Set<WeakRef<TaskContext>>();
 
@@ -29,9 +27,9 @@ function step(name: StepName, counters: SharedCounters, url: string): Step {
       const script = scriptOf(name, input);
       contexts.add(new WeakRef(context));
       if (script.calls === true) context.progress = CALLING;
-      const run = counters.add(script.runs);
+      counters.add(script.runs);
       try {
-        await perform(name, script, run, counters, url, context);
+        await perform(name, script, counters, url, context);
       } finally {
         counters.add(script.ends);
       }
@@ -49,14 +47,7 @@ function scriptOf(name: StepName, input: StepInput): Script {
   return script;
 }
 
-async function perform(
-  name: StepName,
-  script: Script,
-  run: number,
-  counters: SharedCounters,
-  url: string,
-  context: TaskContext,
-): Promise<void> {
+async function perform(name: StepName, script: Script, counters: SharedCounters, url: string, context: TaskContext): Promise<void> {
   switch (script.do) {
     case "succeed":
     case "return_nothing":
@@ -66,42 +57,10 @@ async function perform(
     case "wait_then_fail":
       await counters.reached(script.gate, 1, context.signal);
       throw new StepFailed(FAILURE[name], "none", "as planned");
-    case "wait_ignoring_cancel_then_fail":
-      await counters.reached(script.gate);
-      throw new StepFailed(FAILURE[name], "none", "as planned");
-    case "wait_then_fail_and_die": {
-      await counters.reached(script.gate);
-      const { compareExchange } = Atomics;
-      Object.assign(Atomics, {
-        compareExchange(...values: Parameters<typeof compareExchange>) {
-          compareExchange.apply(Atomics, values);
-          if (script.stalled !== undefined) counters.add(script.stalled);
-          process.exit(10);
-        },
-      });
-      throw new StepFailed(FAILURE[name], "none", "as planned");
-    }
-    case "wait_then_fail_and_stall": {
-      await counters.reached(script.gate);
-      const { compareExchange } = Atomics;
-      Object.assign(Atomics, {
-        compareExchange(...values: Parameters<typeof compareExchange>) {
-          const before = compareExchange.apply(Atomics, values);
-          Object.assign(Atomics, { compareExchange });
-          counters.add(script.stalled ?? script.ends);
-          counters.block(script.stall ?? script.gate);
-          return before;
-        },
-      });
-      throw new StepFailed(FAILURE[name], "none", "as planned");
-    }
     case "wait_ignoring_cancel":
       return await counters.reached(script.gate);
     case "hold_thread":
       return counters.block(script.gate);
-    case "leave_work_behind":
-      void lookForCancel(script, counters, context);
-      return;
     case "sleep":
       return await context.sleep(script.ms ?? 600_000);
     case "fetch":
@@ -110,14 +69,6 @@ async function perform(
     case "compute":
       while (counters.read(script.gate) === 0) context.checkpoint();
       return;
-    case "compute_in_microtasks":
-      for (;;) {
-        context.checkpoint();
-        await undefined;
-      }
-    case "compute_by_signal":
-      while (!context.signal.aborted);
-      return context.signal.throwIfAborted();
     case "compute_ms": {
       const end = performance.now() + (script.ms ?? 0);
       while (performance.now() < end) context.checkpoint();
@@ -127,50 +78,15 @@ async function perform(
       for (;;);
     case "ignore_cancel":
       for (;;) await new Promise((resolve) => setTimeout(resolve, 1));
-    case "native_call":
-      execFileSync(process.execPath, ["-e", `setTimeout(() => {}, ${script.ms})`]);
-      return;
     case "throw_in_step":
       throw new TypeError("a bug in a step");
     case "throw_odd_value":
       throw Object.create(null);
-    case "throw_later":
-      setImmediate(() => {
-        throw new Error("nobody catches this");
-      });
-      return await forEver();
-    case "throw_in_microtask":
-      queueMicrotask(() => {
-        throw new Error("nobody catches this");
-      });
-      return await forEver();
-    case "throw_null_later":
-      setImmediate(() => {
-        throw null;
-      });
-      return await forEver();
-    case "reject_unhandled":
-      void Promise.reject(new Error("nobody handles this"));
-      return await counters.reached(script.gate, 1, context.signal);
     case "exit":
       return process.exit(5);
     case "wait_then_exit":
       await counters.reached(script.gate);
       return process.exit(8);
-    case "succeed_then_exit":
-      setImmediate(() => process.exit(6));
-      return;
-    case "out_of_memory": {
-      const hoard: number[][] = [];
-      for (;;) {
-        hoard.push(Array.from({ length: 10_000 }, (_, n) => n * 1.5));
-        // Else it would be its missing heartbeat that ends it on a slow machine.
-        await turn();
-      }
-    }
-    case "exit_once":
-      if (run === 1) process.exit(7);
-      return;
     case "heap_check":
       return await heapCheck(script, counters, context);
     case "count_rows":
@@ -203,26 +119,18 @@ function rowsOwned(): number {
   return rows.filter((owner) => owner !== 0).length;
 }
 
-async function lookForCancel(script: Script, counters: SharedCounters, context: TaskContext): Promise<void> {
-  // Its step has ended by then.
-  await turn();
-  while (counters.read(script.gate) === 0) {
-    const told = [() => context.checkpoint(), () => context.signal.throwIfAborted()].map(causeThrown);
-    const heard = told.every((cause) => cause === "ended") ? script.stalled : script.stall;
-    counters.add(heard ?? script.gate);
-    await turn();
+/** Has this thread start as a test has planned it. `block` stops the whole thread at a gate. */
+function startAsPlanned(fault: StartFault, block: () => void): void {
+  if (fault === "exit") process.exit(3);
+  if (fault === "throw") throw new Error("this thread does not start");
+  if (fault === "wait_at_gate") block();
+  // The first thing that it posts says which row it has claimed.
+  if (fault === "exit_before_ready") MessagePort.prototype.postMessage = () => process.exit(9);
+  if (fault === "exit_after_ready") {
+    const { postMessage } = MessagePort.prototype;
+    MessagePort.prototype.postMessage = function (this: MessagePort, value) {
+      postMessage.call(this, value);
+      process.exit(4);
+    };
   }
-}
-
-function causeThrown(look: () => void): unknown {
-  try {
-    look();
-  } catch (error) {
-    return (error as { readonly causedBy?: unknown }).causedBy;
-  }
-  return undefined;
-}
-
-function forEver(): Promise<never> {
-  return new Promise(() => {});
 }

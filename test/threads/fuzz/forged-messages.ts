@@ -1,3 +1,4 @@
+import { BlockList } from "node:net";
 import { MessagePort } from "node:worker_threads";
 
 // Far beyond every place that a task ever has: an outcome of nobody's.
@@ -41,4 +42,19 @@ export function libraryPort(): MessagePort {
   const last = ports.at(-1);
   if (last === undefined) throw new Error("no port is to be found");
   return last as MessagePort;
+}
+
+/** Can be written, but not read on the other side. */
+export function unreadable(): object {
+  const list = new BlockList() as unknown as Record<symbol, unknown>;
+  list[symbolOf(list, "messaging_clone_symbol")] = () => ({ data: {}, deserializeInfo: "internal/nothing:Nothing" });
+  return list;
+}
+
+function symbolOf(object: object, description: string): symbol {
+  for (let each = object; each !== null; each = Object.getPrototypeOf(each)) {
+    const found = Object.getOwnPropertySymbols(each).find((symbol) => symbol.description === description);
+    if (found !== undefined) return found;
+  }
+  throw new Error(`no symbol "${description}"`);
 }

@@ -1,7 +1,7 @@
 import { EventEmitter, once } from "node:events";
 import { setTimeout as pause, setImmediate as turn } from "node:timers/promises";
 import { Canceled, Failure, monotonicMs, type TaskContext, transfer } from "../../../src/threads/worker/index.ts";
-import type { MyNotes, Work } from "./my-notes.ts";
+import type { MyNotes, Work } from "./notes.ts";
 
 /** A body, with the notes it makes of itself. */
 export type Body = (work: Work, context: TaskContext, me: MyNotes) => unknown;

@@ -1,10 +1,9 @@
-import { BlockList } from "node:net";
 import { parentPort } from "node:worker_threads";
 import { transfer } from "../../../src/threads/worker/index.ts";
-import { FORGED_MESSAGES, libraryPort } from "./forged-messages.ts";
+import { FORGED_MESSAGES, libraryPort, unreadable } from "./forged-messages.ts";
 import type { Body } from "./good-tasks.ts";
 import { hostileProxy } from "./hostile-throws.ts";
-import type { MyNotes } from "./my-notes.ts";
+import type { MyNotes } from "./notes.ts";
 
 /** Tasks that return what nobody should, or post it. `expected.ts` says which of them fail. */
 export const HOSTILE_RETURNS = {
@@ -27,12 +26,9 @@ export const HOSTILE_RETURNS = {
     return transfer(bytes, [bytes.buffer, bytes.buffer]);
   }),
   returnTransferOfNothing: returning(() => transfer(1, 17 as never)),
-  /** Can be written, but not read on the other side. */
   returnUnreadable: returning((_n, me) => {
     me.deed();
-    const list = new BlockList() as unknown as Record<symbol, unknown>;
-    list[symbolOf(list, "messaging_clone_symbol")] = () => ({ data: {}, deserializeInfo: "internal/nothing:Nothing" });
-    return list;
+    return unreadable();
   }),
   thenGetterThrows: returning(() => ({
     // biome-ignore lint/suspicious/noThenProperty: that is what this is about.
@@ -77,9 +73,7 @@ export const HOSTILE_RETURNS = {
     return n;
   }),
   postUnreadable: returning((n) => {
-    const list = new BlockList() as unknown as Record<symbol, unknown>;
-    list[symbolOf(list, "messaging_clone_symbol")] = () => ({ data: {}, deserializeInfo: "internal/nothing:Nothing" });
-    parentPort?.postMessage(list);
+    parentPort?.postMessage(unreadable());
     return n;
   }),
 } satisfies Record<string, Body>;
@@ -94,12 +88,4 @@ function returning(what: (n: number, me: MyNotes) => unknown): Body {
 
 function raise(what: string): never {
   throw new Error(`${what} throws`);
-}
-
-function symbolOf(object: object, description: string): symbol {
-  for (let each = object; each !== null; each = Object.getPrototypeOf(each)) {
-    const found = Object.getOwnPropertySymbols(each).find((symbol) => symbol.description === description);
-    if (found !== undefined) return found;
-  }
-  throw new Error(`no symbol "${description}"`);
 }

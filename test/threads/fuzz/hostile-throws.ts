@@ -1,7 +1,7 @@
 import { inspect } from "node:util";
 import { Canceled, Failure } from "../../../src/threads/worker/index.ts";
 import type { Body } from "./good-tasks.ts";
-import type { MyNotes } from "./my-notes.ts";
+import type { MyNotes } from "./notes.ts";
 
 /** Tasks that throw what nobody should. Each fails, and nothing else happens. */
 export const HOSTILE_THROWS = {

@@ -1,6 +1,6 @@
 import { Canceled, Failure, type TaskContext } from "../../../src/threads/worker/index.ts";
 import { afterTurns, type Body, noted } from "./good-tasks.ts";
-import type { MyNotes } from "./my-notes.ts";
+import type { MyNotes } from "./notes.ts";
 
 /** Tasks that end and leave something behind, which goes on until it hears that they have ended. */
 export const LEFTOVERS = {

@@ -4,8 +4,7 @@ import { HOSTILE_RETURNS } from "./hostile-returns.ts";
 import { HOSTILE_THROWS } from "./hostile-throws.ts";
 import { HOSTILE_TO_THREADS } from "./hostile-to-threads.ts";
 import { LEFTOVERS } from "./leftovers.ts";
-import { MyNotes, type Work } from "./my-notes.ts";
-import { Notes } from "./notes.ts";
+import { MyNotes, Notes, type Work } from "./notes.ts";
 
 export const BODIES = { ...GOOD_TASKS, ...HOSTILE_THROWS, ...HOSTILE_RETURNS, ...HOSTILE_TO_THREADS, ...LEFTOVERS };
 

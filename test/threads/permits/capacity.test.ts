@@ -1,11 +1,10 @@
 import { setImmediate as drainMicrotasks } from "node:timers/promises";
+import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { CancelScope, Capacity, monotonicMs, type Permit } from "../../../src/threads/index.ts";
-import { CAUSES } from "../causes.ts";
+import { FairQueue } from "../../../src/threads/permits/fair-queue.ts";
 
-/** A plain copy: the private fields behind the getters cannot be read through the wrapper that a failed match prints. */
-const counts = ({ limit, inUse, waiting }: Capacity) => ({ limit, inUse, waiting });
-const canceledBy = (cause: string) => expect.objectContaining({ name: "Canceled", causedBy: cause });
+// What `capacity.property.test.ts` cannot say: what is refused, how permits are used, and what is learned from holds.
 
 /** A scope, its wait and how that ended so far; the rejection is taken at once so that it is never unhandled. */
 function ask(capacity: Capacity, scope = new CancelScope(), priority?: number) {
@@ -17,107 +16,12 @@ function ask(capacity: Capacity, scope = new CancelScope(), priority?: number) {
   return seen;
 }
 
-describe("limit", () => {
-  test.each([0, -1, 1.5, Number.NaN, Number.POSITIVE_INFINITY, 2 ** 53])("%d is refused", (limit) => {
-    expect(() => new Capacity(limit)).toThrow(RangeError);
-  });
-
-  test("1 is the smallest, and nothing is in use at first", () => {
-    expect(counts(new Capacity(1))).toMatchObject({ limit: 1, inUse: 0, waiting: 0 });
-  });
-
-  test("rule 1: is never exceeded, by tryAcquire or acquire", async () => {
-    const capacity = new Capacity(3);
-    const permits = [await capacity.acquire(), capacity.tryAcquire(), await capacity.acquire(new CancelScope())];
-    expect(counts(capacity)).toMatchObject({ limit: 3, inUse: 3, waiting: 0 });
-    expect(capacity.tryAcquire()).toBeUndefined();
-    const fourth = ask(capacity);
-    await drainMicrotasks();
-    expect(fourth.permit).toBeUndefined();
-    expect(counts(capacity)).toMatchObject({ limit: 3, inUse: 3, waiting: 1 });
-    for (const permit of permits) permit?.release();
-    await drainMicrotasks();
-    fourth.permit?.release();
-    expect(counts(capacity)).toMatchObject({ limit: 3, inUse: 0, waiting: 0 });
-  });
+test.each([0, -1, 1.5, Number.NaN, Number.POSITIVE_INFINITY, 2 ** 53])("a limit of %d is refused", (limit) => {
+  expect(() => new Capacity(limit)).toThrow(RangeError);
+  expect(new Capacity(1)).toMatchObject({ limit: 1, inUse: 0, waiting: 0 });
 });
-
-describe("order", () => {
-  test("waiters are served first come first served, one for each release", async () => {
-    const capacity = new Capacity(1);
-    let held = await capacity.acquire();
-    const waiters = [ask(capacity), ask(capacity), ask(capacity)];
-    for (const [index, waiter] of waiters.entries()) {
-      expect(capacity.waiting).toBe(3 - index);
-      held.release();
-      await drainMicrotasks();
-      expect(waiters.map((each) => each.permit !== undefined)).toEqual([index >= 0, index >= 1, index >= 2]);
-      if (waiter.permit === undefined) throw new Error("no permit");
-      held = waiter.permit;
-    }
-    held.release();
-    expect(counts(capacity)).toMatchObject({ inUse: 0, waiting: 0 });
-  });
-
-  test("rule 2: a newcomer overtakes neither a waiter nor a grant that has not been seen yet", async () => {
-    const capacity = new Capacity(1);
-    const held = await capacity.acquire();
-    const first = ask(capacity);
-    const second = ask(capacity);
-    held.release();
-    expect(counts(capacity)).toMatchObject({ inUse: 1, waiting: 1 });
-    expect(capacity.tryAcquire()).toBeUndefined();
-    const late = ask(capacity);
-    await drainMicrotasks();
-    first.permit?.release();
-    await drainMicrotasks();
-    expect(second.permit).toBeDefined();
-    expect(late.permit).toBeUndefined();
-  });
-});
-
-/** Who holds a permit of the waiters that were asked for, one grant after the other; each gives it back at once. */
-async function grantsOf(held: Permit, waiters: ReturnType<typeof ask>[]): Promise<number[]> {
-  const order: number[] = [];
-  held.release();
-  while (order.length < waiters.length) {
-    await drainMicrotasks();
-    const next = waiters.findIndex((each, index) => each.permit !== undefined && !order.includes(index));
-    if (next < 0) throw new Error("nobody was granted the permit");
-    order.push(next);
-    waiters[next]?.permit?.release();
-  }
-  return order;
-}
 
 describe("priority", () => {
-  test("each that waits gets its weight's share of the grants, and within one priority who came first goes first", async () => {
-    const capacity = new Capacity(1, { weights: [4, 2, 1] });
-    const held = await capacity.acquire();
-    const priorities = [2, 2, 2, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0];
-    const waiters = priorities.map((priority) => ask(capacity, new CancelScope(), priority));
-    const order = await grantsOf(held, waiters);
-    for (const [priority, share] of [4, 2, 1].entries()) {
-      const own = order.filter((index) => priorities[index] === priority);
-      expect(own).toEqual(own.toSorted((a, b) => a - b));
-      expect(order.slice(0, 7).filter((index) => priorities[index] === priority)).toHaveLength(share);
-    }
-    expect(priorities[order[0] as number]).toBe(0);
-  });
-
-  test("nobody saves up a share that he did not ask for, and what nobody asks for is for the others", async () => {
-    const capacity = new Capacity(1);
-    let held = await capacity.acquire();
-    const grants = (count: number, priority: number) => Array.from({ length: count }, () => ask(capacity, new CancelScope(), priority));
-    expect(await grantsOf(held, grants(50, 2))).toHaveLength(50);
-    held = await capacity.acquire();
-    const late = grants(13, 2);
-    const urgent = grants(8, 0);
-    const order = await grantsOf(held, [...late, ...urgent]);
-    // One background grant to eight urgent ones, although the background had none while it waited alone.
-    expect(order.slice(0, 9).filter((index) => index < late.length)).toHaveLength(1);
-  });
-
   test("what a priority has had in advance stays the same part of a grant when its weight changes", async () => {
     const capacity = new Capacity(1, { weights: [1, 1, 0.000001] });
     const held = await capacity.acquire();
@@ -194,6 +98,11 @@ describe("holds", () => {
     nowMs += 1_500;
     permit?.release();
     expect([capacity.held("long").expectedMs(nowMs), capacity.held("short").expectedMs(nowMs)]).toEqual([1_500, 50]);
+    const held = capacity.tryAcquire();
+    void capacity.acquire(undefined, 1, "long").then((granted) => granted.release());
+    expect(["long", "short"].map((kind) => capacity.held(kind).waiting)).toEqual([1, 0]);
+    held?.release();
+    expect(capacity.held("long").waiting).toBe(0);
     for (let n = 0; n < 1_000; n++) capacity.held(`kind ${n}`);
     expect(capacity.held("one more")).toBe(capacity.held("and another"));
     expect(capacity.held("one more")).not.toBe(capacity.held("long"));
@@ -204,7 +113,7 @@ describe("rule 6: a wait that has become hopeless", () => {
   /** One permit, of which it is known that it is held for 1 s. */
   async function slow(endsHopelessWaits: boolean) {
     let nowMs = monotonicMs();
-    const capacity = new Capacity(1, { endsHopelessWaits, nowMs: () => nowMs });
+    const capacity = new Capacity(1, { ...(endsHopelessWaits && { endsHopelessWaits }), nowMs: () => nowMs });
     const first = await capacity.acquire();
     nowMs += 1_000;
     first.release();
@@ -213,20 +122,6 @@ describe("rule 6: a wait that has become hopeless", () => {
     const stopTimer = late.scope.cancelAfter(60_000);
     return { capacity, held, late, stopTimer, pass: (ms: number) => (nowMs += ms), nowMs: () => nowMs };
   }
-
-  test("gets no permit: its scope is canceled, and the next one is granted", async () => {
-    const { capacity, held, late, stopTimer, pass } = await slow(true);
-    const next = ask(capacity);
-    pass(59_500);
-    held.release();
-    expect(late.scope.cause).toBe("deadline");
-    await drainMicrotasks();
-    expect(late.error).toEqual(canceledBy("deadline"));
-    expect(next.permit).toBeDefined();
-    next.permit?.release();
-    expect(counts(capacity)).toMatchObject({ inUse: 0, waiting: 0 });
-    stopTimer();
-  });
 
   test("gets the permit all the same where nobody else waits, and is right if it takes less time than others did", async () => {
     const { capacity, held, late, stopTimer, pass } = await slow(true);
@@ -257,7 +152,9 @@ describe("rule 6: a wait that has become hopeless", () => {
     ["that can still be done in time", true, 58_000],
     ["of a capacity whose holders go on after the deadline", false, 59_500],
   ])("and one %s does", async (_what, endsHopelessWaits, ms) => {
-    const { held, late, stopTimer, pass } = await slow(endsHopelessWaits);
+    const { capacity, held, late, stopTimer, pass } = await slow(endsHopelessWaits);
+    // Not the last one, who gets it in any case.
+    ask(capacity);
     pass(ms);
     held.release();
     await drainMicrotasks();
@@ -267,159 +164,7 @@ describe("rule 6: a wait that has become hopeless", () => {
   });
 });
 
-describe("cancel", () => {
-  test.each(CAUSES)("rule 3: %s before the wait fails it although a permit is free", async (cause) => {
-    const capacity = new Capacity(1);
-    const scope = new CancelScope();
-    scope.cancel(cause);
-    await expect(capacity.acquire(scope)).rejects.toEqual(canceledBy(cause));
-    expect(counts(capacity)).toMatchObject({ inUse: 0, waiting: 0 });
-    expect(scope.listenerCount).toBe(0);
-  });
-
-  test("rule 3: canceled and then released in the same turn, the wait fails and the permit is free", async () => {
-    const capacity = new Capacity(1);
-    const held = await capacity.acquire();
-    const waiter = ask(capacity);
-    waiter.scope.cancel("deadline");
-    expect(counts(capacity)).toMatchObject({ inUse: 1, waiting: 0 });
-    held.release();
-    expect(counts(capacity)).toMatchObject({ inUse: 0, waiting: 0 });
-    await drainMicrotasks();
-    expect(waiter.error).toEqual(canceledBy("deadline"));
-    expect(waiter.permit).toBeUndefined();
-  });
-
-  test.each([0, 1, 2])("waiter %i of three leaves the queue and the others keep their order", async (gone) => {
-    const capacity = new Capacity(1);
-    const held = await capacity.acquire();
-    const waiters = [ask(capacity), ask(capacity), ask(capacity)];
-    const stay = waiters.filter((_, index) => index !== gone);
-    waiters[gone]?.scope.cancel("client_disconnected");
-    // A newcomer after it: a queue whose last link was cut wrongly would lose this one.
-    stay.push(ask(capacity));
-    expect(capacity.waiting).toBe(3);
-    held.release();
-    for (const waiter of stay) {
-      await drainMicrotasks();
-      expect(stay.filter((each) => each.permit !== undefined).at(-1)).toBe(waiter);
-      waiter.permit?.release();
-    }
-    expect(waiters[gone]).toMatchObject({ error: canceledBy("client_disconnected") });
-    expect(counts(capacity)).toMatchObject({ inUse: 0, waiting: 0 });
-  });
-
-  test("rule 4: granted, then canceled before the waiter ran: the permit goes to the next one", async () => {
-    const capacity = new Capacity(1);
-    const held = await capacity.acquire();
-    const first = ask(capacity);
-    const second = ask(capacity);
-    held.release();
-    first.scope.cancel("shutdown");
-    await drainMicrotasks();
-    expect(first.permit).toBeUndefined();
-    expect(first.error).toEqual(canceledBy("shutdown"));
-    expect(second.permit).toBeDefined();
-    expect(counts(capacity)).toMatchObject({ inUse: 1, waiting: 0 });
-    second.permit?.release();
-    expect(capacity.inUse).toBe(0);
-  });
-
-  test("rule 4: with nobody behind, the permit is free again", async () => {
-    const capacity = new Capacity(1);
-    const held = await capacity.acquire();
-    const only = ask(capacity);
-    held.release();
-    only.scope.cancel("deadline");
-    await drainMicrotasks();
-    expect(only.error).toEqual(canceledBy("deadline"));
-    expect(counts(capacity)).toMatchObject({ inUse: 0, waiting: 0 });
-  });
-
-  test("rule 4: a whole queue granted and canceled hands the permit to the one that stayed", async () => {
-    const capacity = new Capacity(1);
-    const held = await capacity.acquire();
-    const shared = new CancelScope();
-    const leaving = [ask(capacity, shared), ask(capacity, shared), ask(capacity, shared)];
-    const stays = ask(capacity);
-    held.release();
-    shared.cancel("sibling_failed");
-    await drainMicrotasks();
-    for (const each of leaving) expect(each.error).toEqual(canceledBy("sibling_failed"));
-    expect(stays.permit).toBeDefined();
-    expect(counts(capacity)).toMatchObject({ inUse: 1, waiting: 0 });
-  });
-
-  test("of a holder takes nothing from it", async () => {
-    const capacity = new Capacity(1);
-    const holder = ask(capacity);
-    await drainMicrotasks();
-    holder.scope.cancel("deadline");
-    await drainMicrotasks();
-    expect(capacity.inUse).toBe(1);
-    holder.permit?.release();
-    expect(capacity.inUse).toBe(0);
-  });
-
-  test("a holder that releases in its cancel listener, before waiters of the same scope hear of the cancel", async () => {
-    const capacity = new Capacity(1);
-    const scope = new CancelScope();
-    const held = await capacity.acquire(scope);
-    scope.onCancel(() => held.release());
-    const same = ask(capacity, scope);
-    const stays = ask(capacity);
-    scope.cancel("shutdown");
-    expect(counts(capacity)).toMatchObject({ inUse: 1, waiting: 1 });
-    await drainMicrotasks();
-    expect(same.error).toEqual(canceledBy("shutdown"));
-    expect(counts(capacity)).toMatchObject({ inUse: 1, waiting: 0 });
-    stays.permit?.release();
-    expect(counts(capacity)).toMatchObject({ inUse: 0, waiting: 0 });
-  });
-
-  test("holders that all release in their cancel listeners lose no permit", async () => {
-    const capacity = new Capacity(2);
-    const scope = new CancelScope();
-    for (const held of [await capacity.acquire(scope), await capacity.acquire(scope)]) scope.onCancel(() => held.release());
-    ask(capacity, scope);
-    const stay = [ask(capacity), ask(capacity)];
-    scope.cancel("shutdown");
-    await drainMicrotasks();
-    for (const { permit } of stay) permit?.release();
-    expect(counts(capacity)).toMatchObject({ inUse: 0, waiting: 0 });
-  });
-
-  test("leaves no listener on a scope: granted, canceled, or never waited", async () => {
-    const capacity = new Capacity(1);
-    const shared = new CancelScope();
-    const first = ask(capacity, shared);
-    expect(shared.listenerCount).toBe(0);
-    const second = ask(capacity, shared);
-    const other = ask(capacity);
-    expect([shared.listenerCount, other.scope.listenerCount]).toEqual([1, 1]);
-    await drainMicrotasks();
-    first.permit?.release();
-    expect(shared.listenerCount).toBe(0);
-    other.scope.cancel("deadline");
-    expect(other.scope.listenerCount).toBe(0);
-    await drainMicrotasks();
-    second.permit?.release();
-    expect(counts(capacity)).toMatchObject({ inUse: 0, waiting: 0 });
-  });
-});
-
-describe("permit", () => {
-  test("rule 5: released twice throws and gives nothing back a second time", async () => {
-    const capacity = new Capacity(2);
-    const permit = await capacity.acquire();
-    const other = await capacity.acquire();
-    permit.release();
-    expect(() => permit.release()).toThrow("permit released twice");
-    expect(capacity.inUse).toBe(1);
-    other.release();
-    expect(capacity.inUse).toBe(0);
-  });
-
+describe("a permit", () => {
   test("using releases it, also when the block throws", async () => {
     const capacity = new Capacity(1);
     const leave = async () => {
@@ -439,5 +184,59 @@ describe("permit", () => {
     };
     expect(both).toThrow("permit released twice");
     expect(capacity.inUse).toBe(0);
+  });
+});
+
+interface Waiter {
+  readonly priority: number;
+  previous: Waiter | undefined;
+  next: Waiter | undefined;
+}
+
+const newWaiter = (priority: number): Waiter => ({ priority, previous: undefined, next: undefined });
+const priority = fc.constantFrom(0, 1, 2);
+const weight = fc.constantFrom(0.01, 1, 4, 8);
+
+/** Serves the line, whose next is taken, until this one's turn. */
+function servedBefore(queue: FairQueue<Waiter>, waiter: Waiter): number {
+  for (let served = 0; ; served++) {
+    const next = queue.first() as Waiter;
+    queue.remove(next);
+    queue.served(next);
+    if (next === waiter) return served;
+  }
+}
+
+describe("the line", () => {
+  test("as many are served before a newcomer as it is told, whatever the weights, the line and the grants before", () => {
+    const property = fc.property(
+      fc.tuple(weight, weight, weight),
+      fc.array(fc.record({ priority, serves: fc.nat(2) }), { maxLength: 40 }),
+      priority,
+      (weights, commands, own) => {
+        const queue = new FairQueue<Waiter>(weights);
+        for (const command of commands) {
+          queue.add(newWaiter(command.priority));
+          for (let n = 0; n < command.serves; n++) {
+            const next = queue.first();
+            if (next === undefined) break;
+            queue.remove(next);
+            queue.served(next);
+          }
+        }
+        const told = queue.inFrontOf(own, [0, 0, 0]);
+        const newcomer = newWaiter(own);
+        queue.add(newcomer);
+        expect(told).toBe(servedBefore(queue, newcomer));
+        expect(told).toBeLessThanOrEqual(commands.length);
+      },
+    );
+    fc.assert(property, { numRuns: 500 });
+  });
+
+  test("those who will come first count: of its own priority all, of another as many as its share lets in", () => {
+    const queue = new FairQueue<Waiter>([8, 4, 1]);
+    expect([0, 1, 2].map((own) => queue.inFrontOf(own, [0, 10, 0]))).toEqual([0, 10, 1]);
+    expect(queue.inFrontOf(1, [1_000, 10, 1_000])).toBe(10 + 21 + 3);
   });
 });

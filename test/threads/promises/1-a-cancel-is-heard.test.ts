@@ -2,9 +2,7 @@ import { once } from "node:events";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { CancelBoard } from "../../../src/threads/cancel-board.ts";
 import { CancelScope, type GroupOptions } from "../../../src/threads/index.ts";
-import { Layout } from "../../../src/threads/layout.ts";
 import { eventually } from "../../support/eventually.ts";
 import { ASKED, ENDS, type tasks } from "./hearing-tasks.ts";
 import { type Cause, Opened } from "./opened.ts";
@@ -120,22 +118,6 @@ test("by close: the tasks hear its cause, too", async () => {
   expect(own.threads.alive).toBe(0);
 });
 
-test("a task that is held up for longer than its grace hears at its first look, though its group is over and its place has the next one", async () => {
-  await using own = await Opened.open<Tasks>({ file: "./hearing-tasks.ts", exclusive: 1, maxGroups: 1, graceMs: 10 });
-  const [began = 0, gate = 0, next = 0] = own.take(3);
-  const group = own.threads.group();
-  const task = group.run("looksLate", { began, gate }, { on: "exclusive" });
-  await own.counters.reached(began);
-  group.cancel("superseded");
-  expect((await group.join()).outcomes).toEqual([{ ...stopped("superseded"), stopped: false }]);
-  await using nextGroup = own.threads.group();
-  nextGroup.run("sleeps", next);
-  await own.counters.reached(next);
-  own.counters.add(gate);
-  await eventually("it has looked", () => own.messages.length > 0);
-  expect([own.messages, task.settled, nextGroup.scope.cause]).toEqual([["first look: ended"], true, undefined]);
-});
-
 test.each(ENDS)("a task %s: what it left behind is stopped, whatever it does, and its thread lives on", async (end) => {
   const { threads, counters } = opened;
   const [began = 0, gate = 0, requested = 0] = opened.take(3);
@@ -164,31 +146,3 @@ test.each(ENDS)("a task %s: what it left behind is stopped, whatever it does, an
   expect([opened.replaced, opened.faults]).toEqual([[], []]);
   opened.expectIdle();
 });
-
-// Inside the library: nobody waits for so many.
-test.each([1, 4_096, 4_097, 2 ** 31 - 1, 2 ** 31, 2 ** 31 + 1, 2 ** 32 - 2])(
-  "a thread that has idled through %i cancels hears of the last one, too",
-  (cancels) => {
-    const layout = Layout.allocate({ slots: 8, rows: 1 });
-    const seen = 5;
-    // As if all others had been logged meanwhile.
-    const board = CancelBoard.create(layout, ["superseded"], (seen + cancels - 1) | 0);
-    board.cancel(3, board.generation(3), "superseded");
-    const looked = new Set<number | "all">();
-    const next = board.readLog(
-      seen,
-      (slot) => looked.add(slot),
-      () => looked.add("all"),
-    );
-    expect(looked.has(3) || looked.has("all")).toBe(true);
-    expect(next).toBe(board.head());
-    // And then it knows.
-    looked.clear();
-    board.readLog(
-      next,
-      (slot) => looked.add(slot),
-      () => looked.add("all"),
-    );
-    expect([...looked]).toEqual([]);
-  },
-);

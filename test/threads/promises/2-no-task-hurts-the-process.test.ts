@@ -5,6 +5,7 @@ import { Opened } from "./opened.ts";
 
 type Tasks = typeof tasks;
 const FILE = "./hostile-tasks.ts";
+type Group = ReturnType<Opened<Tasks>["threads"]["group"]>;
 const NEIGHBORS = 20;
 
 // What would end the process ends this test's: an exception that nobody catches fails the whole file.
@@ -107,16 +108,21 @@ describe("on a thread with neighbors that wait", () => {
 });
 
 interface Death {
-  readonly canceled: boolean;
+  readonly canceled?: boolean;
   /** For what its thread may be replaced: a loop may have stood still for two seconds before anybody was able to look. */
   readonly reasons: readonly string[];
+  readonly fault?: RegExp;
 }
 
 const DEATHS: Record<Deadly, Death> = {
-  exit: { canceled: false, reasons: ["exit"] },
-  timer: { canceled: false, reasons: ["uncaught"] },
+  exit: { reasons: ["exit"] },
+  // Nobody knows whose outcome it was.
+  unreadable: { reasons: ["uncaught"], fault: /^a thread posted what cannot be read: / },
+  timer: { reasons: ["uncaught"], fault: /^a thread crashed: Error: in a timer/ },
+  timerWithNull: { reasons: ["uncaught"], fault: /^a thread crashed: null$/ },
+  microtask: { reasons: ["uncaught"], fault: /^a thread crashed: Error: in a microtask/ },
   // Its thread may spend its last seconds in the collector.
-  heap: { canceled: false, reasons: ["out_of_memory", "heartbeat"] },
+  heap: { reasons: ["out_of_memory", "heartbeat"], fault: /^a thread crashed: Error .*JS heap out of memory$/ },
   loop: { canceled: true, reasons: ["grace", "heartbeat"] },
   atomicsWait: { canceled: true, reasons: ["grace", "heartbeat"] },
 };
@@ -124,36 +130,34 @@ const DEATHS: Record<Deadly, Death> = {
 describe.concurrent("that ends its thread", () => {
   test.each(Object.entries(DEATHS) as [Deadly, Death][])(
     "%s: it is told to those on the thread, and to nobody else",
-    async (deadly, { canceled, reasons }) => {
+    async (deadly, { canceled = false, reasons, fault }) => {
       await using opened = await Opened.open<Tasks>({ file: FILE, exclusive: 1, exclusiveOnDemand: false, graceMs: 20, heapMb: 48 });
       const { threads, counters } = opened;
       const [began = 0, gate = 0, death = 0] = opened.take(3);
-      const [beside, elsewhere, own, again] = Array.from({ length: 4 }, () => threads.group());
-      const neighbor = beside?.run("waits", { began, gate });
-      const repeated = again?.run("waits", { began, gate }, { idempotent: true });
-      const faraway = elsewhere?.run("waits", { began, gate }, { on: "exclusive" });
+      const groups = Array.from({ length: 4 }, () => threads.group());
+      const [beside, again, elsewhere, own] = groups as [Group, Group, Group, Group];
+      const neighbor = beside.run("waits", { began, gate });
+      const repeated = again.run("waits", { began, gate }, { idempotent: true });
+      const faraway = elsewhere.run("waits", { began, gate }, { on: "exclusive" });
       await counters.reached(began, 3);
-      const bad = own?.run("dies", { deadly, began: death });
+      const bad = own.run("dies", { deadly, began: death });
       await counters.reached(death);
-      if (canceled) own?.cancel("superseded");
-      const outcome = await bad?.outcome;
-      if (canceled) expect(outcome).toMatchObject({ status: "canceled", cause: "superseded", started: true, stopped: false });
-      else expect(outcome).toMatchObject({ status: "lost", started: true });
-      const lost = await neighbor?.outcome;
+      if (canceled) own.cancel("superseded");
+      const expected = canceled ? { status: "canceled", cause: "superseded", stopped: false } : { status: "lost" };
+      expect(await bad.outcome).toMatchObject({ ...expected, started: true });
+      const lost = await neighbor.outcome;
       const [reason] = opened.replaced;
       expect(reasons).toContain(reason);
       expect(lost).toEqual({ status: "lost", reason: `thread ended: ${reason}`, started: true });
       // It begins anew, on the next thread.
       await counters.reached(began, 4);
-      expect([repeated?.settled, faraway?.settled]).toEqual([false, false]);
+      expect([repeated.settled, faraway.settled]).toEqual([false, false]);
       counters.add(gate);
-      expect([await repeated?.outcome, await faraway?.outcome]).toMatchObject([{ status: "ok" }, { status: "ok" }]);
-      for (const group of [beside, elsewhere, own, again]) await group?.join();
+      expect([await repeated.outcome, await faraway.outcome]).toMatchObject([{ status: "ok" }, { status: "ok" }]);
+      for (const group of groups) await group.join();
       expect([opened.replaced, counters.read(death)]).toEqual([[reason], 1]);
       // Where it was found in its last seconds, its death may tell the rest.
-      if (reason === "uncaught") expect(opened.faults).toEqual([expect.stringContaining("a thread crashed: Error: in a timer")]);
-      else if (deadly === "heap") expect(opened.faults.filter((fault) => !fault.startsWith("a thread crashed: Error"))).toEqual([]);
-      else expect(opened.faults).toEqual([]);
+      if (reason !== "heartbeat" || fault === undefined) expect(opened.faults).toEqual(fault ? [expect.stringMatching(fault)] : []);
       opened.expectIdle();
     },
   );

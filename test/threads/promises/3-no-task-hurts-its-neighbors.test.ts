@@ -1,11 +1,11 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
-import type { tasks as defined } from "./neighbor-tasks.ts";
 import { Opened, type OpenOptions, statuses } from "./opened.ts";
+import type { tasks as defined } from "./plain-tasks.ts";
 
 type Tasks = typeof defined;
 
-const open = (options: Omit<OpenOptions, "file"> = {}) => Opened.open<Tasks>({ file: "./neighbor-tasks.ts", ...options });
+const open = (options: Omit<OpenOptions, "file"> = {}) => Opened.open<Tasks>({ file: "./plain-tasks.ts", ...options });
 
 // Longer than the watch of the threads takes to end one that it takes for held up.
 const WATCHED_MS = 1_600;
@@ -37,7 +37,7 @@ describe.concurrent("beside a hundred tasks that wait", () => {
       const end = performance.now() + WATCHED_MS;
       while (performance.now() < end || cancels < 40) {
         const group = opened.threads.group();
-        const task = group.run("sleeps", began);
+        const task = group.run("sleeps", { began });
         await opened.counters.reached(began, ++cancels);
         group.cancel("superseded");
         expect(await task.outcome).toMatchObject({ status: "canceled", started: true });
@@ -53,10 +53,10 @@ describe.concurrent("beside a hundred tasks that wait", () => {
     await using opened = await open({ graceMs: 10 });
     const { threads, counters } = opened;
     const [first] = threads.statistics().threads;
-    const [began = 0, gate = 0] = opened.take(2);
+    const [began = 0, gate = 0, ended = 0] = opened.take(3);
     await beside(opened, async () => {
       const group = threads.group();
-      for (let n = 0; n < 20; n++) group.run("ignores", { began, gate });
+      for (let n = 0; n < 20; n++) group.run("ignores", { began, gate, ended });
       await counters.reached(began, 20);
       group.cancel("superseded");
       const { outcomes } = await group.join();
@@ -75,11 +75,11 @@ describe.concurrent("beside a hundred tasks that wait", () => {
   test("where too many ignore it their thread gets no more tasks, and ends when the others on it have", async () => {
     await using opened = await open({ graceMs: 10, maxGivenUp: 5 });
     const { threads, counters } = opened;
-    const [began = 0, gate = 0] = opened.take(2);
+    const [began = 0, gate = 0, ended = 0] = opened.take(3);
     const [first] = threads.statistics().threads;
     await beside(opened, async () => {
       const group = threads.group();
-      for (let n = 0; n < 5; n++) group.run("ignores", { began, gate });
+      for (let n = 0; n < 5; n++) group.run("ignores", { began, gate, ended });
       await counters.reached(began, 5);
       group.cancel("superseded");
       await group.join();
@@ -143,9 +143,9 @@ describe.concurrent("of a thread on which nothing moves", () => {
   test("the longest time-out and grace that there are do not pass for the shortest", async () => {
     await using opened = await open({ graceMs: LONGEST_MS, startTimeoutMs: LONGEST_MS });
     const { threads, counters } = opened;
-    const [began = 0, gate = 0] = opened.take(2);
+    const [began = 0, gate = 0, ended = 0] = opened.take(3);
     const group = threads.group({ timeoutMs: LONGEST_MS });
-    const task = group.run("ignores", { began, gate });
+    const task = group.run("ignores", { began, gate, ended });
     await counters.reached(began);
     await pause(WATCHED_MS / 2);
     expect(group.scope.cause).toBeUndefined();

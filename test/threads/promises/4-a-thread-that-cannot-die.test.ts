@@ -1,18 +1,48 @@
+import { execFileSync } from "node:child_process";
+import { closeSync, constants, mkdtempSync, openSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import type { Threads } from "../../../src/threads/index.ts";
 import { eventually } from "../../support/eventually.ts";
-import { NativeCall } from "./native-call.ts";
-import type { tasks } from "./native-tasks.ts";
 import { Opened, type OpenOptions } from "./opened.ts";
+import type { tasks } from "./plain-tasks.ts";
 
 type Tasks = typeof tasks;
+
+/** The file that tasks read in native calls: a call lasts until `end`. Dispose of it only when the calls have ended. */
+class NativeCall implements Disposable {
+  readonly #directory = mkdtempSync(join(tmpdir(), "native-call-"));
+  readonly fifo = join(this.#directory, "fifo");
+
+  constructor() {
+    execFileSync("mkfifo", [this.fifo]);
+  }
+
+  /** Resolves when no thread is left. */
+  async end(threads: Pick<Threads, "alive">): Promise<void> {
+    await eventually("the threads in native calls end", () => {
+      try {
+        closeSync(openSync(this.fifo, constants.O_WRONLY | constants.O_NONBLOCK));
+      } catch (error) {
+        // Nobody reads just now.
+        if ((error as NodeJS.ErrnoException).code !== "ENXIO") throw error;
+      }
+      return threads.alive === 0;
+    });
+  }
+
+  [Symbol.dispose](): void {
+    rmSync(this.#directory, { recursive: true });
+  }
+}
 
 // Nothing here takes any time but the watch's: whoever waited for a native call would wait for ever, for it ends after everything else.
 describe.skipIf(process.platform === "win32").concurrent("in a native call", () => {
   /** Runs `act` with threads in native calls, which end only after it. */
   async function withNativeCalls(options: Partial<OpenOptions>, act: (opened: Opened<Tasks>) => Promise<void>): Promise<void> {
     using call = new NativeCall();
-    const opened = await Opened.open<Tasks>({ ...options, file: "./native-tasks.ts", graceMs: 20, settings: { fifo: call.fifo } });
+    const opened = await Opened.open<Tasks>({ ...options, file: "./plain-tasks.ts", graceMs: 20, settings: { fifo: call.fifo } });
     try {
       await act(opened);
     } finally {
@@ -79,24 +109,6 @@ describe.skipIf(process.platform === "win32").concurrent("in a native call", () 
         opened.expectIdle();
       }
       expect([threads.alive, counters.read(after)]).toEqual([9, 0]);
-    });
-  });
-
-  test("the only exclusive thread: the next task has its place long before the call ends", async () => {
-    await withNativeCalls({ shared: 0, exclusive: 1, exclusiveOnDemand: false }, async (opened) => {
-      const { threads, counters } = opened;
-      const [began = 0, after = 0] = opened.take(2);
-      const [canceled, waiting] = [threads.group(), threads.group()];
-      const stuck = canceled.run("calls", { began, after }, { on: "exclusive" });
-      await counters.reached(began);
-      const next = waiting.run("reads", began, { on: "exclusive" });
-      canceled.cancel("superseded");
-      expect((await stuck.outcome).status).toBe("canceled");
-      expect(await next).toBe(1);
-      await eventually("it was replaced", () => opened.replaced.length > 0);
-      expect([threads.alive, counters.read(after), opened.replaced]).toEqual([2, 0, ["grace"]]);
-      for (const group of [canceled, waiting]) await group.join();
-      opened.expectIdle();
     });
   });
 

@@ -1,12 +1,12 @@
 import { expect, test } from "vitest";
 import type { Task } from "../../../src/threads/index.ts";
 import { eventually } from "../../support/eventually.ts";
-import type { tasks } from "./counted-tasks.ts";
 import { Opened, type OpenOptions } from "./opened.ts";
+import type { tasks } from "./plain-tasks.ts";
 
 type Tasks = typeof tasks;
 
-const open = (options: Omit<OpenOptions, "file"> = {}) => Opened.open<Tasks>({ file: "./counted-tasks.ts", graceMs: 60_000, ...options });
+const open = (options: Omit<OpenOptions, "file"> = {}) => Opened.open<Tasks>({ file: "./plain-tasks.ts", graceMs: 60_000, ...options });
 
 /** What the threads counted, all together; the threads' own counts have to add up to it, but for those that are gone. */
 function counted({ threads }: Opened<Tasks>) {
@@ -38,26 +38,6 @@ test("after every outcome, whatever it is", async () => {
   }
   expect([opened.replaced, threads.statistics().replaced]).toEqual([[], new Map()]);
   opened.expectIdle();
-});
-
-test("of tasks that never begin: they are not counted", async () => {
-  await using opened = await open({ maxTasksPerThread: 1 });
-  const { threads, counters } = opened;
-  const [began = 0, gate = 0] = opened.take(2);
-  const [running, waiting, canceled] = [threads.group(), threads.group(), threads.group()];
-  running.run("waits", { began, gate });
-  await counters.reached(began);
-  for (let n = 0; n < 5; n++) waiting.run("waits", { began, gate });
-  canceled.cancel("superseded");
-  canceled.run("waits", { began, gate });
-  expect((await canceled.join()).outcomes).toMatchObject([{ status: "canceled", started: false, stopped: true }]);
-  waiting.cancel("superseded");
-  for (const outcome of (await waiting.join()).outcomes)
-    expect(outcome).toMatchObject({ status: "canceled", started: false, stopped: true });
-  expect(counted(opened)).toEqual({ running: 1, started: 1, finished: 0 });
-  counters.add(gate);
-  await running.join();
-  expect([counted(opened), counters.read(began)]).toEqual([{ running: 0, started: 1, finished: 1 }, 1]);
 });
 
 test("of tasks that are canceled on their way to a thread: they are not counted", async () => {

@@ -2,14 +2,13 @@ import { availableParallelism } from "node:os";
 import { setTimeout as pause } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
 import { CancelScope, Refused } from "../../../src/threads/index.ts";
-import { eventually } from "../../support/eventually.ts";
 import { SharedCounters } from "../shared-counters.ts";
-import type { tasks as counted } from "./counted-tasks.ts";
 import { type Loading, type tasks as loading, PAUSES } from "./loading-tasks.ts";
 import { Opened, type OpenOptions, statuses } from "./opened.ts";
+import type { tasks as counted } from "./plain-tasks.ts";
 
 type Counted = typeof counted;
-const open = (options: Omit<OpenOptions, "file"> = {}) => Opened.open<Counted>({ file: "./counted-tasks.ts", ...options });
+const open = (options: Omit<OpenOptions, "file"> = {}) => Opened.open<Counted>({ file: "./plain-tasks.ts", ...options });
 
 describe("groups", () => {
   const MOST = 4;
@@ -90,29 +89,6 @@ describe("tasks", () => {
       opened.expectIdle();
     },
   );
-
-  test("that have ended are forgotten, in whatever order those of a group end", async () => {
-    await using opened = await open();
-    const { threads, counters } = opened;
-    const [began = 0] = opened.take(1);
-    // One that stays keeps the group's place on the thread.
-    await using group = threads.group();
-    const [stays = 0] = opened.take(1);
-    group.run("waits", { began, gate: stays });
-    const gates = opened.take(90);
-    const all = gates.map((gate) => group.run("isRemembered", { began, gate }));
-    await counters.reached(began, 91);
-    await using probe = threads.group();
-    expect(await probe.run("contextsLeft", undefined)).toBe(90);
-    // The oldest, the newest and the one in the middle of those that are left, in turn.
-    for (const left = [...gates.keys()]; left.length > 0; ) {
-      const [n = 0] = left.splice([0, left.length - 1, left.length >> 1][left.length % 3] ?? 0, 1);
-      counters.add(gates[n] ?? 0);
-      await all[n];
-    }
-    await eventually("none is left", async () => (await probe.run("contextsLeft", undefined)) === 0);
-    counters.add(stays);
-  });
 });
 
 describe("threads", () => {
@@ -141,16 +117,17 @@ describe("threads", () => {
     expect(opened.faults).toEqual(Array.from({ length: CRASHES }, () => "a thread crashed: Error: of the file"));
   });
 
-  test("of which there are 64 in all come up, never more at one time than the limit; killed and closed at once they are gone", async () => {
+  test("many at once come up, never more at one time than the limit; killed and closed at once they are gone", async () => {
     const counters = new SharedCounters();
     const own = loadingOf(counters, 0);
     const limit = Math.max(2, availableParallelism());
+    const each = Math.max(12, limit);
     const opening = Opened.open<typeof loading>({
       file: "./loading-tasks.ts",
       counters,
       settings: { loading: own },
-      shared: 32,
-      exclusive: 32,
+      shared: each,
+      exclusive: each,
       exclusiveOnDemand: false,
     });
     await counters.reached(own.starts, limit);
@@ -160,15 +137,15 @@ describe("threads", () => {
     counters.add(own.gate);
     await using opened = await opening;
     const { threads } = opened;
-    expect([threads.statistics().threads.length, counters.read(own.most), threads.alive]).toEqual([64, limit, 64]);
+    expect([threads.statistics().threads.length, counters.read(own.most), threads.alive]).toEqual([2 * each, limit, 2 * each]);
     const [began = 0, gate = 0] = opened.take(2);
     await using group = threads.group();
-    for (let n = 0; n < 320; n++) group.run("waits", { began, gate });
-    await counters.reached(began, 320);
+    for (let n = 0; n < 10 * each; n++) group.run("waits", { began, gate });
+    await counters.reached(began, 10 * each);
     for (const { running, pool } of threads.statistics().threads) expect(running).toBe(pool === "shared" ? 10 : 0);
     counters.add(gate);
-    expect(statuses((await group.join()).outcomes)).toEqual({ ok: 320 });
-    for (let n = 0; n < 30; n++) threads.killThread();
+    expect(statuses((await group.join()).outcomes)).toEqual({ ok: 10 * each });
+    for (let n = 0; n < each; n++) threads.killThread();
     await threads.close();
     expect([threads.alive, counters.read(own.most)]).toEqual([0, limit]);
   });

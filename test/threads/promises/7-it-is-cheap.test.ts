@@ -2,12 +2,11 @@ import { setImmediate as turn } from "node:timers/promises";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { expect, test, vi } from "vitest";
-import type { tasks } from "./cheap-tasks.ts";
 import { Opened, statuses } from "./opened.ts";
+import type { tasks } from "./plain-tasks.ts";
 
 type Tasks = typeof tasks;
-const FILE = "./cheap-tasks.ts";
-const LONG_MS = 600_000;
+const FILE = "./plain-tasks.ts";
 
 setFlagsFromString("--expose-gc");
 const collect = runInNewContext("gc") as () => void;
@@ -44,17 +43,17 @@ async function growth(cost: (size: number) => Promise<Cost>, small: number, larg
 
 test("a cancel costs the same however many tasks wait for a thread", async () => {
   // The one task that a thread may have waits, so all others do.
-  await using opened = await Opened.open<Tasks>({ file: FILE, maxTasksPerThread: 1, maxGroups: 40_000 });
+  await using opened = await Opened.open<Tasks>({ file: FILE, maxTasksPerThread: 1, maxGroups: 20_000 });
   const { threads, counters } = opened;
   const [began = 0] = opened.take(1);
   await using first = threads.group();
-  first.run("sleeps", { began, ms: LONG_MS });
+  first.run("sleeps", { began });
   await counters.reached(began);
   const CANCELS = 400;
   const cost = async (waiting: number): Promise<Cost> => {
     const groups = Array.from({ length: waiting + CANCELS }, () => {
       const group = threads.group();
-      const task = group.run("sleeps", { began, ms: LONG_MS });
+      const task = group.run("sleeps", { began });
       return { group, task };
     });
     await turn();
@@ -72,8 +71,8 @@ test("a cancel costs the same however many tasks wait for a thread", async () =>
     expect(statuses(outcomes.flat())).toEqual({ canceled: groups.length });
     return each;
   };
-  // A look at each of thirty times as many would cost more than ten times as much.
-  const { own } = await growth(cost, 1_000, 30_000);
+  // A look at each of twenty times as many would cost more than four times as much.
+  const { own } = await growth(cost, 500, 10_000);
   expect(own).toBeLessThan(3);
   expect(counters.read(began)).toBe(1);
 });
@@ -108,10 +107,10 @@ test("a cancel wakes the threads that run something, and no other", async () => 
     for (const running of [1, 3, 4]) {
       const before = counters.read(began);
       await using beside = threads.group();
-      for (let n = 0; n < running; n++) beside.run("sleeps", { began, ms: LONG_MS });
+      for (let n = 0; n < running; n++) beside.run("sleeps", { began });
       await counters.reached(began, before + running);
       await using group = threads.group();
-      group.run("sleeps", { began, ms: LONG_MS });
+      group.run("sleeps", { began });
       await counters.reached(began, before + running + 1);
       const busy = threads.statistics().threads.filter((thread) => thread.running > 0).length;
       notify.mockClear();

@@ -55,18 +55,6 @@ export const tasks = defineTasks(({ counters: buffer }: Settings) => {
       swallow(() => ASK[asked](context));
       return { before, after: { aborted: signal.aborted, reason: causeOf(signal.reason), cause: context.cause, listened } };
     },
-    /** Tells what its first look finds. */
-    looksLate({ began, gate }: { began: number; gate: number }, context: TaskContext) {
-      counters.add(began);
-      counters.block(gate);
-      try {
-        context.checkpoint();
-        post("first look: nothing");
-      } catch (error) {
-        post(`first look: ${causeOf(error)}`);
-        throw error;
-      }
-    },
     sleeps: (began: number, context: TaskContext) => {
       counters.add(began);
       return context.sleep(LONG_MS);

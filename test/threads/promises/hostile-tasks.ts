@@ -1,6 +1,6 @@
 import { parentPort } from "node:worker_threads";
 import { defineTasks, Failure, type TaskContext } from "../../../src/threads/worker/index.ts";
-import { FORGED_MESSAGES, libraryPort } from "../fuzz/forged-messages.ts";
+import { FORGED_MESSAGES, libraryPort, unreadable } from "../fuzz/forged-messages.ts";
 import { SharedCounters } from "../shared-counters.ts";
 import type { Settings } from "./opened.ts";
 
@@ -68,8 +68,19 @@ export type Failing = keyof typeof FAILING;
 /** What ends its thread, now or when it is waited for no longer. */
 const DEADLY = {
   exit: () => process.exit(0),
+  unreadable,
   timer: () => {
     setTimeout(() => raise("in a timer"));
+    return new Promise(() => {});
+  },
+  timerWithNull: () => {
+    setTimeout(() => {
+      throw null;
+    });
+    return new Promise(() => {});
+  },
+  microtask: () => {
+    queueMicrotask(() => raise("in a microtask"));
     return new Promise(() => {});
   },
   heap: () => {

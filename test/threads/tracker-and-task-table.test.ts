@@ -1,6 +1,10 @@
+import fc from "fast-check";
 import { expect, test, vi } from "vitest";
+import type { DispatchedTask } from "../../src/threads/dispatched-task.ts";
 import { FINISHED, Layout, RECEIVED, STARTED } from "../../src/threads/layout.ts";
+import { TaskTable } from "../../src/threads/task-table.ts";
 import { Tracker } from "../../src/threads/tracker.ts";
+import { seedOf } from "../support/seed.ts";
 
 test("counts beyond what a word of shared memory holds, again and again, and of threads that are gone", () => {
   const layout = Layout.allocate({ slots: 1, rows: 1 });
@@ -158,4 +162,49 @@ test("a heartbeat has the age that it has, also where the word of it wraps, and 
   ] as const) {
     expect(ageAt(beatMs, nowMs)).toBe(ageMs);
   }
+});
+
+const SEED = seedOf("TASK_TABLE_SEED");
+
+const taskOf = (slot: number, generation: number) => ({ group: { slot, generation } }) as unknown as DispatchedTask;
+
+test("a place in the table of tasks is given again, and who asks for the task that had it before gets none", () => {
+  const table = new TaskTable();
+  const [before, other] = [taskOf(3, 7), taskOf(3, 7)];
+  const [id, otherId] = [table.add(before), table.add(other)];
+  expect([table.find(id, 3, 7), table.find(otherId, 3, 7), table.size]).toEqual([before, other, 2]);
+  table.remove(id);
+  expect([table.find(id, 3, 7), table.size, table.unsettled()]).toEqual([undefined, 1, [other]]);
+  const now = taskOf(3, 8);
+  expect(table.add(now)).toBe(id);
+  expect([table.find(id, 3, 7), table.find(id, 4, 8), table.find(id + 10, 3, 8)]).toEqual([undefined, undefined, undefined]);
+  expect(table.find(id, 3, 8)).toBe(now);
+});
+
+test(`the table of tasks is as large as most tasks at one time were, and holds exactly those that have not settled (seed ${SEED})`, () => {
+  fc.assert(
+    fc.property(fc.array(fc.record({ comes: fc.boolean(), pick: fc.nat(1_000) }), { maxLength: 200 }), (commands) => {
+      const table = new TaskTable();
+      const model = new Map<number, DispatchedTask>();
+      let most = 0;
+      for (const { comes, pick } of commands) {
+        if (comes) {
+          const task = taskOf(pick, 0);
+          const id = table.add(task);
+          expect(model.has(id)).toBe(false);
+          model.set(id, task);
+        } else {
+          const id = [...model.keys()][pick % Math.max(1, model.size)];
+          if (id === undefined) continue;
+          table.remove(id);
+          model.delete(id);
+        }
+        most = Math.max(most, model.size);
+        expect(table.size).toBe(model.size);
+        for (const id of model.keys()) expect(id).toBeLessThan(most);
+        expect(new Set(table.unsettled())).toEqual(new Set(model.values()));
+      }
+    }),
+    { seed: SEED, numRuns: 200 },
+  );
 });

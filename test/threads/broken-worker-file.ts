@@ -1,1 +1,0 @@
-throw new Error("this worker file cannot be loaded");
