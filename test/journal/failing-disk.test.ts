@@ -129,7 +129,7 @@ describe.skipIf(WITHOUT_FAILING_DISK !== undefined)("a disk that fails under the
       await using _server = server;
       const { port } = await server.ports();
       const load = new Load(port);
-      await eventually("some orders", () => load.answered.length >= 100, Boolean, 60_000);
+      await eventually("some orders", () => load.answered.length >= 40, Boolean, 60_000);
       disk.fail(mode);
       expect(await server.exited).toEqual({ code: 1, signal: null });
       await load.end();
@@ -166,7 +166,7 @@ describe.skipIf(WITHOUT_FAILING_DISK !== undefined)("a disk that fails under the
     const load = new Load(port);
     await eventually("a checkpoint", () => disk.hasFailed("full-database"), Boolean, 180_000);
     const before = load.answered.length;
-    await eventually("orders after it", () => load.answered.length >= before + 50, Boolean, 60_000);
+    await eventually("orders after it", () => load.answered.length >= before + 20, Boolean, 60_000);
     await load.stop();
     expect(load.asked.filter(({ answer }) => answer === undefined || !isExpected(answer))).toEqual([]);
     expect((await send(port, { path: "/readyz" })).status).toBe(200);
@@ -182,7 +182,7 @@ test("the journal's thread dies under the running service: one line, exit code 1
   await using server = new ChildServer({ JOURNAL: journal }, [process.execPath, "--import", preload, "src/start.js"]);
   const { port } = await server.ports();
   const load = new Load(port);
-  await eventually("some orders", () => load.answered.length >= 100, Boolean, 60_000);
+  await eventually("some orders", () => load.answered.length >= 40, Boolean, 60_000);
   server.signal("SIGUSR2");
   expect(await server.exited).toEqual({ code: 1, signal: null });
   await load.end();

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { CommitSizes } from "../../src/journal/commit-sizes.ts";
 import { GroupCommit } from "../../src/journal/group-commit.ts";
 import type { Committed, Operation, Reply } from "../../src/journal/protocol.ts";
 import { JournalUnavailable } from "../../src/orders/order-journal.ts";
@@ -192,6 +193,13 @@ describe("the group", () => {
   });
 });
 
+test("commit sizes count in steps of powers of two", () => {
+  const sizes = new CommitSizes();
+  for (const requests of [1, 2, 3, 4, 5, 8, 9, 1_024]) sizes.record(requests);
+  const met = sizes.steps().flatMap(({ upTo, commits }) => (commits > 0 ? [`${commits} to ${upTo}`] : []));
+  expect(met).toEqual(["1 to 1", "1 to 2", "2 to 4", "2 to 8", "1 to 16", "1 to 1024"]);
+});
+
 describe("on the journal", () => {
   test("what arrives during a commit shares the next one, and both are reported", async () => {
     const commits: [number, number][] = [];
@@ -225,14 +233,17 @@ describe("on the journal", () => {
     expect(commits).toBe(3);
   });
 
-  test("a closed journal refuses, having ended what was asked for before", async () => {
-    await using at = await JournalFixture.open("file");
+  test.each(["memory", "file"] as const)("a closed journal in %s refuses, having ended what was asked for before", async (kind) => {
+    await using at = await JournalFixture.open(kind);
+    await at.accept("o", 7);
+    // Few enough that the thread gets them together with the close.
+    const reads = Array.from({ length: 20 }, () => at.journal.find("o"));
     const last = at.accept("a");
     const closed = at.journal.close();
+    expect((await Promise.all(reads)).map((found) => found?.amount)).toEqual(Array(20).fill(7));
     expect(await last).toEqual({ type: "accepted", attempt: 1 });
-    await expect(at.accept("b")).rejects.toThrow(new JournalUnavailable("the journal is closed"));
-    await expect(at.journal.find("a")).rejects.toThrow(new JournalUnavailable("the journal is closed"));
-    await expect(at.journal.backup(`${at.file}.copy`)).rejects.toThrow(new JournalUnavailable("the journal is closed"));
+    for (const late of [at.accept("b"), at.journal.find("a"), ...(kind === "file" ? [at.journal.backup(`${at.file}.copy`)] : [])])
+      await expect(late).rejects.toThrow(new JournalUnavailable("the journal is closed"));
     await closed;
     await at.journal.close();
   });

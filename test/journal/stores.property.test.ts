@@ -16,7 +16,7 @@ const SEED = seedOf("STORES_SEED");
 const NONE = 999;
 const CLOCKS = { "goes on": [1, 500, 2 * DAY_MS], jumps: [0, 500, 2 * DAY_MS, -3_600_000] };
 const ORDERS = ["a", "b"];
-const KEYS = [undefined, "k1", "k2"];
+const KEYS = [undefined, ["", "k1"], ["", "k2"], ["c", "k1"]] as const;
 
 /** A call, and what a service remembers of its result. */
 interface Call {
@@ -47,7 +47,7 @@ const writes: fc.Arbitrary<Call> = fc.oneof(
     weight: 4,
     arbitrary: fc.tuple(order, fc.integer({ min: 1, max: 2 }), fc.constantFrom(...KEYS), fc.constantFrom("h1", "h2")).map(accept),
   },
-  { weight: 6, arbitrary: fc.tuple(order, fc.boolean(), fc.subarray([...STEPS]), OFTEN).map(finish) },
+  { weight: 6, arbitrary: fc.tuple(order, fc.boolean(), fc.subarray([...STEPS]), OFTEN, fc.boolean()).map(finish) },
   { weight: 6, arbitrary: fc.tuple(order, fc.boolean(), OFTEN, fc.boolean()).map(answer) },
 );
 
@@ -99,7 +99,7 @@ function at(run: (journal: Journal, nowMs: number) => Promise<unknown>): Call {
   return { run: (journal, { nowMs }) => run(journal, nowMs) };
 }
 
-function accept([orderId, amount, key, bodyHash]: [string, number, string | undefined, string]): Call {
+function accept([orderId, amount, key, bodyHash]: [string, number, (typeof KEYS)[number], string]): Call {
   return {
     isLast: key !== undefined,
     run: (journal, { nowMs }) =>
@@ -107,7 +107,7 @@ function accept([orderId, amount, key, bodyHash]: [string, number, string | unde
         orderId,
         amount,
         nowMs,
-        ...(key !== undefined && { key: { client: "", key, bodyHash, expiresMs: nowMs + DAY_MS } }),
+        ...(key !== undefined && { key: { client: key[0], key: key[1], bodyHash, expiresMs: nowMs + DAY_MS } }),
       }),
     remember: ({ running }, accepted: AcceptResult) => {
       if (accepted.type === "accepted") running.set(orderId, accepted.attempt);
@@ -115,13 +115,13 @@ function accept([orderId, amount, key, bodyHash]: [string, number, string | unde
   };
 }
 
-function finish([orderId, answered, steps, trying]: [string, boolean, StepName[], boolean]): Call {
+function finish([orderId, answered, steps, trying, fails]: [string, boolean, StepName[], boolean, boolean]): Call {
   return {
     ends: orderId,
     run: (journal, { running, nowMs }) => {
       const attempt = running.get(orderId) ?? NONE;
       const compensations = steps.map((name) => ({ step: name, trying }));
-      const result = steps.length > 0 ? { error: "internal" as const, json: '{"steps":[]}' } : { json: '{"steps":[]}' };
+      const result = fails || steps.length > 0 ? { error: "internal" as const, json: '{"steps":[]}' } : { json: '{"steps":[]}' };
       return journal.finish({ orderId, attempt, answer: result, answered: answered && steps.length === 0, compensations, nowMs });
     },
     remember: ({ running, unanswered }, ids: readonly number[]) => {

@@ -10,7 +10,7 @@ const SEED = seedOf("SEED");
 const LIMIT_MS = 300_000;
 
 async function small(seed: number): Promise<CampaignResult> {
-  return await campaign({ seed, runMs: 4_000, limitMs: LIMIT_MS, clients: 16, brief: true, pauseMs: 60, say: () => {} });
+  return await campaign({ seed, runMs: 1_000, limitMs: LIMIT_MS, clients: 16, brief: true, pauseMs: 60, say: () => {} });
 }
 
 test(`a small campaign sees everything and finds nothing wrong (SEED=${SEED})`, { timeout: 2 * LIMIT_MS }, async () => {

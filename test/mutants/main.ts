@@ -1,6 +1,6 @@
 import { parseArgs } from "node:util";
 import { filesOf } from "../architecture/imports.ts";
-import { type DrawnFault, drawnFrom } from "./drawn.ts";
+import { type DrawnFault, drawnFrom } from "./faults.ts";
 import { type FailedTest, ProjectWithFault } from "./project-with-fault.ts";
 import { testsOf } from "./tests-of.ts";
 

@@ -1,8 +1,7 @@
 import { expect, test } from "vitest";
 import { filesOf } from "../architecture/imports.ts";
 import { seedOf } from "../support/seed.ts";
-import { drawnFrom } from "./drawn.ts";
-import { faultsIn } from "./faults.ts";
+import { drawnFrom, faultsIn } from "./faults.ts";
 import { ProjectWithFault } from "./project-with-fault.ts";
 import { testsOf } from "./tests-of.ts";
 

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { readFileSync, rmSync } from "node:fs";
 import { join, relative } from "node:path";
 import { CopiedProject } from "../support/copied-project.ts";
-import type { DrawnFault } from "./drawn.ts";
+import type { DrawnFault } from "./faults.ts";
 
 const REPORT = "mutant-report.json";
 // Longer than any file of tests takes on a busy machine. What hangs longer has been found.

@@ -146,7 +146,6 @@ test.concurrent("a node that wakes does not act on a reply from before: an order
 const CUTS: [string, Direction[]][] = [
   ["it is not heard", ["to-server"]],
   ["it hears nothing", ["to-client"]],
-  ["neither hears the other", ["to-server", "to-client"]],
 ];
 test.concurrent.each(CUTS)(
   "a node that is cut off from the database keeps its life for a third of a lease, and refuses once it has lost it: %s",

@@ -2,35 +2,16 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { Client, type ClientConfig } from "pg";
+import { Client } from "pg";
 import { describe, expect, test } from "vitest";
-import { cert } from "../outgoing/certificate.ts";
 import { eventually } from "../support/eventually.ts";
-import { freshDatabase, type PostgresVersion, startPostgres, startStandby, WITHOUT_DEBIAN_POSTGRES } from "../support/postgres/index.ts";
+import { freshDatabase, startPostgres, startStandby, WITHOUT_DEBIAN_POSTGRES } from "../support/postgres/index.ts";
 
 const SERVER_MODULE = join(import.meta.dirname, "../support/postgres/server.ts");
 // What a statement takes that nothing holds up, many times over.
 const NOT_ANSWERED_MS = 200;
-const IDENTITY = "SELECT system_identifier::text AS id FROM pg_control_system()";
 
 if (WITHOUT_DEBIAN_POSTGRES !== undefined) console.warn(`the tests of standbys are skipped: ${WITHOUT_DEBIAN_POSTGRES}`);
-
-const versions: readonly PostgresVersion[] = WITHOUT_DEBIAN_POSTGRES === undefined ? ["npm", "debian"] : ["npm"];
-
-test.each(versions)("a server of %s keeps what was committed, however it ends", async (version) => {
-  await using server = await startPostgres({ version });
-  const { url } = server;
-  await server.query("CREATE TABLE kept (end_no int)");
-  const ends = [() => server.kill(), () => server.stop("immediate"), () => server.stop()];
-  for (const [no, end] of ends.entries()) {
-    await server.query("INSERT INTO kept VALUES ($1)", [no]);
-    await end();
-    await expect(server.query("SELECT 1")).rejects.toThrow("ECONNREFUSED");
-    await server.start();
-  }
-  expect(server.url).toBe(url);
-  expect(await server.query("SELECT end_no FROM kept ORDER BY 1")).toEqual([{ end_no: 0 }, { end_no: 1 }, { end_no: 2 }]);
-});
 
 test("a server that ended says why it does not start, and one that is gone has left nothing", async () => {
   const server = await startPostgres({ settings: { max_connections: "7" } });
@@ -39,32 +20,6 @@ test("a server that ended says why it does not start, and one that is gone has l
   await server[Symbol.asyncDispose]();
   expect(existsSync(server.dataDirectory)).toBe(false);
   await expect(startPostgres({ settings: { max_connections: "none" } })).rejects.toThrow(/invalid value for parameter "max_connections"/);
-});
-
-test("a server that asks for TLS and a password gets both", async () => {
-  await using server = await startPostgres({ auth: "password", tls: true });
-  const connected = async (password: string, ssl: ClientConfig["ssl"]) => {
-    const url = new URL(server.url);
-    url.password = password;
-    const client = new Client({ connectionString: url.href, ssl });
-    await client.connect();
-    await client.end();
-  };
-  await connected(server.password, { ca: cert });
-  await expect(connected("wrong", { ca: cert })).rejects.toThrow("password authentication failed");
-  await expect(connected(server.password, false)).rejects.toThrow("no encryption");
-});
-
-test("a server on a copy of a data directory has its rows and its identity, others have another", async () => {
-  await using own = await startPostgres({ ownIdentity: true });
-  await own.query("CREATE TABLE backed_up (n int)");
-  await own.stop();
-  await using copy = await startPostgres({ from: own.dataDirectory });
-  await own.start();
-  expect(await copy.query("SELECT count(*)::int AS rows FROM backed_up")).toEqual([{ rows: 0 }]);
-  expect(await copy.query(IDENTITY)).toEqual(await own.query(IDENTITY));
-  await using database = await freshDatabase();
-  expect(await answerOf(database.url, IDENTITY)).not.toEqual(await own.query(IDENTITY));
 });
 
 test("a server whose process is killed ends too, and its directory goes", async () => {

@@ -1,5 +1,5 @@
 import { Client } from "pg";
-import { expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test } from "vitest";
 import { randomFrom } from "../../load/stand-in/random.ts";
 import { eventually } from "../support/eventually.ts";
 import { newId, type Received, threadsPage } from "../support/http-client.ts";
@@ -13,8 +13,8 @@ import { Site } from "./site.ts";
 // after the other: side by side they slow each other down.
 const LONG_LEASE_MS = 4_000;
 const PATIENT = { ORDER_TIMEOUT_MS: "40000", NODE_LEASE_MS: `${LONG_LEASE_MS}` };
-const BREAKS = 4;
-const CLIENTS = 12;
+const BREAKS = 3;
+const CLIENTS = 6;
 const SLOW = { payment: 2_000, vendor: 0, courier: 0 };
 
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
@@ -87,90 +87,92 @@ async function livesOf(nodes: readonly NodeProcess[]): Promise<number[]> {
   return Promise.all(nodes.map((node) => node.life()));
 }
 
-async function withNodes(
-  run: (server: PostgresServer, proxy: TcpProxy, nodes: readonly [NodeProcess, NodeProcess]) => Promise<void>,
-): Promise<void> {
-  await using server = await startPostgres();
-  await using proxy = await TcpProxy.start(server.port);
-  await using one = await NodeProcess.start("one", proxy.through(server.url), undefined, PATIENT);
-  await using two = await NodeProcess.start("two", server.url, undefined, PATIENT);
-  await run(server, proxy, [one, two]);
-}
+const all = new AsyncDisposableStack();
+let server: PostgresServer;
+let proxy: TcpProxy;
+let nodes: readonly [NodeProcess, NodeProcess];
 
-test("a database that is killed again and again: nodes refuse at once meanwhile, keep their lives and their orders, and no answer is lost or changed", () =>
-  withNodes(async (server, proxy, nodes) => {
-    const random = seededRandom();
-    const lives = await livesOf(nodes);
-    const long = newId("long");
-    const longAnswer = nodes[0].order(long, { body: { order_id: long, amount: 5, delay_ms: SLOW } });
-    await eventually(
-      "it runs",
-      () => nodes[1].shown(long),
-      ({ status }) => status === "running",
+beforeAll(async () => {
+  server = all.use(await startPostgres());
+  proxy = all.use(await TcpProxy.start(server.port));
+  const one = all.use(await NodeProcess.start("one", proxy.through(server.url), undefined, PATIENT));
+  nodes = [one, all.use(await NodeProcess.start("two", server.url, undefined, PATIENT))];
+});
+
+afterAll(() => all.disposeAsync());
+
+test("a database that is killed again and again: nodes refuse at once meanwhile, keep their lives and their orders, and no answer is lost or changed", async () => {
+  const random = seededRandom();
+  const lives = await livesOf(nodes);
+  const long = newId("long");
+  const longAnswer = nodes[0].order(long, { body: { order_id: long, amount: 5, delay_ms: SLOW } });
+  await eventually(
+    "it runs",
+    () => nodes[1].shown(long),
+    ({ status }) => status === "running",
+  );
+  const load = new Load(nodes);
+  for (let nth = 0; nth < BREAKS; nth++) {
+    await pause(150 * random());
+    await server.kill();
+    const refused = await eventually(
+      "a refusal",
+      () => nodes[0].order(),
+      (answer) => answer !== undefined && answer.status !== 200,
     );
-    const load = new Load(nodes);
-    for (let nth = 0; nth < BREAKS; nth++) {
-      await pause(150 * random());
-      await server.kill();
-      const refused = await eventually(
-        "a refusal",
-        () => nodes[0].order(),
-        (answer) => answer !== undefined && answer.status !== 200,
-      );
-      expect(refused).toMatchObject({ status: 503, json: { error: { kind: "overloaded" } }, headers: { "retry-after": "1" } });
-      expect(await nodes[0].readiness()).toBe(503);
-      // All locks are free then, and one of the nodes is late.
-      if (nth === 0) proxy.cut();
-      await server.start();
-      if (nth === 0) {
-        await pause(LONG_LEASE_MS - 1_000);
-        proxy.heal();
-      }
-      for (const node of nodes)
-        await eventually(
-          "it is ready",
-          () => node.readiness(),
-          (status) => status === 200,
-        );
-    }
-    await load.stop();
-    expect(await livesOf(nodes)).toEqual(lives);
-    await expectIdle(nodes);
-    await longAnswer;
-    expect(await nodes[1].shown(long)).toMatchObject({ status: "ok", attempts_total: 1 });
-    await expectSameEverywhere(load, nodes);
-    for (const node of nodes) expect(node.warnings.filter((message) => /dead/.test(message))).toEqual([]);
-  }));
-
-test("connections that break in the middle of commits leave no doubt", () =>
-  withNodes(async (_server, proxy, nodes) => {
-    const random = seededRandom();
-    const lives = await livesOf(nodes);
-    const load = new Load(nodes);
-    for (let nth = 0; nth < 4 * BREAKS; nth++) {
-      // Orders flow again.
-      await eventually(
-        "an answer",
-        () => nodes[0].order(),
-        (answer) => answer?.status === 200,
-      );
-      await pause(60 * random());
-      // What is sent now is lost, or it is executed and its reply is lost.
-      proxy.cut(random() < 0.5 ? "to-server" : "to-client");
-      await pause(30 * random());
-      proxy.reset();
+    expect(refused).toMatchObject({ status: 503, json: { error: { kind: "overloaded" } }, headers: { "retry-after": "1" } });
+    expect(await nodes[0].readiness()).toBe(503);
+    // All locks are free then, and one of the nodes is late.
+    if (nth === 0) proxy.cut();
+    await server.start();
+    if (nth === 0) {
+      await pause(LONG_LEASE_MS - 1_000);
       proxy.heal();
     }
-    await load.stop();
+    for (const node of nodes)
+      await eventually(
+        "it is ready",
+        () => node.readiness(),
+        (status) => status === 200,
+      );
+  }
+  await load.stop();
+  expect(await livesOf(nodes)).toEqual(lives);
+  await expectIdle(nodes);
+  await longAnswer;
+  expect(await nodes[1].shown(long)).toMatchObject({ status: "ok", attempts_total: 1 });
+  await expectSameEverywhere(load, nodes);
+  for (const node of nodes) expect(node.warnings.filter((message) => /dead/.test(message))).toEqual([]);
+});
+
+test("connections that break in the middle of commits leave no doubt", async () => {
+  const random = seededRandom();
+  const lives = await livesOf(nodes);
+  const load = new Load(nodes);
+  for (let nth = 0; nth < 4 * BREAKS; nth++) {
+    // Orders flow again.
     await eventually(
-      "it is ready",
-      () => nodes[0].readiness(),
-      (status) => status === 200,
+      "an answer",
+      () => nodes[0].order(),
+      (answer) => answer?.status === 200,
     );
-    expect(await livesOf(nodes)).toEqual(lives);
-    await expectIdle(nodes);
-    await expectSameEverywhere(load, nodes);
-  }));
+    await pause(60 * random());
+    // What is sent now is lost, or it is executed and its reply is lost.
+    proxy.cut(random() < 0.5 ? "to-server" : "to-client");
+    await pause(30 * random());
+    proxy.reset();
+    proxy.heal();
+  }
+  await load.stop();
+  await eventually(
+    "it is ready",
+    () => nodes[0].readiness(),
+    (status) => status === 200,
+  );
+  expect(await livesOf(nodes)).toEqual(lives);
+  await expectIdle(nodes);
+  await expectSameEverywhere(load, nodes);
+});
 
 test("a node that is frozen inside a transaction holds others up until the server ends its session, and fails none of their orders", async () => {
   await using site = await Site.open();

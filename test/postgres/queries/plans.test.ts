@@ -8,8 +8,8 @@ import { type PostgresVersion, WITHOUT_DEBIAN_POSTGRES } from "../../support/pos
 import { fill } from "./fill.ts";
 import { acceptedMs, QueriesFixture } from "./queries-fixture.ts";
 
-const ORDERS = 200_000;
-// Of 200 000 orders, and 60 000 rows of each other kind. Counts look at 10 000 of a kind, lists at 5 000, of each step and state.
+const ORDERS = 120_000;
+// Of 120 000 orders, and 60 000 rows of each other kind. Counts look at 10 000 of a kind, lists at 5 000, of each step and state.
 const MOST_ROWS = 45_000;
 const LIMIT = 100;
 // A count of all, in the background.
