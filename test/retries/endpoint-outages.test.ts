@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { type CallEnd, type CallFailure, EndpointHealth } from "../../src/retries/endpoint-health.ts";
+import { Outage } from "../../src/retries/outage.ts";
 import { FakeClock } from "./fake-clock.ts";
 
 const NEW: CallFailure = { again: false, how: "answered", overloaded: false, retryAfterMs: 0 };
@@ -168,4 +169,44 @@ describe("silent", () => {
     expect(clock.asked).toEqual([1_000, 1_000]);
     expect(first.room).toBe(0);
   });
+});
+
+function openOutage(random = () => 1) {
+  const clock = new FakeClock();
+  const seen = { changes: [] as boolean[], probes: 0 };
+  const outage: Outage = new Outage({ clock, random, onChange: (on) => seen.changes.push(on), onProbe: () => seen.probes++ });
+  return { clock, outage, seen };
+}
+
+function sign(outage: Outage, times: number): void {
+  for (let count = 0; count < times; count++) outage.sign();
+}
+
+test("an outage has a pause before each probe, twice as long each time up to ten seconds; afterwards it begins small again", () => {
+  const { clock, outage, seen } = openOutage();
+  for (let round = 0; round < 2; round++) {
+    sign(outage, 5);
+    clock.asked.length = 0;
+    seen.probes = 0;
+    for (const pauseMs of [500, 1_000, 2_000, 4_000, 8_000, 10_000, 10_000]) {
+      clock.advance(pauseMs - 1);
+      const before = seen.probes;
+      expect(outage.paused).toBe(true);
+      clock.advance(1);
+      expect([outage.on, outage.paused, seen.probes]).toEqual([true, false, before + 1]);
+      outage.sign();
+    }
+    expect(clock.asked).toEqual([1_000, 2_000, 4_000, 8_000, 10_000, 10_000, 10_000]);
+    outage.end();
+    expect([outage.on, outage.paused, clock.timers]).toEqual([false, false, 0]);
+  }
+  expect(seen.changes).toEqual([true, false, true, false]);
+});
+
+test("half of the pause before a probe is chance", () => {
+  const { clock, outage } = openOutage(() => 0);
+  sign(outage, 5);
+  clock.advance(250);
+  outage.sign();
+  expect(clock.asked).toEqual([250, 500]);
 });

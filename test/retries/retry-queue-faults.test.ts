@@ -1,8 +1,7 @@
-import { setImmediate as turn } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { RetryQueue } from "../../src/retries/retry-queue.ts";
 import type { Row } from "./fake-rows.ts";
-import { FAILED, newGate, QueueFixture } from "./queue-fixture.ts";
+import { newGate, QueueFixture } from "./queue-fixture.ts";
 
 test("a journal that cannot be used is asked again with exponential backoff, told of once", async () => {
   const at = new QueueFixture();
@@ -29,22 +28,6 @@ test("a journal that cannot be used is asked again with exponential backoff, tol
     await at.until(() => at.rows.size === 0);
     await at.settle();
     at.add(1);
-  }
-  await at.queue.stop();
-});
-
-test("a journal that works again is told of again though nothing was due", async () => {
-  const at = new QueueFixture();
-  for (let outage = 1; outage <= 2; outage++) {
-    at.rows.unavailable = true;
-    if (outage === 1) at.queue.start();
-    else at.queue.notify();
-    await at.settle();
-    at.rows.unavailable = false;
-    expect(at.clock.nextMs).toBe(500);
-    at.clock.advance(500);
-    await at.settle();
-    expect(at.faults).toHaveLength(outage);
   }
   await at.queue.stop();
 });
@@ -113,32 +96,6 @@ test("a try that rejects during a look pauses the queue all the same, whatever t
   await at.settle();
   expect(at.tried).toEqual([1, 2]);
   await queue.stop();
-});
-
-test("stop: at any moment it leaves no try, no look and no timer", async () => {
-  for (let turns = 0; turns < 40; turns++) {
-    const at = new QueueFixture({ max: 3, maxPerSecond: 500 });
-    at.call = async ({ id }) => {
-      await turn();
-      return id % 3 === 0 ? FAILED : "ok";
-    };
-    at.add(40);
-    at.add(5, 100);
-    at.queue.start();
-    for (let count = 0; count < turns; count++) {
-      await turn();
-      at.clock.advance(5);
-    }
-    const stopping = Promise.all([at.queue.stop(), at.queue.stop()]);
-    const { length } = at.tried;
-    await stopping;
-    expect(await at.stop()).toEqual([0, 0, 0]);
-    at.queue.notify();
-    at.queue.postponed();
-    at.queue.resume();
-    await at.settle();
-    expect([at.tried.length, at.clock.timers]).toEqual([length, 0]);
-  }
 });
 
 test("stop waits for the tries and the look under way; what the look brings is not tried", async () => {

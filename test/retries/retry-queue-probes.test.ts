@@ -1,4 +1,3 @@
-import { setImmediate as turn } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { FAILED, newGate, QueueFixture } from "./queue-fixture.ts";
 
@@ -95,23 +94,6 @@ test("first tries go on while the endpoint answers anything; silent, they are pr
   await at.queue.stop();
 });
 
-test("first tries of the backlog that hang leave half of the calls to orders that fail now", async () => {
-  const at = new QueueFixture({ max: 8, kind: "first" });
-  const gate = newGate();
-  at.call = () => gate.passed.then(() => FAILED);
-  at.add(20);
-  at.queue.start();
-  await at.settle();
-  at.queue.notify();
-  await at.settle();
-  expect([at.tried.length, at.lane.room]).toEqual([4, 4]);
-  gate.open();
-  at.call = () => "ok";
-  await at.settle();
-  expect(new Set(at.tried).size).toBe(20);
-  await at.queue.stop();
-});
-
 test("a lane that had no room goes on as soon as anybody's call ends or goes well", async () => {
   const at = new QueueFixture({ max: 4 });
   const others = Array.from({ length: 4 }, () => at.lane.begin());
@@ -131,23 +113,6 @@ test("a lane that had no room goes on as soon as anybody's call ends or goes wel
   expect(at.rows.size).toBe(20);
   at.health.end(at.health.begin(), "ok");
   await at.until(() => at.rows.size === 0);
-  await at.queue.stop();
-});
-
-test("a limit of one grows with what goes well", async () => {
-  const at = new QueueFixture({ max: 8 });
-  for (let count = 0; count < 5; count++) at.health.end(at.health.begin(), { ...FAILED, again: true, overloaded: true });
-  expect(at.health.limit).toBe(1);
-  at.add(100);
-  const most: number[] = [];
-  at.call = async (): Promise<"ok"> => {
-    most.push(at.lane.inFlight);
-    for (let turns = 0; turns < 30; turns++) await turn();
-    return "ok";
-  };
-  at.queue.start();
-  await at.until(() => at.rows.size === 0);
-  expect([most[0], Math.max(...most), at.health.limit]).toEqual([1, 8, 8]);
   await at.queue.stop();
 });
 
@@ -198,24 +163,4 @@ test("tokens for rows that were not there, and for a look that failed, are given
   await at.settle();
   expect([at.faults.length, at.pace?.take(100)]).toEqual([1, 20]);
   expect(await at.stop()).toEqual([0, 0, 0]);
-});
-
-test("a queue that got no token gets its share though another one always wants more", async () => {
-  const greedy = new QueueFixture({ max: 64, maxPerSecond: 1_000 });
-  const { clock, pace } = greedy;
-  if (pace === undefined) throw new Error("no pace");
-  const modest = new QueueFixture({ max: 64, clock, pace });
-  greedy.add(10_000);
-  for (let count = 0; count < 100; count++) modest.rows.add(clock.nowMs());
-  greedy.queue.start();
-  modest.queue.start();
-  for (let refills = 0; refills < 20; refills++) {
-    await greedy.settle();
-    await modest.settle();
-    clock.advance(20);
-  }
-  await modest.settle();
-  expect([modest.tried.length, greedy.tried.length > 200]).toEqual([100, true]);
-  await modest.queue.stop();
-  expect(await greedy.stop()).toEqual([0, 0, 0]);
 });
