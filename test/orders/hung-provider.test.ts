@@ -5,7 +5,8 @@ import { postOrder, type Received } from "../support/http-client.ts";
 import { startWithProviders } from "./providers.ts";
 
 const FOR_EVER_MS = 300_000;
-const ORDERS = 160;
+// More than the bulkhead has room for.
+const ORDERS = 120;
 const AT_A_TIME = 40;
 // Calls of one provider's compensations at one time: first tries and retries.
 const BULKHEAD = 64 + 32;
@@ -34,17 +35,14 @@ function place(port: number, orderId: string): Promise<Received> {
   );
 }
 
-test.each([
-  ["none of its calls ever ends", 120_000],
-  ["its calls time out, so it counts as down", 300],
-])(
-  "refunds do not starve behind a vendor that hangs: %s",
-  async (_, compensationTimeoutMs) => {
+test(
+  "refunds do not starve behind a vendor of which no call ever ends",
+  async () => {
     let hangs = true;
     // Orders of which a call came to the vendor. A machine that is too slow may meet a deadline before it sends the call: nothing is owed then.
     const sent = new Set<string>();
     await using fixture = await startWithProviders(
-      { ORDER_TIMEOUT_MS: "1000", COMPENSATION_TIMEOUT_MS: String(compensationTimeoutMs), COURIER_CAPACITY: "128" },
+      { ORDER_TIMEOUT_MS: "1000", COMPENSATION_TIMEOUT_MS: "120000", COURIER_CAPACITY: "128" },
       {
         faultModeOf: ({ step, action, body }) => {
           if (!hangs || step !== "vendor") return undefined;

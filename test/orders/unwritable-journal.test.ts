@@ -140,18 +140,6 @@ test("an answer that cannot be stored after the compensations were tried: they a
   expect([at.steps("compensate").length, at.orderService.inFlight]).toEqual([STEPS.length, 0]);
 });
 
-test.each(["finish", "answer"] as const)("results of tries that end after an answer was lost at `%s` are not lost", async (write) => {
-  await using at = new OrderServiceFixture();
-  const { answer } = await at.place();
-  at.journal.refusals[write] = 1;
-  fail(at);
-  await expect(answer).rejects.toBeInstanceOf(AnswerLost);
-  await eventually("the answer to be stored", () => at.journal.answered.length === 1);
-  for (const step of at.steps("compensate")) step.end(OK);
-  await eventually("them to be written down", () => at.journal.rows.every(({ status }) => status === "done"));
-  expect(at.journal.tried).toHaveLength(STEPS.length);
-});
-
 test("who asks again before the outcome could be stored waits and gets what has become of the order: placed, the stored answer", async () => {
   await using at = new OrderServiceFixture();
   const { answer } = await at.place();
