@@ -68,22 +68,6 @@ test(`${SLOW} slow clients keep nobody from an answer, and get their own when th
   expect(page.finished).toBe(page.started);
 });
 
-test("slow clients that never come to an end are sent away, all of them, on both listeners", async () => {
-  server = await startService({ HEADERS_TIMEOUT_MS: "500", REQUEST_TIMEOUT_MS: "500" });
-  const slow = await Promise.all(Array.from({ length: 60 }, (_, n) => RawConnection.open(n % 2 === 0 ? server.port : server.adminPort)));
-  for (const [n, connection] of slow.entries()) {
-    const [atOnce, byByte] = slowRequest(Math.floor(n / 2));
-    await connection.write(atOnce + byByte.slice(0, 10));
-  }
-  for (const connection of slow) {
-    const answers = await connection.answersToTheEnd();
-    // The admin listener has no route for orders, and need not wait for a body to say so.
-    expect([408, 404]).toContain(answers[0]?.status);
-    expect(answers).toHaveLength(1);
-  }
-  await eventually("no socket open", () => openSockets() === 0);
-});
-
 test(`${OPENED_AND_CLOSED} connections that come and go in all ways leave no file descriptor behind`, async () => {
   server = await startService({ HEADERS_TIMEOUT_MS: FOR_EVER_MS, REQUEST_TIMEOUT_MS: FOR_EVER_MS });
   const health = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n";

@@ -207,15 +207,6 @@ describe("one that waits far longer than any order takes", () => {
     await refused;
   });
 
-  test("may wait as long as a timer can, where orders have that long", async () => {
-    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
-    const otherNodes = new FakeOtherNodes();
-    const waiting = new Elsewhere(otherNodes, 2 ** 31 - 1).endOf("o", 1, undefined);
-    await vi.advanceTimersByTimeAsync(1_000_000);
-    waitOf(otherNodes).end({ json: "{}" });
-    expect(await waiting).toEqual({ json: "{}" });
-  });
-
   test("leaves no timer and no listener behind when its wait is over, which no shutdown cancels any more", async () => {
     const before = timers();
     const otherNodes = new FakeOtherNodes();

@@ -213,17 +213,6 @@ describe("an open circuit", () => {
     expect(await outcomeOf(probe, "payment")).toEqual({ status: "canceled", cause: "sibling_failed", effect: "none" });
     expect(runner.names()).toEqual(["vendor"]);
   });
-
-  test("refuses a step that waited for its capacity while it opened", async () => {
-    const one = new Capacity(1);
-    const permit = one.tryAcquire();
-    const order = new Pipeline(runner, { ...capacities, vendor: one }, { vendor }).run(INPUT, scope);
-    await openCircuit();
-    expect(one.waiting).toBe(1);
-    permit?.release();
-    expect(await order).toMatchObject({ error: "vendor_unavailable", retryAfterMs: expect.any(Number) });
-    expect([calls().length, one.inUse]).toEqual([0, 0]);
-  });
 });
 
 describe("what a canceled call says of its provider", () => {

@@ -165,59 +165,6 @@ test("paused: nothing is tried or taken, what is under way goes on", async () =>
   await at.queue.stop();
 });
 
-test("rows that come during a pause from a look before it are not tried, and a resume gets them again", async () => {
-  const at = new QueueFixture();
-  at.add(1);
-  const read: Row[][] = [];
-  const answered = newGate();
-  const queue = new RetryQueue<Row>({
-    idOf: ({ id }) => id,
-    // Only read, as events are.
-    async take({ limit }) {
-      const items = at.rows.all().slice(0, limit);
-      read.push(items);
-      if (read.length === 1) await answered.passed;
-      return { items };
-    },
-    async attempt({ id }) {
-      at.tried.push(id);
-      await at.rows.done(id);
-    },
-    lane: at.lane,
-    clock: at.clock,
-  });
-  queue.start();
-  queue.pause();
-  answered.open();
-  await at.settle();
-  expect([read.length, at.tried]).toEqual([1, []]);
-  queue.resume();
-  await at.until(() => at.rows.size === 0);
-  expect(at.tried).toEqual([1]);
-  await queue.stop();
-});
-
-test("a notify while the journal has the rows together and has not answered leads to another look", async () => {
-  const at = new QueueFixture();
-  const answered = newGate();
-  const queue = new RetryQueue<Row>({
-    idOf: ({ id }) => id,
-    take: at.holdingLook(1, answered),
-    attempt: ({ id }) => at.rows.done(id),
-    lane: at.lane,
-    clock: at.clock,
-  });
-  queue.start();
-  await at.settle();
-  at.add(1);
-  queue.notify();
-  await at.settle();
-  expect([at.looks, at.rows.size]).toEqual([1, 1]);
-  answered.open();
-  await at.until(() => at.rows.size === 0);
-  await queue.stop();
-});
-
 test("a look that began before a try was stored, and says that nothing is due for long, does not make its row be forgotten", async () => {
   const at = new QueueFixture();
   const [row] = at.add(1);
