@@ -1,6 +1,8 @@
 import { setImmediate as drainMicrotasks } from "node:timers/promises";
+import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { Admission } from "../../src/admission/admission.ts";
+import { Demand, fairWeights } from "../../src/admission/fair-shares.ts";
 import { CancelScope, Capacity, type Permit } from "../../src/threads/index.ts";
 
 const LOOK_MS = 100;
@@ -63,10 +65,6 @@ describe("an order is refused when its capacity will not come before its deadlin
 
   test("who has a free permit is admitted, however long it is held: only so can a wrong estimate be mended", () => {
     expect(fixture({ holdMs: 60_000 }).burst(20)).toBe(5);
-  });
-
-  test("a hold time that is not known yet is taken for a twentieth of the deadline", () => {
-    expect(fixture({ holdMs: "unknown", orderTimeoutMs: 60_000 }).burst(200)).toBe(75);
   });
 
   test("an order that came to the line, or to nothing, is not counted twice", async () => {
@@ -236,13 +234,6 @@ describe("the limit adapts", () => {
     expect(admits()).toBe(false);
     expect(admission.limit).toBeLessThan(1_000);
   });
-
-  test("it is never below 1 nor above MAX_IN_FLIGHT", () => {
-    const { admission, wait } = fixture({ maxInFlight: 7 });
-    expect(admission.limit).toBe(7);
-    wait(1_000);
-    expect(admission.limit).toBe(1);
-  });
 });
 
 test("who asks with a lower priority finds more in front of it", () => {
@@ -300,4 +291,35 @@ test("Retry-After grows with the excess, and says 30 s at most", async () => {
   expect(refusal()).toBe(30);
   expect(admission.full()).toBe(30);
   expect(admission.refused.max_in_flight).toBe(2);
+});
+
+const asked = fc.tuple(fc.nat(100_000), fc.nat(100_000), fc.nat(100_000));
+
+test("in any mix an order gets half as much again as one of the next priority, and the weights are only handed round", () => {
+  fc.assert(
+    fc.property(asked, (counts) => {
+      const weights = fairWeights(counts);
+      const each = weights.map((weight, priority) => weight / Math.max(1, counts[priority] as number));
+      for (const lower of [1, 2]) expect((each[lower - 1] as number) / (each[lower] as number)).toBeGreaterThanOrEqual(1.5 - 1e-9);
+      expect(weights.reduce((sum, weight) => sum + weight)).toBeCloseTo(13, 6);
+      expect(Math.min(...weights)).toBeGreaterThan(0);
+    }),
+    { numRuns: 1_000 },
+  );
+});
+
+test("most orders are urgent: they share the weights of all, in proportion", () => {
+  const [urgent, normal, background] = fairWeights([900, 90, 10]);
+  // 900 * 2.25, 90 * 1.5 and 10 parts of 13.
+  expect(urgent).toBeCloseTo((13 * 2_025) / 2_170);
+  expect(normal).toBeCloseTo((13 * 135) / 2_170);
+  expect(background).toBeCloseTo((13 * 10) / 2_170);
+});
+
+test("what came longer ago than a deadline hardly counts", () => {
+  const demand = new Demand(2_000);
+  demand.asked[1] = 1_000;
+  expect(demand.arriving(1, 20)).toBeCloseTo(10);
+  for (let n = 0; n < 100; n++) demand.pass(100);
+  expect(demand.asked[1]).toBeLessThan(10);
 });

@@ -31,36 +31,15 @@ async function openLoop(perSecond: number, count: number, order: (n: number) => 
 
 const kindOf = ({ json }: Received): string => json.error?.kind ?? json.status;
 
-interface Bottleneck {
-  readonly what: string;
-  readonly settings: Readonly<Record<string, string>>;
-  readonly order: (n: number) => object;
-  readonly perSecond: number;
-  /** One in so many may fail. Computing takes as long as the rest of the machine lets it, which no forecast knows. */
-  readonly oneIn: number;
-}
-
-const BOTTLENECKS: readonly Bottleneck[] = [
-  { what: "the couriers", settings: {}, order: (n) => ({ order_id: `courier-${n}`, amount: 1 }), perSecond: 150, oneIn: 10 },
-  {
-    what: "a thread that computes",
-    settings: { CPU_THREADS: "1" },
-    order: (n) => ({ ...orderOf(`cpu-${n}`, 0), cpu_ms: { payment: 30 } }),
-    perSecond: 100,
-    oneIn: 2,
-  },
-];
-
-test.each(BOTTLENECKS)("at three times what $what can do few accepted orders fail, and the others have run no step", async (each) => {
-  const { settings, order, perSecond, oneIn } = each;
-  running = await startService(settings);
-  const answers = await openLoop(perSecond, 2 * perSecond, order);
+test("at three times what the couriers can do few accepted orders fail, and the others have run no step", async () => {
+  running = await startService();
+  const answers = await openLoop(150, 300, (n) => ({ order_id: `courier-${n}`, amount: 1 }));
   const ok = answers.filter(({ status }) => status === 200).length;
   const refused = answers.filter((answer) => kindOf(answer) === "overloaded");
   const failed = answers.length - ok - refused.length;
   expect(ok).toBeGreaterThan(10);
   expect(refused.length).toBeGreaterThan(10);
-  expect(failed).toBeLessThanOrEqual((ok + failed) / oneIn);
+  expect(failed).toBeLessThanOrEqual((ok + failed) / 10);
   for (const { status, headers, json } of refused) {
     expect([status, json.steps]).toEqual([503, undefined]);
     expect(headers["retry-after"]).toMatch(/^([1-9]|[12]\d|30)$/);
@@ -74,29 +53,6 @@ test.each(BOTTLENECKS)("at three times what $what can do few accepted orders fai
   const { started } = running.service.threads.totals();
   expect(started).toBeGreaterThanOrEqual(STEPS.length * ok);
   expect(started).toBeLessThanOrEqual(STEPS.length * ok + 2 * STEPS.length * failed);
-});
-
-test("200 orders at once on an idle service are all placed where they fit their deadlines", async () => {
-  running = await startService({ COURIER_CAPACITY: "40", ORDER_TIMEOUT_MS: "20000" });
-  const answers = await Promise.all(Array.from({ length: 200 }, (_, n) => postOrder(running.port, { order_id: `burst-${n}`, amount: 1 })));
-  expect(answers.filter(({ status }) => status !== 200)).toEqual([]);
-  await expectNothingLeft();
-});
-
-test("orders that are slow and wait for nothing are no overload", async () => {
-  running = await startService({ COURIER_CAPACITY: "128", ORDER_TIMEOUT_MS: "300000" });
-  const { orderService } = running.service;
-  const gone = new AbortController();
-  const slow = Array.from({ length: 120 }, (_, n) =>
-    postOrder(running.port, orderOf(`slow-${n}`, 250_000), { signal: gone.signal }).catch(() => undefined),
-  );
-  await eventually("all to run", () => running.service.threads.totals().running === STEPS.length * 120);
-  await new Promise((resolve) => setTimeout(resolve, 500));
-  expect(orderService.inFlight).toBe(120);
-  expect(await postOrder(running.port, orderOf("quick", 0))).toMatchObject({ status: 200 });
-  gone.abort();
-  await Promise.all(slow);
-  await expectNothingLeft();
 });
 
 test("an urgent order gets past those that wait for a courier", async () => {

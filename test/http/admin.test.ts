@@ -1,4 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { StuckThreads } from "../../src/admin/stuck-threads.ts";
+import type { StepRunner } from "../../src/orders/step-runner.ts";
 import { perStep, STEPS } from "../../src/orders/steps.ts";
 import { eventually } from "../support/eventually.ts";
 import { newId, orderOf, postOrder, send, type ThreadsPage, threadsPage } from "../support/http-client.ts";
@@ -6,32 +8,36 @@ import { startService, type TestService } from "../support/service.ts";
 
 // Far longer than any test waits.
 const FOR_EVER_MS = 300_000;
-const THREADS = { THREADS: "2", CPU_THREADS: "2" };
-const ALL_THREADS = { exclusiveAtStart: true };
 
 let server: TestService;
 beforeAll(async () => {
-  server = await startService({ ...THREADS, ORDER_TIMEOUT_MS: String(FOR_EVER_MS) }, ALL_THREADS);
+  server = await startService({ THREADS: "2", CPU_THREADS: "2", ORDER_TIMEOUT_MS: String(FOR_EVER_MS) }, { exclusiveAtStart: true });
 });
 afterAll(() => server.stop());
 
-const counters = (of = server) => threadsPage(of.adminPort);
-const chaos = (fault: string, body?: unknown, of = server) => send(of.adminPort, { method: "POST", path: `/chaos/${fault}`, body });
+const counters = () => threadsPage(server.adminPort);
+const chaos = (fault: string, body?: unknown) => send(server.adminPort, { method: "POST", path: `/chaos/${fault}`, body });
+/** Why threads were replaced, as the log has it. */
+const reasons = () => server.logged.filter(({ msg }) => msg === "thread replaced").map(({ reason }) => reason);
 const idsOf = (page: ThreadsPage) => page.threads.map(({ id }) => id);
 const settled = (page: ThreadsPage) => page.running === 0 && page.started === page.finished && page.orders_in_flight === 0;
-/** All threads up, none of them among `gone`, and nothing running. */
-const recovered = (gone: readonly number[], replaced: number, of = server) =>
-  eventually(
-    "all threads up again and nothing running",
-    () => counters(of),
-    (page) => page.threads.length === 4 && page.replaced === replaced && settled(page) && !idsOf(page).some((id) => gone.includes(id)),
-  );
-
-async function nextOrderWorks(of = server): Promise<void> {
-  const waiting = await postOrder(of.port, orderOf(newId("next"), 1));
-  expect(waiting).toMatchObject({ status: 200, json: { status: "ok" } });
-  const computing = await postOrder(of.port, { order_id: newId("next"), amount: 1, cpu_ms: perStep(() => 1) });
-  expect(computing).toMatchObject({ status: 200, json: { status: "ok" } });
+/** All threads up, none of them among `gone`, so many replaced since `before`, nothing running, and the next orders work. */
+async function recovered(before: ThreadsPage, gone: readonly number[], replaced: number): Promise<ThreadsPage> {
+  const page = await eventually("all threads up again and nothing running", counters, (page) => {
+    const areNew = !idsOf(page).some((id) => gone.includes(id));
+    return page.threads.length === 4 && page.replaced === before.replaced + replaced && settled(page) && areNew;
+  });
+  expect(server.service.threads.counters()).toEqual({
+    groups: 0,
+    unsettled: 0,
+    exclusivePermits: 0,
+    exclusiveWaiting: 0,
+    watchedGroups: 0,
+  });
+  for (const order of [orderOf(newId("next"), 1), { order_id: newId("next"), amount: 1, cpu_ms: perStep(() => 1) }]) {
+    expect(await postOrder(server.port, order)).toMatchObject({ status: 200, json: { status: "ok" } });
+  }
+  return page;
 }
 
 describe("GET /debug/threads", () => {
@@ -72,7 +78,7 @@ describe("GET /debug/threads", () => {
     expect(after).toMatchObject({
       started: before.started + STEPS.length,
       finished: before.finished + STEPS.length,
-      replaced: 0,
+      replaced: before.replaced,
     });
     expect(after.threads.reduce((sum, { started }) => sum + started, 0)).toBe(after.started);
   });
@@ -87,16 +93,12 @@ describe("GET /debug/threads", () => {
 
 describe("POST /chaos/kill-thread", () => {
   test("ends a busy thread: its orders get a clear answer and the counters balance", async () => {
-    await using fresh = await startService({ ...THREADS, ORDER_TIMEOUT_MS: String(FOR_EVER_MS) }, ALL_THREADS);
-    const orders = [1, 2, 3, 4].map((n) => postOrder(fresh.port, orderOf(`killed-${n}`, FOR_EVER_MS)));
-    const during = await eventually(
-      "all steps running",
-      () => counters(fresh),
-      ({ running }) => running === 4 * STEPS.length,
-    );
+    const before = await counters();
+    const orders = [1, 2, 3, 4].map((n) => postOrder(server.port, orderOf(`killed-${n}`, FOR_EVER_MS)));
+    const during = await eventually("all steps running", counters, ({ running }) => running === 4 * STEPS.length);
     expect(during.orders_in_flight).toBe(4);
 
-    const { status, json } = await chaos("kill-thread", undefined, fresh);
+    const { status, json } = await chaos("kill-thread");
     expect({ status, json }).toEqual({ status: 200, json: { status: "ok", killed: expect.any(Number) } });
     expect(during.threads.find(({ id }) => id === json.killed)).toMatchObject({ pool: "shared", running: 2 * STEPS.length });
 
@@ -108,46 +110,37 @@ describe("POST /chaos/kill-thread", () => {
       for (const ending of endings) expect(["error internal", "canceled sibling_failed"]).toContain(ending);
     }
     // All of them answered: this holds now, not some time later.
-    const after = await counters(fresh);
-    expect(after).toMatchObject({ running: 0, finished: after.started, orders_in_flight: 0, replaced: 1 });
+    const after = await counters();
+    expect(after).toMatchObject({ running: 0, finished: after.started, orders_in_flight: 0, replaced: before.replaced + 1 });
     // Compensating what the lost steps may have done counts too.
     expect(after.started).toBeGreaterThanOrEqual(during.started);
-    expect(fresh.service.capacities.courier.inUse).toBe(0);
-    await recovered([json.killed], 1, fresh);
-    await nextOrderWorks(fresh);
+    expect(server.service.capacities.courier.inUse).toBe(0);
+    await recovered(before, [json.killed], 1);
   });
 
   test("ends a computing thread, and the orders of others notice nothing", async () => {
-    await using fresh = await startService({ ...THREADS, ORDER_TIMEOUT_MS: String(FOR_EVER_MS) }, ALL_THREADS);
+    const before = await counters();
     // Two steps get a thread and the others wait, so that no thread of the other pool is ever the busiest.
     const cpu = perStep(() => FOR_EVER_MS);
-    const computing = postOrder(fresh.port, { order_id: "computes", amount: 1, cpu_ms: cpu });
-    await eventually(
-      "two steps computing",
-      () => counters(fresh),
-      ({ running }) => running === 2,
-    );
-    const { json } = await chaos("kill-thread", undefined, fresh);
-    const waiting = postOrder(fresh.port, orderOf("waits", 300));
+    const computing = postOrder(server.port, { order_id: "computes", amount: 1, cpu_ms: cpu });
+    await eventually("two steps computing", counters, ({ running }) => running === 2);
+    const { json } = await chaos("kill-thread");
+    const waiting = postOrder(server.port, orderOf("waits", 300));
     expect(await computing).toMatchObject({ status: 500, json: { error: { kind: "internal" } } });
     expect(await waiting).toMatchObject({ status: 200 });
-    const page = await recovered([json.killed], 1, fresh);
+    const page = await recovered(before, [json.killed], 1);
     expect(page.threads.filter(({ pool }) => pool === "exclusive")).toHaveLength(2);
-    await nextOrderWorks(fresh);
   });
 
   test("ends an idle thread where none is busy, again and again", async () => {
-    await using fresh = await startService(THREADS, ALL_THREADS);
-    await nextOrderWorks(fresh);
-    for (const replaced of [1, 2, 3]) {
-      const before = await counters(fresh);
-      const { status, json } = await chaos("kill-thread", undefined, fresh);
+    for (let times = 0; times < 3; times++) {
+      const before = await counters();
+      const { status, json } = await chaos("kill-thread");
       expect(status).toBe(200);
       expect(idsOf(before)).toContain(json.killed);
-      expect(await recovered([json.killed], replaced, fresh)).toMatchObject({ started: before.started, finished: before.finished });
+      expect(await recovered(before, [json.killed], 1)).toMatchObject({ started: before.started, finished: before.finished });
     }
-    await nextOrderWorks(fresh);
-    expect(fresh.logged.filter(({ level }) => level >= 40)).toMatchObject(Array(3).fill({ msg: "thread replaced", reason: "killed" }));
+    expect(new Set(reasons())).toEqual(new Set(["killed"]));
   });
 });
 
@@ -157,53 +150,32 @@ describe("POST /chaos/stick-thread", () => {
     ["of the default, with an empty object", {}, 5_000],
     ["of the default, with no body", undefined, 5_000],
   ])("%s is replaced after the grace, and orders notice nothing", async (_what, body, stuckMs) => {
-    await using fresh = await startService(THREADS, ALL_THREADS);
-    const before = await counters(fresh);
-    const order = postOrder(fresh.port, orderOf("meanwhile", 600));
-    const { status, json } = await chaos("stick-thread", body, fresh);
+    const before = await counters();
+    const order = postOrder(server.port, orderOf(newId("meanwhile"), 600));
+    const { status, json } = await chaos("stick-thread", body);
     expect({ status, json }).toEqual({ status: 200, json: { status: "ok", stuck_ms: stuckMs } });
     expect(await order).toMatchObject({ status: 200, json: { status: "ok" } });
-    const page = await recovered([], 1, fresh);
+    const page = await recovered(before, [], 1);
     const gone = before.threads.filter(({ id }) => !idsOf(page).includes(id));
     expect(gone).toMatchObject([{ pool: "exclusive" }]);
     // The steps of the order, and the one that stuck.
     const ran = STEPS.length + 1;
     expect(page).toMatchObject({ started: before.started + ran, finished: before.finished + ran });
-    await nextOrderWorks(fresh);
-    expect(fresh.logged.filter(({ level }) => level >= 40)).toMatchObject([{ msg: "thread replaced", reason: "grace" }]);
-    expect(fresh.service.threads.counters()).toEqual({
-      groups: 0,
-      unsettled: 0,
-      exclusivePermits: 0,
-      exclusiveWaiting: 0,
-      watchedGroups: 0,
-    });
+    expect(reasons().at(-1)).toBe("grace");
   });
 
   test("twice at one time sticks two threads", async () => {
-    await using fresh = await startService(THREADS, ALL_THREADS);
-    const answers = await Promise.all([chaos("stick-thread", { ms: 60_000 }, fresh), chaos("stick-thread", { ms: 60_000 }, fresh)]);
+    const before = await counters();
+    const answers = await Promise.all([chaos("stick-thread", { ms: 60_000 }), chaos("stick-thread", { ms: 60_000 })]);
     expect(answers.map(({ status }) => status)).toEqual([200, 200]);
-    const page = await recovered([], 2, fresh);
-    expect(page.started).toBe(2);
-    await nextOrderWorks(fresh);
+    expect((await recovered(before, [], 2)).started).toBe(before.started + 2);
   });
 
   test.each([
-    ["ms", '{"ms":0}'],
-    ["ms", '{"ms":-1}'],
-    ["ms", '{"ms":1.5}'],
-    ["ms", '{"ms":600001}'],
-    ["ms", '{"ms":1e400}'],
-    ["ms", '{"ms":"5"}'],
-    ["ms", '{"ms":null}'],
+    ...["0", "-1", "1.5", "600001", "1e400", '"5"', "null"].map((ms) => ["ms", `{"ms":${ms}}`]),
     ["seconds", '{"seconds":5}'],
-    ["body", "[]"],
-    ["body", "null"],
-    ["body", "5"],
-    ["body", "{"],
-    ["body", "ms=5"],
-  ])("names %s in its refusal of %s, and sticks nothing", async (field, body) => {
+    ...["[]", "null", "5", "{", "ms=5"].map((body) => ["body", body]),
+  ] as [string, string][])("names %s in its refusal of %s, and sticks nothing", async (field, body) => {
     const before = await counters();
     const { status, json } = await chaos("stick-thread", body);
     expect({ status, json }).toEqual({
@@ -217,6 +189,29 @@ describe("POST /chaos/stick-thread", () => {
     const answer = await chaos("stick-thread", '{"ms":5}'.padEnd(1025));
     expect(answer).toMatchObject({ status: 413, json: { error: { kind: "payload_too_large" } } });
     expect(answer.json.error.message).not.toContain("16 KiB");
+  });
+
+  test("a thread that cannot be stuck now does not spoil later tries", async () => {
+    let full = true;
+    const begun = new SharedArrayBuffer(4);
+    const runner: StepRunner = {
+      open() {
+        if (full) throw new Error("the board is full");
+        return {
+          cause: undefined,
+          async run() {
+            Atomics.add(new Int32Array(begun), 0, 1);
+            Atomics.notify(new Int32Array(begun), 0);
+            return { outcome: { status: "canceled", cause: "shutdown", effect: "none" }, endedAtMs: 0 };
+          },
+          close() {},
+        };
+      },
+    };
+    const sticking = new StuckThreads(runner, begun);
+    await expect(sticking.stick(5)).rejects.toThrow("the board is full");
+    full = false;
+    expect(await sticking.stick(5)).toBe(true);
   });
 });
 

@@ -1,24 +1,27 @@
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { closeSync, constants, linkSync, mkdtempSync, openSync, readFileSync, renameSync, rmSync, writeFileSync, writeSync } from "node:fs";
+import { closeSync, constants, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync, writeSync } from "node:fs";
 import { Agent } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, describe, expect, test } from "vitest";
-import { AccessKeys } from "../../src/http/access-keys.ts";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { STEPS } from "../../src/orders/steps.ts";
 import { ChildServer } from "../support/child-server.ts";
 import { eventually } from "../support/eventually.ts";
-import { newId, orderOf, postOrder, type Received, send, threadsPage } from "../support/http-client.ts";
+import { newId, orderOf, postOrder, type Received, send } from "../support/http-client.ts";
 import { RawConnection } from "../support/raw-connection.ts";
-import { startService } from "../support/service.ts";
+import { startService, type TestService } from "../support/service.ts";
 
 const FOR_EVER_MS = 300_000;
-const onWindows = process.platform === "win32";
+const [ANNA, BERT, CLEO, OPERATOR] = ["anna", "bert", "cleo", "operator"].map((who) => `${who}-long-enough-key`) as [
+  string,
+  string,
+  string,
+  string,
+];
 // Starts faster.
 const SMALL = { THREADS: "1", CPU_THREADS: "1" };
 const directory = mkdtempSync(join(tmpdir(), "api-keys-"));
-afterAll(() => rmSync(directory, { recursive: true }));
 
 let files = 0;
 const pathOf = (name: string): string => join(directory, `${name}-${files++}`);
@@ -29,7 +32,21 @@ const fileWith = (text: string): string => {
 };
 const hashed = (key: string) => `sha256:${createHash("sha256").update(key).digest("hex")}`;
 const bearer = (key: string) => ({ authorization: `Bearer ${key}` });
-const basic = (key: string) => ({ authorization: `Basic ${Buffer.from(`anyone:${key}`).toString("base64")}` });
+const basic = (user: string, password: string) => ({ authorization: `Basic ${Buffer.from(`${user}:${password}`).toString("base64")}` });
+
+let server: TestService;
+beforeAll(async () => {
+  // Two threads: each is killed once.
+  const keys = {
+    API_KEYS_FILE: fileWith(`${ANNA}\n${hashed(BERT)}\n${hashed(CLEO)}`),
+    ADMIN_KEYS_FILE: fileWith(`${OPERATOR}\n${hashed(BERT)}`),
+  };
+  server = await startService({ THREADS: "2", CPU_THREADS: "1", ...keys });
+});
+afterAll(async () => {
+  await server.stop();
+  rmSync(directory, { recursive: true });
+});
 
 function expectUnauthorized(answer: Received): void {
   expect(answer).toMatchObject({
@@ -40,97 +57,18 @@ function expectUnauthorized(answer: Received): void {
   expect(answer.headers["x-request-id"]).toMatch(/./);
 }
 
-describe("the name of a key's client", () => {
-  const nameIn = async (text: string, key: string) => (await AccessKeys.read("API_KEYS_FILE", fileWith(text))).find(key);
-
-  test("stays the same over restarts, wherever and however the key stands in the file, and is another for another key", async () => {
-    const names = [
-      await nameIn("anna-long-enough-key", "anna-long-enough-key"),
-      await nameIn("anna-long-enough-key", "anna-long-enough-key"),
-      await nameIn(hashed("anna-long-enough-key"), "anna-long-enough-key"),
-      await nameIn(
-        `bert-long-enough-key\n# more\n${hashed("anna-long-enough-key")
-          .replace(/[a-f]/g, (digit) => digit.toUpperCase())
-          .replace(/^SHA/i, "sha")}`,
-        "anna-long-enough-key",
-      ),
-    ];
-    expect(new Set(names.map((client) => JSON.stringify(client))).size).toBe(1);
-    expect(names[0]?.name).toMatch(/^[0-9a-f]{32}$/);
-    expect(await nameIn("anna-long-enough-key\nbert-long-enough-key", "bert-long-enough-key")).not.toEqual(names[0]);
-  });
-
-  test("is none for what is no key, not even for a key's hash", async () => {
-    for (const shown of [
-      "anna-long-enough-ke",
-      "anna-long-enough-key2",
-      "ANNA-LONG-ENOUGH-KEY",
-      "",
-      hashed("anna-long-enough-key"),
-      hashed("anna-long-enough-key").slice("sha256:".length),
-    ]) {
-      expect(await nameIn(`anna-long-enough-key\n${hashed("bert-long-enough-key")}`, shown)).toBeUndefined();
-    }
-  });
-
-  test("is found among thousands of keys, and twice the same key is one", async () => {
-    const all = Array.from({ length: 3_000 }, (_, n) => `long-enough-key-${n}`);
-    const keys = await AccessKeys.read("API_KEYS_FILE", fileWith([...all, hashed("long-enough-key-7"), "long-enough-key-7"].join("\n")));
-    expect(keys.count).toBe(3_000);
-    expect(new Set(all.map((key) => keys.find(key)?.name)).size).toBe(3_000);
-  });
-
-  test.skipIf(onWindows)("comes from the newest look at the file, though an older one ends later", async () => {
-    const file = fileWith("first-long-enough-key");
-    const keys = await AccessKeys.read("API_KEYS_FILE", file);
-    const pipe = pathOf("pipe");
-    expect(spawnSync("mkfifo", [pipe]).status).toBe(0);
-    rmSync(file);
-    linkSync(pipe, file);
-    const older = keys.reload();
-    const writer = await eventually(
-      "a reader",
-      () => openToWrite(pipe),
-      (fd) => fd !== undefined,
-    );
-    renameSync(fileWith("new-long-enough-key"), file);
-    const newest = keys.reload();
-    // By then the newest would be over too, had it not to wait.
-    await AccessKeys.read("API_KEYS_FILE", file);
-    writeSync(writer as number, "old-long-enough-key\n");
-    closeSync(writer as number);
-    await Promise.all([older, newest]);
-    expect(["first-long-enough-key", "old-long-enough-key", "new-long-enough-key"].map((key) => keys.find(key) !== undefined)).toEqual([
-      false,
-      false,
-      true,
-    ]);
-  });
-});
-
-/** Opens a named pipe, undefined while nobody reads it. */
-function openToWrite(pipe: string): number | undefined {
-  try {
-    return openSync(pipe, constants.O_WRONLY | constants.O_NONBLOCK);
-  } catch {
-    return undefined;
-  }
-}
-
 describe("with API_KEYS_FILE", () => {
-  test("orders and look-ups need a key, health checks and the admin listener do not", async () => {
-    await using server = await startService({
-      ...SMALL,
-      API_KEYS_FILE: fileWith(`anna-long-enough-key\n${hashed("bert-long-enough-key")}`),
-    });
-    const { port, adminPort } = server;
+  test("orders and look-ups need a key, health checks do not", async () => {
+    const { port } = server;
     const placed = orderOf(newId("placed"), 0);
+    const { started } = server.service.threads.totals();
     for (const headers of [
       {},
       bearer("wrong"),
-      bearer("anna-long-enough-ke"),
-      basic("anna-long-enough-key"),
-      { authorization: "anna-long-enough-key" },
+      bearer(ANNA.slice(0, -1)),
+      bearer(OPERATOR),
+      basic("anyone", ANNA),
+      { authorization: ANNA },
     ]) {
       expectUnauthorized(await postOrder(port, placed, { headers }));
       expectUnauthorized(await postOrder(port, "no order", { headers }));
@@ -138,231 +76,257 @@ describe("with API_KEYS_FILE", () => {
       expectUnauthorized(await send(port, { path: "/order/%20", headers }));
       expect((await send(port, { method: "HEAD", path: `/order/${placed.order_id}`, headers })).status).toBe(401);
     }
-    for (const path of ["/healthz", "/readyz"]) expect((await send(port, { path })).status).toBe(200);
+    // Who comes from another site learns nothing about keys.
+    for (const headers of [{}, bearer(ANNA)]) {
+      expect((await postOrder(port, placed, { headers: { ...headers, "sec-fetch-site": "cross-site" } })).status).toBe(403);
+    }
     expect((await send(port, { path: "/nowhere" })).status).toBe(404);
     expect((await send(port, { path: "/order" })).status).toBe(405);
-    expect(await threadsPage(adminPort)).toMatchObject({ started: 0 });
-
-    for (const headers of [
-      bearer("anna-long-enough-key"),
-      bearer("bert-long-enough-key"),
-      { authorization: "bearer  bert-long-enough-key" },
-    ]) {
+    expect(server.service.threads.totals().started).toBe(started);
+    for (const headers of [bearer(ANNA), bearer(BERT), { authorization: `bearer  ${BERT}` }]) {
       expect((await postOrder(port, placed, { headers })).status).toBe(200);
       expect((await send(port, { path: `/order/${placed.order_id}`, headers })).status).toBe(200);
       expect((await postOrder(port, "no order", { headers })).status).toBe(400);
     }
   });
 
-  test("who comes from another site learns nothing about keys", async () => {
-    await using server = await startService({ ...SMALL, API_KEYS_FILE: fileWith("anna-long-enough-key") });
-    const headers = { "sec-fetch-site": "cross-site" };
-    expect((await postOrder(server.port, orderOf(newId("foreign"), 0), { headers })).status).toBe(403);
-    expect(
-      (await postOrder(server.port, orderOf(newId("foreign"), 0), { headers: { ...headers, ...bearer("anna-long-enough-key") } })).status,
-    ).toBe(403);
-  });
-
-  test("the answer does not wait for the body, and does not ask for it", async () => {
-    await using server = await startService({ ...SMALL, API_KEYS_FILE: fileWith("anna-long-enough-key") });
-    using silent = await RawConnection.open(server.port);
-    await silent.write("POST /order HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n");
-    expect(await silent.until(/\r\n\r\n\{.*\}/)).toMatch(/^HTTP\/1\.1 401 /);
-    using polite = await RawConnection.open(server.port);
-    await polite.write("POST /order HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: 100\r\n\r\n");
-    expect(await polite.until(/\r\n\r\n\{.*\}/)).toMatch(/^HTTP\/1\.1 401 /);
-    using large = await RawConnection.open(server.port);
-    await large.write("POST /order HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000\r\n\r\n");
-    expect(await large.until(/\r\n\r\n\{.*\}/)).toMatch(/^HTTP\/1\.1 401 /);
-  });
-
-  test("a refused order leaves its connection fit for the next", async () => {
-    await using server = await startService({ ...SMALL, API_KEYS_FILE: fileWith("anna-long-enough-key") });
+  test("the answer does not wait for the body, and does not ask for it; a refused order leaves its connection fit for the next", async () => {
+    for (const headers of ["Content-Length: 100", "Expect: 100-continue\r\nContent-Length: 100", "Content-Length: 1000000"]) {
+      using silent = await RawConnection.open(server.port);
+      await silent.write(`POST /order HTTP/1.1\r\nHost: localhost\r\n${headers}\r\n\r\n`);
+      expect(await silent.until(/\r\n\r\n\{.*\}/)).toMatch(/^HTTP\/1\.1 401 /);
+    }
     const agent = new Agent({ keepAlive: true, maxSockets: 1 });
     const order = orderOf(newId("second-try"), 0);
     expectUnauthorized(await postOrder(server.port, order, { agent }));
-    expect(await postOrder(server.port, order, { agent, headers: bearer("anna-long-enough-key") })).toMatchObject({
-      status: 200,
-      reused: true,
-    });
+    expect(await postOrder(server.port, order, { agent, headers: bearer(ANNA) })).toMatchObject({ status: 200, reused: true });
     agent.destroy();
   });
 
-  test("an Idempotency-Key belongs to its client: another's is another, with another body or the same", async () => {
-    await using server = await startService({
-      ...SMALL,
-      API_KEYS_FILE: fileWith(`anna-long-enough-key\nbert-long-enough-key\n${hashed("cleo-long-enough-key")}`),
-    });
-    const post = (who: string, order: object) =>
-      postOrder(server.port, order, { headers: { ...bearer(`${who}-long-enough-key`), "idempotency-key": "same" } });
+  test("an Idempotency-Key belongs to its client: another's is another, with another body or the same; refusals bind none", async () => {
+    const keyed = (who: string) => ({ headers: { ...bearer(who), "idempotency-key": "same" } });
+    const post = (who: string, order: object) => postOrder(server.port, order, keyed(who));
     const failing = { ...orderOf(newId("failing"), 0), fail_step: "vendor" };
     const other = orderOf(newId("other"), 0);
 
-    const first = await post("anna", failing);
+    expectUnauthorized(await post("nobody", other));
+    const first = await post(ANNA, failing);
     expect(first.status).toBe(503);
-    const repeat = await post("anna", failing);
+    const repeat = await post(ANNA, failing);
     expect(repeat.headers["idempotent-replayed"]).toBe("true");
     expect(repeat.text).toBe(first.text);
-    expect((await post("anna", other)).status).toBe(422);
+    expect((await post(ANNA, other)).status).toBe(422);
 
     // The same body: a failed order runs anew for somebody else.
-    const berts = await post("bert", failing);
+    const berts = await post(BERT, failing);
     expect(berts.status).toBe(503);
     expect(berts.headers["idempotent-replayed"]).toBeUndefined();
     // Another body: no mismatch.
-    expect((await post("cleo", other)).status).toBe(200);
-    expect((await post("cleo", failing)).status).toBe(422);
-    expect((await post("bert", failing)).headers["idempotent-replayed"]).toBe("true");
-  });
-
-  test("refusals bind no Idempotency-Key", async () => {
-    await using server = await startService({ ...SMALL, API_KEYS_FILE: fileWith("anna-long-enough-key") });
-    const once = { "idempotency-key": "once" };
-    expectUnauthorized(await postOrder(server.port, orderOf(newId("refused"), 0), { headers: once }));
-    const taken = await postOrder(server.port, orderOf(newId("taken"), 0), { headers: { ...once, ...bearer("anna-long-enough-key") } });
-    expect(taken.status).toBe(200);
-    expect(taken.headers["idempotent-replayed"]).toBeUndefined();
+    expect((await post(CLEO, other)).status).toBe(200);
+    expect((await post(CLEO, failing)).status).toBe(422);
+    expect((await post(BERT, failing)).headers["idempotent-replayed"]).toBe("true");
   });
 
   test("a client keeps its Idempotency-Keys over a restart and when its key becomes a hash in the file; the journal has no key", async () => {
-    const file = fileWith("anna-long-enough-key");
+    const file = fileWith(ANNA);
     const settings = { ...SMALL, API_KEYS_FILE: file, JOURNAL: pathOf("orders.db") };
     const failing = { ...orderOf(newId("kept"), 0), fail_step: "courier" };
-    const headers = { ...bearer("anna-long-enough-key"), "idempotency-key": "kept" };
+    const headers = { ...bearer(ANNA), "idempotency-key": "kept" };
     {
-      await using server = await startService(settings);
-      expect((await postOrder(server.port, failing, { headers })).status).toBe(503);
+      await using before = await startService(settings);
+      expect((await postOrder(before.port, failing, { headers })).status).toBe(503);
     }
-    writeFileSync(file, `bert-long-enough-key\n${hashed("anna-long-enough-key")}`);
+    writeFileSync(file, `${BERT}\n${hashed(ANNA)}`);
     {
-      await using server = await startService(settings);
-      expect((await postOrder(server.port, failing, { headers })).headers["idempotent-replayed"]).toBe("true");
-      const berts = await postOrder(server.port, failing, { headers: { ...headers, ...bearer("bert-long-enough-key") } });
+      await using after = await startService(settings);
+      expect((await postOrder(after.port, failing, { headers })).headers["idempotent-replayed"]).toBe("true");
+      const berts = await postOrder(after.port, failing, { headers: { ...headers, ...bearer(BERT) } });
       expect(berts.headers["idempotent-replayed"]).toBeUndefined();
     }
     const bytes = readFileSync(settings.JOURNAL).toString("latin1");
     expect(bytes).toContain(failing.order_id);
     expect(bytes).not.toMatch(/anna-long-enough-key|bert-long-enough-key/);
   });
+});
 
-  test("both files are read again, and neither's fault is the other's", async () => {
-    const api = fileWith("old-long-enough-key");
-    const admin = fileWith("old-long-enough-admin");
-    await using server = await startService({ ...SMALL, API_KEYS_FILE: api, ADMIN_KEYS_FILE: admin });
-    const statuses = async () => {
-      const orders = ["old-long-enough-key", "new-long-enough-key"].map((key) =>
-        send(server.port, { path: "/order/nobody", headers: bearer(key) }),
-      );
-      const pages = ["old-long-enough-admin", "new-long-enough-admin"].map((key) =>
-        send(server.adminPort, { path: "/debug/threads", headers: bearer(key) }),
-      );
-      return (await Promise.all([...orders, ...pages])).map(({ status }) => status);
-    };
-    expect(await statuses()).toEqual([404, 401, 200, 401]);
-    writeFileSync(api, "new-long-enough-key\nbad line");
-    writeFileSync(admin, "new-long-enough-admin");
-    await server.service.reloadKeys?.();
-    expect(await statuses()).toEqual([404, 401, 401, 200]);
-    writeFileSync(api, "new-long-enough-key");
-    rmSync(admin);
-    await server.service.reloadKeys?.();
-    expect(await statuses()).toEqual([401, 404, 401, 200]);
-    const lines = server.logged.filter(({ msg }) => msg.includes("keys")).map(({ level, msg }) => `${level} ${msg}`);
-    expect(lines.sort()).toEqual([
-      "30 API keys read again",
-      "30 admin keys read again",
-      "50 API keys stay as they were",
-      "50 admin keys stay as they were",
-    ]);
-    expect(JSON.stringify(server.logged)).not.toMatch(/(old|new)-(key|admin)|bad line/);
+describe("with ADMIN_KEYS_FILE", () => {
+  test("every admin route needs a key, as a token or as a password, and health checks do not", async () => {
+    const routes = [
+      ["GET", "/debug/threads", 200],
+      ["POST", "/debug/threads", 405],
+      ["GET", "/debug/trace?seconds=1", 200],
+      ["GET", "/debug/profile?seconds=0", 400],
+      ["POST", "/chaos/kill-thread", 200],
+      ["POST", "/chaos/stick-thread", 400],
+      ["GET", "/chaos/crash", 405],
+      ["GET", "/nowhere", 404],
+      ["GET", "/%zz", 404],
+    ] as const;
+    for (const [method, path, status] of routes) {
+      for (const headers of [{}, bearer("wrong"), bearer(ANNA), basic(OPERATOR, "wrong")]) {
+        const answer = await send(server.adminPort, { method, path, headers });
+        expect(answer).toMatchObject({ status: 401, json: { status: "error", error: { kind: "unauthorized" } } });
+        expect(answer.headers["www-authenticate"]).toMatch(/^Basic realm="[^"]+"/);
+        expect(answer.headers["x-request-id"]).toMatch(/./);
+        expect(answer.text).not.toContain("-key");
+      }
+      for (const headers of [bearer(OPERATOR), basic("anyone", BERT)]) {
+        const body = path === "/chaos/stick-thread" ? "rubbish" : undefined;
+        expect((await send(server.adminPort, { method, path, body, headers })).status).toBe(status);
+      }
+    }
+    for (const port of [server.port, server.adminPort]) {
+      for (const path of ["/healthz", "/readyz"]) expect((await send(port, { path, headers: { host: "balancer" } })).status).toBe(200);
+    }
   });
 
-  test("no key comes out of it: not in answers, not in the log, not even of a fault", async () => {
-    await using server = await startService({ ...SMALL, API_KEYS_FILE: fileWith("anna-long-enough-key") });
-    server.service.orderService.place = () => Promise.reject(new Error("a bug"));
-    const answers = [
-      await postOrder(server.port, orderOf(newId("fault"), 0), { headers: bearer("anna-long-enough-key") }),
-      await postOrder(server.port, orderOf(newId("fault"), 0), { headers: bearer("wrong-key") }),
-      await postOrder(server.port, "no order", { headers: bearer("anna-long-enough-key") }),
-    ];
-    expect(answers.map(({ status }) => status)).toEqual([500, 401, 400]);
-    expect(server.logged.some(({ msg }) => msg === "request failed")).toBe(true);
-    const seen = JSON.stringify([server.logged, answers.map(({ headers, text }) => ({ headers, text }))]);
-    expect(seen).not.toMatch(/anna-long-enough-key|wrong-key/);
+  test("a listener that is not on loopback may start, and not without", async () => {
+    const outside = { ...SMALL, ADMIN_HOST: "0.0.0.0" };
+    await using open = await startService({ ...outside, ADMIN_KEYS_FILE: fileWith(OPERATOR) });
+    const statuses = [{}, bearer(OPERATOR)].map((headers) => send(open.adminPort, { path: "/debug/threads", headers }));
+    expect((await Promise.all(statuses)).map(({ status }) => status)).toEqual([401, 200]);
+    for (const host of ["0.0.0.0", "::", "::ffff:0.0.0.0"]) {
+      const refusal = `ADMIN_HOST="${host}": is not on loopback, so it needs ADMIN_KEYS_FILE`;
+      await expect(startService({ ...outside, ADMIN_HOST: host })).rejects.toThrow(refusal);
+    }
   });
+});
+
+test("both files are read again, neither's fault is the other's, and a bad file changes nothing", async () => {
+  const [api, admin] = [fileWith("old-long-enough-key"), fileWith("old-long-enough-admin")];
+  await using own = await startService({ ...SMALL, API_KEYS_FILE: api, ADMIN_KEYS_FILE: admin });
+  const statuses = async () => {
+    const orders = ["old-long-enough-key", "new-long-enough-key"].map((key) =>
+      send(own.port, { path: "/order/nobody", headers: bearer(key) }),
+    );
+    const pages = ["old-long-enough-admin", "new-long-enough-admin"].map((key) =>
+      send(own.adminPort, { path: "/debug/threads", headers: bearer(key) }),
+    );
+    return (await Promise.all([...orders, ...pages])).map(({ status }) => status);
+  };
+  expect(await statuses()).toEqual([404, 401, 200, 401]);
+  writeFileSync(api, "new-long-enough-key\nbad line");
+  writeFileSync(admin, "new-long-enough-admin");
+  await own.service.reloadKeys?.();
+  expect(await statuses()).toEqual([404, 401, 401, 200]);
+  writeFileSync(api, "new-long-enough-key");
+  rmSync(admin);
+  await own.service.reloadKeys?.();
+  expect(await statuses()).toEqual([401, 404, 401, 200]);
+  const lines = own.logged.filter(({ msg }) => msg.includes("keys"));
+  expect(lines.map(({ level, msg }) => `${level} ${msg}`).sort()).toEqual([
+    "30 API keys read again",
+    "30 admin keys read again",
+    "50 API keys stay as they were",
+    "50 admin keys stay as they were",
+  ]);
+  expect(lines.find(({ msg }) => msg === "API keys stay as they were")).toMatchObject({ reason: expect.stringMatching(/line 2/) });
+  expect(JSON.stringify(own.logged)).not.toMatch(/(old|new)-(key|admin)|bad line/);
+});
+
+test("requests without a valid key are counted, and logged once a second; no key comes out of it, not even of a fault", async () => {
+  const file = fileWith(OPERATOR);
+  const own = await startService({ ...SMALL, ADMIN_KEYS_FILE: file, API_KEYS_FILE: file });
+  const ask = (port: number, path: string, key: string) => send(port, { path, headers: bearer(key) });
+  await Promise.all(Array.from({ length: 200 }, (_, n) => ask(own.adminPort, "/metrics", `guess-${n}`)));
+  await Promise.all(Array.from({ length: 10 }, (_, n) => ask(own.port, "/order/nobody", `guess-${n}`)));
+  await ask(own.port, "/order/nobody", OPERATOR);
+  const { text } = await ask(own.adminPort, "/metrics", OPERATOR);
+  const counts = [...text.matchAll(/^unauthorized_total\{listener="(\w+)"\} (\d+)$/gm)].map(([, listener, count]) => [listener, count]);
+  expect(counts).toEqual([
+    ["public", "10"],
+    ["admin", "200"],
+  ]);
+  own.service.orderService.place = () => Promise.reject(new Error("a bug"));
+  const fault = await postOrder(own.port, orderOf(newId("fault"), 0), { headers: bearer(OPERATOR) });
+  expect(fault.status).toBe(500);
+  await own.stop();
+  expect(own.logged.some(({ msg }) => msg === "request failed")).toBe(true);
+  const ofAdmin = own.logged.filter(({ level, msg }) => level === 40 && msg === "admin listener: a request without a valid key");
+  expect(ofAdmin[0]).toMatchObject({ address: "127.0.0.1" });
+  // The first at once, then how many a second: as many lines as it took seconds, which nobody expects to be many.
+  expect(ofAdmin.reduce((sum, { count = 1 }) => sum + Number(count), 0)).toBe(200);
+  expect(ofAdmin.length).toBeLessThan(60);
+  expect(JSON.stringify([own.logged, fault.headers, fault.text])).not.toMatch(/guess|long-enough-key/);
 });
 
 test("without API_KEYS_FILE a key that is sent all the same changes nothing", async () => {
-  await using server = await startService(SMALL);
+  await using open = await startService(SMALL);
   const failing = { ...orderOf(newId("open"), 0), fail_step: "vendor" };
-  const post = (headers: Record<string, string>) => postOrder(server.port, failing, { headers: { ...headers, "idempotency-key": "open" } });
-  expect((await post(bearer("anna-long-enough-key"))).status).toBe(503);
+  const post = (headers: Record<string, string>) => postOrder(open.port, failing, { headers: { ...headers, "idempotency-key": "open" } });
+  expect((await post(bearer(ANNA))).status).toBe(503);
   expect((await post({})).headers["idempotent-replayed"]).toBe("true");
-  expect(server.service.reloadKeys).toBeUndefined();
+  expect(open.service.reloadKeys).toBeUndefined();
 });
 
-test.skipIf(onWindows)("SIGHUP changes the keys and leaves requests under way undisturbed", async () => {
-  const file = fileWith("old-long-enough-key");
-  await using server = new ChildServer({ ...SMALL, API_KEYS_FILE: file, ORDER_TIMEOUT_MS: String(FOR_EVER_MS) });
-  const { port, adminPort } = await server.ports();
-  const place = async (key: string, ms: number) => await postOrder(port, orderOf(newId("hup"), ms), { headers: bearer(key) });
-  const agent = new Agent({ keepAlive: true, maxSockets: 1 });
-  expect(await send(port, { path: "/order/nobody", agent, headers: bearer("old-long-enough-key") })).toMatchObject({ status: 404 });
+test("the process refuses a key in the place of its file in one line", async () => {
+  await using refused = new ChildServer({ ADMIN_KEYS_FILE: "my-secret-key" });
+  expect(await refused.exited).toEqual({ code: 1, signal: null });
+  expect([refused.stdout, refused.stderr]).toEqual(["", expect.stringMatching(/^order-pipeline: ADMIN_KEYS_FILE: (?!.*my-secret).*\n$/)]);
+});
 
-  // Two orders whose steps run, and one of which the body is on its way.
-  const waiting = [orderOf(newId("hup"), FOR_EVER_MS), orderOf(newId("hup"), FOR_EVER_MS)].map((order) => {
-    const hangUp = new AbortController();
-    return {
-      hangUp,
-      answer: postOrder(port, order, { headers: bearer("old-long-enough-key"), signal: hangUp.signal }).catch(() => undefined),
+test.skipIf(process.platform === "win32")(
+  "SIGHUP changes the keys and leaves requests under way undisturbed; one that comes before the start is over is heard when it is",
+  async () => {
+    const [file, pipe] = [fileWith("old-long-enough-key"), pathOf("pipe")];
+    expect(spawnSync("mkfifo", [pipe]).status).toBe(0);
+    /** Works as soon as the server reads. */
+    const writeToReader = async (text: string, beforeEnd = () => {}) => {
+      const fd = await eventually("a reader", () => {
+        try {
+          return openSync(pipe, constants.O_WRONLY | constants.O_NONBLOCK);
+        } catch {
+          return undefined;
+        }
+      });
+      writeSync(fd as number, text);
+      beforeEnd();
+      closeSync(fd as number);
     };
-  });
-  const running = () =>
-    eventually(
-      "the steps of both running",
-      () => threadsPage(adminPort),
-      (page) => page.running === 2 * STEPS.length,
+    await using child = new ChildServer({ ...SMALL, API_KEYS_FILE: file, ADMIN_KEYS_FILE: pipe, ORDER_TIMEOUT_MS: String(FOR_EVER_MS) });
+    await writeToReader("old-long-enough-admin\n", () => child.signal("SIGHUP"));
+    const { port, adminPort } = await child.ports();
+    await writeToReader("new-long-enough-admin\n");
+    const threads = () => send(adminPort, { path: "/debug/threads", headers: bearer("new-long-enough-admin") });
+    await eventually("the new admin key", threads, ({ status }) => status === 200);
+
+    const place = async (key: string, ms: number) => await postOrder(port, orderOf(newId("hup"), ms), { headers: bearer(key) });
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+    expect(await send(port, { path: "/order/nobody", agent, headers: bearer("old-long-enough-key") })).toMatchObject({ status: 404 });
+    // An order whose steps run, and one of which the body is on its way.
+    const hangUp = new AbortController();
+    const headers = bearer("old-long-enough-key");
+    const waiting = postOrder(port, orderOf(newId("hup"), FOR_EVER_MS), { headers, signal: hangUp.signal }).catch(() => undefined);
+    const running = (count: number) => eventually("so many steps", threads, ({ json }) => json.running === count);
+    await running(STEPS.length);
+    using half = await RawConnection.open(port);
+    const body = JSON.stringify(orderOf(newId("hup"), 0));
+    const head = `Host: localhost\r\nAuthorization: ${headers.authorization}\r\nExpect: 100-continue\r\nContent-Length: ${body.length}`;
+    await half.write(`POST /order HTTP/1.1\r\n${head}\r\n\r\n`);
+    await half.until(/100 Continue/);
+
+    writeFileSync(file, hashed("new-long-enough-key"));
+    child.signal("SIGHUP");
+    await writeToReader("bad key\n");
+    await eventually(
+      "the new key",
+      () => place("new-long-enough-key", 0),
+      ({ status }) => status === 200,
     );
-  await running();
-  using half = await RawConnection.open(port);
-  const body = JSON.stringify(orderOf(newId("hup"), 0));
-  await half.write(
-    `POST /order HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer old-long-enough-key\r\nExpect: 100-continue\r\nContent-Length: ${body.length}\r\n\r\n`,
-  );
-  await half.until(/100 Continue/);
-
-  writeFileSync(file, "bad key");
-  server.signal("SIGHUP");
-  await eventually("the refusal in the log", () => server.stdout.includes("API keys stay as they were"));
-  expect([(await place("old-long-enough-key", 0)).status, (await place("new-long-enough-key", 0)).status]).toEqual([200, 401]);
-
-  writeFileSync(file, hashed("new-long-enough-key"));
-  server.signal("SIGHUP");
-  await eventually(
-    "the new key",
-    () => place("new-long-enough-key", 0),
-    ({ status }) => status === 200,
-  );
-  expectUnauthorized(await place("old-long-enough-key", 0));
-  // The connection is the same, the key is looked at anew.
-  expect(await send(port, { path: "/order/nobody", agent, headers: bearer("old-long-enough-key") })).toMatchObject({
-    status: 401,
-    reused: true,
-  });
-  agent.destroy();
-
-  await running();
-  await half.write(body);
-  expect(await half.until(/HTTP\/1\.1 2\d\d [\s\S]*\r\n\r\n\{.*\}/)).toContain('"status":"ok"');
-  for (const { hangUp } of waiting) hangUp.abort();
-  await Promise.all(waiting.map(({ answer }) => answer));
-  await eventually(
-    "nothing running",
-    () => threadsPage(adminPort),
-    (page) => page.running === 0,
-  );
-  server.signal("SIGTERM");
-  expect(await server.exited).toEqual({ code: 0, signal: null });
-  expect(server.stderr).toBe("");
-  expect(server.stdout).not.toMatch(/(old|new)-key|bad key/);
-});
+    await eventually("the refusal in the log", () => child.stdout.includes("admin keys stay as they were"));
+    expectUnauthorized(await place("old-long-enough-key", 0));
+    // The connection is the same, the key is looked at anew.
+    expect(await send(port, { path: "/order/nobody", agent, headers })).toMatchObject({ status: 401, reused: true });
+    agent.destroy();
+    await running(STEPS.length);
+    await half.write(body);
+    expect(await half.until(/HTTP\/1\.1 2\d\d [\s\S]*\r\n\r\n\{.*\}/)).toContain('"status":"ok"');
+    hangUp.abort();
+    await waiting;
+    await running(0);
+    child.signal("SIGTERM");
+    expect(await child.exited).toEqual({ code: 0, signal: null });
+    expect(child.stderr).toBe("");
+    expect(child.stdout).not.toMatch(/(old|new)-key|bad key/);
+  },
+);

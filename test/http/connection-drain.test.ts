@@ -1,6 +1,6 @@
 import { Agent } from "node:http";
 import { connect } from "node:net";
-import { setImmediate as nextTurn, setTimeout as pause } from "node:timers/promises";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import express from "express";
 import { expect, test } from "vitest";
 import { sendJson } from "../../src/http/answers.ts";
@@ -70,12 +70,6 @@ test("a connection that was idle gets the answer to its next request before it e
   await listener.close();
 });
 
-test("nobody waits for connections where there is none", async () => {
-  const { listener } = await startListener();
-  await listener.endConnections(NEVER);
-  await listener.close();
-});
-
 test("in a hurry nobody waits for connections", async () => {
   const { listener } = await startListener();
   using idle = await RawConnection.open(listener.port);
@@ -139,20 +133,6 @@ test("a connection that is accepted last is not closed before its request could 
   await client.write(GET);
   expect(await client.answersToTheEnd()).toMatchObject([{ status: 200, headers: { connection: "close" } }]);
   expect(await silent.answersToTheEnd()).toEqual([]);
-  await closed;
-});
-
-test("an idle connection of a client that was stalled with this process is not closed before it could be used", async () => {
-  const { listener } = await startListener();
-  using idle = await RawConnection.open(listener.port);
-  await idle.write(GET);
-  await idle.until(/\{\}$/);
-  const closed = listener.endConnections(NEVER).then(() => listener.close());
-  await pause(50);
-  stall(600);
-  await pause(100);
-  await idle.write(GET);
-  expect((await idle.answersToTheEnd()).map(({ headers }) => headers.connection)).toEqual(["keep-alive", "close"]);
   await closed;
 });
 

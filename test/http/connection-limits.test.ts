@@ -16,19 +16,20 @@ let server: TestService;
 afterEach(() => server.stop());
 
 describe("HEADERS_TIMEOUT_MS", () => {
-  test.each([
-    ["nothing", ""],
-    ["half a line", "POST /ord"],
-    ["half its headers", `${ORDER}Content-Le`],
-  ])("ends a connection that sends %s, with 408", async (_what, begun) => {
+  test("ends a connection that sends nothing, half a line or half its headers, with 408", async () => {
     server = await startService({ HEADERS_TIMEOUT_MS: "100", REQUEST_TIMEOUT_MS: FOR_EVER_MS });
-    for (const port of [server.port, server.adminPort]) {
-      using slow = await RawConnection.open(port);
-      if (begun !== "") await slow.write(begun);
-      const answers = await slow.answersToTheEnd();
-      expect(answers).toMatchObject([{ status: 408, headers: { connection: "close", "x-request-id": expect.stringMatching(/./) } }]);
-      expect(JSON.parse(answers[0]?.body ?? "")).toMatchObject({ status: "error", error: { kind: "request_timeout" } });
-    }
+    const clients = [server.port, server.adminPort].flatMap((port) =>
+      ["", "POST /ord", `${ORDER}Content-Le`].map((begun) => ({ port, begun })),
+    );
+    await Promise.all(
+      clients.map(async ({ port, begun }) => {
+        using slow = await RawConnection.open(port);
+        await slow.write(begun);
+        const answers = await slow.answersToTheEnd();
+        expect(answers).toMatchObject([{ status: 408, headers: { connection: "close", "x-request-id": expect.stringMatching(/./) } }]);
+        expect(JSON.parse(answers[0]?.body ?? "")).toMatchObject({ status: "error", error: { kind: "request_timeout" } });
+      }),
+    );
     expect(server.logged.filter(({ level }) => level >= 40)).toEqual([]);
   });
 
@@ -48,40 +49,37 @@ describe("HEADERS_TIMEOUT_MS", () => {
   });
 });
 
-describe("REQUEST_TIMEOUT_MS", () => {
-  test.each([
-    ["with a length", "Content-Length: 100\r\nX-Request-Id: slow\r\n\r\n{"],
-    ["in chunks", "Transfer-Encoding: chunked\r\nX-Request-Id: slow\r\n\r\n1\r\n{\r\n"],
-    ["that was asked for", "Content-Length: 100\r\nExpect: 100-continue\r\nX-Request-Id: slow\r\n\r\n"],
-  ])("ends a body %s that does not come, with 408", async (_what, begun) => {
-    server = await startService({ REQUEST_TIMEOUT_MS: "1000" });
-    using slow = await RawConnection.open(server.port);
-    await slow.write(ORDER + begun);
-    await eventually("the end", () => slow.closed, Boolean, 20_000);
-    expect(slow.received.replace("HTTP/1.1 100 Continue\r\n\r\n", "")).toMatch(
+test("REQUEST_TIMEOUT_MS ends a body that does not come with 408; it is no limit for the answer, and no second answer", async () => {
+  server = await startService({ ORDER_TIMEOUT_MS: FOR_EVER_MS, REQUEST_TIMEOUT_MS: "1000" });
+  const open = () => RawConnection.open(server.port);
+  const slow = [
+    "Content-Length: 100\r\nX-Request-Id: slow\r\n\r\n{",
+    "Transfer-Encoding: chunked\r\nX-Request-Id: slow\r\n\r\n1\r\n{\r\n",
+    "Content-Length: 100\r\nExpect: 100-continue\r\nX-Request-Id: slow\r\n\r\n",
+  ].map(async (begun) => {
+    using connection = await open();
+    await connection.write(ORDER + begun);
+    await eventually("the end", () => connection.closed, Boolean, 20_000);
+    expect(connection.received.replace("HTTP/1.1 100 Continue\r\n\r\n", "")).toMatch(
       /^HTTP\/1\.1 408 [\s\S]*X-Request-Id: slow\r\n[\s\S]*"kind":"request_timeout"/,
     );
-    expect(server.service.orderService.inFlight).toBe(0);
   });
-
-  test("is no limit for the answer, and a second request that is slow waits for the first one's", async () => {
-    server = await startService({ ORDER_TIMEOUT_MS: FOR_EVER_MS, REQUEST_TIMEOUT_MS: "1000" });
+  // A second request that is slow waits for the first one's answer.
+  const second = async () => {
+    using connection = await open();
     const id = newId("long");
-    using connection = await RawConnection.open(server.port);
     await connection.write(`${asOrder(orderOf(id, 3_000))}${ORDER}Content-Length: 5\r\n`);
-    const [first, second, ...more] = await connection.answersToTheEnd();
-    expect(first).toMatchObject({ status: 200 });
-    expect(JSON.parse(first?.body ?? "")).toMatchObject({ status: "ok", order_id: id });
-    expect(second).toMatchObject({ status: 408 });
-    expect(more).toEqual([]);
-  });
-
-  test("ends a connection whose client goes on with a body after its answer, without a second one", async () => {
-    server = await startService({ REQUEST_TIMEOUT_MS: "1000" });
-    using connection = await RawConnection.open(server.port);
+    const answers = await connection.answersToTheEnd();
+    expect(answers).toMatchObject([{ status: 200, body: expect.stringContaining(id) }, { status: 408 }]);
+  };
+  // Its client goes on with a body after the answer.
+  const answered = async () => {
+    using connection = await open();
     await connection.write("POST /nowhere HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{");
     expect((await connection.answersToTheEnd()).map(({ status }) => status)).toEqual([404]);
-  });
+  };
+  await Promise.all([...slow, second(), answered()]);
+  expect(server.service.orderService.inFlight).toBe(0);
 });
 
 describe("KEEP_ALIVE_TIMEOUT_MS", () => {

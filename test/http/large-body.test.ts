@@ -112,10 +112,18 @@ describe("a body that is too large", () => {
     expect((await connection.answersToTheEnd()).map(({ status }) => status)).toEqual([413]);
   });
 
-  test("once decompressed is refused on a connection that stays", async () => {
+  test("is one byte more than the limit", async () => {
+    const padded = (bytes: number) => JSON.stringify(orderOf(newId("padded"), 0)).padEnd(bytes);
+    expect((await postOrder(server.port, padded(LIMIT))).status).toBe(200);
+    expect((await postOrder(server.port, padded(LIMIT + 1))).status).toBe(413);
+  });
+
+  test("once decompressed is refused on a connection that stays, a bomb too", async () => {
     const agent = new Agent({ keepAlive: true, maxSockets: 1 });
     const headers = { "content-encoding": "gzip" };
     try {
+      const bomb = gzipSync(Buffer.alloc(10_000_000, " "));
+      expect(await postOrder(server.port, bomb, { headers })).toMatchObject({ status: 413 });
       expect(await postOrder(server.port, gzipSync(" ".repeat(LIMIT + 1)), { agent, headers })).toMatchObject({ status: 413 });
       expect(await postOrder(server.port, gzipSync(JSON.stringify(orderOf(newId("next"), 0))), { agent, headers })).toMatchObject({
         status: 200,

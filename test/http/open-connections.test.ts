@@ -138,18 +138,6 @@ describe("MAX_CONNECTIONS_PER_ADDRESS", () => {
     expect(closed).toEqual(["2001:db8::1", "::ffff:10.0.0.1"]);
     expect(connections.open).toBe(4);
   });
-
-  test("off: an address may have as many as there are", async () => {
-    server = await startService({ MAX_CONNECTIONS_PER_ADDRESS: "off", MAX_CONNECTIONS: "1100" });
-    const many: RawConnection[] = [];
-    // Fewer at a time than the kernel queues for a listener.
-    while (many.length < 1_050) many.push(...(await Promise.all(Array.from({ length: 105 }, () => RawConnection.open(server.port)))));
-    const { connections } = server.service.publicListener;
-    await eventually("all of them", () => connections.open === many.length);
-    expect(connections.closed.get("address")).toBe(0);
-    for (const { socket } of many) socket.destroy();
-    await eventually("none", () => connections.open === 0);
-  });
 });
 
 test("a client that does not take its answers in within REQUEST_TIMEOUT_MS is cut; one that reads, or that waits for its order, is not", async () => {

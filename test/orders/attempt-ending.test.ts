@@ -47,21 +47,6 @@ describe("the order of things when an order has failed", () => {
     expect(at.journal.rows.map(({ status }) => status)).toEqual(["done", "pending"]);
   });
 
-  test("what failed before the answer is tried again after it, though nobody comes by in the meantime", async () => {
-    await using at = new OrderServiceFixture();
-    const { answer } = await at.place();
-    refuse(at, OK);
-    await settle();
-    const [payment, vendor] = at.steps("compensate");
-    payment?.end(NO);
-    vendor?.end(OK);
-    await answer;
-    await eventually("the second try", () => at.compensated().length === 3);
-    expect(at.compensated()).toEqual(["payment", "payment", "vendor"]);
-    at.steps("compensate").at(-1)?.end(OK);
-    await eventually("it to be done", () => at.journal.row("payment", "o").status === "done");
-  });
-
   test.each([
     ["a placed order", () => OK, ["accept", "finish"]],
     ["one that left nothing behind", (name: string) => (name === "courier" ? REFUSED : NOT_BEGUN), ["accept", "finish"]],
@@ -115,14 +100,118 @@ describe("how long an answer waits for compensations", () => {
     expect(at.journal.rows.map(({ status }) => status)).toEqual(STEPS.map(() => "done"));
     expect(at.journal.tried).toHaveLength(STEPS.length);
   });
+});
 
-  test("not at all for rows whose try could not begin", async () => {
-    fakeTime();
-    await using at = new OrderServiceFixture();
+describe("whether an answer was received is stored with it", () => {
+  const answeredOf = ({ journal }: OrderServiceFixture) => (journal.answered[0] ?? journal.finished[0])?.answered;
+
+  test.each([OK, REFUSED])("yes, where somebody waits for $status", async (outcome) => {
+    await using at = new OrderServiceFixture({ compensate: OK });
     const { answer } = await at.place();
-    await at.compensator.stop();
-    refuse(at);
-    expect(await hasEnded(answer)).toBe(true);
-    expect([at.compensated(), at.journal.rows.map(({ status }) => status)]).toEqual([[], ["pending", "pending"]]);
+    at.end(outcome);
+    await answer;
+    expect(answeredOf(at)).toBe(true);
   });
+
+  test("no, where everybody has gone, though every step went well", async () => {
+    await using at = new OrderServiceFixture();
+    for (const name of STEPS) at.runner.ignoringCancel.add(name);
+    const client = new AbortController();
+    const { answer } = await at.place("o", 1, client.signal);
+    client.abort();
+    at.end();
+    expect(await answer).not.toHaveProperty("error");
+    expect(answeredOf(at)).toBe(false);
+  });
+
+  test("no, where everybody has gone after the deadline; who asks while that is being stored gets a new attempt, not that answer", async () => {
+    await using at = new OrderServiceFixture({ orderTimeoutMs: 20 });
+    const storing = vi.spyOn(at.journal, "answer");
+    const gate = Promise.withResolvers<void>();
+    at.journal.gates.answer = gate.promise;
+    const client = new AbortController();
+    const { answer } = await at.place("o", 1, client.signal);
+    await eventually("the deadline", () => at.compensated().length === STEPS.length);
+    client.abort();
+    await eventually("the answer to be stored", () => storing.mock.calls.length === 1);
+    const second = at.place();
+    expect(await hasEnded(second)).toBe(false);
+    gate.resolve();
+    expect((await answer).error).toBe("timeout");
+    expect(answeredOf(at)).toBe(false);
+    const { answer: its } = await second;
+    at.end(OK, "o", 2);
+    expect(await its).not.toHaveProperty("error");
+  });
+
+  test("yes, where one of two has gone", async () => {
+    await using at = new OrderServiceFixture({ compensate: OK });
+    const client = new AbortController();
+    const first = await at.place("o", 1, client.signal);
+    const second = await at.place();
+    client.abort();
+    at.end(REFUSED);
+    expect(await second.answer).toEqual(await first.answer);
+    expect(answeredOf(at)).toBe(true);
+  });
+
+  test("no, where a shutdown canceled the order: its client is to ask again", async () => {
+    await using at = new OrderServiceFixture({ compensate: OK });
+    const { answer } = await at.place();
+    at.orderService.cancelAll("shutdown");
+    expect((await answer).error).toBe("canceled");
+    expect(answeredOf(at)).toBe(false);
+  });
+
+  test("yes, where every step went well in spite of a shutdown", async () => {
+    await using at = new OrderServiceFixture();
+    for (const name of STEPS) at.runner.ignoringCancel.add(name);
+    const { answer } = await at.place();
+    at.orderService.cancelAll("shutdown");
+    at.end();
+    expect(await answer).not.toHaveProperty("error");
+    expect(answeredOf(at)).toBe(true);
+  });
+});
+
+test("whoever asks, without a key too, before a canceled attempt is closed waits for that, and they share one new attempt", async () => {
+  await using at = new OrderServiceFixture();
+  const client = new AbortController();
+  const first = await at.place("o", 1, client.signal);
+  const gate = Promise.withResolvers<void>();
+  at.journal.gates.answer = gate.promise;
+  client.abort();
+  await eventually("its compensations", () => at.steps("compensate").length === STEPS.length);
+  let placed = 0;
+  const waiting = [1, 2, 3].map(() => at.place().finally(() => placed++));
+  await settle();
+  expect([placed, at.orderService.inFlight, at.journal.answered.length]).toEqual([0, 4, 0]);
+  expect(at.steps("perform", "o", 2)).toEqual([]);
+  gate.resolve();
+  const placements = await Promise.all(waiting);
+  expect((await first.answer).error).toBe("canceled");
+  expect(at.steps("perform", "o", 2)).toHaveLength(STEPS.length);
+  at.end({ status: "ok" }, "o", 2);
+  for (const { answer } of placements) expect(await answer).not.toHaveProperty("error");
+  expect(at.steps("perform", "o", 3)).toEqual([]);
+  expect(at.orderService.inFlight).toBe(0);
+  // Nobody waited for the compensations of the first, which end in their own time.
+  expect(at.journal.rows.map(({ status }) => status)).toEqual(STEPS.map(() => "trying"));
+  for (const step of at.steps("compensate")) step.end({ status: "ok" });
+  await eventually("them to be done", () => at.journal.rows.every(({ status }) => status === "done"));
+});
+
+test("one that asks while a canceled attempt ends well after all gets its stored answer", async () => {
+  await using at = new OrderServiceFixture();
+  for (const name of STEPS) at.runner.ignoringCancel.add(name);
+  const client = new AbortController();
+  const first = await at.place("o", 1, client.signal);
+  client.abort();
+  const second = at.place();
+  await settle();
+  at.end();
+  const { answer, replayed } = await second;
+  expect([replayed, (await answer).error]).toEqual([true, undefined]);
+  expect(await answer).toEqual(await first.answer);
+  expect(at.orderService.inFlight).toBe(0);
 });

@@ -131,26 +131,6 @@ describe("a provider that is down", () => {
     expect(at.calls("vendor").length).toBeGreaterThan(before + 5);
     await at.drainRows("vendor");
   });
-
-  test("and silent gets one first try at a time, and all of them with its next answer", async () => {
-    await using at = new CompensatorFixture();
-    at.compensator.start();
-    await at.takeDown("vendor", REFUSED);
-    for (let n = 0; n < 10; n++) {
-      const { rows } = await at.fail(`new ${n}`, ["vendor"]);
-      expect(rows).toEqual([{ step: "vendor", trying: false }]);
-    }
-    const before = at.calls("vendor").length;
-    await at.pass(10_000);
-    // One of those that failed and one that was never tried.
-    const probes = at.calls("vendor").slice(before);
-    expect(probes.map(({ input }) => input.orderId.slice(0, 4)).toSorted()).toEqual(["dead", "new "]);
-    for (const probe of probes) probe.end(OK);
-    await at.pass(200);
-    expect(at.changes).toEqual(["vendor down", "vendor up"]);
-    expect(at.calls("vendor").length).toBeGreaterThan(before + 10);
-    await at.drainRows("vendor");
-  });
 });
 
 describe("a provider whose orders find its circuit open", () => {
@@ -174,17 +154,6 @@ describe("a provider whose orders find its circuit open", () => {
     expect(at.calls("vendor").length).toBeGreaterThan(2 * few);
     await at.drainRows("vendor");
     expect([at.vendor.circuit.state, firstTriesNow(at)]).toEqual(["open", FIRST_TRIES]);
-  });
-
-  test("and asks them to wait for a minute gets its compensations all the same", async () => {
-    await using at = new CompensatorFixture();
-    at.compensator.start();
-    openByOrders(at, 60_000);
-    expect(at.vendor.circuit.retryAfterMs).toBeGreaterThan(30_000);
-    for (let n = 0; n < 5; n++) {
-      await at.failAndTry(`o-${n}`, "vendor", OK);
-      expect(at.journal.row("vendor", `o-${n}`)).toMatchObject({ status: "done", tries: 1 });
-    }
   });
 
   test("learns nothing from compensations: neither that they fail nor that they are done", async () => {

@@ -117,34 +117,6 @@ test("the answer does not wait for a provider that is down: pending, and done on
   expect(fixture.running.service.compensator.inFlight).toBe(0);
 });
 
-test("a compensation that never answers has a deadline of its own and holds up neither the answer nor the payment's", async () => {
-  const { faultModeOf } = watchCompensations(({ step, action, nth }) => {
-    if (action === "compensate") return nth === 1 && step === "vendor" ? { type: "answer", slowMs: 60_000 } : undefined;
-    return step === "vendor" ? refusalAtTheEnd(() => fixture.running) : undefined;
-  });
-  const settings = { ORDER_TIMEOUT_MS: LONG_MS, COMPENSATION_TIMEOUT_MS: "4000" };
-  await using fixture: Fixture = await startWithProviders(settings, { faultModeOf });
-  const answer = await postOrder(fixture.port, ORDER);
-  expect(answer.json.steps).toMatchObject(STEPS.map((name) => (name === "vendor" ? { status: "error" } : { status: "ok" })));
-  // Mostly before the answer, which waits half a second for them.
-  const others = await eventually(
-    "the other compensations",
-    () => compensations(fixture.port),
-    (each) => each.filter(({ status }: { status: string }) => status === "done").length === STEPS.length - 1,
-  );
-  // Its first try goes on.
-  expect(fixture.running.service.compensator.inFlight).toBe(1);
-  expect(others.find(({ step }: { step: string }) => step === "vendor")).toMatchObject({ status: "trying", tries: 0 });
-  const all = await eventually(
-    "the vendor's second try",
-    () => compensations(fixture.port),
-    (each) => each.every(({ status }: { status: string }) => status === "done"),
-  );
-  expect(all.toSorted(byStep).map(({ tries }: { tries: number }) => tries)).toEqual(
-    STEPS.toSorted().map((step) => (step === "vendor" ? 2 : 1)),
-  );
-});
-
 test("compensations go on after a restart", async () => {
   const directory = mkdtempSync(join(tmpdir(), "compensation-"));
   let up = false;
@@ -180,4 +152,23 @@ test("compensations go on after a restart", async () => {
     await standIn.close();
     rmSync(directory, { recursive: true, force: true });
   }
+});
+
+// A gateway says "key in use" (409), "too slow" (408), "too early" (425) or "see there" (303) of a charge that was made.
+test("a payment that was charged and then answered with 409, 408, 425 or 303 is refunded", async () => {
+  const statuses = [409, 408, 425, 303];
+  await using fixture = await startWithProviders(
+    {},
+    {
+      faultModeOf: ({ step, action, body }) =>
+        step === "payment" && action === "perform" ? { type: "failAfter", status: Number(body.order_id) } : undefined,
+    },
+  );
+  for (const status of statuses) {
+    const answer = await postOrder(fixture.port, { order_id: String(status), amount: 1200 });
+    expect([answer.status, answer.json.error]).toEqual([503, { kind: "payment_unavailable", message: "order failed" }]);
+    const { ledger } = fixture.standIn;
+    await eventually("the refund", () => ledger.find("payment", `${status}:1:payment`)?.compensated.length === 1);
+  }
+  expect(fixture.standIn.ledger.snapshot().counts).toMatchObject({ charges: statuses.length, refunds: statuses.length });
 });

@@ -2,7 +2,7 @@ import { describe, expect, test, vi } from "vitest";
 import { FIRST_TRIES } from "../../src/orders/compensation-call.ts";
 import { STEPS } from "../../src/orders/steps.ts";
 import { CancelScope } from "../../src/threads/index.ts";
-import { answered, CompensatorFixture, inputOf, NO, OK, settle, TIMEOUT_MS } from "./compensator-fixture.ts";
+import { answered, CompensatorFixture, inputOf, NO, OK, settle } from "./compensator-fixture.ts";
 
 describe("the first tries of an order", () => {
   test("have their place before the rows are stored and begin when they are, side by side", async () => {
@@ -37,21 +37,6 @@ describe("the first tries of an order", () => {
     at.compensator.release({ rows: [{ step: "vendor", trying: false }], calls: [undefined] });
     await settle();
     expect([at.compensator.inFlight, at.runner.started, at.changes]).toEqual([0, [], []]);
-  });
-
-  test("done before the answer are stored with it, not one by one, and not made again", async () => {
-    await using at = new CompensatorFixture();
-    at.compensator.start();
-    const { tries } = await at.fail("o", STEPS);
-    at.runner.endAll(OK);
-    await tries.ended;
-    await at.answer("o", tries);
-    await at.pass(1_000);
-    at.clock.advance(2 * TIMEOUT_MS);
-    await settle();
-    expect(at.journal.commits).toEqual(["accept", "finish", "answer"]);
-    expect(at.journal.rows.map(({ status, tries }) => [status, tries])).toEqual(STEPS.map(() => ["done", 1]));
-    expect(at.runner.started).toHaveLength(STEPS.length);
   });
 
   test("that failed are made again after a pause that grows, with what the provider said on the row", async () => {
@@ -96,25 +81,6 @@ describe("the first tries of an order", () => {
     expect([at.journal.row("vendor", "o").status, at.stored, at.compensator.inFlight]).toEqual(["done", 1, 0]);
   });
 
-  test("that end while the answer is being stored are stored one by one", async () => {
-    await using at = new CompensatorFixture();
-    at.compensator.start();
-    const { tries } = await at.fail("o", ["vendor"]);
-    const gate = Promise.withResolvers<void>();
-    at.journal.gates.answer = gate.promise;
-    const answering = at.answer("o", tries);
-    at.last("vendor").end(NO);
-    await tries.ended;
-    expect(at.journal.row("vendor", "o")).toMatchObject({ status: "pending", tries: 1, lastAnswer: "HTTP 500" });
-    gate.resolve();
-    await answering;
-    expect(at.journal.answered[0]?.tried).toEqual([]);
-    expect(at.journal.tried).toHaveLength(1);
-    await at.pass(300);
-    expect(at.calls("vendor")).toHaveLength(2);
-    await at.drainRows("vendor");
-  });
-
   test("for which there is no room now are rows that wait, and are made as soon as there is some", async () => {
     await using at = new CompensatorFixture();
     at.compensator.start();
@@ -141,21 +107,6 @@ describe("the first tries of an order", () => {
     await Promise.all(full.map(({ tries }) => tries.ended));
     // Each row was tried once.
     expect(at.calls("vendor")).toHaveLength(FIRST_TRIES + 1);
-  });
-
-  test("for which the threads have no room have failed, and say nothing about the provider", async () => {
-    await using at = new CompensatorFixture();
-    at.compensator.start();
-    at.runner.room = 0;
-    for (let n = 0; n < 10; n++) {
-      const { tries } = await at.fail(`o-${n}`, ["payment"]);
-      await tries.ended;
-      await at.answer(`o-${n}`, tries);
-      expect(at.journal.row("payment", `o-${n}`)).toMatchObject({ status: "pending", tries: 1, lastAnswer: "it could not be run" });
-    }
-    expect([at.changes, at.compensator.inFlight, at.runner.started]).toEqual([[], 0, []]);
-    at.runner.room = Number.POSITIVE_INFINITY;
-    await at.drainRows("payment");
   });
 
   test("have a deadline of their own", async () => {

@@ -1,6 +1,5 @@
 import { setImmediate as turn } from "node:timers/promises";
 import { beforeEach, describe, expect, test } from "vitest";
-import { answerTo } from "../../src/orders/answer.ts";
 import type { CancelCause } from "../../src/orders/cancel-cause.ts";
 import { Pipeline } from "../../src/orders/pipeline.ts";
 import { ProviderHealth } from "../../src/orders/provider-health.ts";
@@ -193,16 +192,6 @@ describe("an open circuit", () => {
     expect(retryAfterMs).toBeGreaterThan(vendor.circuit.retryAfterMs - 1);
   });
 
-  test("tells the time of what it refused in whole milliseconds, as every answer does", async () => {
-    await openCircuit();
-    // One of them may have taken none.
-    for (let n = 0; n < 20; n++) {
-      const outcome = await pipeline.run(INPUT, scope);
-      for (const { duration_ms: durationMs } of answerTo("o", outcome, []).steps) expect(durationMs % 1).toBe(0);
-    }
-    expect(runner.opened).toBe(0);
-  });
-
   test("lets a probe through, whose siblings wait until it went well", async () => {
     await openCircuit();
     await eventually("a probe's time", () => vendor.circuit.admits);
@@ -223,17 +212,6 @@ describe("an open circuit", () => {
     last().end(UNAVAILABLE);
     expect(await outcomeOf(probe, "payment")).toEqual({ status: "canceled", cause: "sibling_failed", effect: "none" });
     expect(runner.names()).toEqual(["vendor"]);
-  });
-
-  test("refuses a step that waited for its capacity while it opened", async () => {
-    const one = new Capacity(1);
-    const permit = one.tryAcquire();
-    const order = new Pipeline(runner, { ...capacities, vendor: one }, { vendor }).run(INPUT, scope);
-    await openCircuit();
-    expect(one.waiting).toBe(1);
-    permit?.release();
-    expect(await order).toMatchObject({ error: "vendor_unavailable", retryAfterMs: expect.any(Number) });
-    expect([calls().length, one.inUse]).toEqual([0, 0]);
   });
 });
 
@@ -273,16 +251,6 @@ describe("what a canceled call says of its provider", () => {
     await goWell(1, 200);
     expect(await cutOff("deadline", 100, true)).toBe("closed");
     expect(await cutOff("deadline", 300, true)).toBe("open");
-  });
-
-  test("a probe that is cut off gives its place to the next order", async () => {
-    await openCircuit();
-    await eventually("a probe's time", () => vendor.circuit.admits);
-    const probe = pipeline.run(INPUT, scope);
-    expect(vendor.circuit.admits).toBe(false);
-    scope.cancel("client_disconnected");
-    await probe;
-    expect(vendor.circuit.admits).toBe(true);
   });
 
   test("a lost thread is none of its faults, and its call is not made again", async () => {

@@ -5,7 +5,7 @@ import { JournalUnreachable } from "../../src/orders/order-journal.ts";
 import { STEPS } from "../../src/orders/steps.ts";
 import { timers } from "../leaks/timers.ts";
 import { eventually } from "../support/eventually.ts";
-import { NO, OK, settle } from "./compensator-fixture.ts";
+import { OK, settle } from "./compensator-fixture.ts";
 import { OrderServiceFixture } from "./order-service-fixture.ts";
 
 const ALL = STEPS.toSorted();
@@ -114,42 +114,6 @@ test("places for first tries of failures that cannot be stored are free for othe
   const plan = at.compensator.plan(STEPS);
   expect(plan.rows.map(({ trying }) => trying)).toEqual(STEPS.map(() => true));
   at.compensator.release(plan);
-});
-
-test("an answer that cannot be stored after the compensations were tried: they are stored with it later, and not tried again", async () => {
-  await using at = new OrderServiceFixture();
-  const { answer } = await at.place();
-  at.journal.refusals.answer = 3;
-  fail(at);
-  await settle();
-  const [payment, vendor, courier] = at.steps("compensate");
-  payment?.end(OK);
-  vendor?.end(NO);
-  courier?.end(OK);
-  await expect(answer).rejects.toBeInstanceOf(AnswerLost);
-  expect(at.journal.rows.map(({ status }) => status)).toEqual(["trying", "trying", "trying"]);
-  await eventually("the answer to be stored", () => at.journal.answered.length === 1);
-  expect(at.journal.rows.map(({ status, tries }) => [status, tries])).toEqual([
-    ["done", 1],
-    ["pending", 1],
-    ["done", 1],
-  ]);
-  // What the client would have read.
-  expect(JSON.parse(at.journal.answered[0]?.json ?? "").steps).toMatchObject([{ status: "ok" }, { status: "error" }, { status: "ok" }]);
-  expect(at.journal.commits).toEqual(["accept", "finish", "answer"]);
-  expect([at.steps("compensate").length, at.orderService.inFlight]).toEqual([STEPS.length, 0]);
-});
-
-test.each(["finish", "answer"] as const)("results of tries that end after an answer was lost at `%s` are not lost", async (write) => {
-  await using at = new OrderServiceFixture();
-  const { answer } = await at.place();
-  at.journal.refusals[write] = 1;
-  fail(at);
-  await expect(answer).rejects.toBeInstanceOf(AnswerLost);
-  await eventually("the answer to be stored", () => at.journal.answered.length === 1);
-  for (const step of at.steps("compensate")) step.end(OK);
-  await eventually("them to be written down", () => at.journal.rows.every(({ status }) => status === "done"));
-  expect(at.journal.tried).toHaveLength(STEPS.length);
 });
 
 test("who asks again before the outcome could be stored waits and gets what has become of the order: placed, the stored answer", async () => {

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { STEPS } from "../../src/orders/steps.ts";
+import { neverSent } from "../../src/outgoing/never-sent.ts";
 import { callKey, compensationKey } from "../../workers/providers/call-key.ts";
 
 test("is the id, the attempt and the step", () => {
@@ -50,7 +51,7 @@ test("is legal in a header, and different calls have different keys", () => {
       expect(calls.get(key) ?? same).toBe(same);
       calls.set(key, same);
     }),
-    { numRuns: 20_000 },
+    { numRuns: 5_000 },
   );
 });
 
@@ -61,4 +62,34 @@ test("of plain UTF-16 text decodes back to it", () => {
       expect(decodeURIComponent(key.slice(0, -":3:vendor".length))).toBe(id);
     }),
   );
+});
+
+const system = (code: string, syscall?: string) => Object.assign(new Error(code), syscall === undefined ? { code } : { code, syscall });
+const refused = system("ECONNREFUSED", "connect");
+const brokenLater = system("ECONNRESET", "read");
+
+test.each<[string, unknown]>([
+  ["a refused connection", refused],
+  ["an unknown name", system("ENOTFOUND", "getaddrinfo")],
+  ["a name server that does not answer", system("EAI_AGAIN", "getaddrinfo")],
+  ["an unreachable host", system("EHOSTUNREACH", "connect")],
+  ["a connection that takes too long", system("ETIMEDOUT", "connect")],
+  ["every address refused", new AggregateError([refused, system("ENETUNREACH", "connect")])],
+])("after %s nothing was sent", (_what, error) => {
+  expect(neverSent(error)).toBe(true);
+});
+
+test.each<[string, unknown]>([
+  ["a reset", brokenLater],
+  ["a write into a closed connection", system("EPIPE", "write")],
+  ["a timeout of a connection in use", system("ETIMEDOUT", "read")],
+  ["a host that became unreachable", system("EHOSTUNREACH", "read")],
+  ["the other side closed", system("ECONNRESET")],
+  ["no HTTP", system("HPE_INVALID_CONSTANT")],
+  ["one address of two broke later", new AggregateError([refused, brokenLater])],
+  ["an aggregate of nothing", new AggregateError([])],
+  ["nothing thrown", undefined],
+  ["something that is no error", "ECONNREFUSED"],
+])("after %s nobody knows whether it was sent", (_what, error) => {
+  expect(neverSent(error)).toBe(false);
 });

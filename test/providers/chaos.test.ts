@@ -13,7 +13,7 @@ import { runUntilSeen } from "../support/until-seen.ts";
 import { NOTHING_LEFT, runStep, startThreads } from "./threads.ts";
 
 const SEED = process.env.SEED ?? String(Date.now());
-const ORDERS = 700;
+const ORDERS = 300;
 // More than a compensation ever takes that its provider answers.
 const COMPENSATION_TIMEOUT_MS = 5000;
 const LIMIT_MS = 300_000;
@@ -105,7 +105,7 @@ test(`what is said to have had no effect has had none, and compensating the rest
 
   const one = async (n: number) => {
     const order = { orderId: `chaos ${n}`, amount: 1 + Math.floor(random() * 10_000), attempt: 1 };
-    if (n % 200 === 199 && threads.killThread() !== undefined) killed++;
+    if (n % 100 === 99 && threads.killThread() !== undefined) killed++;
     // A client hangs up now and then.
     const one = await place(threads, order, random() < 0.2 ? random() * orderMs : 20 * orderMs);
     ended.push(one);

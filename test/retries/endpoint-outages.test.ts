@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { type CallEnd, type CallFailure, EndpointHealth } from "../../src/retries/endpoint-health.ts";
+import { Outage } from "../../src/retries/outage.ts";
 import { FakeClock } from "./fake-clock.ts";
 
 const NEW: CallFailure = { again: false, how: "answered", overloaded: false, retryAfterMs: 0 };
@@ -25,13 +26,16 @@ describe("down", () => {
     ["that got no connection", { ...NEW, how: "unconnected" }],
     ["of rows that failed before, but no connection came about", { ...AGAIN, how: "unconnected" }],
   ] as [string, CallFailure][])("after five failures in a row %s", (_name, failure) => {
-    const { health, seen } = open();
+    const { health, seen, first, again } = open();
     call(health, failure, 4);
     call(health, "ok");
     call(health, failure, 4);
-    expect([health.down, seen.down]).toEqual([false, []]);
+    expect([health.down, seen.down, first.room]).toEqual([false, [], 16]);
     call(health, failure);
-    expect([health.down, seen.down]).toEqual([true, [true]]);
+    expect([health.down, seen.down, again.room]).toEqual([true, [true], 0]);
+    // First tries wait too where no call was answered.
+    const isSilent = failure.how !== "answered";
+    expect([first.probing, first.room]).toEqual(isSilent ? [true, 0] : [false, 16]);
   });
 
   test.each([
@@ -45,16 +49,6 @@ describe("down", () => {
     // The four still count: nothing went well since.
     call(health, NEW);
     expect(health.down).toBe(true);
-  });
-
-  test("while it is down, a row that fails again was a probe: the next pause is longer", () => {
-    const { clock, health } = open();
-    call(health, NEW, 5);
-    clock.advance(500);
-    call(health, AGAIN);
-    clock.advance(1_000);
-    call(health, { ...AGAIN, how: "silent" });
-    expect([clock.asked, health.down]).toEqual([[500, 1_000, 2_000], true]);
   });
 
   test("not by calls that began before the last success: what hangs ends long after others went well", () => {
@@ -94,13 +88,6 @@ describe("down", () => {
     expect(clock.asked).toEqual([500]);
   });
 
-  test("calls that were under way when it went down neither lengthen the pause nor end it", () => {
-    const { clock, health } = open();
-    const earlier = Array.from({ length: 16 }, () => health.begin());
-    for (const one of earlier) health.end(one, NEW);
-    expect([clock.asked, health.down]).toEqual([[500], true]);
-  });
-
   test("a call that was cut off says nothing, up or down", () => {
     const { clock, health } = open();
     call(health, undefined, 10);
@@ -116,18 +103,6 @@ describe("down", () => {
 
 describe("silent", () => {
   const SILENT: CallFailure = { ...NEW, how: "silent" };
-
-  test.each([
-    ["silent", SILENT],
-    ["unconnected", { ...NEW, how: "unconnected" }],
-    ["unconnected again", { ...AGAIN, how: "unconnected" }],
-  ] as [string, CallFailure][])("five calls without an answer keep first tries waiting too: %s", (_name, failure) => {
-    const { health, first, again } = open();
-    call(health, failure, 4);
-    expect(first.room).toBe(16);
-    call(health, failure);
-    expect([first.room, first.probing, again.room]).toEqual([0, true, 0]);
-  });
 
   test("any answer keeps first tries going, however bad: only rows that failed before wait", () => {
     const { health, first, again } = open();
@@ -155,17 +130,44 @@ describe("silent", () => {
     call(health, SILENT, 5);
     expect(first.probing).toBe(true);
   });
+});
 
-  test("not by rows that get no answer again, but once it is silent they are probes", () => {
-    const { clock, health, first } = open();
-    call(health, { ...SILENT, again: true }, 100);
-    expect([first.probing, first.room]).toEqual([false, 16]);
-    call(health, SILENT, 5);
+function openOutage(random = () => 1) {
+  const clock = new FakeClock();
+  const seen = { changes: [] as boolean[], probes: 0 };
+  const outage: Outage = new Outage({ clock, random, onChange: (on) => seen.changes.push(on), onProbe: () => seen.probes++ });
+  return { clock, outage, seen };
+}
+
+function sign(outage: Outage, times: number): void {
+  for (let count = 0; count < times; count++) outage.sign();
+}
+
+test("an outage has a pause before each probe, twice as long each time up to ten seconds; afterwards it begins small again", () => {
+  const { clock, outage, seen } = openOutage();
+  for (let round = 0; round < 2; round++) {
+    sign(outage, 5);
     clock.asked.length = 0;
-    clock.advance(500);
-    call(health, { ...SILENT, again: true });
-    // Both outages have a longer pause now.
-    expect(clock.asked).toEqual([1_000, 1_000]);
-    expect(first.room).toBe(0);
-  });
+    seen.probes = 0;
+    for (const pauseMs of [500, 1_000, 2_000, 4_000, 8_000, 10_000, 10_000]) {
+      clock.advance(pauseMs - 1);
+      const before = seen.probes;
+      expect(outage.paused).toBe(true);
+      clock.advance(1);
+      expect([outage.on, outage.paused, seen.probes]).toEqual([true, false, before + 1]);
+      outage.sign();
+    }
+    expect(clock.asked).toEqual([1_000, 2_000, 4_000, 8_000, 10_000, 10_000, 10_000]);
+    outage.end();
+    expect([outage.on, outage.paused, clock.timers]).toEqual([false, false, 0]);
+  }
+  expect(seen.changes).toEqual([true, false, true, false]);
+});
+
+test("half of the pause before a probe is chance", () => {
+  const { clock, outage } = openOutage(() => 0);
+  sign(outage, 5);
+  clock.advance(250);
+  outage.sign();
+  expect(clock.asked).toEqual([250, 500]);
 });

@@ -52,22 +52,6 @@ test("a call is repeated with exponential backoff until it works", async () => {
   expect(scope.listenerCount).toBe(0);
 });
 
-test("many calls that fail are one fault, over when the last of them works", async () => {
-  const { clock, reported, journal, state, call } = open();
-  const early = [journal.run(call), journal.run(call)];
-  await settle();
-  clock.advance(400);
-  const late = journal.run(call);
-  await settle();
-  state.works = true;
-  clock.advance(100);
-  await Promise.all(early);
-  expect(reported).toEqual(["stalled: disk full"]);
-  clock.advance(400);
-  await late;
-  expect(reported).toEqual(["stalled: disk full", "working"]);
-});
-
 test("a cancel ends the wait; even after it a call is tried once", async () => {
   const { clock, scope, journal, state, call } = open();
   const waiting = journal.run(call);

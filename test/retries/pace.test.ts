@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { Pace } from "../../src/retries/pace.ts";
 import { FakeClock } from "./fake-clock.ts";
 
-test.each([0.5, 3, 50, 70, 1_000, 4_444])("%d a second: as many as that over time, and never more", (maxPerSecond) => {
+test.each([0.5, 70, 4_444])("%d a second: as many as that over time, and never more", (maxPerSecond) => {
   const clock = new FakeClock();
   const startMs = clock.nowMs();
   const taken: number[] = [];
@@ -26,17 +26,6 @@ test.each([0.5, 3, 50, 70, 1_000, 4_444])("%d a second: as many as that over tim
   expect(clock.timers).toBe(0);
 });
 
-test("gives what there is where more is asked for, in whole tokens", () => {
-  const clock = new FakeClock();
-  const pace = new Pace(125, clock);
-  // A refill is 2.5, and one more.
-  expect([pace.take(2), pace.take(100), pace.take(1)]).toEqual([2, 1, 0]);
-  clock.advance(20);
-  expect([pace.take(100), pace.take(100)]).toEqual([3, 0]);
-  clock.advance(20);
-  expect(pace.take(100)).toBe(2);
-});
-
 test("what was not needed can be had again, and never makes more than a full bucket", () => {
   const clock = new FakeClock();
   const pace = new Pace(500, clock);
@@ -51,7 +40,7 @@ test("what was not needed can be had again, and never makes more than a full buc
 test("no limit needs no timer; one that is not used lets its timer end", () => {
   const clock = new FakeClock();
   const unlimited = new Pace(Number.POSITIVE_INFINITY, clock);
-  for (let count = 0; count < 10_000; count++) expect(unlimited.take(64)).toBe(64);
+  for (let count = 0; count < 100; count++) expect(unlimited.take(64)).toBe(64);
   unlimited.giveBack(3);
   expect([unlimited.take(64), clock.asked]).toEqual([64, []]);
   const limited = new Pace(100, clock);

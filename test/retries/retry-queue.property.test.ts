@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { seedOf } from "../support/seed.ts";
 import { QueueRun } from "./queue-run.ts";
 
-const RUNS = 80;
+const RUNS = 40;
 const ACTIONS = 120;
 // The longest pause after a fault, between probes and before a look, and the longest wait of a row and of a hold here.
 const ALL_TRIED_IN_MS = 10_000 + 10_000 + 10_000 + 5_000 + 5_000;

@@ -1,6 +1,5 @@
 import { setImmediate as turn } from "node:timers/promises";
 import { expect, test } from "vitest";
-import { EndpointHealth } from "../../src/retries/endpoint-health.ts";
 import { RetryQueue } from "../../src/retries/retry-queue.ts";
 import type { Row } from "./fake-rows.ts";
 import { newGate, QueueFixture } from "./queue-fixture.ts";
@@ -49,38 +48,6 @@ test("a journal is asked for as many rows as may be tried now, with the time and
   expect([at.tried.length, at.mostInFlight]).toEqual([8, 4]);
 });
 
-test("a try counts until its outcome is stored, not only answered", async () => {
-  const at = new QueueFixture({ max: 2 });
-  at.call = () => {
-    at.rows.unavailable = true;
-    return "ok";
-  };
-  const stored = newGate();
-  const queue = new RetryQueue<Row>({
-    idOf: ({ id }) => id,
-    take: (request) => at.rows.take(request),
-    async attempt({ id }) {
-      at.tried.push(id);
-      at.lane.end(at.lane.begin(), "ok");
-      await stored.passed;
-      await at.rows.done(id);
-    },
-    lane: at.lane,
-    clock: at.clock,
-  });
-  at.add(5);
-  queue.start();
-  await at.until(() => at.tried.length === 2);
-  await at.settle();
-  queue.notify();
-  await at.settle();
-  // The endpoint has room, and could be overrun by as many rows as the journal is late.
-  expect([at.lane.room, at.tried.length, queue.inFlight]).toEqual([2, 2, 2]);
-  stored.open();
-  await at.until(() => at.rows.size === 0);
-  await queue.stop();
-});
-
 test("calls of others fill the lane while the journal is asked: a queue of first tries never adds to more than it may", async () => {
   const at = new QueueFixture({ max: 8, kind: "first" });
   const gate = newGate();
@@ -102,17 +69,6 @@ test("calls of others fill the lane while the journal is asked: a queue of first
   await at.until(() => at.rows.size === 0);
   expect(at.lane.inFlight).toBe(0);
   await at.queue.stop();
-});
-
-test("with nothing to wait for there is neither a timer nor a read", async () => {
-  const at = new QueueFixture();
-  at.add(3);
-  at.queue.start();
-  await at.settle();
-  at.clock.advance(50);
-  await at.settle();
-  expect(at.clock.timers).toBe(0);
-  expect(at.rows.takes.length).toBeLessThanOrEqual(3);
 });
 
 test("rows that are tried together cost one look afterwards", async () => {
@@ -158,44 +114,122 @@ test("a wall clock that goes back during a look makes no timer that is too long"
   await at.queue.stop();
 });
 
-test("of 30 000 rows no more are in memory than may be tried", async () => {
-  const left = new Map(Array.from({ length: 30_000 }, (_, id) => [id, { id }]));
+test("try now: whatever the health and a pause, beside the tries of the queue", async () => {
+  const at = new QueueFixture({ max: 1 });
+  const gate = newGate();
+  at.call = (): Promise<"ok"> => gate.passed.then(() => "ok");
+  const [, second, third] = at.add(3) as [Row, Row, Row];
+  at.queue.start();
+  await at.until(() => at.tried.length === 1);
+  at.queue.pause();
+  at.takeDown();
+  at.rows.mark(second.id);
+  let ended = false;
+  const forced = at.queue.attemptNow(second).then(() => (ended = true));
+  expect([at.tried, at.queue.inFlight, ended]).toEqual([[1, 2], 2, false]);
+  gate.open();
+  await forced;
+  // Resolved only when it is stored.
+  expect(at.rows.get(second.id)).toBeUndefined();
+  await at.settle();
+  expect(at.tried).toEqual([1, 2]);
+  at.queue.resume();
+  at.clock.advance(10_000);
+  await at.until(() => at.rows.size === 0);
+  expect(at.tried).toEqual([1, 2, 3]);
+  expect(await at.stop()).toEqual([0, 0, 0]);
+  await expect(at.queue.attemptNow(third)).rejects.toThrow("stopped");
+});
+
+test("paused: nothing is tried or taken, what is under way goes on", async () => {
   const at = new QueueFixture();
-  let mostAsked = 0;
-  let mostHeld = 0;
-  let handedOut = 0;
-  let tried = 0;
-  const health = new EndpointHealth({ maxInFlight: 50, clock: at.clock });
-  const lane = health.lane(50, "again");
-  const queue = new RetryQueue<{ id: number }>({
+  at.add(100);
+  at.queue.start();
+  await at.until(() => at.tried.length > 0);
+  await at.settle();
+  at.add(100);
+  const gate = newGate();
+  at.call = (): Promise<"ok"> => gate.passed.then(() => "ok");
+  at.queue.notify();
+  await at.settle();
+  at.queue.pause();
+  const { length } = at.rows.takes;
+  gate.open();
+  await at.settle();
+  at.queue.notify();
+  at.clock.advance(60_000);
+  await at.settle();
+  expect([at.tried.length, at.rows.size, at.rows.takes.length]).toEqual([104, 96, length]);
+  at.queue.resume();
+  await at.until(() => at.rows.size === 0);
+  await at.queue.stop();
+});
+
+test("a look that began before a try was stored, and says that nothing is due for long, does not make its row be forgotten", async () => {
+  const at = new QueueFixture();
+  const [row] = at.add(1);
+  at.add(1, 3_600_000);
+  const [answered, called] = [newGate(), newGate()];
+  const queue = new RetryQueue<Row>({
     idOf: ({ id }) => id,
-    async take({ limit, underWay }) {
-      mostAsked = Math.max(mostAsked, limit + underWay.length);
-      const items = left
-        .values()
-        .filter(({ id }) => !underWay.includes(id))
-        .take(limit)
-        .toArray();
-      handedOut += items.length;
-      await turn();
-      return { items };
-    },
+    take: at.holdingLook(2, answered),
     async attempt({ id }) {
-      tried++;
-      const call = lane.begin();
-      await turn();
-      lane.end(call, "ok");
-      left.delete(id);
+      at.tried.push(id);
+      await called.passed;
+      if (at.tried.length === 1) await at.rows.failed(id, at.clock.nowMs() + 1_000);
+      else await at.rows.done(id);
     },
-    lane,
+    lane: at.lane,
     clock: at.clock,
   });
   queue.start();
-  while (left.size > 0) {
-    await turn();
-    mostHeld = Math.max(mostHeld, lane.inFlight);
-  }
-  // Each was read once.
-  expect([tried, handedOut, mostHeld, mostAsked]).toEqual([30_000, 30_000, 50, 50]);
+  await at.until(() => queue.inFlight === 1 && at.tried.length === 1);
+  queue.notify();
+  await at.until(() => at.looks === 2);
+  called.open();
+  await at.until(() => at.rows.waiting().length === 2);
+  await at.settle();
+  answered.open();
+  await at.settle();
+  expect(at.tried).toEqual([row?.id]);
+  // That look did not know when the row will be due again.
+  at.clock.advance(50);
+  await at.settle();
+  at.clock.advance(950);
+  await at.settle();
+  expect(at.tried).toEqual([row?.id, row?.id]);
   await queue.stop();
+});
+
+test("a row that was postponed for less than the rest is tried when it is due, not when they are", async () => {
+  const at = new QueueFixture();
+  at.add(1, 8_000);
+  at.queue.start();
+  await at.settle();
+  expect(at.clock.nextMs).toBe(8_000);
+  at.add(1, 200);
+  at.queue.postponed();
+  for (const ms of [50, 149]) {
+    at.clock.advance(ms);
+    await at.settle();
+    expect(at.tried).toEqual([]);
+  }
+  at.clock.advance(1);
+  await at.settle();
+  expect(at.tried).toEqual([2]);
+  await at.queue.stop();
+});
+
+test("many that are postponed one after the other do not put the look off", async () => {
+  const at = new QueueFixture();
+  at.queue.start();
+  await at.settle();
+  at.add(1, 30);
+  for (let ms = 0; ms < 50; ms += 10) {
+    at.queue.postponed();
+    at.clock.advance(10);
+  }
+  await at.settle();
+  expect(at.tried).toEqual([1]);
+  await at.queue.stop();
 });

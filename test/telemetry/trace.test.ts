@@ -1,9 +1,12 @@
 import { createServer, type IncomingMessage } from "node:http";
 import type { AddressInfo } from "node:net";
-import { expect, onTestFinished, test } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
+import type { SpanData } from "../../src/orders/span-data.ts";
 import { perStepSetting, STEP_TABLE, STEPS } from "../../src/orders/steps.ts";
+import { otlpSender } from "../../src/telemetry/otlp-sender.ts";
+import { monotonicMs } from "../../src/threads/index.ts";
 import { eventually } from "../support/eventually.ts";
-import { newId, orderOf, postOrder, send, threadsPage } from "../support/http-client.ts";
+import { newId, orderOf, postOrder, threadsPage } from "../support/http-client.ts";
 import { startService } from "../support/service.ts";
 import { Collector, type ReceivedSpan } from "./collector.ts";
 
@@ -207,44 +210,6 @@ test("a step that waited for a courier until the deadline, and one whose thread 
   }
 });
 
-test("steps that are canceled on their way to a thread have spans, on that thread", async () => {
-  await using collector = await Collector.start();
-  await using server = await startService({
-    THREADS: "1",
-    CPU_THREADS: "1",
-    CANCEL_GRACE_MS: "60000",
-    ORDER_TIMEOUT_MS: "600000",
-    OTEL_EXPORTER_OTLP_ENDPOINT: collector.endpoint,
-  });
-  const { capacities } = server.service;
-  const [shared] = (await threadsPage(server.adminPort)).threads.filter(({ pool }) => pool === "shared");
-  /** The spans of an order whose client hangs up while the only thread computes something else. */
-  const canceled = async (): Promise<readonly ReceivedSpan[]> => {
-    await eventually("the thread to be idle", () => capacities.vendor.inUse === 0);
-    await send(server.adminPort, { method: "POST", path: "/chaos/stick-thread", body: { ms: 1_000 } });
-    const hangUp = new AbortController();
-    const orderId = newId("on-its-way");
-    const before = capacities.vendor.inUse;
-    const placing = postOrder(server.port, orderOf(orderId, 60_000), { signal: hangUp.signal }).catch(() => {});
-    await eventually("its steps to be sent", () => capacities.vendor.inUse > before);
-    hangUp.abort();
-    await placing;
-    return eventually(
-      "the spans of the order",
-      () => collector.spans.filter(({ attributes }) => attributes["order.id"] === orderId && attributes["step.action"] !== "compensate"),
-      (found) => found.length === 1 + STEPS.length,
-    );
-  };
-  // On a slow machine the thread is free again before the cancel has come.
-  const never = (spans: readonly ReceivedSpan[]) => STEPS.every((step) => named(spans, step).endMs === named(spans, step).startMs);
-  const spans = await eventually("steps that never ran", canceled, never);
-  for (const step of STEPS) {
-    const { attributes, parentSpanId } = named(spans, step);
-    expect(attributes).toMatchObject({ "step.status": "canceled", "cancel.cause": "client_disconnected", "thread.id": shared?.id });
-    expect(parentSpanId).toBe(named(spans, "POST /order").spanId);
-  }
-});
-
 test("a compensation that is tried again later is a trace of its own", async () => {
   await using collector = await Collector.start();
   let tries = 0;
@@ -271,4 +236,45 @@ test("a compensation that is tried again later is a trace of its own", async () 
     traceId: root.traceId,
     parentSpanId: named(again, "compensate vendor").spanId,
   });
+});
+
+const HOUR_MS = 3_600_000;
+
+test("times of a span are those of the wall clock, also after it was set; small steps do not move the spans of a trace apart", async () => {
+  const realNow = Date.now.bind(Date);
+  let aheadMs = 0;
+  const now = vi.spyOn(Date, "now").mockImplementation(() => realNow() + aheadMs);
+  onTestFinished(() => now.mockRestore());
+  await using collector = await Collector.start();
+  const sender = await otlpSender(collector.endpoint);
+  onTestFinished(() => sender.close());
+  const startedAtMs = monotonicMs();
+  const beganAtMs = realNow();
+  const span: SpanData = {
+    name: "step",
+    kind: "internal",
+    traceId: "0af7651916cd43dd8448eb211c80319c",
+    spanId: "b7ad6b7169203331",
+    parentSpanId: undefined,
+    startedAtMs,
+    endedAtMs: startedAtMs + 250.125,
+    attributes: {},
+    error: undefined,
+    events: [{ name: "stopped", atMs: startedAtMs + 100.5, attributes: {} }],
+  };
+  /** How far the span is from when it began, as the collector got it. */
+  const offAfter = async (ms: number): Promise<number> => {
+    aheadMs = ms;
+    await sender.send([span]);
+    const { startMs, endMs, events } = collector.spans.at(-1) ?? { startMs: 0, endMs: 0, events: [] };
+    expect([endMs - startMs, (events[0]?.atMs ?? 0) - startMs]).toEqual([expect.closeTo(250.125, 2), expect.closeTo(100.5, 2)]);
+    return startMs - beganAtMs;
+  };
+
+  const first = await offAfter(0);
+  // The wall clock has whole milliseconds.
+  expect(Math.abs(first)).toBeLessThan(5);
+  expect(await offAfter(40)).toBe(first);
+  expect(await offAfter(HOUR_MS)).toBeCloseTo(HOUR_MS, -1);
+  expect(await offAfter(-HOUR_MS)).toBeCloseTo(-HOUR_MS, -1);
 });

@@ -4,8 +4,8 @@ import { seedOf } from "../support/seed.ts";
 import { Fixture } from "./fixture.ts";
 import { accept, type Behavior, hangUp, refuse } from "./receiver.ts";
 
-const EVENTS = 3_000;
-const ORDERS = 150;
+const EVENTS = 1_000;
+const ORDERS = 60;
 
 test("whatever the receiver, the journal and restarts do: every event, in order per order, signed", async () => {
   const seed = seedOf("SEED");

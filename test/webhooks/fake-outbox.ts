@@ -28,9 +28,6 @@ export class FakeOutbox implements EventOutbox {
   #outstanding = new Set<number>();
   /** By `seq`, which is also their age. */
   readonly #rows = new Map<number, Row>();
-  readonly #ofOrder = new Map<string, Row[]>();
-  /** The first of each order, by the time of its next try. */
-  readonly #heads: Row[] = [];
 
   add(orderId: string, createdMs: number): OrderEvent {
     const seq = this.events.length + 1;
@@ -43,13 +40,6 @@ export class FakeOutbox implements EventOutbox {
     const row: Row = { seq, id: `evt_${seq}`, orderId, payload, createdMs, expiresMs, tries: 0, nextTryMs: createdMs };
     this.events.push(row);
     this.#rows.set(seq, row);
-    const ofOrder = this.#ofOrder.get(orderId);
-    if (ofOrder !== undefined) {
-      ofOrder.push(row);
-    } else {
-      this.#ofOrder.set(orderId, [row]);
-      this.#addHead(row);
-    }
     return row;
   }
 
@@ -67,17 +57,16 @@ export class FakeOutbox implements EventOutbox {
       this.reads++;
       this.mostAsked = Math.max(this.mostAsked, limit);
       this.onlyLeastTried &&= leastTried;
-      const due = this.#headIndex(nowMs, Number.POSITIVE_INFINITY);
-      const candidates = leastTried ? this.#heads.slice(0, due).sort((a, b) => a.tries - b.tries) : this.#heads;
-      const items: OrderEvent[] = [];
-      for (let index = 0; index < due && items.length < limit; index++) {
-        const { nextTryMs: _, ...event } = candidates[index] as Row;
-        if (!underWay.includes(event.seq)) items.push(event);
-      }
+      const heads = this.#heads().sort((a, b) => (leastTried ? a.tries - b.tries : 0) || a.nextTryMs - b.nextTryMs || a.seq - b.seq);
+      const isDue = (row: Row) => row.nextTryMs <= nowMs;
+      const items = heads
+        .filter((row) => isDue(row) && !underWay.includes(row.seq))
+        .slice(0, limit)
+        .map(({ nextTryMs: _, ...event }) => event);
       for (const { seq } of items) this.#outstanding.add(seq);
       this.mostOutstanding = Math.max(this.mostOutstanding, this.#outstanding.size);
-      const next = this.#heads[due];
-      return { items, ...(next !== undefined && { nextDueMs: next.nextTryMs }) };
+      const later = heads.filter((row) => !isDue(row)).map(({ nextTryMs }) => nextTryMs);
+      return { items, ...(later.length > 0 && { nextDueMs: Math.min(...later) }) };
     });
   }
 
@@ -93,10 +82,8 @@ export class FakeOutbox implements EventOutbox {
       this.#outstanding.delete(seq);
       const row = this.#rows.get(seq);
       if (row === undefined) return;
-      this.#removeHead(row);
       row.tries++;
       row.nextTryMs = nextTryMs;
-      this.#addHead(row);
     });
   }
 
@@ -125,40 +112,18 @@ export class FakeOutbox implements EventOutbox {
     this.#outstanding.delete(seq);
     const row = this.#rows.get(seq);
     if (row === undefined) return false;
-    const ofOrder = this.#ofOrder.get(row.orderId) ?? [];
-    if (ofOrder[0] !== row) throw new Error(`event ${seq} is not the first of its order`);
+    if (!this.#heads().includes(row)) throw new Error(`event ${seq} is not the first of its order`);
     this.#rows.delete(seq);
-    this.#removeHead(row);
-    ofOrder.shift();
-    const [next] = ofOrder;
-    if (next === undefined) {
-      this.#ofOrder.delete(row.orderId);
-    } else {
-      next.nextTryMs = nowMs;
-      this.#addHead(next);
-    }
+    const next = this.#heads().find(({ orderId }) => orderId === row.orderId);
+    if (next !== undefined) next.nextTryMs = nowMs;
     return true;
   }
 
-  #addHead(row: Row): void {
-    this.#heads.splice(this.#headIndex(row.nextTryMs, row.seq), 0, row);
-  }
-
-  #removeHead(row: Row): void {
-    const [removed] = this.#heads.splice(this.#headIndex(row.nextTryMs, row.seq - 1), 1);
-    if (removed !== row) throw new Error(`event ${row.seq} is not where it should be`);
-  }
-
-  /** How many of the first events are not behind that time and `seq`. */
-  #headIndex(nextTryMs: number, seq: number): number {
-    let low = 0;
-    for (let high = this.#heads.length; low < high; ) {
-      const middle = (low + high) >> 1;
-      const row = this.#heads[middle] as Row;
-      if (row.nextTryMs < nextTryMs || (row.nextTryMs === nextTryMs && row.seq <= seq)) low = middle + 1;
-      else high = middle;
-    }
-    return low;
+  /** The first of each order. */
+  #heads(): Row[] {
+    const heads = new Map<string, Row>();
+    for (const row of this.#rows.values()) if (!heads.has(row.orderId)) heads.set(row.orderId, row);
+    return [...heads.values()];
   }
 
   async #answer<T>(act: () => T): Promise<T> {

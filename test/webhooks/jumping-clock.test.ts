@@ -127,18 +127,6 @@ test("of one that is up, no event is given up then either, but after a day by a 
   expect(rig.receiver()).toBe("up");
 });
 
-test("after a day by a clock that is right they are given up", async () => {
-  await using rig = await Rig.open();
-  await rig.until(() => rig.receiver() === "down");
-  for (let hour = 0; hour < 23; hour++) rig.pass(3_600_000);
-  const before = rig.requests();
-  await rig.until(() => rig.requests() > before);
-  expect(await rig.counts()).toEqual(ALL_WAIT);
-  rig.pass(3_600_000);
-  await rig.until(async () => (await rig.counts())[0] === 0);
-  expect(await rig.counts()).toEqual(ALL_GIVEN_UP);
-});
-
 test("after a 410 they wait for a clock that is right, too", async () => {
   await using rig = await Rig.open();
   rig.status = 410;

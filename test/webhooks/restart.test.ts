@@ -1,22 +1,7 @@
 import { expect, test } from "vitest";
+import type { Post } from "../../src/outgoing/post.ts";
 import { Fixture } from "./fixture.ts";
 import { accept, hangUp } from "./receiver.ts";
-
-test("down, a restart meanwhile, then up: every event, in order per order", async () => {
-  await using fixture = await Fixture.open();
-  for (let index = 0; index < 300; index++) fixture.add(`order ${index % 70}`);
-  fixture.delivery.start();
-  await fixture.until(() => fixture.receiver.arrivals.length >= 50);
-  await fixture.receiver.close();
-  const downMs = fixture.clock.nowMs();
-  await fixture.until(() => fixture.clock.nowMs() - downMs > 600_000);
-  for (let index = 0; index < 100; index++) fixture.add(`order ${index % 90}`);
-  await fixture.restart();
-  await fixture.until(() => fixture.clock.nowMs() - downMs > 1_200_000);
-  await fixture.receiver.listen();
-  await fixture.delivered();
-  fixture.expectAllInOrder();
-});
 
 test("stop aborts what is under way; the event stays and is the first of its order after the restart", async () => {
   await using fixture = await Fixture.open();
@@ -68,17 +53,6 @@ test("stop during a journal outage ends at once and keeps the events", async () 
   fixture.expectAllInOrder();
 });
 
-test("stop before start, twice, and without anything to do", async () => {
-  await using fixture = await Fixture.open();
-  await Promise.all([fixture.delivery.stop(), fixture.delivery.stop()]);
-  expect(() => fixture.delivery.start()).toThrow();
-  await fixture.restart();
-  await fixture.quiet();
-  await fixture.delivery.stop();
-  fixture.delivery.notify();
-  expect(fixture.outbox.busy).toBe(0);
-});
-
 test("stop while the receiver is down leaves no timer", async () => {
   await using fixture = await Fixture.open();
   for (let index = 0; index < 12; index++) fixture.add(`order ${index}`);
@@ -92,7 +66,7 @@ test("stop while the receiver is down leaves no timer", async () => {
 });
 
 test("stop at any moment: a sweep over the turns of a run", async () => {
-  for (let turns = 0; turns < 60; turns++) {
+  for (let turns = 0; turns < 40; turns++) {
     await using fixture = await Fixture.open({ maxRequests: 3 });
     for (let index = 0; index < 12; index++) fixture.add(`order ${index % 5}`);
     fixture.delivery.start();
@@ -105,4 +79,64 @@ test("stop at any moment: a sweep over the turns of a run", async () => {
     await fixture.delivered();
     fixture.expectAllInOrder();
   }
+});
+
+const EVENTS = 600;
+
+// As many as there are requests.
+const MOST_HELD = 16;
+
+/** A stand-in for the POST: what is counted here is events, and HTTP would only take its time. */
+function countingPost(status: number) {
+  const last = new Map<string, number>();
+  const seen = { total: 0, outOfOrder: 0 };
+  const post: Post = async ({ body }) => {
+    const { data } = JSON.parse(String(body));
+    if (status < 300) {
+      seen.total++;
+      if ((last.get(data.order_id) ?? 0) >= data.seq) seen.outOfOrder++;
+      last.set(data.order_id, data.seq);
+    }
+    return { status, retryAfter: undefined };
+  };
+  return { seen, post };
+}
+
+test("of 600 events no more are held at a time than allowed", async () => {
+  const { seen, post } = countingPost(204);
+  await using fixture = await Fixture.open({ post });
+  for (let index = 0; index < EVENTS; index++) fixture.add(`order ${index % 150}`);
+  fixture.delivery.start();
+  await fixture.untilAtOnce(() => fixture.outbox.size === 0);
+  expect(seen).toEqual({ total: EVENTS, outOfOrder: 0 });
+  // Seen from the outbox: what it handed out and did not get back.
+  expect(fixture.outbox.mostOutstanding).toBe(MOST_HELD);
+  expect(fixture.outbox.mostAsked).toBeLessThanOrEqual(MOST_HELD);
+});
+
+test("all events of one order: neither held all at a time nor in the way of others", async () => {
+  const { seen, post } = countingPost(204);
+  await using fixture = await Fixture.open({ post });
+  for (let index = 0; index < 200; index++) fixture.add("hot");
+  fixture.add("other");
+  let otherAfter: number | undefined;
+  fixture.delivery.start();
+  await fixture.untilAtOnce(() => {
+    if (fixture.outbox.delivered.includes(201)) otherAfter ??= seen.total;
+    return fixture.outbox.size === 0;
+  });
+  expect(seen).toEqual({ total: 201, outOfOrder: 0 });
+  expect(fixture.outbox.mostOutstanding).toBeLessThanOrEqual(2);
+  expect(otherAfter).toBeLessThan(10);
+});
+
+test("hundreds of events that fail each for itself: what is known of them is bounded too", async () => {
+  const { post } = countingPost(422);
+  await using fixture = await Fixture.open({ post });
+  for (let index = 0; index < 300; index++) fixture.add(`order ${index}`);
+  fixture.delivery.start();
+  const since = fixture.clock.nowMs();
+  await fixture.until(() => fixture.clock.nowMs() - since > 3_600_000);
+  expect(fixture.outbox.mostAsked).toBeLessThanOrEqual(MOST_HELD);
+  expect(fixture.clock.timers).toBeLessThan(5);
 });

@@ -1,10 +1,57 @@
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { Elsewhere } from "../../src/orders/elsewhere.ts";
+import type { StoredAnswer } from "../../src/orders/order-journal.ts";
+import type { OtherNodes } from "../../src/orders/other-nodes.ts";
 import { STEPS } from "../../src/orders/steps.ts";
+import type { Cancelable } from "../../src/threads/index.ts";
 import { timers } from "../leaks/timers.ts";
 import { OK, settle } from "./compensator-fixture.ts";
-import { FakeOtherNodes, type FakeWait } from "./fake-other-nodes.ts";
-import { hasEnded, OrderServiceFixture, REFUSED } from "./order-service-fixture.ts";
+import { hasEnded, OrderServiceFixture, REFUSED, refuse } from "./order-service-fixture.ts";
+
+/** A request that waits for another node's attempt, until the test says how that ended. */
+interface FakeWait {
+  readonly orderId: string;
+  readonly attempt: number;
+  readonly scope: Cancelable;
+  end(answer: StoredAnswer | undefined): void;
+}
+
+/** An attempt of this node that nobody here waits for. The test says whether somebody elsewhere does. */
+interface FakeWatch {
+  readonly orderId: string;
+  readonly attempt: number;
+  tell(isAwaited: boolean): void;
+  isStopped: boolean;
+}
+
+/** What the test says of other nodes, and nothing before it says so. */
+class FakeOtherNodes implements OtherNodes {
+  /** All of them, in the order in which they began. */
+  readonly waits: FakeWait[] = [];
+  readonly watches: FakeWatch[] = [];
+
+  endOf(orderId: string, attempt: number, scope: Cancelable): Promise<StoredAnswer | undefined> {
+    const { promise, resolve } = Promise.withResolvers<StoredAnswer | undefined>();
+    this.waits.push({ orderId, attempt, scope, end: resolve });
+    scope.onCancel(() => resolve(undefined));
+    return promise;
+  }
+
+  watchWaiters(orderId: string, attempt: number, onKnown: (isAwaited: boolean) => void): () => void {
+    const watch: FakeWatch = {
+      orderId,
+      attempt,
+      isStopped: false,
+      tell(isAwaited) {
+        if (!watch.isStopped) onKnown(isAwaited);
+      },
+    };
+    this.watches.push(watch);
+    return () => {
+      watch.isStopped = true;
+    };
+  }
+}
 
 /** A node that runs order `o`, and one that the same order is sent to. */
 async function twoNodes() {
@@ -68,19 +115,6 @@ test("requests that wait for an attempt whose answer nobody received share one n
   for (const { answer, replayed } of placements) expect([replayed, await answer]).toEqual([false, { json: expect.stringContaining("ok") }]);
   expect([otherNodes.waits.length, waiting.orderService.inFlight]).toEqual([3, 0]);
   expect(waiting.steps("perform", "o", 3)).toEqual([]);
-});
-
-test("a placed order whose answer nobody received is answered from the journal", async () => {
-  await using nodes = await twoNodes();
-  const placing = nodes.waiting.place();
-  await settle();
-  nodes.running.end();
-  await nodes.answer;
-  waitOf(nodes.otherNodes).end(undefined);
-  const { answer, replayed } = await placing;
-  expect(replayed).toBe(true);
-  expect(await answer).toEqual(await nodes.answer);
-  expect(nodes.waiting.orderService.inFlight).toBe(0);
 });
 
 test("an attempt of this node that the journal knows under another number is not joined: another node has a newer one", async () => {
@@ -173,15 +207,6 @@ describe("one that waits far longer than any order takes", () => {
     await refused;
   });
 
-  test("may wait as long as a timer can, where orders have that long", async () => {
-    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
-    const otherNodes = new FakeOtherNodes();
-    const waiting = new Elsewhere(otherNodes, 2 ** 31 - 1).endOf("o", 1, undefined);
-    await vi.advanceTimersByTimeAsync(1_000_000);
-    waitOf(otherNodes).end({ json: "{}" });
-    expect(await waiting).toEqual({ json: "{}" });
-  });
-
   test("leaves no timer and no listener behind when its wait is over, which no shutdown cancels any more", async () => {
     const before = timers();
     const otherNodes = new FakeOtherNodes();
@@ -196,4 +221,104 @@ describe("one that waits far longer than any order takes", () => {
     elsewhere.cancelAll("shutdown");
     expect(waitOf(otherNodes).scope.cause).toBeUndefined();
   });
+});
+
+const watchOf = ({ watches }: FakeOtherNodes, place = 0) => watches[place] as FakeWatch;
+
+/** An order whose only client has hung up. */
+async function abandoned() {
+  const otherNodes = new FakeOtherNodes();
+  const at = new OrderServiceFixture({ compensate: OK, otherNodes });
+  const client = new AbortController();
+  const { answer } = await at.place("o", 1, client.signal);
+  expect(otherNodes.watches).toEqual([]);
+  client.abort();
+  expect(otherNodes.watches).toMatchObject([{ orderId: "o", attempt: 1 }]);
+  return { at, otherNodes, watch: watchOf(otherNodes), answer, [Symbol.asyncDispose]: () => at[Symbol.asyncDispose]() };
+}
+
+test("an order whose clients have hung up here goes on while one at another node waits, and is canceled when that leaves", async () => {
+  await using order = await abandoned();
+  const { at, watch } = order;
+  await settle();
+  expect(at.runner.running).toBe(STEPS.length);
+  for (let times = 0; times < 3; times++) {
+    watch.tell(true);
+    await settle();
+    expect([at.runner.running, watch.isStopped]).toEqual([STEPS.length, false]);
+  }
+  watch.tell(false);
+  expect((await order.answer).error).toBe("canceled");
+  expect([at.runner.running, at.orderService.inFlight, watch.isStopped]).toEqual([0, 0, true]);
+  expect(at.journal.answered).toMatchObject([{ answered: false }]);
+});
+
+test.each([
+  ["somebody elsewhere waited when that was asked last", true, true],
+  ["other nodes have not replied yet: who waits there begins a new attempt", undefined, false],
+])("the answer of an order that fails by itself is one that was received or not: %s", async (_, isAwaited, answered) => {
+  await using order = await abandoned();
+  const { at, watch } = order;
+  if (isAwaited !== undefined) watch.tell(isAwaited);
+  refuse(at);
+  expect((await order.answer).error).toBe("no_courier");
+  expect(at.journal.answered).toMatchObject([{ answered }]);
+  expect(watch.isStopped).toBe(true);
+});
+
+test("one that a shutdown cancels is received by nobody: who waits elsewhere begins a new attempt", async () => {
+  await using order = await abandoned();
+  order.watch.tell(true);
+  order.at.orderService.cancelAll("shutdown");
+  expect((await order.answer).error).toBe("canceled");
+  expect(order.at.journal.answered).toMatchObject([{ answered: false }]);
+});
+
+test("one whose compensations somebody elsewhere waits for is not answered before them", async () => {
+  const otherNodes = new FakeOtherNodes();
+  await using at = new OrderServiceFixture({ otherNodes });
+  const client = new AbortController();
+  const { answer } = await at.place("o", 1, client.signal);
+  client.abort();
+  watchOf(otherNodes).tell(true);
+  refuse(at);
+  await settle();
+  expect([at.compensated().length, at.journal.answered]).toEqual([2, []]);
+  for (const step of at.steps("compensate")) step.end(OK);
+  expect((await answer).error).toBe("no_courier");
+  expect(at.journal.answered).toMatchObject([{ answered: true, tried: [{}, {}] }]);
+});
+
+test("a request that joins here ends the watch, and its hang-up begins another", async () => {
+  await using order = await abandoned();
+  const { at, otherNodes, watch } = order;
+  const client = new AbortController();
+  watch.tell(true);
+  await at.place("o", 1, client.signal);
+  expect(watch.isStopped).toBe(true);
+  await settle();
+  expect(at.runner.running).toBe(STEPS.length);
+  client.abort();
+  expect(otherNodes.watches).toHaveLength(2);
+  await settle();
+  expect(at.runner.running).toBe(STEPS.length);
+  // What was known before counts no more.
+  refuse(at);
+  await order.answer;
+  expect(at.journal.answered).toMatchObject([{ answered: false }]);
+  expect(watchOf(otherNodes, 1).isStopped).toBe(true);
+});
+
+test("nobody is asked about an order that has ended, or about one whose client hung up before it began", async () => {
+  const otherNodes = new FakeOtherNodes();
+  await using at = new OrderServiceFixture({ compensate: OK, otherNodes });
+  const client = new AbortController();
+  const { answer } = await at.place("o", 1, client.signal);
+  at.end();
+  await answer;
+  client.abort();
+  const placement = await at.place("p", 1, client.signal);
+  expect((await placement.answer).error).toBe("canceled");
+  expect(otherNodes.watches).toEqual([]);
+  expect(at.steps("perform", "p")).toEqual([]);
 });

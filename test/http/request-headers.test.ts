@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { readPriority } from "../../src/http/priority.ts";
 import { traceOf } from "../../src/http/trace-context.ts";
 
 const TRACE_ID = "0af7651916cd43dd8448eb211c80319c";
@@ -19,7 +20,7 @@ const INVALID: [string, string | string[] | undefined][] = [
   ["that is missing", undefined],
 ];
 
-describe("where only the calls and the log have it", () => {
+describe("a traceparent, where only the calls and the log have it", () => {
   test.each(VALID)("%s is passed on", (header) => {
     expect(traceOf(header, "calls")).toEqual({ traceparent: header });
     expect(traceOf(header, "log")).toEqual({ traceparent: header });
@@ -34,7 +35,7 @@ describe("where only the calls and the log have it", () => {
   });
 });
 
-describe("where orders have spans", () => {
+describe("a traceparent, where orders have spans", () => {
   test.each([`00-${IDS}-01`, `00-${IDS}-03`, `cc-${IDS}-01-what-comes-later`])("that of an order is the child of %s", (header) => {
     const { traceparent, parentSpanId } = traceOf(header, "spans");
     expect(parentSpanId).toBe(SPAN_ID);
@@ -52,4 +53,36 @@ describe("where orders have spans", () => {
     expect(traceparent).toMatch(/^00-[\da-f]{32}-[\da-f]{16}-01$/);
     expect(parentSpanId).toBeUndefined();
   });
+});
+
+test.each([
+  [undefined, 1],
+  ["", 1],
+  ["u=0", 0],
+  ["u=2", 0],
+  ["u=3", 1],
+  ["u=4", 2],
+  ["u=7", 2],
+  ["u=5, i", 2],
+  ["i, u=1", 0],
+  ["  u=2  ", 0],
+  ["u=4;q=1", 2],
+  ["U=1", 1],
+  ["u=8", 1],
+  ["u=-1", 1],
+  ["u=01", 1],
+  ["u=1.0", 1],
+  ['u="1"', 1],
+  ["u", 1],
+  ["u=?1", 1],
+  ["u = 1", 1],
+  ["urgency=1", 1],
+  ["x=u=1", 1],
+  ['note="a, u=0", u=6', 2],
+  ['note="a, u=0"', 1],
+  ["u=1, u=6", 2],
+  ["u=1, u=nonsense", 1],
+  ["?, =, u=2, ;;", 0],
+])("a Priority of %j is class %d", (header, priority) => {
+  expect(readPriority(header)).toBe(priority);
 });

@@ -1,6 +1,8 @@
 import { expect, test } from "vitest";
 import type { AdmissionGate } from "../../src/orders/admission-gate.ts";
+import { CANCEL_CAUSES, ORDER_CAUSES, orderCause } from "../../src/orders/cancel-cause.ts";
 import { STEPS } from "../../src/orders/steps.ts";
+import { BUILT_IN_CAUSES } from "../../src/threads/index.ts";
 import { OrderServiceFixture } from "./order-service-fixture.ts";
 
 /** Notes what it is asked, and refuses when a test asks for it. */
@@ -73,4 +75,58 @@ test("past MAX_IN_FLIGHT the gate says when to come again", async () => {
   await using at = new OrderServiceFixture({ gate: new FakeGate(), maxInFlight: 1 });
   await at.place();
   await expect(at.place()).rejects.toEqual(overloaded(9));
+});
+
+test("an order is canceled when the signal of the last client that waits for it is aborted, and not before", async () => {
+  await using at = new OrderServiceFixture({ compensate: { status: "ok" } });
+  const clients = [1, 2, 3].map(() => new AbortController());
+  const [first, second, third] = clients as [AbortController, AbortController, AbortController];
+  const { answer } = await at.place("o", 1, first.signal);
+  await at.place("o", 1, second.signal);
+  await at.place("o", 1, third.signal);
+  expect(at.orderService.inFlight).toBe(3);
+  second.abort();
+  first.abort();
+  // The attempt keeps its place; of those who only waited, one is left.
+  expect(at.orderService.inFlight).toBe(2);
+  expect(at.runner.running).toBe(STEPS.length);
+  third.abort();
+  expect((await answer).error).toBe("canceled");
+  expect(at.orderService.inFlight).toBe(0);
+});
+
+test("an order whose client hangs up while it is being written down is canceled, and none of its steps runs", async () => {
+  await using at = new OrderServiceFixture({ compensate: { status: "ok" } });
+  const client = new AbortController();
+  const placing = at.place("o", 1, client.signal);
+  client.abort();
+  const { answer } = await placing;
+  expect((await answer).error).toBe("canceled");
+  expect(at.runner.started).toEqual([]);
+  expect(at.orderService.inFlight).toBe(0);
+});
+
+test("a signal that is aborted after the answer changes nothing", async () => {
+  await using at = new OrderServiceFixture();
+  const client = new AbortController();
+  const { answer } = await at.place("o", 1, client.signal);
+  at.end();
+  expect(await answer).not.toHaveProperty("error");
+  client.abort();
+  expect(at.orderService.inFlight).toBe(0);
+  expect((await at.place()).replayed).toBe(true);
+  expect(at.steps("compensate")).toEqual([]);
+});
+
+test("whatever the threads cancel for, an order answers with one of its four causes", () => {
+  const answered = Object.fromEntries([...BUILT_IN_CAUSES, ...ORDER_CAUSES].map((cause) => [cause, orderCause(cause)]));
+  expect(answered).toEqual({
+    sibling_failed: "sibling_failed",
+    deadline: "deadline",
+    aborted: "shutdown",
+    closed: "shutdown",
+    client_disconnected: "client_disconnected",
+    shutdown: "shutdown",
+  });
+  expect(new Set(Object.values(answered))).toEqual(new Set(CANCEL_CAUSES));
 });
