@@ -73,14 +73,14 @@ interface RunBy {
 
 const INSTALLED = { file: "test/deploy/installed.test.ts", shows: 'command.startsWith("npm ci ")' };
 const SYSTEMD = {
-  file: "test/deploy/systemd.test.ts",
+  file: "test/deploy/installed.test.ts",
   shows: "deploy/systemd/install.sh",
   note: "into a directory instead of the machine",
 };
 const MANIFESTS = { note: "it needs a cluster; the test checks the manifests against the types of Kubernetes" };
 
 const COMPOSE = {
-  file: "test/deploy/compose.test.ts",
+  file: "test/deploy/manifests.test.ts",
   shows: "deploy/compose.yaml",
   note: "it needs Docker and images from the network; the test checks the file against the settings",
 };
