@@ -7,9 +7,10 @@ import { AccessKeys } from "../../src/http/access-keys.ts";
 import { ChildServer } from "../support/child-server.ts";
 import { eventually } from "../support/eventually.ts";
 import { postOrder, send, threadsPage } from "../support/http-client.ts";
+import { seedOf } from "../support/seed.ts";
 import { COMMANDS, type Command, ELSEWHERE, GUIDE, inlineCommandsOf } from "./commands.ts";
 import { CODE_BLOCKS, EVERYTHING, PROJECT, SCRIPTS } from "./pages.ts";
-import { entryPoints, type Ran, run } from "./run.ts";
+import { entryPoints, helpFaultOf, ours, type Ran, run } from "./run.ts";
 import { SMALL_RUNS } from "./small-runs.ts";
 
 // On a busy machine an order may be slower than the page shows and end in another way. A fault of the page shows in every try.
@@ -34,7 +35,7 @@ function isRun(command: Command): boolean {
   if (GUIDE.includes(command) || isOfOrder(command) || isOfDiagnosis(command)) return true;
   if (ofJournal.includes(command) || ofNpx.includes(command) || ofKeys.some((block) => block.text.includes(text))) return true;
   const [, name = "", args = ""] = /^npm (?:run )?([a-z]+(?:[:-][a-z]+)*)(?: -- (.+))?$/.exec(text) ?? [];
-  // test/docs/help.test.ts asks every script that runs a file of ours.
+  // test/docs/slow.ts asks every script that runs a file of ours, and this file some of them.
   if (args === "--help") return entryPoints(SCRIPTS[name] ?? "").length > 0;
   const small = SMALL_RUNS[name];
   if (small !== undefined && (args.match(/--[\w-]+/g) ?? []).every((option) => small.includes(option))) return true;
@@ -68,6 +69,21 @@ test("a command that nobody runs is found", () => {
 
 test.concurrent.each(ofNpx)("$text finds the project's own Node, without npm start around it", async ({ text }) => {
   expect(await run("sh", ["-c", `${text} --help`])).toMatchObject({ code: 0, stdout: expect.stringContaining("usage: npm start") });
+});
+
+const HELP_SEED = seedOf("HELP_SEED");
+
+test.concurrent(`scripts that a seed draws answer --help with their own names, and do nothing else (HELP_SEED=${HELP_SEED})`, async () => {
+  expect(ours.length).toBeGreaterThan(18);
+  const drawn = Array.from({ length: 3 }, (_, n) => ours[(HELP_SEED + n * 7) % ours.length] as string);
+  expect((await Promise.all(["start", ...drawn].map(helpFaultOf))).filter((fault) => fault !== undefined)).toEqual([]);
+});
+
+test.concurrent("a benchmark names an option that it does not know, and a size that is none", async () => {
+  const file = "load/cancel-latency.ts";
+  const [unknown, none] = await Promise.all([["--nonsense"], ["--orders", "few"]].map((args) => run(process.execPath, [file, ...args])));
+  expect(unknown).toMatchObject({ code: 2, stdout: "", stderr: expect.stringMatching(/^[^\n]*--nonsense[^\n]*\n$/) });
+  expect(none).toMatchObject({ code: 2, stdout: "", stderr: expect.stringMatching(/^--orders few: must be a whole number[^\n]*\n$/) });
 });
 
 describe.skipIf(process.platform === "win32")("a service as npm start has it", () => {

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { CHROMIUM } from "../support/browser.ts";
 import { SCRIPTS } from "./pages.ts";
-import { type Ran, type RunOptions, run } from "./run.ts";
+import { helpFaultOf, ours, type Ran, type RunOptions, run } from "./run.ts";
 import { BENCHMARKS, CAMPAIGNS, OTHERS, SMALL_RUNS } from "./small-runs.ts";
 
 /** Programs without which a script cannot be run. */
@@ -37,6 +37,10 @@ function directoryHere(): string {
 test("every benchmark and campaign is here", () => {
   const named = Object.keys(SCRIPTS).filter((name) => /^(bench|campaign):/.test(name));
   expect(named.filter((name) => !(name in SMALL_RUNS))).toEqual([]);
+});
+
+test("every script answers --help with its own name, and does nothing else", async () => {
+  for (const name of ours) expect(await helpFaultOf(name)).toBe(undefined);
 });
 
 describe("a benchmark with small sizes measures what it says, met or missed", () => {
