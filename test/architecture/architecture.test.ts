@@ -121,3 +121,36 @@ describe("what runs on other threads than the main one", () => {
     expect(files.filter(([, text]) => /\bexport default\b|\bas default\b/.test(text)).map(([path]) => path)).toEqual([]);
   });
 });
+
+/** A package as npm's lock file has it. */
+interface LockedPackage {
+  readonly optional?: boolean;
+  readonly engines?: { readonly node?: string };
+  readonly bin?: Readonly<Record<string, string>>;
+}
+
+describe("the lock file", () => {
+  const { packages } = JSON.parse(filesOf("package-lock.json").get("package-lock.json") ?? "") as {
+    packages: Readonly<Record<string, LockedPackage>>;
+  };
+  // The oldest that `npm ci` is promised to be quiet on. Nothing but npm itself runs on it.
+  const OLDEST_NODE = 20;
+
+  // Scripts run on the Node that the project brings, so a warning about the one that runs npm would be about nothing. npm reads
+  // `engines` in the lock file: a package that asks for a newer Node has them taken out there, and an update of the package puts
+  // them back. Optional packages are no part of this: npm leaves out without a word those that do not fit.
+  test("has no package that makes npm ci warn of the Node that runs npm", () => {
+    const tooNew = Object.entries(packages).filter(([, { optional, engines }]) => {
+      const majors = (engines?.node ?? "0").split("||").map((range) => Number(/\d+/.exec(range)?.[0] ?? 0));
+      return optional !== true && Math.min(...majors) > OLDEST_NODE;
+    });
+    expect(tooNew).toEqual([]);
+  });
+
+  // TypeScript 5 is there under a name of its own for its API, which the generator of clients needs. Its programs are taken out in the
+  // lock file like the `engines` above, so that `tsc` is the one that checks this project whatever order npm links programs in.
+  test("has a tsc of TypeScript itself only", () => {
+    const bringing = Object.entries(packages).filter(([, { bin }]) => bin !== undefined && ("tsc" in bin || "tsserver" in bin));
+    expect(bringing.map(([path]) => path)).toEqual(["node_modules/typescript"]);
+  });
+});

@@ -5,6 +5,8 @@ import type { Peer } from "../load/peers/peer.ts";
 import { OWN, PEERS } from "../load/peers/peers.ts";
 import { markdown, type Rounds } from "../load/peers/rows.ts";
 import { targetsOf } from "../load/peers/targets.ts";
+import { changedFiles } from "../load/tricks/project-copy.ts";
+import { TRICKS } from "../load/tricks/tricks.ts";
 
 const SECONDS = 1;
 const own = PEERS[OWN] as Peer;
@@ -46,5 +48,28 @@ describe("npm run bench:peers", () => {
   test("sees innocents that are lost", async () => {
     const { lost, threadsLost } = await innocents(careless, 0.3);
     expect([lost > 0, threadsLost]).toEqual([true, 0]);
+  });
+});
+
+describe("npm run bench:tricks", () => {
+  const PROJECT = new URL("..", import.meta.url);
+
+  // The bench itself runs for minutes; a change that fits the project no more is to be seen at once.
+  test.each(TRICKS.filter(({ isControl }) => !isControl))("$name: its ordinary way fits the project", ({ change }) => {
+    expect(changedFiles(change).size).toBeGreaterThan(0);
+  });
+
+  test.each(TRICKS.flatMap(({ change: { replaced = {} } }) => Object.entries(replaced)))(
+    "what takes the place of %s exports the same",
+    async (file, by) => {
+      const [own, plain] = await Promise.all([file, by].map(async (path) => Object.keys(await import(new URL(path, PROJECT).href)).sort()));
+      expect(own?.length).toBeGreaterThan(0);
+      expect(plain).toEqual(own);
+    },
+  );
+
+  test("a change that does not fit is found", () => {
+    expect(() => changedFiles({ edits: [{ file: "package.json", from: "no such text", to: "" }] })).toThrow("0 times");
+    expect(() => changedFiles({ replaced: { "src/no-such-file.ts": "package.json" } })).toThrow("ENOENT");
   });
 });
