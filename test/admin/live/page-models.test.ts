@@ -1,0 +1,249 @@
+import { readFileSync } from "node:fs";
+import { describe, expect, test } from "vitest";
+import type { Hello, Tick } from "../../../src/admin/live/messages.ts";
+import { playedTenSeconds } from "./played-events.ts";
+
+interface Bar {
+  readonly from: number;
+  readonly to: number;
+  readonly sub: number;
+  readonly status: string;
+  readonly order: { readonly id: string };
+}
+
+/** What of the page's models is looked at here. They know nothing of a browser. */
+interface Models {
+  readonly LaneModel: new () => {
+    hello(hello: Hello): void;
+    tick(tick: Tick): void;
+    readonly bars: readonly Bar[];
+    readonly cancels: readonly unknown[];
+    readonly lanes: readonly {
+      readonly threads: readonly unknown[];
+      readonly packed: readonly Bar[][];
+      readonly samples: readonly unknown[];
+    }[];
+    readonly open: { readonly running: readonly Bar[] };
+  };
+  readonly History: new () => { add(tick: Tick): void; of(name: string): Float64Array };
+}
+
+interface Box {
+  readonly left: number;
+  readonly right: number;
+  readonly top: number;
+  readonly bottom: number;
+}
+
+interface Marks {
+  drawLabel(view: object, text: string, x: number, wantedY: number): void;
+}
+
+// Code of a browser is checked with other types than this file.
+const moduleOf = (name: string): Promise<Models & Marks> => import(String(new URL(`../../../src/web/live/${name}.js`, import.meta.url)));
+const { LaneModel } = await moduleOf("threads/lane-model");
+const { History } = await moduleOf("figures/history");
+
+const first = playedTenSeconds(0);
+const second = playedTenSeconds(1);
+const quiet = (now: number, more: Partial<Tick> = {}): Tick => {
+  const [tick] = first.ticks as [Tick];
+  return { ...tick, replaced: [], long_steps: [], orders: [], ...more, now };
+};
+
+test("what they keep does not grow, whatever comes", () => {
+  const model = new LaneModel();
+  const history = new History();
+  model.hello(first.hello);
+  const sizes = Array.from({ length: 8 }, (_, n) => {
+    for (const tick of playedTenSeconds(n).ticks) {
+      model.tick(tick);
+      history.add(tick);
+    }
+    const count = (of: (lane: (typeof model.lanes)[number]) => number) => model.lanes.reduce((sum, lane) => sum + of(lane), 0);
+    return {
+      bars: model.bars.length,
+      open: model.open.running.length,
+      cancels: model.cancels.length,
+      lanes: model.lanes.length,
+      threads: count(({ threads }) => threads.length),
+      packed: count(({ packed }) => packed.flat().length),
+      samples: count(({ samples }) => samples.length),
+      points: history.of("commits").length,
+    };
+  });
+  // The first ten seconds are not all that is kept: what has scrolled out stays for a moment.
+  const [, full, ...later] = sizes;
+  expect([(full?.bars ?? 0) > 1_000, full?.open, (full?.threads ?? 0) > 1]).toEqual([true, 1, true]);
+  for (const size of later) expect(size).toEqual(full);
+});
+
+test("the bar of a step that runs grows in its place, stops with its step and is what its order says in the end", () => {
+  const model = new LaneModel();
+  const { now: start } = second.hello;
+  const threads = [[1, "shared", 1, 1, 5]] as const;
+  const long = (now: number) => quiet(now, { threads, long_steps: [["long", 1, 1, 1, start + 100]] });
+  const bar = () => model.bars.find(({ order }) => order.id === "long");
+  model.hello(second.hello);
+  model.tick(quiet(start, { threads }));
+  model.tick(long(start + 500));
+  expect(bar()).toMatchObject({ status: "running", from: start + 100, to: start + 500 });
+  const { sub } = bar() as Bar;
+  const steps = [
+    ["ok", 1, start + 90, start + 95, "done"],
+    ["canceled", 1, start + 90, start + 900, null],
+    ["failed", 1, start + 90, start + 899, null],
+  ] as const;
+  const canceled = ["sibling_failed", start + 899] as const;
+  const order = { attempt: 1, kind: "no_courier", started: start + 80, stored: start + 910, canceled, steps } as const;
+  // Others come beside it.
+  model.tick({ ...long(start + 750), orders: [{ ...order, id: "other", steps: [steps[0], steps[0], steps[0]] }] });
+  expect(bar()).toMatchObject({ status: "running", to: start + 750, sub });
+  model.tick(quiet(start + 1_000, { threads }));
+  expect(bar()).toMatchObject({ status: "ended", to: start + 750 });
+  expect(model.open.running).toEqual([]);
+  model.tick(quiet(start + 1_250, { threads, orders: [{ ...order, id: "long" }] }));
+  const bars = model.bars.filter(({ order: { id } }) => id === "long");
+  expect(bars.map(({ status }) => status).toSorted()).toEqual(["canceled", "failed", "ok"]);
+  expect(bars.find(({ status }) => status === "canceled")).toMatchObject({ from: start + 90, to: start + 900, sub });
+
+  // One whose process ends stops there.
+  model.tick({ ...long(start + 1_500), long_steps: [["cut off", 1, 0, 1, start + 1_100]] });
+  model.hello({ ...second.hello, pid: 2, now: start + 3_000 });
+  expect(model.open.running).toEqual([]);
+  expect(model.bars.find(({ order: { id } }) => id === "cut off")).toMatchObject({ status: "ended", to: start + 1_500 });
+});
+
+test("while nothing runs they keep what ran last, and no more; what runs next takes its place", () => {
+  const model = new LaneModel();
+  model.hello(first.hello);
+  for (const tick of first.ticks) model.tick(tick);
+  const last = first.ticks.at(-1)?.now ?? 0;
+  const threads = [[1, "exclusive", 0, 1, 5]] as const;
+  const rest = (ms: number) => model.tick(quiet(last + ms, { threads, in_flight: 0 }));
+  for (let ms = 250; ms <= 60_000; ms += 250) rest(ms);
+  expect(model.bars.length).toBeGreaterThan(1_000);
+  for (const { samples } of model.lanes) expect(samples.length).toBeLessThan(100);
+  model.tick(quiet(last + 60_250, { threads, in_flight: 1 }));
+  expect(model.bars).toEqual([]);
+});
+
+test("the median of a second is not that of its one slow order", () => {
+  const history = new History();
+  const tick = (now: number, ok: number, p50: number) =>
+    history.add(quiet(now, { ended: { ok, canceled: 1 }, order_ms: { p50, p99: p50 }, cancel_ms: { p50, p99: p50 } }));
+  tick(5_250, 99, 60);
+  tick(5_500, 0, 300);
+  tick(5_750, 98, 70);
+  tick(6_250, 1, 1);
+  expect(history.of("order p50").at(-1)).toBeCloseTo((100 * 60 + 300 + 99 * 70) / 200, 6);
+  expect(history.of("order p99").at(-1)).toBe(300);
+  // Of cancels there are as many as of orders that failed.
+  expect(history.of("cancel p50").at(-1)).toBeCloseTo((60 + 300 + 70) / 3, 6);
+});
+
+const { drawLabel } = await moduleOf("threads/marks");
+
+const WIDE = 600;
+const HIGH = 300;
+const context = { measureText: (text: string) => ({ width: text.length * 6 }), fillRect() {}, strokeRect() {}, fillText() {} };
+
+/** Where labels are put on a picture with these bars. */
+function labelsOn(bars: readonly Box[], ...places: readonly (readonly [x: number, y: number])[]): Box[] {
+  const labels: Box[] = [];
+  for (const [x, y] of places)
+    drawLabel({ context, colors: {}, left: 100, width: WIDE, height: HIGH, bars, labels }, "payment declined", x, y);
+  return labels;
+}
+
+const overlap = (one: Box, other: Box) =>
+  one.left < other.right && other.left < one.right && one.top < other.bottom && other.top < one.bottom;
+
+test("a caption lies on no bar and on no other caption while there is room, not even at the right edge", () => {
+  const bar = { left: 450, right: 590, top: 90, bottom: 130 };
+  const labels = labelsOn([bar], [590, 110], [590, 110], [200, 110]);
+  expect(labels).toHaveLength(3);
+  for (const [index, label] of labels.entries()) {
+    expect(overlap(label, bar)).toBe(false);
+    for (const other of labels.slice(index + 1)) expect(overlap(label, other)).toBe(false);
+    expect([label.left >= 100, label.right <= WIDE, label.top >= 0, label.bottom <= HIGH]).toEqual([true, true, true, true]);
+  }
+  // Beside its bar where that has room to the right.
+  expect(labels[2]).toMatchObject({ left: 208, top: 101, bottom: 119 });
+});
+
+test("where bars are everywhere a caption lies on some; where captions are everywhere it is left out", () => {
+  const everywhere = { left: 0, right: WIDE, top: 0, bottom: HIGH };
+  expect(labelsOn([everywhere], [300, 150])).toMatchObject([{ left: 308, top: 141 }]);
+  const many = labelsOn([], ...Array.from({ length: 40 }, () => [300, 150] as const));
+  expect(many.length).toBeGreaterThan(5);
+  expect(many.length).toBeLessThan(HIGH / 18);
+});
+
+const LIVE = new URL("../../../src/web/live/", import.meta.url);
+const THEME = readFileSync(new URL("theme.css", LIVE), "utf8");
+const KEYS = readFileSync(new URL("keys.css", LIVE), "utf8");
+const STEP_COLORS = [1, 2, 3, 4, 5, 6].map((n) => `step-${n}`);
+const DARK = THEME.indexOf("@media (prefers-color-scheme: dark)");
+// What WCAG asks of graphics (1.4.11).
+const LEAST_CONTRAST = 3;
+// In Oklab. A guess, from looking at them as lines of 1.5 px and as pale bars: the nearest two have 0.138.
+const LEAST_DISTANCE = 0.12;
+
+describe.each([
+  ["light", THEME.slice(0, DARK)],
+  ["dark", THEME.slice(DARK)],
+])("the colours of six steps, %s", (_scheme, css) => {
+  const linear = (name: string) => linearOf(new RegExp(`--${name}: #([0-9a-f]{6});`).exec(css)?.[1] ?? "");
+
+  test.each(["panel", "lane"])("stand out from the %s", (background) => {
+    for (const name of STEP_COLORS)
+      expect([name, contrast(linear(name), linear(background))]).toEqual([name, expect.toSatisfy((ratio) => ratio >= LEAST_CONTRAST)]);
+  });
+
+  test("differ from each other, and from those of failures and compensations", () => {
+    const steps = STEP_COLORS.map((name) => ({ name, lab: oklab(linear(name)) }));
+    for (const [index, { name, lab }] of steps.entries()) {
+      const others = steps.slice(index + 1);
+      for (const other of others)
+        expect([name, other.name, distance(lab, other.lab)]).toEqual([name, other.name, expect.toSatisfy((far) => far >= LEAST_DISTANCE)]);
+      for (const marks of ["failed", "compensated"]) expect(distance(lab, oklab(linear(marks)))).toBeGreaterThan(0.1);
+    }
+  });
+});
+
+test("each has a class for keys and timelines", () => {
+  for (const name of STEP_COLORS) expect(KEYS).toContain(`.${name} {\n  --color: var(--${name});\n}`);
+});
+
+type Triple = readonly [number, number, number];
+
+function linearOf(hex: string): Triple {
+  const [r = 0, g = 0, b = 0] = (hex.match(/../g) ?? []).map((two) => {
+    const part = Number.parseInt(two, 16) / 255;
+    return part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4;
+  });
+  return [r, g, b];
+}
+
+function contrast(one: Triple, other: Triple): number {
+  const luminance = ([r, g, b]: Triple) => 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  const [darker = 0, lighter = 0] = [luminance(one), luminance(other)].sort((a, b) => a - b);
+  return (lighter + 0.05) / (darker + 0.05);
+}
+
+/** https://bottosson.github.io/posts/oklab */
+function oklab([r, g, b]: Triple): Triple {
+  const l = Math.cbrt(0.4122214708 * r + 0.5363325363 * g + 0.0514459929 * b);
+  const m = Math.cbrt(0.2119034982 * r + 0.6806995451 * g + 0.1073969566 * b);
+  const s = Math.cbrt(0.0883024619 * r + 0.2817188376 * g + 0.6299787005 * b);
+  return [
+    0.2104542553 * l + 0.793617785 * m - 0.0040720468 * s,
+    1.9779984951 * l - 2.428592205 * m + 0.4505937099 * s,
+    0.0259040371 * l + 0.7827717662 * m - 0.808675766 * s,
+  ];
+}
+
+function distance(one: Triple, other: Triple): number {
+  return Math.hypot(one[0] - other[0], one[1] - other[1], one[2] - other[2]);
+}
