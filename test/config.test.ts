@@ -37,36 +37,10 @@ const refusalOf = (environment: Record<string, string>): string => {
   throw new Error(`was taken: ${JSON.stringify(environment)}`);
 };
 
-test("the defaults are the contract's", () => {
-  expect(readConfig({})).toMatchObject({
-    HOST: "127.0.0.1",
-    PORT: 8080,
-    ADMIN_HOST: "127.0.0.1",
-    ADMIN_PORT: 9090,
-    ORDER_TIMEOUT_MS: 2000,
-    COMPENSATION_TIMEOUT_MS: 5000,
-    THREADS: Math.min(4, availableParallelism()),
-    CPU_THREADS: Math.min(8, availableParallelism()),
-    CANCEL_GRACE_MS: 250,
-    PAYMENT_CAPACITY: 1000,
-    VENDOR_CAPACITY: 1000,
-    COURIER_CAPACITY: 5,
-    RATE_LIMIT: undefined,
-    API_KEYS_FILE: undefined,
-    MAX_IN_FLIGHT: 10_000,
-    MAX_CONNECTIONS: 10_000,
-    MAX_CONNECTIONS_PER_ADDRESS: 1_000,
-    KEEP_ALIVE_TIMEOUT_MS: 65_000,
-    HEADERS_TIMEOUT_MS: 10_000,
-    REQUEST_TIMEOUT_MS: 15_000,
-    ALLOWED_HOSTS: undefined,
-    ADMIN_KEYS_FILE: undefined,
-    SHUTDOWN_TIMEOUT_MS: 10_000,
-    JOURNAL: "data/orders.db",
-    JOURNAL_PASSWORD_FILE: undefined,
-    NODE_LEASE_MS: 5000,
-    LOG_LEVEL: "info",
-  });
+// The others are in the table of the pages, and compared with that in test/docs/tables.test.ts.
+test("as many threads as there are processors, up to a limit, are the default", () => {
+  const processors = availableParallelism();
+  expect(readConfig({})).toMatchObject({ THREADS: Math.min(4, processors), CPU_THREADS: Math.min(8, processors) });
 });
 
 test("an empty setting counts as absent", () => {
@@ -94,30 +68,13 @@ describe.each(WHOLE)("$name", ({ name, minimum, maximum }) => {
     expect(readConfig({ [name]: String(maximum) })[name]).toBe(maximum);
   });
 
-  test.each([
-    String(minimum - 1),
-    String(maximum + 1),
-    "9".repeat(30),
-    "abc",
-    " 1",
-    "1 ",
-    "1\n",
-    "1.0",
-    "1.5",
-    "1e2",
-    "0x10",
-    "+1",
-    "-0",
-    "1_000",
-    "1,000",
-    "١",
-    "NaN",
-    "Infinity",
-    "true",
-    " ",
-  ])("refuses %j in one line with name, value and rule", (value) => {
-    expect(refusalOf({ [name]: value })).toBe(`${name}=${JSON.stringify(value)}: ${rule}`);
-  });
+  const others = ["abc", " 1", "1 ", "1\n", "1.0", "1.5", "1e2", "0x10", "+1", "-0", "1_000", "1,000", "١", "NaN", "Infinity", "true", " "];
+  test.each([String(minimum - 1), String(maximum + 1), "9".repeat(30), ...others])(
+    "refuses %j in one line with name, value and rule",
+    (value) => {
+      expect(refusalOf({ [name]: value })).toBe(`${name}=${JSON.stringify(value)}: ${rule}`);
+    },
+  );
 });
 
 describe.each(["HOST", "ADMIN_HOST"] as const)("%s", (name) => {

@@ -1,12 +1,15 @@
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { closeSync, constants, existsSync, mkdtempSync, openSync, readdirSync, readFileSync, readlinkSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { fileURLToPath } from "node:url";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { perStep } from "../src/orders/steps.ts";
 import { ChildServer } from "./support/child-server.ts";
 import { eventually } from "./support/eventually.ts";
-import { newId, orderOf, postOrder, send, threadsPage } from "./support/http-client.ts";
+import { newId, orderOf, postOrder, send } from "./support/http-client.ts";
+import { startService } from "./support/service.ts";
 
 const PRELOAD = fileURLToPath(new URL("support/tell-modules.js", import.meta.url));
 const MAIN_THREAD = 0;
@@ -54,12 +57,73 @@ test("a thread loads no more than steps, or the journal, need", () => {
 });
 
 test("the exclusive pool starts with the first step that computes", async () => {
-  await using server = new ChildServer({ THREADS: "1", CPU_THREADS: "2", ORDER_TIMEOUT_MS: "60000" });
-  const { port, adminPort } = await server.ports();
-  const pools = async () => (await threadsPage(adminPort)).threads.map(({ pool }) => pool);
-  expect(await pools()).toEqual(["shared"]);
+  await using server = await startService({ THREADS: "1", CPU_THREADS: "2", ORDER_TIMEOUT_MS: "60000" });
+  const pools = () => server.service.threads.statistics().threads.map(({ pool }) => pool);
+  expect(pools()).toEqual(["shared"]);
   const order = { order_id: newId("computes"), amount: 1, cpu_ms: perStep(() => 1) };
-  expect(await postOrder(port, order)).toMatchObject({ status: 200, json: { status: "ok" } });
+  expect(await postOrder(server.port, order)).toMatchObject({ status: 200, json: { status: "ok" } });
   await eventually("both threads", pools, (seen) => seen.length === 3);
-  expect((await send(adminPort, { path: "/metrics" })).text).toMatch(/^threads\{pool="exclusive"\} 2$/m);
+  expect((await send(server.adminPort, { path: "/metrics" })).text).toMatch(/^threads\{pool="exclusive"\} 2$/m);
 });
+
+describe.skipIf(process.platform === "win32")("a start that does not come to its end", () => {
+  test.skipIf(!existsSync("/proc/self/fd"))("for another process has the journal: SIGTERM ends it with 0", async () => {
+    const lock = join(directory, "held.db.lock");
+    const holder = new DatabaseSync(lock);
+    try {
+      holder.exec("BEGIN EXCLUSIVE");
+      await using server = new ChildServer({ JOURNAL: join(directory, "held.db") });
+      await eventually("it to wait for the lock", () => hasOpen(server.process.pid, lock), Boolean, 20_000);
+      server.signal("SIGTERM");
+      expect(await server.exited).toEqual({ code: 0, signal: null });
+      expect(server.stderr).toBe("");
+      expect(server.logged).toMatchObject([{ level: 30, msg: "stopped before the start was over" }]);
+    } finally {
+      holder.close();
+    }
+  });
+
+  test("for a file that is never read to its end: says so, SIGTERM is heard, and a second one ends it", async () => {
+    const keys = join(directory, "keys");
+    expect(spawnSync("mkfifo", [keys]).status).toBe(0);
+    await using server = new ChildServer({ ADMIN_KEYS_FILE: keys });
+    const pipe = await eventually(
+      "it to read the file",
+      () => openToWrite(keys),
+      (fd) => fd !== undefined,
+      20_000,
+    );
+    try {
+      await eventually("it to say what it waits for", () =>
+        server.logged.some(({ msg }) => /^still starting: reading the configuration/.test(msg)),
+      );
+      server.signal("SIGTERM");
+      // The line of the wait may come again meanwhile.
+      await eventually("it to hear the signal", () => server.logged.some(({ msg }) => msg === "stopped before the start was over"));
+      // Node may or may not get around the thread that reads.
+      server.signal("SIGTERM");
+      expect([0, null]).toContain((await server.exited).code);
+    } finally {
+      closeSync(pipe as number);
+    }
+  });
+});
+
+function hasOpen(pid: number | undefined, file: string): boolean {
+  try {
+    const directory = `/proc/${pid}/fd`;
+    return readdirSync(directory).some((fd) => readlinkSync(join(directory, fd)) === file);
+  } catch {
+    // A file that was closed meanwhile.
+    return false;
+  }
+}
+
+/** Opens a named pipe, undefined while nobody reads it. */
+function openToWrite(pipe: string): number | undefined {
+  try {
+    return openSync(pipe, constants.O_WRONLY | constants.O_NONBLOCK);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,10 +1,8 @@
-import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
-import { CHROMIUM, launchBrowser, SKIPPED } from "../support/browser.ts";
+import { afterAll, beforeAll, expect, test } from "vitest";
 import { eventually } from "../support/eventually.ts";
 import { newId, postOrder, send } from "../support/http-client.ts";
 import { type FreshDatabase, freshDatabase } from "../support/postgres/index.ts";
 import { startService, type TestService } from "../support/service.ts";
-import { openPage } from "./live/open-page.ts";
 import { watch } from "./live/watching.ts";
 
 // Far longer than any test waits.
@@ -59,20 +57,10 @@ test("/metrics counts them, and a node that was stopped is none of them any more
   expect([await metric(), await namesNow()]).toEqual(["2", ["shop-1", "shop-2"]]);
 });
 
+// test/admin/live/page.test.ts shows that its head has it.
 test("the live page is told the node's name", async () => {
   using watching = await watch(other.adminPort);
   expect(watching.hello.node).toBe("shop-2");
-});
-
-test.skipIf(CHROMIUM === undefined)(`and shows it in its head${SKIPPED}`, async () => {
-  const browser = await launchBrowser();
-  onTestFinished(() => browser.close());
-  await using opened = await openPage(browser, other.adminPort);
-  await eventually(
-    "the head",
-    () => opened.page.locator("#link-text").innerText(),
-    (text) => text === `live, node shop-2 (others: shop-1), process ${process.pid}`,
-  );
 });
 
 test("POST /backup says who makes backups", async () => {

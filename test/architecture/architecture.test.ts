@@ -38,6 +38,95 @@ describe("the arrows between the rooms", () => {
   });
 });
 
+describe("an import against an arrow is found", () => {
+  test.each([
+    ["src/orders/x.ts", 'import { a } from "../http/status.ts";'],
+    ["src/orders/x.ts", 'import { a } from "../threads/layout.ts";'],
+    ["src/orders/x.ts", 'import type { A } from "../threads/layout.ts";'],
+    ["src/orders/x.ts", 'import { a } from "../threads/worker/index.ts";'],
+    ["src/service.ts", 'import { a } from "./threads/layout.ts";'],
+    ["src/composition/x.ts", 'import { a } from "../threads/threads.ts";'],
+    ["src/orders/x.ts", 'import type { Request } from "express";'],
+    ["src/orders/deep/x.ts", 'import { a } from "../../admin/admin-app.ts";'],
+    ["src/threads/x.ts", 'import { a } from "../orders/order.ts";'],
+    ["src/threads/x.ts", 'import type { A } from "../orders/order.ts";'],
+    ["src/threads/x.ts", 'import { Piscina } from "piscina";'],
+    ["src/threads/x.ts", 'import { z } from "zod";'],
+    ["src/threads/x.ts", 'import { a } from "./worker/serve.ts";'],
+    ["src/threads/x.ts", 'import { a } from "./examples/search/tasks.ts";'],
+    ["src/threads/clock.ts", 'import { a } from "./threads.ts";'],
+    ["src/threads/worker/x.ts", 'import { a } from "../dispatcher.ts";'],
+    ["src/threads/examples/search/main.ts", 'import { a } from "../../cancel-scope.ts";'],
+    ["src/threads/examples/search/main.ts", 'import { a } from "../tiles/tasks.ts";'],
+    ["src/threads/x.ts", 'import { a } from "../../workers/main.ts";'],
+    ["src/http/x.ts", 'import type { A } from "../threads/threads.ts";'],
+    ["src/admin/x.ts", 'import { a } from "../journal/journal.ts";'],
+    ["src/orders/x.ts", 'import type { HrTime } from "@opentelemetry/api";'],
+    ["workers/steps/x.ts", 'import { SpanKind } from "@opentelemetry/api";'],
+    ["src/config.ts", 'import { a } from "./http/status.ts";'],
+    ["src/http/x.ts", 'import { start } from "../service.ts";'],
+    ["src/service.ts", 'import { a } from "./main.ts";'],
+    ["src/main.ts", 'import { Piscina } from "piscina";'],
+    ["src/main.ts", 'import type { A } from "../workers/settings.ts";'],
+    ["src/journal/x.ts", 'import type { A } from "../../workers/journal/writer.ts";'],
+    ["workers/journal/x.ts", 'import { a } from "../../src/journal/protocol.ts";'],
+    ["src/journal/x.ts", 'import type { A } from "../../workers/settings.ts";'],
+    ["src/journal/x.ts", 'import { Piscina } from "piscina";'],
+    ["src/outgoing/x.ts", 'import type { A } from "../orders/order-event.ts";'],
+    ["src/outgoing/x.ts", 'import pino from "pino";'],
+    ["src/unheard-of/x.ts", 'import { a } from "../orders/order.ts";'],
+    ["src/orders/x.ts", 'import { a } from "../../test/support/service.ts";'],
+    ["workers/steps/x.ts", 'import { a } from "../../src/http/status.ts";'],
+    ["workers/steps/x.ts", 'import type { A } from "../../src/http/status.ts";'],
+    ["workers/steps/x.ts", 'import type { A } from "../../src/journal/journal.ts";'],
+    ["workers/steps/x.ts", 'import { type StepName } from "../../src/orders/step.ts";'],
+    ["workers/steps/x.ts", 'import { a } from "../../src/threads/index.ts";'],
+    ["workers/main.ts", 'import type { Service } from "../src/service.ts";'],
+    ["workers/main.ts", 'import { Piscina } from "piscina";'],
+    ["src/orders/x.ts", 'import {\n  type A,\n  b,\n} from "../http/status.ts";'],
+    ["src/orders/x.ts", 'export { a } from "../http/status.ts";'],
+    ["src/orders/x.ts", 'export * from "../http/status.ts";'],
+    ["src/orders/x.ts", 'export type { A } from "../http/status.ts";'],
+    ["src/orders/x.ts", 'import "../http/status.ts";'],
+    ["src/orders/x.ts", 'const a = await import("../http/status.ts");'],
+    ["src/orders/x.ts", "import a from '../http/status.ts';"],
+    ["src/orders/x.ts", 'import type from "../http/status.ts";'],
+    ["src/orders/x.ts", 'import * as a from "../http/status.ts"'],
+  ])("%s: %s", (path, text) => {
+    const harmless = 'import { join } from "node:path";\n\nexport const from = "../http/status.ts";\n';
+    expect(offences(new Map([[path, `${harmless}${text}\n${harmless}`]]))).toHaveLength(1);
+  });
+
+  test.each([
+    [
+      "src/service.ts",
+      'import { Piscina } from "piscina";\nimport { a } from "./threads/index.ts";\nimport type { B } from "../workers/settings.ts";',
+    ],
+    [
+      "src/main.ts",
+      'import { pino } from "pino";\nimport { start } from "./service.ts";\nimport { ListenError } from "./http/listener.ts";',
+    ],
+    ["src/telemetry/x.ts", 'import type { HrTime } from "@opentelemetry/api";\nimport type { A } from "../orders/ended-order.ts";'],
+    ["src/outgoing/x.ts", 'import { Agent } from "node:http";\nimport { a } from "./discard-body.ts";'],
+    ["src/orders/x.ts", 'import { a } from "../threads/index.ts";\nimport { b } from "./order.ts";\nimport { c } from "node:path";'],
+    ["src/threads/pool-workers.ts", 'import { Piscina } from "piscina";\nimport type { A } from "./worker/serve.ts";'],
+    [
+      "src/threads/worker/x.ts",
+      'import { a } from "../clock.ts";\nimport type { B } from "../threads.ts";\nimport { c } from "./serve.ts";',
+    ],
+    ["src/threads/examples/search/main.ts", 'import { a } from "../../index.ts";\nimport type { tasks } from "./tasks.ts";'],
+    ["src/http/x.ts", 'import express from "express";\nimport { a } from "../orders/order-service.ts";'],
+    ["src/journal/journal-thread.ts", 'import type { A } from "./protocol.ts";\nimport { Piscina } from "piscina";'],
+    ["src/admin/x.ts", 'import { a } from "../http/answers.ts";\nimport { Router } from "express";'],
+    ["workers/steps/x.ts", 'import type { A } from "../../src/orders/step.ts";\nimport { b } from "../../src/threads/worker/index.ts";'],
+    ["workers/steps/x.ts", 'import { a } from "../../src/orders/step-task.ts";\nimport { c } from "../steps/payment.ts";'],
+    ["workers/journal/x.ts", 'import type { A } from "../../src/journal/protocol.ts";\nimport { b } from "../../src/orders/answer.ts";'],
+    ["src/orders/x.ts", '/**\n * import { a } from "../http/status.ts";\n */\n// import { a } from "../http/status.ts";'],
+  ])("and nothing else is: %s: %s", (path, text) => {
+    expect(offences(new Map([[path, text]]))).toEqual([]);
+  });
+});
+
 describe("the journal's rules", () => {
   const RULES = "src/journal/rules/";
 
@@ -119,5 +208,38 @@ describe("what runs on other threads than the main one", () => {
     const files = [...FILES].filter(([path]) => path.startsWith("workers/") || path.startsWith("src/threads/worker/"));
     expect(files.length).toBeGreaterThan(20);
     expect(files.filter(([, text]) => /\bexport default\b|\bas default\b/.test(text)).map(([path]) => path)).toEqual([]);
+  });
+});
+
+/** A package as npm's lock file has it. */
+interface LockedPackage {
+  readonly optional?: boolean;
+  readonly engines?: { readonly node?: string };
+  readonly bin?: Readonly<Record<string, string>>;
+}
+
+describe("the lock file", () => {
+  const { packages } = JSON.parse(filesOf("package-lock.json").get("package-lock.json") ?? "") as {
+    packages: Readonly<Record<string, LockedPackage>>;
+  };
+  // The oldest that `npm ci` is promised to be quiet on. Nothing but npm itself runs on it.
+  const OLDEST_NODE = 20;
+
+  // Scripts run on the Node that the project brings, so a warning about the one that runs npm would be about nothing. npm reads
+  // `engines` in the lock file: a package that asks for a newer Node has them taken out there, and an update of the package puts
+  // them back. Optional packages are no part of this: npm leaves out without a word those that do not fit.
+  test("has no package that makes npm ci warn of the Node that runs npm", () => {
+    const tooNew = Object.entries(packages).filter(([, { optional, engines }]) => {
+      const majors = (engines?.node ?? "0").split("||").map((range) => Number(/\d+/.exec(range)?.[0] ?? 0));
+      return optional !== true && Math.min(...majors) > OLDEST_NODE;
+    });
+    expect(tooNew).toEqual([]);
+  });
+
+  // TypeScript 5 is there under a name of its own for its API, which the generator of clients needs. Its programs are taken out in the
+  // lock file like the `engines` above, so that `tsc` is the one that checks this project whatever order npm links programs in.
+  test("has a tsc of TypeScript itself only", () => {
+    const bringing = Object.entries(packages).filter(([, { bin }]) => bin !== undefined && ("tsc" in bin || "tsserver" in bin));
+    expect(bringing.map(([path]) => path)).toEqual(["node_modules/typescript"]);
   });
 });

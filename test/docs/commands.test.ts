@@ -3,13 +3,15 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { experimentNamed, experimentNames } from "../../load/lab/experiments.ts";
 import { AccessKeys } from "../../src/http/access-keys.ts";
 import { ChildServer } from "../support/child-server.ts";
 import { eventually } from "../support/eventually.ts";
 import { postOrder, send, threadsPage } from "../support/http-client.ts";
+import { seedOf } from "../support/seed.ts";
 import { COMMANDS, type Command, ELSEWHERE, GUIDE, inlineCommandsOf } from "./commands.ts";
 import { CODE_BLOCKS, EVERYTHING, PROJECT, SCRIPTS } from "./pages.ts";
-import { entryPoints, type Ran, run } from "./run.ts";
+import { entryPoints, helpFaultOf, ours, type Ran, run } from "./run.ts";
 import { EXPERIMENTS, SMALL_RUNS } from "./small-runs.ts";
 
 // On a busy machine an order may be slower than the page shows and end in another way. A fault of the page shows in every try.
@@ -34,7 +36,7 @@ function isRun(command: Command): boolean {
   if (GUIDE.includes(command) || isOfOrder(command) || isOfDiagnosis(command)) return true;
   if (ofJournal.includes(command) || ofNpx.includes(command) || ofKeys.some((block) => block.text.includes(text))) return true;
   const [, name = "", args = ""] = /^npm (?:run )?([a-z]+(?:[:-][a-z]+)*)(?: -- (.+))?$/.exec(text) ?? [];
-  // test/docs/help.test.ts asks every script that runs a file of ours.
+  // test/docs/slow.ts asks every script that runs a file of ours, and this file some of them.
   if (args === "--help") return entryPoints(SCRIPTS[name] ?? "").length > 0;
   const [experiment = "", ...options] = args.split(" ");
   if (name === "bench" && options.join() === "--help") return experiment in EXPERIMENTS;
@@ -70,6 +72,34 @@ test("a command that nobody runs is found", () => {
 
 test.concurrent.each(ofNpx)("$text finds the project's own Node, without npm start around it", async ({ text }) => {
   expect(await run("sh", ["-c", `${text} --help`])).toMatchObject({ code: 0, stdout: expect.stringContaining("usage: npm start") });
+});
+
+const HELP_SEED = seedOf("HELP_SEED");
+
+test.concurrent(`scripts that a seed draws answer --help with their own names, and do nothing else (HELP_SEED=${HELP_SEED})`, async () => {
+  expect(ours.length).toBeGreaterThan(12);
+  const drawn = Array.from({ length: 3 }, (_, n) => ours[(HELP_SEED + n * 7) % ours.length] as string);
+  expect((await Promise.all(["start", ...drawn].map(helpFaultOf))).filter((fault) => fault !== undefined)).toEqual([]);
+});
+
+const BENCH = "load/lab/bench.ts";
+
+test.concurrent("every experiment is in the list with its question, and answers --help with its own name", async () => {
+  const { stdout } = await run(process.execPath, [BENCH]);
+  for (const name of experimentNames()) {
+    const { question } = await experimentNamed(name);
+    expect(stdout).toMatch(new RegExp(`^  ${name} +${RegExp.escape(question)}$`, "m"));
+  }
+  const { code, stdout: help, stderr } = await run(process.execPath, [BENCH, "journal", "--help"]);
+  expect({ code, stderr, help }).toMatchObject({ code: 0, stderr: "", help: expect.stringContaining("usage: npm run bench -- journal ") });
+});
+
+test.concurrent("the lab names an experiment and an option that it does not know, and a size that is none", async () => {
+  const wrong = [["journals"], ["cancel", "--nonsense"], ["cancel", "--orders", "few"]];
+  const [missing, unknown, none] = await Promise.all(wrong.map((args) => run(process.execPath, [BENCH, ...args])));
+  expect(missing).toMatchObject({ code: 2, stdout: "", stderr: expect.stringMatching(/^there is no experiment "journals"[^\n]*\n$/) });
+  expect(unknown).toMatchObject({ code: 2, stdout: "", stderr: expect.stringMatching(/^[^\n]*--nonsense[^\n]*\n$/) });
+  expect(none).toMatchObject({ code: 2, stdout: "", stderr: expect.stringMatching(/^--orders few: must be a whole number[^\n]*\n$/) });
 });
 
 describe.skipIf(process.platform === "win32")("a service as npm start has it", () => {

@@ -71,16 +71,16 @@ interface RunBy {
   readonly note?: string;
 }
 
-const INSTALLED = { file: "test/deploy/image.test.ts", shows: 'command.startsWith("npm ci ")' };
+const INSTALLED = { file: "test/deploy/installed.test.ts", shows: 'command.startsWith("npm ci ")' };
 const SYSTEMD = {
-  file: "test/deploy/systemd.test.ts",
+  file: "test/deploy/installed.test.ts",
   shows: "deploy/systemd/install.sh",
   note: "into a directory instead of the machine",
 };
 const MANIFESTS = { note: "it needs a cluster; the test checks the manifests against the types of Kubernetes" };
 
 const COMPOSE = {
-  file: "test/deploy/compose.test.ts",
+  file: "test/deploy/manifests.test.ts",
   shows: "deploy/compose.yaml",
   note: "it needs Docker and images from the network; the test checks the file against the settings",
 };
@@ -139,18 +139,18 @@ export const ELSEWHERE: Readonly<Record<string, RunBy>> = {
   },
   "sh deploy/systemd/install.sh": SYSTEMD,
   "kubectl create secret generic order-pipeline --from-file=admin-keys=FILE [--from-file=payment-key=FILE ...]": {
-    file: "test/deploy/kubernetes.test.ts",
+    file: "test/deploy/manifests.test.ts",
     shows: "kubernetes-types/",
     ...MANIFESTS,
   },
   "kubectl create secret generic order-pipeline --from-file=admin-keys=FILE --from-file=journal-password=FILE --from-file=postgres-ca=FILE [--from-file=payment-key=FILE ...]":
-    { file: "test/deploy/kubernetes.test.ts", shows: "kubernetes-types/", ...MANIFESTS },
+    { file: "test/deploy/manifests.test.ts", shows: "kubernetes-types/", ...MANIFESTS },
   "kubectl apply -f order-pipeline-nodes.yaml": {
-    file: "test/deploy/kubernetes.test.ts",
+    file: "test/deploy/manifests.test.ts",
     shows: "order-pipeline-nodes.yaml",
     ...MANIFESTS,
   },
   "mkdir -p data && openssl rand -hex 32 > data/journal-password": COMPOSE,
   "docker compose -f deploy/compose.yaml up": COMPOSE,
-  "kubectl apply -f order-pipeline.yaml": { file: "test/deploy/kubernetes.test.ts", shows: "order-pipeline.yaml", ...MANIFESTS },
+  "kubectl apply -f order-pipeline.yaml": { file: "test/deploy/manifests.test.ts", shows: "order-pipeline.yaml", ...MANIFESTS },
 };

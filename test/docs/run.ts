@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { PROJECT } from "./pages.ts";
+import { PROJECT, SCRIPTS } from "./pages.ts";
 
 export interface Ran {
   readonly code: number | null;
@@ -38,4 +38,17 @@ export function run(program: string, args: readonly string[], { cwd = PROJECT, e
 /** The files that a script of package.json has Node run. */
 export function entryPoints(script: string): string[] {
   return [...script.matchAll(/\bnode (\S+\.[tj]s)/g)].map(([, file = ""]) => file);
+}
+
+/** Scripts that run a file of this project and give it no arguments; the others run programs, or one of these, with options. */
+export const ours = Object.keys(SCRIPTS).filter((name) => /\bnode \S+\.[tj]s$/.test(SCRIPTS[name] ?? ""));
+
+/** What is wrong with a script's answer to --help. Without npm, which would double the time. */
+export async function helpFaultOf(name: string): Promise<string | undefined> {
+  const [file = "", ...others] = entryPoints(SCRIPTS[name] ?? "");
+  // One that does not know --help starts its work, which may take minutes.
+  const { code, stdout, stderr } = await run(process.execPath, [file, "--help"], { timeoutMs: 60_000 });
+  const usage = name === "start" ? "usage: npm start" : `usage: npm run ${name}`;
+  const isFine = others.length === 0 && code === 0 && stderr === "" && stdout.includes(usage);
+  return isFine ? undefined : `${name}: ${code} ${stdout}${stderr}`;
 }

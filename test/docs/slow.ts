@@ -5,7 +5,7 @@ import { describe, expect, onTestFinished, test } from "vitest";
 import { experimentNames } from "../../load/lab/experiments.ts";
 import { CHROMIUM } from "../support/browser.ts";
 import { SCRIPTS } from "./pages.ts";
-import { type Ran, type RunOptions, run } from "./run.ts";
+import { helpFaultOf, ours, type Ran, type RunOptions, run } from "./run.ts";
 import { CAMPAIGNS, EXPERIMENTS, OTHERS, SMALL_RUNS } from "./small-runs.ts";
 
 const npmRun = (name: string, args: string | undefined, options?: RunOptions): Promise<Ran> =>
@@ -20,6 +20,10 @@ function directoryHere(): string {
 test("every experiment and campaign is here", () => {
   expect(Object.keys(EXPERIMENTS).sort()).toEqual(experimentNames());
   expect(Object.keys(SCRIPTS).filter((name) => name.startsWith("campaign:") && !(name in SMALL_RUNS))).toEqual([]);
+});
+
+test("every script answers --help with its own name, and does nothing else", async () => {
+  for (const name of ours) expect(await helpFaultOf(name)).toBe(undefined);
 });
 
 describe("an experiment with small sizes measures what it says, met or missed", () => {

@@ -2,8 +2,8 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
-import { fillJournal } from "../support/filled-journal.ts";
 import { MAX_READS } from "../../src/journal/read-limit.ts";
+import { fillJournal } from "../support/filled-journal.ts";
 import { orderOf, postOrder, send } from "../support/http-client.ts";
 import { startService, type TestService } from "../support/service.ts";
 

@@ -57,6 +57,12 @@ export class ChildServer implements AsyncDisposable {
     return this.#stdout;
   }
 
+  /** The lines of its log so far. */
+  get logged(): readonly { readonly level: number; readonly msg: string }[] {
+    const lines = this.#stdout.split("\n").slice(0, -1);
+    return lines.filter((line) => line.startsWith("{")).map((line) => JSON.parse(line));
+  }
+
   get stderr(): string {
     return this.#stderr;
   }

@@ -1,4 +1,4 @@
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import type { Hello, Tick } from "../../../src/admin/live/messages.ts";
 import { playedTenSeconds } from "./played-events.ts";
 
@@ -27,23 +27,28 @@ interface Models {
   readonly History: new () => { add(tick: Tick): void; of(name: string): Float64Array };
 }
 
+interface Box {
+  readonly left: number;
+  readonly right: number;
+  readonly top: number;
+  readonly bottom: number;
+}
+
+interface Marks {
+  drawLabel(view: object, text: string, x: number, wantedY: number): void;
+}
+
 // Code of a browser is checked with other types than this file.
-const moduleOf = (name: string): Promise<Models> => import(String(new URL(`../../../src/web/live/${name}.js`, import.meta.url)));
+const moduleOf = (name: string): Promise<Models & Marks> => import(String(new URL(`../../../src/web/live/${name}.js`, import.meta.url)));
 const { LaneModel } = await moduleOf("threads/lane-model");
 const { History } = await moduleOf("figures/history");
 
-const [first, second] = [0, 1].map((n) => playedTenSeconds(n)) as [
-  ReturnType<typeof playedTenSeconds>,
-  ReturnType<typeof playedTenSeconds>,
-];
-const quiet = (now: number, more: Partial<Tick> = {}): Tick => ({
-  ...(first.ticks[0] as Tick),
-  replaced: [],
-  long_steps: [],
-  orders: [],
-  ...more,
-  now,
-});
+const first = playedTenSeconds(0);
+const second = playedTenSeconds(1);
+const quiet = (now: number, more: Partial<Tick> = {}): Tick => {
+  const [tick] = first.ticks as [Tick];
+  return { ...tick, replaced: [], long_steps: [], orders: [], ...more, now };
+};
 
 test("what they keep does not grow, whatever comes", () => {
   const model = new LaneModel();
@@ -68,8 +73,7 @@ test("what they keep does not grow, whatever comes", () => {
   });
   // The first ten seconds are not all that is kept: what has scrolled out stays for a moment.
   const [, full, ...later] = sizes;
-  expect(full?.bars).toBeGreaterThan(1_000);
-  expect([full?.open, (full?.threads ?? 0) > 1]).toEqual([1, true]);
+  expect([(full?.bars ?? 0) > 1_000, full?.open, (full?.threads ?? 0) > 1]).toEqual([true, 1, true]);
   for (const size of later) expect(size).toEqual(full);
 });
 
@@ -89,14 +93,8 @@ test("the bar of a step that runs grows in its place, stops with its step and is
     ["canceled", 1, start + 90, start + 900, null],
     ["failed", 1, start + 90, start + 899, null],
   ] as const;
-  const order = {
-    attempt: 1,
-    kind: "no_courier",
-    started: start + 80,
-    stored: start + 910,
-    canceled: ["sibling_failed", start + 899],
-    steps,
-  } as const;
+  const canceled = ["sibling_failed", start + 899] as const;
+  const order = { attempt: 1, kind: "no_courier", started: start + 80, stored: start + 910, canceled, steps } as const;
   // Others come beside it.
   model.tick({ ...long(start + 750), orders: [{ ...order, id: "other", steps: [steps[0], steps[0], steps[0]] }] });
   expect(bar()).toMatchObject({ status: "running", to: start + 750, sub });
@@ -141,4 +139,42 @@ test("the median of a second is not that of its one slow order", () => {
   expect(history.of("order p99").at(-1)).toBe(300);
   // Of cancels there are as many as of orders that failed.
   expect(history.of("cancel p50").at(-1)).toBeCloseTo((60 + 300 + 70) / 3, 6);
+});
+
+const { drawLabel } = await moduleOf("threads/marks");
+
+const WIDE = 600;
+const HIGH = 300;
+const context = { measureText: (text: string) => ({ width: text.length * 6 }), fillRect() {}, strokeRect() {}, fillText() {} };
+
+/** Where labels are put on a picture with these bars. */
+function labelsOn(bars: readonly Box[], ...places: readonly (readonly [x: number, y: number])[]): Box[] {
+  const labels: Box[] = [];
+  for (const [x, y] of places)
+    drawLabel({ context, colors: {}, left: 100, width: WIDE, height: HIGH, bars, labels }, "payment declined", x, y);
+  return labels;
+}
+
+const overlap = (one: Box, other: Box) =>
+  one.left < other.right && other.left < one.right && one.top < other.bottom && other.top < one.bottom;
+
+test("a caption lies on no bar and on no other caption while there is room, not even at the right edge", () => {
+  const bar = { left: 450, right: 590, top: 90, bottom: 130 };
+  const labels = labelsOn([bar], [590, 110], [590, 110], [200, 110]);
+  expect(labels).toHaveLength(3);
+  for (const [index, label] of labels.entries()) {
+    expect(overlap(label, bar)).toBe(false);
+    for (const other of labels.slice(index + 1)) expect(overlap(label, other)).toBe(false);
+    expect([label.left >= 100, label.right <= WIDE, label.top >= 0, label.bottom <= HIGH]).toEqual([true, true, true, true]);
+  }
+  // Beside its bar where that has room to the right.
+  expect(labels[2]).toMatchObject({ left: 208, top: 101, bottom: 119 });
+});
+
+test("where bars are everywhere a caption lies on some; where captions are everywhere it is left out", () => {
+  const everywhere = { left: 0, right: WIDE, top: 0, bottom: HIGH };
+  expect(labelsOn([everywhere], [300, 150])).toMatchObject([{ left: 308, top: 141 }]);
+  const many = labelsOn([], ...Array.from({ length: 40 }, () => [300, 150] as const));
+  expect(many.length).toBeGreaterThan(5);
+  expect(many.length).toBeLessThan(HIGH / 18);
 });

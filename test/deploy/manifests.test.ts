@@ -1,12 +1,13 @@
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Deployment, StatefulSet } from "kubernetes-types/apps/v1.d.ts";
 import type { ConfigMap, PodSpec, Service } from "kubernetes-types/core/v1.d.ts";
 import type { PodDisruptionBudget } from "kubernetes-types/policy/v1.d.ts";
-import { describe, expect, test } from "vitest";
-import { parseAllDocuments } from "yaml";
+import { describe, expect, onTestFinished, test } from "vitest";
+import { parse, parseAllDocuments } from "yaml";
 import { requireMemory } from "../../src/composition/memory.ts";
 import { readConfig } from "../../src/config.ts";
 import { parseAddress } from "../../src/journal/postgres/address.ts";
@@ -60,23 +61,12 @@ function complaints(checked: readonly Manifest[]): string {
         export const manifest${n}: Kind${n} = ${JSON.stringify({ kind, ...rest }, null, 1)};`;
     });
     writeFileSync(join(directory, "manifests.ts"), lines.join("\n"));
-    const options = [
-      "--noEmit",
-      "--strict",
-      "--skipLibCheck",
-      "--module",
-      "nodenext",
-      "--target",
-      "esnext",
-      "--allowImportingTsExtensions",
-    ];
-    const { stdout, stderr } = spawnSync(
-      join(PROJECT, "node_modules/.bin/tsc"),
-      ["--ignoreConfig", ...options, join(directory, "manifests.ts")],
-      {
-        encoding: "utf8",
-      },
+    const options = "--ignoreConfig --noEmit --strict --skipLibCheck --module nodenext --target esnext --allowImportingTsExtensions".split(
+      " ",
     );
+    const { stdout, stderr } = spawnSync(join(PROJECT, "node_modules/.bin/tsc"), [...options, join(directory, "manifests.ts")], {
+      encoding: "utf8",
+    });
     return stdout + stderr;
   } finally {
     rmSync(directory, { recursive: true, force: true });
@@ -156,4 +146,83 @@ test("nodes on PostgreSQL keep nothing, and go one at a time", () => {
   expect([mounts, pod.volumes?.map(({ name }) => name)].flat()).toEqual([expect.objectContaining({ name: "secrets" }), "secrets"]);
   expect(parseAddress(config.JOURNAL)).toMatchObject({ sslmode: "verify-full" });
   expect(parseAddress(config.JOURNAL)?.hosts.length).toBeGreaterThan(1);
+});
+
+test("the nodes of deploy/compose.yaml find its database with the password of both, are as many as their ports, and have time to drain", () => {
+  const { services, secrets, volumes } = parse(readFileSync(join(PROJECT, "deploy/compose.yaml"), "utf8"));
+  const { node, postgres } = services;
+  const config = readConfig(node.environment);
+  expect(Object.keys(node.environment).filter((name) => !(name in config))).toEqual([]);
+  expect(parseAddress(config.JOURNAL)).toMatchObject({
+    hosts: [{ host: "postgres", port: 5432 }],
+    user: postgres.environment.POSTGRES_USER,
+    database: postgres.environment.POSTGRES_DB,
+  });
+  const [name] = Object.keys(secrets);
+  const file = `/run/secrets/${name}`;
+  expect([config.JOURNAL_PASSWORD_FILE, postgres.environment.POSTGRES_PASSWORD_FILE]).toEqual([file, file]);
+  expect([node.secrets, postgres.secrets]).toEqual([[name], [name]]);
+  expect(postgres.volumes.map((volume: string) => volume.split(":")[0])).toEqual(Object.keys(volumes));
+  // On this machine only.
+  const [, first, last, port] = /^127\.0\.0\.1:(\d+)-(\d+):(\d+)$/.exec(node.ports[0]) ?? [];
+  expect([Number(last) - Number(first) + 1, Number(port)]).toEqual([node.deploy.replicas, config.PORT]);
+  expect(Number.parseInt(node.stop_grace_period, 10) * 1_000).toBeGreaterThanOrEqual(config.SHUTDOWN_TIMEOUT_MS + 5_000);
+});
+
+const UNIT = readFileSync(join(PROJECT, "deploy/systemd/order-pipeline.service"), "utf8");
+// Of 10 tenths each; what is left is what an HTTP server on V8 needs: the network, the host's file system, executable memory.
+const MAX_EXPOSURE = 20;
+
+const WITHOUT_SYSTEMD = spawnSync("systemd-analyze", ["--version"]).status === 0 ? undefined : "systemd-analyze is not installed";
+if (WITHOUT_SYSTEMD !== undefined) console.warn(`the systemd unit is not verified: ${WITHOUT_SYSTEMD}`);
+
+function analyze(text: string, ...args: string[]): { status: number | null; output: string } {
+  const directory = mkdtempSync(join(tmpdir(), "unit-"));
+  onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
+  const file = join(directory, "order-pipeline.service");
+  // Its command has to be there.
+  writeFileSync(file, text.replaceAll("/opt/order-pipeline", PROJECT.replace(/\/$/, "")));
+  const { status, stdout, stderr } = spawnSync("systemd-analyze", [...args, file], { encoding: "utf8" });
+  // It also says what is wrong with other units of the machine.
+  const lines = (stdout + stderr).split("\n").filter((line) => line.includes("order-pipeline"));
+  return { status, output: lines.join("\n") };
+}
+
+/** The values of a directive, in order. */
+const valuesOf = (name: string) => [...UNIT.matchAll(new RegExp(`^${name}=(.*)$`, "gm"))].map(([, value]) => value ?? "");
+
+describe("deploy/systemd/order-pipeline.service", () => {
+  test.skipIf(WITHOUT_SYSTEMD !== undefined)("is verified by systemd-analyze, which knows what is wrong", () => {
+    expect(analyze(UNIT, "verify")).toEqual({ status: 0, output: "" });
+    expect(analyze(UNIT.replace("ProtectHome=", "ProtectHomes="), "verify").output).toContain("ProtectHomes");
+  });
+
+  test.skipIf(WITHOUT_SYSTEMD !== undefined)("leaves little exposed", () => {
+    const { status, output } = analyze(UNIT, "security", "--offline=true", `--threshold=${MAX_EXPOSURE}`);
+    expect(output).toContain("Overall exposure level");
+    expect([status, status === 0 ? "" : output]).toEqual([0, ""]);
+  });
+
+  test("sets what exists, in places that the service may write to", () => {
+    const settings = Object.fromEntries(valuesOf("Environment").map((pair) => pair.split("=") as [string, string]));
+    const { NODE_COMPILE_CACHE, ...own } = settings;
+    const config = readConfig(own);
+    expect(Object.keys(own).filter((name) => !(name in config))).toEqual([]);
+    const [state, backups] = valuesOf("StateDirectory")[0]?.split(" ") ?? [];
+    expect([own.JOURNAL, own.BACKUP_DIR, NODE_COMPILE_CACHE]).toEqual([
+      `%S/${state}/orders.db`,
+      `%S/${backups}`,
+      `%C/${valuesOf("CacheDirectory")[0]}`,
+    ]);
+    // Without a file to read again a SIGHUP would end the process.
+    expect(own.ADMIN_KEYS_FILE).toMatch(/^\/etc\//);
+  });
+
+  test("gives the drain its time and the connections their descriptors, and starts again whatever happens", () => {
+    const { SHUTDOWN_TIMEOUT_MS, MAX_CONNECTIONS, PAYMENT_CAPACITY, VENDOR_CAPACITY, COURIER_CAPACITY } = readConfig({});
+    expect(Number(valuesOf("TimeoutStopSec")[0]) * 1_000).toBeGreaterThanOrEqual(SHUTDOWN_TIMEOUT_MS + 5_000);
+    const sockets = MAX_CONNECTIONS + PAYMENT_CAPACITY + VENDOR_CAPACITY + COURIER_CAPACITY;
+    expect(Number(valuesOf("LimitNOFILE")[0])).toBeGreaterThan(2 * sockets);
+    expect(valuesOf("Restart")).toEqual(["always"]);
+  });
 });
