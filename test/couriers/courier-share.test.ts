@@ -142,7 +142,7 @@ describe("three nodes at full load", () => {
   });
 });
 
-const SEEDS = Number(process.env.SHARES_SEEDS ?? 40);
+const SEEDS = Number(process.env.SHARES_SEEDS ?? 15);
 
 test.each(Array.from({ length: SEEDS }, (_, index) => `storm ${index}`))(
   "never more under way than couriers, whatever dies, stalls or is lost: seed %s",

@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { randomFrom } from "../../load/stand-in/random.ts";
 import { Journal } from "../../src/journal/journal.ts";
 import type { PostgresStore } from "../../src/journal/postgres/postgres-store.ts";
 import type { AcceptResult } from "../../src/orders/order-journal.ts";
@@ -13,17 +14,6 @@ const ORDERS = 400;
 const KEYS = 300;
 const CLIENTS = 200;
 
-/** Small, seeded, the same everywhere (mulberry32). Returns 0 to `below`, exclusive. */
-function randomOf(seed: number): (below: number) => number {
-  let state = seed;
-  return (below) => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) % below;
-  };
-}
-
 interface Asked {
   readonly orderId: string;
   readonly amount: number;
@@ -32,7 +22,8 @@ interface Asked {
 
 test("two nodes accept no order twice, bind no key to two orders and change no answer", async () => {
   console.log(`CONTESTED_SEED=${SEED}`);
-  const random = randomOf(SEED);
+  const drawn = randomFrom(SEED);
+  const random = (below: number) => Math.floor(drawn() * below);
   await using fixture = await JournalFixture.open("postgres", { events: true });
   const other = await Journal.open(fixture.file, { events: true, cluster: CLUSTER });
   try {

@@ -2,9 +2,10 @@ import { Client } from "pg";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { randomFrom } from "../../load/stand-in/random.ts";
 import { eventually } from "../support/eventually.ts";
-import { newId, type Received, threadsPage } from "../support/http-client.ts";
+import { newId, postOrder, type Received, send, threadsPage } from "../support/http-client.ts";
 import { type PostgresServer, startPostgres } from "../support/postgres/index.ts";
 import { seedOf } from "../support/seed.ts";
+import { startService } from "../support/service.ts";
 import { TcpProxy } from "../support/tcp-proxy.ts";
 import { LEASE_MS, NodeProcess } from "./node-process.ts";
 import { Site } from "./site.ts";
@@ -186,4 +187,33 @@ test("a node that is frozen inside a transaction holds others up until the serve
   const answers = await Promise.all([id, newId("beside"), newId("beside")].map((one) => node.order(one)));
   expect(answers.map((answer) => answer?.status)).toEqual([200, 200, 200]);
   await ended;
+});
+
+const WAITING = "SELECT pid FROM pg_stat_activity WHERE application_name = 'shop-1' AND wait_event = 'SyncRep'";
+
+test("a commit whose wait for the standby is canceled is not taken for stored, until a later one has reached the standby", async () => {
+  await using primary = await startPostgres();
+  const node = await startService({ JOURNAL: primary.url, NODE_NAME: "shop-1", THREADS: "1", CPU_THREADS: "1" });
+  const readiness = async () => (await send(node.port, { path: "/readyz" })).status;
+  try {
+    await primary.query("ALTER SYSTEM SET synchronous_standby_names = 'none'");
+    await primary.query("SELECT pg_reload_conf()");
+    let isAnswered = false;
+    const answer = postOrder(node.port, { order_id: newId("waits"), amount: 1 }).finally(() => {
+      isAnswered = true;
+    });
+    const waiting = () => primary.query(WAITING);
+    const [commit] = await eventually("the commit's wait", waiting, (rows) => rows.length === 1);
+    await primary.query("SELECT pg_cancel_backend($1)", [commit?.pid]);
+    // The node has come back, and its first commit waits too.
+    await eventually("the next wait", waiting, ([next]) => next !== undefined && next.pid !== commit?.pid);
+    await pause(200);
+    expect([isAnswered, await readiness()]).toEqual([false, 503]);
+    await primary.query("ALTER SYSTEM RESET synchronous_standby_names");
+    await primary.query("SELECT pg_reload_conf()");
+    expect(await answer).toMatchObject({ status: 200 });
+    expect(await readiness()).toBe(200);
+  } finally {
+    await node.stop();
+  }
 });

@@ -1,6 +1,7 @@
 import { setTimeout as pause } from "node:timers/promises";
 import pg from "pg";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { randomFrom } from "../../load/stand-in/random.ts";
 import { MIGRATIONS, SCHEMA } from "../../src/journal/postgres/schema.ts";
 import type { Sql, Statement } from "../../src/journal/postgres/sql.ts";
 import { Waiting } from "../../src/journal/postgres/waiting.ts";
@@ -385,11 +386,8 @@ test("what the server refuses is a fault, and requests wait on", async () => {
 test("whoever comes and goes, and whatever fails: each gets the one answer there is, and no row is left", async () => {
   const seed = seedOf("WAITING_SEED");
   console.info(`WAITING_SEED=${seed}`);
-  let state = seed;
-  const random = (below: number) => {
-    state = (Math.imul(state, 1_103_515_245) + 12_345) >>> 0;
-    return Math.floor((state / 2 ** 32) * below);
-  };
+  const drawn = randomFrom(seed);
+  const random = (below: number) => Math.floor(drawn() * below);
   const { sql, waiting } = await node(2);
   const ids = ["a", "b", "c", "d"];
   for (const id of ids) await open(id);
