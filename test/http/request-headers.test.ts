@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { readIdempotencyKey } from "../../src/http/idempotency-key.ts";
 import { readPriority } from "../../src/http/priority.ts";
 import { traceOf } from "../../src/http/trace-context.ts";
 
@@ -85,4 +86,9 @@ test.each([
   ["?, =, u=2, ;;", 0],
 ])("a Priority of %j is class %d", (header, priority) => {
   expect(readPriority(header)).toBe(priority);
+});
+
+test("an Idempotency-Key is kept for 24 hours", () => {
+  const order = { orderId: "a", amount: 1 };
+  expect(readIdempotencyKey("key", order, "client", 1_000)).toMatchObject({ client: "client", key: "key", expiresMs: 86_401_000 });
 });

@@ -102,6 +102,17 @@ describe("calls", () => {
     },
   );
 
+  test("of ids that look alike have keys of their own, and each is charged", async () => {
+    const ids = ["é", "%C3%A9", "e\u0301", "a b", "a%20b", "a+b", "a:1:payment", "a", "\ud800", "\udbff", "\ufffd", "\0"];
+    for (const orderId of ids) {
+      expect(await runStep(threads, "payment", "perform", newOrder({ orderId })), orderId).toEqual({ status: "ok" });
+    }
+    const keys = calls.map(({ key }) => key);
+    expect(new Set(keys).size).toBe(ids.length);
+    for (const key of keys) expect(standIn.ledger.find("payment", key)?.acted).toHaveLength(1);
+    expect(calls.map(({ body }) => body.order_id)).toEqual(ids);
+  });
+
   test("carry the largest amount exactly", async () => {
     await runStep(threads, "payment", "perform", newOrder({ amount: Number.MAX_SAFE_INTEGER }));
     expect(calls[0]?.body.amount).toBe(9007199254740991);

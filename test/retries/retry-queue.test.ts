@@ -233,3 +233,24 @@ test("many that are postponed one after the other do not put the look off", asyn
   expect(at.tried).toEqual([1]);
   await at.queue.stop();
 });
+
+test("a notify while the journal has the rows together and has not answered leads to another look", async () => {
+  const at = new QueueFixture();
+  const answered = newGate();
+  const queue = new RetryQueue<Row>({
+    idOf: ({ id }) => id,
+    take: at.holdingLook(1, answered),
+    attempt: ({ id }) => at.rows.done(id),
+    lane: at.lane,
+    clock: at.clock,
+  });
+  queue.start();
+  await at.settle();
+  at.add(1);
+  queue.notify();
+  await at.settle();
+  expect([at.looks, at.rows.size]).toEqual([1, 1]);
+  answered.open();
+  await at.until(() => at.rows.size === 0);
+  await queue.stop();
+});
