@@ -1,4 +1,4 @@
-import { defineExperiment, type Variant } from "../lab/experiment.ts";
+import { defineExperiment, eachRound, type Variant } from "../lab/experiment.ts";
 import { type Ended, poisson, sendOrders } from "../lab/random-orders.ts";
 import { ServerProcess } from "../server-process.ts";
 import { randomFrom } from "../stand-in/random.ts";
@@ -46,48 +46,38 @@ function above(first: Admitted, second: Admitted): number {
 
 function variant(mix: readonly [number, number, number], seconds: number, seed: number): Variant {
   const name = mix.join("/");
-  return {
-    name,
-    ofTree: true,
-    open: async ({ script }) => {
-      let rounds = 0;
-      return async () => {
-        const random = randomFrom(`${seed + rounds++} ${name}`);
-        const orders = poisson(random, PER_SECOND, seconds, () => {
-          const percent = random() * 100;
-          const name: Class = percent < mix[0] ? "urgent" : percent < mix[0] + mix[1] ? "normal" : "background";
-          return { name, urgency: CLASSES[name][Math.floor(random() * CLASSES[name].length)] };
-        });
-        const arrivalsMs = orders.map(({ atMs }) => atMs);
-        await using server = await ServerProcess.start(
-          { ORDER_TIMEOUT_MS: String(TIMEOUT_MS), COURIER_CAPACITY: String(COURIERS) },
-          script,
-        );
-        const ended = await sendOrders(server.port, arrivalsMs, { amount: 1200 }, (n) => ({ priority: `u=${orders[n]?.urgency}` }));
-        const of = (name: Class) =>
-          admittedOf(
-            ended.filter(({ n }) => orders[n]?.name === name),
-            arrivalsMs,
-            seconds,
-          );
-        const [urgent, normal, background] = [of("urgent"), of("normal"), of("background")];
-        const failed = ended.filter(({ end }) => end === "failed").length;
-        const admitted = urgent.admitted + normal.admitted + background.admitted;
-        return {
-          figures: {
-            "urgent admitted": [100 * urgent.share, "%"],
-            "normal admitted": [100 * normal.share, "%"],
-            "background admitted": [100 * background.share, "%"],
-            "urgent above normal": [above(urgent, normal), "standard errors"],
-            "normal above background": [above(normal, background), "standard errors"],
-            "background in a deadline's length": [(background.admitted * TIMEOUT_MS) / (seconds * 1_000), ""],
-            "longest without background": [background.gapMs / 1_000, "s"],
-            "accepted and failed": [(100 * failed) / Math.max(1, admitted), "%"],
-          },
-        };
-      };
-    },
-  };
+  return eachRound(name, async ({ script }, round) => {
+    const random = randomFrom(`${seed + round} ${name}`);
+    const orders = poisson(random, PER_SECOND, seconds, () => {
+      const percent = random() * 100;
+      const name: Class = percent < mix[0] ? "urgent" : percent < mix[0] + mix[1] ? "normal" : "background";
+      return { name, urgency: CLASSES[name][Math.floor(random() * CLASSES[name].length)] };
+    });
+    const arrivalsMs = orders.map(({ atMs }) => atMs);
+    await using server = await ServerProcess.start({ ORDER_TIMEOUT_MS: String(TIMEOUT_MS), COURIER_CAPACITY: String(COURIERS) }, script);
+    const ended = await sendOrders(server.port, arrivalsMs, { amount: 1200 }, (n) => ({ priority: `u=${orders[n]?.urgency}` }));
+    const of = (name: Class) =>
+      admittedOf(
+        ended.filter(({ n }) => orders[n]?.name === name),
+        arrivalsMs,
+        seconds,
+      );
+    const [urgent, normal, background] = [of("urgent"), of("normal"), of("background")];
+    const failed = ended.filter(({ end }) => end === "failed").length;
+    const admitted = urgent.admitted + normal.admitted + background.admitted;
+    return {
+      figures: {
+        "urgent admitted": [100 * urgent.share, "%"],
+        "normal admitted": [100 * normal.share, "%"],
+        "background admitted": [100 * background.share, "%"],
+        "urgent above normal": [above(urgent, normal), "standard errors"],
+        "normal above background": [above(normal, background), "standard errors"],
+        "background in a deadline's length": [(background.admitted * TIMEOUT_MS) / (seconds * 1_000), ""],
+        "longest without background": [background.gapMs / 1_000, "s"],
+        "accepted and failed": [(100 * failed) / Math.max(1, admitted), "%"],
+      },
+    };
+  });
 }
 
 export const experiment = defineExperiment({

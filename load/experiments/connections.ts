@@ -4,8 +4,8 @@ import { fileURLToPath } from "node:url";
 import { eventually } from "../../test/support/eventually.ts";
 import { Child } from "../child-process.ts";
 import { comeAndGo } from "../come-and-go.ts";
-import { closedLoop, startService } from "../lab/closed-loop.ts";
-import { defineExperiment, type Round, type Variant } from "../lab/experiment.ts";
+import { closedLoop, serviceUnder, startService } from "../lab/closed-loop.ts";
+import { defineExperiment, eachRound, type Round, type Variant } from "../lab/experiment.ts";
 import { Probes } from "../lab/probes.ts";
 import { residentKiB, tooFewFiles } from "../lab/proc.ts";
 import { quantile } from "../quantile.ts";
@@ -45,44 +45,36 @@ async function crowd(stack: AsyncDisposableStack, port: number, count: number): 
 
 /** Ordinary clients and an orchestrator's probes. Each round has a service of its own: what a crowd has left is no part of another's. */
 function ordinary(name: string, load: { readonly connections: number; readonly seconds: number }, count: number): Variant {
-  return {
-    name,
-    ofTree: true,
-    open:
-      async ({ script, directory }) =>
-      async () => {
-        await using stack = new AsyncDisposableStack();
-        const server = await startService({ stack, script, directory }, SETTINGS);
-        await closedLoop(server, load);
-        const connected = count === 0 ? () => 0 : await crowd(stack, server.process.port, count);
-        using probes = new Probes(`${server.process.adminUrl}/healthz`);
-        const { driven, figures, ...rest } = await closedLoop(server, load);
-        const probesP99 = probes.latenciesMs.length === 0 ? Number.NaN : quantile(probes.latenciesMs, 0.99);
-        return {
-          ...rest,
-          figures: {
-            ...figures,
-            p99: [driven.latencyMs.p99, "ms"],
-            "probes, p99": [probesP99, "ms"],
-            "probes that failed": [probes.failed, ""],
-            "of the crowd connected": [connected(), ""],
-            memory: [residentKiB(server.pid as number) / 1_024, "MiB"],
-          },
-        };
+  return eachRound(name, async ({ script, directory }) => {
+    await using stack = new AsyncDisposableStack();
+    const server = await startService({ stack, script, directory }, SETTINGS);
+    await closedLoop(server, load);
+    const connected = count === 0 ? () => 0 : await crowd(stack, server.process.port, count);
+    using probes = new Probes(`${server.process.adminUrl}/healthz`);
+    const { driven, figures, ...rest } = await closedLoop(server, load);
+    const probesP99 = probes.latenciesMs.length === 0 ? Number.NaN : quantile(probes.latenciesMs, 0.99);
+    return {
+      ...rest,
+      figures: {
+        ...figures,
+        p99: [driven.latencyMs.p99, "ms"],
+        "probes, p99": [probesP99, "ms"],
+        "probes that failed": [probes.failed, ""],
+        "of the crowd connected": [connected(), ""],
+        memory: [residentKiB(server.pid) / 1_024, "MiB"],
       },
-  };
+    };
+  });
 }
 
 function openAndClose(count: number): Variant {
-  return {
-    name: OPENED,
-    ofTree: true,
-    async open(scope) {
-      const server = await startService(scope, SETTINGS);
-      await closedLoop(server, { connections: AT_ONE_TIME, seconds: 1 });
-      return () => openedAndClosed(server.process, count);
-    },
-  };
+  const load = { connections: AT_ONE_TIME, seconds: 1, warmup: 1 };
+  return serviceUnder(
+    OPENED,
+    load,
+    () => SETTINGS,
+    ({ process }) => openedAndClosed(process, count),
+  );
 }
 
 async function openedAndClosed({ pid, port }: ServerProcess, count: number): Promise<Round> {

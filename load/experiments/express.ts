@@ -13,7 +13,7 @@ export const experiment = defineExperiment({
   lab: { warmup: 10, rounds: 7 },
   variants: (load) => [
     bareExpressUnder(load),
-    serviceUnder(MEMORY, load, () => ({})),
+    serviceUnder(MEMORY, load),
     serviceUnder(FILE, load, ({ directory }) => ({ JOURNAL: join(directory, "orders.db") })),
   ],
   peer: peerUnder,

@@ -2,7 +2,7 @@ import { execFileSync, spawnSync } from "node:child_process";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Child } from "../child-process.ts";
-import { closedLoop, serviceUnder } from "../lab/closed-loop.ts";
+import { serviceUnder, underLoad, type WarmLoad } from "../lab/closed-loop.ts";
 import { defineExperiment, type Variant } from "../lab/experiment.ts";
 import { atMost } from "../target.ts";
 import { OWN, experiment as storm } from "./storm.ts";
@@ -29,17 +29,12 @@ export function goStorm(seconds: number): Variant {
   };
 }
 
-function goHttp({ warmup, ...load }: { readonly warmup: number; readonly connections: number; readonly seconds: number }): Variant {
-  return {
-    name: GO_HTTP,
-    async open({ directory, stack }) {
-      const program = build(directory);
-      const { groups, pid } = stack.use(await Child.start({ program, args: ["-listen", "127.0.0.1:0"], env: {}, up: /API\s+(\S+)/ }));
-      const server = { orderUrl: `${groups[0]}/order`, pid };
-      await closedLoop(server, { ...load, seconds: warmup });
-      return () => closedLoop(server, load);
-    },
-  };
+function goHttp(load: WarmLoad): Variant {
+  return underLoad(GO_HTTP, load, async ({ directory, stack }) => {
+    const program = build(directory);
+    const { groups, pid } = stack.use(await Child.start({ program, args: ["-listen", "127.0.0.1:0"], env: {}, up: /API\s+(\S+)/ }));
+    return { orderUrl: `${groups[0]}/order`, pid };
+  });
 }
 
 export const experiment = defineExperiment({
@@ -50,7 +45,7 @@ export const experiment = defineExperiment({
   variants: (sizes) => [
     ...storm.variants({ ...sizes, orders: sizes.connections }).filter(({ name }) => name === OWN),
     goStorm(sizes.seconds),
-    serviceUnder("no delays over HTTP: this service, journal in memory", sizes, () => ({})),
+    serviceUnder("no delays over HTTP: this service, journal in memory", sizes),
     goHttp(sizes),
   ],
   targets: (seen) => [atMost("threads lost in the storm", seen.most(OWN, "threads lost"), 0)],

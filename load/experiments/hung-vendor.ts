@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { perStepSetting } from "../../src/orders/steps.ts";
 import { eventually } from "../../test/support/eventually.ts";
-import { defineExperiment, type Scope } from "../lab/experiment.ts";
+import { defineExperiment, eachRound, type Scope } from "../lab/experiment.ts";
 import { PlainProvider } from "../lab/plain-provider.ts";
 import { constantRate, openLoop } from "../open-loop.ts";
 import { percentiles, quantile } from "../quantile.ts";
@@ -46,16 +46,7 @@ export const experiment = defineExperiment({
   defaults: { rounds: 1, seconds: 24, rate: 150 },
   about: { rate: "orders per second" },
   lab: { seconds: 12 },
-  variants: ({ seconds, rate }) => [
-    {
-      name: NAME,
-      ofTree: true,
-      async open(scope) {
-        let rounds = 0;
-        return () => round(scope, `${rounds++}.db`, rate, seconds);
-      },
-    },
-  ],
+  variants: ({ seconds, rate }) => [eachRound(NAME, (scope, n) => round(scope, `${n}.db`, rate, seconds))],
   targets: (seen) => [
     atMost("payments without a refund", seen.most(NAME, "not refunded"), 0),
     atMost("wait for a refund, p99", seen.median(NAME, "wait for a refund, p99"), 1_000, " ms"),

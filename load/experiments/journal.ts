@@ -1,6 +1,6 @@
 import { Agent, request } from "node:http";
 import { join } from "node:path";
-import { closedLoop, NO_DELAYS, peerUnder, serviceUnder, startService } from "../lab/closed-loop.ts";
+import { NO_DELAYS, peerUnder, serviceUnder, startService, type WarmLoad } from "../lab/closed-loop.ts";
 import { defineExperiment, type Round, type Scope, type Variant } from "../lab/experiment.ts";
 import { orderIds } from "../order-ids.ts";
 import { quantile } from "../quantile.ts";
@@ -49,20 +49,14 @@ async function commits(adminUrl: string): Promise<number> {
   return Number(/^journal_commit_seconds_count (\d+)$/m.exec(page)?.[1]);
 }
 
-/** How many requests share a commit, with so many connections. */
-function sharing(connections: number, seconds: number): Variant {
-  return {
-    name: `${FILE}, ${MANY}`,
-    async open(scope) {
-      const server = await startService(scope, inFile(scope));
-      return async () => {
-        const before = await commits(server.process.adminUrl);
-        const { figures, driven, ...rest } = await closedLoop(server, { connections, seconds });
-        const count = (await commits(server.process.adminUrl)) - before;
-        return { ...rest, figures: { ...figures, "requests a commit": [(REQUESTS_AN_ORDER * driven.answers) / count, ""] } };
-      };
-    },
-  };
+/** How many requests share a commit. */
+function sharing(load: WarmLoad): Variant {
+  return serviceUnder(`${FILE}, ${MANY}`, load, inFile, async ({ process }, drive) => {
+    const before = await commits(process.adminUrl);
+    const round = await drive();
+    const count = (await commits(process.adminUrl)) - before;
+    return { ...round, figures: { ...round.figures, "requests a commit": [(REQUESTS_AN_ORDER * round.driven.answers) / count, ""] } };
+  });
 }
 
 export const experiment = defineExperiment({
@@ -71,10 +65,10 @@ export const experiment = defineExperiment({
   lab: { warmup: 4, rounds: 3, seconds: 2 },
   variants: (load) => [
     serviceUnder(FILE, load, inFile),
-    serviceUnder(MEMORY, load, inMemory),
+    serviceUnder(MEMORY, load),
     alone(FILE, load.seconds, inFile),
     alone(MEMORY, load.seconds, inMemory),
-    sharing(4 * load.connections, load.seconds),
+    sharing({ ...load, connections: 4 * load.connections }),
   ],
   peer: peerUnder,
   targets: (seen) => [

@@ -1,7 +1,7 @@
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { STEPS } from "../../src/orders/steps.ts";
-import { defineExperiment, type Variant } from "../lab/experiment.ts";
+import { defineExperiment, eachRound, type Variant } from "../lab/experiment.ts";
 import { residentKiB } from "../lab/proc.ts";
 import { type Ended, idealLine, poisson, sendOrders } from "../lab/random-orders.ts";
 import { quantile } from "../quantile.ts";
@@ -36,57 +36,49 @@ const BOTTLENECKS: Readonly<Record<string, Bottleneck>> = {
 const of = (ended: readonly Ended[], end: Ended["end"]) => ended.filter((one) => one.end === end);
 
 function variant(name: string, { servers, holdMs, order }: Bottleneck, seconds: number, seed: number): Variant {
-  return {
-    name,
-    ofTree: true,
-    open: async ({ script, directory }) => {
-      let rounds = 0;
-      return async () => {
-        const settings = {
-          JOURNAL: join(directory, `${rounds}.db`),
-          ORDER_TIMEOUT_MS: String(TIMEOUT_MS),
-          COURIER_CAPACITY: String(COURIERS),
-          CPU_THREADS: String(availableParallelism()),
-        };
-        await using server = await ServerProcess.start(settings, script);
-        // Nobody has computed or called anybody yet, so the service knows no hold; and its code is not compiled.
-        const all = [...(await sendOrders(server.port, Array(servers).fill(0), order))];
-        const figures: Record<string, readonly [number, string]> = {};
-        for (const factor of FACTORS) {
-          const random = randomFrom(`${seed + rounds} ${name}, ${factor}`);
-          const arrivals = poisson(random, (factor * servers * 1_000) / holdMs, seconds, () => ({ holdMs }));
-          const inTime = (doneMs: number): boolean => doneMs <= seconds * 1_000;
-          const ideal = idealLine(arrivals, { limit: servers, timeoutMs: TIMEOUT_MS }).filter(inTime).length;
-          const ended = await sendOrders(
-            server.port,
-            arrivals.map(({ atMs }) => atMs),
-            order,
-          );
-          all.push(...ended);
-          const [placed, failed, refused] = [of(ended, "placed"), of(ended, "failed"), of(ended, "refused")];
-          const at = `${factor} x: `;
-          figures[`${at}goodput of an ideal line`] = [placed.filter(({ doneMs }) => inTime(doneMs)).length / ideal, ""];
-          figures[`${at}accepted and failed`] = [(100 * failed.length) / Math.max(1, placed.length + failed.length), "%"];
-          figures[`${at}time to a refusal, p99`] = [
-            refused.length === 0
-              ? 0
-              : quantile(
-                  refused.map(({ latencyMs }) => latencyMs),
-                  0.99,
-                ),
-            "ms",
-          ];
-        }
-        // Steps that ran and belong to no order that was accepted. A failed order may have run all and compensated all.
-        const { started } = await settledCounters(server.adminUrl);
-        const allowed = STEPS.length * (of(all, "placed").length + 2 * of(all, "failed").length);
-        figures["steps run for refused orders"] = [Math.max(0, started - allowed), ""];
-        figures.memory = [residentKiB(server.pid) / 1_024, "MiB"];
-        rounds++;
-        return { figures };
-      };
-    },
-  };
+  return eachRound(name, async ({ script, directory }, round) => {
+    const settings = {
+      JOURNAL: join(directory, `${round}.db`),
+      ORDER_TIMEOUT_MS: String(TIMEOUT_MS),
+      COURIER_CAPACITY: String(COURIERS),
+      CPU_THREADS: String(availableParallelism()),
+    };
+    await using server = await ServerProcess.start(settings, script);
+    // Nobody has computed or called anybody yet, so the service knows no hold; and its code is not compiled.
+    const all = [...(await sendOrders(server.port, Array(servers).fill(0), order))];
+    const figures: Record<string, readonly [number, string]> = {};
+    for (const factor of FACTORS) {
+      const random = randomFrom(`${seed + round} ${name}, ${factor}`);
+      const arrivals = poisson(random, (factor * servers * 1_000) / holdMs, seconds, () => ({ holdMs }));
+      const inTime = (doneMs: number): boolean => doneMs <= seconds * 1_000;
+      const ideal = idealLine(arrivals, { limit: servers, timeoutMs: TIMEOUT_MS }).filter(inTime).length;
+      const ended = await sendOrders(
+        server.port,
+        arrivals.map(({ atMs }) => atMs),
+        order,
+      );
+      all.push(...ended);
+      const [placed, failed, refused] = [of(ended, "placed"), of(ended, "failed"), of(ended, "refused")];
+      const at = `${factor} x: `;
+      figures[`${at}goodput of an ideal line`] = [placed.filter(({ doneMs }) => inTime(doneMs)).length / ideal, ""];
+      figures[`${at}accepted and failed`] = [(100 * failed.length) / Math.max(1, placed.length + failed.length), "%"];
+      figures[`${at}time to a refusal, p99`] = [
+        refused.length === 0
+          ? 0
+          : quantile(
+              refused.map(({ latencyMs }) => latencyMs),
+              0.99,
+            ),
+        "ms",
+      ];
+    }
+    // Steps that ran and belong to no order that was accepted. A failed order may have run all and compensated all.
+    const { started } = await settledCounters(server.adminUrl);
+    const allowed = STEPS.length * (of(all, "placed").length + 2 * of(all, "failed").length);
+    figures["steps run for refused orders"] = [Math.max(0, started - allowed), ""];
+    figures.memory = [residentKiB(server.pid) / 1_024, "MiB"];
+    return { figures };
+  });
 }
 
 export const experiment = defineExperiment({

@@ -2,7 +2,7 @@ import { fork } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import type { Comparison } from "../lab/comparison.ts";
-import { defineExperiment, type Figures, type Variant } from "../lab/experiment.ts";
+import { defineExperiment, eachRound, type Figures, type Round, type Variant } from "../lab/experiment.ts";
 import type { FirstFailure } from "../peers/first-failure/run.ts";
 import { BESIDE_INNOCENTS, INNOCENTS_LOST, INNOCENTS_THREADS } from "../peers/measures.ts";
 import { OWN, PEERS, type Peer } from "../peers/pools.ts";
@@ -48,17 +48,15 @@ async function firstFailure(name: string): Promise<boolean> {
 }
 
 function variant(name: string, { title }: Peer, seconds: number): Variant {
-  return {
-    name: title,
-    open: async () => async () => {
-      const measured = await forked<Figures>("child.ts", name, String(seconds));
-      const memory = await forked<Figures>("child.ts", name, "memory");
-      const stops = await firstFailure(name);
-      return {
-        figures: { ...measured, ...memory, [STOPS]: [stops ? 1 : 0, ""], "lines for that": [linesOf(name), ""] },
-      };
-    },
+  const round = async (): Promise<Round> => {
+    const measured = await forked<Figures>("child.ts", name, String(seconds));
+    const memory = await forked<Figures>("child.ts", name, "memory");
+    const stops = await firstFailure(name);
+    return {
+      figures: { ...measured, ...memory, [STOPS]: [stops ? 1 : 0, ""], "lines for that": [linesOf(name), ""] },
+    };
   };
+  return eachRound(title, round, false);
 }
 
 /** What the library has to show, whatever its peers do and however fast the machine is. */

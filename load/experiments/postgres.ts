@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { type PostgresServer, startPostgres } from "../../test/support/postgres/server.ts";
-import { closedLoop, type Load, NO_DELAYS, type Server, startService } from "../lab/closed-loop.ts";
+import { closedLoop, type Load, NO_DELAYS, type Server, startService, underLoad, type WarmLoad } from "../lab/closed-loop.ts";
 import { defineExperiment, type Round, type Scope, type Variant } from "../lab/experiment.ts";
 import { cpuSecondsOfAll } from "../lab/proc.ts";
 import { atLeast, atMost } from "../target.ts";
@@ -42,19 +42,14 @@ function pidOf({ dataDirectory }: PostgresServer): number {
 
 function variant(
   name: string,
-  { warmup, ...load }: Load & { readonly warmup: number },
+  load: WarmLoad,
   store: (scope: Scope) => Promise<{ readonly journal: string; readonly pid?: number }>,
 ): Variant {
-  return {
-    name,
-    ofTree: true,
-    async open(scope) {
-      const { journal, pid } = await store(scope);
-      const server = await startService(scope, { ...SETTINGS, JOURNAL: journal });
-      await closedLoop(server, { ...load, seconds: warmup });
-      return () => round(server, load, pid);
-    },
+  const start = async (scope: Scope) => {
+    const { journal, pid } = await store(scope);
+    return { ...(await startService(scope, { ...SETTINGS, JOURNAL: journal })), databasePid: pid };
   };
+  return { ...underLoad(name, load, start, (server) => round(server, load, server.databasePid)), ofTree: true };
 }
 
 export const experiment = defineExperiment({

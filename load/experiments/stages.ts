@@ -1,6 +1,6 @@
 import { join } from "node:path";
-import { closedLoop, cpuByKind, type Server, startBareExpress, startService } from "../lab/closed-loop.ts";
-import { defineExperiment, type Scope, type Variant } from "../lab/experiment.ts";
+import { cpuByKind, type Driven, type Server, startBareExpress, startService, underLoad, type WarmLoad } from "../lab/closed-loop.ts";
+import { defineExperiment, type Round, type Scope, type Variant } from "../lab/experiment.ts";
 import { Profiler } from "../lab/profile.ts";
 import { atMost } from "../target.ts";
 
@@ -40,44 +40,45 @@ export function stageOf(url: string, name: string): string | undefined {
   return STAGES.includes(stage) ? stage : "other";
 }
 
-function inspected(
-  name: string,
-  sizes: { readonly connections: number; readonly seconds: number; readonly warmup: number },
-  start: (scope: Scope) => Promise<Server & { readonly process: { readonly output: string } }>,
-): Variant {
+interface Inspected extends Server {
+  readonly profiler: Profiler;
+}
+
+/** A round without the profiler, which has the figures, and one with it. */
+async function measured(server: Inspected, drive: () => Promise<Driven>): Promise<Round> {
+  const before = cpuByKind(server);
+  const { driven, figures, overTime = [] } = await drive();
+  const after = cpuByKind(server);
+  // V8 samples by the clock on the wall, so its profile gives shares; what they are shares of is the kernel's count, without a profiler.
+  const micros = (kind: string) => (((after[kind] ?? 0) - (before[kind] ?? 0)) / driven.answers) * 1e6;
+  const shares = await server.profiler.during(drive, stageOf);
+  const ofMain = [
+    ...STAGES.map((stage) => [`main: ${stage}`, shares.get(stage) ?? 0] as const),
+    [OTHER, shares.get("other") ?? 0] as const,
+  ];
   return {
-    name,
-    ofTree: name !== BARE,
-    async open(scope) {
-      const server = await start(scope);
-      const profiler = scope.stack.use(await Profiler.connect(server.process.output));
-      const { warmup, ...load } = sizes;
-      await closedLoop(server, { ...load, seconds: warmup });
-      return async () => {
-        const before = cpuByKind(server);
-        const { driven, figures, overTime = [] } = await closedLoop(server, load);
-        const after = cpuByKind(server);
-        // V8 samples by the clock on the wall, so its profile gives shares; what they are shares of is the kernel's count, without a profiler.
-        const micros = (kind: string) => (((after[kind] ?? 0) - (before[kind] ?? 0)) / driven.answers) * 1e6;
-        const shares = await profiler.during(() => closedLoop(server, load), stageOf);
-        const ofMain = [
-          ...STAGES.map((stage) => [`main: ${stage}`, shares.get(stage) ?? 0] as const),
-          [OTHER, shares.get("other") ?? 0] as const,
-        ];
-        return {
-          overTime,
-          figures: {
-            ...figures,
-            "main thread": [micros("main"), "us"],
-            ...Object.fromEntries(ofMain.map(([stage, share]) => [stage, [share * micros("main"), "us"]])),
-            journal: [micros("journal"), "us"],
-            steps: [micros("steps"), "us"],
-            "V8 and libuv": [micros("helpers"), "us"],
-          },
-        };
-      };
+    overTime,
+    figures: {
+      ...figures,
+      "main thread": [micros("main"), "us"],
+      ...Object.fromEntries(ofMain.map(([stage, share]) => [stage, [share * micros("main"), "us"]])),
+      journal: [micros("journal"), "us"],
+      steps: [micros("steps"), "us"],
+      "V8 and libuv": [micros("helpers"), "us"],
     },
   };
+}
+
+function inspected(
+  name: string,
+  load: WarmLoad,
+  start: (scope: Scope) => Promise<Server & { readonly process: { readonly output: string } }>,
+): Variant {
+  const withProfiler = async (scope: Scope): Promise<Inspected> => {
+    const server = await start(scope);
+    return { ...server, profiler: scope.stack.use(await Profiler.connect(server.process.output)) };
+  };
+  return { ...underLoad(name, load, withProfiler, measured), ofTree: name !== BARE };
 }
 
 export const experiment = defineExperiment({

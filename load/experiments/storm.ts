@@ -2,7 +2,7 @@ import { availableParallelism } from "node:os";
 import { atATime } from "../at-a-time.ts";
 import { PiscinaOrders } from "../baseline/piscina-orders.ts";
 import { SignalOrders } from "../baseline/signal-orders.ts";
-import { defineExperiment, type Variant } from "../lab/experiment.ts";
+import { defineExperiment, eachRound, type Round, type Variant } from "../lab/experiment.ts";
 import { PipelineInProcess } from "../pipeline-in-process.ts";
 import { atLeast, atMost } from "../target.ts";
 
@@ -30,17 +30,19 @@ interface Storm extends AsyncDisposable {
 
 /** Each round starts threads of its own. */
 function variant(name: string, orders: number, seconds: number, start: () => Promise<Storm>): Variant {
-  return {
-    name,
-    open: async () => async () => {
-      await using storm = await start();
-      const before = process.cpuUsage();
-      const perSecond = await atATime(orders, seconds, async () => void (await storm.order()));
-      const { user, system } = process.cpuUsage(before);
-      const cpu = (user + system) / (perSecond * seconds);
-      return { figures: { "orders/s": [perSecond, "orders/s"], "CPU an order": [cpu, "us"], "threads lost": [storm.threadsLost(), ""] } };
-    },
+  const round = async (): Promise<Round> => {
+    await using storm = await start();
+    let done = 0;
+    const before = process.cpuUsage();
+    const perSecond = await atATime(orders, seconds, async () => {
+      await storm.order();
+      done++;
+    });
+    const { user, system } = process.cpuUsage(before);
+    const cpu = (user + system) / done;
+    return { figures: { "orders/s": [perSecond, "orders/s"], "CPU an order": [cpu, "us"], "threads lost": [storm.threadsLost(), ""] } };
   };
+  return eachRound(name, round, false);
 }
 
 async function own(orders: number): Promise<Storm> {

@@ -1,33 +1,23 @@
 import { once } from "node:events";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { closedLoop, type Load, serviceUnder, startService } from "../lab/closed-loop.ts";
-import { defineExperiment, type Scope, type Variant } from "../lab/experiment.ts";
+import { type Service, serviceUnder } from "../lab/closed-loop.ts";
+import { defineExperiment, type Round, type Scope } from "../lab/experiment.ts";
 import { atLeast, atMost } from "../target.ts";
 
 const [OFF, SCRAPED] = ["log lines of warnings alone, no traces", "scraped every second"];
 const SCRAPE_EVERY_MS = 1_000;
 
 /** Somebody reads `/metrics` every second. */
-function scraped({ warmup, ...load }: Load & { readonly warmup: number }): Variant {
-  return {
-    name: SCRAPED,
-    ofTree: true,
-    async open(scope) {
-      const server = await startService(scope, {});
-      await closedLoop(server, { ...load, seconds: warmup });
-      return async () => {
-        const scrape = () => void fetch(`${server.process.adminUrl}/metrics`).then((answer) => answer.text());
-        scrape();
-        const timer = setInterval(scrape, SCRAPE_EVERY_MS);
-        try {
-          return await closedLoop(server, load);
-        } finally {
-          clearInterval(timer);
-        }
-      };
-    },
-  };
+async function scraped({ process }: Service, drive: () => Promise<Round>): Promise<Round> {
+  const scrape = () => void fetch(`${process.adminUrl}/metrics`).then((answer) => answer.text());
+  scrape();
+  const timer = setInterval(scrape, SCRAPE_EVERY_MS);
+  try {
+    return await drive();
+  } finally {
+    clearInterval(timer);
+  }
 }
 
 /** Takes traces and throws them away. */
@@ -47,8 +37,8 @@ export const experiment = defineExperiment({
   defaults: { warmup: 15, rounds: 9, seconds: 3, connections: 64 },
   lab: { warmup: 8, rounds: 5, seconds: 2 },
   variants: (load) => [
-    serviceUnder(OFF, load, () => ({})),
-    scraped(load),
+    serviceUnder(OFF, load),
+    serviceUnder(SCRAPED, load, () => ({}), scraped),
     serviceUnder("a log line per order", load, () => ({ LOG_LEVEL: "info" })),
     serviceUnder("every order traced", load, async (scope) => ({ OTEL_EXPORTER_OTLP_ENDPOINT: await collector(scope) })),
   ],

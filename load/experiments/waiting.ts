@@ -8,7 +8,7 @@ import { CancelScope, monotonicMs } from "../../src/threads/index.ts";
 import { eventually } from "../../test/support/eventually.ts";
 import { drive } from "../drive.ts";
 import { NO_DELAYS, startBareExpress } from "../lab/closed-loop.ts";
-import { defineExperiment, type Round, type Variant } from "../lab/experiment.ts";
+import { defineExperiment, eachRound, type Round, type Variant } from "../lab/experiment.ts";
 import { residentKiB, tooFewFiles } from "../lab/proc.ts";
 import { orderIds } from "../order-ids.ts";
 import { PipelineInProcess } from "../pipeline-in-process.ts";
@@ -114,42 +114,34 @@ function holdAtService(orders: number): Variant {
     MAX_CONNECTIONS: 2 * orders + WARM_UP.connections,
   };
   const settings = Object.fromEntries(Object.entries(limits).map(([name, limit]) => [name, String(limit)]));
-  return {
-    name: SERVICE,
-    ofTree: true,
-    open:
-      async ({ script }) =>
-      async () => {
-        const fixed = { THREADS: String(THREADS), COURIER_CAPACITY: "128", ORDER_TIMEOUT_MS: String(LONG_MS) };
-        await using service = await ServerProcess.start({ ...fixed, ...settings }, script);
-        const { port, pid, adminUrl } = service;
-        const figures = await hold(orders, { port, pid, inFlight: async () => (await readCounters(adminUrl)).orders_in_flight });
-        // All clients have hung up at one moment.
-        const counters = await settledCounters(adminUrl);
-        const leaks = leaksOf(counters);
-        const ended = await service.stop();
-        if (ended !== "code 0") leaks.push(`the server ended with ${ended} after SIGTERM`);
-        if (leaks.length > 0) throw new Error(`after all clients hung up: ${leaks.join("; ")}`);
-        return { figures: { ...figures, "threads replaced": [counters.replaced, ""] } };
-      },
-  };
+  return eachRound(SERVICE, async ({ script }) => {
+    const fixed = { THREADS: String(THREADS), COURIER_CAPACITY: "128", ORDER_TIMEOUT_MS: String(LONG_MS) };
+    await using service = await ServerProcess.start({ ...fixed, ...settings }, script);
+    const { port, pid, adminUrl } = service;
+    const figures = await hold(orders, { port, pid, inFlight: async () => (await readCounters(adminUrl)).orders_in_flight });
+    // All clients have hung up at one moment.
+    const counters = await settledCounters(adminUrl);
+    const leaks = leaksOf(counters);
+    const ended = await service.stop();
+    if (ended !== "code 0") leaks.push(`the server ended with ${ended} after SIGTERM`);
+    if (leaks.length > 0) throw new Error(`after all clients hung up: ${leaks.join("; ")}`);
+    return { figures: { ...figures, "threads replaced": [counters.replaced, ""] } };
+  });
 }
 
 function holdAtBareExpress(orders: number): Variant {
-  return {
-    name: BARE,
-    open: async () => async () => {
-      await using stack = new AsyncDisposableStack();
-      const { orderUrl, process } = await startBareExpress(stack, {}, ["hold"]);
-      const inFlight = async () => Number(await (await fetch(new URL("/held", orderUrl))).text());
-      return {
-        figures: {
-          ...(await hold(orders, { port: Number(new URL(orderUrl).port), pid: process.pid, inFlight })),
-          "threads replaced": [0, ""],
-        },
-      };
-    },
+  const round = async (): Promise<Round> => {
+    await using stack = new AsyncDisposableStack();
+    const { orderUrl, process } = await startBareExpress(stack, {}, ["hold"]);
+    const inFlight = async () => Number(await (await fetch(new URL("/held", orderUrl))).text());
+    return {
+      figures: {
+        ...(await hold(orders, { port: Number(new URL(orderUrl).port), pid: process.pid, inFlight })),
+        "threads replaced": [0, ""],
+      },
+    };
   };
+  return eachRound(BARE, round, false);
 }
 
 interface WaitingOrder {

@@ -35,18 +35,25 @@ export function cpuByKind({ pid = 0, stepThreads }: Server): Record<string, numb
   return { main, journal: of(false), steps: of(true), helpers };
 }
 
+export interface Service extends Server {
+  readonly pid: number;
+  readonly process: ServerProcess;
+}
+
+/** What a round of a closed loop gives. */
+export interface Driven extends Round {
+  readonly driven: DriveResult;
+}
+
 /** The service with these settings, as the experiments load it. */
-export async function startService(scope: Scope, settings: Settings): Promise<Server & { readonly process: ServerProcess }> {
+export async function startService(scope: Scope, settings: Settings): Promise<Service> {
   const process = scope.stack.use(await ServerProcess.start({ COURIER_CAPACITY: "128", ...settings }, scope.script));
   const { threads } = (await (await fetch(`${process.adminUrl}/debug/threads`)).json()) as { threads: { id: number }[] };
   return { orderUrl: process.orderUrl, pid: process.pid, stepThreads: new Set(threads.map(({ id }) => id)), process };
 }
 
 /** Drives a server for one round. Throws when an answer is wrong or missing. */
-export async function closedLoop(
-  server: Server,
-  { order = NO_DELAYS, answerHas = '"status":"ok"', ...load }: Load,
-): Promise<Round & { readonly driven: DriveResult }> {
+export async function closedLoop(server: Server, { order = NO_DELAYS, answerHas = '"status":"ok"', ...load }: Load): Promise<Driven> {
   const { orderUrl, pid } = server;
   using sampler = new Sampler(server);
   const before = pid === undefined ? 0 : cpuSeconds(pid);
@@ -69,34 +76,44 @@ export async function closedLoop(
   return { figures, latencyMs, overTime: sampler.samples, driven };
 }
 
-/** The service under this load, round after round. */
-export function serviceUnder(
+/** A load that each process gets for some seconds first. */
+export type WarmLoad = Load & { readonly warmup: number };
+
+/** A server under a load. `around` is what else is done in a round; by default nothing. */
+export function underLoad<S extends Server>(
   name: string,
-  load: Load & { readonly warmup: number },
-  settings: (scope: Scope) => Settings | Promise<Settings>,
+  { warmup, ...load }: WarmLoad,
+  start: (scope: Scope) => S | Promise<S>,
+  around: (server: S, drive: () => Promise<Driven>) => Promise<Round> = (_server, drive) => drive(),
 ): Variant {
-  const { warmup, ...rest } = load;
   return {
     name,
-    ofTree: true,
     async open(scope) {
-      const server = await startService(scope, await settings(scope));
-      await closedLoop(server, { ...rest, seconds: warmup });
-      return () => closedLoop(server, rest);
+      const server = await start(scope);
+      await closedLoop(server, { ...load, seconds: warmup });
+      return () => around(server, () => closedLoop(server, load));
     },
   };
 }
 
+/** The service under a load. */
+export function serviceUnder(
+  name: string,
+  load: WarmLoad,
+  settings: (scope: Scope) => Settings | Promise<Settings> = () => ({}),
+  around?: (server: Service, drive: () => Promise<Driven>) => Promise<Round>,
+): Variant {
+  return { ...underLoad(name, load, async (scope) => startService(scope, await settings(scope)), around), ofTree: true };
+}
+
 /** What Express alone can do. */
-export function bareExpressUnder({ warmup, ...load }: Load & { readonly warmup: number }): Variant {
-  return {
-    name: "bare Express",
-    async open({ stack }) {
-      const server = await startBareExpress(stack);
-      await closedLoop(server, { ...load, seconds: warmup });
-      return () => closedLoop(server, load);
-    },
-  };
+export function bareExpressUnder(load: WarmLoad): Variant {
+  return underLoad("bare Express", load, ({ stack }) => startBareExpress(stack));
+}
+
+/** Another server, wherever it runs. */
+export function peerUnder(url: string, load: WarmLoad): Variant {
+  return underLoad(url, load, () => ({ orderUrl: new URL("/order", url).href }));
 }
 
 export async function startBareExpress(
@@ -106,18 +123,6 @@ export async function startBareExpress(
 ): Promise<Server & { readonly pid: number; readonly process: Child }> {
   const child = stack.use(await Child.start({ args: [BARE_EXPRESS, ...args], env, up: /bare Express on (\d+)/ }));
   return { orderUrl: `http://127.0.0.1:${child.groups[0]}/order`, pid: child.pid, process: child };
-}
-
-/** Another server under this load, wherever it runs. */
-export function peerUnder(url: string, { warmup, ...load }: Load & { readonly warmup: number }): Variant {
-  const server = { orderUrl: new URL("/order", url).href };
-  return {
-    name: url,
-    async open() {
-      await closedLoop(server, { ...load, seconds: warmup });
-      return () => closedLoop(server, load);
-    },
-  };
 }
 
 /** Looks twice a second at what a server does. */

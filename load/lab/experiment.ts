@@ -63,6 +63,18 @@ export interface Experiment<Size extends string = string> {
   targets(seen: Comparison, sizes: Sizes<Size>): readonly Target[];
 }
 
+/** A variant each of whose rounds starts what it needs; `n` counts them from 0. `ofTree`: as that of the variant. */
+export function eachRound(name: string, round: (scope: Scope, n: number) => Promise<Round>, ofTree = true): Variant {
+  return {
+    name,
+    ofTree,
+    async open(scope) {
+      let rounds = 0;
+      return () => round(scope, rounds++);
+    },
+  };
+}
+
 /** Has the compiler infer the names of the sizes. */
 export function defineExperiment<Size extends string>(experiment: Experiment<Size>): Experiment {
   return experiment as Experiment;
