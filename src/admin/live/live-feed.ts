@@ -64,8 +64,8 @@ export class LiveFeed {
   }
 
   /** Open pages. */
-  get clients(): number {
-    return this.#stream.clients;
+  get pages(): number {
+    return this.#stream.pages;
   }
 
   orderEnded(order: EndedOrder): void {
