@@ -32,6 +32,8 @@ const MANY = "faults of too many kinds";
  * that every request meets does not fill the disk. Main thread only.
  */
 export class FaultLog {
+  /** What lines of other threads say besides of an order that runs: a thread knows no more of it than its id. */
+  orderFields: (orderId: unknown) => Fields = () => ({});
   readonly #options: FaultLogOptions;
   readonly #repeated = new Map<string, Repeated>();
 
@@ -49,7 +51,7 @@ export class FaultLog {
 
   /** Logs a line of another thread. Two lines are equal when their levels and messages are. Never throws. */
   line(level: Level, message: string, fields: Fields): void {
-    this.#add(`${level}\n${message}`, level, message, fields);
+    this.#add(`${level}\n${message}`, level, message, { ...fields, ...this.orderFields(fields.order_id) });
   }
 
   /** Writes the counts that are not logged yet. */

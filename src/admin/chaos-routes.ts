@@ -1,7 +1,6 @@
-import { type Request, type Response, Router } from "express";
 import { z } from "zod";
 import { sendError, sendJson } from "../http/answers.ts";
-import { onlyMethods } from "../http/fallbacks.ts";
+import type { Routes } from "../http/routes.ts";
 import { readJson, readSmallBody } from "./strict-input.ts";
 
 /** The faults that can be caused on purpose. */
@@ -18,34 +17,30 @@ const MS_RULE = "must be a whole number of milliseconds from 1 to 600000";
 const STICK = z.strictObject({ ms: z.int(MS_RULE).min(1, MS_RULE).max(600_000, MS_RULE).default(5000) });
 
 /** `POST /chaos/...`: real faults, for demonstrations and tests. Only while all providers are simulated. */
-export function chaosRoutes(chaos: Chaos): Router {
-  const router = Router({ caseSensitive: true, strict: true });
-
-  router
-    .route("/chaos/kill-thread")
-    .post((_request, response) => {
-      const id = chaos.killThread();
-      if (id === undefined) sendError(response, "internal", "no thread is up");
-      else sendJson(response, 200, JSON.stringify({ status: "ok", killed: id }));
-    })
-    .all(onlyMethods("POST"));
-
-  router
-    .route("/chaos/stick-thread")
-    .post(readSmallBody, async (request: Request, response: Response) => {
-      const { ms } = readJson(request, STICK);
-      if (!(await chaos.stickThread(ms))) sendError(response, "overloaded", "every thread that computes is busy");
-      else sendJson(response, 200, JSON.stringify({ status: "ok", stuck_ms: ms }));
-    })
-    .all(onlyMethods("POST"));
-
-  router
-    .route("/chaos/crash")
-    .post((_request, response) => {
-      sendJson(response, 202, '{"status":"ok"}');
-      response.once("finish", () => chaos.crash());
-    })
-    .all(onlyMethods("POST"));
-
-  return router;
+export function chaosRoutes(chaos: Chaos): Routes {
+  return {
+    "/chaos/kill-thread": {
+      post: (_request, response) => {
+        const id = chaos.killThread();
+        if (id === undefined) sendError(response, "internal", "no thread is up");
+        else sendJson(response, 200, JSON.stringify({ status: "ok", killed: id }));
+      },
+    },
+    "/chaos/stick-thread": {
+      post: [
+        readSmallBody,
+        async (request, response) => {
+          const { ms } = readJson(request, STICK);
+          if (!(await chaos.stickThread(ms))) sendError(response, "overloaded", "every thread that computes is busy");
+          else sendJson(response, 200, JSON.stringify({ status: "ok", stuck_ms: ms }));
+        },
+      ],
+    },
+    "/chaos/crash": {
+      post: (_request, response) => {
+        sendJson(response, 202, '{"status":"ok"}');
+        response.once("finish", () => chaos.crash());
+      },
+    },
+  };
 }

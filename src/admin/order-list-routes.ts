@@ -1,7 +1,6 @@
-import { type Request, type Response, Router } from "express";
 import { z } from "zod";
 import { sendJson } from "../http/answers.ts";
-import { onlyMethods } from "../http/fallbacks.ts";
+import type { Routes } from "../http/routes.ts";
 import { type OperatorJournal, ORDER_STATUSES, type OrderSummary } from "../orders/operator-journal.ts";
 import { PAGE, pageJson, readCursor } from "./pages.ts";
 import { readQuery } from "./strict-input.ts";
@@ -22,23 +21,22 @@ const time = z
 const QUERY = z.strictObject({ status: z.enum(ORDER_STATUSES, STATUS_RULE).optional(), since: time, until: time, ...PAGE });
 
 /** `GET /orders`: orders by their latest attempt, newest first. */
-export function orderListRoutes(journal: Pick<OperatorJournal, "orders">): Router {
-  const router = Router({ caseSensitive: true, strict: true });
-  router
-    .route("/orders")
-    .get(async (request: Request, response: Response) => {
-      const { status, since, until, limit, cursor } = readQuery(request, QUERY);
-      const list = `orders ${status ?? ""}`;
-      const filter = {
-        ...(status !== undefined && { status }),
-        ...(since !== undefined && { sinceMs: since }),
-        ...(until !== undefined && { untilMs: until }),
-      };
-      const page = await journal.orders(filter, readCursor(list, cursor), limit);
-      sendJson(response, 200, pageJson("orders", list, page, show));
-    })
-    .all(onlyMethods("GET", "HEAD"));
-  return router;
+export function orderListRoutes(journal: Pick<OperatorJournal, "orders">): Routes {
+  return {
+    "/orders": {
+      get: async (request, response) => {
+        const { status, since, until, limit, cursor } = readQuery(request, QUERY);
+        const list = `orders ${status ?? ""}`;
+        const filter = {
+          ...(status !== undefined && { status }),
+          ...(since !== undefined && { sinceMs: since }),
+          ...(until !== undefined && { untilMs: until }),
+        };
+        const page = await journal.orders(filter, readCursor(list, cursor), limit);
+        sendJson(response, 200, pageJson("orders", list, page, show));
+      },
+    },
+  };
 }
 
 function show({ orderId, attempt, amount, status, error, acceptedMs, endedMs }: OrderSummary): object {

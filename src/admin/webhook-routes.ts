@@ -1,9 +1,8 @@
-import { type Request, type Response, Router } from "express";
+import type { Response } from "express";
 import { BadRequest, sendJson } from "../http/answers.ts";
-import { onlyMethods } from "../http/fallbacks.ts";
+import type { Routes } from "../http/routes.ts";
 import type { OperatorJournal } from "../orders/operator-journal.ts";
-import { actorOf } from "./admin-keys.ts";
-import type { OnAction } from "./on-action.ts";
+import { actorOf, type OnAction } from "./actions.ts";
 import { NOTHING, readJson, readQuery, readSmallBody } from "./strict-input.ts";
 import { ageSeconds } from "./times.ts";
 
@@ -23,32 +22,30 @@ export interface WebhookParts {
   readonly onAction: OnAction;
 }
 
-export function webhookRoutes({ journal, webhooks, onAction }: WebhookParts): Router {
-  const router = Router({ caseSensitive: true, strict: true });
-
-  router
-    .route("/webhooks")
-    .get(async (request: Request, response: Response) => {
-      readQuery(request, NOTHING);
-      await sendState(response);
-    })
-    .all(onlyMethods("GET", "HEAD"));
-
-  router
-    .route("/webhooks/resume")
-    .post(readSmallBody, async (request: Request, response: Response) => {
-      readQuery(request, NOTHING);
-      readJson(request, NOTHING);
-      if (webhooks === undefined) throw new BadRequest("webhooks: there is no receiver; WEBHOOK_URL is not set");
-      const act = { actor: actorOf(request), action: "resume" } as const;
-      await journal.noteAction({ ...act, atMs: Date.now() });
-      onAction(act);
-      webhooks.resume();
-      await sendState(response);
-    })
-    .all(onlyMethods("POST"));
-
-  return router;
+export function webhookRoutes({ journal, webhooks, onAction }: WebhookParts): Routes {
+  return {
+    "/webhooks": {
+      get: async (request, response) => {
+        readQuery(request, NOTHING);
+        await sendState(response);
+      },
+    },
+    "/webhooks/resume": {
+      post: [
+        readSmallBody,
+        async (request, response) => {
+          readQuery(request, NOTHING);
+          readJson(request, NOTHING);
+          if (webhooks === undefined) throw new BadRequest("webhooks: there is no receiver; WEBHOOK_URL is not set");
+          const act = { actor: actorOf(request), action: "resume" } as const;
+          await journal.noteAction({ ...act, atMs: Date.now() });
+          onAction(act);
+          webhooks.resume();
+          await sendState(response);
+        },
+      ],
+    },
+  };
 
   async function sendState(response: Response): Promise<void> {
     const { events, deadLetters } = await journal.backlog();

@@ -104,7 +104,10 @@ export class OrderTrace {
     spots: readonly (Spot | undefined)[],
     about: object,
   ): void {
-    const failed = cause === "sibling_failed" ? steps.findIndex((step) => isFailure(step) && step.endedAtMs === atMs) : -1;
+    const failed =
+      cause === "sibling_failed"
+        ? steps.findIndex(({ outcome, endedAtMs }) => /failed|lost/.test(outcome.status) && endedAtMs === atMs)
+        : -1;
     const from = spots[failed] ?? { tid: MAIN_TRACK, ts: inUs(atMs) };
     this.#timed({
       ph: "i",
@@ -149,20 +152,7 @@ function inUs(ms: number): number {
   return Math.floor(ms * 1e3);
 }
 
-function isFailure({ outcome }: StepReport): boolean {
-  return outcome.status === "failed" || outcome.status === "lost";
-}
-
 function outcomeArgs({ outcome, threadId }: StepReport): object {
-  const thread = { thread: threadId, status: outcome.status };
-  switch (outcome.status) {
-    case "failed":
-      return { ...thread, detail: outcome.kind };
-    case "canceled":
-      return { ...thread, detail: outcome.cause };
-    case "lost":
-      return { ...thread, detail: outcome.reason };
-    default:
-      return thread;
-  }
+  const detail = "cause" in outcome ? outcome.cause : "kind" in outcome ? outcome.kind : "reason" in outcome ? outcome.reason : undefined;
+  return { thread: threadId, status: outcome.status, ...(detail !== undefined && { detail }) };
 }

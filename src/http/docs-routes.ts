@@ -1,51 +1,24 @@
-import { type Request, type Response, Router } from "express";
-import { type BrowserFile, browserFile, readBrowserFile, sendBrowserFile } from "./browser-files.ts";
-import { onlyMethods } from "./fallbacks.ts";
-
-const FOLDER = new URL("../web/docs/", import.meta.url);
-// The files that the page loads.
-const FILES = [
-  "page.css",
-  "operation.css",
-  "trial.css",
-  "page.js",
-  "element.js",
-  "schema-view.js",
-  "operation-view.js",
-  "trial.js",
-  "icon.svg",
-];
+import { type BrowserFile, browserFile, browserFolder, pageRoutes, sendBrowserFile } from "./browser-files.ts";
+import type { Routes } from "./routes.ts";
 
 /** `GET /openapi.json`, and `GET /docs`, a page that the browser makes of it, with its files below it. Needs no API key. */
-export function docsRoutes(simulated: boolean): Router {
-  const router = Router({ caseSensitive: true, strict: true });
-  const files = FILES.map((name) => readBrowserFile(FOLDER, name));
+export function docsRoutes(simulated: boolean): Routes {
+  const files = browserFolder(new URL("../web/docs/", import.meta.url));
+  // Made on the first request, so that the start does not wait for it.
   let document: Promise<BrowserFile> | undefined;
-  const page = readBrowserFile(FOLDER, "index.html");
-  router
-    .route("/openapi.json")
-    .get(async (request: Request, response: Response) => {
-      document ??= documentOf(simulated);
-      sendBrowserFile(request, response, await document);
-    })
-    .all(onlyMethods("GET", "HEAD"));
-  router
-    .route("/docs")
-    .get((request, response) => sendBrowserFile(request, response, page))
-    .all(onlyMethods("GET", "HEAD"));
-  router
-    .route("/docs/:file")
-    .get((request, response, next) => {
-      const file = files.find(({ name }) => name === request.params.file);
-      if (file === undefined) next("route");
-      else sendBrowserFile(request, response, file);
-    })
-    .all(onlyMethods("GET", "HEAD"));
-  return router;
+  return {
+    "/openapi.json": {
+      get: async (request, response) => {
+        document ??= documentOf(simulated, [...files().keys()]);
+        sendBrowserFile(request, response, await document);
+      },
+    },
+    ...pageRoutes("/docs", "/docs/", files),
+  };
 }
 
-/** Made on the first request, so that the start does not wait for it. */
-async function documentOf(simulated: boolean): Promise<BrowserFile> {
+async function documentOf(simulated: boolean, paths: readonly string[]): Promise<BrowserFile> {
   const { openApiDocument } = await import("./openapi/document.ts");
-  return browserFile("openapi.json", "application/json", Buffer.from(JSON.stringify(openApiDocument({ simulated, files: FILES }))));
+  const files = paths.filter((path) => path !== "index.html");
+  return browserFile("application/json", Buffer.from(JSON.stringify(openApiDocument({ simulated, files }))));
 }

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
-import { clientAt } from "./client.ts";
 import { Link, LinkedList } from "./linked-list.ts";
+import { networkOf } from "./network.ts";
 import { isPipelined } from "./pipelining.ts";
 
 /**
@@ -157,8 +157,7 @@ export class OpenConnections {
 
   #addressOf(socket: Socket): Address | undefined {
     if (this.#limits.maxPerAddress === undefined) return undefined;
-    const { high, low } = clientAt(socket.remoteAddress);
-    const key = `${high}:${low}`;
+    const key = networkOf(socket.remoteAddress);
     return this.#addresses.get(key) ?? { key, idle: new LinkedList(), open: 0 };
   }
 

@@ -1,7 +1,7 @@
 import type { RequestHandler } from "express";
 import type { ErrorKind } from "../orders/error-kind.ts";
 import { sendError } from "./answers.ts";
-import { clientAt } from "./client.ts";
+import { networkOf } from "./network.ts";
 import type { TokenBuckets } from "./token-buckets.ts";
 
 /**
@@ -16,7 +16,7 @@ export function limitRate(buckets: TokenBuckets, onRefused?: (kind: ErrorKind) =
   const policy = `"default";q=${burst};w=${secondsFor(burst)}`;
   const message = `too many orders from one client: it may send ${perSecond} a second, and ${burst} at once`;
   return (request, response, next) => {
-    const left = buckets.take(response.locals.client ?? clientAt(request.socket.remoteAddress));
+    const left = buckets.take(response.locals.client ?? networkOf(request.socket.remoteAddress));
     const remaining = Math.max(0, left);
     response.setHeader("RateLimit-Policy", policy);
     response.setHeader("RateLimit", `"default";r=${remaining};t=${secondsFor(remaining)}`);

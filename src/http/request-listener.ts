@@ -1,7 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Express, Request, Response } from "express";
 import { sendError } from "./answers.ts";
-import type { Client } from "./client.ts";
 import type { KnownHosts } from "./known-hosts.ts";
 import { ignored, isClosing, lingeringClose } from "./lingering-close.ts";
 import type { OpenConnections } from "./open-connections.ts";
@@ -14,8 +13,8 @@ export interface RequestLocals {
   readonly connections: OpenConnections;
   /** Set once the request has been read, for requests that concern one order. */
   orderId: string | undefined;
-  /** The owner of the API key; undefined where no key is needed. */
-  client: Client | undefined;
+  /** The name of the key's owner (`AccessKeys.find`); undefined where no key is needed. */
+  client: string | undefined;
 }
 
 /**

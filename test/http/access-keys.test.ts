@@ -4,7 +4,8 @@ import { chmodSync, closeSync, constants, mkdtempSync, openSync, rmSync, writeFi
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
-import { AccessKeyError, AccessKeys, basicPassword, bearerToken } from "../../src/http/access-keys.ts";
+import { AccessKeyError, AccessKeys } from "../../src/http/access-keys.ts";
+import { basicPassword, bearerToken } from "../../src/http/needs-key.ts";
 import { ChildServer } from "../support/child-server.ts";
 import { eventually } from "../support/eventually.ts";
 import { send } from "../support/http-client.ts";

@@ -7,6 +7,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import type { Response } from "express";
 import { expect, test } from "vitest";
 import { EventStream } from "../../../src/admin/live/event-stream.ts";
+import { LiveEvents } from "../../../src/admin/live/live-events.ts";
 import { LiveFeed } from "../../../src/admin/live/live-feed.ts";
 import { timers } from "../../leaks/timers.ts";
 import { eventually } from "../../support/eventually.ts";
@@ -38,13 +39,13 @@ test("while nobody looks there is no timer and nothing is read; the last one who
     asked++;
     return { running: 0, started: 0, finished: 0 };
   };
-  const feed = new LiveFeed({
+  const events = new LiveEvents();
+  const feed = new LiveFeed(events, {
     counters: { totals: count, threads: () => [], replaced: () => new Map(), ordersInFlight: () => 0 },
     longSteps: { mark: () => {}, sample: () => [], forget: () => {} },
     capacities: perStep(() => capacity),
     circuitState: () => "closed",
     backlog: () => Promise.reject(new Error("not now")),
-    receiver: () => "none",
     simulated: true,
     onFault: () => {},
   });
@@ -53,7 +54,7 @@ test("while nobody looks there is no timer and nothing is read; the last one who
   const step = { name: "payment", outcome: { status: "ok" }, durationMs: 1, startedAtMs: 0, endedAtMs: 1, threadId: 1 } as const;
   const request = { requestId: undefined, parentSpanId: undefined, receivedAtMs: 0 };
   const order = { input: { orderId: "a", amount: 1, attempt: 1 }, ...request, compensations: [], storedAtMs: 1 };
-  const add = () => feed.orderEnded({ ...order, outcome: { steps: [step], startedAtMs: 0 } });
+  const add = () => events.orderEnded({ ...order, outcome: { steps: [step], startedAtMs: 0 } });
   add();
   expect([timers(), asked, feed.pages]).toEqual([before, 0, 0]);
 
