@@ -10,8 +10,9 @@ import type { OnFault } from "../orders/faults.ts";
 import type { OperatorJournal } from "../orders/operator-journal.ts";
 import { JournalBusy, JournalUnavailable, type OrderJournal } from "../orders/order-journal.ts";
 import type { OrderService } from "../orders/order-service.ts";
+import type { Threads } from "../threads/index.ts";
 import { type BackupParts, backupRoutes } from "./backup-routes.ts";
-import { type Chaos, chaosRoutes } from "./chaos-routes.ts";
+import { chaosRoutes } from "./chaos-routes.ts";
 import { type CompensationParts, compensationRoutes } from "./compensation-routes.ts";
 import { type DeadLetterParts, deadLetterRoutes } from "./dead-letter-routes.ts";
 import { type Diagnosis, diagnosisRoutes, inspectionAnswers } from "./diagnosis-routes.ts";
@@ -22,6 +23,7 @@ import { nodeRoutes } from "./node-routes.ts";
 import { orderListRoutes } from "./order-list-routes.ts";
 import { orderLookupRoutes } from "./order-lookup-routes.ts";
 import { type RestoreParts, restoreRoutes } from "./restore-routes.ts";
+import type { StuckThreads } from "./stuck-threads.ts";
 import { threadRoutes } from "./thread-routes.ts";
 import { type WebhookControl, webhookRoutes } from "./webhook-routes.ts";
 
@@ -38,14 +40,17 @@ export interface AdminParts
   readonly diagnosis: Diagnosis;
   /** Absent where no receiver is configured. */
   readonly webhooks?: WebhookControl;
+  readonly threads: Pick<Threads, "statistics" | "killThread">;
+  readonly orderService: Pick<OrderService, "inFlight" | "place">;
+  readonly onRefused: (kind: ErrorKind) => void;
   /** Absent with real providers: then the chaos routes do not exist. */
-  readonly chaos?: Chaos & { readonly orderService: Pick<OrderService, "place">; readonly onRefused?: (kind: ErrorKind) => void };
+  readonly sticking?: StuckThreads;
   readonly onFault: OnFault;
 }
 
 /** The admin listener's application. It is on loopback by default, and no part of it is on the public listener. */
 export function adminApp(parts: AdminParts): Express {
-  const { keys, journal, live, chaos } = parts;
+  const { keys, journal, live, threads, sticking } = parts;
   const app = newApp();
   // Before the check of keys, because probes have none.
   addRoutes(app, healthRoutes(parts.readiness));
@@ -59,8 +64,8 @@ export function adminApp(parts: AdminParts): Express {
         if (!live.open(response)) sendError(response, "overloaded", "too many pages are open already, or the service ends");
       },
     },
-    ...threadRoutes(parts.counters),
-    ...diagnosisRoutes(parts.diagnosis, parts.counters.threads),
+    ...threadRoutes(parts),
+    ...diagnosisRoutes(parts.diagnosis, () => threads.statistics().threads),
     ...metricsRoutes(parts.metrics, { ...parts, ...(journal.nodes !== undefined && { nodes: journal.nodes }) }),
     ...orderListRoutes(journal),
     ...orderLookupRoutes(journal),
@@ -70,7 +75,7 @@ export function adminApp(parts: AdminParts): Express {
     ...backupRoutes(parts),
     ...restoreRoutes(parts),
     ...nodeRoutes(journal),
-    ...(chaos !== undefined && { ...chaosRoutes(chaos), ...demoOrderRoutes(chaos.orderService, chaos.onRefused) }),
+    ...(sticking !== undefined && { ...chaosRoutes(threads, sticking), ...demoOrderRoutes(parts) }),
   });
   app.use(noSuchRoute);
   app.use(inspectionAnswers);

@@ -1,27 +1,19 @@
 import { z } from "zod";
 import { sendError, sendJson } from "../http/answers.ts";
 import type { Routes } from "../http/routes.ts";
+import type { Threads } from "../threads/index.ts";
 import { readJson, readSmallBody } from "./strict-input.ts";
-
-/** The faults that can be caused on purpose. */
-export interface Chaos {
-  /** Terminates a busy thread, or an idle one. Returns its id; undefined where no thread is up. */
-  killThread(): number | undefined;
-  /** Makes a thread compute for `ms` and ignore its cancel. Resolves when it does, with false where every thread was busy. */
-  stickThread(ms: number): Promise<boolean>;
-  /** Kills the process as `kill -9` does. */
-  crash(): void;
-}
+import type { StuckThreads } from "./stuck-threads.ts";
 
 const MS_RULE = "must be a whole number of milliseconds from 1 to 600000";
 const STICK = z.strictObject({ ms: z.int(MS_RULE).min(1, MS_RULE).max(600_000, MS_RULE).default(5000) });
 
 /** `POST /chaos/...`: real faults, for demonstrations and tests. Only while all providers are simulated. */
-export function chaosRoutes(chaos: Chaos): Routes {
+export function chaosRoutes(threads: Pick<Threads, "killThread">, sticking: StuckThreads): Routes {
   return {
     "/chaos/kill-thread": {
       post: (_request, response) => {
-        const id = chaos.killThread();
+        const id = threads.killThread();
         if (id === undefined) sendError(response, "internal", "no thread is up");
         else sendJson(response, 200, JSON.stringify({ status: "ok", killed: id }));
       },
@@ -31,7 +23,7 @@ export function chaosRoutes(chaos: Chaos): Routes {
         readSmallBody,
         async (request, response) => {
           const { ms } = readJson(request, STICK);
-          if (!(await chaos.stickThread(ms))) sendError(response, "overloaded", "every thread that computes is busy");
+          if (!(await sticking.stick(ms))) sendError(response, "overloaded", "every thread that computes is busy");
           else sendJson(response, 200, JSON.stringify({ status: "ok", stuck_ms: ms }));
         },
       ],
@@ -39,7 +31,7 @@ export function chaosRoutes(chaos: Chaos): Routes {
     "/chaos/crash": {
       post: (_request, response) => {
         sendJson(response, 202, '{"status":"ok"}');
-        response.once("finish", () => chaos.crash());
+        response.once("finish", () => process.kill(process.pid, "SIGKILL"));
       },
     },
   };

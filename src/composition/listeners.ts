@@ -1,5 +1,5 @@
 import type { Express } from "express";
-import { type AdminParts, adminApp } from "../admin/admin-app.ts";
+import { adminApp } from "../admin/admin-app.ts";
 import { LiveFeed } from "../admin/live/live-feed.ts";
 import type { ListenerCounts } from "../admin/metrics/present-families.ts";
 import { recentBacklog } from "../admin/metrics.ts";
@@ -15,7 +15,6 @@ import { TokenBuckets } from "../http/token-buckets.ts";
 import type { Journal } from "../journal/journal.ts";
 import { storeOf } from "../journal/postgres/address.ts";
 import type { StepName } from "../orders/steps.ts";
-import { REPLACE_REASONS } from "../threads/index.ts";
 import type { Access } from "./access.ts";
 import type { Observers } from "./observers.ts";
 import type { Orders } from "./orders.ts";
@@ -74,14 +73,10 @@ export async function openAdminListener(
 ): Promise<{ readonly listener: Listener; readonly live: LiveFeed }> {
   const { config, observers, journal, threads, steps, orders, access } = served;
   const { log, metrics, traces, tracing, onFault } = observers;
-  const { compensator, orderService, webhooks } = orders;
+  const { compensator, webhooks } = orders;
   const sources = {
-    counters: {
-      totals: () => threads.totals(),
-      threads: () => threads.statistics().threads,
-      replaced: () => new Map(REPLACE_REASONS.map((reason) => [reason, threads.statistics().replaced.get(reason) ?? 0])),
-      ordersInFlight: () => orderService.inFlight,
-    },
+    threads,
+    orderService: orders.orderService,
     capacities: steps.capacities,
     circuitState: (step: StepName) => steps.providers[step]?.circuit.state ?? "closed",
     backlog: recentBacklog(journal),
@@ -129,7 +124,8 @@ export async function openAdminListener(
     onConfirmed: () => orders.notify(),
     onRedelivered: () => webhooks?.notify(),
     onAction: (fields) => log.info(fields, "an operator acted"),
-    ...(isSimulated(config) && { chaos: chaosOn(served, stickBegun) }),
+    onRefused: observers.onRefused,
+    ...(isSimulated(config) && { sticking: new StuckThreads(steps.runner, stickBegun) }),
   });
   const listener = await listenAt(served, app, {
     name: "ADMIN_PORT",
@@ -139,18 +135,6 @@ export async function openAdminListener(
     limits: { max: MAX_ADMIN_CONNECTIONS },
   });
   return { listener, live };
-}
-
-/** The faults that operators can cause on purpose. */
-function chaosOn({ threads, steps, orders, observers }: Served, stickBegun: SharedArrayBuffer): NonNullable<AdminParts["chaos"]> {
-  const sticking = new StuckThreads(steps.runner, stickBegun);
-  return {
-    killThread: () => threads.killThread(),
-    stickThread: (ms) => sticking.stick(ms),
-    crash: () => process.kill(process.pid, "SIGKILL"),
-    orderService: orders.orderService,
-    onRefused: observers.onRefused,
-  };
 }
 
 function isSimulated(config: Config): boolean {

@@ -50,19 +50,16 @@ async function startWith(error: Error, faults: unknown[]): Promise<number> {
     confirmRestore: fails,
     nodes: fails,
   };
-  const counters = {
-    totals: () => ({ running: 0, started: 0, finished: 0 }),
-    threads: () => [],
-    replaced: () => new Map(),
-    ordersInFlight: () => 0,
-  };
+  const threads = { ...QUIET.threads, killThread: () => undefined };
   const capacity = { limit: 1, inUse: 0, waiting: 0 };
   const app = adminApp({
     ...QUIET,
     readiness: () => "ready",
-    counters,
+    threads,
+    orderService: { inFlight: 0, place: fails },
+    onRefused: () => {},
     live: new LiveFeed(new LiveEvents(), {
-      counters,
+      ...QUIET,
       longSteps: { mark: () => {}, sample: () => [], forget: () => {} },
       capacities: perStep(() => capacity),
       circuitState: () => "closed",

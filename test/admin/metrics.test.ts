@@ -147,7 +147,7 @@ describe("metrics while the journal cannot be read", () => {
     const sources: MetricSources = {
       ...QUIET,
       backlog: () => backlog(),
-      counters: { ...QUIET.counters, ordersInFlight: () => 7 },
+      orderService: { inFlight: 7 },
       circuitState: (step) =>
         (({ payment: "closed", vendor: "half_open", courier: "open" }) as Partial<Record<StepName, CircuitState>>)[step] ?? "closed",
       webhooks: { state: () => ({ receiver: "up", inFlight: 0 }) },

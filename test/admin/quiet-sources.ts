@@ -7,12 +7,10 @@ export const NO_BACKLOG: Backlog = { compensations: perStep(() => ({ count: 0 })
 
 /** What `/metrics` asks of a service in which nothing happens. */
 export const QUIET: Omit<MetricSources, "backlog" | "webhooks"> = {
-  counters: {
-    totals: () => ({ running: 0, started: 0, finished: 0 }),
-    threads: () => [],
-    replaced: () => new Map(),
-    ordersInFlight: () => 0,
+  threads: {
+    statistics: () => ({ running: 0, started: 0, finished: 0, threads: [], replaced: new Map() }),
   },
+  orderService: { inFlight: 0 },
   capacities: perStep(() => NOTHING),
   circuitState: () => "closed",
   admission: { limit: 1, refused: { deadline: 0, limit: 0, max_in_flight: 0 } },

@@ -26,12 +26,17 @@ const DEMO = z.strictObject({
   hang_up_ms: z.int(MS_RULE).min(0, MS_RULE).max(60_000, MS_RULE).optional(),
 });
 
+interface DemoParts {
+  readonly orderService: Pick<OrderService, "place">;
+  readonly onRefused: (kind: ErrorKind) => void;
+}
+
 /**
  * `POST /chaos/orders`: places orders, all at once or `at_once` at a time, and answers what became of them. With `at_once`, an order
  * that is refused as `overloaded` is placed again, as clients should do. The page cannot place orders itself, because the public
  * listener takes nothing from a page of another origin. Only while all providers are simulated. `onRefused` hears of each refusal.
  */
-export function demoOrderRoutes(orderService: Pick<OrderService, "place">, onRefused?: (kind: ErrorKind) => void): Routes {
+export function demoOrderRoutes({ orderService, onRefused }: DemoParts): Routes {
   return {
     "/chaos/orders": {
       post: [
@@ -66,7 +71,7 @@ export function demoOrderRoutes(orderService: Pick<OrderService, "place">, onRef
               return (await answer).error ?? "ok";
             } catch (error) {
               if (!(error instanceof Refused)) throw error;
-              onRefused?.(error.kind);
+              onRefused(error.kind);
               return error.kind;
             }
           }

@@ -8,13 +8,14 @@ import { perStep, STEP_TABLE, STEPS, type StepName } from "../../orders/steps.ts
 import { type Capacity, monotonicMs } from "../../threads/index.ts";
 import { CIRCUIT_STATES } from "../metrics/present-families.ts";
 import type { MetricSources } from "../metrics.ts";
+import { total } from "../thread-routes.ts";
 import { ageSeconds } from "../times.ts";
 import { EventStream } from "./event-stream.ts";
 import type { LiveEvents } from "./live-events.ts";
 import type { Hello, LiveBacklog, LongRunning, Tick } from "./messages.ts";
 
 /** What the page shows besides `LiveEvents`. `backlog` rejects while the journal cannot be read. */
-export interface LiveSources extends Pick<MetricSources, "counters" | "circuitState" | "backlog" | "webhooks"> {
+export interface LiveSources extends Pick<MetricSources, "threads" | "orderService" | "circuitState" | "backlog" | "webhooks"> {
   /** Marked at a steady rate while a page is open, forgotten when the last one closes. */
   readonly longSteps: Pick<LongSteps, "mark" | "sample" | "forget">;
   readonly capacities: Readonly<Record<StepName, Pick<Capacity, "limit" | "inUse" | "waiting">>>;
@@ -104,21 +105,19 @@ export class LiveFeed {
 
   #tick(): void {
     if (this.#ticks++ % BACKLOG_EVERY_TICKS === 0) void this.#readBacklog();
-    const { counters, capacities, circuitState, webhooks } = this.#sources;
+    const { threads, orderService, capacities, circuitState, webhooks } = this.#sources;
     const use = performance.eventLoopUtilization();
     const { utilization } = performance.eventLoopUtilization(use, this.#loopUse);
     this.#loopUse = use;
-    const { running, started, finished } = counters.totals();
+    const { running, started, finished, replaced, threads: views } = threads.statistics();
     this.#stream.send("tick", {
       now: monotonicMs(),
       running,
       started,
       finished,
-      in_flight: counters.ordersInFlight(),
-      threads: counters
-        .threads()
-        .map(({ id, pool, running: steps, started: ever, heartbeatAgeMs }) => [id, pool, steps, ever, heartbeatAgeMs]),
-      replaced_total: [...counters.replaced().values()].reduce((sum, count) => sum + count, 0),
+      in_flight: orderService.inFlight,
+      threads: views.map(({ id, pool, running: steps, started: ever, heartbeatAgeMs }) => [id, pool, steps, ever, heartbeatAgeMs]),
+      replaced_total: total(replaced),
       in_use: perStep((step) => capacities[step].inUse),
       waiting: perStep((step) => capacities[step].waiting),
       circuits: perStep((step) => CIRCUIT_STATES.indexOf(circuitState(step))),

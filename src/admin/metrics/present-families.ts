@@ -1,7 +1,8 @@
 import type { Backlog, Waiting } from "../../orders/operator-journal.ts";
 import type { ProviderHealth } from "../../orders/provider-health.ts";
 import type { StepName } from "../../orders/steps.ts";
-import type { ThreadCounters } from "../thread-routes.ts";
+import { REPLACE_REASONS } from "../../threads/index.ts";
+import type { ThreadSources } from "../thread-routes.ts";
 import type { WebhookControl } from "../webhook-routes.ts";
 import { counter, type Family, gauge, ofSteps, type Sample } from "./family.ts";
 
@@ -27,8 +28,7 @@ export interface AdmissionFigures {
 export type CircuitState = ProviderHealth["circuit"]["state"];
 
 /** What is read at each scrape. */
-export interface PresentSources {
-  readonly counters: ThreadCounters;
+export interface PresentSources extends ThreadSources {
   readonly admission: AdmissionFigures;
   readonly capacities: Readonly<Record<StepName, { readonly inUse: number; readonly waiting: number }>>;
   readonly circuitState: (step: StepName) => CircuitState;
@@ -45,15 +45,16 @@ export const CIRCUIT_STATES: readonly CircuitState[] = ["closed", "half_open", "
 
 /** What runs and waits now, who is connected, and what works. */
 export function presentFamilies(sources: PresentSources): Family[] {
-  const { counters, admission, capacities, circuitState, journalHealthy, webhooks, spansDropped } = sources;
-  const pools = counters.threads().map(({ pool }) => pool);
+  const { orderService, admission, capacities, circuitState, journalHealthy, webhooks, spansDropped } = sources;
+  const { running, threads, replaced } = sources.threads.statistics();
+  const pools = threads.map(({ pool }) => pool);
   const listeners = sources.listeners();
   const ofListeners = (value: (counts: ListenerCounts) => number) =>
     listeners.map((counts) => ({ labels: { listener: counts.listener }, value: value(counts) }));
   return [
-    gauge("orders_in_flight", "Orders that run, and requests that wait for the answer of one.", one(counters.ordersInFlight())),
+    gauge("orders_in_flight", "Orders that run, and requests that wait for the answer of one.", one(orderService.inFlight)),
     gauge("admission_limit", "Orders of the usual priority that may be in flight now.", one(admission.limit)),
-    gauge("steps_running", "Steps and compensations that have begun on a thread and not ended.", one(counters.totals().running)),
+    gauge("steps_running", "Steps and compensations that have begun on a thread and not ended.", one(running)),
     gauge(
       "steps_waiting",
       "Steps that wait for their capacity.",
@@ -74,7 +75,11 @@ export function presentFamilies(sources: PresentSources): Family[] {
       "Threads that are up.",
       ["shared", "exclusive"].map((pool) => ({ labels: { pool }, value: pools.filter((of) => of === pool).length })),
     ),
-    counter("threads_replaced_total", "Threads that were replaced, by reason.", byReason(counters.replaced())),
+    counter(
+      "threads_replaced_total",
+      "Threads that were replaced, by reason.",
+      byReason(REPLACE_REASONS.map((reason) => [reason, replaced.get(reason) ?? 0])),
+    ),
     gauge(
       "connections",
       "Connections that are open.",

@@ -37,11 +37,12 @@ test("while nobody looks there is no timer and nothing is read; the last one who
   const capacity = { limit: 1, inUse: 0, waiting: 0 };
   const count = () => {
     asked++;
-    return { running: 0, started: 0, finished: 0 };
+    return { running: 0, started: 0, finished: 0, threads: [], replaced: new Map() };
   };
   const events = new LiveEvents();
   const feed = new LiveFeed(events, {
-    counters: { totals: count, threads: () => [], replaced: () => new Map(), ordersInFlight: () => 0 },
+    threads: { statistics: count },
+    orderService: { inFlight: 0 },
     longSteps: { mark: () => {}, sample: () => [], forget: () => {} },
     capacities: perStep(() => capacity),
     circuitState: () => "closed",
