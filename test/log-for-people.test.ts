@@ -1,6 +1,6 @@
 import { stripVTControlCharacters } from "node:util";
 import { expect, test } from "vitest";
-import { logForPeople } from "../src/log-for-people.ts";
+import { logForPeople } from "../src/terminal-log.ts";
 
 const HEAD = { level: 30, time: 0, pid: 1, hostname: "shop-1", node: "shop-1" };
 const forReading = (line: string) => logForPeople({ colors: false })(line).text;

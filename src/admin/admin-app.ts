@@ -7,39 +7,31 @@ import { needsKey } from "../http/needs-key.ts";
 import { addRoutes, errorAnswers, newApp, noSuchRoute } from "../http/routes.ts";
 import type { ErrorKind } from "../orders/error-kind.ts";
 import type { OnFault } from "../orders/faults.ts";
-import type { OperatorJournal } from "../orders/operator-journal.ts";
-import { JournalBusy, JournalUnavailable, type OrderJournal } from "../orders/order-journal.ts";
+import { JournalBusy, JournalUnavailable } from "../orders/order-journal.ts";
 import type { OrderService } from "../orders/order-service.ts";
 import type { Threads } from "../threads/index.ts";
-import { type BackupParts, backupRoutes } from "./backup-routes.ts";
-import { chaosRoutes } from "./chaos-routes.ts";
-import { type CompensationParts, compensationRoutes } from "./compensation-routes.ts";
-import { type DeadLetterParts, deadLetterRoutes } from "./dead-letter-routes.ts";
+import { backupRoutes } from "./backup-routes.ts";
+import { chaosRoutes, type StuckThreads } from "./chaos-routes.ts";
+import { compensationRoutes } from "./compensation-routes.ts";
 import { type Diagnosis, diagnosisRoutes, inspectionAnswers } from "./diagnosis-routes.ts";
+import { deadLetterRoutes, webhookRoutes } from "./event-routes.ts";
 import { demoOrderRoutes } from "./live/demo-orders.ts";
 import type { LiveFeed } from "./live/live-feed.ts";
 import { type MetricSources, type Metrics, metricsRoutes } from "./metrics.ts";
 import { nodeRoutes } from "./node-routes.ts";
-import { orderListRoutes } from "./order-list-routes.ts";
-import { orderLookupRoutes } from "./order-lookup-routes.ts";
-import { type RestoreParts, restoreRoutes } from "./restore-routes.ts";
-import type { StuckThreads } from "./stuck-threads.ts";
+import type { OperatorParts } from "./operators.ts";
+import { orderListRoutes, orderLookupRoutes } from "./order-routes.ts";
+import { restoreRoutes } from "./restore-routes.ts";
 import { threadRoutes } from "./thread-routes.ts";
-import { type WebhookControl, webhookRoutes } from "./webhook-routes.ts";
 
-/** The parts of the service behind the operator's routes. */
-export interface AdminParts
-  extends Omit<CompensationParts & DeadLetterParts & RestoreParts & BackupParts, "journal">,
-    Omit<MetricSources, "nodes" | "webhooks"> {
-  readonly journal: OperatorJournal & Pick<OrderJournal, "find">;
+/** The parts of the service behind the admin listener. */
+export interface AdminParts extends OperatorParts, Omit<MetricSources, "nodes" | "webhooks"> {
   /** Absent: no route needs a key. */
   readonly keys?: AccessKeys;
   readonly readiness: () => Readiness;
   readonly metrics: Metrics;
   readonly live: LiveFeed;
   readonly diagnosis: Diagnosis;
-  /** Absent where no receiver is configured. */
-  readonly webhooks?: WebhookControl;
   readonly threads: Pick<Threads, "statistics" | "killThread">;
   readonly orderService: Pick<OrderService, "inFlight" | "place">;
   readonly onRefused: (kind: ErrorKind) => void;
@@ -67,8 +59,8 @@ export function adminApp(parts: AdminParts): Express {
     ...threadRoutes(parts),
     ...diagnosisRoutes(parts.diagnosis, () => threads.statistics().threads),
     ...metricsRoutes(parts.metrics, { ...parts, ...(journal.nodes !== undefined && { nodes: journal.nodes }) }),
-    ...orderListRoutes(journal),
-    ...orderLookupRoutes(journal),
+    ...orderListRoutes(parts),
+    ...orderLookupRoutes(parts),
     ...compensationRoutes(parts),
     ...deadLetterRoutes(parts),
     ...webhookRoutes(parts),

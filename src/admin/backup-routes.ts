@@ -2,17 +2,10 @@ import { join } from "node:path";
 import { z } from "zod";
 import { BadRequest, sendJson } from "../http/answers.ts";
 import type { Routes } from "../http/routes.ts";
-import { BackupExists, type OperatorJournal } from "../orders/operator-journal.ts";
+import { BackupExists } from "../orders/operator-journal.ts";
 import { JournalUnavailable } from "../orders/order-journal.ts";
-import { actorOf, type OnAction } from "./actions.ts";
+import { actorOf, type OperatorParts } from "./operators.ts";
 import { NOTHING, readJson, readQuery, readSmallBody } from "./strict-input.ts";
-
-export interface BackupParts {
-  readonly journal: Pick<OperatorJournal, "backup" | "noteAction">;
-  /** `directory`: an absolute path; absent without `BACKUP_DIR`. Only a journal in a file has a backup that is made here. */
-  readonly backups: { readonly directory?: string; readonly store: keyof typeof NO_BACKUP | "file" };
-  readonly onAction: OnAction;
-}
 
 const NO_BACKUP = {
   memory: "backup: a journal in memory has none; set JOURNAL to a file",
@@ -29,7 +22,7 @@ const BODY = z.strictObject({
 });
 
 /** `POST /backup`: a consistent copy of the journal, while it runs. */
-export function backupRoutes({ journal, backups: { directory, store }, onAction }: BackupParts): Routes {
+export function backupRoutes({ journal, backups: { directory, store }, onAction }: OperatorParts): Routes {
   return {
     "/backup": {
       post: [

@@ -4,25 +4,11 @@ import { BadRequest, sendError, sendJson } from "../http/answers.ts";
 import { readBody } from "../http/read-body.ts";
 import type { Routes } from "../http/routes.ts";
 import { COMPENSATION_STATES } from "../orders/compensation-state.ts";
-import type { CompensationRow, OperatorJournal } from "../orders/operator-journal.ts";
-import type { Compensation } from "../orders/order-journal.ts";
-import type { StepName } from "../orders/steps.ts";
-import { actorOf, type OnAction } from "./actions.ts";
+import type { CompensationRow } from "../orders/operator-journal.ts";
+import { actorOf, type OperatorParts } from "./operators.ts";
 import { PAGE, pageJson, readCursor } from "./pages.ts";
 import { NOTHING, readJson, readQuery } from "./strict-input.ts";
 import { ageSeconds, isoTime } from "./times.ts";
-
-export interface CompensationParts {
-  readonly journal: Pick<OperatorJournal, "rowIdOf" | "compensations" | "compensation" | "takeCompensation" | "settleCompensation">;
-  readonly compensator: {
-    /** Resolves when a try has ended and is written down. */
-    tryNow(compensation: Compensation): Promise<void>;
-    /** Why one that is due is not being tried. */
-    waitsFor(step: StepName, tries: number): "probing" | "bulkhead";
-  };
-  readonly onSettled: (row: CompensationRow) => void;
-  readonly onAction: OnAction;
-}
 
 const STATE_RULE = `must be one of ${COMPENSATION_STATES.join(", ")}`;
 const LIST = z.strictObject({ state: z.enum(COMPENSATION_STATES, STATE_RULE).default("pending"), ...PAGE });
@@ -36,7 +22,7 @@ const MAX_RETRYING = 32;
 const MAX_BODY_BYTES = 16 * 1024;
 
 /** `GET /compensations`, and two routes that try a pending one now or mark it as settled by hand. */
-export function compensationRoutes({ journal, compensator, onSettled, onAction }: CompensationParts): Routes {
+export function compensationRoutes({ journal, compensator, onSettled, onAction }: OperatorParts): Routes {
   let retrying = 0;
 
   return {

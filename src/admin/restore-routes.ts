@@ -4,18 +4,11 @@ import { BadRequest, sendError, sendJson } from "../http/answers.ts";
 import { isOrderId } from "../http/order-id.ts";
 import { readBody } from "../http/read-body.ts";
 import type { Routes } from "../http/routes.ts";
-import type { HeldAttempt, OperatorJournal } from "../orders/operator-journal.ts";
-import { actorOf, type OnAction } from "./actions.ts";
+import type { HeldAttempt } from "../orders/operator-journal.ts";
+import { actorOf, type OperatorParts } from "./operators.ts";
 import { PAGE, pageFields, readCursor } from "./pages.ts";
 import { NOTHING, readJson, readQuery } from "./strict-input.ts";
 import { isoTime } from "./times.ts";
-
-export interface RestoreParts {
-  readonly journal: Pick<OperatorJournal, "restore" | "heldAttempts" | "confirmRestore">;
-  /** Compensations that were held are due. */
-  readonly onConfirmed: () => void;
-  readonly onAction: OnAction;
-}
 
 const LIST = z.strictObject(PAGE);
 const NAME = "held";
@@ -30,7 +23,7 @@ const ATTEMPTS_A_BATCH = 50;
 const PAUSE_MS = 20;
 
 /** `GET /restore`: what of a restored backup is held. `POST /restore/confirm`: the word that lets it go on. */
-export function restoreRoutes({ journal, onConfirmed, onAction }: RestoreParts): Routes {
+export function restoreRoutes({ journal, onConfirmed, onAction }: OperatorParts): Routes {
   return {
     "/restore": {
       get: async (request, response) => {

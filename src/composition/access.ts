@@ -1,6 +1,6 @@
 import { type Config, ConfigError } from "../config.ts";
 import { AccessKeyError, AccessKeys } from "../http/access-keys.ts";
-import { isOnLoopback } from "../http/loopback.ts";
+import { isOnLoopback } from "../http/known-hosts.ts";
 import type { Observers } from "./observers.ts";
 
 /** Whose requests each listener takes. Without keys it takes anybody's. */

@@ -1,4 +1,5 @@
-import { isIP } from "node:net";
+import { lookup } from "node:dns/promises";
+import { BlockList, isIP } from "node:net";
 
 export interface KnownHostsOptions {
   /** The listener is on loopback, so `localhost` is one of its names. */
@@ -36,4 +37,23 @@ export class KnownHosts {
     // A dot at the end marks a fully qualified name.
     return isIP(name) === 4 || this.#names.has(name.toLowerCase().replace(/\.$/, ""));
   }
+}
+
+const loopback = new BlockList();
+loopback.addSubnet("127.0.0.0", 8);
+loopback.addAddress("::1", "ipv6");
+
+/**
+ * Whether an address or a host name is on loopback. A name is when all its addresses are. A name without an address counts, too: nothing can
+ * listen on it.
+ */
+export async function isOnLoopback(host: string): Promise<boolean> {
+  if (isIP(host) !== 0) return isLoopbackAddress(host);
+  const addresses = await lookup(host, { all: true }).catch(() => []);
+  return addresses.every(({ address }) => isLoopbackAddress(address));
+}
+
+function isLoopbackAddress(address: string): boolean {
+  // A BlockList also matches IPv4-mapped IPv6 addresses (`::ffff:127.0.0.1`).
+  return loopback.check(address, isIP(address) === 6 ? "ipv6" : "ipv4");
 }

@@ -15,11 +15,10 @@ import { needsKey } from "./needs-key.ts";
 import { readOrder } from "./order-body.ts";
 import { isOrderId } from "./order-id.ts";
 import { readPriority } from "./priority.ts";
-import { limitRate } from "./rate-limit.ts";
+import { limitRate, type TokenBuckets } from "./rate-limit.ts";
 import { readBody } from "./read-body.ts";
 import type { Routes } from "./routes.ts";
 import { STATUS } from "./status.ts";
-import type { TokenBuckets } from "./token-buckets.ts";
 import { type TraceUse, traceOf } from "./trace-context.ts";
 
 export interface OrderParts {

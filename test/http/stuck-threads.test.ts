@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { StuckThreads } from "../../src/admin/stuck-threads.ts";
+import { StuckThreads } from "../../src/admin/chaos-routes.ts";
 import type { StepRunner } from "../../src/orders/step-runner.ts";
 
 test("a thread that cannot be stuck now does not spoil later tries", async () => {

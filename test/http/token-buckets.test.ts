@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { TokenBuckets } from "../../src/http/token-buckets.ts";
+import { TokenBuckets } from "../../src/http/rate-limit.ts";
 
 const ANNA = "anna";
 const BERT = "bert";

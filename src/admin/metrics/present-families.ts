@@ -2,8 +2,8 @@ import type { Backlog, Waiting } from "../../orders/operator-journal.ts";
 import type { ProviderHealth } from "../../orders/provider-health.ts";
 import type { StepName } from "../../orders/steps.ts";
 import { REPLACE_REASONS } from "../../threads/index.ts";
+import type { WebhookControl } from "../operators.ts";
 import type { ThreadSources } from "../thread-routes.ts";
-import type { WebhookControl } from "../webhook-routes.ts";
 import { counter, type Family, gauge, ofSteps, type Sample } from "./family.ts";
 
 /** What a listener counts. */
