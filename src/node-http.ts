@@ -1,6 +1,6 @@
 /**
- * `node:http` and `node:https`, loaded at the first call. An `import` of `node:http` reads every export to bind it, and some of them load
- * undici, on each thread that has such an import: 12 of 136 MiB at rest (`npm run bench:tricks`). Any thread.
+ * `node:http` and `node:https`, loaded at the first call. An `import` of them loads undici, on each thread that has it: 12 of 136 MiB at
+ * rest (`npm run bench:tricks`). Any thread.
  */
 
 export function nodeHttp(): typeof import("node:http") {

@@ -9,10 +9,7 @@ export interface TerminalLogOptions {
   readonly write: (text: string) => void;
 }
 
-/**
- * The log of a service that runs in a terminal, as a destination of pino. Of lines that are alike it writes the first at once, and a second
- * later how many more there were. Main thread only.
- */
+/** A destination of pino for a terminal. Of lines that are alike it writes the first, and a second later how many more there were. */
 export class TerminalLog {
   readonly #write: (text: string) => void;
   readonly #readable: ReturnType<typeof logForPeople>;
@@ -78,11 +75,7 @@ export interface ReadableLine {
 
 const PINO_ERROR_LEVEL = 50;
 
-/**
- * Turns the log's lines of JSON into text for a terminal. The line of an order says how the order and its steps ended; any other line has
- * its fields after its message. Orders that ended in the same way are alike, as are other lines with one message. Errors are alike only when
- * all their fields are equal.
- */
+/** Turns lines of JSON into text. Alike are orders that ended in the same way, lines with one message, errors with equal fields. */
 export function logForPeople({ colors }: { readonly colors: boolean }): (line: string) => ReadableLine {
   const prettify = prettyFactory({ colorize: colors, ignore: "pid,hostname,node", singleLine: true });
   return (line) => {

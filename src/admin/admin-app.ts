@@ -48,7 +48,7 @@ export function adminApp(parts: AdminParts): Express {
   addRoutes(app, healthRoutes(parts.readiness));
   if (keys !== undefined) app.use(needsKey(keys, { asPassword: true }));
   addRoutes(app, {
-    ...pageRoutes("/", "/live/", browserFolder(new URL("../web/live/", import.meta.url))),
+    ...pageRoutes("/", "/live/*path", browserFolder(new URL("../web/live/", import.meta.url))),
     // What happens, as server-sent events, for the page and for `curl -N`.
     "/events": {
       head: false,

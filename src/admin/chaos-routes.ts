@@ -40,7 +40,7 @@ export function chaosRoutes(threads: Pick<Threads, "killThread">, sticking: Stuc
 // A thread of the exclusive pool that is busy for longer is not waited for.
 const BEGIN_TIMEOUT_MS = 5_000;
 
-/** Makes threads misbehave on purpose. Main thread only. */
+/** Makes threads misbehave on purpose. */
 export class StuckThreads {
   readonly #runner: StepRunner;
   readonly #starts: Int32Array<SharedArrayBuffer>;
@@ -53,8 +53,8 @@ export class StuckThreads {
   }
 
   /**
-   * Makes a thread of the exclusive pool compute for `ms` and ignore its cancel. Its step has a group of its own, which is canceled as soon as
-   * the step computes, so the thread is replaced about a second after the grace. Resolves at the cancel, with false where no thread began in time.
+   * Makes a thread of the exclusive pool compute for `ms` and ignore the cancel that comes as soon as it computes, so it is replaced about
+   * a second after the grace. Resolves at the cancel, with false where no thread began in time.
    */
   stick(ms: number): Promise<boolean> {
     // One after another: the shared count does not say which step has begun.

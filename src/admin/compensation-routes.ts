@@ -117,33 +117,20 @@ function sendRow(response: Response, row: CompensationRow): void {
   sendJson(response, 200, JSON.stringify(show(row)));
 }
 
-function show({
-  id,
-  orderId,
-  attempt,
-  step,
-  amount,
-  status,
-  sinceMs,
-  tries,
-  nextTryMs,
-  lastAnswer,
-  note,
-  endedMs,
-}: CompensationRow): object {
+function show(row: CompensationRow): object {
   return {
-    id,
-    order_id: orderId,
-    attempt,
-    step,
-    amount,
-    state: status,
+    id: row.id,
+    order_id: row.orderId,
+    attempt: row.attempt,
+    step: row.step,
+    amount: row.amount,
+    state: row.status,
     // Until now, or until it ended.
-    age_seconds: ageSeconds(sinceMs, endedMs),
-    tries,
-    ...(nextTryMs !== undefined && { next_try_at: isoTime(nextTryMs) }),
-    ...(lastAnswer !== undefined && { last_answer: lastAnswer }),
-    ...(note !== undefined && { note }),
-    ...(endedMs !== undefined && { ended_at: isoTime(endedMs) }),
+    age_seconds: ageSeconds(row.sinceMs, row.endedMs),
+    tries: row.tries,
+    next_try_at: isoTime(row.nextTryMs),
+    last_answer: row.lastAnswer,
+    note: row.note,
+    ended_at: isoTime(row.endedMs),
   };
 }

@@ -22,7 +22,7 @@ const COMMIT_SECONDS = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2,
 /** Node's default metrics: one registry for the process, because their observers never end. */
 let ofProcess: Registry | undefined;
 
-/** The metrics of one service, under the names of the contract. Main thread only. */
+/** The metrics of one service, under the names of the contract. */
 export class Metrics {
   readonly #orders = new OrderMetrics();
   readonly #compensations = { done: perStep(() => 0), failed: perStep(() => 0) };
@@ -45,10 +45,7 @@ export class Metrics {
     this.#compensations[done ? "done" : "failed"][step]++;
   }
 
-  /**
-   * A scrape in the format of Prometheus. The library is loaded at the first one, and Node's default metrics begin with it: neither costs
-   * anything where nobody reads metrics.
-   */
+  /** A scrape for Prometheus. The library is loaded at the first one, so it costs nothing where nobody reads metrics. */
   async scrape(sources: MetricSources): Promise<{ readonly contentType: string; readonly text: string }> {
     const { collectDefaultMetrics, Registry } = await import("prom-client");
     if (ofProcess === undefined) {
@@ -98,10 +95,7 @@ export function metricsRoutes(metrics: Metrics, sources: MetricSources): Routes 
 
 const KEPT_MS = 1_000;
 
-/**
- * The journal's backlog, at most a second old: counting a large one is work, and frequent scrapes must not multiply it. Rejects as the journal
- * does. `nowMs`: a clock that never goes back.
- */
+/** The backlog, at most a second old: frequent scrapes must not multiply the work of counting a large one. Rejects as the journal does. */
 export function recentBacklog(journal: Pick<OperatorJournal, "backlog">, nowMs = () => performance.now()): () => Promise<Backlog> {
   let read: { readonly atMs: number; readonly backlog: Promise<Backlog> } | undefined;
   return () => {

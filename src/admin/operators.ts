@@ -35,7 +35,7 @@ export interface WebhookControl {
   resume(): void;
 }
 
-/** Who sends a request of the admin listener, as it is kept with what they did: `key` and the key's name, or the address where there are no keys. */
+/** Who sends a request, as it is kept with what they did: `key` and the key's name, or the address where there are no keys. */
 export function actorOf({ res, socket }: Request): string {
   const client = res?.locals.client;
   return client === undefined ? (socket.remoteAddress ?? "unknown") : `key ${client}`;

@@ -49,18 +49,15 @@ function show({ orderId, attempt, amount, status, error, acceptedMs, endedMs }: 
     attempt,
     amount,
     status,
-    ...(error !== undefined && { error }),
+    error,
     accepted_at: isoTime(acceptedMs),
-    ...(endedMs !== undefined && { ended_at: isoTime(endedMs) }),
+    ended_at: isoTime(endedMs),
   };
 }
 
 const LOOK_UP = z.strictObject({ before: BEFORE.optional() });
 
-/**
- * `GET /orders/{order_id}`: the same view as on the public listener, which refuses requests from the pages of this one, and what operators did
- * about the order.
- */
+/** `GET /orders/{order_id}`: the view of the public listener, which takes nothing from this one's pages, and what operators did. */
 export function orderLookupRoutes({ journal }: OperatorParts): Routes {
   return {
     "/orders/:order_id": {
@@ -82,5 +79,5 @@ export function orderLookupRoutes({ journal }: OperatorParts): Routes {
 }
 
 function showAction({ atMs, actor, action, detail }: OperatorAction): object {
-  return { at: isoTime(atMs), actor, action, ...(detail !== undefined && { detail }) };
+  return { at: isoTime(atMs), actor, action, detail };
 }

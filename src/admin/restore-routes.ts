@@ -30,7 +30,7 @@ export function restoreRoutes({ journal, onConfirmed, onAction }: OperatorParts)
         const { limit, cursor } = readQuery(request, LIST);
         const after = readCursor(NAME, cursor);
         const [{ restoredMs, orders, compensations }, page] = await Promise.all([journal.restore(), journal.heldAttempts(after, limit)]);
-        const restored_at = restoredMs === undefined ? null : isoTime(restoredMs);
+        const restored_at = isoTime(restoredMs) ?? null;
         sendJson(response, 200, JSON.stringify({ restored_at, orders, compensations, ...pageFields(NAME, NAME, page, show) }));
       },
     },
@@ -75,12 +75,12 @@ function show({ orderId, attempt, amount, acceptedMs, endedMs, compensations }: 
     // Of one that was running nobody knows how it ended.
     was: endedMs === undefined ? "running" : "failed",
     accepted_at: isoTime(acceptedMs),
-    ...(endedMs !== undefined && { ended_at: isoTime(endedMs) }),
+    ended_at: isoTime(endedMs),
     compensations: compensations.map(({ id, step, tries, lastAnswer }) => ({
       id,
       step,
       tries,
-      ...(lastAnswer !== undefined && { last_answer: lastAnswer }),
+      last_answer: lastAnswer,
     })),
   };
 }

@@ -11,7 +11,10 @@ export interface Access {
   readonly reload: (() => Promise<void>) | undefined;
 }
 
-/** Requests without a valid key are counted, and logged once a second. Throws `AccessKeyError`, and `ConfigError` where the admin listener would be open to other machines without keys. */
+/**
+ * Requests without a valid key are counted, and logged once a second. Throws `AccessKeyError`, and `ConfigError` where the admin listener
+ * would be open to other machines without keys.
+ */
 export async function readAccess(config: Config, { log, faults }: Observers): Promise<Access> {
   const read = (setting: "ADMIN_KEYS_FILE" | "API_KEYS_FILE", listener: string) => {
     const onRefused = (address: string | undefined) =>

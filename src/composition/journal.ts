@@ -8,10 +8,7 @@ import type { Observers } from "./observers.ts";
 // Of this package, which is not published.
 const VERSION = (JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as { version: string }).version;
 
-/**
- * Opens the journal of this process, and removes what backups that were cut off have left. Throws `JournalOpenError`. `onFatal`: its contents
- * are in doubt, so the process has to end.
- */
+/** Opens the journal, and removes what cut-off backups left. Throws `JournalOpenError`. `onFatal`: its contents are in doubt. */
 export async function openJournal(config: Config, observers: Observers, onFatal: (reason: string) => void): Promise<Journal> {
   const { log } = observers;
   const journal = await Journal.open(config.JOURNAL, {

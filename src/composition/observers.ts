@@ -12,7 +12,7 @@ import { JournalUnavailable } from "../orders/order-journal.ts";
 import { orderLog } from "../telemetry/order-log.ts";
 import { startTracing, type Tracing } from "../telemetry/tracing.ts";
 
-/** All that is told what happens. They ask nothing of the service, so they are there before it. Main thread only. */
+/** All that is told what happens. They ask nothing of the service, so they are there before it. */
 export class Observers {
   readonly log: Logger;
   readonly faults: FaultLog;

@@ -20,7 +20,7 @@ import type { StepThreads } from "./threads.ts";
 // Of the rows that other nodes added, or gave back at their end, nobody tells. A look costs the server a commit.
 const LOOK_MS = 1_000;
 
-/** All that works on the journal: orders, their compensations, the delivery of their events, the deletion of old rows. Main thread only. */
+/** All that works on the journal: orders, their compensations, the delivery of their events, the deletion of old rows. */
 export class Orders {
   readonly admission: Admission;
   readonly orderService: OrderService;
@@ -114,7 +114,7 @@ export class Orders {
     this.webhooks?.notify();
   }
 
-  /** Closes what the last run left open, and takes orders from then on. Gives how many it closed. Throws `JournalOpenError` when they cannot be closed. */
+  /** Takes orders once what the last run left open is closed; gives how many that were. Throws `JournalOpenError`. */
   async start(): Promise<number> {
     const interrupted = await this.#recover();
     if (interrupted > 0)

@@ -21,7 +21,7 @@ export function waitingOf({ ORDER_TIMEOUT_MS }: Config): CapacityOptions {
   return { endsHopelessWaits: true, assumedMs: ORDER_TIMEOUT_MS * ASSUMED_HOLD_SHARE, halfLifeMs: ORDER_TIMEOUT_MS };
 }
 
-/** Starts the threads that run steps. Rejects when they cannot be started. Main thread only. */
+/** Starts the threads that run steps. Rejects when they cannot be started. */
 export function startStepThreads(
   config: Config,
   { faults, tracing, onFault, onReplaced }: Observers,

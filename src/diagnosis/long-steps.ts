@@ -25,8 +25,8 @@ const MAX_SHOWN = 16;
 const MAX_MARKS = 256;
 
 /**
- * Some of the long steps, for whoever looks. A step carries no time of its own: ids grow, so whoever notes the last id now
- * and then knows later how old a step is at least. Steps cost nothing by this, whether somebody looks or not. Main thread only.
+ * Some of the long steps, for whoever looks. Ids grow, so whoever notes the last id now and then knows later how old a step is at least: a
+ * step carries no time of its own, and costs nothing by this.
  */
 export class LongSteps {
   readonly #steps: UnsettledSteps;
@@ -49,10 +49,7 @@ export class LongSteps {
     for (const pool of this.#pools) pool.forget();
   }
 
-  /**
-   * Of each pool those that were given before and still run; in the places that became free the oldest, and in half of these the
-   * youngest: where many run for long, the oldest alone would all be about to end.
-   */
+  /** Of each pool those given before, and in free places the oldest and the youngest: the oldest alone would all soon end. */
   sample(nowMs = monotonicMs()): LongStep[] {
     const unsettled = this.#steps.unsettled();
     return this.#pools.flatMap((pool) => pool.sample(unsettled, nowMs));

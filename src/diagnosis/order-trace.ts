@@ -15,10 +15,7 @@ interface Spot {
   readonly ts: number;
 }
 
-/**
- * Turns ended orders and replaced threads into trace events. The events are not sorted by time: the viewer sorts them. Main thread
- * only.
- */
+/** Turns ended orders and replaced threads into trace events, which the viewer sorts by time. */
 export class OrderTrace {
   readonly #pid: number;
   readonly #emit: (event: TraceEvent) => void;

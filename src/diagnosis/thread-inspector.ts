@@ -18,7 +18,7 @@ export class ThreadUnavailable extends Error {
   }
 }
 
-/** CPU profiles of any thread but the journal's. Main thread only. */
+/** CPU profiles of any thread but the journal's. */
 export class ThreadInspector {
   readonly #threads: Pick<Threads, "worker">;
   #busy = false;
@@ -32,7 +32,7 @@ export class ThreadInspector {
     return this.#busy;
   }
 
-  /** The text of a `.cpuprofile` over `ms`, or less where `stop` is canceled before. Rejects with `InspectorBusy` or `ThreadUnavailable`. */
+  /** The text of a `.cpuprofile` over `ms`, or until `stop` is canceled. Rejects with `InspectorBusy` or `ThreadUnavailable`. */
   async cpuProfile(threadId: number, ms: number, stop: CancelScope): Promise<string> {
     if (this.#busy) throw new InspectorBusy("a profile is being taken, and there is one at a time");
     this.#busy = true;

@@ -19,7 +19,7 @@ const MAX_WAITING_ORDERS = 5_000;
 // Each recording formats every order, which takes the main thread some 20 us.
 export const MAX_RECORDINGS = 3;
 
-/** Records traces of the service, several at one time. It costs nothing while no recording runs. Main thread only. */
+/** Records traces of the service, several at one time. It costs nothing while no recording runs. */
 export class TraceRecorder {
   readonly #maxEvents: number;
   #recordings: readonly TraceRecording[] = [];
@@ -47,10 +47,7 @@ export class TraceRecorder {
     for (const recording of this.#recordings) recording.replaced(thread, reason);
   }
 
-  /**
-   * Records what `threads` do for `seconds` (1 to 60), writes the trace to `out` meanwhile, and ends `out`. Ends early when `out` is closed.
-   * Throws while `full`.
-   */
+  /** Records for `seconds` (1 to 60) into `out` and ends it; ends early when `out` is closed. Throws while `full`. */
   record(out: Writable, seconds: number, threads: ThreadDirectory): void {
     if (this.full) throw new Error("too many recordings");
     const recording: TraceRecording = new TraceRecording({
@@ -78,10 +75,7 @@ interface RecordingOptions {
   readonly onOver: () => void;
 }
 
-/**
- * One recording, which is written while it runs. Its memory is bounded under any load and with any client: orders without room are left out
- * and counted.
- */
+/** One recording, written while it runs. Orders without room are left out and counted, so its memory is bounded with any client. */
 class TraceRecording {
   readonly #options: RecordingOptions;
   readonly #startedAtMs = monotonicMs();

@@ -13,9 +13,8 @@ const WRITABLE_BY_OTHERS = 0o022;
 const NAME_DIGITS = 32;
 
 /**
- * The keys of a listener's clients. It keeps SHA-256 hashes only, and looks a key up by a second hash that includes a secret of this process,
- * so the time of a look-up reveals nothing about the keys. A look-up takes less than a microsecond, however many keys there are. Main
- * thread only.
+ * The keys of a listener's clients, as SHA-256 hashes only. A look-up goes by a second hash with a secret of this process, so its time
+ * reveals nothing of the keys.
  *
  * Rejected: `timingSafeEqual` with each key. It is as safe, and costs 60 ns a key.
  */
@@ -35,8 +34,8 @@ export class AccessKeys {
   }
 
   /**
-   * Reads the file that a setting names. Each line is a key or a key's SHA-256; blank lines and lines that begin with # are skipped.
-   * `onRefused` is told of each request without a valid key, with its client's address. Throws `AccessKeyError`.
+   * Reads the file that a setting names: a key or its SHA-256 on each line that is not blank and no # comment. `onRefused` is told of each
+   * request without a valid key, with its address. Throws `AccessKeyError`.
    */
   static async read(setting: string, file: string, onRefused: (address: string | undefined) => void = () => {}): Promise<AccessKeys> {
     const keys = new AccessKeys(setting, file, onRefused);
@@ -61,10 +60,7 @@ export class AccessKeys {
     return reading;
   }
 
-  /**
-   * The name of the client that has this key; undefined for an unknown key. It is a part of the key's hash, so it lasts as long as the key, and
-   * grants no access.
-   */
+  /** The name of the client with this key, undefined for an unknown one: a part of its hash, which lasts as long and grants no access. */
   find(key: string): string | undefined {
     return this.#clients.get(this.#blind(hashOf(key)));
   }

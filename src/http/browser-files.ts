@@ -60,13 +60,13 @@ export function browserFolder(folder: URL): () => ReadonlyMap<string, BrowserFil
   };
 }
 
-/** A page, which is the folder's index.html, and the other files of the folder under `below`. */
-export function pageRoutes(page: string, below: string, files: () => ReadonlyMap<string, BrowserFile>): Routes {
+/** A page, which is the folder's index.html, and its other files, whose paths are the parameter of `others`. */
+export function pageRoutes(page: string, others: string, files: () => ReadonlyMap<string, BrowserFile>): Routes {
   return {
     [page]: { get: (request, response) => sendBrowserFile(request, response, files().get(INDEX) as BrowserFile) },
-    [`${below}*path`]: {
+    [others]: {
       get: (request, response, next) => {
-        const path = [request.params.path].flat().join("/");
+        const path = Object.values(request.params).flat().join("/");
         const file = path === INDEX ? undefined : files().get(path);
         if (file === undefined) next("route");
         else sendBrowserFile(request, response, file);

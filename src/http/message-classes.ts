@@ -3,8 +3,8 @@ import type { Express } from "express";
 import { nodeHttp } from "../node-http.ts";
 
 /**
- * Classes for `createServer` whose objects have the prototypes of this application from the start. Otherwise Express sets the prototype of
- * every request and response, and V8 moves each object to another shape. Saves 2 us of CPU an order, 3 to 4 % (`npm run bench:tricks`).
+ * Classes whose objects have this application's prototypes from the start. Otherwise Express sets them, and V8 moves each object to another
+ * shape. Saves 2 us of CPU an order, 3 to 4 % (`npm run bench:tricks`).
  */
 export function messageClasses(app: Express): ServerOptions {
   const http = nodeHttp();

@@ -3,8 +3,8 @@ import type { AccessKeys } from "./access-keys.ts";
 import { sendError } from "./answers.ts";
 
 /**
- * Answers 401 to a request without a valid key, and sets `locals.client`. With `asPassword` a key may also be the password of the Basic scheme,
- * so that a browser asks its user for it. Without it none may be, for a browser sends that without asking.
+ * Answers 401 without a valid key, and sets `locals.client`. `asPassword`: a key may also be the password of the Basic scheme, so that a
+ * browser asks for it; not elsewhere, for a browser sends that without asking.
  */
 export function needsKey(keys: AccessKeys, { asPassword = false } = {}): RequestHandler {
   const message = `Authorization: must be Bearer KEY${asPassword ? ", or Basic with KEY as the password" : ""}`;

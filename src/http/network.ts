@@ -1,10 +1,7 @@
 const IPV4_IN_IPV6 = "::ffff:";
 const IPV6_GROUPS = 8;
 
-/**
- * Whose an address is, as a socket gives it: a whole IPv4 address, or the first 64 bits of an IPv6 address. A customer of an internet provider
- * has all addresses that share these bits.
- */
+/** Whose an address is: all of IPv4, the first 64 bits of IPv6, for a customer of an internet provider has all that share them. */
 export function networkOf(address = ""): string {
   if (!address.includes(":")) return address;
   // The address of an IPv4 client on a dual-stack socket.

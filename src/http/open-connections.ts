@@ -5,8 +5,8 @@ import { networkOf } from "./network.ts";
 import { isPipelined } from "./pipelining.ts";
 
 /**
- * Why this side closed a connection. `full`, `address`: it was idle for longest when a new one came and all connections, or all of one address,
- * were in use. `refused`: it was new, and none was idle. `unread`: its client did not take an answer in. `slow`: a request came too slowly.
+ * Why this side closed a connection. `full`, `address`: idle for longest when a new one came and all, or all of one address, were in use.
+ * `refused`: new, and none was idle. `unread`: an answer was not taken in. `slow`: a request came too slowly.
  */
 export const CLOSE_REASONS = ["full", "address", "refused", "unread", "slow"] as const;
 export type CloseReason = (typeof CLOSE_REASONS)[number];
@@ -45,11 +45,11 @@ type Socketed = Socket & { [CONNECTION]?: Connection | undefined };
 const CHECK_EVERY_MS = 1_000;
 
 /**
- * The open connections of a listener, and which of them goes where there are too many: the one that has been idle for longest. A connection is
- * idle while it waits for its client: for a request, for the rest of one, or for an answer to be taken in. So clients that hold connections
- * without using them lose them to others, however they hold them, and an order that runs is never cut off. Main thread only.
+ * The open connections of a listener. Where there are too many, the one goes that has waited longest for its client: for a request, for the
+ * rest of one, or for an answer to be taken in. So who holds connections without using them loses them, and an order that runs is never cut
+ * off.
  *
- * An event costs the same however many connections there are: each becomes idle or busy by being put into or taken out of two linked lists.
+ * An event costs the same however many there are: a connection becomes idle or busy by being put into or taken out of two linked lists.
  */
 export class OpenConnections {
   /** Every answer ends its connection from now on. */
@@ -111,7 +111,7 @@ export class OpenConnections {
     socket.once("close", () => this.#forget(socket));
   }
 
-  /** The headers of a request have come: the connection is busy once all of it is there, and until its answer is with the operating system. */
+  /** The headers of a request have come: once all of it is there, its connection is busy until its answer is written. */
   requested(request: IncomingMessage, response: ServerResponse): void {
     // Emitted when all of the answer has been written to the socket.
     response.on("prefinish", this.#onAnswered);

@@ -26,7 +26,7 @@ function docsRoutes(simulated: boolean): Routes {
         sendBrowserFile(request, response, await document);
       },
     },
-    ...pageRoutes("/docs", "/docs/", files),
+    ...pageRoutes("/docs", "/docs/:file", files),
   };
 }
 

@@ -5,8 +5,7 @@ import { networkOf } from "./network.ts";
 
 /**
  * Answers 429 where a client's bucket is empty. Every answer has the headers of draft-ietf-httpapi-ratelimit-headers-11: `q` tokens fill a
- * bucket in `w` seconds, and `r` tokens are left. A client that spreads these `r` tokens over `t` seconds finds as many again after
- * them, so a client that keeps to `r` and `t` is never refused.
+ * bucket in `w` seconds, `r` are left. A client that spreads these over `t` seconds finds as many again after them, so it is never refused.
  */
 export function limitRate(buckets: TokenBuckets, onRefused?: (kind: ErrorKind) => void): RequestHandler {
   const { perSecond, burst } = buckets.limit;
@@ -42,9 +41,9 @@ const GENERATION = 32_768;
 const ROUNDING = 1e-4;
 
 /**
- * A token bucket for each client. A bucket is one number, the time when it will be full again (the generic cell rate algorithm), so it needs no
- * timer. A client is forgotten, and starts again with a full bucket, when a whole generation of others has come since it asked. So a flood from
- * millions of addresses makes the limit more lenient, but the process no larger. Main thread only.
+ * A token bucket for each client, as one number: when it will be full again (the generic cell rate algorithm). A client is forgotten, and
+ * starts with a full bucket, when a whole generation of others has come since it asked: a flood from millions of addresses makes the limit
+ * more lenient, but the process no larger.
  */
 export class TokenBuckets {
   readonly limit: RateLimit;

@@ -3,7 +3,7 @@ import type { OnOrderEnded } from "../orders/ended-order.ts";
 import type { StepReport } from "../orders/outcome.ts";
 import { traceIdOf } from "../orders/traceparent.ts";
 
-/** Logs one line at info for each ended attempt. Main thread only. */
+/** Logs one line at info for each ended attempt. */
 export function orderLog(log: Logger): OnOrderEnded {
   return ({ input, requestId, outcome, receivedAtMs, storedAtMs }) => {
     const { orderId, attempt, traceparent } = input;

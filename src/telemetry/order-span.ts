@@ -10,8 +10,8 @@ import { detailOf } from "./order-log.ts";
 type Attributes = Record<string, string | number>;
 
 /**
- * The spans of an order that its threads cannot make: the order's own, whose id `input.traceparent` has, and those of steps that reached no thread
- * or were lost with their thread. Empty where the order has no trace or the trace is not sampled.
+ * The spans of an order that its threads cannot make: its own, whose id `input.traceparent` has, and those of steps that reached no thread
+ * or were lost with it. None where its trace is not sampled.
  */
 export function spansOf(order: EndedOrder): SpanData[] {
   const trace = sampledTrace(order.input);

@@ -120,7 +120,7 @@ function send(span: SpanData): void {
   if (ended.length === 1) setImmediate(postSpans);
 }
 
-/** Posts the ended spans. Call it before the outcomes of their steps are posted: after these the service may stop, and with it this thread. */
+/** To be called before the outcomes of these steps are posted: after them the service may stop, and this thread with it. */
 export function postSpans(): void {
   if (ended.length === 0) return;
   const spans = ended;

@@ -32,9 +32,9 @@ interface DemoParts {
 }
 
 /**
- * `POST /chaos/orders`: places orders, all at once or `at_once` at a time, and answers what became of them. With `at_once`, an order
- * that is refused as `overloaded` is placed again, as clients should do. The page cannot place orders itself, because the public
- * listener takes nothing from a page of another origin. Only while all providers are simulated. `onRefused` hears of each refusal.
+ * `POST /chaos/orders`: places orders, `at_once` at a time, and answers what became of them. One that is refused as `overloaded` while
+ * others wait is placed again, as clients should do. The page cannot place them: the public listener takes nothing from a page of another
+ * origin.
  */
 export function demoOrderRoutes({ orderService, onRefused }: DemoParts): Routes {
   return {

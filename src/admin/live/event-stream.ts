@@ -12,7 +12,7 @@ interface OpenPage {
   missed: number;
 }
 
-/** Server-sent events to every open page (HTML standard, section 9.2). Main thread only. */
+/** Server-sent events to every open page (HTML standard, section 9.2). */
 export class EventStream {
   readonly #pages = new Set<OpenPage>();
   readonly #onWatched: (isWatched: boolean) => void;

@@ -4,7 +4,7 @@ import { monotonicMs } from "../../threads/index.ts";
 import type { ReplacedThread } from "./messages.ts";
 import { OrderSample } from "./order-sample.ts";
 
-/** What has happened since the last message to the live page. Nothing is counted while no page is open. Main thread only. */
+/** What has happened since the last message to the live page. Nothing is counted while no page is open. */
 export class LiveEvents {
   /** How many orders that the last process left open the start has closed. */
   interrupted = 0;

@@ -36,7 +36,7 @@ const MARK_MS = 50;
 const BACKLOG_EVERY_TICKS = 4;
 const LOOP_RESOLUTION_MS = 10;
 
-/** Reports to every open page what happens. An open page costs a counter an order. Main thread only. */
+/** Reports to every open page what happens. An open page costs a counter an order. */
 export class LiveFeed {
   readonly #events: LiveEvents;
   readonly #sources: LiveSources;

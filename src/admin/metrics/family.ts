@@ -33,15 +33,15 @@ export function ofSteps(value: (step: StepName) => number): Sample[] {
 }
 
 /**
- * Adds the family to the registry. The library's own metrics would do, but keep their values in tables by the text of their labels: an order
- * counts a dozen things, which cost 0.2 to 0.5 us each there, and some nanoseconds in a plain array.
+ * Adds the family to the registry. The library's own metrics would do, but keep their values in tables by the text of their labels: an
+ * order counts a dozen things, which cost 0.2 to 0.5 us each there, and some nanoseconds in a plain array.
  */
 export function expose(registry: Registry, family: Family): void {
   // The registry reads nothing of a metric but its name and the result of `get`.
   registry.registerMetric({ name: family.name, get: async () => ({ ...family, aggregator: "sum" }) } as unknown as Metric);
 }
 
-/** Counts values by size, in plain arrays. Main thread only. */
+/** Counts values by size, in plain arrays. */
 export class Histogram {
   readonly #bounds: Float64Array;
   /** One more than the bounds: the last one counts the values above all bounds. */

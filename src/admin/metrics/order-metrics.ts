@@ -23,7 +23,7 @@ const REFUSED_WITH: readonly ErrorKind[] = [
   "shutting_down",
 ];
 
-/** Counts orders and their steps. In plain arrays, because every order is counted. Main thread only. */
+/** Counts orders and their steps. In plain arrays, because every order is counted. */
 export class OrderMetrics {
   #placed = 0;
   readonly #failed = new Float64Array(ERROR_KINDS.length);
