@@ -133,10 +133,7 @@ type SettingName = keyof typeof SETTINGS;
 /** The checked configuration: the settings under their own names. Frozen. */
 export type Config = { readonly [Name in SettingName]: z.infer<(typeof SETTINGS)[Name]["rule"]> };
 
-/**
- * Reads the configuration from environment variables; an empty one counts as absent. Throws `ConfigError` for the
- * first that breaks its rule.
- */
+/** Reads environment variables; an empty one counts as absent. Throws `ConfigError` for the first that breaks its rule. */
 export function readConfig(environment: Readonly<Record<string, string | undefined>>): Config {
   const values = Object.entries(SETTINGS).map(([name, { rule, fallback }]) => {
     const given = environment[name];
@@ -196,10 +193,7 @@ function requireTogether(config: Config, given: SettingName, needed: SettingName
   if (config[given] !== undefined && config[needed] === undefined) throw new ConfigError(`${given}: needs ${needed} as well`);
 }
 
-/**
- * A setting as an error line names it. A URL may hold a password or a token, also in its path, so only its scheme and host are shown.
- * People may give a secret in place of its file, so nothing of such a setting is shown.
- */
+/** A setting as an error line names it. A URL may hold a secret, and so may what is given in place of a secret's file. */
 function withValue(name: string, text: string | undefined): string {
   if (!/_(URL|ENDPOINT|FILE)$/.test(name) && !(name === "JOURNAL" && /:/.test(text ?? ""))) return `${name}=${JSON.stringify(text)}`;
   const [origin] = /^[a-z][a-z0-9+.-]*:\/\/[\w.:[\]-]+(?=$|\/[^@?#]*$)/i.exec(text ?? "") ?? [];

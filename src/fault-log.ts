@@ -27,11 +27,10 @@ const WINDOW_MS = 1_000;
 const MAX_KINDS = 100;
 const MANY = "faults of too many kinds";
 
-/**
- * Logs equal faults once in a window: the first at once, then the number of those that followed, with the fields of the newest. So a fault
- * that every request meets does not fill the disk. Main thread only.
- */
+/** Logs equal faults once in a window, and then their number with the newest fields: what every request meets must not fill the disk. */
 export class FaultLog {
+  /** What lines of other threads say besides of an order that runs: a thread knows no more of it than its id. */
+  orderFields: (orderId: unknown) => Fields = () => ({});
   readonly #options: FaultLogOptions;
   readonly #repeated = new Map<string, Repeated>();
 
@@ -39,9 +38,7 @@ export class FaultLog {
     this.#options = options;
   }
 
-  /**
-   * Logs a fault with its error and `fields`. Two faults are equal when their messages and the texts of their errors are. Never throws.
-   */
+  /** Logs a fault. Two faults are equal when their messages and the texts of their errors are. Never throws. */
   report(message: string, error: unknown, fields: Fields = {}): void {
     const cause = this.#isExpected(error) ? { reason: error.message } : { err: error };
     this.#add(`${message}\n${textOf(error)}`, "error", message, { ...fields, ...cause });
@@ -49,7 +46,7 @@ export class FaultLog {
 
   /** Logs a line of another thread. Two lines are equal when their levels and messages are. Never throws. */
   line(level: Level, message: string, fields: Fields): void {
-    this.#add(`${level}\n${message}`, level, message, fields);
+    this.#add(`${level}\n${message}`, level, message, { ...fields, ...this.orderFields(fields.order_id) });
   }
 
   /** Writes the counts that are not logged yet. */

@@ -21,8 +21,8 @@ const DISK_IS_BAD_MS = 100;
 const LAST_CHANCE_MS = 1_000;
 
 /**
- * The destination of log lines; it batches the lines of some milliseconds into one write. A full disk, or a reader that is gone or
- * slow, must not stop the service, so nothing here throws or waits. Call `flushSync` before the process ends. Main thread only.
+ * The destination of log lines. Nothing here throws or waits: a full disk, or a reader that is gone or slow, must not stop the service.
+ * Call `flushSync` before the process ends.
  *
  * Rejected: pino's own destination. It throws where nobody can catch it, and delays the end of the process for as long as the disk is full.
  */
@@ -133,8 +133,8 @@ export class LogOutput {
 }
 
 /**
- * A non-blocking descriptor of the same output where the platform has one, which is for a pipe on Linux; otherwise `fd` itself. A socket (that of
- * systemd's journal) cannot be opened again, and a non-blocking `fd` would be non-blocking for every process that shares it.
+ * A non-blocking descriptor of the same output, for a pipe on Linux; otherwise `fd`: a socket cannot be opened again, and a non-blocking
+ * `fd` would be so for every process that shares it.
  */
 export function nonBlocking(fd: number): number {
   try {

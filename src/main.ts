@@ -13,7 +13,6 @@ import { storeOf } from "./journal/postgres/address.ts";
 import { LogOutput, nonBlocking } from "./log-output.ts";
 import { type Service, start } from "./service.ts";
 import { exit, Signals } from "./signals.ts";
-import type { TerminalLog } from "./terminal-log.ts";
 import { WebhookSecretError } from "./webhooks/secret.ts";
 import { type Started, wantsColors, welcome } from "./welcome.ts";
 
@@ -40,7 +39,8 @@ async function main(): Promise<void> {
     onLost: (lines) => log.warn({ lines }, "log lines were lost: they could not be written"),
   });
   const terminal = isatty(STANDARD_OUTPUT) ? { colors: wantsColors(process.env) } : undefined;
-  const terminalLog = terminal && (await openTerminalLog(output, terminal.colors));
+  // The package for a log in plain text is loaded only where it is written.
+  const terminalLog = terminal && new (await import("./terminal-log.ts")).TerminalLog({ ...terminal, write: (text) => output.write(text) });
   // Also after an uncaught error.
   process.once("exit", () => {
     terminalLog?.flush();
@@ -49,15 +49,15 @@ async function main(): Promise<void> {
   const log = pino({ ...baseOf(config), level: config.LOG_LEVEL }, terminalLog ?? output);
   // Before the start, which may take long: a signal must end it, too.
   const signals = new Signals(log, { reloads: config.ADMIN_KEYS_FILE !== undefined || config.API_KEYS_FILE !== undefined });
-  const progress = new StartProgress(log);
+  const telling = tellProgress(log);
   const service = await start(config, log, {
-    onPhase: (phase) => progress.begin(phase),
+    onPhase: telling.phase,
     onFatal: (reason) => {
       log.fatal({ reason }, "the journal is lost: this process ends, and the next start reads what is durable");
       exit(1);
     },
   });
-  progress.end();
+  telling.end();
   const started = startedAs(service);
   if (terminal !== undefined && terminalLog !== undefined) {
     output.write(welcome(started, terminal));
@@ -79,33 +79,21 @@ function baseOf({ JOURNAL, NODE_NAME: node }: Config): LoggerOptions {
   return storeOf(JOURNAL) === "postgres" ? { base: { pid: process.pid, hostname: hostname(), node } } : {};
 }
 
-/** A log in plain text for a terminal, instead of JSON. The package for it is loaded only here. */
-async function openTerminalLog(output: LogOutput, colors: boolean): Promise<TerminalLog> {
-  const { TerminalLog } = await import("./terminal-log.ts");
-  return new TerminalLog({ colors, write: (text) => output.write(text) });
-}
-
 // A start takes well under a second; an operator who waits for longer wants to know why.
 const REPORT_PROGRESS_MS = 3_000;
 
 /** Logs what a slow start is doing, every three seconds. */
-class StartProgress {
-  readonly #sinceMs = performance.now();
-  readonly #timer: NodeJS.Timeout;
-  #phase = "reading the configuration";
-
-  constructor(log: Logger) {
-    const report = () => log.info({ seconds: Math.round((performance.now() - this.#sinceMs) / 1_000) }, `still starting: ${this.#phase}`);
-    this.#timer = setInterval(report, REPORT_PROGRESS_MS);
-  }
-
-  begin(phase: string): void {
-    this.#phase = phase;
-  }
-
-  end(): void {
-    clearInterval(this.#timer);
-  }
+function tellProgress(log: Logger) {
+  const sinceMs = performance.now();
+  let phase = "reading the configuration";
+  const tell = () => log.info({ seconds: Math.round((performance.now() - sinceMs) / 1_000) }, `still starting: ${phase}`);
+  const timer = setInterval(tell, REPORT_PROGRESS_MS);
+  return {
+    phase(begun: string) {
+      phase = begun;
+    },
+    end: () => clearInterval(timer),
+  };
 }
 
 /** The URLs of a service that is up, and how long that took. */

@@ -1,6 +1,6 @@
 import { CancelScope, pause } from "./threads/index.ts";
 
-/** Does its work again and again, with pauses between, until it is stopped. Main thread only. */
+/** Does its work again and again, with pauses between, until it is stopped. */
 export class Periodic {
   readonly #everyMs: number;
   readonly #work: (stop: CancelScope) => Promise<void>;

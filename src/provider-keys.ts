@@ -9,10 +9,7 @@ const RULE = `must hold one line of 1 to ${MAX_CHARS} visible ASCII characters`;
 /** What each real provider knows this service by, sent as `Authorization: Bearer`. Visible ASCII. A secret: to no log and no error. */
 export type ProviderKeys = { readonly [step in StepName]?: string };
 
-/**
- * Reads the key files at start; a provider without one has no key. White space around a key is dropped. Throws `ConfigError`, whose
- * one line names the setting and the rule, and the file where there is one; never what it holds.
- */
+/** Reads the key files at start. Throws `ConfigError`, whose line names setting, rule and file; never what the file holds. */
 export async function readProviderKeys(config: Pick<Config, StepSetting<"KEY_FILE">>): Promise<ProviderKeys> {
   const keys: { [step in StepName]?: string } = {};
   for (const step of STEPS) {

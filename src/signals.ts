@@ -7,10 +7,7 @@ import { exitDespiteThreads } from "./threads/index.ts";
 const SAME_SIGNAL_MS = 300;
 const STOP_SIGNALS = ["SIGTERM", "SIGINT"] as const;
 
-/**
- * Ends a process that has not stopped, with this exit code. Node waits for every thread first, and a thread that waits for a disk delays that; so the next
- * signal kills the process, as it does with a process that does not listen.
- */
+/** Ends a process that has not stopped. Node waits for every thread first, so the next signal kills it. */
 export function exit(code: number): void {
   for (const name of STOP_SIGNALS) process.removeAllListeners(name);
   // After a fault nobody has closed the threads, and one may be in a call that nothing can end.
@@ -18,17 +15,14 @@ export function exit(code: number): void {
   process.exit(code);
 }
 
-/**
- * SIGTERM and SIGINT from the start of the process on: the first one drains the service, a second one cancels the orders in flight.
- * Main thread only.
- */
+/** SIGTERM and SIGINT from the start on: the first one drains the service, a second one cancels the orders in flight. */
 export class Signals {
   readonly #log: Logger;
   #service: Service | undefined;
   #stoppingSinceMs: number | undefined;
   #reloadPending = false;
 
-  /** `reloads`: a SIGHUP reads key files again. Without key files a SIGHUP ends this process, as it does any other: its terminal is gone. */
+  /** `reloads`: a SIGHUP reads key files again. Without key files it ends the process, as it does any other. */
   constructor(log: Logger, { reloads }: { readonly reloads: boolean }) {
     this.#log = log;
     for (const name of STOP_SIGNALS) process.on(name, (signal) => this.#on(signal));

@@ -1,4 +1,4 @@
-import { logForPeople } from "./log-for-people.ts";
+import { prettyFactory } from "pino-pretty";
 
 // Faster than anybody reads, and slow enough for the lines of a storm to stay on the screen.
 const TOGETHER_MS = 1_000;
@@ -9,10 +9,7 @@ export interface TerminalLogOptions {
   readonly write: (text: string) => void;
 }
 
-/**
- * The log of a service that runs in a terminal, as a destination of pino. Of lines that are alike it writes the first at once, and a second
- * later how many more there were. Main thread only.
- */
+/** A destination of pino for a terminal. Of lines that are alike it writes the first, and a second later how many more there were. */
 export class TerminalLog {
   readonly #write: (text: string) => void;
   readonly #readable: ReturnType<typeof logForPeople>;
@@ -56,4 +53,46 @@ export class TerminalLog {
     const page = this.#page === undefined ? "" : `; page ${this.#page}`;
     this.#write(`... ${number} more like ${first} within a second${page}\n`);
   }
+}
+
+interface OrderLine {
+  readonly order_id: string;
+  readonly attempt: number;
+  readonly kind?: string;
+  readonly duration_ms: number;
+  readonly steps: readonly { readonly name: string; readonly status: string; readonly detail?: string; readonly duration_ms: number }[];
+}
+
+/** A line of the log as text. */
+export interface ReadableLine {
+  /** One line with its end; below it the stack of an error. */
+  readonly text: string;
+  /** Lines that have it in common tell a reader the same thing. */
+  readonly alike: string;
+  /** How to refer to it: an order's name, or the message. */
+  readonly name: string;
+}
+
+const PINO_ERROR_LEVEL = 50;
+
+/** Turns lines of JSON into text. Alike are orders that ended in the same way, lines with one message, errors with equal fields. */
+export function logForPeople({ colors }: { readonly colors: boolean }): (line: string) => ReadableLine {
+  const prettify = prettyFactory({ colorize: colors, ignore: "pid,hostname,node", singleLine: true });
+  return (line) => {
+    const entry = JSON.parse(line);
+    const { level, time, msg, ...fields } = entry;
+    if (msg === "order ended")
+      return { text: prettify({ level, time, msg: ofOrder(entry) }), alike: endOf(entry), name: `order ${entry.order_id}` };
+    return { text: prettify(entry), alike: JSON.stringify(level < PINO_ERROR_LEVEL ? [msg] : [msg, fields]), name: `"${msg}"` };
+  };
+}
+
+function ofOrder({ order_id, attempt, kind, duration_ms, steps }: OrderLine): string {
+  const name = attempt === 1 ? order_id : `${order_id} (attempt ${attempt})`;
+  const ended = steps.map((step) => `${step.name} ${step.detail ?? step.status} ${step.duration_ms} ms`);
+  return `order ${name}: ${kind ?? "ok"} after ${duration_ms} ms (${ended.join(", ")})`;
+}
+
+function endOf({ kind, steps }: OrderLine): string {
+  return JSON.stringify([kind, ...steps.map(({ detail, status }) => detail ?? status)]);
 }

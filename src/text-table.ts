@@ -1,10 +1,7 @@
 // A last column that is narrower is taller than a screen.
 const NARROWEST_LAST = 30;
 
-/**
- * Rows of text as lines whose cells stand below each other. The last cell goes on in further lines where the table would be wider than
- * `columns` characters.
- */
+/** Rows of text with their cells below each other. The last cell goes on in further lines beyond `columns` characters. */
 export function textTable(rows: readonly (readonly string[])[], columns = Number.POSITIVE_INFINITY): string {
   const [head = []] = rows;
   const widths = head.slice(0, -1).map((_, at) => Math.max(...rows.map((row) => row[at]?.length ?? 0)));

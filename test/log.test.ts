@@ -4,8 +4,7 @@ import { promisify, stripVTControlCharacters } from "node:util";
 import { pino } from "pino";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { FaultLog } from "../src/fault-log.ts";
-import { logForPeople } from "../src/log-for-people.ts";
-import { TerminalLog } from "../src/terminal-log.ts";
+import { logForPeople, TerminalLog } from "../src/terminal-log.ts";
 import { wantsColors, welcome } from "../src/welcome.ts";
 
 beforeEach(() => void vi.useFakeTimers());

@@ -1,102 +1,78 @@
-import express, { type ErrorRequestHandler, type Express } from "express";
+import type { ErrorRequestHandler, Express } from "express";
 import type { AccessKeys } from "../http/access-keys.ts";
 import { sendError } from "../http/answers.ts";
-import { errorAnswers, noSuchRoute } from "../http/fallbacks.ts";
+import { browserFolder, pageRoutes } from "../http/browser-files.ts";
 import { healthRoutes, type Readiness } from "../http/health-routes.ts";
+import { needsKey } from "../http/needs-key.ts";
+import { addRoutes, errorAnswers, newApp, noSuchRoute } from "../http/routes.ts";
 import type { ErrorKind } from "../orders/error-kind.ts";
 import type { OnFault } from "../orders/faults.ts";
-import type { CompensationRow, OperatorJournal } from "../orders/operator-journal.ts";
-import { JournalBusy, JournalUnavailable, type OrderJournal } from "../orders/order-journal.ts";
+import { JournalBusy, JournalUnavailable } from "../orders/order-journal.ts";
 import type { OrderService } from "../orders/order-service.ts";
-import { needsKey } from "./admin-keys.ts";
-import { type BackupParts, backupRoutes } from "./backup-routes.ts";
-import { type Chaos, chaosRoutes } from "./chaos-routes.ts";
-import { type CompensationParts, compensationRoutes } from "./compensation-routes.ts";
-import { deadLetterRoutes } from "./dead-letter-routes.ts";
-import { type Diagnosis, diagnosisRoutes } from "./diagnosis-routes.ts";
+import type { Threads } from "../threads/index.ts";
+import { backupRoutes } from "./backup-routes.ts";
+import { chaosRoutes, type StuckThreads } from "./chaos-routes.ts";
+import { compensationRoutes } from "./compensation-routes.ts";
+import { type Diagnosis, diagnosisRoutes, inspectionAnswers } from "./diagnosis-routes.ts";
+import { deadLetterRoutes, webhookRoutes } from "./event-routes.ts";
 import { demoOrderRoutes } from "./live/demo-orders.ts";
 import type { LiveFeed } from "./live/live-feed.ts";
-import { liveRoutes } from "./live/live-routes.ts";
-import { pageRoutes } from "./live/page-routes.ts";
-import type { MetricSources, Metrics } from "./metrics.ts";
-import { metricsRoutes } from "./metrics-routes.ts";
+import { type MetricSources, type Metrics, metricsRoutes } from "./metrics.ts";
 import { nodeRoutes } from "./node-routes.ts";
-import type { OnAction } from "./on-action.ts";
-import { orderListRoutes } from "./order-list-routes.ts";
-import { orderLookupRoutes } from "./order-lookup-routes.ts";
-import { RecentBacklog } from "./recent-backlog.ts";
+import type { OperatorParts } from "./operators.ts";
+import { orderListRoutes, orderLookupRoutes } from "./order-routes.ts";
 import { restoreRoutes } from "./restore-routes.ts";
-import { type ThreadCounters, threadRoutes } from "./thread-routes.ts";
-import { type WebhookControl, webhookRoutes } from "./webhook-routes.ts";
+import { threadRoutes } from "./thread-routes.ts";
 
-export interface AdminParts {
+/** The parts of the service behind the admin listener. */
+export interface AdminParts extends OperatorParts, Omit<MetricSources, "nodes" | "webhooks"> {
   /** Absent: no route needs a key. */
   readonly keys?: AccessKeys;
   readonly readiness: () => Readiness;
-  readonly counters: ThreadCounters;
   readonly metrics: Metrics;
   readonly live: LiveFeed;
-  /** Further sources of `/metrics`. */
-  readonly watched: Omit<MetricSources, "backlog" | "nodes" | "webhooks" | "ordersInFlight" | "threads">;
   readonly diagnosis: Diagnosis;
-  readonly operators: OperatorParts;
+  readonly threads: Pick<Threads, "statistics" | "killThread">;
+  readonly orderService: Pick<OrderService, "inFlight" | "place">;
+  readonly onRefused: (kind: ErrorKind) => void;
   /** Absent with real providers: then the chaos routes do not exist. */
-  readonly chaos?: Chaos & { readonly orderService: Pick<OrderService, "place">; readonly onRefused?: (kind: ErrorKind) => void };
-  readonly report: OnFault;
-}
-
-/** The parts of the service behind the operator routes. */
-export interface OperatorParts {
-  readonly journal: OperatorJournal;
-  readonly lookup: Pick<OrderJournal, "find">;
-  readonly compensator: CompensationParts["compensator"];
-  /** Absent where no receiver is configured. */
-  readonly webhooks?: WebhookControl;
-  readonly backups: Omit<BackupParts, "journal" | "onAction">;
-  /** A compensation was settled by hand. */
-  readonly onSettled: (row: CompensationRow) => void;
-  /** Compensations that were held since a restore are due. */
-  readonly onConfirmed: () => void;
-  /** An event waits in the outbox again. */
-  readonly onRedelivered: () => void;
-  readonly onAction: OnAction;
+  readonly sticking?: StuckThreads;
+  readonly onFault: OnFault;
 }
 
 /** The admin listener's application. It is on loopback by default, and no part of it is on the public listener. */
-export function adminApp({ keys, readiness, counters, metrics, watched, diagnosis, live, operators, chaos, report }: AdminParts): Express {
-  const { journal, backups, webhooks } = operators;
-  const app = express();
-  app.disable("x-powered-by");
+export function adminApp(parts: AdminParts): Express {
+  const { keys, journal, live, threads, sticking } = parts;
+  const app = newApp();
   // Before the check of keys, because probes have none.
-  app.use(healthRoutes(readiness));
-  if (keys !== undefined) app.use(needsKey(keys));
-  app.use(threadRoutes(counters));
-  app.use(pageRoutes());
-  app.use(liveRoutes(live));
-  app.use(diagnosisRoutes(diagnosis));
-  const recent = new RecentBacklog(journal);
-  app.use(
-    metricsRoutes(metrics, {
-      ...watched,
-      threads: counters.threads,
-      backlog: () => recent.get(),
-      ordersInFlight: counters.ordersInFlight,
-      ...(journal.nodes !== undefined && { nodes: journal.nodes }),
-      ...(webhooks !== undefined && { webhooks }),
-    }),
-  );
-  app.use(orderListRoutes(journal));
-  app.use(orderLookupRoutes(operators.lookup, journal));
-  app.use(compensationRoutes(operators));
-  app.use(deadLetterRoutes(operators));
-  app.use(webhookRoutes(operators));
-  app.use(backupRoutes({ journal, onAction: operators.onAction, ...backups }));
-  app.use(restoreRoutes(operators));
-  app.use(nodeRoutes(journal));
-  if (chaos !== undefined) app.use(chaosRoutes(chaos), demoOrderRoutes(chaos.orderService, chaos.onRefused));
+  addRoutes(app, healthRoutes(parts.readiness));
+  if (keys !== undefined) app.use(needsKey(keys, { asPassword: true }));
+  addRoutes(app, {
+    ...pageRoutes("/", "/live/*path", browserFolder(new URL("../web/live/", import.meta.url))),
+    // What happens, as server-sent events, for the page and for `curl -N`.
+    "/events": {
+      head: false,
+      get: (_request, response) => {
+        if (!live.open(response)) sendError(response, "overloaded", "too many pages are open already, or the service ends");
+      },
+    },
+    ...threadRoutes(parts),
+    ...diagnosisRoutes(parts.diagnosis, () => threads.statistics().threads),
+    ...metricsRoutes(parts.metrics, { ...parts, ...(journal.nodes !== undefined && { nodes: journal.nodes }) }),
+    ...orderListRoutes(parts),
+    ...orderLookupRoutes(parts),
+    ...compensationRoutes(parts),
+    ...deadLetterRoutes(parts),
+    ...webhookRoutes(parts),
+    ...backupRoutes(parts),
+    ...restoreRoutes(parts),
+    ...nodeRoutes(journal),
+    ...(sticking !== undefined && { ...chaosRoutes(threads, sticking), ...demoOrderRoutes(parts) }),
+  });
   app.use(noSuchRoute);
+  app.use(inspectionAnswers);
   app.use(journalAnswers);
-  app.use(errorAnswers(report));
+  app.use(errorAnswers(parts.onFault));
   return app;
 }
 

@@ -1,22 +1,11 @@
 import { join } from "node:path";
-import { type Request, type Response, Router } from "express";
 import { z } from "zod";
 import { BadRequest, sendJson } from "../http/answers.ts";
-import { onlyMethods } from "../http/fallbacks.ts";
-import { BackupExists, type OperatorJournal } from "../orders/operator-journal.ts";
+import type { Routes } from "../http/routes.ts";
+import { BackupExists } from "../orders/operator-journal.ts";
 import { JournalUnavailable } from "../orders/order-journal.ts";
-import { actorOf } from "./admin-keys.ts";
-import type { OnAction } from "./on-action.ts";
+import { actorOf, type OperatorParts } from "./operators.ts";
 import { NOTHING, readJson, readQuery, readSmallBody } from "./strict-input.ts";
-
-export interface BackupParts {
-  readonly journal: Pick<OperatorJournal, "backup" | "noteAction">;
-  /** An absolute path; absent without `BACKUP_DIR`. */
-  readonly directory?: string;
-  /** Only a journal in a file has a backup that is made here. */
-  readonly store: keyof typeof NO_BACKUP | "file";
-  readonly onAction: OnAction;
-}
 
 const NO_BACKUP = {
   memory: "backup: a journal in memory has none; set JOURNAL to a file",
@@ -33,23 +22,25 @@ const BODY = z.strictObject({
 });
 
 /** `POST /backup`: a consistent copy of the journal, while it runs. */
-export function backupRoutes({ journal, directory, store, onAction }: BackupParts): Router {
-  const router = Router({ caseSensitive: true, strict: true });
-  router
-    .route("/backup")
-    .post(readSmallBody, async (request: Request, response: Response) => {
-      readQuery(request, NOTHING);
-      const { name } = readJson(request, BODY);
-      if (store !== "file") throw new BadRequest(NO_BACKUP[store]);
-      if (directory === undefined) throw new BadRequest("backup: there is no place for it; set BACKUP_DIR to a directory");
-      const act = { actor: actorOf(request), action: "backup" } as const;
-      const { bytes, durationMs } = await written(join(directory, name), name);
-      onAction({ ...act, name });
-      await journal.noteAction({ ...act, atMs: Date.now(), detail: name }).catch(unlessUnavailable);
-      sendJson(response, 200, JSON.stringify({ status: "ok", name, bytes, duration_ms: Math.round(durationMs) }));
-    })
-    .all(onlyMethods("POST"));
-  return router;
+export function backupRoutes({ journal, backups: { directory, store }, onAction }: OperatorParts): Routes {
+  return {
+    "/backup": {
+      post: [
+        readSmallBody,
+        async (request, response) => {
+          readQuery(request, NOTHING);
+          const { name } = readJson(request, BODY);
+          if (store !== "file") throw new BadRequest(NO_BACKUP[store]);
+          if (directory === undefined) throw new BadRequest("backup: there is no place for it; set BACKUP_DIR to a directory");
+          const act = { actor: actorOf(request), action: "backup" } as const;
+          const { bytes, durationMs } = await written(join(directory, name), name);
+          onAction({ ...act, name });
+          await journal.noteAction({ ...act, atMs: Date.now(), detail: name }).catch(unlessUnavailable);
+          sendJson(response, 200, JSON.stringify({ status: "ok", name, bytes, duration_ms: Math.round(durationMs) }));
+        },
+      ],
+    },
+  };
 
   async function written(file: string, name: string) {
     try {

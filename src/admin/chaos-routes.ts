@@ -1,51 +1,77 @@
-import { type Request, type Response, Router } from "express";
 import { z } from "zod";
 import { sendError, sendJson } from "../http/answers.ts";
-import { onlyMethods } from "../http/fallbacks.ts";
+import type { Routes } from "../http/routes.ts";
+import type { StepRunner } from "../orders/step-runner.ts";
+import { CancelScope, type Threads } from "../threads/index.ts";
 import { readJson, readSmallBody } from "./strict-input.ts";
-
-/** The faults that can be caused on purpose. */
-export interface Chaos {
-  /** Terminates a busy thread, or an idle one. Returns its id; undefined where no thread is up. */
-  killThread(): number | undefined;
-  /** Makes a thread compute for `ms` and ignore its cancel. Resolves when it does, with false where every thread was busy. */
-  stickThread(ms: number): Promise<boolean>;
-  /** Kills the process as `kill -9` does. */
-  crash(): void;
-}
 
 const MS_RULE = "must be a whole number of milliseconds from 1 to 600000";
 const STICK = z.strictObject({ ms: z.int(MS_RULE).min(1, MS_RULE).max(600_000, MS_RULE).default(5000) });
 
 /** `POST /chaos/...`: real faults, for demonstrations and tests. Only while all providers are simulated. */
-export function chaosRoutes(chaos: Chaos): Router {
-  const router = Router({ caseSensitive: true, strict: true });
+export function chaosRoutes(threads: Pick<Threads, "killThread">, sticking: StuckThreads): Routes {
+  return {
+    "/chaos/kill-thread": {
+      post: (_request, response) => {
+        const id = threads.killThread();
+        if (id === undefined) sendError(response, "internal", "no thread is up");
+        else sendJson(response, 200, JSON.stringify({ status: "ok", killed: id }));
+      },
+    },
+    "/chaos/stick-thread": {
+      post: [
+        readSmallBody,
+        async (request, response) => {
+          const { ms } = readJson(request, STICK);
+          if (!(await sticking.stick(ms))) sendError(response, "overloaded", "every thread that computes is busy");
+          else sendJson(response, 200, JSON.stringify({ status: "ok", stuck_ms: ms }));
+        },
+      ],
+    },
+    "/chaos/crash": {
+      post: (_request, response) => {
+        sendJson(response, 202, '{"status":"ok"}');
+        response.once("finish", () => process.kill(process.pid, "SIGKILL"));
+      },
+    },
+  };
+}
 
-  router
-    .route("/chaos/kill-thread")
-    .post((_request, response) => {
-      const id = chaos.killThread();
-      if (id === undefined) sendError(response, "internal", "no thread is up");
-      else sendJson(response, 200, JSON.stringify({ status: "ok", killed: id }));
-    })
-    .all(onlyMethods("POST"));
+// A thread of the exclusive pool that is busy for longer is not waited for.
+const BEGIN_TIMEOUT_MS = 5_000;
 
-  router
-    .route("/chaos/stick-thread")
-    .post(readSmallBody, async (request: Request, response: Response) => {
-      const { ms } = readJson(request, STICK);
-      if (!(await chaos.stickThread(ms))) sendError(response, "overloaded", "every thread that computes is busy");
-      else sendJson(response, 200, JSON.stringify({ status: "ok", stuck_ms: ms }));
-    })
-    .all(onlyMethods("POST"));
+/** Makes threads misbehave on purpose. */
+export class StuckThreads {
+  readonly #runner: StepRunner;
+  readonly #starts: Int32Array<SharedArrayBuffer>;
+  #last: Promise<unknown> = Promise.resolve();
 
-  router
-    .route("/chaos/crash")
-    .post((_request, response) => {
-      sendJson(response, 202, '{"status":"ok"}');
-      response.once("finish", () => chaos.crash());
-    })
-    .all(onlyMethods("POST"));
+  /** `begun`: a shared Int32, in which the `stick` step counts its starts. */
+  constructor(runner: StepRunner, begun: SharedArrayBuffer) {
+    this.#runner = runner;
+    this.#starts = new Int32Array(begun);
+  }
 
-  return router;
+  /**
+   * Makes a thread of the exclusive pool compute for `ms` and ignore the cancel that comes as soon as it computes, so it is replaced about
+   * a second after the grace. Resolves at the cancel, with false where no thread began in time.
+   */
+  stick(ms: number): Promise<boolean> {
+    // One after another: the shared count does not say which step has begun.
+    const sticking = this.#last.then(() => this.#stick(ms));
+    this.#last = sticking.catch(() => {});
+    return sticking;
+  }
+
+  async #stick(ms: number): Promise<boolean> {
+    const before = Atomics.load(this.#starts, 0);
+    const scope = new CancelScope();
+    const steps = this.#runner.open(scope);
+    const step = { name: "stick", action: "perform", computes: true, retryable: false } as const;
+    void steps.run(step, { orderId: "chaos", amount: ms, attempt: 1 }).then(() => steps.close());
+    const wait = Atomics.waitAsync(this.#starts, 0, before, BEGIN_TIMEOUT_MS);
+    const result = wait.async ? await wait.value : wait.value;
+    scope.cancel("shutdown");
+    return result !== "timed-out";
+  }
 }

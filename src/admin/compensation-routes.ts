@@ -1,29 +1,14 @@
-import { type Request, type Response, Router } from "express";
+import type { Response } from "express";
 import { z } from "zod";
 import { BadRequest, sendError, sendJson } from "../http/answers.ts";
-import { onlyMethods } from "../http/fallbacks.ts";
 import { readBody } from "../http/read-body.ts";
+import type { Routes } from "../http/routes.ts";
 import { COMPENSATION_STATES } from "../orders/compensation-state.ts";
-import type { CompensationRow, OperatorJournal } from "../orders/operator-journal.ts";
-import type { Compensation } from "../orders/order-journal.ts";
-import type { StepName } from "../orders/steps.ts";
-import { actorOf } from "./admin-keys.ts";
-import type { OnAction } from "./on-action.ts";
+import type { CompensationRow } from "../orders/operator-journal.ts";
+import { actorOf, type OperatorParts } from "./operators.ts";
 import { PAGE, pageJson, readCursor } from "./pages.ts";
 import { NOTHING, readJson, readQuery } from "./strict-input.ts";
 import { ageSeconds, isoTime } from "./times.ts";
-
-export interface CompensationParts {
-  readonly journal: Pick<OperatorJournal, "rowIdOf" | "compensations" | "compensation" | "takeCompensation" | "settleCompensation">;
-  readonly compensator: {
-    /** Resolves when a try has ended and is written down. */
-    tryNow(compensation: Compensation): Promise<void>;
-    /** Why one that is due is not being tried. */
-    waitsFor(step: StepName, tries: number): "probing" | "bulkhead";
-  };
-  readonly onSettled: (row: CompensationRow) => void;
-  readonly onAction: OnAction;
-}
 
 const STATE_RULE = `must be one of ${COMPENSATION_STATES.join(", ")}`;
 const LIST = z.strictObject({ state: z.enum(COMPENSATION_STATES, STATE_RULE).default("pending"), ...PAGE });
@@ -37,68 +22,68 @@ const MAX_RETRYING = 32;
 const MAX_BODY_BYTES = 16 * 1024;
 
 /** `GET /compensations`, and two routes that try a pending one now or mark it as settled by hand. */
-export function compensationRoutes({ journal, compensator, onSettled, onAction }: CompensationParts): Router {
-  const router = Router({ caseSensitive: true, strict: true });
+export function compensationRoutes({ journal, compensator, onSettled, onAction }: OperatorParts): Routes {
   let retrying = 0;
 
-  router
-    .route("/compensations")
-    .get(async (request: Request, response: Response) => {
-      const { state, limit, cursor } = readQuery(request, LIST);
-      const list = `compensations ${state}`;
-      const page = await journal.compensations(state, readCursor(list, cursor), limit);
-      sendJson(response, 200, pageJson("compensations", list, page, showNow));
-    })
-    .all(onlyMethods("GET", "HEAD"));
-
-  router
-    .route("/compensations/:id/retry")
-    .post(readBody(MAX_BODY_BYTES), async (request: Request, response: Response) => {
-      readQuery(request, NOTHING);
-      readJson(request, NOTHING);
-      const id = journal.rowIdOf(String(request.params.id));
-      if (id === undefined) return notFound(response);
-      if (retrying >= MAX_RETRYING) {
-        sendError(response, "overloaded", `${MAX_RETRYING} compensations are being retried already`);
-        return;
-      }
-      retrying++;
-      let row: CompensationRow | undefined;
-      try {
-        const actor = actorOf(request);
-        row = await journal.takeCompensation(id, Date.now(), actor);
-        if (row?.status === "pending") {
-          onAction({ actor, action: "retry", ...fieldsOf(row) });
-          await compensator.tryNow(row);
-        }
-      } finally {
-        retrying--;
-      }
-      if (row === undefined) return notFound(response);
-      if (row.status !== "pending") return refuse(response, row, "tried");
-      // Found again: retention deletes only what ended days ago.
-      sendRow(response, (await journal.compensation(row.id)) ?? row);
-    })
-    .all(onlyMethods("POST"));
-
-  router
-    .route("/compensations/:id/settle")
-    .post(readBody(MAX_BODY_BYTES), async (request: Request, response: Response) => {
-      readQuery(request, NOTHING);
-      const { note } = readJson(request, SETTLE);
-      const id = journal.rowIdOf(String(request.params.id));
-      const [nowMs, actor] = [Date.now(), actorOf(request)];
-      const row = id === undefined ? undefined : await journal.settleCompensation(id, note, nowMs, actor);
-      if (row === undefined) return notFound(response);
-      // A client that repeats a lost request gets the same answer.
-      if (row.status !== "settled" || row.note !== note) return refuse(response, row, "settled");
-      if (row.endedMs === nowMs) onAction({ actor, action: "settle", ...fieldsOf(row), note });
-      onSettled(row);
-      sendRow(response, row);
-    })
-    .all(onlyMethods("POST"));
-
-  return router;
+  return {
+    "/compensations": {
+      get: async (request, response) => {
+        const { state, limit, cursor } = readQuery(request, LIST);
+        const list = `compensations ${state}`;
+        const page = await journal.compensations(state, readCursor(list, cursor), limit);
+        sendJson(response, 200, pageJson("compensations", list, page, showNow));
+      },
+    },
+    "/compensations/:id/retry": {
+      post: [
+        readBody(MAX_BODY_BYTES),
+        async (request, response) => {
+          readQuery(request, NOTHING);
+          readJson(request, NOTHING);
+          const id = journal.rowIdOf(String(request.params.id));
+          if (id === undefined) return notFound(response);
+          if (retrying >= MAX_RETRYING) {
+            sendError(response, "overloaded", `${MAX_RETRYING} compensations are being retried already`);
+            return;
+          }
+          retrying++;
+          let row: CompensationRow | undefined;
+          try {
+            const actor = actorOf(request);
+            row = await journal.takeCompensation(id, Date.now(), actor);
+            if (row?.status === "pending") {
+              onAction({ actor, action: "retry", ...fieldsOf(row) });
+              await compensator.tryNow(row);
+            }
+          } finally {
+            retrying--;
+          }
+          if (row === undefined) return notFound(response);
+          if (row.status !== "pending") return refuse(response, row, "tried");
+          // Found again: retention deletes only what ended days ago.
+          sendRow(response, (await journal.compensation(row.id)) ?? row);
+        },
+      ],
+    },
+    "/compensations/:id/settle": {
+      post: [
+        readBody(MAX_BODY_BYTES),
+        async (request, response) => {
+          readQuery(request, NOTHING);
+          const { note } = readJson(request, SETTLE);
+          const id = journal.rowIdOf(String(request.params.id));
+          const [nowMs, actor] = [Date.now(), actorOf(request)];
+          const row = id === undefined ? undefined : await journal.settleCompensation(id, note, nowMs, actor);
+          if (row === undefined) return notFound(response);
+          // A client that repeats a lost request gets the same answer.
+          if (row.status !== "settled" || row.note !== note) return refuse(response, row, "settled");
+          if (row.endedMs === nowMs) onAction({ actor, action: "settle", ...fieldsOf(row), note });
+          onSettled(row);
+          sendRow(response, row);
+        },
+      ],
+    },
+  };
 
   /** As it is now, with what holds it back. */
   function showNow(row: CompensationRow): object {
@@ -132,33 +117,20 @@ function sendRow(response: Response, row: CompensationRow): void {
   sendJson(response, 200, JSON.stringify(show(row)));
 }
 
-function show({
-  id,
-  orderId,
-  attempt,
-  step,
-  amount,
-  status,
-  sinceMs,
-  tries,
-  nextTryMs,
-  lastAnswer,
-  note,
-  endedMs,
-}: CompensationRow): object {
+function show(row: CompensationRow): object {
   return {
-    id,
-    order_id: orderId,
-    attempt,
-    step,
-    amount,
-    state: status,
+    id: row.id,
+    order_id: row.orderId,
+    attempt: row.attempt,
+    step: row.step,
+    amount: row.amount,
+    state: row.status,
     // Until now, or until it ended.
-    age_seconds: ageSeconds(sinceMs, endedMs),
-    tries,
-    ...(nextTryMs !== undefined && { next_try_at: isoTime(nextTryMs) }),
-    ...(lastAnswer !== undefined && { last_answer: lastAnswer }),
-    ...(note !== undefined && { note }),
-    ...(endedMs !== undefined && { ended_at: isoTime(endedMs) }),
+    age_seconds: ageSeconds(row.sinceMs, row.endedMs),
+    tries: row.tries,
+    next_try_at: isoTime(row.nextTryMs),
+    last_answer: row.lastAnswer,
+    note: row.note,
+    ended_at: isoTime(row.endedMs),
   };
 }

@@ -1,10 +1,10 @@
-import { type ErrorRequestHandler, type Request, type Response, Router } from "express";
+import type { ErrorRequestHandler, Response } from "express";
 import { z } from "zod";
-import { ThreadUnavailable } from "../diagnosis/inspected-thread.ts";
-import { InspectorBusy, MAIN_THREAD, type ThreadInspector } from "../diagnosis/thread-inspector.ts";
+import { InspectorBusy, MAIN_THREAD, type ThreadInspector, ThreadUnavailable } from "../diagnosis/thread-inspector.ts";
 import { MAX_RECORDINGS, type TraceRecorder } from "../diagnosis/trace-recorder.ts";
+import type { ThreadDirectory } from "../diagnosis/tracks.ts";
 import { sendError } from "../http/answers.ts";
-import { onlyMethods } from "../http/fallbacks.ts";
+import type { Routes } from "../http/routes.ts";
 import { CancelScope } from "../threads/index.ts";
 import { readQuery } from "./strict-input.ts";
 
@@ -35,46 +35,41 @@ const PROFILE = z.strictObject({ thread: THREAD, seconds: SECONDS });
 const UNREAD_MS = 10_000;
 
 /** `GET /debug/trace` and `GET /debug/profile`. `unreadMs`: how long a client may take nothing in of what was recorded; for tests. */
-export function diagnosisRoutes({ traces, inspector }: Diagnosis, unreadMs = UNREAD_MS): Router {
-  const router = Router({ caseSensitive: true, strict: true });
-
-  router
-    .route("/debug/trace")
-    // Otherwise Express would run the GET handler for HEAD, and record.
-    .head(onlyMethods("GET"))
-    .get((request: Request, response: Response) => {
-      const { seconds } = readQuery(request, TRACE);
-      if (traces.full) {
-        sendError(response, "overloaded", `${MAX_RECORDINGS} traces are being recorded, and there are not more at one time`);
-        return;
-      }
-      begin(response, `trace-${seconds}s`, "json");
-      traces.record(response, seconds);
-      const recorded = setTimeout(() => cutUnread(response, unreadMs), seconds * 1000);
-      response.once("close", () => clearTimeout(recorded));
-    })
-    .all(onlyMethods("GET"));
-
-  router
-    .route("/debug/profile")
-    .head(onlyMethods("GET"))
-    .get(async (request: Request, response: Response) => {
-      const { thread, seconds } = readQuery(request, PROFILE);
-      const stop = new CancelScope();
-      response.once("close", () => stop.cancel("client_disconnected"));
-      const profile = await inspector.cpuProfile(thread, seconds * 1000, stop);
-      if (response.destroyed) return;
-      begin(response, `${nameOf(thread)}-${seconds}s`, "cpuprofile");
-      response.end(profile);
-      cutUnread(response, unreadMs);
-    })
-    .all(onlyMethods("GET"));
-
-  router.use(inspectionAnswers);
-  return router;
+export function diagnosisRoutes({ traces, inspector }: Diagnosis, threads: ThreadDirectory, unreadMs = UNREAD_MS): Routes {
+  return {
+    "/debug/trace": {
+      // It would record.
+      head: false,
+      get: (request, response) => {
+        const { seconds } = readQuery(request, TRACE);
+        if (traces.full) {
+          sendError(response, "overloaded", `${MAX_RECORDINGS} traces are being recorded, and there are not more at one time`);
+          return;
+        }
+        begin(response, `trace-${seconds}s`, "json");
+        traces.record(response, seconds, threads);
+        const recorded = setTimeout(() => cutUnread(response, unreadMs), seconds * 1000);
+        response.once("close", () => clearTimeout(recorded));
+      },
+    },
+    "/debug/profile": {
+      head: false,
+      get: async (request, response) => {
+        const { thread, seconds } = readQuery(request, PROFILE);
+        const stop = new CancelScope();
+        response.once("close", () => stop.cancel("client_disconnected"));
+        const profile = await inspector.cpuProfile(thread, seconds * 1000, stop);
+        if (response.destroyed) return;
+        begin(response, `${nameOf(thread)}-${seconds}s`, "cpuprofile");
+        response.end(profile);
+        cutUnread(response, unreadMs);
+      },
+    },
+  };
 }
 
-const inspectionAnswers: ErrorRequestHandler = (error: unknown, _request, response, next) => {
+/** The answer to a request for a profile that cannot be taken. */
+export const inspectionAnswers: ErrorRequestHandler = (error: unknown, _request, response, next) => {
   if (error instanceof InspectorBusy) sendError(response, "overloaded", error.message);
   else if (!(error instanceof ThreadUnavailable)) next(error);
   else if (error.reason === "unknown") sendError(response, "not_found", `thread: ${THREAD_RULE}; ${error.message}`);

@@ -1,34 +1,32 @@
+import type { Registry } from "prom-client";
+import type { Routes } from "../http/routes.ts";
 import type { EndedOrder } from "../orders/ended-order.ts";
 import type { ErrorKind } from "../orders/error-kind.ts";
-import type { Backlog, NodeState } from "../orders/operator-journal.ts";
+import type { Backlog, NodeState, OperatorJournal } from "../orders/operator-journal.ts";
 import { JournalUnavailable } from "../orders/order-journal.ts";
-import type { StepName } from "../orders/steps.ts";
-import { CompensationMetrics } from "./metrics/compensation-metrics.ts";
-import { expose, type Family } from "./metrics/family.ts";
-import { JournalMetrics } from "./metrics/journal-metrics.ts";
-import { type ListenerCounts, listenerFamilies } from "./metrics/listener-metrics.ts";
+import { perStep, STEPS, type StepName } from "../orders/steps.ts";
+import { counter, expose, gauge, Histogram } from "./metrics/family.ts";
 import { OrderMetrics } from "./metrics/order-metrics.ts";
-import { type PressureSources, pressureFamilies } from "./metrics/pressure-metrics.ts";
-import type { WebhookControl } from "./webhook-routes.ts";
+import { backlogFamilies, one, type PresentSources, presentFamilies } from "./metrics/present-families.ts";
 
 /** Read at each scrape. */
-export interface MetricSources extends PressureSources {
+export interface MetricSources extends PresentSources {
   readonly backlog: () => Promise<Backlog>;
-  readonly journalHealthy: () => boolean;
   /** Absent for the journal of one process. */
   readonly nodes?: () => Promise<readonly NodeState[]>;
-  readonly listeners: () => readonly ListenerCounts[];
-  /** Absent where no receiver is configured. */
-  readonly webhooks?: Pick<WebhookControl, "state">;
-  /** How many spans were not exported; absent without an exporter. */
-  readonly spansDropped?: () => number;
 }
 
-/** The metrics of one service, under the names of the contract. Main thread only. */
+// From a fast disk to one that makes every order late.
+const COMMIT_SECONDS = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2];
+
+/** Node's default metrics: one registry for the process, because their observers never end. */
+let ofProcess: Registry | undefined;
+
+/** The metrics of one service, under the names of the contract. */
 export class Metrics {
   readonly #orders = new OrderMetrics();
-  readonly #compensations = new CompensationMetrics();
-  readonly #journal = new JournalMetrics();
+  readonly #compensations = { done: perStep(() => 0), failed: perStep(() => 0) };
+  readonly #commitSeconds = new Histogram(COMMIT_SECONDS);
 
   orderEnded(order: EndedOrder): void {
     this.#orders.ended(order);
@@ -40,69 +38,77 @@ export class Metrics {
   }
 
   committed(milliseconds: number): void {
-    this.#journal.committed(milliseconds);
+    this.#commitSeconds.observe(milliseconds / 1_000);
   }
 
   compensationTried(step: StepName, done: boolean): void {
-    this.#compensations.tried(step, done);
+    this.#compensations[done ? "done" : "failed"][step]++;
   }
 
-  /**
-   * The counters of this object and the values of the sources, for a scrape. The library for it is loaded here, so it costs no start, and no memory
-   * where nobody reads metrics.
-   */
-  async exposition(sources: MetricSources): Promise<Exposition> {
-    const { Registry } = await import("prom-client");
-    const { processMetrics } = await import("./metrics/process-metrics.ts");
+  /** A scrape for Prometheus. The library is loaded at the first one, so it costs nothing where nobody reads metrics. */
+  async scrape(sources: MetricSources): Promise<{ readonly contentType: string; readonly text: string }> {
+    const { collectDefaultMetrics, Registry } = await import("prom-client");
+    if (ofProcess === undefined) {
+      ofProcess = new Registry();
+      collectDefaultMetrics({ register: ofProcess });
+    }
+    const [backlog, nodes] = await Promise.all([orUnavailable(sources.backlog), orUnavailable(sources.nodes)]);
     const registry = new Registry();
-    const families: Family[] = [
-      ...this.#orders.families(sources),
-      ...pressureFamilies(sources),
-      ...listenerFamilies(sources.listeners),
-      this.#compensations.family(),
-      ...this.#journal.families(sources.journalHealthy),
-      ...(sources.nodes === undefined ? [] : [this.#journal.nodesFamily()]),
-      ...webhookFamilies(sources.webhooks),
-      ...tracingFamilies(sources.spansDropped),
+    const families = [
+      ...this.#orders.families(sources.admission.refused),
+      ...presentFamilies(sources),
+      counter("compensations_total", "Tries of a compensation that have ended, by what came of them.", this.#compensationSamples()),
+      ...backlogFamilies(backlog),
+      this.#commitSeconds.family("journal_commit_seconds", "How long a commit of the journal took until it was durable."),
+      ...(sources.nodes === undefined
+        ? []
+        : [gauge("nodes", "Nodes that live on this journal.", nodes === undefined ? [] : one(nodes.length))]),
     ];
     for (const family of families) expose(registry, family);
-    return {
-      contentType: registry.contentType,
-      text: async () => {
-        const [backlog, nodes] = await Promise.all([orUnavailable(sources.backlog), orUnavailable(sources.nodes ?? nobody)]);
-        this.#journal.show(backlog, nodes?.length);
-        return (await registry.metrics()) + (await processMetrics().metrics());
-      },
-    };
+    return { contentType: registry.contentType, text: (await registry.metrics()) + (await ofProcess.metrics()) };
+  }
+
+  #compensationSamples() {
+    return STEPS.flatMap((step) =>
+      (["done", "failed"] as const).map((status) => ({ labels: { step, status }, value: this.#compensations[status][step] })),
+    );
   }
 }
 
-/** A scrape in the format of Prometheus. */
-export interface Exposition {
-  readonly contentType: string;
-  /** All series with their current values. */
-  text(): Promise<string>;
+/** `GET /metrics`, for Prometheus. It ignores parameters. */
+export function metricsRoutes(metrics: Metrics, sources: MetricSources): Routes {
+  return {
+    "/metrics": {
+      get: async (_request, response) => {
+        const { contentType, text } = await metrics.scrape(sources);
+        if (response.destroyed) return;
+        response.writeHead(200, {
+          "X-Request-Id": response.locals.requestId,
+          "Content-Type": contentType,
+          "Content-Length": Buffer.byteLength(text),
+        });
+        response.end(text);
+      },
+    },
+  };
 }
 
-async function nobody(): Promise<undefined> {}
+const KEPT_MS = 1_000;
 
-async function orUnavailable<T>(read: () => Promise<T>): Promise<T | undefined> {
+/** The backlog, at most a second old: frequent scrapes must not multiply the work of counting a large one. Rejects as the journal does. */
+export function recentBacklog(journal: Pick<OperatorJournal, "backlog">, nowMs = () => performance.now()): () => Promise<Backlog> {
+  let read: { readonly atMs: number; readonly backlog: Promise<Backlog> } | undefined;
+  return () => {
+    if (read === undefined || nowMs() - read.atMs >= KEPT_MS) read = { atMs: nowMs(), backlog: journal.backlog() };
+    return read.backlog;
+  };
+}
+
+async function orUnavailable<T>(read: (() => Promise<T>) | undefined): Promise<T | undefined> {
   try {
-    return await read();
+    return await read?.();
   } catch (error) {
     if (error instanceof JournalUnavailable) return undefined;
     throw error;
   }
-}
-
-function webhookFamilies(webhooks: MetricSources["webhooks"]): Family[] {
-  if (webhooks === undefined) return [];
-  const help = "1 while the webhook receiver takes events, 0 while it is down or has said 410.";
-  return [{ name: "webhook_receiver_up", type: "gauge", help, samples: () => [{ value: webhooks.state().receiver === "up" ? 1 : 0 }] }];
-}
-
-function tracingFamilies(spansDropped: MetricSources["spansDropped"]): Family[] {
-  if (spansDropped === undefined) return [];
-  const help = "Spans that were not exported, for the collector was down or slow.";
-  return [{ name: "spans_dropped_total", type: "counter", help, samples: () => [{ value: spansDropped() }] }];
 }

@@ -34,10 +34,7 @@ function isPart(part: unknown): part is number | string {
   return typeof part === "number" || typeof part === "string";
 }
 
-/**
- * The answer with a page: its items under `name`, and `next_cursor` unless it is the last page. `list` names the list of the cursor, with the filters
- * that change its meaning.
- */
+/** A page: its items under `name`, and `next_cursor` unless it is the last. `list`: the list and its filters, for the cursor. */
 export function pageJson<Item>(name: string, list: string, page: Page<Item>, show: (item: Item) => object): string {
   return JSON.stringify(pageFields(name, list, page, show));
 }

@@ -1,23 +1,14 @@
 import { setTimeout as pause } from "node:timers/promises";
-import { type Request, type Response, Router } from "express";
 import { z } from "zod";
 import { BadRequest, sendError, sendJson } from "../http/answers.ts";
-import { onlyMethods } from "../http/fallbacks.ts";
 import { isOrderId } from "../http/order-id.ts";
 import { readBody } from "../http/read-body.ts";
-import type { HeldAttempt, OperatorJournal } from "../orders/operator-journal.ts";
-import { actorOf } from "./admin-keys.ts";
-import type { OnAction } from "./on-action.ts";
+import type { Routes } from "../http/routes.ts";
+import type { HeldAttempt } from "../orders/operator-journal.ts";
+import { actorOf, type OperatorParts } from "./operators.ts";
 import { PAGE, pageFields, readCursor } from "./pages.ts";
 import { NOTHING, readJson, readQuery } from "./strict-input.ts";
 import { isoTime } from "./times.ts";
-
-export interface RestoreParts {
-  readonly journal: Pick<OperatorJournal, "restore" | "heldAttempts" | "confirmRestore">;
-  /** Compensations that were held are due. */
-  readonly onConfirmed: () => void;
-  readonly onAction: OnAction;
-}
 
 const LIST = z.strictObject(PAGE);
 const NAME = "held";
@@ -32,39 +23,37 @@ const ATTEMPTS_A_BATCH = 50;
 const PAUSE_MS = 20;
 
 /** `GET /restore`: what of a restored backup is held. `POST /restore/confirm`: the word that lets it go on. */
-export function restoreRoutes({ journal, onConfirmed, onAction }: RestoreParts): Router {
-  const router = Router({ caseSensitive: true, strict: true });
-
-  router
-    .route("/restore")
-    .get(async (request: Request, response: Response) => {
-      const { limit, cursor } = readQuery(request, LIST);
-      const after = readCursor(NAME, cursor);
-      const [{ restoredMs, orders, compensations }, page] = await Promise.all([journal.restore(), journal.heldAttempts(after, limit)]);
-      const restored_at = restoredMs === undefined ? null : isoTime(restoredMs);
-      sendJson(response, 200, JSON.stringify({ restored_at, orders, compensations, ...pageFields(NAME, NAME, page, show) }));
-    })
-    .all(onlyMethods("GET", "HEAD"));
-
-  router
-    .route("/restore/confirm")
-    .post(readBody(MAX_BODY_BYTES), async (request: Request, response: Response) => {
-      readQuery(request, NOTHING);
-      const { all, order_id } = readJson(request, CONFIRM);
-      if (all !== undefined && order_id !== undefined) throw new BadRequest("order_id: cannot be given together with all");
-      const actor = actorOf(request);
-      const compensations = order_id !== undefined && !isOrderId(order_id) ? 0 : await confirm(order_id, actor);
-      if (order_id !== undefined && compensations === 0) {
-        sendError(response, "not_found", "nothing of that order is held");
-        return;
-      }
-      const of = order_id === undefined ? {} : { order_id };
-      if (compensations > 0) onAction({ actor, action: "confirm", ...of, compensations });
-      sendJson(response, 200, JSON.stringify({ status: "ok", ...of, compensations }));
-    })
-    .all(onlyMethods("POST"));
-
-  return router;
+export function restoreRoutes({ journal, onConfirmed, onAction }: OperatorParts): Routes {
+  return {
+    "/restore": {
+      get: async (request, response) => {
+        const { limit, cursor } = readQuery(request, LIST);
+        const after = readCursor(NAME, cursor);
+        const [{ restoredMs, orders, compensations }, page] = await Promise.all([journal.restore(), journal.heldAttempts(after, limit)]);
+        const restored_at = isoTime(restoredMs) ?? null;
+        sendJson(response, 200, JSON.stringify({ restored_at, orders, compensations, ...pageFields(NAME, NAME, page, show) }));
+      },
+    },
+    "/restore/confirm": {
+      post: [
+        readBody(MAX_BODY_BYTES),
+        async (request, response) => {
+          readQuery(request, NOTHING);
+          const { all, order_id } = readJson(request, CONFIRM);
+          if (all !== undefined && order_id !== undefined) throw new BadRequest("order_id: cannot be given together with all");
+          const actor = actorOf(request);
+          const compensations = order_id !== undefined && !isOrderId(order_id) ? 0 : await confirm(order_id, actor);
+          if (order_id !== undefined && compensations === 0) {
+            sendError(response, "not_found", "nothing of that order is held");
+            return;
+          }
+          const of = order_id === undefined ? {} : { order_id };
+          if (compensations > 0) onAction({ actor, action: "confirm", ...of, compensations });
+          sendJson(response, 200, JSON.stringify({ status: "ok", ...of, compensations }));
+        },
+      ],
+    },
+  };
 
   /** Returns how many were let go. What was not reached when the journal cannot be written stays held. */
   async function confirm(orderId: string | undefined, actor: string): Promise<number> {
@@ -86,12 +75,12 @@ function show({ orderId, attempt, amount, acceptedMs, endedMs, compensations }: 
     // Of one that was running nobody knows how it ended.
     was: endedMs === undefined ? "running" : "failed",
     accepted_at: isoTime(acceptedMs),
-    ...(endedMs !== undefined && { ended_at: isoTime(endedMs) }),
+    ended_at: isoTime(endedMs),
     compensations: compensations.map(({ id, step, tries, lastAnswer }) => ({
       id,
       step,
       tries,
-      ...(lastAnswer !== undefined && { last_answer: lastAnswer }),
+      last_answer: lastAnswer,
     })),
   };
 }

@@ -17,7 +17,7 @@ export interface StuckWarningOptions {
 const STUCK_AFTER_MS = 5 * 60_000;
 const EVERY_MS = 60_000;
 
-/** Makes a timer that logs a warning once a minute while a compensation or an event is stuck. The caller starts it. Main thread only. */
+/** Makes a timer that logs a warning once a minute while a compensation or an event is stuck. The caller starts it. */
 export function stuckWarning({ journal, warn, onFault, everyMs = EVERY_MS, nowMs = Date.now }: StuckWarningOptions): Periodic {
   return new Periodic(everyMs, async () => {
     try {

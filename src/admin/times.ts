@@ -1,6 +1,6 @@
-/** A wall-clock time as answers show it. */
-export function isoTime(ms: number): string {
-  return new Date(ms).toISOString();
+/** A wall-clock time as answers show it. Of none it is undefined, and JSON leaves that out. */
+export function isoTime(ms: number | undefined): string | undefined {
+  return ms === undefined ? undefined : new Date(ms).toISOString();
 }
 
 /** Whole seconds from `sinceMs` until `untilMs`; 0 where the clock was set back between them. */

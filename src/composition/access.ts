@@ -1,8 +1,7 @@
-import type { Logger } from "pino";
 import { type Config, ConfigError } from "../config.ts";
-import type { FaultLog } from "../fault-log.ts";
 import { AccessKeyError, AccessKeys } from "../http/access-keys.ts";
-import { isOnLoopback } from "../http/loopback.ts";
+import { isOnLoopback } from "../http/known-hosts.ts";
+import type { Observers } from "./observers.ts";
 
 /** Whose requests each listener takes. Without keys it takes anybody's. */
 export interface Access {
@@ -12,8 +11,11 @@ export interface Access {
   readonly reload: (() => Promise<void>) | undefined;
 }
 
-/** Requests without a valid key are counted, and logged once a second. Throws `AccessKeyError`, and `ConfigError` where the admin listener would be open to other machines without keys. */
-export async function readAccess(config: Config, log: Logger, faults: Pick<FaultLog, "line">): Promise<Access> {
+/**
+ * Requests without a valid key are counted, and logged once a second. Throws `AccessKeyError`, and `ConfigError` where the admin listener
+ * would be open to other machines without keys.
+ */
+export async function readAccess(config: Config, { log, faults }: Observers): Promise<Access> {
   const read = (setting: "ADMIN_KEYS_FILE" | "API_KEYS_FILE", listener: string) => {
     const onRefused = (address: string | undefined) =>
       faults.line("warn", `${listener} listener: a request without a valid key`, { address });
@@ -25,19 +27,17 @@ export async function readAccess(config: Config, log: Logger, faults: Pick<Fault
     throw new ConfigError(`ADMIN_HOST=${JSON.stringify(config.ADMIN_HOST)}: is not on loopback, so it needs ADMIN_KEYS_FILE`);
   }
   const apiKeys = await read("API_KEYS_FILE", "public");
+  const files = Object.entries({ "admin keys": adminKeys, "API keys": apiKeys });
   const reload = async () => {
-    await Promise.all([reloadKeys("admin keys", adminKeys, log), reloadKeys("API keys", apiKeys, log)]);
+    for (const [what, keys] of files) {
+      try {
+        await keys?.reload();
+        if (keys !== undefined) log.info({ keys: keys.count }, `${what} read again`);
+      } catch (error) {
+        if (!(error instanceof AccessKeyError)) throw error;
+        log.error({ reason: error.message }, `${what} stay as they were`);
+      }
+    }
   };
   return { adminKeys, apiKeys, reload: adminKeys === undefined && apiKeys === undefined ? undefined : reload };
-}
-
-async function reloadKeys(what: string, keys: AccessKeys | undefined, log: Logger): Promise<void> {
-  if (keys === undefined) return;
-  try {
-    await keys.reload();
-    log.info({ keys: keys.count }, `${what} read again`);
-  } catch (error) {
-    if (!(error instanceof AccessKeyError)) throw error;
-    log.error({ reason: error.message }, `${what} stay as they were`);
-  }
 }

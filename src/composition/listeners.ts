@@ -1,57 +1,158 @@
 import type { Express } from "express";
-import type { ListenerCounts } from "../admin/metrics/listener-metrics.ts";
+import { adminApp } from "../admin/admin-app.ts";
+import { StuckThreads } from "../admin/chaos-routes.ts";
+import { LiveFeed } from "../admin/live/live-feed.ts";
+import type { ListenerCounts } from "../admin/metrics/present-families.ts";
+import { recentBacklog } from "../admin/metrics.ts";
 import type { Config } from "../config.ts";
+import { LongSteps } from "../diagnosis/long-steps.ts";
+import type { ThreadInspector } from "../diagnosis/thread-inspector.ts";
+import type { AccessKeys } from "../http/access-keys.ts";
+import type { Readiness } from "../http/health-routes.ts";
 import { type Listener, type ListenOptions, listen } from "../http/listener.ts";
-import type { OnFault } from "../orders/faults.ts";
+import { publicApp } from "../http/public-app.ts";
+import { TokenBuckets } from "../http/rate-limit.ts";
+import type { Journal } from "../journal/journal.ts";
+import { storeOf } from "../journal/postgres/address.ts";
+import type { StepName } from "../orders/steps.ts";
 import type { Access } from "./access.ts";
-
-type Common = Pick<ListenOptions, "allowedHosts" | "keepAliveTimeoutMs" | "headersTimeoutMs" | "requestTimeoutMs" | "onFault">;
+import type { Observers } from "./observers.ts";
+import type { Orders } from "./orders.ts";
+import type { StartOptions } from "./service.ts";
+import { providerUrlsOf, type Steps } from "./steps.ts";
+import type { StepThreads } from "./threads.ts";
 
 // Operators, their pages and Prometheus need some tens. A further one costs the one that has been idle longest, so probes are always answered.
 const MAX_ADMIN_CONNECTIONS = 1_000;
 
-/** Both listeners of the service, from its settings. */
-export class Listeners {
-  readonly #config: Config;
-  readonly #common: Common;
-  readonly #opened: { readonly name: ListenerCounts["listener"]; readonly listener: Listener }[] = [];
+/** What both listeners show and serve. */
+export interface Served {
+  readonly config: Config;
+  readonly observers: Observers;
+  readonly journal: Journal;
+  readonly threads: StepThreads;
+  readonly steps: Steps;
+  readonly orders: Orders;
+  readonly access: Access;
+  readonly readiness: () => Readiness;
+}
 
-  constructor(config: Config, onFault: OnFault) {
-    this.#config = config;
-    this.#common = {
-      allowedHosts: config.ALLOWED_HOSTS ?? [],
-      keepAliveTimeoutMs: config.KEEP_ALIVE_TIMEOUT_MS,
-      headersTimeoutMs: config.HEADERS_TIMEOUT_MS,
-      requestTimeoutMs: config.REQUEST_TIMEOUT_MS,
-      onFault,
-    };
-  }
+/** Throws `ListenError`. */
+export function openPublicListener(served: Served, rateClock: StartOptions["rateClock"]): Promise<Listener> {
+  const { config, observers, journal, orders, access } = served;
+  const simulated = isSimulated(config);
+  const app = publicApp(
+    {
+      orderService: orders.orderService,
+      journal,
+      simulated,
+      traces: observers.tracing !== undefined ? "spans" : simulated ? "log" : "calls",
+      onRefused: observers.onRefused,
+      ...(access.apiKeys !== undefined && { keys: access.apiKeys }),
+      ...(config.RATE_LIMIT !== undefined && { buckets: new TokenBuckets(config.RATE_LIMIT, rateClock) }),
+    },
+    served.readiness,
+    observers.onFault,
+  );
+  return listenAt(served, app, {
+    name: "PORT",
+    host: config.HOST,
+    port: config.PORT,
+    anyNameFromOutside: true,
+    limits: { max: config.MAX_CONNECTIONS, maxPerAddress: config.MAX_CONNECTIONS_PER_ADDRESS, unreadMs: config.REQUEST_TIMEOUT_MS },
+  });
+}
 
-  /** Throws `ListenError`. */
-  openPublic(app: Express): Promise<Listener> {
-    const { HOST: host, PORT: port, MAX_CONNECTIONS: max, MAX_CONNECTIONS_PER_ADDRESS: maxPerAddress } = this.#config;
-    const limits = { max, maxPerAddress, unreadMs: this.#config.REQUEST_TIMEOUT_MS };
-    return this.#open("public", { name: "PORT", host, port, app, anyNameFromOutside: true, limits });
-  }
+/** `stickBegun`: the shared word in which the step `stick` counts its starts. Throws `ListenError`. */
+export async function openAdminListener(
+  served: Served,
+  publicListener: Listener,
+  inspector: ThreadInspector,
+  stickBegun: SharedArrayBuffer,
+  backupDirectory: string | undefined,
+): Promise<{ readonly listener: Listener; readonly live: LiveFeed }> {
+  const { config, observers, journal, threads, steps, orders, access } = served;
+  const { log, metrics, traces, tracing, onFault } = observers;
+  const { compensator, webhooks } = orders;
+  const sources = {
+    threads,
+    orderService: orders.orderService,
+    capacities: steps.capacities,
+    circuitState: (step: StepName) => steps.providers[step]?.circuit.state ?? "closed",
+    backlog: recentBacklog(journal),
+    ...(webhooks !== undefined && {
+      webhooks: {
+        origin: new URL(config.WEBHOOK_URL as string).origin,
+        state: () => webhooks.state(),
+        resume: () => webhooks.resume(),
+      },
+    }),
+    onFault,
+  };
+  const store = storeOf(config.JOURNAL);
+  const live = new LiveFeed(observers.live, {
+    ...sources,
+    longSteps: new LongSteps(threads),
+    simulated: isSimulated(config),
+    ...(store === "postgres" && { node: config.NODE_NAME }),
+    apiPort: publicListener.port,
+  });
+  const countsOf = (listener: ListenerCounts["listener"], { connections }: Listener, keys: AccessKeys | undefined): ListenerCounts => ({
+    listener,
+    open: connections.open,
+    closed: connections.closed,
+    unauthorized: keys?.refused ?? 0,
+  });
+  const app = adminApp({
+    ...sources,
+    ...(access.adminKeys !== undefined && { keys: access.adminKeys }),
+    readiness: served.readiness,
+    metrics,
+    live,
+    admission: orders.admission,
+    listeners: () => [countsOf("public", publicListener, access.apiKeys), countsOf("admin", listener, access.adminKeys)],
+    journalHealthy: () => journal.healthy,
+    ...(tracing !== undefined && { spansDropped: tracing.dropped }),
+    diagnosis: { traces, inspector },
+    journal,
+    compensator,
+    backups: { ...(backupDirectory !== undefined && { directory: backupDirectory }), store },
+    onSettled: ({ id, orderId, attempt, step, note }) => {
+      log.warn({ compensation: id, order_id: orderId, attempt, step, note }, "a compensation was settled by hand");
+      webhooks?.notify();
+    },
+    onConfirmed: () => orders.notify(),
+    onRedelivered: () => webhooks?.notify(),
+    onAction: (fields) => log.info(fields, "an operator acted"),
+    onRefused: observers.onRefused,
+    ...(isSimulated(config) && { sticking: new StuckThreads(steps.runner, stickBegun) }),
+  });
+  const listener = await listenAt(served, app, {
+    name: "ADMIN_PORT",
+    host: config.ADMIN_HOST,
+    port: config.ADMIN_PORT,
+    anyNameFromOutside: false,
+    limits: { max: MAX_ADMIN_CONNECTIONS },
+  });
+  return { listener, live };
+}
 
-  /** Throws `ListenError`. */
-  openAdmin(app: Express): Promise<Listener> {
-    const { ADMIN_HOST: host, ADMIN_PORT: port } = this.#config;
-    const limits = { max: MAX_ADMIN_CONNECTIONS };
-    return this.#open("admin", { name: "ADMIN_PORT", host, port, app, anyNameFromOutside: false, limits });
-  }
+function isSimulated(config: Config): boolean {
+  return Object.keys(providerUrlsOf(config)).length === 0;
+}
 
-  /** What the open listeners have counted, with the keys of their clients. */
-  counts({ adminKeys, apiKeys }: Pick<Access, "adminKeys" | "apiKeys">): ListenerCounts[] {
-    return this.#opened.map(({ name, listener: { connections } }) => {
-      const keys = name === "public" ? apiKeys : adminKeys;
-      return { listener: name, open: connections.open, closed: connections.closed, unauthorized: keys?.refused ?? 0 };
-    });
-  }
-
-  async #open(name: ListenerCounts["listener"], own: Omit<ListenOptions, keyof Common>): Promise<Listener> {
-    const listener = await listen({ ...this.#common, ...own });
-    this.#opened.push({ name, listener });
-    return listener;
-  }
+function listenAt(
+  { config, observers }: Served,
+  app: Express,
+  own: Pick<ListenOptions, "name" | "host" | "port" | "anyNameFromOutside" | "limits">,
+): Promise<Listener> {
+  return listen({
+    ...own,
+    app,
+    allowedHosts: config.ALLOWED_HOSTS ?? [],
+    keepAliveTimeoutMs: config.KEEP_ALIVE_TIMEOUT_MS,
+    headersTimeoutMs: config.HEADERS_TIMEOUT_MS,
+    requestTimeoutMs: config.REQUEST_TIMEOUT_MS,
+    onFault: observers.onFault,
+  });
 }

@@ -14,8 +14,8 @@ export function usableMemory(): number {
 }
 
 /**
- * Throws `ConfigError` where so many threads do not fit into `bytes` of memory. The threads of the exclusive pool start with the first order that
- * computes, so too many of them would end the process in the middle of orders.
+ * Throws `ConfigError` where so many threads do not fit into `bytes` of memory. Those of the exclusive pool start with the first order that
+ * computes, so the process would end in the middle of orders.
  */
 export function requireMemory({ THREADS: shared, CPU_THREADS: exclusive }: Pick<Config, "THREADS" | "CPU_THREADS">, bytes: number): void {
   const usableMib = Math.floor(bytes / MIB);

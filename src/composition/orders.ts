@@ -1,51 +1,52 @@
 import type { KeyObject } from "node:crypto";
-import type { Logger } from "pino";
+import { stuckWarning } from "../admin/stuck-warning.ts";
+import { Admission } from "../admission/admission.ts";
 import type { Config } from "../config.ts";
 import { ClockWatch } from "../journal/clock-watch.ts";
 import { housekeeping } from "../journal/housekeeping.ts";
 import type { Journal } from "../journal/journal.ts";
 import { JournalOpenError } from "../journal/journal-open-error.ts";
-import { Compensator, type CompensatorOptions } from "../orders/compensator.ts";
-import type { OnFault } from "../orders/faults.ts";
+import { Compensator } from "../orders/compensator.ts";
 import { JournalUnavailable } from "../orders/order-journal.ts";
-import { OrderService, type OrderServiceOptions } from "../orders/order-service.ts";
+import { OrderService } from "../orders/order-service.ts";
+import { Pipeline } from "../orders/pipeline.ts";
 import { recover } from "../orders/recovery.ts";
-import type { StepName } from "../orders/steps.ts";
 import { Periodic } from "../periodic.ts";
 import { WebhookDelivery } from "../webhooks/delivery.ts";
+import type { Observers } from "./observers.ts";
+import type { Steps } from "./steps.ts";
+import type { StepThreads } from "./threads.ts";
 
 // Of the rows that other nodes added, or gave back at their end, nobody tells. A look costs the server a commit.
 const LOOK_MS = 1_000;
 
-export interface OrdersParts
-  extends Required<Pick<CompensatorOptions, "runner" | "providers" | "onTried">>,
-    Pick<CompensatorOptions, "onRetried">,
-    Required<Pick<OrderServiceOptions, "pipeline" | "gate" | "onEnded">> {
-  readonly config: Config;
-  readonly log: Logger;
-  readonly journal: Journal;
-  readonly webhookSecrets: readonly KeyObject[];
-  readonly onPhase: (phase: string) => void;
-  readonly onFault: OnFault;
-}
-
-/** All that works on the journal: orders, their compensations, the delivery of their events, the deletion of old rows. Main thread only. */
+/** All that works on the journal: orders, their compensations, the delivery of their events, the deletion of old rows. */
 export class Orders {
+  readonly admission: Admission;
   readonly orderService: OrderService;
   readonly compensator: Compensator;
   /** Absent where no receiver is configured. */
   readonly webhooks: WebhookDelivery | undefined;
-  readonly #parts: OrdersParts;
+  readonly #config: Config;
+  readonly #observers: Observers;
+  readonly #journal: Journal;
   readonly #clock = new ClockWatch();
-  readonly #keeping: Periodic;
-  /** Looks for rows of other nodes. */
-  readonly #looking: Periodic | undefined;
+  /** What is done again and again. */
+  readonly #periodic: readonly Periodic[];
 
   /** Takes, retries and delivers nothing before `start`. */
-  constructor(parts: OrdersParts) {
-    const { config, log, journal, webhookSecrets: secrets, onFault } = parts;
-    const { runner, pipeline, gate, providers, onEnded, onTried, onRetried } = parts;
-    this.#parts = parts;
+  constructor(
+    config: Config,
+    observers: Observers,
+    journal: Journal,
+    threads: StepThreads,
+    { runner, capacities, providers }: Steps,
+    secrets: readonly KeyObject[],
+  ) {
+    const { log, metrics, tracing, onFault } = observers;
+    this.#config = config;
+    this.#observers = observers;
+    this.#journal = journal;
     const isClockRight = (nowMs: number) => this.#clock.isRight(nowMs);
     this.webhooks =
       config.WEBHOOK_URL === undefined
@@ -57,66 +58,93 @@ export class Orders {
       journal,
       providers,
       timeoutMs: config.COMPENSATION_TIMEOUT_MS,
-      onTried,
-      ...(onRetried !== undefined && { onRetried }),
+      onTried: (step, done) => metrics.compensationTried(step, done),
+      ...(tracing !== undefined && { onRetried: tracing.compensationRetried }),
       onStored,
-      onDown: (step, down) => logDown(log, step, down),
+      onDown: (step, down) =>
+        down
+          ? log.warn({ step }, "the provider takes no compensations: probing it with one at a time")
+          : log.info({ step }, "the provider takes compensations again"),
       onFault,
+    });
+    const pipeline = new Pipeline(runner, capacities, providers);
+    this.admission = new Admission({
+      capacities: Object.values(capacities),
+      exclusive: threads.exclusive,
+      computingBehind: () => pipeline.computingBehind,
+      inFlight: () => this.orderService.inFlight,
+      maxInFlight: config.MAX_IN_FLIGHT,
+      orderTimeoutMs: config.ORDER_TIMEOUT_MS,
     });
     this.orderService = new OrderService({
       pipeline,
-      gate,
+      gate: this.admission,
       journal,
       compensator: this.compensator,
       ...(journal.cluster !== undefined && { otherNodes: journal.cluster.others }),
       orderTimeoutMs: config.ORDER_TIMEOUT_MS,
       maxInFlight: config.MAX_IN_FLIGHT,
       onStored,
-      onEnded,
+      onEnded: observers.onOrderEnded,
       onFault,
     });
+    observers.faults.orderFields = (orderId) => this.orderService.fieldsOf(orderId);
     if (journal.cluster !== undefined) journal.cluster.onLifeEnded = () => this.orderService.closedElsewhere();
-    this.#looking = journal.cluster && new Periodic(LOOK_MS, async () => this.#look());
-    this.#keeping = housekeeping({
-      journal,
-      ...(config.RETENTION_DAYS !== undefined && { retentionDays: config.RETENTION_DAYS }),
-      isClockRight,
-      onClock: (isRight) => logClock(log, isRight),
-      onFault,
-    });
+    this.#periodic = [
+      stuckWarning({ journal, warn: (fields, message) => log.warn(fields, message), onFault }),
+      housekeeping({
+        journal,
+        ...(config.RETENTION_DAYS !== undefined && { retentionDays: config.RETENTION_DAYS }),
+        isClockRight,
+        onClock: (isRight) =>
+          log.info(
+            isRight
+              ? "the clock is steady: what is old is deleted again"
+              : "nothing is deleted or given up by its age until the clock has been steady for an hour",
+          ),
+        onFault,
+      }),
+      ...(journal.cluster === undefined ? [] : [new Periodic(LOOK_MS, async () => this.notify())]),
+    ];
   }
 
-  #look(): void {
+  /** Rows may have become due that nobody here has written. */
+  notify(): void {
     this.compensator.notify();
     this.webhooks?.notify();
   }
 
-  /** Closes what the last run left open, and takes orders from then on. Gives how many it closed. Throws `JournalOpenError` when they cannot be closed. */
+  /** Takes orders once what the last run left open is closed; gives how many that were. Throws `JournalOpenError`. */
   async start(): Promise<number> {
-    const { config, log, onPhase } = this.#parts;
-    onPhase("closing the orders that the last run left open");
-    const interrupted = await this.#recover().catch((error: unknown) => {
-      throw error instanceof JournalUnavailable ? new JournalOpenError(config.JOURNAL, error.message) : error;
-    });
-    if (interrupted > 0) log.warn({ orders: interrupted }, "closed orders that the last run left open; they are being compensated");
+    const interrupted = await this.#recover();
+    if (interrupted > 0)
+      this.#observers.log.warn({ orders: interrupted }, "closed orders that the last run left open; they are being compensated");
     this.compensator.start();
     this.webhooks?.start();
-    this.#keeping.start();
-    this.#looking?.start();
+    for (const periodic of this.#periodic) periodic.start();
+    this.admission.start();
     this.orderService.open();
     // Counting many takes a while, for which no order waits.
     void this.#tellWhatIsHeld();
     return interrupted;
   }
 
-  async #tellWhatIsHeld(): Promise<void> {
-    const { log, journal, onFault } = this.#parts;
+  async #recover(): Promise<number> {
     try {
-      const { restoredMs = 0, orders, compensations } = await journal.restore();
+      await this.#clock.ask(this.#journal);
+      return await recover(this.#journal);
+    } catch (error) {
+      throw error instanceof JournalUnavailable ? new JournalOpenError(this.#config.JOURNAL, error.message) : error;
+    }
+  }
+
+  async #tellWhatIsHeld(): Promise<void> {
+    const { log, onFault } = this.#observers;
+    try {
+      const { restoredMs = 0, orders, compensations } = await this.#journal.restore();
       if (compensations === 0) return;
-      const fields = { restored_at: new Date(restoredMs).toISOString(), orders, compensations };
       log.warn(
-        fields,
+        { restored_at: new Date(restoredMs).toISOString(), orders, compensations },
         "held since a restore, nothing of it goes on until it is confirmed: see GET /restore and POST /restore/confirm on the admin listener",
       );
     } catch (error) {
@@ -124,27 +152,11 @@ export class Orders {
     }
   }
 
-  async #recover(): Promise<number> {
-    const { journal } = this.#parts;
-    await this.#clock.ask(journal);
-    return recover(journal);
-  }
-
   /** Stops compensations and deliveries. Resolves when none of their calls is under way. */
   async close(): Promise<void> {
-    await this.#keeping.stop();
-    await this.#looking?.stop();
+    for (const periodic of this.#periodic) await periodic.stop();
     await this.compensator.stop();
     await this.webhooks?.stop();
+    this.admission.stop();
   }
-}
-
-function logClock(log: Logger, isRight: boolean): void {
-  if (isRight) log.info("the clock is steady: what is old is deleted again");
-  else log.info("nothing is deleted or given up by its age until the clock has been steady for an hour");
-}
-
-function logDown(log: Logger, step: StepName, down: boolean): void {
-  if (down) log.warn({ step }, "the provider takes no compensations: probing it with one at a time");
-  else log.info({ step }, "the provider takes compensations again");
 }

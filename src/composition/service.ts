@@ -5,9 +5,9 @@ import type { Listener } from "../http/listener.ts";
 import type { Journal } from "../journal/journal.ts";
 import type { Compensator } from "../orders/compensator.ts";
 import type { OrderService } from "../orders/order-service.ts";
-import type { ProviderHealthOptions } from "../orders/provider-health.ts";
 import type { StepName } from "../orders/steps.ts";
 import type { Capacity } from "../threads/index.ts";
+import type { ProviderHealthSettings } from "./steps.ts";
 import type { StepThreads } from "./threads.ts";
 
 /** The running service, for whoever started it. */
@@ -40,7 +40,7 @@ export interface StartOptions {
   /** What the start does next, for an operator who wonders why it takes long. */
   readonly onPhase?: (phase: string) => void;
   /** For tests and benchmarks that compare. */
-  readonly providerHealth?: Pick<ProviderHealthOptions, "opensAfter" | "maxTries">;
+  readonly providerHealth?: ProviderHealthSettings;
   /** Called when the contents of the journal are in doubt: the process has to end. */
   readonly onFatal: (reason: string) => void;
 }

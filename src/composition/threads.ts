@@ -1,40 +1,36 @@
 import type { WorkerSettings } from "../../workers/settings.ts";
 import type { Config } from "../config.ts";
-import type { FaultLog } from "../fault-log.ts";
 import { ORDER_CAUSES } from "../orders/cancel-cause.ts";
 import { MAX_COMPENSATING } from "../orders/compensation-call.ts";
-import type { SpanData } from "../orders/span-data.ts";
 import { STEP_CODECS } from "../orders/step-task.ts";
 import { parseThreadNews } from "../telemetry/thread-news.ts";
-import { type DefinedTasks, openThreads, type TaskTable, type Threads, type ThreadsOptions } from "../threads/index.ts";
-import { waitingOf } from "./capacities.ts";
+import { type CapacityOptions, type DefinedTasks, openThreads, type TaskTable, type Threads } from "../threads/index.ts";
+import type { Observers } from "./observers.ts";
 import type { StartOptions } from "./service.ts";
 
 const WORKER_FILE = new URL("../../workers/main.ts", import.meta.url);
 // Room on the cancel board for steps that are no client's order: those of compensations, of retries by hand and of the chaos routes.
 const EXTRA_GROUPS = MAX_COMPENSATING + 64;
+// Of the deadline. About what the simulated providers take of the default one.
+const ASSUMED_HOLD_SHARE = 1 / 20;
 
 export type StepThreads = Threads<TaskTable, (typeof ORDER_CAUSES)[number]>;
 
-export interface StepThreadsParts extends Pick<ThreadsOptions, "onReplaced"> {
-  readonly options: Pick<StartOptions, "workerFile" | "exclusiveAtStart">;
-  readonly settings: WorkerSettings;
-  readonly faults: FaultLog;
-  /** The log fields of the request behind an order. A step knows only its order. */
-  readonly orderFields: (orderId: unknown) => object;
-  /** Spans of steps that have ended, of orders that are sampled. */
-  readonly onSpans: (spans: readonly SpanData[]) => void;
+/** The options of every wait for a capacity or for a thread of the exclusive pool. */
+export function waitingOf({ ORDER_TIMEOUT_MS }: Config): CapacityOptions {
+  return { endsHopelessWaits: true, assumedMs: ORDER_TIMEOUT_MS * ASSUMED_HOLD_SHARE, halfLifeMs: ORDER_TIMEOUT_MS };
 }
 
-/** Starts the threads that run steps. Rejects when they cannot be started. Main thread only. */
+/** Starts the threads that run steps. Rejects when they cannot be started. */
 export function startStepThreads(
   config: Config,
-  { options: { workerFile, exclusiveAtStart = false }, settings, faults, orderFields, onSpans, ...more }: StepThreadsParts,
+  { faults, tracing, onFault, onReplaced }: Observers,
+  { workerFile, exclusiveAtStart = false }: Pick<StartOptions, "workerFile" | "exclusiveAtStart">,
+  settings: Omit<WorkerSettings, "tracing">,
 ): Promise<StepThreads> {
   return openThreads<DefinedTasks, (typeof ORDER_CAUSES)[number]>({
-    ...more,
     file: workerFile ?? WORKER_FILE,
-    settings,
+    settings: { ...settings, tracing: tracing !== undefined } satisfies WorkerSettings,
     shared: config.THREADS,
     exclusive: config.CPU_THREADS,
     exclusiveOnDemand: !exclusiveAtStart,
@@ -47,10 +43,11 @@ export function startStepThreads(
     maxWaiting: Number.MAX_SAFE_INTEGER,
     onMessage(value) {
       const news = parseThreadNews(value);
-      if (news?.type === "spans") onSpans(news.spans);
-      else if (news?.type === "log") faults.line(news.level, news.message, { ...news.fields, ...orderFields(news.fields.order_id) });
+      if (news?.type === "spans") tracing?.spansEnded(news.spans);
+      else if (news?.type === "log") faults.line(news.level, news.message, news.fields);
       else faults.line("warn", "a step thread posted what nobody expects", {});
     },
-    onFault: faults.report.bind(faults),
+    onReplaced,
+    onFault,
   });
 }

@@ -24,14 +24,25 @@ const MAX_SHOWN = 16;
 // More than the ten seconds that a page shows, at a mark every 50 ms.
 const MAX_MARKS = 256;
 
+interface Mark {
+  readonly lastId: number;
+  readonly atMs: number;
+}
+
+interface Shown {
+  readonly step: RunningTask;
+  readonly sinceMs: number;
+}
+
 /**
- * Some of the long steps, for whoever looks. A step carries no time of its own: ids grow, so whoever notes the last id now
- * and then knows later how old a step is at least. Steps cost nothing by this, whether somebody looks or not. Main thread only.
+ * Some of the long steps, for whoever looks. Ids grow, so whoever notes the last id now and then knows later how old a step is at least: a
+ * step carries no time of its own, and costs nothing by this.
  */
 export class LongSteps {
   readonly #steps: UnsettledSteps;
-  readonly #marks: Mark[] = [];
-  readonly #pools = [new LongStepsOfPool(this.#marks, false), new LongStepsOfPool(this.#marks, true)];
+  #marks: Mark[] = [];
+  /** Those that wait, and those that compute, for each pool has its own. */
+  #shown: readonly (readonly Shown[])[] = [[], []];
 
   constructor(steps: UnsettledSteps) {
     this.#steps = steps;
@@ -45,57 +56,27 @@ export class LongSteps {
 
   /** Nobody looks any more. */
   forget(): void {
-    this.#marks.length = 0;
-    for (const pool of this.#pools) pool.forget();
+    this.#marks = [];
+    this.#shown = [[], []];
   }
 
-  /**
-   * Of each pool those that were given before and still run; in the places that became free the oldest, and in half of these the
-   * youngest: where many run for long, the oldest alone would all be about to end.
-   */
+  /** Of each pool those given before, and in free places the oldest and the youngest: the oldest alone would all soon end. */
   sample(nowMs = monotonicMs()): LongStep[] {
-    const unsettled = this.#steps.unsettled();
-    return this.#pools.flatMap((pool) => pool.sample(unsettled, nowMs));
-  }
-}
-
-interface Mark {
-  readonly lastId: number;
-  readonly atMs: number;
-}
-
-interface Shown {
-  readonly step: RunningTask;
-  readonly sinceMs: number;
-}
-
-class LongStepsOfPool {
-  readonly #marks: readonly Mark[];
-  readonly #computes: boolean;
-  #shown: Shown[] = [];
-
-  constructor(marks: readonly Mark[], computes: boolean) {
-    this.#marks = marks;
-    this.#computes = computes;
-  }
-
-  forget(): void {
-    this.#shown = [];
-  }
-
-  sample(unsettled: readonly RunningTask[], nowMs: number): LongStep[] {
-    this.#shown = this.#shown.filter(({ step }) => !step.settled);
-    const isShown = new Set(this.#shown.map(({ step }) => step));
     const lastLong = this.#marks.findLast(({ atMs }) => atMs <= nowMs - LONG_MS)?.lastId ?? 0;
-    const free = MAX_SHOWN - this.#shown.length;
-    const oldest = new Foremost(Math.ceil(free / 2), (a, b) => a.serial - b.serial);
-    const youngest = new Foremost(Math.floor(free / 2), (a, b) => b.serial - a.serial);
-    for (const step of unsettled) {
-      if ((step.options?.on === "exclusive") !== this.#computes) continue;
-      if (step.serial <= lastLong && step.threadId !== undefined && !isShown.has(step)) youngest.offer(oldest.offer(step));
-    }
-    for (const step of [...oldest.steps, ...youngest.steps]) this.#shown.push({ step, sinceMs: this.#startOf(step) });
-    return this.#shown.flatMap(({ step: { name: task, input, threadId }, sinceMs }) => {
+    const long = this.#steps.unsettled().filter(({ serial, threadId }) => serial <= lastLong && threadId !== undefined);
+    this.#shown = this.#shown.map((before, pool) => {
+      const shown = before.filter(({ step }) => !step.settled);
+      const isShown = new Set(shown.map(({ step }) => step));
+      const free = MAX_SHOWN - shown.length;
+      const oldest = new Foremost(Math.ceil(free / 2), (a, b) => a.serial - b.serial);
+      const youngest = new Foremost(Math.floor(free / 2), (a, b) => b.serial - a.serial);
+      for (const step of long) {
+        const computes = step.options?.on === "exclusive";
+        if (computes === (pool === 1) && !isShown.has(step)) youngest.offer(oldest.offer(step));
+      }
+      return [...shown, ...[...oldest.steps, ...youngest.steps].map((step) => ({ step, sinceMs: this.#startOf(step) }))];
+    });
+    return this.#shown.flat().flatMap(({ step: { name: task, input, threadId }, sinceMs }) => {
       // Lost with its thread, it waits to be run again.
       if (threadId === undefined) return [];
       const { orderId, attempt } = input as AttemptInput;

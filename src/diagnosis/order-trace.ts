@@ -15,10 +15,7 @@ interface Spot {
   readonly ts: number;
 }
 
-/**
- * Turns ended orders and replaced threads into trace events. The events are not sorted by time: the viewer sorts them. Main thread
- * only.
- */
+/** Turns ended orders and replaced threads into trace events, which the viewer sorts by time. */
 export class OrderTrace {
   readonly #pid: number;
   readonly #emit: (event: TraceEvent) => void;
@@ -50,15 +47,7 @@ export class OrderTrace {
   replaced(thread: NamedThread, reason: string, atMs: number): void {
     this.#tracks.learn(thread);
     const tid = this.#tracks.trackOf(thread.id);
-    this.#timed({
-      ph: "i",
-      s: "t",
-      cat: "thread",
-      name: `thread replaced: ${reason}`,
-      tid,
-      ts: inUs(atMs),
-      args: { thread: thread.id, reason },
-    });
+    this.#moment("thread", `thread replaced: ${reason}`, { tid, ts: inUs(atMs) }, { thread: thread.id, reason });
   }
 
   /** Emits a moment of the whole trace. */
@@ -82,7 +71,7 @@ export class OrderTrace {
     if (threadId === undefined) return undefined;
     if (startUs === undefined) {
       // Lost with its thread: only that thread knew when the step began.
-      this.#timed({ ph: "i", s: "t", cat: "lost", name: `${name}: lost`, tid: this.#tracks.trackOf(threadId), ts: endUs, args });
+      this.#moment("lost", `${name}: lost`, { tid: this.#tracks.trackOf(threadId), ts: endUs }, args);
       return undefined;
     }
     const cat = this.#tracks.poolOf(threadId) === "exclusive" ? "computing" : "waiting";
@@ -104,16 +93,12 @@ export class OrderTrace {
     spots: readonly (Spot | undefined)[],
     about: object,
   ): void {
-    const failed = cause === "sibling_failed" ? steps.findIndex((step) => isFailure(step) && step.endedAtMs === atMs) : -1;
+    const failed =
+      cause === "sibling_failed"
+        ? steps.findIndex(({ outcome, endedAtMs }) => /failed|lost/.test(outcome.status) && endedAtMs === atMs)
+        : -1;
     const from = spots[failed] ?? { tid: MAIN_TRACK, ts: inUs(atMs) };
-    this.#timed({
-      ph: "i",
-      s: "t",
-      cat: "cancel",
-      name: `cancel: ${cause}`,
-      ...from,
-      args: { ...about, by: steps[failed]?.name ?? "main" },
-    });
+    this.#moment("cancel", `cancel: ${cause}`, from, { ...about, by: steps[failed]?.name ?? "main" });
     for (const [index, { name, outcome, endedAtMs }] of steps.entries()) {
       if (outcome.status !== "canceled") continue;
       const at = spots[index] ?? { tid: MAIN_TRACK, ts: inUs(endedAtMs) };
@@ -122,9 +107,13 @@ export class OrderTrace {
       const args = { ...about, step: name, cause, took_us: Math.max(0, Math.round((endedAtMs - atMs) * 1e3)) };
       const id = this.#nextId();
       this.#timed({ ph: "s", cat: "cancel", name: "cancel", id, ...from, args });
-      this.#timed({ ph: "i", s: "t", cat: "cancel", name: `${name} canceled: ${cause}`, ...to, args });
+      this.#moment("cancel", `${name} canceled: ${cause}`, to, args);
       this.#timed({ ph: "f", bp: "e", cat: "cancel", name: "cancel", id, ...to, args });
     }
+  }
+
+  #moment(cat: string, name: string, at: Spot, args: Readonly<Record<string, unknown>>): void {
+    this.#timed({ ph: "i", s: "t", cat, name, ...at, args });
   }
 
   #async(cat: string, name: string, startUs: number, endUs: number, args: Readonly<Record<string, unknown>>): void {
@@ -149,20 +138,7 @@ function inUs(ms: number): number {
   return Math.floor(ms * 1e3);
 }
 
-function isFailure({ outcome }: StepReport): boolean {
-  return outcome.status === "failed" || outcome.status === "lost";
-}
-
 function outcomeArgs({ outcome, threadId }: StepReport): object {
-  const thread = { thread: threadId, status: outcome.status };
-  switch (outcome.status) {
-    case "failed":
-      return { ...thread, detail: outcome.kind };
-    case "canceled":
-      return { ...thread, detail: outcome.cause };
-    case "lost":
-      return { ...thread, detail: outcome.reason };
-    default:
-      return thread;
-  }
+  const detail = "cause" in outcome ? outcome.cause : "kind" in outcome ? outcome.kind : "reason" in outcome ? outcome.reason : undefined;
+  return { thread: threadId, status: outcome.status, ...(detail !== undefined && { detail }) };
 }

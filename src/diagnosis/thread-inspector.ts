@@ -1,7 +1,5 @@
 import { startCpuProfile } from "node:v8";
-import { type CancelScope, pause } from "../threads/index.ts";
-import { cpuProfileOf, mendProfile } from "./cpu-profile.ts";
-import { type InspectableThreads, type InspectedThread, ThreadUnavailable } from "./inspected-thread.ts";
+import { CancelScope, pause, type Threads } from "../threads/index.ts";
 
 /** The id of the main thread in Node. */
 export const MAIN_THREAD = 0;
@@ -9,12 +7,23 @@ export const MAIN_THREAD = 0;
 /** A profile is being taken already. One at a time, because it slows the service down. */
 export class InspectorBusy extends Error {}
 
-/** CPU profiles of any thread but the journal's. Main thread only. */
+/** The thread cannot be inspected. The message is for operators. */
+export class ThreadUnavailable extends Error {
+  /** `unknown`: no thread has that id. `ended`: it has ended meanwhile. */
+  readonly reason: "unknown" | "ended";
+
+  constructor(reason: ThreadUnavailable["reason"], message: string) {
+    super(message);
+    this.reason = reason;
+  }
+}
+
+/** CPU profiles of any thread but the journal's. */
 export class ThreadInspector {
-  readonly #threads: InspectableThreads;
+  readonly #threads: Pick<Threads, "worker">;
   #busy = false;
 
-  constructor(threads: InspectableThreads) {
+  constructor(threads: Pick<Threads, "worker">) {
     this.#threads = threads;
   }
 
@@ -23,11 +32,12 @@ export class ThreadInspector {
     return this.#busy;
   }
 
-  /** The text of a `.cpuprofile` over `ms`, or less where `stop` is canceled before. Rejects with `InspectorBusy` or `ThreadUnavailable`. */
+  /** The text of a `.cpuprofile` over `ms`, or until `stop` is canceled. Rejects with `InspectorBusy` or `ThreadUnavailable`. */
   async cpuProfile(threadId: number, ms: number, stop: CancelScope): Promise<string> {
-    this.#take();
+    if (this.#busy) throw new InspectorBusy("a profile is being taken, and there is one at a time");
+    this.#busy = true;
     try {
-      if (threadId !== MAIN_THREAD) return mendProfile(await cpuProfileOf(this.#find(threadId), ms, stop));
+      if (threadId !== MAIN_THREAD) return mendProfile(await this.#profileOf(threadId, ms, stop));
       const profile = startCpuProfile();
       await pause(ms, stop);
       return mendProfile(profile.stop());
@@ -36,14 +46,41 @@ export class ThreadInspector {
     }
   }
 
-  #find(id: number): InspectedThread {
+  /** Node interrupts the thread, so it may compute without returning to its event loop. */
+  async #profileOf(id: number, ms: number, stop: CancelScope): Promise<string> {
     const worker = this.#threads.worker(id);
     if (worker === undefined) throw new ThreadUnavailable("unknown", `no thread of the pools has the id ${id}`);
-    return { id, worker };
+    const hasEnded = new ThreadUnavailable("ended", `thread ${id} has ended meanwhile`);
+    const { promise: ended, reject } = Promise.withResolvers<never>();
+    // The thread may end while nobody waits for its profile.
+    ended.catch(() => {});
+    const over = new CancelScope();
+    const link = over.link(stop);
+    const onExit = () => {
+      reject(hasEnded);
+      over.cancel("shutdown");
+    };
+    worker.once("exit", onExit);
+    try {
+      const profile = await Promise.race([worker.startCpuProfile(), ended]);
+      await pause(ms, over);
+      return await Promise.race([profile.stop(), ended]);
+    } catch (error) {
+      throw (error as NodeJS.ErrnoException).code === "ERR_WORKER_NOT_RUNNING" ? hasEnded : error;
+    } finally {
+      worker.off("exit", onExit);
+      link.unsubscribe();
+    }
   }
+}
 
-  #take(): void {
-    if (this.#busy) throw new InspectorBusy("a profile is being taken, and there is one at a time");
-    this.#busy = true;
-  }
+// A function's name and the field after it. Only the names of regular expressions have characters that JSON must escape.
+const REGEXP_NAME = /("functionName":")(RegExp: .*?)(","lineNumber":)/gs;
+
+/** Makes valid JSON of a profile that V8 has written: V8 does not escape the quotes and backslashes of regular expressions. */
+export function mendProfile(json: string): string {
+  return json.replace(
+    REGEXP_NAME,
+    (_all, before: string, name: string, after: string) => before + JSON.stringify(name).slice(1, -1) + after,
+  );
 }

@@ -1,6 +1,6 @@
 /**
- * One event of Chrome's trace-event format: the part that this project uses. `ts` and `dur` are whole microseconds on the clock of
- * `monotonicMs`. Perfetto truncates fractions, so adjacent slices with fractions could overlap.
+ * One event of Chrome's trace-event format, as far as it is used here. `ts` and `dur` are whole microseconds on the clock of `monotonicMs`:
+ * Perfetto truncates fractions, so adjacent slices could overlap.
  */
 export type TraceEvent =
   /** Names a track (`pid`, `tid`) or sets its position. */

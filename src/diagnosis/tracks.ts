@@ -9,7 +9,7 @@ export interface NamedThread {
 /** Lists the threads that are up. */
 export type ThreadDirectory = () => readonly NamedThread[];
 
-/** The track of the main thread. Smaller numbers are thread ids, which count all threads ever started. Perfetto reserves 0 for an idle CPU. */
+/** The track of the main thread. Smaller numbers are thread ids, which count all threads ever started; 0 is Perfetto's. */
 export const MAIN_TRACK = 999_999;
 /** Between the tracks of one thread. */
 const LANE_STEP = 1_000_000;
@@ -17,9 +17,8 @@ const LANE_STEP = 1_000_000;
 const MAX_LANES = 200;
 
 /**
- * The tracks of a trace: one for the main thread, and one or more for each OS thread. Perfetto drops a slice that overlaps another slice of its
- * track without being nested in it, and a thread carries many waiting steps at one time. So a thread has several tracks, its lanes, and a step
- * takes the first free one. Main thread only.
+ * The tracks of a trace: one for the main thread, and for each OS thread as many lanes as it carries steps at one time, for Perfetto drops
+ * a slice that overlaps another of its track.
  *
  * Rejected: async slices ("b" and "e"), which may overlap. Perfetto shows them beside the threads and cannot bind an arrow to them.
  */

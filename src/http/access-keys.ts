@@ -1,7 +1,6 @@
 import { hash, randomBytes } from "node:crypto";
 import { open } from "node:fs/promises";
 import type { Socket } from "node:net";
-import type { Client } from "./client.ts";
 
 /** A key file breaks a rule. The message names the setting, the line and the rule, and quotes nothing that may be a key. */
 export class AccessKeyError extends Error {}
@@ -11,11 +10,11 @@ const HASHED = "sha256:";
 const MIN_KEY_CHARACTERS = 16;
 const RULE = `must be a key of at least ${MIN_KEY_CHARACTERS} visible ASCII characters, or ${HASHED} in small letters and the 64 hexadecimal digits of a key's SHA-256`;
 const WRITABLE_BY_OTHERS = 0o022;
+const NAME_DIGITS = 32;
 
 /**
- * The keys of a listener's clients. It keeps SHA-256 hashes only, and looks a key up by a second hash that includes a secret of this process,
- * so the time of a look-up reveals nothing about the keys. A look-up takes less than a microsecond, however many keys there are. Main
- * thread only.
+ * The keys of a listener's clients, as SHA-256 hashes only. A look-up goes by a second hash with a secret of this process, so its time
+ * reveals nothing of the keys.
  *
  * Rejected: `timingSafeEqual` with each key. It is as safe, and costs 60 ns a key.
  */
@@ -24,7 +23,7 @@ export class AccessKeys {
   readonly #file: string;
   readonly #onRefused: (address: string | undefined) => void;
   readonly #secret = randomBytes(32).toString("hex");
-  #clients: ReadonlyMap<string, Client> = new Map();
+  #clients: ReadonlyMap<string, string> = new Map();
   #reading: Promise<void> = Promise.resolve();
   #refused = 0;
 
@@ -35,8 +34,8 @@ export class AccessKeys {
   }
 
   /**
-   * Reads the file that a setting names. Each line is a key or a key's SHA-256; blank lines and lines that begin with # are skipped.
-   * `onRefused` is told of each request without a valid key, with its client's address. Throws `AccessKeyError`.
+   * Reads the file that a setting names: a key or its SHA-256 on each line that is not blank and no # comment. `onRefused` is told of each
+   * request without a valid key, with its address. Throws `AccessKeyError`.
    */
   static async read(setting: string, file: string, onRefused: (address: string | undefined) => void = () => {}): Promise<AccessKeys> {
     const keys = new AccessKeys(setting, file, onRefused);
@@ -61,8 +60,8 @@ export class AccessKeys {
     return reading;
   }
 
-  /** The client that has this key; undefined for an unknown key. */
-  find(key: string): Client | undefined {
+  /** The name of the client with this key, undefined for an unknown one: a part of its hash, which lasts as long and grants no access. */
+  find(key: string): string | undefined {
     return this.#clients.get(this.#blind(hashOf(key)));
   }
 
@@ -74,30 +73,12 @@ export class AccessKeys {
 
   async #read(): Promise<void> {
     const hashes = await readHashes(this.#setting, this.#file);
-    this.#clients = new Map(hashes.map((digits) => [this.#blind(digits), clientOf(digits)]));
+    this.#clients = new Map(hashes.map((digits) => [this.#blind(digits), digits.slice(0, NAME_DIGITS)]));
   }
 
   #blind(digits: string): string {
     return hash("sha256", this.#secret + digits);
   }
-}
-
-/** The bearer token of an `Authorization` header. */
-export function bearerToken(authorization = ""): string | undefined {
-  return /^bearer +(\S+)$/i.exec(authorization)?.[1];
-}
-
-/** The password of an `Authorization` header of the Basic scheme. */
-export function basicPassword(authorization = ""): string | undefined {
-  const [, credentials = ""] = /^basic +(\S+)$/i.exec(authorization) ?? [];
-  const userAndPassword = Buffer.from(credentials, "base64").toString("utf8");
-  const colon = userAndPassword.indexOf(":");
-  return colon < 0 ? undefined : userAndPassword.slice(colon + 1);
-}
-
-/** A part of a key's hash is the client's name in the journal: it lasts as long as the key, and grants no access. */
-function clientOf(digits: string): Client {
-  return { name: digits.slice(0, 32), high: Number.parseInt(digits.slice(0, 8), 16), low: Number.parseInt(digits.slice(8, 16), 16) };
 }
 
 async function readHashes(setting: string, file: string): Promise<string[]> {

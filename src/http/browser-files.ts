@@ -1,12 +1,11 @@
 import { createHash } from "node:crypto";
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { extname } from "node:path";
 import type { Request, Response } from "express";
+import type { Routes } from "./routes.ts";
 
 /** A file for browsers, in memory. */
 export interface BrowserFile {
-  /** The path within its folder. */
-  readonly name: string;
   /** Media type, without parameters. */
   readonly type: string;
   readonly body: Buffer;
@@ -42,16 +41,42 @@ const OF_PAGES = {
   "X-Frame-Options": "DENY",
 };
 
-/** Reads a file of the package. Its name's extension decides its type. Throws for an extension that is not among `TYPES`. */
-export function readBrowserFile(folder: URL, name: string): BrowserFile {
-  const type = TYPES[extname(name)];
-  if (type === undefined) throw new Error(`${name}: no file for browsers`);
-  return browserFile(name, type, readFileSync(new URL(name, folder)));
+const INDEX = "index.html";
+
+/** The files for browsers in a folder, by their paths in it; read at the first call. */
+export function browserFolder(folder: URL): () => ReadonlyMap<string, BrowserFile> {
+  let files: ReadonlyMap<string, BrowserFile> | undefined;
+  return () => {
+    files ??= new Map(
+      readdirSync(folder, { recursive: true, encoding: "utf8" })
+        .map((path) => path.replaceAll("\\", "/"))
+        .sort()
+        .flatMap((path) => {
+          const type = TYPES[extname(path)];
+          return type === undefined ? [] : [[path, browserFile(type, readFileSync(new URL(path, folder)))] as const];
+        }),
+    );
+    return files;
+  };
 }
 
-/** A file that is generated. */
-export function browserFile(name: string, type: string, body: Buffer): BrowserFile {
-  return { name, type, body, etag: `"${createHash("sha256").update(body).digest("base64url")}"` };
+/** A page, which is the folder's index.html, and its other files, whose paths are the parameter of `others`. */
+export function pageRoutes(page: string, others: string, files: () => ReadonlyMap<string, BrowserFile>): Routes {
+  return {
+    [page]: { get: (request, response) => sendBrowserFile(request, response, files().get(INDEX) as BrowserFile) },
+    [others]: {
+      get: (request, response, next) => {
+        const path = Object.values(request.params).flat().join("/");
+        const file = path === INDEX ? undefined : files().get(path);
+        if (file === undefined) next("route");
+        else sendBrowserFile(request, response, file);
+      },
+    },
+  };
+}
+
+export function browserFile(type: string, body: Buffer): BrowserFile {
+  return { type, body, etag: `"${createHash("sha256").update(body).digest("base64url")}"` };
 }
 
 /** Sends a file, or 304 where the browser has it. Browsers revalidate each time, so they see a new version at once. */

@@ -17,9 +17,9 @@ const MAX_ACCEPT_TURNS = 512;
 const QUIET_TURN_MS = 0.2;
 
 /**
- * Resolves when nobody uses `server` any more: at once where it has no connection, otherwise when no connection is left and requests on their
- * way have arrived, after half a second at the latest, or when `hurry` is aborted. Call it once every answer ends its connection. A connection
- * that is closed under a request loses that request, and the client cannot know whether it was executed.
+ * Resolves when no connection is left and requests on their way have arrived, after half a second at the latest, or when `hurry` is
+ * aborted. Call it once every answer ends its connection: closed under a request, it loses that request, and the client cannot know whether
+ * it was executed.
  */
 export async function untilUnused(server: Server, hurry: AbortSignal): Promise<void> {
   if ((await countOf(server)) === 0) return;
@@ -30,8 +30,8 @@ export async function untilUnused(server: Server, hurry: AbortSignal): Promise<v
 }
 
 /**
- * Accepts the connections that wait in the kernel, because the kernel resets those that it still holds when the listening socket is closed.
- * Resolves right after a turn of the event loop without a connection or other work.
+ * Accepts the connections that wait in the kernel, which resets them when the listening socket is closed. Resolves right after a turn of
+ * the event loop without a connection or other work.
  */
 export async function acceptWaiting(server: Server): Promise<void> {
   let accepted = false;

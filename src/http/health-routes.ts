@@ -1,6 +1,5 @@
-import { Router } from "express";
 import { sendJson } from "./answers.ts";
-import { onlyMethods } from "./fallbacks.ts";
+import type { Routes } from "./routes.ts";
 
 /** The states of `GET /readyz`: 200 for `ready`, 503 for any other. */
 export const READINESS = ["ready", "starting", "journal_unavailable", "draining"] as const;
@@ -8,18 +7,16 @@ export const READINESS = ["ready", "starting", "journal_unavailable", "draining"
 export type Readiness = (typeof READINESS)[number];
 
 /** `GET /healthz` (the process lives) and `GET /readyz` (it takes orders). */
-export function healthRoutes(readiness: () => Readiness): Router {
-  const router = Router({ caseSensitive: true, strict: true });
-  router
-    .route("/healthz")
-    .get((_request, response) => sendJson(response, 200, '{"status":"ok"}'))
-    .all(onlyMethods("GET", "HEAD"));
-  router
-    .route("/readyz")
-    .get((_request, response) => {
-      const status = readiness();
-      sendJson(response, status === "ready" ? 200 : 503, JSON.stringify({ status }));
-    })
-    .all(onlyMethods("GET", "HEAD"));
-  return router;
+export function healthRoutes(readiness: () => Readiness): Routes {
+  return {
+    "/healthz": {
+      get: (_request, response) => sendJson(response, 200, '{"status":"ok"}'),
+    },
+    "/readyz": {
+      get: (_request, response) => {
+        const status = readiness();
+        sendJson(response, status === "ready" ? 200 : 503, JSON.stringify({ status }));
+      },
+    },
+  };
 }

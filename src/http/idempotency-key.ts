@@ -13,10 +13,7 @@ const SPELLING = /^(?!""$)(?:"[!-~]{1,255}"|[!-~]{1,255})$/;
 /** The schema of the header, for documents. `readIdempotencyKey` uses the same pattern. */
 export const IDEMPOTENCY_KEY = z.string().regex(SPELLING, RULE);
 
-/**
- * Reads the `Idempotency-Key` header; undefined where it is absent. The quotes of the IETF draft are not part of the key. `nowMs` is wall-clock
- * time. Throws `BadRequest`.
- */
+/** Undefined where the header is absent. The quotes of the IETF draft are not part of the key. Throws `BadRequest`. */
 export function readIdempotencyKey(
   header: string | string[] | undefined,
   order: Order,

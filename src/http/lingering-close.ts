@@ -18,8 +18,8 @@ const IGNORED = Symbol("ignored");
 type ClosingSocket = Socket & { [READ_UP_TO]?: number; [IGNORED]?: number };
 
 /**
- * Begins a lingering close: the connection takes no more requests, and this side ends it with its last answer, which has to say
- * `Connection: close`. The socket is destroyed when the client has ended its side, has sent too much or has taken too long.
+ * Begins a lingering close: this side takes no more requests, ends the connection with its last answer (which has to say `Connection:
+ * close`), and destroys it when the client has ended its side, has sent too much or has taken too long.
  */
 export function lingeringClose(socket: Socket): void {
   if (isClosing(socket)) return;

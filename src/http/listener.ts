@@ -4,8 +4,7 @@ import type { Express, Response } from "express";
 import { nodeHttp } from "../node-http.ts";
 import type { OnFault } from "../orders/faults.ts";
 import { acceptWaiting, afterRunning, Newcomers, untilUnused } from "./connection-drain.ts";
-import { KnownHosts } from "./known-hosts.ts";
-import { isOnLoopback } from "./loopback.ts";
+import { type IsKnownHost, isOnLoopback, knownHosts } from "./known-hosts.ts";
 import { messageClasses } from "./message-classes.ts";
 import { type CloseReason, type ConnectionLimits, OpenConnections } from "./open-connections.ts";
 import { answerForParser } from "./parser-answers.ts";
@@ -16,15 +15,9 @@ export interface Listener {
   readonly host: string;
   readonly port: number;
   readonly connections: Pick<OpenConnections, "open" | "closed">;
-  /**
-   * From now on every answer ends its connection. Resolves when no connection is open, after half a second at the latest, or when `hurry` is
-   * aborted. A client learns the end of each connection from the answer on it, so the server closes none under a request.
-   */
+  /** From now on every answer ends its connection. Resolves when none is open, within half a second, or when `hurry` is aborted. */
   endConnections(hurry: AbortSignal): Promise<void>;
-  /**
-   * Stops accepting, ends idle connections at once and the others a second later, and resolves when all are closed. A connection that has just
-   * been accepted is not idle: its request is on its way.
-   */
+  /** Stops accepting, and ends connections: idle ones at once, those just accepted when heard, the others a second later. */
   close(): Promise<void>;
 }
 
@@ -59,13 +52,13 @@ export class TooManyConnections extends Error {}
 // A slow client may be noticed this late. Each check walks over all connections that are sending a request.
 const CHECK_SLOW_EVERY_MS = 1_000;
 
-/** Starts to listen. Throws `ListenError` with one line that names the setting, the address and the reason. Main thread only. */
+/** Starts to listen. Throws `ListenError` with one line that names the setting, the address and the reason. */
 export async function listen(options: ListenOptions): Promise<Listener> {
   const { name, host, port, allowedHosts, anyNameFromOutside, onFault } = options;
   const loopback = await isOnLoopback(host);
-  const hosts = new KnownHosts({ loopback, names: allowedHosts, anyName: anyNameFromOutside && !loopback && allowedHosts.length === 0 });
+  const isKnownHost = knownHosts(loopback, allowedHosts, anyNameFromOutside && !loopback && allowedHosts.length === 0);
   const connections = new OpenConnections(options.limits, reportTooMany(options));
-  const server = serverFor(options, hosts, connections);
+  const server = serverFor(options, isKnownHost, connections);
   await new Promise<void>((resolve, reject) => {
     server.once("error", (error: NodeJS.ErrnoException) => reject(new ListenError(explain(name, host, port, error))));
     server.listen(port, host, resolve);
@@ -87,11 +80,11 @@ export async function listen(options: ListenOptions): Promise<Listener> {
   };
 }
 
-function serverFor(options: ListenOptions, hosts: KnownHosts, connections: OpenConnections): Server {
+function serverFor(options: ListenOptions, isKnownHost: IsKnownHost, connections: OpenConnections): Server {
   const { app, keepAliveTimeoutMs, requestTimeoutMs } = options;
   // Node refuses a longer time for the headers than for the whole request.
   const headersTimeoutMs = Math.min(options.headersTimeoutMs, requestTimeoutMs);
-  const onRequest = requestListener(app, hosts, connections);
+  const onRequest = requestListener(app, isKnownHost, connections);
   const server = nodeHttp().createServer(
     {
       ...messageClasses(app),
@@ -109,7 +102,7 @@ function serverFor(options: ListenOptions, hosts: KnownHosts, connections: OpenC
   );
   // `readBody` answers 100 Continue, so that a client need not send a body that is refused.
   server.on("checkContinue", onRequest);
-  answerForParser(server, (request: IncomingMessage, response: Response) => isAllowed(request, response, hosts, connections));
+  answerForParser(server, (request: IncomingMessage, response: Response) => isAllowed(request, response, isKnownHost, connections));
   // Before Node's own listener, so that a connection is known before its first request.
   server.prependListener("connection", (socket) => connections.opened(socket));
   server.on("clientError", (error: NodeJS.ErrnoException) => {

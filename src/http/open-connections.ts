@@ -1,12 +1,11 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
-import { clientAt } from "./client.ts";
-import { Link, LinkedList } from "./linked-list.ts";
+import { networkOf } from "./network.ts";
 import { isPipelined } from "./pipelining.ts";
 
 /**
- * Why this side closed a connection. `full`, `address`: it was idle for longest when a new one came and all connections, or all of one address,
- * were in use. `refused`: it was new, and none was idle. `unread`: its client did not take an answer in. `slow`: a request came too slowly.
+ * Why this side closed a connection. `full`, `address`: idle for longest when a new one came and all, or all of one address, were in use.
+ * `refused`: new, and none was idle. `unread`: an answer was not taken in. `slow`: a request came too slowly.
  */
 export const CLOSE_REASONS = ["full", "address", "refused", "unread", "slow"] as const;
 export type CloseReason = (typeof CLOSE_REASONS)[number];
@@ -45,11 +44,11 @@ type Socketed = Socket & { [CONNECTION]?: Connection | undefined };
 const CHECK_EVERY_MS = 1_000;
 
 /**
- * The open connections of a listener, and which of them goes where there are too many: the one that has been idle for longest. A connection is
- * idle while it waits for its client: for a request, for the rest of one, or for an answer to be taken in. So clients that hold connections
- * without using them lose them to others, however they hold them, and an order that runs is never cut off. Main thread only.
+ * The open connections of a listener. Where there are too many, the one goes that has waited longest for its client: for a request, for the
+ * rest of one, or for an answer to be taken in. So who holds connections without using them loses them, and an order that runs is never cut
+ * off.
  *
- * An event costs the same however many connections there are: each becomes idle or busy by being put into or taken out of two linked lists.
+ * An event costs the same however many there are: a connection becomes idle or busy by being put into or taken out of two linked lists.
  */
 export class OpenConnections {
   /** Every answer ends its connection from now on. */
@@ -111,7 +110,7 @@ export class OpenConnections {
     socket.once("close", () => this.#forget(socket));
   }
 
-  /** The headers of a request have come: the connection is busy once all of it is there, and until its answer is with the operating system. */
+  /** The headers of a request have come: once all of it is there, its connection is busy until its answer is written. */
   requested(request: IncomingMessage, response: ServerResponse): void {
     // Emitted when all of the answer has been written to the socket.
     response.on("prefinish", this.#onAnswered);
@@ -157,8 +156,7 @@ export class OpenConnections {
 
   #addressOf(socket: Socket): Address | undefined {
     if (this.#limits.maxPerAddress === undefined) return undefined;
-    const { high, low } = clientAt(socket.remoteAddress);
-    const key = `${high}:${low}`;
+    const key = networkOf(socket.remoteAddress);
     return this.#addresses.get(key) ?? { key, idle: new LinkedList(), open: 0 };
   }
 
@@ -203,4 +201,45 @@ export class OpenConnections {
 function hasBody({ headers }: IncomingMessage): boolean {
   const length = headers["content-length"];
   return headers["transfer-encoding"] !== undefined || (length !== undefined && length !== "0");
+}
+
+/** An item's place in a `LinkedList`. An item that may be in several lists has a link for each. */
+class Link<T> {
+  readonly item: T;
+  before: Link<T> | undefined;
+  after: Link<T> | undefined;
+  isLinked = false;
+
+  constructor(item: T) {
+    this.item = item;
+  }
+}
+
+/** Items in the order in which they were added. Any of them can be taken out, at the same small cost however many there are. */
+class LinkedList<T> {
+  first: Link<T> | undefined;
+  #last: Link<T> | undefined;
+
+  /** Puts an item behind all others, also one that is in the list already. */
+  add(link: Link<T>): void {
+    this.remove(link);
+    link.before = this.#last;
+    if (this.#last === undefined) this.first = link;
+    else this.#last.after = link;
+    this.#last = link;
+    link.isLinked = true;
+  }
+
+  /** Does nothing where the item is not in the list. */
+  remove(link: Link<T>): void {
+    if (!link.isLinked) return;
+    const { before, after } = link;
+    if (before === undefined) this.first = after;
+    else before.after = after;
+    if (after === undefined) this.#last = before;
+    else after.before = before;
+    link.before = undefined;
+    link.after = undefined;
+    link.isLinked = false;
+  }
 }

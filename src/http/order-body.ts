@@ -43,10 +43,7 @@ export function orderSchema(simulated: boolean): z.ZodType {
   return simulated ? ORDER : REAL_ORDER;
 }
 
-/**
- * Reads and checks the body of `POST /order`. Throws `BadRequest` naming field and rule. With real providers
- * (`simulated` false) the simulation fields are refused.
- */
+/** Reads the body of `POST /order`. Throws `BadRequest` with field and rule; real providers take no simulation fields. */
 export function readOrder(body: Buffer, simulated = true): Order {
   const value = readJson(body);
   const result = ORDER.safeParse(value);

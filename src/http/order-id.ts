@@ -16,7 +16,7 @@ const RESOLVED_AWAY = [".", ".."];
 
 const ORDER_ID_RULE = `must be a string of 1 to ${MAX_LENGTH} characters in Unicode NFC, without control or format characters, without white space at either end, and not . or ..`;
 
-/** The schema of an order's id. The server keeps the rule of `isOrderId`; the published pattern lets some ids pass that this rule refuses. */
+/** The published pattern lets some ids pass that the server's rule, `isOrderId`, refuses. */
 export const ORDER_ID = z
   .string(ORDER_ID_RULE)
   .refine(isOrderId, ORDER_ID_RULE)
@@ -28,10 +28,7 @@ export const ORDER_ID = z
     not: { enum: RESOLVED_AWAY },
   });
 
-/**
- * Whether a text may be an order's id. Two different ids that look the same to a human, or become the same in a client or a URL, would be two
- * orders; so each id has only one spelling.
- */
+/** Each id has one spelling: two that look the same, or become the same in a client or a URL, would be two orders. */
 export function isOrderId(text: string): boolean {
   if (RESOLVED_AWAY.includes(text)) return false;
   if (text.length <= MAX_LENGTH && PLAIN.test(text)) return true;

@@ -1,4 +1,4 @@
-import type { IRouter, NextFunction, Request, RequestHandler, Response } from "express";
+import type { NextFunction, Request, RequestHandler, Response } from "express";
 import { AnswerLost } from "../orders/attempt-runner.ts";
 import type { ErrorKind } from "../orders/error-kind.ts";
 import { JournalBusy, JournalUnavailable, type OrderJournal } from "../orders/order-journal.ts";
@@ -8,19 +8,17 @@ import { Refused } from "../orders/refused.ts";
 import { Canceled, monotonicMs } from "../threads/index.ts";
 import type { AccessKeys } from "./access-keys.ts";
 import { sendError, sendJson, sendNothing } from "./answers.ts";
-import { needsApiKey } from "./api-keys.ts";
 import { readBefore } from "./attempt-number.ts";
-import { ANYONE, type Client } from "./client.ts";
-import { onlyMethods } from "./fallbacks.ts";
 import { forgetRequest } from "./forget-request.ts";
 import { readIdempotencyKey } from "./idempotency-key.ts";
+import { needsKey } from "./needs-key.ts";
 import { readOrder } from "./order-body.ts";
 import { isOrderId } from "./order-id.ts";
 import { readPriority } from "./priority.ts";
-import { limitRate } from "./rate-limit.ts";
+import { limitRate, type TokenBuckets } from "./rate-limit.ts";
 import { readBody } from "./read-body.ts";
+import type { Routes } from "./routes.ts";
 import { STATUS } from "./status.ts";
-import type { TokenBuckets } from "./token-buckets.ts";
 import { type TraceUse, traceOf } from "./trace-context.ts";
 
 export interface OrderParts {
@@ -39,25 +37,22 @@ export interface OrderParts {
 
 /** The limit of an order's body after decompression. */
 export const MAX_BODY_BYTES = 16 * 1024;
+/** The one name of all clients without an API key: an address changes hands. */
+const ANYONE = "";
 const REPLAYED = { "Idempotent-Replayed": "true" };
 
-/** Adds `POST /order` and `GET /order/{order_id}`. `fail` answers when something goes wrong after an order was taken in. */
-export function addOrderRoutes(
-  router: IRouter,
+/** `POST /order` and `GET /order/{order_id}`. `fail` answers when something goes wrong after an order was taken in. */
+export function orderRoutes(
   { orderService, journal, simulated, traces, onRefused, keys, buckets }: OrderParts,
   fail: (error: unknown, response: Response) => void,
-): void {
-  const identified: RequestHandler[] = keys === undefined ? [] : [needsApiKey(keys)];
+): Routes {
+  const identified: RequestHandler[] = keys === undefined ? [] : [needsKey(keys)];
   const limited: RequestHandler[] = buckets === undefined ? [] : [limitRate(buckets, onRefused)];
-  // Keys and rates come first, so that the body of a refused request is not read.
-  router
-    .route("/order")
-    .post(...identified, ...limited, readBody(MAX_BODY_BYTES), placeOrder)
-    .all(onlyMethods("POST"));
-  router
-    .route("/order/:order_id")
-    .get(...identified, checkOrderId, showOrder)
-    .all(onlyMethods("GET", "HEAD"));
+  return {
+    // Keys and rates come first, so that the body of a refused request is not read.
+    "/order": { post: [...identified, ...limited, readBody(MAX_BODY_BYTES), placeOrder] },
+    "/order/:order_id": { get: [...identified, checkOrderId, showOrder] },
+  };
 
   // Gives Express no promise and takes no `next`: either keeps all that the routers have made for this request. An async handler keeps 14 %
   // more of a waiting order (docs/performance.md).
@@ -90,10 +85,10 @@ export function addOrderRoutes(
     else fail(error, response);
   }
 
-  function readRequest({ body, headers }: Request, requestId: string, client: Client | undefined, signal: AbortSignal): PlaceRequest {
+  function readRequest({ body, headers }: Request, requestId: string, client: string | undefined, signal: AbortSignal): PlaceRequest {
     // `body` is undefined for a request without a body.
     const order = readOrder(body instanceof Buffer ? body : Buffer.alloc(0), simulated);
-    const key = readIdempotencyKey(headers["idempotency-key"], order, client?.name ?? ANYONE, Date.now());
+    const key = readIdempotencyKey(headers["idempotency-key"], order, client ?? ANYONE, Date.now());
     const priority = readPriority(headers.priority);
     return {
       order,

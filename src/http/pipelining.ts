@@ -16,10 +16,7 @@ export function isPipelined(response: ServerResponse, socket: Socket): boolean {
   return (socket as PipeliningSocket)._httpMessage !== response;
 }
 
-/**
- * Whether a pipelined response may wait for its turn; if so, it is counted until it is closed. Node itself stops reading only when answers have
- * piled up, and only after all requests of one read.
- */
+/** Whether a pipelined response may wait for its turn; it is counted then. Node stops reading only after all requests of one read. */
 export function mayQueue(response: ServerResponse, socket: Socket): boolean {
   const pipelining = socket as PipeliningSocket;
   const queued = pipelining[QUEUED] ?? 0;

@@ -4,9 +4,8 @@ import { DEFAULT_PRIORITY } from "../threads/index.ts";
 const PRIORITY_OF = [0, 0, 0, DEFAULT_PRIORITY, 2, 2, 2, 2];
 
 /**
- * The priority that a `Priority` header (RFC 9218) gives an order by its urgency: 0 for `u=0` to `u=2`, 1 for `u=3` and where the header
- * says none, 2 for `u=4` to `u=7`. Never throws: unknown and malformed members are ignored, and the last of several `u` counts, as in every
- * structured-field dictionary.
+ * The priority of a `Priority` header (RFC 9218): 0 for `u=0` to `u=2`, 1 for `u=3` and without one, 2 for `u=4` to `u=7`. Unknown and
+ * malformed members are ignored, and the last of several `u` counts, as in every structured-field dictionary.
  */
 export function readPriority(header: string | string[] | undefined): number {
   if (header === undefined) return DEFAULT_PRIORITY;

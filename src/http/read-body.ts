@@ -13,9 +13,8 @@ const DECOMPRESS: ReadonlyMap<string, Decompress> = new Map([
 ]);
 
 /**
- * Reads a body of up to `limit` bytes, compressed or not, into `request.body`, a Buffer, whatever the Content-Type says. Without a body,
- * `request.body` stays undefined. A larger body is answered with 413 as soon as its size is known, which ends the connection. When the
- * client hangs up in the middle of a body, nothing more happens.
+ * Reads a body of up to `limit` bytes, compressed or not, into `request.body`, a Buffer; undefined without a body. A larger one is answered
+ * with 413 as soon as its size is known, which ends the connection. When the client hangs up, nothing more happens.
  *
  * Rejected: `express.raw()`. It answers a body that is too large only after the client has sent all of it.
  */

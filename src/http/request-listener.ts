@@ -1,8 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Express, Request, Response } from "express";
 import { sendError } from "./answers.ts";
-import type { Client } from "./client.ts";
-import type { KnownHosts } from "./known-hosts.ts";
+import type { IsKnownHost } from "./known-hosts.ts";
 import { ignored, isClosing, lingeringClose } from "./lingering-close.ts";
 import type { OpenConnections } from "./open-connections.ts";
 import { isPipelined, mayQueue } from "./pipelining.ts";
@@ -14,17 +13,17 @@ export interface RequestLocals {
   readonly connections: OpenConnections;
   /** Set once the request has been read, for requests that concern one order. */
   orderId: string | undefined;
-  /** The owner of the API key; undefined where no key is needed. */
-  client: Client | undefined;
+  /** The name of the key's owner (`AccessKeys.find`); undefined where no key is needed. */
+  client: string | undefined;
 }
 
 /**
- * The server's request listener, in front of the application: it gives each request its locals, and refuses requests that pages of other sites
- * send through a user's browser. Not a layer of Express, because a layer costs every order a walk through Express.
+ * Gives each request its locals, and refuses what pages of other sites send through a user's browser. In front of the application: a layer
+ * of Express costs every order a walk through it.
  */
 export function requestListener(
   app: Express,
-  hosts: KnownHosts,
+  isKnownHost: IsKnownHost,
   connections: OpenConnections,
 ): (request: IncomingMessage, response: ServerResponse) => void {
   return (request, response) => {
@@ -39,7 +38,7 @@ export function requestListener(
       return;
     }
     connections.requested(request, response);
-    if (!isAllowed(request, response as Response, hosts, connections)) return;
+    if (!isAllowed(request, response as Response, isKnownHost, connections)) return;
     if (request.url?.startsWith("/")) app(request as Request, response as Response);
     else app(request as Request, response as Response, () => sendError(response as Response, "bad_request", NO_PATH));
   };
@@ -61,7 +60,7 @@ function refusePipelined({ headers, socket }: IncomingMessage, response: Respons
 }
 
 /** Gives a request its locals. Answers it and returns false where its `Host` or its origin is not allowed. */
-export function isAllowed(request: IncomingMessage, response: Response, hosts: KnownHosts, connections: OpenConnections): boolean {
+export function isAllowed(request: IncomingMessage, response: Response, isKnownHost: IsKnownHost, connections: OpenConnections): boolean {
   const { headers } = request;
   response.locals = localsOf(headers, connections);
 
@@ -72,7 +71,7 @@ export function isAllowed(request: IncomingMessage, response: Response, hosts: K
       sendError(response, "bad_request", "Host: is missing", { Connection: "close" });
       return false;
     }
-  } else if (!isKnown(host, request.url, hosts) && !isHealthCheck(request.url)) {
+  } else if (!isKnown(host, request.url, isKnownHost) && !isHealthCheck(request.url)) {
     sendError(response, "forbidden", "Host: is not a name of this server; ALLOWED_HOSTS can hold more names");
     return false;
   }
@@ -85,9 +84,9 @@ export function isAllowed(request: IncomingMessage, response: Response, hosts: K
 }
 
 /** Where the target is a whole URL, its host has to be a known name as well as the `Host` header. */
-function isKnown(host: string, url = "/", hosts: KnownHosts): boolean {
+function isKnown(host: string, url = "/", isKnownHost: IsKnownHost): boolean {
   const inTarget = url.startsWith("/") ? undefined : /^https?:\/\/([^/?#]*)/i.exec(url)?.[1];
-  return hosts.has(host) && (inTarget === undefined || hosts.has(inTarget));
+  return isKnownHost(host) && (inTarget === undefined || isKnownHost(inTarget));
 }
 
 /** Health checks may carry any name: balancers choose it, and the answer is no secret. */

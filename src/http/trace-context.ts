@@ -1,24 +1,24 @@
 import { randomBytes } from "node:crypto";
 import { newTraceparent, traceContextOf } from "../orders/traceparent.ts";
 
-/** Where an order's trace context goes: `log`, into its log line only; `calls`, to the providers, too; `spans`, into exported spans as well. */
+/** Where a trace context goes: `log`, into the log line only; `calls`, to providers too; `spans`, into exported spans as well. */
 export type TraceUse = "log" | "calls" | "spans";
 
-/** The trace context of an order. */
-export interface OrderTrace {
+/** What a request says of its order's trace. */
+export interface RequestTrace {
   readonly traceparent?: string;
   readonly parentSpanId?: string;
 }
 
 // Version 00 has a fixed length; a later version may have more fields at its end.
 const TRACEPARENT = /^(?!ff)[\da-f]{2}-(?!0{32})[\da-f]{32}-(?!0{16})[\da-f]{16}-[\da-f]{2}(?:$|(?<!^00.{53})-)/;
-const NONE: OrderTrace = {};
+const NONE: RequestTrace = {};
 
 /**
- * The trace of an order: the client's where the request has a valid `traceparent` (W3C Trace Context), otherwise a new sampled one, or none
- * where only the log would get it. With `spans` the order has a span of its own, a child of the client's, unless the client does not sample.
+ * The client's trace where it has a valid `traceparent` (W3C Trace Context), otherwise a new sampled one, or none where only the log would
+ * get it. With `spans` the order has a span of its own, a child of the client's, unless the client does not sample.
  */
-export function traceOf(header: string | string[] | undefined, use: TraceUse): OrderTrace {
+export function traceOf(header: string | string[] | undefined, use: TraceUse): RequestTrace {
   if (typeof header !== "string" || !TRACEPARENT.test(header)) return use === "log" ? NONE : { traceparent: newTraceparent() };
   if (use !== "spans") return { traceparent: header };
   const { traceId, spanId, sampled } = traceContextOf(header);

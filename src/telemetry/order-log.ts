@@ -3,7 +3,7 @@ import type { OnOrderEnded } from "../orders/ended-order.ts";
 import type { StepReport } from "../orders/outcome.ts";
 import { traceIdOf } from "../orders/traceparent.ts";
 
-/** Logs one line at info for each ended attempt. Main thread only. */
+/** Logs one line at info for each ended attempt. */
 export function orderLog(log: Logger): OnOrderEnded {
   return ({ input, requestId, outcome, receivedAtMs, storedAtMs }) => {
     const { orderId, attempt, traceparent } = input;
@@ -26,14 +26,21 @@ export function orderLog(log: Logger): OnOrderEnded {
 }
 
 function lineOf({ name, outcome, durationMs, threadId }: StepReport): object {
+  const { status } = outcome;
+  const line = { name, status: status === "failed" || status === "lost" ? "error" : status, detail: detailOf(outcome) };
+  return { ...line, duration_ms: durationMs, thread: threadId };
+}
+
+/** The kind of a failure, the cause of a cancel, or why the step's thread was lost; undefined where the step ended ok. */
+export function detailOf(outcome: StepReport["outcome"]): string | undefined {
   switch (outcome.status) {
     case "ok":
-      return { name, status: "ok", duration_ms: durationMs, thread: threadId };
+      return undefined;
     case "canceled":
-      return { name, status: "canceled", detail: outcome.cause, duration_ms: durationMs, thread: threadId };
+      return outcome.cause;
     case "failed":
-      return { name, status: "error", detail: outcome.kind, duration_ms: durationMs, thread: threadId };
+      return outcome.kind;
     case "lost":
-      return { name, status: "error", detail: outcome.reason, duration_ms: durationMs, thread: threadId };
+      return outcome.reason;
   }
 }

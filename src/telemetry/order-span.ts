@@ -5,10 +5,13 @@ import type { StepReport } from "../orders/outcome.ts";
 import type { SpanData } from "../orders/span-data.ts";
 import type { AttemptInput } from "../orders/step.ts";
 import { type TraceContext, traceContextOf } from "../orders/traceparent.ts";
+import { detailOf } from "./order-log.ts";
+
+type Attributes = Record<string, string | number>;
 
 /**
- * The spans of an order that its threads cannot make: the order's own, whose id `input.traceparent` has, and those of steps that reached no thread
- * or were lost with their thread. Empty where the order has no trace or the trace is not sampled.
+ * The spans of an order that its threads cannot make: its own, whose id `input.traceparent` has, and those of steps that reached no thread
+ * or were lost with it. None where its trace is not sampled.
  */
 export function spansOf(order: EndedOrder): SpanData[] {
   const trace = sampledTrace(order.input);
@@ -22,45 +25,33 @@ export function spanOfRetry({ input, step, tries, done, startedAtMs, endedAtMs }
   const trace = sampledTrace(input);
   if (trace === undefined) return [];
   const attributes = { ...identityOf(input), "step.name": step, "compensation.tries": tries };
-  return [
-    {
-      name: `compensation of ${step}`,
-      kind: "internal",
-      traceId: trace.traceId,
-      spanId: trace.spanId,
-      parentSpanId: undefined,
-      startedAtMs,
-      endedAtMs,
-      attributes,
-      error: done ? undefined : "not compensated yet",
-      events: [],
-    },
-  ];
+  const error = done ? undefined : "not compensated yet";
+  return [{ ...NOTHING, name: `compensation of ${step}`, ...idsOf(trace), startedAtMs, endedAtMs, attributes, error }];
 }
+
+const NOTHING = { kind: "internal", parentSpanId: undefined, error: undefined, events: [] } as const;
 
 function spanOf({ input, requestId, parentSpanId, outcome, receivedAtMs, storedAtMs }: EndedOrder, trace: TraceContext): SpanData {
   const { error, canceled } = outcome;
-  const attributes: Record<string, string | number> = {
-    ...identityOf(input),
-    "http.request.method": "POST",
-    "http.route": "/order",
-    "order.status": error === undefined ? "ok" : "error",
-  };
-  if (requestId !== undefined) attributes["request.id"] = requestId;
-  if (error !== undefined) attributes["error.type"] = error;
-  if (canceled !== undefined) attributes["cancel.cause"] = canceled.cause;
-  const cancel = canceled && { name: "cancel", atMs: canceled.atMs, attributes: { "cancel.cause": canceled.cause } };
+  const cause = canceled === undefined ? {} : { "cancel.cause": canceled.cause };
   return {
     name: "POST /order",
     kind: "server",
-    traceId: trace.traceId,
-    spanId: trace.spanId,
+    ...idsOf(trace),
     parentSpanId,
     startedAtMs: receivedAtMs,
     endedAtMs: storedAtMs,
-    attributes,
+    attributes: {
+      ...identityOf(input),
+      "http.request.method": "POST",
+      "http.route": "/order",
+      "order.status": error === undefined ? "ok" : "error",
+      ...(requestId !== undefined && { "request.id": requestId }),
+      ...(error !== undefined && { "error.type": error }),
+      ...cause,
+    },
     error,
-    events: cancel === undefined ? [] : [cancel],
+    events: canceled === undefined ? [] : [{ name: "cancel", atMs: canceled.atMs, attributes: cause }],
   };
 }
 
@@ -69,18 +60,19 @@ function spanWithoutThread(
   { input, outcome: of }: EndedOrder,
   trace: TraceContext,
 ): SpanData {
-  const attributes: Record<string, string | number> = {
+  const { status } = outcome;
+  const detail = detailOf(outcome) ?? "internal";
+  const attributes: Attributes = {
     ...identityOf(input),
     "step.name": name,
     "step.action": "perform",
-    "step.status": outcome.status,
+    "step.status": status,
+    ...(threadId !== undefined && { "thread.id": threadId }),
+    ...(status === "canceled" ? { "cancel.cause": detail } : { "error.type": status === "failed" ? detail : "internal" }),
   };
-  if (threadId !== undefined) attributes["thread.id"] = threadId;
-  if (outcome.status === "canceled") attributes["cancel.cause"] = outcome.cause;
-  else attributes["error.type"] = outcome.status === "failed" ? outcome.kind : "internal";
   return {
+    ...NOTHING,
     name,
-    kind: "internal",
     traceId: trace.traceId,
     spanId: randomBytes(8).toString("hex"),
     parentSpanId: trace.spanId,
@@ -88,18 +80,15 @@ function spanWithoutThread(
     startedAtMs: of.startedAtMs,
     endedAtMs,
     attributes,
-    error: errorOf(outcome),
-    events: [],
+    error: status === "canceled" ? `canceled: ${detail}` : detail,
   };
 }
 
-function errorOf(outcome: StepReport["outcome"]): string {
-  if (outcome.status === "canceled") return `canceled: ${outcome.cause}`;
-  if (outcome.status === "lost") return outcome.reason;
-  return outcome.status === "failed" ? outcome.kind : "internal";
+function idsOf({ traceId, spanId }: TraceContext): Pick<SpanData, "traceId" | "spanId"> {
+  return { traceId, spanId };
 }
 
-function identityOf({ orderId, attempt }: AttemptInput): Record<string, string | number> {
+function identityOf({ orderId, attempt }: AttemptInput): Attributes {
   return { "order.id": orderId, "order.attempt": attempt };
 }
 

@@ -10,18 +10,11 @@ const TIMEOUT_MS = 5_000;
 // NTP adjusts the wall clock in small steps all the time. Following steps below this would only move spans of one trace apart.
 const CLOCK_WAS_SET_MS = 50;
 
-/** A connection to an OTLP collector. */
-export interface OtlpSender {
-  readonly send: SendSpans;
-  close(): Promise<void>;
-}
-
 /**
- * Sends spans over OTLP/HTTP to `endpoint`, a base URL as in `OTEL_EXPORTER_OTLP_ENDPOINT`. The exporter reads further standard variables
- * (`OTEL_EXPORTER_OTLP_HEADERS`, `OTEL_SERVICE_NAME`, `OTEL_RESOURCE_ATTRIBUTES`). The packages are loaded here, and so only
- * where spans are exported. Main thread only.
+ * Sends spans over OTLP/HTTP to `endpoint`, a base URL. The exporter reads further standard variables (`OTEL_EXPORTER_OTLP_HEADERS`,
+ * `OTEL_SERVICE_NAME`, `OTEL_RESOURCE_ATTRIBUTES`). The packages are loaded only here.
  */
-export async function otlpSender(endpoint: string): Promise<OtlpSender> {
+export async function otlpSender(endpoint: string): Promise<{ readonly send: SendSpans; close(): Promise<void> }> {
   const { SpanKind, SpanStatusCode, TraceFlags } = await import("@opentelemetry/api");
   const { OTLPTraceExporter } = await import("@opentelemetry/exporter-trace-otlp-http");
   const { defaultResource, detectResources, envDetector, resourceFromAttributes } = await import("@opentelemetry/resources");

@@ -19,10 +19,11 @@ const BATCH = 128;
 const DELAY_MS = 500;
 
 /**
- * The queue of spans for the collector; it sends one batch after the other. A collector that is down or slow costs spans and nothing else: spans
- * that do not fit in are dropped and counted. Main thread only.
+ * Sends spans to the collector, one batch after the other. One that is down or slow costs spans and nothing else: what does not fit in is
+ * dropped and counted.
  *
- * Rejected: the SDK's batch processor. It does not report what it dropped, a flush sends all batches at one time, and a flush has no time limit.
+ * Rejected: the SDK's batch processor. It does not report what it dropped, a flush sends all batches at one time, and a flush has no time
+ * limit.
  */
 export class SpanQueue {
   readonly #options: SpanQueueOptions;

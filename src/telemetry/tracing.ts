@@ -1,28 +1,19 @@
 import type { Logger } from "pino";
 import type { RetriedCompensation } from "../orders/compensator.ts";
-import type { OnOrderEnded } from "../orders/ended-order.ts";
+import type { EndedOrder } from "../orders/ended-order.ts";
 import type { SpanData } from "../orders/span-data.ts";
 import { spanOfRetry, spansOf } from "./order-span.ts";
 import { otlpSender } from "./otlp-sender.ts";
 import { SpanQueue } from "./span-queue.ts";
 
-/** Takes the spans of the service. No method but `close` waits, and none throws. Main thread only. */
-export interface Tracing {
-  readonly orderEnded: OnOrderEnded;
-  readonly compensationRetried: (retry: RetriedCompensation) => void;
-  /** Spans that a worker thread has made. */
-  readonly spansEnded: (spans: readonly SpanData[]) => void;
-  /** How many spans were dropped or lost. */
-  readonly dropped: () => number;
-  /** Sends the waiting spans, for two seconds at most. */
-  close(): Promise<void>;
-}
+/** Takes the spans of the service. */
+export type Tracing = Awaited<ReturnType<typeof startTracing>>;
 
 // A healthy collector takes the waiting spans in some milliseconds; another one must not delay the end of the process.
 const CLOSE_MS = 2_000;
 
 /** Exports spans to the collector at `endpoint`, a base URL. An unreachable collector is one line in the log. */
-export async function startTracing(endpoint: string, log: Logger): Promise<Tracing> {
+export async function startTracing(endpoint: string, log: Logger) {
   const sender = await otlpSender(endpoint);
   const queue = new SpanQueue({
     send: sender.send,
@@ -32,11 +23,14 @@ export async function startTracing(endpoint: string, log: Logger): Promise<Traci
         : log.info({ spans_dropped: queue.dropped }, "the collector takes spans again"),
   });
   return {
-    orderEnded: (order) => queue.add(spansOf(order)),
-    compensationRetried: (retry) => queue.add(spanOfRetry(retry)),
-    spansEnded: (spans) => queue.add(spans),
+    orderEnded: (order: EndedOrder) => queue.add(spansOf(order)),
+    compensationRetried: (retry: RetriedCompensation) => queue.add(spanOfRetry(retry)),
+    /** Spans that a worker thread has made. */
+    spansEnded: (spans: readonly SpanData[]) => queue.add(spans),
+    /** How many spans were dropped or lost. */
     dropped: () => queue.dropped,
-    async close() {
+    /** Sends the waiting spans, for two seconds at most. */
+    async close(): Promise<void> {
       const left = await queue.close(CLOSE_MS);
       if (left > 0) log.warn({ spans: left }, "spans are lost: the collector did not take them before the end");
       // Not awaited: it waits for the batch under way without a limit.

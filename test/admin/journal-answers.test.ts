@@ -1,11 +1,11 @@
 import { afterEach, expect, test } from "vitest";
-import { adminApp } from "../../src/admin/admin-app.ts";
+import { type AdminParts, adminApp } from "../../src/admin/admin-app.ts";
+import { LiveEvents } from "../../src/admin/live/live-events.ts";
 import { LiveFeed } from "../../src/admin/live/live-feed.ts";
 import { Metrics } from "../../src/admin/metrics.ts";
 import { ThreadInspector } from "../../src/diagnosis/thread-inspector.ts";
 import { TraceRecorder } from "../../src/diagnosis/trace-recorder.ts";
 import type { Listener } from "../../src/http/listener.ts";
-import type { OperatorJournal } from "../../src/orders/operator-journal.ts";
 import { JournalBusy, JournalUnavailable } from "../../src/orders/order-journal.ts";
 import { perStep } from "../../src/orders/steps.ts";
 import { send } from "../support/http-client.ts";
@@ -31,7 +31,8 @@ afterEach(() => listener?.close());
 /** The admin listener over a journal that answers everything with this error. */
 async function startWith(error: Error, faults: unknown[]): Promise<number> {
   const fails = () => Promise.reject(error);
-  const journal: OperatorJournal = {
+  const journal: AdminParts["journal"] = {
+    find: fails,
     rowIdOf: () => 1,
     orders: fails,
     compensations: fails,
@@ -49,43 +50,37 @@ async function startWith(error: Error, faults: unknown[]): Promise<number> {
     confirmRestore: fails,
     nodes: fails,
   };
-  const counters = {
-    totals: () => ({ running: 0, started: 0, finished: 0 }),
-    threads: () => [],
-    replaced: () => new Map(),
-    ordersInFlight: () => 0,
-  };
+  const threads = { ...QUIET.threads, killThread: () => undefined };
   const capacity = { limit: 1, inUse: 0, waiting: 0 };
   const app = adminApp({
+    ...QUIET,
     readiness: () => "ready",
-    counters,
-    live: new LiveFeed({
-      counters,
+    threads,
+    orderService: { inFlight: 0, place: fails },
+    onRefused: () => {},
+    live: new LiveFeed(new LiveEvents(), {
+      ...QUIET,
       longSteps: { mark: () => {}, sample: () => [], forget: () => {} },
       capacities: perStep(() => capacity),
       circuitState: () => "closed",
       backlog: fails,
-      receiver: () => "none",
       simulated: false,
       onFault: () => {},
     }),
     metrics: new Metrics(),
-    watched: QUIET,
     diagnosis: {
-      traces: new TraceRecorder(() => []),
+      traces: new TraceRecorder(),
       inspector: new ThreadInspector({ worker: () => undefined }),
     },
-    operators: {
-      journal,
-      lookup: { find: fails },
-      compensator: { tryNow: async () => {}, waitsFor: () => "bulkhead" },
-      backups: { directory: "/nowhere", store: "file" },
-      onSettled: () => {},
-      onRedelivered: () => {},
-      onConfirmed: () => {},
-      onAction: () => {},
-    },
-    report: (_message, fault) => faults.push(fault),
+    journal,
+    backlog: fails,
+    compensator: { tryNow: async () => {}, waitsFor: () => "bulkhead" },
+    backups: { directory: "/nowhere", store: "file" },
+    onSettled: () => {},
+    onRedelivered: () => {},
+    onConfirmed: () => {},
+    onAction: () => {},
+    onFault: (_message, fault) => faults.push(fault),
   });
   listener = await listenPlainly(app);
   return listener.port;

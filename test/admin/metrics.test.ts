@@ -1,8 +1,7 @@
 import { statfsSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { startStandIn } from "../../load/stand-in/stand-in.ts";
-import { Metrics } from "../../src/admin/metrics.ts";
-import { RecentBacklog } from "../../src/admin/recent-backlog.ts";
+import { type MetricSources, Metrics, recentBacklog } from "../../src/admin/metrics.ts";
 import type { Backlog } from "../../src/orders/operator-journal.ts";
 import { JournalUnavailable } from "../../src/orders/order-journal.ts";
 import { perStep, type StepName } from "../../src/orders/steps.ts";
@@ -145,16 +144,15 @@ describe("metrics while the journal cannot be read", () => {
     const metrics = new Metrics();
     metrics.committed(3);
     let backlog = async () => BACKLOG;
-    const exposition = await metrics.exposition({
+    const sources: MetricSources = {
       ...QUIET,
       backlog: () => backlog(),
-      ordersInFlight: () => 7,
+      orderService: { inFlight: 7 },
       circuitState: (step) =>
         (({ payment: "closed", vendor: "half_open", courier: "open" }) as Partial<Record<StepName, CircuitState>>)[step] ?? "closed",
-      threads: () => [],
       webhooks: { state: () => ({ receiver: "up", inFlight: 0 }) },
-    });
-    const text = async () => samplesIn(await exposition.text());
+    };
+    const text = async () => samplesIn((await metrics.scrape(sources)).text);
     const ofJournal = (samples: ReadonlyMap<string, number>) =>
       [...samples.keys()].filter((name) => OF_THE_JOURNAL.includes(name.replace(/\{.*/, "")));
     expect(ofJournal(await text())).toHaveLength(11);
@@ -176,8 +174,7 @@ describe("metrics while the journal cannot be read", () => {
 
   test("a bug is not taken for that", async () => {
     const backlog = () => Promise.reject(new TypeError("bug"));
-    const exposition = await new Metrics().exposition({ ...QUIET, backlog, ordersInFlight: () => 0, threads: () => [] });
-    await expect(exposition.text()).rejects.toThrow("bug");
+    await expect(new Metrics().scrape({ ...QUIET, backlog })).rejects.toThrow("bug");
   });
 });
 
@@ -187,8 +184,8 @@ test("refusals are counted by reason: those of admission by its own, the others 
   metrics.orderRefused("rate_limited");
   metrics.orderRefused("order_conflict");
   const admission = { limit: 17, refused: { deadline: 4, limit: 2, max_in_flight: 1 } };
-  const sources = { ...QUIET, admission, backlog: async () => BACKLOG, ordersInFlight: () => 0, threads: () => [] };
-  const samples = samplesIn(await (await metrics.exposition(sources)).text());
+  const sources = { ...QUIET, admission, backlog: async () => BACKLOG };
+  const samples = samplesIn((await metrics.scrape(sources)).text);
   const reasons = { deadline: 4, limit: 2, max_in_flight: 1, unavailable: 2, rate_limited: 1, shutting_down: 0 };
   for (const [reason, count] of Object.entries(reasons))
     expect([reason, samples.get(`orders_refused_total{reason="${reason}"}`)]).toEqual([reason, count]);
@@ -198,13 +195,13 @@ test("refusals are counted by reason: those of admission by its own, the others 
 test("what waits is counted at most once a second, however often it is asked for", async () => {
   let reads = 0;
   let nowMs = 5_000;
-  const recent = new RecentBacklog({ backlog: async () => ({ ...BACKLOG, deadLetters: ++reads }) }, () => nowMs);
-  const asked = await Promise.all(Array.from({ length: 100 }, () => recent.get()));
+  const recent = recentBacklog({ backlog: async () => ({ ...BACKLOG, deadLetters: ++reads }) }, () => nowMs);
+  const asked = await Promise.all(Array.from({ length: 100 }, () => recent()));
   expect(new Set(asked.map(({ deadLetters }) => deadLetters))).toEqual(new Set([1]));
   nowMs += 999;
-  expect((await recent.get()).deadLetters).toBe(1);
+  expect((await recent()).deadLetters).toBe(1);
   nowMs += 1;
-  expect((await recent.get()).deadLetters).toBe(2);
+  expect((await recent()).deadLetters).toBe(2);
 });
 
 function disposable<T extends { close(): Promise<void> }>(thing: T): T & AsyncDisposable {

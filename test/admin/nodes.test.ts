@@ -2,7 +2,7 @@ import express from "express";
 import { Client, types } from "pg";
 import { expect, test } from "vitest";
 import { nodeRoutes } from "../../src/admin/node-routes.ts";
-import { errorAnswers } from "../../src/http/fallbacks.ts";
+import { addRoutes, errorAnswers } from "../../src/http/routes.ts";
 import { listNodes } from "../../src/journal/postgres/node-list.ts";
 import { MIGRATIONS, SCHEMA } from "../../src/journal/postgres/schema.ts";
 import type { Sql } from "../../src/journal/postgres/sql.ts";
@@ -28,7 +28,7 @@ const NODE: NodeState = {
 /** Asks the route of a journal. */
 async function ask(journal: Pick<OperatorJournal, "nodes">, path = "/nodes") {
   const app = express();
-  app.use(nodeRoutes(journal));
+  addRoutes(app, nodeRoutes(journal));
   app.use(errorAnswers(() => {}));
   const listener = await listenPlainly(app);
   try {

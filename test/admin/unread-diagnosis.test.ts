@@ -2,6 +2,7 @@ import express from "express";
 import { afterEach, expect, test } from "vitest";
 import { diagnosisRoutes } from "../../src/admin/diagnosis-routes.ts";
 import type { Listener } from "../../src/http/listener.ts";
+import { addRoutes } from "../../src/http/routes.ts";
 import { eventually } from "../support/eventually.ts";
 import { send } from "../support/http-client.ts";
 import { RawConnection } from "../support/raw-connection.ts";
@@ -29,7 +30,12 @@ test.each(["trace", "profile"])(
       },
     };
     const inspector = { cpuProfile: async () => LARGE };
-    listener = await listenPlainly(express().use(diagnosisRoutes({ traces, inspector }, UNREAD_MS)));
+    const app = express();
+    addRoutes(
+      app,
+      diagnosisRoutes({ traces, inspector }, () => [], UNREAD_MS),
+    );
+    listener = await listenPlainly(app);
     const path = `/debug/${what}?seconds=1`;
     using unread = await RawConnection.open(listener.port);
     unread.socket.pause();

@@ -1,6 +1,6 @@
 import { startCpuProfile } from "node:v8";
 import { expect, test } from "vitest";
-import { mendProfile } from "../../src/diagnosis/cpu-profile.ts";
+import { mendProfile } from "../../src/diagnosis/thread-inspector.ts";
 
 const NODE = '{"nodes":[{"callFrame":{"functionName":"';
 const REST = '","lineNumber":-1}},{"callFrame":{"functionName":"f","lineNumber":2}}]}';

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { StuckThreads } from "../../src/admin/stuck-threads.ts";
+import { StuckThreads } from "../../src/admin/chaos-routes.ts";
 import type { StepRunner } from "../../src/orders/step-runner.ts";
 import { perStep, STEPS } from "../../src/orders/steps.ts";
 import { eventually } from "../support/eventually.ts";

@@ -7,126 +7,92 @@ import { type CanceledOutcome, type FailedOutcome, monotonicMs, post, type TaskO
 
 type Attributes = Record<string, string | number>;
 
-/** The span of one step, on the thread that runs it. */
-export class StepSpan implements TaskObserver {
-  readonly #name: string;
-  readonly #traceId: string;
-  readonly #parentSpanId: string;
-  readonly #spanId = newSpanId();
-  readonly #startedAtMs: number;
-  readonly #attributes: Attributes;
+/** A span that this thread makes. */
+class Span {
+  readonly traceId: string;
+  readonly spanId = newSpanId();
+  protected readonly attributes: Attributes;
+  readonly #own: Pick<SpanData, "name" | "kind" | "parentSpanId" | "startedAtMs">;
 
-  private constructor(name: string, traceparent: string, attributes: Attributes, startedAtMs: number) {
-    this.#name = name;
-    this.#traceId = traceparent.slice(3, 35);
-    this.#parentSpanId = traceparent.slice(36, 52);
-    this.#attributes = attributes;
-    this.#startedAtMs = startedAtMs;
+  constructor(traceId: string, own: Pick<SpanData, "name" | "kind" | "parentSpanId" | "startedAtMs">, attributes: Attributes) {
+    this.traceId = traceId;
+    this.#own = own;
+    this.attributes = { "thread.id": threadId, ...attributes };
   }
 
+  /** Ends and sends the span. */
+  protected end(error: string | undefined, endedAtMs: number, events: SpanData["events"] = []): void {
+    const { traceId, spanId, attributes } = this;
+    send({ ...this.#own, traceId, spanId, endedAtMs, attributes, error, events });
+  }
+}
+
+/** The span of one step, on the thread that runs it. */
+export class StepSpan extends Span implements TaskObserver {
   /** Undefined where the order has no trace or the trace is not sampled. Keeps no reference to the input. */
   static begin(task: string, { orderId, attempt, traceparent }: StepInput, startedAtMs: number): StepSpan | undefined {
     if (traceparent === undefined || !isSampled(traceparent)) return undefined;
     const { name: step, action } = stepOf(task);
-    const attributes = { "thread.id": threadId, "order.id": orderId, "order.attempt": attempt, "step.name": step, "step.action": action };
-    return new StepSpan(task, traceparent, attributes, startedAtMs);
+    const attributes = { "order.id": orderId, "order.attempt": attempt, "step.name": step, "step.action": action };
+    const own = { name: task, kind: "internal", parentSpanId: traceparent.slice(36, 52), startedAtMs } as const;
+    return new StepSpan(traceparent.slice(3, 35), own, attributes);
   }
 
   /** Begins the span of a call to a provider. */
   call(method: string, url: URL): CallSpan {
-    return new CallSpan(this.#traceId, this.#spanId, method, url);
+    return new CallSpan(this, method, url);
   }
 
   /** Ends and sends the span. `outcome`: null for ok. */
   ended(outcome: FailedOutcome | CanceledOutcome | null, endedAtMs: number): void {
-    const attributes = this.#attributes;
+    const { attributes } = this;
     attributes["step.status"] = outcome?.status ?? "ok";
-    let error: string | undefined;
-    const events: SpanData["events"][number][] = [];
     if (outcome?.status === "canceled") {
-      attributes["cancel.cause"] = outcome.cause;
-      error = `canceled: ${outcome.cause}`;
-      events.push({ name: "stopped", atMs: endedAtMs, attributes: { "cancel.cause": outcome.cause } });
+      const cause = { "cancel.cause": outcome.cause };
+      Object.assign(attributes, cause);
+      this.end(`canceled: ${outcome.cause}`, endedAtMs, [{ name: "stopped", atMs: endedAtMs, attributes: cause }]);
     } else if (outcome?.status === "failed") {
-      error = (outcome.data as StepFailure | undefined)?.[0] ?? "internal";
-      attributes["error.type"] = error;
-    }
-    send({
-      name: this.#name,
-      kind: "internal",
-      traceId: this.#traceId,
-      spanId: this.#spanId,
-      parentSpanId: this.#parentSpanId,
-      startedAtMs: this.#startedAtMs,
-      endedAtMs,
-      attributes,
-      error,
-      events,
-    });
+      const kind = (outcome.data as StepFailure | undefined)?.[0] ?? "internal";
+      attributes["error.type"] = kind;
+      this.end(kind, endedAtMs);
+    } else this.end(undefined, endedAtMs);
   }
 }
 
 /** The span of one call to a provider. Ends with `answered` or `failed`. */
-export class CallSpan {
-  readonly #traceId: string;
-  readonly #parentSpanId: string;
-  readonly #spanId = newSpanId();
-  readonly #name: string;
-  readonly #startedAtMs = monotonicMs();
-  readonly #attributes: Attributes;
-
-  constructor(traceId: string, parentSpanId: string, method: string, url: URL) {
-    this.#traceId = traceId;
-    this.#parentSpanId = parentSpanId;
+export class CallSpan extends Span {
+  constructor(parent: StepSpan, method: string, url: URL) {
     // Only the last segment of the path, which this project sets: the operator's part of the URL may hold a secret.
     const path = url.pathname.slice(url.pathname.lastIndexOf("/"));
-    this.#name = `${method} ${path}`;
-    this.#attributes = {
-      "thread.id": threadId,
-      "http.request.method": method,
-      "url.template": path,
-      "server.address": url.hostname,
-      "server.port": Number(url.port) || (url.protocol === "https:" ? 443 : 80),
-    };
+    super(
+      parent.traceId,
+      { name: `${method} ${path}`, kind: "client", parentSpanId: parent.spanId, startedAtMs: monotonicMs() },
+      {
+        "http.request.method": method,
+        "url.template": path,
+        "server.address": url.hostname,
+        "server.port": Number(url.port) || (url.protocol === "https:" ? 443 : 80),
+      },
+    );
   }
 
   /** The trace context for the provider, whose spans become children of this one. */
   get traceparent(): string {
-    return `00-${this.#traceId}-${this.#spanId}-01`;
+    return `00-${this.traceId}-${this.spanId}-01`;
   }
 
   answered(status: number): void {
-    this.#attributes["http.response.status_code"] = status;
+    this.attributes["http.response.status_code"] = status;
     const isError = status >= 400;
-    if (isError) this.#attributes["error.type"] = String(status);
-    this.#end(isError ? `HTTP ${status}` : undefined);
+    if (isError) this.attributes["error.type"] = String(status);
+    this.end(isError ? `HTTP ${status}` : undefined, monotonicMs());
   }
 
   /** `cause`: the cause of the cancel that ended the call; undefined where the call failed by itself. */
   failed(error: unknown, cause: string | undefined): void {
-    if (cause !== undefined) {
-      this.#attributes["cancel.cause"] = cause;
-      this.#end(`canceled: ${cause}`);
-    } else {
-      const reason = reasonOf(error);
-      this.#attributes["error.type"] = reason;
-      this.#end(reason);
-    }
-  }
-
-  #end(error: string | undefined): void {
-    send({
-      name: this.#name,
-      kind: "client",
-      traceId: this.#traceId,
-      spanId: this.#spanId,
-      parentSpanId: this.#parentSpanId,
-      startedAtMs: this.#startedAtMs,
-      endedAtMs: monotonicMs(),
-      attributes: this.#attributes,
-      error,
-      events: [],
-    });
+    if (cause !== undefined) this.attributes["cancel.cause"] = cause;
+    else this.attributes["error.type"] = reasonOf(error);
+    this.end(cause === undefined ? reasonOf(error) : `canceled: ${cause}`, monotonicMs());
   }
 }
 
@@ -154,7 +120,7 @@ function send(span: SpanData): void {
   if (ended.length === 1) setImmediate(postSpans);
 }
 
-/** Posts the ended spans. Call it before the outcomes of their steps are posted: after these the service may stop, and with it this thread. */
+/** To be called before the outcomes of these steps are posted: after them the service may stop, and this thread with it. */
 export function postSpans(): void {
   if (ended.length === 0) return;
   const spans = ended;

@@ -1,11 +1,10 @@
 import { randomBytes } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
-import { type Request, type Response, Router } from "express";
 import { z } from "zod";
 import { sendJson } from "../../http/answers.ts";
-import { onlyMethods } from "../../http/fallbacks.ts";
 import { readOrder } from "../../http/order-body.ts";
 import { readBody } from "../../http/read-body.ts";
+import type { Routes } from "../../http/routes.ts";
 import type { ErrorKind } from "../../orders/error-kind.ts";
 import type { OrderService } from "../../orders/order-service.ts";
 import { Refused } from "../../orders/refused.ts";
@@ -27,50 +26,57 @@ const DEMO = z.strictObject({
   hang_up_ms: z.int(MS_RULE).min(0, MS_RULE).max(60_000, MS_RULE).optional(),
 });
 
-/**
- * `POST /chaos/orders`: places orders, all at once or `at_once` at a time, and answers what became of them. With `at_once`, an order
- * that is refused as `overloaded` is placed again, as clients should do. The page cannot place orders itself, because the public
- * listener takes nothing from a page of another origin. Only while all providers are simulated. `onRefused` hears of each refusal.
- */
-export function demoOrderRoutes(orderService: Pick<OrderService, "place">, onRefused?: (kind: ErrorKind) => void): Router {
-  const router = Router({ caseSensitive: true, strict: true });
-  router
-    .route("/chaos/orders")
-    .post(readBody(MAX_BODY_BYTES), async (request: Request, response: Response) => {
-      const { count, at_once = count, order, hang_up_ms } = readJson(request, DEMO);
-      const prefix = `demo-${randomBytes(4).toString("hex")}`;
-      const orders = Array.from({ length: count }, (_, n) =>
-        readOrder(Buffer.from(JSON.stringify({ amount: 1_000, ...order, order_id: count === 1 ? prefix : `${prefix}-${n + 1}` }))),
-      );
-      const ended: Partial<Record<ErrorKind | "ok", number>> = {};
-      const left = orders.values();
-      // The clients share one iterator: each takes the next order.
-      const client = async () => {
-        for (const one of left) {
-          let kind = await place(one);
-          for (let tries = 1; kind === "overloaded" && at_once < count && tries < MAX_TRIES; tries++) {
-            await sleep(COME_AGAIN_MS);
-            kind = await place(one);
-          }
-          ended[kind] = (ended[kind] ?? 0) + 1;
-        }
-      };
-      await Promise.all(Array.from({ length: Math.min(at_once, count) }, client));
-      sendJson(response, 200, JSON.stringify({ status: "ok", first_order_id: orders[0]?.orderId, orders: count, ended }));
+interface DemoParts {
+  readonly orderService: Pick<OrderService, "place">;
+  readonly onRefused: (kind: ErrorKind) => void;
+}
 
-      async function place(one: (typeof orders)[number]): Promise<ErrorKind | "ok"> {
-        try {
-          const hangUp = new AbortController();
-          const { answer } = await orderService.place({ order: one, signal: hangUp.signal });
-          if (hang_up_ms !== undefined) void sleep(hang_up_ms).then(() => hangUp.abort());
-          return (await answer).error ?? "ok";
-        } catch (error) {
-          if (!(error instanceof Refused)) throw error;
-          onRefused?.(error.kind);
-          return error.kind;
-        }
-      }
-    })
-    .all(onlyMethods("POST"));
-  return router;
+/**
+ * `POST /chaos/orders`: places orders, `at_once` at a time, and answers what became of them. One that is refused as `overloaded` while
+ * others wait is placed again, as clients should do. The page cannot place them: the public listener takes nothing from a page of another
+ * origin.
+ */
+export function demoOrderRoutes({ orderService, onRefused }: DemoParts): Routes {
+  return {
+    "/chaos/orders": {
+      post: [
+        readBody(MAX_BODY_BYTES),
+        async (request, response) => {
+          const { count, at_once = count, order, hang_up_ms } = readJson(request, DEMO);
+          const prefix = `demo-${randomBytes(4).toString("hex")}`;
+          const orders = Array.from({ length: count }, (_, n) =>
+            readOrder(Buffer.from(JSON.stringify({ amount: 1_000, ...order, order_id: count === 1 ? prefix : `${prefix}-${n + 1}` }))),
+          );
+          const ended: Partial<Record<ErrorKind | "ok", number>> = {};
+          const left = orders.values();
+          // The clients share one iterator: each takes the next order.
+          const client = async () => {
+            for (const one of left) {
+              let kind = await place(one);
+              for (let tries = 1; kind === "overloaded" && at_once < count && tries < MAX_TRIES; tries++) {
+                await sleep(COME_AGAIN_MS);
+                kind = await place(one);
+              }
+              ended[kind] = (ended[kind] ?? 0) + 1;
+            }
+          };
+          await Promise.all(Array.from({ length: Math.min(at_once, count) }, client));
+          sendJson(response, 200, JSON.stringify({ status: "ok", first_order_id: orders[0]?.orderId, orders: count, ended }));
+
+          async function place(one: (typeof orders)[number]): Promise<ErrorKind | "ok"> {
+            try {
+              const hangUp = new AbortController();
+              const { answer } = await orderService.place({ order: one, signal: hangUp.signal });
+              if (hang_up_ms !== undefined) void sleep(hang_up_ms).then(() => hangUp.abort());
+              return (await answer).error ?? "ok";
+            } catch (error) {
+              if (!(error instanceof Refused)) throw error;
+              onRefused(error.kind);
+              return error.kind;
+            }
+          }
+        },
+      ],
+    },
+  };
 }

@@ -1,20 +1,20 @@
 import type { Response } from "express";
 
 // Each open page costs a write four times a second.
-const MAX_CLIENTS = 100;
+const MAX_PAGES = 100;
 // A browser that lost the stream, because the process was restarted, connects again after this.
 const RECONNECT_MS = 500;
 // A page that read none of so many messages is gone or asleep; it connects again by itself.
 const MAX_MISSED = 120;
 
-interface Client {
+interface OpenPage {
   readonly response: Response;
   missed: number;
 }
 
-/** Server-sent events to every open page (HTML standard, section 9.2). Main thread only. */
+/** Server-sent events to every open page (HTML standard, section 9.2). */
 export class EventStream {
-  readonly #clients = new Set<Client>();
+  readonly #pages = new Set<OpenPage>();
   readonly #onWatched: (isWatched: boolean) => void;
   #closed = false;
 
@@ -23,13 +23,13 @@ export class EventStream {
     this.#onWatched = onWatched;
   }
 
-  get clients(): number {
-    return this.#clients.size;
+  get pages(): number {
+    return this.#pages.size;
   }
 
   /** Makes a response a stream that begins with `first`. Returns false, with nothing sent, after `close` or when there are too many. */
   add(response: Response, event: string, first: unknown): boolean {
-    if (this.#closed || this.#clients.size >= MAX_CLIENTS) return false;
+    if (this.#closed || this.#pages.size >= MAX_PAGES) return false;
     response.writeHead(200, {
       "X-Request-Id": response.locals.requestId,
       "Content-Type": "text/event-stream; charset=utf-8",
@@ -38,10 +38,10 @@ export class EventStream {
       "X-Accel-Buffering": "no",
     });
     response.write(`retry: ${RECONNECT_MS}\n${messageOf(event, first)}`);
-    const client = { response, missed: 0 };
-    this.#clients.add(client);
-    response.once("close", () => this.#gone(client));
-    if (this.#clients.size === 1) this.#onWatched(true);
+    const page = { response, missed: 0 };
+    this.#pages.add(page);
+    response.once("close", () => this.#gone(page));
+    if (this.#pages.size === 1) this.#onWatched(true);
     return true;
   }
 
@@ -49,12 +49,12 @@ export class EventStream {
   send(event: string, data: unknown): void {
     // Encoded once; the pages share the bytes.
     const message = Buffer.from(messageOf(event, data));
-    for (const client of this.#clients) {
-      const { response } = client;
+    for (const page of this.#pages) {
+      const { response } = page;
       if (!response.writableNeedDrain) {
         response.write(message);
-        client.missed = 0;
-      } else if (++client.missed > MAX_MISSED) {
+        page.missed = 0;
+      } else if (++page.missed > MAX_MISSED) {
         response.destroy();
       }
     }
@@ -63,11 +63,11 @@ export class EventStream {
   /** Ends every stream and takes no more. */
   close(): void {
     this.#closed = true;
-    for (const { response } of this.#clients) response.end();
+    for (const { response } of this.#pages) response.end();
   }
 
-  #gone(client: Client): void {
-    if (this.#clients.delete(client) && this.#clients.size === 0) this.#onWatched(false);
+  #gone(page: OpenPage): void {
+    if (this.#pages.delete(page) && this.#pages.size === 0) this.#onWatched(false);
   }
 }
 

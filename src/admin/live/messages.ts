@@ -71,10 +71,7 @@ export interface Tick {
 export type EndedAs = ErrorKind | "ok";
 export type LiveThread = readonly [id: number, pool: string, running: number, started: number, heartbeatAgeMs: number];
 
-/**
- * `step` is an index of `Hello.steps`. `since` is when the step was sent to its thread, up to 50 ms late, and later for a step that began
- * before the first page was open.
- */
+/** `step`: an index of `Hello.steps`. `since`: sent to its thread, 50 ms late at most, or more if before the first page was open. */
 export type LongRunning = readonly [orderId: string, attempt: number, step: number, thread: number, since: number];
 
 export interface ReplacedThread {

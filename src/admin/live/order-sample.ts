@@ -9,7 +9,7 @@ const MAX_EXPECTED = 256;
 // Enough for the p99 of a quarter of a second. Where more orders ended, the quantiles are those of the first ones.
 const MAX_TIMES = 4_096;
 
-/** The orders that ended since the last tick: all are counted, some are shown. Main thread only. */
+/** The orders that ended since the last tick: all are counted, some are shown. */
 export class OrderSample {
   readonly #random: () => number;
   #counts: Partial<Record<EndedAs, number>> = {};

@@ -1,9 +1,9 @@
 import type { EndedOrder } from "../../orders/ended-order.ts";
 import { ERROR_KINDS, type ErrorKind, ORDER_ERROR_KINDS } from "../../orders/error-kind.ts";
 import type { OrderOutcome, StepReport } from "../../orders/outcome.ts";
-import { STEPS, type StepName } from "../../orders/steps.ts";
-import type { Family, Sample } from "./family.ts";
-import { Histogram } from "./histogram.ts";
+import { perStep, STEPS } from "../../orders/steps.ts";
+import { counter, type Family, Histogram, type Sample } from "./family.ts";
+import type { AdmissionFigures } from "./present-families.ts";
 
 // From a simulated provider without delay to the longest useful deadline.
 const ORDER_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
@@ -23,22 +23,14 @@ const REFUSED_WITH: readonly ErrorKind[] = [
   "shutting_down",
 ];
 
-/** What admission shows of itself. */
-export interface AdmissionFigures {
-  /** How many orders may be in flight now. */
-  readonly limit: number;
-  /** Orders that it refused since the start, as `overloaded`, by reason. */
-  readonly refused: Readonly<Record<"deadline" | "limit" | "max_in_flight", number>>;
-}
-
-/** Counts orders and their steps. In plain arrays, because every order is counted. Main thread only. */
+/** Counts orders and their steps. In plain arrays, because every order is counted. */
 export class OrderMetrics {
   #placed = 0;
   readonly #failed = new Float64Array(ERROR_KINDS.length);
   readonly #refused = new Float64Array(ERROR_KINDS.length);
   readonly #orderSeconds = new Histogram(ORDER_SECONDS);
   readonly #steps = new Float64Array(STEPS.length * STEP_STATUSES.length);
-  readonly #stepSeconds = STEPS.map(() => new Histogram(ORDER_SECONDS));
+  readonly #stepSeconds = perStep(() => new Histogram(ORDER_SECONDS));
   readonly #cancelSeconds = new Histogram(CANCEL_SECONDS);
 
   ended({ outcome, receivedAtMs, storedAtMs }: EndedOrder): void {
@@ -54,59 +46,41 @@ export class OrderMetrics {
     (this.#refused[KIND_INDEX[kind]] as number)++;
   }
 
-  families({ admission }: { readonly admission: AdmissionFigures }): Family[] {
+  /** `refused`: by admission, by reason. */
+  families(refused: AdmissionFigures["refused"]): Family[] {
+    const steps = STEPS.flatMap((step, row) =>
+      STEP_STATUSES.map((status, column) => ({
+        labels: { step, status },
+        value: this.#steps[row * STEP_STATUSES.length + column] as number,
+      })),
+    );
     return [
-      {
-        name: "orders_refused_total",
-        type: "counter",
-        help: "Orders refused for what goes on in the service, and not for what is in them, by reason.",
-        samples: () => this.#refusedSamples(admission.refused),
-      },
-      {
-        name: "orders_total",
-        type: "counter",
-        help: "Orders by how they ended. A refused one began no step.",
-        samples: () => this.#orderSamples(),
-      },
-      {
-        name: "order_duration_seconds",
-        type: "histogram",
-        help: "From the request to the stored outcome, of orders that were not refused.",
-        samples: () => this.#orderSeconds.samples("order_duration_seconds"),
-      },
-      {
-        name: "steps_total",
-        type: "counter",
-        help: "Steps of orders by how they ended.",
-        samples: () => STEPS.flatMap((step, row) => STEP_STATUSES.map((status, column) => this.#stepSample(step, row, status, column))),
-      },
+      counter(
+        "orders_refused_total",
+        "Orders refused for what goes on in the service, and not for what is in them, by reason.",
+        this.#refusedSamples(refused),
+      ),
+      counter("orders_total", "Orders by how they ended. A refused one began no step.", this.#orderSamples()),
+      this.#orderSeconds.family("order_duration_seconds", "From the request to the stored outcome, of orders that were not refused."),
+      counter("steps_total", "Steps of orders by how they ended.", steps),
       {
         name: "step_duration_seconds",
         type: "histogram",
         help: "How long a step ran on its thread.",
-        samples: () => STEPS.flatMap((step, index) => (this.#stepSeconds[index] as Histogram).samples("step_duration_seconds", { step })),
+        values: STEPS.flatMap((step) => this.#stepSeconds[step].samples("step_duration_seconds", { step })),
       },
-      {
-        name: "step_cancel_seconds",
-        type: "histogram",
-        help: "From the cause of a cancel to a step having stopped on its thread.",
-        samples: () => this.#cancelSeconds.samples("step_cancel_seconds"),
-      },
+      this.#cancelSeconds.family("step_cancel_seconds", "From the cause of a cancel to a step having stopped on its thread."),
     ];
   }
 
   #stepEnded({ name, outcome, startedAtMs, endedAtMs, threadId }: StepReport, { canceled }: OrderOutcome): void {
     const step = STEP_INDEX[name];
     (this.#steps[step * STEP_STATUSES.length + STATUS_INDEX[outcome.status]] as number)++;
-    if (startedAtMs !== undefined) this.#stepSeconds[step]?.observe((endedAtMs - startedAtMs) / 1_000);
+    if (startedAtMs !== undefined) this.#stepSeconds[name].observe((endedAtMs - startedAtMs) / 1_000);
     // A step that waited for capacity was on no thread, and nothing had to stop.
     if (outcome.status === "canceled" && canceled !== undefined && threadId !== undefined) {
       this.#cancelSeconds.observe(Math.max(0, endedAtMs - canceled.atMs) / 1_000);
     }
-  }
-
-  #stepSample(step: StepName, row: number, status: string, column: number): Sample {
-    return { labels: { step, status }, value: this.#steps[row * STEP_STATUSES.length + column] as number };
   }
 
   #refusedSamples(byAdmission: AdmissionFigures["refused"]): Sample[] {

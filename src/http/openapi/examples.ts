@@ -1,10 +1,7 @@
 import { ERROR_ANSWERS } from "../status.ts";
 import { type ExampleOrder, simulatedAnswer, simulatedOutcome } from "./simulated-answer.ts";
 
-/**
- * An order to try, and what comes of it on a server that has had only those before it in this list. Its name stands under the request and
- * under the answer; a test sends them all and compares.
- */
+/** An order to try, and what comes of it on a server that has had only those before it. A test sends them all and compares. */
 export interface OrderExample {
   readonly name: string;
   readonly summary: string;

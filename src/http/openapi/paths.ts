@@ -39,29 +39,23 @@ function placeOrder(simulated: boolean): Json {
     ].join("\n\n"),
     security: MAYBE_KEYED,
     parameters: [
-      header("Idempotency-Key", {
-        description:
-          "Makes the request repeatable, failures included, for 24 hours: with the same body it gets the stored answer. 1 to 255 visible ASCII characters, with or without double quotes around them.",
-        schema: parameterSchema(IDEMPOTENCY_KEY),
-        ...headerExamples("Idempotency-Key", simulated),
-      }),
-      header("X-Request-Id", {
-        description: "Comes back in the answer. 1 to 128 visible ASCII characters; anything else is replaced.",
-        schema: { type: "string" },
-        ...headerExamples("X-Request-Id", simulated),
-      }),
-      header("traceparent", {
-        description:
-          "W3C trace context: log lines, spans and calls to real providers continue that trace. One that is not valid is ignored.",
-        schema: { type: "string" },
-        ...headerExamples("traceparent", simulated),
-      }),
-      header("Priority", {
-        description:
-          "Urgency as in RFC 9218: `u=0` to `u=2` is urgent, `u=3` normal (as without the header), `u=4` to `u=7` background. Who goes first under pressure. One that is not valid is ignored.",
-        schema: { type: "string" },
-        ...headerExamples("Priority", simulated),
-      }),
+      shownHeader(
+        "Idempotency-Key",
+        "Makes the request repeatable, failures included, for 24 hours: with the same body it gets the stored answer. 1 to 255 visible ASCII characters, with or without double quotes around them.",
+        simulated,
+        parameterSchema(IDEMPOTENCY_KEY),
+      ),
+      shownHeader("X-Request-Id", "Comes back in the answer. 1 to 128 visible ASCII characters; anything else is replaced.", simulated),
+      shownHeader(
+        "traceparent",
+        "W3C trace context: log lines, spans and calls to real providers continue that trace. One that is not valid is ignored.",
+        simulated,
+      ),
+      shownHeader(
+        "Priority",
+        "Urgency as in RFC 9218: `u=0` to `u=2` is urgent, `u=3` normal (as without the header), `u=4` to `u=7` background. Who goes first under pressure. One that is not valid is ignored.",
+        simulated,
+      ),
     ],
     requestBody: {
       required: true,
@@ -152,20 +146,12 @@ function showOrder(simulated: boolean): Json {
   };
 }
 
-const healthz = {
-  tags: ["health"],
-  operationId: "isAlive",
-  summary: "Whether the process lives",
+const healthz = openOperation("health", "isAlive", "Whether the process lives", {
   description: "Answers for any `Host`, as does `/readyz`: balancers ask by names of their own.",
-  security: [],
   responses: { 200: jsonResponse("The process lives.", ["Alive"]), ...errorResponses({ kinds: [] }) },
-};
+});
 
-const readyz = {
-  tags: ["health"],
-  operationId: "isReady",
-  summary: "Whether orders are taken",
-  security: [],
+const readyz = openOperation("health", "isReady", "Whether orders are taken", {
   responses: {
     200: jsonResponse("Orders are taken.", ["Ready"]),
     ...errorResponses({ kinds: [] }),
@@ -175,58 +161,47 @@ const readyz = {
       ["Retry-After"],
     ),
   },
-};
+});
 
-const openApiJson = {
-  tags: ["documents"],
-  operationId: "openApiDocument",
-  summary: "This document",
-  security: [],
-  parameters: [ifNoneMatch()],
-  responses: { ...content("application/json", { type: "object" }), ...errorResponses({ kinds: [] }) },
-};
+const openApiJson = openOperation("documents", "openApiDocument", "This document", cached("application/json", "object"));
 
-const docs = {
-  tags: ["documents"],
-  operationId: "docs",
-  summary: "This document as a page",
-  security: [],
-  parameters: [ifNoneMatch()],
-  responses: { ...content("text/html", { type: "string" }), ...errorResponses({ kinds: [] }) },
-};
+const docs = openOperation("documents", "docs", "This document as a page", cached("text/html", "string"));
 
 function docsFile(files: readonly string[]): Json {
-  return {
-    tags: ["documents"],
-    operationId: "docsFile",
-    summary: "A part of that page",
-    security: [],
-    parameters: [{ name: "file", in: "path", required: true, schema: { type: "string", enum: files } }, ifNoneMatch()],
-    responses: { ...content("*/*", { type: "string" }), ...errorResponses({ kinds: ["not_found"] }) },
-  };
+  const file = { name: "file", in: "path", required: true, schema: { type: "string", enum: files } };
+  return openOperation("documents", "docsFile", "A part of that page", cached("*/*", "string", [file], ["not_found"]));
 }
 
-function content(type: string, schema: Json): Json {
+/** One that needs no key. */
+function openOperation(tag: string, operationId: string, summary: string, rest: Json): Json {
+  return { tags: [tag], operationId, summary, security: [], ...rest };
+}
+
+/** What is sent once, and then only when it has changed. */
+function cached(mediaType: string, type: string, parameters: readonly Json[] = [], kinds: readonly ErrorKind[] = []): Json {
   const headers = headerRefs(["ETag", "Cache-Control"]);
+  const ifNoneMatch = header("If-None-Match", { description: "The `ETag` that the client has.", schema: { type: "string" } });
   return {
-    200: {
-      description: "The document has changed since the client read it, or the client has none.",
-      headers,
-      content: { [type]: { schema } },
+    parameters: [...parameters, ifNoneMatch],
+    responses: {
+      200: {
+        description: "The document has changed since the client read it, or the client has none.",
+        headers,
+        content: { [mediaType]: { schema: { type } } },
+      },
+      304: { description: "The client has the current document.", headers },
+      ...errorResponses({ kinds }),
     },
-    304: { description: "The client has the current document.", headers },
   };
-}
-
-function ifNoneMatch(): Json {
-  return header("If-None-Match", { description: "The `ETag` that the client has.", schema: { type: "string" } });
 }
 
 function header(name: string, rest: Json): Json {
   return { name, in: "header", ...rest };
 }
 
-function headerExamples(header: string, simulated: boolean): Json {
-  const shown = orderExamples(simulated).filter(({ headers }) => headers?.[header] !== undefined);
-  return { examples: Object.fromEntries(shown.map(({ name, summary, headers }) => [name, { summary, value: headers?.[header] }])) };
+/** A header of orders, with its examples. */
+function shownHeader(name: string, description: string, simulated: boolean, schema: Json = { type: "string" }): Json {
+  const shown = orderExamples(simulated).filter(({ headers }) => headers?.[name] !== undefined);
+  const examples = Object.fromEntries(shown.map(({ name: example, summary, headers }) => [example, { summary, value: headers?.[name] }]));
+  return header(name, { description, schema, examples });
 }

@@ -7,6 +7,7 @@ import type { Response } from "express";
 import { expect, test } from "vitest";
 import { randomFrom } from "../../../load/stand-in/random.ts";
 import { EventStream } from "../../../src/admin/live/event-stream.ts";
+import { LiveEvents } from "../../../src/admin/live/live-events.ts";
 import { LiveFeed } from "../../../src/admin/live/live-feed.ts";
 import { OrderSample } from "../../../src/admin/live/order-sample.ts";
 import type { EndedOrder } from "../../../src/orders/ended-order.ts";
@@ -39,26 +40,27 @@ test("while nobody looks there is no timer and nothing is read; the last one who
   const capacity = { limit: 1, inUse: 0, waiting: 0 };
   const count = () => {
     asked++;
-    return { running: 0, started: 0, finished: 0 };
+    return { running: 0, started: 0, finished: 0, threads: [], replaced: new Map() };
   };
-  const feed = new LiveFeed({
-    counters: { totals: count, threads: () => [], replaced: () => new Map(), ordersInFlight: () => 0 },
+  const events = new LiveEvents();
+  const feed = new LiveFeed(events, {
+    threads: { statistics: count },
+    orderService: { inFlight: 0 },
     longSteps: { mark: () => {}, sample: () => [], forget: () => {} },
     capacities: perStep(() => capacity),
     circuitState: () => "closed",
     backlog: () => Promise.reject(new Error("not now")),
-    receiver: () => "none",
     simulated: true,
     onFault: () => {},
   });
   await using server = await serving((response) => feed.open(response));
   const before = timers();
-  const add = () => feed.orderEnded(ended("a", 1));
+  const add = () => events.orderEnded(ended("a", 1));
   add();
-  expect([timers(), asked, feed.clients]).toEqual([before, 0, 0]);
+  expect([timers(), asked, feed.pages]).toEqual([before, 0, 0]);
 
   const [one, two] = [await watch(server.port), await watch(server.port)];
-  expect(feed.clients).toBe(2);
+  expect(feed.pages).toBe(2);
   // One of the feed; those of the connections are Node's own and not counted here.
   expect(timers()).toBe(before + 1);
   add();
@@ -68,11 +70,11 @@ test("while nobody looks there is no timer and nothing is read; the last one who
   await eventually("the same for both", () => two.ticks.some(({ orders }) => orders.length > 0));
 
   one[Symbol.dispose]();
-  await eventually("one left", () => feed.clients === 1);
+  await eventually("one left", () => feed.pages === 1);
   const seen = asked;
   await eventually("ticks for the other", () => asked > seen);
   two[Symbol.dispose]();
-  await eventually("nobody", () => feed.clients === 0);
+  await eventually("nobody", () => feed.pages === 0);
   expect(timers()).toBe(before);
   const last = asked;
   await pause(600);
@@ -90,16 +92,16 @@ test("a page that does not read holds no more than its socket does, others miss 
   const stalled = connect(server.port, "127.0.0.1");
   stalled.write("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
   stalled.pause();
-  await eventually("the stalled one", () => stream.clients === 1);
+  await eventually("the stalled one", () => stream.pages === 1);
   using reader = await watch(server.port);
-  expect([stream.clients, watched]).toEqual([2, [true]]);
+  expect([stream.pages, watched]).toEqual([2, [true]]);
 
   const gone = new Promise<void>((resolve) => stalled.once("close", () => resolve()));
   stalled.on("error", () => {});
   const text = "x".repeat(256 * 1024);
   let sent = 0;
   const heldBytes: number[] = [];
-  while (stream.clients === 2) {
+  while (stream.pages === 2) {
     stream.send("tick", { n: sent++, text });
     await eventually("the reader has it", () => reader.ticks.length === sent);
     heldBytes.push(responses[0]?.writableLength ?? 0);
@@ -116,7 +118,7 @@ test("a page that does not read holds no more than its socket does, others miss 
   stream.close();
   await eventually("the end", () => reader.ended !== undefined);
   expect(reader.ended).toBe("whole");
-  await eventually("nobody", () => stream.clients === 0);
+  await eventually("nobody", () => stream.pages === 0);
   expect(watched).toEqual([true, false]);
 });
 

@@ -1,12 +1,42 @@
-import type { ErrorRequestHandler, RequestHandler, Response } from "express";
+import express, { type ErrorRequestHandler, type Express, type IRouter, type RequestHandler, type Response } from "express";
 import type { OnFault } from "../orders/faults.ts";
 import { BadRequest, sendError } from "./answers.ts";
 
-/** The end of a route, for the methods that it does not have. */
-export function onlyMethods(...allowed: string[]): RequestHandler {
-  const allow = allowed.join(", ");
-  return (request, response) =>
-    sendError(response, "method_not_allowed", `${request.method} is not allowed here, only ${allow}`, { Allow: allow });
+type Handlers = RequestHandler | readonly RequestHandler[];
+
+/** By path, what answers its methods. Any other method gets 405. */
+export type Routes = Readonly<
+  Record<
+    string,
+    {
+      readonly get?: Handlers;
+      /** False where HEAD must not run what `get` does. */
+      readonly head?: false;
+      readonly post?: Handlers;
+    }
+  >
+>;
+
+export function newApp(): Express {
+  const app = express();
+  app.disable("x-powered-by");
+  app.enable("case sensitive routing");
+  app.enable("strict routing");
+  return app;
+}
+
+export function addRoutes(router: IRouter, routes: Routes): void {
+  for (const [path, { get = [], head, post = [] }] of Object.entries(routes)) {
+    const [getters, posters] = [[get].flat(), [post].flat()];
+    const allow = [getters.length > 0 && (head === false ? "GET" : "GET, HEAD"), posters.length > 0 && "POST"].filter(Boolean).join(", ");
+    const notAllowed: RequestHandler = (request, response) =>
+      sendError(response, "method_not_allowed", `${request.method} is not allowed here, only ${allow}`, { Allow: allow });
+    const route = router.route(path);
+    if (head === false) route.head(notAllowed);
+    if (getters.length > 0) route.get(...getters);
+    if (posters.length > 0) route.post(...posters);
+    route.all(notAllowed);
+  }
 }
 
 /** The answer where no route matched. */
