@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { experimentNamed, experimentNames } from "../../load/lab/experiments.ts";
-import { SCRIPTS } from "./pages.ts";
+import { PAGES, SCRIPTS } from "./pages.ts";
 import { entryPoints, run } from "./run.ts";
 
 const AT_A_TIME = 2;
@@ -31,10 +31,11 @@ test("every script answers --help with its own name, and does nothing else", asy
 
 const BENCH = "load/lab/bench.ts";
 
-test("every experiment answers --help with its own name, and is in the list with its question", async () => {
+test("every experiment is in the list with its question and on the page, and answers --help with its own name", async () => {
   const { stdout } = await run(process.execPath, [BENCH]);
   for (const name of experimentNames()) {
     const { question } = await experimentNamed(name);
+    expect(PAGES.get("docs/performance.md")).toContain(`\`${name}\``);
     expect(stdout).toMatch(new RegExp(`^  ${name} +${RegExp.escape(question)}$`, "m"));
   }
   const { code, stdout: help, stderr } = await run(process.execPath, [BENCH, "journal", "--help"]);
