@@ -34,11 +34,6 @@ export interface DriveResult {
   readonly timeouts: number;
 }
 
-/** Answers that were wrong or missing where all were to be 200. */
-export function wrongAnswers({ answers, statuses, wrongBodies, socketErrors, timeouts }: DriveResult): number {
-  return answers - (statuses.get(200) ?? 0) + wrongBodies + socketErrors + timeouts;
-}
-
 // Otherwise autocannon would call a dead server as fast as possible until the time is over.
 const GIVE_UP_AFTER_ERRORS = 1_000;
 
