@@ -3,7 +3,7 @@ import type { ProviderUrls } from "../../workers/providers/provider.ts";
 import type { Config } from "../config.ts";
 import { ProviderHealth, type ProviderHealthOptions } from "../orders/provider-health.ts";
 import { STEPS, type StepName, stepSetting } from "../orders/steps.ts";
-import type { CircuitState } from "../retries/circuit-breaker.ts";
+import type { CircuitState } from "../resilience/circuit-breaker.ts";
 
 /** Where the real providers are; a step without one is simulated. */
 export function providerUrlsOf(config: Config): ProviderUrls {

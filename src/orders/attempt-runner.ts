@@ -1,5 +1,5 @@
-import type { BackoffPolicy } from "../retries/backoff.ts";
-import { JournalRetry } from "../retries/journal-retry.ts";
+import type { BackoffPolicy } from "../resilience/backoff.ts";
+import { JournalRetry } from "../resilience/journal-retry.ts";
 import { Canceled, CancelScope, monotonicMs, SYSTEM_CLOCK } from "../threads/index.ts";
 import { AttemptEnding, type StoredEnding } from "./attempt-ending.ts";
 import type { CancelCause } from "./cancel-cause.ts";

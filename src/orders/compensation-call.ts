@@ -1,5 +1,5 @@
-import { backoffMs, COMPENSATION_BACKOFF, MAX_HOLD_MS } from "../retries/backoff.ts";
-import type { CallEnd, Lane } from "../retries/endpoint-health.ts";
+import { backoffMs, COMPENSATION_BACKOFF, MAX_HOLD_MS } from "../resilience/backoff.ts";
+import type { CallEnd, Lane } from "../resilience/endpoint-health.ts";
 import { CancelScope } from "../threads/index.ts";
 import type { CancelCause } from "./cancel-cause.ts";
 import type { Compensation, CompensationTried } from "./order-journal.ts";

@@ -1,7 +1,7 @@
-import { EndpointHealth, type Lane } from "../retries/endpoint-health.ts";
-import { JournalRetry } from "../retries/journal-retry.ts";
-import { Pace } from "../retries/pace.ts";
-import { RetryQueue } from "../retries/retry-queue.ts";
+import { EndpointHealth, type Lane } from "../resilience/endpoint-health.ts";
+import { JournalRetry } from "../resilience/journal-retry.ts";
+import { Pace } from "../resilience/pace.ts";
+import { RetryQueue } from "../resilience/retry-queue.ts";
 import { Canceled, CancelScope, type Clock, monotonicMs, SYSTEM_CLOCK } from "../threads/index.ts";
 import type { CancelCause } from "./cancel-cause.ts";
 import { type CompensationCallParts, compensateOnce, FIRST_TRIES, RETRIES } from "./compensation-call.ts";

@@ -1,4 +1,4 @@
-import type { DuePage, DueRequest } from "../retries/retry-queue.ts";
+import type { DuePage, DueRequest } from "../resilience/retry-queue.ts";
 
 /** A row of the outbox on its way to the webhook receiver. */
 export interface OrderEvent {

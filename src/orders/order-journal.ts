@@ -1,4 +1,4 @@
-import type { DuePage, DueRequest } from "../retries/retry-queue.ts";
+import type { DuePage, DueRequest } from "../resilience/retry-queue.ts";
 import type { AnswerBody } from "./answer.ts";
 import type { CompensationStatus } from "./compensation-state.ts";
 import type { ErrorKind } from "./error-kind.ts";

@@ -1,5 +1,5 @@
-import { type BackoffPolicy, fullJitterMs } from "../retries/backoff.ts";
-import type { Pass } from "../retries/circuit-breaker.ts";
+import { type BackoffPolicy, fullJitterMs } from "../resilience/backoff.ts";
+import type { Pass } from "../resilience/circuit-breaker.ts";
 import { type CancelScope, monotonicMs, pause } from "../threads/index.ts";
 import type { CancelCause } from "./cancel-cause.ts";
 import type { ProviderHealth } from "./provider-health.ts";

@@ -1,6 +1,6 @@
-import { CallTimes } from "../retries/call-times.ts";
-import { type CallVerdict, CircuitBreaker, type CircuitBreakerOptions, type Pass } from "../retries/circuit-breaker.ts";
-import { RetryBudget } from "../retries/retry-budget.ts";
+import { CallTimes } from "../resilience/call-times.ts";
+import { type CallVerdict, CircuitBreaker, type CircuitBreakerOptions, type Pass } from "../resilience/circuit-breaker.ts";
+import { RetryBudget } from "../resilience/retry-budget.ts";
 import { monotonicMs } from "../threads/index.ts";
 import type { EndedStep, StepOutcome } from "./step.ts";
 import type { StepName } from "./steps.ts";

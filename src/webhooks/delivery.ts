@@ -1,10 +1,10 @@
 import type { KeyObject } from "node:crypto";
 import type { EventOutbox, OrderEvent } from "../orders/order-event.ts";
 import { JournalUnavailable } from "../orders/order-journal.ts";
-import type { Post } from "../outgoing/post.ts";
-import { backoffMs, EVENT_BACKOFF } from "../retries/backoff.ts";
-import { JournalRetry } from "../retries/journal-retry.ts";
-import { RetryQueue } from "../retries/retry-queue.ts";
+import { backoffMs, EVENT_BACKOFF } from "../resilience/backoff.ts";
+import { JournalRetry } from "../resilience/journal-retry.ts";
+import type { Post } from "../resilience/post.ts";
+import { RetryQueue } from "../resilience/retry-queue.ts";
 import { Canceled, CancelScope, type Clock, SYSTEM_CLOCK } from "../threads/index.ts";
 import { type PostFailure, postToReceiver } from "./post-event.ts";
 import { type OutboxSharer, TakenEvents } from "./taken-events.ts";

@@ -1,8 +1,8 @@
 import type { KeyObject } from "node:crypto";
 import type { OrderEvent } from "../orders/order-event.ts";
-import { neverSent } from "../outgoing/never-sent.ts";
-import { NotBegun, type Post, type PostAnswer, postTo } from "../outgoing/post.ts";
-import { retryAfterMs } from "../outgoing/retry-after.ts";
+import { neverSent } from "../resilience/never-sent.ts";
+import { NotBegun, type Post, type PostAnswer, postTo } from "../resilience/post.ts";
+import { retryAfterMs } from "../resilience/retry-after.ts";
 import type { CancelScope } from "../threads/index.ts";
 import { signatureHeaders } from "./sign.ts";
 

@@ -1,7 +1,7 @@
 import type { KeyObject } from "node:crypto";
 import type { OrderEvent } from "../orders/order-event.ts";
-import type { Post } from "../outgoing/post.ts";
-import { type CallEnd, EndpointHealth, type Lane } from "../retries/endpoint-health.ts";
+import { type CallEnd, EndpointHealth, type Lane } from "../resilience/endpoint-health.ts";
+import type { Post } from "../resilience/post.ts";
 import { CancelScope, type Clock } from "../threads/index.ts";
 import { type PostResult, postEvent } from "./post-event.ts";
 

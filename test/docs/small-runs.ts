@@ -40,8 +40,8 @@ export const OTHERS: Readonly<Record<string, string>> = {
   "fuzz:threads": "--seconds 5",
   demo: "--once",
   "test:add-step": "test/orders/order-runs.property.test.ts",
-  "test:one-core": "--repeat 2 test/retries/backoff.test.ts",
-  "test:mutants": "--lines 1 --seed 3 --in src/retries/backoff.ts",
+  "test:one-core": "--repeat 2 test/resilience/backoff.test.ts",
+  "test:mutants": "--lines 1 --seed 3 --in src/resilience/backoff.ts",
   "test:schedules": '-t "grant against cancel"',
   screenshots: "DIRECTORY",
 };

@@ -4,7 +4,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { Client, type ClientConfig } from "pg";
 import { describe, expect, test } from "vitest";
-import { cert } from "../outgoing/certificate.ts";
+import { cert } from "../resilience/certificate.ts";
 import { eventually } from "../support/eventually.ts";
 import { freshDatabase, type PostgresVersion, startPostgres, startStandby, WITHOUT_DEBIAN_POSTGRES } from "../support/postgres/index.ts";
 

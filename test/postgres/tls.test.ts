@@ -4,7 +4,7 @@ import { parseAddress } from "../../src/journal/postgres/address.ts";
 import { Connection } from "../../src/journal/postgres/connection.ts";
 import { targetsOf } from "../../src/journal/postgres/targets.ts";
 import { temporaryFile } from "../journal/temporary-file.ts";
-import { cert } from "../outgoing/certificate.ts";
+import { cert } from "../resilience/certificate.ts";
 import { startPostgres } from "../support/postgres/index.ts";
 
 test("each sslmode looks at the server's certificate as far as it says, and at none without encryption", async () => {

@@ -5,7 +5,7 @@ import { WebhookDelivery, type WebhookDeliveryOptions } from "../../src/webhooks
 import { postToReceiver } from "../../src/webhooks/post-event.ts";
 import { parseWebhookSecret } from "../../src/webhooks/secret.ts";
 import type { DeliveryLog } from "../../src/webhooks/webhook-receiver.ts";
-import { FakeClock } from "../retries/fake-clock.ts";
+import { FakeClock } from "../resilience/fake-clock.ts";
 import { FakeOutbox } from "./fake-outbox.ts";
 import { Receiver } from "./receiver.ts";
 

@@ -1,4 +1,4 @@
-import { type Cancelable, type Post, type PostAnswer, postTo } from "../../src/outgoing/post.ts";
+import { type Cancelable, type Post, type PostAnswer, postTo } from "../../src/resilience/post.ts";
 import type { StepSpan } from "../telemetry/step-span.ts";
 
 // An answer to a call is some hundred bytes. Reading this much is cheaper than a new connection; more is not.

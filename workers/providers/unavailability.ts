@@ -1,6 +1,6 @@
 import type { Unavailable } from "../../src/orders/step.ts";
-import type { PostAnswer } from "../../src/outgoing/post.ts";
-import { retryAfterMs } from "../../src/outgoing/retry-after.ts";
+import type { PostAnswer } from "../../src/resilience/post.ts";
+import { retryAfterMs } from "../../src/resilience/retry-after.ts";
 
 // Too slow, and too much to do. Other answers from 300 to 499 are about this one call.
 const UNAVAILABLE_BELOW_500: ReadonlySet<number> = new Set([408, 429]);

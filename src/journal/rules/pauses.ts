@@ -1,5 +1,5 @@
-import { MAX_RETRY_AFTER_MS } from "../../outgoing/retry-after.ts";
-import { COMPENSATION_BACKOFF, EVENT_BACKOFF, longestBackoffMs, MAX_HOLD_MS } from "../../retries/backoff.ts";
+import { COMPENSATION_BACKOFF, EVENT_BACKOFF, longestBackoffMs, MAX_HOLD_MS } from "../../resilience/backoff.ts";
+import { MAX_RETRY_AFTER_MS } from "../../resilience/retry-after.ts";
 
 /** Rows that were tried so often or more often have the same longest pause. The indexes of all stores are made with this number. */
 export const MOST_TRIES = 16;

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { backoffMs, COMPENSATION_BACKOFF, EVENT_BACKOFF, PROBE_BACKOFF } from "../../src/retries/backoff.ts";
+import { backoffMs, COMPENSATION_BACKOFF, EVENT_BACKOFF, PROBE_BACKOFF } from "../../src/resilience/backoff.ts";
 
 const POLICY = { baseMs: 1_000, capMs: 60_000 };
 

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { RetryBudget } from "../../src/retries/retry-budget.ts";
+import { RetryBudget } from "../../src/resilience/retry-budget.ts";
 
 test("from the first call on there are at most 1.2 times as many calls as first calls", () => {
   const budget = new RetryBudget();

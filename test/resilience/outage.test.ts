@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { Outage } from "../../src/retries/outage.ts";
+import { Outage } from "../../src/resilience/outage.ts";
 import { FakeClock } from "./fake-clock.ts";
 
 function open(random = () => 1) {

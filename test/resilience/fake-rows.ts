@@ -1,5 +1,5 @@
 import { setImmediate as turn } from "node:timers/promises";
-import type { DuePage, DueRequest } from "../../src/retries/retry-queue.ts";
+import type { DuePage, DueRequest } from "../../src/resilience/retry-queue.ts";
 
 export interface Row {
   readonly id: number;

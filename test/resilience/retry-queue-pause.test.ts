@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { RetryQueue } from "../../src/retries/retry-queue.ts";
+import { RetryQueue } from "../../src/resilience/retry-queue.ts";
 import type { Row } from "./fake-rows.ts";
 import { FAILED, newGate, QueueFixture } from "./queue-fixture.ts";
 

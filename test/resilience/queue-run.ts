@@ -1,8 +1,8 @@
 import { setImmediate as turn } from "node:timers/promises";
 import { randomFrom } from "../../load/stand-in/random.ts";
-import { type CallEnd, type CallFailure, EndpointHealth, type Lane } from "../../src/retries/endpoint-health.ts";
-import { Pace } from "../../src/retries/pace.ts";
-import { type DueRequest, RetryQueue } from "../../src/retries/retry-queue.ts";
+import { type CallEnd, type CallFailure, EndpointHealth, type Lane } from "../../src/resilience/endpoint-health.ts";
+import { Pace } from "../../src/resilience/pace.ts";
+import { type DueRequest, RetryQueue } from "../../src/resilience/retry-queue.ts";
 import { FakeClock } from "./fake-clock.ts";
 import { FakeRows, type Row } from "./fake-rows.ts";
 

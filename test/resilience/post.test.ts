@@ -4,7 +4,7 @@ import { createServer as createTlsServer } from "node:https";
 import type { AddressInfo, Socket } from "node:net";
 import { getCACertificates, setDefaultCACertificates } from "node:tls";
 import { afterEach, describe, expect, test } from "vitest";
-import { NotBegun, type PostAnswer, postTo } from "../../src/outgoing/post.ts";
+import { NotBegun, type PostAnswer, postTo } from "../../src/resilience/post.ts";
 import { CancelScope } from "../../src/threads/index.ts";
 import { eventually } from "../support/eventually.ts";
 import { cert, key } from "./certificate.ts";

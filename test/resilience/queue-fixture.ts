@@ -1,7 +1,7 @@
 import { setImmediate as turn } from "node:timers/promises";
-import { type CallEnd, type CallFailure, EndpointHealth, type Lane } from "../../src/retries/endpoint-health.ts";
-import { Pace } from "../../src/retries/pace.ts";
-import { RetryQueue, type RetryQueueOptions } from "../../src/retries/retry-queue.ts";
+import { type CallEnd, type CallFailure, EndpointHealth, type Lane } from "../../src/resilience/endpoint-health.ts";
+import { Pace } from "../../src/resilience/pace.ts";
+import { RetryQueue, type RetryQueueOptions } from "../../src/resilience/retry-queue.ts";
 import { FakeClock } from "./fake-clock.ts";
 import { FakeRows, type Row } from "./fake-rows.ts";
 

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { retryAfterMs } from "../../src/outgoing/retry-after.ts";
+import { retryAfterMs } from "../../src/resilience/retry-after.ts";
 
 const NOW_MS = Date.UTC(2026, 10, 6, 8, 49, 37);
 const HOUR_MS = 3_600_000;

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { type CallEnd, type CallFailure, EndpointHealth } from "../../src/retries/endpoint-health.ts";
+import { type CallEnd, type CallFailure, EndpointHealth } from "../../src/resilience/endpoint-health.ts";
 import { FakeClock } from "./fake-clock.ts";
 
 const NEW: CallFailure = { again: false, how: "answered", overloaded: false, retryAfterMs: 0 };

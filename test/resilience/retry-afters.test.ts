@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { RetryAfters } from "../../src/retries/retry-afters.ts";
+import { RetryAfters } from "../../src/resilience/retry-afters.ts";
 
 test("of three that wait at one time the third holds the address, for as long as it says; then the count begins again", () => {
   const asked = new RetryAfters();

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { Pace } from "../../src/retries/pace.ts";
+import { Pace } from "../../src/resilience/pace.ts";
 import { FakeClock } from "./fake-clock.ts";
 
 test.each([0.5, 3, 50, 70, 1_000, 4_444])("%d a second: as many as that over time, and never more", (maxPerSecond) => {

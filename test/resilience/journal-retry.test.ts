@@ -1,6 +1,6 @@
 import { setImmediate as turn } from "node:timers/promises";
 import { expect, test } from "vitest";
-import { JournalRetry } from "../../src/retries/journal-retry.ts";
+import { JournalRetry } from "../../src/resilience/journal-retry.ts";
 import { CancelScope } from "../../src/threads/index.ts";
 import { FakeClock } from "./fake-clock.ts";
 

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { CallTimes } from "../../src/retries/call-times.ts";
+import { CallTimes } from "../../src/resilience/call-times.ts";
 
 test("too few calls say nothing of how fast one can be, and a single one how slow", () => {
   const times = new CallTimes();

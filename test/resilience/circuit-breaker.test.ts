@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { type CallVerdict, CircuitBreaker, type CircuitState, type Pass } from "../../src/retries/circuit-breaker.ts";
+import { type CallVerdict, CircuitBreaker, type CircuitState, type Pass } from "../../src/resilience/circuit-breaker.ts";
 
 const PROBE_EVERY_MS = 400;
 

@@ -1,7 +1,7 @@
 import { setImmediate as turn } from "node:timers/promises";
 import { expect, test } from "vitest";
-import { EndpointHealth } from "../../src/retries/endpoint-health.ts";
-import { RetryQueue } from "../../src/retries/retry-queue.ts";
+import { EndpointHealth } from "../../src/resilience/endpoint-health.ts";
+import { RetryQueue } from "../../src/resilience/retry-queue.ts";
 import type { Row } from "./fake-rows.ts";
 import { newGate, QueueFixture } from "./queue-fixture.ts";
 

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { type CallFailure, EndpointHealth } from "../../src/retries/endpoint-health.ts";
+import { type CallFailure, EndpointHealth } from "../../src/resilience/endpoint-health.ts";
 import { FakeClock } from "./fake-clock.ts";
 
 const SILENT: CallFailure = { again: false, how: "silent", overloaded: false, retryAfterMs: 0 };
