@@ -39,7 +39,7 @@ export const TRICKS: readonly Trick[] = [
     cost: "service, CPU us",
     change: by("src/http/message-classes.ts", "message-classes"),
   },
-  { name: "order runs", plain: "Map", cost: "service, CPU us", change: by("src/orders/order-runs.ts", "order-runs") },
+  { name: "order map", plain: "Map", cost: "service, CPU us", change: by("src/orders/order-map.ts", "order-map") },
   {
     name: "request writer",
     plain: "autocannon's setupRequest",
@@ -77,11 +77,11 @@ export const TRICKS: readonly Trick[] = [
           from: "order.group.spawn(start);\n    return join(order",
           to: "order.group.spawn(start);\n    return await join(order",
         },
-        { file: "src/orders/attempt-runner.ts", from: "  run(run: OrderRun): Promise", to: "  async run(run: OrderRun): Promise" },
+        { file: "src/orders/attempt-runner.ts", from: "  run(attempt: Attempt): Promise", to: "  async run(attempt: Attempt): Promise" },
         {
           file: "src/orders/attempt-runner.ts",
-          from: "return this.#options.pipeline.run(input, scope, run.priority).then(end,",
-          to: "return await this.#options.pipeline.run(input, scope, run.priority).then(end,",
+          from: "return this.#options.pipeline.run(input, scope, attempt.priority).then(end,",
+          to: "return await this.#options.pipeline.run(input, scope, attempt.priority).then(end,",
         },
       ],
     },

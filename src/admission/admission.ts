@@ -21,7 +21,7 @@ export interface AdmissionOptions {
 }
 
 // Often enough for a limit that reacts within a second, and no load beside that of the orders.
-const LOOK_EVERY_MS = 100;
+const TICK_EVERY_MS = 100;
 
 /**
  * Decides from what waits now whether the service can take one more order. A queue that admits more than its bottleneck can serve in time
@@ -49,7 +49,7 @@ export class Admission implements AdmissionGate {
   readonly #stepsComing = new Float64Array(PRIORITIES);
   readonly #stepsAhead = new Float64Array(PRIORITIES);
   #inFlightLimit = Number.POSITIVE_INFINITY;
-  #lookedAtMs: number;
+  #tickedAtMs: number;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(options: AdmissionOptions) {
@@ -62,7 +62,7 @@ export class Admission implements AdmissionGate {
     this.#exclusive = new Line(exclusive, this.#steps, orderTimeoutMs, nowMs);
     this.#beforeSteps = new ControlledDelay(orderTimeoutMs, nowMs());
     this.#retryAfter = new RetryAfter(options.random ?? Math.random);
-    this.#lookedAtMs = nowMs();
+    this.#tickedAtMs = nowMs();
   }
 
   /** How many orders of the usual priority, whose steps do not compute, may be in flight now: 1 to `MAX_IN_FLIGHT`. */
@@ -104,8 +104,8 @@ export class Admission implements AdmissionGate {
 
   /** Adapts the limits from now on, on one timer for all. `stop` ends that. */
   start(): void {
-    this.#lookedAtMs = this.#nowMs();
-    this.#timer ??= setInterval(() => this.look(), LOOK_EVERY_MS).unref();
+    this.#tickedAtMs = this.#nowMs();
+    this.#timer ??= setInterval(() => this.tick(), TICK_EVERY_MS).unref();
   }
 
   stop(): void {
@@ -114,22 +114,22 @@ export class Admission implements AdmissionGate {
   }
 
   /** Adapts the limits to what waits now. To be called every tenth of a second: its delay shows how long the event loop is busy. */
-  look(): void {
+  tick(): void {
     const nowMs = this.#nowMs();
-    const passedMs = Math.max(0, nowMs - this.#lookedAtMs);
-    this.#lookedAtMs = nowMs;
-    const lateMs = Math.max(0, passedMs - LOOK_EVERY_MS);
-    for (const line of this.#lines) line.look(nowMs, lateMs);
-    this.#exclusive.look(nowMs, lateMs);
-    this.#limitInFlight(Math.max(lateMs, this.#turnaround.look(nowMs)), nowMs);
+    const passedMs = Math.max(0, nowMs - this.#tickedAtMs);
+    this.#tickedAtMs = nowMs;
+    const lateMs = Math.max(0, passedMs - TICK_EVERY_MS);
+    for (const line of this.#lines) line.tick(nowMs, lateMs);
+    this.#exclusive.tick(nowMs, lateMs);
+    this.#limitInFlight(Math.max(lateMs, this.#turnaround.tick(nowMs)), nowMs);
     this.#orders.pass(passedMs);
     this.#steps.pass(passedMs);
-    this.#retryAfter.look();
+    this.#retryAfter.tick();
   }
 
   #limitInFlight(beforeStepsMs: number, nowMs: number): void {
     const delay = this.#beforeSteps;
-    delay.look(beforeStepsMs <= delay.targetMs(0), nowMs);
+    delay.tick(beforeStepsMs <= delay.targetMs(0), nowMs);
     const excess = beforeStepsMs / delay.permittedMs(this.#options.orderTimeoutMs, 0);
     // Little's law: the orders in flight are reduced by the factor by which their wait is too long.
     this.#inFlightLimit = excess > 1 ? Math.max(1, this.#options.inFlight() / excess) : Number.POSITIVE_INFINITY;

@@ -23,7 +23,7 @@ export class ControlledDelay {
   }
 
   /** To be called ten times a second. `wasShort`: at any moment since the last time. */
-  look(wasShort: boolean, nowMs: number): void {
+  tick(wasShort: boolean, nowMs: number): void {
     if (wasShort) this.#shortAtMs = nowMs;
     this.#stands = nowMs - this.#shortAtMs > Math.max(LEAST_INTERVAL_MS, this.#timeoutMs * INTERVAL_SHARE);
   }

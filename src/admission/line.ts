@@ -47,9 +47,9 @@ export class Line {
   }
 
   /** To be called ten times a second. `lateMs`: how much later than that. */
-  look(nowMs: number, lateMs: number): void {
+  tick(nowMs: number, lateMs: number): void {
     if (lateMs > 0) this.#capacity.grants.stalled(lateMs);
-    this.#delay.look(this.#wasEmpty || this.#capacity.waiting === 0, nowMs);
+    this.#delay.tick(this.#wasEmpty || this.#capacity.waiting === 0, nowMs);
     this.#wasEmpty = false;
     this.#capacity.weigh(fairWeights(this.#demand.asked));
   }
@@ -65,7 +65,7 @@ export class Line {
       if (inUse + (coming[0] as number) + (coming[1] as number) + (coming[2] as number) < limit) return undefined;
     }
     if (this.room(priority, coming, kinds) > 0) return undefined;
-    for (const kind of kinds) this.#capacity.held(kind).doubt(this.#nowMs());
+    for (const kind of kinds) this.#capacity.holdTime(kind).doubt(this.#nowMs());
     return this.#reckoned.stands ? "limit" : "deadline";
   }
 
@@ -92,7 +92,7 @@ export class Line {
 
   /** How long the order's own holds take, side by side as far as there are permits. */
   #ownMs(kinds: Kinds, nowMs: number): number {
-    const expectedMs = kinds.map((kind) => this.#capacity.held(kind).expectedMs(nowMs));
+    const expectedMs = kinds.map((kind) => this.#capacity.holdTime(kind).expectedMs(nowMs));
     return Math.max(...expectedMs, expectedMs.reduce((sum, ms) => sum + ms, 0) / this.#capacity.limit);
   }
 }

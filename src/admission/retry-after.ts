@@ -27,7 +27,7 @@ export class RetryAfter {
   }
 
   /** To be called ten times a second. */
-  look(): void {
+  tick(): void {
     const admitted = this.#asked - this.#refused;
     const excess = this.#asked === 0 ? 1 : this.#asked / Math.max(1, admitted);
     this.#excess += (excess - this.#excess) * SHARE_OF_NEW;

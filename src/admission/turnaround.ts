@@ -29,8 +29,8 @@ export class Turnaround {
     this.#timed = undefined;
   }
 
-  /** The longest wait since the last look. An order under way counts with its wait so far. */
-  look(nowMs: number): number {
+  /** The longest wait since the last tick. An order under way counts with its wait so far. */
+  tick(nowMs: number): number {
     const longestMs = Math.max(this.#longestMs, this.#timed === undefined ? 0 : nowMs - this.#timed.sinceMs);
     this.#longestMs = 0;
     return longestMs;

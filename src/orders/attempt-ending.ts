@@ -1,9 +1,9 @@
 import { atMost } from "../threads/index.ts";
 import { answerTo, type CompensationProgress } from "./answer.ts";
+import type { Attempt } from "./attempt.ts";
 import type { Compensator } from "./compensator.ts";
 import type { FirstTries } from "./first-tries.ts";
 import type { CompensationTried, OrderJournal, StoredAnswer } from "./order-journal.ts";
-import type { OrderRun } from "./order-run.ts";
 import { type OrderOutcome, stepsToCompensate } from "./outcome.ts";
 import type { StepName } from "./steps.ts";
 
@@ -21,7 +21,7 @@ export interface StoredEnding {
  * attempt with its compensations before their first try, and the answer with what has come of them. Main thread only.
  */
 export class AttemptEnding {
-  readonly #run: OrderRun;
+  readonly #attempt: Attempt;
   readonly #outcome: OrderOutcome;
   readonly #journal: Pick<OrderJournal, "finish" | "answer">;
   readonly #compensator: Compensator;
@@ -31,8 +31,8 @@ export class AttemptEnding {
   /** What has come of them, from the moment on at which the answer is made. */
   #tried: readonly CompensationTried[] | undefined;
 
-  constructor(run: OrderRun, outcome: OrderOutcome, journal: Pick<OrderJournal, "finish" | "answer">, compensator: Compensator) {
-    this.#run = run;
+  constructor(attempt: Attempt, outcome: OrderOutcome, journal: Pick<OrderJournal, "finish" | "answer">, compensator: Compensator) {
+    this.#attempt = attempt;
     this.#outcome = outcome;
     this.#journal = journal;
     this.#compensator = compensator;
@@ -45,21 +45,21 @@ export class AttemptEnding {
     this.#tries ??= await this.#fail();
     if (this.#tried === undefined) {
       // Nobody waits where the client has gone.
-      if (this.#run.isAwaited) await atMost(this.#tries.ended, WAIT_FOR_COMPENSATION_MS);
+      if (this.#attempt.isAwaited) await atMost(this.#tries.ended, WAIT_FOR_COMPENSATION_MS);
       this.#tried = this.#tries.collect();
     }
     return this.#answer(this.#tried);
   }
 
   async #finish(): Promise<StoredEnding> {
-    const { orderId, attempt } = this.#run.input;
+    const { orderId, attempt } = this.#attempt.input;
     const answer = this.#answerWith([]);
     await this.#journal.finish({ orderId, attempt, answer, answered: this.#decideAnswered(), compensations: [], nowMs: Date.now() });
     return { answer, compensations: [] };
   }
 
   async #fail(): Promise<FirstTries> {
-    const { input } = this.#run;
+    const { input } = this.#attempt;
     const { orderId, attempt } = input;
     const answer = this.#answerWith(this.#progress(() => false));
     const plan = this.#compensator.plan(this.#steps);
@@ -73,7 +73,7 @@ export class AttemptEnding {
   }
 
   async #answer(tried: readonly CompensationTried[]): Promise<StoredEnding> {
-    const { orderId, attempt } = this.#run.input;
+    const { orderId, attempt } = this.#attempt.input;
     const compensations = this.#progress((step) => tried.some((one) => one.step === step && one.nextTryMs === undefined));
     const answer = this.#answerWith(compensations);
     await this.#journal.answer({ orderId, attempt, json: answer.json, answered: this.#decideAnswered(), tried, nowMs: Date.now() });
@@ -86,9 +86,9 @@ export class AttemptEnding {
    * that: a cancel that came after it changes nothing, as one of a shutdown while compensations are waited for.
    */
   #decideAnswered(): boolean {
-    const isAnswered = this.#run.isAwaited && this.#outcome.error !== "canceled";
+    const isAnswered = this.#attempt.isAwaited && this.#outcome.error !== "canceled";
     // Who came now would receive an answer that is stored as one which nobody had.
-    if (!isAnswered) this.#run.lose();
+    if (!isAnswered) this.#attempt.lose();
     return isAnswered;
   }
 
@@ -98,7 +98,7 @@ export class AttemptEnding {
 
   #answerWith(compensations: readonly CompensationProgress[]): StoredAnswer {
     const { error } = this.#outcome;
-    const json = JSON.stringify(answerTo(this.#run.input.orderId, this.#outcome, compensations));
+    const json = JSON.stringify(answerTo(this.#attempt.input.orderId, this.#outcome, compensations));
     return error === undefined ? { json } : { error, json };
   }
 }

@@ -1,13 +1,13 @@
 import type { BackoffPolicy } from "../resilience/backoff.ts";
 import { JournalRetry } from "../resilience/journal-retry.ts";
 import { Canceled, CancelScope, monotonicMs, SYSTEM_CLOCK } from "../threads/index.ts";
+import type { Attempt, GivenAnswer } from "./attempt.ts";
 import { AttemptEnding, type StoredEnding } from "./attempt-ending.ts";
 import type { CancelCause } from "./cancel-cause.ts";
 import type { Compensator } from "./compensator.ts";
 import type { OnOrderEnded } from "./ended-order.ts";
 import type { OnFault } from "./faults.ts";
 import { JournalUnavailable, type OrderJournal } from "./order-journal.ts";
-import type { GivenAnswer, OrderRun } from "./order-run.ts";
 import { failedByFault, type OrderOutcome } from "./outcome.ts";
 import type { Pipeline } from "./pipeline.ts";
 import type { Effect } from "./step.ts";
@@ -21,7 +21,7 @@ export interface AttemptRunnerOptions {
   readonly compensator: Compensator;
   readonly orderTimeoutMs: number;
   /** Called once for each attempt: when it is closed in the journal, or when this process gives up on closing it. */
-  readonly onClosed: (run: OrderRun) => void;
+  readonly onClosed: (attempt: Attempt) => void;
   readonly onEnded?: OnOrderEnded;
   readonly onFault?: OnFault;
 }
@@ -42,28 +42,30 @@ export class AttemptRunner {
   }
 
   /** Resolves with the answer for the client once it is stored. Rejects with `AnswerLost` where it cannot be stored. */
-  run(run: OrderRun): Promise<GivenAnswer> {
-    const { input, scope } = run;
+  run(attempt: Attempt): Promise<GivenAnswer> {
+    const { input, scope } = attempt;
     // `cancelAll` did not reach an order that was being stored.
     if (this.#stop.cause !== undefined) scope.cancel(this.#stop.cause);
-    const leftMs = this.#options.orderTimeoutMs - (monotonicMs() - run.askedAtMs);
-    // Its acceptance took all of its time, as where the process was frozen meanwhile: no step must run.
+    const leftMs = this.#options.orderTimeoutMs - (monotonicMs() - attempt.askedAtMs);
+    // Its acceptance took all of its time, as where the process was frozen meanwhile: no step must attempt.
     if (leftMs <= 0) scope.cancel("deadline");
     const stopTimer = scope.cancelAfter(Math.max(0, leftMs));
     // An order may wait for minutes, so it keeps two closures and no more.
     const end = (outcome: OrderOutcome) => {
       stopTimer();
-      return this.#finish(run, outcome);
+      return this.#finish(attempt, outcome);
     };
     try {
-      return this.#options.pipeline.run(input, scope, run.priority).then(end, (error: unknown) => end(this.#broken(run, error, "unknown")));
+      return this.#options.pipeline
+        .run(input, scope, attempt.priority)
+        .then(end, (error: unknown) => end(this.#broken(attempt, error, "unknown")));
     } catch (error) {
-      return end(this.#broken(run, error, "none"));
+      return end(this.#broken(attempt, error, "none"));
     }
   }
 
-  #broken(run: OrderRun, error: unknown, effect: Effect): OrderOutcome {
-    this.#options.onFault?.("an order could not be run to its end", error, run.fields);
+  #broken(attempt: Attempt, error: unknown, effect: Effect): OrderOutcome {
+    this.#options.onFault?.("an order could not be run to its end", error, attempt.fields);
     return failedByFault(effect, monotonicMs());
   }
 
@@ -72,39 +74,41 @@ export class AttemptRunner {
     this.#stop.cancel("shutdown");
   }
 
-  async #finish(run: OrderRun, outcome: OrderOutcome): Promise<GivenAnswer> {
+  async #finish(attempt: Attempt, outcome: OrderOutcome): Promise<GivenAnswer> {
     const { journal, compensator, onFault } = this.#options;
-    const ending = new AttemptEnding(run, outcome, journal, compensator);
+    const ending = new AttemptEnding(attempt, outcome, journal, compensator);
     let stored: StoredEnding;
     try {
       stored = await ending.store();
     } catch (error) {
-      run.lose();
-      if (!run.isClosedElsewhere) onFault?.("an outcome could not be stored: its client gets no answer", error, run.fields);
-      this.#storeLater(run, outcome, ending, error).catch((bug: unknown) => onFault?.("an order's end was not reported", bug, run.fields));
+      attempt.lose();
+      if (!attempt.isClosedElsewhere) onFault?.("an outcome could not be stored: its client gets no answer", error, attempt.fields);
+      this.#storeLater(attempt, outcome, ending, error).catch((bug: unknown) =>
+        onFault?.("an order's end was not reported", bug, attempt.fields),
+      );
       throw new AnswerLost("the answer could not be stored", { cause: error });
     }
-    return this.#close(run, outcome, stored);
+    return this.#close(attempt, outcome, stored);
   }
 
   /** If the process ends before that, the next start closes the attempt as interrupted. */
-  async #storeLater(run: OrderRun, outcome: OrderOutcome, ending: AttemptEnding, first: unknown): Promise<void> {
+  async #storeLater(attempt: Attempt, outcome: OrderOutcome, ending: AttemptEnding, first: unknown): Promise<void> {
     let stored: StoredEnding;
     try {
       if (!(first instanceof JournalUnavailable)) throw first;
       stored = await this.#journal.run(() => ending.store());
     } catch (error) {
-      if (!(error instanceof Canceled) && !run.isClosedElsewhere)
-        this.#options.onFault?.("an outcome can never be stored; the next start closes its order", error, run.fields);
-      this.#options.onClosed(run);
+      if (!(error instanceof Canceled) && !attempt.isClosedElsewhere)
+        this.#options.onFault?.("an outcome can never be stored; the next start closes its order", error, attempt.fields);
+      this.#options.onClosed(attempt);
       return;
     }
-    this.#close(run, outcome, stored);
+    this.#close(attempt, outcome, stored);
   }
 
-  #close(run: OrderRun, outcome: OrderOutcome, { answer, compensations }: StoredEnding): GivenAnswer {
-    const { input, requestId, parentSpanId, receivedAtMs } = run;
-    this.#options.onClosed(run);
+  #close(attempt: Attempt, outcome: OrderOutcome, { answer, compensations }: StoredEnding): GivenAnswer {
+    const { input, requestId, parentSpanId, receivedAtMs } = attempt;
+    this.#options.onClosed(attempt);
     this.#options.onEnded?.({ input, requestId, parentSpanId, receivedAtMs, outcome, compensations, storedAtMs: monotonicMs() });
     return outcome.retryAfterMs === undefined ? answer : { ...answer, retryAfterMs: outcome.retryAfterMs };
   }

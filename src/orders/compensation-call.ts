@@ -1,4 +1,4 @@
-import { backoffMs, COMPENSATION_BACKOFF, MAX_HOLD_MS } from "../resilience/backoff.ts";
+import { backoffMs, COMPENSATION_BACKOFF, MAX_ASKED_WAIT_MS } from "../resilience/backoff.ts";
 import type { CallEnd, Lane } from "../resilience/endpoint-health.ts";
 import { CancelScope } from "../threads/index.ts";
 import type { CancelCause } from "./cancel-cause.ts";
@@ -95,5 +95,5 @@ function callEnd(outcome: StepOutcome | Error, tries: number): CallEnd {
 }
 
 function retryAfterOf(outcome: StepOutcome): number {
-  return outcome.status === "failed" ? Math.min(MAX_HOLD_MS, outcome.unavailable?.retryAfterMs ?? 0) : 0;
+  return outcome.status === "failed" ? Math.min(MAX_ASKED_WAIT_MS, outcome.unavailable?.retryAfterMs ?? 0) : 0;
 }

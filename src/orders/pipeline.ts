@@ -11,7 +11,7 @@ import {
 } from "../threads/index.ts";
 import type { CancelCause } from "./cancel-cause.ts";
 import { type OrderOutcome, outcomeOfSteps } from "./outcome.ts";
-import { Probes } from "./probes.ts";
+import { ProbingSteps } from "./probing-steps.ts";
 import { ProviderCall, refusedByCircuit } from "./provider-call.ts";
 import type { ProviderHealths } from "./provider-health.ts";
 import type { AttemptInput, EndedStep, StepOutcome } from "./step.ts";
@@ -30,7 +30,7 @@ interface OrderSteps {
   readonly group: TaskGroup<EndedStep, CancelCause>;
   readonly runner: StepGroup;
   /** By the step's index. A step's end releases its permit. */
-  readonly held: (Permit | undefined)[];
+  readonly permits: (Permit | undefined)[];
 }
 
 /** Runs the steps of an order in parallel: the first failure, or the order's scope, cancels the rest. Main thread only. */
@@ -65,7 +65,7 @@ export class Pipeline {
     const refused = this.#refuse(scope, startedAtMs);
     if (refused !== undefined) return Promise.resolve(refused);
     const order = this.#open(input, scope, priority, startedAtMs);
-    const probes = this.#providers === undefined ? undefined : Probes.needed(this.#providers);
+    const probes = this.#providers === undefined ? undefined : ProbingSteps.needed(this.#providers);
     // One closure for all steps of an order.
     const start = (groupScope: CancelScope<CancelCause>, index: number) =>
       probes === undefined ? this.#step(index, order) : probes.spawn(nameOf(index), groupScope, () => this.#step(index, order));
@@ -85,24 +85,24 @@ export class Pipeline {
   #open(input: AttemptInput, scope: CancelScope<CancelCause>, priority: number, startedAtMs: number): OrderSteps {
     // Each permit is held until its step has ended, which for a step on a lost thread is that thread's exit. Nobody waits for a step that
     // ignores its cancel and is given up: its provider may for a while have one call more than the limit.
-    const held = new Array<Permit | undefined>(STEPS.length);
-    const onTaskEnded = (index: number) => held[index]?.release(scope.cause === "deadline");
-    const group = new TaskGroup<EndedStep, CancelCause>({ parent: scope, isFailure, onTaskEnded });
-    return { input, priority, startedAtMs, group, runner: this.#runner.open(group.scope, priority), held };
+    const permits = new Array<Permit | undefined>(STEPS.length);
+    const onTaskEnded = (index: number) => permits[index]?.release(scope.cause === "deadline");
+    const group = new TaskGroup<EndedStep, CancelCause>({ parent: scope, isFailure: hasFailed, onTaskEnded });
+    return { input, priority, startedAtMs, group, runner: this.#runner.open(group.scope, priority), permits };
   }
 
   #step(index: number, order: OrderSteps): Promise<EndedStep> {
     const capacity = this.#capacities[nameOf(index)];
     const permit = capacity.tryAcquire(undefined, order.startedAtMs);
     if (permit === undefined) return this.#stepOnceGranted(capacity.acquire(order.group.scope, order.priority), index, order);
-    order.held[index] = permit;
+    order.permits[index] = permit;
     return this.#run(nameOf(index), order);
   }
 
   /** Apart from `#step`, so that its closure costs nothing where nobody waits. */
   #stepOnceGranted(late: Promise<Permit>, index: number, order: OrderSteps): Promise<EndedStep> {
     const start = (granted: Permit) => {
-      order.held[index] = granted;
+      order.permits[index] = granted;
       return this.#run(nameOf(index), order);
     };
     return computes(nameOf(index), order.input) ? this.#countBehind(late, order.priority).then(start) : late.then(start);
@@ -178,12 +178,12 @@ function earliestFailure(ended: readonly EndedStep[], heardFirst: number | undef
   if (heardFirst === undefined) return undefined;
   let earliest = heardFirst;
   for (const [index, step] of ended.entries()) {
-    if (isFailure(step) && step.endedAtMs < (ended[earliest] as EndedStep).endedAtMs) earliest = index;
+    if (hasFailed(step) && step.endedAtMs < (ended[earliest] as EndedStep).endedAtMs) earliest = index;
   }
   return earliest;
 }
 
-function isFailure({ outcome }: EndedStep): boolean {
+function hasFailed({ outcome }: EndedStep): boolean {
   return outcome.status === "failed" || outcome.status === "lost";
 }
 

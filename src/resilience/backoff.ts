@@ -44,4 +44,4 @@ export function fullJitterMs(failures: number, policy: BackoffPolicy, random: ()
 }
 
 /** The longest time without a call at an endpoint's own wish, milliseconds: a mistake (a date of next year) must not stop everything. */
-export const MAX_HOLD_MS = 60_000;
+export const MAX_ASKED_WAIT_MS = 60_000;

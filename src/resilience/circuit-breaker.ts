@@ -1,5 +1,5 @@
 import { monotonicMs } from "../threads/index.ts";
-import { MAX_HOLD_MS } from "./backoff.ts";
+import { MAX_ASKED_WAIT_MS } from "./backoff.ts";
 
 /** `closed`: calls go through. `half_open`: few go through, and more with each success. `open`: only probes go through. */
 export type CircuitState = "closed" | "half_open" | "open";
@@ -128,7 +128,7 @@ export class CircuitBreaker {
     this.#weight += weight;
     this.#mayReturnAtMs = Math.min(this.#mayReturnAtMs, nowMs + retryAfterMs);
     if (this.#weight < limit) return;
-    const holdUntilMs = Math.min(this.#mayReturnAtMs, nowMs + MAX_HOLD_MS);
+    const holdUntilMs = Math.min(this.#mayReturnAtMs, nowMs + MAX_ASKED_WAIT_MS);
     this.#forgetFailures();
     if (this.#state !== "open") {
       this.#change("open", holdUntilMs > nowMs ? "every order is asked to wait" : "too many failures in a row");

@@ -52,7 +52,7 @@ export class EndpointHealth {
   #begunAtSuccess = 0;
   #begunAtAnswer = 0;
   readonly #asked = new RetryAfters();
-  #stopHold: (() => void) | undefined;
+  #stopWait: (() => void) | undefined;
   #closed = false;
 
   constructor({ maxInFlight, clock, random = Math.random, onDown }: EndpointHealthOptions) {
@@ -77,8 +77,8 @@ export class EndpointHealth {
   }
 
   /** Whether the endpoint has asked for a time without calls, which is not over. */
-  get held(): boolean {
-    return this.#stopHold !== undefined;
+  get isAskedToWait(): boolean {
+    return this.#stopWait !== undefined;
   }
 
   /** A share of the calls. `first`: for rows that were never tried. */
@@ -115,8 +115,8 @@ export class EndpointHealth {
   close(): void {
     this.#closed = true;
     this.#listeners.clear();
-    this.#stopHold?.();
-    this.#stopHold = undefined;
+    this.#stopWait?.();
+    this.#stopWait = undefined;
     this.#down.close();
     this.#silent.close();
   }
@@ -133,7 +133,7 @@ export class EndpointHealth {
   #failed(call: number, { again, how, overloaded, retryAfterMs }: CallFailure): void {
     if (overloaded) this.#limit = Math.max(1, Math.floor(this.#limit / 2));
     // Calls that were under way when a hold began must not change it.
-    if (retryAfterMs > 0 && !this.held) this.#hold(this.#asked.note(retryAfterMs, this.#clock.nowMs()));
+    if (retryAfterMs > 0 && !this.isAskedToWait) this.#wait(this.#asked.note(retryAfterMs, this.#clock.nowMs()));
     const isOfEndpoint = !again || how === "unconnected";
     // Whatever fails while it is down has probed it.
     if ((isOfEndpoint || this.#down.on) && call > this.#begunAtSuccess) this.#down.sign();
@@ -143,10 +143,10 @@ export class EndpointHealth {
     } else if ((isOfEndpoint || this.#silent.on) && call > this.#begunAtAnswer) this.#silent.sign();
   }
 
-  #hold(holdMs: number): void {
-    if (holdMs === 0 || this.#closed) return;
-    this.#stopHold = this.#clock.after(holdMs, () => {
-      this.#stopHold = undefined;
+  #wait(waitMs: number): void {
+    if (waitMs === 0 || this.#closed) return;
+    this.#stopWait = this.#clock.after(waitMs, () => {
+      this.#stopWait = undefined;
       this.#notify();
     });
   }
@@ -183,7 +183,7 @@ export class Lane {
 
   /** How many calls may begin now. */
   get room(): number {
-    if (this.health.held) return 0;
+    if (this.health.isAskedToWait) return 0;
     const taken = this.#inFlight + this.#reserved;
     if (this.#outage.on) return this.#outage.paused || taken > 0 ? 0 : 1;
     return Math.max(0, this.#limit - taken);

@@ -39,9 +39,9 @@ export type Post = (request: PostRequest) => Promise<PostAnswer>;
 // Many servers close a connection that was idle for five seconds, and the outcome of a call at that moment is in doubt. So this side closes
 // first. The connection used last is used next (LIFO), so that surplus connections become idle.
 const KEPT = { keepAlive: true, scheduling: "lifo", timeout: 4_000 } as const;
-const clients: { http?: Client; https?: Client } = {};
+const clients: { http?: HttpClient; https?: HttpClient } = {};
 
-interface Client {
+interface HttpClient {
   readonly request: typeof import("node:http").request;
   readonly agent: import("node:http").Agent;
 }
@@ -87,7 +87,7 @@ export function postTo(url: URL, bodyLimits: BodyLimits): Post {
 }
 
 /** Made at a thread's first call: the simulated providers need no client. */
-function clientFor({ protocol }: URL): Client {
+function clientFor({ protocol }: URL): HttpClient {
   if (protocol === "https:") {
     const { request, Agent } = nodeHttps();
     clients.https ??= { request, agent: new Agent(KEPT) };

@@ -1,4 +1,4 @@
-import { MAX_HOLD_MS } from "./backoff.ts";
+import { MAX_ASKED_WAIT_MS } from "./backoff.ts";
 
 // Of so many calls it is about the address; of fewer it is about those calls.
 const ENOUGH = 3;
@@ -19,7 +19,7 @@ export class RetryAfters {
     this.#untilMs = isFirst ? nowMs + askedMs : Math.min(this.#untilMs, nowMs + askedMs);
     if (this.#inRow < ENOUGH) return 0;
     this.#inRow = 0;
-    return Math.min(MAX_HOLD_MS, askedMs);
+    return Math.min(MAX_ASKED_WAIT_MS, askedMs);
   }
 
   /** A call went well. */

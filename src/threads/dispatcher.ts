@@ -146,7 +146,7 @@ export class Dispatcher {
     for (const thread of this.threads.all()) {
       if (!thread.takesTasks || thread.inFlight >= most || (most === 1 && thread.givenUp > 0)) continue;
       // One whose loop has not turned for a while is the last choice.
-      if (best === undefined || (thread.isHeld === best.isHeld ? thread.inFlight < best.inFlight : best.isHeld)) best = thread;
+      if (best === undefined || (thread.isStill === best.isStill ? thread.inFlight < best.inFlight : best.isStill)) best = thread;
     }
     return best;
   }

@@ -29,7 +29,7 @@ export class PoolThread {
   /** How many messages with tasks were sent to it. */
   sent = 0;
   /** Its event loop has not turned for a while. */
-  isHeld = false;
+  isStill = false;
   /** It gets no more tasks but may end those that it has; replaced already. */
   isSetAside = false;
   /** Why it ends, once that is known or ordered. From then on it gets no tasks. */

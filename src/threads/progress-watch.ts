@@ -8,7 +8,7 @@ import type { Tracker } from "./tracker.ts";
 // no thread is stuck.
 const LOOK_EVERY_MS = 250;
 // A beat is due every 100 ms.
-const HELD_LOOKS = 2;
+const STILL_LOOKS = 2;
 // One second after a task was given up on a thread that stands still: longer than a pause of the collector, or than a thread waits for a
 // processor on a busy machine.
 const GRACE_LOOKS = 4;
@@ -71,7 +71,7 @@ export class ProgressWatch {
         const gaveUp = thread.givenUp === 0 ? 0 : (before?.gaveUp ?? 0) + 1;
         const crowded = thread.givenUp < pool.maxGivenUp ? 0 : (before?.crowded ?? 0) + 1;
         const now = { sign, still, gaveUp, crowded };
-        thread.isHeld = still >= HELD_LOOKS;
+        thread.isStill = still >= STILL_LOOKS;
         seen.set(thread, now);
         if (sign === undefined) {
           if (still >= this.#startLooks) thread.kill("heartbeat");

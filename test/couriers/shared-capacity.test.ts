@@ -68,7 +68,7 @@ test("admission forecasts by the share of the moment", () => {
   let nowMs = 0;
   const clock = () => nowMs;
   const capacity = new SharedCapacity(4, { nowMs: clock });
-  capacity.held().add(100);
+  capacity.holdTime().add(100);
   const line = new Line(capacity, new Demand(2_000), 2_000, clock);
   const room = () => {
     nowMs += 10;

@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { LONGEST_FIRST_PAUSE_MS, MOST_TRIES } from "../../src/journal/rules/pauses.ts";
-import { COMPENSATION_BACKOFF, EVENT_BACKOFF, longestBackoffMs, MAX_HOLD_MS } from "../../src/resilience/backoff.ts";
+import { COMPENSATION_BACKOFF, EVENT_BACKOFF, longestBackoffMs, MAX_ASKED_WAIT_MS } from "../../src/resilience/backoff.ts";
 import { MAX_RETRY_AFTER_MS } from "../../src/resilience/retry-after.ts";
 import { type Due, type DueStore, openDueStore } from "./due-store.ts";
 import { DAY_MS, dueAt, JournalFixture, NOW, pending, STORES } from "./journal-fixture.ts";
@@ -33,7 +33,7 @@ function tableOf(store: DueStore, kind: (typeof KINDS)[number]) {
     longestPauseMs: (tries: number) =>
       kind === "events"
         ? Math.max(MAX_RETRY_AFTER_MS, longestBackoffMs(tries, EVENT_BACKOFF))
-        : Math.max(MAX_HOLD_MS, longestBackoffMs(tries, COMPENSATION_BACKOFF)),
+        : Math.max(MAX_ASKED_WAIT_MS, longestBackoffMs(tries, COMPENSATION_BACKOFF)),
   };
 }
 

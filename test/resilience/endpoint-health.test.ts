@@ -54,22 +54,22 @@ describe("Retry-After", () => {
   test("of three calls in a row holds every lane for so long; one or two never do", () => {
     const { clock, health, first, again } = open();
     call(health, ASKED, 2);
-    expect([health.held, first.room > 0, again.room > 0]).toEqual([false, true, true]);
+    expect([health.isAskedToWait, first.room > 0, again.room > 0]).toEqual([false, true, true]);
     call(health, ASKED);
-    expect([health.held, first.room, again.room]).toEqual([true, 0, 0]);
+    expect([health.isAskedToWait, first.room, again.room]).toEqual([true, 0, 0]);
     clock.advance(4_999);
-    expect(health.held).toBe(true);
+    expect(health.isAskedToWait).toBe(true);
     clock.advance(1);
-    expect([health.held, first.room > 0, again.room > 0]).toEqual([false, true, true]);
+    expect([health.isAskedToWait, first.room > 0, again.room > 0]).toEqual([false, true, true]);
   });
 
   test("holds for a minute at most", () => {
     const { clock, health } = open();
     call(health, { ...ASKED, retryAfterMs: 86_400_000 }, 3);
     clock.advance(59_999);
-    expect(health.held).toBe(true);
+    expect(health.isAskedToWait).toBe(true);
     clock.advance(1);
-    expect(health.held).toBe(false);
+    expect(health.isAskedToWait).toBe(false);
   });
 
   test("a success in between begins the count again; one during a hold does not end it", () => {
@@ -77,20 +77,20 @@ describe("Retry-After", () => {
     call(health, ASKED, 2);
     call(health, "ok");
     call(health, ASKED, 2);
-    expect(health.held).toBe(false);
+    expect(health.isAskedToWait).toBe(false);
     const underWay = health.begin();
     call(health, ASKED);
     health.end(underWay, "ok");
-    expect(health.held).toBe(true);
+    expect(health.isAskedToWait).toBe(true);
     clock.advance(5_000);
-    expect(health.held).toBe(false);
+    expect(health.isAskedToWait).toBe(false);
   });
 
   test("of one row that comes back whenever it may holds nobody else", () => {
     const { clock, health, first } = open();
     for (let count = 0; count < 20; count++) {
       call(health, { ...ASKED, again: true });
-      expect([health.held, first.room > 0]).toEqual([false, true]);
+      expect([health.isAskedToWait, first.room > 0]).toEqual([false, true]);
       clock.advance(5_000);
     }
   });
@@ -103,11 +103,11 @@ describe("Retry-After", () => {
     for (const one of underWay) health.end(one, { ...asked, retryAfterMs: 60_000 });
     expect(clock.asked).toEqual([5_000]);
     clock.advance(5_000);
-    expect([health.held, clock.timers]).toEqual([false, 0]);
+    expect([health.isAskedToWait, clock.timers]).toEqual([false, 0]);
     call(health, asked, 2);
-    expect(health.held).toBe(false);
+    expect(health.isAskedToWait).toBe(false);
     call(health, asked);
-    expect(health.held).toBe(true);
+    expect(health.isAskedToWait).toBe(true);
   });
 });
 

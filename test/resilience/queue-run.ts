@@ -121,7 +121,7 @@ export class QueueRun {
     this.expect(limit >= 1 && limit <= lane.room, `${limit} rows were taken where there was room for ${lane.room}`);
     lane.reserve(limit);
     this.expect(lane.room <= MAX[kind] - limit, "what is being taken was not reserved");
-    this.expect(!this.paused && !this.stopped && !this.health.held, "rows were taken during a pause, a hold or after the stop");
+    this.expect(!this.paused && !this.stopped && !this.health.isAskedToWait, "rows were taken during a pause, a hold or after the stop");
     this.expect(leastTried === lane.probing && (!leastTried || limit === 1), "a probe was not one row, that tried least");
     const missing = [...this.running[kind]].filter((id) => !underWay.includes(id));
     this.expect(missing.length === 0, `the rows ${missing} under way were not named`);

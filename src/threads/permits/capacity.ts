@@ -118,7 +118,7 @@ export class Capacity {
   }
 
   /** How long permits are held by those who ask for them with this `kind`. */
-  held(kind?: string): HoldTime {
+  holdTime(kind?: string): HoldTime {
     if (kind === undefined) return this.#hold;
     if (!this.#kinds.has(kind) && this.#kinds.size < MAX_KINDS) this.#kinds.set(kind, this.#newHoldTime());
     return this.#kinds.get(kind) ?? this.#hold;
@@ -130,14 +130,14 @@ export class Capacity {
    */
   tryAcquire(kind?: string, nowMs?: number): Permit | undefined {
     if (this.#line.length > 0 || this.inUse >= this.#limit) return undefined;
-    return new Permit(this.#release, this.#grant(this.held(kind), nowMs ?? this.#nowMs(), this.#granted % MEASURED_GRANTS === 0));
+    return new Permit(this.#release, this.#grant(this.holdTime(kind), nowMs ?? this.#nowMs(), this.#granted % MEASURED_GRANTS === 0));
   }
 
   /** Waits for a permit. `priority`: 0 (first) to 2 (last). `kind`: as above. Throws `Canceled` when the scope is canceled first. */
   acquire(scope?: CancelScope, priority: number = DEFAULT_PRIORITY, kind?: string): Promise<Permit> {
     if (scope?.cause !== undefined) return Promise.reject(new Canceled(scope.cause));
     const free = this.tryAcquire(kind);
-    return free === undefined ? this.#wait(scope, priority, this.held(kind)) : Promise.resolve(free);
+    return free === undefined ? this.#wait(scope, priority, this.holdTime(kind)) : Promise.resolve(free);
   }
 
   /** How many get a permit before a newcomer of this priority: see `FairQueue`. */

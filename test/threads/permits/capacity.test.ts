@@ -147,7 +147,7 @@ describe("priority", () => {
 });
 
 describe("holds", () => {
-  const known = (capacity: Capacity) => [capacity.held().known, capacity.held().expectedMs(0)];
+  const known = (capacity: Capacity) => [capacity.holdTime().known, capacity.holdTime().expectedMs(0)];
 
   test("one in four is measured while nobody waits, each where somebody does, but not a grant that met a cancel", async () => {
     let nowMs = 0;
@@ -193,10 +193,10 @@ describe("holds", () => {
     const permit = capacity.tryAcquire("long");
     nowMs += 1_500;
     permit?.release();
-    expect([capacity.held("long").expectedMs(nowMs), capacity.held("short").expectedMs(nowMs)]).toEqual([1_500, 50]);
-    for (let n = 0; n < 1_000; n++) capacity.held(`kind ${n}`);
-    expect(capacity.held("one more")).toBe(capacity.held("and another"));
-    expect(capacity.held("one more")).not.toBe(capacity.held("long"));
+    expect([capacity.holdTime("long").expectedMs(nowMs), capacity.holdTime("short").expectedMs(nowMs)]).toEqual([1_500, 50]);
+    for (let n = 0; n < 1_000; n++) capacity.holdTime(`kind ${n}`);
+    expect(capacity.holdTime("one more")).toBe(capacity.holdTime("and another"));
+    expect(capacity.holdTime("one more")).not.toBe(capacity.holdTime("long"));
   });
 });
 
@@ -237,20 +237,20 @@ describe("rule 6: a wait that has become hopeless", () => {
     expect([late.permit === undefined, late.scope.cause]).toEqual([false, undefined]);
     pass(10);
     late.permit?.release();
-    expect(capacity.held().shortestMs(0)).toBe(10);
+    expect(capacity.holdTime().shortestMs(0)).toBe(10);
     stopTimer();
   });
 
   test("the shortest hold counts for less and less while it turns others away and none is new", async () => {
     const { capacity, held, pass, nowMs } = await slow(true);
-    capacity.held().doubt(nowMs());
-    expect(capacity.held().shortestMs(nowMs() + 2_000)).toBe(1_000);
-    expect(capacity.held().shortestMs(nowMs() + 4_000)).toBe(500);
-    expect(capacity.held().shortestMs(nowMs() + 6_000)).toBe(250);
+    capacity.holdTime().doubt(nowMs());
+    expect(capacity.holdTime().shortestMs(nowMs() + 2_000)).toBe(1_000);
+    expect(capacity.holdTime().shortestMs(nowMs() + 4_000)).toBe(500);
+    expect(capacity.holdTime().shortestMs(nowMs() + 6_000)).toBe(250);
     pass(1_000);
     held.release();
     await drainMicrotasks();
-    expect(capacity.held().shortestMs(nowMs() + 6_000)).toBe(1_000);
+    expect(capacity.holdTime().shortestMs(nowMs() + 6_000)).toBe(1_000);
   });
 
   test.each([

@@ -1,7 +1,7 @@
 import { CancelScope, DEFAULT_PRIORITY, monotonicMs } from "../threads/index.ts";
 import type { CancelCause } from "./cancel-cause.ts";
 import type { StoredAnswer } from "./order-journal.ts";
-import type { ByOrderId } from "./order-runs.ts";
+import type { OrderEntry } from "./order-map.ts";
 import type { OtherNodes } from "./other-nodes.ts";
 import type { AttemptInput } from "./step.ts";
 
@@ -24,14 +24,14 @@ export interface GivenAnswer extends StoredAnswer {
 }
 
 /** One attempt at an order in flight, and who waits for it. */
-export class OrderRun implements ByOrderId {
+export class Attempt implements OrderEntry {
   readonly scope = new CancelScope<CancelCause>();
   readonly input: AttemptInput;
   /** 0 (urgent) to 2 (background). */
   readonly priority: number;
   readonly answer: Promise<GivenAnswer>;
-  /** For `OrderRuns`. */
-  nextInBucket: ByOrderId | undefined;
+  /** For `OrderMap`. */
+  nextInBucket: OrderEntry | undefined;
   readonly requestId: string | undefined;
   readonly parentSpanId: string | undefined;
   /** On the clock of `monotonicMs`. */
@@ -52,7 +52,7 @@ export class OrderRun implements ByOrderId {
   constructor(
     input: AttemptInput,
     origin: OrderOrigin,
-    work: (run: OrderRun) => Promise<GivenAnswer>,
+    work: (attempt: Attempt) => Promise<GivenAnswer>,
     priority: number = DEFAULT_PRIORITY,
     otherNodes?: OtherNodes,
     askedAtMs: number = monotonicMs(),

@@ -8,7 +8,7 @@ import { STEPS, type StepName } from "./steps.ts";
  * The steps of an order that probe providers whose circuits are not closed. They run first, and the other steps wait until all of them
  * have succeeded. Most probes fail, and each would otherwise cost a payment and its refund. Main thread only.
  */
-export class Probes {
+export class ProbingSteps {
   readonly #steps: readonly StepName[];
   readonly #wentWell = Promise.withResolvers<boolean>();
   #left: number;
@@ -19,10 +19,10 @@ export class Probes {
   }
 
   /** Undefined when all circuits are closed. */
-  static needed(providers: ProviderHealths): Probes | undefined {
+  static needed(providers: ProviderHealths): ProbingSteps | undefined {
     // Makes no array in the common case.
     if (!STEPS.some((name) => isProbed(providers, name))) return undefined;
-    return new Probes(STEPS.filter((name) => isProbed(providers, name)));
+    return new ProbingSteps(STEPS.filter((name) => isProbed(providers, name)));
   }
 
   /** Starts a step now, or once all probes have succeeded. */
