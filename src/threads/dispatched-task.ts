@@ -1,4 +1,5 @@
 import { Canceled } from "./canceled.ts";
+import type { Link } from "./chain.ts";
 import { monotonicMs } from "./clock.ts";
 import { type Ended, Failure, type Outcome, TaskError, ThreadLost } from "./outcome.ts";
 import type { PoolThread } from "./pool-thread.ts";
@@ -17,7 +18,7 @@ export function keyOf(id: number, slot: number, generation: number): string {
 }
 
 /** One task from the moment it is run until it has settled, and its caller's handle. Main thread. */
-export class DispatchedTask implements Task<unknown> {
+export class DispatchedTask implements Task<unknown>, Link<DispatchedTask> {
   readonly name: string;
   readonly input: unknown;
   readonly group: SlotGroup;
@@ -26,6 +27,9 @@ export class DispatchedTask implements Task<unknown> {
   readonly serial: number;
   /** The thread it was sent to; undefined while it waits for one. */
   thread: PoolThread | undefined;
+  /** Its neighbors where it waits for a thread. */
+  previous: DispatchedTask | undefined;
+  next: DispatchedTask | undefined;
   /** The task before it in the same group. */
   older: DispatchedTask | undefined;
   /** Which message to its thread it went in, from 1; 0 before that, and `QUEUED` while it waits at the dispatcher for a thread. */

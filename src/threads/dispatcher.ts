@@ -1,3 +1,4 @@
+import { Chain } from "./chain.ts";
 import { type DispatchedTask, keyOf, QUEUED } from "./dispatched-task.ts";
 import { type FailedOutcome, Refused } from "./outcome.ts";
 import type { PoolThread, ReplaceReason } from "./pool-thread.ts";
@@ -29,12 +30,7 @@ export class Dispatcher {
   readonly #options: DispatcherOptions;
   /** Set once, by whoever makes both. */
   threads!: PoolThreads;
-  /** Undefined where it waits no longer. What has gone or settled is dropped when it is half of it: nothing costs more where more wait. */
-  #waiting: (DispatchedTask | undefined)[] = [];
-  /** How many have gone, all at its beginning. */
-  #gone = 0;
-  /** How many of the others have settled. */
-  #settledWaiting = 0;
+  readonly #waiting = new Chain<DispatchedTask>();
   #flushScheduled = false;
 
   constructor(options: DispatcherOptions) {
@@ -48,7 +44,7 @@ export class Dispatcher {
   refuseIfUnable(elsewhere: number): void {
     if (this.threads.isEmpty)
       throw new RangeError(`there are no ${this.threads.name} threads: openThreads was given ${this.threads.name}: 0`);
-    const waiting = elsewhere + this.#waiting.length - this.#gone - this.#settledWaiting;
+    const waiting = elsewhere + this.#waiting.length;
     if (waiting >= this.#options.maxWaiting) throw new Refused(`${waiting} tasks wait for a thread, which is the limit`);
   }
 
@@ -68,16 +64,8 @@ export class Dispatcher {
   /** For a canceled task. Has no effect where it does not wait here. */
   dropWaiting(task: DispatchedTask, cause: string): void {
     if (task.messageNumber !== QUEUED || task.settled) return;
-    this.#settledWaiting++;
+    this.#waiting.remove(task);
     task.settle(neverRan(cause));
-    this.#dropIfHalf();
-  }
-
-  #dropIfHalf(): void {
-    if ((this.#gone + this.#settledWaiting) * 2 < this.#waiting.length) return;
-    this.#waiting = this.#waiting.filter((task) => task?.settled === false);
-    this.#gone = 0;
-    this.#settledWaiting = 0;
   }
 
   /**
@@ -100,31 +88,25 @@ export class Dispatcher {
 
   /** Nothing runs any more: what waits is canceled. */
   close(): void {
-    for (const task of this.#waiting) task?.settle(neverRan("closed"));
-    this.#waiting = [];
-    this.#gone = 0;
-    this.#settledWaiting = 0;
+    for (let task = this.#waiting.first; task !== undefined; task = this.#waiting.first) {
+      this.#waiting.remove(task);
+      task.settle(neverRan("closed"));
+    }
   }
 
   #queue(task: DispatchedTask): void {
     task.messageNumber = QUEUED;
-    this.#waiting.push(task);
+    this.#waiting.add(task);
     this.lookAtWaiting();
   }
 
   #flush(): void {
     this.#flushScheduled = false;
     const messages = new Map<PoolThread, DispatchedTask[]>();
-    const waiting = this.#waiting;
-    for (; this.#gone < waiting.length; this.#gone++) {
-      const task = waiting[this.#gone] as DispatchedTask;
-      const thread = task.settled ? undefined : this.#leastBusy();
-      if (thread === undefined && !task.settled) break;
-      waiting[this.#gone] = undefined;
-      if (thread === undefined) {
-        this.#settledWaiting--;
-        continue;
-      }
+    for (let task = this.#waiting.first; task !== undefined; task = this.#waiting.first) {
+      const thread = this.#leastBusy();
+      if (thread === undefined) break;
+      this.#waiting.remove(task);
       const { slot, generation } = task.group;
       const cause = this.#options.board.causeOf(slot, generation);
       if (cause !== undefined) {
@@ -136,7 +118,6 @@ export class Dispatcher {
       if (tasks === undefined) messages.set(thread, [task]);
       else tasks.push(task);
     }
-    this.#dropIfHalf();
     for (const [thread, tasks] of messages) send(thread, tasks);
   }
 
@@ -173,7 +154,7 @@ export class Dispatcher {
 
   /** To be called when no line of a thread's code runs any more and all its outcomes have been reported. */
   gone(thread: PoolThread, reason: ReplaceReason): void {
-    for (const task of this.#options.table.unsettled()) {
+    for (const task of this.#options.table.all()) {
       if (task.thread === thread) this.#lost(task, reason, this.#hasReceived(thread, task));
     }
   }

@@ -21,7 +21,7 @@ export {
 } from "./outcome.ts";
 export { Capacity, type CapacityOptions } from "./permits/capacity.ts";
 export { DEFAULT_PRIORITY, DEFAULT_WEIGHTS, PRIORITIES, type Weights } from "./permits/fair-queue.ts";
-export { Permit } from "./permits/permit.ts";
+export { Permit } from "./permits/grants.ts";
 export { REPLACE_REASONS, type ReplaceReason } from "./pool-thread.ts";
 export type { PoolName } from "./pool-threads.ts";
 export { atMost, pause, sleep } from "./sleep.ts";

@@ -7,9 +7,8 @@ import type { GraceWatch } from "./grace-watch.ts";
 import type { CanceledOutcome, Ended, Outcome } from "./outcome.ts";
 import type { Capacity } from "./permits/capacity.ts";
 import { PRIORITIES } from "./permits/fair-queue.ts";
-import type { Slots } from "./slots.ts";
+import type { Slots, TaskTable } from "./places.ts";
 import type { RunningTask, TaskRunOptions } from "./task.ts";
-import type { TaskTable } from "./task-table.ts";
 import type { Codecs } from "./worker/define-tasks.ts";
 
 /** What all groups share. */

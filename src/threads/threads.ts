@@ -8,16 +8,15 @@ import { Dispatcher } from "./dispatcher.ts";
 import { GraceWatch } from "./grace-watch.ts";
 import { Layout } from "./layout.ts";
 import { Capacity } from "./permits/capacity.ts";
+import { Slots, TaskTable } from "./places.ts";
 import type { PoolThread, ReplaceReason } from "./pool-thread.ts";
 import { type PoolName, PoolThreads } from "./pool-threads.ts";
 import { ProgressWatch } from "./progress-watch.ts";
 import type { ThreadSetup } from "./protocol.ts";
 import { atMost } from "./sleep.ts";
 import { type Convert, type GroupParts, SlotGroup } from "./slot-group.ts";
-import { Slots } from "./slots.ts";
 import { StartLimit } from "./starts.ts";
 import type { RunningTask } from "./task.ts";
-import { TaskTable } from "./task-table.ts";
 import { type GroupOptions, ThreadGroup } from "./thread-group.ts";
 import { checked, type ThreadsOptions } from "./threads-options.ts";
 import { type ThreadCounts, type Totals, Tracker } from "./tracker.ts";
@@ -138,7 +137,7 @@ export class Threads<Tasks extends Table = Table, Cause extends string = string,
     const { slots, table, exclusiveCapacity, graceWatch } = this.#parts;
     return {
       groups: slots.inUse,
-      unsettled: table.size,
+      unsettled: table.inUse,
       exclusivePermits: exclusiveCapacity?.inUse ?? 0,
       exclusiveWaiting: exclusiveCapacity?.waiting ?? 0,
       watchedGroups: graceWatch.size,
@@ -147,7 +146,7 @@ export class Threads<Tasks extends Table = Table, Cause extends string = string,
 
   /** The tasks that have not settled, in no particular order. */
   unsettled(): readonly RunningTask[] {
-    return this.#parts.table.unsettled();
+    return this.#parts.table.all();
   }
 
   /** How many tasks were ever run: the `serial` of the last. */
@@ -187,10 +186,8 @@ export class Threads<Tasks extends Table = Table, Cause extends string = string,
 
   async #close(): Promise<void> {
     const { slots, graceWatch, shared, exclusive } = this.#parts;
-    for (const group of slots.open()) group.cancel("closed");
-    const running = this.#parts.table
-      .unsettled()
-      .map((task: DispatchedTask) => new Promise<void>((resolve) => task.whenEnded(() => resolve())));
+    for (const group of slots.all()) group.cancel("closed");
+    const running = this.#parts.table.all().map((task: DispatchedTask) => new Promise<void>((resolve) => task.whenEnded(() => resolve())));
     await atMost(Promise.all(running), this.#graceMs);
     this.#progressWatch.close();
     graceWatch.close();

@@ -50,9 +50,9 @@ export class TestedGroup {
   readonly #truth: Truth;
 
   constructor(parts: GroupParts, truth: Truth) {
-    const before = new Set(parts.slots.open());
+    const before = new Set(parts.slots.all());
     this.#group = new ThreadGroup(parts, {});
-    const [own] = parts.slots.open().filter((group) => !before.has(group));
+    const [own] = parts.slots.all().filter((group) => !before.has(group));
     this.slot = own?.slot as number;
     this.generation = own?.generation as number;
     this.#truth = truth;

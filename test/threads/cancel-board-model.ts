@@ -2,8 +2,8 @@ import fc from "fast-check";
 import { expect } from "vitest";
 import { CancelBoard } from "../../src/threads/cancel-board.ts";
 import { Layout } from "../../src/threads/layout.ts";
+import { Slots } from "../../src/threads/places.ts";
 import type { SlotGroup } from "../../src/threads/slot-group.ts";
-import { Slots } from "../../src/threads/slots.ts";
 import { BoardReader } from "./board-reader.ts";
 import { CAUSES, type Cause } from "./causes.ts";
 

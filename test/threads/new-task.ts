@@ -1,7 +1,7 @@
 import { DispatchedTask } from "../../src/threads/dispatched-task.ts";
+import { TaskTable } from "../../src/threads/places.ts";
 import type { PoolThread } from "../../src/threads/pool-thread.ts";
 import type { SlotGroup } from "../../src/threads/slot-group.ts";
-import { TaskTable } from "../../src/threads/task-table.ts";
 
 /** A task of a group that does nothing, which nobody waits for; sent to this thread, or to none. */
 export function newTask(thread?: PoolThread): DispatchedTask {

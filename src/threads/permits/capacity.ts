@@ -1,16 +1,13 @@
 import type { CancelScope } from "../cancel-scope.ts";
 import type { Subscription } from "../cancelable.ts";
 import { Canceled } from "../canceled.ts";
+import type { Link } from "../chain.ts";
 import { monotonicMs } from "../clock.ts";
-import type { Link } from "./chain.ts";
-import { DEFAULT_PRIORITY, DEFAULT_WEIGHTS, FairQueue, type Weights } from "./fair-queue.ts";
-import { type Grant, Grants } from "./grants.ts";
+import { DEFAULT_PRIORITY, FairQueue, type Weights } from "./fair-queue.ts";
+import { Grants, Permit } from "./grants.ts";
 import { HoldTime } from "./hold-time.ts";
-import { Permit } from "./permit.ts";
 
 export interface CapacityOptions {
-  /** By priority: its share of the permits while others wait too. */
-  readonly weights?: Weights;
   /**
    * Ends a wait, and cancels its scope with `deadline`, where a permit comes too late while others could use it: even the shortest recent
    * hold would end after the scope's deadline. For permits whose holders stop at the deadline.
@@ -62,7 +59,7 @@ export class Capacity {
   /** Of those who name no kind. */
   readonly #hold: HoldTime;
   readonly #nowMs: () => number;
-  readonly #line: FairQueue<Waiter>;
+  readonly #line = new FairQueue<Waiter>();
   readonly #kinds = new Map<string, HoldTime>();
   /** The permits that are in use. */
   readonly grants = new Grants();
@@ -72,14 +69,12 @@ export class Capacity {
   /** `limit`: a whole number, 1 or more. Throws RangeError otherwise. */
   constructor(limit: number, options: CapacityOptions = {}) {
     if (!Number.isSafeInteger(limit) || limit < 1) throw new RangeError(`capacity must be a whole number from 1, not ${limit}`);
-    const { weights = DEFAULT_WEIGHTS, endsHopelessWaits = false, assumedMs = ASSUMED_MS } = options;
-    const { halfLifeMs = HALF_LIFE_MS, nowMs = monotonicMs } = options;
+    const { endsHopelessWaits = false, assumedMs = ASSUMED_MS, halfLifeMs = HALF_LIFE_MS, nowMs = monotonicMs } = options;
     this.#limit = limit;
     this.#endsHopelessWaits = endsHopelessWaits;
     this.#newHoldTime = () => new HoldTime(assumedMs, halfLifeMs);
     this.#hold = this.#newHoldTime();
     this.#nowMs = nowMs;
-    this.#line = new FairQueue(weights);
   }
 
   /** How many permits there are. */
@@ -130,7 +125,7 @@ export class Capacity {
    */
   tryAcquire(kind?: string, nowMs?: number): Permit | undefined {
     if (this.#line.length > 0 || this.inUse >= this.#limit) return undefined;
-    return new Permit(this.#release, this.#grant(this.holdTime(kind), nowMs ?? this.#nowMs(), this.#granted % MEASURED_GRANTS === 0));
+    return this.#grant(this.holdTime(kind), nowMs ?? this.#nowMs(), this.#granted % MEASURED_GRANTS === 0);
   }
 
   /** Waits for a permit. `priority`: 0 (first) to 2 (last). `kind`: as above. Throws `Canceled` when the scope is canceled first. */
@@ -163,11 +158,11 @@ export class Capacity {
     return holds === 0 ? this.#hold.expectedMs(nowMs) : sumMs / holds;
   }
 
-  #grant(hold: HoldTime, sinceMs: number, isMeasured: boolean): Grant {
-    const grant = { hold, sinceMs, isMeasured, stalledMs: 0, previous: undefined, next: undefined };
-    this.grants.add(grant);
+  #grant(hold: HoldTime, sinceMs: number, isMeasured: boolean): Permit {
+    const permit = new Permit(this.#release, hold, sinceMs, isMeasured);
+    this.grants.add(permit);
     this.#granted++;
-    return grant;
+    return permit;
   }
 
   #wait(scope: CancelScope | undefined, priority: number, hold: HoldTime): Promise<Permit> {
@@ -188,12 +183,12 @@ export class Capacity {
     waiter.hold.waiting--;
   }
 
-  readonly #release = (grant: Grant, cutOff: boolean): void => {
-    this.grants.remove(grant);
-    if (this.#line.length === 0 && !grant.isMeasured) return;
+  readonly #release = (permit: Permit, cutOff: boolean): void => {
+    this.grants.remove(permit);
+    if (this.#line.length === 0 && !permit.isMeasured) return;
     const nowMs = this.#nowMs();
-    const heldMs = this.grants.heldMs(grant, nowMs);
-    if (heldMs >= 0) grant.hold.add(heldMs, cutOff);
+    const heldMs = this.grants.heldMs(permit, nowMs);
+    if (heldMs >= 0) permit.hold.add(heldMs, cutOff);
     this.#grantToWaiters(nowMs);
   };
 
@@ -213,8 +208,8 @@ export class Capacity {
       }
       this.#line.served(next);
       // In use from now on, so nobody can overtake.
-      const grant = this.#grant(next.hold, nowMs, true);
-      void GRANTED.then(() => this.#accept(next, grant));
+      const permit = this.#grant(next.hold, nowMs, true);
+      void GRANTED.then(() => this.#accept(next, permit));
     }
   }
 
@@ -223,13 +218,13 @@ export class Capacity {
     return this.#endsHopelessWaits && deadlineMs !== undefined && nowMs + hold.shortestMs(nowMs) > deadlineMs;
   }
 
-  #accept({ resolve, reject, scope }: Waiter, grant: Grant): void {
+  #accept({ resolve, reject, scope }: Waiter, permit: Permit): void {
     if (scope?.cause === undefined) {
-      resolve(new Permit(this.#release, grant));
+      resolve(permit);
       return;
     }
     // Canceled between the grant and this turn (rule 4). That is no hold to learn from.
-    this.grants.remove(grant);
+    this.grants.remove(permit);
     this.#grantToWaiters();
     reject(new Canceled(scope.cause));
   }

@@ -1,4 +1,4 @@
-import { Chain, type Link } from "./chain.ts";
+import { Chain, type Link } from "../chain.ts";
 
 /** How many priorities there are: 0 is the first, 2 the last. */
 export const PRIORITIES = 3;
@@ -28,8 +28,8 @@ export class FairQueue<T extends Link<T> & { readonly priority: number }> {
   #now = 0;
   #length = 0;
 
-  constructor(weights: Weights) {
-    this.weigh(weights);
+  constructor() {
+    this.weigh(DEFAULT_WEIGHTS);
   }
 
   get length(): number {

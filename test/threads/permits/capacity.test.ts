@@ -92,7 +92,8 @@ async function grantsOf(held: Permit, waiters: ReturnType<typeof ask>[]): Promis
 
 describe("priority", () => {
   test("each that waits gets its weight's share of the grants, and within one priority who came first goes first", async () => {
-    const capacity = new Capacity(1, { weights: [4, 2, 1] });
+    const capacity = new Capacity(1);
+    capacity.weigh([4, 2, 1]);
     const held = await capacity.acquire();
     const priorities = [2, 2, 2, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0];
     const waiters = priorities.map((priority) => ask(capacity, new CancelScope(), priority));
@@ -119,7 +120,8 @@ describe("priority", () => {
   });
 
   test("what a priority has had in advance stays the same part of a grant when its weight changes", async () => {
-    const capacity = new Capacity(1, { weights: [1, 1, 0.000001] });
+    const capacity = new Capacity(1);
+    capacity.weigh([1, 1, 0.000001]);
     const held = await capacity.acquire();
     const waiters = [2, 2, 0, 0, 0].map((priority) => ask(capacity, new CancelScope(), priority));
     held.release();

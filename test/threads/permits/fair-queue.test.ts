@@ -28,7 +28,8 @@ test("as many are served before a newcomer as it is told, whatever the weights, 
     fc.array(fc.record({ priority, serves: fc.nat(2) }), { maxLength: 40 }),
     priority,
     (weights, commands, own) => {
-      const queue = new FairQueue<Waiter>(weights);
+      const queue = new FairQueue<Waiter>();
+      queue.weigh(weights);
       for (const command of commands) {
         queue.add(newWaiter(command.priority));
         for (let n = 0; n < command.serves; n++) {
@@ -49,7 +50,8 @@ test("as many are served before a newcomer as it is told, whatever the weights, 
 });
 
 test("those who will come first count: of its own priority all, of another as many as its share lets in", () => {
-  const queue = new FairQueue<Waiter>([8, 4, 1]);
+  const queue = new FairQueue<Waiter>();
+  queue.weigh([8, 4, 1]);
   expect([0, 1, 2].map((own) => queue.inFrontOf(own, [0, 10, 0]))).toEqual([0, 10, 1]);
   expect(queue.inFrontOf(1, [1_000, 10, 1_000])).toBe(10 + 21 + 3);
 });

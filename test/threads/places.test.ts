@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import type { DispatchedTask } from "../../src/threads/dispatched-task.ts";
-import { TaskTable } from "../../src/threads/task-table.ts";
+import { TaskTable } from "../../src/threads/places.ts";
 import { seedOf } from "../support/seed.ts";
 
 const SEED = seedOf("TASK_TABLE_SEED");
@@ -12,9 +12,9 @@ test("a place is given again, and who asks for the task that had it before gets 
   const table = new TaskTable();
   const [before, other] = [taskOf(3, 7), taskOf(3, 7)];
   const [id, otherId] = [table.add(before), table.add(other)];
-  expect([table.find(id, 3, 7), table.find(otherId, 3, 7), table.size]).toEqual([before, other, 2]);
+  expect([table.find(id, 3, 7), table.find(otherId, 3, 7), table.inUse]).toEqual([before, other, 2]);
   table.remove(id);
-  expect([table.find(id, 3, 7), table.size, table.unsettled()]).toEqual([undefined, 1, [other]]);
+  expect([table.find(id, 3, 7), table.inUse, table.all()]).toEqual([undefined, 1, [other]]);
   const now = taskOf(3, 8);
   expect(table.add(now)).toBe(id);
   expect([table.find(id, 3, 7), table.find(id, 4, 8), table.find(id + 10, 3, 8)]).toEqual([undefined, undefined, undefined]);
@@ -40,9 +40,9 @@ test(`it is as large as most tasks at one time were, and holds exactly those tha
           model.delete(id);
         }
         most = Math.max(most, model.size);
-        expect(table.size).toBe(model.size);
+        expect(table.inUse).toBe(model.size);
         for (const id of model.keys()) expect(id).toBeLessThan(most);
-        expect(new Set(table.unsettled())).toEqual(new Set(model.values()));
+        expect(new Set(table.all())).toEqual(new Set(model.values()));
       }
     }),
     { seed: SEED, numRuns: 200 },
