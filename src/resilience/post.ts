@@ -1,6 +1,6 @@
+import type { Readable } from "node:stream";
 import { urlToHttpOptions } from "node:url";
 import { nodeHttp, nodeHttps } from "../node-http.ts";
-import { type BodyLimits, discardBody } from "./discard-body.ts";
 
 /** What one POST sends. */
 export interface PostRequest {
@@ -28,6 +28,13 @@ export interface PostAnswer {
   readonly status: number;
   /** The header as it came. */
   readonly retryAfter: string | undefined;
+}
+
+/** How much of an answer's body is worth reading to keep its connection. */
+export interface BodyLimits {
+  readonly maxBytes: number;
+  /** From the head of the answer on, 1 to 2^31-1. Without it only a cancel of the call ends a slow body. */
+  readonly maxMs?: number;
 }
 
 /**
@@ -96,4 +103,41 @@ function clientFor({ protocol }: URL): HttpClient {
   const { request, Agent } = nodeHttp();
   clients.http ??= { request, agent: new Agent(KEPT) };
   return clients.http;
+}
+
+/**
+ * Reads an answer's body to its end and drops it, so that the connection can be used again. Closes the connection if the body is too long
+ * or too slow. Never rejects, because the status has been read and the body does not change it.
+ */
+export function discardBody(body: Readable, { maxBytes, maxMs }: BodyLimits): Promise<void> {
+  return new Promise((resolve) => {
+    let left = maxBytes;
+    const timer = maxMs === undefined ? undefined : setTimeout(() => body.destroy(), maxMs);
+    body.on("data", (chunk: Buffer) => {
+      left -= chunk.byteLength;
+      if (left < 0) body.destroy();
+    });
+    // The connection broke, or the call was canceled: there is nothing left to close.
+    body.on("error", () => {});
+    body.on("close", () => {
+      clearTimeout(timer);
+      resolve();
+    });
+  });
+}
+
+/**
+ * Whether an error of `node:http` means that not one byte of the request has left, so the provider cannot have acted.
+ * Decides by the system call, not by the error code: a timeout or an unreachable host may also end a connection in use.
+ */
+export function neverSent(error: unknown): boolean {
+  // Node tries all addresses of a host name, and gives one error for each.
+  if (error instanceof AggregateError) return error.errors.length > 0 && error.errors.every(isBeforeConnected);
+  return isBeforeConnected(error);
+}
+
+function isBeforeConnected(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  const { syscall } = error as { syscall?: unknown };
+  return syscall === "connect" || syscall === "getaddrinfo";
 }

@@ -6,9 +6,8 @@ import { JournalRetry } from "../resilience/journal-retry.ts";
 import type { Post } from "../resilience/post.ts";
 import { RetryQueue } from "../resilience/retry-queue.ts";
 import { Canceled, CancelScope, type Clock, SYSTEM_CLOCK } from "../threads/index.ts";
-import { type PostFailure, postToReceiver } from "./post-event.ts";
 import { type OutboxSharer, TakenEvents } from "./taken-events.ts";
-import { type DeliveryLog, MAX_REQUESTS, WebhookReceiver } from "./webhook-receiver.ts";
+import { type DeliveryLog, MAX_REQUESTS, type PostFailure, postToReceiver, WebhookReceiver } from "./webhook-receiver.ts";
 
 export interface WebhookDeliveryOptions {
   readonly outbox: EventOutbox;

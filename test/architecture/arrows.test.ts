@@ -92,7 +92,7 @@ describe("an import against an arrow is found", () => {
     ["src/webhooks/x.ts", 'import { a } from "../resilience/retry-queue.ts";\nimport type { B } from "../orders/order-event.ts";'],
     ["src/telemetry/x.ts", 'import type { HrTime } from "@opentelemetry/api";\nimport type { A } from "../orders/ended-order.ts";'],
     ["src/webhooks/x.ts", 'import { a } from "../resilience/post.ts";'],
-    ["src/resilience/x.ts", 'import { Agent } from "node:http";\nimport { a } from "./discard-body.ts";'],
+    ["src/resilience/x.ts", 'import { Agent } from "node:http";\nimport { a } from "./retry-after.ts";'],
     ["workers/providers/x.ts", 'import { a } from "../../src/resilience/post.ts";'],
     ["src/orders/x.ts", 'import { a } from "../threads/index.ts";\nimport { b } from "./order.ts";\nimport { c } from "node:path";'],
     ["src/threads/pool-workers.ts", 'import { Piscina } from "piscina";\nimport type { A } from "./worker/serve.ts";'],

@@ -52,7 +52,7 @@ const CLOSED_TO_WORKERS = ["http", "admin", "journal"];
 const OF_THE_JOURNAL = /^src\/journal\/(protocol|rules\/.+|sql\/.+)\.ts$/;
 /** What runs on other threads than the main one of all that is outside the library and `workers`. */
 export const RUN_BY_WORKERS =
-  /^src\/(node-http\.ts|resilience\/(backoff|discard-body|never-sent|post|retry-after)\.ts|journal\/(rules|sql)\/.+|orders\/(answer|compensation-state|event-payload|outcome|step-task|steps|error-kind|steps\/.+)\.ts)$/;
+  /^src\/(node-http\.ts|resilience\/(backoff|post|retry-after)\.ts|journal\/(rules|sql)\/.+|orders\/(answer|compensation-state|event-payload|outcome|step-task|steps|error-kind|steps\/.+)\.ts)$/;
 /** It puts everything together, with what stands in a room that is nobody else's. */
 const ROOT = "src/service.ts";
 const ROOT_ROOM = "composition";

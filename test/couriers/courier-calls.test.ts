@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { CourierCalls } from "../../src/couriers/courier-calls.ts";
+import { CourierCalls } from "../../src/couriers/courier-share.ts";
 import type { CancelCause } from "../../src/orders/cancel-cause.ts";
 import type { EndedStep } from "../../src/orders/step.ts";
 import type { StepSpec } from "../../src/orders/step-runner.ts";

@@ -1,6 +1,6 @@
 import { Readable } from "node:stream";
 import { expect, test } from "vitest";
-import { discardBody } from "../../src/resilience/discard-body.ts";
+import { discardBody } from "../../src/resilience/post.ts";
 
 const CHUNK = 16 * 1024;
 const LIMITS = { maxBytes: 64 * 1024, maxMs: 100 };

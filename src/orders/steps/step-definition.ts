@@ -32,7 +32,7 @@ export interface StepDefinition<Kind extends string = string, Acts extends strin
   readonly meaning: {
     /** By status: answers that refuse this order. */
     readonly statuses: Readonly<Record<number, Kind>>;
-    /** Any other status that a provider sends only before it acts (`DEFINITE` in `workers/providers/refusal.ts`). */
+    /** Any other status that a provider sends only before it acts (`DEFINITE` in `workers/providers/http.ts`). */
     readonly definite: Kind | "internal";
     /** Any other status: the call is in doubt. */
     readonly other: Kind | "internal";

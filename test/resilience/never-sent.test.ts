@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { neverSent } from "../../src/resilience/never-sent.ts";
+import { neverSent } from "../../src/resilience/post.ts";
 
 const system = (code: string, syscall?: string) => Object.assign(new Error(code), syscall === undefined ? { code } : { code, syscall });
 const refused = system("ECONNREFUSED", "connect");
