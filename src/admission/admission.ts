@@ -24,14 +24,12 @@ export interface AdmissionOptions {
 const TICK_EVERY_MS = 100;
 
 /**
- * Decides from what waits now whether the service can take one more order. A queue that admits more than its bottleneck can serve in time
- * serves nobody in time. Main thread only.
+ * Decides from what waits now whether the service can take one more order: a queue that admits more than its bottleneck can serve in time
+ * serves nobody in time.
  *
- * An order is refused when one of its capacities will not come soon enough (`Line`). It is not enough that it comes before the deadline, for
- * payment and vendor start at once while the courier is waited for, and a payment for an order that then times out has to be refunded.
- * Only waiting counts: ten thousand slow orders that wait for nothing are no overload.
- *
- * The journal and the event loop have no permits to count. What orders wait for them is measured, and limits how many may be in flight.
+ * An order is refused when one of its capacities will not come soon enough (`Line`). It is not enough that it comes before the deadline,
+ * for payment and vendor start at once while the courier is waited for, and a payment for an order that then times out has to be refunded.
+ * The journal and the event loop have no permits to count: what orders wait for them is measured, and limits how many may be in flight.
  */
 export class Admission implements AdmissionGate {
   readonly #options: AdmissionOptions;

@@ -54,10 +54,7 @@ export class Line {
     this.#capacity.weigh(fairWeights(this.#demand.asked));
   }
 
-  /**
-   * Undefined: an order of this priority need not wait too long. `coming`: permits that orders admitted before will still ask for, by
-   * priority. `kinds`: of the order's own holds.
-   */
+  /** Undefined: an order need not wait too long. `coming`: permits still to be asked for, by priority. `kinds`: of its own holds. */
   refusal(priority: number, coming: ArrayLike<number>, kinds: Kinds = ONE_KIND): LineRefusal | undefined {
     const { waiting, inUse, limit } = this.#capacity;
     if (waiting === 0) {

@@ -1,8 +1,6 @@
 /**
- * How long orders wait for the journal and the event loop, from their admission until they are stored. Milliseconds.
- *
- * Only one order at a time is timed, which costs the others nothing. The journal answers in the order of the requests, so a count of the
- * answers shows when that order is back.
+ * How long orders wait for the journal and the event loop, from admission until they are stored. One order at a time is timed: the journal
+ * answers in the order of the requests, so a count of the answers shows when it is back.
  */
 export class Turnaround {
   #asked = 0;

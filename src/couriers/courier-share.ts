@@ -187,10 +187,7 @@ export class CourierShare {
   }
 }
 
-/**
- * Runs steps by another runner, and ends the orders whose courier calls must not begin or go on. A step asks here before each of its calls: it
- * may have had its permit for long, if it tries again or the process was frozen. Main thread only.
- */
+/** Runs steps by another runner, and ends orders whose courier calls must not begin or go on: a permit may be older than the share. */
 export class CourierCalls implements StepRunner {
   readonly #runner: StepRunner;
   readonly #held: () => number;

@@ -1,19 +1,23 @@
 import type { BackoffPolicy } from "../resilience/backoff.ts";
 import { JournalRetry } from "../resilience/journal-retry.ts";
-import { Canceled, CancelScope, monotonicMs, SYSTEM_CLOCK } from "../threads/index.ts";
+import { atMost, Canceled, CancelScope, monotonicMs, SYSTEM_CLOCK } from "../threads/index.ts";
+import { answerTo, type CompensationProgress } from "./answer.ts";
 import type { Attempt, GivenAnswer } from "./attempt.ts";
-import { AttemptEnding, type StoredEnding } from "./attempt-ending.ts";
 import type { CancelCause } from "./cancel-cause.ts";
 import type { Compensator } from "./compensator.ts";
 import type { OnOrderEnded } from "./ended-order.ts";
 import type { OnFault } from "./faults.ts";
-import { JournalUnavailable, type OrderJournal } from "./order-journal.ts";
-import { failedByFault, type OrderOutcome } from "./outcome.ts";
+import type { FirstTries } from "./first-tries.ts";
+import { type CompensationTried, JournalUnavailable, type OrderJournal, type StoredAnswer } from "./order-journal.ts";
+import { failedByFault, type OrderOutcome, stepsToCompensate } from "./outcome.ts";
 import type { Pipeline } from "./pipeline.ts";
 import type { Effect } from "./step.ts";
+import type { StepName } from "./steps.ts";
 
 // Who asks again for an order whose end is not stored waits for that. A journal that is away refuses without work, so a try a second is no load.
 const STORE_BACKOFF: BackoffPolicy = { baseMs: 500, capMs: 1_000 };
+// How long an answer waits for compensations, most of which take one call. No answer waits for a provider that is down.
+const WAIT_FOR_COMPENSATION_MS = 500;
 
 export interface AttemptRunnerOptions {
   readonly pipeline: Pipeline;
@@ -111,5 +115,92 @@ export class AttemptRunner {
     this.#options.onClosed(attempt);
     this.#options.onEnded?.({ input, requestId, parentSpanId, receivedAtMs, outcome, compensations, storedAtMs: monotonicMs() });
     return outcome.retryAfterMs === undefined ? answer : { ...answer, retryAfterMs: outcome.retryAfterMs };
+  }
+}
+
+/** An attempt as it was stored. */
+interface StoredEnding {
+  readonly answer: StoredAnswer;
+  readonly compensations: readonly CompensationProgress[];
+}
+
+/** Stores how an attempt ended: one commit without compensations; with some one before their first try, and one with the answer. */
+class AttemptEnding {
+  readonly #attempt: Attempt;
+  readonly #outcome: OrderOutcome;
+  readonly #journal: Pick<OrderJournal, "finish" | "answer">;
+  readonly #compensator: Compensator;
+  readonly #steps: readonly StepName[];
+  /** Once the failed attempt is stored. */
+  #tries: FirstTries | undefined;
+  /** What has come of them, from the moment on at which the answer is made. */
+  #tried: readonly CompensationTried[] | undefined;
+
+  constructor(attempt: Attempt, outcome: OrderOutcome, journal: Pick<OrderJournal, "finish" | "answer">, compensator: Compensator) {
+    this.#attempt = attempt;
+    this.#outcome = outcome;
+    this.#journal = journal;
+    this.#compensator = compensator;
+    this.#steps = outcome.error === undefined ? [] : stepsToCompensate(outcome.steps);
+  }
+
+  /** Goes on where an earlier call failed. Rejects as the journal does. */
+  async store(): Promise<StoredEnding> {
+    if (this.#steps.length === 0) return this.#finish();
+    this.#tries ??= await this.#fail();
+    if (this.#tried === undefined) {
+      // Nobody waits where the client has gone.
+      if (this.#attempt.isAwaited) await atMost(this.#tries.ended, WAIT_FOR_COMPENSATION_MS);
+      this.#tried = this.#tries.collect();
+    }
+    return this.#answer(this.#tried);
+  }
+
+  async #finish(): Promise<StoredEnding> {
+    const { orderId, attempt } = this.#attempt.input;
+    const answer = this.#answerWith([]);
+    await this.#journal.finish({ orderId, attempt, answer, answered: this.#decideAnswered(), compensations: [], nowMs: Date.now() });
+    return { answer, compensations: [] };
+  }
+
+  async #fail(): Promise<FirstTries> {
+    const { input } = this.#attempt;
+    const { orderId, attempt } = input;
+    const answer = this.#answerWith(this.#progress(() => false));
+    const plan = this.#compensator.plan(this.#steps);
+    try {
+      const ids = await this.#journal.finish({ orderId, attempt, answer, answered: false, compensations: plan.rows, nowMs: Date.now() });
+      return this.#compensator.begin(input, plan, ids);
+    } catch (error) {
+      this.#compensator.release(plan);
+      throw error;
+    }
+  }
+
+  async #answer(tried: readonly CompensationTried[]): Promise<StoredEnding> {
+    const { orderId, attempt } = this.#attempt.input;
+    const compensations = this.#progress((step) => tried.some((one) => one.step === step && one.nextTryMs === undefined));
+    const answer = this.#answerWith(compensations);
+    await this.#journal.answer({ orderId, attempt, json: answer.json, answered: this.#decideAnswered(), tried, nowMs: Date.now() });
+    this.#compensator.stored(tried);
+    return { answer, compensations };
+  }
+
+  /** Whether somebody receives the answer. The outcome says whether it was canceled from outside: a shutdown after it changes nothing. */
+  #decideAnswered(): boolean {
+    const isAnswered = this.#attempt.isAwaited && this.#outcome.error !== "canceled";
+    // Who came now would receive an answer that is stored as one which nobody had.
+    if (!isAnswered) this.#attempt.lose();
+    return isAnswered;
+  }
+
+  #progress(isDone: (step: StepName) => boolean): CompensationProgress[] {
+    return this.#steps.map((step) => ({ step, done: isDone(step) }));
+  }
+
+  #answerWith(compensations: readonly CompensationProgress[]): StoredAnswer {
+    const { error } = this.#outcome;
+    const json = JSON.stringify(answerTo(this.#attempt.input.orderId, this.#outcome, compensations));
+    return error === undefined ? { json } : { error, json };
   }
 }

@@ -1,8 +1,8 @@
 import { CancelScope, DEFAULT_PRIORITY, monotonicMs } from "../threads/index.ts";
 import type { CancelCause } from "./cancel-cause.ts";
+import type { OtherNodes } from "./elsewhere.ts";
 import type { StoredAnswer } from "./order-journal.ts";
 import type { OrderEntry } from "./order-map.ts";
-import type { OtherNodes } from "./other-nodes.ts";
 import type { AttemptInput } from "./step.ts";
 
 const ONCE = { once: true };
@@ -64,8 +64,7 @@ export class Attempt implements OrderEntry {
     this.parentSpanId = origin.parentSpanId;
     this.receivedAtMs = origin.receivedAtMs ?? askedAtMs;
     this.askedAtMs = askedAtMs;
-    // Before the work begins: if the client has hung up already, no step must run. Other nodes are not asked: who waits there for an attempt
-    // that has done nothing may as well begin the next.
+    // Before the work begins: if the client has hung up already, no step must run, whoever may wait at another node.
     this.join(origin.signal);
     this.#otherNodes = otherNodes;
     this.answer = work(this);
@@ -80,10 +79,7 @@ export class Attempt implements OrderEntry {
     return this.scope.cause === "client_disconnected" || this.scope.cause === "shutdown";
   }
 
-  /**
-   * Whether somebody waits for its answer. Where nobody waits here and other nodes have not replied yet: no. Who waits there then asks the
-   * journal again, and gets the order that was placed, or a new attempt after one that failed.
-   */
+  /** Whether somebody waits for its answer. While nobody waits here and other nodes have not replied: no. */
   get isAwaited(): boolean {
     return (this.#waiters > 0 || this.#isAwaitedElsewhere) && !this.#isLost;
   }
@@ -115,10 +111,7 @@ export class Attempt implements OrderEntry {
     return { order_id: this.input.orderId, attempt: this.input.attempt, request_id: this.requestId };
   }
 
-  /**
-   * Resolves when the attempt is closed in the journal, or will not be while this process lives. That may be some time after its answer, and
-   * until then no new attempt can begin. Made only when somebody asks.
-   */
+  /** Resolves when the attempt is closed in the journal, or never will be by this process: until then no new one can begin. */
   get closed(): Promise<void> {
     if (this.#isClosed) return Promise.resolve();
     this.#closed ??= Promise.withResolvers();
@@ -131,10 +124,7 @@ export class Attempt implements OrderEntry {
     this.#closed?.resolve();
   }
 
-  /**
-   * A request waits for the answer from now on, until `signal` is aborted. Then `onLeft` is called, and if no other request waits, at other
-   * nodes neither, the order is canceled. Without a signal the request waits until the order ends.
-   */
+  /** A request waits for the answer until `signal` is aborted: then `onLeft` is called, and the order canceled if nobody is left. */
   join(signal: AbortSignal | undefined, onLeft?: () => void): void {
     this.#waiters++;
     this.#unwatch();

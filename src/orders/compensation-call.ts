@@ -25,10 +25,7 @@ export interface CompensationCallParts {
   readonly random: () => number;
 }
 
-/**
- * Compensates a step once, on a step thread. `call`: what `begin` of the lane gave. Undefined when `stop` has cut the call off. A runner
- * that cannot run it is a failed try. Never rejects. Main thread only.
- */
+/** Compensates a step once, on a step thread. `call`: what `begin` of the lane gave. Undefined when `stop` cut it off. Never rejects. */
 export async function compensateOnce(
   { runner, timeoutMs, nowMs, random }: CompensationCallParts,
   compensation: Compensation,
@@ -59,10 +56,7 @@ export async function compensateOnce(
   if (outcome.status === "canceled" && outcome.cause !== "deadline") return undefined;
   return { id, step, nextTryMs: nowMs() + pauseMs(retryAfterOf(outcome)), lastAnswer: wordsFor(outcome, timeoutMs) };
 
-  /**
-   * While the address is down its probes have a pause of their own: a row that waited longer would be late for a provider that is back. A try
-   * that says nothing of the address was no probe, and no pause follows it.
-   */
+  /** While the address is down its probes have a pause of their own; a try that says nothing of the address was no probe. */
   function pauseMs(retryAfterMs = 0): number {
     return lane.health.down && end !== undefined
       ? retryAfterMs

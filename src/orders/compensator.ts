@@ -63,9 +63,8 @@ export interface FirstTryPlan {
 }
 
 /**
- * Compensates what failed orders did (a saga), outside their cancel scopes: a cancel that stopped the order must not stop its refund. Every
- * compensation is a row of the journal before its first try, and is tried across restarts until it is done. A provider that hangs delays no
- * other provider's compensations. Main thread only.
+ * Compensates what failed orders did (a saga), outside their cancel scopes: a cancel that stopped the order must not stop its refund. Each
+ * is a row of the journal before its first try. A provider that hangs delays no other provider's compensations.
  */
 export class Compensator {
   readonly #options: CompensatorOptions;
@@ -135,8 +134,9 @@ export class Compensator {
   begin(input: AttemptInput, { rows, calls }: FirstTryPlan, ids: readonly number[]): FirstTries {
     const tries = rows.flatMap(({ step }, index) => {
       const call = calls[index];
-      if (call === undefined) this.#bulkheads[step].queues.first.notify();
-      return call === undefined ? [] : [this.#tryFirst({ ...input, id: ids[index] as number, step, tries: 0 }, input.traceparent, call)];
+      const { first, queues } = this.#bulkheads[step];
+      if (call === undefined) queues.first.notify();
+      return call === undefined ? [] : [this.#try({ ...input, id: ids[index] as number, step, tries: 0 }, input.traceparent, first, call)];
     });
     const first = new FirstTries(tries, (tried) => this.#store(tried));
     this.#keep(first.ended);
@@ -192,24 +192,25 @@ export class Compensator {
     }
   }
 
-  async #tryFirst(compensation: Compensation, traceparent: string | undefined, call: number): Promise<CompensationTried | undefined> {
-    const { step } = compensation;
-    const tried = await compensateOnce(this.#call, compensation, traceparent, this.#bulkheads[step].first, call, this.#stop);
-    if (tried !== undefined) this.#options.onTried?.(step, tried.nextTryMs === undefined);
+  async #try(
+    compensation: Compensation,
+    traceparent: string | undefined,
+    lane: Lane,
+    call: number,
+  ): Promise<CompensationTried | undefined> {
+    const tried = await compensateOnce(this.#call, compensation, traceparent, lane, call, this.#stop);
+    if (tried !== undefined) this.#options.onTried?.(tried.step, tried.nextTryMs === undefined);
     return tried;
   }
 
   async #retry(compensation: Compensation, lane: Lane): Promise<void> {
     const { orderId, amount, attempt, step, tries } = compensation;
-    const traceparent = newTraceparent();
+    const input = { orderId, amount, attempt, traceparent: newTraceparent() };
     const startedAtMs = monotonicMs();
-    const tried = await compensateOnce(this.#call, compensation, traceparent, lane, lane.begin(), this.#stop);
+    const tried = await this.#try(compensation, input.traceparent, lane, lane.begin());
     const done = tried !== undefined && tried.nextTryMs === undefined;
-    const input = { orderId, amount, attempt, traceparent };
     this.#options.onRetried?.({ input, step, tries, done, startedAtMs, endedAtMs: monotonicMs() });
-    if (tried === undefined) return;
-    this.#options.onTried?.(step, done);
-    await this.#store(tried);
+    if (tried !== undefined) await this.#store(tried);
   }
 
   /** Repeats until it is stored or the process stops. After a stop the next start tries the compensation again, which is harmless. */

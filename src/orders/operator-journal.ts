@@ -31,10 +31,7 @@ export interface OperatorJournal {
    * and below: who asks for it, which is kept.
    */
   takeCompensation(id: RowId, nowMs: number, actor: string): Promise<CompensationRow | undefined>;
-  /**
-   * Marks a compensation as dealt with by hand: it is not tried again. Returns its row, undefined where there is none. One that is
-   * neither pending nor held stays as it is.
-   */
+  /** Marks one as dealt with by hand. Returns its row, undefined where there is none. Changes only one that is pending or held. */
   settleCompensation(id: RowId, note: string, nowMs: number, actor: string): Promise<CompensationRow | undefined>;
   /** Events that were given up, oldest first. */
   deadLetters(cursor: Cursor | undefined, limit: number): Promise<Page<DeadLetter>>;
@@ -48,17 +45,11 @@ export interface OperatorJournal {
   restore(): Promise<RestoreState>;
   /** Attempts of which something is held, in the order in which they ended. */
   heldAttempts(cursor: Cursor | undefined, limit: number): Promise<Page<HeldAttempt>>;
-  /**
-   * Lets what is held of an order go on, of all orders without one: up to `limit` attempts. An attempt that the restore closed has failed from
-   * then on.
-   */
+  /** Lets what is held go on, of one order or of all: up to `limit` attempts. One that the restore closed has failed from then on. */
   confirmRestore(orderId: string | undefined, nowMs: number, limit: number, actor: string): Promise<RestoreConfirmed>;
   /** What waits, and for how long. */
   backlog(): Promise<Backlog>;
-  /**
-   * Copies the journal as it is at this moment to a new file, while it runs. Rejects with `BackupExists`, and with
-   * `JournalUnavailable` when it cannot be written; then nothing is left of it.
-   */
+  /** Copies the journal as it is now to a new file. Rejects with `BackupExists` or `JournalUnavailable`; then nothing is left of it. */
   backup(file: string): Promise<BackupDone>;
   /** The nodes that live on this journal, by their names. Absent for the journal of one process. */
   readonly nodes?: (() => Promise<readonly NodeState[]>) | undefined;

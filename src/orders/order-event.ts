@@ -18,10 +18,7 @@ export interface OrderEvent {
 
 export type OrderEventType = "order.placed" | "order.failed" | "order.compensated";
 
-/**
- * What delivery needs from the journal. Resolves when durable, rejects with `JournalUnavailable`. A `seq` that is not in the
- * outbox (any more) is no error: nothing happens.
- */
+/** What delivery needs from the journal, with the promises of `OrderJournal`. For a `seq` that is not in the outbox nothing happens. */
 export interface EventOutbox {
   /** The first undelivered event of each order where its next try is due. It sees all that was stored before it was asked. */
   takeEvents(request: DueRequest): Promise<DuePage<OrderEvent>>;

@@ -5,9 +5,8 @@ import type { ErrorKind } from "./error-kind.ts";
 import type { StepName } from "./steps.ts";
 
 /**
- * What the domain needs stored before it relies on it. `journal` implements it on SQLite; every write resolves
- * when its effect is durable and rejects, mostly with `JournalUnavailable`, when it surely has none. Where nobody could know
- * (the disk failed in the very commit, the journal's thread died) neither happens: the process ends and the next start reads.
+ * What the domain needs stored before it relies on it. Every write resolves when its effect is durable and rejects, mostly with
+ * `JournalUnavailable`, when it surely has none. Where nobody could know, neither happens: the process ends and the next start reads.
  */
 export interface OrderJournal {
   /** Takes an order in, or says what is known of its id or key already. One transaction. */
@@ -26,15 +25,9 @@ export interface OrderJournal {
   compensationTried(tried: CompensationTried, nowMs: number): Promise<CompensationStatus>;
   /** Takes compensations of a step that are due: never tried ones (`first`) or others (`again`). They are `trying` from then on. */
   takeCompensations(step: StepName, kind: "first" | "again", request: DueRequest): Promise<DuePage<Compensation>>;
-  /**
-   * What is known of an order: its newest attempts, those before the attempt `before` where that is given, at most
-   * `ATTEMPTS_SHOWN`. Undefined when nothing is.
-   */
+  /** The newest attempts at an order, or those before the attempt `before`: at most `ATTEMPTS_SHOWN`. Undefined for an unknown order. */
   find(orderId: string, before?: number): Promise<OrderRecord | undefined>;
-  /**
-   * At start: closes up to `limit` attempts that a crash left open, each as failed (`internal`, interrupted) with all its
-   * steps to be compensated. Returns how many it closed; 0 means none is left.
-   */
+  /** Closes up to `limit` attempts that a crash left open, as failed, with all steps to be compensated. Returns how many. */
   closeInterrupted(limit: number, nowMs: number): Promise<number>;
 }
 

@@ -14,10 +14,8 @@ export interface Arriving extends OrderEntry {
 }
 
 /**
- * Attempts in flight, or other objects with one for an order, by order id: a hash table with lists as buckets. Main thread only.
- *
- * Lists in buckets instead of a `Map`, for the reason that `Slots` explains. Two `Map`s cost 8 us more an order, 14 % of the CPU of a
- * small one (`npm run bench:tricks`).
+ * Attempts in flight, or other objects with one for an order, by order id: a hash table with lists as buckets. Not a `Map`, for the reason
+ * that `TaskTable` explains: two of them cost 8 us more an order, 14 % of the CPU of a small one (`npm run bench:tricks`).
  */
 export class OrderMap<Entry extends OrderEntry> {
   readonly #buckets: (Entry | undefined)[];

@@ -4,13 +4,12 @@ import { Attempt, type GivenAnswer, type OrderOrigin } from "./attempt.ts";
 import { AttemptRunner } from "./attempt-runner.ts";
 import type { CancelCause } from "./cancel-cause.ts";
 import type { Compensator } from "./compensator.ts";
-import { Elsewhere } from "./elsewhere.ts";
+import { Elsewhere, type OtherNodes } from "./elsewhere.ts";
 import type { OnOrderEnded } from "./ended-order.ts";
 import type { OnFault } from "./faults.ts";
 import { InFlight } from "./in-flight.ts";
 import { type AcceptResult, type IdempotencyKey, JournalUnavailable, JournalUnreachable, type OrderJournal } from "./order-journal.ts";
 import { type Arriving, OrderMap } from "./order-map.ts";
-import type { OtherNodes } from "./other-nodes.ts";
 import { computingSteps, type Pipeline } from "./pipeline.ts";
 import { Refused } from "./refused.ts";
 import type { AttemptInput, Simulation } from "./step.ts";
@@ -99,8 +98,7 @@ export class OrderService {
 
   /**
    * Starts an attempt at an order, joins the attempt that runs, here or on another node, or finds the stored answer. Throws `Refused` when
-   * nothing was run: with `overloaded`, `shutting_down`, `order_conflict`, `idempotency_mismatch`, `internal` if the order cannot be stored,
-   * or `canceled` if the client hung up while another node ran it.
+   * nothing was run.
    */
   async place(request: PlaceRequest): Promise<Placement> {
     this.#inFlight.refuseUnlessOpen();
@@ -142,10 +140,7 @@ export class OrderService {
     return this.#attempts.all().map((attempt) => attempt.closeElsewhere()).length;
   }
 
-  /**
-   * Whether an order runs here or is about to: a request for it starts no work. Only the journal knows the orders that are placed, and it
-   * must not be asked under overload.
-   */
+  /** Whether an order runs here or is about to, so that a request for it starts no work. The journal must not be asked under overload. */
   #isHere(orderId: string): boolean {
     return this.#attempts.get(orderId) !== undefined || this.#arriving.get(orderId) !== undefined;
   }

@@ -53,12 +53,11 @@ export class Pipeline {
   }
 
   /**
-   * Resolves when every step has ended, so nothing of the order runs afterwards. `scope` carries the deadline, the client's hang-up and
-   * the shutdown; `priority`, 0 (urgent) to 2 (background), counts where a step waits. An order that a provider's circuit refuses makes no call at all.
-   * Throws when the runner has no room. Does not reject for anything that a step, a thread or a client does.
+   * Resolves when every step has ended. `scope` carries the deadline, the client's hang-up and the shutdown. An order that a provider's
+   * circuit refuses makes no call at all. Throws when the runner has no room. Does not reject for anything that a step or a client does.
    *
-   * Promises are passed on as they are, from here to the dispatched step: ten thousand orders may wait for minutes. An `await` here and in
-   * the attempt runner keeps 9 % more of a waiting order (`npm run bench:tricks`).
+   * Promises are passed on as they are, from here to the dispatched step: an `await` here and in the attempt runner keeps 9 % more of a
+   * waiting order (`npm run bench:tricks`).
    */
   run(input: AttemptInput, scope: CancelScope<CancelCause>, priority: number = DEFAULT_PRIORITY): Promise<OrderOutcome> {
     const startedAtMs = monotonicMs();
@@ -170,10 +169,7 @@ function outcomeOf(
   return outcomeOfSteps(steps, startedAtMs, earliestFailure(steps, firstFailure), cause, canceledAtMs);
 }
 
-/**
- * The failure that came first on the threads' common clock. It need not be the first to arrive here: the outcome of a sibling that fails
- * because of the cancel may arrive sooner.
- */
+/** The failure that came first on the threads' common clock: the outcome of a sibling that fails by the cancel may arrive sooner. */
 function earliestFailure(ended: readonly EndedStep[], heardFirst: number | undefined): number | undefined {
   if (heardFirst === undefined) return undefined;
   let earliest = heardFirst;

@@ -4,10 +4,7 @@ import type { ProviderHealths } from "./provider-health.ts";
 import type { EndedStep } from "./step.ts";
 import { STEPS, type StepName } from "./steps.ts";
 
-/**
- * The steps of an order that probe providers whose circuits are not closed. They run first, and the other steps wait until all of them
- * have succeeded. Most probes fail, and each would otherwise cost a payment and its refund. Main thread only.
- */
+/** Steps at providers whose circuits are not closed run first; the others wait for their success, for each may cost a refund. */
 export class ProbingSteps {
   readonly #steps: readonly StepName[];
   readonly #wentWell = Promise.withResolvers<boolean>();

@@ -28,10 +28,7 @@ export interface ProviderCallParts {
   readonly scope: CancelScope<CancelCause>;
 }
 
-/**
- * One step at a real provider: asks its circuit breaker, makes the call, and retries it if the provider is unavailable, time is left and
- * the retry budget allows it. The idempotency key makes a retry safe. Main thread only.
- */
+/** One step at a real provider: asks its circuit breaker, calls, and tries again while time is left and the retry budget allows it. */
 export class ProviderCall {
   readonly #parts: ProviderCallParts;
   #tries = 0;

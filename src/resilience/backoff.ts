@@ -27,18 +27,12 @@ export function longestBackoffMs(failures: number, { baseMs, capMs }: BackoffPol
   return Math.min(capMs, baseMs * 2 ** (failures - 1));
 }
 
-/**
- * The pause in milliseconds after `failures` failed tries (1 or more). Half of it is fixed, so that pauses surely grow. Half is jitter
- * (`random` gives 0 to 1), so that calls which failed together do not return together.
- */
+/** The pause after `failures` failed tries (1 or more): half fixed, so that pauses grow, half jitter, so that calls part. */
 export function backoffMs(failures: number, policy: BackoffPolicy, random: () => number): number {
   return Math.round(longestBackoffMs(failures, policy) * (0.5 + random() / 2));
 }
 
-/**
- * As `backoffMs`, but all of the pause is jitter (full jitter). An order has no time to waste on a fixed part, and full jitter spreads the
- * retries of many calls as widely as possible.
- */
+/** As `backoffMs`, all jitter: an order has no time for a fixed part, and retries are spread as widely as possible. */
 export function fullJitterMs(failures: number, policy: BackoffPolicy, random: () => number): number {
   return random() * longestBackoffMs(failures, policy);
 }

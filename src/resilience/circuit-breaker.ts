@@ -4,10 +4,7 @@ import { MAX_ASKED_WAIT_MS } from "./backoff.ts";
 /** `closed`: calls go through. `half_open`: few go through, and more with each success. `open`: only probes go through. */
 export type CircuitState = "closed" | "half_open" | "open";
 
-/**
- * What a call says about its provider: it works (a definite refusal included), it failed, or it did not answer in time. Undefined says
- * nothing, as when a sibling's failure cut the call off.
- */
+/** What a call says: the provider works (a definite refusal included), failed, or did not answer in time. Undefined: nothing. */
 export type CallVerdict = "ok" | "failed" | "timed_out" | undefined;
 
 /** A call that was let through: whose, and after which change of state. */
@@ -42,11 +39,10 @@ const REOPENS_AFTER = 3;
 /**
  * The circuit breaker of one provider, for calls that cannot wait. Closed, it counts orders whose calls fail in a row: one order that is
  * sent again and again says something about itself. Open, it lets one call through in each interval, a probe; where each of those orders
- * was asked to wait (`Retry-After`), none before the first of them may come back. Half-open, after a successful probe, it lets a few through
- * at a time. Some successes close it; some failures in a row open it again. It has no timer, it reads the clock. Main thread only.
+ * was asked to wait (`Retry-After`), none before the first of them may come back. Half-open, it lets a few through at a time: some
+ * successes close it, some failures in a row open it again. It has no timer, it reads the clock.
  *
- * Rejected: a failure rate over a window. The window still holds the successes from before the outage, and when it opens would depend on
- * the rate of orders.
+ * Rejected: a failure rate over a window, which still holds the successes from before the outage.
  */
 export class CircuitBreaker {
   readonly #opensAfter: number;

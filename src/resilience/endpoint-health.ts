@@ -31,13 +31,10 @@ export type CallEnd = "ok" | CallFailure | undefined;
 const SLOW_LIMIT = 4;
 
 /**
- * What is known of an address, learned from its own answers. Its concurrency limit is halved when it says that it is overloaded, and grows by
- * one with each success (AIMD). Two outages are told apart. It is down when several rows have failed and none has succeeded: rows that
- * failed before wait then, and one at a time probes it. It is silent when calls get no answer at all: first tries wait as well.
- *
- * A failure counts only if nothing better was heard since its call began: calls that hang end long after others have succeeded.
- *
- * Main thread only.
+ * What is known of an address, by its own answers. Its concurrency limit is halved when it says that it is overloaded, and grows by one
+ * with each success (AIMD). It is down when several rows have failed and none has succeeded: rows that failed before wait then, and one at
+ * a time probes it. It is silent when calls get no answer at all: first tries wait as well. A failure counts only if nothing better was
+ * heard since its call began: calls that hang end long after others have succeeded.
  */
 export class EndpointHealth {
   readonly #maxInFlight: number;

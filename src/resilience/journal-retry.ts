@@ -17,10 +17,7 @@ export interface JournalRetryOptions {
   readonly onWorking?: () => void;
 }
 
-/**
- * Repeats calls of the journal until they succeed. For callers that must not continue without: nobody else knows the result which such a
- * caller wants to store. Main thread only.
- */
+/** Repeats calls of the journal until they succeed, for callers that alone know what they want to store. */
 export class JournalRetry {
   readonly #options: JournalRetryOptions;
   #stalled = 0;

@@ -14,10 +14,7 @@ export interface OutageOptions {
 // Fewer than the calls that go out at once, so that few calls follow the first ones into a dead endpoint.
 const BEGINS_AFTER = 5;
 
-/**
- * One kind of outage of an endpoint: it begins after five signs in a row, and ends with the first sign of the opposite. While it lasts the
- * endpoint is probed, after pauses that grow. Main thread only.
- */
+/** One kind of outage of an endpoint: begins after five signs in a row, ends with the first of the opposite, and is probed meanwhile. */
 export class Outage {
   readonly #options: OutageOptions;
   #signs = 0;

@@ -3,10 +3,7 @@ import type { Clock } from "../threads/index.ts";
 // Short, so that few tries start together even at thousands a second. Long enough that the timer costs nothing.
 const REFILL_MS = 20;
 
-/**
- * Limits the tries a second of one queue or of several together. A token bucket that holds one refill and one token more, for the fraction
- * that was left. A timer refills it and not the wall clock, whose steps would flood or stop the queues. Main thread only.
- */
+/** A token bucket for the tries of several queues. A timer refills it, not the wall clock, whose steps would flood or stop the queues. */
 export class Pace {
   readonly #clock: Clock;
   readonly #listeners: (() => void)[] = [];

@@ -8,10 +8,7 @@ export interface PostRequest {
   readonly body: string | Uint8Array;
   /** Its cancel closes the socket. */
   readonly cancelable: Cancelable;
-  /**
-   * Asked once more where a new connection is there: where the process was frozen, that is long after the call began. False: nothing is sent, and the
-   * call rejects with `NotBegun`. Default: true.
-   */
+  /** Asked when a new connection is there, long after the call began where the process was frozen. False: rejects with `NotBegun`. */
   readonly mayBegin?: () => boolean;
 }
 
@@ -37,14 +34,10 @@ export interface BodyLimits {
   readonly maxMs?: number;
 }
 
-/**
- * Sends one POST. Resolves with its answer when the body has been read. Rejects when the connection breaks or the call is canceled before
- * the head of the answer has come. After that the status counts, whatever happens to the body.
- */
+/** Sends one POST. Rejects when the connection breaks, or at the cancel, before the head of the answer has come. Then the status counts. */
 export type Post = (request: PostRequest) => Promise<PostAnswer>;
 
-// Many servers close a connection that was idle for five seconds, and the outcome of a call at that moment is in doubt. So this side closes
-// first. The connection used last is used next (LIFO), so that surplus connections become idle.
+// Closed before the many servers that close after five idle seconds, which leaves a call in doubt. LIFO lets surplus connections idle.
 const KEPT = { keepAlive: true, scheduling: "lifo", timeout: 4_000 } as const;
 const clients: { http?: HttpClient; https?: HttpClient } = {};
 
@@ -54,8 +47,8 @@ interface HttpClient {
 }
 
 /**
- * How to POST to one http or https URL. All calls of a thread share its kept-alive connections. No redirect is followed, because the secrets
- * of a call would go wherever an answer points. Any thread.
+ * How to POST to one http or https URL. All calls of a thread share its kept-alive connections. No redirect is followed: the secrets of a
+ * call would go wherever an answer points. Any thread.
  *
  * Rejected: `fetch`, which costs three times the CPU time, and an `AbortSignal`, whose events cost more than a callback.
  */
@@ -105,10 +98,7 @@ function clientFor({ protocol }: URL): HttpClient {
   return clients.http;
 }
 
-/**
- * Reads an answer's body to its end and drops it, so that the connection can be used again. Closes the connection if the body is too long
- * or too slow. Never rejects, because the status has been read and the body does not change it.
- */
+/** Drops an answer's body, so that the connection can be used again; closes it if the body is too long or too slow. Never rejects. */
 export function discardBody(body: Readable, { maxBytes, maxMs }: BodyLimits): Promise<void> {
   return new Promise((resolve) => {
     let left = maxBytes;

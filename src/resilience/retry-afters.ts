@@ -3,10 +3,7 @@ import { MAX_ASKED_WAIT_MS } from "./backoff.ts";
 // Of so many calls it is about the address; of fewer it is about those calls.
 const ENOUGH = 3;
 
-/**
- * What an address asks for by `Retry-After`. It holds back the call that it answers. Whoever is answered so before that call may come back
- * is another one: of three in a row the address is held. Main thread only.
- */
+/** `Retry-After` holds back the call that it answers. Of three other calls in a row that are answered so the address is held. */
 export class RetryAfters {
   #inRow = 0;
   /** When the first of them may come back. */

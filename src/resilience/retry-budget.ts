@@ -3,10 +3,7 @@ const CALLS_PER_RETRY = 5;
 // Enough saved retries for a short fault, too few for an outage.
 const MAX_SAVED = 10;
 
-/**
- * A token bucket that first calls fill and retries empty. It begins empty, so the calls are never more than 1.2 times the first calls. One
- * for each provider. Main thread only.
- */
+/** A token bucket that first calls fill and retries empty. It begins empty, so there are never more than 1.2 times the first calls. */
 export class RetryBudget {
   // In fifths of a retry, because whole numbers add up exactly.
   #saved = 0;

@@ -2,7 +2,6 @@ import type { Clock } from "../threads/index.ts";
 import { backoffMs, PROBE_BACKOFF } from "./backoff.ts";
 import type { Lane } from "./endpoint-health.ts";
 import type { Pace } from "./pace.ts";
-import { WakeTimer } from "./wake-timer.ts";
 
 /** What a journal says of rows that wait to be tried. */
 export interface DuePage<Item> {
@@ -28,9 +27,8 @@ export interface RetryQueueOptions<Item> {
   /** Takes rows that are due. May reject (the journal cannot be used); the queue then asks again after a pause. */
   readonly take: (request: DueRequest) => Promise<DuePage<Item>>;
   /**
-   * One try: it calls the endpoint and stores durably what came of it, which removes the row or postpones it. Resolves only then, or when
-   * a stop cuts it off. It calls `begin` of the lane before its first `await`, `end` when the endpoint has answered, and `notify` when
-   * it made another row due. A rejection is a bug: it goes to `onFault`, and the queue takes no rows for a pause.
+   * One try: calls the endpoint and stores durably what came of it, which removes the row or postpones it. It calls `begin` of the lane
+   * before its first `await`, `end` at the answer, and `notify` when it made another row due. A rejection is a bug, followed by a pause.
    */
   readonly attempt: (item: Item) => Promise<void>;
   readonly lane: Lane;
@@ -48,20 +46,15 @@ const MAX_WAKE_MS = 10_000;
 const AFTER_TRY_MS = 50;
 
 /**
- * Tries rows of the journal when they are due: the journal is the queue, and this class is its one scheduler. It takes as many rows as may
- * be tried at once, and keeps neither a timer nor an object for a row that waits. So memory and start-up do not depend on the backlog, and a
- * restart keeps every backoff. Main thread only.
+ * Tries rows of the journal when they are due: the journal is the queue, this its one scheduler. It keeps neither a timer nor an object for
+ * a row that waits, so memory and start-up do not depend on the backlog, and a restart keeps every backoff.
  *
- * No wake-up is lost: `notify` and the timer set `#stale` before they call `#pump`, and a look clears `#stale` when it begins. So a row
- * that becomes due during a look leads to another one.
+ * No wake-up is lost: `notify` and the timer set `#stale` before `#pump`, and a read clears it when it begins.
  */
 export class RetryQueue<Item> {
   readonly #options: RetryQueueOptions<Item>;
   readonly #unsubscribe: readonly (() => void)[];
-  /**
-   * At most `lane.maxOfQueue` and those of operators, so a search costs nothing. A `Map` whose entries come and go with every try would keep dead
-   * entries in V8's old generation until a full collection.
-   */
+  /** So few that a search costs nothing. A `Map` would keep dead entries in V8's old generation until a full collection. */
   #running: { readonly id: number; readonly ended: Promise<void> }[] = [];
   #phase: "new" | "running" | "stopped" = "new";
   #paused = false;
@@ -202,5 +195,41 @@ export class RetryQueue<Item> {
     this.#faults++;
     if (this.#faults === 1) onFault?.(message, error);
     this.#wake.start(backoffMs(this.#faults, PROBE_BACKOFF, random), "fault");
+  }
+}
+
+/** Why a queue reads again: a row becomes due, rows were tried, or something failed. */
+type WakeReason = "due" | "tried" | "fault";
+
+/** The timer for the next read of a retry queue. */
+class WakeTimer {
+  readonly #clock: Clock;
+  readonly #wake: () => void;
+  #stop: (() => void) | undefined;
+  #reason: WakeReason | undefined;
+
+  constructor(clock: Clock, wake: () => void) {
+    this.#clock = clock;
+    this.#wake = wake;
+  }
+
+  /** Undefined while the timer does not run. */
+  get reason(): WakeReason | undefined {
+    return this.#reason;
+  }
+
+  /** Restarts the timer. `delayMs`: 0 to 2^31-1. */
+  start(delayMs: number, reason: WakeReason): void {
+    this.stop();
+    this.#reason = reason;
+    this.#stop = this.#clock.after(delayMs, () => {
+      this.#reason = undefined;
+      this.#wake();
+    });
+  }
+
+  stop(): void {
+    this.#stop?.();
+    this.#reason = undefined;
   }
 }

@@ -126,10 +126,7 @@ export class CancelBoard {
     return Atomics.load(this.#words, HEAD);
   }
 
-  /**
-   * Calls `look` for each slot that was logged since `seen`, or `lookAtAll` where the log has been overwritten since. Returns the head up
-   * to which it has read: the next `seen`. Worker.
-   */
+  /** Calls `look` for each slot logged since `seen`, or `lookAtAll` where that is overwritten. Returns the next `seen`. Worker. */
   readLog(seen: number, look: (slot: number) => void, lookAtAll: () => void): number {
     // The head first: what is logged while this reads is left for the next time, and its bell changes afterwards.
     const head = this.head();

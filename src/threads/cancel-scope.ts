@@ -41,10 +41,7 @@ export class CancelScope<Cause extends string = string> extends Cancelable<Cause
     return true;
   }
 
-  /**
-   * Sets the arbiter, or takes it away. A scope that has been canceled keeps its cause, and its arbiter is asked at once. Throws where
-   * there is another one already.
-   */
+  /** Sets the arbiter or takes it away. A canceled scope asks it at once and keeps its cause. Throws where there is another one. */
   decideBy(arbiter: CauseArbiter | undefined): void {
     if (arbiter !== undefined && this.#arbiter !== undefined)
       throw new Error("a scope carries one group at a time: give each its own scope");

@@ -3,8 +3,7 @@ import { type DispatchedTask, keyOf, QUEUED } from "./dispatched-task.ts";
 import { type FailedOutcome, Refused } from "./outcome.ts";
 import type { PoolThread, ReplaceReason } from "./pool-thread.ts";
 import type { PoolThreads } from "./pool-threads.ts";
-import { OUTCOME_STRIDE, type OutcomeMessage, type TaskMessage } from "./protocol.ts";
-import { fromPosted } from "./result.ts";
+import { fromPosted, OUTCOME_STRIDE, type OutcomeMessage, type TaskMessage } from "./protocol.ts";
 import { type GroupParts, neverRan } from "./slot-group.ts";
 import type { Tracker } from "./tracker.ts";
 
@@ -21,10 +20,8 @@ export interface DispatcherOptions extends Pick<GroupParts, "board" | "table"> {
 const MAX_LOSSES = 2;
 
 /**
- * Gives tasks to the threads of one pool; those of one event-loop turn go as one message per thread. Main thread only.
- *
- * A task that has no thread yet waits here, where a cancel finds it. A task in Piscina's queue can be taken back only by an `AbortSignal`,
- * and a task with a signal may not share a thread.
+ * Gives tasks to the threads of one pool; those of one event-loop turn go as one message per thread. A task that has no thread yet waits
+ * here, where a cancel finds it: in Piscina's queue only an `AbortSignal` would, and a task with a signal may not share a thread.
  */
 export class Dispatcher {
   readonly #options: DispatcherOptions;
@@ -37,10 +34,7 @@ export class Dispatcher {
     this.#options = options;
   }
 
-  /**
-   * Throws `Refused` where no further task may wait, a RangeError where the pool has no threads. `elsewhere`: how many tasks wait for
-   * a thread of the pool, but not here.
-   */
+  /** Throws `Refused` where no further task may wait (`elsewhere`: those not here), a RangeError where there are no threads. */
   refuseIfUnable(elsewhere: number): void {
     if (this.threads.isEmpty)
       throw new RangeError(`there are no ${this.threads.name} threads: openThreads was given ${this.threads.name}: 0`);
@@ -68,10 +62,7 @@ export class Dispatcher {
     task.settle(neverRan(cause));
   }
 
-  /**
-   * For a canceled task that ignores its cancel: nobody waits for it any longer, though it may still be at work. Its permits are free from
-   * then on.
-   */
+  /** For a canceled task that ignores its cancel: nobody waits for it any longer, and its permits are free. */
   giveUp(task: DispatchedTask): void {
     const { thread, group } = task;
     const cause = this.#options.board.causeOf(group.slot, group.generation);

@@ -4,11 +4,8 @@ import { Refused } from "./outcome.ts";
 import type { SlotGroup } from "./slot-group.ts";
 
 /**
- * Each thing has a place of its own while it is here: a small number, given again afterwards. Main thread only.
- *
- * No `Map` by a growing id: when its entries come and go, V8 copies it into a new table every few hundred entries and links the old table to
- * the new one. An old table that has reached the old generation, dead or not, keeps all later tables and every entry in them alive until the
- * next full collection.
+ * Each thing has a place of its own while it is here: a small number, given again afterwards. No `Map` by a growing id: V8 copies it into a
+ * new table every few hundred entries, and an old table in the old generation, dead or not, keeps all later ones and their entries alive.
  */
 class Places<T> {
   readonly #things: (T | undefined)[] = [];

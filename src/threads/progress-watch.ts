@@ -1,16 +1,13 @@
-import type { WatchClock } from "./grace-watch.ts";
-import { WATCH_CLOCK } from "./grace-watch.ts";
+import { WATCH_CLOCK, type WatchClock } from "./grace-watch.ts";
 import type { PoolThread } from "./pool-thread.ts";
 import type { PoolThreads } from "./pool-threads.ts";
 import type { Tracker } from "./tracker.ts";
 
-// All bounds are in looks, not by the age of a beat: after the whole process was stopped (a laptop's sleep, SIGSTOP) every beat is old, and
-// no thread is stuck.
+// Bounds are in looks, not ages: after the whole process was stopped every beat is old, and no thread is stuck.
 const LOOK_EVERY_MS = 250;
 // A beat is due every 100 ms.
 const STILL_LOOKS = 2;
-// One second after a task was given up on a thread that stands still: longer than a pause of the collector, or than a thread waits for a
-// processor on a busy machine.
+// One second: longer than a pause of the collector, or than a thread waits for a processor on a busy machine.
 const GRACE_LOOKS = 4;
 // Two seconds, twenty beats: tasks that compute for so long in one piece belong on the exclusive pool.
 const STUCK_LOOKS = 8;
@@ -27,10 +24,7 @@ interface Seen {
   readonly crowded: number;
 }
 
-/**
- * Replaces threads on which nothing moves any more: no start, no end, no turn of the event loop. A thread of the exclusive pool has one
- * task, which may compute in one piece for as long as nobody cancels it. Main thread only.
- */
+/** Replaces threads on which nothing moves. An exclusive thread's task may compute for as long as nobody cancels it. */
 export class ProgressWatch {
   readonly #tracker: Tracker;
   readonly #pools: readonly WatchedPool[];

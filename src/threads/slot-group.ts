@@ -1,6 +1,7 @@
 import { inspect } from "node:util";
 import type { CancelBoard } from "./cancel-board.ts";
 import type { CancelScope, CauseArbiter } from "./cancel-scope.ts";
+import type { RunningTask, TaskRunOptions } from "./dispatched-task.ts";
 import { DispatchedTask } from "./dispatched-task.ts";
 import type { Dispatcher } from "./dispatcher.ts";
 import type { GraceWatch } from "./grace-watch.ts";
@@ -8,7 +9,6 @@ import type { CanceledOutcome, Ended, Outcome } from "./outcome.ts";
 import type { Capacity } from "./permits/capacity.ts";
 import { PRIORITIES } from "./permits/fair-queue.ts";
 import type { Slots, TaskTable } from "./places.ts";
-import type { RunningTask, TaskRunOptions } from "./task.ts";
 import type { Codecs } from "./worker/define-tasks.ts";
 
 /** What all groups share. */

@@ -31,9 +31,7 @@ export interface TaskGroupOptions<T, Cause extends string = string> {
 
 /**
  * Owns the tasks spawned in it and ends after the last of them (errgroup's Group, Trio's nursery). The first failure cancels the others
- * with `sibling_failed`. `Promise.all` is no substitute: it returns at the first rejection with the siblings still running.
- *
- * One thread, one use: `spawn` after `join` throws.
+ * with `sibling_failed`; `Promise.all` would return with them still running. One thread, one use.
  */
 export class TaskGroup<T, Cause extends string = string> {
   readonly scope = new CancelScope<Cause>();

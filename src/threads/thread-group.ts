@@ -1,8 +1,8 @@
 import type { CancelScope } from "./cancel-scope.ts";
 import { type BuiltInCause, Canceled } from "./canceled.ts";
+import type { Task, TaskRunOptions } from "./dispatched-task.ts";
 import type { Outcome } from "./outcome.ts";
 import { type GroupParts, SlotGroup } from "./slot-group.ts";
-import type { Task, TaskRunOptions } from "./task.ts";
 import { TaskGroup } from "./task-group.ts";
 import type { TaskBody, TaskTable } from "./worker/define-tasks.ts";
 

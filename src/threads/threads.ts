@@ -3,7 +3,7 @@ import { CancelBoard } from "./cancel-board.ts";
 import type { CancelScope } from "./cancel-scope.ts";
 import { BUILT_IN_CAUSES } from "./canceled.ts";
 import { monotonicMs } from "./clock.ts";
-import type { DispatchedTask } from "./dispatched-task.ts";
+import type { DispatchedTask, RunningTask } from "./dispatched-task.ts";
 import { Dispatcher } from "./dispatcher.ts";
 import { GraceWatch } from "./grace-watch.ts";
 import { Layout } from "./layout.ts";
@@ -16,7 +16,6 @@ import type { ThreadSetup } from "./protocol.ts";
 import { atMost } from "./sleep.ts";
 import { type Convert, type GroupParts, SlotGroup } from "./slot-group.ts";
 import { StartLimit } from "./starts.ts";
-import type { RunningTask } from "./task.ts";
 import { type GroupOptions, ThreadGroup } from "./thread-group.ts";
 import { checked, type ThreadsOptions } from "./threads-options.ts";
 import { type ThreadCounts, type Totals, Tracker } from "./tracker.ts";
@@ -98,10 +97,9 @@ export class Threads<Tasks extends Table = Table, Cause extends string = string,
   }
 
   /**
-   * The lower half of a group, for whoever has a structure and a scope of his own: runs tasks that are canceled by `scope`, or by the first
-   * that fails, which cancels the others on the threads but leaves it to the caller to cancel the scope. To be closed when all its tasks
-   * have ended. A scope carries one such group at a time. `convert` makes of a task's end what its `ended` resolves with, so that thousands
-   * of waiting tasks need no closure each.
+   * The lower half of a group, for whoever has a scope of his own: runs tasks that are canceled by `scope`, or by the first that fails; the
+   * caller then cancels the scope. To be closed when all have ended. A scope carries one such group at a time. `convert` makes of a task's
+   * end what its `ended` resolves with, so that thousands of waiting tasks need no closure each.
    */
   open(scope: CancelScope, priority?: number, convert?: Convert): SlotGroup {
     return new SlotGroup(this.#open(), scope, priority, convert);

@@ -47,10 +47,9 @@ const GIVE_UPS_AT_ONCE = 64;
 const EXPIRE_EVERY_MS = 60_000;
 
 /**
- * Delivers order events at least once, and the events of one order strictly one after another. Only the first event of an order is ever
- * due, and it leaves the outbox durably before the next one is sent. So even after a crash no receiver gets an old event after a newer one.
- * A try counts towards `maxRequests` until its outcome is stored: while the outbox cannot be written, more events would be sent twice.
- * Main thread only.
+ * Delivers order events at least once, and those of one order strictly one after another: only the first of an order is ever due, and it
+ * leaves the outbox durably before the next is sent. So even after a crash no receiver gets an old event after a newer one. A try counts
+ * towards `maxRequests` until its outcome is stored: while the outbox cannot be written, more events would be sent twice.
  */
 export class WebhookDelivery {
   readonly #options: Required<WebhookDeliveryOptions>;
@@ -116,10 +115,7 @@ export class WebhookDelivery {
     this.#queue.resume();
   }
 
-  /**
-   * Aborts the requests under way; their events stay and are delivered again after the next start. Resolves when nothing runs any more. The
-   * outbox must work until then.
-   */
+  /** Aborts the requests under way; their events stay for the next start. The outbox must work until it has resolved. */
   async stop(): Promise<void> {
     this.#scope.cancel("shutdown");
     this.#stopExpiryTimer?.();

@@ -7,10 +7,7 @@ export interface SignatureHeaders {
   readonly "webhook-signature": string;
 }
 
-/**
- * Signs one try: one signature a secret, in the order of the secrets. `body` is what is sent, `nowMs` the wall clock of the try. Receivers
- * refuse old timestamps, so every try needs a new signature.
- */
+/** Signs one try: one signature a secret. `nowMs`: the wall clock of the try, because receivers refuse old timestamps. */
 export function signatureHeaders(id: string, body: Uint8Array, secrets: readonly KeyObject[], nowMs: number): SignatureHeaders {
   const timestamp = String(Math.floor(nowMs / 1000));
   const signatures = secrets.map((secret) => {

@@ -55,6 +55,7 @@ describe("the journal's rules", () => {
     expect([...new Set(entered)].toSorted()).toEqual([
       "close-by-restore.ts",
       "due-order.ts",
+      "event-payload.ts",
       "execute.ts",
       "find.ts",
       "operator-rows.ts",

@@ -44,15 +44,14 @@ export const MAIN_DOOR = "src/threads/index.ts";
 export const WORKER_DOOR = "src/threads/worker/index.ts";
 
 /** What the two parts of the library share: the main thread's and that of the threads of tasks, which is `worker/`. */
-export const SHARED_BY_LIBRARY =
-  /^src\/threads\/(cancel-board|cancelable|canceled|clock|layout|outcome|protocol|result|sleep|tracker)\.ts$/;
+export const SHARED_BY_LIBRARY = /^src\/threads\/(cancel-board|cancelable|canceled|clock|layout|outcome|protocol|sleep|tracker)\.ts$/;
 
 const CLOSED_TO_WORKERS = ["http", "admin", "journal"];
 /** The journal's protocol, its rules and the SQL that two stores share stand with its client in `src`. */
 const OF_THE_JOURNAL = /^src\/journal\/(protocol|rules\/.+|sql\/.+)\.ts$/;
 /** What runs on other threads than the main one of all that is outside the library and `workers`. */
 export const RUN_BY_WORKERS =
-  /^src\/(node-http\.ts|resilience\/(backoff|post|retry-after)\.ts|journal\/(rules|sql)\/.+|orders\/(answer|compensation-state|event-payload|outcome|step-task|steps|error-kind|steps\/.+)\.ts)$/;
+  /^src\/(node-http\.ts|resilience\/(backoff|post|retry-after)\.ts|journal\/(rules|sql)\/.+|orders\/(answer|compensation-state|outcome|step-task|steps|error-kind|steps\/.+)\.ts)$/;
 /** It puts everything together, with what stands in a room that is nobody else's. */
 const ROOT = "src/service.ts";
 const ROOT_ROOM = "composition";

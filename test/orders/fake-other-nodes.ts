@@ -1,5 +1,5 @@
+import type { OtherNodes } from "../../src/orders/elsewhere.ts";
 import type { StoredAnswer } from "../../src/orders/order-journal.ts";
-import type { OtherNodes } from "../../src/orders/other-nodes.ts";
 import type { Cancelable } from "../../src/threads/index.ts";
 
 /** A request that waits for another node's attempt, until the test says how that ended. */

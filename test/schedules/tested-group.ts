@@ -1,9 +1,8 @@
 import type { CancelBoard } from "../../src/threads/cancel-board.ts";
 import type { BuiltInCause } from "../../src/threads/canceled.ts";
-import type { DispatchedTask } from "../../src/threads/dispatched-task.ts";
+import type { DispatchedTask, TaskRunOptions } from "../../src/threads/dispatched-task.ts";
 import type { Outcome } from "../../src/threads/outcome.ts";
 import type { GroupParts } from "../../src/threads/slot-group.ts";
-import type { TaskRunOptions } from "../../src/threads/task.ts";
 import { ThreadGroup } from "../../src/threads/thread-group.ts";
 import type { TaskBody } from "../../src/threads/worker/define-tasks.ts";
 import type { Ledger } from "./ledger.ts";

@@ -10,7 +10,7 @@ import type { CanceledOutcome, FailedOutcome } from "../../src/threads/outcome.t
 import { Slots, TaskTable } from "../../src/threads/places.ts";
 import { PoolThread } from "../../src/threads/pool-thread.ts";
 import type { PoolThreads } from "../../src/threads/pool-threads.ts";
-import { toPost } from "../../src/threads/result.ts";
+import { toPost } from "../../src/threads/protocol.ts";
 import { type GroupParts, SlotGroup } from "../../src/threads/slot-group.ts";
 import { Tracker } from "../../src/threads/tracker.ts";
 import { CAUSES } from "./causes.ts";

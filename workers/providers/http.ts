@@ -14,20 +14,15 @@ import { Endpoint } from "./endpoint.ts";
 import type { Provider, ProviderUrls } from "./provider.ts";
 
 /**
- * Answers that a provider gives before it acts. 408, 409 and 425 are not among them: a gateway says "key in use" or "too slow"
- * of a call that the provider behind it has executed. Nor is a redirect (303 is also what follows success), nor a 5xx: a
- * proxy answers 502 to 504 also when its connection broke after the request had gone out.
+ * Answers that a provider gives before it acts. Not 408, 409 and 425: a gateway says "key in use" or "too slow" of a call that the provider
+ * behind it has executed. Nor a redirect, nor a 5xx: a proxy answers 502 to 504 also when its connection broke after the request had left.
  */
 const DEFINITE: ReadonlySet<number> = new Set([400, 401, 402, 403, 404, 405, 410, 413, 415, 422, 429]);
 // Too slow, and too much to do. Other answers from 300 to 499 are about this one call.
 const UNAVAILABLE_BELOW_500: ReadonlySet<number> = new Set([408, 429]);
 const SAYS_WHEN: ReadonlySet<number> = new Set([429, 503]);
 
-/**
- * Real providers over HTTP. A call stops with its order: the socket is closed. The answer's status line decides, its
- * body is never looked at. Nothing is retried in here: `src/orders/provider-call.ts` decides that, because the main thread knows the
- * provider's health.
- */
+/** Real providers over HTTP. Only the status line decides. Nothing is retried in here: `src/orders/provider-call.ts` decides that. */
 export function httpProvider(urls: ProviderUrls, keys: ProviderKeys = {}): Provider {
   const performing = endpoints((step) => STEP_TABLE[step].perform, urls, keys);
   const compensating = endpoints((step) => STEP_TABLE[step].compensate, urls, keys);
@@ -114,10 +109,7 @@ function isSuccess(status: number): boolean {
   return status >= 200 && status < 300;
 }
 
-/**
- * What an answer outside 2xx says about the provider itself; undefined where it is an answer to this order, so that the same call would
- * get the same one. `businessStatus` is such an answer too, unless it says when to ask again.
- */
+/** What an answer outside 2xx says of the provider; undefined for one about this order, as `businessStatus` without a time is. */
 export function unavailabilityOf({ status, retryAfter }: PostAnswer, businessStatus?: number): Unavailable | undefined {
   if (status < 500 && !UNAVAILABLE_BELOW_500.has(status)) return undefined;
   const waitMs = SAYS_WHEN.has(status) ? retryAfterMs(retryAfter, Date.now()) : undefined;

@@ -5,10 +5,7 @@ import type { TaskContext } from "../../src/threads/worker/index.ts";
 import { StepFailed } from "../steps/step.ts";
 import type { Provider } from "./provider.ts";
 
-/**
- * A provider inside the thread: takes its time or computes, then succeeds or fails as the order says. It acts only
- * at its very end, so a step that was canceled before has surely had no effect and there is nothing to compensate.
- */
+/** A provider inside the thread. It acts only at its very end, so a step that was canceled before has surely had no effect. */
 export const simulatedProvider: Provider = {
   perform(step, input, context) {
     const cpuMs = input.simulation.cpuMs ?? 0;

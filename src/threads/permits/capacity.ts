@@ -119,10 +119,7 @@ export class Capacity {
     return this.#kinds.get(kind) ?? this.#hold;
   }
 
-  /**
-   * A permit if one is free and nobody waits for it, else undefined. Never waits. `kind`: of holds that take about the same time. `nowMs`
-   * saves a look at the clock where the caller has just had one.
-   */
+  /** A permit if one is free and nobody waits for it. `kind`: of holds that take about the same time. `nowMs`: saves reading the clock. */
   tryAcquire(kind?: string, nowMs?: number): Permit | undefined {
     if (this.#line.length > 0 || this.inUse >= this.#limit) return undefined;
     return this.#grant(this.holdTime(kind), nowMs ?? this.#nowMs(), this.#granted % MEASURED_GRANTS === 0);

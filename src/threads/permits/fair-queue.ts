@@ -19,9 +19,8 @@ class Flow<T extends Link<T>> extends Chain<T> {
 }
 
 /**
- * Who is served next of those who wait: start-time fair queueing (Goyal, Vin and Cheng 1996). Each priority that waits gets its weight's
- * share of the grants, and what another leaves. A grant takes `1 / weight` of virtual time, the earliest start is next, and who comes to an
- * empty line starts now: nobody saves up a share that he did not ask for.
+ * Who is served next: start-time fair queueing (Goyal, Vin and Cheng 1996). A grant takes `1 / weight` of virtual time, the earliest start
+ * is next, and who comes to an empty line starts now: nobody saves up a share that he did not ask for.
  */
 export class FairQueue<T extends Link<T> & { readonly priority: number }> {
   readonly #flows: readonly Flow<T>[] = DEFAULT_WEIGHTS.map(() => new Flow<T>());
@@ -75,10 +74,7 @@ export class FairQueue<T extends Link<T> & { readonly priority: number }> {
     flow.startTag += 1 / flow.weight;
   }
 
-  /**
-   * How many are served before a newcomer of this priority if so many, by priority, come first who are not in the line yet. Of another
-   * priority these are no more than start before the newcomer.
-   */
+  /** How many are served before a newcomer of this priority, if so many (`coming`) come first who are not in the line yet. */
   inFrontOf(priority: number, coming: ArrayLike<number>): number {
     const own = this.#flows[priority] as Flow<T>;
     let ahead = own.length + (coming[priority] as number);

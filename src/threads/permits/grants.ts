@@ -57,9 +57,8 @@ export class Grants extends Chain<Permit> {
   }
 
   /**
-   * How many permits, of which there are `limit`, can be granted until so much time has passed, by what is known: how long each has been
-   * held, and how long holds take. A free one counts at once, one in use when the rest of its hold is over, and each again after each
-   * further hold, which takes `expectedMs`.
+   * How many of `limit` permits can be granted until so much time has passed: a free one at once, one in use when the rest of its hold is
+   * over, and each again after each further hold, which takes `expectedMs`.
    */
   within(withinMs: number, limit: number, expectedMs: number, nowMs: number): number {
     const ageMs = (permit: Permit) => Math.max(0, this.heldMs(permit, nowMs) - permit.stalledMs);

@@ -22,10 +22,7 @@ export type Codecs = Readonly<Record<string, Codec<any, any>>>;
 
 export interface TasksOptions {
   readonly codecs?: Codecs;
-  /**
-   * Called for each task when it begins, and for one that is canceled on its way here: for spans, measures and the like. What it returns
-   * is told of the end. What it throws is a fault and changes nothing.
-   */
+  /** Called for each task when it begins, or is canceled on its way. What it returns is told of the end; what it throws changes nothing. */
   readonly observe?: (name: string, input: unknown, startedAtMs: number) => TaskObserver | undefined;
   /** Called before outcomes leave the thread, so that what is posted here arrives before them. */
   readonly beforeOutcomes?: () => void;

@@ -1,7 +1,6 @@
 import type { MessagePort } from "node:worker_threads";
 import type { CanceledOutcome, FailedOutcome } from "../outcome.ts";
-import { type FaultMessage, OUTCOME_STRIDE, type OutcomeMessage, type UserMessage } from "../protocol.ts";
-import { type PostedResult, toPost } from "../result.ts";
+import { type FaultMessage, OUTCOME_STRIDE, type OutcomeMessage, type PostedResult, toPost, type UserMessage } from "../protocol.ts";
 import { Transferred } from "./define-tasks.ts";
 
 /** The thread's own, once it serves; `post` needs it. */

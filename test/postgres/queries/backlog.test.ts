@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { EVENT_KEPT_MS } from "../../../src/orders/event-payload.ts";
+import { EVENT_KEPT_MS } from "../../../src/journal/rules/event-payload.ts";
 import { QueriesFixture } from "./queries-fixture.ts";
 
 const failed = { order_id: "failed", error: "timeout" };
