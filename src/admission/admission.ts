@@ -71,7 +71,6 @@ export class Admission implements AdmissionGate {
     return Math.max(1, Math.floor(limit));
   }
 
-  /** Orders refused since the start, by reason. */
   get refused(): Readonly<Record<LineRefusal | "max_in_flight", number>> {
     return this.#refused;
   }

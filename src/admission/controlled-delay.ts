@@ -16,7 +16,6 @@ export class ControlledDelay {
   #shortAtMs: number;
   #stands = false;
 
-  /** `timeoutMs`: the deadline of an order. */
   constructor(timeoutMs: number, nowMs: number) {
     this.#timeoutMs = timeoutMs;
     this.#shortAtMs = nowMs;

@@ -8,8 +8,7 @@ const MARGIN_SHARE = 1 / 20;
 const WAIT_SHARE = 0.8;
 // So many times what will come on average of other priorities is to fit in front of an order: chance may bring more.
 const ARRIVING_TIMES = 2;
-// What is known of a capacity's permits is reckoned anew after so long: for a thousand of them that takes a tenth of a millisecond. Grants
-// since then are taken off, so none counts twice.
+// Reckoning anew takes a tenth of a millisecond for a thousand permits. Grants since then are taken off, so none counts twice.
 const RECKONED_FOR_MS = 10;
 const ONE_KIND = [undefined];
 
@@ -37,7 +36,6 @@ export class Line {
   #wasEmpty = true;
   #reckoned = { kinds: ONE_KIND as Kinds, atMs: Number.NEGATIVE_INFINITY, permittedMs: 0, grants: 0, stands: false };
 
-  /** `timeoutMs`: the deadline of an order. */
   constructor(capacity: Capacity, demand: Demand, timeoutMs: number, nowMs: () => number) {
     this.#capacity = capacity;
     this.#demand = demand;

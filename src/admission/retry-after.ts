@@ -2,10 +2,7 @@
 const MOST_SECONDS = 30;
 const SHARE_OF_NEW = 0.3;
 
-/**
- * When a refused client should retry. If ten times as many clients ask as can be served, each retries after about ten seconds, so that as
- * many retries come as can be served. Jitter keeps them from coming together.
- */
+/** When a refused client should retry: after so long that as many come as can be served, with jitter so that they do not come together. */
 export class RetryAfter {
   readonly #random: () => number;
   #asked = 0;
@@ -26,7 +23,6 @@ export class RetryAfter {
     return Math.max(1, Math.min(MOST_SECONDS, Math.round(this.#excess * (0.5 + this.#random()))));
   }
 
-  /** To be called ten times a second. */
   tick(): void {
     const admitted = this.#asked - this.#refused;
     const excess = this.#asked === 0 ? 1 : this.#asked / Math.max(1, admitted);

@@ -8,11 +8,6 @@ export class Turnaround {
   #timed: { readonly number: number; readonly sinceMs: number } | undefined;
   #longestMs = 0;
 
-  /** Orders that are being stored. */
-  get coming(): number {
-    return this.#asked - this.#back;
-  }
-
   /** An order goes to the journal. */
   left(nowMs: () => number): void {
     this.#asked++;

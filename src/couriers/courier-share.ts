@@ -16,12 +16,10 @@ export interface ShareRequest {
   readonly want: number;
   /** How long its first waiter has waited. */
   readonly waitedMs: number;
-  /** Couriers of the cluster. */
   readonly total: number;
 }
 
 export interface Share {
-  /** How many it holds now. */
   readonly held: number;
   /** How many it should hold: fewer where others need some, more where others have to give some back first. */
   readonly target: number;
@@ -193,7 +191,6 @@ export class CourierCalls implements StepRunner {
   readonly #held: () => number;
   readonly #underWay = new Set<CancelScope<CancelCause>>();
 
-  /** `held`: how many couriers may be used now. */
   constructor(runner: StepRunner, held: () => number) {
     this.#runner = runner;
     this.#held = held;

@@ -85,7 +85,7 @@ export class AttemptRunner {
     try {
       stored = await ending.store();
     } catch (error) {
-      attempt.lose();
+      attempt.isLost = true;
       if (!attempt.isClosedElsewhere) onFault?.("an outcome could not be stored: its client gets no answer", error, attempt.fields);
       this.#storeLater(attempt, outcome, ending, error).catch((bug: unknown) =>
         onFault?.("an order's end was not reported", bug, attempt.fields),
@@ -118,7 +118,6 @@ export class AttemptRunner {
   }
 }
 
-/** An attempt as it was stored. */
 interface StoredEnding {
   readonly answer: StoredAnswer;
   readonly compensations: readonly CompensationProgress[];
@@ -190,7 +189,7 @@ class AttemptEnding {
   #decideAnswered(): boolean {
     const isAnswered = this.#attempt.isAwaited && this.#outcome.error !== "canceled";
     // Who came now would receive an answer that is stored as one which nobody had.
-    if (!isAnswered) this.#attempt.lose();
+    if (!isAnswered) this.#attempt.isLost = true;
     return isAnswered;
   }
 

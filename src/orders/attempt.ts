@@ -39,16 +39,17 @@ export class Attempt implements OrderEntry {
   /** On the clock of `monotonicMs`: when the journal was asked to accept it. Its time is counted from then on. */
   readonly askedAtMs: number;
   readonly #otherNodes: OtherNodes | undefined;
+  /** No request may join it any more: its answer cannot be stored now, or is stored as one that nobody had. */
+  isLost = false;
+  /** Others have closed it: there is nothing to store any more. */
+  isClosedElsewhere = false;
   #waiters = 0;
   /** While nobody waits here: whether somebody does at another node, as far as is known. */
   #isAwaitedElsewhere = false;
   #stopWatch: (() => void) | undefined;
-  #isLost = false;
-  #isClosedElsewhere = false;
   #isClosed = false;
   #closed: PromiseWithResolvers<void> | undefined;
 
-  /** `otherNodes`: absent where no other node has the same journal. */
   constructor(
     input: AttemptInput,
     origin: OrderOrigin,
@@ -81,32 +82,16 @@ export class Attempt implements OrderEntry {
 
   /** Whether somebody waits for its answer. While nobody waits here and other nodes have not replied: no. */
   get isAwaited(): boolean {
-    return (this.#waiters > 0 || this.#isAwaitedElsewhere) && !this.#isLost;
-  }
-
-  /** Whether no request may join it any more, because its answer is stored as one that nobody had, if at all. */
-  get isLost(): boolean {
-    return this.#isLost;
-  }
-
-  /** Its answer cannot be stored now, or is stored as one that nobody had. */
-  lose(): void {
-    this.#isLost = true;
-  }
-
-  /** Whether others have closed it: there is nothing to store any more. */
-  get isClosedElsewhere(): boolean {
-    return this.#isClosedElsewhere;
+    return (this.#waiters > 0 || this.#isAwaitedElsewhere) && !this.isLost;
   }
 
   /** Others took this process for dead and have closed the attempt. Its steps are canceled, and nobody gets an answer. */
   closeElsewhere(): void {
-    this.#isClosedElsewhere = true;
-    this.lose();
+    this.isClosedElsewhere = true;
+    this.isLost = true;
     this.scope.cancel("shutdown");
   }
 
-  /** The fields of its log lines. */
   get fields(): Readonly<Record<string, unknown>> {
     return { order_id: this.input.orderId, attempt: this.input.attempt, request_id: this.requestId };
   }
@@ -141,7 +126,7 @@ export class Attempt implements OrderEntry {
   #abandon(): void {
     // Has no effect when the order has ended.
     if (this.#otherNodes === undefined) this.scope.cancel("client_disconnected");
-    else if (!this.#isClosed && !this.#isLost) this.#stopWatch = this.#watch(this.#otherNodes);
+    else if (!this.#isClosed && !this.isLost) this.#stopWatch = this.#watch(this.#otherNodes);
   }
 
   #watch(otherNodes: OtherNodes): () => void {

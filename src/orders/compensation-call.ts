@@ -21,7 +21,6 @@ export interface CompensationCallParts {
   /** Deadline of one call. The order's has often passed already. */
   readonly timeoutMs: number;
   readonly nowMs: () => number;
-  /** From 0 to 1, for the jitter. */
   readonly random: () => number;
 }
 

@@ -21,7 +21,6 @@ export interface RetriedCompensation {
   /** Has a trace of its own: the order's trace ended long ago. */
   readonly input: AttemptInput;
   readonly step: StepName;
-  /** Tries before this one. */
   readonly tries: number;
   readonly done: boolean;
   readonly startedAtMs: number;
@@ -32,7 +31,6 @@ export interface CompensatorOptions extends Pick<CompensationCallParts, "runner"
   readonly journal: Pick<OrderJournal, "compensationTried" | "takeCompensations">;
   /** What is known of the addresses of the orders' own calls. */
   readonly providers?: ProviderHealths;
-  /** A try that has ended. */
   readonly onTried?: (step: StepName, done: boolean) => void;
   /** A try that no order waits for has ended, done or not. */
   readonly onRetried?: (retry: RetriedCompensation) => void;
@@ -40,9 +38,7 @@ export interface CompensatorOptions extends Pick<CompensationCallParts, "runner"
   readonly onStored?: () => void;
   /** A provider has stopped taking compensations (true), or takes them again (false). */
   readonly onDown?: (step: StepName, down: boolean) => void;
-  /** Something that will be tried again, for the log. */
   readonly onFault?: OnFault;
-  /** From 0 to 1, for the jitter. */
   readonly random?: () => number;
   readonly clock?: Clock;
 }
@@ -97,7 +93,6 @@ export class Compensator {
     this.#eachQueue((queue) => queue.start());
   }
 
-  /** Calls under way. */
   get inFlight(): number {
     return STEPS.reduce((sum, step) => sum + this.#bulkheads[step].health.inFlight, 0);
   }

@@ -17,8 +17,8 @@ export type RowId = number;
 /** What operators ask of the journal, and what they may change. Writes resolve when durable. */
 export interface OperatorJournal {
   /**
-   * Orders by their latest attempt, newest first: those that run, then by when they ended. Times are wall clock, `until` excluded. None is
-   * left out that was there when the first page was read; one that changes while pages are read may come a second time.
+   * Orders by their latest attempt, newest first: those that run, then by when they ended. `until` is excluded. None is left out that was
+   * there when the first page was read; one that changes meanwhile may come twice.
    */
   orders(filter: OrderFilter, cursor: Cursor | undefined, limit: number): Promise<Page<OrderSummary>>;
   /** Reads the id of a row from a path; undefined where the text cannot be an id. */
@@ -27,8 +27,7 @@ export interface OperatorJournal {
   compensations(status: CompensationStatus, cursor: Cursor | undefined, limit: number): Promise<Page<CompensationRow>>;
   compensation(id: RowId): Promise<CompensationRow | undefined>;
   /**
-   * Takes one for a try, whether it is due or not. Resolves with its row as it was; only one that was pending has been taken. `actor`, here
-   * and below: who asks for it, which is kept.
+   * Takes one for a try, due or not. Resolves with its row before; only one that was pending is taken. `actor`, here and below, is kept.
    */
   takeCompensation(id: RowId, nowMs: number, actor: string): Promise<CompensationRow | undefined>;
   /** Marks one as dealt with by hand. Returns its row, undefined where there is none. Changes only one that is pending or held. */
@@ -67,11 +66,9 @@ export interface NodeState {
   readonly startedMs: number;
   /** Orders that it runs, or whose answers it still has to store. */
   readonly ordersUnderWay: number;
-  /** It is the node that was asked. */
   readonly isThis: boolean;
 }
 
-/** What operators do that is kept. */
 export type OperatorActionName = "retry" | "settle" | "redeliver" | "resume" | "backup" | "confirm";
 
 /** What an operator did. Times are wall clock. */
@@ -83,7 +80,6 @@ export interface OperatorAction {
   readonly detail?: string;
 }
 
-/** How many actions one look-up of an order shows. */
 export const ACTIONS_SHOWN = 100;
 
 export interface RestoreState {
@@ -93,7 +89,6 @@ export interface RestoreState {
   readonly compensations: number;
 }
 
-/** An attempt of which something is held. */
 export interface HeldAttempt {
   readonly orderId: string;
   readonly attempt: number;
@@ -117,7 +112,6 @@ export interface RestoreConfirmed {
   readonly isAll: boolean;
 }
 
-/** A file of that name is there already. */
 export class BackupExists extends Error {}
 
 export interface OrderFilter {

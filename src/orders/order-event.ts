@@ -12,7 +12,6 @@ export interface OrderEvent {
   readonly createdMs: number;
   /** Wall clock. A try that fails after this is the last one. */
   readonly expiresMs: number;
-  /** Failed tries so far. */
   readonly tries: number;
 }
 

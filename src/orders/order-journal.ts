@@ -12,15 +12,15 @@ export interface OrderJournal {
   /** Takes an order in, or says what is known of its id or key already. One transaction. */
   accept(request: AcceptRequest): Promise<AcceptResult>;
   /**
-   * Stores how an attempt ended, its compensations and its events. Without compensations the attempt is closed; otherwise it stays closed to
-   * others until `answer`. One transaction. Resolves with the ids of the compensations, in their order.
+   * Stores how an attempt ended, its compensations and its events, in one transaction. With compensations it stays closed to others until
+   * `answer`. Resolves with their ids, in their order.
    */
   finish(request: FinishRequest): Promise<readonly number[]>;
   /** Stores the answer of an attempt with compensations and what their first tries came to, and closes it. One transaction. */
   answer(request: AnswerRequest): Promise<void>;
   /**
-   * Stores how a try ended. The last one done writes `order.compensated`. Resolves with the state the row is in then. Where the try was not
-   * under way any more (settled, say) the answer is recorded on the row, and nothing else happens.
+   * Stores how a try ended; the last one done writes `order.compensated`. Resolves with the row's state. Where the try was not under way
+   * any more the answer is recorded, and nothing else happens.
    */
   compensationTried(tried: CompensationTried, nowMs: number): Promise<CompensationStatus>;
   /** Takes compensations of a step that are due: never tried ones (`first`) or others (`again`). They are `trying` from then on. */
@@ -40,7 +40,6 @@ export class JournalUnreachable extends JournalUnavailable {}
 /** Too many reads wait already. */
 export class JournalBusy extends JournalUnavailable {}
 
-/** How many attempts at an order one look-up shows. */
 export const ATTEMPTS_SHOWN = 20;
 
 export interface AcceptRequest {
@@ -91,7 +90,6 @@ export interface FinishRequest {
   readonly nowMs: number;
 }
 
-/** A step of a failed attempt that has to be compensated. */
 export interface NewCompensation {
   readonly step: StepName;
   /** Its first try begins as soon as the row is durable. */
@@ -108,7 +106,6 @@ export interface AnswerRequest {
   readonly nowMs: number;
 }
 
-/** A compensation that is being tried. */
 export interface Compensation {
   readonly id: number;
   readonly orderId: string;
@@ -119,7 +116,6 @@ export interface Compensation {
   readonly tries: number;
 }
 
-/** How a try of a compensation ended. */
 export interface CompensationTried {
   readonly id: number;
   readonly step: StepName;
@@ -132,7 +128,6 @@ export interface CompensationTried {
 export interface OrderRecord {
   readonly orderId: string;
   readonly amount: number;
-  /** How many attempts there have been. */
   readonly attemptsTotal: number;
   readonly latest: AttemptRecord;
   /** Oldest first. Empty where all are at or after the attempt that was asked for. */

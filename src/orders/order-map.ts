@@ -1,6 +1,5 @@
 import type { StepName } from "./steps.ts";
 
-/** An object that can be found by its order's id. */
 export interface OrderEntry {
   readonly orderId: string;
   /** For `OrderMap`. */
@@ -54,7 +53,6 @@ export class OrderMap<Entry extends OrderEntry> {
     entry.nextInBucket = undefined;
   }
 
-  /** All of them, in no particular order. */
   all(): Entry[] {
     const entries: Entry[] = [];
     for (let entry of this.#buckets) for (; entry !== undefined; entry = entry.nextInBucket as Entry | undefined) entries.push(entry);

@@ -22,7 +22,6 @@ const WAITING = specs(false);
 const COMPUTING = specs(true);
 const NONE: readonly StepName[] = [];
 
-/** What the steps of one order share. */
 interface OrderSteps {
   readonly input: AttemptInput;
   readonly priority: number;

@@ -7,7 +7,6 @@ import type { AttemptInput, EndedStep, StepOutcome } from "./step.ts";
 import type { StepGroup, StepSpec } from "./step-runner.ts";
 import { STEP_TABLE, type StepName } from "./steps.ts";
 
-/** How a step ends whose provider's circuit lets no call through. */
 export function refusedByCircuit(name: StepName, { circuit }: ProviderHealth) {
   const { circuitOpen: kind } = STEP_TABLE[name].meaning;
   return { status: "failed", kind, effect: "none", unavailable: { retryAfterMs: circuit.retryAfterMs } } as const;

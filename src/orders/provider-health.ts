@@ -6,7 +6,6 @@ import type { EndedStep, StepOutcome } from "./step.ts";
 import type { StepName } from "./steps.ts";
 
 export interface ProviderHealthOptions extends Pick<CircuitBreakerOptions, "opensAfter" | "random"> {
-  /** How many calls one step may make, 1 or more. */
   readonly maxTries?: number;
 }
 
@@ -20,7 +19,6 @@ export class ProviderHealth {
   readonly circuit: CircuitBreaker;
   readonly retryBudget = new RetryBudget();
   readonly maxTries: number;
-  /** 0 to 1, for the jitter of pauses. */
   readonly random: () => number;
   readonly #times = new CallTimes();
 
@@ -37,7 +35,6 @@ export class ProviderHealth {
     return nowMs + waitMs + this.#times.fastestMs(nowMs) > deadlineMs;
   }
 
-  /** A call that began with `pass` has ended. */
   ended(pass: Pass, deadlineMs: number | undefined, { outcome, startedAtMs, endedAtMs }: EndedStep): void {
     // A call that never came to a thread took no time, and says nothing.
     const tookMs = endedAtMs - (startedAtMs ?? endedAtMs);

@@ -38,7 +38,6 @@ function codecOf(step: StepName): Codec<AttemptInput, FlatInput> {
   };
 }
 
-/** For both ends. */
 export const STEP_CODECS: Codecs = Object.fromEntries(
   ["stick", ...STEPS].flatMap((step) => {
     const codec = codecOf(step as StepName);

@@ -60,6 +60,5 @@ export interface EndedStep {
   readonly endedAtMs: number;
   /** Unknown where it never came to a thread, or its thread is lost. */
   readonly startedAtMs?: number | undefined;
-  /** The OS thread it was sent to. */
   readonly threadId?: number | undefined;
 }

@@ -5,24 +5,20 @@ export interface BackoffPolicy {
 }
 
 /**
- * Between tries of one compensation. A customer waits for the money, so the first retries come quickly. One that its provider refuses for an
- * hour is refused for a reason of its own, and is tried once an hour from then on.
+ * Between tries of one compensation. A customer waits for the money; but one that is refused for an hour is refused for a reason of its
+ * own.
  */
 export const COMPENSATION_BACKOFF: BackoffPolicy = { baseMs: 200, capMs: 3_600_000 };
 
-/**
- * Between tries of one event. A deploy or a lock passes within seconds. After an outage of hours, delivery resumes within ten minutes of
- * the repair. An event gets about 150 tries before it is given up.
- */
+/** Between tries of one event: about 150 before it is given up, and after an outage of hours the next within ten minutes. */
 export const EVENT_BACKOFF: BackoffPolicy = { baseMs: 1_000, capMs: 600_000 };
 
 /**
- * Between probes of an endpoint that is down or a journal that cannot be used. One probe every ten seconds is no load for either, and a
- * longer pause would keep a whole backlog waiting after the repair. It starts at half a second because most outages are restarts.
+ * Between probes of an endpoint that is down or a journal that cannot be used: no load for either, and a longer pause would keep a whole
+ * backlog waiting after the repair. Most outages are restarts.
  */
 export const PROBE_BACKOFF: BackoffPolicy = { baseMs: 500, capMs: 10_000 };
 
-/** The longest pause after `failures` failed tries (1 or more), milliseconds. */
 export function longestBackoffMs(failures: number, { baseMs, capMs }: BackoffPolicy): number {
   return Math.min(capMs, baseMs * 2 ** (failures - 1));
 }

@@ -1,4 +1,3 @@
-/** A span of time and its successful calls. */
 interface Span {
   readonly untilMs: number;
   count: number;

@@ -22,13 +22,12 @@ export interface CircuitBreakerOptions {
   readonly nowMs?: () => number;
 }
 
-// A provider that fails half its calls is worth calling: it has twenty failures in a row once in two million calls. One that fails nine of
-// ten calls opens the circuit within a hundred calls, and a dead one within 0.14 s at 150 calls a second.
+// A provider that fails half its calls has so many in a row once in two million calls. One that fails nine of ten opens the circuit within
+// a hundred, and a dead one within 0.14 s at 150 calls a second.
 const OPENS_AFTER = 20;
 // A call that times out costs its order the whole deadline and leaves no time for a retry.
 const WEIGHT = { failed: 1, timed_out: 2 } as const;
-// Between probes, half of it jitter. Three probes a second are no load. No probe waits for the one before, which may hang until its order's
-// deadline. So a provider that is back is noticed within 0.4 s, whatever the deadline is.
+// Half of it jitter. No probe waits for the one before, which may hang: a provider that is back is noticed within 0.4 s.
 const PROBE_EVERY_MS = 400;
 // Two round trips: one probe, then three at a time.
 const CLOSES_AFTER = 4;
@@ -82,7 +81,6 @@ export class CircuitBreaker {
     return Math.max(0, this.#probeAtMs - this.#nowMs());
   }
 
-  /** Calls back with each change of the state. */
   onChange(listener: (state: CircuitState, reason: string) => void): void {
     this.#listeners.push(listener);
   }

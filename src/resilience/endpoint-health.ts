@@ -12,7 +12,6 @@ export interface EndpointHealthOptions {
   readonly onDown?: (down: boolean) => void;
 }
 
-/** A call that failed. */
 export interface CallFailure {
   /** The row has failed before. Then this failure says something about the row, and nothing about the endpoint. */
   readonly again: boolean;
@@ -94,7 +93,6 @@ export class EndpointHealth {
     this.#limit = Math.min(this.#limit, SLOW_LIMIT);
   }
 
-  /** A call begins. Returns what `end` needs. */
   begin(): number {
     this.#inFlight++;
     return ++this.#begun;
@@ -207,7 +205,6 @@ export class Lane {
     return this.health.begin();
   }
 
-  /** A call has ended. Once for every `begin`. */
   end(call: number, end: CallEnd): void {
     this.#inFlight--;
     this.health.end(call, end);

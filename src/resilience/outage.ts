@@ -54,7 +54,6 @@ export class Outage {
     if (wasOn) this.#options.onChange?.(false);
   }
 
-  /** Stops the timer, for good. */
   close(): void {
     this.#closed = true;
     this.#endPause();

@@ -37,7 +37,6 @@ export class Pace {
     return taken;
   }
 
-  /** Tokens that were taken and not needed. */
   giveBack(tokens: number): void {
     this.#tokens = Math.min(this.#full, this.#tokens + tokens);
   }

@@ -2,7 +2,6 @@ import type { Readable } from "node:stream";
 import { urlToHttpOptions } from "node:url";
 import { nodeHttp, nodeHttps } from "../node-http.ts";
 
-/** What one POST sends. */
 export interface PostRequest {
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string | Uint8Array;
@@ -20,7 +19,6 @@ export interface Cancelable {
   onCancel(listener: () => void): { unsubscribe(): void };
 }
 
-/** The parts of an answer that callers use. */
 export interface PostAnswer {
   readonly status: number;
   /** The header as it came. */
@@ -117,8 +115,8 @@ export function discardBody(body: Readable, { maxBytes, maxMs }: BodyLimits): Pr
 }
 
 /**
- * Whether an error of `node:http` means that not one byte of the request has left, so the provider cannot have acted.
- * Decides by the system call, not by the error code: a timeout or an unreachable host may also end a connection in use.
+ * Whether an error of `node:http` means that not one byte of the request has left. Decides by the system call, not by the code: a timeout
+ * may also end a connection in use.
  */
 export function neverSent(error: unknown): boolean {
   // Node tries all addresses of a host name, and gives one error for each.

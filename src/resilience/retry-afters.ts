@@ -19,7 +19,6 @@ export class RetryAfters {
     return Math.min(MAX_ASKED_WAIT_MS, askedMs);
   }
 
-  /** A call went well. */
   forget(): void {
     this.#inRow = 0;
   }

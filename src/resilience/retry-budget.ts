@@ -8,7 +8,6 @@ export class RetryBudget {
   // In fifths of a retry, because whole numbers add up exactly.
   #saved = 0;
 
-  /** A first call is made. */
   deposit(): void {
     if (this.#saved < MAX_SAVED * CALLS_PER_RETRY) this.#saved++;
   }

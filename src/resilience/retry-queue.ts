@@ -11,7 +11,6 @@ export interface DuePage<Item> {
   readonly nextDueMs?: number;
 }
 
-/** Which rows a queue wants. */
 export interface DueRequest {
   readonly nowMs: number;
   /** 1 or more. */
@@ -90,7 +89,6 @@ export class RetryQueue<Item> {
     this.#pump();
   }
 
-  /** A row has been postponed. */
   postponed(): void {
     if (this.#stale || this.#phase === "stopped") return;
     if (this.#wake.reason === undefined || this.#wake.reason === "due") this.#wake.start(AFTER_TRY_MS, "tried");
@@ -201,7 +199,6 @@ export class RetryQueue<Item> {
 /** Why a queue reads again: a row becomes due, rows were tried, or something failed. */
 type WakeReason = "due" | "tried" | "fault";
 
-/** The timer for the next read of a retry queue. */
 class WakeTimer {
   readonly #clock: Clock;
   readonly #wake: () => void;

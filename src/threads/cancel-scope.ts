@@ -10,10 +10,7 @@ export interface CauseArbiter {
   decide(asked: string): string;
 }
 
-/**
- * Cancels work, and notifies it: the first cause wins and stays (Go's `context.WithCancelCause`, Trio's `CancelScope`). Used on one
- * thread only; a group of tasks carries its cancel to others.
- */
+/** Cancels work, and notifies it: the first cause wins (Go's `context.WithCancelCause`, Trio's `CancelScope`). Used on one thread only. */
 export class CancelScope<Cause extends string = string> extends Cancelable<Cause> {
   #canceledAtMs: number | undefined;
   #deadlineMs: number | undefined;
@@ -30,8 +27,8 @@ export class CancelScope<Cause extends string = string> extends Cancelable<Cause
   }
 
   /**
-   * Cancels with a cause. Listeners run before it returns. Returns whether this call was the first; later causes are ignored. A task that
-   * failed on its thread may have been first: then that is the cause.
+   * Cancels with a cause, unless a task that failed on its thread was first. Listeners run before it returns. Returns whether this call was
+   * the first; later causes are ignored.
    */
   cancel(asked: Cause): boolean {
     if (this.#canceledAtMs !== undefined) return false;

@@ -6,7 +6,6 @@ import type { PoolThread } from "./pool-thread.ts";
 import type { TaskMessage } from "./protocol.ts";
 import type { SlotGroup } from "./slot-group.ts";
 
-/** How one task is run. */
 export interface TaskRunOptions {
   /** `shared` (the default): beside thousands of others that mostly wait. `exclusive`: alone on a thread, for what computes. */
   readonly on?: "shared" | "exclusive";
@@ -34,7 +33,6 @@ export type RunningTask = Pick<DispatchedTask, "serial" | "name" | "input" | "op
 
 type Listener = (ended: never) => void;
 
-/** See `messageNumber`. */
 export const QUEUED = -1;
 
 /** Names a task for as long as its group is open: a place in the table is given again, but not to one that is sent for the same group. */

@@ -10,9 +10,7 @@ import type { Tracker } from "./tracker.ts";
 export interface DispatcherOptions extends Pick<GroupParts, "board" | "table"> {
   readonly tracker: Tracker;
   readonly causes: readonly string[];
-  /** How many tasks a thread may have. */
   readonly maxTasksPerThread: number;
-  /** How many tasks may wait here. */
   readonly maxWaiting: number;
 }
 
@@ -77,7 +75,6 @@ export class Dispatcher {
     task.settle({ status: "canceled", cause, started: true, stopped: false, progress: undefined });
   }
 
-  /** Nothing runs any more: what waits is canceled. */
   close(): void {
     for (let task = this.#waiting.first; task !== undefined; task = this.#waiting.first) {
       this.#waiting.remove(task);

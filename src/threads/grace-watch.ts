@@ -2,7 +2,6 @@ import { type Clock, monotonicMs, SYSTEM_CLOCK } from "./clock.ts";
 import type { DispatchedTask } from "./dispatched-task.ts";
 
 interface Watched {
-  /** When its present grace began. */
   sinceMs: number;
   tasks: readonly DispatchedTask[];
   extensions: number;
@@ -55,7 +54,6 @@ export class GraceWatch {
     };
   }
 
-  /** Forgets everything and stops the timer. */
   close(): void {
     this.#watched.clear();
     this.#stop();
@@ -72,7 +70,6 @@ export class GraceWatch {
     this.#clock.onceRead(() => this.#judge(firedMs));
   }
 
-  /** Judges what was due at `firedMs`, when the timer fired. */
   #judge(firedMs: number): void {
     // A watch that began after the timer fired may have set another timer.
     this.#stop();

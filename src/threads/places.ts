@@ -31,7 +31,6 @@ class Places<T> {
     return this.#things[place];
   }
 
-  /** In no particular order. */
   all(): T[] {
     return this.#things.filter((thing) => thing !== undefined);
   }

@@ -62,7 +62,6 @@ export class PoolThreads {
     return this.#options.maxGivenUp;
   }
 
-  /** Whether it is to have any threads. */
   get isEmpty(): boolean {
     return this.#options.threads === 0;
   }
@@ -209,7 +208,6 @@ export class PoolThreads {
     this.#died(thread);
   }
 
-  /** A thread has exited, or never came up. */
   #died(thread: PoolThread): void {
     if (thread.gone) return;
     const { leaving, killed, readyAtMs } = thread;

@@ -16,9 +16,7 @@ export type WatchedPool = Pick<PoolThreads, "all" | "name" | "maxGivenUp" | "set
 
 interface Seen {
   readonly sign: string | undefined;
-  /** For how many looks it has stayed the same. */
   readonly still: number;
-  /** For how many looks a task has been given up on it. */
   readonly gaveUp: number;
   /** For how many looks so many that it is to be set aside. */
   readonly crowded: number;

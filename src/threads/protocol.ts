@@ -2,7 +2,6 @@ import type { BuiltInCause } from "./canceled.ts";
 import type { LayoutHandle } from "./layout.ts";
 import type { CanceledOutcome, FailedOutcome, Outcome } from "./outcome.ts";
 
-/** Given to every thread at its start, as `workerData`. */
 export interface ThreadSetup {
   readonly layout: LayoutHandle;
   readonly causes: readonly string[];
@@ -12,20 +11,19 @@ export interface ThreadSetup {
 }
 
 /**
- * Tasks on their way to a thread, one after the other in one flat array, `TASK_STRIDE` entries each: an array for each task costs a tenth
- * more of a message. Slot and generation name the task's group; `id` is its place in the task table.
+ * Tasks on their way to a thread, `TASK_STRIDE` entries each in one flat array: an array for each task costs a tenth more. Slot and
+ * generation name the task's group; `id` is its place in the task table.
  */
 export type TaskMessage = unknown[];
 export type TaskEntries = readonly [id: number, slot: number, generation: number, name: string, payload: unknown];
 export const TASK_STRIDE = 5;
 
 /**
- * The one Piscina task of a thread lasts as long as the thread: a Piscina task for each task would cost the main thread several times as
- * much. Everything between the two goes through its port: `TaskMessage` one way, `ThreadMessage` the other.
+ * The one Piscina task of a thread lasts as long as the thread: one for each task would cost the main thread several times as much.
+ * Everything goes through its port: `TaskMessage` one way, `ThreadMessage` the other.
  */
 export type StandingTask = import("node:worker_threads").MessagePort;
 
-/** What a thread posts. */
 export type ThreadMessage = OutcomeMessage | ReadyMessage | UserMessage | FaultMessage;
 
 /** Which tasks, when each began and ended (`monotonicMs`), and how: `OUTCOME_STRIDE` entries each. */

@@ -11,7 +11,6 @@ import { PRIORITIES } from "./permits/fair-queue.ts";
 import type { Slots, TaskTable } from "./places.ts";
 import type { Codecs } from "./worker/define-tasks.ts";
 
-/** What all groups share. */
 export interface GroupParts {
   readonly board: CancelBoard;
   readonly slots: Slots;
@@ -153,7 +152,6 @@ export class SlotGroup implements CauseArbiter {
     for (const task of tasks) this.#dispatcherOf(task.options).dropWaiting(task, cause);
   }
 
-  /** Its dispatched tasks that have not settled, in the order of dispatch. */
   unsettled(): DispatchedTask[] {
     const tasks: DispatchedTask[] = [];
     for (let task = this.#newest; task !== undefined; task = task.older) if (!task.settled) tasks.push(task);

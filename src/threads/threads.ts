@@ -49,7 +49,6 @@ export class Threads<Tasks extends Table = Table, Cause extends string = string,
   readonly #graceMs: number;
   #closed: Promise<void> | undefined;
 
-  /** For `openThreads`. */
   constructor(options: ThreadsOptions<Cause>) {
     const given = checked(options);
     const layout = Layout.allocate({ slots: given.maxGroups, rows: 2 * (given.shared + given.exclusive) + SPARE_ROWS });
@@ -89,8 +88,8 @@ export class Threads<Tasks extends Table = Table, Cause extends string = string,
   }
 
   /**
-   * Opens a group, in which tasks are run. Join it, or dispose of it with `await using`: until then it holds one of `maxGroups` places.
-   * Throws `Refused` where there is none, RangeError for a bad option, an Error once closed.
+   * Opens a group. Join it, or dispose of it with `await using`: until then it holds one of `maxGroups` places. Throws `Refused` where
+   * there is none, RangeError for a bad option, an Error once closed.
    */
   group(options: GroupOptions<Cause> = {}): ThreadGroup<Tasks, Cause, Data> {
     return new ThreadGroup(this.#open(), options);

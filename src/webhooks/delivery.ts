@@ -1,41 +1,28 @@
-import type { KeyObject } from "node:crypto";
 import type { EventOutbox, OrderEvent } from "../orders/order-event.ts";
 import { JournalUnavailable } from "../orders/order-journal.ts";
 import { backoffMs, EVENT_BACKOFF } from "../resilience/backoff.ts";
 import { JournalRetry } from "../resilience/journal-retry.ts";
-import type { Post } from "../resilience/post.ts";
 import { RetryQueue } from "../resilience/retry-queue.ts";
-import { Canceled, CancelScope, type Clock, SYSTEM_CLOCK } from "../threads/index.ts";
+import { Canceled, CancelScope, SYSTEM_CLOCK } from "../threads/index.ts";
 import { type OutboxSharer, TakenEvents } from "./taken-events.ts";
-import { type DeliveryLog, MAX_REQUESTS, type PostFailure, postToReceiver, WebhookReceiver } from "./webhook-receiver.ts";
+import { MAX_REQUESTS, type PostFailure, postToReceiver, WebhookReceiver, type WebhookReceiverOptions } from "./webhook-receiver.ts";
 
-export interface WebhookDeliveryOptions {
+type Needed = "url" | "secrets" | "log";
+
+export interface WebhookDeliveryOptions extends Pick<WebhookReceiverOptions, Needed>, Partial<Omit<WebhookReceiverOptions, Needed>> {
   readonly outbox: EventOutbox;
-  /** Absolute, http or https, without user and password. */
-  readonly url: string;
-  /** Every one of them signs every delivery. */
-  readonly secrets: readonly KeyObject[];
-  readonly log: DeliveryLog;
   /** This node, where several share the outbox. */
   readonly sharer?: OutboxSharer | undefined;
-  /** Requests at one time, each of another order. */
-  readonly maxRequests?: number;
   /** Whether a time that was read from the clock just now may say that an event's time is over. Default: always. */
   readonly isClockRight?: (nowMs: number) => boolean;
   /** How long after `start` nothing is given up. */
   readonly startGraceMs?: number;
-  readonly clock?: Clock;
-  /** 0 to 1, for the jitter of pauses. */
-  readonly random?: () => number;
-  /** Instead of a POST to `url`. */
-  readonly post?: Post;
 }
 
 /** What delivery is doing, for metrics and operators. */
 export interface DeliveryState {
   /** `disabled` after a 410, until `resume` or a restart. */
   readonly receiver: "up" | "down" | "disabled";
-  /** Requests under way. */
   readonly inFlight: number;
 }
 

@@ -1,6 +1,5 @@
 import { createHmac, type KeyObject } from "node:crypto";
 
-/** The three headers of Standard Webhooks. */
 export interface SignatureHeaders {
   readonly "webhook-id": string;
   readonly "webhook-timestamp": string;

@@ -14,7 +14,6 @@ export interface DeliveryLog {
   error(fields: object, message: string): void;
 }
 
-/** How one try ended. */
 export type PostResult =
   | { readonly type: "delivered" }
   /** 410: the receiver wants no more events at all. */
@@ -38,7 +37,6 @@ export interface WebhookReceiverOptions {
   readonly post: Post;
   readonly log: DeliveryLog;
   readonly clock: Clock;
-  /** Requests at one time. */
   readonly maxRequests: number;
   /** 0 to 1, for the jitter of pauses. */
   readonly random?: () => number;
@@ -49,8 +47,8 @@ export const MAX_REQUESTS = 16;
 // The lower end of what Standard Webhooks recommends: a receiver should store the event and work later.
 const REQUEST_TIMEOUT_MS = 15_000;
 const OVERLOADED = new Set([429, 502, 503, 504]);
-// A body that is read to its end leaves the connection usable. Reading a longer one costs more than a new connection. There is no time limit
-// but that of the try: a receiver may answer first and work afterwards, and a closed connection would abort its work.
+// Up to this a body costs less than a new connection. No time limit but that of the try: a receiver may answer first and work afterwards,
+// and a closed connection would abort its work.
 const BODY_LIMITS = { maxBytes: 16_384 };
 const MAX_REASON_CHARS = 200;
 

@@ -19,8 +19,7 @@ function encoded(orderId: string): string {
   if (PLAIN.test(orderId)) return orderId;
   let key = "";
   for (const character of orderId) {
-    // "%" too: otherwise the ids "é" and "%C3%A9" would make one key, and the second order would get the first one's
-    // answer without ever being charged.
+    // "%" too: otherwise the ids "é" and "%C3%A9" would make one key, and the second order would never be charged.
     if (PLAIN.test(character)) key += character;
     else for (const byte of bytesOf(character)) key += `%${byte.toString(16).toUpperCase().padStart(2, "0")}`;
   }

@@ -1,6 +1,5 @@
 import type { StepInput } from "../../src/orders/step.ts";
-import { simulatedDelayMs } from "../../src/orders/steps/simulated-delay.ts";
-import { STEP_TABLE, type StepName } from "../../src/orders/steps.ts";
+import { STEP_TABLE, type StepName, simulatedDelayMs } from "../../src/orders/steps.ts";
 import type { TaskContext } from "../../src/threads/worker/index.ts";
 import { StepFailed } from "../steps/step.ts";
 import type { Provider } from "./provider.ts";

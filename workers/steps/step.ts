@@ -4,8 +4,8 @@ import type { StepFailure } from "../../src/orders/step-task.ts";
 import { Failure, type TaskContext } from "../../src/threads/worker/index.ts";
 
 /**
- * A step as its author writes it. `run` returns when the step is done, throws `StepFailed` to fail with a
- * kind, and lets the `Canceled` of its context pass. It should stop soon after its cancel: nobody waits longer than the grace.
+ * A step as its author writes it. `run` returns when the step is done, throws `StepFailed` to fail with a kind, and lets `Canceled` pass.
+ * It should stop soon after its cancel: nobody waits longer than the grace.
  */
 export interface Step {
   run(input: StepInput, context: TaskContext): Promise<void>;

@@ -9,8 +9,8 @@ import { HoldTime } from "./hold-time.ts";
 
 export interface CapacityOptions {
   /**
-   * Ends a wait, and cancels its scope with `deadline`, where a permit comes too late while others could use it: even the shortest recent
-   * hold would end after the scope's deadline. For permits whose holders stop at the deadline.
+   * Ends a wait, and cancels its scope with `deadline`, where even the shortest recent hold would end after the scope's deadline while
+   * others could use the permit. For permits whose holders stop at the deadline.
    */
   readonly endsHopelessWaits?: boolean;
   /** How long a hold takes, before the first has ended. */
@@ -61,7 +61,6 @@ export class Capacity {
   readonly #nowMs: () => number;
   readonly #line = new FairQueue<Waiter>();
   readonly #kinds = new Map<string, HoldTime>();
-  /** The permits that are in use. */
   readonly grants = new Grants();
   #limit: number;
   #granted = 0;
@@ -77,7 +76,6 @@ export class Capacity {
     this.#nowMs = nowMs;
   }
 
-  /** How many permits there are. */
   get limit(): number {
     return this.#limit;
   }
@@ -90,7 +88,6 @@ export class Capacity {
     return this.#line.length;
   }
 
-  /** How many permits were ever granted. */
   get granted(): number {
     return this.#granted;
   }
@@ -107,12 +104,10 @@ export class Capacity {
     this.#grantToWaiters();
   }
 
-  /** Changes the shares of the priorities from now on. */
   weigh(weights: Weights): void {
     this.#line.weigh(weights);
   }
 
-  /** How long permits are held by those who ask for them with this `kind`. */
   holdTime(kind?: string): HoldTime {
     if (kind === undefined) return this.#hold;
     if (!this.#kinds.has(kind) && this.#kinds.size < MAX_KINDS) this.#kinds.set(kind, this.#newHoldTime());

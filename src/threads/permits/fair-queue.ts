@@ -3,7 +3,6 @@ import { Chain, type Link } from "../chain.ts";
 /** How many priorities there are: 0 is the first, 2 the last. */
 export const PRIORITIES = 3;
 
-/** The priority of whoever names none. */
 export const DEFAULT_PRIORITY = 1;
 
 /** By priority: the shares of what is granted while somebody waits of each. Above 0. */
@@ -45,7 +44,6 @@ export class FairQueue<T extends Link<T> & { readonly priority: number }> {
     }
   }
 
-  /** Throws RangeError where the waiter's priority is none. */
   add(waiter: T): void {
     const flow = this.#flows[waiter.priority];
     if (flow === undefined) throw new RangeError(`priority must be 0 to ${PRIORITIES - 1}, not ${waiter.priority}`);

@@ -11,7 +11,6 @@ export class HoldTime {
   readonly #recent: number[] = [];
   #oldest = 0;
   #doubtedSinceMs: number | undefined;
-  /** How many wait who will hold so. */
   waiting = 0;
 
   /** `assumedMs`: what to expect before the first hold has ended. */
@@ -20,7 +19,6 @@ export class HoldTime {
     this.#halfLifeMs = halfLifeMs;
   }
 
-  /** How many holds these times come from. */
   get known(): number {
     return this.#recent.length;
   }

@@ -142,8 +142,8 @@ class TaskServer {
   }
 
   /**
-   * The main thread does the same when it gets the outcome, but then two threads have to wake up, each in some 0.1 ms, before a sibling
-   * is notified. Before the outcome is posted: afterwards the group may be over.
+   * So does the main thread when it gets the outcome, but then two threads have to wake up before a sibling is notified. Before the outcome
+   * is posted: afterwards the group may be over.
    */
   #cancelSiblings(slot: number, generation: number): void {
     // A sibling on another thread may have been first and have lost its processor before it notified the third one.

@@ -10,7 +10,6 @@ import type { TaskObserver } from "./define-tasks.ts";
  * `ended`: what it left behind (a call, a timer, a loop with checkpoints) stops. Lives on the task's thread.
  */
 export class TaskContext<Cause extends string = string> extends Cancelable<Cause> {
-  /** On the clock of `monotonicMs`. */
   readonly startedAtMs = monotonicMs();
   /** How far the task has got, in its own words; whatever can be cloned. Goes with the outcome of a task that fails or is canceled. */
   progress: unknown = undefined;
@@ -19,13 +18,11 @@ export class TaskContext<Cause extends string = string> extends Cancelable<Cause
   /** For the library: the tasks of the same slot that came to this thread just before and just after. */
   older: TaskContext | undefined = undefined;
   newer: TaskContext | undefined = undefined;
-  /** For the library. */
+  /** For the library, as what follows. */
   readonly slot: number;
-  /** For the library. */
   readonly generation: number;
   readonly #board: CancelBoard;
 
-  /** For the library. */
   constructor(board: CancelBoard, slot: number, generation: number) {
     super();
     this.#board = board;
