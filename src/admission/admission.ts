@@ -3,8 +3,6 @@ import { type Capacity, DEFAULT_PRIORITY, monotonicMs, PRIORITIES } from "../thr
 import { ControlledDelay } from "./controlled-delay.ts";
 import { Demand } from "./fair-shares.ts";
 import { Line, type LineRefusal } from "./line.ts";
-import { RetryAfter } from "./retry-after.ts";
-import { Turnaround } from "./turnaround.ts";
 
 export interface AdmissionOptions {
   /** One of each for every order. */
@@ -151,5 +149,71 @@ export class Admission implements AdmissionGate {
     this.#refused[reason]++;
     const message = reason === "deadline" ? "too many orders wait: this one would miss its deadline" : "too many orders wait";
     return { message, retryAfterSeconds: this.#retryAfter.refused() };
+  }
+}
+
+/**
+ * How long orders wait for the journal and the event loop, from admission until they are stored. One order at a time is timed: the journal
+ * answers in the order of the requests, so a count of the answers shows when it is back.
+ */
+class Turnaround {
+  #asked = 0;
+  #back = 0;
+  #timed: { readonly number: number; readonly sinceMs: number } | undefined;
+  #longestMs = 0;
+
+  /** An order goes to the journal. */
+  left(nowMs: () => number): void {
+    this.#asked++;
+    this.#timed ??= { number: this.#asked, sinceMs: nowMs() };
+  }
+
+  /** One is back. */
+  returned(nowMs: () => number): void {
+    this.#back++;
+    if (this.#timed === undefined || this.#back < this.#timed.number) return;
+    this.#longestMs = Math.max(this.#longestMs, nowMs() - this.#timed.sinceMs);
+    this.#timed = undefined;
+  }
+
+  /** The longest wait since the last tick. An order under way counts with its wait so far. */
+  tick(nowMs: number): number {
+    const longestMs = Math.max(this.#longestMs, this.#timed === undefined ? 0 : nowMs - this.#timed.sinceMs);
+    this.#longestMs = 0;
+    return longestMs;
+  }
+}
+
+// A client should not stay away for longer: the service may be idle by then.
+const MOST_SECONDS = 30;
+const SHARE_OF_NEW = 0.3;
+
+/** When a refused client should retry: after so long that as many come as can be served, with jitter so that they do not come together. */
+class RetryAfter {
+  readonly #random: () => number;
+  #asked = 0;
+  #refused = 0;
+  #excess = 1;
+
+  constructor(random: () => number) {
+    this.#random = random;
+  }
+
+  asked(): void {
+    this.#asked++;
+  }
+
+  /** Seconds, a whole number from 1 to 30. */
+  refused(): number {
+    this.#refused++;
+    return Math.max(1, Math.min(MOST_SECONDS, Math.round(this.#excess * (0.5 + this.#random()))));
+  }
+
+  tick(): void {
+    const admitted = this.#asked - this.#refused;
+    const excess = this.#asked === 0 ? 1 : this.#asked / Math.max(1, admitted);
+    this.#excess += (excess - this.#excess) * SHARE_OF_NEW;
+    this.#asked = 0;
+    this.#refused = 0;
   }
 }
