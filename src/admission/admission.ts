@@ -3,8 +3,6 @@ import { type Capacity, DEFAULT_PRIORITY, monotonicMs, PRIORITIES } from "../thr
 import { ControlledDelay } from "./controlled-delay.ts";
 import { Demand } from "./fair-shares.ts";
 import { Line, type LineRefusal } from "./line.ts";
-import { RetryAfter } from "./retry-after.ts";
-import { Turnaround } from "./turnaround.ts";
 
 export interface AdmissionOptions {
   /** One of each for every order. */
@@ -21,17 +19,15 @@ export interface AdmissionOptions {
 }
 
 // Often enough for a limit that reacts within a second, and no load beside that of the orders.
-const LOOK_EVERY_MS = 100;
+const TICK_EVERY_MS = 100;
 
 /**
- * Decides from what waits now whether the service can take one more order. A queue that admits more than its bottleneck can serve in time
- * serves nobody in time. Main thread only.
+ * Decides from what waits now whether the service can take one more order: a queue that admits more than its bottleneck can serve in time
+ * serves nobody in time.
  *
- * An order is refused when one of its capacities will not come soon enough (`Line`). It is not enough that it comes before the deadline, for
- * payment and vendor start at once while the courier is waited for, and a payment for an order that then times out has to be refunded.
- * Only waiting counts: ten thousand slow orders that wait for nothing are no overload.
- *
- * The journal and the event loop have no permits to count. What orders wait for them is measured, and limits how many may be in flight.
+ * An order is refused when one of its capacities will not come soon enough (`Line`). It is not enough that it comes before the deadline,
+ * for payment and vendor start at once while the courier is waited for, and a payment for an order that then times out has to be refunded.
+ * The journal and the event loop have no permits to count: what orders wait for them is measured, and limits how many may be in flight.
  */
 export class Admission implements AdmissionGate {
   readonly #options: AdmissionOptions;
@@ -49,7 +45,7 @@ export class Admission implements AdmissionGate {
   readonly #stepsComing = new Float64Array(PRIORITIES);
   readonly #stepsAhead = new Float64Array(PRIORITIES);
   #inFlightLimit = Number.POSITIVE_INFINITY;
-  #lookedAtMs: number;
+  #tickedAtMs: number;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(options: AdmissionOptions) {
@@ -62,7 +58,7 @@ export class Admission implements AdmissionGate {
     this.#exclusive = new Line(exclusive, this.#steps, orderTimeoutMs, nowMs);
     this.#beforeSteps = new ControlledDelay(orderTimeoutMs, nowMs());
     this.#retryAfter = new RetryAfter(options.random ?? Math.random);
-    this.#lookedAtMs = nowMs();
+    this.#tickedAtMs = nowMs();
   }
 
   /** How many orders of the usual priority, whose steps do not compute, may be in flight now: 1 to `MAX_IN_FLIGHT`. */
@@ -73,7 +69,6 @@ export class Admission implements AdmissionGate {
     return Math.max(1, Math.floor(limit));
   }
 
-  /** Orders refused since the start, by reason. */
   get refused(): Readonly<Record<LineRefusal | "max_in_flight", number>> {
     return this.#refused;
   }
@@ -104,8 +99,8 @@ export class Admission implements AdmissionGate {
 
   /** Adapts the limits from now on, on one timer for all. `stop` ends that. */
   start(): void {
-    this.#lookedAtMs = this.#nowMs();
-    this.#timer ??= setInterval(() => this.look(), LOOK_EVERY_MS).unref();
+    this.#tickedAtMs = this.#nowMs();
+    this.#timer ??= setInterval(() => this.tick(), TICK_EVERY_MS).unref();
   }
 
   stop(): void {
@@ -114,22 +109,22 @@ export class Admission implements AdmissionGate {
   }
 
   /** Adapts the limits to what waits now. To be called every tenth of a second: its delay shows how long the event loop is busy. */
-  look(): void {
+  tick(): void {
     const nowMs = this.#nowMs();
-    const passedMs = Math.max(0, nowMs - this.#lookedAtMs);
-    this.#lookedAtMs = nowMs;
-    const lateMs = Math.max(0, passedMs - LOOK_EVERY_MS);
-    for (const line of this.#lines) line.look(nowMs, lateMs);
-    this.#exclusive.look(nowMs, lateMs);
-    this.#limitInFlight(Math.max(lateMs, this.#turnaround.look(nowMs)), nowMs);
+    const passedMs = Math.max(0, nowMs - this.#tickedAtMs);
+    this.#tickedAtMs = nowMs;
+    const lateMs = Math.max(0, passedMs - TICK_EVERY_MS);
+    for (const line of this.#lines) line.tick(nowMs, lateMs);
+    this.#exclusive.tick(nowMs, lateMs);
+    this.#limitInFlight(Math.max(lateMs, this.#turnaround.tick(nowMs)), nowMs);
     this.#orders.pass(passedMs);
     this.#steps.pass(passedMs);
-    this.#retryAfter.look();
+    this.#retryAfter.tick();
   }
 
   #limitInFlight(beforeStepsMs: number, nowMs: number): void {
     const delay = this.#beforeSteps;
-    delay.look(beforeStepsMs <= delay.targetMs(0), nowMs);
+    delay.tick(beforeStepsMs <= delay.targetMs(0), nowMs);
     const excess = beforeStepsMs / delay.permittedMs(this.#options.orderTimeoutMs, 0);
     // Little's law: the orders in flight are reduced by the factor by which their wait is too long.
     this.#inFlightLimit = excess > 1 ? Math.max(1, this.#options.inFlight() / excess) : Number.POSITIVE_INFINITY;
@@ -154,5 +149,71 @@ export class Admission implements AdmissionGate {
     this.#refused[reason]++;
     const message = reason === "deadline" ? "too many orders wait: this one would miss its deadline" : "too many orders wait";
     return { message, retryAfterSeconds: this.#retryAfter.refused() };
+  }
+}
+
+/**
+ * How long orders wait for the journal and the event loop, from admission until they are stored. One order at a time is timed: the journal
+ * answers in the order of the requests, so a count of the answers shows when it is back.
+ */
+class Turnaround {
+  #asked = 0;
+  #back = 0;
+  #timed: { readonly number: number; readonly sinceMs: number } | undefined;
+  #longestMs = 0;
+
+  /** An order goes to the journal. */
+  left(nowMs: () => number): void {
+    this.#asked++;
+    this.#timed ??= { number: this.#asked, sinceMs: nowMs() };
+  }
+
+  /** One is back. */
+  returned(nowMs: () => number): void {
+    this.#back++;
+    if (this.#timed === undefined || this.#back < this.#timed.number) return;
+    this.#longestMs = Math.max(this.#longestMs, nowMs() - this.#timed.sinceMs);
+    this.#timed = undefined;
+  }
+
+  /** The longest wait since the last tick. An order under way counts with its wait so far. */
+  tick(nowMs: number): number {
+    const longestMs = Math.max(this.#longestMs, this.#timed === undefined ? 0 : nowMs - this.#timed.sinceMs);
+    this.#longestMs = 0;
+    return longestMs;
+  }
+}
+
+// A client should not stay away for longer: the service may be idle by then.
+const MOST_SECONDS = 30;
+const SHARE_OF_NEW = 0.3;
+
+/** When a refused client should retry: after so long that as many come as can be served, with jitter so that they do not come together. */
+class RetryAfter {
+  readonly #random: () => number;
+  #asked = 0;
+  #refused = 0;
+  #excess = 1;
+
+  constructor(random: () => number) {
+    this.#random = random;
+  }
+
+  asked(): void {
+    this.#asked++;
+  }
+
+  /** Seconds, a whole number from 1 to 30. */
+  refused(): number {
+    this.#refused++;
+    return Math.max(1, Math.min(MOST_SECONDS, Math.round(this.#excess * (0.5 + this.#random()))));
+  }
+
+  tick(): void {
+    const admitted = this.#asked - this.#refused;
+    const excess = this.#asked === 0 ? 1 : this.#asked / Math.max(1, admitted);
+    this.#excess += (excess - this.#excess) * SHARE_OF_NEW;
+    this.#asked = 0;
+    this.#refused = 0;
   }
 }

@@ -16,14 +16,13 @@ export class ControlledDelay {
   #shortAtMs: number;
   #stands = false;
 
-  /** `timeoutMs`: the deadline of an order. */
   constructor(timeoutMs: number, nowMs: number) {
     this.#timeoutMs = timeoutMs;
     this.#shortAtMs = nowMs;
   }
 
   /** To be called ten times a second. `wasShort`: at any moment since the last time. */
-  look(wasShort: boolean, nowMs: number): void {
+  tick(wasShort: boolean, nowMs: number): void {
     if (wasShort) this.#shortAtMs = nowMs;
     this.#stands = nowMs - this.#shortAtMs > Math.max(LEAST_INTERVAL_MS, this.#timeoutMs * INTERVAL_SHARE);
   }

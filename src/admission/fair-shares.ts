@@ -26,9 +26,8 @@ export class Demand {
 }
 
 /**
- * The weights by which no order is worse off than one of a lower priority. With fixed weights it would be: if most orders are urgent, their
- * share is divided among many. So what one order gets, weight by demand, has to fall from each priority to the next. Where it does not, the
- * two are pooled and share their weights by demand (pool adjacent violators, Ayer et al. 1955: the nearest weights that do). Pure.
+ * The weights by which no order is worse off than one of a lower priority: what one gets, weight by demand, has to fall from each priority
+ * to the next. Where it does not, the two are pooled and share their weights by demand (pool adjacent violators, Ayer et al. 1955). Pure.
  */
 export function fairWeights(asked: ArrayLike<number>): Weights {
   const pools: { weight: number; claims: readonly number[]; claim: number }[] = [];

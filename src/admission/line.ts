@@ -8,8 +8,7 @@ const MARGIN_SHARE = 1 / 20;
 const WAIT_SHARE = 0.8;
 // So many times what will come on average of other priorities is to fit in front of an order: chance may bring more.
 const ARRIVING_TIMES = 2;
-// What is known of a capacity's permits is reckoned anew after so long: for a thousand of them that takes a tenth of a millisecond. Grants
-// since then are taken off, so none counts twice.
+// Reckoning anew takes a tenth of a millisecond for a thousand permits. Grants since then are taken off, so none counts twice.
 const RECKONED_FOR_MS = 10;
 const ONE_KIND = [undefined];
 
@@ -37,7 +36,6 @@ export class Line {
   #wasEmpty = true;
   #reckoned = { kinds: ONE_KIND as Kinds, atMs: Number.NEGATIVE_INFINITY, permittedMs: 0, grants: 0, stands: false };
 
-  /** `timeoutMs`: the deadline of an order. */
   constructor(capacity: Capacity, demand: Demand, timeoutMs: number, nowMs: () => number) {
     this.#capacity = capacity;
     this.#demand = demand;
@@ -47,17 +45,14 @@ export class Line {
   }
 
   /** To be called ten times a second. `lateMs`: how much later than that. */
-  look(nowMs: number, lateMs: number): void {
+  tick(nowMs: number, lateMs: number): void {
     if (lateMs > 0) this.#capacity.grants.stalled(lateMs);
-    this.#delay.look(this.#wasEmpty || this.#capacity.waiting === 0, nowMs);
+    this.#delay.tick(this.#wasEmpty || this.#capacity.waiting === 0, nowMs);
     this.#wasEmpty = false;
     this.#capacity.weigh(fairWeights(this.#demand.asked));
   }
 
-  /**
-   * Undefined: an order of this priority need not wait too long. `coming`: permits that orders admitted before will still ask for, by
-   * priority. `kinds`: of the order's own holds.
-   */
+  /** Undefined: an order need not wait too long. `coming`: permits still to be asked for, by priority. `kinds`: of its own holds. */
   refusal(priority: number, coming: ArrayLike<number>, kinds: Kinds = ONE_KIND): LineRefusal | undefined {
     const { waiting, inUse, limit } = this.#capacity;
     if (waiting === 0) {
@@ -65,7 +60,7 @@ export class Line {
       if (inUse + (coming[0] as number) + (coming[1] as number) + (coming[2] as number) < limit) return undefined;
     }
     if (this.room(priority, coming, kinds) > 0) return undefined;
-    for (const kind of kinds) this.#capacity.held(kind).doubt(this.#nowMs());
+    for (const kind of kinds) this.#capacity.holdTime(kind).doubt(this.#nowMs());
     return this.#reckoned.stands ? "limit" : "deadline";
   }
 
@@ -92,7 +87,7 @@ export class Line {
 
   /** How long the order's own holds take, side by side as far as there are permits. */
   #ownMs(kinds: Kinds, nowMs: number): number {
-    const expectedMs = kinds.map((kind) => this.#capacity.held(kind).expectedMs(nowMs));
+    const expectedMs = kinds.map((kind) => this.#capacity.holdTime(kind).expectedMs(nowMs));
     return Math.max(...expectedMs, expectedMs.reduce((sum, ms) => sum + ms, 0) / this.#capacity.limit);
   }
 }

@@ -1,7 +1,8 @@
+import type { CancelCause } from "../orders/cancel-cause.ts";
 import type { OnFault } from "../orders/faults.ts";
-import type { StepRunner } from "../orders/step-runner.ts";
-import { monotonicMs } from "../threads/index.ts";
-import { CourierCalls } from "./courier-calls.ts";
+import type { AttemptInput, EndedStep } from "../orders/step.ts";
+import type { StepGroup, StepRunner, StepSpec } from "../orders/step-runner.ts";
+import { type CancelScope, monotonicMs } from "../threads/index.ts";
 import { CUT_OFF_MS } from "./cut-off.ts";
 import type { SharedCapacity } from "./shared-capacity.ts";
 
@@ -15,12 +16,10 @@ export interface ShareRequest {
   readonly want: number;
   /** How long its first waiter has waited. */
   readonly waitedMs: number;
-  /** Couriers of the cluster. */
   readonly total: number;
 }
 
 export interface Share {
-  /** How many it holds now. */
   readonly held: number;
   /** How many it should hold: fewer where others need some, more where others have to give some back first. */
   readonly target: number;
@@ -183,5 +182,42 @@ export class CourierShare {
     this.#again = false;
     if (this.#held + this.#wanted + inUse + waiting === 0) return;
     this.#askAt(this.#sentAtMs + (isChanging && !this.#failing ? FAST_MS : RENEW_MS));
+  }
+}
+
+/** Runs steps by another runner, and ends orders whose courier calls must not begin or go on: a permit may be older than the share. */
+export class CourierCalls implements StepRunner {
+  readonly #runner: StepRunner;
+  readonly #held: () => number;
+  readonly #underWay = new Set<CancelScope<CancelCause>>();
+
+  constructor(runner: StepRunner, held: () => number) {
+    this.#runner = runner;
+    this.#held = held;
+  }
+
+  open(scope: CancelScope<CancelCause>, priority?: number): StepGroup {
+    const steps = this.#runner.open(scope, priority);
+    return {
+      run: (step, input) =>
+        step.name === "courier" && step.action === "perform" ? this.#run(scope, steps, step, input) : steps.run(step, input),
+      close: () => steps.close(),
+    };
+  }
+
+  /** Cancels the orders whose courier calls are under way. */
+  cutOff(): void {
+    for (const scope of [...this.#underWay]) scope.cancel("deadline");
+  }
+
+  async #run(scope: CancelScope<CancelCause>, steps: StepGroup, step: StepSpec, input: AttemptInput): Promise<EndedStep> {
+    // A group that is canceled before its step makes no call.
+    if (this.#underWay.size >= this.#held()) scope.cancel("deadline");
+    this.#underWay.add(scope);
+    try {
+      return await steps.run(step, input);
+    } finally {
+      this.#underWay.delete(scope);
+    }
   }
 }

@@ -7,7 +7,6 @@ export class SharedCapacity extends Capacity {
   #expected: number;
   #mostInUse = 0;
 
-  /** `total`: the couriers of the cluster. */
   constructor(total: number, options: CapacityOptions = {}) {
     super(total, options);
     this.#expected = total;

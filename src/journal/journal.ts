@@ -30,7 +30,7 @@ import {
   type OrderRecord,
 } from "../orders/order-journal.ts";
 import type { StepName } from "../orders/steps.ts";
-import type { DuePage, DueRequest } from "../retries/retry-queue.ts";
+import type { DuePage, DueRequest } from "../resilience/retry-queue.ts";
 import type { JournalStore } from "./journal-store.ts";
 import { type JournalOptions, type OpenStore, openStore } from "./open-store.ts";
 import { recordOf } from "./order-record.ts";

@@ -16,7 +16,7 @@ import type {
 import type { OrderEvent } from "../orders/order-event.ts";
 import type { AcceptResult, Compensation, CompensationState } from "../orders/order-journal.ts";
 import type { StepName } from "../orders/steps.ts";
-import type { DuePage } from "../retries/retry-queue.ts";
+import type { DuePage } from "../resilience/retry-queue.ts";
 
 /** The settings of a thread of the journal. Plain data. */
 export interface JournalSettings {

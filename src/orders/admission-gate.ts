@@ -9,10 +9,7 @@ export interface Overload {
 
 /** Decides whether the service can take one more order. Main thread only. */
 export interface AdmissionGate {
-  /**
-   * Undefined: admitted, and `arrived` must follow. `priority`: 0 (urgent) to 2 (background). `computing`: those of its steps that will
-   * want a thread of their own.
-   */
+  /** Undefined: admitted, and `arrived` must follow. `computing`: those of its steps that will want a thread of their own. */
   admit(priority: number, computing: readonly StepName[]): Overload | undefined;
   /** The journal has answered an admitted order, which in this turn of the event loop asks for its capacities or does not run at all. */
   arrived(priority: number, computing: readonly StepName[]): void;

@@ -5,7 +5,6 @@ import type { StepName } from "./steps.ts";
 /** Whether what a finished step of a failed order did has been taken back. */
 export type Compensation = "done" | "pending";
 
-/** How far a step of a failed order is compensated. */
 export interface CompensationProgress {
   readonly step: StepName;
   readonly done: boolean;

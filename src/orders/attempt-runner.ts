@@ -1,19 +1,23 @@
-import type { BackoffPolicy } from "../retries/backoff.ts";
-import { JournalRetry } from "../retries/journal-retry.ts";
-import { Canceled, CancelScope, monotonicMs, SYSTEM_CLOCK } from "../threads/index.ts";
-import { AttemptEnding, type StoredEnding } from "./attempt-ending.ts";
+import type { BackoffPolicy } from "../resilience/backoff.ts";
+import { JournalRetry } from "../resilience/journal-retry.ts";
+import { atMost, Canceled, CancelScope, monotonicMs, SYSTEM_CLOCK } from "../threads/index.ts";
+import { answerTo, type CompensationProgress } from "./answer.ts";
+import type { Attempt, GivenAnswer } from "./attempt.ts";
 import type { CancelCause } from "./cancel-cause.ts";
 import type { Compensator } from "./compensator.ts";
 import type { OnOrderEnded } from "./ended-order.ts";
 import type { OnFault } from "./faults.ts";
-import { JournalUnavailable, type OrderJournal } from "./order-journal.ts";
-import type { GivenAnswer, OrderRun } from "./order-run.ts";
-import { failedByFault, type OrderOutcome } from "./outcome.ts";
+import type { FirstTries } from "./first-tries.ts";
+import { type CompensationTried, JournalUnavailable, type OrderJournal, type StoredAnswer } from "./order-journal.ts";
+import { failedByFault, type OrderOutcome, stepsToCompensate } from "./outcome.ts";
 import type { Pipeline } from "./pipeline.ts";
 import type { Effect } from "./step.ts";
+import type { StepName } from "./steps.ts";
 
 // Who asks again for an order whose end is not stored waits for that. A journal that is away refuses without work, so a try a second is no load.
 const STORE_BACKOFF: BackoffPolicy = { baseMs: 500, capMs: 1_000 };
+// How long an answer waits for compensations, most of which take one call. No answer waits for a provider that is down.
+const WAIT_FOR_COMPENSATION_MS = 500;
 
 export interface AttemptRunnerOptions {
   readonly pipeline: Pipeline;
@@ -21,7 +25,7 @@ export interface AttemptRunnerOptions {
   readonly compensator: Compensator;
   readonly orderTimeoutMs: number;
   /** Called once for each attempt: when it is closed in the journal, or when this process gives up on closing it. */
-  readonly onClosed: (run: OrderRun) => void;
+  readonly onClosed: (attempt: Attempt) => void;
   readonly onEnded?: OnOrderEnded;
   readonly onFault?: OnFault;
 }
@@ -42,28 +46,30 @@ export class AttemptRunner {
   }
 
   /** Resolves with the answer for the client once it is stored. Rejects with `AnswerLost` where it cannot be stored. */
-  run(run: OrderRun): Promise<GivenAnswer> {
-    const { input, scope } = run;
+  run(attempt: Attempt): Promise<GivenAnswer> {
+    const { input, scope } = attempt;
     // `cancelAll` did not reach an order that was being stored.
     if (this.#stop.cause !== undefined) scope.cancel(this.#stop.cause);
-    const leftMs = this.#options.orderTimeoutMs - (monotonicMs() - run.askedAtMs);
-    // Its acceptance took all of its time, as where the process was frozen meanwhile: no step must run.
+    const leftMs = this.#options.orderTimeoutMs - (monotonicMs() - attempt.askedAtMs);
+    // Its acceptance took all of its time, as where the process was frozen meanwhile: no step must attempt.
     if (leftMs <= 0) scope.cancel("deadline");
     const stopTimer = scope.cancelAfter(Math.max(0, leftMs));
     // An order may wait for minutes, so it keeps two closures and no more.
     const end = (outcome: OrderOutcome) => {
       stopTimer();
-      return this.#finish(run, outcome);
+      return this.#finish(attempt, outcome);
     };
     try {
-      return this.#options.pipeline.run(input, scope, run.priority).then(end, (error: unknown) => end(this.#broken(run, error, "unknown")));
+      return this.#options.pipeline
+        .run(input, scope, attempt.priority)
+        .then(end, (error: unknown) => end(this.#broken(attempt, error, "unknown")));
     } catch (error) {
-      return end(this.#broken(run, error, "none"));
+      return end(this.#broken(attempt, error, "none"));
     }
   }
 
-  #broken(run: OrderRun, error: unknown, effect: Effect): OrderOutcome {
-    this.#options.onFault?.("an order could not be run to its end", error, run.fields);
+  #broken(attempt: Attempt, error: unknown, effect: Effect): OrderOutcome {
+    this.#options.onFault?.("an order could not be run to its end", error, attempt.fields);
     return failedByFault(effect, monotonicMs());
   }
 
@@ -72,40 +78,128 @@ export class AttemptRunner {
     this.#stop.cancel("shutdown");
   }
 
-  async #finish(run: OrderRun, outcome: OrderOutcome): Promise<GivenAnswer> {
+  async #finish(attempt: Attempt, outcome: OrderOutcome): Promise<GivenAnswer> {
     const { journal, compensator, onFault } = this.#options;
-    const ending = new AttemptEnding(run, outcome, journal, compensator);
+    const ending = new AttemptEnding(attempt, outcome, journal, compensator);
     let stored: StoredEnding;
     try {
       stored = await ending.store();
     } catch (error) {
-      run.lose();
-      if (!run.isClosedElsewhere) onFault?.("an outcome could not be stored: its client gets no answer", error, run.fields);
-      this.#storeLater(run, outcome, ending, error).catch((bug: unknown) => onFault?.("an order's end was not reported", bug, run.fields));
+      attempt.isLost = true;
+      if (!attempt.isClosedElsewhere) onFault?.("an outcome could not be stored: its client gets no answer", error, attempt.fields);
+      this.#storeLater(attempt, outcome, ending, error).catch((bug: unknown) =>
+        onFault?.("an order's end was not reported", bug, attempt.fields),
+      );
       throw new AnswerLost("the answer could not be stored", { cause: error });
     }
-    return this.#close(run, outcome, stored);
+    return this.#close(attempt, outcome, stored);
   }
 
   /** If the process ends before that, the next start closes the attempt as interrupted. */
-  async #storeLater(run: OrderRun, outcome: OrderOutcome, ending: AttemptEnding, first: unknown): Promise<void> {
+  async #storeLater(attempt: Attempt, outcome: OrderOutcome, ending: AttemptEnding, first: unknown): Promise<void> {
     let stored: StoredEnding;
     try {
       if (!(first instanceof JournalUnavailable)) throw first;
       stored = await this.#journal.run(() => ending.store());
     } catch (error) {
-      if (!(error instanceof Canceled) && !run.isClosedElsewhere)
-        this.#options.onFault?.("an outcome can never be stored; the next start closes its order", error, run.fields);
-      this.#options.onClosed(run);
+      if (!(error instanceof Canceled) && !attempt.isClosedElsewhere)
+        this.#options.onFault?.("an outcome can never be stored; the next start closes its order", error, attempt.fields);
+      this.#options.onClosed(attempt);
       return;
     }
-    this.#close(run, outcome, stored);
+    this.#close(attempt, outcome, stored);
   }
 
-  #close(run: OrderRun, outcome: OrderOutcome, { answer, compensations }: StoredEnding): GivenAnswer {
-    const { input, requestId, parentSpanId, receivedAtMs } = run;
-    this.#options.onClosed(run);
+  #close(attempt: Attempt, outcome: OrderOutcome, { answer, compensations }: StoredEnding): GivenAnswer {
+    const { input, requestId, parentSpanId, receivedAtMs } = attempt;
+    this.#options.onClosed(attempt);
     this.#options.onEnded?.({ input, requestId, parentSpanId, receivedAtMs, outcome, compensations, storedAtMs: monotonicMs() });
     return outcome.retryAfterMs === undefined ? answer : { ...answer, retryAfterMs: outcome.retryAfterMs };
+  }
+}
+
+interface StoredEnding {
+  readonly answer: StoredAnswer;
+  readonly compensations: readonly CompensationProgress[];
+}
+
+/** Stores how an attempt ended: one commit without compensations; with some one before their first try, and one with the answer. */
+class AttemptEnding {
+  readonly #attempt: Attempt;
+  readonly #outcome: OrderOutcome;
+  readonly #journal: Pick<OrderJournal, "finish" | "answer">;
+  readonly #compensator: Compensator;
+  readonly #steps: readonly StepName[];
+  /** Once the failed attempt is stored. */
+  #tries: FirstTries | undefined;
+  /** What has come of them, from the moment on at which the answer is made. */
+  #tried: readonly CompensationTried[] | undefined;
+
+  constructor(attempt: Attempt, outcome: OrderOutcome, journal: Pick<OrderJournal, "finish" | "answer">, compensator: Compensator) {
+    this.#attempt = attempt;
+    this.#outcome = outcome;
+    this.#journal = journal;
+    this.#compensator = compensator;
+    this.#steps = outcome.error === undefined ? [] : stepsToCompensate(outcome.steps);
+  }
+
+  /** Goes on where an earlier call failed. Rejects as the journal does. */
+  async store(): Promise<StoredEnding> {
+    if (this.#steps.length === 0) return this.#finish();
+    this.#tries ??= await this.#fail();
+    if (this.#tried === undefined) {
+      // Nobody waits where the client has gone.
+      if (this.#attempt.isAwaited) await atMost(this.#tries.ended, WAIT_FOR_COMPENSATION_MS);
+      this.#tried = this.#tries.collect();
+    }
+    return this.#answer(this.#tried);
+  }
+
+  async #finish(): Promise<StoredEnding> {
+    const { orderId, attempt } = this.#attempt.input;
+    const answer = this.#answerWith([]);
+    await this.#journal.finish({ orderId, attempt, answer, answered: this.#decideAnswered(), compensations: [], nowMs: Date.now() });
+    return { answer, compensations: [] };
+  }
+
+  async #fail(): Promise<FirstTries> {
+    const { input } = this.#attempt;
+    const { orderId, attempt } = input;
+    const answer = this.#answerWith(this.#progress(() => false));
+    const plan = this.#compensator.plan(this.#steps);
+    try {
+      const ids = await this.#journal.finish({ orderId, attempt, answer, answered: false, compensations: plan.rows, nowMs: Date.now() });
+      return this.#compensator.begin(input, plan, ids);
+    } catch (error) {
+      this.#compensator.release(plan);
+      throw error;
+    }
+  }
+
+  async #answer(tried: readonly CompensationTried[]): Promise<StoredEnding> {
+    const { orderId, attempt } = this.#attempt.input;
+    const compensations = this.#progress((step) => tried.some((one) => one.step === step && one.nextTryMs === undefined));
+    const answer = this.#answerWith(compensations);
+    await this.#journal.answer({ orderId, attempt, json: answer.json, answered: this.#decideAnswered(), tried, nowMs: Date.now() });
+    this.#compensator.stored(tried);
+    return { answer, compensations };
+  }
+
+  /** Whether somebody receives the answer. The outcome says whether it was canceled from outside: a shutdown after it changes nothing. */
+  #decideAnswered(): boolean {
+    const isAnswered = this.#attempt.isAwaited && this.#outcome.error !== "canceled";
+    // Who came now would receive an answer that is stored as one which nobody had.
+    if (!isAnswered) this.#attempt.isLost = true;
+    return isAnswered;
+  }
+
+  #progress(isDone: (step: StepName) => boolean): CompensationProgress[] {
+    return this.#steps.map((step) => ({ step, done: isDone(step) }));
+  }
+
+  #answerWith(compensations: readonly CompensationProgress[]): StoredAnswer {
+    const { error } = this.#outcome;
+    const json = JSON.stringify(answerTo(this.#attempt.input.orderId, this.#outcome, compensations));
+    return error === undefined ? { json } : { error, json };
   }
 }

@@ -1,5 +1,5 @@
-import { backoffMs, COMPENSATION_BACKOFF, MAX_HOLD_MS } from "../retries/backoff.ts";
-import type { CallEnd, Lane } from "../retries/endpoint-health.ts";
+import { backoffMs, COMPENSATION_BACKOFF, MAX_ASKED_WAIT_MS } from "../resilience/backoff.ts";
+import type { CallEnd, Lane } from "../resilience/endpoint-health.ts";
 import { CancelScope } from "../threads/index.ts";
 import type { CancelCause } from "./cancel-cause.ts";
 import type { Compensation, CompensationTried } from "./order-journal.ts";
@@ -21,14 +21,10 @@ export interface CompensationCallParts {
   /** Deadline of one call. The order's has often passed already. */
   readonly timeoutMs: number;
   readonly nowMs: () => number;
-  /** From 0 to 1, for the jitter. */
   readonly random: () => number;
 }
 
-/**
- * Compensates a step once, on a step thread. `call`: what `begin` of the lane gave. Undefined when `stop` has cut the call off. A runner
- * that cannot run it is a failed try. Never rejects. Main thread only.
- */
+/** Compensates a step once, on a step thread. `call`: what `begin` of the lane gave. Undefined when `stop` cut it off. Never rejects. */
 export async function compensateOnce(
   { runner, timeoutMs, nowMs, random }: CompensationCallParts,
   compensation: Compensation,
@@ -59,10 +55,7 @@ export async function compensateOnce(
   if (outcome.status === "canceled" && outcome.cause !== "deadline") return undefined;
   return { id, step, nextTryMs: nowMs() + pauseMs(retryAfterOf(outcome)), lastAnswer: wordsFor(outcome, timeoutMs) };
 
-  /**
-   * While the address is down its probes have a pause of their own: a row that waited longer would be late for a provider that is back. A try
-   * that says nothing of the address was no probe, and no pause follows it.
-   */
+  /** While the address is down its probes have a pause of their own; a try that says nothing of the address was no probe. */
   function pauseMs(retryAfterMs = 0): number {
     return lane.health.down && end !== undefined
       ? retryAfterMs
@@ -95,5 +88,5 @@ function callEnd(outcome: StepOutcome | Error, tries: number): CallEnd {
 }
 
 function retryAfterOf(outcome: StepOutcome): number {
-  return outcome.status === "failed" ? Math.min(MAX_HOLD_MS, outcome.unavailable?.retryAfterMs ?? 0) : 0;
+  return outcome.status === "failed" ? Math.min(MAX_ASKED_WAIT_MS, outcome.unavailable?.retryAfterMs ?? 0) : 0;
 }

@@ -8,19 +8,15 @@ export const OPEN_STATES = ["pending", "trying", "held"] as const satisfies read
 
 /** What changes a state: from which states, to which one. docs/architecture.md draws this table. */
 export const TRANSITIONS = {
-  /** A try begins. */
   taken: { from: ["pending"], to: "trying" },
   /** The provider promised that the step is taken back. */
   done: { from: ["trying"], to: "done" },
-  /** A try ended in any other way. */
   failed: { from: ["trying"], to: "pending" },
   /** The process that tried it has ended. */
   interrupted: { from: ["trying"], to: "pending" },
   /** The journal came from a backup: what has become of it since is unknown. */
   restored: { from: ["pending", "trying"], to: "held" },
-  /** An operator has let it go on. */
   confirmed: { from: ["held"], to: "pending" },
-  /** An operator has dealt with it. */
   settled: { from: ["pending", "held"], to: "settled" },
 } as const satisfies Readonly<Record<string, { readonly from: readonly CompensationStatus[]; readonly to: CompensationStatus }>>;
 

@@ -1,7 +1,7 @@
-import { EndpointHealth, type Lane } from "../retries/endpoint-health.ts";
-import { JournalRetry } from "../retries/journal-retry.ts";
-import { Pace } from "../retries/pace.ts";
-import { RetryQueue } from "../retries/retry-queue.ts";
+import { EndpointHealth, type Lane } from "../resilience/endpoint-health.ts";
+import { JournalRetry } from "../resilience/journal-retry.ts";
+import { Pace } from "../resilience/pace.ts";
+import { RetryQueue } from "../resilience/retry-queue.ts";
 import { Canceled, CancelScope, type Clock, monotonicMs, SYSTEM_CLOCK } from "../threads/index.ts";
 import type { CancelCause } from "./cancel-cause.ts";
 import { type CompensationCallParts, compensateOnce, FIRST_TRIES, RETRIES } from "./compensation-call.ts";
@@ -21,7 +21,6 @@ export interface RetriedCompensation {
   /** Has a trace of its own: the order's trace ended long ago. */
   readonly input: AttemptInput;
   readonly step: StepName;
-  /** Tries before this one. */
   readonly tries: number;
   readonly done: boolean;
   readonly startedAtMs: number;
@@ -32,7 +31,6 @@ export interface CompensatorOptions extends Pick<CompensationCallParts, "runner"
   readonly journal: Pick<OrderJournal, "compensationTried" | "takeCompensations">;
   /** What is known of the addresses of the orders' own calls. */
   readonly providers?: ProviderHealths;
-  /** A try that has ended. */
   readonly onTried?: (step: StepName, done: boolean) => void;
   /** A try that no order waits for has ended, done or not. */
   readonly onRetried?: (retry: RetriedCompensation) => void;
@@ -40,9 +38,7 @@ export interface CompensatorOptions extends Pick<CompensationCallParts, "runner"
   readonly onStored?: () => void;
   /** A provider has stopped taking compensations (true), or takes them again (false). */
   readonly onDown?: (step: StepName, down: boolean) => void;
-  /** Something that will be tried again, for the log. */
   readonly onFault?: OnFault;
-  /** From 0 to 1, for the jitter. */
   readonly random?: () => number;
   readonly clock?: Clock;
 }
@@ -63,9 +59,8 @@ export interface FirstTryPlan {
 }
 
 /**
- * Compensates what failed orders did (a saga), outside their cancel scopes: a cancel that stopped the order must not stop its refund. Every
- * compensation is a row of the journal before its first try, and is tried across restarts until it is done. A provider that hangs delays no
- * other provider's compensations. Main thread only.
+ * Compensates what failed orders did (a saga), outside their cancel scopes: a cancel that stopped the order must not stop its refund. Each
+ * is a row of the journal before its first try. A provider that hangs delays no other provider's compensations.
  */
 export class Compensator {
   readonly #options: CompensatorOptions;
@@ -98,7 +93,6 @@ export class Compensator {
     this.#eachQueue((queue) => queue.start());
   }
 
-  /** Calls under way. */
   get inFlight(): number {
     return STEPS.reduce((sum, step) => sum + this.#bulkheads[step].health.inFlight, 0);
   }
@@ -135,8 +129,9 @@ export class Compensator {
   begin(input: AttemptInput, { rows, calls }: FirstTryPlan, ids: readonly number[]): FirstTries {
     const tries = rows.flatMap(({ step }, index) => {
       const call = calls[index];
-      if (call === undefined) this.#bulkheads[step].queues.first.notify();
-      return call === undefined ? [] : [this.#tryFirst({ ...input, id: ids[index] as number, step, tries: 0 }, input.traceparent, call)];
+      const { first, queues } = this.#bulkheads[step];
+      if (call === undefined) queues.first.notify();
+      return call === undefined ? [] : [this.#try({ ...input, id: ids[index] as number, step, tries: 0 }, input.traceparent, first, call)];
     });
     const first = new FirstTries(tries, (tried) => this.#store(tried));
     this.#keep(first.ended);
@@ -192,24 +187,25 @@ export class Compensator {
     }
   }
 
-  async #tryFirst(compensation: Compensation, traceparent: string | undefined, call: number): Promise<CompensationTried | undefined> {
-    const { step } = compensation;
-    const tried = await compensateOnce(this.#call, compensation, traceparent, this.#bulkheads[step].first, call, this.#stop);
-    if (tried !== undefined) this.#options.onTried?.(step, tried.nextTryMs === undefined);
+  async #try(
+    compensation: Compensation,
+    traceparent: string | undefined,
+    lane: Lane,
+    call: number,
+  ): Promise<CompensationTried | undefined> {
+    const tried = await compensateOnce(this.#call, compensation, traceparent, lane, call, this.#stop);
+    if (tried !== undefined) this.#options.onTried?.(tried.step, tried.nextTryMs === undefined);
     return tried;
   }
 
   async #retry(compensation: Compensation, lane: Lane): Promise<void> {
     const { orderId, amount, attempt, step, tries } = compensation;
-    const traceparent = newTraceparent();
+    const input = { orderId, amount, attempt, traceparent: newTraceparent() };
     const startedAtMs = monotonicMs();
-    const tried = await compensateOnce(this.#call, compensation, traceparent, lane, lane.begin(), this.#stop);
+    const tried = await this.#try(compensation, input.traceparent, lane, lane.begin());
     const done = tried !== undefined && tried.nextTryMs === undefined;
-    const input = { orderId, amount, attempt, traceparent };
     this.#options.onRetried?.({ input, step, tries, done, startedAtMs, endedAtMs: monotonicMs() });
-    if (tried === undefined) return;
-    this.#options.onTried?.(step, done);
-    await this.#store(tried);
+    if (tried !== undefined) await this.#store(tried);
   }
 
   /** Repeats until it is stored or the process stops. After a stop the next start tries the compensation again, which is harmless. */

@@ -1,7 +1,6 @@
-import { CancelScope } from "../threads/index.ts";
+import { type Cancelable, CancelScope } from "../threads/index.ts";
 import type { CancelCause } from "./cancel-cause.ts";
 import type { StoredAnswer } from "./order-journal.ts";
-import type { OtherNodes } from "./other-nodes.ts";
 import { Refused } from "./refused.ts";
 
 // What may come on top of the deadline until an attempt is closed: its compensations are waited for, or its node dies just before it is over
@@ -10,6 +9,21 @@ const PATIENCE_MS = 10_000;
 
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 const ONCE = { once: true };
+
+/** What nodes with one journal tell each other of waiting requests. Neither function fails: what cannot be asked now is asked again. */
+export interface OtherNodes {
+  /**
+   * A request here waits for an attempt of another node, which learns of that, until `scope` is canceled. Resolves when the attempt is
+   * closed: with its answer, or with undefined, as at the cancel, where nobody received that and the order may be placed again.
+   */
+  endOf(orderId: string, attempt: number, scope: Cancelable): Promise<StoredAnswer | undefined>;
+  /**
+   * No request here waits any more for an attempt that runs here. Tells again and again, until stopped or nobody waits, whether one
+   * elsewhere does. Where that cannot be asked nobody does: a canceled order can be placed again, one placed for nobody cannot be taken
+   * back.
+   */
+  watchWaiters(orderId: string, attempt: number, onKnown: (isAwaited: boolean) => void): () => void;
+}
 
 /** The requests here that wait for attempts of other nodes. Main thread only. */
 export class Elsewhere {
@@ -23,10 +37,7 @@ export class Elsewhere {
     this.#limitMs = Math.min(orderTimeoutMs + PATIENCE_MS, LONGEST_TIMER_MS);
   }
 
-  /**
-   * Waits for an attempt to be closed. Resolves with its answer, or with undefined where the journal has to be asked again. Throws `Refused`
-   * when the client hangs up (`signal` is aborted), after `cancelAll`, and when it takes far too long.
-   */
+  /** Waits for an attempt to be closed: its answer, or undefined to ask the journal again. Throws `Refused` when it gives up. */
   async endOf(orderId: string, attempt: number, signal: AbortSignal | undefined): Promise<StoredAnswer | undefined> {
     const scope = new CancelScope<CancelCause>();
     const leave = () => void scope.cancel("client_disconnected");

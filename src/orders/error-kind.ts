@@ -2,7 +2,6 @@ import type { StepError } from "./steps/step-definition.ts";
 import { STEP_TABLE } from "./steps.ts";
 
 type StepTable = typeof STEP_TABLE;
-/** The kinds that steps bring along. */
 type KindOfStep = { [Step in keyof StepTable]: keyof StepTable[Step]["errors"] & string }[keyof StepTable];
 
 /** The error kinds of the steps, as clients see them. */

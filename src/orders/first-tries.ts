@@ -1,9 +1,6 @@
 import type { CompensationTried } from "./order-journal.ts";
 
-/**
- * The first tries of one failed attempt, whose client waits for them a moment. What has come of them is stored with the answer; from then on
- * each is stored by itself. Main thread only.
- */
+/** The first tries of one failed attempt: what has come of them is stored with the answer, from then on each by itself. */
 export class FirstTries {
   /** Resolves when each has ended. Never rejects. */
   readonly ended: Promise<void>;

@@ -7,7 +7,6 @@ export class InFlight {
   #count = 0;
   #drained: PromiseWithResolvers<void> | undefined;
 
-  /** `limit`: how many requests fit, 1 or more. */
   constructor(limit: number) {
     this.#limit = limit;
   }

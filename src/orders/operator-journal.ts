@@ -17,8 +17,8 @@ export type RowId = number;
 /** What operators ask of the journal, and what they may change. Writes resolve when durable. */
 export interface OperatorJournal {
   /**
-   * Orders by their latest attempt, newest first: those that run, then by when they ended. Times are wall clock, `until` excluded. None is
-   * left out that was there when the first page was read; one that changes while pages are read may come a second time.
+   * Orders by their latest attempt, newest first: those that run, then by when they ended. `until` is excluded. None is left out that was
+   * there when the first page was read; one that changes meanwhile may come twice.
    */
   orders(filter: OrderFilter, cursor: Cursor | undefined, limit: number): Promise<Page<OrderSummary>>;
   /** Reads the id of a row from a path; undefined where the text cannot be an id. */
@@ -27,14 +27,10 @@ export interface OperatorJournal {
   compensations(status: CompensationStatus, cursor: Cursor | undefined, limit: number): Promise<Page<CompensationRow>>;
   compensation(id: RowId): Promise<CompensationRow | undefined>;
   /**
-   * Takes one for a try, whether it is due or not. Resolves with its row as it was; only one that was pending has been taken. `actor`, here
-   * and below: who asks for it, which is kept.
+   * Takes one for a try, due or not. Resolves with its row before; only one that was pending is taken. `actor`, here and below, is kept.
    */
   takeCompensation(id: RowId, nowMs: number, actor: string): Promise<CompensationRow | undefined>;
-  /**
-   * Marks a compensation as dealt with by hand: it is not tried again. Returns its row, undefined where there is none. One that is
-   * neither pending nor held stays as it is.
-   */
+  /** Marks one as dealt with by hand. Returns its row, undefined where there is none. Changes only one that is pending or held. */
   settleCompensation(id: RowId, note: string, nowMs: number, actor: string): Promise<CompensationRow | undefined>;
   /** Events that were given up, oldest first. */
   deadLetters(cursor: Cursor | undefined, limit: number): Promise<Page<DeadLetter>>;
@@ -48,17 +44,11 @@ export interface OperatorJournal {
   restore(): Promise<RestoreState>;
   /** Attempts of which something is held, in the order in which they ended. */
   heldAttempts(cursor: Cursor | undefined, limit: number): Promise<Page<HeldAttempt>>;
-  /**
-   * Lets what is held of an order go on, of all orders without one: up to `limit` attempts. An attempt that the restore closed has failed from
-   * then on.
-   */
+  /** Lets what is held go on, of one order or of all: up to `limit` attempts. One that the restore closed has failed from then on. */
   confirmRestore(orderId: string | undefined, nowMs: number, limit: number, actor: string): Promise<RestoreConfirmed>;
   /** What waits, and for how long. */
   backlog(): Promise<Backlog>;
-  /**
-   * Copies the journal as it is at this moment to a new file, while it runs. Rejects with `BackupExists`, and with
-   * `JournalUnavailable` when it cannot be written; then nothing is left of it.
-   */
+  /** Copies the journal as it is now to a new file. Rejects with `BackupExists` or `JournalUnavailable`; then nothing is left of it. */
   backup(file: string): Promise<BackupDone>;
   /** The nodes that live on this journal, by their names. Absent for the journal of one process. */
   readonly nodes?: (() => Promise<readonly NodeState[]>) | undefined;
@@ -76,11 +66,9 @@ export interface NodeState {
   readonly startedMs: number;
   /** Orders that it runs, or whose answers it still has to store. */
   readonly ordersUnderWay: number;
-  /** It is the node that was asked. */
   readonly isThis: boolean;
 }
 
-/** What operators do that is kept. */
 export type OperatorActionName = "retry" | "settle" | "redeliver" | "resume" | "backup" | "confirm";
 
 /** What an operator did. Times are wall clock. */
@@ -92,7 +80,6 @@ export interface OperatorAction {
   readonly detail?: string;
 }
 
-/** How many actions one look-up of an order shows. */
 export const ACTIONS_SHOWN = 100;
 
 export interface RestoreState {
@@ -102,7 +89,6 @@ export interface RestoreState {
   readonly compensations: number;
 }
 
-/** An attempt of which something is held. */
 export interface HeldAttempt {
   readonly orderId: string;
   readonly attempt: number;
@@ -126,7 +112,6 @@ export interface RestoreConfirmed {
   readonly isAll: boolean;
 }
 
-/** A file of that name is there already. */
 export class BackupExists extends Error {}
 
 export interface OrderFilter {

@@ -1,4 +1,4 @@
-import type { DuePage, DueRequest } from "../retries/retry-queue.ts";
+import type { DuePage, DueRequest } from "../resilience/retry-queue.ts";
 
 /** A row of the outbox on its way to the webhook receiver. */
 export interface OrderEvent {
@@ -12,16 +12,12 @@ export interface OrderEvent {
   readonly createdMs: number;
   /** Wall clock. A try that fails after this is the last one. */
   readonly expiresMs: number;
-  /** Failed tries so far. */
   readonly tries: number;
 }
 
 export type OrderEventType = "order.placed" | "order.failed" | "order.compensated";
 
-/**
- * What delivery needs from the journal. Resolves when durable, rejects with `JournalUnavailable`. A `seq` that is not in the
- * outbox (any more) is no error: nothing happens.
- */
+/** What delivery needs from the journal, with the promises of `OrderJournal`. For a `seq` that is not in the outbox nothing happens. */
 export interface EventOutbox {
   /** The first undelivered event of each order where its next try is due. It sees all that was stored before it was asked. */
   takeEvents(request: DueRequest): Promise<DuePage<OrderEvent>>;

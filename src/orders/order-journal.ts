@@ -1,40 +1,33 @@
-import type { DuePage, DueRequest } from "../retries/retry-queue.ts";
+import type { DuePage, DueRequest } from "../resilience/retry-queue.ts";
 import type { AnswerBody } from "./answer.ts";
 import type { CompensationStatus } from "./compensation-state.ts";
 import type { ErrorKind } from "./error-kind.ts";
 import type { StepName } from "./steps.ts";
 
 /**
- * What the domain needs stored before it relies on it. `journal` implements it on SQLite; every write resolves
- * when its effect is durable and rejects, mostly with `JournalUnavailable`, when it surely has none. Where nobody could know
- * (the disk failed in the very commit, the journal's thread died) neither happens: the process ends and the next start reads.
+ * What the domain needs stored before it relies on it. Every write resolves when its effect is durable and rejects, mostly with
+ * `JournalUnavailable`, when it surely has none. Where nobody could know, neither happens: the process ends and the next start reads.
  */
 export interface OrderJournal {
   /** Takes an order in, or says what is known of its id or key already. One transaction. */
   accept(request: AcceptRequest): Promise<AcceptResult>;
   /**
-   * Stores how an attempt ended, its compensations and its events. Without compensations the attempt is closed; otherwise it stays closed to
-   * others until `answer`. One transaction. Resolves with the ids of the compensations, in their order.
+   * Stores how an attempt ended, its compensations and its events, in one transaction. With compensations it stays closed to others until
+   * `answer`. Resolves with their ids, in their order.
    */
   finish(request: FinishRequest): Promise<readonly number[]>;
   /** Stores the answer of an attempt with compensations and what their first tries came to, and closes it. One transaction. */
   answer(request: AnswerRequest): Promise<void>;
   /**
-   * Stores how a try ended. The last one done writes `order.compensated`. Resolves with the state the row is in then. Where the try was not
-   * under way any more (settled, say) the answer is recorded on the row, and nothing else happens.
+   * Stores how a try ended; the last one done writes `order.compensated`. Resolves with the row's state. Where the try was not under way
+   * any more the answer is recorded, and nothing else happens.
    */
   compensationTried(tried: CompensationTried, nowMs: number): Promise<CompensationStatus>;
   /** Takes compensations of a step that are due: never tried ones (`first`) or others (`again`). They are `trying` from then on. */
   takeCompensations(step: StepName, kind: "first" | "again", request: DueRequest): Promise<DuePage<Compensation>>;
-  /**
-   * What is known of an order: its newest attempts, those before the attempt `before` where that is given, at most
-   * `ATTEMPTS_SHOWN`. Undefined when nothing is.
-   */
+  /** The newest attempts at an order, or those before the attempt `before`: at most `ATTEMPTS_SHOWN`. Undefined for an unknown order. */
   find(orderId: string, before?: number): Promise<OrderRecord | undefined>;
-  /**
-   * At start: closes up to `limit` attempts that a crash left open, each as failed (`internal`, interrupted) with all its
-   * steps to be compensated. Returns how many it closed; 0 means none is left.
-   */
+  /** Closes up to `limit` attempts that a crash left open, as failed, with all steps to be compensated. Returns how many. */
   closeInterrupted(limit: number, nowMs: number): Promise<number>;
 }
 
@@ -47,7 +40,6 @@ export class JournalUnreachable extends JournalUnavailable {}
 /** Too many reads wait already. */
 export class JournalBusy extends JournalUnavailable {}
 
-/** How many attempts at an order one look-up shows. */
 export const ATTEMPTS_SHOWN = 20;
 
 export interface AcceptRequest {
@@ -98,7 +90,6 @@ export interface FinishRequest {
   readonly nowMs: number;
 }
 
-/** A step of a failed attempt that has to be compensated. */
 export interface NewCompensation {
   readonly step: StepName;
   /** Its first try begins as soon as the row is durable. */
@@ -115,7 +106,6 @@ export interface AnswerRequest {
   readonly nowMs: number;
 }
 
-/** A compensation that is being tried. */
 export interface Compensation {
   readonly id: number;
   readonly orderId: string;
@@ -126,7 +116,6 @@ export interface Compensation {
   readonly tries: number;
 }
 
-/** How a try of a compensation ended. */
 export interface CompensationTried {
   readonly id: number;
   readonly step: StepName;
@@ -139,7 +128,6 @@ export interface CompensationTried {
 export interface OrderRecord {
   readonly orderId: string;
   readonly amount: number;
-  /** How many attempts there have been. */
   readonly attemptsTotal: number;
   readonly latest: AttemptRecord;
   /** Oldest first. Empty where all are at or after the attempt that was asked for. */

@@ -1,16 +1,15 @@
 import { DEFAULT_PRIORITY, monotonicMs } from "../threads/index.ts";
 import type { AdmissionGate } from "./admission-gate.ts";
+import { Attempt, type GivenAnswer, type OrderOrigin } from "./attempt.ts";
 import { AttemptRunner } from "./attempt-runner.ts";
 import type { CancelCause } from "./cancel-cause.ts";
 import type { Compensator } from "./compensator.ts";
-import { Elsewhere } from "./elsewhere.ts";
+import { Elsewhere, type OtherNodes } from "./elsewhere.ts";
 import type { OnOrderEnded } from "./ended-order.ts";
 import type { OnFault } from "./faults.ts";
 import { InFlight } from "./in-flight.ts";
 import { type AcceptResult, type IdempotencyKey, JournalUnavailable, JournalUnreachable, type OrderJournal } from "./order-journal.ts";
-import { type GivenAnswer, type OrderOrigin, OrderRun } from "./order-run.ts";
-import { type Arriving, OrderRuns } from "./order-runs.ts";
-import type { OtherNodes } from "./other-nodes.ts";
+import { type Arriving, OrderMap } from "./order-map.ts";
 import { computingSteps, type Pipeline } from "./pipeline.ts";
 import { Refused } from "./refused.ts";
 import type { AttemptInput, Simulation } from "./step.ts";
@@ -34,7 +33,6 @@ export interface OrderServiceOptions {
 /** An order as a client asks for it, checked. */
 export interface Order {
   readonly orderId: string;
-  /** Minor units, 1 to 2^53-1. */
   readonly amount: number;
   readonly simulation?: Simulation;
 }
@@ -60,25 +58,25 @@ export interface Placement {
 const HELD =
   "order_id: this order is held since a restore of the journal, until an operator confirms it with POST /restore/confirm on the admin listener";
 // How often the journal is asked. It is asked again when an attempt has ended meanwhile, which cannot happen many times in a row.
-const MAX_LOOKS = 20;
+const MAX_ASKED = 20;
 // As many orders as are being stored at one time under load. More only make a look-up longer.
 const ARRIVING = 1_024;
 
 /** Takes in orders: admission, identity, who waits for which attempt, and the drain at the end. Main thread only. */
 export class OrderService {
   readonly #options: OrderServiceOptions;
-  readonly #runs: OrderRuns;
-  readonly #arriving = new OrderRuns<Arriving>(ARRIVING);
+  readonly #attempts: OrderMap<Attempt>;
+  readonly #arriving = new OrderMap<Arriving>(ARRIVING);
   readonly #runner: AttemptRunner;
-  readonly #work = (run: OrderRun) => this.#runner.run(run);
+  readonly #work = (attempt: Attempt) => this.#runner.run(attempt);
   readonly #inFlight: InFlight;
   readonly #elsewhere: Elsewhere | undefined;
 
   constructor(options: OrderServiceOptions) {
     this.#options = options;
-    this.#runs = new OrderRuns(options.maxInFlight);
+    this.#attempts = new OrderMap(options.maxInFlight);
     this.#inFlight = new InFlight(options.maxInFlight);
-    this.#runner = new AttemptRunner({ ...options, onClosed: (run) => this.#closed(run) });
+    this.#runner = new AttemptRunner({ ...options, onClosed: (attempt) => this.#closed(attempt) });
     this.#elsewhere = options.otherNodes && new Elsewhere(options.otherNodes, options.orderTimeoutMs);
   }
 
@@ -89,7 +87,7 @@ export class OrderService {
 
   /** The log fields of an order that runs; none for any other. */
   fieldsOf(orderId: unknown): Readonly<Record<string, unknown>> {
-    return (typeof orderId === "string" ? this.#runs.get(orderId)?.fields : undefined) ?? {};
+    return (typeof orderId === "string" ? this.#attempts.get(orderId)?.fields : undefined) ?? {};
   }
 
   /** From now on orders are taken: recovery is over. */
@@ -99,8 +97,7 @@ export class OrderService {
 
   /**
    * Starts an attempt at an order, joins the attempt that runs, here or on another node, or finds the stored answer. Throws `Refused` when
-   * nothing was run: with `overloaded`, `shutting_down`, `order_conflict`, `idempotency_mismatch`, `internal` if the order cannot be stored,
-   * or `canceled` if the client hung up while another node ran it.
+   * nothing was run.
    */
   async place(request: PlaceRequest): Promise<Placement> {
     this.#inFlight.refuseUnlessOpen();
@@ -132,22 +129,19 @@ export class OrderService {
 
   /** Cancels every order in flight. Outcomes that the journal cannot store are left to the next start. */
   cancelAll(cause: CancelCause): void {
-    for (const run of this.#runs.all()) run.scope.cancel(cause);
+    for (const attempt of this.#attempts.all()) attempt.scope.cancel(cause);
     this.#elsewhere?.cancelAll(cause);
     this.#runner.stop();
   }
 
   /** Others took this process for dead, and have closed the orders that run here. Cancels their steps. Returns how many there were. */
   closedElsewhere(): number {
-    return this.#runs.all().map((run) => run.closeElsewhere()).length;
+    return this.#attempts.all().map((attempt) => attempt.closeElsewhere()).length;
   }
 
-  /**
-   * Whether an order runs here or is about to: a request for it starts no work. Only the journal knows the orders that are placed, and it
-   * must not be asked under overload.
-   */
+  /** Whether an order runs here or is about to, so that a request for it starts no work. The journal must not be asked under overload. */
   #isHere(orderId: string): boolean {
-    return this.#runs.get(orderId) !== undefined || this.#arriving.get(orderId) !== undefined;
+    return this.#attempts.get(orderId) !== undefined || this.#arriving.get(orderId) !== undefined;
   }
 
   #admit(gate: AdmissionGate, { order, priority = DEFAULT_PRIORITY }: PlaceRequest): Arriving {
@@ -169,12 +163,12 @@ export class OrderService {
     const { key } = request;
     const { orderId, amount } = request.order;
     let askedAtMs = request.receivedAtMs ?? monotonicMs();
-    for (let looks = 0; looks < MAX_LOOKS; looks++) {
+    for (let asked = 0; asked < MAX_ASKED; asked++) {
       let accepted: AcceptResult;
       try {
         accepted = await this.#options.journal.accept({ orderId, amount, nowMs: Date.now(), ...(key !== undefined && { key }) });
       } finally {
-        if (looks === 0 && arriving !== undefined) this.#arrived(arriving);
+        if (asked === 0 && arriving !== undefined) this.#arrived(arriving);
       }
       switch (accepted.type) {
         case "accepted":
@@ -188,8 +182,8 @@ export class OrderService {
         case "mismatch":
           throw new Refused("idempotency_mismatch", "Idempotency-Key: this key was used with another body");
         case "running": {
-          const run = this.#runs.get(accepted.orderId);
-          if (run?.input.attempt !== accepted.attempt) {
+          const attempt = this.#attempts.get(accepted.orderId);
+          if (attempt?.input.attempt !== accepted.attempt) {
             // Another node has it, or it was closed since the journal answered.
             const answer = await this.#elsewhere?.endOf(accepted.orderId, accepted.attempt, request.signal);
             if (answer !== undefined) {
@@ -197,8 +191,8 @@ export class OrderService {
               this.#inFlight.leave();
               return { answer: Promise.resolve(answer), replayed: false };
             }
-          } else if (run.canceledFromOutside || run.isLost) await run.closed;
-          else return this.#join(run, request.signal);
+          } else if (attempt.canceledFromOutside || attempt.isLost) await attempt.closed;
+          else return this.#join(attempt, request.signal);
           // Nobody received its answer, which frees the order.
           this.#inFlight.refuseUnlessOpen();
           askedAtMs = monotonicMs();
@@ -209,34 +203,34 @@ export class OrderService {
     throw new Refused("internal", "the order cannot be looked up");
   }
 
-  #start(request: PlaceRequest, attempt: number, askedAtMs: number): Placement {
-    const run = new OrderRun(inputOf(request, attempt), request, this.#work, request.priority, this.#options.otherNodes, askedAtMs);
-    this.#runs.add(run);
-    return { answer: run.answer, replayed: false };
+  #start(request: PlaceRequest, number: number, askedAtMs: number): Placement {
+    const attempt = new Attempt(attemptInput(request, number), request, this.#work, request.priority, this.#options.otherNodes, askedAtMs);
+    this.#attempts.add(attempt);
+    return { answer: attempt.answer, replayed: false };
   }
 
   /** A request that joins counts as one in flight, until the answer or its hang-up. */
-  #join(run: OrderRun, signal: AbortSignal | undefined): Placement {
+  #join(attempt: Attempt, signal: AbortSignal | undefined): Placement {
     let here = true;
     const end = () => {
       if (here) this.#inFlight.leave();
       here = false;
     };
-    run.join(signal, end);
-    run.answer.then(end, end);
-    return { answer: run.answer, replayed: false };
+    attempt.join(signal, end);
+    attempt.answer.then(end, end);
+    return { answer: attempt.answer, replayed: false };
   }
 
-  #closed(run: OrderRun): void {
-    // Removes this run only: a new attempt at the order may have been accepted in the same commit, and be running by now.
-    this.#runs.remove(run);
-    run.close();
+  #closed(attempt: Attempt): void {
+    // Removes this one only: a new attempt at the order may have been accepted in the same commit, and be running by now.
+    this.#attempts.remove(attempt);
+    attempt.close();
     this.#options.onStored?.();
     this.#inFlight.leave();
   }
 }
 
-function inputOf({ order, traceparent }: PlaceRequest, attempt: number): AttemptInput {
+function attemptInput({ order, traceparent }: PlaceRequest, attempt: number): AttemptInput {
   const { orderId, amount, simulation } = order;
   return { orderId, amount, attempt, ...(traceparent !== undefined && { traceparent }), ...(simulation !== undefined && { simulation }) };
 }

@@ -23,9 +23,8 @@ export interface OrderOutcome {
 }
 
 /**
- * The kind of a failed order. The first failure decides, and a cancel from outside that came before any failure counts
- * as the first: what steps do after it is only how they stop. Every step ok means the order is placed, whatever the
- * scope says: a cancel is not retroactive.
+ * The kind of a failed order. What came first decides, a failure or a cancel from outside: what steps do after it is only how they stop.
+ * Every step ok means the order is placed: a cancel is not retroactive.
  */
 export function errorOf(
   ended: readonly Pick<EndedStep, "outcome">[],
@@ -46,10 +45,7 @@ export function errorOf(
   }
 }
 
-/**
- * The outcome of an order whose steps have ended. `firstFailure`: the index of the step that failed first. `canceledAtMs`: when its
- * scope was canceled.
- */
+/** The outcome of an order whose steps have ended. `firstFailure`: an index. `canceledAtMs`: when its scope was canceled. */
 export function outcomeOfSteps(
   steps: readonly StepReport[],
   startedAtMs: number,
@@ -77,9 +73,7 @@ export function failedByFault(effect: Effect, endedAtMs: number): OrderOutcome {
   return { steps: STEPS.map((name) => ({ name, outcome, durationMs: 0, endedAtMs })), startedAtMs: endedAtMs, error: "internal" };
 }
 
-/**
- * The steps of a failed order that have to be compensated: those that finished, and those in doubt because a call was under way.
- */
+/** The steps of a failed order that have to be compensated: those that finished, and those in doubt. */
 export function stepsToCompensate(steps: readonly StepReport[]): StepName[] {
   return steps.filter(({ outcome }) => outcome.status === "ok" || outcome.effect === "unknown").map(({ name }) => name);
 }

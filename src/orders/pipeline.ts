@@ -11,7 +11,7 @@ import {
 } from "../threads/index.ts";
 import type { CancelCause } from "./cancel-cause.ts";
 import { type OrderOutcome, outcomeOfSteps } from "./outcome.ts";
-import { Probes } from "./probes.ts";
+import { ProbingSteps } from "./probing-steps.ts";
 import { ProviderCall, refusedByCircuit } from "./provider-call.ts";
 import type { ProviderHealths } from "./provider-health.ts";
 import type { AttemptInput, EndedStep, StepOutcome } from "./step.ts";
@@ -22,7 +22,6 @@ const WAITING = specs(false);
 const COMPUTING = specs(true);
 const NONE: readonly StepName[] = [];
 
-/** What the steps of one order share. */
 interface OrderSteps {
   readonly input: AttemptInput;
   readonly priority: number;
@@ -30,7 +29,7 @@ interface OrderSteps {
   readonly group: TaskGroup<EndedStep, CancelCause>;
   readonly runner: StepGroup;
   /** By the step's index. A step's end releases its permit. */
-  readonly held: (Permit | undefined)[];
+  readonly permits: (Permit | undefined)[];
 }
 
 /** Runs the steps of an order in parallel: the first failure, or the order's scope, cancels the rest. Main thread only. */
@@ -53,19 +52,18 @@ export class Pipeline {
   }
 
   /**
-   * Resolves when every step has ended, so nothing of the order runs afterwards. `scope` carries the deadline, the client's hang-up and
-   * the shutdown; `priority`, 0 (urgent) to 2 (background), counts where a step waits. An order that a provider's circuit refuses makes no call at all.
-   * Throws when the runner has no room. Does not reject for anything that a step, a thread or a client does.
+   * Resolves when every step has ended. `scope` carries the deadline, the client's hang-up and the shutdown. An order that a provider's
+   * circuit refuses makes no call at all. Throws when the runner has no room. Does not reject for anything that a step or a client does.
    *
-   * Promises are passed on as they are, from here to the dispatched step: ten thousand orders may wait for minutes. An `await` here and in
-   * the attempt runner keeps 9 % more of a waiting order (docs/performance.md).
+   * Promises are passed on as they are, from here to the dispatched step: an `await` here and in the attempt runner keeps 9 % more of a
+   * waiting order (docs/performance.md).
    */
   run(input: AttemptInput, scope: CancelScope<CancelCause>, priority: number = DEFAULT_PRIORITY): Promise<OrderOutcome> {
     const startedAtMs = monotonicMs();
     const refused = this.#refuse(scope, startedAtMs);
     if (refused !== undefined) return Promise.resolve(refused);
     const order = this.#open(input, scope, priority, startedAtMs);
-    const probes = this.#providers === undefined ? undefined : Probes.needed(this.#providers);
+    const probes = this.#providers === undefined ? undefined : ProbingSteps.needed(this.#providers);
     // One closure for all steps of an order.
     const start = (groupScope: CancelScope<CancelCause>, index: number) =>
       probes === undefined ? this.#step(index, order) : probes.spawn(nameOf(index), groupScope, () => this.#step(index, order));
@@ -85,24 +83,24 @@ export class Pipeline {
   #open(input: AttemptInput, scope: CancelScope<CancelCause>, priority: number, startedAtMs: number): OrderSteps {
     // Each permit is held until its step has ended, which for a step on a lost thread is that thread's exit. Nobody waits for a step that
     // ignores its cancel and is given up: its provider may for a while have one call more than the limit.
-    const held = new Array<Permit | undefined>(STEPS.length);
-    const onTaskEnded = (index: number) => held[index]?.release(scope.cause === "deadline");
-    const group = new TaskGroup<EndedStep, CancelCause>({ parent: scope, isFailure, onTaskEnded });
-    return { input, priority, startedAtMs, group, runner: this.#runner.open(group.scope, priority), held };
+    const permits = new Array<Permit | undefined>(STEPS.length);
+    const onTaskEnded = (index: number) => permits[index]?.release(scope.cause === "deadline");
+    const group = new TaskGroup<EndedStep, CancelCause>({ parent: scope, isFailure: hasFailed, onTaskEnded });
+    return { input, priority, startedAtMs, group, runner: this.#runner.open(group.scope, priority), permits };
   }
 
   #step(index: number, order: OrderSteps): Promise<EndedStep> {
     const capacity = this.#capacities[nameOf(index)];
     const permit = capacity.tryAcquire(undefined, order.startedAtMs);
     if (permit === undefined) return this.#stepOnceGranted(capacity.acquire(order.group.scope, order.priority), index, order);
-    order.held[index] = permit;
+    order.permits[index] = permit;
     return this.#run(nameOf(index), order);
   }
 
   /** Apart from `#step`, so that its closure costs nothing where nobody waits. */
   #stepOnceGranted(late: Promise<Permit>, index: number, order: OrderSteps): Promise<EndedStep> {
     const start = (granted: Permit) => {
-      order.held[index] = granted;
+      order.permits[index] = granted;
       return this.#run(nameOf(index), order);
     };
     return computes(nameOf(index), order.input) ? this.#countBehind(late, order.priority).then(start) : late.then(start);
@@ -170,20 +168,17 @@ function outcomeOf(
   return outcomeOfSteps(steps, startedAtMs, earliestFailure(steps, firstFailure), cause, canceledAtMs);
 }
 
-/**
- * The failure that came first on the threads' common clock. It need not be the first to arrive here: the outcome of a sibling that fails
- * because of the cancel may arrive sooner.
- */
+/** The failure that came first on the threads' common clock: the outcome of a sibling that fails by the cancel may arrive sooner. */
 function earliestFailure(ended: readonly EndedStep[], heardFirst: number | undefined): number | undefined {
   if (heardFirst === undefined) return undefined;
   let earliest = heardFirst;
   for (const [index, step] of ended.entries()) {
-    if (isFailure(step) && step.endedAtMs < (ended[earliest] as EndedStep).endedAtMs) earliest = index;
+    if (hasFailed(step) && step.endedAtMs < (ended[earliest] as EndedStep).endedAtMs) earliest = index;
   }
   return earliest;
 }
 
-function isFailure({ outcome }: EndedStep): boolean {
+function hasFailed({ outcome }: EndedStep): boolean {
   return outcome.status === "failed" || outcome.status === "lost";
 }
 

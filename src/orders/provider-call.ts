@@ -1,5 +1,5 @@
-import { type BackoffPolicy, fullJitterMs } from "../retries/backoff.ts";
-import type { Pass } from "../retries/circuit-breaker.ts";
+import { type BackoffPolicy, fullJitterMs } from "../resilience/backoff.ts";
+import type { Pass } from "../resilience/circuit-breaker.ts";
 import { type CancelScope, monotonicMs, pause } from "../threads/index.ts";
 import type { CancelCause } from "./cancel-cause.ts";
 import type { ProviderHealth } from "./provider-health.ts";
@@ -7,7 +7,6 @@ import type { AttemptInput, EndedStep, StepOutcome } from "./step.ts";
 import type { StepGroup, StepSpec } from "./step-runner.ts";
 import { STEP_TABLE, type StepName } from "./steps.ts";
 
-/** How a step ends whose provider's circuit lets no call through. */
 export function refusedByCircuit(name: StepName, { circuit }: ProviderHealth) {
   const { circuitOpen: kind } = STEP_TABLE[name].meaning;
   return { status: "failed", kind, effect: "none", unavailable: { retryAfterMs: circuit.retryAfterMs } } as const;
@@ -28,10 +27,7 @@ export interface ProviderCallParts {
   readonly scope: CancelScope<CancelCause>;
 }
 
-/**
- * One step at a real provider: asks its circuit breaker, makes the call, and retries it if the provider is unavailable, time is left and
- * the retry budget allows it. The idempotency key makes a retry safe. Main thread only.
- */
+/** One step at a real provider: asks its circuit breaker, calls, and tries again while time is left and the retry budget allows it. */
 export class ProviderCall {
   readonly #parts: ProviderCallParts;
   #tries = 0;

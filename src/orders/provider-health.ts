@@ -1,12 +1,11 @@
-import { CallTimes } from "../retries/call-times.ts";
-import { type CallVerdict, CircuitBreaker, type CircuitBreakerOptions, type Pass } from "../retries/circuit-breaker.ts";
-import { RetryBudget } from "../retries/retry-budget.ts";
+import { CallTimes } from "../resilience/call-times.ts";
+import { type CallVerdict, CircuitBreaker, type CircuitBreakerOptions, type Pass } from "../resilience/circuit-breaker.ts";
+import { RetryBudget } from "../resilience/retry-budget.ts";
 import { monotonicMs } from "../threads/index.ts";
 import type { EndedStep, StepOutcome } from "./step.ts";
 import type { StepName } from "./steps.ts";
 
 export interface ProviderHealthOptions extends Pick<CircuitBreakerOptions, "opensAfter" | "random"> {
-  /** How many calls one step may make, 1 or more. */
   readonly maxTries?: number;
 }
 
@@ -15,15 +14,11 @@ const MAX_TRIES = 3;
 // A Node timer may fire up to a millisecond before its time.
 const EARLY_MS = 2;
 
-/**
- * What the process knows of one real provider, learned from the calls of all orders: its circuit breaker, its retry
- * budget and how long its calls take. Main thread only.
- */
+/** What the process knows of one real provider, learned from the calls of all orders. */
 export class ProviderHealth {
   readonly circuit: CircuitBreaker;
   readonly retryBudget = new RetryBudget();
   readonly maxTries: number;
-  /** 0 to 1, for the jitter of pauses. */
   readonly random: () => number;
   readonly #times = new CallTimes();
 
@@ -33,21 +28,17 @@ export class ProviderHealth {
     this.random = random;
   }
 
-  /**
-   * Whether a call that begins in `waitMs` cannot end before `deadlineMs` (clock of `monotonicMs`), because no recent call was that fast.
-   */
+  /** Whether a call that begins in `waitMs` cannot end before `deadlineMs`: no recent call was that fast. */
   surelyMisses(deadlineMs: number | undefined, waitMs = 0): boolean {
     if (deadlineMs === undefined) return false;
     const nowMs = monotonicMs();
     return nowMs + waitMs + this.#times.fastestMs(nowMs) > deadlineMs;
   }
 
-  /** A call that began with `pass` has ended. */
   ended(pass: Pass, deadlineMs: number | undefined, { outcome, startedAtMs, endedAtMs }: EndedStep): void {
     // A call that never came to a thread took no time, and says nothing.
     const tookMs = endedAtMs - (startedAtMs ?? endedAtMs);
-    // A cancel is the provider's fault only if the deadline has come and the call had more time than every recent successful call. A step
-    // that got its capacity a moment before the deadline says nothing.
+    // The provider's fault only if the call had more time than every recent success, not where it began just before the deadline.
     const isLate = deadlineMs !== undefined && endedAtMs >= deadlineMs - EARLY_MS && tookMs > this.#times.slowestMs(endedAtMs);
     const verdict = verdictOn(outcome, isLate);
     if (outcome.status === "ok" && startedAtMs !== undefined) this.#times.note(tookMs, endedAtMs);
@@ -55,10 +46,7 @@ export class ProviderHealth {
   }
 }
 
-/**
- * What a call says of its provider. Every answer but one that says "unavailable" shows that the provider works. `isLate`: a call that the
- * deadline canceled counts as timed out.
- */
+/** Every answer but one that says "unavailable" shows that the provider works. `isLate`: it was canceled by the deadline. */
 function verdictOn(outcome: StepOutcome, isLate: boolean): CallVerdict {
   switch (outcome.status) {
     case "ok":

@@ -5,7 +5,6 @@ export interface SpanData {
   readonly kind: "server" | "internal" | "client";
   /** 32 hexadecimal digits. */
   readonly traceId: string;
-  /** 16 of them. */
   readonly spanId: string;
   /** Undefined for the root of a trace. */
   readonly parentSpanId: string | undefined;
@@ -17,7 +16,6 @@ export interface SpanData {
   readonly events: readonly SpanEvent[];
 }
 
-/** Something that happened at one moment. */
 export interface SpanEvent {
   readonly name: string;
   readonly atMs: number;

@@ -4,19 +4,15 @@ import type { AttemptInput, EndedStep } from "./step.ts";
 /** What the pipeline needs from whatever runs its steps. `threads` implements it; tests have their own. */
 export interface StepRunner {
   /**
-   * Opens a group of steps that are canceled together, by `scope` or by the first step that fails. The runner may cancel the siblings of
-   * a failed step before `scope` is canceled; not if the outcome is `unavailable`, because that step may be retried. The runner decides which
-   * cause came first, and the scope takes that cause. Close the group when all of its steps have ended. `priority`, 0 (urgent) to 2 (background), counts
-   * where a step waits for a thread of its own.
+   * Opens a group of steps that are canceled together, by `scope` or by the first step that fails, unless that may be retried
+   * (`unavailable`). The runner decides which cause came first, and the scope takes it. `priority`, 0 (urgent) to 2 (background), counts
+   * where a step waits.
    */
   open(scope: CancelScope, priority?: number): StepGroup;
 }
 
 export interface StepGroup {
-  /**
-   * Runs one step to its end. Never rejects: every fault is an outcome. A group that is canceled before
-   * the step began gives `canceled` with effect `none`, and the step never runs.
-   */
+  /** Runs one step to its end. Never rejects: every fault is an outcome. In a canceled group it gives `canceled` and never runs. */
   run(step: StepSpec, input: AttemptInput): Promise<EndedStep>;
   /** Throws while a step of this group has not ended. */
   close(): void;

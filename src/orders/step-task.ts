@@ -25,10 +25,7 @@ export function stepOf(task: string): { readonly name: string; readonly action: 
   return { name, action: action === undefined ? "perform" : "compensate" };
 }
 
-/**
- * An attempt's input on its way to one of its steps. Flat, because the clone of an object has its field names in it, and of the simulation
- * only what the step needs.
- */
+/** An attempt's input on its way to a step: flat, because a clone has its field names in it, and only what the step needs. */
 function codecOf(step: StepName): Codec<AttemptInput, FlatInput> {
   return {
     encode({ orderId, amount, attempt, traceparent, simulation }) {
@@ -41,7 +38,6 @@ function codecOf(step: StepName): Codec<AttemptInput, FlatInput> {
   };
 }
 
-/** For both ends. */
 export const STEP_CODECS: Codecs = Object.fromEntries(
   ["stick", ...STEPS].flatMap((step) => {
     const codec = codecOf(step as StepName);

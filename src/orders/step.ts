@@ -28,13 +28,11 @@ export interface Simulation {
 }
 
 /**
- * How a step ended. Data, not errors: an error that crosses a thread boundary loses its class and fields.
- * "Canceled" is what the step did, not what the board says afterwards: one that had finished before it noticed is ok.
+ * How a step ended: what it did, not what the board says afterwards. Data, because an error that crosses a thread boundary loses its class.
  *
- * `effect` says what a step that did not end ok has left at its provider: `none` (surely nothing) or
- * `unknown` (a call was under way), which has to be compensated like a finished one. `answer` is what the provider answered to
- * a compensation that failed, for operators: "HTTP 503", "ECONNREFUSED"; one line of at most 200 characters. `unavailable` is there when it is
- * the provider that cannot work now, and not this order that it refuses: the same call may go well later.
+ * `effect`: what a step that did not end ok has left at its provider, `none` (surely nothing) or `unknown`, which has to be compensated.
+ * `answer`: what the provider answered to a failed compensation, for operators, at most 200 characters. `unavailable`: the provider cannot
+ * work now, so the same call may go well later.
  */
 export type StepOutcome =
   | { readonly status: "ok" }
@@ -62,6 +60,5 @@ export interface EndedStep {
   readonly endedAtMs: number;
   /** Unknown where it never came to a thread, or its thread is lost. */
   readonly startedAtMs?: number | undefined;
-  /** The OS thread it was sent to. */
   readonly threadId?: number | undefined;
 }

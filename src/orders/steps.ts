@@ -3,8 +3,8 @@ import { payment } from "./steps/payment.ts";
 import { vendor } from "./steps/vendor.ts";
 
 /**
- * The steps of an order, in the order in which an answer lists them. This is the one place that lists them: settings, fields of the
- * request, capacities, calls, error kinds, metrics, documents and the stand-in for providers follow from it. CONTRIBUTING.md says how a step is added.
+ * The steps of an order, as an answer lists them. Settings, fields of the request, capacities, calls, error kinds, metrics, documents and
+ * the stand-in for providers follow from this list. CONTRIBUTING.md says how a step is added.
  */
 export const STEP_TABLE = { payment, vendor, courier };
 
@@ -12,9 +12,13 @@ export type StepName = keyof typeof STEP_TABLE;
 
 export const STEPS = Object.freeze(Object.keys(STEP_TABLE)) as readonly StepName[];
 
-/** A value for each step. */
 export function perStep<Value>(of: (step: StepName) => Value): Record<StepName, Value> {
   return Object.fromEntries(STEPS.map((step) => [step, of(step)])) as Record<StepName, Value>;
+}
+
+/** How long a simulated provider takes. One that computes for `cpuMs` waits afterwards only where the order asks for `delayMs` too. */
+export function simulatedDelayMs(step: StepName, delayMs: number | undefined, cpuMs: number | undefined): number {
+  return delayMs ?? (cpuMs === undefined ? STEP_TABLE[step].simulated.delayMs : 0);
 }
 
 /** The settings of one kind, one a step: `perStepSetting("URL", ...)` makes `PAYMENT_URL` and so on. */

@@ -1,6 +1,5 @@
 import { randomBytes } from "node:crypto";
 
-/** The fields of a W3C `traceparent`. */
 export interface TraceContext {
   /** 32 hexadecimal digits. */
   readonly traceId: string;

@@ -85,8 +85,8 @@ export class CancelBoard {
   }
 
   /**
-   * Logs a slot whose word is set and wakes every thread that runs a task. `cancel` calls it; so does whoever finds that another thread
-   * has set the word, since that thread may have died or lost its processor before it got here. Any thread.
+   * Logs a slot whose word is set and wakes every thread that runs a task. Also for whoever finds that another thread has set the word:
+   * that one may have died before it got here. Any thread.
    */
   notify(slot: number): void {
     this.#log(slot);
@@ -126,10 +126,7 @@ export class CancelBoard {
     return Atomics.load(this.#words, HEAD);
   }
 
-  /**
-   * Calls `look` for each slot that was logged since `seen`, or `lookAtAll` where the log has been overwritten since. Returns the head up
-   * to which it has read: the next `seen`. Worker.
-   */
+  /** Calls `look` for each slot logged since `seen`, or `lookAtAll` where that is overwritten. Returns the next `seen`. Worker. */
   readLog(seen: number, look: (slot: number) => void, lookAtAll: () => void): number {
     // The head first: what is logged while this reads is left for the next time, and its bell changes afterwards.
     const head = this.head();
@@ -169,15 +166,13 @@ export class CancelBoard {
   }
 }
 
-// Room for 15 causes. The rest of a word is its generation: only a thread that stalls for exactly 2^28 groups in one slot, five hours
-// of a full load, takes one group for another.
+// 15 causes; the rest of a word is its generation: only a thread that stalls for exactly 2^28 groups in one slot takes one for another.
 const CAUSE_BITS = 4;
 const CAUSE_MASK = 2 ** CAUSE_BITS - 1;
 
 // Only neighboring generations must differ (invariant 4); a reader that is further behind does not look at entries at all.
 const GENERATION_BITS = 8;
 const GENERATION_MASK = 2 ** GENERATION_BITS - 1;
-/** What is left of an entry's 32 bits. */
 const MAX_SLOTS = 2 ** (32 - GENERATION_BITS);
 
 function generationOf(entry: number): number {

@@ -10,10 +10,7 @@ export interface CauseArbiter {
   decide(asked: string): string;
 }
 
-/**
- * Cancels work, and notifies it: the first cause wins and stays (Go's `context.WithCancelCause`, Trio's `CancelScope`). Used on one
- * thread only; a group of tasks carries its cancel to others.
- */
+/** Cancels work, and notifies it: the first cause wins (Go's `context.WithCancelCause`, Trio's `CancelScope`). Used on one thread only. */
 export class CancelScope<Cause extends string = string> extends Cancelable<Cause> {
   #canceledAtMs: number | undefined;
   #deadlineMs: number | undefined;
@@ -30,8 +27,8 @@ export class CancelScope<Cause extends string = string> extends Cancelable<Cause
   }
 
   /**
-   * Cancels with a cause. Listeners run before it returns. Returns whether this call was the first; later causes are ignored. A task that
-   * failed on its thread may have been first: then that is the cause.
+   * Cancels with a cause, unless a task that failed on its thread was first. Listeners run before it returns. Returns whether this call was
+   * the first; later causes are ignored.
    */
   cancel(asked: Cause): boolean {
     if (this.#canceledAtMs !== undefined) return false;
@@ -41,10 +38,7 @@ export class CancelScope<Cause extends string = string> extends Cancelable<Cause
     return true;
   }
 
-  /**
-   * Sets the arbiter, or takes it away. A scope that has been canceled keeps its cause, and its arbiter is asked at once. Throws where
-   * there is another one already.
-   */
+  /** Sets the arbiter or takes it away. A canceled scope asks it at once and keeps its cause. Throws where there is another one. */
   decideBy(arbiter: CauseArbiter | undefined): void {
     if (arbiter !== undefined && this.#arbiter !== undefined)
       throw new Error("a scope carries one group at a time: give each its own scope");

@@ -23,10 +23,10 @@ export function onListenerFault(report: (error: unknown) => void): void {
 }
 
 /**
- * What can be canceled, once, and notifies who listens: what a `CancelScope` and the context of a task have in common. One thread.
+ * What can be canceled, once, and notifies who listens: a `CancelScope`, the context of a task. One thread.
  *
- * Rejected: an `AbortController` for each with `AbortSignal.any` for parents. Each listener on a signal is an event object, and
- * composites are held by their sources until they fire; plain callbacks are several times cheaper, and tests can count them.
+ * Rejected: an `AbortController` for each with `AbortSignal.any` for parents. Plain callbacks are several times cheaper, tests can count
+ * them, and composites are held by their sources until they fire.
  */
 export class Cancelable<Cause extends string = string> {
   #cause: Cause | undefined;

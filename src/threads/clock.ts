@@ -1,17 +1,15 @@
 /**
- * Milliseconds with fractions on a clock that never goes back and is the same on every thread of the process. Any thread.
- *
- * Rejected: `performance.now()` plus an offset for each thread. A thread that is interrupted while it takes the offset is wrong by that
- * much for ever (14 ms were seen).
+ * Milliseconds on a clock that never goes back and is the same on every thread of the process. Any thread. Rejected: `performance.now()`
+ * plus an offset for each thread, which stays wrong where the thread was interrupted while it took it (14 ms were seen).
  */
 export function monotonicMs(): number {
   const [seconds, nanoseconds] = process.hrtime();
   return seconds * 1e3 + nanoseconds / 1e6;
 }
 
-/** The wall clock and timers, for code that waits for long: tests put in a clock of their own and let a day pass. Any thread. */
+/** A clock and timers, for code that waits for long: tests put in a clock of their own and let a day pass. Any thread. */
 export interface Clock {
-  /** Milliseconds since 1970. */
+  /** Milliseconds: since 1970 unless something else is said. */
   nowMs(): number;
   /** Calls back once after a delay, 0 to 2^31-1 ms, which a step of the wall clock does not change. Returns how to stop it. */
   after(delayMs: number, callback: () => void): () => void;

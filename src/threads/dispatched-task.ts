@@ -1,14 +1,38 @@
 import { Canceled } from "./canceled.ts";
+import type { Link } from "./chain.ts";
 import { monotonicMs } from "./clock.ts";
 import { type Ended, Failure, type Outcome, TaskError, ThreadLost } from "./outcome.ts";
 import type { PoolThread } from "./pool-thread.ts";
 import type { TaskMessage } from "./protocol.ts";
 import type { SlotGroup } from "./slot-group.ts";
-import type { Task, TaskRunOptions } from "./task.ts";
+
+export interface TaskRunOptions {
+  /** `shared` (the default): beside thousands of others that mostly wait. `exclusive`: alone on a thread, for what computes. */
+  readonly on?: "shared" | "exclusive";
+  /** May be run again when its thread dies: doing it twice is as good as once. */
+  readonly idempotent?: boolean;
+}
+
+/**
+ * A task that was run. `await task` gives its value, or throws: `Failure` as the task threw it, `TaskError` for anything else that it
+ * threw, `Canceled` with the cause, `ThreadLost`. Nothing needs to be awaited: the group's `join` has all outcomes. Main thread.
+ */
+export interface Task<T, O = Outcome<T>> extends PromiseLike<T> {
+  readonly name: string;
+  /** How it ended. Never rejects. Made when it is asked for. */
+  readonly outcome: Promise<O>;
+  /** Calls back once when it has ended, with outcome, times and thread; at once if it already has. Cheaper than a promise. Must not throw. */
+  whenEnded(listener: (ended: Ended<O>) => void): void;
+  readonly settled: boolean;
+  /** The OS thread it was sent to; undefined while it waits for one. */
+  readonly threadId: number | undefined;
+}
+
+/** A task that has not settled, for whoever looks on. */
+export type RunningTask = Pick<DispatchedTask, "serial" | "name" | "input" | "options" | "settled" | "threadId">;
 
 type Listener = (ended: never) => void;
 
-/** See `messageNumber`. */
 export const QUEUED = -1;
 
 /** Names a task for as long as its group is open: a place in the table is given again, but not to one that is sent for the same group. */
@@ -17,7 +41,7 @@ export function keyOf(id: number, slot: number, generation: number): string {
 }
 
 /** One task from the moment it is run until it has settled, and its caller's handle. Main thread. */
-export class DispatchedTask implements Task<unknown> {
+export class DispatchedTask implements Task<unknown>, Link<DispatchedTask> {
   readonly name: string;
   readonly input: unknown;
   readonly group: SlotGroup;
@@ -26,6 +50,9 @@ export class DispatchedTask implements Task<unknown> {
   readonly serial: number;
   /** The thread it was sent to; undefined while it waits for one. */
   thread: PoolThread | undefined;
+  /** Its neighbors where it waits for a thread. */
+  previous: DispatchedTask | undefined;
+  next: DispatchedTask | undefined;
   /** The task before it in the same group. */
   older: DispatchedTask | undefined;
   /** Which message to its thread it went in, from 1; 0 before that, and `QUEUED` while it waits at the dispatcher for a thread. */

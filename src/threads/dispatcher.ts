@@ -1,18 +1,16 @@
+import { Chain } from "./chain.ts";
 import { type DispatchedTask, keyOf, QUEUED } from "./dispatched-task.ts";
 import { type FailedOutcome, Refused } from "./outcome.ts";
 import type { PoolThread, ReplaceReason } from "./pool-thread.ts";
 import type { PoolThreads } from "./pool-threads.ts";
-import { OUTCOME_STRIDE, type OutcomeMessage, type TaskMessage } from "./protocol.ts";
-import { fromPosted } from "./result.ts";
+import { fromPosted, OUTCOME_STRIDE, type OutcomeMessage, type TaskMessage } from "./protocol.ts";
 import { type GroupParts, neverRan } from "./slot-group.ts";
 import type { Tracker } from "./tracker.ts";
 
 export interface DispatcherOptions extends Pick<GroupParts, "board" | "table"> {
   readonly tracker: Tracker;
   readonly causes: readonly string[];
-  /** How many tasks a thread may have. */
   readonly maxTasksPerThread: number;
-  /** How many tasks may wait here. */
   readonly maxWaiting: number;
 }
 
@@ -20,35 +18,25 @@ export interface DispatcherOptions extends Pick<GroupParts, "board" | "table"> {
 const MAX_LOSSES = 2;
 
 /**
- * Gives tasks to the threads of one pool; those of one event-loop turn go as one message per thread. Main thread only.
- *
- * A task that has no thread yet waits here, where a cancel finds it. A task in Piscina's queue can be taken back only by an `AbortSignal`,
- * and a task with a signal may not share a thread.
+ * Gives tasks to the threads of one pool; those of one event-loop turn go as one message per thread. A task that has no thread yet waits
+ * here, where a cancel finds it: in Piscina's queue only an `AbortSignal` would, and a task with a signal may not share a thread.
  */
 export class Dispatcher {
   readonly #options: DispatcherOptions;
   /** Set once, by whoever makes both. */
   threads!: PoolThreads;
-  /** Undefined where it waits no longer. What has gone or settled is dropped when it is half of it: nothing costs more where more wait. */
-  #waiting: (DispatchedTask | undefined)[] = [];
-  /** How many have gone, all at its beginning. */
-  #gone = 0;
-  /** How many of the others have settled. */
-  #settledWaiting = 0;
+  readonly #waiting = new Chain<DispatchedTask>();
   #flushScheduled = false;
 
   constructor(options: DispatcherOptions) {
     this.#options = options;
   }
 
-  /**
-   * Throws `Refused` where no further task may wait, a RangeError where the pool has no threads. `elsewhere`: how many tasks wait for
-   * a thread of the pool, but not here.
-   */
+  /** Throws `Refused` where no further task may wait (`elsewhere`: those not here), a RangeError where there are no threads. */
   refuseIfUnable(elsewhere: number): void {
     if (this.threads.isEmpty)
       throw new RangeError(`there are no ${this.threads.name} threads: openThreads was given ${this.threads.name}: 0`);
-    const waiting = elsewhere + this.#waiting.length - this.#gone - this.#settledWaiting;
+    const waiting = elsewhere + this.#waiting.length;
     if (waiting >= this.#options.maxWaiting) throw new Refused(`${waiting} tasks wait for a thread, which is the limit`);
   }
 
@@ -68,22 +56,11 @@ export class Dispatcher {
   /** For a canceled task. Has no effect where it does not wait here. */
   dropWaiting(task: DispatchedTask, cause: string): void {
     if (task.messageNumber !== QUEUED || task.settled) return;
-    this.#settledWaiting++;
+    this.#waiting.remove(task);
     task.settle(neverRan(cause));
-    this.#dropIfHalf();
   }
 
-  #dropIfHalf(): void {
-    if ((this.#gone + this.#settledWaiting) * 2 < this.#waiting.length) return;
-    this.#waiting = this.#waiting.filter((task) => task?.settled === false);
-    this.#gone = 0;
-    this.#settledWaiting = 0;
-  }
-
-  /**
-   * For a canceled task that ignores its cancel: nobody waits for it any longer, though it may still be at work. Its permits are free from
-   * then on.
-   */
+  /** For a canceled task that ignores its cancel: nobody waits for it any longer, and its permits are free. */
   giveUp(task: DispatchedTask): void {
     const { thread, group } = task;
     const cause = this.#options.board.causeOf(group.slot, group.generation);
@@ -98,33 +75,26 @@ export class Dispatcher {
     task.settle({ status: "canceled", cause, started: true, stopped: false, progress: undefined });
   }
 
-  /** Nothing runs any more: what waits is canceled. */
   close(): void {
-    for (const task of this.#waiting) task?.settle(neverRan("closed"));
-    this.#waiting = [];
-    this.#gone = 0;
-    this.#settledWaiting = 0;
+    for (let task = this.#waiting.first; task !== undefined; task = this.#waiting.first) {
+      this.#waiting.remove(task);
+      task.settle(neverRan("closed"));
+    }
   }
 
   #queue(task: DispatchedTask): void {
     task.messageNumber = QUEUED;
-    this.#waiting.push(task);
+    this.#waiting.add(task);
     this.lookAtWaiting();
   }
 
   #flush(): void {
     this.#flushScheduled = false;
     const messages = new Map<PoolThread, DispatchedTask[]>();
-    const waiting = this.#waiting;
-    for (; this.#gone < waiting.length; this.#gone++) {
-      const task = waiting[this.#gone] as DispatchedTask;
-      const thread = task.settled ? undefined : this.#leastBusy();
-      if (thread === undefined && !task.settled) break;
-      waiting[this.#gone] = undefined;
-      if (thread === undefined) {
-        this.#settledWaiting--;
-        continue;
-      }
+    for (let task = this.#waiting.first; task !== undefined; task = this.#waiting.first) {
+      const thread = this.#leastBusy();
+      if (thread === undefined) break;
+      this.#waiting.remove(task);
       const { slot, generation } = task.group;
       const cause = this.#options.board.causeOf(slot, generation);
       if (cause !== undefined) {
@@ -136,7 +106,6 @@ export class Dispatcher {
       if (tasks === undefined) messages.set(thread, [task]);
       else tasks.push(task);
     }
-    this.#dropIfHalf();
     for (const [thread, tasks] of messages) send(thread, tasks);
   }
 
@@ -146,7 +115,7 @@ export class Dispatcher {
     for (const thread of this.threads.all()) {
       if (!thread.takesTasks || thread.inFlight >= most || (most === 1 && thread.givenUp > 0)) continue;
       // One whose loop has not turned for a while is the last choice.
-      if (best === undefined || (thread.isHeld === best.isHeld ? thread.inFlight < best.inFlight : best.isHeld)) best = thread;
+      if (best === undefined || (thread.isStill === best.isStill ? thread.inFlight < best.inFlight : best.isStill)) best = thread;
     }
     return best;
   }
@@ -173,7 +142,7 @@ export class Dispatcher {
 
   /** To be called when no line of a thread's code runs any more and all its outcomes have been reported. */
   gone(thread: PoolThread, reason: ReplaceReason): void {
-    for (const task of this.#options.table.unsettled()) {
+    for (const task of this.#options.table.all()) {
       if (task.thread === thread) this.#lost(task, reason, this.#hasReceived(thread, task));
     }
   }

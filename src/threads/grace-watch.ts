@@ -1,39 +1,29 @@
+import { type Clock, monotonicMs, SYSTEM_CLOCK } from "./clock.ts";
 import type { DispatchedTask } from "./dispatched-task.ts";
 
 interface Watched {
-  /** When its present grace began. */
   sinceMs: number;
   tasks: readonly DispatchedTask[];
   extensions: number;
 }
 
-// If the timer fires later than this part of the grace, the process itself was stalled, so its threads get the grace again. The turns of
-// a busy event loop are far shorter, and say nothing about the threads.
+// A timer later than this part of the grace: the process itself was stalled, so its threads get the grace again.
 const LATE_SHARE = 0.5;
 const MAX_EXTENSIONS = 7;
 
-/** Time as the watches see it: tests put in their own. */
-export interface WatchClock {
-  nowMs(): number;
-  /** Calls back once. Returns how to stop it. */
-  after(ms: number, callback: () => void): () => void;
+/** Time as the watches see it, monotonic: tests put in their own. */
+export interface WatchClock extends Clock {
   /** Calls back when everything that has arrived meanwhile has been read: timers run before messages. */
   onceRead(callback: () => void): void;
 }
 
 export const WATCH_CLOCK: WatchClock = {
-  nowMs: () => performance.now(),
-  after(ms, callback) {
-    const timer = setTimeout(callback, ms);
-    return () => clearTimeout(timer);
-  },
+  ...SYSTEM_CLOCK,
+  nowMs: monotonicMs,
   onceRead: (callback) => void setImmediate(() => setImmediate(callback)),
 };
 
-/**
- * Gives up tasks that have not stopped `graceMs` after their cancel: whoever waits for them goes on. What becomes of their thread is not
- * decided here, see `ProgressWatch`. One queue and one timer for all groups. Main thread only.
- */
+/** Gives up tasks that have not stopped `graceMs` after their cancel: whoever waits goes on. `ProgressWatch` decides on their threads. */
 export class GraceWatch {
   readonly #graceMs: number;
   readonly #giveUp: (task: DispatchedTask) => void;
@@ -64,7 +54,6 @@ export class GraceWatch {
     };
   }
 
-  /** Forgets everything and stops the timer. */
   close(): void {
     this.#watched.clear();
     this.#stop();
@@ -81,7 +70,6 @@ export class GraceWatch {
     this.#clock.onceRead(() => this.#judge(firedMs));
   }
 
-  /** Judges what was due at `firedMs`, when the timer fired. */
   #judge(firedMs: number): void {
     // A watch that began after the timer fired may have set another timer.
     this.#stop();

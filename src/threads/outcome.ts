@@ -3,10 +3,7 @@ import { type BuiltInCause, QuietError } from "./canceled.ts";
 // As with `Canceled`: recognized across two copies of the library.
 const BRAND = Symbol.for("cancelable-threads.Failure");
 
-/**
- * Thrown by a task that fails in a way its callers know. It crosses the thread boundary as data: what arrives is a `Failure` with equal
- * `message` and `data`, or, in an `Outcome`, these two. Any thread.
- */
+/** Thrown by a task that fails in a way its callers know: crosses the boundary as data, with equal `message` and `data`. Any thread. */
 export class Failure<Data = unknown> extends QuietError {
   /** Whatever can be cloned. */
   readonly data: Data;
@@ -38,7 +35,6 @@ export class TaskError extends Error {
   }
 }
 
-/** The thread of a task died before the task had ended. */
 export class ThreadLost extends QuietError {
   /** Whether the task had begun, as far as anybody knows. */
   readonly started: boolean;

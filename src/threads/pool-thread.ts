@@ -7,7 +7,6 @@ export const REPLACE_REASONS = ["grace", "heartbeat", "killed", "exit", "uncaugh
 
 export type ReplaceReason = (typeof REPLACE_REASONS)[number];
 
-/** For the pool of a thread. */
 export interface ThreadEvents {
   message(message: unknown): void;
   /** It has posted what was cloned there and cannot be read here. */
@@ -26,10 +25,9 @@ export class PoolThread {
   inFlight = 0;
   /** The tasks that it has not answered for and that were given up, by their `key`. */
   readonly givenUpTasks = new Set<string>();
-  /** How many messages with tasks were sent to it. */
   sent = 0;
   /** Its event loop has not turned for a while. */
-  isHeld = false;
+  isStill = false;
   /** It gets no more tasks but may end those that it has; replaced already. */
   isSetAside = false;
   /** Why it ends, once that is known or ordered. From then on it gets no tasks. */
@@ -38,7 +36,6 @@ export class PoolThread {
   killed = false;
   /** Runs from its kill until its tasks have settled. */
   deathTimer: NodeJS.Timeout | undefined;
-  /** Its tasks have settled. */
   gone = false;
   /** Ends the thread by way of Piscina: aborting the standing task removes the thread from its pool at once. */
   readonly abort = new AbortController();

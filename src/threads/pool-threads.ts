@@ -20,14 +20,10 @@ export interface PoolOptions extends Pick<CheckedOptions, "heapMb" | "maxGivenUp
   readonly startLimit: StartLimit;
 }
 
-// A thread that runs JavaScript is gone in a few milliseconds. One in a native call may take any time, and nobody waits for it; no line of
-// its code runs any more when the call returns.
+// JavaScript ends in a few milliseconds. Nobody waits for a native call, after which no line of the thread's code runs any more.
 const DEATH_MS = 100;
 
-/**
- * The threads of one Piscina pool from their start to their end, and their replacements. Piscina starts a thread for each standing task,
- * and ends the thread when the task's signal is aborted. Main thread only.
- */
+/** The threads of one Piscina pool and their replacements. Piscina starts a thread per standing task, and ends it when that is aborted. */
 export class PoolThreads {
   readonly #options: PoolOptions;
   readonly #dispatcher: Dispatcher;
@@ -66,7 +62,6 @@ export class PoolThreads {
     return this.#options.maxGivenUp;
   }
 
-  /** Whether it is to have any threads. */
   get isEmpty(): boolean {
     return this.#options.threads === 0;
   }
@@ -103,10 +98,7 @@ export class PoolThreads {
     this.#ensureThreads();
   }
 
-  /**
-   * For a thread on which tasks that ignore their cancel have piled up: it gets no more tasks and is replaced, and ends with the last of those
-   * that it has. As many threads as the pool has may be on their way out like this.
-   */
+  /** For a thread on which ignored cancels have piled up: it is replaced, and ends with the last of its tasks. As many as the pool has. */
   setAside(thread: PoolThread): void {
     if (thread.leaving !== undefined || thread.isSetAside) return;
     const before = [...this.#threads].filter(({ isSetAside, killed }) => isSetAside && !killed);
@@ -216,7 +208,6 @@ export class PoolThreads {
     this.#died(thread);
   }
 
-  /** A thread has exited, or never came up. */
   #died(thread: PoolThread): void {
     if (thread.gone) return;
     const { leaving, killed, readyAtMs } = thread;

@@ -4,8 +4,7 @@ import type { PoolThread } from "./pool-thread.ts";
 import type { StandingTask, ThreadSetup } from "./protocol.ts";
 import { atMost } from "./sleep.ts";
 
-// Three semi-spaces of 2 MB. Tasks that wait survive any young generation, so a larger one only stays resident: with the
-// default, each thread grew it to 8 to 13 MB under 30 000 waiting tasks, and CPU per task was no lower.
+// Three semi-spaces of 2 MB. Tasks that wait survive any young generation: a larger one stays resident, and CPU per task is no lower.
 const YOUNG_GENERATION_MB = 6;
 // As published the library is JavaScript, in its own repository it is TypeScript.
 const WORKER_FILE = new URL(import.meta.url.endsWith(".ts") ? "./worker/main.ts" : "./worker/main.js", import.meta.url);
@@ -56,7 +55,6 @@ export class PoolWorkers {
     return this.#known.size;
   }
 
-  /** How many have not become ready. */
   get loading(): number {
     let count = 0;
     for (const { thread } of this.#known.values()) if (thread === undefined) count++;

@@ -1,16 +1,13 @@
-import type { WatchClock } from "./grace-watch.ts";
-import { WATCH_CLOCK } from "./grace-watch.ts";
+import { WATCH_CLOCK, type WatchClock } from "./grace-watch.ts";
 import type { PoolThread } from "./pool-thread.ts";
 import type { PoolThreads } from "./pool-threads.ts";
 import type { Tracker } from "./tracker.ts";
 
-// All bounds are in looks, not by the age of a beat: after the whole process was stopped (a laptop's sleep, SIGSTOP) every beat is old, and
-// no thread is stuck.
+// Bounds are in looks, not ages: after the whole process was stopped every beat is old, and no thread is stuck.
 const LOOK_EVERY_MS = 250;
 // A beat is due every 100 ms.
-const HELD_LOOKS = 2;
-// One second after a task was given up on a thread that stands still: longer than a pause of the collector, or than a thread waits for a
-// processor on a busy machine.
+const STILL_LOOKS = 2;
+// One second: longer than a pause of the collector, or than a thread waits for a processor on a busy machine.
 const GRACE_LOOKS = 4;
 // Two seconds, twenty beats: tasks that compute for so long in one piece belong on the exclusive pool.
 const STUCK_LOOKS = 8;
@@ -19,18 +16,13 @@ export type WatchedPool = Pick<PoolThreads, "all" | "name" | "maxGivenUp" | "set
 
 interface Seen {
   readonly sign: string | undefined;
-  /** For how many looks it has stayed the same. */
   readonly still: number;
-  /** For how many looks a task has been given up on it. */
   readonly gaveUp: number;
   /** For how many looks so many that it is to be set aside. */
   readonly crowded: number;
 }
 
-/**
- * Replaces threads on which nothing moves any more: no start, no end, no turn of the event loop. A thread of the exclusive pool has one
- * task, which may compute in one piece for as long as nobody cancels it. Main thread only.
- */
+/** Replaces threads on which nothing moves. An exclusive thread's task may compute for as long as nobody cancels it. */
 export class ProgressWatch {
   readonly #tracker: Tracker;
   readonly #pools: readonly WatchedPool[];
@@ -71,7 +63,7 @@ export class ProgressWatch {
         const gaveUp = thread.givenUp === 0 ? 0 : (before?.gaveUp ?? 0) + 1;
         const crowded = thread.givenUp < pool.maxGivenUp ? 0 : (before?.crowded ?? 0) + 1;
         const now = { sign, still, gaveUp, crowded };
-        thread.isHeld = still >= HELD_LOOKS;
+        thread.isStill = still >= STILL_LOOKS;
         seen.set(thread, now);
         if (sign === undefined) {
           if (still >= this.#startLooks) thread.kill("heartbeat");

@@ -1,7 +1,7 @@
+import type { BuiltInCause } from "./canceled.ts";
 import type { LayoutHandle } from "./layout.ts";
-import type { PostedResult } from "./result.ts";
+import type { CanceledOutcome, FailedOutcome, Outcome } from "./outcome.ts";
 
-/** Given to every thread at its start, as `workerData`. */
 export interface ThreadSetup {
   readonly layout: LayoutHandle;
   readonly causes: readonly string[];
@@ -11,20 +11,19 @@ export interface ThreadSetup {
 }
 
 /**
- * Tasks on their way to a thread, one after the other in one flat array, `TASK_STRIDE` entries each: an array for each task costs a tenth
- * more of a message. Slot and generation name the task's group; `id` is its place in the task table.
+ * Tasks on their way to a thread, `TASK_STRIDE` entries each in one flat array: an array for each task costs a tenth more. Slot and
+ * generation name the task's group; `id` is its place in the task table.
  */
 export type TaskMessage = unknown[];
 export type TaskEntries = readonly [id: number, slot: number, generation: number, name: string, payload: unknown];
 export const TASK_STRIDE = 5;
 
 /**
- * The one Piscina task of a thread lasts as long as the thread: a Piscina task for each task would cost the main thread several times as
- * much. Everything between the two goes through its port: `TaskMessage` one way, `ThreadMessage` the other.
+ * The one Piscina task of a thread lasts as long as the thread: one for each task would cost the main thread several times as much.
+ * Everything goes through its port: `TaskMessage` one way, `ThreadMessage` the other.
  */
 export type StandingTask = import("node:worker_threads").MessagePort;
 
-/** What a thread posts. */
 export type ThreadMessage = OutcomeMessage | ReadyMessage | UserMessage | FaultMessage;
 
 /** Which tasks, when each began and ended (`monotonicMs`), and how: `OUTCOME_STRIDE` entries each. */
@@ -81,4 +80,51 @@ function outcomesAreWellFormed(message: readonly unknown[]): boolean {
     if (at % OUTCOME_STRIDE !== OUTCOME_STRIDE - 1 && typeof message[at] !== "number") return false;
   }
   return true;
+}
+
+/**
+ * How a task ended, on its way from its thread; flat, as above. `null`: ok without a value, almost all. A number: canceled without
+ * progress, twice the cause's index and 1 where it had started. An array: a value (1 entry); canceled with progress (3); a `Failure` (4),
+ * or else (6).
+ */
+export type PostedResult =
+  | null
+  | number
+  | readonly [value: unknown]
+  | readonly [causeIndex: number, started: boolean, progress: unknown]
+  | readonly [message: string, data: unknown, keepsSiblings: boolean, progress: unknown]
+  | readonly [message: string, data: unknown, keepsSiblings: boolean, progress: unknown, name: string, stack: string];
+
+const OK: Outcome = { status: "ok", value: undefined };
+
+/** The task's thread. */
+export function toPost(outcome: FailedOutcome | CanceledOutcome, causes: readonly string[]): PostedResult {
+  if (outcome.status === "failed") {
+    const { message, data, keepsSiblings, progress, error } = outcome;
+    return error === undefined
+      ? [message, data, keepsSiblings, progress]
+      : [message, data, keepsSiblings, progress, error.name, error.stack];
+  }
+  const { cause, started, progress } = outcome;
+  // `ended` is no cause of an outcome: nobody reads this one, whose group is over, but its arrival counts.
+  const index = Math.max(0, causes.indexOf(cause));
+  return progress === undefined ? index * 2 + (started ? 1 : 0) : [index, started, progress];
+}
+
+/** The main thread. Undefined for anything that is no result: whoever runs on a thread may have got at its port. */
+export function fromPosted(posted: unknown, causes: readonly string[]): Outcome | undefined {
+  if (posted === null) return OK;
+  if (typeof posted === "number") return canceled(causes[posted >> 1], (posted & 1) === 1, undefined);
+  if (!Array.isArray(posted)) return undefined;
+  if (posted.length === 1) return { status: "ok", value: posted[0] };
+  const [first, second, third, progress, name, stack] = posted;
+  if (posted.length === 3) return canceled(causes[first], second === true, third);
+  if (typeof first !== "string") return undefined;
+  if (posted.length !== 4 && (typeof name !== "string" || typeof stack !== "string")) return undefined;
+  const error = posted.length === 4 ? undefined : { name, stack };
+  return { status: "failed", message: first, data: second, keepsSiblings: third === true, progress, error };
+}
+
+function canceled(cause: string | undefined, started: boolean, progress: unknown): CanceledOutcome | undefined {
+  return cause === undefined ? undefined : { status: "canceled", cause: cause as BuiltInCause, started, stopped: true, progress };
 }

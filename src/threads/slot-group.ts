@@ -1,18 +1,16 @@
 import { inspect } from "node:util";
 import type { CancelBoard } from "./cancel-board.ts";
 import type { CancelScope, CauseArbiter } from "./cancel-scope.ts";
+import type { RunningTask, TaskRunOptions } from "./dispatched-task.ts";
 import { DispatchedTask } from "./dispatched-task.ts";
 import type { Dispatcher } from "./dispatcher.ts";
 import type { GraceWatch } from "./grace-watch.ts";
 import type { CanceledOutcome, Ended, Outcome } from "./outcome.ts";
 import type { Capacity } from "./permits/capacity.ts";
 import { PRIORITIES } from "./permits/fair-queue.ts";
-import type { Slots } from "./slots.ts";
-import type { RunningTask, TaskRunOptions } from "./task.ts";
-import type { TaskTable } from "./task-table.ts";
+import type { Slots, TaskTable } from "./places.ts";
 import type { Codecs } from "./worker/define-tasks.ts";
 
-/** What all groups share. */
 export interface GroupParts {
   readonly board: CancelBoard;
   readonly slots: Slots;
@@ -154,7 +152,6 @@ export class SlotGroup implements CauseArbiter {
     for (const task of tasks) this.#dispatcherOf(task.options).dropWaiting(task, cause);
   }
 
-  /** Its dispatched tasks that have not settled, in the order of dispatch. */
   unsettled(): DispatchedTask[] {
     const tasks: DispatchedTask[] = [];
     for (let task = this.#newest; task !== undefined; task = task.older) if (!task.settled) tasks.push(task);

@@ -42,7 +42,6 @@ export class StartBackoff {
     return this.#failedStarts >= HOPELESS_STARTS;
   }
 
-  /** No thread may start until the pause is over. */
   get isPausing(): boolean {
     return this.#timer !== undefined;
   }
@@ -52,8 +51,8 @@ export class StartBackoff {
   }
 
   /**
-   * Calls `start` when the next thread may start, after one died that had been up for `upMs` (undefined: it never was) by a fault of its own
-   * or of its tasks. The first death of a thread that had come up costs no pause: it may be an accident.
+   * Calls `start` when the next thread may start after one died that had been up for `upMs` (undefined: it never was) by a fault of its
+   * own. The first death of a thread that had come up costs no pause: it may be an accident.
    */
   died(upMs: number | undefined, start: () => void): void {
     if (upMs === undefined) this.#failedStarts++;

@@ -2,7 +2,6 @@ import { CancelScope } from "./cancel-scope.ts";
 import type { Subscription } from "./cancelable.ts";
 import { Canceled } from "./canceled.ts";
 
-/** How one task of a group ended. */
 export type ChildOutcome<T, Cause extends string = string> =
   | { readonly status: "ok"; readonly value: T }
   | { readonly status: "failed"; readonly error: unknown }
@@ -20,10 +19,7 @@ export interface GroupResult<T, Cause extends string = string> {
 export interface TaskGroupOptions<T, Cause extends string = string> {
   /** Canceling this cancels the group, with the same cause. */
   readonly parent?: CancelScope<Cause>;
-  /**
-   * For tasks whose failures are data, as an outcome that crossed a thread boundary is: whether a returned value is a failure. Such a
-   * task ends `ok` with its value, and cancels its siblings. Must not throw.
-   */
+  /** For failures that are data: whether a returned value is one. Its task ends `ok`, and cancels its siblings. Must not throw. */
   readonly isFailure?: (value: T) => boolean;
   /** Called with the index of each task that was started, when it has ended and before its siblings are canceled. Must not throw. */
   readonly onTaskEnded?: (index: number) => void;
@@ -31,9 +27,7 @@ export interface TaskGroupOptions<T, Cause extends string = string> {
 
 /**
  * Owns the tasks spawned in it and ends after the last of them (errgroup's Group, Trio's nursery). The first failure cancels the others
- * with `sibling_failed`. `Promise.all` is no substitute: it returns at the first rejection with the siblings still running.
- *
- * One thread, one use: `spawn` after `join` throws.
+ * with `sibling_failed`; `Promise.all` would return with them still running. One thread, one use.
  */
 export class TaskGroup<T, Cause extends string = string> {
   readonly scope = new CancelScope<Cause>();
@@ -55,9 +49,8 @@ export class TaskGroup<T, Cause extends string = string> {
   }
 
   /**
-   * Starts a task at once. It gets the group's scope and its index and should end soon after that is canceled.
-   * It ends `ok` with its value, `canceled` when it throws a `Canceled` after the group was canceled, else `failed`.
-   * A task spawned into a canceled group does not start. Throws after `join`.
+   * Starts a task at once, but none in a canceled group. It ends `ok` with its value, `canceled` when it throws a `Canceled` after the
+   * group was canceled, else `failed`. Throws after `join`.
    */
   spawn(task: (scope: CancelScope<Cause>, index: number) => Promise<T>): void {
     if (this.#joined !== undefined) throw new Error("spawn after join: a task group is used once");

@@ -1,9 +1,9 @@
 import type { CancelScope } from "./cancel-scope.ts";
 import { type BuiltInCause, Canceled } from "./canceled.ts";
+import type { Task, TaskRunOptions } from "./dispatched-task.ts";
 import type { Outcome } from "./outcome.ts";
 import { type GroupParts, SlotGroup } from "./slot-group.ts";
-import type { Task, TaskRunOptions } from "./task.ts";
-import { TaskGroup } from "./task-group.ts";
+import { type GroupResult, TaskGroup } from "./task-group.ts";
 import type { TaskBody, TaskTable } from "./worker/define-tasks.ts";
 
 export interface GroupOptions<Cause extends string = string> {
@@ -18,13 +18,10 @@ export interface GroupOptions<Cause extends string = string> {
 }
 
 /** How a group ended. */
-export interface JoinResult<Cause extends string = string, Data = unknown> {
+export interface JoinResult<Cause extends string = string, Data = unknown>
+  extends Omit<GroupResult<unknown, Cause | BuiltInCause>, "outcomes"> {
   /** In the order in which the tasks were run. */
   readonly outcomes: readonly Outcome<unknown, Cause, Data>[];
-  /** Index into `outcomes` of the failure or loss that came first; undefined when there was none. */
-  readonly firstFailure: number | undefined;
-  /** Why the group was canceled, `sibling_failed` where a task failed; undefined when it was not. */
-  readonly cause: Cause | BuiltInCause | undefined;
 }
 
 /** What a task of this name is given, and what it gives. */
@@ -32,8 +29,8 @@ export type InputOf<Body extends TaskBody> = Parameters<Body>[0];
 export type ValueOf<Body extends TaskBody> = Awaited<ReturnType<Body>>;
 
 /**
- * Tasks that belong together (errgroup's Group, Trio's nursery), on any threads: the first that fails cancels the others, and the group has
- * ended when the last of them has. `await using` cancels what still runs at the end of the block, and waits for it. Main thread.
+ * Tasks that belong together (errgroup's Group, Trio's nursery), on any threads: the first that fails cancels the others. `await using`
+ * cancels what still runs at the end of the block, and waits for it. Main thread.
  */
 export class ThreadGroup<Tasks extends TaskTable, Cause extends string = string, Data = unknown> {
   readonly #tasks: TaskGroup<Outcome<unknown, Cause, Data>, Cause | BuiltInCause>;
@@ -71,8 +68,8 @@ export class ThreadGroup<Tasks extends TaskTable, Cause extends string = string,
   }
 
   /**
-   * Runs a task, in the next message to a thread. In a group that is canceled it never runs, and ends `canceled`. Throws `Refused` when too
-   * many tasks wait, a RangeError where there are no threads of that kind, and an Error after `join`.
+   * Runs a task, in the next message to a thread; in a canceled group never. Throws `Refused` when too many tasks wait, a RangeError where
+   * there are no threads of that kind, and an Error after `join`.
    */
   run<Name extends keyof Tasks & string>(
     name: Name,
@@ -85,10 +82,7 @@ export class ThreadGroup<Tasks extends TaskTable, Cause extends string = string,
     return task as never;
   }
 
-  /**
-   * Cancels all tasks that have not ended. Returns whether this was the first cancel of the group: the first cause stays. Throws a
-   * RangeError for a cause that is neither built in nor among the `causes` of the threads.
-   */
+  /** Cancels all that have not ended. Returns whether it was the first cancel. RangeError for a cause that the threads do not know. */
   cancel(cause: Cause | BuiltInCause): boolean {
     if (!this.#slot.parts.board.knows(cause)) throw new RangeError(`"${cause}" is none of the causes that openThreads was given`);
     return this.scope.cancel(cause);

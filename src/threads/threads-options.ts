@@ -56,8 +56,7 @@ const DEFAULTS = {
   maxTasksPerThread: 100_000,
   maxWaiting: 100_000,
   maxGivenUp: 100,
-  // A task holds some kilobytes; half a gigabyte is far above what a full board of them needs, and two threads that run away together
-  // still leave the machine standing.
+  // Far above what a full board of tasks needs, and two threads that run away together leave the machine standing.
   heapMb: 512,
   startTimeoutMs: 30_000,
 };

@@ -3,21 +3,19 @@ import { CancelBoard } from "./cancel-board.ts";
 import type { CancelScope } from "./cancel-scope.ts";
 import { BUILT_IN_CAUSES } from "./canceled.ts";
 import { monotonicMs } from "./clock.ts";
-import type { DispatchedTask } from "./dispatched-task.ts";
+import type { DispatchedTask, RunningTask } from "./dispatched-task.ts";
 import { Dispatcher } from "./dispatcher.ts";
 import { GraceWatch } from "./grace-watch.ts";
 import { Layout } from "./layout.ts";
 import { Capacity } from "./permits/capacity.ts";
+import { Slots, TaskTable } from "./places.ts";
 import type { PoolThread, ReplaceReason } from "./pool-thread.ts";
 import { type PoolName, PoolThreads } from "./pool-threads.ts";
 import { ProgressWatch } from "./progress-watch.ts";
 import type { ThreadSetup } from "./protocol.ts";
 import { atMost } from "./sleep.ts";
 import { type Convert, type GroupParts, SlotGroup } from "./slot-group.ts";
-import { Slots } from "./slots.ts";
 import { StartLimit } from "./starts.ts";
-import type { RunningTask } from "./task.ts";
-import { TaskTable } from "./task-table.ts";
 import { type GroupOptions, ThreadGroup } from "./thread-group.ts";
 import { checked, type ThreadsOptions } from "./threads-options.ts";
 import { type ThreadCounts, type Totals, Tracker } from "./tracker.ts";
@@ -51,7 +49,6 @@ export class Threads<Tasks extends Table = Table, Cause extends string = string,
   readonly #graceMs: number;
   #closed: Promise<void> | undefined;
 
-  /** For `openThreads`. */
   constructor(options: ThreadsOptions<Cause>) {
     const given = checked(options);
     const layout = Layout.allocate({ slots: given.maxGroups, rows: 2 * (given.shared + given.exclusive) + SPARE_ROWS });
@@ -91,18 +88,17 @@ export class Threads<Tasks extends Table = Table, Cause extends string = string,
   }
 
   /**
-   * Opens a group, in which tasks are run. Join it, or dispose of it with `await using`: until then it holds one of `maxGroups` places.
-   * Throws `Refused` where there is none, RangeError for a bad option, an Error once closed.
+   * Opens a group. Join it, or dispose of it with `await using`: until then it holds one of `maxGroups` places. Throws `Refused` where
+   * there is none, RangeError for a bad option, an Error once closed.
    */
   group(options: GroupOptions<Cause> = {}): ThreadGroup<Tasks, Cause, Data> {
     return new ThreadGroup(this.#open(), options);
   }
 
   /**
-   * The lower half of a group, for whoever has a structure and a scope of his own: runs tasks that are canceled by `scope`, or by the first
-   * that fails, which cancels the others on the threads but leaves it to the caller to cancel the scope. To be closed when all its tasks
-   * have ended. A scope carries one such group at a time. `convert` makes of a task's end what its `ended` resolves with, so that thousands
-   * of waiting tasks need no closure each.
+   * The lower half of a group, for whoever has a scope of his own: runs tasks that are canceled by `scope`, or by the first that fails; the
+   * caller then cancels the scope. To be closed when all have ended. A scope carries one such group at a time. `convert` makes of a task's
+   * end what its `ended` resolves with, so that thousands of waiting tasks need no closure each.
    */
   open(scope: CancelScope, priority?: number, convert?: Convert): SlotGroup {
     return new SlotGroup(this.#open(), scope, priority, convert);
@@ -138,7 +134,7 @@ export class Threads<Tasks extends Table = Table, Cause extends string = string,
     const { slots, table, exclusiveCapacity, graceWatch } = this.#parts;
     return {
       groups: slots.inUse,
-      unsettled: table.size,
+      unsettled: table.inUse,
       exclusivePermits: exclusiveCapacity?.inUse ?? 0,
       exclusiveWaiting: exclusiveCapacity?.waiting ?? 0,
       watchedGroups: graceWatch.size,
@@ -147,7 +143,7 @@ export class Threads<Tasks extends Table = Table, Cause extends string = string,
 
   /** The tasks that have not settled, in no particular order. */
   unsettled(): readonly RunningTask[] {
-    return this.#parts.table.unsettled();
+    return this.#parts.table.all();
   }
 
   /** How many tasks were ever run: the `serial` of the last. */
@@ -187,10 +183,8 @@ export class Threads<Tasks extends Table = Table, Cause extends string = string,
 
   async #close(): Promise<void> {
     const { slots, graceWatch, shared, exclusive } = this.#parts;
-    for (const group of slots.open()) group.cancel("closed");
-    const running = this.#parts.table
-      .unsettled()
-      .map((task: DispatchedTask) => new Promise<void>((resolve) => task.whenEnded(() => resolve())));
+    for (const group of slots.all()) group.cancel("closed");
+    const running = this.#parts.table.all().map((task: DispatchedTask) => new Promise<void>((resolve) => task.whenEnded(() => resolve())));
     await atMost(Promise.all(running), this.#graceMs);
     this.#progressWatch.close();
     graceWatch.close();

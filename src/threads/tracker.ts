@@ -63,8 +63,7 @@ export class Tracker {
 
   /** A task starts: before it looks whether it was canceled (`CancelBoard`, invariant 5). Worker. */
   countStart(row: number): void {
-    // `running` first here, and `finished` first below: at every moment started <= running + finished, even where a thread dies in
-    // between, and whoever sees nothing running sees every task finished.
+    // `running` first here, `finished` first below: at every moment started <= running + finished, even where a thread dies in between.
     Atomics.add(this.#words, this.#layout.rowAt(row, RUNNING), 1);
     Atomics.add(this.#words, this.#layout.rowAt(row, STARTED), 1);
   }

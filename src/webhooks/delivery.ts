@@ -1,42 +1,28 @@
-import type { KeyObject } from "node:crypto";
 import type { EventOutbox, OrderEvent } from "../orders/order-event.ts";
 import { JournalUnavailable } from "../orders/order-journal.ts";
-import type { Post } from "../outgoing/post.ts";
-import { backoffMs, EVENT_BACKOFF } from "../retries/backoff.ts";
-import { JournalRetry } from "../retries/journal-retry.ts";
-import { RetryQueue } from "../retries/retry-queue.ts";
-import { Canceled, CancelScope, type Clock, SYSTEM_CLOCK } from "../threads/index.ts";
-import { type PostFailure, postToReceiver } from "./post-event.ts";
+import { backoffMs, EVENT_BACKOFF } from "../resilience/backoff.ts";
+import { JournalRetry } from "../resilience/journal-retry.ts";
+import { RetryQueue } from "../resilience/retry-queue.ts";
+import { Canceled, CancelScope, SYSTEM_CLOCK } from "../threads/index.ts";
 import { type OutboxSharer, TakenEvents } from "./taken-events.ts";
-import { type DeliveryLog, MAX_REQUESTS, WebhookReceiver } from "./webhook-receiver.ts";
+import { MAX_REQUESTS, type PostFailure, postToReceiver, WebhookReceiver, type WebhookReceiverOptions } from "./webhook-receiver.ts";
 
-export interface WebhookDeliveryOptions {
+type Needed = "url" | "secrets" | "log";
+
+export interface WebhookDeliveryOptions extends Pick<WebhookReceiverOptions, Needed>, Partial<Omit<WebhookReceiverOptions, Needed>> {
   readonly outbox: EventOutbox;
-  /** Absolute, http or https, without user and password. */
-  readonly url: string;
-  /** Every one of them signs every delivery. */
-  readonly secrets: readonly KeyObject[];
-  readonly log: DeliveryLog;
   /** This node, where several share the outbox. */
   readonly sharer?: OutboxSharer | undefined;
-  /** Requests at one time, each of another order. */
-  readonly maxRequests?: number;
   /** Whether a time that was read from the clock just now may say that an event's time is over. Default: always. */
   readonly isClockRight?: (nowMs: number) => boolean;
   /** How long after `start` nothing is given up. */
   readonly startGraceMs?: number;
-  readonly clock?: Clock;
-  /** 0 to 1, for the jitter of pauses. */
-  readonly random?: () => number;
-  /** Instead of a POST to `url`. */
-  readonly post?: Post;
 }
 
 /** What delivery is doing, for metrics and operators. */
 export interface DeliveryState {
   /** `disabled` after a 410, until `resume` or a restart. */
   readonly receiver: "up" | "down" | "disabled";
-  /** Requests under way. */
   readonly inFlight: number;
 }
 
@@ -48,10 +34,9 @@ const GIVE_UPS_AT_ONCE = 64;
 const EXPIRE_EVERY_MS = 60_000;
 
 /**
- * Delivers order events at least once, and the events of one order strictly one after another. Only the first event of an order is ever
- * due, and it leaves the outbox durably before the next one is sent. So even after a crash no receiver gets an old event after a newer one.
- * A try counts towards `maxRequests` until its outcome is stored: while the outbox cannot be written, more events would be sent twice.
- * Main thread only.
+ * Delivers order events at least once, and those of one order strictly one after another: only the first of an order is ever due, and it
+ * leaves the outbox durably before the next is sent. So even after a crash no receiver gets an old event after a newer one. A try counts
+ * towards `maxRequests` until its outcome is stored: while the outbox cannot be written, more events would be sent twice.
  */
 export class WebhookDelivery {
   readonly #options: Required<WebhookDeliveryOptions>;
@@ -117,10 +102,7 @@ export class WebhookDelivery {
     this.#queue.resume();
   }
 
-  /**
-   * Aborts the requests under way; their events stay and are delivered again after the next start. Resolves when nothing runs any more. The
-   * outbox must work until then.
-   */
+  /** Aborts the requests under way; their events stay for the next start. The outbox must work until it has resolved. */
   async stop(): Promise<void> {
     this.#scope.cancel("shutdown");
     this.#stopExpiryTimer?.();

@@ -9,10 +9,7 @@ const MIN_BYTES = 24;
 const MAX_BYTES = 64;
 const RULE = `must be ${PREFIX} followed by the base64 of ${MIN_BYTES} to ${MAX_BYTES} bytes`;
 
-/**
- * Reads the secrets that deliveries are signed with, one a line; blank lines and lines that begin with # are skipped.
- * Several secrets are a rotation under way: each signs every delivery. Throws `WebhookSecretError`.
- */
+/** Reads the secrets, one a line, that sign every delivery; blank lines and those with # are skipped. Throws `WebhookSecretError`. */
 export async function readWebhookSecrets(file: string): Promise<KeyObject[]> {
   let text: string;
   try {

@@ -1,16 +1,12 @@
 import { createHmac, type KeyObject } from "node:crypto";
 
-/** The three headers of Standard Webhooks. */
 export interface SignatureHeaders {
   readonly "webhook-id": string;
   readonly "webhook-timestamp": string;
   readonly "webhook-signature": string;
 }
 
-/**
- * Signs one try: one signature a secret, in the order of the secrets. `body` is what is sent, `nowMs` the wall clock of the try. Receivers
- * refuse old timestamps, so every try needs a new signature.
- */
+/** Signs one try: one signature a secret. `nowMs`: the wall clock of the try, because receivers refuse old timestamps. */
 export function signatureHeaders(id: string, body: Uint8Array, secrets: readonly KeyObject[], nowMs: number): SignatureHeaders {
   const timestamp = String(Math.floor(nowMs / 1000));
   const signatures = secrets.map((secret) => {

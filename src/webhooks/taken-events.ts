@@ -12,10 +12,7 @@ export interface OutboxSharer {
 // A session that broke is back or ended within a second.
 const LOOK_EVERY_MS = 50;
 
-/**
- * Knows whether events that this node has taken are still its own to send. A process that was frozen goes on where it was, and others may have sent
- * its events meanwhile, and those that follow. Main thread only.
- */
+/** Whether events that this node has taken are still its own to send: while the process was frozen others may have sent them. */
 export class TakenEvents {
   readonly #sharer: OutboxSharer | undefined;
   readonly #scope: CancelScope;

@@ -1,9 +1,10 @@
 import type { KeyObject } from "node:crypto";
 import type { OrderEvent } from "../orders/order-event.ts";
-import type { Post } from "../outgoing/post.ts";
-import { type CallEnd, EndpointHealth, type Lane } from "../retries/endpoint-health.ts";
+import { type CallFailure, EndpointHealth, type Lane } from "../resilience/endpoint-health.ts";
+import { NotBegun, neverSent, type Post, type PostAnswer, postTo } from "../resilience/post.ts";
+import { retryAfterMs } from "../resilience/retry-after.ts";
 import { CancelScope, type Clock } from "../threads/index.ts";
-import { type PostResult, postEvent } from "./post-event.ts";
+import { signatureHeaders } from "./sign.ts";
 
 /** What delivery needs of a logger; pino's fits. */
 export interface DeliveryLog {
@@ -11,6 +12,21 @@ export interface DeliveryLog {
   info(fields: object, message: string): void;
   warn(fields: object, message: string): void;
   error(fields: object, message: string): void;
+}
+
+export type PostResult =
+  | { readonly type: "delivered" }
+  /** 410: the receiver wants no more events at all. */
+  | { readonly type: "gone" }
+  | PostFailure
+  /** Whether the receiver has the event is unknown, for a stop cut the call off; or the call was not to begin any more. */
+  | { readonly type: "aborted" };
+
+export interface PostFailure extends Pick<CallFailure, "how" | "overloaded"> {
+  readonly type: "failed";
+  /** One line for logs and dead letters. */
+  readonly reason: string;
+  readonly retryAfterMs?: number | undefined;
 }
 
 export interface WebhookReceiverOptions {
@@ -21,7 +37,6 @@ export interface WebhookReceiverOptions {
   readonly post: Post;
   readonly log: DeliveryLog;
   readonly clock: Clock;
-  /** Requests at one time. */
   readonly maxRequests: number;
   /** 0 to 1, for the jitter of pauses. */
   readonly random?: () => number;
@@ -31,6 +46,16 @@ export interface WebhookReceiverOptions {
 export const MAX_REQUESTS = 16;
 // The lower end of what Standard Webhooks recommends: a receiver should store the event and work later.
 const REQUEST_TIMEOUT_MS = 15_000;
+const OVERLOADED = new Set([429, 502, 503, 504]);
+// Up to this a body costs less than a new connection. No time limit but that of the try: a receiver may answer first and work afterwards,
+// and a closed connection would abort its work.
+const BODY_LIMITS = { maxBytes: 16_384 };
+const MAX_REASON_CHARS = 200;
+
+/** How to POST to a receiver's `url`, absolute, http or https. */
+export function postToReceiver(url: string): Post {
+  return postTo(new URL(url), BODY_LIMITS);
+}
 
 /** The receiver of the order events: signs and sends one event at a time, and learns from the answers whether it is up. Main thread only. */
 export class WebhookReceiver {
@@ -54,11 +79,38 @@ export class WebhookReceiver {
     const scope = new CancelScope();
     const linked = scope.link(stop);
     const stopTimer = clock.after(REQUEST_TIMEOUT_MS, () => void scope.cancel("deadline"));
-    const result = await postEvent(event, this.#options, scope, clock.nowMs(), mayBegin);
+    const result = await this.#post(event, scope, mayBegin);
     stopTimer();
     linked.unsubscribe();
-    this.lane.end(call, callEnd(result, event.tries));
+    if (result.type === "delivered") this.lane.end(call, "ok");
+    else if (result.type !== "failed") this.lane.end(call, undefined);
+    else {
+      const { how, overloaded, retryAfterMs = 0 } = result;
+      this.lane.end(call, { again: event.tries > 0, how, overloaded, retryAfterMs: overloaded ? retryAfterMs : 0 });
+    }
     return result;
+  }
+
+  async #post(event: OrderEvent, scope: CancelScope, mayBegin: () => boolean): Promise<PostResult> {
+    const { secrets, post, clock } = this.#options;
+    const nowMs = clock.nowMs();
+    let answer: PostAnswer;
+    try {
+      const body = Buffer.from(event.payload);
+      const signed = signatureHeaders(event.id, body, secrets, nowMs);
+      const headers = { "content-type": "application/json", "user-agent": "order-pipeline", ...signed };
+      answer = await post({ headers, body, cancelable: scope, mayBegin });
+    } catch (error) {
+      if (scope.cause === "deadline") return { type: "failed", how: "silent", overloaded: false, reason: "no answer in time" };
+      if (scope.cause !== undefined || error instanceof NotBegun) return { type: "aborted" };
+      return { type: "failed", how: neverSent(error) ? "unconnected" : "silent", overloaded: false, reason: connectionFault(error) };
+    }
+    const { status, retryAfter } = answer;
+    // The status alone decides, even when the connection breaks after it.
+    if (status >= 200 && status < 300) return { type: "delivered" };
+    if (status === 410) return { type: "gone" };
+    const overloaded = OVERLOADED.has(status);
+    return { type: "failed", how: "answered", overloaded, reason: `HTTP ${status}`, retryAfterMs: retryAfterMs(retryAfter, nowMs) };
   }
 
   #noteDown(down: boolean): void {
@@ -69,12 +121,8 @@ export class WebhookReceiver {
   }
 }
 
-/** What a try says of the receiver. `tries`: failed ones of that event before it. */
-function callEnd(result: PostResult, tries: number): CallEnd {
-  if (result.type === "delivered") return "ok";
-  if (result.type !== "failed") return undefined;
-  const { kind, retryAfterMs = 0 } = result;
-  const overloaded = kind === "overloaded";
-  const how = kind === "silent" || kind === "unconnected" ? kind : "answered";
-  return { again: tries > 0, how, overloaded, retryAfterMs: overloaded ? retryAfterMs : 0 };
+function connectionFault(error: unknown): string {
+  const { code, message } = error as { code?: unknown; message?: unknown };
+  const text = typeof code === "string" ? code : String(message ?? error);
+  return text.replace(/\s+/g, " ").slice(0, MAX_REASON_CHARS);
 }

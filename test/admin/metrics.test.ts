@@ -5,7 +5,7 @@ import { type MetricSources, Metrics, recentBacklog } from "../../src/admin/metr
 import type { Backlog } from "../../src/orders/operator-journal.ts";
 import { JournalUnavailable } from "../../src/orders/order-journal.ts";
 import { perStep, type StepName } from "../../src/orders/steps.ts";
-import type { CircuitState } from "../../src/retries/circuit-breaker.ts";
+import type { CircuitState } from "../../src/resilience/circuit-breaker.ts";
 import { eventually } from "../support/eventually.ts";
 import { newId, orderOf, postOrder } from "../support/http-client.ts";
 import { eventsDue, fail, type OnFile, Receiver, startOnFile } from "./fixture.ts";

@@ -14,7 +14,7 @@ function fixture({ orderTimeoutMs = 2_000, maxInFlight = 10_000, holdMs = 100 as
   const options = { nowMs: () => state.nowMs, assumedMs: orderTimeoutMs / 20, halfLifeMs: orderTimeoutMs };
   const courier = new Capacity(5, options);
   const exclusive = new Capacity(2, options);
-  if (holdMs !== "unknown") courier.held().add(holdMs);
+  if (holdMs !== "unknown") courier.holdTime().add(holdMs);
   const admission = new Admission({
     capacities: [courier],
     exclusive,
@@ -32,7 +32,7 @@ function fixture({ orderTimeoutMs = 2_000, maxInFlight = 10_000, holdMs = 100 as
   const look = (times = 1) => {
     for (let n = 0; n < times; n++) {
       state.nowMs += LOOK_MS;
-      admission.look();
+      admission.tick();
     }
   };
   const permits: Permit[] = [];
@@ -101,21 +101,21 @@ describe("an order is refused when its capacity will not come before its deadlin
     const { state, admission, burst, wait } = fixture();
     wait(5);
     state.nowMs += 400 + LOOK_MS;
-    admission.look();
+    admission.tick();
     expect(burst(200)).toBe(75);
   });
 
   test("a hold that was cut off at a deadline says how long holds take at least, not how long", () => {
     const { courier, burst } = fixture({ holdMs: 1_100 });
-    for (let n = 0; n < 100; n++) courier.held().add(300, true);
-    expect(courier.held().expectedMs(0)).toBe(1_100);
+    for (let n = 0; n < 100; n++) courier.holdTime().add(300, true);
+    expect(courier.holdTime().expectedMs(0)).toBe(1_100);
     expect(burst(20)).toBe(5);
   });
 
   test("the last holds count, not those of all time", () => {
     const { courier, burst } = fixture({ holdMs: 1_000 });
-    for (let n = 0; n < 1_000; n++) courier.held().add(1_000);
-    for (let n = 0; n < 32; n++) courier.held().add(100);
+    for (let n = 0; n < 1_000; n++) courier.holdTime().add(1_000);
+    for (let n = 0; n < 32; n++) courier.holdTime().add(100);
     expect(burst(200)).toBe(75);
   });
 });
@@ -125,7 +125,7 @@ describe("a step that computes needs a thread as well", () => {
 
   test("an order's own steps are no line in front of it: nothing is refused where nothing of another order is", () => {
     const { admission, admits, exclusive, state } = fixture();
-    for (let n = 0; n < 20; n++) exclusive.held("payment").add(1_500);
+    for (let n = 0; n < 20; n++) exclusive.holdTime("payment").add(1_500);
     for (let n = 0; n < 98; n++) {
       expect(admits(NORMAL, ALL)).toBe(true);
       admission.arrived(NORMAL, ALL);
@@ -135,8 +135,8 @@ describe("a step that computes needs a thread as well", () => {
 
   test("each kind of step has times of its own", () => {
     const { admits, exclusive, state } = fixture();
-    exclusive.held("payment").add(1_500);
-    exclusive.held("vendor").add(1);
+    exclusive.holdTime("payment").add(1_500);
+    exclusive.holdTime("vendor").add(1);
     for (let n = 0; n < 2; n++) exclusive.tryAcquire("payment");
     state.nowMs += 200;
     // A thread is free in 1.3 s. What takes a millisecond then is in time.
@@ -145,8 +145,8 @@ describe("a step that computes needs a thread as well", () => {
 
   test("times that turn orders away and get no younger count for less and less, until one is let through", () => {
     const { admits, exclusive, state } = fixture();
-    exclusive.held("payment").add(1_900);
-    exclusive.held("vendor").add(20);
+    exclusive.holdTime("payment").add(1_900);
+    exclusive.holdTime("vendor").add(20);
     const threads = [exclusive.tryAcquire("vendor"), exclusive.tryAcquire("vendor")];
     let admittedMs = 0;
     // The threads are busy with short steps of others all the time.
@@ -157,13 +157,13 @@ describe("a step that computes needs a thread as well", () => {
     }
     expect(admittedMs).toBeGreaterThan(1_000);
     expect(admittedMs).toBeLessThan(6_000);
-    exclusive.held("payment").add(1_900);
+    exclusive.holdTime("payment").add(1_900);
     expect(admits(NORMAL, ["payment"])).toBe(false);
   });
 
   test("those that wait for something else first are before it, and an order without such a step does not care", () => {
     const { burst, exclusive, state } = fixture();
-    exclusive.held("vendor").add(500);
+    exclusive.holdTime("vendor").add(500);
     state.behind = [0, 6, 0];
     expect(burst(10, NORMAL, ["vendor"])).toBe(0);
     expect(burst(1)).toBe(1);
@@ -229,7 +229,7 @@ describe("the limit adapts", () => {
     state.inFlight = 1_000;
     for (let n = 0; n < 30; n++) {
       state.nowMs += 1_000;
-      admission.look();
+      admission.tick();
     }
     expect(admits()).toBe(false);
     expect(admission.limit).toBeLessThan(1_000);
@@ -253,7 +253,7 @@ test("who asked lately will ask again and come before orders of a lower priority
     const admitted = burst(urgent, URGENT);
     for (let n = 0; n < admitted; n++) admission.arrived(URGENT, []);
     look(tenths);
-    courier.held().add(100);
+    courier.holdTime().add(100);
     wait(15);
     return admission.limit;
   };

@@ -100,7 +100,7 @@ export async function simulate(arrivals: readonly Arrival[], { limit, timeoutMs,
   const doneAtMs: (number | undefined)[] = arrivals.map(() => undefined);
   const waitMs: (number | undefined)[] = arrivals.map(() => undefined);
   const lastMs = (arrivals.at(-1)?.atMs ?? 0) + 2 * timeoutMs;
-  for (let atMs = LOOK_MS; atMs < lastMs; atMs += LOOK_MS) agenda.add(atMs, () => admission.look());
+  for (let atMs = LOOK_MS; atMs < lastMs; atMs += LOOK_MS) agenda.add(atMs, () => admission.tick());
   if (resize !== undefined) agenda.add(resize.atMs, () => capacity.resize(resize.limit));
   const run = (index: number, { priority, holdMs }: Arrival) => {
     const cameMs = nowMs;

@@ -72,8 +72,8 @@ describe("an import against an arrow is found", () => {
     ["workers/journal/x.ts", 'import { a } from "../../src/journal/protocol.ts";'],
     ["src/journal/x.ts", 'import type { A } from "../../workers/settings.ts";'],
     ["src/journal/x.ts", 'import { Piscina } from "piscina";'],
-    ["src/outgoing/x.ts", 'import type { A } from "../orders/order-event.ts";'],
-    ["src/outgoing/x.ts", 'import pino from "pino";'],
+    ["src/resilience/x.ts", 'import type { A } from "../orders/order-event.ts";'],
+    ["src/resilience/x.ts", 'import pino from "pino";'],
     ["src/unheard-of/x.ts", 'import { a } from "../orders/order.ts";'],
     ["src/orders/x.ts", 'import { a } from "../../test/support/service.ts";'],
     ["workers/steps/x.ts", 'import { a } from "../../src/http/status.ts";'],
@@ -107,7 +107,7 @@ describe("an import against an arrow is found", () => {
       'import { pino } from "pino";\nimport { start } from "./service.ts";\nimport { ListenError } from "./http/listener.ts";',
     ],
     ["src/telemetry/x.ts", 'import type { HrTime } from "@opentelemetry/api";\nimport type { A } from "../orders/ended-order.ts";'],
-    ["src/outgoing/x.ts", 'import { Agent } from "node:http";\nimport { a } from "./discard-body.ts";'],
+    ["src/resilience/x.ts", 'import { Agent } from "node:http";\nimport { a } from "./retry-after.ts";'],
     ["src/orders/x.ts", 'import { a } from "../threads/index.ts";\nimport { b } from "./order.ts";\nimport { c } from "node:path";'],
     ["src/threads/pool-workers.ts", 'import { Piscina } from "piscina";\nimport type { A } from "./worker/serve.ts";'],
     [
@@ -133,7 +133,7 @@ describe("the journal's rules", () => {
   test("know no store: they import the domain and each other", () => {
     const targets = importsOfAll.filter(({ path }) => path.startsWith(RULES)).map(({ target }) => target);
     expect(targets.length).toBeGreaterThan(0);
-    expect(targets.filter((target) => !/^src\/(orders|retries|outgoing|journal\/(rules|protocol))/.test(target))).toEqual([]);
+    expect(targets.filter((target) => !/^src\/(orders|resilience|journal\/(rules|protocol))/.test(target))).toEqual([]);
   });
 
   test("speak no SQL, and no other file of the journal decides by them: stores keep the tables that the rules ask for", () => {
@@ -144,6 +144,7 @@ describe("the journal's rules", () => {
     expect([...new Set(entered)].toSorted()).toEqual([
       "close-by-restore.ts",
       "due-order.ts",
+      "event-payload.ts",
       "execute.ts",
       "find.ts",
       "operator-rows.ts",

@@ -13,14 +13,13 @@ export const ARROWS: Readonly<Record<string, readonly string[]>> = {
   "node-http.ts": [],
   "periodic.ts": ["threads"],
   "signals.ts": ["composition", "threads"],
-  outgoing: ["node-http.ts"],
   threads: [],
-  retries: ["threads"],
-  orders: ["retries", "threads"],
-  journal: ["orders", "outgoing", "retries", "threads", "periodic.ts"],
+  resilience: ["threads", "node-http.ts"],
+  orders: ["resilience", "threads"],
+  journal: ["orders", "resilience", "threads", "periodic.ts"],
   couriers: ["orders", "threads"],
   telemetry: ["orders", "threads"],
-  webhooks: ["orders", "outgoing", "retries", "threads"],
+  webhooks: ["orders", "resilience", "threads"],
   admission: ["orders", "threads"],
   http: ["orders", "threads", "node-http.ts"],
   diagnosis: ["orders", "threads"],
@@ -37,22 +36,21 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** Rooms that import no other packages, but those of Node itself. */
-const ONLY_PACKAGES: Readonly<Record<string, readonly string[]>> = { outgoing: [], threads: ["piscina"] };
+const ONLY_PACKAGES: Readonly<Record<string, readonly string[]>> = { resilience: [], threads: ["piscina"] };
 
 /** What users of the library import of it: one file on the main thread, one on the threads of tasks. */
 export const MAIN_DOOR = "src/threads/index.ts";
 export const WORKER_DOOR = "src/threads/worker/index.ts";
 
 /** What the two parts of the library share: the main thread's and that of the threads of tasks, which is `worker/`. */
-export const SHARED_BY_LIBRARY =
-  /^src\/threads\/(cancel-board|cancelable|canceled|clock|layout|outcome|protocol|result|sleep|tracker)\.ts$/;
+export const SHARED_BY_LIBRARY = /^src\/threads\/(cancel-board|cancelable|canceled|clock|layout|outcome|protocol|sleep|tracker)\.ts$/;
 
 const CLOSED_TO_WORKERS = ["http", "admin", "journal"];
 /** The journal's protocol, its rules and the SQL that two stores share stand with its client in `src`. */
 const OF_THE_JOURNAL = /^src\/journal\/(protocol|rules\/.+|sql\/.+)\.ts$/;
 /** What runs on other threads than the main one of all that is outside the library and `workers`. */
 export const RUN_BY_WORKERS =
-  /^src\/(node-http\.ts|outgoing\/.+|retries\/backoff\.ts|journal\/(rules|sql)\/.+|orders\/(answer|compensation-state|event-payload|outcome|step-task|steps|error-kind|steps\/.+)\.ts)$/;
+  /^src\/(node-http\.ts|resilience\/(backoff|post|retry-after)\.ts|journal\/(rules|sql)\/.+|orders\/(answer|compensation-state|outcome|step-task|steps|error-kind|steps\/.+)\.ts)$/;
 /** It puts everything together, with what stands in a room that is nobody else's. */
 const ROOT = "src/service.ts";
 const ROOT_ROOM = "composition";

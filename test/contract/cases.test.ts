@@ -2,8 +2,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { z } from "zod";
-import { simulatedDelayMs } from "../../src/orders/steps/simulated-delay.ts";
-import type { StepName } from "../../src/orders/steps.ts";
+import { type StepName, simulatedDelayMs } from "../../src/orders/steps.ts";
 import { fastOnce } from "../support/fast-once.ts";
 import { type Received, send, threadsPage } from "../support/http-client.ts";
 import { startService, type TestService } from "../support/service.ts";

@@ -2,7 +2,7 @@ import { setImmediate as drainMicrotasks } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { Demand } from "../../src/admission/fair-shares.ts";
 import { Line } from "../../src/admission/line.ts";
-import { CourierCalls } from "../../src/couriers/courier-calls.ts";
+import { CourierCalls } from "../../src/couriers/courier-share.ts";
 import { SharedCapacity } from "../../src/couriers/shared-capacity.ts";
 import type { CancelCause } from "../../src/orders/cancel-cause.ts";
 import type { EndedStep } from "../../src/orders/step.ts";
@@ -72,7 +72,7 @@ test("admission forecasts by the share of the moment", () => {
   let nowMs = 0;
   const clock = () => nowMs;
   const capacity = new SharedCapacity(4, { nowMs: clock });
-  capacity.held().add(100);
+  capacity.holdTime().add(100);
   const line = new Line(capacity, new Demand(2_000), 2_000, clock);
   const room = () => {
     nowMs += 10;

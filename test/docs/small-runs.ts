@@ -36,9 +36,9 @@ export const OTHERS: Readonly<Record<string, string>> = {
   fuzz: "--requests 3000",
   "fuzz:threads": "--seconds 5",
   demo: "--once",
-  "test:add-step": "test/orders/order-runs.property.test.ts",
-  "test:one-core": "--repeat 2 test/retries/backoff.test.ts",
-  "test:mutants": "--lines 1 --seed 3 --in src/retries/backoff.ts",
+  "test:add-step": "test/orders/order-map.property.test.ts",
+  "test:one-core": "--repeat 2 test/resilience/backoff.test.ts",
+  "test:mutants": "--lines 1 --seed 3 --in src/resilience/backoff.ts",
   "test:schedules": '-t "grant against cancel"',
   screenshots: "DIRECTORY",
 };

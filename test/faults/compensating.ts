@@ -4,7 +4,7 @@ import { Compensator } from "../../src/orders/compensator.ts";
 import type { FirstTries } from "../../src/orders/first-tries.ts";
 import { JournalUnavailable, type OrderJournal } from "../../src/orders/order-journal.ts";
 import type { StepOutcome } from "../../src/orders/step.ts";
-import { FakeClock } from "../retries/fake-clock.ts";
+import { FakeClock } from "../resilience/fake-clock.ts";
 import { FakeRunner, type FakeStep } from "../threads/fake-runner.ts";
 
 const TIMEOUT_MS = 600_000;

@@ -1,5 +1,5 @@
 import { afterEach, expect, test } from "vitest";
-import { retryAfterMs } from "../../src/outgoing/retry-after.ts";
+import { retryAfterMs } from "../../src/resilience/retry-after.ts";
 
 const NOW_MS = Date.UTC(2026, 10, 6, 8, 49, 37);
 // The three forms of a date in HTTP, of which only the first two name a zone. Half a minute from now; and one that lies behind.

@@ -9,7 +9,7 @@ import type { OrderOutcome } from "../../src/orders/outcome.ts";
 import { Pipeline } from "../../src/orders/pipeline.ts";
 import { ProviderHealth } from "../../src/orders/provider-health.ts";
 import { perStep, STEPS } from "../../src/orders/steps.ts";
-import type { Pass } from "../../src/retries/circuit-breaker.ts";
+import type { Pass } from "../../src/resilience/circuit-breaker.ts";
 import { CancelScope, Capacity } from "../../src/threads/index.ts";
 import { eventually } from "../support/eventually.ts";
 import { FakeRunner } from "../threads/fake-runner.ts";

@@ -3,7 +3,7 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import { Journal } from "../../src/journal/journal.ts";
 import type { EventOutbox } from "../../src/orders/order-event.ts";
 import { WebhookDelivery } from "../../src/webhooks/delivery.ts";
-import { FakeClock } from "../retries/fake-clock.ts";
+import { FakeClock } from "../resilience/fake-clock.ts";
 import { Compensating, refused } from "./compensating.ts";
 
 const OK = { status: "ok" } as const;

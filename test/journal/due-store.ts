@@ -3,7 +3,7 @@ import { BatchTables } from "../../src/journal/postgres/batch/batch-tables.ts";
 import { load } from "../../src/journal/postgres/batch/load.ts";
 import type { Operation } from "../../src/journal/protocol.ts";
 import { execute } from "../../src/journal/rules/execute.ts";
-import type { DuePage } from "../../src/retries/retry-queue.ts";
+import type { DuePage } from "../../src/resilience/retry-queue.ts";
 import { tablesOf } from "../../workers/journal/tables/tables.ts";
 import { Writer } from "../../workers/journal/writer.ts";
 import { QueriesFixture } from "../postgres/queries/queries-fixture.ts";

@@ -9,7 +9,7 @@ import type { ErrorKind } from "../../src/orders/error-kind.ts";
 import type { OrderEvent } from "../../src/orders/order-event.ts";
 import type { AcceptResult, Compensation, CompensationTried, IdempotencyKey, StoredAnswer } from "../../src/orders/order-journal.ts";
 import type { StepName } from "../../src/orders/steps.ts";
-import type { DuePage, DueRequest } from "../../src/retries/retry-queue.ts";
+import type { DuePage, DueRequest } from "../../src/resilience/retry-queue.ts";
 import { eventually } from "../support/eventually.ts";
 import { type FreshDatabase, freshDatabase } from "../support/postgres/index.ts";
 

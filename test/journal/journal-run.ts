@@ -2,7 +2,7 @@ import { expect } from "vitest";
 import type { CompensationStatus } from "../../src/orders/compensation-state.ts";
 import type { CompensationRow, Cursor, OrderStatus, Page } from "../../src/orders/operator-journal.ts";
 import type { Compensation } from "../../src/orders/order-journal.ts";
-import type { DuePage } from "../../src/retries/retry-queue.ts";
+import type { DuePage } from "../../src/resilience/retry-queue.ts";
 import { type Comparison, equal, pick, refusedUnless } from "./comparison.ts";
 import { answerTo, type JournalFixture, keyOf } from "./journal-fixture.ts";
 import { type Attempt, JournalModel, type ModelCompensation, type ModelTry } from "./journal-model.ts";

@@ -41,23 +41,23 @@ test("a line is drawn once, and the same ones by the same seed", () => {
 });
 
 test("the tests that can see a fault are those that load its file, the nearest first, over threads and child processes too", () => {
-  expect(testsOf("src/retries/backoff.ts", ALL)[0]).toBe("test/retries/backoff.test.ts");
-  expect(testsOf("src/retries/backoff.ts", ALL)).toContain("test/process.test.ts");
+  expect(testsOf("src/resilience/backoff.ts", ALL)[0]).toBe("test/resilience/backoff.test.ts");
+  expect(testsOf("src/resilience/backoff.ts", ALL)).toContain("test/process.test.ts");
   expect(testsOf("workers/main.ts", ALL)).toContain("test/process.test.ts");
   expect(testsOf("test/support/seed.ts", ALL)).toContain("test/mutants/mutants.test.ts");
-  expect(testsOf("src/retries/backoff.ts", ALL)).not.toContain("test/outgoing/post.test.ts");
+  expect(testsOf("src/resilience/backoff.ts", ALL)).not.toContain("test/resilience/post.test.ts");
 });
 
 test("a fault fails a test, and the same tests pass without it", async () => {
-  const file = "src/retries/backoff.ts";
+  const file = "src/resilience/backoff.ts";
   const healthy = SOURCES.get(file) as string;
   using project = new ProjectWithFault();
   const fault = faultsIn(file, healthy).find(({ what }) => what === "* becomes /");
   if (fault === undefined) throw new Error(`${file} has no place for a fault`);
   project.put({ ...fault, file });
   expect(project.read(file)).not.toBe(healthy);
-  expect(await project.firstFailure(["test/retries/backoff.test.ts"])).toMatchObject({ file: "test/retries/backoff.test.ts" });
+  expect(await project.firstFailure(["test/resilience/backoff.test.ts"])).toMatchObject({ file: "test/resilience/backoff.test.ts" });
   project.heal();
   expect(project.read(file)).toBe(healthy);
-  expect(await project.firstFailure(["test/retries/backoff.test.ts"])).toBeUndefined();
+  expect(await project.firstFailure(["test/resilience/backoff.test.ts"])).toBeUndefined();
 });

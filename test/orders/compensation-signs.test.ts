@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { FIRST_TRIES } from "../../src/orders/compensation-call.ts";
 import type { StepOutcome } from "../../src/orders/step.ts";
-import type { Pass } from "../../src/retries/circuit-breaker.ts";
+import type { Pass } from "../../src/resilience/circuit-breaker.ts";
 import { answered, CompensatorFixture, NO, OK } from "./compensator-fixture.ts";
 
 const HANG: StepOutcome = { status: "canceled", cause: "deadline", effect: "unknown" };

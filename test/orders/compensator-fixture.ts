@@ -7,7 +7,7 @@ import { ProviderHealth } from "../../src/orders/provider-health.ts";
 import type { AttemptInput, StepOutcome } from "../../src/orders/step.ts";
 import type { StepName } from "../../src/orders/steps.ts";
 import { timers } from "../leaks/timers.ts";
-import { FakeClock } from "../retries/fake-clock.ts";
+import { FakeClock } from "../resilience/fake-clock.ts";
 import { eventually } from "../support/eventually.ts";
 import { FakeRunner, type FakeStep } from "../threads/fake-runner.ts";
 import { FakeJournal } from "./fake-journal.ts";

@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { FIRST_TRIES, MAX_COMPENSATING, RETRIES } from "../../src/orders/compensation-call.ts";
 import type { Compensator, RetriedCompensation } from "../../src/orders/compensator.ts";
 import { STEPS } from "../../src/orders/steps.ts";
-import { PROBE_BACKOFF } from "../../src/retries/backoff.ts";
+import { PROBE_BACKOFF } from "../../src/resilience/backoff.ts";
 import { answered, CompensatorFixture, inputOf, NO, OK, settle, TIMEOUT_MS } from "./compensator-fixture.ts";
 
 test("rows: 32 that failed before and 32 that never were tried at one time for a provider, beside 32 of orders that fail now", async () => {

@@ -12,7 +12,7 @@ import {
   type StoredAnswer,
 } from "../../src/orders/order-journal.ts";
 import type { StepName } from "../../src/orders/steps.ts";
-import type { DuePage, DueRequest } from "../../src/retries/retry-queue.ts";
+import type { DuePage, DueRequest } from "../../src/resilience/retry-queue.ts";
 
 /** A compensation as a row. */
 export interface Row extends Compensation {

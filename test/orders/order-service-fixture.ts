@@ -1,7 +1,7 @@
 import type { AdmissionGate } from "../../src/orders/admission-gate.ts";
 import { Compensator } from "../../src/orders/compensator.ts";
+import type { OtherNodes } from "../../src/orders/elsewhere.ts";
 import { OrderService } from "../../src/orders/order-service.ts";
-import type { OtherNodes } from "../../src/orders/other-nodes.ts";
 import { Pipeline } from "../../src/orders/pipeline.ts";
 import type { StepOutcome } from "../../src/orders/step.ts";
 import { perStep } from "../../src/orders/steps.ts";

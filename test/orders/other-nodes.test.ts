@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, test, vi } from "vitest";
+import type { OtherNodes } from "../../src/orders/elsewhere.ts";
 import { Elsewhere } from "../../src/orders/elsewhere.ts";
 import type { StoredAnswer } from "../../src/orders/order-journal.ts";
-import type { OtherNodes } from "../../src/orders/other-nodes.ts";
 import { STEPS } from "../../src/orders/steps.ts";
 import type { Cancelable } from "../../src/threads/index.ts";
 import { timers } from "../leaks/timers.ts";

@@ -4,7 +4,7 @@ import { parseAddress } from "../../src/journal/postgres/address.ts";
 import { Connection, ConnectionLost, SqlError } from "../../src/journal/postgres/connection.ts";
 import { targetsOf } from "../../src/journal/postgres/targets.ts";
 import { temporaryFile } from "../journal/temporary-file.ts";
-import { cert } from "../outgoing/certificate.ts";
+import { cert } from "../resilience/certificate.ts";
 import { freshDatabase, startPostgres } from "../support/postgres/index.ts";
 import { connect } from "./queries/queries-fixture.ts";
 

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { STEPS } from "../../src/orders/steps.ts";
-import { neverSent } from "../../src/outgoing/never-sent.ts";
+import { neverSent } from "../../src/resilience/post.ts";
 import { callKey, compensationKey } from "../../workers/providers/call-key.ts";
 
 test("is the id, the attempt and the step", () => {

@@ -5,7 +5,7 @@ import { type Change, loadVersions, urlOf } from "./changed-sources.ts";
 // with one holder and three who want it.
 loadVersions([workerData as readonly Change[]], "", []);
 type Library = typeof import("../../src/threads/index.ts");
-type Permit = import("../../src/threads/permits/permit.ts").Permit;
+type Permit = import("../../src/threads/permits/grants.ts").Permit;
 type Scope = import("../../src/threads/cancel-scope.ts").CancelScope;
 const load = (file: string): Promise<Library> => import(urlOf(`../../src/threads/${file}`, 0));
 const { CancelScope } = await load("cancel-scope.ts");

@@ -112,7 +112,7 @@ export const DEATH_SCENARIOS: readonly Scenario[] = [
     },
     take: (main) => main.close(),
     judge(main) {
-      if (main.threads.parts.table.size > 0) main.ledger.accuse("a task has not settled though the threads are closed");
+      if (main.threads.parts.table.inUse > 0) main.ledger.accuse("a task has not settled though the threads are closed");
     },
   },
   {

@@ -6,7 +6,7 @@ export function countsFault({ threads: { tracker, parts } }: MainRole): string |
   const { running, started, finished } = tracker.totals();
   if (started > running + finished) return `${started} tasks have started, but ${running} run and ${finished} have finished`;
   if (finished > started) return `${finished} tasks have finished, but ${started} have started`;
-  if (running < 0 || running > parts.table.size) return `${running} tasks are counted as running, ${parts.table.size} have not settled`;
+  if (running < 0 || running > parts.table.inUse) return `${running} tasks are counted as running, ${parts.table.inUse} have not settled`;
   return undefined;
 }
 
@@ -72,9 +72,9 @@ function poolsFault({ threads, control, exits, scenario }: MainRole): string | u
       if (exits.has(id) && readyAtMs !== undefined) return `thread ${id} has died, and its pool keeps it`;
       if (isSetAside && inFlight === 0 && !killed) return `thread ${id} was set aside, has nothing to do, and is kept`;
       if (killed) return `thread ${id} was ended, and its tasks wait for it`;
-      const own = threads.parts.table.unsettled().filter((task) => task.thread === thread).length;
+      const own = threads.parts.table.all().filter((task) => task.thread === thread).length;
       if (inFlight !== own) return `thread ${id} counts ${inFlight} tasks in flight, and has ${own}`;
-      if (thread.takesTasks && !control.turns.isGone(id) && threads.parts.table.unsettled().some((task) => waitsFor(task.threadId)))
+      if (thread.takesTasks && !control.turns.isGone(id) && threads.parts.table.all().some((task) => waitsFor(task.threadId)))
         return `a task waits, and thread ${id} takes tasks`;
     }
   }

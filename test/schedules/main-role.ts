@@ -1,8 +1,8 @@
 import { CancelBoard } from "../../src/threads/cancel-board.ts";
 import { BUILT_IN_CAUSES } from "../../src/threads/canceled.ts";
+import type { TaskRunOptions } from "../../src/threads/dispatched-task.ts";
 import type { WatchClock } from "../../src/threads/grace-watch.ts";
 import { Layout, type LayoutHandle } from "../../src/threads/layout.ts";
-import type { TaskRunOptions } from "../../src/threads/task.ts";
 import { EXPLORED, MAIN, MAX_TASKS, MAX_THREADS } from "./control-words.ts";
 import { countsFault, crowdFault, faultAtRest } from "./judge.ts";
 import type { Ledger } from "./ledger.ts";

@@ -22,7 +22,7 @@ export const CAPACITY_MUTANTS: readonly (Change & { readonly name: string })[] =
   {
     name: "a permit that was granted to a canceled waiter is lost",
     file: CAPACITY,
-    from: "    this.grants.remove(grant);\n    this.#grantToWaiters();\n",
+    from: "    this.grants.remove(permit);\n    this.#grantToWaiters();\n",
     to: "",
   },
   {

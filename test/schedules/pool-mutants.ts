@@ -5,7 +5,7 @@ const POOL = "src/threads/pool-threads.ts";
 const WORKERS = "src/threads/pool-workers.ts";
 const THREAD = "src/threads/pool-thread.ts";
 const GROUP = "src/threads/slot-group.ts";
-const SLOTS = "src/threads/slots.ts";
+const SLOTS = "src/threads/places.ts";
 const TRACKER = "src/threads/tracker.ts";
 
 /** Of what the main thread does with groups, tasks and threads. */

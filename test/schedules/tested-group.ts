@@ -1,9 +1,8 @@
 import type { CancelBoard } from "../../src/threads/cancel-board.ts";
 import type { BuiltInCause } from "../../src/threads/canceled.ts";
-import type { DispatchedTask } from "../../src/threads/dispatched-task.ts";
+import type { DispatchedTask, TaskRunOptions } from "../../src/threads/dispatched-task.ts";
 import type { Outcome } from "../../src/threads/outcome.ts";
 import type { GroupParts } from "../../src/threads/slot-group.ts";
-import type { TaskRunOptions } from "../../src/threads/task.ts";
 import { ThreadGroup } from "../../src/threads/thread-group.ts";
 import type { TaskBody } from "../../src/threads/worker/define-tasks.ts";
 import type { Ledger } from "./ledger.ts";
@@ -50,9 +49,9 @@ export class TestedGroup {
   readonly #truth: Truth;
 
   constructor(parts: GroupParts, truth: Truth) {
-    const before = new Set(parts.slots.open());
+    const before = new Set(parts.slots.all());
     this.#group = new ThreadGroup(parts, {});
-    const [own] = parts.slots.open().filter((group) => !before.has(group));
+    const [own] = parts.slots.all().filter((group) => !before.has(group));
     this.slot = own?.slot as number;
     this.generation = own?.generation as number;
     this.#truth = truth;

@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
 import { CancelBoard } from "../../src/threads/cancel-board.ts";
 import { Layout } from "../../src/threads/layout.ts";
+import { Slots } from "../../src/threads/places.ts";
 import type { SlotGroup } from "../../src/threads/slot-group.ts";
-import { Slots } from "../../src/threads/slots.ts";
 import { Tracker } from "../../src/threads/tracker.ts";
 import { CAUSES } from "./causes.ts";
 
@@ -91,9 +91,9 @@ test("slots are given again, the lowest first, each for a generation that nobody
   const slots = new Slots(board, 3);
   const groups = [0, 1, 2].map((n) => ({ n }) as unknown as SlotGroup);
   expect(groups.map((group) => slots.take(group))).toEqual([0, 1, 2]);
-  expect([slots.inUse, slots.open()]).toEqual([3, groups]);
+  expect([slots.inUse, slots.all()]).toEqual([3, groups]);
   board.cancel(1, 0, "deadline");
   slots.giveBack(1);
-  expect([slots.inUse, slots.open()]).toEqual([2, [groups[0], groups[2]]]);
+  expect([slots.inUse, slots.all()]).toEqual([2, [groups[0], groups[2]]]);
   expect([slots.take(NO_TASKS), board.generation(1), board.causeOf(1, 1)]).toEqual([1, 1, undefined]);
 });

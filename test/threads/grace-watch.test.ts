@@ -2,9 +2,9 @@ import { beforeEach, describe, expect, test } from "vitest";
 import { DispatchedTask } from "../../src/threads/dispatched-task.ts";
 import { GraceWatch } from "../../src/threads/grace-watch.ts";
 import type { Outcome } from "../../src/threads/index.ts";
+import { TaskTable } from "../../src/threads/places.ts";
 import type { PoolThread } from "../../src/threads/pool-thread.ts";
 import type { SlotGroup } from "../../src/threads/slot-group.ts";
-import { TaskTable } from "../../src/threads/task-table.ts";
 import { ManualClock } from "./manual-clock.ts";
 
 const GRACE_MS = 100;

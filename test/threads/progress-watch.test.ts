@@ -116,12 +116,12 @@ describe("a shared thread", () => {
     const thread = threadOf("shared");
     const held: boolean[] = [];
     looks(7, (look) => {
-      held.push(thread.isHeld);
+      held.push(thread.isStill);
       if (look === 5) move(thread);
     });
     expect(held).toEqual([false, false, true, true, true, false, false]);
     looks(1);
-    expect(thread.isHeld).toBe(true);
+    expect(thread.isStill).toBe(true);
   });
 
   test.each([0, 4])("that stands still, for %i looks already when a task on it is given up, is replaced a second later", (before) => {

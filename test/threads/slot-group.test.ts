@@ -45,7 +45,7 @@ describe("a slot", () => {
     group.close();
     expect(() => group.close()).toThrow("group closed twice");
     expect(() => group.run("task", undefined)).toThrow("task run in a group that has ended");
-    expect([rig.parts.slots.inUse, rig.parts.table.size]).toEqual([0, 0]);
+    expect([rig.parts.slots.inUse, rig.parts.table.inUse]).toEqual([0, 0]);
   });
 
   test("of a group whose scope was canceled before is canceled on the board", () => {

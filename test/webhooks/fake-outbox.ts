@@ -1,8 +1,8 @@
 import { setImmediate as turn } from "node:timers/promises";
-import { EVENT_KEPT_MS } from "../../src/orders/event-payload.ts";
+import { EVENT_KEPT_MS } from "../../src/journal/rules/event-payload.ts";
 import type { EventOutbox, OrderEvent } from "../../src/orders/order-event.ts";
 import { JournalUnavailable } from "../../src/orders/order-journal.ts";
-import type { DuePage, DueRequest } from "../../src/retries/retry-queue.ts";
+import type { DuePage, DueRequest } from "../../src/resilience/retry-queue.ts";
 
 interface Row extends OrderEvent {
   tries: number;

@@ -2,10 +2,10 @@ import { randomBytes } from "node:crypto";
 import { setImmediate as turn } from "node:timers/promises";
 import { expect } from "vitest";
 import { WebhookDelivery, type WebhookDeliveryOptions } from "../../src/webhooks/delivery.ts";
-import { postToReceiver } from "../../src/webhooks/post-event.ts";
 import { parseWebhookSecret } from "../../src/webhooks/secret.ts";
 import type { DeliveryLog } from "../../src/webhooks/webhook-receiver.ts";
-import { FakeClock } from "../retries/fake-clock.ts";
+import { postToReceiver } from "../../src/webhooks/webhook-receiver.ts";
+import { FakeClock } from "../resilience/fake-clock.ts";
 import { FakeOutbox } from "./fake-outbox.ts";
 import { Receiver } from "./receiver.ts";
 

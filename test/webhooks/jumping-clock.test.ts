@@ -1,11 +1,11 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { ClockWatch } from "../../src/journal/clock-watch.ts";
-import type { PostAnswer } from "../../src/outgoing/post.ts";
+import type { PostAnswer } from "../../src/resilience/post.ts";
 import { WebhookDelivery } from "../../src/webhooks/delivery.ts";
 import { parseWebhookSecret } from "../../src/webhooks/secret.ts";
 import { DAY_MS, JournalFixture } from "../journal/journal-fixture.ts";
-import { FakeClock } from "../retries/fake-clock.ts";
+import { FakeClock } from "../resilience/fake-clock.ts";
 import { newSecret } from "./fixture.ts";
 
 const ORDERS = Array.from({ length: 8 }, (_, n) => `order ${n}`);

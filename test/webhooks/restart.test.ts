@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import type { Post } from "../../src/outgoing/post.ts";
+import type { Post } from "../../src/resilience/post.ts";
 import { Fixture } from "./fixture.ts";
 import { accept, hangUp } from "./receiver.ts";
 

@@ -3,9 +3,8 @@ import type { StepName } from "../../src/orders/steps.ts";
 const PLAIN = /^[!-$&-~]*$/;
 
 /**
- * The `Idempotency-Key` of a provider call, `{order_id}:{attempt}:{step}`, with everything in the id that is not
- * visible ASCII, and `%` itself, percent-encoded. Read from its end it has only one meaning: step and attempt hold no
- * colon, so whatever colons the id has are its own.
+ * The `Idempotency-Key` of a provider call: what is not visible ASCII in the id, and `%` itself, is percent-encoded. Step and attempt hold
+ * no colon, so read from its end it has only one meaning.
  */
 export function callKey(orderId: string, attempt: number, step: StepName): string {
   return `${encoded(orderId)}:${attempt}:${step}`;
@@ -20,8 +19,7 @@ function encoded(orderId: string): string {
   if (PLAIN.test(orderId)) return orderId;
   let key = "";
   for (const character of orderId) {
-    // "%" too: otherwise the ids "é" and "%C3%A9" would make one key, and the second order would get the first one's
-    // answer without ever being charged.
+    // "%" too: otherwise the ids "é" and "%C3%A9" would make one key, and the second order would never be charged.
     if (PLAIN.test(character)) key += character;
     else for (const byte of bytesOf(character)) key += `%${byte.toString(16).toUpperCase().padStart(2, "0")}`;
   }

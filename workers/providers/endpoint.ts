@@ -1,4 +1,4 @@
-import { type Cancelable, type Post, type PostAnswer, postTo } from "../../src/outgoing/post.ts";
+import { type Cancelable, type Post, type PostAnswer, postTo } from "../../src/resilience/post.ts";
 import type { StepSpan } from "../telemetry/step-span.ts";
 
 // An answer to a call is some hundred bytes. Reading this much is cheaper than a new connection; more is not.
@@ -6,7 +6,6 @@ const MAX_BODY_BYTES = 64 * 1024;
 // The body of an honest answer comes with its head. A guess, small beside an order's deadline.
 const MAX_BODY_MS = 100;
 
-/** The content of one call. */
 export interface EndpointCall {
   readonly key: string;
   readonly body: object;
@@ -18,7 +17,6 @@ export interface EndpointCall {
   readonly cancelable: Cancelable & { readonly cause: string | undefined };
 }
 
-/** One of a provider's addresses. */
 export class Endpoint {
   readonly #url: URL;
   readonly #post: Post;

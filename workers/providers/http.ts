@@ -1,24 +1,28 @@
+import type { StepErrorKind } from "../../src/orders/error-kind.ts";
 import type { Effect, StepInput, Unavailable } from "../../src/orders/step.ts";
 import { CALLING } from "../../src/orders/step-task.ts";
 import type { ProviderRequest } from "../../src/orders/steps/step-definition.ts";
 import { STEP_TABLE, type StepName } from "../../src/orders/steps.ts";
-import { neverSent } from "../../src/outgoing/never-sent.ts";
-import type { PostAnswer } from "../../src/outgoing/post.ts";
 import type { ProviderKeys } from "../../src/provider-keys.ts";
+import { neverSent, type PostAnswer } from "../../src/resilience/post.ts";
+import { retryAfterMs } from "../../src/resilience/retry-after.ts";
 import { StepFailed } from "../steps/step.ts";
 import { reasonOf, spanOf } from "../telemetry/step-span.ts";
 import { threadLog } from "../telemetry/thread-log.ts";
 import { callKey, compensationKey } from "./call-key.ts";
 import { Endpoint } from "./endpoint.ts";
 import type { Provider, ProviderUrls } from "./provider.ts";
-import { type Refusal, refusalOf } from "./refusal.ts";
-import { unavailabilityOf } from "./unavailability.ts";
 
 /**
- * Real providers over HTTP. A call stops with its order: the socket is closed. The answer's status line decides, its
- * body is never looked at. Nothing is retried in here: `src/orders/provider-call.ts` decides that, because the main thread knows the
- * provider's health.
+ * Answers that a provider gives before it acts. Not 408, 409 and 425: a gateway says "key in use" or "too slow" of a call that the provider
+ * behind it has executed. Nor a redirect, nor a 5xx: a proxy answers 502 to 504 also when its connection broke after the request had left.
  */
+const DEFINITE: ReadonlySet<number> = new Set([400, 401, 402, 403, 404, 405, 410, 413, 415, 422, 429]);
+// Too slow, and too much to do. Other answers from 300 to 499 are about this one call.
+const UNAVAILABLE_BELOW_500: ReadonlySet<number> = new Set([408, 429]);
+const SAYS_WHEN: ReadonlySet<number> = new Set([429, 503]);
+
+/** Real providers over HTTP. Only the status line decides. Nothing is retried in here: `src/orders/provider-call.ts` decides that. */
 export function httpProvider(urls: ProviderUrls, keys: ProviderKeys = {}): Provider {
   const performing = endpoints((step) => STEP_TABLE[step].perform, urls, keys);
   const compensating = endpoints((step) => STEP_TABLE[step].compensate, urls, keys);
@@ -37,13 +41,14 @@ export function httpProvider(urls: ProviderUrls, keys: ProviderKeys = {}): Provi
         answer = await endpoint.post({ key, body, traceparent, span: spanOf(context.observer), cancelable: context });
       } catch (error) {
         context.throwIfCanceled();
-        const refusal = { kind: meaning.unreachable, effect: neverSent(error) ? "none" : "unknown" } as const;
-        throw failure(step, refusal, `${step} provider could not be reached: ${reasonOf(error)}`, {}, input);
+        const message = `${step} provider could not be reached: ${reasonOf(error)}`;
+        throw failure(step, meaning.unreachable, neverSent(error) ? "none" : "unknown", message, {}, input);
       }
       const { status } = answer;
       if (isSuccess(status)) return;
-      const unavailable = unavailabilityOf(answer, meaning.healthy);
-      throw failure(step, refusalOf(step, status), `${step} provider answered ${status}`, unavailable, input);
+      const kind = meaning.statuses[status] ?? (DEFINITE.has(status) ? meaning.definite : meaning.other);
+      const effect = DEFINITE.has(status) ? "none" : "unknown";
+      throw failure(step, kind, effect, `${step} provider answered ${status}`, unavailabilityOf(answer, meaning.healthy), input);
     },
 
     async compensate(step, input, context) {
@@ -85,7 +90,8 @@ function bodyOf({ hasAmount }: ProviderRequest, { orderId, amount }: StepInput) 
 
 function failure(
   step: StepName,
-  { kind, effect }: Refusal,
+  kind: StepErrorKind,
+  effect: Effect,
   message: string,
   unavailable: Unavailable | undefined,
   { orderId }: StepInput,
@@ -101,4 +107,12 @@ function notCompensated(step: StepName, answer: string, unavailable: Unavailable
 
 function isSuccess(status: number): boolean {
   return status >= 200 && status < 300;
+}
+
+/** What an answer outside 2xx says of the provider; undefined for one about this order, as `businessStatus` without a time is. */
+export function unavailabilityOf({ status, retryAfter }: PostAnswer, businessStatus?: number): Unavailable | undefined {
+  if (status < 500 && !UNAVAILABLE_BELOW_500.has(status)) return undefined;
+  const waitMs = SAYS_WHEN.has(status) ? retryAfterMs(retryAfter, Date.now()) : undefined;
+  if (waitMs !== undefined) return { retryAfterMs: waitMs };
+  return status === businessStatus ? undefined : {};
 }

@@ -6,10 +6,9 @@ import type { TaskContext } from "../../src/threads/worker/index.ts";
 export type ProviderUrls = { readonly [step in StepName]?: string };
 
 /**
- * What a step asks of the world outside. Both ways of providing it (simulated, over HTTP) keep one contract:
- * `perform` returns when the provider has done its part, throws `StepFailed` when it said no or could not be
- * reached, and lets `Canceled` pass; `compensate` returns only when what `perform` did is compensated and, should it still
- * be on its way, will be refused.
+ * What a step asks of the world outside. `perform` returns when the provider has done its part, throws `StepFailed` when it said no or
+ * could not be reached, and lets `Canceled` pass; `compensate` returns only when that is compensated and, should it still come, will be
+ * refused.
  */
 export interface Provider {
   perform(step: StepName, input: StepInput, context: TaskContext): Promise<void>;

@@ -1,14 +1,10 @@
 import type { StepInput } from "../../src/orders/step.ts";
-import { simulatedDelayMs } from "../../src/orders/steps/simulated-delay.ts";
-import { STEP_TABLE, type StepName } from "../../src/orders/steps.ts";
+import { STEP_TABLE, type StepName, simulatedDelayMs } from "../../src/orders/steps.ts";
 import type { TaskContext } from "../../src/threads/worker/index.ts";
 import { StepFailed } from "../steps/step.ts";
 import type { Provider } from "./provider.ts";
 
-/**
- * A provider inside the thread: takes its time or computes, then succeeds or fails as the order says. It acts only
- * at its very end, so a step that was canceled before has surely had no effect and there is nothing to compensate.
- */
+/** A provider inside the thread. It acts only at its very end, so a step that was canceled before has surely had no effect. */
 export const simulatedProvider: Provider = {
   perform(step, input, context) {
     const cpuMs = input.simulation.cpuMs ?? 0;

@@ -1,9 +1,8 @@
 import type { Step } from "./step.ts";
 
 /**
- * The misbehaving step of `POST /chaos/stick-thread`: computes for so many milliseconds and ignores everything,
- * so that its thread has to be replaced. It reaches no provider. The time travels as the order's amount.
- * `begun` (one shared Int32) counts its starts, so that it is canceled only when it runs: canceled earlier, it would never run.
+ * The misbehaving step of `POST /chaos/stick-thread`: computes for `amount` milliseconds and ignores everything, so that its thread has to
+ * be replaced. `begun` (one shared Int32) counts its starts: canceled earlier, it would never run.
  */
 export function stick(begun: SharedArrayBuffer): Step {
   const starts = new Int32Array(begun);

@@ -1,5 +1,4 @@
-import { simulatedDelayMs } from "../../orders/steps/simulated-delay.ts";
-import { STEP_TABLE, STEPS, type StepName } from "../../orders/steps.ts";
+import { STEP_TABLE, STEPS, type StepName, simulatedDelayMs } from "../../orders/steps.ts";
 import { STATUS } from "../status.ts";
 
 /** An order as clients write it. */

@@ -2,7 +2,7 @@ import { type CompensationStatus, TRANSITIONS, type Transition } from "../../ord
 import type { CompensationRow } from "../../orders/operator-journal.ts";
 import type { Compensation, CompensationState } from "../../orders/order-journal.ts";
 import { perStep, type StepName } from "../../orders/steps.ts";
-import type { DuePage } from "../../retries/retry-queue.ts";
+import type { DuePage } from "../../resilience/retry-queue.ts";
 import { longestCompensationPauseMs } from "../rules/pauses.ts";
 import { type AttemptsTable, type CompensationsTable, compensationRow } from "../rules/tables.ts";
 import { duePage } from "./due.ts";

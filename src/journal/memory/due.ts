@@ -1,4 +1,4 @@
-import type { DuePage } from "../../retries/retry-queue.ts";
+import type { DuePage } from "../../resilience/retry-queue.ts";
 import { type DueRow, dueOrder } from "../rules/due-order.ts";
 
 /** A row that waits for its next try; null of one that waits for something else. */

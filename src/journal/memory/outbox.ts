@@ -1,7 +1,7 @@
-import { EVENT_KEPT_MS, eventPayload } from "../../orders/event-payload.ts";
 import type { DeadLetter } from "../../orders/operator-journal.ts";
 import type { OrderEvent, OrderEventType } from "../../orders/order-event.ts";
-import type { DuePage } from "../../retries/retry-queue.ts";
+import type { DuePage } from "../../resilience/retry-queue.ts";
+import { EVENT_KEPT_MS, eventPayload } from "../rules/event-payload.ts";
 import { longestEventPauseMs } from "../rules/pauses.ts";
 import type { OutboxTable } from "../rules/tables.ts";
 import { duePage } from "./due.ts";

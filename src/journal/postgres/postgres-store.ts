@@ -1,6 +1,6 @@
+import type { OtherNodes } from "../../orders/elsewhere.ts";
 import type { NodeState } from "../../orders/operator-journal.ts";
 import { JournalUnavailable, JournalUnreachable } from "../../orders/order-journal.ts";
-import type { OtherNodes } from "../../orders/other-nodes.ts";
 import { atMost } from "../../threads/index.ts";
 import { CommitSizes } from "../commit-sizes.ts";
 import { GroupCommit } from "../group-commit.ts";

@@ -1,7 +1,7 @@
+import type { OtherNodes } from "../../orders/elsewhere.ts";
 import type { ErrorKind } from "../../orders/error-kind.ts";
 import type { OnFault } from "../../orders/faults.ts";
 import { JournalUnavailable, type StoredAnswer } from "../../orders/order-journal.ts";
-import type { OtherNodes } from "../../orders/other-nodes.ts";
 import type { Cancelable } from "../../threads/index.ts";
 import { Poll } from "./poll.ts";
 import type { Sql, Statement } from "./sql.ts";

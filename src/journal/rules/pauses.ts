@@ -1,5 +1,5 @@
-import { MAX_RETRY_AFTER_MS } from "../../outgoing/retry-after.ts";
-import { COMPENSATION_BACKOFF, EVENT_BACKOFF, longestBackoffMs, MAX_HOLD_MS } from "../../retries/backoff.ts";
+import { COMPENSATION_BACKOFF, EVENT_BACKOFF, longestBackoffMs, MAX_ASKED_WAIT_MS } from "../../resilience/backoff.ts";
+import { MAX_RETRY_AFTER_MS } from "../../resilience/retry-after.ts";
 
 /** Rows that were tried so often or more often have the same longest pause. The indexes of all stores are made with this number. */
 export const MOST_TRIES = 16;
@@ -18,7 +18,7 @@ export const LONGEST_CALLS_MS = LONGEST_FIRST_PAUSE_MS - 10_000;
  * the clock ran ahead: it is due, or a customer would wait for the money until the clock is there again.
  */
 export function longestCompensationPauseMs(tries: number): number {
-  return tries === 0 ? LONGEST_FIRST_PAUSE_MS : Math.max(MAX_HOLD_MS, longestBackoffMs(tries, COMPENSATION_BACKOFF));
+  return tries === 0 ? LONGEST_FIRST_PAUSE_MS : Math.max(MAX_ASKED_WAIT_MS, longestBackoffMs(tries, COMPENSATION_BACKOFF));
 }
 
 /** The same for an event. */

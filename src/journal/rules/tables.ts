@@ -3,7 +3,7 @@ import type { CompensationRow, OperatorAction, OperatorActionName } from "../../
 import type { OrderEvent, OrderEventType } from "../../orders/order-event.ts";
 import type { Compensation, CompensationState } from "../../orders/order-journal.ts";
 import type { StepName } from "../../orders/steps.ts";
-import type { DuePage } from "../../retries/retry-queue.ts";
+import type { DuePage } from "../../resilience/retry-queue.ts";
 
 /**
  * What the rules need of a store: what is known of an id, and where to put what they decided. A store does as it is told and decides nothing.

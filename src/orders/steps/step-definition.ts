@@ -1,4 +1,3 @@
-/** An error kind that a step brings along, as clients see it. */
 export interface StepError {
   /** HTTP, 400 to 599. */
   readonly status: number;
@@ -24,15 +23,13 @@ export interface StepDefinition<Kind extends string = string, Acts extends strin
   readonly compensate: ProviderRequest<Acts>;
   /** How many may run at one time: the default and the limits of `NAME_CAPACITY`, and what it counts. */
   readonly capacity: { readonly byDefault: number; readonly atMost: number; readonly counts: string };
-  /** A simulated provider: how long it takes unless the order says so, and how it fails. */
   readonly simulated: { readonly delayMs: number; readonly failsWith: Kind };
-  /** The error kinds that only this step fails with. */
   readonly errors: Readonly<Record<Kind, StepError>>;
   /** The error kind of an answer other than 2xx, and of no answer. */
   readonly meaning: {
     /** By status: answers that refuse this order. */
     readonly statuses: Readonly<Record<number, Kind>>;
-    /** Any other status that a provider sends only before it acts (`DEFINITE` in `workers/providers/refusal.ts`). */
+    /** Any other status that a provider sends only before it acts (`DEFINITE` in `workers/providers/http.ts`). */
     readonly definite: Kind | "internal";
     /** Any other status: the call is in doubt. */
     readonly other: Kind | "internal";

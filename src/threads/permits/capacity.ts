@@ -1,19 +1,16 @@
 import type { CancelScope } from "../cancel-scope.ts";
 import type { Subscription } from "../cancelable.ts";
 import { Canceled } from "../canceled.ts";
+import type { Link } from "../chain.ts";
 import { monotonicMs } from "../clock.ts";
-import type { Link } from "./chain.ts";
-import { DEFAULT_PRIORITY, DEFAULT_WEIGHTS, FairQueue, type Weights } from "./fair-queue.ts";
-import { type Grant, Grants } from "./grants.ts";
+import { DEFAULT_PRIORITY, FairQueue, type Weights } from "./fair-queue.ts";
+import { Grants, Permit } from "./grants.ts";
 import { HoldTime } from "./hold-time.ts";
-import { Permit } from "./permit.ts";
 
 export interface CapacityOptions {
-  /** By priority: its share of the permits while others wait too. */
-  readonly weights?: Weights;
   /**
-   * Ends a wait, and cancels its scope with `deadline`, where a permit comes too late while others could use it: even the shortest recent
-   * hold would end after the scope's deadline. For permits whose holders stop at the deadline.
+   * Ends a wait, and cancels its scope with `deadline`, where even the shortest recent hold would end after the scope's deadline while
+   * others could use the permit. For permits whose holders stop at the deadline.
    */
   readonly endsHopelessWaits?: boolean;
   /** How long a hold takes, before the first has ended. */
@@ -62,9 +59,8 @@ export class Capacity {
   /** Of those who name no kind. */
   readonly #hold: HoldTime;
   readonly #nowMs: () => number;
-  readonly #line: FairQueue<Waiter>;
+  readonly #line = new FairQueue<Waiter>();
   readonly #kinds = new Map<string, HoldTime>();
-  /** The permits that are in use. */
   readonly grants = new Grants();
   #limit: number;
   #granted = 0;
@@ -72,17 +68,14 @@ export class Capacity {
   /** `limit`: a whole number, 1 or more. Throws RangeError otherwise. */
   constructor(limit: number, options: CapacityOptions = {}) {
     if (!Number.isSafeInteger(limit) || limit < 1) throw new RangeError(`capacity must be a whole number from 1, not ${limit}`);
-    const { weights = DEFAULT_WEIGHTS, endsHopelessWaits = false, assumedMs = ASSUMED_MS } = options;
-    const { halfLifeMs = HALF_LIFE_MS, nowMs = monotonicMs } = options;
+    const { endsHopelessWaits = false, assumedMs = ASSUMED_MS, halfLifeMs = HALF_LIFE_MS, nowMs = monotonicMs } = options;
     this.#limit = limit;
     this.#endsHopelessWaits = endsHopelessWaits;
     this.#newHoldTime = () => new HoldTime(assumedMs, halfLifeMs);
     this.#hold = this.#newHoldTime();
     this.#nowMs = nowMs;
-    this.#line = new FairQueue(weights);
   }
 
-  /** How many permits there are. */
   get limit(): number {
     return this.#limit;
   }
@@ -95,7 +88,6 @@ export class Capacity {
     return this.#line.length;
   }
 
-  /** How many permits were ever granted. */
   get granted(): number {
     return this.#granted;
   }
@@ -112,32 +104,27 @@ export class Capacity {
     this.#grantToWaiters();
   }
 
-  /** Changes the shares of the priorities from now on. */
   weigh(weights: Weights): void {
     this.#line.weigh(weights);
   }
 
-  /** How long permits are held by those who ask for them with this `kind`. */
-  held(kind?: string): HoldTime {
+  holdTime(kind?: string): HoldTime {
     if (kind === undefined) return this.#hold;
     if (!this.#kinds.has(kind) && this.#kinds.size < MAX_KINDS) this.#kinds.set(kind, this.#newHoldTime());
     return this.#kinds.get(kind) ?? this.#hold;
   }
 
-  /**
-   * A permit if one is free and nobody waits for it, else undefined. Never waits. `kind`: of holds that take about the same time. `nowMs`
-   * saves a look at the clock where the caller has just had one.
-   */
+  /** A permit if one is free and nobody waits for it. `kind`: of holds that take about the same time. `nowMs`: saves reading the clock. */
   tryAcquire(kind?: string, nowMs?: number): Permit | undefined {
     if (this.#line.length > 0 || this.inUse >= this.#limit) return undefined;
-    return new Permit(this.#release, this.#grant(this.held(kind), nowMs ?? this.#nowMs(), this.#granted % MEASURED_GRANTS === 0));
+    return this.#grant(this.holdTime(kind), nowMs ?? this.#nowMs(), this.#granted % MEASURED_GRANTS === 0);
   }
 
   /** Waits for a permit. `priority`: 0 (first) to 2 (last). `kind`: as above. Throws `Canceled` when the scope is canceled first. */
   acquire(scope?: CancelScope, priority: number = DEFAULT_PRIORITY, kind?: string): Promise<Permit> {
     if (scope?.cause !== undefined) return Promise.reject(new Canceled(scope.cause));
     const free = this.tryAcquire(kind);
-    return free === undefined ? this.#wait(scope, priority, this.held(kind)) : Promise.resolve(free);
+    return free === undefined ? this.#wait(scope, priority, this.holdTime(kind)) : Promise.resolve(free);
   }
 
   /** How many get a permit before a newcomer of this priority: see `FairQueue`. */
@@ -163,11 +150,11 @@ export class Capacity {
     return holds === 0 ? this.#hold.expectedMs(nowMs) : sumMs / holds;
   }
 
-  #grant(hold: HoldTime, sinceMs: number, isMeasured: boolean): Grant {
-    const grant = { hold, sinceMs, isMeasured, stalledMs: 0, previous: undefined, next: undefined };
-    this.grants.add(grant);
+  #grant(hold: HoldTime, sinceMs: number, isMeasured: boolean): Permit {
+    const permit = new Permit(this.#release, hold, sinceMs, isMeasured);
+    this.grants.add(permit);
     this.#granted++;
-    return grant;
+    return permit;
   }
 
   #wait(scope: CancelScope | undefined, priority: number, hold: HoldTime): Promise<Permit> {
@@ -188,12 +175,12 @@ export class Capacity {
     waiter.hold.waiting--;
   }
 
-  readonly #release = (grant: Grant, cutOff: boolean): void => {
-    this.grants.remove(grant);
-    if (this.#line.length === 0 && !grant.isMeasured) return;
+  readonly #release = (permit: Permit, cutOff: boolean): void => {
+    this.grants.remove(permit);
+    if (this.#line.length === 0 && !permit.isMeasured) return;
     const nowMs = this.#nowMs();
-    const heldMs = this.grants.heldMs(grant, nowMs);
-    if (heldMs >= 0) grant.hold.add(heldMs, cutOff);
+    const heldMs = this.grants.heldMs(permit, nowMs);
+    if (heldMs >= 0) permit.hold.add(heldMs, cutOff);
     this.#grantToWaiters(nowMs);
   };
 
@@ -213,8 +200,8 @@ export class Capacity {
       }
       this.#line.served(next);
       // In use from now on, so nobody can overtake.
-      const grant = this.#grant(next.hold, nowMs, true);
-      void GRANTED.then(() => this.#accept(next, grant));
+      const permit = this.#grant(next.hold, nowMs, true);
+      void GRANTED.then(() => this.#accept(next, permit));
     }
   }
 
@@ -223,13 +210,13 @@ export class Capacity {
     return this.#endsHopelessWaits && deadlineMs !== undefined && nowMs + hold.shortestMs(nowMs) > deadlineMs;
   }
 
-  #accept({ resolve, reject, scope }: Waiter, grant: Grant): void {
+  #accept({ resolve, reject, scope }: Waiter, permit: Permit): void {
     if (scope?.cause === undefined) {
-      resolve(new Permit(this.#release, grant));
+      resolve(permit);
       return;
     }
     // Canceled between the grant and this turn (rule 4). That is no hold to learn from.
-    this.grants.remove(grant);
+    this.grants.remove(permit);
     this.#grantToWaiters();
     reject(new Canceled(scope.cause));
   }

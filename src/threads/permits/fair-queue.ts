@@ -1,9 +1,8 @@
-import { Chain, type Link } from "./chain.ts";
+import { Chain, type Link } from "../chain.ts";
 
 /** How many priorities there are: 0 is the first, 2 the last. */
 export const PRIORITIES = 3;
 
-/** The priority of whoever names none. */
 export const DEFAULT_PRIORITY = 1;
 
 /** By priority: the shares of what is granted while somebody waits of each. Above 0. */
@@ -19,17 +18,16 @@ class Flow<T extends Link<T>> extends Chain<T> {
 }
 
 /**
- * Who is served next of those who wait: start-time fair queueing (Goyal, Vin and Cheng 1996). Each priority that waits gets its weight's
- * share of the grants, and what another leaves. A grant takes `1 / weight` of virtual time, the earliest start is next, and who comes to an
- * empty line starts now: nobody saves up a share that he did not ask for.
+ * Who is served next: start-time fair queueing (Goyal, Vin and Cheng 1996). A grant takes `1 / weight` of virtual time, the earliest start
+ * is next, and who comes to an empty line starts now: nobody saves up a share that he did not ask for.
  */
 export class FairQueue<T extends Link<T> & { readonly priority: number }> {
   readonly #flows: readonly Flow<T>[] = DEFAULT_WEIGHTS.map(() => new Flow<T>());
   #now = 0;
   #length = 0;
 
-  constructor(weights: Weights) {
-    this.weigh(weights);
+  constructor() {
+    this.weigh(DEFAULT_WEIGHTS);
   }
 
   get length(): number {
@@ -46,7 +44,6 @@ export class FairQueue<T extends Link<T> & { readonly priority: number }> {
     }
   }
 
-  /** Throws RangeError where the waiter's priority is none. */
   add(waiter: T): void {
     const flow = this.#flows[waiter.priority];
     if (flow === undefined) throw new RangeError(`priority must be 0 to ${PRIORITIES - 1}, not ${waiter.priority}`);
@@ -75,10 +72,7 @@ export class FairQueue<T extends Link<T> & { readonly priority: number }> {
     flow.startTag += 1 / flow.weight;
   }
 
-  /**
-   * How many are served before a newcomer of this priority if so many, by priority, come first who are not in the line yet. Of another
-   * priority these are no more than start before the newcomer.
-   */
+  /** How many are served before a newcomer of this priority, if so many (`coming`) come first who are not in the line yet. */
   inFrontOf(priority: number, coming: ArrayLike<number>): number {
     const own = this.#flows[priority] as Flow<T>;
     let ahead = own.length + (coming[priority] as number);

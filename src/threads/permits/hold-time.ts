@@ -2,10 +2,8 @@
 const SAMPLES = 32;
 
 /**
- * How long permits of one kind are held, from the last holds. Milliseconds; `nowMs` is of one clock. Pure.
- *
- * What keeps others away must not be believed for ever, for then no hold comes about that would correct it: where somebody was turned away
- * and no hold has ended for a half-life, all times here count for half after each further one.
+ * How long permits of one kind are held, from the last holds. `nowMs` is of one clock. What keeps others away must not be believed for
+ * ever: where somebody was turned away and no hold has ended for a half-life, all times count for half after each further one. Pure.
  */
 export class HoldTime {
   readonly #assumedMs: number;
@@ -13,7 +11,6 @@ export class HoldTime {
   readonly #recent: number[] = [];
   #oldest = 0;
   #doubtedSinceMs: number | undefined;
-  /** How many wait who will hold so. */
   waiting = 0;
 
   /** `assumedMs`: what to expect before the first hold has ended. */
@@ -22,7 +19,6 @@ export class HoldTime {
     this.#halfLifeMs = halfLifeMs;
   }
 
-  /** How many holds these times come from. */
   get known(): number {
     return this.#recent.length;
   }
@@ -58,10 +54,7 @@ export class HoldTime {
     return ageMs > this.#belief(nowMs) * (this.#recent.length === 0 ? this.#assumedMs : Math.max(...this.#recent));
   }
 
-  /**
-   * What is left of a hold of this age: what was left on average of the recent ones that lasted longer (mean residual life). Of a hold that
-   * has lasted longer than all of them nothing is known but its age, so it may last as long again.
-   */
+  /** The mean rest of the recent holds that lasted longer (mean residual life). A hold that exceeds them all may last as long again. */
   restMs(ageMs: number, nowMs: number): number {
     if (this.isExceededBy(ageMs, nowMs)) return ageMs;
     const belief = this.#belief(nowMs);

@@ -2,11 +2,8 @@ import type { CancelBoard } from "../cancel-board.ts";
 import type { TaskContext } from "./task-context.ts";
 
 /**
- * Waits for this thread's bell and notifies its tasks of their cancels. One `waitAsync` for the whole thread: a waiter that is never
- * woken cannot be withdrawn, so one per task would pile up.
- *
- * A task registers first and looks at its word afterwards. The look finds a cancel from before the registration, the log shows a later
- * one. So no cancel is missed.
+ * Waits for this thread's bell and notifies its tasks of their cancels. One `waitAsync` for the thread: a waiter that is never woken cannot
+ * be withdrawn. A task registers first and looks at its word afterwards, so its look or the log shows every cancel.
  */
 export class CancelWatch {
   readonly #board: CancelBoard;

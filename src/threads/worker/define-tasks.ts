@@ -5,7 +5,6 @@ import type { TaskContext } from "./task-context.ts";
 // biome-ignore lint/suspicious/noExplicitAny: each task has an input of its own, and `never` would lose it.
 export type TaskBody = (input: any, context: TaskContext) => unknown;
 
-/** The tasks of a file, by name. */
 export type TaskTable = Readonly<Record<string, TaskBody>>;
 
 /** Turns the input of a hot task into a flat value that is cheaper to clone, and back. Both ends get the same codecs. */
@@ -16,22 +15,17 @@ export interface Codec<Input = unknown, Flat = unknown> {
   decode(flat: Flat): unknown;
 }
 
-/** By the task's name. */
 // biome-ignore lint/suspicious/noExplicitAny: each codec has types of its own.
 export type Codecs = Readonly<Record<string, Codec<any, any>>>;
 
 export interface TasksOptions {
   readonly codecs?: Codecs;
-  /**
-   * Called for each task when it begins, and for one that is canceled on its way here: for spans, measures and the like. What it returns
-   * is told of the end. What it throws is a fault and changes nothing.
-   */
+  /** Called for each task when it begins, or is canceled on its way. What it returns is told of the end; what it throws changes nothing. */
   readonly observe?: (name: string, input: unknown, startedAtMs: number) => TaskObserver | undefined;
   /** Called before outcomes leave the thread, so that what is posted here arrives before them. */
   readonly beforeOutcomes?: () => void;
 }
 
-/** Watches one task. */
 export interface TaskObserver {
   /** The task has ended. `outcome`: null for ok. */
   ended(outcome: FailedOutcome | CanceledOutcome | null, endedAtMs: number): void;

@@ -1,6 +1,4 @@
-/**
- * What a file of tasks needs: `cancelable-threads/worker`. All of it may be called on a task's thread only, unless its own page says more.
- */
+/** What a file of tasks needs: `cancelable-threads/worker`. All of it is for a task's thread only, unless its own page says more. */
 export type { Cancelable, Subscription } from "../cancelable.ts";
 export { Canceled } from "../canceled.ts";
 export { monotonicMs } from "../clock.ts";

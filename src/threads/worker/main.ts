@@ -4,9 +4,8 @@ import type { DefinedTasks } from "./define-tasks.ts";
 import { serve } from "./serve.ts";
 
 /**
- * The file that Piscina loads on each thread, and its one task there, which never ends. No default export in here: Piscina loads by
- * `require`, and terminating a thread while Node wraps a default export for it aborts the process (`CreateRequiredModuleFacade`). The
- * user's file is imported, so it may export what it likes.
+ * What Piscina loads on each thread, and its one task there, which never ends. No default export: terminating a thread while Node wraps one
+ * for `require` aborts the process (`CreateRequiredModuleFacade`). The user's file is imported, so it may export what it likes.
  */
 export function standingTask(port: MessagePort): Promise<never> {
   void start(port);

@@ -1,16 +1,12 @@
 import type { MessagePort } from "node:worker_threads";
 import type { CanceledOutcome, FailedOutcome } from "../outcome.ts";
-import { type FaultMessage, OUTCOME_STRIDE, type OutcomeMessage, type UserMessage } from "../protocol.ts";
-import { type PostedResult, toPost } from "../result.ts";
+import { type FaultMessage, OUTCOME_STRIDE, type OutcomeMessage, type PostedResult, toPost, type UserMessage } from "../protocol.ts";
 import { Transferred } from "./define-tasks.ts";
 
 /** The thread's own, once it serves; `post` needs it. */
 let own: Outbox | undefined;
 
-/**
- * Sends a value that can be cloned to `onMessage` of the main thread, for logs, spans and the like. It arrives before the outcomes of
- * tasks that end later. Throws where the value cannot be cloned, or this thread runs no tasks. Task threads.
- */
+/** Sends a clone of a value to the main thread's `onMessage`, before the outcomes of tasks that end later. Throws where that cannot be. */
 export function post(value: unknown): void {
   if (own === undefined) throw new Error("post: this thread runs no tasks");
   own.post(value);

@@ -4,13 +4,12 @@ import { onListenerFault } from "../cancelable.ts";
 import { type BuiltInCause, Canceled } from "../canceled.ts";
 import { monotonicMs } from "../clock.ts";
 import { Layout } from "../layout.ts";
-import type { CanceledOutcome, FailedOutcome } from "../outcome.ts";
+import { type CanceledOutcome, type FailedOutcome, Failure } from "../outcome.ts";
 import type { ReadyMessage, TaskEntries, TaskMessage, ThreadSetup } from "../protocol.ts";
 import { BEAT_EVERY_MS, Tracker } from "../tracker.ts";
 import { CancelWatch } from "./cancel-watch.ts";
 import type { DefinedTasks, TaskBody, TaskObserver, TaskTable } from "./define-tasks.ts";
 import { Outbox } from "./outbox.ts";
-import { isAbort, outcomeOf } from "./outcome-of.ts";
 import { Slices } from "./slices.ts";
 import { TaskContext } from "./task-context.ts";
 
@@ -26,17 +25,13 @@ export async function serve(port: MessagePort, threadId: number, setup: ThreadSe
   const server = new TaskServer(tasks, options, new CancelBoard(layout, setup.causes), tracker, row, outbox);
   setInterval(() => server.beat(), BEAT_EVERY_MS).unref();
   port.on("message", (message: TaskMessage) => server.receive(message));
-  // Node writes what a thread has compiled when the thread ends, which in a killed process never happens. Before `ready`: terminating a
-  // thread while it writes would end the process, and a thread that starts is terminated only if it hangs.
+  // In a killed process Node would not write what it compiled. Before `ready`: terminating a thread while it writes would end the process.
   const module: { flushCompileCache?: () => void } = process.getBuiltinModule("node:module");
   module.flushCompileCache?.();
   port.postMessage({ type: "ready", threadId, row } satisfies ReadyMessage);
 }
 
-/**
- * What a task leaves behind must not end the thread for all others. A call that is aborted when its task has ended rejects, mostly with
- * nobody to look; a timer's callback that comes to a checkpoint then throws.
- */
+/** What a task leaves behind must not end the thread: an aborted call rejects with nobody to look, a checkpoint in a timer throws. */
 function keepAliveDespiteLeftovers(outbox: Outbox): void {
   process.on("unhandledRejection", (reason: unknown) => {
     if (!isAbort(reason)) outbox.fault("a task left a promise behind that was rejected", reason);
@@ -125,10 +120,7 @@ class TaskServer {
     }
   }
 
-  /**
-   * Two callbacks and no `await`, and neither the message nor the input within their reach: a task may wait for minutes among ten thousand
-   * others. A task that needs its input keeps it itself.
-   */
+  /** No `await`, and neither message nor input within reach of the callbacks: ten thousand tasks may wait for minutes. */
   #whenEnded(running: Promise<unknown>, id: number, context: TaskContext): void {
     THEN.call(
       running,
@@ -150,8 +142,8 @@ class TaskServer {
   }
 
   /**
-   * The main thread does the same when it gets the outcome, but then two threads have to wake up, each in some 0.1 ms, before a sibling
-   * is notified. Before the outcome is posted: afterwards the group may be over.
+   * So does the main thread when it gets the outcome, but then two threads have to wake up before a sibling is notified. Before the outcome
+   * is posted: afterwards the group may be over.
    */
   #cancelSiblings(slot: number, generation: number): void {
     // A sibling on another thread may have been first and have lost its processor before it notified the third one.
@@ -174,5 +166,47 @@ class TaskServer {
     } catch (error) {
       this.#outbox.fault("an observer of tasks threw", error);
     }
+  }
+}
+
+/** What a task did that threw: null, a proxy, an error whose getters throw. Whatever fails in here must not fail the thread. */
+function outcomeOf(error: unknown, context: TaskContext): FailedOutcome | CanceledOutcome {
+  try {
+    return classified(error, context);
+  } catch {
+    const unreadable = { name: "Error", stack: "the task threw something that throws when it is read" };
+    return failed(unreadable.stack, undefined, false, context.progress, unreadable);
+  }
+}
+
+function classified(error: unknown, context: TaskContext): FailedOutcome | CanceledOutcome {
+  const { progress } = context;
+  if (Failure.is(error)) return failed(String(error.message), error.data, error.keepsSiblings === true, progress, undefined);
+  context.look();
+  const { cause } = context;
+  // Only a task of a canceled group can be canceled.
+  if (cause !== undefined && isAbort(error)) {
+    return { status: "canceled", cause: cause as BuiltInCause, started: true, stopped: true, progress };
+  }
+  if (!(error instanceof Error)) {
+    const text = process.getBuiltinModule("node:util").inspect(error);
+    return failed(text, undefined, false, progress, { name: typeof error, stack: text });
+  }
+  const message = String(error.message);
+  // With a handler of its own in `Error.prepareStackTrace` a stack may be anything.
+  const stack = typeof error.stack === "string" ? error.stack : message;
+  return failed(message, undefined, false, progress, { name: String(error.name), stack });
+}
+
+function failed(message: string, data: unknown, keepsSiblings: boolean, progress: unknown, error: FailedOutcome["error"]): FailedOutcome {
+  return { status: "failed", message, data, keepsSiblings, progress, error };
+}
+
+/** Whether something was thrown because of a cancel: an aborted API may wrap the reason in an error of its own. Never throws. */
+function isAbort(error: unknown): boolean {
+  try {
+    return Canceled.is(error) || (error instanceof Error && error.name === "AbortError");
+  } catch {
+    return false;
   }
 }

@@ -3,8 +3,7 @@ import { TASK_STRIDE, type TaskMessage } from "../protocol.ts";
 
 // How long tasks are started in one turn of the event loop: two milliseconds delay a task of another group by less than its own way here.
 const SLICE_MS = 2;
-// A start may take microseconds and its task compute afterwards, in microtasks, of which nobody sees the end before the turn is over. A turn
-// longer than this had such tasks in it: half as many are started in the next one.
+// A turn this long had tasks that computed in microtasks, whose end nobody sees within it: half as many are started in the next one.
 const LONG_TURN_MS = 4 * SLICE_MS;
 const MOST_STARTS = 64;
 
@@ -15,9 +14,8 @@ interface Burst {
 }
 
 /**
- * Starts the tasks of messages in slices: when one is over the loop turns, so that outcomes leave, timers fire, and what has just arrived
- * gets its share. Messages take turns, a new one first, but each slice begins with the oldest: a short message does not wait for the long
- * one before it, and a long one is never kept waiting by many short ones.
+ * Starts the tasks of messages in slices, after which the loop turns: outcomes leave, timers fire. Messages take turns, a new one first,
+ * but each slice begins with the oldest: neither a short message nor a long one is kept waiting by others.
  */
 export class Slices {
   readonly #start: (message: TaskMessage, at: number) => number;

@@ -6,12 +6,10 @@ import { sleep } from "../sleep.ts";
 import type { TaskObserver } from "./define-tasks.ts";
 
 /**
- * A task's view of its group: ways to notice the cancel, each of which throws or aborts with a `Canceled`. The first that sees the cancel
- * tells all others. When the task has ended, however it ended, it is canceled with `ended`: what it left behind (a call, a timer, a loop
- * with checkpoints) stops. Lives on the task's thread.
+ * A task's view of its group: ways to notice the cancel, the first of which tells all others. When the task has ended it is canceled with
+ * `ended`: what it left behind (a call, a timer, a loop with checkpoints) stops. Lives on the task's thread.
  */
 export class TaskContext<Cause extends string = string> extends Cancelable<Cause> {
-  /** On the clock of `monotonicMs`. */
   readonly startedAtMs = monotonicMs();
   /** How far the task has got, in its own words; whatever can be cloned. Goes with the outcome of a task that fails or is canceled. */
   progress: unknown = undefined;
@@ -20,13 +18,11 @@ export class TaskContext<Cause extends string = string> extends Cancelable<Cause
   /** For the library: the tasks of the same slot that came to this thread just before and just after. */
   older: TaskContext | undefined = undefined;
   newer: TaskContext | undefined = undefined;
-  /** For the library. */
+  /** For the library, as what follows. */
   readonly slot: number;
-  /** For the library. */
   readonly generation: number;
   readonly #board: CancelBoard;
 
-  /** For the library. */
   constructor(board: CancelBoard, slot: number, generation: number) {
     super();
     this.#board = board;
@@ -34,10 +30,7 @@ export class TaskContext<Cause extends string = string> extends Cancelable<Cause
     this.generation = generation;
   }
 
-  /**
-   * An `AbortSignal` for `fetch` and whatever else takes one. Made on first use. Its event does not fire in a loop that never awaits,
-   * but reading this property looks at shared memory as `checkpoint` does: the signal of a canceled task is aborted already.
-   */
+  /** For `fetch` and the like. No event fires in a loop that never awaits, but reading this looks at shared memory as `checkpoint` does. */
   override get signal(): AbortSignal {
     this.look();
     return super.signal;
@@ -50,10 +43,7 @@ export class TaskContext<Cause extends string = string> extends Cancelable<Cause
     return ms <= 0 ? Promise.resolve() : sleep(ms, this);
   }
 
-  /**
-   * Throws `Canceled` when the task has been canceled: one load from shared memory. For loops that compute, which no message and no event
-   * reaches: call it at least every millisecond.
-   */
+  /** Throws `Canceled` once canceled: one load from shared memory. For loops that compute: call it at least every millisecond. */
   checkpoint(): void {
     this.look();
     this.throwIfCanceled();

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { EVENT_KEPT_MS } from "../../../src/orders/event-payload.ts";
+import { EVENT_KEPT_MS } from "../../../src/journal/rules/event-payload.ts";
 import { acceptedMs, pages, QueriesFixture } from "./queries-fixture.ts";
 
 test("the last end is found among placed orders long before the newest", async () => {

@@ -4,7 +4,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { mkdir, rename, rm, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { promisify } from "node:util";
-import { cert, key } from "../../outgoing/certificate.ts";
+import { cert, key } from "../../resilience/certificate.ts";
 import { ACCOUNT, AS_SERVER } from "./account.ts";
 import { type Binaries, giveToServer } from "./binaries.ts";
 

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
 import { Client, type QueryResultRow } from "pg";
-import { cert } from "../../outgoing/certificate.ts";
+import { cert } from "../../resilience/certificate.ts";
 import { AS_SERVER } from "./account.ts";
 import type { Binaries, PostgresVersion } from "./binaries.ts";
 import { copyDirectory, copyTemplate, DATABASE, initialize, PASSWORD, SUPERUSER, writeAccess } from "./data-directory.ts";
@@ -19,7 +19,7 @@ export interface PostgresOptions {
   readonly fsync?: boolean;
   /** With `password` clients have to give `server.password`; by default they are trusted. */
   readonly auth?: "trust" | "password";
-  /** Whether it takes connections with TLS only. `test/outgoing/certificate.ts` has its certificate. */
+  /** Whether it takes connections with TLS only. `test/resilience/certificate.ts` has its certificate. */
   readonly tls?: boolean;
   /** A data directory, as a backup is, that it starts on a copy of. */
   readonly from?: string;

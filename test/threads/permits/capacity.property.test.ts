@@ -71,10 +71,10 @@ class Run {
   constructor(limit: number, met: Set<string>) {
     this.model = new CapacityModel(limit, met);
     this.#real = new Capacity(limit, {
-      weights: WEIGHTS,
       endsHopelessWaits: true,
       nowMs: () => STARTED_MS + this.model.now * UNIT_MS,
     });
+    this.#real.weigh(WEIGHTS);
   }
 
   apply(command: Action): void {

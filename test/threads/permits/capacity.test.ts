@@ -23,7 +23,8 @@ test.each([0, -1, 1.5, Number.NaN, Number.POSITIVE_INFINITY, 2 ** 53])("a limit 
 
 describe("priority", () => {
   test("what a priority has had in advance stays the same part of a grant when its weight changes", async () => {
-    const capacity = new Capacity(1, { weights: [1, 1, 0.000001] });
+    const capacity = new Capacity(1);
+    capacity.weigh([1, 1, 0.000001]);
     const held = await capacity.acquire();
     const waiters = [2, 2, 0, 0, 0].map((priority) => ask(capacity, new CancelScope(), priority));
     held.release();
@@ -51,7 +52,7 @@ describe("priority", () => {
 });
 
 describe("holds", () => {
-  const known = (capacity: Capacity) => [capacity.held().known, capacity.held().expectedMs(0)];
+  const known = (capacity: Capacity) => [capacity.holdTime().known, capacity.holdTime().expectedMs(0)];
 
   test("one in four is measured while nobody waits, each where somebody does, but not a grant that met a cancel", async () => {
     let nowMs = 0;
@@ -97,15 +98,15 @@ describe("holds", () => {
     const permit = capacity.tryAcquire("long");
     nowMs += 1_500;
     permit?.release();
-    expect([capacity.held("long").expectedMs(nowMs), capacity.held("short").expectedMs(nowMs)]).toEqual([1_500, 50]);
+    expect([capacity.holdTime("long").expectedMs(nowMs), capacity.holdTime("short").expectedMs(nowMs)]).toEqual([1_500, 50]);
     const held = capacity.tryAcquire();
     void capacity.acquire(undefined, 1, "long").then((granted) => granted.release());
-    expect(["long", "short"].map((kind) => capacity.held(kind).waiting)).toEqual([1, 0]);
+    expect(["long", "short"].map((kind) => capacity.holdTime(kind).waiting)).toEqual([1, 0]);
     held?.release();
-    expect(capacity.held("long").waiting).toBe(0);
-    for (let n = 0; n < 1_000; n++) capacity.held(`kind ${n}`);
-    expect(capacity.held("one more")).toBe(capacity.held("and another"));
-    expect(capacity.held("one more")).not.toBe(capacity.held("long"));
+    expect(capacity.holdTime("long").waiting).toBe(0);
+    for (let n = 0; n < 1_000; n++) capacity.holdTime(`kind ${n}`);
+    expect(capacity.holdTime("one more")).toBe(capacity.holdTime("and another"));
+    expect(capacity.holdTime("one more")).not.toBe(capacity.holdTime("long"));
   });
 });
 
@@ -132,20 +133,20 @@ describe("rule 6: a wait that has become hopeless", () => {
     expect([late.permit === undefined, late.scope.cause]).toEqual([false, undefined]);
     pass(10);
     late.permit?.release();
-    expect(capacity.held().shortestMs(0)).toBe(10);
+    expect(capacity.holdTime().shortestMs(0)).toBe(10);
     stopTimer();
   });
 
   test("the shortest hold counts for less and less while it turns others away and none is new", async () => {
     const { capacity, held, pass, nowMs } = await slow(true);
-    capacity.held().doubt(nowMs());
-    expect(capacity.held().shortestMs(nowMs() + 2_000)).toBe(1_000);
-    expect(capacity.held().shortestMs(nowMs() + 4_000)).toBe(500);
-    expect(capacity.held().shortestMs(nowMs() + 6_000)).toBe(250);
+    capacity.holdTime().doubt(nowMs());
+    expect(capacity.holdTime().shortestMs(nowMs() + 2_000)).toBe(1_000);
+    expect(capacity.holdTime().shortestMs(nowMs() + 4_000)).toBe(500);
+    expect(capacity.holdTime().shortestMs(nowMs() + 6_000)).toBe(250);
     pass(1_000);
     held.release();
     await drainMicrotasks();
-    expect(capacity.held().shortestMs(nowMs() + 6_000)).toBe(1_000);
+    expect(capacity.holdTime().shortestMs(nowMs() + 6_000)).toBe(1_000);
   });
 
   test.each([
@@ -214,7 +215,8 @@ describe("the line", () => {
       fc.array(fc.record({ priority, serves: fc.nat(2) }), { maxLength: 40 }),
       priority,
       (weights, commands, own) => {
-        const queue = new FairQueue<Waiter>(weights);
+        const queue = new FairQueue<Waiter>();
+        queue.weigh(weights);
         for (const command of commands) {
           queue.add(newWaiter(command.priority));
           for (let n = 0; n < command.serves; n++) {
@@ -235,7 +237,8 @@ describe("the line", () => {
   });
 
   test("those who will come first count: of its own priority all, of another as many as its share lets in", () => {
-    const queue = new FairQueue<Waiter>([8, 4, 1]);
+    const queue = new FairQueue<Waiter>();
+    queue.weigh([8, 4, 1]);
     expect([0, 1, 2].map((own) => queue.inFrontOf(own, [0, 10, 0]))).toEqual([0, 10, 1]);
     expect(queue.inFrontOf(1, [1_000, 10, 1_000])).toBe(10 + 21 + 3);
   });

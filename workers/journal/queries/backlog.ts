@@ -1,6 +1,6 @@
 import type { DatabaseSync } from "node:sqlite";
+import { EVENT_KEPT_MS } from "../../../src/journal/rules/event-payload.ts";
 import { OPEN_STATES } from "../../../src/orders/compensation-state.ts";
-import { EVENT_KEPT_MS } from "../../../src/orders/event-payload.ts";
 import type { Backlog, Waiting } from "../../../src/orders/operator-journal.ts";
 import { perStep, STEPS, type StepName } from "../../../src/orders/steps.ts";
 import { fieldOf } from "../tables/rows.ts";

@@ -1,7 +1,7 @@
 import type { DatabaseSync } from "node:sqlite";
+import { EVENT_KEPT_MS, eventPayload } from "../../../src/journal/rules/event-payload.ts";
 import { longestEventPauseMs } from "../../../src/journal/rules/pauses.ts";
 import type { OutboxTable } from "../../../src/journal/rules/tables.ts";
-import { EVENT_KEPT_MS, eventPayload } from "../../../src/orders/event-payload.ts";
 import type { OrderEvent } from "../../../src/orders/order-event.ts";
 import { dueRows } from "./due-rows.ts";
 import { allOf, changeOf, fieldOf } from "./rows.ts";

@@ -1,6 +1,6 @@
 import type { Compensation } from "../../../orders/order-journal.ts";
 import type { StepName } from "../../../orders/steps.ts";
-import type { DuePage } from "../../../retries/retry-queue.ts";
+import type { DuePage } from "../../../resilience/retry-queue.ts";
 import { type CompensationRecord, MemoryCompensations } from "../../memory/compensations.ts";
 import type { AttemptsTable } from "../../rules/tables.ts";
 

@@ -1,6 +1,6 @@
-import { eventPayload } from "../../../orders/event-payload.ts";
 import type { OrderEvent, OrderEventType } from "../../../orders/order-event.ts";
-import type { DuePage } from "../../../retries/retry-queue.ts";
+import type { DuePage } from "../../../resilience/retry-queue.ts";
+import { eventPayload } from "../../rules/event-payload.ts";
 import type { OutboxTable } from "../../rules/tables.ts";
 import { AGAIN_MS } from "./batch-compensations.ts";
 

@@ -1,4 +1,4 @@
-import { EVENT_KEPT_MS } from "../../../orders/event-payload.ts";
+import { EVENT_KEPT_MS } from "../../rules/event-payload.ts";
 import { BEGIN, COMMIT, type Sql, type Statement } from "../sql.ts";
 import type { BatchTables } from "./batch-tables.ts";
 import { withoutNul } from "./without-nul.ts";

@@ -1,5 +1,5 @@
-import { EVENT_KEPT_MS } from "../../../orders/event-payload.ts";
 import type { CompensationRecord } from "../../memory/compensations.ts";
+import { EVENT_KEPT_MS } from "../../rules/event-payload.ts";
 import type { Sql, Statement } from "../sql.ts";
 import { isNew } from "./batch-compensations.ts";
 import type { BatchTables } from "./batch-tables.ts";

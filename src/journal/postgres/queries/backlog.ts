@@ -1,7 +1,7 @@
 import { OPEN_STATES } from "../../../orders/compensation-state.ts";
-import { EVENT_KEPT_MS } from "../../../orders/event-payload.ts";
 import type { Backlog, Waiting } from "../../../orders/operator-journal.ts";
 import { perStep, STEPS, type StepName } from "../../../orders/steps.ts";
+import { EVENT_KEPT_MS } from "../../rules/event-payload.ts";
 import { SCHEMA } from "../schema.ts";
 import type { Sql, Statement } from "../sql.ts";
 import { Lagging } from "./lagging.ts";

@@ -1,0 +1,313 @@
+import { subscribe, unsubscribe } from "node:diagnostics_channel";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { createServer as createTlsServer } from "node:https";
+import type { AddressInfo, Socket } from "node:net";
+import { Readable } from "node:stream";
+import { getCACertificates, setDefaultCACertificates } from "node:tls";
+import { afterEach, describe, expect, test } from "vitest";
+import { discardBody, NotBegun, type PostAnswer, postTo } from "../../src/resilience/post.ts";
+import { retryAfterMs } from "../../src/resilience/retry-after.ts";
+import { CancelScope } from "../../src/threads/index.ts";
+import { eventually } from "../support/eventually.ts";
+import { cert, key } from "./certificate.ts";
+
+const LIMITS = { maxBytes: 1_000 };
+const HEADERS = { "content-type": "application/json", "x-own": "1" };
+
+interface Arrived {
+  readonly method: string | undefined;
+  readonly url: string | undefined;
+  readonly headers: IncomingMessage["headers"];
+  readonly body: string;
+  readonly socket: Socket;
+}
+
+/** Answers every request, whose body it has read, as it is told to. */
+class Peer {
+  readonly arrived: Arrived[] = [];
+  readonly sockets = new Set<Socket>();
+  respond: (response: ServerResponse) => void = (response) => void response.writeHead(204).end();
+  readonly #server: Server;
+
+  constructor(tls = false) {
+    const serve = (request: IncomingMessage, response: ServerResponse) => void this.#serve(request, response);
+    this.#server = tls ? createTlsServer({ key, cert }, serve) : createServer(serve);
+    this.#server.on("connection", (socket) => {
+      this.sockets.add(socket);
+      socket.on("close", () => this.sockets.delete(socket));
+    });
+  }
+
+  async listen(): Promise<this> {
+    await new Promise<void>((resolve) => this.#server.listen(0, "127.0.0.1", resolve));
+    return this;
+  }
+
+  url(scheme = "http"): URL {
+    return new URL(`${scheme}://127.0.0.1:${(this.#server.address() as AddressInfo).port}/a/b?c=d`);
+  }
+
+  async close(): Promise<void> {
+    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    for (const socket of this.sockets) socket.destroy();
+    await closed;
+  }
+
+  async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { method, url, headers, socket } = request;
+    const chunks: Buffer[] = [];
+    for await (const chunk of request) chunks.push(chunk);
+    this.arrived.push({ method, url, headers, socket, body: Buffer.concat(chunks).toString() });
+    this.respond(response);
+  }
+}
+
+const peers: Peer[] = [];
+afterEach(async () => {
+  await Promise.all(peers.splice(0).map((peer) => peer.close()));
+});
+
+async function newPeer(tls = false): Promise<Peer> {
+  const peer = await new Peer(tls).listen();
+  peers.push(peer);
+  return peer;
+}
+
+function post(url: URL, scope = new CancelScope(), body: string | Uint8Array = "{}"): Promise<PostAnswer> {
+  return postTo(url, LIMITS)({ headers: HEADERS, body, cancelable: scope });
+}
+
+test.each([
+  ["text", '{"who":"é"}'],
+  ["bytes", Buffer.from('{"who":"é"}')],
+])("says what it is told to, the body as %s", async (_what, body) => {
+  const peer = await newPeer();
+  expect(await post(peer.url(), undefined, body)).toEqual({ status: 204, retryAfter: undefined });
+  expect(peer.arrived).toMatchObject([{ method: "POST", url: "/a/b?c=d", body: '{"who":"é"}' }]);
+  expect(peer.arrived[0]?.headers).toEqual({
+    "content-type": "application/json",
+    "x-own": "1",
+    "content-length": "12",
+    connection: "keep-alive",
+    host: peer.url().host,
+  });
+});
+
+test.each([200, 307, 410, 429, 503])("gives back status %i and what Retry-After says, and follows nothing", async (status) => {
+  const peer = await newPeer();
+  peer.respond = (response) => void response.writeHead(status, { "retry-after": " 7 ", location: "/elsewhere" }).end("why");
+  expect(await post(peer.url())).toEqual({ status, retryAfter: "7" });
+  expect(peer.arrived).toHaveLength(1);
+});
+
+test("uses a connection again, which a late cancel of the first call leaves alone", async () => {
+  const peer = await newPeer();
+  peer.respond = (response) => void response.end("a body");
+  const first = new CancelScope();
+  await post(peer.url(), first);
+  const second = new CancelScope();
+  await post(peer.url(), second);
+  let silent = false;
+  peer.respond = () => {
+    silent = true;
+  };
+  const third = post(peer.url());
+  await eventually("the third call is there", () => silent);
+  first.cancel("deadline");
+  second.cancel("deadline");
+  expect(new Set(peer.arrived.map(({ socket }) => socket)).size).toBe(1);
+  expect(peer.arrived[0]?.socket.destroyed).toBe(false);
+  peer.arrived[2]?.socket.end("HTTP/1.1 201 Created\r\ncontent-length: 0\r\n\r\n");
+  expect((await third).status).toBe(201);
+});
+
+test("leaves no listener on what cancels it, however it ends", async () => {
+  const peer = await newPeer();
+  const scope = new CancelScope();
+  let most = 0;
+  peer.respond = (response) => {
+    most = scope.listenerCount;
+    response.end("a body");
+  };
+  await post(peer.url(), scope);
+  await eventually("nobody listens", () => scope.listenerCount === 0);
+  peer.respond = (response) => void response.destroy();
+  await expect(post(peer.url(), scope)).rejects.toMatchObject({ code: "ECONNRESET" });
+  await eventually("nobody listens", () => scope.listenerCount === 0);
+  expect(most).toBe(1);
+});
+
+test("canceled before it begins: sends nothing, on a connection that is there either", async () => {
+  const peer = await newPeer();
+  await post(peer.url());
+  const scope = new CancelScope();
+  scope.cancel("shutdown");
+  await expect(post(peer.url(), scope)).rejects.toThrow("canceled");
+  const later = new CancelScope();
+  const sending = post(peer.url(), later);
+  later.cancel("shutdown");
+  await expect(sending).rejects.toThrow();
+  // Whatever had been sent would have arrived before this.
+  await post(peer.url());
+  expect(peer.arrived).toHaveLength(2);
+});
+
+test.each(["http", "https"])("by %s what may not begin any more when a new connection is there sends nothing", async (scheme) => {
+  const peer = await newPeer(scheme === "https");
+  const trusted = getCACertificates();
+  setDefaultCACertificates([...trusted, cert]);
+  try {
+    const request = { headers: HEADERS, body: "{}", cancelable: new CancelScope() };
+    const send = (may: boolean) => postTo(peer.url(scheme), LIMITS)({ ...request, mayBegin: () => may });
+    await expect(send(false)).rejects.toThrow(NotBegun);
+    await eventually("its socket is closed", () => peer.sockets.size === 0);
+    expect(peer.arrived).toEqual([]);
+    expect((await send(true)).status).toBe(204);
+    expect(peer.arrived).toHaveLength(1);
+  } finally {
+    setDefaultCACertificates(trusted);
+  }
+});
+
+test("canceled while it waits: rejects, and the socket is closed", async () => {
+  const peer = await newPeer();
+  peer.respond = () => {};
+  const scope = new CancelScope();
+  const sending = post(peer.url(), scope);
+  await eventually("it is there", () => peer.arrived.length === 1);
+  scope.cancel("deadline");
+  await expect(sending).rejects.toThrow("canceled");
+  await eventually("its socket is closed", () => peer.sockets.size === 0);
+});
+
+describe("within the body of an answer the status was said", () => {
+  test.each<[string, (peer: Peer, scope: CancelScope) => void]>([
+    ["and a cancel changes nothing in it", (_peer, scope) => void scope.cancel("deadline")],
+    ["and a closing changes nothing in it", (peer) => void peer.arrived[0]?.socket.destroy()],
+    ["and a reset changes nothing in it", (peer) => void peer.arrived[0]?.socket.resetAndDestroy()],
+  ])("%s", async (_what, breakOff) => {
+    const peer = await newPeer();
+    const scope = new CancelScope();
+    peer.respond = (response) => void response.writeHead(202).write("wait for it");
+    let headRead = false;
+    const noteHead = (): void => {
+      headRead = true;
+    };
+    subscribe("http.client.response.finish", noteHead);
+    const sending = post(peer.url(), scope);
+    await eventually("the head was read", () => headRead);
+    unsubscribe("http.client.response.finish", noteHead);
+    breakOff(peer, scope);
+    expect((await sending).status).toBe(202);
+    await eventually("its socket is closed", () => peer.sockets.size === 0);
+  });
+});
+
+test("a body past its limit costs the connection", async () => {
+  const peer = await newPeer();
+  peer.respond = (response) => {
+    const more = (): void => {
+      while (!response.destroyed && response.write("x".repeat(1_000)));
+    };
+    response.on("drain", more);
+    more();
+  };
+  expect((await post(peer.url())).status).toBe(200);
+  await eventually("its socket is closed", () => peer.sockets.size === 0);
+});
+
+test("a switch of protocols is no answer", async () => {
+  const peer = await newPeer();
+  peer.respond = (response) => void response.socket?.write("HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n");
+  await expect(post(peer.url())).rejects.toThrow("closed without an answer");
+});
+
+test("HTTPS: goes to whoever has a certificate that is trusted, and to nobody else", async () => {
+  const peer = await newPeer(true);
+  await expect(post(peer.url("https"))).rejects.toMatchObject({ code: "DEPTH_ZERO_SELF_SIGNED_CERT" });
+  expect(peer.arrived).toEqual([]);
+  const trusted = getCACertificates();
+  setDefaultCACertificates([...trusted, cert]);
+  try {
+    peer.respond = (response) => void response.writeHead(200).end("ok");
+    for (let n = 0; n < 2; n++) expect((await post(peer.url("https"))).status).toBe(200);
+  } finally {
+    setDefaultCACertificates(trusted);
+  }
+  expect(peer.arrived.map(({ body }) => body)).toEqual(["{}", "{}"]);
+  expect(peer.arrived[0]?.socket).toBe(peer.arrived[1]?.socket);
+});
+
+const CHUNK = 16 * 1024;
+const BODY_LIMITS = { maxBytes: 64 * 1024, maxMs: 100 };
+
+test("a body is read to its end, so that its connection is free", async () => {
+  let chunks = 3;
+  const body = new Readable({
+    read() {
+      this.push(chunks-- > 0 ? Buffer.alloc(100) : null);
+    },
+  });
+  await discardBody(body, BODY_LIMITS);
+  expect(body.readableEnded).toBe(true);
+});
+
+test("stops reading a body that pours without end", async () => {
+  let pulled = 0;
+  const body = new Readable({
+    read() {
+      pulled += CHUNK;
+      this.push(Buffer.alloc(CHUNK));
+    },
+  });
+  await discardBody(body, BODY_LIMITS);
+  expect(body.destroyed).toBe(true);
+  expect(body.readableEnded).toBe(false);
+  expect(pulled).toBeLessThanOrEqual(BODY_LIMITS.maxBytes + 10 * CHUNK);
+});
+
+test("stops waiting for a body that trickles or says nothing more", async () => {
+  const body = new Readable({ read() {} });
+  await discardBody(body, BODY_LIMITS);
+  expect(body.destroyed).toBe(true);
+});
+
+test("without a limit of time waits for a body that trickles", async () => {
+  const body = new Readable({ read() {} });
+  let done = false;
+  const discarding = discardBody(body, { maxBytes: 10 }).then(() => {
+    done = true;
+  });
+  // Longer than the limit of time above, which this one does not have.
+  await discardBody(new Readable({ read() {} }), BODY_LIMITS);
+  expect(done).toBe(false);
+  body.push("late");
+  body.push(null);
+  await discarding;
+  expect(body.readableEnded).toBe(true);
+});
+
+const NOW_MS = Date.UTC(2026, 10, 6, 8, 49, 37);
+const HOUR_MS = 3_600_000;
+
+test.each([
+  [undefined, undefined],
+  ["", undefined],
+  ["soon", undefined],
+  ["-1", undefined],
+  ["1.5", undefined],
+  ["2026", 2_026_000],
+  ["0", 0],
+  [" 7 ", 7_000],
+  ["3600", HOUR_MS],
+  ["3601", HOUR_MS],
+  ["9".repeat(30), HOUR_MS],
+  ["Fri, 06 Nov 2026 08:50:07 GMT", 30_000],
+  ["Friday, 06-Nov-26 08:50:07 GMT", 30_000],
+  ["Fri Nov  6 08:50:07 2026", 30_000],
+  ["Fri, 06 Nov 2026 08:49:00 GMT", 0],
+  ["Fri, 06 Nov 2027 08:49:00 GMT", HOUR_MS],
+  ["Fri, 99 Nov 2026 08:49:00 GMT", undefined],
+])("Retry-After: %s asks for %s ms", (header, expected) => {
+  expect(retryAfterMs(header, NOW_MS)).toBe(expected);
+});
