@@ -73,6 +73,8 @@ class Run {
     this.#real = new Capacity(limit, {
       weights: WEIGHTS,
       endsHopelessWaits: true,
+      // A unit is many half-lives; that hold times are doubted after one is none of the model's rules.
+      halfLifeMs: Number.POSITIVE_INFINITY,
       nowMs: () => STARTED_MS + this.model.now * UNIT_MS,
     });
   }
