@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { canceledBy, Fixture, OK } from "./fixture.ts";
 
 // No busy machine takes as long to wake a thread.
-const GRACE_MS = 250;
+const GRACE_MS = 500;
 const STOPPED = canceledBy("deadline", "none");
 const GIVEN_UP = canceledBy("deadline", "unknown");
 
@@ -48,7 +48,7 @@ test("a step behind one that computes on its thread is given up; then it stops a
   await using fixture = await Fixture.start({ shared: 1, graceMs: GRACE_MS });
   const step = await fixture.running("sleep");
   // Holds the event loop for more than the grace, and for less than a thread may stand still.
-  const busy = await fixture.running(fixture.script("compute_ms", { ms: 3 * GRACE_MS }));
+  const busy = await fixture.running(fixture.script("compute_ms", { ms: 2 * GRACE_MS }));
   step.scope.cancel("deadline");
   expect(await step.outcome).toEqual(GIVEN_UP);
   expect(fixture.counters.read(busy.script.ends)).toBe(0);

@@ -153,7 +153,6 @@ describe("a shared thread", () => {
     looks(4);
     expect(killed).toEqual([]);
     thread.givenUpTasks.add("another");
-    // The ninth of all.
     looks(1);
     expect(killed).toEqual([[thread, "heartbeat"]]);
   });
@@ -238,7 +237,6 @@ test.each(["shared", "exclusive"] as const)("a thread of the %s pool that has no
   comeUp(loading);
   looks(1);
   expect(killed).toEqual([[hanging, "heartbeat"]]);
-  // From now on it is judged as one that is up.
   looks(7);
   expect(killed.length).toBe(1);
 });
