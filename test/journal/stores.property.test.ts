@@ -24,7 +24,7 @@ interface Call {
   readonly remember?: (world: World, value: never) => void;
   /** The order that it ends: a service does that once, and waits for it. */
   readonly ends?: string;
-  /** On PostgreSQL a request whose key turns out to be known is decided after the others that came with it. */
+  /** On PostgreSQL a request whose key turns out to be known is decided after the others that came with it: one in a batch has a key. */
   readonly isLast?: boolean;
 }
 
@@ -90,7 +90,7 @@ const looks: fc.Arbitrary<Call> = fc.oneof(
 
 const batch = fc.oneof(
   fc
-    .uniqueArray(writes, { minLength: 1, maxLength: 3, selector: ({ ends }) => ends ?? Symbol() })
+    .uniqueArray(writes, { minLength: 1, maxLength: 3, selector: ({ ends, isLast }) => ends ?? (isLast ? "with a key" : Symbol()) })
     .map((calls) => calls.toSorted((a, b) => Number(a.isLast ?? false) - Number(b.isLast ?? false))),
   fc.tuple(looks),
 );
