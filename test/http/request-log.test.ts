@@ -9,7 +9,7 @@ import { startService, type TestService } from "../support/service.ts";
 
 let server: TestService;
 beforeEach(async () => {
-  server = await startService();
+  server = await startService({ THREADS: "1", CPU_THREADS: "1" });
 });
 afterEach(() => server.stop());
 

@@ -22,7 +22,9 @@ export class Outliving implements AsyncDisposable {
     this.standIn = standIn;
     this.#directory = directory;
     const urls = perStepSetting("URL", () => standIn.url);
-    this.settings = { JOURNAL: join(directory, "orders.db"), ...urls, ORDER_TIMEOUT_MS: String(FOR_EVER_MS) };
+    // Few threads start faster.
+    const small = { THREADS: "1", CPU_THREADS: "1" };
+    this.settings = { JOURNAL: join(directory, "orders.db"), ...urls, ...small, ORDER_TIMEOUT_MS: String(FOR_EVER_MS) };
   }
 
   static async open(faultModeOf: NonNullable<StandInOptions["faultModeOf"]>): Promise<Outliving> {
