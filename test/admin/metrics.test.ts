@@ -9,7 +9,7 @@ import { perStep, type StepName } from "../../src/orders/steps.ts";
 import type { CircuitState } from "../../src/retries/circuit-breaker.ts";
 import { eventually } from "../support/eventually.ts";
 import { newId, orderOf, postOrder } from "../support/http-client.ts";
-import { eventsDue, fail, type OnFile, Receiver, startOnFile } from "./fixture.ts";
+import { disposable, eventsDue, fail, type OnFile, Receiver, startOnFile } from "./fixture.ts";
 import { QUIET } from "./quiet-sources.ts";
 
 const NOTHING = { count: 0 };
@@ -206,7 +206,3 @@ test("what waits is counted at most once a second, however often it is asked for
   nowMs += 1;
   expect((await recent.get()).deadLetters).toBe(2);
 });
-
-function disposable<T extends { close(): Promise<void> }>(thing: T): T & AsyncDisposable {
-  return Object.assign(thing, { [Symbol.asyncDispose]: () => thing.close() });
-}
