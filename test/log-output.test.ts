@@ -1,13 +1,13 @@
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { closeSync, constants, mkdtempSync, openSync, readSync, rmSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
 import { LogOutput } from "../src/log-output.ts";
 import { eventually } from "./support/eventually.ts";
 import { orderOf, postOrder, send } from "./support/http-client.ts";
+import { freePort } from "./support/postgres/free-port.ts";
 
 const LINE = `${"x".repeat(1_000)}\n`;
 
@@ -117,7 +117,7 @@ async function readToEnd(fd: number): Promise<string> {
 }
 
 test.skipIf(process.platform !== "linux")("a full disk under the log stops neither orders nor the end of the process", async () => {
-  const [port = 0, adminPort = 0] = await freePorts();
+  const [port, adminPort] = [await freePort(), await freePort()];
   const full = openSync("/dev/full", "w");
   const { PATH = "" } = process.env;
   const server = spawn(process.execPath, ["src/start.js"], {
@@ -144,14 +144,3 @@ test.skipIf(process.platform !== "linux")("a full disk under the log stops neith
   server.kill("SIGTERM");
   expect(await exited).toEqual([0, null]);
 });
-
-async function freePorts(): Promise<number[]> {
-  const servers = [createServer(), createServer()];
-  const ports = servers.map(async (server) => {
-    await once(server.listen(0, "127.0.0.1"), "listening");
-    return (server.address() as { port: number }).port;
-  });
-  const found = await Promise.all(ports);
-  for (const server of servers) await once(server.close(), "close");
-  return found;
-}

@@ -1,13 +1,18 @@
 import { existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { orderOf, postOrder, send } from "../support/http-client.ts";
 import { startService } from "../support/service.ts";
-import { fail, startOnFile } from "./fixture.ts";
+import { fail, type OnFile, startOnFile } from "./fixture.ts";
+
+let server: OnFile;
+beforeAll(async () => {
+  server = await startOnFile();
+});
+afterAll(() => server[Symbol.asyncDispose]());
 
 describe("POST /backup", () => {
   test("writes a journal that gives every answer which was given before it began", async () => {
-    await using server = await startOnFile();
     const { port, service } = server.running;
     const orders = Array.from({ length: 10 }, (_, n) => orderOf(`placed ${n}`, 0));
     const answers = await Promise.all(orders.map((order) => postOrder(port, order)));
@@ -45,7 +50,6 @@ describe("POST /backup", () => {
   });
 
   test("writes over nothing", async () => {
-    await using server = await startOnFile();
     writeFileSync(join(server.backups, "taken"), "something");
     const { status, json } = await server.post("/backup", { name: "taken" });
     expect([status, json.error]).toEqual([400, { kind: "bad_request", message: "name: taken exists already in BACKUP_DIR" }]);
@@ -55,14 +59,14 @@ describe("POST /backup", () => {
   });
 
   test("refuses names that are none, or that stand for something else beside a database", async () => {
-    await using server = await startOnFile();
+    const before = readdirSync(server.backups);
     const wrong = ["", ".", "..", "../orders.db", "a/b", "-rf", ".hidden", "x".repeat(101), "é.db", "orders.db\n", 7, undefined];
     for (const name of [...wrong, ...[".partial", ".lock", "-wal", "-shm", "-journal"].map((ending) => `orders.db${ending}`)]) {
       const { status, json } = await server.post("/backup", { name });
       expect([name, status, json.error.kind]).toEqual([name, 400, "bad_request"]);
       expect(json.error.message).toMatch(/^name: must be 1 to 100 letters, digits/);
     }
-    expect(readdirSync(server.backups)).toEqual([]);
+    expect(readdirSync(server.backups)).toEqual(before);
     expect((await server.post("/backup", { name: "x".repeat(100) })).status).toBe(200);
   });
 
@@ -81,7 +85,6 @@ describe("POST /backup", () => {
   });
 
   test("a disk that cannot be written is named, and leaves nothing behind", async () => {
-    await using server = await startOnFile();
     // A directory in the place of the file that grows.
     mkdirSync(join(server.backups, "a.db.order-pipeline.partial"));
     const { status, json } = await server.post("/backup", { name: "a.db" });
@@ -92,8 +95,7 @@ describe("POST /backup", () => {
 });
 
 test.each(["missing", "file"])("a BACKUP_DIR that is no directory (%s) stops the start with one line", async (kind) => {
-  await using server = await startOnFile();
-  const path = join(server.directory, kind);
+  const path = join(server.directory, `backups-${kind}`);
   if (kind === "file") writeFileSync(path, "");
   const start = startService({ BACKUP_DIR: path });
   await expect(start).rejects.toThrow(`BACKUP_DIR=${JSON.stringify(path)}: must be a directory that exists`);

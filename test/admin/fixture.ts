@@ -174,3 +174,8 @@ export class Receiver implements AsyncDisposable {
     await closed;
   }
 }
+
+/** What has a `close` of its own. */
+export function disposable<T extends { close(): Promise<void> }>(thing: T): T & AsyncDisposable {
+  return Object.assign(thing, { [Symbol.asyncDispose]: () => thing.close() });
+}

@@ -8,7 +8,7 @@ import { perStep, type StepName } from "../../src/orders/steps.ts";
 import type { CircuitState } from "../../src/resilience/circuit-breaker.ts";
 import { eventually } from "../support/eventually.ts";
 import { newId, orderOf, postOrder } from "../support/http-client.ts";
-import { eventsDue, fail, type OnFile, Receiver, startOnFile } from "./fixture.ts";
+import { disposable, eventsDue, fail, type OnFile, Receiver, startOnFile } from "./fixture.ts";
 import { QUIET } from "./quiet-sources.ts";
 
 const NOTHING = { count: 0 };
@@ -203,7 +203,3 @@ test("what waits is counted at most once a second, however often it is asked for
   nowMs += 1;
   expect((await recent()).deadLetters).toBe(2);
 });
-
-function disposable<T extends { close(): Promise<void> }>(thing: T): T & AsyncDisposable {
-  return Object.assign(thing, { [Symbol.asyncDispose]: () => thing.close() });
-}

@@ -1,8 +1,10 @@
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { stuckWarning } from "../../src/admin/stuck-warning.ts";
 import { Journal } from "../../src/journal/journal.ts";
 import { JournalUnavailable } from "../../src/orders/order-journal.ts";
 import { eventually } from "../support/eventually.ts";
+import { send } from "../support/http-client.ts";
+import { startService } from "../support/service.ts";
 import { attempt, eventsDue, fail } from "./fixture.ts";
 
 const EVERY_MS = 5;
@@ -118,4 +120,25 @@ test("nothing is said where nothing waits", async () => {
   await warning.stop();
   await journal.close();
   expect(lines).toEqual([]);
+});
+
+test("once a minute a running service deletes what is older than RETENTION_DAYS and warns of what is stuck", async () => {
+  const { setTimeout: real } = globalThis;
+  // Only these pauses are that long, and they alone pass at once.
+  const shortened = (work: () => void, ms?: number) => real(work, ms === MINUTES ? 1 : ms);
+  const spy = vi.spyOn(globalThis, "setTimeout").mockImplementation(shortened as typeof setTimeout);
+  try {
+    await using server = await startService({ RETENTION_DAYS: "1" });
+    const { journal } = server.service;
+    await fail(journal, "old", [], Date.now() - 48 * 60 * MINUTES);
+    await fail(journal, "stuck", ["payment"], Date.now() - 10 * MINUTES);
+    const statusOf = async (order: string) => (await send(server.port, { path: `/order/${order}` })).status;
+    await eventually("the old one to be gone", async () => (await statusOf("old")) === 404);
+    const warning = /^compensations or events have waited for more than 5 minutes$/;
+    const line = await eventually("a warning", () => server.logged.find(({ msg }) => warning.test(msg)));
+    expect(line).toMatchObject({ level: 40, compensations: { payment: { pending: 1 } } });
+    expect(await statusOf("stuck")).toBe(200);
+  } finally {
+    spy.mockRestore();
+  }
 });

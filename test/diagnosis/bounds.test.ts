@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { PassThrough } from "node:stream";
 import { text } from "node:stream/consumers";
 import { setImmediate as turn } from "node:timers/promises";
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { TraceRecorder } from "../../src/diagnosis/trace-recorder.ts";
 import type { EndedOrder } from "../../src/orders/ended-order.ts";
 import type { EndedStep } from "../../src/orders/step.ts";
@@ -165,4 +165,74 @@ test("without a recording nothing is kept", () => {
   recorder.ended(seen);
   recorder.replaced({ id: 1, pool: "shared" }, "grace");
   expect(recorder.recordings).toBe(0);
+});
+
+const NAMED = [
+  { ph: "M", name: "process_name", pid: 7, tid: 1, args: { name: "p" } },
+  { ph: "M", name: "thread_name", pid: 7, tid: 1, args: { name: "shared 1" } },
+  { ph: "M", name: "thread_sort_index", pid: 7, tid: 1, args: { sort_index: 3 } },
+];
+const AT = { cat: "c", pid: 7, tid: 1 };
+const X = { ...AT, ph: "X", name: "x", ts: 10, dur: 10 };
+const B = { ...AT, ph: "b", name: "a", id: "0x1", ts: 1 };
+const E = { ...B, ph: "e", ts: 5 };
+const I = { ...AT, ph: "i", name: "i", s: "t", ts: 30 };
+const S = { ...AT, ph: "s", name: "f", id: "0x2", ts: 19 };
+const F = { ...S, ph: "f", bp: "e", ts: 30 };
+const GOOD = [X, { ...X, ts: 12, dur: 8 }, { ...X, ts: 20, dur: 0 }, B, { ...B, id: "0x5" }, E, { ...E, id: "0x5", ts: 9 }, I, S, F];
+
+const withNames = (...events: object[]) => ({ traceEvents: [...NAMED, ...events] });
+const without = (event: object, field: string) => Object.fromEntries(Object.entries(event).filter(([name]) => name !== field));
+
+describe("the check of the trace-event format", () => {
+  test("has nothing against a good trace", () => {
+    expect(offencesIn(withNames(...GOOD))).toEqual([]);
+    expect(offencesIn(withNames())).toEqual([]);
+  });
+
+  test.each([
+    ...GOOD.flatMap((event) => ["ph", "name", "cat", "pid", "tid", "ts"].map((field) => [event.ph, field, event] as const)),
+    ...(
+      [
+        [X, "dur"],
+        [B, "id"],
+        [E, "id"],
+        [I, "s"],
+        [S, "id"],
+        [F, "id"],
+        [F, "bp"],
+      ] as const
+    ).map(([event, field]) => [event.ph, field, event] as const),
+    ...NAMED.flatMap((event) => ["ph", "name", "pid", "tid", "args"].map((field) => [event.ph, field, event] as const)),
+  ])("misses what its phase demands of an event: %s without %s", (_ph, field, event) => {
+    expect(offencesIn(withNames(...GOOD, without(event, field)))).not.toEqual([]);
+  });
+
+  test.each([
+    ["no object", null],
+    ["no list of events", { traceEvents: {} }],
+    ["an event that is none", withNames(null as never)],
+    ["a time below zero", withNames({ ...X, ts: -1 })],
+    ["a length below zero", withNames({ ...X, dur: -1 })],
+    ["part of a microsecond", withNames({ ...X, ts: 1.5 })],
+    ["track 0", withNames({ ...X, tid: 0 })],
+    ["a track without a name", withNames({ ...X, tid: 2 })],
+    ["a process without a name", { traceEvents: NAMED.slice(1) }],
+    ["a name that is none", { traceEvents: [...NAMED, { ...NAMED[1], args: { name: 3 } }] }],
+    ["slices in each other's way", withNames(X, { ...X, ts: 19 })],
+    ["slices in each other's way within a third", withNames({ ...X, ts: 0, dur: 100 }, X, { ...X, ts: 19 })],
+    ["a slice without an end", withNames(B)],
+    ["an end without a slice", withNames(E)],
+    ["an end before its begin", withNames(B, { ...E, ts: 0 })],
+    ["an end of another slice", withNames(B, { ...E, id: "0x3" })],
+    ["a slice that begins twice", withNames(B, B, E)],
+    ["an arrow without an end", withNames(X, I, S)],
+    ["an arrow without a begin", withNames(X, I, F)],
+    ["an arrow with two ends", withNames(X, I, S, F, F)],
+    ["an arrow that points back", withNames(X, { ...I, ts: 11 }, S, { ...F, ts: 11 })],
+    ["an arrow from nowhere", withNames(X, I, { ...S, ts: 25 }, F)],
+    ["an arrow into nothing", withNames(X, S, F)],
+  ])("finds %s", (_, trace) => {
+    expect(offencesIn(trace)).not.toEqual([]);
+  });
 });

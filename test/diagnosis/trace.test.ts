@@ -1,5 +1,5 @@
 import { setTimeout as pause } from "node:timers/promises";
-import { describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { MAX_RECORDINGS } from "../../src/diagnosis/trace-recorder.ts";
 import { perStep, STEPS } from "../../src/orders/steps.ts";
 import { timers } from "../leaks/timers.ts";
@@ -11,6 +11,12 @@ import { type CheckedEvent, draw } from "./trace-format.ts";
 
 const LONG = 60_000;
 const SETTINGS = { THREADS: "2", CPU_THREADS: "2", ORDER_TIMEOUT_MS: "60000", CANCEL_GRACE_MS: "20000" };
+
+let running: TestService;
+beforeAll(async () => {
+  running = await startService(SETTINGS);
+});
+afterAll(() => running.stop());
 
 /** Places an order that ends only when its client hangs up, which the returned function does. */
 async function placeUntilHangUp(
@@ -41,8 +47,8 @@ function sliceAround(events: readonly CheckedEvent[], end: CheckedEvent): Checke
 }
 
 test("two orders that compute run on two OS threads at one time", async () => {
-  await using running = await startService(SETTINGS);
   const { threads } = running.service;
+  const finishedBefore = threads.totals().finished;
   const busy = () => threads.statistics().threads.filter((thread) => thread.pool === "exclusive" && thread.running === 1).length;
   const ids = [newId("computes"), newId("computes")];
   const { events, trackOf } = await traceOf(running, async () => {
@@ -50,7 +56,7 @@ test("two orders that compute run on two OS threads at one time", async () => {
     for (const [index, id] of ids.entries()) {
       const orders = index + 1;
       // A hang-up would stop the other steps too while they run, and each of them would have an arrow.
-      const onlyComputes = () => busy() === orders && threads.totals().finished === orders * (STEPS.length - 1);
+      const onlyComputes = () => busy() === orders && threads.totals().finished - finishedBefore === orders * (STEPS.length - 1);
       hangUps.push(await placeUntilHangUp(running, { ...orderOf(id, 0), cpu_ms: { vendor: LONG } }, onlyComputes));
     }
     await Promise.all(hangUps.map((hangUp) => hangUp()));
@@ -79,7 +85,6 @@ test("two orders that compute run on two OS threads at one time", async () => {
 });
 
 test("a cancel is an arrow from the failed step to each that it stopped, with the microseconds that took", async () => {
-  await using running = await startService(SETTINGS);
   const id = newId("fails");
   const { events } = await traceOf(running, async () => {
     const order = { order_id: id, amount: 1, fail_step: "payment", delay_ms: { ...perStep(() => LONG), payment: 30 } };
@@ -160,7 +165,6 @@ test("a thread that is replaced meanwhile is seen, with the steps that were lost
 });
 
 test("many orders at one time make no two slices that overlap", async () => {
-  await using running = await startService(SETTINGS);
   const ids = Array.from({ length: 200 }, () => newId("many"));
   const { events, otherData } = await traceOf(running, async () => {
     await Promise.all(ids.map((id, n) => postOrder(running.port, { ...orderOf(id, n % 40), ...(n % 7 === 0 && { fail_step: "vendor" }) })));
@@ -176,7 +180,6 @@ test("many orders at one time make no two slices that overlap", async () => {
 
 describe("GET /debug/trace", () => {
   test("records for the requested seconds, and is a file with a descriptive name", async () => {
-    await using running = await startService(SETTINGS);
     const { received, otherData } = checked(await send(running.adminPort, { path: "/debug/trace?seconds=1" }));
     expect(received.elapsedMs).toBeGreaterThanOrEqual(990);
     expect(otherData.seconds).toBeGreaterThanOrEqual(0.99);
@@ -186,7 +189,6 @@ describe("GET /debug/trace", () => {
   });
 
   test("refuses seconds that are none, and names the rule", async () => {
-    await using running = await startService({ THREADS: "1", CPU_THREADS: "1" });
     for (const path of ["/debug/trace", "/debug/profile"]) {
       for (const seconds of ["0", "61", "-1", "1.5", "", "five", "1&seconds=2"]) {
         const { status, json } = await send(running.adminPort, { path: `${path}?seconds=${seconds}` });
@@ -202,7 +204,6 @@ describe("GET /debug/trace", () => {
   });
 
   test("a few record at one time; one that hangs up makes room and leaves nothing behind", async () => {
-    await using running = await startService(SETTINGS);
     const { traces } = running.service;
     await postOrder(running.port, orderOf(newId("warm"), 0));
     const before = timers();
@@ -234,18 +235,17 @@ describe("GET /debug/trace", () => {
   });
 
   test("a service that stops ends the trace, whole", async () => {
-    await using running = await startService(SETTINGS);
-    const trace = send(running.adminPort, { path: "/debug/trace?seconds=60" });
-    await eventually("the recording", () => running.service.traces.recordings === 1);
+    await using stopping = await startService(SETTINGS);
+    const trace = send(stopping.adminPort, { path: "/debug/trace?seconds=60" });
+    await eventually("the recording", () => stopping.service.traces.recordings === 1);
     const id = newId("before the stop");
-    await postOrder(running.port, orderOf(id, 0));
-    await running.stop();
+    await postOrder(stopping.port, orderOf(id, 0));
+    await stopping.stop();
     const { events } = checked(await trace);
     expect(named(events, "b", "order").map(({ args }) => args.order_id)).toEqual([id]);
   });
 
   test("nobody records by HEAD or POST", async () => {
-    await using running = await startService({ THREADS: "1", CPU_THREADS: "1" });
     for (const path of ["/debug/trace", "/debug/profile"]) {
       for (const method of ["HEAD", "POST"]) {
         const { status, headers } = await send(running.adminPort, { method, path });

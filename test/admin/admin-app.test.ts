@@ -1,14 +1,19 @@
+import express from "express";
 import { afterEach, expect, test } from "vitest";
 import { type AdminParts, adminApp } from "../../src/admin/admin-app.ts";
+import { diagnosisRoutes } from "../../src/admin/diagnosis-routes.ts";
 import { LiveEvents } from "../../src/admin/live/live-events.ts";
 import { LiveFeed } from "../../src/admin/live/live-feed.ts";
 import { Metrics } from "../../src/admin/metrics.ts";
 import { ThreadInspector } from "../../src/diagnosis/thread-inspector.ts";
 import { TraceRecorder } from "../../src/diagnosis/trace-recorder.ts";
 import type { Listener } from "../../src/http/listener.ts";
+import { addRoutes } from "../../src/http/routes.ts";
 import { JournalBusy, JournalUnavailable } from "../../src/orders/order-journal.ts";
 import { perStep } from "../../src/orders/steps.ts";
+import { eventually } from "../support/eventually.ts";
 import { send } from "../support/http-client.ts";
+import { RawConnection } from "../support/raw-connection.ts";
 import { listenPlainly } from "./listen-plainly.ts";
 import { QUIET } from "./quiet-sources.ts";
 
@@ -118,3 +123,41 @@ test("a bug goes to the log, and the operator gets 500 without details", async (
   }
   expect(faults).toHaveLength(ROUTES.length);
 });
+
+// More than the kernel keeps for a connection.
+const LARGE = "x".repeat(12 * 1024 * 1024);
+const UNREAD_MS = 500;
+
+test.each(["trace", "profile"])(
+  "a client that does not read its %s is cut off, and the next one is served; who reads has all of it",
+  async (what) => {
+    let recording = 0;
+    const traces = {
+      get full() {
+        return recording > 0;
+      },
+      record(out: NodeJS.WritableStream) {
+        recording++;
+        out.once("close", () => recording--);
+        out.end(LARGE);
+      },
+    };
+    const inspector = { cpuProfile: async () => LARGE };
+    const app = express();
+    addRoutes(
+      app,
+      diagnosisRoutes({ traces, inspector }, () => [], UNREAD_MS),
+    );
+    const own = await listenPlainly(app);
+    listener = own;
+    const path = `/debug/${what}?seconds=1`;
+    using unread = await RawConnection.open(own.port);
+    unread.socket.pause();
+    await unread.write(`GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`);
+    await eventually("the answer begins", () => unread.socket.readableLength > 0);
+    if (what === "trace") expect((await send(own.port, { path })).status).toBe(503);
+    await eventually("the cut", () => own.connections.open === 0);
+    const read = await send(own.port, { path });
+    expect([read.status, read.text.length]).toEqual([200, LARGE.length]);
+  },
+);
