@@ -1,5 +1,5 @@
 import { JournalUnavailable } from "../orders/order-journal.ts";
-import type { Committed, Operation, OperationName, Refusal, Reply, Result, Results } from "./protocol.ts";
+import type { Committed, Operation, OperationName, Refused, Reply, Result, Results } from "./protocol.ts";
 
 // With so many the cost of a commit is no part of an order's any more, and a batch still takes only some milliseconds.
 const MAX_BATCH = 1_024;
@@ -104,7 +104,7 @@ export class GroupCommit {
   }
 }
 
-function settle(requests: readonly Request[], reply: Committed | Refusal): void {
+function settle(requests: readonly Request[], reply: Committed | Refused): void {
   if (reply.type === "refused") {
     for (const { reject } of requests) reject(new JournalUnavailable(reply.reason));
     return;

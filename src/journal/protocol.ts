@@ -171,7 +171,7 @@ export interface FoundAttempt {
 }
 
 /** The answer to a batch of writes. */
-export type Reply = Committed | Refusal | Fatal;
+export type Reply = Committed | Refused | Fatal;
 
 export interface Committed {
   readonly type: "committed";
@@ -186,7 +186,7 @@ export interface Committed {
 }
 
 /** The batch was not written: it surely had no effect. */
-export interface Refusal {
+export interface Refused {
   readonly type: "refused";
   readonly reason: string;
 }

@@ -7,9 +7,9 @@ import { GroupCommit } from "./group-commit.ts";
 import { JournalHealth } from "./journal-health.ts";
 import { JournalOpenError } from "./journal-open-error.ts";
 import type { JournalStore } from "./journal-store.ts";
-import { JournalThread } from "./journal-thread.ts";
 import type { Answers, JournalSettings, Operation, OperationName, Query, QueryName, Reply, Results } from "./protocol.ts";
 import { ReadLimit } from "./read-limit.ts";
+import { SqliteThread } from "./sqlite-thread.ts";
 
 export interface SqliteOptions {
   /** Whether outcomes leave events in the outbox. Default no: nobody would ever deliver them. */
@@ -34,8 +34,8 @@ export interface SqliteOptions {
 }
 
 interface Threads {
-  readonly writer: JournalThread;
-  readonly reader: JournalThread;
+  readonly writer: SqliteThread;
+  readonly reader: SqliteThread;
   /** Aborted: nobody knows any more what is durable. */
   readonly loss: AbortSignal;
   readonly onFatal: (reason: string) => void;
@@ -86,9 +86,9 @@ export class SqliteStore implements JournalStore {
       loss.abort();
       (options.onFatal ?? throwUncaught)(reason);
     };
-    const writing = JournalThread.start(settings, onFatal);
+    const writing = SqliteThread.start(settings, onFatal);
     // The reader opens the file after the writer has created and migrated it.
-    const reading = JournalThread.start({ ...settings, role: "reader" }, onFatal, writing);
+    const reading = SqliteThread.start({ ...settings, role: "reader" }, onFatal, writing);
     const [writer, reader] = await Promise.all([writing, reading]);
     if (typeof writer === "string") throw new JournalOpenError(file, writer);
     if (typeof reader !== "string") return new SqliteStore({ writer, reader, loss: loss.signal, onFatal }, options);

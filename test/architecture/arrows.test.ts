@@ -108,7 +108,7 @@ describe("an import against an arrow is found", () => {
     ["src/threads/examples/search/main.ts", 'import { a } from "../../index.ts";\nimport type { tasks } from "./tasks.ts";'],
     ["src/http/x.ts", 'import express from "express";\nimport { a } from "../orders/order-service.ts";'],
     ["src/admission/x.ts", 'import { a } from "../threads/index.ts";\nimport type { B } from "../orders/admission-gate.ts";'],
-    ["src/journal/journal-thread.ts", 'import type { A } from "./protocol.ts";\nimport { Piscina } from "piscina";'],
+    ["src/journal/sqlite-thread.ts", 'import type { A } from "./protocol.ts";\nimport { Piscina } from "piscina";'],
     ["src/admin/x.ts", 'import { a } from "../http/answers.ts";\nimport { Router } from "express";'],
     ["workers/steps/x.ts", 'import type { A } from "../../src/orders/step.ts";\nimport { b } from "../../src/threads/worker/index.ts";'],
     ["workers/steps/x.ts", 'import { a } from "../../src/orders/step-task.ts";\nimport { c } from "../steps/payment.ts";'],

@@ -4,12 +4,12 @@ import type { DatabaseSync, StatementSync } from "node:sqlite";
 import type { JournalSettings, Query, QueryReply } from "../../src/journal/protocol.ts";
 import { find } from "../../src/journal/rules/find.ts";
 import { answerTo, type Reads } from "../../src/journal/rules/reads.ts";
-import { Backlogs } from "./queries/backlog.ts";
+import { SqliteBacklog } from "./queries/backlog.ts";
 import { compensationList } from "./queries/compensation-list.ts";
 import { deadLetterList } from "./queries/dead-letter-list.ts";
-import { HeldList } from "./queries/held-list.ts";
+import { SqliteHeld } from "./queries/held-list.ts";
 import { lastEnd } from "./queries/last-end.ts";
-import { OrderList } from "./queries/order-list.ts";
+import { SqliteOrders } from "./queries/order-list.ts";
 import { troubleOf } from "./sqlite-trouble.ts";
 import { tablesOf } from "./tables/tables.ts";
 
@@ -26,9 +26,9 @@ export class Queries {
     // A read has nothing to commit, and unlike COMMIT this works after any error.
     this.#end = db.prepare("ROLLBACK");
     const tables = tablesOf(db, false);
-    const orders = new OrderList(db);
-    const held = new HeldList(db, tables);
-    const backlogs = new Backlogs(db, () => sizesOf(file));
+    const orders = new SqliteOrders(db);
+    const held = new SqliteHeld(db, tables);
+    const backlogs = new SqliteBacklog(db, () => sizesOf(file));
     this.#reads = {
       find: (...asked) => find(tables, ...asked),
       orders: (...asked) => orders.page(...asked),

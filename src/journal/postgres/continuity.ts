@@ -19,7 +19,7 @@ const CONTINUE: Statement = {
 const LAST_BATCH: Statement = { name: "last_batch", text: "SELECT last_batch FROM nodes WHERE life = $1 AND ended_ms IS NULL" };
 const RESTORES: Statement = { name: "restores", text: "SELECT first_id FROM restores ORDER BY id DESC" };
 
-const LOOK_AGAIN_MS = 200;
+const POLL_MS = 200;
 
 /** The database is no journal that this node may use; the message says why. */
 export class UnfitDatabase extends Error {}
@@ -82,7 +82,7 @@ export class Continuity {
       }
       // Nodes that live tell within a lease.
       if (monotonicMs() - startMs > this.#leaseMs) return false;
-      await new Promise((resolve) => setTimeout(resolve, LOOK_AGAIN_MS));
+      await new Promise((resolve) => setTimeout(resolve, POLL_MS));
     }
   }
 }

@@ -48,7 +48,7 @@ async function identityOf(
   connection: Connection,
 ): Promise<{ clusterId: string; version: number; worksWith: number } | { failure: string }> {
   const [names] = await connection.rows<[boolean, boolean]>(
-    { name: "schema_look", text: "SELECT to_regnamespace($1) IS NOT NULL, to_regclass($1 || '.cluster') IS NOT NULL" },
+    { name: "schema_found", text: "SELECT to_regnamespace($1) IS NOT NULL, to_regclass($1 || '.cluster') IS NOT NULL" },
     [SCHEMA],
   );
   const [hasSchema, isCluster] = names ?? [false, false];

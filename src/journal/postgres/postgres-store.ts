@@ -20,7 +20,7 @@ import { Session } from "./session.ts";
 import { Takeover } from "./takeover.ts";
 import { targetsOf } from "./targets.ts";
 import { Waiting } from "./waiting.ts";
-import { Writer } from "./writer.ts";
+import { PostgresWriter } from "./writer.ts";
 
 export interface PostgresOptions {
   readonly node: NodeIdentity;
@@ -55,7 +55,7 @@ export class PostgresStore implements JournalStore {
   readonly #options: StoreOptions;
   readonly #session: Session;
   readonly #continuity: Continuity;
-  readonly #writer: Writer;
+  readonly #writer: PostgresWriter;
   readonly #commits: GroupCommit;
   readonly #reads: LazySql;
   /** For waits and couriers, whose statements stand alone: no operator's list is before them. */
@@ -77,7 +77,7 @@ export class PostgresStore implements JournalStore {
     this.#session = session;
     this.#continuity = continuity;
     this.#readFrom = this.#server();
-    this.#writer = new Writer({ session, events, restores: continuity });
+    this.#writer = new PostgresWriter({ session, events, restores: continuity });
     this.#commits = new GroupCommit({
       send: (batch) => this.#writer.run(batch),
       onReply: (reply, requests) => this.#onReply(reply, requests),

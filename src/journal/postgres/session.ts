@@ -26,7 +26,7 @@ const BEATS_A_LEASE = 4;
  * How often a node looks whether others are dead. One that others find free twice is dead: so that its couriers are in use again 2 s after a kill,
  * with the time that it takes to share them.
  */
-export const LOOK_MS = 750;
+export const TAKEOVER_POLL_MS = 750;
 
 /**
  * The session that writes. It holds the advisory lock of this node's life: the server ends the session of a node that it has not heard of for a
@@ -81,7 +81,7 @@ export class Session {
   sureUntilMs(): number {
     const { leaseMs } = this.#options.node;
     const heardMs = this.#connection?.heardOfMs;
-    return heardMs === undefined ? Math.min(this.#lostMs + LOOK_MS, this.#life.heardMs + leaseMs) : heardMs + leaseMs;
+    return heardMs === undefined ? Math.min(this.#lostMs + TAKEOVER_POLL_MS, this.#life.heardMs + leaseMs) : heardMs + leaseMs;
   }
 
   /**

@@ -1,6 +1,6 @@
 import { Periodic } from "../../periodic.ts";
 import { LOCK_CLASS } from "./schema.ts";
-import { LOOK_MS } from "./session.ts";
+import { TAKEOVER_POLL_MS } from "./session.ts";
 import type { Sql, Statement } from "./sql.ts";
 
 // One transaction each, as at a start.
@@ -38,22 +38,22 @@ export interface TakeoverOptions {
 /** Ends the lives of nodes that are dead, and closes what they had open. Each node looks after the others. Main thread only. */
 export class Takeover {
   readonly #options: TakeoverOptions;
-  readonly #looking: Periodic;
+  readonly #polling: Periodic;
   /** Whose locks were free at the last look, and the number of their session. A node whose connection broke has the next one before the next look. */
   #free = new Map<number, number>();
 
   constructor(options: TakeoverOptions) {
     this.#options = options;
     // A pause follows each reply. A lock that was free for all of it was free for that long.
-    this.#looking = new Periodic(LOOK_MS, () => this.#look());
-    this.#looking.start();
+    this.#polling = new Periodic(TAKEOVER_POLL_MS, () => this.#poll());
+    this.#polling.start();
   }
 
   close(): void {
-    void this.#looking.stop();
+    void this.#polling.stop();
   }
 
-  async #look(): Promise<void> {
+  async #poll(): Promise<void> {
     const { sql, life, sessionAgeMs, server, onFault } = this.#options;
     const where = sql();
     if (where === undefined) return;

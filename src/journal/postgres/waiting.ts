@@ -83,8 +83,8 @@ export interface WaitingOptions {
 export class Waiting implements OtherNodes {
   readonly #options: WaitingOptions;
   readonly #waits = new Map<string, Wait>();
-  readonly #ends = new Poll<Wait>((waits) => this.#orLater(this.#lookForEnds(waits)));
-  readonly #watches = new Poll<Watch>((watches) => this.#lookForWaiters(watches));
+  readonly #ends = new Poll<Wait>((waits) => this.#orLater(this.#pollEnds(waits)));
+  readonly #watches = new Poll<Watch>((watches) => this.#pollWaiters(watches));
 
   constructor(options: WaitingOptions) {
     this.#options = options;
@@ -94,17 +94,17 @@ export class Waiting implements OtherNodes {
     const wait = this.#waitFor(orderId, attempt);
     const { promise, resolve } = Promise.withResolvers<StoredAnswer | undefined>();
     wait.requests.add(resolve);
-    if (wait.requests.size === 1) this.#ends.lookAt(wait);
+    if (wait.requests.size === 1) this.#ends.poll(wait);
     const subscription = scope.onCancel(() => {
       resolve(undefined);
-      if (wait.requests.delete(resolve) && wait.requests.size === 0) this.#ends.lookAt(wait);
+      if (wait.requests.delete(resolve) && wait.requests.size === 0) this.#ends.poll(wait);
     });
     return promise.finally(() => subscription.unsubscribe());
   }
 
   watchWaiters(orderId: string, attempt: number, onKnown: (isAwaited: boolean) => void): () => void {
     const watch: Watch = { orderId, attempt, onKnown };
-    this.#watches.lookAt(watch);
+    this.#watches.poll(watch);
     return () => this.#watches.delete(watch);
   }
 
@@ -117,7 +117,7 @@ export class Waiting implements OtherNodes {
     return wait;
   }
 
-  async #lookForEnds(waits: readonly Wait[]): Promise<void> {
+  async #pollEnds(waits: readonly Wait[]): Promise<void> {
     await this.#unregister(waits.filter(({ requests }) => requests.size === 0));
     const awaited = waits.filter(({ requests }) => requests.size > 0);
     if (awaited.length === 0) return;
@@ -154,7 +154,7 @@ export class Waiting implements OtherNodes {
     }
   }
 
-  async #lookForWaiters(watches: readonly Watch[]): Promise<void> {
+  async #pollWaiters(watches: readonly Watch[]): Promise<void> {
     const places = new Set<number>();
     const looked = this.#options.sql.rows<[place: number]>(AWAITED, columnsOf(watches));
     await this.#orLater(looked.then((rows) => rows.forEach(([place]) => void places.add(place))));

@@ -21,7 +21,7 @@ const MAX_DECISIONS = 20;
 // Of a life that was ended, and of a server that takes no writes any more: a new connection finds out what to do.
 const CONNECT_AGAIN = ["OP001", "25006"];
 
-export interface WriterOptions {
+export interface PostgresWriterOptions {
   readonly session: Session;
   readonly events: boolean;
   readonly restores: RestoresTable;
@@ -41,14 +41,14 @@ interface Decision {
  * What another node does meanwhile shows: a row is there that was not, or is not as it was. Then the batch has no effect and is decided again. A
  * connection that breaks inside the commit leaves no doubt: each batch notes its number, which the next connection reads. Main thread only.
  */
-export class Writer {
-  readonly #options: WriterOptions;
+export class PostgresWriter {
+  readonly #options: PostgresWriterOptions;
   readonly #own = new OwnAttempts();
   /** Orders of requests that were taken for new ones and may not be. They are looked up. */
   readonly #known = new Set<string>();
   #batch = 0;
 
-  constructor(options: WriterOptions) {
+  constructor(options: PostgresWriterOptions) {
     this.#options = options;
   }
 
@@ -63,7 +63,7 @@ export class Writer {
     const startMs = performance.now();
     for (let decisions = 0; decisions < MAX_DECISIONS; decisions++) {
       const isBlind =
-        decisions === 0 && this.#options.restores.firstIds.length === 0 && operations.every((operation) => this.#needsNoLook(operation));
+        decisions === 0 && this.#options.restores.firstIds.length === 0 && operations.every((operation) => this.#isBlind(operation));
       const done = await this.#try(operations, isBlind);
       if (done === undefined) continue;
       if (typeof done === "string") return { type: "refused", reason: done };
@@ -73,7 +73,7 @@ export class Writer {
     return { type: "refused", reason: `other nodes wrote the same orders or keys ${MAX_DECISIONS} times in a row` };
   }
 
-  #needsNoLook(operation: Operation): boolean {
+  #isBlind(operation: Operation): boolean {
     switch (operation[0]) {
       case "accept":
         // A key of an order that runs may be stored, and this would store it again.

@@ -11,7 +11,7 @@ import { RowCount } from "./row-count.ts";
 const FEW = 10_000;
 
 /** Counts and ages of what waits. */
-export class Backlogs {
+export class SqliteBacklog {
   readonly #sizes: () => Pick<Backlog, "bytes" | "freeBytes">;
   readonly #fewCompensations: (step: StepName) => number | undefined;
   readonly #compensations: RowCount;

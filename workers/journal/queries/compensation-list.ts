@@ -6,7 +6,7 @@ import { rows } from "../tables/rows.ts";
 import { openById } from "./open-compensations.ts";
 
 // Rows that one page may look at where most are of another status: a few milliseconds.
-const MAX_LOOKS = 5_000;
+const MAX_SCANNED = 5_000;
 
 /** What has to be compensated, or was, oldest first. `row`: shows one. */
 export function compensationList(db: DatabaseSync, row: (id: number) => CompensationRow | null): Reads["compensations"] {
@@ -25,13 +25,13 @@ export function compensationList(db: DatabaseSync, row: (id: number) => Compensa
   return (status, cursor, limit) => {
     const [after = 0] = cursor ?? [];
     const items: CompensationRow[] = [];
-    let looks = 0;
-    const found = statements[status].iterate(after, MAX_LOOKS) as Iterable<unknown> as Iterable<[id: number, status: CompensationStatus]>;
+    let scanned = 0;
+    const found = statements[status].iterate(after, MAX_SCANNED) as Iterable<unknown> as Iterable<[id: number, status: CompensationStatus]>;
     for (const [id, state] of found) {
-      looks++;
+      scanned++;
       const item = state === status ? row(id) : null;
       if (item !== null) items.push(item);
-      if (items.length === limit || looks === MAX_LOOKS) return { items, next: [id] };
+      if (items.length === limit || scanned === MAX_SCANNED) return { items, next: [id] };
     }
     return { items };
   };

@@ -13,7 +13,7 @@ const ATTEMPTS_A_TURN = 500;
 type Held = [id: number, step: StepName, tries: number, lastAnswer: string | null];
 
 /** What is held since a restore. */
-export class HeldList {
+export class SqliteHeld {
   readonly #tables: SqliteTables;
   readonly #compensations: RowCount;
   readonly #orders: RowCount;

@@ -52,7 +52,7 @@ function openOf(step: StepName, states: readonly string[]): string {
 }
 
 /** Counts and ages of what waits. Each count is exact up to 10 000; above, it may be half a minute old, and it ends at five million. */
-export class Backlogs {
+export class PostgresBacklog {
   readonly #sql: Sql;
   readonly #many: Lagging<readonly number[]>;
   readonly #bytes: Lagging<number>;

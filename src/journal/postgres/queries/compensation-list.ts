@@ -5,7 +5,7 @@ import type { Sql, Statement } from "../sql.ts";
 import { openById } from "./open-compensations.ts";
 
 // Rows that one page looks at where most are of another status: some milliseconds.
-const MAX_LOOKS = 5_000;
+const MAX_SCANNED = 5_000;
 
 const FIELDS = `c.id, a.order_id, a.attempt, c.step, a.amount, a.ended_ms, c.state, c.tries, c.next_try_ms, c.last_answer, c.ended_ms, c.note`;
 
@@ -22,13 +22,13 @@ const PAGES: Readonly<Record<CompensationStatus, Statement>> = {
   // Most rows are done in the end, so those have no index of their own.
   done: pageOf(
     "done",
-    `SELECT id FROM (SELECT id, state FROM compensations WHERE id > $1::bigint ORDER BY id LIMIT ${MAX_LOOKS}) c WHERE state = 'done' ORDER BY id LIMIT $2::bigint`,
+    `SELECT id FROM (SELECT id, state FROM compensations WHERE id > $1::bigint ORDER BY id LIMIT ${MAX_SCANNED}) c WHERE state = 'done' ORDER BY id LIMIT $2::bigint`,
   ),
 };
 
-const LAST_LOOK: Statement = {
-  name: "compensations-last-look",
-  text: `SELECT id FROM compensations WHERE id > $1::bigint ORDER BY id LIMIT 1 OFFSET ${MAX_LOOKS - 1}`,
+const LAST_SCANNED: Statement = {
+  name: "compensations-last-scanned",
+  text: `SELECT id FROM compensations WHERE id > $1::bigint ORDER BY id LIMIT 1 OFFSET ${MAX_SCANNED - 1}`,
 };
 
 function pageOf(status: CompensationStatus, ids: string): Statement {
@@ -43,7 +43,7 @@ function pageOf(status: CompensationStatus, ids: string): Statement {
 }
 
 /** What has to be compensated, or was, oldest first. */
-export class CompensationList {
+export class PostgresCompensations {
   readonly #sql: Sql;
 
   constructor(sql: Sql) {
@@ -59,10 +59,10 @@ export class CompensationList {
   async page(status: CompensationStatus, cursor: Cursor | null, limit: number): Promise<Page<CompensationRow>> {
     const [after = 0] = cursor ?? [];
     // Before the page, which then looks at least as far: rows may go in between, but none comes back.
-    const [lastLook] = status === "done" ? await this.#sql.rows<[number]>(LAST_LOOK, [after]) : [];
+    const [lastScanned] = status === "done" ? await this.#sql.rows<[number]>(LAST_SCANNED, [after]) : [];
     const items = (await this.#sql.rows<CompensationFields>(PAGES[status], [after, limit])).map(compensationRow);
     const lastId = items.at(-1)?.id ?? 0;
-    const next = items.length === limit ? lastId : lastLook === undefined ? undefined : Math.max(lastId, lastLook[0]);
+    const next = items.length === limit ? lastId : lastScanned === undefined ? undefined : Math.max(lastId, lastScanned[0]);
     return { items, ...(next !== undefined && { next: [next] }) };
   }
 }

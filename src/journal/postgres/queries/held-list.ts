@@ -44,7 +44,7 @@ function heldAttempts(more: string): string {
 }
 
 /** What is held since a restore. */
-export class HeldList {
+export class PostgresHeld {
   readonly #sql: Sql;
   readonly #many: Lagging<Count>;
 

@@ -1,7 +1,7 @@
 import type { Cursor, OrderStatus, OrderSummary, Page } from "../../../orders/operator-journal.ts";
 import { endedOrder, runningOrder } from "../../rules/operator-rows.ts";
 import type { Sql, Statement } from "../sql.ts";
-import { ENDED, type LookedAt, type Shown } from "./ended-orders.ts";
+import { ENDED, type ScanEnd, type Shown } from "./ended-orders.ts";
 import { idAtTime } from "./id-at-time.ts";
 
 // Which part of the list a cursor is in.
@@ -52,7 +52,7 @@ const RUNNING_ORDERS: Statement = {
 };
 
 /** Orders by their latest attempt, newest first: those that run, then those that have ended, by acceptance. Failed ones by when they ended. */
-export class OrderList {
+export class PostgresOrders {
   readonly #sql: Sql;
 
   constructor(sql: Sql) {
@@ -89,7 +89,7 @@ export class OrderList {
   async #ended({ status, sinceMs, untilMs }: Filter, from: readonly number[], beginning: Beginning, limit: number): Promise<Ended> {
     const list = status === null || status === "running" ? "all" : status;
     const [key = FIRST, id = FIRST] = from.length === 0 && list === "error" ? [untilMs, 0] : from;
-    const found = await this.#sql.rows<Shown | LookedAt>(ENDED[list], [key, id, sinceMs, untilMs, limit, ...beginning]);
+    const found = await this.#sql.rows<Shown | ScanEnd>(ENDED[list], [key, id, sinceMs, untilMs, limit, ...beginning]);
     const last = found.at(-1);
     if (last === undefined) return { items: [] };
     const shown = found.filter((row) => row[2] !== null);

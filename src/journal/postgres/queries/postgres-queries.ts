@@ -3,13 +3,13 @@ import { answerTo, type Reads } from "../../rules/reads.ts";
 import type { RestoresTable } from "../../rules/tables.ts";
 import type { Sql } from "../sql.ts";
 import { actionsOn } from "./actions.ts";
-import { Backlogs } from "./backlog.ts";
-import { CompensationList } from "./compensation-list.ts";
+import { PostgresBacklog } from "./backlog.ts";
+import { PostgresCompensations } from "./compensation-list.ts";
 import { deadLetters } from "./dead-letter-list.ts";
 import { findOrder } from "./find-order.ts";
-import { HeldList } from "./held-list.ts";
+import { PostgresHeld } from "./held-list.ts";
 import { lastEndBefore } from "./last-end.ts";
-import { OrderList } from "./order-list.ts";
+import { PostgresOrders } from "./order-list.ts";
 
 /** The reads: each statement looks at a bounded number of rows, and none needs a session of its own. */
 export class PostgresQueries {
@@ -17,10 +17,10 @@ export class PostgresQueries {
 
   /** `sql`: plain sessions, with the schema in their search path. */
   constructor(sql: Sql, restores: RestoresTable) {
-    const orders = new OrderList(sql);
-    const compensations = new CompensationList(sql);
-    const held = new HeldList(sql);
-    const backlogs = new Backlogs(sql);
+    const orders = new PostgresOrders(sql);
+    const compensations = new PostgresCompensations(sql);
+    const held = new PostgresHeld(sql);
+    const backlogs = new PostgresBacklog(sql);
     this.#reads = {
       find: (...asked) => findOrder(sql, restores.firstIds, ...asked),
       orders: (...asked) => orders.page(...asked),

@@ -14,7 +14,7 @@ const YOUNG_GENERATION_MB = 6;
  * end (crash-only: the next start reads what is durable). From then on no request to it settles, because nobody may act on a guess; the
  * thread that Piscina starts in its place never opens the journal. Main thread only.
  */
-export class JournalThread {
+export class SqliteThread {
   readonly #pool: Piscina;
   readonly #onDeath: (reason: string) => void;
   /** The writer's, once the journal is open. */
@@ -48,11 +48,11 @@ export class JournalThread {
   static async start(
     settings: JournalSettings,
     onDeath: (reason: string) => void,
-    before?: Promise<JournalThread | string>,
-  ): Promise<JournalThread | string> {
+    before?: Promise<SqliteThread | string>,
+  ): Promise<SqliteThread | string> {
     const starting = Promise.withResolvers<string>();
     let report: (reason: string) => void = starting.resolve;
-    const thread = new JournalThread(settings, (reason) => report(reason));
+    const thread = new SqliteThread(settings, (reason) => report(reason));
     const notOpened = await before?.catch(async (error: unknown) => {
       await thread.close();
       throw error;
