@@ -4,7 +4,7 @@ import type { Config } from "../config.ts";
 import { ClockWatch } from "../journal/clock-watch.ts";
 import { housekeeping } from "../journal/housekeeping.ts";
 import type { Journal } from "../journal/journal.ts";
-import { JournalOpenError } from "../journal/journal-open-error.ts";
+import { JournalOpenError } from "../journal/journal-store.ts";
 import { Compensator, type CompensatorOptions } from "../orders/compensator.ts";
 import type { OnFault } from "../orders/faults.ts";
 import { JournalUnavailable } from "../orders/order-journal.ts";

@@ -10,9 +10,8 @@ const WORKER_FILE = fileURLToPath(new URL("../../workers/journal/main.ts", impor
 const YOUNG_GENERATION_MB = 6;
 
 /**
- * One OS thread with a connection to the journal: a Piscina pool of one. When it dies its last batch is in doubt, so the process has to
- * end (crash-only: the next start reads what is durable). From then on no request to it settles, because nobody may act on a guess; the
- * thread that Piscina starts in its place never opens the journal. Main thread only.
+ * One OS thread with a connection to the journal: a Piscina pool of one. Crash-only: when it dies its last batch is in doubt, so the
+ * process has to end, and no request to it settles from then on. The thread that Piscina starts in its place never opens the journal.
  */
 export class SqliteThread {
   readonly #pool: Piscina;
@@ -42,8 +41,7 @@ export class SqliteThread {
   }
 
   /**
-   * Starts the thread at once, and opens the journal on it when `before` has opened it. Resolves with a string when either cannot open
-   * it: the reason. Calls `onDeath` at most once, and only after it has resolved.
+   * Opens the journal once `before` has. Resolves with the reason where either cannot. Calls `onDeath` at most once, and only after that.
    */
   static async start(
     settings: JournalSettings,

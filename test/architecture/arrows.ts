@@ -33,7 +33,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   express: ["http", "admin"],
   piscina: ["src/threads/pool-threads.ts", "src/threads/pool-workers.ts", "src/journal/sqlite-thread.ts"],
   "prom-client": ["admin"],
-  pg: ["src/journal/postgres/connection.ts", "src/journal/postgres/targets.ts"],
+  pg: ["src/journal/postgres/connection.ts", "src/journal/postgres/address.ts"],
   "@opentelemetry": ["telemetry"],
 };
 

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import type { Worker } from "node:worker_threads";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { Journal } from "../../src/journal/journal.ts";
-import { JournalOpenError } from "../../src/journal/journal-open-error.ts";
+import { JournalOpenError } from "../../src/journal/journal-store.ts";
 import { SqliteThread } from "../../src/journal/sqlite-thread.ts";
 import { osThreads, settleProcess } from "../leaks/counts.ts";
 import { eventually } from "../support/eventually.ts";

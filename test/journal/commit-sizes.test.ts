@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { CommitSizes } from "../../src/journal/commit-sizes.ts";
+import { CommitSizes } from "../../src/journal/group-commit.ts";
 
 test("commit sizes count in steps of powers of two", () => {
   const sizes = new CommitSizes();

@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { LONGEST_FIRST_PAUSE_MS, MOST_TRIES } from "../../src/journal/rules/pauses.ts";
+import { LONGEST_FIRST_PAUSE_MS, MOST_TRIES } from "../../src/journal/rules/due.ts";
 import { MAX_RETRY_AFTER_MS } from "../../src/outgoing/retry-after.ts";
 import { COMPENSATION_BACKOFF, EVENT_BACKOFF, longestBackoffMs, MAX_HOLD_MS } from "../../src/retries/backoff.ts";
 import { type Due, type DueStore, openDueStore } from "./due-store.ts";

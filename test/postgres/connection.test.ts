@@ -1,7 +1,6 @@
 import { expect, test } from "vitest";
-import { parseAddress } from "../../src/journal/postgres/address.ts";
+import { parseAddress, targetsOf } from "../../src/journal/postgres/address.ts";
 import { Connection, ConnectionLost, SqlError } from "../../src/journal/postgres/connection.ts";
-import { targetsOf } from "../../src/journal/postgres/targets.ts";
 import { freshDatabase } from "../support/postgres/index.ts";
 import { connect } from "./queries/queries-fixture.ts";
 

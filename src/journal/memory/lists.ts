@@ -1,8 +1,6 @@
 import type { Backlog, CompensationRow, DeadLetter, OrderStatus, OrderSummary, Page, Waiting } from "../../orders/operator-journal.ts";
 import { perStep } from "../../orders/steps.ts";
-import { endedOrder, runningOrder } from "../rules/operator-rows.ts";
-import { pageOf } from "../rules/page.ts";
-import type { Reads } from "../rules/reads.ts";
+import { endedOrder, pageOf, type Readers, runningOrder } from "../rules/reads.ts";
 import type { EndedAttempt } from "../rules/tables.ts";
 import type { MemoryTables } from "./memory-tables.ts";
 
@@ -12,7 +10,7 @@ const MAX_SCANNED = 5_000;
 const RUNNING = 0;
 const ENDED = 1;
 
-type Asked<Name extends keyof Reads> = [tables: MemoryTables, ...Parameters<Reads[Name]>];
+type Asked<Name extends keyof Readers> = [tables: MemoryTables, ...Parameters<Readers[Name]>];
 
 /** Orders by their latest attempt, newest first: those that run, then by when they ended. */
 export function ordersPage(...[tables, status, sinceMs, untilMs, cursor, limit]: Asked<"orders">): Page<OrderSummary> {

@@ -2,9 +2,8 @@ import { EVENT_KEPT_MS, eventPayload } from "../../orders/event-payload.ts";
 import type { DeadLetter } from "../../orders/operator-journal.ts";
 import type { OrderEvent, OrderEventType } from "../../orders/order-event.ts";
 import type { DuePage } from "../../retries/retry-queue.ts";
-import { longestEventPauseMs } from "../rules/pauses.ts";
+import { duePage, longestEventPauseMs } from "../rules/due.ts";
 import type { OutboxTable } from "../rules/tables.ts";
-import { duePage } from "./due.ts";
 
 interface Event {
   readonly event: Omit<OrderEvent, "tries">;

@@ -7,8 +7,7 @@ import { BEGIN, COMMIT } from "./sql.ts";
 export type Identity = { readonly clusterId: string } | { readonly failure: string };
 
 /**
- * Brings the schema to the newest version, under a lock: several nodes may start at one time. A schema that is newer than this service stays as
- * it is; this service works on it where that is said to work. Rejects with what the server says.
+ * Brings the schema to the newest version, under a lock. A newer one stays as it is; this service works on it where that is said to work.
  */
 export async function migrate(connection: Connection, migrations: readonly Migration[] = MIGRATIONS): Promise<Identity> {
   const run = (name: string, text: string, values?: readonly unknown[]) =>

@@ -1,23 +1,20 @@
 import { Periodic } from "../../periodic.ts";
 import { LOCK_CLASS } from "./schema.ts";
 import { TAKEOVER_POLL_MS } from "./session.ts";
-import type { Sql, Statement } from "./sql.ts";
+import { type Sql, statement } from "./sql.ts";
 
 // One transaction each, as at a start.
 const PAGE = 500;
 
 // A free lock proves that a node is dead, but not just after the server has come up or another one has taken its place: then all are free.
 // Until the session that writes is as old as a lease, what is free was free on this same server for a lease.
-const FREE: Statement = {
-  name: "free_lives",
-  text: `
+const FREE = statement("free_lives")`
     SELECT life, name, sessions FROM nodes WHERE life <> $1
       AND NOT EXISTS (SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND classid = $2 AND objid = life AND granted
         AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))
       AND (ended_ms IS NOT NULL OR $3 > lease_ms
         OR (now() - pg_postmaster_start_time() > lease_ms * interval '1 ms'
-          AND (SELECT now() - continued_at > lease_ms * interval '1 ms' AND continued_on = $4 FROM cluster)))`,
-};
+          AND (SELECT now() - continued_at > lease_ms * interval '1 ms' AND continued_on = $4 FROM cluster)))`;
 
 export interface TakeoverOptions {
   /** Where this node writes, in a session of its own; undefined while that cannot be reached. */

@@ -4,22 +4,16 @@ import { JournalUnavailable, type StoredAnswer } from "../../orders/order-journa
 import type { OtherNodes } from "../../orders/other-nodes.ts";
 import type { Cancelable } from "../../threads/index.ts";
 import { Poll } from "./poll.ts";
-import type { Sql, Statement } from "./sql.ts";
+import { type Sql, statement } from "./sql.ts";
 
-const REGISTER: Statement = {
-  name: "waiters_register",
-  text: `
+const REGISTER = statement("waiters_register")`
     INSERT INTO waiters (order_id, attempt, life)
     SELECT order_id, attempt, $3 FROM unnest($1::text[], $2::bigint[]) AS one (order_id, attempt)
-    ON CONFLICT DO NOTHING`,
-};
+    ON CONFLICT DO NOTHING`;
 
-const UNREGISTER: Statement = {
-  name: "waiters_unregister",
-  text: `
+const UNREGISTER = statement("waiters_unregister")`
     DELETE FROM waiters USING unnest($1::text[], $2::bigint[]) AS one (order_id, attempt)
-    WHERE waiters.order_id = ANY (ARRAY[one.order_id]) AND waiters.attempt = one.attempt AND waiters.life = $3`,
-};
+    WHERE waiters.order_id = ANY (ARRAY[one.order_id]) AND waiters.attempt = one.attempt AND waiters.life = $3`;
 
 // Asked for one by one: a join that was planned while the table was empty walks all of it, until the server plans again.
 const ATTEMPT = `
@@ -31,20 +25,14 @@ const WAITER = `
   WHERE waiters.order_id = one.order_id AND waiters.attempt = one.attempt AND nodes.ended_ms IS NULL LIMIT 1`;
 
 // An attempt whose row is gone is closed too.
-const CLOSED: Statement = {
-  name: "waiters_closed",
-  text: `
+const CLOSED = statement("waiters_closed")`
     SELECT place, answered, error, answer
     FROM unnest($1::text[], $2::bigint[]) WITH ORDINALITY AS one (order_id, attempt, place)
-    LEFT JOIN LATERAL (${ATTEMPT}) AS found ON true WHERE open_by IS NULL`,
-};
+    LEFT JOIN LATERAL (${ATTEMPT}) AS found ON true WHERE open_by IS NULL`;
 
-const AWAITED: Statement = {
-  name: "waiters_awaited",
-  text: `
+const AWAITED = statement("waiters_awaited")`
     SELECT place FROM unnest($1::text[], $2::bigint[]) WITH ORDINALITY AS one (order_id, attempt, place)
-    CROSS JOIN LATERAL (${WAITER}) AS found`,
-};
+    CROSS JOIN LATERAL (${WAITER}) AS found`;
 
 type Closed = [place: number, answered: number | null, error: ErrorKind | null, answer: string | null];
 
@@ -75,10 +63,9 @@ export interface WaitingOptions {
 }
 
 /**
- * Lets requests wait for attempts of other nodes. A row of `waiters` says for which ones this node has such requests, so that the node that
- * runs one goes on when its own clients hang up. The rows of a life end with it. Main thread only.
- *
- * Both sides poll. Rejected: `NOTIFY`, which takes a lock of the whole database at each commit and left a third of the commits.
+ * Lets requests wait for attempts of other nodes. A row of `waiters` says for which, so that the node that runs one goes on when its own
+ * clients hang up. Both sides poll. Rejected: `NOTIFY`, which takes a lock of the whole database at each commit and left a third of the
+ * commits.
  */
 export class Waiting implements OtherNodes {
   readonly #options: WaitingOptions;

@@ -4,7 +4,7 @@ import { EVENT_KEPT_MS } from "../../../src/orders/event-payload.ts";
 import type { Backlog, Waiting } from "../../../src/orders/operator-journal.ts";
 import { perStep, STEPS, type StepName } from "../../../src/orders/steps.ts";
 import { fieldOf } from "../tables/rows.ts";
-import { openById } from "./open-compensations.ts";
+import { openById } from "./compensation-list.ts";
 import { RowCount } from "./row-count.ts";
 
 // Counted in one statement: some milliseconds.

@@ -1,6 +1,5 @@
 import type { DatabaseSync } from "node:sqlite";
-import { type HeldFields, heldAttempt } from "../../../src/journal/rules/operator-rows.ts";
-import { pageOf } from "../../../src/journal/rules/page.ts";
+import { type HeldFields, heldAttempt, pageOf } from "../../../src/journal/rules/reads.ts";
 import type { Cursor, HeldAttempt, Page, RestoreState } from "../../../src/orders/operator-journal.ts";
 import type { StepName } from "../../../src/orders/steps.ts";
 import { allOf, rowOf } from "../tables/rows.ts";

@@ -1,10 +1,10 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite";
-import { type EndedFields, endedOrder, runningOrder } from "../../../src/journal/rules/operator-rows.ts";
+import { type EndedFields, endedOrder, runningOrder } from "../../../src/journal/rules/reads.ts";
 import { OPEN_STATES } from "../../../src/orders/compensation-state.ts";
 import type { Cursor, OrderStatus, OrderSummary, Page } from "../../../src/orders/operator-journal.ts";
 import { BLOCK_IDS } from "../tables/attempts.ts";
 import { rows } from "../tables/rows.ts";
-import { openById } from "./open-compensations.ts";
+import { openById } from "./compensation-list.ts";
 
 // Rows that one page may look at to find what it shows, where most are of another status or not an order's latest attempt: up to
 // twenty milliseconds. The next page goes on from there.
@@ -25,8 +25,8 @@ interface Filter {
   readonly sinceMs: number;
   readonly untilMs: number;
   /**
-   * When the first page was read. An attempt that was accepted since then does not take the place of the order's one before: it
-   * stands at the head of the list, where the pages have passed already, so the order would be on none of them.
+   * When the first page was read. An attempt accepted since does not supersede the one before: it stands at the head of the list, which the
+   * pages have passed.
    */
   readonly beganMs: number;
 }

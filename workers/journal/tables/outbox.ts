@@ -1,5 +1,5 @@
 import type { DatabaseSync } from "node:sqlite";
-import { longestEventPauseMs } from "../../../src/journal/rules/pauses.ts";
+import { longestEventPauseMs } from "../../../src/journal/rules/due.ts";
 import type { OutboxTable } from "../../../src/journal/rules/tables.ts";
 import { EVENT_KEPT_MS, eventPayload } from "../../../src/orders/event-payload.ts";
 import type { OrderEvent } from "../../../src/orders/order-event.ts";

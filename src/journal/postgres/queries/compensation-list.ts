@@ -1,18 +1,17 @@
 import type { CompensationStatus } from "../../../orders/compensation-state.ts";
 import type { CompensationRow, Cursor, Page } from "../../../orders/operator-journal.ts";
+import { STEPS, type StepName } from "../../../orders/steps.ts";
 import { type CompensationFields, compensationRow } from "../../rules/tables.ts";
-import type { Sql, Statement } from "../sql.ts";
-import { openById } from "./open-compensations.ts";
+import { type Sql, type Statement, statement } from "../sql.ts";
 
 // Rows that one page looks at where most are of another status: some milliseconds.
 const MAX_SCANNED = 5_000;
 
 const FIELDS = `c.id, a.order_id, a.attempt, c.step, a.amount, a.ended_ms, c.state, c.tries, c.next_try_ms, c.last_answer, c.ended_ms, c.note`;
 
-const ONE: Statement = {
-  name: "compensation",
-  text: `SELECT ${FIELDS} FROM compensations c CROSS JOIN LATERAL (SELECT * FROM attempts WHERE id = c.attempt_id LIMIT 1) a WHERE c.id = $1::bigint`,
-};
+const ONE = statement(
+  "compensation",
+)`SELECT ${FIELDS} FROM compensations c CROSS JOIN LATERAL (SELECT * FROM attempts WHERE id = c.attempt_id LIMIT 1) a WHERE c.id = $1::bigint`;
 
 const PAGES: Readonly<Record<CompensationStatus, Statement>> = {
   pending: pageOf("pending", openById("id", "rising", ["pending"], "$2::bigint")),
@@ -26,10 +25,9 @@ const PAGES: Readonly<Record<CompensationStatus, Statement>> = {
   ),
 };
 
-const LAST_SCANNED: Statement = {
-  name: "compensations-last-scanned",
-  text: `SELECT id FROM compensations WHERE id > $1::bigint ORDER BY id LIMIT 1 OFFSET ${MAX_SCANNED - 1}`,
-};
+const LAST_SCANNED = statement(
+  "compensations-last-scanned",
+)`SELECT id FROM compensations WHERE id > $1::bigint ORDER BY id LIMIT 1 OFFSET ${MAX_SCANNED - 1}`;
 
 function pageOf(status: CompensationStatus, ids: string): Statement {
   return {
@@ -65,4 +63,21 @@ export class PostgresCompensations {
     const next = items.length === limit ? lastId : lastScanned === undefined ? undefined : Math.max(lastId, lastScanned[0]);
     return { items, ...(next !== undefined && { next: [next] }) };
   }
+}
+
+/**
+ * Open compensations by id, as SQL: those after `$1` rising, or before it falling. Each part stops at the limit, so few rows are sorted.
+ */
+export function openById(
+  columns: string,
+  direction: "rising" | "falling",
+  states: readonly CompensationStatus[],
+  limit: string | number,
+  steps: readonly StepName[] = STEPS,
+): string {
+  const [beyond, order] = direction === "rising" ? [">", "id"] : ["<", "id DESC"];
+  const part = (state: CompensationStatus, step: string) => `
+    (SELECT ${columns} FROM compensations WHERE state = '${state}' AND step = '${step}' AND ended_ms IS NULL AND id ${beyond} $1::bigint
+     ORDER BY ${order} LIMIT ${limit})`;
+  return `${states.flatMap((state) => steps.map((step) => part(state, step))).join(" UNION ALL ")} ORDER BY ${order} LIMIT ${limit}`;
 }

@@ -1,7 +1,7 @@
 import { OPEN_STATES } from "../../../orders/compensation-state.ts";
 import type { ErrorKind } from "../../../orders/error-kind.ts";
 import type { Statement } from "../sql.ts";
-import { openById } from "./open-compensations.ts";
+import { openById } from "./compensation-list.ts";
 
 /** Rows that one page looks at, at most, to find what it shows: up to twenty milliseconds. The next page goes on from there. */
 export const MAX_SCANNED = 5_000;
