@@ -2,7 +2,7 @@ import { availableParallelism, hostname } from "node:os";
 import { z } from "zod";
 import { CUT_OFF_MS } from "./couriers/cut-off.ts";
 import { ADDRESS_RULE, hasPassword, parseAddress, storeOf } from "./journal/postgres/address.ts";
-import { LONGEST_CALLS_MS } from "./journal/rules/pauses.ts";
+import { LONGEST_CALLS_MS } from "./journal/rules/due.ts";
 import { perStepSetting, STEP_TABLE, STEPS, stepSetting } from "./orders/steps.ts";
 import { host, hostNames, providerUrl, rate, receiverUrl, unlessOff, whole } from "./setting-rules.ts";
 import { textTable } from "./text-table.ts";

@@ -8,7 +8,7 @@ import { requireMemory, usableMemory } from "./composition/memory.ts";
 import { type Config, ConfigError, describeSettings, readConfig } from "./config.ts";
 import { AccessKeyError } from "./http/access-keys.ts";
 import { ListenError, type Listener } from "./http/listener.ts";
-import { JournalOpenError } from "./journal/journal-open-error.ts";
+import { JournalOpenError } from "./journal/journal-store.ts";
 import { storeOf } from "./journal/postgres/address.ts";
 import { LogOutput, nonBlocking } from "./log-output.ts";
 import { type Service, start } from "./service.ts";

@@ -5,7 +5,7 @@ import type { Config } from "../config.ts";
 import { ClockWatch } from "../journal/clock-watch.ts";
 import { housekeeping } from "../journal/housekeeping.ts";
 import type { Journal } from "../journal/journal.ts";
-import { JournalOpenError } from "../journal/journal-open-error.ts";
+import { JournalOpenError } from "../journal/journal-store.ts";
 import { Compensator } from "../orders/compensator.ts";
 import { JournalUnavailable } from "../orders/order-journal.ts";
 import { OrderService } from "../orders/order-service.ts";

@@ -7,9 +7,8 @@ const TOLERANCE_MS = 10_000;
 const STEADY_MS = 60 * 60 * 1_000;
 
 /**
- * Whether the wall clock may say what is old enough to be deleted or given up for good. One that was set may be wrong, and set right again in a
- * minute. So it is believed once it has kept pace with the monotonic clock for an hour, for as long as it goes on like that. A journal tells
- * a new process of the time before it. Main thread only.
+ * Whether the wall clock may say what is old enough to be deleted or given up for good: once it has kept pace with the monotonic clock for
+ * an hour, as long as it goes on like that. A journal tells a new process of the time before it. Main thread only.
  */
 export class ClockWatch {
   readonly #monotonicMs: () => number;
@@ -23,8 +22,7 @@ export class ClockWatch {
   }
 
   /**
-   * Believes the wall clock at once where the journal has nothing that it makes older than an hour, or something that it makes between one
-   * hour and two hours old. Rejects as the journal does.
+   * Believes the clock at once where the newest end over an hour ago is within two hours, or there is none. Rejects as the journal does.
    */
   async ask(journal: Pick<Journal, "lastEndBefore">, nowMs: number = Date.now()): Promise<void> {
     const offsetMs = nowMs - this.#monotonicMs();

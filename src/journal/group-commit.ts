@@ -1,5 +1,5 @@
 import { JournalUnavailable } from "../orders/order-journal.ts";
-import type { Committed, Operation, OperationName, Refusal, Reply, Result, Results } from "./protocol.ts";
+import type { Committed, Operation, OperationName, Refused, Reply, Result, Results } from "./protocol.ts";
 
 // With so many the cost of a commit is no part of an order's any more, and a batch still takes only some milliseconds.
 const MAX_BATCH = 1_024;
@@ -13,17 +13,19 @@ export interface GroupCommitOptions {
   /** Executes a batch as one transaction. Rejects when the batch surely had no effect; never settles when that is in doubt. */
   readonly send: (batch: readonly Operation[]) => Promise<Reply>;
   /** Is called after every batch. A fatal reply is the last. */
-  readonly onReply: (reply: Reply, requests: number) => void;
+  readonly onReply: (reply: Reply) => void;
+  /** After each commit that wrote something: how many requests shared it and how long it took. */
+  readonly onCommit?: ((requests: number, milliseconds: number) => void) | undefined;
   readonly maxBatch?: number;
 }
 
 /**
- * Lets requests share transactions. One batch is under way at a time; requests that arrive meanwhile form the next. So a lone request
- * waits for nobody, and the slower the disk is, the more requests share a commit. Main thread only.
+ * Lets requests share transactions: what arrives while a batch is under way forms the next. The slower the disk, the more share a commit.
  */
 export class GroupCommit {
   readonly #options: GroupCommitOptions;
   readonly #maxBatch: number;
+  readonly #sizes = new CommitSizes();
   // Two parallel arrays: the first is the message.
   #operations: Operation[] = [];
   #requests: Request[] = [];
@@ -36,10 +38,11 @@ export class GroupCommit {
     this.#maxBatch = options.maxBatch ?? MAX_BATCH;
   }
 
-  /**
-   * Resolves with the operation's result once it is durable. Rejects with `JournalUnavailable` or the operation's own fault; then it
-   * had no effect.
-   */
+  get sizes(): { upTo: number; commits: number }[] {
+    return this.#sizes.steps();
+  }
+
+  /** Resolves once it is durable. Rejects with `JournalUnavailable` or the operation's own fault: then it had no effect. */
   request<Name extends OperationName>(operation: Operation & readonly [Name, ...unknown[]]): Promise<Results[Name]> {
     return new Promise((resolve, reject) => {
       if (this.#state === "closed") {
@@ -84,7 +87,11 @@ export class GroupCommit {
       // Nobody may act on an outcome in doubt, so these requests and those that wait never settle.
       if (reply.type === "fatal") this.abandon();
       // Not inside a `try`: a fault of `onReply` must not make a durable batch look refused.
-      this.#options.onReply(reply, requests.length);
+      this.#options.onReply(reply);
+      if (reply.type === "committed" && reply.commitMs !== undefined) {
+        this.#sizes.record(requests.length);
+        this.#options.onCommit?.(requests.length, reply.commitMs);
+      }
       if (reply.type === "fatal") return;
       settle(requests, reply);
       const again = reply.type === "committed" ? (reply.again ?? []) : [];
@@ -104,7 +111,7 @@ export class GroupCommit {
   }
 }
 
-function settle(requests: readonly Request[], reply: Committed | Refusal): void {
+function settle(requests: readonly Request[], reply: Committed | Refused): void {
   if (reply.type === "refused") {
     for (const { reject } of requests) reject(new JournalUnavailable(reply.reason));
     return;
@@ -114,4 +121,20 @@ function settle(requests: readonly Request[], reply: Committed | Refusal): void 
     const result = reply.results[index];
     if (result !== undefined) resolve(result);
   });
+}
+
+/** How many commits carried how many requests, in steps of powers of two. */
+export class CommitSizes {
+  readonly #counts: number[] = [];
+
+  record(requests: number): void {
+    const step = requests <= 1 ? 0 : 32 - Math.clz32(requests - 1);
+    while (this.#counts.length <= step) this.#counts.push(0);
+    this.#counts[step] = (this.#counts[step] ?? 0) + 1;
+  }
+
+  /** Commits with up to `upTo` requests and more than the step before, smallest first. */
+  steps(): { upTo: number; commits: number }[] {
+    return this.#counts.map((commits, step) => ({ upTo: 2 ** step, commits }));
+  }
 }

@@ -56,9 +56,9 @@ export class Journal implements OrderJournal, EventOutbox, OperatorJournal {
   }
 
   /**
-   * Opens a journal: a file, made with its directory when missing, a `postgres://` address, or one in memory (`"memory"`) that ends with
-   * `close`. Rejects with `JournalOpenError` when it is damaged, not a journal, of a newer version, served by another process, or cannot be
-   * reached or written.
+   * Opens a journal: a file, made with its directory when missing, a `postgres://` address, or `"memory"`, which ends with `close`. Rejects
+   * with `JournalOpenError` when it is damaged, not a journal, of a newer version, served by another process, or cannot be reached or
+   * written.
    */
   static async open(journal: string, options: JournalOptions = {}): Promise<Journal> {
     return new Journal(await openStore(journal, options));
@@ -213,8 +213,8 @@ export class Journal implements OrderJournal, EventOutbox, OperatorJournal {
   }
 
   /**
-   * Deletes what an order that ended before a time does not need any more; looks at up to `limit` orders from `after` on ([] at first).
-   * Returns where to go on, null at the end.
+   * Deletes what old orders do not need any more: looks at up to `limit` from `after` on ([] at first). Returns where to go on, null at the
+   * end.
    */
   retire(endedBeforeMs: number, after: Cursor, limit: number): Promise<Cursor | null> {
     return this.#store.request(["retire", endedBeforeMs, after, limit]);
@@ -231,9 +231,8 @@ export class Journal implements OrderJournal, EventOutbox, OperatorJournal {
   }
 
   /**
-   * Lets requests that are under way or wait end, a backup too, but cuts a count of what waits short. Refuses later ones, closes the file
-   * and ends the threads. After a loss it waits for none of them. On PostgreSQL it ends this node's life; without a session, nothing is waited
-   * for, and other nodes end it.
+   * Lets requests and a backup end that are under way, refuses later ones, and ends the threads; after a loss it waits for none. On
+   * PostgreSQL it ends this node's life; without a session nothing is waited for, and other nodes end it.
    */
   close(): Promise<void> {
     return this.#store.close();

@@ -37,56 +37,43 @@ export interface OpenReply {
   readonly failure?: string;
 }
 
-/** A write as it crosses to the journal's thread. A tuple, because its clone costs half of an object's: field names are cloned too. */
-export type Operation =
-  | AcceptOperation
-  | FinishOperation
-  | AnswerOperation
-  | readonly ["compensationTried", ...TriedFields, nowMs: number]
-  | readonly ["takeCompensations", step: StepName, kind: "first" | "again", ...DueFields]
-  | readonly ["takeCompensation", id: number, nowMs: number, actor: string]
-  | readonly ["takeEvents", ...DueFields]
-  | CloseInterruptedOperation
-  | readonly ["settleCompensation", id: number, note: string, nowMs: number, actor: string]
-  | readonly ["eventDelivered", seq: number, nowMs: number]
-  | readonly ["eventFailed", seq: number, nextTryMs: number]
-  | readonly ["giveUpEvent", seq: number, reason: string, nowMs: number]
-  | readonly ["giveUpExpired", expiredMs: number, reason: string, nowMs: number, limit: number]
-  | readonly ["redeliver", seq: number, nowMs: number, actor: string]
-  | readonly ["confirmRestore", orderId: string | null, nowMs: number, limit: number, actor: string]
-  | readonly ["noteAction", atMs: number, actor: string, action: OperatorActionName, detail: string | null]
-  | readonly ["expireKeys", nowMs: number, limit: number]
-  | readonly ["retire", endedBeforeMs: number, after: Cursor, limit: number]
-  | readonly ["expireDeadLetters", givenUpBeforeMs: number, limit: number]
-  | readonly ["expireActions", beforeMs: number, limit: number];
-
-/** `dueMs`, `life`: on PostgreSQL, where another node's dead life is closed. */
-export type CloseInterruptedOperation = readonly ["closeInterrupted", limit: number, nowMs: number, dueMs?: number, life?: number];
-
-export type AcceptOperation = readonly ["accept", orderId: string, amount: number, nowMs: number, ...key: KeyFields];
+/** The writes of a journal, and the result of each. Every order needs the first two, so these are the smallest. */
+export interface Writes {
+  /** A number: accepted, as this attempt. */
+  accept(orderId: string, amount: number, nowMs: number, ...key: KeyFields): number | Exclude<AcceptResult, { type: "accepted" }>;
+  /** The ids of the compensations; null without any. */
+  finish(
+    orderId: string,
+    attempt: number,
+    error: string | null,
+    json: string,
+    answered: 0 | 1,
+    nowMs: number,
+    compensations: readonly (readonly [step: StepName, trying: boolean])[] | null,
+  ): readonly number[] | null;
+  answer(orderId: string, attempt: number, json: string, answered: 0 | 1, nowMs: number, tried: readonly TriedFields[]): null;
+  compensationTried(...tried: [...TriedFields, nowMs: number]): CompensationStatus;
+  takeCompensations(step: StepName, kind: "first" | "again", ...due: DueFields): DuePage<Compensation>;
+  takeCompensation(id: number, nowMs: number, actor: string): CompensationRow | null;
+  takeEvents(...due: DueFields): DuePage<OrderEvent>;
+  /** `dueMs`, `life`: on PostgreSQL, where another node's dead life is closed. */
+  closeInterrupted(limit: number, nowMs: number, dueMs?: number, life?: number): number;
+  settleCompensation(id: number, note: string, nowMs: number, actor: string): CompensationRow | null;
+  eventDelivered(seq: number, nowMs: number): null;
+  eventFailed(seq: number, nextTryMs: number): null;
+  giveUpEvent(seq: number, reason: string, nowMs: number): null;
+  giveUpExpired(expiredMs: number, reason: string, nowMs: number, limit: number): number;
+  redeliver(seq: number, nowMs: number, actor: string): boolean;
+  confirmRestore(orderId: string | null, nowMs: number, limit: number, actor: string): RestoreConfirmed;
+  noteAction(atMs: number, actor: string, action: OperatorActionName, detail: string | null): null;
+  expireKeys(nowMs: number, limit: number): number;
+  /** Where to go on; null at the end. */
+  retire(endedBeforeMs: number, after: Cursor, limit: number): Cursor | null;
+  expireDeadLetters(givenUpBeforeMs: number, limit: number): number;
+  expireActions(beforeMs: number, limit: number): number;
+}
 
 export type KeyFields = readonly [] | readonly [client: string, key: string, bodyHash: string, expiresMs: number];
-
-export type FinishOperation = readonly [
-  "finish",
-  orderId: string,
-  attempt: number,
-  error: string | null,
-  json: string,
-  answered: 0 | 1,
-  nowMs: number,
-  compensations: readonly (readonly [step: StepName, trying: boolean])[] | null,
-];
-
-export type AnswerOperation = readonly [
-  "answer",
-  orderId: string,
-  attempt: number,
-  json: string,
-  answered: 0 | 1,
-  nowMs: number,
-  tried: readonly TriedFields[],
-];
 
 /** A try of a compensation that has ended. `nextTryMs` null: it is done. */
 export type TriedFields = readonly [id: number, nextTryMs: number | null, lastAnswer: string | null];
@@ -94,64 +81,36 @@ export type TriedFields = readonly [id: number, nextTryMs: number | null, lastAn
 /** As `DueRequest`. */
 export type DueFields = readonly [nowMs: number, limit: number, leastTried: boolean, underWay: readonly number[]];
 
-export type OperationName = Operation[0];
+export type OperationName = keyof Writes;
 
-/** The result of each write. Every order needs the first two, so they are the smallest. */
-export interface Results {
-  /** A number: accepted, as this attempt. */
-  readonly accept: number | Exclude<AcceptResult, { type: "accepted" }>;
-  /** The ids of the compensations; null without any. */
-  readonly finish: readonly number[] | null;
-  readonly answer: null;
-  readonly compensationTried: CompensationStatus;
-  readonly takeCompensations: DuePage<Compensation>;
-  readonly takeCompensation: CompensationRow | null;
-  readonly takeEvents: DuePage<OrderEvent>;
-  readonly closeInterrupted: number;
-  readonly settleCompensation: CompensationRow | null;
-  readonly eventDelivered: null;
-  readonly eventFailed: null;
-  readonly giveUpEvent: null;
-  readonly giveUpExpired: number;
-  readonly redeliver: boolean;
-  readonly confirmRestore: RestoreConfirmed;
-  readonly noteAction: null;
-  readonly expireKeys: number;
-  /** Where to go on; null at the end. */
-  readonly retire: Cursor | null;
-  readonly expireDeadLetters: number;
-  readonly expireActions: number;
-}
+/** A write as it crosses to the journal's thread. A tuple, because its clone costs half of an object's: field names are cloned too. */
+export type OperationOf<Name extends OperationName> = { [One in Name]: readonly [One, ...Parameters<Writes[One]>] }[Name];
+
+export type Operation = OperationOf<OperationName>;
+
+export type Results = { readonly [Name in OperationName]: ReturnType<Writes[Name]> };
 
 export type Result = Results[OperationName];
 
-/** A read looks at a bounded number of rows and writes nothing. */
-export type Query =
-  | readonly ["find", orderId: string, before: number | null, limit: number]
-  | readonly ["orders", status: OrderStatus | null, sinceMs: number, untilMs: number, cursor: Cursor | null, limit: number]
-  | readonly ["compensations", status: CompensationStatus, cursor: Cursor | null, limit: number]
-  | readonly ["compensation", id: number]
-  | readonly ["deadLetters", cursor: Cursor | null, limit: number]
-  | readonly ["actions", orderId: string, limit: number]
-  | readonly ["lastEndBefore", ms: number]
-  | readonly ["restore"]
-  | readonly ["heldAttempts", cursor: Cursor | null, limit: number]
-  | readonly ["backlog"];
-
-export type QueryName = Query[0];
-
-export interface Answers {
-  readonly find: FoundOrder | null;
-  readonly orders: Page<OrderSummary>;
-  readonly compensations: Page<CompensationRow>;
-  readonly compensation: CompensationRow | null;
-  readonly deadLetters: Page<DeadLetter>;
-  readonly actions: readonly OperatorAction[];
-  readonly lastEndBefore: number | null;
-  readonly restore: RestoreState;
-  readonly heldAttempts: Page<HeldAttempt>;
-  readonly backlog: Backlog;
+/** The reads of a journal, and the answer to each. A read looks at a bounded number of rows and writes nothing. */
+export interface Reads {
+  find(orderId: string, before: number | null, limit: number): FoundOrder | null;
+  orders(status: OrderStatus | null, sinceMs: number, untilMs: number, cursor: Cursor | null, limit: number): Page<OrderSummary>;
+  compensations(status: CompensationStatus, cursor: Cursor | null, limit: number): Page<CompensationRow>;
+  compensation(id: number): CompensationRow | null;
+  deadLetters(cursor: Cursor | null, limit: number): Page<DeadLetter>;
+  actions(orderId: string, limit: number): readonly OperatorAction[];
+  lastEndBefore(ms: number): number | null;
+  restore(): RestoreState;
+  heldAttempts(cursor: Cursor | null, limit: number): Page<HeldAttempt>;
+  backlog(): Backlog;
 }
+
+export type QueryName = keyof Reads;
+
+export type Query = { [Name in QueryName]: readonly [Name, ...Parameters<Reads[Name]>] }[QueryName];
+
+export type Answers = { readonly [Name in QueryName]: ReturnType<Reads[Name]> };
 
 /** An order as its rows have it. Answers stay text: to parse one on the main thread is cheaper than to clone its object. */
 export interface FoundOrder {
@@ -171,7 +130,7 @@ export interface FoundAttempt {
 }
 
 /** The answer to a batch of writes. */
-export type Reply = Committed | Refusal | Fatal;
+export type Reply = Committed | Refused | Fatal;
 
 export interface Committed {
   readonly type: "committed";
@@ -186,7 +145,7 @@ export interface Committed {
 }
 
 /** The batch was not written: it surely had no effect. */
-export interface Refusal {
+export interface Refused {
   readonly type: "refused";
   readonly reason: string;
 }

@@ -2,14 +2,12 @@ import { once } from "node:events";
 import { resolve } from "node:path";
 import { type BackupDone, BackupExists } from "../orders/operator-journal.ts";
 import { JournalUnavailable } from "../orders/order-journal.ts";
-import { CommitSizes } from "./commit-sizes.ts";
 import { GroupCommit } from "./group-commit.ts";
 import { JournalHealth } from "./journal-health.ts";
-import { JournalOpenError } from "./journal-open-error.ts";
-import type { JournalStore } from "./journal-store.ts";
-import { JournalThread } from "./journal-thread.ts";
+import { JournalOpenError, type JournalStore } from "./journal-store.ts";
 import type { Answers, JournalSettings, Operation, OperationName, Query, QueryName, Reply, Results } from "./protocol.ts";
 import { ReadLimit } from "./read-limit.ts";
+import { SqliteThread } from "./sqlite-thread.ts";
 
 export interface SqliteOptions {
   /** Whether outcomes leave events in the outbox. Default no: nobody would ever deliver them. */
@@ -19,9 +17,8 @@ export interface SqliteOptions {
   /** Whenever `healthy` changes; the reason is for the log. */
   readonly onHealth?: (healthy: boolean, reason: string) => void;
   /**
-   * Nobody knows any more what is durable: a thread of the journal died, or the disk failed in a commit. The process has to end at
-   * once. Nothing that the journal was asked for settles from then on. At most once; must not throw. Default: the error is thrown
-   * where nobody catches it.
+   * Nobody knows any more what is durable (a thread died, the disk failed in a commit): the process has to end at once, and nothing that
+   * the journal was asked for settles. At most once; must not throw. Default: the error is thrown where nobody catches it.
    */
   readonly onFatal?: (reason: string) => void;
   /** Requests that may share a commit. For tests. */
@@ -34,8 +31,8 @@ export interface SqliteOptions {
 }
 
 interface Threads {
-  readonly writer: JournalThread;
-  readonly reader: JournalThread;
+  readonly writer: SqliteThread;
+  readonly reader: SqliteThread;
   /** Aborted: nobody knows any more what is durable. */
   readonly loss: AbortSignal;
   readonly onFatal: (reason: string) => void;
@@ -43,11 +40,9 @@ interface Threads {
 
 /** The journal on SQLite: how its threads start and end, and what their replies and their loss mean. Main thread only. */
 export class SqliteStore implements JournalStore {
-  readonly #options: SqliteOptions;
   readonly #threads: Threads;
   readonly #commits: GroupCommit;
   readonly #health: JournalHealth;
-  readonly #sizes = new CommitSizes();
   readonly #reads = new ReadLimit();
   #backup: Promise<BackupDone> | undefined;
   #closed: Promise<void> | undefined;
@@ -55,14 +50,14 @@ export class SqliteStore implements JournalStore {
   private constructor(threads: Threads, options: SqliteOptions) {
     const { writer, loss } = threads;
     this.#threads = threads;
-    this.#options = options;
     this.#commits = new GroupCommit({
       send: (batch) => writer.write(batch),
-      onReply: (reply, requests) => this.#onReply(reply, requests),
+      onReply: (reply) => this.#onReply(reply),
+      onCommit: options.onCommit,
       ...(options.maxBatch !== undefined && { maxBatch: options.maxBatch }),
     });
     this.#health = new JournalHealth({
-      probe: async () => this.#onReply(await writer.probe(), 0),
+      probe: async () => this.#onReply(await writer.probe()),
       ...(options.onHealth !== undefined && { onHealth: options.onHealth }),
       ...(options.probeMs !== undefined && { probeMs: options.probeMs }),
     });
@@ -86,9 +81,9 @@ export class SqliteStore implements JournalStore {
       loss.abort();
       (options.onFatal ?? throwUncaught)(reason);
     };
-    const writing = JournalThread.start(settings, onFatal);
+    const writing = SqliteThread.start(settings, onFatal);
     // The reader opens the file after the writer has created and migrated it.
-    const reading = JournalThread.start({ ...settings, role: "reader" }, onFatal, writing);
+    const reading = SqliteThread.start({ ...settings, role: "reader" }, onFatal, writing);
     const [writer, reader] = await Promise.all([writing, reading]);
     if (typeof writer === "string") throw new JournalOpenError(file, writer);
     if (typeof reader !== "string") return new SqliteStore({ writer, reader, loss: loss.signal, onFatal }, options);
@@ -101,7 +96,7 @@ export class SqliteStore implements JournalStore {
   }
 
   get commitSizes(): { upTo: number; commits: number }[] {
-    return this.#sizes.steps();
+    return this.#commits.sizes;
   }
 
   kill(role: JournalSettings["role"]): void {
@@ -169,16 +164,10 @@ export class SqliteStore implements JournalStore {
     return this.#threads.loss.aborted ? new Promise<never>(() => {}) : answer;
   }
 
-  #onReply(reply: Reply, requests: number): void {
+  #onReply(reply: Reply): void {
     if (reply.type === "fatal") this.#threads.onFatal(reply.reason);
     else if (reply.type === "refused") this.#health.failed(reply.reason);
-    else if (reply.commitMs !== undefined) {
-      if (requests > 0) {
-        this.#sizes.record(requests);
-        this.#options.onCommit?.(requests, reply.commitMs);
-      }
-      this.#health.works();
-    }
+    else if (reply.commitMs !== undefined) this.#health.works();
   }
 }
 

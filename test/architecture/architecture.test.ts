@@ -116,7 +116,7 @@ describe("an import against an arrow is found", () => {
     ],
     ["src/threads/examples/search/main.ts", 'import { a } from "../../index.ts";\nimport type { tasks } from "./tasks.ts";'],
     ["src/http/x.ts", 'import express from "express";\nimport { a } from "../orders/order-service.ts";'],
-    ["src/journal/journal-thread.ts", 'import type { A } from "./protocol.ts";\nimport { Piscina } from "piscina";'],
+    ["src/journal/sqlite-thread.ts", 'import type { A } from "./protocol.ts";\nimport { Piscina } from "piscina";'],
     ["src/admin/x.ts", 'import { a } from "../http/answers.ts";\nimport { Router } from "express";'],
     ["workers/steps/x.ts", 'import type { A } from "../../src/orders/step.ts";\nimport { b } from "../../src/threads/worker/index.ts";'],
     ["workers/steps/x.ts", 'import { a } from "../../src/orders/step-task.ts";\nimport { c } from "../steps/payment.ts";'],
@@ -142,14 +142,10 @@ describe("the journal's rules", () => {
     const users = importsOfAll.filter(({ path, target, typeOnly }) => target.startsWith(RULES) && !path.startsWith(RULES) && !typeOnly);
     const entered = users.map(({ target }) => target.slice(RULES.length));
     expect([...new Set(entered)].toSorted()).toEqual([
-      "close-by-restore.ts",
-      "due-order.ts",
+      "due.ts",
       "event-payload.ts",
       "execute.ts",
       "find.ts",
-      "operator-rows.ts",
-      "page.ts",
-      "pauses.ts",
       "reads.ts",
       "restores.ts",
       "tables.ts",

@@ -29,9 +29,9 @@ export const ARROWS: Readonly<Record<string, readonly string[]>> = {
 /** Packages that belong to some rooms or files only; `service.ts` alone may have them all. */
 const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   express: ["http", "admin"],
-  piscina: ["src/threads/pool-threads.ts", "src/threads/pool-workers.ts", "src/journal/journal-thread.ts"],
+  piscina: ["src/threads/pool-threads.ts", "src/threads/pool-workers.ts", "src/journal/sqlite-thread.ts"],
   "prom-client": ["admin"],
-  pg: ["src/journal/postgres/connection.ts", "src/journal/postgres/targets.ts"],
+  pg: ["src/journal/postgres/connection.ts", "src/journal/postgres/address.ts"],
   "@opentelemetry": ["telemetry"],
 };
 

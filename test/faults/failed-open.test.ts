@@ -4,8 +4,8 @@ import { join } from "node:path";
 import type { Worker } from "node:worker_threads";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { Journal } from "../../src/journal/journal.ts";
-import { JournalOpenError } from "../../src/journal/journal-open-error.ts";
-import { JournalThread } from "../../src/journal/journal-thread.ts";
+import { JournalOpenError } from "../../src/journal/journal-store.ts";
+import { SqliteThread } from "../../src/journal/sqlite-thread.ts";
 import { osThreads, settleProcess } from "../leaks/counts.ts";
 import { eventually } from "../support/eventually.ts";
 
@@ -47,7 +47,7 @@ test.runIf(onLinux)("a thread of a journal that cannot open the file ends", asyn
   writeFileSync(file, "no database, and longer than the header of one, which is a hundred bytes".repeat(10));
   const settings = { file, role: "reader", events: false } as const;
   const most = await threadsOf(async () => {
-    expect(await JournalThread.start(settings, () => {})).toMatch(/database/);
+    expect(await SqliteThread.start(settings, () => {})).toMatch(/database/);
   });
   expect(most).toBeGreaterThan(0);
 });
@@ -55,8 +55,8 @@ test.runIf(onLinux)("a thread of a journal that cannot open the file ends", asyn
 test.runIf(onLinux)("one that waits for another to open the file ends with it, whether that one gives a reason or throws", async () => {
   const settings = { file: join(directory, "orders.db"), role: "reader", events: false } as const;
   const most = await threadsOf(async () => {
-    expect(await JournalThread.start(settings, () => {}, Promise.resolve("the disk is full"))).toBe("the disk is full");
-    await expect(JournalThread.start(settings, () => {}, Promise.reject(new Error("a bug")))).rejects.toThrow("a bug");
+    expect(await SqliteThread.start(settings, () => {}, Promise.resolve("the disk is full"))).toBe("the disk is full");
+    await expect(SqliteThread.start(settings, () => {}, Promise.reject(new Error("a bug")))).rejects.toThrow("a bug");
   });
   expect(most).toBeGreaterThan(0);
 });

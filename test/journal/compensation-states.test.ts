@@ -3,7 +3,7 @@ import type { PostgresStore } from "../../src/journal/postgres/postgres-store.ts
 import type { Operation, Result } from "../../src/journal/protocol.ts";
 import { stateChange } from "../../src/journal/sql/state-change.ts";
 import { COMPENSATION_STATES, type CompensationStatus, TRANSITIONS, type Transition } from "../../src/orders/compensation-state.ts";
-import { hold } from "../../workers/journal/tables/held.ts";
+import { hold } from "../../workers/journal/tables/restores.ts";
 import { Writer } from "../../workers/journal/writer.ts";
 import { connect } from "../postgres/queries/queries-fixture.ts";
 import { JournalFixture, NOW } from "./journal-fixture.ts";

@@ -1,6 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { CommitSizes } from "../../src/journal/commit-sizes.ts";
-import { GroupCommit } from "../../src/journal/group-commit.ts";
+import { CommitSizes, GroupCommit } from "../../src/journal/group-commit.ts";
 import type { Committed, Operation, Reply } from "../../src/journal/protocol.ts";
 import { JournalUnavailable } from "../../src/orders/order-journal.ts";
 import { JournalFixture, NOW } from "./journal-fixture.ts";
@@ -25,19 +24,20 @@ function gated(maxBatch?: number) {
     say: (reply: Reply) => void;
     break: (error: Error) => void;
   }[] = [];
-  const replies: [type: string, requests: number][] = [];
+  const replies: string[] = [];
+  const shared: number[] = [];
   const commits = new GroupCommit({
     send: (batch: readonly Operation[]) =>
       new Promise<Reply>((resolve, reject) => {
-        const answer = (reply: Partial<Committed> = {}) => resolve({ type: "committed", results: batch.map(() => null), ...reply });
+        const answer = (reply: Partial<Committed> = {}) =>
+          resolve({ type: "committed", results: batch.map(() => null), commitMs: 1, ...reply });
         batches.push({ names: batch.map(([, name]) => name), answer, say: resolve, break: reject });
       }),
-    onReply(reply, requests) {
-      replies.push([reply.type, requests]);
-    },
+    onReply: (reply) => void replies.push(reply.type),
+    onCommit: (requests) => void shared.push(requests),
     ...(maxBatch !== undefined && { maxBatch }),
   });
-  return { commits, batches, replies };
+  return { commits, batches, replies, shared };
 }
 
 describe("the group", () => {
@@ -53,7 +53,7 @@ describe("the group", () => {
   });
 
   test("what arrives while a batch is under way, over however many turns, goes together and in order into the next", async () => {
-    const { commits, batches, replies } = gated();
+    const { commits, batches, replies, shared } = gated();
     const answers = [commits.request(write(0))];
     await turn();
     for (let n = 1; n <= 5; n++) {
@@ -67,9 +67,9 @@ describe("the group", () => {
     expect(batches[1]?.names).toEqual([1, 2, 3, 4, 5]);
     batches[1]?.answer();
     await Promise.all(answers);
-    expect(replies).toEqual([
-      ["committed", 1],
-      ["committed", 5],
+    expect([replies, shared]).toEqual([
+      ["committed", "committed"],
+      [1, 5],
     ]);
   });
 
@@ -120,7 +120,7 @@ describe("the group", () => {
   });
 
   test("after a fatal reply nothing settles: not the batch, not what waits, not what comes; and a close waits for none of it", async () => {
-    const { commits, batches, replies } = gated();
+    const { commits, batches, replies, shared } = gated();
     const asked = [commits.request(write(1))];
     await turn();
     asked.push(commits.request(write(2)));
@@ -129,7 +129,7 @@ describe("the group", () => {
     asked.push(commits.request(write(3)));
     for (const each of asked) expect(await stateOf(each)).toBe("open");
     expect(batches).toHaveLength(1);
-    expect(replies).toEqual([["fatal", 1]]);
+    expect([replies, shared]).toEqual([["fatal"], []]);
     await commits.close();
     for (const each of asked) expect(await stateOf(each)).toBe("open");
   });

@@ -7,7 +7,7 @@ import { DatabaseSync } from "node:sqlite";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { Journal, type JournalOptions } from "../../src/journal/journal.ts";
-import { JournalOpenError } from "../../src/journal/journal-open-error.ts";
+import { JournalOpenError } from "../../src/journal/journal-store.ts";
 import { JournalUnavailable } from "../../src/orders/order-journal.ts";
 import { MIGRATIONS } from "../../workers/journal/migrations.ts";
 import { openForReading, openForWriting } from "../../workers/journal/open-database.ts";

@@ -1,6 +1,6 @@
 import { afterEach, expect, test, vi } from "vitest";
 import { Journal } from "../../src/journal/journal.ts";
-import { JournalOpenError } from "../../src/journal/journal-open-error.ts";
+import { JournalOpenError } from "../../src/journal/journal-store.ts";
 import { JournalUnavailable } from "../../src/orders/order-journal.ts";
 import { recover } from "../../src/orders/recovery.ts";
 import { osThreads, settleProcess } from "../leaks/counts.ts";

@@ -1,8 +1,7 @@
 import { writeFileSync } from "node:fs";
 import { expect, test } from "vitest";
-import { parseAddress } from "../../src/journal/postgres/address.ts";
+import { parseAddress, targetsOf } from "../../src/journal/postgres/address.ts";
 import { Connection, ConnectionLost, SqlError } from "../../src/journal/postgres/connection.ts";
-import { targetsOf } from "../../src/journal/postgres/targets.ts";
 import { temporaryFile } from "../journal/temporary-file.ts";
 import { cert } from "../resilience/certificate.ts";
 import { freshDatabase, startPostgres } from "../support/postgres/index.ts";

@@ -131,7 +131,9 @@ function statementNames(): string[] {
   ];
   return (
     files
-      .flatMap((file) => [...readFileSync(new URL(file, FOLDER), "utf8").matchAll(/name: "([a-z_]+)"/g)].map(([, name]) => name as string))
+      .flatMap((file) =>
+        [...readFileSync(new URL(file, FOLDER), "utf8").matchAll(/(?:name: |statement\()"([a-z_]+)"/g)].map(([, name]) => name as string),
+      )
       // Only after a commit whose reply was lost.
       .filter((name) => !name.startsWith("read_added"))
   );

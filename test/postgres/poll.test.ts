@@ -21,10 +21,10 @@ const pass = (ms: number) => vi.advanceTimersByTimeAsync(ms);
 
 test("a new item is looked at soon, and all of them together after each pause, whenever they came", async () => {
   const { poll, looks } = setUp();
-  poll.lookAt("a");
+  poll.poll("a");
   await pass(POLL_MS - 10);
   expect(looks).toEqual(["a"]);
-  poll.lookAt("b");
+  poll.poll("b");
   await pass(9);
   expect(looks).toEqual(["a", "b"]);
   await pass(1);
@@ -38,12 +38,12 @@ test("a new item is looked at soon, and all of them together after each pause, w
 
 test("one look at a time: what comes meanwhile shares the next, a poll that is due too", async () => {
   const { poll, looks, held } = setUp();
-  poll.lookAt("a");
+  poll.poll("a");
   await pass(0);
   const { promise, resolve } = Promise.withResolvers<void>();
   held.gate = promise;
-  poll.lookAt("b");
-  for (const item of ["c", "d", "c"]) poll.lookAt(item);
+  poll.poll("b");
+  for (const item of ["c", "d", "c"]) poll.poll(item);
   await pass(10 * POLL_MS);
   expect(looks).toEqual(["a", "b"]);
   resolve();
@@ -55,9 +55,9 @@ test("an item that is deleted is not looked at any more, though it was to be nex
   const { poll, looks, held } = setUp();
   const { promise, resolve } = Promise.withResolvers<void>();
   held.gate = promise;
-  poll.lookAt("a");
-  poll.lookAt("b");
-  poll.lookAt("c");
+  poll.poll("a");
+  poll.poll("b");
+  poll.poll("c");
   poll.delete("b");
   expect(["a", "b", "c"].map((item) => poll.has(item))).toEqual([true, false, true]);
   resolve();
@@ -70,7 +70,7 @@ test("an item that is deleted is not looked at any more, though it was to be nex
   expect(vi.getTimerCount()).toBe(0);
   await pass(10 * POLL_MS);
   expect(looks).toHaveLength(3);
-  poll.lookAt("d");
+  poll.poll("d");
   await pass(POLL_MS);
   expect(looks.slice(3)).toEqual(["d", "d"]);
 });

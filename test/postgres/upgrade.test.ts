@@ -1,9 +1,8 @@
 import { expect, test } from "vitest";
-import { parseAddress } from "../../src/journal/postgres/address.ts";
+import { parseAddress, targetsOf } from "../../src/journal/postgres/address.ts";
 import { Connection } from "../../src/journal/postgres/connection.ts";
 import { migrate } from "../../src/journal/postgres/migrate.ts";
 import { MIGRATIONS, type Migration } from "../../src/journal/postgres/schema.ts";
-import { targetsOf } from "../../src/journal/postgres/targets.ts";
 import { eventually } from "../support/eventually.ts";
 import { newId, type Received } from "../support/http-client.ts";
 import { Site } from "./site.ts";

@@ -1,5 +1,5 @@
 import { closeSync, fsyncSync, openSync, readSync, realpathSync, statSync, writeSync } from "node:fs";
-import { CLAIMED_ID } from "./identify.ts";
+import { CLAIMED_ID } from "./migrate.ts";
 import { OpenFailed } from "./sqlite-trouble.ts";
 
 /** The application id of a backup, "ORDB", at the offset that SQLite's file format has for it. */
@@ -12,9 +12,8 @@ export function markBackup(file: string): void {
 }
 
 /**
- * Claims a backup for a journal: a log that is beside it from now on is its own. It is still a backup, until the transaction that makes it a
- * journal. Throws `OpenFailed` where the log of the replaced journal is beside it: SQLite would apply that log to this file, and both would be
- * lost. No connection may have the file open.
+ * Claims a backup for a journal: a log beside it is its own from now on. Throws `OpenFailed` where that of the replaced journal is there:
+ * SQLite would apply it to this file. No connection may have the file open.
  */
 export function claimBackup(file: string): void {
   if (readId(file) !== BACKUP_ID) return;

@@ -12,10 +12,7 @@ const PAGES_A_STEP = 500;
 // A name that nothing else gives, so that what a killed process has left can be told from the files of others.
 const PARTIAL = ".order-pipeline.partial";
 
-/**
- * Copies the journal, as it is at this moment, to a new file while orders go on. The file gets its name when it is complete and
- * durable.
- */
+/** Copies the journal to a new file while orders go on. The file gets its name when it is complete and durable. */
 export async function backUp(journal: string, file: string): Promise<BackupReply> {
   const partial = `${file}${PARTIAL}`;
   let source: DatabaseSync | undefined;
@@ -42,10 +39,7 @@ export async function backUp(journal: string, file: string): Promise<BackupReply
   }
 }
 
-/**
- * Removes what backups that were cut off have left in a directory, but not one that another process is writing. Returns their names; what cannot
- * be removed stays.
- */
+/** Removes what backups that were cut off left, but not one that is being written. Returns their names; what cannot be removed stays. */
 export async function removeCutOff(directory: string): Promise<string[]> {
   const removed: string[] = [];
   const entries = await readdir(directory, { withFileTypes: true }).catch(() => []);

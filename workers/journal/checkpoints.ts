@@ -10,8 +10,8 @@ const PAGES_A_CHANGE = 1.5;
 const MOST_PAGES_A_CHANGE = 8;
 
 /**
- * Copies the log into the database file now and then. SQLite's own checkpoints hide a disk that fails, and after a failed `fsync` one that
- * works proves nothing about earlier pages.
+ * Copies the log into the database now and then: SQLite's own checkpoints hide a failing disk, and a later `fsync` proves nothing of
+ * earlier pages.
  */
 export class Checkpoints {
   readonly #checkpoint: StatementSync;
@@ -25,10 +25,8 @@ export class Checkpoints {
   }
 
   /**
-   * `changes`: rows that the commit wrote.
-   *
-   * Throws an error that leaves the disk in doubt. A reader in the way is no error: the checkpoint copies less. Nor is a full disk:
-   * commits are safe in the log, and the next checkpoint starts over.
+   * `changes`: rows that the commit wrote. Throws an error that leaves the disk in doubt. A reader in the way and a full disk are no
+   * errors: commits are safe in the log, and a later checkpoint copies the rest.
    */
   afterCommit(changes: number): void {
     this.#changes += changes;

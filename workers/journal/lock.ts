@@ -8,9 +8,8 @@ import { isBusy, OpenFailed } from "./sqlite-trouble.ts";
 const WAIT_MS = 1_500;
 
 /**
- * Makes this process the only one that serves the journal `file`, until the process ends, however it does. Node has no `flock`, so
- * the lock is that of an empty SQLite database beside the journal: the journal itself stays open to readers of other processes.
- * Throws `OpenFailed` where another process has it. Returns what holds the lock.
+ * Makes this process the only one that serves the journal `file`, until it ends. Node has no `flock`: the lock is that of an empty database
+ * beside it, so other processes can read the journal. Throws `OpenFailed` where another process has it. Returns what holds the lock.
  */
 export function lockJournal(file: string, waitMs: number = WAIT_MS): DatabaseSync {
   // SQLite follows links, so a second name of the journal would be a second writer.

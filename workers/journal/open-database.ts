@@ -3,9 +3,8 @@ import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import type { JournalSettings } from "../../src/journal/protocol.ts";
 import { claimBackup } from "./backup-mark.ts";
-import { identify } from "./identify.ts";
 import { lockJournal, pathOf } from "./lock.ts";
-import { migrate } from "./migrate.ts";
+import { identify, migrate } from "./migrate.ts";
 import { makePrivate } from "./private-file.ts";
 import { OpenFailed, troubleOf } from "./sqlite-trouble.ts";
 
@@ -23,8 +22,7 @@ export interface OpenDatabase {
 }
 
 /**
- * Opens, locks, checks and migrates the journal's database, and makes a journal of a backup. On return one write is durable. Throws
- * `OpenFailed` where the operator can mend the reason.
+ * Opens, locks, checks and migrates the database. One write is durable then. Throws `OpenFailed` where the operator can mend the reason.
  */
 export function openForWriting({ file, maxPages, lockWaitMs }: JournalSettings): OpenDatabase {
   let lock: DatabaseSync | undefined;

@@ -5,11 +5,8 @@ import { dirname } from "node:path";
 const CLOCK_STEP_MS = 2_000;
 
 /**
- * The files of an open journal. SQLite continues in a file that was removed, and its rows end with the process; in place of a file that
- * was replaced the next start finds another journal.
- *
- * To remove or replace a file changes its directory. So while the directory is unchanged the files are, and a commit needs one `stat`
- * instead of four. Git trusts a file's time with the same caution.
+ * The files of an open journal. SQLite continues in a file that was removed, and its rows end with the process. While the directory is
+ * unchanged the files are, so a commit needs one `stat` instead of four; Git trusts a file's time with the same caution.
  */
 export class OpenFiles {
   readonly #files: ReadonlyMap<string, string | undefined>;

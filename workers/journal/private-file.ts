@@ -1,9 +1,8 @@
 import { closeSync, constants, fchmodSync, openSync } from "node:fs";
 
 /**
- * Makes an empty file that only its owner can read and write, whatever the umask. An empty file is an empty database, and SQLite gives the log
- * and the shared memory beside a database the same mode. Does nothing where there is a file, whose mode is its owner's business, or where none
- * can be made, for which SQLite has the better message.
+ * Makes an empty file, which is an empty database, for its owner alone, whatever the umask; SQLite gives the log beside it the same mode.
+ * Leaves a file that is there as it is. Where none can be made SQLite has the better message.
  */
 export function makePrivate(path: string): void {
   let fd: number;

@@ -3,14 +3,15 @@ import { dirname } from "node:path";
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import type { JournalSettings, Query, QueryReply } from "../../src/journal/protocol.ts";
 import { find } from "../../src/journal/rules/find.ts";
-import { answerTo, type Reads } from "../../src/journal/rules/reads.ts";
-import { Backlogs } from "./queries/backlog.ts";
+import { answerTo, pageOf, type Readers } from "../../src/journal/rules/reads.ts";
+import type { DeadLetter } from "../../src/orders/operator-journal.ts";
+import { SqliteBacklog } from "./queries/backlog.ts";
 import { compensationList } from "./queries/compensation-list.ts";
-import { deadLetterList } from "./queries/dead-letter-list.ts";
-import { HeldList } from "./queries/held-list.ts";
-import { lastEnd } from "./queries/last-end.ts";
-import { OrderList } from "./queries/order-list.ts";
+import { SqliteHeld } from "./queries/held-list.ts";
+import { SqliteOrders } from "./queries/order-list.ts";
 import { troubleOf } from "./sqlite-trouble.ts";
+import { BLOCK_IDS } from "./tables/attempts.ts";
+import { fieldOf } from "./tables/rows.ts";
 import { tablesOf } from "./tables/tables.ts";
 
 /** The reads. Each looks at a bounded number of rows, so none delays the next for long. */
@@ -18,7 +19,7 @@ export class Queries {
   readonly #db: DatabaseSync;
   readonly #begin: StatementSync;
   readonly #end: StatementSync;
-  readonly #reads: Reads;
+  readonly #reads: Readers;
 
   constructor({ file }: JournalSettings, db: DatabaseSync) {
     this.#db = db;
@@ -26,9 +27,9 @@ export class Queries {
     // A read has nothing to commit, and unlike COMMIT this works after any error.
     this.#end = db.prepare("ROLLBACK");
     const tables = tablesOf(db, false);
-    const orders = new OrderList(db);
-    const held = new HeldList(db, tables);
-    const backlogs = new Backlogs(db, () => sizesOf(file));
+    const orders = new SqliteOrders(db);
+    const held = new SqliteHeld(db, tables);
+    const backlogs = new SqliteBacklog(db, () => sizesOf(file));
     this.#reads = {
       find: (...asked) => find(tables, ...asked),
       orders: (...asked) => orders.page(...asked),
@@ -83,4 +84,31 @@ function sizesOf(file: string): { bytes: number; freeBytes: number } {
   // Not `bfree`: file systems keep a part of that for root.
   const { bavail, bsize } = statfsSync(dirname(file));
   return { bytes, freeBytes: bavail * bsize };
+}
+
+/** When something ended last before a time. Of placed orders between the newest and the bounds of a block it may miss some. */
+export function lastEnd(db: DatabaseSync): Readers["lastEndBefore"] {
+  // The first block is there, with zeros, before its first attempt.
+  const last = fieldOf<number | null>(
+    db,
+    `SELECT max(at_ms) FROM (
+       SELECT max(ended_ms) AS at_ms FROM attempts INDEXED BY attempts_failed WHERE error IS NOT NULL AND ended_ms < ?1
+       UNION ALL SELECT max(ended_ms) FROM attempts WHERE id > (SELECT max(id) FROM attempts) - ${BLOCK_IDS} AND ended_ms < ?1
+       UNION ALL SELECT max(max_ended_ms) FROM attempt_blocks WHERE max_ended_ms < ?1 AND max_ended_ms > 0
+       UNION ALL SELECT max(min_ended_ms) FROM attempt_blocks WHERE min_ended_ms < ?1 AND min_ended_ms > 0
+       UNION ALL SELECT max(given_up_ms) FROM dead_letters WHERE given_up_ms < ?1)`,
+  );
+  return (beforeMs) => last(beforeMs) ?? null;
+}
+
+/** Events that were given up, in the order in which they were written. */
+export function deadLetterList(db: DatabaseSync): Readers["deadLetters"] {
+  const letters = db.prepare(
+    `SELECT seq, id, order_id AS orderId, payload, created_ms AS createdMs, given_up_ms AS givenUpMs, reason
+     FROM dead_letters WHERE seq > ? ORDER BY seq LIMIT ?`,
+  );
+  return (cursor, limit) => {
+    const [after = 0] = cursor ?? [];
+    return pageOf(letters.all(after, limit) as unknown as DeadLetter[], limit, ({ seq }) => [seq]);
+  };
 }

@@ -22,9 +22,8 @@ const READ_ONLY = 8;
 const FULL = 13;
 
 /**
- * Whether the disk is in doubt after a commit or checkpoint that ended with this error. The last page may have reached the disk before
- * the error, and after a failed `fsync` the kernel may have dropped pages that it took before. Only after "busy", "read-only" and
- * "full" has surely nothing changed.
+ * Whether the disk is in doubt after a commit or checkpoint that ended so: pages may be there, or dropped by the kernel after a failed
+ * `fsync`. Only after "busy", "read-only" and "full" has surely nothing changed.
  */
 export function leavesDiskInDoubt(error: unknown): boolean {
   return ![BUSY, READ_ONLY, FULL].includes(((error as { errcode?: number }).errcode ?? 0) & 0xff);

@@ -5,8 +5,7 @@ import { Checkpoints } from "./checkpoints.ts";
 import { openForWriting } from "./open-database.ts";
 import { OpenFiles } from "./open-files.ts";
 import { leavesDiskInDoubt, troubleOf } from "./sqlite-trouble.ts";
-import { probes } from "./tables/probes.ts";
-import { fieldOf } from "./tables/rows.ts";
+import { changeOf, fieldOf } from "./tables/rows.ts";
 import { type SqliteTables, tablesOf } from "./tables/tables.ts";
 
 /** The connection that writes, the only one. A batch of operations is one transaction. */
@@ -129,4 +128,16 @@ export class Writer {
     }
     return { type: "fatal", reason: `${lost} was removed or replaced` };
   }
+}
+
+// Larger than what a nearly full disk still has room for in pages that are free within the file.
+const PROBE_BYTES = 65_536;
+
+/** Writes that mean nothing, to see whether the disk takes any. */
+export function probes(db: DatabaseSync): { readonly fill: () => number; readonly clear: () => number } {
+  return {
+    // What a crash between the two has left must not make the next one a write of nothing.
+    fill: changeOf(db, `INSERT OR REPLACE INTO probes (id, filler) VALUES (1, zeroblob(${PROBE_BYTES}))`),
+    clear: changeOf(db, "DELETE FROM probes"),
+  };
 }

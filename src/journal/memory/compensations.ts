@@ -3,9 +3,8 @@ import type { CompensationRow } from "../../orders/operator-journal.ts";
 import type { Compensation, CompensationState } from "../../orders/order-journal.ts";
 import { perStep, type StepName } from "../../orders/steps.ts";
 import type { DuePage } from "../../resilience/retry-queue.ts";
-import { longestCompensationPauseMs } from "../rules/pauses.ts";
+import { duePage, longestCompensationPauseMs } from "../rules/due.ts";
 import { type AttemptsTable, type CompensationsTable, compensationRow } from "../rules/tables.ts";
-import { duePage } from "./due.ts";
 
 export interface CompensationRecord {
   readonly id: number;

@@ -1,18 +1,16 @@
 import type { Backlog, CompensationRow, DeadLetter, OrderStatus, OrderSummary, Page, Waiting } from "../../orders/operator-journal.ts";
 import { perStep } from "../../orders/steps.ts";
-import { endedOrder, runningOrder } from "../rules/operator-rows.ts";
-import { pageOf } from "../rules/page.ts";
-import type { Reads } from "../rules/reads.ts";
+import { endedOrder, pageOf, type Readers, runningOrder } from "../rules/reads.ts";
 import type { EndedAttempt } from "../rules/tables.ts";
 import type { MemoryTables } from "./memory-tables.ts";
 
 // Rows that one page may look at, where most are not what it shows: about a millisecond of the main thread.
-const MAX_LOOKS = 5_000;
+const MAX_SCANNED = 5_000;
 // Which part of the list of orders a cursor is in.
 const RUNNING = 0;
 const ENDED = 1;
 
-type Asked<Name extends keyof Reads> = [tables: MemoryTables, ...Parameters<Reads[Name]>];
+type Asked<Name extends keyof Readers> = [tables: MemoryTables, ...Parameters<Readers[Name]>];
 
 /** Orders by their latest attempt, newest first: those that run, then by when they ended. */
 export function ordersPage(...[tables, status, sinceMs, untilMs, cursor, limit]: Asked<"orders">): Page<OrderSummary> {
@@ -41,13 +39,13 @@ function endedPage(
   limit: number,
 ): Page<OrderSummary> {
   const items: OrderSummary[] = [];
-  let looks = 0;
+  let scanned = 0;
   for (const { orderId, row } of tables.attempts.newest(beforeId)) {
-    looks++;
+    scanned++;
     const order = isIn(row[4]) ? latestOrder(tables, orderId, row) : undefined;
     if (order !== undefined && (status === null || status === order.status || (status === "error" && order.error !== undefined)))
       items.push(order);
-    if (items.length === limit || looks === MAX_LOOKS) return { items, next: [ENDED, row[0]] };
+    if (items.length === limit || scanned === MAX_SCANNED) return { items, next: [ENDED, row[0]] };
   }
   return { items };
 }
@@ -89,7 +87,7 @@ export function backlog(tables: MemoryTables): Backlog {
 
 /** When something ended last before a time; null where nothing did, among the newest. */
 export function lastEndBefore(tables: MemoryTables, ms: number): number | null {
-  const newest = Iterator.from(tables.attempts.newest(Number.MAX_SAFE_INTEGER)).take(MAX_LOOKS);
+  const newest = Iterator.from(tables.attempts.newest(Number.MAX_SAFE_INTEGER)).take(MAX_SCANNED);
   const ends = [...newest.map(({ row }) => row[4]), ...tables.outbox.deadLetters.values().map(({ givenUpMs }) => givenUpMs)];
   return ends.reduce<number | null>((last, end) => (end < ms ? Math.max(last ?? 0, end) : last), null);
 }

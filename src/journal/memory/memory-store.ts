@@ -3,7 +3,7 @@ import type { JournalStore } from "../journal-store.ts";
 import type { Answers, Operation, OperationName, Query, QueryName, Result, Results } from "../protocol.ts";
 import { execute } from "../rules/execute.ts";
 import { find } from "../rules/find.ts";
-import { answerTo, type Reads } from "../rules/reads.ts";
+import { answerTo, type Readers } from "../rules/reads.ts";
 import { backlog, compensationsPage, deadLettersPage, lastEndBefore, ordersPage } from "./lists.ts";
 import { MemoryTables } from "./memory-tables.ts";
 
@@ -12,7 +12,7 @@ export class MemoryStore implements JournalStore {
   readonly healthy = true;
   readonly commitSizes = [];
   readonly #tables: MemoryTables;
-  readonly #reads: Reads;
+  readonly #reads: Readers;
   #isClosed = false;
 
   constructor(events: boolean) {

@@ -1,10 +1,9 @@
 import type { DeadLetter } from "../../orders/operator-journal.ts";
 import type { OrderEvent, OrderEventType } from "../../orders/order-event.ts";
 import type { DuePage } from "../../resilience/retry-queue.ts";
+import { duePage, longestEventPauseMs } from "../rules/due.ts";
 import { EVENT_KEPT_MS, eventPayload } from "../rules/event-payload.ts";
-import { longestEventPauseMs } from "../rules/pauses.ts";
 import type { OutboxTable } from "../rules/tables.ts";
-import { duePage } from "./due.ts";
 
 interface Event {
   readonly event: Omit<OrderEvent, "tries">;

@@ -2,9 +2,9 @@ import type { Duplex } from "node:stream";
 import pg from "pg";
 import { JournalUnreachable } from "../../orders/order-journal.ts";
 import { monotonicMs } from "../../threads/index.ts";
+import type { Target } from "./address.ts";
 import { SCHEMA } from "./schema.ts";
 import type { Sql, Statement } from "./sql.ts";
-import type { Target } from "./targets.ts";
 
 const INT8 = 20;
 // All our bigints are safe integers.
@@ -66,10 +66,7 @@ export class Connection implements Sql {
     });
   }
 
-  /**
-   * Connects to a server that takes writes. Rejects with `JournalUnreachable`, and with `SqlError` where it refused for a reason of its own, such as
-   * a wrong password.
-   */
+  /** Rejects with `JournalUnreachable`, also for a standby; with `SqlError` where the server refused, such as for a wrong password. */
   static async open(target: Target, { name, timeoutMs, settings = {} }: ConnectionOptions): Promise<Connection> {
     const client = new pg.Client({
       ...target,

@@ -1,33 +1,33 @@
 import { JournalUnavailable } from "../../orders/order-journal.ts";
 import { monotonicMs } from "../../threads/index.ts";
+import { closeByRestore, firstIdAfterRestore } from "../rules/restores.ts";
+import { stateChange } from "../sql/state-change.ts";
+import { BatchTables } from "./batch/batch-tables.ts";
+import { flush } from "./batch/flush.ts";
+import { ATTEMPT_COLUMNS, type AttemptTuple, attemptRow } from "./batch/rows.ts";
 import type { Connection } from "./connection.ts";
 import type { Life } from "./life.ts";
 import { migrate } from "./migrate.ts";
-import { holdEverything } from "./restore.ts";
-import type { Statement } from "./sql.ts";
+import { BEGIN, COMMIT, ROLLBACK, statement } from "./sql.ts";
 
 // The timeline changes with each promotion and each recovery to a point in time.
-const SERVER: Statement = {
-  name: "server",
-  text: `SELECT c.id, c.continued_on, (SELECT system_identifier FROM pg_control_system()) || '/' || left(pg_walfile_name(pg_current_wal_lsn()), 8)
-         FROM cluster c`,
-};
-const CONTINUE: Statement = {
-  name: "continue",
-  text: "UPDATE cluster SET continued_on = $1, continued_at = now() WHERE continued_on <> $1",
-};
-const LAST_BATCH: Statement = { name: "last_batch", text: "SELECT last_batch FROM nodes WHERE life = $1 AND ended_ms IS NULL" };
-const RESTORES: Statement = { name: "restores", text: "SELECT first_id FROM restores ORDER BY id DESC" };
+const SERVER = statement(
+  "server",
+)`SELECT c.id, c.continued_on, (SELECT system_identifier FROM pg_control_system()) || '/' || left(pg_walfile_name(pg_current_wal_lsn()), 8)
+         FROM cluster c`;
+const CONTINUE = statement("continue")`UPDATE cluster SET continued_on = $1, continued_at = now() WHERE continued_on <> $1`;
+const LAST_BATCH = statement("last_batch")`SELECT last_batch FROM nodes WHERE life = $1 AND ended_ms IS NULL`;
+const RESTORES = statement("restores")`SELECT first_id FROM restores ORDER BY id DESC`;
 
-const LOOK_AGAIN_MS = 200;
+const POLL_MS = 200;
 
 /** The database is no journal that this node may use; the message says why. */
 export class UnfitDatabase extends Error {}
 
 /**
- * Whether a server has all that was acknowledged. A standby that was promoted, or a recovery to a point in time, may lack what came last. A node
- * that lives knows: its own last batch is there, or not. Where no node can know, all started since, and where one is missing what it had
- * acknowledged, the journal counts as made of a backup: nothing of it goes on by itself. Main thread only.
+ * Whether a server has all that was acknowledged: a promoted standby, or a recovery to a point in time, may not. A node that lives knows,
+ * by its own last batch. Where none can know, or one misses its batch, the journal counts as made of a backup: nothing of it goes on by
+ * itself.
  */
 export class Continuity {
   readonly #leaseMs: number;
@@ -43,10 +43,7 @@ export class Continuity {
     this.#onRestored = onRestored;
   }
 
-  /**
-   * Looks at a server that was connected to, before this node does anything there. `life`: that of this node, where it had one. Rejects with
-   * `UnfitDatabase`, and as the connection does.
-   */
+  /** Before this node does anything there. `life`: its own, where it had one. Rejects with `UnfitDatabase`, and as the connection does. */
   async check(connection: Connection, life: Life | undefined): Promise<void> {
     const identity = await migrate(connection);
     if ("failure" in identity) throw new UnfitDatabase(identity.failure);
@@ -82,7 +79,7 @@ export class Continuity {
       }
       // Nodes that live tell within a lease.
       if (monotonicMs() - startMs > this.#leaseMs) return false;
-      await new Promise((resolve) => setTimeout(resolve, LOOK_AGAIN_MS));
+      await new Promise((resolve) => setTimeout(resolve, POLL_MS));
     }
   }
 }
@@ -90,4 +87,58 @@ export class Continuity {
 /** Whether a server is one that another has replaced: of the same origin, on an earlier timeline. A node never goes back to it by itself. */
 function isBehind(server: string, known: string): boolean {
   return server.split("/")[0] === known.split("/")[0] && server < known;
+}
+
+const PAGE = 1_000;
+const NO_LIFE = 0;
+const SEQUENCES = ["attempts_id_seq", "compensations_id_seq", "outbox_seq_seq", "operator_actions_id_seq"];
+
+// Who was before has done it already, unless it knows nothing of what this node misses.
+const IS_DONE = statement(
+  "restore_is_done",
+)`SELECT continued_on = $1 AND NOT EXISTS (SELECT 1 FROM nodes WHERE life = $2 AND ended_ms IS NULL) FROM cluster FOR UPDATE`;
+// Who runs learns that its life is over, and looks at the server anew.
+const END_LIVES = statement("end_lives")`UPDATE nodes SET ended_ms = $1 WHERE ended_ms IS NULL`;
+const FREE_EVENTS = statement("free_events")`UPDATE outbox SET taken_by = NULL WHERE taken_by IS NOT NULL`;
+const HOLD = statement("hold")`${stateChange("restored", "next_try_ms = NULL, taken_by = NULL", "ended_ms IS NULL")}`;
+const OPEN = statement("restore_open")`SELECT ${ATTEMPT_COLUMNS} FROM attempts a WHERE open_by IS NOT NULL ORDER BY id LIMIT ${PAGE}`;
+const HIGHEST = statement(
+  "highest_id",
+)`SELECT greatest(${SEQUENCES.map((sequence) => `(SELECT last_value FROM ${sequence})`).join(", ")}, (SELECT max(first_id) FROM restores))`;
+const NUMBER_FROM = statement("number_from")`SELECT ${SEQUENCES.map((sequence) => `setval('${sequence}', $1::bigint)`).join(", ")}`;
+const NOTE = statement("note_restore")`INSERT INTO restores (restored_ms, first_id) VALUES ($1, $2)`;
+const CONTINUED = statement("restored_on")`UPDATE cluster SET continued_on = $1, continued_at = now()`;
+
+/**
+ * Holds all that is open in a database that came from a backup, or lost what came last. `life`: that of this node, where it had one.
+ * Returns whether there was anything to do: of two nodes that start at one time one does it.
+ */
+export async function holdEverything(connection: Connection, server: string, life: number | undefined): Promise<boolean> {
+  const nowMs = Date.now();
+  await connection.rows(BEGIN);
+  try {
+    const [done] = await connection.rows<[boolean]>(IS_DONE, [server, life ?? NO_LIFE]);
+    const isDone = done?.[0] === true;
+    if (!isDone) {
+      const [highest] = await connection.rows<[number]>(HIGHEST);
+      const firstId = firstIdAfterRestore(highest?.[0] ?? 0, nowMs);
+      await connection.rows(END_LIVES, [nowMs]);
+      await connection.rows(FREE_EVENTS);
+      await connection.rows(HOLD);
+      await connection.rows(NUMBER_FROM, [firstId]);
+      for (let count = PAGE; count === PAGE; ) {
+        const tables = new BatchTables(NO_LIFE, false, { firstIds: [] });
+        for (const row of await connection.rows<AttemptTuple>(OPEN)) tables.attempts.orphans.push(tables.attempts.load(attemptRow(row)));
+        count = closeByRestore(tables, PAGE, nowMs);
+        await flush(connection, tables, NO_LIFE);
+      }
+      await connection.rows(NOTE, [nowMs, firstId]);
+      await connection.rows(CONTINUED, [server]);
+    }
+    await connection.rows(COMMIT);
+    return !isDone;
+  } catch (error) {
+    if (!connection.isLost) await connection.rows(ROLLBACK);
+    throw error;
+  }
 }

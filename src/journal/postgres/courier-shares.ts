@@ -1,6 +1,6 @@
-import type { Sql, Statement } from "./sql.ts";
+import { type Sql, statement } from "./sql.ts";
 
-const SHARE: Statement = { name: "share_couriers", text: "SELECT held, target FROM share_couriers($1, $2, $3, $4, $5, $6)" };
+const SHARE = statement("share_couriers")`SELECT held, target FROM share_couriers($1, $2, $3, $4, $5, $6)`;
 
 export interface CourierRequest {
   /** Grows with each request of a life. */
@@ -16,9 +16,8 @@ export interface CourierRequest {
 }
 
 /**
- * Gives back and takes couriers for a life. What all lives that have not ended hold is at most `total`. Resolves with how many it holds now and
- * how many it should hold; with undefined where the life has ended, which then holds none. Rejects with `JournalUnavailable`: then it was done,
- * or will be, or not, and the next request says what is kept.
+ * Gives back and takes couriers for a life: all lives together hold at most `total`. Undefined where the life has ended, which then holds
+ * none. Rejects with `JournalUnavailable`: it was done, or will be, or not, and the next request says what is kept.
  */
 export async function shareCouriers(sql: Sql, life: () => number, { number, keep, want, waitedMs, total }: CourierRequest) {
   const asked = life();

@@ -7,8 +7,7 @@ import { BEGIN, COMMIT } from "./sql.ts";
 export type Identity = { readonly clusterId: string } | { readonly failure: string };
 
 /**
- * Brings the schema to the newest version, under a lock: several nodes may start at one time. A schema that is newer than this service stays as
- * it is; this service works on it where that is said to work. Rejects with what the server says.
+ * Brings the schema to the newest version, under a lock. A newer one stays as it is; this service works on it where that is said to work.
  */
 export async function migrate(connection: Connection, migrations: readonly Migration[] = MIGRATIONS): Promise<Identity> {
   const run = (name: string, text: string, values?: readonly unknown[]) =>
@@ -48,7 +47,7 @@ async function identityOf(
   connection: Connection,
 ): Promise<{ clusterId: string; version: number; worksWith: number } | { failure: string }> {
   const [names] = await connection.rows<[boolean, boolean]>(
-    { name: "schema_look", text: "SELECT to_regnamespace($1) IS NOT NULL, to_regclass($1 || '.cluster') IS NOT NULL" },
+    { name: "schema_found", text: "SELECT to_regnamespace($1) IS NOT NULL, to_regclass($1 || '.cluster') IS NOT NULL" },
     [SCHEMA],
   );
   const [hasSchema, isCluster] = names ?? [false, false];

@@ -1,28 +1,28 @@
-// Somebody waits for what a look brings, and a look costs the server 0.2 ms and 2 us more for each item.
+// Somebody waits for what a poll brings, and a poll costs the server 0.2 ms and 2 us more for each item.
 const POLL_MS = 75;
 
-/** Looks at items: at a new one soon, and at all of them again and again. One look at a time; what comes meanwhile shares the next. */
+/** Polls items: a new one soon, and all of them again and again. One poll at a time; what comes meanwhile shares the next. */
 export class Poll<Item> {
-  readonly #look: (items: readonly Item[]) => Promise<void>;
+  readonly #poll: (items: readonly Item[]) => Promise<void>;
   readonly #items = new Set<Item>();
   #next = new Set<Item>();
   #timer: NodeJS.Timeout | undefined;
-  #isLooking = false;
+  #isPolling = false;
 
-  /** `look` must not reject, and takes away with `delete` what needs no further look. */
-  constructor(look: (items: readonly Item[]) => Promise<void>) {
-    this.#look = look;
+  /** `poll` must not reject, and takes away with `delete` what needs no further poll. */
+  constructor(poll: (items: readonly Item[]) => Promise<void>) {
+    this.#poll = poll;
   }
 
   has(item: Item): boolean {
     return this.#items.has(item);
   }
 
-  /** Looks at an item soon, a new one or one of before. */
-  lookAt(item: Item): void {
+  /** Polls an item soon, a new one or one of before. */
+  poll(item: Item): void {
     this.#items.add(item);
     this.#next.add(item);
-    if (!this.#isLooking) void this.#run();
+    if (!this.#isPolling) void this.#run();
   }
 
   delete(item: Item): void {
@@ -34,20 +34,20 @@ export class Poll<Item> {
   }
 
   async #run(): Promise<void> {
-    this.#isLooking = true;
+    this.#isPolling = true;
     while (this.#next.size > 0) {
       const items = [...this.#next];
       this.#next.clear();
-      await this.#look(items);
+      await this.#poll(items);
     }
-    this.#isLooking = false;
+    this.#isPolling = false;
     // What still waits when the process ends must not keep it.
-    if (this.#items.size > 0) this.#timer ??= setTimeout(() => this.#lookAtAll(), POLL_MS).unref();
+    if (this.#items.size > 0) this.#timer ??= setTimeout(() => this.#pollAll(), POLL_MS).unref();
   }
 
-  #lookAtAll(): void {
+  #pollAll(): void {
     this.#timer = undefined;
     this.#next = new Set(this.#items);
-    if (!this.#isLooking) void this.#run();
+    if (!this.#isPolling) void this.#run();
   }
 }

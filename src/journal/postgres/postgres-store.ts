@@ -2,25 +2,22 @@ import type { OtherNodes } from "../../orders/elsewhere.ts";
 import type { NodeState } from "../../orders/operator-journal.ts";
 import { JournalUnavailable, JournalUnreachable } from "../../orders/order-journal.ts";
 import { atMost } from "../../threads/index.ts";
-import { CommitSizes } from "../commit-sizes.ts";
 import { GroupCommit } from "../group-commit.ts";
-import { JournalOpenError } from "../journal-open-error.ts";
-import type { JournalStore } from "../journal-store.ts";
-import type { Answers, Operation, OperationName, Query, QueryName, Reply, Results } from "../protocol.ts";
+import { JournalOpenError, type JournalStore } from "../journal-store.ts";
+import type { Answers, Operation, OperationName, Query, QueryName, Results } from "../protocol.ts";
 import { ReadLimit } from "../read-limit.ts";
-import { ADDRESS_RULE, parseAddress } from "./address.ts";
+import { ADDRESS_RULE, parseAddress, targetsOf } from "./address.ts";
 import { Connection, SqlError } from "./connection.ts";
 import { Continuity, UnfitDatabase } from "./continuity.ts";
 import { LazySql } from "./lazy-sql.ts";
 import type { NodeIdentity } from "./life.ts";
 import { listNodes } from "./node-list.ts";
 import { PostgresQueries } from "./queries/postgres-queries.ts";
-import { READING_SETTINGS } from "./queries/reading-settings.ts";
 import { Session } from "./session.ts";
+import { READING_SETTINGS } from "./sql.ts";
 import { Takeover } from "./takeover.ts";
-import { targetsOf } from "./targets.ts";
 import { Waiting } from "./waiting.ts";
-import { Writer } from "./writer.ts";
+import { PostgresWriter } from "./writer.ts";
 
 export interface PostgresOptions {
   readonly node: NodeIdentity;
@@ -55,14 +52,13 @@ export class PostgresStore implements JournalStore {
   readonly #options: StoreOptions;
   readonly #session: Session;
   readonly #continuity: Continuity;
-  readonly #writer: Writer;
+  readonly #writer: PostgresWriter;
   readonly #commits: GroupCommit;
   readonly #reads: LazySql;
   /** For waits and couriers, whose statements stand alone: no operator's list is before them. */
   readonly sql: LazySql;
   readonly #queries: PostgresQueries;
   readonly #takeover: Takeover;
-  readonly #sizes = new CommitSizes();
   readonly others: OtherNodes;
   /** Others have ended this node's life, and closed what it ran. Returns how many orders that were. */
   onLifeEnded: (() => number) | undefined;
@@ -77,10 +73,13 @@ export class PostgresStore implements JournalStore {
     this.#session = session;
     this.#continuity = continuity;
     this.#readFrom = this.#server();
-    this.#writer = new Writer({ session, events, restores: continuity });
+    this.#writer = new PostgresWriter({ session, events, restores: continuity });
     this.#commits = new GroupCommit({
       send: (batch) => this.#writer.run(batch),
-      onReply: (reply, requests) => this.#onReply(reply, requests),
+      onReply: (reply) => {
+        if (reply.type === "refused") onFault?.("the database refused a batch", new JournalUnavailable(reply.reason));
+      },
+      onCommit: options.onCommit,
     });
     // Where this node writes: another that takes writes too may be an old primary.
     const connect = () => Connection.open(session.target, { name: node.name, timeoutMs: READ_TIMEOUT_MS, settings: READING_SETTINGS });
@@ -144,7 +143,7 @@ export class PostgresStore implements JournalStore {
   }
 
   get commitSizes(): { upTo: number; commits: number }[] {
-    return this.#sizes.steps();
+    return this.#commits.sizes;
   }
 
   request<Name extends OperationName>(operation: Operation & readonly [Name, ...unknown[]]): Promise<Results[Name]> {
@@ -214,13 +213,6 @@ export class PostgresStore implements JournalStore {
     const nowMs = Date.now();
     const leaving = this.#commits.request(["closeInterrupted", EVERYTHING, nowMs, nowMs, this.life]);
     await atMost(leaving, LEAVE_MS);
-  }
-
-  #onReply(reply: Reply, requests: number): void {
-    if (reply.type === "refused") this.#options.onFault?.("the database refused a batch", new JournalUnavailable(reply.reason));
-    if (reply.type !== "committed" || reply.commitMs === undefined) return;
-    this.#sizes.record(requests);
-    this.#options.onCommit?.(requests, reply.commitMs);
   }
 }
 

@@ -1,9 +1,8 @@
 import { monotonicMs } from "../../threads/index.ts";
+import type { Target } from "./address.ts";
 import { Connection } from "./connection.ts";
 import { beginLife, type Life, type NodeIdentity, resumeLife } from "./life.ts";
-import { PLAN_SETTINGS } from "./plan-settings.ts";
-import type { Statement } from "./sql.ts";
-import type { Target } from "./targets.ts";
+import { PLAN_SETTINGS, statement } from "./sql.ts";
 
 export interface SessionOptions {
   /** Asked at each connection. */
@@ -17,21 +16,20 @@ export interface SessionOptions {
   readonly onEnded: () => void;
 }
 
-const BEAT: Statement = { name: "beat", text: "SELECT 1" };
+const BEAT = statement("beat")`SELECT 1`;
 // A reset connection is back before others look twice. While the server is away, ten tries a second are no load.
 const RECONNECT_MS = 100;
 // Three may be lost.
 const BEATS_A_LEASE = 4;
 /**
- * How often a node looks whether others are dead. One that others find free twice is dead: so that its couriers are in use again 2 s after a kill,
- * with the time that it takes to share them.
+ * How often a node looks for dead ones. Two free looks are a death, so couriers are in use again 2 s after a kill, their sharing included.
  */
-export const LOOK_MS = 750;
+export const TAKEOVER_POLL_MS = 750;
 
 /**
- * The session that writes. It holds the advisory lock of this node's life: the server ends the session of a node that it has not heard of for a
- * lease, and others see that the lock is free. So it is the server that says who is dead. A session that broke comes back with the same life
- * where nobody has ended that meanwhile. Main thread only: so a session that lives shows that the main thread lives.
+ * The session that writes. It holds the advisory lock of this node's life; the server ends it after a lease without a word, and others see
+ * that the lock is free. One that broke comes back with the same life unless others have ended that. Main thread only: it shows that this
+ * lives.
  */
 export class Session {
   readonly #options: SessionOptions;
@@ -81,12 +79,11 @@ export class Session {
   sureUntilMs(): number {
     const { leaseMs } = this.#options.node;
     const heardMs = this.#connection?.heardOfMs;
-    return heardMs === undefined ? Math.min(this.#lostMs + LOOK_MS, this.#life.heardMs + leaseMs) : heardMs + leaseMs;
+    return heardMs === undefined ? Math.min(this.#lostMs + TAKEOVER_POLL_MS, this.#life.heardMs + leaseMs) : heardMs + leaseMs;
   }
 
   /**
-   * Resolves once there is a connection, with the number of the last batch that the life before has written; undefined where that life was ended,
-   * or the session is closed.
+   * Resolves once connected, with the last batch that the life has written; undefined where that life was ended, or the session is closed.
    */
   async recovered(life: number): Promise<number | undefined> {
     while (this.#connection === undefined && !this.#closed) await this.#back.promise;

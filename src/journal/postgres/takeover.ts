@@ -1,23 +1,20 @@
 import { Periodic } from "../../periodic.ts";
 import { LOCK_CLASS } from "./schema.ts";
-import { LOOK_MS } from "./session.ts";
-import type { Sql, Statement } from "./sql.ts";
+import { TAKEOVER_POLL_MS } from "./session.ts";
+import { type Sql, statement } from "./sql.ts";
 
 // One transaction each, as at a start.
 const PAGE = 500;
 
 // A free lock proves that a node is dead, but not just after the server has come up or another one has taken its place: then all are free.
 // Until the session that writes is as old as a lease, what is free was free on this same server for a lease.
-const FREE: Statement = {
-  name: "free_lives",
-  text: `
+const FREE = statement("free_lives")`
     SELECT life, name, sessions FROM nodes WHERE life <> $1
       AND NOT EXISTS (SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND classid = $2 AND objid = life AND granted
         AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))
       AND (ended_ms IS NOT NULL OR $3 > lease_ms
         OR (now() - pg_postmaster_start_time() > lease_ms * interval '1 ms'
-          AND (SELECT now() - continued_at > lease_ms * interval '1 ms' AND continued_on = $4 FROM cluster)))`,
-};
+          AND (SELECT now() - continued_at > lease_ms * interval '1 ms' AND continued_on = $4 FROM cluster)))`;
 
 export interface TakeoverOptions {
   /** Where this node writes, in a session of its own; undefined while that cannot be reached. */
@@ -38,22 +35,22 @@ export interface TakeoverOptions {
 /** Ends the lives of nodes that are dead, and closes what they had open. Each node looks after the others. Main thread only. */
 export class Takeover {
   readonly #options: TakeoverOptions;
-  readonly #looking: Periodic;
+  readonly #polling: Periodic;
   /** Whose locks were free at the last look, and the number of their session. A node whose connection broke has the next one before the next look. */
   #free = new Map<number, number>();
 
   constructor(options: TakeoverOptions) {
     this.#options = options;
     // A pause follows each reply. A lock that was free for all of it was free for that long.
-    this.#looking = new Periodic(LOOK_MS, () => this.#look());
-    this.#looking.start();
+    this.#polling = new Periodic(TAKEOVER_POLL_MS, () => this.#poll());
+    this.#polling.start();
   }
 
   close(): void {
-    void this.#looking.stop();
+    void this.#polling.stop();
   }
 
-  async #look(): Promise<void> {
+  async #poll(): Promise<void> {
     const { sql, life, sessionAgeMs, server, onFault } = this.#options;
     const where = sql();
     if (where === undefined) return;

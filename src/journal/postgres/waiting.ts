@@ -4,22 +4,16 @@ import type { OnFault } from "../../orders/faults.ts";
 import { JournalUnavailable, type StoredAnswer } from "../../orders/order-journal.ts";
 import type { Cancelable } from "../../threads/index.ts";
 import { Poll } from "./poll.ts";
-import type { Sql, Statement } from "./sql.ts";
+import { type Sql, statement } from "./sql.ts";
 
-const REGISTER: Statement = {
-  name: "waiters_register",
-  text: `
+const REGISTER = statement("waiters_register")`
     INSERT INTO waiters (order_id, attempt, life)
     SELECT order_id, attempt, $3 FROM unnest($1::text[], $2::bigint[]) AS one (order_id, attempt)
-    ON CONFLICT DO NOTHING`,
-};
+    ON CONFLICT DO NOTHING`;
 
-const UNREGISTER: Statement = {
-  name: "waiters_unregister",
-  text: `
+const UNREGISTER = statement("waiters_unregister")`
     DELETE FROM waiters USING unnest($1::text[], $2::bigint[]) AS one (order_id, attempt)
-    WHERE waiters.order_id = ANY (ARRAY[one.order_id]) AND waiters.attempt = one.attempt AND waiters.life = $3`,
-};
+    WHERE waiters.order_id = ANY (ARRAY[one.order_id]) AND waiters.attempt = one.attempt AND waiters.life = $3`;
 
 // Asked for one by one: a join that was planned while the table was empty walks all of it, until the server plans again.
 const ATTEMPT = `
@@ -31,20 +25,14 @@ const WAITER = `
   WHERE waiters.order_id = one.order_id AND waiters.attempt = one.attempt AND nodes.ended_ms IS NULL LIMIT 1`;
 
 // An attempt whose row is gone is closed too.
-const CLOSED: Statement = {
-  name: "waiters_closed",
-  text: `
+const CLOSED = statement("waiters_closed")`
     SELECT place, answered, error, answer
     FROM unnest($1::text[], $2::bigint[]) WITH ORDINALITY AS one (order_id, attempt, place)
-    LEFT JOIN LATERAL (${ATTEMPT}) AS found ON true WHERE open_by IS NULL`,
-};
+    LEFT JOIN LATERAL (${ATTEMPT}) AS found ON true WHERE open_by IS NULL`;
 
-const AWAITED: Statement = {
-  name: "waiters_awaited",
-  text: `
+const AWAITED = statement("waiters_awaited")`
     SELECT place FROM unnest($1::text[], $2::bigint[]) WITH ORDINALITY AS one (order_id, attempt, place)
-    CROSS JOIN LATERAL (${WAITER}) AS found`,
-};
+    CROSS JOIN LATERAL (${WAITER}) AS found`;
 
 type Closed = [place: number, answered: number | null, error: ErrorKind | null, answer: string | null];
 
@@ -75,16 +63,15 @@ export interface WaitingOptions {
 }
 
 /**
- * Lets requests wait for attempts of other nodes. A row of `waiters` says for which ones this node has such requests, so that the node that
- * runs one goes on when its own clients hang up. The rows of a life end with it. Main thread only.
- *
- * Both sides poll. Rejected: `NOTIFY`, which takes a lock of the whole database at each commit and left a third of the commits.
+ * Lets requests wait for attempts of other nodes. A row of `waiters` says for which, so that the node that runs one goes on when its own
+ * clients hang up. Both sides poll. Rejected: `NOTIFY`, which takes a lock of the whole database at each commit and left a third of the
+ * commits.
  */
 export class Waiting implements OtherNodes {
   readonly #options: WaitingOptions;
   readonly #waits = new Map<string, Wait>();
-  readonly #ends = new Poll<Wait>((waits) => this.#orLater(this.#lookForEnds(waits)));
-  readonly #watches = new Poll<Watch>((watches) => this.#lookForWaiters(watches));
+  readonly #ends = new Poll<Wait>((waits) => this.#orLater(this.#pollEnds(waits)));
+  readonly #watches = new Poll<Watch>((watches) => this.#pollWaiters(watches));
 
   constructor(options: WaitingOptions) {
     this.#options = options;
@@ -94,17 +81,17 @@ export class Waiting implements OtherNodes {
     const wait = this.#waitFor(orderId, attempt);
     const { promise, resolve } = Promise.withResolvers<StoredAnswer | undefined>();
     wait.requests.add(resolve);
-    if (wait.requests.size === 1) this.#ends.lookAt(wait);
+    if (wait.requests.size === 1) this.#ends.poll(wait);
     const subscription = scope.onCancel(() => {
       resolve(undefined);
-      if (wait.requests.delete(resolve) && wait.requests.size === 0) this.#ends.lookAt(wait);
+      if (wait.requests.delete(resolve) && wait.requests.size === 0) this.#ends.poll(wait);
     });
     return promise.finally(() => subscription.unsubscribe());
   }
 
   watchWaiters(orderId: string, attempt: number, onKnown: (isAwaited: boolean) => void): () => void {
     const watch: Watch = { orderId, attempt, onKnown };
-    this.#watches.lookAt(watch);
+    this.#watches.poll(watch);
     return () => this.#watches.delete(watch);
   }
 
@@ -117,7 +104,7 @@ export class Waiting implements OtherNodes {
     return wait;
   }
 
-  async #lookForEnds(waits: readonly Wait[]): Promise<void> {
+  async #pollEnds(waits: readonly Wait[]): Promise<void> {
     await this.#unregister(waits.filter(({ requests }) => requests.size === 0));
     const awaited = waits.filter(({ requests }) => requests.size > 0);
     if (awaited.length === 0) return;
@@ -154,7 +141,7 @@ export class Waiting implements OtherNodes {
     }
   }
 
-  async #lookForWaiters(watches: readonly Watch[]): Promise<void> {
+  async #pollWaiters(watches: readonly Watch[]): Promise<void> {
     const places = new Set<number>();
     const looked = this.#options.sql.rows<[place: number]>(AWAITED, columnsOf(watches));
     await this.#orLater(looked.then((rows) => rows.forEach(([place]) => void places.add(place))));

@@ -1,5 +1,5 @@
 import { JournalUnreachable } from "../../orders/order-journal.ts";
-import type { AcceptOperation, Operation, Reply, Result, Results } from "../protocol.ts";
+import type { Operation, OperationOf, Reply, Result, Results } from "../protocol.ts";
 import { execute } from "../rules/execute.ts";
 import type { RestoresTable } from "../rules/tables.ts";
 import { BatchTables } from "./batch/batch-tables.ts";
@@ -9,9 +9,9 @@ import { OwnAttempts } from "./batch/own-attempts.ts";
 import { type Flushed, readFlushed } from "./batch/write-batch.ts";
 import { type Connection, ConnectionLost, SqlError } from "./connection.ts";
 import type { Session } from "./session.ts";
-import { BEGIN, COMMIT, ROLLBACK, type Statement } from "./sql.ts";
+import { BEGIN, COMMIT, ROLLBACK, statement } from "./sql.ts";
 
-const BEGIN_BATCH: Statement = { name: "begin_batch", text: "SELECT begin_batch($1, $2)" };
+const BEGIN_BATCH = statement("begin_batch")`SELECT begin_batch($1, $2)`;
 
 // What another node did between the look and the write: unique_violation, deadlock_detected, serialization_failure, and `write_batch`.
 // And lock_not_available: it was frozen or cut off inside its transaction, which the server ends within the lease.
@@ -21,7 +21,7 @@ const MAX_DECISIONS = 20;
 // Of a life that was ended, and of a server that takes no writes any more: a new connection finds out what to do.
 const CONNECT_AGAIN = ["OP001", "25006"];
 
-export interface WriterOptions {
+export interface PostgresWriterOptions {
   readonly session: Session;
   readonly events: boolean;
   readonly restores: RestoresTable;
@@ -35,20 +35,19 @@ interface Decision {
 }
 
 /**
- * Executes batches on the session that writes. The rules run here, on what was loaded, and what they changed goes out with the commit: two round
- * trips, and one where nothing has to be looked up, as for new orders and for the ends of this node's own.
- *
- * What another node does meanwhile shows: a row is there that was not, or is not as it was. Then the batch has no effect and is decided again. A
- * connection that breaks inside the commit leaves no doubt: each batch notes its number, which the next connection reads. Main thread only.
+ * Executes batches on the session that writes. The rules run here, on what was loaded, and what they changed goes out with the commit: two
+ * round trips; one where nothing has to be looked up, as for new orders and the ends of own ones. A row that another node has written
+ * meanwhile fails the batch, which is decided again. Each batch notes its number: after a connection broke in the commit the next one reads
+ * whether it is there.
  */
-export class Writer {
-  readonly #options: WriterOptions;
+export class PostgresWriter {
+  readonly #options: PostgresWriterOptions;
   readonly #own = new OwnAttempts();
   /** Orders of requests that were taken for new ones and may not be. They are looked up. */
   readonly #known = new Set<string>();
   #batch = 0;
 
-  constructor(options: WriterOptions) {
+  constructor(options: PostgresWriterOptions) {
     this.#options = options;
   }
 
@@ -63,7 +62,7 @@ export class Writer {
     const startMs = performance.now();
     for (let decisions = 0; decisions < MAX_DECISIONS; decisions++) {
       const isBlind =
-        decisions === 0 && this.#options.restores.firstIds.length === 0 && operations.every((operation) => this.#needsNoLook(operation));
+        decisions === 0 && this.#options.restores.firstIds.length === 0 && operations.every((operation) => this.#isBlind(operation));
       const done = await this.#try(operations, isBlind);
       if (done === undefined) continue;
       if (typeof done === "string") return { type: "refused", reason: done };
@@ -73,7 +72,7 @@ export class Writer {
     return { type: "refused", reason: `other nodes wrote the same orders or keys ${MAX_DECISIONS} times in a row` };
   }
 
-  #needsNoLook(operation: Operation): boolean {
+  #isBlind(operation: Operation): boolean {
     switch (operation[0]) {
       case "accept":
         // A key of an order that runs may be stored, and this would store it again.
@@ -207,7 +206,7 @@ export class Writer {
       }
       results[index] = withGivenIds(operation, results[index], flushed.compensationIds);
     }
-    for (const index of again) this.#known.add((operations[index] as AcceptOperation)[1]);
+    for (const index of again) this.#known.add((operations[index] as OperationOf<"accept">)[1]);
     for (const index of again) results[index] = undefined;
     return { results, faults, again };
   }

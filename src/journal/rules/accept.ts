@@ -1,11 +1,11 @@
 import type { ErrorKind } from "../../orders/error-kind.ts";
 import type { StoredAnswer } from "../../orders/order-journal.ts";
-import type { AcceptOperation, KeyFields, Results } from "../protocol.ts";
+import type { KeyFields, OperationOf, Results } from "../protocol.ts";
 import { attemptAfter } from "./restores.ts";
 import type { EndedAttempt, Tables } from "./tables.ts";
 
 /** Takes an order in, or says what is known of its id or key already. */
-export function accept(tables: Tables, [, orderId, amount, nowMs, ...key]: AcceptOperation): Results["accept"] {
+export function accept(tables: Tables, [, orderId, amount, nowMs, ...key]: OperationOf<"accept">): Results["accept"] {
   if (key.length > 0) {
     const answer = byKey(tables, key);
     if (answer !== undefined) return answer;

@@ -3,10 +3,7 @@ import { failedByFault } from "../../orders/outcome.ts";
 import { STEPS } from "../../orders/steps.ts";
 import type { Tables } from "./tables.ts";
 
-/**
- * Closes up to `limit` attempts that nobody runs any more: failed, with every step to be compensated. `dueMs`: when the compensations of those that
- * it closes are due. Returns how many.
- */
+/** Closes up to `limit` attempts that nobody runs any more: failed, all steps to be compensated from `dueMs` on. Returns how many. */
 export function closeInterrupted(tables: Tables, limit: number, nowMs: number, dueMs: number): number {
   tables.compensations.interrupt(nowMs);
   return closeOpen(tables, limit, nowMs, 1, "pending", dueMs, (orderId, amount, attempt) =>

@@ -1,5 +1,5 @@
 import type { CompensationStatus } from "../../orders/compensation-state.ts";
-import type { CompensationRow } from "../../orders/operator-journal.ts";
+import type { CompensationRow, RestoreConfirmed } from "../../orders/operator-journal.ts";
 import type { TriedFields } from "../protocol.ts";
 import { CLOSED_BY_RESTORE, type Tables } from "./tables.ts";
 
@@ -31,6 +31,24 @@ export function settleCompensation(tables: Tables, id: number, note: string, now
   const row = tables.compensations.row(id);
   if (waited && row !== null) tables.actions.add(nowMs, actor, "settle", row.orderId, `${wordsFor(row)}: ${note}`);
   return row;
+}
+
+/**
+ * Lets what is held of an order go on, of all where null; up to `limit` attempts. One that the restore closed has now failed for everybody.
+ */
+export function confirmRestore(tables: Tables, orderId: string | null, nowMs: number, limit: number, actor: string): RestoreConfirmed {
+  const ids = orderId === null ? tables.held.attempts(0, limit) : tables.held.attemptsAt(orderId, limit);
+  let compensations = 0;
+  for (const id of ids) {
+    const confirmed = tables.held.confirm(id, nowMs);
+    const attempt = tables.attempts.byId(id);
+    compensations += confirmed;
+    tables.actions.add(nowMs, actor, "confirm", attempt.orderId, `${confirmed} compensations of attempt ${attempt.attempt}`);
+    if (attempt.interrupted !== CLOSED_BY_RESTORE) continue;
+    tables.attempts.told(id);
+    tables.outbox.add("order.failed", attempt.orderId, attempt.amount, attempt.attempt, attempt.error, nowMs);
+  }
+  return { compensations, isAll: ids.length < limit };
 }
 
 function wordsFor({ id, attempt, step }: CompensationRow): string {

@@ -1,10 +1,9 @@
 import type { Operation, Result } from "../protocol.ts";
 import { accept } from "./accept.ts";
 import { closeInterrupted } from "./close-interrupted.ts";
-import { compensationTried, settleCompensation, takeCompensation } from "./compensate.ts";
-import { confirmRestore } from "./confirm-restore.ts";
+import { compensationTried, confirmRestore, settleCompensation, takeCompensation } from "./compensate.ts";
 import { answer, finish } from "./finish.ts";
-import { redeliver } from "./redeliver.ts";
+
 import { retire } from "./retire.ts";
 import type { Tables } from "./tables.ts";
 
@@ -56,4 +55,15 @@ export function execute(tables: Tables, operation: Operation): Result {
     case "expireActions":
       return tables.actions.expire(operation[1], operation[2]);
   }
+}
+
+/** Puts a dead letter back, behind all events of its order. Returns whether there was one. */
+export function redeliver(tables: Tables, seq: number, nowMs: number, actor: string): boolean {
+  const orderId = tables.outbox.redeliver(seq, nowMs);
+  if (orderId === undefined) return false;
+  const isKnown = tables.attempts.latest(orderId) !== undefined || tables.open.get(orderId) !== undefined;
+  const event = `event ${seq}`;
+  if (isKnown) tables.actions.add(nowMs, actor, "redeliver", orderId, event);
+  else tables.actions.add(nowMs, actor, "redeliver", null, `${event} of the order ${JSON.stringify(orderId)}, which is deleted`);
+  return true;
 }

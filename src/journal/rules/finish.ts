@@ -1,14 +1,11 @@
-import type { AnswerOperation, FinishOperation } from "../protocol.ts";
+import type { OperationOf } from "../protocol.ts";
 import { compensationTried } from "./compensate.ts";
 import type { OpenAttempt, Tables } from "./tables.ts";
 
-/**
- * Stores how an open attempt ended, with its compensations and its events. It stays open to others while an answer has to follow. Returns
- * the ids of the compensations. Throws where the attempt is not open, which is a bug.
- */
+/** Stores how an open attempt ended. It stays open to others while an answer has to follow. Returns the ids of its compensations. */
 export function finish(
   tables: Tables,
-  [, orderId, attempt, error, json, answered, nowMs, compensations]: FinishOperation,
+  [, orderId, attempt, error, json, answered, nowMs, compensations]: OperationOf<"finish">,
 ): readonly number[] | null {
   const [, amount, acceptedMs] = openAttempt(tables, orderId, attempt);
   const id = tables.attempts.add(orderId, attempt, amount, acceptedMs, nowMs, error, 0, answered, json);
@@ -20,11 +17,8 @@ export function finish(
   return compensations.map(([step, trying]) => tables.compensations.add(id, step, trying ? "trying" : "pending", nowMs));
 }
 
-/**
- * Stores the answer of an attempt that has ended, and what the first tries of its compensations came to. Closes the attempt. Throws where it is not
- * open or runs, which is a bug.
- */
-export function answer(tables: Tables, [, orderId, attempt, json, answered, nowMs, tried]: AnswerOperation): null {
+/** Stores the answer of an attempt that has ended, with the first tries of its compensations, and closes it. */
+export function answer(tables: Tables, [, orderId, attempt, json, answered, nowMs, tried]: OperationOf<"answer">): null {
   openAttempt(tables, orderId, attempt);
   if (!tables.attempts.answer(orderId, attempt, answered, json)) throw new Error(`${nameOf(orderId, attempt)} has not ended`);
   tables.open.remove(orderId);

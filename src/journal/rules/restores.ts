@@ -1,3 +1,6 @@
+import { closeOpen } from "./close-interrupted.ts";
+import { CLOSED_BY_RESTORE, type Tables } from "./tables.ts";
+
 // What the replaced journal has given since the backup is not known. It was not so many: at ten thousand orders a second that takes three
 // years. Five thousand restores fit into the exact integers of JavaScript.
 const IDS_AHEAD = 2 ** 40;
@@ -14,8 +17,8 @@ const ALIGNED_TO = 1_024;
 const STARTS = IDS_AHEAD / ALIGNED_TO;
 
 /**
- * The first id of a row, and number of an attempt but one, that a journal gives after a restore: above all that it (`highest`) or the replaced one
- * can have given. Providers and operators may remember those.
+ * The first id of a row, and number of an attempt but one, after a restore: above all that this journal (`highest`) or the replaced one
+ * gave.
  */
 export function firstIdAfterRestore(highest: number, nowMs: number): number {
   const byClock = (nowMs - EPOCH_MS) * IDS_A_MS;
@@ -33,4 +36,12 @@ export function attemptAfter(firstIds: readonly number[], last: number): number 
 /** How many attempts at an order there were up to its attempt of that number, lost ones not counted. */
 export function attemptsUpTo(firstIds: readonly number[], attempt: number): number {
   return attempt - (firstIds.find((firstId) => firstId < attempt) ?? 0);
+}
+
+/**
+ * Closes up to `limit` attempts that ran when the backup was made which this journal came from: failed, with every step held, for they may have
+ * ended in any way since. Without an event: nobody is told that an order failed which perhaps has not. Returns how many.
+ */
+export function closeByRestore(tables: Tables, limit: number, nowMs: number): number {
+  return closeOpen(tables, limit, nowMs, CLOSED_BY_RESTORE, "held", nowMs);
 }

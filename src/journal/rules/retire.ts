@@ -2,9 +2,8 @@ import type { Cursor } from "../../orders/operator-journal.ts";
 import type { Tables } from "./tables.ts";
 
 /**
- * Deletes failed attempts that ended before a time, as did the last of their compensations, which go with them; an attempt of which something
- * is not compensated or not answered yet stays. What operators did about an order goes with the last of it. Looks at up to `limit` of them, after
- * the one that `after` names. Returns where to go on, null at the end.
+ * Deletes failed attempts that ended before a time with all their compensations and answers, and with the last of an order what operators
+ * did about it. Looks at up to `limit` of them, after the one that `after` names. Returns where to go on, null at the end.
  */
 export function retire(tables: Tables, endedBeforeMs: number, after: Cursor, limit: number): Cursor | null {
   const [afterEndedMs = 0, afterId = 0] = after as readonly number[];

@@ -5,10 +5,7 @@ import type { Compensation, CompensationState } from "../../orders/order-journal
 import type { StepName } from "../../orders/steps.ts";
 import type { DuePage } from "../../resilience/retry-queue.ts";
 
-/**
- * What the rules need of a store: what is known of an id, and where to put what they decided. A store does as it is told and decides nothing.
- * Rows are tuples, because an object per row is a tenth of what a commit costs.
- */
+/** What the rules need of a store, which decides nothing. Rows are tuples: an object per row is a tenth of what a commit costs. */
 export interface Tables {
   readonly open: OpenAttemptsTable;
   readonly attempts: AttemptsTable;
@@ -94,8 +91,8 @@ export interface AttemptsTable {
 }
 
 /**
- * Orders whose last failed attempt was deleted, with its number. The next attempt counts on from there: a provider may remember the keys of
- * the calls before for longer than this journal does, and would answer it with them.
+ * Orders whose last failed attempt was deleted, with its number. The next one counts on from there: providers may still know the keys
+ * before.
  */
 export interface RetiredOrdersTable {
   /** Known without a look into the table: every order asks. */

@@ -1,4 +1,4 @@
-import { describe, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import type { Hello, Tick } from "../../../src/admin/live/messages.ts";
 import { playedTenSeconds } from "./played-events.ts";
 

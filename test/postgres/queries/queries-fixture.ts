@@ -1,8 +1,8 @@
 import { Client, types } from "pg";
 import { PostgresQueries } from "../../../src/journal/postgres/queries/postgres-queries.ts";
-import { READING_SETTINGS } from "../../../src/journal/postgres/queries/reading-settings.ts";
 import { MIGRATIONS, SCHEMA } from "../../../src/journal/postgres/schema.ts";
 import type { Sql } from "../../../src/journal/postgres/sql.ts";
+import { READING_SETTINGS } from "../../../src/journal/postgres/sql.ts";
 import type { Answers } from "../../../src/journal/protocol.ts";
 import type { CompensationStatus } from "../../../src/orders/compensation-state.ts";
 import type { Cursor, OrderFilter, OrderStatus, Page } from "../../../src/orders/operator-journal.ts";

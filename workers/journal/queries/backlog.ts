@@ -4,14 +4,14 @@ import { OPEN_STATES } from "../../../src/orders/compensation-state.ts";
 import type { Backlog, Waiting } from "../../../src/orders/operator-journal.ts";
 import { perStep, STEPS, type StepName } from "../../../src/orders/steps.ts";
 import { fieldOf } from "../tables/rows.ts";
-import { openById } from "./open-compensations.ts";
+import { openById } from "./compensation-list.ts";
 import { RowCount } from "./row-count.ts";
 
 // Counted in one statement: some milliseconds.
 const FEW = 10_000;
 
 /** Counts and ages of what waits. */
-export class Backlogs {
+export class SqliteBacklog {
   readonly #sizes: () => Pick<Backlog, "bytes" | "freeBytes">;
   readonly #fewCompensations: (step: StepName) => number | undefined;
   readonly #compensations: RowCount;

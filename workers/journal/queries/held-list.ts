@@ -1,6 +1,5 @@
 import type { DatabaseSync } from "node:sqlite";
-import { type HeldFields, heldAttempt } from "../../../src/journal/rules/operator-rows.ts";
-import { pageOf } from "../../../src/journal/rules/page.ts";
+import { type HeldFields, heldAttempt, pageOf } from "../../../src/journal/rules/reads.ts";
 import type { Cursor, HeldAttempt, Page, RestoreState } from "../../../src/orders/operator-journal.ts";
 import type { StepName } from "../../../src/orders/steps.ts";
 import { allOf, rowOf } from "../tables/rows.ts";
@@ -13,7 +12,7 @@ const ATTEMPTS_A_TURN = 500;
 type Held = [id: number, step: StepName, tries: number, lastAnswer: string | null];
 
 /** What is held since a restore. */
-export class HeldList {
+export class SqliteHeld {
   readonly #tables: SqliteTables;
   readonly #compensations: RowCount;
   readonly #orders: RowCount;

@@ -1,14 +1,14 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite";
-import { type EndedFields, endedOrder, runningOrder } from "../../../src/journal/rules/operator-rows.ts";
+import { type EndedFields, endedOrder, runningOrder } from "../../../src/journal/rules/reads.ts";
 import { OPEN_STATES } from "../../../src/orders/compensation-state.ts";
 import type { Cursor, OrderStatus, OrderSummary, Page } from "../../../src/orders/operator-journal.ts";
 import { BLOCK_IDS } from "../tables/attempts.ts";
 import { rows } from "../tables/rows.ts";
-import { openById } from "./open-compensations.ts";
+import { openById } from "./compensation-list.ts";
 
 // Rows that one page may look at to find what it shows, where most are of another status or not an order's latest attempt: up to
 // twenty milliseconds. The next page goes on from there.
-const MAX_LOOKS = 2_000;
+const MAX_SCANNED = 2_000;
 // Attempts have their ids in the order in which they ended, but for what a step of the clock mixes up.
 const CLOCK_STEP_MS = 60 * 60 * 1000;
 // Which part of the list a cursor is in.
@@ -25,14 +25,14 @@ interface Filter {
   readonly sinceMs: number;
   readonly untilMs: number;
   /**
-   * When the first page was read. An attempt that was accepted since then does not take the place of the order's one before: it
-   * stands at the head of the list, where the pages have passed already, so the order would be on none of them.
+   * When the first page was read. An attempt accepted since does not supersede the one before: it stands at the head of the list, which the
+   * pages have passed.
    */
   readonly beganMs: number;
 }
 
 /** Orders by their latest attempt, newest first: those that run, then by when they ended. */
-export class OrderList {
+export class SqliteOrders {
   readonly #running: StatementSync;
   readonly #all: StatementSync;
   readonly #failed: StatementSync;
@@ -56,13 +56,13 @@ export class OrderList {
       `SELECT ${columns} FROM attempt_blocks CROSS JOIN attempts ON id BETWEEN first_id AND first_id + ${BLOCK_IDS - 1}
        WHERE first_id < ?3 AND id < ?3 AND ended_ms >= ?1 AND ended_ms < ?2
          AND (min_ended_ms < ?2 AND max_ended_ms >= ?1 OR first_id > (SELECT max(id) FROM attempts) - ${BLOCK_IDS})
-       ORDER BY first_id DESC, id DESC LIMIT ${MAX_LOOKS}`,
+       ORDER BY first_id DESC, id DESC LIMIT ${MAX_SCANNED}`,
     );
     // The cursor is the only upper bound: beside a second one the index would be read from that.
     this.#failed = rows(
       db,
       `SELECT ${columns} FROM attempts INDEXED BY attempts_failed WHERE error IS NOT NULL AND ended_ms >= ?1 AND (ended_ms, id) < (?2, ?3)
-       ORDER BY ended_ms DESC, id DESC LIMIT ${MAX_LOOKS}`,
+       ORDER BY ended_ms DESC, id DESC LIMIT ${MAX_SCANNED}`,
     );
     this.#pending = rows(db, openById("id, attempt_id", "falling", OPEN_STATES));
     this.#attempt = rows(db, `SELECT ${columns} FROM attempts WHERE id = ?`);
@@ -90,19 +90,19 @@ export class OrderList {
     }
     if (status === "running") return { items };
     const [first, id] = part === ENDED ? from : [];
-    let looks = 0;
+    let scanned = 0;
     for (const { order, next } of status === "compensating"
       ? this.#fromPending(filter, first, id)
       : this.#fromAttempts(filter, first, id)) {
-      looks++;
+      scanned++;
       if (order !== undefined) items.push(order);
-      if (items.length === limit || looks === MAX_LOOKS) return { items, next: [ENDED, beganForNextMs, ...next] };
+      if (items.length === limit || scanned === MAX_SCANNED) return { items, next: [ENDED, beganForNextMs, ...next] };
     }
     return { items };
   }
 
   /** Next: the attempt's end and id. */
-  *#fromAttempts(filter: Filter, first = FIRST, id = FIRST): Iterable<Look> {
+  *#fromAttempts(filter: Filter, first = FIRST, id = FIRST): Iterable<Scanned> {
     const { status, sinceMs, untilMs } = filter;
     const found =
       status === "error"
@@ -112,9 +112,9 @@ export class OrderList {
   }
 
   /** Next: the compensation's id and that of its attempt. The compensations of an attempt lie side by side. */
-  *#fromPending(filter: Filter, first = FIRST, lastAttempt = 0): Iterable<Look> {
+  *#fromPending(filter: Filter, first = FIRST, lastAttempt = 0): Iterable<Scanned> {
     let attemptBefore = lastAttempt;
-    for (const [id, attemptId] of this.#pending.iterate(first, MAX_LOOKS) as Iterable<unknown> as Iterable<[number, number]>) {
+    for (const [id, attemptId] of this.#pending.iterate(first, MAX_SCANNED) as Iterable<unknown> as Iterable<[number, number]>) {
       const row = attemptId === attemptBefore ? undefined : (this.#attempt.get(attemptId) as unknown as Ended | undefined);
       attemptBefore = attemptId;
       if (row !== undefined && row[5] < filter.sinceMs - CLOCK_STEP_MS) return;
@@ -133,7 +133,7 @@ export class OrderList {
 }
 
 /** A row that was looked at, and where the list goes on after it. */
-interface Look {
+interface Scanned {
   readonly order: OrderSummary | undefined;
   readonly next: Cursor;
 }

@@ -7,10 +7,7 @@ const ROWS_A_TURN = 20_000;
 
 type Key = readonly (number | string)[];
 
-/**
- * Counts rows along an index, in slices: counting a million at once would keep every look-up waiting for a tenth of a second.
- * A row that is there the whole time and does not change its place in the index is counted once.
- */
+/** Counts rows along an index, in slices, as a count of a million takes a tenth of a second. A row that keeps its place is counted once. */
 export class RowCount {
   readonly #rowsATurn: number;
   readonly #skip: StatementSync;

@@ -1,5 +1,5 @@
 import type { DatabaseSync } from "node:sqlite";
-import { longestCompensationPauseMs } from "../../../src/journal/rules/pauses.ts";
+import { longestCompensationPauseMs } from "../../../src/journal/rules/due.ts";
 import { type CompensationFields, type CompensationsTable, compensationRow } from "../../../src/journal/rules/tables.ts";
 import { stateChange } from "../../../src/journal/sql/state-change.ts";
 import type { CompensationStatus, Transition } from "../../../src/orders/compensation-state.ts";

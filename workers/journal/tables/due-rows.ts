@@ -1,5 +1,5 @@
 import type { DatabaseSync } from "node:sqlite";
-import { MOST_TRIES } from "../../../src/journal/rules/pauses.ts";
+import { MOST_TRIES } from "../../../src/journal/rules/due.ts";
 import { allOf, fieldOf } from "./rows.ts";
 
 const GROUP = `min(tries, ${MOST_TRIES})`;
@@ -34,9 +34,8 @@ export interface DueIds {
 }
 
 /**
- * Finds rows whose next try is due. A row dated further ahead than any pause it may have is due too: the clock ran ahead when it was written,
- * and a customer must not wait for the money until the clock is there again. How long a pause may be depends on the tries, so each number of
- * tries is looked at by itself, up to `MOST_TRIES`: without a limit the rows that fail for days would cost every look some microseconds each.
+ * Finds rows whose next try is due, or dated further ahead than any pause it may have. That depends on the tries, so each number of tries
+ * is looked at by itself, up to `MOST_TRIES`: without a limit rows that fail for days would cost every look some microseconds each.
  */
 export function dueRows(db: DatabaseSync, { table, id, index, where, longestPauseMs }: DueRowsOptions): (request: DueRequest) => DueIds {
   const from = `FROM ${table} INDEXED BY ${index} WHERE ${where}`;

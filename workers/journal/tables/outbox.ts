@@ -1,6 +1,6 @@
 import type { DatabaseSync } from "node:sqlite";
+import { longestEventPauseMs } from "../../../src/journal/rules/due.ts";
 import { EVENT_KEPT_MS, eventPayload } from "../../../src/journal/rules/event-payload.ts";
-import { longestEventPauseMs } from "../../../src/journal/rules/pauses.ts";
 import type { OutboxTable } from "../../../src/journal/rules/tables.ts";
 import type { OrderEvent } from "../../../src/orders/order-event.ts";
 import { dueRows } from "./due-rows.ts";

@@ -1,5 +1,5 @@
-import type { AttemptsTable, EndedAttempt, FailedAttempt, OpenAttempt, OpenAttemptsTable } from "../../rules/tables.ts";
-import type { AttemptRow } from "./attempt-row.ts";
+import type { AttemptsTable, EndedAttempt, Ending, FailedAttempt, OpenAttempt, OpenAttemptsTable } from "../../rules/tables.ts";
+import type { AttemptRow } from "./rows.ts";
 
 /** What a batch knows of attempts, and what it changed. Both tables of the rules are one on PostgreSQL. */
 export class BatchAttempts implements AttemptsTable {
@@ -22,8 +22,15 @@ export class BatchAttempts implements AttemptsTable {
     this.open = {
       get: (orderId) => openAttempt(this.#open(orderId)),
       add: (orderId, attempt, amount, acceptedMs) => this.#accept(orderId, attempt, amount, acceptedMs),
-      remove: (orderId) => this.#close(this.#open(orderId)),
-      some: (limit) => this.#orphansByOrder().slice(0, limit),
+      remove: (orderId) => {
+        const row = this.#open(orderId);
+        if (row !== undefined) this.#change(row, { openBy: null });
+      },
+      // In the order of the other stores.
+      some: (limit) => {
+        const first = this.orphans.toSorted((a, b) => (a.orderId < b.orderId ? -1 : 1)).slice(0, limit);
+        return first.map(({ orderId, attempt, amount, acceptedMs }) => [orderId, attempt, amount, acceptedMs]);
+      },
     };
   }
 
@@ -59,17 +66,7 @@ export class BatchAttempts implements AttemptsTable {
       .map((row) => endedAttempt(row) as EndedAttempt);
   }
 
-  add(
-    orderId: string,
-    attempt: number,
-    _amount: number,
-    _acceptedMs: number,
-    endedMs: number,
-    error: string | null,
-    interrupted: 0 | 1 | 2,
-    answered: 0 | 1,
-    json: string,
-  ): number {
+  add(orderId: string, ...[attempt, , , endedMs, error, interrupted, answered, json]: [...OpenAttempt, ...Ending]): number {
     const row = this.#byOrder.get(orderId)?.find((one) => one.attempt === attempt) as AttemptRow;
     if (row.endedMs !== null) throw new Error(`attempt ${attempt} at order ${JSON.stringify(orderId)} has ended before`);
     this.#change(row, { endedMs, error, interrupted, answered, json });
@@ -98,12 +95,6 @@ export class BatchAttempts implements AttemptsTable {
     this.removed.push(id);
   }
 
-  /** As the other stores have them. */
-  #orphansByOrder(): [orderId: string, ...OpenAttempt][] {
-    const rows = this.orphans.toSorted((a, b) => (a.orderId < b.orderId ? -1 : 1));
-    return rows.map(({ orderId, attempt, amount, acceptedMs }) => [orderId, attempt, amount, acceptedMs]);
-  }
-
   #open(orderId: string): AttemptRow | undefined {
     return this.#byOrder.get(orderId)?.findLast(({ openBy }) => openBy !== null);
   }
@@ -113,10 +104,6 @@ export class BatchAttempts implements AttemptsTable {
     const ended = { endedMs: null, error: null, interrupted: 0, answered: 0, json: null };
     this.added.push(this.load({ id: undefined, orderId, attempt, amount, acceptedMs, openBy: this.#life, ...ended }));
     return true;
-  }
-
-  #close(row: AttemptRow | undefined): void {
-    if (row !== undefined) this.#change(row, { openBy: null });
   }
 
   #change(row: AttemptRow, change: Partial<AttemptRow>): void {

@@ -1,15 +1,24 @@
 import type { OperatorAction, OperatorActionName } from "../../../orders/operator-journal.ts";
-import type { ActionsTable, HeldTable, RestoresTable, RetiredOrdersTable, Tables } from "../../rules/tables.ts";
+import type { OrderEvent, OrderEventType } from "../../../orders/order-event.ts";
+import type { DuePage } from "../../../resilience/retry-queue.ts";
+import { eventPayload } from "../../rules/event-payload.ts";
+import type {
+  ActionsTable,
+  HeldTable,
+  KeysTable,
+  KnownKey,
+  OutboxTable,
+  RestoresTable,
+  RetiredOrdersTable,
+  Tables,
+} from "../../rules/tables.ts";
 import { BatchAttempts } from "./batch-attempts.ts";
-import { BatchCompensations } from "./batch-compensations.ts";
-import { BatchKeys } from "./batch-keys.ts";
-import { BatchOutbox } from "./batch-outbox.ts";
+import { AGAIN_MS, BatchCompensations } from "./batch-compensations.ts";
 
 export type NewAction = readonly [atMs: number, actor: string, action: OperatorActionName, orderId: string | null, detail: string | null];
 
 /**
- * The tables of the rules for one batch: what was loaded of what its operations name, and what the rules changed. The rules run on it as on any
- * other tables; what they changed is then written as a whole.
+ * The tables of the rules for one batch: what was loaded of what its operations name, and what the rules changed, to be written as a whole.
  */
 export class BatchTables implements Tables {
   readonly attempts: BatchAttempts;
@@ -64,5 +73,127 @@ export class BatchTables implements Tables {
       removeOf: (orderId) => void this.forgottenActions.push(orderId),
       expire: () => this.expiredActions,
     };
+  }
+}
+
+/** An idempotency key with the attempt that it belongs to. */
+export interface KeyRow {
+  readonly client: string;
+  readonly key: string;
+  readonly bodyHash: string;
+  readonly orderId: string;
+  readonly attempt: number;
+  readonly expiresMs: number;
+}
+
+/** What a batch knows of keys, and what it bound. */
+export class BatchKeys implements KeysTable {
+  readonly #known = new Map<string, KnownKey>();
+  readonly #stored = new Set<string>();
+  readonly #bound = new Map<string, KeyRow>();
+  expired = 0;
+
+  load(client: string, key: string, known: KnownKey): void {
+    const name = nameOf(client, key);
+    this.#known.set(name, known);
+    this.#stored.add(name);
+  }
+
+  get(client: string, key: string): KnownKey | undefined {
+    return this.#known.get(nameOf(client, key));
+  }
+
+  put(client: string, key: string, bodyHash: string, expiresMs: number, orderId: string, attempt: number): void {
+    const name = nameOf(client, key);
+    this.#known.set(name, [bodyHash, orderId, attempt]);
+    this.#bound.set(name, { client, key, bodyHash, orderId, attempt, expiresMs });
+  }
+
+  expire(): number {
+    return this.expired;
+  }
+
+  /** What was bound, of keys that are stored already (true) or not. In the order in which every node writes them. */
+  bound(isStored: boolean): KeyRow[] {
+    const names = [...this.#bound.keys()].filter((name) => this.#stored.has(name) === isStored).sort();
+    return names.map((name) => this.#bound.get(name) as KeyRow);
+  }
+}
+
+/** A key has no spaces, so a client's name of any kind can stand behind it. */
+function nameOf(client: string, key: string): string {
+  return `${key} ${client}`;
+}
+
+/** An event as it is written. */
+export interface NewEvent {
+  readonly id: string;
+  readonly orderId: string;
+  readonly payload: string;
+  readonly createdMs: number;
+}
+
+/** What a batch does with events and dead letters. */
+export class BatchOutbox implements OutboxTable {
+  readonly isEnabled: boolean;
+  readonly added: NewEvent[] = [];
+  readonly postponed: [seq: number, nextTryMs: number][] = [];
+  readonly removed: number[] = [];
+  readonly givenUp: [seq: number, reason: string, nowMs: number][] = [];
+  readonly putBack: [seq: number, nowMs: number][] = [];
+  readonly taken: number[] = [];
+  /** What the server said is due. */
+  page: DuePage<OrderEvent> = { items: [] };
+  /** The oldest, whose time may be over. */
+  oldest: readonly (readonly [seq: number, expiresMs: number])[] = [];
+  /** Orders of dead letters. */
+  readonly letters = new Map<number, string>();
+  expired = 0;
+
+  constructor(enabled: boolean) {
+    this.isEnabled = enabled;
+  }
+
+  add(type: OrderEventType, orderId: string, amount: number, attempt: number, error: string | null, nowMs: number): void {
+    if (!this.isEnabled) return;
+    const payload = eventPayload(type, orderId, amount, attempt, error, nowMs);
+    this.added.push({ id: `evt_${crypto.randomUUID()}`, orderId, payload, createdMs: nowMs });
+  }
+
+  due(nowMs: number): DuePage<OrderEvent> {
+    const { items } = this.page;
+    this.taken.push(...items.map(({ seq }) => seq));
+    // What this batch adds was not there when the page was read.
+    return this.added.length > 0 ? { items, nextDueMs: nowMs + AGAIN_MS } : this.page;
+  }
+
+  failed(seq: number, nextTryMs: number): void {
+    this.postponed.push([seq, nextTryMs]);
+  }
+
+  remove(seq: number): void {
+    this.removed.push(seq);
+  }
+
+  giveUp(seq: number, reason: string, nowMs: number): void {
+    this.givenUp.push([seq, reason, nowMs]);
+  }
+
+  giveUpExpired(expiredMs: number, reason: string, nowMs: number): number {
+    const expired = this.oldest.filter(([, expiresMs]) => expiresMs <= expiredMs);
+    for (const [seq] of expired) this.giveUp(seq, reason, nowMs);
+    return expired.length;
+  }
+
+  redeliver(seq: number, nowMs: number): string | undefined {
+    const orderId = this.letters.get(seq);
+    if (orderId === undefined) return undefined;
+    this.letters.delete(seq);
+    this.putBack.push([seq, nowMs]);
+    return orderId;
+  }
+
+  expireDeadLetters(): number {
+    return this.expired;
   }
 }

@@ -10,10 +10,7 @@ const LENGTH_BYTES = 4;
 const NULL = -1;
 const HIGH = 2 ** 32;
 
-/**
- * A column of rows as a parameter `bigint[]`, in the binary form: neither side has digits to write and read. Safe integers.
- * Null without rows.
- */
+/** A column of rows as a parameter `bigint[]` of safe integers, in binary: neither side has digits to write and read. Null without rows. */
 export function bigints<Row>(rows: readonly Row[], pick: (row: Row) => number | null): Buffer | null {
   if (rows.length === 0) return null;
   const values = rows.map(pick);
@@ -49,4 +46,9 @@ function arrayOf(type: number, count: number, bytes: number): Buffer {
   for (const [index, number] of [DIMENSIONS, NO_FLAGS, type, count, FIRST_INDEX].entries())
     buffer.writeInt32BE(number, index * LENGTH_BYTES);
   return buffer;
+}
+
+/** PostgreSQL has no text with NUL in it. What people and other servers wrote may have some; all else is JSON, or has a rule. */
+export function withoutNul<Value>(value: Value): Value {
+  return typeof value === "string" ? (value.replaceAll("\0", "\ufffd") as Value) : value;
 }

@@ -1,68 +1,48 @@
 import { EVENT_KEPT_MS } from "../../rules/event-payload.ts";
-import { BEGIN, COMMIT, type Sql, type Statement } from "../sql.ts";
+import { BEGIN, COMMIT, type Sql, type Statement, statement } from "../sql.ts";
 import type { BatchTables } from "./batch-tables.ts";
-import { withoutNul } from "./without-nul.ts";
+import { withoutNul } from "./binary-array.ts";
 import { type Flushed, writeBatch } from "./write-batch.ts";
 
-const REMOVE_COMPENSATIONS: Statement = {
-  name: "remove_compensations",
-  text: "DELETE FROM compensations WHERE attempt_id = ANY($1::bigint[])",
-};
-const REMOVE_ATTEMPTS: Statement = { name: "remove_attempts", text: "DELETE FROM attempts WHERE id = ANY($1::bigint[])" };
-const RETIRE: Statement = {
-  name: "retire",
-  text: `INSERT INTO retired_orders (order_id, attempt) SELECT * FROM unnest($1::text[], $2::bigint[])
-         ON CONFLICT (order_id) DO UPDATE SET attempt = greatest(retired_orders.attempt, excluded.attempt)`,
-};
-const CHANGE_KEYS: Statement = {
-  name: "change_keys",
-  text: `
+const REMOVE_COMPENSATIONS = statement("remove_compensations")`DELETE FROM compensations WHERE attempt_id = ANY($1::bigint[])`;
+const REMOVE_ATTEMPTS = statement("remove_attempts")`DELETE FROM attempts WHERE id = ANY($1::bigint[])`;
+const RETIRE = statement("retire")`INSERT INTO retired_orders (order_id, attempt) SELECT * FROM unnest($1::text[], $2::bigint[])
+         ON CONFLICT (order_id) DO UPDATE SET attempt = greatest(retired_orders.attempt, excluded.attempt)`;
+const CHANGE_KEYS = statement("change_keys")`
     UPDATE idempotency_keys k SET body_hash = v.body_hash, order_id = v.order_id, attempt = v.attempt, expires_ms = v.expires_ms
     FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::bigint[])
       v (client, key, body_hash, order_id, attempt, expires_ms)
-    WHERE k.key = ANY (ARRAY[v.key]) AND k.client = v.client`,
-};
-const TAKE_EVENTS: Statement = { name: "take_events", text: "UPDATE outbox SET taken_by = $2 WHERE seq = ANY($1::bigint[])" };
-const POSTPONE_EVENTS: Statement = {
-  name: "postpone_events",
-  text: `UPDATE outbox o SET tries = tries + 1, next_try_ms = v.next_try_ms, taken_by = NULL
+    WHERE k.key = ANY (ARRAY[v.key]) AND k.client = v.client`;
+const TAKE_EVENTS = statement("take_events")`UPDATE outbox SET taken_by = $2 WHERE seq = ANY($1::bigint[])`;
+const POSTPONE_EVENTS = statement("postpone_events")`UPDATE outbox o SET tries = tries + 1, next_try_ms = v.next_try_ms, taken_by = NULL
          FROM unnest($1::bigint[], $2::bigint[]) v (seq, next_try_ms) WHERE o.seq = ANY (ARRAY[v.seq])
-           AND (SELECT seq FROM outbox earlier WHERE earlier.order_id = o.order_id AND earlier.seq < o.seq LIMIT 1) IS NULL`,
-};
-const GIVE_UP_EVENTS: Statement = {
-  name: "give_up_events",
-  text: `
+           AND (SELECT seq FROM outbox earlier WHERE earlier.order_id = o.order_id AND earlier.seq < o.seq LIMIT 1) IS NULL`;
+const GIVE_UP_EVENTS = statement("give_up_events")`
     WITH gone AS (DELETE FROM outbox o USING unnest($1::bigint[], $2::text[], $3::bigint[]) v (seq, reason, now_ms) WHERE o.seq = ANY (ARRAY[v.seq])
       RETURNING o.seq, o.id, o.order_id, o.payload, o.created_ms, v.now_ms, v.reason)
-    INSERT INTO dead_letters (seq, id, order_id, payload, created_ms, given_up_ms, reason) SELECT * FROM gone`,
-};
-const REMOVE_EVENTS: Statement = { name: "remove_events", text: "DELETE FROM outbox WHERE seq = ANY($1::bigint[])" };
-const PUT_BACK: Statement = {
-  name: "put_back_letters",
-  text: `
+    INSERT INTO dead_letters (seq, id, order_id, payload, created_ms, given_up_ms, reason) SELECT * FROM gone`;
+const REMOVE_EVENTS = statement("remove_events")`DELETE FROM outbox WHERE seq = ANY($1::bigint[])`;
+const PUT_BACK = statement("put_back_letters")`
     WITH gone AS (DELETE FROM dead_letters d USING unnest($1::bigint[], $2::bigint[]) v (seq, now_ms) WHERE d.seq = ANY (ARRAY[v.seq])
       RETURNING d.id, d.order_id, d.payload, d.created_ms, v.now_ms)
     INSERT INTO outbox (id, order_id, payload, created_ms, expires_ms, next_try_ms)
-    SELECT id, order_id, payload, created_ms, now_ms + ${EVENT_KEPT_MS}, now_ms FROM gone`,
-};
-const ADD_ACTIONS: Statement = {
-  name: "add_actions",
-  text: `INSERT INTO operator_actions (at_ms, actor, action, order_id, detail)
+    SELECT id, order_id, payload, created_ms, now_ms + ${EVENT_KEPT_MS}, now_ms FROM gone`;
+const ADD_ACTIONS = statement("add_actions")`INSERT INTO operator_actions (at_ms, actor, action, order_id, detail)
          SELECT at_ms, actor, action, order_id, detail FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[])
-           WITH ORDINALITY v (at_ms, actor, action, order_id, detail, place) ORDER BY place`,
-};
-const FORGET_ACTIONS: Statement = { name: "forget_actions", text: "DELETE FROM operator_actions WHERE order_id = ANY($1::text[])" };
+           WITH ORDINALITY v (at_ms, actor, action, order_id, detail, place) ORDER BY place`;
+const FORGET_ACTIONS = statement("forget_actions")`DELETE FROM operator_actions WHERE order_id = ANY($1::text[])`;
 // What a life that is over held: its events are due for others, nobody waits at it, and its couriers are free.
-const RELEASE_EVENTS: Statement = { name: "release_events", text: "UPDATE outbox SET taken_by = NULL WHERE taken_by = $1" };
-const RELEASE_WAITERS: Statement = { name: "release_waiters", text: "DELETE FROM waiters WHERE life = $1" };
-const FORGET_LIFE: Statement = { name: "forget_life", text: "DELETE FROM nodes WHERE life = $1" };
+const RELEASE_EVENTS = statement("release_events")`UPDATE outbox SET taken_by = NULL WHERE taken_by = $1`;
+const RELEASE_WAITERS = statement("release_waiters")`DELETE FROM waiters WHERE life = $1`;
+const FORGET_LIFE = statement("forget_life")`DELETE FROM nodes WHERE life = $1`;
 
 const KEY_FIELDS = ["client", "key", "bodyHash", "orderId", "attempt", "expiresMs"] as const;
 
 /**
- * Writes what a batch changed. Every node writes its tables in this order and each table's rows in one order, so no two wait for each other.
- * `blindBatch`: the number of a batch for which nothing was looked up, which is a transaction of its own: mostly one statement. Orders that are
- * known do not go in then. Otherwise one that went in meanwhile at another node fails the batch, which the caller has begun and commits.
+ * Writes what a batch changed. Every node writes its tables, and the rows of each, in one order, so no two wait for each other.
+ * `blindBatch`: the number of a batch for which nothing was looked up, a transaction of its own, mostly one statement; orders that are
+ * known do not go in then. Otherwise the caller has begun the transaction and commits it, and an order that went in meanwhile at another
+ * node fails it.
  */
 export async function flush(sql: Sql, tables: BatchTables, life: number, blindBatch?: number): Promise<Flushed> {
   const { attempts, compensations, keys, outbox, newlyRetired, newActions, forgottenActions, lifeOver } = tables;

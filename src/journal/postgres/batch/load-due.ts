@@ -1,14 +1,10 @@
 import type { OrderEvent } from "../../../orders/order-event.ts";
-import type { Operation } from "../../protocol.ts";
-import { dueOrder } from "../../rules/due-order.ts";
-import { longestCompensationPauseMs, longestEventPauseMs, MOST_TRIES } from "../../rules/pauses.ts";
-import type { Sql, Statement } from "../sql.ts";
+import type { OperationOf } from "../../protocol.ts";
+import { dueOrder, longestCompensationPauseMs, longestEventPauseMs, MOST_TRIES } from "../../rules/due.ts";
+import { type Sql, statement } from "../sql.ts";
 import { AGAIN_MS } from "./batch-compensations.ts";
 import type { BatchTables } from "./batch-tables.ts";
-import { COMPENSATION_COLUMNS, type CompensationTuple, compensationRecord } from "./compensation-row.ts";
-import { loadAttemptsOf } from "./load-attempts.ts";
-
-type Take<Name extends "takeCompensations" | "takeEvents"> = Extract<Operation, readonly [Name, ...unknown[]]>;
+import { COMPENSATION_COLUMNS, type CompensationTuple, compensationRecord, loadAttemptsOf } from "./rows.ts";
 
 // How many rows more are looked at than are wanted: other nodes may have as many in their hands.
 const MORE = 64;
@@ -42,46 +38,37 @@ function inDueOrder(leastTried: string): string {
 }
 
 /**
- * The rows that are due and that no other node has in its hands, with how many are due; where there are none, one of nulls. Chosen without a lock,
- * then locked as they are: who waits for a lock on another node's choice would only find it taken.
+ * Rows that are due and free, with how many are due; one of nulls where none is. Chosen without a lock: a wait for it would find the row
+ * taken.
  */
 function dueRows(due: string, locked: string): string {
   return `WITH due AS (${due} LIMIT $4), locked AS (${locked} FOR UPDATE SKIP LOCKED)
     SELECT locked.*, seen.count FROM (SELECT count(*) FROM due) seen LEFT JOIN locked ON true`;
 }
 
-const COMPENSATIONS: Statement = {
-  name: "due_compensations",
-  text: dueRows(
-    `${dueIds("compensations", "id", "step = $5 AND state = 'pending'")} ${inDueOrder("$6")}`,
-    `SELECT ${COMPENSATION_COLUMNS} FROM compensations c
+const COMPENSATIONS = statement("due_compensations")`${dueRows(
+  `${dueIds("compensations", "id", "step = $5 AND state = 'pending'")} ${inDueOrder("$6")}`,
+  `SELECT ${COMPENSATION_COLUMNS} FROM compensations c
      WHERE c.id = ANY (ARRAY(SELECT id FROM due)) AND c.state = 'pending' ORDER BY c.id + 0`,
-  ),
-};
-const NEXT_COMPENSATION: Statement = {
-  name: "next_due_compensation",
-  text: nextDue("compensations", "step = $4 AND state = 'pending'"),
-};
+)}`;
+const NEXT_COMPENSATION = statement("next_due_compensation")`${nextDue("compensations", "step = $4 AND state = 'pending'")}`;
 
 // Of each order the first only; one that this node has taken and does not send is due like any other.
 const IS_FREE = `(taken_by IS NULL OR taken_by = $5) AND NOT seq = ANY($6::bigint[])
   AND (SELECT seq FROM outbox earlier WHERE earlier.order_id = outbox.order_id AND earlier.seq < outbox.seq LIMIT 1) IS NULL`;
-const EVENTS: Statement = {
-  name: "due_events",
-  text: dueRows(
-    `${dueIds("outbox", "seq", IS_FREE)} ${inDueOrder("$7")}`,
-    `SELECT seq, id, order_id, payload, created_ms, expires_ms, tries, next_try_ms FROM outbox
+const EVENTS = statement("due_events")`${dueRows(
+  `${dueIds("outbox", "seq", IS_FREE)} ${inDueOrder("$7")}`,
+  `SELECT seq, id, order_id, payload, created_ms, expires_ms, tries, next_try_ms FROM outbox
      WHERE seq = ANY (ARRAY(SELECT id FROM due)) AND (taken_by IS NULL OR taken_by = $5) ORDER BY seq + 0`,
-  ),
-};
-const NEXT_EVENT: Statement = { name: "next_due_event", text: nextDue("outbox", "taken_by IS NULL") };
+)}`;
+const NEXT_EVENT = statement("next_due_event")`${nextDue("outbox", "taken_by IS NULL")}`;
 
 type EventTuple = readonly [number, string, string, string, number, number, number, number, number];
 
 export async function loadDueCompensations(
   sql: Sql,
   tables: BatchTables,
-  [, step, kind, nowMs, limit, leastTried]: Take<"takeCompensations">,
+  [, step, kind, nowMs, limit, leastTried]: OperationOf<"takeCompensations">,
 ): Promise<void> {
   const [tries, aheadMs] = groups(nowMs, longestCompensationPauseMs, kind === "first" ? [0, 0] : [1, MOST_TRIES]);
   const [rows, [next]] = await Promise.all([
@@ -98,7 +85,7 @@ export async function loadDueCompensations(
 export async function loadDueEvents(
   sql: Sql,
   tables: BatchTables,
-  [, nowMs, limit, leastTried, underWay]: Take<"takeEvents">,
+  [, nowMs, limit, leastTried, underWay]: OperationOf<"takeEvents">,
   life: number,
 ): Promise<void> {
   const [tries, aheadMs] = groups(nowMs, longestEventPauseMs, [0, MOST_TRIES]);

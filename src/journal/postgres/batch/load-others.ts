@@ -1,39 +1,35 @@
-import type { Operation } from "../../protocol.ts";
+import type { OperationOf } from "../../protocol.ts";
 import { LOCK_CLASS } from "../schema.ts";
-import type { Sql, Statement } from "../sql.ts";
-import { ATTEMPT_COLUMNS, type AttemptTuple, attemptRow } from "./attempt-row.ts";
+import { type Sql, statement } from "../sql.ts";
 import type { BatchTables } from "./batch-tables.ts";
-import { COMPENSATION_COLUMNS, type CompensationTuple, compensationRecord } from "./compensation-row.ts";
-import { loadAttempts } from "./load-attempts.ts";
-
-type Of<Name> = Extract<Operation, readonly [Name, ...unknown[]]>;
+import {
+  ATTEMPT_COLUMNS,
+  type AttemptTuple,
+  attemptRow,
+  COMPENSATION_COLUMNS,
+  type CompensationTuple,
+  compensationRecord,
+  loadAttempts,
+} from "./rows.ts";
 
 // The lock of a life that lives is not free. Held until the commit, so that a node which comes back finds its life ended or goes on.
-const LOCK_LIFE: Statement = { name: "try_lock_life", text: "SELECT pg_try_advisory_xact_lock($1, $2)" };
-const END_LIFE: Statement = { name: "end_life", text: "UPDATE nodes SET ended_ms = $2 WHERE life = $1 AND ended_ms IS NULL" };
-const OPEN_ATTEMPTS: Statement = {
-  name: "open_attempts_of_life",
-  text: `SELECT ${ATTEMPT_COLUMNS} FROM attempts a WHERE open_by = $1 ORDER BY id + 0 LIMIT $2 FOR UPDATE`,
-};
-const TAKEN_COMPENSATIONS: Statement = {
-  name: "compensations_of_life",
-  text: `SELECT ${COMPENSATION_COLUMNS} FROM compensations c WHERE taken_by = $1 AND state = 'trying' ORDER BY id + 0 LIMIT $2 FOR UPDATE`,
-};
-const OLD_ATTEMPTS: Statement = {
-  name: "old_attempts",
-  text: `SELECT ${ATTEMPT_COLUMNS} FROM attempts a
-         WHERE error IS NOT NULL AND ended_ms < $1 AND (ended_ms, id) > ($2, $3) ORDER BY ended_ms, id LIMIT $4 FOR UPDATE SKIP LOCKED`,
-};
+const LOCK_LIFE = statement("try_lock_life")`SELECT pg_try_advisory_xact_lock($1, $2)`;
+const END_LIFE = statement("end_life")`UPDATE nodes SET ended_ms = $2 WHERE life = $1 AND ended_ms IS NULL`;
+const OPEN_ATTEMPTS = statement(
+  "open_attempts_of_life",
+)`SELECT ${ATTEMPT_COLUMNS} FROM attempts a WHERE open_by = $1 ORDER BY id + 0 LIMIT $2 FOR UPDATE`;
+const TAKEN_COMPENSATIONS = statement(
+  "compensations_of_life",
+)`SELECT ${COMPENSATION_COLUMNS} FROM compensations c WHERE taken_by = $1 AND state = 'trying' ORDER BY id + 0 LIMIT $2 FOR UPDATE`;
+const OLD_ATTEMPTS = statement("old_attempts")`SELECT ${ATTEMPT_COLUMNS} FROM attempts a
+         WHERE error IS NOT NULL AND ended_ms < $1 AND (ended_ms, id) > ($2, $3) ORDER BY ended_ms, id LIMIT $4 FOR UPDATE SKIP LOCKED`;
 
 // Of each of their orders the newest attempt that is not among them, and the one that runs.
-const REST_OF_ORDERS: Statement = {
-  name: "rest_of_orders",
-  text: `SELECT ${ATTEMPT_COLUMNS} FROM unnest($1::text[]) v (order_id) CROSS JOIN LATERAL (
-           SELECT * FROM attempts WHERE order_id = v.order_id AND NOT id = ANY($2::bigint[]) ORDER BY attempt DESC LIMIT 2) a`,
-};
+const REST_OF_ORDERS = statement("rest_of_orders")`SELECT ${ATTEMPT_COLUMNS} FROM unnest($1::text[]) v (order_id) CROSS JOIN LATERAL (
+           SELECT * FROM attempts WHERE order_id = v.order_id AND NOT id = ANY($2::bigint[]) ORDER BY attempt DESC LIMIT 2) a`;
 
 /** What a dead life has left open. Ends it for good, unless it lives: then there is nothing of it. */
-export async function loadOrphans(sql: Sql, tables: BatchTables, [, limit, nowMs, , life]: Of<"closeInterrupted">): Promise<void> {
+export async function loadOrphans(sql: Sql, tables: BatchTables, [, limit, nowMs, , life]: OperationOf<"closeInterrupted">): Promise<void> {
   if (life === undefined) return;
   const [free] = await sql.rows<[boolean]>(LOCK_LIFE, [LOCK_CLASS, life]);
   if (free?.[0] !== true) return;
@@ -48,7 +44,11 @@ export async function loadOrphans(sql: Sql, tables: BatchTables, [, limit, nowMs
 }
 
 /** Failed attempts that are old, with all that the rules ask before they delete one. */
-export async function loadOldAttempts(sql: Sql, tables: BatchTables, [, endedBeforeMs, after, limit]: Of<"retire">): Promise<void> {
+export async function loadOldAttempts(
+  sql: Sql,
+  tables: BatchTables,
+  [, endedBeforeMs, after, limit]: OperationOf<"retire">,
+): Promise<void> {
   const [afterEndedMs = 0, afterId = 0] = after;
   const rows = await sql.rows<AttemptTuple>(OLD_ATTEMPTS, [endedBeforeMs, afterEndedMs, afterId, limit]);
   tables.attempts.old = rows.map((row) => tables.attempts.load(attemptRow(row)));

@@ -1,86 +1,55 @@
 import type { Operation } from "../../protocol.ts";
-import type { Sql, Statement } from "../sql.ts";
-import { ATTEMPT_COLUMNS, type AttemptTuple, attemptRow } from "./attempt-row.ts";
+import { type Sql, type Statement, statement } from "../sql.ts";
 import type { BatchTables } from "./batch-tables.ts";
-import { COMPENSATION_COLUMNS, type CompensationTuple, compensationRecord } from "./compensation-row.ts";
-import { loadAttempts } from "./load-attempts.ts";
 import { loadDueCompensations, loadDueEvents } from "./load-due.ts";
 import { loadOldAttempts, loadOrphans } from "./load-others.ts";
+import {
+  ATTEMPT_COLUMNS,
+  type AttemptTuple,
+  attemptRow,
+  COMPENSATION_COLUMNS,
+  type CompensationTuple,
+  compensationRecord,
+  loadAttempts,
+} from "./rows.ts";
 
 const IS_HELD = "(SELECT id FROM compensations c WHERE c.state = 'held' AND c.attempt_id = a.id LIMIT 1) IS NOT NULL";
 // An attempt that runs and the one before it are all that the rules look at.
-const ATTEMPTS_OF_ORDERS: Statement = {
-  name: "attempts_of_orders",
-  text: `SELECT ${ATTEMPT_COLUMNS}, ${IS_HELD}
+const ATTEMPTS_OF_ORDERS = statement("attempts_of_orders")`SELECT ${ATTEMPT_COLUMNS}, ${IS_HELD}
          FROM unnest($1::text[]) v (order_id) CROSS JOIN LATERAL (
-           SELECT * FROM attempts WHERE order_id = v.order_id ORDER BY attempt DESC LIMIT 2) a`,
-};
-const RETIRED: Statement = {
-  name: "retired",
-  text: "SELECT order_id, attempt FROM retired_orders WHERE order_id = ANY ($1::text[])",
-};
+           SELECT * FROM attempts WHERE order_id = v.order_id ORDER BY attempt DESC LIMIT 2) a`;
+const RETIRED = statement("retired")`SELECT order_id, attempt FROM retired_orders WHERE order_id = ANY ($1::text[])`;
 // Locked, so that nobody binds them to another attempt meanwhile.
-const KEYS: Statement = {
-  name: "keys",
-  text: `SELECT k.client, k.key, k.body_hash, k.order_id, k.attempt
+const KEYS = statement("keys")`SELECT k.client, k.key, k.body_hash, k.order_id, k.attempt
          FROM unnest($1::text[], $2::text[]) v (client, key)
-         JOIN idempotency_keys k ON k.key = ANY (ARRAY[v.key]) AND k.client = v.client FOR UPDATE OF k`,
-};
-const ATTEMPTS_OF_KEYS: Statement = {
-  name: "attempts_of_keys",
-  text: `SELECT ${ATTEMPT_COLUMNS}
+         JOIN idempotency_keys k ON k.key = ANY (ARRAY[v.key]) AND k.client = v.client FOR UPDATE OF k`;
+const ATTEMPTS_OF_KEYS = statement("attempts_of_keys")`SELECT ${ATTEMPT_COLUMNS}
          FROM unnest($1::text[], $2::text[]) v (client, key)
          JOIN idempotency_keys k ON k.key = ANY (ARRAY[v.key]) AND k.client = v.client
-         JOIN attempts a ON a.order_id = ANY (ARRAY[k.order_id]) AND a.attempt = k.attempt`,
-};
+         JOIN attempts a ON a.order_id = ANY (ARRAY[k.order_id]) AND a.attempt = k.attempt`;
 // With their siblings: whose last one is done is compensated, whoever does it. Locked in the order of their ids.
-const COMPENSATIONS: Statement = {
-  name: "compensations",
-  text: `SELECT ${COMPENSATION_COLUMNS} FROM compensations c
-         WHERE attempt_id = ANY (ARRAY(SELECT attempt_id FROM compensations WHERE id = ANY ($1::bigint[]))) ORDER BY c.id + 0 FOR UPDATE`,
-};
-const ATTEMPTS_OF_COMPENSATIONS: Statement = {
-  name: "attempts_of_compensations",
-  text: `SELECT ${ATTEMPT_COLUMNS} FROM attempts a WHERE a.id = ANY (ARRAY(SELECT attempt_id FROM compensations WHERE id = ANY ($1::bigint[])))`,
-};
-const HELD: Statement = {
-  name: "held",
-  text: "SELECT DISTINCT attempt_id FROM compensations WHERE state = 'held' ORDER BY attempt_id LIMIT $1",
-};
-const HELD_OF_ORDER: Statement = {
-  name: "held_of_order",
-  text: `SELECT a.id FROM attempts a WHERE order_id = $1
-         AND ${IS_HELD} ORDER BY attempt LIMIT $2`,
-};
-const LETTERS: Statement = {
-  name: "letters",
-  text: "SELECT seq, order_id FROM dead_letters WHERE seq = ANY($1::bigint[]) ORDER BY seq FOR UPDATE",
-};
-const OLDEST_EVENTS: Statement = {
-  name: "oldest_events",
-  text: "SELECT seq, expires_ms FROM outbox WHERE taken_by IS NULL OR taken_by = $2 ORDER BY seq LIMIT $1 FOR UPDATE SKIP LOCKED",
-};
-const EXPIRE_KEYS: Statement = {
-  name: "expire_keys",
-  text: `WITH gone AS (
-           DELETE FROM idempotency_keys WHERE ctid = ANY (ARRAY(
-             SELECT ctid FROM idempotency_keys WHERE expires_ms <= $1 ORDER BY expires_ms LIMIT $2 FOR UPDATE SKIP LOCKED)) RETURNING 1)
-         SELECT count(*) FROM gone`,
-};
-const EXPIRE_LETTERS: Statement = {
-  name: "expire_letters",
-  text: `WITH gone AS (
-           DELETE FROM dead_letters WHERE seq = ANY (ARRAY(
-             SELECT seq FROM dead_letters WHERE given_up_ms < $1 ORDER BY given_up_ms LIMIT $2 FOR UPDATE SKIP LOCKED)) RETURNING 1)
-         SELECT count(*) FROM gone`,
-};
-const EXPIRE_ACTIONS: Statement = {
-  name: "expire_actions",
-  text: `WITH gone AS (
-           DELETE FROM operator_actions WHERE id = ANY (ARRAY(
-             SELECT id FROM operator_actions WHERE order_id IS NULL AND at_ms < $1 ORDER BY at_ms LIMIT $2 FOR UPDATE SKIP LOCKED)) RETURNING 1)
-         SELECT count(*) FROM gone`,
-};
+const COMPENSATIONS = statement("compensations")`SELECT ${COMPENSATION_COLUMNS} FROM compensations c
+         WHERE attempt_id = ANY (ARRAY(SELECT attempt_id FROM compensations WHERE id = ANY ($1::bigint[]))) ORDER BY c.id + 0 FOR UPDATE`;
+const ATTEMPTS_OF_COMPENSATIONS = statement(
+  "attempts_of_compensations",
+)`SELECT ${ATTEMPT_COLUMNS} FROM attempts a WHERE a.id = ANY (ARRAY(SELECT attempt_id FROM compensations WHERE id = ANY ($1::bigint[])))`;
+const HELD = statement("held")`SELECT DISTINCT attempt_id FROM compensations WHERE state = 'held' ORDER BY attempt_id LIMIT $1`;
+const HELD_OF_ORDER = statement("held_of_order")`SELECT a.id FROM attempts a WHERE order_id = $1
+         AND ${IS_HELD} ORDER BY attempt LIMIT $2`;
+const LETTERS = statement("letters")`SELECT seq, order_id FROM dead_letters WHERE seq = ANY($1::bigint[]) ORDER BY seq FOR UPDATE`;
+const OLDEST_EVENTS = statement(
+  "oldest_events",
+)`SELECT seq, expires_ms FROM outbox WHERE taken_by IS NULL OR taken_by = $2 ORDER BY seq LIMIT $1 FOR UPDATE SKIP LOCKED`;
+const EXPIRE_KEYS = statement("expire_keys")`${deleteFirst("idempotency_keys", "ctid", "expires_ms <= $1", "expires_ms")}`;
+const EXPIRE_LETTERS = statement("expire_letters")`${deleteFirst("dead_letters", "seq", "given_up_ms < $1", "given_up_ms")}`;
+const EXPIRE_ACTIONS = statement("expire_actions")`${deleteFirst("operator_actions", "id", "order_id IS NULL AND at_ms < $1", "at_ms")}`;
+
+function deleteFirst(table: string, id: string, where: string, order: string): string {
+  return `
+    WITH gone AS (DELETE FROM ${table} WHERE ${id} = ANY (ARRAY(
+      SELECT ${id} FROM ${table} WHERE ${where} ORDER BY ${order} LIMIT $2 FOR UPDATE SKIP LOCKED)) RETURNING 1)
+    SELECT count(*) FROM gone`;
+}
 
 /** Loads what the operations of a batch name into its tables, inside its transaction. Deletes what is only to be deleted. */
 export async function load(sql: Sql, tables: BatchTables, operations: readonly Operation[], life: number): Promise<void> {
@@ -124,7 +93,11 @@ export async function load(sql: Sql, tables: BatchTables, operations: readonly O
         others.push(loadHeld(sql, tables, operation[1], operation[3]));
         break;
       case "giveUpExpired":
-        others.push(rowsInto(sql, OLDEST_EVENTS, [operation[4], life], (rows) => (tables.outbox.oldest = rows as never)));
+        others.push(
+          sql.rows<[number, number]>(OLDEST_EVENTS, [operation[4], life]).then((rows) => {
+            tables.outbox.oldest = rows;
+          }),
+        );
         break;
       case "expireKeys":
         others.push(countInto(sql, EXPIRE_KEYS, operation, (count) => (tables.keys.expired = count)));
@@ -190,15 +163,6 @@ async function loadHeld(sql: Sql, tables: BatchTables, orderId: string | null, l
   const found = await (orderId === null ? sql.rows<[number]>(HELD, [limit]) : sql.rows<[number]>(HELD_OF_ORDER, [orderId, limit]));
   tables.toConfirm = found.map(([id]) => id);
   await loadAttempts(sql, tables, tables.toConfirm);
-}
-
-async function rowsInto(
-  sql: Sql,
-  statement: Statement,
-  values: readonly unknown[],
-  into: (rows: readonly unknown[][]) => void,
-): Promise<void> {
-  into(await sql.rows<unknown[]>(statement, values));
 }
 
 async function countInto(

@@ -1,13 +1,12 @@
 import type { CompensationRecord } from "../../memory/compensations.ts";
 import type { TriedFields } from "../../protocol.ts";
-import type { AttemptRow } from "./attempt-row.ts";
 import { isNew } from "./batch-compensations.ts";
 import type { BatchTables } from "./batch-tables.ts";
+import type { AttemptRow } from "./rows.ts";
 import type { Flushed } from "./write-batch.ts";
 
 /**
- * The attempts that a life has open, and their compensations while it tries all of them. Nobody else changes these rows while the life lasts, so
- * they need not be looked up.
+ * The attempts that a life has open, and compensations while it tries all of one. Nobody else changes these rows, so they need no look-up.
  */
 export class OwnAttempts {
   /** By order. */

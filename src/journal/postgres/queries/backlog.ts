@@ -3,9 +3,9 @@ import type { Backlog, Waiting } from "../../../orders/operator-journal.ts";
 import { perStep, STEPS, type StepName } from "../../../orders/steps.ts";
 import { EVENT_KEPT_MS } from "../../rules/event-payload.ts";
 import { SCHEMA } from "../schema.ts";
-import type { Sql, Statement } from "../sql.ts";
+import { type Sql, statement } from "../sql.ts";
+import { openById } from "./compensation-list.ts";
 import { Lagging } from "./lagging.ts";
-import { openById } from "./open-compensations.ts";
 
 // Of each kind: some milliseconds, every second.
 const FEW = 10_000;
@@ -14,33 +14,24 @@ const MOST = 5_000_000;
 // A count of a million takes a fifth of a second, and sizes are read from files.
 const MAX_AGE_MS = 30_000;
 
-const COUNTS: Statement = {
-  name: "backlog-counts",
-  text: `SELECT ${[
-    count("outbox"),
-    count("dead_letters"),
-    ...STEPS.flatMap((step) => [openOf(step, OPEN_STATES), openOf(step, ["held"])]),
-  ].join(",\n")}`,
-};
+const COUNTS = statement("backlog-counts")`SELECT ${[
+  count("outbox"),
+  count("dead_letters"),
+  ...STEPS.flatMap((step) => [openOf(step, OPEN_STATES), openOf(step, ["held"])]),
+].join(",\n")}`;
 
 // One event that was put back after it had been given up waits since then.
-const OLDEST: Statement = {
-  name: "backlog-oldest",
-  text: `
+const OLDEST = statement("backlog-oldest")`
     SELECT (SELECT expires_ms - ${EVENT_KEPT_MS} FROM outbox ORDER BY seq LIMIT 1),
     ${STEPS.map(
       (step) => `(
         SELECT ended_ms FROM attempts
         WHERE id = (SELECT attempt_id FROM (${openById("id, attempt_id", "rising", OPEN_STATES, 1, [step])}) oldest))`,
-    ).join(",\n")}`,
-};
+    ).join(",\n")}`;
 
-const BYTES: Statement = {
-  name: "backlog-bytes",
-  text: `
+const BYTES = statement("backlog-bytes")`
     SELECT coalesce(sum(pg_total_relation_size(oid)), 0)::bigint FROM pg_class
-    WHERE relkind = 'r' AND relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = '${SCHEMA}')`,
-};
+    WHERE relkind = 'r' AND relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = '${SCHEMA}')`;
 
 function count(table: string): string {
   return `(SELECT count(*) FROM (SELECT 1 FROM ${table} LIMIT $1::bigint) few)`;
@@ -52,7 +43,7 @@ function openOf(step: StepName, states: readonly string[]): string {
 }
 
 /** Counts and ages of what waits. Each count is exact up to 10 000; above, it may be half a minute old, and it ends at five million. */
-export class Backlogs {
+export class PostgresBacklog {
   readonly #sql: Sql;
   readonly #many: Lagging<readonly number[]>;
   readonly #bytes: Lagging<number>;

@@ -1,10 +1,10 @@
 import { OPEN_STATES } from "../../../orders/compensation-state.ts";
 import type { ErrorKind } from "../../../orders/error-kind.ts";
 import type { Statement } from "../sql.ts";
-import { openById } from "./open-compensations.ts";
+import { openById } from "./compensation-list.ts";
 
 /** Rows that one page looks at, at most, to find what it shows: up to twenty milliseconds. The next page goes on from there. */
-export const MAX_LOOKS = 5_000;
+export const MAX_SCANNED = 5_000;
 
 /** An ended attempt that is shown. `key` and `id` are its place in the list. */
 export type Shown = [
@@ -20,10 +20,10 @@ export type Shown = [
 ];
 
 /**
- * Comes last where `MAX_LOOKS` rows were looked at and too few of them are shown: the place of the last one, and when the first and the last of
+ * Comes last where `MAX_SCANNED` rows were looked at and too few of them are shown: the place of the last one, and when the first and the last of
  * them ended.
  */
-export type LookedAt = [
+export type ScanEnd = [
   key: number,
   id: number,
   orderId: null,
@@ -58,7 +58,7 @@ export const ENDED = {
     "compensating",
     // An attempt stands where the newest of its open compensations is.
     `SELECT ${COLUMNS}, c.id AS key
-     FROM (${openById("id, attempt_id", "falling", OPEN_STATES, MAX_LOOKS)}) c
+     FROM (${openById("id, attempt_id", "falling", OPEN_STATES, MAX_SCANNED)}) c
      CROSS JOIN LATERAL (SELECT * FROM attempts WHERE id = c.attempt_id LIMIT 1) a
      ORDER BY c.id DESC`,
     `NOT EXISTS (SELECT 1 FROM compensations c WHERE attempt_id = l.id AND ${IS_OPEN} AND c.id > l.key OFFSET 0)`,
@@ -70,13 +70,13 @@ export const ENDED = {
  * part only runs where the first one has too few rows. LATERAL with a limit is a loop over what is shown, whatever the planner expects.
  */
 function endedOrders(name: string, rows: string, where: string): Statement {
-  const looks = `(${rows} LIMIT ${MAX_LOOKS}) l`;
+  const scan = `(${rows} LIMIT ${MAX_SCANNED}) l`;
   return {
     name: `orders-${name}`,
     text: `
       SELECT * FROM (
         (SELECT key, l.id, l.order_id, l.attempt, l.amount, l.accepted_ms, l.ended_ms, l.error, is_open IS NOT NULL
-         FROM ${looks}
+         FROM ${scan}
          LEFT JOIN LATERAL (
            SELECT true AS is_superseded FROM attempts later
            WHERE later.order_id = l.order_id AND later.attempt > l.attempt
@@ -89,8 +89,8 @@ function endedOrders(name: string, rows: string, where: string): Statement {
          WHERE l.ended_ms >= $3::bigint AND l.ended_ms < $4::bigint AND is_superseded IS NULL AND $2::bigint IS NOT NULL AND ${where}
          ORDER BY key DESC, l.id DESC LIMIT $5::bigint)
         UNION ALL
-        (SELECT (array_agg(key))[${MAX_LOOKS}], (array_agg(id))[${MAX_LOOKS}], NULL, NULL, NULL, min(ended_ms), max(ended_ms), NULL, NULL
-         FROM ${looks} HAVING count(*) = ${MAX_LOOKS})
+        (SELECT (array_agg(key))[${MAX_SCANNED}], (array_agg(id))[${MAX_SCANNED}], NULL, NULL, NULL, min(ended_ms), max(ended_ms), NULL, NULL
+         FROM ${scan} HAVING count(*) = ${MAX_SCANNED})
       ) page LIMIT $5::bigint`,
   };
 }

@@ -1,21 +1,23 @@
 import type { FoundOrder } from "../../protocol.ts";
 import { find } from "../../rules/find.ts";
-import { ATTEMPT_COLUMNS, type AttemptTuple, attemptRow } from "../batch/attempt-row.ts";
 import { BatchTables } from "../batch/batch-tables.ts";
-import { COMPENSATION_COLUMNS, type CompensationTuple, compensationRecord } from "../batch/compensation-row.ts";
-import type { Sql, Statement } from "../sql.ts";
+import {
+  ATTEMPT_COLUMNS,
+  type AttemptTuple,
+  attemptRow,
+  COMPENSATION_COLUMNS,
+  type CompensationTuple,
+  compensationRecord,
+} from "../batch/rows.ts";
+import { type Sql, statement } from "../sql.ts";
 
 // The newest two: one may run, and then the other is the latest that has ended.
-const ATTEMPTS: Statement = {
-  name: "find_attempts",
-  text: `(SELECT ${ATTEMPT_COLUMNS} FROM attempts a WHERE order_id = $1 ORDER BY attempt DESC LIMIT 2)
-         UNION ALL (SELECT ${ATTEMPT_COLUMNS} FROM attempts a WHERE order_id = $1 AND attempt < $2::bigint ORDER BY attempt DESC LIMIT $3)`,
-};
-const COMPENSATIONS: Statement = {
-  name: "find_compensations",
-  text: `SELECT ${COMPENSATION_COLUMNS} FROM compensations c WHERE attempt_id = ANY($1::bigint[]) ORDER BY id`,
-};
-const RETIRED: Statement = { name: "find_retired", text: "SELECT attempt FROM retired_orders WHERE order_id = $1" };
+const ATTEMPTS = statement("find_attempts")`(SELECT ${ATTEMPT_COLUMNS} FROM attempts a WHERE order_id = $1 ORDER BY attempt DESC LIMIT 2)
+         UNION ALL (SELECT ${ATTEMPT_COLUMNS} FROM attempts a WHERE order_id = $1 AND attempt < $2::bigint ORDER BY attempt DESC LIMIT $3)`;
+const COMPENSATIONS = statement(
+  "find_compensations",
+)`SELECT ${COMPENSATION_COLUMNS} FROM compensations c WHERE attempt_id = ANY($1::bigint[]) ORDER BY id`;
+const RETIRED = statement("find_retired")`SELECT attempt FROM retired_orders WHERE order_id = $1`;
 const NO_LIFE = 0;
 
 /** An order, its newest attempts before one of them where that is given, and their compensations; null where nothing is known of it. */

@@ -1,7 +1,6 @@
 import type { Cursor, HeldAttempt, Page, RestoreState } from "../../../orders/operator-journal.ts";
-import { type HeldFields, heldAttempt } from "../../rules/operator-rows.ts";
-import { pageOf } from "../../rules/page.ts";
-import type { Sql, Statement } from "../sql.ts";
+import { type HeldFields, heldAttempt, pageOf } from "../../rules/reads.ts";
+import { type Sql, statement } from "../sql.ts";
 import { Lagging } from "./lagging.ts";
 
 // Attempts that are counted at once: some tens of milliseconds.
@@ -9,9 +8,7 @@ const ATTEMPTS_A_COUNT = 2_000;
 // More than that take a while to count.
 const MAX_AGE_MS = 30_000;
 
-const PAGE: Statement = {
-  name: "held-attempts",
-  text: `
+const PAGE = statement("held-attempts")`
     SELECT held.attempt_id, of_attempt.rows, order_id, attempt, amount, accepted_ms, ended_ms, interrupted
     FROM (${heldAttempts("")} LIMIT $2::bigint) held
     CROSS JOIN LATERAL (SELECT * FROM attempts WHERE id = held.attempt_id LIMIT 1) a
@@ -19,13 +16,10 @@ const PAGE: Statement = {
       SELECT json_agg(json_build_array(id, step, tries, last_answer) ORDER BY id)::text AS rows
       FROM compensations WHERE state = 'held' AND attempt_id = held.attempt_id
     ) of_attempt
-    ORDER BY held.attempt_id`,
-};
+    ORDER BY held.attempt_id`;
 
 // Each order counts with its first attempt that has something held.
-const COUNT: Statement = {
-  name: "held-count",
-  text: `
+const COUNT = statement("held-count")`
     SELECT max(held.attempt_id), count(*), count(*) FILTER (WHERE is_later IS NULL), sum(compensations)::bigint
     FROM (${heldAttempts(", count(*) AS compensations")} LIMIT $2::bigint) held
     CROSS JOIN LATERAL (SELECT order_id, attempt FROM attempts WHERE id = held.attempt_id LIMIT 1) a
@@ -33,10 +27,9 @@ const COUNT: Statement = {
       SELECT true AS is_later FROM attempts earlier
       CROSS JOIN LATERAL (SELECT 1 FROM compensations WHERE state = 'held' AND attempt_id = earlier.id LIMIT 1) c
       WHERE earlier.order_id = a.order_id AND earlier.attempt < a.attempt LIMIT 1
-    ) later ON true`,
-};
+    ) later ON true`;
 
-const RESTORED: Statement = { name: "restored", text: "SELECT restored_ms FROM restores ORDER BY id DESC LIMIT 1" };
+const RESTORED = statement("restored")`SELECT restored_ms FROM restores ORDER BY id DESC LIMIT 1`;
 
 function heldAttempts(more: string): string {
   return `
@@ -44,7 +37,7 @@ function heldAttempts(more: string): string {
 }
 
 /** What is held since a restore. */
-export class HeldList {
+export class PostgresHeld {
   readonly #sql: Sql;
   readonly #many: Lagging<Count>;
 

@@ -1,8 +1,8 @@
 import type { Cursor, OrderStatus, OrderSummary, Page } from "../../../orders/operator-journal.ts";
-import { endedOrder, runningOrder } from "../../rules/operator-rows.ts";
-import type { Sql, Statement } from "../sql.ts";
-import { ENDED, type LookedAt, type Shown } from "./ended-orders.ts";
-import { idAtTime } from "./id-at-time.ts";
+import { endedOrder, runningOrder } from "../../rules/reads.ts";
+import { type Sql, statement } from "../sql.ts";
+import { ENDED, type ScanEnd, type Shown } from "./ended-orders.ts";
+import { idAtTime } from "./last-end.ts";
 
 // Which part of the list a cursor is in.
 const RUNNING = 0;
@@ -31,28 +31,22 @@ interface Filter {
   readonly untilMs: number;
 }
 
-const BEGINNING: Statement = {
-  name: "orders-beginning",
-  text: `
+const BEGINNING = statement("orders-beginning")`
     SELECT coalesce((SELECT max(id) FROM attempts), 0) - ${RECENT_IDS}, pg_snapshot_xmax(snapshot)::xid::text,
       ARRAY(SELECT under_way::xid FROM pg_snapshot_xip(snapshot) under_way)::text
-    FROM pg_current_snapshot() snapshot`,
-};
+    FROM pg_current_snapshot() snapshot`;
 
 // What runs is little, so it is sorted as a whole. Ids are compared outside: inside, the planner could take the index of all attempts for that.
 // An attempt that has ended is open until its answer is stored.
-const RUNNING_ORDERS: Statement = {
-  name: "orders-running",
-  text: `
+const RUNNING_ORDERS = statement("orders-running")`
     WITH open AS MATERIALIZED (
       SELECT id, order_id, attempt, amount, accepted_ms FROM attempts
       WHERE open_by IS NOT NULL AND ended_ms IS NULL AND accepted_ms >= $2::bigint AND accepted_ms < $3::bigint
     )
-    SELECT * FROM open WHERE id < $1::bigint ORDER BY id DESC LIMIT $4::bigint`,
-};
+    SELECT * FROM open WHERE id < $1::bigint ORDER BY id DESC LIMIT $4::bigint`;
 
 /** Orders by their latest attempt, newest first: those that run, then those that have ended, by acceptance. Failed ones by when they ended. */
-export class OrderList {
+export class PostgresOrders {
   readonly #sql: Sql;
 
   constructor(sql: Sql) {
@@ -89,7 +83,7 @@ export class OrderList {
   async #ended({ status, sinceMs, untilMs }: Filter, from: readonly number[], beginning: Beginning, limit: number): Promise<Ended> {
     const list = status === null || status === "running" ? "all" : status;
     const [key = FIRST, id = FIRST] = from.length === 0 && list === "error" ? [untilMs, 0] : from;
-    const found = await this.#sql.rows<Shown | LookedAt>(ENDED[list], [key, id, sinceMs, untilMs, limit, ...beginning]);
+    const found = await this.#sql.rows<Shown | ScanEnd>(ENDED[list], [key, id, sinceMs, untilMs, limit, ...beginning]);
     const last = found.at(-1);
     if (last === undefined) return { items: [] };
     const shown = found.filter((row) => row[2] !== null);

@@ -10,11 +10,10 @@ const WORKER_FILE = fileURLToPath(new URL("../../workers/journal/main.ts", impor
 const YOUNG_GENERATION_MB = 6;
 
 /**
- * One OS thread with a connection to the journal: a Piscina pool of one. When it dies its last batch is in doubt, so the process has to
- * end (crash-only: the next start reads what is durable). From then on no request to it settles, because nobody may act on a guess; the
- * thread that Piscina starts in its place never opens the journal. Main thread only.
+ * One OS thread with a connection to the journal: a Piscina pool of one. Crash-only: when it dies its last batch is in doubt, so the
+ * process has to end, and no request to it settles from then on. The thread that Piscina starts in its place never opens the journal.
  */
-export class JournalThread {
+export class SqliteThread {
   readonly #pool: Piscina;
   readonly #onDeath: (reason: string) => void;
   /** The writer's, once the journal is open. */
@@ -42,17 +41,16 @@ export class JournalThread {
   }
 
   /**
-   * Starts the thread at once, and opens the journal on it when `before` has opened it. Resolves with a string when either cannot open
-   * it: the reason. Calls `onDeath` at most once, and only after it has resolved.
+   * Opens the journal once `before` has. Resolves with the reason where either cannot. Calls `onDeath` at most once, and only after that.
    */
   static async start(
     settings: JournalSettings,
     onDeath: (reason: string) => void,
-    before?: Promise<JournalThread | string>,
-  ): Promise<JournalThread | string> {
+    before?: Promise<SqliteThread | string>,
+  ): Promise<SqliteThread | string> {
     const starting = Promise.withResolvers<string>();
     let report: (reason: string) => void = starting.resolve;
-    const thread = new JournalThread(settings, (reason) => report(reason));
+    const thread = new SqliteThread(settings, (reason) => report(reason));
     const notOpened = await before?.catch(async (error: unknown) => {
       await thread.close();
       throw error;
