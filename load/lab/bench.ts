@@ -2,6 +2,7 @@ import { readOptions, UsageError, wholeNumber } from "../options.ts";
 import { runBench } from "../run-bench.ts";
 import type { Target } from "../target.ts";
 import { checkOut } from "./against.ts";
+import { updateDocuments } from "./documents.ts";
 import type { Experiment } from "./experiment.ts";
 import { experimentNamed, experimentNames } from "./experiments.ts";
 import { RESULTS, writeResult } from "./results.ts";
@@ -31,7 +32,8 @@ function usageOf(name: string, experiment: Experiment): string {
 usage: npm run bench -- ${name} [options]
 
 ${sizeLines(experiment)}  --against REF       also runs the service as it was at this commit, by turns, and says the ratios
-${peer}  --results DIR       where the figures are written (default: load/results)
+${peer}  --results DIR       where the figures are written (default: load/results, from which the documents have their tables; with --against or
+                      --peer nowhere)
 `;
 }
 
@@ -62,7 +64,7 @@ async function bench([name, ...rest]: readonly string[]): Promise<readonly Targe
     process.stdout.write(usageOf(name, experiment));
     return [];
   }
-  const { against: ref, peer, results = RESULTS } = texts;
+  const { against: ref, peer } = texts;
   if (peer !== undefined && !URL.canParse(peer)) throw new UsageError(`--peer ${peer}: must be a URL`);
   await using tree = ref === undefined ? undefined : await checkOut(ref);
   const result = await runExperiment(name, experiment, {
@@ -71,7 +73,10 @@ async function bench([name, ...rest]: readonly string[]): Promise<readonly Targe
     ...(peer !== undefined && { peer }),
     say: (text) => void process.stderr.write(`${text}\n`),
   });
-  writeResult(results, result);
+  // What the documents tell has neither an older tree nor another server in it.
+  const results = texts.results ?? (ref === undefined && peer === undefined ? RESULTS : undefined);
+  if (results !== undefined) writeResult(results, result);
+  if (results === RESULTS) updateDocuments(RESULTS);
   process.stdout.write(tablesOf(result));
   if (tree !== undefined) process.stdout.write(`\n${ratiosAgainst(result, tree.name)}`);
   return result.targets;

@@ -1,7 +1,10 @@
-import { readFileSync, writeFileSync } from "node:fs";
+import { globSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { grouped } from "./plots.ts";
 import { type Result, readResult, type VariantResult } from "./results.ts";
 
+const PROJECT = fileURLToPath(new URL("../..", import.meta.url));
 const BLOCK = /<!-- results: ([a-z-]+) -->\n[\s\S]*?<!-- end of results -->/g;
 
 /** The page with its tables as the results of this directory give them. Throws where a table names a result that is not there. */
@@ -13,9 +16,15 @@ export function withResults(page: string, directory: string): string {
   });
 }
 
-/** Writes the tables of a page anew. Main thread of a command. */
-export function updateDocument(file: string, directory: string): void {
-  writeFileSync(file, withResults(readFileSync(file, "utf8"), directory));
+/** Writes the tables of all pages of `project` anew. Main thread of a command; throws as `withResults` does, before it writes anything. */
+export function updateDocuments(directory: string, project = PROJECT): void {
+  const pages = globSync(["*.md", "docs/*.md", "src/threads/*.md"], { cwd: project }).map((name) => join(project, name));
+  const texts = pages.map((page) => [page, readFileSync(page, "utf8")] as const);
+  const changed = texts.flatMap(([page, text]) => {
+    const made = withResults(text, directory);
+    return made === text ? [] : [[page, made] as const];
+  });
+  for (const [page, text] of changed) writeFileSync(page, text);
 }
 
 function inMarkdown({ name, question, at, commit, machine, settings, variants, targets }: Result): string {

@@ -1,16 +1,17 @@
-import { existsSync } from "node:fs";
 import { readOptions } from "../options.ts";
 import { runBench } from "../run-bench.ts";
 import type { Target } from "../target.ts";
+import { updateDocuments } from "./documents.ts";
 import { CannotRun } from "./experiment.ts";
 import { experimentNamed, experimentNames } from "./experiments.ts";
 import { gate } from "./gate.ts";
+import { writeReport } from "./report.ts";
 import { RESULTS, writeResult } from "./results.ts";
 import { runExperiment } from "./run.ts";
 
 const REPORT = "load/results/report.html";
 const USAGE = `Runs the experiments that take seconds to a minute, under a quarter of an hour in all on two quiet cores. Writes what each of them measured
-to load/results/NAME.json, and a report of all results that are there. Exit code 0: all targets are met; 1: one is missed; 2: wrong usage.
+to load/results/NAME.json, a report of all results that are there, and the tables of the documents. Exit code 0: all targets are met; 1: one is missed; 2: wrong usage.
 
 usage: npm run lab -- [options]
 
@@ -53,10 +54,8 @@ runBench(async () => {
   }
   if (options.gate) return await gate(say);
   const targets = await lab(options.only, options.results);
-  const report = new URL("report.ts", import.meta.url);
-  if (!existsSync(report)) throw new Error("all results are written, but no report: load/lab/report.ts is not there");
-  const { writeReport } = (await import(report.href)) as { readonly writeReport: (results: string, file: string) => unknown };
-  await writeReport(options.results, options.report);
+  writeReport(options.results, options.report);
+  if (options.results === RESULTS) updateDocuments(RESULTS);
   process.stdout.write(`the report: ${options.report}\n`);
   return targets;
 });

@@ -108,7 +108,7 @@ export const ELSEWHERE: Readonly<Record<string, RunBy>> = {
   },
   "npm pack -w src/threads": { file: "test/threads/package.test.ts", shows: '"pack", "-w", "src/threads"' },
   "node src/threads/examples/search/main.ts": { ...EXAMPLES, note: "the test runs every example so" },
-  "npm run bench": { file: "test/docs/help.test.ts", shows: "run(process.execPath, [BENCH])" },
+  "npm run bench": { file: "test/docs/commands.test.ts", shows: "run(process.execPath, [BENCH])" },
   "npm run bench -- NAME": { file: "test/docs/slow.ts", shows: "EXPERIMENTS", note: "each of them" },
   "npm run bench -- express --against REF": {
     file: "test/load/lab.test.ts",

@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "nod
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { updateDocument, withResults } from "../../load/lab/documents.ts";
+import { updateDocuments, withResults } from "../../load/lab/documents.ts";
 import { writeReport } from "../../load/lab/report.ts";
 import { type Result, writeResult } from "../../load/lab/results.ts";
 
@@ -90,11 +90,18 @@ describe("tables in the documents", () => {
     expect(withResults(page, results)).toBe(page);
   });
 
-  test("name results that are there, or the page stays as it was", () => {
-    const page = join(directory, "page.md");
-    const text = block("").replace("journal", "nothing");
-    writeFileSync(page, text);
-    expect(() => updateDocument(page, results)).toThrow("no results of nothing");
-    expect(readFileSync(page, "utf8")).toBe(text);
+  test("are written in every page, or in none where one names results that are not there", () => {
+    const write = (name: string, text: string) => writeFileSync(join(directory, name), text);
+    const read = (name: string) => readFileSync(join(directory, name), "utf8");
+    mkdirSync(join(directory, "docs"));
+    const missing = block("").replace("journal", "nothing");
+    write("README.md", block(""));
+    write("docs/page.md", missing);
+    expect(() => updateDocuments(results, directory)).toThrow("no results of nothing");
+    expect([read("README.md"), read("docs/page.md")]).toEqual([block(""), missing]);
+    write("docs/page.md", block("old\n"));
+    updateDocuments(results, directory);
+    expect(read("docs/page.md")).toBe(withResults(block(""), results));
+    expect(read("README.md")).toBe(read("docs/page.md"));
   });
 });
