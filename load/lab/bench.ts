@@ -6,7 +6,8 @@ import { updateDocuments } from "./documents.ts";
 import type { Experiment } from "./experiment.ts";
 import { experimentNamed, experimentNames } from "./experiments.ts";
 import { RESULTS, writeResult } from "./results.ts";
-import { ratiosAgainst, runExperiment, tablesOf } from "./run.ts";
+import { ratiosAgainst, runExperiment } from "./run.ts";
+import { inText } from "./tables.ts";
 
 const USAGE = `Runs an experiment: its variants by turns, every answer checked. Prints medians with the least and the most, and writes
 load/results/NAME.json. Exit code 0: all targets are met; 1: one is missed, or an answer was wrong; 2: wrong usage.
@@ -77,7 +78,7 @@ async function bench([name, ...rest]: readonly string[]): Promise<readonly Targe
   const results = texts.results ?? (ref === undefined && peer === undefined ? RESULTS : undefined);
   if (results !== undefined) writeResult(results, result);
   if (results === RESULTS) updateDocuments(RESULTS);
-  process.stdout.write(tablesOf(result));
+  process.stdout.write(inText(result));
   if (tree !== undefined) process.stdout.write(`\n${ratiosAgainst(result, tree.name)}`);
   return result.targets;
 }

@@ -1,8 +1,8 @@
 import { globSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { grouped } from "./plots.ts";
-import { type Result, readResult, type VariantResult } from "./results.ts";
+import { readResult } from "./results.ts";
+import { inMarkdown } from "./tables.ts";
 
 const PROJECT = fileURLToPath(new URL("../..", import.meta.url));
 const BLOCK = /<!-- results: ([a-z-]+) -->\n[\s\S]*?<!-- end of results -->/g;
@@ -25,26 +25,4 @@ export function updateDocuments(directory: string, project = PROJECT): void {
     return made === text ? [] : [[page, made] as const];
   });
   for (const [page, text] of changed) writeFileSync(page, text);
-}
-
-function inMarkdown({ name, question, at, commit, machine, settings, variants, targets }: Result): string {
-  const sets = Map.groupBy(variants, ({ figures }) => figures.map((figure) => figure.name).join());
-  const verdicts = targets.map(({ what, value, unit, met, atLeast, atMost }) => {
-    const limit = atLeast === undefined ? `at most ${grouped(atMost ?? 0)}` : `at least ${grouped(atLeast)}`;
-    return `* ${met ? "" : "**missed**: "}${what}: ${grouped(value)}${unit} (${limit}${unit})`;
-  });
-  const sizes = Object.entries(settings).map(([size, value]) => `${size} ${value}`);
-  const when = `\`npm run bench -- ${name}\`, ${sizes.join(", ")}; ${at.slice(0, 10)}, ${machine.cores} cores, Node ${machine.node}, commit ${commit}`;
-  return [`**${question}** ${when}.`, ...[...sets.values()].map(table), ...(verdicts.length === 0 ? [] : [verdicts.join("\n")])].join(
-    "\n\n",
-  );
-}
-
-function table(variants: readonly VariantResult[]): string {
-  const head = (variants[0]?.figures ?? []).map(({ name, unit }) => (name === unit || unit === "" ? name : `${name}, ${unit}`));
-  const rows = variants.map(({ name, figures }) => [
-    name,
-    ...figures.map(({ median, min, max }) => (min === max ? grouped(median) : `${grouped(median)} (${grouped(min)} to ${grouped(max)})`)),
-  ]);
-  return [["", ...head], ["---", ...head.map(() => "--:")], ...rows].map((cells) => `| ${cells.join(" | ")} |`).join("\n");
 }

@@ -6,7 +6,7 @@ import { table } from "../table.ts";
 import { short } from "../target.ts";
 import { Comparison } from "./comparison.ts";
 import { CannotRun, type Experiment, type Round } from "./experiment.ts";
-import { commit, digits, type Figure, machine, type Result, summary } from "./results.ts";
+import { commit, digits, machine, type Result, summary } from "./results.ts";
 
 const SCRIPT = fileURLToPath(new URL("../../src/main.ts", import.meta.url));
 
@@ -89,33 +89,6 @@ function temporaryDirectory(stack: AsyncDisposableStack): string {
     remove();
   });
   return directory;
-}
-
-// A table with more columns is wider than a terminal.
-const MOST_COLUMNS = 6;
-
-/** The figures of a result for people: a table for each set of variants that have the same figures. */
-export function tablesOf({ variants, settings, question }: Result): string {
-  const title = ({ name, unit }: Figure): string => (name === unit || unit === "" ? name : `${name}, ${unit}`);
-  const sets = Map.groupBy(variants, ({ figures }) => figures.map(title).join("\n"));
-  const tables = [...sets.values()].map((alike) => {
-    const titles = alike[0]?.figures.map(title) ?? [];
-    if (titles.length <= MOST_COLUMNS)
-      return table(
-        ["", ...titles],
-        alike.map(({ name, figures }) => [name, ...figures.map(cell)]),
-      );
-    return table(
-      ["", ...alike.map(({ name }) => name)],
-      titles.map((title, n) => [title, ...alike.map(({ figures }) => cell(figures[n] as Figure))]),
-    );
-  });
-  const sizes = Object.entries(settings).map(([size, value]) => `${size} ${value}`);
-  return `${question}\n${sizes.join(", ")}; medians, the least and the most of a round\n\n${tables.join("\n")}`;
-}
-
-function cell({ median, min, max }: Figure): string {
-  return min === max ? short(median) : `${short(median)} (${short(min)} to ${short(max)})`;
 }
 
 /** Each variant over itself at another commit: medians of the ratios round by round. */

@@ -12,7 +12,8 @@ import { closedLoop, peerUnder } from "../../load/lab/closed-loop.ts";
 import { CannotRun, defineExperiment, type Variant } from "../../load/lab/experiment.ts";
 import { compared } from "../../load/lab/gate.ts";
 import { type Result, readResult, writeResult } from "../../load/lab/results.ts";
-import { ratiosAgainst, runExperiment, tablesOf } from "../../load/lab/run.ts";
+import { ratiosAgainst, runExperiment } from "../../load/lab/run.ts";
+import { inText } from "../../load/lab/tables.ts";
 import { atLeast, atMost } from "../../load/target.ts";
 import { run } from "../docs/run.ts";
 import { eventually } from "../support/eventually.ts";
@@ -70,7 +71,7 @@ describe("an experiment", () => {
       { what: "speed over base", value: 3, atLeast: 2, unit: "", met: true },
       { what: "speed", value: 20, atMost: 20, unit: " m/s", met: true },
     ]);
-    expect(tablesOf(result)).toMatch(/^own +40 \(20 to 60\)$/m);
+    expect(inText(result)).toMatch(/^own +40 \(20 to 60\)$/m);
   });
 
   test("misses a target by any amount", async () => {
