@@ -5,6 +5,8 @@ import type { Sql, Statement } from "../../src/journal/postgres/sql.ts";
 import { freshDatabase } from "../support/postgres/index.ts";
 
 const INT8 = 20;
+// Those that a test has asked for stay its own until the end of the file.
+const MOST_CONNECTIONS = 40;
 const TYPES = {
   getTypeParser: (oid: number, format?: "text") => (oid === INT8 ? Number : types.getTypeParser(oid, format)),
 } as CustomTypesConfig;
@@ -28,7 +30,7 @@ export class SharesDatabase implements AsyncDisposable {
   static async open(): Promise<SharesDatabase> {
     await using opening = new AsyncDisposableStack();
     const { url: connectionString } = opening.use(await freshDatabase());
-    const pool = new Pool({ connectionString, options: `-c search_path=${SCHEMA}`, types: TYPES });
+    const pool = new Pool({ max: MOST_CONNECTIONS, connectionString, options: `-c search_path=${SCHEMA}`, types: TYPES });
     // The database is dropped with sessions that are still ending.
     pool.on("error", () => {});
     pool.on("connect", (client) => client.on("error", () => {}));
