@@ -115,6 +115,11 @@ export const ELSEWHERE: Readonly<Record<string, RunBy>> = {
     shows: "checkOut(",
     note: "the commit of a small repository; the rest of it is as without",
   },
+  "npm run contrast": {
+    file: "package.json",
+    shows: '"contrast": "node load/lab/bench.ts contrast"',
+    note: "EXPERIMENTS of slow.ts has it",
+  },
   "npm run lab -- --gate": { file: ".ci/run", shows: "npm run lab -- --gate" },
   "npm run check": { file: "package.json", shows: '"test": "npm run check &&' },
   "npm run test:docs": { file: "test/docs/vitest.config.ts", shows: "test/docs/slow.ts", note: "it runs what the others say of it" },

@@ -3,6 +3,7 @@ export const EXPERIMENTS: Readonly<Record<string, string>> = {
   cancel: "--rounds 1 --orders 60",
   classes: "--seconds 2",
   connections: "--crowd 40 --rounds 1 --seconds 1 --opened 500",
+  contrast: "--rounds 1 --seconds 1 --orders 4",
   express: "--warmup 1 --seconds 1 --rounds 1",
   "failing-provider": "--seconds 2 --rate 20",
   goroutines: "--warmup 1 --seconds 1 --rounds 1",
