@@ -16,11 +16,11 @@ import { ProviderCall, refusedByCircuit } from "./provider-call.ts";
 import type { ProviderHealths } from "./provider-health.ts";
 import type { AttemptInput, EndedStep, StepOutcome } from "./step.ts";
 import type { StepGroup, StepRunner, StepSpec } from "./step-runner.ts";
-import { perStep, STEPS, type StepName } from "./steps.ts";
+import { perStep, STEP_TABLE, STEPS, type StepName } from "./steps.ts";
 
 const WAITING = specs(false);
 const COMPUTING = specs(true);
-const NONE: readonly StepName[] = [];
+const ALWAYS_COMPUTING: readonly StepName[] = STEPS.filter((name) => STEP_TABLE[name].computes);
 
 interface OrderSteps {
   readonly input: AttemptInput;
@@ -143,12 +143,12 @@ function refusedBy(refusing: StepName, outcome: ReturnType<typeof refusedByCircu
 }
 
 function computes(name: StepName, input: Pick<AttemptInput, "simulation">): boolean {
-  return (input.simulation?.cpuMs?.[name] ?? 0) > 0;
+  return (input.simulation?.cpuMs?.[name] ?? 0) > 0 || ALWAYS_COMPUTING.includes(name);
 }
 
 /** The steps of an order that will want a thread of their own. */
 export function computingSteps(input: Pick<AttemptInput, "simulation">): readonly StepName[] {
-  return input.simulation?.cpuMs === undefined ? NONE : STEPS.filter((name) => computes(name, input));
+  return input.simulation?.cpuMs === undefined ? ALWAYS_COMPUTING : STEPS.filter((name) => computes(name, input));
 }
 
 function specs(computes: boolean): Record<StepName, StepSpec> {

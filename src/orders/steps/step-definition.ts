@@ -23,6 +23,8 @@ export interface StepDefinition<Kind extends string = string, Acts extends strin
   readonly compensate: ProviderRequest<Acts>;
   /** How many may run at one time: the default and the limits of `NAME_CAPACITY`, and what it counts. */
   readonly capacity: { readonly byDefault: number; readonly atMost: number; readonly counts: string };
+  /** Its code on the thread computes for long: it gets a thread of its own, for on a shared one it would hold up all others there. */
+  readonly computes?: boolean;
   readonly simulated: { readonly delayMs: number; readonly failsWith: Kind };
   readonly errors: Readonly<Record<Kind, StepError>>;
   /** The error kind of an answer other than 2xx, and of no answer. */
