@@ -37,6 +37,11 @@ async function placeUntilHangUp(
 const named = (events: readonly CheckedEvent[], ph: CheckedEvent["ph"], name: string | RegExp) =>
   events.filter((event) => event.ph === ph && (typeof name === "string" ? event.name === name : name.test(event.name)));
 
+const idsOf = (events: readonly CheckedEvent[]) => named(events, "b", "order").map(({ args }) => args.order_id);
+
+/** A recording that may go on for a minute, until its client hangs up. */
+const record = (signal: AbortSignal) => send(running.adminPort, { path: "/debug/trace?seconds=60", signal }).catch(() => "hung up");
+
 /** The step's slice around the moment that Perfetto binds this end of an arrow to. */
 function sliceAround(events: readonly CheckedEvent[], end: CheckedEvent): CheckedEvent | undefined {
   const moment = draw(events).boundTo.get(end);
@@ -70,11 +75,7 @@ test("two orders that compute run on two OS threads at one time", async () => {
   expect([trackOf(a), trackOf(b)]).toEqual([`exclusive ${a.args.thread}`, `exclusive ${b.args.thread}`]);
   expect(Math.min(a.ts + a.dur, b.ts + b.dur)).toBeGreaterThan(Math.max(a.ts, b.ts));
   // Other steps of theirs did not compute.
-  expect(
-    named(events, "X", /: waiting$/)
-      .map(trackOf)
-      .every((track) => track.startsWith("shared ")),
-  ).toBe(true);
+  for (const event of named(events, "X", /: waiting$/)) expect(trackOf(event)).toMatch(/^shared /);
   // The client's hang-up is on the main thread's track, with an arrow to the step that it stopped.
   const hangUps = named(events, "i", "cancel: client_disconnected");
   expect(hangUps.map(trackOf)).toEqual(["main", "main"]);
@@ -170,11 +171,7 @@ test("many orders at one time make no two slices that overlap", async () => {
     await Promise.all(ids.map((id, n) => postOrder(running.port, { ...orderOf(id, n % 40), ...(n % 7 === 0 && { fail_step: "vendor" }) })));
   });
   expect(otherData).toMatchObject({ orders: 200, orders_left_out: 0 });
-  expect(
-    named(events, "b", "order")
-      .map(({ args }) => args.order_id)
-      .sort(),
-  ).toEqual([...ids].sort());
+  expect(idsOf(events).sort()).toEqual(ids.toSorted());
   expect(new Set(named(events, "X", /./).map(({ tid }) => tid)).size).toBeGreaterThan(2);
 });
 
@@ -208,9 +205,7 @@ describe("GET /debug/trace", () => {
     await postOrder(running.port, orderOf(newId("warm"), 0));
     const before = timers();
     const clients = Array.from({ length: MAX_RECORDINGS }, () => new AbortController());
-    const answers = clients.map(({ signal }) =>
-      send(running.adminPort, { path: "/debug/trace?seconds=60", signal }).catch(() => "hung up"),
-    );
+    const answers = clients.map(({ signal }) => record(signal));
     await eventually("all recordings", () => traces.recordings === MAX_RECORDINGS);
     expect(timers()).toBeGreaterThan(before);
     const refused = await send(running.adminPort, { path: "/debug/trace" });
@@ -223,9 +218,7 @@ describe("GET /debug/trace", () => {
     await Promise.all(Array.from({ length: 20 }, () => postOrder(running.port, orderOf(newId("meanwhile"), 0))));
     clients[0]?.abort();
     await eventually("room for one", () => traces.recordings === MAX_RECORDINGS - 1);
-    const again = send(running.adminPort, { path: "/debug/trace?seconds=60", signal: clients[1]?.signal as AbortSignal }).catch(
-      () => "hung up",
-    );
+    const again = record(clients[1]?.signal as AbortSignal);
     await eventually("the next recording", () => traces.recordings === MAX_RECORDINGS);
     for (const client of clients) client.abort();
     expect(await Promise.all([...answers, again])).toEqual(Array(MAX_RECORDINGS + 1).fill("hung up"));
@@ -242,7 +235,7 @@ describe("GET /debug/trace", () => {
     await postOrder(stopping.port, orderOf(id, 0));
     await stopping.stop();
     const { events } = checked(await trace);
-    expect(named(events, "b", "order").map(({ args }) => args.order_id)).toEqual([id]);
+    expect(idsOf(events)).toEqual([id]);
   });
 
   test("nobody records by HEAD or POST", async () => {

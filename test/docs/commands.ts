@@ -111,7 +111,7 @@ export const ELSEWHERE: Readonly<Record<string, RunBy>> = {
   "npm run bench": { file: "test/docs/commands.test.ts", shows: "run(process.execPath, [BENCH])" },
   "npm run bench -- NAME": { file: "test/docs/slow.ts", shows: "EXPERIMENTS", note: "each of them" },
   "npm run bench -- express --against REF": {
-    file: "test/load/lab.test.ts",
+    file: "test/lab/bench.test.ts",
     shows: "checkOut(",
     note: "the commit of a small repository; the rest of it is as without",
   },

@@ -1,23 +1,11 @@
 import { spawnSync } from "node:child_process";
-import { createHash } from "node:crypto";
-import { chmodSync, closeSync, constants, linkSync, mkdtempSync, openSync, renameSync, rmSync, writeFileSync, writeSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { afterAll, describe, expect, test } from "vitest";
+import { chmodSync, closeSync, constants, linkSync, openSync, renameSync, rmSync, writeFileSync, writeSync } from "node:fs";
+import { describe, expect, test } from "vitest";
 import { AccessKeyError, AccessKeys } from "../../src/http/access-keys.ts";
 import { basicPassword, bearerToken } from "../../src/http/needs-key.ts";
 import { eventually } from "../support/eventually.ts";
+import { basic, fileWith, hashed, pathOf } from "./keys-fixture.ts";
 
-const directory = mkdtempSync(join(tmpdir(), "keys-"));
-afterAll(() => rmSync(directory, { recursive: true }));
-
-let files = 0;
-const fileWith = (text: string): string => {
-  const file = join(directory, `keys-${files++}`);
-  writeFileSync(file, text);
-  return file;
-};
-const hashed = (key: string) => `sha256:${createHash("sha256").update(key).digest("hex")}`;
 const keysOf = (text: string) => AccessKeys.read("ADMIN_KEYS_FILE", fileWith(text));
 const refusalOf = async (reading: Promise<unknown>): Promise<string> => {
   const error = await reading.then(
@@ -32,7 +20,6 @@ const opens = (keys: AccessKeys, header: string | undefined): boolean => {
   const shown = bearerToken(header) ?? basicPassword(header);
   return shown !== undefined && keys.find(shown) !== undefined;
 };
-const basic = (user: string, password: string) => `Basic ${Buffer.from(`${user}:${password}`).toString("base64")}`;
 
 describe("a key file", () => {
   test("has keys as they are, keys as their hash, blank lines and comments", async () => {
@@ -42,8 +29,8 @@ describe("a key file", () => {
     expect(keys.count).toBe(4);
     for (const key of ["first-long-enough-key", "second-long-enough-key", "third:key", "fourth"]) {
       expect(opens(keys, `Bearer ${key}`)).toBe(true);
-      expect(opens(keys, basic("", key))).toBe(true);
-      expect(opens(keys, basic("admin", key))).toBe(true);
+      expect(opens(keys, basic("", key).authorization)).toBe(true);
+      expect(opens(keys, basic("admin", key).authorization)).toBe(true);
     }
     for (const key of [
       "first-long-enough-ke",
@@ -56,7 +43,7 @@ describe("a key file", () => {
       "key",
     ]) {
       expect(opens(keys, `Bearer ${key}`)).toBe(false);
-      expect(opens(keys, basic("admin", key))).toBe(false);
+      expect(opens(keys, basic("admin", key).authorization)).toBe(false);
     }
   });
 
@@ -159,7 +146,7 @@ describe("the name of a key's client", () => {
   test.skipIf(process.platform === "win32")("comes from the newest look at the file, though an older one ends later", async () => {
     const file = fileWith("first-long-enough-key");
     const keys = await AccessKeys.read("ADMIN_KEYS_FILE", file);
-    const pipe = join(directory, "pipe");
+    const pipe = pathOf("pipe");
     expect(spawnSync("mkfifo", [pipe]).status).toBe(0);
     rmSync(file);
     linkSync(pipe, file);

@@ -26,8 +26,7 @@ afterEach(() => rmSync(directory, { recursive: true, force: true }));
 
 /** The message with which opening is refused: one line that names the setting and the file. */
 async function refusal(path: string, options?: JournalOptions): Promise<string> {
-  const opened = Journal.open(path, options);
-  const error: unknown = await opened.then(
+  const error: unknown = await Journal.open(path, options).then(
     (journal) => journal.close().then(() => "opened"),
     (reason: unknown) => reason,
   );
@@ -69,10 +68,8 @@ describe("the file", () => {
 
   test("holds a commit on the disk before it is one", () => {
     const { db, lock } = openForWriting({ file, role: "writer", events: false });
-    const settings = ["journal_mode", "synchronous", "foreign_keys", "wal_autocheckpoint"].map((name) =>
-      Object.values(db.prepare(`PRAGMA ${name}`).get() ?? {}).at(0),
-    );
-    expect(settings).toEqual(["wal", 2, 1, 0]);
+    const pragmas = ["journal_mode", "synchronous", "foreign_keys", "wal_autocheckpoint"];
+    expect(pragmas.flatMap((name) => Object.values(db.prepare(`PRAGMA ${name}`).get() ?? {}))).toEqual(["wal", 2, 1, 0]);
     db.close();
     lock?.close();
   });
@@ -113,14 +110,13 @@ describe("the file", () => {
     expect(await refusal(join(plain, "orders.db"))).toMatch(/^its directory cannot be made \(E(EXIST|NOTDIR)\)$/);
   });
 
-  test.skipIf(process.platform !== "linux")(
-    "whose directory cannot be made is refused at once, also where nothing can be made at all",
-    async () => {
-      expect(await refusal("/proc/x/y.db")).toBe("its directory cannot be made (ENOENT)");
-      expect(await refusal("/proc/x/y/z.db")).toBe("its directory cannot be made (ENOENT)");
-      expect(await refusal("/dev/null/orders.db")).toMatch(/^its directory cannot be made \(E(EXIST|NOTDIR)\)$/);
-    },
-  );
+  test.skipIf(process.platform !== "linux").each([
+    ["/proc/x/y.db", /^its directory cannot be made \(ENOENT\)$/],
+    ["/proc/x/y/z.db", /^its directory cannot be made \(ENOENT\)$/],
+    ["/dev/null/orders.db", /^its directory cannot be made \(E(EXIST|NOTDIR)\)$/],
+  ])("%s, where no directory can be made, is refused at once", async (path, reason) => {
+    expect(await refusal(path)).toMatch(reason);
+  });
 
   test("whose name is a link in a circle is refused", async () => {
     symlinkSync(file, `${file}.other`);
@@ -146,39 +142,34 @@ describe("a damaged file", () => {
     expect(readFileSync(file, "utf8")).toBe(text);
   });
 
-  test("that was cut short is refused", async () => {
+  test.each([
+    ["that was cut short", () => truncateSync(file, statSync(file).size - 8_192)],
+    ["whose schema is gone", () => writeFileSync(file, readFileSync(file).fill(0xa5, 100, 4_096))],
+  ])("%s is refused", async (_what, damage) => {
     await filled();
-    truncateSync(file, statSync(file).size - 8_192);
-    expect(await refusal(file)).toMatch(/^it is damaged/);
-  });
-
-  test("whose schema is gone is refused", async () => {
-    await filled();
-    const bytes = readFileSync(file);
-    writeFileSync(file, bytes.fill(0xa5, 100, 4_096));
+    damage();
     expect(await refusal(file)).toMatch(/^it is damaged/);
   });
 });
 
 describe("the schema's number", () => {
-  test("of a newer version is refused, and the file stays as it is", async () => {
-    await filled();
-    const db = new DatabaseSync(file);
-    db.exec(`PRAGMA user_version = ${MIGRATIONS.length + 1}`);
-    db.close();
-    const before = readFileSync(file);
-    expect(await refusal(file)).toBe(
-      `it has schema ${MIGRATIONS.length + 1}, written by a newer version; this one knows up to ${MIGRATIONS.length}`,
-    );
-    expect(readFileSync(file)).toEqual(before);
-  });
+  const NEWER = MIGRATIONS.length + 1;
 
-  test("of another application's database is refused, and that stays as it is", async () => {
+  test.each([
+    [
+      "a newer version",
+      filled,
+      `PRAGMA user_version = ${NEWER}`,
+      `it has schema ${NEWER}, written by a newer version; this one knows up to ${MIGRATIONS.length}`,
+    ],
+    ["another application's database", () => {}, "CREATE TABLE customers (id)", "it is not a journal: a SQLite database of something else"],
+  ])("of %s is refused, and the file stays as it is", async (_what, fill, sql, reason) => {
+    await fill();
     const db = new DatabaseSync(file);
-    db.exec("CREATE TABLE customers (id INTEGER PRIMARY KEY)");
+    db.exec(sql);
     db.close();
     const before = readFileSync(file);
-    expect(await refusal(file)).toBe("it is not a journal: a SQLite database of something else");
+    expect(await refusal(file)).toBe(reason);
     expect(readFileSync(file)).toEqual(before);
   });
 });
@@ -226,37 +217,33 @@ describe("a second process", () => {
 
   test("that writes by hand for a moment delays a write, for longer refuses it, and the journal is well again afterwards", async () => {
     await using at = await JournalFixture.open("file", { probeMs: 20 });
-    const person = new DatabaseSync(at.file);
-    try {
-      person.exec("BEGIN IMMEDIATE");
-      const delayed = at.accept("a");
-      setTimeout(() => person.exec("COMMIT"), 100);
-      expect(await delayed).toEqual({ type: "accepted", attempt: 1 });
-      person.exec("BEGIN IMMEDIATE");
-      let readsCameFirst = false;
-      // Once is enough, but on a machine that stalls for longer than a write waits.
-      for (let tries = 0; tries < 5 && !readsCameFirst; tries++) {
-        const refused = at.accept("b");
-        let isRefused = false;
-        refused.catch(() => (isRefused = true));
-        // Reads have a thread and a connection of their own: these are answered while the write waits for the lock. On the writer's thread
-        // the first of them might come before the write, but not the others.
-        for (let n = 0; n < 3; n++) {
-          await nextTurn();
-          expect(await at.journal.find("a")).toMatchObject({ orderId: "a" });
-        }
-        readsCameFirst = !isRefused;
-        await expect(refused).rejects.toBeInstanceOf(JournalUnavailable);
-        await expect(refused).rejects.toThrow(/^another process has it open/);
+    using person = new DatabaseSync(at.file);
+    person.exec("BEGIN IMMEDIATE");
+    const delayed = at.accept("a");
+    setTimeout(() => person.exec("COMMIT"), 100);
+    expect(await delayed).toEqual({ type: "accepted", attempt: 1 });
+    person.exec("BEGIN IMMEDIATE");
+    let readsCameFirst = false;
+    // Once is enough, but on a machine that stalls for longer than a write waits.
+    for (let tries = 0; tries < 5 && !readsCameFirst; tries++) {
+      const refused = at.accept("b");
+      let isRefused = false;
+      refused.catch(() => (isRefused = true));
+      // Reads have a thread and a connection of their own: these are answered while the write waits for the lock. On the writer's thread
+      // the first of them might come before the write, but not the others.
+      for (let n = 0; n < 3; n++) {
+        await nextTurn();
+        expect(await at.journal.find("a")).toMatchObject({ orderId: "a" });
       }
-      expect(readsCameFirst).toBe(true);
-      expect(at.journal.healthy).toBe(false);
-      expect(await at.journal.find("a")).toMatchObject({ orderId: "a" });
-      person.exec("COMMIT");
-      await eventually("healthy again", () => at.journal.healthy);
-      expect(await at.accept("b")).toEqual({ type: "accepted", attempt: 1 });
-    } finally {
-      person.close();
+      readsCameFirst = !isRefused;
+      await expect(refused).rejects.toBeInstanceOf(JournalUnavailable);
+      await expect(refused).rejects.toThrow(/^another process has it open/);
     }
+    expect(readsCameFirst).toBe(true);
+    expect(at.journal.healthy).toBe(false);
+    expect(await at.journal.find("a")).toMatchObject({ orderId: "a" });
+    person.exec("COMMIT");
+    await eventually("healthy again", () => at.journal.healthy);
+    expect(await at.accept("b")).toEqual({ type: "accepted", attempt: 1 });
   });
 });

@@ -63,6 +63,12 @@ export class CompensatorFixture implements AsyncDisposable {
     return this.calls(step).at(-1) as FakeStep;
   }
 
+  /** Ends the last call to a provider, and lets everything happen that follows at once. */
+  async end(step: StepName, outcome: StepOutcome): Promise<void> {
+    this.last(step).end(outcome);
+    await settle();
+  }
+
   /** Stores an attempt that failed with these steps to compensate, and begins the first tries that the plan has. */
   async fail(orderId: string, steps: readonly StepName[]): Promise<{ rows: readonly NewCompensation[]; tries: FirstTries }> {
     const { journal, compensator } = this;

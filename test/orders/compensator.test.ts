@@ -43,8 +43,7 @@ test("a provider that hangs keeps no other's compensations waiting, however many
   const orders = 3 * FIRST_TRIES;
   for (let n = 0; n < orders; n++) {
     const { tries } = await at.fail(`o-${n}`, ["vendor", "payment"]);
-    at.last("payment").end(OK);
-    await settle();
+    await at.end("payment", OK);
     await at.answer(`o-${n}`, tries);
   }
   expect(at.journal.rows.filter(({ step, status }) => step === "payment" && status === "done")).toHaveLength(orders);
@@ -66,8 +65,7 @@ test("a try that no order waits for is told of, with a trace of its own", async 
   // The order's own trace ended long ago.
   const { traceparent } = at.last("payment").input;
   expect(traceparent).toMatch(/^00-[\da-f]{32}-[\da-f]{16}-01$/);
-  at.last("payment").end(NO);
-  await settle();
+  await at.end("payment", NO);
   await at.failAndTry("new", "payment", OK);
   expect(told).toMatchObject([{ step: "payment", tries: 3, done: false, input: { orderId: "old", traceparent } }]);
   expect(done).toEqual([
@@ -76,22 +74,19 @@ test("a try that no order waits for is told of, with a trace of its own", async 
   ]);
 });
 
-describe("a journal that refuses for a while", () => {
-  test("when a row has been tried: written down later, the row not tried beside it", async () => {
-    await using at = new CompensatorFixture();
-    const row = at.journal.addRow("payment", at.clock.nowMs(), "o", 1);
-    at.compensator.start();
-    await settle();
-    at.journal.refusals.compensationTried = 2;
-    at.last("payment").end(OK);
-    await settle();
-    expect([row.status, at.faults]).toEqual(["trying", ["compensations are not written down yet"]]);
-    await at.pass(3 * PROBE_BACKOFF.baseMs + 100);
-    expect([row.status, row.tries, at.stored]).toEqual(["done", 2, 1]);
-    at.clock.advance(TIMEOUT_MS);
-    await settle();
-    expect(at.calls("payment")).toHaveLength(1);
-  });
+test("a try that the journal refuses for a while is written down later, and the row is not tried beside it", async () => {
+  await using at = new CompensatorFixture();
+  const row = at.journal.addRow("payment", at.clock.nowMs(), "o", 1);
+  at.compensator.start();
+  await settle();
+  at.journal.refusals.compensationTried = 2;
+  await at.end("payment", OK);
+  expect([row.status, at.faults]).toEqual(["trying", ["compensations are not written down yet"]]);
+  await at.pass(3 * PROBE_BACKOFF.baseMs + 100);
+  expect([row.status, row.tries, at.stored]).toEqual(["done", 2, 1]);
+  at.clock.advance(TIMEOUT_MS);
+  await settle();
+  expect(at.calls("payment")).toHaveLength(1);
 });
 
 test("an answer for a row that is not being tried any more is reported, and wakes nobody", async () => {
@@ -100,8 +95,7 @@ test("an answer for a row that is not being tried any more is reported, and wake
   await at.answer("o", tries);
   const row = at.journal.row("payment", "o");
   row.status = "settled";
-  at.last("payment").end(OK);
-  await settle();
+  await at.end("payment", OK);
   expect(at.faults).toEqual(["a provider answered for a compensation that is settled"]);
   expect([row.status, row.tries, at.stored]).toEqual(["settled", 0, 0]);
 });
@@ -120,8 +114,7 @@ describe("an operator's try", () => {
     let ended = false;
     const trying = tryOf(at, row).then(() => (ended = true));
     expect(at.calls("payment")).toHaveLength(before + 1);
-    at.last("payment").end(OK);
-    await settle();
+    await at.end("payment", OK);
     expect([ended, row.status]).toEqual([false, "trying"]);
     gate.resolve();
     await trying;
@@ -185,8 +178,7 @@ describe("a stop of the compensator", () => {
       at.compensator.start();
       await settle();
       at.journal.full = true;
-      at.last("payment").end(OK);
-      await settle();
+      await at.end("payment", OK);
       expect(at.faults).toEqual(["compensations are not written down yet"]);
     },
   };
@@ -225,8 +217,7 @@ describe("a stop of the compensator", () => {
   test("cuts first tries off: what ended before is stored with the answer that comes after it, the rest stays under way", async () => {
     await using at = new CompensatorFixture();
     const { tries } = await at.fail("o", ["payment", "vendor"]);
-    at.last("payment").end(NO);
-    await settle();
+    await at.end("payment", NO);
     await at.compensator.stop();
     await tries.ended;
     await at.answer("o", tries);

@@ -57,8 +57,7 @@ describe("the first tries of an order", () => {
       at.clock.advance(100);
       await settle();
       expect([at.calls("payment").length, row.status]).toEqual([tried + 1, "trying"]);
-      at.last("payment").end(tried === 3 ? OK : NO);
-      await settle();
+      await at.end("payment", tried === 3 ? OK : NO);
     }
     expect(row).toMatchObject({ status: "done", tries: 4 });
   });
@@ -67,8 +66,7 @@ describe("the first tries of an order", () => {
     await using at = new CompensatorFixture();
     at.compensator.start();
     const { tries } = await at.fail("o", ["payment", "vendor"]);
-    at.last("payment").end(OK);
-    await settle();
+    await at.end("payment", OK);
     await at.answer("o", tries);
     expect(at.journal.answered[0]?.tried).toEqual([{ id: 1, step: "payment" }]);
     expect(at.journal.row("vendor", "o")).toMatchObject({ status: "trying", tries: 0 });
@@ -100,8 +98,7 @@ describe("the first tries of an order", () => {
     await settle();
     await at.pass(100);
     expect(at.last("vendor").input.orderId).toBe("late");
-    at.last("vendor").end(OK);
-    await settle();
+    await at.end("vendor", OK);
     expect(at.journal.row("vendor", "late")).toMatchObject({ status: "done", tries: 1 });
     for (const step of at.calls("vendor")) step.end(OK);
     await Promise.all(full.map(({ tries }) => tries.ended));

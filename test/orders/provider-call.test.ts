@@ -1,5 +1,5 @@
 import { setImmediate as turn } from "node:timers/promises";
-import { beforeEach, describe, expect, test } from "vitest";
+import { beforeEach, describe, expect, onTestFinished, test } from "vitest";
 import type { CancelCause } from "../../src/orders/cancel-cause.ts";
 import { Pipeline } from "../../src/orders/pipeline.ts";
 import { ProviderHealth } from "../../src/orders/provider-health.ts";
@@ -14,6 +14,7 @@ const OK: StepOutcome = { status: "ok" };
 const UNAVAILABLE: StepOutcome = { status: "failed", kind: "vendor_unavailable", effect: "none", unavailable: {} };
 const UNAVAILABLE_IN_DOUBT: StepOutcome = { ...UNAVAILABLE, effect: "unknown" };
 const REFUSED: StepOutcome = { status: "failed", kind: "vendor_unavailable", effect: "none" };
+const DECLINED: StepOutcome = { status: "failed", kind: "payment_declined", effect: "none" };
 const INPUT: AttemptInput = { orderId: "o", amount: 1, attempt: 1 };
 const FOR_EVER_MS = 300_000;
 
@@ -55,6 +56,13 @@ async function openCircuit(): Promise<void> {
   }
 }
 
+/** An order whose first call of the vendor ends so. */
+function runMeeting(outcome: StepOutcome): ReturnType<Pipeline["run"]> {
+  const order = pipeline.run(INPUT, scope);
+  last().end(outcome);
+  return order;
+}
+
 /** Of a step of an order that has ended. */
 async function outcomeOf(order: ReturnType<Pipeline["run"]>, name: StepName): Promise<StepOutcome | undefined> {
   const { steps } = await order;
@@ -66,8 +74,7 @@ async function outcomeOf(order: ReturnType<Pipeline["run"]>, name: StepName): Pr
 describe("a call that met an unavailable provider", () => {
   test("is made again, three times in all, while its siblings go on", async () => {
     await goWell(50);
-    const order = pipeline.run(INPUT, scope);
-    last().end(UNAVAILABLE);
+    const order = runMeeting(UNAVAILABLE);
     await call(2);
     expect(runner.names()).toEqual([...STEPS, "vendor"]);
     last().end(UNAVAILABLE);
@@ -80,8 +87,7 @@ describe("a call that met an unavailable provider", () => {
 
   test("may go well the second time, and then it went well, whatever the first has done", async () => {
     await goWell(5);
-    const order = pipeline.run(INPUT, scope);
-    last().end(UNAVAILABLE_IN_DOUBT);
+    const order = runMeeting(UNAVAILABLE_IN_DOUBT);
     await call(2);
     runner.endAll();
     last().end(OK);
@@ -95,66 +101,52 @@ describe("a call that met an unavailable provider", () => {
     ["canceled before it began", { status: "canceled", cause: "sibling_failed", effect: "none" } as StepOutcome],
   ])("stays in doubt after a try that was in doubt, though the next one says: %s", async (_, second) => {
     await goWell(5);
-    const order = pipeline.run(INPUT, scope);
-    last().end(UNAVAILABLE_IN_DOUBT);
+    const order = runMeeting(UNAVAILABLE_IN_DOUBT);
     await call(2);
     // No budget is left for a third.
-    if (second.status === "canceled") last("payment").end({ status: "failed", kind: "payment_declined", effect: "none" });
+    if (second.status === "canceled") last("payment").end(DECLINED);
     last().end(second);
     expect(await outcomeOf(order, "vendor")).toMatchObject({ status: second.status, effect: "unknown" });
   });
 
-  test("is not made again without a budget", async () => {
-    const order = pipeline.run(INPUT, scope);
-    last().end(UNAVAILABLE);
-    expect(await outcomeOf(order, "vendor")).toEqual(UNAVAILABLE);
-    expect(calls()).toHaveLength(1);
-  });
-
-  test("is not made again where the provider has refused the order: it is available", async () => {
-    await goWell(50);
-    const order = pipeline.run(INPUT, scope);
-    last().end(REFUSED);
-    expect(await outcomeOf(order, "vendor")).toEqual(REFUSED);
+  test.each([
+    ["without a budget", 0, UNAVAILABLE],
+    ["where the provider has refused the order: it is available", 50, REFUSED],
+  ])("is not made again %s", async (_, wentWell, outcome) => {
+    await goWell(wentWell);
+    expect(await outcomeOf(runMeeting(outcome), "vendor")).toEqual(outcome);
     expect(calls()).toHaveLength(1);
   });
 
   test("waits as long as the provider asks, but not past the deadline", async () => {
     await goWell(50);
-    const stop = scope.cancelAfter(FOR_EVER_MS);
-    const order = pipeline.run(INPUT, scope);
-    last().end({ ...UNAVAILABLE, unavailable: { retryAfterMs: FOR_EVER_MS / 10 } });
+    onTestFinished(scope.cancelAfter(FOR_EVER_MS));
+    const order = runMeeting({ ...UNAVAILABLE, unavailable: { retryAfterMs: FOR_EVER_MS / 10 } });
     await turn();
     // Within the deadline: it waits, and keeps no other order out.
     expect([runner.running, vendor.circuit.state, vendor.circuit.admits]).toEqual([STEPS.length - 1, "closed", true]);
     scope.cancel("client_disconnected");
     expect(await outcomeOf(order, "vendor")).toEqual({ status: "canceled", cause: "client_disconnected", effect: "none" });
-    stop();
 
     vendor = new ProviderHealth();
     await goWell(50);
     scope = new CancelScope<CancelCause>();
-    const stopAgain = scope.cancelAfter(FOR_EVER_MS);
+    onTestFinished(scope.cancelAfter(FOR_EVER_MS));
     const late = new Pipeline(runner, capacities, { vendor }).run(INPUT, scope);
     const asked: StepOutcome = { ...UNAVAILABLE, unavailable: { retryAfterMs: FOR_EVER_MS } };
     last().end(asked);
     expect(await outcomeOf(late, "vendor")).toEqual(asked);
     expect([(await late).retryAfterMs, (await order).retryAfterMs]).toEqual([FOR_EVER_MS, undefined]);
-    stopAgain();
   });
 
-  test.each([
-    ["deadline", (): void => void scope.cancel("deadline")],
-    ["client_disconnected", (): void => void scope.cancel("client_disconnected")],
-    ["sibling_failed", (): void => last("payment").end({ status: "failed", kind: "payment_declined", effect: "none" })],
-  ] as [CancelCause, () => void][])("ends its wait at once with its order: %s", async (cause, cancel) => {
+  test.each(["deadline", "client_disconnected", "sibling_failed"] as const)("ends its wait at once with its order: %s", async (cause) => {
     jitter = 1;
     await goWell(50);
     const before = timers();
-    const order = pipeline.run(INPUT, scope);
-    last().end(UNAVAILABLE_IN_DOUBT);
+    const order = runMeeting(UNAVAILABLE_IN_DOUBT);
     await eventually("its wait", () => timers() === before + 1);
-    cancel();
+    if (cause === "sibling_failed") last("payment").end(DECLINED);
+    else scope.cancel(cause);
     expect(await outcomeOf(order, "vendor")).toEqual({ status: "canceled", cause, effect: "unknown" });
     expect([timers(), calls().length]).toEqual([before, 1]);
   });
@@ -162,14 +154,13 @@ describe("a call that met an unavailable provider", () => {
   test("is not made again when it could not end before the deadline", async () => {
     await goWell(50, FOR_EVER_MS * 0.6);
     const stop = scope.cancelAfter(FOR_EVER_MS);
-    const hasTime = pipeline.run(INPUT, scope);
-    last().end(UNAVAILABLE);
+    const hasTime = runMeeting(UNAVAILABLE);
     await call(2);
     runner.endAll();
     last().end(OK);
     expect(await hasTime).not.toHaveProperty("error");
     stop();
-    const shortStop = scope.cancelAfter(FOR_EVER_MS / 2);
+    onTestFinished(scope.cancelAfter(FOR_EVER_MS / 2));
     runner = new FakeRunner();
     const late = new Pipeline(runner, capacities, { vendor }).run(INPUT, scope);
     // Nor is the first one begun, and the order need not wait for its deadline.
@@ -177,7 +168,6 @@ describe("a call that met an unavailable provider", () => {
     expect((await late).error).toBe("timeout");
     expect(runner.names()).not.toContain("vendor");
     expect(vendor.circuit.state).toBe("closed");
-    shortStop();
   });
 });
 
@@ -208,8 +198,7 @@ describe("an open circuit", () => {
   test("a probe that fails has its siblings never begin, and is not made again", async () => {
     await openCircuit();
     await eventually("a probe's time", () => vendor.circuit.admits);
-    const probe = pipeline.run(INPUT, scope);
-    last().end(UNAVAILABLE);
+    const probe = runMeeting(UNAVAILABLE);
     expect(await outcomeOf(probe, "payment")).toEqual({ status: "canceled", cause: "sibling_failed", effect: "none" });
     expect(runner.names()).toEqual(["vendor"]);
   });
@@ -234,17 +223,14 @@ describe("what a canceled call says of its provider", () => {
     return vendor.circuit.state;
   }
 
-  test("a deadline while it was under way is its fault", async () => {
-    expect(await cutOff("deadline", 100, true)).toBe("open");
-  });
-
   test.each(["sibling_failed", "client_disconnected", "shutdown"] as const)("%s is none", async (cause) => {
     expect(await cutOff(cause, FOR_EVER_MS, true)).toBe("closed");
   });
 
-  test("a deadline is none where no call was under way, or where it was not the order's own", async () => {
+  test("a deadline is none where no call was under way, or where it was not the order's own; else it is its fault", async () => {
     expect(await cutOff("deadline", 100, true, "none")).toBe("closed");
     expect(await cutOff("deadline", 100, false)).toBe("closed");
+    expect(await cutOff("deadline", 100, true)).toBe("open");
   });
 
   test("a deadline is none where the call had less time than others took that went well", async () => {
@@ -256,9 +242,8 @@ describe("what a canceled call says of its provider", () => {
   test("a lost thread is none of its faults, and its call is not made again", async () => {
     await goWell(50);
     for (let n = 0; n < 30; n++) {
-      const order = pipeline.run(INPUT, new CancelScope<CancelCause>());
-      last().end({ status: "lost", reason: "exit", effect: "unknown" });
-      await order;
+      scope = new CancelScope<CancelCause>();
+      await runMeeting({ status: "lost", reason: "exit", effect: "unknown" });
     }
     expect([vendor.circuit.state, calls().length]).toEqual(["closed", 30]);
   });

@@ -2,11 +2,9 @@ import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { createServer as createTlsServer } from "node:https";
 import type { AddressInfo, Socket } from "node:net";
-import { Readable } from "node:stream";
 import { getCACertificates, setDefaultCACertificates } from "node:tls";
 import { afterEach, describe, expect, test } from "vitest";
-import { discardBody, NotBegun, type PostAnswer, postTo } from "../../src/resilience/post.ts";
-import { retryAfterMs } from "../../src/resilience/retry-after.ts";
+import { NotBegun, type PostAnswer, postTo } from "../../src/resilience/post.ts";
 import { CancelScope } from "../../src/threads/index.ts";
 import { eventually } from "../support/eventually.ts";
 import { cert, key } from "./certificate.ts";
@@ -236,78 +234,4 @@ test("HTTPS: goes to whoever has a certificate that is trusted, and to nobody el
   }
   expect(peer.arrived.map(({ body }) => body)).toEqual(["{}", "{}"]);
   expect(peer.arrived[0]?.socket).toBe(peer.arrived[1]?.socket);
-});
-
-const CHUNK = 16 * 1024;
-const BODY_LIMITS = { maxBytes: 64 * 1024, maxMs: 100 };
-
-test("a body is read to its end, so that its connection is free", async () => {
-  let chunks = 3;
-  const body = new Readable({
-    read() {
-      this.push(chunks-- > 0 ? Buffer.alloc(100) : null);
-    },
-  });
-  await discardBody(body, BODY_LIMITS);
-  expect(body.readableEnded).toBe(true);
-});
-
-test("stops reading a body that pours without end", async () => {
-  let pulled = 0;
-  const body = new Readable({
-    read() {
-      pulled += CHUNK;
-      this.push(Buffer.alloc(CHUNK));
-    },
-  });
-  await discardBody(body, BODY_LIMITS);
-  expect(body.destroyed).toBe(true);
-  expect(body.readableEnded).toBe(false);
-  expect(pulled).toBeLessThanOrEqual(BODY_LIMITS.maxBytes + 10 * CHUNK);
-});
-
-test("stops waiting for a body that trickles or says nothing more", async () => {
-  const body = new Readable({ read() {} });
-  await discardBody(body, BODY_LIMITS);
-  expect(body.destroyed).toBe(true);
-});
-
-test("without a limit of time waits for a body that trickles", async () => {
-  const body = new Readable({ read() {} });
-  let done = false;
-  const discarding = discardBody(body, { maxBytes: 10 }).then(() => {
-    done = true;
-  });
-  // Longer than the limit of time above, which this one does not have.
-  await discardBody(new Readable({ read() {} }), BODY_LIMITS);
-  expect(done).toBe(false);
-  body.push("late");
-  body.push(null);
-  await discarding;
-  expect(body.readableEnded).toBe(true);
-});
-
-const NOW_MS = Date.UTC(2026, 10, 6, 8, 49, 37);
-const HOUR_MS = 3_600_000;
-
-test.each([
-  [undefined, undefined],
-  ["", undefined],
-  ["soon", undefined],
-  ["-1", undefined],
-  ["1.5", undefined],
-  ["2026", 2_026_000],
-  ["0", 0],
-  [" 7 ", 7_000],
-  ["3600", HOUR_MS],
-  ["3601", HOUR_MS],
-  ["9".repeat(30), HOUR_MS],
-  ["Fri, 06 Nov 2026 08:50:07 GMT", 30_000],
-  ["Friday, 06-Nov-26 08:50:07 GMT", 30_000],
-  ["Fri Nov  6 08:50:07 2026", 30_000],
-  ["Fri, 06 Nov 2026 08:49:00 GMT", 0],
-  ["Fri, 06 Nov 2027 08:49:00 GMT", HOUR_MS],
-  ["Fri, 99 Nov 2026 08:49:00 GMT", undefined],
-])("Retry-After: %s asks for %s ms", (header, expected) => {
-  expect(retryAfterMs(header, NOW_MS)).toBe(expected);
 });

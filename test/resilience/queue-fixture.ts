@@ -74,6 +74,19 @@ export class QueueFixture {
     for (let idle = 0; idle < 10; idle = this.rows.busy === 0 ? idle + 1 : 0) await turn();
   }
 
+  /** Lets time pass, then everything happen that is due by then. */
+  async pass(ms: number): Promise<void> {
+    this.clock.advance(ms);
+    await this.settle();
+  }
+
+  /** Holds the calls that begin from now on until the gate is open; then they go well. */
+  holdCalls(): ReturnType<typeof newGate> {
+    const gate = newGate();
+    this.call = () => gate.passed.then(() => "ok");
+    return gate;
+  }
+
   async until(condition: () => boolean): Promise<void> {
     while (!condition()) await turn();
   }

@@ -15,11 +15,9 @@ test("a journal that cannot be used is asked again with exponential backoff, tol
       const { length } = at.rows.takes;
       at.queue.notify();
       at.queue.postponed();
-      at.clock.advance(pauseMs - 1);
-      await at.settle();
+      await at.pass(pauseMs - 1);
       expect(at.rows.takes).toHaveLength(length);
-      at.clock.advance(1);
-      await at.settle();
+      await at.pass(1);
       expect(at.rows.takes).toHaveLength(length + 1);
     }
     expect(at.faults).toEqual(Array(outage).fill("what is due cannot be read: it will be read again"));
@@ -45,12 +43,10 @@ test("a try that rejects pauses the queue, longer each time, and is told of once
   for (const [index, pauseMs] of [500, 1_000, 2_000].entries()) {
     at.queue.notify();
     at.queue.postponed();
-    at.clock.advance(pauseMs - 1);
-    await at.settle();
+    await at.pass(pauseMs - 1);
     expect([at.tried.length, at.queue.inFlight, at.lane.room]).toEqual([index + 1, 0, 1]);
     if (index === 2) broken = false;
-    at.clock.advance(1);
-    await at.settle();
+    await at.pass(1);
   }
   expect(at.tried).toEqual([1, 2, 3, 4]);
   expect(at.faults).toEqual(["a retry failed unexpectedly"]);
@@ -130,11 +126,9 @@ test("an endpoint that is down gets one probe after each pause, and nothing else
   for (const pauseMs of [500, 1_000, 2_000, 4_000, 8_000, 10_000, 10_000]) {
     const { length } = at.tried;
     at.rows.takes.length = 0;
-    at.clock.advance(pauseMs - 1);
-    await at.settle();
+    await at.pass(pauseMs - 1);
     expect(at.tried).toHaveLength(length);
-    at.clock.advance(1);
-    await at.settle();
+    await at.pass(1);
     expect(at.tried).toHaveLength(length + 1);
     expect(at.rows.takes).toMatchObject([{ limit: 1, leastTried: true }]);
   }
@@ -152,8 +146,7 @@ test("probes take turns: the row tried least goes first, so rows that always fai
   at.call = ({ id }) => (id === good?.id ? "ok" : { ...FAILED, again: true });
   at.takeDown();
   at.queue.start();
-  at.clock.advance(500);
-  await at.settle();
+  await at.pass(500);
   expect(at.tried[0]).toBe(good?.id);
   expect([at.health.down, at.rows.get(good?.id ?? 0)]).toEqual([false, undefined]);
   // They fail each for itself from now on.
@@ -178,8 +171,7 @@ test("first tries go on while the endpoint answers anything; silent, they are pr
   at.queue.notify();
   await at.settle();
   expect(at.tried).toHaveLength(20);
-  at.clock.advance(500);
-  await at.settle();
+  await at.pass(500);
   expect(at.tried).toHaveLength(21);
   // Any answer, to whomever.
   at.health.end(at.health.begin(), { ...FAILED, again: true });
@@ -195,8 +187,7 @@ test("held: nothing is taken, and then everything", async () => {
   }
   at.add(20);
   at.queue.start();
-  at.clock.advance(29_999);
-  await at.settle();
+  await at.pass(29_999);
   expect(at.rows.takes).toEqual([]);
   at.clock.advance(1);
   await at.until(() => at.rows.size === 0);
@@ -210,8 +201,7 @@ test("the pace is kept, and bounds nobody who tries now", async () => {
   await at.settle();
   expect(at.tried).toHaveLength(3);
   for (let count = 0; count < 50; count++) {
-    at.clock.advance(20);
-    await at.settle();
+    await at.pass(20);
   }
   expect(at.tried).toHaveLength(3 + 100);
   const [row] = at.rows.waiting();

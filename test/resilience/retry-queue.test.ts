@@ -16,21 +16,17 @@ test("nothing is taken before the start; then what is due is tried, and the rest
   await at.settle();
   expect(at.tried.toSorted((a, b) => a - b)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
   expect(at.mostInFlight).toBe(4);
-  at.clock.advance(50);
-  await at.settle();
-  at.clock.advance(2_949);
-  await at.settle();
+  await at.pass(50);
+  await at.pass(2_949);
   expect(at.rows.size).toBe(1);
-  at.clock.advance(1);
-  await at.settle();
+  await at.pass(1);
   expect(at.tried.at(-1)).toBe(later?.id);
   expect(at.rows.size).toBe(0);
 });
 
 test("a journal is asked for as many rows as may be tried now, with the time and the rows under way", async () => {
   const at = new QueueFixture();
-  at.call = (): Promise<"ok"> => gate.passed.then(() => "ok");
-  const gate = newGate();
+  const gate = at.holdCalls();
   at.add(3);
   at.queue.start();
   await at.until(() => at.tried.length === 3);
@@ -50,8 +46,7 @@ test("a journal is asked for as many rows as may be tried now, with the time and
 
 test("calls of others fill the lane while the journal is asked: a queue of first tries never adds to more than it may", async () => {
   const at = new QueueFixture({ max: 8, kind: "first" });
-  const gate = newGate();
-  at.call = (): Promise<"ok"> => gate.passed.then(() => "ok");
+  const gate = at.holdCalls();
   at.add(20);
   at.queue.start();
   // Of orders that fail now; each takes what room there is.
@@ -77,8 +72,7 @@ test("rows that are tried together cost one look afterwards", async () => {
   at.queue.start();
   await at.settle();
   expect([at.tried.length, at.rows.takes.length, at.clock.asked]).toEqual([40, 1, [50]]);
-  at.clock.advance(50);
-  await at.settle();
+  await at.pass(50);
   expect([at.rows.takes.length, at.clock.timers]).toEqual([2, 0]);
 });
 
@@ -89,13 +83,11 @@ test("a row that is due in an hour costs one look in ten seconds, and a wall clo
   await at.settle();
   for (let count = 0; count < 6; count++) {
     expect(at.clock.nextMs).toBe(10_000);
-    at.clock.advance(10_000);
-    await at.settle();
+    await at.pass(10_000);
   }
   expect([at.rows.takes.length, at.tried]).toEqual([7, []]);
   at.clock.jump(3_600_000);
-  at.clock.advance(10_000);
-  await at.settle();
+  await at.pass(10_000);
   expect(at.tried).toEqual([1]);
   await at.queue.stop();
 });
@@ -108,16 +100,14 @@ test("a wall clock that goes back during a look makes no timer that is too long"
   await at.settle();
   expect(at.clock.nextMs).toBe(10_000);
   at.clock.jump(2 * 86_400_000);
-  at.clock.advance(10_000);
-  await at.settle();
+  await at.pass(10_000);
   expect(at.tried).toEqual([1]);
   await at.queue.stop();
 });
 
 test("try now: whatever the health and a pause, beside the tries of the queue", async () => {
   const at = new QueueFixture({ max: 1 });
-  const gate = newGate();
-  at.call = (): Promise<"ok"> => gate.passed.then(() => "ok");
+  const gate = at.holdCalls();
   const [, second, third] = at.add(3) as [Row, Row, Row];
   at.queue.start();
   await at.until(() => at.tried.length === 1);
@@ -148,8 +138,7 @@ test("paused: nothing is tried or taken, what is under way goes on", async () =>
   await at.until(() => at.tried.length > 0);
   await at.settle();
   at.add(100);
-  const gate = newGate();
-  at.call = (): Promise<"ok"> => gate.passed.then(() => "ok");
+  const gate = at.holdCalls();
   at.queue.notify();
   await at.settle();
   at.queue.pause();
@@ -157,8 +146,7 @@ test("paused: nothing is tried or taken, what is under way goes on", async () =>
   gate.open();
   await at.settle();
   at.queue.notify();
-  at.clock.advance(60_000);
-  await at.settle();
+  await at.pass(60_000);
   expect([at.tried.length, at.rows.size, at.rows.takes.length]).toEqual([104, 96, length]);
   at.queue.resume();
   await at.until(() => at.rows.size === 0);
@@ -193,10 +181,8 @@ test("a look that began before a try was stored, and says that nothing is due fo
   await at.settle();
   expect(at.tried).toEqual([row?.id]);
   // That look did not know when the row will be due again.
-  at.clock.advance(50);
-  await at.settle();
-  at.clock.advance(950);
-  await at.settle();
+  await at.pass(50);
+  await at.pass(950);
   expect(at.tried).toEqual([row?.id, row?.id]);
   await queue.stop();
 });
@@ -210,12 +196,10 @@ test("a row that was postponed for less than the rest is tried when it is due, n
   at.add(1, 200);
   at.queue.postponed();
   for (const ms of [50, 149]) {
-    at.clock.advance(ms);
-    await at.settle();
+    await at.pass(ms);
     expect(at.tried).toEqual([]);
   }
-  at.clock.advance(1);
-  await at.settle();
+  await at.pass(1);
   expect(at.tried).toEqual([2]);
   await at.queue.stop();
 });
