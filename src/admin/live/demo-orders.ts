@@ -48,6 +48,7 @@ export function demoOrderRoutes({ orderService, onRefused }: DemoParts): Routes 
             readOrder(Buffer.from(JSON.stringify({ amount: 1_000, ...order, order_id: count === 1 ? prefix : `${prefix}-${n + 1}` }))),
           );
           const ended: Partial<Record<ErrorKind | "ok", number>> = {};
+          let placedAgain = 0;
           const left = orders.values();
           // The clients share one iterator: each takes the next order.
           const client = async () => {
@@ -55,13 +56,15 @@ export function demoOrderRoutes({ orderService, onRefused }: DemoParts): Routes 
               let kind = await place(one);
               for (let tries = 1; kind === "overloaded" && at_once < count && tries < MAX_TRIES; tries++) {
                 await sleep(COME_AGAIN_MS);
+                placedAgain++;
                 kind = await place(one);
               }
               ended[kind] = (ended[kind] ?? 0) + 1;
             }
           };
           await Promise.all(Array.from({ length: Math.min(at_once, count) }, client));
-          sendJson(response, 200, JSON.stringify({ status: "ok", first_order_id: orders[0]?.orderId, orders: count, ended }));
+          const told = { status: "ok", first_order_id: orders[0]?.orderId, orders: count, ended, placed_again: placedAgain };
+          sendJson(response, 200, JSON.stringify(told));
 
           async function place(one: (typeof orders)[number]): Promise<ErrorKind | "ok"> {
             try {

@@ -35,7 +35,7 @@ interface Box {
 }
 
 interface Marks {
-  drawLabel(view: object, text: string, x: number, wantedY: number): void;
+  drawLabel(view: object, text: string, place: { from: number; to: number; y: number }): void;
 }
 
 // Code of a browser is checked with other types than this file.
@@ -145,13 +145,18 @@ const { drawLabel } = await moduleOf("threads/marks");
 
 const WIDE = 600;
 const HIGH = 300;
+const LANE = { top: 80, height: 60 };
 const context = { measureText: (text: string) => ({ width: text.length * 6 }), fillRect() {}, strokeRect() {}, fillText() {} };
 
 /** Where labels are put on a picture with these bars. */
-function labelsOn(bars: readonly Box[], ...places: readonly (readonly [x: number, y: number])[]): Box[] {
+function labelsOn(bars: readonly Box[], ...places: readonly (readonly [from: number, to: number, y: number])[]): Box[] {
   const labels: Box[] = [];
-  for (const [x, y] of places)
-    drawLabel({ context, colors: {}, left: 100, width: WIDE, height: HIGH, bars, labels }, "payment declined", x, y);
+  for (const [from, to, y] of places)
+    drawLabel({ context, colors: {}, placed: [LANE], left: 100, width: WIDE, height: HIGH, bars, labels }, "payment declined", {
+      from,
+      to,
+      y,
+    });
   return labels;
 }
 
@@ -160,21 +165,36 @@ const overlap = (one: Box, other: Box) =>
 
 test("a caption lies on no bar and on no other caption while there is room, not even at the right edge", () => {
   const bar = { left: 450, right: 590, top: 90, bottom: 130 };
-  const labels = labelsOn([bar], [590, 110], [590, 110], [200, 110]);
+  const labels = labelsOn([bar], [450, 590, 110], [450, 590, 110], [150, 200, 110]);
   expect(labels).toHaveLength(3);
   for (const [index, label] of labels.entries()) {
     expect(overlap(label, bar)).toBe(false);
     for (const other of labels.slice(index + 1)) expect(overlap(label, other)).toBe(false);
     expect([label.left >= 100, label.right <= WIDE, label.top >= 0, label.bottom <= HIGH]).toEqual([true, true, true, true]);
   }
-  // Beside its bar where that has room to the right.
+  // Left of its bars, and right of those that begin where the lanes do.
+  expect(labels[0]).toMatchObject({ right: 442, top: 101, bottom: 119 });
   expect(labels[2]).toMatchObject({ left: 208, top: 101, bottom: 119 });
+});
+
+test("a caption stays in the lane of its cause while that has room on either side, and leaves it where it has none", () => {
+  const order = { left: 350, right: 450, top: 80, bottom: 140 };
+  const inLane = ({ top, bottom }: Box) => top >= LANE.top && bottom <= LANE.top + LANE.height;
+  const before = { left: 100, right: 349, top: 80, bottom: 140 };
+  const after = { left: 451, right: WIDE, top: 80, bottom: 140 };
+  const at = [350, 450, 110] as const;
+  expect(labelsOn([order], at)).toMatchObject([{ right: 342, top: 101 }]);
+  expect(labelsOn([order, before], at)).toMatchObject([{ left: 458, top: 101 }]);
+  // Where only the lower part is taken it moves up.
+  expect(labelsOn([order, { ...before, top: 110 }, after], at)).toMatchObject([{ right: 342, top: 83 }]);
+  const [other] = labelsOn([order, before, after], at);
+  expect(other !== undefined && !inLane(other)).toBe(true);
 });
 
 test("where bars are everywhere a caption lies on some; where captions are everywhere it is left out", () => {
   const everywhere = { left: 0, right: WIDE, top: 0, bottom: HIGH };
-  expect(labelsOn([everywhere], [300, 150])).toMatchObject([{ left: 308, top: 141 }]);
-  const many = labelsOn([], ...Array.from({ length: 40 }, () => [300, 150] as const));
+  expect(labelsOn([everywhere], [250, 300, 150])).toMatchObject([{ left: 308, top: 141 }]);
+  const many = labelsOn([], ...Array.from({ length: 40 }, () => [250, 300, 150] as const));
   expect(many.length).toBeGreaterThan(5);
   expect(many.length).toBeLessThan(HIGH / 18);
 });

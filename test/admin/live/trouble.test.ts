@@ -134,7 +134,7 @@ describe.skipIf(CHROMIUM === undefined)(`the live page in trouble and under load
       const ends = await press(page, "Storm: 2000 fail");
       await says(page.locator("#sampling"), /^[\d\u202f]+ orders in 10 s, [\d\u202f]+ of them drawn/);
       stormMs = await type(11);
-      await ends(/^2\u202f000 payment declined$/);
+      await ends(/^2\u202f000 payment declined(; [\d\u202f]+ times? refused at first, then placed again)?$/);
     });
     // On the clock of the page's own thread, so that it says nothing of what else the machine had to do.
     expect(turnMs).toBeGreaterThan(0);

@@ -23,7 +23,7 @@ export function drawCancels(view, cancels) {
   const { x, left, width, placed } = view;
   const nowMs = performance.now();
   const main = placed[0];
-  /** @type {{ text: string, at: number, y: number }[]} */
+  /** @type {{ text: string, from: number, to: number, y: number }[]} */
   const labels = [];
   for (const [index, cancel] of cancels.slice(-MAX_LINES).reverse().entries()) {
     const y = cancel.cause === undefined ? main && main.top + main.height / 2 : middleOf(view, cancel.cause);
@@ -32,12 +32,13 @@ export function drawCancels(view, cancels) {
     if (at < left || at > width) continue;
     const fresh = isStill() || index >= MAX_FLASHES ? 0 : Math.max(0, 1 - (nowMs - cancel.seenMs) / FLASH_MS);
     drawCancel(view, cancel, { at, y, fresh });
-    if (labels.length < MAX_LABELS && Math.abs((labels.at(-1)?.at ?? Number.POSITIVE_INFINITY) - at) > LABEL_EVERY_PX) {
-      labels.push({ text: labelOf(cancel, view), at, y });
+    if (labels.length < MAX_LABELS && Math.abs((labels.at(-1)?.to ?? Number.POSITIVE_INFINITY) - at) > LABEL_EVERY_PX) {
+      const from = x(Math.min(cancel.at, ...cancel.stopped.map((bar) => bar.from), cancel.cause?.from ?? cancel.at));
+      labels.push({ text: labelOf(cancel, view), from, to: at, y });
     }
   }
   // On top of all lines and dots.
-  for (const { text, at, y } of labels) drawLabel(view, text, at, y);
+  for (const { text, ...place } of labels) drawLabel(view, text, place);
 }
 
 /**
@@ -96,9 +97,10 @@ function drawDot(context, x, y, radius) {
   context.fill();
 }
 
-/** @param {Cancel} cancel @param {View} view */
+/** What stopped which steps; on a narrow picture no more than there is room for beside the bars. @param {Cancel} cancel @param {View} view */
 function labelOf({ order, stopped, ms }, { steps, isNarrow }) {
+  if (isNarrow) return `stopped: ${duration(ms)}`;
   const cause = order.canceled?.[0] ?? "";
-  const names = isNarrow ? "" : `${stopped.map(({ step }) => steps[step] ?? "").join(" and ")} `;
-  return `${spoken(cause === "sibling_failed" ? order.kind : cause)}: ${names}stopped in ${duration(ms)}`;
+  const names = stopped.map(({ step }) => steps[step] ?? "").join(" and ");
+  return `${spoken(cause === "sibling_failed" ? order.kind : cause)}: ${names} stopped in ${duration(ms)}`;
 }

@@ -34,7 +34,7 @@ export function drawDeaths(view, { lane, top, height }) {
     }
     if (thread.reason === "process ended") continue;
     const text = `#${thread.id} ${REASONS[thread.reason ?? ""] ?? "gone"}${next === undefined ? "" : ` → #${next.id}`}`;
-    drawLabel(view, text, from, top + height / 2);
+    drawLabel(view, text, { from, to: from, y: top + height / 2 });
   }
 }
 
@@ -50,6 +50,6 @@ export function drawGaps(view, gaps) {
     context.fillRect(left, 0, Math.max(2, right - left), height - AXIS_PX);
     context.globalAlpha = 1;
     hatch(context, left, 0, Math.max(2, right - left), height - AXIS_PX, colors.warn);
-    drawLabel(view, `${text} (${duration(to - from)})`, right, height / 2);
+    drawLabel(view, `${text} (${duration(to - from)})`, { from: left, to: right, y: height / 2 });
   }
 }

@@ -8,29 +8,23 @@ const MAX_STEPS = 12;
 
 /** @typedef {{ readonly left: number, readonly right: number, readonly top: number, readonly bottom: number }} Box in CSS pixels */
 
+/** @typedef {{ readonly from: number, readonly to: number, readonly y: number }} Place where the bars of an order begin and end, and the height of its cause */
+
 /**
- * A label beside a place. It moves up or down where bars or other labels are in its way. Where bars are everywhere it lies on some, and
- * where other labels are it is left out.
+ * A label beside the bars of an order.
  *
  * @param {View} view
  * @param {string} text
- * @param {number} x
- * @param {number} wantedY
+ * @param {Place} place
  */
-export function drawLabel({ context, colors, left: start, width, height, bars, labels }, text, x, wantedY) {
+export function drawLabel(view, text, place) {
+  const { context, colors, labels } = view;
   const wide = context.measureText(text).width + 10;
-  const left = Math.max(start + 2, Math.min(x + 8, width - 12 - wide));
-  const boxAt = (/** @type {number} */ y) => ({ left, right: left + wide, top: y - LABEL_PX / 2, bottom: y + LABEL_PX / 2 });
-  const isFreeOf = (/** @type {readonly Box[]} */ others) => (/** @type {number} */ y) => {
-    const { top, bottom } = boxAt(y);
-    return others.every((other) => other.top >= bottom || other.bottom <= top || other.left > left + wide || other.right < left);
-  };
-  const places = Array.from({ length: 2 * MAX_STEPS + 1 }, (_, n) => wantedY + Math.ceil(n / 2) * (n % 2 === 0 ? 1 : -1) * LABEL_PX)
-    .filter((y) => y > 9 && y < height - AXIS_PX - 9)
-    .filter(isFreeOf(labels));
-  const y = places.find(isFreeOf(bars)) ?? places[0];
-  if (y === undefined) return;
-  labels.push(boxAt(y));
+  const box = placeLabel(view, wide, place);
+  if (box === undefined) return;
+  labels.push(box);
+  const { left, top } = box;
+  const y = top + LABEL_PX / 2;
   context.globalAlpha = 0.93;
   context.fillStyle = colors.panel;
   context.fillRect(left, y - 8, wide, 16);
@@ -41,6 +35,33 @@ export function drawLabel({ context, colors, left: start, width, height, bars, l
   context.fillStyle = colors.ink;
   context.textAlign = "left";
   context.fillText(text, left + 5, y + 0.5);
+}
+
+/**
+ * Left of the order's bars in the lane of its cause, or right of them there, or else in another lane. Where bars are everywhere it lies on
+ * some, and where other labels are it has no place.
+ *
+ * @param {Pick<View, "placed" | "left" | "width" | "height" | "bars" | "labels">} view
+ * @param {number} wide
+ * @param {Place} place
+ * @returns {Box | undefined}
+ */
+function placeLabel({ placed, left: start, width, height, bars, labels }, wide, { from, to, y: wantedY }) {
+  const [first, last] = [start + 2, width - 12 - wide];
+  const isFreeOf =
+    (/** @type {readonly Box[]} */ others) =>
+    (/** @type {Box} */ { left, right, top, bottom }) =>
+      others.every((other) => other.top >= bottom || other.bottom <= top || other.left > right || other.right < left);
+  const boxesAt = (/** @type {number} */ left, /** @type {readonly number[]} */ ys) =>
+    ys.map((y) => ({ left, right: left + wide, top: y - LABEL_PX / 2, bottom: y + LABEL_PX / 2 })).filter(isFreeOf(labels));
+  const ys = Array.from({ length: 2 * MAX_STEPS + 1 }, (_, n) => wantedY + Math.ceil(n / 2) * (n % 2 === 0 ? 1 : -1) * LABEL_PX).filter(
+    (y) => y > 9 && y < height - AXIS_PX - 9,
+  );
+  const lane = placed.find((one) => wantedY >= one.top && wantedY <= one.top + one.height);
+  const inLane = ys.filter((y) => lane !== undefined && y >= lane.top && y <= lane.top + lane.height);
+  const beside = [from - 8 - wide, to + 8].filter((left) => left >= first && left <= last).flatMap((left) => boxesAt(left, inLane));
+  const anywhere = boxesAt(Math.max(first, Math.min(to + 8, last)), ys);
+  return [...beside, ...anywhere].find(isFreeOf(bars)) ?? anywhere[0];
 }
 
 /**

@@ -1,5 +1,5 @@
 import { ask, Refused } from "../admin-api.js";
-import { duration, short, spoken } from "../words.js";
+import { counted, duration, short, spoken } from "../words.js";
 
 /**
  * @typedef {object} Trouble
@@ -12,6 +12,8 @@ import { duration, short, spoken } from "../words.js";
 const STUCK_FOR_MS = 5_000;
 // After this the orders that were just placed run.
 const UNDER_WAY_MS = 400;
+// A thread that computes starts with the first step that needs it; this is longer.
+const THREAD_HAS_BEGUN_MS = 800;
 const LOOK_EVERY_MS = 150;
 const ORDERS_AT_A_KILL = 12;
 const ORDERS_AT_A_CRASH = 30;
@@ -29,9 +31,10 @@ export const TROUBLES = [
       },
       {
         name: "Fail a payment",
-        watch: "an arrow from the payment to the vendor it stops; the courier had ended, so it is compensated",
-        go: "ctx is canceled; a goroutine stops where it looks",
-        make: () => place({ order: { fail_step: "payment" } }),
+        watch:
+          "an arrow from the payment to the vendor, whose loop computes on a thread of its own and is cut short; the courier is compensated",
+        go: "ctx is canceled; a loop stops where it looks",
+        make: () => place({ order: { fail_step: "payment", delay_ms: { payment: THREAD_HAS_BEGUN_MS }, cpu_ms: { vendor: 1_500 } } }),
       },
       {
         name: "Fail a vendor late",
@@ -71,7 +74,7 @@ export const TROUBLES = [
       {
         name: "Storm: 2000 fail",
         watch: "thousands of steps stop, and no thread is lost",
-        go: "about as fast (docs/performance.md has the figures)",
+        go: "about as fast (docs/threads-against-goroutines.md has the figures)",
         make: () =>
           place({ count: 2_000, at_once: 60, order: { fail_step: "payment", delay_ms: { payment: 60, vendor: 800, courier: 800 } } }),
       },
@@ -152,8 +155,9 @@ function pause(ms) {
 
 /** @param {unknown} request */
 async function place(request) {
-  const { orders, ended } = await ask("/chaos/orders", request);
-  return orders === 1 ? spoken(Object.keys(ended)[0] ?? "") : inWords(ended);
+  const { orders, ended, placed_again } = await ask("/chaos/orders", request);
+  if (orders === 1) return spoken(Object.keys(ended)[0] ?? "");
+  return `${inWords(ended)}${placed_again > 0 ? `; ${counted(placed_again, "time")} refused at first, then placed again` : ""}`;
 }
 
 /** @param {Readonly<Record<string, number>>} ended */
