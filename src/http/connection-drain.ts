@@ -12,7 +12,7 @@ const MAX_LINGER_MS = 500;
 const STEP_MS = 20;
 // The kernel queues 511 connections for a listener, and Node accepts one a turn.
 const MAX_ACCEPT_TURNS = 512;
-// An idle turn takes a tenth of that. A connection that arrives between a turn's poll and the close is lost, so the last turn has to be
+// An idle turn takes a tenth of this. A connection that arrives between a turn's poll and the close is lost, so the last turn has to be
 // short.
 const QUIET_TURN_MS = 0.2;
 

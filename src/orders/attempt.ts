@@ -123,6 +123,7 @@ export class Attempt implements OrderEntry {
     else signal?.addEventListener("abort", leave, ONCE);
   }
 
+  /** Nobody here waits any more: cancels the order, or first asks whether somebody waits at another node. */
   #abandon(): void {
     // Has no effect when the order has ended.
     if (this.#otherNodes === undefined) this.scope.cancel("client_disconnected");

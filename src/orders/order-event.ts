@@ -9,6 +9,7 @@ export interface OrderEvent {
   readonly orderId: string;
   /** The body as it is signed and sent: `{"type","timestamp","data"}` after Standard Webhooks. */
   readonly payload: string;
+  /** Wall clock. */
   readonly createdMs: number;
   /** Wall clock. A try that fails after this is the last one. */
   readonly expiresMs: number;

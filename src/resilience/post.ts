@@ -6,7 +6,7 @@ export interface PostRequest {
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string | Uint8Array;
   /** Its cancel closes the socket. */
-  readonly cancelable: Cancelable;
+  readonly cancelable: CancelSource;
   /** Asked when a new connection is there, long after the call began where the process was frozen. False: rejects with `NotBegun`. */
   readonly mayBegin?: () => boolean;
 }
@@ -14,8 +14,8 @@ export interface PostRequest {
 /** Nothing of a call was sent, because it came to its connection too late. */
 export class NotBegun extends Error {}
 
-/** Cancels calls. Calls the listener at the cancel, or at once if it has happened already. */
-export interface Cancelable {
+/** Tells when a call is to be canceled: calls the listener then, or at once if it has happened already. */
+export interface CancelSource {
   onCancel(listener: () => void): { unsubscribe(): void };
 }
 

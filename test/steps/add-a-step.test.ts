@@ -87,3 +87,15 @@ test("the service runs it beside the others, cancels it with them and fails with
   expect(steps).toContain("loyalty");
   expect((await send(adminPort, { path: "/metrics" })).text).toContain('capacity_in_use{step="loyalty"} 0');
 });
+
+test("its own work takes the place of the call, and nothing else of the project has to change", { timeout: 600_000 }, async () => {
+  copy.follow(readGuide(/^## A step with work of its own$/));
+  expect(copy.complaints()).toEqual([]);
+  await using server = new ChildServer({}, undefined, { cwd: copy.directory });
+  const { port } = await server.ports();
+  const delayMs = { payment: 1, vendor: 1, courier: 1 };
+  const placed = await postOrder(port, { order_id: "few", amount: 1_000_000, delay_ms: delayMs });
+  expect(placed.json.steps.at(-1)).toMatchObject({ name: "loyalty", status: "ok" });
+  const refused = await postOrder(port, { order_id: "many", amount: 1_000_001, delay_ms: delayMs });
+  expect([refused.status, refused.json.error.kind]).toEqual([503, "no_points"]);
+});

@@ -8,7 +8,7 @@ import { section } from "../support/markdown.ts";
 const PROJECT = fileURLToPath(new URL("../../", import.meta.url));
 const TSC = join(PROJECT, "node_modules/typescript/bin/tsc");
 
-/** What the guide "Add a step" of CONTRIBUTING.md has its reader write. */
+/** What a guide of CONTRIBUTING.md has its reader write. */
 export interface Guide {
   /** Name and text of the step's file, from the project's root. */
   readonly file: string;
@@ -19,9 +19,9 @@ export interface Guide {
   readonly rows: ReadonlyMap<string, ReadonlyArray<readonly [after: string, row: string]>>;
 }
 
-/** Reads the guide. Throws where it is not of the form that people can follow. */
-export function readGuide(): Guide {
-  const text = section(readFileSync(join(PROJECT, "CONTRIBUTING.md"), "utf8"), /^#+ Add a step$/);
+/** Reads the guide under that heading. Throws where it is not of the form that people can follow. */
+export function readGuide(heading = /^#+ Add a step$/): Guide {
+  const text = section(readFileSync(join(PROJECT, "CONTRIBUTING.md"), "utf8"), heading);
   const blocks = [...text.matchAll(/`([\w./-]+)`[^`]*\n+( *)```(ts|diff)\n([\s\S]*?)^ *```$/gm)].map(
     ([, file = "", indent = "", language, block = ""]) => ({
       file,
@@ -52,8 +52,13 @@ export class CopyWithStep extends CopiedProject {
   constructor(guide: Guide) {
     super("add-a-step");
     this.#guide = guide;
-    this.write(guide.file, guide.definition);
-    for (const [file, changes] of [...guide.changes, ...guide.rows]) this.#change(file, changes);
+    this.follow(guide);
+  }
+
+  /** Does what a guide says. */
+  follow({ file, definition, changes, rows }: Guide): void {
+    this.write(file, definition);
+    for (const [changed, lines] of [...changes, ...rows]) this.#change(changed, lines);
   }
 
   /** The compiler's complaints about the whole project. */

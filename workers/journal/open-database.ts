@@ -10,7 +10,7 @@ import { OpenFailed, troubleOf } from "./sqlite-trouble.ts";
 
 // Another process may write, such as a person at a prompt: its transaction may take this long.
 const BUSY_TIMEOUT_MS = 1_500;
-// Order ids hit their index at random places. Pages in the cache need no second read.
+// Order ids hit their index at random places. Pages in the cache need no second read. The size is a guess.
 const CACHE_KIB = 16_384;
 // A long read of another process makes the log grow. Later it is truncated to this.
 const LOG_LIMIT_BYTES = 64 * 1024 * 1024;

@@ -1,4 +1,4 @@
-import { type Cancelable, type Post, type PostAnswer, postTo } from "../../src/resilience/post.ts";
+import { type CancelSource, type Post, type PostAnswer, postTo } from "../../src/resilience/post.ts";
 import type { StepSpan } from "../telemetry/step-span.ts";
 
 // An answer to a call is some hundred bytes. Reading this much is cheaper than a new connection; more is not.
@@ -14,7 +14,7 @@ export interface EndpointCall {
   /** The span of the step that calls; undefined where there is none. */
   readonly span: StepSpan | undefined;
   /** Its cancel closes the socket. */
-  readonly cancelable: Cancelable & { readonly cause: string | undefined };
+  readonly cancelable: CancelSource & { readonly cause: string | undefined };
 }
 
 export class Endpoint {

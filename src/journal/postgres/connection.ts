@@ -154,8 +154,11 @@ function endsSession(error: { readonly severity?: string }): boolean {
   return error.severity === "FATAL" || error.severity === "PANIC";
 }
 
+// Authorization, no such database, access or syntax: these end the session too, but to connect again mends none of them.
+const REFUSED = /^(28|3D|42)/;
+
 function errorOf(error: unknown): Error {
   const { code, message, severity } = error as { code?: string; message: string; severity?: string };
   if (severity === undefined) return new ConnectionLost(message === "" ? (code ?? "the connection failed") : message);
-  return endsSession({ severity }) && !/^(28|3D|42)/.test(code ?? "") ? new ConnectionLost(message) : new SqlError(message, code ?? "");
+  return endsSession({ severity }) && !REFUSED.test(code ?? "") ? new ConnectionLost(message) : new SqlError(message, code ?? "");
 }

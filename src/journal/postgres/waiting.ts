@@ -146,7 +146,7 @@ export class Waiting implements OtherNodes {
     const looked = this.#options.sql.rows<[place: number]>(AWAITED, columnsOf(watches));
     await this.#orLater(looked.then((rows) => rows.forEach(([place]) => void places.add(place))));
     for (const [index, watch] of watches.entries()) {
-      // It was stopped meanwhile.
+      // The watch was stopped meanwhile.
       if (!this.#watches.has(watch)) continue;
       const isAwaited = places.has(index + 1);
       if (!isAwaited) this.#watches.delete(watch);
@@ -154,7 +154,7 @@ export class Waiting implements OtherNodes {
     }
   }
 
-  /** What fails leaves all as it was, for the next look. */
+  /** Never rejects. Waits stay for the next look; watches are told that nobody waits, as `watchWaiters` says. */
   async #orLater(look: Promise<void>): Promise<void> {
     try {
       await look;

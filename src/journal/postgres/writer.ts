@@ -38,7 +38,7 @@ interface Decision {
  * Executes batches on the session that writes. The rules run here, on what was loaded, and what they changed goes out with the commit: two
  * round trips; one where nothing has to be looked up, as for new orders and the ends of own ones. A row that another node has written
  * meanwhile fails the batch, which is decided again. Each batch notes its number: after a connection broke in the commit the next one reads
- * whether it is there.
+ * whether it is there. Main thread, unlike `workers/journal/writer.ts`.
  */
 export class PostgresWriter {
   readonly #options: PostgresWriterOptions;
@@ -72,6 +72,7 @@ export class PostgresWriter {
     return { type: "refused", reason: `other nodes wrote the same orders or keys ${MAX_DECISIONS} times in a row` };
   }
 
+  /** Nothing has to be read before it is written. */
   #isBlind(operation: Operation): boolean {
     switch (operation[0]) {
       case "accept":
@@ -102,8 +103,8 @@ export class PostgresWriter {
     let decision: Decision | undefined;
     let flushed: Flushed;
     try {
-      const opening = isBlind ? [] : [connection.rows(BEGIN), connection.rows(BEGIN_BATCH, [life, batch])];
-      decision = await this.#decide(connection, operations, isBlind, life, batch, Promise.all(opening));
+      const begun = isBlind ? [] : [connection.rows(BEGIN), connection.rows(BEGIN_BATCH, [life, batch])];
+      decision = await this.#decide(connection, operations, isBlind, life, batch, Promise.all(begun));
       if (isBlind) flushed = await flush(connection, decision.tables, life, batch);
       else [flushed] = await Promise.all([flush(connection, decision.tables, life), connection.rows(COMMIT)]);
     } catch (error) {
@@ -135,17 +136,17 @@ export class PostgresWriter {
     isBlind: boolean,
     life: number,
     batch: number,
-    opening: Promise<unknown>,
+    begun: Promise<unknown>,
   ): Promise<Decision> {
-    // The one that is waited for below may be another.
-    opening.catch(() => {});
+    // A throw before the wait below would leave its rejection to nobody, which ends the process.
+    begun.catch(() => {});
     const { events, restores } = this.#options;
     const faults = new Map<number, string>();
     for (;;) {
       const tables = new BatchTables(life, events, restores);
       for (const [name, orderId] of operations)
         if (name === "accept" || name === "finish" || name === "answer") this.#own.load(tables, orderId as string, isBlind);
-      if (!isBlind) await Promise.all([opening, load(connection, tables, operations, life)]);
+      if (!isBlind) await Promise.all([begun, load(connection, tables, operations, life)]);
       const results: (Result | undefined)[] = [];
       const before = faults.size;
       for (const [index, operation] of operations.entries()) {

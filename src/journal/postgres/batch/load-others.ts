@@ -12,6 +12,7 @@ import {
   loadAttempts,
 } from "./rows.ts";
 
+// `id + 0`: see `Statement`.
 // The lock of a life that lives is not free. Held until the commit, so that a node which comes back finds its life ended or goes on.
 const LOCK_LIFE = statement("try_lock_life")`SELECT pg_try_advisory_xact_lock($1, $2)`;
 const END_LIFE = statement("end_life")`UPDATE nodes SET ended_ms = $2 WHERE life = $1 AND ended_ms IS NULL`;
@@ -24,7 +25,7 @@ const TAKEN_COMPENSATIONS = statement(
 const OLD_ATTEMPTS = statement("old_attempts")`SELECT ${ATTEMPT_COLUMNS} FROM attempts a
          WHERE error IS NOT NULL AND ended_ms < $1 AND (ended_ms, id) > ($2, $3) ORDER BY ended_ms, id LIMIT $4 FOR UPDATE SKIP LOCKED`;
 
-// Of each of their orders the newest attempt that is not among them, and the one that runs.
+// Of each order of `OLD_ATTEMPTS` the newest attempt that is not among them. The one that runs, if any, is the newest: hence two.
 const REST_OF_ORDERS = statement("rest_of_orders")`SELECT ${ATTEMPT_COLUMNS} FROM unnest($1::text[]) v (order_id) CROSS JOIN LATERAL (
            SELECT * FROM attempts WHERE order_id = v.order_id AND NOT id = ANY($2::bigint[]) ORDER BY attempt DESC LIMIT 2) a`;
 
