@@ -24,8 +24,9 @@ export const experiment = defineExperiment({
         const { orderUrl, pid, adminUrl } = server;
         return async () => {
           await using loops = new AsyncDisposableStack();
-          for (let n = 0; n < availableParallelism(); n++)
-            loops.use(await Child.start({ args: ["-e", "console.log('busy'); for (;;);"], env: {}, up: /busy/ }));
+          // They end by themselves, also where nobody is left to end them.
+          const loop = `console.log('busy'); for (const end = Date.now() + ${2 * load.seconds * 1_000}; Date.now() < end; );`;
+          for (let n = 0; n < availableParallelism(); n++) loops.use(await Child.start({ args: ["-e", loop], env: {}, up: /busy/ }));
           const { driven, figures, ...rest } = await closedLoop(
             { orderUrl, pid },
             { ...load, order: ORDER, answerHas: '"payment_declined"' },
