@@ -35,6 +35,11 @@ export function dueAmong<Row extends DatedRow>(
   return { items: items.slice(0, limit), ...(waiting.length > 0 && { nextDueMs: Math.min(...waiting) }) };
 }
 
+/** What tells one row from another where they are ordered, but for when they were written. */
+export function rankOf(row: DatedRow | undefined): readonly unknown[] {
+  return [row?.nextTryMs, Math.min(MOST_TRIES, row?.tries ?? 0)];
+}
+
 function compared(one: readonly number[], other: readonly number[]): number {
   const index = one.findIndex((value, at) => value !== other[at]);
   return index < 0 ? 0 : (one[index] ?? 0) - (other[index] ?? 0);

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { seedOf } from "../support/seed.ts";
-import { dueAmong, LONGEST_PAUSE_MS } from "./due-model.ts";
+import { dueAmong, LONGEST_PAUSE_MS, rankOf } from "./due-model.ts";
 import { type Due, type DueStore, openDueStore } from "./due-store.ts";
 import { dueAt, JournalFixture, NOW, pending, STORES } from "./journal-fixture.ts";
 
@@ -74,7 +74,10 @@ describe.each(STORES)("due in %s", (storeKind) => {
         for (const { nowMs, limit, leastTried } of looks) {
           const { items, ...next } = dueAmong(model, { nowMs, limit, leastTried }, longestPauseMs(kind));
           const { names, ...found } = named(await look(store, kind, nowMs, limit, leastTried));
-          expect(names).toEqual(items.map(({ n }) => `o${n}`));
+          // Which of equal rows PostgreSQL puts on a page that has no room for all is its own affair.
+          const told = (n: number) => (storeKind === "postgres" ? rankOf(model[n]) : n);
+          expect(names.map((name) => told(Number(name.slice(1))))).toEqual(items.map(({ n }) => told(n)));
+          expect(new Set(names).size).toBe(names.length);
           if (names.length < limit) expect(found).toEqual(next);
         }
       });
