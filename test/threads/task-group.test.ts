@@ -1,8 +1,8 @@
-import { setImmediate as drainMicrotasks } from "node:timers/promises";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { Canceled, CancelScope, type GroupResult, TaskGroup } from "../../src/threads/index.ts";
 import { CAUSES, type Cause } from "./causes.ts";
+import { interleave } from "./interleaving.ts";
 import { type End, type Reply, TaskGroupModel } from "./task-group-model.ts";
 
 /** `pick` chooses among the tasks that can still end when the command runs, so that shrinking keeps commands meaningful. */
@@ -128,21 +128,7 @@ test("a group does what the model does under every interleaving", async () => {
   const commands = fc.array(command, { maxLength: 40, size: "max" });
   const property = fc.asyncProperty(before, commands, async (canceledBefore, commands) => {
     const run = new Run(canceledBefore, met);
-    const drain = async () => {
-      await drainMicrotasks();
-      while (run.model.hasDue) run.model.turn();
-    };
-    for (const command of commands) {
-      if (command.do === "drain") await drain();
-      else if (command.do === "turn") {
-        // Exactly one turn of the microtask queue: what was due runs, what that makes due does not.
-        await null;
-        run.model.turn();
-      } else run.apply(command);
-      run.check();
-    }
-    run.finishAll();
-    await drain();
+    await interleave(run, commands, () => run.finishAll());
     run.check();
     await run.checkEnd();
   });

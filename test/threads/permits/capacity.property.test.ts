@@ -1,8 +1,8 @@
-import { setImmediate as drainMicrotasks } from "node:timers/promises";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { Canceled, CancelScope, Capacity, monotonicMs, type Permit, type Subscription } from "../../../src/threads/index.ts";
 import { CAUSES, type Cause } from "../causes.ts";
+import { drain, interleave } from "../interleaving.ts";
 import { type Ask, type AskState, CapacityModel, type ModelScope, WEIGHTS } from "./capacity-model.ts";
 
 /** `pick` chooses among whatever fits when the command runs, so that shrinking keeps commands meaningful. */
@@ -190,24 +190,11 @@ test("a capacity does what the model does under every interleaving", async () =>
     fc.array(command, { maxLength: 50, size: "max" }),
     async (limit, commands) => {
       const run = new Run(limit, met);
-      const drain = async () => {
-        await drainMicrotasks();
-        while (run.model.hasDue) run.model.turn();
-      };
-      for (const command of commands) {
-        if (command.do === "drain") await drain();
-        else if (command.do === "turn") {
-          // Exactly one turn of the microtask queue: what was due runs, what that makes due does not.
-          await null;
-          run.model.turn();
-        } else run.apply(command);
-        run.check();
-      }
-      await drain();
+      await interleave(run, commands);
       for (let held = run.model.inState("held"); held.length > 0; held = run.model.inState("held")) {
         // A release may end a hopeless wait, and with it its scope, whose eager holders release by themselves.
         for (const ask of held) if (ask.state === "held") run.release(ask);
-        await drain();
+        await drain(run);
         run.check();
       }
       run.checkEnd();
