@@ -30,7 +30,7 @@ export async function copyTemplate(binaries: Binaries, scratch: string, to: stri
 }
 
 /** Owners and rights stay. */
-export async function copyDirectory(from: string, to: string): Promise<void> {
+async function copyDirectory(from: string, to: string): Promise<void> {
   await run("cp", ["-Rp", from, to]);
 }
 
@@ -49,7 +49,7 @@ async function makeTemplate(binaries: Binaries, scratch: string, template: strin
 }
 
 /** Makes a data directory from nothing, with a system identifier of its own. */
-export async function initialize(binaries: Binaries, scratch: string, to: string): Promise<void> {
+async function initialize(binaries: Binaries, scratch: string, to: string): Promise<void> {
   const passwordFile = join(scratch, "password");
   await writeFile(passwordFile, PASSWORD, { mode: 0o644 });
   const locale = ["--encoding=UTF8", "--locale=C", "--locale-provider=icu", "--icu-locale=en-US"];

@@ -5,7 +5,7 @@ import { Client, type QueryResultRow } from "pg";
 import { cert } from "../../resilience/certificate.ts";
 import { AS_SERVER } from "./account.ts";
 import type { Binaries, PostgresVersion } from "./binaries.ts";
-import { copyDirectory, copyTemplate, DATABASE, initialize, PASSWORD, SUPERUSER, writeAccess } from "./data-directory.ts";
+import { copyTemplate, DATABASE, PASSWORD, SUPERUSER, writeAccess } from "./data-directory.ts";
 import { freePort } from "./free-port.ts";
 import type { Keeper } from "./keeper.ts";
 import { newPlace, type Place } from "./place.ts";
@@ -21,10 +21,6 @@ export interface PostgresOptions {
   readonly auth?: "trust" | "password";
   /** Whether it takes connections with TLS only. `test/resilience/certificate.ts` has its certificate. */
   readonly tls?: boolean;
-  /** A data directory, as a backup is, that it starts on a copy of. */
-  readonly from?: string;
-  /** A system identifier of its own: takes a second more, as nothing can be copied. */
-  readonly ownIdentity?: boolean;
 }
 
 // For servers that live for seconds and hold little.
@@ -145,13 +141,11 @@ export class PostgresServer implements AsyncDisposable {
 
 /** Starts a server on a free port of 127.0.0.1. Throws where there are no programs for it, or where it does not come up. */
 export async function startPostgres(options: PostgresOptions = {}): Promise<PostgresServer> {
-  const { version = "npm", settings, fsync = false, auth = "trust", tls = false, from, ownIdentity = false } = options;
+  const { version = "npm", settings, fsync = false, auth = "trust", tls = false } = options;
   const place = newPlace(version, fsync);
   try {
     const { scratch, dataDirectory, binaries } = place;
-    if (from !== undefined) await copyDirectory(from, dataDirectory);
-    else if (ownIdentity) await initialize(binaries, scratch, dataDirectory);
-    else await copyTemplate(binaries, scratch, dataDirectory);
+    await copyTemplate(binaries, scratch, dataDirectory);
     await writeAccess(dataDirectory, auth, tls);
     const speed = fsync ? { ...FOR_SPEED, fsync: "on", full_page_writes: "on" } : FOR_SPEED;
     const secured = tls ? { ssl: "on", ssl_cert_file: "server.crt", ssl_key_file: "server.key" } : {};
