@@ -44,7 +44,7 @@ export function compared(now: Results, kept: Results): Target[] {
 }
 
 /** Whether all rounds of each variant cost about the same. */
-function isSteady({ express, storm }: Results): boolean {
+export function isSteady({ express, storm }: Results): boolean {
   const figures = [...express.variants, ...storm.variants].flatMap((variant) => variant.figures.filter(({ name }) => name === CPU));
   return figures.every(({ median, min }) => median <= WORSE * min);
 }

@@ -10,8 +10,9 @@ import { RESULTS, writeResult } from "./results.ts";
 import { runExperiment } from "./run.ts";
 
 const REPORT = "load/results/report.html";
-const USAGE = `Runs the experiments that take seconds to a minute, under a quarter of an hour in all on two quiet cores. Writes what each of them measured
-to load/results/NAME.json, a report of all results that are there, and the tables of the documents. Exit code 0: all targets are met; 1: one is missed; 2: wrong usage.
+const USAGE = `Runs the experiments that take seconds to a minute, a quarter of an hour in all on two quiet cores. Writes what each of them measured
+to load/results/NAME.json, a report of all results that are there, and the tables of the documents.
+Exit code 0: all targets are met; 1: one is missed; 2: wrong usage.
 
 usage: npm run lab -- [options]
 

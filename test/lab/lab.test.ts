@@ -8,7 +8,7 @@ import { describe, expect, onTestFinished, test } from "vitest";
 import { stageOf } from "../../load/experiments/stages.ts";
 import { closedLoop, peerUnder } from "../../load/lab/closed-loop.ts";
 import { CannotRun, defineExperiment, type Variant } from "../../load/lab/experiment.ts";
-import { compared } from "../../load/lab/gate.ts";
+import { compared, isSteady } from "../../load/lab/gate.ts";
 import { type Result, readResult, writeResult } from "../../load/lab/results.ts";
 import { ratiosAgainst, runExperiment } from "../../load/lab/run.ts";
 import { inText } from "../../load/lab/tables.ts";
@@ -150,12 +150,12 @@ describe("a closed loop", () => {
 });
 
 describe("the gate", () => {
-  const resultOf = (name: string, cpu: Readonly<Record<string, number>>) =>
+  const resultOf = (name: string, cpu: Readonly<Record<string, number>>, medianOverMin = 2) =>
     ({
       name,
       variants: Object.entries(cpu).map(([name, min]) => ({
         name,
-        figures: [{ name: "CPU an order", unit: "us", median: 2 * min, min, max: 3 * min, rounds: [] }],
+        figures: [{ name: "CPU an order", unit: "us", median: medianOverMin * min, min, max: 3 * min, rounds: [] }],
       })),
     }) as unknown as Result;
   const all = (bare: number, memory: number, file: number, storm: number) => ({
@@ -174,6 +174,13 @@ describe("the gate", () => {
     expect(verdict(all(40, 60 * 1.16, 80 * 1.16, 70))).toEqual([false, true, true]);
     expect(verdict(all(40, 60, 80 * 1.16, 70))).toEqual([true, false, true]);
     expect(verdict(all(40, 60, 80, 70 * 1.16))).toEqual([true, true, false]);
+  });
+
+  test("judges nothing where the rounds of one variant differ by more than that", () => {
+    const steady = resultOf("express", { "bare Express": 40, "journal in memory": 60 }, 1.14);
+    const storm = (medianOverMin: number) => resultOf("storm", { "this pipeline": 70 }, medianOverMin);
+    expect([isSteady({ express: steady, storm: storm(1.14) }), isSteady({ express: steady, storm: storm(1.16) })]).toEqual([true, false]);
+    expect(isSteady(all(40, 60, 80, 70))).toBe(false);
   });
 });
 
