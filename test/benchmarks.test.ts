@@ -44,7 +44,11 @@ test("the experiment peers finds no innocents and no threads lost by the library
 });
 
 test("it sees innocents that are lost", async () => {
-  const figures = await innocents(careless, 0.3);
-  expect(figures[INNOCENTS_LOST]?.[0]).toBeGreaterThan(0);
-  expect(figures[INNOCENTS_THREADS]?.[0]).toBe(0);
+  // On a machine that stalls all innocents may be over before anybody is canceled.
+  for (let lost: number | undefined = 0; lost === 0; ) {
+    const figures = await innocents(careless, SECONDS);
+    lost = figures[INNOCENTS_LOST]?.[0];
+    expect(figures[INNOCENTS_THREADS]?.[0]).toBe(0);
+    expect(lost).toBeDefined();
+  }
 });
