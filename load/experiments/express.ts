@@ -10,7 +10,7 @@ export const experiment = defineExperiment({
   // Until then V8 has compiled the hot code of all threads, which share two cores with the client. Rounds are short, because the machine's
   // other load changes within seconds.
   defaults: { warmup: 15, rounds: 9, seconds: 2, connections: 64 },
-  lab: { warmup: 10, rounds: 7 },
+  lab: { warmup: 6, rounds: 7 },
   variants: (load) => [
     bareExpressUnder(load),
     serviceUnder(MEMORY, load),

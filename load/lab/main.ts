@@ -1,13 +1,12 @@
 import { readOptions } from "../options.ts";
 import { runBench } from "../run-bench.ts";
-import type { Target } from "../target.ts";
 import { updateDocuments } from "./documents.ts";
-import { CannotRun } from "./experiment.ts";
+import type { Experiment } from "./experiment.ts";
 import { experimentNamed, experimentNames } from "./experiments.ts";
 import { gate } from "./gate.ts";
 import { writeReport } from "./report.ts";
-import { RESULTS, writeResult } from "./results.ts";
-import { runExperiment } from "./run.ts";
+import { RESULTS } from "./results.ts";
+import { runSet } from "./set.ts";
 
 const REPORT = "load/results/report.html";
 const USAGE = `Runs the experiments that take seconds to a minute, a quarter of an hour in all on two quiet cores. Writes what each of them measured
@@ -25,23 +24,6 @@ usage: npm run lab -- [options]
 
 const say = (text: string): void => void process.stderr.write(`${new Date().toISOString().slice(11, 19)} ${text}\n`);
 
-async function lab(only: readonly string[], results: string): Promise<Target[]> {
-  const targets: Target[] = [];
-  for (const name of only.length > 0 ? only : experimentNames()) {
-    const experiment = await experimentNamed(name);
-    if (only.length === 0 && experiment.lab === undefined) continue;
-    try {
-      const result = await runExperiment(name, experiment, { sizes: (experiment.lab ?? {}) as Readonly<Record<string, number>>, say });
-      writeResult(results, result);
-      targets.push(...result.targets.map((target) => ({ ...target, what: `${name}: ${target.what}` })));
-    } catch (error) {
-      if (!(error instanceof CannotRun)) throw error;
-      say(`left out: ${error.message}`);
-    }
-  }
-  return targets;
-}
-
 runBench(async () => {
   const options = readOptions({
     only: { type: "string", multiple: true, default: [] as string[] },
@@ -54,7 +36,14 @@ runBench(async () => {
     return [];
   }
   if (options.gate) return await gate(say);
-  const targets = await lab(options.only, options.results);
+  const isOfSet = ({ lab }: Experiment): boolean => options.only.length > 0 || lab !== undefined;
+  const named: [string, Experiment][] = [];
+  for (const name of options.only.length > 0 ? options.only : experimentNames()) named.push([name, await experimentNamed(name)]);
+  const targets = await runSet(
+    named.filter(([, experiment]) => isOfSet(experiment)),
+    options.results,
+    say,
+  );
   writeReport(options.results, options.report);
   if (options.results === RESULTS) updateDocuments(RESULTS);
   process.stdout.write(`the report: ${options.report}\n`);

@@ -11,6 +11,7 @@ import { CannotRun, defineExperiment, type Variant } from "../../load/lab/experi
 import { compared, isSteady } from "../../load/lab/gate.ts";
 import { type Result, readResult, writeResult } from "../../load/lab/results.ts";
 import { ratiosAgainst, runExperiment } from "../../load/lab/run.ts";
+import { runSet } from "../../load/lab/set.ts";
 import { inText } from "../../load/lab/tables.ts";
 import { atLeast, atMost } from "../../load/target.ts";
 
@@ -109,6 +110,28 @@ describe("an experiment", () => {
     expect(readResult(results.path, "fast")).toEqual(result);
     expect(readResult(results.path, "slow")).toBeUndefined();
   });
+});
+
+test("a set goes on where an experiment fails, which is a missed target, or where this machine cannot run one", async () => {
+  using results = mkdtempDisposableSync(join(tmpdir(), "lab-test-"));
+  const failing: Variant = { name: "failing", open: () => Promise.reject(new Error("3 answers were wrong")) };
+  const said: string[] = [];
+  const set = [
+    ["fails", { ...experimentOf([]), variants: () => [failing] }],
+    ["lacks", { ...experimentOf([]), missing: () => "this needs a thing" }],
+    ["fast", experimentOf([], 3.01)],
+  ] as const;
+  const targets = await runSet(set, results.path, (text) => said.push(text));
+  expect(targets.map(({ what, met }) => [what, met])).toEqual([
+    ["fast: speed over base", false],
+    ["fast: speed", true],
+    ["experiments that failed fails", false],
+  ]);
+  expect(said).toEqual(
+    expect.arrayContaining([expect.stringMatching(/^fails failed: Error: 3 answers/), "left out: lacks: this needs a thing"]),
+  );
+  expect(readdirSync(results.path)).toEqual(["fast.json"]);
+  expect((await runSet(set.slice(1), results.path, () => {})).at(-1)).toMatchObject({ what: "experiments that failed", met: true });
 });
 
 describe("a closed loop", () => {
