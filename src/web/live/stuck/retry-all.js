@@ -5,6 +5,8 @@ import { outputBeside } from "./action.js";
 // The admin listener takes 32 at one time, and others may retry too.
 const AT_ONCE = 8;
 const LIMIT = 500;
+// What came of it outlasts the list, which is empty by then, and not what comes into the list later.
+const SAID_FOR_MS = 15_000;
 
 /**
  * A button that tries all pending compensations now, at most 500.
@@ -14,9 +16,12 @@ const LIMIT = 500;
  */
 export function retryAll(announce, onEnd) {
   const output = outputBeside();
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let forgetting;
   const button = element("button", { type: "button" }, "Retry all");
   button.addEventListener("click", async () => {
     button.disabled = true;
+    clearTimeout(forgetting);
     try {
       const { compensations } = await ask(`/compensations?limit=${LIMIT}`);
       let [tried, done] = [0, 0];
@@ -35,6 +40,7 @@ export function retryAll(announce, onEnd) {
       output.textContent = ifRefused(error).message;
     } finally {
       button.disabled = false;
+      forgetting = setTimeout(() => output.replaceChildren(), SAID_FOR_MS);
       announce(output.textContent);
       onEnd();
     }
