@@ -1,9 +1,15 @@
+import { Client } from "pg";
 import { expect, test } from "vitest";
 import { randomFrom } from "../../load/stand-in/random.ts";
 import { Journal } from "../../src/journal/journal.ts";
+import { parseAddress, targetsOf } from "../../src/journal/postgres/address.ts";
+import { Connection } from "../../src/journal/postgres/connection.ts";
+import { holdEverything } from "../../src/journal/postgres/continuity.ts";
 import type { PostgresStore } from "../../src/journal/postgres/postgres-store.ts";
+import { LOCK_CLASS } from "../../src/journal/postgres/schema.ts";
 import type { AcceptResult } from "../../src/orders/order-journal.ts";
 import { CLUSTER, JournalFixture, keyOf, NOW } from "../journal/journal-fixture.ts";
+import { eventually } from "../support/eventually.ts";
 import { seedOf } from "../support/seed.ts";
 
 // Two nodes on one database get the same orders and keys at one time.
@@ -94,5 +100,47 @@ test("two nodes accept no order twice, bind no key to two orders and change no a
     expect(await fixture.deliverAll()).toHaveLength(seen.accepted);
   } finally {
     await other.close();
+  }
+});
+
+test("a node that connects again while another one holds everything gives no attempt a number of before", async () => {
+  await using fixture = await JournalFixture.open("postgres");
+  const { journal, file } = fixture;
+  const { life } = journal.cluster as PostgresStore;
+  expect(await fixture.accept("before")).toEqual({ type: "accepted", attempt: 1 });
+  const other = new Client({ connectionString: file });
+  const locker = new Client({ connectionString: file });
+  await Promise.all([other.connect(), locker.connect()]);
+  const connection = await Connection.open(targetsOf(parseAddress(file) as never)[0] as never, { name: "other", timeoutMs: 60_000 });
+  try {
+    const locks = async (granted: boolean) =>
+      (
+        await other.query<{ pid: number }>(
+          "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND classid = $1 AND objid = $2 AND granted = $3",
+          [LOCK_CLASS, life, granted],
+        )
+      ).rows.map(({ pid }) => pid);
+    const waiting = () =>
+      eventually(
+        "one that waits for the lock of the life",
+        () => locks(false),
+        ({ length }) => length === 1,
+      );
+    // It has looked at the server, and comes no further.
+    const locked = locker.query("SELECT pg_advisory_lock($1, $2)", [LOCK_CLASS, life]);
+    await waiting();
+    await other.query("SELECT pg_terminate_backend($1)", await locks(true));
+    await locked;
+    await waiting();
+    const [{ continued_on: server }] = (await other.query("SELECT continued_on FROM order_pipeline.cluster")).rows as [
+      { continued_on: string },
+    ];
+    expect(await holdEverything(connection, server, life)).toBe(true);
+    await locker.query("SELECT pg_advisory_unlock($1, $2)", [LOCK_CLASS, life]);
+    await eventually("a new life", () => journal.cluster?.life !== life && journal.healthy);
+    expect(await fixture.accept("lost")).toMatchObject({ type: "accepted", attempt: expect.toSatisfy((attempt) => attempt > 1_000_000) });
+  } finally {
+    connection.close();
+    await Promise.all([other.end(), locker.end()]);
   }
 });

@@ -51,6 +51,13 @@ export class Continuity {
       throw new UnfitDatabase(`its cluster is ${identity.clusterId} and not ${this.#clusterId}`);
     this.#clusterId = identity.clusterId;
     if (!(await this.#isContinued(connection, life)) && (await holdEverything(connection, this.server, life?.number))) this.#onRestored();
+  }
+
+  /**
+   * Once the node's life is held there: a restore that others note from then on ends that life, so no batch is written without it. One that
+   * they noted between the check and the life is read here.
+   */
+  async readRestores(connection: Connection): Promise<void> {
     this.firstIds = (await connection.rows<[number]>(RESTORES)).map(([firstId]) => firstId);
   }
 

@@ -115,6 +115,7 @@ export class PostgresStore implements JournalStore {
         targets: () => targetsOf(address, password),
         node,
         check: (connection, life) => continuity.check(connection, life),
+        onLife: (connection) => continuity.readRestores(connection),
         onChange: (connected, reason) => {
           if (connected) store?.followSession();
           options.onHealth?.(connected, reason);

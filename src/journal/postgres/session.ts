@@ -10,6 +10,8 @@ export interface SessionOptions {
   readonly node: NodeIdentity;
   /** Looks whether a new connection is good for this node; rejects where it is not. `life`: the one that it had. */
   readonly check: (connection: Connection, life: Life | undefined) => Promise<void>;
+  /** Reads what has to be known of a life before it writes. */
+  readonly onLife: (connection: Connection) => Promise<void>;
   /** The connection is there again (true) or gone, with the reason. */
   readonly onChange: (connected: boolean, reason: string) => void;
   /** Others have ended the life. A new one has begun: what the old one ran is closed. */
@@ -54,7 +56,9 @@ export class Session {
   static async start(options: SessionOptions): Promise<Session> {
     const connection = await connect(options, undefined);
     try {
-      return new Session(options, connection, await beginLife(connection, options.node));
+      const life = await beginLife(connection, options.node);
+      await options.onLife(connection);
+      return new Session(options, connection, life);
     } catch (error) {
       connection.close();
       throw error;
@@ -168,7 +172,9 @@ export class Session {
   async #resume(): Promise<Connection> {
     const connection = await connect(this.#options, this.#life);
     try {
-      this.#life = await resumeLife(connection, this.#life, this.#options.node);
+      const life = await resumeLife(connection, this.#life, this.#options.node);
+      await this.#options.onLife(connection);
+      this.#life = life;
       return connection;
     } catch (error) {
       connection.close();
