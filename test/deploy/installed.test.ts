@@ -59,7 +59,8 @@ beforeAll(() => {
       run(command.startsWith("npm ci ") ? `${command} ${FROM_CACHE.join(" ")}` : command, app, user);
     }
   }
-});
+  // An installation of all packages, which may have to come from elsewhere.
+}, 600_000);
 afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
 test.skipIf(process.platform !== "linux")("what the Dockerfile makes starts, serves, is healthy, and ends at SIGTERM", async () => {
