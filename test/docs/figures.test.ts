@@ -1,6 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { withResults } from "../../load/lab/documents.ts";
 import { RESULTS } from "../../load/lab/results.ts";
+import { CAPACITY_MUTANTS, MUTANTS } from "../schedules/mutants.ts";
+import { SCENARIOS } from "../schedules/scenarios.ts";
 import { PAGES } from "./pages.ts";
 
 const BLOCK = /<!-- results: [\s\S]*?<!-- end of results -->/g;
@@ -49,4 +51,11 @@ test("what is said not to be measured stands in a page, and a figure of any unit
   const all = "1 234 us, 0.5 ms, 3 to 4.5 MiB, 17.4 KB, 99 orders/s, 105 tasks per second, 2.5 times and 14 %";
   const seen = ["1 234 us", "0.5 ms", "3 MiB", "17.4 KB", "99 orders/s", "105 per second", "2.5 times", "14 %"];
   expect(figuresOf(`${all}; \`7 us\`, 250 ms, <!-- results: x -->8 us<!-- end of results -->`)).toEqual(seen);
+});
+
+test("as many scenarios and faults are told of as test/schedules has", () => {
+  const ideas = PAGES.get("docs/how-it-works.md") ?? "";
+  const told = [/ (\d+)\s+scenarios/, /lists (\d+) faults/, /with (\d+) faults/].map((count) => Number(count.exec(ideas)?.[1]));
+  expect(told).toEqual([SCENARIOS.length, MUTANTS.length, CAPACITY_MUTANTS.length]);
+  expect(PAGES.get("docs/threads-against-goroutines.md")).toContain(`each of ${MUTANTS.length} faults`);
 });
