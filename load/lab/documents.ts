@@ -5,14 +5,15 @@ import { readResult } from "./results.ts";
 import { inMarkdown } from "./tables.ts";
 
 const PROJECT = fileURLToPath(new URL("../..", import.meta.url));
-const BLOCK = /<!-- results: ([a-z-]+) -->\n[\s\S]*?<!-- end of results -->/g;
+// A block names an experiment and, behind bars, the figures to show; without any it shows them all.
+const BLOCK = /<!-- results: ([a-z-]+)((?: \| [^|\n]+?)*) -->\n[\s\S]*?<!-- end of results -->/g;
 
-/** The page with its tables as the results of this directory give them. Throws where a table names a result that is not there. */
+/** The page with its tables as the results of this directory give them. Throws where a table names a result or a figure that is not there. */
 export function withResults(page: string, directory: string): string {
-  return page.replace(BLOCK, (_, name: string) => {
+  return page.replace(BLOCK, (_, name: string, figures: string) => {
     const result = readResult(directory, name);
     if (result === undefined) throw new Error(`no results of ${name} in ${directory}: npm run bench -- ${name}`);
-    return `<!-- results: ${name} -->\n${inMarkdown(result)}\n<!-- end of results -->`;
+    return `<!-- results: ${name}${figures} -->\n${inMarkdown(result, figures.split(" | ").slice(1))}\n<!-- end of results -->`;
   });
 }
 

@@ -39,15 +39,25 @@ export function inText(result: Result): string {
   return `${result.question}\n${sizesOf(result)}; medians, the least and the most of a round\n\n${tables.join("\n")}`;
 }
 
-/** The figures of a result and whether its targets are met, for a page. */
-export function inMarkdown(result: Result): string {
+/** Those of its figures that have one of these names. Throws where none has. */
+function withFigures(result: Result, names: readonly string[]): Result {
+  const missing = names.filter((name) => !result.variants.some(({ figures }) => figures.some((figure) => figure.name === name)));
+  if (missing.length > 0) throw new Error(`no figure "${missing[0]}" in the results of ${result.name}`);
+  const variants = result.variants.map((variant) => ({ ...variant, figures: variant.figures.filter(({ name }) => names.includes(name)) }));
+  return { ...result, variants: variants.filter(({ figures }) => figures.length > 0) };
+}
+
+/** The figures of a result and whether its targets are met, for a page; where figures are named, these alone. */
+export function inMarkdown(result: Result, figures: readonly string[] = []): string {
   const { name, question, at, commit, machine, targets } = result;
   const line = (cells: readonly string[]): string => `| ${cells.join(" | ")} |`;
-  const tables = tablesOf(result).map(({ head, rows }) => [head, ["---", ...head.slice(1).map(() => "--:")], ...rows].map(line).join("\n"));
+  const shown = figures.length === 0 ? result : withFigures(result, figures);
+  const tables = tablesOf(shown).map(({ head, rows }) => [head, ["---", ...head.slice(1).map(() => "--:")], ...rows].map(line).join("\n"));
   const verdicts = targets.map(({ what, value, unit, met, atLeast, atMost }) => {
     const limit = atLeast === undefined ? `at most ${grouped(atMost ?? 0)}` : `at least ${grouped(atLeast)}`;
     return `* ${met ? "" : "**missed**: "}${what}: ${grouped(value)}${unit} (${limit}${unit})`;
   });
   const when = `\`npm run bench -- ${name}\`, ${sizesOf(result)}; ${at.slice(0, 10)}, ${machine.cores} cores, Node ${machine.node}, commit ${commit}`;
+  if (figures.length > 0) return [`${when}:`, ...tables].join("\n\n");
   return [`**${question}** ${when}.`, ...tables, ...(verdicts.length === 0 ? [] : [verdicts.join("\n")])].join("\n\n");
 }

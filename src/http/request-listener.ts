@@ -11,7 +11,7 @@ import { requestIdOf } from "./request-id.ts";
 export interface RequestLocals {
   readonly requestId: string;
   readonly connections: OpenConnections;
-  /** Set once the request has been read, for requests that concern one order. */
+  /** Set once the request has been read, for requests that concern one order. The log names it when the request fails. */
   orderId: string | undefined;
   /** The name of the key's owner (`AccessKeys.find`); undefined where no key is needed. */
   client: string | undefined;

@@ -16,9 +16,11 @@ export type WatchedPool = Pick<PoolThreads, "all" | "name" | "maxGivenUp" | "set
 
 interface Seen {
   readonly sign: string | undefined;
+  /** For how many looks in a row nothing has moved. */
   readonly still: number;
+  /** The same, since a task was given up. */
   readonly gaveUp: number;
-  /** For how many looks so many that it is to be set aside. */
+  /** The same, since so many were given up that the thread is to be set aside. */
   readonly crowded: number;
 }
 

@@ -121,6 +121,11 @@ export const ELSEWHERE: Readonly<Record<string, RunBy>> = {
     note: "EXPERIMENTS of slow.ts has it",
   },
   "npm run lab -- --gate": { file: ".ci/run", shows: "npm run lab -- --gate" },
+  "npx biome check --write .": {
+    file: "package.json",
+    shows: '"check": "biome check . &&',
+    note: "without --write, which would change the tree under the other tests; the rules are the same",
+  },
   "npm run check": { file: "package.json", shows: '"test": "npm run check &&' },
   "npm run test:docs": { file: "test/docs/vitest.config.ts", shows: "test/docs/slow.ts", note: "it runs what the others say of it" },
   "npm run providers": { file: "test/docs/try-it.test.ts", shows: "GUIDE" },

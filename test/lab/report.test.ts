@@ -90,6 +90,17 @@ describe("tables in the documents", () => {
     expect(withResults(page, results)).toBe(page);
   });
 
+  test("have the figures that they name, and nothing of the others", () => {
+    const chosen = (figure: string) => block("").replace("journal", `journal | ${figure}`);
+    const page = withResults(chosen("orders/s"), results);
+    expect(page).toContain(
+      "\n| memory | 17\u202f000 (16\u202f500 to 18\u202f000) |\n| file | 14\u202f000 (13\u202f000 to 15\u202f000) |\n<!-- end",
+    );
+    expect(page).not.toMatch(/p50|at least/);
+    expect(withResults(page, results)).toBe(page);
+    expect(() => withResults(chosen("orders/h"), results)).toThrow('no figure "orders/h" in the results of journal');
+  });
+
   test("are written in every page, or in none where one names results that are not there", () => {
     const write = (name: string, text: string) => writeFileSync(join(directory, name), text);
     const read = (name: string) => readFileSync(join(directory, name), "utf8");

@@ -1,6 +1,8 @@
 import { readFileSync } from "node:fs";
 import SwaggerParser from "@apidevtools/swagger-parser";
 import { createConfig, lintFromString } from "@redocly/openapi-core";
+import spectralCore, { type RulesetDefinition } from "@stoplight/spectral-core";
+import spectralRulesets from "@stoplight/spectral-rulesets";
 import type { Express, IRouter } from "express";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
@@ -41,6 +43,24 @@ describe.each([true, false])("the document, with providers simulated: %s", (simu
     const order = broken.paths["/order"].post.requestBody.content["application/json"];
     Object.assign(order.examples, order["x-refused-examples"]);
     expect(await rulesBroken(broken)).toEqual(["no-invalid-media-type-examples"]);
+  });
+
+  test("has nothing that Spectral's recommended rules call wrong or warn of", async () => {
+    const spectral = new spectralCore.Spectral();
+    // There is no contact for everybody's server, and a summary says all of some operations.
+    spectral.setRuleset({
+      extends: spectralRulesets.oas as RulesetDefinition,
+      rules: { "info-contact": "off", "operation-description": "off" },
+    });
+    const rulesBroken = async (source: unknown) => {
+      const found = await spectral.run(JSON.stringify(source));
+      return [...new Set(found.map(({ code }) => code))].sort();
+    };
+    expect(await rulesBroken(document)).toEqual([]);
+    const broken = structuredClone(document);
+    broken.components.schemas.OrderId.pattern = "^\\p{L}+$";
+    delete broken.paths["/docs"].get.operationId;
+    expect(await rulesBroken(broken)).toEqual(["oas3-valid-media-example", "operation-operationId"]);
   });
 
   test("has no reference in an extension, where tools do not look, and no pattern that Python cannot read", () => {

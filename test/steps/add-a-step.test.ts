@@ -97,3 +97,15 @@ test("its own work takes the place of the call, and nothing else of the project 
   const refused = await postOrder(port, { order_id: "many", amount: 1_000_001, delay_ms: delayMs });
   expect([refused.status, refused.json.error.kind]).toEqual([503, "no_points"]);
 });
+
+test("a step of its own work that leaves nothing behind needs no compensation, and holds no failed order pending", async () => {
+  const { file, definition } = readGuide(/^## A step with work of its own$/);
+  const withoutEffect = definition.replace(/ {2}async compensate[\s\S]*?^ {2}\},\n/m, "");
+  expect(withoutEffect).not.toContain("compensate(");
+  copy.write(file, withoutEffect);
+  await using server = new ChildServer({ ORDER_TIMEOUT_MS: "60000" }, undefined, { cwd: copy.directory });
+  const { port } = await server.ports();
+  const delayMs = { payment: 2_000, vendor: 1, courier: 1 };
+  const failed = await postOrder(port, { order_id: "none", amount: 1, fail_step: "payment", delay_ms: delayMs });
+  expect(failed.json.steps.at(-1)).toMatchObject({ name: "loyalty", status: "ok", compensation: "done" });
+});

@@ -14,7 +14,10 @@ function firstOf(order: string, nowMs: string): string {
   return `CASE WHEN EXISTS (SELECT 1 FROM outbox WHERE order_id = ${order}) THEN NULL ELSE ${nowMs} END`;
 }
 
-/** Events that wait for their delivery, and those that were given up. Those of earlier runs are delivered though `isEnabled` is false. */
+/**
+ * Events that wait for their delivery, and those that were given up. `seq` names a row here, `id` names the event to its receiver. Those of
+ * earlier runs are delivered though `isEnabled` is false.
+ */
 export function outbox(db: DatabaseSync, isEnabled: boolean): OutboxTable {
   const add = changeOf(db, `${INSERT} VALUES (?1, ?2, ?3, ?4, ?4 + ${EVENT_KEPT_MS}, ${firstOf("?2", "?4")})`);
   const dueIds = dueRows(db, {
