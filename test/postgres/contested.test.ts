@@ -116,7 +116,8 @@ test("a node that connects again while another one holds everything gives no att
     const locks = async (granted: boolean) =>
       (
         await other.query<{ pid: number }>(
-          "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND classid = $1 AND objid = $2 AND granted = $3",
+          `SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND classid = $1 AND objid = $2 AND granted = $3
+             AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`,
           [LOCK_CLASS, life, granted],
         )
       ).rows.map(({ pid }) => pid);
