@@ -65,7 +65,7 @@ export class PipelineInProcess implements AsyncDisposable {
 
   /** Steps that run now, from the threads' own counters. */
   get stepsRunning(): number {
-    return this.#threads.totals().running;
+    return this.#threads.statistics().running;
   }
 
   get threadsReplaced(): number {
