@@ -1,3 +1,4 @@
+import { pathToFileURL } from "node:url";
 import type { StepThreads } from "../src/composition/threads.ts";
 import { type CancelCause, ORDER_CAUSES } from "../src/orders/cancel-cause.ts";
 import type { OrderOutcome } from "../src/orders/outcome.ts";
@@ -19,6 +20,12 @@ export interface PipelineOptions {
   /** Orders at one time; every step has that capacity, so none waits for it. */
   readonly orders: number;
   readonly cancelGraceMs?: number;
+}
+
+/** The class of the tree that has this `src/main.ts`: this one, or one that it is compared with. */
+export async function pipelineOf(script: string): Promise<typeof PipelineInProcess> {
+  const module = await import(new URL("../load/pipeline-in-process.ts", pathToFileURL(script)).href);
+  return module.PipelineInProcess;
 }
 
 /** The service's pipeline on the service's threads, without HTTP around it. */
@@ -58,7 +65,7 @@ export class PipelineInProcess implements AsyncDisposable {
 
   /** Steps that run now, from the threads' own counters. */
   get stepsRunning(): number {
-    return this.#threads.totals().running;
+    return this.#threads.statistics().running;
   }
 
   get threadsReplaced(): number {

@@ -1,9 +1,10 @@
 import { availableParallelism } from "node:os";
 import type { OrderOutcome } from "../../src/orders/outcome.ts";
 import type { Simulation } from "../../src/orders/step.ts";
-import { SignalOrders, type SignalOutcome, type SignalStep } from "../baseline/signal-orders.ts";
 import { defineExperiment, type Round, type Variant } from "../lab/experiment.ts";
-import { PipelineInProcess } from "../pipeline-in-process.ts";
+import { opened } from "../peers/notes.ts";
+import { type Kind, PEERS, type Peer } from "../peers/pools.ts";
+import { pipelineOf } from "../pipeline-in-process.ts";
 import { percentiles, quantile } from "../quantile.ts";
 import { atMost } from "../target.ts";
 
@@ -12,15 +13,15 @@ const SIBLING_MS = 800;
 const FAILS_AFTER_MS = 3;
 const WARM_UP = 200;
 /** With one computing sibling only: with more computing threads than processors this would measure the system's scheduler. */
-const CASES: Readonly<Record<string, { readonly simulation: Simulation; readonly sibling: SignalStep; readonly signals: number }>> = {
+const CASES: Readonly<Record<string, { readonly simulation: Simulation; readonly sibling: Kind; readonly signals: number }>> = {
   "sleeping siblings": {
     simulation: { failStep: "payment", delayMs: { payment: FAILS_AFTER_MS, vendor: SIBLING_MS, courier: SIBLING_MS } },
-    sibling: { ms: SIBLING_MS, fails: false },
+    sibling: "wait",
     signals: Number.POSITIVE_INFINITY,
   },
   "computing sibling": {
     simulation: { failStep: "payment", delayMs: { payment: FAILS_AFTER_MS, courier: 0 }, cpuMs: { vendor: SIBLING_MS } },
-    sibling: { ms: 0, cpuMs: SIBLING_MS, fails: false },
+    sibling: "compute",
     // Each runs to its end, so a few say it.
     signals: 1,
   },
@@ -42,8 +43,10 @@ function roundOf(latencies: readonly number[], replaced: number): Round {
 function byBoard(name: string, simulation: Simulation, orders: number): Variant {
   return {
     name,
-    async open({ stack }) {
+    ofTree: true,
+    async open({ stack, script }) {
       const threads = availableParallelism();
+      const PipelineInProcess = await pipelineOf(script);
       const pipeline = stack.use(await PipelineInProcess.start({ threads, cpuThreads: threads, orders: 1 }));
       for (let n = 0; n < WARM_UP; n++) await pipeline.run(simulation);
       return async () => {
@@ -55,17 +58,22 @@ function byBoard(name: string, simulation: Simulation, orders: number): Variant 
   };
 }
 
-function bySignal(name: string, sibling: SignalStep, orders: number): Variant {
+function bySignal(name: string, kind: Kind, orders: number): Variant {
   return {
     name: `${name}, transferable signal`,
     async open({ stack }) {
-      // One step a thread at a time, as a computing one needs.
-      const signals = stack.use(await SignalOrders.start(Math.max(2, availableParallelism()), 1));
+      // One step a thread, as a computing one needs.
+      const { pool, notes } = stack.use(await opened(PEERS["transferable-signal"] as Peer, Math.max(2, availableParallelism())));
       return async () => {
         const latencies: number[] = [];
         for (let n = 0; n < orders; n++) {
-          const [failed, ...others] = await signals.run([{ ms: FAILS_AFTER_MS, fails: true }, sibling]);
-          for (const { endedAtMs } of others) latencies.push(endedAtMs - (failed as SignalOutcome).endedAtMs);
+          const [failing, beside] = [notes.take(), notes.take()];
+          const failed = pool.run({ kind: "fail", ms: FAILS_AFTER_MS, cell: failing });
+          const sibling = pool.run({ kind, ms: SIBLING_MS, cell: beside });
+          await failed.settled;
+          sibling.cancel();
+          await sibling.settled;
+          latencies.push(notes.endedAt(beside) - notes.endedAt(failing));
         }
         return roundOf(latencies, 0);
       };

@@ -34,7 +34,7 @@ export function stageOf(url: string, name: string): string | undefined {
   if (url.startsWith("node:")) return "node internals";
   const [, packageName] = /.*\/node_modules\/([^/]+)\//.exec(url) ?? [];
   if (packageName !== undefined) return OF_PACKAGE.find(([name]) => name === packageName)?.[1] ?? "express";
-  if (/\/load\/baseline\//.test(url)) return "express";
+  if (/\/load\/lab\/bare-express/.test(url)) return "express";
   const [, folder = ""] = /.*\/src\/([\w-]+)\//.exec(url) ?? [];
   const stage = OF_FOLDER[folder] ?? folder;
   return STAGES.includes(stage) ? stage : "other";

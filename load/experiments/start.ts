@@ -52,7 +52,7 @@ export const experiment = defineExperiment({
   lab: { rounds: 4 },
   variants: () => [
     variant(BARE, false, ({ directory }) => ({
-      args: [fileURLToPath(new URL("../baseline/bare-express.ts", import.meta.url))],
+      args: [fileURLToPath(new URL("../lab/bare-express.ts", import.meta.url))],
       up: /bare Express on (\d+)/,
       env: { NODE_COMPILE_CACHE: join(directory, "cache") },
     })),

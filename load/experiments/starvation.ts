@@ -1,7 +1,12 @@
 import { availableParallelism } from "node:os";
+import { setTimeout as pause } from "node:timers/promises";
+import { monotonicMs } from "../../src/threads/index.ts";
 import { Child } from "../child-process.ts";
 import { closedLoop } from "../lab/closed-loop.ts";
-import { defineExperiment } from "../lab/experiment.ts";
+import { defineExperiment, eachRound, type Round } from "../lab/experiment.ts";
+import { opened } from "../peers/notes.ts";
+import { OWN, PEERS, type Peer } from "../peers/pools.ts";
+import { quantile } from "../quantile.ts";
 import { ServerProcess } from "../server-process.ts";
 import { atLeast, atMost } from "../target.ts";
 import { settledCounters } from "../thread-counters.ts";
@@ -10,8 +15,43 @@ const NAME = "nice 15 beside a busy loop per processor";
 const NICENESS = 15;
 const ORDER = { amount: 7, fail_step: "payment", delay_ms: { payment: 5, vendor: 800, courier: 800 } };
 
+const BURST = 4_000;
+const BESIDE = `a task of 0 ms beside ${BURST} of 1 ms on one thread`;
+// Between two of the short tasks: else they would be a burst of their own.
+const PAUSE_MS = 3;
+
+/** How long a short task takes that comes to a thread in the midst of a burst; how many of all tasks were lost. */
+async function besideBurst(): Promise<Round> {
+  await using at = await opened(PEERS[OWN] as Peer, 1);
+  const { pool, notes } = at;
+  let lost = 0;
+  let burstIsOver = false;
+  const cell = notes.take();
+  const tasks = [cell, ...Array.from({ length: BURST - 1 }, () => 0)].map((cell) => pool.run({ kind: "compute", ms: 1, cell }));
+  const burst = Promise.all(tasks.map(async ({ settled }) => void ((await settled) || lost++))).finally(() => (burstIsOver = true));
+  await notes.started(cell, tasks[0] as (typeof tasks)[0]);
+  const latencies: number[] = [];
+  for (;;) {
+    const beganMs = monotonicMs();
+    if (!(await pool.run({ kind: "empty", ms: 0, cell: 0 }).settled)) lost++;
+    // The last ones had nobody beside them.
+    if (burstIsOver) break;
+    latencies.push(monotonicMs() - beganMs);
+    await pause(PAUSE_MS);
+  }
+  await burst;
+  return {
+    figures: {
+      "short task, p50": [quantile(latencies, 0.5), "ms"],
+      "short task, p99": [quantile(latencies, 0.99), "ms"],
+      "tasks lost": [lost, ""],
+      "threads lost": [await at.threadsLost(), ""],
+    },
+  };
+}
+
 export const experiment = defineExperiment({
-  question: "Is any healthy thread replaced when the service gets hardly any processor time?",
+  question: "Is any healthy thread replaced when the service gets hardly any processor time, and does a short task wait for a burst?",
   // Each client waits for its answer before its next order, so together they load the service fully, but no more.
   defaults: { rounds: 1, seconds: 60, connections: 32 },
   lab: { seconds: 10 },
@@ -46,10 +86,14 @@ export const experiment = defineExperiment({
         };
       },
     },
+    eachRound(BESIDE, besideBurst, false),
   ],
   targets: (seen) => [
     atLeast("orders/s", seen.median(NAME, "orders/s"), 1),
     atMost("healthy threads replaced", seen.most(NAME, "threads replaced"), 0),
     atMost("steps still running", seen.most(NAME, "steps left"), 0),
+    atMost("a short task beside a burst, p99", seen.median(BESIDE, "short task, p99"), 25, " ms"),
+    atMost("tasks lost by the burst", seen.most(BESIDE, "tasks lost"), 0),
+    atMost("threads lost by the burst", seen.most(BESIDE, "threads lost"), 0),
   ],
 });

@@ -1,20 +1,18 @@
 import { availableParallelism } from "node:os";
 import { atATime } from "../at-a-time.ts";
-import { PiscinaOrders } from "../baseline/piscina-orders.ts";
-import { SignalOrders } from "../baseline/signal-orders.ts";
-import { defineExperiment, eachRound, type Round, type Variant } from "../lab/experiment.ts";
-import { PipelineInProcess } from "../pipeline-in-process.ts";
+import { defineExperiment, eachRound, type Round, type Scope, type Variant } from "../lab/experiment.ts";
+import { opened } from "../peers/notes.ts";
+import { type Job, PEERS, type Peer, type Pool } from "../peers/pools.ts";
+import { pipelineOf } from "../pipeline-in-process.ts";
 import { atLeast, atMost } from "../target.ts";
 
 export const OWN = "this pipeline";
 const SIGNAL = "transferable AbortSignal";
 const piscinaWith = (threads: number) => `Piscina's signal, ${threads} threads`;
 const STEPS_AN_ORDER = 3;
-const [FAILS, SIBLING] = [
-  { ms: 5, fails: true },
-  { ms: 800, fails: false },
-];
-const STEPS = [FAILS, SIBLING, SIBLING];
+const [FAILS_AFTER_MS, SIBLING_MS] = [5, 800];
+const FAILS: Job = { kind: "fail", ms: FAILS_AFTER_MS, cell: 0 };
+const SIBLING: Job = { kind: "wait", ms: SIBLING_MS, cell: 0 };
 /**
  * Piscina gives an abortable task a thread of its own. Few threads: the one lost has little to compete with for the processor while its
  * successor starts. One an order: the steps of other orders queue, and an abort in the queue is free. One a step: none queues. Whichever is
@@ -25,13 +23,13 @@ const threadsOfPiscina = (orders: number): readonly number[] => [8, orders, orde
 interface Storm extends AsyncDisposable {
   /** Runs an order whose payment fails. Throws when it ends in another way. */
   order(): Promise<unknown>;
-  threadsLost(): number;
+  threadsLost(): Promise<number>;
 }
 
 /** Each round starts threads of its own. */
-function variant(name: string, orders: number, seconds: number, start: () => Promise<Storm>): Variant {
-  const round = async (): Promise<Round> => {
-    await using storm = await start();
+function variant(name: string, orders: number, seconds: number, start: (scope: Scope) => Promise<Storm>, ofTree = false): Variant {
+  const round = async (scope: Scope): Promise<Round> => {
+    await using storm = await start(scope);
     let done = 0;
     const before = process.cpuUsage();
     const perSecond = await atATime(orders, seconds, async () => {
@@ -40,43 +38,43 @@ function variant(name: string, orders: number, seconds: number, start: () => Pro
     });
     const { user, system } = process.cpuUsage(before);
     const cpu = (user + system) / done;
-    return { figures: { "orders/s": [perSecond, "orders/s"], "CPU an order": [cpu, "us"], "threads lost": [storm.threadsLost(), ""] } };
+    return {
+      figures: { "orders/s": [perSecond, "orders/s"], "CPU an order": [cpu, "us"], "threads lost": [await storm.threadsLost(), ""] },
+    };
   };
-  return eachRound(name, round, false);
+  return eachRound(name, round, ofTree);
 }
 
-async function own(orders: number): Promise<Storm> {
+async function own(orders: number, { script }: Scope): Promise<Storm> {
+  const PipelineInProcess = await pipelineOf(script);
   const pipeline = await PipelineInProcess.start({ threads: availableParallelism(), cpuThreads: 1, orders });
-  const delayMs = { payment: FAILS.ms, vendor: SIBLING.ms, courier: SIBLING.ms };
+  const delayMs = { payment: FAILS_AFTER_MS, vendor: SIBLING_MS, courier: SIBLING_MS };
   return {
     async order() {
       const { error } = await pipeline.run({ failStep: "payment", delayMs });
       if (error !== "payment_declined") throw new Error(`an order ended with ${error} instead of payment_declined`);
     },
-    threadsLost: () => pipeline.threadsReplaced,
+    threadsLost: async () => pipeline.threadsReplaced,
     [Symbol.asyncDispose]: () => pipeline[Symbol.asyncDispose](),
   };
 }
 
-async function piscina(threads: number): Promise<Storm> {
-  const orders = await PiscinaOrders.start(threads);
+/** Orders as anyone would write them on threads of this peer: the first failure cancels the others. */
+async function onPeer(name: keyof typeof PEERS, threads: number): Promise<Storm> {
+  const at = await opened(PEERS[name] as Peer, threads);
   return {
-    order: () => orders.run(STEPS),
-    threadsLost: () => orders.threadsDestroyed,
-    [Symbol.asyncDispose]: () => orders[Symbol.asyncDispose](),
+    order: () => failingOrder(at.pool),
+    threadsLost: () => at.threadsLost(),
+    [Symbol.asyncDispose]: () => at[Symbol.asyncDispose](),
   };
 }
 
-async function signal(count: number): Promise<Storm> {
-  const orders = await SignalOrders.start(availableParallelism(), count * STEPS_AN_ORDER);
-  return {
-    async order() {
-      const [first] = await orders.run(STEPS);
-      if (first?.failed !== true) throw new Error("an order did not fail as it should have");
-    },
-    threadsLost: () => 0,
-    [Symbol.asyncDispose]: () => orders[Symbol.asyncDispose](),
-  };
+async function failingOrder(pool: Pool): Promise<void> {
+  const payment = pool.run(FAILS);
+  const siblings = [pool.run(SIBLING), pool.run(SIBLING)];
+  if (await payment.settled) throw new Error("an order did not fail as it should have");
+  for (const sibling of siblings) sibling.cancel();
+  await Promise.all(siblings.map(({ settled }) => settled));
 }
 
 export const experiment = defineExperiment({
@@ -85,9 +83,9 @@ export const experiment = defineExperiment({
   about: { orders: "at one time" },
   lab: { rounds: 2, seconds: 2 },
   variants: ({ orders, seconds }) => [
-    variant(OWN, orders, seconds, () => own(orders)),
-    variant(SIGNAL, orders, seconds, () => signal(orders)),
-    ...threadsOfPiscina(orders).map((threads) => variant(piscinaWith(threads), orders, seconds, () => piscina(threads))),
+    variant(OWN, orders, seconds, (scope) => own(orders, scope), true),
+    variant(SIGNAL, orders, seconds, () => onPeer("transferable-signal", availableParallelism())),
+    ...threadsOfPiscina(orders).map((threads) => variant(piscinaWith(threads), orders, seconds, () => onPeer("piscina", threads))),
   ],
   targets: (seen, { orders }) => [
     atLeast(

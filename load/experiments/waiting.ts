@@ -11,7 +11,7 @@ import { NO_DELAYS, startBareExpress } from "../lab/closed-loop.ts";
 import { defineExperiment, eachRound, type Round, type Variant } from "../lab/experiment.ts";
 import { residentKiB, tooFewFiles } from "../lab/proc.ts";
 import { orderIds } from "../order-ids.ts";
-import { PipelineInProcess } from "../pipeline-in-process.ts";
+import { pipelineOf } from "../pipeline-in-process.ts";
 import { quantile } from "../quantile.ts";
 import { ServerProcess } from "../server-process.ts";
 import { atMost } from "../target.ts";
@@ -155,7 +155,9 @@ interface WaitingOrder {
 function cancel(inFlight: number, cancels: number): Variant {
   return {
     name: cancelAmong(inFlight),
-    async open({ stack }) {
+    ofTree: true,
+    async open({ stack, script }) {
+      const PipelineInProcess = await pipelineOf(script);
       const pipeline = stack.use(
         await PipelineInProcess.start({ threads: THREADS, cpuThreads: 1, orders: inFlight, cancelGraceMs: GRACE_MS }),
       );
@@ -204,11 +206,11 @@ export const experiment = defineExperiment({
   question: "What memory does a waiting order hold, beside bare Express, and does a cancel cost more among many of them?",
   defaults: { rounds: 3, orders: 10_000, cancels: 300 },
   about: { orders: "that wait at one time", cancels: "of a round, one after the other" },
-  lab: { rounds: 2 },
+  lab: {},
   missing: ({ orders }) => tooFewFiles(orders + SPARE_FILES),
   variants: ({ orders, cancels }) => [holdAtService(orders), holdAtBareExpress(orders), cancel(FEW, cancels), cancel(orders, cancels)],
   targets: (seen, { orders }) => [
-    atMost("memory of a waiting order", seen.median(SERVICE, "an order"), 18 * 1024, " bytes"),
+    atMost("memory of a waiting order", seen.median(SERVICE, "an order"), 17_500, " bytes"),
     atMost("threads replaced when all clients hung up at one moment", seen.most(SERVICE, "threads replaced"), 0),
     ...["call, p50", "stopped, p50"].map((figure) =>
       atMost(`a cancel's ${figure}, among ${orders} over that among ${FEW}`, seen.ratio(figure, cancelAmong(orders), cancelAmong(FEW)), 2),

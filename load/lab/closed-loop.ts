@@ -7,7 +7,7 @@ import type { Percentiles, Round, Sample, Scope, Variant } from "./experiment.ts
 import { cpuSeconds, residentKiB, threadSeconds } from "./proc.ts";
 
 const SAMPLE_EVERY_MS = 500;
-const BARE_EXPRESS = fileURLToPath(new URL("../baseline/bare-express.ts", import.meta.url));
+const BARE_EXPRESS = fileURLToPath(new URL("./bare-express.ts", import.meta.url));
 export const NO_DELAYS = { amount: 1200, delay_ms: perStep(() => 0) };
 
 /** Clients who each send their next order when the last one is answered. */

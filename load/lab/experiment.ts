@@ -34,7 +34,7 @@ export interface Scope {
 /** One way of doing what the experiment measures. */
 export interface Variant {
   readonly name: string;
-  /** It runs the service from `Scope.script`, so it can be compared with itself at another commit. */
+  /** It runs the service, or its pipeline, from the tree of `Scope.script`, so it can be compared with itself at another commit. */
   readonly ofTree?: boolean;
   /** Starts it, and gives what measures one round. A round throws when an answer is wrong. */
   open(scope: Scope): Promise<() => Promise<Round>>;

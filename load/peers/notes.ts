@@ -28,7 +28,11 @@ export class Notes {
 
   /** Whether it came to its end by itself: returned or threw, rather than died with its thread. */
   hasEnded(cell: number): boolean {
-    return this.#times[cell * WORDS + ENDED] !== 0;
+    return this.endedAt(cell) !== 0;
+  }
+
+  endedAt(cell: number): number {
+    return this.#times[cell * WORDS + ENDED] as number;
   }
 
   /** Resolves when the task has started; or has settled, if it never starts. */

@@ -15,6 +15,8 @@ export type Kind =
   | "wait"
   /** Waits, and notes each millisecond that it still lives. */
   | "tick"
+  /** Waits, then throws. */
+  | "fail"
   /** Computes in a loop that never awaits. */
   | "compute"
   /** Computes in a loop that awaits the next turn of the event loop each millisecond. */

@@ -25,16 +25,10 @@ import { BELL, HEAD, type Layout, ROWS_USED, RUNNING } from "./layout.ts";
 export class CancelBoard {
   readonly #layout: Layout;
   readonly #words: Int32Array<SharedArrayBuffer>;
-
   readonly #causes: readonly string[];
 
-  /** `causes`: all causes that a group can be canceled for, in the same order on every thread; 15 at most. */
+  /** `causes`: all causes that a group can be canceled for, in the same order on every thread; `MAX_CAUSES` at most. */
   constructor(layout: Layout, causes: readonly string[]) {
-    if (causes.length > CAUSE_MASK)
-      throw new RangeError(`${causes.length} causes do not fit into a word, which has room for ${CAUSE_MASK}`);
-    if (layout.handle.slots > MAX_SLOTS) {
-      throw new RangeError(`${layout.handle.slots} slots do not fit into a log entry, which has room for ${MAX_SLOTS}`);
-    }
     this.#layout = layout;
     this.#words = layout.words;
     this.#causes = causes;
@@ -166,14 +160,15 @@ export class CancelBoard {
   }
 }
 
-// 15 causes; the rest of a word is its generation: only a thread that stalls for exactly 2^28 groups in one slot takes one for another.
+// The rest of a word is its generation: only a thread that stalls for exactly 2^28 groups in one slot takes one for another.
 const CAUSE_BITS = 4;
 const CAUSE_MASK = 2 ** CAUSE_BITS - 1;
+/** A word has room for so many causes, and for none. */
+export const MAX_CAUSES = CAUSE_MASK;
 
 // Only neighboring generations must differ (invariant 4); a reader that is further behind does not look at entries at all.
 const GENERATION_BITS = 8;
 const GENERATION_MASK = 2 ** GENERATION_BITS - 1;
-const MAX_SLOTS = 2 ** (32 - GENERATION_BITS);
 
 function generationOf(entry: number): number {
   return entry & GENERATION_MASK;

@@ -1,4 +1,4 @@
-import { Canceled } from "./canceled.ts";
+import { Canceled, textOf } from "./canceled.ts";
 
 export interface Subscription {
   /** Ends the subscription. Has no effect a second time, or after the cancel. */
@@ -13,9 +13,7 @@ const OVER: Subscription = { unsubscribe() {} };
 let remove: (cancelable: Cancelable<never>, own: Listening) => void;
 
 /** Told of every listener that throws. A thread tells its main thread; elsewhere it becomes a warning of the process. */
-let listenerFault = (error: unknown): void => {
-  process.emitWarning(error instanceof Error ? error : new Error(`a cancel listener threw ${String(error)}`));
-};
+let listenerFault = (error: unknown): void => process.emitWarning(`a cancel listener threw: ${textOf(error)}`);
 
 /** Any thread, once. */
 export function onListenerFault(report: (error: unknown) => void): void {

@@ -9,6 +9,15 @@ export const ENDED = "ended";
 // In the global registry: a program may have loaded this module twice, and `instanceof` then fails between the two.
 const BRAND = Symbol.for("cancelable-threads.Canceled");
 
+/** What is to be read of anything that was thrown. Never throws. Any thread. */
+export function textOf(error: unknown, part: "stack" | "message" = "stack"): string {
+  try {
+    return String(error instanceof Error ? (error[part] ?? error.message) : error);
+  } catch {
+    return "it throws when it is read";
+  }
+}
+
 /** An error without a stack, for what is expected: nobody reads the stack, and capturing it costs more than the rest of a cancel. */
 export class QuietError extends Error {
   constructor(message: string) {

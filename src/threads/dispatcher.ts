@@ -1,6 +1,7 @@
+import { textOf } from "./canceled.ts";
 import { Chain } from "./chain.ts";
 import { type DispatchedTask, keyOf, QUEUED } from "./dispatched-task.ts";
-import { type FailedOutcome, Refused } from "./outcome.ts";
+import { failed, Refused } from "./outcome.ts";
 import type { PoolThread, ReplaceReason } from "./pool-thread.ts";
 import type { PoolThreads } from "./pool-threads.ts";
 import { fromPosted, OUTCOME_STRIDE, type OutcomeMessage, type TaskMessage } from "./protocol.ts";
@@ -180,18 +181,6 @@ function send(thread: PoolThread, tasks: readonly DispatchedTask[]): void {
     thread.send(message);
   } catch (error) {
     if (tasks.length > 1) for (const task of tasks) send(thread, [task]);
-    else tasks[0]?.settle(uncloneable(error));
+    else tasks[0]?.settle(failed(`the input of the task cannot be cloned: ${textOf(error, "message")}`, "DataCloneError"));
   }
-}
-
-function uncloneable(error: unknown): FailedOutcome {
-  const message = `the input of the task cannot be cloned: ${error instanceof Error ? error.message : String(error)}`;
-  return {
-    status: "failed",
-    message,
-    data: undefined,
-    keepsSiblings: false,
-    progress: undefined,
-    error: { name: "DataCloneError", stack: message },
-  };
 }

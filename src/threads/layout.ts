@@ -32,16 +32,12 @@ export class Layout {
   readonly #rowsStart: number;
 
   constructor(handle: LayoutHandle) {
-    const { buffer, slots, rows, logSize } = handle;
+    const { buffer, slots, logSize } = handle;
     this.handle = handle;
     this.words = new Int32Array(buffer);
     this.logBits = Math.log2(logSize);
     this.#boardStart = LOG_START + logSize;
     this.#rowsStart = wholeLines(this.#boardStart + slots);
-    const needed = totalWords(handle);
-    if (this.words.length !== needed) throw new RangeError(`shared block has ${this.words.length} words, ${needed} are needed`);
-    if (!Number.isInteger(this.logBits)) throw new RangeError(`the log must have a power of two of entries, not ${logSize}`);
-    if (rows < 1) throw new RangeError("the shared block has no row for any thread");
   }
 
   /** Main thread. The words are all 0: `CancelBoard.create` makes a board of them. */

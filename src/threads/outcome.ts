@@ -67,6 +67,11 @@ export interface FailedOutcome<Data = unknown> {
   readonly error: { readonly name: string; readonly stack: string } | undefined;
 }
 
+/** A task that failed without anybody having classified why: `name` and `stack` are for people. */
+export function failed(message: string, name: string, stack = message, progress?: unknown): FailedOutcome {
+  return { status: "failed", message, data: undefined, keepsSiblings: false, progress, error: { name, stack } };
+}
+
 export interface CanceledOutcome<Cause extends string = string> {
   readonly status: "canceled";
   readonly cause: Cause | BuiltInCause;

@@ -101,7 +101,7 @@ export class SlotGroup implements CauseArbiter {
 
   async #runExclusively(capacity: Capacity, dispatcher: Dispatcher, task: DispatchedTask): Promise<void> {
     try {
-      // Waits here, not in the pool's line, so that a canceled wait ends at once and its task never runs.
+      // Waits here, not in the pool's line, so that a canceled wait ends at once and its task never runs. A free permit is no wait at all.
       const permit = capacity.tryAcquire(task.name) ?? (await capacity.acquire(this.#scope, this.#priority, task.name));
       task.whenEnded(() => permit.release(this.#scope.cause === "deadline"));
       if (!task.settled) dispatcher.enqueue(task);

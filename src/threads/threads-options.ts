@@ -2,8 +2,9 @@ import { availableParallelism } from "node:os";
 import { isAbsolute } from "node:path";
 import { pathToFileURL } from "node:url";
 import { inspect } from "node:util";
+import { MAX_CAUSES } from "./cancel-board.ts";
 import { MAX_TIMER_MS } from "./cancel-scope.ts";
-import { BUILT_IN_CAUSES, ENDED } from "./canceled.ts";
+import { BUILT_IN_CAUSES, ENDED, textOf } from "./canceled.ts";
 import type { CapacityOptions } from "./permits/capacity.ts";
 import type { ReplaceReason } from "./pool-thread.ts";
 import type { PoolName } from "./pool-threads.ts";
@@ -61,8 +62,6 @@ const DEFAULTS = {
   startTimeoutMs: 30_000,
 };
 
-const MOST_CAUSES = 15;
-
 const RANGES = {
   shared: [0, 1024],
   exclusive: [0, 1024],
@@ -94,7 +93,7 @@ export function checked({ file, codecs, waiting, causes = [], ...options }: Thre
   if (!Array.isArray(causes)) throw new RangeError(`causes must be a list, not ${inspect(causes)}`);
   const reserved: readonly string[] = [...BUILT_IN_CAUSES, ENDED];
   for (const cause of causes) if (reserved.includes(cause)) throw new RangeError(`causes must not name the built-in cause "${cause}"`);
-  const room = MOST_CAUSES - BUILT_IN_CAUSES.length;
+  const room = MAX_CAUSES - BUILT_IN_CAUSES.length;
   if (causes.length > room) throw new RangeError(`causes must be ${room} at most, not ${causes.length}`);
   const settings = cloneable(all.settings);
   return { ...all, settings, causes, codecs, waiting, onMessage: guarded(all.onMessage, all.onFault), file: urlOf(file) };
@@ -132,11 +131,5 @@ function guarded(onMessage: CheckedOptions["onMessage"], onFault: CheckedOptions
 }
 
 function warn(message: string, error: unknown): void {
-  let text: string;
-  try {
-    text = error instanceof Error ? (error.stack ?? error.message) : String(error);
-  } catch {
-    text = "it throws when it is read";
-  }
-  process.emitWarning(`${message}: ${text}`);
+  process.emitWarning(`${message}: ${textOf(error)}`);
 }

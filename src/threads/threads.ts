@@ -3,7 +3,7 @@ import { CancelBoard } from "./cancel-board.ts";
 import type { CancelScope } from "./cancel-scope.ts";
 import { BUILT_IN_CAUSES } from "./canceled.ts";
 import { monotonicMs } from "./clock.ts";
-import type { DispatchedTask, RunningTask } from "./dispatched-task.ts";
+import type { RunningTask } from "./dispatched-task.ts";
 import { Dispatcher } from "./dispatcher.ts";
 import { GraceWatch } from "./grace-watch.ts";
 import { Layout } from "./layout.ts";
@@ -117,16 +117,16 @@ export class Threads<Tasks extends Table = Table, Cause extends string = string,
   }
 
   /** What runs and ever ran, from the threads' own counters. */
-  totals(): Totals {
-    return this.#tracker.totals();
-  }
-
   statistics(): Statistics {
     const view =
       (pool: PoolThreads) =>
       ({ id, row }: PoolThread) =>
         row === undefined ? [] : [{ id, pool: pool.name, ...this.#tracker.read(row) }];
-    return { ...this.totals(), threads: this.#pools.flatMap((pool) => pool.loaded().flatMap(view(pool))), replaced: this.#replaced };
+    return {
+      ...this.#tracker.totals(),
+      threads: this.#pools.flatMap((pool) => pool.loaded().flatMap(view(pool))),
+      replaced: this.#replaced,
+    };
   }
 
   /** Everything that must be zero when nothing runs. */
@@ -184,8 +184,7 @@ export class Threads<Tasks extends Table = Table, Cause extends string = string,
   async #close(): Promise<void> {
     const { slots, graceWatch, shared, exclusive } = this.#parts;
     for (const group of slots.all()) group.cancel("closed");
-    const running = this.#parts.table.all().map((task: DispatchedTask) => new Promise<void>((resolve) => task.whenEnded(() => resolve())));
-    await atMost(Promise.all(running), this.#graceMs);
+    await atMost(Promise.all(this.#parts.table.all().map(({ ended }) => ended)), this.#graceMs);
     this.#progressWatch.close();
     graceWatch.close();
     // All of them before the first ends: a place at the start limit that it gives up is for nobody.

@@ -11,7 +11,7 @@ afterEach(() => running.stop());
 async function expectNothingLeft(): Promise<void> {
   const { orderService, threads, capacities } = running.service;
   await eventually("the orders to end", () => orderService.inFlight === 0);
-  const { running: steps, started, finished } = threads.totals();
+  const { running: steps, started, finished } = threads.statistics();
   expect([steps, started - finished]).toEqual([0, 0]);
   expect(threads.counters()).toMatchObject({ groups: 0, unsettled: 0, exclusivePermits: 0, exclusiveWaiting: 0 });
   for (const { inUse, waiting } of Object.values(capacities)) expect([inUse, waiting]).toEqual([0, 0]);
@@ -50,7 +50,7 @@ test("at three times what the couriers can do few accepted orders fail, and the 
   await expectNothingLeft();
   await eventually("the limit to be wide again", () => running.service.admission.limit > 20);
   // Of a failed order some steps may have run, and some more to compensate them.
-  const { started } = running.service.threads.totals();
+  const { started } = running.service.threads.statistics();
   expect(started).toBeGreaterThanOrEqual(STEPS.length * ok);
   expect(started).toBeLessThanOrEqual(STEPS.length * ok + 2 * STEPS.length * failed);
 });
@@ -100,5 +100,5 @@ test("a hopeless wait ends before its deadline while others wait, and its courie
   await expectNothingLeft();
   // The other steps of all three orders, two couriers, and what two orders had to compensate.
   const others = STEPS.length - 1;
-  expect(running.service.threads.totals().started).toBe(3 * others + 2 + 2 * others);
+  expect(running.service.threads.statistics().started).toBe(3 * others + 2 + 2 * others);
 });

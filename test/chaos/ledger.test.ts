@@ -179,7 +179,7 @@ test(`the ledger balances after ${ORDERS} orders on a bad day (SEED=${SEED})`, {
   const sights = [
     { what: "requests", atLeast: ORDERS, seen: () => answers.length + counts.hungUp },
     // While a circuit is open orders are refused by the hundred: they are no bad day for anybody.
-    { what: "steps that ran", atLeast: 2.5 * ORDERS, seen: () => service.threads.totals().started },
+    { what: "steps that ran", atLeast: 2.5 * ORDERS, seen: () => service.threads.statistics().started },
     { what: "placed", atLeast: ORDERS / 5, seen: () => distinct.placed.size },
     { what: "failed", atLeast: ORDERS / 10, seen: () => distinct.failed.size },
     { what: "repeated", atLeast: ORDERS / 50, seen: () => counts.repeated },
@@ -214,7 +214,7 @@ test(`the ledger balances after ${ORDERS} orders on a bad day (SEED=${SEED})`, {
   expect(counts.broken).toBe(0);
   expect(service.threads.counters()).toEqual({ groups: 0, unsettled: 0, exclusivePermits: 0, exclusiveWaiting: 0, watchedGroups: 0 });
   expect(service.orderService.inFlight).toBe(0);
-  const { running: stillRunning, started, finished } = service.threads.totals();
+  const { running: stillRunning, started, finished } = service.threads.statistics();
   expect(started).toBeGreaterThan(ORDERS);
   expect({ stillRunning, open: started - finished }).toEqual({ stillRunning: 0, open: 0 });
   console.info(`SEED=${SEED} clients=${clients} deadline=${deadlineMs} ms attempts=${endings.length} placed=${placed.size}`, counts);

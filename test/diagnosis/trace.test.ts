@@ -53,7 +53,7 @@ function sliceAround(events: readonly CheckedEvent[], end: CheckedEvent): Checke
 
 test("two orders that compute run on two OS threads at one time", async () => {
   const { threads } = running.service;
-  const finishedBefore = threads.totals().finished;
+  const finishedBefore = threads.statistics().finished;
   const busy = () => threads.statistics().threads.filter((thread) => thread.pool === "exclusive" && thread.running === 1).length;
   const ids = [newId("computes"), newId("computes")];
   const { events, trackOf } = await traceOf(running, async () => {
@@ -61,7 +61,7 @@ test("two orders that compute run on two OS threads at one time", async () => {
     for (const [index, id] of ids.entries()) {
       const orders = index + 1;
       // A hang-up would stop the other steps too while they run, and each of them would have an arrow.
-      const onlyComputes = () => busy() === orders && threads.totals().finished - finishedBefore === orders * (STEPS.length - 1);
+      const onlyComputes = () => busy() === orders && threads.statistics().finished - finishedBefore === orders * (STEPS.length - 1);
       hangUps.push(await placeUntilHangUp(running, { ...orderOf(id, 0), cpu_ms: { vendor: LONG } }, onlyComputes));
     }
     await Promise.all(hangUps.map((hangUp) => hangUp()));
@@ -127,7 +127,7 @@ test("a step's wait for capacity is seen, and whether it came to run", async () 
   const { threads, capacities } = running.service;
   const long = (id: string) => ({ order_id: id, amount: 1, delay_ms: { payment: 0, vendor: 0, courier: LONG } });
   const { events } = await traceOf(running, async () => {
-    const first = await placeUntilHangUp(running, long("has it"), () => threads.totals().running === 1);
+    const first = await placeUntilHangUp(running, long("has it"), () => threads.statistics().running === 1);
     const second = await placeUntilHangUp(running, long("waits, gives up"), () => capacities.courier.waiting === 1);
     const third = postOrder(running.port, orderOf("waits, runs", 0));
     await eventually("the third to wait", () => capacities.courier.waiting === 2);
@@ -154,7 +154,7 @@ test("a thread that is replaced meanwhile is seen, with the steps that were lost
   const [shared] = threads.statistics().threads.filter(({ pool }) => pool === "shared");
   const { events, trackOf } = await traceOf(running, async () => {
     const answer = postOrder(running.port, orderOf(newId("lost"), LONG));
-    await eventually("the order to run", () => threads.totals().running === STEPS.length);
+    await eventually("the order to run", () => threads.statistics().running === STEPS.length);
     expect((await send(running.adminPort, { method: "POST", path: "/chaos/kill-thread" })).json.killed).toBe(shared?.id);
     expect((await answer).status).toBe(500);
   });

@@ -28,7 +28,7 @@ describe("with API_KEYS_FILE", () => {
   test("orders and look-ups need a key, health checks do not", async () => {
     const { port } = server;
     const placed = orderOf(newId("placed"), 0);
-    const { started } = server.service.threads.totals();
+    const { started } = server.service.threads.statistics();
     for (const headers of [
       {},
       bearer("wrong"),
@@ -49,7 +49,7 @@ describe("with API_KEYS_FILE", () => {
     }
     expect((await send(port, { path: "/nowhere" })).status).toBe(404);
     expect((await send(port, { path: "/order" })).status).toBe(405);
-    expect(server.service.threads.totals().started).toBe(started);
+    expect(server.service.threads.statistics().started).toBe(started);
     for (const headers of [bearer(ANNA), bearer(BERT), { authorization: `bearer  ${BERT}` }]) {
       expect((await postOrder(port, placed, { headers })).status).toBe(200);
       expect((await send(port, { path: `/order/${placed.order_id}`, headers })).status).toBe(200);

@@ -85,14 +85,14 @@ describe("a body that is too large", () => {
   });
 
   test("takes no order with it that comes behind", async () => {
-    const before = server.service.threads.totals().started;
+    const before = server.service.threads.statistics().started;
     using connection = await RawConnection.open(server.port);
     const late = newId("late");
     await connection.write(head(`Content-Length: ${LIMIT + 1}\r\n`) + " ".repeat(LIMIT + 1) + asOrder(orderOf(late, 0)));
     const answers = await connection.answersToTheEnd();
     expect(answers.map(({ status }) => status)).toEqual([413]);
     expect((await send(server.port, { path: `/order/${late}` })).status).toBe(404);
-    expect(server.service.threads.totals().started).toBe(before);
+    expect(server.service.threads.statistics().started).toBe(before);
   });
 
   test("leaves the order before it its answer", async () => {

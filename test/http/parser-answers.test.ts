@@ -115,7 +115,7 @@ describe("CONNECT, which Node takes for the end of HTTP on a connection,", () =>
   const TUNNEL = "CONNECT localhost:80 HTTP/1.1\r\nHost: localhost\r\nX-Request-Id: tunnel\r\n\r\n";
 
   test("is not allowed, and what comes behind it is not looked at", async () => {
-    const started = server.service.threads.totals().started;
+    const started = server.service.threads.statistics().started;
     for (const port of [server.port, server.adminPort]) {
       using connection = await RawConnection.open(port);
       await connection.write(TUNNEL + asOrder(orderOf(newId("tunneled"), 0)));
@@ -125,7 +125,7 @@ describe("CONNECT, which Node takes for the end of HTTP on a connection,", () =>
       expect(answer?.headers).toMatchObject({ "x-request-id": "tunnel", allow: "GET, HEAD, POST" });
       expect(more).toEqual([]);
     }
-    expect(server.service.threads.totals().started).toBe(started);
+    expect(server.service.threads.statistics().started).toBe(started);
   });
 });
 

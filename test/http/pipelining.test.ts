@@ -82,7 +82,7 @@ const FORMS = [
 const WAYS = ["destroy", "resetAndDestroy", "end"] as const;
 
 test("half of a body and a hang-up leave nothing behind, in whatever form both come", async () => {
-  const started = server.service.threads.totals().started;
+  const started = server.service.threads.statistics().started;
   await eventually("no socket open", () => openSockets() === 0);
   const clients = await Promise.all(Array.from({ length: 18 }, () => RawConnection.open(server.port)));
   for (const [n, client] of clients.entries()) {
@@ -95,7 +95,7 @@ test("half of a body and a hang-up leave nothing behind, in whatever form both c
   expect(openSockets()).toBe(2 * clients.length);
   for (const [n, { socket }] of clients.entries()) socket[WAYS[Math.floor(n / FORMS.length) % WAYS.length] as (typeof WAYS)[number]]();
   await eventually("no socket open", () => openSockets() === 0);
-  expect(server.service.threads.totals()).toMatchObject({ running: 0, started });
+  expect(server.service.threads.statistics()).toMatchObject({ running: 0, started });
 });
 
 test("none of this is an error of the server's", () => {

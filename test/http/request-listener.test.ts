@@ -48,7 +48,7 @@ describe("a Host", () => {
     "127.0.0.1, evil.example",
     ":80",
   ])("of %j is foreign, and its request is refused", async (host) => {
-    const before = server.service.threads.totals().started;
+    const before = server.service.threads.statistics().started;
     for (const { port, path } of listeners()) {
       const answer = await send(port, { path, headers: { host, "x-request-id": "asked" } });
       expect(answer).toMatchObject(FORBIDDEN);
@@ -56,7 +56,7 @@ describe("a Host", () => {
     }
     expect(await order(server.port, { host })).toMatchObject(FORBIDDEN);
     expect(await send(server.adminPort, { method: "POST", path: "/chaos/crash", headers: { host } })).toMatchObject(FORBIDDEN);
-    expect(server.service.threads.totals().started).toBe(before);
+    expect(server.service.threads.statistics().started).toBe(before);
   });
 
   test.each(["/healthz", "/readyz", "/readyz?verbose"])("may be any for %s", async (path) => {
@@ -156,12 +156,12 @@ describe("a browser", () => {
     { origin: "http://evil.example", "sec-fetch-site": "same-origin" },
     { origin: `http://${host}`, "sec-fetch-site": "cross-site" },
   ] as Record<string, string>[])("that says %j has come from another site", async (headers) => {
-    const before = server.service.threads.totals().started;
+    const before = server.service.threads.statistics().started;
     for (const { port, path } of listeners()) expect(await send(port, { path, headers: { host, ...headers } })).toMatchObject(FORBIDDEN);
     expect(await order(server.port, { host, ...headers })).toMatchObject(FORBIDDEN);
     expect(await send(server.port, { path: "/healthz", headers: { host, ...headers } })).toMatchObject(FORBIDDEN);
     expect(await send(server.adminPort, { method: "POST", path: "/chaos/crash", headers: { host, ...headers } })).toMatchObject(FORBIDDEN);
-    expect(server.service.threads.totals().started).toBe(before);
+    expect(server.service.threads.statistics().started).toBe(before);
   });
 
   test.each([

@@ -25,12 +25,12 @@ export interface Counts {
   readonly timers: number;
 }
 
-export function countOf(stepThreads: Pick<Threads, "totals" | "statistics" | "counters">, capacities: Capacities): Counts {
-  const { running, started, finished } = stepThreads.totals();
+export function countOf(stepThreads: Pick<Threads, "statistics" | "counters">, capacities: Capacities): Counts {
+  const { running, started, finished, threads } = stepThreads.statistics();
   const all = Object.values(capacities);
   return {
     osThreads: osThreads(),
-    threads: stepThreads.statistics().threads.length,
+    threads: threads.length,
     running,
     unfinished: started - finished,
     ...stepThreads.counters(),
@@ -46,10 +46,7 @@ export function countersOf<All extends Counts>({ osThreads: _osThreads, threads:
 }
 
 /** What is counted before anything runs, which is what must be counted after. */
-export async function countAtRest(
-  stepThreads: Pick<Threads, "totals" | "statistics" | "counters">,
-  capacities: Capacities,
-): Promise<Counts> {
+export async function countAtRest(stepThreads: Pick<Threads, "statistics" | "counters">, capacities: Capacities): Promise<Counts> {
   await settleProcess();
   const counts = countOf(stepThreads, capacities);
   expect(counts.threads).toBeGreaterThan(0);

@@ -67,7 +67,7 @@ test("clients that hang up leave nothing behind", async () => {
   const { service, port } = running;
   await warmUp(service);
   const rest = await atRest(service);
-  const started = service.threads.totals().started;
+  const started = service.threads.statistics().started;
   const clients = Array.from({ length: 12 }, (_, n) => {
     // Every third one computes; with one exclusive thread, all but one of those wait for it. Eight have a courier, four wait.
     const cpu = n % 3 === 0 ? { cpu_ms: { payment: LONG } } : {};
@@ -79,7 +79,7 @@ test("clients that hang up leave nothing behind", async () => {
   });
   // Payments, couriers, and the steps that wait for nothing.
   const runningSteps = 8 + 1 + 8 + 12 * (STEPS.length - 2);
-  await eventually("all orders to run", () => service.threads.totals().running === runningSteps);
+  await eventually("all orders to run", () => service.threads.statistics().running === runningSteps);
   expect(count(service)).toMatchObject({
     groups: 12,
     unfinished: runningSteps,
@@ -94,7 +94,7 @@ test("clients that hang up leave nothing behind", async () => {
   await eventually("the orders to end", () => service.orderService.inFlight === 0);
   expect(count(service)).toEqual(rest);
   // Those that waited never ran.
-  expect(service.threads.totals().started).toBe(started + runningSteps);
+  expect(service.threads.statistics().started).toBe(started + runningSteps);
   expect(running.logged.filter(({ level }) => level >= 40)).toEqual([]);
 });
 
@@ -154,7 +154,7 @@ test("a shutdown in the middle leaves nothing behind, the service itself include
   const placements = await Promise.all(places);
   // Vendors, couriers, and the steps that wait for nothing.
   const runningSteps = 15 + 1 + 5 + 20 * (STEPS.length - 2);
-  await eventually("all orders to run", () => service.threads.totals().running === runningSteps);
+  await eventually("all orders to run", () => service.threads.statistics().running === runningSteps);
   expect(count(service)).toMatchObject({
     groups: 20,
     // Those that wait for the exclusive thread too.
@@ -176,7 +176,7 @@ test("a shutdown in the middle leaves nothing behind, the service itself include
   expect(last).toMatchObject({ running: 0, unfinished: 0, groups: 0, unsettled: 0, permits: 0, waiting: 0, exclusivePermits: 0 });
   await stopped;
   expect(service.threads.statistics().threads).toEqual([]);
-  expect(service.threads.totals()).toEqual({ running: 0, started: runningSteps, finished: runningSteps });
+  expect(service.threads.statistics()).toMatchObject({ running: 0, started: runningSteps, finished: runningSteps });
   expect(count(service)).toMatchObject({ groups: 0, unsettled: 0, permits: 0, waiting: 0, watchedGroups: 0, threads: 0 });
   expect(timers()).toBe(before.timers);
   await eventually("the threads to be gone", () => osThreads() === before.osThreads);

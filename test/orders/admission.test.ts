@@ -20,7 +20,7 @@ beforeAll(async () => {
 afterAll(() => running.stop());
 
 const inFlight = () => running.service.orderService.inFlight;
-const stepsRunning = () => running.service.threads.totals().running;
+const stepsRunning = () => running.service.threads.statistics().running;
 beforeEach(() => {
   hot = orderOf(newId("hot"), FOR_EVER_MS);
 });
@@ -43,7 +43,7 @@ async function expectAllPlacesBack(): Promise<void> {
   const answers = await Promise.all(Array.from({ length: LIMIT }, () => postOrder(running.port, orderOf(newId("after"), 0))));
   expect(answers.map(({ status }) => status)).toEqual(Array(LIMIT).fill(200));
   expect(inFlight()).toBe(0);
-  const { running: steps, started, finished } = running.service.threads.totals();
+  const { running: steps, started, finished } = running.service.threads.statistics();
   expect([steps, started - finished]).toEqual([0, 0]);
   expect(running.service.threads.counters()).toMatchObject({ groups: 0, unsettled: 0 });
 }
@@ -94,7 +94,7 @@ test("a place of one that waits is free as soon as it has left, and the order ru
   others.hangUp();
   await eventually("their places back", () => inFlight() === 1);
   expect(await postOrder(running.port, orderOf(newId("another"), 0))).toMatchObject({ status: 200 });
-  expect(running.service.threads.totals().running).toBe(STEPS.length);
+  expect(running.service.threads.statistics().running).toBe(STEPS.length);
   first.hangUp();
   await expectAllPlacesBack();
 });

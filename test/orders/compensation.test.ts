@@ -33,7 +33,7 @@ function watchCompensations(faultModeOf: (call: Call) => FaultMode | undefined) 
 
 /** Vendor's "no" to an order whose other steps have ended: only then does it surely stop none of them. */
 function refusalAtTheEnd(running: () => TestService): FaultMode {
-  const ended = () => running().service.threads.totals().finished === STEPS.length - 1;
+  const ended = () => running().service.threads.statistics().finished === STEPS.length - 1;
   return { type: "refuse", after: eventually("the other steps to end", ended) };
 }
 

@@ -20,8 +20,8 @@ beforeAll(async () => {
 });
 afterAll(() => running.stop());
 
-const stepsStarted = () => running.service.threads.totals().started;
-const stepsRunning = () => running.service.threads.totals().running;
+const stepsStarted = () => running.service.threads.statistics().started;
+const stepsRunning = () => running.service.threads.statistics().running;
 
 describe("an order's id", () => {
   test("a placed order sent again gets the stored answer and runs nothing", async () => {
@@ -151,5 +151,5 @@ test("with real providers 100 requests for one id at once are one run, one charg
   expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200]));
   expect(new Set(answers.map(({ text }) => text)).size).toBe(1);
   expect(fixture.standIn.ledger.snapshot().counts).toMatchObject({ charges: 1, acceptances: 1, assignments: 1, refunds: 0 });
-  expect(fixture.running.service.threads.totals().started).toBe(STEPS.length);
+  expect(fixture.running.service.threads.statistics().started).toBe(STEPS.length);
 });

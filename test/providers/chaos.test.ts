@@ -139,7 +139,7 @@ test(`what is said to have had no effect has had none, and compensating the rest
   const ledger = await standIn.quiet();
   expect(balance(ledger, endings)).toEqual([]);
   expect(threads.counters()).toEqual(NOTHING_LEFT);
-  const { running, started, finished } = threads.totals();
+  const { running, started, finished } = threads.statistics();
   expect(started).toBeGreaterThan(ORDERS);
   expect({ running, open: started - finished }).toEqual({ running: 0, open: 0 });
   console.info(

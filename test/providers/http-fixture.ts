@@ -44,7 +44,7 @@ beforeEach(() => {
 });
 afterEach(() => {
   expect(threads.counters()).toEqual(NOTHING_LEFT);
-  expect(threads.totals().running).toBe(0);
+  expect(threads.statistics().running).toBe(0);
   expect([...threads.statistics().replaced]).toEqual([]);
   expect(standIn.ledger.snapshot().malformed).toEqual([]);
 });

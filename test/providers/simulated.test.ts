@@ -14,7 +14,7 @@ beforeAll(async () => {
 });
 afterEach(() => {
   expect(threads.counters()).toEqual(NOTHING_LEFT);
-  expect(threads.totals().running).toBe(0);
+  expect(threads.statistics().running).toBe(0);
   expect([...threads.statistics().replaced]).toEqual([]);
 });
 afterAll(() => threads.close());
@@ -61,7 +61,7 @@ describe.each(STEPS)("a simulated %s", (step) => {
       const scope = new CancelScope<CancelCause>();
       const slow = order({ delayMs: perStep(() => 600_000) });
       const running = runStep(threads, step, "perform", slow, scope);
-      await eventually("it runs", () => threads.totals().running === 1);
+      await eventually("it runs", () => threads.statistics().running === 1);
       await sleep(50);
       const canceledAt = performance.now();
       scope.cancel(cause);

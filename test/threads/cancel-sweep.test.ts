@@ -43,9 +43,9 @@ const CANCELED = canceledBy("client_disconnected", "none");
 
 /** What the threads have counted must say the same as the steps' own counts. */
 async function expectStarts(count: number, body: () => Promise<void>): Promise<void> {
-  const before = fixture.threads.totals().started;
+  const before = fixture.threads.statistics().started;
   await body();
-  expect(fixture.threads.totals().started - before).toBe(count);
+  expect(fixture.threads.statistics().started - before).toBe(count);
 }
 
 describe.each([
@@ -211,7 +211,7 @@ describe.each(CANCEL_CAUSES)("an order canceled by %s while its courier is", (ca
     const order = place(courier, computes);
     await Promise.all([reached(courier), fixture.counters.reached(order.failing.runs)]);
     for (const { ends } of order.ending) await fixture.counters.reached(ends);
-    expect(fixture.threads.totals().running).toBeGreaterThan(0);
+    expect(fixture.threads.statistics().running).toBeGreaterThan(0);
     expect(capacities.payment.inUse).toBe(1);
 
     SOURCES[cause](order);

@@ -162,7 +162,7 @@ export class Fixture implements AsyncDisposable {
   /** Everything that has to be zero when nothing is in flight is so, now. */
   expectIdle(): void {
     expect(this.threads.counters()).toEqual({ groups: 0, unsettled: 0, exclusivePermits: 0, exclusiveWaiting: 0, watchedGroups: 0 });
-    const { running, started, finished } = this.threads.totals();
+    const { running, started, finished } = this.threads.statistics();
     expect({ running, finished }).toEqual({ running: 0, finished: started });
     for (const thread of this.views()) expect(thread.running).toBe(0);
   }

@@ -173,7 +173,7 @@ test("killThread terminates the busiest thread; steps of other threads notice no
 
   expect(await Promise.all([first.outcome, third.outcome])).toEqual([lost("killed"), lost("killed")]);
   expect(fixture.replacements).toEqual([{ pool: "shared", threadId: busiest?.id, reason: "killed" }]);
-  expect(fixture.threads.totals().running).toBe(1);
+  expect(fixture.threads.statistics().running).toBe(1);
   fixture.open(second);
   expect(await second.outcome).toEqual(OK);
   await expectRecovered(fixture, "killed");

@@ -28,6 +28,10 @@ export function hearing(signal) {
 const KINDS = {
   empty() {},
   wait: (ms, _note, how) => how.sleep(ms),
+  async fail(ms, _note, how) {
+    await how.sleep(ms);
+    throw new Error("failed");
+  },
   async tick(ms, note, how) {
     const ticking = setInterval(note, 1);
     try {

@@ -1,5 +1,6 @@
 import type { MessagePort } from "node:worker_threads";
-import type { CanceledOutcome, FailedOutcome } from "../outcome.ts";
+import { textOf } from "../canceled.ts";
+import { type CanceledOutcome, type FailedOutcome, failed } from "../outcome.ts";
 import { type FaultMessage, OUTCOME_STRIDE, type OutcomeMessage, type PostedResult, toPost, type UserMessage } from "../protocol.ts";
 import { Transferred } from "./define-tasks.ts";
 
@@ -46,15 +47,8 @@ export class Outbox {
     this.#port.postMessage({ type: "user", value } satisfies UserMessage);
   }
 
-  /** Never throws, whatever `error` is. */
   fault(message: string, error: unknown): void {
-    let stack: string;
-    try {
-      stack = error instanceof Error && typeof error.stack === "string" ? error.stack : String(error);
-    } catch {
-      stack = "it throws when it is read";
-    }
-    this.#port.postMessage({ type: "fault", message, stack } satisfies FaultMessage);
+    this.#port.postMessage({ type: "fault", message, stack: textOf(error) } satisfies FaultMessage);
   }
 
   readonly #postOutcomes = (): void => {
@@ -70,7 +64,7 @@ export class Outbox {
     for (let at = 0; at < ended.length; at += OUTCOME_STRIDE) {
       const one = ended.slice(at, at + OUTCOME_STRIDE);
       if (this.#sent(one)) continue;
-      one[OUTCOME_STRIDE - 1] = uncloneable(one[OUTCOME_STRIDE - 1] as PostedResult);
+      one[OUTCOME_STRIDE - 1] = toPost(uncloneable(one[OUTCOME_STRIDE - 1] as PostedResult), this.#causes);
       this.#sent(one);
     }
   };
@@ -100,7 +94,7 @@ function movable(message: OutcomeMessage, list: ArrayBuffer[]): OutcomeMessage {
   return copy ?? message;
 }
 
-function uncloneable(result: PostedResult): PostedResult {
-  const message = `${Array.isArray(result) && result.length === 1 ? "what the task returned" : "the data or progress of the task"} cannot be cloned`;
-  return [message, undefined, false, undefined, "DataCloneError", message];
+function uncloneable(result: PostedResult): FailedOutcome {
+  const what = Array.isArray(result) && result.length === 1 ? "what the task returned" : "the data or progress of the task";
+  return failed(`${what} cannot be cloned`, "DataCloneError");
 }

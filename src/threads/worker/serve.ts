@@ -4,7 +4,7 @@ import { onListenerFault } from "../cancelable.ts";
 import { type BuiltInCause, Canceled } from "../canceled.ts";
 import { monotonicMs } from "../clock.ts";
 import { Layout } from "../layout.ts";
-import { type CanceledOutcome, type FailedOutcome, Failure } from "../outcome.ts";
+import { type CanceledOutcome, type FailedOutcome, Failure, failed } from "../outcome.ts";
 import type { ReadyMessage, TaskEntries, TaskMessage, ThreadSetup } from "../protocol.ts";
 import { BEAT_EVERY_MS, Tracker } from "../tracker.ts";
 import { CancelWatch } from "./cancel-watch.ts";
@@ -171,35 +171,25 @@ class TaskServer {
 
 /** What a task did that threw: null, a proxy, an error whose getters throw. Whatever fails in here must not fail the thread. */
 function outcomeOf(error: unknown, context: TaskContext): FailedOutcome | CanceledOutcome {
-  try {
-    return classified(error, context);
-  } catch {
-    const unreadable = { name: "Error", stack: "the task threw something that throws when it is read" };
-    return failed(unreadable.stack, undefined, false, context.progress, unreadable);
-  }
-}
-
-function classified(error: unknown, context: TaskContext): FailedOutcome | CanceledOutcome {
   const { progress } = context;
-  if (Failure.is(error)) return failed(String(error.message), error.data, error.keepsSiblings === true, progress, undefined);
-  context.look();
-  const { cause } = context;
-  // Only a task of a canceled group can be canceled.
-  if (cause !== undefined && isAbort(error)) {
-    return { status: "canceled", cause: cause as BuiltInCause, started: true, stopped: true, progress };
+  try {
+    if (Failure.is(error)) {
+      const { message, data, keepsSiblings } = error;
+      return { status: "failed", message: String(message), data, keepsSiblings: keepsSiblings === true, progress, error: undefined };
+    }
+    context.look();
+    const { cause } = context;
+    // Only a task of a canceled group can be canceled.
+    if (cause !== undefined && isAbort(error)) {
+      return { status: "canceled", cause: cause as BuiltInCause, started: true, stopped: true, progress };
+    }
+    if (!(error instanceof Error)) return failed(process.getBuiltinModule("node:util").inspect(error), typeof error, undefined, progress);
+    const message = String(error.message);
+    // With a handler of its own in `Error.prepareStackTrace` a stack may be anything.
+    return failed(message, String(error.name), typeof error.stack === "string" ? error.stack : message, progress);
+  } catch {
+    return failed("the task threw something that throws when it is read", "Error", undefined, progress);
   }
-  if (!(error instanceof Error)) {
-    const text = process.getBuiltinModule("node:util").inspect(error);
-    return failed(text, undefined, false, progress, { name: typeof error, stack: text });
-  }
-  const message = String(error.message);
-  // With a handler of its own in `Error.prepareStackTrace` a stack may be anything.
-  const stack = typeof error.stack === "string" ? error.stack : message;
-  return failed(message, undefined, false, progress, { name: String(error.name), stack });
-}
-
-function failed(message: string, data: unknown, keepsSiblings: boolean, progress: unknown, error: FailedOutcome["error"]): FailedOutcome {
-  return { status: "failed", message, data, keepsSiblings, progress, error };
 }
 
 /** Whether something was thrown because of a cancel: an aborted API may wrap the reason in an error of its own. Never throws. */

@@ -116,7 +116,7 @@ async function checkedClose(threads: FuzzThreads, witness: Witness, graceMs: num
 function checkCounters(threads: FuzzThreads, witness: Witness): void {
   const counters = Object.entries(threads.counters()).filter(([, count]) => count !== 0);
   if (counters.length > 0) witness.complain(`all groups have ended, and the counters say ${JSON.stringify(Object.fromEntries(counters))}`);
-  const { running, started, finished } = threads.totals();
+  const { running, started, finished } = threads.statistics();
   if (running !== 0 || started !== finished)
     witness.complain(`all groups have ended, and the totals say ${JSON.stringify({ running, started, finished })}`);
 }
@@ -129,7 +129,7 @@ function checkReplaced(threads: FuzzThreads, witness: Witness): void {
 /** Every start was counted. A thread that dies may have counted a start and not have come to it, or the other way round. */
 function checkStarts(threads: FuzzThreads, witness: Witness): void {
   const began = witness.ran.reduce((sum, { n }) => sum + witness.notes.get(n, BEGAN), 0);
-  const { started } = threads.totals();
+  const { started } = threads.statistics();
   const room = witness.replaced.size + (witness.closing ? 8 : 0);
   if (started < began || started > began + room) {
     throw new FuzzFailure(`${began} tasks began, ${started} were counted, and ${witness.replaced.size} threads were replaced`);
@@ -187,7 +187,7 @@ function complainOf(threads: FuzzThreads, witness: Witness, all: readonly Ran[],
   for (const ran of all) {
     if (!isThere(ran)) witness.complain(`it did not begin within ${START_MS} ms on threads that have nothing else to do`, ran);
   }
-  const { running, started, finished } = threads.totals();
+  const { running, started, finished } = threads.statistics();
   if (running !== all.length || started !== finished + running) {
     witness.complain(`${all.length} tasks run, and the totals say ${JSON.stringify({ running, started, finished })}`);
   }
