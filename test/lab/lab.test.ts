@@ -222,3 +222,10 @@ test.each([
 ])("a profile's time in %s %s belongs to the stage %s", (url, name, stage) => {
   expect(stageOf(url, name)).toBe(stage);
 });
+
+test("every folder of src has a stage, so none hides in what has no name", () => {
+  const folders = readdirSync("src", { withFileTypes: true }).flatMap((entry) => (entry.isDirectory() ? [entry.name] : []));
+  expect(folders).toContain("orders");
+  // Browsers run src/web.
+  expect(folders.filter((folder) => stageOf(`file:///app/src/${folder}/a.ts`, "run") === "other")).toEqual(["web"]);
+});
