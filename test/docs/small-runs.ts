@@ -13,7 +13,6 @@ export const EXPERIMENTS: Readonly<Record<string, string>> = {
   load: "--duration 1 --connections 16",
   nodes: "--warmup 1 --seconds 1 --rounds 1 --connections 6 --ended 2000",
   overload: "--seconds 2",
-  "page-heap": "--minutes 1 --connections 2",
   pages: "--warmup 1 --pages 3 --rounds 1 --seconds 1",
   peers: "--seconds 2 --rounds 1",
   postgres: "--warmup 1 --seconds 1 --rounds 1 --connections 8",
