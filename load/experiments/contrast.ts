@@ -1,12 +1,11 @@
-import { spawnSync } from "node:child_process";
 import { availableParallelism } from "node:os";
 import { setTimeout as pause } from "node:timers/promises";
 import { atATime } from "../at-a-time.ts";
+import { goStorm } from "../goroutines/storm.ts";
 import { defineExperiment, type Figures, type Variant } from "../lab/experiment.ts";
 import { opened } from "../peers/notes.ts";
 import { type Job, type Kind, OWN, PEERS, type Peer, type Pool } from "../peers/pools.ts";
 import { atMost } from "../target.ts";
-import { goStorm } from "./goroutines.ts";
 
 /** What threads of the peers do. It is JavaScript. */
 interface Work {
@@ -107,7 +106,7 @@ export const experiment = defineExperiment({
   lab: { seconds: 1 },
   variants: ({ orders, seconds }) => [
     ...Object.keys(SIBLINGS).flatMap((siblings) => WAYS.map((way) => variant(way, siblings, orders, seconds))),
-    ...(spawnSync("go", ["version"]).status === 0 ? [goStorm(seconds)] : []),
+    ...goStorm(seconds),
   ],
   targets: (seen) =>
     Object.keys(SIBLINGS).map((siblings) =>

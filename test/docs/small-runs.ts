@@ -6,7 +6,6 @@ export const EXPERIMENTS: Readonly<Record<string, string>> = {
   contrast: "--rounds 1 --seconds 1 --orders 4",
   express: "--warmup 1 --seconds 1 --rounds 1",
   "failing-provider": "--seconds 2 --rate 20",
-  goroutines: "--warmup 1 --seconds 1 --rounds 1",
   "hung-vendor": "--seconds 3 --rate 20",
   journal: "--warmup 1 --seconds 1 --rounds 1",
   "journal-scale": "--rounds 1 --orders 2000 --keys 1",
