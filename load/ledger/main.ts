@@ -50,7 +50,7 @@ runBench(async () => {
     pauseMs: 800,
     ...terminal,
   });
-  process.stdout.write(reportOn(result, seed));
+  process.stdout.write(reportOn(result));
   const isWell = result.violations.length === 0;
   if (isWell && !keep) result.remove();
   else process.stdout.write(`the journal and the logs are in ${result.directory}\n`);
