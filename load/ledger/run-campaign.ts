@@ -2,10 +2,10 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
+import { Requests } from "../requests.ts";
 import type { Clients } from "./clients.ts";
 import type { Closing } from "./closing.ts";
 import { Receiver, SECRET_LINE } from "./receiver.ts";
-import { Requests } from "./requests.ts";
 import type { Sights } from "./sights.ts";
 import { type Violation, World } from "./world.ts";
 
