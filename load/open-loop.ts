@@ -23,7 +23,7 @@ export interface OpenLoopResult {
   readonly broken: number;
 }
 
-/** For `OpenLoop`: as many orders a second, at equal distances. */
+/** For `OpenLoop`: as many orders per second, at equal distances. */
 export function constantRate(perSecond: number, seconds: number): number[] {
   return Array.from({ length: Math.round(perSecond * seconds) }, (_, n) => (n * 1_000) / perSecond);
 }

@@ -90,7 +90,7 @@ function variant(way: Peer, siblings: string, orders: number, seconds: number): 
       const ended = (await at.threadsLost()) - endedBefore;
       const figures: Figures = {
         "orders/s": [perSecond, "orders/s"],
-        "CPU an order": [(user + system) / (perSecond * seconds), "us"],
+        "CPU per order": [(user + system) / (perSecond * seconds), "us"],
         "longest stall of the main thread": [longestMs, "ms"],
       };
       return { figures: { ...figures, [THREADS]: [ended / (perSecond * seconds), ""] } };

@@ -40,7 +40,7 @@ function variant(name: string, orders: number, seconds: number, start: () => Pro
     });
     const { user, system } = process.cpuUsage(before);
     const cpu = (user + system) / done;
-    return { figures: { "orders/s": [perSecond, "orders/s"], "CPU an order": [cpu, "us"], "threads lost": [storm.threadsLost(), ""] } };
+    return { figures: { "orders/s": [perSecond, "orders/s"], "CPU per order": [cpu, "us"], "threads lost": [storm.threadsLost(), ""] } };
   };
   return eachRound(name, round, false);
 }

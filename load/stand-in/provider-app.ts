@@ -31,7 +31,7 @@ const ENDLESS_CHUNK = Buffer.alloc(16 * 1024, " ");
 /** The endpoints of all providers, at the root or under any prefix. Not listening yet. */
 export function providerApp({ ledger, underWay, seen, faultModeOf, goDown, onGone, onEnd }: ProviderAppOptions): Server {
   return createServer((request, response) => {
-    // Not `for await`, not `pipeline`: this answers thousands of calls a second beside what is being measured.
+    // Not `for await`, not `pipeline`: this answers thousands of calls per second beside what is being measured.
     const chunks: Buffer[] = [];
     let length = 0;
     request.on("data", (chunk: Buffer) => {

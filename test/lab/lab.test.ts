@@ -184,7 +184,7 @@ describe("the gate", () => {
       name,
       variants: Object.entries(cpu).map(([name, min]) => ({
         name,
-        figures: [{ name: "CPU an order", unit: "us", median: medianOverMin * min, min, max: 3 * min, rounds: [] }],
+        figures: [{ name: "CPU per order", unit: "us", median: medianOverMin * min, min, max: 3 * min, rounds: [] }],
       })),
     }) as unknown as Result;
   const all = (bare: number, memory: number, file: number, storm: number) => ({
