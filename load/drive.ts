@@ -16,8 +16,6 @@ export interface Drive {
   readonly answerHas: string;
   /** Or this one: a service may refuse what it cannot do before the deadline, as it does on a slow machine. */
   readonly refusalHas?: string;
-  /** Ends the run early. */
-  readonly signal?: AbortSignal;
   readonly onAnswer?: () => void;
 }
 
@@ -41,7 +39,7 @@ const nextId = orderIds();
 
 /** Sends orders from so many connections, one after the other on each, for so long. */
 export async function drive(options: Drive): Promise<DriveResult> {
-  const { url, connections, seconds, order, repeats = 1, keyed = false, answerHas, refusalHas, signal, onAnswer } = options;
+  const { url, connections, seconds, order, repeats = 1, keyed = false, answerHas, refusalHas, onAnswer } = options;
   const { promise, resolve, reject } = Promise.withResolvers<autocannon.Result>();
   let refused = 0;
   const isRight = (body: string): boolean => {
@@ -62,11 +60,7 @@ export async function drive(options: Drive): Promise<DriveResult> {
     (error, result) => (error ? reject(error) : resolve(result)),
   );
   if (onAnswer !== undefined) instance.on("response", onAnswer);
-  const stop = (): void => instance.stop();
-  signal?.addEventListener("abort", stop);
-  if (signal?.aborted) stop();
   const result = await promise;
-  signal?.removeEventListener("abort", stop);
 
   const statuses = new Map(Object.entries(result.statusCodeStats ?? {}).map(([status, { count }]) => [Number(status), count ?? 0]));
   const answers = [...statuses.values()].reduce((sum, count) => sum + count, 0);

@@ -1,5 +1,6 @@
-import { Agent, type OutgoingHttpHeaders, request } from "node:http";
+import type { OutgoingHttpHeaders } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
+import { Requests } from "./requests.ts";
 
 export interface OpenLoop {
   readonly port: number;
@@ -22,14 +23,14 @@ export interface OpenLoopResult {
   readonly broken: number;
 }
 
-/** For `OpenLoop`: as many orders a second, at equal distances. */
+/** For `OpenLoop`: as many orders per second, at equal distances. */
 export function constantRate(perSecond: number, seconds: number): number[] {
   return Array.from({ length: Math.round(perSecond * seconds) }, (_, n) => (n * 1_000) / perSecond);
 }
 
 /** Sends orders when they are due, independent of earlier answers, and waits for all answers. */
 export async function openLoop({ port, arrivalsMs, order, headers, onAnswer }: OpenLoop): Promise<OpenLoopResult> {
-  const agent = new Agent({ keepAlive: true, maxSockets: Number.POSITIVE_INFINITY });
+  const requests = new Requests(Number.POSITIVE_INFINITY);
   const latenciesMs: number[] = [];
   const lateMs: number[] = [];
   const statuses = new Map<number, number>();
@@ -45,33 +46,18 @@ export async function openLoop({ port, arrivalsMs, order, headers, onAnswer }: O
     const fromMs = Math.min(dueMs, sentMs);
     lateMs.push(sentMs - fromMs);
     sent.push(
-      post(agent, port, JSON.stringify(order(n)), headers?.(n)).then(
-        ([status, body]) => {
+      requests.send(port, { method: "POST", path: "/order", body: order(n), headers: headers?.(n) }).then(
+        ({ status, text }) => {
           const latencyMs = performance.now() - fromMs;
           latenciesMs.push(latencyMs);
           statuses.set(status, (statuses.get(status) ?? 0) + 1);
-          onAnswer?.(n, status, body, latencyMs);
+          onAnswer?.(n, status, text, latencyMs);
         },
         () => void broken++,
       ),
     );
   }
   await Promise.all(sent);
-  agent.destroy();
+  requests.close();
   return { latenciesMs, lateMs, statuses, broken };
-}
-
-/** `POST /order` with this body. Resolves with status and body of the answer. */
-function post(agent: Agent, port: number, body: string, further?: OutgoingHttpHeaders): Promise<[status: number, body: string]> {
-  return new Promise((resolve, reject) => {
-    const headers = { "content-type": "application/json", "content-length": Buffer.byteLength(body), ...further };
-    const outgoing = request({ agent, host: "127.0.0.1", port, method: "POST", path: "/order", headers }, (response) => {
-      let text = "";
-      response.setEncoding("utf8").on("data", (chunk: string) => {
-        text += chunk;
-      });
-      response.on("end", () => resolve([response.statusCode ?? 0, text])).on("error", reject);
-    });
-    outgoing.on("error", reject).end(body);
-  });
 }

@@ -1,5 +1,7 @@
 import { type ParseArgsOptionsConfig, parseArgs } from "node:util";
 
+const MOST_SEED = 2 ** 31;
+
 /** A command line that makes no sense; the message is one line. */
 export class UsageError extends Error {}
 
@@ -13,8 +15,13 @@ export function readOptions<Options extends ParseArgsOptionsConfig>(options: Opt
 }
 
 /** An option's number. Throws `UsageError` on any other text. */
-export function wholeNumber(option: string, text: string, maximum = 999_999_999): number {
-  const value = /^\d{1,9}$/.test(text) ? Number(text) : 0;
-  if (value >= 1 && value <= maximum) return value;
-  throw new UsageError(`--${option} ${text}: must be a whole number from 1 to ${maximum}`);
+export function wholeNumber(option: string, text: string, maximum = 999_999_999, minimum = 1): number {
+  const value = /^\d{1,10}$/.test(text) ? Number(text) : Number.NaN;
+  if (value >= minimum && value <= maximum) return value;
+  throw new UsageError(`--${option} ${text}: must be a whole number from ${minimum} to ${maximum}`);
+}
+
+/** The number of `--seed`, or a new one. Throws `UsageError` on any other text. */
+export function seedOf(text: string | undefined): number {
+  return text === undefined ? Math.trunc(Math.random() * MOST_SEED) : wholeNumber("seed", text, MOST_SEED, 0);
 }

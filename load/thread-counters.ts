@@ -40,7 +40,3 @@ export function leaksOf(counters: ThreadCounters): string[] {
   if (counters.orders_in_flight !== 0) leaks.push(`${counters.orders_in_flight} orders still in flight`);
   return leaks;
 }
-
-export function describeCounters({ started, finished, running, orders_in_flight, replaced }: ThreadCounters): string {
-  return `steps started ${started}, finished ${finished}, running ${running}; orders in flight ${orders_in_flight}; threads replaced ${replaced}`;
-}

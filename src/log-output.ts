@@ -7,7 +7,7 @@ export interface LogOutputOptions {
   readonly onLost: (lines: number) => void;
 }
 
-// Pending text while the log cannot be written: the lines of half a second at the highest rate, some 400 bytes an order.
+// Pending text while the log cannot be written: the lines of half a second at the highest rate, some 400 bytes per order.
 const MAX_WAITING_BYTES = 4 * 1024 * 1024;
 // Lines of this time go out in one write. A write wakes the reader of a pipe or socket, which costs more than the lines.
 const BATCH_MS = 10;

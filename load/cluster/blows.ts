@@ -1,6 +1,6 @@
 import { setTimeout as pause } from "node:timers/promises";
-import type { Requests } from "../ledger/requests.ts";
 import type { World } from "../ledger/world.ts";
+import type { Requests } from "../requests.ts";
 import type { Couriers } from "./couriers.ts";
 import type { ClusterDatabase } from "./database.ts";
 import type { Node, Nodes } from "./nodes.ts";

@@ -12,17 +12,14 @@ export type Blow =
 /** `after`: when so many orders have been asked for. */
 export type Planned = Blow & { readonly after: number };
 
-/** How often each kind of blow falls. */
-export interface Blows {
+/** How often each kind of blow falls, and on what. */
+export interface PlanOptions {
   readonly kills: number;
   readonly freezes: number;
   readonly databaseKills: number;
   /** In each direction. */
   readonly cuts: number;
   readonly failovers: number;
-}
-
-export interface PlanOptions extends Blows {
   readonly orders: number;
   readonly nodes: number;
   readonly leaseMs: number;

@@ -1,8 +1,8 @@
 import { violationLines } from "../ledger/report.ts";
-import type { CampaignResult } from "./campaign.ts";
+import type { ClusterResult } from "./campaign.ts";
 
 /** What a campaign has done in a few lines, and each violation with the history of its order. */
-export function reportOn(result: CampaignResult): string {
+export function reportOn(result: ClusterResult): string {
   const { seed, orders, requests, seconds, sights, recovery, couriers } = result;
   const blows = [...recovery.counts].map(([kind, count]) => `${kind} ${count}`).join(", ");
   const lines = [

@@ -2,8 +2,8 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
 import { wantsColors } from "../../src/welcome.ts";
+import { readOptions, UsageError } from "../options.ts";
 import { ServerProcess } from "../server-process.ts";
 import { tour } from "./tour.ts";
 
@@ -24,10 +24,8 @@ const PASSED_ON = ["THREADS", "CPU_THREADS", "ORDER_TIMEOUT_MS"];
 const INTERRUPTED = 130;
 const STOPS = "Ctrl-C stops it.";
 
-class UsageError extends Error {}
-
 async function main(): Promise<number> {
-  const { help, once } = readOptions();
+  const { help, once } = readOptions({ once: { type: "boolean", default: false } });
   if (help) {
     process.stdout.write(USAGE);
     return 0;
@@ -92,15 +90,6 @@ function isFree(port: number): Promise<boolean> {
     probe.once("error", () => resolve(false));
     probe.listen(port, "127.0.0.1", () => probe.close(() => resolve(true)));
   });
-}
-
-function readOptions(): { help: boolean; once: boolean } {
-  const options = { help: { type: "boolean", short: "h", default: false }, once: { type: "boolean", default: false } } as const;
-  try {
-    return parseArgs({ options }).values;
-  } catch (error) {
-    throw new UsageError((error as Error).message);
-  }
 }
 
 const colors = process.stdout.isTTY && wantsColors(process.env);

@@ -1,12 +1,11 @@
-import { spawnSync } from "node:child_process";
 import { availableParallelism } from "node:os";
 import { setTimeout as pause } from "node:timers/promises";
 import { atATime } from "../at-a-time.ts";
+import { goStorm } from "../goroutines/storm.ts";
 import { defineExperiment, type Figures, type Variant } from "../lab/experiment.ts";
 import { opened } from "../peers/notes.ts";
 import { type Job, type Kind, OWN, PEERS, type Peer, type Pool } from "../peers/pools.ts";
 import { atMost } from "../target.ts";
-import { goStorm } from "./goroutines.ts";
 
 /** What threads of the peers do. It is JavaScript. */
 interface Work {
@@ -91,7 +90,7 @@ function variant(way: Peer, siblings: string, orders: number, seconds: number): 
       const ended = (await at.threadsLost()) - endedBefore;
       const figures: Figures = {
         "orders/s": [perSecond, "orders/s"],
-        "CPU an order": [(user + system) / (perSecond * seconds), "us"],
+        "CPU per order": [(user + system) / (perSecond * seconds), "us"],
         "longest stall of the main thread": [longestMs, "ms"],
       };
       return { figures: { ...figures, [THREADS]: [ended / (perSecond * seconds), ""] } };
@@ -107,7 +106,7 @@ export const experiment = defineExperiment({
   lab: { seconds: 1 },
   variants: ({ orders, seconds }) => [
     ...Object.keys(SIBLINGS).flatMap((siblings) => WAYS.map((way) => variant(way, siblings, orders, seconds))),
-    ...(spawnSync("go", ["version"]).status === 0 ? [goStorm(seconds)] : []),
+    ...goStorm(seconds),
   ],
   targets: (seen) =>
     Object.keys(SIBLINGS).map((siblings) =>

@@ -18,8 +18,8 @@ export const experiment = defineExperiment({
   ],
   peer: peerUnder,
   targets: (seen) => [
-    atMost("CPU an order, journal in memory, over bare Express", seen.ratio("CPU an order", MEMORY, BARE), 1.65),
-    atMost("CPU an order, journal in a file, over bare Express", seen.ratio("CPU an order", FILE, BARE), 2.1),
+    atMost("CPU per order, journal in memory, over bare Express", seen.ratio("CPU per order", MEMORY, BARE), 1.65),
+    atMost("CPU per order, journal in a file, over bare Express", seen.ratio("CPU per order", FILE, BARE), 2.1),
     atLeast("orders/s, journal in memory, over bare Express", seen.ratio("orders/s", MEMORY, BARE), 0.6),
   ],
 });

@@ -51,7 +51,7 @@ function variant(name: string, maxTries: number, { seconds, rate, failing }: Siz
       latencyMs: percentiles(latenciesMs),
       figures: {
         placed: [statuses.get(200) ?? 0, `of ${orders}`],
-        "vendor's calls an order": [calls / orders, ""],
+        "vendor's calls per order": [calls / orders, ""],
         "vendor's compensations": [compensations, ""],
         p50: [quantile(latenciesMs, 0.5), "ms"],
         p99: [quantile(latenciesMs, 0.99), "ms"],
@@ -68,7 +68,7 @@ export const experiment = defineExperiment({
   lab: { seconds: 10 },
   variants: (sizes) => [variant(NONE, 1, sizes), variant(RETRIES, 3, sizes)],
   targets: (seen) => [
-    atMost("calls an order with retries", seen.median(RETRIES, "vendor's calls an order"), 1.2),
+    atMost("calls per order with retries", seen.median(RETRIES, "vendor's calls per order"), 1.2),
     atLeast("orders placed, more than without retries", seen.median(RETRIES, "placed") - seen.median(NONE, "placed"), 1),
   ],
 });

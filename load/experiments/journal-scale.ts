@@ -91,7 +91,7 @@ function variant(orders: number, keys: boolean): Variant {
         const { openMs, duplicateUs, findUs } = await measure(file, sample);
         return {
           figures: {
-            "bytes an order": [bytes, "bytes"],
+            "bytes per order": [bytes, "bytes"],
             filled: [filledPerSecond, "orders/s"],
             "open and recover": [openMs, "ms"],
             "duplicate, p50": [duplicateUs, "us"],

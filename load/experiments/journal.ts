@@ -55,7 +55,7 @@ function sharing(load: WarmLoad): Variant {
     const before = await commits(process.adminUrl);
     const round = await drive();
     const count = (await commits(process.adminUrl)) - before;
-    return { ...round, figures: { ...round.figures, "requests a commit": [(REQUESTS_AN_ORDER * round.driven.answers) / count, ""] } };
+    return { ...round, figures: { ...round.figures, "requests per commit": [(REQUESTS_AN_ORDER * round.driven.answers) / count, ""] } };
   });
 }
 

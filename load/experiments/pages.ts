@@ -31,8 +31,8 @@ export const experiment = defineExperiment({
   variants: ({ pages, ...load }) => [serviceUnder(NONE, load), watched(load, pages)],
   targets: (seen) => [
     atLeast("orders/s with the pages over those without", seen.ratio("orders/s", WATCHED, NONE), 0.95),
-    atMost("CPU an order with the pages over that without", seen.ratio("CPU an order", WATCHED, NONE), 1.05),
+    atMost("CPU per order with the pages over that without", seen.ratio("CPU per order", WATCHED, NONE), 1.05),
     // There are four a second. With fewer than this the pages cost little because they were starved.
-    atLeast("messages a page had a second", seen.median(WATCHED, "messages a page had"), 2),
+    atLeast("messages a page had per second", seen.median(WATCHED, "messages a page had"), 2),
   ],
 });

@@ -31,7 +31,7 @@ async function round(nodes: readonly Service[], load: Load, databasePid: number 
     const total = (each: (round: Driven) => number): number => rounds.reduce((sum, round) => sum + each(round), 0);
     const answers = total(({ driven }) => driven.answers);
     const ofDatabase = ((database() - before) / answers) * 1e6;
-    const ofNodes = total(({ figures, driven }) => (figures["CPU an order"]?.[0] ?? 0) * driven.answers) / answers;
+    const ofNodes = total(({ figures, driven }) => (figures["CPU per order"]?.[0] ?? 0) * driven.answers) / answers;
     all[`${kind}: orders/s`] = [total(({ driven }) => driven.perSecond), "orders/s"];
     all[`${kind}: p99`] = [Math.max(...rounds.map(({ driven }) => driven.latencyMs.p99)), "ms"];
     all[`${kind}: CPU`] = [ofNodes + ofDatabase, "us"];
@@ -118,6 +118,6 @@ export const experiment = defineExperiment({
       ] as const
     ).flatMap(([kind, limit]) => [
       atLeast(`${kind}: orders/s over those with a file`, seen.ratio(`${kind}: orders/s`, POSTGRES, FILE), 0.6),
-      atMost(`${kind}: CPU an order, node and database, over that with a file`, seen.ratio(`${kind}: CPU`, POSTGRES, FILE), limit),
+      atMost(`${kind}: CPU per order, node and database, over that with a file`, seen.ratio(`${kind}: CPU`, POSTGRES, FILE), limit),
     ]),
 });

@@ -11,9 +11,10 @@ const OTHER = "main: other";
 const STAGES = ["node:http", "express", "http", "orders", "journal", "threads", "telemetry", "node internals", "native", "gc"];
 const OF_FOLDER: Readonly<Record<string, string>> = {
   admission: "orders",
-  retries: "orders",
   composition: "orders",
-  outgoing: "orders",
+  couriers: "orders",
+  resilience: "orders",
+  webhooks: "orders",
   admin: "telemetry",
   diagnosis: "telemetry",
 };

@@ -39,7 +39,7 @@ function variant(name: string, orders: number, seconds: number, start: (scope: S
     const { user, system } = process.cpuUsage(before);
     const cpu = (user + system) / done;
     return {
-      figures: { "orders/s": [perSecond, "orders/s"], "CPU an order": [cpu, "us"], "threads lost": [await storm.threadsLost(), ""] },
+      figures: { "orders/s": [perSecond, "orders/s"], "CPU per order": [cpu, "us"], "threads lost": [await storm.threadsLost(), ""] },
     };
   };
   return eachRound(name, round, ofTree);

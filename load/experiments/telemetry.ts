@@ -45,6 +45,6 @@ export const experiment = defineExperiment({
   // Telemetry that is off has its limit in the ratios of --against: 3 % over a build without it.
   targets: (seen) => [
     atLeast("orders/s scraped every second over not scraped", seen.ratio("orders/s", SCRAPED, OFF), 0.99),
-    atMost("CPU an order scraped every second over not scraped", seen.ratio("CPU an order", SCRAPED, OFF), 1.01),
+    atMost("CPU per order scraped every second over not scraped", seen.ratio("CPU per order", SCRAPED, OFF), 1.01),
   ],
 });

@@ -107,7 +107,7 @@ async function hold(count: number, { port, pid, inFlight }: Holder): Promise<Rou
   };
 }
 
-/** Each round has a process of its own: how much of its heap an idle one has in memory differs by a KB an order. */
+/** Each round has a process of its own: how much of its heap an idle one has in memory differs by a KB per order. */
 function holdAtService(orders: number): Variant {
   const limits = {
     PAYMENT_CAPACITY: orders,

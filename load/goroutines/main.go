@@ -1,18 +1,14 @@
 // The same order in goroutines: three steps in parallel under one context, the first failure cancels the rest, an
 // atomic tracker counts what runs. Standard library only, so that it builds with nothing from anywhere.
 //
-//	go run main.go -storm 5s      in process, 64 orders at a time: payment fails after 5 ms, siblings would take 800 ms
-//	go run main.go -listen :0     POST /order over HTTP
+//	go run main.go -storm 5s      64 orders at a time: payment fails after 5 ms, siblings would take 800 ms
 package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
-	"net"
-	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -23,29 +19,29 @@ var running, started, finished int64
 var stepNames = [3]string{"payment", "vendor", "courier"}
 
 type order struct {
-	OrderID  string         `json:"order_id"`
-	Amount   int64          `json:"amount"`
-	FailStep string         `json:"fail_step"`
-	DelayMs  map[string]int `json:"delay_ms"`
+	OrderID  string
+	Amount   int64
+	FailStep string
+	DelayMs  map[string]int
 }
 
 type stepAnswer struct {
-	Name       string `json:"name"`
-	Status     string `json:"status"`
-	DurationMs int64  `json:"duration_ms"`
-	Detail     string `json:"detail,omitempty"`
+	Name       string
+	Status     string
+	DurationMs int64
+	Detail     string
 }
 
 type failure struct {
-	Kind    string `json:"kind"`
-	Message string `json:"message"`
+	Kind    string
+	Message string
 }
 
 type answer struct {
-	Status  string       `json:"status"`
-	OrderID string       `json:"order_id"`
-	Steps   []stepAnswer `json:"steps"`
-	Error   *failure     `json:"error,omitempty"`
+	Status  string
+	OrderID string
+	Steps   []stepAnswer
+	Error   *failure
 }
 
 var errFailed = errors.New("step failed")
@@ -124,35 +120,8 @@ func storm(length time.Duration) {
 		float64(orders)/time.Since(begin).Seconds(), running, started, finished)
 }
 
-func place(w http.ResponseWriter, r *http.Request) {
-	var o order
-	decoder := json.NewDecoder(http.MaxBytesReader(w, r.Body, 16<<10))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(&o); err != nil || o.OrderID == "" || o.Amount < 1 {
-		http.Error(w, "bad request", http.StatusBadRequest)
-		return
-	}
-	result := run(r.Context(), &o)
-	w.Header().Set("Content-Type", "application/json")
-	if result.Error != nil {
-		w.WriteHeader(http.StatusBadRequest)
-	}
-	json.NewEncoder(w).Encode(result)
-}
-
 func main() {
-	length := flag.Duration("storm", 0, "run a storm in process for so long")
-	listen := flag.String("listen", "", "serve POST /order on this address")
+	length := flag.Duration("storm", 5*time.Second, "for how long")
 	flag.Parse()
-	if *length > 0 {
-		storm(*length)
-		return
-	}
-	http.HandleFunc("/order", place)
-	listener, err := net.Listen("tcp", *listen)
-	if err != nil {
-		panic(err)
-	}
-	fmt.Printf("API    http://%s\n", listener.Addr())
-	panic(http.Serve(listener, nil))
+	storm(*length)
 }

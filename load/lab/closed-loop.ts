@@ -71,7 +71,7 @@ export async function closedLoop(server: Server, { order = NO_DELAYS, answerHas 
   ];
   const figures = {
     "orders/s": [driven.perSecond, "orders/s"],
-    ...(pid !== undefined && { "CPU an order": [(cpu / driven.answers) * 1e6, "us"] }),
+    ...(pid !== undefined && { "CPU per order": [(cpu / driven.answers) * 1e6, "us"] }),
   } as Round["figures"];
   return { figures, latencyMs, overTime: sampler.samples, driven };
 }

@@ -5,7 +5,7 @@ import { RESULTS, type Result, readResult } from "./results.ts";
 import { runExperiment } from "./run.ts";
 
 const WORSE = 1.15;
-const CPU = "CPU an order";
+const CPU = "CPU per order";
 
 /** What of an experiment the gate runs, as short as still says something; the second sizes are for the try that decides. */
 const RUNS = {
@@ -24,8 +24,8 @@ interface Results {
 
 /** CPU of an order in proportion to another that was measured beside it: a machine that is slower or busy makes both cost more. */
 const FIGURES: Readonly<Record<string, (of: Results) => number>> = {
-  "CPU an order over bare Express": ({ express }) => cpuOf(express, "journal in memory") / cpuOf(express, "bare Express"),
-  "CPU an order with the journal in a file over that in memory": ({ express }) =>
+  "CPU per order over bare Express": ({ express }) => cpuOf(express, "journal in memory") / cpuOf(express, "bare Express"),
+  "CPU per order with the journal in a file over that in memory": ({ express }) =>
     cpuOf(express, "journal in a file") / cpuOf(express, "journal in memory"),
   "CPU of an order that fails in a storm over bare Express": ({ express, storm }) =>
     cpuOf(storm, "this pipeline") / cpuOf(express, "bare Express"),

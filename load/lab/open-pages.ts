@@ -31,7 +31,7 @@ for (let n = 0; n < Number(count); n++) {
 }
 setInterval(() => {
   process.stdout.write(
-    `a page had ${(messages / Number(count)).toFixed(1)} messages and ${(bytes / Number(count) / 1024).toFixed(0)} KB a second\n`,
+    `a page had ${(messages / Number(count)).toFixed(1)} messages and ${(bytes / Number(count) / 1024).toFixed(0)} KB per second\n`,
   );
   messages = 0;
   bytes = 0;

@@ -30,7 +30,7 @@ operating system; the first failure cancels the other two. Each section below as
 compared ran by turns in one run, so trust the <em>ratios</em>; the figures themselves depend on the machine.</p>
 <dl>
 <div><dt>orders/s</dt><dd>orders answered per second</dd></div>
-<div><dt>CPU an order</dt><dd>processor time of the whole service, all threads, divided by its orders</dd></div>
+<div><dt>CPU per order</dt><dd>processor time of the whole service, all threads, divided by its orders</dd></div>
 <div><dt>p50, p99</dt><dd>half of all answers, 99 of 100 answers, came at least as fast</dd></div>
 <div><dt>bars</dt><dd>the median of several rounds; each dot is a round</dd></div>
 </dl>

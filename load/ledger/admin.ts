@@ -1,5 +1,5 @@
 import type { StepName } from "../../src/orders/steps.ts";
-import type { Requests, Response } from "./requests.ts";
+import type { Requests, Response } from "../requests.ts";
 import type { Reachable } from "./service.ts";
 
 /** A row of `GET /compensations`. */

@@ -1,8 +1,8 @@
 import { setTimeout as pause } from "node:timers/promises";
+import type { Requests } from "../requests.ts";
 import { randomFrom } from "../stand-in/random.ts";
 import { type Asked, noteAnswer, noteAsked } from "./answers.ts";
 import type { KnownOrder } from "./known-order.ts";
-import type { Requests } from "./requests.ts";
 import type { Reachable } from "./service.ts";
 import type { World } from "./world.ts";
 

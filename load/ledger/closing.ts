@@ -1,10 +1,10 @@
 import { setTimeout as pause } from "node:timers/promises";
+import type { Requests } from "../requests.ts";
 import type { Admin } from "./admin.ts";
 import type { Clients } from "./clients.ts";
 import type { KnownKey, KnownOrder } from "./known-order.ts";
 import type { Operators } from "./operators.ts";
 import type { Providers } from "./providers.ts";
-import type { Requests } from "./requests.ts";
 import type { Restores } from "./restores.ts";
 import type { Reachable } from "./service.ts";
 import { type ShownAttempt, type ShownOrder, verdictOn } from "./verdict.ts";

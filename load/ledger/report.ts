@@ -1,11 +1,12 @@
-import type { CampaignResult } from "./campaign.ts";
+import type { LedgerResult } from "./campaign.ts";
+import type { CampaignResult } from "./run-campaign.ts";
 
 const SHOWN = 10;
 const WITH_HISTORY = 3;
 
 /** What a campaign has seen in one line, and each violation with the history of its order. */
-export function reportOn({ orders, requests, disruptedMs, sights, missing, violations, historyOf }: CampaignResult, seed: number): string {
-  const minutes = disruptedMs / 60_000;
+export function reportOn({ seed, orders, requests, seconds, sights, missing, violations, historyOf }: LedgerResult): string {
+  const minutes = seconds / 60;
   const lines = [
     `seed ${seed}: ${orders} orders, ${requests} requests in ${minutes.toFixed(1)} minutes, ${Math.round(orders / minutes)} orders/minute`,
     `seen: ${sights}`,

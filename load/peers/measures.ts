@@ -48,7 +48,7 @@ export async function measure(peer: Peer, roundSeconds: number): Promise<Figures
   return peer.sharing === "none" ? figures : { ...figures, ...(await innocents(peer, seconds)) };
 }
 
-/** Tasks a second. Throws when one of them was lost. */
+/** Tasks per second. Throws when one of them was lost. */
 async function throughput(peer: Peer, load: Load, seconds: number): Promise<number> {
   await using at = await opened(peer, peer.sharing === "all" ? THREADS : (load.threadsForOnesAlone ?? THREADS));
   let lost = 0;

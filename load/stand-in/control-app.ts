@@ -4,11 +4,11 @@ import { STEPS, type StepName } from "../../src/orders/steps.ts";
 import { checkFaultRates, type FaultRateSettings } from "./fault-rates.ts";
 import type { DownMode } from "./flaky-listener.ts";
 import type { Ledger } from "./ledger.ts";
-import type { UnderWay } from "./under-way.ts";
 
 export interface ControlAppOptions {
   readonly ledger: Ledger;
-  readonly underWay: UnderWay;
+  /** How many calls of each step it has before it, compensations aside. */
+  readonly underWay: Readonly<Record<StepName, number>>;
   readonly setFaultRates: (rates: FaultRateSettings) => void;
   readonly goDown: (ms: number | undefined, mode: DownMode, step: StepName | undefined) => void;
   readonly comeUp: (step: StepName | undefined) => Promise<void>;
@@ -39,7 +39,7 @@ export function controlApp({ ledger, underWay, setFaultRates, goDown, comeUp }: 
       case "GET /counts":
         return { ...ledger.counts, pending: ledger.pending };
       case "GET /under-way":
-        return underWay.counts;
+        return underWay;
       case "POST /control":
         setFaultRates(checkFaultRates(JSON.parse(await text(request))));
         return {};

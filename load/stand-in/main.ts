@@ -1,9 +1,10 @@
-import { parseArgs } from "node:util";
 import { STEP_TABLE, STEPS, stepSetting } from "../../src/orders/steps.ts";
+import { readOptions, wholeNumber } from "../options.ts";
 import { CONTROL_ROUTES } from "./control-app.ts";
 import { CALM, checkFaultRates } from "./fault-rates.ts";
 import { startStandIn } from "./stand-in.ts";
 
+const MOST_PORT = 65_535;
 const CALM_TEXT = JSON.stringify(CALM)
   .slice(1, -1)
   .replaceAll(/,(?=")/g, ", ")
@@ -33,22 +34,19 @@ The control URL has
 `;
 
 try {
-  const { values } = parseArgs({
-    options: {
-      port: { type: "string", default: "0" },
-      "control-port": { type: "string", default: "0" },
-      seed: { type: "string", default: "1" },
-      rates: { type: "string", default: "{}" },
-      "until-stdin-ends": { type: "boolean", default: false },
-      help: { type: "boolean", short: "h", default: false },
-    },
+  const values = readOptions({
+    port: { type: "string", default: "0" },
+    "control-port": { type: "string", default: "0" },
+    seed: { type: "string", default: "1" },
+    rates: { type: "string", default: "{}" },
+    "until-stdin-ends": { type: "boolean", default: false },
   });
   if (values.help) {
     process.stdout.write(USAGE);
   } else {
     const { url, urls, controlUrl } = await startStandIn({
-      port: Number(values.port),
-      controlPort: Number(values["control-port"]),
+      port: wholeNumber("port", values.port, MOST_PORT, 0),
+      controlPort: wholeNumber("control-port", values["control-port"], MOST_PORT, 0),
       seed: values.seed,
       rates: checkFaultRates(JSON.parse(values.rates)),
     });

@@ -1,13 +1,13 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import { perStep, STEP_TABLE } from "../../src/orders/steps.ts";
+import { perStep, STEP_TABLE, type StepName } from "../../src/orders/steps.ts";
 import { type Call, readCall } from "./call.ts";
 import type { FaultMode } from "./fault-mode.ts";
 import type { Ledger } from "./ledger.ts";
-import type { UnderWay } from "./under-way.ts";
 
 export interface ProviderAppOptions {
   readonly ledger: Ledger;
-  readonly underWay: UnderWay;
+  /** How many calls of each step it has before it, compensations aside: it counts them. */
+  readonly underWay: Record<StepName, number>;
   /** How often this key has been seen, this time included. */
   readonly seen: (key: string) => number;
   /** How to treat a request. */
@@ -31,7 +31,7 @@ const ENDLESS_CHUNK = Buffer.alloc(16 * 1024, " ");
 /** The endpoints of all providers, at the root or under any prefix. Not listening yet. */
 export function providerApp({ ledger, underWay, seen, faultModeOf, goDown, onGone, onEnd }: ProviderAppOptions): Server {
   return createServer((request, response) => {
-    // Not `for await`, not `pipeline`: this answers thousands of calls a second beside what is being measured.
+    // Not `for await`, not `pipeline`: this answers thousands of calls per second beside what is being measured.
     const chunks: Buffer[] = [];
     let length = 0;
     request.on("data", (chunk: Buffer) => {
@@ -56,9 +56,9 @@ export function providerApp({ ledger, underWay, seen, faultModeOf, goDown, onGon
     const faultMode = faultModeOf(call);
     let timer: NodeJS.Timeout | undefined;
     let hungUp = false;
-    if (call.action === "perform") underWay.began(call.step);
+    if (call.action === "perform") underWay[call.step]++;
     response.on("close", () => {
-      if (call.action === "perform") underWay.ended(call.step);
+      if (call.action === "perform") underWay[call.step]--;
       clearTimeout(timer);
       if (!hungUp && !response.writableFinished) onGone?.(call);
       onEnd?.(call);

@@ -7,7 +7,6 @@ import type { StepName } from "../../src/orders/steps.ts";
 import type { FaultRateSettings } from "./fault-rates.ts";
 import type { DownMode } from "./flaky-listener.ts";
 import type { LedgerCounts, LedgerSnapshot } from "./ledger.ts";
-import type { UnderWayCounts } from "./under-way.ts";
 
 const MAIN = fileURLToPath(new URL("./main.ts", import.meta.url));
 
@@ -21,7 +20,7 @@ export interface SpawnedStandIn {
   ledger(): Promise<LedgerSnapshot>;
   /** Cheap, however long the ledger. */
   counts(): Promise<LedgerCounts & { readonly pending: number }>;
-  underWay(): Promise<UnderWayCounts>;
+  underWay(): Promise<Readonly<Record<StepName, number>>>;
   setFaultRates(rates: FaultRateSettings): Promise<void>;
   /** Goes down for so long (undefined: until `up`) at `url`, or at the address of one step alone. Resolves when it has begun. */
   down(ms: number | undefined, mode?: DownMode, step?: StepName): Promise<void>;
@@ -57,7 +56,7 @@ export async function spawnStandIn(options: { seed?: string; rates?: FaultRateSe
     process: child,
     ledger,
     counts: () => ask("/counts") as ReturnType<SpawnedStandIn["counts"]>,
-    underWay: () => ask("/under-way") as Promise<UnderWayCounts>,
+    underWay: () => ask("/under-way") as ReturnType<SpawnedStandIn["underWay"]>,
     setFaultRates: async (next) => void (await ask("/control", next)),
     down: async (ms, mode = "refuse", step) => void (await ask("/control/down", { ms, mode, step })),
     up: async (step) => void (await ask("/control/up", { step })),

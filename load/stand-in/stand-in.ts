@@ -2,13 +2,11 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { perStep, STEPS, type StepName } from "../../src/orders/steps.ts";
 import type { Call } from "./call.ts";
 import { controlApp } from "./control-app.ts";
-import type { FaultMode } from "./fault-mode.ts";
-import { FaultRateTable } from "./fault-rate-table.ts";
+import { type FaultMode, FaultRateTable } from "./fault-mode.ts";
 import type { FaultRateSettings } from "./fault-rates.ts";
 import { type DownMode, FlakyListener } from "./flaky-listener.ts";
 import { Ledger } from "./ledger.ts";
 import { providerApp } from "./provider-app.ts";
-import { UnderWay } from "./under-way.ts";
 
 export interface StandInOptions {
   readonly host?: string;
@@ -50,7 +48,7 @@ export async function startStandIn(options: StandInOptions = {}): Promise<StandI
   const { host = "127.0.0.1", seed = "1" } = options;
   const rates = new FaultRateTable(options.rates);
   const ledger = new Ledger();
-  const underWay = new UnderWay();
+  const underWay = perStep(() => 0);
   const counts = new Map<string, number>();
   const seen = (key: string) => {
     const nth = (counts.get(key) ?? 0) + 1;

@@ -2,7 +2,7 @@ import { totalmem } from "node:os";
 import { type Config, ConfigError } from "../config.ts";
 
 const MIB = 1024 * 1024;
-// Measured at rest: 120 MiB without threads of steps, and 9 MiB a thread (docs/operating.md). The rest is for orders, connections, and what
+// Measured at rest: 120 MiB without threads of steps, and 9 MiB per thread (docs/operating.md). The rest is for orders, connections, and what
 // steps compute with.
 const BASE_MIB = 160;
 const THREAD_MIB = 16;

@@ -4,7 +4,7 @@ import { nodeHttp } from "../node-http.ts";
 
 /**
  * Classes for `createServer` whose objects have the prototypes of this application from the start. Otherwise Express sets the prototype of
- * every request and response, and V8 moves each object to another shape. Saves 2 us of CPU an order, 3 to 4 % (docs/performance.md).
+ * every request and response, and V8 moves each object to another shape. Saves 2 us of CPU per order, 3 to 4 % (docs/performance.md).
  */
 export function messageClasses(app: Express): ServerOptions {
   const http = nodeHttp();

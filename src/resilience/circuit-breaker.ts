@@ -23,7 +23,7 @@ export interface CircuitBreakerOptions {
 }
 
 // A provider that fails half its calls has so many in a row once in two million calls. One that fails nine of ten opens the circuit within
-// a hundred, and a dead one within 0.14 s at 150 calls a second.
+// a hundred, and a dead one within 0.14 s at 150 calls per second.
 const OPENS_AFTER = 20;
 // A call that times out costs its order the whole deadline and leaves no time for a retry.
 const WEIGHT = { failed: 1, timed_out: 2 } as const;

@@ -31,7 +31,7 @@ export interface RetryQueueOptions<Item> {
    */
   readonly attempt: (item: Item) => Promise<void>;
   readonly lane: Lane;
-  /** How many tries a second there may be, perhaps with those of other queues. Absent: no limit. The owner closes it. */
+  /** How many tries per second there may be, perhaps with those of other queues. Absent: no limit. The owner closes it. */
   readonly pace?: Pace;
   readonly clock: Clock;
   readonly onFault?: (message: string, error: unknown) => void;

@@ -42,7 +42,7 @@ export interface WebhookReceiverOptions {
   readonly random?: () => number;
 }
 
-// Enough for 160 events a second to a receiver 100 ms away, few enough for a small receiver.
+// Enough for 160 events per second to a receiver 100 ms away, few enough for a small receiver.
 export const MAX_REQUESTS = 16;
 // The lower end of what Standard Webhooks recommends: a receiver should store the event and work later.
 const REQUEST_TIMEOUT_MS = 15_000;

@@ -180,6 +180,7 @@ describe.skipIf(process.platform === "win32")("a service as npm start has it", (
 
 test.skipIf(process.platform === "win32")(
   "a service that is started as the page says writes its heap at the signal that the page names",
+  { concurrent: true },
   async () => {
     const [, options = ""] = /`NODE_OPTIONS="([^"]+)"`, then `kill -USR2 PID`/.exec(EVERYTHING) ?? [];
     const directory = mkdtempSync(join(tmpdir(), "heap-"));

@@ -120,6 +120,11 @@ export const ELSEWHERE: Readonly<Record<string, RunBy>> = {
     shows: '"contrast": "node load/lab/bench.ts contrast"',
     note: "EXPERIMENTS of slow.ts has it",
   },
+  "npm run load": {
+    file: "package.json",
+    shows: '"load": "node load/lab/bench.ts load"',
+    note: "EXPERIMENTS of slow.ts has it",
+  },
   "npm run lab -- --gate": { file: ".ci/run", shows: "npm run lab -- --gate" },
   "npx biome check --write .": {
     file: "package.json",

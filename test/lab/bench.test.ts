@@ -43,7 +43,7 @@ describe("another commit", () => {
   });
 });
 
-describe("the command", () => {
+describe.concurrent("the command", () => {
   const NODE = process.execPath;
 
   test("ends with 1 where a target is missed, else with 0", async () => {

@@ -4,7 +4,7 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { describe, expect, onTestFinished, test } from "vitest";
+import { describe, expect, type TestContext, test } from "vitest";
 import { stageOf } from "../../load/experiments/stages.ts";
 import { closedLoop, peerUnder } from "../../load/lab/closed-loop.ts";
 import { CannotRun, defineExperiment, type Variant } from "../../load/lab/experiment.ts";
@@ -134,13 +134,19 @@ test("a set goes on where an experiment fails, which is a missed target, or wher
   expect((await runSet(set.slice(1), results.path, () => {})).at(-1)).toMatchObject({ what: "experiments that failed", met: true });
 });
 
-describe("a closed loop", () => {
-  async function serverThat(answers: (n: number) => readonly [status: number, body: string]): Promise<string> {
+describe.concurrent("a closed loop", () => {
+  const ANSWER_MS = 20;
+
+  async function serverThat(
+    answers: (n: number) => readonly [status: number, body: string],
+    { onTestFinished }: TestContext,
+  ): Promise<string> {
     let n = 0;
     const server = createServer((request, response) => {
       request.resume().once("end", () => {
         const [status, body] = answers(n++);
-        response.writeHead(status, { "content-length": body.length }).end(body);
+        // As fast as it could it would answer thousands.
+        setTimeout(() => response.writeHead(status, { "content-length": body.length }).end(body), ANSWER_MS);
       });
     });
     await once(server.listen(0, "127.0.0.1"), "listening");
@@ -153,8 +159,8 @@ describe("a closed loop", () => {
   const RIGHT = [200, '{"status":"ok"}'] as const;
   const LOAD = { connections: 2, seconds: 1 };
 
-  test("at a server whose answers are right gives rate and percentiles; of a server elsewhere no CPU is known", async () => {
-    const variant = peerUnder(await serverThat(() => RIGHT), { ...LOAD, warmup: 1 });
+  test("at a server whose answers are right gives rate and percentiles; of a server elsewhere no CPU is known", async (context) => {
+    const variant = peerUnder(await serverThat(() => RIGHT, context), { ...LOAD, warmup: 1 });
     await using stack = new AsyncDisposableStack();
     const round = await variant.open({ stack, script: "", directory: "" });
     const { figures, latencyMs } = await round();
@@ -163,11 +169,11 @@ describe("a closed loop", () => {
     expect(latencyMs?.map(([percentile]) => percentile)).toEqual([50, 90, 99, 99.9, 100]);
   });
 
-  test.each([
+  test.for([
     ["one wrong body", (n: number) => (n === 5 ? ([200, '{"status":"error"}'] as const) : RIGHT)],
     ["one connection without an answer", (n: number) => (n === 5 ? ([200, ""] as const) : RIGHT)],
-  ])("fails on %s", async (_what, answers) => {
-    const orderUrl = `${await serverThat(answers)}/order`;
+  ] as const)("fails on %s", async ([, answers], context) => {
+    const orderUrl = `${await serverThat(answers, context)}/order`;
     await expect(closedLoop({ orderUrl }, LOAD)).rejects.toThrow(/^1 of \d+ answers .* were wrong or missing$/);
   });
 });
@@ -178,7 +184,7 @@ describe("the gate", () => {
       name,
       variants: Object.entries(cpu).map(([name, min]) => ({
         name,
-        figures: [{ name: "CPU an order", unit: "us", median: medianOverMin * min, min, max: 3 * min, rounds: [] }],
+        figures: [{ name: "CPU per order", unit: "us", median: medianOverMin * min, min, max: 3 * min, rounds: [] }],
       })),
     }) as unknown as Result;
   const all = (bare: number, memory: number, file: number, storm: number) => ({
@@ -221,4 +227,11 @@ test.each([
   ["file:///p/src/service.ts", "start", "other"],
 ])("a profile's time in %s %s belongs to the stage %s", (url, name, stage) => {
   expect(stageOf(url, name)).toBe(stage);
+});
+
+test("every folder of src has a stage, so none hides in what has no name", () => {
+  const folders = readdirSync("src", { withFileTypes: true }).flatMap((entry) => (entry.isDirectory() ? [entry.name] : []));
+  expect(folders).toContain("orders");
+  // Browsers run src/web.
+  expect(folders.filter((folder) => stageOf(`file:///app/src/${folder}/a.ts`, "run") === "other")).toEqual(["web"]);
 });

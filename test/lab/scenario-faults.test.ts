@@ -1,43 +1,45 @@
+import { once } from "node:events";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { drive } from "../../load/drive.ts";
-import { faultsOf } from "../../load/run-scenario.ts";
-import { SCENARIOS, type Scenario } from "../../load/scenarios.ts";
+import { faultsOf, SCENARIOS, type Scenario } from "../../load/experiments/load.ts";
 
 const TIMEOUT = [504, '{"error":{"kind":"timeout"}}'] as const;
 const OVERLOADED = [503, '{"error":{"kind":"overloaded"}}'] as const;
 const UNAVAILABLE = [503, '{"error":{"kind":"shutting_down"}}'] as const;
+// As fast as it could it would answer thousands.
+const ANSWER_MS = 20;
 
-let answers: readonly (readonly [status: number, body: string])[] = [];
-let count = 0;
-const server = createServer((request, response) => {
-  const [status, body] = answers[count++ % answers.length] ?? TIMEOUT;
-  request.resume().once("end", () => response.writeHead(status).end(body));
-});
+const deadline = SCENARIOS["no order is done in time"];
+const steady = SCENARIOS["every order succeeds"];
 
-beforeAll(async () => void (await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening))));
-afterAll(() => server.close());
-
-const scenario = (name: string) => SCENARIOS.find((one) => one.name === name) as Scenario;
-
-async function faults(name: string, ...given: (readonly [number, string])[]): Promise<string[]> {
-  answers = given;
-  const { order, answerHas, refusalHas } = scenario(name);
+async function faults(scenario: Scenario, ...answers: (readonly [status: number, body: string])[]): Promise<string[]> {
+  let count = 0;
+  await using server = createServer((request, response) => {
+    const [status, body] = answers[count++ % answers.length] ?? TIMEOUT;
+    request.resume().once("end", () => setTimeout(() => response.writeHead(status).end(body), ANSWER_MS));
+  });
+  await once(server.listen(0, "127.0.0.1"), "listening");
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/order`;
-  const load = await drive({ url, connections: 4, seconds: 1, order, answerHas, ...(refusalHas !== undefined && { refusalHas }) });
-  return faultsOf(scenario(name), load).map((fault) => fault.replace(/\d+ answers/, "N answers"));
+  const load = await drive({ url, connections: 4, seconds: 1, ...scenario });
+  return faultsOf(scenario, load).map((fault) => fault.replace(/\d+ answers/, "N answers"));
 }
 
-test("orders past their deadline are right, also where some are refused for it", async () => {
-  expect(await faults("deadline", TIMEOUT)).toEqual([]);
-  expect(await faults("deadline", TIMEOUT, OVERLOADED)).toEqual([]);
+test.concurrent("orders past their deadline are right, also where some are refused for it", async () => {
+  expect(await Promise.all([faults(deadline, TIMEOUT), faults(deadline, TIMEOUT, OVERLOADED)])).toEqual([[], []]);
 });
 
-test("nothing but refusals, a refusal of another kind, or one where none is due is a fault", async () => {
-  expect(await faults("deadline", OVERLOADED)).toEqual(["no answer with status 504"]);
-  const unlike = ["N answers with status 503 instead of 504", 'N answers without "kind":"timeout"'];
-  expect(await faults("deadline", TIMEOUT, OVERLOADED, UNAVAILABLE)).toEqual(unlike);
-  const steady = await faults("steady", [200, '{"status":"ok"}'], OVERLOADED);
-  expect(steady).toEqual(["N answers with status 503 instead of 200", 'N answers without "status":"ok"']);
+test.concurrent("nothing but refusals, a refusal of another kind, or one where none is due is a fault", async () => {
+  expect(
+    await Promise.all([
+      faults(deadline, OVERLOADED),
+      faults(deadline, TIMEOUT, OVERLOADED, UNAVAILABLE),
+      faults(steady, [200, '{"status":"ok"}'], OVERLOADED),
+    ]),
+  ).toEqual([
+    ["no answer with status 504"],
+    ["N answers with status 503 instead of 504", 'N answers without "kind":"timeout"'],
+    ["N answers with status 503 instead of 200", 'N answers without "status":"ok"'],
+  ]);
 });

@@ -1,4 +1,4 @@
-import { parseArgs } from "node:util";
+import { readOptions, seedOf, wholeNumber } from "../../load/options.ts";
 import { filesOf } from "../architecture/imports.ts";
 import { type DrawnFault, drawnFrom } from "./faults.ts";
 import { type FailedTest, ProjectWithFault } from "./project-with-fault.ts";
@@ -84,28 +84,14 @@ function say(text: string): void {
   process.stdout.write(`${text}\n`);
 }
 
-function readOptions(): Options | undefined {
-  const { values } = parseArgs({
-    options: {
-      lines: { type: "string", default: "20" },
-      seed: { type: "string", default: String(Math.trunc(Math.random() * 2 ** 31)) },
-      in: { type: "string", multiple: true, default: ["src/", "workers/"] },
-      help: { type: "boolean", short: "h", default: false },
-    },
-  });
-  if (values.help) return undefined;
-  return { lines: whole("lines", values.lines), seed: whole("seed", values.seed), folders: values.in };
-}
-
-function whole(name: string, text: string): number {
-  if (!/^\d{1,10}$/.test(text)) throw new RangeError(`--${name} ${text}: must be a whole number`);
-  return Number(text);
-}
-
 try {
-  const options = readOptions();
-  if (options === undefined) process.stdout.write(USAGE);
-  else process.exitCode = await campaign(options);
+  const { help, ...texts } = readOptions({
+    lines: { type: "string", default: "20" },
+    seed: { type: "string" },
+    in: { type: "string", multiple: true, default: ["src/", "workers/"] },
+  });
+  if (help) process.stdout.write(USAGE);
+  else process.exitCode = await campaign({ lines: wholeNumber("lines", texts.lines), seed: seedOf(texts.seed), folders: texts.in });
 } catch (error) {
   process.stderr.write(`${(error as Error).message}\n`);
   process.exitCode = 2;

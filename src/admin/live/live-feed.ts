@@ -28,7 +28,7 @@ export interface LiveSources extends Pick<MetricSources, "threads" | "orderServi
   readonly onFault: OnFault;
 }
 
-// Four messages a second look alive, and are little to write and to draw whatever the load is.
+// Four messages per second look alive, and are little to write and to draw whatever the load is.
 const TICK_MS = 250;
 // The start of a step that still runs is known to this precision, which is five pixels of a wide page.
 const MARK_MS = 50;

@@ -19,7 +19,7 @@ export interface SessionOptions {
 }
 
 const BEAT = statement("beat")`SELECT 1`;
-// A reset connection is back before others look twice. While the server is away, ten tries a second are no load.
+// A reset connection is back before others look twice. While the server is away, ten tries per second are no load.
 const RECONNECT_MS = 100;
 // Three may be lost.
 const BEATS_A_LEASE = 4;

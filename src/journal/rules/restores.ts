@@ -1,7 +1,7 @@
 import { closeOpen } from "./close-interrupted.ts";
 import { CLOSED_BY_RESTORE, type Tables } from "./tables.ts";
 
-// What the replaced journal has given since the backup is not known. It was not so many: at ten thousand orders a second that takes three
+// What the replaced journal has given since the backup is not known. It was not so many: at ten thousand orders per second that takes three
 // years. Five thousand restores fit into the exact integers of JavaScript.
 const IDS_AHEAD = 2 ** 40;
 // One backup may be restored twice, and knows nothing of what was given after the first time. So ids follow the clock too, faster than any

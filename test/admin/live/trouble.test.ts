@@ -1,12 +1,12 @@
 import { setTimeout as pause } from "node:timers/promises";
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { type Holdings, holdings } from "../../../load/lab/page-holdings.ts";
 import { CHROMIUM, launchBrowser, SKIPPED } from "../../support/browser.ts";
 import { eventually } from "../../support/eventually.ts";
 import { send } from "../../support/http-client.ts";
 import { startService, type TestService } from "../../support/service.ts";
 import { colorOf, drawn, makeTrouble, openPage, press, says, tablesOf } from "./open-page.ts";
+import { type Holdings, holdings } from "./page-holdings.ts";
 import { longestTurnMs } from "./page-turns.ts";
 import { tenSecondsOf } from "./played-events.ts";
 

@@ -1,4 +1,4 @@
-import { Agent, request } from "node:http";
+import { Agent, type OutgoingHttpHeaders, request } from "node:http";
 
 export interface Response {
   readonly status: number;
@@ -11,6 +11,7 @@ export interface Sending {
   readonly path: string;
   readonly body?: object;
   readonly key?: string | undefined;
+  readonly headers?: OutgoingHttpHeaders | undefined;
   /** Hangs up. */
   readonly signal?: AbortSignal;
 }
@@ -20,15 +21,21 @@ const TIMEOUT_MS = 30_000;
 
 /** Sends requests over connections that it keeps. */
 export class Requests {
-  readonly #agent = new Agent({ keepAlive: true, maxSockets: 256 });
+  readonly #agent: Agent;
+
+  /** `connections`: at one time, to each port. */
+  constructor(connections = 256) {
+    this.#agent = new Agent({ keepAlive: true, maxSockets: connections });
+  }
 
   /** Rejects when the connection breaks. */
-  send(port: number, { method = "GET", path, body, key, signal }: Sending): Promise<Response> {
+  send(port: number, { method = "GET", path, body, key, headers: further, signal }: Sending): Promise<Response> {
     const payload = body === undefined ? "" : JSON.stringify(body);
     const headers = {
       "content-type": "application/json",
       "content-length": Buffer.byteLength(payload),
       ...(key !== undefined && { "idempotency-key": key }),
+      ...further,
     };
     return new Promise((resolve, reject) => {
       const options = { host: "127.0.0.1", port, method, path, headers, agent: this.#agent, timeout: TIMEOUT_MS };
