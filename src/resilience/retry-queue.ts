@@ -51,10 +51,11 @@ const AFTER_TRY_MS = 50;
  * No wake-up is lost: `notify` and the timer set `#stale` before `#pump`, and a read clears it when it begins.
  */
 export class RetryQueue<Item> {
+  readonly lane: Lane;
   readonly #options: RetryQueueOptions<Item>;
   readonly #unsubscribe: readonly (() => void)[];
   /** So few that a search costs nothing. A `Map` would keep dead entries in V8's old generation until a full collection. */
-  #running: { readonly id: number; readonly ended: Promise<void> }[] = [];
+  #running: { readonly id: number; readonly taken: boolean; readonly ended: Promise<void> }[] = [];
   #phase: "new" | "running" | "stopped" = "new";
   #paused = false;
   #stale = true;
@@ -66,6 +67,7 @@ export class RetryQueue<Item> {
   constructor(options: RetryQueueOptions<Item>) {
     const { pace, lane, clock } = options;
     this.#options = options;
+    this.lane = lane;
     this.#wake = new WakeTimer(clock, () => this.notify());
     const pump = () => this.#pump();
     this.#unsubscribe = [lane.health.onResume(pump), ...(pace === undefined ? [] : [pace.onRefill(pump)])];
@@ -89,15 +91,16 @@ export class RetryQueue<Item> {
     this.#pump();
   }
 
+  /** A row that was handed in has been put off. */
   postponed(): void {
     if (this.#stale || this.#phase === "stopped") return;
     if (this.#wake.reason === undefined || this.#wake.reason === "due") this.#wake.start(AFTER_TRY_MS, "tried");
   }
 
-  /** Tries a row now, whatever the lane and the pace say, also while paused. Resolves when the try has ended. Rejects after `stop`. */
+  /** Tries a row of the caller now, whatever lane and pace say, also while paused. Resolves when the try has ended. Rejects after `stop`. */
   async attemptNow(item: Item): Promise<void> {
     if (this.#phase === "stopped") throw new Error("the retry queue was stopped");
-    return this.#start(item);
+    return this.#start(item, false);
   }
 
   /** Starts no more tries until `resume`. Those under way go on. */
@@ -129,7 +132,7 @@ export class RetryQueue<Item> {
   #pump(): void {
     if (this.#phase !== "running" || this.#paused || this.#taking !== undefined || !this.#stale || this.#wake.reason === "fault") return;
     const { lane, pace } = this.#options;
-    const room = Math.min(lane.room, lane.maxOfQueue - this.#running.length);
+    const room = Math.min(lane.room, lane.maxOfQueue - this.#running.filter(({ taken }) => taken).length);
     if (room <= 0) return;
     const limit = pace === undefined ? room : pace.take(room);
     if (limit > 0) this.#taking = this.#take(limit);
@@ -154,7 +157,7 @@ export class RetryQueue<Item> {
     lane.reserve(-limit);
     pace?.giveBack(limit - items.length);
     // After a stop they stay as they are: the next start finds them.
-    if (this.#phase === "running" && !this.#paused) for (const item of items) void this.#start(item);
+    if (this.#phase === "running" && !this.#paused) for (const item of items) void this.#start(item, true);
     this.#taking = undefined;
     this.#pump();
   }
@@ -165,13 +168,14 @@ export class RetryQueue<Item> {
     this.#wake.start(Math.min(MAX_WAKE_MS, Math.max(0, dueMs - this.#options.clock.nowMs())), "due");
   }
 
-  #start(item: Item): Promise<void> {
-    const id = this.#options.idOf(item);
+  /** `taken`: by this queue, not handed in. */
+  #start(item: Item, taken: boolean): Promise<void> {
     const { promise: ended, resolve } = Promise.withResolvers<void>();
-    this.#running.push({ id, ended });
+    // Before the try, which may end in this turn and wake the queue.
+    this.#running.push({ id: this.#options.idOf(item), taken, ended });
     void this.#try(item).then(() => {
       this.#running = this.#running.filter((one) => one.ended !== ended);
-      this.postponed();
+      if (taken) this.postponed();
       resolve();
       this.#pump();
     });
