@@ -2,6 +2,7 @@ import type { DuePage, DueRequest } from "../resilience/retry-queue.ts";
 import type { AnswerBody } from "./answer.ts";
 import type { CompensationStatus } from "./compensation-state.ts";
 import type { ErrorKind } from "./error-kind.ts";
+import type { CompensationRow } from "./operator-journal.ts";
 import type { StepName } from "./steps.ts";
 
 /**
@@ -106,15 +107,8 @@ export interface AnswerRequest {
   readonly nowMs: number;
 }
 
-export interface Compensation {
-  readonly id: number;
-  readonly orderId: string;
-  readonly attempt: number;
-  readonly amount: number;
-  readonly step: StepName;
-  /** Tries before this one. */
-  readonly tries: number;
-}
+/** One to be tried; `tries`: those before. */
+export type Compensation = Pick<CompensationRow, "id" | "orderId" | "attempt" | "amount" | "step" | "tries">;
 
 export interface CompensationTried {
   readonly id: number;
@@ -143,8 +137,4 @@ export interface AttemptRecord {
   readonly compensations: readonly CompensationState[];
 }
 
-export interface CompensationState {
-  readonly step: StepName;
-  readonly tries: number;
-  readonly status: CompensationStatus;
-}
+export type CompensationState = Pick<CompensationRow, "step" | "tries" | "status">;
