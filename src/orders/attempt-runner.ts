@@ -78,8 +78,8 @@ export class AttemptRunner {
   }
 
   async #finish(attempt: Attempt, outcome: OrderOutcome): Promise<GivenAnswer> {
-    const { journal, compensator, onFault } = this.#options;
-    const ending = new AttemptEnding(attempt, outcome, journal, compensator);
+    const { onFault } = this.#options;
+    const ending = new AttemptEnding(attempt, outcome, this.#options);
     let stored: StoredEnding;
     try {
       stored = await ending.store();
@@ -127,8 +127,7 @@ class AttemptEnding implements FailedOrder {
   readonly input: AttemptInput;
   readonly #attempt: Attempt;
   readonly #outcome: OrderOutcome;
-  readonly #journal: Pick<OrderJournal, "finish" | "answer">;
-  readonly #compensator: Compensator;
+  readonly #options: AttemptRunnerOptions;
   readonly #steps: readonly StepName[];
   /** Once the failed attempt is stored: when each has ended. */
   #firstTries: { readonly ended: Promise<unknown> } | undefined;
@@ -136,12 +135,11 @@ class AttemptEnding implements FailedOrder {
   readonly #tried: CompensationTried[] = [];
   #isAnswerMade = false;
 
-  constructor(attempt: Attempt, outcome: OrderOutcome, journal: Pick<OrderJournal, "finish" | "answer">, compensator: Compensator) {
+  constructor(attempt: Attempt, outcome: OrderOutcome, options: AttemptRunnerOptions) {
     this.#attempt = attempt;
     this.input = attempt.input;
     this.#outcome = outcome;
-    this.#journal = journal;
-    this.#compensator = compensator;
+    this.#options = options;
     this.#steps = outcome.error === undefined ? [] : stepsToCompensate(outcome.steps);
   }
 
@@ -163,19 +161,27 @@ class AttemptEnding implements FailedOrder {
   async #finish(): Promise<StoredEnding> {
     const { orderId, attempt } = this.input;
     const answer = this.#answerWith([]);
-    await this.#journal.finish({ orderId, attempt, answer, answered: this.#decideAnswered(), compensations: [], nowMs: Date.now() });
+    await this.#options.journal.finish({
+      orderId,
+      attempt,
+      answer,
+      answered: this.#decideAnswered(),
+      compensations: [],
+      nowMs: Date.now(),
+    });
     return { answer, compensations: [] };
   }
 
   async #fail(): Promise<{ readonly ended: Promise<unknown> }> {
     const { orderId, attempt } = this.input;
     const answer = this.#answerWith(this.#progress(() => false));
-    const rows = this.#compensator.plan(this.#steps);
+    const { journal, compensator } = this.#options;
+    const rows = compensator.plan(this.#steps);
     try {
-      const ids = await this.#journal.finish({ orderId, attempt, answer, answered: false, compensations: rows, nowMs: Date.now() });
-      return { ended: this.#compensator.begin(this, rows, ids) };
+      const ids = await journal.finish({ orderId, attempt, answer, answered: false, compensations: rows, nowMs: Date.now() });
+      return { ended: compensator.begin(this, rows, ids) };
     } catch (error) {
-      this.#compensator.release(rows);
+      compensator.release(rows);
       throw error;
     }
   }
@@ -185,8 +191,8 @@ class AttemptEnding implements FailedOrder {
     const tried = this.#tried;
     const compensations = this.#progress((step) => tried.some((one) => one.step === step && one.nextTryMs === undefined));
     const answer = this.#answerWith(compensations);
-    await this.#journal.answer({ orderId, attempt, json: answer.json, answered: this.#decideAnswered(), tried, nowMs: Date.now() });
-    this.#compensator.stored(tried);
+    await this.#options.journal.answer({ orderId, attempt, json: answer.json, answered: this.#decideAnswered(), tried, nowMs: Date.now() });
+    this.#options.compensator.stored(tried);
     return { answer, compensations };
   }
 

@@ -90,13 +90,8 @@ export interface RestoreState {
   readonly compensations: number;
 }
 
-export interface HeldAttempt {
-  readonly orderId: string;
-  readonly attempt: number;
-  readonly amount: number;
-  readonly acceptedMs: number;
-  /** Absent for one that ran when the backup was made: nobody knows how it ended. */
-  readonly endedMs?: number;
+/** `endedMs` is absent for one that ran when the backup was made: nobody knows how it ended. */
+export interface HeldAttempt extends Omit<OrderSummary, "status" | "error"> {
   readonly compensations: readonly Pick<CompensationRow, "id" | "step" | "tries" | "lastAnswer">[];
 }
 

@@ -85,7 +85,7 @@ export interface FinishRequest {
   readonly orderId: string;
   readonly attempt: number;
   readonly answer: StoredAnswer;
-  /** Whether somebody receives this answer. False where compensations make another one of it. */
+  /** Whether somebody receives this answer: a key holds no other. False where compensations make another one of it. */
   readonly answered: boolean;
   readonly compensations: readonly NewCompensation[];
   readonly nowMs: number;
@@ -97,14 +97,9 @@ export interface NewCompensation {
   readonly trying: boolean;
 }
 
-export interface AnswerRequest {
-  readonly orderId: string;
-  readonly attempt: number;
+export interface AnswerRequest extends Omit<FinishRequest, "answer" | "compensations"> {
   readonly json: string;
-  /** Whether somebody receives it. A key holds only an answer that was received. */
-  readonly answered: boolean;
   readonly tried: readonly CompensationTried[];
-  readonly nowMs: number;
 }
 
 /** One to be tried; `tries`: those before. */

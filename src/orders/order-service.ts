@@ -12,7 +12,7 @@ import { type AcceptResult, type IdempotencyKey, JournalUnavailable, JournalUnre
 import { type Arriving, OrderMap } from "./order-map.ts";
 import { computingSteps, type Pipeline } from "./pipeline.ts";
 import { Refused } from "./refused.ts";
-import type { AttemptInput, Simulation } from "./step.ts";
+import type { AttemptInput, Order } from "./step.ts";
 
 export interface OrderServiceOptions {
   readonly pipeline: Pipeline;
@@ -28,13 +28,6 @@ export interface OrderServiceOptions {
   readonly onStored?: () => void;
   readonly onEnded?: OnOrderEnded;
   readonly onFault?: OnFault;
-}
-
-/** An order as a client asks for it, checked. */
-export interface Order {
-  readonly orderId: string;
-  readonly amount: number;
-  readonly simulation?: Simulation;
 }
 
 /** An order and who asks for it. */

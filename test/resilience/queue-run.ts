@@ -47,6 +47,7 @@ export class QueueRun {
   readonly #random: () => number;
   /** Rows that are being called, or whose tries are not stored yet where rows are not marked. */
   readonly #underWay = new Set<number>();
+  readonly #calls: Record<Kind, number> = { first: 0, again: 0 };
   #latestMs = 0;
 
   constructor(seed: number) {
@@ -175,9 +176,11 @@ export class QueueRun {
     const lane = this.lanes[kind];
     const call = lane.begin();
     this.#underWay.add(id);
-    this.expect(lane.inFlight <= lane.max + this.handedIn[kind].operator, `${lane.inFlight} calls in a lane for ${lane.max}`);
+    const calls = ++this.#calls[kind];
+    this.expect(calls <= lane.max + this.handedIn[kind].operator, `${calls} calls in a lane for ${lane.max}`);
     for (let turns = this.below(10); turns > 0; turns--) await turn();
     const end = this.#end(tries);
+    this.#calls[kind]--;
     lane.end(call, end);
     if (this.marks) this.#underWay.delete(id);
     if (this.chance(this.faulty)) {
