@@ -44,6 +44,9 @@ const MAX_WAKE_MS = 10_000;
 // No backoff policy makes a row due again sooner. A look after each try would ask the journal once for each row.
 const AFTER_TRY_MS = 50;
 
+/** Why a queue reads again: a row becomes due, rows were tried, or something failed. */
+type WakeReason = "due" | "tried" | "fault";
+
 /**
  * Tries rows of the journal when they are due: the journal is the queue, this its one scheduler. It keeps neither a timer nor an object for
  * a row that waits, so memory and start-up do not depend on the backlog, and a restart keeps every backoff.
@@ -61,14 +64,14 @@ export class RetryQueue<Item> {
   #stale = true;
   #taking: Promise<void> | undefined;
   #faults = 0;
-  readonly #wake: WakeTimer;
+  /** The timer that has the queue read again. */
+  #wake: { readonly reason: WakeReason; readonly stop: () => void } | undefined;
   #stopped: Promise<void> | undefined;
 
   constructor(options: RetryQueueOptions<Item>) {
-    const { pace, lane, clock } = options;
+    const { pace, lane } = options;
     this.#options = options;
     this.lane = lane;
-    this.#wake = new WakeTimer(clock, () => this.notify());
     const pump = () => this.#pump();
     this.#unsubscribe = [lane.health.onResume(pump), ...(pace === undefined ? [] : [pace.onRefill(pump)])];
   }
@@ -94,7 +97,7 @@ export class RetryQueue<Item> {
   /** A row that was handed in has been put off. */
   postponed(): void {
     if (this.#stale || this.#phase === "stopped") return;
-    if (this.#wake.reason === undefined || this.#wake.reason === "due") this.#wake.start(AFTER_TRY_MS, "tried");
+    if (this.#wake === undefined || this.#wake.reason === "due") this.#wakeIn(AFTER_TRY_MS, "tried");
   }
 
   /** Tries a row of the caller now, whatever lane and pace say, also while paused. Resolves when the try has ended. Rejects after `stop`. */
@@ -122,7 +125,7 @@ export class RetryQueue<Item> {
   async #stop(): Promise<void> {
     this.#phase = "stopped";
     for (const unsubscribe of this.#unsubscribe) unsubscribe();
-    this.#wake.stop();
+    this.#stopWake();
     while (this.#running.length > 0 || this.#taking !== undefined) {
       await Promise.all([...this.#running.map(({ ended }) => ended), this.#taking]);
     }
@@ -130,7 +133,7 @@ export class RetryQueue<Item> {
 
   /** Takes rows where there is room for them. Must be called after every change of either. */
   #pump(): void {
-    if (this.#phase !== "running" || this.#paused || this.#taking !== undefined || !this.#stale || this.#wake.reason === "fault") return;
+    if (this.#phase !== "running" || this.#paused || this.#taking !== undefined || !this.#stale || this.#wake?.reason === "fault") return;
     const { lane, pace } = this.#options;
     const room = Math.min(lane.room, lane.maxOfQueue - this.#running.filter(({ taken }) => taken).length);
     if (room <= 0) return;
@@ -142,7 +145,7 @@ export class RetryQueue<Item> {
     const { clock, take, lane, pace } = this.#options;
     let items: readonly Item[] = [];
     this.#stale = false;
-    this.#wake.stop();
+    this.#stopWake();
     lane.reserve(limit);
     try {
       const underWay = this.#running.map(({ id }) => id);
@@ -164,8 +167,23 @@ export class RetryQueue<Item> {
 
   #wakeAt(dueMs: number): void {
     // Rows that were postponed meanwhile are not among those that the journal looked at, and after a fault there is a pause.
-    if (this.#phase === "stopped" || this.#wake.reason !== undefined) return;
-    this.#wake.start(Math.min(MAX_WAKE_MS, Math.max(0, dueMs - this.#options.clock.nowMs())), "due");
+    if (this.#phase === "stopped" || this.#wake !== undefined) return;
+    this.#wakeIn(Math.min(MAX_WAKE_MS, Math.max(0, dueMs - this.#options.clock.nowMs())), "due");
+  }
+
+  /** Instead of the timer that runs. `delayMs`: 0 to 2^31-1. */
+  #wakeIn(delayMs: number, reason: WakeReason): void {
+    this.#stopWake();
+    const stop = this.#options.clock.after(delayMs, () => {
+      this.#wake = undefined;
+      this.notify();
+    });
+    this.#wake = { reason, stop };
+  }
+
+  #stopWake(): void {
+    this.#wake?.stop();
+    this.#wake = undefined;
   }
 
   /** `taken`: by this queue, not handed in. */
@@ -196,41 +214,6 @@ export class RetryQueue<Item> {
     const { onFault, random = Math.random } = this.#options;
     this.#faults++;
     if (this.#faults === 1) onFault?.(message, error);
-    this.#wake.start(backoffMs(this.#faults, PROBE_BACKOFF, random), "fault");
-  }
-}
-
-/** Why a queue reads again: a row becomes due, rows were tried, or something failed. */
-type WakeReason = "due" | "tried" | "fault";
-
-class WakeTimer {
-  readonly #clock: Clock;
-  readonly #wake: () => void;
-  #stop: (() => void) | undefined;
-  #reason: WakeReason | undefined;
-
-  constructor(clock: Clock, wake: () => void) {
-    this.#clock = clock;
-    this.#wake = wake;
-  }
-
-  /** Undefined while the timer does not run. */
-  get reason(): WakeReason | undefined {
-    return this.#reason;
-  }
-
-  /** Restarts the timer. `delayMs`: 0 to 2^31-1. */
-  start(delayMs: number, reason: WakeReason): void {
-    this.stop();
-    this.#reason = reason;
-    this.#stop = this.#clock.after(delayMs, () => {
-      this.#reason = undefined;
-      this.#wake();
-    });
-  }
-
-  stop(): void {
-    this.#stop?.();
-    this.#reason = undefined;
+    this.#wakeIn(backoffMs(this.#faults, PROBE_BACKOFF, random), "fault");
   }
 }
