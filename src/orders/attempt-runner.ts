@@ -160,21 +160,16 @@ class AttemptEnding implements FailedOrder {
 
   async #finish(): Promise<StoredEnding> {
     const { orderId, attempt } = this.input;
-    const answer = this.#answerWith([]);
-    await this.#options.journal.finish({
-      orderId,
-      attempt,
-      answer,
-      answered: this.#decideAnswered(),
-      compensations: [],
-      nowMs: Date.now(),
-    });
-    return { answer, compensations: [] };
+    const ending = this.#ending();
+    const { answer } = ending;
+    const answered = this.#decideAnswered();
+    await this.#options.journal.finish({ orderId, attempt, answer, answered, compensations: [], nowMs: Date.now() });
+    return ending;
   }
 
   async #fail(): Promise<{ readonly ended: Promise<unknown> }> {
     const { orderId, attempt } = this.input;
-    const answer = this.#answerWith(this.#progress(() => false));
+    const { answer } = this.#ending();
     const { journal, compensator } = this.#options;
     const rows = compensator.plan(this.#steps);
     try {
@@ -189,11 +184,11 @@ class AttemptEnding implements FailedOrder {
   async #answer(): Promise<StoredEnding> {
     const { orderId, attempt } = this.input;
     const tried = this.#tried;
-    const compensations = this.#progress((step) => tried.some((one) => one.step === step && one.nextTryMs === undefined));
-    const answer = this.#answerWith(compensations);
-    await this.#options.journal.answer({ orderId, attempt, json: answer.json, answered: this.#decideAnswered(), tried, nowMs: Date.now() });
+    const ending = this.#ending();
+    const { json } = ending.answer;
+    await this.#options.journal.answer({ orderId, attempt, json, answered: this.#decideAnswered(), tried, nowMs: Date.now() });
     this.#options.compensator.stored(tried);
-    return { answer, compensations };
+    return ending;
   }
 
   /** Whether somebody receives the answer. The outcome says whether it was canceled from outside: a shutdown after it changes nothing. */
@@ -204,13 +199,12 @@ class AttemptEnding implements FailedOrder {
     return isAnswered;
   }
 
-  #progress(isDone: (step: StepName) => boolean): CompensationProgress[] {
-    return this.#steps.map((step) => ({ step, done: isDone(step) }));
-  }
-
-  #answerWith(compensations: readonly CompensationProgress[]): StoredAnswer {
+  /** As it is to be stored now. */
+  #ending(): StoredEnding {
     const { error } = this.#outcome;
+    const isDone = (step: StepName) => this.#tried.some((one) => one.step === step && one.nextTryMs === undefined);
+    const compensations = this.#steps.map((step) => ({ step, done: isDone(step) }));
     const json = JSON.stringify(answerTo(this.input.orderId, this.#outcome, compensations));
-    return error === undefined ? { json } : { error, json };
+    return { answer: error === undefined ? { json } : { error, json }, compensations };
   }
 }

@@ -66,9 +66,8 @@ interface Bulkhead {
  * is a row of the journal before its first try. A provider that hangs delays no other provider's compensations.
  */
 export class Compensator {
-  readonly #options: CompensatorOptions;
+  readonly #options: CompensatorOptions & { readonly random: () => number; readonly clock: Clock };
   readonly #call: CompensationCallParts;
-  readonly #clock: Clock;
   readonly #pace: Pace;
   readonly #bulkheads: Readonly<Record<StepName, Bulkhead>>;
   readonly #stop = new CancelScope<CancelCause>();
@@ -76,8 +75,7 @@ export class Compensator {
 
   constructor(options: CompensatorOptions) {
     const { runner, timeoutMs, clock = SYSTEM_CLOCK, random = Math.random, onFault } = options;
-    this.#options = options;
-    this.#clock = clock;
+    this.#options = { ...options, clock, random };
     this.#call = { runner, timeoutMs, nowMs: () => clock.nowMs(), random, stop: this.#stop };
     this.#pace = new Pace(RETRIES_A_SECOND, clock);
     this.#journal = new JournalRetry({
@@ -162,8 +160,8 @@ export class Compensator {
   }
 
   #bulkhead(step: StepName): Bulkhead {
-    const { journal, providers, onDown, onFault, random } = this.#options;
-    const common = { clock: this.#clock, ...(random !== undefined && { random }) };
+    const { journal, providers, onDown, onFault, random, clock } = this.#options;
+    const common = { clock, random };
     const health = new EndpointHealth({ ...common, maxInFlight: FIRST_TRIES + RETRIES, onDown: (down) => onDown?.(step, down) });
     // What is known of the address for orders slows this one and never stops it: perhaps only that one fails.
     providers?.[step]?.circuit.onChange((state) => state === "open" && health.slow());
@@ -202,9 +200,9 @@ export class Compensator {
 
   /** Repeats until it is stored or the process stops. After a stop the next start tries the compensation again, which is harmless. */
   async #store(tried: CompensationTried): Promise<void> {
-    const { journal, onStored, onFault } = this.#options;
+    const { journal, onStored, onFault, clock } = this.#options;
     try {
-      const state = await this.#journal.run(() => journal.compensationTried(tried, this.#clock.nowMs()));
+      const state = await this.#journal.run(() => journal.compensationTried(tried, clock.nowMs()));
       if (state === "done") onStored?.();
       else if (state === "pending") this.#bulkheads[tried.step].again.postponed();
       else
