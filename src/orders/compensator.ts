@@ -147,8 +147,11 @@ export class Compensator {
   }
 
   /** Tries one that was taken, for an operator, whatever is known of the provider. Resolves when the result is stored. Rejects after `stop`. */
-  tryNow(compensation: Compensation): Promise<void> {
-    return this.#bulkheads[compensation.step].again.attemptNow(compensation);
+  async tryNow(compensation: Compensation): Promise<void> {
+    const { again } = this.#bulkheads[compensation.step];
+    await again.attemptNow(compensation);
+    // Whoever had it tried may have added others.
+    again.postponed();
   }
 
   /** Starts no more tries. What is not done stays in the journal. Resolves when no call is under way. */
