@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { z } from "zod";
 import type { IdempotencyKey } from "../orders/order-journal.ts";
-import type { Order } from "../orders/order-service.ts";
+import type { Order } from "../orders/step.ts";
 import { STEPS } from "../orders/steps.ts";
 import { BadRequest } from "./answers.ts";
 

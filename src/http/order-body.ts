@@ -1,6 +1,6 @@
 import { isUtf8 } from "node:buffer";
 import { z } from "zod";
-import type { Order } from "../orders/order-service.ts";
+import type { Order } from "../orders/step.ts";
 import { perStep, STEPS, type StepName } from "../orders/steps.ts";
 import { BadRequest } from "./answers.ts";
 import { ORDER_ID } from "./order-id.ts";

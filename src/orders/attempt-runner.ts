@@ -4,14 +4,13 @@ import { atMost, Canceled, CancelScope, monotonicMs, SYSTEM_CLOCK } from "../thr
 import { answerTo, type CompensationProgress } from "./answer.ts";
 import type { Attempt, GivenAnswer } from "./attempt.ts";
 import type { CancelCause } from "./cancel-cause.ts";
-import type { Compensator } from "./compensator.ts";
+import type { Compensator, FailedOrder } from "./compensator.ts";
 import type { OnOrderEnded } from "./ended-order.ts";
 import type { OnFault } from "./faults.ts";
-import type { FirstTries } from "./first-tries.ts";
 import { type CompensationTried, JournalUnavailable, type OrderJournal, type StoredAnswer } from "./order-journal.ts";
 import { failedByFault, type OrderOutcome, stepsToCompensate } from "./outcome.ts";
 import type { Pipeline } from "./pipeline.ts";
-import type { Effect } from "./step.ts";
+import type { AttemptInput, Effect } from "./step.ts";
 import type { StepName } from "./steps.ts";
 
 // Who asks again for an order whose end is not stored waits for that. A journal that is away refuses without work, so a try a second is no load.
@@ -51,7 +50,7 @@ export class AttemptRunner {
     // `cancelAll` did not reach an order that was being stored.
     if (this.#stop.cause !== undefined) scope.cancel(this.#stop.cause);
     const leftMs = this.#options.orderTimeoutMs - (monotonicMs() - attempt.askedAtMs);
-    // Its acceptance took all of its time, as where the process was frozen meanwhile: no step must attempt.
+    // Its acceptance took all of its time, as where the process was frozen meanwhile: no step must begin.
     if (leftMs <= 0) scope.cancel("deadline");
     const stopTimer = scope.cancelAfter(Math.max(0, leftMs));
     // An order may wait for minutes, so it keeps two closures and no more.
@@ -79,8 +78,8 @@ export class AttemptRunner {
   }
 
   async #finish(attempt: Attempt, outcome: OrderOutcome): Promise<GivenAnswer> {
-    const { journal, compensator, onFault } = this.#options;
-    const ending = new AttemptEnding(attempt, outcome, journal, compensator);
+    const { onFault } = this.#options;
+    const ending = new AttemptEnding(attempt, outcome, this.#options);
     let stored: StoredEnding;
     try {
       stored = await ending.store();
@@ -124,65 +123,72 @@ interface StoredEnding {
 }
 
 /** Stores how an attempt ended: one commit without compensations; with some one before their first try, and one with the answer. */
-class AttemptEnding {
+class AttemptEnding implements FailedOrder {
+  readonly input: AttemptInput;
   readonly #attempt: Attempt;
   readonly #outcome: OrderOutcome;
-  readonly #journal: Pick<OrderJournal, "finish" | "answer">;
-  readonly #compensator: Compensator;
+  readonly #options: AttemptRunnerOptions;
   readonly #steps: readonly StepName[];
-  /** Once the failed attempt is stored. */
-  #tries: FirstTries | undefined;
-  /** What has come of them, from the moment on at which the answer is made. */
-  #tried: readonly CompensationTried[] | undefined;
+  /** Once the failed attempt is stored: when each has ended. */
+  #firstTries: { readonly ended: Promise<unknown> } | undefined;
+  /** What has come of them until the answer is made. */
+  readonly #tried: CompensationTried[] = [];
+  #isAnswerMade = false;
 
-  constructor(attempt: Attempt, outcome: OrderOutcome, journal: Pick<OrderJournal, "finish" | "answer">, compensator: Compensator) {
+  constructor(attempt: Attempt, outcome: OrderOutcome, options: AttemptRunnerOptions) {
     this.#attempt = attempt;
+    this.input = attempt.input;
     this.#outcome = outcome;
-    this.#journal = journal;
-    this.#compensator = compensator;
+    this.#options = options;
     this.#steps = outcome.error === undefined ? [] : stepsToCompensate(outcome.steps);
   }
 
   /** Goes on where an earlier call failed. Rejects as the journal does. */
   async store(): Promise<StoredEnding> {
     if (this.#steps.length === 0) return this.#finish();
-    this.#tries ??= await this.#fail();
-    if (this.#tried === undefined) {
-      // Nobody waits where the client has gone.
-      if (this.#attempt.isAwaited) await atMost(this.#tries.ended, WAIT_FOR_COMPENSATION_MS);
-      this.#tried = this.#tries.collect();
-    }
-    return this.#answer(this.#tried);
+    this.#firstTries ??= await this.#fail();
+    // Nobody waits where the client has gone.
+    if (!this.#isAnswerMade && this.#attempt.isAwaited) await atMost(this.#firstTries.ended, WAIT_FOR_COMPENSATION_MS);
+    this.#isAnswerMade = true;
+    return this.#answer();
+  }
+
+  collect(tried: CompensationTried): boolean {
+    if (!this.#isAnswerMade) this.#tried.push(tried);
+    return !this.#isAnswerMade;
   }
 
   async #finish(): Promise<StoredEnding> {
-    const { orderId, attempt } = this.#attempt.input;
-    const answer = this.#answerWith([]);
-    await this.#journal.finish({ orderId, attempt, answer, answered: this.#decideAnswered(), compensations: [], nowMs: Date.now() });
-    return { answer, compensations: [] };
+    const { orderId, attempt } = this.input;
+    const ending = this.#ending();
+    const { answer } = ending;
+    const answered = this.#decideAnswered();
+    await this.#options.journal.finish({ orderId, attempt, answer, answered, compensations: [], nowMs: Date.now() });
+    return ending;
   }
 
-  async #fail(): Promise<FirstTries> {
-    const { input } = this.#attempt;
-    const { orderId, attempt } = input;
-    const answer = this.#answerWith(this.#progress(() => false));
-    const plan = this.#compensator.plan(this.#steps);
+  async #fail(): Promise<{ readonly ended: Promise<unknown> }> {
+    const { orderId, attempt } = this.input;
+    const { answer } = this.#ending();
+    const { journal, compensator } = this.#options;
+    const rows = compensator.plan(this.#steps);
     try {
-      const ids = await this.#journal.finish({ orderId, attempt, answer, answered: false, compensations: plan.rows, nowMs: Date.now() });
-      return this.#compensator.begin(input, plan, ids);
+      const ids = await journal.finish({ orderId, attempt, answer, answered: false, compensations: rows, nowMs: Date.now() });
+      return { ended: compensator.begin(this, rows, ids) };
     } catch (error) {
-      this.#compensator.release(plan);
+      compensator.release(rows);
       throw error;
     }
   }
 
-  async #answer(tried: readonly CompensationTried[]): Promise<StoredEnding> {
-    const { orderId, attempt } = this.#attempt.input;
-    const compensations = this.#progress((step) => tried.some((one) => one.step === step && one.nextTryMs === undefined));
-    const answer = this.#answerWith(compensations);
-    await this.#journal.answer({ orderId, attempt, json: answer.json, answered: this.#decideAnswered(), tried, nowMs: Date.now() });
-    this.#compensator.stored(tried);
-    return { answer, compensations };
+  async #answer(): Promise<StoredEnding> {
+    const { orderId, attempt } = this.input;
+    const tried = this.#tried;
+    const ending = this.#ending();
+    const { json } = ending.answer;
+    await this.#options.journal.answer({ orderId, attempt, json, answered: this.#decideAnswered(), tried, nowMs: Date.now() });
+    this.#options.compensator.stored(tried);
+    return ending;
   }
 
   /** Whether somebody receives the answer. The outcome says whether it was canceled from outside: a shutdown after it changes nothing. */
@@ -193,13 +199,12 @@ class AttemptEnding {
     return isAnswered;
   }
 
-  #progress(isDone: (step: StepName) => boolean): CompensationProgress[] {
-    return this.#steps.map((step) => ({ step, done: isDone(step) }));
-  }
-
-  #answerWith(compensations: readonly CompensationProgress[]): StoredAnswer {
+  /** As it is to be stored now. */
+  #ending(): StoredEnding {
     const { error } = this.#outcome;
-    const json = JSON.stringify(answerTo(this.#attempt.input.orderId, this.#outcome, compensations));
-    return error === undefined ? { json } : { error, json };
+    const isDone = (step: StepName) => this.#tried.some((one) => one.step === step && one.nextTryMs === undefined);
+    const compensations = this.#steps.map((step) => ({ step, done: isDone(step) }));
+    const json = JSON.stringify(answerTo(this.input.orderId, this.#outcome, compensations));
+    return { answer: error === undefined ? { json } : { error, json }, compensations };
   }
 }

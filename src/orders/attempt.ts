@@ -32,9 +32,11 @@ export class Attempt implements OrderEntry {
   readonly answer: Promise<GivenAnswer>;
   /** For `OrderMap`. */
   nextInBucket: OrderEntry | undefined;
+  /** Of the HTTP request that began it. */
   readonly requestId: string | undefined;
+  /** The client's span, where `input.traceparent` names the order's own; undefined for the root of a trace. */
   readonly parentSpanId: string | undefined;
-  /** On the clock of `monotonicMs`. */
+  /** When that request asked for it, on the clock of `monotonicMs`. */
   readonly receivedAtMs: number;
   /** On the clock of `monotonicMs`: when the journal was asked to accept it. Its time is counted from then on. */
   readonly askedAtMs: number;

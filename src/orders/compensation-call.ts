@@ -22,18 +22,17 @@ export interface CompensationCallParts {
   readonly timeoutMs: number;
   readonly nowMs: () => number;
   readonly random: () => number;
+  readonly stop: CancelScope<CancelCause>;
 }
 
-/** Compensates a step once, on a step thread. `call`: what `begin` of the lane gave. Undefined when `stop` cut it off. Never rejects. */
+/** Compensates a step once, on a step thread. Undefined when `stop` cut it off. Never rejects. */
 export async function compensateOnce(
-  { runner, timeoutMs, nowMs, random }: CompensationCallParts,
-  compensation: Compensation,
+  { runner, timeoutMs, nowMs, random, stop }: CompensationCallParts,
+  { id, orderId, amount, attempt, step, tries }: Compensation,
   traceparent: string | undefined,
   lane: Lane,
-  call: number,
-  stop: CancelScope<CancelCause>,
 ): Promise<CompensationTried | undefined> {
-  const { id, orderId, amount, attempt, step, tries } = compensation;
+  const call = lane.begin();
   const scope = new CancelScope<CancelCause>();
   const stopTimer = scope.cancelAfter(timeoutMs);
   const linked = scope.link(stop);

@@ -6,7 +6,6 @@ import { Canceled, CancelScope, type Clock, monotonicMs, SYSTEM_CLOCK } from "..
 import type { CancelCause } from "./cancel-cause.ts";
 import { type CompensationCallParts, compensateOnce, FIRST_TRIES, RETRIES } from "./compensation-call.ts";
 import type { OnFault } from "./faults.ts";
-import { FirstTries } from "./first-tries.ts";
 import { type Compensation, type CompensationTried, JournalUnavailable, type NewCompensation, type OrderJournal } from "./order-journal.ts";
 import type { ProviderHealths } from "./provider-health.ts";
 import type { AttemptInput } from "./step.ts";
@@ -43,19 +42,23 @@ export interface CompensatorOptions extends Pick<CompensationCallParts, "runner"
   readonly clock?: Clock;
 }
 
+/** An order that has failed and is not answered yet. */
+export interface FailedOrder {
+  readonly input: AttemptInput;
+  /** Stores what a first try came to with the answer. False when that has been made, so that the result must be stored by itself. */
+  collect(tried: CompensationTried): boolean;
+}
+
+/** A row that is tried; `order` has it where its order may be waiting for that. */
+interface Row extends Compensation {
+  readonly order?: FailedOrder;
+}
+
 /** What the compensations of one step share: the address that takes them, and two queues, so that backlog and new orders do not wait for each other. */
 interface Bulkhead {
   readonly health: EndpointHealth;
-  readonly first: Lane;
-  readonly again: Lane;
-  readonly queues: { readonly first: RetryQueue<Compensation>; readonly again: RetryQueue<Compensation> };
-}
-
-/** A place for the first try of each step that has one now. */
-export interface FirstTryPlan {
-  readonly rows: readonly NewCompensation[];
-  /** What `begin` of the lane gave, by row; undefined where there is no room now. */
-  readonly calls: readonly (number | undefined)[];
+  readonly first: RetryQueue<Row>;
+  readonly again: RetryQueue<Row>;
 }
 
 /**
@@ -63,20 +66,17 @@ export interface FirstTryPlan {
  * is a row of the journal before its first try. A provider that hangs delays no other provider's compensations.
  */
 export class Compensator {
-  readonly #options: CompensatorOptions;
+  readonly #options: CompensatorOptions & { readonly random: () => number; readonly clock: Clock };
   readonly #call: CompensationCallParts;
-  readonly #clock: Clock;
   readonly #pace: Pace;
   readonly #bulkheads: Readonly<Record<StepName, Bulkhead>>;
   readonly #stop = new CancelScope<CancelCause>();
   readonly #journal: JournalRetry;
-  readonly #active = new Set<Promise<void>>();
 
   constructor(options: CompensatorOptions) {
     const { runner, timeoutMs, clock = SYSTEM_CLOCK, random = Math.random, onFault } = options;
-    this.#options = options;
-    this.#clock = clock;
-    this.#call = { runner, timeoutMs, nowMs: () => clock.nowMs(), random };
+    this.#options = { ...options, clock, random };
+    this.#call = { runner, timeoutMs, nowMs: () => clock.nowMs(), random, stop: this.#stop };
     this.#pace = new Pace(RETRIES_A_SECOND, clock);
     this.#journal = new JournalRetry({
       scope: this.#stop,
@@ -90,7 +90,7 @@ export class Compensator {
 
   /** Begins to try the compensations that are due in the journal. To be called once. */
   start(): void {
-    this.#eachQueue((queue) => queue.start());
+    for (const queue of this.#queues()) queue.start();
   }
 
   get inFlight(): number {
@@ -100,52 +100,58 @@ export class Compensator {
   /** Why one that is due and was tried so often is not being tried: its provider is probed with another, or all places are taken. */
   waitsFor(step: StepName, tries: number): "probing" | "bulkhead" {
     const { first, again } = this.#bulkheads[step];
-    return (tries === 0 ? first : again).probing ? "probing" : "bulkhead";
+    return (tries === 0 ? first : again).lane.probing ? "probing" : "bulkhead";
   }
 
   /** Compensations may have become due. */
   notify(): void {
-    this.#eachQueue((queue) => queue.notify());
+    for (const queue of this.#queues()) queue.notify();
   }
 
-  /** Rows for steps that have to be compensated, and a call for each that may be made now. `begin` or `release` must follow. */
-  plan(steps: readonly StepName[]): FirstTryPlan {
-    const calls = steps.map((step) => {
-      const { first } = this.#bulkheads[step];
-      return this.#stop.cause === undefined && first.room > 0 ? first.begin() : undefined;
+  /** Rows for steps that have to be compensated, with a place for each that can be tried now. `begin` or `release` must follow. */
+  plan(steps: readonly StepName[]): readonly NewCompensation[] {
+    return steps.map((step) => {
+      const { lane } = this.#bulkheads[step].first;
+      const trying = this.#stop.cause === undefined && lane.room > 0;
+      if (trying) lane.reserve(1);
+      return { step, trying };
     });
-    return { rows: steps.map((step, index) => ({ step, trying: calls[index] !== undefined })), calls };
   }
 
   /** The rows of a plan are not stored. */
-  release({ rows, calls }: FirstTryPlan): void {
-    for (const [index, { step }] of rows.entries()) {
-      const call = calls[index];
-      if (call !== undefined) this.#bulkheads[step].first.end(call, undefined);
+  release(rows: readonly NewCompensation[]): void {
+    for (const { step, trying } of rows) {
+      if (!trying) continue;
+      this.#bulkheads[step].first.lane.reserve(-1);
+      this.#bulkheads[step].first.notify();
     }
   }
 
-  /** The rows of a plan are stored under these ids: makes the calls. The other rows are left to their queue. */
-  begin(input: AttemptInput, { rows, calls }: FirstTryPlan, ids: readonly number[]): FirstTries {
-    const tries = rows.flatMap(({ step }, index) => {
-      const call = calls[index];
-      const { first, queues } = this.#bulkheads[step];
-      if (call === undefined) queues.first.notify();
-      return call === undefined ? [] : [this.#try({ ...input, id: ids[index] as number, step, tries: 0 }, input.traceparent, first, call)];
+  /** The rows of a plan are stored under these ids: hands those that have a place to their queue. Resolves when they have been tried. */
+  begin(order: FailedOrder, rows: readonly NewCompensation[], ids: readonly number[]): Promise<unknown> {
+    const { orderId, amount, attempt } = order.input;
+    const tries = rows.map(({ step, trying }, index) => {
+      const { first } = this.#bulkheads[step];
+      if (!trying) return first.notify();
+      first.lane.reserve(-1);
+      // The next start tries it.
+      if (this.#stop.cause !== undefined) return undefined;
+      return first.attemptNow({ id: ids[index] as number, orderId, amount, attempt, step, tries: 0, order });
     });
-    const first = new FirstTries(tries, (tried) => this.#store(tried));
-    this.#keep(first.ended);
-    return first;
+    return Promise.all(tries);
   }
 
   /** What came of first tries has been stored: those that failed are due again some time. */
   stored(tried: readonly CompensationTried[]): void {
-    for (const { step, nextTryMs } of tried) if (nextTryMs !== undefined) this.#bulkheads[step].queues.again.postponed();
+    for (const { step, nextTryMs } of tried) if (nextTryMs !== undefined) this.#bulkheads[step].again.postponed();
   }
 
   /** Tries one that was taken, for an operator, whatever is known of the provider. Resolves when the result is stored. Rejects after `stop`. */
-  tryNow(compensation: Compensation): Promise<void> {
-    return this.#bulkheads[compensation.step].queues.again.attemptNow(compensation);
+  async tryNow(compensation: Compensation): Promise<void> {
+    const { again } = this.#bulkheads[compensation.step];
+    await again.attemptNow(compensation);
+    // Whoever had it tried may have added others.
+    again.postponed();
   }
 
   /** Starts no more tries. What is not done stays in the journal. Resolves when no call is under way. */
@@ -153,68 +159,55 @@ export class Compensator {
     this.#stop.cancel("shutdown");
     this.#pace.close();
     for (const step of STEPS) this.#bulkheads[step].health.close();
-    const stopping: Promise<void>[] = [];
-    this.#eachQueue((queue) => stopping.push(queue.stop()));
-    await Promise.all(stopping);
-    while (this.#active.size > 0) await Promise.all(this.#active);
+    await Promise.all(this.#queues().map((queue) => queue.stop()));
   }
 
   #bulkhead(step: StepName): Bulkhead {
-    const { journal, providers, onDown, onFault, random } = this.#options;
-    const common = { clock: this.#clock, ...(random !== undefined && { random }) };
+    const { journal, providers, onDown, onFault, random, clock } = this.#options;
+    const common = { clock, random };
     const health = new EndpointHealth({ ...common, maxInFlight: FIRST_TRIES + RETRIES, onDown: (down) => onDown?.(step, down) });
     // What is known of the address for orders slows this one and never stops it: perhaps only that one fails.
     providers?.[step]?.circuit.onChange((state) => state === "open" && health.slow());
-    const lanes = { first: health.lane(FIRST_TRIES, "first"), again: health.lane(RETRIES, "again") };
-    const queue = (kind: "first" | "again") =>
-      new RetryQueue<Compensation>({
+    const queue = (kind: "first" | "again", max: number) => {
+      const lane = health.lane(max, kind);
+      return new RetryQueue<Row>({
         ...common,
         idOf: ({ id }) => id,
         take: (request) => journal.takeCompensations(step, kind, request),
-        attempt: (compensation) => this.#retry(compensation, lanes[kind]),
-        lane: lanes[kind],
+        attempt: (row) => this.#try(row, lane),
+        lane,
         pace: this.#pace,
         ...(onFault !== undefined && { onFault }),
       });
-    return { health, ...lanes, queues: { first: queue("first"), again: queue("again") } };
+    };
+    return { health, first: queue("first", FIRST_TRIES), again: queue("again", RETRIES) };
   }
 
-  #eachQueue(work: (queue: RetryQueue<Compensation>) => void): void {
-    for (const step of STEPS) {
-      const { first, again } = this.#bulkheads[step].queues;
-      work(first);
-      work(again);
-    }
+  #queues(): RetryQueue<Row>[] {
+    return STEPS.flatMap((step) => [this.#bulkheads[step].first, this.#bulkheads[step].again]);
   }
 
-  async #try(
-    compensation: Compensation,
-    traceparent: string | undefined,
-    lane: Lane,
-    call: number,
-  ): Promise<CompensationTried | undefined> {
-    const tried = await compensateOnce(this.#call, compensation, traceparent, lane, call, this.#stop);
-    if (tried !== undefined) this.#options.onTried?.(tried.step, tried.nextTryMs === undefined);
-    return tried;
-  }
-
-  async #retry(compensation: Compensation, lane: Lane): Promise<void> {
-    const { orderId, amount, attempt, step, tries } = compensation;
-    const input = { orderId, amount, attempt, traceparent: newTraceparent() };
+  async #try(row: Row, lane: Lane): Promise<void> {
+    const { orderId, amount, attempt, step, tries, order } = row;
+    const traceparent = order === undefined ? newTraceparent() : order.input.traceparent;
     const startedAtMs = monotonicMs();
-    const tried = await this.#try(compensation, input.traceparent, lane, lane.begin());
+    const tried = await compensateOnce(this.#call, row, traceparent, lane);
     const done = tried !== undefined && tried.nextTryMs === undefined;
-    this.#options.onRetried?.({ input, step, tries, done, startedAtMs, endedAtMs: monotonicMs() });
-    if (tried !== undefined) await this.#store(tried);
+    if (tried !== undefined) this.#options.onTried?.(step, done);
+    if (order === undefined) {
+      const input = { orderId, amount, attempt, ...(traceparent !== undefined && { traceparent }) };
+      this.#options.onRetried?.({ input, step, tries, done, startedAtMs, endedAtMs: monotonicMs() });
+    }
+    if (tried !== undefined && order?.collect(tried) !== true) await this.#store(tried);
   }
 
   /** Repeats until it is stored or the process stops. After a stop the next start tries the compensation again, which is harmless. */
   async #store(tried: CompensationTried): Promise<void> {
-    const { journal, onStored, onFault } = this.#options;
+    const { journal, onStored, onFault, clock } = this.#options;
     try {
-      const state = await this.#journal.run(() => journal.compensationTried(tried, this.#clock.nowMs()));
+      const state = await this.#journal.run(() => journal.compensationTried(tried, clock.nowMs()));
       if (state === "done") onStored?.();
-      else if (state === "pending") this.#bulkheads[tried.step].queues.again.postponed();
+      else if (state === "pending") this.#bulkheads[tried.step].again.postponed();
       else
         onFault?.(`a provider answered for a compensation that is ${state}`, new Error(tried.lastAnswer ?? "done"), {
           compensation: tried.id,
@@ -222,12 +215,5 @@ export class Compensator {
     } catch (error) {
       if (!(error instanceof Canceled)) throw error;
     }
-  }
-
-  #keep(work: Promise<void>): void {
-    const kept = work
-      .catch((error: unknown) => this.#options.onFault?.("compensating failed unexpectedly", error))
-      .finally(() => this.#active.delete(kept));
-    this.#active.add(kept);
   }
 }

@@ -1,5 +1,6 @@
 import type { CompensationStatus } from "./compensation-state.ts";
 import type { ErrorKind } from "./error-kind.ts";
+import type { OrderEvent } from "./order-event.ts";
 import type { StepName } from "./steps.ts";
 
 /** Where the next page goes on: what the page before gave. Means something to the journal only, and only for the same list. */
@@ -89,21 +90,9 @@ export interface RestoreState {
   readonly compensations: number;
 }
 
-export interface HeldAttempt {
-  readonly orderId: string;
-  readonly attempt: number;
-  readonly amount: number;
-  readonly acceptedMs: number;
-  /** Absent for one that ran when the backup was made: nobody knows how it ended. */
-  readonly endedMs?: number;
-  readonly compensations: readonly HeldCompensation[];
-}
-
-export interface HeldCompensation {
-  readonly id: RowId;
-  readonly step: StepName;
-  readonly tries: number;
-  readonly lastAnswer?: string;
+/** `endedMs` is absent for one that ran when the backup was made: nobody knows how it ended. */
+export interface HeldAttempt extends Omit<OrderSummary, "status" | "error"> {
+  readonly compensations: readonly Pick<CompensationRow, "id" | "step" | "tries" | "lastAnswer">[];
 }
 
 /** How many compensations were let go, and whether nothing more of what was asked for is held. */
@@ -154,12 +143,7 @@ export interface CompensationRow {
   readonly note?: string;
 }
 
-export interface DeadLetter {
-  readonly seq: RowId;
-  readonly id: string;
-  readonly orderId: string;
-  readonly payload: string;
-  readonly createdMs: number;
+export interface DeadLetter extends Pick<OrderEvent, "seq" | "id" | "orderId" | "payload" | "createdMs"> {
   readonly givenUpMs: number;
   readonly reason: string;
 }

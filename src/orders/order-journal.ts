@@ -2,6 +2,7 @@ import type { DuePage, DueRequest } from "../resilience/retry-queue.ts";
 import type { AnswerBody } from "./answer.ts";
 import type { CompensationStatus } from "./compensation-state.ts";
 import type { ErrorKind } from "./error-kind.ts";
+import type { CompensationRow } from "./operator-journal.ts";
 import type { StepName } from "./steps.ts";
 
 /**
@@ -84,7 +85,7 @@ export interface FinishRequest {
   readonly orderId: string;
   readonly attempt: number;
   readonly answer: StoredAnswer;
-  /** Whether somebody receives this answer. False where compensations make another one of it. */
+  /** Whether somebody receives this answer: a key holds no other. False where compensations make another one of it. */
   readonly answered: boolean;
   readonly compensations: readonly NewCompensation[];
   readonly nowMs: number;
@@ -96,25 +97,13 @@ export interface NewCompensation {
   readonly trying: boolean;
 }
 
-export interface AnswerRequest {
-  readonly orderId: string;
-  readonly attempt: number;
+export interface AnswerRequest extends Omit<FinishRequest, "answer" | "compensations"> {
   readonly json: string;
-  /** Whether somebody receives it. A key holds only an answer that was received. */
-  readonly answered: boolean;
   readonly tried: readonly CompensationTried[];
-  readonly nowMs: number;
 }
 
-export interface Compensation {
-  readonly id: number;
-  readonly orderId: string;
-  readonly attempt: number;
-  readonly amount: number;
-  readonly step: StepName;
-  /** Tries before this one. */
-  readonly tries: number;
-}
+/** One to be tried; `tries`: those before. */
+export type Compensation = Pick<CompensationRow, "id" | "orderId" | "attempt" | "amount" | "step" | "tries">;
 
 export interface CompensationTried {
   readonly id: number;
@@ -143,8 +132,4 @@ export interface AttemptRecord {
   readonly compensations: readonly CompensationState[];
 }
 
-export interface CompensationState {
-  readonly step: StepName;
-  readonly tries: number;
-  readonly status: CompensationStatus;
-}
+export type CompensationState = Pick<CompensationRow, "step" | "tries" | "status">;

@@ -14,7 +14,7 @@ export interface Arriving extends OrderEntry {
 
 /**
  * Attempts in flight, or other objects with one for an order, by order id: a hash table with lists as buckets. Not a `Map`, for the reason
- * that `TaskTable` explains: two of them cost 8 us more an order, 14 % of the CPU of a small one (docs/performance.md).
+ * that `Places` explains: two of them cost 8 us more an order, 14 % of the CPU of a small one (docs/performance.md).
  */
 export class OrderMap<Entry extends OrderEntry> {
   readonly #buckets: (Entry | undefined)[];

@@ -1,24 +1,18 @@
 import { DEFAULT_PRIORITY, monotonicMs } from "../threads/index.ts";
 import type { AdmissionGate } from "./admission-gate.ts";
 import { Attempt, type GivenAnswer, type OrderOrigin } from "./attempt.ts";
-import { AttemptRunner } from "./attempt-runner.ts";
+import { AttemptRunner, type AttemptRunnerOptions } from "./attempt-runner.ts";
 import type { CancelCause } from "./cancel-cause.ts";
-import type { Compensator } from "./compensator.ts";
 import { Elsewhere, type OtherNodes } from "./elsewhere.ts";
-import type { OnOrderEnded } from "./ended-order.ts";
-import type { OnFault } from "./faults.ts";
 import { InFlight } from "./in-flight.ts";
 import { type AcceptResult, type IdempotencyKey, JournalUnavailable, JournalUnreachable, type OrderJournal } from "./order-journal.ts";
 import { type Arriving, OrderMap } from "./order-map.ts";
-import { computingSteps, type Pipeline } from "./pipeline.ts";
+import { computingSteps } from "./pipeline.ts";
 import { Refused } from "./refused.ts";
-import type { AttemptInput, Simulation } from "./step.ts";
+import type { AttemptInput, Order } from "./step.ts";
 
-export interface OrderServiceOptions {
-  readonly pipeline: Pipeline;
+export interface OrderServiceOptions extends Omit<AttemptRunnerOptions, "onClosed"> {
   readonly journal: Pick<OrderJournal, "accept" | "finish" | "answer">;
-  readonly compensator: Compensator;
-  readonly orderTimeoutMs: number;
   readonly maxInFlight: number;
   /** Absent: `maxInFlight` is the only limit. */
   readonly gate?: AdmissionGate;
@@ -26,15 +20,6 @@ export interface OrderServiceOptions {
   readonly otherNodes?: OtherNodes;
   /** An attempt and its events have been stored. */
   readonly onStored?: () => void;
-  readonly onEnded?: OnOrderEnded;
-  readonly onFault?: OnFault;
-}
-
-/** An order as a client asks for it, checked. */
-export interface Order {
-  readonly orderId: string;
-  readonly amount: number;
-  readonly simulation?: Simulation;
 }
 
 /** An order and who asks for it. */

@@ -16,8 +16,6 @@ export interface SpanData {
   readonly events: readonly SpanEvent[];
 }
 
-export interface SpanEvent {
-  readonly name: string;
+export interface SpanEvent extends Pick<SpanData, "name" | "attributes"> {
   readonly atMs: number;
-  readonly attributes: Readonly<Record<string, string | number>>;
 }

@@ -2,15 +2,19 @@ import type { CancelCause } from "./cancel-cause.ts";
 import type { StepErrorKind } from "./error-kind.ts";
 import type { StepName } from "./steps.ts";
 
-/** What the steps of one attempt at an order work on. Nothing that JSON cannot carry. */
-export interface AttemptInput {
+/** An order as a client asks for it, checked. */
+export interface Order {
   readonly orderId: string;
   /** Minor units, 1 to 2^53-1. */
   readonly amount: number;
+  readonly simulation?: Simulation;
+}
+
+/** What the steps of one attempt at an order work on. Nothing that JSON cannot carry. */
+export interface AttemptInput extends Order {
   /** 1 for the first attempt at this order id; part of every idempotency key. */
   readonly attempt: number;
   readonly traceparent?: string;
-  readonly simulation?: Simulation;
 }
 
 /** What one of those steps gets on its thread. */

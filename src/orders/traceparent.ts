@@ -14,11 +14,6 @@ export function traceContextOf(traceparent: string): TraceContext {
   return { traceId: traceparent.slice(3, 35), spanId: traceparent.slice(36, 52), sampled };
 }
 
-/** Of a valid `traceparent`, as log lines have it. */
-export function traceIdOf(traceparent: string): string {
-  return traceparent.slice(3, 35);
-}
-
 /** The start of a new trace, sampled, as a W3C `traceparent`. */
 export function newTraceparent(): string {
   return `00-${randomBytes(16).toString("hex")}-${randomBytes(8).toString("hex")}-01`;

@@ -167,10 +167,6 @@ export class Lane {
     this.#outage = outage;
   }
 
-  get inFlight(): number {
-    return this.#inFlight;
-  }
-
   /** Whether the next call is a probe: one at a time, and the row that was tried least. */
   get probing(): boolean {
     return this.#outage.on;

@@ -12,7 +12,7 @@ export class Pace {
   #tokens: number;
   #stopTimer: (() => void) | undefined;
 
-  /** `maxPerSecond`: above 0; `Infinity` for no limit. */
+  /** `maxPerSecond`: above 0. */
   constructor(maxPerSecond: number, clock: Clock) {
     this.#clock = clock;
     this.#refill = (maxPerSecond * REFILL_MS) / 1_000;

@@ -44,6 +44,9 @@ const MAX_WAKE_MS = 10_000;
 // No backoff policy makes a row due again sooner. A look after each try would ask the journal once for each row.
 const AFTER_TRY_MS = 50;
 
+/** Why a queue reads again: a row becomes due, rows were tried, or something failed. */
+type WakeReason = "due" | "tried" | "fault";
+
 /**
  * Tries rows of the journal when they are due: the journal is the queue, this its one scheduler. It keeps neither a timer nor an object for
  * a row that waits, so memory and start-up do not depend on the backlog, and a restart keeps every backoff.
@@ -51,22 +54,24 @@ const AFTER_TRY_MS = 50;
  * No wake-up is lost: `notify` and the timer set `#stale` before `#pump`, and a read clears it when it begins.
  */
 export class RetryQueue<Item> {
+  readonly lane: Lane;
   readonly #options: RetryQueueOptions<Item>;
   readonly #unsubscribe: readonly (() => void)[];
   /** So few that a search costs nothing. A `Map` would keep dead entries in V8's old generation until a full collection. */
-  #running: { readonly id: number; readonly ended: Promise<void> }[] = [];
+  #running: { readonly id: number; readonly taken: boolean; readonly ended: Promise<void> }[] = [];
   #phase: "new" | "running" | "stopped" = "new";
   #paused = false;
   #stale = true;
   #taking: Promise<void> | undefined;
   #faults = 0;
-  readonly #wake: WakeTimer;
+  /** The timer that has the queue read again. */
+  #wake: { readonly reason: WakeReason; readonly stop: () => void } | undefined;
   #stopped: Promise<void> | undefined;
 
   constructor(options: RetryQueueOptions<Item>) {
-    const { pace, lane, clock } = options;
+    const { pace, lane } = options;
     this.#options = options;
-    this.#wake = new WakeTimer(clock, () => this.notify());
+    this.lane = lane;
     const pump = () => this.#pump();
     this.#unsubscribe = [lane.health.onResume(pump), ...(pace === undefined ? [] : [pace.onRefill(pump)])];
   }
@@ -89,15 +94,16 @@ export class RetryQueue<Item> {
     this.#pump();
   }
 
+  /** A row that was handed in has been put off. */
   postponed(): void {
     if (this.#stale || this.#phase === "stopped") return;
-    if (this.#wake.reason === undefined || this.#wake.reason === "due") this.#wake.start(AFTER_TRY_MS, "tried");
+    if (this.#wake === undefined || this.#wake.reason === "due") this.#wakeIn(AFTER_TRY_MS, "tried");
   }
 
-  /** Tries a row now, whatever the lane and the pace say, also while paused. Resolves when the try has ended. Rejects after `stop`. */
+  /** Tries a row of the caller now, whatever lane and pace say, also while paused. Resolves when the try has ended. Rejects after `stop`. */
   async attemptNow(item: Item): Promise<void> {
     if (this.#phase === "stopped") throw new Error("the retry queue was stopped");
-    return this.#start(item);
+    return this.#start(item, false);
   }
 
   /** Starts no more tries until `resume`. Those under way go on. */
@@ -119,7 +125,7 @@ export class RetryQueue<Item> {
   async #stop(): Promise<void> {
     this.#phase = "stopped";
     for (const unsubscribe of this.#unsubscribe) unsubscribe();
-    this.#wake.stop();
+    this.#stopWake();
     while (this.#running.length > 0 || this.#taking !== undefined) {
       await Promise.all([...this.#running.map(({ ended }) => ended), this.#taking]);
     }
@@ -127,9 +133,9 @@ export class RetryQueue<Item> {
 
   /** Takes rows where there is room for them. Must be called after every change of either. */
   #pump(): void {
-    if (this.#phase !== "running" || this.#paused || this.#taking !== undefined || !this.#stale || this.#wake.reason === "fault") return;
+    if (this.#phase !== "running" || this.#paused || this.#taking !== undefined || !this.#stale || this.#wake?.reason === "fault") return;
     const { lane, pace } = this.#options;
-    const room = Math.min(lane.room, lane.maxOfQueue - this.#running.length);
+    const room = Math.min(lane.room, lane.maxOfQueue - this.#running.filter(({ taken }) => taken).length);
     if (room <= 0) return;
     const limit = pace === undefined ? room : pace.take(room);
     if (limit > 0) this.#taking = this.#take(limit);
@@ -139,7 +145,7 @@ export class RetryQueue<Item> {
     const { clock, take, lane, pace } = this.#options;
     let items: readonly Item[] = [];
     this.#stale = false;
-    this.#wake.stop();
+    this.#stopWake();
     lane.reserve(limit);
     try {
       const underWay = this.#running.map(({ id }) => id);
@@ -154,24 +160,40 @@ export class RetryQueue<Item> {
     lane.reserve(-limit);
     pace?.giveBack(limit - items.length);
     // After a stop they stay as they are: the next start finds them.
-    if (this.#phase === "running" && !this.#paused) for (const item of items) void this.#start(item);
+    if (this.#phase === "running" && !this.#paused) for (const item of items) void this.#start(item, true);
     this.#taking = undefined;
     this.#pump();
   }
 
   #wakeAt(dueMs: number): void {
     // Rows that were postponed meanwhile are not among those that the journal looked at, and after a fault there is a pause.
-    if (this.#phase === "stopped" || this.#wake.reason !== undefined) return;
-    this.#wake.start(Math.min(MAX_WAKE_MS, Math.max(0, dueMs - this.#options.clock.nowMs())), "due");
+    if (this.#phase === "stopped" || this.#wake !== undefined) return;
+    this.#wakeIn(Math.min(MAX_WAKE_MS, Math.max(0, dueMs - this.#options.clock.nowMs())), "due");
   }
 
-  #start(item: Item): Promise<void> {
-    const id = this.#options.idOf(item);
+  /** Instead of the timer that runs. `delayMs`: 0 to 2^31-1. */
+  #wakeIn(delayMs: number, reason: WakeReason): void {
+    this.#stopWake();
+    const stop = this.#options.clock.after(delayMs, () => {
+      this.#wake = undefined;
+      this.notify();
+    });
+    this.#wake = { reason, stop };
+  }
+
+  #stopWake(): void {
+    this.#wake?.stop();
+    this.#wake = undefined;
+  }
+
+  /** `taken`: by this queue, not handed in. */
+  #start(item: Item, taken: boolean): Promise<void> {
     const { promise: ended, resolve } = Promise.withResolvers<void>();
-    this.#running.push({ id, ended });
+    // Before the try, which may end in this turn and wake the queue.
+    this.#running.push({ id: this.#options.idOf(item), taken, ended });
     void this.#try(item).then(() => {
       this.#running = this.#running.filter((one) => one.ended !== ended);
-      this.postponed();
+      if (taken) this.postponed();
       resolve();
       this.#pump();
     });
@@ -192,41 +214,6 @@ export class RetryQueue<Item> {
     const { onFault, random = Math.random } = this.#options;
     this.#faults++;
     if (this.#faults === 1) onFault?.(message, error);
-    this.#wake.start(backoffMs(this.#faults, PROBE_BACKOFF, random), "fault");
-  }
-}
-
-/** Why a queue reads again: a row becomes due, rows were tried, or something failed. */
-type WakeReason = "due" | "tried" | "fault";
-
-class WakeTimer {
-  readonly #clock: Clock;
-  readonly #wake: () => void;
-  #stop: (() => void) | undefined;
-  #reason: WakeReason | undefined;
-
-  constructor(clock: Clock, wake: () => void) {
-    this.#clock = clock;
-    this.#wake = wake;
-  }
-
-  /** Undefined while the timer does not run. */
-  get reason(): WakeReason | undefined {
-    return this.#reason;
-  }
-
-  /** Restarts the timer. `delayMs`: 0 to 2^31-1. */
-  start(delayMs: number, reason: WakeReason): void {
-    this.stop();
-    this.#reason = reason;
-    this.#stop = this.#clock.after(delayMs, () => {
-      this.#reason = undefined;
-      this.#wake();
-    });
-  }
-
-  stop(): void {
-    this.#stop?.();
-    this.#reason = undefined;
+    this.#wakeIn(backoffMs(this.#faults, PROBE_BACKOFF, random), "fault");
   }
 }

@@ -1,7 +1,7 @@
 import type { Logger } from "pino";
 import type { OnOrderEnded } from "../orders/ended-order.ts";
 import type { StepReport } from "../orders/outcome.ts";
-import { traceIdOf } from "../orders/traceparent.ts";
+import { traceContextOf } from "../orders/traceparent.ts";
 
 /** Logs one line at info for each ended attempt. */
 export function orderLog(log: Logger): OnOrderEnded {
@@ -18,7 +18,7 @@ export function orderLog(log: Logger): OnOrderEnded {
         canceled: canceled?.cause,
         duration_ms: Math.round(storedAtMs - receivedAtMs),
         steps: steps.map(lineOf),
-        trace_id: traceparent === undefined ? undefined : traceIdOf(traceparent),
+        trace_id: traceparent === undefined ? undefined : traceContextOf(traceparent).traceId,
       },
       "order ended",
     );

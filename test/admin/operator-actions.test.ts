@@ -8,7 +8,7 @@ import { startStandIn } from "../../load/stand-in/stand-in.ts";
 import { perStepSetting } from "../../src/orders/steps.ts";
 import { eventually } from "../support/eventually.ts";
 import { postOrder, type Received, send } from "../support/http-client.ts";
-import { type OnFile, Receiver, startOnFile } from "./fixture.ts";
+import { fail, type OnFile, Receiver, startOnFile } from "./fixture.ts";
 
 const FAILS = { vendor: { refuse: 1 }, compensate: { refuse: 1 } } as const;
 const [ANN, BOB] = ["key-of-ann-the-operator", "key-of-bob-the-operator"];
@@ -89,6 +89,30 @@ test("who retried, settled, redelivered, resumed and backed up is in the journal
   const seen = await send(server.running.port, { path: "/order/a" });
   expect(seen.json).toMatchObject({ order_id: "a", status: "error" });
   expect(seen.text).not.toMatch(/actor|operator/);
+});
+
+test("who confirmed a restore is in the log, once for each word that let something go, with how much that was", async () => {
+  await using before = await startOnFile();
+  for (const orderId of ["a", "b", "c"]) await fail(before.running.service.journal, orderId, ["payment", "vendor"]);
+  await before.post("/backup", { name: "monday.db" });
+  const keys = join(before.directory, "keys");
+  writeFileSync(keys, `${ANN}\n${BOB}\n`);
+  await using server = await startOnFile({ JOURNAL: join(before.backups, "monday.db"), ADMIN_KEYS_FILE: keys });
+  const confirm = async (headers: Readonly<Record<string, string>>, body: object) =>
+    (await send(server.running.adminPort, { method: "POST", path: "/restore/confirm", headers, body })).status;
+  expect(await confirm(bearer, { order_id: "a" })).toBe(200);
+  // Of these nothing is held, and nobody has said who is asking.
+  expect(await confirm(bearer, { order_id: "a" })).toBe(404);
+  expect(await confirm(bearer, { order_id: "unknown" })).toBe(404);
+  expect(await confirm({}, { all: true })).toBe(401);
+  expect(await confirm(basic, { all: true })).toBe(200);
+  expect(await confirm(bearer, {})).toBe(200);
+  expect(acted(server).map(({ level, actor, action, order_id, compensations }) => [level, actor, action, order_id, compensations])).toEqual(
+    [
+      [30, nameOf(ANN), "confirm", "a", 2],
+      [30, nameOf(BOB), "confirm", undefined, 4],
+    ],
+  );
 });
 
 test("without keys it is the address", async () => {

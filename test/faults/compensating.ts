@@ -1,9 +1,9 @@
 import { setImmediate as turn } from "node:timers/promises";
 import { Journal } from "../../src/journal/journal.ts";
 import { Compensator } from "../../src/orders/compensator.ts";
-import type { FirstTries } from "../../src/orders/first-tries.ts";
 import { JournalUnavailable, type OrderJournal } from "../../src/orders/order-journal.ts";
 import type { StepOutcome } from "../../src/orders/step.ts";
+import { FirstTries } from "../orders/first-tries.ts";
 import { FakeClock } from "../resilience/fake-clock.ts";
 import { FakeRunner, type FakeStep } from "../threads/fake-runner.ts";
 
@@ -77,10 +77,10 @@ export class Compensating implements AsyncDisposable {
     const { clock, compensator, journal } = this;
     const nowMs = clock.nowMs();
     await journal.accept({ orderId, amount: 1, nowMs });
-    const plan = compensator.plan(["payment"]);
+    const rows = compensator.plan(["payment"]);
     const answer = { error: "vendor_unavailable", json: "{}" } as const;
-    const ids = await journal.finish({ orderId, attempt: 1, answer, answered: false, compensations: plan.rows, nowMs });
-    const tries = compensator.begin({ orderId, amount: 1, attempt: 1 }, plan, ids);
+    const ids = await journal.finish({ orderId, attempt: 1, answer, answered: false, compensations: rows, nowMs });
+    const tries = new FirstTries(compensator, { orderId, amount: 1, attempt: 1 }, rows, ids);
     await this.settle();
     return tries;
   }
@@ -88,7 +88,7 @@ export class Compensating implements AsyncDisposable {
   /** The order gets its answer, with what has come of its first try. */
   async answer(orderId: string, tries: FirstTries): Promise<void> {
     await this.settle();
-    const tried = tries.collect();
+    const tried = tries.answer();
     await this.journal.answer({ orderId, attempt: 1, json: "{}", answered: true, tried, nowMs: this.clock.nowMs() });
     this.compensator.stored(tried);
     await this.settle();

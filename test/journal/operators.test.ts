@@ -86,6 +86,40 @@ describe.each(STORES)("what operators did, journal in %s", (kind) => {
   });
 });
 
+const RETENTION_MS = 7 * DAY_MS;
+
+test.each(STORES)(
+  "a compensation that is settled long after its attempt is kept from then on, with its note, journal in %s",
+  async (kind) => {
+    await using at = await JournalFixture.open(kind);
+    const [payment = 0] = await at.run("a", { error: "timeout", compensations: [pending("payment")] });
+    await at.run("other", { error: "timeout" });
+    const settledMs = NOW + 5 * RETENTION_MS;
+    const settle = (nowMs: number) => at.journal.settleCompensation(payment, "by bank", nowMs, "ann");
+    const settled = await settle(settledMs);
+    expect(settled).toMatchObject({ orderId: "a", status: "settled", note: "by bank", endedMs: settledMs });
+    for (const laterMs of [0, DAY_MS, RETENTION_MS]) {
+      const nowMs = settledMs + laterMs;
+      await at.journal.retire(nowMs - RETENTION_MS, [], 10);
+      expect(await at.journal.compensation(payment)).toEqual(settled);
+      expect((await at.journal.compensations("settled", undefined, 10)).items).toEqual([settled]);
+      expect(await at.journal.actionsOn("a")).toMatchObject([{ actor: "ann", action: "settle" }]);
+      // Sent again it is answered, and changes nothing.
+      expect(await settle(nowMs)).toEqual(settled);
+      // What only ended then is gone by now.
+      expect(await at.journal.find("other")).toBeUndefined();
+    }
+    const nowMs = settledMs + RETENTION_MS + 1;
+    await at.journal.retire(nowMs - RETENTION_MS, [], 10);
+    expect([await at.journal.compensation(payment), await settle(nowMs), await at.journal.find("a")]).toEqual([
+      undefined,
+      undefined,
+      undefined,
+    ]);
+    expect(await at.journal.actionsOn("a")).toEqual([]);
+  },
+);
+
 test("an act that cannot be kept is not done", async () => {
   await using at = await JournalFixture.open("file", { events: true });
   const [payment = 0, vendor = 0] = await at.run("a", failed);

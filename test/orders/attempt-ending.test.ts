@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, test, vi } from "vitest";
+import { FIRST_TRIES } from "../../src/orders/compensation-call.ts";
 import type { StepOutcome } from "../../src/orders/step.ts";
 import { STEPS } from "../../src/orders/steps.ts";
 import { eventually } from "../support/eventually.ts";
@@ -18,8 +19,11 @@ describe("the order of things when an order has failed", () => {
     at.journal.gates.finish = gate.promise;
     refuse(at);
     expect(await hasEnded(answer)).toBe(false);
+    expect([at.compensated(), at.compensator.inFlight]).toEqual([[], 0]);
     // Their places are taken, nothing more.
-    expect([at.compensated(), at.compensator.inFlight]).toEqual([[], 2]);
+    const places = Array.from({ length: FIRST_TRIES }, () => at.compensator.plan(["payment"]));
+    expect(places.filter(([row]) => row?.trying)).toHaveLength(FIRST_TRIES - 1);
+    for (const place of places) at.compensator.release(place);
     gate.resolve();
     await settle();
     expect(at.compensated()).toEqual(["payment", "vendor"]);

@@ -13,7 +13,7 @@ const LOST: StepOutcome = { status: "lost", reason: "its thread died", effect: "
 function firstTriesNow({ compensator }: CompensatorFixture): number {
   const plans = Array.from({ length: FIRST_TRIES }, () => compensator.plan(["vendor"]));
   for (const plan of plans) compensator.release(plan);
-  return plans.filter(({ rows }) => rows[0]?.trying).length;
+  return plans.filter(([row]) => row?.trying).length;
 }
 
 /** Has so many rows that failed before fail again, each in its turn. */
@@ -44,8 +44,8 @@ describe("what an answer to a compensation says of its address", () => {
     expect(at.compensator.waitsFor("vendor", 0)).toBe(first === 0 ? "probing" : "bulkhead");
     expect(at.journal.row("vendor", "o-0").lastAnswer).toBe(words);
     // Another address is another matter.
-    expect(at.compensator.plan(["payment"]).rows).toEqual([{ step: "payment", trying: true }]);
-    at.compensator.release({ rows: [{ step: "payment", trying: true }], calls: [1] });
+    expect(at.compensator.plan(["payment"])).toEqual([{ step: "payment", trying: true }]);
+    at.compensator.release([{ step: "payment", trying: true }]);
   });
 
   test.each([

@@ -1,7 +1,6 @@
 import { setImmediate as turn } from "node:timers/promises";
 import { expect } from "vitest";
 import { Compensator, type CompensatorOptions } from "../../src/orders/compensator.ts";
-import type { FirstTries } from "../../src/orders/first-tries.ts";
 import type { NewCompensation } from "../../src/orders/order-journal.ts";
 import { ProviderHealth } from "../../src/orders/provider-health.ts";
 import type { AttemptInput, StepOutcome } from "../../src/orders/step.ts";
@@ -11,6 +10,7 @@ import { FakeClock } from "../resilience/fake-clock.ts";
 import { eventually } from "../support/eventually.ts";
 import { FakeRunner, type FakeStep } from "../threads/fake-runner.ts";
 import { FakeJournal } from "./fake-journal.ts";
+import { FirstTries } from "./first-tries.ts";
 
 export const OK: StepOutcome = { status: "ok" };
 /** What a provider answers, as a step tells it. */
@@ -72,19 +72,19 @@ export class CompensatorFixture implements AsyncDisposable {
   /** Stores an attempt that failed with these steps to compensate, and begins the first tries that the plan has. */
   async fail(orderId: string, steps: readonly StepName[]): Promise<{ rows: readonly NewCompensation[]; tries: FirstTries }> {
     const { journal, compensator } = this;
-    const plan = compensator.plan(steps);
+    const rows = compensator.plan(steps);
     const accepted = await journal.accept({ orderId, amount: 7, nowMs: 0 });
     const attempt = accepted.type === "accepted" ? accepted.attempt : 1;
     const answer = { error: "internal", json: "" } as const;
     const nowMs = this.clock.nowMs();
-    const ids = await journal.finish({ orderId, attempt, answer, answered: false, compensations: plan.rows, nowMs });
-    const tries = compensator.begin(inputOf(orderId, attempt), plan, ids);
-    return { rows: plan.rows, tries };
+    const ids = await journal.finish({ orderId, attempt, answer, answered: false, compensations: rows, nowMs });
+    const tries = new FirstTries(compensator, inputOf(orderId, attempt), rows, ids);
+    return { rows, tries };
   }
 
   /** Stores the answer with what has come of the first tries. */
   async answer(orderId: string, tries: FirstTries): Promise<void> {
-    const tried = tries.collect();
+    const tried = tries.answer();
     await this.journal.answer({ orderId, attempt: 1, json: "", answered: true, tried, nowMs: this.clock.nowMs() });
     this.compensator.stored(tried);
   }

@@ -4,6 +4,7 @@ import type { Compensator, RetriedCompensation } from "../../src/orders/compensa
 import { STEPS } from "../../src/orders/steps.ts";
 import { PROBE_BACKOFF } from "../../src/resilience/backoff.ts";
 import { answered, CompensatorFixture, inputOf, NO, OK, settle, TIMEOUT_MS } from "./compensator-fixture.ts";
+import { FirstTries } from "./first-tries.ts";
 
 test("rows: 32 that failed before and 32 that never were tried at one time for a provider, beside 32 of orders that fail now", async () => {
   await using at = new CompensatorFixture();
@@ -30,7 +31,7 @@ test("rows: 32 that failed before and 32 that never were tried at one time for a
     await at.answer(`now ${n}`, tries);
   }
   expect([at.compensator.inFlight, at.runner.opened - at.runner.closed]).toEqual([MAX_COMPENSATING, MAX_COMPENSATING]);
-  expect(at.compensator.plan(STEPS).rows.map(({ trying }) => trying)).toEqual(STEPS.map(() => false));
+  expect(at.compensator.plan(STEPS).map(({ trying }) => trying)).toEqual(STEPS.map(() => false));
   for (const step of STEPS) await at.drainRows(step);
   for (const { orderId, step } of at.journal.rows) {
     expect(at.calls(step).filter(({ input }) => input.orderId === orderId)).toHaveLength(1);
@@ -240,10 +241,9 @@ describe("a stop of the compensator", () => {
     await using at = new CompensatorFixture();
     const plan = at.compensator.plan(STEPS);
     await at.compensator.stop();
-    const tries = at.compensator.begin(inputOf("o"), plan, [1, 2, 3]);
+    const tries = new FirstTries(at.compensator, inputOf("o"), plan, [1, 2, 3]);
     await tries.ended;
-    expect(tries.collect()).toEqual([]);
-    // The scope of each was canceled before it came to the runner, which is what keeps the threads from calling.
-    expect([at.runner.running, at.compensator.inFlight]).toEqual([0, 0]);
+    expect(tries.answer()).toEqual([]);
+    expect([at.runner.started, at.compensator.inFlight]).toEqual([[], 0]);
   });
 });

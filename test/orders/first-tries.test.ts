@@ -3,17 +3,18 @@ import { FIRST_TRIES } from "../../src/orders/compensation-call.ts";
 import { STEPS } from "../../src/orders/steps.ts";
 import { CancelScope } from "../../src/threads/index.ts";
 import { answered, CompensatorFixture, inputOf, NO, OK, settle } from "./compensator-fixture.ts";
+import { FirstTries } from "./first-tries.ts";
 
 describe("the first tries of an order", () => {
   test("have their place before the rows are stored and begin when they are, side by side", async () => {
     await using at = new CompensatorFixture();
     at.compensator.start();
     const plan = at.compensator.plan(STEPS);
-    expect(plan.rows).toEqual(STEPS.map((step) => ({ step, trying: true })));
+    expect(plan).toEqual(STEPS.map((step) => ({ step, trying: true })));
     await settle();
     // Not before the rows are durable.
-    expect([at.runner.started, at.compensator.inFlight]).toEqual([[], STEPS.length]);
-    const first = at.compensator.begin({ ...inputOf("o"), traceparent: "00-1-2-01" }, plan, [1, 2, 3]);
+    expect([at.runner.started, at.compensator.inFlight]).toEqual([[], 0]);
+    const first = new FirstTries(at.compensator, { ...inputOf("o"), traceparent: "00-1-2-01" }, plan, [1, 2, 3]);
     expect(at.runner.started.map(({ spec }) => spec)).toEqual(
       STEPS.map((name) => ({ name, action: "compensate", computes: false, retryable: true })),
     );
@@ -21,7 +22,7 @@ describe("the first tries of an order", () => {
     expect(at.runner.started.map(({ input }) => input)).toEqual(STEPS.map(() => ({ ...inputOf("o"), traceparent: "00-1-2-01" })));
     at.runner.endAll(OK);
     await first.ended;
-    expect(first.collect()).toEqual(STEPS.map((step, index) => ({ id: index + 1, step })));
+    expect(first.answer()).toEqual(STEPS.map((step, index) => ({ id: index + 1, step })));
     expect([at.compensator.inFlight, at.journal.commits]).toEqual([0, []]);
   });
 
@@ -29,14 +30,27 @@ describe("the first tries of an order", () => {
     await using at = new CompensatorFixture();
     for (let n = 0; n < 3; n++) {
       const plans = Array.from({ length: FIRST_TRIES }, () => at.compensator.plan(["vendor"]));
-      expect(plans.every(({ rows }) => rows[0]?.trying)).toBe(true);
-      expect(at.compensator.plan(["vendor"]).rows).toEqual([{ step: "vendor", trying: false }]);
+      expect(plans.every(([row]) => row?.trying)).toBe(true);
+      expect(at.compensator.plan(["vendor"])).toEqual([{ step: "vendor", trying: false }]);
       for (const plan of plans) at.compensator.release(plan);
     }
     // A plan without a call gives nothing back.
-    at.compensator.release({ rows: [{ step: "vendor", trying: false }], calls: [undefined] });
+    at.compensator.release([{ step: "vendor", trying: false }]);
     await settle();
     expect([at.compensator.inFlight, at.runner.started, at.changes]).toEqual([0, [], []]);
+  });
+
+  test("of rows that could not be stored leave their places to rows that wait for one", async () => {
+    await using at = new CompensatorFixture();
+    const plans = Array.from({ length: FIRST_TRIES }, () => at.compensator.plan(["vendor"]));
+    at.journal.addRow("vendor", at.clock.nowMs(), "waits");
+    at.compensator.start();
+    await settle();
+    expect(at.calls("vendor")).toEqual([]);
+    for (const plan of plans) at.compensator.release(plan);
+    await settle();
+    expect(at.last("vendor").input.orderId).toBe("waits");
+    await at.end("vendor", OK);
   });
 
   test("that failed are made again after a pause that grows, with what the provider said on the row", async () => {
@@ -82,6 +96,8 @@ describe("the first tries of an order", () => {
   test("for which there is no room now are rows that wait, and are made as soon as there is some", async () => {
     await using at = new CompensatorFixture();
     at.compensator.start();
+    // Each queue sees that nothing is due, and asks no more.
+    await at.pass(1_000);
     const full = await Promise.all(Array.from({ length: FIRST_TRIES }, (_, n) => at.fail(`o-${n}`, ["vendor"])));
     const late = await at.fail("late", ["payment", "vendor"]);
     expect(late.rows).toEqual([
@@ -106,11 +122,22 @@ describe("the first tries of an order", () => {
     expect(at.calls("vendor")).toHaveLength(FIRST_TRIES + 1);
   });
 
+  test("that hang leave rows that were never tried their share of the calls", async () => {
+    await using at = new CompensatorFixture();
+    const half = FIRST_TRIES / 2;
+    await Promise.all(Array.from({ length: half }, (_, n) => at.fail(`now ${n}`, ["vendor"])));
+    for (let n = 0; n < FIRST_TRIES; n++) at.journal.addRow("vendor", at.clock.nowMs() - 1, `old ${n}`);
+    at.compensator.start();
+    await at.pass(1_000);
+    const { length: old } = at.calls("vendor").filter(({ input }) => input.orderId.startsWith("old"));
+    expect([at.calls("vendor").length, old]).toEqual([FIRST_TRIES, half]);
+  });
+
   test("have a deadline of their own", async () => {
     await using at = new CompensatorFixture({ timeoutMs: 20 });
     const { tries } = await at.fail("o", ["vendor"]);
     await tries.ended;
-    expect(tries.collect()).toEqual([{ id: 1, step: "vendor", nextTryMs: at.clock.nowMs() + 200, lastAnswer: "no answer in 20 ms" }]);
+    expect(tries.answer()).toEqual([{ id: 1, step: "vendor", nextTryMs: at.clock.nowMs() + 200, lastAnswer: "no answer in 20 ms" }]);
   });
 
   test("keep the Retry-After of their own answer where it is longer than the pause, up to a minute", async () => {

@@ -112,7 +112,7 @@ test("places for first tries of failures that cannot be stored are free for othe
   await settle();
   expect([at.compensator.inFlight, at.runner.running, at.orderService.inFlight]).toEqual([0, 0, FIRST_TRIES + 1]);
   const plan = at.compensator.plan(STEPS);
-  expect(plan.rows.map(({ trying }) => trying)).toEqual(STEPS.map(() => true));
+  expect(plan.map(({ trying }) => trying)).toEqual(STEPS.map(() => true));
   at.compensator.release(plan);
 });
 

@@ -103,7 +103,7 @@ export class QueueFixture {
     this.tried.push(row.id);
     this.mostInFlight = Math.max(this.mostInFlight, ++this.running);
     const call = this.lane.begin();
-    this.mostCalls = Math.max(this.mostCalls, this.lane.inFlight);
+    this.mostCalls = Math.max(this.mostCalls, this.health.inFlight);
     let end: CallEnd;
     try {
       try {

@@ -26,8 +26,13 @@ export class QueueRun {
   readonly pace: Pace | undefined;
   /** Tries until their outcome is stored, of the queues. */
   readonly running: Record<Kind, Set<number>> = { first: new Set(), again: new Set() };
-  /** Rows of operators, and of orders that fail now. */
-  readonly outside = new Set<number>();
+  /** Who hands in the row that begins to be tried in this turn. An order that fails now has a place for it, an operator needs none. */
+  handedInBy: "order" | "operator" | undefined;
+  /** Tries of rows that were handed in, each until its outcome is stored. */
+  readonly handedIn: Record<Kind, { order: number; operator: number }> = {
+    first: { order: 0, operator: 0 },
+    again: { order: 0, operator: 0 },
+  };
   /** When the tries of the queues began, on a clock that does not jump. */
   readonly starts: number[] = [];
   readonly lateMs: number[] = [];
@@ -42,6 +47,7 @@ export class QueueRun {
   readonly #random: () => number;
   /** Rows that are being called, or whose tries are not stored yet where rows are not marked. */
   readonly #underWay = new Set<number>();
+  readonly #calls: Record<Kind, number> = { first: 0, again: 0 };
   #latestMs = 0;
 
   constructor(seed: number) {
@@ -93,17 +99,26 @@ export class QueueRun {
   async orderFails(): Promise<void> {
     const { first } = this.lanes;
     const hasRoom = this.marks && first.room > 0;
+    if (hasRoom) first.reserve(1);
+    for (let turns = this.below(5); turns > 0; turns--) await turn();
     const row = this.rows.add(this.clock.nowMs());
     if (!hasRoom) return this.notify();
     this.rows.mark(row.id);
-    await this.#try(row, first);
+    first.reserve(-1);
+    await this.#handIn(row, "order", this.queues[0]);
   }
 
   /** An operator wants a row to be tried now. */
   async tryNow(row: Row): Promise<void> {
     this.rows.mark(row.id);
-    this.outside.add(row.id);
-    await this.queues.at(-1)?.attemptNow(row);
+    await this.#handIn(row, "operator", this.queues.at(-1));
+  }
+
+  #handIn(row: Row, by: "order" | "operator", queue: RetryQueue<Row> | undefined): Promise<void> | undefined {
+    this.handedInBy = by;
+    const ended = queue?.attemptNow(row);
+    this.handedInBy = undefined;
+    return ended;
   }
 
   async callFromOutside(): Promise<void> {
@@ -125,22 +140,21 @@ export class QueueRun {
     this.expect(leastTried === lane.probing && (!leastTried || limit === 1), "a probe was not one row, that tried least");
     const missing = [...this.running[kind]].filter((id) => !underWay.includes(id));
     this.expect(missing.length === 0, `the rows ${missing} under way were not named`);
-    this.expect(
-      this.running[kind].size + limit <= lane.maxOfQueue + this.outside.size,
-      "more were taken than may run until they are stored",
-    );
+    const { order, operator } = this.handedIn[kind];
+    const taken = this.running[kind].size - order - operator;
+    this.expect(taken + limit <= lane.maxOfQueue, "more were taken than may run until they are stored");
     return this.rows.take(request, this.marks ? kind : undefined);
   }
 
   async #attempt(row: Row, kind: Kind): Promise<void> {
     const { id, tries } = row;
-    const isForced = this.outside.has(id);
+    const { handedInBy } = this;
     const now = this.rows.get(id);
     this.tries++;
     this.expect(!this.#underWay.has(id), `row ${id} was tried twice at once`);
     this.expect(!this.stopped, "a try began after the stop");
     this.expect(now?.tries === tries, `row ${id} was tried from a page that was out of date`);
-    if (!isForced) {
+    if (handedInBy === undefined) {
       this.starts.push(this.clock.passedMs);
       this.lateMs.push(this.clock.nowMs() - row.nextTryMs);
       this.expect(row.nextTryMs <= this.#latestMs, `row ${id} was tried too early`);
@@ -148,21 +162,25 @@ export class QueueRun {
       if (this.lanes[kind].probing) this.probes++;
     }
     this.running[kind].add(id);
+    if (handedInBy !== undefined) this.handedIn[kind][handedInBy]++;
     try {
-      await this.#try(row, this.lanes[kind]);
+      await this.#try(row, kind);
     } finally {
       this.running[kind].delete(id);
       if (!this.marks) this.#underWay.delete(id);
-      this.outside.delete(id);
+      if (handedInBy !== undefined) this.handedIn[kind][handedInBy]--;
     }
   }
 
-  async #try({ id, tries }: Row, lane: Lane): Promise<void> {
+  async #try({ id, tries }: Row, kind: Kind): Promise<void> {
+    const lane = this.lanes[kind];
     const call = lane.begin();
     this.#underWay.add(id);
-    this.expect(lane.inFlight <= lane.max + this.outside.size, `${lane.inFlight} calls in a lane for ${lane.max}`);
+    const calls = ++this.#calls[kind];
+    this.expect(calls <= lane.max + this.handedIn[kind].operator, `${calls} calls in a lane for ${lane.max}`);
     for (let turns = this.below(10); turns > 0; turns--) await turn();
     const end = this.#end(tries);
+    this.#calls[kind]--;
     lane.end(call, end);
     if (this.marks) this.#underWay.delete(id);
     if (this.chance(this.faulty)) {

@@ -54,15 +54,15 @@ test("calls of others fill the lane while the journal is asked: a queue of first
   let most = 0;
   for (let turns = 0; turns < 20; turns++) {
     while (at.lane.room > 0) calls.push(at.lane.begin());
-    most = Math.max(most, at.lane.inFlight);
+    most = Math.max(most, at.health.inFlight);
     await turn();
   }
   expect(calls.length).toBe(4);
-  expect([most, at.lane.inFlight, at.tried.length]).toEqual([8, 8, 4]);
+  expect([most, at.health.inFlight, at.tried.length]).toEqual([8, 8, 4]);
   for (const call of calls) at.lane.end(call, "ok");
   gate.open();
   await at.until(() => at.rows.size === 0);
-  expect(at.lane.inFlight).toBe(0);
+  expect(at.health.inFlight).toBe(0);
   await at.queue.stop();
 });
 
