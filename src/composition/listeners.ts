@@ -6,7 +6,6 @@ import type { ListenerCounts } from "../admin/metrics/present-families.ts";
 import { recentBacklog } from "../admin/metrics.ts";
 import type { Config } from "../config.ts";
 import { LongSteps } from "../diagnosis/long-steps.ts";
-import type { ThreadInspector } from "../diagnosis/thread-inspector.ts";
 import type { AccessKeys } from "../http/access-keys.ts";
 import type { Readiness } from "../http/health-routes.ts";
 import { type Listener, type ListenOptions, listen } from "../http/listener.ts";
@@ -67,7 +66,6 @@ export function openPublicListener(served: Served, rateClock: StartOptions["rate
 export async function openAdminListener(
   served: Served,
   publicListener: Listener,
-  inspector: ThreadInspector,
   stickBegun: SharedArrayBuffer,
   backupDirectory: string | undefined,
 ): Promise<{ readonly listener: Listener; readonly live: LiveFeed }> {
@@ -113,7 +111,7 @@ export async function openAdminListener(
     listeners: () => [countsOf("public", publicListener, access.apiKeys), countsOf("admin", listener, access.adminKeys)],
     journalHealthy: () => journal.healthy,
     ...(tracing !== undefined && { spansDropped: tracing.dropped }),
-    diagnosis: { traces, inspector },
+    traces,
     journal,
     compensator,
     backups: { ...(backupDirectory !== undefined && { directory: backupDirectory }), store },
