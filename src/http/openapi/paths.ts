@@ -13,8 +13,8 @@ const RATES: readonly AnswerHeader[] = ["RateLimit-Policy", "RateLimit"];
 // Given before it is looked who sends the request.
 const WITHOUT_RATES: readonly ErrorKind[] = ["unauthorized", "forbidden", "request_timeout", "headers_too_large"];
 
-/** `paths` of the document: every route of the public listener. `files`: names of what `/docs` loads. */
-export function paths(simulated: boolean, files: readonly string[]): Json {
+/** `paths` of the document: every route of the public listener but for the files that `/docs` loads. */
+export function paths(simulated: boolean): Json {
   return {
     "/order": { post: placeOrder(simulated) },
     "/order/{order_id}": { get: showOrder(simulated) },
@@ -22,7 +22,6 @@ export function paths(simulated: boolean, files: readonly string[]): Json {
     "/readyz": { get: readyz },
     "/openapi.json": { get: openApiJson },
     "/docs": { get: docs },
-    "/docs/{file}": { get: docsFile(files) },
   };
 }
 
@@ -163,36 +162,19 @@ const readyz = openOperation("health", "isReady", "Whether orders are taken", {
   },
 });
 
-const openApiJson = openOperation("documents", "openApiDocument", "This document", cached("application/json", "object"));
+const openApiJson = openOperation("documents", "openApiDocument", "This document", contentOf("application/json", "object"));
 
-const docs = openOperation("documents", "docs", "This document as a page", cached("text/html", "string"));
-
-function docsFile(files: readonly string[]): Json {
-  const file = { name: "file", in: "path", required: true, schema: { type: "string", enum: files } };
-  return openOperation("documents", "docsFile", "A part of that page", cached("*/*", "string", [file], ["not_found"]));
-}
+const docs = openOperation("documents", "docs", "This document as a page", contentOf("text/html", "string"));
 
 /** One that needs no key. */
 function openOperation(tag: string, operationId: string, summary: string, rest: Json): Json {
   return { tags: [tag], operationId, summary, security: [], ...rest };
 }
 
-/** What is sent once, and then only when it has changed. */
-function cached(mediaType: string, type: string, parameters: readonly Json[] = [], kinds: readonly ErrorKind[] = []): Json {
-  const headers = headerRefs(["ETag", "Cache-Control"]);
-  const ifNoneMatch = header("If-None-Match", { description: "The `ETag` that the client has.", schema: { type: "string" } });
-  return {
-    parameters: [...parameters, ifNoneMatch],
-    responses: {
-      200: {
-        description: "The document has changed since the client read it, or the client has none.",
-        headers,
-        content: { [mediaType]: { schema: { type } } },
-      },
-      304: { description: "The client has the current document.", headers },
-      ...errorResponses({ kinds }),
-    },
-  };
+function contentOf(mediaType: string, type: string): Json {
+  const description = "The current one. Of `GET` with the `ETag` of an earlier answer: 304 where that is the same.";
+  const content = { [mediaType]: { schema: { type } } };
+  return { responses: { 200: { description, headers: headerRefs([]), content }, ...errorResponses({ kinds: [] }) } };
 }
 
 function header(name: string, rest: Json): Json {

@@ -34,8 +34,6 @@ export const ANSWER_HEADERS = {
     schema: { type: "string" },
   },
   "WWW-Authenticate": { description: "The scheme to show a key with.", schema: { type: "string" } },
-  ETag: { description: "Of this content, for `If-None-Match`.", required: true, schema: { type: "string" } },
-  "Cache-Control": { description: "Keep it, and ask each time whether it has changed.", schema: { type: "string" } },
 } as const;
 
 export type AnswerHeader = keyof typeof ANSWER_HEADERS;
