@@ -218,8 +218,6 @@ describe("answers as documented come", () => {
     const answers = await Promise.all([1, 2, 3].map((n) => postOrder(slow.port, { order_id: `r-${n}`, amount: 1 })));
     for (const answer of answers) check("POST", "/order", answer);
     expect(answers.map(({ status }) => status)).toContain(429);
-    for (const { headers } of answers)
-      expect(headers).toMatchObject({ ratelimit: expect.any(String), "ratelimit-policy": expect.any(String) });
   });
 });
 

@@ -1,4 +1,4 @@
-import { type ErrorKind, ORDER_ERROR_KINDS } from "../../orders/error-kind.ts";
+import { ORDER_ERROR_KINDS } from "../../orders/error-kind.ts";
 import { STEPS } from "../../orders/steps.ts";
 import { BEFORE } from "../attempt-number.ts";
 import { IDEMPOTENCY_KEY } from "../idempotency-key.ts";
@@ -9,9 +9,6 @@ import { type Json, parameterSchema, refTo } from "./schemas.ts";
 // A key is needed only where keys are configured.
 const MAYBE_KEYED = [{}, { apiKey: [] }];
 const REPLAYED: readonly AnswerHeader[] = ["Idempotent-Replayed"];
-const RATES: readonly AnswerHeader[] = ["RateLimit-Policy", "RateLimit"];
-// Given before it is looked who sends the request.
-const WITHOUT_RATES: readonly ErrorKind[] = ["unauthorized", "forbidden", "request_timeout", "headers_too_large"];
 
 /** `paths` of the document: every route of the public listener but for the files that `/docs` loads. */
 export function paths(simulated: boolean): Json {
@@ -71,7 +68,7 @@ function placeOrder(simulated: boolean): Json {
       200: jsonResponse(
         "The order is placed.",
         ["PlacedOrder"],
-        [...REPLAYED, ...RATES],
+        REPLAYED,
         examples.filter(({ answer }) => answer.status === 200),
       ),
       ...errorResponses({
@@ -91,7 +88,6 @@ function placeOrder(simulated: boolean): Json {
         headersOf: (kind) => [
           ...(kind === "unauthorized" ? (["WWW-Authenticate"] as const) : []),
           ...(isOrderErrorKind(kind) ? REPLAYED : []),
-          ...(WITHOUT_RATES.includes(kind) ? [] : RATES),
         ],
       }),
     },
