@@ -35,7 +35,7 @@ export interface OrderParts {
   readonly buckets?: TokenBuckets;
 }
 
-/** The limit of an order's body after decompression. */
+/** The limit of an order's body. */
 export const MAX_BODY_BYTES = 16 * 1024;
 /** The one name of all clients without an API key: an address changes hands. */
 const ANYONE = "";

@@ -31,7 +31,7 @@ function placeOrder(simulated: boolean): Json {
     description: [
       `Runs the steps ${new Intl.ListFormat("en-GB").format(STEPS)} in parallel. The first that fails, the deadline, or the client hanging up cancels the others, and what had happened is compensated. The answer comes when every step has ended.`,
       "An `order_id` that ended `ok` is placed for good: sent again with the same amount it gets the stored answer (`Idempotent-Replayed: true`) and runs nothing. One that failed may be sent again, which is a new attempt.",
-      "The body is read as JSON whatever `Content-Type` says, and may be compressed (`gzip`, `deflate`, `br`). It has at most 16 KiB.",
+      "The body is read as JSON whatever `Content-Type` says. It has at most 16 KiB and is not compressed.",
     ].join("\n\n"),
     security: MAYBE_KEYED,
     parameters: [
