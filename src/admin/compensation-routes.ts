@@ -22,7 +22,7 @@ const MAX_RETRYING = 32;
 const MAX_BODY_BYTES = 16 * 1024;
 
 /** `GET /compensations`, and two routes that try a pending one now or mark it as settled by hand. */
-export function compensationRoutes({ journal, compensator, onSettled, onAction }: OperatorParts): Routes {
+export function compensationRoutes({ journal, compensator, onDue, onAction }: OperatorParts): Routes {
   let retrying = 0;
 
   return {
@@ -78,7 +78,7 @@ export function compensationRoutes({ journal, compensator, onSettled, onAction }
           // A client that repeats a lost request gets the same answer.
           if (row.status !== "settled" || row.note !== note) return refuse(response, row, "settled");
           if (row.endedMs === nowMs) onAction({ actor, action: "settle", ...fieldsOf(row), note });
-          onSettled(row);
+          onDue();
           sendRow(response, row);
         },
       ],

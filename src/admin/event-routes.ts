@@ -53,7 +53,7 @@ const DEAD_LETTERS = z.strictObject(PAGE);
 const NAME = "dead_letters";
 
 /** `GET /dead-letters`, and a route that delivers one of them after all. */
-export function deadLetterRoutes({ journal, onRedelivered, onAction }: OperatorParts): Routes {
+export function deadLetterRoutes({ journal, onDue, onAction }: OperatorParts): Routes {
   return {
     "/dead-letters": {
       get: async (request, response) => {
@@ -75,7 +75,7 @@ export function deadLetterRoutes({ journal, onRedelivered, onAction }: OperatorP
             return;
           }
           onAction({ actor, action: "redeliver", event: id });
-          onRedelivered();
+          onDue();
           sendJson(response, 200, JSON.stringify({ status: "ok", id }));
         },
       ],

@@ -23,7 +23,7 @@ const ATTEMPTS_A_BATCH = 50;
 const PAUSE_MS = 20;
 
 /** `GET /restore`: what of a restored backup is held. `POST /restore/confirm`: the word that lets it go on. */
-export function restoreRoutes({ journal, onConfirmed, onAction }: OperatorParts): Routes {
+export function restoreRoutes({ journal, onDue, onAction }: OperatorParts): Routes {
   return {
     "/restore": {
       get: async (request, response) => {
@@ -60,7 +60,7 @@ export function restoreRoutes({ journal, onConfirmed, onAction }: OperatorParts)
     for (let confirmed = 0; ; ) {
       const { compensations, isAll } = await journal.confirmRestore(orderId, Date.now(), ATTEMPTS_A_BATCH, actor);
       confirmed += compensations;
-      if (compensations > 0) onConfirmed();
+      if (compensations > 0) onDue();
       if (isAll) return confirmed;
       await pause(PAUSE_MS);
     }

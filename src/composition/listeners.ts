@@ -115,12 +115,7 @@ export async function openAdminListener(
     journal,
     compensator,
     backups: { ...(backupDirectory !== undefined && { directory: backupDirectory }), store },
-    onSettled: ({ id, orderId, attempt, step, note }) => {
-      log.warn({ compensation: id, order_id: orderId, attempt, step, note }, "a compensation was settled by hand");
-      webhooks?.notify();
-    },
-    onConfirmed: () => orders.notify(),
-    onRedelivered: () => webhooks?.notify(),
+    onDue: () => orders.notify(),
     onAction: (fields) => log.info(fields, "an operator acted"),
     onRefused: observers.onRefused,
     ...(isSimulated(config) && { sticking: new StuckThreads(steps.runner, stickBegun) }),

@@ -77,9 +77,7 @@ async function startWith(error: Error, faults: unknown[]): Promise<number> {
     backlog: fails,
     compensator: { tryNow: async () => {}, waitsFor: () => "bulkhead" },
     backups: { directory: "/nowhere", store: "file" },
-    onSettled: () => {},
-    onRedelivered: () => {},
-    onConfirmed: () => {},
+    onDue: () => {},
     onAction: () => {},
     onFault: (_message, fault) => faults.push(fault),
   });
