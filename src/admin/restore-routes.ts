@@ -15,8 +15,6 @@ const NAME = "held";
 const ALL_RULE = "must be true, or be left out";
 const ORDER_RULE = "must be a string";
 const CONFIRM = z.strictObject({ all: z.literal(true, ALL_RULE).optional(), order_id: z.string(ORDER_RULE).optional() });
-// An id of escaped surrogate pairs takes 12 bytes a character.
-const MAX_BODY_BYTES = 4 * 1024;
 // Small batches with pauses between them, as in housekeeping: an order waits for one batch at most, some milliseconds. A million compensations
 // take a few minutes.
 const ATTEMPTS_A_BATCH = 50;
@@ -36,7 +34,7 @@ export function restoreRoutes({ journal, onDue, onAction }: OperatorParts): Rout
     },
     "/restore/confirm": {
       post: [
-        readBody(MAX_BODY_BYTES),
+        readBody,
         async (request, response) => {
           readQuery(request, NOTHING);
           const { all, order_id } = readJson(request, CONFIRM);

@@ -103,7 +103,7 @@ describe("a body that is too large", () => {
 
   test("on the admin listener is refused the same way", async () => {
     using connection = await RawConnection.open(server.adminPort);
-    await connection.write("POST /chaos/stick-thread HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1025\r\n\r\n");
+    await connection.write(`POST /chaos/stick-thread HTTP/1.1\r\nHost: localhost\r\nContent-Length: ${LIMIT + 1}\r\n\r\n`);
     expect((await connection.answersToTheEnd()).map(({ status }) => status)).toEqual([413]);
   });
 
