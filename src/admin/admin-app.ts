@@ -32,7 +32,7 @@ export interface AdminParts extends OperatorParts, Omit<MetricSources, "nodes" |
   readonly readiness: () => Readiness;
   readonly metrics: Metrics;
   readonly live: LiveFeed;
-  readonly traces: Pick<TraceRecorder, "full" | "record">;
+  readonly traces: Pick<TraceRecorder, "isRecording" | "record">;
   readonly threads: Pick<Threads, "statistics" | "killThread">;
   readonly orderService: Pick<OrderService, "inFlight" | "place">;
   readonly onRefused: (kind: ErrorKind) => void;

@@ -1,6 +1,6 @@
 import type { Response } from "express";
 import { z } from "zod";
-import { MAX_RECORDINGS, type TraceRecorder } from "../diagnosis/trace-recorder.ts";
+import type { TraceRecorder } from "../diagnosis/trace-recorder.ts";
 import type { ThreadDirectory } from "../diagnosis/tracks.ts";
 import { sendError } from "../http/answers.ts";
 import type { Routes } from "../http/routes.ts";
@@ -21,15 +21,19 @@ const TRACE = z.strictObject({ seconds: SECONDS });
 const UNREAD_MS = 10_000;
 
 /** `GET /debug/trace`. `unreadMs`: how long a client may take nothing in of what was recorded; for tests. */
-export function diagnosisRoutes(traces: Pick<TraceRecorder, "full" | "record">, threads: ThreadDirectory, unreadMs = UNREAD_MS): Routes {
+export function diagnosisRoutes(
+  traces: Pick<TraceRecorder, "isRecording" | "record">,
+  threads: ThreadDirectory,
+  unreadMs = UNREAD_MS,
+): Routes {
   return {
     "/debug/trace": {
       // It would record.
       head: false,
       get: (request, response) => {
         const { seconds } = readQuery(request, TRACE);
-        if (traces.full) {
-          sendError(response, "overloaded", `${MAX_RECORDINGS} traces are being recorded, and there are not more at one time`);
+        if (traces.isRecording) {
+          sendError(response, "overloaded", "a trace is being recorded, and there is one at a time");
           return;
         }
         begin(response, seconds);

@@ -125,7 +125,7 @@ const UNREAD_MS = 500;
 test("a client that does not read its trace is cut off, and the next one is served; who reads has all of it", async () => {
   let recording = 0;
   const traces = {
-    get full() {
+    get isRecording() {
       return recording > 0;
     },
     record(out: NodeJS.WritableStream) {
