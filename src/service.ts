@@ -45,7 +45,7 @@ export async function start(config: Config, log: Logger, options: StartOptions):
 
   let state: Readiness = "starting";
   const readiness = () => (state === "ready" && !journal.healthy ? "journal_unavailable" : state);
-  const served = { config, observers, journal, threads, steps, orders, access, readiness };
+  const served = { config, observers, journal, threads, steps, orders, access, readiness, counts: [] };
   const publicListener = await openPublicListener(served, options.rateClock);
   starting.defer(() => publicListener.close());
   const { listener: adminListener, live } = await openAdminListener(served, publicListener, stickBegun, backupDirectory);

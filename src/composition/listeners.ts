@@ -34,6 +34,8 @@ export interface Served {
   readonly orders: Orders;
   readonly access: Access;
   readonly readiness: () => Readiness;
+  /** What each listener counts, from when it is open. */
+  readonly counts: (() => ListenerCounts)[];
 }
 
 /** Throws `ListenError`. */
@@ -53,7 +55,7 @@ export function openPublicListener(served: Served, rateClock: StartOptions["rate
     served.readiness,
     observers.onFault,
   );
-  return listenAt(served, app, {
+  return listenAt(served, "public", app, access.apiKeys, {
     name: "PORT",
     host: config.HOST,
     port: config.PORT,
@@ -95,12 +97,6 @@ export async function openAdminListener(
     ...(store === "postgres" && { node: config.NODE_NAME }),
     apiPort: publicListener.port,
   });
-  const countsOf = (listener: ListenerCounts["listener"], { connections }: Listener, keys: AccessKeys | undefined): ListenerCounts => ({
-    listener,
-    open: connections.open,
-    closed: connections.closed,
-    unauthorized: keys?.refused ?? 0,
-  });
   const app = adminApp({
     ...sources,
     ...(access.adminKeys !== undefined && { keys: access.adminKeys }),
@@ -108,7 +104,7 @@ export async function openAdminListener(
     metrics,
     live,
     admission: orders.admission,
-    listeners: () => [countsOf("public", publicListener, access.apiKeys), countsOf("admin", listener, access.adminKeys)],
+    listeners: () => served.counts.map((counts) => counts()),
     journalHealthy: () => journal.healthy,
     ...(tracing !== undefined && { spansDropped: tracing.dropped }),
     traces,
@@ -120,7 +116,7 @@ export async function openAdminListener(
     onRefused: observers.onRefused,
     ...(isSimulated(config) && { sticking: new StuckThreads(steps.runner, stickBegun) }),
   });
-  const listener = await listenAt(served, app, {
+  const listener = await listenAt(served, "admin", app, access.adminKeys, {
     name: "ADMIN_PORT",
     host: config.ADMIN_HOST,
     port: config.ADMIN_PORT,
@@ -134,12 +130,14 @@ function isSimulated(config: Config): boolean {
   return Object.keys(providerUrlsOf(config)).length === 0;
 }
 
-function listenAt(
-  { config, observers }: Served,
+async function listenAt(
+  { config, observers, counts }: Served,
+  name: ListenerCounts["listener"],
   app: Express,
+  keys: AccessKeys | undefined,
   own: Pick<ListenOptions, "name" | "host" | "port" | "anyNameFromOutside" | "limits">,
 ): Promise<Listener> {
-  return listen({
+  const listener = await listen({
     ...own,
     app,
     allowedHosts: config.ALLOWED_HOSTS ?? [],
@@ -148,4 +146,7 @@ function listenAt(
     requestTimeoutMs: config.REQUEST_TIMEOUT_MS,
     onFault: observers.onFault,
   });
+  const { connections } = listener;
+  counts.push(() => ({ listener: name, open: connections.open, closed: connections.closed, unauthorized: keys?.refused ?? 0 }));
+  return listener;
 }
