@@ -7,8 +7,6 @@ export interface FaultLogOptions {
   readonly log: Logger;
   /** Errors that operation brings, such as a full disk: the log has their message without a stack. */
   readonly expected: readonly ErrorClass[];
-  /** How long equal faults are counted before the count is logged; 1 second by default. */
-  readonly windowMs?: number;
 }
 
 type Level = "debug" | "info" | "warn" | "error";
@@ -22,6 +20,7 @@ interface Repeated {
   readonly timer: NodeJS.Timeout;
 }
 
+// How long equal faults are counted before the count is logged.
 const WINDOW_MS = 1_000;
 // Errors with an id in their text are all different. Above this number of kinds at one time, the rest are counted together.
 const MAX_KINDS = 100;
@@ -72,7 +71,7 @@ export class FaultLog {
 
   #count(kind: string, level: Level, message: string, fields: Fields): void {
     // `unref`: a count alone must not keep the process alive.
-    const timer = setTimeout(() => this.#windowIsOver(kind), this.#options.windowMs ?? WINDOW_MS).unref();
+    const timer = setTimeout(() => this.#windowIsOver(kind), WINDOW_MS).unref();
     this.#repeated.set(kind, { level, message, fields, count: 0, timer });
   }
 

@@ -6,14 +6,13 @@ import { parseArgs } from "node:util";
 import { type Logger, type LoggerOptions, pino } from "pino";
 import { requireMemory, usableMemory } from "./composition/memory.ts";
 import { type Config, ConfigError, describeSettings, readConfig } from "./config.ts";
-import { AccessKeyError } from "./http/access-keys.ts";
 import { ListenError, type Listener } from "./http/listener.ts";
 import { JournalOpenError } from "./journal/journal-store.ts";
 import { storeOf } from "./journal/postgres/address.ts";
 import { LogOutput, nonBlocking } from "./log-output.ts";
+import { SecretFileError } from "./secret-file.ts";
 import { type Service, start } from "./service.ts";
 import { exit, Signals } from "./signals.ts";
-import { WebhookSecretError } from "./webhooks/secret.ts";
 import { type Started, wantsColors, welcome } from "./welcome.ts";
 
 const STANDARD_OUTPUT = 1;
@@ -115,7 +114,7 @@ function whatIsWrong(error: NodeJS.ErrnoException): string | undefined {
   // Such as --port, from a user who does not know the settings yet.
   if (error.code?.startsWith("ERR_PARSE_ARGS"))
     return `${error.message}; settings are environment variables, which npm start -- --help lists`;
-  const isExpected = [ConfigError, ListenError, JournalOpenError, WebhookSecretError, AccessKeyError].some((kind) => error instanceof kind);
+  const isExpected = [ConfigError, ListenError, JournalOpenError, SecretFileError].some((kind) => error instanceof kind);
   return isExpected ? error.message : error.stack;
 }
 

@@ -10,7 +10,6 @@ import type { Service, StartOptions } from "./composition/service.ts";
 import { prepareSteps, providerUrlsOf } from "./composition/steps.ts";
 import { startStepThreads } from "./composition/threads.ts";
 import { type Config, ConfigError } from "./config.ts";
-import { ThreadInspector } from "./diagnosis/thread-inspector.ts";
 import type { Readiness } from "./http/health-routes.ts";
 import { readProviderKeys } from "./provider-keys.ts";
 import { readWebhookSecrets } from "./webhooks/secret.ts";
@@ -46,11 +45,10 @@ export async function start(config: Config, log: Logger, options: StartOptions):
 
   let state: Readiness = "starting";
   const readiness = () => (state === "ready" && !journal.healthy ? "journal_unavailable" : state);
-  const served = { config, observers, journal, threads, steps, orders, access, readiness };
+  const served = { config, observers, journal, threads, steps, orders, access, readiness, counts: [] };
   const publicListener = await openPublicListener(served, options.rateClock);
   starting.defer(() => publicListener.close());
-  const inspector = new ThreadInspector(threads);
-  const { listener: adminListener, live } = await openAdminListener(served, publicListener, inspector, stickBegun, backupDirectory);
+  const { listener: adminListener, live } = await openAdminListener(served, publicListener, stickBegun, backupDirectory);
   starting.defer(() => adminListener.close());
   // Closed before the admin listener, which waits for answers that are under way.
   starting.defer(() => live.close());
@@ -76,7 +74,6 @@ export async function start(config: Config, log: Logger, options: StartOptions):
     compensator,
     admission,
     traces: observers.traces,
-    inspector,
     capacities: steps.capacities,
     cancelAll,
     ...(access.reload !== undefined && { reloadKeys: access.reload }),

@@ -1,3 +1,5 @@
+import { styleText } from "node:util";
+
 /** What a user who has just started the service wants to know. */
 export interface Started {
   /** Base URLs of the two listeners, without a slash at the end. */
@@ -7,9 +9,10 @@ export interface Started {
   readonly tookMs: number;
 }
 
-const BOLD_GREEN = "1;32";
-const BOLD_CYAN = "1;36";
-const DIM = "2";
+type Style = Parameters<typeof styleText>[0];
+
+const BOLD_GREEN: Style = ["bold", "green"];
+const BOLD_CYAN: Style = ["bold", "cyan"];
 
 /** Whether the environment of the process allows colors, by the rule of no-color.org. */
 export function wantsColors({ NO_COLOR, TERM }: Readonly<Record<string, string | undefined>>): boolean {
@@ -23,15 +26,15 @@ export function firstOrder(api: string): string {
 
 /** Lines for a terminal: the addresses, the time of the start and a first order to try. */
 export function welcome({ api, admin, tookMs }: Started, { colors }: { readonly colors: boolean }): string {
-  const styled = (style: string, text: string): string => (colors ? `\u001b[${style}m${text}\u001b[0m` : text);
+  const styled = (style: Style, text: string): string => (colors ? styleText(style, text, { validateStream: false }) : text);
   return `${styled(BOLD_GREEN, "order pipeline is up")} after ${(tookMs / 1_000).toFixed(2)} s
 
   page   ${styled(BOLD_CYAN, `${admin}/`)}
-         ${styled(DIM, "every thread as it works, and buttons that make trouble: open this first")}
+         ${styled("dim", "every thread as it works, and buttons that make trouble: open this first")}
   API    ${api}
-         ${styled(DIM, `described at ${api}/docs`)}
+         ${styled("dim", `described at ${api}/docs`)}
   try    ${firstOrder(api)}
-  stop   Ctrl-C ${styled(DIM, "(orders in flight end first)")}
+  stop   Ctrl-C ${styled("dim", "(orders in flight end first)")}
 
 `;
 }

@@ -1,4 +1,5 @@
 import type { ErrorRequestHandler, Express } from "express";
+import type { TraceRecorder } from "../diagnosis/trace-recorder.ts";
 import type { AccessKeys } from "../http/access-keys.ts";
 import { sendError } from "../http/answers.ts";
 import { browserFolder, pageRoutes } from "../http/browser-files.ts";
@@ -13,7 +14,7 @@ import type { Threads } from "../threads/index.ts";
 import { backupRoutes } from "./backup-routes.ts";
 import { chaosRoutes, type StuckThreads } from "./chaos-routes.ts";
 import { compensationRoutes } from "./compensation-routes.ts";
-import { type Diagnosis, diagnosisRoutes, inspectionAnswers } from "./diagnosis-routes.ts";
+import { diagnosisRoutes } from "./diagnosis-routes.ts";
 import { deadLetterRoutes, webhookRoutes } from "./event-routes.ts";
 import { demoOrderRoutes } from "./live/demo-orders.ts";
 import type { LiveFeed } from "./live/live-feed.ts";
@@ -31,7 +32,7 @@ export interface AdminParts extends OperatorParts, Omit<MetricSources, "nodes" |
   readonly readiness: () => Readiness;
   readonly metrics: Metrics;
   readonly live: LiveFeed;
-  readonly diagnosis: Diagnosis;
+  readonly traces: Pick<TraceRecorder, "isRecording" | "record">;
   readonly threads: Pick<Threads, "statistics" | "killThread">;
   readonly orderService: Pick<OrderService, "inFlight" | "place">;
   readonly onRefused: (kind: ErrorKind) => void;
@@ -57,7 +58,7 @@ export function adminApp(parts: AdminParts): Express {
       },
     },
     ...threadRoutes(parts),
-    ...diagnosisRoutes(parts.diagnosis, () => threads.statistics().threads),
+    ...diagnosisRoutes(parts.traces, () => threads.statistics().threads),
     ...metricsRoutes(parts.metrics, { ...parts, ...(journal.nodes !== undefined && { nodes: journal.nodes }) }),
     ...orderListRoutes(parts),
     ...orderLookupRoutes(parts),
@@ -70,7 +71,6 @@ export function adminApp(parts: AdminParts): Express {
     ...(sticking !== undefined && { ...chaosRoutes(threads, sticking), ...demoOrderRoutes(parts) }),
   });
   app.use(noSuchRoute);
-  app.use(inspectionAnswers);
   app.use(journalAnswers);
   app.use(errorAnswers(parts.onFault));
   return app;

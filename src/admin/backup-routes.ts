@@ -1,11 +1,12 @@
 import { join } from "node:path";
 import { z } from "zod";
 import { BadRequest, sendJson } from "../http/answers.ts";
+import { readBody } from "../http/read-body.ts";
 import type { Routes } from "../http/routes.ts";
 import { BackupExists } from "../orders/operator-journal.ts";
 import { JournalUnavailable } from "../orders/order-journal.ts";
 import { actorOf, type OperatorParts } from "./operators.ts";
-import { NOTHING, readJson, readQuery, readSmallBody } from "./strict-input.ts";
+import { NOTHING, readJson, readQuery } from "./strict-input.ts";
 
 const NO_BACKUP = {
   memory: "backup: a journal in memory has none; set JOURNAL to a file",
@@ -26,7 +27,7 @@ export function backupRoutes({ journal, backups: { directory, store }, onAction 
   return {
     "/backup": {
       post: [
-        readSmallBody,
+        readBody,
         async (request, response) => {
           readQuery(request, NOTHING);
           const { name } = readJson(request, BODY);

@@ -18,11 +18,9 @@ const NOTE_RULE = `must be a string of 1 to ${MAX_NOTE} characters that is not b
 const SETTLE = z.strictObject({ note: z.string(NOTE_RULE).refine(isNote, NOTE_RULE) });
 // Retries by hand bypass the provider's bulkhead, so they must not take the capacity of orders while a provider hangs.
 const MAX_RETRYING = 32;
-// Enough for a note of escaped surrogate pairs, 12 bytes a character.
-const MAX_BODY_BYTES = 16 * 1024;
 
 /** `GET /compensations`, and two routes that try a pending one now or mark it as settled by hand. */
-export function compensationRoutes({ journal, compensator, onSettled, onAction }: OperatorParts): Routes {
+export function compensationRoutes({ journal, compensator, onDue, onAction }: OperatorParts): Routes {
   let retrying = 0;
 
   return {
@@ -36,7 +34,7 @@ export function compensationRoutes({ journal, compensator, onSettled, onAction }
     },
     "/compensations/:id/retry": {
       post: [
-        readBody(MAX_BODY_BYTES),
+        readBody,
         async (request, response) => {
           readQuery(request, NOTHING);
           readJson(request, NOTHING);
@@ -67,7 +65,7 @@ export function compensationRoutes({ journal, compensator, onSettled, onAction }
     },
     "/compensations/:id/settle": {
       post: [
-        readBody(MAX_BODY_BYTES),
+        readBody,
         async (request, response) => {
           readQuery(request, NOTHING);
           const { note } = readJson(request, SETTLE);
@@ -78,7 +76,7 @@ export function compensationRoutes({ journal, compensator, onSettled, onAction }
           // A client that repeats a lost request gets the same answer.
           if (row.status !== "settled" || row.note !== note) return refuse(response, row, "settled");
           if (row.endedMs === nowMs) onAction({ actor, action: "settle", ...fieldsOf(row), note });
-          onSettled(row);
+          onDue();
           sendRow(response, row);
         },
       ],

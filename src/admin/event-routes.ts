@@ -1,11 +1,12 @@
 import type { Response } from "express";
 import { z } from "zod";
 import { BadRequest, sendError, sendJson } from "../http/answers.ts";
+import { readBody } from "../http/read-body.ts";
 import type { Routes } from "../http/routes.ts";
 import type { DeadLetter } from "../orders/operator-journal.ts";
 import { actorOf, type OperatorParts } from "./operators.ts";
 import { PAGE, pageJson, readCursor } from "./pages.ts";
-import { NOTHING, readJson, readQuery, readSmallBody } from "./strict-input.ts";
+import { NOTHING, readJson, readQuery } from "./strict-input.ts";
 import { ageSeconds, isoTime } from "./times.ts";
 
 /** `GET /webhooks`, and a route that delivers again after a 410. */
@@ -19,7 +20,7 @@ export function webhookRoutes({ journal, webhooks, onAction }: OperatorParts): R
     },
     "/webhooks/resume": {
       post: [
-        readSmallBody,
+        readBody,
         async (request, response) => {
           readQuery(request, NOTHING);
           readJson(request, NOTHING);
@@ -53,7 +54,7 @@ const DEAD_LETTERS = z.strictObject(PAGE);
 const NAME = "dead_letters";
 
 /** `GET /dead-letters`, and a route that delivers one of them after all. */
-export function deadLetterRoutes({ journal, onRedelivered, onAction }: OperatorParts): Routes {
+export function deadLetterRoutes({ journal, onDue, onAction }: OperatorParts): Routes {
   return {
     "/dead-letters": {
       get: async (request, response) => {
@@ -64,7 +65,7 @@ export function deadLetterRoutes({ journal, onRedelivered, onAction }: OperatorP
     },
     "/dead-letters/:id/redeliver": {
       post: [
-        readSmallBody,
+        readBody,
         async (request, response) => {
           readQuery(request, NOTHING);
           readJson(request, NOTHING);
@@ -75,7 +76,7 @@ export function deadLetterRoutes({ journal, onRedelivered, onAction }: OperatorP
             return;
           }
           onAction({ actor, action: "redeliver", event: id });
-          onRedelivered();
+          onDue();
           sendJson(response, 200, JSON.stringify({ status: "ok", id }));
         },
       ],

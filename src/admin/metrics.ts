@@ -1,7 +1,5 @@
 import type { Registry } from "prom-client";
 import type { Routes } from "../http/routes.ts";
-import type { EndedOrder } from "../orders/ended-order.ts";
-import type { ErrorKind } from "../orders/error-kind.ts";
 import type { Backlog, NodeState, OperatorJournal } from "../orders/operator-journal.ts";
 import { JournalUnavailable } from "../orders/order-journal.ts";
 import { perStep, STEPS, type StepName } from "../orders/steps.ts";
@@ -24,18 +22,9 @@ let ofProcess: Registry | undefined;
 
 /** The metrics of one service, under the names of the contract. */
 export class Metrics {
-  readonly #orders = new OrderMetrics();
+  readonly orders = new OrderMetrics();
   readonly #compensations = { done: perStep(() => 0), failed: perStep(() => 0) };
   readonly #commitSeconds = new Histogram(COMMIT_SECONDS);
-
-  orderEnded(order: EndedOrder): void {
-    this.#orders.ended(order);
-  }
-
-  /** An order was refused before any of its steps began. */
-  orderRefused(kind: ErrorKind): void {
-    this.#orders.refused(kind);
-  }
 
   committed(milliseconds: number): void {
     this.#commitSeconds.observe(milliseconds / 1_000);
@@ -55,7 +44,7 @@ export class Metrics {
     const [backlog, nodes] = await Promise.all([orUnavailable(sources.backlog), orUnavailable(sources.nodes)]);
     const registry = new Registry();
     const families = [
-      ...this.#orders.families(sources.admission.refused),
+      ...this.orders.families(sources.admission.refused),
       ...presentFamilies(sources),
       counter("compensations_total", "Tries of a compensation that have ended, by what came of them.", this.#compensationSamples()),
       ...backlogFamilies(backlog),

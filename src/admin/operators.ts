@@ -1,5 +1,5 @@
 import type { Request } from "express";
-import type { CompensationRow, OperatorActionName, OperatorJournal } from "../orders/operator-journal.ts";
+import type { OperatorActionName, OperatorJournal } from "../orders/operator-journal.ts";
 import type { Compensation, OrderJournal } from "../orders/order-journal.ts";
 import type { StepName } from "../orders/steps.ts";
 
@@ -16,12 +16,8 @@ export interface OperatorParts {
   readonly webhooks?: WebhookControl;
   /** `directory`: an absolute path; absent without `BACKUP_DIR`. Only a journal in a file has a backup that is made here. */
   readonly backups: { readonly directory?: string; readonly store: "file" | "memory" | "postgres" };
-  /** A compensation was settled by hand. */
-  readonly onSettled: (row: CompensationRow) => void;
-  /** Compensations that were held since a restore are due. */
-  readonly onConfirmed: () => void;
-  /** An event waits in the outbox again. */
-  readonly onRedelivered: () => void;
+  /** Compensations or events are due that only an operator's act has made so. */
+  readonly onDue: () => void;
   /** An operator did something that is kept. The fields are for the log; `actor` as of `actorOf`. */
   readonly onAction: (fields: { readonly actor: string; readonly action: OperatorActionName; readonly [field: string]: unknown }) => void;
 }

@@ -15,15 +15,13 @@ const NAME = "held";
 const ALL_RULE = "must be true, or be left out";
 const ORDER_RULE = "must be a string";
 const CONFIRM = z.strictObject({ all: z.literal(true, ALL_RULE).optional(), order_id: z.string(ORDER_RULE).optional() });
-// An id of escaped surrogate pairs takes 12 bytes a character.
-const MAX_BODY_BYTES = 4 * 1024;
 // Small batches with pauses between them, as in housekeeping: an order waits for one batch at most, some milliseconds. A million compensations
 // take a few minutes.
 const ATTEMPTS_A_BATCH = 50;
 const PAUSE_MS = 20;
 
 /** `GET /restore`: what of a restored backup is held. `POST /restore/confirm`: the word that lets it go on. */
-export function restoreRoutes({ journal, onConfirmed, onAction }: OperatorParts): Routes {
+export function restoreRoutes({ journal, onDue, onAction }: OperatorParts): Routes {
   return {
     "/restore": {
       get: async (request, response) => {
@@ -36,7 +34,7 @@ export function restoreRoutes({ journal, onConfirmed, onAction }: OperatorParts)
     },
     "/restore/confirm": {
       post: [
-        readBody(MAX_BODY_BYTES),
+        readBody,
         async (request, response) => {
           readQuery(request, NOTHING);
           const { all, order_id } = readJson(request, CONFIRM);
@@ -60,7 +58,7 @@ export function restoreRoutes({ journal, onConfirmed, onAction }: OperatorParts)
     for (let confirmed = 0; ; ) {
       const { compensations, isAll } = await journal.confirmRestore(orderId, Date.now(), ATTEMPTS_A_BATCH, actor);
       confirmed += compensations;
-      if (compensations > 0) onConfirmed();
+      if (compensations > 0) onDue();
       if (isAll) return confirmed;
       await pause(PAUSE_MS);
     }

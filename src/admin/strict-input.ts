@@ -1,10 +1,6 @@
 import type { Request } from "express";
 import { z } from "zod";
 import { BadRequest } from "../http/answers.ts";
-import { readBody } from "../http/read-body.ts";
-
-/** Reads a body with a short field or two into `request.body`. */
-export const readSmallBody = readBody(1024);
 
 /** The parameters of the query, parsed by `schema`. Throws `BadRequest` for an unknown one and for one that breaks its rule. */
 export function readQuery<Shape extends z.ZodRawShape>(request: Request, schema: z.ZodObject<Shape>): z.infer<z.ZodObject<Shape>> {

@@ -1,6 +1,7 @@
 import { type Config, ConfigError } from "../config.ts";
-import { AccessKeyError, AccessKeys } from "../http/access-keys.ts";
+import { AccessKeys } from "../http/access-keys.ts";
 import { isOnLoopback } from "../http/known-hosts.ts";
+import { SecretFileError } from "../secret-file.ts";
 import type { Observers } from "./observers.ts";
 
 /** Whose requests each listener takes. Without keys it takes anybody's. */
@@ -12,7 +13,7 @@ export interface Access {
 }
 
 /**
- * Requests without a valid key are counted, and logged once a second. Throws `AccessKeyError`, and `ConfigError` where the admin listener
+ * Requests without a valid key are counted, and logged once a second. Throws `SecretFileError`, and `ConfigError` where the admin listener
  * would be open to other machines without keys.
  */
 export async function readAccess(config: Config, { log, faults }: Observers): Promise<Access> {
@@ -34,7 +35,7 @@ export async function readAccess(config: Config, { log, faults }: Observers): Pr
         await keys?.reload();
         if (keys !== undefined) log.info({ keys: keys.count }, `${what} read again`);
       } catch (error) {
-        if (!(error instanceof AccessKeyError)) throw error;
+        if (!(error instanceof SecretFileError)) throw error;
         log.error({ reason: error.message }, `${what} stay as they were`);
       }
     }

@@ -6,7 +6,6 @@ import type { ListenerCounts } from "../admin/metrics/present-families.ts";
 import { recentBacklog } from "../admin/metrics.ts";
 import type { Config } from "../config.ts";
 import { LongSteps } from "../diagnosis/long-steps.ts";
-import type { ThreadInspector } from "../diagnosis/thread-inspector.ts";
 import type { AccessKeys } from "../http/access-keys.ts";
 import type { Readiness } from "../http/health-routes.ts";
 import { type Listener, type ListenOptions, listen } from "../http/listener.ts";
@@ -35,6 +34,8 @@ export interface Served {
   readonly orders: Orders;
   readonly access: Access;
   readonly readiness: () => Readiness;
+  /** What each listener counts, from when it is open. */
+  readonly counts: (() => ListenerCounts)[];
 }
 
 /** Throws `ListenError`. */
@@ -54,7 +55,7 @@ export function openPublicListener(served: Served, rateClock: StartOptions["rate
     served.readiness,
     observers.onFault,
   );
-  return listenAt(served, app, {
+  return listenAt(served, "public", app, access.apiKeys, {
     name: "PORT",
     host: config.HOST,
     port: config.PORT,
@@ -67,7 +68,6 @@ export function openPublicListener(served: Served, rateClock: StartOptions["rate
 export async function openAdminListener(
   served: Served,
   publicListener: Listener,
-  inspector: ThreadInspector,
   stickBegun: SharedArrayBuffer,
   backupDirectory: string | undefined,
 ): Promise<{ readonly listener: Listener; readonly live: LiveFeed }> {
@@ -97,12 +97,6 @@ export async function openAdminListener(
     ...(store === "postgres" && { node: config.NODE_NAME }),
     apiPort: publicListener.port,
   });
-  const countsOf = (listener: ListenerCounts["listener"], { connections }: Listener, keys: AccessKeys | undefined): ListenerCounts => ({
-    listener,
-    open: connections.open,
-    closed: connections.closed,
-    unauthorized: keys?.refused ?? 0,
-  });
   const app = adminApp({
     ...sources,
     ...(access.adminKeys !== undefined && { keys: access.adminKeys }),
@@ -110,24 +104,19 @@ export async function openAdminListener(
     metrics,
     live,
     admission: orders.admission,
-    listeners: () => [countsOf("public", publicListener, access.apiKeys), countsOf("admin", listener, access.adminKeys)],
+    listeners: () => served.counts.map((counts) => counts()),
     journalHealthy: () => journal.healthy,
     ...(tracing !== undefined && { spansDropped: tracing.dropped }),
-    diagnosis: { traces, inspector },
+    traces,
     journal,
     compensator,
     backups: { ...(backupDirectory !== undefined && { directory: backupDirectory }), store },
-    onSettled: ({ id, orderId, attempt, step, note }) => {
-      log.warn({ compensation: id, order_id: orderId, attempt, step, note }, "a compensation was settled by hand");
-      webhooks?.notify();
-    },
-    onConfirmed: () => orders.notify(),
-    onRedelivered: () => webhooks?.notify(),
+    onDue: () => orders.notify(),
     onAction: (fields) => log.info(fields, "an operator acted"),
     onRefused: observers.onRefused,
     ...(isSimulated(config) && { sticking: new StuckThreads(steps.runner, stickBegun) }),
   });
-  const listener = await listenAt(served, app, {
+  const listener = await listenAt(served, "admin", app, access.adminKeys, {
     name: "ADMIN_PORT",
     host: config.ADMIN_HOST,
     port: config.ADMIN_PORT,
@@ -141,12 +130,14 @@ function isSimulated(config: Config): boolean {
   return Object.keys(providerUrlsOf(config)).length === 0;
 }
 
-function listenAt(
-  { config, observers }: Served,
+async function listenAt(
+  { config, observers, counts }: Served,
+  name: ListenerCounts["listener"],
   app: Express,
+  keys: AccessKeys | undefined,
   own: Pick<ListenOptions, "name" | "host" | "port" | "anyNameFromOutside" | "limits">,
 ): Promise<Listener> {
-  return listen({
+  const listener = await listen({
     ...own,
     app,
     allowedHosts: config.ALLOWED_HOSTS ?? [],
@@ -155,4 +146,7 @@ function listenAt(
     requestTimeoutMs: config.REQUEST_TIMEOUT_MS,
     onFault: observers.onFault,
   });
+  const { connections } = listener;
+  counts.push(() => ({ listener: name, open: connections.open, closed: connections.closed, unauthorized: keys?.refused ?? 0 }));
+  return listener;
 }

@@ -29,7 +29,7 @@ export class Observers {
     this.faults = new FaultLog({ log, expected: [JournalUnavailable, TooManyConnections] });
     const { metrics, traces, live } = this;
     this.#ended = [
-      (order) => metrics.orderEnded(order),
+      (order) => metrics.orders.ended(order),
       (order) => traces.ended(order),
       (order) => live.orderEnded(order),
       ...(log.isLevelEnabled("info") ? [orderLog(log)] : []),
@@ -48,7 +48,7 @@ export class Observers {
   };
 
   readonly onRefused = (kind: ErrorKind): void => {
-    this.metrics.orderRefused(kind);
+    this.metrics.orders.refused(kind);
     this.live.orderRefused(kind);
   };
 

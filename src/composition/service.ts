@@ -1,5 +1,4 @@
 import type { Admission } from "../admission/admission.ts";
-import type { ThreadInspector } from "../diagnosis/thread-inspector.ts";
 import type { TraceRecorder } from "../diagnosis/trace-recorder.ts";
 import type { Listener } from "../http/listener.ts";
 import type { Journal } from "../journal/journal.ts";
@@ -20,7 +19,6 @@ export interface Service {
   readonly compensator: Compensator;
   readonly admission: Admission;
   readonly traces: TraceRecorder;
-  readonly inspector: ThreadInspector;
   readonly capacities: Readonly<Record<StepName, Capacity>>;
   /** Takes no more orders, lets those in flight end (cancels them after the shutdown timeout), stops. */
   stop(): Promise<void>;

@@ -6,9 +6,6 @@ import { MAIN_TRACK, type NamedThread, type ThreadDirectory, Tracks } from "./tr
 // A shorter time is the way to the thread, not a wait for capacity or for a busy thread.
 const MIN_WAIT_US = 1_000;
 
-// Color names of chrome://tracing. Perfetto chooses colors by the name of a slice.
-const COLORS = { computing: "thread_state_running", waiting: "thread_state_sleeping", failed: "terrible", canceled: "bad" };
-
 /** A moment on a track, to which an arrow can be bound. */
 interface Spot {
   readonly tid: number;
@@ -80,9 +77,7 @@ export class OrderTrace {
       this.#async(cat, `${name}: ${cat}`, startUs, endUs, args);
       return undefined;
     }
-    const { status } = step.outcome;
-    const cname = COLORS[status === "ok" ? cat : status === "canceled" ? "canceled" : "failed"];
-    this.#timed({ ph: "X", cat, name: `${name}: ${cat}`, tid, ts: startUs, dur: endUs - startUs, cname, args });
+    this.#timed({ ph: "X", cat, name: `${name}: ${cat}`, tid, ts: startUs, dur: endUs - startUs, args });
     // One microsecond before the end: an arrow binds to an open slice only.
     return { tid, ts: Math.max(startUs, endUs - 1) };
   }

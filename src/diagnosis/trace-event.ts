@@ -6,7 +6,7 @@ export type TraceEvent =
   /** Names a track (`pid`, `tid`) or sets its position. */
   | (Common & { readonly ph: "M"; readonly args: Readonly<Record<string, string | number>> })
   /** A slice on a thread's track. Two slices of one track must be nested or disjoint. */
-  | (Timed & { readonly ph: "X"; readonly dur: number; readonly cname?: string })
+  | (Timed & { readonly ph: "X"; readonly dur: number })
   /** The begin and the end of a slice that may overlap others. `cat`, `name` and `id` connect them. */
   | (Timed & { readonly ph: "b" | "e"; readonly id: string })
   /** A moment of a thread's track or of the whole trace. */

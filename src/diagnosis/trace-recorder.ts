@@ -1,4 +1,6 @@
 import type { Writable } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import type { EndedOrder } from "../orders/ended-order.ts";
 import { monotonicMs } from "../threads/index.ts";
 import { OrderTrace } from "./order-trace.ts";
@@ -16,134 +18,117 @@ const ORDERS_A_TURN = 100;
 // Some megabytes may wait while a client reads slowly.
 const MAX_WAITING_ORDERS = 5_000;
 
-// Each recording formats every order, which takes the main thread some 20 us.
-export const MAX_RECORDINGS = 3;
-
-/** Records traces of the service, several at one time. It costs nothing while no recording runs. */
+/** Records traces of the service, one at a time: it formats every order, which takes the main thread some 20 us. Else it costs nothing. */
 export class TraceRecorder {
   readonly #maxEvents: number;
-  #recordings: readonly TraceRecording[] = [];
+  #recording: TraceRecording | undefined;
 
   /** `maxEvents`: of one recording; for tests. */
   constructor(maxEvents = MAX_EVENTS) {
     this.#maxEvents = maxEvents;
   }
 
-  /** How many recordings run, for the leak tests. */
-  get recordings(): number {
-    return this.#recordings.length;
-  }
-
-  /** Whether `MAX_RECORDINGS` run. */
-  get full(): boolean {
-    return this.#recordings.length >= MAX_RECORDINGS;
+  get isRecording(): boolean {
+    return this.#recording !== undefined;
   }
 
   ended(order: EndedOrder): void {
-    for (const recording of this.#recordings) recording.ended(order);
+    this.#recording?.ended(order);
   }
 
   replaced(thread: NamedThread, reason: string): void {
-    for (const recording of this.#recordings) recording.replaced(thread, reason);
+    this.#recording?.replaced(thread, reason);
   }
 
-  /** Records for `seconds` (1 to 60) into `out` and ends it; ends early when `out` is closed. Throws while `full`. */
+  /** Records for `seconds` (1 to 60) into `out` and ends it; ends early when `out` is closed. Throws while it records. */
   record(out: Writable, seconds: number, threads: ThreadDirectory): void {
-    if (this.full) throw new Error("too many recordings");
-    const recording: TraceRecording = new TraceRecording({
-      out,
-      durationMs: seconds * 1e3,
-      threads,
-      maxEvents: this.#maxEvents,
-      onOver: () => (this.#recordings = this.#recordings.filter((other) => other !== recording)),
-    });
-    this.#recordings = [...this.#recordings, recording];
+    if (this.isRecording) throw new Error("a trace is being recorded");
+    const recording = new TraceRecording({ durationMs: seconds * 1e3, threads, maxEvents: this.#maxEvents });
+    const over = () => {
+      recording.end();
+      if (this.#recording === recording) this.#recording = undefined;
+    };
+    this.#recording = recording;
+    // The client has hung up. The pipeline alone would notice it at the next order.
+    out.once("close", over);
+    // Of a failure the client has a file that breaks off.
+    void pipeline(recording.text(), out)
+      .catch(() => {})
+      .finally(over);
   }
 
-  /** Ends all recordings now; each writes a complete file. */
+  /** Ends the recording now, with a complete file. */
   close(): void {
-    for (const recording of this.#recordings) recording.end();
+    this.#recording?.end();
   }
 }
 
 interface RecordingOptions {
-  readonly out: Writable;
   readonly durationMs: number;
   readonly threads: ThreadDirectory;
   readonly maxEvents: number;
-  /** Called once, when the recording is over. */
-  readonly onOver: () => void;
 }
 
-/** One recording, written while it runs. Orders without room are left out and counted, so its memory is bounded with any client. */
+/** One recording, read while it runs. Orders without room are left out and counted, so its memory is bounded with any client. */
 class TraceRecording {
   readonly #options: RecordingOptions;
   readonly #startedAtMs = monotonicMs();
   readonly #startedAt = new Date();
   readonly #trace: OrderTrace;
   readonly #timer: NodeJS.Timeout;
-  /** JSON that is not written yet. */
+  /** JSON that is not read yet. */
   #text = '{"displayTimeUnit":"ms","traceEvents":[';
   #events = 0;
   #orders = 0;
   #leftOut = 0;
   #waiting: EndedOrder[] = [];
-  #state: "recording" | "ending" | "over" = "recording";
-  #writeScheduled = false;
+  #ends = false;
+  /** There is something to do again. */
+  #woken = Promise.withResolvers<void>();
 
   constructor(options: RecordingOptions) {
-    const { out, durationMs, threads } = options;
+    const { durationMs, threads } = options;
     this.#options = options;
     this.#trace = new OrderTrace(process.pid, threads, (event) => this.#add(event));
     this.#timer = setTimeout(() => this.end(), durationMs);
-    out.on("drain", this.#scheduleWrite);
-    // The client has hung up, or has received everything.
-    out.once("close", () => this.#over());
-    this.#scheduleWrite();
   }
 
   ended(order: EndedOrder): void {
-    if (this.#state !== "recording") return;
+    if (this.#ends) return;
     if (this.#waiting.length >= MAX_WAITING_ORDERS) {
       this.#leftOut++;
       return;
     }
     this.#waiting.push(order);
-    this.#scheduleWrite();
+    this.#woken.resolve();
   }
 
   replaced(thread: NamedThread, reason: string): void {
-    if (this.#state === "recording" && this.#hasRoom(this.#options.maxEvents)) this.#trace.replaced(thread, reason, monotonicMs());
+    if (!this.#ends && this.#hasRoom(this.#options.maxEvents)) this.#trace.replaced(thread, reason, monotonicMs());
   }
 
-  /** Stops to record, and writes the rest. */
+  /** Stops to record. What is left of the text comes at once. */
   end(): void {
-    if (this.#state !== "recording") return;
-    this.#state = "ending";
+    this.#ends = true;
     clearTimeout(this.#timer);
-    this.#scheduleWrite();
+    this.#woken.resolve();
   }
 
-  readonly #scheduleWrite = (): void => {
-    if (this.#writeScheduled || this.#state === "over") return;
-    this.#writeScheduled = true;
-    setImmediate(() => this.#write());
-  };
-
-  #write(): void {
-    this.#writeScheduled = false;
-    const { out } = this.#options;
-    // `drain` calls again when the client has read enough.
-    if (this.#state === "over" || out.destroyed || out.writableNeedDrain) return;
-    for (const order of this.#waiting.splice(0, ORDERS_A_TURN)) this.#addOrder(order);
-    const isEnd = this.#state === "ending" && this.#waiting.length === 0;
-    if (isEnd) this.#addEnd();
-    if (this.#text !== "") out.write(this.#text);
-    this.#text = "";
-    if (isEnd) {
-      this.#over();
-      out.end();
-    } else if (this.#waiting.length > 0) this.#scheduleWrite();
+  /** The file. Whoever reads it slowly has fewer orders. */
+  async *text(): AsyncGenerator<string> {
+    for (;;) {
+      for (const order of this.#waiting.splice(0, ORDERS_A_TURN)) this.#addOrder(order);
+      const isEnd = this.#ends && this.#waiting.length === 0;
+      if (isEnd) this.#addEnd();
+      const text = this.#text;
+      this.#text = "";
+      if (text !== "") yield text;
+      if (isEnd) return;
+      await this.#woken.promise;
+      if (this.#waiting.length === 0 && !this.#ends) this.#woken = Promise.withResolvers();
+      // What ends in one turn of the event loop is written together.
+      await nextTurn();
+    }
   }
 
   #addOrder(order: EndedOrder): void {
@@ -180,15 +165,5 @@ class TraceRecording {
       node: process.version,
     };
     this.#text += `\n],"otherData":${JSON.stringify(otherData)}}\n`;
-  }
-
-  #over(): void {
-    if (this.#state === "over") return;
-    this.#state = "over";
-    clearTimeout(this.#timer);
-    this.#options.out.off("drain", this.#scheduleWrite);
-    this.#waiting = [];
-    this.#text = "";
-    this.#options.onOver();
   }
 }

@@ -1,15 +1,11 @@
 import { hash, randomBytes } from "node:crypto";
-import { open } from "node:fs/promises";
 import type { Socket } from "node:net";
-
-/** A key file breaks a rule. The message names the setting, the line and the rule, and quotes nothing that may be a key. */
-export class AccessKeyError extends Error {}
+import { readSecretLines } from "../secret-file.ts";
 
 const HASHED = "sha256:";
 // Whoever tries keys over the network needs ages for so many random characters.
 const MIN_KEY_CHARACTERS = 16;
 const RULE = `must be a key of at least ${MIN_KEY_CHARACTERS} visible ASCII characters, or ${HASHED} in small letters and the 64 hexadecimal digits of a key's SHA-256`;
-const WRITABLE_BY_OTHERS = 0o022;
 const NAME_DIGITS = 32;
 
 /**
@@ -35,7 +31,7 @@ export class AccessKeys {
 
   /**
    * Reads the file that a setting names: a key or its SHA-256 on each line that is not blank and no # comment. `onRefused` is told of each
-   * request without a valid key, with its address. Throws `AccessKeyError`.
+   * request without a valid key, with its address. Throws `SecretFileError`.
    */
   static async read(setting: string, file: string, onRefused: (address: string | undefined) => void = () => {}): Promise<AccessKeys> {
     const keys = new AccessKeys(setting, file, onRefused);
@@ -52,7 +48,7 @@ export class AccessKeys {
     return this.#refused;
   }
 
-  /** Reads the file again. Throws `AccessKeyError` and keeps the old keys where the file cannot be read or breaks a rule. */
+  /** Reads the file again. Throws `SecretFileError` and keeps the old keys where the file cannot be read or breaks a rule. */
   reload(): Promise<void> {
     // One read after the other, so that the newest one wins.
     const reading = this.#reading.catch(() => {}).then(() => this.#read());
@@ -72,7 +68,7 @@ export class AccessKeys {
   }
 
   async #read(): Promise<void> {
-    const hashes = await readHashes(this.#setting, this.#file);
+    const hashes = await readSecretLines(this.#setting, this.#file, { rule: RULE, parse: hashIn, ownerWrites: true });
     this.#clients = new Map(hashes.map((digits) => [this.#blind(digits), digits.slice(0, NAME_DIGITS)]));
   }
 
@@ -81,41 +77,8 @@ export class AccessKeys {
   }
 }
 
-async function readHashes(setting: string, file: string): Promise<string[]> {
-  const hashes: string[] = [];
-  for (const [index, raw] of (await readSafely(setting, file)).split("\n").entries()) {
-    const line = raw.trim();
-    if (line === "" || line.startsWith("#")) continue;
-    const digits = parse(line);
-    if (digits === undefined) throw new AccessKeyError(`${setting}: line ${index + 1} of ${file} ${RULE}`);
-    hashes.push(digits);
-  }
-  if (hashes.length === 0) throw new AccessKeyError(`${setting}: ${file} holds no key: a line ${RULE}`);
-  return hashes;
-}
-
-/** The text of a file that nobody but its owner can change. */
-async function readSafely(setting: string, file: string): Promise<string> {
-  let mode: number;
-  let text: string;
-  try {
-    await using opened = await open(file);
-    mode = (await opened.stat()).mode;
-    text = await opened.readFile("utf8");
-  } catch (error) {
-    // The message leaves out the file's name: an operator may have put a key there by mistake.
-    throw new AccessKeyError(`${setting}: the file that it names cannot be read: ${(error as NodeJS.ErrnoException).code}`);
-  }
-  // Windows has no such modes.
-  if (process.platform !== "win32" && (mode & WRITABLE_BY_OTHERS) !== 0) {
-    const octal = (mode & 0o777).toString(8).padStart(4, "0");
-    throw new AccessKeyError(`${setting}: ${file} has mode ${octal}: must not be writable by its group or by others (chmod go-w)`);
-  }
-  return text;
-}
-
 /** The SHA-256 in hexadecimal digits. */
-function parse(line: string): string | undefined {
+function hashIn(line: string): string | undefined {
   // Also where the word is misspelt: as a key it would open for whoever shows the hash, and not for whoever has the key.
   if (/^sha-?256\b/i.test(line)) {
     const digits = line.startsWith(HASHED) ? line.slice(HASHED.length) : "";

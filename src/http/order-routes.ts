@@ -35,8 +35,6 @@ export interface OrderParts {
   readonly buckets?: TokenBuckets;
 }
 
-/** The limit of an order's body after decompression. */
-export const MAX_BODY_BYTES = 16 * 1024;
 /** The one name of all clients without an API key: an address changes hands. */
 const ANYONE = "";
 const REPLAYED = { "Idempotent-Replayed": "true" };
@@ -50,7 +48,7 @@ export function orderRoutes(
   const limited: RequestHandler[] = buckets === undefined ? [] : [limitRate(buckets, onRefused)];
   return {
     // Keys and rates come first, so that the body of a refused request is not read.
-    "/order": { post: [...identified, ...limited, readBody(MAX_BODY_BYTES), placeOrder] },
+    "/order": { post: [...identified, ...limited, readBody, placeOrder] },
     "/order/:order_id": { get: [...identified, checkOrderId, showOrder] },
   };
 

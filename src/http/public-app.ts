@@ -22,7 +22,7 @@ function docsRoutes(simulated: boolean): Routes {
   return {
     "/openapi.json": {
       get: async (request, response) => {
-        document ??= documentOf(simulated, [...files().keys()]);
+        document ??= documentOf(simulated);
         sendBrowserFile(request, response, await document);
       },
     },
@@ -30,8 +30,7 @@ function docsRoutes(simulated: boolean): Routes {
   };
 }
 
-async function documentOf(simulated: boolean, paths: readonly string[]): Promise<BrowserFile> {
+async function documentOf(simulated: boolean): Promise<BrowserFile> {
   const { openApiDocument } = await import("./openapi/document.ts");
-  const files = paths.filter((path) => path !== "index.html");
-  return browserFile("application/json", Buffer.from(JSON.stringify(openApiDocument({ simulated, files }))));
+  return browserFile("application/json", Buffer.from(JSON.stringify(openApiDocument(simulated))));
 }

@@ -22,8 +22,8 @@ const DELAY_MS = 500;
  * Sends spans to the collector, one batch after the other. One that is down or slow costs spans and nothing else: what does not fit in is
  * dropped and counted.
  *
- * Rejected: the SDK's batch processor. It does not report what it dropped, a flush sends all batches at one time, and a flush has no time
- * limit.
+ * Rejected: the SDK's batch processor. It does not report what it dropped; a flush has no time limit, and sends all batches at one time, of
+ * which the exporter refuses all but 30: of a full queue half is lost.
  */
 export class SpanQueue {
   readonly #options: SpanQueueOptions;

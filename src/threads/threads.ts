@@ -1,4 +1,3 @@
-import type { Worker } from "node:worker_threads";
 import { CancelBoard } from "./cancel-board.ts";
 import type { CancelScope } from "./cancel-scope.ts";
 import { BUILT_IN_CAUSES } from "./canceled.ts";
@@ -149,11 +148,6 @@ export class Threads<Tasks extends Table = Table, Cause extends string = string,
   /** How many tasks were ever run: the `serial` of the last. */
   get lastSerial(): number {
     return this.#parts.table.lastSerial;
-  }
-
-  /** For profilers. Undefined for a thread that is not up or about to end. Terminating it by hand counts as an accident. */
-  worker(threadId: number): Worker | undefined {
-    return this.#up().find(({ id }) => id === threadId)?.worker;
   }
 
   /** Kills the busiest thread, or an idle one where none is busy: for tests of what that does. Returns its id, undefined when none is up. */

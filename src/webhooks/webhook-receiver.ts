@@ -1,18 +1,11 @@
 import type { KeyObject } from "node:crypto";
+import type { Logger } from "pino";
 import type { OrderEvent } from "../orders/order-event.ts";
 import { type CallFailure, EndpointHealth, type Lane } from "../resilience/endpoint-health.ts";
 import { NotBegun, neverSent, type Post, type PostAnswer, postTo } from "../resilience/post.ts";
 import { retryAfterMs } from "../resilience/retry-after.ts";
 import { CancelScope, type Clock } from "../threads/index.ts";
 import { signatureHeaders } from "./sign.ts";
-
-/** What delivery needs of a logger; pino's fits. */
-export interface DeliveryLog {
-  debug(fields: object, message: string): void;
-  info(fields: object, message: string): void;
-  warn(fields: object, message: string): void;
-  error(fields: object, message: string): void;
-}
 
 export type PostResult =
   | { readonly type: "delivered" }
@@ -35,7 +28,7 @@ export interface WebhookReceiverOptions {
   /** Every one of them signs every delivery. */
   readonly secrets: readonly KeyObject[];
   readonly post: Post;
-  readonly log: DeliveryLog;
+  readonly log: Pick<Logger, "debug" | "info" | "warn" | "error">;
   readonly clock: Clock;
   readonly maxRequests: number;
   /** 0 to 1, for the jitter of pauses. */

@@ -5,7 +5,6 @@ import { diagnosisRoutes } from "../../src/admin/diagnosis-routes.ts";
 import { LiveEvents } from "../../src/admin/live/live-events.ts";
 import { LiveFeed } from "../../src/admin/live/live-feed.ts";
 import { Metrics } from "../../src/admin/metrics.ts";
-import { ThreadInspector } from "../../src/diagnosis/thread-inspector.ts";
 import { TraceRecorder } from "../../src/diagnosis/trace-recorder.ts";
 import type { Listener } from "../../src/http/listener.ts";
 import { addRoutes } from "../../src/http/routes.ts";
@@ -73,17 +72,12 @@ async function startWith(error: Error, faults: unknown[]): Promise<number> {
       onFault: () => {},
     }),
     metrics: new Metrics(),
-    diagnosis: {
-      traces: new TraceRecorder(),
-      inspector: new ThreadInspector({ worker: () => undefined }),
-    },
+    traces: new TraceRecorder(),
     journal,
     backlog: fails,
     compensator: { tryNow: async () => {}, waitsFor: () => "bulkhead" },
     backups: { directory: "/nowhere", store: "file" },
-    onSettled: () => {},
-    onRedelivered: () => {},
-    onConfirmed: () => {},
+    onDue: () => {},
     onAction: () => {},
     onFault: (_message, fault) => faults.push(fault),
   });
@@ -128,36 +122,32 @@ test("a bug goes to the log, and the operator gets 500 without details", async (
 const LARGE = "x".repeat(12 * 1024 * 1024);
 const UNREAD_MS = 500;
 
-test.each(["trace", "profile"])(
-  "a client that does not read its %s is cut off, and the next one is served; who reads has all of it",
-  async (what) => {
-    let recording = 0;
-    const traces = {
-      get full() {
-        return recording > 0;
-      },
-      record(out: NodeJS.WritableStream) {
-        recording++;
-        out.once("close", () => recording--);
-        out.end(LARGE);
-      },
-    };
-    const inspector = { cpuProfile: async () => LARGE };
-    const app = express();
-    addRoutes(
-      app,
-      diagnosisRoutes({ traces, inspector }, () => [], UNREAD_MS),
-    );
-    const own = await listenPlainly(app);
-    listener = own;
-    const path = `/debug/${what}?seconds=1`;
-    using unread = await RawConnection.open(own.port);
-    unread.socket.pause();
-    await unread.write(`GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`);
-    await eventually("the answer begins", () => unread.socket.readableLength > 0);
-    if (what === "trace") expect((await send(own.port, { path })).status).toBe(503);
-    await eventually("the cut", () => own.connections.open === 0);
-    const read = await send(own.port, { path });
-    expect([read.status, read.text.length]).toEqual([200, LARGE.length]);
-  },
-);
+test("a client that does not read its trace is cut off, and the next one is served; who reads has all of it", async () => {
+  let recording = 0;
+  const traces = {
+    get isRecording() {
+      return recording > 0;
+    },
+    record(out: NodeJS.WritableStream) {
+      recording++;
+      out.once("close", () => recording--);
+      out.end(LARGE);
+    },
+  };
+  const app = express();
+  addRoutes(
+    app,
+    diagnosisRoutes(traces, () => [], UNREAD_MS),
+  );
+  const own = await listenPlainly(app);
+  listener = own;
+  const path = "/debug/trace?seconds=1";
+  using unread = await RawConnection.open(own.port);
+  unread.socket.pause();
+  await unread.write(`GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`);
+  await eventually("the answer begins", () => unread.socket.readableLength > 0);
+  expect((await send(own.port, { path })).status).toBe(503);
+  await eventually("the cut", () => own.connections.open === 0);
+  const read = await send(own.port, { path });
+  expect([read.status, read.text.length]).toEqual([200, LARGE.length]);
+});

@@ -180,9 +180,9 @@ describe("metrics while the journal cannot be read", () => {
 
 test("refusals are counted by reason: those of admission by its own, the others by their kind", async () => {
   const metrics = new Metrics();
-  for (const kind of Array<"overloaded">(9).fill("overloaded")) metrics.orderRefused(kind);
-  metrics.orderRefused("rate_limited");
-  metrics.orderRefused("order_conflict");
+  for (const kind of Array<"overloaded">(9).fill("overloaded")) metrics.orders.refused(kind);
+  metrics.orders.refused("rate_limited");
+  metrics.orders.refused("order_conflict");
   const admission = { limit: 17, refused: { deadline: 4, limit: 2, max_in_flight: 1 } };
   const sources = { ...QUIET, admission, backlog: async () => BACKLOG };
   const samples = samplesIn((await metrics.scrape(sources)).text);

@@ -4,7 +4,8 @@ import { type Files, type Import, importsOf } from "./imports.ts";
 export const ARROWS: Readonly<Record<string, readonly string[]>> = {
   "config.ts": ["orders", "journal", "couriers", "setting-rules.ts", "text-table.ts"],
   "setting-rules.ts": [],
-  "provider-keys.ts": ["config.ts", "orders"],
+  "provider-keys.ts": ["config.ts", "orders", "secret-file.ts"],
+  "secret-file.ts": [],
   "fault-log.ts": [],
   "welcome.ts": [],
   "terminal-log.ts": [],
@@ -19,9 +20,9 @@ export const ARROWS: Readonly<Record<string, readonly string[]>> = {
   journal: ["orders", "resilience", "threads", "periodic.ts"],
   couriers: ["orders", "threads"],
   telemetry: ["orders", "threads"],
-  webhooks: ["orders", "resilience", "threads"],
+  webhooks: ["orders", "resilience", "threads", "secret-file.ts"],
   admission: ["orders", "threads"],
-  http: ["orders", "threads", "node-http.ts"],
+  http: ["orders", "threads", "node-http.ts", "secret-file.ts"],
   diagnosis: ["orders", "threads"],
   admin: ["http", "diagnosis", "orders", "threads", "periodic.ts"],
 };

@@ -15,9 +15,8 @@ export interface Trace {
 
 /** Records until `during` is through, however long that takes. */
 export async function traceOf({ service, adminPort }: TestService, during: () => Promise<void>): Promise<Trace> {
-  const before = service.traces.recordings;
   const received = send(adminPort, { path: "/debug/trace?seconds=60" });
-  await eventually("the recording", () => service.traces.recordings > before);
+  await eventually("the recording", () => service.traces.isRecording);
   await during();
   service.traces.close();
   return checked(await received);

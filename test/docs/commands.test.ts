@@ -50,7 +50,7 @@ function isRun(command: Command): boolean {
 test("every command is run by a test", () => {
   expect(COMMANDS.filter((command) => !isRun(command))).toEqual([]);
   expect(COMMANDS.filter(isOfOrder).length).toBeGreaterThanOrEqual(7);
-  expect(COMMANDS.filter(isOfDiagnosis).length).toBeGreaterThanOrEqual(4);
+  expect(COMMANDS.filter(isOfDiagnosis).length).toBeGreaterThanOrEqual(2);
   expect(ofJournal.length).toBeGreaterThanOrEqual(2);
   expect(ofKeys).toHaveLength(1);
   expect(ofNpx).toHaveLength(1);
@@ -139,19 +139,13 @@ describe.skipIf(process.platform === "win32")("a service as npm start has it", (
       expect(withoutTimes(seen?.stdout ?? "")).toBe(withoutTimes(prints ?? ""));
     });
 
-    // The service takes one profile at a time, and a trace beside it.
-    test.concurrent.each([
-      ["with a trace", (text: string) => text.includes("/debug/trace")],
-      ["without one", (text: string) => !text.includes("/debug/trace")],
-    ])("for a diagnosis %s", async (_which, isAsked) => {
-      const { threads } = await threadsPage(ports.adminPort);
+    test.concurrent("for a diagnosis", async () => {
       const cwd = mkdtempSync(join(directory, "diagnosis-"));
-      for (const { text } of COMMANDS.filter(isOfDiagnosis).filter((command) => isAsked(command.text))) {
-        const command = text.replaceAll(/seconds=\d+/g, "seconds=1").replaceAll("thread=3", `thread=${threads[0]?.id}`);
-        const { code, stdout } = await runHere(command, cwd);
+      for (const { text } of COMMANDS.filter(isOfDiagnosis)) {
+        const { code, stdout } = await runHere(text.replaceAll(/seconds=\d+/g, "seconds=1"), cwd);
         const [file] = readdirSync(cwd);
         const answer = JSON.parse(file === undefined ? stdout : readFileSync(join(cwd, file), "utf8"));
-        const part = ["traceEvents", "threads", "nodes"].find((name) => Array.isArray(answer[name]));
+        const part = ["traceEvents", "threads"].find((name) => Array.isArray(answer[name]));
         expect({ text, code, part }).toEqual({ text, code: 0, part: expect.any(String) });
         if (file !== undefined) rmSync(join(cwd, file));
       }
@@ -197,6 +191,23 @@ test.skipIf(process.platform === "win32")(
     }
   },
 );
+
+test.skipIf(process.platform === "win32")("at the other signal a debugger finds every thread under its id", async () => {
+  await using server = new ChildServer({ THREADS: "2", NODE_OPTIONS: "--inspect-port=0" });
+  const { adminPort } = await server.ports();
+  const ids = (await threadsPage(adminPort)).threads.map(({ id }) => id);
+  expect(ids.length).toBeGreaterThanOrEqual(2);
+  server.signal("SIGUSR1");
+  const address = await eventually("the inspector", () => /ws:\/\/127\.0\.0\.1:\S+/.exec(server.stderr)?.[0]);
+  const debug = new WebSocket(address ?? "");
+  const titles: string[] = [];
+  debug.addEventListener("message", ({ data }) => titles.push(JSON.parse(data).params?.workerInfo.title));
+  debug.addEventListener("open", () =>
+    debug.send(JSON.stringify({ id: 1, method: "NodeWorker.enable", params: { waitForDebuggerOnStart: false } })),
+  );
+  await eventually("its threads", () => ids.every((id) => titles.some((title) => title?.startsWith(`[worker ${id}]`))));
+  debug.close();
+});
 
 test.skipIf(!hasOpenssl)("the commands that make a client's key make one that is taken", async () => {
   const directory = mkdtempSync(join(tmpdir(), "keys-"));

@@ -146,6 +146,7 @@ export const ELSEWHERE: Readonly<Record<string, RunBy>> = {
   'curl -s -X POST http://127.0.0.1:9090/compensations/4711/settle -d \'{"note":"paid back by bank transfer"}\'': RESTORE,
   "curl -s -X POST http://127.0.0.1:9090/restore/confirm": RESTORE,
   "kill -9": { file: "test/orders/two-commits.test.ts", shows: 'server.signal("SIGKILL")' },
+  "kill -USR1 PID": { file: "test/docs/commands.test.ts", shows: 'server.signal("SIGUSR1")' },
   "kill -USR2 PID": { file: "test/docs/commands.test.ts", shows: 'server.signal("SIGUSR2")' },
   "docker build -t order-pipeline .": { ...INSTALLED, note: "the test runs the Dockerfile's own steps in a clean directory" },
   "docker run -p 8080:8080 -v orders:/data --stop-timeout 20 order-pipeline": {

@@ -1,4 +1,4 @@
-import { brotliCompressSync, deflateSync, gzipSync } from "node:zlib";
+import { gzipSync } from "node:zlib";
 import { ADMIN_TARGETS, AMBIGUOUS, FAULTS, HOSTS, MEANINGS, METHODS, TARGETS, VERSIONS } from "./heads.ts";
 import { fuzzBody, ownOrderId } from "./json-bodies.ts";
 import type { Random } from "./random.ts";
@@ -48,10 +48,8 @@ function order(random: Random, id: string): FuzzRequest {
   const plain = headers.length === 0;
   let body = bytes;
   if (random.chance(0.05)) {
-    const [name, compress] = random.pick(COMPRESSIONS);
-    headers.push(`Content-Encoding: ${name}`);
-    body = compress(bytes);
-    if (random.chance(0.2)) body = Buffer.concat([body.subarray(0, random.below(body.length + 1)), body.subarray(0, 3)]);
+    headers.push(`Content-Encoding: ${random.pick(["gzip", "GZIP", "deflate", "br", "identity", "gzip, gzip", "zstd"])}`);
+    if (random.chance(0.5)) body = gzipSync(bytes);
     return framed(random, id, headers, body, [...ANY_ORDER, 403, 413, 431], false);
   }
   if (body.length > 16 * 1024) {
@@ -61,19 +59,6 @@ function order(random: Random, id: string): FuzzRequest {
   }
   return framed(random, id, headers, body, good && plain ? GOOD : [...ANY_ORDER, 403, 431], false);
 }
-
-const COMPRESSIONS: readonly (readonly [string, (bytes: Buffer) => Buffer])[] = [
-  ["gzip", gzipSync],
-  ["GZIP", gzipSync],
-  ["deflate", deflateSync],
-  ["br", brotliCompressSync],
-  ["identity", (bytes) => bytes],
-  ["gzip, gzip", (bytes) => gzipSync(gzipSync(bytes))],
-  ["zstd", (bytes) => bytes],
-  ["gzip", (bytes) => bytes],
-  // Small on the wire, and large beyond the limit.
-  ["gzip", () => gzipSync(Buffer.alloc(1_000_000, " "))],
-];
 
 function framed(
   random: Random,

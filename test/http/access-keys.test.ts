@@ -1,8 +1,9 @@
 import { spawnSync } from "node:child_process";
 import { chmodSync, closeSync, constants, linkSync, openSync, renameSync, rmSync, writeFileSync, writeSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import { AccessKeyError, AccessKeys } from "../../src/http/access-keys.ts";
+import { AccessKeys } from "../../src/http/access-keys.ts";
 import { basicPassword, bearerToken } from "../../src/http/needs-key.ts";
+import { SecretFileError } from "../../src/secret-file.ts";
 import { eventually } from "../support/eventually.ts";
 import { basic, fileWith, hashed, pathOf } from "./keys-fixture.ts";
 
@@ -12,7 +13,7 @@ const refusalOf = async (reading: Promise<unknown>): Promise<string> => {
     () => undefined,
     (reason: unknown) => reason,
   );
-  if (error instanceof AccessKeyError) return error.message;
+  if (error instanceof SecretFileError) return error.message;
   throw new Error("was taken");
 };
 /** Whether a header shows one of the keys, as a bearer token or as a password. */
@@ -79,7 +80,7 @@ describe("a key file", () => {
   ])("with %s is refused in one line, which names file, line and rule and shows nothing of the key", async (_what, text, line) => {
     const file = fileWith(text);
     const message = await refusalOf(AccessKeys.read("ADMIN_KEYS_FILE", file));
-    expect(message).toMatch(new RegExp(`^ADMIN_KEYS_FILE: line ${line} of ${file} must be a key of at least 16 .*$`));
+    expect(message).toMatch(new RegExp(`^ADMIN_KEYS_FILE="${file}": line ${line} must be a key of at least 16 .*$`));
     for (const word of ["good", "bad", "schlüssel", "12345", "abc", "ggg", hashed("good-long-enough-key").slice(7, 20)]) {
       expect(message).not.toContain(word);
     }
@@ -90,7 +91,7 @@ describe("a key file", () => {
   });
 
   test.each(["", "\n\n", "# only a comment"])("without a key (%j) is refused", async (text) => {
-    expect(await refusalOf(keysOf(text))).toMatch(/^ADMIN_KEYS_FILE: \S+ holds no key: .*$/);
+    expect(await refusalOf(keysOf(text))).toMatch(/^ADMIN_KEYS_FILE="\S+": has nothing but comments: a line must be a key .*$/);
   });
 
   test.skipIf(process.platform === "win32").each([0o666, 0o620, 0o602])(
@@ -100,7 +101,7 @@ describe("a key file", () => {
       const keys = await AccessKeys.read("ADMIN_KEYS_FILE", file);
       writeFileSync(file, "foisted-long-enough-key");
       chmodSync(file, mode);
-      const message = `ADMIN_KEYS_FILE: ${file} has mode 0${mode.toString(8)}: must not be writable by its group or by others (chmod go-w)`;
+      const message = `ADMIN_KEYS_FILE="${file}": has mode 0${mode.toString(8)}: must not be writable by its group or by others (chmod go-w)`;
       expect(await refusalOf(keys.reload())).toBe(message);
       expect(await refusalOf(AccessKeys.read("ADMIN_KEYS_FILE", file))).toBe(message);
       expect([keys.find("some-long-enough-key") !== undefined, keys.find("foisted-long-enough-key")]).toEqual([true, undefined]);
@@ -112,7 +113,7 @@ describe("a key file", () => {
 
   test("that is not there is refused, and its name, which may be a key given by mistake, is not shown", async () => {
     const message = await refusalOf(AccessKeys.read("ADMIN_KEYS_FILE", "my-secret-key"));
-    expect(message).toBe("ADMIN_KEYS_FILE: the file that it names cannot be read: ENOENT");
+    expect(message).toBe("ADMIN_KEYS_FILE: its file cannot be read (ENOENT)");
   });
 });
 

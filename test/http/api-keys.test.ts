@@ -122,7 +122,7 @@ describe("with ADMIN_KEYS_FILE", () => {
       ["GET", "/debug/threads", 200],
       ["POST", "/debug/threads", 405],
       ["GET", "/debug/trace?seconds=1", 200],
-      ["GET", "/debug/profile?seconds=0", 400],
+      ["GET", "/debug/trace?seconds=0", 400],
       ["POST", "/chaos/kill-thread", 200],
       ["POST", "/chaos/stick-thread", 400],
       ["GET", "/chaos/crash", 405],

@@ -1,5 +1,3 @@
-import { Agent } from "node:http";
-import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { eventually } from "../support/eventually.ts";
 import { newId, orderOf, postOrder, send } from "../support/http-client.ts";
@@ -45,12 +43,9 @@ describe("a body that is too large", () => {
     expect(connection.received).not.toContain("100 Continue");
   });
 
-  test.each([
-    ["", ""],
-    ["compressed", "Content-Encoding: gzip\r\n"],
-  ])("in chunks is refused as soon as it is: %s", async (_what, headers) => {
+  test("in chunks is refused as soon as it is", async () => {
     using connection = await RawConnection.open(server.port);
-    await connection.write(head(`${headers}Transfer-Encoding: chunked\r\n`));
+    await connection.write(head("Transfer-Encoding: chunked\r\n"));
     await connection.write(`${LIMIT.toString(16)}\r\n${" ".repeat(LIMIT)}\r\n`);
     await connection.write("1\r\n \r\n");
     // The chunk of no bytes, which would be its end, never comes.
@@ -108,7 +103,7 @@ describe("a body that is too large", () => {
 
   test("on the admin listener is refused the same way", async () => {
     using connection = await RawConnection.open(server.adminPort);
-    await connection.write("POST /chaos/stick-thread HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1025\r\n\r\n");
+    await connection.write(`POST /chaos/stick-thread HTTP/1.1\r\nHost: localhost\r\nContent-Length: ${LIMIT + 1}\r\n\r\n`);
     expect((await connection.answersToTheEnd()).map(({ status }) => status)).toEqual([413]);
   });
 
@@ -116,22 +111,6 @@ describe("a body that is too large", () => {
     const padded = (bytes: number) => JSON.stringify(orderOf(newId("padded"), 0)).padEnd(bytes);
     expect((await postOrder(server.port, padded(LIMIT))).status).toBe(200);
     expect((await postOrder(server.port, padded(LIMIT + 1))).status).toBe(413);
-  });
-
-  test("once decompressed is refused on a connection that stays, a bomb too", async () => {
-    const agent = new Agent({ keepAlive: true, maxSockets: 1 });
-    const headers = { "content-encoding": "gzip" };
-    try {
-      const bomb = gzipSync(Buffer.alloc(10_000_000, " "));
-      expect(await postOrder(server.port, bomb, { headers })).toMatchObject({ status: 413 });
-      expect(await postOrder(server.port, gzipSync(" ".repeat(LIMIT + 1)), { agent, headers })).toMatchObject({ status: 413 });
-      expect(await postOrder(server.port, gzipSync(JSON.stringify(orderOf(newId("next"), 0))), { agent, headers })).toMatchObject({
-        status: 200,
-        reused: true,
-      });
-    } finally {
-      agent.destroy();
-    }
   });
 
   test("leaves no connection open behind it, whatever its client does", async () => {

@@ -1,5 +1,4 @@
 import { once } from "node:events";
-import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { eventually } from "../support/eventually.ts";
 import { newId, orderOf, send } from "../support/http-client.ts";
@@ -77,7 +76,6 @@ test("requests behind one that ends the connection are not collected", async () 
 const FORMS = [
   ["Content-Length: 100\r\n", '{"order_id":"half","amount":'],
   ["Transfer-Encoding: chunked\r\n", '50\r\n{"order_id":"half","amount":'],
-  ["Content-Encoding: gzip\r\nContent-Length: 100\r\n", gzipSync("{}").subarray(0, 8)],
 ] as const;
 const WAYS = ["destroy", "resetAndDestroy", "end"] as const;
 

@@ -7,7 +7,6 @@ import { STEPS } from "../../src/orders/steps.ts";
 import { newId, orderOf, postOrder, type Received, type Sending, send, threadsPage } from "../support/http-client.ts";
 import { RawConnection } from "../support/raw-connection.ts";
 import { startService, type TestService } from "../support/service.ts";
-import { readList } from "../support/structured-fields.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "rate-limit-"));
 afterAll(() => rmSync(directory, { recursive: true }));
@@ -18,62 +17,31 @@ async function startLimited(settings: Record<string, string>): Promise<TestServi
   return { ...(await startService({ THREADS: "1", CPU_THREADS: "1", ...settings }, { rateClock: () => time.ms })), time };
 }
 
-/** What the headers say; the names of the policies must be the same. */
-function limitsOf({ headers }: Pick<Received, "headers">): { q: unknown; w: unknown; r: unknown; t: unknown } {
-  const [policy, ...policies] = readList(String(headers["ratelimit-policy"]));
-  const [limit, ...limits] = readList(String(headers.ratelimit));
-  expect([policies, limits]).toEqual([[], []]);
-  expect([policy?.value, limit?.value]).toEqual(["default", "default"]);
-  return { ...policy?.parameters, ...limit?.parameters } as ReturnType<typeof limitsOf>;
-}
-
 function expectRefused(answer: Received): void {
   expect(answer).toMatchObject({ status: 429, json: { status: "error", error: { kind: "rate_limited" } } });
   expect(answer.headers["retry-after"]).toBe("1");
   expect(answer.headers["x-request-id"]).toMatch(/./);
-  expect(limitsOf(answer)).toMatchObject({ r: 0, t: 1 });
 }
 
 const place = (port: number, more: Sending = {}) => postOrder(port, orderOf(newId("limited"), 0), more);
 
-test("headers of the draft's own examples are read as they are meant", () => {
-  expect(readList('"burst";q=100;w=60,"daily";q=1000;w=86400')).toEqual([
-    { value: "burst", parameters: { q: 100, w: 60 } },
-    { value: "daily", parameters: { q: 1000, w: 86400 } },
-  ]);
-  expect(readList('"default";r=50;t=30')).toEqual([{ value: "default", parameters: { r: 50, t: 30 } }]);
-  for (const wrong of ["default;r=1", '"default";r=1.5', '"default";R=1', '"default" ;r=1', '"default";r=1,', "limit=100, remaining=50"]) {
-    expect(() => readList(wrong), wrong).toThrow();
-  }
-});
-
-test("without a limit nothing is said, and with one that is high nobody is refused as real time passes", async () => {
+test("without a limit nobody is refused, nor with one that is high as real time passes", async () => {
   await using unlimited = await startService({ RATE_LIMIT: "off" });
-  const answer = await place(unlimited.port);
-  expect(answer.status).toBe(200);
-  expect(Object.keys(answer.headers).filter((name) => name.startsWith("ratelimit"))).toEqual([]);
+  for (let n = 0; n < 5; n++) expect((await place(unlimited.port)).status).toBe(200);
   await using limited = await startService({ RATE_LIMIT: "1000000/1" });
   for (let n = 0; n < 5; n++) expect((await place(limited.port)).status).toBe(200);
 });
 
 describe("with RATE_LIMIT", () => {
-  test("a client has its burst at once and then what comes in; every answer says what is left", async () => {
+  test("a client has its burst at once and then what comes in", async () => {
     await using server = await startLimited({ RATE_LIMIT: "2/5" });
-    const policy = { q: 5, w: 3 };
-    for (const [r, t] of [
-      [4, 2],
-      [3, 2],
-      [2, 1],
-      [1, 1],
-      [0, 1],
-    ]) {
+    for (let n = 0; n < 5; n++) {
       const answer = await place(server.port);
-      expect({ status: answer.status, limits: limitsOf(answer) }).toEqual({ status: 200, limits: { ...policy, r, t } });
+      expect(answer.status).toBe(200);
       expect(answer.headers["retry-after"]).toBeUndefined();
     }
     const refused = await place(server.port);
     expectRefused(refused);
-    expect(limitsOf(refused)).toMatchObject(policy);
     expect(refused.json.error.message).toBe("too many orders from one client: it may send 2 a second, and 5 at once");
     // As Retry-After says.
     server.time.ms += 1_000;
@@ -84,7 +52,7 @@ describe("with RATE_LIMIT", () => {
 
   test("a refusal waits for no body and asks for none, comes before admission, and binds no Idempotency-Key; N alone is N/N", async () => {
     await using server = await startLimited({ RATE_LIMIT: "1" });
-    expect(limitsOf(await place(server.port))).toEqual({ q: 1, w: 1, r: 0, t: 1 });
+    expect((await place(server.port)).status).toBe(200);
     for (const header of ["", "Expect: 100-continue\r\n"]) {
       using connection = await RawConnection.open(server.port);
       await connection.write(`POST /order HTTP/1.1\r\nHost: localhost\r\n${header}Content-Length: 100\r\n\r\n`);
@@ -100,36 +68,14 @@ describe("with RATE_LIMIT", () => {
     expect(taken.headers["idempotent-replayed"]).toBeUndefined();
   });
 
-  test("a client that keeps to r and t of each answer is never refused", async () => {
-    await using server = await startLimited({ RATE_LIMIT: "3/7" });
-    let { r, t } = limitsOf(await place(server.port));
-    for (let round = 0; round < 5; round++) {
-      let last: Received | undefined;
-      for (let n = 0; n < Number(r); n++) last = await place(server.port);
-      server.time.ms += Number(t) * 1_000;
-      last = await place(server.port);
-      expect(last.status).toBe(200);
-      ({ r, t } = limitsOf(last));
-      expect(r).toBeGreaterThan(0);
-    }
-  });
-
-  test("a request that is refused otherwise counts and says so too; look-ups and health checks neither count nor say", async () => {
+  test("a request that is refused otherwise counts; look-ups, health checks and requests from elsewhere do not", async () => {
     await using server = await startLimited({ RATE_LIMIT: "1/4" });
-    expect(limitsOf(await postOrder(server.port, "no order"))).toMatchObject({ r: 3 });
-    const large = await postOrder(server.port, "x".repeat(20_000));
-    expect({ status: large.status, limits: limitsOf(large) }).toMatchObject({ status: 413, limits: { r: 2 } });
-    const failing = await postOrder(server.port, { ...orderOf(newId("limited"), 0), fail_step: "vendor" });
-    expect({ status: failing.status, limits: limitsOf(failing) }).toMatchObject({ status: 503, limits: { r: 1 } });
-    for (const path of ["/order/nobody", "/healthz", "/readyz", "/order", "/nowhere"]) {
-      const answer = await send(server.port, { path });
-      expect(answer.headers).not.toHaveProperty("ratelimit");
-      expect(answer.headers).not.toHaveProperty("ratelimit-policy");
-    }
-    const foreign = await place(server.port, { headers: { "sec-fetch-site": "cross-site" } });
-    expect(foreign.status).toBe(403);
-    expect(foreign.headers).not.toHaveProperty("ratelimit");
-    expect(limitsOf(await place(server.port))).toMatchObject({ r: 0 });
+    expect((await postOrder(server.port, "no order")).status).toBe(400);
+    expect((await postOrder(server.port, "x".repeat(20_000))).status).toBe(413);
+    expect((await postOrder(server.port, { ...orderOf(newId("limited"), 0), fail_step: "vendor" })).status).toBe(503);
+    for (const path of ["/order/nobody", "/healthz", "/readyz", "/order", "/nowhere"]) await send(server.port, { path });
+    expect((await place(server.port, { headers: { "sec-fetch-site": "cross-site" } })).status).toBe(403);
+    expect((await place(server.port)).status).toBe(200);
     expectRefused(await place(server.port));
     // The body does not matter any more, nor the state of the service.
     expectRefused(await postOrder(server.port, "no order"));
@@ -144,11 +90,7 @@ describe("with RATE_LIMIT", () => {
     for (const who of ["anna", "anna", "anna", "bert", "bert", "bert"])
       statuses.push((await place(server.port, as(`${who}-long-enough-key`))).status);
     expect(statuses).toEqual([200, 200, 429, 200, 200, 429]);
-    for (let n = 0; n < 5; n++) {
-      const stranger = await place(server.port, as("cleo-long-enough-key"));
-      expect(stranger.status).toBe(401);
-      expect(stranger.headers).not.toHaveProperty("ratelimit");
-    }
+    for (let n = 0; n < 5; n++) expect((await place(server.port, as("cleo-long-enough-key"))).status).toBe(401);
   });
 
   test.skipIf(process.platform !== "linux")("each address has a bucket of its own", async () => {

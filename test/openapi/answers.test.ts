@@ -14,7 +14,6 @@ import { expectedOf, sendExamples } from "./examples.ts";
 import { behindTooMany, raw } from "./raw-requests.ts";
 
 const FOR_EVER_MS = 60_000;
-const FILE = "page.js";
 
 let server: TestService;
 let documented: Documented;
@@ -44,7 +43,7 @@ function exercise(title: string, run: () => Promise<void>): void {
 
 /** A path with something in its places, of an order that nobody placed. */
 function concrete(path: string): string {
-  return path.replace("{order_id}", "nobodys").replace("{file}", FILE);
+  return path.replace("{order_id}", "nobodys");
 }
 
 describe("every example", () => {
@@ -95,23 +94,22 @@ describe("every operation", () => {
   });
 
   exercise("that has content answers 304 to whoever has it, HEAD without a body, and tells browsers to trust nobody else", async () => {
-    for (const path of ["/openapi.json", "/docs", "/docs/{file}"]) {
-      const asked = { path: concrete(path) };
+    for (const path of ["/openapi.json", "/docs", "/docs/page.js"]) {
+      const asked = { path };
       const answer = await send(server.port, asked);
-      check("GET", path, answer, 200);
+      expect(answer.status).toBe(200);
+      if (documented.find("GET", path) !== undefined) check("GET", path, answer);
       expect(answer.headers).toMatchObject({ "cache-control": "no-cache", "x-content-type-options": "nosniff" });
       const etag = String(answer.headers.etag);
       for (const headers of [{ "if-none-match": etag }, { "if-none-match": `"other", W/${etag}` }]) {
         const unchanged = await send(server.port, { ...asked, headers });
-        check("GET", path, unchanged, 304);
-        expect(unchanged.headers.etag).toBe(etag);
+        expect([path, unchanged.status, unchanged.text, unchanged.headers.etag]).toEqual([path, 304, "", etag]);
       }
-      check("GET", path, await send(server.port, { ...asked, headers: { "if-none-match": '"other"' } }), 200);
+      expect((await send(server.port, { ...asked, headers: { "if-none-match": '"other"' } })).status).toBe(200);
       const head = await send(server.port, { ...asked, method: "HEAD" });
       expect(head).toMatchObject({ status: 200, text: "", headers: { "content-length": answer.headers["content-length"] } });
     }
-    check("GET", "/docs/{file}", await send(server.port, { path: "/docs/nothing.js" }), 404);
-    for (const path of ["/docs/", "/docs/index.html", "/docs/..%2f..%2fpackage.json", "/docs/__proto__", "/openapi"]) {
+    for (const path of ["/docs/nothing.js", "/docs/", "/docs/index.html", "/docs/..%2f..%2fpackage.json", "/docs/__proto__", "/openapi"]) {
       expect([path, (await send(server.port, { path })).status]).toEqual([path, 404]);
     }
     const { headers } = await send(server.port, { path: "/docs" });
@@ -220,8 +218,6 @@ describe("answers as documented come", () => {
     const answers = await Promise.all([1, 2, 3].map((n) => postOrder(slow.port, { order_id: `r-${n}`, amount: 1 })));
     for (const answer of answers) check("POST", "/order", answer);
     expect(answers.map(({ status }) => status)).toContain(429);
-    for (const { headers } of answers)
-      expect(headers).toMatchObject({ ratelimit: expect.any(String), "ratelimit-policy": expect.any(String) });
   });
 });
 

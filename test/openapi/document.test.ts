@@ -20,7 +20,7 @@ import { tablesOf } from "../support/markdown.ts";
 import { Documented } from "./documented.ts";
 
 const API_PAGE = readFileSync(new URL("../../docs/api.md", import.meta.url), "utf8");
-const documented = (simulated: boolean) => new Documented(JSON.parse(JSON.stringify(openApiDocument({ simulated, files: ["a.js"] }))));
+const documented = (simulated: boolean) => new Documented(JSON.parse(JSON.stringify(openApiDocument(simulated))));
 
 describe.each([true, false])("the document, with providers simulated: %s", (simulated) => {
   const { document, operations } = documented(simulated);
@@ -94,7 +94,7 @@ describe.each([true, false])("the document, with providers simulated: %s", (simu
     }
   });
 
-  test("has the routes of the public listener and no others", () => {
+  test("has the routes of the public listener but for the files of its page, and no others", () => {
     const app = publicApp(
       { simulated } as OrderParts,
       () => "ready",
@@ -102,7 +102,7 @@ describe.each([true, false])("the document, with providers simulated: %s", (simu
     );
     const routes = routesOf(app).map(({ path, methods }) => [path.replace(/:(\w+)/g, "{$1}"), methods]);
     const known = operations.map(({ path, method }) => [path, [method.toLowerCase()]]);
-    expect(routes.sort()).toEqual(known.sort());
+    expect(routes.sort()).toEqual([...known, ["/docs/{file}", ["get"]]].sort());
     expect(routes.length).toBeGreaterThan(5);
   });
 

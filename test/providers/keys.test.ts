@@ -4,9 +4,9 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Call } from "../../load/stand-in/call.ts";
 import { startStandIn } from "../../load/stand-in/stand-in.ts";
-import { ConfigError } from "../../src/config.ts";
 import { perStepSetting, STEPS, stepSetting } from "../../src/orders/steps.ts";
 import { readProviderKeys } from "../../src/provider-keys.ts";
+import { SecretFileError } from "../../src/secret-file.ts";
 import { ChildServer } from "../support/child-server.ts";
 import { eventually } from "../support/eventually.ts";
 import { postOrder } from "../support/http-client.ts";
@@ -55,13 +55,13 @@ describe("a key file", () => {
   ])("with %s is refused, and shows none of it", async (_what, text) => {
     const file = fileWith(text);
     const error = await refusalOf(file);
-    expect(error).toBeInstanceOf(ConfigError);
+    expect(error).toBeInstanceOf(SecretFileError);
     expect(error.message).toBe(`${setting}=${JSON.stringify(file)}: ${RULE}`);
   });
 
   test("that holds the key in place of a file name is refused, and not shown", async () => {
     const error = await refusalOf(KEY);
-    expect(error).toBeInstanceOf(ConfigError);
+    expect(error).toBeInstanceOf(SecretFileError);
     expect(error.message).toBe(`${setting}: its file cannot be read (ENOENT)`);
   });
 });

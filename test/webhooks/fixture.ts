@@ -3,7 +3,6 @@ import { setImmediate as turn } from "node:timers/promises";
 import { expect } from "vitest";
 import { WebhookDelivery, type WebhookDeliveryOptions } from "../../src/webhooks/delivery.ts";
 import { parseWebhookSecret } from "../../src/webhooks/secret.ts";
-import type { DeliveryLog } from "../../src/webhooks/webhook-receiver.ts";
 import { postToReceiver } from "../../src/webhooks/webhook-receiver.ts";
 import { FakeClock } from "../resilience/fake-clock.ts";
 import { FakeOutbox } from "./fake-outbox.ts";
@@ -14,7 +13,7 @@ export function newSecret(bytes = 32): string {
 }
 
 export interface LogLine {
-  readonly level: keyof DeliveryLog;
+  readonly level: keyof WebhookDeliveryOptions["log"];
   readonly fields: object;
   readonly message: string;
 }
@@ -121,9 +120,9 @@ export class Fixture {
 
   #newDelivery(): WebhookDelivery {
     const note =
-      (level: keyof DeliveryLog) =>
-      (fields: object, message: string): void =>
-        void this.logged.push({ level, fields, message });
+      (level: LogLine["level"]) =>
+      (fields: unknown, message?: string): void =>
+        void this.logged.push({ level, fields: fields as object, message: message ?? "" });
     const { post = postToReceiver(this.receiver.url) } = this.#options;
     return new WebhookDelivery({
       outbox: this.outbox,

@@ -6,7 +6,8 @@ import { inspect } from "node:util";
 import fc from "fast-check";
 import { Webhook } from "standardwebhooks";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { parseWebhookSecret, readWebhookSecrets, WebhookSecretError } from "../../src/webhooks/secret.ts";
+import { SecretFileError } from "../../src/secret-file.ts";
+import { parseWebhookSecret, readWebhookSecrets } from "../../src/webhooks/secret.ts";
 import { signatureHeaders } from "../../src/webhooks/sign.ts";
 import { newSecret } from "./fixture.ts";
 
@@ -60,18 +61,18 @@ describe("refused", () => {
       () => expect.unreachable(),
       (reason: Error) => reason,
     );
-    expect(error).toBeInstanceOf(WebhookSecretError);
-    expect(error.message).toBe(`WEBHOOK_SECRET_FILE=${join(folder, "secrets")}: line 3: ${RULE}`);
+    expect(error).toBeInstanceOf(SecretFileError);
+    expect(error.message).toBe(`WEBHOOK_SECRET_FILE="${join(folder, "secrets")}": line 3 ${RULE}`);
   });
 
   test("a file without a secret", async () => {
     await expect(read("# nothing yet\n\n")).rejects.toThrow(
-      `WEBHOOK_SECRET_FILE=${join(folder, "secrets")}: holds no secret: a line ${RULE}`,
+      `WEBHOOK_SECRET_FILE="${join(folder, "secrets")}": has nothing but comments: a line ${RULE}`,
     );
   });
 
   test.each(["none", good])("no such file, whose name may be the secret itself: %s", async (name) => {
-    const expected = new WebhookSecretError("WEBHOOK_SECRET_FILE: its file cannot be read (ENOENT)");
+    const expected = new SecretFileError("WEBHOOK_SECRET_FILE: its file cannot be read (ENOENT)");
     await expect(readWebhookSecrets(join(folder, name.replaceAll("/", "_")))).rejects.toThrow(expected);
   });
 });

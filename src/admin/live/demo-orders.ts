@@ -10,7 +10,6 @@ import type { OrderService } from "../../orders/order-service.ts";
 import { Refused } from "../../orders/refused.ts";
 import { readJson } from "../strict-input.ts";
 
-const MAX_BODY_BYTES = 4 * 1024;
 const MAX_ORDERS = 5_000;
 // After this pause the admission has forgotten the waits that earlier orders taught it.
 const COME_AGAIN_MS = 50;
@@ -40,7 +39,7 @@ export function demoOrderRoutes({ orderService, onRefused }: DemoParts): Routes 
   return {
     "/chaos/orders": {
       post: [
-        readBody(MAX_BODY_BYTES),
+        readBody,
         async (request, response) => {
           const { count, at_once = count, order, hang_up_ms } = readJson(request, DEMO);
           const prefix = `demo-${randomBytes(4).toString("hex")}`;

@@ -82,13 +82,13 @@ export interface ReplacedThread {
 }
 
 export interface LiveBacklog {
-  readonly compensations: Readonly<Record<StepName, Waiting>>;
-  readonly events: Waiting;
+  readonly compensations: Readonly<Record<StepName, CountAndOldest>>;
+  readonly events: CountAndOldest;
   readonly dead_letters: number;
   readonly journal_bytes: number;
 }
 
-export interface Waiting {
+export interface CountAndOldest {
   readonly count: number;
   readonly oldest_s: number;
 }

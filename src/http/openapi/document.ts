@@ -6,22 +6,18 @@ import { componentSchemas, type Json } from "./schemas.ts";
 
 const { version } = JSON.parse(readFileSync(new URL("../../../package.json", import.meta.url), "utf8")) as { version: string };
 
-export interface DocumentOptions {
-  /** The providers are: orders may say how they behave. */
-  readonly simulated: boolean;
-  /** Names of what `/docs` loads. */
-  readonly files: readonly string[];
-}
-
 const TEXT = `Runs the steps of an order in parallel on OS threads. The first failure, the deadline or a client that hangs up cancels the rest; what had already happened is compensated.
 
-Every answer has an \`X-Request-Id\`. An error answer is \`{"status":"error","error":{"kind":"...","message":"..."}}\`; that of an order that ran has \`order_id\` and \`steps\` too. Any other path is answered with 404 \`not_found\`, any other method with 405 \`method_not_allowed\` and \`Allow\`. A server on which API keys are configured needs one of them for orders and look-ups.`;
+Every answer has an \`X-Request-Id\`. An error answer is \`{"status":"error","error":{"kind":"...","message":"..."}}\`; that of an order that ran has \`order_id\` and \`steps\` too. Any other path, but for the files that \`/docs\` loads, is answered with 404 \`not_found\`, any other method with 405 \`method_not_allowed\` and \`Allow\`. A server on which API keys are configured needs one of them for orders and look-ups.`;
 const SIMULATED =
   "The providers of this server are simulated: `fail_step`, `delay_ms` and `cpu_ms` say how they behave for one order, and no money moves.";
 const REAL = "The providers of this server are real: an order that is placed is paid for.";
 
-/** The OpenAPI 3.1 document of the public listener, made from what checks requests and from the table of error kinds. */
-export function openApiDocument({ simulated, files }: DocumentOptions): Json {
+/**
+ * The OpenAPI 3.1 document of the public listener, made from what checks requests and from the table of error kinds. `simulated`: the
+ * providers are, so orders may say how they behave.
+ */
+export function openApiDocument(simulated: boolean): Json {
   return {
     openapi: "3.1.1",
     info: {
@@ -36,7 +32,7 @@ export function openApiDocument({ simulated, files }: DocumentOptions): Json {
       { name: "health", description: "For supervisors and balancers." },
       { name: "documents", description: "What you are reading." },
     ],
-    paths: paths(simulated, files),
+    paths: paths(simulated),
     components: {
       schemas: componentSchemas(simulated),
       responses: SHARED_RESPONSES,

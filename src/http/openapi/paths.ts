@@ -1,4 +1,4 @@
-import { type ErrorKind, ORDER_ERROR_KINDS } from "../../orders/error-kind.ts";
+import { ORDER_ERROR_KINDS } from "../../orders/error-kind.ts";
 import { STEPS } from "../../orders/steps.ts";
 import { BEFORE } from "../attempt-number.ts";
 import { IDEMPOTENCY_KEY } from "../idempotency-key.ts";
@@ -9,12 +9,9 @@ import { type Json, parameterSchema, refTo } from "./schemas.ts";
 // A key is needed only where keys are configured.
 const MAYBE_KEYED = [{}, { apiKey: [] }];
 const REPLAYED: readonly AnswerHeader[] = ["Idempotent-Replayed"];
-const RATES: readonly AnswerHeader[] = ["RateLimit-Policy", "RateLimit"];
-// Given before it is looked who sends the request.
-const WITHOUT_RATES: readonly ErrorKind[] = ["unauthorized", "forbidden", "request_timeout", "headers_too_large"];
 
-/** `paths` of the document: every route of the public listener. `files`: names of what `/docs` loads. */
-export function paths(simulated: boolean, files: readonly string[]): Json {
+/** `paths` of the document: every route of the public listener but for the files that `/docs` loads. */
+export function paths(simulated: boolean): Json {
   return {
     "/order": { post: placeOrder(simulated) },
     "/order/{order_id}": { get: showOrder(simulated) },
@@ -22,7 +19,6 @@ export function paths(simulated: boolean, files: readonly string[]): Json {
     "/readyz": { get: readyz },
     "/openapi.json": { get: openApiJson },
     "/docs": { get: docs },
-    "/docs/{file}": { get: docsFile(files) },
   };
 }
 
@@ -35,7 +31,7 @@ function placeOrder(simulated: boolean): Json {
     description: [
       `Runs the steps ${new Intl.ListFormat("en-GB").format(STEPS)} in parallel. The first that fails, the deadline, or the client hanging up cancels the others, and what had happened is compensated. The answer comes when every step has ended.`,
       "An `order_id` that ended `ok` is placed for good: sent again with the same amount it gets the stored answer (`Idempotent-Replayed: true`) and runs nothing. One that failed may be sent again, which is a new attempt.",
-      "The body is read as JSON whatever `Content-Type` says, and may be compressed (`gzip`, `deflate`, `br`). It has at most 16 KiB.",
+      "The body is read as JSON whatever `Content-Type` says. It has at most 16 KiB and is not compressed.",
     ].join("\n\n"),
     security: MAYBE_KEYED,
     parameters: [
@@ -72,7 +68,7 @@ function placeOrder(simulated: boolean): Json {
       200: jsonResponse(
         "The order is placed.",
         ["PlacedOrder"],
-        [...REPLAYED, ...RATES],
+        REPLAYED,
         examples.filter(({ answer }) => answer.status === 200),
       ),
       ...errorResponses({
@@ -92,7 +88,6 @@ function placeOrder(simulated: boolean): Json {
         headersOf: (kind) => [
           ...(kind === "unauthorized" ? (["WWW-Authenticate"] as const) : []),
           ...(isOrderErrorKind(kind) ? REPLAYED : []),
-          ...(WITHOUT_RATES.includes(kind) ? [] : RATES),
         ],
       }),
     },
@@ -163,36 +158,19 @@ const readyz = openOperation("health", "isReady", "Whether orders are taken", {
   },
 });
 
-const openApiJson = openOperation("documents", "openApiDocument", "This document", cached("application/json", "object"));
+const openApiJson = openOperation("documents", "openApiDocument", "This document", contentOf("application/json", "object"));
 
-const docs = openOperation("documents", "docs", "This document as a page", cached("text/html", "string"));
-
-function docsFile(files: readonly string[]): Json {
-  const file = { name: "file", in: "path", required: true, schema: { type: "string", enum: files } };
-  return openOperation("documents", "docsFile", "A part of that page", cached("*/*", "string", [file], ["not_found"]));
-}
+const docs = openOperation("documents", "docs", "This document as a page", contentOf("text/html", "string"));
 
 /** One that needs no key. */
 function openOperation(tag: string, operationId: string, summary: string, rest: Json): Json {
   return { tags: [tag], operationId, summary, security: [], ...rest };
 }
 
-/** What is sent once, and then only when it has changed. */
-function cached(mediaType: string, type: string, parameters: readonly Json[] = [], kinds: readonly ErrorKind[] = []): Json {
-  const headers = headerRefs(["ETag", "Cache-Control"]);
-  const ifNoneMatch = header("If-None-Match", { description: "The `ETag` that the client has.", schema: { type: "string" } });
-  return {
-    parameters: [...parameters, ifNoneMatch],
-    responses: {
-      200: {
-        description: "The document has changed since the client read it, or the client has none.",
-        headers,
-        content: { [mediaType]: { schema: { type } } },
-      },
-      304: { description: "The client has the current document.", headers },
-      ...errorResponses({ kinds }),
-    },
-  };
+function contentOf(mediaType: string, type: string): Json {
+  const description = "The current one. Of `GET` with the `ETag` of an earlier answer: 304 where that is the same.";
+  const content = { [mediaType]: { schema: { type } } };
+  return { responses: { 200: { description, headers: headerRefs([]), content }, ...errorResponses({ kinds: [] }) } };
 }
 
 function header(name: string, rest: Json): Json {

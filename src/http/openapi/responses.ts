@@ -25,17 +25,7 @@ export const ANSWER_HEADERS = {
       "Whole seconds after which the same request may be taken. On `overloaded`, `shutting_down` and `rate_limited`, and where a provider or its open circuit says when to ask again.",
     schema: { type: "integer", minimum: 0 },
   },
-  "RateLimit-Policy": {
-    description: "Where `RATE_LIMIT` is set: how many orders a client may send in how many seconds (draft-ietf-httpapi-ratelimit-headers).",
-    schema: { type: "string" },
-  },
-  RateLimit: {
-    description: "Where `RATE_LIMIT` is set: how many of them this client has left, and for how many seconds.",
-    schema: { type: "string" },
-  },
   "WWW-Authenticate": { description: "The scheme to show a key with.", schema: { type: "string" } },
-  ETag: { description: "Of this content, for `If-None-Match`.", required: true, schema: { type: "string" } },
-  "Cache-Control": { description: "Keep it, and ask each time whether it has changed.", schema: { type: "string" } },
 } as const;
 
 export type AnswerHeader = keyof typeof ANSWER_HEADERS;

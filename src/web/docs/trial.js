@@ -170,7 +170,7 @@ export function trial(document, method, path, operation) {
  * @param {number} ms
  */
 function answerView(answer, received, ms) {
-  const shown = ["idempotent-replayed", "retry-after", "ratelimit-policy", "ratelimit", "etag", "x-request-id"];
+  const shown = ["idempotent-replayed", "retry-after", "etag", "x-request-id"];
   const headers = shown.flatMap((name) => (answer.headers.has(name) ? [`${name}: ${answer.headers.get(name)}`] : []));
   return [
     element("p", {}, statusBadge(answer.status), ` after ${Math.round(ms)} ms`),
