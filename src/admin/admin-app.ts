@@ -1,7 +1,8 @@
+import { readFileSync } from "node:fs";
 import type { ErrorRequestHandler, Express } from "express";
 import type { AccessKeys } from "../http/access-keys.ts";
 import { sendError } from "../http/answers.ts";
-import { browserFolder, pageRoutes } from "../http/browser-files.ts";
+import { browserFile, browserFolder, pageRoutes, sendBrowserFile } from "../http/browser-files.ts";
 import { healthRoutes, type Readiness } from "../http/health-routes.ts";
 import { needsKey } from "../http/needs-key.ts";
 import { addRoutes, errorAnswers, newApp, noSuchRoute } from "../http/routes.ts";
@@ -40,6 +41,8 @@ export interface AdminParts extends OperatorParts, Omit<MetricSources, "nodes" |
   readonly onFault: OnFault;
 }
 
+const README = new URL("../../README.md", import.meta.url);
+
 /** The admin listener's application. It is on loopback by default, and no part of it is on the public listener. */
 export function adminApp(parts: AdminParts): Express {
   const { keys, journal, live, threads, sticking } = parts;
@@ -49,6 +52,10 @@ export function adminApp(parts: AdminParts): Express {
   if (keys !== undefined) app.use(needsKey(keys, { asPassword: true }));
   addRoutes(app, {
     ...pageRoutes("/", "/live/*path", browserFolder(new URL("../web/live/", import.meta.url))),
+    // The page refers to it.
+    "/readme": {
+      get: (request, response) => sendBrowserFile(request, response, browserFile("text/plain", readFileSync(README))),
+    },
     // What happens, as server-sent events, for the page and for `curl -N`.
     "/events": {
       head: false,

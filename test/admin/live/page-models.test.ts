@@ -35,6 +35,7 @@ interface Box {
 }
 
 interface Marks {
+  drawLoad(view: object, placed: object): void;
   drawLabel(view: object, text: string, place: { from: number; to: number; y: number }): void;
 }
 
@@ -142,6 +143,7 @@ test("the median of a second is not that of its one slow order", () => {
 });
 
 const { drawLabel } = await moduleOf("threads/marks");
+const { drawLoad } = await moduleOf("threads/load");
 
 const WIDE = 600;
 const HIGH = 300;
@@ -175,6 +177,23 @@ test("a caption lies on no bar and on no other caption while there is room, not 
   // Left of its bars, and right of those that begin where the lanes do.
   expect(labels[0]).toMatchObject({ right: 442, top: 101, bottom: 119 });
   expect(labels[2]).toMatchObject({ left: 208, top: 101, bottom: 119 });
+});
+
+test("a caption lies on no mark of the main and the journal lane, only on the line along an idle one", () => {
+  const samples = (level: number, other: number) => [1_000, 1_250].map((at) => ({ at, level, other }));
+  const marksOf = (pool: string, level: number, other: number) => {
+    const bars: Box[] = [];
+    const view = { context, colors: {}, x: (at: number) => at / 4, edge: 1_250, span: 2_000, left: 100, right: WIDE, bars };
+    drawLoad(view, { lane: { pool, samples: samples(level, other) }, ...LANE });
+    return bars;
+  };
+  expect([marksOf("main", 0.01, 0), marksOf("journal", 0, 0)]).toEqual([[], []]);
+  for (const marks of [marksOf("main", 0.9, 0), marksOf("main", 0, 400), marksOf("journal", 3, 1_000)]) {
+    expect(marks).toHaveLength(marks.length > 2 ? 4 : 2);
+    const [label] = labelsOn(marks, [150, 190, 110]);
+    expect(label).toBeDefined();
+    for (const mark of marks) expect(overlap(label as Box, mark)).toBe(false);
+  }
 });
 
 test("a caption stays in the lane of its cause while that has room on either side, and leaves it where it has none", () => {

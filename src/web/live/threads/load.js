@@ -1,4 +1,5 @@
 /** @import { Lane, Sample } from "./lane.js" */
+/** @import { Box } from "./marks.js" */
 /** @import { Placed, View } from "./view.js" */
 
 import { STUCK_MS } from "./lane-model.js";
@@ -25,26 +26,34 @@ function drawGround({ context, left, right, colors, x, edge, span }, { top, heig
 }
 
 /** How busy the main thread is, and where a timer was late. @param {View} view @param {Placed} placed */
-function drawLoop({ context, x, colors }, { lane, top, height }) {
-  context.fillStyle = colors.faint;
+function drawLoop(view, { lane, top, height }) {
+  const { x, colors } = view;
   eachSample(lane, (sample, from) => {
     const tall = Math.max(1, sample.level * (height - 2));
-    context.fillRect(x(from), top + height - tall, x(sample.at) - x(from) + 0.5, tall);
+    drawMark(view, colors.faint, { left: x(from), right: x(sample.at) + 0.5, top: top + height - tall, bottom: top + height });
   });
-  context.fillStyle = colors.warn;
   eachSample(lane, (sample, from) => {
-    if (sample.other >= LATE_MS) context.fillRect(x(from), top, x(sample.at) - x(from), Math.min(height, 2 + sample.other / 20));
+    if (sample.other < LATE_MS) return;
+    drawMark(view, colors.warn, { left: x(from), right: x(sample.at), top, bottom: top + Math.min(height, 2 + sample.other / 20) });
   });
 }
 
 /** A bar a tick: how many requests its commits made durable. @param {View} view @param {Placed} placed */
-function drawCommits({ context, x, colors }, { lane, top, height }) {
-  context.fillStyle = colors.faint;
+function drawCommits(view, { lane, top, height }) {
+  const { x, colors } = view;
   eachSample(lane, (sample, from) => {
     if (sample.other === 0) return;
     const tall = Math.min(height - 2, 3 + Math.log2(1 + sample.other) * 1.9);
-    context.fillRect(x(from) + 1, top + height - tall, Math.max(1, x(sample.at) - x(from) - 2), tall);
+    const left = x(from) + 1;
+    drawMark(view, colors.faint, { left, right: Math.max(left + 1, x(sample.at) - 1), top: top + height - tall, bottom: top + height });
   });
+}
+
+/** A mark that no caption shall lie on. A line along the lane's edge, which an idle thread has, hides nothing. @param {View} view @param {string} color @param {Box} box */
+function drawMark({ context, bars }, color, box) {
+  context.fillStyle = color;
+  context.fillRect(box.left, box.top, box.right - box.left, box.bottom - box.top);
+  if (box.bottom - box.top > 1) bars.push(box);
 }
 
 /** How many steps the thread carried, drawn as bars or not; and when its heartbeat was missing. @param {View} view @param {Placed} placed */

@@ -5,6 +5,8 @@ export const AXIS_PX = 16;
 // The height of a label and the room around it.
 const LABEL_PX = 18;
 const MAX_STEPS = 12;
+// The middle of the strip above the lanes.
+const STRIP_Y = 10;
 
 /** @typedef {{ readonly left: number, readonly right: number, readonly top: number, readonly bottom: number }} Box in CSS pixels */
 
@@ -38,8 +40,8 @@ export function drawLabel(view, text, place) {
 }
 
 /**
- * Left of the order's bars in the lane of its cause, or right of them there, or else in another lane. Where bars are everywhere it lies on
- * some, and where other labels are it has no place.
+ * Left of the order's bars in the lane of its cause, or right of them there, or else in another lane or in the strip above them. Where bars
+ * are everywhere it lies on some, and where other labels are it has no place.
  *
  * @param {Pick<View, "placed" | "left" | "width" | "height" | "bars" | "labels">} view
  * @param {number} wide
@@ -60,7 +62,8 @@ function placeLabel({ placed, left: start, width, height, bars, labels }, wide, 
   const lane = placed.find((one) => wantedY >= one.top && wantedY <= one.top + one.height);
   const inLane = ys.filter((y) => lane !== undefined && y >= lane.top && y <= lane.top + lane.height);
   const beside = [from - 8 - wide, to + 8].filter((left) => left >= first && left <= last).flatMap((left) => boxesAt(left, inLane));
-  const anywhere = boxesAt(Math.max(first, Math.min(to + 8, last)), ys);
+  const lefts = [to + 8, from - 8 - wide].map((left) => Math.max(first, Math.min(left, last)));
+  const anywhere = [...ys, STRIP_Y].flatMap((y) => lefts.flatMap((left) => boxesAt(left, [y])));
   return [...beside, ...anywhere].find(isFreeOf(bars)) ?? anywhere[0];
 }
 
