@@ -137,5 +137,5 @@ function stepsTable({ attempt, steps, cause, compensations }) {
 function compensationBadge({ status, tries }) {
   const isOver = status === "done" || status === "settled";
   const text = `${STATES[status] ?? status}${tries > 1 ? ` after ${counted(tries, "try", "tries")}` : ""}`;
-  return element("span", { class: `badge ${isOver ? "undone" : "bad"}` }, text);
+  return element("span", { class: `badge ${isOver ? "plain" : "bad"}` }, text);
 }

@@ -62,8 +62,7 @@ function placeLabel({ placed, left: start, width, height, bars, labels }, wide, 
   const lane = placed.find((one) => wantedY >= one.top && wantedY <= one.top + one.height);
   const inLane = ys.filter((y) => lane !== undefined && y >= lane.top && y <= lane.top + lane.height);
   const beside = [from - 8 - wide, to + 8].filter((left) => left >= first && left <= last).flatMap((left) => boxesAt(left, inLane));
-  const lefts = [to + 8, from - 8 - wide].map((left) => Math.max(first, Math.min(left, last)));
-  const anywhere = [...ys, STRIP_Y].flatMap((y) => lefts.flatMap((left) => boxesAt(left, [y])));
+  const anywhere = boxesAt(Math.max(first, Math.min(to + 8, last)), [...ys, STRIP_Y]);
   return [...beside, ...anywhere].find(isFreeOf(bars)) ?? anywhere[0];
 }
 

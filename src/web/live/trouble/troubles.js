@@ -12,8 +12,6 @@ import { counted, duration, short, spoken } from "../words.js";
 const STUCK_FOR_MS = 5_000;
 // After this the orders that were just placed run.
 const UNDER_WAY_MS = 400;
-// After this the lanes show them, too.
-const SHOWN_MS = 1_000;
 // Longer than the defaults, so that each bar has room for its name.
 const SEEN_MS = { payment: 500, vendor: 700, courier: 400 };
 // A thread that computes starts with the first step that needs it; this is longer.
@@ -148,14 +146,18 @@ async function stickThread(say) {
   }
 }
 
-async function crash() {
+/** @param {(text: string) => void} say */
+async function crash(say) {
   const placed = ask("/chaos/orders", { count: ORDERS_AT_A_CRASH, order: { delay_ms: { payment: 50, vendor: 1_800, courier: 20 } } });
   // Nobody answers them.
   placed.catch((error) => {
     if (!(error instanceof Refused)) throw error;
   });
-  await pause(SHOWN_MS);
+  await pause(UNDER_WAY_MS);
   const { orders } = await ask("/orders?status=running&limit=500");
+  say(`${orders.length} orders in flight`);
+  // By then the lanes show them.
+  await pause(UNDER_WAY_MS);
   await ask("/chaos/crash", {});
   return `gone with ${orders.length} orders in flight; npm run demo starts it again, or you do`;
 }
