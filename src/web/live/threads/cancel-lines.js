@@ -36,7 +36,7 @@ export function drawCancels(view, cancels) {
     if (y === undefined) continue;
     const at = x(cancel.at);
     const trunk = trunkOf(cancel);
-    const fresh = isStill() || index >= MAX_FLASHES ? 0 : Math.max(0, 1 - (nowMs - cancel.seenMs) / FLASH_MS);
+    const fresh = isStill() || shown.length > MAX_FLASHES ? 0 : Math.max(0, 1 - (nowMs - cancel.seenMs) / FLASH_MS);
     drawCancel(view, cancel, { at, y, trunk, strength: index < MAX_FLASHES ? 1 : 0.35, fresh });
     if (labels.length < MAX_LABELS && Math.abs((labels.at(-1)?.to ?? Number.POSITIVE_INFINITY) - at) > LABEL_EVERY_PX) {
       const from = x(Math.min(cancel.at, ...cancel.stopped.map((bar) => bar.from), cancel.cause?.from ?? cancel.at));

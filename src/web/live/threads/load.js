@@ -57,18 +57,13 @@ function drawMark({ context, bars }, color, box) {
 }
 
 /** How many steps the thread carried, drawn as bars or not; and when its heartbeat was missing. @param {View} view @param {Placed} placed */
-function drawSteps({ context, x, colors, bars }, { lane, top, height }) {
+function drawSteps(view, { lane, top, height }) {
+  const { context, x, colors } = view;
   eachSample(lane, (sample, from) => {
     const left = x(from);
     const wide = x(sample.at) - left + 0.5;
-    if (sample.other > STUCK_MS) {
-      // Where a step computes for so long, its bar covers this one. What remains is a thread that ignores its cancel.
-      const from = x(sample.at - sample.other);
-      context.fillStyle = colors.soft;
-      context.fillRect(from, top + 4, left + wide - from, height - 8);
-      bars.push({ left: from, right: left + wide, top: top + 4, bottom: top + height - 4 });
-      hatch(context, from, top + 4, left + wide - from, height - 8, colors.lane);
-    }
+    if (sample.other > STUCK_MS)
+      drawStuck(view, lane, { from: sample.at - sample.other, to: sample.at, top: top + 4, bottom: top + height - 4 });
     if (sample.level === 0) return;
     // Below the bar of its one step, which begins and ends between two samples.
     const share = lane.pool === "exclusive" ? 0.16 : Math.min(1, Math.log2(1 + sample.level) / 10);
@@ -77,6 +72,24 @@ function drawSteps({ context, x, colors, bars }, { lane, top, height }) {
     context.fillRect(left, top + height - share * height, wide, share * height);
     context.globalAlpha = 1;
   });
+}
+
+/**
+ * A thread that did not return to its event loop. Where a step computes for so long, its bar says so. What remains is a thread that ignores
+ * its cancel.
+ *
+ * @param {View} view
+ * @param {Lane} lane
+ * @param {{ from: number, to: number, top: number, bottom: number }} when
+ */
+function drawStuck({ context, x, colors, bars }, lane, { from, to, top, bottom }) {
+  const since = Math.max(from, ...(lane.pool === "exclusive" ? (lane.packed[0]?.map((bar) => bar.to) ?? []) : []));
+  if (since >= to) return;
+  const [left, right] = [x(since), x(to)];
+  context.fillStyle = colors.soft;
+  context.fillRect(left, top, right - left, bottom - top);
+  hatch(context, left, top, right - left, bottom - top, colors.lane);
+  bars.push({ left, right, top, bottom });
 }
 
 /**
