@@ -1,10 +1,13 @@
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { Tick } from "../../../src/admin/live/messages.ts";
+import { perStep } from "../../../src/orders/steps.ts";
 import { CHROMIUM, launchBrowser, SKIPPED } from "../../support/browser.ts";
 import { eventually } from "../../support/eventually.ts";
 import { newId, postOrder, send } from "../../support/http-client.ts";
 import { fail, type OnFile, startOnFile } from "../fixture.ts";
 import { colorOf, drawn, openPage, says, whereIs } from "./open-page.ts";
+import { playedTenSeconds } from "./played-events.ts";
 
 const PAINTS = "performance.getEntriesByName('first-contentful-paint').length";
 // Some pictures: thirty a second are drawn.
@@ -133,6 +136,42 @@ describe.skipIf(CHROMIUM === undefined)(`how the live page looks${SKIPPED}`, () 
     expect(await rows.innerText()).toBe(shown);
     await page.mouse.move(0, 0);
     await says(rows, new RegExp(second));
+  });
+
+  test("the header counts as stuck what has waited for three seconds, and says of which time its figures are", async () => {
+    await using opened = await openPage(browser, adminPort);
+    const { page } = opened;
+    const { hello, ticks } = playedTenSeconds(0);
+    const [tick] = ticks as [Tick];
+    const at = (ms: number, count: number, p99: number) => {
+      const compensations = { ...perStep(() => ({ count: 0, oldest_s: 0 })), payment: { count, oldest_s: 90 } };
+      const changed = { now: hello.now + ms, backlog: { ...tick.backlog, compensations }, order_ms: { p50: 1, p99 } };
+      return `event: tick\ndata: ${JSON.stringify({ ...tick, ...changed })}\n\n`;
+    };
+    const streams = [
+      // Three more have come.
+      [at(250, 1, 613), at(500, 4, 77), at(750, 4, 77), at(1_000, 4, 77)],
+      [at(4_000, 4, 77), at(4_250, 4, 77), at(4_500, 4, 77), at(4_750, 4, 77)],
+      [at(15_000, 4, 77), at(15_250, 4, 77), at(15_500, 4, 77), at(15_750, 4, 77)],
+    ];
+    let gate = Promise.withResolvers<void>();
+    await page.route("**/events", async (route) => {
+      const stream = streams.shift();
+      if (stream === undefined) return;
+      await gate.promise;
+      gate = Promise.withResolvers();
+      await route.fulfill({ contentType: "text/event-stream", body: `event: hello\ndata: ${JSON.stringify(hello)}\n\n${stream.join("")}` });
+    });
+    await page.reload();
+    const [alarm, glance] = [page.locator("#alarm"), page.locator("#glance")];
+    gate.resolve();
+    await says(alarm, /^1 stuck, oldest 90 s$/);
+    await says(glance, /^last 10 s\s[\s\S]*worst p99\s+613 ms[\s\S]*\snow\s/);
+    gate.resolve();
+    await says(alarm, /^4 stuck, oldest 90 s$/);
+    expect(await glance.innerText()).toMatch(/worst p99\s+613 ms/);
+    gate.resolve();
+    await says(glance, /worst p99\s+77 ms/);
   });
 
   test("the headings of numbers stand over them", async () => {

@@ -196,6 +196,29 @@ test("a caption lies on no mark of the main and the journal lane, only on the li
   }
 });
 
+test("a thread that does not return to its event loop has a gray bar, but for the time of a step that computes there", () => {
+  const grayOf = (...steps: readonly { from: number; to: number }[]) => {
+    const bars: Box[] = [];
+    const quiet = { save() {}, restore() {}, beginPath() {}, rect() {}, clip() {}, moveTo() {}, lineTo() {}, stroke() {} };
+    const view = {
+      context: { ...context, ...quiet },
+      colors: {},
+      x: (at: number) => at,
+      edge: 2_000,
+      span: 2_000,
+      left: 0,
+      right: WIDE,
+      bars,
+    };
+    drawLoad(view, { lane: { pool: "exclusive", samples: [{ at: 2_000, level: 1, other: 1_500 }], packed: [steps] }, ...LANE });
+    return bars.map(({ left, right }) => [left, right]);
+  };
+  expect(grayOf()).toEqual([[500, 2_000]]);
+  // Its step was given up, and the thread goes on.
+  expect(grayOf({ from: 600, to: 1_200 })).toEqual([[1_200, 2_000]]);
+  expect(grayOf({ from: 600, to: 2_000 })).toEqual([]);
+});
+
 test("a caption stays in the lane of its cause while that has room on either side, and leaves it where it has none", () => {
   const order = { left: 350, right: 450, top: 80, bottom: 140 };
   const inLane = ({ top, bottom }: Box) => top >= LANE.top && bottom <= LANE.top + LANE.height;
