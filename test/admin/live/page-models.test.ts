@@ -36,7 +36,7 @@ interface Box {
 
 interface Marks {
   drawLoad(view: object, placed: object): void;
-  drawLabel(view: object, text: string, place: { from: number; to: number; y: number }): void;
+  drawLabel(view: object, text: string, place: { from: number; to: number; y: number }, isNeeded?: boolean): void;
 }
 
 // Code of a browser is checked with other types than this file.
@@ -236,6 +236,10 @@ test("a caption stays in the lane of its cause while that has room on either sid
 test("where bars are everywhere a caption lies on some; where captions are everywhere it is left out", () => {
   const everywhere = { left: 0, right: WIDE, top: 0, bottom: HIGH };
   expect(labelsOn([everywhere], [250, 300, 150])).toMatchObject([{ left: 308, top: 141 }]);
+  const labels: Box[] = [];
+  const view = { context, colors: {}, placed: [LANE], left: 100, width: WIDE, height: HIGH, bars: [everywhere], labels };
+  drawLabel(view, "payment declined", { from: 250, to: 300, y: 150 }, false);
+  expect(labels).toEqual([]);
   const many = labelsOn([], ...Array.from({ length: 40 }, () => [250, 300, 150] as const));
   expect(many.length).toBeGreaterThan(5);
   expect(many.length).toBeLessThan(HIGH / 18);

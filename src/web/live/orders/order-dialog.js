@@ -125,11 +125,12 @@ function stepsTable({ attempt, steps, cause, compensations }) {
   const rows = steps.map(({ name, status, duration_ms, detail }, index) => {
     const compensation = compensations.find(({ step }) => step === name);
     const compensated = compensation === undefined ? "" : compensationBadge(compensation);
-    if (!isKnown) return [name, "not known", "–", "", compensated];
+    if (!isKnown) return [name, "not known", "–", compensated];
     const ended = spoken(detail === undefined ? status : `${status}: ${detail}`);
-    return [name, ended, `${short(duration_ms)} ms`, durationBar({ status, duration_ms }, index, longestMs), compensated];
+    const took = element("div", { class: "took" }, `${short(duration_ms)} ms`, durationBar({ status, duration_ms }, index, longestMs));
+    return [name, ended, took, compensated];
   });
-  const made = table(`Steps of attempt ${attempt}`, ["step", "ended", "took", "", "compensated"], rows);
+  const made = table(`Steps of attempt ${attempt}`, ["step", "ended", "took", "compensated"], rows);
   return isKnown ? element("div", {}, made, element("p", { class: "hint" }, UNKNOWN)) : made;
 }
 

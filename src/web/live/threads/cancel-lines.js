@@ -44,7 +44,7 @@ export function drawCancels(view, cancels) {
     }
   }
   // On top of all lines and dots.
-  for (const { text, ...place } of labels) drawLabel(view, text, place);
+  for (const [index, { text, ...place }] of labels.entries()) drawLabel(view, text, place, index === 0);
 }
 
 /**
@@ -55,7 +55,7 @@ export function drawCancels(view, cancels) {
  * @param {{ at: number, y: number, trunk: number, strength: number, fresh: number }} from the cause; `fresh` falls from 1 to 0 while it flashes
  */
 function drawCancel(view, { stopped }, { at, y, trunk, strength, fresh }) {
-  const { context, x, isNarrow, colors } = view;
+  const { context, x, isNarrow, colors, bars } = view;
   context.strokeStyle = colors.failed;
   context.fillStyle = colors.failed;
   context.lineWidth = 1.5 + 1.5 * fresh;
@@ -70,6 +70,7 @@ function drawCancel(view, { stopped }, { at, y, trunk, strength, fresh }) {
     context.lineTo(trunk, barY);
     context.lineTo(end + HEAD_PX, barY);
     context.stroke();
+    if (strength === 1) bars.push({ left: trunk - 1, right: trunk + 1, top: Math.min(y, barY), bottom: Math.max(y, barY) });
     context.beginPath();
     context.moveTo(end, barY);
     context.lineTo(end + 2 * HEAD_PX, barY - HEAD_PX);
