@@ -6,6 +6,18 @@ import { eventually } from "../../support/eventually.ts";
 // To ask a page for its words costs it a layout; one that is asked all the time has time for nothing else.
 const LOOK_EVERY_MS = 40;
 
+/** Has a page keep the text of every tick that it is told. */
+export const NOTE_TICKS = `(() => {
+  globalThis.ticks = [];
+  const Before = EventSource;
+  globalThis.EventSource = class extends Before {
+    constructor(url) {
+      super(url);
+      this.addEventListener("tick", ({ data }) => ticks.push(data));
+    }
+  };
+})()`;
+
 export interface OpenPage extends AsyncDisposable {
   readonly page: Page;
   /** What it asked for. */
