@@ -11,7 +11,7 @@ COPY package.json package-lock.json ./
 # A workspace: without its folder npm would leave out what it depends on, and say nothing.
 COPY src/threads/package.json src/threads/
 RUN npm ci --omit=dev
-COPY LICENSE ./
+COPY LICENSE README.md ./
 COPY src ./src
 COPY workers ./workers
 # The first start writes the compile cache, for the user that will read it. Without it each thread loads a compiler of 10 MB.

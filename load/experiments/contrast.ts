@@ -99,8 +99,7 @@ function variant(way: Peer, siblings: string, orders: number, seconds: number): 
 }
 
 export const experiment = defineExperiment({
-  question:
-    "What does the first failure of an order cost on the main thread, with a Worker per step, with Piscina, with this library, in Go?",
+  question: "What does the first failure of an order cost on the main thread, with a Worker per step, with Piscina, with this library?",
   defaults: { rounds: 3, seconds: 2, orders: 16 },
   about: { orders: "at one time" },
   lab: { seconds: 1 },

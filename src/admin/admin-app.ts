@@ -1,8 +1,9 @@
+import { readFileSync } from "node:fs";
 import type { ErrorRequestHandler, Express } from "express";
 import type { TraceRecorder } from "../diagnosis/trace-recorder.ts";
 import type { AccessKeys } from "../http/access-keys.ts";
 import { sendError } from "../http/answers.ts";
-import { browserFolder, pageRoutes } from "../http/browser-files.ts";
+import { browserFile, browserFolder, pageRoutes, sendBrowserFile } from "../http/browser-files.ts";
 import { healthRoutes, type Readiness } from "../http/health-routes.ts";
 import { needsKey } from "../http/needs-key.ts";
 import { addRoutes, errorAnswers, newApp, noSuchRoute } from "../http/routes.ts";
@@ -41,6 +42,8 @@ export interface AdminParts extends OperatorParts, Omit<MetricSources, "nodes" |
   readonly onFault: OnFault;
 }
 
+const README = new URL("../../README.md", import.meta.url);
+
 /** The admin listener's application. It is on loopback by default, and no part of it is on the public listener. */
 export function adminApp(parts: AdminParts): Express {
   const { keys, journal, live, threads, sticking } = parts;
@@ -50,6 +53,10 @@ export function adminApp(parts: AdminParts): Express {
   if (keys !== undefined) app.use(needsKey(keys, { asPassword: true }));
   addRoutes(app, {
     ...pageRoutes("/", "/live/*path", browserFolder(new URL("../web/live/", import.meta.url))),
+    // The page refers to it.
+    "/readme": {
+      get: (request, response) => sendBrowserFile(request, response, browserFile("text/plain", readFileSync(README))),
+    },
     // What happens, as server-sent events, for the page and for `curl -N`.
     "/events": {
       head: false,

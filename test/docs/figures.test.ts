@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { withResults } from "../../load/lab/documents.ts";
-import { RESULTS } from "../../load/lab/results.ts";
+import { type Figure, RESULTS, readResult } from "../../load/lab/results.ts";
 import { CAPACITY_MUTANTS, MUTANTS } from "../schedules/mutants.ts";
 import { SCENARIOS } from "../schedules/scenarios.ts";
 import { PAGES } from "./pages.ts";
@@ -30,6 +30,25 @@ const SET: Readonly<Record<string, string>> = {
   ),
 };
 
+/** Where failing orders of this project stand beside those of Piscina's `signal`: a result, and the variants of both. */
+const BESIDE_PISCINA = [
+  ["storm", "this pipeline", "Piscina's signal"],
+  ["contrast", "siblings wait: this library", "siblings wait: Piscina"],
+  ["contrast", "a sibling computes: this library", "a sibling computes: Piscina"],
+] as const;
+
+/** How many times as many orders per second this project answers, at least and at most, beside the best of Piscina's variants. */
+const TIMES_PISCINA = BESIDE_PISCINA.flatMap(([name, own, others]) => {
+  const rates = (of: string) =>
+    readResult(RESULTS, name)
+      ?.variants.filter((variant) => variant.name.startsWith(of))
+      .map(({ figures }) => figures.find((figure) => figure.name === "orders/s") as Figure) ?? [];
+  const best = rates(others).toSorted((a, b) => b.median - a.median)[0] as Figure;
+  return rates(own).flatMap(({ min, max }) => [min / best.max, max / best.min]);
+});
+const FROM = Math.floor(Math.min(...TIMES_PISCINA));
+const TO = Math.floor(Math.max(...TIMES_PISCINA));
+
 /** The figures of a page outside of its code and of the tables that are made from results. */
 function figuresOf(page: string): string[] {
   const prose = page.replace(BLOCK, "").replace(CODE, "").replaceAll(/\s+/g, " ");
@@ -42,8 +61,17 @@ describe.each([...PAGES])("%s", (_name, page) => {
   });
 
   test("each of its figures is in one of these tables, or is none that somebody measured", () => {
-    expect(figuresOf(page).filter((figure) => !(figure in SET))).toEqual([]);
+    expect(figuresOf(page).filter((figure) => !(figure in SET) && figure !== `${FROM} times`)).toEqual([]);
   });
+});
+
+test("the README's range beside Piscina is that of the results, with their date", () => {
+  expect(TIMES_PISCINA).toHaveLength(2 * BESIDE_PISCINA.length);
+  const dates = new Set(BESIDE_PISCINA.map(([name]) => readResult(RESULTS, name)?.at.slice(0, 10)));
+  const said = (PAGES.get("README.md") ?? "").replaceAll(/\s+/g, " ");
+  expect(said).toContain(
+    `${FROM} to ${TO} times as many per second as Piscina's own \`signal\`, by how many run at one time (${[...dates].join(" and ")}, `,
+  );
 });
 
 test("what is said not to be measured stands in a page, and a figure of any unit is seen", () => {

@@ -173,6 +173,12 @@ describe.each([...PAGES])("%s", (page, text) => {
   });
 });
 
+test("every picture is shown or linked by a page", () => {
+  const images = readdirSync(join(PROJECT, "docs/images"));
+  expect(images.length).toBeGreaterThan(2);
+  expect(images.filter((name) => !EVERYTHING.includes(`images/${name})`))).toEqual([]);
+});
+
 test("every page can be reached from the README in two clicks", () => {
   const reached = new Set(["README.md"]);
   for (let click = 0; click < 2; click++) {

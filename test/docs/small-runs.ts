@@ -41,7 +41,7 @@ export const OTHERS: Readonly<Record<string, string>> = {
   "test:one-core": "--repeat 2 test/resilience/backoff.test.ts",
   "test:mutants": "--lines 1 --seed 3 --in src/resilience/backoff.ts",
   "test:schedules": '-t "grant against cancel"',
-  screenshots: "DIRECTORY",
+  screenshots: "--to DIRECTORY",
 };
 
 /** Every script that test/docs/slow.ts runs, but for the experiments. */

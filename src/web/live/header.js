@@ -13,8 +13,8 @@ export function header() {
   const link = byId("link", HTMLElement);
   const linkText = byId("link-text", HTMLElement);
   const values = byId("glance", HTMLElement).querySelectorAll("dd");
-  // The latest known values; they are shown for as long as the lanes show their orders.
-  const latest = { p99: { ms: Number.NaN, at: 0 }, cancel: { ms: Number.NaN, at: 0 } };
+  /** What the ticks of the last ten seconds say of times. @type {{ at: number, orderMs: number | undefined, cancelMs: number | undefined }[]} */
+  let recent = [];
   const alarm = byId("alarm", HTMLAnchorElement);
   let process = "";
   let lostMs = 0;
@@ -39,18 +39,16 @@ export function header() {
      */
     add(tick, isShown, shares) {
       newsMs = performance.now();
-      if (tick.order_ms !== null) latest.p99 = { ms: tick.order_ms.p99, at: tick.now };
-      if (tick.cancel_ms !== null) latest.cancel = { ms: tick.cancel_ms.p50, at: tick.now };
+      recent = recent.filter(({ at }) => at <= tick.now && tick.now - at <= WINDOW_MS);
+      recent.push({ at: tick.now, orderMs: tick.order_ms?.p99, cancelMs: tick.cancel_ms?.p99 });
       if (!isShown) return;
-      const recent = (/** @type {{ ms: number, at: number }} */ { ms, at }) =>
-        Number.isNaN(ms) || tick.now < at || tick.now - at > WINDOW_MS ? "–" : duration(ms);
       const { ended, refused } = shares();
       const texts = [
         short(ended / 10),
         short(refused),
-        recent(latest.p99),
+        worst(recent.map(({ orderMs }) => orderMs)),
+        worst(recent.map(({ cancelMs }) => cancelMs)),
         short(tick.in_flight),
-        recent(latest.cancel),
         `${tick.threads.length}${tick.replaced_total > 0 ? `, ${short(tick.replaced_total)} replaced so far` : ""}`,
       ];
       for (const [index, value] of values.entries()) if (value.textContent !== texts[index]) value.textContent = texts[index] ?? "";
@@ -94,6 +92,12 @@ export function header() {
     if (others.length > 0) process = `node ${node} (others: ${others.join(", ")}), process ${pid}`;
     if (link.dataset.state === "live") linkText.textContent = `live, ${process}`;
   }
+}
+
+/** @param {readonly (number | undefined)[]} times */
+function worst(times) {
+  const known = times.filter((ms) => ms !== undefined);
+  return known.length === 0 ? "–" : duration(Math.max(...known));
 }
 
 let announcedMs = Number.NEGATIVE_INFINITY;

@@ -21,10 +21,9 @@ function read() {
   return /** @type {Palette} */ (Object.fromEntries(NAMES.map((name) => [name, style.getPropertyValue(`--${name}`).trim()])));
 }
 
+const dark = matchMedia("(prefers-color-scheme: dark)");
+let isDark = dark.matches;
 let colors = read();
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
-  colors = read();
-});
 // The style sheets may arrive after the script.
 addEventListener("load", () => {
   colors = read();
@@ -32,6 +31,11 @@ addEventListener("load", () => {
 
 /** The colours of `theme.css`, for drawing. */
 export function palette() {
+  // Whoever draws because the scheme has changed must not have the colours of before.
+  if (dark.matches !== isDark) {
+    isDark = dark.matches;
+    colors = read();
+  }
   return colors;
 }
 
@@ -40,7 +44,7 @@ export function palette() {
  * @returns {string}
  */
 export function colorOf(name) {
-  return colors[/** @type {keyof Palette} */ (name)] ?? colors.soft;
+  return palette()[/** @type {keyof Palette} */ (name)] ?? colors.soft;
 }
 
 /**

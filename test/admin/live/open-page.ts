@@ -6,6 +6,18 @@ import { eventually } from "../../support/eventually.ts";
 // To ask a page for its words costs it a layout; one that is asked all the time has time for nothing else.
 const LOOK_EVERY_MS = 40;
 
+/** Has a page keep the text of every tick that it is told. */
+export const NOTE_TICKS = `(() => {
+  globalThis.ticks = [];
+  const Before = EventSource;
+  globalThis.EventSource = class extends Before {
+    constructor(url) {
+      super(url);
+      this.addEventListener("tick", ({ data }) => ticks.push(data));
+    }
+  };
+})()`;
+
 export interface OpenPage extends AsyncDisposable {
   readonly page: Page;
   /** What it asked for. */
@@ -71,17 +83,29 @@ export function colorOf(step: StepName): string {
   return `step-${STEPS.indexOf(step) + 1}`;
 }
 
-/** How many pixels of the lanes have about this colour of the style sheet. */
-function pixelsOf(page: Page, color: string): Promise<number> {
-  return page.evaluate<number>(`(() => {
+export interface Pixels {
+  readonly count: number;
+  readonly left: number;
+  readonly right: number;
+  readonly top: number;
+}
+
+/** The pixels of the lanes that have about this colour of the style sheet: how many, and where. */
+export function whereIs(page: Page, color: string): Promise<Pixels> {
+  return page.evaluate<Pixels>(`(() => {
     const canvas = document.getElementById("lanes");
     const [r, g, b] = getComputedStyle(document.documentElement).getPropertyValue("--${color}").trim().match(/[0-9a-f]{2}/gi).map((two) => parseInt(two, 16));
     const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
-    let count = 0;
+    const found = { count: 0, left: Infinity, right: -Infinity, top: Infinity };
     for (let at = 0; at < data.length; at += 4) {
-      if (Math.abs(data[at] - r) + Math.abs(data[at + 1] - g) + Math.abs(data[at + 2] - b) < 12 && data[at + 3] > 200) count++;
+      if (Math.abs(data[at] - r) + Math.abs(data[at + 1] - g) + Math.abs(data[at + 2] - b) >= 12 || data[at + 3] <= 200) continue;
+      const x = (at / 4) % canvas.width;
+      found.count++;
+      found.left = Math.min(found.left, x);
+      found.right = Math.max(found.right, x);
+      found.top = Math.min(found.top, Math.floor(at / 4 / canvas.width));
     }
-    return count;
+    return found;
   })()`);
 }
 
@@ -91,7 +115,7 @@ export function drawn(page: Page, color: string, atLeast = 1): Promise<number> {
     `${color} in the lanes`,
     async () => {
       await pause(LOOK_EVERY_MS);
-      return pixelsOf(page, color);
+      return (await whereIs(page, color)).count;
     },
     (count) => count >= atLeast,
   );

@@ -35,7 +35,8 @@ interface Box {
 }
 
 interface Marks {
-  drawLabel(view: object, text: string, place: { from: number; to: number; y: number }): void;
+  drawLoad(view: object, placed: object): void;
+  drawLabel(view: object, text: string, place: { from: number; to: number; y: number }, isNeeded?: boolean): void;
 }
 
 // Code of a browser is checked with other types than this file.
@@ -142,6 +143,7 @@ test("the median of a second is not that of its one slow order", () => {
 });
 
 const { drawLabel } = await moduleOf("threads/marks");
+const { drawLoad } = await moduleOf("threads/load");
 
 const WIDE = 600;
 const HIGH = 300;
@@ -177,6 +179,46 @@ test("a caption lies on no bar and on no other caption while there is room, not 
   expect(labels[2]).toMatchObject({ left: 208, top: 101, bottom: 119 });
 });
 
+test("a caption lies on no mark of the main and the journal lane, only on the line along an idle one", () => {
+  const samples = (level: number, other: number) => [1_000, 1_250].map((at) => ({ at, level, other }));
+  const marksOf = (pool: string, level: number, other: number) => {
+    const bars: Box[] = [];
+    const view = { context, colors: {}, x: (at: number) => at / 4, edge: 1_250, span: 2_000, left: 100, right: WIDE, bars };
+    drawLoad(view, { lane: { pool, samples: samples(level, other) }, ...LANE });
+    return bars;
+  };
+  expect([marksOf("main", 0.01, 0), marksOf("journal", 0, 0)]).toEqual([[], []]);
+  for (const marks of [marksOf("main", 0.9, 0), marksOf("main", 0, 400), marksOf("journal", 3, 1_000)]) {
+    expect(marks).toHaveLength(marks.length > 2 ? 4 : 2);
+    const [label] = labelsOn(marks, [150, 190, 110]);
+    expect(label).toBeDefined();
+    for (const mark of marks) expect(overlap(label as Box, mark)).toBe(false);
+  }
+});
+
+test("a thread that does not return to its event loop has a gray bar, but for the time of a step that computes there", () => {
+  const grayOf = (...steps: readonly { from: number; to: number }[]) => {
+    const bars: Box[] = [];
+    const quiet = { save() {}, restore() {}, beginPath() {}, rect() {}, clip() {}, moveTo() {}, lineTo() {}, stroke() {} };
+    const view = {
+      context: { ...context, ...quiet },
+      colors: {},
+      x: (at: number) => at,
+      edge: 2_000,
+      span: 2_000,
+      left: 0,
+      right: WIDE,
+      bars,
+    };
+    drawLoad(view, { lane: { pool: "exclusive", samples: [{ at: 2_000, level: 1, other: 1_500 }], packed: [steps] }, ...LANE });
+    return bars.map(({ left, right }) => [left, right]);
+  };
+  expect(grayOf()).toEqual([[500, 2_000]]);
+  // Its step was given up, and the thread goes on.
+  expect(grayOf({ from: 600, to: 1_200 })).toEqual([[1_200, 2_000]]);
+  expect(grayOf({ from: 600, to: 2_000 })).toEqual([]);
+});
+
 test("a caption stays in the lane of its cause while that has room on either side, and leaves it where it has none", () => {
   const order = { left: 350, right: 450, top: 80, bottom: 140 };
   const inLane = ({ top, bottom }: Box) => top >= LANE.top && bottom <= LANE.top + LANE.height;
@@ -194,6 +236,10 @@ test("a caption stays in the lane of its cause while that has room on either sid
 test("where bars are everywhere a caption lies on some; where captions are everywhere it is left out", () => {
   const everywhere = { left: 0, right: WIDE, top: 0, bottom: HIGH };
   expect(labelsOn([everywhere], [250, 300, 150])).toMatchObject([{ left: 308, top: 141 }]);
+  const labels: Box[] = [];
+  const view = { context, colors: {}, placed: [LANE], left: 100, width: WIDE, height: HIGH, bars: [everywhere], labels };
+  drawLabel(view, "payment declined", { from: 250, to: 300, y: 150 }, false);
+  expect(labels).toEqual([]);
   const many = labelsOn([], ...Array.from({ length: 40 }, () => [250, 300, 150] as const));
   expect(many.length).toBeGreaterThan(5);
   expect(many.length).toBeLessThan(HIGH / 18);

@@ -55,7 +55,8 @@ export function figures() {
 
   function read() {
     for (const card of cards) card.read();
-    const text = pointed === undefined ? `the last ${age(span())}, a point per second` : `${pointed + 1} s ago`;
+    const text =
+      pointed === undefined ? `the last ${age(span())}, a point per second; numbers are of the last full second` : `${pointed + 1} s ago`;
     if (hint.textContent !== text) hint.textContent = text;
   }
 

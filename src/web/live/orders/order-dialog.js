@@ -1,7 +1,12 @@
 import { ask, Refused } from "../admin-api.js";
 import { byId, element, table } from "../elements.js";
-import { duration, localTime, money, short, spoken } from "../words.js";
-import { badge, timeline } from "./timeline.js";
+import { counted, duration, localTime, money, short, spoken } from "../words.js";
+import { badge, durationBar } from "./timeline.js";
+
+const UNKNOWN =
+  "The journal keeps how long each step took, not when it began nor when a compensation ran: the lanes show that while it happens.";
+/** What is said of a compensation. @type {Readonly<Record<string, string>>} */
+const STATES = { done: "done", settled: "settled by hand", pending: "not yet", trying: "being tried", held: "held since a restore" };
 
 /**
  * @typedef {object} Attempt as `GET /orders/{order_id}` shows it
@@ -105,41 +110,33 @@ function attemptSection(attempt) {
     cause === undefined
       ? ""
       : element("p", {}, `It was ${cause} by the end of its process. Nobody knows how far its steps came, so each is compensated.`),
-    steps.length === 0 ? element("p", {}, "Its steps have not ended yet.") : stepsTable(attempt, tookMs ?? 0),
+    steps.length === 0 ? element("p", {}, "Its steps have not ended yet.") : stepsTable(attempt),
   );
 }
 
-/** Its steps and their compensations, each on a line of the same time. @param {Attempt} attempt @param {number} tookMs */
-function stepsTable({ attempt, steps, cause, compensations }, tookMs) {
-  const names = steps.map(({ name }) => name);
+/**
+ * Its steps with how long each took, and its compensations. The journal keeps no step's beginning, so the bars are lengths and no timeline.
+ *
+ * @param {Attempt} attempt
+ */
+function stepsTable({ attempt, steps, cause, compensations }) {
   const isKnown = cause === undefined;
-  const order = sampledOf(steps, tookMs);
+  const longestMs = Math.max(...steps.map(({ duration_ms }) => duration_ms));
   const rows = steps.map(({ name, status, duration_ms, detail }, index) => {
     const compensation = compensations.find(({ step }) => step === name);
-    const compensated =
-      compensation === undefined ? "" : `${compensation.status}${compensation.tries > 1 ? ` after ${compensation.tries} tries` : ""}`;
-    if (!isKnown) return [name, "", "not known", "–", compensated];
+    const compensated = compensation === undefined ? "" : compensationBadge(compensation);
+    if (!isKnown) return [name, "not known", "–", compensated];
     const ended = spoken(detail === undefined ? status : `${status}: ${detail}`);
-    return [name, timeline(order, names, index), ended, `${short(duration_ms)} ms`, compensated];
+    const took = element("div", { class: "took" }, `${short(duration_ms)} ms`, durationBar({ status, duration_ms }, index, longestMs));
+    return [name, ended, took, compensated];
   });
-  const line = isKnown ? `0 to ${duration(tookMs)}` : "";
-  return table(`Steps of attempt ${attempt}`, ["step", line, "ended", "after", "compensated"], rows);
+  const made = table(`Steps of attempt ${attempt}`, ["step", "ended", "took", "compensated"], rows);
+  return isKnown ? element("div", {}, made, element("p", { class: "hint" }, UNKNOWN)) : made;
 }
 
-/** As the feed tells of an order, from what the journal keeps of it. @param {Attempt["steps"]} steps @param {number} tookMs */
-function sampledOf(steps, tookMs) {
-  const lasted = steps.map(({ duration_ms }) => duration_ms);
-  const canceledMs = steps.filter(({ status }) => status === "canceled").map(({ duration_ms }) => duration_ms);
-  const cause = /** @type {import("../../../orders/cancel-cause.ts").CancelCause} */ (
-    steps.find(({ status }) => status === "canceled")?.detail ?? "sibling_failed"
-  );
-  return {
-    started: 0,
-    stored: Math.max(tookMs, ...lasted),
-    ...(canceledMs.length > 0 && { canceled: /** @type {const} */ ([cause, Math.min(...canceledMs)]) }),
-    steps: steps.map(({ status, duration_ms, compensation }) => {
-      const how = /** @type {import("../../../admin/live/messages.ts").SampledStep[0]} */ (status === "error" ? "failed" : status);
-      return /** @type {import("../../../admin/live/messages.ts").SampledStep} */ ([how, null, 0, duration_ms, compensation ?? null]);
-    }),
-  };
+/** How far a compensation has come. @param {Attempt["compensations"][number]} compensation */
+function compensationBadge({ status, tries }) {
+  const isOver = status === "done" || status === "settled";
+  const text = `${STATES[status] ?? status}${tries > 1 ? ` after ${counted(tries, "try", "tries")}` : ""}`;
+  return element("span", { class: `badge ${isOver ? "plain" : "bad"}` }, text);
 }

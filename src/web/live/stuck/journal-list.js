@@ -6,6 +6,8 @@ const PAGE = 20;
 const MAX_LIMIT = 500;
 // The panel reads its lists again this often. A row that was dealt with shows its result until then.
 export const READ_EVERY_MS = 3_000;
+/** The headings of numbers, which stand as far right as these. */
+export const NUMBERS = new Set(["Owed", "Amount", "Tries"]);
 
 /**
  * @typedef {object} Row
@@ -31,7 +33,7 @@ export function journalList(title, path, field, headings, rowOf, keyOf = ({ id }
   const grid = element(
     "section",
     { class: "scroll", "aria-label": title, hidden: true, tabindex: 0 },
-    element("table", {}, element("thead", {}, element("tr", {}, ...headings.map((text) => element("th", { scope: "col" }, text)))), body),
+    element("table", {}, element("thead", {}, element("tr", {}, ...headings.map(heading))), body),
   );
   const root = element("section", { class: "sub wide empty" }, element("h3", {}, title), none, grid, tail);
   /** Rows by their key. A row stays the same, so that the text in its field is not lost. @type {Map<unknown, Row>} */
@@ -93,4 +95,9 @@ export function journalList(title, path, field, headings, rowOf, keyOf = ({ id }
     });
     tail.append(`the oldest ${limit} `, button);
   }
+}
+
+/** @param {string} text */
+function heading(text) {
+  return element("th", { scope: "col", class: NUMBERS.has(text) && "number" }, text);
 }

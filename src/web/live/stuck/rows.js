@@ -3,13 +3,12 @@
 import { element, linkButton } from "../elements.js";
 import { age, money } from "../words.js";
 import { outputBeside } from "./action.js";
-import { READ_EVERY_MS } from "./journal-list.js";
+import { NUMBERS, READ_EVERY_MS } from "./journal-list.js";
 
 const CELLS = ["Step", "Owed", "Waits for", "Tries", "Last answer", "Next try"];
 /** What holds one back that is due. @type {Readonly<Record<string, string>>} */
 const HELD_BACK = { probing: "after a probe of the provider", bulkhead: "when a place is free" };
 export const COMPENSATION_HEADINGS = ["Order", ...CELLS, "What to do"];
-const NUMBERS = new Set(["Owed", "Tries"]);
 export const HELD_HEADINGS = ["Order", "Amount", "In the backup it", "Held", "What to do"];
 export const LETTER_HEADINGS = ["Order", "Event", "Given up", "Why", "What to do"];
 
@@ -163,7 +162,7 @@ export function heldRow({ order_id, amount, was, compensations }, act, openOrder
     "tr",
     {},
     orderCell(order_id, openOrder),
-    ...cells.map((text) => element("td", {}, text)),
+    ...cells.map((text, index) => element("td", { class: index === 0 && "number" }, text)),
     element("td", { class: "actions" }, button, output),
   );
   return { root, show: () => {}, isFresh: () => performance.now() < freshUntilMs };

@@ -42,6 +42,8 @@ export function stuck(announce, openOrder) {
   byId("stuck-body", HTMLElement).append(held.root, compensations.root, letters.root);
   let countsBefore = "";
   let readMs = 0;
+  /** How many compensations waited at the ticks of the last three seconds. @type {{ at: number, count: number }[]} */
+  let waited = [];
   /** @type {Promise<unknown> | undefined} */
   let reading;
 
@@ -55,7 +57,7 @@ export function stuck(announce, openOrder) {
       await reading;
     },
     /** Gives what is stuck, in a few words; an empty text where nothing is. @param {Tick} tick */
-    add({ backlog, receiver: state }) {
+    add({ now, backlog, receiver: state }) {
       if (backlog === null) {
         hint.textContent = "the journal cannot be read now";
         return "the journal cannot be read";
@@ -69,7 +71,10 @@ export function stuck(announce, openOrder) {
       const counts = `${count} ${dead_letters}`;
       const isDue = count + dead_letters > 0 && performance.now() - readMs >= READ_EVERY_MS;
       if (counts !== countsBefore || isDue) void read(counts);
-      const stuckNow = (oldest_s >= STUCK_S ? count : 0) + dead_letters;
+      waited = waited.filter(({ at }) => at <= now && now - at <= STUCK_S * 1_000);
+      waited.push({ at: now, count });
+      // No more than waited at any of these moments can have waited all the time.
+      const stuckNow = (oldest_s >= STUCK_S ? Math.min(...waited.map((one) => one.count)) : 0) + dead_letters;
       if (stuckNow > 0) return `${short(stuckNow)} stuck${count > 0 ? `, oldest ${age(oldest_s)}` : ""}`;
       return state === "disabled" ? "no events are sent" : "";
     },

@@ -29,7 +29,8 @@ function subtitle({ pool }, thread, last, isNarrow) {
   if (pool === "journal") return isNarrow ? `${last.level * 4}/s` : `${last.level * 4} commits/s`;
   if (thread?.to !== undefined) return "gone";
   if (last.other > STUCK_MS) return isNarrow ? "stuck" : `stuck ${duration(last.other)}`;
-  if (last.level === 0) return "idle";
+  // The lane beside it may show the past.
+  if (last.level === 0) return "idle now";
   if (isNarrow) return `${last.level} step${last.level === 1 ? "" : "s"}`;
   return pool === "exclusive" ? "computes" : counted(last.level, "step");
 }

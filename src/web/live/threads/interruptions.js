@@ -50,6 +50,9 @@ export function drawGaps(view, gaps) {
     context.fillRect(left, 0, Math.max(2, right - left), height - AXIS_PX);
     context.globalAlpha = 1;
     hatch(context, left, 0, Math.max(2, right - left), height - AXIS_PX, colors.warn);
-    drawLabel(view, `${text} (${duration(to - from)})`, { from: left, to: right, y: height / 2 });
+    const label = `${text} (${duration(to - from)})`;
+    const isRoomy = right - left > context.measureText(label).width + 20;
+    const place = isRoomy ? { from: Number.NEGATIVE_INFINITY, to: left - 4 } : { from: left, to: right };
+    drawLabel(view, label, { ...place, y: height / 2 });
   }
 }

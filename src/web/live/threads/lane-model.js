@@ -80,7 +80,8 @@ export class LaneModel {
   tick(tick) {
     const { now, loop, commits, orders, long_steps, replaced, in_flight } = tick;
     this.#lastNow = now;
-    if (orders.length + long_steps.length + replaced.length + in_flight > 0) this.active = now;
+    this.active = Math.max(this.active, ...orders.map(({ stored }) => stored));
+    if (long_steps.length + replaced.length + in_flight > 0) this.active = now;
     this.#addSample(this.main, { at: now, level: loop.utilization, other: loop.delay_ms });
     this.#addSample(this.journal, { at: now, level: commits.count, other: commits.requests });
     this.#takeThreads(tick);

@@ -13,7 +13,7 @@ import { viewOf } from "./view.js";
 // Ticks come every 250 ms. The picture is this far behind the server, so that its right edge has been reported.
 const BEHIND_MS = 320;
 // As a share of its width. A guess: a caption takes less.
-const RESTS_AFTER = 0.4;
+const RESTS_AFTER = 0.48;
 
 /** Draws the lanes of a model, and says which bar is at a place of the picture. */
 export class Lanes {

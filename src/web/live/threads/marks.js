@@ -5,6 +5,8 @@ export const AXIS_PX = 16;
 // The height of a label and the room around it.
 const LABEL_PX = 18;
 const MAX_STEPS = 12;
+// The middle of the strip above the lanes.
+const STRIP_Y = 10;
 
 /** @typedef {{ readonly left: number, readonly right: number, readonly top: number, readonly bottom: number }} Box in CSS pixels */
 
@@ -16,11 +18,12 @@ const MAX_STEPS = 12;
  * @param {View} view
  * @param {string} text
  * @param {Place} place
+ * @param {boolean} [isNeeded] where there is no room for it, it lies on bars; another one is left out
  */
-export function drawLabel(view, text, place) {
+export function drawLabel(view, text, place, isNeeded = true) {
   const { context, colors, labels } = view;
   const wide = context.measureText(text).width + 10;
-  const box = placeLabel(view, wide, place);
+  const box = placeLabel(view, wide, place, isNeeded);
   if (box === undefined) return;
   labels.push(box);
   const { left, top } = box;
@@ -38,15 +41,16 @@ export function drawLabel(view, text, place) {
 }
 
 /**
- * Left of the order's bars in the lane of its cause, or right of them there, or else in another lane. Where bars are everywhere it lies on
- * some, and where other labels are it has no place.
+ * Left of the order's bars in the lane of its cause, or right of them there, or else in another lane or in the strip above them. Where bars
+ * are everywhere one that is needed lies on some, and where other labels are it has no place.
  *
  * @param {Pick<View, "placed" | "left" | "width" | "height" | "bars" | "labels">} view
  * @param {number} wide
  * @param {Place} place
+ * @param {boolean} isNeeded
  * @returns {Box | undefined}
  */
-function placeLabel({ placed, left: start, width, height, bars, labels }, wide, { from, to, y: wantedY }) {
+function placeLabel({ placed, left: start, width, height, bars, labels }, wide, { from, to, y: wantedY }, isNeeded) {
   const [first, last] = [start + 2, width - 12 - wide];
   const isFreeOf =
     (/** @type {readonly Box[]} */ others) =>
@@ -60,8 +64,8 @@ function placeLabel({ placed, left: start, width, height, bars, labels }, wide, 
   const lane = placed.find((one) => wantedY >= one.top && wantedY <= one.top + one.height);
   const inLane = ys.filter((y) => lane !== undefined && y >= lane.top && y <= lane.top + lane.height);
   const beside = [from - 8 - wide, to + 8].filter((left) => left >= first && left <= last).flatMap((left) => boxesAt(left, inLane));
-  const anywhere = boxesAt(Math.max(first, Math.min(to + 8, last)), ys);
-  return [...beside, ...anywhere].find(isFreeOf(bars)) ?? anywhere[0];
+  const anywhere = boxesAt(Math.max(first, Math.min(to + 8, last)), [...ys, STRIP_Y]);
+  return [...beside, ...anywhere].find(isFreeOf(bars)) ?? (isNeeded ? anywhere[0] : undefined);
 }
 
 /**

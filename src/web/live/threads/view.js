@@ -6,6 +6,8 @@ import { palette } from "../palette.js";
 import { AXIS_PX } from "./marks.js";
 
 const GAP_PX = 5;
+// Above the lanes, for captions that have no room beside their bars.
+const TOP_PX = 20;
 const RIGHT_PX = 8;
 // Below this width words are left out, so that bars have the room.
 const NARROW_PX = 560;
@@ -46,7 +48,7 @@ export function viewOf(canvas, { lanes, bars }, { edge, span, steps }) {
   const crowded = new Set(bars.filter(({ sub, from, to }) => sub >= FEW_SUBS && to > edge - span && from < edge).map(({ lane }) => lane));
   const placed = place(lanes, crowded, isNarrow);
   const last = placed.at(-1);
-  const wanted = `${(last === undefined ? 2 : last.top + last.height + GAP_PX) + AXIS_PX}px`;
+  const wanted = `${(last === undefined ? TOP_PX : last.top + last.height + GAP_PX) + AXIS_PX}px`;
   if (canvas.style.height !== wanted) canvas.style.height = wanted;
   const { context, width, height } = fitted(canvas);
   const left = isNarrow ? 62 : 112;
@@ -66,7 +68,7 @@ function place(lanes, crowded, isNarrow) {
   const [shared, exclusive, other] = isNarrow ? [58, 26, 24] : [78, 36, 28];
   // Up to ten lanes have their full height; more share what ten would have.
   const share = lanes.length <= 10 ? 1 : Math.max(0.4, 10 / lanes.length);
-  let top = 2;
+  let top = TOP_PX;
   return lanes.map((lane) => {
     const height = Math.round((lane.pool === "shared" ? shared : lane.pool === "exclusive" ? exclusive : other) * share);
     const one = { lane, top, height, subs: crowded.has(lane) ? lane.subs : Math.min(lane.subs, FEW_SUBS) };

@@ -12,6 +12,8 @@ import { counted, duration, short, spoken } from "../words.js";
 const STUCK_FOR_MS = 5_000;
 // After this the orders that were just placed run.
 const UNDER_WAY_MS = 400;
+// Longer than the defaults, so that each bar has room for its name.
+const SEEN_MS = { payment: 500, vendor: 700, courier: 400 };
 // A thread that computes starts with the first step that needs it; this is longer.
 const THREAD_HAS_BEGUN_MS = 800;
 const LOOK_EVERY_MS = 150;
@@ -27,14 +29,21 @@ export const TROUBLES = [
         name: "Place an order",
         watch: "three bars that begin at one time, on any threads",
         go: "three goroutines in an errgroup",
-        make: () => place({}),
+        make: () => place({ order: { delay_ms: SEEN_MS } }),
       },
       {
         name: "Fail a payment",
         watch:
-          "an arrow from the payment to the vendor, whose loop computes on a thread of its own and is cut short; the courier is compensated",
+          "an arrow from the payment to the vendor, whose loop computes on a thread of its own and is cut short; the courier, who was assigned, is compensated",
         go: "ctx is canceled; a loop stops where it looks",
-        make: () => place({ order: { fail_step: "payment", delay_ms: { payment: THREAD_HAS_BEGUN_MS }, cpu_ms: { vendor: 1_500 } } }),
+        make: () =>
+          place({
+            order: {
+              fail_step: "payment",
+              delay_ms: { payment: THREAD_HAS_BEGUN_MS, courier: SEEN_MS.courier },
+              cpu_ms: { vendor: 1_500 },
+            },
+          }),
       },
       {
         name: "Fail a vendor late",
@@ -113,7 +122,8 @@ export const TROUBLES = [
 
 /** @param {(text: string) => void} say */
 async function killThread(say) {
-  const placed = ask("/chaos/orders", { count: ORDERS_AT_A_KILL, order: { delay_ms: { payment: 1_200, vendor: 1_400, courier: 50 } } });
+  // One step of each runs by then, so that orders whose step is on another thread can be seen to go on.
+  const placed = ask("/chaos/orders", { count: ORDERS_AT_A_KILL, order: { delay_ms: { payment: 20, vendor: 1_400, courier: 20 } } });
   await pause(UNDER_WAY_MS);
   const { killed } = await ask("/chaos/kill-thread", {});
   say(`killed thread #${killed}`);
@@ -136,7 +146,8 @@ async function stickThread(say) {
   }
 }
 
-async function crash() {
+/** @param {(text: string) => void} say */
+async function crash(say) {
   const placed = ask("/chaos/orders", { count: ORDERS_AT_A_CRASH, order: { delay_ms: { payment: 50, vendor: 1_800, courier: 20 } } });
   // Nobody answers them.
   placed.catch((error) => {
@@ -144,6 +155,9 @@ async function crash() {
   });
   await pause(UNDER_WAY_MS);
   const { orders } = await ask("/orders?status=running&limit=500");
+  say(`${orders.length} orders in flight`);
+  // By then the lanes show them.
+  await pause(UNDER_WAY_MS);
   await ask("/chaos/crash", {});
   return `gone with ${orders.length} orders in flight; npm run demo starts it again, or you do`;
 }
