@@ -10,6 +10,7 @@ export const EXPERIMENTS: Readonly<Record<string, string>> = {
   "hung-vendor": "--seconds 3 --rate 20",
   journal: "--warmup 1 --seconds 1 --rounds 1",
   "journal-scale": "--rounds 1 --orders 2000 --keys 1",
+  memory: "--rounds 1",
   nodes: "--warmup 1 --seconds 1 --rounds 1 --connections 6 --ended 2000",
   overload: "--seconds 2",
   "page-heap": "--minutes 1 --connections 2",
