@@ -1,6 +1,5 @@
 import { createServer, type IncomingMessage } from "node:http";
 import type { AddressInfo } from "node:net";
-import { setImmediate as nextTurn } from "node:timers/promises";
 import { expect, onTestFinished, test } from "vitest";
 import { perStepSetting, STEP_TABLE, STEPS } from "../../src/orders/steps.ts";
 import { eventually } from "../support/eventually.ts";
@@ -206,29 +205,6 @@ test("a step that waited for a courier until the deadline, and one whose thread 
       "thread ended: killed",
     ]);
   }
-});
-
-test("a step that is canceled on its way to a thread has a span, on that thread", async () => {
-  await using collector = await Collector.start();
-  await using server = await startService({ THREADS: "1", CANCEL_GRACE_MS: "60000", OTEL_EXPORTER_OTLP_ENDPOINT: collector.endpoint });
-  const [shared] = (await threadsPage(server.adminPort)).threads.filter(({ pool }) => pool === "shared");
-  const orderId = newId("on-its-way");
-  await using group = server.service.threads.group();
-  // Computes for as many milliseconds as its amount says, and hears nothing.
-  group.run("stick", { orderId, amount: 500, attempt: 1 });
-  group.run("vendor", { orderId, amount: 1, attempt: 1, traceparent: `00-${TRACE_ID}-${CLIENT_SPAN}-01` });
-  // Both have left in one message.
-  await nextTurn();
-  group.cancel("client_disconnected");
-  expect((await group.join()).outcomes[1]).toMatchObject({ status: "canceled", started: false });
-  const spans = await eventually(
-    "its span",
-    () => collector.of(TRACE_ID),
-    ({ length }) => length > 0,
-  );
-  const { startMs, endMs, attributes, parentSpanId } = named(spans, "vendor");
-  expect([endMs, parentSpanId]).toEqual([startMs, CLIENT_SPAN]);
-  expect(attributes).toMatchObject({ "step.status": "canceled", "cancel.cause": "client_disconnected", "thread.id": shared?.id });
 });
 
 test("a compensation that is tried again later is a trace of its own", async () => {
