@@ -1,10 +1,11 @@
-import { mkdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { requireMemory } from "../src/composition/memory.ts";
 import { ChildServer } from "./support/child-server.ts";
 import { eventually } from "./support/eventually.ts";
 import { newId, postOrder, threadsPage } from "./support/http-client.ts";
+import { seedOf } from "./support/seed.ts";
 
 const MIB = 1024 * 1024;
 const GIB = 1024 * MIB;
@@ -60,42 +61,66 @@ describe("threads and memory", () => {
   });
 });
 
-/** A cgroup of version 1 below that of this process, with a limit of memory. Undefined where the machine does not let us make one. */
-function limited(bytes: number): (Disposable & { readonly processes: string }) | undefined {
-  try {
-    const [, own = ""] = /^\d+:memory:(.*)$/m.exec(readFileSync("/proc/self/cgroup", "utf8")) ?? [];
-    const path = join("/sys/fs/cgroup/memory", own, `order-pipeline-${process.pid}`);
-    mkdirSync(path);
-    const dispose = () => rmdirSync(path);
+/** Where a cgroup with a limit of memory can be made: of version 1 below that of this process, of version 2 beside it or at the root. */
+function places(): { readonly parent: string; readonly limit: string }[] {
+  const cgroups = readFileSync("/proc/self/cgroup", "utf8");
+  const [, first] = /^\d+:memory:(.*)$/m.exec(cgroups) ?? [];
+  const [, second = "/"] = /^0::(.*)$/m.exec(cgroups) ?? [];
+  if (first !== undefined) return [{ parent: join("/sys/fs/cgroup/memory", first), limit: "memory.limit_in_bytes" }];
+  return [dirname(second), "/"].map((path) => ({ parent: join("/sys/fs/cgroup", path), limit: "memory.max" }));
+}
+
+interface Cgroup extends Disposable {
+  /** Whoever writes its process id to this file is limited from then on. */
+  readonly processes: string;
+}
+
+/** Undefined where the machine does not let us make one. */
+function limited(bytes: number): Cgroup | undefined {
+  if (!existsSync("/proc/self/cgroup")) return undefined;
+  for (const { parent, limit } of places()) {
+    const path = join(parent, `order-pipeline-${process.pid}`);
     try {
-      writeFileSync(join(path, "memory.limit_in_bytes"), String(bytes));
-    } catch (error) {
-      dispose();
-      throw error;
-    }
-    return { processes: join(path, "cgroup.procs"), [Symbol.dispose]: dispose };
-  } catch {
-    return undefined;
+      mkdirSync(path);
+      const dispose = () => rmdirSync(path);
+      try {
+        writeFileSync(join(path, limit), String(bytes));
+      } catch (error) {
+        dispose();
+        throw error;
+      }
+      return { processes: join(path, "cgroup.procs"), [Symbol.dispose]: dispose };
+    } catch {}
   }
+  return undefined;
 }
 
 const tried = limited(GIB);
 tried?.[Symbol.dispose]();
-const WITHOUT = tried === undefined ? "no cgroup of version 1 can be made here" : undefined;
-if (WITHOUT !== undefined) console.warn(`small machines are not tried: ${WITHOUT}`);
+if (tried === undefined)
+  console.warn("no cgroup with a limit of memory can be made here: the process is only told of the limit, and what it took is looked at");
 
-test.skipIf(WITHOUT !== undefined).each([[64, 512 * MIB]])(
+/** Most of the memory of a process that was resident at one time, in bytes. Undefined where the system does not tell. */
+function peakBytes(pid: number | undefined): number | undefined {
+  const file = `/proc/${pid}/status`;
+  const [, kib] = existsSync(file) ? (/^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(file, "utf8")) ?? []) : [];
+  return kib === undefined ? undefined : Number(kib) * 1024;
+}
+
+// The worst one first.
+const ALL = [512 * MIB, GIB, 2 * GIB].flatMap((bytes) => [64, 16, 2].map((processors) => [processors, bytes] as const));
+const seed = seedOf("MEMORY_SEED");
+console.log(`MEMORY_SEED=${seed}; MEMORY=all tries all sizes of machines`);
+
+test.each(process.env.MEMORY === "all" ? ALL : ALL.filter((_size, n) => n === 0 || n === 1 + (seed % (ALL.length - 1))))(
   "with the defaults of %i processors in %i bytes it starts, computes on all its threads, and lives",
   async (processors, bytes) => {
     using group = limited(bytes);
-    const command = machine(processors)
+    const command = machine(processors, group === undefined ? bytes : undefined)
       .map((word) => `'${word.replaceAll("'", "'\\''")}'`)
       .join(" ");
-    await using server = new ChildServer({ COURIER_CAPACITY: "128", ORDER_TIMEOUT_MS: "60000" }, [
-      "sh",
-      "-c",
-      `echo $$ > ${group?.processes}; exec ${command}`,
-    ]);
+    const enter = group === undefined ? "" : `echo $$ > ${group.processes}; `;
+    await using server = new ChildServer({ COURIER_CAPACITY: "128", ORDER_TIMEOUT_MS: "60000" }, ["sh", "-c", `${enter}exec ${command}`]);
     const { port, adminPort } = await server.ports();
     const cpu_ms = { payment: 10, vendor: 10, courier: 10 };
     // Few at a time, so that none is refused, but with more steps than there are threads.
@@ -103,12 +128,14 @@ test.skipIf(WITHOUT !== undefined).each([[64, 512 * MIB]])(
       const answers = await Promise.all([1, 2, 3].map(() => postOrder(port, { order_id: newId("computes"), amount: 1, cpu_ms })));
       expect(answers.map(({ status }) => status)).toEqual([200, 200, 200]);
     }
-    const threads = await eventually(
+    const { threads, replaced } = await eventually(
       "all threads",
-      async () => (await threadsPage(adminPort)).threads.map(({ pool }) => pool),
-      (pools) => pools.length >= Math.min(4, processors) + Math.min(8, processors),
+      () => threadsPage(adminPort),
+      (page) => page.threads.length >= Math.min(4, processors) + Math.min(8, processors),
     );
-    expect(threads.filter((pool) => pool === "exclusive")).toHaveLength(Math.min(8, processors));
+    expect(threads.filter(({ pool }) => pool === "exclusive")).toHaveLength(Math.min(8, processors));
+    expect(replaced).toBe(0);
+    expect(peakBytes(server.process.pid) ?? 0).toBeLessThan(bytes);
     server.signal("SIGTERM");
     expect(await server.exited).toEqual({ code: 0, signal: null });
   },

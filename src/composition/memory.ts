@@ -13,14 +13,21 @@ export function usableMemory(): number {
   return Math.min(totalmem(), process.constrainedMemory() || Number.POSITIVE_INFINITY);
 }
 
+export type ThreadCounts = Pick<Config, "THREADS" | "CPU_THREADS">;
+
+/** What a start with so many threads asks for. */
+export function neededMib({ THREADS, CPU_THREADS }: ThreadCounts): number {
+  return BASE_MIB + THREAD_MIB * (THREADS + CPU_THREADS);
+}
+
 /**
  * Throws `ConfigError` where so many threads do not fit into `bytes` of memory. Those of the exclusive pool start with the first order that
  * computes, so the process would end in the middle of orders.
  */
-export function requireMemory({ THREADS: shared, CPU_THREADS: exclusive }: Pick<Config, "THREADS" | "CPU_THREADS">, bytes: number): void {
+export function requireMemory(counts: ThreadCounts, bytes: number): void {
   const usableMib = Math.floor(bytes / MIB);
-  const neededMib = BASE_MIB + THREAD_MIB * (shared + exclusive);
-  if (neededMib <= usableMib) return;
+  if (neededMib(counts) <= usableMib) return;
+  const { THREADS: shared, CPU_THREADS: exclusive } = counts;
   const most = Math.floor((usableMib - BASE_MIB) / THREAD_MIB);
   const fewerShared = Math.min(shared, Math.max(1, most >> 1));
   const advice =
@@ -28,6 +35,6 @@ export function requireMemory({ THREADS: shared, CPU_THREADS: exclusive }: Pick<
       ? `no fewer than ${BASE_MIB + 2 * THREAD_MIB} MiB will do`
       : `lower them to THREADS=${fewerShared} CPU_THREADS=${Math.min(exclusive, most - fewerShared)}, or give it more`;
   throw new ConfigError(
-    `THREADS=${shared}, CPU_THREADS=${exclusive}: need ${neededMib} MiB of memory, and this process may use ${usableMib} MiB: ${advice}`,
+    `THREADS=${shared}, CPU_THREADS=${exclusive}: need ${neededMib(counts)} MiB of memory, and this process may use ${usableMib} MiB: ${advice}`,
   );
 }

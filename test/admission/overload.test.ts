@@ -2,7 +2,7 @@ import { afterEach, expect, test } from "vitest";
 import { perStep, STEPS } from "../../src/orders/steps.ts";
 import { eventually } from "../support/eventually.ts";
 import { Exposition } from "../support/exposition.ts";
-import { orderOf, postOrder, type Received, send } from "../support/http-client.ts";
+import { newId, orderOf, postOrder, type Received, send } from "../support/http-client.ts";
 import { startService, type TestService } from "../support/service.ts";
 
 let running: TestService;
@@ -53,6 +53,23 @@ test("at three times what the couriers can do few accepted orders fail, and the 
   const { started } = running.service.threads.statistics();
   expect(started).toBeGreaterThanOrEqual(STEPS.length * ok);
   expect(started).toBeLessThanOrEqual(STEPS.length * ok + 2 * STEPS.length * failed);
+});
+
+test("after computing orders were refused an idle service takes the next one, with more steps than it has threads", async () => {
+  running = await startService({ CPU_THREADS: "1", ORDER_TIMEOUT_MS: "1000" });
+  const place = async (cpu_ms: object) => kindOf(await postOrder(running.port, { ...orderOf(newId("computes"), 0), cpu_ms }));
+  const [slow, quick] = [{ payment: 900 }, { payment: 1, vendor: 1, courier: 1 }];
+  await place(slow);
+  const holder = place(slow);
+  await eventually("the thread to compute", () => running.service.threads.counters().exclusivePermits === 1);
+  expect(await place(slow)).toBe("overloaded");
+  await holder;
+  for (let n = 0; n < 5; n++) {
+    const { orderService, threads } = running.service;
+    await eventually("the service to be idle", () => orderService.inFlight === 0 && threads.counters().exclusivePermits === 0);
+    // On a slow machine it may miss its deadline.
+    expect(await place(quick)).not.toBe("overloaded");
+  }
 });
 
 test("an urgent order gets past those that wait for a courier", async () => {

@@ -12,6 +12,9 @@ const NORMAL = 1;
 // As by default: five couriers and 2 s.
 const TIMEOUT_MS = 2_000;
 const COURIERS = { limit: 5, timeoutMs: TIMEOUT_MS };
+// Where less comes than can be served, what may be lost beyond what an ideal line of the same orders loses. Of 100 runs of each kind the worst
+// lost 0.9 %; a forecast that takes all permits as coming back together loses 10 to 15 %.
+const LOST_AT_LIGHT_LOAD = 0.02;
 /** The longest wait that admission permits. */
 const roomMs = (holdMs: number) => 0.8 * (0.95 * TIMEOUT_MS - holdMs);
 
@@ -44,11 +47,30 @@ describe.each([
         expect(done).toBeGreaterThanOrEqual(0.85 * best);
         return;
       }
-      expect(done).toBeGreaterThanOrEqual(0.9 * best);
+      expect(done).toBeGreaterThanOrEqual(load < 0.9 ? best - LOST_AT_LIGHT_LOAD * arrivals.length : 0.9 * best);
       // In the first seconds nothing is known yet.
       const late = (index: number) => !simulated.refused[index] && !((simulated.waitMs[index] ?? TIMEOUT_MS) <= TIMEOUT_MS - holdMs);
       const accepted = count(arrivals, (index) => simulated.refused[index] === false, TIMEOUT_MS);
       expect(count(arrivals, late, TIMEOUT_MS)).toBeLessThanOrEqual(Math.max(2, 0.01 * accepted));
+    },
+  );
+});
+
+// The steps of an order begin and end together, so an ideal line serves as many orders at one time as the threads have room for.
+describe.each([
+  [4, ["payment", "vendor"]],
+  [3, ["payment", "vendor", "courier"]],
+])("on %i threads that compute each order's %j", (limit, computing) => {
+  test.each([100, 800])(
+    "for %i ms, at light load nearly as many are done as in an ideal line: own siblings are no queue",
+    async (holdMs) => {
+      const orders = limit / computing.length;
+      const arrivals = poisson(random, (0.6 * orders * 1_000) / holdMs, 240, () => ({ priority: NORMAL, holdMs }));
+      const simulated = await simulate(arrivals, { limit, computing, timeoutMs: TIMEOUT_MS });
+      const done = count(arrivals, (index) => simulated.doneAtMs[index] !== undefined);
+      const best = idealLine(arrivals, { limit: orders, timeoutMs: TIMEOUT_MS, roomMs: roomMs(holdMs) }).length;
+      expect(done).toBeGreaterThanOrEqual(best - LOST_AT_LIGHT_LOAD * arrivals.length);
+      expect(count(arrivals, missed(simulated), TIMEOUT_MS)).toBeLessThanOrEqual(Math.max(2, 0.01 * arrivals.length));
     },
   );
 });

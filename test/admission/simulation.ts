@@ -4,7 +4,7 @@ import { CancelScope, Capacity, type Permit } from "../../src/threads/index.ts";
 const LOOK_MS = 100;
 const JOURNAL_MS = 2;
 
-/** One order of a simulation: when it comes, its priority, and how long it holds its permit. */
+/** One order of a simulation: when it comes, its priority, and how long it holds its permit, or each of them. */
 export interface Arrival {
   readonly atMs: number;
   readonly priority: number;
@@ -12,7 +12,10 @@ export interface Arrival {
 }
 
 export interface SimulationOptions {
+  /** Of couriers; of threads, where steps compute. */
   readonly limit: number;
+  /** The steps of each order that compute, each for as long as the order's hold. Their orders wait for threads, and for nothing else. */
+  readonly computing?: readonly string[];
   readonly timeoutMs: number;
   /** Changes the limit at some moment. */
   readonly resize?: { readonly atMs: number; readonly limit: number };
@@ -23,7 +26,7 @@ export interface Simulated {
   readonly refused: readonly boolean[];
   /** Of those that were done before their deadline. */
   readonly doneAtMs: readonly (number | undefined)[];
-  /** Of those that got their permit. */
+  /** Of those that got their permit, or all of them. */
   readonly waitMs: readonly (number | undefined)[];
 }
 
@@ -79,15 +82,17 @@ class Agenda {
 }
 
 /** Lets orders come to the real admission and a real capacity, in virtual time: hours of load in a second. */
-export async function simulate(arrivals: readonly Arrival[], { limit, timeoutMs, resize }: SimulationOptions): Promise<Simulated> {
+export async function simulate(arrivals: readonly Arrival[], options: SimulationOptions): Promise<Simulated> {
+  const { limit, computing = [], timeoutMs, resize } = options;
   let nowMs = 0;
   const clock = () => nowMs;
-  const options = { endsHopelessWaits: true, assumedMs: timeoutMs / 20, halfLifeMs: timeoutMs, nowMs: clock };
-  const capacity = new Capacity(limit, options);
+  const waiting = { endsHopelessWaits: true, assumedMs: timeoutMs / 20, halfLifeMs: timeoutMs, nowMs: clock };
+  const capacity = new Capacity(limit, waiting);
+  const computes = computing.length > 0;
   let inFlight = 0;
   const admission = new Admission({
-    capacities: [capacity],
-    exclusive: new Capacity(1, options),
+    capacities: computes ? [] : [capacity],
+    exclusive: computes ? capacity : new Capacity(1, waiting),
     computingBehind: () => [0, 0, 0],
     inFlight: () => inFlight,
     maxInFlight: Number.MAX_SAFE_INTEGER,
@@ -105,38 +110,44 @@ export async function simulate(arrivals: readonly Arrival[], { limit, timeoutMs,
   const run = (index: number, { priority, holdMs }: Arrival) => {
     const cameMs = nowMs;
     const scope = new VirtualScope(nowMs + timeoutMs);
-    let permit: Permit | undefined;
+    const permits = new Set<Permit>();
+    let left = Math.max(1, computing.length);
     let ended = false;
     const end = (inTime: boolean) => {
       if (ended) return;
       ended = true;
       inFlight--;
       if (inTime) doneAtMs[index] = nowMs;
-      permit?.release(!inTime);
+      for (const permit of permits) permit.release(!inTime);
     };
-    const hold = (granted: Permit) => {
-      permit = granted;
-      waitMs[index] = nowMs - cameMs;
-      agenda.add(nowMs + holdMs, () => end(true));
+    const hold = (permit: Permit) => {
+      permits.add(permit);
+      if (permits.size === left) waitMs[index] = nowMs - cameMs;
+      agenda.add(nowMs + holdMs, () => {
+        if (ended) return;
+        if (--left === 0) return end(true);
+        permits.delete(permit);
+        permit.release();
+      });
     };
     agenda.add(scope.deadlineMs, () => {
       if (!ended) scope.cancel("deadline");
       end(false);
     });
-    capacity.acquire(scope, priority).then(hold, () => end(false));
+    for (const kind of computes ? computing : [undefined]) capacity.acquire(scope, priority, kind).then(hold, () => end(false));
   };
   const arrive = (index: number) => {
     const arrival = arrivals[index];
     if (arrival === undefined) return;
     agenda.add(arrival.atMs, () => {
       arrive(index + 1);
-      if (admission.admit(arrival.priority, []) !== undefined) {
+      if (admission.admit(arrival.priority, computing) !== undefined) {
         refused[index] = true;
         return;
       }
       inFlight++;
       agenda.add(nowMs + JOURNAL_MS, () => {
-        admission.arrived(arrival.priority, []);
+        admission.arrived(arrival.priority, computing);
         run(index, arrival);
       });
     });

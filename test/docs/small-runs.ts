@@ -10,6 +10,7 @@ export const EXPERIMENTS: Readonly<Record<string, string>> = {
   journal: "--warmup 1 --seconds 1 --rounds 1",
   "journal-scale": "--rounds 1 --orders 2000 --keys 1",
   load: "--duration 1 --connections 16",
+  memory: "--rounds 1",
   nodes: "--warmup 1 --seconds 1 --rounds 1 --connections 6 --ended 2000",
   overload: "--seconds 2",
   pages: "--warmup 1 --pages 3 --rounds 1 --seconds 1",

@@ -13,7 +13,7 @@ print(len([re.compile(one) for one in patterns if isinstance(one, str)]))`;
 test.skipIf(IS_ABSENT).each([true, false])(
   `Python loads the document and can read every pattern, with providers simulated: %s${IS_ABSENT ? " (skipped: no python3)" : ""}`,
   (simulated) => {
-    const json = JSON.stringify(openApiDocument({ simulated, files: ["a.js"] }));
+    const json = JSON.stringify(openApiDocument(simulated));
     const python = (input: string) => spawnSync("python3", ["-c", COMPILE_PATTERNS], { input, encoding: "utf8" });
     const { stdout, stderr } = python(json);
     expect(stderr).toBe("");
