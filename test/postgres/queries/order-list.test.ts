@@ -53,7 +53,7 @@ test("orders are listed by their latest attempt, those that run first, newest fi
   for (const [status, ids] of expected)
     for (const limit of [1, 2, 3, 4, 8, 100]) expect(await listed(at, status === undefined ? {} : { status }, limit)).toEqual(ids);
 
-  const { items, next } = await at.orders({}, null, 100);
+  const { items, next } = await at.orders({}, undefined, 100);
   expect(next).toBeUndefined();
   expect(items.slice(1, 4)).toEqual([
     { orderId: "runs", attempt: 1, amount: 600, status: "running", acceptedMs: acceptedMs(6) },
@@ -95,10 +95,10 @@ test("an attempt that is stored after the first page was read hides no order, ev
   await at.attempts(placed(6, "newest"));
 
   for (const status of [undefined, "error"] as const) {
-    const first = await at.orders(status === undefined ? {} : { status }, null, 1);
+    const first = await at.orders(status === undefined ? {} : { status }, undefined, 1);
     expect(first.items.map(({ orderId }) => orderId)).toEqual([status === undefined ? "newest" : "known"]);
     if (status === "error") await other.query("COMMIT");
-    const rest = await pages((cursor) => at.orders(status === undefined ? {} : { status }, cursor ?? first.next ?? null, 1));
+    const rest = await pages((cursor) => at.orders(status === undefined ? {} : { status }, cursor ?? first.next, 1));
     // What was superseded at the first page is left out.
     expect(rest.flat().map(({ orderId, attempt }) => `${orderId} ${attempt}`)).toEqual(
       status === undefined ? ["known 2", "other 1", "again 1"] : ["again 1"],

@@ -47,9 +47,8 @@ export function compensationRecord([id, attemptId, step, status, tries, nextTryM
 
 const BY_ID = statement("attempts_by_id")`SELECT ${ATTEMPT_COLUMNS} FROM attempts a WHERE id = ANY($1::bigint[])`;
 // Locked in the order of their ids.
-const COMPENSATIONS = statement(
-  "compensations_of_attempts",
-)`SELECT ${COMPENSATION_COLUMNS} FROM compensations c WHERE attempt_id = ANY($1::bigint[]) ORDER BY c.id + 0 FOR UPDATE`;
+const COMPENSATIONS = statement("compensations_of_attempts")`
+    SELECT ${COMPENSATION_COLUMNS} FROM compensations c WHERE attempt_id = ANY($1::bigint[]) ORDER BY c.id + 0 FOR UPDATE`;
 
 /** Attempts by their ids, with their compensations. */
 export async function loadAttempts(sql: Sql, tables: BatchTables, ids: readonly number[]): Promise<void> {
