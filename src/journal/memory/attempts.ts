@@ -42,6 +42,13 @@ export class MemoryAttempts implements AttemptsTable {
     return found;
   }
 
+  /** Those at an order after an attempt. For lists. */
+  after(orderId: string, attempt: number): EndedAttempt[] {
+    const found: EndedAttempt[] = [];
+    for (let at = this.#latest.get(orderId); at !== undefined && at.row[1] > attempt; at = at.before) found.push(at.row);
+    return found;
+  }
+
   add(orderId: string, ...attempt: [...OpenAttempt, ...Ending]): number {
     const id = this.#all.length;
     const ended: Ended = { orderId, row: [id, ...attempt], before: this.#latest.get(orderId) };

@@ -1,64 +1,55 @@
-import type { Backlog, CompensationRow, DeadLetter, OrderStatus, OrderSummary, Page, Waiting } from "../../orders/operator-journal.ts";
+import type { Backlog, CompensationRow, DeadLetter, OrderSummary, Page, Waiting } from "../../orders/operator-journal.ts";
 import { perStep } from "../../orders/steps.ts";
-import { endedOrder, pageOf, type Readers, runningOrder } from "../rules/reads.ts";
-import type { EndedAttempt } from "../rules/tables.ts";
+import type { EndedFilter, OrderParts, RunningFields, Scanned } from "../rules/order-pages.ts";
+import { endedOrder, pageOf, type Readers } from "../rules/reads.ts";
+import type { EndedAttempt, OpenAttempt } from "../rules/tables.ts";
 import type { MemoryTables } from "./memory-tables.ts";
 
 // Rows that one page may look at, where most are not what it shows: about a millisecond of the main thread.
-const MAX_SCANNED = 5_000;
-// Which part of the list of orders a cursor is in.
-const RUNNING = 0;
-const ENDED = 1;
+export const MAX_SCANNED = 5_000;
 
 type Asked<Name extends keyof Readers> = [tables: MemoryTables, ...Parameters<Readers[Name]>];
 
-/** Orders by their latest attempt, newest first: those that run, then by when they ended. */
-export function ordersPage(...[tables, status, sinceMs, untilMs, cursor, limit]: Asked<"orders">): Page<OrderSummary> {
-  const [part = RUNNING, from = Number.MAX_SAFE_INTEGER] = (cursor ?? []) as readonly number[];
-  const isIn = (ms: number) => ms >= sinceMs && ms < untilMs;
-  if (part === RUNNING && (status === null || status === "running")) {
-    const isRunning = (orderId: string, attempt: number) => tables.attempts.one(orderId, attempt) === undefined;
-    const running = [...tables.open.rows]
-      .filter(([orderId, [attempt, , acceptedMs]]) => isIn(acceptedMs) && isRunning(orderId, attempt))
-      .sort(([a, [, , aMs]], [b, [, , bMs]]) => bMs - aMs || (a < b ? -1 : 1));
-    const skipped = cursor === null ? 0 : from;
-    const shown = running.slice(skipped, skipped + limit).map(([orderId, row]) => runningOrder(orderId, ...row));
-    if (shown.length === limit) return { items: shown, next: [RUNNING, skipped + limit] };
-    if (status === "running") return { items: shown };
-    const rest = endedPage(tables, status, isIn, Number.MAX_SAFE_INTEGER, limit - shown.length);
-    return { ...rest, items: [...shown, ...rest.items] };
-  }
-  return status === "running" ? { items: [] } : endedPage(tables, status, isIn, part === ENDED ? from : Number.MAX_SAFE_INTEGER, limit);
-}
+/** The parts of the list of orders. */
+export class MemoryOrders implements OrderParts {
+  readonly #tables: MemoryTables;
 
-function endedPage(
-  tables: MemoryTables,
-  status: Exclude<OrderStatus, "running"> | null,
-  isIn: (ms: number) => boolean,
-  beforeId: number,
-  limit: number,
-): Page<OrderSummary> {
-  const items: OrderSummary[] = [];
-  let scanned = 0;
-  for (const { orderId, row } of tables.attempts.newest(beforeId)) {
-    scanned++;
-    const order = isIn(row[4]) ? latestOrder(tables, orderId, row) : undefined;
-    if (order !== undefined && (status === null || status === order.status || (status === "error" && order.error !== undefined)))
-      items.push(order);
-    if (items.length === limit || scanned === MAX_SCANNED) return { items, next: [ENDED, row[0]] };
+  constructor(tables: MemoryTables) {
+    this.#tables = tables;
   }
-  return { items };
-}
 
-/** Undefined for an attempt that is not its order's latest. */
-function latestOrder(
-  tables: MemoryTables,
-  orderId: string,
-  [id, attempt, amount, acceptedMs, endedMs, error]: EndedAttempt,
-): OrderSummary | undefined {
-  const isSuperseded = (tables.open.get(orderId)?.[0] ?? attempt) !== attempt;
-  if (isSuperseded || tables.attempts.latest(orderId)?.[1] !== attempt) return undefined;
-  return endedOrder([orderId, attempt, amount, acceptedMs, endedMs, error], tables.compensations.isAnyOpen(id));
+  running(sinceMs: number, untilMs: number, beforeMs: number, afterId: string, limit: number): RunningFields[] {
+    const { attempts, open } = this.#tables;
+    const isAsked = (orderId: string, [attempt, , atMs]: OpenAttempt) =>
+      atMs >= sinceMs &&
+      atMs < untilMs &&
+      (atMs < beforeMs || (atMs === beforeMs && orderId > afterId)) &&
+      // One that has ended is open until its answer is stored.
+      attempts.one(orderId, attempt) === undefined;
+    const running = [...open.rows].filter(([orderId, row]) => isAsked(orderId, row));
+    running.sort(([a, [, , aMs]], [b, [, , bMs]]) => bMs - aMs || (a < b ? -1 : 1));
+    return running.slice(0, limit).map(([orderId, row]) => [orderId, ...row]);
+  }
+
+  *ended(filter: EndedFilter, beforeId = Number.MAX_SAFE_INTEGER): Iterable<Scanned> {
+    for (const { orderId, row } of this.#tables.attempts.newest(beforeId))
+      yield { order: this.#show(orderId, row, filter), next: [row[0]] };
+  }
+
+  /** Undefined for what the list leaves out. */
+  #show(orderId: string, row: EndedAttempt, { status, sinceMs, untilMs, beganMs }: EndedFilter): OrderSummary | undefined {
+    const [id, attempt, amount, acceptedMs, endedMs, error] = row;
+    if (endedMs < sinceMs || endedMs >= untilMs || this.#isSuperseded(orderId, attempt, beganMs)) return undefined;
+    const order = endedOrder([orderId, attempt, amount, acceptedMs, endedMs, error], this.#tables.compensations.isAnyOpen(id));
+    return status === null || status === order.status || (status === "error" && order.error !== undefined) ? order : undefined;
+  }
+
+  #isSuperseded(orderId: string, attempt: number, beganMs: number): boolean {
+    const { attempts, open } = this.#tables;
+    const [running = 0, , acceptedMs = 0] = open.get(orderId) ?? [];
+    if (running > attempt && acceptedMs < beganMs) return true;
+    return attempts.after(orderId, attempt).some((row) => row[3] < beganMs);
+  }
 }
 
 /** Oldest first. */
