@@ -2,7 +2,7 @@ import type { Backlog, CompensationRow, DeadLetter, OrderSummary, Page, Waiting 
 import { perStep } from "../../orders/steps.ts";
 import type { EndedFilter, OrderParts, RunningFields, Scanned } from "../rules/order-pages.ts";
 import { endedOrder, pageOf, type Readers } from "../rules/reads.ts";
-import type { EndedAttempt, OpenAttempt } from "../rules/tables.ts";
+import type { AttemptRecord } from "./attempts.ts";
 import type { MemoryTables } from "./memory-tables.ts";
 
 // Rows that one page may look at, where most are not what it shows: about a millisecond of the main thread.
@@ -19,36 +19,24 @@ export class MemoryOrders implements OrderParts {
   }
 
   running(sinceMs: number, untilMs: number, beforeMs: number, afterId: string, limit: number): RunningFields[] {
-    const { attempts, open } = this.#tables;
-    const isAsked = (orderId: string, [attempt, , atMs]: OpenAttempt) =>
-      atMs >= sinceMs &&
-      atMs < untilMs &&
-      (atMs < beforeMs || (atMs === beforeMs && orderId > afterId)) &&
-      // One that has ended is open until its answer is stored.
-      attempts.one(orderId, attempt) === undefined;
-    const running = [...open.rows].filter(([orderId, row]) => isAsked(orderId, row));
-    running.sort(([a, [, , aMs]], [b, [, , bMs]]) => bMs - aMs || (a < b ? -1 : 1));
-    return running.slice(0, limit).map(([orderId, row]) => [orderId, ...row]);
+    const found = this.#tables.attempts.running.filter(
+      ({ orderId, acceptedMs: atMs }) => atMs >= sinceMs && atMs < untilMs && (atMs < beforeMs || (atMs === beforeMs && orderId > afterId)),
+    );
+    const sorted = [...found].sort((a, b) => b.acceptedMs - a.acceptedMs || (a.orderId < b.orderId ? -1 : 1));
+    return sorted.slice(0, limit).map(({ orderId, attempt, amount, acceptedMs }) => [orderId, attempt, amount, acceptedMs]);
   }
 
   *ended(filter: EndedFilter, beforeId = Number.MAX_SAFE_INTEGER): Iterable<Scanned> {
-    for (const { orderId, row } of this.#tables.attempts.newest(beforeId))
-      yield { order: this.#show(orderId, row, filter), next: [row[0]] };
+    for (const row of this.#tables.attempts.newest(beforeId)) yield { order: this.#show(row, filter), next: [row.id as number] };
   }
 
   /** Undefined for what the list leaves out. */
-  #show(orderId: string, row: EndedAttempt, { status, sinceMs, untilMs, beganMs }: EndedFilter): OrderSummary | undefined {
-    const [id, attempt, amount, acceptedMs, endedMs, error] = row;
-    if (endedMs < sinceMs || endedMs >= untilMs || this.#isSuperseded(orderId, attempt, beganMs)) return undefined;
+  #show(row: AttemptRecord, { status, sinceMs, untilMs, beganMs }: EndedFilter): OrderSummary | undefined {
+    const { id = 0, orderId, attempt, amount, acceptedMs, endedMs, error } = row;
+    if (endedMs === null || endedMs < sinceMs || endedMs >= untilMs) return undefined;
+    if (this.#tables.attempts.isSuperseded(row, beganMs)) return undefined;
     const order = endedOrder([orderId, attempt, amount, acceptedMs, endedMs, error], this.#tables.compensations.isAnyOpen(id));
     return status === null || status === order.status || (status === "error" && order.error !== undefined) ? order : undefined;
-  }
-
-  #isSuperseded(orderId: string, attempt: number, beganMs: number): boolean {
-    const { attempts, open } = this.#tables;
-    const [running = 0, , acceptedMs = 0] = open.get(orderId) ?? [];
-    if (running > attempt && acceptedMs < beganMs) return true;
-    return attempts.after(orderId, attempt).some((row) => row[3] < beganMs);
   }
 }
 
@@ -79,6 +67,6 @@ export function backlog(tables: MemoryTables): Backlog {
 /** When something ended last before a time; null where nothing did, among the newest. */
 export function lastEndBefore(tables: MemoryTables, ms: number): number | null {
   const newest = Iterator.from(tables.attempts.newest(Number.MAX_SAFE_INTEGER)).take(MAX_SCANNED);
-  const ends = [...newest.map(({ row }) => row[4]), ...tables.outbox.deadLetters.values().map(({ givenUpMs }) => givenUpMs)];
+  const ends = [...newest.map(({ endedMs }) => endedMs ?? 0), ...tables.outbox.deadLetters.values().map(({ givenUpMs }) => givenUpMs)];
   return ends.reduce<number | null>((last, end) => (end < ms ? Math.max(last ?? 0, end) : last), null);
 }

@@ -1,13 +1,13 @@
 import type { OperatorAction, OperatorActionName } from "../../orders/operator-journal.ts";
 import type { ActionsTable, HeldTable, KeysTable, KnownKey, RestoresTable, Tables } from "../rules/tables.ts";
-import { MemoryAttempts, MemoryOpenAttempts, retiredOrders } from "./attempts.ts";
+import { MemoryAttempts, retiredOrders } from "./attempts.ts";
 import { MemoryCompensations } from "./compensations.ts";
 import { MemoryOutbox } from "./outbox.ts";
 
 /** The tables of a journal in memory: plain maps. */
 export class MemoryTables implements Tables {
-  readonly open = new MemoryOpenAttempts();
   readonly attempts = new MemoryAttempts();
+  readonly open = this.attempts.open;
   readonly retired = retiredOrders();
   readonly keys = new MemoryKeys();
   readonly compensations = new MemoryCompensations(this.attempts);
