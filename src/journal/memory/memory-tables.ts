@@ -85,7 +85,7 @@ export class MemoryKeys implements KeysTable {
   }
 }
 
-/** A key has no spaces, so a client's name of any kind can stand before it. */
-function nameOf(client: string, key: string): string {
+/** A key has no spaces, so a client's name of any kind can stand behind it. */
+export function nameOf(client: string, key: string): string {
   return `${key} ${client}`;
 }
